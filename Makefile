@@ -1,0 +1,44 @@
+# Two commands for a newcomer: `make run` and `make test`. Each does its own set-up.
+SHELL := /bin/sh
+BIN := .venv/bin
+
+.PHONY: run test bench lint format types imports unit lock clean help
+
+run: ## Simulated battery, bridge and GX in one process, with live values; Ctrl-C ends it
+	@scripts/bootstrap.sh runtime
+	@$(BIN)/tinybms-bridge demo $(ARGS)
+
+test: ## Everything CI checks: lint, format, types, import rules, tests
+	@scripts/bootstrap.sh dev
+	@$(MAKE) --no-print-directory lint types imports unit
+
+lint:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: ## Put the code into its standard form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types:
+	$(BIN)/mypy
+
+imports:
+	$(BIN)/lint-imports
+
+unit:
+	$(BIN)/pytest $(ARGS)
+
+bench: ## Measure; figures go to docs/performance.md by hand, with machine and date
+	@scripts/bootstrap.sh dev
+	@$(BIN)/pytest benchmarks --benchmark-enable --benchmark-only --benchmark-columns=min,median,mean,rounds -p no:randomly -q $(ARGS)
+	@$(BIN)/python benchmarks/system.py
+
+lock: ## Renew the hashed locks (needs uv)
+	@scripts/lock.sh --upgrade
+
+clean:
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+help:
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'

@@ -1,0 +1,58 @@
+#!/bin/sh
+# Create .venv and install the project with its locked dependencies. Does nothing when that is already done.
+#   scripts/bootstrap.sh runtime|dev
+# Needs python3 >= 3.11; on Debian and Ubuntu installs the package python3-venv when it is missing and root or sudo allows.
+set -eu
+cd "$(dirname "$0")/.."
+kind=${1:-runtime}
+venv=.venv
+
+say() { printf '%s\n' "$*" >&2; }
+
+find_python() {
+  for candidate in "${PYTHON:-}" python3 python3.13 python3.12 python3.11; do
+    [ -n "$candidate" ] || continue
+    if command -v "$candidate" >/dev/null 2>&1 &&
+      "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      printf '%s' "$candidate"
+      return 0
+    fi
+  done
+  return 1
+}
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"
+  elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then sudo "$@"
+  else return 1
+  fi
+}
+
+python=$(find_python) || {
+  say "tinybms-bridge needs Python 3.11 or later and found none. On Debian 12+, Ubuntu 24.04+: sudo apt install python3 python3-venv"
+  exit 1
+}
+stamp="$venv/.installed-$kind"
+wanted=$(cat pyproject.toml "requirements/$kind.txt" | cksum)
+if [ -x "$venv/bin/python" ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then exit 0; fi
+
+if [ ! -x "$venv/bin/python" ]; then
+  if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+    say "Python's venv module is missing: installing the package python3-venv"
+    { as_root apt-get update -qq && as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >/dev/null; } || {
+      say "Could not install it. Run: sudo apt install python3-venv"
+      exit 1
+    }
+  fi
+  say "Creating .venv with $("$python" --version)"
+  "$python" -m venv "$venv"
+fi
+say "Installing the locked dependencies ($kind); this takes a minute the first time"
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "requirements/$kind.txt"
+if [ "$kind" = dev ]; then
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+else
+  # The build tool is fetched into an isolated environment, so that nothing but the locked packages stays here.
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps -e .
+fi
+printf '%s' "$wanted" > "$stamp"

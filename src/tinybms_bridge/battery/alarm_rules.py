@@ -1,0 +1,189 @@
+"""Alarm rules: from the BMS's own thresholds unless configured, with hysteresis and delay, as a pure function.
+
+Every rule compares one value with a warning and an alarm threshold. A level is reached when the value stays beyond
+its threshold for the delay, and left when the value is back by the hysteresis.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
+from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.battery.snapshot import BmsStatus, Ratings, Snapshot
+
+__all__ = ["AlarmMemory", "AlarmSettings", "Rule", "evaluate", "rules_for"]
+
+_COLD_FAULT_C = -40.0
+"""Below this the BMS switches everything off; fixed in its firmware (protocol reference, section 5.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmSettings:
+    """The user's thresholds; None = from the BMS's own settings."""
+
+    overvoltage_v: float | None = None
+    """Pack voltage above which the high-voltage alarm is raised."""
+    undervoltage_v: float | None = None
+    overtemp_c: float | None = None
+    low_temp_charge_c: float | None = None
+    imbalance_warn_mv: float | None = None
+    imbalance_alarm_mv: float | None = None
+    charging_above_a: float = 3.0
+    """Current above which the battery counts as charging for the cold-charge alarm (the seed's figure)."""
+    delay_s: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One comparison. ``high`` rules fire at or above a threshold, the others at or below."""
+
+    name: AlarmName
+    value: float | None
+    """The measured value; None = no sensor, the alarm is not supported."""
+    warning: float | None
+    alarm: float
+    hysteresis: float
+    high: bool = True
+
+    def level(self, present: AlarmLevel) -> AlarmLevel:
+        """Return the level of the value, keeping ``present`` while the value is within the hysteresis."""
+        if self._beyond(self.alarm, kept=present >= AlarmLevel.ALARM):
+            return AlarmLevel.ALARM
+        if self.warning is not None and self._beyond(self.warning, kept=present >= AlarmLevel.WARNING):
+            return AlarmLevel.WARNING
+        return AlarmLevel.OK
+
+    def _beyond(self, threshold: float, *, kept: bool) -> bool:
+        assert self.value is not None
+        room = self.hysteresis if kept else 0.0
+        return self.value >= threshold - room if self.high else self.value <= threshold + room
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmMemory:
+    """Levels in force and changes that wait for their delay."""
+
+    alarms: Alarms = field(default_factory=Alarms)
+    waiting: Mapping[tuple[AlarmName, AlarmLevel], float] = field(default_factory=lambda: MappingProxyType({}))
+    """Since when a value is on the other side of a level than the level in force says."""
+
+
+def evaluate(
+    memory: AlarmMemory, snapshot: Snapshot, freshness: Freshness, settings: AlarmSettings, now_s: float
+) -> AlarmMemory:
+    """Return the alarms at ``now_s``; a snapshot without ratings gives only the BMS's own state."""
+    levels: dict[AlarmName, AlarmLevel] = {}
+    waiting: dict[tuple[AlarmName, AlarmLevel], float] = {}
+    rules = rules_for(snapshot, snapshot.ratings, settings) if snapshot.ratings else ()
+    for rule in rules:
+        if rule.value is None:
+            continue
+        present = memory.alarms.levels.get(rule.name, AlarmLevel.OK)
+        crossed = _crossed(memory, rule.name, present, rule.level(present), now_s)
+        lasted = {level for level, since_s in crossed.items() if now_s - since_s >= settings.delay_s}
+        levels[rule.name] = _level(present, lasted)
+        waiting |= {(rule.name, level): since_s for level, since_s in crossed.items() if level not in lasted}
+    levels[AlarmName.BMS_INTERNAL] = _internal(snapshot, freshness)
+    return AlarmMemory(Alarms(MappingProxyType(levels)), MappingProxyType(waiting))
+
+
+def _crossed(
+    memory: AlarmMemory, name: AlarmName, present: AlarmLevel, wanted: AlarmLevel, now_s: float
+) -> dict[AlarmLevel, float]:
+    """Return the levels that the value has crossed, and since when.
+
+    Each level has its own time: a value that swings about the alarm threshold is beyond the warning all the while.
+    """
+    return {
+        level: memory.waiting.get((name, level), now_s)
+        for level in (AlarmLevel.WARNING, AlarmLevel.ALARM)
+        if (wanted >= level) != (present >= level)
+    }
+
+
+def _level(present: AlarmLevel, lasted: set[AlarmLevel]) -> AlarmLevel:
+    """Return the highest level that holds when ``lasted`` change sides."""
+    holding = [level for level in (AlarmLevel.WARNING, AlarmLevel.ALARM) if (present >= level) != (level in lasted)]
+    return max(holding, default=AlarmLevel.OK)
+
+
+def _internal(snapshot: Snapshot, freshness: Freshness) -> AlarmLevel:
+    """A fault of the BMS is an alarm; missing data is a warning. Both were confirmed elsewhere: no delay."""
+    if snapshot.pack.status is BmsStatus.FAULT:
+        return AlarmLevel.ALARM
+    return AlarmLevel.WARNING if freshness in (Freshness.HOLD, Freshness.SILENT) else AlarmLevel.OK
+
+
+def rules_for(snapshot: Snapshot, ratings: Ratings, settings: AlarmSettings) -> tuple[Rule, ...]:
+    """Return every rule with its present value and thresholds."""
+    return (
+        *_voltage_rules(snapshot, ratings, settings),
+        *_temperature_rules(snapshot, ratings, settings),
+        *_current_rules(snapshot, ratings),
+        _imbalance_rule(snapshot, ratings, settings),
+    )
+
+
+def _voltage_rules(snapshot: Snapshot, ratings: Ratings, settings: AlarmSettings) -> tuple[Rule, Rule]:
+    cells, pack = snapshot.cells, snapshot.pack
+    if settings.overvoltage_v is not None:
+        high = Rule(AlarmName.HIGH_VOLTAGE, pack.voltage_v, None, settings.overvoltage_v + 0.01, hysteresis=0.2)
+    else:
+        midway_v = (ratings.fully_charged_cell_v + ratings.over_voltage_cell_v) / 2.0
+        high = Rule(AlarmName.HIGH_VOLTAGE, cells.max_v, midway_v, ratings.over_voltage_cell_v, hysteresis=0.02)
+    if settings.undervoltage_v is not None:
+        low = Rule(AlarmName.LOW_VOLTAGE, pack.voltage_v, None, settings.undervoltage_v, 0.5, high=False)
+    else:
+        low = Rule(
+            AlarmName.LOW_VOLTAGE,
+            cells.min_v,
+            ratings.fully_discharged_cell_v,
+            ratings.under_voltage_cell_v,
+            hysteresis=0.05,
+            high=False,
+        )
+    return high, low
+
+
+def _temperature_rules(snapshot: Snapshot, ratings: Ratings, settings: AlarmSettings) -> tuple[Rule, Rule, Rule]:
+    hottest_c, coldest_c = snapshot.temperatures.hottest_c, snapshot.temperatures.coldest_c
+    hot_c = ratings.over_heat_c if settings.overtemp_c is None else settings.overtemp_c
+    cold_c = ratings.low_temperature_charge_c if settings.low_temp_charge_c is None else settings.low_temp_charge_c
+    charging = snapshot.pack.current_a > settings.charging_above_a
+    return (
+        Rule(AlarmName.HIGH_TEMPERATURE, hottest_c, hot_c - 5.0, hot_c, hysteresis=2.0),
+        Rule(AlarmName.LOW_TEMPERATURE, coldest_c, _COLD_FAULT_C + 5.0, _COLD_FAULT_C, 2.0, high=False),
+        # Cold alone only means that charging has to wait; charging while cold is what harms the cells.
+        Rule(
+            AlarmName.LOW_TEMPERATURE_CHARGE,
+            coldest_c,
+            cold_c,
+            cold_c if charging else float("-inf"),
+            hysteresis=1.0,
+            high=False,
+        ),
+    )
+
+
+def _current_rules(snapshot: Snapshot, ratings: Ratings) -> tuple[Rule, Rule]:
+    current_a = snapshot.pack.current_a
+    charge_a, discharge_a = ratings.charge_over_current_a, ratings.discharge_over_current_a
+    # The limits offer 0.9 of the cutoff: a warning must clear there, so its hysteresis ends above that.
+    return (
+        Rule(AlarmName.HIGH_CHARGE_CURRENT, current_a, 0.95 * charge_a, charge_a, 0.03 * charge_a),
+        Rule(AlarmName.HIGH_DISCHARGE_CURRENT, -current_a, 0.95 * discharge_a, discharge_a, 0.03 * discharge_a),
+    )
+
+
+def _imbalance_rule(snapshot: Snapshot, ratings: Ratings, settings: AlarmSettings) -> Rule:
+    """Twice the disbalance the BMS allows, but at least 100 mV: cells part widely near full without harm."""
+    warn_mv, alarm_mv = settings.imbalance_warn_mv, settings.imbalance_alarm_mv
+    if warn_mv is None:
+        warn_mv = max(100.0, 2.0 * ratings.allowed_disbalance_mv)
+        if alarm_mv is not None:  # what the user said wins over what follows from the BMS
+            warn_mv = min(warn_mv, alarm_mv)
+    if alarm_mv is None:
+        alarm_mv = 2.0 * warn_mv
+    delta_mv = snapshot.cells.delta_mv
+    return Rule(AlarmName.CELL_IMBALANCE, delta_mv, warn_mv, max(alarm_mv, warn_mv), hysteresis=0.2 * warn_mv)

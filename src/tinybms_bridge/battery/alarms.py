@@ -1,0 +1,45 @@
+"""Alarms of the pack: names as the Victron protocol groups them, and their levels."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from types import MappingProxyType
+
+__all__ = ["AlarmLevel", "AlarmName", "Alarms"]
+
+
+class AlarmName(StrEnum):
+    """One kind of alarm (Victron CAN-bus BMS protocol, frame 0x35A)."""
+
+    GENERAL = "general"
+    HIGH_VOLTAGE = "high_voltage"
+    LOW_VOLTAGE = "low_voltage"
+    HIGH_TEMPERATURE = "high_temperature"
+    LOW_TEMPERATURE = "low_temperature"
+    HIGH_TEMPERATURE_CHARGE = "high_temperature_charge"
+    LOW_TEMPERATURE_CHARGE = "low_temperature_charge"
+    HIGH_DISCHARGE_CURRENT = "high_discharge_current"
+    HIGH_CHARGE_CURRENT = "high_charge_current"
+    CONTACTOR = "contactor"
+    SHORT_CIRCUIT = "short_circuit"
+    BMS_INTERNAL = "bms_internal"
+    CELL_IMBALANCE = "cell_imbalance"
+
+
+class AlarmLevel(IntEnum):
+    """How bad it is."""
+
+    OK = 0
+    WARNING = 1
+    ALARM = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Alarms:
+    """The level of each alarm that is watched; a name that is missing is not supported."""
+
+    levels: Mapping[AlarmName, AlarmLevel] = field(default_factory=lambda: MappingProxyType({}))
+
+    def active(self) -> dict[AlarmName, AlarmLevel]:
+        """Return the alarms that are not OK."""
+        return {name: level for name, level in self.levels.items() if level is not AlarmLevel.OK}

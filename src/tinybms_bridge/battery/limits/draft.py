@@ -1,0 +1,46 @@
+"""The limits while the stages work on them: each stage may only lower, and says why."""
+
+import math
+from collections.abc import Mapping
+
+from tinybms_bridge.battery.limits.model import LimitCode, Quantity, Reason
+
+__all__ = ["Draft"]
+
+
+class Draft:
+    """Three limits under construction with the reasons so far."""
+
+    def __init__(self, base: Mapping[Quantity, Reason]) -> None:
+        self._limits = {quantity: reason.limit for quantity, reason in base.items()}
+        self.reasons: list[Reason] = list(base.values())
+        """Every cause so far; the last one of a quantity binds it."""
+
+    def __getitem__(self, quantity: Quantity) -> float:
+        return self._limits[quantity]
+
+    def lower(
+        self,
+        quantity: Quantity,
+        limit: float,
+        code: LimitCode,
+        *,
+        value: float | None = None,
+        threshold: float | None = None,
+        detail: str = "",
+    ) -> None:
+        """Lower a limit to ``limit`` and note the cause; a limit that is already as low stays, without a note."""
+        if math.isfinite(limit) and limit < self._limits[quantity]:
+            self._set(Reason(quantity, code, limit, value, threshold, detail))
+
+    def clamp(self, quantity: Quantity, low: float, high: float, low_code: LimitCode, high_code: LimitCode) -> None:
+        """Force a limit into [low, high]; what is not a number becomes ``low``. Only the last stage may raise."""
+        present = self._limits[quantity]
+        if not present >= low:
+            self._set(Reason(quantity, low_code, low, threshold=low))
+        elif present > high:
+            self._set(Reason(quantity, high_code, high, threshold=high))
+
+    def _set(self, reason: Reason) -> None:
+        self._limits[reason.quantity] = reason.limit
+        self.reasons.append(reason)

@@ -1,0 +1,88 @@
+"""Values of the charge-limit engine: the limits it decides and the reasons that bind them."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from tinybms_bridge.battery.freshness import Freshness
+
+__all__ = ["ChargeState", "Freshness", "LimitCode", "Limits", "Quantity", "Reason"]
+
+
+class ChargeState(StrEnum):
+    """The six states of the charge state machine."""
+
+    BULK = "BULK"
+    TRANSITION = "TRANSITION"
+    FLOAT_APPROACH = "FLOAT_APPROACH"
+    FLOAT = "FLOAT"
+    IMBALANCE_HOLD = "IMBALANCE_HOLD"
+    SUSTAIN = "SUSTAIN"
+
+
+class Quantity(StrEnum):
+    """A decided limit."""
+
+    CVL = "cvl_v"
+    CCL = "ccl_a"
+    DCL = "dcl_a"
+
+
+class LimitCode(StrEnum):
+    """Why a limit has its value. One code per cause; words are made from it elsewhere."""
+
+    CONFIGURED = "configured"
+    BMS_TARGET = "bms_target"
+    BMS_CURRENT_CUTOFF = "bms_current_cutoff"
+    OVER_VOLTAGE_MARGIN = "over_voltage_margin"
+    ALARM_THRESHOLD = "alarm_threshold"
+    STATE = "state"
+    IMBALANCE = "imbalance"
+    SUSTAIN = "sustain"
+    STALE = "stale"
+    MANUAL = "manual"
+    FLOOR = "floor"
+    CEILING = "ceiling"
+    USER_MAXIMUM = "user_maximum"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One cause that set or lowered one limit."""
+
+    quantity: Quantity
+    code: LimitCode
+    limit: float
+    """What the cause allows, in the unit of the quantity."""
+    value: float | None = None
+    """The measured or configured value that triggered it."""
+    threshold: float | None = None
+    """What the value was compared with."""
+    detail: str = ""
+    """A name that belongs to the cause, for example the charge state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the charger and the loads may do now."""
+
+    cvl_v: float
+    """Charge voltage limit; never 0."""
+    ccl_a: float
+    """Charge current limit, 0 or more."""
+    dcl_a: float
+    """Discharge current limit, 0 or more."""
+    discharge_voltage_v: float
+    """Battery-low voltage of 0x351: the BMS's own load cut-off times the cells."""
+    state: ChargeState
+    freshness: Freshness
+    reasons: tuple[Reason, ...] = field(default=())
+    """Every cause, in the order of the stages; the last one of a quantity binds it."""
+
+    @property
+    def may_send(self) -> bool:
+        """Whether frames may be sent at all."""
+        return self.freshness in (Freshness.FRESH, Freshness.HOLD)
+
+    def binding(self, quantity: Quantity) -> Reason | None:
+        """Return the cause that binds a quantity: the last one given for it, or None."""
+        return next((reason for reason in reversed(self.reasons) if reason.quantity is quantity), None)

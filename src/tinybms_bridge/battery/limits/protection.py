@@ -1,0 +1,45 @@
+"""Stages 6 and 7: what missing data and the user's own stops allow, and the final clamp that nothing passes around."""
+
+from tinybms_bridge.battery.limits.context import Context
+from tinybms_bridge.battery.limits.draft import Draft
+from tinybms_bridge.battery.limits.model import Freshness, LimitCode, Limits, Quantity
+
+__all__ = ["apply_freshness", "apply_manual", "final_clamp"]
+
+_UNLIMITED_A = 3276.7
+"""Largest current that frame 0x351 can carry (signed 16 bit, 0.1 A)."""
+
+
+def apply_freshness(
+    draft: Draft, context: Context, state: Freshness, age_s: float | None, last_fresh: Limits | None
+) -> None:
+    """Without fresh data: no charge current, CVL not above the resting voltage, DCL not above what it was."""
+    if state is Freshness.FRESH:
+        return
+    timeout_s = context.settings.freshness.fresh_timeout_s
+    draft.lower(Quantity.CVL, context.resting_v, LimitCode.STALE, value=age_s, threshold=timeout_s, detail=state)
+    draft.lower(Quantity.CCL, 0.0, LimitCode.STALE, value=age_s, threshold=timeout_s, detail=state)
+    dcl_a = last_fresh.dcl_a if last_fresh is not None else 0.0
+    draft.lower(Quantity.DCL, dcl_a, LimitCode.STALE, value=age_s, threshold=timeout_s, detail=state)
+
+
+def apply_manual(draft: Draft, context: Context) -> None:
+    """Apply what the user has stopped by hand. A charge stop lowers CVL too: CCL does not bind every solar charger."""
+    manual = context.settings.manual
+    if manual.stop_charge:
+        draft.lower(Quantity.CCL, 0.0, LimitCode.MANUAL, detail="stop charge")
+        draft.lower(Quantity.CVL, context.resting_v, LimitCode.MANUAL, detail="stop charge")
+    if manual.stop_discharge:
+        draft.lower(Quantity.DCL, 0.0, LimitCode.MANUAL, detail="stop discharge")
+
+
+def final_clamp(draft: Draft, context: Context) -> None:
+    """Force CVL into [floor, ceiling], and CCL and DCL into [0, the user's maximum]; NaN becomes the safe end."""
+    settings = context.settings
+    draft.clamp(Quantity.CVL, context.floor_v, context.ceiling_v, LimitCode.FLOOR, LimitCode.CEILING)
+    for quantity, maximum_a in (
+        (Quantity.CCL, settings.max_charge_current_a),
+        (Quantity.DCL, settings.max_discharge_current_a),
+    ):
+        high_a = _UNLIMITED_A if maximum_a is None else min(maximum_a, _UNLIMITED_A)
+        draft.clamp(quantity, 0.0, high_a, LimitCode.FLOOR, LimitCode.USER_MAXIMUM)

@@ -1,0 +1,76 @@
+"""Settings of the charge-limit engine. None means: from the BMS's own settings or from the chemistry."""
+
+from dataclasses import dataclass, field
+
+from tinybms_bridge.battery.freshness import FreshnessSettings
+from tinybms_bridge.battery.limits.presets import Chemistry
+
+__all__ = ["LimitSettings", "ManualInhibits", "StateSettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class StateSettings:
+    """Thresholds and offsets of the six charge states (seed: section ``cvl``)."""
+
+    enabled: bool = True
+    bulk_soc_percent: float = 80.0
+    """At this SOC BULK becomes TRANSITION."""
+    transition_soc_percent: float = 85.0
+    """At this SOC TRANSITION becomes FLOAT_APPROACH."""
+    float_soc_percent: float = 95.0
+    """At this SOC FLOAT begins."""
+    float_exit_soc_percent: float = 92.0
+    """Below this SOC FLOAT ends."""
+    soc_hysteresis_percent: float = 0.5
+    """How far below its threshold a state is kept."""
+    float_approach_offset_v: float = 0.05
+    """Below the target, whole pack."""
+    float_offset_v: float = 0.10
+    minimum_ccl_in_float_a: float = 5.0
+    """CCL cap in FLOAT and IMBALANCE_HOLD; 0 = none."""
+    imbalance_hold_mv: float = 50.0
+    imbalance_release_mv: float = 20.0
+    imbalance_hold_max_s: float = 14400.0
+    """A hold ends after this time even if the cells still differ; the next needs a release first."""
+    imbalance_drop_v_per_mv: float = 0.0005
+    imbalance_drop_max_v: float = 2.0
+    sustain_entry_soc_percent: float = 5.0
+    sustain_exit_soc_percent: float = 8.0
+    """SUSTAIN is off unless exit > entry."""
+    sustain_voltage_v: float = 0.0
+    """Explicit CVL of SUSTAIN for the pack; 0 = per cell."""
+    sustain_cell_v: float | None = None
+    sustain_ccl_a: float = 5.0
+    sustain_dcl_a: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class ManualInhibits:
+    """What the user has stopped by hand."""
+
+    stop_charge: bool = False
+    stop_discharge: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSettings:
+    """Everything that the engine may be told."""
+
+    chemistry: Chemistry | None = None
+    bulk_voltage_v: float | None = None
+    """Charge target of the pack; None = register 300 times the cells."""
+    alarm_voltage_v: float | None = None
+    """The user's over-voltage alarm threshold: the target is kept at or below it."""
+    over_voltage_margin_v: float = 0.1
+    """Kept between CVL + 0.4 V (what an MPPT adds) and the BMS's over-voltage cutoff of the pack."""
+    cell_max_v: float | None = None
+    """Ceiling per cell; None = by chemistry."""
+    floor_cell_v: float | None = None
+    resting_cell_v: float | None = None
+    max_charge_current_a: float | None = None
+    max_discharge_current_a: float | None = None
+    current_fraction: float = 0.9
+    """Share of the BMS's over-current cutoff that is offered when the user gives no maximum: at the cutoff it trips."""
+    states: StateSettings = field(default_factory=StateSettings)
+    freshness: FreshnessSettings = field(default_factory=FreshnessSettings)
+    manual: ManualInhibits = field(default_factory=ManualInhibits)

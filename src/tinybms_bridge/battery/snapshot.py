@@ -1,0 +1,181 @@
+"""One sample of one pack: what the BMS measured at one moment, in units, immutable, grouped by topic."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+__all__ = ["BmsStatus", "Cells", "Identity", "PackState", "Ratings", "Snapshot", "Temperatures"]
+
+
+class BmsStatus(Enum):
+    """Online status of the BMS, register 50 (protocol Rev D, section 2). Unknown values are UNKNOWN, never a guess."""
+
+    CHARGING = 0x91
+    FULLY_CHARGED = 0x92
+    DISCHARGING = 0x93
+    REGENERATION = 0x96
+    IDLE = 0x97
+    FAULT = 0x9B
+    UNKNOWN = 0
+
+    @classmethod
+    def from_raw(cls, raw: int) -> "BmsStatus":
+        """Return the status for a raw register value; UNKNOWN for any value the vendor does not document."""
+        try:
+            return cls(raw)
+        except ValueError:
+            return cls.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Cell voltages of the configured series cells, cell 1 (lowest potential) first."""
+
+    voltages_v: tuple[float, ...]
+    """Volts, resolution 0.1 mV, one entry per configured cell (register 307)."""
+    balancing: tuple[bool, ...] = ()
+    """True where the cell is being bled now (register 52), same order; empty when unknown."""
+
+    @property
+    def count(self) -> int:
+        """Number of configured series cells."""
+        return len(self.voltages_v)
+
+    @property
+    def min_v(self) -> float:
+        """Lowest cell voltage."""
+        return min(self.voltages_v)
+
+    @property
+    def max_v(self) -> float:
+        """Highest cell voltage."""
+        return max(self.voltages_v)
+
+    @property
+    def delta_mv(self) -> float:
+        """Difference between highest and lowest cell."""
+        return (self.max_v - self.min_v) * 1000.0
+
+    @property
+    def min_number(self) -> int:
+        """Number (from 1) of the lowest cell."""
+        return self.voltages_v.index(self.min_v) + 1
+
+    @property
+    def max_number(self) -> int:
+        """Number (from 1) of the highest cell."""
+        return self.voltages_v.index(self.max_v) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Temperatures:
+    """Degrees Celsius; None where no sensor is connected."""
+
+    internal_c: float | None = None
+    external_1_c: float | None = None
+    external_2_c: float | None = None
+
+    @property
+    def pack_c(self) -> tuple[float, ...]:
+        """The sensors that stand for the cells: external ones when connected, else the board's own."""
+        external = tuple(t for t in (self.external_1_c, self.external_2_c) if t is not None)
+        if external:
+            return external
+        return () if self.internal_c is None else (self.internal_c,)
+
+    @property
+    def coldest_c(self) -> float | None:
+        """Lowest of ``pack_c``, or None."""
+        return min(self.pack_c, default=None)
+
+    @property
+    def hottest_c(self) -> float | None:
+        """Highest of ``pack_c``, or None."""
+        return max(self.pack_c, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class PackState:
+    """Pack-level measurements."""
+
+    voltage_v: float
+    """Sum of the configured cells (register 36)."""
+    current_a: float
+    """Positive = into the battery (register 38)."""
+    soc_percent: float
+    """State of charge, 0..100 (register 46)."""
+    soh_percent: float | None = None
+    """State of health, or None on firmware without it (register 45, 2.3.251 and later)."""
+    status: BmsStatus = BmsStatus.UNKNOWN
+    status_raw: int = 0
+    """Register 50 as received."""
+    lifetime_s: int = 0
+    """Lifetime counter of the BMS (register 32)."""
+    time_left_s: int | None = None
+    """BMS estimate to empty while discharging; None when idle, where the BMS reports a meaningless number."""
+
+    @property
+    def power_w(self) -> float:
+        """Positive = into the battery."""
+        return self.voltage_v * self.current_a
+
+
+@dataclass(frozen=True, slots=True)
+class Ratings:
+    """The BMS's own settings that bound every limit (registers 300 to 320)."""
+
+    series_cells: int
+    """Register 307."""
+    fully_charged_cell_v: float
+    """Register 300: charge target per cell."""
+    fully_discharged_cell_v: float
+    """Register 301: load cut-off warning level per cell."""
+    over_voltage_cell_v: float
+    """Register 315: over-voltage cutoff per cell."""
+    under_voltage_cell_v: float
+    """Register 316: under-voltage cutoff per cell."""
+    charge_over_current_a: float
+    """Register 318."""
+    discharge_over_current_a: float
+    """Register 317."""
+    discharge_peak_current_a: float | None
+    """Register 305; None on firmware that answers it as reserved."""
+    over_heat_c: float
+    """Register 319."""
+    low_temperature_charge_c: float
+    """Register 320."""
+    capacity_ah: float
+    """Register 306."""
+    allowed_disbalance_mv: float = 15.0
+    """Register 308."""
+    charge_finished_current_a: float = 1.0
+    """Register 304."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the BMS is (registers 500 to 509)."""
+
+    hardware_version: str = ""
+    """For example ``2.1``."""
+    firmware_public: int = 0
+    firmware_internal: int = 0
+    """For example 242, of firmware 2.3.242."""
+    bootloader_version: int = 0
+    profile_version: int = 0
+    serial_number: str = ""
+    """24 hex digits; byte order over the registers is not documented by the vendor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One consistent sample: everything from one read of registers 0 to 55, with the settings known at that time."""
+
+    sequence: int
+    """Counts accepted reads from 1; never repeats within one run."""
+    taken_at_s: float
+    """Monotonic time at which the reply was complete."""
+    pack: PackState
+    cells: Cells
+    temperatures: Temperatures = Temperatures()
+    ratings: Ratings | None = None
+    """The BMS's own settings, or None until they have been read."""

@@ -1,0 +1,229 @@
+"""The composition root: builds the parts, joins them, and runs them under the supervisor.
+
+The path is poller → pipeline → transmitter. Whatever else runs only reads what they publish.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from tinybms_bridge.battery.saved_state import SavedState
+from tinybms_bridge.battery.snapshot import Ratings, Snapshot
+from tinybms_bridge.bus import Bus
+from tinybms_bridge.config.battery import check_against_battery
+from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.errors import LinkError
+from tinybms_bridge.events import GxChanged, IdentityKnown, LinkChanged, PartStateChanged
+from tinybms_bridge.hal.can import CanFrame, CanPort, CanStatistics
+from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.hal.serial import SerialOpener
+from tinybms_bridge.hal.storage import Storage
+from tinybms_bridge.hal.watchdog import NullWatchdog, Watchdog
+from tinybms_bridge.pipeline import Pipeline
+from tinybms_bridge.services.persistence import StateKeeper
+from tinybms_bridge.supervisor import Part, Supervisor
+from tinybms_bridge.tinybms.client import TinyBmsClient
+from tinybms_bridge.tinybms.poller import LinkState, Poller
+from tinybms_bridge.victron.codec import FrameSettings, Outgoing, encode_frames
+from tinybms_bridge.victron.dbc import frame_formats
+from tinybms_bridge.victron.gx import GxChange, GxPresence
+from tinybms_bridge.victron.transmitter import Transmitter
+from tinybms_bridge.wiring import (
+    client_settings,
+    frame_settings,
+    pipeline_settings,
+    poll_settings,
+    transmitter_settings,
+)
+
+__all__ = ["Bridge", "CanOpener", "Machine"]
+
+log = logging.getLogger(__name__)
+
+CanOpener = Callable[[], Awaitable[CanPort]]
+"""Opens the CAN adapter that was configured. Raises LinkError."""
+
+_TICK_S = 0.25
+_CAN_RETRY_MAX_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What the bridge runs on; tests hand in fakes."""
+
+    clock: Clock
+    open_serial: SerialOpener
+    open_can: CanOpener
+    storage: Storage
+    watchdog: Watchdog = field(default_factory=NullWatchdog)
+
+
+class Bridge:
+    """One BMS on one CAN bus."""
+
+    def __init__(self, config: Configuration, machine: Machine, saved: SavedState) -> None:
+        clock = machine.clock
+        self.config = config
+        """The configuration in force."""
+        self.bus = Bus(clock.monotonic, clock.wall)
+        self.client = TinyBmsClient(machine.open_serial, clock, client_settings(config))
+        self.pipeline = Pipeline(self.bus, pipeline_settings(config), saved)
+        self.poller = Poller(
+            self.client,
+            clock,
+            poll_settings(config),
+            on_snapshot=self._on_snapshot,
+            on_link=self._on_link,
+        )
+        self.gx = GxPresence(clock, timeout_s=config.victron.keepalive_timeout_ms / 1000.0)
+        self.transmitter: Transmitter | None = None
+        """The sender, while the CAN adapter is open."""
+        self.can_error = "not open yet"
+        """Why the CAN adapter is not open; empty while it is."""
+        self.last_frames: tuple[CanFrame, ...] = ()
+        """The last burst that was made."""
+        self.started_s = clock.monotonic()
+        self.supervisor = Supervisor(clock, self._on_part)
+        self._machine = machine
+        self._clock = clock
+        self._frames: FrameSettings = frame_settings(config)
+        self._can_statistics = CanStatistics()
+        self._decided = (False, False)
+        self._announced_ready = False
+        self._checked_ratings: Ratings | None = None
+        self._last_problems: list[str] = []
+        keeper = StateKeeper(machine.storage, clock, self.pipeline.saved_state, config.advanced.energy_save_interval_s)
+        self.supervisor.add("uart", self.poller.run, critical=True)
+        self.supervisor.add("decide", self._decide, critical=True)
+        self.supervisor.add("can", self._run_can, critical=True)
+        self.supervisor.add("state", keeper.run)
+
+    @property
+    def can_statistics(self) -> CanStatistics:
+        """Counters of the CAN port since the start of the program."""
+        return self._can_statistics
+
+    @property
+    def uptime_s(self) -> float:
+        """Seconds since the start."""
+        return self._clock.monotonic() - self.started_s
+
+    async def run(self) -> None:
+        """Run until cancelled. Raises PathFailure when a part of the path fails."""
+        try:
+            await self.supervisor.run()
+        finally:
+            self._machine.watchdog.stopping()
+
+    def frames(self) -> tuple[CanFrame, ...] | None:
+        """Return the burst for this moment, or None when nothing may be sent."""
+        self.pipeline.tick(self._clock.monotonic())
+        decision = self.pipeline.decision()
+        if decision is None:
+            return None
+        outgoing = Outgoing(
+            snapshot=decision.snapshot,
+            limits=decision.limits,
+            alarms=decision.alarms,
+            energy=decision.energy,
+            identity=self.poller.identity,
+        )
+        self.last_frames = encode_frames(outgoing, self._frames)
+        return self.last_frames
+
+    def _on_snapshot(self, snapshot: Snapshot) -> None:
+        if self.pipeline.accept(snapshot, self._clock.monotonic()):
+            self._kick_if_stopped()
+            self._announce_identity()
+            self._check_configuration(snapshot)
+
+    def _kick_if_stopped(self) -> None:
+        """Begin a burst at once, or end the one under way, when sending begins or ends and when charging is stopped."""
+        limits = self.pipeline.limits
+        decided = (False, False) if limits is None else (limits.may_send, limits.may_send and limits.ccl_a > 0.0)
+        if decided != self._decided:
+            self._decided = decided
+            if self.transmitter is not None:
+                self.transmitter.kick()
+
+    def _on_link(self, state: LinkState) -> None:
+        self.bus.publish(LinkChanged(state.up, state.reason), "uart")
+
+    def _on_part(self, part: Part) -> None:
+        self.bus.publish(PartStateChanged(part.name, part.state, part.error), "supervisor")
+
+    def _announce_identity(self) -> None:
+        identity = self.poller.identity
+        if identity is None:
+            return
+        known = self.bus.latest(IdentityKnown)
+        if known is None or known.event.identity != identity:
+            self.bus.publish(IdentityKnown(identity), "uart")
+
+    def _check_configuration(self, snapshot: Snapshot) -> None:
+        """Say once what in the configuration does not fit this battery; the engine bounds the limits all the same."""
+        ratings = snapshot.ratings
+        if ratings is None or ratings is self._checked_ratings:
+            return
+        self._checked_ratings = ratings
+        problems = check_against_battery(
+            self.config,
+            series_cells=ratings.series_cells,
+            over_voltage_cell_v=ratings.over_voltage_cell_v,
+            under_voltage_cell_v=ratings.under_voltage_cell_v,
+            charge_cutoff_a=ratings.charge_over_current_a,
+            discharge_cutoff_a=ratings.discharge_over_current_a,
+        )
+        texts = [str(problem) for problem in problems]
+        if texts != self._last_problems:
+            self._last_problems = texts
+            for text in texts:
+                log.error("configuration does not fit this battery: %s", text)
+
+    async def _decide(self) -> None:
+        """Notice missing samples and a missing GX also while nothing is received or sent, and feed the watchdog."""
+        watchdog = self._machine.watchdog
+        while True:
+            now_s = self._clock.monotonic()
+            self.pipeline.tick(now_s)
+            self._kick_if_stopped()
+            self._note_gx(self.gx.check())
+            if not self._announced_ready:
+                self._announced_ready = True
+                watchdog.ready()
+            watchdog.feed()
+            await self._clock.sleep(_TICK_S)
+
+    async def _run_can(self) -> None:
+        """Open the CAN adapter, again and again if need be, and send until cancelled."""
+        await asyncio.to_thread(frame_formats)  # reads the frame table, which the sender must not wait for
+        delay_s = 0.5
+        while True:
+            try:
+                port = await self._machine.open_can()
+            except LinkError as error:
+                if str(error) != self.can_error:
+                    self.can_error = str(error)
+                    log.error("CAN: %s", error)  # noqa: TRY400 -- one clear line, no traceback
+                await self._clock.sleep(delay_s)
+                delay_s = min(_CAN_RETRY_MAX_S, 2 * delay_s)
+                continue
+            break
+        self.can_error = ""
+        self._can_statistics = port.statistics
+        end_subscription = port.subscribe(self._on_frame)
+        self.transmitter = Transmitter(port, self._clock, self.frames, transmitter_settings(self.config))
+        try:
+            await self.transmitter.run()
+        finally:
+            self.transmitter = None
+            end_subscription()
+            await port.close()
+
+    def _on_frame(self, frame: CanFrame) -> None:
+        self._note_gx(self.gx.on_frame(frame))
+
+    def _note_gx(self, change: GxChange | None) -> None:
+        if change is not None:
+            self.bus.publish(GxChanged(change.state.lower(), change.silent_for_s), "can")

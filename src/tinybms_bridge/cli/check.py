@@ -1,0 +1,85 @@
+"""Command ``check``: say all that is wrong with a configuration, before it is used."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+__all__ = ["check_command"]
+
+_EXAMPLES = """\b
+Examples:
+  tinybms-bridge check                     the usual file
+  tinybms-bridge check my.json             another file
+  tinybms-bridge check --show my.json      with the effective values
+  tinybms-bridge check --schema            JSON Schema for an editor
+  tinybms-bridge check - < config.json     what comes through a pipe
+
+\b
+Exit status: 0 usable, 1 problems, 2 the file cannot be read."""
+
+
+@click.command("check", epilog=_EXAMPLES)
+@click.argument("file", required=False)
+@click.option("--show", is_flag=True, help="Print the effective configuration; secrets are masked.")
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of the configuration and end.")
+def check_command(file: str | None, *, show: bool, schema: bool) -> None:
+    """Validate a configuration and say all that is wrong.
+
+    FILE is a JSON file, "-" for standard input; without it the usual file is checked: $TINYBMS_BRIDGE_CONFIG,
+    ./tinybms-bridge.json, /etc/tinybms-bridge/config.json or ~/.config/tinybms-bridge/config.json. Files of the ESP32
+    firmware are understood too. Each problem is one line: path, value, what is allowed.
+    """
+    if schema:
+        from tinybms_bridge.config.describe import json_schema
+
+        click.echo(_pretty(json_schema()))
+        return
+    name, data = _read(file)
+    _check(name, data, show=show)
+
+
+def _read(file: str | None) -> tuple[str, bytes]:
+    """Return the name and content of the file; end with status 2 when it cannot be read."""
+    from tinybms_bridge.config.paths import default_path
+
+    if file == "-":
+        return "standard input", sys.stdin.buffer.read()
+    path = default_path() if file is None else Path(file)
+    try:
+        return str(path), path.read_bytes()
+    except OSError as error:
+        hint = "; without a file every key has its default" if file is None else ""
+        click.echo(f"{path}: cannot be read: {error.strerror}{hint}", err=True)
+        sys.exit(2)
+
+
+def _check(name: str, data: bytes, *, show: bool) -> None:
+    from tinybms_bridge.config.loader import parse
+    from tinybms_bridge.errors import ConfigError
+
+    try:
+        configuration, notices = parse(data, name)
+    except ConfigError as error:
+        for problem in error.problems:
+            click.echo(_line(problem.path, problem.value, problem.message))
+        count = len(error.problems)
+        click.echo(f"{name}: {count} problem{'' if count == 1 else 's'}", err=True)
+        sys.exit(1)
+    for notice in notices:
+        click.echo(f"notice: {notice}", err=True)
+    if show:
+        click.echo(_pretty(configuration.public_dict()))
+    click.echo(f"{name}: usable", err=True)
+
+
+def _line(path: str, value: object, message: str) -> str:
+    """Return one problem as the file would write its value."""
+    is_odd = isinstance(value, str) and not value.isprintable()
+    shown = "" if value is None else f" = {json.dumps(value, ensure_ascii=is_odd)}"
+    return f"{path or 'configuration'}{shown}: {message}"
+
+
+def _pretty(document: object) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False)

@@ -1,0 +1,74 @@
+"""What differs between two configurations, and how a patch is laid over a document."""
+
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+from tinybms_bridge.config.configuration import MASK, Configuration
+from tinybms_bridge.config.expectations import is_secret, section_type
+from tinybms_bridge.config.models import Section
+from tinybms_bridge.config.notices import Notice
+
+__all__ = ["ConfigChange", "changed_paths", "merged", "with_secrets_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigChange:
+    """One step from a configuration to the next."""
+
+    old: Configuration
+    new: Configuration
+    changed_paths: tuple[str, ...]
+    """Dotted paths of the keys whose effective value differs, in the order of the models."""
+    notices: tuple[Notice, ...] = ()
+    """Remarks on the new configuration."""
+
+    def touches(self, *paths: str) -> bool:
+        """Tell whether a key, or a key inside a section, named by one of ``paths`` has changed."""
+        return any(
+            changed == path or changed.startswith(f"{path}.") for changed in self.changed_paths for path in paths
+        )
+
+
+def changed_paths(old: Section, new: Section, prefix: str = "") -> Iterator[str]:
+    """Yield the dotted path of each key with different values in two sections of one type."""
+    for name, field in type(old).model_fields.items():
+        before, after = getattr(old, name), getattr(new, name)
+        if section_type(field) is not None:
+            yield from changed_paths(before, after, f"{prefix}{name}.")
+        elif before != after:
+            yield f"{prefix}{name}"
+
+
+def merged(document: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document with a patch laid over it (RFC 7396): null takes a key away, objects are merged."""
+    result = deepcopy(dict(document))
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        elif isinstance(value, Mapping):
+            below = result.get(key)
+            result[key] = merged(below if isinstance(below, Mapping) else {}, value)
+        else:
+            result[key] = deepcopy(value)
+    return result
+
+
+def with_secrets_of(known: object, document: Mapping[str, Any], model: type[Section] = Configuration) -> dict[str, Any]:
+    """Return a document in which each secret that is only ``MASK`` has the value of ``known``, or is left out.
+
+    A client that shows the masked configuration may so send it back as it is.
+    """
+    earlier = known if isinstance(known, Mapping) else {}
+    result: dict[str, Any] = {}
+    for key, value in document.items():
+        field = model.model_fields.get(key)
+        inner = section_type(field) if field is not None else None
+        if inner is not None and isinstance(value, Mapping):
+            result[key] = with_secrets_of(earlier.get(key), value, inner)
+        elif field is None or not is_secret(field) or value != MASK:
+            result[key] = value
+        elif key in earlier:
+            result[key] = earlier[key]
+    return result

@@ -1,0 +1,131 @@
+"""Checks of charge states, cell voltages and alarm thresholds."""
+
+from collections.abc import Iterator
+
+from tinybms_bridge.config.checks.finding import Finding, ordered
+from tinybms_bridge.config.models.cvl import Cvl
+from tinybms_bridge.config.models.victron import Thresholds
+
+__all__ = ["MPPT_RISE_V", "PEAK_TOLERANCE_V", "charging_findings"]
+
+MPPT_RISE_V = 0.4
+"""Volts above CVL that a solar charger holds while feeding in (Victron dvcc.py)."""
+
+PEAK_TOLERANCE_V = 1e-6
+"""Rounding of sums of decimal volts."""
+
+# (lower, higher, strictly) among the voltages per cell of section cvl.
+_CELL_ORDER = (
+    ("cell_safety_release_v", "cell_safety_threshold_v", True),
+    ("cell_safety_threshold_v", "cell_max_voltage_v", False),
+    ("cell_min_float_voltage_v", "cell_safety_release_v", False),
+    ("cell_min_float_voltage_v", "cell_max_voltage_v", False),
+    ("floor_cell_voltage_v", "resting_cell_voltage_v", False),
+    ("floor_cell_voltage_v", "cell_max_voltage_v", False),
+    ("resting_cell_voltage_v", "cell_max_voltage_v", False),
+    ("sustain_per_cell_voltage_v", "cell_max_voltage_v", False),
+)
+
+
+def charging_findings(cvl: Cvl, thresholds: Thresholds) -> Iterator[Finding]:
+    """Yield what does not fit in the sections ``cvl`` and ``victron.thresholds``."""
+    yield from _states(cvl)
+    yield from _sustain(cvl)
+    for low, high, strictly in _CELL_ORDER:
+        low_v, high_v = getattr(cvl, low), getattr(cvl, high)
+        yield from ordered(f"cvl.{low}", low_v, f"cvl.{high}", high_v, "V", strictly=strictly)
+    yield from _over_voltage(cvl, thresholds)
+    yield from _floor(cvl)
+    yield from _thresholds(thresholds)
+
+
+def _states(cvl: Cvl) -> Iterator[Finding]:
+    soc_order = (
+        ("bulk_soc_threshold", "transition_soc_threshold", False),
+        ("transition_soc_threshold", "float_soc_threshold", False),
+        ("float_exit_soc", "float_soc_threshold", True),
+    )
+    for low, high, strictly in soc_order:
+        low_percent, high_percent = getattr(cvl, low), getattr(cvl, high)
+        yield from ordered(f"cvl.{low}", low_percent, f"cvl.{high}", high_percent, "%", strictly=strictly)
+    yield from ordered(
+        "cvl.float_approach_offset_mv", cvl.float_approach_offset_mv, "cvl.float_offset_mv", cvl.float_offset_mv, "mV"
+    )
+    yield from ordered(
+        "cvl.imbalance_release_threshold_mv",
+        cvl.imbalance_release_threshold_mv,
+        "cvl.imbalance_hold_threshold_mv",
+        cvl.imbalance_hold_threshold_mv,
+        "mV",
+        strictly=True,
+    )
+
+
+def _sustain(cvl: Cvl) -> Iterator[Finding]:
+    entry, leave = cvl.sustain_soc_entry_percent, cvl.sustain_soc_exit_percent
+    if leave <= entry and (entry, leave) != (0, 0):
+        yield Finding(
+            ("cvl.sustain_soc_exit_percent", "cvl.sustain_soc_entry_percent"),
+            (
+                f"must be above cvl.sustain_soc_entry_percent, which is {entry:g} %; both 0 switch SUSTAIN off",
+                f"must be below cvl.sustain_soc_exit_percent, which is {leave:g} %; both 0 switch SUSTAIN off",
+            ),
+        )
+    if 0 < cvl.sustain_voltage_v < 3:
+        yield Finding(("cvl.sustain_voltage_v",), ("must be 0 (from the value per cell) or from 3 to 80 V",))
+
+
+def _over_voltage(cvl: Cvl, thresholds: Thresholds) -> Iterator[Finding]:
+    for path in ("cvl.bulk_voltage_v", "cvl.sustain_voltage_v"):
+        target_v = getattr(cvl, path.removeprefix("cvl.")) or 0.0
+        peak_v = target_v + MPPT_RISE_V + cvl.over_voltage_margin_v
+        for bound_paths, bound_v, words in _bounds(cvl, thresholds):
+            if target_v and peak_v > bound_v + PEAK_TOLERANCE_V:
+                paths = (path, *bound_paths, "cvl.over_voltage_margin_v")
+                yield Finding(paths, (_too_high(cvl, peak_v, bound_v, words),))
+
+
+def _too_high(cvl: Cvl, peak_v: float, bound_v: float, words: str) -> str:
+    most_v = bound_v - MPPT_RISE_V - cvl.over_voltage_margin_v
+    return (
+        f"with the {MPPT_RISE_V:g} V that a solar charger may add and a margin of {cvl.over_voltage_margin_v:g} V "
+        f"this is {peak_v:g} V, above {bound_v:g} V ({words}); use at most {most_v:g} V"
+    )
+
+
+def _bounds(cvl: Cvl, thresholds: Thresholds) -> Iterator[tuple[tuple[str, ...], float, str]]:
+    if thresholds.overvoltage_v is not None:
+        path = "victron.thresholds.overvoltage_v"
+        yield (path,), thresholds.overvoltage_v, path
+    if cvl.cell_max_voltage_v is not None and cvl.series_cell_count is not None:
+        words = f"cvl.cell_max_voltage_v {cvl.cell_max_voltage_v:g} V × {cvl.series_cell_count} cells"
+        paths = ("cvl.cell_max_voltage_v", "cvl.series_cell_count")
+        yield paths, cvl.cell_max_voltage_v * cvl.series_cell_count, words
+
+
+def _floor(cvl: Cvl) -> Iterator[Finding]:
+    cells, floor_v, bulk_v = cvl.series_cell_count, cvl.floor_cell_voltage_v, cvl.bulk_voltage_v
+    if cells is None or floor_v is None or bulk_v is None or bulk_v >= cells * floor_v - PEAK_TOLERANCE_V:
+        return
+    yield Finding(
+        ("cvl.bulk_voltage_v", "cvl.floor_cell_voltage_v", "cvl.series_cell_count"),
+        (f"must be at least {cells * floor_v:g} V (cvl.floor_cell_voltage_v {floor_v:g} V × {cells} cells)",),
+    )
+
+
+def _thresholds(thresholds: Thresholds) -> Iterator[Finding]:
+    pairs = (
+        ("undervoltage_v", "overvoltage_v", "V"),
+        ("low_temp_charge_c", "overtemp_c", "°C"),
+        ("imbalance_warn_mv", "imbalance_alarm_mv", "mV"),
+        ("soc_low_percent", "soc_high_percent", "%"),
+    )
+    for low, high, unit in pairs:
+        yield from ordered(
+            f"victron.thresholds.{low}",
+            getattr(thresholds, low),
+            f"victron.thresholds.{high}",
+            getattr(thresholds, high),
+            unit,
+            strictly=True,
+        )

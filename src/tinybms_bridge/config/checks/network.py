@@ -1,0 +1,70 @@
+"""Checks of network keys that need each other."""
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Network
+
+from tinybms_bridge.config.checks.finding import Finding, ordered
+from tinybms_bridge.config.models.logs import Logging
+from tinybms_bridge.config.models.mqtt import Mqtt
+from tinybms_bridge.config.models.web_server import WebServer
+from tinybms_bridge.config.models.wifi import Wifi
+
+__all__ = ["network_findings"]
+
+
+def network_findings(wifi: Wifi, mqtt: Mqtt, web: WebServer, logging: Logging) -> Iterator[Finding]:
+    """Yield what does not fit in the network sections."""
+    if wifi.sta_ip_mode == "static":
+        yield from _static_address(wifi)
+    yield from _access_point(wifi)
+    if mqtt.password.get_secret_value() and not mqtt.username:
+        yield Finding(("mqtt.username", "mqtt.password"), ("must be given, because mqtt.password is given",))
+    shortest_ms = web.websocket_min_interval_ms
+    for longer in ("websocket_update_interval_ms", "websocket_burst_window_ms"):
+        yield from ordered(
+            "web_server.websocket_min_interval_ms", shortest_ms, f"web_server.{longer}", getattr(web, longer), "ms"
+        )
+    if logging.output_syslog and not logging.syslog_server:
+        yield Finding(
+            ("logging.syslog_server", "logging.output_syslog"),
+            ("must be given, because logging.output_syslog is true",),
+        )
+
+
+def _access_point(wifi: Wifi) -> Iterator[Finding]:
+    reasons = {
+        "wifi.ap_fallback.enabled": wifi.ap_fallback.enabled,
+        "wifi.mode": wifi.mode != "sta",
+    }
+    reason = next((path for path, wanted in reasons.items() if wanted), None)
+    if reason is None:
+        return
+    if not wifi.ap_fallback.ssid:
+        yield Finding(("wifi.ap_fallback.ssid", reason), (f"must be given, because {reason} asks for an access point",))
+    if not wifi.ap_fallback.password.get_secret_value():
+        yield Finding(
+            ("wifi.ap_fallback.password", reason),
+            (f"must be given (8 to 63 characters), because {reason} asks for an access point",),
+        )
+
+
+def _static_address(wifi: Wifi) -> Iterator[Finding]:
+    given = {"sta_static_ip": wifi.sta_static_ip, "sta_gateway": wifi.sta_gateway, "sta_subnet": wifi.sta_subnet}
+    for key, value in given.items():
+        if not value:
+            yield Finding((f"wifi.{key}", "wifi.sta_ip_mode"), ('must be given, because wifi.sta_ip_mode is "static"',))
+    if all(given.values()):
+        yield from _same_network(**given)
+
+
+def _same_network(sta_static_ip: str, sta_gateway: str, sta_subnet: str) -> Iterator[Finding]:
+    host_bits = int(IPv4Address(sta_subnet)) ^ 0xFFFF_FFFF
+    if host_bits & (host_bits + 1):
+        yield Finding(("wifi.sta_subnet",), ("must be a netmask such as 255.255.255.0",))
+        return
+    network = IPv4Network((sta_static_ip, 32 - host_bits.bit_length()), strict=False)
+    if IPv4Address(sta_gateway) not in network:
+        yield Finding(
+            ("wifi.sta_gateway", "wifi.sta_static_ip", "wifi.sta_subnet"),
+            (f"must lie in the network of wifi.sta_static_ip, which is {network}",),
+        )

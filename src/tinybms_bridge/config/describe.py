@@ -1,0 +1,170 @@
+"""The configuration in words: its JSON Schema and ``docs/configuration.md``, both made from the models.
+
+``python -m tinybms_bridge.config.describe > docs/configuration.md`` renews the document.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.expectations import (
+    choices,
+    expectation,
+    extra,
+    is_nullable,
+    is_secret,
+    section_type,
+    value_range,
+    value_types,
+)
+from tinybms_bridge.config.models import Section
+
+__all__ = ["json_schema", "markdown"]
+
+_INTRODUCTION = """\
+# Configuration
+
+<!-- Made by `python -m tinybms_bridge.config.describe`; change the models, not this file. -->
+
+One JSON file holds every setting.
+All keys may be left out: the defaults alone are a working configuration, because limits and thresholds that depend on
+the battery come from the BMS itself (`null` in the tables below).
+
+```json
+{
+  "hardware": {
+    "uart": { "device": "/dev/ttyUSB0" },
+    "can": { "interface": "socketcan", "channel": "can0" }
+  },
+  "victron": { "max_charge_current_a": 50, "max_discharge_current_a": 80 }
+}
+```
+
+The file is the first of these: `$TINYBMS_BRIDGE_CONFIG`, `./tinybms-bridge.json` if present,
+`/etc/tinybms-bridge/config.json` if present, `~/.config/tinybms-bridge/config.json`.
+
+- `tinybms-bridge check` names every mistake of a file at once; `check --show` prints the effective values and
+  `check --schema` a JSON Schema for editors.
+- Numbers are numbers and switches are `true` or `false`: texts such as `"80"` are refused. Unknown keys are refused
+  with the nearest known name.
+- A bad file never stops a running bridge: the last good configuration stays in force and the error is shown.
+- Changes take effect without a restart. Saving writes a new file beside the old one and renames it; the old one is
+  kept as `NAME.bak`. Only the keys that were given are written.
+- Passwords are stored in clear in the file (mode 0600); they are never shown, logged or part of an error.
+- Defaults: physical values of the vendor and of Victron come first, then the README of the TinyBMS-Victron firmware,
+  then the firmware itself.
+
+Ready-made files:
+
+- [Raspberry Pi with a CAN board](examples/raspberry-pi-socketcan.json), also right for a USB adapter that the kernel's
+  `gs_usb` driver shows as `can0`;
+- [USB adapter with gs_usb](examples/usb-gs-usb.json) without the kernel's driver: needs python-can's `gs-usb` extra;
+- [USB adapter with slcan](examples/usb-slcan.json): needs python-can's `serial` extra;
+- [14 Li-ion cells](examples/li-ion-14s.json), voltages chosen by hand instead of those of the BMS.
+"""
+
+_CONCLUSION = """\
+## Checks across keys
+
+Beyond its own range a value must fit the others; a refusal names both numbers.
+
+- `cvl`: bulk ≤ transition ≤ float threshold, `float_exit_soc` below `float_soc_threshold`,
+  `float_approach_offset_mv` ≤ `float_offset_mv`, release below hold, the end of SUSTAIN above its start (or both 0).
+- Voltages per cell: release < threshold of the protection ≤ highest cell voltage, floor ≤ resting ≤ highest cell
+  voltage, floor of reductions ≤ end of protection, sustain ≤ highest cell voltage.
+- Over-voltage: `bulk_voltage_v` and `sustain_voltage_v` plus 0.4 V (what a solar charger may add) plus
+  `over_voltage_margin_v` stay at or below `victron.thresholds.overvoltage_v` and `cell_max_voltage_v` × cells, and,
+  once the BMS is known, its over-voltage cutoff × cells.
+- Once the BMS is known, also: the number of cells, charge voltages above the under-voltage cutoff, thresholds that
+  would alarm for ever, and currents at or below its over-current cutoffs.
+- `victron.thresholds`: low below high, warning below alarm.
+- `tinybms`: fastest ≤ base ≤ slowest interval, and two of the slowest within `victron.fresh_timeout_s`.
+- `web_server`: the shortest interval is not above the update interval and the burst window.
+- `wifi`: a static address needs address, netmask and a gateway in the same network; an access point needs a name and a
+  password. `mqtt`: a password needs a user name. `logging`: syslog needs a server.
+
+## Files of the ESP32 firmware
+
+`config.json` of the firmware, the samples of its README and what its REST interface returns are read as they are.
+`cvl_algorithm` is the same section as `cvl`, `system` and `webserver` are `web_server`; short Wi-Fi names, flat
+access-point keys, flat pins and the other names of its web page are known, and offsets that the page gives in negative
+volts become millivolts. Each key that is read under another name, or that has no effect on Linux, gives a notice.
+"""
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of the file, with ``unit``, ``rule`` and ``no_effect`` as further annotations."""
+    schema = Configuration.model_json_schema()
+    other_name = {"$ref": "#/$defs/Cvl", "description": "Other name of cvl; a file may have one of the two."}
+    schema["properties"]["cvl_algorithm"] = other_name
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": "tinybms-bridge configuration",
+    }
+
+
+def markdown() -> str:
+    """Return the text of ``docs/configuration.md``."""
+    tables = "\n".join(_sections(Configuration))
+    return f"{_INTRODUCTION}\n{tables}\n{_CONCLUSION}"
+
+
+def _sections(model: type[Section], prefix: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        inner = section_type(field)
+        if inner is not None:
+            path = f"{prefix}{name}"
+            if any(section_type(child) is None for child in inner.model_fields.values()):
+                yield _table(path, inner)
+            yield from _sections(inner, f"{path}.")
+
+
+def _table(path: str, model: type[Section]) -> str:
+    rows = [
+        f"| `{name}` | {_cell(_default(field))} | {_cell(_accepted(field))} | {_cell(_meaning(field))} |"
+        for name, field in model.model_fields.items()
+        if section_type(field) is None
+    ]
+    head = ["| Key | Default | Accepted | Meaning |", "|---|---|---|---|"]
+    return "\n".join([f"## `{path}`", "", (model.__doc__ or "").strip(), "", *head, *rows, ""])
+
+
+def _default(field: FieldInfo) -> str:
+    if is_secret(field):
+        return '`""`'
+    return f"`{json.dumps(field.get_default(call_default_factory=True))}`"
+
+
+def _accepted(field: FieldInfo) -> str:
+    listed = choices(field)
+    (kind, *_) = value_types(field)
+    bounds = value_range(field)
+    if listed:
+        words = ", ".join(f"`{json.dumps(choice)}`" for choice in listed)
+        words = f"{words} {extra(field, 'unit')}".rstrip()
+    elif kind is bool:
+        words = "`true`, `false`"
+    elif bounds is not None:
+        whole = "whole, " if kind is int else ""
+        words = f"{whole}{bounds[0]} to {bounds[1]} {extra(field, 'unit')}".rstrip()
+    else:
+        return expectation(field).removeprefix("must be ")
+    return f"{words}; `null`" if is_nullable(field) else words
+
+
+def _meaning(field: FieldInfo) -> str:
+    no_effect = extra(field, "no_effect")
+    return f"{field.description} *Accepted; {no_effect}.*" if no_effect else f"{field.description}"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(markdown())

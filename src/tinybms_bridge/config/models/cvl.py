@@ -1,0 +1,107 @@
+"""Section ``cvl`` (also ``cvl_algorithm``): the charge-limit engine.
+
+Defaults that the README shows win over the firmware's file and code; voltages of one chemistry are null, which means
+from the BMS's own settings or from the chemistry.
+"""
+
+from typing import Literal
+
+from tinybms_bridge.config.models.base import Section, flag, number, text
+
+__all__ = ["Cvl"]
+
+
+class Cvl(Section):
+    """Charge states, cell protection and voltages."""
+
+    enabled: bool = flag(True, "Charge states", "Use the charge states; off = bulk voltage, protections stay active.")
+    chemistry: Literal["auto", "lfp", "li-ion", "lto"] = text(
+        "auto", "Chemistry", "Chemistry of the cells; auto = recognised from the BMS's own settings."
+    )
+    series_cell_count: int | None = number(
+        None, 4, 16, "", "Cells in series", "Number of cells in series; null = from the BMS (register 307)."
+    )
+    bulk_voltage_v: float | None = number(
+        None, 3, 80, "V", "Bulk voltage", "Charge target of the pack; null = from the BMS (register 300 × cells)."
+    )
+    bulk_soc_threshold: float = number(
+        80, 0, 100, "%", "End of bulk", "State of charge at which TRANSITION begins (README 80, firmware 90)."
+    )
+    transition_soc_threshold: float = number(
+        85, 0, 100, "%", "End of transition", "State of charge at which FLOAT_APPROACH begins (README 85, firmware 95)."
+    )
+    float_soc_threshold: float = number(
+        95, 0, 100, "%", "Start of float", "State of charge at which FLOAT begins (README 95, firmware 98 or 100)."
+    )
+    float_exit_soc: float = number(
+        92, 0, 100, "%", "End of float", "State of charge below which FLOAT ends (README 92, firmware 95 or 88)."
+    )
+    soc_hysteresis_percent: float = number(
+        0.5, 0, 5, "%", "SOC hysteresis", "How far below its threshold a charge state is kept."
+    )
+    float_approach_offset_mv: float = number(
+        50, 0, 5000, "mV", "Offset before float", "Pack voltage below the target in FLOAT_APPROACH."
+    )
+    float_offset_mv: float = number(100, 0, 5000, "mV", "Offset in float", "Pack voltage below the target in FLOAT.")
+    minimum_ccl_in_float_a: float = number(
+        5, 0, 750, "A", "Charge current in float", "Highest charge current in FLOAT and IMBALANCE_HOLD; 0 = no cap."
+    )
+    imbalance_hold_threshold_mv: float = number(
+        50, 1, 1000, "mV", "Start of a hold", "Difference of the cells above which a hold begins (firmware 100)."
+    )
+    imbalance_release_threshold_mv: float = number(
+        20, 0, 1000, "mV", "End of a hold", "Difference of the cells at which a hold ends (firmware 30 or 50)."
+    )
+    imbalance_hold_max_s: float = number(
+        14_400, 60, 86_400, "s", "Longest hold", "A hold ends after this time even if the cells still differ."
+    )
+    imbalance_drop_per_mv: float = number(
+        0.0005, 0, 0.1, "V/mV", "Drop per mV", "Charge voltage taken off for each mV above the start of a hold."
+    )
+    imbalance_drop_max_v: float = number(
+        2, 0, 10, "V", "Largest drop", "Largest reduction of the charge voltage by a hold."
+    )
+    over_voltage_margin_v: float = number(
+        0.1, 0, 2, "V", "Margin to over-voltage", "Kept between CVL + 0.4 V and the over-voltage cutoff of the pack."
+    )
+    cell_max_voltage_v: float | None = number(
+        None, 1.2, 4.5, "V", "Highest cell voltage", "No cell may exceed this; null = from the BMS (register 315)."
+    )
+    cell_safety_threshold_v: float | None = number(
+        None, 1.2, 4.5, "V", "Start of protection", "Cell voltage at which protection begins; null = by chemistry."
+    )
+    cell_safety_release_v: float | None = number(
+        None, 1.2, 4.5, "V", "End of protection", "Cell voltage at which protection ends; null = by chemistry."
+    )
+    cell_min_float_voltage_v: float | None = number(
+        None, 0.8, 4.5, "V", "Floor of reductions", "No reduction goes below this per cell; null = by chemistry."
+    )
+    floor_cell_voltage_v: float | None = number(
+        None, 0.8, 4.5, "V", "Lowest CVL per cell", "The charge voltage limit is never below this; null = by chemistry."
+    )
+    resting_cell_voltage_v: float | None = number(
+        None, 0.8, 4.5, "V", "Resting voltage per cell", "Charge voltage limit while data is old; null = by chemistry."
+    )
+    cell_protection_kp: float = number(
+        120, 0, 1000, "V/V", "Protection gain", "Pack volts taken off per cell volt above the start of protection."
+    )
+    dynamic_current_nominal_a: float = number(
+        157, 1, 1000, "A", "Nominal current", "Charge current that doubles the protection gain."
+    )
+    max_recovery_step_v: float = number(
+        0.4, 0, 5, "V", "Recovery step", "Largest rise of the charge voltage per CVL period; 0 = no limit."
+    )
+    sustain_soc_entry_percent: float = number(
+        5, 0, 100, "%", "Start of sustain", "State of charge at which SUSTAIN begins; 0 with an end of 0 = off."
+    )
+    sustain_soc_exit_percent: float = number(8, 0, 100, "%", "End of sustain", "State of charge at which SUSTAIN ends.")
+    sustain_voltage_v: float = number(
+        0, 0, 80, "V", "Sustain voltage", "Charge voltage in SUSTAIN for the pack; 0 = from the value per cell."
+    )
+    sustain_per_cell_voltage_v: float | None = number(
+        None, 0.8, 4.5, "V", "Sustain voltage per cell", "Charge voltage in SUSTAIN per cell; null = by chemistry."
+    )
+    sustain_ccl_limit_a: float = number(5, 0, 750, "A", "Sustain charge current", "Highest charge current in SUSTAIN.")
+    sustain_dcl_limit_a: float = number(
+        5, 0, 750, "A", "Sustain discharge current", "Highest discharge current in SUSTAIN."
+    )

@@ -1,0 +1,103 @@
+"""Section ``hardware``: the serial port and the CAN adapter."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tinybms_bridge.config.models.base import Section, flag, listed, must, number, text
+
+__all__ = ["BAUD_RATES", "CAN_BITRATES", "Can", "CanInterface", "Hardware", "Uart"]
+
+BAUD_RATES = (9600, 19200, 38400, 57600, 115200)
+CAN_BITRATES = (25_000, 50_000, 100_000, 125_000, 250_000, 500_000, 800_000, 1_000_000)
+
+CanInterface = Literal[
+    "socketcan",
+    "slcan",
+    "gs_usb",
+    "pcan",
+    "socketcand",
+    "udp_multicast",
+    "virtual",
+    "kvaser",
+    "ixxat",
+    "usb2can",
+    "seeedstudio",
+    "robotell",
+    "cantact",
+    "canalystii",
+    "neovi",
+    "systec",
+    "serial",
+]
+
+_PIN = "no meaning on Linux: the port is named by its device, not by pins"
+_TERMINATION = "no meaning on Linux: the 120 Ω resistor is set on the adapter or the cable"
+
+
+class Uart(Section):
+    """Serial line to the TinyBMS."""
+
+    device: str = text(
+        "/dev/ttyUSB0",
+        "Serial port",
+        'Path of the serial port, or "auto" to search for the BMS.',
+        rule='must be the path of a serial port, or "auto"',
+        pattern=r"^[^\x00-\x1F\x7F]{1,200}$",
+    )
+    rx_pin: int | None = number(None, -1, 48, "", "RX pin", "Receive pin of the firmware.", no_effect=_PIN)
+    tx_pin: int | None = number(None, -1, 48, "", "TX pin", "Transmit pin of the firmware.", no_effect=_PIN)
+    baudrate: Annotated[int, must(BAUD_RATES.__contains__)] = listed(
+        115_200,
+        BAUD_RATES,
+        "bit/s",
+        "Line speed",
+        "Speed of the serial line; the vendor fixes it at 115200, which wins over the 19200 of the README.",
+    )
+    timeout_ms: int = number(
+        300,
+        20,
+        5000,
+        "ms",
+        "Reply timeout",
+        "Longest wait for a reply; the README's 100 is short for a USB adapter, the firmware's 1000 delays retries.",
+    )
+
+
+class Can(Section):
+    """CAN adapter towards the GX device."""
+
+    interface: CanInterface = text("socketcan", "CAN interface", "Kind of adapter, as python-can names it.")
+    channel: str = text(
+        "can0",
+        "CAN channel",
+        "Network interface, serial port or number of the adapter; empty = the adapter's own default.",
+        rule="must be the name of a channel, for example can0 or /dev/ttyACM0, or empty",
+        pattern=r"^[^\x00-\x1F\x7F]{0,200}$",
+    )
+    options: dict[str, str | int | float | bool] = Field(
+        default_factory=dict,
+        title="CAN options",
+        description="Further options of the adapter, passed to python-can as they are.",
+        json_schema_extra={"rule": "must be an object of texts, numbers and switches"},
+    )
+    tx_pin: int | None = number(None, -1, 48, "", "TX pin", "Transmit pin of the firmware.", no_effect=_PIN)
+    rx_pin: int | None = number(None, -1, 48, "", "RX pin", "Receive pin of the firmware.", no_effect=_PIN)
+    bitrate: Annotated[int, must(CAN_BITRATES.__contains__)] = listed(
+        500_000,
+        CAN_BITRATES,
+        "bit/s",
+        "CAN bit rate",
+        "Speed of the bus; Victron prefers 500000 and has 250000 on some ports.",
+    )
+    mode: Literal["normal", "loopback"] = text(
+        "normal", "CAN mode", "Use the bus as it is, or, as a test, receive the own frames too (loopback)."
+    )
+    termination: bool = flag(False, "CAN termination", "Terminate the bus at the bridge.", no_effect=_TERMINATION)
+
+
+class Hardware(Section):
+    """Ports of the machine."""
+
+    uart: Uart = Uart()
+    can: Can = Can()

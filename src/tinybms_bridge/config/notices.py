@@ -1,0 +1,81 @@
+"""Notices: what a valid configuration says that has no effect, or that its author should know."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.expectations import extra, section_type
+from tinybms_bridge.config.models import Section
+
+__all__ = ["Notice", "notices_of"]
+
+_PUBLISHED_PASSWORDS = frozenset({"tinybms123", "12345678", "admin"})
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One remark on a configuration that can be used."""
+
+    path: str
+    """Dotted path of the key; empty for the whole file."""
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path or 'configuration'}: {self.message}"
+
+
+def notices_of(document: dict[str, Any], configuration: Configuration) -> list[Notice]:
+    """Return the remarks on a document, under the names of the models, and the configuration made from it."""
+    return [*_without_effect(document, Configuration), *_values(configuration)]
+
+
+def _without_effect(document: dict[str, Any], model: type[Section], prefix: str = "") -> Iterator[Notice]:
+    for key, value in document.items():
+        field = model.model_fields[key]
+        inner = section_type(field)
+        if inner is not None:
+            yield from _without_effect(value, inner, f"{prefix}{key}.")
+        elif message := extra(field, "no_effect"):
+            yield Notice(f"{prefix}{key}", message)
+
+
+def _values(configuration: Configuration) -> Iterator[Notice]:
+    yield from _line(configuration)
+    yield from _bus(configuration)
+    yield from _passwords(configuration)
+
+
+def _line(configuration: Configuration) -> Iterator[Notice]:
+    uart, polling = configuration.hardware.uart, configuration.tinybms
+    if uart.baudrate != 115_200:
+        yield Notice(
+            "hardware.uart.baudrate",
+            f"the TinyBMS line is fixed at 115200 bit/s by its vendor; the BMS does not answer at {uart.baudrate}",
+        )
+    longest_ms = polling.uart_retry_count * (uart.timeout_ms + polling.uart_retry_delay_ms)
+    fresh_ms = configuration.victron.fresh_timeout_s * 1000
+    if longest_ms >= fresh_ms:
+        yield Notice(
+            "hardware.uart.timeout_ms",
+            f"one failed read takes up to {longest_ms} ms ({polling.uart_retry_count} attempts), as long as "
+            f"victron.fresh_timeout_s ({fresh_ms:g} ms) or longer: it stops charging",
+        )
+
+
+def _bus(configuration: Configuration) -> Iterator[Notice]:
+    can = configuration.hardware.can
+    if can.bitrate not in (250_000, 500_000):
+        yield Notice("hardware.can.bitrate", f"a GX device offers 500000 and 250000 bit/s, not {can.bitrate}")
+    if can.mode == "loopback":
+        yield Notice("hardware.can.mode", "loopback is a test: the bridge also receives the frames that it sends")
+
+
+def _passwords(configuration: Configuration) -> Iterator[Notice]:
+    secrets = {
+        "wifi.ap_fallback.password": configuration.wifi.ap_fallback.password,
+        "web_server.password": configuration.web_server.password,
+    }
+    for path, password in secrets.items():
+        if password.get_secret_value() in _PUBLISHED_PASSWORDS:
+            yield Notice(path, "this password is printed in public documents; choose another one")

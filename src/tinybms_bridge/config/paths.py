@@ -1,0 +1,30 @@
+"""Where files are, unless the user says otherwise."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+__all__ = ["default_path", "state_directory"]
+
+
+def default_path(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the usual path of the configuration.
+
+    ``$TINYBMS_BRIDGE_CONFIG``, else ``./tinybms-bridge.json`` if present, else ``/etc/tinybms-bridge/config.json`` if
+    present, else ``~/.config/tinybms-bridge/config.json``, whether present or not.
+    """
+    chosen = environ.get("TINYBMS_BRIDGE_CONFIG")
+    if chosen:
+        return Path(chosen).expanduser()
+    for candidate in (Path("tinybms-bridge.json"), Path("/etc/tinybms-bridge/config.json")):
+        if candidate.exists():
+            return candidate
+    return Path.home() / ".config" / "tinybms-bridge" / "config.json"
+
+
+def state_directory(configured: str, environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the directory for counters and history: ``advanced.state_directory``, systemd's, or the user's."""
+    if configured:
+        return Path(configured)
+    given = environ.get("STATE_DIRECTORY", "").split(":")[0]
+    return Path(given) if given else Path.home() / ".local" / "state" / "tinybms-bridge"

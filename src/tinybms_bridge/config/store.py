@@ -1,0 +1,191 @@
+"""The configuration in force and its file: loading, changing, saving, following changes made by hand."""
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from threading import RLock
+from typing import Any
+
+from tinybms_bridge.config.changes import ConfigChange, changed_paths, merged, with_secrets_of
+from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.firmware import import_firmware
+from tinybms_bridge.config.loader import Loaded, load
+from tinybms_bridge.config.notices import Notice
+from tinybms_bridge.errors import ConfigError, ConfigProblem
+from tinybms_bridge.hal.storage import Storage
+
+__all__ = ["ConfigStore", "Listener"]
+
+Listener = Callable[[ConfigChange], None]
+
+
+class ConfigStore:
+    """Keeps one configuration in force; a bad file or a refused change never replaces it.
+
+    Every method but ``subscribe`` reads or writes files: callers on the event loop use a thread. The store may be used
+    from several threads. Only the keys that the user gave are written, in clear, so the file needs mode 0600.
+    """
+
+    def __init__(self, storage: Storage, *, last_good: Storage | None = None) -> None:
+        self._storage = storage
+        self._last_good = last_good
+        self._loaded = Loaded(Configuration(), {}, ())
+        self._is_loaded = False
+        self._seen: bytes | None = None
+        self._listeners: list[Listener] = []
+        self._lock = RLock()
+        self.error: ConfigError | None = None
+        """Why the file as it is now is not in force, or None."""
+        self.fell_back = False
+        """Whether ``load`` took the configuration in force from a last good copy."""
+
+    @property
+    def configuration(self) -> Configuration:
+        """The configuration in force; the defaults before ``load``."""
+        return self._loaded.configuration
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """Remarks on the configuration in force."""
+        return self._loaded.notices
+
+    @property
+    def name(self) -> str:
+        """What to call the file in messages."""
+        return self._storage.name
+
+    def load(self) -> Configuration:
+        """Read the file and return the configuration in force afterwards; never raises for what the file holds.
+
+        A missing file gives the defaults. A file that cannot be used leaves ``error`` and the last good configuration:
+        the one in force, else the last-good copy, else the file before the last save, else the defaults. Listeners
+        are not called.
+        """
+        with self._lock:
+            loaded = self._from_file()
+            copy = None if loaded or self._is_loaded else self._good_copy()
+            self.fell_back = copy is not None
+            self._loaded = loaded or copy or self._loaded
+            self._is_loaded = True
+            return self._loaded.configuration
+
+    def reload_if_changed(self) -> ConfigChange | None:
+        """Follow a change of the file made by somebody else; return it, or None when nothing else is in force now.
+
+        A bad file leaves ``error``; a file that has vanished changes nothing.
+        """
+        with self._lock:
+            seen = self._seen
+            loaded = self._from_file()
+            if loaded is None or self._seen is None or self._seen == seen:
+                return None
+            change = self._adopt(loaded)
+        self._tell(change)
+        return change if change.changed_paths else None
+
+    def update(self, patch: Mapping[str, Any]) -> ConfigChange:
+        """Lay a patch over the user's keys (RFC 7396: null = default again), save and return the change.
+
+        The names of the README and of the firmware are accepted. Raises ConfigError with every problem, or OSError
+        when the file cannot be read or written; then nothing has changed.
+        """
+        with self._lock:
+            base = self._base()
+            change = self._change(merged(base, import_firmware(patch)[0]), base)
+        self._tell(change)
+        return change
+
+    def replace(self, document: Mapping[str, Any]) -> ConfigChange:
+        """Put a whole document in the place of the user's keys; otherwise as ``update``."""
+        with self._lock:
+            change = self._change(import_firmware(document)[0], self._base())
+        self._tell(change)
+        return change
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call ``listener`` after each change, in the thread that made it; the result ends the subscription."""
+        self._listeners.append(listener)
+
+        def end() -> None:
+            with suppress(ValueError):
+                self._listeners.remove(listener)
+
+        return end
+
+    def _from_file(self) -> Loaded | None:
+        """Return what the file holds, or None and leave ``error``."""
+        try:
+            data = self._storage.read()
+        except OSError as error:
+            problem = ConfigProblem("", None, f"cannot be read: {error.strerror or error}")
+            self.error = ConfigError([problem], source=self.name)
+            return None
+        is_new, self._seen = data != self._seen, data
+        if data is None:
+            self.error = None
+            notice = Notice("", f"{self.name} does not exist; every key has its default")
+            return Loaded(Configuration(), {}, (notice,))
+        try:
+            loaded = load(data, self.name)
+        except ConfigError as error:
+            self.error = error
+            return None
+        self.error = None
+        if is_new:
+            self._keep_good(data)
+        return loaded
+
+    def _good_copy(self) -> Loaded | None:
+        copies = (self._last_good.read if self._last_good else lambda: None, self._storage.read_previous)
+        for read in copies:
+            with suppress(OSError, ConfigError):
+                data = read()
+                if data is not None:
+                    loaded = load(data, self.name)
+                    notice = Notice("", f"{self.name} cannot be used; the last good configuration is in force")
+                    return replace(loaded, notices=(notice, *loaded.notices))
+        return None
+
+    def _keep_good(self, data: bytes) -> None:
+        if self._last_good is None:
+            return
+        with suppress(OSError):  # the copy is a convenience: the configuration itself is fine
+            if self._last_good.read() != data:
+                self._last_good.write(data)
+
+    def _base(self) -> dict[str, Any]:
+        """Return the keys to change: those of the file if somebody has changed it well, else those in force."""
+        if not self._is_loaded:
+            self.load()
+        data = self._storage.read()
+        if data is not None and data != self._seen:
+            with suppress(ConfigError):
+                return load(data, self.name).document
+        return self._loaded.document
+
+    def _change(self, document: Mapping[str, Any], base: Mapping[str, Any]) -> ConfigChange:
+        complete = with_secrets_of(base, document)
+        text = json.dumps(complete, indent=2, ensure_ascii=False) + "\n"
+        loaded = load(text, self.name)
+        data = text.encode()
+        if data != self._seen:
+            self._storage.write(data)
+        self._seen = data
+        self.error = None
+        self._keep_good(data)
+        return self._adopt(loaded)
+
+    def _adopt(self, loaded: Loaded) -> ConfigChange:
+        old, new = self._loaded.configuration, loaded.configuration
+        self._loaded = loaded
+        self._is_loaded = True
+        self.fell_back = False
+        return ConfigChange(old, new, tuple(changed_paths(old, new)), loaded.notices)
+
+    def _tell(self, change: ConfigChange) -> None:
+        """Call every listener, even when one of them raises."""
+        if change.changed_paths:
+            with ExitStack() as calls:
+                for listener in reversed(self._listeners):
+                    calls.callback(listener, change)

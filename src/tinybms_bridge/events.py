@@ -1,0 +1,111 @@
+"""What happens in the bridge, as values on the bus."""
+
+from dataclasses import dataclass
+
+from tinybms_bridge.battery.alarms import Alarms
+from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.battery.limits.model import ChargeState, Limits
+from tinybms_bridge.battery.plausibility import Verdict
+from tinybms_bridge.battery.snapshot import Identity, Snapshot
+
+__all__ = [
+    "AlarmsChanged",
+    "ChargeStateChanged",
+    "Event",
+    "FreshnessChanged",
+    "GxChanged",
+    "IdentityKnown",
+    "LimitsDecided",
+    "LinkChanged",
+    "PartStateChanged",
+    "SampleAccepted",
+    "SampleRejected",
+]
+
+
+class Event:
+    """Base of everything that is published."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SampleAccepted(Event):
+    """A plausible sample."""
+
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRejected(Event):
+    """A sample that cannot be true and was not used."""
+
+    snapshot: Snapshot
+    verdict: Verdict
+    count: int
+    """Rejected samples since the start."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsDecided(Event):
+    """The limits in force."""
+
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeStateChanged(Event):
+    """The charge state machine moved."""
+
+    old: ChargeState
+    new: ChargeState
+
+
+@dataclass(frozen=True, slots=True)
+class FreshnessChanged(Event):
+    """Data became fresh, old, or too old to send."""
+
+    old: Freshness
+    new: Freshness
+
+
+@dataclass(frozen=True, slots=True)
+class LinkChanged(Event):
+    """The BMS began or ceased to answer."""
+
+    up: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityKnown(Event):
+    """The BMS told who it is."""
+
+    identity: Identity
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmsChanged(Event):
+    """An alarm became active, changed its level, or cleared."""
+
+    old: Alarms
+    new: Alarms
+
+
+@dataclass(frozen=True, slots=True)
+class GxChanged(Event):
+    """A GX device appeared on the CAN bus or is no longer heard."""
+
+    state: str
+    """``never_seen`` (reported once after the timeout), ``present`` or ``lost``."""
+    silent_for_s: float
+    """Time since its last frame before the change, or since the start."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartStateChanged(Event):
+    """A supervised part started, failed, or stopped."""
+
+    name: str
+    state: str
+    error: str = ""

@@ -1,0 +1,103 @@
+"""CAN: one small port in front of every adapter of python-can; receiving and sending happen off the event loop."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from tinybms_bridge.hal.can_adapter import AdapterPort
+
+__all__ = ["CanFrame", "CanPort", "CanSettings", "CanStatistics", "open_can"]
+
+
+@dataclass(frozen=True, slots=True)
+class CanFrame:
+    """A classic CAN data frame with an 11-bit identifier."""
+
+    arbitration_id: int
+    data: bytes
+
+    def __str__(self) -> str:
+        return f"{self.arbitration_id:03X}#{self.data.hex().upper()}"
+
+
+@dataclass(slots=True)
+class CanStatistics:
+    """Counters of one port, from its opening."""
+
+    tx_count: int = 0
+    tx_errors: int = 0
+    """Frames that were not sent, for whatever reason."""
+    rx_count: int = 0
+    rx_errors: int = 0
+    """Error frames of the bus, and frames dropped because the event loop was late."""
+    bus_off_count: int = 0
+    """Times that the controller went bus-off, where the adapter reports it."""
+    outages: int = 0
+    """Times that the adapter was lost."""
+    up: bool = True
+    """Whether the adapter is open now."""
+
+
+@dataclass(frozen=True, slots=True)
+class CanSettings:
+    """Which adapter to open."""
+
+    interface: str = "udp_multicast"
+    """A name that python-can knows; the default needs no hardware and stays on this machine."""
+    channel: str = ""
+    """For example ``can0`` or ``/dev/ttyACM0``; empty: the adapter's default."""
+    bitrate_bps: int = 500_000
+    """Where the adapter sets it; socketcan takes it from ``ip link``."""
+    extra: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    """Further options of the adapter, as python-can names them."""
+    accept_ids: tuple[int, ...] = ()
+    """Identifiers to receive; empty: all."""
+
+    def __str__(self) -> str:
+        return f"{self.interface}:{self.channel}" if self.channel else self.interface
+
+
+class CanPort(Protocol):
+    """An open CAN interface."""
+
+    statistics: CanStatistics
+
+    def send(self, frame: CanFrame) -> bool:
+        """Queue a frame and return at once; False when the queue is full (counted as an error, frame dropped)."""
+        ...
+
+    def subscribe(self, on_frame: Callable[[CanFrame], None]) -> Callable[[], None]:
+        """Call ``on_frame`` on the event loop for each received frame; the result ends the subscription."""
+        ...
+
+    async def close(self) -> None:
+        """Stop the threads and release the adapter."""
+        ...
+
+
+async def open_can(settings: CanSettings) -> CanPort:
+    """Open an adapter in a thread and return its port, which reopens it by itself whenever it is lost.
+
+    Raises LinkError with a hint when the adapter cannot be opened now.
+    """
+    opening = asyncio.ensure_future(asyncio.to_thread(_open, settings, asyncio.get_running_loop()))
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_discard)
+        raise
+
+
+def _discard(opening: "asyncio.Future[AdapterPort]") -> None:
+    """End a port that was opened after its opener had been cancelled; a thread cannot be."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().stop()
+
+
+def _open(settings: CanSettings, loop: asyncio.AbstractEventLoop) -> "AdapterPort":
+    from tinybms_bridge.hal.can_adapter import AdapterPort  # imports python-can: 20 MB and some 0.1 s
+
+    return AdapterPort(settings, loop)

@@ -1,0 +1,87 @@
+"""Time: monotonic seconds for intervals, wall time for people, and sleeping; with a fake one for tests."""
+
+import asyncio
+import heapq
+import itertools
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+__all__ = ["Clock", "FakeClock", "SystemClock"]
+
+
+class Clock(Protocol):
+    """Source of time."""
+
+    def monotonic(self) -> float:
+        """Return seconds that never go backwards; for intervals."""
+        ...
+
+    def wall(self) -> datetime:
+        """Return the aware UTC time; for people."""
+        ...
+
+    async def sleep(self, delay_s: float) -> None:
+        """Suspend the caller for ``delay_s`` seconds."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def monotonic(self) -> float:
+        """See ``Clock.monotonic``."""
+        return time.monotonic()
+
+    def wall(self) -> datetime:
+        """See ``Clock.wall``."""
+        return datetime.now(UTC)
+
+    async def sleep(self, delay_s: float) -> None:
+        """See ``Clock.sleep``."""
+        await asyncio.sleep(delay_s)
+
+
+class FakeClock:
+    """A clock that moves only when told to."""
+
+    def __init__(self, start_s: float = 1000.0, wall: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
+        self._start_s = start_s
+        self._now_s = start_s
+        self._wall = wall
+        self._order = itertools.count()
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+
+    def monotonic(self) -> float:
+        """See ``Clock.monotonic``."""
+        return self._now_s
+
+    def wall(self) -> datetime:
+        """See ``Clock.wall``."""
+        return datetime.fromtimestamp(self._wall.timestamp() + self._now_s - self._start_s, UTC)
+
+    async def sleep(self, delay_s: float) -> None:
+        """Wait until ``advance`` has passed the moment."""
+        if delay_s <= 0:
+            await asyncio.sleep(0)
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._sleepers, (self._now_s + delay_s, next(self._order), future))
+        await future
+
+    async def advance(self, delta_s: float) -> None:
+        """Move time forward, waking each sleeper at its own moment and letting it run before the next."""
+        end_s = self._now_s + delta_s
+        await self._settle()
+        while self._sleepers and self._sleepers[0][0] <= end_s:
+            due_s, _, future = heapq.heappop(self._sleepers)
+            self._now_s = max(self._now_s, due_s)
+            if not future.done():
+                future.set_result(None)
+            await self._settle()
+        self._now_s = end_s
+
+    @staticmethod
+    async def _settle() -> None:
+        for _ in range(10):
+            await asyncio.sleep(0)

@@ -1,0 +1,146 @@
+"""Serial port: bytes in by callback, bytes out by call, and one clear error for each way of failing to open."""
+
+import asyncio
+import contextlib
+import errno
+import glob
+import grp
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Protocol
+
+from tinybms_bridge.errors import LinkError
+
+__all__ = ["OnData", "OnLost", "SerialOpener", "SerialPort", "find_ports", "open_serial"]
+
+OnData = Callable[[bytes], None]
+"""Called on the event loop with each piece of received bytes."""
+OnLost = Callable[[Exception | None], None]
+"""Called once when the device vanishes; not after ``close``."""
+
+_PATTERNS = ("/dev/serial/by-id/*", "/dev/ttyUSB*", "/dev/ttyACM*", "/dev/ttyAMA*", "/dev/ttyS[0-9]")
+
+
+class SerialPort(Protocol):
+    """An open serial port."""
+
+    def write(self, data: bytes) -> None:
+        """Queue bytes for sending; never blocks and never raises."""
+        ...
+
+    async def close(self) -> None:
+        """Release the port; safe to call twice."""
+        ...
+
+
+SerialOpener = Callable[[OnData, OnLost], Awaitable[SerialPort]]
+"""Opens the port that was configured. Raises LinkError."""
+
+
+class _Protocol(asyncio.Protocol):
+    """Hands what the transport reports to the callbacks."""
+
+    def __init__(self, on_data: OnData, on_lost: OnLost) -> None:
+        self._on_data = on_data
+        self._on_lost = on_lost
+        self.closing = False
+        self.lost = asyncio.get_running_loop().create_future()
+
+    def data_received(self, data: bytes) -> None:
+        if not self.closing:
+            self._on_data(bytes(data))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.lost.done():
+            self.lost.set_result(None)
+        if not self.closing:
+            self._on_lost(exc)
+
+
+class _Port:
+    """A serialx transport behind the ``SerialPort`` protocol."""
+
+    def __init__(self, transport: asyncio.Transport, protocol: _Protocol) -> None:
+        self._transport = transport
+        self._protocol = protocol
+
+    def write(self, data: bytes) -> None:
+        # A device that has vanished is reported through on_lost; until that comes, writes go nowhere.
+        with contextlib.suppress(OSError):
+            self._transport.write(data)
+
+    async def close(self) -> None:
+        self._protocol.closing = True
+        self._transport.abort()
+        try:
+            async with asyncio.timeout(1.0):
+                await asyncio.shield(self._protocol.lost)
+        except TimeoutError:
+            return
+
+
+async def open_serial(device: str, baudrate: int, on_data: OnData, on_lost: OnLost) -> SerialPort:
+    """Open ``device`` 8N1, for this program alone.
+
+    ``auto`` takes the only serial port of the machine. Raises LinkError with what to do about it.
+    """
+    import serialx
+
+    if device == "auto":
+        device = await asyncio.to_thread(_only_port)
+    try:
+        transport, protocol = await serialx.create_serial_connection(
+            asyncio.get_running_loop(), lambda: _Protocol(on_data, on_lost), device, baudrate, exclusive=True
+        )
+    except (OSError, ValueError, serialx.SerialException) as error:
+        raise await asyncio.to_thread(explain_open_error, device, baudrate, error) from error
+    assert isinstance(protocol, _Protocol)
+    return _Port(transport, protocol)
+
+
+def find_ports() -> list[str]:
+    """Return the paths of the machine's serial ports, stable names first, each device once."""
+    seen: dict[str, str] = {}
+    for pattern in _PATTERNS:
+        for path in sorted(glob.glob(pattern)):
+            seen.setdefault(os.path.realpath(path), path)
+    return list(seen.values())
+
+
+def _only_port() -> str:
+    ports = [port for port in find_ports() if "ttyS" not in port]
+    if len(ports) == 1:
+        return ports[0]
+    if not ports:
+        raise LinkError("no serial port found", hint="plug in the USB adapter, or set hardware.uart.device")
+    raise LinkError(f"{len(ports)} serial ports found: {', '.join(ports)}", hint="choose one with hardware.uart.device")
+
+
+def explain_open_error(device: str, baudrate: int, error: Exception) -> LinkError:
+    """Return the LinkError that tells a user why a port did not open and what to do. Blocks on the file system."""
+    code = error.errno if isinstance(error, OSError) else None
+    if code in (errno.ENOENT, errno.ENXIO, errno.ENODEV):
+        found = ", ".join(find_ports())
+        return LinkError(
+            f"serial port {device} does not exist",
+            hint=f"ports found: {found}" if found else "no serial port found; is the adapter plugged in?",
+        )
+    if code in (errno.EACCES, errno.EPERM):
+        return LinkError(f"no permission to open {device}", hint=_permission_hint(device))
+    if code in (errno.EBUSY, errno.EAGAIN):
+        return LinkError(f"serial port {device} is in use by another program", hint="close the other program")
+    if code in (errno.ENOTTY, errno.EISDIR):
+        return LinkError(f"{device} is not a serial port")
+    if isinstance(error, ValueError) or code == errno.EINVAL:
+        return LinkError(f"{device} does not accept {baudrate} baud: {error}", hint="the TinyBMS uses 115200")
+    reason = error.strerror if isinstance(error, OSError) else None
+    return LinkError(f"cannot open {device}: {reason or error}")
+
+
+def _permission_hint(device: str) -> str:
+    try:
+        group = grp.getgrgid(Path(device).stat().st_gid).gr_name
+    except (OSError, KeyError):
+        group = "dialout"
+    return f"add the user to the group {group}: sudo usermod -aG {group} $USER, then log in again"

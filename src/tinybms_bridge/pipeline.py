@@ -1,0 +1,135 @@
+"""The path between the two buses: a sample becomes accepted, limits, alarms and energy, and is kept for the sender.
+
+Everything here runs on the event loop in well under a millisecond; nothing waits for a disk, a service or a lock.
+"""
+
+from dataclasses import dataclass, field
+
+from tinybms_bridge.battery.alarm_rules import AlarmMemory, AlarmSettings, evaluate
+from tinybms_bridge.battery.alarms import Alarms
+from tinybms_bridge.battery.energy import EnergyCounter, EnergyTotals
+from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.battery.limits import Limits, LimitSettings, Memory, step
+from tinybms_bridge.battery.plausibility import PlausibilityMemory, PlausibilitySettings, Verdict, judge
+from tinybms_bridge.battery.saved_state import SavedState
+from tinybms_bridge.battery.snapshot import Snapshot
+from tinybms_bridge.bus import Bus
+from tinybms_bridge.events import (
+    AlarmsChanged,
+    ChargeStateChanged,
+    FreshnessChanged,
+    LimitsDecided,
+    SampleAccepted,
+    SampleRejected,
+)
+
+__all__ = ["Decision", "Pipeline", "PipelineSettings"]
+
+_SOURCE = "pipeline"
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSettings:
+    """Settings of the stages."""
+
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    plausibility: PlausibilitySettings = field(default_factory=PlausibilitySettings)
+    alarms: AlarmSettings = field(default_factory=AlarmSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One consistent set: a sample, and what was decided from it."""
+
+    snapshot: Snapshot
+    limits: Limits
+    alarms: Alarms
+    energy: EnergyTotals
+
+
+class Pipeline:
+    """Turns samples into decisions."""
+
+    def __init__(self, bus: Bus, settings: PipelineSettings, saved: SavedState | None = None) -> None:
+        saved = saved or SavedState()
+        self.settings = settings
+        """May be replaced at any time; in force from the next step."""
+        self.rejected = 0
+        """Samples that were not believed."""
+        self.last_verdict = Verdict()
+        """Judgement of the last sample."""
+        self._bus = bus
+        self._energy = EnergyCounter(saved.energy)
+        self._plausibility = PlausibilityMemory()
+        self._memory = Memory(states=saved.states)
+        self._alarms = AlarmMemory()
+        self._limits: Limits | None = None
+
+    @property
+    def freshness(self) -> Freshness:
+        """How much the last good sample can be trusted."""
+        return self._memory.freshness.state
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The last accepted sample."""
+        return self._plausibility.accepted
+
+    @property
+    def limits(self) -> Limits | None:
+        """The limits in force, whether or not they may be sent."""
+        return self._limits
+
+    @property
+    def alarms(self) -> Alarms:
+        """The alarms in force."""
+        return self._alarms.alarms
+
+    @property
+    def energy(self) -> EnergyTotals:
+        """The energy counters."""
+        return self._energy.totals
+
+    def saved_state(self) -> SavedState:
+        """Return what must survive a restart."""
+        return SavedState(energy=self._energy.totals, states=self._memory.states)
+
+    def accept(self, snapshot: Snapshot, now_s: float) -> bool:
+        """Take a sample from the BMS; True when it was believed and used."""
+        verdict, self._plausibility = judge(self._plausibility, snapshot, self.settings.plausibility)
+        self.last_verdict = verdict
+        if not verdict.accepted:
+            self.rejected += 1
+            self._bus.publish(SampleRejected(snapshot, verdict, self.rejected), _SOURCE)
+            self.tick(now_s)
+            return False
+        self._energy.add(snapshot)
+        self._bus.publish(SampleAccepted(snapshot), _SOURCE)
+        self.tick(now_s)
+        return True
+
+    def tick(self, now_s: float) -> None:
+        """Decide anew at ``now_s``; call it at least once a second so that missing samples are noticed."""
+        before, old_limits, old_alarms = self._memory, self._limits, self._alarms
+        self._limits, self._memory = step(self.snapshot, self.settings.limits, before, now_s)
+        if self.snapshot is not None:
+            self._alarms = evaluate(old_alarms, self.snapshot, self.freshness, self.settings.alarms, now_s)
+        self._announce(before, old_limits, old_alarms.alarms)
+
+    def decision(self) -> Decision | None:
+        """Return what may be sent now, or None: not started yet, or silent."""
+        snapshot, limits = self.snapshot, self._limits
+        if snapshot is None or limits is None or not limits.may_send:
+            return None
+        return Decision(snapshot, limits, self._alarms.alarms, self._energy.totals)
+
+    def _announce(self, before: Memory, old_limits: Limits | None, old_alarms: Alarms) -> None:
+        after, publish = self._memory, self._bus.publish
+        if self._limits is not None and self._limits != old_limits:
+            publish(LimitsDecided(self._limits), _SOURCE)
+        if after.freshness.state is not before.freshness.state:
+            publish(FreshnessChanged(before.freshness.state, after.freshness.state), _SOURCE)
+        if after.states.state is not before.states.state:
+            publish(ChargeStateChanged(before.states.state, after.states.state), _SOURCE)
+        if self.alarms.levels != old_alarms.levels:
+            publish(AlarmsChanged(old_alarms, self.alarms), _SOURCE)

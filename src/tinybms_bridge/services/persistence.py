@@ -1,0 +1,69 @@
+"""Keeps the state that outlives the process: loads it at the start, saves it from time to time and at the end."""
+
+import asyncio
+import json
+import logging
+import threading
+from collections.abc import Callable
+
+from tinybms_bridge.battery.saved_state import SavedState
+from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.hal.storage import Storage
+
+__all__ = ["StateKeeper", "load_state"]
+
+log = logging.getLogger(__name__)
+
+
+def load_state(storage: Storage) -> SavedState:
+    """Return the saved state; a damaged file falls back to its predecessor, then to the start values. Blocks."""
+    for what, read in (("state", storage.read), ("previous state", storage.read_previous)):
+        try:
+            data = read()
+            if data is not None:
+                return SavedState.from_document(json.loads(data))
+        except (OSError, ValueError, RecursionError) as error:
+            log.warning("%s in %s cannot be read: %s", what, storage.name, error)
+    return SavedState()
+
+
+class StateKeeper:
+    """Saves the state every ``interval_s``, when it changed, and when it is stopped."""
+
+    def __init__(self, storage: Storage, clock: Clock, current: Callable[[], SavedState], interval_s: float) -> None:
+        self.interval_s = interval_s
+        """May be replaced at any time."""
+        self._storage = storage
+        self._clock = clock
+        self._current = current
+        self._saved: SavedState | None = None
+        self._overdue = False
+        self._writing = threading.Lock()
+
+    async def run(self) -> None:
+        """Save until cancelled, and once more then. Raises OSError when saving fails; run again, it saves at once."""
+        try:
+            while True:
+                if not self._overdue:
+                    await self._clock.sleep(self.interval_s)
+                self._overdue = True
+                await asyncio.to_thread(self.save)
+                self._overdue = False
+        except asyncio.CancelledError:
+            await asyncio.to_thread(self.save_quietly)  # a disk that is slow to fail must not hold up the sender
+            raise
+
+    def save(self) -> None:
+        """Write the present state if it differs from the last one written. Blocks."""
+        with self._writing:  # a write that was under way when the part was stopped goes on in its thread
+            state = self._current()
+            if state != self._saved:
+                self._storage.write(json.dumps(state.to_document(), indent=1).encode())
+                self._saved = state
+
+    def save_quietly(self) -> None:
+        """Save at the end of the process, where nobody can act on a failure any more. Blocks."""
+        try:
+            self.save()
+        except OSError as error:
+            log.error("the state could not be saved in %s: %s", self._storage.name, error)  # noqa: TRY400

@@ -1,0 +1,174 @@
+"""The supervisor: starts the parts, restarts services that fail, and ends the process when the path itself fails.
+
+A service that raises is restarted after a capped, jittered delay; the same failure is logged once until the service
+has run well again. A critical part that raises, or that ends on its own, ends everything with PathFailure.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tinybms_bridge.errors import BridgeError
+from tinybms_bridge.hal.clock import Clock
+
+__all__ = ["Part", "PartState", "PathFailure", "RestartSettings", "Supervisor"]
+
+log = logging.getLogger(__name__)
+
+
+class PathFailure(BridgeError):  # noqa: N818 -- names what failed: the path from UART to CAN
+    """A part of the path from UART to CAN failed; the process has to start again."""
+
+    def __init__(self, part: str, reason: str) -> None:
+        super().__init__(part, reason)
+        self.part = part
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.part} failed: {self.reason}"
+
+
+class PartState(StrEnum):
+    """State of a supervised part."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    FAILED = "failed"
+    """Waiting for its restart."""
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class RestartSettings:
+    """Delays before a service is started again."""
+
+    first_s: float = 0.5
+    factor: float = 2.0
+    max_s: float = 30.0
+    jitter: float = 0.2
+    """Each delay varies by this share, so that parts do not restart in step."""
+    healthy_after_s: float = 60.0
+    """A service that ran this long starts again at ``first_s``."""
+
+
+@dataclass(slots=True)
+class Part:
+    """One supervised part."""
+
+    name: str
+    run: Callable[[], Awaitable[None]]
+    critical: bool = False
+    state: PartState = PartState.STARTING
+    error: str = ""
+    """The last failure, or empty."""
+    restarts: int = 0
+
+
+class Supervisor:
+    """Runs parts side by side until cancelled or until a critical one fails."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        on_change: Callable[[Part], None] = lambda _part: None,
+        settings: RestartSettings | None = None,
+    ) -> None:
+        self.parts: dict[str, Part] = {}
+        """Every part by name."""
+        self._clock = clock
+        self._on_change = on_change
+        self._settings = settings or RestartSettings()
+
+    def add(self, name: str, run: Callable[[], Awaitable[None]], *, critical: bool = False) -> None:
+        """Register a part before ``run``; ``run()`` of the part is called once for each start."""
+        if name in self.parts:
+            raise ValueError(f"part {name!r} is registered twice")
+        self.parts[name] = Part(name, run, critical)
+
+    async def run(self) -> None:
+        """Run all parts. Raises PathFailure when a critical part fails; the others are cancelled first."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for part in self.parts.values():
+                    watch = self._run_critical if part.critical else self._run_service
+                    group.create_task(watch(part), name=part.name)
+        except* PathFailure as failures:
+            raise failures.exceptions[0] from None
+
+    async def _run_critical(self, part: Part) -> None:
+        self._set(part, PartState.RUNNING)
+        try:
+            await _run_once(part)
+        except asyncio.CancelledError:
+            self._set(part, PartState.STOPPED)
+            raise
+        except Exception as error:
+            self._set(part, PartState.FAILED, describe(error))
+            log.debug("%s failed", part.name, exc_info=True)
+            raise PathFailure(part.name, describe(error)) from error
+        self._set(part, PartState.FAILED, "ended on its own")
+        raise PathFailure(part.name, "ended on its own")
+
+    async def _run_service(self, part: Part) -> None:
+        try:
+            await self._run_and_restart(part)
+        finally:
+            self._set(part, PartState.STOPPED)
+
+    async def _run_and_restart(self, part: Part) -> None:
+        settings = self._settings
+        delay_s = settings.first_s
+        while True:
+            started_s = self._clock.monotonic()
+            self._set(part, PartState.RUNNING)
+            try:
+                await _run_once(part)
+            except Exception as error:  # noqa: BLE001 -- whatever a service does, the path goes on
+                if self._clock.monotonic() - started_s >= settings.healthy_after_s:
+                    delay_s, part.error = settings.first_s, ""
+                self._log_once(part, error)
+                self._set(part, PartState.FAILED, describe(error))
+            else:
+                return
+            jitter = settings.jitter
+            await self._clock.sleep(delay_s * random.uniform(1 - jitter, 1 + jitter))  # noqa: S311 -- no secret
+            delay_s = min(settings.max_s, delay_s * settings.factor)
+            part.restarts += 1
+
+    @staticmethod
+    def _log_once(part: Part, error: Exception) -> None:
+        text = describe(error)
+        if text == part.error:
+            log.debug("%s failed again: %s", part.name, text)
+        else:
+            log.warning("%s failed: %s; it is started again", part.name, text)
+            if not isinstance(error, BridgeError):
+                log.debug("%s failed", part.name, exc_info=error)
+
+    def _set(self, part: Part, state: PartState, error: str | None = None) -> None:
+        part.state = state
+        if error is not None:
+            part.error = error
+        self._on_change(part)
+
+
+async def _run_once(part: Part) -> None:
+    """Run a part to its end. A cancellation that leaks from inside the part is a failure, not a stop."""
+    try:
+        await part.run()
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise BridgeError("cancelled from inside") from error
+
+
+def describe(error: BaseException) -> str:
+    """Return one line for an error: its own text for ours, with the type's name for others."""
+    text = str(error)
+    if isinstance(error, BridgeError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

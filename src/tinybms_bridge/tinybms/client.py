@@ -1,0 +1,258 @@
+"""The client: one transaction at a time with the BMS, with retries, wake-up, and nothing old taken for new.
+
+Reads are repeated; writes and actions are sent once, since a repeated reset cuts the power of the load twice
+(protocol reference, sections 1.2 and 1.5). After a time-out and after unexpected bytes the line is drained until it
+is quiet, because a late reply to 0x03 or 0x07 names neither address nor count and could pass for the next one.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from tinybms_bridge.errors import DeviceRefused, LinkError
+from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.hal.serial import SerialOpener, SerialPort
+from tinybms_bridge.tinybms.frames import (
+    Command,
+    CrcMismatch,
+    Framer,
+    Garbage,
+    Nack,
+    Reply,
+    Request,
+    SimpleRequest,
+)
+from tinybms_bridge.tinybms.statistics import FrameTrace, LinkStatistics
+
+__all__ = ["ClientSettings", "TinyBmsClient"]
+
+_NACK_CRC_ERROR = 1
+_WRITES = frozenset({Command.ACTION, Command.WRITE_BLOCK, Command.WRITE_LIST, Command.WRITE_MODBUS})
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """Times of the dialogue. May be replaced while the client runs."""
+
+    attempts: int = 3
+    """Attempts for a read (the seed's ``uart_retry_count`` counts attempts)."""
+    retry_delay_s: float = 0.1
+    timeout_s: float = 0.3
+    """Time for one complete answer; 300 to 500 ms is right for a wired line."""
+    wake_after_s: float = 3.0
+    """After this much silence the BMS may sleep and take the first frame as a wake-up only."""
+    wake_wait_s: float = 0.075
+    """Time to wait for an answer to the wake-up frame; 50 to 100 ms."""
+    quiet_s: float = 0.02
+    """The line counts as drained after this much silence; above the 16 ms latency timer of an FTDI adapter."""
+    drain_max_s: float = 0.3
+
+
+class TinyBmsClient:
+    """Talks to one TinyBMS over one serial port."""
+
+    def __init__(self, open_port: SerialOpener, clock: Clock, settings: ClientSettings | None = None) -> None:
+        self.settings = settings or ClientSettings()
+        self.statistics = LinkStatistics()
+        """Counters since the start; they survive a reconnection."""
+        self.trace = FrameTrace()
+        """The last frames, for diagnosis."""
+        self.on_lost: Callable[[LinkError], None] | None = None
+        """Called when the device vanishes."""
+        self._open_port = open_port
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._owner: asyncio.Task[Any] | None = None
+        self._framer = Framer()
+        self._port: SerialPort | None = None
+        self._pending: asyncio.Future[Reply] | None = None
+        self._crc_failed = False
+        self._last_byte_s = float("-inf")
+        self._last_answer_s = float("-inf")
+        self._dirty = False
+
+    @property
+    def connected(self) -> bool:
+        """Whether the serial port is open."""
+        return self._port is not None
+
+    async def connect(self) -> None:
+        """Open the serial port; does nothing when it is open. Raises LinkError."""
+        if self._port is None:
+            self._port = await self._open_port(self._received, self._lost)
+            self._last_answer_s = float("-inf")
+            self._dirty = True
+            self.statistics.connects += 1
+
+    async def close(self) -> None:
+        """Close the serial port; a transaction under way fails with LinkError."""
+        port, self._port = self._port, None
+        self._fail(LinkError("the serial port was closed"))
+        if port is not None:
+            await port.close()
+
+    async def request(self, request: Request, *, attempts: int | None = None) -> Reply:
+        """Send a request and return its reply.
+
+        Raises:
+            DeviceRefused: the BMS answered NACK; not repeated, except when it says that the request was corrupted.
+            LinkError: no good answer after all attempts. A write may or may not have been carried out then.
+        """
+        if self._owner is asyncio.current_task():
+            return await self._transact(request, attempts)
+        async with self._lock:
+            return await self._transact(request, attempts)
+
+    @asynccontextmanager
+    async def exclusive(self) -> AsyncIterator[None]:
+        """Keep the line for the calling task: requests of others, the poll among them, wait until the block ends.
+
+        Keep it short: without samples for 3 s charging stops.
+        """
+        async with self._lock:
+            self._owner = asyncio.current_task()
+            try:
+                yield
+            finally:
+                self._owner = None
+
+    async def _transact(self, request: Request, attempts: int | None) -> Reply:
+        self.statistics.polls += 1
+        started_s = self._clock.monotonic()
+        try:
+            reply = await self._attempts(request, 1 if request.command in _WRITES else attempts)
+        except (LinkError, DeviceRefused):
+            self.statistics.errors += 1
+            raise
+        self._last_answer_s = self._clock.monotonic()
+        self.statistics.success += 1
+        self.statistics.latency.add((self._last_answer_s - started_s) * 1000.0)
+        return reply
+
+    async def _attempts(self, request: Request, attempts: int | None) -> Reply:
+        total = max(1, self.settings.attempts if attempts is None else attempts)
+        await self._wake()
+        error: LinkError | DeviceRefused | None = None
+        for attempt in range(total):
+            if attempt:
+                self.statistics.retries += 1
+                await self._clock.sleep(self.settings.retry_delay_s)
+            try:
+                return await self._attempt(request)
+            except DeviceRefused as refusal:
+                if refusal.code != _NACK_CRC_ERROR:
+                    raise
+                self.statistics.crc_errors += 1
+                error = refusal
+            except LinkError as failure:
+                error = failure
+                if self._port is None:
+                    break
+        assert error is not None
+        raise error
+
+    async def _wake(self) -> None:
+        """Send a cheap read first when the BMS may sleep; whether it answers does not matter."""
+        if self._clock.monotonic() - self._last_answer_s <= self.settings.wake_after_s:
+            return
+        self.statistics.wakeups += 1
+        try:
+            await self._exchange(SimpleRequest(Command.STATUS), self.settings.wake_wait_s)
+        except TimeoutError:
+            self._dirty = True
+        except DeviceRefused:
+            return
+
+    async def _attempt(self, request: Request) -> Reply:
+        await self._drain()
+        try:
+            return await self._exchange(request, self.settings.timeout_s)
+        except TimeoutError:
+            self._dirty = True
+            if self._crc_failed:
+                self.statistics.crc_errors += 1
+                raise LinkError("the answer of the BMS was corrupted (CRC error)") from None
+            self.statistics.timeouts += 1
+            raise LinkError(f"the BMS did not answer within {self.settings.timeout_s * 1000:.0f} ms") from None
+
+    async def _exchange(self, request: Request, timeout_s: float) -> Reply:
+        """Send once and wait for the reply. Raises TimeoutError, DeviceRefused, LinkError."""
+        port = self._port
+        if port is None:
+            raise LinkError("the serial port is not open")
+        self._pending = asyncio.get_running_loop().create_future()
+        self._crc_failed = False
+        self._framer.expect(request)
+        frame = request.encode()
+        self.trace.add(self._clock.monotonic(), "tx", frame)
+        port.write(frame)
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._pending
+        finally:
+            self._pending = None
+            self._framer.reset()
+
+    async def _drain(self) -> None:
+        """Wait until the line is quiet, if anything unexpected was on it."""
+        if not self._dirty:
+            return
+        clock, settings = self._clock, self.settings
+        end_s = clock.monotonic() + settings.drain_max_s
+        quiet_since_s = clock.monotonic()
+        while clock.monotonic() < end_s:
+            quiet_since_s = max(quiet_since_s, self._last_byte_s)
+            if clock.monotonic() - quiet_since_s >= settings.quiet_s:
+                break
+            await clock.sleep(settings.quiet_s / 4)
+        self._dirty = False
+
+    def _received(self, data: bytes) -> None:
+        self._last_byte_s = self._clock.monotonic()
+        self.trace.add(self._last_byte_s, "rx", data)
+        if self._pending is None or self._pending.done():
+            self._dirty = True
+            self.statistics.garbage_bytes += len(data)
+            return
+        for event in self._framer.feed(data):
+            self._handle(event)
+
+    def _handle(self, event: Reply | Garbage | CrcMismatch) -> None:
+        match event:
+            case Garbage():
+                self._dirty = True
+                self.statistics.garbage_bytes += len(event.data)
+            case CrcMismatch():
+                self._give_up_soon()
+            case Nack():
+                self.statistics.refused += 1
+                self._fail(DeviceRefused(event.command, event.code))
+            case _:
+                if self._pending is not None and not self._pending.done():
+                    self._pending.set_result(event)
+
+    def _give_up_soon(self) -> None:
+        """End the attempt early: what failed its CRC may be noise before the reply, so the rest gets a moment."""
+        if not self._crc_failed:
+            self._crc_failed = True
+            asyncio.get_running_loop().call_later(2 * self.settings.quiet_s, self._give_up, self._pending)
+
+    @staticmethod
+    def _give_up(pending: asyncio.Future[Reply] | None) -> None:
+        if pending is not None and not pending.done():
+            pending.set_exception(TimeoutError())
+
+    def _lost(self, error: Exception | None) -> None:
+        self._port = None
+        detail = f": {error}" if error else ""
+        failure = LinkError(f"the serial device vanished{detail}")
+        self.trace.add(self._clock.monotonic(), "note", note=str(failure))
+        self._fail(failure)
+        if self.on_lost is not None:
+            self.on_lost(failure)
+
+    def _fail(self, error: LinkError | DeviceRefused) -> None:
+        if self._pending is not None and not self._pending.done():
+            self._pending.set_exception(error)

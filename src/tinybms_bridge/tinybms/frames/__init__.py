@@ -1,0 +1,96 @@
+"""The TinyBMS UART protocol without I/O: requests, replies and the two receivers (protocol Rev D, section 1)."""
+
+from tinybms_bridge.tinybms.frames.commands import START, Action, Command, SettingsTable
+from tinybms_bridge.tinybms.frames.crc import crc16
+from tinybms_bridge.tinybms.frames.decoder import decode_request
+from tinybms_bridge.tinybms.frames.errors import FrameError
+from tinybms_bridge.tinybms.frames.framer import CrcMismatch, Event, Framer, Garbage
+from tinybms_bridge.tinybms.frames.packets import split_packets
+from tinybms_bridge.tinybms.frames.replies import (
+    Ack,
+    CellValues,
+    EventEntry,
+    Events,
+    ExtendedVersion,
+    FloatValue,
+    LongValue,
+    Nack,
+    RegisterPairs,
+    Registers,
+    Reply,
+    SettingsValues,
+    ShortValue,
+    TemperatureValues,
+    Trip,
+    Version,
+    WriteDone,
+)
+from tinybms_bridge.tinybms.frames.request_framer import BadRequest, RequestFramer
+from tinybms_bridge.tinybms.frames.requests import (
+    ActionRequest,
+    ReadBlock,
+    ReadList,
+    ReadModbus,
+    ReadSettings,
+    Request,
+    SimpleRequest,
+    WriteBlock,
+    WriteList,
+    WriteModbus,
+)
+from tinybms_bridge.tinybms.frames.words import (
+    from_float,
+    from_u32,
+    tidy_float,
+    to_float,
+    to_u32,
+)
+
+__all__ = [
+    "START",
+    "Ack",
+    "Action",
+    "ActionRequest",
+    "BadRequest",
+    "CellValues",
+    "Command",
+    "CrcMismatch",
+    "Event",
+    "EventEntry",
+    "Events",
+    "ExtendedVersion",
+    "FloatValue",
+    "FrameError",
+    "Framer",
+    "Garbage",
+    "LongValue",
+    "Nack",
+    "ReadBlock",
+    "ReadList",
+    "ReadModbus",
+    "ReadSettings",
+    "RegisterPairs",
+    "Registers",
+    "Reply",
+    "Request",
+    "RequestFramer",
+    "SettingsTable",
+    "SettingsValues",
+    "ShortValue",
+    "SimpleRequest",
+    "TemperatureValues",
+    "Trip",
+    "Version",
+    "WriteBlock",
+    "WriteDone",
+    "WriteList",
+    "WriteModbus",
+    "crc16",
+    "decode_request",
+    "from_float",
+    "from_u32",
+    "split_packets",
+    "tidy_float",
+    "to_float",
+    "to_u32",
+]

@@ -1,0 +1,224 @@
+"""Requests of the host to the BMS (protocol Rev D, section 1): what they mean and their bytes."""
+
+import struct
+from dataclasses import dataclass
+from typing import ClassVar, TypeAlias
+
+from tinybms_bridge.tinybms.frames.commands import SIMPLE_COMMANDS, START, Action, Command, SettingsTable
+from tinybms_bridge.tinybms.frames.crc import seal
+from tinybms_bridge.tinybms.frames.words import WORD_MAX, pack_words
+
+__all__ = [
+    "ActionRequest",
+    "ReadBlock",
+    "ReadList",
+    "ReadModbus",
+    "ReadSettings",
+    "Request",
+    "SimpleRequest",
+    "WriteBlock",
+    "WriteList",
+    "WriteModbus",
+]
+
+_MAX_READ_MODBUS = 127
+_MAX_READ_BLOCK = 255
+_MAX_WRITE_MODBUS = 100
+_MAX_SETTINGS = 100
+_MAX_PAYLOAD = 63
+"""Length bytes of proprietary requests use bits 0 to 5."""
+
+
+def _check_count(what: str, count: int, maximum: int) -> None:
+    if not 1 <= count <= maximum:
+        raise ValueError(f"{count} {what}, allowed are 1 to {maximum}")
+
+
+def _check_word(what: str, value: int) -> None:
+    if not 0 <= value <= WORD_MAX:
+        raise ValueError(f"{what} {value} is outside 0..{WORD_MAX}")
+
+
+def _check_span(address: int, count: int, maximum: int) -> None:
+    _check_count("registers", count, maximum)
+    _check_word("address", address)
+    _check_word("last address", address + count - 1)
+
+
+def _check_words(values: tuple[int, ...]) -> None:
+    for value in values:
+        _check_word("value", value)
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRequest:
+    """Clear the events, clear the statistics or restart (0x02); answered by ``Ack``."""
+
+    command: ClassVar[Command] = Command.ACTION
+    action: Action
+
+    def __post_init__(self) -> None:
+        Action(self.action)
+
+    def encode(self) -> bytes:
+        """Return the whole frame."""
+        return seal(bytes((START, self.command, self.action)))
+
+
+@dataclass(frozen=True, slots=True)
+class ReadModbus:
+    """Read up to 127 consecutive registers, big-endian (0x03); answered by ``Registers``."""
+
+    command: ClassVar[Command] = Command.READ_MODBUS
+    address: int
+    count: int
+
+    def __post_init__(self) -> None:
+        _check_span(self.address, self.count, _MAX_READ_MODBUS)
+
+    def encode(self) -> bytes:
+        """Return the whole frame."""
+        return seal(struct.pack(">BBHH", START, self.command, self.address, self.count))
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBlock:
+    """Read up to 255 consecutive registers, little-endian (0x07); answered by ``Registers``."""
+
+    command: ClassVar[Command] = Command.READ_BLOCK
+    address: int
+    count: int
+
+    def __post_init__(self) -> None:
+        _check_span(self.address, self.count, _MAX_READ_BLOCK)
+
+    def encode(self) -> bytes:
+        """Return the whole frame."""
+        return seal(struct.pack("<BBBH", START, self.command, self.count, self.address))
+
+
+@dataclass(frozen=True, slots=True)
+class ReadList:
+    """Read up to 31 registers by address (0x09); answered by ``RegisterPairs``, which names them."""
+
+    command: ClassVar[Command] = Command.READ_LIST
+    addresses: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        _check_count("addresses", len(self.addresses), _MAX_PAYLOAD // 2)
+        for address in self.addresses:
+            _check_word("address", address)
+
+    def encode(self) -> bytes:
+        """Return the whole frame."""
+        payload = pack_words(self.addresses)
+        return seal(bytes((START, self.command, len(payload))) + payload)
+
+
+@dataclass(frozen=True, slots=True)
+class WriteBlock:
+    """Write consecutive registers, little-endian (0x0B); answered by ``Ack``.
+
+    The vendor does not say whether the length byte counts the two address bytes; ``count_address_bytes`` chooses.
+    Prefer ``WriteList`` or ``WriteModbus``.
+    """
+
+    command: ClassVar[Command] = Command.WRITE_BLOCK
+    address: int
+    values: tuple[int, ...]
+    count_address_bytes: bool = False
+
+    def __post_init__(self) -> None:
+        room = _MAX_PAYLOAD - 2 * self.count_address_bytes
+        _check_span(self.address, len(self.values), room // 2)
+        _check_words(self.values)
+
+    def encode(self) -> bytes:
+        """Return the whole frame."""
+        data = pack_words(self.values)
+        length = len(data) + 2 * self.count_address_bytes
+        return seal(struct.pack("<BBBH", START, self.command, length, self.address) + data)
+
+
+@dataclass(frozen=True, slots=True)
+class WriteList:
+    """Write up to 15 registers, each an ``(address, value)`` pair (0x0D); answered by ``Ack``."""
+
+    command: ClassVar[Command] = Command.WRITE_LIST
+    pairs: tuple[tuple[int, int], ...]
+
+    def __post_init__(self) -> None:
+        _check_count("pairs", len(self.pairs), _MAX_PAYLOAD // 4)
+        for address, value in self.pairs:
+            _check_word("address", address)
+            _check_word("value", value)
+
+    def encode(self) -> bytes:
+        """Return the whole frame."""
+        payload = pack_words([word for pair in self.pairs for word in pair])
+        return seal(bytes((START, self.command, len(payload))) + payload)
+
+
+@dataclass(frozen=True, slots=True)
+class WriteModbus:
+    """Write up to 100 consecutive registers, big-endian (0x10); answered by ``WriteDone``."""
+
+    command: ClassVar[Command] = Command.WRITE_MODBUS
+    address: int
+    values: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        _check_span(self.address, len(self.values), _MAX_WRITE_MODBUS)
+        _check_words(self.values)
+
+    def encode(self) -> bytes:
+        """Return the whole frame."""
+        data = pack_words(self.values, big_endian=True)
+        count = len(self.values)
+        return seal(struct.pack(">BBHHB", START, self.command, self.address, count, len(data)) + data)
+
+
+@dataclass(frozen=True, slots=True)
+class SimpleRequest:
+    """A command without parameters: events, fast values, versions, trip (0x11 to 0x20, less 0x1D)."""
+
+    command: Command
+
+    def __post_init__(self) -> None:
+        if self.command not in SIMPLE_COMMANDS:
+            raise ValueError(f"command 0x{self.command:02X} needs parameters or does not exist")
+
+    def encode(self) -> bytes:
+        """Return the whole frame."""
+        return seal(bytes((START, self.command)))
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSettings:
+    """Read minimum, maximum, default or current values of the settings from register 300 (0x1D)."""
+
+    command: ClassVar[Command] = Command.SETTINGS
+    table: SettingsTable
+    count: int = _MAX_SETTINGS
+
+    def __post_init__(self) -> None:
+        SettingsTable(self.table)
+        _check_count("settings", self.count, _MAX_SETTINGS)
+
+    def encode(self) -> bytes:
+        """Return the whole frame."""
+        return seal(bytes((START, self.command, self.table, 0, self.count)))
+
+
+Request: TypeAlias = (
+    ActionRequest
+    | ReadModbus
+    | ReadBlock
+    | ReadList
+    | WriteBlock
+    | WriteList
+    | WriteModbus
+    | SimpleRequest
+    | ReadSettings
+)
+"""Anything the host may send."""

@@ -1,0 +1,166 @@
+"""Raw registers to the domain's values: the live block, the settings that bound every limit, the identity.
+
+Ten times a second, so shifts and ``struct`` stand here for what the catalogue says; a test proves both equal.
+Nothing here judges whether a value is plausible.
+"""
+
+import struct
+from collections.abc import Sequence
+
+from tinybms_bridge.battery.snapshot import (
+    BmsStatus,
+    Cells,
+    Identity,
+    PackState,
+    Ratings,
+    Snapshot,
+    Temperatures,
+)
+from tinybms_bridge.tinybms.frames.words import WORD_MAX, pack_words, tidy_float
+
+__all__ = [
+    "IDENTITY_ADDRESS",
+    "IDENTITY_COUNT",
+    "LIVE_ADDRESS",
+    "LIVE_COUNT",
+    "RATINGS_ADDRESS",
+    "RATINGS_COUNT",
+    "decode_identity",
+    "decode_live",
+    "decode_ratings",
+]
+
+LIVE_ADDRESS = 0
+LIVE_COUNT = 56
+RATINGS_ADDRESS = 300
+RATINGS_COUNT = 44
+IDENTITY_ADDRESS = 500
+IDENTITY_COUNT = 10
+
+_MAX_CELLS = 16
+_CELL_COUNTS = range(4, _MAX_CELLS + 1)
+_FULL_SOH = 50000
+_NO_SENSOR = -32768
+
+_LIVE_LAYOUT = struct.Struct("<16H 32x 2I 2f 4x 2h 2x H I h 2x H 2x H H 4x")
+"""Registers 0-15 cells, 32 lifetime, 34 time left, 36 voltage, 38 current, 42 and 43 external temperatures, 45 state of
+health, 46 state of charge, 48 internal temperature, 50 status, 52 balancing, 53 detected cells."""
+
+
+def decode_live(
+    words: Sequence[int],
+    *,
+    sequence: int,
+    taken_at_s: float,
+    ratings: Ratings | None = None,
+    series_cells: int | None = None,
+    has_soh: bool = True,
+) -> Snapshot:
+    """Return the snapshot held by registers 0 to 55 (protocol Rev D, section 2).
+
+    Args:
+        words: The 56 registers.
+        sequence: Number of the sample.
+        taken_at_s: Monotonic time of the sample.
+        ratings: The settings of the BMS, when known; their number of cells decides.
+        series_cells: Number of cells to use while ``ratings`` is None; else the number that the BMS detected.
+        has_soh: Whether the firmware has register 45 (2.3.251 and later).
+
+    Raises:
+        ValueError: If there are not 56 words of 16 bits. No content of 56 words raises.
+
+    """
+    if len(words) != LIVE_COUNT:
+        raise ValueError(f"{len(words)} live registers, expected {LIVE_COUNT}")
+    fields = _LIVE_LAYOUT.unpack(pack_words(words))
+    lifetime_s, time_left_s, voltage_v, current_a = fields[16:20]
+    external_1, external_2, soh_raw, soc_raw, internal, status_raw, balancing, detected = fields[20:]
+    status = BmsStatus.from_raw(status_raw)
+    count = _cell_count(series_cells if ratings is None else ratings.series_cells, detected)
+    return Snapshot(
+        sequence=sequence,
+        taken_at_s=taken_at_s,
+        pack=PackState(
+            voltage_v=tidy_float(voltage_v),
+            current_a=tidy_float(current_a),
+            soc_percent=soc_raw / 1_000_000,
+            soh_percent=soh_raw / 500 if has_soh and 0 < soh_raw <= _FULL_SOH else None,
+            status=status,
+            status_raw=status_raw,
+            lifetime_s=lifetime_s,
+            time_left_s=time_left_s if status is BmsStatus.DISCHARGING else None,
+        ),
+        cells=_cells(fields[:_MAX_CELLS], balancing, count),
+        temperatures=Temperatures(_celsius(internal), _celsius(external_1), _celsius(external_2)),
+        ratings=ratings,
+    )
+
+
+def decode_ratings(words_from_300: Sequence[int]) -> Ratings:
+    """Return the ratings held by registers 300 to 343 (protocol Rev D, section 2).
+
+    Raises:
+        ValueError: If the registers up to 320 are not all there.
+
+    """
+    words = words_from_300
+    if len(words) <= 20:
+        raise ValueError(f"{len(words)} settings from register 300, needed are at least 21")
+    return Ratings(
+        series_cells=words[7],
+        fully_charged_cell_v=words[0] / 1000,
+        fully_discharged_cell_v=words[1] / 1000,
+        over_voltage_cell_v=words[15] / 1000,
+        under_voltage_cell_v=words[16] / 1000,
+        charge_over_current_a=float(words[18]),
+        discharge_over_current_a=float(words[17]),
+        discharge_peak_current_a=None if words[5] in {0, WORD_MAX} else float(words[5]),
+        over_heat_c=float(_signed(words[19])),
+        low_temperature_charge_c=float(_signed(words[20])),
+        capacity_ah=words[6] / 100,
+        allowed_disbalance_mv=float(words[8]),
+        charge_finished_current_a=words[4] / 1000,
+    )
+
+
+def decode_identity(words_from_500: Sequence[int]) -> Identity:
+    """Return the identity held by registers 500 to 509 (protocol Rev D, section 2).
+
+    Raises:
+        ValueError: If there are not 10 words of 16 bits.
+
+    """
+    words = words_from_500
+    if len(words) != IDENTITY_COUNT:
+        raise ValueError(f"{len(words)} registers from 500, expected {IDENTITY_COUNT}")
+    return Identity(
+        hardware_version=f"{words[0] & 0xFF}.{words[0] >> 8}",
+        firmware_public=words[1] & 0xFF,
+        firmware_internal=words[2],
+        bootloader_version=words[3] & 0xFF,
+        profile_version=words[3] >> 8,
+        serial_number=pack_words(words[4:]).hex().upper(),
+    )
+
+
+def _cell_count(configured: int | None, detected: int) -> int:
+    if configured is not None and configured in _CELL_COUNTS:
+        return configured
+    return detected if detected in _CELL_COUNTS else _MAX_CELLS
+
+
+def _cells(raw: tuple[int, ...], balancing: int, count: int) -> Cells:
+    """Cell n of N, counted from the lowest potential, is register and bit 15 - N + n."""
+    first = _MAX_CELLS - count
+    return Cells(
+        voltages_v=tuple([value / 10_000 for value in raw[first:]]),
+        balancing=tuple([bool(balancing >> bit & 1) for bit in range(first, _MAX_CELLS)]),
+    )
+
+
+def _celsius(raw: int) -> float | None:
+    return None if raw == _NO_SENSOR else raw / 10
+
+
+def _signed(word: int) -> int:
+    return word - 0x10000 if word & 0x8000 else word

@@ -1,0 +1,217 @@
+"""The poller: keeps the link open, reads one snapshot after the other, and the slow things in between.
+
+One 0x03 read of registers 0 to 55 is one consistent snapshot. The BMS's settings (the bounds of every limit) are read
+before the first snapshot and again every minute, identity at each connection. A slow read gets one attempt, between
+two fast ones, so that it never holds up the path.
+"""
+
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from tinybms_bridge.battery.snapshot import Identity, Ratings, Snapshot
+from tinybms_bridge.errors import BridgeError, DeviceRefused, LinkError
+from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.tinybms.adaptive import AdaptiveInterval, AdaptiveSettings
+from tinybms_bridge.tinybms.client import TinyBmsClient
+from tinybms_bridge.tinybms.frames import ReadModbus, Registers
+from tinybms_bridge.tinybms.live import (
+    IDENTITY_ADDRESS,
+    IDENTITY_COUNT,
+    LIVE_ADDRESS,
+    LIVE_COUNT,
+    RATINGS_ADDRESS,
+    RATINGS_COUNT,
+    decode_identity,
+    decode_live,
+    decode_ratings,
+)
+from tinybms_bridge.tinybms.ratings import ratings_problems
+from tinybms_bridge.tinybms.slow_reads import ONCE, SlowReads
+
+__all__ = ["LinkState", "PollSettings", "Poller"]
+
+
+@dataclass(frozen=True, slots=True)
+class PollSettings:
+    """Cadence of the poller. May be replaced while it runs."""
+
+    adaptive: AdaptiveSettings = field(default_factory=AdaptiveSettings)
+    ratings_interval_s: float = 60.0
+    """The BMS's settings bound the limits and another tool may change them."""
+    ratings_retry_s: float = 2.0
+    reconnect_min_s: float = 0.5
+    reconnect_max_s: float = 5.0
+    silent_after: int = 3
+    """Failed polls in a row after which the BMS counts as silent."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkState:
+    """Whether the BMS answers, and if not, why."""
+
+    up: bool
+    reason: str = ""
+
+
+class Poller:
+    """Polls one BMS for ever and hands on what it reads."""
+
+    def __init__(
+        self,
+        client: TinyBmsClient,
+        clock: Clock,
+        settings: PollSettings,
+        *,
+        on_snapshot: Callable[[Snapshot], None],
+        on_link: Callable[[LinkState], None],
+    ) -> None:
+        self.interval = AdaptiveInterval(settings.adaptive)
+        """The present poll interval."""
+        self.identity: Identity | None = None
+        """Who the BMS is, once read."""
+        self.ratings: Ratings | None = None
+        """The BMS's own settings, once read and found sound."""
+        self.link = LinkState(up=False, reason="not connected yet")
+        """The present state of the link."""
+        self._client = client
+        self._clock = clock
+        self._settings = settings
+        self._on_snapshot = on_snapshot
+        self._on_link = on_link
+        self._sequence = 0
+        self._failures = 0
+        self.slow = SlowReads()
+        """What is read now and then; others may add to it."""
+        self._ratings_read = self.slow.add(
+            "settings", self._read_ratings, interval_s=settings.ratings_interval_s, retry_s=settings.ratings_retry_s
+        )
+        self.slow.add("identity", self._read_identity, interval_s=ONCE, retry_s=settings.ratings_retry_s)
+
+    @property
+    def settings(self) -> PollSettings:
+        """The settings in force."""
+        return self._settings
+
+    @settings.setter
+    def settings(self, settings: PollSettings) -> None:
+        self._settings = settings
+        self.interval.settings = settings.adaptive
+        self._ratings_read.interval_s = settings.ratings_interval_s
+
+    async def run(self) -> None:
+        """Connect, poll, and connect again when the device vanishes, until cancelled."""
+        delay_s = self._settings.reconnect_min_s
+        try:
+            while True:
+                try:
+                    await self._client.connect()
+                except LinkError as error:
+                    self._note_link(LinkState(up=False, reason=str(error)))
+                    jitter = random.uniform(0.8, 1.2)  # noqa: S311 -- spreads retries, no secret
+                    await self._clock.sleep(delay_s * jitter)
+                    delay_s = min(self._settings.reconnect_max_s, 2 * delay_s)
+                    continue
+                delay_s = self._settings.reconnect_min_s
+                await self._poll_while_connected()
+        finally:
+            await self._client.close()
+
+    async def _poll_while_connected(self) -> None:
+        clock = self._clock
+        self.identity = None
+        due_s = clock.monotonic()
+        self.slow.restart(due_s)
+        while self._client.connected:
+            if self.ratings is not None:
+                await self._poll_once()
+                await self._take_slow_turn()
+            else:
+                self._note_ratings_tried(await self._read_ratings())
+            due_s = max(due_s + self.interval.interval_ms / 1000.0, clock.monotonic())
+            await clock.sleep(due_s - clock.monotonic())
+
+    async def _poll_once(self) -> None:
+        started_s = self._clock.monotonic()
+        try:
+            words = await self._read(LIVE_ADDRESS, LIVE_COUNT)
+        except (LinkError, DeviceRefused) as error:
+            self._failed(error, (self._clock.monotonic() - started_s) * 1000.0)
+            return
+        now_s = self._clock.monotonic()
+        self.interval.success((now_s - started_s) * 1000.0)
+        self._sequence += 1
+        snapshot = decode_live(
+            words, sequence=self._sequence, taken_at_s=now_s, ratings=self.ratings, has_soh=self._has_soh
+        )
+        self._succeeded()
+        self._on_snapshot(snapshot)
+
+    @property
+    def _has_soh(self) -> bool:
+        """Register 45 is reserved before firmware 2.3.251."""
+        return self.identity is None or self.identity.firmware_internal >= 251
+
+    async def _take_slow_turn(self) -> None:
+        """Give the slow reads their turn; what fails is tried again later and never counts as a failed poll."""
+        with suppress(LinkError, DeviceRefused):
+            await self.slow.take_turn(self._clock.monotonic())
+
+    async def _read_ratings(self) -> bool:
+        first = self.ratings is None
+        try:
+            words = await self._read(RATINGS_ADDRESS, RATINGS_COUNT, attempts=None if first else 1)
+        except (LinkError, DeviceRefused) as error:
+            if first:
+                self._failed(error, self._client.settings.timeout_s * 1000.0)
+            return False
+        ratings = decode_ratings(words)
+        problems = ratings_problems(ratings)
+        if problems:
+            self._note_link(LinkState(up=False, reason=f"the settings of the BMS make no sense: {'; '.join(problems)}"))
+            return False
+        self.ratings = ratings
+        return True
+
+    def _note_ratings_tried(self, read: bool) -> None:
+        if read:
+            self._ratings_read.due_s = self._clock.monotonic() + self._settings.ratings_interval_s
+
+    async def _read_identity(self) -> bool:
+        try:
+            self.identity = decode_identity(await self._read(IDENTITY_ADDRESS, IDENTITY_COUNT, attempts=1))
+        except DeviceRefused:
+            self.identity = Identity()
+        return True
+
+    async def _read(self, address: int, count: int, *, attempts: int | None = None) -> tuple[int, ...]:
+        reply = await self._client.request(ReadModbus(address, count), attempts=attempts)
+        assert isinstance(reply, Registers)
+        return reply.values
+
+    def _succeeded(self) -> None:
+        self._failures = 0
+        self._note_link(LinkState(up=True))
+
+    def _failed(self, error: BridgeError, latency_ms: float) -> None:
+        self._failures += 1
+        self.interval.failure(latency_ms)
+        if self._failures >= self._settings.silent_after or not self._client.connected:
+            self._note_link(LinkState(up=False, reason=self._diagnosis(error)))
+
+    def _diagnosis(self, error: BridgeError) -> str:
+        """Say what a user should look at, from what was seen on the line."""
+        statistics = self._client.statistics
+        if statistics.success or isinstance(error, DeviceRefused) or not self._client.connected:
+            return str(error)
+        if statistics.garbage_bytes or statistics.crc_errors:
+            return (
+                f"{error}; bytes arrive but no valid frame: the TinyBMS speaks 115200 baud 8N1, is the baud rate right?"
+            )
+        return f"{error}; nothing was received: check that RX and TX are crossed, the ground, and that the BMS is awake"
+
+    def _note_link(self, state: LinkState) -> None:
+        if state != self.link:
+            self.link = state
+            self._on_link(state)

@@ -1,0 +1,158 @@
+"""From a request to the reply of a simulated device (protocol Rev D, section 1)."""
+
+from collections.abc import Callable
+
+from tinybms_bridge.tinybms.frames import (
+    Ack,
+    ActionRequest,
+    CellValues,
+    Command,
+    Events,
+    ExtendedVersion,
+    FloatValue,
+    LongValue,
+    Nack,
+    ReadBlock,
+    ReadList,
+    ReadModbus,
+    ReadSettings,
+    RegisterPairs,
+    Registers,
+    Reply,
+    Request,
+    SettingsValues,
+    ShortValue,
+    SimpleRequest,
+    TemperatureValues,
+    Trip,
+    Version,
+    WriteBlock,
+    WriteDone,
+    WriteList,
+    WriteModbus,
+    to_float,
+    to_u32,
+)
+from tinybms_bridge.tinybms.simulator.events import EVENT_SLOTS, entries_in, newest_first
+from tinybms_bridge.tinybms.simulator.interface import Device
+
+__all__ = ["NEWEST_EVENTS", "answer"]
+
+NEWEST_EVENTS = 10
+"""Events in the answer to 0x11; the vendor does not say how many are "newest"."""
+
+_COMMAND_ERROR = 0
+
+
+def answer(device: Device, request: Request) -> Reply:
+    """Return what ``device`` answers; a NACK with code 0 for what it refuses."""
+    match request:
+        case ReadModbus() | ReadBlock() | ReadList():
+            reply = _read(device, request)
+        case WriteBlock() | WriteList() | WriteModbus():
+            reply = _write(device, request)
+        case ReadSettings(table=table, count=count):
+            reply = SettingsValues(table, device.settings_table(table, count))
+        case ActionRequest(action=action):
+            reply = Ack(Command.ACTION) if device.act(action) else None
+        case SimpleRequest(command=command):
+            reply = _SIMPLE[command](device)
+    return reply or Nack(request.command, _COMMAND_ERROR)
+
+
+def _read(device: Device, request: ReadModbus | ReadBlock | ReadList) -> Reply | None:
+    if isinstance(request, ReadList):
+        singles = [(address, device.read(address, 1)) for address in request.addresses]
+        pairs = tuple((address, words[0]) for address, words in singles if words)
+        return RegisterPairs(pairs) if len(pairs) == len(singles) else None
+    words = device.read(request.address, request.count)
+    if words is None:
+        return None
+    modbus = isinstance(request, ReadModbus)
+    return Registers(Command.READ_MODBUS if modbus else Command.READ_BLOCK, words)
+
+
+def _write(device: Device, request: WriteBlock | WriteList | WriteModbus) -> Reply | None:
+    if isinstance(request, WriteList):
+        return Ack(request.command) if device.write(request.pairs) else None
+    if not device.write([(request.address + i, value) for i, value in enumerate(request.values)]):
+        return None
+    if isinstance(request, WriteModbus):
+        return WriteDone(request.address, len(request.values))
+    return Ack(request.command)
+
+
+def _words(device: Device, address: int, count: int) -> tuple[int, ...]:
+    """Return registers of the documented map; these are never refused."""
+    words = device.read(address, count)
+    if words is None:
+        raise LookupError(f"the device refuses registers {address} to {address + count - 1}")
+    return words
+
+
+def _word(device: Device, address: int) -> int:
+    return _words(device, address, 1)[0]
+
+
+def _signed(word: int) -> int:
+    return word - 0x10000 if word & 0x8000 else word
+
+
+def _long(device: Device, address: int) -> int:
+    return to_u32(*_words(device, address, 2))
+
+
+def _float(device: Device, address: int) -> float:
+    return to_float(*_words(device, address, 2))
+
+
+def _events(device: Device, newest_only: bool) -> Events:
+    now_s = _long(device, 32)
+    entries = entries_in(_words(device, 200, 2 * EVENT_SLOTS))
+    if newest_only:
+        entries = newest_first(entries, now_s)[:NEWEST_EVENTS]
+    return Events(newest_only, now_s, tuple(entries))
+
+
+def _temperatures(device: Device) -> TemperatureValues:
+    internal, external_1, external_2 = (_signed(_word(device, address)) for address in (48, 42, 43))
+    return TemperatureValues(internal, external_1, external_2)
+
+
+def _cells(device: Device) -> CellValues:
+    """Return the configured cells, the lowest first, as the vendor's CAN chapter orders them."""
+    cells = min(max(_word(device, 307), 0), 16)
+    return CellValues(_words(device, 16 - cells, cells))
+
+
+def _version(device: Device) -> Version:
+    hardware, public, internal = _words(device, 500, 3)
+    return Version(hardware & 0xFF, hardware >> 8, public & 0xFF, internal)
+
+
+def _extended_version(device: Device) -> ExtendedVersion:
+    hardware, public, internal, bootloader = _words(device, 500, 4)
+    return ExtendedVersion(hardware & 0xFF, hardware >> 8, public & 0xFF, internal, bootloader & 0xFF, bootloader >> 8)
+
+
+def _trip(device: Device) -> Trip:
+    return Trip(_float(device, 54), _word(device, 44), _long(device, 34))
+
+
+_SIMPLE: dict[Command, Callable[[Device], Reply]] = {
+    Command.EVENTS_NEWEST: lambda device: _events(device, newest_only=True),
+    Command.EVENTS_ALL: lambda device: _events(device, newest_only=False),
+    Command.PACK_VOLTAGE: lambda device: FloatValue(Command.PACK_VOLTAGE, _float(device, 36)),
+    Command.PACK_CURRENT: lambda device: FloatValue(Command.PACK_CURRENT, _float(device, 38)),
+    Command.MAX_CELL: lambda device: ShortValue(Command.MAX_CELL, _word(device, 41)),
+    Command.MIN_CELL: lambda device: ShortValue(Command.MIN_CELL, _word(device, 40)),
+    Command.STATUS: lambda device: ShortValue(Command.STATUS, _word(device, 50)),
+    Command.LIFETIME: lambda device: LongValue(Command.LIFETIME, _long(device, 32)),
+    Command.SOC: lambda device: LongValue(Command.SOC, _long(device, 46)),
+    Command.TEMPERATURES: _temperatures,
+    Command.CELLS: _cells,
+    Command.VERSION: _version,
+    Command.VERSION_EXTENDED: _extended_version,
+    Command.TRIP: _trip,
+}
+"""Answers to the commands without parameters; their values are those of the registers."""

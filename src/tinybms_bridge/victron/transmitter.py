@@ -1,0 +1,154 @@
+"""One burst of frames a second, spread over the period, from one consistent set of values."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tinybms_bridge.hal.can import CanFrame, CanPort
+from tinybms_bridge.hal.clock import Clock
+
+__all__ = ["FrameSource", "Transmitter", "TransmitterSettings", "TransmitterStatistics"]
+
+FrameSource = Callable[[], tuple[CanFrame, ...] | None]
+"""Returns one consistent set of frames, the most urgent first, or None when nothing may be sent."""
+
+_SMALLEST_GAP_S = 0.02  # 50 frames/s; some 300/s broke the detection of the battery (victron-can.md, section 1)
+_SMALLEST_KICK_GAP_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class TransmitterSettings:
+    """When frames go out. Raises ValueError outside the ranges."""
+
+    period_s: float = 1.0
+    """0.1 to 2.0; a GX stops everything when 0x351 is missing for 3 s."""
+    spread: float = 0.8
+    """Part of the period over which a burst is spread, 0 to 0.95."""
+
+    def __post_init__(self) -> None:
+        if not 0.1 <= self.period_s <= 2.0:
+            raise ValueError(f"period_s is {self.period_s}, allowed are 0.1 to 2.0")
+        if not 0.0 <= self.spread <= 0.95:
+            raise ValueError(f"spread is {self.spread}, allowed are 0 to 0.95")
+
+
+@dataclass(slots=True)
+class TransmitterStatistics:
+    """Counters since the start."""
+
+    bursts: int = 0
+    """Bursts begun, with those of ``kick``."""
+    kicks: int = 0
+    skipped: int = 0
+    """Times that the source had nothing to send."""
+    missed_periods: int = 0
+    """Periods that passed while the event loop was held up."""
+    frames: int = 0
+    dropped: int = 0
+    """Frames that the port did not take."""
+    jitter_last_s: float = 0.0
+    """How late the last periodic burst began."""
+    jitter_max_s: float = 0.0
+
+
+class Transmitter:
+    """Sends what the source gives, on a grid that does not drift; nothing else repeats frames.
+
+    A burst begins with the first frame of its set; the others follow, those first that were sent longest ago. So
+    neither a short period nor many kicks keep any frame from being sent. Never more than 50 frames/s, whatever
+    happened before.
+    """
+
+    def __init__(
+        self, port: CanPort, clock: Clock, source: FrameSource, settings: TransmitterSettings | None = None
+    ) -> None:
+        self.settings = settings or TransmitterSettings()
+        self.statistics = TransmitterStatistics()
+        self._port = port
+        self._clock = clock
+        self._source = source
+        self._kicked = asyncio.Event()
+        self._waiting: deque[CanFrame] = deque()
+        self._sent_at_s: dict[int, float] = {}
+        self._due_s = 0.0
+        self._begun_at_s = float("-inf")
+        self._gap_s = 0.0
+        self._next_frame_s = 0.0
+        self._last_frame_s = float("-inf")
+
+    def kick(self) -> None:
+        """Begin a burst now, for a limit that was lowered; at most ten in a second, the periodic grid stays.
+
+        Also ends the burst under way when the source has become silent.
+        """
+        self._kicked.set()
+
+    async def run(self) -> None:
+        """Send until cancelled. An exception of the source ends it: without valid frames the GX must stop."""
+        self._due_s = self._clock.monotonic()
+        while True:
+            now_s = self._clock.monotonic()
+            if now_s >= self._due_s:
+                self._begin_periodic(now_s)
+            elif self._kicked.is_set() and now_s >= self._begun_at_s + _SMALLEST_KICK_GAP_S:
+                self.statistics.kicks += 1
+                self._begin(now_s)
+            if self._waiting and now_s >= self._frame_due_s:
+                self._send(self._waiting.popleft(), now_s)
+            await self._sleep_until(self._wake_s())
+
+    @property
+    def _frame_due_s(self) -> float:
+        return max(self._next_frame_s, self._last_frame_s + _SMALLEST_GAP_S)
+
+    def _begin_periodic(self, now_s: float) -> None:
+        late_s, period_s, statistics = now_s - self._due_s, self.settings.period_s, self.statistics
+        statistics.jitter_last_s = late_s
+        statistics.jitter_max_s = max(statistics.jitter_max_s, late_s)
+        missed = int(late_s / period_s)
+        statistics.missed_periods += missed
+        self._due_s += (missed + 1) * period_s
+        self._begin(now_s)
+
+    def _begin(self, now_s: float) -> None:
+        self._kicked.clear()
+        self._begun_at_s = now_s
+        self._waiting.clear()
+        frames = self._source()
+        if not frames:
+            self.statistics.skipped += 1
+            return
+        self.statistics.bursts += 1
+        first, *others = frames
+        others.sort(key=lambda frame: self._sent_at_s.get(frame.arbitration_id, float("-inf")))
+        self._waiting.extend((first, *others))
+        self._gap_s = self.settings.period_s * self.settings.spread / len(frames)
+        self._next_frame_s = now_s
+
+    def _send(self, frame: CanFrame, now_s: float) -> None:
+        self._sent_at_s[frame.arbitration_id] = self._last_frame_s = now_s
+        self._next_frame_s += self._gap_s
+        if self._port.send(frame):
+            self.statistics.frames += 1
+        else:
+            self.statistics.dropped += 1
+
+    def _wake_s(self) -> float:
+        wake_s = self._due_s
+        if self._waiting:
+            wake_s = min(wake_s, self._frame_due_s)
+        if self._kicked.is_set():
+            wake_s = min(wake_s, self._begun_at_s + _SMALLEST_KICK_GAP_S)
+        return wake_s
+
+    async def _sleep_until(self, wake_s: float) -> None:
+        """Sleep to a moment or to the next kick; a kick that has to wait anyway does not end the sleep."""
+        sleep = asyncio.ensure_future(self._clock.sleep(wake_s - self._clock.monotonic()))
+        kick = asyncio.ensure_future(self._kicked.wait()) if not self._kicked.is_set() else None
+        try:
+            await asyncio.wait([task for task in (sleep, kick) if task], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (sleep, kick):
+                if task:
+                    task.cancel()

@@ -1,0 +1,154 @@
+"""From the configuration to the settings of each part: the only place that knows both."""
+
+from tinybms_bridge.battery.alarm_rules import AlarmSettings
+from tinybms_bridge.battery.freshness import FreshnessSettings
+from tinybms_bridge.battery.limits import Chemistry, LimitSettings, StateSettings
+from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.hal.can import CanSettings
+from tinybms_bridge.pipeline import PipelineSettings
+from tinybms_bridge.tinybms.adaptive import AdaptiveSettings
+from tinybms_bridge.tinybms.client import ClientSettings
+from tinybms_bridge.tinybms.poller import PollSettings
+from tinybms_bridge.victron.codec import FrameSettings
+from tinybms_bridge.victron.gx import IDENTIFICATION_ID, KEEP_ALIVE_ID
+from tinybms_bridge.victron.transmitter import TransmitterSettings
+
+__all__ = [
+    "can_settings",
+    "client_settings",
+    "frame_settings",
+    "pipeline_settings",
+    "poll_settings",
+    "transmitter_settings",
+]
+
+
+def client_settings(config: Configuration) -> ClientSettings:
+    """Return the times of the dialogue with the BMS."""
+    return ClientSettings(
+        attempts=config.tinybms.uart_retry_count,
+        retry_delay_s=config.tinybms.uart_retry_delay_ms / 1000.0,
+        timeout_s=config.hardware.uart.timeout_ms / 1000.0,
+    )
+
+
+def poll_settings(config: Configuration) -> PollSettings:
+    """Return the cadence of the poller."""
+    tinybms = config.tinybms
+    return PollSettings(
+        adaptive=AdaptiveSettings(
+            base_ms=tinybms.poll_interval_ms,
+            min_ms=tinybms.poll_interval_min_ms,
+            max_ms=tinybms.poll_interval_max_ms,
+            backoff_step_ms=tinybms.poll_backoff_step_ms,
+            recovery_step_ms=tinybms.poll_recovery_step_ms,
+            latency_target_ms=tinybms.poll_latency_target_ms,
+            latency_slack_ms=tinybms.poll_latency_slack_ms,
+            failure_threshold=tinybms.poll_failure_threshold,
+            success_threshold=tinybms.poll_success_threshold,
+        )
+    )
+
+
+def pipeline_settings(config: Configuration) -> PipelineSettings:
+    """Return the settings of the stages between the two buses."""
+    victron, cvl = config.victron, config.cvl
+    return PipelineSettings(
+        limits=LimitSettings(
+            chemistry=None if cvl.chemistry == "auto" else Chemistry(cvl.chemistry),
+            bulk_voltage_v=cvl.bulk_voltage_v,
+            alarm_voltage_v=victron.thresholds.overvoltage_v,
+            over_voltage_margin_v=cvl.over_voltage_margin_v,
+            cell_max_v=cvl.cell_max_voltage_v,
+            floor_cell_v=_first(cvl.floor_cell_voltage_v, cvl.cell_min_float_voltage_v),
+            resting_cell_v=cvl.resting_cell_voltage_v,
+            max_charge_current_a=victron.max_charge_current_a,
+            max_discharge_current_a=victron.max_discharge_current_a,
+            current_fraction=victron.current_fraction,
+            states=_state_settings(config),
+            freshness=FreshnessSettings(
+                fresh_timeout_s=victron.fresh_timeout_s,
+                hold_s=victron.stale_hold_s,
+                start_samples=victron.start_samples,
+                return_samples=victron.return_samples,
+            ),
+        ),
+        alarms=_alarm_settings(config),
+    )
+
+
+def _state_settings(config: Configuration) -> StateSettings:
+    cvl = config.cvl
+    return StateSettings(
+        enabled=cvl.enabled,
+        bulk_soc_percent=cvl.bulk_soc_threshold,
+        transition_soc_percent=cvl.transition_soc_threshold,
+        float_soc_percent=cvl.float_soc_threshold,
+        float_exit_soc_percent=cvl.float_exit_soc,
+        soc_hysteresis_percent=cvl.soc_hysteresis_percent,
+        float_approach_offset_v=cvl.float_approach_offset_mv / 1000.0,
+        float_offset_v=cvl.float_offset_mv / 1000.0,
+        minimum_ccl_in_float_a=cvl.minimum_ccl_in_float_a,
+        imbalance_hold_mv=cvl.imbalance_hold_threshold_mv,
+        imbalance_release_mv=cvl.imbalance_release_threshold_mv,
+        imbalance_hold_max_s=cvl.imbalance_hold_max_s,
+        imbalance_drop_v_per_mv=cvl.imbalance_drop_per_mv,
+        imbalance_drop_max_v=cvl.imbalance_drop_max_v,
+        sustain_entry_soc_percent=cvl.sustain_soc_entry_percent,
+        sustain_exit_soc_percent=cvl.sustain_soc_exit_percent,
+        sustain_voltage_v=cvl.sustain_voltage_v,
+        sustain_cell_v=cvl.sustain_per_cell_voltage_v,
+        sustain_ccl_a=cvl.sustain_ccl_limit_a,
+        sustain_dcl_a=cvl.sustain_dcl_limit_a,
+    )
+
+
+def _alarm_settings(config: Configuration) -> AlarmSettings:
+    thresholds = config.victron.thresholds
+    return AlarmSettings(
+        overvoltage_v=thresholds.overvoltage_v,
+        undervoltage_v=thresholds.undervoltage_v,
+        overtemp_c=thresholds.overtemp_c,
+        low_temp_charge_c=thresholds.low_temp_charge_c,
+        imbalance_warn_mv=thresholds.imbalance_warn_mv,
+        imbalance_alarm_mv=thresholds.imbalance_alarm_mv,
+    )
+
+
+def frame_settings(config: Configuration) -> FrameSettings:
+    """Return the choices about the Victron frames."""
+    victron = config.victron
+    return FrameSettings(
+        manufacturer_name=victron.manufacturer_name,
+        battery_name=victron.battery_name,
+        family_name=victron.family_name,
+        battery_model_id=victron.battery_model_id,
+        discharge_voltage_in_351=victron.send_discharge_voltage,
+        system_status=victron.system_status,
+    )
+
+
+def transmitter_settings(config: Configuration) -> TransmitterSettings:
+    """Return the cadence of the bursts."""
+    return TransmitterSettings(period_s=config.victron.pgn_update_interval_ms / 1000.0)
+
+
+def can_settings(config: Configuration) -> CanSettings:
+    """Return how to open the CAN adapter."""
+    can = config.hardware.can
+    options: dict[str, object] = dict(can.options)
+    if can.mode == "loopback":
+        options["receive_own_messages"] = True
+    # The default channel is socketcan's; another adapter has its own unless the user names one.
+    named = can.interface == "socketcan" or "channel" in can.model_fields_set
+    return CanSettings(
+        interface=can.interface,
+        channel=can.channel if named else "",
+        bitrate_bps=can.bitrate,
+        extra=options,
+        accept_ids=() if can.mode == "loopback" else (KEEP_ALIVE_ID, IDENTIFICATION_ID),
+    )
+
+
+def _first(*values: float | None) -> float | None:
+    return next((value for value in values if value is not None), None)

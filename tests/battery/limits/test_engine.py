@@ -1,0 +1,202 @@
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from tinybms_bridge.battery.freshness import FreshnessMemory, FreshnessSettings
+from tinybms_bridge.battery.limits import (
+    ChargeState,
+    Freshness,
+    LimitCode,
+    Limits,
+    LimitSettings,
+    ManualInhibits,
+    Memory,
+    Quantity,
+    StateMemory,
+    StateSettings,
+    step,
+)
+from tinybms_bridge.battery.snapshot import Ratings, Snapshot
+
+Drive = Callable[..., list[Limits]]
+MakeRatings = Callable[..., Ratings]
+MakeSnapshot = Callable[..., Snapshot]
+
+FLOAT, HOLD = ChargeState.FLOAT, ChargeState.IMBALANCE_HOLD
+
+SETTINGS = LimitSettings(bulk_voltage_v=58.4, max_charge_current_a=50.0, max_discharge_current_a=100.0)
+
+
+def values(limits: Limits) -> tuple[float, float, float]:
+    """Return CVL, CCL and DCL."""
+    return limits.cvl_v, limits.ccl_a, limits.dcl_a
+
+
+def test_nothing_is_decided_before_the_first_sample() -> None:
+    """Without a sample there are no limits, not even invented ones."""
+    limits, memory = step(None, LimitSettings(), Memory(), 5.0)
+
+    assert limits is None
+    assert memory.freshness.state is Freshness.STARTING
+
+
+def test_nothing_is_decided_before_the_ratings(make_snapshot: MakeSnapshot) -> None:
+    """Before the BMS's own settings are known its cutoffs are not known either."""
+    limits, memory = step(make_snapshot(ratings=None), LimitSettings(), Memory(), 0.0)
+
+    assert limits is None
+    assert memory.freshness.streak == 1
+
+
+def test_nothing_is_decided_without_cells_or_cutoff(make_snapshot: MakeSnapshot, make_ratings: MakeRatings) -> None:
+    """A sample without cells and a cutoff of 0 V lead to no limits instead of an exception or a CVL of 0."""
+    without_cells = make_snapshot(cells_v=())
+    without_cutoff = make_snapshot(ratings=make_ratings(over_voltage_cell_v=0.0))
+
+    for sample in (without_cells, without_cutoff):
+        assert step(sample, LimitSettings(), Memory(), 0.0)[0] is None
+
+
+def feed(make_snapshot: MakeSnapshot, times_s: list[float], settings: LimitSettings, **more: float) -> Memory:
+    """Return the memory after a good sample at each time."""
+    memory = Memory()
+    for number, now_s in enumerate(times_s, start=1):
+        _, memory = step(make_snapshot(sequence=number, taken_at_s=now_s, **more), settings, memory, now_s)
+    return memory
+
+
+def test_first_limits_come_with_the_third_sample(make_snapshot: MakeSnapshot) -> None:
+    """The first sendable CVL comes after 0.2 s and is the target; the firmware sent the pack voltage for 20 s."""
+    memory, sendable = Memory(), []
+    for number in (1, 2, 3):
+        now_s = 50.0 + number / 10
+        limits, memory = step(make_snapshot(sequence=number, taken_at_s=now_s), LimitSettings(), memory, now_s)
+        assert limits is not None
+        sendable.append(limits.may_send)
+
+    assert sendable == [False, False, True]
+    assert limits is not None
+    assert limits.cvl_v == pytest.approx(58.4)
+
+
+def test_old_data_holds_then_silences(make_snapshot: MakeSnapshot) -> None:
+    """Replay of a lost BMS: full limits for 3 s, then no charging and DCL as it was, then no frames at all."""
+    settings = LimitSettings()
+    memory = feed(make_snapshot, [10.0, 10.1, 10.2], settings)
+    last = make_snapshot(sequence=3, taken_at_s=10.2)
+    seen, decided = [], []
+    for now_s in (13.2, 13.3, 20.0, 43.2, 43.4, 1000.0):
+        limits, memory = step(last, settings, memory, now_s)
+        assert limits is not None
+        seen.append((limits.freshness, limits.may_send))
+        decided.append(values(limits))
+
+    held, silent = (Freshness.HOLD, True), (Freshness.SILENT, False)
+    assert seen == [(Freshness.FRESH, True), held, held, held, silent, silent]
+    assert decided == [pytest.approx((58.4, 54.0, 108.0)), *[pytest.approx((53.6, 0.0, 108.0))] * 5]
+
+
+def test_discharge_stays_as_it_was_in_a_hold(make_snapshot: MakeSnapshot) -> None:
+    """A higher DCL that is configured while data is old does not come into force."""
+    settings = LimitSettings(max_discharge_current_a=30.0)
+    memory = feed(make_snapshot, [10.0, 10.1, 10.2], settings)
+    raised = replace(settings, max_discharge_current_a=90.0)
+    lowered = replace(settings, max_discharge_current_a=20.0)
+    last = make_snapshot(sequence=3, taken_at_s=10.2)
+
+    for asked, expected_a in ((raised, 30.0), (lowered, 20.0)):
+        limits, _ = step(last, asked, memory, 15.0)
+        assert limits is not None
+        assert limits.dcl_a == expected_a
+
+
+def test_old_data_does_not_move_the_charge_state(make_snapshot: MakeSnapshot) -> None:
+    """While data is old the charge state stays and its clock does not run."""
+    settings = LimitSettings()
+    memory = feed(make_snapshot, [10.0, 10.1, 10.2], settings, soc=96.0)
+    different = make_snapshot(soc=50.0, sequence=3, taken_at_s=10.2, delta_mv=200.0)
+    limits, after = step(different, settings, memory, 20.0)
+
+    assert limits is not None
+    assert limits.state is FLOAT
+    assert after.states == memory.states
+
+
+def test_return_takes_three_samples(make_snapshot: MakeSnapshot) -> None:
+    """After silence the limits come back with the third good sample, not with the first."""
+    settings = LimitSettings()
+    memory = feed(make_snapshot, [10.0, 10.1, 10.2], settings)
+    _, memory = step(make_snapshot(sequence=3, taken_at_s=10.2), settings, memory, 100.0)
+    states = []
+    for number, now_s in ((4, 100.1), (5, 100.2), (6, 100.3)):
+        limits, memory = step(make_snapshot(sequence=number, taken_at_s=now_s), settings, memory, now_s)
+        assert limits is not None
+        states.append(limits.freshness)
+
+    assert states == [Freshness.SILENT, Freshness.SILENT, Freshness.FRESH]
+
+
+@pytest.mark.parametrize("before", list(ChargeState))
+def test_restart_in_every_state(drive: Drive, before: ChargeState) -> None:
+    """A restart with a stored state gives safe limits at once and keeps what still holds."""
+    memory = Memory(StateMemory(before, float_latched=before is FLOAT))
+    (limits,) = drive(SETTINGS, [{"soc": 93, "delta_mv": 30}], memory=memory)
+
+    kept = {FLOAT: FLOAT, HOLD: HOLD}
+    assert limits.state is kept.get(before, ChargeState.FLOAT_APPROACH)
+    assert 51.2 <= limits.cvl_v <= 58.4
+
+
+def test_manual_stop_binds_over_the_state(drive: Drive) -> None:
+    """A stop by hand wins over what the state allows, and the reasons say so."""
+    settings = replace(SETTINGS, manual=ManualInhibits(stop_charge=True, stop_discharge=True))
+    (limits,) = drive(settings, [{"soc": 98}])
+
+    assert values(limits) == pytest.approx((53.6, 0.0, 0.0))
+    for quantity in Quantity:
+        binding = limits.binding(quantity)
+        assert binding is not None
+        assert binding.code is LimitCode.MANUAL
+
+
+def test_reasons_tell_the_whole_story(drive: Drive, make_ratings: MakeRatings) -> None:
+    """The causes of the CVL come in the order of the stages with the numbers that were compared."""
+    ratings = make_ratings(over_voltage_cell_v=3.65)
+    (limits,) = drive(SETTINGS, [{"soc": 98, "ratings": ratings}])
+    story = [(r.code, round(r.limit, 6), r.detail) for r in limits.reasons if r.quantity is Quantity.CVL]
+
+    assert story == [
+        (LimitCode.CONFIGURED, 58.4, ""),
+        (LimitCode.OVER_VOLTAGE_MARGIN, 57.9, ""),
+        (LimitCode.STATE, 57.8, "FLOAT"),
+    ]
+
+
+def test_battery_low_voltage_is_that_of_the_bms(drive: Drive, make_ratings: MakeRatings) -> None:
+    """The battery-low voltage of frame 0x351 is register 301 times the cells."""
+    ratings = make_ratings(series_cells=15, fully_discharged_cell_v=3.0)
+    (limits,) = drive(LimitSettings(), [{"soc": 50, "ratings": ratings}])
+
+    assert limits.discharge_voltage_v == pytest.approx(45.0)
+
+
+def test_hold_time_counts_fresh_seconds(drive: Drive) -> None:
+    """The time of a hold is the time between steps, whatever their rhythm."""
+    settings = replace(SETTINGS, states=StateSettings(imbalance_hold_max_s=60.0))
+    fast = drive(settings, [{"soc": 80, "delta_mv": 150}] * 700, period_s=0.1)
+    slow = drive(settings, [{"soc": 80, "delta_mv": 150}] * 35, period_s=2.0)
+
+    assert sum(limits.state is HOLD for limits in fast) * 0.1 == pytest.approx(60.0, abs=0.2)
+    assert sum(limits.state is HOLD for limits in slow) * 2.0 == pytest.approx(60.0, abs=2.0)
+
+
+def test_clock_that_steps_back_ends_no_hold(make_snapshot: MakeSnapshot) -> None:
+    """A clock that steps back adds no time to a hold and takes none away."""
+    settings = LimitSettings(freshness=FreshnessSettings(start_samples=1))
+    memory = Memory(StateMemory(HOLD, hold_elapsed_s=5.0), FreshnessMemory(), last_step_s=1e9)
+    limits, after = step(make_snapshot(delta_mv=60.0, taken_at_s=10.0), settings, memory, 10.0)
+
+    assert limits is not None
+    assert limits.freshness is Freshness.FRESH
+    assert after.states == StateMemory(HOLD, hold_elapsed_s=5.0)

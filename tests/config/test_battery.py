@@ -1,0 +1,143 @@
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tinybms_bridge.config.battery import check_against_battery
+from tinybms_bridge.config.configuration import Configuration
+
+LFP_16S: dict[str, Any] = {
+    "series_cells": 16,
+    "over_voltage_cell_v": 3.65,
+    "under_voltage_cell_v": 2.8,
+    "charge_cutoff_a": 30.0,
+    "discharge_cutoff_a": 60.0,
+}
+
+
+def problems(document: dict[str, Any], **changes: Any) -> dict[str, str]:
+    """Return the problems of a document with a battery of 16 LFP cells, by path."""
+    found = check_against_battery(Configuration.model_validate(document), **{**LFP_16S, **changes})
+    return {problem.path: problem.message for problem in found}
+
+
+@pytest.mark.parametrize(
+    ("cells", "over_v", "under_v"),
+    [(16, 3.65, 2.8), (4, 3.65, 2.5), (14, 4.2, 2.9), (7, 4.2, 3.0), (12, 2.85, 1.8), (16, 4.5, 0.8)],
+)
+def test_the_defaults_fit_every_battery(cells: int, over_v: float, under_v: float) -> None:
+    """Without a line of configuration nothing can be refused."""
+    assert problems({}, series_cells=cells, over_voltage_cell_v=over_v, under_voltage_cell_v=under_v) == {}
+
+
+def test_a_bulk_voltage_near_the_cutoff_is_refused_with_the_numbers() -> None:
+    """CVL + 0.4 V + margin must stay below the over-voltage cutoff of the pack."""
+    assert problems({"cvl": {"bulk_voltage_v": 58.4}}) == {
+        "cvl.bulk_voltage_v": "a charge voltage of 58.4 V could reach 58.9 V (0.4 V from a solar charger and a margin "
+        "of 0.1 V), above the over-voltage cutoff of 58.4 V (16 cells × 3.65 V); the charge voltage may be at most "
+        "57.9 V"
+    }
+
+
+@pytest.mark.parametrize(("bulk_v", "count"), [(57.9, 0), (57.901, 1), (56.0, 0)])
+def test_the_bound_is_exact(bulk_v: float, count: int) -> None:
+    """The highest voltage named in the refusal is accepted, the next is not."""
+    assert len(problems({"cvl": {"bulk_voltage_v": bulk_v}})) == count
+
+
+@given(st.integers(4, 16), st.floats(1.8, 4.5), st.floats(3, 80), st.floats(0, 2))
+@settings(deadline=None)
+def test_no_accepted_target_can_reach_the_cutoff(cells: int, over_v: float, bulk_v: float, margin_v: float) -> None:
+    """Whatever passes keeps its distance; whatever is refused would not."""
+    document = {"cvl": {"bulk_voltage_v": bulk_v, "over_voltage_margin_v": margin_v}}
+
+    found = problems(document, series_cells=cells, over_voltage_cell_v=over_v, under_voltage_cell_v=0.0)
+
+    assert bool(found) == (bulk_v + 0.4 + margin_v > cells * over_v + 1e-6)
+
+
+@pytest.mark.parametrize(
+    "key", ["cell_min_float_voltage_v", "floor_cell_voltage_v", "resting_cell_voltage_v", "sustain_per_cell_voltage_v"]
+)
+def test_voltages_per_cell_are_judged_for_the_pack(key: str) -> None:
+    """Each may become the charge voltage limit."""
+    assert problems({"cvl": {key: 3.3}}) == {}
+    (message,) = problems({"cvl": {key: 3.63}}).values()
+    assert message.startswith("a charge voltage of 58.08 V could reach 58.58 V")
+    (message,) = problems({"cvl": {key: 2.8}}).values()
+    assert message == (
+        "a charge voltage of 44.8 V would let a GX device empty the battery to its under-voltage cutoff of 44.8 V "
+        "(16 cells × 2.8 V)"
+    )
+
+
+def test_a_sustain_voltage_for_the_pack_is_judged() -> None:
+    """0 means not given; a number counts for the whole pack."""
+    assert problems({"cvl": {"sustain_voltage_v": 0}}) == {}
+    assert problems({"cvl": {"sustain_voltage_v": 50}}) == {}
+    assert list(problems({"cvl": {"sustain_voltage_v": 40}})) == ["cvl.sustain_voltage_v"]
+    assert list(problems({"cvl": {"sustain_voltage_v": 58.2}})) == ["cvl.sustain_voltage_v"]
+
+
+def test_a_configuration_for_another_pack_is_refused() -> None:
+    """A file of a 48 V system on a 24 V battery must not charge it."""
+    found = problems({"cvl": {"series_cell_count": 16, "bulk_voltage_v": 56}}, series_cells=8)
+
+    assert found["cvl.series_cell_count"] == "the BMS is set to 8 cells in series (register 307)"
+    assert "above the over-voltage cutoff of 29.2 V (8 cells × 3.65 V)" in found["cvl.bulk_voltage_v"]
+
+
+def test_the_right_number_of_cells_is_accepted() -> None:
+    """Giving the number is allowed when it is true."""
+    assert problems({"cvl": {"series_cell_count": 16}}) == {}
+
+
+@pytest.mark.parametrize("key", ["cell_max_voltage_v", "cell_safety_threshold_v"])
+def test_cell_levels_beyond_the_cutoff_are_refused(key: str) -> None:
+    """A protection that begins after the BMS has cut off never works."""
+    assert problems({"cvl": {key: 3.65}}) == {}
+    assert problems({"cvl": {key: 3.7}}) == {
+        f"cvl.{key}": "must be at most the over-voltage cutoff of the BMS, 3.65 V (register 315)"
+    }
+
+
+def test_currents_beyond_the_cutoffs_are_refused() -> None:
+    """At its cutoff the BMS trips: asking for more is a mistake in one of the two."""
+    assert problems({"victron": {"max_charge_current_a": 30, "max_discharge_current_a": 60}}) == {}
+    assert problems({"victron": {"max_charge_current_a": 31, "max_discharge_current_a": 61}}) == {
+        "victron.max_charge_current_a": "must be at most the BMS's charge over-current cutoff of 30 A (register 318)",
+        "victron.max_discharge_current_a": "must be at most the BMS's discharge over-current cutoff of 60 A "
+        "(register 317)",
+    }
+
+
+def test_thresholds_that_alarm_for_ever_are_refused() -> None:
+    """The README's thresholds for 16 cells on 8 cells: low voltage in every state."""
+    found = problems({"victron": {"thresholds": {"undervoltage_v": 42.0, "overvoltage_v": 58.4}}}, series_cells=8)
+
+    assert found == {
+        "victron.thresholds.undervoltage_v": "must be below the over-voltage cutoff of the pack, 29.2 V; "
+        "the alarm would never end"
+    }
+    found = problems({"victron": {"thresholds": {"overvoltage_v": 29}}})
+    assert list(found) == ["victron.thresholds.overvoltage_v"]
+
+
+def test_the_value_is_part_of_the_problem() -> None:
+    """The line shows what was configured beside what is allowed."""
+    configuration = Configuration.model_validate({"victron": {"max_charge_current_a": 50}})
+
+    (problem,) = check_against_battery(configuration, **LFP_16S)
+
+    assert problem.value == 50.0
+
+
+@pytest.mark.parametrize("name", ["readme-cvl", "readme-thresholds", "readme-installation"])
+def test_the_readme_fits_a_battery_of_16_lfp_cells(name: str, samples: dict[str, bytes]) -> None:
+    """The seed's samples describe such a battery."""
+    from tinybms_bridge.config.loader import parse
+
+    configuration, _ = parse(samples[name], name)
+
+    assert check_against_battery(configuration, **LFP_16S) == []

@@ -1,0 +1,100 @@
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pydantic.fields import FieldInfo
+
+from tinybms_bridge.config.expectations import extra
+from tinybms_bridge.config.loader import parse
+from tinybms_bridge.config.notices import Notice
+
+Nested = Callable[[str, object], dict[str, Any]]
+
+
+def remarks(document: object) -> dict[str, str]:
+    """Return the notices of a good document by path."""
+    _, notices = parse(json.dumps(document), "a.json")
+    return {notice.path: notice.message for notice in notices}
+
+
+def test_the_defaults_need_no_remark() -> None:
+    """An empty file is silent."""
+    assert remarks({}) == {}
+
+
+def test_keys_without_a_use_on_linux_are_told(leaves: dict[str, FieldInfo], nested: Nested) -> None:
+    """The firmware's file is accepted, but nobody should wonder why a key does nothing."""
+    without_use = {path: field for path, field in leaves.items() if extra(field, "no_effect")}
+
+    assert set(without_use) == {
+        "hardware.uart.rx_pin",
+        "hardware.uart.tx_pin",
+        "hardware.can.rx_pin",
+        "hardware.can.tx_pin",
+        "hardware.can.termination",
+        "tinybms.broadcast_expected",
+        "victron.keepalive_interval_ms",
+        "logging.serial_baudrate",
+        "logging.output_sd",
+        "advanced.enable_spiffs",
+        "advanced.enable_ota",
+        "advanced.stack_size_bytes",
+    }
+    for path, field in without_use.items():
+        assert remarks(nested(path, field.get_default())) == {path: extra(field, "no_effect")}
+
+
+def test_a_wrong_line_speed_is_told() -> None:
+    """The README's 19200 does not reach a real BMS."""
+    assert remarks({"hardware": {"uart": {"baudrate": 19_200}}}) == {
+        "hardware.uart.baudrate": "the TinyBMS line is fixed at 115200 bit/s by its vendor; "
+        "the BMS does not answer at 19200"
+    }
+    assert remarks({"hardware": {"uart": {"baudrate": 115_200}}}) == {}
+
+
+def test_slow_retries_are_told() -> None:
+    """The firmware's 1000 ms lets one failed read stop the charging."""
+    assert remarks({"hardware": {"uart": {"timeout_ms": 1000}}}) == {
+        "hardware.uart.timeout_ms": "one failed read takes up to 3300 ms (3 attempts), as long as "
+        "victron.fresh_timeout_s (3000 ms) or longer: it stops charging"
+    }
+    assert remarks({"hardware": {"uart": {"timeout_ms": 1000}}, "victron": {"fresh_timeout_s": 3.5}}) == {}
+
+
+@pytest.mark.parametrize(("rate", "count"), [(250_000, 0), (500_000, 0), (1_000_000, 1), (125_000, 1)])
+def test_bit_rates_that_no_gx_has_are_told(rate: int, count: int) -> None:
+    """Another rate disturbs the whole bus."""
+    assert len(remarks({"hardware": {"can": {"bitrate": rate}}})) == count
+
+
+def test_loopback_is_told() -> None:
+    """The README's test setting must not be forgotten."""
+    assert list(remarks({"hardware": {"can": {"mode": "loopback"}}})) == ["hardware.can.mode"]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"wifi": {"ap_fallback": {"password": "tinybms123"}}},
+        {"wifi": {"ap_fallback": {"password": "12345678"}}},
+        {"web_server": {"password": "admin"}},
+    ],
+)
+def test_published_passwords_are_told(document: dict[str, Any]) -> None:
+    """Everybody who reads the README or the firmware knows them."""
+    (message,) = remarks(document).values()
+
+    assert message == "this password is printed in public documents; choose another one"
+
+
+def test_notices_name_the_key_of_the_file() -> None:
+    """As with problems: the user's own name."""
+    assert set(remarks({"hardware": {"uart_baudrate": 19_200}})) == {"hardware.uart_baudrate"}
+
+
+def test_a_notice_prints_with_its_place() -> None:
+    """One line for a log."""
+    assert str(Notice("a.b", "is odd")) == "a.b: is odd"
+    assert str(Notice("", "is odd")) == "configuration: is odd"

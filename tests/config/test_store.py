@@ -1,0 +1,586 @@
+import json
+import stat
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tinybms_bridge.config.changes import ConfigChange
+from tinybms_bridge.config.configuration import MASK, Configuration
+from tinybms_bridge.config.store import ConfigStore
+from tinybms_bridge.errors import ConfigError
+from tinybms_bridge.hal.storage import FileStorage, MemoryStorage
+
+GOOD = b'{"cvl": {"float_soc_threshold": 96}}'
+OTHER = b'{"cvl": {"float_soc_threshold": 97}}'
+BAD = b'{"cvl": {"float_soc_threshold": 400}}'
+
+
+class BrokenStorage(MemoryStorage):
+    """Storage whose reads or writes fail on demand."""
+
+    def __init__(self, data: bytes | None = None) -> None:
+        super().__init__(data)
+        self.read_error: OSError | None = None
+        self.write_error: OSError | None = None
+
+    def read(self) -> bytes | None:
+        if self.read_error is not None:
+            raise self.read_error
+        return super().read()
+
+    def write(self, data: bytes) -> None:
+        if self.write_error is not None:
+            raise self.write_error
+        super().write(data)
+
+
+def loaded_store(data: bytes | None = GOOD) -> tuple[ConfigStore, BrokenStorage]:
+    """Return a store that has loaded a document, and its storage."""
+    storage = BrokenStorage(data)
+    store = ConfigStore(storage)
+    store.load()
+    return store, storage
+
+
+def saved(storage: MemoryStorage) -> Any:
+    """Return the document in the storage."""
+    assert storage.data is not None
+    return json.loads(storage.data)
+
+
+def test_a_good_file_is_in_force() -> None:
+    """Loading returns what is in force afterwards."""
+    store, _ = loaded_store()
+
+    assert store.configuration.cvl.float_soc_threshold == 96.0
+    assert store.load() is store.configuration
+    assert store.error is None
+    assert store.name == "memory"
+    assert not store.fell_back
+
+
+def test_a_missing_file_gives_the_defaults() -> None:
+    """The first start has no file: that is no error, but worth a remark."""
+    store, storage = loaded_store(None)
+
+    assert store.configuration == Configuration()
+    assert store.error is None
+    assert [notice.message for notice in store.notices] == ["memory does not exist; every key has its default"]
+    assert storage.writes == 0
+
+
+def test_before_loading_the_defaults_are_in_force() -> None:
+    """Nobody reads an undefined configuration."""
+    assert ConfigStore(MemoryStorage(GOOD)).configuration == Configuration()
+
+
+def test_remarks_are_kept() -> None:
+    """The API shows them while the file is in force."""
+    store, _ = loaded_store(b'{"hardware": {"uart": {"baudrate": 19200}}}')
+
+    assert [notice.path for notice in store.notices] == ["hardware.uart.baudrate"]
+
+
+@pytest.mark.parametrize("data", [BAD, b"", b"{", b"\xff", b"[]", b'{"cvl": 1}'])
+def test_a_bad_file_does_not_raise(data: bytes) -> None:
+    """The error is kept for the user; without any good copy the defaults are in force."""
+    store, _ = loaded_store(data)
+
+    assert store.configuration == Configuration()
+    assert isinstance(store.error, ConfigError)
+    assert store.error.source == "memory"
+    assert not store.fell_back
+
+
+def test_a_bad_file_at_the_start_gives_way_to_the_file_before() -> None:
+    """After a slip in an editor the bridge starts with what worked last."""
+    storage = MemoryStorage(BAD)
+    storage.previous = GOOD
+    store = ConfigStore(storage)
+
+    assert store.load().cvl.float_soc_threshold == 96.0
+    assert store.error is not None
+    assert store.fell_back
+    assert store.notices[0].message == "memory cannot be used; the last good configuration is in force"
+
+
+def test_the_last_good_copy_is_better_than_the_file_before() -> None:
+    """Files written by hand leave no predecessor: the store keeps its own copy."""
+    storage = MemoryStorage(BAD)
+    storage.previous = GOOD
+    store = ConfigStore(storage, last_good=MemoryStorage(OTHER))
+
+    assert store.load().cvl.float_soc_threshold == 97.0
+
+
+def test_a_bad_last_good_copy_is_passed_over() -> None:
+    """A copy of an older version may not be readable any more."""
+    storage = MemoryStorage(BAD)
+    storage.previous = GOOD
+    store = ConfigStore(storage, last_good=MemoryStorage(b"{"))
+
+    assert store.load().cvl.float_soc_threshold == 96.0
+
+
+def test_good_files_are_copied() -> None:
+    """Each good file that comes into force becomes the last good copy, once."""
+    copy = MemoryStorage()
+    store = ConfigStore(MemoryStorage(GOOD), last_good=copy)
+
+    store.load()
+    store.load()
+    assert (copy.data, copy.writes) == (GOOD, 1)
+
+    store.update({"cvl": {"float_soc_threshold": 98}})
+    assert saved(copy) == {"cvl": {"float_soc_threshold": 98}}
+
+
+def test_a_copy_that_cannot_be_written_does_no_harm() -> None:
+    """A full disk for the copy must not spoil a good configuration."""
+    copy = BrokenStorage()
+    copy.write_error = OSError(28, "No space left on device")
+    store = ConfigStore(MemoryStorage(GOOD), last_good=copy)
+
+    assert store.load().cvl.float_soc_threshold == 96.0
+    assert store.error is None
+
+
+def test_a_file_that_cannot_be_read_is_an_error_in_words() -> None:
+    """Missing rights at the start are shown like a bad file."""
+    storage = BrokenStorage(GOOD)
+    storage.read_error = PermissionError(13, "Permission denied")
+    store = ConfigStore(storage)
+
+    assert store.load() == Configuration()
+    assert str(store.error) == "memory: configuration: cannot be read: Permission denied"
+
+
+def test_loading_again_keeps_what_is_in_force_when_the_file_is_bad() -> None:
+    """A running bridge never changes because of a bad file."""
+    store, storage = loaded_store()
+    storage.data, storage.previous = BAD, OTHER
+
+    assert store.load().cvl.float_soc_threshold == 96.0
+    assert store.error is not None
+
+
+def test_an_unchanged_file_is_no_change() -> None:
+    """Looking at the file again and again does nothing."""
+    store, _ = loaded_store()
+
+    assert store.reload_if_changed() is None
+
+
+def test_a_changed_file_is_followed() -> None:
+    """Editing the file is as good as using the page."""
+    store, storage = loaded_store()
+    old = store.configuration
+    storage.data = OTHER
+
+    change = store.reload_if_changed()
+
+    assert change is not None
+    assert (change.old, change.new) == (old, store.configuration)
+    assert change.changed_paths == ("cvl.float_soc_threshold",)
+    assert store.reload_if_changed() is None
+
+
+def test_a_bad_change_of_the_file_keeps_the_old_values() -> None:
+    """The error is shown until the file is good again."""
+    store, storage = loaded_store()
+    storage.data = BAD
+
+    assert store.reload_if_changed() is None
+    assert store.configuration.cvl.float_soc_threshold == 96.0
+    assert store.error is not None
+
+    storage.data = GOOD
+    assert store.reload_if_changed() is None
+    assert store.error is None
+
+
+def test_a_file_that_vanishes_changes_nothing() -> None:
+    """Some editors remove a file for a moment while they save."""
+    store, storage = loaded_store()
+    storage.data = None
+
+    assert store.reload_if_changed() is None
+    assert store.configuration.cvl.float_soc_threshold == 96.0
+
+    storage.data = OTHER
+    assert store.reload_if_changed() is not None
+
+
+def test_a_read_error_changes_nothing_and_passes() -> None:
+    """A disk hiccup is shown and forgotten when the next look succeeds."""
+    store, storage = loaded_store()
+    storage.read_error = OSError(5, "Input/output error")
+    assert store.reload_if_changed() is None
+    assert store.error is not None
+
+    storage.read_error = None
+    assert store.reload_if_changed() is None
+    assert store.error is None
+
+
+def test_a_change_in_layout_only_is_no_change() -> None:
+    """New line breaks or keys with default values restart nothing."""
+    store, storage = loaded_store()
+    storage.data = b'{"cvl": {\n "enabled": true, "float_soc_threshold": 96.0 }}'
+
+    assert store.reload_if_changed() is None
+    store.update({"mqtt": {"enabled": True}})
+    assert saved(storage)["cvl"] == {"enabled": True, "float_soc_threshold": 96.0}
+
+
+def test_an_update_is_validated_saved_and_in_force() -> None:
+    """The body of POST /api/settings."""
+    store, storage = loaded_store()
+
+    change = store.update({"cvl": {"float_soc_threshold": 98}, "victron": {"thresholds": {"overvoltage_v": 59.0}}})
+
+    assert change.changed_paths == ("victron.thresholds.overvoltage_v", "cvl.float_soc_threshold")
+    assert store.configuration is change.new
+    assert saved(storage) == {
+        "cvl": {"float_soc_threshold": 98},
+        "victron": {"thresholds": {"overvoltage_v": 59.0}},
+    }
+
+
+def test_only_the_keys_of_the_user_are_written() -> None:
+    """A file stays small, and later versions may improve defaults that nobody chose."""
+    store, storage = loaded_store(None)
+
+    store.update({"mqtt": {"enabled": True}})
+
+    assert saved(storage) == {"mqtt": {"enabled": True}}
+    assert storage.data is not None
+    assert storage.data.endswith(b"\n")
+
+
+def test_null_gives_the_default_back() -> None:
+    """A key that is taken away leaves the file."""
+    store, storage = loaded_store()
+
+    change = store.update({"cvl": {"float_soc_threshold": None}})
+
+    assert change.new.cvl.float_soc_threshold == 95.0
+    assert saved(storage) == {"cvl": {}}
+
+
+def test_a_refused_update_changes_nothing() -> None:
+    """All problems come at once; file and configuration stay."""
+    store, storage = loaded_store()
+    before = store.configuration
+
+    with pytest.raises(ConfigError) as caught:
+        store.update({"cvl": {"float_soc_threshold": 90, "enabled": "no"}, "mqqt": {}})
+
+    assert [problem.path for problem in caught.value.problems] == [
+        "cvl.float_soc_threshold",
+        "cvl.enabled",
+        "mqqt",
+    ]
+    assert store.configuration is before
+    assert storage.data == GOOD
+    assert store.error is None
+
+
+def test_an_update_that_cannot_be_written_changes_nothing() -> None:
+    """What is not saved is not in force: after a restart it would be gone."""
+    store, storage = loaded_store()
+    storage.write_error = OSError(28, "No space left on device")
+    before = store.configuration
+
+    with pytest.raises(OSError, match="No space left"):
+        store.update({"cvl": {"float_soc_threshold": 98}})
+
+    assert store.configuration is before
+    assert storage.data == GOOD
+
+
+def test_an_update_without_a_difference_is_not_written() -> None:
+    """Flash memory is not worn by a page that saves the same again."""
+    store, storage = loaded_store()
+    store.update({"mqtt": {"enabled": True}})
+    writes = storage.writes
+
+    assert store.update({"mqtt": {"enabled": True}}).changed_paths == ()
+    assert storage.writes == writes
+
+
+def test_an_update_under_other_names() -> None:
+    """The page of the firmware and its scripts keep working; the file gets one set of names."""
+    store, storage = loaded_store(b'{"cvl_algorithm": {"float_soc_threshold": 96}}')
+
+    change = store.update({"cvl": {"float_offset": -0.2}, "system": {"web_port": 8080}})
+
+    assert change.new.cvl.float_offset_mv == 200.0
+    assert saved(storage) == {
+        "cvl": {"float_soc_threshold": 96, "float_offset_mv": 200.0},
+        "web_server": {"port": 8080},
+    }
+
+
+def test_an_update_with_two_names_of_a_section_is_refused() -> None:
+    """As in a file."""
+    store, _ = loaded_store()
+
+    with pytest.raises(ConfigError, match="same section"):
+        store.update({"cvl": {}, "cvl_algorithm": {}})
+
+
+@pytest.mark.parametrize("patch", [{"wifi": {"sta_ssid": "\ud800"}}, {"cvl": {"float_soc_threshold": float("nan")}}])
+def test_an_update_that_no_file_could_hold_is_refused(patch: dict[str, Any]) -> None:
+    """What is judged is the text that is written."""
+    store, storage = loaded_store()
+
+    with pytest.raises(ConfigError):
+        store.update(patch)
+    assert storage.data == GOOD
+
+
+def test_an_update_keeps_what_was_edited_by_hand_meanwhile() -> None:
+    """Page and editor used together: neither loses the other's change, and listeners hear of both."""
+    store, storage = loaded_store()
+    storage.data = b'{"cvl": {"float_soc_threshold": 97}, "mqtt": {"enabled": true}}'
+
+    change = store.update({"cvl": {"float_exit_soc": 91}})
+
+    assert change.changed_paths == ("cvl.float_soc_threshold", "cvl.float_exit_soc", "mqtt.enabled")
+    assert saved(storage) == {"cvl": {"float_soc_threshold": 97, "float_exit_soc": 91}, "mqtt": {"enabled": True}}
+
+
+def test_an_update_replaces_a_bad_file() -> None:
+    """The way out of a slip without a shell: save on the page; the bad file is kept as the one before."""
+    store, storage = loaded_store()
+    storage.data = BAD
+    store.reload_if_changed()
+
+    store.update({"mqtt": {"enabled": True}})
+
+    assert store.error is None
+    assert saved(storage) == {"cvl": {"float_soc_threshold": 96}, "mqtt": {"enabled": True}}
+    assert storage.previous == BAD
+
+
+def test_an_update_before_loading_loads_first() -> None:
+    """No order of calls can overwrite the file with a patch alone."""
+    storage = MemoryStorage(GOOD)
+
+    ConfigStore(storage).update({"mqtt": {"enabled": True}})
+
+    assert saved(storage) == {"cvl": {"float_soc_threshold": 96}, "mqtt": {"enabled": True}}
+
+
+def test_secrets_that_are_only_masked_are_kept() -> None:
+    """The settings page sends back what it was shown."""
+    store, storage = loaded_store(b'{"wifi": {"sta_password": "hush hush"}}')
+
+    store.update({"wifi": {"sta_password": MASK, "sta_ssid": "Home"}})
+
+    assert saved(storage) == {"wifi": {"sta_password": "hush hush", "sta_ssid": "Home"}}
+
+
+def test_the_whole_masked_configuration_can_be_sent_back() -> None:
+    """Export, then import: nothing changes."""
+    store, _ = loaded_store(b'{"wifi": {"sta_password": "hush hush"}, "cvl": {"float_soc_threshold": 96}}')
+
+    change = store.replace(store.configuration.public_dict())
+
+    assert change.changed_paths == ()
+    assert change.new.wifi.sta_password.get_secret_value() == "hush hush"
+
+
+def test_replacing_drops_what_is_not_given() -> None:
+    """An imported file counts alone."""
+    store, storage = loaded_store()
+
+    change = store.replace({"mqtt": {"enabled": True}})
+
+    assert change.changed_paths == ("cvl.float_soc_threshold", "mqtt.enabled")
+    assert saved(storage) == {"mqtt": {"enabled": True}}
+    assert storage.previous == GOOD
+
+
+def test_a_refused_replacement_changes_nothing() -> None:
+    """As with an update."""
+    store, storage = loaded_store()
+
+    with pytest.raises(ConfigError):
+        store.replace({"cvl": {"float_soc_threshold": 1000}})
+    assert storage.data == GOOD
+
+
+def test_listeners_hear_of_every_change() -> None:
+    """Update, replacement and a changed file are all told, in order."""
+    store, storage = loaded_store()
+    heard: list[ConfigChange] = []
+    store.subscribe(heard.append)
+
+    first = store.update({"mqtt": {"enabled": True}})
+    second = store.replace({})
+    storage.data = OTHER
+    third = store.reload_if_changed()
+
+    assert heard == [first, second, third]
+
+
+def test_listeners_do_not_hear_of_nothing() -> None:
+    """No change, no restart."""
+    store, storage = loaded_store()
+    heard: list[ConfigChange] = []
+    store.subscribe(heard.append)
+
+    store.update({"cvl": {"float_soc_threshold": 96}})
+    store.reload_if_changed()
+    storage.data = BAD
+    store.reload_if_changed()
+    with pytest.raises(ConfigError):
+        store.update({"x": 1})
+
+    assert heard == []
+
+
+def test_a_subscription_can_end() -> None:
+    """Ending it twice is harmless."""
+    store, _ = loaded_store()
+    heard: list[ConfigChange] = []
+    end = store.subscribe(heard.append)
+
+    end()
+    end()
+    store.update({"mqtt": {"enabled": True}})
+
+    assert heard == []
+
+
+def test_a_failing_listener_does_not_silence_the_others() -> None:
+    """The change is saved and in force; everybody hears of it, then the error comes out."""
+    store, storage = loaded_store()
+    heard: list[ConfigChange] = []
+
+    def fail(_change: ConfigChange) -> None:
+        raise RuntimeError("listener")
+
+    store.subscribe(fail)
+    store.subscribe(heard.append)
+
+    with pytest.raises(RuntimeError, match="listener"):
+        store.update({"mqtt": {"enabled": True}})
+
+    assert len(heard) == 1
+    assert store.configuration.mqtt.enabled
+    assert saved(storage)["mqtt"] == {"enabled": True}
+
+
+def test_a_listener_may_use_the_store() -> None:
+    """Listeners are called without the lock, so that they and other threads can go on."""
+    store, _ = loaded_store()
+    seen: list[bool] = []
+
+    def look(_change: ConfigChange) -> None:
+        thread = threading.Thread(target=lambda: seen.append(store.load().mqtt.enabled))
+        thread.start()
+        thread.join(timeout=5)
+
+    store.subscribe(look)
+    store.update({"mqtt": {"enabled": True}})
+
+    assert seen == [True]
+
+
+def test_updates_of_several_threads_are_all_kept() -> None:
+    """The read, merge and write of one update are not torn by another."""
+    store, storage = loaded_store(None)
+    keys = ["bulk_soc_threshold", "transition_soc_threshold", "float_exit_soc", "soc_hysteresis_percent"]
+    values = [70, 84, 91, 1]
+
+    def work(key: str, value: int) -> None:
+        for _ in range(10):
+            store.update({"cvl": {key: value}})
+
+    threads = [threading.Thread(target=work, args=pair) for pair in zip(keys, values, strict=True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+
+    assert saved(storage) == {"cvl": dict(zip(keys, values, strict=True))}
+
+
+def test_the_file_keeps_secrets_to_its_owner(tmp_path: Path) -> None:
+    """Passwords are stored in clear: nobody else may read the file, nor the one before."""
+    path = tmp_path / "config.json"
+    store = ConfigStore(FileStorage(path))
+    store.load()
+
+    store.update({"wifi": {"sta_password": "hush hush"}})
+    store.update({"wifi": {"sta_password": "hush again"}})
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "config.json.bak").stat().st_mode) == 0o600
+    assert json.loads(path.read_bytes())["wifi"]["sta_password"] == "hush again"
+    assert b"hush hush" in (tmp_path / "config.json.bak").read_bytes()
+
+
+def test_names_are_written_readably(tmp_path: Path) -> None:
+    """A file with accents stays a file for people."""
+    path = tmp_path / "config.json"
+
+    ConfigStore(FileStorage(path)).update({"wifi": {"sta_ssid": "Café ☕"}})
+
+    assert "Café ☕" in path.read_text(encoding="utf-8")
+
+
+def test_a_store_finds_what_another_one_saved(tmp_path: Path) -> None:
+    """Saving and starting again gives the same configuration."""
+    path = tmp_path / "sub" / "config.json"
+    change = ConfigStore(FileStorage(path)).update({"cvl": {"bulk_voltage_v": 56.0}, "mqtt": {"enabled": True}})
+
+    again = ConfigStore(FileStorage(path))
+
+    assert again.load() == change.new
+    assert again.notices == ()
+
+
+PATCHES = st.fixed_dictionaries(
+    {},
+    optional={
+        "cvl": st.fixed_dictionaries(
+            {},
+            optional={
+                "float_soc_threshold": st.sampled_from([90, 93, 96, None, 400, "x"]),
+                "float_exit_soc": st.sampled_from([80, 91, 95, None]),
+                "bulk_voltage_v": st.sampled_from([None, 56.0, 58.4]),
+            },
+        ),
+        "victron": st.sampled_from([{"thresholds": {"overvoltage_v": 58.4}}, None, {"thresholds": None}, 5]),
+        "mqtt": st.fixed_dictionaries({}, optional={"enabled": st.booleans() | st.just("yes")}),
+    },
+)
+
+
+@given(st.lists(PATCHES, max_size=8))
+@settings(max_examples=60, deadline=None)
+def test_whatever_is_done_the_file_is_the_configuration(patches: list[dict[str, Any]]) -> None:
+    """After any sequence of accepted and refused patches a new start gives what is in force."""
+    storage = MemoryStorage()
+    store = ConfigStore(storage)
+    store.load()
+
+    for patch in patches:
+        before = store.configuration
+        try:
+            change = store.update(patch)
+        except ConfigError:
+            assert store.configuration is before
+        else:
+            assert change.old == before
+            assert bool(change.changed_paths) == (change.new != before)
+
+    assert ConfigStore(MemoryStorage(storage.data)).load() == store.configuration

@@ -1,0 +1,213 @@
+"""The commands as a user types them: what they print, how they end, and what they say when something is wrong."""
+
+import asyncio
+import json
+import os
+import signal
+import tty
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tinybms_bridge.hal.can import CanFrame, CanSettings, open_can
+
+
+async def simulated(start: Any, tmp_path: Path, *arguments: str) -> str:
+    """Start a simulator and return its port."""
+    simulator = await start("simulate", "--link", str(tmp_path / "bms"), *arguments)
+    port: str = await simulator.line()
+    return port
+
+
+@pytest.mark.timeout(90)
+async def test_demo_prints_live_values_and_ends_on_ctrl_c(start: Any) -> None:
+    """`make run`: values within seconds, frames that another process sees, a clean end on Ctrl-C."""
+    port = await open_can(CanSettings())
+    frames: list[CanFrame] = []
+    port.subscribe(frames.append)
+    demo = await start("demo", "--plain")
+    assert "decode --live" in await demo.line()
+    async with asyncio.timeout(20):
+        while not {0x351, 0x356, 0x305, 0x307} <= {frame.arbitration_id for frame in frames}:
+            await asyncio.sleep(0.1)
+    await asyncio.sleep(2.5)
+    demo.signal(signal.SIGINT)
+    code, _, err = await demo.ended()
+    await port.close()
+    assert code == 0
+    assert "data is fresh" in err
+    assert "GX device present" in err
+    assert "CVL" in err
+    assert "Traceback" not in err
+
+
+async def test_decode_live_shows_a_running_demo(start: Any) -> None:
+    """The one documented command that watches the frames from another terminal."""
+    demo = await start("demo", "--plain")
+    await demo.line()
+    decode = await start("decode", "--live")
+    lines = [await decode.line() for _ in range(12)]
+    decode.signal(signal.SIGINT)
+    code, _, err = await decode.ended()
+    assert code == 0, err
+    assert any("351" in line and "V" in line for line in lines)
+
+
+async def test_registers_shows_the_values_of_a_unit(start: Any, tmp_path: Path) -> None:
+    """Live registers as JSON: the real unit's dump, typed and in units."""
+    port = await simulated(start, tmp_path, "--dump", "real")
+    command = await start("registers", "--live", "--device", port, "--json")
+    code, out, err = await command.ended(30)
+    assert code == 0, err
+    values = {row["key"]: row["value"] for row in json.loads(out)}
+    assert values["pack_voltage"] == pytest.approx(55.78, abs=0.005)
+    assert values["state_of_charge"] == pytest.approx(83.554824)
+    assert values["external_temperature_1"] is None
+    assert values["online_status"] == "idle"
+
+
+def expect_one_clear_line(err: str, *words: str) -> None:
+    """Check that an error is one line without a traceback and names what matters."""
+    lines = [line for line in err.splitlines() if line.strip()]
+    assert len(lines) == 1, err
+    assert "Traceback" not in err
+    for word in words:
+        assert word in lines[0]
+
+
+async def test_an_unknown_port_is_one_clear_line(start: Any) -> None:
+    """A typo in the path: said at once, exit code 1."""
+    command = await start("registers", "--live", "--device", "/dev/ttyNOTHERE")
+    code, _, err = await command.ended()
+    assert code == 1
+    expect_one_clear_line(err, "/dev/ttyNOTHERE does not exist")
+
+
+async def test_a_file_that_is_no_port_is_one_clear_line(start: Any, tmp_path: Path) -> None:
+    """A regular file in place of a port."""
+    (tmp_path / "notes.txt").write_text("not a port")
+    command = await start("registers", "--live", "--device", str(tmp_path / "notes.txt"))
+    code, _, err = await command.ended()
+    assert code == 1
+    expect_one_clear_line(err, "is not a serial port")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody without the right")
+def test_a_forbidden_port_names_the_group() -> None:
+    """Permission denied names the group that helps."""
+    master, slave = os.openpty()
+    name = os.ttyname(slave)
+    Path(name).chmod(0o600)
+    code, text = _open_as_nobody(name)
+    os.close(master)
+    os.close(slave)
+    assert code == 1, text
+    assert f"no permission to open {name}" in text
+    assert "usermod -aG" in text
+
+
+def _open_as_nobody(name: str) -> tuple[int, str]:
+    """Open a port in a child process that has given up root."""
+    import serialx  # noqa: F401 -- imported before the child loses the right to read it
+
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        from tinybms_bridge.errors import LinkError
+        from tinybms_bridge.hal.serial import open_serial
+
+        code = 3
+        try:
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+            asyncio.run(open_serial(name, 115200, lambda _data: None, lambda _error: None))
+        except LinkError as error:
+            os.write(write, str(error).encode())
+            code = 1
+        finally:
+            os._exit(code)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        text = pipe.read()
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), text
+
+
+async def test_a_busy_port_is_one_clear_line(start: Any, tmp_path: Path) -> None:
+    """Two programs on one UART garble each other: the second is told so."""
+    port = await simulated(start, tmp_path)
+    first = await start("run", "--plain", "--device", port, "--can-interface", "udp_multicast")
+    while "answers" not in await first.error_line():
+        pass
+    command = await start("registers", "--live", "--device", port)
+    code, _, err = await command.ended()
+    assert code == 1
+    expect_one_clear_line(err, "in use by another program")
+
+
+async def test_a_silent_bms_is_one_clear_line(start: Any) -> None:
+    """A port with nobody at the other end."""
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    command = await start("registers", "--live", "--device", os.ttyname(slave))
+    code, _, err = await command.ended(20)
+    os.close(master)
+    os.close(slave)
+    assert code == 1
+    expect_one_clear_line(err, "did not answer within 300 ms")
+
+
+async def test_run_says_once_what_is_missing_and_goes_on(start: Any, tmp_path: Path) -> None:
+    """A boat that boots before its adapters are there: one line for each, no traceback, then it works."""
+    link = tmp_path / "bms"
+    bridge = await start("run", "--plain", "--device", str(link), "--can-interface", "udp_multicast")
+    lines = [await bridge.error_line()]
+    while "link down" not in lines[-1]:
+        lines.append(await bridge.error_line())
+    assert f"serial port {link} does not exist" in lines[-1]
+    await asyncio.sleep(2.0)
+    simulator = await start("simulate", "--link", str(link))
+    await simulator.line()
+    assert "BMS answers" in await bridge.error_line(), "said once, although it was tried several times"
+    bridge.signal(signal.SIGTERM)
+    code, _, err = await bridge.ended()
+    assert code == 0
+    assert "Traceback" not in err
+
+
+async def test_a_wrong_baud_rate_is_told(start: Any, tmp_path: Path) -> None:
+    """The seed's 19200 is accepted in a file, and the log says why nothing works."""
+    port = await simulated(start, tmp_path)
+    config = tmp_path / "bridge.json"
+    config.write_text(json.dumps({"hardware": {"uart": {"device": port, "baudrate": 19200}}}))
+    bridge = await start("run", "--plain", "-c", str(config), "--can-interface", "udp_multicast")
+    assert "115200" in await bridge.error_line()
+    line = ""
+    while "link down" not in line:
+        line = await bridge.error_line()
+    bridge.signal(signal.SIGTERM)
+    code, _, _ = await bridge.ended()
+    assert code == 0
+
+
+async def test_a_bad_configuration_ends_with_every_mistake(start: Any, tmp_path: Path) -> None:
+    """Several mistakes, several lines, exit code 2, and nothing is started."""
+    config = tmp_path / "bridge.json"
+    config.write_text(
+        json.dumps({"hardware": {"uart": {"baudrate": "fast"}}, "cvl": {"float_exit_soc": 200}, "cann": {}})
+    )
+    bridge = await start("run", "-c", str(config))
+    code, out, err = await bridge.ended()
+    assert (code, out) == (2, "")
+    assert "Traceback" not in err
+    for path in ("hardware.uart.baudrate", "cvl.float_exit_soc", "cann"):
+        assert path in err
+
+
+async def test_a_missing_configuration_file_ends_with_one_line(start: Any, tmp_path: Path) -> None:
+    """A file that was named must exist."""
+    bridge = await start("run", "-c", str(tmp_path / "nowhere.json"))
+    code, _, err = await bridge.ended()
+    assert code == 2
+    expect_one_clear_line(err, "nowhere.json", "does not exist")

@@ -1,0 +1,140 @@
+"""From UART bytes to Victron frames, over a real pseudo-terminal."""
+
+import asyncio
+import json
+import signal
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.events import SampleRejected
+
+
+async def test_the_real_units_dump_gives_the_matching_frames(run_bridge: Any, start: Any, tmp_path: Path) -> None:
+    """The capture of a 14-cell unit: 55.78 V, SOC 83.55 %, and the frames a GX would show them from."""
+    link = tmp_path / "bms"
+    simulator = await start("simulate", "--dump", "real", "--link", str(link))
+    await simulator.line()
+    async with run_bridge(str(link)) as watched:
+        await watched.until(lambda: watched.count(0x382) > 0)
+        snapshot, limits = watched.bridge.pipeline.snapshot, watched.bridge.pipeline.limits
+    assert snapshot is not None
+    assert limits is not None
+    assert (round(snapshot.pack.voltage_v, 2), snapshot.cells.count) == (55.78, 14)
+    assert snapshot.pack.soc_percent == pytest.approx(83.554824)
+    assert snapshot.cells.voltages_v[0] == 3.98
+    soc, voltage = watched.last(0x355), watched.last(0x356)
+    assert soc is not None
+    assert voltage is not None
+    assert int.from_bytes(soc[0:2], "little") == 84
+    assert int.from_bytes(soc[4:6], "little") == 8355
+    assert int.from_bytes(voltage[0:2], "little") == 5578
+    cvl = watched.last(0x351)
+    assert cvl is not None
+    assert int.from_bytes(cvl[0:2], "little") == round(limits.cvl_v * 10)
+    assert not {0x305, 0x307, 0x359, 0x35C, 0x360} & {f.arbitration_id for _, f in watched.frames}
+
+
+@pytest.mark.timeout(150)
+async def test_a_killed_bms_leads_to_hold_then_silence_then_frames_again(
+    run_bridge: Any, start: Any, tmp_path: Path
+) -> None:
+    """The times of the design: FRESH up to 3 s, HOLD for 30 s without charging, SILENT, and back after good samples."""
+    link = tmp_path / "bms"
+    arguments = ("simulate", "--link", str(link), "--profile", "idle", "--soc", "60")
+    simulator = await start(*arguments)
+    await simulator.line()
+    async with run_bridge(str(link)) as watched:
+        pipeline = watched.bridge.pipeline
+        await watched.until(lambda: watched.count(0x351) >= 2)
+        fresh = pipeline.limits
+        assert fresh is not None
+        assert fresh.ccl_a > 0
+
+        killed_s = time.monotonic()
+        simulator.signal(signal.SIGKILL)
+        held_s = await watched.until(lambda: pipeline.freshness is Freshness.HOLD)
+        assert 2.0 < held_s - killed_s < 4.0
+        await watched.until(lambda: int.from_bytes(watched.last(0x351)[2:4], "little") == 0, 1.5)
+        hold = pipeline.limits
+        assert hold is not None
+        assert (hold.ccl_a, hold.dcl_a) == (0.0, fresh.dcl_a)
+        assert hold.cvl_v <= 16 * 3.35 < fresh.cvl_v
+        warning = watched.last(0x35A)
+        assert warning is not None
+
+        silent_s = await watched.until(lambda: pipeline.freshness is Freshness.SILENT, 40)
+        assert 29.0 < silent_s - held_s < 32.0
+        await asyncio.sleep(0.2)
+        count = len(watched.frames)
+        await asyncio.sleep(2.5)
+        assert len(watched.frames) == count, "a silent bridge sends nothing at all"
+        in_hold = [f for at_s, f in watched.frames if at_s > held_s + 1.5 and f.arbitration_id == 0x351]
+        assert 25 <= len(in_hold) <= 33
+        assert {f.data[2:4] for f in in_hold} == {b"\0\0"}
+
+        again = await start(*arguments)
+        await again.line()
+        await watched.until(lambda: pipeline.freshness is Freshness.FRESH, 15)
+        await watched.until(lambda: len(watched.frames) > count + 5, 5)
+        limits = watched.last(0x351)
+        assert limits is not None
+        assert int.from_bytes(limits[2:4], "little") == round(fresh.ccl_a * 10)
+
+
+async def test_frames_are_spread_over_the_second(run_bridge: Any, start: Any, tmp_path: Path) -> None:
+    """One burst a second, 0x351 first, never two frames at once: a flood breaks the detection by a GX."""
+    link = tmp_path / "bms"
+    simulator = await start("simulate", "--link", str(link), "--profile", "idle")
+    await simulator.line()
+    async with run_bridge(str(link)) as watched:
+        await watched.until(lambda: watched.count(0x351) >= 4, 15)
+    starts_s = [at_s for at_s, frame in watched.frames if frame.arbitration_id == 0x351]
+    gaps_s = [b - a for a, b in pairwise(starts_s[1:])]
+    assert all(0.8 < gap_s < 1.2 for gap_s in gaps_s)
+    spacing_s = [b[0] - a[0] for a, b in pairwise(watched.frames)]
+    assert min(spacing_s) > 0.01
+    assert {0x351, 0x355, 0x356, 0x35A, 0x35E, 0x35F, 0x373, 0x378, 0x379} <= {
+        f.arbitration_id for _, f in watched.frames
+    }
+
+
+async def test_a_missing_cell_wire_is_never_sent(run_bridge: Any, start: Any, tmp_path: Path) -> None:
+    """A unit that reports 0 mV or 65535 mV for a configured cell starts no frames, and the reason is known."""
+    for raw in (0, 65535):
+        dump = json.loads(_real_dump().read_text())
+        dump["registers"]["7"] = raw
+        file, link = tmp_path / f"cell-{raw}.json", tmp_path / f"bms-{raw}"
+        file.write_text(json.dumps(dump))
+        simulator = await start("simulate", "--dump", str(file), "--link", str(link))
+        await simulator.line()
+        async with run_bridge(str(link)) as watched:
+            await watched.until(lambda: watched.bridge.pipeline.rejected >= 5)
+            await asyncio.sleep(0.3)
+            rejected = watched.bridge.bus.latest(SampleRejected)
+        assert watched.frames == []
+        assert rejected is not None
+        assert "cell 6" in str(rejected.event.verdict)
+
+
+def _real_dump() -> Path:
+    import tinybms_bridge.tinybms.simulator as room
+
+    (found,) = (Path(room.__file__).parent / "data").glob("*.json")
+    return found
+
+
+async def test_energy_and_charge_state_survive_a_restart(run_bridge: Any, start: Any, tmp_path: Path) -> None:
+    """What was counted is written when the bridge stops."""
+    link = tmp_path / "bms"
+    simulator = await start("simulate", "--link", str(link), "--profile", "300:+40", "--soc", "90")
+    await simulator.line()
+    async with run_bridge(str(link)) as watched:
+        await watched.until(lambda: watched.bridge.pipeline.energy.charged_wh > 0.2)
+    saved = json.loads(watched.storage.data or b"{}")
+    assert saved["energy"]["charged_wh"] > 0.2
+    assert saved["charge"]["state"] == "FLOAT_APPROACH"

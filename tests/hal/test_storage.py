@@ -1,0 +1,340 @@
+import errno
+import os
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tinybms_bridge.hal.storage import FileStorage, MemoryStorage, Storage
+
+OLD = b'{"old": true}'
+NEW = b'{"new": "' + b"x" * 10_000 + b'"}'
+
+
+class PowerCut(BaseException):
+    """Ends a write as the loss of power does: nothing after it is executed."""
+
+
+class Fuse:
+    """Counts the calls of patched functions and blows at a chosen one."""
+
+    def __init__(self, blow_at: int, error: BaseException) -> None:
+        self.calls = 0
+        self.is_blown = False
+        self._blow_at = blow_at
+        self._error = error
+
+    def burn(self) -> None:
+        """Count one call; raise when it is the chosen one, and for each call after a power cut."""
+        self.calls += 1
+        if self.calls == self._blow_at or (self.is_blown and isinstance(self._error, PowerCut)):
+            self.is_blown = True
+            raise self._error
+
+
+class HalfWriter:
+    """A file whose write is cut in the middle when the fuse blows."""
+
+    def __init__(self, file: Any, fuse: Fuse) -> None:
+        self._file = file
+        self._fuse = fuse
+
+    def __enter__(self) -> "HalfWriter":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._file.close()
+
+    def write(self, data: bytes) -> None:
+        self._file.write(data[: len(data) // 2])
+        self._fuse.burn()
+        self._file.write(data[len(data) // 2 :])
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def fileno(self) -> int:
+        number: int = self._file.fileno()
+        return number
+
+
+def wire(monkeypatch: pytest.MonkeyPatch, fuse: Fuse) -> None:
+    """Put the fuse before every system call of a write."""
+
+    def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            fuse.burn()
+            return function(*arguments, **options)
+
+        return call
+
+    open_file = os.fdopen
+    for name in ("open", "fsync", "link", "replace", "rename"):
+        monkeypatch.setattr(os, name, guarded(getattr(os, name)))
+    monkeypatch.setattr(os, "fdopen", lambda *arguments: HalfWriter(open_file(*arguments), fuse))
+    monkeypatch.setattr(os, "unlink", _unless_blown(os.unlink, fuse))
+
+
+def _unless_blown(function: Callable[..., Any], fuse: Fuse) -> Callable[..., Any]:
+    """After a power cut even the clean-up does not happen."""
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        if fuse.is_blown and isinstance(fuse._error, PowerCut):
+            raise fuse._error
+        return function(*arguments, **options)
+
+    return call
+
+
+def count_steps(path: Path) -> int:
+    """Return how many guarded calls one undisturbed write makes."""
+    storage = FileStorage(path)
+    storage.write(OLD)
+    fuse = Fuse(0, PowerCut())
+    with pytest.MonkeyPatch.context() as patch:
+        wire(patch, fuse)
+        storage.write(NEW)
+    assert storage.read() == NEW
+    return fuse.calls
+
+
+STEPS = range(1, 13)
+
+
+def test_the_steps_of_a_write_are_all_tried(tmp_path: Path) -> None:
+    """The parametrised tests below go through every step, and a few beyond the last."""
+    steps = count_steps(tmp_path / "a.json")
+
+    assert 7 <= steps < STEPS.stop
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_power_cut_at_any_step_leaves_old_or_new(tmp_path: Path, step: int) -> None:
+    """The file is never half written, never missing; its predecessor is never half either."""
+    path = tmp_path / "a.json"
+    storage = FileStorage(path)
+    storage.write(OLD)
+    fuse = Fuse(step, PowerCut())
+
+    with pytest.MonkeyPatch.context() as patch:
+        wire(patch, fuse)
+        with suppress(PowerCut):
+            storage.write(NEW)
+
+    after = FileStorage(path)
+    assert after.read() in (OLD, NEW)
+    assert after.read_previous() in (None, OLD)
+    if not fuse.is_blown:
+        assert after.read() == NEW
+        assert after.read_previous() == OLD
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_the_storage_works_again_after_a_power_cut(tmp_path: Path, step: int) -> None:
+    """What a cut leaves behind must not stop the next save."""
+    storage = FileStorage(tmp_path / "a.json")
+    storage.write(OLD)
+    with pytest.MonkeyPatch.context() as patch:
+        wire(patch, Fuse(step, PowerCut()))
+        with suppress(PowerCut):
+            storage.write(NEW)
+
+    storage.write(b"third")
+
+    assert storage.read() == b"third"
+    assert storage.read_previous() in (OLD, NEW)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_failing_call_at_any_step_leaves_old_or_new(tmp_path: Path, step: int) -> None:
+    """A full or read-only disk raises OSError and spoils nothing."""
+    storage = FileStorage(tmp_path / "a.json")
+    storage.write(OLD)
+    fuse = Fuse(step, OSError(errno.ENOSPC, "No space left on device"))
+    failed = True
+    with pytest.MonkeyPatch.context() as patch:
+        wire(patch, fuse)
+        with suppress(OSError):
+            storage.write(NEW)
+            failed = False
+
+    assert storage.read() in ((OLD, NEW) if failed else (NEW,))
+    assert storage.read_previous() in ((None, OLD) if failed else (OLD, None))
+    assert not list(tmp_path.glob(".*.tmp"))
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_first_write_that_is_cut_leaves_nothing_or_all(tmp_path: Path, step: int) -> None:
+    """Without a predecessor there is still no half file."""
+    storage = FileStorage(tmp_path / "a.json")
+    fuse = Fuse(step, PowerCut())
+    with pytest.MonkeyPatch.context() as patch:
+        wire(patch, fuse)
+        with suppress(PowerCut):
+            storage.write(NEW)
+
+    assert storage.read() in (None, NEW)
+    assert storage.read_previous() is None
+
+
+def test_a_missing_file_is_none(tmp_path: Path) -> None:
+    """No document yet is not an error."""
+    storage = FileStorage(tmp_path / "a.json")
+
+    assert storage.read() is None
+    assert storage.read_previous() is None
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    """The document, and its predecessor after the second write."""
+    storage = FileStorage(tmp_path / "deep" / "er" / "a.json")
+
+    storage.write(OLD)
+    assert (storage.read(), storage.read_previous()) == (OLD, None)
+
+    storage.write(NEW)
+    assert (storage.read(), storage.read_previous()) == (NEW, OLD)
+
+    storage.write(b"")
+    assert (storage.read(), storage.read_previous()) == (b"", NEW)
+
+
+def test_nothing_else_is_left_in_the_folder(tmp_path: Path) -> None:
+    """Temporary files do not pile up."""
+    storage = FileStorage(tmp_path / "a.json")
+    for number in range(5):
+        storage.write(b"%d" % number)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "a.json.bak"]
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o022, 0o077])
+def test_files_are_private_whatever_the_umask(tmp_path: Path, mask: int) -> None:
+    """Secrets are in the file, in its predecessor and for a moment in the temporary one."""
+    storage = FileStorage(tmp_path / "a.json")
+    before = os.umask(mask)
+    try:
+        storage.write(OLD)
+        storage.write(NEW)
+    finally:
+        os.umask(before)
+
+    assert stat.S_IMODE(storage.path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(storage.backup_path.stat().st_mode) == 0o600
+
+
+def test_the_mode_can_be_chosen(tmp_path: Path) -> None:
+    """Counters are no secrets."""
+    storage = FileStorage(tmp_path / "a.json", mode=0o640)
+
+    storage.write(OLD)
+
+    assert stat.S_IMODE(storage.path.stat().st_mode) == 0o640
+
+
+def test_a_readable_file_becomes_private_when_it_is_saved(tmp_path: Path) -> None:
+    """A file written by hand with mode 0644 gets the right mode with the first save."""
+    path = tmp_path / "a.json"
+    path.write_bytes(OLD)
+    path.chmod(0o644)
+
+    FileStorage(path).write(NEW)
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_the_predecessor_is_kept_with_the_same_right(tmp_path: Path) -> None:
+    """The copy holds the same secrets, so nobody else may read it either; no hard link is needed (FAT has none)."""
+    storage = FileStorage(tmp_path / "a.json")
+    storage.write(OLD)
+    storage.write(NEW)
+
+    assert (storage.read(), storage.read_previous()) == (NEW, OLD)
+    assert stat.S_IMODE(storage.backup_path.stat().st_mode) == 0o600
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "a.json.bak"]
+
+
+def test_a_folder_that_cannot_be_synced_is_good_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some network file systems refuse: the document is written all the same."""
+    sync = os.fsync
+
+    def refuse_folders(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse_folders)
+    storage = FileStorage(tmp_path / "a.json")
+
+    storage.write(NEW)
+
+    assert storage.read() == NEW
+
+
+def test_the_data_is_on_the_disk_before_the_name_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Renaming first could leave an empty file after a power cut on some file systems."""
+    order: list[str] = []
+    sync, replace = os.fsync, os.replace
+
+    def note_sync(descriptor: int) -> None:
+        order.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        sync(descriptor)
+
+    def note_replace(source: Any, target: Any, **options: Any) -> None:
+        order.append(f"rename to {Path(target).name}")
+        replace(source, target, **options)
+
+    storage = FileStorage(tmp_path / "a.json")
+    storage.write(OLD)
+    monkeypatch.setattr(os, "fsync", note_sync)
+    monkeypatch.setattr(os, "replace", note_replace)
+
+    storage.write(NEW)
+
+    assert order == ["file", "file", "rename to a.json.bak", "rename to a.json", "folder"]
+
+
+def test_a_folder_in_the_place_of_the_file_is_an_error(tmp_path: Path) -> None:
+    """Only a missing file is None; everything else is said."""
+    (tmp_path / "a.json").mkdir()
+
+    with pytest.raises(OSError, match=r"a\.json"):
+        FileStorage(tmp_path / "a.json").read()
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+    """A file where the folder should be."""
+    (tmp_path / "blocked").write_bytes(b"")
+
+    with pytest.raises(OSError, match="blocked"):
+        FileStorage(tmp_path / "blocked" / "a.json").write(NEW)
+
+
+def test_names_for_messages(tmp_path: Path) -> None:
+    """Errors name the place."""
+    assert FileStorage(tmp_path / "a.json").name == str(tmp_path / "a.json")
+    assert MemoryStorage().name == "memory"
+
+
+def test_the_memory_storage_behaves_like_the_file(tmp_path: Path) -> None:
+    """Tests with the one must hold for the other."""
+    storages: list[Storage] = [FileStorage(tmp_path / "a.json"), MemoryStorage()]
+
+    for storage in storages:
+        seen: list[bytes | None] = [storage.read(), storage.read_previous()]
+        storage.write(OLD)
+        seen += [storage.read(), storage.read_previous()]
+        storage.write(NEW)
+        seen += [storage.read(), storage.read_previous()]
+        assert seen == [None, None, OLD, None, NEW, OLD]
+
+
+def test_the_memory_storage_counts_writes() -> None:
+    """Tests can see that nothing was written."""
+    storage = MemoryStorage(OLD)
+    storage.write(NEW)
+
+    assert storage.writes == 1

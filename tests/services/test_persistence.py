@@ -1,0 +1,312 @@
+import asyncio
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinybms_bridge.battery.energy import EnergyTotals
+from tinybms_bridge.battery.limits import ChargeState, StateMemory
+from tinybms_bridge.battery.saved_state import SavedState
+from tinybms_bridge.hal.clock import FakeClock
+from tinybms_bridge.hal.storage import FileStorage, MemoryStorage
+from tinybms_bridge.services.persistence import StateKeeper, load_state
+
+INTERVAL_S = 300.0
+
+
+def state(charged_wh: float) -> SavedState:
+    """Return a state that differs from the start values."""
+    return SavedState(EnergyTotals(charged_wh=charged_wh), StateMemory(ChargeState.FLOAT, float_latched=True))
+
+
+def text(saved: SavedState) -> bytes:
+    """Return the content of a file with a state."""
+    return json.dumps(saved.to_document()).encode()
+
+
+class Disk(MemoryStorage):
+    """A storage that can fail, and that tells in which thread it was written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.full = False
+        self.attempts = 0
+        self.threads: set[int] = set()
+        self.slow_s = 0.0
+
+    def write(self, data: bytes) -> None:
+        """Write, late or not at all."""
+        self.attempts += 1
+        self.threads.add(threading.get_ident())
+        time.sleep(self.slow_s)
+        if self.full:
+            raise OSError(28, "No space left on device")
+        super().write(data)
+
+
+class Broken(MemoryStorage):
+    """A storage that cannot be read."""
+
+    def read(self) -> bytes | None:
+        """Fail."""
+        raise OSError(5, "Input/output error")
+
+
+@pytest.fixture
+def disk() -> Disk:
+    """An empty, healthy disk."""
+    return Disk()
+
+
+class Bench:
+    """A keeper at work on a changing state."""
+
+    def __init__(self, disk: Disk, clock: FakeClock) -> None:
+        self.current = state(1.0)
+        self.disk = disk
+        self.clock = clock
+        self.keeper = StateKeeper(disk, clock, lambda: self.current, INTERVAL_S)
+        self.task: asyncio.Task[None] | None = None
+
+    def start(self) -> asyncio.Task[None]:
+        """Run the keeper as the supervisor does."""
+        self.task = asyncio.create_task(self.keeper.run())
+        return self.task
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for what a thread does."""
+        async with asyncio.timeout(5.0):
+            while not condition():
+                await asyncio.sleep(0.002)
+
+    async def stop(self) -> None:
+        """End the keeper as the supervisor does."""
+        assert self.task is not None
+        self.task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self.task
+
+    @property
+    def saved(self) -> SavedState:
+        """What a restart would find."""
+        return load_state(self.disk)
+
+
+@pytest.fixture
+async def bench(disk: Disk, clock: FakeClock) -> AsyncIterator[Bench]:
+    """A keeper with its disk; ended with the test."""
+    bench = Bench(disk, clock)
+    yield bench
+    disk.full = False
+    if bench.task is not None and not bench.task.done():
+        await bench.stop()
+
+
+def test_nothing_saved_gives_the_start_values() -> None:
+    """The first start of all."""
+    assert load_state(MemoryStorage()) == SavedState()
+
+
+def test_saved_state_is_loaded() -> None:
+    """What was written comes back."""
+    assert load_state(MemoryStorage(text(state(12.5)))) == state(12.5)
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [b"", b"\0" * 4096, b'{"energy": {"charged_wh": 12', b"\xff\xfe{}", b"[" * 100_000, b"energy"],
+    ids=["empty", "zeros", "cut off", "not UTF-8", "nested without end", "no JSON"],
+)
+def test_damaged_file_gives_way_to_the_one_before(damaged: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """What a power cut leaves behind costs the last minutes of counting, not all of it, and is told once."""
+    storage = MemoryStorage(damaged)
+    storage.previous = text(state(7.0))
+    assert load_state(storage) == state(7.0)
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "state in memory cannot be read" in record.getMessage()
+
+
+def test_unreadable_file_gives_way_to_the_one_before(caplog: pytest.LogCaptureFixture) -> None:
+    """A bad sector under the file itself."""
+    storage = Broken()
+    storage.previous = text(state(7.0))
+    assert load_state(storage) == state(7.0)
+    assert "Input/output error" in caplog.text
+
+
+def test_both_files_damaged_start_anew(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing is left to read: the bridge starts all the same, with the start values, and says so."""
+    storage = MemoryStorage(b"{")
+    storage.previous = b"}"
+    assert load_state(storage) == SavedState()
+    assert [record.getMessage().split(" in ")[0] for record in caplog.records] == ["state", "previous state"]
+
+
+def test_file_that_vanished_gives_way_to_the_one_before() -> None:
+    """A power cut between two renames may leave only the predecessor."""
+    storage = MemoryStorage()
+    storage.previous = text(state(7.0))
+    assert load_state(storage) == state(7.0)
+
+
+@given(st.binary(max_size=200))
+def test_any_content_lets_the_bridge_start(data: bytes) -> None:
+    """No content of the file keeps the bridge from starting."""
+    assert isinstance(load_state(MemoryStorage(data)), SavedState)
+
+
+async def test_state_is_saved_at_the_interval_and_not_before(bench: Bench) -> None:
+    """An SD card lives longer when it is written every five minutes."""
+    bench.start()
+    await bench.clock.advance(INTERVAL_S - 1.0)
+    await asyncio.sleep(0.01)
+    assert bench.disk.attempts == 0
+    await bench.clock.advance(2.0)
+    await bench.until(lambda: bench.disk.writes == 1)
+    assert bench.saved == state(1.0)
+
+
+async def test_unchanged_state_is_not_written_again(bench: Bench) -> None:
+    """A battery at rest costs no write; the next change is written again, and its predecessor kept."""
+    bench.start()
+    for _ in range(4):
+        await bench.clock.advance(INTERVAL_S)
+        await bench.until(lambda: bench.disk.writes == 1)
+        await asyncio.sleep(0.005)
+    assert bench.disk.attempts == 1
+    bench.current = state(2.0)
+    await bench.clock.advance(INTERVAL_S)
+    await bench.until(lambda: bench.disk.writes == 2)
+    assert bench.saved == state(2.0)
+    assert bench.disk.previous is not None
+    assert SavedState.from_document(json.loads(bench.disk.previous)) == state(1.0)
+
+
+async def test_stopping_saves_what_came_since(bench: Bench) -> None:
+    """A restart of the service loses nothing."""
+    bench.start()
+    await bench.clock.advance(INTERVAL_S)
+    await bench.until(lambda: bench.disk.writes == 1)
+    bench.current = state(3.0)
+    await bench.stop()
+    assert bench.saved == state(3.0)
+
+
+async def test_stopping_without_a_change_writes_nothing(bench: Bench) -> None:
+    """The last save was a moment ago."""
+    bench.start()
+    await bench.clock.advance(INTERVAL_S)
+    await bench.until(lambda: bench.disk.writes == 1)
+    await bench.stop()
+    assert bench.disk.attempts == 1
+
+
+async def test_stopping_with_a_full_disk_is_one_line(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody can act on it any more; the process still ends."""
+    bench.disk.full = True
+    task = bench.start()
+    await bench.clock.advance(1.0)
+    await bench.stop()
+    assert task.cancelled()
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert "could not be saved in memory: [Errno 28] No space left on device" in record.getMessage()
+
+
+async def test_failure_ends_the_part_without_a_second_attempt(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """The supervisor learns of a failed save at once, says it, and decides when to try again."""
+    bench.disk.full = True
+    task = bench.start()
+    await bench.clock.advance(INTERVAL_S)
+    with pytest.raises(OSError, match="No space left"):
+        await task
+    assert bench.disk.attempts == 1
+    assert caplog.records == []
+
+
+async def test_restarted_part_saves_at_once(bench: Bench) -> None:
+    """After a failure the next attempt comes with the restart, not an interval later; then the interval holds again."""
+    bench.disk.full = True
+    with pytest.raises(OSError, match="No space left"):
+        await asyncio.gather(bench.start(), bench.clock.advance(INTERVAL_S))
+    bench.disk.full = False
+    bench.start()
+    await bench.until(lambda: bench.disk.writes == 1)
+    bench.current = state(2.0)
+    await bench.clock.advance(INTERVAL_S - 1.0)
+    await asyncio.sleep(0.01)
+    assert bench.disk.writes == 1
+    await bench.clock.advance(2.0)
+    await bench.until(lambda: bench.disk.writes == 2)
+
+
+async def test_every_write_is_off_the_event_loop(bench: Bench) -> None:
+    """A disk that takes its time holds up nobody, neither while running nor at the end."""
+    bench.start()
+    await bench.clock.advance(INTERVAL_S)
+    await bench.until(lambda: bench.disk.writes == 1)
+    bench.current = state(2.0)
+    await bench.stop()
+    assert bench.disk.writes == 2
+    assert threading.get_ident() not in bench.disk.threads
+
+
+async def test_stopping_during_a_write_does_not_write_twice_at_once(bench: Bench) -> None:
+    """The last save waits for the one under way; two writers of one temporary file would mix their texts."""
+    bench.disk.slow_s = 0.05
+    bench.start()
+    await bench.clock.advance(INTERVAL_S)
+    await bench.until(lambda: bench.disk.attempts == 1)
+    bench.current = state(9.0)
+    begun_s = time.monotonic()
+    await bench.stop()
+    assert time.monotonic() - begun_s > 0.05
+    assert bench.disk.writes == 2
+    assert bench.saved == state(9.0)
+
+
+async def test_interval_may_be_replaced(bench: Bench) -> None:
+    """A change of the configuration is in force from the next save."""
+    bench.start()
+    bench.keeper.interval_s = 60.0
+    await bench.clock.advance(INTERVAL_S)
+    await bench.until(lambda: bench.disk.writes == 1)
+    bench.current = state(2.0)
+    await bench.clock.advance(61.0)
+    await bench.until(lambda: bench.disk.writes == 2)
+
+
+async def test_state_survives_in_a_file(tmp_path: Path, clock: FakeClock) -> None:
+    """The real storage: saved at the end by a thread, readable, and loaded by the next start."""
+    storage = await asyncio.to_thread(FileStorage, tmp_path / "lib" / "state.json", mode=0o644)
+    task = asyncio.create_task(StateKeeper(storage, clock, lambda: state(42.0), INTERVAL_S).run())
+    await clock.advance(1.0)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    assert await asyncio.to_thread(load_state, storage) == state(42.0)
+
+
+def test_power_cut_while_writing_keeps_the_old_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever happens before the rename, the file stays as it was, and nothing is left lying about."""
+    storage = FileStorage(tmp_path / "state.json", mode=0o644)
+    storage.write(text(state(1.0)))
+
+    def fail(_descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="Input/output"):
+        StateKeeper(storage, FakeClock(), lambda: state(2.0), INTERVAL_S).save()
+    monkeypatch.undo()
+    assert load_state(storage) == state(1.0)
+    assert [path.name for path in tmp_path.iterdir()] == ["state.json"]

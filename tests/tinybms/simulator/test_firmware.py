@@ -1,0 +1,56 @@
+import pytest
+
+from tinybms_bridge.tinybms.live import decode_identity
+from tinybms_bridge.tinybms.simulator.firmware import (
+    FIRMWARE_242,
+    FIRMWARE_254,
+    FIRMWARES,
+    HIGH_POWER,
+    LOW_POWER,
+    Board,
+    Firmware,
+)
+
+_SERIAL = bytes(range(1, 13))
+
+
+@pytest.mark.parametrize("address", [45, 305, 310, 311, 321, 322, 323])
+def test_firmware_242_lacks_the_registers_of_rev_d(address: int) -> None:
+    """Rev B units answer them as reserved."""
+    assert FIRMWARE_242.mask(address) == 0
+    assert FIRMWARE_254.mask(address) == 0xFFFF
+
+
+def test_firmware_242_lacks_some_bits() -> None:
+    """Bit 2 of 329 and the high byte of 330 came with Rev D."""
+    assert FIRMWARE_242.mask(329) & 0b100 == 0
+    assert FIRMWARE_242.mask(329) & 0b011 == 0b011
+    assert FIRMWARE_242.mask(330) == 0x00FF
+
+
+@pytest.mark.parametrize("firmware", FIRMWARES.values(), ids=[str(key) for key in FIRMWARES])
+def test_a_firmware_names_itself(firmware: Firmware) -> None:
+    """The bridge reads the version that was chosen."""
+    identity = decode_identity(firmware.version_words(HIGH_POWER, _SERIAL))
+
+    assert identity.firmware_internal == firmware.internal
+    assert identity.hardware_version == "2.1"
+    assert identity.serial_number == _SERIAL.hex().upper()
+
+
+def test_version_words_are_those_seen_on_a_unit() -> None:
+    """0x0102, 0x0301, 242 and 0x0418 of a 14-cell unit with firmware 242."""
+    assert FIRMWARE_242.version_words(HIGH_POWER, _SERIAL)[:4] == [0x0102, 0x0301, 242, 0x0418]
+
+
+@pytest.mark.parametrize(("board", "power_bit", "threshold_a"), [(LOW_POWER, 0, 0.08), (HIGH_POWER, 1, 0.8)])
+def test_boards_tell_their_power_type(board: Board, power_bit: int, threshold_a: float) -> None:
+    """Bit 8 of register 501 decides the activity threshold."""
+    assert FIRMWARE_254.version_words(board, _SERIAL)[1] >> 8 & 1 == power_bit
+    assert board.idle_current_a == threshold_a
+
+
+@pytest.mark.parametrize("board", [LOW_POWER, HIGH_POWER])
+def test_the_peak_cutoff_exceeds_the_slow_one(board: Board) -> None:
+    """The manual wants 305 above 317."""
+    assert board.peak_cutoff_a > board.discharge_cutoff_a

@@ -1,0 +1,185 @@
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tinybms_bridge.battery.snapshot import Snapshot
+from tinybms_bridge.hal.clock import SystemClock
+from tinybms_bridge.tinybms.adaptive import AdaptiveSettings
+from tinybms_bridge.tinybms.client import ClientSettings, TinyBmsClient
+from tinybms_bridge.tinybms.frames import Command, Nack, ReadModbus, from_float, from_u32
+from tinybms_bridge.tinybms.poller import LinkState, Poller, PollSettings
+
+ScriptedBms = Any
+
+SETTINGS = {300: 3650, 301: 2900, 304: 1000, 305: 80, 306: 10000, 307: 16, 308: 15, 315: 3800, 316: 2800}
+CURRENTS = {317: 60, 318: 50, 319: 60, 320: 1}
+
+QUICK = PollSettings(
+    adaptive=AdaptiveSettings(base_ms=10, min_ms=10, max_ms=100),
+    ratings_interval_s=0.1,
+    ratings_retry_s=0.02,
+    reconnect_min_s=0.01,
+    reconnect_max_s=0.05,
+)
+
+
+class Seen:
+    """What the poller handed on."""
+
+    def __init__(self) -> None:
+        self.snapshots: list[Snapshot] = []
+        self.links: list[LinkState] = []
+
+
+@pytest.fixture
+def pack(bms: ScriptedBms) -> ScriptedBms:
+    """A 16-cell LFP unit at 53.28 V, 12.5 A, 76.5 %, idle at 25 degrees."""
+    bms.registers.update(dict.fromkeys(range(600), 0))
+    bms.registers.update(SETTINGS | CURRENTS)
+    bms.registers.update(dict.fromkeys(range(16), 33300))
+    words = {36: from_float(53.28), 38: from_float(12.5), 46: from_u32(76_500_000)}
+    bms.registers.update({a + i: w for a, pair in words.items() for i, w in enumerate(pair)})
+    bms.registers.update({40: 3330, 41: 3330, 42: 0x8000, 43: 0x8000, 45: 49000, 48: 250, 50: 0x91, 53: 16})
+    bms.registers.update({500: 0x0102, 501: 0x0103, 502: 254})
+    return bms
+
+
+@asynccontextmanager
+async def polling(
+    bms: ScriptedBms, client_settings: ClientSettings, settings: PollSettings = QUICK
+) -> AsyncIterator[tuple[Poller, Seen]]:
+    """Run a poller; closing the block ends it and its port."""
+    clock = SystemClock()
+    client = TinyBmsClient(bms.open, clock, client_settings)
+    seen = Seen()
+    poller = Poller(client, clock, settings, on_snapshot=seen.snapshots.append, on_link=seen.links.append)
+    task = asyncio.ensure_future(poller.run())
+    try:
+        yield poller, seen
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        assert not client.connected
+
+
+async def until(condition: Callable[[], bool], timeout_s: float = 5.0) -> None:
+    """Wait until a condition holds."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def test_snapshots_come_with_the_settings_and_the_identity(pack: ScriptedBms, quick: ClientSettings) -> None:
+    """The first snapshot already carries the ratings: no limit is ever decided without them."""
+    async with polling(pack, quick) as (poller, seen):
+        await until(lambda: len(seen.snapshots) >= 5 and poller.identity is not None)
+    first = seen.snapshots[0]
+    assert first.ratings is not None
+    assert first.ratings.over_voltage_cell_v == 3.8
+    assert (first.pack.voltage_v, first.pack.current_a, first.pack.soc_percent) == (53.28, 12.5, 76.5)
+    assert first.pack.soh_percent == 98.0
+    assert [s.sequence for s in seen.snapshots[:5]] == [1, 2, 3, 4, 5]
+    assert poller.identity is not None
+    assert poller.identity.firmware_internal == 254
+    assert seen.links[0] == LinkState(up=True)
+
+
+async def test_an_old_firmware_has_no_state_of_health(pack: ScriptedBms, quick: ClientSettings) -> None:
+    """Register 45 is reserved before 2.3.251: what it holds is not a state of health."""
+    pack.registers[502] = 242
+    async with polling(pack, quick) as (poller, seen):
+        await until(lambda: poller.identity is not None and len(seen.snapshots) > 3)
+        seen.snapshots.clear()
+        await until(lambda: len(seen.snapshots) > 0)
+    assert seen.snapshots[-1].pack.soh_percent is None
+
+
+async def test_changed_settings_are_noticed(pack: ScriptedBms, quick: ClientSettings) -> None:
+    """Another tool may lower the over-voltage cutoff while the bridge runs."""
+    async with polling(pack, quick) as (_, seen):
+        await until(lambda: bool(seen.snapshots))
+        pack.registers[315] = 3700
+        await until(lambda: seen.snapshots[-1].ratings.over_voltage_cell_v == 3.7)  # type: ignore[union-attr]
+    assert seen.snapshots[0].ratings.over_voltage_cell_v == 3.8  # type: ignore[union-attr]
+
+
+async def test_settings_that_make_no_sense_give_no_snapshot(pack: ScriptedBms, quick: ClientSettings) -> None:
+    """Limits are built on the BMS's settings: without sound ones nothing is polled, and the reason is shown."""
+    pack.registers[307] = 200
+    async with polling(pack, quick) as (poller, seen):
+        await until(lambda: bool(seen.links))
+        await asyncio.sleep(0.1)
+    assert not seen.snapshots
+    assert "200 series cells" in poller.link.reason
+
+
+async def test_a_silent_bms_is_reported_once_with_what_to_check(pack: ScriptedBms, quick: ClientSettings) -> None:
+    """Nothing received: wiring or sleep; said once, not at every poll."""
+    pack.deliver = lambda _data: []
+    async with polling(pack, replace(quick, timeout_s=0.02)) as (_, seen):
+        await until(lambda: bool(seen.links))
+        await asyncio.sleep(0.3)
+    assert len(seen.links) == 1
+    assert not seen.links[0].up
+    assert "RX and TX" in seen.links[0].reason
+
+
+async def test_a_wrong_baud_rate_is_told_from_silence(pack: ScriptedBms, quick: ClientSettings) -> None:
+    """Bytes without a valid frame point at the baud rate."""
+    pack.deliver = lambda _data: [(0.0, b"\xf8\x00\xe0\x1c")]
+    async with polling(pack, replace(quick, timeout_s=0.02)) as (_, seen):
+        await until(lambda: bool(seen.links))
+    assert "115200" in seen.links[0].reason
+
+
+async def test_a_refusing_bms_is_reported(pack: ScriptedBms, quick: ClientSettings) -> None:
+    """A NACK is shown as what it is, not as a dead line."""
+    pack.refuse = Nack(Command.READ_MODBUS, 0)
+    async with polling(pack, quick) as (_, seen):
+        await until(lambda: bool(seen.links))
+    assert "refused command 0x03" in seen.links[0].reason
+
+
+async def test_a_device_that_returns_is_opened_again(pack: ScriptedBms, quick: ClientSettings) -> None:
+    """Pull the USB adapter, plug it in again: polling goes on by itself, sequence numbers do not start over."""
+    async with polling(pack, quick) as (_, seen):
+        await until(lambda: len(seen.snapshots) >= 3)
+        pack.vanish()
+        await until(lambda: not seen.links[-1].up)
+        count = len(seen.snapshots)
+        pack.present = True
+        await until(lambda: len(seen.snapshots) > count)
+    assert pack.opened == 2
+    assert seen.links[-1].up
+    assert [s.sequence for s in seen.snapshots] == list(range(1, len(seen.snapshots) + 1))
+
+
+async def test_a_slow_read_that_fails_does_not_hold_up_the_fast_one(pack: ScriptedBms, quick: ClientSettings) -> None:
+    """Settings get one attempt between two polls: the path goes on when only they fail."""
+    answer = pack.answer
+    async with polling(pack, replace(quick, timeout_s=0.03)) as (_, seen):
+        await until(lambda: bool(seen.snapshots))
+        pack.answer = lambda request: () if request == ReadModbus(300, 44) else answer(request)
+        count = len(seen.snapshots)
+        await asyncio.sleep(0.5)
+        gaps = [
+            b.taken_at_s - a.taken_at_s
+            for a, b in zip(seen.snapshots[count:], seen.snapshots[count + 1 :], strict=False)
+        ]
+    assert len(gaps) > 5
+    assert max(gaps) < 0.3
+    assert seen.links == [LinkState(up=True)]
+
+
+async def test_failures_slow_the_polling_down(pack: ScriptedBms, quick: ClientSettings) -> None:
+    """A BMS that does not answer is asked less often, up to the configured maximum."""
+    async with polling(pack, replace(quick, timeout_s=0.02, attempts=1)) as (poller, seen):
+        await until(lambda: bool(seen.snapshots))
+        pack.deliver = lambda _data: []
+        await until(lambda: poller.interval.interval_ms >= 100)
+    assert poller.interval.interval_ms == 100
