@@ -88,6 +88,13 @@ def test_latest_is_by_exact_type(bus: Bus) -> None:
     assert bus.latest(LinkChanged) is None
 
 
+def test_subtype_is_not_the_latest_of_its_base(bus: Bus) -> None:
+    """A subtype does not stand in for an event that never came."""
+    bus.publish(Special(1), "test")
+
+    assert bus.latest(Numbered) is None
+
+
 def test_subtypes_reach_subscribers_of_their_base(bus: Bus) -> None:
     """Who subscribes to a base gets its subtypes too."""
     subscription = bus.subscribe(Numbered)

@@ -103,6 +103,15 @@ def test_gap_that_nobody_saw_ends_fresh() -> None:
     assert run([1.0, 1.1, 1.2, 11.2, 11.3, 11.4], [1.2, 11.2, 11.3, 11.4]) == [FRESH, HOLD, HOLD, FRESH]
 
 
+def test_late_delivery_does_not_end_a_hold() -> None:
+    """A sample taken just in time but handed over too late is one sample, not the end of the hold."""
+    fresh = FreshnessMemory(FRESH, since_s=0.0, streak=9, last_sequence=9, last_sample_s=10.0)
+    held = advance(fresh, None, FreshnessSettings(), 13.1)
+    late = advance(held, replace(EMPTY, sequence=10, taken_at_s=12.9), FreshnessSettings(), 13.2)
+
+    assert (held.state, late.state, late.streak) == (HOLD, HOLD, 1)
+
+
 def test_third_sample_counts_across_the_end_of_a_hold() -> None:
     """Samples that began to come back in HOLD count on in SILENT."""
     samples = [1.0, 1.1, 1.2, 34.1, 34.2, 34.3]

@@ -152,6 +152,29 @@ async def test_writing_to_a_vanished_device_is_harmless(pty: Pty, receiver: Rece
     await port.close()
 
 
+async def test_writing_after_the_loss_is_harmless(pty: Pty, receiver: Receiver) -> None:
+    """A request to a device that is known to be gone does not raise either."""
+    port = await open_pty(pty, receiver)
+    pty.vanish()
+    await receiver.wait_for(lambda: bool(receiver.lost))
+    port.write(b"\xaa")
+    await port.close()
+
+    assert len(receiver.lost) == 1
+
+
+async def test_nothing_is_handed_on_while_closing(receiver: Receiver) -> None:
+    """Bytes and losses that the transport still reports during a close reach nobody."""
+    protocol = module._Protocol(receiver.on_data, receiver.on_lost)
+    protocol.data_received(b"before")
+    protocol.closing = True
+    protocol.data_received(b"after")
+    protocol.connection_lost(None)
+
+    assert bytes(receiver.data) == b"before"
+    assert receiver.lost == []
+
+
 async def test_close_is_not_a_loss(pty: Pty, receiver: Receiver) -> None:
     """Closing tells nobody, may be repeated, and hands on nothing that arrives afterwards."""
     port = await open_pty(pty, receiver)

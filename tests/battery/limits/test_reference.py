@@ -254,6 +254,7 @@ def test_voltage_of_sustain(drive: Drive, sustain_v: float, sustain_cell_v: floa
     (limits,) = drive(configured(states), [sample(3)])
 
     assert limits.cvl_v == pytest.approx(expected_v)
+    assert LimitCode.FLOOR not in {reason.code for reason in limits.reasons}
 
 
 def test_no_cap_in_float_when_zero(drive: Drive) -> None:
