@@ -60,7 +60,7 @@ class Machine:
 
 
 class Bridge:
-    """One BMS on one CAN bus."""
+    """One BMS on one CAN bus. Raises ConfigError for a configuration that cannot be put into frames."""
 
     def __init__(self, config: Configuration, machine: Machine, saved: SavedState) -> None:
         clock = machine.clock

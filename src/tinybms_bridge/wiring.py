@@ -4,6 +4,7 @@ from tinybms_bridge.battery.alarm_rules import AlarmSettings
 from tinybms_bridge.battery.freshness import FreshnessSettings
 from tinybms_bridge.battery.limits import Chemistry, LimitSettings, StateSettings
 from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.errors import ConfigError, ConfigProblem
 from tinybms_bridge.hal.can import CanSettings
 from tinybms_bridge.pipeline import PipelineSettings
 from tinybms_bridge.tinybms.adaptive import AdaptiveSettings
@@ -116,16 +117,20 @@ def _alarm_settings(config: Configuration) -> AlarmSettings:
 
 
 def frame_settings(config: Configuration) -> FrameSettings:
-    """Return the choices about the Victron frames."""
+    """Return the choices about the Victron frames. Raises ConfigError for a name that a GX would misread."""
     victron = config.victron
-    return FrameSettings(
-        manufacturer_name=victron.manufacturer_name,
-        battery_name=victron.battery_name,
-        family_name=victron.family_name,
-        battery_model_id=victron.battery_model_id,
-        discharge_voltage_in_351=victron.send_discharge_voltage,
-        system_status=victron.system_status,
-    )
+    try:
+        return FrameSettings(
+            manufacturer_name=victron.manufacturer_name,
+            battery_name=victron.battery_name,
+            family_name=victron.family_name,
+            separate_manufacturer=victron.send_manufacturer,
+            battery_model_id=victron.battery_model_id,
+            discharge_voltage_in_351=victron.send_discharge_voltage,
+            system_status=victron.system_status,
+        )
+    except ValueError as error:
+        raise ConfigError([ConfigProblem("victron", None, str(error))]) from error
 
 
 def transmitter_settings(config: Configuration) -> TransmitterSettings:

@@ -69,7 +69,7 @@ class SystemdWatchdog:
 
     def _send(self, message: str) -> None:
         try:
-            self._socket.sendto(message.encode(), self._address)
+            self._socket.sendto(message.encode(errors="replace"), self._address)
         except OSError:  # a full or vanished socket must not harm the path
             return
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
 from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.battery.snapshot import Identity
 from tinybms_bridge.bus import Bus
 from tinybms_bridge.events import (
     AlarmsChanged,
@@ -77,6 +78,9 @@ class EventLog:
     @staticmethod
     def _identity(event: IdentityKnown) -> None:
         identity = event.identity
+        if identity == Identity():
+            log.info("TinyBMS that does not tell its version")
+            return
         log.info(
             "TinyBMS hardware %s, firmware %d.%d, serial %s",
             identity.hardware_version,

@@ -6,6 +6,7 @@ import pytest
 
 from tinybms_bridge.battery.limits import (
     ChargeState,
+    LimitCode,
     Limits,
     LimitSettings,
     Memory,

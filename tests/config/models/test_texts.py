@@ -120,7 +120,15 @@ def test_manufacturers_are_accepted(name: str, complaints: Complaints) -> None:
 def test_quirky_manufacturers_are_refused(name: str, complaints: Complaints) -> None:
     """A GX applies its own rules to batteries of these makers, which would override the limits."""
     (message,) = complaints({"victron": {"manufacturer_name": name}}).values()
-    assert "PYLON, BYD or LG" in message
+    assert "LG, PELIO or PYLON" in message
+
+
+@pytest.mark.parametrize("key", ["battery_name", "family_name"])
+@pytest.mark.parametrize("name", ["Pylon 1", "LG", "BYD", "Dyness", "pelio"])
+def test_quirky_names_are_refused_everywhere(key: str, name: str, complaints: Complaints) -> None:
+    """A GX looks for these makers in every name that the battery sends."""
+    (message,) = complaints({"victron": {key: name}}).values()
+    assert "LG, PELIO or PYLON" in message
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,14 @@ from tinybms_bridge.config.models.base import Section, flag, must, number, text
 
 __all__ = ["Thresholds", "Victron"]
 
-_QUIRKY_NAMES = ("PYLON", "BYD", "LG")
-_MANUFACTURER_RULE = (
-    "must be 1 to 8 ASCII characters and not begin with PYLON, BYD or LG, which a GX treats differently"
+_QUIRKY_NAMES = ("BYD", "DYNESS", "LG", "PELIO", "PYLON")
+_NAME_RULE = (
+    "must be 1 to {} ASCII characters and not begin with BYD, DYNESS, LG, PELIO or PYLON, which a GX treats apart"
 )
 _NO_KEEPALIVE = "no effect: 0x305 is sent by the GX device; the bridge only listens for it"
 
 
-def _is_plain_manufacturer(value: str) -> bool:
+def _is_plain_name(value: str) -> bool:
     return not value.upper().strip().startswith(_QUIRKY_NAMES) and bool(value.strip())
 
 
@@ -72,25 +72,30 @@ class Victron(Section):
     keepalive_timeout_ms: int = number(
         10_000, 1000, 600_000, "ms", "Keep-alive timeout", "Silence of the GX device before it is reported as lost."
     )
-    manufacturer_name: Annotated[str, must(_is_plain_manufacturer)] = text(
+    manufacturer_name: Annotated[str, must(_is_plain_name)] = text(
         "ENEPAQ",
         "Manufacturer",
-        "Manufacturer in frame 0x35E.",
-        rule=_MANUFACTURER_RULE,
+        "Manufacturer in frame 0x35E, with send_manufacturer or for a battery without a name.",
+        rule=_NAME_RULE.format(8),
         pattern=r"^[\x20-\x7E]{1,8}$",
     )
-    battery_name: str = text(
+    battery_name: Annotated[str, must(_is_plain_name)] = text(
         "TinyBMS s516",
         "Battery name",
         "Name in frames 0x370 and 0x371; the firmware's names say 16 cells, which not every pack has.",
-        rule="must be 1 to 16 ASCII characters",
+        rule=_NAME_RULE.format(16),
         pattern=r"^[\x21-\x7E]([\x20-\x7E]{0,14}[\x21-\x7E])?$",
     )
-    family_name: str = text(
+    send_manufacturer: bool = flag(
+        False,
+        "Send the manufacturer",
+        "Send the manufacturer in 0x35E beside a long battery name; Victron's document wants the same text in both.",
+    )
+    family_name: Annotated[str, must(_is_plain_name)] = text(
         "TinyBMS",
         "Family name",
         "Battery family in frame 0x382.",
-        rule="must be 1 to 8 ASCII characters",
+        rule=_NAME_RULE.format(8),
         pattern=r"^[\x21-\x7E]([\x20-\x7E]{0,6}[\x21-\x7E])?$",
     )
     battery_model_id: int = number(0, 0, 65_535, "", "Model number", "Battery model in frame 0x35F.")

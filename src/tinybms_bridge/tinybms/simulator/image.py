@@ -92,4 +92,4 @@ def _bits(indexes: Collection[int], count: int) -> int:
 
 def _time_left_s(sample: Sample) -> int:
     drain_a = -sample.current_a if sample.current_a < 0 else _OWN_DRAW_A
-    return min(round(sample.left_ah / drain_a * 3600.0), _U32_MAX)
+    return round(min(sample.left_ah / drain_a * 3600.0, _U32_MAX))

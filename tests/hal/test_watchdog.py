@@ -1,0 +1,153 @@
+import contextlib
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tinybms_bridge.hal.watchdog import NullWatchdog, SystemdWatchdog, Watchdog, find_watchdog
+
+
+class Manager:
+    """The service manager's end of the notification socket."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind("\0" + address[1:] if address.startswith("@") else address)
+        self.socket.setblocking(False)
+
+    def heard(self) -> list[str]:
+        """Return the messages that came since the last call."""
+        messages = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                messages.append(self.socket.recv(65536).decode())
+        return messages
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    """A folder with a name short enough for a socket."""
+    with tempfile.TemporaryDirectory(prefix="wd") as name:
+        yield Path(name)
+
+
+@pytest.fixture(params=["path", "abstract"])
+def manager(request: pytest.FixtureRequest, directory: Path) -> Iterator[Manager]:
+    """A service manager that listens on a file or on an abstract name."""
+    manager = Manager(f"{directory}/notify" if request.param == "path" else f"@{directory.name}/notify")
+    yield manager
+    manager.socket.close()
+
+
+@pytest.fixture
+def watchdog_at() -> Iterator[Callable[[str], SystemdWatchdog]]:
+    """Return a maker of watchdogs; their sockets are closed with the test."""
+    made: list[SystemdWatchdog] = []
+
+    def make(address: str) -> SystemdWatchdog:
+        made.append(SystemdWatchdog(address))
+        return made[-1]
+
+    yield make
+    for watchdog in made:
+        watchdog._socket.close()
+
+
+def test_messages_are_those_of_the_protocol(manager: Manager, watchdog_at: Callable[[str], SystemdWatchdog]) -> None:
+    """One datagram each, as sd_notify defines them."""
+    watchdog = watchdog_at(manager.address)
+    watchdog.ready()
+    watchdog.feed()
+    watchdog.feed()
+    watchdog.status("52.1 V, charging")
+    watchdog.stopping()
+    assert manager.heard() == ["READY=1", "WATCHDOG=1", "WATCHDOG=1", "STATUS=52.1 V, charging", "STOPPING=1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("one\ntwo\r\nthree", "STATUS=one two three"),
+        ("no frames\nWATCHDOG=1", "STATUS=no frames WATCHDOG=1"),
+        ("", "STATUS="),
+        ("25 °C", "STATUS=25 °C"),
+        ("/dev/tty\udcff", "STATUS=/dev/tty?"),
+    ],
+)
+def test_status_is_one_line(
+    manager: Manager, watchdog_at: Callable[[str], SystemdWatchdog], text: str, message: str
+) -> None:
+    """A text from elsewhere cannot smuggle in a message of its own, nor can its characters make trouble."""
+    watchdog_at(manager.address).status(text)
+    assert manager.heard() == [message]
+
+
+def test_manager_that_went_away_harms_nobody(directory: Path, watchdog_at: Callable[[str], SystemdWatchdog]) -> None:
+    """Nothing listens, or the file is gone: every call returns, and a manager that comes back is heard again."""
+    address = f"{directory}/notify"
+    watchdog = watchdog_at(address)
+    watchdog.feed()
+    manager = Manager(address)
+    manager.socket.close()
+    watchdog.feed()
+    Path(address).unlink()
+    manager = Manager(address)
+    watchdog.feed()
+    assert manager.heard() == ["WATCHDOG=1"]
+    manager.socket.close()
+
+
+def test_manager_that_does_not_read_harms_nobody(
+    manager: Manager, watchdog_at: Callable[[str], SystemdWatchdog]
+) -> None:
+    """A full queue loses messages; the path goes on at once instead of waiting for it."""
+    watchdog = watchdog_at(manager.address)
+    for _ in range(5000):
+        watchdog.feed()
+    assert 0 < len(manager.heard()) < 5000
+
+
+def test_address_that_is_none_harms_nobody(watchdog_at: Callable[[str], SystemdWatchdog]) -> None:
+    """A path too long for a socket, or of another kind, is as good as no manager."""
+    for address in ("/" + "x" * 300, "vsock:2:1234", "@" + "x" * 300):
+        watchdog = watchdog_at(address)
+        watchdog.ready()
+        watchdog.feed()
+        watchdog.stopping()
+        assert isinstance(watchdog, SystemdWatchdog)
+
+
+async def test_feeding_never_blocks_the_event_loop(
+    manager: Manager, watchdog_at: Callable[[str], SystemdWatchdog]
+) -> None:
+    """It is called on the loop that sends the frames; a blocking socket call fails every test here."""
+    watchdog_at(manager.address).feed()
+    assert manager.heard() == ["WATCHDOG=1"]
+
+
+def test_watchdog_is_found_where_systemd_says(monkeypatch: pytest.MonkeyPatch, manager: Manager) -> None:
+    """Under systemd the variable names the socket; without it nobody watches."""
+    monkeypatch.setenv("NOTIFY_SOCKET", manager.address)
+    found = find_watchdog()
+    assert isinstance(found, SystemdWatchdog)
+    found.ready()
+    found._socket.close()
+    assert manager.heard() == ["READY=1"]
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_no_systemd_means_no_watchdog(monkeypatch: pytest.MonkeyPatch, value: str | None) -> None:
+    """Started by hand: every call is taken and does nothing."""
+    if value is None:
+        monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    else:
+        monkeypatch.setenv("NOTIFY_SOCKET", value)
+    watchdog: Watchdog = find_watchdog()
+    assert isinstance(watchdog, NullWatchdog)
+    watchdog.ready()
+    watchdog.feed()
+    watchdog.status("fine")
+    watchdog.stopping()
