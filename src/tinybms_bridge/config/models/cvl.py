@@ -65,7 +65,12 @@ class Cvl(Section):
         0.1, 0, 2, "V", "Margin to over-voltage", "Kept between CVL + 0.4 V and the over-voltage cutoff of the pack."
     )
     cell_max_voltage_v: float | None = number(
-        None, 1.2, 4.5, "V", "Highest cell voltage", "The charge voltage limit is never above this per cell; null = by chemistry."
+        None,
+        1.2,
+        4.5,
+        "V",
+        "Highest cell voltage",
+        "The charge limit never exceeds this per cell; null = by chemistry.",
     )
     cell_safety_threshold_v: float | None = number(
         None, 1.2, 4.5, "V", "Start of protection", "Cell voltage at which protection begins; null = by chemistry."
