@@ -6,32 +6,38 @@ The path is poller → pipeline → transmitter. Whatever else runs only reads w
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from tinybms_bridge.battery.bms_events import DatedEvent
+from tinybms_bridge.battery.notices import Communication
 from tinybms_bridge.battery.saved_state import SavedState
-from tinybms_bridge.battery.snapshot import Ratings, Snapshot
+from tinybms_bridge.battery.snapshot import BmsStatus, Ratings, Snapshot
 from tinybms_bridge.bus import Bus
 from tinybms_bridge.config.battery import check_against_battery
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.errors import LinkError
-from tinybms_bridge.events import GxChanged, IdentityKnown, LinkChanged, PartStateChanged
+from tinybms_bridge.events import BmsEventsSeen, GxChanged, IdentityKnown, LinkChanged, PartStateChanged
 from tinybms_bridge.hal.can import CanFrame, CanPort, CanStatistics
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.hal.serial import SerialOpener
-from tinybms_bridge.hal.storage import Storage
+from tinybms_bridge.hal.storage import MemoryStorage, Storage
 from tinybms_bridge.hal.watchdog import NullWatchdog, Watchdog
+from tinybms_bridge.notice_watch import NoticeWatch
 from tinybms_bridge.pipeline import Pipeline
+from tinybms_bridge.services.event_store import EventRecorder, EventStore
 from tinybms_bridge.services.persistence import StateKeeper
 from tinybms_bridge.supervisor import Part, Supervisor
 from tinybms_bridge.tinybms.client import TinyBmsClient
+from tinybms_bridge.tinybms.device_log import DeviceLog
 from tinybms_bridge.tinybms.poller import LinkState, Poller
 from tinybms_bridge.victron.codec import FrameSettings, Outgoing, encode_frames
 from tinybms_bridge.victron.dbc import frame_formats
-from tinybms_bridge.victron.gx import GxChange, GxPresence
+from tinybms_bridge.victron.gx import GxChange, GxPresence, GxState
 from tinybms_bridge.victron.transmitter import Transmitter
 from tinybms_bridge.wiring import (
     client_settings,
     frame_settings,
+    notice_settings,
     pipeline_settings,
     poll_settings,
     transmitter_settings,
@@ -45,6 +51,7 @@ CanOpener = Callable[[], Awaitable[CanPort]]
 """Opens the CAN adapter that was configured. Raises LinkError."""
 
 _TICK_S = 0.25
+_EVENTS_INTERVAL_S = 60.0
 _CAN_RETRY_MAX_S = 10.0
 
 
@@ -57,6 +64,8 @@ class Machine:
     open_can: CanOpener
     storage: Storage
     watchdog: Watchdog = field(default_factory=NullWatchdog)
+    events: EventStore = field(default_factory=lambda: EventStore(MemoryStorage()))
+    """The bridge's own event list, loaded."""
 
 
 class Bridge:
@@ -76,6 +85,12 @@ class Bridge:
             on_snapshot=self._on_snapshot,
             on_link=self._on_link,
         )
+        self.events = machine.events
+        """The bridge's own event list."""
+        self.device_log = DeviceLog(self.client, clock, known=self.events.bms_events(), on_events=self._on_bms_events)
+        self.notices = NoticeWatch(self.bus, notice_settings(config))
+        self.poller.slow.add("events", self.device_log.read_events, interval_s=_EVENTS_INTERVAL_S)
+        self.poller.slow.add("statistics", self.device_log.read_statistics, interval_s=_EVENTS_INTERVAL_S)
         self.gx = GxPresence(clock, timeout_s=config.victron.keepalive_timeout_ms / 1000.0)
         self.transmitter: Transmitter | None = None
         """The sender, while the CAN adapter is open."""
@@ -98,6 +113,7 @@ class Bridge:
         self.supervisor.add("decide", self._decide, critical=True)
         self.supervisor.add("can", self._run_can, critical=True)
         self.supervisor.add("state", keeper.run)
+        self.supervisor.add("event list", EventRecorder(self.bus, self.events, clock).run)
 
     @property
     def can_statistics(self) -> CanStatistics:
@@ -133,6 +149,10 @@ class Bridge:
         return self.last_frames
 
     def _on_snapshot(self, snapshot: Snapshot) -> None:
+        status = snapshot.pack.status
+        snapshot = replace(snapshot, open_events=self.device_log.open_event_ids(status))
+        if status is BmsStatus.FAULT and not snapshot.open_events:
+            self.poller.slow.hurry("events", self._clock.monotonic())
         if self.pipeline.accept(snapshot, self._clock.monotonic()):
             self._kick_if_stopped()
             self._announce_identity()
@@ -150,6 +170,9 @@ class Bridge:
     def _on_link(self, state: LinkState) -> None:
         self.bus.publish(LinkChanged(state.up, state.reason), "uart")
 
+    def _on_bms_events(self, events: tuple[DatedEvent, ...]) -> None:
+        self.bus.publish(BmsEventsSeen(events), "uart")
+
     def _on_part(self, part: Part) -> None:
         self.bus.publish(PartStateChanged(part.name, part.state, part.error), "supervisor")
 
@@ -157,6 +180,7 @@ class Bridge:
         identity = self.poller.identity
         if identity is None:
             return
+        self.device_log.identify(identity)
         known = self.bus.latest(IdentityKnown)
         if known is None or known.event.identity != identity:
             self.bus.publish(IdentityKnown(identity), "uart")
@@ -189,11 +213,20 @@ class Bridge:
             self.pipeline.tick(now_s)
             self._kick_if_stopped()
             self._note_gx(self.gx.check())
+            self.notices.look(self.pipeline.snapshot, self.pipeline.limits, self._communication(), now_s)
             if not self._announced_ready:
                 self._announced_ready = True
                 watchdog.ready()
             watchdog.feed()
             await self._clock.sleep(_TICK_S)
+
+    def _communication(self) -> Communication:
+        return Communication(
+            freshness=self.pipeline.freshness,
+            bms_answers=self.poller.link.up,
+            can_open=not self.can_error and self._can_statistics.up,
+            gx_heard=self.gx.state is GxState.PRESENT or self.gx.silent_for_s < self.gx.timeout_s,
+        )
 
     async def _run_can(self) -> None:
         """Open the CAN adapter, again and again if need be, and send until cancelled."""

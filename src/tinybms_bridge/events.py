@@ -3,13 +3,16 @@
 from dataclasses import dataclass
 
 from tinybms_bridge.battery.alarms import Alarms
+from tinybms_bridge.battery.bms_events import DatedEvent
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits.model import ChargeState, Limits
+from tinybms_bridge.battery.notices import Notices
 from tinybms_bridge.battery.plausibility import Verdict
 from tinybms_bridge.battery.snapshot import Identity, Snapshot
 
 __all__ = [
     "AlarmsChanged",
+    "BmsEventsSeen",
     "ChargeStateChanged",
     "Event",
     "FreshnessChanged",
@@ -17,6 +20,7 @@ __all__ = [
     "IdentityKnown",
     "LimitsDecided",
     "LinkChanged",
+    "NoticesChanged",
     "PartStateChanged",
     "SampleAccepted",
     "SampleRejected",
@@ -90,6 +94,22 @@ class AlarmsChanged(Event):
 
     old: Alarms
     new: Alarms
+
+
+@dataclass(frozen=True, slots=True)
+class NoticesChanged(Event):
+    """A notice of the bridge, one without a field in 0x35A, became active or cleared."""
+
+    old: Notices
+    new: Notices
+
+
+@dataclass(frozen=True, slots=True)
+class BmsEventsSeen(Event):
+    """The BMS's own log has events that were not known."""
+
+    events: tuple[DatedEvent, ...]
+    """Oldest first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ class Pipeline:
         self._bus = bus
         self._energy = EnergyCounter(saved.energy)
         self._plausibility = PlausibilityMemory()
-        self._memory = Memory(states=saved.states)
+        self._memory = Memory(states=saved.states, policy=saved.policy, protection=saved.protection)
         self._alarms = AlarmMemory()
         self._limits: Limits | None = None
 
@@ -92,7 +92,8 @@ class Pipeline:
 
     def saved_state(self) -> SavedState:
         """Return what must survive a restart."""
-        return SavedState(energy=self._energy.totals, states=self._memory.states)
+        memory = self._memory
+        return SavedState(self._energy.totals, memory.states, memory.policy, memory.protection)
 
     def accept(self, snapshot: Snapshot, now_s: float) -> bool:
         """Take a sample from the BMS; True when it was believed and used."""

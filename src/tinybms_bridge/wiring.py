@@ -2,7 +2,18 @@
 
 from tinybms_bridge.battery.alarm_rules import AlarmSettings
 from tinybms_bridge.battery.freshness import FreshnessSettings
-from tinybms_bridge.battery.limits import Chemistry, LimitSettings, StateSettings
+from tinybms_bridge.battery.limits import (
+    CURVE_NAMES,
+    ChargeProfile,
+    Chemistry,
+    Curve,
+    LimitSettings,
+    PolicySettings,
+    ProtectionSettings,
+    RateSettings,
+    StateSettings,
+)
+from tinybms_bridge.battery.notices import NoticeSettings
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.errors import ConfigError, ConfigProblem
 from tinybms_bridge.hal.can import CanSettings
@@ -18,10 +29,14 @@ __all__ = [
     "can_settings",
     "client_settings",
     "frame_settings",
+    "notice_settings",
     "pipeline_settings",
     "poll_settings",
     "transmitter_settings",
 ]
+
+_NO_LIMIT_V = 1000.0
+"""A step that no pack can take."""
 
 
 def client_settings(config: Configuration) -> ClientSettings:
@@ -67,6 +82,14 @@ def pipeline_settings(config: Configuration) -> PipelineSettings:
             max_discharge_current_a=victron.max_discharge_current_a,
             current_fraction=victron.current_fraction,
             states=_state_settings(config),
+            policy=_policy_settings(config),
+            protection=_protection_settings(config),
+            curves=_curves(config),
+            rates=RateSettings(
+                cvl_interval_s=victron.cvl_update_interval_ms / 1000.0,
+                cvl_step_v=cvl.max_recovery_step_v,
+                current_rise_s=cvl.current_rise_s,
+            ),
             freshness=FreshnessSettings(
                 fresh_timeout_s=victron.fresh_timeout_s,
                 hold_s=victron.stale_hold_s,
@@ -93,6 +116,7 @@ def _state_settings(config: Configuration) -> StateSettings:
         imbalance_hold_mv=cvl.imbalance_hold_threshold_mv,
         imbalance_release_mv=cvl.imbalance_release_threshold_mv,
         imbalance_hold_max_s=cvl.imbalance_hold_max_s,
+        imbalance_min_cell_v=cvl.imbalance_min_cell_voltage_v,
         imbalance_drop_v_per_mv=cvl.imbalance_drop_per_mv,
         imbalance_drop_max_v=cvl.imbalance_drop_max_v,
         sustain_entry_soc_percent=cvl.sustain_soc_entry_percent,
@@ -101,6 +125,42 @@ def _state_settings(config: Configuration) -> StateSettings:
         sustain_cell_v=cvl.sustain_per_cell_voltage_v,
         sustain_ccl_a=cvl.sustain_ccl_limit_a,
         sustain_dcl_a=cvl.sustain_dcl_limit_a,
+    )
+
+
+def _policy_settings(config: Configuration) -> PolicySettings:
+    cvl = config.cvl
+    return PolicySettings(
+        profile=ChargeProfile(cvl.profile),
+        soc_max_percent=cvl.soc_max_percent,
+        soc_min_percent=cvl.soc_min_percent,
+        soc_window_hysteresis_percent=cvl.soc_window_hysteresis_percent,
+        storage_soc_percent=cvl.storage_soc_percent,
+        full_charge_interval_days=cvl.full_charge_interval_days,
+        force_charge_start_percent=cvl.force_charge_start_percent,
+        force_charge_stop_percent=cvl.force_charge_stop_percent,
+    )
+
+
+def _protection_settings(config: Configuration) -> ProtectionSettings:
+    cvl = config.cvl
+    step_v = cvl.max_recovery_step_v or _NO_LIMIT_V
+    return ProtectionSettings(
+        threshold_v=cvl.cell_safety_threshold_v,
+        release_v=cvl.cell_safety_release_v,
+        gain=cvl.cell_protection_kp,
+        nominal_current_a=cvl.dynamic_current_nominal_a,
+        recovery_v_per_s=step_v / (config.victron.cvl_update_interval_ms / 1000.0),
+        relearn_s=cvl.protection_relearn_s,
+    )
+
+
+def _curves(config: Configuration) -> tuple[tuple[str, Curve], ...]:
+    chosen = ((name, getattr(config.cvl.curves, name)) for name in CURVE_NAMES)
+    return tuple(
+        (name, Curve(tuple((float(x), float(fraction)) for x, fraction in points)))
+        for name, points in chosen
+        if points is not None
     )
 
 
@@ -113,6 +173,16 @@ def _alarm_settings(config: Configuration) -> AlarmSettings:
         low_temp_charge_c=thresholds.low_temp_charge_c,
         imbalance_warn_mv=thresholds.imbalance_warn_mv,
         imbalance_alarm_mv=thresholds.imbalance_alarm_mv,
+    )
+
+
+def notice_settings(config: Configuration) -> NoticeSettings:
+    """Return the thresholds of the bridge's own notices."""
+    thresholds = config.victron.thresholds
+    return NoticeSettings(
+        soc_low_percent=thresholds.soc_low_percent,
+        soc_high_percent=thresholds.soc_high_percent,
+        derate_current_a=thresholds.derate_current_a,
     )
 
 

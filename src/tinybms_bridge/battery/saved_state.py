@@ -1,11 +1,13 @@
-"""What must survive a restart: the energy counters and where the charge state machine stood."""
+"""What must survive a restart: the energy counters, and where the charge-limit engine stood."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 
 from tinybms_bridge.battery.energy import EnergyTotals
+from tinybms_bridge.battery.limits.cell_protection import ProtectionMemory
 from tinybms_bridge.battery.limits.model import ChargeState
+from tinybms_bridge.battery.limits.policy import PolicyMemory
 from tinybms_bridge.battery.limits.states import StateMemory
 
 __all__ = ["SavedState"]
@@ -17,18 +19,30 @@ class SavedState:
 
     energy: EnergyTotals = field(default_factory=EnergyTotals)
     states: StateMemory = field(default_factory=StateMemory)
+    policy: PolicyMemory = field(default_factory=PolicyMemory)
+    protection: ProtectionMemory = field(default_factory=ProtectionMemory)
 
     def to_document(self) -> dict[str, object]:
         """Return a JSON-ready document."""
-        return {"version": 1, "energy": asdict(self.energy), "charge": asdict(self.states)}
+        return {
+            "version": 1,
+            "energy": asdict(self.energy),
+            "charge": asdict(self.states),
+            "policy": asdict(self.policy),
+            "protection": asdict(self.protection),
+        }
 
     @classmethod
     def from_document(cls, document: object) -> "SavedState":
         """Return the state from a document; whatever is missing or makes no sense keeps its start value."""
         if not isinstance(document, Mapping):
             return cls()
-        energy, charge = document.get("energy"), document.get("charge")
-        return cls(energy=_energy(energy), states=_states(charge))
+        return cls(
+            energy=_energy(document.get("energy")),
+            states=_states(document.get("charge")),
+            policy=_policy(document.get("policy")),
+            protection=_protection(document.get("protection")),
+        )
 
 
 def _energy(document: object) -> EnergyTotals:
@@ -61,3 +75,30 @@ def _states(document: object) -> StateMemory:
         hold_elapsed_s=_positive(document.get("hold_elapsed_s")),
         hold_spent=document.get("hold_spent") is True,
     )
+
+
+def _policy(document: object) -> PolicyMemory:
+    if not isinstance(document, Mapping):
+        return PolicyMemory()
+    full_at = document.get("full_at_lifetime_s")
+    known = isinstance(full_at, int) and not isinstance(full_at, bool) and 0 <= full_at < 1 << 32
+    return PolicyMemory(
+        full=document.get("full") is True,
+        full_soc_percent=min(_positive(document.get("full_soc_percent")), 100.0) or 100.0,
+        full_at_lifetime_s=full_at if known else None,
+        tail_s=_positive(document.get("tail_s")),
+        above_window=document.get("above_window") is True,
+        below_window=document.get("below_window") is True,
+        full_once_done=document.get("full_once_done") is True,
+        force_charge=document.get("force_charge") is True,
+    )
+
+
+def _protection(document: object) -> ProtectionMemory:
+    """Return the controller's memory; it is whole or not there."""
+    if not isinstance(document, Mapping):
+        return ProtectionMemory()
+    cap_v, knee_v = _positive(document.get("cap_v")), _positive(document.get("knee_v"))
+    if not cap_v or not knee_v:
+        return ProtectionMemory()
+    return ProtectionMemory(cap_v=cap_v, knee_v=knee_v, since_knee_s=_positive(document.get("since_knee_s")))

@@ -179,3 +179,5 @@ class Snapshot:
     temperatures: Temperatures = Temperatures()
     ratings: Ratings | None = None
     """The BMS's own settings, or None until they have been read."""
+    open_events: tuple[int, ...] = ()
+    """Ids of the BMS's faults and warnings that have not ended (protocol Rev D, section 3); empty when unknown."""

@@ -16,7 +16,11 @@ COMMANDS: Mapping[str, str] = {
     "simulate": "tinybms_bridge.cli.simulate:simulate_command",
     "decode": "tinybms_bridge.cli.decode:decode_command",
     "registers": "tinybms_bridge.cli.registers:registers_command",
+    "events": "tinybms_bridge.cli.events:events_command",
+    "stats": "tinybms_bridge.cli.stats:stats_command",
+    "reset": "tinybms_bridge.cli.reset:reset_command",
     "check": "tinybms_bridge.cli.check:check_command",
+    "doctor": "tinybms_bridge.cli.doctor:doctor_command",
 }
 """Where each command lives."""
 

@@ -87,7 +87,6 @@ async def _run(config: "Configuration", device: "SimulatedBms", server: "PtyServ
     from tinybms_bridge.cli.assembly import run_bridge
     from tinybms_bridge.hal.can import open_can
     from tinybms_bridge.hal.clock import SystemClock
-    from tinybms_bridge.hal.storage import MemoryStorage
     from tinybms_bridge.victron.simulator import GxSimulator
     from tinybms_bridge.wiring import can_settings
 
@@ -99,7 +98,7 @@ async def _run(config: "Configuration", device: "SimulatedBms", server: "PtyServ
             config,
             [],
             live=live,
-            storage=MemoryStorage(),
+            keep=False,
             status_interval_s=2.0,
             title="tinybms-bridge demo - everything but the bridge is simulated",
             extra=lambda: _gx_text(gx.view()),

@@ -39,9 +39,12 @@ def registers_command(live: bool, device: str, group: str | None, as_json: bool)
     words: dict[int, int] = {}
     if live:
         try:
-            words = run_until_signal(lambda: _read_blocks(device, {r.group.split(".")[0] for r in chosen})) or {}
+            read = run_until_signal(lambda: _read_blocks(device, {r.group.split(".")[0] for r in chosen}))
         except BridgeError as error:
             fail(error)
+        if read is None:
+            fail("stopped before the registers were read")
+        words = read
         chosen = [r for r in chosen if r.address in words]
     if as_json:
         rows = [_row(register, words if live else None) for register in chosen]

@@ -2,19 +2,23 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
-from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
+from tinybms_bridge.battery.alarms import AlarmLevel
+from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.snapshot import Identity
 from tinybms_bridge.bus import Bus
 from tinybms_bridge.events import (
     AlarmsChanged,
+    BmsEventsSeen,
     ChargeStateChanged,
     Event,
     FreshnessChanged,
     GxChanged,
     IdentityKnown,
     LinkChanged,
+    NoticesChanged,
     SampleAccepted,
     SampleRejected,
 )
@@ -23,11 +27,15 @@ __all__ = ["EventLog"]
 
 log = logging.getLogger(__name__)
 
+Name = TypeVar("Name", bound=str)
+
 _QUIET_S = 10.0
 """Time without a rejected sample that ends a spell of them."""
 
 _MOST_CAUSES = 5
 """Different causes that are written in one spell; noise has very many."""
+
+_MOST_BMS_EVENTS = 5
 
 _FRESHNESS_LINES: Mapping[Freshness, tuple[int, str]] = {
     Freshness.STARTING: (logging.INFO, "waiting for good samples"),
@@ -51,10 +59,7 @@ class EventLog:
         self._log_charge_states = log_charge_states
         self._causes: set[str] = set()
         self._rejected_before = 0
-
-    async def run(self) -> None:
-        """Write until cancelled."""
-        lines: Mapping[type[Event], Callable[..., None]] = {
+        self._lines: Mapping[type[Event], Callable[..., None]] = {
             LinkChanged: self._link,
             IdentityKnown: self._identity,
             FreshnessChanged: self._freshness,
@@ -62,11 +67,17 @@ class EventLog:
             SampleRejected: self._rejected,
             SampleAccepted: self._accepted,
             AlarmsChanged: self._alarms,
+            NoticesChanged: self._notices,
+            BmsEventsSeen: self._bms_events,
             GxChanged: self._gx,
         }
-        with self._bus.subscribe(*lines, name="event log") as events:
-            async for envelope in events:
-                lines[type(envelope.event)](envelope.event)
+        # From now on, not from the start of run: what happens before that, or during a restart, is not lost.
+        self._events = bus.subscribe(*self._lines, name="event log")
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        async for envelope in self._events:
+            self._lines[type(envelope.event)](envelope.event)
 
     @staticmethod
     def _link(event: LinkChanged) -> None:
@@ -115,8 +126,22 @@ class EventLog:
 
     @staticmethod
     def _alarms(event: AlarmsChanged) -> None:
-        for name in sorted(event.old.levels.keys() | event.new.levels.keys()):
-            _alarm_line(name, event.old, event.new)
+        _level_lines(event.old.levels, event.new.levels)
+
+    @staticmethod
+    def _notices(event: NoticesChanged) -> None:
+        _level_lines(event.old.levels, event.new.levels)
+
+    @staticmethod
+    def _bms_events(event: BmsEventsSeen) -> None:
+        """Write the latest events of the BMS; at the first contact the whole ring is new, and history."""
+        latest = event.events[-_MOST_BMS_EVENTS:]
+        if len(latest) < len(event.events):
+            log.info("event log of the BMS: %d entries, the latest follow", len(event.events))
+        for dated in latest:
+            when = "" if dated.at is None else f", {dated.at:%Y-%m-%d %H:%M} UTC"
+            level = logging.INFO if dated.event.severity is Severity.INFO else logging.WARNING
+            log.log(level, "BMS event: %s%s", dated.event, when)
 
     @staticmethod
     def _gx(event: GxChanged) -> None:
@@ -124,15 +149,17 @@ class EventLog:
         log.log(level, text)
 
 
-def _alarm_line(name: AlarmName, old: Alarms, new: Alarms) -> None:
-    before, after = old.levels.get(name, AlarmLevel.OK), new.levels.get(name, AlarmLevel.OK)
-    if before is after:
-        return
-    words = name.replace("_", " ")
-    match after:
-        case AlarmLevel.OK:
-            log.info("%s: cleared", words)
-        case AlarmLevel.WARNING:
-            log.warning("%s: warning", words)
-        case AlarmLevel.ALARM:
-            log.error("%s: alarm", words)
+def _level_lines(old: Mapping[Name, AlarmLevel], new: Mapping[Name, AlarmLevel]) -> None:
+    """Write one line for each name whose level changed; a name that is missing is OK."""
+    for name in sorted({*old, *new}):
+        before, after = old.get(name, AlarmLevel.OK), new.get(name, AlarmLevel.OK)
+        if before is after:
+            continue
+        words = name.replace("_", " ")
+        match after:
+            case AlarmLevel.OK:
+                log.info("%s: cleared", words)
+            case AlarmLevel.WARNING:
+                log.warning("%s: warning", words)
+            case AlarmLevel.ALARM:
+                log.error("%s: alarm", words)

@@ -10,9 +10,12 @@ from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.hal.storage import Storage
 
-__all__ = ["StateKeeper", "load_state"]
+__all__ = ["STATE_FILE", "StateKeeper", "load_state"]
 
 log = logging.getLogger(__name__)
+
+STATE_FILE = "state.json"
+"""Name of the file in the state directory."""
 
 
 def load_state(storage: Storage) -> SavedState:

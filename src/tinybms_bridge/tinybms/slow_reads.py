@@ -20,6 +20,8 @@ class SlowRead:
     retry_s: float
     due_s: float = 0.0
     """Monotonic time of the next turn."""
+    tried_s: float = float("-inf")
+    """Monotonic time of the last turn."""
 
 
 class SlowReads:
@@ -41,11 +43,18 @@ class SlowReads:
         for slow in self._reads:
             slow.due_s = now_s
 
+    def hurry(self, name: str, now_s: float) -> None:
+        """Make a read due now, unless it was tried within its ``retry_s``."""
+        for slow in self._reads:
+            if slow.name == name and now_s - slow.tried_s >= slow.retry_s:
+                slow.due_s = min(slow.due_s, now_s)
+
     async def take_turn(self, now_s: float) -> None:
         """Carry out the read that has been due for longest, if any; errors of the read come through."""
         slow = min(self._reads, key=lambda each: each.due_s, default=None)
         if slow is None or slow.due_s > now_s:
             return
+        slow.tried_s = now_s
         slow.due_s = now_s + slow.retry_s
         if await slow.read():
             slow.due_s = now_s + slow.interval_s

@@ -81,7 +81,7 @@ def test_first_limits_come_with_the_third_sample(make_snapshot: MakeSnapshot) ->
 
 
 def test_old_data_holds_then_silences(make_snapshot: MakeSnapshot) -> None:
-    """Replay of a lost BMS: full limits for 3 s, then no charging and DCL as it was, then no frames at all."""
+    """Replay of a lost BMS: less charging up to 3 s, then none and DCL as it was, then no frames at all."""
     settings = LimitSettings()
     memory = feed(make_snapshot, [10.0, 10.1, 10.2], settings)
     last = make_snapshot(sequence=3, taken_at_s=10.2)
@@ -94,7 +94,7 @@ def test_old_data_holds_then_silences(make_snapshot: MakeSnapshot) -> None:
 
     held, silent = (Freshness.HOLD, True), (Freshness.SILENT, False)
     assert seen == [(Freshness.FRESH, True), held, held, held, silent, silent]
-    assert decided == [pytest.approx((58.4, 54.0, 108.0)), *[pytest.approx((53.6, 0.0, 108.0))] * 5]
+    assert decided == [pytest.approx((58.4, 27.0, 108.0)), *[pytest.approx((53.6, 0.0, 108.0))] * 5]
 
 
 def test_discharge_stays_as_it_was_in_a_hold(make_snapshot: MakeSnapshot) -> None:

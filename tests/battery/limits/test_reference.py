@@ -6,10 +6,12 @@ import pytest
 
 from tinybms_bridge.battery.limits import (
     ChargeState,
+    Curve,
     LimitCode,
     Limits,
     LimitSettings,
     Memory,
+    RateSettings,
     StateMemory,
     StateSettings,
 )
@@ -46,9 +48,14 @@ UNIT_TEST = replace(
 
 
 def configured(states: StateSettings, **changes: Any) -> LimitSettings:
-    """Return the settings of the reference runs: target 58.4 V, base currents 50 and 100 A."""
+    """Return the settings of the reference runs: target 58.4 V, base currents 50 and 100 A, six states alone."""
     settings = LimitSettings(
-        bulk_voltage_v=58.4, max_charge_current_a=50.0, max_discharge_current_a=100.0, states=states
+        bulk_voltage_v=58.4,
+        max_charge_current_a=50.0,
+        max_discharge_current_a=100.0,
+        states=states,
+        curves=(("discharge_by_cell_voltage", Curve(((0.0, 1.0),))),),
+        rates=RateSettings(cvl_interval_s=0.0, cvl_step_v=0.0, current_rise_s=0.0),
     )
     return replace(settings, **changes)
 

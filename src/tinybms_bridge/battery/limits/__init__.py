@@ -1,28 +1,48 @@
 """The charge-limit engine: ``step(snapshot, settings, memory, now_s) -> (limits, memory)``, a pure function."""
 
+from tinybms_bridge.battery.limits.cell_protection import ProtectionMemory
+from tinybms_bridge.battery.limits.curve_defaults import CURVE_NAMES, curves_for
+from tinybms_bridge.battery.limits.curves import Curve
 from tinybms_bridge.battery.limits.engine import Memory, step
 from tinybms_bridge.battery.limits.model import ChargeState, Freshness, LimitCode, Limits, Quantity, Reason
+from tinybms_bridge.battery.limits.policy import PolicyMemory
+from tinybms_bridge.battery.limits.policy_settings import ChargeProfile, PolicySettings
 from tinybms_bridge.battery.limits.presets import PRESETS, Chemistry, Preset, chemistry_of
-from tinybms_bridge.battery.limits.settings import LimitSettings, ManualInhibits, StateSettings
+from tinybms_bridge.battery.limits.settings import (
+    LimitSettings,
+    ManualInhibits,
+    ProtectionSettings,
+    RateSettings,
+    StateSettings,
+)
 from tinybms_bridge.battery.limits.states import StateMemory
 from tinybms_bridge.battery.limits.words import explain
 
 __all__ = [
+    "CURVE_NAMES",
     "PRESETS",
+    "ChargeProfile",
     "ChargeState",
     "Chemistry",
+    "Curve",
     "Freshness",
     "LimitCode",
     "LimitSettings",
     "Limits",
     "ManualInhibits",
     "Memory",
+    "PolicyMemory",
+    "PolicySettings",
     "Preset",
+    "ProtectionMemory",
+    "ProtectionSettings",
     "Quantity",
+    "RateSettings",
     "Reason",
     "StateMemory",
     "StateSettings",
     "chemistry_of",
+    "curves_for",
     "explain",
     "step",
 ]

@@ -16,6 +16,10 @@ class Draft:
         self.reasons: list[Reason] = list(base.values())
         """Every cause so far; the last one of a quantity binds it."""
 
+    def first(self, quantity: Quantity) -> float:
+        """Return what the first stage set."""
+        return next(reason.limit for reason in self.reasons if reason.quantity is quantity)
+
     def __getitem__(self, quantity: Quantity) -> float:
         return self._limits[quantity]
 

@@ -1,16 +1,24 @@
 """The charge-limit engine: the stages in their fixed order.
 
-Each stage may only lower what the one before allowed, except the first, which sets, and the last, which clamps.
+1 base, 2 charge states and the user's wishes, 3 cell protection, 4 derating, 5 state of the BMS, 6 freshness and manual
+stops, 8 rates, 7 final clamp. Each may only lower what the one before allowed, except the first, which sets, and the
+last, which clamps: so the clamp comes after the rates, and nothing passes around it.
 """
 
+import math
 from dataclasses import dataclass, field, replace
 
 from tinybms_bridge.battery.freshness import FreshnessMemory, advance
 from tinybms_bridge.battery.limits.base import base
+from tinybms_bridge.battery.limits.bms_state import obey_bms
+from tinybms_bridge.battery.limits.cell_protection import ProtectionMemory, protect_cells
 from tinybms_bridge.battery.limits.context import Context, make_context
+from tinybms_bridge.battery.limits.derating import derate
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import Freshness, Limits, Quantity
+from tinybms_bridge.battery.limits.policy import PolicyMemory, apply_policy, next_policy
 from tinybms_bridge.battery.limits.protection import apply_freshness, apply_manual, final_clamp
+from tinybms_bridge.battery.limits.rates import RateMemory, limit_rates, remember
 from tinybms_bridge.battery.limits.settings import LimitSettings
 from tinybms_bridge.battery.limits.states import StateMemory, apply_state, next_state
 from tinybms_bridge.battery.snapshot import Snapshot
@@ -27,6 +35,9 @@ class Memory:
     last_step_s: float | None = None
     last_fresh: Limits | None = None
     """The last limits that were decided from fresh data."""
+    policy: PolicyMemory = field(default_factory=PolicyMemory)
+    protection: ProtectionMemory = field(default_factory=ProtectionMemory)
+    rates: RateMemory = field(default_factory=RateMemory)
 
 
 def step(
@@ -44,26 +55,47 @@ def step(
     context = make_context(snapshot, snapshot.ratings, settings)
     if not context.decidable:
         return None, memory
+    elapsed_s = _elapsed_s(memory, now_s)
+    memory = replace(memory, last_step_s=now_s)
     fresh = memory.freshness.state is Freshness.FRESH
-    memory = replace(memory, states=_next_states(context, memory, now_s, fresh), last_step_s=now_s)
+    if fresh:
+        memory = _move_on(context, memory, elapsed_s)
     draft = base(context)
     apply_state(draft, context, memory.states)
-    apply_freshness(draft, context, memory.freshness.state, memory.freshness.age_s(now_s), memory.last_fresh)
+    apply_policy(draft, context, memory.policy)
+    protection = protect_cells(draft, context, memory.protection, elapsed_s if fresh else 0.0)
+    age_s = memory.freshness.age_s(now_s)
+    derate(draft, context, age_s)
+    obey_bms(draft, context)
+    apply_freshness(draft, context, memory.freshness.state, age_s, memory.last_fresh)
     apply_manual(draft, context)
+    rates = limit_rates(draft, context, memory.rates, elapsed_s)
     final_clamp(draft, context)
     limits = _limits(draft, context, memory)
+    memory = replace(memory, protection=protection, rates=remember(rates, draft) if limits.may_send else memory.rates)
     return limits, replace(memory, last_fresh=limits) if fresh else memory
 
 
-def _next_states(context: Context, memory: Memory, now_s: float, fresh: bool) -> StateMemory:
-    """Move the charge state on; without fresh data it stays as it is."""
-    if not fresh:
-        return memory.states
-    elapsed_s = 0.0 if memory.last_step_s is None else max(0.0, now_s - memory.last_step_s)
+def _elapsed_s(memory: Memory, now_s: float) -> float:
+    """Return the time since the last step; 0 for the first one and for a clock that went backwards."""
+    elapsed_s = 0.0 if memory.last_step_s is None else now_s - memory.last_step_s
+    return elapsed_s if 0.0 <= elapsed_s < math.inf else 0.0
+
+
+def _move_on(context: Context, memory: Memory, elapsed_s: float) -> Memory:
+    """Move what depends on time and history on; only with fresh data."""
     snapshot = context.snapshot
-    return next_state(
-        memory.states, snapshot.pack.soc_percent, snapshot.cells.delta_mv, context.settings.states, elapsed_s
+    policy = next_policy(memory.policy, context, elapsed_s)
+    states = next_state(
+        memory.states,
+        snapshot.pack.soc_percent,
+        snapshot.cells.delta_mv,
+        context.settings.states,
+        elapsed_s,
+        full=policy.full,
+        near_top=snapshot.cells.max_v >= context.hold_min_cell_v,
     )
+    return replace(memory, policy=policy, states=states)
 
 
 def _limits(draft: Draft, context: Context, memory: Memory) -> Limits:
@@ -75,4 +107,6 @@ def _limits(draft: Draft, context: Context, memory: Memory) -> Limits:
         state=memory.states.state,
         freshness=memory.freshness.state,
         reasons=tuple(draft.reasons),
+        force_charge=memory.policy.force_charge,
+        full=memory.policy.full,
     )

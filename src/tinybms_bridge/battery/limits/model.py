@@ -38,11 +38,19 @@ class LimitCode(StrEnum):
     STATE = "state"
     IMBALANCE = "imbalance"
     SUSTAIN = "sustain"
+    SOC_WINDOW = "soc_window"
+    CELL_HIGH = "cell_high"
+    CELL_VOLTAGE = "cell_voltage"
+    TEMPERATURE = "temperature"
+    SOC = "soc"
+    LINK = "link"
+    BMS_FAULT = "bms_fault"
     STALE = "stale"
     MANUAL = "manual"
     FLOOR = "floor"
     CEILING = "ceiling"
     USER_MAXIMUM = "user_maximum"
+    RATE = "rate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,11 @@ class Limits:
     freshness: Freshness
     reasons: tuple[Reason, ...] = field(default=())
     """Every cause, in the order of the stages; the last one of a quantity binds it."""
+
+    force_charge: bool = False
+    """Whether the battery asks to be charged from any source; the Victron protocol has no flag for it."""
+    full: bool = False
+    """Whether the battery counts as full."""
 
     @property
     def may_send(self) -> bool:

@@ -3,9 +3,11 @@
 from dataclasses import dataclass, field
 
 from tinybms_bridge.battery.freshness import FreshnessSettings
+from tinybms_bridge.battery.limits.curves import Curve
+from tinybms_bridge.battery.limits.policy_settings import PolicySettings
 from tinybms_bridge.battery.limits.presets import Chemistry
 
-__all__ = ["LimitSettings", "ManualInhibits", "StateSettings"]
+__all__ = ["LimitSettings", "ManualInhibits", "ProtectionSettings", "RateSettings", "StateSettings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class StateSettings:
     imbalance_release_mv: float = 20.0
     imbalance_hold_max_s: float = 14400.0
     """A hold ends after this time even if the cells still differ; the next needs a release first."""
+    imbalance_min_cell_v: float | None = None
+    """A hold begins only when the highest cell is above this; None = near full charge, by chemistry."""
     imbalance_drop_v_per_mv: float = 0.0005
     imbalance_drop_max_v: float = 2.0
     sustain_entry_soc_percent: float = 5.0
@@ -42,6 +46,35 @@ class StateSettings:
     sustain_cell_v: float | None = None
     sustain_ccl_a: float = 5.0
     sustain_dcl_a: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectionSettings:
+    """The CVL controller that follows the highest cell."""
+
+    threshold_v: float | None = None
+    """Cell voltage above which CVL is lowered; None = a fifth of the way from register 300 to 315."""
+    release_v: float | None = None
+    """Cell voltage below which CVL may rise again; None = register 300."""
+    gain: float = 120.0
+    """Pack volts for each cell volt above the threshold."""
+    nominal_current_a: float = 157.0
+    """Charge current that doubles the gain."""
+    recovery_v_per_s: float = 0.02
+    """How fast CVL rises again."""
+    relearn_s: float = 3600.0
+    """Time after which a CVL that was too high is tried again, one step of 0.1 V higher."""
+
+
+@dataclass(frozen=True, slots=True)
+class RateSettings:
+    """How fast limits may rise."""
+
+    cvl_interval_s: float = 20.0
+    cvl_step_v: float = 0.4
+    """Largest rise of CVL in one interval; 0 = no limit."""
+    current_rise_s: float = 30.0
+    """Time in which CCL and DCL rise from 0 to their base; 0 = no limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,5 +105,10 @@ class LimitSettings:
     current_fraction: float = 0.9
     """Share of the BMS's over-current cutoff that is offered when the user gives no maximum: at the cutoff it trips."""
     states: StateSettings = field(default_factory=StateSettings)
+    policy: PolicySettings = field(default_factory=PolicySettings)
+    protection: ProtectionSettings = field(default_factory=ProtectionSettings)
+    curves: tuple[tuple[str, Curve], ...] = ()
+    """The user's derating curves by name; the others follow from the BMS's own settings."""
+    rates: RateSettings = field(default_factory=RateSettings)
     freshness: FreshnessSettings = field(default_factory=FreshnessSettings)
     manual: ManualInhibits = field(default_factory=ManualInhibits)

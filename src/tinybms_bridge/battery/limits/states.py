@@ -29,19 +29,32 @@ class StateMemory:
 
 
 def next_state(
-    memory: StateMemory, soc_percent: float, delta_mv: float, settings: StateSettings, elapsed_s: float
+    memory: StateMemory,
+    soc_percent: float,
+    delta_mv: float,
+    settings: StateSettings,
+    elapsed_s: float,
+    *,
+    full: bool = False,
+    near_top: bool = True,
 ) -> StateMemory:
-    """Return the memory after ``elapsed_s`` more seconds with this SOC and cell difference."""
+    """Return the memory after ``elapsed_s`` more seconds with this SOC and cell difference.
+
+    ``full``: the battery counts as full whatever its SOC. ``near_top``: the cells are where a difference matters; at
+    the bottom and on the plateau of LFP it says nothing, and no hold begins.
+    """
     if not settings.enabled:
         return StateMemory()
-    latched = soc_percent >= settings.float_soc_percent or (
-        memory.float_latched and soc_percent >= settings.float_exit_soc_percent
+    latched = (
+        full
+        or soc_percent >= settings.float_soc_percent
+        or (memory.float_latched and soc_percent >= settings.float_exit_soc_percent)
     )
     memory = replace(memory, float_latched=latched)
     if _sustains(memory.state, soc_percent, settings):
         spent = memory.hold_spent and delta_mv > settings.imbalance_release_mv
         return replace(memory, state=ChargeState.SUSTAIN, hold_elapsed_s=0.0, hold_spent=spent)
-    held = _hold(memory, delta_mv, settings, elapsed_s)
+    held = _hold(memory, delta_mv, settings, elapsed_s, near_top)
     if held.state is ChargeState.IMBALANCE_HOLD:
         return held
     return replace(held, state=_by_soc(memory.state, latched, soc_percent, settings))
@@ -78,7 +91,9 @@ def _sustains(state: ChargeState, soc_percent: float, settings: StateSettings) -
     return soc_percent <= settings.sustain_entry_soc_percent
 
 
-def _hold(memory: StateMemory, delta_mv: float, settings: StateSettings, elapsed_s: float) -> StateMemory:
+def _hold(
+    memory: StateMemory, delta_mv: float, settings: StateSettings, elapsed_s: float, near_top: bool
+) -> StateMemory:
     holding = memory.state is ChargeState.IMBALANCE_HOLD
     spent = memory.hold_spent
     held_s = memory.hold_elapsed_s + elapsed_s if holding else 0.0
@@ -87,7 +102,7 @@ def _hold(memory: StateMemory, delta_mv: float, settings: StateSettings, elapsed
     elif holding and held_s >= settings.imbalance_hold_max_s:
         holding, spent = False, True
     elif not holding:
-        holding = delta_mv > settings.imbalance_hold_mv and not spent
+        holding = delta_mv > settings.imbalance_hold_mv and near_top and not spent
     if holding:
         return replace(memory, state=ChargeState.IMBALANCE_HOLD, hold_elapsed_s=held_s, hold_spent=spent)
     return replace(memory, state=ChargeState.BULK, hold_elapsed_s=0.0, hold_spent=spent)

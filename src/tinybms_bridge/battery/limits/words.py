@@ -15,6 +15,14 @@ _SENTENCES = {
     LimitCode.STATE: "charge state {detail}",
     LimitCode.IMBALANCE: "cells differ by {value:.0f} mV, more than {threshold:.0f} mV",
     LimitCode.SUSTAIN: "battery nearly empty: {value:.1f} %, until {threshold:.1f} %",
+    LimitCode.SOC_WINDOW: "SOC window ({detail}): {value:.1f} %, bound {threshold:.1f} %",
+    LimitCode.CELL_HIGH: "{detail} is at {value:.3f} V, protection begins at {threshold:.3f} V",
+    LimitCode.CELL_VOLTAGE: "{detail} is at {value:.3f} V, {share:.0f} % is left",
+    LimitCode.TEMPERATURE: "temperature {value:.1f} °C, {share:.0f} % is left",
+    LimitCode.SOC: "state of charge {value:.1f} %, {share:.0f} % is left",
+    LimitCode.LINK: "samples are rare: the last is {value:.1f} s old, {share:.0f} % is left",
+    LimitCode.BMS_FAULT: "the BMS reports: {detail}",
+    LimitCode.RATE: "rising slowly from {value:.1f}",
     LimitCode.STALE: "no good data from the BMS for {value:.1f} s",
     LimitCode.MANUAL: "stopped by the user ({detail})",
     LimitCode.FLOOR: "never below the floor",
@@ -26,8 +34,9 @@ _SENTENCES = {
 def explain(reason: Reason) -> str:
     """Return one English sentence part, for example ``CCL 5.0 A: charge state FLOAT``."""
     name = reason.quantity.name
+    threshold = _number(reason.threshold)
     words = _SENTENCES[reason.code].format(
-        value=_number(reason.value), threshold=_number(reason.threshold), detail=reason.detail
+        value=_number(reason.value), threshold=threshold, share=threshold * 100.0, detail=reason.detail
     )
     return f"{name} {reason.limit:.1f} {_UNITS[reason.quantity]}: {words}"
 

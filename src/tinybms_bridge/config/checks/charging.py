@@ -31,6 +31,7 @@ def charging_findings(cvl: Cvl, thresholds: Thresholds) -> Iterator[Finding]:
     """Yield what does not fit in the sections ``cvl`` and ``victron.thresholds``."""
     yield from _states(cvl)
     yield from _sustain(cvl)
+    yield from _window(cvl)
     for low, high, strictly in _CELL_ORDER:
         low_v, high_v = getattr(cvl, low), getattr(cvl, high)
         yield from ordered(f"cvl.{low}", low_v, f"cvl.{high}", high_v, "V", strictly=strictly)
@@ -73,6 +74,28 @@ def _sustain(cvl: Cvl) -> Iterator[Finding]:
         )
     if 0 < cvl.sustain_voltage_v < 3:
         yield Finding(("cvl.sustain_voltage_v",), ("must be 0 (from the value per cell) or from 3 to 80 V",))
+
+
+def _window(cvl: Cvl) -> Iterator[Finding]:
+    """The SOC bounds must leave room between them, and a forced charge must end above its start."""
+    room_percent = cvl.soc_window_hysteresis_percent
+    if cvl.soc_min_percent > 0 and cvl.soc_min_percent + room_percent >= cvl.soc_max_percent:
+        yield Finding(
+            ("cvl.soc_min_percent", "cvl.soc_max_percent"),
+            (
+                f"must be more than {room_percent:g} % below cvl.soc_max_percent, which is {cvl.soc_max_percent:g} %",
+                f"must be more than {room_percent:g} % above cvl.soc_min_percent, which is {cvl.soc_min_percent:g} %",
+            ),
+        )
+    if cvl.force_charge_start_percent > 0:
+        yield from ordered(
+            "cvl.force_charge_start_percent",
+            cvl.force_charge_start_percent,
+            "cvl.force_charge_stop_percent",
+            cvl.force_charge_stop_percent,
+            "%",
+            strictly=True,
+        )
 
 
 def _over_voltage(cvl: Cvl, thresholds: Thresholds) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from the BMS's own settings or from the chemistry.
 from typing import Literal
 
 from tinybms_bridge.config.models.base import Section, flag, number, text
+from tinybms_bridge.config.models.curves import Curves
 
 __all__ = ["Cvl"]
 
@@ -55,6 +56,9 @@ class Cvl(Section):
     imbalance_hold_max_s: float = number(
         14_400, 60, 86_400, "s", "Longest hold", "A hold ends after this time even if the cells still differ."
     )
+    imbalance_min_cell_voltage_v: float | None = number(
+        None, 0.8, 4.5, "V", "Holds only above", "A hold begins only with a cell above this; null = near full charge."
+    )
     imbalance_drop_per_mv: float = number(
         0.0005, 0, 0.1, "V/mV", "Drop per mV", "Charge voltage taken off for each mV above the start of a hold."
     )
@@ -96,6 +100,31 @@ class Cvl(Section):
     max_recovery_step_v: float = number(
         0.4, 0, 5, "V", "Recovery step", "Largest rise of the charge voltage per CVL period; 0 = no limit."
     )
+    protection_relearn_s: float = number(
+        3600, 60, 86_400, "s", "Try again after", "Time after which a charge voltage that was too high is tried again."
+    )
+    current_rise_s: float = number(
+        30, 0, 600, "s", "Rise of the currents", "Time in which CCL and DCL rise from 0 to their base; 0 = at once."
+    )
+    curves: Curves = Curves()
+    profile: Literal["normal", "storage", "full_once"] = text(
+        "normal", "Charge profile", "How to charge; storage = about half full, full_once = full once, then normal."
+    )
+    soc_max_percent: float = number(100, 20, 100, "%", "Upper SOC", "Charging ends at this SOC; 100 = no bound.")
+    soc_min_percent: float = number(
+        0, 0, 80, "%", "Lower SOC", "Discharging ends at this SOC, and off grid the inverter; 0 = where the BMS cuts."
+    )
+    soc_window_hysteresis_percent: float = number(
+        5, 0.5, 20, "%", "Hysteresis of the SOC bounds", "How far SOC must come back before a bound is lifted."
+    )
+    storage_soc_percent: float = number(55, 20, 90, "%", "Storage SOC", "Where the profile storage keeps the battery.")
+    full_charge_interval_days: float = number(
+        14, 0, 365, "d", "Full charge every", "Upper SOC is ignored this long after a full charge; 0 = never."
+    )
+    force_charge_start_percent: float = number(
+        0, 0, 80, "%", "Force charge at", "SOC at which the bridge asks for a charge; 0 = never."
+    )
+    force_charge_stop_percent: float = number(30, 1, 100, "%", "Force charge until", "SOC at which it stops asking.")
     sustain_soc_entry_percent: float = number(
         5, 0, 100, "%", "Start of sustain", "State of charge at which SUSTAIN begins; 0 with an end of 0 = off."
     )

@@ -1,0 +1,104 @@
+"""The BMS's event log, pure: the time of an event, the order of a ring, and which faults are open.
+
+The BMS has no alarm register; its open faults follow only from its events (protocol Rev D, events).
+"""
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from tinybms_bridge.battery.bms_event_kinds import BMS_STARTED, EventKind, Severity, Stops, kind_of
+
+__all__ = ["BmsEvent", "DatedEvent", "open_events", "ring_order", "stopped_by", "unwrap"]
+
+_STAMP_SPAN_S = 1 << 24
+"""A time stamp has 24 bits and repeats every 194 days."""
+
+
+@dataclass(frozen=True, slots=True)
+class BmsEvent:
+    """One event of the BMS."""
+
+    lifetime_s: int
+    """When, on the lifetime counter; negative for a stamp that the counter, set back since, has not reached."""
+    event_id: int
+
+    @property
+    def kind(self) -> EventKind:
+        """What it means."""
+        return kind_of(self.event_id)
+
+    @property
+    def severity(self) -> Severity:
+        """How bad it is."""
+        return self.kind.severity
+
+    @property
+    def stamp_s(self) -> int:
+        """The 24 bits of the time that the BMS keeps."""
+        return self.lifetime_s % _STAMP_SPAN_S
+
+    def __str__(self) -> str:
+        return f"0x{self.event_id:02X} {self.kind.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class DatedEvent:
+    """An event with its calendar time."""
+
+    event: BmsEvent
+    at: datetime | None
+    """UTC, to the second; None when it cannot be told."""
+
+
+def unwrap(stamp_s: int, now_s: int) -> int:
+    """Return the lifetime second of a 24-bit stamp: the latest moment up to ``now_s`` that it can mean.
+
+    Right for events of the last 194 days; an older one seems younger by a multiple of that. Negative when the
+    counter has not run that long yet, which means that it was set back.
+    """
+    return now_s - (now_s - stamp_s) % _STAMP_SPAN_S
+
+
+def ring_order(events: Sequence[BmsEvent]) -> list[BmsEvent]:
+    """Return the events of a ring, read slot by slot or newest first, sorted by time, oldest first.
+
+    Events of the same second keep the order in which the ring holds them.
+    """
+    pairs = list(itertools.pairwise(events))
+    falls = [index for index, (a, b) in enumerate(pairs, start=1) if b.lifetime_s < a.lifetime_s]
+    rises = any(b.lifetime_s > a.lifetime_s for a, b in pairs)
+    in_order = list(events)
+    if falls and not rises:
+        in_order.reverse()
+    elif len(falls) == 1:
+        in_order = in_order[falls[0] :] + in_order[: falls[0]]
+    return sorted(in_order, key=lambda event: event.lifetime_s)
+
+
+def open_events(events: Iterable[BmsEvent], *, faulted: bool | None = None) -> tuple[BmsEvent, ...]:
+    """Return the faults and warnings that have begun and not ended, the oldest first, each number once.
+
+    Args:
+        events: The log, oldest first.
+        faulted: What register 50 says, if known: False drops faults whose end the ring has lost.
+
+    """
+    found: dict[int, BmsEvent] = {}
+    for event in events:
+        if event.event_id == BMS_STARTED:
+            found.clear()
+        for number in [number for number, begun in found.items() if event.event_id in begun.kind.ended_by]:
+            del found[number]
+        if event.severity in (Severity.FAULT, Severity.WARNING):
+            found.setdefault(event.event_id, event)
+    return tuple(e for e in found.values() if faulted is not False or e.severity is not Severity.FAULT)
+
+
+def stopped_by(events: Iterable[BmsEvent]) -> Stops:
+    """Return what the BMS cuts while these events are open (user manual Rev D, protections, dual-port mode)."""
+    stops = Stops.NOTHING
+    for event in events:
+        stops |= event.kind.stops
+    return stops

@@ -1,0 +1,163 @@
+"""Notices: warnings of the seed that have no field in frame 0x35A, so only the bridge itself shows them.
+
+They are communication, low state of charge, high state of charge and derating (firmware reference, section 4.4); the
+alarms with a field are in ``alarm_rules``. Levels change after a delay and fall back with hysteresis.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+from tinybms_bridge.battery.alarms import AlarmLevel
+from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.battery.limits.model import Limits
+from tinybms_bridge.battery.snapshot import Snapshot
+
+__all__ = [
+    "Communication",
+    "NoticeMemory",
+    "NoticeName",
+    "NoticeSettings",
+    "Notices",
+    "communication_causes",
+    "evaluate_notices",
+]
+
+
+class NoticeName(StrEnum):
+    """One kind of notice."""
+
+    COMMUNICATION = "communication"
+    LOW_SOC = "low_soc"
+    HIGH_SOC = "high_soc"
+    DERATING = "derating"
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeSettings:
+    """Thresholds; the first three are the user's."""
+
+    soc_low_percent: float = 10.0
+    """State of charge at or below which LOW_SOC is raised."""
+    soc_high_percent: float = 99.0
+    """State of charge at or above which HIGH_SOC is raised."""
+    derate_current_a: float = 1.0
+    """A current limit at or below this raises DERATING."""
+    soc_hysteresis_percent: float = 1.0
+    current_hysteresis_a: float = 0.5
+    delay_s: float = 5.0
+    """Time that a new level must last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Communication:
+    """How the bridge stands with its two neighbours."""
+
+    freshness: Freshness
+    bms_answers: bool = True
+    can_open: bool = True
+    """Whether the CAN adapter is there."""
+    gx_heard: bool = True
+    """False when no GX was heard for its timeout; informative only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notices:
+    """The level of each notice."""
+
+    levels: Mapping[NoticeName, AlarmLevel] = field(default_factory=lambda: MappingProxyType({}))
+
+    def active(self) -> dict[NoticeName, AlarmLevel]:
+        """Return the notices that are not OK."""
+        return {name: level for name, level in self.levels.items() if level is not AlarmLevel.OK}
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A level that has not lasted long enough yet."""
+
+    level: AlarmLevel
+    since_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeMemory:
+    """Levels in force, and changes that wait for their delay."""
+
+    notices: Notices = field(default_factory=Notices)
+    waiting: Mapping[NoticeName, _Change] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def evaluate_notices(
+    memory: NoticeMemory,
+    snapshot: Snapshot | None,
+    limits: Limits | None,
+    communication: Communication,
+    settings: NoticeSettings,
+    now_s: float,
+) -> NoticeMemory:
+    """Return the notices at ``now_s``.
+
+    State of charge and limits count only while data is fresh: without it their notices stay as they are.
+    """
+    before = memory.notices.levels
+    wanted = {NoticeName.COMMUNICATION: _communication_level(communication)}
+    if communication.freshness is Freshness.FRESH:
+        if snapshot is not None:
+            wanted |= _soc_levels(snapshot.pack.soc_percent, before, settings)
+        if limits is not None:
+            wanted[NoticeName.DERATING] = _derating_level(limits, before, settings)
+    levels = dict(before)
+    waiting: dict[NoticeName, _Change] = {}
+    for name, level in wanted.items():
+        present = levels.setdefault(name, AlarmLevel.OK)
+        if level is present:
+            continue
+        change = memory.waiting.get(name)
+        if change is None or change.level is not level:
+            change = _Change(level, now_s)
+        if now_s - change.since_s >= settings.delay_s:
+            levels[name] = level
+        else:
+            waiting[name] = change
+    return NoticeMemory(Notices(MappingProxyType(levels)), MappingProxyType(waiting))
+
+
+def communication_causes(communication: Communication) -> tuple[str, ...]:
+    """Return in words what is wrong with the communication; empty when nothing is."""
+    causes = {
+        "the BMS does not answer": not communication.bms_answers,
+        "no good data from the BMS": communication.freshness in (Freshness.HOLD, Freshness.SILENT),
+        "the CAN adapter is not open": not communication.can_open,
+        "no GX device is heard on the CAN bus": not communication.gx_heard,
+    }
+    return tuple(cause for cause, applies in causes.items() if applies)
+
+
+def _communication_level(communication: Communication) -> AlarmLevel:
+    """Alarm: nothing reaches the GX any more. Warning: something is missing."""
+    if communication.freshness is Freshness.SILENT or not communication.can_open:
+        return AlarmLevel.ALARM
+    return AlarmLevel.WARNING if communication_causes(communication) else AlarmLevel.OK
+
+
+def _soc_levels(
+    soc_percent: float, before: Mapping[NoticeName, AlarmLevel], settings: NoticeSettings
+) -> dict[NoticeName, AlarmLevel]:
+    room = settings.soc_hysteresis_percent
+    low = settings.soc_low_percent + (room if before.get(NoticeName.LOW_SOC) else 0.0)
+    high = settings.soc_high_percent - (room if before.get(NoticeName.HIGH_SOC) else 0.0)
+    return {
+        NoticeName.LOW_SOC: _warning_if(soc_percent <= low),
+        NoticeName.HIGH_SOC: _warning_if(soc_percent >= high),
+    }
+
+
+def _derating_level(limits: Limits, before: Mapping[NoticeName, AlarmLevel], settings: NoticeSettings) -> AlarmLevel:
+    room_a = settings.current_hysteresis_a if before.get(NoticeName.DERATING) else 0.0
+    return _warning_if(min(limits.ccl_a, limits.dcl_a) <= settings.derate_current_a + room_a)
+
+
+def _warning_if(condition: bool) -> AlarmLevel:
+    return AlarmLevel.WARNING if condition else AlarmLevel.OK

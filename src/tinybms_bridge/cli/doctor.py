@@ -1,0 +1,175 @@
+"""``tinybms-bridge doctor``: looks at everything a bridge needs, and says in words what is wrong and what to do."""
+
+import json
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from tinybms_bridge.cli.common import EXIT_FAILURE, run_until_signal
+from tinybms_bridge.cli.findings import Finding, Verdict, as_document, ok, problem, skipped, warning, worst
+
+if TYPE_CHECKING:
+    from tinybms_bridge.config.configuration import Configuration
+    from tinybms_bridge.errors import ConfigError
+
+__all__ = ["doctor_command"]
+
+_MARKS = {
+    Verdict.OK: ("ok", "green"),
+    Verdict.SKIPPED: ("skipped", "cyan"),
+    Verdict.WARNING: ("WARNING", "yellow"),
+    Verdict.PROBLEM: ("PROBLEM", "red"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Choices:
+    """What the command line says."""
+
+    config_path: str | None
+    device: str | None
+    can_interface: str | None
+    can_channel: str | None
+    listen_s: float
+
+
+@click.command("doctor")
+@click.option("-c", "--config", "config_path", metavar="FILE", help="Configuration file of the bridge.")
+@click.option("--device", metavar="PORT", help="Serial port, in place of hardware.uart.device.")
+@click.option("--can-interface", metavar="NAME", help="python-can interface, in place of hardware.can.interface.")
+@click.option("--can-channel", metavar="NAME", help="CAN channel, in place of hardware.can.channel.")
+@click.option(
+    "--listen",
+    "listen_s",
+    type=click.FloatRange(0.1, 60.0),
+    default=3.0,
+    show_default=True,
+    help="Seconds to listen for a GX.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object at the end, for other programs.")
+def doctor_command(
+    config_path: str | None,
+    device: str | None,
+    can_interface: str | None,
+    can_channel: str | None,
+    listen_s: float,
+    as_json: bool,
+) -> None:
+    """Find out what is wrong, and say what to do about it.
+
+    Looks at the configuration, the serial port, the link to the BMS, its identity, settings, data, events and
+    history, at the CAN adapter, and whether a GX is heard. It changes nothing and sends nothing on the CAN bus.
+
+    \b
+    Exit code: 0 when a bridge could work, warnings or not; 1 when there is a problem.
+    """  # noqa: D301 -- \b is click's mark for a paragraph that is not re-wrapped
+    choices = _Choices(config_path, device, can_interface, can_channel, listen_s)
+    findings = run_until_signal(lambda: _collect(choices, quiet=as_json))
+    if findings is None:
+        sys.exit(EXIT_FAILURE)
+    if as_json:
+        click.echo(json.dumps(as_document(findings), indent=1, ensure_ascii=False))
+    else:
+        click.echo(_summary(findings))
+    if worst(findings) is Verdict.PROBLEM:
+        sys.exit(EXIT_FAILURE)
+
+
+async def _collect(choices: _Choices, *, quiet: bool) -> list[Finding]:
+    """Return every finding, showing each as it comes unless ``quiet``."""
+    findings = []
+    async for finding in _examine(choices):
+        findings.append(finding)
+        if not quiet:
+            _show(finding)
+    return findings
+
+
+def _show(finding: Finding) -> None:
+    word, colour = _MARKS[finding.verdict]
+    click.echo(f"{click.style(f'{word:>8}', fg=colour)}  {finding.check}: {finding.text}")
+    if finding.advice:
+        click.echo(f"{'':8}  → {finding.advice}")
+
+
+def _summary(findings: list[Finding]) -> str:
+    counts = {verdict: sum(f.verdict is verdict for f in findings) for verdict in Verdict}
+    if counts[Verdict.PROBLEM]:
+        return f"\n{counts[Verdict.PROBLEM]} to solve before a bridge can work, {counts[Verdict.WARNING]} to look at."
+    if counts[Verdict.WARNING]:
+        return f"\nA bridge can work; {counts[Verdict.WARNING]} to look at."
+    return "\nAll is well."
+
+
+async def _examine(choices: _Choices) -> AsyncIterator[Finding]:
+    """Yield every finding in the order in which a user would solve them."""
+    import asyncio
+
+    from tinybms_bridge.cli.doctor_can import examine_can
+    from tinybms_bridge.cli.processes import running_bridges
+    from tinybms_bridge.hal.clock import SystemClock
+    from tinybms_bridge.wiring import can_settings
+
+    config, findings = await asyncio.to_thread(_load, choices)
+    for finding in findings:
+        yield finding
+    async for finding in _examine_bms(config):
+        yield finding
+    bridges = await asyncio.to_thread(running_bridges)
+    async for finding in examine_can(can_settings(config), SystemClock(), choices.listen_s, bridges):
+        yield finding
+
+
+def _load(choices: _Choices) -> tuple["Configuration", list[Finding]]:
+    """Return the configuration to work with, the default one if the user's is wrong, and what is wrong with it."""
+    from tinybms_bridge.cli.assembly import Overrides
+    from tinybms_bridge.cli.configuration import override, read_configuration
+    from tinybms_bridge.config.configuration import Configuration
+    from tinybms_bridge.errors import ConfigError
+
+    config, findings = Configuration(), [ok("configuration", "usable")]
+    try:
+        config, remarks = read_configuration(choices.config_path)
+        findings = [warning("configuration", remark) for remark in remarks] or findings
+    except ConfigError as error:
+        findings = _mistakes(error)
+    try:
+        config = override(config, Overrides(choices.device, choices.can_interface, choices.can_channel))
+    except ConfigError as error:
+        findings += _mistakes(error)
+    return config, findings
+
+
+def _mistakes(error: "ConfigError") -> list[Finding]:
+    advice = "Correct it; the defaults are examined instead."
+    return [problem("configuration", f"{error.source}: {mistake}", advice) for mistake in error.problems]
+
+
+async def _examine_bms(config: "Configuration") -> AsyncIterator[Finding]:
+    import asyncio
+
+    from tinybms_bridge.cli.device import connected
+    from tinybms_bridge.cli.doctor_bms import BmsExamination
+    from tinybms_bridge.cli.doctor_port import choose_port, open_problem
+    from tinybms_bridge.errors import LinkError
+    from tinybms_bridge.hal.clock import SystemClock
+
+    uart = config.hardware.uart
+    named = uart.device if "device" in uart.model_fields_set else None
+    port, findings = await choose_port(named, uart.device, uart.baudrate)
+    for finding in findings:
+        yield finding
+    if port is None:
+        yield skipped("BMS", "not examined, because its port is not known")
+        return
+    try:
+        async with connected(port, uart.baudrate) as client:
+            yield ok("serial port", f"{port} is open")
+            async for finding in BmsExamination(client, config, SystemClock()).findings():
+                yield finding
+    except LinkError as error:
+        yield await asyncio.to_thread(open_problem, port, error)
+        yield skipped("BMS", "not examined, because its port could not be opened")

@@ -1,0 +1,135 @@
+"""The doctor's look at a connected BMS: reads what the verdicts need, one check after the other."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+
+from tinybms_bridge.battery.snapshot import BmsStatus, Ratings, Snapshot
+from tinybms_bridge.cli.doctor_port import ask, silence_problem
+from tinybms_bridge.cli.doctor_verdicts import (
+    Polls,
+    judge_events,
+    judge_history,
+    judge_identity,
+    judge_polling,
+    judge_samples,
+    judge_settings,
+    judge_state,
+)
+from tinybms_bridge.cli.findings import Finding, ok, problem
+from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.errors import BridgeError, DeviceRefused
+from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.tinybms.client import TinyBmsClient
+from tinybms_bridge.tinybms.device_statistics import read_identity, read_statistics
+from tinybms_bridge.tinybms.eventlog import read_events
+from tinybms_bridge.tinybms.frames import ReadModbus, Registers
+from tinybms_bridge.tinybms.live import (
+    LIVE_ADDRESS,
+    LIVE_COUNT,
+    RATINGS_ADDRESS,
+    RATINGS_COUNT,
+    decode_live,
+    decode_ratings,
+)
+from tinybms_bridge.tinybms.ratings import ratings_problems
+
+__all__ = ["BmsExamination"]
+
+_POLLS = 20
+_POLL_INTERVAL_S = 0.1
+_DETECTED_CELLS = 53
+_BROADCAST = 342
+
+
+@dataclass
+class BmsExamination:
+    """One look at one BMS."""
+
+    client: TinyBmsClient
+    config: Configuration
+    clock: Clock
+    ratings: Ratings | None = None
+    """The BMS's settings, once read and found sound."""
+    snapshots: list[Snapshot] = field(default_factory=list)
+    detected_cells: int = 0
+
+    async def findings(self) -> AsyncIterator[Finding]:
+        """Yield each finding as soon as it is there; only one when the BMS does not answer."""
+        try:
+            await ask(self.client)
+        except DeviceRefused as refusal:
+            yield ok("link", f"the BMS answers, though {refusal}")
+        except BridgeError as error:
+            yield silence_problem(self.client, self.config.hardware.uart.baudrate, error)
+            return
+        else:
+            yield ok("link", "the BMS answers")
+        for name, check in self._checks().items():
+            try:
+                results = await check()
+            except BridgeError as error:
+                results = [problem(name, str(error), "Run the doctor again; if it stays, look at the line.")]
+            for finding in results:
+                yield finding
+
+    def _checks(self) -> dict[str, Callable[[], Awaitable[list[Finding]]]]:
+        return {
+            "identity": self._identity,
+            "settings": self._settings,
+            "polling": self._polling,
+            "plausibility": self._plausibility,
+            "state": self._state,
+            "events": self._events,
+            "history": self._history,
+        }
+
+    async def _identity(self) -> list[Finding]:
+        return [judge_identity(await read_identity(self.client))]
+
+    async def _settings(self) -> list[Finding]:
+        words = await self._read(RATINGS_ADDRESS, RATINGS_COUNT)
+        ratings = decode_ratings(words)
+        if not ratings_problems(ratings):
+            self.ratings = ratings
+        return judge_settings(ratings, words[_BROADCAST - RATINGS_ADDRESS] & 0xFF, self.config)
+
+    async def _polling(self) -> list[Finding]:
+        """Read the live data for two seconds as the bridge does."""
+        statistics = self.client.statistics
+        before = (statistics.retries, statistics.timeouts, statistics.crc_errors)
+        latencies_ms = [await self._poll(number) for number in range(1, _POLLS + 1)]
+        after = (statistics.retries, statistics.timeouts, statistics.crc_errors)
+        counts = (now - then for now, then in zip(after, before, strict=True))
+        tinybms = self.config.tinybms
+        slow_ms = tinybms.poll_latency_target_ms + tinybms.poll_latency_slack_ms
+        return [judge_polling(Polls(tuple(latencies_ms), *counts), slow_ms)]
+
+    async def _poll(self, number: int) -> float:
+        """Take one sample at the pace of the bridge; return how long it took in milliseconds."""
+        started_s = self.clock.monotonic()
+        words = await self._read(LIVE_ADDRESS, LIVE_COUNT)
+        now_s = self.clock.monotonic()
+        self.detected_cells = words[_DETECTED_CELLS]
+        self.snapshots.append(decode_live(words, sequence=number, taken_at_s=now_s, ratings=self.ratings))
+        await self.clock.sleep(max(0.0, started_s + _POLL_INTERVAL_S - now_s))
+        return (now_s - started_s) * 1000.0
+
+    async def _plausibility(self) -> list[Finding]:
+        if not self.snapshots or self.ratings is None:
+            return []
+        return [judge_samples(self.snapshots, self.detected_cells, self.ratings.series_cells)]
+
+    async def _state(self) -> list[Finding]:
+        return [judge_state(self.snapshots[-1])] if self.snapshots else []
+
+    async def _events(self) -> list[Finding]:
+        reading = await read_events(self.client)
+        return judge_events(reading.events, self.snapshots[-1].pack.status if self.snapshots else BmsStatus.UNKNOWN)
+
+    async def _history(self) -> list[Finding]:
+        return [judge_history(await read_statistics(self.client))]
+
+    async def _read(self, address: int, count: int) -> tuple[int, ...]:
+        reply = await self.client.request(ReadModbus(address, count))
+        assert isinstance(reply, Registers)
+        return reply.values

@@ -1,0 +1,174 @@
+"""What the doctor makes of what it read from the BMS: values in, findings in plain words out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tinybms_bridge.battery.bms_event_kinds import Severity
+from tinybms_bridge.battery.bms_events import BmsEvent, open_events
+from tinybms_bridge.battery.plausibility import PlausibilityMemory, PlausibilitySettings, judge
+from tinybms_bridge.battery.snapshot import BmsStatus, Identity, Ratings, Snapshot
+from tinybms_bridge.cli.findings import Finding, ok, problem, warning
+from tinybms_bridge.config.battery import check_against_battery
+from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
+from tinybms_bridge.tinybms.ratings import ratings_problems
+
+__all__ = [
+    "Polls",
+    "judge_events",
+    "judge_history",
+    "judge_identity",
+    "judge_polling",
+    "judge_samples",
+    "judge_settings",
+    "judge_state",
+]
+
+_FIRST_FULL_FIRMWARE = 251
+_SENSE_WIRE_DROP_V = (0.5, 0.8)
+"""The lowest cell reads 0.6 to 0.7 V low when its lower sense wire is missing (user manual Rev D)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Polls:
+    """How a number of reads went."""
+
+    latencies_ms: tuple[float, ...]
+    retries: int = 0
+    timeouts: int = 0
+    crc_errors: int = 0
+
+
+def judge_identity(identity: Identity) -> Finding:
+    """Say who the BMS is."""
+    if not identity.firmware_internal:
+        return warning("identity", "the BMS does not tell its version", "Make sure that it is a TinyBMS s516.")
+    text = (
+        f"TinyBMS hardware {identity.hardware_version}, firmware {identity.firmware_public}."
+        f"{identity.firmware_internal}, serial number {identity.serial_number or 'unknown'}"
+    )
+    if identity.firmware_internal < _FIRST_FULL_FIRMWARE:
+        text += "; no state of health, which came with firmware 251"
+    return ok("identity", text)
+
+
+def judge_settings(ratings: Ratings, broadcast: int, config: Configuration) -> list[Finding]:
+    """Judge the BMS's own settings, the text it sends by itself (register 342), and whether the configuration fits."""
+    unsound = ratings_problems(ratings)
+    if unsound:
+        advice = "Correct the settings of the BMS; until then the bridge sends nothing."
+        return [problem("settings", text, advice) for text in unsound]
+    findings = [ok("settings", _describe(ratings))]
+    findings += [
+        problem("configuration", text, "Change the configuration, or the setting of the BMS.")
+        for text in _misfits(config, ratings)
+    ]
+    if broadcast:
+        text = "the BMS prints text between its answers (register 342)"
+        findings.append(warning("settings", text, "The bridge skips it, but it costs time: set register 342 to 0."))
+    return findings
+
+
+def judge_polling(polls: Polls, slow_ms: float) -> Finding:
+    """Judge how reading at the pace of the bridge went; ``slow_ms`` is the configured patience."""
+    mean_ms = sum(polls.latencies_ms) / len(polls.latencies_ms)
+    text = f"{len(polls.latencies_ms)} reads took {mean_ms:.0f} ms each, {max(polls.latencies_ms):.0f} ms at most"
+    if polls.retries:
+        text += f"; {polls.retries} repeated ({polls.timeouts} without an answer, {polls.crc_errors} corrupted)"
+        advice = "Shorten the cable, keep it away from the inverter, use an isolated adapter and a common ground."
+        return warning("polling", text, advice)
+    if mean_ms > slow_ms:
+        return warning("polling", f"{text}: slow", "Is the machine busy, or the adapter behind a hub or a network?")
+    return ok("polling", text)
+
+
+def judge_samples(snapshots: Sequence[Snapshot], detected_cells: int, series_cells: int) -> Finding:
+    """Judge samples as the bridge does, and look for the usual mistakes of wiring."""
+    memory, settings = PlausibilityMemory(), PlausibilitySettings()
+    for snapshot in snapshots:
+        verdict, memory = judge(memory, snapshot, settings)
+        if not verdict.accepted:
+            advice = f"The bridge does not use such data. Check sense wires and register 307 ({series_cells} cells)."
+            return problem("plausibility", str(verdict), advice)
+    if detected_cells != series_cells:
+        text = f"the BMS detects {detected_cells} cells and is set to {series_cells} (register 307)"
+        return warning("plausibility", text, "Check the sense wires and the setting.")
+    first_v, *others_v = snapshots[-1].cells.voltages_v
+    drop_v = min(others_v) - first_v
+    if _SENSE_WIRE_DROP_V[0] <= drop_v <= _SENSE_WIRE_DROP_V[1]:
+        text = f"cell 1 reads {first_v:.3f} V, {drop_v:.2f} V below all others"
+        return warning("plausibility", text, "The lowest sense wire is probably not connected.")
+    return ok("plausibility", "every sample is believable")
+
+
+def judge_state(snapshot: Snapshot) -> Finding:
+    """Say what the battery does now; an unknown status stays unknown."""
+    pack, cells = snapshot.pack, snapshot.cells
+    text = (
+        f"{_status_words(snapshot)}: {pack.voltage_v:.2f} V {pack.current_a:+.1f} A, SOC {pack.soc_percent:.1f} %, "
+        f"cells {cells.min_v:.3f} to {cells.max_v:.3f} V"
+    )
+    if pack.status is BmsStatus.FAULT:
+        return problem("state", text, "The open events say why.")
+    if pack.status is BmsStatus.UNKNOWN:
+        return warning("state", text, "The vendor does not document this status; please report it.")
+    return ok("state", text)
+
+
+def judge_events(events: Sequence[BmsEvent], status: BmsStatus) -> list[Finding]:
+    """Say which faults and warnings are open."""
+    faulted = None if status is BmsStatus.UNKNOWN else status is BmsStatus.FAULT
+    still_open = open_events(events, faulted=faulted)
+    if not still_open and faulted:
+        text = "a fault is active, but the event log does not tell which"
+        return [problem("events", text, "The log was probably cleared since: look at cell voltages and temperatures.")]
+    if not still_open:
+        return [ok("events", f"{len(events)} in the log, none open")]
+    return [
+        (problem if event.severity is Severity.FAULT else warning)(
+            "events", f"open: {event.kind.text}", event.kind.advice
+        )
+        for event in still_open
+    ]
+
+
+def judge_history(statistics: DeviceStatistics) -> Finding:
+    """Say what the statistics tell about the health of the BMS."""
+    protections = (
+        statistics.under_voltage_count
+        + statistics.over_voltage_count
+        + statistics.discharge_over_current_count
+        + statistics.charge_over_current_count
+        + statistics.over_heat_count
+    )
+    text = f"{protections} protections and {statistics.full_charge_count} full charges so far"
+    if statistics.reset_cause.is_watchdog:
+        return warning("history", f"{text}; the program of the BMS hung and was restarted", "Update its firmware.")
+    return ok("history", text)
+
+
+def _describe(ratings: Ratings) -> str:
+    return (
+        f"{ratings.series_cells} cells of {ratings.capacity_ah:g} Ah, {ratings.under_voltage_cell_v:.2f} to "
+        f"{ratings.over_voltage_cell_v:.2f} V, charge up to {ratings.charge_over_current_a:.0f} A, "
+        f"discharge up to {ratings.discharge_over_current_a:.0f} A"
+    )
+
+
+def _misfits(config: Configuration, ratings: Ratings) -> list[str]:
+    problems = check_against_battery(
+        config,
+        series_cells=ratings.series_cells,
+        over_voltage_cell_v=ratings.over_voltage_cell_v,
+        under_voltage_cell_v=ratings.under_voltage_cell_v,
+        charge_cutoff_a=ratings.charge_over_current_a,
+        discharge_cutoff_a=ratings.discharge_over_current_a,
+    )
+    return [str(misfit) for misfit in problems]
+
+
+def _status_words(snapshot: Snapshot) -> str:
+    status = snapshot.pack.status
+    if status is BmsStatus.UNKNOWN:
+        return f"unknown status 0x{snapshot.pack.status_raw:02X}"
+    return status.name.lower().replace("_", " ")

@@ -1,0 +1,160 @@
+"""``tinybms-bridge events``: the event log of the BMS in plain words, and what is open now."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tinybms_bridge.cli.common import fail, run_until_signal
+from tinybms_bridge.errors import BridgeError
+
+if TYPE_CHECKING:
+    from tinybms_bridge.battery.bms_events import BmsEvent, DatedEvent
+    from tinybms_bridge.services.event_store import EventRecord
+
+__all__ = ["events_command"]
+
+_STYLES = {"fault": "bold red", "warning": "yellow", "unknown": "yellow"}
+
+
+@click.command("events")
+@click.option("--newest", type=click.IntRange(min=1), default=20, show_default=True, help="How many to show.")
+@click.option("--all", "show_all", is_flag=True, help="Show everything that is kept.")
+@click.option("--device", default="auto", show_default=True, metavar="PORT", help="Serial port of the BMS.")
+@click.option("--recorded", is_flag=True, help="Show the list that the bridge keeps; does not need the port.")
+@click.option("-c", "--config", "config_path", metavar="FILE", help="With --recorded: configuration of the bridge.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for other programs.")
+def events_command(
+    newest: int, show_all: bool, device: str, recorded: bool, config_path: str | None, as_json: bool
+) -> None:
+    """Show what happened: the event log of the BMS, oldest first.
+
+    The BMS keeps 49 events and has no list of active alarms; what is open now follows from its events.
+
+    \b
+    Examples:
+      tinybms-bridge events --device /dev/ttyUSB0      the last 20 events of the BMS, and what is open
+      tinybms-bridge events --all --json               all of them, for another program
+      tinybms-bridge events --recorded                 what a running bridge has written down, its own events too
+    """  # noqa: D301 -- \b is click's mark for a paragraph that is not re-wrapped
+    count = None if show_all else newest
+    try:
+        if recorded:
+            _show_recorded(config_path, count, as_json)
+            return
+        found = run_until_signal(lambda: _read(device))
+    except BridgeError as error:
+        fail(error)
+    if found is not None:
+        _show_log(found, count, as_json)
+
+
+@dataclass(frozen=True, slots=True)
+class _Log:
+    """What was read."""
+
+    now_s: int
+    events: "tuple[DatedEvent, ...]"
+    still_open: "tuple[BmsEvent, ...]"
+
+
+async def _read(device: str) -> _Log:
+    from tinybms_bridge.battery.bms_events import open_events
+    from tinybms_bridge.battery.snapshot import BmsStatus
+    from tinybms_bridge.cli.device import connected
+    from tinybms_bridge.hal.clock import SystemClock
+    from tinybms_bridge.tinybms.eventlog import merge, read_events
+    from tinybms_bridge.tinybms.frames import Command, ShortValue, SimpleRequest
+
+    async with connected(device) as client:
+        reply = await client.request(SimpleRequest(Command.STATUS))
+        assert isinstance(reply, ShortValue)
+        reading = await read_events(client)
+    status = BmsStatus.from_raw(reply.value)
+    faulted = None if status is BmsStatus.UNKNOWN else status is BmsStatus.FAULT
+    _, dated = merge((), reading, SystemClock().wall())
+    return _Log(reading.now_s, dated, open_events(reading.events, faulted=faulted))
+
+
+def _show_log(found: _Log, count: int | None, as_json: bool) -> None:
+    shown = found.events if count is None else found.events[-count:]
+    if as_json:
+        document = {
+            "lifetime_s": found.now_s,
+            "events": [_document(dated.event, dated.at) for dated in shown],
+            "open": [_document(event, None) | {"advice": event.kind.advice} for event in found.still_open],
+        }
+        click.echo(json.dumps(document, indent=1, ensure_ascii=False))
+        return
+    rows = [
+        (_moment(dated.at), str(dated.event.severity), f"0x{dated.event.event_id:02X}", dated.event.kind.text)
+        for dated in shown
+    ]
+    _table(rows, "Number")
+    _summary(len(shown), len(found.events))
+    for event in found.still_open:
+        click.echo(f"open: {event.kind.text}. {event.kind.advice}".rstrip())
+    if not found.still_open:
+        click.echo("open: nothing")
+
+
+def _document(event: "BmsEvent", at: datetime | None) -> dict[str, Any]:
+    return {
+        "at": None if at is None else at.isoformat(),
+        "lifetime_s": event.lifetime_s,
+        "id": event.event_id,
+        "severity": event.severity,
+        "key": event.kind.key,
+        "text": event.kind.text,
+    }
+
+
+def _show_recorded(config_path: str | None, count: int | None, as_json: bool) -> None:
+    records = _recorded(config_path)
+    shown = records if count is None else records[-count:]
+    if as_json:
+        click.echo(json.dumps([json.loads(record.to_line()) for record in shown], indent=1, ensure_ascii=False))
+        return
+    _table([(_moment(r.at), str(r.severity), str(r.source), r.text) for r in shown], "From")
+    _summary(len(shown), len(records))
+
+
+def _recorded(config_path: str | None) -> "Sequence[EventRecord]":
+    from tinybms_bridge.cli.configuration import read_configuration
+    from tinybms_bridge.config.paths import state_directory
+    from tinybms_bridge.hal.storage import FileStorage
+    from tinybms_bridge.services.event_store import EVENTS_FILE, EventStore
+
+    config, _ = read_configuration(config_path)
+    store = EventStore(FileStorage(state_directory(config.advanced.state_directory) / EVENTS_FILE))
+    store.load()
+    return store.records()
+
+
+def _moment(at: datetime | None) -> str:
+    return "time unknown" if at is None else at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _summary(shown: int, total: int) -> None:
+    if shown < total:
+        click.echo(f"{shown} of {total} events; --all shows them all")
+    elif not total:
+        click.echo("no events")
+
+
+def _table(rows: Sequence[tuple[str, str, str, str]], third: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    if not rows:
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in ("Time", "Severity", third, "What"):
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        table.add_row(*row, style=_STYLES.get(row[1]))
+    Console(width=None if sys.stdout.isatty() else 160).print(table)

@@ -1,0 +1,65 @@
+"""Other programs of this machine, from /proc: who holds a port, and which bridges run."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Process", "processes_holding", "running_bridges"]
+
+_PROC = Path("/proc")
+_NAMES = frozenset({"tinybms-bridge", "tinybms_bridge"})
+_BRIDGE_COMMANDS = ("run", "demo")
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process."""
+
+    pid: int
+    arguments: tuple[str, ...]
+
+    @property
+    def is_bridge(self) -> bool:
+        """Whether it is this program with a bridge in it, started as a script or with ``python -m``."""
+        words = self.arguments
+        if words and Path(words[0]).name.startswith("python"):
+            words = tuple(word for word in words[1:] if not word.startswith("-"))
+        if not words or not {Path(words[0]).name, Path(words[0]).parent.name} & _NAMES:
+            return False
+        return any(word in _BRIDGE_COMMANDS for word in words[1:])
+
+    def __str__(self) -> str:
+        return f"{' '.join(self.arguments)[:80] or 'a program'} (process {self.pid})"
+
+
+def processes_holding(path: str, proc: Path = _PROC) -> list[Process]:
+    """Return the other processes that have a device open, as far as this user may see them. Blocks."""
+    device = os.path.realpath(path)
+    return [process for process in _others(proc) if device in _open_files(proc / str(process.pid) / "fd")]
+
+
+def running_bridges(proc: Path = _PROC) -> list[Process]:
+    """Return the bridges that run on this machine, without this process. Blocks."""
+    return [process for process in _others(proc) if process.is_bridge]
+
+
+def _others(proc: Path) -> Iterator[Process]:
+    for entry in proc.iterdir():
+        if not entry.name.isdecimal() or int(entry.name) == os.getpid():
+            continue
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+        except OSError:  # it has ended meanwhile
+            continue
+        yield Process(int(entry.name), tuple(word.decode(errors="replace") for word in words if word))
+
+
+def _open_files(folder: Path) -> set[str]:
+    found = set()
+    try:
+        for descriptor in folder.iterdir():
+            found.add(str(descriptor.readlink()))
+    except OSError:  # it has ended, or belongs to somebody else
+        pass
+    return found

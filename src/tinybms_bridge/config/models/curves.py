@@ -1,0 +1,55 @@
+"""Section ``cvl.curves``: what fraction of the charge or discharge current is left, as points."""
+
+from itertools import pairwise
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from tinybms_bridge.config.models.base import Section, must
+
+__all__ = ["Curves"]
+
+_RULE = "must be points [x, fraction] with rising x and fractions from 0 to 1, for example [[0, 0], [10, 1]]"
+_MOST_POINTS = 20
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e6
+
+
+def _is_curve(points: list[Any]) -> bool:
+    if not 1 <= len(points) <= _MOST_POINTS:
+        return False
+    if not all(isinstance(point, list) and len(point) == 2 and all(map(_is_number, point)) for point in points):
+        return False
+    return all(a[0] < b[0] for a, b in pairwise(points)) and all(0 <= fraction <= 1 for _, fraction in points)
+
+
+Points = Annotated[list[Any], must(_is_curve)]
+
+
+def _curve(unit: str, title: str, description: str) -> Any:  # noqa: ANN401 - the annotation of the key is its type
+    return Field(None, title=title, description=description, json_schema_extra={"unit": unit, "rule": _RULE})
+
+
+class Curves(Section):
+    """Derating of the currents; null = from the BMS's own settings."""
+
+    charge_by_cell_voltage: Points | None = _curve(
+        "V",
+        "Charge by cell voltage",
+        "Fraction of the charge current; null = zero below register 315.",
+    )
+    discharge_by_cell_voltage: Points | None = _curve(
+        "V",
+        "Discharge by cell voltage",
+        "Fraction of the discharge current; null = zero at register 301.",
+    )
+    charge_by_temperature: Points | None = _curve(
+        "°C", "Charge by temperature", "Fraction of the charge current; null = between registers 320 and 319."
+    )
+    discharge_by_temperature: Points | None = _curve(
+        "°C", "Discharge by temperature", "Fraction of the discharge current; null = from -40 °C to register 319."
+    )
+    charge_by_soc: Points | None = _curve("%", "Charge by SOC", "Fraction of the charge current; null = 1.")
+    discharge_by_soc: Points | None = _curve("%", "Discharge by SOC", "Fraction of the discharge current; null = 1.")

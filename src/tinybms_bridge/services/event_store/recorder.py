@@ -1,0 +1,57 @@
+"""Writes what happens on the bus into the list."""
+
+import asyncio
+import logging
+
+from tinybms_bridge.bus import Bus, Envelope
+from tinybms_bridge.events import BmsEventsSeen, Event
+from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.services.event_store.records import RECORDED, news_of
+from tinybms_bridge.services.event_store.store import EventStore
+
+__all__ = ["EventRecorder"]
+
+log = logging.getLogger(__name__)
+
+
+class EventRecorder:
+    """Writes what happens on the bus into a store, and saves it every ``interval_s`` when it has changed."""
+
+    def __init__(self, bus: Bus, store: EventStore, clock: Clock, interval_s: float = 10.0) -> None:
+        self.interval_s = interval_s
+        """May be replaced at any time."""
+        self._bus = bus
+        self._store = store
+        self._clock = clock
+        self._failed = False
+
+    async def run(self) -> None:
+        """Record until cancelled, then save once more."""
+        with self._bus.subscribe(*RECORDED, name="event store") as events:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._save_now_and_then())
+                    async for envelope in events:
+                        self._record(envelope)
+            finally:
+                while (waiting := events.take()) is not None:
+                    self._record(waiting)
+                self._store.save_quietly()
+
+    def _record(self, envelope: Envelope[Event]) -> None:
+        if isinstance(envelope.event, BmsEventsSeen):
+            self._store.add_bms(envelope.event.events)
+        for news in news_of(envelope.event):
+            self._store.add(news, envelope.wall)
+
+    async def _save_now_and_then(self) -> None:
+        while True:
+            await self._clock.sleep(self.interval_s)
+            try:
+                await self._store.save()
+            except OSError as error:
+                if not self._failed:
+                    log.warning("the event list cannot be saved in %s: %s", self._store.name, error)
+                self._failed = True
+            else:
+                self._failed = False

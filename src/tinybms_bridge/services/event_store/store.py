@@ -1,0 +1,149 @@
+"""The list and its file.
+
+The file holds one entry a line and is replaced whole, so that it is complete or the one before, whatever happens.
+Entries are saved in batches: the worst a kill can cost is the last interval, and the BMS tells its events again.
+"""
+
+import asyncio
+import itertools
+import logging
+import threading
+from collections import deque
+from collections.abc import Iterable
+from datetime import datetime
+
+from tinybms_bridge.battery.bms_events import DatedEvent
+from tinybms_bridge.hal.storage import Storage
+from tinybms_bridge.services.event_store.records import EventRecord, EventSource, News
+
+__all__ = ["EVENTS_FILE", "EventStore"]
+
+log = logging.getLogger(__name__)
+
+EVENTS_FILE = "events.jsonl"
+"""Name of the file in the state directory."""
+
+
+class EventStore:
+    """A bounded list of entries; each source has half of it, so that neither drives the other out.
+
+    Args:
+        storage: Where the list is kept.
+        limit: Most entries.
+
+    """
+
+    def __init__(self, storage: Storage, *, limit: int = 2000) -> None:
+        self._storage = storage
+        self._entries: dict[EventSource, deque[tuple[EventRecord, str]]] = {
+            source: deque(maxlen=max(1, limit // 2)) for source in EventSource
+        }
+        self._last_number = 0
+        self._saved_number = 0
+        self._writing = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        """What to call the file in messages."""
+        return self._storage.name
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether there are entries that the file does not have."""
+        return self._last_number != self._saved_number
+
+    def load(self) -> None:
+        """Read the file; a line that is damaged is left out, a file that cannot be read gives way to the one before.
+
+        Blocks. Never raises for what the file holds.
+        """
+        for what, read in (
+            ("the event list", self._storage.read),
+            ("the previous event list", self._storage.read_previous),
+        ):
+            try:
+                data = read()
+            except OSError as error:
+                log.warning("the event %s in %s cannot be read: %s", what, self.name, error)
+                continue
+            if data and self._take(data):
+                return
+
+    def records(self) -> tuple[EventRecord, ...]:
+        """Return every entry, in the order in which they became known."""
+        entries = (record for record, _ in itertools.chain(*self._entries.values()))
+        return tuple(sorted(entries, key=lambda record: record.number))
+
+    def bms_events(self) -> tuple[DatedEvent, ...]:
+        """Return the events of the BMS, oldest first: what ``merge`` starts with after a restart."""
+        found = (record.dated_event for record, _ in self._entries[EventSource.BMS])
+        return tuple(event for event in found if event is not None)
+
+    def add(self, news: News, at: datetime) -> EventRecord:
+        """Add what the bridge noticed."""
+        record = EventRecord(self._last_number + 1, at, EventSource.BRIDGE, news.severity, news.code, news.text)
+        self._append(record)
+        return record
+
+    def add_bms(self, events: Iterable[DatedEvent]) -> list[EventRecord]:
+        """Add events of the BMS that ``merge`` found to be new."""
+        added = []
+        for dated in events:
+            kind = dated.event.kind
+            record = EventRecord(
+                number=self._last_number + 1,
+                at=dated.at,
+                source=EventSource.BMS,
+                severity=kind.severity,
+                code=f"bms.{kind.key}",
+                text=kind.text,
+                lifetime_s=dated.event.lifetime_s,
+                event_id=dated.event.event_id,
+            )
+            self._append(record)
+            added.append(record)
+        return added
+
+    async def save(self) -> None:
+        """Write the list off the event loop if it has changed. Raises OSError."""
+        if self.unsaved:
+            number, data = self._last_number, self._document()
+            await asyncio.to_thread(self._write, number, data)
+
+    def save_quietly(self) -> None:
+        """Write the list at the end of the process, where nobody can act on a failure any more. Blocks."""
+        try:
+            if self.unsaved:
+                self._write(self._last_number, self._document())
+        except OSError as error:
+            log.error("the event list could not be saved in %s: %s", self.name, error)  # noqa: TRY400 -- one clear line
+
+    def _write(self, number: int, data: bytes) -> None:
+        """Write one document at a time, never an older one: a cancelled ``save`` may still be under way at the end."""
+        with self._writing:
+            if number > self._saved_number:
+                self._storage.write(data)
+                self._saved_number = number
+
+    def _append(self, record: EventRecord) -> None:
+        self._entries[record.source].append((record, record.to_line()))
+        self._last_number = max(self._last_number, record.number)
+
+    def _document(self) -> bytes:
+        entries = sorted(
+            (entry for kept in self._entries.values() for entry in kept), key=lambda entry: entry[0].number
+        )
+        return "".join(f"{line}\n" for _, line in entries).encode(errors="replace")
+
+    def _take(self, data: bytes) -> bool:
+        """Take over the entries of a file; False when there is none that can be read."""
+        damaged = 0
+        for line in data.decode(errors="replace").rstrip("\n").split("\n"):
+            try:
+                self._append(EventRecord.from_line(line))
+            except ValueError:
+                damaged += 1
+        if damaged:
+            log.warning("%d damaged entries of the event list in %s were left out", damaged, self.name)
+        self._saved_number = self._last_number
+        return self._last_number > 0

@@ -1,0 +1,210 @@
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName
+from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.battery.limits.model import ChargeState, Limits
+from tinybms_bridge.battery.notices import (
+    Communication,
+    NoticeMemory,
+    NoticeName,
+    Notices,
+    NoticeSettings,
+    communication_causes,
+    evaluate_notices,
+)
+from tinybms_bridge.battery.snapshot import Cells, PackState, Snapshot
+
+OK, WARNING, ALARM = AlarmLevel.OK, AlarmLevel.WARNING, AlarmLevel.ALARM
+FINE = Communication(Freshness.FRESH)
+SETTINGS = NoticeSettings()
+
+Levels = dict[NoticeName, AlarmLevel]
+Watch = Callable[..., Levels]
+
+
+def sample(soc_percent: float) -> Snapshot:
+    """Return a sample with this state of charge."""
+    return Snapshot(1, 0.0, PackState(53.0, 0.0, soc_percent), Cells((3.3,) * 16))
+
+
+def limits(ccl_a: float, dcl_a: float) -> Limits:
+    """Return limits with these currents."""
+    return Limits(55.0, ccl_a, dcl_a, 46.4, ChargeState.BULK, Freshness.FRESH)
+
+
+@pytest.fixture
+def watch() -> Watch:
+    """Return a watcher with a memory: a situation lasts ``for_s`` seconds, looked at each second."""
+    memory = NoticeMemory()
+    now_s = 0.0
+
+    def step(
+        soc: float = 50.0,
+        ccl_a: float = 50.0,
+        dcl_a: float = 100.0,
+        communication: Communication = FINE,
+        for_s: float = 6.0,
+        settings: NoticeSettings = SETTINGS,
+    ) -> Levels:
+        nonlocal memory, now_s
+        for _ in range(int(for_s) + 1):
+            memory = evaluate_notices(memory, sample(soc), limits(ccl_a, dcl_a), communication, settings, now_s)
+            now_s += 1.0
+        return memory.notices.active()
+
+    return step
+
+
+def test_nothing_is_active_in_a_healthy_system(watch: Watch) -> None:
+    """No notice without a reason."""
+    assert watch() == {}
+
+
+def test_every_notice_is_reported_as_fine_not_as_missing() -> None:
+    """A user sees that it is watched."""
+    memory = evaluate_notices(NoticeMemory(), sample(50.0), limits(50.0, 50.0), FINE, SETTINGS, 0.0)
+    assert memory.notices.levels == dict.fromkeys(NoticeName, OK)
+
+
+def test_notices_and_alarms_of_the_frame_have_different_names() -> None:
+    """A notice must never be taken for a field of 0x35A."""
+    assert not {str(name) for name in NoticeName} & {str(name) for name in AlarmName}
+
+
+@pytest.mark.parametrize(("soc", "active"), [(10.1, False), (10.0, True), (0.0, True)])
+def test_low_state_of_charge_is_raised_at_its_threshold(watch: Watch, soc: float, active: bool) -> None:
+    """At or below, as the configuration says."""
+    assert (NoticeName.LOW_SOC in watch(soc=soc)) is active
+
+
+@pytest.mark.parametrize(("soc", "active"), [(98.9, False), (99.0, True), (100.0, True)])
+def test_high_state_of_charge_is_raised_at_its_threshold(watch: Watch, soc: float, active: bool) -> None:
+    """At or above, as the configuration says."""
+    assert (NoticeName.HIGH_SOC in watch(soc=soc)) is active
+
+
+@pytest.mark.parametrize(
+    ("ccl_a", "dcl_a", "active"), [(50.0, 100.0, False), (1.0, 100.0, True), (50.0, 0.0, True), (1.1, 1.1, False)]
+)
+def test_derating_is_raised_by_either_limit(watch: Watch, ccl_a: float, dcl_a: float, active: bool) -> None:
+    """The firmware compared lifetime statistics, so that a new battery always showed it; these are the limits."""
+    assert (NoticeName.DERATING in watch(ccl_a=ccl_a, dcl_a=dcl_a)) is active
+
+
+def test_the_thresholds_of_the_user_count(watch: Watch) -> None:
+    """victron.thresholds of the configuration."""
+    settings = NoticeSettings(soc_low_percent=30.0, soc_high_percent=80.0, derate_current_a=20.0)
+    assert watch(soc=25.0, ccl_a=20.0, settings=settings) == {NoticeName.LOW_SOC: WARNING, NoticeName.DERATING: WARNING}
+    assert NoticeName.HIGH_SOC in watch(soc=80.0, settings=settings)
+
+
+def test_levels_fall_back_with_hysteresis(watch: Watch) -> None:
+    """A state of charge that trembles at the threshold makes one notice, not a hundred."""
+    watch(soc=10.0)
+    assert NoticeName.LOW_SOC in watch(soc=10.9)
+    assert NoticeName.LOW_SOC not in watch(soc=11.1)
+    watch(soc=99.5)
+    assert NoticeName.HIGH_SOC in watch(soc=98.1)
+    assert NoticeName.HIGH_SOC not in watch(soc=97.9)
+    watch(ccl_a=1.0)
+    assert NoticeName.DERATING in watch(ccl_a=1.4)
+    assert NoticeName.DERATING not in watch(ccl_a=1.6)
+
+
+def test_a_notice_waits_for_its_delay(watch: Watch) -> None:
+    """A limit of 0 for one burst is no derating."""
+    assert watch(ccl_a=0.0, for_s=4.0) == {}
+    assert watch(for_s=0.0) == {}
+    assert watch(ccl_a=0.0, for_s=4.0) == {}
+    assert watch(ccl_a=0.0, for_s=1.0) == {NoticeName.DERATING: WARNING}
+
+
+def test_clearing_waits_too(watch: Watch) -> None:
+    """Both directions need the delay, so that the list stays calm."""
+    watch(soc=5.0)
+    assert NoticeName.LOW_SOC in watch(soc=50.0, for_s=4.0)
+    assert NoticeName.LOW_SOC not in watch(soc=50.0, for_s=1.0)
+
+
+@pytest.mark.parametrize(
+    ("communication", "level"),
+    [
+        (Communication(Freshness.FRESH), OK),
+        (Communication(Freshness.STARTING), OK),
+        (Communication(Freshness.HOLD), WARNING),
+        (Communication(Freshness.SILENT), ALARM),
+        (Communication(Freshness.STARTING, bms_answers=False), WARNING),
+        (Communication(Freshness.FRESH, can_open=False), ALARM),
+        (Communication(Freshness.FRESH, gx_heard=False), WARNING),
+    ],
+)
+def test_communication_counts_both_neighbours(watch: Watch, communication: Communication, level: AlarmLevel) -> None:
+    """An alarm when nothing reaches the GX any more, a warning when something is missing."""
+    assert watch(communication=communication).get(NoticeName.COMMUNICATION, OK) is level
+
+
+def test_communication_recovers(watch: Watch) -> None:
+    """The firmware's communication alarm latched for ever after one error."""
+    assert NoticeName.COMMUNICATION in watch(communication=Communication(Freshness.SILENT))
+    assert watch() == {}
+
+
+def test_causes_name_everything_that_is_wrong() -> None:
+    """The notice alone does not say where to look."""
+    everything = Communication(Freshness.SILENT, bms_answers=False, can_open=False, gx_heard=False)
+    assert len(communication_causes(everything)) == 4
+    assert communication_causes(FINE) == ()
+    assert communication_causes(replace(FINE, gx_heard=False)) == ("no GX device is heard on the CAN bus",)
+
+
+def test_old_data_changes_no_notice(watch: Watch) -> None:
+    """In HOLD the charge limit is 0 by design: that is missing data, not derating; and an old SOC proves nothing."""
+    watch(soc=5.0)
+    held = watch(soc=50.0, ccl_a=0.0, communication=Communication(Freshness.HOLD), for_s=30.0)
+    assert held == {NoticeName.LOW_SOC: WARNING, NoticeName.COMMUNICATION: WARNING}
+
+
+def test_before_the_first_sample_only_communication_is_watched() -> None:
+    """Without a sample there is no state of charge, and none is invented."""
+    memory = evaluate_notices(NoticeMemory(), None, None, FINE, SETTINGS, 0.0)
+    assert memory.notices.levels == {NoticeName.COMMUNICATION: OK}
+
+
+def test_active_leaves_out_what_is_fine() -> None:
+    """The list that a user sees."""
+    assert Notices({NoticeName.LOW_SOC: WARNING, NoticeName.HIGH_SOC: OK}).active() == {NoticeName.LOW_SOC: WARNING}
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0.0, 100.0),
+            st.floats(0.0, 100.0),
+            st.floats(0.0, 100.0),
+            st.sampled_from(Freshness),
+            st.booleans(),
+            st.floats(0.0, 20.0),
+        ),
+        max_size=40,
+    )
+)
+def test_no_level_changes_twice_within_the_delay(
+    history: list[tuple[float, float, float, Freshness, bool, float]],
+) -> None:
+    """Whatever happens, a notice is calm: between two changes of it lies at least the delay."""
+    memory, now_s = NoticeMemory(), 0.0
+    changed_s: dict[NoticeName, float] = {}
+    for soc, ccl_a, dcl_a, freshness, can_open, step_s in history:
+        now_s += step_s
+        before = memory.notices.levels
+        situation = Communication(freshness, can_open=can_open)
+        memory = evaluate_notices(memory, sample(soc), limits(ccl_a, dcl_a), situation, SETTINGS, now_s)
+        for name, level in memory.notices.levels.items():
+            if name in before and before[name] is not level:
+                assert now_s - changed_s.get(name, float("-inf")) >= SETTINGS.delay_s
+                changed_s[name] = now_s

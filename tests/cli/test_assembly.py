@@ -1,0 +1,390 @@
+import asyncio
+import json
+import logging
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tinybms_bridge.cli.live  # noqa: F401 -- the import reads files, which no test may do on an event loop
+from tinybms_bridge.battery.energy import EnergyTotals
+from tinybms_bridge.battery.saved_state import SavedState
+from tinybms_bridge.bridge import Bridge, Machine
+from tinybms_bridge.cli import assembly
+from tinybms_bridge.cli.assembly import Overrides, load_configuration, load_defaults, machine_for, run_bridge
+from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.loader import interpret
+from tinybms_bridge.errors import ConfigError, LinkError
+from tinybms_bridge.hal.can import CanPort, CanSettings
+from tinybms_bridge.hal.clock import FakeClock, SystemClock
+from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
+from tinybms_bridge.hal.storage import MemoryStorage, Storage
+from tinybms_bridge.hal.watchdog import NullWatchdog
+from tinybms_bridge.services.event_log import EventLog
+from tinybms_bridge.wiring import can_settings
+
+NOTHING = Overrides()
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home and a working directory of their own, without what the machine of the test has set."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("STATE_DIRECTORY", "NOTIFY_SOCKET"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TINYBMS_BRIDGE_CONFIG", str(tmp_path / "usual.json"))
+    return tmp_path
+
+
+def write(path: Path, document: object) -> str:
+    """Write a configuration and return its path."""
+    path.write_text(document if isinstance(document, str) else json.dumps(document))
+    return str(path)
+
+
+def device(name: str) -> dict[str, Any]:
+    """Return a document with one serial port."""
+    return {"hardware": {"uart": {"device": name}}}
+
+
+def test_named_file_is_used(home: Path) -> None:
+    """What stands in the file is in force, without remarks when there are none to make."""
+    config, remarks = load_configuration(write(home / "a.json", device("/dev/ttyS5")), NOTHING)
+    assert config.hardware.uart.device == "/dev/ttyS5"
+    assert remarks == []
+
+
+def test_named_file_that_is_missing_is_an_error(home: Path) -> None:
+    """A typo in the path does not start a bridge with defaults."""
+    with pytest.raises(ConfigError) as caught:
+        load_configuration(str(home / "typo.json"), NOTHING)
+    assert str(caught.value) == f"{home / 'typo.json'}: configuration: the file does not exist"
+
+
+def test_missing_usual_file_gives_the_defaults(home: Path) -> None:
+    """Without a file everything comes from the BMS, and that is said."""
+    config, remarks = load_configuration(None, NOTHING)
+    assert config == Configuration()
+    (remark,) = remarks
+    assert "usual.json does not exist; every key has its default" in remark
+
+
+def test_usual_file_is_used(home: Path) -> None:
+    """Without -c the usual place is read."""
+    write(home / "usual.json", device("/dev/ttyS6"))
+    assert load_configuration(None, NOTHING)[0].hardware.uart.device == "/dev/ttyS6"
+
+
+def test_notices_become_remarks(home: Path) -> None:
+    """What a valid file says without effect is told, with its key."""
+    _, remarks = load_configuration(write(home / "a.json", {"advanced": {"enable_ota": True}}), NOTHING)
+    (remark,) = remarks
+    assert remark.startswith("advanced.enable_ota: no effect")
+
+
+BAD = {"hardware": {"uart": {"baudrate": "fast"}}, "cvl": {"float_exit_soc": 200}}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"cann": 1}', json.dumps(BAD)])
+def test_bad_file_without_a_good_copy_is_an_error(home: Path, text: str) -> None:
+    """Nothing to fall back to: the problems go to the user, nothing starts."""
+    with pytest.raises(ConfigError) as caught:
+        load_configuration(write(home / "a.json", text), NOTHING)
+    assert caught.value.problems
+    assert caught.value.source == str(home / "a.json")
+
+
+def test_every_problem_of_a_bad_file_is_reported(home: Path) -> None:
+    """Not one after the other, start by start."""
+    with pytest.raises(ConfigError) as caught:
+        load_configuration(write(home / "a.json", BAD), NOTHING)
+    assert {problem.path for problem in caught.value.problems} == {"hardware.uart.baudrate", "cvl.float_exit_soc"}
+
+
+def test_bad_file_gives_way_to_its_last_good_copy(home: Path) -> None:
+    """A battery is not left alone because of a comma: the last good configuration runs, and all problems are told."""
+    path = write(home / "a.json", device("/dev/ttyS5"))
+    load_configuration(path, NOTHING)
+    config, remarks = load_configuration(write(home / "a.json", BAD), NOTHING)
+    assert config.hardware.uart.device == "/dev/ttyS5"
+    assert len(remarks) == 3
+    assert all(remark.startswith("configuration not used: ") for remark in remarks[:2])
+    assert remarks[2] == "the last good configuration is in force"
+
+
+def test_good_copy_survives_bad_starts_and_follows_good_ones(home: Path) -> None:
+    """Several bad starts in a row do not lose the copy; the next good file replaces it."""
+    path = home / "a.json"
+    for name, expected in (("/dev/ttyS1", "/dev/ttyS1"), ("", "/dev/ttyS1"), ("", "/dev/ttyS1"), ("/dev/ttyS2",) * 2):
+        write(path, device(name) if name else "{")
+        assert load_configuration(str(path), NOTHING)[0].hardware.uart.device == expected
+    write(path, "{")
+    assert load_configuration(str(path), NOTHING)[0].hardware.uart.device == "/dev/ttyS2"
+
+
+def test_good_copy_of_another_file_is_not_used(home: Path) -> None:
+    """A new file with a mistake is an error, not a reason to run the configuration of another battery."""
+    load_configuration(write(home / "a.json", device("/dev/ttyS5")), NOTHING)
+    with pytest.raises(ConfigError, match="float_exit_soc"):
+        load_configuration(write(home / "b.json", BAD), NOTHING)
+
+
+def test_good_copy_is_found_from_any_directory(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same file under a relative name is the same file."""
+    load_configuration(write(home / "a.json", device("/dev/ttyS5")), NOTHING)
+    write(home / "a.json", "{")
+    (home / "elsewhere").mkdir()
+    monkeypatch.chdir(home / "elsewhere")
+    assert load_configuration("../a.json", NOTHING)[0].hardware.uart.device == "/dev/ttyS5"
+
+
+def test_good_copy_is_kept_where_systemd_says_and_readable_by_nobody_else(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The copy holds the same passwords as the file."""
+    monkeypatch.setenv("STATE_DIRECTORY", str(home / "state"))
+    load_configuration(write(home / "a.json", {"mqtt": {"username": "boat", "password": "secret"}}), NOTHING)
+    (copy,) = (home / "state").iterdir()
+    assert "secret" in copy.read_text()
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+
+
+def test_state_directory_that_cannot_be_written_stops_nobody(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The copy is a convenience."""
+    monkeypatch.setenv("STATE_DIRECTORY", write(home / "file", "in the way") + "/state")
+    config, _ = load_configuration(write(home / "a.json", device("/dev/ttyS5")), NOTHING)
+    assert config.hardware.uart.device == "/dev/ttyS5"
+
+
+def test_file_that_cannot_be_read_is_an_error(home: Path) -> None:
+    """A directory in place of the file: said with the reason."""
+    (home / "a.json").mkdir()
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+        load_configuration(str(home / "a.json"), NOTHING)
+
+
+def test_command_line_wins_over_the_file(home: Path) -> None:
+    """Port, adapter and channel of the command line; everything else stays as the file says."""
+    document = device("/dev/ttyS5") | {"victron": {"stale_hold_s": 7}}
+    document["hardware"]["can"] = {"channel": "can0", "bitrate": 250_000}
+    overrides = Overrides(device="/dev/ttyUSB3", can_channel="can1")
+    config, _ = load_configuration(write(home / "a.json", document), overrides)
+    hardware = config.hardware
+    assert (hardware.uart.device, hardware.can.channel, hardware.can.bitrate) == ("/dev/ttyUSB3", "can1", 250_000)
+    assert (hardware.can.interface, config.victron.stale_hold_s) == ("socketcan", 7)
+
+
+def test_command_line_does_not_change_the_file(home: Path) -> None:
+    """An override is for this run: neither the file nor its good copy knows of it."""
+    path = write(home / "a.json", device("/dev/ttyS5"))
+    load_configuration(path, Overrides(device="/dev/ttyUSB3"))
+    assert json.loads(Path(path).read_text()) == device("/dev/ttyS5")
+    write(home / "a.json", "{")
+    assert load_configuration(path, NOTHING)[0].hardware.uart.device == "/dev/ttyS5"
+
+
+def test_another_adapter_leaves_the_channel_of_the_first(home: Path) -> None:
+    """`--can-interface udp_multicast` for a try: channel and options of the file belong to the adapter in the file."""
+    can = {"interface": "socketcan", "channel": "can0", "options": {"fd": False}, "bitrate": 250_000}
+    path = write(home / "a.json", {"hardware": {"can": can}})
+    config, _ = load_configuration(path, Overrides(can_interface="udp_multicast"))
+    settings = can_settings(config)
+    assert (settings.interface, settings.channel, dict(settings.extra)) == ("udp_multicast", "", {})
+    assert settings.bitrate_bps == 250_000
+
+
+def test_same_adapter_keeps_its_channel(home: Path) -> None:
+    """Naming the adapter that the file has anyway changes nothing."""
+    can = {"interface": "slcan", "channel": "/dev/ttyACM1", "options": {"fd": False}}
+    path = write(home / "a.json", {"hardware": {"can": can}})
+    config, _ = load_configuration(path, Overrides(can_interface="slcan"))
+    assert can_settings(config).channel == "/dev/ttyACM1"
+    assert can_settings(config).extra == {"fd": False}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "path"),
+    [
+        (Overrides(device=""), "hardware.uart.device"),
+        (Overrides(can_interface="tin-can"), "hardware.can.interface"),
+        (Overrides(can_channel="can\x00"), "hardware.can.channel"),
+    ],
+)
+def test_wrong_override_is_an_error(overrides: Overrides, path: str) -> None:
+    """What is typed is checked like what is written, and named as such."""
+    with pytest.raises(ConfigError) as caught:
+        load_defaults(overrides)
+    assert ([problem.path for problem in caught.value.problems], caught.value.source) == ([path], "command line")
+
+
+def test_defaults_know_no_file(home: Path) -> None:
+    """The demonstration is the same on every machine, whatever is configured there."""
+    write(home / "usual.json", device("/dev/ttyS6"))
+    config = load_defaults(Overrides(device="/dev/pts/7", can_interface="udp_multicast"))
+    assert config.hardware.uart.device == "/dev/pts/7"
+    assert config.model_copy(update={"hardware": Configuration().hardware}) == Configuration()
+    assert can_settings(config).channel == ""
+
+
+async def test_machine_opens_what_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Port, speed and adapter of the configuration reach the hardware; nobody watches outside of systemd."""
+    opened: list[object] = []
+
+    async def fake_serial(device: str, baudrate: int, _data: OnData, _lost: OnLost) -> SerialPort:
+        opened.append((device, baudrate))
+        raise LinkError("not here")
+
+    async def fake_can(settings: CanSettings) -> CanPort:
+        opened.append(settings)
+        raise LinkError("not here")
+
+    monkeypatch.setattr(assembly, "open_serial", fake_serial)
+    monkeypatch.setattr(assembly, "open_can", fake_can)
+    hardware = {"uart": {"device": "/dev/ttyS9", "baudrate": 19_200}, "can": {"channel": "can7"}}
+    machine = machine_for(interpret({"hardware": hardware}, "test").configuration, keep=False)
+    with pytest.raises(LinkError):
+        await machine.open_serial(lambda _data: None, lambda _error: None)
+    with pytest.raises(LinkError):
+        await machine.open_can()
+    assert opened == [("/dev/ttyS9", 19_200), CanSettings("socketcan", "can7", 500_000, {}, (0x305, 0x307))]
+    assert isinstance(machine.storage, MemoryStorage), "nothing is kept"
+    assert isinstance(machine.clock, SystemClock)
+    assert isinstance(machine.watchdog, NullWatchdog)
+
+
+class Stage:
+    """Runs ``run_bridge`` on a machine without ports, and keeps the bridge that it built."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.bridges: list[Bridge] = []
+        self.task: asyncio.Task[None] | None = None
+        self.storage = MemoryStorage()
+
+    def machine(self, config: Configuration, *, keep: bool) -> Machine:
+        """Stand in for ``machine_for``; what is kept goes where the real one keeps it."""
+        storage: Storage = machine_for(config, keep=True).storage if keep else self.storage
+
+        async def no_serial(_data: OnData, _lost: OnLost) -> SerialPort:
+            raise LinkError("no port")
+
+        async def no_can() -> CanPort:
+            raise LinkError("no adapter")
+
+        return Machine(self.clock, no_serial, no_can, storage)
+
+    def build(self, config: Configuration, machine: Machine, saved: SavedState) -> Bridge:
+        """Stand in for ``Bridge``."""
+        self.bridges.append(Bridge(config, machine, saved))
+        return self.bridges[-1]
+
+    async def run(self, config: Configuration, remarks: list[str], **options: Any) -> Bridge:
+        """Start and wait until the parts run."""
+        self.task = asyncio.create_task(run_bridge(config, remarks, **options))
+        async with asyncio.timeout(5.0):
+            while not self.bridges or self.bridges[0].can_error == "not open yet":
+                assert not self.task.done() or self.task.result()
+                await asyncio.sleep(0.002)
+        return self.bridges[0]
+
+    async def end(self) -> None:
+        """Stop as a signal does."""
+        assert self.task is not None
+        self.task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self.task
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Stage:
+    """A machine without ports."""
+    caplog.set_level(logging.INFO, "tinybms_bridge")
+    stage = Stage()
+    monkeypatch.setattr(assembly, "machine_for", stage.machine)
+    monkeypatch.setattr(assembly, "Bridge", stage.build)
+    return stage
+
+
+@pytest.fixture
+def loggers() -> Iterator[None]:
+    """Put the loggers back as they were."""
+    names = ("", "can", "tinybms_bridge")
+    levels, handlers = {name: logging.getLogger(name).level for name in names}, logging.getLogger().handlers[:]
+    yield
+    logging.getLogger().handlers[:] = handlers
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+
+
+async def test_run_tells_its_remarks_and_what_happens(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    """Remarks on the configuration come first, then the events, as log lines."""
+    bridge = await stage.run(Configuration(), ["a remark"], live=False, keep=False)
+    assert caplog.records[0].getMessage() == "a remark"
+    assert caplog.records[0].levelno == logging.WARNING
+    assert set(caplog.messages) >= {"BMS link down: no port", "CAN: no adapter"}
+    assert set(bridge.supervisor.parts) == {"uart", "decide", "can", "state", "event list", "log", "status line"}
+    assert not any(part.critical for name, part in bridge.supervisor.parts.items() if name in ("log", "status line"))
+    await stage.end()
+
+
+async def test_run_takes_over_and_saves_the_state(stage: Stage) -> None:
+    """What the last run counted is where this one begins, and it is saved at the end."""
+    saved = SavedState(EnergyTotals(charged_wh=77.0))
+    storage = stage.storage = MemoryStorage(json.dumps(saved.to_document()).encode())
+    bridge = await stage.run(Configuration(), [], live=False, keep=False)
+    assert bridge.pipeline.energy.charged_wh == 77.0
+    await stage.end()
+    assert SavedState.from_document(json.loads(storage.data or b"")) == saved
+    assert storage.writes == 1
+
+
+@pytest.mark.parametrize("configured", [True, False])
+async def test_state_is_kept_in_a_file(stage: Stage, home: Path, configured: bool) -> None:
+    """In the configured directory, else in the user's; readable for backups, since it holds no secret."""
+    document = {"advanced": {"state_directory": str(home / "kept")}} if configured else {}
+    await stage.run(interpret(document, "test").configuration, [], live=False)
+    await stage.end()
+    folder = home / "kept" if configured else home / ".local" / "state" / "tinybms-bridge"
+
+    def look() -> tuple[int, SavedState]:
+        file = folder / "state.json"
+        return stat.S_IMODE(file.stat().st_mode), SavedState.from_document(json.loads(file.read_text()))
+
+    assert await asyncio.to_thread(look) == (0o644, SavedState())
+
+
+@pytest.mark.usefixtures("loggers")
+@pytest.mark.parametrize(("level", "shown"), [(None, True), ("ERROR", False)])
+async def test_live_view_takes_the_lines(
+    stage: Stage, capfd: pytest.CaptureFixture[str], level: str | None, shown: bool
+) -> None:
+    """In a terminal the view replaces the status line and shows the last log lines, from the chosen level up."""
+    bridge = await stage.run(Configuration(), ["a remark"], live=True, log_level=level, keep=False, title="on stage")
+    await stage.clock.advance(1.0)
+    await stage.end()
+    assert "view" in bridge.supervisor.parts
+    assert "status line" not in bridge.supervisor.parts
+    out, err = capfd.readouterr()
+    assert "on stage" in out
+    assert ("a remark" in out) is shown
+    assert "CAN: no adapter" in out
+    assert err == ""
+
+
+async def test_charge_state_lines_follow_the_configuration(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key log_cvl_changes reaches the event log."""
+    asked: list[bool] = []
+
+    def remember(bus: Any, *, log_charge_states: bool) -> Any:
+        asked.append(log_charge_states)
+        return EventLog(bus, log_charge_states=log_charge_states)
+
+    monkeypatch.setattr(assembly, "EventLog", remember)
+    config = interpret({"logging": {"log_cvl_changes": False}}, "test").configuration
+    await stage.run(config, [], live=False, keep=False)
+    await stage.end()
+    assert asked == [False]

@@ -1,0 +1,153 @@
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from tinybms_bridge.cli.common import EXIT_CONFIG, EXIT_FAILURE, fail, run_until_signal, set_up_logging
+from tinybms_bridge.errors import BridgeError, ConfigError, ConfigProblem, DeviceRefused, LinkError
+from tinybms_bridge.supervisor import PathFailure
+
+
+class Lines(logging.Handler):
+    """Collects formatted lines."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep one line."""
+        self.lines.append(self.format(record))
+
+
+@pytest.fixture
+def loggers() -> Iterator[None]:
+    """Put the loggers back as they were."""
+    names = ("", "can", "tinybms_bridge")
+    levels = {name: logging.getLogger(name).level for name in names}
+    handlers = logging.getLogger().handlers[:]
+    yield
+    logging.getLogger().handlers[:] = handlers
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        ("no such thing", "error: no such thing\n"),
+        (LinkError("no port", hint="plug it in"), "error: no port (plug it in)\n"),
+        (DeviceRefused(3, 0), "error: the BMS refused command 0x03: command error (code 0)\n"),
+        (PathFailure("can", "ValueError: CVL is 0.0 V"), "error: can failed: ValueError: CVL is 0.0 V\n"),
+        (BridgeError("something"), "error: something\n"),
+    ],
+)
+def test_failure_is_one_line_and_code_1(
+    error: BridgeError | str, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Standard error gets the line, standard output stays clean for other programs."""
+    with pytest.raises(SystemExit) as ended:
+        fail(error)
+    assert ended.value.code == EXIT_FAILURE == 1
+    assert capsys.readouterr() == ("", text)
+
+
+def test_wrong_configuration_is_a_line_for_each_mistake_and_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+    """All mistakes at once, each with the file, the key, the value and what is allowed."""
+    problems = [
+        ConfigProblem("cvl.float_exit_soc", 200, "allowed are 0 to 100"),
+        ConfigProblem("cann", None, "unknown"),
+    ]
+    with pytest.raises(SystemExit) as ended:
+        fail(ConfigError(problems, source="bridge.json"))
+    assert ended.value.code == EXIT_CONFIG == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "error: bridge.json: cvl.float_exit_soc = 200: allowed are 0 to 100",
+        "error: bridge.json: cann: unknown",
+    ]
+
+
+def test_mistake_without_a_file_names_no_file(capsys: pytest.CaptureFixture[str]) -> None:
+    """An option of the command line has no file to name."""
+    with pytest.raises(SystemExit):
+        fail(ConfigError([ConfigProblem("victron", None, "name too long")]))
+    assert capsys.readouterr().err == "error: victron: name too long\n"
+
+
+@pytest.mark.usefixtures("loggers")
+def test_log_shows_this_program_and_silences_the_libraries() -> None:
+    """Our lines from the chosen level up, others only when they warn, python-can never."""
+    handler = Lines()
+    set_up_logging("INFO", handler)
+    logging.getLogger("tinybms_bridge.bridge").info("sending")
+    logging.getLogger("tinybms_bridge.bridge").debug("details")
+    logging.getLogger("asyncio").info("loop")
+    logging.getLogger("asyncio").warning("slow callback")
+    logging.getLogger("can.bus").error("adapter gone")
+    assert [line.split(" ", 2)[2] for line in handler.lines] == ["INFO    sending", "WARNING slow callback"]
+    assert handler.lines[0][:4].isdigit()
+
+
+@pytest.mark.usefixtures("loggers")
+@pytest.mark.parametrize(("level", "count"), [("DEBUG", 4), ("INFO", 3), ("WARNING", 2), ("ERROR", 1)])
+def test_level_is_the_chosen_one(level: str, count: int) -> None:
+    """Every level of the configuration has its effect."""
+    handler = Lines()
+    set_up_logging(level, handler)
+    for number in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
+        logging.getLogger("tinybms_bridge.x").log(number, "line")
+    assert len(handler.lines) == count
+
+
+@pytest.mark.usefixtures("loggers")
+def test_setting_up_twice_writes_each_line_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """The second call, with the configured level, replaces the first; lines go to standard error."""
+    set_up_logging("INFO")
+    set_up_logging("INFO")
+    logging.getLogger("tinybms_bridge.x").info("once")
+    out, err = capsys.readouterr()
+    assert (out, err.count("once")) == ("", 1)
+
+
+def test_result_of_the_coroutine_is_returned() -> None:
+    """What ends by itself ends with its result."""
+
+    async def answer() -> int:
+        await asyncio.sleep(0)
+        return 42
+
+    assert run_until_signal(answer) == 42
+
+
+def test_error_of_the_coroutine_is_raised() -> None:
+    """A failure reaches the command, which makes one line of it."""
+
+    async def failing() -> None:
+        await asyncio.sleep(0)
+        raise LinkError("gone")
+
+    with pytest.raises(LinkError, match="gone"):
+        run_until_signal(failing)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_ends_it_in_order(number: signal.Signals) -> None:
+    """Ctrl-C and systemd's SIGTERM both let it finish its cleaning up, and give None; the handlers are gone then."""
+    before = signal.getsignal(number)
+    cleaned = []
+
+    async def endless() -> int:
+        os.kill(os.getpid(), number)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            cleaned.append(True)
+        return 1
+
+    assert run_until_signal(endless) is None
+    assert cleaned == [True]
+    assert signal.getsignal(number) is before

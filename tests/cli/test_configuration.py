@@ -1,0 +1,86 @@
+from pathlib import Path
+
+import pytest
+
+from tinybms_bridge.cli.assembly import Overrides
+from tinybms_bridge.cli.configuration import override, read_configuration
+from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.errors import ConfigError
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home and working directory."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("TINYBMS_BRIDGE_CONFIG", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_without_a_file_everything_has_its_default(home: Path) -> None:
+    """A new machine can be examined."""
+    if not Path("/etc/tinybms-bridge/config.json").exists():
+        assert read_configuration(None) == (Configuration(), [])
+
+
+def test_the_usual_place_is_read(home: Path) -> None:
+    """The same file as the bridge takes, with its remarks."""
+    (home / "tinybms-bridge.json").write_text('{"hardware": {"uart": {"device": "/dev/ttyUSB7", "rx_pin": 4}}}')
+    config, remarks = read_configuration(None)
+    assert config.hardware.uart.device == "/dev/ttyUSB7"
+    assert len(remarks) == 1
+    assert "rx_pin" in remarks[0]
+
+
+def test_looking_writes_nothing(home: Path) -> None:
+    """A last good copy made by root would later be in the way of the bridge."""
+    (home / "bridge.json").write_text("{}")
+    read_configuration(str(home / "bridge.json"))
+    assert [path.name for path in home.iterdir()] == ["bridge.json"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("missing.json", None, "the file does not exist"),
+        ("broken.json", "{", "JSON"),
+        ("wrong.json", '{"hardware": {"uart": {"baudrate": 7}}}', "baudrate"),
+    ],
+)
+def test_a_file_that_cannot_be_used_says_why(home: Path, name: str, content: str | None, message: str) -> None:
+    """With its name and every mistake."""
+    if content is not None:
+        (home / name).write_text(content)
+    with pytest.raises(ConfigError) as caught:
+        read_configuration(str(home / name))
+    assert message in str(caught.value)
+    assert name in str(caught.value)
+
+
+def test_a_folder_is_no_configuration(home: Path) -> None:
+    """Errors of the system are told like any other mistake."""
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_configuration(str(home))
+
+
+def test_the_command_line_wins() -> None:
+    """And counts as the user's choice, so that nothing is searched for."""
+    config = override(Configuration(), Overrides(device="/dev/ttyACM0", can_interface="gs_usb"))
+    assert config.hardware.uart.device == "/dev/ttyACM0"
+    assert "device" in config.hardware.uart.model_fields_set
+    assert config.hardware.can.interface == "gs_usb"
+    assert "channel" not in config.hardware.can.model_fields_set
+
+
+def test_what_is_not_overridden_stays(home: Path) -> None:
+    """The baud rate of the file is used with the port of the command line."""
+    (home / "bridge.json").write_text('{"hardware": {"uart": {"device": "/dev/ttyUSB7", "baudrate": 9600}}}')
+    config, _ = read_configuration(str(home / "bridge.json"))
+    assert override(config, Overrides()).hardware.uart.device == "/dev/ttyUSB7"
+    assert override(config, Overrides(device="/dev/ttyUSB1")).hardware.uart.baudrate == 9600
+
+
+def test_a_choice_that_is_not_allowed_is_refused() -> None:
+    """A typo in the name of the interface is said before anything is opened."""
+    with pytest.raises(ConfigError):
+        override(Configuration(), Overrides(can_interface="carrier-pigeon"))

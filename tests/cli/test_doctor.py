@@ -1,0 +1,143 @@
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from tinybms_bridge.cli import doctor_bms, doctor_port
+from tinybms_bridge.cli.doctor import doctor_command
+from tinybms_bridge.hal.clock import SystemClock
+from tinybms_bridge.tinybms.simulator import Dump, DumpDevice, real_dump
+
+Invoke = Callable[..., Result]
+Serve = Callable[..., str]
+
+CAN = ("--can-interface", "virtual", "--can-channel", "doctor", "--listen", "0.1")
+"""A bus of python-can within this process: nobody is there."""
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A machine without a configuration, and few polls."""
+    monkeypatch.setattr(doctor_bms, "_POLLS", 3)
+    monkeypatch.setattr(doctor_bms, "_POLL_INTERVAL_S", 0.01)
+    monkeypatch.setenv("TINYBMS_BRIDGE_CONFIG", str(tmp_path / "none.json"))
+
+
+@pytest.fixture
+def bms(serve: Serve) -> str:
+    """A port with a BMS."""
+    return serve(DumpDevice(real_dump(), SystemClock()))
+
+
+def verdicts(document: Any) -> dict[str, str]:
+    """Return the last verdict of each check."""
+    return {finding["check"]: finding["verdict"] for finding in document["findings"]}
+
+
+def test_a_machine_that_is_ready_but_for_the_gx(bms: str, invoke: Invoke) -> None:
+    """Each finding is a line with its advice below; warnings do not fail."""
+    result = invoke(doctor_command, "--device", bms, *CAN)
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0] == "      ok  configuration: usable"
+    assert f"      ok  serial port: {bms} is open" in lines
+    assert " WARNING  GX: no GX was heard in 0.1 s" in lines
+    assert lines[lines.index(" WARNING  GX: no GX was heard in 0.1 s") + 1].startswith("          → Check the cable")
+    assert lines[-1] == "A bridge can work; 1 to look at."
+
+
+def test_json_is_one_object_and_nothing_else(bms: str, invoke: Invoke) -> None:
+    """For other programs."""
+    result = invoke(doctor_command, "--device", bms, "--json", *CAN)
+    assert result.exit_code == 0
+    document = json.loads(result.stdout)
+    assert document["verdict"] == "warning"
+    assert verdicts(document) == {
+        "configuration": "ok",
+        "serial port": "ok",
+        "link": "ok",
+        "identity": "ok",
+        "settings": "ok",
+        "polling": "ok",
+        "plausibility": "ok",
+        "state": "ok",
+        "events": "ok",
+        "history": "ok",
+        "CAN": "ok",
+        "GX": "warning",
+    }
+
+
+def test_a_machine_without_anything_gets_clear_words(monkeypatch: pytest.MonkeyPatch, invoke: Invoke) -> None:
+    """No adapter at all: what to plug in, and exit code 1."""
+    monkeypatch.setattr(doctor_port, "find_ports", list)
+    result = invoke(doctor_command, "--can-interface", "gs_usb", "--can-channel", "0", "--listen", "0.1")
+    assert result.exit_code == 1
+    assert " PROBLEM  serial port: no USB serial adapter was found" in result.stdout
+    assert " skipped  BMS: not examined, because its port is not known" in result.stdout
+    assert " PROBLEM  CAN: " in result.stdout
+    assert "2 to solve before a bridge can work" in result.stdout
+    assert "Traceback" not in result.output
+
+
+def test_a_missing_port_is_a_problem_and_the_bus_is_still_examined(invoke: Invoke) -> None:
+    """One look at everything, not one problem a day."""
+    result = invoke(doctor_command, "--device", "/dev/ttyNOTHERE", "--json", *CAN)
+    assert result.exit_code == 1
+    found = verdicts(json.loads(result.stdout))
+    assert (found["serial port"], found["BMS"], found["CAN"]) == ("problem", "skipped", "ok")
+
+
+def test_a_fault_of_the_battery_ends_with_1(serve: Serve, invoke: Invoke) -> None:
+    """Other programs ask for the exit code only."""
+    port = serve(DumpDevice(Dump({}, {**real_dump().registers, 50: 0x9B}), SystemClock()))
+    assert invoke(doctor_command, "--device", port, *CAN).exit_code == 1
+
+
+def test_a_wrong_configuration_is_told_and_the_rest_examined(bms: str, tmp_path: Path, invoke: Invoke) -> None:
+    """Each mistake is a problem of its own; with the defaults in its place the machine can be looked at."""
+    path = tmp_path / "bridge.json"
+    path.write_text('{"hardware": {"uart": {"baudrate": 7}}, "cvl": {"enabled": 3}}')
+    document = json.loads(invoke(doctor_command, "-c", str(path), "--device", bms, "--json", *CAN).stdout)
+    mistakes = [finding for finding in document["findings"] if finding["check"] == "configuration"]
+    assert [finding["verdict"] for finding in mistakes] == ["problem", "problem"]
+    assert "baudrate" in mistakes[0]["text"]
+    assert verdicts(document)["link"] == "ok"
+
+
+def test_a_wrong_choice_on_the_command_line_is_told(bms: str, invoke: Invoke) -> None:
+    """Not a traceback."""
+    result = invoke(doctor_command, "--device", bms, "--can-interface", "carrier-pigeon", "--listen", "0.1", "--json")
+    mistakes = [each for each in json.loads(result.stdout)["findings"] if each["check"] == "configuration"]
+    assert result.exit_code == 1
+    assert mistakes[-1]["verdict"] == "problem"
+    assert mistakes[-1]["text"].startswith("command line: hardware.can.interface = 'carrier-pigeon'")
+
+
+def test_remarks_on_the_configuration_are_warnings(bms: str, tmp_path: Path, invoke: Invoke) -> None:
+    """A key without effect is worth a look."""
+    path = tmp_path / "bridge.json"
+    path.write_text('{"hardware": {"uart": {"rx_pin": 4}}}')
+    document = json.loads(invoke(doctor_command, "-c", str(path), "--device", bms, "--json", *CAN).stdout)
+    assert verdicts(document)["configuration"] == "warning"
+
+
+def test_the_port_of_the_configuration_is_examined(bms: str, tmp_path: Path, invoke: Invoke) -> None:
+    """Without --device the file decides, as for the bridge."""
+    path = tmp_path / "bridge.json"
+    path.write_text(json.dumps({"hardware": {"uart": {"device": bms}}}))
+    document = json.loads(invoke(doctor_command, "-c", str(path), "--json", *CAN).stdout)
+    assert f"{bms} is open" in [finding["text"] for finding in document["findings"]]
+
+
+@pytest.mark.parametrize(("count", "words"), [((0, 0), "All is well."), ((0, 2), "A bridge can work; 2 to look at.")])
+def test_the_last_line_sums_up(count: Sequence[int], words: str) -> None:
+    """What a hurried reader looks at."""
+    from tinybms_bridge.cli.doctor import _summary
+    from tinybms_bridge.cli.findings import ok, warning
+
+    findings = [ok("a", "x"), *(warning("b", "x") for _ in range(count[1]))]
+    assert _summary(findings).strip() == words

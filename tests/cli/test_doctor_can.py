@@ -1,0 +1,134 @@
+import asyncio
+from collections import Counter
+
+import pytest
+
+from tinybms_bridge.cli.doctor_can import Heard, examine_can, judge_bus
+from tinybms_bridge.cli.findings import Finding, Verdict
+from tinybms_bridge.cli.processes import Process
+from tinybms_bridge.errors import LinkError
+from tinybms_bridge.hal.can import CanFrame, CanPort, CanSettings
+from tinybms_bridge.hal.can_memory import MemoryCanBus
+from tinybms_bridge.hal.clock import FakeClock
+from tinybms_bridge.victron.gx import IDENTIFICATION
+
+BRIDGE = Process(7, ("tinybms-bridge", "run"))
+SETTINGS = CanSettings(interface="socketcan", channel="can0", accept_ids=(0x305,))
+
+
+class Bench:
+    """A bus, and a doctor who listens to it for 3 s."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.bus = MemoryCanBus()
+        self.sender = self.bus.open()
+        self.opened: list[CanSettings] = []
+        self.port: CanPort | None = None
+
+    async def open(self, settings: CanSettings) -> CanPort:
+        self.opened.append(settings)
+        self.port = self.bus.open()
+        return self.port
+
+    async def examine(self, *frames: CanFrame, bridges: tuple[Process, ...] = ()) -> list[Finding]:
+        async def collect() -> list[Finding]:
+            return [each async for each in examine_can(SETTINGS, self.clock, 3.0, bridges, self.open)]
+
+        task = asyncio.create_task(collect())
+        await self.clock.advance(1.0)
+        for frame in frames:
+            self.sender.send(frame)
+        await self.clock.advance(3.0)
+        return await task
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """A bus without a GX."""
+    return Bench()
+
+
+async def test_a_gx_that_names_itself_is_found(bench: Bench) -> None:
+    """0x305 and 0x307: the other end is a GX of Victron."""
+    opened, gx = await bench.examine(CanFrame(0x305, bytes(8)), CanFrame(0x307, IDENTIFICATION))
+    assert (opened.verdict, opened.text) == (Verdict.OK, "socketcan:can0 is open")
+    assert (gx.verdict, gx.text) == (Verdict.OK, "a Victron GX is there: 2 frames in 3 s")
+
+
+async def test_everything_on_the_bus_is_listened_to(bench: Bench) -> None:
+    """The bridge filters for the GX alone; the doctor wants to hear another BMS, too."""
+    await bench.examine()
+    assert bench.opened[0].accept_ids == ()
+
+
+async def test_nothing_is_sent_and_the_port_is_closed(bench: Bench) -> None:
+    """The doctor only looks."""
+    await bench.examine(CanFrame(0x305, bytes(8)))
+    assert bench.port is not None
+    assert bench.port.statistics.tx_count == 0
+    assert not bench.port.statistics.up
+
+
+async def test_a_silent_bus_is_a_warning(bench: Bench) -> None:
+    """The bridge can work before the GX does; cable and port setting are what to check."""
+    _, gx = await bench.examine()
+    assert gx.verdict is Verdict.WARNING
+    assert gx.text == "no GX was heard in 3 s"
+    assert "terminators" in gx.advice
+    assert "CAN-bus BMS (500 kbit/s)" in gx.advice
+
+
+async def test_an_adapter_that_does_not_open_is_the_only_finding(bench: Bench) -> None:
+    """With the hint of the adapter."""
+
+    async def fail(_: CanSettings) -> CanPort:
+        raise LinkError("cannot open CAN socketcan:can0", hint="bring it up")
+
+    found = [each async for each in examine_can(SETTINGS, bench.clock, 3.0, (), fail)]
+    assert [(each.verdict, each.text, each.advice) for each in found] == [
+        (Verdict.PROBLEM, "cannot open CAN socketcan:can0", "Bring it up.")
+    ]
+
+
+def judged(heard: Heard, *bridges: Process) -> list[tuple[Verdict, str]]:
+    """Return verdicts and texts."""
+    return [(finding.verdict, finding.text) for finding in judge_bus(heard, bridges)]
+
+
+def test_a_gx_that_did_not_name_itself_counts() -> None:
+    """0x305 alone is what an old GX sends."""
+    ((verdict, text),) = judged(Heard(3.0, gx_frames=3, ids=Counter({0x305: 3})))
+    assert verdict is Verdict.OK
+    assert "did not name itself" in text
+
+
+def test_traffic_without_a_gx_points_to_the_setting_of_the_port() -> None:
+    """The cable is good: something is heard."""
+    (finding,) = judge_bus(Heard(3.0, ids=Counter({0x1F0: 12})), ())
+    assert finding.verdict is Verdict.WARNING
+    assert finding.text == "12 frames of other devices in 3 s, but none of a GX"
+    assert finding.advice.startswith("Set the port of the GX")
+
+
+def test_the_frames_of_the_own_bridge_prove_no_cable() -> None:
+    """The kernel hands them back on the same machine."""
+    found = judged(Heard(3.0, ids=Counter({0x351: 3, 0x355: 3, 0x35E: 3, 0x382: 3})), BRIDGE)
+    assert found == [
+        (Verdict.WARNING, "no GX was heard in 3 s"),
+        (Verdict.OK, "the frames of the running bridge are on the bus (process 7)"),
+    ]
+
+
+def test_another_bms_is_a_problem() -> None:
+    """Two that send limits contradict each other, and the GX obeys whoever spoke last."""
+    found = judged(Heard(3.0, gx_frames=3, is_victron=True, ids=Counter({0x305: 3, 0x351: 3})))
+    assert found[1] == (Verdict.PROBLEM, "another BMS sends charge limits (0x351) on this bus")
+
+
+def test_error_frames_are_a_problem() -> None:
+    """Bit rate or termination, although frames may still get through."""
+    found = judge_bus(Heard(3.0, gx_frames=3, is_victron=True, errors=5), ())
+    assert found[1].verdict is Verdict.PROBLEM
+    assert found[1].text == "5 error frames in 3 s"
+    assert "60 Ω" in found[1].advice

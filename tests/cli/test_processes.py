@@ -1,0 +1,102 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from tinybms_bridge.cli.processes import Process, processes_holding, running_bridges
+
+
+@pytest.fixture
+def proc(tmp_path: Path) -> Path:
+    """An empty /proc."""
+    folder = tmp_path / "proc"
+    folder.mkdir()
+    (folder / "uptime").write_text("1.0 1.0")
+    return folder
+
+
+def start(proc: Path, pid: int, *arguments: str, opened: tuple[Path, ...] = ()) -> None:
+    """Put a process into a /proc."""
+    folder = proc / str(pid)
+    (folder / "fd").mkdir(parents=True)
+    (folder / "cmdline").write_bytes(b"".join(word.encode() + b"\0" for word in arguments))
+    for number, path in enumerate(opened):
+        (folder / "fd" / str(number)).symlink_to(path)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("/opt/venv/bin/tinybms-bridge", "run"),
+        ("/usr/bin/python3", "/opt/venv/bin/tinybms-bridge", "run", "-c", "bridge.json"),
+        ("python3.11", "-m", "tinybms_bridge", "demo"),
+        ("python", "-I", "/site/tinybms_bridge/__main__.py", "run"),
+    ],
+)
+def test_a_bridge_is_recognised_however_it_was_started(arguments: tuple[str, ...]) -> None:
+    """By systemd, from a shell, or with python -m."""
+    assert Process(7, arguments).is_bridge
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("/opt/venv/bin/tinybms-bridge", "simulate"),
+        ("/opt/venv/bin/tinybms-bridge", "doctor"),
+        ("timeout", "30", "/opt/venv/bin/tinybms-bridge", "run"),
+        ("vi", "tinybms-bridge", "run"),
+        ("python3", "script.py", "run"),
+        ("python3",),
+    ],
+)
+def test_other_programs_are_no_bridge(arguments: tuple[str, ...]) -> None:
+    """The simulator, an editor, or what started the bridge."""
+    assert not Process(7, arguments).is_bridge
+
+
+def test_a_process_is_named_for_people() -> None:
+    """Short enough for a line, with the number to end it by."""
+    assert str(Process(7, ("minicom", "-D", "/dev/ttyUSB0"))) == "minicom -D /dev/ttyUSB0 (process 7)"
+    assert str(Process(7, ())) == "a program (process 7)"
+    assert len(str(Process(7, ("x" * 500,)))) < 120
+
+
+def test_the_holder_of_a_port_is_found_by_its_real_name(proc: Path, tmp_path: Path) -> None:
+    """A port is named by a link, and opened by what the link leads to."""
+    device, link = tmp_path / "ttyUSB0", tmp_path / "by-id"
+    device.touch()
+    link.symlink_to(device)
+    start(proc, 7, "minicom", opened=(Path("/dev/null"), device))
+    start(proc, 8, "other", opened=(Path("/dev/null"),))
+    assert [process.pid for process in processes_holding(str(link), proc)] == [7]
+
+
+def test_what_ends_or_is_forbidden_is_left_out(proc: Path, tmp_path: Path) -> None:
+    """Processes end while /proc is read, and those of others show nothing."""
+    start(proc, 7, "gone")
+    (proc / "7" / "cmdline").unlink()
+    (proc / "8").mkdir()
+    (proc / "8" / "cmdline").write_bytes(b"hidden\0")
+    assert processes_holding(str(tmp_path / "ttyUSB0"), proc) == []
+
+
+def test_this_process_is_left_out(proc: Path, tmp_path: Path) -> None:
+    """Who asks is not the one to be told about."""
+    device = tmp_path / "ttyUSB0"
+    start(proc, os.getpid(), "tinybms-bridge", "run", opened=(device,))
+    assert processes_holding(str(device), proc) == []
+    assert running_bridges(proc) == []
+
+
+def test_running_bridges_are_found(proc: Path) -> None:
+    """Their frames on the CAN bus are no surprise then."""
+    start(proc, 7, "tinybms-bridge", "run")
+    start(proc, 8, "tinybms-bridge", "simulate")
+    start(proc, 9, "")
+    assert [process.pid for process in running_bridges(proc)] == [7]
+
+
+def test_the_real_proc_can_be_read() -> None:
+    """The format is the kernel's: at least the first process is there for everybody."""
+    assert all(process.pid != os.getpid() for process in processes_holding("/dev/null"))

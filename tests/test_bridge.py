@@ -1,0 +1,615 @@
+import asyncio
+import json
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tinybms_bridge.battery.energy import EnergyTotals
+from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.battery.limits import ChargeState, StateMemory
+from tinybms_bridge.battery.saved_state import SavedState
+from tinybms_bridge.bridge import Bridge, Machine
+from tinybms_bridge.config.loader import interpret
+from tinybms_bridge.errors import ConfigError, LinkError
+from tinybms_bridge.events import Event, GxChanged, IdentityKnown, LinkChanged, PartStateChanged, SampleAccepted
+from tinybms_bridge.hal.can import CanFrame, CanPort
+from tinybms_bridge.hal.can_memory import MemoryCanBus, MemoryCanPort
+from tinybms_bridge.hal.clock import FakeClock
+from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
+from tinybms_bridge.hal.storage import MemoryStorage
+from tinybms_bridge.supervisor import PartState, PathFailure
+from tinybms_bridge.tinybms.registers import catalogue
+from tinybms_bridge.tinybms.simulator import BmsOptions, Responder, SimulatedBms
+from tinybms_bridge.victron.codec import decode_frame
+from tinybms_bridge.victron.dbc import frame_formats
+
+STEP_S = 0.05
+KEEP_ALIVE = CanFrame(0x305, bytes(8))
+
+
+class Line:
+    """A serial line in memory to a simulated TinyBMS; the adapter can be pulled."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        options = BmsOptions(asleep_allowed=False)
+        self.bms = SimulatedBms.build(clock, cells=16, soc=0.5, capacity_ah=100.0, options=options)
+        self.present = True
+        self.closed = 0
+        self._responder = Responder(self.bms, clock)
+        self._on_data: OnData | None = None
+        self._on_lost: OnLost | None = None
+
+    async def open(self, on_data: OnData, on_lost: OnLost) -> SerialPort:
+        """Stand in for the serial port opener."""
+        if not self.present:
+            raise LinkError("serial port /dev/ttyUSB0 does not exist")
+        self._on_data, self._on_lost = on_data, on_lost
+        return self
+
+    def write(self, data: bytes) -> None:
+        """Answer as the BMS does."""
+        for reply in self._responder.feed(data):
+            asyncio.get_running_loop().call_soon(self._deliver, reply.data)
+
+    async def close(self) -> None:
+        """Release the port."""
+        self.closed += 1
+        self._on_data = None
+
+    def pull(self) -> None:
+        """Unplug the adapter."""
+        self.present = False
+        on_lost, self._on_data = self._on_lost, None
+        assert on_lost is not None
+        on_lost(None)
+
+    def _deliver(self, data: bytes) -> None:
+        if self._on_data is not None:
+            self._on_data(data)
+
+
+class Adapter:
+    """Opens ports of a bus in memory, or fails with the error that is set."""
+
+    def __init__(self) -> None:
+        self.bus = MemoryCanBus()
+        self.error = ""
+        self.attempts = 0
+        self.ports: list[MemoryCanPort] = []
+
+    async def open(self) -> CanPort:
+        """Stand in for the CAN opener."""
+        self.attempts += 1
+        if self.error:
+            raise LinkError(self.error)
+        self.ports.append(self.bus.open())
+        return self.ports[-1]
+
+
+class Dog:
+    """A watchdog that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def ready(self) -> None:
+        """See ``Watchdog.ready``."""
+        self.calls.append("ready")
+
+    def feed(self) -> None:
+        """See ``Watchdog.feed``."""
+        self.calls.append("feed")
+
+    def status(self, text: str) -> None:
+        """See ``Watchdog.status``."""
+        self.calls.append(text)
+
+    def stopping(self) -> None:
+        """See ``Watchdog.stopping``."""
+        self.calls.append("stopping")
+
+
+class Disk(MemoryStorage):
+    """A storage that fails while it is told to, and remembers which threads wrote."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.full = False
+        self.attempts = 0
+        self.threads: set[int] = set()
+
+    def write(self, data: bytes) -> None:
+        """Write or fail."""
+        self.attempts += 1
+        self.threads.add(threading.get_ident())
+        if self.full:
+            raise OSError(28, "No space left on device")
+        super().write(data)
+
+
+class Rig:
+    """A bridge whose every side is in the hand of the test."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.line = Line(self.clock)
+        self.adapter = Adapter()
+        self.disk = Disk()
+        self.dog = Dog()
+        self.gx = self.adapter.bus.open()
+        self.heard: list[tuple[float, CanFrame]] = []
+        self.gx.subscribe(lambda frame: self.heard.append((self.clock.monotonic(), frame)))
+        self.events: list[Event] = []
+        self.task: asyncio.Task[None] | None = None
+
+    def build(self, document: dict[str, Any] | None = None, saved: SavedState | None = None) -> Bridge:
+        """Build the bridge without starting it."""
+        machine = Machine(self.clock, self.line.open, self.adapter.open, self.disk, self.dog)
+        self.bridge = Bridge(interpret(document or {}, "test").configuration, machine, saved or SavedState())
+        self.news = self.bridge.bus.subscribe(depth=1_000_000)
+        return self.bridge
+
+    def start(self, document: dict[str, Any] | None = None, saved: SavedState | None = None) -> Bridge:
+        """Build the bridge and run it."""
+        bridge = self.build(document, saved)
+        self.task = asyncio.create_task(bridge.run())
+        return bridge
+
+    async def wait(self, seconds: float, step_s: float = STEP_S) -> None:
+        """Let time pass on the clock of the bridge."""
+        for _ in range(round(seconds / step_s)):
+            await self.clock.advance(step_s)
+
+    async def until(self, condition: Callable[[], object], limit_s: float = float("inf")) -> float:
+        """Let time pass until a condition holds; returns the seconds that it took on the clock of the bridge.
+
+        ``limit_s`` is on that clock, too. Without it a thread may take its time, which the clock does not know.
+        """
+        begun_s = self.clock.monotonic()
+        async with asyncio.timeout(20.0):
+            while not condition():
+                assert self.clock.monotonic() - begun_s < limit_s, "it did not happen in time"
+                assert self.task is None or not self.task.done(), "the bridge has ended"
+                await self.clock.advance(STEP_S)
+                await asyncio.sleep(0.001)
+        return self.clock.monotonic() - begun_s
+
+    async def started(self, document: dict[str, Any] | None = None, saved: SavedState | None = None) -> Bridge:
+        """Run a bridge until it sends."""
+        bridge = self.start(document, saved)
+        await self.until(lambda: self.count(0x351) >= 1)
+        return bridge
+
+    async def ended(self) -> None:
+        """Stop the bridge as a signal does."""
+        if self.task is not None:
+            self.task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self.task
+
+    def published(self, kind: type[Event]) -> list[Any]:
+        """Return the events of a kind since the start."""
+        while (envelope := self.news.take()) is not None:
+            self.events.append(envelope.event)
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def count(self, arbitration_id: int) -> int:
+        """Return how many frames with this id were heard."""
+        return sum(frame.arbitration_id == arbitration_id for _, frame in self.heard)
+
+    def last(self, arbitration_id: int) -> dict[str, Any]:
+        """Return the fields of the last frame with this id."""
+        frame = next(f for _, f in reversed(self.heard) if f.arbitration_id == arbitration_id)
+        return decode_frame(frame).values
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loaded_tables() -> None:
+    """Read the tables of the frames and of the simulator's registers outside of any event loop."""
+    frame_formats()
+    catalogue()
+
+
+@pytest.fixture
+async def rig(caplog: pytest.LogCaptureFixture) -> AsyncIterator[Rig]:
+    """A machine with everything plugged in; what runs on it ends with the test."""
+    caplog.set_level(logging.INFO, "tinybms_bridge")
+    rig = Rig()
+    yield rig
+    if rig.task is not None and not rig.task.done():
+        await rig.ended()
+
+
+def lines(caplog: pytest.LogCaptureFixture, level: int = logging.WARNING) -> list[str]:
+    """Return the log lines from a level up."""
+    return [record.getMessage() for record in caplog.records if record.levelno >= level]
+
+
+async def test_bytes_become_frames(rig: Rig) -> None:
+    """The whole path: the BMS is asked, believed after three samples, and a GX reads what the BMS measured."""
+    bridge = await rig.started()
+    await rig.wait(2.0)
+    snapshot, limits = bridge.pipeline.snapshot, bridge.pipeline.limits
+    assert snapshot is not None
+    assert limits is not None
+    assert rig.last(0x356)["voltage"] == pytest.approx(snapshot.pack.voltage_v, abs=0.006)
+    assert rig.last(0x355)["soc_high_resolution"] == pytest.approx(50.0, abs=0.2)
+    assert rig.last(0x351)["charge_voltage_limit"] == pytest.approx(limits.cvl_v, abs=0.05)
+    assert rig.last(0x379)["capacity"] == 100
+    assert {frame.arbitration_id for _, frame in rig.heard} == {frame.arbitration_id for frame in bridge.last_frames}
+    assert len(rig.published(SampleAccepted)) >= 10
+
+
+async def test_news_of_the_link_and_the_unit(rig: Rig) -> None:
+    """The link comes up once, and who the BMS is is told once, also after the adapter was away."""
+    bridge = await rig.started()
+    await rig.until(lambda: rig.published(IdentityKnown))
+    rig.line.pull()
+    await rig.wait(2.0)
+    rig.line.present = True
+    await rig.until(lambda: bridge.poller.link.up)
+    await rig.until(lambda: bridge.poller.identity is not None)
+    await rig.wait(1.0)
+    ups = [event.up for event in rig.published(LinkChanged)]
+    assert (ups[0], ups[-1], ups.count(True)) == (True, True, 2)
+    (known,) = rig.published(IdentityKnown)
+    assert known.identity.serial_number == "53494D554C41544544000001"
+    assert rig.last(0x380)["text"] == "4C415445"
+
+
+async def test_one_burst_a_second(rig: Rig) -> None:
+    """0x351 keeps its grid while samples come ten times as often."""
+    await rig.started()
+    before = rig.count(0x351)
+    await rig.wait(10.0)
+    assert rig.count(0x351) - before == 10
+
+
+async def test_configured_times_reach_the_parts(rig: Rig) -> None:
+    """Period of the frames, patience with the GX, attempts at the BMS."""
+    document = {
+        "victron": {"pgn_update_interval_ms": 2000, "keepalive_timeout_ms": 4000},
+        "tinybms": {"uart_retry_count": 7},
+    }
+    bridge = await rig.started(document)
+    before = rig.count(0x351)
+    await rig.wait(10.0)
+    assert rig.count(0x351) - before == 5
+    assert bridge.gx.timeout_s == 4.0
+    assert bridge.client.settings.attempts == 7
+
+
+async def test_names_a_gx_would_misread_are_refused_before_the_start(rig: Rig) -> None:
+    """A configuration that cannot be put into frames never runs."""
+    config = interpret({}, "test").configuration
+    config = config.model_copy(update={"victron": config.victron.model_copy(update={"battery_name": "BYD Premium"})})
+    machine = Machine(rig.clock, rig.line.open, rig.adapter.open, rig.disk)
+    with pytest.raises(ConfigError, match="begins like BYD"):
+        Bridge(config, machine, SavedState())
+
+
+async def test_missing_can_adapter_is_told_once_and_waited_for(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    """A boat that boots before its adapter is there: one line, patient attempts, frames once it appears."""
+    rig.adapter.error = told = "cannot open CAN socketcan:can0 (bring it up with: ip link set can0 up)"
+    bridge = rig.start()
+    await rig.until(lambda: rig.adapter.attempts == 1)
+    await rig.wait(60.0)
+    assert 6 <= rig.adapter.attempts <= 12, "0.5 s, doubling up to 10 s"
+    assert bridge.can_error == told
+    assert bridge.pipeline.freshness is Freshness.FRESH, "the BMS is read all the same"
+    rig.adapter.error = ""
+    assert await rig.until(lambda: rig.count(0x351) >= 2, 12.5) <= 12.0
+    assert bridge.can_error == ""
+    assert lines(caplog) == [f"CAN: {told}"]
+
+
+async def test_another_reason_is_told_again(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    """From no such interface to interface down: the user sees that the cable helped, but not enough."""
+    rig.adapter.error = "no such interface"
+    rig.start()
+    await rig.until(lambda: rig.adapter.attempts == 3)
+    rig.adapter.error = "the interface is down"
+    await rig.until(lambda: rig.adapter.attempts == 6)
+    assert lines(caplog) == ["CAN: no such interface", "CAN: the interface is down"]
+
+
+async def test_unexpected_error_of_the_adapter_ends_the_program(rig: Rig) -> None:
+    """What is not an outage is a fault of the program: it ends with a clear line, not with a bus that stays empty."""
+
+    async def broken() -> CanPort:
+        raise ZeroDivisionError("division by zero")
+
+    rig.adapter.open = broken  # type: ignore[method-assign]  # a fault of the adapter's driver
+    rig.start()
+    assert rig.task is not None
+    with pytest.raises(PathFailure, match=r"^can failed: ZeroDivisionError: division by zero$"):
+        await asyncio.wait_for(rig.task, 5.0)
+
+
+async def test_frames_that_cannot_be_built_end_the_program(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CVL of 0 is not sent and not skipped in silence: the part, the value and the reason are named."""
+    bridge = await rig.started()
+    decide = bridge.pipeline.decision
+
+    def wrong() -> Any:
+        decision = decide()
+        assert decision is not None
+        return replace(decision, limits=replace(decision.limits, cvl_v=0.0))
+
+    monkeypatch.setattr(bridge.pipeline, "decision", wrong)
+    sent = len(rig.heard)
+    await rig.wait(2.5)
+    assert rig.task is not None
+    with pytest.raises(PathFailure) as caught:
+        await asyncio.wait_for(rig.task, 5.0)
+    assert str(caught.value) == (
+        "can failed: ValueError: CVL is 0.0 V; a GX would discharge the battery to that voltage"
+    )
+    assert all(frame.arbitration_id != 0x351 for _, frame in rig.heard[sent:])
+    assert not rig.adapter.ports[-1].statistics.up, "the port is released"
+    assert rig.line.closed == 1
+    assert rig.dog.calls[-1] == "stopping"
+    states = {event.name: event.state for event in rig.published(PartStateChanged)}
+    assert states == {
+        "uart": "stopped",
+        "decide": "stopped",
+        "can": "failed",
+        "state": "stopped",
+        "event list": "stopped",
+    }
+
+
+async def test_failure_of_the_decision_ends_the_program(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without decisions nothing may be sent; the watchdog is not fed by a bridge that does not decide."""
+    bridge = await rig.started()
+
+    def fail(_now_s: float) -> None:
+        raise RuntimeError("lost its mind")
+
+    monkeypatch.setattr(bridge.pipeline, "tick", fail)
+    fed = rig.dog.calls.count("feed")
+    await rig.wait(0.5)
+    assert rig.task is not None
+    with pytest.raises(PathFailure, match="failed: RuntimeError: lost its mind"):
+        await asyncio.wait_for(rig.task, 5.0)
+    assert rig.dog.calls.count("feed") == fed
+
+
+async def test_watchdog_is_fed_while_decisions_are_made(rig: Rig) -> None:
+    """Ready once, then fed several times a second, also while BMS and CAN adapter are missing; told when it ends."""
+    rig.line.present = False
+    rig.adapter.error = "no such interface"
+    rig.start()
+    await rig.wait(10.0)
+    assert rig.dog.calls[0] == "ready"
+    assert set(rig.dog.calls[1:]) == {"feed"}
+    assert 38 <= rig.dog.calls.count("feed") <= 42
+    await rig.ended()
+    assert rig.dog.calls[-1] == "stopping"
+    assert rig.dog.calls.count("ready") == 1
+
+
+async def test_watchdog_starves_when_the_decision_hangs(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A decide loop that never comes back is not fed over by another part."""
+    bridge = await rig.started()
+    sleep = bridge._clock.sleep
+
+    async def stuck(delay_s: float) -> None:
+        await (asyncio.Event().wait() if delay_s == 0.25 else sleep(delay_s))
+
+    monkeypatch.setattr(bridge._clock, "sleep", stuck)
+    await rig.wait(1.0)
+    fed, frames = rig.dog.calls.count("feed"), len(rig.heard)
+    await rig.wait(10.0)
+    assert rig.dog.calls.count("feed") == fed
+    assert len(rig.heard) > frames, "the other parts still run: only the watchdog notices"
+
+
+async def test_gx_comes_and_goes(rig: Rig) -> None:
+    """Present with its first 0x305, lost after 10 s without one, present again; frames are sent all the while."""
+    bridge = await rig.started()
+    for _ in range(5):
+        rig.gx.send(KEEP_ALIVE)
+        await rig.wait(1.0)
+    assert [event.state for event in rig.published(GxChanged)] == ["present"]
+    before = rig.count(0x351)
+    await rig.wait(12.0)
+    lost = rig.published(GxChanged)[-1]
+    assert (lost.state, lost.silent_for_s) == ("lost", pytest.approx(10.0, abs=0.3))
+    assert rig.count(0x351) - before == 12, "a GX that is updated for minutes must find its battery again"
+    rig.gx.send(KEEP_ALIVE)
+    await rig.wait(0.1)
+    assert [event.state for event in rig.published(GxChanged)] == ["present", "lost", "present"]
+    assert bridge.can_statistics.rx_count == 6
+
+
+async def test_gx_that_was_never_heard_is_told_once(rig: Rig) -> None:
+    """A wrong bit rate or a missing terminator shows after the timeout, once."""
+    await rig.started()
+    await rig.wait(40.0)
+    (never,) = rig.published(GxChanged)
+    assert (never.state, never.silent_for_s) == ("never_seen", pytest.approx(10.0, abs=0.3))
+
+
+@pytest.mark.parametrize("phase_s", [0.0, 0.25, 0.5, 0.75])
+async def test_lost_battery_stops_charging_with_the_next_frame(rig: Rig, phase_s: float) -> None:
+    """HOLD does not wait for the next second, whenever it begins: a burst begins at once."""
+    bridge = await rig.started()
+    await rig.wait(3.0 + phase_s)
+    rig.line.pull()
+    await rig.until(lambda: bridge.pipeline.freshness is Freshness.HOLD)
+    await rig.until(lambda: rig.last(0x351)["charge_current_limit"] == 0.0, 0.15)
+    assert rig.last(0x351)["discharge_current_limit"] > 0.0
+
+
+async def test_lost_battery_holds_and_then_falls_silent(rig: Rig) -> None:
+    """30 s without charge current, then not a single frame."""
+    bridge = await rig.started()
+    rig.line.pull()
+    await rig.until(lambda: bridge.pipeline.freshness is Freshness.HOLD)
+    held_s = rig.clock.monotonic()
+    await rig.until(lambda: bridge.pipeline.freshness is Freshness.SILENT, 35.0)
+    assert rig.clock.monotonic() - held_s == pytest.approx(30.0, abs=0.4)
+    await rig.wait(0.1)
+    silent = len(rig.heard)
+    await rig.wait(20.0)
+    assert len(rig.heard) == silent, "not even the rest of a burst"
+    in_hold = [decode_frame(frame).values for at_s, frame in rig.heard if at_s > held_s + 0.3]
+    stopped = [fields["charge_current_limit"] for fields in in_hold if "charge_current_limit" in fields]
+    assert len(stopped) >= 29
+    assert set(stopped) == {0.0}
+
+
+async def test_battery_that_comes_back_is_sent_at_once(rig: Rig) -> None:
+    """Three good samples after a silence and the frames are there again, within the GX's patience."""
+    bridge = await rig.started()
+    rig.line.pull()
+    await rig.until(lambda: bridge.pipeline.freshness is Freshness.SILENT, 40.0)
+    rig.line.present = True
+    silent = rig.count(0x351)
+    await rig.until(lambda: bridge.pipeline.freshness is Freshness.FRESH, 15.0)
+    await rig.until(lambda: rig.count(0x351) > silent, 0.1)
+    await rig.until(lambda: rig.last(0x351)["charge_current_limit"] > 0.0, 3.0)
+
+
+async def test_missing_bms_is_waited_for(rig: Rig) -> None:
+    """No port at the start: no frame at all, one change of the link, and it works once it is plugged in."""
+    rig.line.present = False
+    bridge = rig.start()
+    await rig.wait(30.0)
+    assert rig.heard == []
+    assert [event.reason for event in rig.published(LinkChanged)] == ["serial port /dev/ttyUSB0 does not exist"]
+    rig.line.present = True
+    await rig.until(lambda: rig.count(0x351) >= 1)
+    assert bridge.pipeline.freshness is Freshness.FRESH
+
+
+async def test_configuration_that_does_not_fit_is_told_once(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    """A bulk voltage above what the BMS allows: the numbers in one line, although its settings are read every minute.
+
+    And the limit that is sent stays below the cutoff all the same.
+    """
+    await rig.started({"cvl": {"bulk_voltage_v": 59.9}, "victron": {"max_charge_current_a": 700}})
+    await rig.wait(200.0, 0.1)
+    told = [line for line in lines(caplog, logging.ERROR) if "does not fit this battery" in line]
+    assert len(told) == 2
+    assert "cvl.bulk_voltage_v = 59.9" in told[0]
+    assert "60.4 V" in told[0]
+    assert "victron.max_charge_current_a = 700" in told[1]
+    ratings = rig.bridge.poller.ratings
+    assert ratings is not None
+    assert f"{16 * ratings.over_voltage_cell_v:g} V" in told[0]
+    assert rig.last(0x351)["charge_voltage_limit"] <= 16 * ratings.over_voltage_cell_v - 0.4
+    assert rig.last(0x351)["charge_current_limit"] <= ratings.charge_over_current_a
+
+
+async def test_changed_settings_of_the_bms_are_checked_again(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    """Somebody lowers the cutoff with the vendor's tool: the configuration no longer fits, and that is told."""
+    await rig.started({"victron": {"max_charge_current_a": 30}})
+    assert lines(caplog, logging.ERROR) == []
+    assert rig.line.bms.write([(318, 20)])
+    await rig.wait(65.0, 0.1)
+    (told,) = lines(caplog, logging.ERROR)
+    assert "at most the BMS's charge over-current cutoff of 20 A" in told
+    assert rig.last(0x351)["charge_current_limit"] <= 20.0
+
+
+async def test_full_disk_disturbs_nobody(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    """Saving fails for minutes: shown as failed and told once; every frame goes out; saved when there is room again."""
+    bridge = await rig.started({"advanced": {"energy_save_interval_s": 60}})
+    rig.disk.full = True
+    await rig.until(lambda: rig.disk.attempts >= 1)
+    await rig.until(lambda: bridge.supervisor.parts["state"].state is PartState.FAILED)
+    before, seconds = rig.count(0x351), rig.clock.monotonic()
+    await rig.until(lambda: rig.disk.attempts >= 5)
+    assert rig.count(0x351) - before == pytest.approx(rig.clock.monotonic() - seconds, abs=1.0)
+    assert [line for line in lines(caplog) if "state" in line] == [
+        "state failed: OSError: [Errno 28] No space left on device; it is started again"
+    ]
+    failed = [event for event in rig.published(PartStateChanged) if event.state == "failed"]
+    assert {(event.name, event.error) for event in failed} == {("state", "OSError: [Errno 28] No space left on device")}
+    rig.disk.full = False
+    await rig.until(lambda: rig.disk.writes == 1)
+    assert threading.get_ident() not in rig.disk.threads, "a slow disk may not hold up the sender"
+
+
+async def test_service_that_fails_is_shown_and_started_again(rig: Rig) -> None:
+    """Whatever a service does, the path goes on; the failure is visible with its text."""
+    bridge = rig.build()
+    starts = 0
+
+    async def web() -> None:
+        nonlocal starts
+        starts += 1
+        raise LinkError("port 8080 is in use")
+
+    bridge.supervisor.add("web", web)
+    rig.task = asyncio.create_task(bridge.run())
+    await rig.until(lambda: rig.count(0x351) >= 3)
+    await rig.wait(10.0)
+    part = bridge.supervisor.parts["web"]
+    assert (part.state, part.error) == (PartState.FAILED, "port 8080 is in use")
+    assert starts >= 4
+    assert ("web", "failed", "port 8080 is in use") in [
+        (event.name, event.state, event.error) for event in rig.published(PartStateChanged)
+    ]
+    assert all(part.state is PartState.RUNNING for part in bridge.supervisor.parts.values() if part.critical)
+
+
+async def test_stop_saves_and_releases(rig: Rig) -> None:
+    """On SIGTERM: counters written, both ports released, the service manager told."""
+    saved = SavedState(EnergyTotals(charged_wh=500.0), StateMemory(ChargeState.FLOAT, float_latched=True))
+    await rig.started(saved=saved)
+    rig.line.bms.set_current_a(20.0)
+    await rig.wait(5.0)
+    await rig.ended()
+    document = json.loads(rig.disk.data or b"{}")
+    assert document["energy"]["charged_wh"] > 500.5
+    assert rig.line.closed == 1
+    assert not rig.adapter.ports[-1].statistics.up
+    assert rig.bridge.transmitter is None
+    frames = len(rig.heard)
+    await rig.wait(5.0)
+    assert len(rig.heard) == frames, "nothing repeats frames once the bridge is gone"
+    assert rig.dog.calls[-1] == "stopping"
+
+
+async def test_restart_takes_over_what_was_saved(rig: Rig) -> None:
+    """Energy in 0x378 goes on where it was; FLOAT between its two thresholds stays FLOAT."""
+    rig.line.bms.write([(328, round(93.0 / 0.002))])
+    saved = SavedState(EnergyTotals(charged_wh=12_340.0), StateMemory(ChargeState.FLOAT, float_latched=True))
+    bridge = await rig.started(saved=saved)
+    await rig.until(lambda: rig.count(0x378) >= 1)
+    assert rig.last(0x378)["charged"] == pytest.approx(12_300.0, abs=100.0)
+    assert bridge.pipeline.limits is not None
+    assert bridge.pipeline.limits.state is ChargeState.FLOAT
+
+
+async def test_bridge_before_its_start_tells_what_is_missing(rig: Rig) -> None:
+    """The interfaces may ask at any time: nothing is sent, the adapter is not open, no time has passed."""
+    bridge = rig.build()
+    assert bridge.frames() is None
+    assert (bridge.can_error, bridge.transmitter, bridge.last_frames) == ("not open yet", None, ())
+    assert bridge.can_statistics.tx_count == 0
+    await rig.wait(5.0)
+    assert bridge.uptime_s == pytest.approx(5.0)
+
+
+async def test_statistics_of_the_port_are_those_in_use(rig: Rig) -> None:
+    """What the interfaces show counts what really went out."""
+    bridge = await rig.started()
+    await rig.wait(3.0)
+    assert bridge.can_statistics is rig.adapter.ports[-1].statistics
+    assert bridge.can_statistics.tx_count == len(rig.heard)
+    rig.adapter.bus.down = True
+    await rig.wait(1.0)
+    assert bridge.can_statistics.tx_errors > 0
+    rig.adapter.bus.down = False
+    before = rig.count(0x351)
+    await rig.wait(2.0)
+    assert rig.count(0x351) - before == 2, "frames resume by themselves, without a flood"

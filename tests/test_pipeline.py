@@ -1,0 +1,630 @@
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import FrozenInstanceError, dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tinybms_bridge.battery.alarm_rules import AlarmSettings
+from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName
+from tinybms_bridge.battery.energy import EnergyTotals
+from tinybms_bridge.battery.freshness import Freshness, FreshnessSettings
+from tinybms_bridge.battery.limits import (
+    PRESETS,
+    ChargeState,
+    Chemistry,
+    Limits,
+    LimitSettings,
+    ManualInhibits,
+    StateMemory,
+    StateSettings,
+    chemistry_of,
+    step,
+)
+from tinybms_bridge.battery.plausibility import PlausibilitySettings
+from tinybms_bridge.battery.saved_state import SavedState
+from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackState, Ratings, Snapshot, Temperatures
+from tinybms_bridge.bus import Bus
+from tinybms_bridge.events import (
+    AlarmsChanged,
+    ChargeStateChanged,
+    Event,
+    FreshnessChanged,
+    LimitsDecided,
+    SampleAccepted,
+    SampleRejected,
+)
+from tinybms_bridge.pipeline import Decision, Pipeline, PipelineSettings
+from tinybms_bridge.victron.codec import FrameSettings, Outgoing, decode_frame, encode_frames
+from tinybms_bridge.victron.field import FieldValue
+
+RATINGS = Ratings(
+    series_cells=16,
+    fully_charged_cell_v=3.50,
+    fully_discharged_cell_v=2.90,
+    over_voltage_cell_v=3.75,
+    under_voltage_cell_v=2.50,
+    charge_over_current_a=60.0,
+    discharge_over_current_a=120.0,
+    discharge_peak_current_a=None,
+    over_heat_c=60.0,
+    low_temperature_charge_c=1.0,
+    capacity_ah=100.0,
+)
+
+CELLS_V = (3.30,) * 16
+FULL_V = 16 * 3.50
+
+
+def sample(at_s: float, number: int, **changes: Any) -> Snapshot:
+    """Return a sample of a healthy 16-cell pack with changes; the pack voltage is the sum of the cells."""
+    cells_v = tuple(changes.pop("cells_v", CELLS_V))
+    temperatures = changes.pop("temperatures", Temperatures(internal_c=25.0))
+    ratings = changes.pop("ratings", RATINGS)
+    pack = PackState(voltage_v=sum(cells_v), current_a=0.0, soc_percent=50.0, status=BmsStatus.IDLE)
+    return Snapshot(number, at_s, replace(pack, **changes), Cells(cells_v), temperatures, ratings)
+
+
+@dataclass
+class Rig:
+    """A pipeline with the clock and the BMS in the hand of the test."""
+
+    settings: PipelineSettings = field(default_factory=PipelineSettings)
+    saved: SavedState | None = None
+    now_s: float = 1000.0
+    number: int = 0
+
+    def __post_init__(self) -> None:
+        self.bus = Bus(lambda: self.now_s, lambda: datetime(2026, 1, 1, tzinfo=UTC))
+        self.events = self.bus.subscribe(depth=100_000)
+        self.pipeline = Pipeline(self.bus, self.settings, self.saved)
+
+    def feed(self, count: int = 1, *, every_s: float = 0.1, **changes: Any) -> bool:
+        """Hand over samples; returns whether the last one was believed."""
+        accepted = False
+        for _ in range(count):
+            self.now_s += every_s
+            self.number += 1
+            accepted = self.pipeline.accept(sample(self.now_s, self.number, **changes), self.now_s)
+        return accepted
+
+    def wait(self, seconds: float, *, tick_s: float = 0.25) -> Decision | None:
+        """Let time pass without a sample; returns what may be sent then."""
+        end_s = self.now_s + seconds
+        while self.now_s < end_s:
+            self.now_s = min(end_s, self.now_s + tick_s)
+            self.pipeline.tick(self.now_s)
+        return self.pipeline.decision()
+
+    def taken(self, kind: type[Event]) -> list[Any]:
+        """Return the waiting events of a kind, oldest first, and forget all others."""
+        taken = []
+        while (envelope := self.events.take()) is not None:
+            taken.append(envelope.event)
+        return [event for event in taken if isinstance(event, kind)]
+
+    def decided(self) -> Decision:
+        """Return what may be sent now; there must be something."""
+        decision = self.pipeline.decision()
+        assert decision is not None
+        return decision
+
+    def sent(self) -> dict[str, FieldValue]:
+        """Return the fields of the minimum frames that would go out now."""
+        return decoded(self.decided())
+
+
+def decoded(decision: Decision) -> dict[str, FieldValue]:
+    """Return the fields of the minimum frames of a decision, as a GX reads them."""
+    outgoing = Outgoing(decision.snapshot, decision.limits, decision.alarms, decision.energy)
+    frames = encode_frames(outgoing, FrameSettings())[:4]
+    return {name: value for frame in frames for name, value in decode_frame(frame).values.items()}
+
+
+def number_of(fields: Mapping[str, FieldValue], name: str) -> float:
+    """Return a numeric field."""
+    value = fields[name]
+    assert not isinstance(value, str)
+    return float(value)
+
+
+@pytest.fixture
+def rig() -> Rig:
+    """A pipeline that is fresh since three samples."""
+    rig = Rig()
+    rig.feed(3)
+    rig.taken(Event)
+    return rig
+
+
+def test_nothing_may_be_sent_before_enough_good_samples() -> None:
+    """Neither before the first sample nor before the third; then there is a consistent set."""
+    rig = Rig()
+    rig.pipeline.tick(rig.now_s)
+    assert rig.pipeline.decision() is None
+    for expected in (None, None, Freshness.FRESH):
+        rig.feed()
+        decision = rig.pipeline.decision()
+        assert (decision and decision.limits.freshness) is expected
+    assert rig.decided().snapshot.sequence == 3
+
+
+def test_nothing_may_be_sent_without_the_settings_of_the_bms() -> None:
+    """Without cutoffs no limit is known to be safe."""
+    rig = Rig()
+    assert rig.feed(10, ratings=None)
+    assert (rig.pipeline.limits, rig.pipeline.decision()) == (None, None)
+
+
+def test_settings_without_a_safe_voltage_send_nothing() -> None:
+    """An over-voltage cutoff near 0 leaves no CVL to send; a limit that was there before is not kept."""
+    rig = Rig()
+    rig.feed(3)
+    assert rig.pipeline.decision() is not None
+    rig.feed(1, ratings=replace(RATINGS, over_voltage_cell_v=0.01))
+    assert rig.pipeline.decision() is None
+
+
+def test_decision_is_one_consistent_set(rig: Rig) -> None:
+    """A decision that was taken stays as it is while newer samples arrive (case 4: no frame mixes old and new)."""
+    before = rig.decided()
+    fields = decoded(before)
+    rig.feed(30, soc_percent=52.0, current_a=20.0, cells_v=(3.35,) * 16)
+    assert decoded(before) == fields
+    assert number_of(rig.sent(), "soc") == 52.0
+    with pytest.raises(FrozenInstanceError):
+        before.snapshot = rig.decided().snapshot  # type: ignore[misc]  # shows that it cannot be done
+
+
+def test_energy_is_counted_from_accepted_samples_only(rig: Rig) -> None:
+    """A sample that is not believed adds no energy."""
+    rig.feed(5, current_a=36.0)
+    counted = rig.pipeline.energy
+    assert counted.charged_wh > 0.0
+    assert not rig.feed(5, current_a=5000.0)
+    assert rig.pipeline.energy == counted
+    assert rig.decided().energy == counted
+
+
+LOST_CELL = [0.0, 6.5535]
+
+
+@pytest.mark.parametrize("reading_v", LOST_CELL)
+def test_one_impossible_reading_raises_nothing(rig: Rig, reading_v: float) -> None:
+    """0 mV or 65535 mV on one cell: no alarm, no change of the limits, and it is counted (case 3)."""
+    before, alarms = rig.sent(), rig.pipeline.alarms
+    assert not rig.feed(3, cells_v=(*CELLS_V[:-1], reading_v))
+    assert rig.sent() == before
+    assert not rig.feed(22, cells_v=(*CELLS_V[:-1], reading_v))
+    assert rig.pipeline.alarms.levels == alarms.levels
+    assert rig.pipeline.rejected == 25
+    assert "cell 16" in str(rig.pipeline.last_verdict)
+
+
+def test_plausible_peak_of_one_sample_raises_nothing(rig: Rig) -> None:
+    """A single reading that could be true needs company before it is an alarm."""
+    peak = (*CELLS_V[:-1], 3.79)
+    assert rig.feed(1, cells_v=peak)
+    rig.feed(40)
+    assert rig.pipeline.alarms.active() == {}
+    rig.feed(40, cells_v=peak)
+    assert rig.pipeline.alarms.active()[AlarmName.HIGH_VOLTAGE] is AlarmLevel.ALARM
+
+
+def test_missing_cell_is_not_a_smaller_pack(rig: Rig) -> None:
+    """15 readings of a 16-cell pack are rejected; CVL is never the sum of what is left (case 2)."""
+    before = number_of(rig.sent(), "charge_voltage_limit")
+    assert not rig.feed(20, cells_v=CELLS_V[:-1])
+    assert number_of(rig.sent(), "charge_voltage_limit") == before
+    rig.wait(4.0)
+    assert number_of(rig.sent(), "charge_voltage_limit") >= 16 * 3.2
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, -0.1, 100.6, 4294.967295])
+def test_impossible_state_of_charge_is_rejected(rig: Rig, value: float) -> None:
+    """A SOC that is no number or far outside is not sent and moves no charge state (case 11)."""
+    assert not rig.feed(1, soc_percent=value)
+    assert number_of(rig.sent(), "soc") == 50.0
+    assert rig.decided().limits.state is ChargeState.BULK
+
+
+def test_slightly_over_full_is_sent_as_full() -> None:
+    """SOC 100.4 of a gauge that overshoots is 100 on the bus, in both resolutions (case 11)."""
+    rig = Rig()
+    rig.feed(3, soc_percent=100.4)
+    fields = rig.sent()
+    assert (fields["soc"], fields["soc_high_resolution"]) == (100.0, 100.0)
+
+
+def test_lost_battery_holds_then_falls_silent(rig: Rig) -> None:
+    """All inputs lost (case 1): CVL neither 0 nor 65535 nor as high as it was, no charging, then no frames at all."""
+    fresh = rig.sent()
+    assert fresh["charge_voltage_limit"] == FULL_V
+    rig.wait(2.9)
+    assert rig.decided().limits.freshness is Freshness.FRESH
+    rig.wait(0.4)
+    for _ in range(29):
+        held = rig.sent()
+        assert 16 * 3.2 <= number_of(held, "charge_voltage_limit") <= 16 * 3.35
+        assert held["charge_current_limit"] == 0.0
+        assert held["discharge_current_limit"] == fresh["discharge_current_limit"]
+        assert held["warning_bms_internal"] == "active"
+        rig.wait(1.0)
+    rig.wait(1.5)
+    assert rig.pipeline.freshness is Freshness.SILENT
+    assert rig.pipeline.decision() is None
+
+
+def test_return_needs_several_good_samples(rig: Rig) -> None:
+    """One sample after a silence is not yet a battery; three in a row are."""
+    rig.wait(40.0)
+    rig.feed(2)
+    assert rig.pipeline.decision() is None
+    rig.feed(1)
+    assert rig.decided().limits.freshness is Freshness.FRESH
+
+
+def test_rejected_samples_do_not_keep_the_battery_fresh(rig: Rig) -> None:
+    """A BMS that answers nonsense is as lost as one that is silent."""
+    rig.feed(40, soc_percent=150.0)
+    assert rig.pipeline.freshness is Freshness.HOLD
+    rig.feed(300, soc_percent=150.0)
+    assert rig.pipeline.decision() is None
+
+
+def test_sample_from_the_future_is_not_fresh_for_ever(rig: Rig) -> None:
+    """A counter or a time that runs ahead never makes data look younger than it is (case 9)."""
+    ahead = sample(rig.now_s + 3600.0, rig.number + 1)
+    rig.pipeline.accept(ahead, rig.now_s)
+    rig.wait(40.0)
+    assert rig.pipeline.decision() is None
+
+
+def test_alarm_that_clears_is_supported_and_ok(rig: Rig) -> None:
+    """The pair of 0x35A goes back to 2, not to 0, which would say that nobody watches any more (case 10)."""
+    seen = []
+    for celsius in (25.0, 40.0, 58.0, 70.0, 52.0, 34.0, 25.0):
+        rig.feed(30, temperatures=Temperatures(internal_c=celsius))
+        fields = rig.sent()
+        seen.append((fields["alarm_high_temperature"], fields["warning_high_temperature"]))
+    ok, warning, alarm = ("ok", "ok"), ("ok", "active"), ("active", "active")
+    assert seen == [ok, ok, warning, alarm, ok, ok, ok]
+
+
+def test_restart_in_float_stays_in_float() -> None:
+    """Between the end and the start of float a restart does not go back to the bulk voltage (case 14)."""
+    saved = SavedState(EnergyTotals(charged_wh=1234.0), StateMemory(ChargeState.FLOAT, float_latched=True))
+    restarted, fresh_start = Rig(saved=saved), Rig()
+    for rig in (restarted, fresh_start):
+        rig.feed(3, soc_percent=93.0)
+    assert restarted.decided().limits.state is ChargeState.FLOAT
+    assert number_of(restarted.sent(), "charge_voltage_limit") == pytest.approx(FULL_V - 0.1)
+    assert fresh_start.decided().limits.state is ChargeState.FLOAT_APPROACH
+    assert restarted.pipeline.energy.charged_wh == 1234.0
+    assert restarted.pipeline.saved_state() == saved
+
+
+def test_saved_state_is_what_a_restart_needs(rig: Rig) -> None:
+    """Counters and charge state as they are now, taken over by the next pipeline without a bump."""
+    rig.feed(30, soc_percent=54.0, current_a=50.0)
+    for soc in range(55, 97):
+        rig.feed(1, soc_percent=float(soc), current_a=50.0)
+    saved = rig.pipeline.saved_state()
+    assert saved.states.state is ChargeState.FLOAT
+    following = Rig(saved=SavedState.from_document(saved.to_document()))
+    following.feed(3, soc_percent=94.0)
+    assert following.decided().limits.cvl_v == rig.decided().limits.cvl_v
+    assert following.pipeline.energy == rig.pipeline.energy
+
+
+def test_state_is_kept_before_anything_was_decided() -> None:
+    """A bridge that never heard its BMS saves what it loaded, not zeros."""
+    saved = SavedState(EnergyTotals(1.0, 2.0, 3.0, 4.0), StateMemory(ChargeState.FLOAT, float_latched=True))
+    rig = Rig(saved=saved)
+    rig.wait(60.0)
+    assert rig.pipeline.saved_state() == saved
+
+
+def test_events_of_a_start() -> None:
+    """Each sample is published once, with the news that it made, in an order that reads as a story."""
+    rig = Rig()
+    rig.feed(3)
+    story = [type(event).__name__ for event in rig.taken(Event)]
+    assert story == [
+        "SampleAccepted",
+        "LimitsDecided",
+        "AlarmsChanged",
+        "SampleAccepted",
+        "SampleAccepted",
+        "LimitsDecided",
+        "FreshnessChanged",
+    ]
+
+
+def test_unchanged_decisions_are_not_published_again(rig: Rig) -> None:
+    """A battery at rest publishes its samples and nothing else, however often the pipeline is asked."""
+    for _ in range(20):
+        rig.feed(1)
+        rig.pipeline.tick(rig.now_s)
+        rig.pipeline.tick(rig.now_s)
+    assert {type(event) for event in rig.taken(Event)} == {SampleAccepted}
+
+
+def test_each_change_is_published_once(rig: Rig) -> None:
+    """Freshness, charge state and alarms: one event for each move, with both ends of it."""
+    rig.wait(40.0)
+    moves = [(event.old, event.new) for event in rig.taken(FreshnessChanged)]
+    assert moves == [(Freshness.FRESH, Freshness.HOLD), (Freshness.HOLD, Freshness.SILENT)]
+    rig.feed(3)
+    assert [event.new for event in rig.taken(FreshnessChanged)] == [Freshness.FRESH]
+    rig.feed(50, soc_percent=4.9)
+    assert [(event.old, event.new) for event in rig.taken(ChargeStateChanged)] == [
+        (ChargeState.BULK, ChargeState.SUSTAIN)
+    ]
+    rig.feed(50, soc_percent=4.9, temperatures=Temperatures(internal_c=44.0))
+    rig.feed(50, soc_percent=4.9, temperatures=Temperatures(internal_c=62.0))
+    (event,) = rig.taken(AlarmsChanged)
+    assert event.old.active() == {}
+    assert event.new.active() == {AlarmName.HIGH_TEMPERATURE: AlarmLevel.ALARM}
+
+
+def test_rejections_are_numbered(rig: Rig) -> None:
+    """Each rejected sample is published with its verdict and the count."""
+    rig.feed(3, soc_percent=150.0)
+    events = rig.taken(SampleRejected)
+    assert [event.count for event in events] == [1, 2, 3]
+    assert "state of charge is 150" in str(events[0].verdict)
+    assert events[0].snapshot.pack.soc_percent == 150.0
+
+
+def test_limits_are_published_with_their_reasons(rig: Rig) -> None:
+    """Who listens learns the value and why."""
+    rig.pipeline.settings = PipelineSettings(limits=LimitSettings(max_charge_current_a=20.0))
+    rig.feed()
+    (event,) = rig.taken(LimitsDecided)
+    assert event.limits == rig.pipeline.limits
+    assert event.limits.ccl_a == 20.0
+    assert rig.bus.latest(LimitsDecided).event is event  # type: ignore[union-attr]  # there is one
+
+
+REPLACED: list[tuple[str, PipelineSettings, Callable[[Rig], object], object]] = [
+    (
+        "charge current",
+        PipelineSettings(limits=LimitSettings(max_charge_current_a=12.0)),
+        lambda rig: rig.sent()["charge_current_limit"],
+        12.0,
+    ),
+    (
+        "discharge current",
+        PipelineSettings(limits=LimitSettings(max_discharge_current_a=0.0)),
+        lambda rig: rig.sent()["discharge_current_limit"],
+        0.0,
+    ),
+    (
+        "target",
+        PipelineSettings(limits=LimitSettings(bulk_voltage_v=53.0)),
+        lambda rig: rig.sent()["charge_voltage_limit"],
+        53.0,
+    ),
+    (
+        "manual stop",
+        PipelineSettings(limits=LimitSettings(manual=ManualInhibits(stop_charge=True))),
+        lambda rig: rig.sent()["charge_current_limit"],
+        0.0,
+    ),
+    (
+        "hold",
+        PipelineSettings(limits=LimitSettings(freshness=FreshnessSettings(fresh_timeout_s=0.05, hold_s=0.0))),
+        lambda rig: rig.wait(0.2),
+        None,
+    ),
+    (
+        "alarm threshold",
+        PipelineSettings(alarms=AlarmSettings(overtemp_c=24.0, delay_s=0.0)),
+        lambda rig: rig.sent()["alarm_high_temperature"],
+        "active",
+    ),
+    (
+        "plausibility",
+        PipelineSettings(plausibility=PlausibilitySettings(soc_max_percent=40.0)),
+        lambda rig: rig.feed(),
+        False,
+    ),
+]
+
+
+@pytest.mark.parametrize(("replaced", "read", "expected"), [r[1:] for r in REPLACED], ids=[r[0] for r in REPLACED])
+def test_replaced_settings_are_in_force_from_the_next_step(
+    rig: Rig, replaced: PipelineSettings, read: Callable[[Rig], object], expected: object
+) -> None:
+    """A change of the configuration needs no restart and no new sample."""
+    rig.pipeline.settings = replaced
+    rig.pipeline.tick(rig.now_s)
+    assert read(rig) == expected
+
+
+NONSENSE = [math.nan, math.inf, -math.inf, 1e300, -1e300]
+
+maybe_current = st.none() | st.floats(0.0, 750.0)
+
+
+@st.composite
+def sound_ratings(draw: st.DrawFn) -> Ratings:
+    """Settings of a BMS that pass its own checks, of every chemistry and beyond."""
+    under_v, discharged_v, charged_v, over_v = sorted(draw(st.sets(st.integers(80, 450), min_size=4, max_size=4)))
+    return replace(
+        RATINGS,
+        series_cells=draw(st.integers(4, 16)),
+        under_voltage_cell_v=under_v / 100.0,
+        fully_discharged_cell_v=discharged_v / 100.0,
+        fully_charged_cell_v=charged_v / 100.0,
+        over_voltage_cell_v=over_v / 100.0,
+        charge_over_current_a=float(draw(st.integers(1, 750))),
+        discharge_over_current_a=float(draw(st.integers(1, 750))),
+        discharge_peak_current_a=draw(st.none() | st.floats(1.0, 750.0)),
+    )
+
+
+def cell_voltages() -> st.SearchStrategy[float | None]:
+    """Return what a user may write for a voltage per cell."""
+    return st.none() | st.floats(0.8, 4.5)
+
+
+limit_settings = st.builds(
+    LimitSettings,
+    chemistry=st.none() | st.sampled_from(Chemistry),
+    bulk_voltage_v=st.none() | st.floats(3.0, 80.0),
+    alarm_voltage_v=st.none() | st.floats(3.0, 80.0),
+    over_voltage_margin_v=st.floats(0.0, 2.0),
+    cell_max_v=cell_voltages(),
+    floor_cell_v=cell_voltages(),
+    resting_cell_v=cell_voltages(),
+    max_charge_current_a=maybe_current,
+    max_discharge_current_a=maybe_current,
+    current_fraction=st.floats(0.5, 1.0),
+    states=st.builds(
+        StateSettings,
+        enabled=st.booleans(),
+        float_offset_v=st.floats(0.0, 5.0),
+        float_approach_offset_v=st.floats(0.0, 5.0),
+        minimum_ccl_in_float_a=st.floats(0.0, 750.0),
+        imbalance_drop_v_per_mv=st.floats(0.0, 0.1),
+        imbalance_drop_max_v=st.floats(0.0, 10.0),
+        sustain_voltage_v=st.just(0.0) | st.floats(3.0, 80.0),
+        sustain_cell_v=cell_voltages(),
+        sustain_ccl_a=st.floats(0.0, 750.0),
+        sustain_dcl_a=st.floats(0.0, 750.0),
+    ),
+    manual=st.builds(ManualInhibits, st.booleans(), st.booleans()),
+)
+
+plausible = st.fixed_dictionaries(
+    {
+        "soc_percent": st.floats(0.0, 100.5),
+        "current_a": st.floats(-200.0, 200.0),
+        "cell_v": st.floats(0.8, 4.5),
+        "spread_v": st.floats(0.0, 0.4),
+        "celsius": st.none() | st.floats(-40.0, 80.0),
+    }
+)
+nonsense = st.fixed_dictionaries(
+    {
+        "soc_percent": st.floats() | st.sampled_from(NONSENSE),
+        "current_a": st.floats() | st.sampled_from(NONSENSE),
+        "cell_v": st.sampled_from([0.0, 6.5535, math.nan, 3.3]),
+        "spread_v": st.floats(0.0, 6.0),
+        "celsius": st.none() | st.floats(),
+    }
+)
+moments = st.lists(
+    st.tuples(st.sampled_from([0.05, 0.1, 0.5, 1.0, 4.0, 40.0]), st.integers(1, 4), st.none() | plausible | nonsense),
+    min_size=1,
+    max_size=12,
+)
+
+
+def happen(rig: Rig, moment: tuple[float, int, Mapping[str, Any] | None], ratings: Ratings) -> Iterable[bool | None]:
+    """Let one thing happen a few times; yields after each whether a sample was believed, None without a sample."""
+    gap_s, times, what = moment
+    for _ in range(times):
+        if what is None:
+            rig.wait(gap_s, tick_s=gap_s)
+            yield None
+            continue
+        cells_v = [what["cell_v"] + what["spread_v"] * n / ratings.series_cells for n in range(ratings.series_cells)]
+        yield rig.feed(
+            every_s=gap_s,
+            cells_v=cells_v,
+            soc_percent=what["soc_percent"],
+            current_a=what["current_a"],
+            temperatures=Temperatures(internal_c=what["celsius"]),
+            ratings=ratings,
+        )
+
+
+def expect_safe(rig: Rig, limits: LimitSettings, ratings: Ratings) -> None:
+    """Check the frames of this moment, if any, against what may never be on the bus."""
+    decision = rig.pipeline.decision()
+    if decision is None:
+        return
+    fields = decoded(decision)
+    preset, cells = PRESETS[limits.chemistry or chemistry_of(ratings)], ratings.series_cells
+    bound_v = ratings.over_voltage_cell_v * cells - 0.4 - limits.over_voltage_margin_v
+    ceiling_v = min(bound_v, (preset.ceiling_v if limits.cell_max_v is None else limits.cell_max_v) * cells)
+    floor_v = min(ceiling_v, (preset.floor_v if limits.floor_cell_v is None else limits.floor_cell_v) * cells)
+    rounding = 0.05 + 1e-9
+    assert number_of(fields, "charge_voltage_limit") > 0.0
+    assert floor_v - rounding <= number_of(fields, "charge_voltage_limit") <= ceiling_v + rounding
+    for name, maximum_a in (
+        ("charge_current_limit", limits.max_charge_current_a),
+        ("discharge_current_limit", limits.max_discharge_current_a),
+    ):
+        assert 0.0 <= number_of(fields, name) <= (750.0 if maximum_a is None else maximum_a) + rounding
+    if limits.manual.stop_charge or decision.limits.freshness is not Freshness.FRESH:
+        assert fields["charge_current_limit"] == 0.0
+    assert 0.0 <= number_of(fields, "soc") <= 100.0
+    assert 0.0 <= number_of(fields, "soc_high_resolution") <= 100.0
+
+
+@given(ratings=sound_ratings(), limits=limit_settings, story=moments)
+@settings(max_examples=150, deadline=None)
+def test_no_frame_ever_harms(ratings: Ratings, limits: LimitSettings, story: list[Any]) -> None:
+    """Whatever is measured and configured: CVL between floor and ceiling, no negative current, no SOC above 100.
+
+    And what is decided can always be put into frames: an exception there ends the program.
+    """
+    rig = Rig(PipelineSettings(limits=limits))
+    for _ in range(3):
+        rig.feed(cells_v=[ratings.fully_charged_cell_v] * ratings.series_cells, ratings=ratings)
+    for moment in story:
+        for _ in happen(rig, moment, ratings):
+            expect_safe(rig, limits, ratings)
+
+
+@given(story=moments)
+@settings(max_examples=100, deadline=None)
+def test_rejected_sample_is_as_good_as_none(story: list[Any]) -> None:
+    """A sample that is not believed raises no limit: what is decided is what would be decided had nothing come."""
+    rig = Rig()
+    rig.feed(3)
+    for moment in story:
+        memory, energy, kept = rig.pipeline._memory, rig.pipeline.energy, rig.pipeline.snapshot
+        for accepted in happen(rig, moment, RATINGS):
+            if accepted is False:
+                expected, _ = step(kept, rig.settings.limits, memory, rig.now_s)
+                assert rig.pipeline.limits == expected
+                assert (rig.pipeline.energy, rig.pipeline.snapshot) == (energy, kept)
+            memory, energy, kept = rig.pipeline._memory, rig.pipeline.energy, rig.pipeline.snapshot
+
+
+@given(story=moments)
+@settings(max_examples=100, deadline=None)
+def test_events_form_chains(story: list[Any]) -> None:
+    """Each change begins where the last one ended and goes somewhere else: none is lost, none is told twice."""
+    rig = Rig()
+    for moment in story:
+        for _ in happen(rig, moment, RATINGS):
+            pass
+    ends: dict[type[Event], object] = {FreshnessChanged: Freshness.STARTING, ChargeStateChanged: ChargeState.BULK}
+    samples = rejected = 0
+    decided: list[Limits] = []
+    for event in rig.taken(Event):
+        if isinstance(event, FreshnessChanged | ChargeStateChanged):
+            assert event.old is ends[type(event)]
+            assert event.new is not event.old
+            ends[type(event)] = event.new
+        elif isinstance(event, LimitsDecided):
+            assert event.limits not in decided[-1:]
+            decided.append(event.limits)
+        elif isinstance(event, AlarmsChanged):
+            assert event.old.levels != event.new.levels
+        elif isinstance(event, SampleRejected):
+            rejected += 1
+            assert event.count == rejected
+        samples += isinstance(event, SampleAccepted | SampleRejected)
+    assert ends[FreshnessChanged] is rig.pipeline.freshness
+    assert samples == rig.number
+    assert rejected == rig.pipeline.rejected
