@@ -16,6 +16,7 @@ COMMANDS: Mapping[str, str] = {
     "simulate": "tinybms_bridge.cli.simulate:simulate_command",
     "decode": "tinybms_bridge.cli.decode:decode_command",
     "registers": "tinybms_bridge.cli.registers:registers_command",
+    "settings": "tinybms_bridge.cli.settings:settings_command",
     "events": "tinybms_bridge.cli.events:events_command",
     "stats": "tinybms_bridge.cli.stats:stats_command",
     "reset": "tinybms_bridge.cli.reset:reset_command",

@@ -1,0 +1,66 @@
+"""The settings of a TinyBMS: read, judge, write in a safe order, verify, back up and restore."""
+
+from tinybms_bridge.tinybms.settings.actions import ACTIONS, ActionInfo, ActionName, ActionResult
+from tinybms_bridge.tinybms.settings.backup import Backup, backup_of, backup_text, parse_backup
+from tinybms_bridge.tinybms.settings.cautions import Caution
+from tinybms_bridge.tinybms.settings.errors import ConfirmationError, Problem, SettingsError, StaleSettingsError
+from tinybms_bridge.tinybms.settings.fields import Setting, all_settings, find_setting
+from tinybms_bridge.tinybms.settings.limits import present_range
+from tinybms_bridge.tinybms.settings.link import Link
+from tinybms_bridge.tinybms.settings.manager import BmsSettings
+from tinybms_bridge.tinybms.settings.plan import Change, Plan, make_plan
+from tinybms_bridge.tinybms.settings.restore import Difference, differences, restore_plan
+from tinybms_bridge.tinybms.settings.results import Outcome, Report, Result
+from tinybms_bridge.tinybms.settings.rules import Violation, violations
+from tinybms_bridge.tinybms.settings.table import Readout, firmware_text
+from tinybms_bridge.tinybms.settings.values import (
+    RawRange,
+    allowed_values,
+    parse_number,
+    parse_text,
+    range_text,
+    shown_value,
+)
+from tinybms_bridge.tinybms.settings.writer import WriteOptions
+
+__all__ = [
+    "ACTIONS",
+    "ActionInfo",
+    "ActionName",
+    "ActionResult",
+    "Backup",
+    "BmsSettings",
+    "Caution",
+    "Change",
+    "ConfirmationError",
+    "Difference",
+    "Link",
+    "Outcome",
+    "Plan",
+    "Problem",
+    "RawRange",
+    "Readout",
+    "Report",
+    "Result",
+    "Setting",
+    "SettingsError",
+    "StaleSettingsError",
+    "Violation",
+    "WriteOptions",
+    "all_settings",
+    "allowed_values",
+    "backup_of",
+    "backup_text",
+    "differences",
+    "find_setting",
+    "firmware_text",
+    "make_plan",
+    "parse_backup",
+    "parse_number",
+    "parse_text",
+    "present_range",
+    "range_text",
+    "restore_plan",
+    "shown_value",
+    "violations",
+]

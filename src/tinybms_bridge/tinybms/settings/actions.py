@@ -1,0 +1,199 @@
+"""Actions: what is no setting, because it acts once. Each needs an explicit confirmation.
+
+Commands 0x02 and the write-to-set registers 323 and 328 (protocol Rev D, sections 1 and 2); register 340 is a setting
+too, and restarts the BMS.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from tinybms_bridge.errors import BridgeError
+from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.tinybms.frames import Action, ActionRequest, WriteModbus, to_u32
+from tinybms_bridge.tinybms.settings.errors import Problem, SettingsError
+from tinybms_bridge.tinybms.settings.link import Link, read_registers
+from tinybms_bridge.tinybms.settings.results import Outcome
+from tinybms_bridge.tinybms.settings.table import firmware_text
+from tinybms_bridge.tinybms.settings.writer import Answer, Sent, WriteOptions, send_once
+
+__all__ = ["ACTIONS", "ActionInfo", "ActionName", "ActionResult", "perform_request"]
+
+
+@dataclass(frozen=True, slots=True)
+class ActionInfo:
+    """What an action is for."""
+
+    title: str
+    consequence: str
+    """What it does that somebody may not want."""
+    value: str = ""
+    """What value it takes; empty for none."""
+
+
+class ActionName(StrEnum):
+    """The actions of a TinyBMS."""
+
+    SET_STATE_OF_CHARGE = "set_state_of_charge"
+    SET_STATE_OF_HEALTH = "set_state_of_health"
+    SET_OPERATION_MODE = "set_operation_mode"
+    RESTART = "restart"
+    CLEAR_EVENTS = "clear_events"
+    CLEAR_STATISTICS = "clear_statistics"
+
+    @property
+    def info(self) -> ActionInfo:
+        """What the action is for."""
+        return ACTIONS[self]
+
+
+ACTIONS: Mapping[ActionName, ActionInfo] = MappingProxyType(
+    {
+        ActionName.SET_STATE_OF_CHARGE: ActionInfo(
+            "Set the state of charge",
+            "replaces the counted state of charge at once; charging and discharging are judged by the new one",
+            "percent, 0 to 100",
+        ),
+        ActionName.SET_STATE_OF_HEALTH: ActionInfo(
+            "Set the state of health", "replaces the counted wear of the battery", "percent, 0 to 100"
+        ),
+        ActionName.SET_OPERATION_MODE: ActionInfo(
+            "Change between two ports and one",
+            "the BMS restarts by itself and opens its switches: the power of the load is cut",
+            "dual_port or single_port",
+        ),
+        ActionName.RESTART: ActionInfo(
+            "Restart the BMS", "opens the load and charger switches: the power of the load is cut"
+        ),
+        ActionName.CLEAR_EVENTS: ActionInfo(
+            "Clear the event log", "the BMS forgets its events for good; a fault is not cleared by it"
+        ),
+        ActionName.CLEAR_STATISTICS: ActionInfo(
+            "Clear the statistics", "the BMS forgets its lifetime counters and extremes for good"
+        ),
+    }
+)
+"""What each action is for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActionResult:
+    """What became of an action."""
+
+    action: ActionName
+    outcome: Outcome
+    detail: str = ""
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the result as JSON-ready values."""
+        return {"action": self.action.value, "outcome": self.outcome.value, "detail": self.detail}
+
+
+@dataclass(frozen=True, slots=True)
+class _Gauge:
+    """A live value that a write-to-set register replaces; both count from 0 to 100 %."""
+
+    set_address: int
+    live_address: int
+    live_words: int
+    live_scale: float
+    since_firmware: int
+
+
+_SET_SCALE = 0.002
+_TOLERANCE_PERCENT = 0.5
+"""The state of charge goes on moving with the current."""
+
+_GAUGES = {
+    ActionName.SET_STATE_OF_CHARGE: _Gauge(328, 46, 2, 1e-6, 0),
+    ActionName.SET_STATE_OF_HEALTH: _Gauge(323, 45, 1, 0.002, 251),
+}
+
+_REQUESTS = {
+    ActionName.RESTART: ActionRequest(Action.RESET),
+    ActionName.CLEAR_EVENTS: ActionRequest(Action.CLEAR_EVENTS),
+    ActionName.CLEAR_STATISTICS: ActionRequest(Action.CLEAR_STATISTICS),
+}
+
+_FIRMWARE_ADDRESS = 502
+
+_OUTCOME = {Answer.DONE: Outcome.WRITTEN, Answer.REFUSED: Outcome.REFUSED, Answer.SILENT: Outcome.NO_ANSWER}
+
+
+async def perform_request(
+    link: Link, clock: Clock, options: WriteOptions, action: ActionName, value: object
+) -> ActionResult:
+    """Carry out an action other than the change of mode, without asking for confirmation.
+
+    Raises:
+        SettingsError: A value that the action cannot have; nothing was sent.
+        LinkError: The firmware version could not be read before; nothing was sent.
+        DeviceRefused: Likewise.
+
+    """
+    gauge = _GAUGES.get(action)
+    if gauge is not None:
+        return await _set_gauge(link, clock, options, action, gauge, _percent(action, value))
+    if value is not None:
+        raise SettingsError([Problem(action, "takes no value", value)])
+    async with link.exclusive():
+        sent = await send_once(link, _REQUESTS[action])
+    if action is ActionName.RESTART and sent.answer is not Answer.REFUSED:
+        return await _await_return(link, clock, options, sent)
+    return ActionResult(action, _OUTCOME[sent.answer], sent.detail)
+
+
+async def _await_return(link: Link, clock: Clock, options: WriteOptions, sent: Sent) -> ActionResult:
+    """Wait until a restarted BMS answers again."""
+    action, started_s = ActionName.RESTART, clock.monotonic()
+    await clock.sleep(options.restart_begins_s)
+    while clock.monotonic() - started_s < options.restart_s:
+        try:
+            await read_registers(link, _FIRMWARE_ADDRESS, 1, attempts=1)
+        except BridgeError:
+            await clock.sleep(options.settle_s)
+        else:
+            return ActionResult(action, _OUTCOME[sent.answer], sent.detail)
+    detail = f"{sent.detail or 'acknowledged'}; no answer for {options.restart_s:.0f} s since"
+    return ActionResult(action, Outcome.NO_ANSWER, detail)
+
+
+def _percent(action: ActionName, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
+        raise SettingsError([Problem(action, "allowed are numbers 0 to 100 %", value)])
+    return value
+
+
+async def _set_gauge(
+    link: Link, clock: Clock, options: WriteOptions, action: ActionName, gauge: _Gauge, percent: float
+) -> ActionResult:
+    if gauge.since_firmware:
+        (firmware,) = await read_registers(link, _FIRMWARE_ADDRESS, 1)
+        if firmware < gauge.since_firmware:
+            have, need = firmware_text(firmware), firmware_text(gauge.since_firmware)
+            raise SettingsError([Problem(action, f"not available on firmware {have}, needs {need}")])
+    async with link.exclusive():
+        sent = await send_once(link, WriteModbus(gauge.set_address, (round(percent / _SET_SCALE),)))
+        await clock.sleep(options.settle_s)
+        live = await _live_percent(link, gauge)
+    return _gauge_result(action, sent, percent, live)
+
+
+async def _live_percent(link: Link, gauge: _Gauge) -> float | None:
+    try:
+        words = await read_registers(link, gauge.live_address, gauge.live_words, attempts=1)
+    except BridgeError:
+        return None
+    return (to_u32(*words) if gauge.live_words == 2 else words[0]) * gauge.live_scale
+
+
+def _gauge_result(action: ActionName, sent: Sent, percent: float, live: float | None) -> ActionResult:
+    if sent.answer is Answer.REFUSED:
+        return ActionResult(action, Outcome.REFUSED, sent.detail)
+    if live is None:
+        return ActionResult(action, Outcome.NO_ANSWER, f"{sent.detail or 'acknowledged'}; it cannot be read back")
+    if abs(live - percent) <= _TOLERANCE_PERCENT:
+        return ActionResult(action, Outcome.WRITTEN)
+    outcome = Outcome.NO_ANSWER if sent.answer is Answer.SILENT else Outcome.DIFFERS
+    return ActionResult(action, outcome, f"{sent.detail + '; ' if sent.detail else ''}the BMS shows {live:.1f} %")

@@ -1,0 +1,102 @@
+"""Settings, plans and reports as rows of text for a table, and as values for JSON."""
+
+from dataclasses import asdict
+
+from tinybms_bridge.tinybms.settings.fields import Setting, all_settings
+from tinybms_bridge.tinybms.settings.limits import present_range
+from tinybms_bridge.tinybms.settings.plan import Plan
+from tinybms_bridge.tinybms.settings.restore import Difference
+from tinybms_bridge.tinybms.settings.results import Outcome, Report, Result
+from tinybms_bridge.tinybms.settings.table import Readout, firmware_text
+from tinybms_bridge.tinybms.settings.values import allowed_values, range_text, shown_value
+
+__all__ = [
+    "Row",
+    "document",
+    "outcome_text",
+    "rows_of_differences",
+    "rows_of_plan",
+    "rows_of_report",
+    "rows_of_settings",
+    "unit_text",
+]
+
+Row = list[str]
+"""Register, name, values, unit, and what follows."""
+
+
+def unit_text(readout: Readout) -> str:
+    """Return which unit this is."""
+    identity = readout.identity
+    return (
+        f"serial number {identity.serial_number or 'unknown'}, firmware {firmware_text(identity.firmware_internal)},"
+        f" {readout.series_cells} cells"
+    )
+
+
+def outcome_text(result: Result) -> str:
+    """Return what became of a setting."""
+    return f"{result.outcome}: {result.detail}" if result.detail else str(result.outcome)
+
+
+def document(readout: Readout) -> dict[str, object]:
+    """Return all settings with ranges, defaults and the identity of the unit, ready for JSON."""
+    return {
+        "identity": asdict(readout.identity),
+        "own_limits": readout.own is not None,
+        "own_limits_missing": readout.own_missing,
+        "settings": [_entry(readout, setting) for setting in all_settings().values()],
+    }
+
+
+def rows_of_settings(readout: Readout, *, limits: bool) -> list[Row]:
+    """Return register, name, value, unit, and with ``limits`` the allowed values, who says so, and the default."""
+    rows = []
+    for setting in all_settings().values():
+        here = readout.available(setting)
+        row = _row(setting, shown_value(readout.value(setting)) if here else "not available")
+        if limits and here:
+            allowed = present_range(readout, setting)
+            row += [range_text(setting, allowed), allowed.origin, shown_value(readout.default(setting))]
+        rows.append(row)
+    return rows
+
+
+def rows_of_plan(plan: Plan) -> list[Row]:
+    """Return register, name, present value, new value, unit."""
+    return [_row(each.setting, shown_value(each.old), shown_value(each.new)) for each in plan.changes]
+
+
+def rows_of_report(report: Report) -> list[Row]:
+    """Return register, name, value before, wanted value, unit, outcome; what was right before is left out."""
+    return [
+        [*_row(each.change.setting, shown_value(each.change.old), shown_value(each.change.new)), outcome_text(each)]
+        for each in report.results
+        if each.outcome is not Outcome.UNCHANGED
+    ]
+
+
+def rows_of_differences(differences: tuple[Difference, ...]) -> list[Row]:
+    """Return register, name, value of the unit, value in the backup, unit."""
+    return [_row(each.setting, shown_value(each.unit), shown_value(each.backup)) for each in differences]
+
+
+def _row(setting: Setting, *values: str) -> Row:
+    return [str(setting.address), setting.name, *values, setting.unit]
+
+
+def _entry(readout: Readout, setting: Setting) -> dict[str, object]:
+    entry: dict[str, object] = {
+        "name": setting.name,
+        "title": setting.register.name,
+        "register": setting.address,
+        "unit": setting.unit,
+        "available": readout.available(setting),
+        "value": readout.value(setting),
+        "default": readout.default(setting),
+        "note": setting.register.note,
+    }
+    if readout.available(setting):
+        allowed = present_range(readout, setting)
+        entry |= {"allowed": allowed_values(setting, allowed), "allowed_by": allowed.origin}
+    return entry

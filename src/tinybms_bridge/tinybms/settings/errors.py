@@ -1,0 +1,80 @@
+"""What can be wrong with a request to change settings; nothing has been written when one of these is raised.
+
+BridgeError
+├── SettingsError       the request or the backup cannot be used; carries every problem found
+├── ConfirmationError   it cuts power, restarts the BMS or changes what is measured, and nobody confirmed that
+└── StaleSettingsError  the BMS no longer holds what the plan was made for
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tinybms_bridge.errors import BridgeError
+
+__all__ = ["ConfirmationError", "Problem", "SettingsError", "StaleSettingsError", "shown"]
+
+_LONGEST = 60
+_PLAIN = re.compile(r"[A-Za-z_][\w .()%=-]{0,58}")
+
+
+def shown(value: object) -> str:
+    """Return a value for a message: numbers and words as they are, anything else quoted and cut short."""
+    if isinstance(value, str) and _PLAIN.fullmatch(value):
+        return value
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake in a request."""
+
+    name: str
+    """The setting or key, as it was given; empty for the whole."""
+    message: str
+    """What is wrong, with what is allowed."""
+    value: object = None
+    """What was asked for, or None."""
+
+    def __str__(self) -> str:
+        head = shown(self.name) if self.name else ""
+        if self.value is not None:
+            head += f" = {shown(self.value)}"
+        return f"{head}: {self.message}" if head else self.message
+
+
+class SettingsError(BridgeError):
+    """A request or a backup cannot be used."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__(tuple(problems))
+        self.problems = tuple(problems)
+        """Every problem found."""
+
+    def __str__(self) -> str:
+        return "; ".join(str(problem) for problem in self.problems)
+
+
+class ConfirmationError(BridgeError):
+    """A change with serious consequences was asked for without confirmation."""
+
+    def __init__(self, consequences: Sequence[str]) -> None:
+        super().__init__(tuple(consequences))
+        self.consequences = tuple(consequences)
+        """What it would do."""
+
+    def __str__(self) -> str:
+        return f"needs confirmation: {'; '.join(self.consequences)}"
+
+
+class StaleSettingsError(BridgeError):
+    """The settings of the BMS changed after the plan was made."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(tuple(names))
+        self.names = tuple(names)
+        """The settings that changed."""
+
+    def __str__(self) -> str:
+        return f"the settings of the BMS changed in the meantime ({', '.join(self.names)}); look at them again"

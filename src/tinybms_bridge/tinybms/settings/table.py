@@ -1,0 +1,144 @@
+"""Everything that one BMS says about its settings: values, its own limits and defaults, who it is, how it is now."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tinybms_bridge.battery.snapshot import Identity, Snapshot
+from tinybms_bridge.errors import DeviceRefused, LinkError
+from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.tinybms.frames import SettingsTable
+from tinybms_bridge.tinybms.live import (
+    IDENTITY_ADDRESS,
+    IDENTITY_COUNT,
+    LIVE_ADDRESS,
+    LIVE_COUNT,
+    decode_identity,
+    decode_live,
+)
+from tinybms_bridge.tinybms.registers import RegisterValue
+from tinybms_bridge.tinybms.settings.fields import FIRST, WORDS, WRITE_TO_SET, Setting, Words, all_settings
+from tinybms_bridge.tinybms.settings.link import Link, read_registers, read_settings_table
+
+__all__ = ["OwnTables", "Readout", "differing", "firmware_text", "read_settings", "read_words"]
+
+_SERIES_CELLS = 307
+_POWER_TYPE_BIT = 1 << 8
+_SOH_FIRMWARE = 251
+
+
+@dataclass(frozen=True, slots=True)
+class OwnTables:
+    """What the BMS itself says of registers 300 to 343 (command 0x1D); limits move with other settings."""
+
+    minimum: Words
+    maximum: Words
+    default: Words
+
+
+@dataclass(frozen=True, slots=True)
+class Readout:
+    """The settings of one BMS at one moment."""
+
+    words: Words
+    """Registers 300 to 343."""
+    identity: Identity = field(default_factory=Identity)
+    high_power: bool | None = None
+    """Power type of the board (register 501 bit 8), or None when unknown."""
+    own: OwnTables | None = None
+    """The BMS's own limits and defaults, or None when it does not tell them."""
+    own_missing: str = ""
+    """Why ``own`` is None."""
+    live: Snapshot | None = None
+    """Measurements, to tell what a change would do now."""
+
+    @property
+    def series_cells(self) -> int:
+        """Cells in series (register 307)."""
+        return self.words[_SERIES_CELLS - FIRST]
+
+    def available(self, setting: Setting) -> bool:
+        """Return whether this firmware has the setting; an unknown firmware has what all have."""
+        return self.identity.firmware_internal >= setting.firmware
+
+    def settings(self) -> list[Setting]:
+        """Return the settings that this BMS has, in order of registers."""
+        return [setting for setting in all_settings().values() if self.available(setting)]
+
+    def value(self, setting: Setting) -> RegisterValue:
+        """Return the present value; None where the firmware has no such setting."""
+        return setting.value(self.words) if self.available(setting) else None
+
+    def default(self, setting: Setting) -> RegisterValue:
+        """Return the factory default that the BMS tells; None where it does not."""
+        return setting.value(self.own.default) if self.own and self.available(setting) else None
+
+
+async def read_settings(link: Link, clock: Clock) -> Readout:
+    """Read all that can be known of the settings. Raises LinkError; DeviceRefused for registers 300 to 343 only."""
+    version = await _unless_refused(link, IDENTITY_ADDRESS, IDENTITY_COUNT)
+    words = await read_words(link)
+    own, missing = await _own_tables(link, words)
+    live = await _unless_refused(link, LIVE_ADDRESS, LIVE_COUNT)
+    identity = decode_identity(version) if version else Identity()
+    return Readout(
+        words=words,
+        identity=identity,
+        high_power=bool(version[1] & _POWER_TYPE_BIT) if version else None,
+        own=own,
+        own_missing=missing,
+        live=_snapshot(live, words, identity, clock.monotonic()) if live else None,
+    )
+
+
+async def read_words(link: Link) -> Words:
+    """Return registers 300 to 343. Raises DeviceRefused or LinkError."""
+    return await read_registers(link, FIRST, WORDS)
+
+
+def firmware_text(internal: int) -> str:
+    """Return a firmware version as the vendor writes it."""
+    return f"2.3.{internal}" if internal else "of unknown version"
+
+
+def differing(before: Sequence[int], after: Sequence[int]) -> list[Setting]:
+    """Return the settings whose bits differ between two readings of registers 300 to 343."""
+    return [each for each in all_settings().values() if each.raw(before) != each.raw(after)]
+
+
+async def _unless_refused(link: Link, address: int, count: int) -> Words | None:
+    try:
+        return await read_registers(link, address, count)
+    except DeviceRefused:
+        return None
+
+
+async def _own_tables(link: Link, words: Words) -> tuple[OwnTables | None, str]:
+    """Return the tables of 0x1D, or why there are none to trust.
+
+    The vendor does not say at which register they start (protocol Rev D, section 1); that the table of current values
+    equals the registers shows it.
+    """
+    try:
+        current = await read_settings_table(link, SettingsTable.CURRENT, WORDS)
+        if not _same(current, words):
+            return None, "command 0x1D shows other values than registers 300 to 343"
+        minimum = await read_settings_table(link, SettingsTable.MINIMUM, WORDS)
+        maximum = await read_settings_table(link, SettingsTable.MAXIMUM, WORDS)
+        return OwnTables(minimum, maximum, await read_settings_table(link, SettingsTable.DEFAULT, WORDS)), ""
+    except (DeviceRefused, LinkError) as error:
+        return None, f"command 0x1D: {error}"
+
+
+def _same(table: Words, words: Words) -> bool:
+    ignored = {address - FIRST for address in WRITE_TO_SET}
+    return all(a == b for i, (a, b) in enumerate(zip(table, words, strict=True)) if i not in ignored)
+
+
+def _snapshot(live: Words, words: Words, identity: Identity, now_s: float) -> Snapshot:
+    return decode_live(
+        live,
+        sequence=1,
+        taken_at_s=now_s,
+        series_cells=words[_SERIES_CELLS - FIRST],
+        has_soh=identity.firmware_internal >= _SOH_FIRMWARE,
+    )

@@ -1,0 +1,136 @@
+"""One write at a time: read, write, wait, read back, and say what can be known.
+
+The line is kept from the poll only from the write to the first reading back, about half a second; between two
+registers the poll gets its turn, so that its data never becomes stale.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from tinybms_bridge.errors import BridgeError, DeviceRefused, LinkError
+from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.tinybms.frames import Request, WriteModbus
+from tinybms_bridge.tinybms.settings.fields import Words
+from tinybms_bridge.tinybms.settings.link import Link, read_registers
+from tinybms_bridge.tinybms.settings.order import Step
+from tinybms_bridge.tinybms.settings.plan import Change
+from tinybms_bridge.tinybms.settings.results import Outcome, Result
+from tinybms_bridge.tinybms.settings.values import shown_value
+
+__all__ = ["Answer", "Sent", "StepWriter", "WriteOptions", "send_once"]
+
+_LOOKS_AT_OLD = 2
+"""How often to look again at a register that still holds its old value: a write may take up to a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOptions:
+    """Times of writing. The vendor documents none of them; 0.5 to 1 s is what works in the field."""
+
+    settle_s: float = 0.5
+    """From a write to its reading back."""
+    patience_s: float = 3.0
+    """How long to go on reading back a register that does not answer."""
+    restart_s: float = 20.0
+    """How long a BMS that restarts by itself may stay away."""
+    restart_begins_s: float = 2.0
+    """From the write to the first reading back where the BMS restarts."""
+
+
+class Answer(Enum):
+    """How the BMS answered a write."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    SILENT = "silent"
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What came of sending a write, and later of reading it back."""
+
+    answer: Answer
+    detail: str = ""
+    """Why there is no acknowledgement."""
+    found: Words | None = None
+    """The words read back, or None."""
+
+
+async def send_once(link: Link, request: Request) -> Sent:
+    """Send a request that must not be repeated; never raises for the line or the BMS."""
+    try:
+        await link.request(request, attempts=1)
+    except DeviceRefused as error:
+        return Sent(Answer.REFUSED, str(error))
+    except LinkError as error:
+        return Sent(Answer.SILENT, str(error))
+    return Sent(Answer.DONE)
+
+
+class StepWriter:
+    """Carries out the steps of a plan on one BMS."""
+
+    def __init__(self, link: Link, clock: Clock, options: WriteOptions) -> None:
+        self._link = link
+        self._clock = clock
+        self._options = options
+
+    async def write(self, step: Step, changes: Sequence[Change]) -> list[Result]:
+        """Carry out one step and return what became of each of its changes; never raises for the line or the BMS."""
+        try:
+            present = await read_registers(self._link, step.address, len(step.after))
+        except BridgeError as error:
+            return [Result(each, Outcome.NOT_TRIED, detail=f"could not be read before: {error}") for each in changes]
+        if step.done(present):
+            return [Result(each, Outcome.UNCHANGED, each.new) for each in changes]
+        if not step.undone(present):
+            detail = "something else changed it in the meantime"
+            return [Result(each, Outcome.NOT_TRIED, each.setting.register.decode(present), detail) for each in changes]
+        sent = await self._write_and_look(step, present)
+        return [_result(each, sent) for each in changes]
+
+    async def _write_and_look(self, step: Step, present: Words) -> Sent:
+        async with self._link.exclusive():
+            sent = await send_once(self._link, WriteModbus(step.address, step.merged(present)))
+            await self._clock.sleep(self._options.settle_s)
+            found = None if step.restarts else await self._look(step)
+        if sent.answer is not Answer.REFUSED:
+            found = await self._look_again(step, found)
+        return replace(sent, found=found)
+
+    async def _look_again(self, step: Step, found: Words | None) -> Words | None:
+        """Read until the register answers, and a few times more while it holds the old value."""
+        options, clock = self._options, self._clock
+        if step.restarts:
+            await clock.sleep(options.restart_begins_s)
+        end_s = clock.monotonic() + (options.restart_s if step.restarts else options.patience_s)
+        looked = 0
+        while clock.monotonic() < end_s:
+            if found is not None:
+                if looked >= _LOOKS_AT_OLD or not step.undone(found):
+                    break
+                looked += 1
+            await clock.sleep(options.settle_s)
+            found = await self._look(step)
+        return found
+
+    async def _look(self, step: Step) -> Words | None:
+        try:
+            return await read_registers(self._link, step.address, len(step.after), attempts=1)
+        except BridgeError:
+            return None
+
+
+def _result(change: Change, sent: Sent) -> Result:
+    found = None if sent.found is None else change.setting.register.decode(sent.found)
+    if sent.answer is Answer.REFUSED:
+        return Result(change, Outcome.REFUSED, found, sent.detail)
+    if found is None:
+        return Result(change, Outcome.NO_ANSWER, None, f"{sent.detail or 'acknowledged'}; it cannot be read back")
+    shown = shown_value(found, change.setting.unit)
+    if found == change.new:
+        return Result(change, Outcome.WRITTEN, found)
+    if sent.answer is Answer.SILENT and found == change.old:
+        return Result(change, Outcome.NO_ANSWER, found, f"{sent.detail}; it still holds {shown}")
+    return Result(change, Outcome.DIFFERS, found, f"it holds {shown}")

@@ -1,0 +1,214 @@
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinybms_bridge.tinybms.settings import Readout, SettingsError, all_settings, backup_of, backup_text, parse_backup
+from tinybms_bridge.tinybms.settings.backup import FORMAT, MAX_BYTES
+
+Make = Callable[..., Readout]
+NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
+
+
+@pytest.fixture
+def document(readout: Make) -> dict[str, Any]:
+    """Return a good backup as JSON values."""
+    parsed: dict[str, Any] = json.loads(backup_text(backup_of(readout(), NOW)))
+    return parsed
+
+
+def problems(document: object) -> list[str]:
+    """Return what is wrong with a file."""
+    data = document if isinstance(document, bytes) else json.dumps(document).encode()
+    with pytest.raises(SettingsError) as error:
+        parse_backup(data)
+    return [str(problem) for problem in error.value.problems]
+
+
+def test_a_backup_is_readable(readout: Make) -> None:
+    """One setting a line, in the order of registers, names with units, choices as words."""
+    text = backup_text(backup_of(readout(), NOW))
+    lines = text.splitlines()
+
+    assert text.endswith("}\n")
+    assert '  "created": "2026-03-01T12:00:00+00:00",' in lines
+    assert '    "over_voltage_cutoff_v": 3.75,' in lines
+    assert '    "charger_type": "cc_cv",' in lines
+    assert len([line for line in lines if line.startswith("    ")]) == 38 + 6
+    document = json.loads(text)
+    assert list(document) == ["format", "version", "created", "identity", "settings"]
+    assert (document["format"], document["version"]) == ("tinybms-settings", 1)
+    assert document["identity"]["firmware_internal"] == 254
+    assert document["identity"]["serial_number"] == "00" * 12
+    assert list(document["settings"]) == list(all_settings())
+
+
+def test_state_of_charge_and_health_are_not_in_it(document: dict[str, Any]) -> None:
+    """Restoring a setting must not set the gauge of the battery."""
+    assert not [name for name in document["settings"] if "_set" in name or name.startswith("state_of")]
+
+
+def test_old_firmware_saves_what_it_has(readout: Make) -> None:
+    """No zero of a reserved register is saved as a value."""
+    backup = backup_of(readout(firmware=242), NOW)
+
+    assert "discharge_peak_current_cutoff_a" not in backup.settings
+    assert len(backup.settings) == 29
+    assert parse_backup(backup_text(backup).encode()) == backup
+
+
+@given(st.lists(st.integers(0, 0xFFFF), min_size=44, max_size=44))
+def test_whatever_a_unit_holds_comes_back(readout: Make, words: list[int]) -> None:
+    """Any content of the registers, unknown choices too, survives the file."""
+    changes = dict(zip(range(300, 344), words, strict=True))
+    backup = backup_of(readout(changes), NOW)
+
+    assert parse_backup(backup_text(backup).encode()) == backup
+
+
+def test_a_file_saved_by_an_editor_is_read(readout: Make) -> None:
+    """Byte order mark, other line ends and order of keys."""
+    backup = backup_of(readout(), NOW)
+    document = json.loads(backup_text(backup))
+    document["settings"] = dict(reversed(document["settings"].items()))
+    data = b"\xef\xbb\xbf" + json.dumps(document, indent=4).replace("\n", "\r\n").encode()
+
+    assert dict(parse_backup(data).settings) == dict(backup.settings)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "is not JSON: Expecting value at line 1, column 1"),
+        (b'{"format": ', "is not JSON: Expecting value at line 1, column 12"),
+        (b"\xff\xfe", "is not JSON in UTF-8"),
+        (b"[" * 100_000, "is not JSON in UTF-8"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "is not JSON in UTF-8"),
+        (b"[]", "is no JSON object"),
+        (b"{}", 'is no backup: "format" must be "tinybms-settings"'),
+        (b'{"format": "tinybms-config"}', 'is no backup: "format" must be "tinybms-settings"'),
+        (b'{"format": "tinybms-settings"}', '"version" must be 1; a newer file needs a newer program'),
+        (b'{"format": "tinybms-settings", "version": 2}', '"version" must be 1; a newer file needs a newer program'),
+        (b'{"format": "tinybms-settings", "version": true}', '"version" must be 1; a newer file needs a newer program'),
+        (b" " * (MAX_BYTES + 1), f"is {MAX_BYTES + 1} bytes long, a backup has less than {MAX_BYTES}"),
+    ],
+    ids=range(12),
+)
+def test_what_is_no_backup_is_told(data: bytes, message: str) -> None:
+    """One clear sentence for each kind of wrong file."""
+    assert problems(data) == [message]
+
+
+def test_every_mistake_in_a_file_is_told_at_once(document: dict[str, Any]) -> None:
+    """Unknown, missing, mistyped and forbidden entries, and a damaged identity."""
+    settings = document["settings"]
+    del settings["over_voltage_cutoff_v"], settings["ignition"]
+    settings |= {
+        "over_voltage_cutof_v": 3.8,
+        "pack_voltage": 50,
+        "state_of_charge_set": 50,
+        "series_cells": "16",
+        "battery_max_cycles": None,
+        "charger_startup_delay_s": True,
+        "distance_unit": "furlong",
+        "load_switch_type": 0,
+        "charger_switch_type": ["fet"],
+    }
+    document["created"] = 5
+    document["comment"] = "mine"
+    document["identity"] |= {"firmware_public": "3", "colour": "red"}
+
+    assert problems(document) == [
+        "created = 5: must be a time in double quotes",
+        "identity.firmware_public = '3': must be a whole number",
+        "identity.colour: is unknown",
+        "series_cells = '16': must be a number",
+        "charger_startup_delay_s = True: must be a number",
+        "distance_unit = furlong: must be one of meter, kilometer, feet, mile, yard",
+        "battery_max_cycles: must be a number",
+        (
+            "load_switch_type = 0: must be one of fet, aido1, aido2, dido1, dido2, aiho1_active_low, "
+            "aiho1_active_high, aiho2_active_low, aiho2_active_high"
+        ),
+        (
+            "charger_switch_type = ['fet']: must be one of charge_fet, aido1, aido2, dido1, dido2, aiho1_active_low, "
+            "aiho1_active_high, aiho2_active_low, aiho2_active_high"
+        ),
+        (
+            "over_voltage_cutof_v = 3.8: no setting has this name; "
+            "did you mean over_voltage_cutoff_v, under_voltage_cutoff_v?"
+        ),
+        "pack_voltage = 50: register 36 can only be read",
+        "state_of_charge_set = 50: is no setting but an action: set_state_of_charge",
+        "over_voltage_cutoff_v: is missing",
+        "ignition: is missing",
+        "comment: is no part of a backup",
+    ]
+
+
+@pytest.mark.parametrize("key", ["identity", "settings", "created"])
+@pytest.mark.parametrize("value", [None, [], "x", 5])
+def test_a_part_of_the_wrong_kind_is_told(document: dict[str, Any], key: str, value: object) -> None:
+    """No traceback whatever stands in the file."""
+    document[key] = value
+    if (key, value) == ("created", "x"):
+        assert parse_backup(json.dumps(document).encode()).created == "x"
+        return
+
+    assert any(problem.startswith(key) for problem in problems(document))
+
+
+def test_keys_given_twice_are_told(readout: Make) -> None:
+    """The second would silently win."""
+    text = backup_text(backup_of(readout(), NOW))
+    doubled = text.replace('"series_cells": 16,', '"series_cells": 16, "series_cells": 14, "series_cells": 12,')
+
+    assert problems(doubled.encode()) == ["series_cells: is given more than once"]
+
+
+def test_a_file_of_old_firmware_may_lack_the_new_settings(document: dict[str, Any]) -> None:
+    """What its firmware did not have is not missing; what all have is."""
+    for setting in all_settings().values():
+        if setting.firmware > 242:
+            del document["settings"][setting.name]
+    assert len(problems(document)) == 9
+
+    document["identity"]["firmware_internal"] = 242
+    assert len(parse_backup(json.dumps(document).encode()).settings) == 29
+
+    del document["settings"]["series_cells"]
+    assert problems(document) == ["series_cells: is missing"]
+
+
+def test_a_choice_without_a_name_may_stay_in_a_backup(document: dict[str, Any]) -> None:
+    """A unit held a raw value that the vendor does not name; only this form is taken for one."""
+    document["settings"]["precharge_pin"] = "unknown (1)"
+    assert parse_backup(json.dumps(document).encode()).settings["precharge_pin"] == "unknown (1)"
+
+    document["settings"]["precharge_pin"] = "unknown (one)"
+    assert len(problems(document)) == 1
+
+
+def rubbish() -> st.SearchStrategy[bytes]:
+    """Return any bytes, and JSON that begins like a backup."""
+    leaves = st.none() | st.booleans() | st.floats() | st.text(max_size=20)
+    names = st.sampled_from([*all_settings(), "x", "302"])
+    values = st.recursive(
+        leaves, lambda s: st.lists(s, max_size=3) | st.dictionaries(names, s, max_size=4), max_leaves=8
+    )
+    parts = st.dictionaries(st.sampled_from(["created", "identity", "settings", "x"]), values)
+    files = parts.map(lambda part: json.dumps({"format": FORMAT, "version": 1, **part}).encode())
+    return st.binary(max_size=300) | files
+
+
+@given(rubbish())
+def test_rubbish_never_ends_in_a_traceback(data: bytes) -> None:
+    """Any bytes and any JSON: a SettingsError with at least one problem, for no such file is complete."""
+    with pytest.raises(SettingsError) as error:
+        parse_backup(data)
+    assert error.value.problems
+    assert str(error.value)
