@@ -96,7 +96,7 @@ DRIVEN: list[tuple[str, object, dict[str, object]]] = [
     ("cvl.cell_safety_release_v", 3.45, {f"{PROTECTION}.release_v": 3.45}),
     ("cvl.cell_protection_kp", 100, {f"{PROTECTION}.gain": 100}),
     ("cvl.dynamic_current_nominal_a", 200, {f"{PROTECTION}.nominal_current_a": 200}),
-    ("cvl.protection_relearn_s", 1800, {f"{PROTECTION}.relearn_s": 1800}),
+    ("cvl.protection_relearn_s", 2700, {f"{PROTECTION}.relearn_s": 2700}),
     ("cvl.max_recovery_step_v", 0.2, {f"{RATES}.cvl_step_v": 0.2, f"{PROTECTION}.recovery_v_per_s": 0.01}),
     (
         "victron.cvl_update_interval_ms",
@@ -147,6 +147,7 @@ NOT_IN_THE_CONFIGURATION = {
     "poll.reconnect_min_s",
     "poll.reconnect_max_s",
     "poll.silent_after",
+    "pipeline.limits.rates.cvl_least_rise_v",
     "pipeline.limits.manual.stop_charge",
     "pipeline.limits.manual.stop_discharge",
     "pipeline.alarms.charging_above_a",

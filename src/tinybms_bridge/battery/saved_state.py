@@ -12,6 +12,9 @@ from tinybms_bridge.battery.limits.states import StateMemory
 
 __all__ = ["SavedState"]
 
+_MOST_SOC_PERCENT = 101.0
+"""The SOC of a BMS may be a little above 100 %."""
+
 
 @dataclass(frozen=True, slots=True)
 class SavedState:
@@ -84,7 +87,7 @@ def _policy(document: object) -> PolicyMemory:
     known = isinstance(full_at, int) and not isinstance(full_at, bool) and 0 <= full_at < 1 << 32
     return PolicyMemory(
         full=document.get("full") is True,
-        full_soc_percent=min(_positive(document.get("full_soc_percent")), 100.0) or 100.0,
+        full_soc_percent=_percent(document.get("full_soc_percent")),
         full_at_lifetime_s=full_at if known else None,
         tail_s=_positive(document.get("tail_s")),
         above_window=document.get("above_window") is True,
@@ -92,6 +95,13 @@ def _policy(document: object) -> PolicyMemory:
         full_once_done=document.get("full_once_done") is True,
         force_charge=document.get("force_charge") is True,
     )
+
+
+def _percent(value: object) -> float:
+    """Return a state of charge; 100 for what is none, since a full battery that is not full would not be charged."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= _MOST_SOC_PERCENT:
+        return 100.0
+    return float(value)
 
 
 def _protection(document: object) -> ProtectionMemory:

@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, str] = {
     "reset": "tinybms_bridge.cli.reset:reset_command",
     "check": "tinybms_bridge.cli.check:check_command",
     "doctor": "tinybms_bridge.cli.doctor:doctor_command",
+    "bench": "tinybms_bridge.cli.bench:bench_command",
 }
 """Where each command lives."""
 

@@ -1,11 +1,11 @@
 """Stage 5: a fault of the BMS caps the direction that the BMS itself cuts, and only that direction.
 
 Register 50 says only "fault"; the cause comes from the open events of the BMS (protocol reference, sections 3 and
-5.1). A fault whose cause is not known stops charging, never the loads: off grid a DCL of 0 switches the lights off,
-and a BMS that wants the loads off has cut them already.
+5.1). A fault that is not known, or not known to cut anything, stops charging, never the loads: off grid a DCL of 0
+switches the lights off, and a BMS that wants the loads off has cut them already.
 """
 
-from tinybms_bridge.battery.bms_event_kinds import Stops, kind_of
+from tinybms_bridge.battery.bms_event_kinds import Severity, Stops, kind_of
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import LimitCode, Quantity
@@ -17,9 +17,11 @@ __all__ = ["obey_bms"]
 def obey_bms(draft: Draft, context: Context) -> None:
     """Set the current limits to 0 in the directions that the BMS cuts; a charge stop lowers CVL as well."""
     snapshot = context.snapshot
-    causes = [(kind.text, kind.stops) for kind in map(kind_of, snapshot.open_events) if kind.stops]
+    kinds = [kind_of(number) for number in snapshot.open_events]
+    causes = [(kind.text, kind.stops) for kind in kinds if kind.stops]
     if not causes and snapshot.pack.status is BmsStatus.FAULT:
-        causes = [("a fault of unknown cause", Stops.CHARGE)]
+        faults = (kind.text for kind in kinds if kind.severity is Severity.FAULT)
+        causes = [(next(faults, "a fault of unknown cause"), Stops.CHARGE)]
     for text, stops in causes:
         if Stops.CHARGE in stops:
             draft.lower(Quantity.CCL, 0.0, LimitCode.BMS_FAULT, detail=text)

@@ -1,20 +1,33 @@
 """Stage 3: CVL follows the highest cell, so that no cell passes the BMS's cutoff while others are still low.
 
 The controller of the seed's firmware (reference firmware, section 5.4), with its faults mended: it acts on the CVL
-that is in force instead of on a ceiling far above it, learns at which CVL the highest cell became too high and stays
-below it, rises again by a ramp up to the target and not only for one cycle, and leaves DCL alone.
+that is in force instead of on a ceiling far above it, learns at which pack voltage the highest cell was too high and
+stays below it, rises again by a ramp up to the target and not only for one cycle, and leaves DCL alone. What it does
+follows from measured voltages and from time, never from how often it is asked: a GX answers within seconds, samples
+come ten times a second.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from tinybms_bridge.battery.limits.context import Context
+from tinybms_bridge.battery.limits.context import MPPT_OFFSET_V, Context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import LimitCode, Quantity
+from tinybms_bridge.battery.snapshot import PackState
 
 __all__ = ["ProtectionMemory", "protect_cells"]
 
 _BACKOFF_V = 0.1
-"""How far below the CVL that was too high the controller stays: one step of frame 0x351."""
+"""How far below the voltage that was too high the controller stays: one step of frame 0x351."""
+
+_GENTLE_DROP_V = MPPT_OFFSET_V + 0.2
+"""Below the pack by this much, chargers that feed in have stopped, and the battery is not emptied into the grid."""
+
+_SINKING_V_PER_S = 0.005
+"""How fast the knee goes down while the cell stays too high: one such step in the 20 s of Victron's advice."""
+
+_OVER_CCL_RATIO = 1.2
+_OVER_CCL_A = 5.0
+"""Chargers that obey CCL stay below this share of it and this much more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +37,19 @@ class ProtectionMemory:
     cap_v: float | None = None
     """CVL that the controller allows now."""
     knee_v: float | None = None
-    """CVL at which the highest cell was too high; ``cap_v`` rises up to a step below it."""
+    """Pack voltage at which the highest cell was too high; ``cap_v`` rises up to a step below it."""
     since_knee_s: float = 0.0
-    """Time since the knee was learned or raised."""
+    """Time since the knee was learned or raised in which the cell was released."""
 
 
 def protect_cells(draft: Draft, context: Context, memory: ProtectionMemory, elapsed_s: float) -> ProtectionMemory:
     """Lower CVL while the highest cell is, or lately was, above the protection threshold; return the new memory."""
     target_v, max_v = draft[Quantity.CVL], context.snapshot.cells.max_v
     excess_v = max_v - context.protection_threshold_v
+    if memory.knee_v is not None and memory.knee_v < context.floor_v:
+        memory = ProtectionMemory()  # learned from a pack with fewer cells, or before the floor was raised
     if excess_v > 0.0:
-        memory = _lower(memory, context, target_v, excess_v)
+        memory = _lower(memory, context, draft, excess_v, elapsed_s)
     elif memory.cap_v is not None:
         memory = _recover(memory, context, target_v, elapsed_s)
     if memory.cap_v is not None:
@@ -49,19 +64,34 @@ def protect_cells(draft: Draft, context: Context, memory: ProtectionMemory, elap
     return memory
 
 
-def _lower(memory: ProtectionMemory, context: Context, target_v: float, excess_v: float) -> ProtectionMemory:
+def _lower(
+    memory: ProtectionMemory, context: Context, draft: Draft, excess_v: float, elapsed_s: float
+) -> ProtectionMemory:
     """Learn the knee, and go below it at once, the more the further the cell is above its threshold."""
-    settings, pack = context.settings.protection, context.snapshot.pack
-    in_force_v = target_v if memory.cap_v is None else min(memory.cap_v, target_v)
-    # While current is limited the pack is below the CVL, under feed-in above it: the lower one was too high.
-    reached_v = min(in_force_v, pack.voltage_v)
-    knee_v = reached_v if memory.knee_v is None else min(memory.knee_v, reached_v)
+    settings, current_a = context.settings.protection, context.snapshot.pack.current_a
+    knee_v = min(draft[Quantity.CVL], _leads_to_v(context.snapshot.pack, draft[Quantity.CCL]))
+    if memory.cap_v is not None and memory.knee_v is not None:
+        # Too high again after a release: then the CVL in force was too high, whatever the voltage of the pack.
+        in_force_v = memory.cap_v if memory.since_knee_s > 0.0 else memory.knee_v
+        sinking_v = _SINKING_V_PER_S * elapsed_s if current_a > 0.0 else 0.0
+        knee_v = min(knee_v, in_force_v, memory.knee_v - sinking_v)
     knee_v = max(knee_v, context.floor_v)
-    weight = 1.0 + max(pack.current_a, 0.0) / settings.nominal_current_a
+    weight = 1.0 + max(0.0, current_a) / max(settings.nominal_current_a, 1.0)
     cap_v = knee_v - _BACKOFF_V - settings.gain * weight * excess_v
+    if context.snapshot.cells.max_v < context.emergency_v:
+        cap_v = max(cap_v, min(context.snapshot.pack.voltage_v - _GENTLE_DROP_V, knee_v - _BACKOFF_V))
     if memory.cap_v is not None:
         cap_v = min(cap_v, memory.cap_v)
     return ProtectionMemory(cap_v=max(cap_v, context.floor_v), knee_v=knee_v)
+
+
+def _leads_to_v(pack: PackState, ccl_a: float) -> float:
+    """Return the CVL that leads to the present voltage of the pack.
+
+    Solar chargers that feed in keep to no CCL, and stay above CVL: by their current they are known.
+    """
+    feeds_in = pack.current_a > _OVER_CCL_RATIO * ccl_a + _OVER_CCL_A
+    return pack.voltage_v - MPPT_OFFSET_V if feeds_in else pack.voltage_v
 
 
 def _recover(memory: ProtectionMemory, context: Context, target_v: float, elapsed_s: float) -> ProtectionMemory:
@@ -69,10 +99,9 @@ def _recover(memory: ProtectionMemory, context: Context, target_v: float, elapse
     assert memory.cap_v is not None
     assert memory.knee_v is not None
     settings = context.settings.protection
-    since_s = memory.since_knee_s + elapsed_s
     if context.snapshot.cells.max_v > context.protection_release_v:
-        return replace(memory, since_knee_s=since_s)
-    knee_v = memory.knee_v
+        return memory
+    knee_v, since_s = memory.knee_v, memory.since_knee_s + elapsed_s
     if since_s >= settings.relearn_s:
         knee_v, since_s = knee_v + _BACKOFF_V, 0.0
     cap_v = min(memory.cap_v + settings.recovery_v_per_s * elapsed_s, max(knee_v - _BACKOFF_V, memory.cap_v))

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tinybms_bridge.battery.limits.curve_defaults import curves_for
+from tinybms_bridge.battery.limits.curve_defaults import curves_for, head_room_v
 from tinybms_bridge.battery.limits.curves import Curve
 from tinybms_bridge.battery.limits.presets import PRESETS, Preset, chemistry_of
 from tinybms_bridge.battery.limits.settings import LimitSettings
@@ -14,6 +14,15 @@ __all__ = ["MPPT_OFFSET_V", "Context", "make_context"]
 
 MPPT_OFFSET_V = 0.4
 """What a solar charger adds to the CVL while feeding in (Victron's dvcc.py; reference victron-can, section 4)."""
+
+_FULL_MARGIN_V = 0.02
+"""A cell this far below its charge voltage is at it."""
+
+_OFFSET_SHARE_V = 0.03
+"""How much of the offset of FLOAT_APPROACH, per cell, counts for the same question."""
+
+_ABOVE_RESTING_V = 0.03
+"""No cell rests this far above the resting voltage; so a full pack is not found among those at rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +38,12 @@ class Context:
     over_voltage_bound_v: float
     """Cell over-voltage cutoff times the cells, less the MPPT's 0.4 V and the margin."""
     resting_v: float
+    full_v: float
+    """Highest cell times the cells at which the pack is at its charge voltage."""
     protection_threshold_v: float
     """Cell voltage above which CVL is lowered."""
+    emergency_v: float
+    """Cell voltage above which everything gives way to lowering it: half the way from the threshold to the cutoff."""
     protection_release_v: float
     """Cell voltage below which it may rise again."""
     hold_min_cell_v: float
@@ -52,8 +65,7 @@ def make_context(snapshot: Snapshot, ratings: Ratings, settings: LimitSettings) 
     ceiling_v = min(bound_v, _or(settings.cell_max_v, preset.ceiling_v) * cells)
     floor_v = min(_or(settings.floor_cell_v, preset.floor_v) * cells, ceiling_v)
     resting_v = _or(settings.resting_cell_v, preset.resting_v) * cells
-    full_v, gap_v = ratings.fully_charged_cell_v, ratings.over_voltage_cell_v - ratings.fully_charged_cell_v
-    threshold_v = _or(settings.protection.threshold_v, full_v + 0.2 * gap_v)
+    threshold_v = _or(settings.protection.threshold_v, ratings.fully_charged_cell_v + 0.2 * head_room_v(ratings))
     return Context(
         snapshot=snapshot,
         ratings=ratings,
@@ -63,11 +75,23 @@ def make_context(snapshot: Snapshot, ratings: Ratings, settings: LimitSettings) 
         ceiling_v=ceiling_v,
         over_voltage_bound_v=bound_v,
         resting_v=min(max(resting_v, floor_v), ceiling_v),
+        full_v=_full_v(ratings, settings, preset, ceiling_v),
         protection_threshold_v=threshold_v,
-        protection_release_v=min(_or(settings.protection.release_v, full_v), threshold_v),
+        emergency_v=(threshold_v + ratings.fully_charged_cell_v + head_room_v(ratings)) / 2.0,
+        protection_release_v=min(_or(settings.protection.release_v, ratings.fully_charged_cell_v), threshold_v),
         hold_min_cell_v=_or(settings.states.imbalance_min_cell_v, preset.resting_v + 0.05),
         curves=curves_for(ratings, settings.curves),
     )
+
+
+def _full_v(ratings: Ratings, settings: LimitSettings, preset: Preset, ceiling_v: float) -> float:
+    """Return where a pack is at its charge voltage: a little below the target that it can reach."""
+    cells = ratings.series_cells
+    bms_target_v = ratings.fully_charged_cell_v * cells
+    target_v = min(bms_target_v, _or(settings.bulk_voltage_v, bms_target_v), ceiling_v)
+    target_v = min(target_v, _or(settings.alarm_voltage_v, target_v))
+    offset_v = min(settings.states.float_approach_offset_v, _OFFSET_SHARE_V * cells)
+    return max(target_v - offset_v - _FULL_MARGIN_V * cells, (preset.resting_v + _ABOVE_RESTING_V) * cells)
 
 
 def _or(value: float | None, default: float) -> float:

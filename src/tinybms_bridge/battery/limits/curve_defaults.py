@@ -1,5 +1,6 @@
 """The derating curves that follow from the BMS's own settings."""
 
+import math
 from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
@@ -7,7 +8,7 @@ from types import MappingProxyType
 from tinybms_bridge.battery.limits.curves import Curve
 from tinybms_bridge.battery.snapshot import Ratings
 
-__all__ = ["CURVE_NAMES", "curves_for"]
+__all__ = ["CURVE_NAMES", "curves_for", "head_room_v"]
 
 CURVE_NAMES = (
     "charge_by_cell_voltage",
@@ -20,30 +21,42 @@ CURVE_NAMES = (
 
 _LEVEL = Curve(((0.0, 1.0),))
 
+_MOST_HEAD_ROOM_V = 0.15
+"""An over-voltage cutoff further away belongs to another chemistry: many LFP units keep a cutoff of 4.2 V."""
+
+_CHARGE_SLOPES_K = 30.0
+"""Room that both ends of charging need; with less between registers 320 and 319 they are steeper."""
+
+
+def head_room_v(ratings: Ratings) -> float:
+    """Return the cell voltage between full charge (register 300) and the over-voltage cutoff (315) that may be used."""
+    return min(ratings.over_voltage_cell_v - ratings.fully_charged_cell_v, _MOST_HEAD_ROOM_V)
+
 
 @lru_cache(maxsize=8)
 def curves_for(ratings: Ratings, chosen: tuple[tuple[str, Curve], ...] = ()) -> Mapping[str, Curve]:
     """Return every curve by name: the user's where there is one (name, curve), else the default for this BMS.
 
-    Charge by cell voltage falls from half the way below full charge (register 300) to zero before the over-voltage
-    cutoff (315). Discharge by cell voltage falls to zero at the level where the BMS cuts the load (301), not before:
-    off grid a DCL of 0 switches the inverter off. Charge by temperature is zero where the BMS stops charging (320)
-    and full 14 K above; both directions end at its heat cutoff (319).
+    Charge by cell voltage falls from half the head room below full charge (register 300) to zero at four fifths of it
+    above, before the over-voltage cutoff (315). Discharge by cell voltage falls to zero at the level where the BMS
+    cuts the load (301), not before: off grid a DCL of 0 switches the inverter off. Charge by temperature is zero where
+    the BMS stops charging (320) and full 14 K above; both directions end at its heat cutoff (319).
     """
-    full_v, gap_v = ratings.fully_charged_cell_v, ratings.over_voltage_cell_v - ratings.fully_charged_cell_v
+    full_v, room_v = ratings.fully_charged_cell_v, head_room_v(ratings)
     empty_v, cold_c, hot_c = ratings.fully_discharged_cell_v, ratings.low_temperature_charge_c, ratings.over_heat_c
+    share = max(0.0, min(1.0, (hot_c - cold_c) / _CHARGE_SLOPES_K))
     defaults = {
         "charge_by_cell_voltage": _rising(
-            (full_v - 0.5 * gap_v, 1.0), (full_v, 0.4), (full_v + 0.4 * gap_v, 0.1), (full_v + 0.8 * gap_v, 0.0)
+            (full_v - 0.5 * room_v, 1.0), (full_v, 0.4), (full_v + 0.4 * room_v, 0.1), (full_v + 0.8 * room_v, 0.0)
         ),
         "discharge_by_cell_voltage": _rising((empty_v, 0.0), (empty_v + 0.03, 0.1), (empty_v + 0.2, 1.0)),
         "charge_by_temperature": _rising(
             (cold_c, 0.0),
-            (cold_c + 4.0, 0.25),
-            (cold_c + 9.0, 0.6),
-            (cold_c + 14.0, 1.0),
-            (hot_c - 15.0, 1.0),
-            (hot_c - 5.0, 0.4),
+            (cold_c + 4.0 * share, 0.25),
+            (cold_c + 9.0 * share, 0.6),
+            (cold_c + 14.0 * share, 1.0),
+            (hot_c - 15.0 * share, 1.0),
+            (hot_c - 5.0 * share, 0.4),
             (hot_c, 0.0),
         ),
         "discharge_by_temperature": _rising(
@@ -56,12 +69,12 @@ def curves_for(ratings: Ratings, chosen: tuple[tuple[str, Curve], ...] = ()) -> 
 
 
 def _rising(*points: tuple[float, float]) -> Curve:
-    """Return the curve through points, leaving out those that do not lie above their predecessor.
+    """Return the curve through points, leaving out those that do not lie below their successor.
 
     Thresholds of a BMS may lie so close together that points cross, such as a heat cutoff of 20 °C.
     """
-    kept = [points[-1]]
-    for point in reversed(points[:-1]):
-        if point[0] < kept[0][0]:
+    kept: list[tuple[float, float]] = []
+    for point in reversed(points):
+        if math.isfinite(point[0]) and (not kept or point[0] < kept[0][0]):
             kept.insert(0, point)
-    return Curve(tuple(kept))
+    return Curve(tuple(kept)) if kept else _LEVEL

@@ -1,7 +1,6 @@
 """Curves as points: the fraction of a limit that is left at some temperature, voltage or state of charge."""
 
 import math
-from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,19 +17,25 @@ class Curve:
     def __post_init__(self) -> None:
         """Raise ValueError for points that are no curve."""
         xs = [x for x, _ in self.points]
-        if not xs or any(not a < b for a, b in pairwise(xs)):
+        if not xs or not all(map(math.isfinite, xs)) or any(not a < b for a, b in pairwise(xs)):
             raise ValueError(f"a curve needs points with ascending x, got {self.points}")
         if any(not 0.0 <= fraction <= 1.0 for _, fraction in self.points):
             raise ValueError(f"the fractions of a curve are 0 to 1, got {self.points}")
+
+    @property
+    def most(self) -> float:
+        """The largest fraction anywhere."""
+        return max(fraction for _, fraction in self.points)
 
     def at(self, x: float) -> float:
         """Return the fraction at ``x``; 0 when ``x`` is not a number."""
         if math.isnan(x):
             return 0.0
-        index = bisect_right(self.points, x, key=lambda point: point[0])
-        if index == 0:
-            return self.points[0][1]
-        if index == len(self.points):
-            return self.points[-1][1]
-        (x0, y0), (x1, y1) = self.points[index - 1], self.points[index]
-        return y0 + (y1 - y0) * (x - x0) / (x1 - x0)
+        x0, y0 = self.points[0]
+        if x <= x0:
+            return y0
+        for x1, y1 in self.points:
+            if x < x1:
+                return y0 + (y1 - y0) * (x - x0) / (x1 - x0)
+            x0, y0 = x1, y1
+        return y0

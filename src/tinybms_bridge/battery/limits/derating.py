@@ -10,8 +10,9 @@ from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.curves import Curve
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import LimitCode, Quantity
+from tinybms_bridge.battery.snapshot import Cells
 
-__all__ = ["derate"]
+__all__ = ["derate", "stop_for_temperature", "stop_when_empty"]
 
 _CURVES = {
     Quantity.CCL: ("charge_by_cell_voltage", "charge_by_temperature", "charge_by_soc"),
@@ -21,30 +22,61 @@ _CURVES = {
 _BY_AGE = Curve(((1.5, 1.0), (3.0, 0.5)))
 """Charging gives way while samples become rare, before HOLD ends it."""
 
+_RESTART_FRACTION = 0.1
+
 
 def derate(draft: Draft, context: Context, age_s: float | None) -> None:
-    """Lower CCL and DCL to the smallest fraction of their base that any curve leaves."""
+    """Lower CCL and DCL to the smallest fraction that any curve leaves of what the stages before allowed."""
     for quantity in (Quantity.CCL, Quantity.DCL):
         base_a = draft[quantity]
-        for value, curve, code, detail in _influences(quantity, context, age_s):
+        for value, curve, code in _influences(quantity, context, age_s):
             fraction = curve.at(value)
             if fraction < 1.0:
+                detail = _cell(quantity, context.snapshot.cells) if code is LimitCode.CELL_VOLTAGE else ""
                 draft.lower(quantity, base_a * fraction, code, value=value, threshold=fraction, detail=detail)
 
 
-def _influences(
-    quantity: Quantity, context: Context, age_s: float | None
-) -> Iterator[tuple[float, Curve, LimitCode, str]]:
-    cells, temperatures = context.snapshot.cells, context.snapshot.temperatures
-    curves = context.curves
-    voltage_curve, temperature_curve, soc_curve = (curves[name] for name in _CURVES[quantity])
-    if quantity is Quantity.CCL:
-        yield cells.max_v, voltage_curve, LimitCode.CELL_VOLTAGE, f"cell {cells.max_number}"
-        if age_s is not None:
-            yield age_s, _BY_AGE, LimitCode.LINK, ""
-    else:
-        yield cells.min_v, voltage_curve, LimitCode.CELL_VOLTAGE, f"cell {cells.min_number}"
-    for celsius in (temperatures.coldest_c, temperatures.hottest_c):
-        if celsius is not None:
-            yield celsius, temperature_curve, LimitCode.TEMPERATURE, ""
-    yield context.snapshot.pack.soc_percent, soc_curve, LimitCode.SOC, ""
+def stop_for_temperature(draft: Draft, context: Context, stopped: bool) -> bool:
+    """Stop charging where the temperature leaves nothing of CCL, until it leaves a tenth; return whether it is stopped.
+
+    CVL goes down as well, since CCL does not bind a solar charger that feeds in; the hysteresis keeps the noise of a
+    sensor at the border from moving it.
+    """
+    curve = context.curves["charge_by_temperature"]
+    left = [(curve.at(celsius), celsius) for celsius in context.snapshot.temperatures.pack_c]
+    fraction, celsius = min(left, default=(1.0, 0.0))
+    stopped = fraction <= 0.0 or (stopped and fraction < min(_RESTART_FRACTION, curve.most))
+    if stopped:
+        for quantity, limit in ((Quantity.CCL, 0.0), (Quantity.CVL, context.resting_v)):
+            draft.lower(quantity, limit, LimitCode.TEMPERATURE, value=celsius, threshold=0.0)
+    return stopped
+
+
+def stop_when_empty(draft: Draft, context: Context, stopped: bool) -> bool:
+    """Keep DCL at 0 from where the lowest cell leaves nothing of it until the cell has recovered; return whether it is.
+
+    A cell recovers as soon as the load is off: without this an inverter off grid would go on and off.
+    """
+    curve = context.curves["discharge_by_cell_voltage"]
+    fraction = curve.at(context.snapshot.cells.min_v)
+    stopped = fraction <= 0.0 or (stopped and fraction < curve.most)
+    if stopped:
+        cells = context.snapshot.cells
+        detail = f"cell {cells.min_number}"
+        draft.lower(Quantity.DCL, 0.0, LimitCode.CELL_VOLTAGE, value=cells.min_v, threshold=0.0, detail=detail)
+    return stopped
+
+
+def _influences(quantity: Quantity, context: Context, age_s: float | None) -> Iterator[tuple[float, Curve, LimitCode]]:
+    cells, charging = context.snapshot.cells, quantity is Quantity.CCL
+    voltage_curve, temperature_curve, soc_curve = (context.curves[name] for name in _CURVES[quantity])
+    yield cells.max_v if charging else cells.min_v, voltage_curve, LimitCode.CELL_VOLTAGE
+    if charging and age_s is not None:
+        yield age_s, _BY_AGE, LimitCode.LINK
+    for celsius in context.snapshot.temperatures.pack_c:
+        yield celsius, temperature_curve, LimitCode.TEMPERATURE
+    yield context.snapshot.pack.soc_percent, soc_curve, LimitCode.SOC
+
+
+def _cell(quantity: Quantity, cells: Cells) -> str:
+    return f"cell {cells.max_number if quantity is Quantity.CCL else cells.min_number}"

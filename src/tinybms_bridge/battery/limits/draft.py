@@ -12,13 +12,14 @@ class Draft:
     """Three limits under construction with the reasons so far."""
 
     def __init__(self, base: Mapping[Quantity, Reason]) -> None:
+        self._base = base
         self._limits = {quantity: reason.limit for quantity, reason in base.items()}
         self.reasons: list[Reason] = list(base.values())
         """Every cause so far; the last one of a quantity binds it."""
 
     def first(self, quantity: Quantity) -> float:
         """Return what the first stage set."""
-        return next(reason.limit for reason in self.reasons if reason.quantity is quantity)
+        return self._base[quantity].limit
 
     def __getitem__(self, quantity: Quantity) -> float:
         return self._limits[quantity]

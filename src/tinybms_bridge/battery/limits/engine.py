@@ -13,7 +13,7 @@ from tinybms_bridge.battery.limits.base import base
 from tinybms_bridge.battery.limits.bms_state import obey_bms
 from tinybms_bridge.battery.limits.cell_protection import ProtectionMemory, protect_cells
 from tinybms_bridge.battery.limits.context import Context, make_context
-from tinybms_bridge.battery.limits.derating import derate
+from tinybms_bridge.battery.limits.derating import derate, stop_for_temperature, stop_when_empty
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import Freshness, Limits, Quantity
 from tinybms_bridge.battery.limits.policy import PolicyMemory, apply_policy, next_policy
@@ -38,6 +38,10 @@ class Memory:
     policy: PolicyMemory = field(default_factory=PolicyMemory)
     protection: ProtectionMemory = field(default_factory=ProtectionMemory)
     rates: RateMemory = field(default_factory=RateMemory)
+    too_cold_or_hot: bool = False
+    """Charging is stopped by the temperature."""
+    empty: bool = False
+    """Discharging is stopped by the lowest cell."""
 
 
 def step(
@@ -46,34 +50,43 @@ def step(
     """Decide the limits at ``now_s`` (monotonic) from the latest accepted sample.
 
     Returns the limits and the memory for the next step. The limits are None while nothing can be decided and nothing
-    may be sent: before the first sample, before the BMS's own settings are known, or when no safe CVL follows from
-    them. Call it for every new sample and at least once a second, so that missing samples are noticed.
+    may be sent: before the first sample, before the BMS's own settings are known, when no safe CVL follows from them,
+    or when data is already old before anything was decided. Call it for every new sample and at least once a second,
+    so that missing samples are noticed.
     """
-    memory = replace(memory, freshness=advance(memory.freshness, snapshot, settings.freshness, now_s))
+    elapsed_s = _elapsed_s(memory, now_s)
+    freshness = advance(memory.freshness, snapshot, settings.freshness, now_s)
+    memory = replace(memory, freshness=freshness, last_step_s=now_s)
     if snapshot is None or snapshot.ratings is None or not snapshot.cells.count:
         return None, memory
     context = make_context(snapshot, snapshot.ratings, settings)
-    if not context.decidable:
+    if not context.decidable or (freshness.state is Freshness.HOLD and memory.last_fresh is None):
         return None, memory
-    elapsed_s = _elapsed_s(memory, now_s)
-    memory = replace(memory, last_step_s=now_s)
-    fresh = memory.freshness.state is Freshness.FRESH
+    fresh = freshness.state is Freshness.FRESH
     if fresh:
         memory = _move_on(context, memory, elapsed_s)
     draft = base(context)
     apply_state(draft, context, memory.states)
     apply_policy(draft, context, memory.policy)
     protection = protect_cells(draft, context, memory.protection, elapsed_s if fresh else 0.0)
-    age_s = memory.freshness.age_s(now_s)
+    age_s = freshness.age_s(now_s)
     derate(draft, context, age_s)
+    too_cold_or_hot = stop_for_temperature(draft, context, memory.too_cold_or_hot)
+    empty = stop_when_empty(draft, context, memory.empty)
     obey_bms(draft, context)
-    apply_freshness(draft, context, memory.freshness.state, age_s, memory.last_fresh)
+    apply_freshness(draft, context, freshness.state, age_s, memory.last_fresh)
     apply_manual(draft, context)
     rates = limit_rates(draft, context, memory.rates, elapsed_s)
     final_clamp(draft, context)
     limits = _limits(draft, context, memory)
-    memory = replace(memory, protection=protection, rates=remember(rates, draft) if limits.may_send else memory.rates)
-    return limits, replace(memory, last_fresh=limits) if fresh else memory
+    return limits, replace(
+        memory,
+        protection=protection,
+        rates=remember(rates, draft) if limits.may_send else memory.rates,
+        last_fresh=limits if fresh else memory.last_fresh,
+        too_cold_or_hot=too_cold_or_hot,
+        empty=empty,
+    )
 
 
 def _elapsed_s(memory: Memory, now_s: float) -> float:

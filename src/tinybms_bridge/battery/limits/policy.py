@@ -1,10 +1,11 @@
 """What the user wants of the battery beyond keeping it safe: charge profiles, an SOC window, and full charges in time.
 
-A battery is full when the BMS says so, or when the highest cell has been at full charge with a small current for a
-while, whatever its counted SOC: so a pack on weak sun gets its float, and one at rest is not full twice.
+A battery is full when the BMS says so, or when the highest cell has been at its charge voltage with a small current for
+a while, whatever its counted SOC: so a pack on weak sun gets its float, and one at rest is not full twice. A *full
+charge* lasts longer: until the BMS says so, which is when it sets its SOC right, or an hour at the most.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
@@ -14,9 +15,11 @@ from tinybms_bridge.battery.snapshot import BmsStatus
 
 __all__ = ["PolicyMemory", "apply_policy", "full_charge_due", "next_policy"]
 
-_FULL_CELL_MARGIN_V = 0.02
 _TAIL_C_RATE = 0.03
 _TAIL_S = 120.0
+_FULL_CHARGE_MAX_S = 3600.0
+_ENDED_EARLY = frozenset({0x38, 0x39})
+"""With these open, status 0x92 means that the charger does not fit, not that the battery is full (protocol 5.3)."""
 _DAY_S = 86400.0
 _WINDOW_CCL_A = 1.0
 """Above the window CCL stays a little above 0, since 0 would stop the sun for the loads as well."""
@@ -28,10 +31,11 @@ class PolicyMemory:
 
     full: bool = False
     full_soc_percent: float = 100.0
-    """SOC at which the battery was found full."""
+    """Highest SOC since the battery was found full."""
     full_at_lifetime_s: int | None = None
     """Lifetime counter of the BMS at the last full charge; it counts in sleep and while the bridge is off."""
     tail_s: float = 0.0
+    """Time at the charge voltage with a small current; once full, the time goes on."""
     above_window: bool = False
     below_window: bool = False
     full_once_done: bool = False
@@ -40,22 +44,21 @@ class PolicyMemory:
 
 def next_policy(memory: PolicyMemory, context: Context, elapsed_s: float) -> PolicyMemory:
     """Return the memory after ``elapsed_s`` more seconds with this sample."""
-    policy = context.settings.policy
-    soc_percent = context.snapshot.pack.soc_percent
-    memory = _note_full(memory, context, elapsed_s)
+    policy, pack = context.settings.policy, context.snapshot.pack
+    tail_s = memory.tail_s + elapsed_s if memory.full else _tail_s(memory.tail_s, context, elapsed_s)
+    full = _is_full(memory, context, tail_s)
+    charged = full and (_bms_says_full(context) or tail_s >= _FULL_CHARGE_MAX_S)
     once = policy.profile is ChargeProfile.FULL_ONCE
-    room = policy.soc_window_hysteresis_percent
-    upper, lower = _upper_soc(policy), policy.soc_min_percent
-    return replace(
-        memory,
-        full_once_done=once and (memory.full_once_done or memory.full),
-        above_window=upper < 100.0 and soc_percent >= upper - (room if memory.above_window else 0.0),
-        below_window=lower > 0.0 and soc_percent <= lower + (room if memory.below_window else 0.0),
-        force_charge=policy.force_charge_start_percent > 0.0
-        and (
-            soc_percent <= policy.force_charge_start_percent
-            or (memory.force_charge and soc_percent < policy.force_charge_stop_percent)
-        ),
+    room, upper, lower = policy.soc_window_hysteresis_percent, _upper_soc(policy), policy.soc_min_percent
+    return PolicyMemory(
+        full=full,
+        full_soc_percent=_full_soc_percent(memory, pack.soc_percent) if full else memory.full_soc_percent,
+        full_at_lifetime_s=pack.lifetime_s if charged else memory.full_at_lifetime_s,
+        tail_s=0.0 if memory.full and not full else tail_s,
+        full_once_done=once and (memory.full_once_done or charged),
+        above_window=upper < 100.0 and pack.soc_percent >= upper - (room if memory.above_window else 0.0),
+        below_window=lower > 0.0 and pack.soc_percent <= lower + (room if memory.below_window else 0.0),
+        force_charge=_asks_for_charge(memory, policy, pack.soc_percent),
     )
 
 
@@ -100,21 +103,36 @@ def _upper_soc(policy: PolicySettings) -> float:
     return policy.soc_max_percent
 
 
-def _note_full(memory: PolicyMemory, context: Context, elapsed_s: float) -> PolicyMemory:
-    pack, states = context.snapshot.pack, context.settings.states
-    if memory.full:
-        drop_percent = max(1.0, states.float_soc_percent - states.float_exit_soc_percent)
-        still = pack.soc_percent >= memory.full_soc_percent - drop_percent
-        return replace(memory, full=still, tail_s=0.0)
-    tail_s = memory.tail_s + elapsed_s if _at_full_voltage(context) else 0.0
-    if pack.status is not BmsStatus.FULLY_CHARGED and tail_s < _TAIL_S:
-        return replace(memory, tail_s=tail_s)
-    return replace(memory, full=True, full_soc_percent=pack.soc_percent, full_at_lifetime_s=pack.lifetime_s, tail_s=0.0)
+def _asks_for_charge(memory: PolicyMemory, policy: PolicySettings, soc_percent: float) -> bool:
+    if policy.force_charge_start_percent <= 0.0:
+        return False
+    below_stop = memory.force_charge and soc_percent < policy.force_charge_stop_percent
+    return below_stop or soc_percent <= policy.force_charge_start_percent
 
 
-def _at_full_voltage(context: Context) -> bool:
-    """Whether the highest cell is at full charge while next to no current flows."""
-    ratings, snapshot = context.ratings, context.snapshot
+def _bms_says_full(context: Context) -> bool:
+    snapshot = context.snapshot
+    return snapshot.pack.status is BmsStatus.FULLY_CHARGED and _ENDED_EARLY.isdisjoint(snapshot.open_events)
+
+
+def _is_full(memory: PolicyMemory, context: Context, tail_s: float) -> bool:
+    if _bms_says_full(context):
+        return True
+    if not memory.full:
+        return tail_s >= _TAIL_S
+    states = context.settings.states
+    drop_percent = max(1.0, states.float_soc_percent - states.float_exit_soc_percent)
+    return context.snapshot.pack.soc_percent >= memory.full_soc_percent - drop_percent
+
+
+def _full_soc_percent(memory: PolicyMemory, soc_percent: float) -> float:
+    return max(memory.full_soc_percent, soc_percent) if memory.full else soc_percent
+
+
+def _tail_s(tail_s: float, context: Context, elapsed_s: float) -> float:
+    """Return the time at the charge voltage with a small current; a load in between delays the end, no more."""
+    ratings, cells = context.ratings, context.snapshot.cells
+    if not cells.max_v * cells.count >= context.full_v:
+        return max(0.0, tail_s - elapsed_s)
     tail_a = max(ratings.charge_finished_current_a, _TAIL_C_RATE * ratings.capacity_ah)
-    at_voltage = snapshot.cells.max_v >= ratings.fully_charged_cell_v - _FULL_CELL_MARGIN_V
-    return at_voltage and 0.0 <= snapshot.pack.current_a <= tail_a
+    return tail_s + elapsed_s if 0.0 <= context.snapshot.pack.current_a <= tail_a else tail_s

@@ -71,6 +71,8 @@ class RateSettings:
     """How fast limits may rise."""
 
     cvl_interval_s: float = 20.0
+    cvl_least_rise_v: float = 0.09
+    """A smaller rise is left out: one step of frame 0x351 is 0.1 V, and noise must not move it up and down."""
     cvl_step_v: float = 0.4
     """Largest rise of CVL in one interval; 0 = no limit."""
     current_rise_s: float = 30.0

@@ -5,7 +5,7 @@ Order of precedence: SUSTAIN (nearly empty), IMBALANCE_HOLD (cells differ), FLOA
 ``soc_hysteresis`` below its threshold.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
@@ -50,14 +50,13 @@ def next_state(
         or soc_percent >= settings.float_soc_percent
         or (memory.float_latched and soc_percent >= settings.float_exit_soc_percent)
     )
-    memory = replace(memory, float_latched=latched)
     if _sustains(memory.state, soc_percent, settings):
         spent = memory.hold_spent and delta_mv > settings.imbalance_release_mv
-        return replace(memory, state=ChargeState.SUSTAIN, hold_elapsed_s=0.0, hold_spent=spent)
-    held = _hold(memory, delta_mv, settings, elapsed_s, near_top)
-    if held.state is ChargeState.IMBALANCE_HOLD:
-        return held
-    return replace(held, state=_by_soc(memory.state, latched, soc_percent, settings))
+        return StateMemory(ChargeState.SUSTAIN, latched, hold_spent=spent)
+    held_s, spent = _hold(memory, delta_mv, settings, elapsed_s, near_top)
+    if held_s is not None and not full:  # a full battery gains nothing by a hold: FLOAT balances as well
+        return StateMemory(ChargeState.IMBALANCE_HOLD, latched, held_s, spent)
+    return StateMemory(_by_soc(memory.state, latched, soc_percent, settings), latched, hold_spent=spent)
 
 
 def apply_state(draft: Draft, context: Context, memory: StateMemory) -> None:
@@ -93,7 +92,8 @@ def _sustains(state: ChargeState, soc_percent: float, settings: StateSettings) -
 
 def _hold(
     memory: StateMemory, delta_mv: float, settings: StateSettings, elapsed_s: float, near_top: bool
-) -> StateMemory:
+) -> tuple[float | None, bool]:
+    """Return the time in the hold, None outside one, and whether the present imbalance has used up its hold."""
     holding = memory.state is ChargeState.IMBALANCE_HOLD
     spent = memory.hold_spent
     held_s = memory.hold_elapsed_s + elapsed_s if holding else 0.0
@@ -103,9 +103,7 @@ def _hold(
         holding, spent = False, True
     elif not holding:
         holding = delta_mv > settings.imbalance_hold_mv and near_top and not spent
-    if holding:
-        return replace(memory, state=ChargeState.IMBALANCE_HOLD, hold_elapsed_s=held_s, hold_spent=spent)
-    return replace(memory, state=ChargeState.BULK, hold_elapsed_s=0.0, hold_spent=spent)
+    return (held_s if holding else None), spent
 
 
 def _by_soc(before: ChargeState, latched: bool, soc_percent: float, settings: StateSettings) -> ChargeState:

@@ -1,16 +1,41 @@
 """Section ``web_server``: browser interface, REST API and WebSocket."""
 
-from pydantic import SecretStr
+import ipaddress
+import re
+from typing import Annotated
 
-from tinybms_bridge.config.models.base import Section, flag, number, secret, text
+from pydantic import Field, SecretStr
+
+from tinybms_bridge.config.models.base import Section, flag, must, number, text
 
 __all__ = ["WebServer"]
+
+_NO_ACCOUNT = 'makes no account: users are kept apart, see "tinybms-bridge users" and docs/web-security.md'
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]{1,255}")
+_ORIGIN_RULE = 'must be a list of at most 20 origins such as "http://192.168.1.5:8123", without a path; "*" for all'
+
+
+def _are_origins(values: list[str]) -> bool:
+    return len(values) <= 20 and all(value == "*" or _ORIGIN.fullmatch(value) for value in values)
+
+
+def _is_address_or_empty(value: str) -> bool:
+    try:
+        return not value or bool(ipaddress.ip_address(value))
+    except ValueError:
+        return False
 
 
 class WebServer(Section):
     """Web server and live data."""
 
     port: int = number(80, 1, 65535, "", "Port", "Port of the web server; below 1024 the service needs a right.")
+    listen_address: Annotated[str, must(_is_address_or_empty)] = text(
+        "",
+        "Listen on",
+        "IP address of the interface on which the server listens; empty for all, `127.0.0.1` for this machine alone.",
+        rule="must be an IP address, or empty",
+    )
     websocket_update_interval_ms: int = number(
         1000, 100, 60_000, "ms", "Live update interval", "Time between two live messages to a browser."
     )
@@ -27,7 +52,13 @@ class WebServer(Section):
     enable_cors: bool = flag(
         False,
         "CORS",
-        "Let pages of other sites read the API; off by default, unlike the firmware, for safety.",
+        "Let pages of the sites in `cors_origins` use the API; off by default, unlike the firmware, for safety.",
+    )
+    cors_origins: Annotated[list[str], must(_are_origins)] = Field(
+        default=[],
+        title="Allowed sites",
+        description="Sites whose pages may use the API while `enable_cors` is on; never with a browser's login.",
+        json_schema_extra={"rule": _ORIGIN_RULE},
     )
     enable_auth: bool = flag(
         False, "Login for reading", "Ask for a login for reading too; whatever changes something always needs one."
@@ -35,11 +66,24 @@ class WebServer(Section):
     username: str = text(
         "admin",
         "User name",
-        "User name of the login.",
+        "User name of the firmware's login.",
         rule="must be 1 to 64 printable characters",
         pattern=r"^[^\x00-\x1F\x7F]{1,64}$",
+        no_effect=_NO_ACCOUNT,
     )
-    password: SecretStr = secret(
-        "Password", "Password of the login; there is no default, the first start shows a one-time setup token."
+    password: SecretStr = Field(
+        default=SecretStr(""),
+        title="Password",
+        description="Password of the firmware's login; there is no default, the first start shows a setup token.",
+        json_schema_extra={"no_effect": _NO_ACCOUNT},
+    )
+    tls_certificate: str = text(
+        "", "Certificate", "Path of a certificate chain (PEM); with `tls_key` the server speaks HTTPS.", max_length=4096
+    )
+    tls_key: str = text(
+        "", "Private key", "Path of the private key (PEM, without a password) of `tls_certificate`.", max_length=4096
+    )
+    tls_self_signed: bool = flag(
+        False, "Own certificate", "Speak HTTPS with a certificate made here, if none is given; needs `openssl`."
     )
     max_ws_clients: int = number(4, 1, 50, "", "Live clients", "Browsers that may receive live data at once.")

@@ -1,0 +1,27 @@
+"""``python -m tinybms_bridge.bench NAME...``: play some scenarios and print the table; all of them without a name."""
+
+import sys
+
+from rich.console import Console
+
+from tinybms_bridge.bench.report import show
+from tinybms_bridge.bench.runner import play_all
+from tinybms_bridge.bench.scenarios import SCENARIOS
+
+__all__ = ["main"]
+
+
+def main(names: list[str]) -> int:
+    """Play and print; return 1 when the engine does not hold a criterion, 2 for a name that does not exist."""
+    console = Console()
+    unknown = [name for name in names if name not in SCENARIOS]
+    if unknown:
+        console.print(f"no scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}", highlight=False)
+        return 2
+    results = list(play_all(names or list(SCENARIOS)))
+    show(results, console)
+    return int(any(result.engine.violations for result in results))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

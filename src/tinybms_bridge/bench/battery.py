@@ -1,0 +1,104 @@
+"""The battery of a scenario: which cells, how unequal, and the settings of its BMS."""
+
+from dataclasses import dataclass
+
+from tinybms_bridge.battery.limits import PRESETS, LimitSettings, Preset, chemistry_of
+from tinybms_bridge.battery.snapshot import Ratings
+from tinybms_bridge.tinybms.simulator.chemistry import CHEMISTRIES, Chemistry
+from tinybms_bridge.tinybms.simulator.pack import Pack
+
+__all__ = ["BatteryPlan", "OddCell", "floor_v"]
+
+
+@dataclass(frozen=True, slots=True)
+class OddCell:
+    """How one cell differs from what it should be."""
+
+    index: int
+    """From 0."""
+    capacity_factor: float = 1.0
+    resistance_factor: float = 1.0
+    soc_offset: float = 0.0
+    """Added to its state of charge, 0..1."""
+    failing_per_h: float = 0.0
+    """How much its resistance grows in an hour, as a multiple of a new cell's."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatteryPlan:
+    """Cells and ratings."""
+
+    chemistry: str = "lfp"
+    cells: int = 16
+    capacity_ah: float = 280.0
+    soc: float = 0.8
+    """At the start, 0..1."""
+    capacity_spread: float = 0.02
+    soc_spread: float = 0.01
+    resistance_spread: float = 0.1
+    odd: tuple[OddCell, ...] = ()
+    temperature_c: float = 25.0
+    """Of the cells at the start."""
+    charge_cutoff_a: float = 200.0
+    """Register 318."""
+    discharge_cutoff_a: float = 300.0
+    """Register 317."""
+    peak_cutoff_a: float = 400.0
+    """Register 305."""
+    soc_error_percent: float = 0.0
+    """How far the BMS's count is above the truth at the start."""
+
+    @property
+    def kind(self) -> Chemistry:
+        """The cells."""
+        return CHEMISTRIES[self.chemistry]
+
+    def build(self) -> Pack:
+        """Return the pack. A cell of smaller capacity was full together with the others (a top-balanced pack)."""
+        pack = Pack.build(
+            self.kind,
+            self.cells,
+            capacity_ah=self.capacity_ah,
+            soc=self.soc,
+            capacity_spread=self.capacity_spread,
+            soc_spread=self.soc_spread,
+            resistance_spread=self.resistance_spread,
+            ambient_c=self.temperature_c,
+        )
+        for odd in self.odd:
+            cell = pack.cells[odd.index]
+            cell.soc = 1.0 - (1.0 - cell.soc) / odd.capacity_factor + odd.soc_offset
+            cell.capacity_ah *= odd.capacity_factor
+            # A resistance belongs to the cell as built, not to the capacity that is left.
+            cell.resistance_factor *= odd.resistance_factor * odd.capacity_factor
+        return pack
+
+    def ratings(self) -> Ratings:
+        """Return the BMS's settings: those that the simulator gives this chemistry."""
+        settings = self.kind.settings
+        return Ratings(
+            series_cells=self.cells,
+            fully_charged_cell_v=settings.fully_charged_mv / 1000.0,
+            fully_discharged_cell_v=settings.fully_discharged_mv / 1000.0,
+            over_voltage_cell_v=settings.over_voltage_mv / 1000.0,
+            under_voltage_cell_v=settings.under_voltage_mv / 1000.0,
+            charge_over_current_a=self.charge_cutoff_a,
+            discharge_over_current_a=self.discharge_cutoff_a,
+            discharge_peak_current_a=self.peak_cutoff_a,
+            over_heat_c=float(settings.over_heat_c),
+            low_temperature_charge_c=float(settings.low_temperature_charge_c),
+            capacity_ah=self.capacity_ah,
+            allowed_disbalance_mv=float(settings.allowed_disbalance_mv),
+        )
+
+    @property
+    def early_balancing_cell_v(self) -> float:
+        """Register 303."""
+        return self.kind.settings.early_balancing_mv / 1000.0
+
+
+def floor_v(ratings: Ratings, settings: LimitSettings) -> float:
+    """Return the lowest CVL that may ever be sent for this battery."""
+    preset: Preset = PRESETS[settings.chemistry or chemistry_of(ratings)]
+    cell_v = preset.floor_v if settings.floor_cell_v is None else settings.floor_cell_v
+    return cell_v * ratings.series_cells

@@ -1,0 +1,141 @@
+"""What decides the limits in a run: our engine, or the firmware's task."""
+
+from dataclasses import replace
+from typing import Protocol
+
+from tinybms_bridge.battery.limits import Chemistry, LimitSettings, Memory, chemistry_of, step
+from tinybms_bridge.battery.snapshot import Ratings, Snapshot
+from tinybms_bridge.bench.baseline import FirmwareConfig, FirmwareInput, FirmwareResult, compute
+from tinybms_bridge.bench.battery import floor_v
+from tinybms_bridge.bench.wire import Sent, quantised
+
+__all__ = ["Controller", "EngineController", "FirmwareController", "Statistics", "firmware_config"]
+
+_ABOVE_FULL_V = 0.05
+"""Ceiling of the firmware above full charge: 3.65 V for LFP cells that are full at 3.60 V."""
+
+Statistics = tuple[float, float]
+"""Largest charge and discharge current that the BMS has ever seen: registers 103 and 102."""
+
+
+class Controller(Protocol):
+    """Decides the limits."""
+
+    name: str
+
+    def decide(self, snapshot: Snapshot | None, statistics: Statistics, now_s: float) -> Sent | None:
+        """Return what to send at ``now_s``; ``snapshot`` is the latest sample, however old. None: nothing is sent."""
+        ...
+
+    def restart(self) -> None:
+        """Forget everything that a restart of the bridge forgets."""
+        ...
+
+
+class EngineController:
+    """The charge-limit engine of this package.
+
+    Args:
+        settings: of the engine.
+        longest_step_s: longest time between two samples in calm times, which must not count as silence.
+
+    """
+
+    def __init__(self, settings: LimitSettings, longest_step_s: float) -> None:
+        self.name = "engine"
+        self._fine = settings
+        patience_s = max(settings.freshness.fresh_timeout_s, 2.0 * longest_step_s)
+        self._coarse = replace(settings, freshness=replace(settings.freshness, fresh_timeout_s=patience_s))
+        self._memory = Memory()
+        self._last_s: float | None = None
+
+    def decide(self, snapshot: Snapshot | None, statistics: Statistics, now_s: float) -> Sent | None:  # noqa: ARG002 -- statistics are no limits
+        """See ``Controller.decide``."""
+        settings = self._settings(now_s)
+        limits, self._memory = step(snapshot, settings, self._memory, now_s)
+        if limits is None or not limits.may_send:
+            return None
+        return quantised(limits.cvl_v, limits.ccl_a, limits.dcl_a, limits.state, now_s)
+
+    def restart(self) -> None:
+        """See ``Controller.restart``: what the bridge saves comes back."""
+        self._memory = Memory(states=self._memory.states, policy=self._memory.policy)
+
+    def _settings(self, now_s: float) -> LimitSettings:
+        """Return the settings; after a long step of the bench a gap between samples is no sign of silence."""
+        gap_s = 0.0 if self._last_s is None else now_s - self._last_s
+        self._last_s = now_s
+        return self._coarse if gap_s > self._fine.freshness.fresh_timeout_s / 2.0 else self._fine
+
+
+class FirmwareController:
+    """The task of the ESP32 firmware (reference firmware, section 5.1): every 20 s, first result 20 s after boot."""
+
+    def __init__(self, config: FirmwareConfig, period_s: float = 20.0) -> None:
+        self.name = "firmware"
+        self._config = config
+        self._period_s = period_s
+        self._result: FirmwareResult | None = None
+        self._due_s: float | None = None
+
+    def decide(self, snapshot: Snapshot | None, statistics: Statistics, now_s: float) -> Sent | None:
+        """See ``Controller.decide``. The age of the sample plays no part: the firmware never looks at it."""
+        if snapshot is None:
+            return None
+        if self._due_s is None:
+            self._due_s = now_s + self._period_s
+        if now_s >= self._due_s:
+            self._due_s += self._period_s * (1 + (now_s - self._due_s) // self._period_s)
+            inputs = _inputs(snapshot, statistics)
+            self._result = compute(inputs, self._config, self._result or FirmwareResult())
+        return self._frame(snapshot, statistics, now_s)
+
+    def restart(self) -> None:
+        """See ``Controller.restart``: the firmware saves nothing."""
+        self._result = self._due_s = None
+
+    def _frame(self, snapshot: Snapshot, statistics: Statistics, now_s: float) -> Sent:
+        """Return the frame; what is not above 0 is replaced (reference firmware, section 4.2)."""
+        result = self._result or FirmwareResult()
+        return quantised(
+            result.cvl_v if result.cvl_v > 0.0 else snapshot.pack.voltage_v,
+            result.ccl_a if result.ccl_a > 0.0 else statistics[0],
+            result.dcl_a if result.dcl_a > 0.0 else statistics[1],
+            result.state,
+            now_s,
+        )
+
+
+def firmware_config(ratings: Ratings) -> FirmwareConfig:
+    """Return the firmware's configuration for a battery: its defaults, per cell, for LFP, else scaled to the cells.
+
+    The firmware knows LFP only. For other cells a user has to set it up; taken here is what is kindest to it: the
+    target of the BMS, and a protection that begins there.
+    """
+    default = FirmwareConfig()
+    cells = ratings.series_cells
+    default = replace(default, cells=cells, target_v=default.target_v / default.cells * cells)
+    if chemistry_of(ratings) is Chemistry.LFP:
+        return default
+    full_v, least_v = ratings.fully_charged_cell_v, floor_v(ratings, LimitSettings()) / cells
+    return replace(
+        default,
+        target_v=full_v * cells,
+        cell_max_v=full_v + _ABOVE_FULL_V,
+        cell_safety_v=full_v,
+        cell_release_v=full_v - (default.cell_safety_v - default.cell_release_v),
+        cell_min_float_v=least_v,
+        sustain_cell_v=least_v,
+    )
+
+
+def _inputs(snapshot: Snapshot, statistics: Statistics) -> FirmwareInput:
+    return FirmwareInput(
+        soc=snapshot.pack.soc_percent,
+        imbalance_mv=snapshot.cells.delta_mv,
+        pack_v=snapshot.pack.voltage_v,
+        base_ccl_a=statistics[0],
+        base_dcl_a=statistics[1],
+        current_a=snapshot.pack.current_a,
+        cell_max_v=snapshot.cells.max_v,
+    )

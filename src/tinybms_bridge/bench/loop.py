@@ -1,0 +1,147 @@
+"""The closed loop: pack, BMS, controller, bus, GX and devices, in steps of a second or longer."""
+
+import math
+from dataclasses import dataclass
+
+from tinybms_bridge.battery.snapshot import Snapshot
+from tinybms_bridge.bench.bms import BenchBms
+from tinybms_bridge.bench.controllers import Controller
+from tinybms_bridge.bench.demands import demands
+from tinybms_bridge.bench.devices import BatteryNow, Devices, Flow
+from tinybms_bridge.bench.dvcc import Gx
+from tinybms_bridge.bench.faults import FaultPlayer
+from tinybms_bridge.bench.pace import Pace
+from tinybms_bridge.bench.scenario import Scenario
+from tinybms_bridge.bench.sensors import Sensors
+from tinybms_bridge.bench.trace import STATES, Run, Trace
+from tinybms_bridge.bench.wire import Sent
+
+__all__ = ["Simulation", "play"]
+
+_BURST_S = 1.0
+"""A decision waits this long for the next burst of frames, at worst."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Weather:
+    sun_w: float
+    load_w: float
+
+
+class Simulation:
+    """One run of a scenario with a controller."""
+
+    def __init__(self, scenario: Scenario, controller: Controller) -> None:
+        battery = scenario.battery
+        self.scenario = scenario
+        self.pack = battery.build()
+        self.bms = BenchBms(battery, self.pack.soc * 100.0, Sensors(scenario.sensors, battery.cells, scenario.seed))
+        self.gx = Gx(scenario.system)
+        self.devices = Devices(scenario.system)
+        self.trace = Trace()
+        self.now_s = scenario.start_s
+        self._controller = controller
+        self._faults = FaultPlayer(scenario)
+        self._pace = Pace(scenario)
+        self._failing = [odd for odd in battery.odd if odd.failing_per_h]
+        self._ohms = [cell.ohmic_ohm for cell in self.pack.cells]
+        self._open_v = self.pack.cell_voltages_at(0.0)
+        self._sample: Snapshot | None = None
+        self._decided: Sent | None = None
+        self._sent: Sent | None = None
+        self.bms.observe(self.now_s, 0.0, self._open_v, 0.0, self.pack.temperatures_c)
+
+    def run(self) -> Run:
+        """Play the scenario to its end."""
+        end_s = self.scenario.end_s - 1e-6
+        while self.now_s < end_s:
+            self.step(self._pace.step_s(self.now_s, self._faults))
+        return Run(self.scenario, self._controller.name, self.trace, tuple(self.bms.judge.trips))
+
+    def step(self, dt_s: float) -> None:
+        """Let ``dt_s`` seconds pass."""
+        self._communicate(dt_s)
+        weather = _Weather(self.scenario.sun.at(self.now_s), self.scenario.load.at(self.now_s))
+        points = self.gx.step(self.now_s, self.devices.inverter_a)
+        judge = self.bms.judge
+        battery = BatteryNow(sum(self._open_v), sum(self._ohms), self.pack.current_a, judge.takes, judge.gives)
+        flow = self.devices.step(dt_s, battery, weather.sun_w, weather.load_w, points)
+        current_a = judge.allowed_a(flow.battery_a)
+        self._charge(dt_s, current_a)
+        self.now_s += dt_s
+        cells_v = [v + current_a * ohm for v, ohm in zip(self._open_v, self._ohms, strict=True)]
+        self.bms.observe(self.now_s, dt_s, cells_v, current_a, self.pack.temperatures_c)
+        self._record(dt_s, weather, flow, cells_v)
+        self._pace.observe(self.now_s, max(cells_v), min(cells_v), min(self.pack.temperatures_c), self._sent)
+
+    def _communicate(self, dt_s: float) -> None:
+        """Sample, decide, send: what was decided goes out with the next burst."""
+        now_s, faults = self.now_s, self._faults
+        faults.advance(now_s, None if self._sent is None else self._sent.state)
+        if faults.bridge_restarts:
+            self._controller.restart()
+        if not faults.bms_silent:
+            self._sample = self.bms.sample(now_s)
+        before, self._decided = self._decided, self._decide(now_s)
+        self._sent = before if dt_s <= _BURST_S and self._decided is not None else self._decided
+        self._restart_gx(faults.gx_down)
+        if self._sent is not None:
+            self.gx.receive(self._sent, now_s)
+
+    def _decide(self, now_s: float) -> Sent | None:
+        if self._faults.bridge_down:
+            return None
+        return self._controller.decide(self._sample, (self.bms.max_charge_a, self.bms.max_discharge_a), now_s)
+
+    def _restart_gx(self, down: bool) -> None:
+        if down and self.gx.running:
+            self.gx.stop()
+        elif not down and not self.gx.running:
+            self.gx.start()
+
+    def _charge(self, dt_s: float, current_a: float) -> None:
+        pack = self.pack
+        pack.ambient_c = self.scenario.ambient.at(self.now_s)
+        pack.step(dt_s, current_a, self.bms.bleeding)
+        for odd in self._failing:
+            cell = pack.cells[odd.index]
+            cell.resistance_factor += odd.failing_per_h * dt_s / 3600.0
+            self._ohms[odd.index] = cell.ohmic_ohm
+        self._open_v = pack.cell_voltages_at(0.0)
+
+    def _record(self, dt_s: float, weather: _Weather, flow: Flow, cells_v: list[float]) -> None:
+        sent, temperatures_c = self._sent, self.pack.temperatures_c
+        ccl_demand_a, dcl_demand_a = math.inf, math.inf
+        if self._sample is not None:
+            ccl_demand_a, dcl_demand_a = demands(self._sample, self.now_s - dt_s - self._sample.taken_at_s)
+        self.trace.add(
+            (
+                self.now_s,
+                dt_s,
+                weather.sun_w,
+                flow.solar_w,
+                weather.load_w,
+                flow.served_w,
+                self.pack.current_a,
+                sum(cells_v),
+                max(cells_v),
+                min(cells_v),
+                self.pack.soc * 100.0,
+                self.bms.soc_percent,
+                min(temperatures_c),
+                max(temperatures_c),
+                math.nan if sent is None else sent.cvl_v,
+                math.nan if sent is None else sent.ccl_a,
+                math.nan if sent is None else sent.dcl_a,
+                -1.0 if sent is None else STATES.index(sent.state),
+                math.nan if sent is None else sent.decided_s,
+                ccl_demand_a,
+                dcl_demand_a,
+                float(self._faults.active),
+            )
+        )
+
+
+def play(scenario: Scenario, controller: Controller) -> Run:
+    """Play a scenario with a controller."""
+    return Simulation(scenario, controller).run()

@@ -1,0 +1,178 @@
+"""What a run amounts to, in numbers."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from tinybms_bridge.battery.limits import ChargeState
+from tinybms_bridge.bench.battery import floor_v
+from tinybms_bridge.bench.ideal import Ideal
+from tinybms_bridge.bench.reversals import Reversals, count_reversals
+from tinybms_bridge.bench.trace import STATES, Column, Run, Trace
+
+__all__ = ["Metrics", "fastest_rise", "longest_disobedience_s", "measure"]
+
+_WINDOW_S = 5.0
+_RESOLUTION = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Measures of one run. Voltages of cells are true ones, limits are those on the bus."""
+
+    scenario: str
+    controller: str
+    highest_cell_v: float
+    headroom_mv: float
+    """Over-voltage cutoff less the highest cell."""
+    overshoot_mv: float
+    """Highest cell above full charge (register 300); 0 when it stayed below."""
+    lowest_cell_v: float
+    state_s: dict[str, float]
+    """Time in each charge state, and without frames as ``-``."""
+    reversals_per_h: float
+    """Most changes of direction of CVL within any hour of steady state."""
+    reversals: int
+    """Changes of direction in the whole run, disturbances included."""
+    energy_lost_wh: float
+    """Solar energy that an ideal charger would have harvested beyond this run's."""
+    energy_lost_percent: float
+    """Of what the ideal charger harvests."""
+    trips: dict[str, int]
+    """Protections of the BMS by name, and how often each opened a switch."""
+    time_to_float_s: float | None
+    """From the first sun; None when FLOAT was never reached."""
+    reduction_delay_s: float
+    """Longest time for which CCL or DCL was above what the readings demanded."""
+    ccl_rise_a_per_s: float
+    """Fastest rise of CCL, over 5 s."""
+    ccl_ramp_a_per_s: float
+    """What the engine's settings allow; infinite when there is no ramp."""
+    cvl_lowest_v: float
+    """Infinite when nothing was ever sent."""
+    floor_v: float
+    unserved_wh: float
+    """Energy that the loads of an island did not get."""
+    soc_short_percent: float
+    """How much more an ideal charger would have stored by the end; shows what selling hides in the energy lost."""
+
+
+def measure(run: Run, ideal: Ideal) -> Metrics:
+    """Return the measures of a run; ``ideal`` is what the ideal charger makes of the same scenario."""
+    scenario, trace = run.scenario, run.trace
+    ratings = scenario.battery.ratings()
+    highest_v = max(trace.column(Column.HIGHEST_V))
+    reversals = count_reversals(trace, one_c_w=_one_c_w(run))
+    lost_wh = ideal.solar_wh - _energy_wh(trace, Column.SOLAR_W)
+    return Metrics(
+        scenario=scenario.name,
+        controller=run.controller,
+        highest_cell_v=highest_v,
+        headroom_mv=(ratings.over_voltage_cell_v - highest_v) * 1000.0,
+        overshoot_mv=max(highest_v - ratings.fully_charged_cell_v, 0.0) * 1000.0,
+        lowest_cell_v=min(trace.column(Column.LOWEST_V)),
+        state_s=_time_in_states(trace),
+        reversals_per_h=_per_hour(reversals),
+        reversals=len(reversals.all_s),
+        energy_lost_wh=lost_wh,
+        energy_lost_percent=100.0 * lost_wh / ideal.solar_wh if ideal.solar_wh > 0.0 else 0.0,
+        trips=dict(Counter(trip.protection.label for trip in run.trips)),
+        time_to_float_s=_time_to_float_s(trace),
+        reduction_delay_s=max(
+            longest_disobedience_s(trace, Column.CCL_A, Column.CCL_DEMAND_A),
+            longest_disobedience_s(trace, Column.DCL_A, Column.DCL_DEMAND_A),
+        ),
+        ccl_rise_a_per_s=fastest_rise(trace),
+        ccl_ramp_a_per_s=_ramp_a_per_s(run),
+        cvl_lowest_v=min((v for v in trace.column(Column.CVL_V) if not math.isnan(v)), default=math.inf),
+        floor_v=floor_v(ratings, scenario.settings),
+        unserved_wh=_unserved_wh(run),
+        soc_short_percent=ideal.soc_percent - trace.column(Column.SOC_PERCENT)[-1],
+    )
+
+
+def longest_disobedience_s(trace: Trace, limit: Column, demand: Column) -> float:
+    """Return the longest time for which a limit on the bus was above what was demanded; silence obeys."""
+    longest_s = since_s = 0.0
+    columns = (trace.column(Column.STEP_S), trace.column(limit), trace.column(demand))
+    for step_s, limit_a, demand_a in zip(*columns, strict=True):
+        since_s = since_s + step_s if limit_a > demand_a + _RESOLUTION else 0.0
+        longest_s = max(longest_s, since_s)
+    return longest_s
+
+
+def fastest_rise(trace: Trace) -> float:
+    """Return the fastest rise of CCL in A/s: against the lowest CCL decided in the 5 s before, or just before that."""
+    times_s, ccl_a = trace.column(Column.DECIDED_S), trace.column(Column.CCL_A)
+    fastest = 0.0
+    for index, (before_a, now_a) in enumerate(pairwise(ccl_a), start=1):
+        if now_a > before_a:
+            fastest = max(fastest, _rise(times_s, ccl_a, index))
+    return fastest
+
+
+def _rise(times_s: Sequence[float], ccl_a: Sequence[float], index: int) -> float:
+    lowest_a, at = ccl_a[index - 1], index - 1
+    back = at
+    while back >= 0 and times_s[index] - times_s[back] <= _WINDOW_S and not math.isnan(ccl_a[back]):
+        if ccl_a[back] < lowest_a:
+            lowest_a, at = ccl_a[back], back
+        back -= 1
+    return (ccl_a[index] - lowest_a) / max(_WINDOW_S, times_s[index] - times_s[at])
+
+
+def _one_c_w(run: Run) -> float:
+    battery = run.scenario.battery
+    return battery.capacity_ah * battery.cells * battery.ratings().fully_charged_cell_v
+
+
+def _energy_wh(trace: Trace, power: Column) -> float:
+    columns = (trace.column(power), trace.column(Column.STEP_S))
+    return sum(power_w * step_s for power_w, step_s in zip(*columns, strict=True)) / 3600.0
+
+
+def _unserved_wh(run: Run) -> float:
+    if not run.scenario.system.island:
+        return 0.0
+    return _energy_wh(run.trace, Column.LOAD_W) - _energy_wh(run.trace, Column.SERVED_W)
+
+
+def _time_in_states(trace: Trace) -> dict[str, float]:
+    spent_s: defaultdict[str, float] = defaultdict(float)
+    for state, step_s in zip(trace.column(Column.STATE), trace.column(Column.STEP_S), strict=True):
+        spent_s["-" if state < 0 else str(STATES[int(state)])] += step_s
+    return dict(spent_s)
+
+
+def _time_to_float_s(trace: Trace) -> float | None:
+    float_index = STATES.index(ChargeState.FLOAT)
+    sunrise_s: float | None = None
+    columns = (trace.column(Column.TIME_S), trace.column(Column.SUN_W), trace.column(Column.STATE))
+    for time_s, sun_w, state in zip(*columns, strict=True):
+        if sunrise_s is None and sun_w > 0.0:
+            sunrise_s = time_s
+        if sunrise_s is not None and state == float_index:
+            return time_s - sunrise_s
+    return None
+
+
+def _ramp_a_per_s(run: Run) -> float:
+    """Return the rise of CCL that the engine's settings allow: the base current in the time of a full rise."""
+    settings, cutoff_a = run.scenario.settings, run.scenario.battery.charge_cutoff_a
+    chosen_a = settings.max_charge_current_a
+    base_a = chosen_a if chosen_a is not None and chosen_a <= cutoff_a else cutoff_a * settings.current_fraction
+    return base_a / settings.rates.current_rise_s if settings.rates.current_rise_s > 0.0 else math.inf
+
+
+def _per_hour(reversals: Reversals) -> float:
+    """Return the most reversals of steady state within any hour."""
+    times_s = reversals.steady_s
+    first = 0
+    most = 0.0
+    for last, time_s in enumerate(times_s):
+        while time_s - times_s[first] > 3600.0:
+            first += 1
+        most = max(most, float(last - first + 1))
+    return most

@@ -1,0 +1,147 @@
+"""Results as a table for the terminal, as Markdown, and as a JSON document."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from tinybms_bridge.battery.limits import ChargeState
+from tinybms_bridge.bench.metrics import Metrics
+from tinybms_bridge.bench.runner import Outcome, Result
+
+__all__ = ["HEADINGS", "document", "failures", "legend", "markdown", "row", "show", "table"]
+
+HEADINGS = (
+    "scenario",
+    "by",
+    "highest",
+    "to cut-off",
+    "over full",
+    "minutes in state",
+    "turns/h",
+    "lost",
+    "SOC short",
+    "protections",
+    "to float",
+    "delay",
+    "verdict",
+)
+_TEXTUAL = {"scenario", "by", "minutes in state", "protections", "verdict"}
+_LETTERS = {
+    ChargeState.BULK: "B",
+    ChargeState.TRANSITION: "T",
+    ChargeState.FLOAT_APPROACH: "A",
+    ChargeState.FLOAT: "F",
+    ChargeState.IMBALANCE_HOLD: "H",
+    ChargeState.SUSTAIN: "S",
+}
+_WIDTH = 180
+"""A narrower table would be unreadable; a terminal may wrap its lines instead."""
+
+
+def row(outcome: Outcome) -> tuple[str, ...]:
+    """Return the values of one row, in the order of ``HEADINGS``."""
+    m = outcome.metrics
+    return (
+        m.scenario,
+        m.controller,
+        f"{m.highest_cell_v:.3f} V",
+        f"{m.headroom_mv:.0f} mV",
+        f"{m.overshoot_mv:.0f} mV",
+        _states(m.state_s),
+        f"{m.reversals_per_h:.0f}",
+        f"{m.energy_lost_wh / 1000.0:.2f} kWh {m.energy_lost_percent:.1f} %",
+        f"{m.soc_short_percent:.1f} %",
+        ", ".join(f"{count} {name}" for name, count in m.trips.items()) or "-",
+        _time(m),
+        f"{m.reduction_delay_s:.0f} s",
+        ", ".join(violation.name for violation in outcome.violations) or "ok",
+    )
+
+
+def table(results: Sequence[Result]) -> Table:
+    """Return the table for a terminal: two rows for a scenario, the engine's and the firmware's."""
+    shown = Table(title="Charge control", header_style="bold", padding=(0, 1, 0, 0), pad_edge=False)
+    for heading in HEADINGS:
+        folds = heading in {"minutes in state", "protections", "verdict"}
+        shown.add_column(heading, justify="left" if heading in _TEXTUAL else "right", no_wrap=not folds)
+    for result in results:
+        for outcome in result.outcomes:
+            name, *values, verdict = row(outcome)
+            is_engine = outcome is result.engine
+            colour = "green" if not outcome.violations else ("red" if is_engine else "yellow")
+            last = outcome is result.outcomes[-1]
+            shown.add_row(name if is_engine else "", *values, f"[{colour}]{verdict}[/]", end_section=last)
+    return shown
+
+
+def show(results: Sequence[Result], console: Console) -> None:
+    """Print the table, what its words mean, and what the engine does not hold."""
+    console.width = max(console.width, _WIDTH)
+    console.print(table(results))
+    console.print(legend(), style="dim")
+    for line in failures(results):
+        console.print(line, style="red", highlight=False)
+
+
+def failures(results: Sequence[Result]) -> list[str]:
+    """Return a line for everything that the engine does not hold."""
+    return [f"{result.scenario}: {violation.text}" for result in results for violation in result.engine.violations]
+
+
+def markdown(results: Sequence[Result]) -> str:
+    """Return the same as Markdown."""
+    lines = ["| " + " | ".join(HEADINGS) + " |", "|" + "---|" * len(HEADINGS)]
+    lines += ["| " + " | ".join(row(outcome)) + " |" for result in results for outcome in result.outcomes]
+    broken = [f"- {line}" for line in failures(results)] or ["The engine holds every criterion in every scenario."]
+    return "\n".join([*lines, "", legend(), "", *broken, ""])
+
+
+def legend() -> str:
+    """Return what the short words of the table mean."""
+    states = ", ".join(f"{letter} {state}" for state, letter in _LETTERS.items())
+    return (
+        f"Minutes in state: {states}, - no frames. "
+        "Turns/h: changes of direction of CVL within an hour of steady state, at most. "
+        "Lost and SOC short: solar energy, and charge at the end, against a charger that holds every cell just at its "
+        "full voltage. "
+        "Delay: how long a limit stayed above what the readings demanded."
+    )
+
+
+def document(results: Sequence[Result]) -> dict[str, object]:
+    """Return a JSON-ready document; what is infinite or never happened is null."""
+    return {
+        "scenarios": [
+            {
+                "name": result.scenario,
+                "simulated_s": result.simulated_s,
+                "controllers": {outcome.metrics.controller: _record(outcome) for outcome in result.outcomes},
+            }
+            for result in results
+        ]
+    }
+
+
+def _record(outcome: Outcome) -> dict[str, object]:
+    metrics = {name: _finite(value) for name, value in dataclasses.asdict(outcome.metrics).items()}
+    broken = [dataclasses.asdict(violation) for violation in outcome.violations]
+    return metrics | {"violations": broken, "took_s": outcome.took_s}
+
+
+def _finite(value: object) -> object:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _states(state_s: Mapping[str, float]) -> str:
+    letters = {str(state): letter for state, letter in _LETTERS.items()} | {"-": "-"}
+    return " ".join(f"{letters[name]}{spent_s / 60.0:.0f}" for name, spent_s in state_s.items() if spent_s >= 30.0)
+
+
+def _time(metrics: Metrics) -> str:
+    to_float_s = metrics.time_to_float_s
+    if to_float_s is None:
+        return "never"
+    return f"{int(to_float_s // 3600)}:{int(to_float_s % 3600 // 60):02d} h"

@@ -1,0 +1,79 @@
+"""One scenario: battery, installation, weather, loads and what goes wrong, for a number of hours."""
+
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+from tinybms_bridge.battery.limits import LimitSettings
+from tinybms_bridge.bench.battery import BatteryPlan
+from tinybms_bridge.bench.dvcc import SystemPlan
+from tinybms_bridge.bench.sensors import SensorPlan
+from tinybms_bridge.bench.weather import ClearSky, Constant, Profile
+
+__all__ = ["Fault", "FaultKind", "Scenario"]
+
+
+class FaultKind(Enum):
+    """What goes wrong for a while."""
+
+    BMS_SILENT = "BMS silent"
+    """No sample arrives."""
+    GX_RESTART = "GX restart"
+    """The GX hears nothing and decides nothing."""
+    BRIDGE_RESTART = "bridge restart"
+    """No frame is sent; what is not saved is forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that goes wrong."""
+
+    kind: FaultKind
+    at_s: float
+    """Seconds since midnight of the first day."""
+    for_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """Everything that decides a run; two runs of one scenario are alike."""
+
+    name: str
+    title: str
+    """What it is about, in one line."""
+    battery: BatteryPlan = field(default_factory=BatteryPlan)
+    system: SystemPlan = field(default_factory=SystemPlan)
+    sun: Profile = field(default_factory=lambda: ClearSky(6000.0))
+    """Power that the panels offer, in watts."""
+    load: Profile = field(default_factory=lambda: Constant(400.0))
+    """Power of the loads, in watts."""
+    ambient: Profile = field(default_factory=lambda: Constant(25.0))
+    """Degrees Celsius around the cells."""
+    start_h: float = 9.0
+    hours: float = 4.0
+    sensors: SensorPlan = field(default_factory=SensorPlan)
+    seed: int = 1
+    faults: tuple[Fault, ...] = ()
+    restart_in_each_state: bool = False
+    """The bridge restarts once in every charge state, one minute after it was entered."""
+    expects_float: bool = True
+    """Whether the sun is enough for FLOAT."""
+    step_s: float = 1.0
+    """Step while anything happens."""
+    longest_step_s: float = 10.0
+    """Step while nothing happens."""
+    settings: LimitSettings = field(default_factory=LimitSettings)
+    """Of the engine; the default is a bridge without a line of configuration."""
+
+    @property
+    def start_s(self) -> float:
+        """Time of the first step, in seconds since midnight."""
+        return self.start_h * 3600.0
+
+    @property
+    def end_s(self) -> float:
+        """Time of the end."""
+        return self.start_s + self.hours * 3600.0
+
+    def shortened(self, hours: float) -> "Scenario":
+        """Return the same scenario, cut off after ``hours``."""
+        return replace(self, hours=min(hours, self.hours))

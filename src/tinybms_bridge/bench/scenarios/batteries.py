@@ -1,0 +1,45 @@
+"""Other chemistries, other cell counts, and cells that are not what they should be."""
+
+from tinybms_bridge.bench.battery import BatteryPlan, OddCell
+from tinybms_bridge.bench.scenario import Scenario
+from tinybms_bridge.bench.scenarios.parts import LI_ION, LTO, SELLING, STRONG_SUN, WEAK
+from tinybms_bridge.bench.weather import ClearSky, Clouds, Constant
+
+__all__ = ["SCENARIOS"]
+
+_FOUR = BatteryPlan(cells=4, soc=0.85)
+_EIGHT = BatteryPlan(cells=8, soc=0.85)
+SCENARIOS = (
+    Scenario("li-ion", "14 Li-ion cells", battery=LI_ION, sun=ClearSky(3000.0)),
+    Scenario(
+        "li-ion-feed-in", "14 Li-ion cells while surplus is sold", battery=LI_ION, system=SELLING, sun=ClearSky(4000.0)
+    ),
+    Scenario("lto", "12 LTO cells", battery=LTO, sun=ClearSky(3500.0)),
+    Scenario("lto-feed-in", "12 LTO cells while surplus is sold", battery=LTO, system=SELLING, sun=ClearSky(4500.0)),
+    Scenario("lfp-4", "4 LFP cells, 12 V", battery=_FOUR, sun=ClearSky(1500.0), load=Constant(80.0)),
+    Scenario(
+        "lfp-4-feed-in",
+        "4 LFP cells, where 0.4 V are 100 mV per cell",
+        battery=_FOUR,
+        system=SELLING,
+        sun=ClearSky(1800.0),
+        load=Constant(80.0),
+    ),
+    Scenario("lfp-8", "8 LFP cells, 24 V", battery=_EIGHT, sun=ClearSky(3000.0), load=Constant(150.0)),
+    Scenario("weak-cell", "One cell with 80 % capacity and three times the resistance", battery=BatteryPlan(odd=WEAK)),
+    Scenario(
+        "weak-cell-feed-in",
+        "The weak cell while surplus is sold",
+        battery=BatteryPlan(odd=WEAK),
+        system=SELLING,
+        sun=STRONG_SUN,
+        hours=5.0,
+    ),
+    Scenario(
+        "failing-cell",
+        "A cell whose resistance grows by that of three new cells every hour",
+        battery=BatteryPlan(odd=(OddCell(12, capacity_factor=0.9, soc_offset=0.01, failing_per_h=3.0),)),
+        sun=Clouds(STRONG_SUN, seed=7),
+    ),
+)
+"""In the order of the table."""

@@ -1,0 +1,123 @@
+"""``tinybms-bridge bench``: measures of the bridge that need no hardware."""
+
+import difflib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tinybms_bridge.cli.common import EXIT_FAILURE, fail
+
+if TYPE_CHECKING:
+    from tinybms_bridge.bench.runner import Result
+
+__all__ = ["bench_command"]
+
+
+@click.group("bench")
+def bench_command() -> None:
+    """Measure the bridge without hardware."""
+
+
+@bench_command.command("charge")
+@click.option("--only", "names", metavar="NAME", multiple=True, help="Play this scenario; may be given several times.")
+@click.option("--list", "list_only", is_flag=True, help="Name the scenarios and end.")
+@click.option(
+    "--out",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("bench-charge"),
+    show_default=True,
+    help="Where plots and page go.",
+)
+@click.option("--no-plots", is_flag=True, help="Print the table, write nothing.")
+@click.option(
+    "--baseline/--no-baseline", default=True, show_default=True, help="Compare with the ESP32 firmware's algorithm."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object in place of the table.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    default=lambda: os.cpu_count() or 1,
+    show_default="all processors",
+    help="Scenarios to play at once.",
+)
+def charge_command(
+    names: tuple[str, ...],
+    list_only: bool,
+    folder: Path,
+    no_plots: bool,
+    baseline: bool,
+    as_json: bool,
+    jobs: int,
+) -> None:
+    """Play the charge control against simulated batteries, weather and a GX.
+
+    Each scenario runs with the bridge's engine and with the algorithm of the ESP32 firmware: unequal cells, clouds,
+    feed-in, load steps, frost, restarts, silence. A simulated day takes seconds. Plots and a page with everything are
+    written to the folder of --out.
+
+    \b
+    Exit code: 0 when the engine holds every criterion in every scenario; 1 when not.
+    """  # noqa: D301 -- \b is click's mark for a paragraph that is not re-wrapped
+    from tinybms_bridge.bench.scenarios import SCENARIOS
+
+    if list_only:
+        for scenario in SCENARIOS.values():
+            click.echo(f"{scenario.name:20} {scenario.hours:4.0f} h  {scenario.title}")
+        return
+    for name in names:
+        if name not in SCENARIOS:
+            near = difflib.get_close_matches(name, SCENARIOS, n=1)
+            hint = f"did you mean {near[0]}?" if near else "--list names them"
+            fail(f"there is no scenario {name}; {hint}")
+    results = _play(list(names or SCENARIOS), baseline=baseline, plot=not no_plots, jobs=jobs)
+    _show(results, as_json=as_json)
+    if not no_plots:
+        _write(results, folder)
+    if any(result.engine.violations for result in results):
+        sys.exit(EXIT_FAILURE)
+
+
+def _play(names: Sequence[str], *, baseline: bool, plot: bool, jobs: int) -> "list[Result]":
+    """Return the results in the order of the names; tell on standard error how far it is."""
+    from tinybms_bridge.bench.plots import PlottingError, require
+    from tinybms_bridge.bench.runner import play_all
+
+    if plot:
+        try:
+            require()
+        except PlottingError as error:
+            fail(error)
+    results: dict[str, Result] = {}
+    for result in play_all(names, baseline=baseline, plot=plot, jobs=jobs):
+        results[result.scenario] = result
+        took_s = sum(outcome.took_s for outcome in result.outcomes)
+        speed = result.simulated_s * len(result.outcomes) / max(took_s, 1e-9)
+        click.echo(f"{len(results)}/{len(names)} {result.scenario}: {took_s:.1f} s, {speed:,.0f} times real", err=True)
+    return [results[name] for name in dict.fromkeys(names)]
+
+
+def _show(results: "Sequence[Result]", *, as_json: bool) -> None:
+    from rich.console import Console
+
+    from tinybms_bridge.bench.report import document, show
+
+    if as_json:
+        click.echo(json.dumps(document(results), indent=1))
+        return
+    show(results, Console())
+
+
+def _write(results: "Sequence[Result]", folder: Path) -> None:
+    from tinybms_bridge.bench.page import write
+
+    try:
+        index = write(results, folder)
+    except OSError as error:
+        fail(f"{folder}: cannot be written: {error.strerror}")
+    click.echo(f"plots: {index}", err=True)

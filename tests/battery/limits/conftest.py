@@ -1,0 +1,131 @@
+"""Builders of one step's inputs for tests of single stages, and an engine with its clock in the hand of the test."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from tinybms_bridge.battery.limits import Limits, LimitSettings, Memory, Quantity, step
+from tinybms_bridge.battery.limits.context import Context, make_context
+from tinybms_bridge.battery.limits.draft import Draft
+from tinybms_bridge.battery.limits.model import LimitCode, Reason
+from tinybms_bridge.battery.snapshot import Ratings, Snapshot, Temperatures
+
+
+@pytest.fixture(scope="session", name="sample")
+def _sample(make_snapshot: Callable[..., Snapshot]) -> Callable[..., Snapshot]:
+    """Return a builder of samples that also takes fields of ``PackState``, temperatures and open events."""
+
+    def build(
+        *,
+        temperatures_c: tuple[float | None, ...] = (),
+        open_events: tuple[int, ...] = (),
+        pack: dict[str, Any] | None = None,
+        **more: Any,
+    ) -> Snapshot:
+        snapshot = make_snapshot(**more)
+        return replace(
+            snapshot,
+            pack=replace(snapshot.pack, **(pack or {})),
+            temperatures=Temperatures(*temperatures_c),
+            open_events=open_events,
+        )
+
+    return build
+
+
+@pytest.fixture(scope="session", name="context")
+def _context(sample: Callable[..., Snapshot]) -> Callable[..., Context]:
+    """Return a builder of the context of one step: settings first, then what ``sample`` takes."""
+
+    def build(settings: LimitSettings | None = None, **more: Any) -> Context:
+        snapshot: Snapshot = sample(**more)
+        assert snapshot.ratings is not None
+        return make_context(snapshot, snapshot.ratings, settings or LimitSettings())
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def make_draft() -> Callable[..., Draft]:
+    """Return a builder of a draft as the stages before may leave it: CVL, CCL and DCL."""
+
+    def build(cvl_v: float = 58.4, ccl_a: float = 50.0, dcl_a: float = 100.0) -> Draft:
+        limits = {Quantity.CVL: cvl_v, Quantity.CCL: ccl_a, Quantity.DCL: dcl_a}
+        return Draft({quantity: Reason(quantity, LimitCode.CONFIGURED, limit) for quantity, limit in limits.items()})
+
+    return build
+
+
+@dataclass
+class _Engine:
+    """The engine with its memory and its clock; every sample is good."""
+
+    sample: Callable[..., Snapshot]
+    settings: LimitSettings = field(default_factory=LimitSettings)
+    memory: Memory = field(default_factory=Memory)
+    now_s: float = 1000.0
+    number: int = 0
+    snapshot: Snapshot | None = None
+    limits: Limits | None = None
+
+    def offer(self, *, every_s: float = 0.1, **more: Any) -> Limits | None:
+        """Hand over one sample; return what was decided, if anything."""
+        self.now_s += every_s
+        self.number += 1
+        self.snapshot = self.sample(sequence=self.number, taken_at_s=self.now_s, **more)
+        self.limits, self.memory = step(self.snapshot, self.settings, self.memory, self.now_s)
+        return self.limits
+
+    def feed(self, count: int = 1, **more: Any) -> Limits:
+        """Hand over equal samples; return what was decided from the last one."""
+        for _ in range(count):
+            self.offer(**more)
+        assert self.limits is not None
+        return self.limits
+
+    def last_for(self, seconds: float, *, every_s: float = 1.0, **more: Any) -> Limits:
+        """Hand over equal samples for some time."""
+        return self.feed(max(1, round(seconds / every_s)), every_s=every_s, **more)
+
+    def wait(self, seconds: float, *, every_s: float = 0.5) -> Limits | None:
+        """Let time pass without a sample."""
+        for _ in range(round(seconds / every_s)):
+            self.now_s += every_s
+            self.limits, self.memory = step(self.snapshot, self.settings, self.memory, self.now_s)
+        return self.limits
+
+    def restart(self) -> None:
+        """Start anew with what is saved: states, policy, protection; the clock and the numbers begin again."""
+        old = self.memory
+        self.memory = Memory(states=old.states, policy=old.policy, protection=old.protection)
+        self.now_s, self.number, self.snapshot, self.limits = 5.0, 0, None, None
+
+
+@pytest.fixture(scope="session")
+def make_engine(sample: Callable[..., Snapshot]) -> Callable[..., _Engine]:
+    """Return a builder of engines; the first sample already counts unless ``start_samples`` says otherwise."""
+
+    def build(settings: LimitSettings | None = None, *, start_samples: int = 1, **more: Any) -> _Engine:
+        settings = settings or LimitSettings()
+        freshness = replace(settings.freshness, start_samples=start_samples)
+        return _Engine(sample, replace(settings, freshness=freshness), **more)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def li_ion(make_ratings: Callable[..., Ratings]) -> Ratings:
+    """Settings of a 14-cell Li-ion pack: 4.15 V full, 3.00 V empty, cutoff 4.25 V."""
+    return make_ratings(
+        series_cells=14, fully_charged_cell_v=4.15, fully_discharged_cell_v=3.0, over_voltage_cell_v=4.25
+    )
+
+
+@pytest.fixture(scope="session")
+def lto(make_ratings: Callable[..., Ratings]) -> Ratings:
+    """Settings of a 12-cell LTO pack: 2.65 V full, 1.80 V empty, cutoff 2.80 V."""
+    return make_ratings(
+        series_cells=12, fully_charged_cell_v=2.65, fully_discharged_cell_v=1.8, over_voltage_cell_v=2.80
+    )

@@ -1,0 +1,196 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinybms_bridge.battery.limits import Curve, LimitCode, Limits, LimitSettings, Quantity
+from tinybms_bridge.battery.limits.context import Context
+from tinybms_bridge.battery.limits.derating import derate
+from tinybms_bridge.battery.limits.draft import Draft
+from tinybms_bridge.battery.snapshot import Ratings
+
+MakeContext = Callable[..., Context]
+MakeDraft = Callable[..., Draft]
+Engine = Any
+
+HALF = Curve(((0.0, 0.5),))
+NO_SENSOR = None
+
+
+def currents(draft: Draft) -> tuple[float, float]:
+    """Return CCL and DCL."""
+    return draft[Quantity.CCL], draft[Quantity.DCL]
+
+
+def added(draft: Draft) -> list[tuple[Quantity, LimitCode]]:
+    """Return what derating added to the reasons."""
+    return [(reason.quantity, reason.code) for reason in draft.reasons[3:]]
+
+
+def test_a_pack_in_its_best_years_is_not_derated(context: MakeContext, make_draft: MakeDraft) -> None:
+    """Half full, warm, cells alike, samples young: nothing is lowered and nothing is noted."""
+    draft = make_draft()
+    derate(draft, context(max_cell_v=3.33, temperatures_c=(30.0, 22.0, 24.0)), 0.1)
+
+    assert currents(draft) == (50.0, 100.0)
+    assert added(draft) == []
+
+
+@pytest.mark.parametrize(
+    ("max_cell_v", "ccl_a", "detail"), [(3.60, 50.0, ""), (3.65, 20.0, "cell 1"), (3.69, 5.0, "cell 1"), (3.73, 0, "")]
+)
+def test_charge_follows_the_highest_cell(
+    context: MakeContext, make_draft: MakeDraft, max_cell_v: float, ccl_a: float, detail: str
+) -> None:
+    """From 50 mV below register 300 to 80 mV above: full, 40 %, 10 %, nothing; DCL does not care about high cells."""
+    draft = make_draft()
+    derate(draft, context(max_cell_v=max_cell_v, delta_mv=5.0), 0.0)
+
+    assert currents(draft) == pytest.approx((ccl_a, 100.0), abs=1e-9)
+    if detail:
+        (reason,) = draft.reasons[3:]
+        assert (reason.value, reason.detail) == (max_cell_v, detail)
+        assert reason.threshold == pytest.approx(ccl_a / 50.0)
+
+
+@pytest.mark.parametrize(
+    ("min_cell_v", "dcl_a"), [(3.10, 100.0), (2.93, 10.0), (2.9001, 0.0333), (2.90, 0.0), (2.50, 0.0)]
+)
+def test_discharge_follows_the_lowest_cell(
+    context: MakeContext, make_draft: MakeDraft, min_cell_v: float, dcl_a: float
+) -> None:
+    """From 200 mV above register 301 down to it; CCL does not care about low cells."""
+    draft = make_draft()
+    derate(draft, context(cells_v=(*(3.2 for _ in range(15)), min_cell_v)), 0.0)
+
+    assert currents(draft) == pytest.approx((50.0, dcl_a), abs=1e-3)
+    assert all(reason.detail == "cell 16" for reason in draft.reasons[3:])
+
+
+@pytest.mark.parametrize(
+    ("temperatures_c", "expected"),
+    [
+        pytest.param((25.0, 1.0, 25.0), (0.0, 100.0), id="the colder sensor stops charging at register 320"),
+        pytest.param((25.0, 25.0, 5.0), (12.5, 100.0), id="whichever of the two is the colder one"),
+        pytest.param((25.0, 25.0, 55.0), (20.0, 50.0), id="the hotter sensor lowers both directions"),
+        pytest.param((25.0, 60.0, 25.0), (0.0, 0.0), id="at register 319 the BMS cuts both"),
+        pytest.param((25.0, 5.0, 55.0), (12.5, 50.0), id="one cold, one hot: the smaller fraction of each direction"),
+        pytest.param((0.0, 25.0, 25.0), (50.0, 100.0), id="the board does not stand for the cells beside sensors"),
+        pytest.param((25.0, 5.0, NO_SENSOR), (12.5, 100.0), id="one sensor is enough"),
+        pytest.param((5.0, NO_SENSOR, NO_SENSOR), (12.5, 100.0), id="without sensors the board stands for the cells"),
+        pytest.param((NO_SENSOR, NO_SENSOR, NO_SENSOR), (50.0, 100.0), id="nothing known leaves the curve out"),
+        pytest.param((25.0, -30.0, NO_SENSOR), (0.0, 30.0), id="far below zero the loads go on with less"),
+    ],
+)
+def test_both_ends_of_temperature_count(
+    context: MakeContext, make_draft: MakeDraft, temperatures_c: tuple[float | None, ...], expected: tuple[float, float]
+) -> None:
+    """Every connected sensor bounds both currents; one that is not there bounds nothing."""
+    draft = make_draft()
+    derate(draft, context(max_cell_v=3.33, temperatures_c=temperatures_c), 0.0)
+
+    assert currents(draft) == pytest.approx(expected)
+    assert {code for _, code in added(draft)} <= {LimitCode.TEMPERATURE}
+
+
+@pytest.mark.parametrize(
+    ("age_s", "ccl_a"), [(None, 50.0), (0.0, 50.0), (1.5, 50.0), (2.25, 37.5), (3.0, 25.0), (9.0, 25.0)]
+)
+def test_charging_gives_way_while_samples_are_rare(
+    context: MakeContext, make_draft: MakeDraft, age_s: float | None, ccl_a: float
+) -> None:
+    """An ailing link halves the charge current before HOLD ends it; the loads are never cut for it."""
+    draft = make_draft()
+    derate(draft, context(max_cell_v=3.33), age_s)
+
+    assert currents(draft) == pytest.approx((ccl_a, 100.0))
+    assert {code for _, code in added(draft)} <= {LimitCode.LINK}
+
+
+def test_curves_of_the_user_are_used(context: MakeContext, make_draft: MakeDraft) -> None:
+    """Curves by SOC work in both directions, and a level curve lifts a default."""
+    settings = LimitSettings(
+        curves=(
+            ("charge_by_soc", Curve(((80.0, 1.0), (100.0, 0.2)))),
+            ("discharge_by_soc", Curve(((10.0, 0.1), (30.0, 1.0)))),
+            ("charge_by_cell_voltage", Curve(((0.0, 1.0),))),
+        )
+    )
+    high, low = make_draft(), make_draft()
+    derate(high, context(settings, soc=90.0, max_cell_v=3.73), 0.0)
+    derate(low, context(settings, soc=20.0), 0.0)
+
+    assert currents(high) == pytest.approx((30.0, 100.0))
+    assert currents(low) == pytest.approx((50.0, 55.0))
+    assert added(high) == [(Quantity.CCL, LimitCode.SOC)]
+
+
+def test_smallest_fraction_wins_and_is_the_reason(context: MakeContext, make_draft: MakeDraft) -> None:
+    """Fractions do not multiply: the smallest one binds and is named last."""
+    settings = LimitSettings(curves=(("charge_by_soc", HALF), ("discharge_by_soc", HALF)))
+    draft = make_draft()
+    derate(draft, context(settings, max_cell_v=3.65, temperatures_c=(25.0, 5.0)), 2.25)
+
+    assert currents(draft) == pytest.approx((12.5, 50.0))
+    assert added(draft) == [
+        (Quantity.CCL, LimitCode.CELL_VOLTAGE),
+        (Quantity.CCL, LimitCode.TEMPERATURE),
+        (Quantity.DCL, LimitCode.SOC),
+    ]
+
+
+def test_fractions_are_those_of_what_is_left(context: MakeContext, make_draft: MakeDraft) -> None:
+    """A state that allows 5 A leaves 40 % of them at register 300; CVL is not derated."""
+    draft = make_draft(ccl_a=5.0, dcl_a=0.0)
+    derate(draft, context(max_cell_v=3.65, temperatures_c=(25.0, 55.0)), 0.0)
+
+    assert currents(draft) == pytest.approx((2.0, 0.0))
+    assert draft[Quantity.CVL] == 58.4
+
+
+@pytest.mark.parametrize("which", ["li_ion", "lto"])
+def test_curves_fit_every_chemistry(
+    which: str, request: pytest.FixtureRequest, context: MakeContext, make_draft: MakeDraft
+) -> None:
+    """The same points of a Li-ion or LTO pack give the same fractions, without a line of configuration."""
+    ratings: Ratings = request.getfixturevalue(which)
+    full, empty = make_draft(), make_draft()
+    derate(full, context(ratings=ratings, max_cell_v=ratings.fully_charged_cell_v, delta_mv=0.0), 0.0)
+    derate(empty, context(ratings=ratings, max_cell_v=ratings.fully_discharged_cell_v + 0.03, delta_mv=0.0), 0.0)
+
+    assert currents(full) == pytest.approx((20.0, 100.0))
+    assert currents(empty) == pytest.approx((50.0, 10.0))
+
+
+@given(
+    cells_v=st.lists(st.floats(2.0, 4.2), min_size=16, max_size=16),
+    sensors_c=st.lists(st.none() | st.floats(-39.9, 59.9), min_size=2, max_size=2),
+    soc=st.floats(0.0, 100.0),
+    age_s=st.floats(0.0, 100.0),
+)
+def test_discharge_ends_only_where_the_bms_ends_it(
+    context: MakeContext,
+    make_draft: MakeDraft,
+    cells_v: list[float],
+    sensors_c: list[float | None],
+    soc: float,
+    age_s: float,
+) -> None:
+    """By default DCL is 0 at register 301 and at the ends of temperature, and nowhere else."""
+    draft = make_draft()
+    derate(draft, context(cells_v=tuple(cells_v), temperatures_c=(20.0, *sensors_c), soc=soc), age_s)
+
+    assert (draft[Quantity.DCL] == 0.0) == (min(cells_v) <= 2.9)
+    assert 0.0 <= draft[Quantity.CCL] <= 50.0
+
+
+def test_reasons_of_a_cold_morning(make_engine: Callable[..., Engine]) -> None:
+    """Through the engine: the value, the fraction that is left and the code, for UI and API."""
+    limits: Limits = make_engine().feed(temperatures_c=(25.0, 5.0))
+    reason = limits.binding(Quantity.CCL)
+
+    assert limits.ccl_a == pytest.approx(0.25 * 54.0)
+    assert reason is not None
+    assert (reason.code, reason.value, reason.threshold) == (LimitCode.TEMPERATURE, 5.0, 0.25)

@@ -1,0 +1,231 @@
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinybms_bridge.battery.limits import (
+    ChargeState,
+    Freshness,
+    LimitCode,
+    Limits,
+    LimitSettings,
+    ManualInhibits,
+    Quantity,
+    RateSettings,
+    StateSettings,
+)
+from tinybms_bridge.battery.limits.context import Context
+from tinybms_bridge.battery.limits.draft import Draft
+from tinybms_bridge.battery.limits.rates import RateMemory, limit_rates, remember
+
+MakeContext = Callable[..., Context]
+MakeDraft = Callable[..., Draft]
+MakeEngine = Callable[..., Any]
+
+SETTINGS = LimitSettings(bulk_voltage_v=58.4, max_charge_current_a=60.0, max_discharge_current_a=90.0)
+STOPPED = replace(SETTINGS, manual=ManualInhibits(stop_charge=True, stop_discharge=True))
+
+
+def test_the_first_limits_are_not_ramped(context: MakeContext, make_draft: MakeDraft) -> None:
+    """Nothing was in force before: there is nothing to rise from."""
+    draft = make_draft()
+    memory = limit_rates(draft, context(), RateMemory(), 0.0)
+
+    assert len(draft.reasons) == 3
+    assert remember(memory, draft) == RateMemory(58.4, 50.0, 100.0, math.inf)
+
+
+@pytest.mark.parametrize(
+    ("since_rise_s", "cvl_v", "since_after_s"), [(18.9, 55.0, 19.9), (19.0, 55.4, 0.0), (math.inf, 55.4, 0.0)]
+)
+def test_cvl_rises_in_steps_and_not_too_often(
+    context: MakeContext, make_draft: MakeDraft, since_rise_s: float, cvl_v: float, since_after_s: float
+) -> None:
+    """One step of at most 0.4 V, and none within 20 s of the last one."""
+    draft = make_draft()
+    memory = limit_rates(draft, context(), RateMemory(55.0, 50.0, 100.0, since_rise_s), 1.0)
+
+    assert draft[Quantity.CVL] == pytest.approx(cvl_v)
+    assert memory.since_rise_s == pytest.approx(since_after_s)
+    (reason,) = draft.reasons[3:]
+    assert (reason.code, reason.value) == (LimitCode.RATE, 55.0)
+
+
+def test_a_rise_below_one_step_of_the_frame_is_left_out(context: MakeContext, make_draft: MakeDraft) -> None:
+    """Noise at the border of a 0.1 V step must not move CVL up and down; a whole step waits its turn and goes out."""
+    noise, waiting, due = make_draft(cvl_v=55.05), make_draft(cvl_v=55.1), make_draft(cvl_v=55.1)
+    kept = limit_rates(noise, context(), RateMemory(55.0, 50.0, 100.0, 30.0), 1.0)
+    limit_rates(waiting, context(), RateMemory(55.0, 50.0, 100.0, 3.0), 1.0)
+    memory = limit_rates(due, context(), RateMemory(55.0, 50.0, 100.0, 30.0), 1.0)
+
+    assert [draft[Quantity.CVL] for draft in (noise, waiting, due)] == [55.0, 55.0, 55.1]
+    assert (kept.since_rise_s, memory.since_rise_s) == (31.0, 0.0)
+
+
+@pytest.mark.parametrize("elapsed_s", [0.0, 0.1, 3600.0])
+def test_every_fall_goes_out_at_once(context: MakeContext, make_draft: MakeDraft, elapsed_s: float) -> None:
+    """A reduction waits for nothing, right after a rise either."""
+    draft = make_draft(cvl_v=51.2, ccl_a=0.0, dcl_a=0.0)
+    memory = limit_rates(draft, context(), RateMemory(58.4, 50.0, 100.0, 0.0), elapsed_s)
+
+    assert [draft[quantity] for quantity in Quantity] == [51.2, 0.0, 0.0]
+    assert memory.since_rise_s == elapsed_s
+
+
+@pytest.mark.parametrize(("elapsed_s", "share"), [(0.0, 0.0), (0.1, 1 / 300), (15.0, 0.5), (30.0, 1.0), (300.0, 1.0)])
+def test_currents_rise_from_0_to_their_base_in_30_s(
+    context: MakeContext, make_draft: MakeDraft, elapsed_s: float, share: float
+) -> None:
+    """The ramp is a share of the base each second, whatever the rhythm of the samples."""
+    draft = make_draft()
+    limit_rates(draft, context(), RateMemory(58.4, 0.0, 0.0, 0.0), elapsed_s)
+
+    assert draft[Quantity.CCL] == pytest.approx(50.0 * share)
+    assert draft[Quantity.DCL] == pytest.approx(100.0 * share)
+
+
+def test_ramps_can_be_switched_off(context: MakeContext, make_draft: MakeDraft) -> None:
+    """0 means no bound: not an endless wait."""
+    draft = make_draft()
+    settings = LimitSettings(rates=RateSettings(cvl_interval_s=0.0, cvl_step_v=0.0, current_rise_s=0.0))
+    limit_rates(draft, context(settings), RateMemory(51.2, 0.0, 0.0, 0.0), 0.0)
+
+    assert [draft[quantity] for quantity in Quantity] == [58.4, 50.0, 100.0]
+
+
+@given(
+    before=st.tuples(st.floats(40.0, 60.0), st.floats(0.0, 50.0), st.floats(0.0, 100.0)),
+    since_rise_s=st.floats(0.0, 100.0),
+    elapsed_s=st.floats(0.0, 100.0),
+)
+def test_rates_only_hold_back(
+    context: MakeContext,
+    make_draft: MakeDraft,
+    before: tuple[float, float, float],
+    since_rise_s: float,
+    elapsed_s: float,
+) -> None:
+    """Whatever was in force: the result lies between that and what was wanted, and never above what was wanted."""
+    draft = make_draft()
+    wanted = [draft[quantity] for quantity in Quantity]
+    limit_rates(draft, context(), RateMemory(*before, since_rise_s), elapsed_s)
+
+    for quantity, wanted_now, in_force in zip(Quantity, wanted, before, strict=True):
+        assert min(wanted_now, in_force) <= draft[quantity] <= wanted_now
+
+
+def test_a_restart_of_the_bridge_switches_no_inverter_off(make_engine: MakeEngine) -> None:
+    """The first sendable DCL after a start is its full value: off grid the lights stay on."""
+    engine = make_engine(SETTINGS, start_samples=3)
+    decided = [engine.feed() for _ in range(3)]
+
+    assert [limits.may_send for limits in decided] == [False, False, True]
+    assert (decided[2].cvl_v, decided[2].ccl_a, decided[2].dcl_a) == pytest.approx((58.4, 60.0, 90.0))
+    assert LimitCode.RATE not in {reason.code for limits in decided for reason in limits.reasons}
+
+
+def test_cvl_comes_back_step_by_step(make_engine: MakeEngine) -> None:
+    """From the resting voltage to the target in steps of 0.4 V, 20 s apart; a jump of CVL is a jump of current."""
+    engine = make_engine(STOPPED)
+    engine.feed()
+    engine.settings = replace(engine.settings, manual=ManualInhibits())
+    seen = [engine.feed(every_s=0.5).cvl_v for _ in range(600)]
+    rises = [(number / 2, after - before) for number, (before, after) in enumerate(pairwise(seen)) if after != before]
+
+    assert seen[0] == pytest.approx(54.0), "the last rise was long ago"
+    assert all(0.0 < rise <= 0.4 + 1e-9 for _, rise in rises)
+    assert {later - sooner for (sooner, _), (later, _) in pairwise(rises)} == {20.0}
+    assert seen[-1] == pytest.approx(58.4)
+
+
+def test_a_dip_costs_the_time_of_its_return(make_engine: MakeEngine) -> None:
+    """CVL falls with the sample that demands it and may rise again at once only after a rest of 20 s."""
+    engine = make_engine(SETTINGS)
+    engine.last_for(60.0)
+    assert engine.feed(open_events=(0x03,)).cvl_v == pytest.approx(53.6)
+    assert engine.feed().cvl_v == pytest.approx(54.0)
+    assert engine.feed(open_events=(0x03,)).cvl_v == pytest.approx(53.6)
+    assert engine.last_for(19.0).cvl_v == pytest.approx(53.6)
+    assert engine.last_for(2.0).cvl_v == pytest.approx(54.0)
+
+
+def test_charge_current_comes_back_by_a_ramp(make_engine: MakeEngine) -> None:
+    """After a hold CCL starts at 0 and rises 2 A a second (case 5 of the reference: 100 A to 220 A at once)."""
+    engine = make_engine(SETTINGS)
+    engine.last_for(5.0)
+    held = engine.wait(10.0)
+    assert (held.freshness, held.ccl_a) == (Freshness.HOLD, 0.0)
+    engine.feed(2)
+    seen = [engine.feed().ccl_a for _ in range(320)]
+
+    assert seen[0] < 1.0
+    assert max(after - before for before, after in pairwise(seen)) == pytest.approx(0.2)
+    assert seen[-1] == 60.0
+
+
+def test_discharge_does_not_dip_after_a_hold(make_engine: MakeEngine) -> None:
+    """DCL was as it was during HOLD and stays so when samples come back; after SILENT as well."""
+    for silence_s, state in ((10.0, Freshness.HOLD), (100.0, Freshness.SILENT)):
+        engine = make_engine(SETTINGS)
+        engine.last_for(5.0)
+        seen: list[Limits] = [engine.wait(silence_s)]
+        seen += [engine.feed() for _ in range(20)]
+        assert seen[0].freshness is state
+        assert seen[-1].freshness is Freshness.FRESH
+        assert {limits.dcl_a for limits in seen if limits.may_send} == {90.0}
+
+
+def test_a_raised_maximum_is_no_jump(make_engine: MakeEngine) -> None:
+    """New settings are in force at once downwards and by the ramp upwards."""
+    engine = make_engine(replace(SETTINGS, max_charge_current_a=20.0))
+    assert engine.feed().ccl_a == 20.0
+    engine.settings = replace(engine.settings, max_charge_current_a=60.0)
+    assert engine.feed(every_s=1.0).ccl_a == pytest.approx(22.0)
+    engine.settings = replace(engine.settings, max_charge_current_a=10.0)
+    assert engine.feed().ccl_a == 10.0
+
+
+def test_leaving_float_is_no_jump(make_engine: MakeEngine) -> None:
+    """From 5 A in FLOAT the current rises by its ramp although the state changes with one sample."""
+    engine = make_engine(replace(SETTINGS, states=StateSettings(float_exit_soc_percent=94.0)))
+    assert engine.feed(soc=96.0).ccl_a == 5.0
+    after = engine.feed(soc=50.0)
+    assert after.state is ChargeState.BULK
+    assert after.ccl_a == pytest.approx(5.2)
+    assert after.binding(Quantity.CCL).code is LimitCode.RATE
+
+
+def test_a_clock_that_steps_back_raises_nothing(make_engine: MakeEngine) -> None:
+    """Without time that has passed nothing rises; the ramp goes on from where it was."""
+    engine = make_engine(STOPPED)
+    engine.feed()
+    engine.settings = replace(engine.settings, manual=ManualInhibits())
+    before = engine.feed(10)
+    engine.now_s -= 1.1
+    assert engine.feed().ccl_a == pytest.approx(before.ccl_a)
+    assert engine.feed().ccl_a == pytest.approx(before.ccl_a + 0.2)
+
+
+def test_time_without_a_decision_is_no_head_start(make_engine: MakeEngine, make_ratings: Callable[..., Any]) -> None:
+    """While the BMS's settings make no sense nothing is decided; afterwards limits go on from the last ones sent."""
+    engine = make_engine(STOPPED)
+    engine.feed()
+    engine.settings = replace(engine.settings, manual=ManualInhibits())
+    nonsense = make_ratings(over_voltage_cell_v=0.0)
+    assert [engine.offer(every_s=1.0, ratings=nonsense) for _ in range(100)] == [None] * 100
+    assert engine.feed().ccl_a == pytest.approx(0.2)
+
+
+def test_old_data_at_the_start_sends_nothing(make_engine: MakeEngine) -> None:
+    """Before anything was decided from fresh data there is no DCL "as it was": nothing is sent instead of 0 A."""
+    engine = make_engine(SETTINGS, start_samples=3)
+    assert [engine.offer(ratings=None) for _ in range(3)] == [None] * 3
+    late = engine.offer(every_s=10.0)
+
+    assert (engine.memory.freshness.state, late) == (Freshness.HOLD, None)
+    assert engine.feed(2).dcl_a == 90.0

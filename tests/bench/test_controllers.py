@@ -1,0 +1,189 @@
+"""Engine and firmware as they decide in a run."""
+
+from dataclasses import replace
+
+import pytest
+
+from tinybms_bridge.battery.limits import ChargeState, LimitSettings
+from tinybms_bridge.battery.snapshot import Cells, PackState, Snapshot, Temperatures
+from tinybms_bridge.bench.baseline import FirmwareConfig
+from tinybms_bridge.bench.battery import BatteryPlan
+from tinybms_bridge.bench.controllers import EngineController, FirmwareController, firmware_config
+from tinybms_bridge.bench.wire import Sent
+
+STATISTICS = (112.0, 196.0)
+
+
+def sample(number: int, at_s: float, soc: float = 50.0, cell_v: float = 3.3) -> Snapshot:
+    """Return a sample of a calm pack of 16 cells."""
+    return Snapshot(
+        sequence=number,
+        taken_at_s=at_s,
+        pack=PackState(16 * cell_v, 10.0, soc),
+        cells=Cells((cell_v,) * 16),
+        temperatures=Temperatures(None, 25.0, 25.0),
+        ratings=BatteryPlan().ratings(),
+    )
+
+
+def engine(longest_step_s: float = 10.0) -> EngineController:
+    """Return an engine without a line of configuration."""
+    return EngineController(LimitSettings(), longest_step_s)
+
+
+def feed(controller: EngineController, start_s: float, step_s: float, count: int, soc: float = 50.0) -> list[bool]:
+    """Let the engine decide from a new sample at each step; tell which decisions may be sent."""
+    times_s = [start_s + step_s * n for n in range(count)]
+    return [
+        controller.decide(sample(int(time_s) + 1, time_s, soc), STATISTICS, time_s) is not None for time_s in times_s
+    ]
+
+
+def test_the_engine_needs_three_samples() -> None:
+    """Nothing is sent before it is sure."""
+    assert feed(engine(), 0.0, 1.0, 4) == [False, False, True, True]
+
+
+def test_the_engine_says_when_it_decided() -> None:
+    """The measures tell a slow rise from a late frame by it."""
+    controller = engine()
+    feed(controller, 0.0, 1.0, 3)
+    sent = controller.decide(sample(9, 3.0), STATISTICS, 3.0)
+
+    assert sent is not None
+    assert sent.decided_s == 3.0
+
+
+def test_long_steps_are_no_silence() -> None:
+    """In calm times the bench looks every ten seconds; the engine must not go into HOLD for it."""
+    controller = engine()
+    feed(controller, 0.0, 1.0, 5)
+
+    assert all(feed(controller, 14.0, 10.0, 5))
+    sent = controller.decide(sample(99, 64.0), STATISTICS, 64.0)
+    assert sent is not None
+    assert sent.ccl_a > 0.0
+
+
+def test_silence_in_short_steps_is_noticed() -> None:
+    """The same sample for more than three seconds: no charge current."""
+    controller = engine()
+    feed(controller, 0.0, 1.0, 5)
+    old = sample(5, 4.0)
+    sent = [controller.decide(old, STATISTICS, 4.0 + n) for n in range(1, 6)]
+
+    assert sent[2] is not None
+    assert sent[2].ccl_a > 0.0
+    assert sent[-1] is not None
+    assert sent[-1].ccl_a == 0.0
+
+
+def test_a_restart_of_the_bridge_keeps_the_charge_state() -> None:
+    """FLOAT before, FLOAT after, though the samples have to be counted again."""
+    controller = engine()
+    feed(controller, 0.0, 1.0, 5, soc=97.0)
+    controller.restart()
+
+    assert feed(controller, 10.0, 1.0, 2, soc=93.0) == [False, False]
+    sent = controller.decide(sample(50, 12.0, soc=93.0), STATISTICS, 12.0)
+    assert sent is not None
+    assert sent.state is ChargeState.FLOAT
+
+
+def firmware(**config: float) -> FirmwareController:
+    """Return the firmware's task."""
+    return FirmwareController(replace(FirmwareConfig(), **config))  # type: ignore[arg-type]  # fields by name
+
+
+def test_the_firmware_sends_the_pack_voltage_before_its_first_result() -> None:
+    """Until its task has run the CVL is what the battery has, the currents are the statistics (section 4.2)."""
+    assert firmware().decide(sample(1, 0.0), STATISTICS, 0.0) == Sent(52.8, 112.0, 196.0, ChargeState.BULK, 0.0)
+
+
+def test_the_firmware_runs_every_twenty_seconds() -> None:
+    """A change of the battery waits for the task."""
+    controller = firmware()
+    cvls_v = []
+    for second in range(61):
+        sent = controller.decide(sample(second, float(second), soc=50.0 if second < 25 else 99.0), STATISTICS, second)
+        assert sent is not None
+        cvls_v.append(sent.cvl_v)
+
+    assert cvls_v[19] == 52.8
+    assert cvls_v[20] == cvls_v[39] == 58.4
+    assert cvls_v[40] == 58.3
+
+
+def test_the_firmware_catches_up_after_a_long_step() -> None:
+    """It runs once, and then keeps its rhythm."""
+    controller = firmware()
+    controller.decide(sample(1, 0.0), STATISTICS, 0.0)
+    late = controller.decide(sample(2, 130.0), STATISTICS, 130.0)
+    next_one = controller.decide(sample(3, 139.0, soc=99.0), STATISTICS, 139.0)
+    due = controller.decide(sample(4, 140.0, soc=99.0), STATISTICS, 140.0)
+
+    assert late is not None
+    assert next_one is not None
+    assert due is not None
+    assert (late.cvl_v, next_one.state, due.state) == (58.4, ChargeState.BULK, ChargeState.FLOAT)
+
+
+def test_the_firmware_never_looks_at_the_age_of_a_sample() -> None:
+    """An hour of silence changes nothing: the fault that matters most."""
+    controller = firmware()
+    old = sample(1, 0.0)
+    for second in range(0, 3600, 20):
+        sent = controller.decide(old, STATISTICS, float(second))
+
+    assert sent is not None
+    assert (sent.cvl_v, sent.ccl_a) == (58.4, 112.0)
+
+
+def test_the_firmware_has_nothing_to_send_without_a_sample() -> None:
+    """Before the BMS has answered once."""
+    assert firmware().decide(None, STATISTICS, 0.0) is None
+
+
+def test_the_firmware_replaces_a_current_of_zero() -> None:
+    """It cannot stop a charge: what it computes as 0 goes out as the statistic."""
+    controller = firmware()
+    controller.decide(sample(1, 0.0), (0.0, 196.0), 0.0)
+    sent = controller.decide(sample(2, 20.0), (0.0, 196.0), 20.0)
+
+    assert sent is not None
+    assert controller.decide(sample(3, 21.0), STATISTICS, 21.0) == replace(sent, ccl_a=112.0, decided_s=21.0)
+
+
+def test_a_restart_of_the_firmware_forgets_everything() -> None:
+    """It starts in BULK, with the pack voltage for CVL."""
+    controller = firmware()
+    for second in (0.0, 20.0, 40.0):
+        controller.decide(sample(1, 0.0, soc=99.0), STATISTICS, second)
+    controller.restart()
+    sent = controller.decide(sample(2, 41.0, soc=96.0), STATISTICS, 41.0)
+
+    assert sent is not None
+    assert (sent.state, sent.cvl_v) == (ChargeState.BULK, 52.8)
+
+
+def test_sixteen_lfp_cells_get_the_firmwares_defaults() -> None:
+    """Nothing is tuned where the firmware was made for it."""
+    assert firmware_config(BatteryPlan().ratings()) == FirmwareConfig()
+
+
+def test_fewer_lfp_cells_get_a_smaller_target() -> None:
+    """The same per cell."""
+    config = firmware_config(BatteryPlan(cells=4).ratings())
+
+    assert config.cells == 4
+    assert config.target_v == pytest.approx(14.6)
+    assert config.cell_safety_v == FirmwareConfig().cell_safety_v
+
+
+@pytest.mark.parametrize(("chemistry", "cells", "target_v"), [("li-ion", 14, 58.1), ("lto", 12, 32.4)])
+def test_other_cells_get_the_target_of_their_bms(chemistry: str, cells: int, target_v: float) -> None:
+    """The kindest configuration a user could find."""
+    config = firmware_config(BatteryPlan(chemistry=chemistry, cells=cells).ratings())
+
+    assert config.target_v == pytest.approx(target_v)
+    assert config.cell_release_v < config.cell_safety_v == pytest.approx(target_v / cells)

@@ -1,0 +1,319 @@
+"""The closed loop as a whole."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from tinybms_bridge.battery.limits import ChargeState
+from tinybms_bridge.battery.snapshot import Snapshot
+from tinybms_bridge.bench.battery import BatteryPlan, OddCell
+from tinybms_bridge.bench.controllers import Statistics
+from tinybms_bridge.bench.devices import INVERTER_EFFICIENCY
+from tinybms_bridge.bench.dvcc import SystemPlan
+from tinybms_bridge.bench.judge import Protection
+from tinybms_bridge.bench.loop import Simulation, play
+from tinybms_bridge.bench.runner import engine_for
+from tinybms_bridge.bench.scenario import Fault, FaultKind, Scenario
+from tinybms_bridge.bench.scenarios import SCENARIOS
+from tinybms_bridge.bench.sensors import SensorPlan
+from tinybms_bridge.bench.trace import STATES, Column, Run
+from tinybms_bridge.bench.weather import Constant, Steps
+from tinybms_bridge.bench.wire import Sent
+
+EXACT = SensorPlan(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+NOON_S = 12.0 * 3600.0
+
+
+class Fixed:
+    """A controller that always says the same."""
+
+    name = "fixed"
+
+    def __init__(self, cvl_v: float = 57.6, ccl_a: float = 180.0, dcl_a: float = 270.0) -> None:
+        self.sent = Sent(cvl_v, ccl_a, dcl_a, ChargeState.BULK)
+        self.restarts = 0
+        self.samples: list[Snapshot | None] = []
+
+    def decide(self, snapshot: Snapshot | None, statistics: Statistics, now_s: float) -> Sent | None:
+        """Return the same limits."""
+        self.samples.append(snapshot)
+        return replace(self.sent, decided_s=now_s)
+
+    def restart(self) -> None:
+        """Count."""
+        self.restarts += 1
+
+
+class Scripted(Fixed):
+    """A controller whose limits depend on the time since its first decision."""
+
+    def __init__(self, script: Callable[[float], Sent]) -> None:
+        super().__init__()
+        self.script = script
+        self.start_s: float | None = None
+
+    def decide(self, snapshot: Snapshot | None, statistics: Statistics, now_s: float) -> Sent | None:
+        """Return what the script says."""
+        self.start_s = now_s if self.start_s is None else self.start_s
+        return self.script(now_s - self.start_s)
+
+
+def column(run: Run, name: Column) -> list[float]:
+    """Return a column as a list."""
+    return list(run.trace.column(name))
+
+
+def test_a_run_covers_its_scenario(calm: Scenario) -> None:
+    """From the first second to the last, without a gap."""
+    run = play(calm, Fixed())
+    ends_s, steps_s = column(run, Column.TIME_S), column(run, Column.STEP_S)
+
+    assert ends_s[-1] == pytest.approx(calm.end_s)
+    assert sum(steps_s) == pytest.approx(3600.0)
+    assert all(b - a == pytest.approx(s) for a, b, s in zip(ends_s, ends_s[1:], steps_s[1:], strict=False))
+
+
+def test_charge_is_conserved(calm: Scenario) -> None:
+    """What flowed through the terminals is what the cells hold more, less what bled and leaked away."""
+    simulation = Simulation(calm, Fixed())
+    before_ah = [cell.soc * cell.capacity_ah for cell in simulation.pack.cells]
+    run = simulation.run()
+    flowed_ah = (
+        sum(
+            current_a * step_s
+            for current_a, step_s in zip(column(run, Column.CURRENT_A), column(run, Column.STEP_S), strict=True)
+        )
+        / 3600.0
+    )
+
+    assert flowed_ah > 40.0
+    for cell, held_ah, bled_ah in zip(simulation.pack.cells, before_ah, simulation.pack.bled_ah, strict=True):
+        assert cell.soc * cell.capacity_ah == pytest.approx(held_ah + flowed_ah - bled_ah, abs=1e-6)
+
+
+def test_energy_is_conserved(calm: Scenario) -> None:
+    """Power of the panels = battery + loads with their losses + cables, within what a step of 10 s blurs."""
+    run = play(calm, Fixed())
+    names = (Column.STEP_S, Column.SOLAR_W, Column.SERVED_W, Column.CURRENT_A, Column.PACK_V)
+    solar_j = battery_j = served_j = 0.0
+    for step_s, solar_w, served_w, current_a, pack_v in zip(*(column(run, name) for name in names), strict=True):
+        solar_j += solar_w * step_s
+        battery_j += current_a * pack_v * step_s
+        served_j += served_w * step_s
+
+    assert solar_j == pytest.approx(3000.0 * 3600.0, rel=0.02)
+    assert solar_j == pytest.approx(battery_j + served_j / INVERTER_EFFICIENCY, rel=0.005)
+
+
+def test_two_runs_are_alike(sunny: Scenario) -> None:
+    """Noise, clouds and cells repeat to the last bit."""
+    first, second = play(sunny, engine_for(sunny)), play(sunny, engine_for(sunny))
+
+    for name in Column:
+        pairs = zip(column(first, name), column(second, name), strict=True)
+        assert all(a == b or (math.isnan(a) and math.isnan(b)) for a, b in pairs)
+
+
+def test_the_bms_samples_the_truth(calm: Scenario) -> None:
+    """With exact sensors a sample is what the cells are."""
+    controller = Fixed()
+    simulation = Simulation(replace(calm, sensors=EXACT), controller)
+    for _ in range(5):
+        simulation.step(1.0)
+    open_v = simulation.pack.cell_voltages_at(simulation.pack.current_a)
+    simulation.step(1.0)
+    snapshot = controller.samples[-1]
+
+    assert snapshot is not None
+    assert snapshot.cells.voltages_v == pytest.approx(open_v, abs=1e-4)
+    assert snapshot.ratings is not None
+    assert snapshot.ratings.series_cells == 16
+
+
+def test_a_decision_waits_for_the_next_burst(calm: Scenario) -> None:
+    """In steps of a second the limits are on the bus one second after they were decided."""
+    simulation = Simulation(calm, Fixed())
+    for _ in range(10):
+        simulation.step(1.0)
+    run = Run(calm, "fixed", simulation.trace, ())
+    starts_s = [end_s - 1.0 for end_s in column(run, Column.TIME_S)]
+    waits_s = [s - d for s, d in zip(starts_s, column(run, Column.DECIDED_S), strict=True) if not math.isnan(d)]
+
+    assert set(waits_s) == {1.0}
+
+
+def test_a_cvl_reaches_the_chargers_within_burst_and_loop(calm: Scenario) -> None:
+    """One second for the burst, up to three for the loop: then the current is gone."""
+    low, high = Sent(51.2, 180.0, 270.0, ChargeState.BULK), Sent(57.6, 180.0, 270.0, ChargeState.BULK)
+    simulation = Simulation(calm, Scripted(lambda since_s: high if since_s < 30.0 else low))
+    currents_a = []
+    for _ in range(45):
+        simulation.step(1.0)
+        currents_a.append(simulation.pack.current_a)
+
+    assert currents_a[29] > 40.0
+    assert currents_a[30] > 40.0
+    assert max(currents_a[36:]) < 1.0
+
+
+def test_chargers_follow_the_cvl(calm: Scenario) -> None:
+    """The battery ends at the CVL, not above it."""
+    battery = replace(calm.battery, soc=0.985)
+    run = play(replace(calm, battery=battery, sun=Constant(6000.0)), Fixed(cvl_v=55.0))
+
+    assert column(run, Column.PACK_V)[-1] == pytest.approx(55.0, abs=0.05)
+    assert max(column(run, Column.PACK_V)) < 55.15
+
+
+def test_feed_in_with_too_much_sun_ends_at_cvl_and_four_tenths(calm: Scenario) -> None:
+    """CCL does not help there: it is not applied."""
+    plan = SystemPlan(feed_in=True, island=False, export_max_w=500.0)
+    battery = replace(calm.battery, soc=0.995)
+    scenario = replace(calm, battery=battery, system=plan, sun=Constant(6000.0))
+    run = play(scenario, Fixed(cvl_v=55.0, ccl_a=0.0))
+
+    assert column(run, Column.PACK_V)[-1] == pytest.approx(55.4, abs=0.05)
+
+
+def test_ccl_zero_stops_the_charge_off_grid(calm: Scenario) -> None:
+    """The sun serves the loads and nothing else."""
+    run = play(calm, Fixed(ccl_a=0.0))
+
+    assert max(column(run, Column.CURRENT_A)[20:]) < 0.5
+    assert column(run, Column.SOLAR_W)[-1] == pytest.approx(400.0 / INVERTER_EFFICIENCY, rel=0.02)
+
+
+def test_an_island_goes_dark_at_dcl_zero_only(calm: Scenario) -> None:
+    """A DCL of 1 A does not hinder a load of 400 W."""
+    dark = replace(calm, sun=Constant(0.0))
+
+    assert column(play(dark, Fixed(dcl_a=1.0)), Column.SERVED_W)[-1] == pytest.approx(400.0, rel=0.01)
+    assert column(play(dark, Fixed(dcl_a=0.0)), Column.SERVED_W)[-1] == 0.0
+
+
+def test_a_load_that_goes_off_surges_into_the_battery(calm: Scenario) -> None:
+    """Its current has nowhere else to go until the chargers notice."""
+    load = Steps(8000.0, ((NOON_S + 600.0, 0.0),))
+    run = play(replace(calm, load=load, sun=Constant(9000.0)), Fixed(ccl_a=10.0))
+    currents_a = dict(zip(column(run, Column.TIME_S), column(run, Column.CURRENT_A), strict=True))
+
+    assert currents_a[NOON_S + 599.0] < 15.0
+    assert currents_a[NOON_S + 601.0] > 100.0
+    assert currents_a[NOON_S + 606.0] < 15.0
+
+
+def test_a_protection_opens_the_switch(calm: Scenario) -> None:
+    """A controller without limits: the judge stops what it does not."""
+    battery = replace(calm.battery, soc=0.995, charge_cutoff_a=60.0)
+    run = play(replace(calm, battery=battery, sun=Constant(6000.0)), Fixed(cvl_v=64.0))
+    tripped = {trip.protection for trip in run.trips}
+
+    assert tripped == {Protection.CHARGE_CURRENT, Protection.OVER_VOLTAGE}
+    assert 0.0 in column(run, Column.CURRENT_A)[60:]
+
+
+def test_silence_of_the_bms_shows_in_the_samples(calm: Scenario) -> None:
+    """The controller keeps the old sample, which gets older; then a new one comes."""
+    controller = Fixed()
+    silence = Fault(FaultKind.BMS_SILENT, NOON_S + 100.0, 20.0)
+    run = play(replace(calm, faults=(silence,)), controller)
+    ages_s = [time_s for time_s, bad in zip(column(run, Column.TIME_S), column(run, Column.FAULTY), strict=True) if bad]
+
+    assert len(ages_s) == 20
+    assert len({id(sample) for sample in controller.samples}) == len(controller.samples) - 20
+
+
+def test_demands_appear_when_the_bms_is_silent(calm: Scenario) -> None:
+    """After three seconds without a sample the trace says that CCL has to be 0."""
+    silence = Fault(FaultKind.BMS_SILENT, NOON_S + 100.0, 20.0)
+    run = play(replace(calm, faults=(silence,)), Fixed())
+    demanded_s = [
+        time_s
+        for time_s, demand_a in zip(column(run, Column.TIME_S), column(run, Column.CCL_DEMAND_A), strict=True)
+        if demand_a == 0.0
+    ]
+
+    assert (demanded_s[0] - NOON_S, demanded_s[-1] - NOON_S) == (104.0, 120.0)
+
+
+def test_a_restart_of_the_bridge_is_heard_by_nobody(calm: Scenario) -> None:
+    """No frame for its time; the controller forgets once; after three seconds the GX stops."""
+    controller = Fixed()
+    restart = Fault(FaultKind.BRIDGE_RESTART, NOON_S + 100.0, 8.0)
+    run = play(replace(calm, faults=(restart,)), controller)
+    silent_s = [
+        t for t, cvl_v in zip(column(run, Column.TIME_S), column(run, Column.CVL_V), strict=True) if math.isnan(cvl_v)
+    ]
+    currents_a = dict(zip(column(run, Column.TIME_S), column(run, Column.CURRENT_A), strict=True))
+
+    assert controller.restarts == 1
+    assert [t - NOON_S for t in silent_s if t > NOON_S + 50.0] == [101.0 + n for n in range(9)]
+    assert currents_a[NOON_S + 106.0] == 0.0
+    assert currents_a[NOON_S + 130.0] > 40.0
+
+
+def test_a_restart_of_the_gx_leaves_the_chargers_for_a_minute(calm: Scenario) -> None:
+    """Then they stop by themselves, until it is back."""
+    restart = Fault(FaultKind.GX_RESTART, NOON_S + 100.0, 90.0)
+    run = play(replace(calm, faults=(restart,)), Fixed())
+    currents_a = dict(zip(column(run, Column.TIME_S), column(run, Column.CURRENT_A), strict=True))
+
+    assert currents_a[NOON_S + 150.0] > 40.0
+    assert currents_a[NOON_S + 175.0] == 0.0
+    assert currents_a[NOON_S + 210.0] > 40.0
+
+
+def test_the_bridge_restarts_in_every_state_that_is_reached(sunny: Scenario) -> None:
+    """Each state of the run has its gap without frames."""
+    battery = replace(sunny.battery, soc=0.82, capacity_ah=60.0)
+    run = play(replace(sunny, battery=battery, restart_in_each_state=True, longest_step_s=1.0), engine_for(sunny))
+    states = column(run, Column.STATE)
+    lasting = {int(s) for s in states if s >= 0 and states.count(s) > 120}
+    before_gap = {int(a) for a, b in pairwise(states) if a >= 0 > b}
+
+    assert len(lasting) >= 2
+    assert lasting <= before_gap
+
+
+def test_a_failing_cell_grows_worse(calm: Scenario) -> None:
+    """Its resistance rises with the hours, and nobody else's."""
+    battery = replace(calm.battery, odd=(OddCell(3, failing_per_h=3.0),))
+    simulation = Simulation(replace(calm, battery=battery), Fixed())
+    simulation.run()
+    factors = [cell.resistance_factor for cell in simulation.pack.cells]
+
+    assert factors[3] == pytest.approx(4.0, rel=0.01)
+    assert factors[0] == factors[15] == 1.0
+
+
+def test_air_warms_the_cells(calm: Scenario) -> None:
+    """The pack follows its surroundings."""
+    battery = replace(calm.battery, temperature_c=0.0)
+    run = play(replace(calm, battery=battery, ambient=Constant(20.0)), Fixed(ccl_a=0.0))
+    coldest_c = column(run, Column.COLDEST_C)
+
+    assert coldest_c[0] < 0.1
+    assert 10.0 < coldest_c[-1] < 15.0
+
+
+def test_the_engine_charges_to_float() -> None:
+    """The plainest run of all, with our engine."""
+    scenario = Scenario("float", "", battery=BatteryPlan(soc=0.93), sun=Constant(6000.0), hours=1.0)
+    run = play(scenario, engine_for(scenario))
+
+    assert STATES.index(ChargeState.FLOAT) in column(run, Column.STATE)
+    assert run.trips == ()
+
+
+def test_long_steps_change_little() -> None:
+    """Calm times in steps of ten seconds end where steps of one second end."""
+    base = replace(SCENARIOS["sunny-day"], start_h=9.0, hours=2.0)
+    fine = replace(base, longest_step_s=1.0)
+    coarse_run, fine_run = (play(scenario, engine_for(scenario)) for scenario in (base, fine))
+
+    assert len(coarse_run.trace) < 0.5 * len(fine_run.trace)
+    for name, tolerance in ((Column.SOC_PERCENT, 0.1), (Column.PACK_V, 0.05), (Column.HOTTEST_C, 0.1)):
+        assert column(coarse_run, name)[-1] == pytest.approx(column(fine_run, name)[-1], abs=tolerance)

@@ -1,0 +1,206 @@
+"""Measures, on traces made by hand."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from tinybms_bridge.battery.limits import ChargeState, LimitSettings, RateSettings
+from tinybms_bridge.bench.dvcc import SystemPlan
+from tinybms_bridge.bench.ideal import Ideal
+from tinybms_bridge.bench.judge import Protection, Trip
+from tinybms_bridge.bench.metrics import Metrics, fastest_rise, longest_disobedience_s, measure
+from tinybms_bridge.bench.trace import STATES, Column, Run, Trace
+
+MakeTrace = Callable[[Sequence[dict[Column, float]]], Trace]
+MakeRun = Callable[..., Run]
+FLOAT = float(STATES.index(ChargeState.FLOAT))
+BULK = float(STATES.index(ChargeState.BULK))
+NAN = float("nan")
+
+
+def metrics_of(run: Run, solar_wh: float = 1000.0, soc_percent: float = 90.0) -> Metrics:
+    """Return the measures against an ideal charger that is made up."""
+    return measure(run, Ideal(solar_wh, soc_percent))
+
+
+def test_the_highest_cell_is_the_highest_of_all_time(make_run: MakeRun) -> None:
+    """With its distance to the cutoff of 3.75 V and to full charge at 3.60 V."""
+    metrics = metrics_of(make_run([{Column.HIGHEST_V: v} for v in (3.4, 3.65, 3.5)]))
+
+    assert metrics.highest_cell_v == 3.65
+    assert metrics.headroom_mv == pytest.approx(100.0)
+    assert metrics.overshoot_mv == pytest.approx(50.0)
+
+
+def test_a_cell_below_full_does_not_overshoot(make_run: MakeRun) -> None:
+    """Overshoot is never negative."""
+    assert metrics_of(make_run([{Column.HIGHEST_V: 3.5}])).overshoot_mv == 0.0
+
+
+def test_the_lowest_cell_is_the_lowest_of_all_time(make_run: MakeRun) -> None:
+    """Whatever the others did."""
+    assert metrics_of(make_run([{Column.LOWEST_V: v} for v in (3.3, 2.9, 3.1)])).lowest_cell_v == 2.9
+
+
+def test_time_in_states_adds_up(make_run: MakeRun) -> None:
+    """Long steps count as long; time without frames is told apart."""
+    rows = [{Column.STATE: BULK, Column.STEP_S: 10.0}] * 3 + [{Column.STATE: FLOAT}] * 5 + [{Column.STATE: -1.0}] * 2
+
+    assert metrics_of(make_run(rows)).state_s == {"BULK": 30.0, "FLOAT": 5.0, "-": 2.0}
+
+
+def test_energy_lost_is_what_an_ideal_charger_takes_more(make_run: MakeRun) -> None:
+    """An hour at 900 W against 1000 Wh."""
+    metrics = metrics_of(make_run([{Column.SOLAR_W: 900.0, Column.STEP_S: 60.0}] * 60), solar_wh=1000.0)
+
+    assert metrics.energy_lost_wh == pytest.approx(100.0)
+    assert metrics.energy_lost_percent == pytest.approx(10.0)
+
+
+def test_nothing_is_lost_at_night(make_run: MakeRun) -> None:
+    """Where the ideal charger harvests nothing there is no percentage."""
+    assert metrics_of(make_run([{Column.SOLAR_W: 0.0}]), solar_wh=0.0).energy_lost_percent == 0.0
+
+
+def test_charge_short_is_counted_at_the_end(make_run: MakeRun) -> None:
+    """What selling hides in the energy lost."""
+    run = make_run([{Column.SOC_PERCENT: 95.0}, {Column.SOC_PERCENT: 66.0}])
+
+    assert metrics_of(run, soc_percent=99.0).soc_short_percent == pytest.approx(33.0)
+
+
+def test_trips_are_counted_by_name(make_run: MakeRun) -> None:
+    """Each protection with its own number."""
+    trips = [Trip(1.0, Protection.OVER_VOLTAGE), Trip(9.0, Protection.OVER_VOLTAGE), Trip(5.0, Protection.OVER_HEAT)]
+
+    assert metrics_of(make_run([{}], trips)).trips == {"over-voltage": 2, "over-heat": 1}
+
+
+def test_time_to_float_begins_with_the_sun(make_run: MakeRun) -> None:
+    """A night before counts for nothing."""
+    rows = [{Column.SUN_W: 0.0}] * 100 + [{Column.SUN_W: 500.0}] * 60 + [{Column.STATE: FLOAT}]
+
+    assert metrics_of(make_run(rows)).time_to_float_s == pytest.approx(60.0)
+
+
+def test_a_float_of_the_night_before_does_not_count(make_run: MakeRun) -> None:
+    """It was reached without this day's sun."""
+    rows = [{Column.SUN_W: 0.0, Column.STATE: FLOAT}] * 10 + [{Column.STATE: BULK}] * 10
+
+    assert metrics_of(make_run(rows)).time_to_float_s is None
+
+
+@pytest.mark.parametrize(("delay_s", "expected_s"), [(0, 0.0), (1, 1.0), (7, 7.0)])
+def test_the_delay_is_how_long_a_demand_is_not_met(make_run: MakeRun, delay_s: int, expected_s: float) -> None:
+    """From the sample that demands it to the frame that obeys."""
+    demanded = {Column.CCL_DEMAND_A: 0.0}
+    rows: list[dict[Column, float]] = [{}] * 5 + [demanded] * delay_s + [{**demanded, Column.CCL_A: 0.0}] * 5
+
+    assert metrics_of(make_run(rows)).reduction_delay_s == expected_s
+
+
+def test_the_delay_of_the_discharge_limit_counts_too(make_run: MakeRun) -> None:
+    """The longer one of the two."""
+    rows: list[dict[Column, float]] = [{Column.CCL_DEMAND_A: 0.0}] * 2 + [{Column.DCL_DEMAND_A: 0.0}] * 4
+
+    assert metrics_of(make_run(rows)).reduction_delay_s == 4.0
+
+
+def test_a_demand_that_goes_away_starts_again(make_trace: MakeTrace) -> None:
+    """Two short delays are no long one."""
+    demanded = {Column.CCL_DEMAND_A: 0.0}
+    trace = make_trace([demanded, demanded, {}, demanded, demanded, demanded])
+
+    assert longest_disobedience_s(trace, Column.CCL_A, Column.CCL_DEMAND_A) == 3.0
+
+
+def test_silence_obeys(make_trace: MakeTrace) -> None:
+    """A bridge that sends nothing promises nothing."""
+    trace = make_trace([{Column.CCL_DEMAND_A: 0.0, Column.CCL_A: NAN}] * 10)
+
+    assert longest_disobedience_s(trace, Column.CCL_A, Column.CCL_DEMAND_A) == 0.0
+
+
+def test_a_jump_of_ccl_is_measured_over_five_seconds(make_trace: MakeTrace) -> None:
+    """From 0 to 100 A at once: 20 A/s."""
+    trace = make_trace([{Column.CCL_A: 0.0}] * 10 + [{Column.CCL_A: 100.0}] * 10)
+
+    assert fastest_rise(trace) == pytest.approx(20.0)
+
+
+def test_a_ramp_of_ccl_is_measured_as_it_is(make_trace: MakeTrace) -> None:
+    """6 A each second: 6 A/s."""
+    assert fastest_rise(make_trace([{Column.CCL_A: 6.0 * n} for n in range(30)])) == pytest.approx(6.0)
+
+
+def test_a_dip_that_is_made_good_at_once_is_a_rise(make_trace: MakeTrace) -> None:
+    """The lowest value of the last five seconds counts."""
+    trace = make_trace([{Column.CCL_A: a} for a in (100.0, 100.0, 0.0, 0.0, 100.0)])
+
+    assert fastest_rise(trace) == pytest.approx(20.0)
+
+
+def test_a_fall_is_no_rise(make_trace: MakeTrace) -> None:
+    """Down at once is as it should be."""
+    assert fastest_rise(make_trace([{Column.CCL_A: a} for a in (180.0, 90.0, 0.0)])) == 0.0
+
+
+def test_the_first_frame_after_silence_is_no_rise(make_trace: MakeTrace) -> None:
+    """There is nothing to compare it with."""
+    assert fastest_rise(make_trace([{Column.CCL_A: a} for a in (0.0, NAN, NAN, 180.0, 180.0)])) == 0.0
+
+
+def test_a_rise_over_a_long_step_has_had_its_time(make_trace: MakeTrace) -> None:
+    """60 A decided ten seconds after the decision before: 6 A/s, whenever the frames went out."""
+    rows = [{Column.CCL_A: 0.0, Column.DECIDED_S: 0.0}, {Column.CCL_A: 60.0, Column.DECIDED_S: 10.0}]
+
+    assert fastest_rise(make_trace(rows)) == pytest.approx(6.0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "ramp"),
+    [
+        (LimitSettings(), 180.0 / 30.0),
+        (LimitSettings(max_charge_current_a=60.0), 2.0),
+        (LimitSettings(max_charge_current_a=900.0), 180.0 / 30.0),
+        (LimitSettings(rates=RateSettings(current_rise_s=0.0)), math.inf),
+    ],
+)
+def test_the_ramp_is_that_of_the_settings(make_run: MakeRun, settings: LimitSettings, ramp: float) -> None:
+    """The base current in the time of a full rise."""
+    assert metrics_of(make_run([{}], settings=settings)).ccl_ramp_a_per_s == pytest.approx(ramp)
+
+
+def test_the_lowest_cvl_is_kept_beside_the_floor(make_run: MakeRun) -> None:
+    """16 cells of 3.20 V; frames that were not sent have no CVL."""
+    metrics = metrics_of(make_run([{Column.CVL_V: v} for v in (57.6, 52.3, NAN, 55.0)]))
+
+    assert (metrics.cvl_lowest_v, metrics.floor_v) == pytest.approx((52.3, 51.2))
+
+
+def test_a_run_without_frames_has_no_lowest_cvl(make_run: MakeRun) -> None:
+    """Nothing was sent, so nothing was too low."""
+    assert math.isinf(metrics_of(make_run([{Column.CVL_V: NAN}])).cvl_lowest_v)
+
+
+@pytest.mark.parametrize(("system", "unserved_wh"), [(SystemPlan(), 300.0), (SystemPlan(island=False), 0.0)])
+def test_only_an_island_leaves_loads_unserved(make_run: MakeRun, system: SystemPlan, unserved_wh: float) -> None:
+    """Elsewhere the grid serves them."""
+    rows = [{Column.LOAD_W: 400.0, Column.SERVED_W: 100.0, Column.STEP_S: 60.0}] * 60
+
+    assert metrics_of(make_run(rows, system=system)).unserved_wh == pytest.approx(unserved_wh)
+
+
+def test_turns_are_counted_within_any_hour(make_run: MakeRun) -> None:
+    """Two turns within an hour and one much later: two an hour, three in all."""
+    rows: list[dict[Column, float]] = []
+    for turn_s in (1000, 2000, 3000, 9000):
+        stay = turn_s - len(rows)
+        level_v = 57.5 if len(rows) == 0 else (57.4 if rows[-1][Column.CVL_V] > 57.45 else 57.5)
+        rows += [{Column.CVL_V: level_v, Column.STATE: FLOAT}] * stay
+    rows.append({Column.CVL_V: 57.5 if rows[-1][Column.CVL_V] < 57.45 else 57.4, Column.STATE: FLOAT})
+    metrics = metrics_of(make_run(rows))
+
+    assert metrics.reversals == 3
+    assert metrics.reversals_per_h == 2.0

@@ -1,0 +1,146 @@
+"""Results as tables and documents."""
+
+import io
+import json
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from tinybms_bridge.bench.criteria import Violation
+from tinybms_bridge.bench.report import HEADINGS, document, failures, legend, markdown, row, show
+from tinybms_bridge.bench.runner import Outcome, Result, play_scenario
+from tinybms_bridge.bench.scenario import Scenario
+
+
+@pytest.fixture(name="result")
+def _result(calm: Scenario) -> Result:
+    """Return a result with both controllers."""
+    return play_scenario(replace(calm, hours=0.2))
+
+
+def printed(results: list[Result], width: int = 200) -> str:
+    """Return what a terminal shows."""
+    text = io.StringIO()
+    show(results, Console(file=text, width=width))
+    return text.getvalue()
+
+
+def with_metrics(result: Result, **changes: object) -> Outcome:
+    """Return the engine's outcome with some measures changed."""
+    return replace(result.engine, metrics=replace(result.engine.metrics, **changes))  # type: ignore[arg-type]  # by name
+
+
+def cell(outcome: Outcome, heading: str) -> str:
+    """Return one value of a row."""
+    return row(outcome)[HEADINGS.index(heading)]
+
+
+def test_a_row_has_a_value_for_every_heading(result: Result) -> None:
+    """No column is empty."""
+    for outcome in result.outcomes:
+        assert len(row(outcome)) == len(HEADINGS)
+        assert all(row(outcome))
+
+
+def test_units_stand_beside_the_numbers(result: Result) -> None:
+    """Volts of the highest cell, millivolts to the cutoff, percent of the sun."""
+    outcome = with_metrics(
+        result,
+        highest_cell_v=3.6321,
+        headroom_mv=117.9,
+        overshoot_mv=32.1,
+        energy_lost_wh=123.0,
+        energy_lost_percent=1.04,
+    )
+
+    assert cell(outcome, "highest") == "3.632 V"
+    assert cell(outcome, "to cut-off") == "118 mV"
+    assert cell(outcome, "over full") == "32 mV"
+    assert cell(outcome, "lost") == "0.12 kWh 1.0 %"
+
+
+@pytest.mark.parametrize(
+    ("to_float_s", "shown"),
+    [(None, "never"), (0.0, "0:00 h"), (59.0, "0:00 h"), (4980.0, "1:23 h"), (367_800.0, "102:10 h")],
+)
+def test_time_to_float_is_in_hours_and_minutes(result: Result, to_float_s: float | None, shown: str) -> None:
+    """Also beyond a day."""
+    assert cell(with_metrics(result, time_to_float_s=to_float_s), "to float") == shown
+
+
+def test_states_are_minutes_with_letters(result: Result) -> None:
+    """Moments are left out."""
+    outcome = with_metrics(result, state_s={"-": 8.0, "BULK": 600.0, "FLOAT": 3600.0, "IMBALANCE_HOLD": 90.0})
+
+    assert cell(outcome, "minutes in state") == "B10 F60 H2"
+
+
+def test_protections_are_counted(result: Result) -> None:
+    """A dash where none tripped."""
+    assert cell(with_metrics(result, trips={}), "protections") == "-"
+    assert cell(with_metrics(result, trips={"over-voltage": 2, "cold charge": 1}), "protections") == (
+        "2 over-voltage, 1 cold charge"
+    )
+
+
+def test_the_verdict_names_what_does_not_hold(result: Result) -> None:
+    """Short words, or ok."""
+    broken = (Violation("turns", "CVL turned"), Violation("floor", "CVL low"))
+
+    assert cell(replace(result.engine, violations=()), "verdict") == "ok"
+    assert cell(replace(result.engine, violations=broken), "verdict") == "turns, floor"
+
+
+def test_the_table_shows_both_controllers(result: Result) -> None:
+    """Side by side, with the name of the scenario once."""
+    shown = printed([result])
+
+    assert shown.count("calm") == 2  # in the table, and where its failure is told
+    assert "engine" in shown
+    assert "firmware" in shown
+
+
+def test_the_table_is_never_too_narrow_to_read(result: Result) -> None:
+    """A narrow terminal gets long lines rather than columns of single letters."""
+    assert "minutes in state" in printed([result], width=60)
+
+
+def test_what_the_engine_does_not_hold_is_told_in_sentences(result: Result) -> None:
+    """Below the table; what the firmware does not hold is not our failure."""
+    assert failures([result]) == ["calm: FLOAT was not reached"]
+    assert "calm: FLOAT was not reached" in printed([result])
+
+
+def test_markdown_has_the_same_rows(result: Result) -> None:
+    """For the documentation."""
+    lines = markdown([result]).splitlines()
+
+    assert lines[0] == "| " + " | ".join(HEADINGS) + " |"
+    assert lines[2] == "| " + " | ".join(row(result.engine)) + " |"
+    assert "- calm: FLOAT was not reached" in lines
+
+
+def test_markdown_says_so_when_everything_holds(result: Result) -> None:
+    """An empty list would look like a mistake."""
+    good = replace(result, engine=replace(result.engine, violations=()))
+
+    assert "The engine holds every criterion in every scenario." in markdown([good])
+
+
+def test_the_document_is_json(result: Result) -> None:
+    """What is infinite or never happened is null."""
+    outcome = with_metrics(result, ccl_ramp_a_per_s=float("inf"), time_to_float_s=None)
+    text = json.dumps(document([replace(result, engine=outcome)]), allow_nan=False)
+    scenario = json.loads(text)["scenarios"][0]
+
+    assert (scenario["name"], scenario["simulated_s"]) == ("calm", pytest.approx(720.0))
+    assert scenario["controllers"]["engine"]["ccl_ramp_a_per_s"] is None
+    assert scenario["controllers"]["engine"]["violations"] == [{"name": "no float", "text": "FLOAT was not reached"}]
+    assert set(scenario["controllers"]) == {"engine", "firmware"}
+
+
+def test_the_legend_explains_every_letter() -> None:
+    """Nobody has to guess what A is."""
+    for letter in ("B BULK", "T TRANSITION", "A FLOAT_APPROACH", "F FLOAT", "H IMBALANCE_HOLD", "S SUSTAIN"):
+        assert letter in legend()

@@ -1,0 +1,127 @@
+"""The scenario set: what it has to hold, and that all of it runs."""
+
+import dataclasses
+import math
+
+import pytest
+
+from tinybms_bridge.bench.runner import play_scenario
+from tinybms_bridge.bench.scenario import FaultKind, Scenario
+from tinybms_bridge.bench.scenarios import SCENARIOS
+from tinybms_bridge.bench.weather import Clouds, Pulses, Seasons
+
+EVERY = pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=lambda scenario: scenario.name)
+
+
+@EVERY
+def test_every_scenario_runs_with_both_controllers(scenario: Scenario) -> None:
+    """Its first quarter of an hour gives finite measures."""
+    result = play_scenario(scenario.shortened(0.25))
+
+    assert result.baseline is not None
+    for outcome in result.outcomes:
+        metrics = dataclasses.asdict(outcome.metrics)
+        numbers = {name: value for name, value in metrics.items() if isinstance(value, float)}
+        assert all(math.isfinite(value) for value in numbers.values()), numbers
+        assert sum(outcome.metrics.state_s.values()) == pytest.approx(900.0)
+
+
+@EVERY
+def test_names_are_fit_for_files_and_anchors(scenario: Scenario) -> None:
+    """Small letters, digits and hyphens; with a title."""
+    assert set(scenario.name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
+    assert len(scenario.name) <= 20
+    assert scenario.title
+
+
+@EVERY
+def test_the_installation_fits_the_battery(scenario: Scenario) -> None:
+    """Under feed-in CCL binds nobody: chargers that exceed the BMS's cutoff would make every controller fail."""
+    system, battery = scenario.system, scenario.battery
+    strongest_w = max(scenario.sun.at(scenario.start_s + 60.0 * minute) for minute in range(24 * 60))
+    least_v = battery.cells * battery.ratings().fully_charged_cell_v * 0.9
+
+    assert not system.feed_in or min(system.solar_max_a, strongest_w / least_v) < battery.charge_cutoff_a
+
+
+def test_every_chemistry_is_there() -> None:
+    """LFP, Li-ion and LTO."""
+    assert {s.battery.chemistry for s in SCENARIOS.values()} == {"lfp", "li-ion", "lto"}
+
+
+def test_packs_from_four_to_sixteen_cells_are_there() -> None:
+    """The whole range of a TinyBMS."""
+    assert {4, 8, 12, 14, 16} <= {s.battery.cells for s in SCENARIOS.values()}
+
+
+def test_every_fault_is_there() -> None:
+    """Silence of the BMS, restart of the GX, and restarts of the bridge in every state."""
+    kinds = {fault.kind for s in SCENARIOS.values() for fault in s.faults}
+
+    assert {FaultKind.BMS_SILENT, FaultKind.GX_RESTART} <= kinds
+    assert any(s.restart_in_each_state for s in SCENARIOS.values())
+
+
+def test_faults_lie_within_their_scenario() -> None:
+    """A fault after the end would prove nothing."""
+    for scenario in SCENARIOS.values():
+        for fault in scenario.faults:
+            assert scenario.start_s < fault.at_s < fault.at_s + fault.for_s < scenario.end_s
+
+
+def test_every_system_is_there() -> None:
+    """Island, grid without sale, feed-in, and feed-in with more sun than buyers."""
+    systems = {(s.system.island, s.system.feed_in) for s in SCENARIOS.values()}
+
+    assert {(True, False), (False, False), (False, True)} <= systems
+    assert any(s.system.export_max_w < 5000.0 for s in SCENARIOS.values())
+
+
+def test_hard_weather_is_there() -> None:
+    """Clouds, load steps of 10 kW, a month of seasons, frost."""
+    profiles = [type(s.sun) for s in SCENARIOS.values()]
+
+    assert Clouds in profiles
+    assert Seasons in profiles
+    assert any(isinstance(s.load, Pulses) and s.load.high - s.load.low >= 10_000.0 for s in SCENARIOS.values())
+    assert any(s.ambient.at(s.start_s) < 0.0 for s in SCENARIOS.values())
+
+
+def test_odd_cells_are_there() -> None:
+    """Unequal, weak and failing ones."""
+    odd = [cell for s in SCENARIOS.values() for cell in s.battery.odd]
+
+    assert any(cell.soc_offset for cell in odd)
+    assert any(cell.capacity_factor == 0.8 and cell.resistance_factor == 3.0 for cell in odd)
+    assert any(cell.failing_per_h for cell in odd)
+
+
+def test_instruments_disagree_both_ways() -> None:
+    """0.3 V too little and too much."""
+    offsets_v = {s.system.charger_offset_v for s in SCENARIOS.values()}
+
+    assert {-0.3, 0.0, 0.3} <= offsets_v
+
+
+def test_a_day_and_a_month_are_there() -> None:
+    """24 hours, and 30 days in longer steps."""
+    assert SCENARIOS["sunny-day"].hours == 24.0
+    assert SCENARIOS["seasons"].hours == 30 * 24.0
+    assert SCENARIOS["seasons"].step_s > 1.0
+
+
+def test_engine_settings_are_the_defaults_everywhere() -> None:
+    """The bridge has to be right without a line of configuration."""
+    default = Scenario("default", "").settings
+
+    assert all(s.settings == default for s in SCENARIOS.values())
+
+
+@pytest.mark.parametrize(("hours", "expected"), [(0.5, 0.5), (99.0, 4.0)])
+def test_a_shortened_scenario_is_never_longer(hours: float, expected: float) -> None:
+    """And it is the same in everything else."""
+    scenario = Scenario("plain", "")
+    shortened = scenario.shortened(hours)
+
+    assert shortened.hours == expected
+    assert dataclasses.replace(shortened, hours=scenario.hours) == scenario
