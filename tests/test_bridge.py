@@ -96,6 +96,11 @@ class Dog:
 
     def __init__(self) -> None:
         self.calls: list[str] = []
+        self.timeout_s = 0.0
+
+    def set_timeout(self, timeout_s: float) -> None:
+        """See ``Watchdog.set_timeout``."""
+        self.timeout_s = timeout_s
 
     def ready(self) -> None:
         """See ``Watchdog.ready``."""
@@ -408,6 +413,85 @@ async def test_watchdog_starves_when_the_decision_hangs(rig: Rig, monkeypatch: p
     await rig.wait(10.0)
     assert rig.dog.calls.count("feed") == fed
     assert len(rig.heard) > frames, "the other parts still run: only the watchdog notices"
+
+
+@pytest.mark.parametrize(("enabled", "starved"), [(True, True), (False, False)])
+async def test_watchdog_starves_when_the_poller_hangs(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, enabled: bool, starved: bool
+) -> None:
+    """A request that never ends is noticed after the timeout and told once; switched off, the watchdog is fed on."""
+    document = {"advanced": {"enable_watchdog": enabled, "watchdog_timeout_s": 20}}
+    bridge = await rig.started(document)
+    assert rig.dog.timeout_s == 20
+
+    async def stuck(*_: object, **__: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(bridge.client, "request", stuck)
+    await rig.wait(35.0)
+    fed = rig.dog.calls.count("feed")
+    await rig.wait(10.0)
+    assert (rig.dog.calls.count("feed") == fed) is starved
+    told = [line for line in lines(caplog) if "no progress" in line]
+    assert told == (["no progress of uart: the watchdog is no longer fed"] if starved else [])
+
+
+async def test_watchdog_starves_when_the_sender_hangs(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sender that stops its bursts without an error is noticed, too."""
+    bridge = await rig.started({"advanced": {"watchdog_timeout_s": 5}})
+    assert bridge.transmitter is not None
+
+    async def stuck(_wake_s: float) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(bridge.transmitter, "_sleep_until", stuck)
+    await rig.wait(20.0)
+    fed = rig.dog.calls.count("feed")
+    await rig.wait(5.0)
+    assert rig.dog.calls.count("feed") == fed
+    assert bridge.guard.hanging() == ("can",)
+
+
+async def test_restarted_can_part_goes_on_alone(rig: Rig) -> None:
+    """The adapter is closed and opened again; the BMS is read meanwhile, and the counters go on."""
+    bridge = await rig.started()
+    await rig.wait(3.0)
+    sent, polls = bridge.can_statistics.tx_count, bridge.client.statistics.connects
+    bridge.supervisor.restart("can")
+    await rig.until(lambda: len(rig.adapter.ports) == 2)
+    await rig.until(lambda: bridge.transmitter is not None)
+    assert not rig.adapter.ports[0].statistics.up
+    await rig.wait(2.0)
+    assert bridge.can_statistics is rig.adapter.ports[1].statistics
+    assert bridge.can_statistics.tx_count > sent
+    assert bridge.client.statistics.connects == polls
+    assert bridge.can_error == ""
+
+
+async def test_restarted_uart_part_opens_its_port_again(rig: Rig) -> None:
+    """The port is closed and opened, frames go on, and the program does not end."""
+    bridge = await rig.started()
+    await rig.wait(1.0)
+    before = rig.count(0x351)
+    bridge.supervisor.restart("uart")
+    await rig.wait(3.0)
+    assert (rig.line.closed, bridge.client.statistics.connects) == (1, 2)
+    assert rig.count(0x351) - before == 3
+    assert bridge.pipeline.freshness is Freshness.FRESH
+
+
+async def test_traffic_hooks_see_both_directions(rig: Rig) -> None:
+    """Whoever wants to log frames gets each one with its direction, also those the adapter refused."""
+    bridge = await rig.started()
+    heard: list[tuple[int, str]] = []
+    bridge.on_can_traffic = lambda frame, direction: heard.append((frame.arbitration_id, direction))
+    rig.gx.send(KEEP_ALIVE)
+    await rig.wait(1.0)
+    rig.adapter.bus.down = True
+    await rig.wait(1.0)
+    assert (0x305, "rx") in heard
+    assert (0x351, "tx") in heard
+    assert (0x351, "dropped") in heard
 
 
 async def test_gx_comes_and_goes(rig: Rig) -> None:

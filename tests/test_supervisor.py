@@ -301,3 +301,133 @@ async def test_unexpected_failure_keeps_its_traceback(clock: FakeClock, caplog: 
 
     assert warnings(caplog) == ["web failed: ZeroDivisionError: oops; it is started again"]
     assert any(r.exc_info and r.levelno == logging.DEBUG for r in caplog.records)
+
+
+async def run_twice(clock: FakeClock, supervisor: Supervisor, *, at_s: float) -> asyncio.Task[None]:
+    """Run a supervisor and ask for a restart of ``part``."""
+    task = asyncio.create_task(supervisor.run())
+    await clock.advance(at_s)
+    supervisor.restart("part")
+    await clock.advance(0.1)
+    return task
+
+
+async def stop(task: asyncio.Task[None]) -> None:
+    """Stop a supervisor as a signal does."""
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.parametrize("critical", [True, False])
+async def test_part_can_be_restarted_alone(clock: FakeClock, critical: bool) -> None:
+    """It is stopped in order and starts at once; neighbours run on, and nothing counts as a failure."""
+    news: list[tuple[str, str, str]] = []
+    steps: list[str] = []
+
+    async def run() -> None:
+        steps.append("start")
+        try:
+            await forever()
+        finally:
+            await asyncio.sleep(0)
+            steps.append("stop")
+
+    supervisor = Supervisor(clock, lambda part: news.append((part.name, part.state, part.error)), STEADY)
+    supervisor.add("part", run, critical=critical)
+    supervisor.add("neighbour", forever, critical=True)
+    task = await run_twice(clock, supervisor, at_s=5.0)
+
+    assert steps == ["start", "stop", "start"]
+    assert [each for each in news if each[0] == "neighbour"] == [("neighbour", "running", "")]
+    assert [each[1] for each in news if each[0] == "part"] == ["running", "stopped", "running"]
+    assert supervisor.parts["part"].restarts == 1
+    await stop(task)
+    assert steps[-1] == "stop"
+    assert supervisor.parts["part"].state is PartState.STOPPED
+
+
+async def test_part_can_be_restarted_many_times(clock: FakeClock) -> None:
+    """Each request is one restart; two at the same moment are one; a stop afterwards still stops."""
+    starts_s: list[float] = []
+
+    async def run() -> None:
+        starts_s.append(clock.monotonic())
+        await forever()
+
+    supervisor = Supervisor(clock, settings=STEADY)
+    supervisor.add("part", run, critical=True)
+    task = asyncio.create_task(supervisor.run())
+    await clock.advance(1.0)
+    for _ in range(3):
+        supervisor.restart("part")
+        supervisor.restart("part")
+        await clock.advance(1.0)
+
+    assert starts_s == [0.0, 1.0, 2.0, 3.0]
+    await stop(task)
+
+
+async def test_waiting_part_starts_at_once_when_asked(clock: FakeClock) -> None:
+    """Somebody has mended what a service failed for: no need to wait for its next attempt."""
+    starts_s: list[float] = []
+    supervisor = Supervisor(clock, settings=RestartSettings(first_s=30.0, jitter=0.0))
+    supervisor.add("part", failing(clock, starts_s))
+    task = await run_twice(clock, supervisor, at_s=5.0)
+
+    assert starts_s == [0.0, 5.0]
+    await stop(task)
+
+
+async def test_part_that_fails_while_it_is_stopped_is_started_again(clock: FakeClock) -> None:
+    """A service whose cleaning up fails is a failed service, and can be restarted and stopped later on."""
+    starts_s: list[float] = []
+
+    async def run() -> None:
+        starts_s.append(clock.monotonic())
+        try:
+            await forever()
+        finally:
+            raise LinkError("cannot close")
+
+    supervisor = Supervisor(clock, settings=STEADY)
+    supervisor.add("part", run)
+    task = await run_twice(clock, supervisor, at_s=1.0)
+    await clock.advance(1.0)
+    assert starts_s == [0.0, 1.5]
+    supervisor.restart("part")
+    await clock.advance(3.0)
+    assert len(starts_s) == 3
+    await stop(task)
+
+
+async def test_stop_wins_over_a_restart(clock: FakeClock) -> None:
+    """SIGTERM right after a restart was asked for ends the part for good."""
+    supervisor = Supervisor(clock, settings=STEADY)
+    supervisor.add("part", forever, critical=True)
+    task = asyncio.create_task(supervisor.run())
+    await clock.advance(1.0)
+    supervisor.restart("part")
+    await asyncio.wait_for(stop(task), 5.0)
+
+    assert supervisor.parts["part"].state is PartState.STOPPED
+
+
+async def test_restart_before_the_start_and_after_the_end_does_nothing(clock: FakeClock) -> None:
+    """There is nothing to stop, and what has not begun begins with the new settings anyway."""
+    supervisor = Supervisor(clock, settings=STEADY)
+    supervisor.add("part", ends)
+    supervisor.restart("part")
+    task = asyncio.create_task(supervisor.run())
+    await clock.advance(1.0)
+    supervisor.restart("part")
+    await clock.advance(1.0)
+
+    assert supervisor.parts["part"].restarts == 0
+    assert task.done()
+
+
+def test_unknown_part_cannot_be_restarted(clock: FakeClock) -> None:
+    """A typo in a request is an error, not silence."""
+    with pytest.raises(KeyError, match="nobody"):
+        Supervisor(clock).restart("nobody")

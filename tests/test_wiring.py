@@ -142,6 +142,7 @@ NOT_IN_THE_CONFIGURATION = {
     "client.wake_wait_s",
     "client.quiet_s",
     "client.drain_max_s",
+    "client.gap_s",
     "poll.ratings_interval_s",
     "poll.ratings_retry_s",
     "poll.reconnect_min_s",

@@ -6,7 +6,7 @@ The path is poller → pipeline → transmitter. Whatever else runs only reads w
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 from tinybms_bridge.battery.bms_events import DatedEvent
 from tinybms_bridge.battery.notices import Communication
@@ -21,7 +21,7 @@ from tinybms_bridge.hal.can import CanFrame, CanPort, CanStatistics
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.hal.serial import SerialOpener
 from tinybms_bridge.hal.storage import MemoryStorage, Storage
-from tinybms_bridge.hal.watchdog import NullWatchdog, Watchdog
+from tinybms_bridge.hal.watchdog import NullWatchdog, ProgressGuard, Watchdog
 from tinybms_bridge.notice_watch import NoticeWatch
 from tinybms_bridge.pipeline import Pipeline
 from tinybms_bridge.services.event_store import EventRecorder, EventStore
@@ -53,6 +53,8 @@ CanOpener = Callable[[], Awaitable[CanPort]]
 _TICK_S = 0.25
 _EVENTS_INTERVAL_S = 60.0
 _CAN_RETRY_MAX_S = 10.0
+_UART_PAUSE_S = 10.0
+"""Longer than the poller ever waits between two attempts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ class Machine:
     watchdog: Watchdog = field(default_factory=NullWatchdog)
     events: EventStore = field(default_factory=lambda: EventStore(MemoryStorage()))
     """The bridge's own event list, loaded."""
+    use: Callable[[Configuration], None] = lambda _config: None
+    """Told of a new configuration before a port is opened again or a file is written. Blocks; raises OSError."""
 
 
 class Bridge:
@@ -100,19 +104,36 @@ class Bridge:
         """The last burst that was made."""
         self.started_s = clock.monotonic()
         self.supervisor = Supervisor(clock, self._on_part)
-        self._machine = machine
+        self.machine = machine
+        """What the bridge runs on."""
+        self.frame_settings: FrameSettings = frame_settings(config)
+        """Choices about the frames. May be replaced at any time."""
+        self.on_can_traffic: Callable[[CanFrame, str], None] | None = None
+        """Called with each CAN frame and ``tx``, ``rx`` or ``dropped``, for a log of the traffic."""
+        self.frame_taps: list[Callable[[CanFrame, str], None]] = []
+        """Told of the same frames, for a monitor of them."""
+        self.guard = ProgressGuard(
+            machine.watchdog,
+            clock.monotonic,
+            enabled=config.advanced.enable_watchdog,
+            timeout_s=config.advanced.watchdog_timeout_s,
+        )
+        """Feeds the watchdog while the path makes progress."""
         self._clock = clock
-        self._frames: FrameSettings = frame_settings(config)
+        self._can_attempts = 0
+        self._hanging: tuple[str, ...] = ()
         self._can_statistics = CanStatistics()
         self._decided = (False, False)
         self._announced_ready = False
         self._checked_ratings: Ratings | None = None
         self._last_problems: list[str] = []
-        keeper = StateKeeper(machine.storage, clock, self.pipeline.saved_state, config.advanced.energy_save_interval_s)
+        self.keeper = StateKeeper(
+            machine.storage, clock, self.pipeline.saved_state, config.advanced.energy_save_interval_s
+        )
         self.supervisor.add("uart", self.poller.run, critical=True)
         self.supervisor.add("decide", self._decide, critical=True)
         self.supervisor.add("can", self._run_can, critical=True)
-        self.supervisor.add("state", keeper.run)
+        self.supervisor.add("state", self.keeper.run)
         self.supervisor.add("event list", EventRecorder(self.bus, self.events, clock).run)
 
     @property
@@ -130,7 +151,12 @@ class Bridge:
         try:
             await self.supervisor.run()
         finally:
-            self._machine.watchdog.stopping()
+            self.machine.watchdog.stopping()
+
+    def check_configuration(self) -> None:
+        """Say what in the configuration does not fit this battery, once for each set of remarks."""
+        if self.poller.ratings is not None:
+            self._check(self.poller.ratings)
 
     def frames(self) -> tuple[CanFrame, ...] | None:
         """Return the burst for this moment, or None when nothing may be sent."""
@@ -145,7 +171,7 @@ class Bridge:
             energy=decision.energy,
             identity=self.poller.identity,
         )
-        self.last_frames = encode_frames(outgoing, self._frames)
+        self.last_frames = encode_frames(outgoing, self.frame_settings)
         return self.last_frames
 
     def _on_snapshot(self, snapshot: Snapshot) -> None:
@@ -156,7 +182,8 @@ class Bridge:
         if self.pipeline.accept(snapshot, self._clock.monotonic()):
             self._kick_if_stopped()
             self._announce_identity()
-            self._check_configuration(snapshot)
+            if snapshot.ratings is not None and snapshot.ratings is not self._checked_ratings:
+                self._check(snapshot.ratings)
 
     def _kick_if_stopped(self) -> None:
         """Begin a burst at once, or end the one under way, when sending begins or ends and when charging is stopped."""
@@ -185,11 +212,8 @@ class Bridge:
         if known is None or known.event.identity != identity:
             self.bus.publish(IdentityKnown(identity), "uart")
 
-    def _check_configuration(self, snapshot: Snapshot) -> None:
+    def _check(self, ratings: Ratings) -> None:
         """Say once what in the configuration does not fit this battery; the engine bounds the limits all the same."""
-        ratings = snapshot.ratings
-        if ratings is None or ratings is self._checked_ratings:
-            return
         self._checked_ratings = ratings
         problems = check_against_battery(
             self.config,
@@ -207,7 +231,6 @@ class Bridge:
 
     async def _decide(self) -> None:
         """Notice missing samples and a missing GX also while nothing is received or sent, and feed the watchdog."""
-        watchdog = self._machine.watchdog
         while True:
             now_s = self._clock.monotonic()
             self.pipeline.tick(now_s)
@@ -216,9 +239,22 @@ class Bridge:
             self.notices.look(self.pipeline.snapshot, self.pipeline.limits, self._communication(), now_s)
             if not self._announced_ready:
                 self._announced_ready = True
-                watchdog.ready()
-            watchdog.feed()
+                self.machine.watchdog.ready()
+            self._feed_watchdog()
             await self._clock.sleep(_TICK_S)
+
+    def _feed_watchdog(self) -> None:
+        """Feed the watchdog unless the poller or the CAN part hangs, which is told once."""
+        link, settings, transmitter = self.client.statistics, self.poller.settings, self.transmitter
+        sent = (0, 0) if transmitter is None else (transmitter.statistics.bursts, transmitter.statistics.skipped)
+        pause_s = max(_UART_PAUSE_S, settings.adaptive.max_ms / 1000.0, self.client.settings.timeout_s)
+        self.guard.note("uart", (self.poller.turns, link.timeouts, link.retries), pause_s=pause_s)
+        self.guard.note("can", (self._can_attempts, *sent), pause_s=_CAN_RETRY_MAX_S)
+        self.guard.feed()
+        hanging = self.guard.hanging() if self.guard.enabled else ()
+        if hanging and hanging != self._hanging:
+            log.error("no progress of %s: the watchdog is no longer fed", " and ".join(hanging))
+        self._hanging = hanging
 
     def _communication(self) -> Communication:
         return Communication(
@@ -233,8 +269,9 @@ class Bridge:
         await asyncio.to_thread(frame_formats)  # reads the frame table, which the sender must not wait for
         delay_s = 0.5
         while True:
+            self._can_attempts += 1
             try:
-                port = await self._machine.open_can()
+                port = await self.machine.open_can()
             except LinkError as error:
                 if str(error) != self.can_error:
                     self.can_error = str(error)
@@ -244,19 +281,39 @@ class Bridge:
                 continue
             break
         self.can_error = ""
+        _carry_over(self._can_statistics, port.statistics)
         self._can_statistics = port.statistics
         end_subscription = port.subscribe(self._on_frame)
         self.transmitter = Transmitter(port, self._clock, self.frames, transmitter_settings(self.config))
+        self.transmitter.on_sent = self._on_sent
         try:
             await self.transmitter.run()
         finally:
             self.transmitter = None
+            self.can_error = "closed"
             end_subscription()
             await port.close()
 
+    def _on_sent(self, frame: CanFrame, taken: bool) -> None:
+        self._tell_taps(frame, "tx" if taken else "dropped")
+
     def _on_frame(self, frame: CanFrame) -> None:
+        self._tell_taps(frame, "rx")
         self._note_gx(self.gx.on_frame(frame))
+
+    def _tell_taps(self, frame: CanFrame, direction: str) -> None:
+        if self.on_can_traffic is not None:
+            self.on_can_traffic(frame, direction)
+        for tap in self.frame_taps:
+            tap(frame, direction)
 
     def _note_gx(self, change: GxChange | None) -> None:
         if change is not None:
             self.bus.publish(GxChanged(change.state.lower(), change.silent_for_s), "can")
+
+
+def _carry_over(old: CanStatistics, new: CanStatistics) -> None:
+    """Add the counters of a port that was closed to those of the one in its place."""
+    for each in fields(CanStatistics):
+        if each.name != "up":
+            setattr(new, each.name, getattr(new, each.name) + getattr(old, each.name))

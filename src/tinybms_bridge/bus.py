@@ -113,6 +113,7 @@ class Bus:
         self._published = 0
         self._delivered = 0
         self._overruns_of_closed = 0
+        self._counted_from = 0
 
     def publish(self, event: Event, source: str) -> Envelope[Event]:
         """Hand an event to every subscriber of its type and keep it as the latest; never waits, never raises."""
@@ -139,10 +140,17 @@ class Bus:
             self._subscriptions.remove(subscription)
             self._overruns_of_closed += subscription.overruns
 
+    def reset_statistics(self) -> None:
+        """Begin counting anew; sequence numbers go on."""
+        self._counted_from = self._published
+        self._delivered = self._overruns_of_closed = 0
+        for subscription in self._subscriptions:
+            subscription.overruns = 0
+
     def statistics(self) -> BusStatistics:
         """Return the present counters."""
         return BusStatistics(
-            total_published=self._published,
+            total_published=self._published - self._counted_from,
             total_delivered=self._delivered,
             queue_overruns=self._overruns_of_closed + sum(s.overruns for s in self._subscriptions),
             subscribers=len(self._subscriptions),

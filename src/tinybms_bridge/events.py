@@ -14,6 +14,7 @@ __all__ = [
     "AlarmsChanged",
     "BmsEventsSeen",
     "ChargeStateChanged",
+    "ConfigChanged",
     "Event",
     "FreshnessChanged",
     "GxChanged",
@@ -120,6 +121,16 @@ class GxChanged(Event):
     """``never_seen`` (reported once after the timeout), ``present`` or ``lost``."""
     silent_for_s: float
     """Time since its last frame before the change, or since the start."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigChanged(Event):
+    """Another configuration is in force."""
+
+    paths: tuple[str, ...]
+    """Dotted paths of the keys whose value in force has changed."""
+    source: str
+    """Who changed it: ``file`` for an edit of the file, ``api``, or another name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,13 @@
 Everything here runs on the event loop in well under a millisecond; nothing waits for a disk, a service or a lock.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tinybms_bridge.battery.alarm_rules import AlarmMemory, AlarmSettings, evaluate
 from tinybms_bridge.battery.alarms import Alarms
 from tinybms_bridge.battery.energy import EnergyCounter, EnergyTotals
 from tinybms_bridge.battery.freshness import Freshness
-from tinybms_bridge.battery.limits import Limits, LimitSettings, Memory, step
+from tinybms_bridge.battery.limits import Limits, LimitSettings, ManualInhibits, Memory, step
 from tinybms_bridge.battery.plausibility import PlausibilityMemory, PlausibilitySettings, Verdict, judge
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.snapshot import Snapshot
@@ -54,6 +54,8 @@ class Pipeline:
         saved = saved or SavedState()
         self.settings = settings
         """May be replaced at any time; in force from the next step."""
+        self.manual = ManualInhibits()
+        """What the user has stopped by hand; stays in force when the settings are replaced."""
         self.rejected = 0
         """Samples that were not believed."""
         self.last_verdict = Verdict()
@@ -112,7 +114,10 @@ class Pipeline:
     def tick(self, now_s: float) -> None:
         """Decide anew at ``now_s``; call it at least once a second so that missing samples are noticed."""
         before, old_limits, old_alarms = self._memory, self._limits, self._alarms
-        self._limits, self._memory = step(self.snapshot, self.settings.limits, before, now_s)
+        settings, manual = self.settings.limits, self.manual
+        if manual.stop_charge or manual.stop_discharge:
+            settings = replace(settings, manual=manual)
+        self._limits, self._memory = step(self.snapshot, settings, before, now_s)
         if self.snapshot is not None:
             self._alarms = evaluate(old_alarms, self.snapshot, self.freshness, self.settings.alarms, now_s)
         self._announce(before, old_limits, old_alarms.alarms)

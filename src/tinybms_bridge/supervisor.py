@@ -65,6 +65,11 @@ class Part:
     error: str = ""
     """The last failure, or empty."""
     restarts: int = 0
+    """Starts beyond the first, those that were asked for included."""
+    task: asyncio.Task[None] | None = None
+    """What runs it; None before the start."""
+    wanted_anew: bool = False
+    """Whether ``Supervisor.restart`` stopped it, so that it starts again at once."""
 
 
 class Supervisor:
@@ -88,15 +93,41 @@ class Supervisor:
             raise ValueError(f"part {name!r} is registered twice")
         self.parts[name] = Part(name, run, critical)
 
+    def restart(self, name: str) -> None:
+        """Stop one part in order and start it again at once; nothing else notices. Raises KeyError.
+
+        A part that waits after a failure starts now; one that has not been started or has ended is left alone.
+        """
+        part = self.parts[name]
+        if part.task is None or part.task.done() or part.state is PartState.STARTING:
+            return
+        if not part.wanted_anew:
+            part.wanted_anew = True
+            part.task.cancel()
+
     async def run(self) -> None:
         """Run all parts. Raises PathFailure when a critical part fails; the others are cancelled first."""
         try:
             async with asyncio.TaskGroup() as group:
                 for part in self.parts.values():
                     watch = self._run_critical if part.critical else self._run_service
-                    group.create_task(watch(part), name=part.name)
+                    part.wanted_anew = False
+                    part.task = group.create_task(self._again_when_wanted(part, watch), name=part.name)
         except* PathFailure as failures:
             raise failures.exceptions[0] from None
+
+    @staticmethod
+    async def _again_when_wanted(part: Part, watch: Callable[[Part], Awaitable[None]]) -> None:
+        """Watch a part, anew each time that ``restart`` stopped it. A stop of the supervisor wins."""
+        while True:
+            try:
+                return await watch(part)
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if not part.wanted_anew or task is None or task.uncancel() > 0:
+                    raise
+                part.wanted_anew = False
+                part.restarts += 1
 
     async def _run_critical(self, part: Part) -> None:
         self._set(part, PartState.RUNNING)
@@ -126,11 +157,13 @@ class Supervisor:
             self._set(part, PartState.RUNNING)
             try:
                 await _run_once(part)
-            except Exception as error:  # noqa: BLE001 -- whatever a service does, the path goes on
+            except Exception as error:
                 if self._clock.monotonic() - started_s >= settings.healthy_after_s:
                     delay_s, part.error = settings.first_s, ""
                 self._log_once(part, error)
                 self._set(part, PartState.FAILED, describe(error))
+                if _is_to_end(part):
+                    raise asyncio.CancelledError from error
             else:
                 return
             jitter = settings.jitter
@@ -155,8 +188,16 @@ class Supervisor:
         self._on_change(part)
 
 
+def _is_to_end(part: Part) -> bool:
+    """Tell whether a part that failed was being stopped for good: its failure must not swallow the stop."""
+    return part.task is not None and part.task.cancelling() > int(part.wanted_anew)
+
+
 async def _run_once(part: Part) -> None:
     """Run a part to its end. A cancellation that leaks from inside the part is a failure, not a stop."""
+    if part.wanted_anew and part.task is not None:  # the part failed while it was stopped for a restart
+        part.wanted_anew = False
+        part.task.uncancel()
     try:
         await part.run()
     except asyncio.CancelledError as error:

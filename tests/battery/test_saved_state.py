@@ -8,12 +8,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinybms_bridge.battery.energy import EnergyTotals
-from tinybms_bridge.battery.limits import ChargeState, StateMemory
+from tinybms_bridge.battery.limits import ChargeState, PolicyMemory, ProtectionMemory, StateMemory
 from tinybms_bridge.battery.saved_state import SavedState
 
 amounts = st.floats(0.0, allow_nan=False, allow_infinity=False)
 totals = st.builds(EnergyTotals, amounts, amounts, amounts, amounts)
 memories = st.builds(StateMemory, st.sampled_from(ChargeState), st.booleans(), amounts, st.booleans())
+policies = st.builds(
+    PolicyMemory,
+    full=st.booleans(),
+    full_soc_percent=st.floats(0.0, 100.5),
+    full_at_lifetime_s=st.none() | st.integers(0, (1 << 32) - 1),
+    tail_s=amounts,
+    above_window=st.booleans(),
+    below_window=st.booleans(),
+    full_once_done=st.booleans(),
+    force_charge=st.booleans(),
+)
+volts = st.floats(9.0, 70.0)
+protections = st.just(ProtectionMemory()) | st.builds(ProtectionMemory, cap_v=volts, knee_v=volts, since_knee_s=amounts)
 
 scalars = (
     st.none()
@@ -49,10 +62,12 @@ def leaves(value: object) -> list[object]:
     return [value]
 
 
-@given(totals, memories)
-def test_round_trip_through_json(energy: EnergyTotals, states: StateMemory) -> None:
+@given(totals, memories, policies, protections)
+def test_round_trip_through_json(
+    energy: EnergyTotals, states: StateMemory, policy: PolicyMemory, protection: ProtectionMemory
+) -> None:
     """What was saved is what is loaded, to the last bit, through the text of a file."""
-    saved = SavedState(energy, states)
+    saved = SavedState(energy, states, policy, protection)
     assert SavedState.from_document(json.loads(json.dumps(saved.to_document()))) == saved
 
 
@@ -109,3 +124,63 @@ def test_only_true_is_true(value: Any) -> None:
 def test_amounts_that_are_no_amounts_are_zero(value: Any) -> None:
     """Infinity, a number too large for a float, a switch or a text are no energy."""
     assert SavedState.from_document({"energy": {"charged_wh": value}}).energy.charged_wh == 0.0
+
+
+@pytest.mark.parametrize(
+    ("saved", "loaded_percent"),
+    [
+        *((good, float(good)) for good in (0, 83.5, 100.4)),
+        *((bad, 100.0) for bad in (101.5, -1.0, math.nan, True, "83", None, 10**400)),
+    ],
+)
+def test_soc_of_a_full_battery_is_a_soc(saved: Any, loaded_percent: float) -> None:
+    """A damaged SOC is read as 100 %: a lower one would keep a battery "full" while it runs empty."""
+    policy = SavedState.from_document({"policy": {"full": True, "full_soc_percent": saved}}).policy
+    assert policy == PolicyMemory(full=True, full_soc_percent=loaded_percent)
+
+
+@pytest.mark.parametrize("value", [-1, 1 << 32, 5.0, True, "77", None, math.nan])
+def test_time_of_the_last_full_charge_is_a_counter(value: Any) -> None:
+    """What is no value of the 32-bit counter means that nothing is known, and a full charge is due."""
+    assert SavedState.from_document({"policy": {"full_at_lifetime_s": value}}).policy.full_at_lifetime_s is None
+
+
+@pytest.mark.parametrize("counter", [0, 77, (1 << 32) - 1])
+def test_counter_is_kept(counter: int) -> None:
+    """Every value that the counter can have survives, 0 as well."""
+    assert SavedState.from_document({"policy": {"full_at_lifetime_s": counter}}).policy.full_at_lifetime_s == counter
+
+
+@pytest.mark.parametrize(
+    "protection",
+    [
+        {"cap_v": 55.0},
+        {"knee_v": 55.0, "since_knee_s": 10.0},
+        {"cap_v": 55.0, "knee_v": None},
+        {"cap_v": 0.0, "knee_v": 55.0},
+        {"cap_v": math.nan, "knee_v": 55.0},
+        {"cap_v": "55", "knee_v": 55.0},
+        [],
+        None,
+    ],
+)
+def test_half_a_lesson_is_none(protection: Any) -> None:
+    """Cell protection remembers cap and knee together; one without the other would fail later."""
+    assert SavedState.from_document({"protection": protection}).protection == ProtectionMemory()
+
+
+def test_files_of_an_older_bridge_are_read() -> None:
+    """A file from before policy and protection were saved keeps its counters and its charge state."""
+    document = {"version": 1, "energy": {"charged_wh": 7.0}, "charge": {"state": "FLOAT", "float_latched": True}}
+    state = SavedState.from_document(document)
+    assert (state.energy.charged_wh, state.states.state) == (7.0, ChargeState.FLOAT)
+    assert (state.policy, state.protection) == (PolicyMemory(), ProtectionMemory())
+
+
+def test_policy_and_protection_in_the_document() -> None:
+    """Both are written under names with their units."""
+    state = SavedState(policy=PolicyMemory(full=True), protection=ProtectionMemory(57.1, 57.3, 12.0))
+    document = json.loads(json.dumps(state.to_document()))
+    assert document["protection"] == {"cap_v": 57.1, "knee_v": 57.3, "since_knee_s": 12.0}
+    assert document["policy"]["full"] is True
+    assert document["policy"]["full_at_lifetime_s"] is None

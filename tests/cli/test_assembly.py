@@ -1,6 +1,7 @@
 import asyncio
 import json
 import logging
+import signal
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,7 +15,14 @@ from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.bridge import Bridge, Machine
 from tinybms_bridge.cli import assembly
-from tinybms_bridge.cli.assembly import Overrides, load_configuration, load_defaults, machine_for, run_bridge
+from tinybms_bridge.cli.assembly import (
+    Overrides,
+    load_configuration,
+    load_defaults,
+    machine_for,
+    open_configuration,
+    run_bridge,
+)
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.loader import interpret
 from tinybms_bridge.errors import ConfigError, LinkError
@@ -326,7 +334,16 @@ async def test_run_tells_its_remarks_and_what_happens(stage: Stage, caplog: pyte
     assert caplog.records[0].getMessage() == "a remark"
     assert caplog.records[0].levelno == logging.WARNING
     assert set(caplog.messages) >= {"BMS link down: no port", "CAN: no adapter"}
-    assert set(bridge.supervisor.parts) == {"uart", "decide", "can", "state", "event list", "log", "status line"}
+    assert set(bridge.supervisor.parts) == {
+        "uart",
+        "decide",
+        "can",
+        "state",
+        "event list",
+        "log",
+        "log counts",
+        "status line",
+    }
     assert not any(part.critical for name, part in bridge.supervisor.parts.items() if name in ("log", "status line"))
     await stage.end()
 
@@ -388,3 +405,82 @@ async def test_charge_state_lines_follow_the_configuration(stage: Stage, monkeyp
     await stage.run(config, [], live=False, keep=False)
     await stage.end()
     assert asked == [False]
+
+
+def test_opened_configuration_knows_where_it_came_from(home: Path) -> None:
+    """What is needed to follow the file: store, path, and the command line's choices for later versions."""
+    path = write(home / "a.json", device("/dev/ttyS5"))
+    opened = open_configuration(path, Overrides(device="/dev/ttyUSB3"))
+    assert (opened.config.hardware.uart.device, str(opened.path)) == ("/dev/ttyUSB3", path)
+    assert opened.store.configuration.hardware.uart.device == "/dev/ttyS5"
+    later = opened.store.update({"hardware": {"can": {"channel": "can7"}}}).new
+    adjusted = opened.adjust(later).hardware
+    assert (adjusted.uart.device, adjusted.can.channel) == ("/dev/ttyUSB3", "can7")
+
+
+async def test_machine_follows_the_configuration(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next port is opened as the new configuration says, and the files move to the new directory."""
+    opened: list[object] = []
+
+    async def fake_serial(device: str, baudrate: int, _data: OnData, _lost: OnLost) -> SerialPort:
+        opened.append((device, baudrate))
+        raise LinkError("not here")
+
+    monkeypatch.setattr(assembly, "open_serial", fake_serial)
+
+    def exchange() -> Machine:
+        machine = machine_for(load_defaults(Overrides(device="/dev/ttyS1")), keep=True)
+        machine.storage.write(b"counters")
+        document = {**device("/dev/ttyS2"), "advanced": {"state_directory": str(home / "new")}}
+        machine.use(interpret(document, "test").configuration)
+        assert (home / "new" / "state.json").read_bytes() == b"counters"
+        assert machine.storage.name == str(home / "new" / "state.json")
+        assert machine.events.name == str(home / "new" / "events.jsonl")
+        return machine
+
+    machine = await asyncio.to_thread(exchange)
+    with pytest.raises(LinkError):
+        await machine.open_serial(lambda _data: None, lambda _error: None)
+    assert opened == [("/dev/ttyS2", 115_200)]
+
+
+def test_directory_that_cannot_be_used_leaves_the_files(home: Path) -> None:
+    """The counters stay where they are; the ports follow all the same."""
+    machine = machine_for(Configuration(), keep=True)
+    machine.storage.write(b"counters")
+    name = machine.storage.name
+    document = {"advanced": {"state_directory": write(home / "file", "in the way") + "/state"}}
+    with pytest.raises(OSError, match="file"):
+        machine.use(interpret(document, "test").configuration)
+    assert (machine.storage.name, machine.storage.read()) == (name, b"counters")
+
+
+@pytest.mark.usefixtures("loggers")
+async def test_run_follows_its_file(stage: Stage, home: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """An edited file is in force within two looks, with the command line's level; SIGHUP is free again at the end."""
+    path = write(home / "a.json", {})
+    opened = await asyncio.to_thread(open_configuration, path, NOTHING)
+    bridge = await stage.run(opened.config, [], live=False, keep=False, opened=opened, log_level="WARNING")
+    await asyncio.to_thread(write, home / "a.json", {"victron": {"stale_hold_s": 4}, "logging": {"log_level": "DEBUG"}})
+    async with asyncio.timeout(10.0):
+        while bridge.config.victron.stale_hold_s != 4:
+            await stage.clock.advance(0.5)
+            await asyncio.sleep(0.005)
+    assert bridge.config.logging.log_level == "WARNING"
+    assert {"settings", "configuration file"} <= bridge.supervisor.parts.keys()
+    assert signal.getsignal(signal.SIGHUP) not in (signal.SIG_DFL, None)
+    await stage.end()
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+
+
+@pytest.mark.usefixtures("loggers")
+async def test_log_is_kept_in_a_file_unless_nothing_is(stage: Stage, home: Path) -> None:
+    """`run` keeps its log in the state directory; `demo` leaves no trace."""
+    file = home / ".local" / "state" / "tinybms-bridge" / "bridge.log"
+    await stage.run(Configuration(), ["a remark"], live=False, keep=False)
+    await stage.end()
+    assert not await asyncio.to_thread(file.exists)
+    stage.bridges.clear()
+    await stage.run(Configuration(), ["a remark"], live=False)
+    await stage.end()
+    assert "a remark" in await asyncio.to_thread(file.read_text)

@@ -2,11 +2,14 @@ import asyncio
 import logging
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
-from tinybms_bridge.cli.common import EXIT_CONFIG, EXIT_FAILURE, fail, run_until_signal, set_up_logging
+from tinybms_bridge.cli.common import EXIT_CONFIG, EXIT_FAILURE, fail, logging_through, run_until_signal, set_up_logging
 from tinybms_bridge.errors import BridgeError, ConfigError, ConfigProblem, DeviceRefused, LinkError
 from tinybms_bridge.supervisor import PathFailure
 
@@ -151,3 +154,44 @@ def test_signal_ends_it_in_order(number: signal.Signals) -> None:
     assert run_until_signal(endless) is None
     assert cleaned == [True]
     assert signal.getsignal(number) is before
+
+
+@pytest.mark.usefixtures("loggers")
+def test_log_book_takes_over_and_gives_back(capsys: pytest.CaptureFixture[str]) -> None:
+    """While a bridge runs its log book has the lines; before and after they go to standard error, each once."""
+    set_up_logging("INFO")
+    logger, book = logging.getLogger("tinybms_bridge.x"), Lines()
+    logger.info("before")
+    with logging_through(book):
+        logger.info("during")
+    logger.info("after")
+    err = capsys.readouterr().err
+    assert ("before" in err, "during" in err, "after" in err) == (True, False, True)
+    assert book.lines == ["during"]
+
+
+@pytest.mark.usefixtures("loggers")
+def test_other_handlers_stay(capsys: pytest.CaptureFixture[str]) -> None:
+    """The live view shows the last lines whatever else happens to them; an error gives back, too."""
+    view = Lines()
+    set_up_logging("INFO", view)
+    with suppress(LinkError), logging_through(Lines()):
+        logging.getLogger("tinybms_bridge.x").info("during")
+        raise LinkError("gone")
+    assert len(view.lines) == 1
+    assert view in logging.getLogger().handlers
+    assert not any(handler is not view and isinstance(handler, Lines) for handler in logging.getLogger().handlers)
+    assert capsys.readouterr().err == ""
+
+
+def test_closed_standard_streams_are_occupied() -> None:
+    """Started with closed streams, no port ever gets the number of standard error; open ones are left alone."""
+    code = (
+        "import os, sys; os.close(0); os.close(2)\n"
+        "from tinybms_bridge.cli.common import occupy_standard_streams\n"
+        "occupy_standard_streams()\n"
+        "port = os.open(os.devnull, os.O_RDONLY)\n"
+        "print(port > 2, os.readlink('/proc/self/fd/2'), os.readlink('/proc/self/fd/0'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout == "True /dev/null /dev/null\n"

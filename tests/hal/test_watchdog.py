@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tinybms_bridge.hal.watchdog import NullWatchdog, SystemdWatchdog, Watchdog, find_watchdog
+from tinybms_bridge.hal.watchdog import NullWatchdog, ProgressGuard, SystemdWatchdog, Watchdog, find_watchdog
 
 
 class Manager:
@@ -151,3 +151,97 @@ def test_no_systemd_means_no_watchdog(monkeypatch: pytest.MonkeyPatch, value: st
     watchdog.feed()
     watchdog.status("fine")
     watchdog.stopping()
+
+
+def test_timeout_is_told_only_where_a_watchdog_is_set_up(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The unit decides whether there is a watchdog at all (WATCHDOG_USEC); the configuration how patient it is."""
+    monkeypatch.setenv("NOTIFY_SOCKET", manager.address)
+    for usec, messages in ((None, []), ("", []), ("60000000", ["WATCHDOG_USEC=45500000"])):
+        if usec is None:
+            monkeypatch.delenv("WATCHDOG_USEC", raising=False)
+        else:
+            monkeypatch.setenv("WATCHDOG_USEC", usec)
+        found = find_watchdog()
+        found.set_timeout(45.5)
+        assert isinstance(found, SystemdWatchdog)
+        found._socket.close()
+        assert manager.heard() == messages
+
+
+class Bowl:
+    """A watchdog that counts, and a clock."""
+
+    def __init__(self) -> None:
+        self.fed = 0
+        self.now_s = 0.0
+        self.timeouts: list[float] = []
+
+    def feed(self) -> None:
+        """See ``Watchdog.feed``."""
+        self.fed += 1
+
+    def set_timeout(self, timeout_s: float) -> None:
+        """See ``Watchdog.set_timeout``."""
+        self.timeouts.append(timeout_s)
+
+    def ready(self) -> None:
+        """See ``Watchdog.ready``."""
+
+    def status(self, text: str) -> None:
+        """See ``Watchdog.status``."""
+
+    def stopping(self) -> None:
+        """See ``Watchdog.stopping``."""
+
+    def monotonic(self) -> float:
+        """Return the time."""
+        return self.now_s
+
+
+def test_guard_feeds_while_every_part_goes_on() -> None:
+    """One part that stands still for longer than the timeout is enough to starve the watchdog."""
+    bowl = Bowl()
+    guard = ProgressGuard(bowl, bowl.monotonic, timeout_s=30.0)
+    for second in range(100):
+        bowl.now_s = float(second)
+        guard.note("uart", second)
+        guard.note("can", min(second, 40))
+        assert guard.feed() is (second <= 70)
+    assert guard.hanging() == ("can",)
+    assert (guard.feeds, bowl.fed, guard.last_feed_s) == (71, 71, 70.0)
+
+
+def test_part_that_goes_on_again_is_forgiven() -> None:
+    """A hang that ends before the service manager acts costs nothing."""
+    bowl = Bowl()
+    guard = ProgressGuard(bowl, bowl.monotonic, timeout_s=5.0)
+    guard.note("uart", 1)
+    bowl.now_s = 6.0
+    assert not guard.feed()
+    guard.note("uart", 2)
+    assert guard.feed()
+
+
+def test_pauses_on_purpose_are_no_hang() -> None:
+    """A part that waits ten seconds between two attempts is not taken for dead after five."""
+    bowl = Bowl()
+    guard = ProgressGuard(bowl, bowl.monotonic, timeout_s=5.0)
+    guard.note("can", 1, pause_s=10.0)
+    bowl.now_s = 14.9
+    assert guard.feed()
+    bowl.now_s = 15.1
+    assert not guard.feed()
+    guard.note("can", 1, pause_s=20.0)
+    assert guard.feed(), "a longer pause counts at once"
+
+
+def test_disabled_guard_always_feeds() -> None:
+    """Without the watchdog of the configuration the service manager must not restart a bridge that hangs."""
+    bowl = Bowl()
+    guard = ProgressGuard(bowl, bowl.monotonic, enabled=False, timeout_s=5.0)
+    guard.note("uart", 1)
+    bowl.now_s = 1000.0
+    assert guard.feed()
+    guard.configure(enabled=True, timeout_s=60.0)
+    assert not guard.feed()
+    assert bowl.timeouts == [5.0, 60.0]

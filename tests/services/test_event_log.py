@@ -2,23 +2,25 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
 from tinybms_bridge.battery.freshness import Freshness
-from tinybms_bridge.battery.limits import ChargeState
+from tinybms_bridge.battery.limits import ChargeState, Limits
 from tinybms_bridge.battery.plausibility import Problem, Verdict
 from tinybms_bridge.battery.snapshot import Identity, Snapshot
 from tinybms_bridge.bus import Bus
 from tinybms_bridge.events import (
     AlarmsChanged,
     ChargeStateChanged,
+    ConfigChanged,
     Event,
     FreshnessChanged,
     GxChanged,
     IdentityKnown,
+    LimitsDecided,
     LinkChanged,
     PartStateChanged,
     SampleAccepted,
@@ -230,3 +232,45 @@ async def test_news_before_the_start_is_not_lost(bus: Bus, clock: FakeClock, cap
             await task
     assert caplog.messages == ["BMS link down: at the start", "BMS link down: while it was being restarted"]
     assert bus.statistics().subscribers == 1
+
+
+async def test_changed_configuration_is_one_line(journal: Journal) -> None:
+    """Who changed what; a long list is cut, and says so."""
+    assert await journal.tell(ConfigChanged(("cvl.enabled", "victron.stale_hold_s"), "file")) == [
+        (logging.INFO, "configuration changed (file): cvl.enabled, victron.stale_hold_s")
+    ]
+    ((_, text),) = await journal.tell(ConfigChanged(tuple(f"key{number}" for number in range(14)), "api"))
+    assert text.endswith("key9 and 4 more")
+
+
+async def test_charge_states_can_be_switched_while_running(
+    bus: Bus, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The key log_cvl_changes takes effect without a restart."""
+    caplog.set_level(logging.INFO, "tinybms_bridge")
+    event_log = EventLog(bus)
+    task = asyncio.create_task(event_log.run())
+    for wanted in (True, False, True):
+        event_log.log_charge_states = wanted
+        bus.publish(ChargeStateChanged(ChargeState.BULK, ChargeState.FLOAT), "test")
+        await clock.advance(0.0)
+    task.cancel()
+    assert caplog.messages == ["charge state BULK -> FLOAT"] * 2
+
+
+async def test_each_visible_step_of_the_cvl_is_a_detail(
+    bus: Bus, clock: FakeClock, limits: Limits, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At DEBUG, in steps of 0.1 V as in the frame, and only while the switch is on."""
+    caplog.set_level(logging.DEBUG, "tinybms_bridge.services.event_log")
+    event_log = EventLog(bus)
+    task = asyncio.create_task(event_log.run())
+    for cvl_v in (14.0, 14.01, 14.2, 14.2):
+        bus.publish(LimitsDecided(replace(limits, cvl_v=cvl_v)), "test")
+        await clock.advance(0.0)
+    event_log.log_charge_states = False
+    bus.publish(LimitsDecided(replace(limits, cvl_v=13.0)), "test")
+    await clock.advance(0.0)
+    task.cancel()
+    assert [line[:10] for line in caplog.messages] == ["CVL 14.0 V", "CVL 14.2 V"]
+    assert {record.levelno for record in caplog.records} == {logging.DEBUG}

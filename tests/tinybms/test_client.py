@@ -18,6 +18,7 @@ from tinybms_bridge.tinybms.frames import (
     SimpleRequest,
     WriteModbus,
 )
+from tinybms_bridge.tinybms.statistics import TraceEntry
 
 ScriptedBms = Any
 
@@ -185,6 +186,18 @@ async def test_closing_fails_what_is_under_way(client: TinyBmsClient, bms: Scrip
         await client.request(ReadModbus(0, 4), attempts=1)
     with pytest.raises(LinkError, match="not open"):
         await client.request(ReadModbus(0, 4), attempts=1)
+
+
+async def test_whoever_logs_the_traffic_gets_what_the_trace_gets(client: TinyBmsClient) -> None:
+    """Each piece once, in both directions; not any more once the hook is taken away."""
+    heard: list[TraceEntry] = []
+    client.on_traffic = heard.append
+    await client.request(SimpleRequest(Command.STATUS))
+    assert heard == list(client.trace.entries())[-len(heard) :]
+    assert {entry.direction for entry in heard} == {"tx", "rx"}
+    client.on_traffic, count = None, len(heard)
+    await client.request(SimpleRequest(Command.STATUS))
+    assert len(heard) == count
 
 
 async def test_the_trace_keeps_the_last_frames(client: TinyBmsClient) -> None:

@@ -301,3 +301,18 @@ async def test_bus_is_never_flooded(story: list[tuple[str, float]], period_s: fl
         await advance(2.0 * period_s + 0.1)
     assert busiest_second([time_s for time_s, _ in stand.sent]) <= MOST_PER_SECOND
     assert stand.times(0x351)
+
+
+async def test_each_frame_is_told_with_its_fate() -> None:
+    """For a log of the traffic: taken, or not while the bus is down."""
+    stand = Stand()
+    told: list[tuple[int, bool]] = []
+    stand.transmitter.on_sent = lambda frame, taken: told.append((frame.arbitration_id, taken))
+    async with stand.running() as advance:
+        await advance(1.0)
+        stand.bus.down = True
+        await advance(1.0)
+    assert (0x351, True) in told
+    assert (0x351, False) in told
+    assert sum(taken for _, taken in told) == stand.transmitter.statistics.frames
+    assert sum(not taken for _, taken in told) == stand.transmitter.statistics.dropped

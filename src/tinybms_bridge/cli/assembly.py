@@ -2,27 +2,35 @@
 
 import asyncio
 import hashlib
+import json
 import logging
 import os
-from collections.abc import Callable, Sequence
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinybms_bridge.bridge import Bridge, Machine
-from tinybms_bridge.cli.common import set_up_logging
+from tinybms_bridge.cli.common import logging_through, set_up_logging
+from tinybms_bridge.cli.movable import MovableStorage
+from tinybms_bridge.config.changes import ConfigChange
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.paths import default_path, state_directory
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.errors import ConfigError, ConfigProblem
-from tinybms_bridge.hal.can import open_can
+from tinybms_bridge.hal.can import CanPort, open_can
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort, open_serial
 from tinybms_bridge.hal.storage import FileStorage, MemoryStorage, Storage
 from tinybms_bridge.hal.watchdog import find_watchdog
+from tinybms_bridge.reconfigure import LogParts, Reconfigurer, log_settings
+from tinybms_bridge.services.config_watch import ConfigWatch
 from tinybms_bridge.services.event_log import EventLog
 from tinybms_bridge.services.event_store import EVENTS_FILE, EventStore
+from tinybms_bridge.services.logs import LogBook
 from tinybms_bridge.services.persistence import STATE_FILE, load_state
 from tinybms_bridge.services.status_line import StatusLine
 from tinybms_bridge.wiring import can_settings
@@ -30,9 +38,21 @@ from tinybms_bridge.wiring import can_settings
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["Overrides", "load_configuration", "load_defaults", "machine_for", "run_bridge"]
+__all__ = [
+    "Opened",
+    "Overrides",
+    "load_configuration",
+    "load_defaults",
+    "machine_for",
+    "open_configuration",
+    "open_in_memory",
+    "run_bridge",
+]
 
 log = logging.getLogger(__name__)
+
+_WEB_DELAY_S = 5.0
+"""Longest wait of the web server for the first frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +64,31 @@ class Overrides:
     can_channel: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A configuration with the store that it came from."""
+
+    config: Configuration
+    """What is in force, with the command line's choices."""
+    remarks: tuple[str, ...]
+    """What to tell the user."""
+    store: ConfigStore
+    path: Path
+    overrides: Overrides
+
+    def adjust(self, config: Configuration) -> Configuration:
+        """Return a later configuration with the same choices of the command line. Raises ConfigError."""
+        return _override(config, self.overrides)
+
+
 def load_configuration(path: str | None, overrides: Overrides) -> tuple[Configuration, list[str]]:
-    """Return the configuration and what to tell the user about it.
+    """Return the configuration and what to tell the user about it; see ``open_configuration``."""
+    opened = open_configuration(path, overrides)
+    return opened.config, list(opened.remarks)
+
+
+def open_configuration(path: str | None, overrides: Overrides) -> Opened:
+    """Return the configuration with its store.
 
     A file that cannot be used gives way to its last good copy, with the problems among the remarks. Raises
     ConfigError when there is no good copy, when a file that was named does not exist, or when an override is wrong.
@@ -61,7 +104,7 @@ def load_configuration(path: str | None, overrides: Overrides) -> tuple[Configur
             raise store.error
         remarks = [f"configuration not used: {problem}" for problem in store.error.problems]
         remarks.append("the last good configuration is in force")
-    return _override(config, overrides), remarks
+    return Opened(_override(config, overrides), tuple(remarks), store, file, overrides)
 
 
 def _last_good_path(file: Path) -> Path:
@@ -73,6 +116,15 @@ def _last_good_path(file: Path) -> Path:
 def load_defaults(overrides: Overrides) -> Configuration:
     """Return the default configuration with the command line's choices. Raises ConfigError."""
     return _override(Configuration(), overrides)
+
+
+def open_in_memory(document: Mapping[str, Any], overrides: Overrides) -> Opened:
+    """Return a configuration that no file holds; changes of it are forgotten at the end. Raises ConfigError."""
+    store = ConfigStore(MemoryStorage(json.dumps(document).encode()))
+    config = store.load()
+    if store.error is not None:
+        raise store.error
+    return Opened(_override(config, overrides), (), store, Path(os.devnull), overrides)
 
 
 def _override(config: Configuration, overrides: Overrides) -> Configuration:
@@ -95,23 +147,60 @@ def _override(config: Configuration, overrides: Overrides) -> Configuration:
 
 def machine_for(config: Configuration, *, keep: bool) -> Machine:
     """Return this machine's clock, ports, files and watchdog."""
-    uart = config.hardware.uart
-    folder = state_directory(config.advanced.state_directory)
-
-    async def open_port(on_data: OnData, on_lost: OnLost) -> SerialPort:
-        return await open_serial(uart.device, uart.baudrate, on_data, on_lost)
+    ports = _Ports(config)
 
     def stored(name: str) -> Storage:
-        return FileStorage(folder / name, mode=0o644) if keep else MemoryStorage()
+        return ports.stored(name) if keep else MemoryStorage()
 
     return Machine(
         clock=SystemClock(),
-        open_serial=open_port,
-        open_can=partial(open_can, can_settings(config)),
+        open_serial=ports.open_serial,
+        open_can=ports.open_can,
         storage=stored(STATE_FILE),
         events=EventStore(stored(EVENTS_FILE)),
         watchdog=find_watchdog(),
+        use=ports.use,
     )
+
+
+class _Ports:
+    """Opens what the configuration in force names, and keeps files where it says."""
+
+    def __init__(self, config: Configuration) -> None:
+        self._config = config
+        self._folder = state_directory(config.advanced.state_directory)
+        self._files: dict[str, MovableStorage] = {}
+
+    async def open_serial(self, on_data: OnData, on_lost: OnLost) -> SerialPort:
+        """Open the serial port."""
+        uart = self._config.hardware.uart
+        return await open_serial(uart.device, uart.baudrate, on_data, on_lost)
+
+    async def open_can(self) -> CanPort:
+        """Open the CAN adapter."""
+        return await open_can(can_settings(self._config))
+
+    def stored(self, name: str) -> Storage:
+        """Return a file in the state directory, which follows a change of the directory."""
+        return self._files.setdefault(name, MovableStorage(FileStorage(self._folder / name, mode=0o644)))
+
+    def use(self, config: Configuration) -> None:
+        """Follow a change of the configuration. Blocks. Raises OSError for a state directory that cannot be used."""
+        self._config = config
+        folder = state_directory(config.advanced.state_directory)
+        if folder == self._folder:
+            return
+        try:
+            self._move(folder)
+        except OSError:
+            with suppress(OSError):
+                self._move(self._folder)
+            raise
+        self._folder = folder
+
+    def _move(self, folder: Path) -> None:
+        for name, file in self._files.items():
+            file.move_to(FileStorage(folder / name, mode=0o644))
 
 
 async def run_bridge(
@@ -121,28 +210,124 @@ async def run_bridge(
     live: bool,
     log_level: str | None = None,
     keep: bool = True,
+    opened: Opened | None = None,
     title: str = "tinybms-bridge",
     extra: Callable[[], "RenderableType"] | None = None,
     status_interval_s: float = 60.0,
 ) -> None:
     """Run a bridge with its log, and the live view if asked for, until cancelled. Raises PathFailure.
 
-    ``keep`` says whether counters and events outlive the process.
+    ``keep`` says whether counters, events and log outlive the process. With ``opened`` each change of that
+    configuration takes effect at once, whoever makes it.
     """
+    config = _at_level(config, log_level)
     machine = machine_for(config, keep=keep)
     saved = await asyncio.to_thread(load_state, machine.storage)
     await asyncio.to_thread(machine.events.load)
     bridge = Bridge(config, machine, saved)
-    event_log = EventLog(bridge.bus, log_charge_states=config.logging.log_cvl_changes)
-    bridge.supervisor.add("log", event_log.run)
+    logs = _add_log(bridge, console=not live, keep=keep)
     if live:
-        from tinybms_bridge.cli.live import LastLines, LiveView
-
-        lines = LastLines()
-        set_up_logging(log_level or config.logging.log_level, lines)
-        bridge.supervisor.add("view", LiveView(bridge, machine.clock, lines, title, extra).run)
+        _add_view(bridge, title, extra)
     else:
         bridge.supervisor.add("status line", StatusLine(bridge.bus, machine.clock, status_interval_s).run)
-    for remark in remarks:
-        log.warning("%s", remark)
-    await bridge.run()
+    settings = Reconfigurer(bridge, logs, lambda new: _at_level(opened.adjust(new) if opened else new, log_level))
+    with logging_through(logs.book), ExitStack() as ending:
+        if opened is not None:
+            ending.enter_context(_following(bridge, settings, opened))
+            ending.callback(_add_web(bridge, opened.store, logs.book, keep=keep))
+        for remark in remarks:
+            log.warning("%s", remark)
+        try:
+            await bridge.run()
+        finally:
+            await asyncio.to_thread(logs.book.close)
+
+
+def _add_log(bridge: Bridge, *, console: bool, keep: bool) -> LogParts:
+    """Add what writes the log."""
+    event_log = EventLog(bridge.bus, log_charge_states=bridge.config.logging.log_cvl_changes)
+    book = LogBook(log_settings(bridge.config, console=console, keep=keep))
+    bridge.supervisor.add("log", event_log.run)
+    bridge.supervisor.add("log counts", partial(book.run, bridge.machine.clock))
+    return LogParts(book, event_log, console=console, keep=keep)
+
+
+def _add_view(bridge: Bridge, title: str, extra: Callable[[], "RenderableType"] | None) -> None:
+    """Add the live view, which shows the last log lines itself."""
+    from tinybms_bridge.cli.live import LastLines, LiveView
+
+    lines = LastLines()
+    set_up_logging(bridge.config.logging.log_level, lines)
+    bridge.supervisor.add("view", LiveView(bridge, bridge.machine.clock, lines, title, extra).run)
+
+
+def _add_web(bridge: Bridge, store: ConfigStore, book: LogBook, *, keep: bool) -> Callable[[], None]:
+    """Add the web server, which takes up changes of its section by itself; return what ends that.
+
+    It waits for the first frame: the path comes first, and the web stack takes seconds to import on a small board.
+    """
+    from tinybms_bridge.services.web.accounts import USERS_FILE
+    from tinybms_bridge.services.web.options import WebOptions
+    from tinybms_bridge.services.web.service import WebService
+    from tinybms_bridge.web_face import WebFace
+
+    folder = state_directory(bridge.config.advanced.state_directory)
+    face = WebFace(bridge, store, book)
+    users: Storage = FileStorage(folder / USERS_FILE) if keep else MemoryStorage()
+    options = WebOptions.from_config(bridge.config.web_server, folder)
+    service = WebService(face, options, users, bridge.machine.clock, begin=_follow_from_the_start)
+    loop = asyncio.get_running_loop()
+
+    async def run() -> None:
+        await _path_started(bridge)
+        await service.run()
+
+    def follow(change: ConfigChange) -> None:
+        if change.touches("web_server"):
+            service.options = WebOptions.from_config(change.new.web_server, folder)
+            loop.call_soon_threadsafe(bridge.supervisor.restart, "web")
+
+    bridge.supervisor.add("web", run)
+    bridge.supervisor.add("manual stops", face.run)
+    return store.subscribe(follow)
+
+
+def _follow_from_the_start(app: Any) -> None:  # noqa: ANN401 -- naming the framework would import it
+    """Have the routes follow alarms and changes from now on, not from the first look at them."""
+    from tinybms_bridge.services.web.routes import begin
+
+    begin(app)
+
+
+async def _path_started(bridge: Bridge) -> None:
+    """Wait for the first frame, but not long where there is no BMS or no CAN: then people need the web pages most."""
+    clock = bridge.machine.clock
+    end_s = clock.monotonic() + _WEB_DELAY_S
+    while not bridge.last_frames and clock.monotonic() < end_s:
+        await clock.sleep(0.1)
+
+
+@contextmanager
+def _following(bridge: Bridge, settings: Reconfigurer, opened: Opened) -> Iterator[None]:
+    """Have the bridge follow its configuration: edits of the file each second, or at once after SIGHUP."""
+
+    def reload() -> None:
+        with settings.source("file"):
+            opened.store.reload_if_changed()
+
+    watch = ConfigWatch(opened.path, opened.store, bridge.machine.clock, reload)
+    bridge.supervisor.add("settings", partial(settings.run, opened.store))
+    bridge.supervisor.add("configuration file", watch.run)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, watch.hurry)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
+
+
+def _at_level(config: Configuration, log_level: str | None) -> Configuration:
+    """Return a configuration with the log level of the command line, if there is one."""
+    if log_level is None:
+        return config
+    return config.model_copy(update={"logging": config.logging.model_copy(update={"log_level": log_level})})

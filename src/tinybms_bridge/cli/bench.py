@@ -20,7 +20,7 @@ __all__ = ["bench_command"]
 
 @click.group("bench")
 def bench_command() -> None:
-    """Measure the bridge without hardware."""
+    """Measure the bridge without hardware: the charge control in a closed loop with simulated batteries and weather."""
 
 
 @bench_command.command("charge")

@@ -2,16 +2,27 @@
 
 import asyncio
 import logging
+import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn, TextIO, TypeVar
 
 import click
 
 from tinybms_bridge.errors import BridgeError, ConfigError
 
-__all__ = ["EXIT_CONFIG", "EXIT_FAILURE", "fail", "run_until_signal", "set_up_logging"]
+__all__ = [
+    "EXIT_CONFIG",
+    "EXIT_FAILURE",
+    "EarlyHandler",
+    "fail",
+    "logging_through",
+    "occupy_standard_streams",
+    "run_until_signal",
+    "set_up_logging",
+]
 
 EXIT_FAILURE = 1
 EXIT_CONFIG = 2
@@ -29,9 +40,13 @@ def fail(error: BridgeError | str) -> NoReturn:
     sys.exit(EXIT_FAILURE)
 
 
+class EarlyHandler(logging.StreamHandler[TextIO]):
+    """Writes to standard error until a log book takes over."""
+
+
 def set_up_logging(level: str, handler: logging.Handler | None = None) -> None:
     """Send log lines of this program to standard error, or to ``handler``; libraries only from WARNING up."""
-    handler = handler or logging.StreamHandler()
+    handler = handler or EarlyHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%d %H:%M:%S"))
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -39,6 +54,34 @@ def set_up_logging(level: str, handler: logging.Handler | None = None) -> None:
     # An adapter that is gone is reported by the bridge itself, once; python-can repeats it for each call.
     logging.getLogger("can").setLevel(logging.CRITICAL)
     logging.getLogger("tinybms_bridge").setLevel(level)
+
+
+@contextmanager
+def logging_through(handler: logging.Handler) -> Iterator[None]:
+    """Let a handler take the log lines of the whole program, in place of the early one, until the block ends."""
+    root = logging.getLogger()
+    early = [each for each in root.handlers if isinstance(each, EarlyHandler)]
+    for each in early:
+        root.removeHandler(each)
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        for each in early:
+            root.addHandler(each)
+
+
+def occupy_standard_streams() -> None:
+    """Open the null device in the place of each standard stream that was closed before the start.
+
+    Otherwise the next port to be opened gets its number, and whatever a library prints goes to the battery.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
 
 
 def run_until_signal(make: Callable[[], Coroutine[Any, Any, T]]) -> T | None:

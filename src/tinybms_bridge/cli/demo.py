@@ -14,7 +14,7 @@ from tinybms_bridge.errors import BridgeError
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from tinybms_bridge.config.configuration import Configuration
+    from tinybms_bridge.cli.assembly import Opened
     from tinybms_bridge.tinybms.simulator import PtyServer, SimulatedBms
     from tinybms_bridge.victron.simulator import GxView
 
@@ -31,6 +31,7 @@ __all__ = ["demo_command"]
 )
 @click.option("--can-interface", default="udp_multicast", show_default=True, help="python-can interface to send on.")
 @click.option("--can-channel", metavar="NAME", help="CAN channel; the interface's default if not given.")
+@click.option("--web-port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Of the web server.")
 @click.option("--plain", is_flag=True, help="Log lines also in a terminal, not the live view.")
 def demo_command(
     cells: int,
@@ -40,6 +41,7 @@ def demo_command(
     speed: float,
     can_interface: str,
     can_channel: str | None,
+    web_port: int,
     plain: bool,
 ) -> None:
     """Run everything simulated, but the bridge: nothing to connect, nothing to configure.
@@ -48,10 +50,11 @@ def demo_command(
     simulated GX with sun and a house charges and discharges within the limits it is told. A day takes four minutes.
 
     \b
-    In another terminal, watch the frames:
+    In another terminal, watch the frames, or ask the web server:
       tinybms-bridge decode --live
+      curl http://localhost:8080/api/status
     """  # noqa: D301 -- \b is click's mark for a paragraph that is not re-wrapped
-    from tinybms_bridge.cli.assembly import Overrides, load_defaults
+    from tinybms_bridge.cli.assembly import Overrides, open_in_memory
     from tinybms_bridge.hal.clock import SystemClock
     from tinybms_bridge.tinybms.simulator import CHEMISTRIES, BmsOptions, PtyServer, SimulatedBms
 
@@ -71,15 +74,16 @@ def demo_command(
         server = PtyServer(device, clock)
         server.open()
         overrides = Overrides(device=server.path, can_interface=can_interface, can_channel=can_channel)
-        config = load_defaults(overrides)
+        web = {"port": web_port, "listen_address": "127.0.0.1"}
+        opened = open_in_memory({"web_server": web}, overrides)
         if not live:
             click.echo(f"Simulated TinyBMS on {server.path}; frames on {can_interface}. Watch them with: {_watch()}")
-        run_until_signal(lambda: _run(config, device, server, live=live))
+        run_until_signal(lambda: _run(opened, device, server, live=live))
     except (BridgeError, ValueError, OSError) as error:
         fail(error if isinstance(error, BridgeError) else str(error))
 
 
-async def _run(config: "Configuration", device: "SimulatedBms", server: "PtyServer", *, live: bool) -> None:
+async def _run(opened: "Opened", device: "SimulatedBms", server: "PtyServer", *, live: bool) -> None:
     """Run simulator, GX and bridge side by side; the bridge decides when all ends."""
     import asyncio
     from dataclasses import replace
@@ -90,15 +94,16 @@ async def _run(config: "Configuration", device: "SimulatedBms", server: "PtyServ
     from tinybms_bridge.victron.simulator import GxSimulator
     from tinybms_bridge.wiring import can_settings
 
-    port = await open_can(replace(can_settings(config), accept_ids=()))
+    port = await open_can(replace(can_settings(opened.config), accept_ids=()))
     gx = GxSimulator(port, SystemClock(), device)
     helpers = [asyncio.create_task(server.run()), asyncio.create_task(gx.run())]
     try:
         await run_bridge(
-            config,
+            opened.config,
             [],
             live=live,
             keep=False,
+            opened=opened,
             status_interval_s=2.0,
             title="tinybms-bridge demo - everything but the bridge is simulated",
             extra=lambda: _gx_text(gx.view()),

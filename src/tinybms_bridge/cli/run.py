@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from tinybms_bridge.cli.common import fail, run_until_signal, set_up_logging
+from tinybms_bridge.cli.common import fail, occupy_standard_streams, run_until_signal, set_up_logging
 from tinybms_bridge.errors import BridgeError
 
 __all__ = ["run_command"]
@@ -34,17 +34,21 @@ def run_command(
       tinybms-bridge run -c /etc/tinybms-bridge/config.json --plain
 
     In a terminal a live view is shown; otherwise plain log lines for the journal.
-    A missing BMS or CAN adapter is reported once and waited for. Exit codes: 0 ended on request,
+    A missing BMS or CAN adapter is reported once and waited for. A changed configuration file is in force within a
+    second or two, or at once after SIGHUP, without a restart. Exit codes: 0 ended on request,
     1 the path failed, 2 the configuration is wrong.
     """  # noqa: D301 -- \b is click's mark for a paragraph that is not re-wrapped
-    from tinybms_bridge.cli.assembly import Overrides, load_configuration, run_bridge
+    from tinybms_bridge.cli.assembly import Overrides, open_configuration, run_bridge
 
+    occupy_standard_streams()
     try:
         overrides = Overrides(device=device, can_interface=can_interface, can_channel=can_channel)
-        config, notices = load_configuration(config_path, overrides)
-        live = not plain and sys.stdout.isatty()
+        opened = open_configuration(config_path, overrides)
+        live = not plain and sys.stdout is not None and sys.stdout.isatty()
         if not live:
-            set_up_logging(log_level or config.logging.log_level)
-        run_until_signal(lambda: run_bridge(config, notices, live=live, log_level=log_level))
+            set_up_logging(log_level or opened.config.logging.log_level)
+        run_until_signal(
+            lambda: run_bridge(opened.config, opened.remarks, live=live, log_level=log_level, opened=opened)
+        )
     except BridgeError as error:
         fail(error)

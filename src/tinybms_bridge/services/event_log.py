@@ -7,16 +7,19 @@ from typing import TypeVar
 from tinybms_bridge.battery.alarms import AlarmLevel
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.battery.limits import Quantity, explain
 from tinybms_bridge.battery.snapshot import Identity
 from tinybms_bridge.bus import Bus
 from tinybms_bridge.events import (
     AlarmsChanged,
     BmsEventsSeen,
     ChargeStateChanged,
+    ConfigChanged,
     Event,
     FreshnessChanged,
     GxChanged,
     IdentityKnown,
+    LimitsDecided,
     LinkChanged,
     NoticesChanged,
     SampleAccepted,
@@ -37,6 +40,8 @@ _MOST_CAUSES = 5
 
 _MOST_BMS_EVENTS = 5
 
+_MOST_PATHS = 10
+
 _FRESHNESS_LINES: Mapping[Freshness, tuple[int, str]] = {
     Freshness.STARTING: (logging.INFO, "waiting for good samples"),
     Freshness.FRESH: (logging.INFO, "data is fresh: sending"),
@@ -56,7 +61,9 @@ class EventLog:
 
     def __init__(self, bus: Bus, *, log_charge_states: bool = True) -> None:
         self._bus = bus
-        self._log_charge_states = log_charge_states
+        self.log_charge_states = log_charge_states
+        """Whether changes of the charge state, and at DEBUG of the CVL, are written. May be replaced at any time."""
+        self._cvl_v: float | None = None
         self._causes: set[str] = set()
         self._rejected_before = 0
         self._lines: Mapping[type[Event], Callable[..., None]] = {
@@ -64,12 +71,14 @@ class EventLog:
             IdentityKnown: self._identity,
             FreshnessChanged: self._freshness,
             ChargeStateChanged: self._charge_state,
+            LimitsDecided: self._limits,
             SampleRejected: self._rejected,
             SampleAccepted: self._accepted,
             AlarmsChanged: self._alarms,
             NoticesChanged: self._notices,
             BmsEventsSeen: self._bms_events,
             GxChanged: self._gx,
+            ConfigChanged: self._config,
         }
         # From now on, not from the start of run: what happens before that, or during a restart, is not lost.
         self._events = bus.subscribe(*self._lines, name="event log")
@@ -106,8 +115,16 @@ class EventLog:
         log.log(level, text)
 
     def _charge_state(self, event: ChargeStateChanged) -> None:
-        if self._log_charge_states:
+        if self.log_charge_states:
             log.info("charge state %s -> %s", event.old, event.new)
+
+    def _limits(self, event: LimitsDecided) -> None:
+        """Write each step of the CVL that a GX can see, with what binds it."""
+        cvl_v = round(event.limits.cvl_v, 1)
+        if self.log_charge_states and cvl_v != self._cvl_v:
+            reason = event.limits.binding(Quantity.CVL)
+            log.debug("CVL %.1f V: %s", cvl_v, "" if reason is None else explain(reason).partition(": ")[2])
+        self._cvl_v = cvl_v
 
     def _rejected(self, event: SampleRejected) -> None:
         if not self._causes:
@@ -147,6 +164,12 @@ class EventLog:
     def _gx(event: GxChanged) -> None:
         level, text = _GX_LINES.get(event.state, (logging.INFO, f"GX device: {event.state}"))
         log.log(level, text)
+
+    @staticmethod
+    def _config(event: ConfigChanged) -> None:
+        shown = ", ".join(event.paths[:_MOST_PATHS])
+        more = f" and {len(event.paths) - _MOST_PATHS} more" if len(event.paths) > _MOST_PATHS else ""
+        log.info("configuration changed (%s): %s%s", event.source, shown, more)
 
 
 def _level_lines(old: Mapping[Name, AlarmLevel], new: Mapping[Name, AlarmLevel]) -> None:

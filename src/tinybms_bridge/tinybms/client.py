@@ -1,15 +1,18 @@
 """The client: one transaction at a time with the BMS, with retries, wake-up, and nothing old taken for new.
 
 Reads are repeated; writes and actions are sent once, since a repeated reset cuts the power of the load twice
-(protocol reference, sections 1.2 and 1.5). After a time-out and after unexpected bytes the line is drained until it
-is quiet, because a late reply to 0x03 or 0x07 names neither address nor count and could pass for the next one.
+(protocol reference, sections 1.2 and 1.5). A reply to 0x03 or 0x07 names neither address nor count, so that a late or
+doubled one could pass for the next. Therefore each request begins after silence, unexpected bytes are drained, and
+after a request without a reply a probe is sent first: its reply is like no other that may still come, and since
+replies come in the order of the requests, nothing older can come after it.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from tinybms_bridge.errors import DeviceRefused, LinkError
 from tinybms_bridge.hal.clock import Clock
@@ -20,15 +23,20 @@ from tinybms_bridge.tinybms.frames import (
     Framer,
     Garbage,
     Nack,
+    ReadModbus,
     Reply,
     Request,
     SimpleRequest,
 )
-from tinybms_bridge.tinybms.statistics import FrameTrace, LinkStatistics
+from tinybms_bridge.tinybms.statistics import FrameTrace, LinkStatistics, TraceEntry
 
 __all__ = ["ClientSettings", "TinyBmsClient"]
 
 _NACK_CRC_ERROR = 1
+_PROBE_SIZES = range(1, 17)
+_REMEMBERED = 12
+"""Requests without a reply that a probe has to differ from; fewer than there are sizes of probes."""
+
 _WRITES = frozenset({Command.ACTION, Command.WRITE_BLOCK, Command.WRITE_LIST, Command.WRITE_MODBUS})
 
 
@@ -48,6 +56,8 @@ class ClientSettings:
     quiet_s: float = 0.02
     """The line counts as drained after this much silence; above the 16 ms latency timer of an FTDI adapter."""
     drain_max_s: float = 0.3
+    gap_s: float = 0.002
+    """Silence before each request; Modbus RTU wants 1.75 ms."""
 
 
 class TinyBmsClient:
@@ -61,6 +71,8 @@ class TinyBmsClient:
         """The last frames, for diagnosis."""
         self.on_lost: Callable[[LinkError], None] | None = None
         """Called when the device vanishes."""
+        self.on_traffic: Callable[[TraceEntry], None] | None = None
+        """Called with each piece of traffic, for a log of it."""
         self._open_port = open_port
         self._clock = clock
         self._lock = asyncio.Lock()
@@ -72,6 +84,7 @@ class TinyBmsClient:
         self._last_byte_s = float("-inf")
         self._last_answer_s = float("-inf")
         self._dirty = False
+        self._unanswered: deque[Request] = deque(maxlen=_REMEMBERED)  # their replies may still come
 
     @property
     def connected(self) -> bool:
@@ -84,6 +97,7 @@ class TinyBmsClient:
             self._port = await self._open_port(self._received, self._lost)
             self._last_answer_s = float("-inf")
             self._dirty = True
+            self._unanswered.clear()
             self.statistics.connects += 1
 
     async def close(self) -> None:
@@ -134,18 +148,25 @@ class TinyBmsClient:
     async def _attempts(self, request: Request, attempts: int | None) -> Reply:
         total = max(1, self.settings.attempts if attempts is None else attempts)
         await self._wake()
+        in_step = False
         error: LinkError | DeviceRefused | None = None
         for attempt in range(total):
             if attempt:
                 self.statistics.retries += 1
                 await self._clock.sleep(self.settings.retry_delay_s)
+            in_doubt = bool(self._unanswered)
             try:
+                if not in_step:
+                    await self._get_in_step(request)
+                    in_step = True
                 return await self._attempt(request)
             except DeviceRefused as refusal:
                 if refusal.code != _NACK_CRC_ERROR:
                     raise
                 self.statistics.crc_errors += 1
                 error = refusal
+                if in_doubt and request.command in _WRITES:
+                    error = LinkError("the BMS received something corrupted, perhaps an earlier request")
             except LinkError as failure:
                 error = failure
                 if self._port is None:
@@ -164,6 +185,23 @@ class TinyBmsClient:
             self._dirty = True
         except DeviceRefused:
             return
+
+    async def _get_in_step(self, request: Request) -> None:
+        """Make sure that no reply to an earlier request can come any more. Raises LinkError, DeviceRefused.
+
+        A write is not preceded by a probe, but by silence for as long as a reply may take: whoever writes has read
+        before, and reads back.
+        """
+        if not self._unanswered:
+            return
+        if request.command in _WRITES:
+            self._dirty = True
+            await self._drain(self.settings.timeout_s)
+            return
+        taken = {other.count for other in (*self._unanswered, request) if isinstance(other, ReadModbus)}
+        size = next(size for size in _PROBE_SIZES if size not in taken)
+        await self._attempt(ReadModbus(0, size))
+        self._unanswered.clear()
 
     async def _attempt(self, request: Request) -> Reply:
         await self._drain()
@@ -186,32 +224,40 @@ class TinyBmsClient:
         self._crc_failed = False
         self._framer.expect(request)
         frame = request.encode()
-        self.trace.add(self._clock.monotonic(), "tx", frame)
+        self._note("tx", frame)
         port.write(frame)
         try:
             async with asyncio.timeout(timeout_s):
                 return await self._pending
+        except (TimeoutError, DeviceRefused) as failure:
+            if not isinstance(failure, DeviceRefused) or failure.code == _NACK_CRC_ERROR:
+                self._unanswered.append(request)
+            raise
         finally:
             self._pending = None
             self._framer.reset()
 
-    async def _drain(self) -> None:
-        """Wait until the line is quiet, if anything unexpected was on it."""
+    async def _drain(self, quiet_s: float | None = None) -> None:
+        """Wait until the line is quiet: shortly, or for ``quiet_s`` if anything unexpected was on it."""
+        clock, settings = self._clock, self.settings
+        gap_s = self._last_byte_s + settings.gap_s - clock.monotonic()
+        if gap_s > 0 and not self._dirty:
+            await clock.sleep(gap_s)
         if not self._dirty:
             return
-        clock, settings = self._clock, self.settings
-        end_s = clock.monotonic() + settings.drain_max_s
+        quiet_s = settings.quiet_s if quiet_s is None else quiet_s
         quiet_since_s = clock.monotonic()
+        end_s = quiet_since_s + max(settings.drain_max_s, quiet_s)
         while clock.monotonic() < end_s:
             quiet_since_s = max(quiet_since_s, self._last_byte_s)
-            if clock.monotonic() - quiet_since_s >= settings.quiet_s:
+            if clock.monotonic() - quiet_since_s >= quiet_s:
                 break
             await clock.sleep(settings.quiet_s / 4)
         self._dirty = False
 
     def _received(self, data: bytes) -> None:
         self._last_byte_s = self._clock.monotonic()
-        self.trace.add(self._last_byte_s, "rx", data)
+        self._note("rx", data)
         if self._pending is None or self._pending.done():
             self._dirty = True
             self.statistics.garbage_bytes += len(data)
@@ -248,10 +294,15 @@ class TinyBmsClient:
         self._port = None
         detail = f": {error}" if error else ""
         failure = LinkError(f"the serial device vanished{detail}")
-        self.trace.add(self._clock.monotonic(), "note", note=str(failure))
+        self._note("note", note=str(failure))
         self._fail(failure)
         if self.on_lost is not None:
             self.on_lost(failure)
+
+    def _note(self, direction: Literal["tx", "rx", "note"], data: bytes = b"", note: str = "") -> None:
+        entry = self.trace.add(self._clock.monotonic(), direction, data, note)
+        if self.on_traffic is not None:
+            self.on_traffic(entry)
 
     def _fail(self, error: LinkError | DeviceRefused) -> None:
         if self._pending is not None and not self._pending.done():

@@ -75,6 +75,8 @@ class Poller:
         """The BMS's own settings, once read and found sound."""
         self.link = LinkState(up=False, reason="not connected yet")
         """The present state of the link."""
+        self.turns = 0
+        """Turns of the loop since the start; one that hangs does not count on."""
         self._client = client
         self._clock = clock
         self._settings = settings
@@ -105,6 +107,7 @@ class Poller:
         delay_s = self._settings.reconnect_min_s
         try:
             while True:
+                self.turns += 1
                 try:
                     await self._client.connect()
                 except LinkError as error:
@@ -124,6 +127,7 @@ class Poller:
         due_s = clock.monotonic()
         self.slow.restart(due_s)
         while self._client.connected:
+            self.turns += 1
             if self.ratings is not None:
                 await self._poll_once()
                 await self._take_slow_turn()

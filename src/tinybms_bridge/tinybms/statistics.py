@@ -74,9 +74,11 @@ class FrameTrace:
     def __init__(self, size: int = 64) -> None:
         self._entries: deque[TraceEntry] = deque(maxlen=size)
 
-    def add(self, at_s: float, direction: Literal["tx", "rx", "note"], data: bytes = b"", note: str = "") -> None:
-        """Append one entry."""
-        self._entries.append(TraceEntry(at_s, direction, data, note))
+    def add(self, at_s: float, direction: Literal["tx", "rx", "note"], data: bytes = b"", note: str = "") -> TraceEntry:
+        """Append one entry and return it."""
+        entry = TraceEntry(at_s, direction, data, note)
+        self._entries.append(entry)
+        return entry
 
     def entries(self) -> tuple[TraceEntry, ...]:
         """Return all entries, oldest first."""

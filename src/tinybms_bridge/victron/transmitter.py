@@ -65,6 +65,8 @@ class Transmitter:
     ) -> None:
         self.settings = settings or TransmitterSettings()
         self.statistics = TransmitterStatistics()
+        self.on_sent: Callable[[CanFrame, bool], None] | None = None
+        """Called with each frame and whether the port took it, for a log of the traffic."""
         self._port = port
         self._clock = clock
         self._source = source
@@ -129,10 +131,13 @@ class Transmitter:
     def _send(self, frame: CanFrame, now_s: float) -> None:
         self._sent_at_s[frame.arbitration_id] = self._last_frame_s = now_s
         self._next_frame_s += self._gap_s
-        if self._port.send(frame):
+        taken = self._port.send(frame)
+        if taken:
             self.statistics.frames += 1
         else:
             self.statistics.dropped += 1
+        if self.on_sent is not None:
+            self.on_sent(frame, taken)
 
     def _wake_s(self) -> float:
         wake_s = self._due_s

@@ -194,3 +194,58 @@ def test_reasons_of_a_cold_morning(make_engine: Callable[..., Engine]) -> None:
     assert limits.ccl_a == pytest.approx(0.25 * 54.0)
     assert reason is not None
     assert (reason.code, reason.value, reason.threshold) == (LimitCode.TEMPERATURE, 5.0, 0.25)
+
+
+def test_nothing_of_ccl_is_a_low_cvl_as_well(make_engine: Callable[..., Engine]) -> None:
+    """Below register 320 CVL rests: a solar charger that feeds in heeds no CCL. Loads go on."""
+    limits: Limits = make_engine().feed(temperatures_c=(25.0, 1.0))
+
+    assert (limits.cvl_v, limits.ccl_a, limits.dcl_a) == pytest.approx((53.6, 0.0, 108.0))
+    for quantity in (Quantity.CVL, Quantity.CCL):
+        reason = limits.binding(quantity)
+        assert reason is not None
+        assert (reason.code, reason.value) == (LimitCode.TEMPERATURE, 1.0)
+
+
+def test_charging_begins_again_a_little_above_its_end(make_engine: Callable[..., Engine]) -> None:
+    """Noise of a sensor at the border moves nothing: a tenth of the current has to be left."""
+    engine = make_engine()
+    seen = [engine.feed(temperatures_c=(25.0, celsius)).ccl_a for celsius in (1.5, 1.0, 1.5, 2.5, 1.5, 2.7)]
+
+    assert [ccl_a > 0.0 for ccl_a in seen] == [True, False, False, False, False, True]
+
+
+def test_an_empty_pack_waits_for_its_recovery(make_engine: Callable[..., Engine]) -> None:
+    """The cell recovers as soon as the load is off; DCL comes back when the curve is full again, by its ramp."""
+    engine = make_engine()
+    volts = (2.95, 2.90, 2.95, 3.05, 3.09, 3.10)
+    seen = [engine.feed(cells_v=(*(3.2 for _ in range(15)), cell_v)).dcl_a for cell_v in volts]
+
+    assert [dcl_a > 0.0 for dcl_a in seen] == [True, False, False, False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("name", "points", "stopped", "recovered"),
+    [
+        ("discharge_by_cell_voltage", ((2.9, 0.0), (3.0, 0.5)), {"max_cell_v": 2.8}, {"max_cell_v": 3.1}),
+        (
+            "charge_by_temperature",
+            ((0.0, 0.0), (10.0, 0.05)),
+            {"temperatures_c": (0.0,)},
+            {"temperatures_c": (20.0,)},
+        ),
+    ],
+)
+def test_a_flat_curve_of_the_user_still_ends_its_stop(
+    make_engine: Callable[..., Engine],
+    name: str,
+    points: tuple[tuple[float, float], ...],
+    stopped: dict[str, Any],
+    recovered: dict[str, Any],
+) -> None:
+    """A curve that never leaves the whole current is not stopped for ever: its own best is enough."""
+    engine = make_engine(LimitSettings(curves=((name, Curve(points)),)))
+    key = "dcl_a" if name.startswith("discharge") else "ccl_a"
+    assert getattr(engine.feed(delta_mv=0.0, **stopped), key) == 0.0
+
+    assert getattr(engine.feed(delta_mv=0.0, **recovered), key) > 0.0

@@ -1,0 +1,46 @@
+"""A document whose place may change while the program runs."""
+
+import threading
+
+from tinybms_bridge.hal.storage import Storage
+
+__all__ = ["MovableStorage"]
+
+
+class MovableStorage:
+    """A ``Storage`` in front of another that can be exchanged."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._lock = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        """See ``Storage.name``."""
+        return self._storage.name
+
+    def read(self) -> bytes | None:
+        """See ``Storage.read``."""
+        with self._lock:
+            return self._storage.read()
+
+    def read_previous(self) -> bytes | None:
+        """See ``Storage.read_previous``."""
+        with self._lock:
+            return self._storage.read_previous()
+
+    def write(self, data: bytes) -> None:
+        """See ``Storage.write``."""
+        with self._lock:
+            self._storage.write(data)
+
+    def move_to(self, storage: Storage) -> None:
+        """Take the document to another place and stay there; the old one keeps its copy.
+
+        Raises OSError when it cannot be written there; then everything stays as it was. Blocks.
+        """
+        with self._lock:
+            data = self._storage.read()
+            if data is not None:
+                storage.write(data)
+            self._storage = storage

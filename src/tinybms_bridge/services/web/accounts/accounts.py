@@ -1,0 +1,93 @@
+"""The users as the event loop sees them: the last book at hand, everything slow in one thread of its own."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+from tinybms_bridge.hal.storage import Storage
+from tinybms_bridge.services.web.accounts.book import Account, AccountError, Book, Role
+from tinybms_bridge.services.web.accounts.passwords import check_password, hash_password, matches, waste_time
+from tinybms_bridge.services.web.accounts.store import AccountStore
+
+__all__ = ["Accounts"]
+
+T = TypeVar("T")
+
+_MOST_WAITING = 16
+"""Calls that may wait for the thread, half a second of password checks; more are turned away."""
+
+
+class Accounts:
+    """Users for the web server. Calls raise BridgeError when the file cannot be used."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.book = Book()
+        """What was stored when last looked at."""
+        self._store = AccountStore(storage)
+        self._thread = ThreadPoolExecutor(1, "web-accounts")
+        self._waiting = 0
+
+    async def refresh(self) -> None:
+        """Look at the file again: the command line may have changed it."""
+        self.book = await self._call(self._store.read)
+
+    async def verify(self, name: str, password: str) -> Account | None:
+        """Return the user with that name and password, or None; both answers take the same time."""
+        return await self._call(partial(self._verify, name, password))
+
+    async def add(self, name: str, role: Role, password: str, *, first: bool = False) -> Account:
+        """Add a user; ``first`` refuses if there is an administrator already. Raises AccountError."""
+        return await self._call(partial(self._add, name.lower(), role, password, first))
+
+    async def change(self, name: str, *, password: str | None = None, role: Role | None = None) -> Account:
+        """Change a user. Raises AccountError."""
+        return await self._call(partial(self._change, name, password, role))
+
+    async def edit(self, edit: Callable[[Book], Book]) -> Book:
+        """Apply a change of the book. Raises AccountError."""
+        return await self._call(partial(self._edit, edit))
+
+    def close(self) -> None:
+        """Let the thread end."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _call(self, work: Callable[[], T]) -> T:
+        if self._waiting >= _MOST_WAITING:
+            raise AccountError("busy", "too many logins at once; try again in a moment")
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        finally:
+            self._waiting -= 1
+
+    def _verify(self, name: str, password: str) -> Account | None:
+        self.book = self._store.read()
+        account = self.book.account(name)
+        if account is None:
+            waste_time(password)
+            return None
+        return account if matches(password, account.password) else None
+
+    def _add(self, name: str, role: Role, password: str, first: bool) -> Account:
+        check_password(password, name)
+        account = Account(name, role, hash_password(password))
+
+        def edit(book: Book) -> Book:
+            if first and book.has_admin:
+                raise AccountError("setup_done", "there is an administrator already: log in")
+            return book.with_account(account)
+
+        self._edit(edit)
+        return account
+
+    def _change(self, name: str, password: str | None, role: Role | None) -> Account:
+        if password is not None:
+            check_password(password, name)
+        hashed = None if password is None else hash_password(password)
+        return self._edit(lambda book: book.with_changes(name, password=hashed, role=role)).expect_account(name)
+
+    def _edit(self, edit: Callable[[Book], Book]) -> Book:
+        self.book = self._store.update(edit)
+        return self.book

@@ -1,0 +1,147 @@
+"""The list of users and tokens: an immutable document and the changes that it allows."""
+
+import re
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Self
+
+from tinybms_bridge.errors import BridgeError
+
+__all__ = ["NAME_RULE", "Account", "AccountError", "Book", "Role", "TokenRecord"]
+
+NAME_RULE = "a user name is 1 to 32 letters, digits, dots, hyphens or underscores and begins with a letter or digit"
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
+_MOST_USERS = 50
+_MOST_TOKENS = 100
+_LONGEST_LABEL = 64
+
+
+class AccountError(BridgeError):
+    """A change of the users cannot be made."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(code, message)
+        self.code = code
+        """For programs, for example ``last_admin``."""
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class Role(StrEnum):
+    """What a user may do."""
+
+    VIEWER = "viewer"
+    """Read."""
+    ADMIN = "admin"
+    """Read and change."""
+
+    def at_most(self, other: "Role") -> "Role":
+        """Return the lesser of two roles."""
+        return Role.ADMIN if self is other is Role.ADMIN else Role.VIEWER
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One user."""
+
+    name: str
+    role: Role
+    password: str = field(repr=False)
+    """Salted hash; see ``passwords.hash_password``."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRecord:
+    """One bearer token that is valid; the token itself is not kept."""
+
+    id: str
+    user: str
+    label: str
+    role: Role
+    created_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """Every user and token. Each change returns a new book or raises AccountError."""
+
+    accounts: tuple[Account, ...] = ()
+    tokens: tuple[TokenRecord, ...] = ()
+    secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+    """Signs the tokens."""
+
+    def account(self, name: str) -> Account | None:
+        """Return a user, or None; capitals do not matter."""
+        wanted = name.lower()
+        return next((account for account in self.accounts if account.name == wanted), None)
+
+    def token(self, token_id: str) -> TokenRecord | None:
+        """Return a token that has not been revoked, or None."""
+        return next((token for token in self.tokens if token.id == token_id), None)
+
+    @property
+    def has_admin(self) -> bool:
+        """Whether anybody can change something."""
+        return any(account.role is Role.ADMIN for account in self.accounts)
+
+    def with_account(self, account: Account) -> Self:
+        """Add a user."""
+        if not _NAME.fullmatch(account.name):
+            raise AccountError("bad_name", NAME_RULE)
+        if self.account(account.name) is not None:
+            raise AccountError("user_exists", f'there is already a user "{account.name}"')
+        if len(self.accounts) >= _MOST_USERS:
+            raise AccountError("too_many_users", f"there are already {_MOST_USERS} users")
+        return replace(self, accounts=(*self.accounts, account))
+
+    def without_account(self, name: str) -> Self:
+        """Remove a user and the user's tokens."""
+        gone = self.expect_account(name)
+        accounts = tuple(account for account in self.accounts if account is not gone)
+        tokens = tuple(token for token in self.tokens if token.user != gone.name)
+        return self._checked(replace(self, accounts=accounts, tokens=tokens))
+
+    def with_changes(self, name: str, *, password: str | None = None, role: Role | None = None) -> Self:
+        """Give a user another password hash, which ends the sessions, or another role."""
+        old = self.expect_account(name)
+        new = replace(old, password=password or old.password, role=role or old.role)
+        return self._checked(replace(self, accounts=tuple(new if each is old else each for each in self.accounts)))
+
+    def with_token(self, token: TokenRecord, now: datetime) -> Self:
+        """Add a token, and forget those that have expired."""
+        self.expect_account(token.user)
+        if not token.label.isprintable() or not 1 <= len(token.label) <= _LONGEST_LABEL:
+            raise AccountError("bad_label", f"a label is 1 to {_LONGEST_LABEL} printable characters")
+        kept = tuple(each for each in self.tokens if each.expires_at > now)
+        if len(kept) >= _MOST_TOKENS:
+            raise AccountError("too_many_tokens", f"there are already {_MOST_TOKENS} tokens; revoke one first")
+        return replace(self, tokens=(*kept, token))
+
+    def without_token(self, token_id: str) -> Self:
+        """Revoke a token."""
+        kept = tuple(self._other_tokens(token_id))
+        if len(kept) == len(self.tokens):
+            raise AccountError("unknown_token", "there is no such token")
+        return replace(self, tokens=kept)
+
+    def expect_account(self, name: str) -> Account:
+        """Return a user. Raises AccountError when there is none of that name."""
+        account = self.account(name)
+        if account is None:
+            raise AccountError("unknown_user", f'there is no user "{name[:32]}"')
+        return account
+
+    def _other_tokens(self, token_id: str) -> Iterator[TokenRecord]:
+        return (token for token in self.tokens if token.id != token_id)
+
+    def _checked(self, new: Self) -> Self:
+        if self.has_admin and not new.has_admin:
+            raise AccountError("last_admin", "the last administrator has to stay; make another one first")
+        return new

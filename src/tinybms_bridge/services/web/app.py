@@ -1,0 +1,60 @@
+"""Puts the web application together: routes, security, errors and limits."""
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter, FastAPI
+
+from tinybms_bridge import __version__
+from tinybms_bridge.hal.clock import SystemClock
+from tinybms_bridge.hal.storage import MemoryStorage
+from tinybms_bridge.services.web.accounts import Accounts
+from tinybms_bridge.services.web.headers import Headers
+from tinybms_bridge.services.web.limits import BodyLimit
+from tinybms_bridge.services.web.options import WebOptions
+from tinybms_bridge.services.web.problems import PROBLEM_RESPONSES, CatchAll, install_problems
+from tinybms_bridge.services.web.security.errors import install_account_problems
+from tinybms_bridge.services.web.security.gate import Gate
+from tinybms_bridge.services.web.security.routes import SECURITY_ROUTERS
+
+__all__ = ["create_app"]
+
+
+def create_app(
+    face: object,
+    options: WebOptions,
+    *,
+    gate: Gate | None = None,
+    routers: Sequence[APIRouter] | None = None,
+) -> FastAPI:
+    """Return the application over one bridge.
+
+    ``face`` is what the routes see of the bridge; ``gate`` knows the users, by default nobody; ``routers`` replaces
+    the routes of ``services.web.routes``.
+    """
+    app = FastAPI(
+        title="tinybms-bridge",
+        version=__version__,
+        openapi_url="/api/openapi.json",
+        docs_url=None,  # their pages load scripts from elsewhere
+        redoc_url=None,
+        responses=PROBLEM_RESPONSES,
+        redirect_slashes=False,
+    )
+    app.state.face = face
+    app.state.options = options
+    app.state.gate = gate or Gate(Accounts(MemoryStorage()), SystemClock(), options)
+    install_problems(app)
+    install_account_problems(app)
+    for router in (*SECURITY_ROUTERS, *(_all_routers() if routers is None else routers)):
+        app.include_router(router)
+    # The last one added is the outermost.
+    app.add_middleware(BodyLimit, max_bytes=options.max_body_bytes, timeout_s=options.body_timeout_s)
+    app.add_middleware(CatchAll)
+    app.add_middleware(Headers, origins=options.origins)
+    return app
+
+
+def _all_routers() -> Sequence[APIRouter]:
+    from tinybms_bridge.services.web.routes import ROUTERS
+
+    return ROUTERS

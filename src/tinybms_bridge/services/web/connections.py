@@ -1,0 +1,148 @@
+"""Connections that cannot be abused: each has a deadline for its request head and for taking its data."""
+
+import asyncio
+import json
+import resource
+from typing import Any
+
+import h11
+from uvicorn import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from tinybms_bridge.services.web.options import WebOptions
+
+__all__ = ["BoundedConfig", "GuardedHttp", "GuardedWebSocket", "connection_cap"]
+
+_KEPT_FILES = 128
+"""File descriptors that connections leave to the rest of the bridge: UART, CAN, history."""
+
+
+class BoundedConfig(Config):
+    """uvicorn's configuration with our limits beside it."""
+
+    options: WebOptions
+    max_connections: int
+
+
+def connection_cap(wanted: int) -> int:
+    """Return how many connections are possible; raises the soft limit of open files if the hard one allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = wanted + _KEPT_FILES
+    if soft < needed:
+        raised = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
+        soft = raised
+    return max(1, min(wanted, soft - _KEPT_FILES))
+
+
+class _Deadline:
+    """A timer that cuts a connection off."""
+
+    def __init__(self, delay_s: float) -> None:
+        self._delay_s = delay_s
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self, transport: asyncio.BaseTransport) -> None:
+        """Start, unless it runs already."""
+        if self._timer is None:
+            assert isinstance(transport, asyncio.WriteTransport)
+            self._timer = asyncio.get_running_loop().call_later(self._delay_s, transport.abort)
+
+    def end(self) -> None:
+        """Stop."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class GuardedHttp(H11Protocol):
+    """HTTP/1.1 with a deadline for the head, for taking the answer, and a cap on connections."""
+
+    def __init__(self, config: BoundedConfig, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own
+        super().__init__(config, *args, **kwargs)
+        self._max_connections = config.max_connections
+        self._head = _Deadline(config.options.head_timeout_s)
+        self._stuck = _Deadline(config.options.stuck_timeout_s)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        """Begin, or turn away when there are too many."""
+        super().connection_made(transport)
+        if len(self.connections) > self._max_connections:
+            self._refuse(503, "Service Unavailable", "too_many_connections", "too many connections; try again later")
+        else:
+            self._head.begin(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the timers."""
+        self._head.end()
+        self._stuck.end()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; the head has to be complete before its deadline."""
+        if self.transport.is_closing():
+            return
+        if not self._answering:
+            self._head.begin(self.transport)
+        super().data_received(data)
+        if self._answering:
+            self._head.end()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """Hand the connection over."""
+        self._head.end()
+        super().handle_websocket_upgrade(event)
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own
+        """Answer what is no HTTP with a problem document."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self._refuse(400, "Bad Request", "invalid_http", "this is not HTTP, or its head is too long")
+        else:
+            self.transport.close()
+
+    def pause_writing(self) -> None:
+        """The client takes its data too slowly."""
+        super().pause_writing()
+        self._stuck.begin(self.transport)
+
+    def resume_writing(self) -> None:
+        """The client goes on."""
+        super().resume_writing()
+        self._stuck.end()
+
+    @property
+    def _answering(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first request, whatever uvicorn declares
+        return cycle is not None and not cycle.response_complete
+
+    def _refuse(self, status: int, title: str, code: str, message: str) -> None:
+        body = {"type": "about:blank", "title": title, "status": status, "detail": message}
+        text = json.dumps({**body, "success": False, "message": message, "error": code})
+        head = f"HTTP/1.1 {status} {title}\r\nContent-Type: application/problem+json\r\nContent-Length: {len(text)}\r\n"
+        self.transport.write(f"{head}Connection: close\r\n\r\n{text}".encode("ascii"))
+        self.transport.close()
+        self._stuck.begin(self.transport)
+
+
+class GuardedWebSocket(WebSocketsSansIOProtocol):
+    """WebSocket that is cut off when its client does not take its data."""
+
+    def __init__(self, config: BoundedConfig, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own
+        super().__init__(config, *args, **kwargs)
+        self._stuck = _Deadline(config.options.stuck_timeout_s)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the timer."""
+        self._stuck.end()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client takes its data too slowly."""
+        super().pause_writing()
+        self._stuck.begin(self.transport)
+
+    def resume_writing(self) -> None:
+        """The client goes on."""
+        super().resume_writing()
+        self._stuck.end()

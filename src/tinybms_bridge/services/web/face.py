@@ -1,0 +1,334 @@
+"""What the web room sees of the bridge: one protocol, and plain values. The adapter outside this room implements it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal, Protocol
+
+from tinybms_bridge.battery.alarms import Alarms
+from tinybms_bridge.battery.energy import EnergyTotals
+from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.battery.limits.model import Limits
+from tinybms_bridge.battery.notices import Notices
+from tinybms_bridge.battery.snapshot import Identity, Snapshot
+from tinybms_bridge.bus import Bus
+from tinybms_bridge.config.store import ConfigStore
+from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
+from tinybms_bridge.tinybms.settings import BmsSettings
+
+__all__ = [
+    "BridgeFace",
+    "CanFigures",
+    "Direction",
+    "EventEntry",
+    "Inhibit",
+    "LogLine",
+    "LogPage",
+    "LogSource",
+    "MonitoredFrame",
+    "PartFigures",
+    "Picture",
+    "TraceLine",
+    "UartFigures",
+    "WatchdogFigures",
+]
+
+
+class Direction(StrEnum):
+    """What the user can stop."""
+
+    CHARGE = "charge"
+    DISCHARGE = "discharge"
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What is known of the battery at one moment."""
+
+    uptime_s: float
+    """Seconds since the start of the bridge."""
+    freshness: Freshness
+    snapshot: Snapshot | None = None
+    """The last accepted sample."""
+    age_s: float | None = None
+    """Age of that sample."""
+    limits: Limits | None = None
+    """The limits in force, whether or not they may be sent."""
+    alarms: Alarms = field(default_factory=Alarms)
+    notices: Notices = field(default_factory=Notices)
+    energy: EnergyTotals = field(default_factory=EnergyTotals)
+    identity: Identity | None = None
+    rejected: int = 0
+    """Samples that were not believed."""
+
+
+@dataclass(frozen=True, slots=True)
+class UartFigures:
+    """How the line to the BMS is, with counters since the start."""
+
+    up: bool = False
+    """Whether the BMS answers."""
+    reason: str = ""
+    """Why not."""
+    device: str = ""
+    polls: int = 0
+    success: int = 0
+    errors: int = 0
+    timeouts: int = 0
+    crc_errors: int = 0
+    retries: int = 0
+    refused: int = 0
+    garbage_bytes: int = 0
+    wakeups: int = 0
+    connects: int = 0
+    latency_last_ms: float = 0.0
+    latency_max_ms: float = 0.0
+    latency_avg_ms: float = 0.0
+    poll_interval_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CanFigures:
+    """How the CAN bus is, with counters since the start."""
+
+    up: bool = False
+    """Whether the adapter is open."""
+    error: str = ""
+    """Why not."""
+    interface: str = ""
+    tx_count: int = 0
+    tx_errors: int = 0
+    rx_count: int = 0
+    rx_errors: int = 0
+    bus_off_count: int = 0
+    outages: int = 0
+    bursts: int = 0
+    skipped: int = 0
+    """Bursts without anything that may be sent."""
+    jitter_max_ms: float = 0.0
+    gx_state: str = "never_seen"
+    """``never_seen``, ``present`` or ``lost``."""
+    gx_silent_for_s: float = 0.0
+
+    @property
+    def keepalive_ok(self) -> bool:
+        """Whether a GX is heard."""
+        return self.gx_state == "present"
+
+
+@dataclass(frozen=True, slots=True)
+class WatchdogFigures:
+    """How the watchdog is fed."""
+
+    enabled: bool = False
+    timeout_s: float = 0.0
+    feed_count: int = 0
+    since_last_feed_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PartFigures:
+    """One supervised part."""
+
+    name: str
+    state: str
+    error: str = ""
+    restarts: int = 0
+    critical: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EventEntry:
+    """One entry of the bridge's event list."""
+
+    number: int
+    at: datetime | None
+    source: str
+    severity: str
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class MonitoredFrame:
+    """One CAN frame that was sent or received."""
+
+    number: int
+    """Counts all frames from 1."""
+    at: datetime
+    direction: Literal["tx", "rx"]
+    arbitration_id: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TraceLine:
+    """One piece of traffic on the line to the BMS."""
+
+    age_s: float
+    direction: Literal["tx", "rx", "note"]
+    text: str
+    """Hex digits, or a remark."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inhibit:
+    """Something that the user has stopped by hand."""
+
+    direction: Direction
+    since: datetime
+    expires_at: datetime | None = None
+    """When it ends by itself; None: only by hand."""
+    reason: str = ""
+
+
+class LogLine(Protocol):
+    """One line of the log; ``str()`` gives it as people read it."""
+
+    @property
+    def at(self) -> datetime:
+        """When, UTC."""
+        ...
+
+    @property
+    def level(self) -> str:
+        """``DEBUG`` to ``CRITICAL``."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """Name of the logger."""
+        ...
+
+    @property
+    def text(self) -> str:
+        """The message; a traceback follows after a line break."""
+        ...
+
+    @property
+    def number(self) -> int:
+        """Counts the lines from 1."""
+        ...
+
+
+class LogPage(Protocol):
+    """Some lines of the log."""
+
+    @property
+    def lines(self) -> Sequence[LogLine]:
+        """Oldest first."""
+        ...
+
+    @property
+    def next_cursor(self) -> int:
+        """Where the next page begins, also for lines that are yet to come."""
+        ...
+
+    @property
+    def more(self) -> bool:
+        """Whether there are such lines already."""
+        ...
+
+
+class LogSource(Protocol):
+    """The log that people read in the browser; its methods are called in a thread."""
+
+    def read(self, limit: int, cursor: int | None, level: str | None, since: datetime | None) -> LogPage:
+        """Return up to ``limit`` lines: the latest, or with a cursor those that follow it."""
+        ...
+
+    def clear(self) -> None:
+        """Forget every line."""
+        ...
+
+
+class BridgeFace(Protocol):
+    """The bridge as the web room sees it; every method is called on the event loop and returns at once."""
+
+    @property
+    def version(self) -> str:
+        """Version of the program."""
+        ...
+
+    @property
+    def bus(self) -> Bus:
+        """Where the parts publish."""
+        ...
+
+    @property
+    def store(self) -> ConfigStore:
+        """The configuration; its methods are called in a thread."""
+        ...
+
+    @property
+    def device_settings(self) -> BmsSettings:
+        """The settings of the BMS."""
+        ...
+
+    @property
+    def logs(self) -> LogSource:
+        """The recent log."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of the bridge."""
+        ...
+
+    def picture(self) -> Picture:
+        """Return what is known of the battery."""
+        ...
+
+    def uart(self) -> UartFigures:
+        """Return how the line to the BMS is."""
+        ...
+
+    def can(self) -> CanFigures:
+        """Return how the CAN bus is."""
+        ...
+
+    def device_statistics(self) -> DeviceStatistics | None:
+        """Return what the BMS has counted, as last read."""
+        ...
+
+    def watchdog(self) -> WatchdogFigures:
+        """Return how the watchdog is fed."""
+        ...
+
+    def parts(self) -> Sequence[PartFigures]:
+        """Return the supervised parts."""
+        ...
+
+    def events(self) -> Sequence[EventEntry]:
+        """Return the event list, oldest first."""
+        ...
+
+    def frames(self, after: int = 0) -> Sequence[MonitoredFrame]:
+        """Return the remembered CAN frames whose number is above ``after``, oldest first."""
+        ...
+
+    def trace(self) -> Sequence[TraceLine]:
+        """Return the last traffic with the BMS, oldest first."""
+        ...
+
+    def inhibits(self) -> Sequence[Inhibit]:
+        """Return what is stopped by hand now."""
+        ...
+
+    def inhibit(self, direction: Direction, duration_s: float | None, reason: str) -> Inhibit:
+        """Stop a direction until released or, with ``duration_s``, until then; replaces an earlier stop of it."""
+        ...
+
+    def release(self, direction: Direction) -> bool:
+        """End a stop; False when there was none."""
+        ...
+
+    def reset_statistics(self) -> None:
+        """Set the counters of UART, CAN and bus to zero; the energy counters stay."""
+        ...
+
+    def restart(self, part: str | None) -> None:
+        """Restart a supervised part soon, or the whole program. Raises KeyError for a part that there is not."""
+        ...

@@ -1,0 +1,75 @@
+"""Bounds on what a client may send: the size of a body, and the time that it may take to arrive. Plain ASGI."""
+
+import asyncio
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tinybms_bridge.services.web.problems import problem
+
+__all__ = ["BodyLimit"]
+
+
+class _TooLarge(Exception):  # noqa: N818 - a signal inside this module
+    pass
+
+
+class BodyLimit:
+    """Receives each body whole before the application runs; counts bytes, whatever Content-Length says."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int, timeout_s: float) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+        self._timeout_s = timeout_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application; see the ASGI specification."""
+        if scope["type"] != "http" or not _has_body(scope):
+            await self._app(scope, receive, send)
+            return
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                body = await self._collect(scope, receive)
+        except _TooLarge:
+            text = f"the body is larger than {self._max_bytes} bytes"
+            answer = problem(413, "body_too_large", text, headers={"Connection": "close"})
+        except TimeoutError:
+            text = f"the body did not arrive within {self._timeout_s:g} s"
+            answer = problem(408, "body_timeout", text, headers={"Connection": "close"})
+        else:
+            if body is not None:
+                await self._app(scope, _replay(body, receive), send)
+            return
+        await answer(scope, receive, send)
+
+    async def _collect(self, scope: Scope, receive: Receive) -> bytes | None:
+        """Return the body, or None when the client has gone."""
+        if _declared_bytes(scope) > self._max_bytes:
+            raise _TooLarge
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            body += message.get("body", b"")
+            if len(body) > self._max_bytes:
+                raise _TooLarge
+            if not message.get("more_body", False):
+                return bytes(body)
+
+
+def _has_body(scope: Scope) -> bool:
+    return any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
+
+
+def _declared_bytes(scope: Scope) -> int:
+    text: bytes = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+    return int(text) if text.isdigit() else 0
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def again() -> Message:
+        return pending.pop() if pending else await receive()
+
+    return again

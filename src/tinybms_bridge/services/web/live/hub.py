@@ -1,0 +1,188 @@
+"""The hub: wakes when a client is due, encodes each message once, and hands the same text to all who are due.
+
+It costs nothing while nobody listens: the ticker runs from the first client to the last.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tinybms_bridge.services.web.face import BridgeFace
+from tinybms_bridge.services.web.live.client import Client
+from tinybms_bridge.services.web.live.commands import Command
+from tinybms_bridge.services.web.live.encoder import BATCHES, Made, encode, newest
+from tinybms_bridge.services.web.live.messages import Topic
+from tinybms_bridge.services.web.live.throttle import ThrottleSettings
+
+__all__ = ["Client", "Hub", "HubSettings", "HubStatistics"]
+
+log = logging.getLogger(__name__)
+
+_TOLERANCE_S = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class HubSettings:
+    """Bounds of the live data, as in section ``web_server`` of the configuration."""
+
+    max_clients: int = 4
+    interval_s: float = 1.0
+    """Between two messages, unless the client asks for another interval."""
+    stuck_timeout_s: float = 10.0
+    """A client that takes this long to take one message is closed."""
+    throttle: ThrottleSettings = field(default_factory=ThrottleSettings)
+
+
+@dataclass(slots=True)
+class HubStatistics:
+    """Counters since the start."""
+
+    joined: int = 0
+    refused: int = 0
+    """Clients turned away because there were too many."""
+    encoded: int = 0
+    """Messages that were made."""
+    sent: int = 0
+    """Messages that clients took, of those who have left."""
+    dropped: int = 0
+    """Messages replaced or throttled, of clients who have left."""
+
+
+class Hub:
+    """Hands live data to clients.
+
+    Args:
+        face: The bridge.
+        settings: Asked at every join and tick, so that a changed configuration counts at once.
+
+    """
+
+    def __init__(self, face: BridgeFace, settings: Callable[[], HubSettings]) -> None:
+        self.statistics = HubStatistics()
+        self._face = face
+        self._settings = settings
+        self._clients: set[Client] = set()
+        self._ticker: asyncio.Task[None] | None = None
+
+    @property
+    def settings(self) -> HubSettings:
+        """The bounds in force."""
+        return self._settings()
+
+    @property
+    def clients(self) -> int:
+        """Clients that listen now."""
+        return len(self._clients)
+
+    def totals(self) -> HubStatistics:
+        """Return the counters with those of the clients that listen now."""
+        done, present = self.statistics, self._clients
+        return HubStatistics(
+            joined=done.joined,
+            refused=done.refused,
+            encoded=done.encoded,
+            sent=done.sent + sum(client.sent for client in present),
+            dropped=done.dropped + sum(client.replaced + client.throttle.dropped for client in present),
+        )
+
+    def join(self) -> Client | None:
+        """Return a new client, or None when there are too many."""
+        settings = self._settings()
+        if len(self._clients) >= settings.max_clients:
+            self.statistics.refused += 1
+            return None
+        self.statistics.joined += 1
+        client = Client(_interval_s(None, settings), settings.throttle, self._face.clock.monotonic())
+        self._clients.add(client)
+        self._restart()
+        return client
+
+    def leave(self, client: Client) -> None:
+        """Forget a client; safe to call twice."""
+        if client not in self._clients:
+            return
+        self._clients.remove(client)
+        client.end()
+        self.statistics.sent += client.sent
+        self.statistics.dropped += client.replaced + client.throttle.dropped
+        if not self._clients:
+            self._stop()
+
+    def obey(self, client: Client, command: Command) -> None:
+        """Change what a client gets. The interval is kept within what the configuration allows."""
+        if command.topics is not None:
+            self._begin_topics(client, command.topics)
+        if command.interval_ms is not None:
+            client.wanted_s = command.interval_ms / 1000.0
+            client.interval_s = _interval_s(client.wanted_s, self._settings())
+            client.schedule(self._face.clock.monotonic())
+            self._restart()
+
+    def _begin_topics(self, client: Client, topics: frozenset[Topic]) -> None:
+        for topic in topics - client.topics:
+            client.seen[topic] = newest(self._face, topic)
+        client.topics = topics
+
+    def _restart(self) -> None:
+        """Let the ticker look anew at who is due when."""
+        self._stop()
+        self._start()
+
+    def _start(self) -> None:
+        self._ticker = asyncio.get_running_loop().create_task(self._tick(), name="live data")
+        self._ticker.add_done_callback(self._on_end)
+
+    def _stop(self) -> None:
+        if self._ticker is not None:
+            self._ticker.cancel()
+            self._ticker = None
+
+    def _on_end(self, ticker: asyncio.Task[None]) -> None:
+        """Close every client when the ticker has failed, so that they come again instead of waiting for ever."""
+        if ticker.cancelled() or ticker.exception() is None:
+            return
+        log.error("live data failed", exc_info=ticker.exception())
+        self._ticker = None
+        for client in tuple(self._clients):
+            self.leave(client)
+
+    async def _tick(self) -> None:
+        clock = self._face.clock
+        while self._clients:
+            now_s = clock.monotonic()
+            self._serve([client for client in self._clients if client.due_s <= now_s + _TOLERANCE_S], now_s)
+            next_s = min(client.due_s for client in self._clients)
+            await clock.sleep(max(0.0, next_s - clock.monotonic()))
+
+    def _serve(self, due: list[Client], now_s: float) -> None:
+        made: dict[tuple[Topic, int], Made] = {}
+        settings = self._settings()
+        for client in due:
+            client.throttle.settings = settings.throttle
+            client.interval_s = _interval_s(client.wanted_s, settings)
+            for topic in client.topics:
+                self._offer(client, topic, made)
+            client.schedule(now_s + _TOLERANCE_S)
+
+    def _offer(self, client: Client, topic: Topic, made: dict[tuple[Topic, int], Made]) -> None:
+        """Offer the message of one topic; a batch waits until the client has taken the one before."""
+        if topic in BATCHES and client.waits_with(topic):
+            return
+        key = (topic, client.seen.get(topic, 0))
+        if key not in made:
+            made[key] = encode(self._face, *key)
+            self.statistics.encoded += 1
+        message = made[key]
+        if not message.text or (topic is Topic.STATUS and not client.throttle.allow(client.due_s, len(message.text))):
+            return
+        if topic in BATCHES:
+            client.seen[topic] = message.last
+        client.offer(topic, message.text)
+
+
+def _interval_s(wanted_s: float | None, settings: HubSettings) -> float:
+    """Return the interval of a client: as wanted, but so that neither shortest interval nor burst is exceeded."""
+    throttle = settings.throttle
+    wanted_s = settings.interval_s if wanted_s is None else wanted_s
+    return max(wanted_s, throttle.min_interval_s, throttle.burst_window_s / throttle.burst_max)

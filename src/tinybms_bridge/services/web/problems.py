@@ -1,0 +1,199 @@
+"""Errors of the API: RFC 9457 problem documents with the firmware's ``success``, ``message`` and ``error`` in them."""
+
+import http
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tinybms_bridge.errors import BridgeError, ConfigError, DeviceRefused, LinkError
+
+__all__ = ["PROBLEM_RESPONSES", "CatchAll", "Problem", "ProblemError", "install_problems", "problem"]
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+_UNREADABLE = "There was an error parsing the body"
+"""What FastAPI says of a body that is no UTF-8 or nested too deeply."""
+
+_MOST_ERRORS = 20
+"""Mistakes of one request that are listed."""
+
+_CODES = {
+    400: "invalid_request",
+    401: "login_required",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+}
+
+
+class Problem(BaseModel):
+    """Shape of every error (RFC 9457, section 3, and firmware.md section 7.1)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    success: bool
+    message: str
+    error: str
+    """A code for programs, for example ``missing_body``."""
+
+
+class ProblemError(HTTPException):
+    """Ends a request with a problem document."""
+
+    def __init__(
+        self, status: int, code: str, message: str, *, headers: Mapping[str, str] | None = None, **extra: object
+    ) -> None:
+        super().__init__(status, message, headers)
+        self.code = code
+        self.message = message
+        self.extra = extra
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class _ProblemResponse(JSONResponse):
+    media_type = MEDIA_TYPE
+
+    def render(self, content: Any) -> bytes:  # noqa: ANN401 - the signature of the base class
+        """Encode as ASCII, so that text of the request with lone surrogates can be answered too."""
+        return json.dumps(content, separators=(",", ":")).encode("ascii")
+
+
+PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "A problem document",
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+}
+"""For ``FastAPI(responses=...)``: every route may answer with a problem."""
+
+
+def problem(
+    status: int, code: str, message: str, *, headers: Mapping[str, str] | None = None, **extra: object
+) -> JSONResponse:
+    """Return a problem document; ``extra`` are further members and must be JSON types."""
+    document = {
+        "type": "about:blank",
+        "title": _phrase(status),
+        "status": status,
+        "detail": message,
+        **extra,
+        "success": False,
+        "message": message,
+        "error": code,
+    }
+    return _ProblemResponse(document, status, headers=dict(headers or {}))
+
+
+def _phrase(status: int) -> str:
+    try:
+        return http.HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"
+
+
+def install_problems(app: FastAPI) -> None:
+    """Answer every error of the framework and of the routes with a problem document, and describe it in OpenAPI."""
+    app.add_exception_handler(HTTPException, _from_http_error)
+    app.add_exception_handler(RequestValidationError, _from_validation)
+    app.add_exception_handler(BridgeError, _from_bridge_error)
+    build = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        schema = build()
+        schema.setdefault("components", {}).setdefault("schemas", {})["Problem"] = Problem.model_json_schema()
+        return schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
+
+
+async def _from_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if isinstance(error, ProblemError):
+        return problem(error.status_code, error.code, error.message, headers=error.headers, **error.extra)
+    status, detail = error.status_code, str(error.detail)
+    if detail == _UNREADABLE:
+        return problem(status, "invalid_json", "the body cannot be read as JSON in UTF-8")
+    if detail == _phrase(status):  # the framework's own, for an unknown route or a wrong method
+        path = request.url.path
+        detail = {404: f"there is nothing at {path}", 405: f"{request.method} is not possible at {path}"}.get(
+            status, detail
+        )
+    return problem(status, _CODES.get(status, "error"), detail, headers=error.headers)
+
+
+async def _from_validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    found = error.errors()
+    first = found[0] if found else {}
+    if first.get("type") == "json_invalid":
+        return problem(400, "invalid_json", "the body is not valid JSON")
+    if first.get("type") == "missing" and tuple(first.get("loc", ())) == ("body",):
+        return problem(400, "missing_body", "the request needs a JSON body (Content-Type: application/json)")
+    if tuple(first.get("loc", ())) == ("body",) and "json" not in request.headers.get("content-type", ""):
+        return problem(415, "unsupported_media_type", "the body has to be JSON (Content-Type: application/json)")
+    errors = [_mistake(entry) for entry in found[:_MOST_ERRORS]]
+    text = "; ".join(f"{entry['path']}: {entry['message']}" for entry in errors) or "the request is not valid"
+    return problem(422, "invalid_payload", text, errors=errors)
+
+
+async def _from_bridge_error(request: Request, error: Exception) -> Response:  # noqa: ARG001 - the framework's signature
+    match error:
+        case ConfigError():
+            errors = [{"path": entry.path, "message": entry.message} for entry in error.problems[:_MOST_ERRORS]]
+            text = "; ".join(f"{entry['path'] or 'configuration'}: {entry['message']}" for entry in errors)
+            return problem(422, "invalid_payload", text, errors=errors)
+        case DeviceRefused():
+            return problem(502, "device_refused", str(error))
+        case LinkError():
+            return problem(503, "link_error", str(error))
+    return problem(503, "unavailable", str(error))
+
+
+def _mistake(entry: Mapping[str, Any]) -> dict[str, str]:
+    """Return where and what, never the value: it may be a password."""
+    return {"path": ".".join(str(part)[:64] for part in entry["loc"]), "message": str(entry["msg"])[:200]}
+
+
+class CatchAll:
+    """Outermost layer: a bug in a route becomes a problem document and one log line, never a stopped service."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application; see the ASGI specification."""
+        started = False
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] in ("http.response.start", "websocket.close")
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        except Exception:
+            log.exception("a request to %r failed", str(scope.get("path", ""))[:200])
+            if not started:
+                await _apologise(scope, receive, watch)
+
+
+async def _apologise(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "http":
+        await problem(500, "internal_error", "the request failed; the log says why")(scope, receive, send)
+    elif scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1011, "reason": "internal error"})

@@ -1,0 +1,87 @@
+"""``/api/alarms``: what is wrong now, and who has seen it."""
+
+from datetime import datetime
+from typing import Literal
+
+from fastapi import APIRouter, Request
+from pydantic import Field
+from starlette.applications import Starlette
+
+from tinybms_bridge.services.web.face import BridgeFace
+from tinybms_bridge.services.web.live.alarm_desk import AlarmDesk
+from tinybms_bridge.services.web.problems import ProblemError
+from tinybms_bridge.services.web.routes.answers import Answer, Done
+from tinybms_bridge.services.web.routes.deps import Face
+from tinybms_bridge.services.web.security import Admin, Viewer
+
+__all__ = ["AlarmAnswer", "Alarms", "desk_of", "router"]
+
+router = APIRouter(tags=["events"])
+
+
+class AlarmAnswer(Answer):
+    """One alarm or notice that is active."""
+
+    name: str = Field(examples=["high_voltage"])
+    kind: Literal["alarm", "notice"]
+    """``alarm``: also sent to the GX; ``notice``: the bridge's own."""
+    level: Literal["warning", "alarm"]
+    since: datetime
+    """When it reached this level."""
+    acknowledged_by: str | None
+    """Who has seen it at this level; null: nobody."""
+
+
+class Alarms(Answer):
+    """The active alarms, the worst first."""
+
+    alarms: list[AlarmAnswer]
+    unacknowledged: int
+
+
+def desk_of(app: Starlette) -> AlarmDesk:
+    """Return the alarm desk of an application; the first call makes it."""
+    if not hasattr(app.state, "alarm_desk"):
+        face: BridgeFace = app.state.face
+        app.state.alarm_desk = AlarmDesk(face.bus)
+    desk: AlarmDesk = app.state.alarm_desk
+    return desk
+
+
+@router.get("/api/alarms")
+async def alarms(request: Request, face: Face, _user: Viewer) -> Alarms:
+    """Return the active alarms and notices."""
+    return _alarms(desk_of(request.app), face)
+
+
+@router.post("/api/alarms/acknowledge")
+async def acknowledge_all(request: Request, face: Face, user: Admin) -> Alarms:
+    """Acknowledge every active alarm; one that rises or comes again is new."""
+    desk = desk_of(request.app)
+    for alarm in desk.active(face.picture(), face.clock.wall()):
+        desk.acknowledge(alarm.name, user.name)
+    return _alarms(desk, face)
+
+
+@router.post("/api/alarms/{name}/acknowledge")
+async def acknowledge(name: str, request: Request, face: Face, user: Admin) -> Done:
+    """Acknowledge one active alarm."""
+    desk = desk_of(request.app)
+    desk.active(face.picture(), face.clock.wall())
+    if not desk.acknowledge(name, user.name):
+        raise ProblemError(404, "unknown_alarm", "no active alarm has this name")
+    return Done(message=f"{name} acknowledged")
+
+
+def _alarms(desk: AlarmDesk, face: BridgeFace) -> Alarms:
+    active = [
+        AlarmAnswer(
+            name=each.name,
+            kind=each.kind,
+            level="alarm" if each.level > 1 else "warning",
+            since=each.since,
+            acknowledged_by=each.acknowledged_by,
+        )
+        for each in desk.active(face.picture(), face.clock.wall())
+    ]
+    return Alarms(alarms=active, unacknowledged=sum(each.acknowledged_by is None for each in active))

@@ -1,0 +1,26 @@
+"""What answers share."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["Answer", "Done", "Request"]
+
+
+class Answer(BaseModel):
+    """Base of every answer."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True, from_attributes=True, ser_json_inf_nan="null")
+
+
+class Request(BaseModel):
+    """Base of every body: types are exact, unknown keys are refused."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Done(Answer):
+    """Something was done."""
+
+    success: Literal[True] = True
+    message: str = Field(examples=["Configuration updated"])

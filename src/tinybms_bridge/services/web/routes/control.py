@@ -1,0 +1,105 @@
+"""Control: stopping charge or discharge by hand, counters, reload, restart."""
+
+import asyncio
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Body
+from pydantic import Field
+
+from tinybms_bridge.services.web.face import Direction
+from tinybms_bridge.services.web.problems import ProblemError
+from tinybms_bridge.services.web.routes.answers import Answer, Done, Request
+from tinybms_bridge.services.web.routes.deps import Face
+from tinybms_bridge.services.web.routes.failures import config_problem
+from tinybms_bridge.services.web.routes.settings import Saved, saved
+from tinybms_bridge.services.web.security import Admin, Viewer
+
+__all__ = ["InhibitAnswer", "InhibitRequest", "Inhibits", "RestartRequest", "router"]
+
+router = APIRouter(tags=["control"])
+
+_WEEK_S = 7 * 24 * 3600.0
+
+
+class InhibitAnswer(Answer):
+    """Something that is stopped by hand."""
+
+    direction: Direction
+    since: datetime
+    expires_at: datetime | None
+    """When it ends by itself; null: only by hand."""
+    reason: str
+
+
+class Inhibits(Answer):
+    """What is stopped by hand now."""
+
+    inhibits: list[InhibitAnswer]
+
+
+class InhibitRequest(Request):
+    """How long, and why."""
+
+    duration_s: float | None = Field(default=None, ge=1.0, le=_WEEK_S, examples=[3600])
+    """Seconds; left out: until it is released by hand."""
+    reason: str = Field(default="", max_length=200, examples=["work on the cables"])
+
+
+class RestartRequest(Request):
+    """What to restart."""
+
+    part: str | None = Field(default=None, max_length=64, examples=["mqtt"])
+    """Name of a part as in ``/api/diagnostics``; left out: the whole program."""
+
+
+@router.get("/api/inhibits")
+async def inhibits(face: Face, _user: Viewer) -> Inhibits:
+    """Return what is stopped by hand."""
+    return Inhibits(inhibits=[InhibitAnswer.model_validate(each) for each in face.inhibits()])
+
+
+@router.put("/api/inhibits/{direction}")
+async def inhibit(
+    direction: Direction, face: Face, _user: Admin, wanted: Annotated[InhibitRequest | None, Body()] = None
+) -> InhibitAnswer:
+    """Stop charging or discharging: the limit of that direction is 0 A until released or expired."""
+    wanted = wanted or InhibitRequest()
+    return InhibitAnswer.model_validate(face.inhibit(direction, wanted.duration_s, wanted.reason))
+
+
+@router.delete("/api/inhibits/{direction}")
+async def release(direction: Direction, face: Face, _user: Admin) -> Done:
+    """End a stop; also fine when there is none."""
+    there_was = face.release(direction)
+    return Done(message=f"{direction.value} released" if there_was else f"{direction.value} was not stopped")
+
+
+@router.post("/api/stats/reset")
+async def reset_statistics(face: Face, _user: Admin) -> Done:
+    """Set the counters of the line, the CAN bus and the internal bus to zero; the energy counters stay."""
+    face.reset_statistics()
+    return Done(message="Statistics reset")
+
+
+@router.post("/api/config/reload")
+async def reload(face: Face, _user: Admin) -> Saved:
+    """Read the configuration file again, as after a change made by hand."""
+    store = face.store
+    change = await asyncio.to_thread(store.reload_if_changed)
+    if store.error is not None:
+        raise config_problem(store.error, "reload_failed")
+    if change is None:
+        return Saved(message="Configuration unchanged", changed=[])
+    return saved(change, "Configuration reloaded")
+
+
+@router.post("/api/system/restart")
+async def restart(face: Face, _user: Admin, wanted: Annotated[RestartRequest | None, Body()] = None) -> Done:
+    """Restart a part, or the whole program; the GX keeps the last limits for three seconds."""
+    part = wanted.part if wanted else None
+    try:
+        face.restart(part)
+    except KeyError as error:
+        raise ProblemError(404, "unknown_part", f"there is no part called {part!r}") from error
+    return Done(message=f"Restarting {part}" if part else "Restarting")

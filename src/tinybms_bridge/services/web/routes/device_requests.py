@@ -1,0 +1,146 @@
+"""What a client may ask of the BMS, and the names of settings that it means."""
+
+from typing import Annotated, Any
+
+from pydantic import Field, StrictFloat, StrictInt, StrictStr
+
+from tinybms_bridge.services.web.problems import ProblemError
+from tinybms_bridge.services.web.routes.answers import Answer, Request
+from tinybms_bridge.tinybms.settings import ActionName, Plan, Report, all_settings, find_setting
+
+__all__ = [
+    "ActionRequest",
+    "PlanAnswer",
+    "RestoreRequest",
+    "WriteAnswer",
+    "WriteRequest",
+    "wanted",
+    "write_answer",
+]
+
+Value = StrictInt | StrictFloat | Annotated[StrictStr, Field(max_length=200)]
+
+
+class Consent(Request):
+    """How far to go."""
+
+    confirm: bool = False
+    """Accepts that power is cut, the BMS restarts or measurements change; the refusal without it says which."""
+    dry_run: bool = False
+    """Only tell what would be written."""
+
+
+class WriteRequest(Consent):
+    """One setting by key or address, or several as ``values``."""
+
+    key: str | None = Field(default=None, max_length=100, examples=["over_voltage_cutoff_v"])
+    address: int | None = Field(default=None, ge=0, le=65_535, examples=[315])
+    value: Value | None = Field(default=None, examples=[3.65])
+    """In the unit of the key; a choice by its text or number."""
+    values: dict[str, Value] | None = Field(default=None, max_length=64, examples=[None])
+    """Several settings by key, judged and written together."""
+
+
+class RestoreRequest(Consent):
+    """A backup to write."""
+
+    backup: dict[str, Any]
+    """As ``/api/tinybms/backup`` gave it."""
+    force: bool = False
+    """Also a backup of a battery with another number of cells."""
+
+
+class ActionRequest(Request):
+    """Something that the BMS does once."""
+
+    action: Annotated[ActionName, Field(strict=False, examples=["clear_statistics"])]
+    value: Value | None = None
+    """Percent for a state of charge or health, ``dual_port`` or ``single_port`` for the mode."""
+    confirm: bool = False
+
+
+class ChangeAnswer(Answer):
+    """One setting that is to change."""
+
+    name: str
+    register_: int = Field(serialization_alias="register")
+    unit: str
+    old: float | int | str | None
+    new: float | int | str | None
+
+
+class PlanAnswer(Answer):
+    """What would be written."""
+
+    changes: list[ChangeAnswer]
+    cautions: list[str]
+    """What to know before."""
+    consequences: list[str]
+    """What ``confirm`` accepts."""
+
+
+class WriteAnswer(PlanAnswer):
+    """What was written, each value read back."""
+
+    success: bool
+    message: str
+    dry_run: bool
+    results: list[dict[str, Any]]
+    """What became of each setting."""
+    side_effects: list[str]
+    """Settings that nobody asked to change and that the BMS changed meanwhile."""
+
+
+def wanted(request: WriteRequest) -> dict[str, object]:
+    """Return the wanted values by name. Raises ProblemError 422 for nothing or too much, 404 for an unknown address."""
+    given = [each is not None for each in (request.key, request.address, request.values)]
+    if sum(given) != 1 or (request.values is None) != (request.value is not None):
+        raise ProblemError(422, "missing_fields", "give key and value, address and value, or values")
+    if request.values is not None:
+        return {name: _text_of_choice(name, value) for name, value in request.values.items()}
+    name = _name_at(request.address) if request.key is None and request.address is not None else request.key or ""
+    return {name: _text_of_choice(name, request.value)}
+
+
+def _plan_answer(plan: Plan) -> PlanAnswer:
+    """Return a plan for JSON."""
+    changes = [
+        ChangeAnswer(name=each.name, register_=each.setting.address, unit=each.setting.unit, old=each.old, new=each.new)
+        for each in plan.changes
+    ]
+    texts = [str(caution) for caution in plan.cautions]
+    return PlanAnswer(changes=changes, cautions=texts, consequences=list(plan.consequences))
+
+
+def write_answer(plan: Plan, report: Report | None) -> WriteAnswer:
+    """Return what became of a plan; None for a dry run. Raises ProblemError 502 when something was not written."""
+    results = [] if report is None else [result.as_dict() for result in report.results]
+    if report is not None and not report.good:
+        failed = ", ".join(f"{each.name}: {each.outcome.value}" for each in report.results if not each.outcome.good)
+        raise ProblemError(502, "write_failed", f"not every setting was written ({failed})", results=results)
+    done = "Nothing was written (dry run)" if report is None else "Settings written and read back"
+    return WriteAnswer(
+        **dict(_plan_answer(plan)),
+        success=True,
+        message=done if report is None or plan.changes else "The BMS holds these values already",
+        dry_run=report is None,
+        results=results,
+        side_effects=[each.name for each in report.side_effects] if report else [],
+    )
+
+
+def _name_at(address: int) -> str:
+    names = [each.name for each in all_settings().values() if 0 <= address - each.address < each.register.words]
+    if len(names) == 1:
+        return names[0]
+    if names:
+        raise ProblemError(422, "ambiguous_address", f"register {address} holds several: {', '.join(names)}")
+    raise ProblemError(404, "unknown_key", f"{address}: {find_setting(str(address))}")
+
+
+def _text_of_choice(name: str, value: object) -> object:
+    """Return the text of a choice that was given by its number, as the firmware's clients do."""
+    setting = all_settings().get(name)
+    if setting is None or not isinstance(value, int):
+        return value
+    return setting.choices.get(value, value)

@@ -1,0 +1,93 @@
+"""``GET /api/diagnostics``: memory, tasks, watchdog, bus, UART, CAN, last frames, freshness."""
+
+import asyncio
+from dataclasses import asdict
+
+from fastapi import APIRouter, Request
+from starlette.applications import Starlette
+
+from tinybms_bridge.services.web.face import BridgeFace
+from tinybms_bridge.services.web.live.changes import Changes
+from tinybms_bridge.services.web.live.endpoint import hub_of
+from tinybms_bridge.services.web.routes.deps import Face
+from tinybms_bridge.services.web.routes.diagnostics_answers import (
+    Can,
+    ChangeAnswer,
+    Diagnostics,
+    EventBus,
+    LiveStats,
+    PartAnswer,
+    TraceAnswer,
+    Uart,
+    Watchdog,
+)
+from tinybms_bridge.services.web.routes.monitor import decoded_frames
+from tinybms_bridge.services.web.routes.process import memory, process
+from tinybms_bridge.services.web.security import Viewer
+
+__all__ = ["changes_of", "router"]
+
+router = APIRouter(tags=["diagnostics"])
+
+_MOST_TASKS = 100
+_MOST_FRAMES = 20
+
+
+def changes_of(app: Starlette) -> Changes:
+    """Return the keeper of changes of an application; the first call makes it."""
+    if not hasattr(app.state, "changes"):
+        face: BridgeFace = app.state.face
+        app.state.changes = Changes(face.bus)
+    changes: Changes = app.state.changes
+    return changes
+
+
+@router.get("/api/diagnostics")
+async def diagnostics(request: Request, face: Face, _user: Viewer) -> Diagnostics:
+    """Return how the bridge itself is: what to look at when something does not work."""
+    used = await asyncio.to_thread(memory)
+    picture = face.picture()
+    return Diagnostics(
+        version=face.version,
+        uptime_s=round(picture.uptime_s, 1),
+        heap_free=used.available,
+        memory=used,
+        process=process(),
+        tasks=sorted(task.get_name() for task in asyncio.all_tasks())[:_MOST_TASKS],
+        parts=[PartAnswer.model_validate(part) for part in face.parts()],
+        watchdog=_watchdog(face),
+        eventbus=EventBus.model_validate(face.bus.statistics()),
+        uart=_uart(face, picture.rejected),
+        can=await _can(face),
+        websocket=_live(request.app),
+        freshness=picture.freshness.value,
+        changes=[ChangeAnswer.model_validate(change) for change in changes_of(request.app).recent()],
+    )
+
+
+def _watchdog(face: BridgeFace) -> Watchdog:
+    found = face.watchdog()
+    ago_s = found.since_last_feed_s
+    return Watchdog(
+        enabled=found.enabled,
+        timeout_s=found.timeout_s,
+        feed_count=found.feed_count,
+        last_feed_ms_ago=None if ago_s is None else round(ago_s * 1000.0),
+    )
+
+
+def _uart(face: BridgeFace, rejected: int) -> Uart:
+    trace = [TraceAnswer.model_validate(line) for line in face.trace()]
+    return Uart.model_validate({**asdict(face.uart()), "rejected_samples": rejected, "trace": trace})
+
+
+async def _can(face: BridgeFace) -> Can:
+    can = face.can()
+    last = await decoded_frames(face.frames()[-_MOST_FRAMES:])
+    return Can.model_validate({**asdict(can), "keepalive_ok": can.keepalive_ok, "last_frames": last})
+
+
+def _live(app: Starlette) -> LiveStats:
+    hub = hub_of(app)
+    counters = {**asdict(hub.totals()), "clients": hub.clients, "max_clients": hub.settings.max_clients}
+    return LiveStats.model_validate(counters)

@@ -1,0 +1,49 @@
+"""``/healthz`` and ``/readyz`` for monitors: open to everybody, they tell nothing about the battery."""
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse
+
+from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.services.web.routes.answers import Answer
+from tinybms_bridge.services.web.routes.deps import Face
+
+__all__ = ["Health", "Readiness", "router"]
+
+router = APIRouter(tags=["health"])
+
+
+class Health(Answer):
+    """The program runs and answers."""
+
+    status: str
+    version: str
+    uptime_s: float
+
+
+class Readiness(Answer):
+    """Whether data flows from the BMS to the GX."""
+
+    ready: bool
+    bms: bool
+    """The BMS answers and its data is fresh."""
+    can: bool
+    """The CAN adapter is open."""
+    gx: bool
+    """A GX device is heard; not needed to be ready."""
+
+
+@router.get("/healthz")
+async def healthz(face: Face) -> Health:
+    """Return 200 as long as the program answers."""
+    return Health(status="ok", version=face.version, uptime_s=round(face.picture().uptime_s, 1))
+
+
+@router.get("/readyz", responses={503: {"model": Readiness, "description": "Not ready"}})
+async def readyz(face: Face) -> Readiness:
+    """Return 200 while limits made from fresh data are sent, else 503 with what is missing."""
+    can = face.can()
+    bms = face.picture().freshness is Freshness.FRESH
+    readiness = Readiness(ready=bms and can.up, bms=bms, can=can.up, gx=can.keepalive_ok)
+    if readiness.ready:
+        return readiness
+    return JSONResponse(readiness.model_dump(), 503)  # type: ignore[return-value]  # FastAPI passes responses on

@@ -1,0 +1,79 @@
+"""``/api/logs``: the recent log, as plain text so that ``grep`` works, or as JSON."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import PlainTextResponse, Response
+
+from tinybms_bridge.services.web.routes.answers import Answer, Done
+from tinybms_bridge.services.web.routes.deps import Face
+from tinybms_bridge.services.web.security import Admin, Viewer
+
+__all__ = ["LineAnswer", "LogAnswer", "router"]
+
+router = APIRouter(tags=["logs"])
+
+Level = Literal["CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG"]
+Format = Literal["text", "json"]
+
+_LARGEST = 2**63 - 1
+
+
+class LineAnswer(Answer):
+    """One line."""
+
+    number: int
+    at: datetime
+    level: str
+    source: str
+    text: str
+
+
+class LogAnswer(Answer):
+    """Some lines of the log, oldest first."""
+
+    lines: list[LineAnswer]
+    next_cursor: int
+    """For the lines that follow, also for those that are yet to come."""
+    more: bool
+    """Whether there are such lines already."""
+
+
+@router.get(
+    "/api/logs",
+    response_model=LogAnswer,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Lines, oldest first"}},
+)
+async def read_logs(
+    request: Request,
+    face: Face,
+    _user: Viewer,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 2000,
+    cursor: Annotated[int | None, Query(ge=0, le=_LARGEST, description="From the page before.")] = None,
+    level: Annotated[Level | None, Query(description="Least important lines to show.")] = None,
+    since: Annotated[datetime | None, Query(description="Oldest lines to show; UTC unless it says otherwise.")] = None,
+    form: Annotated[Format | None, Query(alias="format", description="Else as the Accept header asks.")] = None,
+) -> Response:
+    """Return the latest lines, or those after a cursor; plain text has the next cursor in ``X-Next-Cursor``."""
+    if since is not None and since.tzinfo is None:
+        since = since.replace(tzinfo=UTC)
+    page = await asyncio.to_thread(face.logs.read, limit, cursor, level, since)
+    if (form or _wanted(request)) == "json":
+        return Response(LogAnswer.model_validate(page).model_dump_json(), media_type="application/json")
+    text = "".join(f"{line}\n" for line in page.lines)
+    return PlainTextResponse(text, headers={"X-Next-Cursor": str(page.next_cursor)})
+
+
+@router.delete("/api/logs")
+async def clear_logs(face: Face, _user: Admin) -> Done:
+    """Forget every line."""
+    await asyncio.to_thread(face.logs.clear)
+    return Done(message="Logs cleared")
+
+
+def _wanted(request: Request) -> Format:
+    """Return ``json`` for a client that names JSON and not plain text, as a script of a page does."""
+    accept = request.headers.get("accept", "")
+    return "json" if "application/json" in accept and "text/plain" not in accept else "text"

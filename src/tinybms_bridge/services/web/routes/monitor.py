@@ -1,0 +1,107 @@
+"""``/api/can``: the last CAN frames with decoded names, and the table of the frames."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import Field
+
+from tinybms_bridge.services.web.face import MonitoredFrame
+from tinybms_bridge.services.web.live.decoding import decoded
+from tinybms_bridge.services.web.routes.answers import Answer
+from tinybms_bridge.services.web.routes.deps import Face
+from tinybms_bridge.services.web.security import Viewer
+from tinybms_bridge.victron.dbc import FrameFormat, frame_formats
+
+__all__ = ["FormatAnswer", "FrameAnswer", "Frames", "decoded_frames", "router"]
+
+router = APIRouter(tags=["diagnostics"])
+
+_LARGEST = 2**63 - 1
+
+
+class FrameAnswer(Answer):
+    """One frame that was sent or received."""
+
+    number: int
+    at: datetime
+    direction: Literal["tx", "rx"]
+    id: str = Field(examples=["0x351"])
+    data: str = Field(examples=["2402F401F40104"])
+    name: str | None
+    """Null for a frame that the protocol does not know."""
+    values: dict[str, float | str]
+    """Fields with decoded values."""
+
+
+class Frames(Answer):
+    """Frames, oldest first."""
+
+    frames: list[FrameAnswer]
+    last: int
+    """Give this as ``after`` to follow."""
+
+
+class FieldAnswer(Answer):
+    """One field of a frame."""
+
+    name: str
+    unit: str
+    scale: float
+    """Units per raw step."""
+    first_bit: int
+    length_bits: int
+    signed: bool
+    big_endian: bool
+    choices: dict[int, str]
+    comment: str
+
+
+class FormatAnswer(Answer):
+    """One frame of the protocol."""
+
+    id: str = Field(examples=["0x351"])
+    name: str
+    length: int
+    need: str
+    """``minimum``, ``supported``, ``optional``, or ``received`` from the GX."""
+    comment: str
+    fields: list[FieldAnswer]
+
+
+@router.get("/api/can/frames")
+async def frames(
+    face: Face,
+    _user: Viewer,
+    after: Annotated[int, Query(ge=0, le=_LARGEST, description="Only frames with a larger number.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> Frames:
+    """Return the last frames; the topic ``can`` of ``/ws`` streams them."""
+    found = await decoded_frames(face.frames(after)[-limit:])
+    return Frames(frames=found, last=found[-1].number if found else after)
+
+
+@router.get("/api/can/mapping")
+async def mapping(_user: Viewer) -> list[FormatAnswer]:
+    """Return the layout of every frame of the Victron CAN-bus BMS protocol that the bridge knows."""
+    formats = await asyncio.to_thread(frame_formats)
+    return [_format(each) for each in formats.values()]
+
+
+async def decoded_frames(found: Sequence[MonitoredFrame]) -> list[FrameAnswer]:
+    """Return frames in words."""
+    documents: list[dict[str, Any]] = await asyncio.to_thread(lambda: [decoded(frame) for frame in found])
+    return [FrameAnswer.model_validate(document) for document in documents]
+
+
+def _format(found: FrameFormat) -> FormatAnswer:
+    return FormatAnswer(
+        id=f"0x{found.arbitration_id:03X}",
+        name=found.name,
+        length=found.length,
+        need=found.need.value,
+        comment=found.comment,
+        fields=[FieldAnswer.model_validate(field) for field in found.fields.values()],
+    )

@@ -1,0 +1,102 @@
+"""``/api/settings``: the configuration, shown without secrets, changed in part or as a whole."""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Query
+from pydantic import Field
+from starlette.responses import JSONResponse
+
+from tinybms_bridge.config.changes import ConfigChange
+from tinybms_bridge.config.json_text import read_object
+from tinybms_bridge.errors import ConfigError, ConfigProblem
+from tinybms_bridge.services.web.problems import ProblemError
+from tinybms_bridge.services.web.routes.answers import Answer, Done
+from tinybms_bridge.services.web.routes.deps import Face
+from tinybms_bridge.services.web.routes.failures import config_problem
+from tinybms_bridge.services.web.security import Admin, Viewer
+
+__all__ = ["Remark", "Saved", "router", "saved"]
+
+router = APIRouter(tags=["settings"])
+
+_SOURCE = "request"
+
+_PART = {
+    "cvl": {"enabled": True, "float_soc_threshold": 96.0},
+    "victron": {"thresholds": {"overvoltage_v": 59.0}},
+}
+
+Document = Annotated[dict[str, Any], Body(examples=[_PART])]
+
+
+class Remark(Answer):
+    """Something to know about the configuration in force."""
+
+    path: str
+    message: str
+
+
+class Saved(Done):
+    """The configuration was saved and is in force."""
+
+    changed: list[str]
+    """Dotted paths of the keys with another value."""
+    notices: list[Remark] = Field(default_factory=list)
+
+
+@router.get("/api/settings")
+async def read_settings(
+    face: Face,
+    _user: Viewer,
+    download: Annotated[bool, Query(description="Let a browser save it as a file.")] = False,
+) -> dict[str, Any]:
+    """Return every effective setting; a secret that is set is ``********``, which may be sent back as it is."""
+    document = face.store.configuration.public_dict()
+    if download:
+        headers = {"Content-Disposition": 'attachment; filename="tinybms-bridge.json"'}
+        return JSONResponse(document, headers=headers)  # type: ignore[return-value]  # FastAPI passes responses on
+    return document
+
+
+@router.post("/api/settings")
+async def change_settings(face: Face, _user: Admin, document: Document) -> Saved:
+    """Change the given keys, save, and apply at once; null takes a key back to its default (RFC 7396)."""
+    return await _change(face.store.update, document)
+
+
+@router.put("/api/settings")
+async def replace_settings(face: Face, _user: Admin, document: Document) -> Saved:
+    """Put a whole configuration in the place of the present one, for example a backup; otherwise as POST."""
+    return await _change(face.store.replace, document)
+
+
+def saved(change: ConfigChange, message: str) -> Saved:
+    """Return the answer for a change."""
+    notices = [Remark(path=notice.path, message=notice.message) for notice in change.notices]
+    return Saved(message=message, changed=list(change.changed_paths), notices=notices)
+
+
+async def _change(save: Callable[[Mapping[str, Any]], ConfigChange], document: dict[str, Any]) -> Saved:
+    try:
+        change = await asyncio.to_thread(save, _checked(document))
+    except ConfigError as error:
+        raise config_problem(error) from error
+    except OSError as error:
+        message = f"the configuration could not be saved: {error.strerror or error}"
+        raise ProblemError(500, "config_save_failed", message) from error
+    return saved(change, "Configuration updated")
+
+
+def _checked(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document that is no deeper and no stranger than a file may be. Raises ConfigError."""
+    try:
+        text = json.dumps(document)
+    except RecursionError:
+        raise ConfigError([ConfigProblem("", None, "is nested too deep")], source=_SOURCE) from None
+    checked, problems = read_object(text, _SOURCE)
+    if problems:
+        raise ConfigError(problems, source=_SOURCE)
+    return checked

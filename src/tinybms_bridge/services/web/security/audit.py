@@ -1,0 +1,36 @@
+"""One log line for every change and every login, without secrets."""
+
+import logging
+
+from tinybms_bridge.services.web.security.user import User
+
+__all__ = ["audit", "audit_login"]
+
+log = logging.getLogger("tinybms_bridge.audit")
+
+_LONGEST = 120
+_SECRET_WORDS = ("password", "token", "secret", "psk", "key")
+
+
+def audit(user: User, action: str, **details: object) -> None:
+    """Write who did what from where. Details whose name sounds secret are masked, long ones are cut."""
+    shown = "".join(f", {name}={_shown(name, value)}" for name, value in details.items())
+    log.info("%s by %s (%s) from %s%s", _clean(action), _clean(user.name), user.via, _clean(user.address), shown)
+
+
+def audit_login(name: str, address: str, outcome: str) -> None:
+    """Write how a login ended; a failed one as a warning."""
+    level = logging.INFO if outcome == "accepted" else logging.WARNING
+    log.log(level, "login of %s from %s %s", _clean(name), _clean(address), outcome)
+
+
+def _shown(name: str, value: object) -> str:
+    if any(word in name.lower() for word in _SECRET_WORDS):
+        return "********"
+    return _clean(str(value))
+
+
+def _clean(text: str) -> str:
+    """Return text of a peer so that it stays one short line."""
+    shown = "".join(character if character.isprintable() else "?" for character in text[:_LONGEST])
+    return f"{shown}..." if len(text) > _LONGEST else shown or "nobody"

@@ -1,0 +1,110 @@
+"""What routes ask for: ``Viewer`` to read, ``Admin`` to change; and the same for the WebSocket."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+from starlette.requests import HTTPConnection
+from starlette.websockets import WebSocket
+
+from tinybms_bridge.services.web.problems import ProblemError
+from tinybms_bridge.services.web.security.audit import audit
+from tinybms_bridge.services.web.security.csrf import (
+    SAFE_METHODS,
+    csrf_token_matches,
+    is_own_page,
+    is_own_page_or_listed,
+)
+from tinybms_bridge.services.web.security.gate import Gate, Seen
+from tinybms_bridge.services.web.security.user import User
+
+__all__ = ["Admin", "Login", "OwnPage", "TheGate", "Viewer", "websocket_user"]
+
+_LOGIN_HEADERS = {"WWW-Authenticate": "Bearer"}
+
+
+async def _gate(connection: HTTPConnection) -> Gate:
+    gate = connection.app.state.gate
+    assert isinstance(gate, Gate)
+    return gate
+
+
+TheGate = Annotated[Gate, Depends(_gate)]
+"""The one gate of the application."""
+
+
+async def _viewer(request: Request, gate: TheGate) -> User:
+    """Return who reads. Raises ProblemError 401 when reading needs a login."""
+    seen = gate.identify(request)
+    if seen is None:
+        if gate.options.open_reading:
+            return gate.anonymous(request)
+        raise _login_required(gate)
+    return seen.user
+
+
+async def _login(request: Request, gate: TheGate) -> User:
+    """Return somebody who is logged in, whatever the role. Raises ProblemError 401, or 403 for another site's page."""
+    seen = gate.identify(request)
+    if seen is None:
+        raise _login_required(gate)
+    _refuse_other_sites(request, seen)
+    return seen.user
+
+
+async def _admin(request: Request, user: Annotated[User, Depends(_login)]) -> User:
+    """Return an administrator, and write an audit line for a request that may change something."""
+    if not user.is_admin:
+        raise ProblemError(403, "admin_required", "this needs an administrator")
+    if request.method not in SAFE_METHODS:
+        audit(user, f"{request.method} {request.url.path}")
+    return user
+
+
+async def _own_page(request: Request) -> None:
+    """Raises ProblemError 403 when the page of another site sends the request."""
+    if not is_own_page(request.headers):
+        raise ProblemError(403, "other_site", "a page of another site may not do this")
+
+
+Viewer = Annotated[User, Depends(_viewer)]
+"""Anybody while reading is open, else whoever is logged in."""
+Login = Annotated[User, Depends(_login)]
+"""Whoever is logged in."""
+Admin = Annotated[User, Depends(_admin)]
+"""An administrator; with a cookie also the CSRF token. Writes the audit line."""
+OwnPage = Depends(_own_page)
+"""For routes without a login that set a cookie."""
+
+
+async def websocket_user(websocket: WebSocket) -> User | None:
+    """Return who opens a WebSocket (cookie, bearer header or ``?token=``), or None for somebody to turn away."""
+    gate = await _gate(websocket)
+    query_token = websocket.query_params.get("token", "")
+    try:
+        seen = gate.identify(websocket, query_token)
+    except ProblemError:
+        return None
+    if seen is not None and seen.session is None:
+        return seen.user
+    listed = gate.options.origins if seen is None else ()
+    if not is_own_page_or_listed(websocket.headers, listed):
+        return None
+    if seen is not None:
+        return seen.user
+    return gate.anonymous(websocket) if gate.options.open_reading else None
+
+
+def _refuse_other_sites(request: Request, seen: Seen) -> None:
+    if seen.session is None or request.method in SAFE_METHODS:
+        return
+    if not is_own_page(request.headers):
+        raise ProblemError(403, "other_site", "a page of another site may not do this")
+    if not csrf_token_matches(request.headers, seen.session.csrf):
+        raise ProblemError(403, "csrf_token", "the header X-CSRF-Token of the session is missing or wrong")
+
+
+def _login_required(gate: Gate) -> ProblemError:
+    if gate.setup_required:
+        text = "there is no administrator yet: make one with the setup token that the bridge printed when it started"
+        return ProblemError(401, "setup_required", text, headers=_LOGIN_HEADERS)
+    return ProblemError(401, "login_required", "this needs a login", headers=_LOGIN_HEADERS)

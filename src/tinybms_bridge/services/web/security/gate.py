@@ -1,0 +1,107 @@
+"""Decides who makes a request: one object for the whole web server."""
+
+from dataclasses import dataclass
+
+from starlette.requests import HTTPConnection
+
+from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.services.web.accounts import Account, AccountError, Accounts, Role
+from tinybms_bridge.services.web.accounts.tokens import read_token
+from tinybms_bridge.services.web.options import WebOptions
+from tinybms_bridge.services.web.problems import ProblemError
+from tinybms_bridge.services.web.security.audit import audit_login
+from tinybms_bridge.services.web.security.rate import LoginLimiter
+from tinybms_bridge.services.web.security.sessions import Session, Sessions
+from tinybms_bridge.services.web.security.setup import SetupToken
+from tinybms_bridge.services.web.security.user import User, Via
+
+__all__ = ["COOKIE", "Gate", "Seen", "address_of"]
+
+COOKIE = "tinybms_session"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Somebody who proved who they are, and the session if it is a browser."""
+
+    user: User
+    session: Session | None = None
+
+
+class Gate:
+    """Users, sessions, the brake on guessing and the setup token."""
+
+    def __init__(self, accounts: Accounts, clock: Clock, options: WebOptions) -> None:
+        self.accounts = accounts
+        self.clock = clock
+        self.options = options
+        self.sessions = Sessions(clock)
+        self.setup = SetupToken()
+        self._limiter = LoginLimiter(clock)
+
+    @property
+    def setup_required(self) -> bool:
+        """Whether there is no administrator yet."""
+        return not self.accounts.book.has_admin
+
+    def identify(self, connection: HTTPConnection, query_token: str = "") -> Seen | None:
+        """Return who makes a request, or None for nobody. Raises ProblemError 401 for a bad bearer token."""
+        bearer = query_token or _bearer(connection.headers.get("authorization", ""))
+        if bearer:
+            return Seen(self._token_user(bearer, address_of(connection)))
+        if "cookie" not in connection.headers:
+            return None
+        found = self.sessions.find(connection.cookies.get(COOKIE, ""), self.accounts.book)
+        if found is None:
+            return None
+        session, account = found
+        return Seen(User(account.name, account.role, Via.SESSION, address_of(connection)), session)
+
+    def anonymous(self, connection: HTTPConnection) -> User:
+        """Return the user who stands for anybody while reading is open."""
+        return User("", Role.VIEWER, Via.OPEN, address_of(connection))
+
+    async def login(self, name: str, password: str, address: str) -> Account:
+        """Return the user. Raises ProblemError: 401 wrong, 429 too many tries."""
+        self.brake(address, name)
+        account = await self.accounts.verify(name, password)
+        if account is None:
+            audit_login(name, address, "refused")
+            raise ProblemError(401, "wrong_login", "the user name or the password is wrong")
+        self._limiter.succeeded(address, name)
+        audit_login(account.name, address, "accepted")
+        return account
+
+    def brake(self, address: str, name: str) -> None:
+        """Count a try. Raises ProblemError 429 while the address or the user has to wait."""
+        wait_s = self._limiter.admit(address, name)
+        if wait_s > 0.0:
+            seconds = int(wait_s) + 1
+            headers = {"Retry-After": str(seconds)}
+            raise ProblemError(429, "too_many_tries", f"too many tries; wait {seconds} s", headers=headers)
+
+    def release(self, address: str, name: str) -> None:
+        """Tell that a try counted by ``brake`` was right."""
+        self._limiter.succeeded(address, name)
+
+    def _token_user(self, text: str, address: str) -> User:
+        book = self.accounts.book
+        try:
+            record = read_token(text, book, self.clock.wall())
+        except AccountError as error:
+            raise ProblemError(
+                401, error.code, error.message, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'}
+            ) from error
+        account = book.expect_account(record.user)
+        return User(account.name, account.role.at_most(record.role), Via.TOKEN, address)
+
+
+def address_of(connection: HTTPConnection) -> str:
+    """Return the address of the peer; an IPv4 one as such, also on a socket for both."""
+    host = connection.client.host if connection.client else ""
+    return host.removeprefix("::ffff:") if "." in host else host
+
+
+def _bearer(authorization: str) -> str:
+    scheme, _, value = authorization.partition(" ")
+    return value.strip() if scheme.lower() == "bearer" else ""

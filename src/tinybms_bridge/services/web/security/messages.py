@@ -1,0 +1,159 @@
+"""Bodies and answers of the routes for login, users and tokens."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from tinybms_bridge.services.web.accounts import Account, TokenRecord
+from tinybms_bridge.services.web.accounts.tokens import LONGEST_DAYS
+
+__all__ = [
+    "CreatedToken",
+    "LoginBody",
+    "NewToken",
+    "NewUser",
+    "OwnPassword",
+    "SessionState",
+    "SetupBody",
+    "SetupState",
+    "Success",
+    "TokenInfo",
+    "TokenList",
+    "UserChange",
+    "UserInfo",
+    "UserList",
+]
+
+RoleName = Literal["viewer", "admin"]
+Password = Annotated[SecretStr, Field(min_length=1, max_length=256)]
+Name = Annotated[str, Field(min_length=1, max_length=32)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class LoginBody(_Body):
+    """User name and password."""
+
+    username: Name
+    password: Password
+
+
+class SetupBody(LoginBody):
+    """The first administrator."""
+
+    token: Annotated[SecretStr, Field(min_length=1, max_length=64)]
+    """The setup token that the bridge printed when it started."""
+
+
+class OwnPassword(_Body):
+    """Another password for oneself."""
+
+    current: Password
+    new: Password
+
+
+class NewUser(LoginBody):
+    """A user to add."""
+
+    role: RoleName = "viewer"
+
+
+class UserChange(_Body):
+    """What to change of a user; what is not given stays."""
+
+    password: Password | None = None
+    role: RoleName | None = None
+
+
+class NewToken(_Body):
+    """A bearer token to make."""
+
+    label: Annotated[str, Field(min_length=1, max_length=64)]
+    role: RoleName = "viewer"
+    days: Annotated[int, Field(ge=1, le=LONGEST_DAYS)] = 365
+
+
+class Success(BaseModel):
+    """It is done."""
+
+    success: bool = True
+    message: str = ""
+
+
+class SetupState(BaseModel):
+    """Whether the first administrator is missing."""
+
+    success: bool = True
+    required: bool
+
+
+class SessionState(BaseModel):
+    """Who asks, and what the page has to know to go on."""
+
+    success: bool = True
+    authenticated: bool
+    user: str = ""
+    role: RoleName = "viewer"
+    csrf_token: str = ""
+    """To be sent as header X-CSRF-Token with whatever changes something."""
+    open_reading: bool = True
+    setup_required: bool = False
+
+
+class UserInfo(BaseModel):
+    """One user."""
+
+    name: str
+    role: RoleName
+
+    @classmethod
+    def of(cls, account: Account) -> "UserInfo":
+        """Return what may be shown of a user."""
+        return cls(name=account.name, role=account.role.value)
+
+
+class UserList(BaseModel):
+    """Every user."""
+
+    success: bool = True
+    users: list[UserInfo]
+
+
+class TokenInfo(BaseModel):
+    """One bearer token, without the token."""
+
+    id: str
+    user: str
+    label: str
+    role: RoleName
+    created_at: datetime
+    expires_at: datetime
+
+    @classmethod
+    def of(cls, record: TokenRecord) -> "TokenInfo":
+        """Return what may be shown of a token."""
+        return cls(
+            id=record.id,
+            user=record.user,
+            label=record.label,
+            role=record.role.value,
+            created_at=record.created_at,
+            expires_at=record.expires_at,
+        )
+
+
+class TokenList(BaseModel):
+    """Bearer tokens."""
+
+    success: bool = True
+    tokens: list[TokenInfo]
+
+
+class CreatedToken(TokenInfo):
+    """A new bearer token; shown this once."""
+
+    success: bool = True
+    token: str

@@ -1,0 +1,159 @@
+"""The web server as a service of the bridge; the web framework is imported by ``run``, in a thread."""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import socket
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tinybms_bridge.errors import BridgeError, LinkError
+from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.hal.storage import Storage
+from tinybms_bridge.services.web.options import WebOptions
+
+if TYPE_CHECKING:
+    from tinybms_bridge.services.web.security.gate import Gate
+    from tinybms_bridge.services.web.server import EmbeddedServer
+
+__all__ = ["WebService", "bind"]
+
+log = logging.getLogger(__name__)
+
+_REFRESH_S = 2.0
+"""How soon a change that the command line made to the users is seen."""
+_STOP_TIMEOUT_S = 2.0
+
+
+def _to_standard_error(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+class WebService:
+    """The web server of one bridge; ``run`` may be called again after it failed or was cancelled."""
+
+    def __init__(
+        self,
+        face: object,
+        options: WebOptions,
+        storage: Storage,
+        clock: Clock,
+        *,
+        announce: Callable[[str], None] = _to_standard_error,
+        begin: Callable[[Any], None] = lambda _app: None,
+    ) -> None:
+        self.options = options
+        """May be replaced; the next ``run`` takes it up."""
+        self.port: int | None = None
+        """The port in use while the server listens."""
+        self._face = face
+        self._storage = storage
+        self._clock = clock
+        self._announce = announce  # not the log: that can be read without a login
+        self._begin = begin  # called with the application, on the event loop, before it serves
+        self._gate: Gate | None = None
+        self._setup_shown = False
+
+    async def run(self) -> None:
+        """Serve until cancelled. Raises LinkError when the port cannot be had, ConfigError for a wrong certificate."""
+        server, gate = await asyncio.to_thread(self._prepare)
+        await gate.accounts.refresh()
+        self._begin(server.config.app)
+        with bind(self.options.listen_address, self.options.port) as listener:
+            self.port = listener.getsockname()[1]
+            self._show(gate)
+            try:
+                await self._serve(server, gate, listener)
+            finally:
+                self.port = None
+
+    def _prepare(self) -> "tuple[EmbeddedServer, Gate]":
+        """Import the web stack and build the application. Blocks for up to some seconds on a small machine."""
+        from tinybms_bridge.services.web.accounts import Accounts
+        from tinybms_bridge.services.web.app import create_app
+        from tinybms_bridge.services.web.security.gate import Gate
+        from tinybms_bridge.services.web.server import build_server
+        from tinybms_bridge.services.web.tls import tls_context
+
+        options = self.options
+        if self._gate is None:
+            self._gate = Gate(Accounts(self._storage), self._clock, options)
+        self._gate.options = options  # sessions outlive a change of the port
+        app = create_app(self._face, options, gate=self._gate)
+        return build_server(app, options, tls_context(options)), self._gate
+
+    async def _serve(self, server: "EmbeddedServer", gate: "Gate", listener: socket.socket) -> None:
+        serving = asyncio.create_task(server.serve(sockets=[listener]), name="web server")
+        watching = asyncio.create_task(self._watch_users(gate), name="web users")
+        try:
+            await asyncio.wait([serving, watching], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            watching.cancel()
+            server.should_exit = True
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_STOP_TIMEOUT_S):
+                    await asyncio.wait([serving])
+            server.abort()
+            serving.cancel()
+            await asyncio.gather(serving, watching, return_exceptions=True)
+        for task in (serving, watching):
+            if not task.cancelled() and (error := task.exception()) is not None:
+                raise error
+        raise LinkError("the web server ended on its own")
+
+    async def _watch_users(self, gate: "Gate") -> None:
+        """Take up what the command line changes."""
+        told = ""
+        while True:
+            await self._clock.sleep(_REFRESH_S)
+            try:
+                await gate.accounts.refresh()
+                told = ""
+            except BridgeError as error:
+                if str(error) != told:
+                    log.warning("%s; the users known so far stay", error)
+                told = str(error)
+            if not gate.setup_required:
+                gate.setup.void()
+
+    def _show(self, gate: "Gate") -> None:
+        scheme = "https" if self.options.encrypted else "http"
+        log.info("web server listens on %s://%s:%d/", scheme, self.options.listen_address or "*", self.port)
+        if gate.setup_required and not self._setup_shown:
+            self._setup_shown = True
+            self._announce(
+                f"There is no administrator yet. One-time setup token of the web server: {gate.setup.issue()}\n"
+                'Open the web page and enter it, or use "tinybms-bridge users add NAME --role admin".'
+            )
+
+
+def bind(address: str, port: int) -> socket.socket:
+    """Return a socket that is bound; an empty address means every interface. Raises LinkError that says what to do."""
+    everywhere = not address
+    both = everywhere and socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if both or ":" in address else socket.AF_INET
+    host = address or ("::" if both else "0.0.0.0")  # noqa: S104 - all interfaces is what an empty address means
+    try:
+        listener = socket.create_server((host, port), family=family, dualstack_ipv6=both)
+    except OSError as error:
+        raise _bind_error(error, address, port) from error
+    # Connections inherit it. asyncio sets it only where the protocol number is given, and without it each answer
+    # waits up to 40 ms for the client's acknowledgement of its head.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
+def _bind_error(error: OSError, address: str, port: int) -> LinkError:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return LinkError(f"port {port} is in use", hint="choose another one as web_server.port")
+        case errno.EACCES | errno.EPERM:
+            hint = "choose one above 1023 as web_server.port, or give the service the right CAP_NET_BIND_SERVICE"
+            return LinkError(f"port {port} is not permitted", hint=hint)
+        case errno.EADDRNOTAVAIL:
+            hint = "correct web_server.listen_address, or leave it empty"
+            return LinkError(f"this machine does not have the address {address}", hint=hint)
+    return LinkError(f"port {port} cannot be opened: {error.strerror or error}", hint="see web_server.port")

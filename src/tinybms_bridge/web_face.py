@@ -1,0 +1,242 @@
+"""The bridge as the web room sees it: the adapter behind ``services.web.face.BridgeFace``."""
+
+import os
+import signal
+from collections import deque
+from collections.abc import Sequence
+from datetime import timedelta
+
+from tinybms_bridge import __version__
+from tinybms_bridge.battery.limits import ManualInhibits
+from tinybms_bridge.bridge import Bridge
+from tinybms_bridge.bus import Bus
+from tinybms_bridge.config.store import ConfigStore
+from tinybms_bridge.hal.can import CanFrame, CanStatistics
+from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.services.logs import LogBook
+from tinybms_bridge.services.web.face import (
+    CanFigures,
+    Direction,
+    EventEntry,
+    Inhibit,
+    MonitoredFrame,
+    PartFigures,
+    Picture,
+    TraceLine,
+    UartFigures,
+    WatchdogFigures,
+)
+from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
+from tinybms_bridge.tinybms.settings import BmsSettings
+from tinybms_bridge.tinybms.statistics import LinkStatistics
+
+__all__ = ["WebFace"]
+
+_REMEMBERED_FRAMES = 500
+_CHECK_INTERVAL_S = 1.0
+
+
+class WebFace:
+    """One bridge, its configuration and its log behind the protocol of the web room."""
+
+    def __init__(self, bridge: Bridge, store: ConfigStore, book: LogBook) -> None:
+        self._bridge = bridge
+        self._store = store
+        self._book = book
+        self._device_settings = BmsSettings(bridge.client, bridge.machine.clock)
+        self._inhibits: dict[Direction, Inhibit] = {}
+        self._frames: deque[MonitoredFrame] = deque(maxlen=_REMEMBERED_FRAMES)
+        self._frame_count = 0
+        bridge.frame_taps.append(self._remember)
+
+    async def run(self) -> None:
+        """End manual stops when their time is over, until cancelled; independent of the web server."""
+        while True:
+            await self.clock.sleep(_CHECK_INTERVAL_S)
+            now = self.clock.wall()
+            for inhibit in self.inhibits():
+                if inhibit.expires_at is not None and inhibit.expires_at <= now:
+                    self.release(inhibit.direction)
+
+    @property
+    def version(self) -> str:
+        """See ``BridgeFace``."""
+        return __version__
+
+    @property
+    def bus(self) -> Bus:
+        """See ``BridgeFace``."""
+        return self._bridge.bus
+
+    @property
+    def store(self) -> ConfigStore:
+        """See ``BridgeFace``."""
+        return self._store
+
+    @property
+    def device_settings(self) -> BmsSettings:
+        """See ``BridgeFace``."""
+        return self._device_settings
+
+    @property
+    def logs(self) -> LogBook:
+        """See ``BridgeFace``."""
+        return self._book
+
+    @property
+    def clock(self) -> Clock:
+        """See ``BridgeFace``."""
+        return self._bridge.machine.clock
+
+    def picture(self) -> Picture:
+        """See ``BridgeFace``."""
+        bridge, pipeline = self._bridge, self._bridge.pipeline
+        snapshot = pipeline.snapshot
+        return Picture(
+            uptime_s=bridge.uptime_s,
+            freshness=pipeline.freshness,
+            snapshot=snapshot,
+            age_s=None if snapshot is None else max(0.0, self.clock.monotonic() - snapshot.taken_at_s),
+            limits=pipeline.limits,
+            alarms=pipeline.alarms,
+            notices=bridge.notices.notices,
+            energy=pipeline.energy,
+            identity=bridge.poller.identity,
+            rejected=pipeline.rejected,
+        )
+
+    def uart(self) -> UartFigures:
+        """See ``BridgeFace``."""
+        bridge, figures = self._bridge, self._bridge.client.statistics
+        return UartFigures(
+            up=bridge.poller.link.up,
+            reason=bridge.poller.link.reason,
+            device=bridge.config.hardware.uart.device,
+            polls=figures.polls,
+            success=figures.success,
+            errors=figures.errors,
+            timeouts=figures.timeouts,
+            crc_errors=figures.crc_errors,
+            retries=figures.retries,
+            refused=figures.refused,
+            garbage_bytes=figures.garbage_bytes,
+            wakeups=figures.wakeups,
+            connects=figures.connects,
+            latency_last_ms=figures.latency.last_ms,
+            latency_max_ms=figures.latency.max_ms,
+            latency_avg_ms=figures.latency.average_ms,
+            poll_interval_ms=bridge.poller.interval.interval_ms,
+        )
+
+    def can(self) -> CanFigures:
+        """See ``BridgeFace``."""
+        bridge, figures, transmitter = self._bridge, self._bridge.can_statistics, self._bridge.transmitter
+        can = bridge.config.hardware.can
+        return CanFigures(
+            up=not bridge.can_error and figures.up,
+            error=bridge.can_error,
+            interface=f"{can.interface}:{can.channel}" if can.interface == "socketcan" else can.interface,
+            tx_count=figures.tx_count,
+            tx_errors=figures.tx_errors,
+            rx_count=figures.rx_count,
+            rx_errors=figures.rx_errors,
+            bus_off_count=figures.bus_off_count,
+            outages=figures.outages,
+            bursts=0 if transmitter is None else transmitter.statistics.bursts,
+            skipped=0 if transmitter is None else transmitter.statistics.skipped,
+            jitter_max_ms=0.0 if transmitter is None else transmitter.statistics.jitter_max_s * 1000.0,
+            gx_state=bridge.gx.state.lower(),
+            gx_silent_for_s=bridge.gx.silent_for_s,
+        )
+
+    def device_statistics(self) -> DeviceStatistics | None:
+        """See ``BridgeFace``."""
+        return self._bridge.device_log.statistics
+
+    def watchdog(self) -> WatchdogFigures:
+        """See ``BridgeFace``."""
+        guard = self._bridge.guard
+        fed_s = guard.last_feed_s
+        return WatchdogFigures(
+            enabled=guard.enabled,
+            timeout_s=guard.timeout_s,
+            feed_count=guard.feeds,
+            since_last_feed_s=None if fed_s is None else max(0.0, self.clock.monotonic() - fed_s),
+        )
+
+    def parts(self) -> Sequence[PartFigures]:
+        """See ``BridgeFace``."""
+        return [
+            PartFigures(part.name, part.state, part.error, part.restarts, part.critical)
+            for part in self._bridge.supervisor.parts.values()
+        ]
+
+    def events(self) -> Sequence[EventEntry]:
+        """See ``BridgeFace``."""
+        return [
+            EventEntry(record.number, record.at, record.source, record.severity, record.code, record.text)
+            for record in self._bridge.events.records()
+        ]
+
+    def frames(self, after: int = 0) -> Sequence[MonitoredFrame]:
+        """See ``BridgeFace``."""
+        return [frame for frame in self._frames if frame.number > after]
+
+    def trace(self) -> Sequence[TraceLine]:
+        """See ``BridgeFace``."""
+        now_s = self.clock.monotonic()
+        return [
+            TraceLine(max(0.0, now_s - entry.at_s), entry.direction, entry.data.hex(" ").upper() or entry.note)
+            for entry in self._bridge.client.trace.entries()
+        ]
+
+    def inhibits(self) -> Sequence[Inhibit]:
+        """See ``BridgeFace``."""
+        return list(self._inhibits.values())
+
+    def inhibit(self, direction: Direction, duration_s: float | None, reason: str) -> Inhibit:
+        """See ``BridgeFace``."""
+        now = self.clock.wall()
+        expires_at = None if duration_s is None else now + timedelta(seconds=duration_s)
+        inhibit = self._inhibits[direction] = Inhibit(direction, now, expires_at, reason)
+        self._enforce()
+        return inhibit
+
+    def release(self, direction: Direction) -> bool:
+        """See ``BridgeFace``."""
+        found = self._inhibits.pop(direction, None) is not None
+        self._enforce()
+        return found
+
+    def reset_statistics(self) -> None:
+        """See ``BridgeFace``."""
+        self._bridge.client.statistics = LinkStatistics()
+        self._bridge.bus.reset_statistics()
+        for name in ("tx_count", "tx_errors", "rx_count", "rx_errors", "bus_off_count", "outages"):
+            setattr(self._bridge.can_statistics, name, getattr(CanStatistics(), name))
+
+    def restart(self, part: str | None) -> None:
+        """See ``BridgeFace``; the whole program ends as by SIGTERM, and the service manager starts it again."""
+        if part is None:
+            os.kill(os.getpid(), signal.SIGTERM)
+        else:
+            self._bridge.supervisor.restart(part)
+
+    def _enforce(self) -> None:
+        self._bridge.pipeline.manual = ManualInhibits(
+            stop_charge=Direction.CHARGE in self._inhibits, stop_discharge=Direction.DISCHARGE in self._inhibits
+        )
+        self._bridge.pipeline.tick(self.clock.monotonic())
+
+    def _remember(self, frame: CanFrame, direction: str) -> None:
+        if direction in ("tx", "rx"):
+            self._frame_count += 1
+            self._frames.append(
+                MonitoredFrame(
+                    self._frame_count,
+                    self.clock.wall(),
+                    "tx" if direction == "tx" else "rx",
+                    frame.arbitration_id,
+                    frame.data,
+                )
+            )

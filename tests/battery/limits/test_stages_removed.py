@@ -1,0 +1,331 @@
+"""Mutation check: with any one stage of the engine taken out, at least one named invariant breaks.
+
+An invariant is a scenario with what has to hold in it. With the whole engine all of them hold.
+"""
+
+import ast
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from tinybms_bridge.battery.freshness import FreshnessMemory
+from tinybms_bridge.battery.limits import (
+    ChargeState,
+    Freshness,
+    LimitSettings,
+    ManualInhibits,
+    PolicySettings,
+    ProtectionMemory,
+    Quantity,
+    StateMemory,
+    StateSettings,
+    engine,
+)
+from tinybms_bridge.battery.limits.context import Context
+from tinybms_bridge.battery.limits.draft import Draft
+from tinybms_bridge.battery.limits.model import LimitCode, Reason
+from tinybms_bridge.battery.snapshot import BmsStatus
+
+MakeEngine = Callable[..., Any]
+Scenario = Callable[[MakeEngine], None]
+
+
+def target_is_that_of_the_bms(make_engine: MakeEngine) -> None:
+    """CVL is register 300 × cells and CCL a share of register 318."""
+    limits = make_engine().feed()
+    assert (limits.cvl_v, limits.ccl_a) == pytest.approx((58.4, 54.0))
+
+
+def full_battery_floats(make_engine: MakeEngine) -> None:
+    """At 96 % the state is FLOAT, with its lower CVL and CCL."""
+    limits = make_engine().feed(soc=96.0)
+    assert limits.state is ChargeState.FLOAT
+    assert (limits.cvl_v, limits.ccl_a) == pytest.approx((58.3, 5.0))
+
+
+def full_by_voltage_floats_too(make_engine: MakeEngine) -> None:
+    """A pack at full voltage with a tail current is full, whatever its counter says."""
+    limits = make_engine().last_for(180.0, soc=85.5, max_cell_v=3.64, current_a=1.0)
+    assert limits.full
+    assert limits.state is ChargeState.FLOAT
+
+
+def window_ends_charging(make_engine: MakeEngine) -> None:
+    """Above the user's maximum there is no charge worth the name."""
+    policy = PolicySettings(soc_max_percent=70.0, full_charge_interval_days=0.0)
+    limits = make_engine(LimitSettings(policy=policy)).feed(soc=75.0)
+    assert limits.ccl_a <= 1.0
+
+
+def high_cell_lowers_cvl(make_engine: MakeEngine) -> None:
+    """A cell above its threshold lowers CVL below the pack's voltage with the same sample."""
+    limits = make_engine().feed(max_cell_v=3.69, delta_mv=5.0, pack={"voltage_v": 57.0})
+    assert limits.cvl_v < 57.0
+
+
+def lessons_outlive_the_sample(make_engine: MakeEngine) -> None:
+    """A CVL that was too high does not come back with the first sample that is not."""
+    made = make_engine()
+    made.feed(max_cell_v=3.69, pack={"voltage_v": 57.0})
+    assert made.feed(max_cell_v=3.6).cvl_v < 57.0
+
+
+def cold_lowers_ccl(make_engine: MakeEngine) -> None:
+    """At 5 °C a quarter of the current is left."""
+    assert make_engine().feed(temperatures_c=(25.0, 5.0)).ccl_a == pytest.approx(13.5)
+
+
+def frost_stops_solar_chargers(make_engine: MakeEngine) -> None:
+    """Below register 320 CVL goes down as well: under feed-in no solar charger heeds CCL."""
+    assert make_engine().feed(temperatures_c=(25.0, 0.0)).cvl_v == pytest.approx(53.6)
+
+
+def empty_stays_empty(make_engine: MakeEngine) -> None:
+    """A cell that recovers without load does not switch the inverter on again at once."""
+    made = make_engine()
+    made.feed(max_cell_v=2.95, delta_mv=60.0)
+    made.last_for(60.0, max_cell_v=3.0, delta_mv=20.0)
+    assert made.limits.dcl_a == 0.0
+
+
+def fault_stops_charging(make_engine: MakeEngine) -> None:
+    """A fault of the BMS ends charging, and discharging only where it cuts the load."""
+    limits = make_engine().feed(pack={"status": BmsStatus.FAULT})
+    assert limits.ccl_a == 0.0 < limits.dcl_a
+
+
+def old_data_stops_charging(make_engine: MakeEngine) -> None:
+    """Without a sample for 3 s there is no charge current, and CVL rests."""
+    made = make_engine()
+    made.last_for(5.0)
+    limits = made.wait(5.0)
+    assert (limits.cvl_v, limits.ccl_a, limits.freshness) == (pytest.approx(53.6), 0.0, Freshness.HOLD)
+
+
+def silence_ends_in_silence(make_engine: MakeEngine) -> None:
+    """Old data is not sent for ever."""
+    made = make_engine()
+    made.last_for(5.0)
+    assert not made.wait(60.0).may_send
+
+
+def the_hand_of_the_user_counts(make_engine: MakeEngine) -> None:
+    """A stop by hand stops."""
+    limits = make_engine(LimitSettings(manual=ManualInhibits(stop_discharge=True))).feed()
+    assert limits.dcl_a == 0.0
+
+
+def currents_rise_slowly(make_engine: MakeEngine) -> None:
+    """After a fault CCL does not jump (case 5: 100 A to 220 A)."""
+    made = make_engine()
+    made.feed(open_events=(0x06,))
+    assert made.feed().ccl_a < 1.0
+
+
+def cvl_rises_slowly(make_engine: MakeEngine) -> None:
+    """After a fault CVL rises by at most 0.4 V in 20 s."""
+    made = make_engine()
+    made.feed(open_events=(0x06,))
+    assert made.last_for(15.0).cvl_v <= 54.0 + 1e-9
+
+
+def nothing_passes_the_clamp(make_engine: MakeEngine) -> None:
+    """Whatever the configuration: no negative current, no CVL that is no voltage."""
+    settings = LimitSettings(bulk_voltage_v=-20.0, max_charge_current_a=-5.0, max_discharge_current_a=float("nan"))
+    limits = make_engine(settings).feed()
+    assert limits.cvl_v >= 51.2 - 1e-9
+    assert limits.ccl_a == 0.0
+    assert limits.dcl_a >= 0.0
+
+
+def hold_takes_its_time_only(make_engine: MakeEngine) -> None:
+    """An imbalance near the top holds, and not for ever."""
+    made = make_engine(LimitSettings(states=StateSettings(imbalance_hold_max_s=60.0)))
+    first = made.feed(delta_mv=150.0, max_cell_v=3.5)
+    last = made.last_for(120.0, delta_mv=150.0, max_cell_v=3.5)
+    assert first.state is ChargeState.IMBALANCE_HOLD
+    assert last.state is not ChargeState.IMBALANCE_HOLD
+
+
+INVARIANTS: dict[str, Scenario] = {
+    scenario.__name__: scenario
+    for scenario in (
+        target_is_that_of_the_bms,
+        full_battery_floats,
+        full_by_voltage_floats_too,
+        window_ends_charging,
+        high_cell_lowers_cvl,
+        lessons_outlive_the_sample,
+        cold_lowers_ccl,
+        frost_stops_solar_chargers,
+        empty_stays_empty,
+        fault_stops_charging,
+        old_data_stops_charging,
+        silence_ends_in_silence,
+        the_hand_of_the_user_counts,
+        currents_rise_slowly,
+        cvl_rises_slowly,
+        nothing_passes_the_clamp,
+        hold_takes_its_time_only,
+    )
+}
+
+
+def no_base(context: Context) -> Draft:
+    """Allow whatever frame 0x351 can carry."""
+    most = {Quantity.CVL: context.ceiling_v - 0.05, Quantity.CCL: 3276.7, Quantity.DCL: 3276.7}
+    return Draft({quantity: Reason(quantity, LimitCode.CONFIGURED, limit) for quantity, limit in most.items()})
+
+
+def always_fresh(memory: FreshnessMemory, *_: object) -> FreshnessMemory:
+    """Trust every sample for ever."""
+    return replace(memory, state=Freshness.FRESH)
+
+
+def nothing(*_: object) -> None:
+    """Leave the draft as it is."""
+
+
+def no_stop(*_: object) -> bool:
+    """Stop nothing."""
+    return False
+
+
+def as_before(memory: object, *_: object, **__: object) -> object:
+    """Remember what was remembered before."""
+    return memory
+
+
+@dataclass(frozen=True)
+class Removal:
+    """A function of the engine, what does nothing in its place, and the invariants that must notice."""
+
+    name: str
+    instead: Callable[..., object]
+    noticed_by: frozenset[str]
+
+
+def removal(name: str, instead: Callable[..., object], *noticed_by: Scenario) -> Removal:
+    """Return a removal."""
+    return Removal(name, instead, frozenset(scenario.__name__ for scenario in noticed_by))
+
+
+REMOVALS = [
+    removal("base", no_base, target_is_that_of_the_bms),
+    removal("next_state", as_before, full_battery_floats, hold_takes_its_time_only),
+    removal("apply_state", nothing, full_battery_floats),
+    removal("next_policy", as_before, full_by_voltage_floats_too, window_ends_charging),
+    removal("apply_policy", nothing, window_ends_charging),
+    removal(
+        "protect_cells",
+        lambda _draft, _context, memory, _elapsed_s: memory,
+        high_cell_lowers_cvl,
+        lessons_outlive_the_sample,
+    ),
+    removal("derate", nothing, cold_lowers_ccl),
+    removal("stop_for_temperature", no_stop, frost_stops_solar_chargers),
+    removal("stop_when_empty", no_stop, empty_stays_empty),
+    removal("obey_bms", nothing, fault_stops_charging),
+    removal("advance", always_fresh, old_data_stops_charging, silence_ends_in_silence),
+    removal("apply_freshness", nothing, old_data_stops_charging),
+    removal("apply_manual", nothing, the_hand_of_the_user_counts),
+    removal("limit_rates", lambda _draft, _context, memory, _elapsed_s: memory, currents_rise_slowly, cvl_rises_slowly),
+    removal("remember", lambda memory, _draft: memory, currents_rise_slowly, cvl_rises_slowly),
+    removal("final_clamp", nothing, nothing_passes_the_clamp),
+]
+
+NO_STAGES = {"make_context", "_limits", "_move_on", "_elapsed_s", "replace"}
+"""What the engine calls beside its stages; without it there is no decision at all."""
+
+
+def broken(make_engine: MakeEngine) -> set[str]:
+    """Return the invariants that do not hold."""
+    found = set()
+    for name, scenario in INVARIANTS.items():
+        try:
+            scenario(make_engine)
+        except AssertionError:
+            found.add(name)
+    return found
+
+
+def called(*functions: Callable[..., object]) -> set[str]:
+    """Return the names of what some functions call."""
+    trees = (ast.parse(inspect.getsource(function)) for function in functions)
+    calls = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return {node.func.id for node in calls if isinstance(node.func, ast.Name)}
+
+
+@pytest.mark.parametrize("name", INVARIANTS)
+def test_whole_engine_holds(make_engine: MakeEngine, name: str) -> None:
+    """With every stage in place each invariant holds."""
+    INVARIANTS[name](make_engine)
+
+
+@pytest.mark.parametrize("removed", REMOVALS, ids=lambda removed: removed.name)
+def test_no_stage_can_be_missed(make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch, removed: Removal) -> None:
+    """A stage that does nothing is noticed by the invariants that are its own."""
+    monkeypatch.setattr(engine, removed.name, removed.instead)
+    missing = removed.noticed_by - broken(make_engine)
+
+    assert removed.noticed_by
+    assert not missing, f"without {removed.name} these still hold: {missing}"
+
+
+def test_every_stage_is_removed_once() -> None:
+    """A stage that is added to the engine has to be added here."""
+    names = [removed.name for removed in REMOVALS]
+
+    assert len(names) == len(set(names))
+    assert called(engine.step, engine._move_on) - NO_STAGES == set(names)
+
+
+def test_every_invariant_has_its_stage() -> None:
+    """No invariant is there for nothing."""
+    assert set().union(*(removed.noticed_by for removed in REMOVALS)) == set(INVARIANTS)
+
+
+@pytest.mark.parametrize(
+    "memory", [StateMemory(ChargeState.FLOAT, float_latched=True), ProtectionMemory(cap_v=55.0, knee_v=55.5)]
+)
+def test_memory_is_used(make_engine: MakeEngine, memory: StateMemory | ProtectionMemory) -> None:
+    """What a stage remembered before a restart makes a difference after it."""
+    made, plain = make_engine(), make_engine().feed(soc=93.0)
+    key = "states" if isinstance(memory, StateMemory) else "protection"
+    made.memory = replace(made.memory, **{key: memory})
+
+    assert made.feed(soc=93.0).cvl_v < plain.cvl_v
+
+
+EXAMPLE = [
+    # seconds, cell 1, the other cells, current, SOC; CVL, CCL, DCL
+    (1.0, 3.412, 3.398, 60.0, 87.0, (56.75, 41.4, 135.0)),
+    (60.0, 3.530, 3.450, 9.0, 91.0, (56.75, 2.3, 135.0)),
+    (1.0, 3.572, 3.455, 9.0, 91.0, (55.043, 1.175, 135.0)),
+    (10.0, 3.530, 3.450, 1.0, 91.0, (55.143, 2.3, 135.0)),
+    (60.0, 3.530, 3.450, 1.0, 91.0, (55.297, 2.3, 135.0)),
+]
+
+
+def test_worked_example_of_the_document(make_engine: MakeEngine, make_ratings: Callable[..., Any]) -> None:
+    """The numbers of docs/charge-control.md are those of the engine."""
+    ratings = make_ratings(
+        fully_charged_cell_v=3.55,
+        over_voltage_cell_v=3.65,
+        charge_over_current_a=100.0,
+        discharge_over_current_a=150.0,
+        discharge_peak_current_a=200.0,
+        capacity_ah=280.0,
+    )
+    made = make_engine()
+    decided = []
+    for seconds, first_v, others_v, current_a, soc, _ in EXAMPLE:
+        moment = {"cells_v": (first_v, *(others_v for _ in range(15))), "current_a": current_a, "soc": soc}
+        limits = made.last_for(seconds, ratings=ratings, temperatures_c=(30.0, 8.0, 18.0), **moment)
+        decided.append((limits.cvl_v, limits.ccl_a, limits.dcl_a))
+
+    for (*_, expected), found in zip(EXAMPLE, decided, strict=True):
+        assert found == pytest.approx(expected, abs=0.001)

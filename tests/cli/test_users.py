@@ -1,0 +1,216 @@
+import json
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tinybms_bridge.cli.users import users_command
+from tinybms_bridge.hal.clock import SystemClock
+from tinybms_bridge.hal.storage import FileStorage
+from tinybms_bridge.services.web.accounts import AccountStore, Book, Role
+from tinybms_bridge.services.web.accounts.passwords import matches
+from tinybms_bridge.services.web.accounts.tokens import read_token
+
+Users = Callable[..., Result]
+PASSWORD = "correct horse"
+
+
+@pytest.fixture
+def users(tmp_path: Path) -> Users:
+    """Return a function that runs ``users`` with arguments on an empty state directory."""
+
+    def run(*arguments: str, typed: str | None = None) -> Result:
+        directory = ["--state-directory", str(tmp_path)]
+        return CliRunner(env={"COLUMNS": "160"}).invoke(users_command, [*directory, *arguments], input=typed)
+
+    return run
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Callable[[], Book]:
+    """Return a function that reads what is stored."""
+    return AccountStore(FileStorage(tmp_path / "users.json")).read
+
+
+@pytest.fixture
+def boss(users: Users) -> None:
+    """The first administrator."""
+    assert users("add", "Boss", "--role", "admin", "--password-stdin", typed=f"{PASSWORD}\n").exit_code == 0
+
+
+@pytest.fixture
+def guest(users: Users, boss: None) -> None:
+    """A viewer beside the administrator."""
+    assert users("add", "guest", "--password-stdin", typed=f"{PASSWORD}\n").exit_code == 0
+
+
+def test_an_empty_list_says_how_to_begin(users: Users) -> None:
+    """And makes no file."""
+    result = users("list")
+
+    assert result.exit_code == 0
+    assert "users add NAME --role admin" in result.output
+
+
+def test_a_user_is_added_with_a_password_typed_twice(users: Users, book: Callable[[], Book], tmp_path: Path) -> None:
+    """Nothing that was typed is shown, and the file is private."""
+    result = users("add", "Boss", "--role", "admin", typed=f"{PASSWORD}\n{PASSWORD}\n")
+    account = book().expect_account("boss")
+
+    assert result.exit_code == 0, result.output
+    assert account.role is Role.ADMIN
+    assert matches(PASSWORD, account.password)
+    assert PASSWORD not in result.output
+    assert stat.S_IMODE((tmp_path / "users.json").stat().st_mode) == 0o600
+
+
+def test_two_different_passwords_are_asked_for_again(users: Users, book: Callable[[], Book]) -> None:
+    """A slip of the finger does not lock anybody out."""
+    users("add", "boss", typed=f"{PASSWORD}\nother password\n{PASSWORD}\n{PASSWORD}\n")
+
+    assert matches(PASSWORD, book().expect_account("boss").password)
+
+
+def test_without_a_terminal_nothing_is_done(users: Users, book: Callable[[], Book]) -> None:
+    """A script is told about --password-stdin."""
+    result = users("add", "boss", typed="")
+
+    assert result.exit_code == 1
+    assert "--password-stdin" in result.output
+    assert book().accounts == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "password", "words"),
+    [("a b", PASSWORD, "user name is"), ("boss", "short", "password is"), ("boss", "", "password is")],
+)
+def test_a_bad_name_or_password_is_refused(users: Users, name: str, password: str, words: str) -> None:
+    """With the rule, in one line."""
+    result = users("add", name, "--password-stdin", typed=f"{password}\n")
+
+    assert result.exit_code == 1
+    assert result.output.startswith("error: a ")
+    assert words in result.output
+
+
+def test_a_bad_name_is_told_before_the_password_is_asked_for(users: Users) -> None:
+    """Nobody types a password twice for nothing."""
+    assert "Password" not in users("add", "a b", typed="").output
+
+
+@pytest.mark.usefixtures("boss")
+def test_a_name_is_given_once(users: Users) -> None:
+    """Capitals do not make another one."""
+    result = users("add", "BOSS", "--password-stdin", typed=f"{PASSWORD}\n")
+
+    assert (result.exit_code, result.output) == (1, 'error: there is already a user "boss"\n')
+
+
+@pytest.mark.usefixtures("guest")
+def test_the_list_shows_users_and_tokens_without_secrets(users: Users, book: Callable[[], Book]) -> None:
+    """Enough to revoke a token."""
+    token = users("token", "guest", "--label", "grafana").stdout.strip()
+    shown = users("list").output
+
+    assert "boss" in shown
+    assert "admin" in shown
+    assert f"token {book().tokens[0].id}  guest  viewer" in shown
+    assert token not in shown
+    assert "scrypt" not in shown
+
+
+@pytest.mark.usefixtures("guest")
+def test_a_user_is_removed(users: Users, book: Callable[[], Book]) -> None:
+    """With the tokens."""
+    users("token", "guest")
+
+    assert users("remove", "Guest").output == "guest was removed\n"
+    assert book().account("guest") is None
+    assert book().tokens == ()
+
+
+@pytest.mark.usefixtures("boss")
+@pytest.mark.parametrize(("name", "words"), [("boss", "last administrator"), ("nobody", 'no user "nobody"')])
+def test_who_cannot_be_removed_stays(users: Users, book: Callable[[], Book], name: str, words: str) -> None:
+    """Nobody locks himself out."""
+    result = users("remove", name)
+
+    assert result.exit_code == 1
+    assert words in result.output
+    assert book().account("boss") is not None
+
+
+@pytest.mark.usefixtures("guest")
+def test_a_password_is_replaced(users: Users, book: Callable[[], Book]) -> None:
+    """The role stays unless another one is named."""
+    users("password", "guest", "--password-stdin", typed="another password\n")
+    assert matches("another password", book().expect_account("guest").password)
+    assert book().expect_account("guest").role is Role.VIEWER
+
+    users("password", "guest", "--role", "admin", "--password-stdin", typed="another password\n")
+    assert book().expect_account("guest").role is Role.ADMIN
+
+
+@pytest.mark.usefixtures("boss")
+def test_the_password_of_nobody_is_not_asked_for(users: Users) -> None:
+    """A mistyped name is told first."""
+    result = users("password", "nobody")
+
+    assert (result.exit_code, result.output) == (1, 'error: there is no user "nobody"\n')
+
+
+@pytest.mark.usefixtures("boss")
+def test_a_token_is_the_only_thing_on_standard_output(users: Users, book: Callable[[], Book]) -> None:
+    """So that a script can take it from there."""
+    result = users("token", "boss", "--role", "admin", "--days", "30", "--label", "backup")
+    record = read_token(result.stdout.strip(), book(), SystemClock().wall())
+
+    assert (record.user, record.role, record.label) == ("boss", Role.ADMIN, "backup")
+    assert (record.expires_at - record.created_at).days == 30
+    assert record.id in result.stderr
+
+
+@pytest.mark.usefixtures("guest")
+def test_a_token_can_do_no_more_than_its_user(users: Users, book: Callable[[], Book]) -> None:
+    """Asking for more gives what the user has."""
+    users("token", "guest", "--role", "admin")
+
+    assert book().tokens[0].role is Role.VIEWER
+
+
+@pytest.mark.usefixtures("guest")
+def test_a_token_is_revoked_by_its_id(users: Users, book: Callable[[], Book]) -> None:
+    """Of the user that was named only."""
+    users("token", "guest")
+    token_id = book().tokens[0].id
+
+    assert users("token", "boss", "--revoke", token_id).exit_code == 1
+    assert users("token", "guest", "--revoke", token_id).output == f"token {token_id} was revoked\n"
+    assert book().tokens == ()
+
+
+@pytest.mark.parametrize("days", ["0", "3651", "x"])
+def test_a_lifetime_out_of_range_is_a_usage_error(users: Users, days: str) -> None:
+    """With click's own words."""
+    assert users("token", "boss", "--days", days).exit_code == 2
+
+
+def test_a_damaged_file_is_told(users: Users, tmp_path: Path) -> None:
+    """One line, no trace, and the file stays as it is."""
+    (tmp_path / "users.json").write_text(json.dumps({"version": 99}))
+
+    result = users("list")
+
+    assert result.exit_code == 1
+    assert "version 99 is not known here" in result.output
+    assert json.loads((tmp_path / "users.json").read_text()) == {"version": 99}
+
+
+def test_the_help_names_every_command(users: Users) -> None:
+    """And says where the users are."""
+    shown = users("--help").output
+
+    for command in ("list", "add", "remove", "password", "token"):
+        assert command in shown

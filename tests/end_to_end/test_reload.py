@@ -1,0 +1,94 @@
+"""The program as a process: configuration changes, a closed standard error, a disk without room."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+async def begin(start: Any, tmp_path: Path, document: dict[str, Any]) -> Any:
+    """Start the bridge on a port that does not exist, with its configuration in a file."""
+    path = tmp_path / "config.json"
+    document = {"hardware": {"uart": {"device": "/dev/none"}, "can": {"interface": "virtual"}}, **document}
+    await asyncio.to_thread(path.write_text, json.dumps(document))
+    return await start("run", "-c", str(path), "--plain")
+
+
+async def until(process: Any, words: str) -> str:
+    """Return the first line of standard error that has these words."""
+    async with asyncio.timeout(20):
+        while True:
+            line: str = await process.error_line()
+            if words in line:
+                return line
+
+
+@pytest.mark.timeout(90)
+async def test_hangup_reads_the_file_at_once(start: Any, tmp_path: Path) -> None:
+    """`kill -HUP` and an edit alone both put the file in force; a bad file stops nobody; SIGTERM ends it cleanly."""
+    process = await begin(start, tmp_path, {})
+    await until(process, "BMS link down")
+    path = tmp_path / "config.json"
+    await asyncio.to_thread(path.write_text, json.dumps({"hardware": {"uart": {"device": "/dev/other"}}}))
+    process.signal(signal.SIGHUP)
+    assert "(file): hardware.uart.device" in await until(process, "configuration changed")
+    await until(process, "/dev/other does not exist")
+    await asyncio.to_thread(path.write_text, json.dumps({"hardware": {"uart": {"baudrate": 1}}}))
+    assert "hardware.uart.baudrate = 1" in await until(process, "configuration not used")
+    await asyncio.to_thread(path.write_text, json.dumps({"logging": {"log_level": "DEBUG"}}))
+    await until(process, "can be used again")
+    process.signal(signal.SIGTERM)
+    code, _, err = await process.ended()
+    assert code == 0
+    assert "Traceback" not in err
+
+
+@pytest.fixture
+def closed(tmp_path: Path) -> Callable[[dict[str, Any]], Awaitable[asyncio.subprocess.Process]]:
+    """Return a function that starts the bridge without standard error and standard output."""
+
+    async def begin_closed(document: dict[str, Any]) -> asyncio.subprocess.Process:
+        path = tmp_path / "config.json"
+        document = {"hardware": {"uart": {"device": "/dev/none"}, "can": {"interface": "virtual"}}, **document}
+        await asyncio.to_thread(path.write_text, json.dumps(document))
+        command = f'exec "{sys.executable}" -m tinybms_bridge run -c "{path}" 2>&- >&-'
+        environment = {**os.environ, "HOME": str(tmp_path)}
+        environment.pop("STATE_DIRECTORY", None)
+        return await asyncio.create_subprocess_exec("sh", "-c", command, env=environment, cwd=tmp_path)
+
+    return begin_closed
+
+
+@pytest.mark.timeout(90)
+async def test_closed_standard_error_stops_nobody(closed: Any, tmp_path: Path) -> None:
+    """Started with `2>&- >&-`: the bridge runs, and the file in the state directory has the lines."""
+    process = await closed({})
+    file = tmp_path / ".local" / "state" / "tinybms-bridge" / "bridge.log"
+    try:
+        async with asyncio.timeout(20):
+            while "BMS link down" not in (await asyncio.to_thread(file.read_text) if file.exists() else ""):
+                assert process.returncode is None
+                await asyncio.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 20) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+
+
+@pytest.mark.timeout(90)
+async def test_state_directory_without_room_stops_nobody(start: Any, tmp_path: Path) -> None:
+    """No file can be made in it: the lines still come on standard error, and the program goes on."""
+    process = await begin(start, tmp_path, {"advanced": {"state_directory": "/dev/full/state"}})
+    await until(process, "BMS link down")
+    await asyncio.sleep(2.0)
+    process.signal(signal.SIGTERM)
+    code, _, err = await process.ended()
+    assert code == 0, err
+    assert "Traceback" not in err

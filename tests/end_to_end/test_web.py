@@ -1,0 +1,106 @@
+"""The web server of the running program, asked as a user would ask it."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Site:
+    """A running demo and a client of its web server."""
+
+    def __init__(self, client: httpx.AsyncClient, setup_token: str) -> None:
+        self.client = client
+        self.setup_token = setup_token
+
+    async def status_until(self, condition: Any, timeout_s: float = 10.0) -> dict[str, Any]:
+        """Ask for the status until it is as wanted."""
+        async with asyncio.timeout(timeout_s):
+            while True:
+                status: dict[str, Any] = (await self.client.get("/api/status")).json()
+                if condition(status):
+                    return status
+                await asyncio.sleep(0.2)
+
+    async def log_in(self) -> None:
+        """Make the first administrator and begin a session, as the browser does."""
+        body = {"token": self.setup_token, "username": "skipper", "password": "a long enough secret"}
+        made = await self.client.post("/api/setup", json=body)
+        assert made.status_code == 201, made.text
+        self.client.headers["X-CSRF-Token"] = made.json()["csrf_token"]
+
+
+@pytest.fixture
+async def site(start: Any) -> AsyncIterator[Site]:
+    """Start the demo and wait until it serves."""
+    port = free_port()
+    demo = await start("demo", "--plain", "--web-port", str(port))
+    token, serves = "", False
+    while not (token and serves):
+        line = await demo.error_line()
+        serves = serves or "web server listens" in line
+        if "setup token of the web server" in line:
+            token = line.rpartition(" ")[2]
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+        yield Site(client, token)
+
+
+@pytest.mark.timeout(90)
+async def test_the_reading_lines_of_the_seed_work(site: Site) -> None:
+    """Every curl line that reads: status, its parts, diagnostics, settings, logs, registers."""
+    status = await site.status_until(lambda s: s["stats"]["can_tx_count"] > 0 and s["stats"]["victron_keepalive_ok"])
+    assert status["stats"]["uart_success_count"] > 0
+    assert status["stats"]["can"]["tx_count"] > 0
+    assert 40 < status["voltage"] < 60
+    diagnostics = (await site.client.get("/api/diagnostics")).json()
+    assert diagnostics["uart"]
+    assert diagnostics["heap_free"] > 0
+    assert diagnostics["watchdog"]
+    settings = (await site.client.get("/api/settings")).json()
+    assert "uart" in settings["hardware"]
+    logs = await site.client.get("/api/logs")
+    assert logs.headers["content-type"].startswith("text/plain")
+    assert "BMS answers" in logs.text
+    registers = (await site.client.get("/api/tinybms/registers")).json()
+    assert registers["success"] is True
+
+
+@pytest.mark.timeout(90)
+async def test_settings_take_effect_at_once_and_need_a_login(site: Site) -> None:
+    """POST /api/settings without a login is refused; with one the limits follow within seconds."""
+    patch = {"victron": {"max_charge_current_a": 33.0}}
+    refused = await site.client.post("/api/settings", json=patch)
+    assert refused.status_code in (401, 403)
+    assert refused.json()["success"] is False
+    await site.log_in()
+    done = await site.client.post("/api/settings", json=patch)
+    assert done.status_code == 200, done.text
+    assert done.json() == {"success": True, "message": "Configuration updated"} | {
+        key: value for key, value in done.json().items() if key not in ("success", "message")
+    }
+    status = await site.status_until(lambda s: s["stats"]["cvl"]["ccl_limit_a"] <= 33.0)
+    assert status["stats"]["cvl"]["ccl_limit_a"] == 33.0
+    assert (await site.client.delete("/api/logs")).status_code == 200
+
+
+@pytest.mark.timeout(90)
+async def test_a_manual_stop_holds_until_it_is_over(site: Site) -> None:
+    """Charging is stopped by hand for a while, and comes back by itself, with or without the web server."""
+    await site.log_in()
+    await site.status_until(lambda s: s["stats"]["cvl"]["ccl_limit_a"] > 0)
+    stopped = await site.client.put("/api/inhibits/charge", json={"duration_s": 3, "reason": "test"})
+    assert stopped.status_code == 200, stopped.text
+    await site.status_until(lambda s: s["stats"]["cvl"]["ccl_limit_a"] == 0)
+    await site.status_until(lambda s: s["stats"]["cvl"]["ccl_limit_a"] > 0)
+    assert (await site.client.get("/api/inhibits")).json()["inhibits"] == []

@@ -1,0 +1,108 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tinybms_bridge.services.logs.lines import LogLine
+from tinybms_bridge.services.logs.rotating import LOG_FILE, RotatingFile
+
+Make = Callable[..., LogLine]
+
+
+def numbers(folder: Path, files: int) -> list[int]:
+    """Return the numbers that lines end with, oldest file first."""
+    names = [*(f"{LOG_FILE}.{number}" for number in range(files, 0, -1)), LOG_FILE]
+    paths = [folder / name for name in names if (folder / name).exists()]
+    return [int(text.split()[-1]) for path in paths for text in path.read_text().splitlines()]
+
+
+def test_lines_have_time_level_and_source(tmp_path: Path, line: Make) -> None:
+    """A file for bug reports: UTC to the microsecond, and who said it. The folder is made."""
+    file = RotatingFile(tmp_path / "deep" / LOG_FILE)
+    file.write([line("hello °C"), line("failed\nTraceback", level="ERROR", number=1)])
+    assert file.path.read_text("utf-8") == (
+        "2026-01-01T00:00:00.000000Z INFO tinybms_bridge.x: hello °C\n"
+        "2026-01-01T00:00:01.000000Z ERROR tinybms_bridge.x: failed\n  Traceback\n"
+    )
+    assert file.path.stat().st_mode & 0o777 == 0o640
+
+
+def test_files_are_64_kilobytes_and_eight(tmp_path: Path, line: Make) -> None:
+    """The figures of the seed; the disk of a small machine never fills."""
+    file = RotatingFile(tmp_path / LOG_FILE)
+    for start in range(0, 12_000, 100):
+        file.write([line(f"some words of an ordinary length {number}") for number in range(start, start + 100)])
+    sizes = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
+    assert set(sizes) == {LOG_FILE, *(f"{LOG_FILE}.{number}" for number in range(1, 8))}
+    assert all(size <= 65_536 for size in sizes.values())
+    assert all(size > 65_000 for name, size in sizes.items() if name != LOG_FILE)
+
+
+def test_newest_lines_are_kept_in_order(tmp_path: Path, line: Make) -> None:
+    """What falls out is the oldest, and nothing is missing in between."""
+    file = RotatingFile(tmp_path / LOG_FILE, size_bytes=500, files=3)
+    for number in range(100):
+        file.write([line(f"line {number}")])
+    kept = numbers(tmp_path, 3)
+    assert kept == list(range(kept[0], 100))
+    assert len(kept) >= 10
+
+
+def test_single_file_begins_again(tmp_path: Path, line: Make) -> None:
+    """With one file only, the full one is dropped."""
+    file = RotatingFile(tmp_path / LOG_FILE, size_bytes=200, files=1)
+    for number in range(20):
+        file.write([line(f"line {number}")])
+    assert [path.name for path in tmp_path.iterdir()] == [LOG_FILE]
+    assert numbers(tmp_path, 1)[-1] == 19
+
+
+def test_line_longer_than_a_file_is_written_all_the_same(tmp_path: Path, line: Make) -> None:
+    """In a file of its own; there is no endless rotation."""
+    file = RotatingFile(tmp_path / LOG_FILE, size_bytes=200, files=3)
+    file.write([line("short 1"), line("x" * 900 + " 2"), line("short 3")])
+    assert numbers(tmp_path, 3) == [1, 2, 3]
+
+
+def test_file_that_was_deleted_or_moved_is_begun_again(tmp_path: Path, line: Make) -> None:
+    """A log rotator and a tidy user are welcome."""
+    file = RotatingFile(tmp_path / LOG_FILE)
+    file.write([line("line 1")])
+    file.path.rename(tmp_path / "taken")
+    file.write([line("line 2")])
+    assert numbers(tmp_path, 1) == [2]
+
+
+def test_file_of_the_last_run_is_continued(tmp_path: Path, line: Make) -> None:
+    """A restart loses nothing."""
+    RotatingFile(tmp_path / LOG_FILE).write([line("line 1")])
+    RotatingFile(tmp_path / LOG_FILE).write([line("line 2")])
+    assert numbers(tmp_path, 1) == [1, 2]
+
+
+def test_folder_that_cannot_be_made_is_an_error(tmp_path: Path, line: Make) -> None:
+    """The outlet counts it; nothing else notices."""
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OSError, match=r"File exists|Not a directory"):
+        RotatingFile(tmp_path / "file" / LOG_FILE).write([line()])
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@given(st.lists(st.lists(st.integers(0, 300), max_size=6), max_size=12))
+def test_sizes_hold_for_any_lines(
+    tmp_path_factory: pytest.TempPathFactory, line: Make, batches: list[list[int]]
+) -> None:
+    """No file is above its size unless one line alone is, and the newest lines are kept in order."""
+    folder = tmp_path_factory.mktemp("log")
+    file = RotatingFile(folder / LOG_FILE, size_bytes=400, files=4)
+    number = 0
+    for batch in batches:
+        lines = [line(f"{'x' * length} {number + index}") for index, length in enumerate(batch)]
+        file.write(lines)
+        number += len(batch)
+    kept = numbers(folder, 4)
+    assert kept == list(range(kept[0], number)) if kept else number == 0
+    assert all(path.stat().st_size <= 400 for path in folder.iterdir())
+    assert len(list(folder.iterdir())) <= 4

@@ -1,0 +1,146 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinybms_bridge.services.web.accounts import Account, AccountError, Book, Role, TokenRecord
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+BOOK = Book((Account("boss", Role.ADMIN, "h1"), Account("guest", Role.VIEWER, "h2")))
+
+
+def token(token_id: str = "1", user: str = "guest", label: str = "script") -> TokenRecord:
+    """Return a token that is valid for a day."""
+    return TokenRecord(token_id, user, label, Role.VIEWER, NOW, NOW + DAY)
+
+
+def refusal(error: pytest.ExceptionInfo[AccountError]) -> str:
+    """Return the code of a refusal."""
+    return error.value.code
+
+
+def test_a_user_is_found_whatever_the_capitals() -> None:
+    """Telephones write the first letter of a name in capitals."""
+    assert BOOK.account("Boss") is BOOK.accounts[0]
+    assert BOOK.account("bos") is None
+
+
+@pytest.mark.parametrize("name", ["", "Boss", ".x", "a b", "a\n", "ä", "x" * 33, "../x", "a/b"])
+def test_a_name_is_plain(name: str) -> None:
+    """Names appear in paths and log lines."""
+    with pytest.raises(AccountError) as error:
+        BOOK.with_account(Account(name, Role.VIEWER, ""))
+
+    assert refusal(error) == "bad_name"
+
+
+def test_a_name_is_given_once() -> None:
+    """A second user of the same name would take the first one's place."""
+    with pytest.raises(AccountError) as error:
+        BOOK.with_account(Account("guest", Role.ADMIN, ""))
+
+    assert refusal(error) == "user_exists"
+
+
+def test_there_are_not_endless_users() -> None:
+    """The file stays small."""
+    book = Book(tuple(Account(f"u{number}", Role.VIEWER, "") for number in range(50)))
+
+    with pytest.raises(AccountError) as error:
+        book.with_account(Account("one-more", Role.VIEWER, ""))
+
+    assert refusal(error) == "too_many_users"
+
+
+def test_the_last_administrator_stays() -> None:
+    """Nobody locks himself out, neither by removing nor by changing the role."""
+    with pytest.raises(AccountError, match="last administrator") as removed:
+        BOOK.without_account("boss")
+    with pytest.raises(AccountError) as changed:
+        BOOK.with_changes("boss", role=Role.VIEWER)
+
+    assert refusal(removed) == refusal(changed) == "last_admin"
+    assert BOOK.with_changes("guest", role=Role.ADMIN).without_account("boss").has_admin
+
+
+def test_a_removed_user_takes_the_tokens_along() -> None:
+    """A token must not outlive its user, not even if the name is given again."""
+    book = BOOK.with_token(token(), NOW).with_token(token("2", "boss"), NOW)
+
+    assert [each.id for each in book.without_account("guest").tokens] == ["2"]
+
+
+def test_a_change_leaves_what_is_not_named() -> None:
+    """Another password is not another role."""
+    assert BOOK.with_changes("guest", password="h3").account("guest") == Account("guest", Role.VIEWER, "h3")
+    assert BOOK.with_changes("guest", role=Role.ADMIN).account("guest") == Account("guest", Role.ADMIN, "h2")
+    assert BOOK.with_changes("guest").account("boss") is BOOK.accounts[0]
+
+
+def test_who_does_not_exist_cannot_be_changed() -> None:
+    """A mistyped name is told."""
+    for change in (BOOK.without_account, BOOK.with_changes, BOOK.expect_account):
+        with pytest.raises(AccountError, match='no user "gast"'):
+            change("gast")
+
+
+def test_expired_tokens_make_room() -> None:
+    """The list does not fill up with what is over."""
+    book = BOOK.with_token(token(), NOW)
+
+    assert [each.id for each in book.with_token(token("2"), NOW + 2 * DAY).tokens] == ["2"]
+
+
+def test_there_are_not_endless_tokens() -> None:
+    """A script that makes a token for each call is stopped."""
+    book = BOOK
+    for number in range(100):
+        book = book.with_token(token(str(number)), NOW)
+
+    with pytest.raises(AccountError) as error:
+        book.with_token(token("x"), NOW)
+
+    assert refusal(error) == "too_many_tokens"
+
+
+@pytest.mark.parametrize("label", ["", "x" * 65, "two\nlines"])
+def test_a_label_is_one_short_line(label: str) -> None:
+    """Labels appear in log lines."""
+    with pytest.raises(AccountError) as error:
+        BOOK.with_token(token(label=label), NOW)
+
+    assert refusal(error) == "bad_label"
+
+
+def test_a_revoked_token_is_gone() -> None:
+    """And revoking it twice is told."""
+    book = BOOK.with_token(token(), NOW).without_token("1")
+
+    assert book.token("1") is None
+    with pytest.raises(AccountError) as error:
+        book.without_token("1")
+    assert refusal(error) == "unknown_token"
+
+
+def test_secrets_are_not_shown() -> None:
+    """A book in a log line must not tell hashes or the signing secret."""
+    shown = repr(BOOK)
+
+    assert "h1" not in shown
+    assert BOOK.secret.hex() not in shown
+    assert repr(BOOK.secret) not in shown
+
+
+def test_each_new_book_has_its_own_secret() -> None:
+    """Tokens of one bridge are nothing to another."""
+    assert Book().secret != Book().secret
+    assert len(Book().secret) == 32
+
+
+@given(st.sampled_from(Role), st.sampled_from(Role))
+def test_the_lesser_role_wins(one: Role, other: Role) -> None:
+    """A token can do no more than its user, and no more than itself."""
+    assert one.at_most(other) is other.at_most(one)
+    assert (one.at_most(other) is Role.ADMIN) == (one is other is Role.ADMIN)

@@ -1,0 +1,139 @@
+"""An application over a face that nobody looks at, with one administrator and one viewer, and clients for it."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
+
+import httpx
+import pytest
+from fastapi import APIRouter, FastAPI
+
+from tinybms_bridge.hal.clock import FakeClock
+from tinybms_bridge.hal.storage import MemoryStorage
+from tinybms_bridge.services.web.accounts import Account, Accounts, AccountStore, Book, Role
+from tinybms_bridge.services.web.accounts.passwords import hash_password
+from tinybms_bridge.services.web.app import create_app
+from tinybms_bridge.services.web.options import WebOptions
+from tinybms_bridge.services.web.security import Admin, Viewer
+from tinybms_bridge.services.web.security.gate import COOKIE, Gate
+
+ADDRESS = ("192.168.1.7", 50000)
+
+
+@pytest.fixture(scope="session")
+def people() -> Book:
+    """An administrator ``boss`` ("correct horse") and a viewer ``guest`` ("battery staple")."""
+    boss = Account("boss", Role.ADMIN, hash_password("correct horse"))
+    return Book((boss, Account("guest", Role.VIEWER, hash_password("battery staple"))))
+
+
+@pytest.fixture
+def storage(people: Book) -> MemoryStorage:
+    """The file of users."""
+    storage = MemoryStorage()
+    AccountStore(storage).update(lambda _: people)
+    return storage
+
+
+@pytest.fixture
+def options() -> WebOptions:
+    """The options of the application; a test may ask for others through ``make_app``."""
+    return WebOptions(origins=("http://friend.example",))
+
+
+@pytest.fixture
+def routes() -> APIRouter:
+    """One route for each right, and one with a bug."""
+    router = APIRouter()
+
+    @router.get("/api/thing")
+    async def read(user: Viewer) -> dict[str, str]:
+        return {"user": user.name, "via": user.via, "address": user.address}
+
+    @router.post("/api/thing")
+    async def write(user: Admin, value: dict[str, int]) -> dict[str, int]:
+        return value
+
+    @router.get("/api/bug")
+    async def bug() -> None:
+        raise ZeroDivisionError("a secret detail")
+
+    return router
+
+
+@pytest.fixture
+def make_gate(clock: FakeClock) -> Iterator[Callable[[MemoryStorage, WebOptions], Gate]]:
+    """Return a builder of a gate."""
+    built: list[Gate] = []
+
+    def build(storage: MemoryStorage, options: WebOptions) -> Gate:
+        gate = Gate(Accounts(storage), clock, options)
+        gate.accounts.book = AccountStore(storage).read()
+        built.append(gate)
+        return gate
+
+    yield build
+    for gate in built:
+        gate.accounts.close()
+
+
+@pytest.fixture
+def make_app(
+    make_gate: Callable[[MemoryStorage, WebOptions], Gate], storage: MemoryStorage, routes: APIRouter
+) -> Callable[..., FastAPI]:
+    """Return a builder of an application with other options or another file of users."""
+
+    def build(options: WebOptions, users: MemoryStorage = storage) -> FastAPI:
+        return create_app(object(), options, gate=make_gate(users, options), routers=[routes])
+
+    return build
+
+
+@pytest.fixture
+def app(make_app: Callable[..., FastAPI], options: WebOptions) -> FastAPI:
+    """The application."""
+    return make_app(options)
+
+
+@pytest.fixture
+def gate(app: FastAPI) -> Gate:
+    """The gate of the application."""
+    gate = app.state.gate
+    assert isinstance(gate, Gate)
+    return gate
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Callable[..., httpx.AsyncClient]]:
+    """Return a builder of a client for an application, logged in as ``user`` by cookie, or as nobody."""
+    async with AsyncExitStack() as stack:
+
+        def build(app: FastAPI, user: str = "", scheme: str = "http") -> httpx.AsyncClient:
+            transport = httpx.ASGITransport(app, client=ADDRESS)
+            client = httpx.AsyncClient(transport=transport, base_url=f"{scheme}://bridge.local", trust_env=False)
+            if user:
+                gate: Gate = app.state.gate
+                key, session = gate.sessions.begin(gate.accounts.book.expect_account(user))
+                client.cookies.set(COOKIE, key, domain="bridge.local")
+                client.headers["X-CSRF-Token"] = session.csrf
+            stack.push_async_callback(client.aclose)
+            return client
+
+        yield build
+
+
+@pytest.fixture
+def nobody(app: FastAPI, connect: Callable[..., httpx.AsyncClient]) -> httpx.AsyncClient:
+    """A client without a login."""
+    return connect(app)
+
+
+@pytest.fixture
+def viewer(app: FastAPI, connect: Callable[..., httpx.AsyncClient]) -> httpx.AsyncClient:
+    """A client logged in as the viewer."""
+    return connect(app, "guest")
+
+
+@pytest.fixture
+def admin(app: FastAPI, connect: Callable[..., httpx.AsyncClient]) -> httpx.AsyncClient:
+    """A client logged in as the administrator."""
+    return connect(app, "boss")

@@ -1,0 +1,176 @@
+"""The WebSocket ``/ws`` inside the whole application."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+
+from tinybms_bridge.hal.clock import FakeClock
+from tinybms_bridge.services.web.app import create_app
+from tinybms_bridge.services.web.face import MonitoredFrame
+from tinybms_bridge.services.web.live import Hub, HubSettings
+from tinybms_bridge.services.web.live.endpoint import hub_of, hub_settings
+from tinybms_bridge.services.web.options import WebOptions
+
+Browse = Callable[..., Any]
+
+
+def limit(app: FastAPI, face: Any, settings: HubSettings) -> Hub:
+    """Give the application a hub with its own bounds."""
+    app.state.live_hub = Hub(face, lambda: settings)
+    return hub_of(app)
+
+
+async def test_message_once_a_second(browse: Browse, clock: FakeClock) -> None:
+    """A client that says nothing gets the flat message at once and then each second."""
+    browser = browse()
+    await browser.until(lambda: browser.got)
+    for count in (2, 3):
+        await clock.advance(1.0)
+        await browser.until(lambda count=count: len(browser.got) == count)
+    assert browser.got[0]["voltage"] == 54.32
+
+
+async def test_settings_of_the_configuration(app: FastAPI, face: Any) -> None:
+    """The bounds are those of section web_server, also after a change."""
+    assert hub_of(app).settings.max_clients == 4
+    await asyncio.to_thread(face.store.update, {"web_server": {"max_ws_clients": 9, "websocket_burst_max": 7}})
+    assert hub_of(app).settings.max_clients == 9
+    assert hub_settings(face.store.configuration.web_server).throttle.burst_max == 7
+
+
+async def test_fifth_client_is_told(browse: Browse) -> None:
+    """Above the limit of the seed a client is closed with "try again later"."""
+    browsers = [browse() for _ in range(4)]
+    for browser in browsers:
+        await browser.until(lambda browser=browser: browser.got)
+    fifth = browse()
+    await fifth.until(lambda: fifth.close_code)
+    assert fifth.close_code == 1013
+    assert fifth.got == []
+
+
+async def test_login_where_reading_is_closed(face: Any, browse: Browse) -> None:
+    """Without a login nothing is shown where reading needs one."""
+    closed = type(browse())(create_app(face, WebOptions(open_reading=False)))
+    await closed.until(lambda: closed.close_code)
+    assert closed.close_code == 1008
+    assert closed.got == []
+    await closed.task
+
+
+async def test_subscribing(
+    app: FastAPI, browse: Browse, face: Any, clock: FakeClock, make_frame: Callable[..., MonitoredFrame]
+) -> None:
+    """A client chooses topics and rate with one message."""
+    browser = browse()
+    await browser.until(lambda: browser.got)
+    browser.say({"subscribe": ["can", "limits"], "interval_ms": 500})
+    (follower,) = hub_of(app)._clients
+    await browser.until(lambda: follower.interval_s == 0.5)
+    face.seen_frames.append(make_frame(1))
+    browser.got.clear()
+    await clock.advance(0.5)
+    await browser.until(lambda: len(browser.got) == 2)
+    assert {message["topic"] for message in browser.got} == {"can", "limits"}
+
+
+async def test_nonsense_is_answered(browse: Browse) -> None:
+    """A message that is not understood gets an answer, and the live data goes on."""
+    browser = browse()
+    browser.say_text("hello")
+    await browser.until(lambda: any(message.get("topic") == "error" for message in browser.got))
+    assert browser.close_code is None
+
+
+@pytest.mark.parametrize("size", [1025, 1_000_000])
+async def test_long_message_closes(browse: Browse, size: int) -> None:
+    """A message above the limit ends the connection with "too big"."""
+    browser = browse()
+    browser.say_text("x" * size)
+    await browser.until(lambda: browser.close_code)
+    assert browser.close_code == 1009
+
+
+async def test_flood_closes(browse: Browse) -> None:
+    """A client that sends without end is closed with "policy"."""
+    browser = browse()
+    for _ in range(200):
+        browser.say({"interval_ms": 1000})
+    await browser.until(lambda: browser.close_code)
+    assert browser.close_code == 1008
+
+
+async def test_binary_closes(browse: Browse) -> None:
+    """Only text is taken."""
+    browser = browse()
+    browser.say_bytes(b"\x00")
+    await browser.until(lambda: browser.close_code)
+    assert browser.close_code == 1003
+
+
+async def test_stuck_client_costs_nobody_anything(app: FastAPI, face: Any, browse: Browse, clock: FakeClock) -> None:
+    """While one client takes nothing the others get every message, and it is let go after the timeout."""
+    hub = limit(app, face, HubSettings(stuck_timeout_s=0.3))
+    stuck, good = browse(), browse()
+    await good.until(lambda: good.got and stuck.got)
+    stuck.stick()
+    for count in range(2, 12):
+        await clock.advance(1.0)
+        await good.until(lambda count=count: len(good.got) == count)
+    assert len(stuck.got) == 1
+    await good.until(lambda: hub.clients == 1)
+    stuck.unstick()
+    await stuck.until(lambda: stuck.close_code)
+    assert stuck.close_code == 1008
+
+
+async def test_client_that_never_reads_again_is_given_up(app: FastAPI, face: Any, browse: Browse) -> None:
+    """Even when the closing frame cannot be delivered, the connection's task ends."""
+    limit(app, face, HubSettings(stuck_timeout_s=0.05))
+    browser = browse()
+    browser.stick()
+    await asyncio.wait_for(asyncio.shield(browser.task), 5.0)
+    assert browser.task.done()
+
+
+async def test_500_clients(app: FastAPI, face: Any, browse: Browse, clock: FakeClock) -> None:
+    """Five hundred browsers get every message, three of which were encoded once each."""
+    hub = limit(app, face, HubSettings(max_clients=500))
+    browsers = [browse() for _ in range(500)]
+    await browsers[0].until(lambda: all(browser.got for browser in browsers), 20.0)
+    before = hub.totals().encoded
+    for count in (2, 3, 4):
+        await clock.advance(1.0)
+        await browsers[0].until(lambda count=count: all(len(each.got) == count for each in browsers), 20.0)
+    assert hub.totals().encoded == before + 3
+    assert {browser.got[-1]["voltage"] for browser in browsers} == {54.32}
+
+
+async def test_leaving_frees_the_place(app: FastAPI, browse: Browse) -> None:
+    """A closed tab is forgotten, and its counters are kept."""
+    browser = browse()
+    await browser.until(lambda: browser.got)
+    browser.leave()
+    await browser.task
+    assert hub_of(app).clients == 0
+    assert hub_of(app).totals().sent == 1
+    assert browser.close_code is None
+
+
+async def test_end_of_the_live_data_closes(
+    app: FastAPI, face: Any, browse: Browse, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When messages cannot be made any more, clients are closed with "internal error" so that they come again."""
+    browser = browse()
+    await browser.until(lambda: browser.got)
+
+    def broken() -> None:
+        raise ValueError("no picture")
+
+    monkeypatch.setattr(face, "picture", broken)
+    await clock.advance(1.0)
+    await browser.until(lambda: browser.close_code)
+    assert browser.close_code == 1011

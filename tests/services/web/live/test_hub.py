@@ -1,0 +1,247 @@
+"""The hub: one encoding for all, rates, topics, slots."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from tinybms_bridge.hal.clock import FakeClock
+from tinybms_bridge.services.web.face import EventEntry, MonitoredFrame
+from tinybms_bridge.services.web.live import Client, Hub, HubSettings, ThrottleSettings, Topic
+from tinybms_bridge.services.web.live.commands import Command
+from tinybms_bridge.victron.dbc import frame_formats
+
+SETTINGS = HubSettings(max_clients=500, throttle=ThrottleSettings(burst_max=100))
+
+
+async def read(client: Client | None) -> str:
+    """Take the waiting message."""
+    assert client is not None
+    async with asyncio.timeout(1.0):
+        text = await client.next()
+    assert text is not None
+    return text
+
+
+async def waiting(client: Client | None) -> list[str]:
+    """Take all that waits."""
+    assert client is not None
+    found = []
+    while any(client.waits_with(topic) for topic in Topic):
+        found.append(await read(client))
+    return found
+
+
+def joined(hub: Hub) -> Client:
+    """Join."""
+    client = hub.join()
+    assert client is not None
+    return client
+
+
+async def test_one_encoding_for_500_clients(face: Any, clock: FakeClock) -> None:
+    """At one tick the bridge is looked at once and everybody gets the very same text."""
+    hub = Hub(face, lambda: SETTINGS)
+    clients = [joined(hub) for _ in range(500)]
+    await clock.advance(0.0)
+    first = [await read(client) for client in clients]
+    before = hub.totals().encoded
+    await clock.advance(1.0)
+    texts = [await read(client) for client in clients]
+    assert hub.totals().encoded == before + 1
+    assert all(text is texts[0] for text in texts)
+    assert len(first) == 500
+    for client in clients:
+        hub.leave(client)
+
+
+async def test_first_message_at_once_then_on_the_grid(face: Any, clock: FakeClock) -> None:
+    """A newcomer does not wait for the first message, and then shares the second of all others."""
+    hub = Hub(face, lambda: SETTINGS)
+    early = joined(hub)
+    await clock.advance(0.3)
+    late = joined(hub)
+    await clock.advance(0.0)
+    assert len(await waiting(late)) == 1
+    await waiting(early)
+    await clock.advance(0.6)
+    assert await waiting(early) == await waiting(late) == []
+    await clock.advance(0.1)
+    assert (await read(early)) is (await read(late))
+    hub.leave(early)
+    hub.leave(late)
+
+
+async def test_own_rates(face: Any, clock: FakeClock) -> None:
+    """A client may be faster than the others, within the configured bounds."""
+    hub = Hub(face, lambda: SETTINGS)
+    slow, fast = joined(hub), joined(hub)
+    hub.obey(fast, Command(interval_ms=100))
+    got = {slow: 0, fast: 0}
+    for _ in range(50):
+        await clock.advance(0.1)
+        for client in got:
+            got[client] += len(await waiting(client))
+    assert got[slow] in {5, 6}
+    assert 49 <= got[fast] <= 51
+    hub.leave(slow)
+    hub.leave(fast)
+
+
+async def test_interval_is_not_below_the_configured_one(face: Any) -> None:
+    """The shortest interval of the configuration bounds what a client asks for."""
+    hub = Hub(face, lambda: replace(SETTINGS, throttle=ThrottleSettings(min_interval_s=0.5)))
+    client = joined(hub)
+    hub.obey(client, Command(interval_ms=100))
+    assert client.interval_s == 0.5
+    hub.leave(client)
+
+
+async def test_fast_clients_are_spread_over_the_burst_window(face: Any, clock: FakeClock) -> None:
+    """Four messages a second come every 250 ms, not four at once and then a pause; none is dropped."""
+    hub = Hub(face, lambda: replace(SETTINGS, throttle=ThrottleSettings(burst_max=4)))
+    client = joined(hub)
+    await clock.advance(0.0)
+    await waiting(client)
+    hub.obey(client, Command(interval_ms=100))
+    got = []
+    for _ in range(100):
+        await clock.advance(0.05)
+        got.append(len(await waiting(client)))
+    assert client.interval_s == 0.25
+    assert 19 <= sum(got) <= 21
+    assert not any(a and b for a, b in pairwise(got))
+    assert client.throttle.dropped == 0
+    hub.leave(client)
+
+
+async def test_changed_interval_counts_from_the_next_message(face: Any, clock: FakeClock) -> None:
+    """A client that asked for no rate follows the configuration; one that did keeps its own."""
+    settings = [SETTINGS]
+    hub = Hub(face, lambda: settings[0])
+    plain, own = joined(hub), joined(hub)
+    hub.obey(own, Command(interval_ms=500))
+    settings[0] = replace(SETTINGS, interval_s=5.0)
+    await clock.advance(2.0)
+    assert (plain.interval_s, own.interval_s) == (5.0, 0.5)
+    hub.leave(plain)
+    hub.leave(own)
+
+
+async def test_slow_client_gets_the_newest(face: Any, clock: FakeClock) -> None:
+    """A slot holds one message: what was not taken is replaced, counted, and never piles up."""
+    hub = Hub(face, lambda: SETTINGS)
+    client = joined(hub)
+    for uptime_s in (10.0, 20.0, 30.0):
+        face.now = replace(face.picture(), uptime_s=uptime_s)
+        await clock.advance(1.0)
+    assert json.loads(await read(client))["uptime_ms"] == 30_000
+    assert client.replaced >= 2
+    assert not client.waits_with(Topic.STATUS)
+    hub.leave(client)
+
+
+async def test_too_many_are_refused(face: Any) -> None:
+    """The limit of clients holds, and a place that gets free is given again."""
+    hub = Hub(face, lambda: HubSettings(max_clients=2))
+    first, second = joined(hub), joined(hub)
+    assert hub.join() is None
+    hub.leave(first)
+    third = joined(hub)
+    assert hub.totals().refused == 1
+    hub.leave(second)
+    hub.leave(third)
+
+
+async def test_nobody_listening_costs_nothing(face: Any, clock: FakeClock) -> None:
+    """Without clients the bridge is not even looked at."""
+    hub = Hub(face, lambda: SETTINGS)
+    client = joined(hub)
+    await clock.advance(1.0)
+    hub.leave(client)
+    hub.leave(client)
+    looked = face.pictures_taken
+    await clock.advance(60.0)
+    assert face.pictures_taken == looked
+    assert await client.next() is not None
+    assert await client.next() is None
+
+
+async def test_can_batches_are_complete(face: Any, clock: FakeClock, make_frame: Callable[..., MonitoredFrame]) -> None:
+    """The topic starts with the frames after the subscription, and a slow client still misses none."""
+    await asyncio.to_thread(frame_formats)
+    seen = face.seen_frames
+    seen.append(make_frame(1))
+    hub = Hub(face, lambda: SETTINGS)
+    client = joined(hub)
+    hub.obey(client, Command(frozenset({Topic.CAN})))
+    await clock.advance(1.0)
+    await waiting(client)
+    for number in (2, 3, 4):
+        seen.append(make_frame(number))
+        await clock.advance(1.0)
+    numbers = []
+    for _ in range(2):
+        numbers += [frame["number"] for frame in json.loads(await read(client))["frames"]]
+        await clock.advance(1.0)
+    assert numbers == [2, 3, 4]
+    hub.leave(client)
+
+
+async def test_new_events_only(face: Any, clock: FakeClock) -> None:
+    """The topic brings entries that are newer than the subscription, once."""
+    entries = face.event_list
+    entries.append(EventEntry(7, None, "bridge", "info", "old", ""))
+    hub = Hub(face, lambda: SETTINGS)
+    client = joined(hub)
+    hub.obey(client, Command(frozenset({Topic.EVENTS})))
+    await clock.advance(1.0)
+    await waiting(client)
+    entries.append(EventEntry(8, None, "bridge", "info", "new", ""))
+    await clock.advance(2.0)
+    (message,) = [json.loads(text) for text in await waiting(client)]
+    assert [event["code"] for event in message["events"]] == ["new"]
+    hub.leave(client)
+
+
+async def test_changed_configuration_counts_at_once(face: Any, clock: FakeClock) -> None:
+    """A message that is longer than a new limit is dropped from the next tick on, and counted."""
+    settings = [SETTINGS]
+    hub = Hub(face, lambda: settings[0])
+    client = joined(hub)
+    await clock.advance(1.0)
+    await waiting(client)
+    settings[0] = replace(SETTINGS, throttle=ThrottleSettings(max_payload_bytes=100))
+    await clock.advance(2.0)
+    assert await waiting(client) == []
+    assert hub.totals().dropped >= 2
+    hub.leave(client)
+
+
+async def test_failure_ends_the_clients(
+    face: Any, clock: FakeClock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When a message cannot be made, the clients are let go and the log says why; the hub works again afterwards."""
+
+    def broken() -> None:
+        raise ValueError("no picture")
+
+    hub = Hub(face, lambda: SETTINGS)
+    client = joined(hub)
+    await clock.advance(0.5)
+    await waiting(client)
+    with monkeypatch.context() as patch, caplog.at_level(logging.ERROR):
+        patch.setattr(face, "picture", broken)
+        await clock.advance(1.0)
+    assert await client.next() is None
+    assert hub.clients == 0
+    assert "live data failed" in caplog.text
+    again = joined(hub)
+    await clock.advance(0.0)
+    assert await read(again)
+    hub.leave(again)

@@ -1,0 +1,117 @@
+"""The live messages: names, types and length."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
+from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.battery.notices import NoticeName, Notices
+from tinybms_bridge.services.web.face import (
+    CanFigures,
+    Direction,
+    EventEntry,
+    MonitoredFrame,
+    Picture,
+    UartFigures,
+)
+from tinybms_bridge.services.web.live.messages import (
+    can_message,
+    error_message,
+    events_message,
+    limits_message,
+    registers_message,
+    status_message,
+)
+
+README_KEYS = {
+    "voltage", "current", "soc_percent", "soh_percent", "temperature", "min_cell_mv", "max_cell_mv",
+    "cell_imbalance_mv", "online_status", "uptime_ms", "stats",
+}  # fmt: skip
+
+
+def test_names_of_the_readme(face: Any) -> None:
+    """The message is flat, has the README's names and no field that tells its type, as in the firmware."""
+    message = json.loads(status_message(face))
+    assert message.keys() >= README_KEYS
+    assert "topic" not in message
+    assert message["temperature"] == 24.1
+    assert message["cells"][0] == 3415
+    assert len(message["cells"]) == 16
+    assert message["stats"]["cvl"]["state"] == "FLOAT"
+    assert message["stats"]["victron_keepalive_ok"] is True
+
+
+def test_at_most_1500_bytes_with_everything_at_its_longest(face: Any, picture: Picture) -> None:
+    """16 cells, every alarm, every notice and large counters fit into 1.5 KB."""
+    big = 4_294_967_295
+    face.now = replace(
+        picture,
+        uptime_s=1e9,
+        alarms=Alarms(dict.fromkeys(AlarmName, AlarmLevel.ALARM)),
+        notices=Notices(dict.fromkeys(NoticeName, AlarmLevel.ALARM)),
+    )
+    face.uart_figures = UartFigures(success=big, errors=big)
+    face.can_figures = CanFigures(tx_count=big, tx_errors=big)
+    for direction in Direction:
+        face.inhibit(direction, 60.0, "a reason")
+    text = status_message(face)
+    assert len(text.encode()) <= 1500
+    assert ", " not in text
+    assert ": " not in text
+
+
+def test_before_the_first_sample(face: Any) -> None:
+    """Without a sample the numbers are null and the lists empty."""
+    face.now = Picture(uptime_s=2.0, freshness=Freshness.STARTING)
+    message = json.loads(status_message(face))
+    assert message["voltage"] is None
+    assert message["cells"] == []
+    assert message["temperatures"] == []
+    assert message["freshness"] == "STARTING"
+
+
+def test_numbers_that_json_cannot_carry(face: Any, picture: Picture) -> None:
+    """A value that is not finite becomes null instead of breaking every browser."""
+    assert picture.snapshot is not None
+    pack = replace(picture.snapshot.pack, current_a=float("nan"))
+    face.now = replace(picture, snapshot=replace(picture.snapshot, pack=pack))
+    assert json.loads(status_message(face))["current"] is None
+
+
+def test_limits_with_reasons(picture: Picture) -> None:
+    """The reasons go out as codes and numbers."""
+    message = json.loads(limits_message(picture))
+    assert message["topic"] == "limits"
+    assert message["reasons"][1]["code"] == "state"
+    assert message["reasons"][1]["detail"] == "FLOAT"
+    assert json.loads(limits_message(replace(picture, limits=None)))["reasons"] == []
+
+
+def test_registers(picture: Picture) -> None:
+    """The topic carries each value with register, name and unit."""
+    message = json.loads(registers_message(picture))
+    by_address = {each["address"]: each for each in message["registers"]}
+    assert by_address[0] == {"address": 0, "name": "cell_1_voltage", "value": 3.4152, "unit": "V"}
+    assert by_address[50]["value"] == 147
+    assert json.loads(registers_message(replace(picture, snapshot=None)))["registers"] == []
+
+
+def test_can_frames_in_words(make_frame: Callable[..., MonitoredFrame]) -> None:
+    """Frames carry the names and values of their fields; strange ones only their bytes."""
+    message = json.loads(can_message([make_frame(4), make_frame(5, 0x123, "0102")]))
+    known, strange = message["frames"]
+    assert message["topic"] == "can"
+    assert (known["number"], known["id"], known["data"]) == (4, "0x351", "2402F401F401C001")
+    assert known["name"]
+    assert 54.8 in known["values"].values()
+    assert strange["name"] is None
+
+
+def test_events_and_errors() -> None:
+    """Entries have ISO times; errors carry the firmware's success field."""
+    entry = EventEntry(3, datetime(2026, 1, 1, tzinfo=UTC), "bridge", "info", "gx", "GX present")
+    assert json.loads(events_message([entry]))["events"][0]["at"] == "2026-01-01T00:00:00Z"
+    assert json.loads(error_message("is not JSON")) == {"topic": "error", "success": False, "message": "is not JSON"}

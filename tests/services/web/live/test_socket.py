@@ -1,0 +1,66 @@
+"""The live data over a real connection to the real server."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from tinybms_bridge.hal.clock import FakeClock, SystemClock
+from tinybms_bridge.hal.storage import MemoryStorage
+from tinybms_bridge.services.web.options import WebOptions
+from tinybms_bridge.services.web.service import WebService
+
+
+@pytest.fixture
+async def address(face: Any) -> AsyncIterator[str]:
+    """Serve the bridge on the loopback; the address of its WebSocket."""
+    options = WebOptions(port=0, listen_address="127.0.0.1")
+    service = WebService(face, options, MemoryStorage(), SystemClock(), announce=lambda _text: None)
+    running = asyncio.ensure_future(service.run())
+    async with asyncio.timeout(20.0):
+        while service.port is None:
+            assert not running.done(), running.result()
+            await asyncio.sleep(0.01)
+    yield f"ws://127.0.0.1:{service.port}/ws"
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+
+
+async def read(connection: ClientConnection) -> Any:
+    """Return the next message."""
+    async with asyncio.timeout(5.0):
+        return json.loads(await connection.recv())
+
+
+async def read_on(connection: ClientConnection) -> None:
+    """Read until the server closes."""
+    while True:
+        await read(connection)
+
+
+async def test_live_data_over_a_socket(address: str, clock: FakeClock, face: Any) -> None:
+    """A real client gets the first message at once, the next after a second, and errors for nonsense."""
+    async with connect(address) as connection:
+        assert (await read(connection))["voltage"] == 54.32
+        await clock.advance(1.0)
+        assert (await read(connection))["cells"][0] == 3415
+        await connection.send("nonsense")
+        assert (await read(connection))["topic"] == "error"
+    assert face.bus.statistics().total_published == 0
+
+
+async def test_too_long_message_over_a_socket(address: str) -> None:
+    """A client that sends too much is closed with "too big"."""
+    async with connect(address) as connection:
+        await read(connection)
+        await connection.send("x" * 2000)
+        with pytest.raises(ConnectionClosed) as closed:
+            await read_on(connection)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1009

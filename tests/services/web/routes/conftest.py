@@ -1,0 +1,332 @@
+"""A bridge that does what the test says, behind the web application, and clients of it."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import get_args
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
+from tinybms_bridge.battery.energy import EnergyTotals
+from tinybms_bridge.battery.limits import ChargeState, Freshness, LimitCode, Limits, Quantity, Reason
+from tinybms_bridge.battery.snapshot import BmsStatus, Cells, Identity, PackState, Snapshot, Temperatures
+from tinybms_bridge.bus import Bus
+from tinybms_bridge.config.store import ConfigStore
+from tinybms_bridge.errors import DeviceRefused, LinkError
+from tinybms_bridge.hal.clock import FakeClock
+from tinybms_bridge.hal.storage import MemoryStorage
+from tinybms_bridge.services.web.accounts import Role
+from tinybms_bridge.services.web.app import create_app
+from tinybms_bridge.services.web.face import (
+    CanFigures,
+    Direction,
+    EventEntry,
+    Inhibit,
+    MonitoredFrame,
+    PartFigures,
+    Picture,
+    TraceLine,
+    UartFigures,
+    WatchdogFigures,
+)
+from tinybms_bridge.services.web.options import WebOptions
+from tinybms_bridge.services.web.security import Admin, User, Via
+from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
+from tinybms_bridge.tinybms.frames import (
+    Ack,
+    ActionRequest,
+    Command,
+    ReadModbus,
+    Registers,
+    Reply,
+    Request,
+    WriteDone,
+    WriteModbus,
+    from_float,
+    from_u32,
+)
+from tinybms_bridge.tinybms.settings import BmsSettings
+
+DELIVERED = (
+    3600, 2800, 0, 3400, 2000, 180, 10000, 16, 15, 0, 20, 5, 1, 0, 2, 3750, 2500, 150, 100, 60, 1, 80, 1000, 0xFFFF,
+    0, 0, 0, 0, 0xFFFF, 0, 1, 0, 5, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0,
+)  # fmt: skip
+"""Registers 300 to 343 of a rested 16-cell LFP pack."""
+
+
+class InstantClock(FakeClock):
+    """Sleeping takes no time but moves the clock; for the settings of the BMS."""
+
+    async def sleep(self, delay_s: float) -> None:
+        self._now_s += max(0.0, delay_s)
+
+
+class FakeBms:
+    """Implements ``Link``: holds registers, refuses 0x1D, and answers nothing while ``silent``."""
+
+    def __init__(self) -> None:
+        self.words = list(DELIVERED)
+        self.silent = False
+        self.refuses_writes = False
+        self.reads = 0
+        self.actions: list[ActionRequest] = []
+        live = [33000] * 16 + [0] * 16 + [*from_u32(1000), 0, 0, *from_float(52.8), *from_float(0.0), 3300, 3300]
+        self.live = [*live, 250, 0x8000, 0, 50000, *from_u32(60_000_000), 250, 0, 0x91, 0, 0, 16, 0, 0]
+
+    @asynccontextmanager
+    async def exclusive(self) -> AsyncIterator[None]:
+        """Keep the line."""
+        yield
+
+    async def request(self, request: Request, *, attempts: int | None = None) -> Reply:
+        """Answer one request."""
+        if self.silent:
+            raise LinkError("the BMS did not answer within 300 ms")
+        if isinstance(request, ReadModbus):
+            self.reads += 1
+            table = {0: self.live, 300: self.words, 500: [0x0102, 0x0301, 254, 0x0418, *range(0x4D00, 0x4D06)]}
+            base = max(start for start in table if start <= request.address)
+            found = table[base][request.address - base :][: request.count]
+            return Registers(Command.READ_MODBUS, tuple(found))
+        if isinstance(request, WriteModbus) and not self.refuses_writes:
+            start = request.address - 300
+            self.words[start : start + len(request.values)] = request.values
+            return WriteDone(request.address, len(request.values))
+        if isinstance(request, ActionRequest):
+            self.actions.append(request)
+            return Ack(Command.ACTION)
+        raise DeviceRefused(Command.SETTINGS, 0)
+
+
+@dataclass(frozen=True)
+class FakeLine:
+    """One line of the log."""
+
+    at: datetime
+    level: str
+    source: str
+    text: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.at:%H:%M:%S} {self.level} {self.text}"
+
+
+@dataclass(frozen=True)
+class FakePage:
+    """One page of the log."""
+
+    lines: Sequence[FakeLine]
+    next_cursor: int
+    more: bool
+
+
+@dataclass
+class FakeLogs:
+    """A log in memory; remembers what it was asked for."""
+
+    lines: list[FakeLine] = field(default_factory=list)
+    asked: list[tuple[int, int | None, str | None, datetime | None]] = field(default_factory=list)
+
+    def write(self, level: str, text: str) -> None:
+        """Add a line."""
+        at = datetime(2026, 1, 1, 12, tzinfo=UTC)
+        self.lines.append(FakeLine(at, level, "test", text, len(self.lines) + 1))
+
+    def read(self, limit: int, cursor: int | None, level: str | None, since: datetime | None) -> FakePage:
+        """See ``LogSource.read``."""
+        self.asked.append((limit, cursor, level, since))
+        found = [
+            line
+            for line in self.lines
+            if line.number > (cursor or 0) and level in {None, line.level} and (since is None or line.at >= since)
+        ]
+        page = found[:limit]
+        return FakePage(page, page[-1].number if page else 0, len(found) > len(page))
+
+    def clear(self) -> None:
+        """See ``LogSource.clear``."""
+        self.lines.clear()
+
+
+class FakeFace:
+    """Implements ``BridgeFace`` with values that a test may replace."""
+
+    version = "1.2.3"
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self.bus = Bus(clock.monotonic, clock.wall)
+        self.storage = MemoryStorage()
+        self.store = ConfigStore(self.storage)
+        self.bms = FakeBms()
+        self.device_settings = BmsSettings(self.bms, InstantClock())
+        self.logs = FakeLogs()
+        self.now = Picture(uptime_s=3600.0, freshness=Freshness.STARTING)
+        self.uart_figures = UartFigures(up=True, polls=100, success=98, errors=2, latency_avg_ms=15.5)
+        self.can_figures = CanFigures(up=True, tx_count=50, tx_errors=1, gx_state="present")
+        self.statistics: DeviceStatistics | None = None
+        self.event_list: list[EventEntry] = []
+        self.seen_frames: list[MonitoredFrame] = []
+        self.stops: dict[Direction, Inhibit] = {}
+        self.resets = 0
+        self.restarts: list[str | None] = []
+        self.pictures_taken = 0
+
+    def picture(self) -> Picture:
+        """See ``BridgeFace``."""
+        self.pictures_taken += 1
+        return self.now
+
+    def uart(self) -> UartFigures:
+        """See ``BridgeFace``."""
+        return self.uart_figures
+
+    def can(self) -> CanFigures:
+        """See ``BridgeFace``."""
+        return self.can_figures
+
+    def device_statistics(self) -> DeviceStatistics | None:
+        """See ``BridgeFace``."""
+        return self.statistics
+
+    def watchdog(self) -> WatchdogFigures:
+        """See ``BridgeFace``."""
+        return WatchdogFigures(enabled=True, timeout_s=30.0, feed_count=12, since_last_feed_s=0.25)
+
+    def parts(self) -> Sequence[PartFigures]:
+        """See ``BridgeFace``."""
+        return [PartFigures("uart", "running", critical=True), PartFigures("mqtt", "failed", "no route", 3)]
+
+    def events(self) -> Sequence[EventEntry]:
+        """See ``BridgeFace``."""
+        return self.event_list
+
+    def frames(self, after: int = 0) -> Sequence[MonitoredFrame]:
+        """See ``BridgeFace``."""
+        return [frame for frame in self.seen_frames if frame.number > after]
+
+    def trace(self) -> Sequence[TraceLine]:
+        """See ``BridgeFace``."""
+        return [TraceLine(0.5, "tx", "AA 03"), TraceLine(0.48, "rx", "AA 03 01")]
+
+    def inhibits(self) -> Sequence[Inhibit]:
+        """See ``BridgeFace``."""
+        return list(self.stops.values())
+
+    def inhibit(self, direction: Direction, duration_s: float | None, reason: str) -> Inhibit:
+        """See ``BridgeFace``."""
+        since = self.clock.wall()
+        until = None if duration_s is None else since + timedelta(seconds=duration_s)
+        self.stops[direction] = Inhibit(direction, since, until, reason)
+        return self.stops[direction]
+
+    def release(self, direction: Direction) -> bool:
+        """See ``BridgeFace``."""
+        return self.stops.pop(direction, None) is not None
+
+    def reset_statistics(self) -> None:
+        """See ``BridgeFace``."""
+        self.resets += 1
+
+    def restart(self, part: str | None) -> None:
+        """See ``BridgeFace``."""
+        if part not in {None, "uart", "mqtt"}:
+            raise KeyError(part)
+        self.restarts.append(part)
+
+
+@pytest.fixture
+def face(clock: FakeClock, picture: Picture) -> FakeFace:
+    """A bridge with a 16-cell pack that is fresh."""
+    face = FakeFace(clock)
+    face.now = picture
+    return face
+
+
+@pytest.fixture(scope="session")
+def picture() -> Picture:
+    """16 cells, discharging, with every value that a sample can have."""
+    cells = tuple(3.4152 + index * 0.00132 for index in range(16))
+    snapshot = Snapshot(
+        sequence=7,
+        taken_at_s=0.0,
+        pack=PackState(
+            voltage_v=54.321,
+            current_a=-12.5,
+            soc_percent=87.345,
+            soh_percent=98.5,
+            status=BmsStatus.DISCHARGING,
+            status_raw=147,
+            lifetime_s=123_456,
+            time_left_s=40_000,
+        ),
+        cells=Cells(cells, tuple(index in {0, 15} for index in range(16))),
+        temperatures=Temperatures(25.44, 24.1, None),
+    )
+    reasons = (
+        Reason(Quantity.CVL, LimitCode.BMS_TARGET, 57.6, 3.6),
+        Reason(Quantity.CVL, LimitCode.STATE, 54.4, 96.0, detail="FLOAT"),
+        Reason(Quantity.CCL, LimitCode.TEMPERATURE, 5.0, 3.0, 0.1),
+        Reason(Quantity.DCL, LimitCode.BMS_CURRENT_CUTOFF, 50.0, 150.0),
+    )
+    return Picture(
+        uptime_s=3600.0,
+        freshness=Freshness.FRESH,
+        snapshot=snapshot,
+        age_s=0.05,
+        limits=Limits(54.4, 5.0, 50.0, 44.8, ChargeState.FLOAT, Freshness.FRESH, reasons),
+        alarms=Alarms(MappingProxyType({AlarmName.HIGH_VOLTAGE: AlarmLevel.WARNING, AlarmName.GENERAL: AlarmLevel.OK})),
+        energy=EnergyTotals(1234.56, 789.0, 23.0, 15.0),
+        identity=Identity("2.1", 1, 254),
+    )
+
+
+@pytest.fixture
+def app(face: FakeFace) -> FastAPI:
+    """The whole web application; reading is open, and nobody is logged in."""
+    return create_app(face, WebOptions())
+
+
+@pytest.fixture
+def as_admin(app: FastAPI) -> None:
+    """Everybody is the administrator."""
+
+    async def admin() -> User:
+        return User("tester", Role.ADMIN, Via.TOKEN)
+
+    app.dependency_overrides[get_args(Admin)[1].dependency] = admin
+
+
+@pytest.fixture
+async def visitor(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client without a login."""
+    async with _client(app) as client:
+        yield client
+
+
+@pytest.fixture
+async def client(app: FastAPI, as_admin: None) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client of the administrator."""
+    async with _client(app) as client:
+        yield client
+
+
+def _client(app: FastAPI) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://bridge.test")
+
+
+@pytest.fixture(scope="session")
+def make_frame() -> Callable[..., MonitoredFrame]:
+    """Return a builder of CAN frames: 0x351 with CVL 54.8 V, CCL 50 A, DCL 50 A, 44.8 V."""
+
+    def build(number: int = 1, arbitration_id: int = 0x351, data: str = "2402F401F401C001") -> MonitoredFrame:
+        at = datetime(2026, 1, 1, tzinfo=UTC)
+        return MonitoredFrame(number, at, "tx", arbitration_id, bytes.fromhex(data))
+
+    return build

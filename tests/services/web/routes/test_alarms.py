@@ -1,0 +1,54 @@
+"""``/api/alarms``: active alarms and acknowledgements."""
+
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+import httpx
+
+from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
+
+
+async def test_active_alarms(visitor: httpx.AsyncClient) -> None:
+    """Only what is wrong is listed, with level and time."""
+    found = (await visitor.get("/api/alarms")).json()
+    assert found["unacknowledged"] == 1
+    (alarm,) = found["alarms"]
+    assert (alarm["name"], alarm["kind"], alarm["level"]) == ("high_voltage", "alarm", "warning")
+    assert alarm["since"].startswith("2026-01-01")
+    assert alarm["acknowledged_by"] is None
+
+
+async def test_acknowledging_one(client: httpx.AsyncClient) -> None:
+    """An acknowledged alarm stays listed, with the name of who has seen it."""
+    assert (await client.post("/api/alarms/high_voltage/acknowledge")).json()["success"] is True
+    found = (await client.get("/api/alarms")).json()
+    assert found["unacknowledged"] == 0
+    assert found["alarms"][0]["acknowledged_by"] == "tester"
+
+
+async def test_acknowledging_all(client: httpx.AsyncClient) -> None:
+    """One request acknowledges everything that is active."""
+    assert (await client.post("/api/alarms/acknowledge")).json()["unacknowledged"] == 0
+
+
+async def test_a_worse_level_is_new(client: httpx.AsyncClient, face: Any) -> None:
+    """A warning that somebody has seen and that becomes an alarm has to be seen again."""
+    await client.post("/api/alarms/acknowledge")
+    worse = Alarms(MappingProxyType({AlarmName.HIGH_VOLTAGE: AlarmLevel.ALARM}))
+    face.now = replace(face.picture(), alarms=worse)
+    found = (await client.get("/api/alarms")).json()
+    assert found["unacknowledged"] == 1
+    assert found["alarms"][0]["level"] == "alarm"
+
+
+async def test_alarm_that_is_not_active(client: httpx.AsyncClient) -> None:
+    """Nothing can be acknowledged that is not there."""
+    answer = await client.post("/api/alarms/low_voltage/acknowledge")
+    assert (answer.status_code, answer.json()["error"]) == (404, "unknown_alarm")
+
+
+async def test_acknowledging_needs_a_login(visitor: httpx.AsyncClient) -> None:
+    """Nobody silences an alarm without a login."""
+    assert (await visitor.post("/api/alarms/acknowledge")).status_code == 401
+    assert (await visitor.get("/api/alarms")).json()["unacknowledged"] == 1

@@ -1,0 +1,80 @@
+"""The kept reading of the settings of the BMS."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tinybms_bridge.hal.clock import FakeClock
+from tinybms_bridge.services.web.routes.device_readout import ReadoutCache
+from tinybms_bridge.services.web.routes.device_registers import register_answers
+from tinybms_bridge.tinybms.settings import all_settings
+
+
+@pytest.fixture(autouse=True)
+def catalogue() -> None:
+    """Read the register table before an event loop runs."""
+    assert all_settings()
+
+
+async def test_many_at_once_read_once(face: Any) -> None:
+    """Twenty browsers that open the page together cost one reading."""
+    cache = ReadoutCache(face)
+    await cache.get(refresh=False)
+    once = face.bms.reads
+    face.bms.reads = 0
+    other = ReadoutCache(face)
+    readings = await asyncio.gather(*(other.get(refresh=True) for _ in range(20)))
+    assert face.bms.reads == once
+    assert all(reading is readings[0] for reading in readings)
+
+
+async def test_silent_bms_is_not_asked_again_at_once(face: Any, clock: FakeClock) -> None:
+    """Readers of a page do not wait for one timeout after another."""
+    face.bms.silent = True
+    cache = ReadoutCache(face)
+    assert (await cache.get(refresh=False)).error
+    face.bms.silent = False
+    assert (await cache.get(refresh=True)).error
+    await clock.advance(5.0)
+    reading = await cache.get(refresh=False)
+    assert reading.error == ""
+    assert reading.readout is not None
+
+
+async def test_old_reading_is_kept_with_the_reason(face: Any, clock: FakeClock) -> None:
+    """When the BMS falls silent the last values stay, with their time and why there is nothing newer."""
+    cache = ReadoutCache(face)
+    good = await cache.get(refresh=False)
+    face.bms.silent = True
+    await clock.advance(10.0)
+    kept = await cache.get(refresh=True)
+    assert (kept.readout, kept.at) == (good.readout, good.at)
+    assert "did not answer" in kept.error
+
+
+async def test_forgetting(face: Any) -> None:
+    """After a write the next look reads anew, however soon it comes."""
+    cache = ReadoutCache(face)
+    first = await cache.get(refresh=False)
+    face.bms.words[315 - 300] = 3700
+    assert await cache.get(refresh=False) is first
+    cache.forget()
+    second = await cache.get(refresh=False)
+    assert second.readout is not None
+    assert second.readout.value(all_settings()["over_voltage_cutoff_v"]) == 3.7
+
+
+async def test_registers_of_a_reading(face: Any) -> None:
+    """Every number lies within its range and every choice has its text; ranges come from the vendor here."""
+    readout = (await ReadoutCache(face).get(refresh=False)).readout
+    for each in register_answers(readout):
+        assert each.available
+        assert each.allowed_by == "vendor"
+        if each.is_enum:
+            assert each.value in {choice.label for choice in each.enum_values}
+        else:
+            assert isinstance(each.value, int | float)
+            assert each.min is not None
+            assert each.max is not None
+            assert each.min <= each.value <= each.max

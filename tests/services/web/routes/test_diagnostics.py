@@ -1,0 +1,90 @@
+"""``GET /api/diagnostics``: every block that the seed's README looks at, and more."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.events import FreshnessChanged
+from tinybms_bridge.services.web.face import MonitoredFrame
+from tinybms_bridge.services.web.routes import begin
+from tinybms_bridge.services.web.routes.diagnostics import changes_of
+from tinybms_bridge.services.web.routes.process import memory, process
+
+
+async def test_blocks_of_the_readme(visitor: httpx.AsyncClient) -> None:
+    """``.uart``, ``.heap_free`` and ``.watchdog`` are there."""
+    found = (await visitor.get("/api/diagnostics")).json()
+    assert found["uart"]["errors"] == 2
+    assert found["uart"]["trace"][0] == {"age_s": 0.5, "direction": "tx", "text": "AA 03"}
+    assert found["heap_free"] == found["memory"]["available"]
+    assert found["watchdog"] == {"enabled": True, "timeout_s": 30.0, "feed_count": 12, "last_feed_ms_ago": 250}
+
+
+async def test_parts_tasks_and_live_clients(visitor: httpx.AsyncClient) -> None:
+    """What runs, what failed and who listens is told."""
+    found = (await visitor.get("/api/diagnostics")).json()
+    assert found["parts"][1] == {
+        "name": "mqtt", "state": "failed", "error": "no route", "restarts": 3, "critical": False,
+    }  # fmt: skip
+    assert found["tasks"]
+    assert found["websocket"]["clients"] == 0
+    assert found["websocket"]["max_clients"] == 4
+    assert found["process"]["threads"] >= 1
+    assert found["version"] == "1.2.3"
+
+
+async def test_last_frames_in_words(
+    visitor: httpx.AsyncClient, face: Any, make_frame: Callable[..., MonitoredFrame]
+) -> None:
+    """The last twenty frames are shown with their names."""
+    face.seen_frames.extend(make_frame(number) for number in range(1, 31))
+    frames = (await visitor.get("/api/diagnostics")).json()["can"]["last_frames"]
+    assert [frame["number"] for frame in frames] == list(range(11, 31))
+    assert frames[0]["name"]
+
+
+async def test_history_of_freshness(visitor: httpx.AsyncClient, face: Any, app: FastAPI) -> None:
+    """Each change of freshness since the start of the web server is told with its time."""
+    changes_of(app)
+    face.bus.publish(FreshnessChanged(Freshness.FRESH, Freshness.HOLD), "test")
+    face.bus.publish(FreshnessChanged(Freshness.HOLD, Freshness.FRESH), "test")
+    changes = (await visitor.get("/api/diagnostics")).json()["changes"]
+    assert [(each["kind"], each["value"]) for each in changes] == [("freshness", "HOLD"), ("freshness", "FRESH")]
+    assert changes[0]["at"].startswith("2026-01-01")
+
+
+def test_memory_of_linux(tmp_path: Path) -> None:
+    """The figures of the kernel become bytes."""
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self" / "status").write_text("Name:\tpython\nVmHWM:\t  60000 kB\nVmRSS:\t   50000 kB\n")
+    (tmp_path / "meminfo").write_text("MemTotal:        1000 kB\nMemAvailable:     500 kB\nHugePages_Total:       0\n")
+    found = memory(tmp_path)
+    assert (found.resident, found.resident_max) == (51_200_000, 61_440_000)
+    assert (found.total, found.available) == (1_024_000, 512_000)
+
+
+def test_memory_elsewhere(tmp_path: Path) -> None:
+    """Where the system tells nothing, nothing is claimed."""
+    assert memory(tmp_path / "nowhere").model_dump() == dict.fromkeys(
+        ("resident", "resident_max", "available", "total")
+    )
+
+
+def test_process() -> None:
+    """The process names itself."""
+    found = process()
+    assert found.pid > 0
+    assert found.python.startswith("3.")
+    assert found.cpu_s > 0
+
+
+async def test_followed_from_the_beginning(visitor: httpx.AsyncClient, face: Any, app: FastAPI) -> None:
+    """``begin`` lets changes be seen that happened before anybody asked."""
+    begin(app)
+    face.bus.publish(FreshnessChanged(Freshness.STARTING, Freshness.FRESH), "test")
+    changes = (await visitor.get("/api/diagnostics")).json()["changes"]
+    assert [each["value"] for each in changes] == ["FRESH"]

@@ -1,0 +1,65 @@
+"""``GET /api/events``: newest first, in pages."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from tinybms_bridge.services.web.face import EventEntry
+
+
+@pytest.fixture(autouse=True)
+def entries(face: Any) -> None:
+    """Ten entries, the even ones of the BMS, the third a fault without a time."""
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    for number in range(1, 11):
+        source = "bridge" if number % 2 else "bms"
+        severity = "fault" if number == 3 else "info"
+        entry = EventEntry(number, None if number == 3 else at, source, severity, f"code.{number}", "text")
+        face.event_list.append(entry)
+
+
+async def numbers(client: httpx.AsyncClient, query: str) -> list[int]:
+    """Return the numbers of the entries."""
+    answer = await client.get(f"/api/events?{query}")
+    return [event["number"] for event in answer.json()["events"]]
+
+
+async def test_newest_first(visitor: httpx.AsyncClient) -> None:
+    """The list begins with what happened last."""
+    assert await numbers(visitor, "") == list(range(10, 0, -1))
+
+
+async def test_pages(visitor: httpx.AsyncClient) -> None:
+    """Pages lead to the oldest entry without gaps or repetitions."""
+    seen: list[int] = []
+    query = "limit=4"
+    while True:
+        page = (await visitor.get(f"/api/events?{query}")).json()
+        seen += [event["number"] for event in page["events"]]
+        if page["next_before"] is None:
+            break
+        query = f"limit=4&before={page['next_before']}"
+    assert seen == list(range(10, 0, -1))
+
+
+async def test_filters(visitor: httpx.AsyncClient) -> None:
+    """Source, severity and number narrow the list."""
+    assert await numbers(visitor, "source=bms") == [10, 8, 6, 4, 2]
+    assert await numbers(visitor, "severity=fault") == [3]
+    assert await numbers(visitor, "after=8") == [10, 9]
+    assert await numbers(visitor, "severity=fault&source=bms") == []
+
+
+async def test_event_without_a_time(visitor: httpx.AsyncClient) -> None:
+    """An event of the BMS whose time cannot be told says so."""
+    event = (await visitor.get("/api/events?severity=fault")).json()["events"][0]
+    assert event["at"] is None
+    assert event["code"] == "code.3"
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "before=0", "source=sun", "severity=bad", "after=x"])
+async def test_bad_parameters(visitor: httpx.AsyncClient, query: str) -> None:
+    """A parameter that cannot be is refused."""
+    assert (await visitor.get(f"/api/events?{query}")).status_code == 422

@@ -1,0 +1,78 @@
+"""``/api/logs``: plain text for ``grep``, JSON on request, paging."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def lines(face: Any) -> None:
+    """Three lines."""
+    for level, text in (("INFO", "start"), ("ERROR", "CRC wrong"), ("INFO", "läuft")):
+        face.logs.write(level, text)
+
+
+async def test_plain_text_for_grep(visitor: httpx.AsyncClient) -> None:
+    """Without any header the log is text, one line each, with the level as a word."""
+    answer = await visitor.get("/api/logs")
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert [line for line in answer.text.splitlines() if "ERROR" in line] == ["12:00:00 ERROR CRC wrong"]
+    assert answer.text.endswith("läuft\n")
+    assert answer.headers["x-next-cursor"] == "3"
+
+
+@pytest.mark.parametrize("accept", ["*/*", "text/html,application/xhtml+xml", "text/plain, application/json"])
+async def test_text_unless_json_is_wanted(visitor: httpx.AsyncClient, accept: str) -> None:
+    """curl, a browser's address line and a client that takes both get text."""
+    answer = await visitor.get("/api/logs", headers={"accept": accept})
+    assert answer.headers["content-type"].startswith("text/plain")
+
+
+async def test_json_on_request(visitor: httpx.AsyncClient) -> None:
+    """A script gets fields instead of text, by header or by parameter."""
+    by_header = await visitor.get("/api/logs", headers={"accept": "application/json"})
+    by_parameter = await visitor.get("/api/logs", params={"format": "json"})
+    assert by_header.json() == by_parameter.json()
+    line = by_header.json()["lines"][1]
+    assert (line["level"], line["text"], line["number"]) == ("ERROR", "CRC wrong", 2)
+    assert line["at"] == "2026-01-01T12:00:00Z"
+
+
+async def test_pages(visitor: httpx.AsyncClient) -> None:
+    """The cursor of a page leads to the next one, without gaps or repetitions."""
+    first = (await visitor.get("/api/logs", params={"format": "json", "limit": 2})).json()
+    assert first["more"] is True
+    parameters = {"format": "json", "cursor": first["next_cursor"]}
+    second = (await visitor.get("/api/logs", params=parameters)).json()
+    assert [line["number"] for line in first["lines"] + second["lines"]] == [1, 2, 3]
+    assert second["more"] is False
+
+
+async def test_filters_reach_the_log(visitor: httpx.AsyncClient, face: Any) -> None:
+    """Level and time are handed on; a time without a zone is UTC."""
+    parameters = {"level": "ERROR", "since": "2026-01-01T11:00:00", "limit": "5"}
+    answer = await visitor.get("/api/logs", params=parameters)
+    assert len(answer.text.splitlines()) == 1
+    assert face.logs.asked[-1] == (5, None, "ERROR", datetime(2026, 1, 1, 11, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=10001", "level=LOUD", "since=soon", "cursor=-1", "format=xml"])
+async def test_bad_parameters(visitor: httpx.AsyncClient, query: str) -> None:
+    """A parameter that cannot be is refused with its name."""
+    answer = await visitor.get(f"/api/logs?{query}")
+    assert answer.status_code == 422
+    assert query.split("=", maxsplit=1)[0] in answer.json()["message"]
+
+
+async def test_clearing(client: httpx.AsyncClient) -> None:
+    """DELETE forgets every line."""
+    assert (await client.delete("/api/logs")).json() == {"success": True, "message": "Logs cleared"}
+    assert (await client.get("/api/logs")).text == ""
+
+
+async def test_clearing_needs_a_login(visitor: httpx.AsyncClient) -> None:
+    """Nobody can wipe traces without a login."""
+    assert (await visitor.delete("/api/logs")).status_code == 401
+    assert "CRC" in (await visitor.get("/api/logs")).text

@@ -1,0 +1,140 @@
+"""``/api/settings``: shown without secrets, changed in part or as a whole, saved."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+PART = {
+    "cvl": {"enabled": True, "float_soc_threshold": 96.0},
+    "victron": {"thresholds": {"overvoltage_v": 59.0}},
+}
+"""The sample of the seed's README."""
+
+
+def saved(face: Any) -> dict[str, Any]:
+    """Return what the file holds."""
+    data = face.storage.read()
+    document: dict[str, Any] = {} if data is None else json.loads(data)
+    return document
+
+
+async def test_sample_of_the_readme(client: httpx.AsyncClient, face: Any) -> None:
+    """The README's body is answered as the README says, is in force at once and saved."""
+    answer = await client.post("/api/settings", json=PART)
+    body = answer.json()
+    assert answer.status_code == 200
+    assert body["success"] is True
+    assert body["message"] == "Configuration updated"
+    assert body["changed"] == ["victron.thresholds.overvoltage_v", "cvl.float_soc_threshold"]
+    assert face.store.configuration.cvl.float_soc_threshold == 96.0
+    assert saved(face)["cvl"]["float_soc_threshold"] == 96.0
+    shown = (await client.get("/api/settings")).json()
+    assert shown["victron"]["thresholds"]["overvoltage_v"] == 59.0
+    assert shown["hardware"]["uart"]["baudrate"] > 0
+
+
+async def test_null_takes_a_key_back(client: httpx.AsyncClient, face: Any) -> None:
+    """A key set to null has its default again and is not in the file."""
+    await client.post("/api/settings", json=PART)
+    await client.post("/api/settings", json={"cvl": {"float_soc_threshold": None}})
+    assert face.store.configuration.cvl.float_soc_threshold == 95.0
+    assert "float_soc_threshold" not in saved(face)["cvl"]
+
+
+async def test_passwords_are_write_only(client: httpx.AsyncClient, face: Any) -> None:
+    """A password is never shown, and sending back what was shown keeps it."""
+    secret = {"mqtt": {"username": "u", "password": "hunter2hunter2"}}
+    assert (await client.post("/api/settings", json=secret)).status_code == 200
+    answer = await client.get("/api/settings")
+    assert "hunter2" not in answer.text
+    assert answer.json()["mqtt"]["password"] == "********"
+    assert (await client.put("/api/settings", json=answer.json())).status_code == 200
+    assert face.store.configuration.mqtt.password.get_secret_value() == "hunter2hunter2"
+
+
+async def test_every_mistake_at_once(client: httpx.AsyncClient, face: Any) -> None:
+    """A refused change names every mistake with path, value and range, and changes nothing."""
+    wrong = {"cvl": {"float_soc_threshold": 400, "unknown": 1}, "victron": {"battery_name": 5}}
+    answer = await client.post("/api/settings", json=wrong)
+    body = answer.json()
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert body["success"] is False
+    assert body["error"] == "invalid_settings"
+    errors = {each["path"]: each for each in body["errors"]}
+    assert errors.keys() == {"cvl.float_soc_threshold", "cvl.unknown", "victron.battery_name"}
+    assert errors["cvl.float_soc_threshold"]["value"] == 400
+    assert "100" in errors["cvl.float_soc_threshold"]["message"]
+    assert saved(face) == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "code"),
+    [
+        (b"", 400, "missing_body"),
+        (b"{", 400, "invalid_json"),
+        (b"[1]", 422, "invalid_payload"),
+        (b'{"cvl": {"float_soc_threshold": NaN}}', 422, "invalid_settings"),
+        (b'{"wifi": {"sta_ssid": "\\ud800"}}', 422, "invalid_settings"),
+        (b'{"a":' * 300 + b"1" + b"}" * 300, 422, "invalid_settings"),
+    ],
+)
+async def test_bodies_that_are_no_settings(client: httpx.AsyncClient, content: bytes, status: int, code: str) -> None:
+    """Whatever the body is, the answer is a problem with the seed's codes and never a server error."""
+    answer = await client.post("/api/settings", content=content, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["error"]) == (status, code)
+
+
+async def test_whole_configuration_is_replaced(client: httpx.AsyncClient, face: Any) -> None:
+    """PUT forgets the keys that the new document lacks."""
+    await client.post("/api/settings", json=PART)
+    answer = await client.put("/api/settings", json={"cvl": {"float_soc_threshold": 94.0}})
+    assert answer.status_code == 200
+    assert saved(face) == {"cvl": {"float_soc_threshold": 94.0}}
+
+
+async def test_names_of_the_firmware(client: httpx.AsyncClient, face: Any) -> None:
+    """The firmware's section names are understood."""
+    answer = await client.post("/api/settings", json={"cvl_algorithm": {"float_soc_threshold": 94.0}})
+    assert answer.status_code == 200
+    assert face.store.configuration.cvl.float_soc_threshold == 94.0
+
+
+async def test_disk_that_cannot_be_written(
+    client: httpx.AsyncClient, face: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When saving fails nothing changes, and the seed's code says so."""
+
+    def full(_data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(face.storage, "write", full)
+    answer = await client.post("/api/settings", json=PART)
+    assert (answer.status_code, answer.json()["error"]) == (500, "config_save_failed")
+    assert "No space left" in answer.json()["message"]
+    assert face.store.configuration.cvl.float_soc_threshold == 95.0
+
+
+async def test_writing_needs_a_login(visitor: httpx.AsyncClient, face: Any) -> None:
+    """Reading is open, changing is not."""
+    assert (await visitor.get("/api/settings")).status_code == 200
+    for method in ("POST", "PUT"):
+        assert (await visitor.request(method, "/api/settings", json=PART)).status_code == 401
+    assert saved(face) == {}
+
+
+async def test_download(visitor: httpx.AsyncClient) -> None:
+    """A browser can save the configuration as a file."""
+    answer = await visitor.get("/api/settings", params={"download": True})
+    assert "tinybms-bridge.json" in answer.headers["content-disposition"]
+    assert answer.json()["cvl"]["enabled"] is True
+
+
+async def test_schema(visitor: httpx.AsyncClient) -> None:
+    """The schema of the configuration has units and ranges for forms."""
+    schema = (await visitor.get("/api/settings/schema")).json()
+    key = schema["$defs"]["Cvl"]["properties"]["float_soc_threshold"]
+    assert key["unit"] == "%"
+    assert key["maximum"] == 100

@@ -1,0 +1,83 @@
+"""``GET /api/status`` against the sample of the seed's README."""
+
+from dataclasses import replace
+from typing import Any
+
+import httpx
+
+from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.services.web.face import Picture
+
+README_KEYS = {
+    "voltage", "current", "soc_percent", "soh_percent", "temperature", "min_cell_mv", "max_cell_mv",
+    "cell_imbalance_mv", "online_status", "uptime_ms", "stats", "registers",
+}  # fmt: skip
+
+
+async def test_shape_of_the_readme(visitor: httpx.AsyncClient) -> None:
+    """Every name of the README is there, with its unit and type."""
+    status = (await visitor.get("/api/status")).json()
+    assert status.keys() >= README_KEYS
+    assert status["voltage"] == 54.32
+    assert status["current"] == -12.5
+    assert status["soc_percent"] == 87.3
+    assert status["temperature"] == 24.1
+    assert (status["min_cell_mv"], status["max_cell_mv"], status["cell_imbalance_mv"]) == (3415, 3435, 20)
+    assert status["online_status"] == 147
+    assert status["status"] == "DISCHARGING"
+    assert status["uptime_ms"] == 3_600_000
+
+
+async def test_stats_of_the_readme(visitor: httpx.AsyncClient) -> None:
+    """The counters are there by part."""
+    stats = (await visitor.get("/api/status")).json()["stats"]
+    assert stats["uart"] == {
+        "polls": 100, "success": 98, "errors": 2, "timeouts": 0, "crc_errors": 0, "latency_avg_ms": 15.5,
+    }  # fmt: skip
+    assert stats["can"] == {"tx_count": 50, "tx_errors": 1, "keepalive_ok": True}
+    assert stats["cvl"] == {"state": "FLOAT", "cvl_voltage_v": 54.4, "ccl_limit_a": 5.0, "dcl_limit_a": 50.0}
+    assert stats["eventbus"].keys() == {"total_published", "queue_overruns"}
+
+
+async def test_flat_counters(visitor: httpx.AsyncClient) -> None:
+    """The health indicators that the README reads by flat names are there too."""
+    stats = (await visitor.get("/api/status")).json()["stats"]
+    assert stats["uart_success_count"] == 98
+    assert stats["uart_errors"] == 2
+    assert stats["can_tx_count"] == 50
+    assert stats["can_tx_errors"] == 1
+    assert stats["victron_keepalive_ok"] is True
+
+
+async def test_registers_by_connector_pin(visitor: httpx.AsyncClient, face: Any, picture: Picture) -> None:
+    """Cells of a short pack sit at the highest registers, as the BMS numbers them."""
+    assert picture.snapshot is not None
+    cells = replace(picture.snapshot.cells, voltages_v=(3.1, 3.2), balancing=(True, False))
+    face.now = replace(picture, snapshot=replace(picture.snapshot, cells=cells))
+    registers = {each["address"]: each for each in (await visitor.get("/api/status")).json()["registers"]}
+    assert registers[14] == {"address": 14, "name": "cell_15_voltage", "value": 3.1, "unit": "V"}
+    assert registers[15]["value"] == 3.2
+    assert 13 not in registers
+    assert registers[52]["value"] == 1 << 14
+    assert registers[43]["value"] is None
+    assert registers[46]["value"] == 87.345
+
+
+async def test_before_the_first_sample(visitor: httpx.AsyncClient, face: Any) -> None:
+    """Without a sample the measurements are null, and the counters still answer."""
+    face.now = Picture(uptime_s=1.0, freshness=Freshness.STARTING)
+    answer = await visitor.get("/api/status")
+    status = answer.json()
+    assert answer.status_code == 200
+    assert status["voltage"] is None
+    assert status["registers"] == []
+    assert status["stats"]["cvl"]["state"] is None
+    assert status["stats"]["uart"]["polls"] == 100
+
+
+async def test_alarms_and_balancing(visitor: httpx.AsyncClient) -> None:
+    """Only active alarms are listed, and balancing is a mask from cell 1 up."""
+    status = (await visitor.get("/api/status")).json()
+    assert status["alarms"] == {"high_voltage": 1}
+    assert status["balancing_bits"] == 0x8001
+    assert len(status["cells_mv"]) == 16

@@ -1,0 +1,240 @@
+"""``/api/tinybms``: the settings of the BMS through the layer that judges and verifies."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from tinybms_bridge.hal.clock import FakeClock
+from tinybms_bridge.tinybms.settings import all_settings
+
+FIRST = 300
+
+
+@pytest.fixture(autouse=True)
+def catalogue() -> None:
+    """Read the register table before an event loop runs, as the bridge does at its start."""
+    assert all_settings()
+
+
+@pytest.fixture
+def bms(face: Any) -> Any:
+    """The BMS behind the bridge."""
+    return face.bms
+
+
+async def test_catalogue_with_values(visitor: httpx.AsyncClient) -> None:
+    """Each setting has the firmware's fields, its value in units and its range."""
+    found = (await visitor.get("/api/tinybms/registers")).json()
+    assert found["success"] is True
+    assert found["count"] == len(found["registers"]) == len(all_settings())
+    by_key = {each["key"]: each for each in found["registers"]}
+    cutoff = by_key["over_voltage_cutoff_v"]
+    assert (cutoff["address"], cutoff["value"], cutoff["raw_value"], cutoff["unit"]) == (315, 3.75, 3750, "V")
+    assert cutoff["min"] < 3.75 < cutoff["max"]
+    assert cutoff["is_enum"] is False
+    mode = by_key["operation_mode"]
+    assert mode["is_enum"] is True
+    assert mode["value"] in [each["label"] for each in mode["enum_values"]]
+    assert found["read_at"].startswith("2026-01-01")
+
+
+async def test_looking_does_not_load_the_line(visitor: httpx.AsyncClient, bms: Any, clock: FakeClock) -> None:
+    """The reading is kept; a refresh reads again, but not twice within seconds."""
+    await visitor.get("/api/tinybms/registers")
+    reads = bms.reads
+    for query in ("", "?refresh=true"):
+        await visitor.get(f"/api/tinybms/registers{query}")
+    assert bms.reads == reads
+    await clock.advance(6.0)
+    await visitor.get("/api/tinybms/registers")
+    assert bms.reads == reads
+    await visitor.get("/api/tinybms/registers?refresh=true")
+    assert bms.reads > reads
+
+
+async def test_catalogue_without_the_bms(visitor: httpx.AsyncClient, bms: Any, clock: FakeClock) -> None:
+    """A BMS that does not answer leaves a catalogue without values and the reason; later it is tried again."""
+    bms.silent = True
+    found = (await visitor.get("/api/tinybms/registers")).json()
+    assert found["read_at"] is None
+    assert "did not answer" in found["error"]
+    assert {each["value"] for each in found["registers"]} == {None}
+    bms.silent = False
+    await clock.advance(6.0)
+    again = (await visitor.get("/api/tinybms/registers")).json()
+    assert again["error"] == ""
+    assert again["read_at"] is not None
+
+
+async def test_one_group(visitor: httpx.AsyncClient) -> None:
+    """A group narrows the list; an unknown one is empty."""
+    everything = (await visitor.get("/api/tinybms/registers")).json()["registers"]
+    group = everything[0]["group"]
+    some = (await visitor.get("/api/tinybms/registers", params={"group": group})).json()["registers"]
+    assert 0 < len(some) < len(everything)
+    assert {each["group"] for each in some} == {group}
+    assert (await visitor.get("/api/tinybms/registers", params={"group": "none"})).json()["count"] == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"key": "over_voltage_cutoff_v", "value": 3.7},
+        {"address": 315, "value": 3.7},
+        {"values": {"over_voltage_cutoff_v": 3.7}},
+    ],
+)
+async def test_writing_one_setting(client: httpx.AsyncClient, bms: Any, body: dict[str, Any]) -> None:
+    """By key, address or in a batch: the value is written, read back and reported."""
+    answer = await client.post("/api/tinybms/write", json=body)
+    found = answer.json()
+    assert answer.status_code == 200
+    assert found["success"] is True
+    assert bms.words[315 - FIRST] == 3700
+    assert found["changes"] == [
+        {"name": "over_voltage_cutoff_v", "register": 315, "unit": "V", "old": 3.75, "new": 3.7}
+    ]
+    assert found["results"][0]["outcome"] == "written"
+
+
+async def test_new_value_is_shown_at_once(client: httpx.AsyncClient) -> None:
+    """After a write the kept reading is forgotten."""
+    await client.get("/api/tinybms/registers")
+    await client.post("/api/tinybms/write", json={"address": 315, "value": 3.7})
+    registers = (await client.get("/api/tinybms/registers")).json()["registers"]
+    assert next(each["value"] for each in registers if each["address"] == 315) == 3.7
+
+
+async def test_same_value_is_not_written(client: httpx.AsyncClient) -> None:
+    """A value that the BMS holds already costs no wear and is no failure."""
+    found = (await client.post("/api/tinybms/write", json={"address": 315, "value": 3.75})).json()
+    assert found["success"] is True
+    assert found["message"] == "The BMS holds these values already"
+    assert found["changes"] == []
+
+
+async def test_dry_run(client: httpx.AsyncClient, bms: Any) -> None:
+    """A dry run tells what would be written and writes nothing."""
+    body = {"address": 315, "value": 3.7, "dry_run": True}
+    found = (await client.post("/api/tinybms/write", json=body)).json()
+    assert found["dry_run"] is True
+    assert found["changes"][0]["new"] == 3.7
+    assert bms.words[315 - FIRST] == 3750
+
+
+async def test_choice_by_text_or_number(client: httpx.AsyncClient) -> None:
+    """The firmware's clients send the number of a choice, ours the text."""
+    registers = (await client.get("/api/tinybms/registers")).json()["registers"]
+    choice = next(each for each in registers if each["key"] == "broadcast_time")["enum_values"][1]
+    results = []
+    for value in (choice["label"], choice["value"]):
+        body = {"key": "broadcast_time", "value": value, "dry_run": True}
+        results.append((await client.post("/api/tinybms/write", json=body)).json()["changes"][0]["new"])
+    assert results == [choice["label"], choice["label"]]
+
+
+async def test_consequences_need_consent(client: httpx.AsyncClient, bms: Any) -> None:
+    """What cuts power is refused with its consequences until it is confirmed."""
+    body = {"key": "series_cells", "value": 15}
+    refused = await client.post("/api/tinybms/write", json=body)
+    assert (refused.status_code, refused.json()["error"]) == (409, "confirmation_required")
+    assert "connector pins" in refused.json()["consequences"][0]
+    assert bms.words[307 - FIRST] == 16
+    assert (await client.post("/api/tinybms/write", json={**body, "confirm": True})).status_code == 200
+    assert bms.words[307 - FIRST] == 15
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({}, 422, "missing_fields"),
+        ({"key": "over_voltage_cutoff_v"}, 422, "missing_fields"),
+        ({"key": "a", "address": 315, "value": 1}, 422, "missing_fields"),
+        ({"values": {}, "value": 1}, 422, "missing_fields"),
+        ({"address": 1, "value": 1}, 404, "unknown_key"),
+        ({"address": 328, "value": 1}, 404, "unknown_key"),
+        ({"key": "nothing", "value": 1}, 422, "invalid_settings"),
+        ({"address": 315, "value": 9}, 422, "invalid_settings"),
+        ({"address": 315, "value": 1e300}, 422, "invalid_settings"),
+        ({"address": 315, "value": "much"}, 422, "invalid_settings"),
+        ({"address": 315, "value": True}, 422, "invalid_payload"),
+        ({"address": "315", "value": 1}, 422, "invalid_payload"),
+        ({"address": 315, "value": 1, "force": True}, 422, "invalid_payload"),
+    ],
+)
+async def test_requests_that_cannot_be(
+    client: httpx.AsyncClient, bms: Any, body: dict[str, Any], status: int, code: str
+) -> None:
+    """Each mistake has its code, and nothing is written."""
+    before = list(bms.words)
+    answer = await client.post("/api/tinybms/write", json=body)
+    assert (answer.status_code, answer.json()["error"]) == (status, code)
+    assert bms.words == before
+
+
+async def test_register_with_several_settings(client: httpx.AsyncClient) -> None:
+    """An address that holds several settings is refused with their names."""
+    shared = [each for each in all_settings().values() if each.register.width < 16]
+    address = next(each.address for each in shared if sum(other.address == each.address for other in shared) > 1)
+    answer = await client.post("/api/tinybms/write", json={"address": address, "value": 1})
+    assert answer.json()["error"] == "ambiguous_address"
+    assert "," in answer.json()["message"]
+
+
+async def test_bms_that_does_not_answer(client: httpx.AsyncClient, bms: Any) -> None:
+    """A silent BMS is told as such."""
+    bms.silent = True
+    answer = await client.post("/api/tinybms/write", json={"address": 315, "value": 3.7})
+    assert (answer.status_code, answer.json()["error"]) == (503, "bms_unreachable")
+    assert (await client.get("/api/tinybms/backup")).status_code == 503
+
+
+async def test_bms_that_refuses(client: httpx.AsyncClient, bms: Any) -> None:
+    """A refused write is no success, and the results say which setting it was."""
+    bms.refuses_writes = True
+    answer = await client.post("/api/tinybms/write", json={"address": 315, "value": 3.7})
+    assert (answer.status_code, answer.json()["error"]) == (502, "write_failed")
+    assert answer.json()["results"][0]["outcome"] == "refused"
+
+
+async def test_backup_and_restore(client: httpx.AsyncClient, bms: Any) -> None:
+    """A backup is a file that brings back every setting."""
+    backup = await client.get("/api/tinybms/backup")
+    assert "attachment" in backup.headers["content-disposition"]
+    before = list(bms.words)
+    await client.post("/api/tinybms/write", json={"values": {"over_voltage_cutoff_v": 3.7, "battery_capacity_ah": 90}})
+    assert bms.words != before
+    body = {"backup": backup.json(), "dry_run": True}
+    dry = (await client.post("/api/tinybms/restore", json=body)).json()
+    assert {each["name"] for each in dry["changes"]} == {"over_voltage_cutoff_v", "battery_capacity_ah"}
+    done = await client.post("/api/tinybms/restore", json={"backup": backup.json(), "confirm": True})
+    assert done.status_code == 200
+    assert bms.words == before
+
+
+@pytest.mark.parametrize("text", ["{}", '{"format": "tinybms-settings"}', '{"a":' * 300 + "1" + "}" * 300])
+async def test_restoring_something_else(client: httpx.AsyncClient, bms: Any, text: str) -> None:
+    """What is no backup is refused and writes nothing."""
+    before = list(bms.words)
+    answer = await client.post("/api/tinybms/restore", json={"backup": json.loads(text)})
+    assert (answer.status_code, answer.json()["error"]) == (422, "invalid_settings")
+    assert bms.words == before
+
+
+async def test_action_needs_consent(client: httpx.AsyncClient, bms: Any) -> None:
+    """An action says what it does and is carried out only when that is accepted."""
+    refused = await client.post("/api/tinybms/action", json={"action": "clear_events"})
+    assert (refused.status_code, refused.json()["error"]) == (409, "confirmation_required")
+    assert bms.actions == []
+    done = await client.post("/api/tinybms/action", json={"action": "clear_events", "confirm": True})
+    assert done.json() == {"success": True, "message": "Clear the event log: done"}
+    assert len(bms.actions) == 1
+
+
+async def test_action_with_a_wrong_value(client: httpx.AsyncClient) -> None:
+    """A value that an action cannot have is refused."""
+    body = {"action": "set_state_of_charge", "value": 101, "confirm": True}
+    answer = await client.post("/api/tinybms/action", json=body)
+    assert (answer.status_code, answer.json()["error"]) == (422, "invalid_settings")

@@ -1,0 +1,56 @@
+import logging
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tinybms_bridge.services.web.accounts import Role
+from tinybms_bridge.services.web.security.audit import audit, audit_login
+from tinybms_bridge.services.web.security.user import User, Via
+
+BOSS = User("boss", Role.ADMIN, Via.SESSION, "10.0.0.1")
+
+
+@pytest.fixture(autouse=True)
+def level(caplog: pytest.LogCaptureFixture) -> None:
+    """Audit lines are informations."""
+    caplog.set_level(logging.INFO, "tinybms_bridge.audit")
+
+
+def test_a_line_says_who_did_what_from_where(caplog: pytest.LogCaptureFixture) -> None:
+    """With what the route adds."""
+    audit(BOSS, "POST /api/settings", changed="cvl.enabled", count=1)
+
+    assert caplog.messages == ["POST /api/settings by boss (session) from 10.0.0.1, changed=cvl.enabled, count=1"]
+    assert caplog.records[0].name == "tinybms_bridge.audit"
+
+
+@pytest.mark.parametrize("name", ["password", "wifi_password", "new_token", "psk", "client_secret", "API_KEY"])
+def test_secrets_are_masked(caplog: pytest.LogCaptureFixture, name: str) -> None:
+    """A route that passes one by mistake does not tell it."""
+    audit(BOSS, "change", **{name: "opensesame"})
+
+    assert "opensesame" not in caplog.text
+    assert f"{name}=********" in caplog.text
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(max_size=300), st.text(max_size=300))
+def test_a_line_stays_one_short_line(caplog: pytest.LogCaptureFixture, name: str, address: str) -> None:
+    """A user name must not write log lines of its own."""
+    caplog.clear()
+
+    audit_login(name, address, "refused")
+
+    (line,) = caplog.messages
+    assert line.isprintable()
+    assert len(line) < 300
+
+
+def test_a_refused_login_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """It shows up in a log that hides informations."""
+    audit_login("boss", "10.0.0.1", "accepted")
+    audit_login("boss", "10.0.0.1", "refused")
+
+    assert [record.levelno for record in caplog.records] == [logging.INFO, logging.WARNING]
+    assert caplog.messages[1] == "login of boss from 10.0.0.1 refused"

@@ -1,0 +1,214 @@
+import logging
+from collections.abc import Callable
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from starlette.websockets import WebSocket
+
+from tinybms_bridge.hal.clock import FakeClock
+from tinybms_bridge.hal.storage import MemoryStorage
+from tinybms_bridge.services.web.accounts import Role
+from tinybms_bridge.services.web.accounts.tokens import new_record, write_token
+from tinybms_bridge.services.web.options import WebOptions
+from tinybms_bridge.services.web.security import User, Via, websocket_user
+from tinybms_bridge.services.web.security.gate import COOKIE, Gate
+
+Connect = Callable[..., httpx.AsyncClient]
+CLOSED = WebOptions(open_reading=False)
+
+
+def bearer(gate: Gate, user: str = "boss", role: Role = Role.ADMIN, days: int = 1) -> str:
+    """Return a bearer token of a user."""
+    now = gate.clock.wall()
+    record = new_record(user, "script", role, now, days)
+    gate.accounts.book = gate.accounts.book.with_token(record, now)
+    return write_token(record, gate.accounts.book.secret)
+
+
+async def test_anybody_reads_while_reading_is_open(nobody: httpx.AsyncClient) -> None:
+    """The default on a home network."""
+    answer = await nobody.get("/api/thing")
+
+    assert answer.json() == {"user": "", "via": "open", "address": "192.168.1.7"}
+
+
+async def test_nobody_reads_without_a_login_when_reading_is_closed(
+    make_app: Callable[..., FastAPI], connect: Connect
+) -> None:
+    """``enable_auth`` closes it; a viewer may still read."""
+    app = make_app(CLOSED)
+    answer = await connect(app).get("/api/thing")
+
+    assert (answer.status_code, answer.json()["error"]) == (401, "login_required")
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert (await connect(app, "guest").get("/api/thing")).json()["user"] == "guest"
+
+
+async def test_writing_needs_a_login_even_while_reading_is_open(nobody: httpx.AsyncClient) -> None:
+    """Always."""
+    answer = await nobody.post("/api/thing", json={"a": 1})
+
+    assert (answer.status_code, answer.json()["error"]) == (401, "login_required")
+
+
+async def test_before_the_first_administrator_the_answer_says_what_to_do(
+    make_app: Callable[..., FastAPI], connect: Connect
+) -> None:
+    """There is no default password to try."""
+    answer = await connect(make_app(WebOptions(), MemoryStorage())).post("/api/thing", json={"a": 1})
+
+    assert (answer.status_code, answer.json()["error"]) == (401, "setup_required")
+    assert "setup token" in answer.json()["message"]
+
+
+async def test_a_viewer_may_not_write(viewer: httpx.AsyncClient) -> None:
+    """The role decides, not the login."""
+    answer = await viewer.post("/api/thing", json={"a": 1})
+
+    assert (answer.status_code, answer.json()["error"]) == (403, "admin_required")
+
+
+async def test_an_administrator_writes_and_leaves_an_audit_line(
+    admin: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Every change has a line, whatever the route does."""
+    caplog.set_level(logging.INFO, "tinybms_bridge.audit")
+
+    assert (await admin.post("/api/thing", json={"a": 1})).json() == {"a": 1}
+    assert "POST /api/thing by boss (session) from 192.168.1.7" in caplog.messages
+
+
+@pytest.mark.parametrize("token", ["", "wrong", "ü"])
+async def test_a_cookie_alone_does_not_write(admin: httpx.AsyncClient, token: str) -> None:
+    """The header cannot be sent by another site's page."""
+    answer = await admin.post("/api/thing", json={"a": 1}, headers={b"X-CSRF-Token": token.encode()})
+
+    assert (answer.status_code, answer.json()["error"]) == (403, "csrf_token")
+
+
+@pytest.mark.parametrize("headers", [{"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "same-site"}])
+async def test_another_page_does_not_write(admin: httpx.AsyncClient, headers: dict[str, str]) -> None:
+    """Not even with the right CSRF token, and not if it is a listed site either."""
+    answer = await admin.post("/api/thing", json={"a": 1}, headers=headers)
+
+    assert (answer.status_code, answer.json()["error"]) == (403, "other_site")
+
+
+async def test_a_listed_site_does_not_write_with_the_cookie(admin: httpx.AsyncClient) -> None:
+    """CORS lets a page read; a browser's login is never part of it."""
+    answer = await admin.post("/api/thing", json={"a": 1}, headers={"Origin": "http://friend.example"})
+
+    assert answer.json()["error"] == "other_site"
+
+
+async def test_a_stale_cookie_reads_as_anybody(nobody: httpx.AsyncClient) -> None:
+    """After a restart of the bridge a page goes on showing values."""
+    answer = await nobody.get("/api/thing", headers={"Cookie": f"{COOKIE}=old"})
+
+    assert answer.json()["via"] == "open"
+
+
+async def test_a_script_writes_with_a_token(nobody: httpx.AsyncClient, gate: Gate) -> None:
+    """Without a cookie there is nothing to forge: no CSRF token is asked for, from any origin."""
+    headers = {"Authorization": f"Bearer {bearer(gate)}", "Origin": "http://friend.example"}
+
+    assert (await nobody.post("/api/thing", json={"a": 1}, headers=headers)).status_code == 200
+
+
+async def test_a_token_can_do_no_more_than_its_user_now(nobody: httpx.AsyncClient, gate: Gate) -> None:
+    """A token made as administrator by somebody who is a viewer by now reads only."""
+    headers = {"Authorization": f"Bearer {bearer(gate, 'guest', Role.ADMIN)}"}
+
+    assert (await nobody.post("/api/thing", json={"a": 1}, headers=headers)).json()["error"] == "admin_required"
+    assert (await nobody.get("/api/thing", headers=headers)).json()["via"] == "token"
+
+
+async def test_a_token_of_an_administrator_may_be_for_reading(nobody: httpx.AsyncClient, gate: Gate) -> None:
+    """The role of the token is the most it can do."""
+    headers = {"Authorization": f"Bearer {bearer(gate, role=Role.VIEWER)}"}
+
+    assert (await nobody.post("/api/thing", json={"a": 1}, headers=headers)).status_code == 403
+
+
+async def test_an_expired_token_is_told_even_where_reading_is_open(
+    nobody: httpx.AsyncClient, gate: Gate, clock: FakeClock
+) -> None:
+    """A script learns that its token is over instead of getting less without a word."""
+    headers = {"Authorization": f"Bearer {bearer(gate)}"}
+    await clock.advance(86_400.0)
+
+    answer = await nobody.get("/api/thing", headers=headers)
+
+    assert (answer.status_code, answer.json()["error"]) == (401, "expired_token")
+    assert "invalid_token" in answer.headers["www-authenticate"]
+
+
+@pytest.mark.parametrize("value", ["Bearer x", "bearer  a.b.c", "BEARER " + "x" * 3000])
+async def test_a_wrong_token_is_refused(nobody: httpx.AsyncClient, value: str) -> None:
+    """In any spelling of the scheme."""
+    answer = await nobody.get("/api/thing", headers={"Authorization": value})
+
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token")
+
+
+@pytest.mark.parametrize("value", ["Basic YWRtaW46YWRtaW4=", "Bearer", "Bearer ", ""])
+async def test_other_schemes_are_nobody(nobody: httpx.AsyncClient, value: str) -> None:
+    """The firmware's admin/admin opens nothing."""
+    answer = await nobody.post("/api/thing", json={"a": 1}, headers={"Authorization": value})
+
+    assert answer.json()["error"] == "login_required"
+
+
+def opening(app: FastAPI, query: str = "", **headers: str) -> WebSocket:
+    """Return a WebSocket that asks to be opened."""
+    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in {"host": "h", **headers}.items()]
+    scope = {
+        "type": "websocket",
+        "app": app,
+        "headers": raw,
+        "query_string": query.encode(),
+        "path": "/ws",
+        "client": ("10.0.0.1", 5),
+    }
+
+    async def never() -> dict[str, object]:
+        raise AssertionError("nothing is read or sent before the user is known")
+
+    return WebSocket(scope, receive=never, send=lambda _: never())  # type: ignore[arg-type,return-value]  # never called
+
+
+async def test_a_socket_is_open_like_reading(app: FastAPI, make_app: Callable[..., FastAPI]) -> None:
+    """A page of ours, or a program without any page."""
+    user = User("", Role.VIEWER, Via.OPEN, "10.0.0.1")
+
+    assert await websocket_user(opening(app)) == user
+    assert await websocket_user(opening(app, origin="http://h")) == user
+    assert await websocket_user(opening(app, origin="http://friend.example")) == user
+    assert await websocket_user(opening(make_app(CLOSED))) is None
+
+
+async def test_another_page_opens_no_socket(app: FastAPI) -> None:
+    """The same-origin policy of browsers does not hold for WebSockets."""
+    assert await websocket_user(opening(app, origin="http://evil.example")) is None
+
+
+async def test_a_cookie_opens_a_socket_from_our_page_only(app: FastAPI, gate: Gate) -> None:
+    """A listed site reads, but never as the user of the browser."""
+    key, _ = gate.sessions.begin(gate.accounts.book.expect_account("boss"))
+    cookie = f"{COOKIE}={key}"
+    user = await websocket_user(opening(app, cookie=cookie, origin="http://h"))
+
+    assert user == User("boss", Role.ADMIN, Via.SESSION, "10.0.0.1")
+    assert await websocket_user(opening(app, cookie=cookie, origin="http://friend.example")) is None
+
+
+async def test_a_token_opens_a_socket(make_app: Callable[..., FastAPI]) -> None:
+    """In the header, or in the query for browsers, which cannot set headers there."""
+    app = make_app(CLOSED)
+    token = bearer(app.state.gate, "guest", Role.VIEWER)
+    wanted = User("guest", Role.VIEWER, Via.TOKEN, "10.0.0.1")
+
+    assert await websocket_user(opening(app, f"token={token}", origin="http://any.example")) == wanted
+    assert await websocket_user(opening(app, authorization=f"Bearer {token}")) == wanted
+    assert await websocket_user(opening(app, "token=wrong")) is None

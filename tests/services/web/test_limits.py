@@ -1,0 +1,130 @@
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.types import Message, Receive, Scope, Send
+
+from tinybms_bridge.services.web.limits import BodyLimit
+
+JSON = {"content-type": "application/json"}
+
+
+async def chunks(count: int, size: int = 1000) -> AsyncIterator[bytes]:
+    """Yield a body whose length is not announced."""
+    for _ in range(count):
+        yield b" " * size
+
+
+async def test_a_body_that_announces_too_much_is_refused(admin: httpx.AsyncClient) -> None:
+    """The limit is 64 KiB."""
+    answer = await admin.post("/api/thing", content=b" " * 65_537, headers=JSON)
+
+    assert answer.status_code == 413
+    assert answer.json()["error"] == "body_too_large"
+    assert answer.headers["connection"] == "close"
+
+
+async def test_a_body_of_the_largest_size_is_taken(admin: httpx.AsyncClient) -> None:
+    """The limit itself is allowed."""
+    body = b'{"a":1}'.ljust(65_536)
+
+    assert (await admin.post("/api/thing", content=body, headers=JSON)).json() == {"a": 1}
+
+
+async def test_a_body_in_chunks_is_counted(admin: httpx.AsyncClient) -> None:
+    """Without Content-Length the bytes that arrive count."""
+    assert (await admin.post("/api/thing", content=chunks(66), headers=JSON)).status_code == 413
+
+
+async def test_a_body_that_announces_too_little_is_counted() -> None:
+    """Content-Length may lie."""
+    sent = await run([b"x" * 60, b"x" * 60], headers=[(b"content-length", b"5")])
+
+    assert sent[0]["status"] == 413
+
+
+async def test_a_body_that_does_not_come_is_given_up() -> None:
+    """A client that stalls must not hold its place for ever."""
+    sent = await run([b"x"], ends=False)
+
+    assert sent[0]["status"] == 408
+    assert json.loads(sent[1]["body"])["error"] == "body_timeout"
+
+
+async def test_a_client_that_leaves_reaches_no_route() -> None:
+    """Half a body is no request."""
+    assert await run([b"x", None]) == []
+
+
+async def test_a_request_without_a_body_waits_for_none() -> None:
+    """A GET must not wait for bytes that were never announced."""
+    sent = await run([], headers=[], ends=False)
+
+    assert sent[0]["status"] == 200
+
+
+async def test_bad_content_length_counts_as_nothing_announced() -> None:
+    """The server refuses it before; the count does not rely on that."""
+    sent = await run([b"ok"], headers=[(b"content-length", b"-5")])
+
+    assert sent[1]["body"] == b"ok"
+
+
+@given(st.lists(st.binary(max_size=40), min_size=1, max_size=6))
+def test_any_cut_of_a_body_arrives_whole_or_is_refused(parts: list[bytes]) -> None:
+    """The application sees exactly the bytes that were sent, however they were cut, up to the limit."""
+    sent = asyncio.run(run(list(parts)))
+
+    whole = b"".join(parts)
+    if len(whole) > 100:
+        assert sent[0]["status"] == 413
+    else:
+        assert sent[1]["body"] == whole
+
+
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with the body."""
+    message = await receive() if scope["headers"] else {"body": b""}
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": message["body"]})
+
+
+async def run(
+    parts: list[bytes | None] | list[bytes],
+    headers: list[tuple[bytes, bytes]] | None = None,
+    ends: bool = True,
+) -> list[Message]:
+    """Send a body in parts (None: the client leaves) through a limit of 100 bytes and return the answer."""
+    pending: list[Message] = [
+        {"type": "http.disconnect"} if part is None else {"type": "http.request", "body": part, "more_body": True}
+        for part in parts
+    ]
+    if ends and pending:
+        pending[-1]["more_body"] = False
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        if not pending:
+            await asyncio.Event().wait()
+        return pending.pop(0)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    wanted = [(b"transfer-encoding", b"chunked")] if headers is None else headers
+    scope = {"type": "http", "headers": wanted, "path": "/", "method": "POST"}
+    await BodyLimit(echo, 100, 0.05)(scope, receive, send)
+    return sent
+
+
+@pytest.mark.parametrize("path", ["/api/login", "/api/thing", "/nothing"])
+async def test_the_limit_holds_for_every_route(
+    app: FastAPI, connect: Callable[..., httpx.AsyncClient], path: str
+) -> None:
+    """Also where nobody is logged in and where there is nothing."""
+    assert (await connect(app).post(path, content=b" " * 70_000)).status_code == 413

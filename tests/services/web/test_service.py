@@ -1,0 +1,421 @@
+import asyncio
+import contextlib
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import APIRouter
+from starlette.websockets import WebSocket
+from websockets.asyncio.client import connect as open_socket
+
+from tinybms_bridge.errors import BridgeError, ConfigError, LinkError
+from tinybms_bridge.hal.clock import SystemClock
+from tinybms_bridge.hal.storage import MemoryStorage
+from tinybms_bridge.services.web import app as app_module
+from tinybms_bridge.services.web.accounts import Accounts, AccountStore
+from tinybms_bridge.services.web.options import WebOptions
+from tinybms_bridge.services.web.server import EmbeddedServer
+from tinybms_bridge.services.web.service import WebService, bind
+
+LOOPBACK = WebOptions(port=0, listen_address="127.0.0.1")
+IMPATIENT = replace(LOOPBACK, head_timeout_s=0.3, stuck_timeout_s=0.3)
+Start = Callable[..., contextlib.AbstractAsyncContextManager[WebService]]
+
+
+@pytest.fixture
+def routes() -> APIRouter:
+    """A WebSocket that stays open, and an answer larger than every buffer."""
+    router = APIRouter()
+
+    @router.websocket("/ws")
+    async def live(websocket: WebSocket) -> None:
+        await websocket.accept()
+        while True:
+            await websocket.send_text("x" * 50_000)
+            await asyncio.sleep(0.001)
+
+    @router.get("/api/large")
+    async def large() -> str:
+        return "x" * 20_000_000
+
+    return router
+
+
+@pytest.fixture
+def said() -> list[str]:
+    """What the service announces."""
+    return []
+
+
+@pytest.fixture
+def start(storage: MemoryStorage, routes: APIRouter, said: list[str], monkeypatch: pytest.MonkeyPatch) -> Start:
+    """Return a context manager that serves on a free port of the loopback."""
+    monkeypatch.setattr(app_module, "_all_routers", lambda: (routes,))
+
+    @contextlib.asynccontextmanager
+    async def begin(options: WebOptions = LOOPBACK, users: MemoryStorage = storage) -> AsyncIterator[WebService]:
+        service = WebService(object(), options, users, SystemClock(), announce=said.append)
+        task = asyncio.create_task(service.run())
+        while service.port is None and not task.done():
+            await asyncio.sleep(0.01)
+        try:
+            yield service
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    return begin
+
+
+async def raw(service: WebService) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Return a bare connection to the service."""
+    assert service.port is not None
+    return await asyncio.open_connection("127.0.0.1", service.port, limit=1000)
+
+
+async def get(service: WebService, path: str) -> httpx.Response:
+    """Return an answer of the service."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return await client.get(f"http://127.0.0.1:{service.port}{path}")
+
+
+async def test_it_serves_and_stops(start: Start) -> None:
+    """And tells no one what it is made of."""
+    async with start() as service:
+        answer = await get(service, "/api/session")
+        assert answer.json()["authenticated"] is False
+        assert "server" not in answer.headers
+
+    assert service.port is None
+
+
+async def test_it_leaves_the_signals_alone(start: Start) -> None:
+    """SIGINT and SIGTERM belong to the bridge."""
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    async with start():
+        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+async def test_the_first_start_shows_a_setup_token_once(start: Start, said: list[str]) -> None:
+    """Not in the log, which may be read without a login."""
+    async with start(users=MemoryStorage()):
+        (text,) = said
+        assert "setup token" in text
+        assert "users add" in text
+
+
+async def test_the_token_is_not_logged(start: Start, said: list[str], caplog: pytest.LogCaptureFixture) -> None:
+    """At no level."""
+    caplog.set_level("DEBUG")
+    async with start(users=MemoryStorage()):
+        token = said[0].split("web server: ")[1].split("\n")[0]
+
+    assert len(token) == 27
+    assert token not in caplog.text
+    assert "web server listens on http://127.0.0.1:" in caplog.text
+
+
+async def test_with_an_administrator_no_token_is_shown(start: Start, said: list[str]) -> None:
+    """There is nothing to set up."""
+    async with start():
+        assert said == []
+
+
+async def test_sessions_and_the_setup_token_outlive_a_restart_of_the_service(
+    routes: APIRouter, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another port is no reason to log in again; the token is not printed at each try."""
+    monkeypatch.setattr(app_module, "_all_routers", lambda: (routes,))
+    service = WebService(object(), LOOPBACK, MemoryStorage(), SystemClock(), announce=said.append)
+    for _ in range(2):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1.0):
+                await service.run()
+        service.options = replace(service.options, max_body_bytes=1000)
+
+    assert len(said) == 1
+
+
+async def test_a_port_in_use_is_told(start: Start, storage: MemoryStorage) -> None:
+    """With the key to change; the service ends and is tried again, the path goes on."""
+    async with start() as service:
+        other = WebService(object(), replace(LOOPBACK, port=service.port or 0), storage, SystemClock())
+
+        with pytest.raises(LinkError, match=r"port \d+ is in use \(choose another one as web_server.port\)"):
+            await other.run()
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (13, r"port 80 is not permitted \(choose one above 1023 as web_server.port"),
+        (1, "is not permitted"),
+        (99, "this machine does not have the address 10.9.9.9"),
+        (97, "port 80 cannot be opened"),
+    ],
+)
+def test_each_reason_not_to_listen_has_its_advice(monkeypatch: pytest.MonkeyPatch, number: int, words: str) -> None:
+    """Port 80 without the right is the usual one."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(number, "reason")
+
+    monkeypatch.setattr("socket.create_server", fail)
+
+    with pytest.raises(LinkError, match=words):
+        bind("10.9.9.9", 80)
+
+
+@pytest.mark.parametrize("address", ["", "127.0.0.1"])
+def test_an_empty_address_means_every_interface(address: str) -> None:
+    """IPv4 reaches it in both cases."""
+    with bind(address, 0) as listener, socket.create_connection(("127.0.0.1", listener.getsockname()[1])) as client:
+        assert client.getpeername()[1] == listener.getsockname()[1]
+
+
+def test_an_answer_does_not_wait_for_the_acknowledgement_of_its_head() -> None:
+    """Nagle's algorithm would add 40 ms to each answer of a connection that is used again."""
+    with (
+        bind("127.0.0.1", 0) as listener,
+        socket.create_connection(listener.getsockname()),
+        listener.accept()[0] as one,
+    ):
+        assert one.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+
+
+async def test_it_stops_within_two_seconds_while_browsers_are_connected(start: Start) -> None:
+    """With an open WebSocket, an idle socket and one that never reads."""
+    loop = asyncio.get_running_loop()
+    async with contextlib.AsyncExitStack() as stack:
+        async with start() as service:
+            await stack.enter_async_context(
+                open_socket(f"ws://127.0.0.1:{service.port}/ws", proxy=None, close_timeout=0.1)
+            )
+            for head in (b"", b"GET /api/large HTTP/1.1\r\nHost: h\r\n\r\n"):
+                _, writer = await raw(service)
+                stack.callback(writer.close)
+                writer.write(head)
+            await asyncio.sleep(0.1)
+            begun_s = loop.time()
+
+        assert loop.time() - begun_s < 2.5
+
+
+async def test_a_connection_without_a_request_is_cut(start: Start) -> None:
+    """A thousand idle sockets leave on their own."""
+    async with start(IMPATIENT) as service:
+        reader, writer = await raw(service)
+        with contextlib.suppress(ConnectionError):
+            assert await asyncio.wait_for(reader.read(), 2.0) == b""
+        writer.close()
+
+
+async def test_many_idle_sockets_do_not_keep_others_out(start: Start) -> None:
+    """They cost a place each until their deadline, nothing else."""
+    async with start() as service:
+        idle = [await raw(service) for _ in range(200)]
+        async with asyncio.timeout(2.0):
+            assert (await get(service, "/api/session")).status_code == 200
+        for _, writer in idle:
+            writer.close()
+
+
+async def test_a_head_that_drips_is_cut(start: Start) -> None:
+    """Each byte must not give it more time."""
+    async with start(IMPATIENT) as service:
+        reader, writer = await raw(service)
+        with contextlib.suppress(ConnectionError):
+            for byte in b"GET / HTTP/1.1\r\nX-A: " + b"a" * 100:
+                writer.write(bytes([byte]))
+                await asyncio.sleep(0.02)
+                if reader.at_eof():
+                    break
+        assert reader.at_eof() or reader.exception() is not None
+        writer.close()
+
+
+async def test_a_second_request_that_drips_is_cut(start: Start) -> None:
+    """A connection that was good once is not trusted for ever."""
+    async with start(IMPATIENT) as service:
+        reader, writer = await raw(service)
+        writer.write(b"GET /api/session HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert b"200 OK" in await asyncio.wait_for(reader.readline(), 2.0)
+        writer.write(b"GET / HT")
+        with contextlib.suppress(ConnectionError):
+            await asyncio.wait_for(reader.read(), 2.0)
+        writer.close()
+
+        assert (await get(service, "/api/session")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "head", [b"\x16\x03\x01\x02\x00\x01\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/1.1\r\nX: " + b"a" * 20_000]
+)
+async def test_what_is_no_http_gets_a_problem_document(start: Start, head: bytes) -> None:
+    """Also a head that is too long."""
+    async with start() as service:
+        reader, writer = await raw(service)
+        writer.write(head)
+        answer = await asyncio.wait_for(reader.read(), 2.0)
+        writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"application/problem+json" in answer
+    assert answer.endswith(b'"error": "invalid_http"}')
+
+
+async def test_too_many_connections_are_turned_away(start: Start) -> None:
+    """The newest one learns it; the others go on."""
+    async with start(replace(LOOPBACK, max_connections=3)) as service:
+        kept = [await raw(service) for _ in range(3)]
+        reader, writer = await raw(service)
+        answer = await asyncio.wait_for(reader.read(), 2.0)
+        kept[0][1].write(b"GET /api/session HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert b"200 OK" in await asyncio.wait_for(kept[0][0].readline(), 2.0)
+        for _, each in [*kept, (reader, writer)]:
+            each.close()
+
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"too_many_connections" in answer
+
+
+@pytest.mark.parametrize("path", ["/api/large", "/ws"])
+async def test_a_client_that_never_reads_is_cut(start: Start, path: str) -> None:
+    """It must not hold memory for ever, neither over HTTP nor over a WebSocket."""
+    upgrade = (
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+    )
+    received = 0
+    async with start(IMPATIENT) as service:
+        reader, writer = await raw(service)
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: h\r\n{upgrade if path == '/ws' else ''}\r\n".encode())
+        await asyncio.sleep(1.0)
+        with contextlib.suppress(ConnectionError):
+            async with asyncio.timeout(5.0):
+                while data := await reader.read(1_000_000):
+                    received += len(data)
+        writer.close()
+
+    assert 0 < received < 19_000_000
+
+
+async def test_a_user_added_by_the_command_line_can_log_in(
+    start: Start, storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A running bridge looks at the file again."""
+    monkeypatch.setattr("tinybms_bridge.services.web.service._REFRESH_S", 0.05)
+    users = MemoryStorage()
+    async with start(users=users) as service:
+        assert (await get(service, "/api/setup")).json()["required"] is True
+        users.data = storage.data
+        async with asyncio.timeout(5.0):
+            while (await get(service, "/api/setup")).json()["required"]:
+                await asyncio.sleep(0.05)
+
+
+async def test_a_file_that_breaks_meanwhile_is_told_once(
+    start: Start, storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The users known so far stay."""
+    monkeypatch.setattr("tinybms_bridge.services.web.service._REFRESH_S", 0.02)
+    async with start() as service:
+        storage.data = b"{"
+        await asyncio.sleep(0.3)
+        assert (await get(service, "/api/setup")).json()["required"] is False
+
+    assert sum("cannot be read" in message for message in caplog.messages) == 1
+
+
+async def test_a_wrong_certificate_stops_the_service_with_its_key(storage: MemoryStorage) -> None:
+    """And not the bridge."""
+    service = WebService(object(), replace(LOOPBACK, certificate="/nowhere"), storage, SystemClock())
+
+    with pytest.raises(ConfigError, match=r"web_server\.tls_key"):
+        await service.run()
+
+
+async def test_a_damaged_file_of_users_stops_the_service_at_its_start() -> None:
+    """Nobody can set up a new administrator over users who are still in the file."""
+    service = WebService(object(), LOOPBACK, MemoryStorage(b"{"), SystemClock())
+
+    with pytest.raises(BridgeError, match="users in memory cannot be read"):
+        await service.run()
+
+
+@pytest.mark.parametrize("part", ["main_loop", "refresh"])
+async def test_a_part_that_breaks_ends_the_service(
+    storage: MemoryStorage, routes: APIRouter, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    """The supervisor shows it and starts it again; the port is free then."""
+    monkeypatch.setattr(app_module, "_all_routers", lambda: (routes,))
+    monkeypatch.setattr("tinybms_bridge.services.web.service._REFRESH_S", 0.01)
+    service = WebService(object(), LOOPBACK, storage, SystemClock())
+    calls = 0
+
+    async def fail(*_: object) -> None:
+        nonlocal calls
+        calls += 1
+        if part == "main_loop" or calls > 1:
+            raise ZeroDivisionError
+
+    target = EmbeddedServer if part == "main_loop" else Accounts
+    monkeypatch.setattr(target, part, fail)
+
+    with pytest.raises(ZeroDivisionError):
+        await service.run()
+    assert service.port is None
+
+
+async def test_a_server_that_ends_on_its_own_is_a_failure(
+    storage: MemoryStorage, routes: APIRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It must not be taken for a service that has done its work."""
+
+    async def end(_: object) -> None:
+        return
+
+    monkeypatch.setattr(app_module, "_all_routers", lambda: (routes,))
+    monkeypatch.setattr(EmbeddedServer, "main_loop", end)
+
+    with pytest.raises(LinkError, match="ended on its own"):
+        await WebService(object(), LOOPBACK, storage, SystemClock()).run()
+
+
+async def test_it_speaks_tls_with_its_own_certificate(start: Start, tmp_path: Path) -> None:
+    """On request."""
+    options = replace(LOOPBACK, self_signed=True, certificate_directory=tmp_path)
+    async with start(options) as service:
+        context = await asyncio.to_thread(ssl.create_default_context, cafile=str(tmp_path / "web-certificate.pem"))
+        async with httpx.AsyncClient(verify=context, trust_env=False) as client:
+            answer = await client.get(f"https://127.0.0.1:{service.port}/api/session")
+
+    assert answer.status_code == 200
+
+
+def test_importing_the_service_loads_no_web_framework() -> None:
+    """The first CAN frame goes out before it."""
+    code = (
+        "import sys, tinybms_bridge.services.web.service, tinybms_bridge.services.web.accounts\n"
+        "print(sorted({'fastapi', 'starlette', 'uvicorn', 'jwt', 'websockets'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_users_survive_the_service(storage: MemoryStorage) -> None:
+    """Building a service writes nothing."""
+    before = storage.writes
+    WebService(object(), LOOPBACK, storage, SystemClock())
+
+    assert storage.writes == before
+    assert AccountStore(storage).read().has_admin
