@@ -10,6 +10,7 @@ run: ## Simulated battery, bridge and GX in one process, with live values; Ctrl-
 
 test: ## Everything CI checks: lint, format, types, import rules, tests
 	@scripts/bootstrap.sh dev
+	@scripts/system-packages.sh mbpoll:mbpoll
 	@$(MAKE) --no-print-directory lint types imports unit
 
 lint:

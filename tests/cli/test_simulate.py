@@ -100,6 +100,8 @@ def test_a_simulated_pack_tells_its_state_and_ends_with_ctrl_c(running: list[Run
     )  # fmt: skip
     running.append(simulator)
     status = simulator.line()
+    while " SOC " not in status:  # events of the BMS are told as well
+        status = simulator.line()
     settings = _ask(simulator.path, ReadModbus(306, 2))
     version = _ask(simulator.path, ReadModbus(502, 1))
     code, _, err = simulator.end(signal.SIGINT)
@@ -110,6 +112,111 @@ def test_a_simulated_pack_tells_its_state_and_ends_with_ctrl_c(running: list[Run
     assert settings == Registers(Command.READ_MODBUS, (4000, 8))
     assert version == Registers(Command.READ_MODBUS, (242,))
     assert (code, err) == (0, "")
+
+
+def test_a_scenario_plays_and_tells_its_notes_and_events(running: list[Running]) -> None:
+    """A cold morning in seconds: notes, events and a state line; its pack is the one that is served."""
+    simulator = Running("--scenario", "cold-morning", "--speed", "100")
+    running.append(simulator)
+    lines = [simulator.line() for _ in range(5)]
+    settings = _ask(simulator.path, ReadModbus(306, 2))
+    code, out, err = simulator.end(signal.SIGINT)
+
+    assert lines[0].startswith("# cold-morning: A frosty morning")
+    assert "# lamps and a kettle: 12 A" in lines
+    assert "0:00:00  event 0x37 too cold to charge" in lines
+    assert "too cold to charge!" in (lines[-1] + out)
+    assert settings == Registers(Command.READ_MODBUS, (10000, 16))
+    assert (code, err) == (0, "")
+
+
+def test_a_scenario_from_a_file_brings_its_bms_and_its_way_of_speaking(tmp_path: Path, running: list[Running]) -> None:
+    """The tables for BMS and settings, and nothing printed when that is wished."""
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'title = "mine"\nduration = "1min"\n[pack]\ncells = 5\n[bms]\nfirmware = 242\n'
+        '[settings]\nallowed_disbalance = 0.042\n[[step]]\nat = "0s"\nnote = "unheard"\n',
+        encoding="utf-8",
+    )
+    simulator = Running("--scenario", str(path), "--quiet")
+    running.append(simulator)
+    seen = [_ask(simulator.path, ReadModbus(address, 1)) for address in (307, 308, 502)]
+    code, out, err = simulator.end()
+
+    assert seen == [Registers(Command.READ_MODBUS, (value,)) for value in (5, 42, 242)]
+    assert (code, out, err) == (0, "", "")
+
+
+def test_faults_reach_the_line(running: list[Running]) -> None:
+    """Every reply is lost, though every request is counted."""
+    simulator = Running("--fault", "silence=1", "--seed", "5")
+    running.append(simulator)
+    descriptor = os.open(simulator.path, os.O_RDWR | os.O_NOCTTY)
+    os.write(descriptor, SimpleRequest(Command.STATUS).encode())
+    answered = select.select([descriptor], [], [], 0.5)[0]
+    os.close(descriptor)
+    code, _, err = simulator.end()
+
+    assert answered == []
+    assert (code, err) == (0, "")
+
+
+def test_the_scenarios_are_listed() -> None:
+    """Name, title and length of each, and nothing is started."""
+    result = CliRunner().invoke(simulate_command, ["--list-scenarios"])
+    lines = result.output.splitlines()
+
+    assert result.exit_code == 0
+    assert len(lines) == 8
+    assert lines[0].startswith("cell-failure ")
+    assert lines[-1] == "sleep                 Idle for hours: asleep, woken by a load and by a charger (3:00:00)"
+
+
+def test_every_mistake_in_a_scenario_file_is_told(tmp_path: Path) -> None:
+    """One line each, with file, line, key and what is allowed; code 2."""
+    path = tmp_path / "bad.toml"
+    path.write_text(
+        'title = "x"\nduration = "long"\n[pack]\ncells = 3\n[[step]]\nat = "1s"\nwarp = 9\n', encoding="utf-8"
+    )
+    result = CliRunner().invoke(simulate_command, ["--scenario", str(path)])
+    lines = result.output.splitlines()
+
+    assert result.exit_code == 2
+    assert lines[0] == (
+        f'error: {path}: line 2: duration = \'long\': must be a time such as "90s", "5min", "2h" or "1h 30min"'
+    )
+    assert lines[1] == f"error: {path}: line 4: pack.cells = 3: must be a whole number of 4 to 16"
+    assert lines[2].startswith(f"error: {path}: line 7: step[1].warp: is not known: use at, current_a, charger")
+    assert len(lines) == 3
+
+
+def test_a_scenario_file_that_is_no_text_is_told(tmp_path: Path) -> None:
+    """In one line."""
+    path = tmp_path / "binary.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+    result = CliRunner().invoke(simulate_command, ["--scenario", str(path)])
+
+    assert result.exit_code == 1
+    assert result.output.startswith("error: ")
+    assert result.output.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--scenario", "warm-evening"], "warm-evening is neither a file nor one of cell-failure, charge-to-full"),
+        (["--scenario", "sleep", "--cells", "4", "--dump", "real"], "leave out --cells, --dump"),
+        (["--fault", "bit_flip=2"], "the probability of bit_flip is a number of 0 to 1"),
+        (["--fault", "fire=0.1"], "use name=probability with bit_flip, lost_byte"),
+        (["--seed", "x"], "--seed"),
+    ],
+)
+def test_mistakes_in_the_new_options_are_refused_with_the_usage(options: list[str], message: str) -> None:
+    """What is allowed, and code 2."""
+    result = CliRunner().invoke(simulate_command, options)
+
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.split())
 
 
 @pytest.mark.parametrize(
@@ -170,7 +277,8 @@ def test_the_help_shows_how_to_connect() -> None:
 
     assert "tinybms-bridge run --device" in output
     assert "--dump real" in output
-    for option in ("cells", "chemistry", "capacity-ah", "soc", "profile", "firmware", "baudrate", "link", "speed"):
+    for option in ("cells", "chemistry", "capacity-ah", "soc", "profile", "firmware", "baudrate", "link", "speed",
+                   "scenario", "list-scenarios", "fault", "seed"):  # fmt: skip
         assert f"--{option}" in output
 
 

@@ -4,17 +4,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from tinybms_bridge.cli.common import fail, run_until_signal
+from tinybms_bridge.errors import ConfigError
 
 if TYPE_CHECKING:
     from tinybms_bridge.hal.clock import Clock
-    from tinybms_bridge.tinybms.simulator import DumpDevice, PtyServer, SimulatedBms
+    from tinybms_bridge.tinybms.simulator import DumpDevice, FaultInjector, PtyServer, Scenario, SimulatedBms
 
 __all__ = ["simulate_command"]
 
 _FIRST_STATUS_S = 0.3
 _STATUS_INTERVAL_S = 5.0
+_PACK_OPTIONS = ("cells", "chemistry", "capacity_ah", "soc", "profile", "dump", "firmware", "ambient_c")
+"""A scenario brings its own."""
 
 
 @click.command("simulate")
@@ -69,8 +73,24 @@ _STATUS_INTERVAL_S = 5.0
     help="How much faster than real the pack charges and discharges.",
 )
 @click.option("--ambient-c", type=float, default=25.0, show_default=True, help="Temperature of the room.")
+@click.option(
+    "--scenario",
+    metavar="NAME|FILE",
+    help="Play a built-in scenario or one from a TOML file; it brings its own pack and BMS.",
+)
+@click.option("--list-scenarios", is_flag=True, help="Name the built-in scenarios and stop.")
+@click.option(
+    "--fault",
+    "fault_items",
+    multiple=True,
+    metavar="NAME=CHANCE",
+    help="Let the line fail, with this chance for each reply: bit_flip=0.01, lost_byte, late_reply, and others.",
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same faults.")
 @click.option("--quiet", is_flag=True, help="Print nothing after the first line.")
+@click.pass_context
 def simulate_command(
+    context: click.Context,
     cells: int,
     chemistry: str,
     capacity_ah: float,
@@ -82,6 +102,10 @@ def simulate_command(
     link: Path | None,
     speed: float,
     ambient_c: float,
+    scenario: str | None,
+    list_scenarios: bool,
+    fault_items: tuple[str, ...],
+    seed: int,
     quiet: bool,
 ) -> None:
     """Simulate a TinyBMS with a battery behind it.
@@ -95,6 +119,8 @@ def simulate_command(
       tinybms-bridge simulate --link ~/tinybms
       tinybms-bridge simulate --chemistry li-ion --cells 14 --profile 600:-40,600:+40
       tinybms-bridge simulate --dump real
+      tinybms-bridge simulate --scenario cold-morning --speed 20
+      tinybms-bridge simulate --fault bit_flip=0.01 --fault silence=0.02 --seed 7
 
     \b
     Then, in another terminal:
@@ -110,10 +136,19 @@ def simulate_command(
         parse_profile,
     )
 
+    if list_scenarios:
+        _list_scenarios()
+        return
+    faults = _injector(fault_items, seed)
     clock = SystemClock()
+    plan = None
     try:
-        if dump is not None:
-            device: SimulatedBms | DumpDevice = _replay(dump, clock)
+        if scenario is not None:
+            _refuse_pack_options(context)
+            plan = _find_scenario(scenario)
+            device: SimulatedBms | DumpDevice = plan.build(clock, speed=speed)
+        elif dump is not None:
+            device = _replay(dump, clock)
         else:
             device = SimulatedBms.build(
                 clock,
@@ -125,14 +160,62 @@ def simulate_command(
                 profile=parse_profile(profile, capacity_ah=capacity_ah),
                 options=BmsOptions(firmware=FIRMWARES[int(firmware)], speed=speed),
             )
-        server = PtyServer(device, clock, baudrate=baudrate, link=link)
+        server = PtyServer(
+            device, clock, baudrate=baudrate, link=link, habits=plan.habits if plan else None, faults=faults
+        )
         server.open()
+    except ConfigError as error:
+        fail(error)
     except (OSError, ValueError) as error:
         fail(str(error))
     try:
-        run_until_signal(lambda: _serve(server, device, quiet))
+        run_until_signal(lambda: _serve(server, device, quiet, plan))
     finally:
         server.close()
+
+
+def _list_scenarios() -> None:
+    from tinybms_bridge.tinybms.simulator import built_in_scenarios
+    from tinybms_bridge.tinybms.simulator.narrator import in_words
+
+    scenarios = built_in_scenarios()
+    width = max(len(name) for name in scenarios)
+    for name, scenario in scenarios.items():
+        click.echo(f"{name:{width}}  {scenario.title} ({in_words(scenario.duration_s)})")
+
+
+def _injector(items: tuple[str, ...], seed: int) -> "FaultInjector":
+    """Return what goes wrong; ends with the usage and code 2 on an item that is no fault."""
+    import random
+
+    from tinybms_bridge.tinybms.simulator import FaultInjector, parse_faults
+
+    try:
+        plan = parse_faults(items)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--fault") from error
+    return FaultInjector(plan, random.Random(seed))  # noqa: S311 -- faults are no secret, and must be repeatable
+
+
+def _refuse_pack_options(context: click.Context) -> None:
+    """End with the usage and code 2 when an option stands beside a scenario that decides it."""
+    given = [name for name in _PACK_OPTIONS if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if given:
+        names = ", ".join("--" + name.replace("_", "-") for name in given)
+        raise click.UsageError(f"a scenario brings its own pack and BMS: leave out {names}")
+
+
+def _find_scenario(name: str) -> "Scenario":
+    """Return a built-in scenario or one from a file. Raises ConfigError, OSError, ValueError."""
+    from tinybms_bridge.tinybms.simulator import built_in_scenarios, load_scenario
+
+    built_in = built_in_scenarios()
+    if name in built_in:
+        return built_in[name]
+    path = Path(name)
+    if not path.exists():
+        raise click.BadParameter(f"{name} is neither a file nor one of {', '.join(built_in)}", param_hint="--scenario")
+    return load_scenario(path)
 
 
 def _replay(dump: str, clock: "Clock") -> "DumpDevice":
@@ -141,15 +224,22 @@ def _replay(dump: str, clock: "Clock") -> "DumpDevice":
     return DumpDevice(real_dump() if dump == "real" else load_dump(Path(dump)), clock)
 
 
-async def _serve(server: "PtyServer", device: "SimulatedBms | DumpDevice", quiet: bool) -> None:
+async def _serve(
+    server: "PtyServer", device: "SimulatedBms | DumpDevice", quiet: bool, scenario: "Scenario | None"
+) -> None:
     import asyncio
 
+    from tinybms_bridge.tinybms.simulator.narrator import Narrator
+
     click.echo(server.path)
+    narrator = Narrator(device, server.responder)
     serving = asyncio.create_task(server.run())
+    if scenario is not None:
+        _play(scenario, server, device, quiet)
     try:
         await asyncio.wait([serving], timeout=_FIRST_STATUS_S)
         while not quiet and not serving.done():
-            click.echo(_status(server, device))
+            click.echo("\n".join(narrator.lines()))
             await asyncio.wait([serving], timeout=_STATUS_INTERVAL_S)
         await serving
     finally:
@@ -157,19 +247,16 @@ async def _serve(server: "PtyServer", device: "SimulatedBms | DumpDevice", quiet
         await serving
 
 
-def _status(server: "PtyServer", device: "SimulatedBms | DumpDevice") -> str:
-    """Return one line about the pack and the traffic, read from the registers as a client would."""
-    from tinybms_bridge.tinybms.live import LIVE_ADDRESS, LIVE_COUNT, decode_live
+def _play(scenario: "Scenario", server: "PtyServer", device: "SimulatedBms | DumpDevice", quiet: bool) -> None:
+    """Start a scenario on the running simulation; its notes are printed when their time has come."""
+    from tinybms_bridge.tinybms.simulator import SimulatedBms, Stage
+    from tinybms_bridge.tinybms.simulator.narrator import in_words
 
-    words = device.read(LIVE_ADDRESS, LIVE_COUNT)
-    assert words is not None
-    snapshot = decode_live(words, sequence=1, taken_at_s=0.0)
-    pack, cells = snapshot.pack, snapshot.cells
-    hottest_c = snapshot.temperatures.hottest_c
-    warmth = "" if hottest_c is None else f"  {hottest_c:.1f} °C"
-    asleep = "  asleep" if device.asleep else ""
-    return (
-        f"{pack.voltage_v:.2f} V {pack.current_a:+.1f} A  SOC {pack.soc_percent:.1f} %"
-        f"  cells {cells.min_v:.3f}..{cells.max_v:.3f} V{warmth}"
-        f"  {pack.status.name.lower().replace('_', ' ')}{asleep}  {server.responder.requests} requests"
-    )
+    def say(text: str) -> None:
+        if not quiet:
+            click.echo(f"# {text}")
+
+    assert isinstance(device, SimulatedBms)
+    say(f"{scenario.name}: {scenario.title} ({in_words(scenario.duration_s)})")
+    scenario.play(Stage(device, server.line.faults, say))
+    device.at(scenario.duration_s, lambda: say("the scenario is over; the simulation goes on"))

@@ -49,7 +49,9 @@ from tinybms_bridge.tinybms.simulator import (
     SimulatedBms,
     parse_profile,
 )
-from tinybms_bridge.tinybms.simulator.answers import NEWEST_EVENTS, answer
+from tinybms_bridge.tinybms.simulator.answers import answer
+from tinybms_bridge.tinybms.simulator.habits import BlockLength, CellOrder, EventOrder, Habits, PacketId
+from tinybms_bridge.tinybms.simulator.switches import Switches
 
 Exchange = Callable[[Device, Request], Reply | None]
 PassTime = Callable[[float], None]
@@ -189,11 +191,11 @@ def test_trip_has_no_speed_and_the_time_left(charged: SimulatedBms, exchange: Ex
 
 
 @pytest.mark.parametrize("command", [Command.EVENTS_NEWEST, Command.EVENTS_ALL])
-def test_events_start_with_the_start(charged: SimulatedBms, exchange: Exchange, command: Command) -> None:
+def test_events_start_with_the_start(bms: SimulatedBms, exchange: Exchange, command: Command) -> None:
     """0x11 and 0x12 add the present time."""
-    now_s = to_u32(*_words(charged, 32, 2))
+    now_s = to_u32(*_words(bms, 32, 2))
 
-    assert exchange(charged, SimpleRequest(command)) == Events(
+    assert exchange(bms, SimpleRequest(command)) == Events(
         command is Command.EVENTS_NEWEST, now_s, (EventEntry(2_592_000, 0x61),)
     )
 
@@ -213,7 +215,7 @@ def test_newest_events_are_few_and_newest_first(
     assert isinstance(every, Events)
     assert len(every.entries) == 15
     times_s = sorted((entry.time_s for entry in every.entries), reverse=True)
-    assert [entry.time_s for entry in newest.entries] == times_s[:NEWEST_EVENTS]
+    assert [entry.time_s for entry in newest.entries] == times_s[:10]
 
 
 @pytest.mark.parametrize("table", SettingsTable)
@@ -245,7 +247,7 @@ def test_writes(bms: SimulatedBms, exchange: Exchange, request_: Request, reply:
         WriteModbus(12801, (0x4001,)),
         WriteModbus(315, (9000,)),
         WriteList(((315, 3700), (0, 1))),
-        WriteBlock(343, (1, 1)),
+        WriteBlock(399, (1, 1)),
     ],
     ids=["address", "range", "one of two", "past the end"],
 )
@@ -261,6 +263,90 @@ def test_bad_writes_are_refused_whole(bms: SimulatedBms, exchange: Exchange, req
 def test_actions_are_acknowledged(bms: SimulatedBms, exchange: Exchange, action: Action) -> None:
     """The ACK of a restart still goes out."""
     assert exchange(bms, ActionRequest(action)) == Ack(Command.ACTION)
+
+
+@pytest.mark.parametrize(
+    ("habit", "data_only", "with_address"),
+    [(BlockLength.EITHER, True, True), (BlockLength.DATA_ONLY, True, False), (BlockLength.WITH_ADDRESS, False, True)],
+)
+def test_the_length_of_a_block_write_is_a_habit(
+    bms: SimulatedBms, habit: BlockLength, data_only: bool, with_address: bool
+) -> None:
+    """Nobody knows whether the length byte of 0x0B counts the address; a unit takes one of both."""
+    habits = Habits(block_length=habit)
+    requests = [WriteBlock(315, (3700,), count_address_bytes=counted) for counted in (False, True)]
+
+    taken = [answer(bms, request, habits) == Ack(Command.WRITE_BLOCK) for request in requests]
+
+    assert taken == [data_only, with_address]
+
+
+def test_the_order_of_the_cells_is_a_habit(charged: SimulatedBms) -> None:
+    """One public driver reads 0x1C from the top."""
+    request = SimpleRequest(Command.CELLS)
+    cells = _words(charged, 2, 14)
+
+    assert answer(charged, request, Habits(cell_order=CellOrder.HIGHEST_FIRST)) == CellValues(cells[::-1])
+    assert len(set(cells)) > 1
+
+
+@pytest.mark.parametrize(
+    ("order", "ids"),
+    [
+        (EventOrder.NEWEST_FIRST, [0x65, 0x64, 0x63]),
+        (EventOrder.OLDEST_FIRST, [0x63, 0x64, 0x65]),
+        (EventOrder.SLOT, [0x64, 0x65, 0x63]),
+    ],
+)
+def test_number_and_order_of_the_newest_events_are_habits(order: EventOrder, ids: list[int]) -> None:
+    """The ring has turned: slots 0 and 1 hold the newest, the last slot the oldest of the three."""
+    ring = [(10, 0x64), (11, 0x65), *[(0, 0)] * 45, (8, 0x62), (9, 0x63)]
+    device = _Ring(100, ring)
+
+    found = answer(device, SimpleRequest(Command.EVENTS_NEWEST), Habits(newest_count=3, newest_order=order))
+
+    assert isinstance(found, Events)
+    assert [entry.event_id for entry in found.entries] == ids
+    assert found.now_s == 100
+
+
+@pytest.mark.parametrize(
+    ("order", "ids"),
+    [
+        (EventOrder.NEWEST_FIRST, [0x65, 0x64, 0x63]),
+        (EventOrder.OLDEST_FIRST, [0x63, 0x64, 0x65]),
+        (EventOrder.SLOT, [0x64, 0x65, 0x63]),
+    ],
+)
+def test_the_order_of_all_events_is_a_habit(order: EventOrder, ids: list[int]) -> None:
+    """0x12 sorts as told, whatever the number for 0x11 is."""
+    device = _Ring(100, [(10, 0x64), (11, 0x65), *[(0, 0)] * 46, (9, 0x63)])
+
+    found = answer(device, SimpleRequest(Command.EVENTS_ALL), Habits(newest_count=0, all_order=order))
+
+    assert isinstance(found, Events)
+    assert [entry.event_id for entry in found.entries] == ids
+
+
+@pytest.mark.parametrize(("habit", "ids"), [(PacketId.LEFT, [0x83, 0x82]), (PacketId.TOTAL, [0x83, 0x83])])
+def test_the_meaning_of_the_packet_id_is_a_habit(
+    clock: FakeClock, charged: SimulatedBms, habit: PacketId, ids: list[int]
+) -> None:
+    """Both count the same for two packets, as seen on hardware; for three they differ."""
+    responder = Responder(charged, clock, habits=Habits(packet_id=habit))
+
+    (block,) = responder.feed(ReadBlock(0, 70).encode())
+    (listed,) = responder.feed(ReadList(tuple(range(31))).encode())
+
+    assert [packet[2] for packet in block.packets] == [*ids, 140 - 126]
+    assert [packet[2] for packet in listed.packets] == [0x82, 124 - 63]
+
+
+@pytest.mark.parametrize("count", [-1, 50])
+def test_a_reply_has_room_for_49_events(count: int) -> None:
+    """The ring has no more."""
+    with pytest.raises(ValueError, match=f"0 to 49 events, got {count}"):
+        Habits(newest_count=count)
 
 
 def test_nothing_is_answered_during_a_restart(bms: SimulatedBms, exchange: Exchange, pass_time: PassTime) -> None:
@@ -279,7 +365,12 @@ def test_nothing_is_answered_during_a_restart(bms: SimulatedBms, exchange: Excha
 class _Broken:
     """A device that refuses what every real one has."""
 
+    silent = False
+    switches = Switches(load=True, charger=False)
+
     def refresh(self) -> None: ...
+
+    def crash(self) -> None: ...
 
     def hear(self) -> bool:
         return True
@@ -295,6 +386,18 @@ class _Broken:
 
     def settings_table(self, table: SettingsTable, count: int) -> tuple[int, ...]:
         return (0,) * count
+
+
+class _Ring(_Broken):
+    """A device with nothing but a lifetime counter and events."""
+
+    def __init__(self, now_s: int, ring: list[tuple[int, int]]) -> None:
+        self._words = [0] * 600
+        self._words[32] = now_s
+        self._words[200:298] = [word for time_s, event_id in ring for word in (time_s, event_id << 8)]
+
+    def read(self, address: int, count: int) -> tuple[int, ...] | None:
+        return tuple(self._words[address : address + count])
 
 
 def test_a_device_may_refuse_an_action() -> None:

@@ -1,164 +1,261 @@
+"""What scenarios and tests do to a running simulation, seen through the registers."""
+
+from collections.abc import Callable
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinybms_bridge.battery.snapshot import BmsStatus
-from tinybms_bridge.tinybms.simulator.control import ChargeController, Thresholds, balancing_now, balancing_wanted
+from tinybms_bridge.battery.snapshot import BmsStatus, Snapshot
+from tinybms_bridge.hal.clock import FakeClock
+from tinybms_bridge.tinybms.live import decode_live
+from tinybms_bridge.tinybms.simulator import BmsOptions, EventId, SimulatedBms, Switches
 
-LIMITS = Thresholds(full_v=3.6, empty_v=2.8, balance_above_v=3.4, finished_a=2.0, disbalance_v=0.015, idle_a=0.8)
-MIDDLE = [3.3, 3.3, 3.3, 3.3]
+PassTime = Callable[[float], None]
 
 
-def test_thresholds_come_from_the_settings_registers() -> None:
-    """Millivolts and milliamperes become volts and amperes."""
-    settings = {300: 3600, 301: 2800, 303: 3400, 304: 2000, 308: 15}
+def look(device: SimulatedBms) -> Snapshot:
+    """Return what a client reads now."""
+    words = device.read(0, 56)
+    assert words is not None
+    return decode_live(words, sequence=1, taken_at_s=0.0, series_cells=16)
 
-    assert Thresholds.of(settings, 0.8) == LIMITS
+
+def ids(device: SimulatedBms) -> list[EventId]:
+    """Return the events since the start, without that."""
+    device.refresh()
+    return [event for _, event in device.history][1:]
+
+
+def test_a_charger_is_connected_and_disconnected(bms: SimulatedBms, pass_time: PassTime) -> None:
+    """With its events and the status between them."""
+    bms.connect_charger(25.0)
+    pass_time(5.0)
+    assert look(bms).pack.current_a == 25.0
+    assert look(bms).pack.status is BmsStatus.CHARGING
+
+    bms.disconnect_charger()
+    pass_time(5.0)
+    assert look(bms).pack.status is BmsStatus.IDLE
+    assert ids(bms) == [EventId.CHARGER_FOUND, EventId.CHARGING_STARTED, EventId.CHARGER_GONE]
+
+
+def test_load_and_charger_add_up(bms: SimulatedBms, pass_time: PassTime) -> None:
+    """The shunt sees the difference."""
+    bms.connect_charger(25.0)
+    bms.set_current_a(-10.0)
+    pass_time(5.0)
+
+    assert look(bms).pack.current_a == 15.0
+    assert bms.switches == Switches(load=True, charger=True)
+
+
+def test_without_its_charger_a_positive_current_is_regeneration(bms: SimulatedBms, pass_time: PassTime) -> None:
+    """Through the load terminal, limited by register 317."""
+    bms.disconnect_charger()
+    bms.set_current_a(40.0)
+    pass_time(2.0)
+    assert look(bms).pack.status is BmsStatus.REGENERATION
+
+    bms.set_current_a(151.0)
+    pass_time(1.0)
+    assert ids(bms) == [EventId.REGENERATION_OVER_CURRENT]
+    assert look(bms).pack.current_a == 0.0
+    assert look(bms).pack.status is BmsStatus.FAULT
+
+    bms.set_current_a(0.0)
+    pass_time(6.0)
+    assert ids(bms)[1:] == [EventId.REGENERATION_OVER_CURRENT_OVER]
+
+
+def test_the_usual_reading_of_currents_comes_back(bms: SimulatedBms, pass_time: PassTime) -> None:
+    """A positive current is that of a charger."""
+    bms.disconnect_charger()
+    bms.charger_follows_current()
+    bms.set_current_a(40.0)
+    pass_time(2.0)
+
+    assert look(bms).pack.status is BmsStatus.CHARGING
+
+
+def test_the_room_changes_the_cells_slowly(bms: SimulatedBms, pass_time: PassTime) -> None:
+    """An hour is the time constant."""
+    bms.set_ambient_c(-20.0)
+    pass_time(60.0)
+    soon_c = look(bms).temperatures.external_1_c
+    pass_time(6 * 3600.0)
+    later_c = look(bms).temperatures.external_1_c
+
+    assert soon_c == pytest.approx(24.3, abs=0.2)
+    assert later_c == pytest.approx(-20.0, abs=0.3)
+    assert EventId.TOO_COLD_TO_CHARGE in ids(bms)
+
+
+def test_a_cell_gets_another_charge(bms: SimulatedBms, pass_time: PassTime) -> None:
+    """Counted from 1, the lowest."""
+    bms.set_cell_soc(3, 0.05)
+    pass_time(0.2)
+    cells = look(bms).cells
+
+    assert cells.min_number == 3
+    assert cells.min_v == pytest.approx(3.06, abs=0.01)
+
+
+def test_a_cell_with_an_inner_fault_drains_itself(bms: SimulatedBms, pass_time: PassTime) -> None:
+    """Unseen by the current sensor."""
+    bms.set_cell_leak_a(7, 10.0)
+    pass_time(4 * 3600.0)
+    drained = look(bms)
+    bms.set_cell_leak_a(7, 0.0)
+    pass_time(3600.0)
+
+    assert drained.cells.min_number == 7
+    assert drained.pack.current_a == 0.0
+    assert look(bms).cells.min_v >= drained.cells.min_v
+
+
+def test_a_wire_breaks_and_is_mended(bms: SimulatedBms, pass_time: PassTime) -> None:
+    """Too low, too high, fewer cells detected; over-voltage ends by time, under-voltage does not."""
+    bms.break_wire(7)
+    pass_time(0.2)
+    broken = look(bms).cells
+    assert (broken.voltages_v[6], broken.voltages_v[7]) == (0.0, 4.5)
+    assert bms.read(53, 1) == (15,)
+    assert set(bms.active_events) == {EventId.UNDER_VOLTAGE, EventId.DISCHARGED, EventId.OVER_VOLTAGE}
+
+    bms.mend_wire(7)
+    pass_time(60.0)
+    assert look(bms).cells.delta_mv < 10.0
+    assert bms.active_events == (EventId.UNDER_VOLTAGE, EventId.DISCHARGED)
+
+
+def test_the_lowest_wire_makes_the_lowest_cell_read_low(bms: SimulatedBms, pass_time: PassTime) -> None:
+    """By 0.6 to 0.7 V, says the manual."""
+    before_v = look(bms).cells.voltages_v[0]
+    bms.break_wire(0)
+    pass_time(0.2)
+
+    assert 0.6 <= before_v - look(bms).cells.voltages_v[0] <= 0.7
+
+
+def test_temperature_sensors_come_and_go(bms: SimulatedBms, pass_time: PassTime) -> None:
+    """With the last one the board's own takes over."""
+    seen = []
+    for sensor, connected in ((1, False), (2, False), (1, True)):
+        bms.plug_sensor(sensor) if connected else bms.unplug_sensor(sensor)
+        pass_time(0.2)
+        temperatures = look(bms).temperatures
+        seen.append((temperatures.external_1_c, temperatures.external_2_c, temperatures.pack_c))
+
+    assert [entry[:2] for entry in seen] == [(None, 25.0), (None, None), (25.0, None)]
+    assert seen[1][2] == (27.0,)
+
+
+def test_the_external_current_sensor_is_pulled_and_plugged(clock: FakeClock, pass_time: PassTime) -> None:
+    """A fault that cuts everything, and its end."""
+    device = SimulatedBms.build(clock, options=BmsOptions(external_current_sensor=True))
+    device.set_current_a(-20.0)
+    pass_time(1.0)
+    assert device.read(501, 1) == (0x0503,)
+
+    device.plug_current_sensor(connected=False)
+    pass_time(1.0)
+    assert device.switches == Switches(load=False, charger=False)
+    device.plug_current_sensor()
+    pass_time(1.0)
+
+    assert ids(device) == [EventId.CURRENT_SENSOR_LOST, EventId.CURRENT_SENSOR_IN_USE]
+    assert look(device).pack.current_a == -20.0
+
+
+def test_stuck_switches_are_found(bms: SimulatedBms, pass_time: PassTime) -> None:
+    """Charge current although the charger is off."""
+    bms.set_current_a(20.0)
+    pass_time(2.0)
+    bms.stick_switches(charger=True)
+    bms.unplug_sensor(1)
+    bms.unplug_sensor(2)
+    bms.set_ambient_c(120.0)
+    pass_time(3600.0)
+
+    assert EventId.CHARGER_SWITCH_STUCK in bms.active_events
+    assert look(bms).pack.current_a == 20.0
+    bms.stick_switches()
+    pass_time(2.0)
+    assert look(bms).pack.current_a == 0.0
+
+
+def test_ignition_wakes_and_sleeps_where_there_is_one(bms: SimulatedBms, pass_time: PassTime) -> None:
+    """Off and silent, all switches open; on again, it is awake."""
+    assert bms.write([(334, 5)])
+    bms.set_ignition(False)
+    pass_time(15.0)
+    asleep = (bms.asleep, bms.switches)
+    bms.set_ignition(True)
+    pass_time(1.0)
+
+    assert asleep == (True, Switches(load=False, charger=False))
+    assert (bms.asleep, bms.switches.load) == (False, True)
 
 
 @pytest.mark.parametrize(
-    ("current_a", "measured_a"), [(0.8, 0.0), (-0.8, 0.0), (0.81, 0.81), (-0.81, -0.81), (0.0, 0.0)]
-)
-def test_small_currents_read_as_zero(current_a: float, measured_a: float) -> None:
-    """Within the activity threshold the BMS sees nothing."""
-    assert LIMITS.measured_a(current_a) == measured_a
-
-
-def test_in_the_middle_everything_flows() -> None:
-    """The cells' limits are far away."""
-    control = ChargeController()
-
-    assert [control.allow(a, MIDDLE, LIMITS) for a in (30.0, -30.0, 0.0)] == [30.0, -30.0, 0.0]
-
-
-def test_charging_stops_when_one_cell_is_full() -> None:
-    """One cell is enough, and it stays so when the voltage relaxes."""
-    control = ChargeController()
-
-    assert control.allow(30.0, [3.3, 3.6, 3.3], LIMITS) == 0.0
-    assert control.allow(30.0, MIDDLE, LIMITS) == 0.0
-    assert control.status(0.0, LIMITS) is BmsStatus.FULLY_CHARGED
-
-
-def test_charging_starts_again_when_the_charger_was_away() -> None:
-    """The manual: replugged, not relaxed."""
-    control = ChargeController()
-    control.allow(30.0, [3.6, 3.6], LIMITS)
-
-    assert control.allow(0.0, MIDDLE, LIMITS) == 0.0
-    assert control.allow(30.0, MIDDLE, LIMITS) == 30.0
-    assert control.status(30.0, LIMITS) is BmsStatus.CHARGING
-
-
-def test_discharging_stops_when_one_cell_is_empty_until_it_is_charged() -> None:
-    """A relaxed voltage alone does not switch the load on again."""
-    control = ChargeController()
-
-    assert control.allow(-30.0, [3.0, 2.8], LIMITS) == 0.0
-    assert control.allow(0.0, MIDDLE, LIMITS) == 0.0
-    assert control.allow(-30.0, MIDDLE, LIMITS) == 0.0
-    assert control.allow(30.0, MIDDLE, LIMITS) == 30.0
-    assert control.allow(-30.0, MIDDLE, LIMITS) == -30.0
-
-
-def test_an_empty_pack_may_be_charged_and_a_full_one_discharged() -> None:
-    """Each limit stops its own direction only."""
-    control = ChargeController()
-
-    assert control.allow(30.0, [2.5, 2.5], LIMITS) == 30.0
-    assert control.allow(-30.0, [3.7, 3.7], LIMITS) == -30.0
-
-
-@given(
-    st.lists(
-        st.tuples(
-            st.floats(min_value=-100, max_value=100),
-            st.lists(st.floats(min_value=2.0, max_value=4.0), min_size=2, max_size=4),
-        ),
-        max_size=30,
-    )
-)
-def test_nothing_flows_past_a_limit(moments: list[tuple[float, list[float]]]) -> None:
-    """The allowed current is the wanted one or none, and never drives a cell on past its limit."""
-    control = ChargeController()
-    for wanted_a, voltages_v in moments:
-        allowed_a = control.allow(wanted_a, voltages_v, LIMITS)
-
-        assert allowed_a in {0.0, wanted_a}
-        assert not (allowed_a > 0 and max(voltages_v) >= LIMITS.full_v)
-        assert not (allowed_a < 0 and min(voltages_v) <= LIMITS.empty_v)
-
-
-@pytest.mark.parametrize(
-    ("current_a", "status"),
+    ("act", "message"),
     [
-        (0.0, BmsStatus.IDLE),
-        (0.8, BmsStatus.IDLE),
-        (-0.8, BmsStatus.IDLE),
-        (0.9, BmsStatus.CHARGING),
-        (-0.9, BmsStatus.DISCHARGING),
+        (lambda bms: bms.set_cell_soc(17, 0.5), "cells are 1 to 16, got 17"),
+        (lambda bms: bms.set_cell_soc(0, 0.5), "cells are 1 to 16, got 0"),
+        (lambda bms: bms.set_cell_soc(1, 1.5), "state of charge must be 0..1"),
+        (lambda bms: bms.set_cell_leak_a(1, -1.0), "a leak is 0 to 1000 A"),
+        (lambda bms: bms.break_wire(17), "sense wires are 0 to 16, got 17"),
+        (lambda bms: bms.mend_wire(-1), "sense wires are 0 to 16, got -1"),
+        (lambda bms: bms.unplug_sensor(3), "sensors are 1 and 2, got 3"),
+        (lambda bms: bms.set_current_a(float("nan")), "must be finite"),
+        (lambda bms: bms.connect_charger(-1.0), "a charger gives 0 or more"),
     ],
 )
-def test_status_follows_a_driven_current(current_a: float, status: BmsStatus) -> None:
-    """The activity threshold separates idle from the rest."""
-    control = ChargeController()
-    control.follow(current_a, LIMITS)
+def test_impossible_changes_are_refused(bms: SimulatedBms, act: Callable[[SimulatedBms], None], message: str) -> None:
+    """With what is allowed, and without an effect."""
+    with pytest.raises(ValueError, match=message):
+        act(bms)
 
-    assert control.status(current_a, LIMITS) is status
-
-
-def test_a_charger_without_current_counts_as_charging() -> None:
-    """The manual sets the state when the charger is detected."""
-    control = ChargeController()
-    control.allow(0.1, MIDDLE, LIMITS)
-
-    assert control.status(0.1, LIMITS) is BmsStatus.CHARGING
+    assert ids(bms) == []
 
 
-def test_a_charge_completes_once() -> None:
-    """Voltage reached, balanced, little current: SOC is set a single time."""
-    control = ChargeController()
-
-    assert control.charge_complete(1.0, [3.599, 3.600], LIMITS)
-    assert not control.charge_complete(1.0, [3.599, 3.600], LIMITS)
-    assert control.status(1.0, LIMITS) is BmsStatus.FULLY_CHARGED
-
-
-@pytest.mark.parametrize(
-    ("current_a", "voltages_v"),
-    [(2.0, [3.6, 3.6]), (0.0, [3.6, 3.6]), (-1.0, [3.6, 3.6]), (1.0, [3.59, 3.59]), (1.0, [3.58, 3.6])],
-    ids=["much current", "no current", "discharging", "voltage low", "out of balance"],
+CURRENTS = st.floats(min_value=-220.0, max_value=220.0)
+ACTIONS: st.SearchStrategy[Callable[[SimulatedBms], object]] = st.one_of(
+    CURRENTS.map(lambda a: lambda bms: bms.set_current_a(a)),
+    st.floats(0, 120).map(lambda a: lambda bms: bms.connect_charger(a)),
+    st.just(lambda bms: bms.disconnect_charger()),
+    st.just(lambda bms: bms.charger_follows_current()),
+    st.tuples(st.integers(1, 16), st.floats(0, 1)).map(lambda pair: lambda bms: bms.set_cell_soc(*pair)),
+    st.integers(0, 16).map(lambda wire: lambda bms: bms.break_wire(wire)),
+    st.integers(0, 16).map(lambda wire: lambda bms: bms.mend_wire(wire)),
+    st.floats(-60, 100).map(lambda celsius: lambda bms: bms.set_ambient_c(celsius)),
+    st.booleans().map(lambda plugged: lambda bms: bms.plug_current_sensor(connected=plugged)),
+    st.sampled_from([(340, 0), (340, 1), (331, 5), (332, 0), (332, 5)]).map(lambda pair: lambda bms: bms.write([pair])),
 )
-def test_a_charge_is_not_complete_while_a_condition_is_missing(current_a: float, voltages_v: list[float]) -> None:
-    """All three conditions of the manual count."""
-    assert not ChargeController().charge_complete(current_a, voltages_v, LIMITS)
 
 
-def test_full_ends_with_discharging() -> None:
-    """A GX that takes power from a full battery ends the state; a small float current does not."""
-    control = ChargeController()
-    control.charge_complete(1.0, [3.6, 3.6], LIMITS)
-
-    control.follow(0.5, LIMITS)
-    assert control.status(0.5, LIMITS) is BmsStatus.FULLY_CHARGED
-    control.follow(-5.0, LIMITS)
-    assert control.status(-5.0, LIMITS) is BmsStatus.DISCHARGING
-
-
-def test_balancing_is_wanted_for_high_cells_only() -> None:
-    """Above register 303 and more than register 308 over the lowest, highest first."""
-    assert balancing_wanted([3.39, 3.41, 3.45, 3.400, 3.42], LIMITS) == [2, 4, 1]
-    assert balancing_wanted([3.30, 3.39, 3.31], LIMITS) == []
-    assert balancing_wanted([3.500, 3.510, 3.514], LIMITS) == []
-
-
-@given(st.lists(st.floats(min_value=3.0, max_value=3.7), min_size=4, max_size=16))
-def test_at_most_every_third_cell_bleeds(voltages_v: list[float]) -> None:
-    """Chosen cells are wanted, apart, and include the highest one."""
-    wanted = balancing_wanted(voltages_v, LIMITS)
-    now = balancing_now(wanted)
-
-    assert set(now) <= set(wanted)
-    assert now[:1] == wanted[:1]
-    assert all(abs(a - b) >= 3 for a in now for b in now if a != b)
-    assert all(any(abs(a - b) < 3 for b in now) for a in wanted)
+@given(st.lists(st.tuples(ACTIONS, st.sampled_from([0.1, 1.0, 7.0, 600.0])), max_size=15))
+@settings(max_examples=60, deadline=None)
+def test_nothing_flows_against_a_protection(
+    script: list[tuple[Callable[[SimulatedBms], object], float]],
+) -> None:
+    """Whatever is done to it: a refresh later no current flows in a direction that an active fault has cut."""
+    clock = FakeClock()
+    device = SimulatedBms.build(clock)
+    model = device._model
+    for act, seconds in script:
+        act(device)
+        for step_s in (seconds, 0.1, 0.1):
+            before = dict(model.logic.protections.active)
+            clock._now_s += step_s
+            device.refresh()
+        if before != model.logic.protections.active or device.silent or model.limits.single_port:
+            continue
+        load = all(row.load for row in before.values())
+        charger = all(row.leaves_charger(model.limits) for row in before.values())
+        wanted, flowing_a = model._demand, model.pack.current_a
+        if not load:
+            assert flowing_a in ({0.0, wanted.charger_a} if charger else {0.0})
+        elif not charger:
+            assert flowing_a == wanted.load_a

@@ -16,7 +16,10 @@ from tinybms_bridge.tinybms.simulator import (
     LOW_POWER,
     BmsOptions,
     Device,
+    EventId,
     OffMap,
+    OutOfRange,
+    Pack,
     SimulatedBms,
     Terminals,
     parse_profile,
@@ -77,6 +80,7 @@ def test_the_number_of_cells_is_that_of_the_pack(clock: FakeClock, cells: int) -
 def test_data_is_renewed_ten_times_a_second(clock: FakeClock, pass_time: PassTime) -> None:
     """Between two refreshes every read gives the same snapshot."""
     device = SimulatedBms.build(clock, profile=parse_profile("charge"))
+    pass_time(1.0)
     changes = 0
     before = _words(device, 0, 56)
     for _ in range(1000):
@@ -190,6 +194,15 @@ def test_writing_328_and_323_sets_the_live_values(bms: SimulatedBms, pass_time: 
     assert _snapshot(bms).pack.soc_percent == pytest.approx(80.0)
     assert _snapshot(bms).pack.soh_percent == pytest.approx(90.0)
     assert (_words(bms, 323, 1), _words(bms, 328, 1)) == ((0xFFFF,), (0xFFFF,))
+
+
+def test_a_value_that_is_clamped_is_taken_over_clamped(clock: FakeClock, pass_time: PassTime) -> None:
+    """130 % become 100 %."""
+    device = SimulatedBms.build(clock, options=BmsOptions(out_of_range=OutOfRange.CLAMP))
+    assert device.write([(328, 65000)])
+    pass_time(0.1)
+
+    assert _snapshot(device).pack.soc_percent == 100.0
 
 
 def test_firmware_242_has_the_old_map(clock: FakeClock) -> None:
@@ -321,6 +334,148 @@ def test_a_restart_is_silent_and_cuts_the_current(clock: FakeClock, pass_time: P
     assert _words(device, 114, 1)[0] & 0xFF == ResetCause.SOFTWARE_RESET
 
 
+def test_a_change_of_mode_restarts(bms: SimulatedBms, pass_time: PassTime) -> None:
+    """Register 340: silence, then 0x61 and 0x67; writing the same value again does nothing."""
+    assert bms.write([(340, 1)])
+    pass_time(1.0)
+    assert bms.silent
+    assert not bms.hear()
+    pass_time(1.0)
+    assert bms.write([(340, 1)])
+    pass_time(5.0)
+
+    assert [event for _, event in bms.history] == [EventId.BMS_STARTED, EventId.BMS_STARTED, EventId.SINGLE_PORT]
+    assert bms.hear()
+
+
+def test_a_crash_is_a_restart_by_the_watchdog(bms: SimulatedBms, pass_time: PassTime) -> None:
+    """The low byte of register 114 tells."""
+    bms.crash()
+    pass_time(2.0)
+
+    assert _words(bms, 114, 1)[0] & 0xFF == ResetCause.INDEPENDENT_WATCHDOG
+    assert bms.event_count == 2
+
+
+def test_after_a_write_it_may_be_busy(clock: FakeClock, pass_time: PassTime) -> None:
+    """Real units did not answer for half a second; a refused write does not take that time."""
+    device = SimulatedBms.build(clock, options=BmsOptions(write_busy_s=0.5))
+    device.write([(300, 9000)])
+    heard = [device.hear()]
+    device.write([(300, 3550)])
+    for seconds in (0.0, 0.4, 0.2):
+        pass_time(seconds)
+        heard.append(device.hear())
+
+    assert heard == [True, False, False, True]
+
+
+def test_an_adapter_on_the_5_v_output_cannot_wake_it(clock: FakeClock, pass_time: PassTime) -> None:
+    """Bluetooth and CAN adapters: nothing they send arrives in sleep; a load wakes the unit."""
+    device = SimulatedBms.build(clock, options=BmsOptions(adapter_on_5v=True))
+    pass_time(11.0)
+    heard = [device.hear(), device.hear()]
+    device.set_current_a(-20.0)
+    pass_time(1.0)
+    heard.append(device.hear())
+
+    assert heard == [False, False, True]
+    assert _words(device, 114, 1)[0] >> 8 == WakeCause.DISCHARGING_DETECTED
+
+
+def test_limits_at_present_follow_the_hardware(bms: SimulatedBms, pass_time: PassTime) -> None:
+    """An external current sensor raises the largest cutoff, from the restart that finds it."""
+    seen = [bms.settings_table(SettingsTable.MAXIMUM, 18)[17]]
+    bms.write([(305, 300)])
+    bms.plug_current_sensor()
+    pass_time(1.0)
+    seen.append(bms.settings_table(SettingsTable.MAXIMUM, 18)[17])
+    bms.act(Action.RESET)
+    pass_time(2.0)
+    seen.append(bms.settings_table(SettingsTable.MAXIMUM, 18)[17])
+
+    assert seen == [150, 150, 299]
+    assert _words(bms, 501, 1) == (0x0503,)
+
+
+def test_statistics_move_with_what_happens(bms: SimulatedBms, pass_time: PassTime) -> None:
+    """Registers 105 to 113."""
+    bms.set_current_a(-151.0)
+    pass_time(1.0)
+    bms.set_current_a(101.0)
+    pass_time(2.0)
+    bms.set_current_a(0.0)
+    bms.break_wire(8)
+    pass_time(1.0)
+    for sensor in (1, 2):
+        bms.unplug_sensor(sensor)
+    bms.set_ambient_c(100.0)
+    pass_time(3600.0)
+
+    counts = _words(bms, 102, 12)
+    assert counts[0:2] == (1510, 1010)
+    assert counts[2] == 45000
+    assert counts[3:8] == (1, 1, 1, 1, 1)
+    assert counts[9] == 1
+    assert counts[11] & 0xFF == 25
+    assert counts[11] >> 8 > 90
+
+
+def test_the_ring_may_stand_anywhere(clock: FakeClock, pass_time: PassTime) -> None:
+    """The next event after the last slot goes to the first."""
+    device = SimulatedBms.build(clock, options=BmsOptions(first_event_slot=48))
+    device.act(Action.RESET)
+    pass_time(2.0)
+    words = _words(device, 200, 98)
+
+    assert (words[97] >> 8, words[1] >> 8, words[3] >> 8) == (0x61, 0x61, 0)
+
+
+def test_stamps_wrap_after_24_bits(clock: FakeClock, pass_time: PassTime) -> None:
+    """194 days on the counter."""
+    device = SimulatedBms.build(clock, options=BmsOptions(lifetime_s=2**24 - 1))
+    device.act(Action.RESET)
+    pass_time(2.0)
+    stamps = [event.time_s for event in entries_in(_words(device, 200, 98))]
+
+    assert stamps == [2**24 - 1, 0]
+    assert _lifetime(device) == 2**24 + 1
+
+
+def test_the_log_reaches_beyond_the_ring(clock: FakeClock, pass_time: PassTime) -> None:
+    """60 restarts: 49 in the registers, all in the history."""
+    device = SimulatedBms.build(clock)
+    for _ in range(60):
+        device.act(Action.RESET)
+        pass_time(2.0)
+        device.refresh()
+
+    assert len(entries_in(_words(device, 200, 98))) == 49
+    assert len(device.history) == device.event_count == 61
+
+
+def test_actions_can_be_put_off(clock: FakeClock, pass_time: PassTime) -> None:
+    """In pack time, at the speed of the simulation."""
+    device = SimulatedBms.build(clock, options=BmsOptions(speed=60.0))
+    device.at(120.0, lambda: device.set_current_a(-20.0))
+    seen = []
+    for seconds in (1.9, 0.2):
+        pass_time(seconds)
+        seen.append(_snapshot(device).pack.current_a)
+
+    assert seen == [0.0, -20.0]
+    assert device.pack_time_s == pytest.approx(126.0)
+
+
+def test_settings_can_differ_from_those_of_delivery(clock: FakeClock) -> None:
+    """They are the defaults of this unit, too."""
+    pack = Pack.build(LFP, 4)
+    device = SimulatedBms(pack, clock, settings={332: 12, 300: 3500})
+
+    assert _words(device, 332, 1) == (12,)
+    assert device.settings_table(SettingsTable.DEFAULT, 1) == (3500,)
+
+
 def test_no_event_is_stamped_ahead_of_the_counter(bms: SimulatedBms, pass_time: PassTime) -> None:
     """A client that subtracts the two never gets a negative age."""
     bms.act(Action.RESET)
@@ -343,6 +498,8 @@ def test_reads_off_the_map_follow_the_option(clock: FakeClock, off_map: OffMap, 
     ("option", "message"),
     [
         ({"speed": 0.0}, "speed must be above 0"),
+        ({"write_busy_s": -1.0}, "must be 0 s or more"),
+        ({"write_busy_s": float("inf")}, "must be 0 s or more"),
         ({"speed": float("inf")}, "speed must be above 0"),
         ({"external_sensors": 3}, "0 to 2 external sensors, got 3"),
         ({"serial": b"short"}, "12 bytes, got 5"),

@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -7,6 +8,31 @@ from tinybms_bridge.tinybms.simulator.events import EVENT_SLOTS, EventId, EventR
 
 _TIME = st.integers(min_value=0, max_value=2**32 - 1)
 _LOG = st.lists(st.tuples(_TIME, st.integers(min_value=1, max_value=255)), max_size=120)
+
+
+@pytest.mark.parametrize(
+    ("event", "fault", "warning"),
+    [
+        (EventId.UNDER_VOLTAGE, True, False),
+        (EventId.CURRENT_SENSOR_NOT_READY, True, False),
+        (EventId.DISCHARGED, False, True),
+        (EventId.CHARGER_VOLTAGE_LOW, False, True),
+        (EventId.BMS_STARTED, False, False),
+        (EventId.CURRENT_SENSOR_REMOVED, False, False),
+    ],
+)
+def test_the_number_tells_the_severity(event: EventId, fault: bool, warning: bool) -> None:
+    """By the vendor's ranges."""
+    assert (event.is_fault, event.is_warning) == (fault, warning)
+
+
+def test_the_numbers_are_those_that_the_vendor_lists() -> None:
+    """All of them, and no other."""
+    faults = {2, 3, 4, 5, 6, 7, 0x0A, 0x0B, 0x0C, 0x0D, 0x0E, 0x0F}
+    warnings = {0x31, 0x37, 0x38, 0x39}
+    information = {*range(0x61, 0x68), *range(0x73, 0x7E)}
+
+    assert {int(event) for event in EventId} == faults | warnings | information
 
 
 def test_an_empty_ring_reads_zero() -> None:

@@ -22,9 +22,9 @@ def test_firmware_242_lacks_the_registers_of_rev_d(address: int) -> None:
 
 
 def test_firmware_242_lacks_some_bits() -> None:
-    """Bit 2 of 329 and the high byte of 330 came with Rev D."""
-    assert FIRMWARE_242.mask(329) & 0b100 == 0
-    assert FIRMWARE_242.mask(329) & 0b011 == 0b011
+    """The first bits of 329 came with 2.3.243, its third one and the high byte of 330 with Rev D."""
+    assert FIRMWARE_242.mask(329) == 0
+    assert FIRMWARE_254.mask(329) == 0xFFFF
     assert FIRMWARE_242.mask(330) == 0x00FF
 
 
@@ -48,6 +48,12 @@ def test_boards_tell_their_power_type(board: Board, power_bit: int, threshold_a:
     """Bit 8 of register 501 decides the activity threshold."""
     assert FIRMWARE_254.version_words(board, _SERIAL)[1] >> 8 & 1 == power_bit
     assert board.idle_current_a == threshold_a
+
+
+@pytest.mark.parametrize(("board", "word"), [(LOW_POWER, 0x0400), (HIGH_POWER, 0x0500)])
+def test_an_external_sensor_shows_in_register_501(board: Board, word: int) -> None:
+    """Bits 9 and 10 say 2; the power type stays."""
+    assert FIRMWARE_254.version_words(board, _SERIAL, external_sensor=True)[1] == word | 3
 
 
 @pytest.mark.parametrize("board", [LOW_POWER, HIGH_POWER])

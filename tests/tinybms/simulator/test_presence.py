@@ -56,6 +56,53 @@ def test_a_device_that_may_not_sleep_does_not(clock: FakeClock, pass_time: PassT
     assert presence.hear()
 
 
+def test_an_adapter_without_power_wakes_nobody(clock: FakeClock, pass_time: PassTime) -> None:
+    """Asleep, its 5 V are off; activity of the battery brings them back."""
+    presence = Presence(clock, wakes_by_uart=False)
+    pass_time(SLEEP_AFTER_S)
+    heard = [presence.hear(), presence.hear()]
+    presence.stir(clock.monotonic())
+
+    assert [*heard, presence.hear()] == [False, False, True]
+
+
+def test_it_is_deaf_while_busy(clock: FakeClock, pass_time: PassTime) -> None:
+    """As after a write; the frames count as traffic all the same."""
+    presence = Presence(clock)
+    presence.be_busy(0.5)
+
+    seen = []
+    for wait_s in (0.0, 0.49, 0.02):
+        pass_time(wait_s)
+        seen.append((presence.silent, presence.hear()))
+
+    assert seen == [(True, False), (True, False), (False, True)]
+
+
+@pytest.mark.parametrize("why", ["asleep", "restarting", "busy"])
+def test_it_is_silent_for_three_reasons(clock: FakeClock, pass_time: PassTime, why: str) -> None:
+    """Then it sends no text either."""
+    presence = Presence(clock)
+    seen = [presence.silent]
+    if why == "asleep":
+        pass_time(SLEEP_AFTER_S)
+    elif why == "restarting":
+        presence.restart()
+    else:
+        presence.be_busy(1.0)
+
+    assert [*seen, presence.silent] == [False, True]
+
+
+def test_sleep_can_be_asked_of_a_time(clock: FakeClock) -> None:
+    """As far as is known then."""
+    presence = Presence(clock)
+    now_s = clock.monotonic()
+
+    assert not presence.asleep_at(now_s + SLEEP_AFTER_S - 0.1)
+    assert presence.asleep_at(now_s + SLEEP_AFTER_S)
+
+
 def test_a_restart_is_an_outage(clock: FakeClock, pass_time: PassTime) -> None:
     """Frames are lost until it is over, and it ends awake."""
     presence = Presence(clock)

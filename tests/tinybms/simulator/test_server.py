@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,17 @@ from tinybms_bridge.tinybms.frames import (
     ShortValue,
     SimpleRequest,
 )
-from tinybms_bridge.tinybms.simulator import DumpDevice, PtyServer, SimulatedBms, parse_profile, real_dump
+from tinybms_bridge.tinybms.simulator import (
+    DumpDevice,
+    FaultInjector,
+    FaultPlan,
+    Habits,
+    PacketId,
+    PtyServer,
+    SimulatedBms,
+    parse_profile,
+    real_dump,
+)
 
 CHARACTER_S = 10 / 115200
 STATUS = SimpleRequest(Command.STATUS)
@@ -102,8 +113,8 @@ def serve(unit: DumpDevice) -> Serve:
     """Run a server of the captured unit, with options, and a client of it."""
 
     @asynccontextmanager
-    async def running(*, chunk: int | None = None, latency_s: float = 0.001) -> AsyncIterator[tuple[PtyServer, Client]]:
-        server = PtyServer(unit, SystemClock(), chunk=chunk, latency_s=latency_s)
+    async def running(**options: Any) -> AsyncIterator[tuple[PtyServer, Client]]:
+        server = PtyServer(unit, SystemClock(), **options)
         await asyncio.to_thread(server.open)
         task = asyncio.create_task(server.run())
         client = Client(server.path)
@@ -306,7 +317,7 @@ async def test_what_nobody_reads_is_lost_and_counted(serve: Serve) -> None:
     """A UART has no flow control; the server neither waits nor stops."""
     async with serve() as (server, client):
         asyncio.get_running_loop().remove_reader(client.fd)
-        server._wire.send(0.0, bytes(2_000_000))
+        server.line.wire.send(0.0, bytes(2_000_000))
         server._work.set()
         await _until(lambda: server.overrun > 0)
         termios.tcflush(client.fd, termios.TCIFLUSH)
@@ -366,3 +377,40 @@ async def test_a_sleeping_unit_takes_the_first_frame_as_a_wake_up(
     await _until(lambda: server.responder.requests == 2)
     await clock.advance(0.05)
     assert await client.receive(6) == IDLE.encode()[0]
+
+
+async def test_text_is_broadcast_at_its_time(clock: FakeClock, faked: tuple[PtyServer, SimulatedBms, Client]) -> None:
+    """Twice a second, in lines; a command in between gets its answer."""
+    server, device, client = faked
+    device.write([(342, 3), (343, 1)])
+    await clock.advance(2.05)
+    await _until(lambda: client.data.count(b"\r\n") == 4)
+    client.pieces.clear()
+    client.write(STATUS.encode())
+    await _until(lambda: server.responder.requests == 1)
+    await clock.advance(0.05)
+
+    assert await client.receive(6) == ShortValue(Command.STATUS, 0x93).encode()[0]
+
+
+async def test_faults_can_be_switched_while_it_serves(serve: Serve) -> None:
+    """A bad line gets better."""
+    faults = FaultInjector(FaultPlan(silence=1.0))
+    async with serve(faults=faults) as (server, client):
+        client.write(STATUS.encode())
+        await _until(lambda: server.responder.requests == 1)
+        await asyncio.sleep(0.02)
+        assert client.data == b""
+
+        faults.plan = FaultPlan()
+        assert await client.ask(STATUS) == IDLE
+    assert faults.counts["silence"] == 1
+
+
+async def test_habits_are_an_option(serve: Serve) -> None:
+    """The other meaning of the packet id."""
+    async with serve(habits=Habits(packet_id=PacketId.TOTAL)) as (_, client):
+        client.write(ReadBlock(0, 70).encode())
+        data = await client.receive(140 + 15)
+
+    assert (data[2], data[68 + 2]) == (0x83, 0x83)

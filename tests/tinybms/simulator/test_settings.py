@@ -7,7 +7,8 @@ from tinybms_bridge.tinybms.live import decode_ratings
 from tinybms_bridge.tinybms.registers import catalogue
 from tinybms_bridge.tinybms.simulator.chemistry import CHEMISTRIES, LFP, LTO, Chemistry
 from tinybms_bridge.tinybms.simulator.firmware import FIRMWARE_242, HIGH_POWER, LOW_POWER
-from tinybms_bridge.tinybms.simulator.settings import SettingsBlock, default_settings
+from tinybms_bridge.tinybms.simulator.setting_ranges import Hardware, setting_range
+from tinybms_bridge.tinybms.simulator.settings import OutOfRange, SettingsBlock, default_settings
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def test_defaults_are_within_the_documented_ranges(chemistry: Chemistry, board: 
     """Writing every default back is accepted: nothing holds what the device itself would refuse."""
     board = LOW_POWER if board is LOW_POWER else HIGH_POWER
     defaults = default_settings(chemistry, board, 4, 0.5)
-    block = SettingsBlock(defaults)
+    block = SettingsBlock(defaults, hardware=Hardware(board))
     pairs = [(a, v) for a, v in defaults.items() if a < 344 and a not in {323, 328}]
 
     assert block.write(pairs)
@@ -83,7 +84,7 @@ def test_values_outside_the_static_range_are_refused(block: SettingsBlock, addre
     assert block.words() == before
 
 
-@pytest.mark.parametrize("address", [0, 50, 299, 344, 399, 400, 500, 12801])
+@pytest.mark.parametrize("address", [0, 50, 299, 400, 500, 12801])
 def test_addresses_outside_the_settings_are_refused(block: SettingsBlock, address: int) -> None:
     """A real unit answered NACK to a write to 12801."""
     assert not block.write([(address, 1)])
@@ -105,7 +106,7 @@ def test_a_value_of_two_registers_is_judged_as_a_whole(block: SettingsBlock) -> 
     assert not block.write([(312, 0)])
 
 
-@pytest.mark.parametrize("address", [302, 309, 324, 327])
+@pytest.mark.parametrize("address", [302, 309, 324, 327, 344, 399])
 def test_reserved_registers_take_anything_and_keep_zero(block: SettingsBlock, address: int) -> None:
     """A bulk write of 300 to 316 crosses two of them."""
     assert block.write([(address, 12345)])
@@ -125,7 +126,7 @@ def test_the_tables_of_command_1d(block: SettingsBlock) -> None:
     block.write([(300, 3500)])
     low, high, default, current = (block.words(table) for table in SettingsTable)
 
-    assert (low[0], high[0], default[0], current[0]) == (1200, 4500, 3600, 3500)
+    assert (low[0], high[0], default[0], current[0]) == (2810, 3740, 3600, 3500)
     assert (low[20], high[20]) == (0x10000 - 40, 10)
     assert (high[12], high[13]) == (100000 & 0xFFFF, 100000 >> 16)
     assert high[30] == 30 << 8 | 2
@@ -136,10 +137,10 @@ def test_the_tables_of_command_1d(block: SettingsBlock) -> None:
 
 @given(st.sampled_from([r for r in catalogue().settings() if r.words == 1]), st.data())
 def test_whatever_is_in_range_is_accepted(register: object, data: st.DataObject) -> None:
-    """Every setting, alone in its register or not, over its whole range."""
+    """Every setting, alone in its register or not, over its whole range as it stands."""
     (register,) = [r for r in catalogue().settings() if r is register]
-    block = SettingsBlock(default_settings(LFP, HIGH_POWER, 16, 100.0))
-    raw = data.draw(st.integers(*register.raw_range))
+    block = SettingsBlock(default_settings(LFP, HIGH_POWER, 16, 100.0), hardware=Hardware(HIGH_POWER))
+    raw = data.draw(st.integers(*setting_range(register, block, Hardware(HIGH_POWER))))
     word = block[register.address] & ~register.mask | (raw << register.offset) & register.mask
 
     assert block.write([(register.address, word & 0xFFFF)])
@@ -153,3 +154,137 @@ def test_firmware_242_takes_writes_to_missing_registers_and_reads_zero() -> None
     assert block.write([(305, 70), (330, 10 << 8 | 1)])
     assert (block[305], block[330]) == (0, 1)
     assert block.words(SettingsTable.MAXIMUM)[10] == 0
+
+
+def _block(out_of_range: OutOfRange = OutOfRange.NACK, *, keeps: bool = False) -> SettingsBlock:
+    defaults = default_settings(LFP, HIGH_POWER, 16, 100.0)
+    return SettingsBlock(defaults, hardware=Hardware(HIGH_POWER), out_of_range=out_of_range, keeps_partial_writes=keeps)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "accepted"),
+    [
+        ([(300, 2800 + 10)], True),
+        ([(300, 2800 + 9)], False),
+        ([(300, 3740)], True),
+        ([(300, 3741)], False),
+        ([(315, 3610)], True),
+        ([(315, 3609)], False),
+        ([(301, 2510)], True),
+        ([(301, 2509)], False),
+        ([(316, 2790)], True),
+        ([(316, 2791)], False),
+        ([(315, 3800), (300, 3790)], True),
+        ([(300, 3790), (315, 3800)], False),
+        ([(316, 2000), (301, 2100)], True),
+        ([(301, 2100), (316, 2000)], False),
+    ],
+)
+def test_the_four_voltages_keep_their_distance_at_every_step(pairs: list[tuple[int, int]], accepted: bool) -> None:
+    """Each value is judged when its turn comes: a bulk write in the wrong order is refused half way."""
+    assert _block().write(pairs) is accepted
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+def test_a_refused_write_leaves_the_values_before_the_bad_one_or_not(keeps: bool) -> None:
+    """Nobody knows which; what follows the bad value is never written."""
+    block = _block(keeps=keeps)
+
+    assert not block.write([(308, 20), (303, 3300), (301, 9000), (310, 30)])
+    assert (block[308], block[303], block[301], block[310]) == ((20, 3300, 2800, 20) if keeps else (15, 3400, 2800, 20))
+
+
+@pytest.mark.parametrize(
+    ("address", "value", "clamped"),
+    [
+        (300, 4400, 3740),
+        (300, 100, 2810),
+        (308, 5, 15),
+        (320, 50, 10),
+        (320, 0x10000 - 60, 0x10000 - 40),
+        (330, 99 << 8 | 7, 30 << 8 | 2),
+        (317, 700, 150),
+    ],
+)
+def test_out_of_range_may_mean_the_nearest_value(address: int, value: int, clamped: int) -> None:
+    """Part by part in a shared register."""
+    block = _block(OutOfRange.CLAMP)
+
+    assert block.write([(address, value)])
+    assert block[address] == clamped
+
+
+def test_out_of_range_may_mean_nothing() -> None:
+    """The unit says that it is done; the good values beside are written."""
+    block = _block(OutOfRange.IGNORE)
+    before = block[300]
+
+    assert block.write([(300, 4400), (308, 20), (330, 99 << 8)])
+    assert (block[300], block[308], block[330]) == (before, 20, 0)
+
+
+def test_values_of_two_registers_out_of_range() -> None:
+    """Clamped or left as a whole."""
+    clamping, ignoring = _block(OutOfRange.CLAMP), _block(OutOfRange.IGNORE)
+    for block in (clamping, ignoring):
+        assert block.write([(312, 0xFFFF), (313, 0xFFFF)])
+
+    assert (clamping[312], clamping[313]) == (100000 & 0xFFFF, 100000 >> 16)
+    assert (ignoring[312], ignoring[313]) == (1, 0)
+
+
+@pytest.mark.parametrize("policy", OutOfRange)
+def test_addresses_outside_are_refused_whatever_the_habit(policy: OutOfRange) -> None:
+    """There is nothing to clamp."""
+    assert not _block(policy).write([(400, 1)])
+
+
+def test_values_that_are_set_are_handed_on_once() -> None:
+    """328 and 323 keep 0xFFFF; the device takes the value of the last write, clamped if need be."""
+    block = _block(OutOfRange.CLAMP)
+    block.write([(328, 40000), (323, 60000)])
+    assert block.taken_over() == {328: 40000, 323: 50000}
+
+    block.write([(308, 20)])
+    assert block.taken_over() == {}
+
+
+def test_a_refused_write_hands_nothing_on() -> None:
+    """Nor does it count as one that was carried out in part."""
+    block = _block()
+    block.write([(328, 40000), (301, 9000)])
+
+    assert block.taken_over() == {}
+    assert block[328] == 0xFFFF
+
+
+def test_writes_are_counted() -> None:
+    """So that others know when to look again."""
+    block = _block()
+    before = block.revision
+    block.write([(308, 20)])
+    block.write([(308, 5)])
+
+    assert block.revision == before + 2
+
+
+@given(
+    st.lists(st.tuples(st.integers(298, 402), st.integers(0, 0xFFFF)), max_size=12),
+    st.sampled_from(OutOfRange),
+    st.booleans(),
+)
+def test_no_write_leaves_a_value_out_of_its_static_range(
+    pairs: list[tuple[int, int]], policy: OutOfRange, keeps: bool
+) -> None:
+    """Whatever is sent, the unit holds values that mean something, and the four voltages in order."""
+    block = _block(policy, keeps=keeps)
+    block.write(pairs)
+
+    for register in catalogue().settings():
+        low, high = register.raw_range
+        words = [block[register.address + i] for i in range(register.words)]
+        raw = words[0] | words[1] << 16 if register.words == 2 else (words[0] & register.mask) >> register.offset
+        if low < 0 and raw >> register.width - 1:
+            raw -= 1 << register.width
+        assert low <= raw <= high or words == [0xFFFF]
+    assert block[316] + 10 <= block[301] <= block[300] - 10 <= block[315] - 20

@@ -1,7 +1,9 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tinybms_bridge.tinybms.registers import catalogue
+from tinybms_bridge.tinybms.simulator.events import EventId
 from tinybms_bridge.tinybms.simulator.statistics import ResetCause, Statistics, WakeCause
 
 _CURRENT = st.floats(min_value=-750.0, max_value=750.0)
@@ -57,6 +59,40 @@ def test_temperatures_share_a_register_as_seen_on_a_unit() -> None:
     statistics.observe(0.0, [3.3, 3.3], [8.0, 25.0])
 
     assert statistics.words()[13] == 0x1908
+
+
+@pytest.mark.parametrize(
+    ("event", "key"),
+    [
+        (EventId.UNDER_VOLTAGE, "under_voltage_count"),
+        (EventId.OVER_VOLTAGE, "over_voltage_count"),
+        (EventId.DISCHARGE_OVER_CURRENT, "discharge_over_current_count"),
+        (EventId.CHARGE_OVER_CURRENT, "charge_over_current_count"),
+        (EventId.REGENERATION_OVER_CURRENT, "charge_over_current_count"),
+        (EventId.OVER_HEAT, "over_heat_count"),
+        (EventId.CHARGING_STARTED, "charging_count"),
+        (EventId.CHARGING_COMPLETE, "full_charge_count"),
+    ],
+)
+def test_events_move_their_counter(event: EventId, key: str) -> None:
+    """Each its own register, and no other."""
+    statistics = Statistics()
+    for _ in range(3):
+        statistics.count(event)
+
+    assert _value(statistics, key) == 3
+    assert sum(statistics.words()[5:13]) == 3
+
+
+@pytest.mark.parametrize(
+    "event", [EventId.DISCHARGED, EventId.TOO_COLD, EventId.BMS_STARTED, EventId.OVER_VOLTAGE_OVER]
+)
+def test_other_events_move_nothing(event: EventId) -> None:
+    """There is no register for them."""
+    statistics = Statistics()
+    statistics.count(event)
+
+    assert statistics == Statistics()
 
 
 def test_causes_share_a_register() -> None:

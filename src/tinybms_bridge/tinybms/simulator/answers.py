@@ -1,6 +1,7 @@
 """From a request to the reply of a simulated device (protocol Rev D, section 1)."""
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 from tinybms_bridge.tinybms.frames import (
     Ack,
@@ -34,21 +35,22 @@ from tinybms_bridge.tinybms.frames import (
     to_u32,
 )
 from tinybms_bridge.tinybms.simulator.events import EVENT_SLOTS, entries_in, newest_first
+from tinybms_bridge.tinybms.simulator.habits import BlockLength, CellOrder, EventOrder, Habits
 from tinybms_bridge.tinybms.simulator.interface import Device
 
-__all__ = ["NEWEST_EVENTS", "answer"]
-
-NEWEST_EVENTS = 10
-"""Events in the answer to 0x11; the vendor does not say how many are "newest"."""
+__all__ = ["answer"]
 
 _COMMAND_ERROR = 0
+_USUAL = Habits()
 
 
-def answer(device: Device, request: Request) -> Reply:
+def answer(device: Device, request: Request, habits: Habits = _USUAL) -> Reply:
     """Return what ``device`` answers; a NACK with code 0 for what it refuses."""
     match request:
         case ReadModbus() | ReadBlock() | ReadList():
             reply = _read(device, request)
+        case WriteBlock() if not _takes_length(request, habits):
+            reply = None
         case WriteBlock() | WriteList() | WriteModbus():
             reply = _write(device, request)
         case ReadSettings(table=table, count=count):
@@ -56,7 +58,7 @@ def answer(device: Device, request: Request) -> Reply:
         case ActionRequest(action=action):
             reply = Ack(Command.ACTION) if device.act(action) else None
         case SimpleRequest(command=command):
-            reply = _SIMPLE[command](device)
+            reply = _SIMPLE[command](device, habits)
     return reply or Nack(request.command, _COMMAND_ERROR)
 
 
@@ -80,6 +82,12 @@ def _write(device: Device, request: WriteBlock | WriteList | WriteModbus) -> Rep
     if isinstance(request, WriteModbus):
         return WriteDone(request.address, len(request.values))
     return Ack(request.command)
+
+
+def _takes_length(request: WriteBlock, habits: Habits) -> bool:
+    if habits.block_length is BlockLength.EITHER:
+        return True
+    return request.count_address_bytes is (habits.block_length is BlockLength.WITH_ADDRESS)
 
 
 def _words(device: Device, address: int, count: int) -> tuple[int, ...]:
@@ -106,49 +114,64 @@ def _float(device: Device, address: int) -> float:
     return to_float(*_words(device, address, 2))
 
 
-def _events(device: Device, newest_only: bool) -> Events:
+def _events(device: Device, habits: Habits, *, newest_only: bool) -> Events:
     now_s = _long(device, 32)
-    entries = entries_in(_words(device, 200, 2 * EVENT_SLOTS))
-    if newest_only:
-        entries = newest_first(entries, now_s)[:NEWEST_EVENTS]
-    return Events(newest_only, now_s, tuple(entries))
+    slots = entries_in(_words(device, 200, 2 * EVENT_SLOTS))
+    kept = newest_first(slots, now_s)[: habits.newest_count] if newest_only else newest_first(slots, now_s)
+    order = habits.newest_order if newest_only else habits.all_order
+    if order is EventOrder.SLOT:
+        kept = [entry for entry in slots if any(entry is other for other in kept)]
+    elif order is EventOrder.OLDEST_FIRST:
+        kept.reverse()
+    return Events(newest_only, now_s, tuple(kept))
 
 
-def _temperatures(device: Device) -> TemperatureValues:
+def _newest_events(device: Device, habits: Habits) -> Events:
+    return _events(device, habits, newest_only=True)
+
+
+def _all_events(device: Device, habits: Habits) -> Events:
+    return _events(device, habits, newest_only=False)
+
+
+def _temperatures(device: Device, _habits: Habits) -> TemperatureValues:
     internal, external_1, external_2 = (_signed(_word(device, address)) for address in (48, 42, 43))
     return TemperatureValues(internal, external_1, external_2)
 
 
-def _cells(device: Device) -> CellValues:
-    """Return the configured cells, the lowest first, as the vendor's CAN chapter orders them."""
+def _cells(device: Device, habits: Habits) -> CellValues:
+    """Return the configured cells."""
     cells = min(max(_word(device, 307), 0), 16)
-    return CellValues(_words(device, 16 - cells, cells))
+    values = _words(device, 16 - cells, cells)
+    return CellValues(values if habits.cell_order is CellOrder.LOWEST_FIRST else values[::-1])
 
 
-def _version(device: Device) -> Version:
+def _version(device: Device, _habits: Habits) -> Version:
     hardware, public, internal = _words(device, 500, 3)
     return Version(hardware & 0xFF, hardware >> 8, public & 0xFF, internal)
 
 
-def _extended_version(device: Device) -> ExtendedVersion:
+def _extended_version(device: Device, _habits: Habits) -> ExtendedVersion:
     hardware, public, internal, bootloader = _words(device, 500, 4)
     return ExtendedVersion(hardware & 0xFF, hardware >> 8, public & 0xFF, internal, bootloader & 0xFF, bootloader >> 8)
 
 
-def _trip(device: Device) -> Trip:
+def _trip(device: Device, _habits: Habits) -> Trip:
     return Trip(_float(device, 54), _word(device, 44), _long(device, 34))
 
 
-_SIMPLE: dict[Command, Callable[[Device], Reply]] = {
-    Command.EVENTS_NEWEST: lambda device: _events(device, newest_only=True),
-    Command.EVENTS_ALL: lambda device: _events(device, newest_only=False),
-    Command.PACK_VOLTAGE: lambda device: FloatValue(Command.PACK_VOLTAGE, _float(device, 36)),
-    Command.PACK_CURRENT: lambda device: FloatValue(Command.PACK_CURRENT, _float(device, 38)),
-    Command.MAX_CELL: lambda device: ShortValue(Command.MAX_CELL, _word(device, 41)),
-    Command.MIN_CELL: lambda device: ShortValue(Command.MIN_CELL, _word(device, 40)),
-    Command.STATUS: lambda device: ShortValue(Command.STATUS, _word(device, 50)),
-    Command.LIFETIME: lambda device: LongValue(Command.LIFETIME, _long(device, 32)),
-    Command.SOC: lambda device: LongValue(Command.SOC, _long(device, 46)),
+_Answer: TypeAlias = Callable[[Device, Habits], Reply]
+
+_SIMPLE: dict[Command, _Answer] = {
+    Command.EVENTS_NEWEST: _newest_events,
+    Command.EVENTS_ALL: _all_events,
+    Command.PACK_VOLTAGE: lambda device, _: FloatValue(Command.PACK_VOLTAGE, _float(device, 36)),
+    Command.PACK_CURRENT: lambda device, _: FloatValue(Command.PACK_CURRENT, _float(device, 38)),
+    Command.MAX_CELL: lambda device, _: ShortValue(Command.MAX_CELL, _word(device, 41)),
+    Command.MIN_CELL: lambda device, _: ShortValue(Command.MIN_CELL, _word(device, 40)),
+    Command.STATUS: lambda device, _: ShortValue(Command.STATUS, _word(device, 50)),
+    Command.LIFETIME: lambda device, _: LongValue(Command.LIFETIME, _long(device, 32)),
+    Command.SOC: lambda device, _: LongValue(Command.SOC, _long(device, 46)),
     Command.TEMPERATURES: _temperatures,
     Command.CELLS: _cells,
     Command.VERSION: _version,

@@ -81,7 +81,10 @@ class Chemistry:
 
     def ocv_v(self, soc: float) -> float:
         """Return the open-circuit voltage at a state of charge of 0..1; outside, the ends go on up to the stops."""
-        return min(max(self._curve(soc), self.floor_v), self.ceiling_v)
+        volts = self._curve(soc)
+        if volts < self.floor_v:
+            return self.floor_v
+        return min(volts, self.ceiling_v)
 
 
 LFP = Chemistry(

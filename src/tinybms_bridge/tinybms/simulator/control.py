@@ -1,121 +1,132 @@
-"""What the simulated BMS decides from its measurements: cut-off, status, full charge, balancing."""
+"""Control of a running simulation from outside: what a technician, a season or a defect does to the battery."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
 
-from tinybms_bridge.battery.snapshot import BmsStatus
+from tinybms_bridge.tinybms.simulator.model import BatteryModel
+from tinybms_bridge.tinybms.simulator.pack import Cell
+from tinybms_bridge.tinybms.simulator.surroundings import Charger
 
-__all__ = ["ChargeController", "Thresholds", "balancing_now", "balancing_wanted"]
-
-_FULL_TOLERANCE_V = 0.002
-"""A charger that holds the voltage approaches register 300 without ever reaching it."""
-
-_BLEED_STRIDE = 3
+__all__ = ["OutsideControl"]
 
 
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """Settings of the BMS in units."""
+class OutsideControl(ABC):
+    """The part of a simulated BMS that scenarios and tests turn; each change holds from the moment of the call."""
 
-    full_v: float
-    """Register 300."""
-    empty_v: float
-    """Register 301."""
-    balance_above_v: float
-    """Register 303."""
-    finished_a: float
-    """Register 304."""
-    disbalance_v: float
-    """Register 308."""
-    idle_a: float
-    """Activity threshold of the board."""
+    @property
+    def voltage_v(self) -> float:
+        """True voltage of the pack now; see ``Terminals``."""
+        return self._settled().pack.voltage_v
 
-    @classmethod
-    def of(cls, settings: Mapping[int, int], idle_a: float) -> "Thresholds":
-        """Return the thresholds held by raw settings registers."""
-        full_v, empty_v, balance_v, finished_a, disbalance_v = (
-            settings[address] / 1000.0 for address in (300, 301, 303, 304, 308)
-        )
-        return cls(full_v, empty_v, balance_v, finished_a, disbalance_v, idle_a)
+    def set_current_a(self, current_a: float) -> None:
+        """Drive a current from now on, in place of the profile; see ``Terminals``.
 
-    def measured_a(self, current_a: float) -> float:
-        """Return the current as the BMS reads it: exactly 0 within the activity threshold."""
-        return 0.0 if abs(current_a) <= self.idle_a else current_a
+        The BMS lets through what its switches allow: a positive current is that of a charger, unless one was
+        connected or disconnected by name, and a negative one is that of a load.
 
+        Raises:
+            ValueError: the current is not finite.
 
-class ChargeController:
-    """Follows charging and discharging, cuts a profile at the cell limits and tells the online status.
-
-    The protections of the user manual (section on protections) are not modelled here; each is a state of its own.
-    """
-
-    def __init__(self) -> None:
-        self.full = False
-        """End of charge was reached and the charger is still there."""
-        self.charger = False
-        """A charger is there."""
-        self._empty = False
-
-    def allow(self, wanted_a: float, voltages_v: Sequence[float], limits: Thresholds) -> float:
-        """Return the current that the BMS lets a load or charger of its own profile drive: wanted, or 0.
-
-        Charging ends when a cell reaches register 300, until the charger is taken away; discharging ends when a cell
-        falls to register 301, until charging begins.
         """
-        self.charger = wanted_a > 0
-        if self.charger:
-            self._empty = False
-            self.full = self.full or max(voltages_v) >= limits.full_v
-            return 0.0 if self.full else wanted_a
-        self.full = False
-        if wanted_a < 0:
-            self._empty = self._empty or min(voltages_v) <= limits.empty_v
-            return 0.0 if self._empty else wanted_a
-        return 0.0
+        self._settled().surroundings.drive(current_a)
 
-    def follow(self, current_a: float, limits: Thresholds) -> None:
-        """Take note of a current that somebody else drives."""
-        measured_a = limits.measured_a(current_a)
-        self.charger = measured_a > 0
-        if measured_a < 0:
-            self.full = False
+    def connect_charger(self, current_a: float, voltage_v: float | None = None) -> None:
+        """Connect a charger that gives ``current_a`` until the pack reaches ``voltage_v``.
 
-    def charge_complete(self, current_a: float, voltages_v: Sequence[float], limits: Thresholds) -> bool:
-        """Return True once, when charging ends properly: voltage reached, balanced, little current (manual Rev D)."""
-        complete = (
-            not self.full
-            and 0.0 < current_a < limits.finished_a
-            and max(voltages_v) >= limits.full_v - _FULL_TOLERANCE_V
-            and max(voltages_v) - min(voltages_v) < limits.disbalance_v
-        )
-        self.full = self.full or complete
-        return complete
+        From now on a current that is driven besides flows through the load terminal: positive is regeneration.
 
-    def status(self, current_a: float, limits: Thresholds) -> BmsStatus:
-        """Return the online status (register 50) at this current."""
-        if self.full:
-            return BmsStatus.FULLY_CHARGED
-        measured_a = limits.measured_a(current_a)
-        if self.charger or measured_a > 0:
-            return BmsStatus.CHARGING
-        return BmsStatus.DISCHARGING if measured_a < 0 else BmsStatus.IDLE
+        Raises:
+            ValueError: a value that is negative or not finite.
 
+        """
+        self._settled().surroundings.connect_charger(Charger(current_a, voltage_v))
 
-def balancing_wanted(voltages_v: Sequence[float], limits: Thresholds) -> list[int]:
-    """Return the indexes (from 0) of the cells that should bleed, highest voltage first."""
-    lowest_v = min(voltages_v)
-    high = [
-        index
-        for index, voltage_v in enumerate(voltages_v)
-        if voltage_v > limits.balance_above_v and voltage_v - lowest_v > limits.disbalance_v
-    ]
-    return sorted(high, key=lambda index: -voltages_v[index])
+    def disconnect_charger(self) -> None:
+        """Take the charger away; a positive current that is driven from now on is regeneration."""
+        self._settled().surroundings.connect_charger(None)
 
+    def charger_follows_current(self) -> None:
+        """Take each positive current for that of a charger again, as at the start."""
+        self._settled().surroundings.charger_follows_current()
 
-def balancing_now(wanted: Sequence[int]) -> list[int]:
-    """Return those that may bleed at once: at most every third cell (user manual Rev D, balancing)."""
-    chosen: list[int] = []
-    for index in wanted:
-        if all(abs(index - other) >= _BLEED_STRIDE for other in chosen):
-            chosen.append(index)
-    return chosen
+    def set_ambient_c(self, ambient_c: float) -> None:
+        """Set the temperature of the room; cells and board follow slowly."""
+        self._settled().pack.ambient_c = ambient_c
+
+    def set_cell_soc(self, cell: int, soc: float) -> None:
+        """Set the true state of charge, 0..1, of a cell, counted from 1.
+
+        Raises:
+            ValueError: there is no such cell, or the state of charge is out of range.
+
+        """
+        if not 0.0 <= soc <= 1.0:
+            raise ValueError(f"state of charge must be 0..1, got {soc}")
+        self._cell(cell).soc = soc
+
+    def set_cell_leak_a(self, cell: int, leak_a: float) -> None:
+        """Let a fault inside a cell, counted from 1, drain it with this current.
+
+        Raises:
+            ValueError: there is no such cell, or the current is negative.
+
+        """
+        if not 0.0 <= leak_a <= 1000.0:
+            raise ValueError(f"a leak is 0 to 1000 A, got {leak_a}")
+        self._cell(cell).leak_a = leak_a
+
+    def break_wire(self, wire: int) -> None:
+        """Open a sense wire: n leads to the upper end of cell n, 0 to the lower end of the pack.
+
+        Raises:
+            ValueError: there is no such wire.
+
+        """
+        self._wires(wire).add(wire)
+
+    def mend_wire(self, wire: int) -> None:
+        """Close a sense wire again. Raises as ``break_wire``."""
+        self._wires(wire).discard(wire)
+
+    def plug_sensor(self, sensor: int, *, connected: bool = True) -> None:
+        """Connect external temperature sensor 1 or 2, or disconnect it.
+
+        Raises:
+            ValueError: another number.
+
+        """
+        if sensor not in (1, 2):
+            raise ValueError(f"external temperature sensors are 1 and 2, got {sensor}")
+        self._settled().surroundings.wiring.temperature_sensors[sensor - 1] = connected
+
+    def unplug_sensor(self, sensor: int) -> None:
+        """Disconnect external temperature sensor 1 or 2. Raises as ``plug_sensor``."""
+        self.plug_sensor(sensor, connected=False)
+
+    def plug_current_sensor(self, *, connected: bool = True) -> None:
+        """Plug the external current sensor in, or pull it; the BMS looks for it only when it starts."""
+        self._settled().surroundings.wiring.external_current_sensor = connected
+
+    def set_ignition(self, on: bool) -> None:
+        """Set the level of the ignition input; it matters where register 334 names one."""
+        self._settled().surroundings.wiring.ignition = on
+
+    def stick_switches(self, *, load: bool = False, charger: bool = False) -> None:
+        """Let switches conduct although they are off; in single-port mode ``load`` is the one switch."""
+        wiring = self._settled().surroundings.wiring
+        wiring.stuck_load, wiring.stuck_charger = load, charger
+
+    @abstractmethod
+    def _settled(self) -> BatteryModel:
+        """Return the battery, brought up to the present."""
+
+    def _cell(self, number: int) -> Cell:
+        cells = self._settled().pack.cells
+        if not 1 <= number <= len(cells):
+            raise ValueError(f"cells are 1 to {len(cells)}, got {number}")
+        return cells[number - 1]
+
+    def _wires(self, wire: int) -> set[int]:
+        model = self._settled()
+        if not 0 <= wire <= len(model.pack.cells):
+            raise ValueError(f"sense wires are 0 to {len(model.pack.cells)}, got {wire}")
+        return model.surroundings.wiring.broken_wires

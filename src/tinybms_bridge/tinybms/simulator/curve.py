@@ -1,7 +1,7 @@
 """A smooth curve through points that never turns back between them."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 __all__ = ["MonotoneCurve"]
@@ -18,7 +18,7 @@ class MonotoneCurve:
 
     """
 
-    __slots__ = ("_slopes", "_xs", "_ys")
+    __slots__ = ("_ends", "_pieces", "_xs", "_ys")
 
     def __init__(self, points: Sequence[tuple[float, float]]) -> None:
         if len(points) < 2:
@@ -28,22 +28,20 @@ class MonotoneCurve:
                 raise ValueError(f"point ({x1}, {y1}) does not continue the rise from ({x0}, {y0})")
         self._xs = tuple(float(x) for x, _ in points)
         self._ys = tuple(float(y) for _, y in points)
-        self._slopes = _slopes(self._xs, self._ys)
+        slopes = _slopes(self._xs, self._ys)
+        self._ends = slopes[0], slopes[-1]
+        self._pieces = tuple(_pieces(self._xs, self._ys, slopes))
 
     def __call__(self, x: float) -> float:
         """Return y at ``x``; beyond the ends the curve goes on as a straight line."""
-        xs, ys, slopes = self._xs, self._ys, self._slopes
+        xs, ys = self._xs, self._ys
         if x <= xs[0]:
-            return ys[0] + (x - xs[0]) * slopes[0]
+            return ys[0] + (x - xs[0]) * self._ends[0]
         if x >= xs[-1]:
-            return ys[-1] + (x - xs[-1]) * slopes[-1]
-        i = bisect_right(xs, x) - 1
-        width = xs[i + 1] - xs[i]
-        secant = (ys[i + 1] - ys[i]) / width
-        cubic = (slopes[i] + slopes[i + 1] - 2.0 * secant) / width**2
-        square = (3.0 * secant - 2.0 * slopes[i] - slopes[i + 1]) / width
-        t = x - xs[i]
-        return ((cubic * t + square) * t + slopes[i]) * t + ys[i]
+            return ys[-1] + (x - xs[-1]) * self._ends[1]
+        x0, y0, slope, square, cubic = self._pieces[bisect_right(xs, x) - 1]
+        t = x - x0
+        return ((cubic * t + square) * t + slope) * t + y0
 
 
 def _slopes(xs: tuple[float, ...], ys: tuple[float, ...]) -> tuple[float, ...]:
@@ -53,6 +51,17 @@ def _slopes(xs: tuple[float, ...], ys: tuple[float, ...]) -> tuple[float, ...]:
         _inner_slope(s0, s1, h0, h1) for (s0, s1), (h0, h1) in zip(pairwise(secants), pairwise(widths), strict=True)
     ]
     return (secants[0], *inner, secants[-1])
+
+
+def _pieces(
+    xs: tuple[float, ...], ys: tuple[float, ...], slopes: tuple[float, ...]
+) -> Iterator[tuple[float, float, float, float, float]]:
+    """Return start and the coefficients of rising order of each piece."""
+    for i, (x0, x1) in enumerate(pairwise(xs)):
+        width = x1 - x0
+        secant = (ys[i + 1] - ys[i]) / width
+        square = (3.0 * secant - 2.0 * slopes[i] - slopes[i + 1]) / width
+        yield x0, ys[i], slopes[i], square, (slopes[i] + slopes[i + 1] - 2.0 * secant) / width**2
 
 
 def _inner_slope(secant_0: float, secant_1: float, width_0: float, width_1: float) -> float:

@@ -1,22 +1,27 @@
 """The simulated BMS: a battery model seen through the registers and the habits of a TinyBMS."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.tinybms.frames import Action, SettingsTable
 from tinybms_bridge.tinybms.simulator.chemistry import LFP, Chemistry
+from tinybms_bridge.tinybms.simulator.control import OutsideControl
 from tinybms_bridge.tinybms.simulator.events import EventId, EventRing
-from tinybms_bridge.tinybms.simulator.firmware import FIRMWARE_254, HIGH_POWER, Board, Firmware
 from tinybms_bridge.tinybms.simulator.image import live_words
-from tinybms_bridge.tinybms.simulator.memory import OffMap, RegisterFile
+from tinybms_bridge.tinybms.simulator.memory import RegisterFile
 from tinybms_bridge.tinybms.simulator.model import BatteryModel
+from tinybms_bridge.tinybms.simulator.options import BmsOptions
 from tinybms_bridge.tinybms.simulator.pack import Pack
 from tinybms_bridge.tinybms.simulator.presence import Presence
 from tinybms_bridge.tinybms.simulator.profile import Profile
+from tinybms_bridge.tinybms.simulator.setting_ranges import Hardware
 from tinybms_bridge.tinybms.simulator.settings import SETTINGS_ADDRESS, SettingsBlock, default_settings
 from tinybms_bridge.tinybms.simulator.statistics import ResetCause, WakeCause
+from tinybms_bridge.tinybms.simulator.surroundings import Surroundings, Wiring
+from tinybms_bridge.tinybms.simulator.switches import Switches
+from tinybms_bridge.tinybms.simulator.timeline import Timeline
 
 __all__ = ["REFRESH_S", "BmsOptions", "SimulatedBms"]
 
@@ -24,42 +29,12 @@ REFRESH_S = 0.1
 """The BMS renews its data ten times a second (user manual Rev D)."""
 
 _LIVE, _STATISTICS, _EVENTS, _VERSION = 0, 100, 200, 500
-_SERIAL = bytes.fromhex("53494D554C41544544000001")
+_SOC_SET, _SOH_SET, _MODE = 328, 323, 340
+_SET_SCALE = 0.002
+_HISTORY = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class BmsOptions:
-    """What kind of BMS is simulated, and its habits where the documents leave a choice.
-
-    Raises:
-        ValueError: a value out of its range.
-
-    """
-
-    firmware: Firmware = FIRMWARE_254
-    board: Board = HIGH_POWER
-    external_sensors: int = 2
-    """Connected temperature sensors, 0 to 2."""
-    asleep_allowed: bool = True
-    """Whether it sleeps after 10 s without traffic and activity."""
-    off_map: OffMap = OffMap.NACK
-    speed: float = 1.0
-    """Seconds of pack time in one second; the BMS's own times (lifetime, sleep, refresh) stay real."""
-    lifetime_s: int = 2_592_000
-    """Lifetime counter at the start."""
-    serial: bytes = _SERIAL
-    """The 12 bytes of the serial number."""
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.speed) and self.speed > 0):
-            raise ValueError(f"speed must be above 0, got {self.speed}")
-        if not 0 <= self.external_sensors <= 2:
-            raise ValueError(f"0 to 2 external sensors, got {self.external_sensors}")
-        if len(self.serial) != 12:
-            raise ValueError(f"a serial number has 12 bytes, got {len(self.serial)}")
-
-
-class SimulatedBms:
+class SimulatedBms(OutsideControl):
     """A TinyBMS with a pack behind it. Implements ``Device`` and ``Terminals``.
 
     Args:
@@ -69,6 +44,7 @@ class SimulatedBms:
         capacity_ah: capacity set in register 306.
         profile: what charges and discharges the pack; None for nothing.
         options: kind and habits of the BMS.
+        settings: raw registers that were set before the start, by address.
 
     """
 
@@ -81,22 +57,27 @@ class SimulatedBms:
         capacity_ah: float = 100.0,
         profile: Profile | None = None,
         options: BmsOptions | None = None,
+        settings: Mapping[int, int] | None = None,
     ) -> None:
         self.options = options = options or BmsOptions()
+        self.history: deque[tuple[float, EventId]] = deque(maxlen=_HISTORY)
+        """Pack time and number of the last events, also of those that the ring has no room for."""
+        self.event_count = 0
+        """Events since the start."""
         self._clock = clock
-        self._started_s = self._time_s = clock.monotonic()
+        self._started_s = clock.monotonic()
         self._tick = -1
-        self._start_event_due_s: float | None = None
-        defaults = default_settings(chemistry, options.board, len(pack.cells), capacity_ah)
-        self._settings = SettingsBlock(defaults, options.firmware.masks)
+        delivered = default_settings(chemistry, options.board, len(pack.cells), capacity_ah)
+        self._settings = _settings_block(delivered | dict(settings or {}), options)
         self._memory = RegisterFile(options.off_map, options.firmware.masks)
-        self._model = BatteryModel(pack, self._settings, options.board, profile)
-        self._presence = Presence(clock, asleep_allowed=options.asleep_allowed)
-        self._events = EventRing()
-        self._events.add(options.lifetime_s, EventId.BMS_STARTED)
-        self._memory.patch(_VERSION, options.firmware.version_words(options.board, options.serial))
+        self._presence = Presence(clock, asleep_allowed=options.asleep_allowed, wakes_by_uart=not options.adapter_on_5v)
+        self._events = EventRing(options.first_event_slot)
+        self._model = _battery(pack, self._settings, profile, options)
+        self._log(self._started_s, EventId.BMS_STARTED)
+        self._timeline = Timeline(
+            self._model, self._presence, start_s=self._started_s, speed=options.speed, log=self._log
+        )
         self._show_settings()
-        self._show_events()
         self.refresh()
 
     @classmethod
@@ -122,31 +103,44 @@ class SimulatedBms:
         return cls(pack, clock, chemistry=chemistry, capacity_ah=capacity_ah, profile=profile, options=options)
 
     @property
-    def voltage_v(self) -> float:
-        """True voltage of the pack now; see ``Terminals``."""
-        self._advance(self._clock.monotonic())
-        return self._model.pack.voltage_v
-
-    def set_current_a(self, current_a: float) -> None:
-        """Drive a current from now on, in place of the profile; see ``Terminals``.
-
-        Raises:
-            ValueError: the current is not finite.
-
-        """
-        self._advance(self._clock.monotonic())
-        self._model.drive(current_a)
-
-    @property
     def asleep(self) -> bool:
         """Whether the next frame would only wake the device."""
         self.refresh()
         return self._presence.asleep
 
     @property
+    def silent(self) -> bool:
+        """Whether it would send nothing now; see ``Device``."""
+        self.refresh()
+        return self._presence.silent
+
+    @property
+    def switches(self) -> Switches:
+        """The switches that are closed now."""
+        self.refresh()
+        presence = self._presence
+        return self._model.closed_switches(restarting=presence.restarting, asleep=presence.asleep)
+
+    @property
+    def active_events(self) -> tuple[EventId, ...]:
+        """The faults and warnings that have begun and not ended, in the order in which they began."""
+        self.refresh()
+        return tuple(self._model.logic.protections.active)
+
+    @property
     def lifetime_s(self) -> int:
         """Lifetime counter now; it counts in sleep and in a restart too."""
         return self._lifetime_at(self._clock.monotonic())
+
+    @property
+    def pack_time_s(self) -> float:
+        """Seconds that the pack has lived; they pass ``options.speed`` times as fast as those of the clock."""
+        return self._settled().time_s
+
+    def at(self, pack_time_s: float, action: Callable[[], None]) -> None:
+        """Carry out ``action`` when the pack is ``pack_time_s`` seconds old; at once if it is already."""
+        self._settled()
+        self._timeline.at(pack_time_s, action)
 
     def refresh(self) -> None:
         """Renew the data if 100 ms have passed; see ``Device``."""
@@ -155,17 +149,17 @@ class SimulatedBms:
         if tick == self._tick:
             return
         self._tick = tick
-        tick_s = min(now_s, self._started_s + tick * REFRESH_S)
-        self._advance(tick_s)
-        self._finish_restart(tick_s)
+        self._timeline.advance(min(now_s, self._started_s + tick * REFRESH_S))
         self._show_data()
 
     def hear(self) -> bool:
         """Take in one frame; see ``Device``."""
         self.refresh()
-        if self._presence.asleep:
+        was_asleep = self._presence.asleep
+        heard = self._presence.hear()
+        if was_asleep and not self._presence.asleep:
             self._model.statistics.wake_cause = WakeCause.UART
-        return self._presence.hear()
+        return heard
 
     def read(self, address: int, count: int) -> tuple[int, ...] | None:
         """Return registers of the last refresh; see ``Device``."""
@@ -173,62 +167,86 @@ class SimulatedBms:
         return self._memory.read(address, count)
 
     def write(self, pairs: Sequence[tuple[int, int]]) -> bool:
-        """Write settings 300 to 343; see ``Device``."""
-        if not self._settings.write(pairs):
-            return False
-        for address, value in pairs:
-            if address == 328:
-                self._model.set_soc(value * 0.002)
-            elif address == 323 and self.options.firmware.mask(323):
-                self._model.set_soh(value * 0.002)
+        """Write settings 300 to 399; see ``Device``. A change of register 340 makes the BMS restart."""
+        gauge, mode = self._settled().gauge, self._settings[_MODE]
+        accepted = self._settings.write(pairs)
+        taken = self._settings.taken_over()
+        if _SOC_SET in taken:
+            gauge.soc_percent = taken[_SOC_SET] * _SET_SCALE
+        if _SOH_SET in taken:
+            gauge.soh_percent = taken[_SOH_SET] * _SET_SCALE
         self._show_settings()
-        return True
+        if accepted:
+            self._presence.be_busy(self.options.write_busy_s)
+        if self._settings[_MODE] != mode:
+            self._timeline.restart(ResetCause.SOFTWARE_RESET, mode_changed=True)
+        return accepted
 
     def act(self, action: Action) -> bool:
         """Clear events, clear statistics or restart; see ``Device``."""
+        model = self._settled()
         if action is Action.CLEAR_EVENTS:
             self._events.clear()
-            self._show_events()
         elif action is Action.CLEAR_STATISTICS:
-            self._model.statistics.clear(self.lifetime_s)
-            self._show_data()
+            model.statistics.clear(self.lifetime_s)
         else:
-            self._restart()
+            self._timeline.restart(ResetCause.SOFTWARE_RESET)
+        self._show_data()
         return True
 
+    def crash(self) -> None:
+        """Restart by the watchdog; see ``Device``."""
+        self._settled()
+        self._timeline.restart(ResetCause.INDEPENDENT_WATCHDOG)
+
     def settings_table(self, table: SettingsTable, count: int) -> tuple[int, ...]:
-        """Return settings or their static limits; see ``Device``."""
+        """Return settings or their limits at present; see ``Device``."""
+        self.refresh()
         return self._settings.words(table)[:count]
 
-    def _advance(self, now_s: float) -> None:
-        """Move the battery on to ``now_s``."""
-        if now_s <= self._time_s:
-            return
-        self._model.run((now_s - self._time_s) * self.options.speed, switches_open=self._presence.restarting)
-        self._time_s = now_s
-        self._presence.stir(now_s - self._model.quiet_s / self.options.speed)
+    def _settled(self) -> BatteryModel:
+        self._timeline.advance(self._clock.monotonic())
+        return self._model
 
-    def _restart(self) -> None:
-        self._advance(self._clock.monotonic())
-        self._model.statistics.reset_cause = ResetCause.SOFTWARE_RESET
-        self._start_event_due_s = self._presence.restart()
-
-    def _finish_restart(self, tick_s: float) -> None:
-        if self._start_event_due_s is not None and tick_s >= self._start_event_due_s:
-            self._events.add(self._lifetime_at(self._start_event_due_s), EventId.BMS_STARTED)
-            self._start_event_due_s = None
-            self._show_events()
+    def _log(self, time_s: float, event: EventId) -> None:
+        self._events.add(self._lifetime_at(time_s), event)
+        self.history.append(((time_s - self._started_s) * self.options.speed, event))
+        self.event_count += 1
 
     def _lifetime_at(self, time_s: float) -> int:
         return self.options.lifetime_s + int(time_s - self._started_s)
 
     def _show_data(self) -> None:
-        sample = self._model.sample(self._lifetime_at(self._time_s), self.options.external_sensors)
-        self._memory.patch(_LIVE, live_words(sample))
-        self._memory.patch(_STATISTICS, self._model.statistics.words())
+        model, options, memory = self._model, self.options, self._memory
+        memory.patch(_LIVE, live_words(model.sample(self._lifetime_at(self._timeline.time_s))))
+        memory.patch(_STATISTICS, model.statistics.words())
+        memory.patch(_EVENTS, self._events.words())
+        external = model.senses.external_in_use
+        self._settings.hardware = Hardware(options.board, external)
+        memory.patch(_VERSION, options.firmware.version_words(options.board, options.serial, external_sensor=external))
 
     def _show_settings(self) -> None:
         self._memory.patch(SETTINGS_ADDRESS, self._settings.words())
 
-    def _show_events(self) -> None:
-        self._memory.patch(_EVENTS, self._events.words())
+
+def _settings_block(delivered: Mapping[int, int], options: BmsOptions) -> SettingsBlock:
+    return SettingsBlock(
+        delivered,
+        options.firmware.masks,
+        hardware=Hardware(options.board, options.external_current_sensor),
+        out_of_range=options.out_of_range,
+        keeps_partial_writes=options.keeps_partial_writes,
+    )
+
+
+def _battery(pack: Pack, settings: SettingsBlock, profile: Profile | None, options: BmsOptions) -> BatteryModel:
+    sensors = [number < options.external_sensors for number in range(2)]
+    wiring = Wiring(sensors, external_current_sensor=options.external_current_sensor)
+    return BatteryModel(
+        pack,
+        settings,
+        options.board,
+        Surroundings(wiring, profile),
+        firmware=options.firmware,
+        warning_is_fault=options.warning_is_fault,
+    )

@@ -12,6 +12,7 @@ from tinybms_bridge.tinybms.frames import Action, SettingsTable, from_u32, to_u3
 from tinybms_bridge.tinybms.simulator.memory import REGISTER_COUNT, OffMap, RegisterFile
 from tinybms_bridge.tinybms.simulator.presence import Presence
 from tinybms_bridge.tinybms.simulator.settings import SETTINGS_ADDRESS, SettingsBlock
+from tinybms_bridge.tinybms.simulator.switches import Switches
 
 __all__ = ["Dump", "DumpDevice", "load_dump", "real_dump"]
 
@@ -85,6 +86,16 @@ class DumpDevice:
         """Whether the next frame would only wake the device."""
         return self._presence.asleep
 
+    @property
+    def silent(self) -> bool:
+        """Whether it would send nothing now; see ``Device``."""
+        return self._presence.silent
+
+    @property
+    def switches(self) -> Switches:
+        """The load on and the charger off, as on a unit at rest; a dump does not tell."""
+        return Switches(load=True, charger=False)
+
     def refresh(self) -> None:
         """Let the lifetime counter go on; see ``Device``."""
         elapsed_s = int(self._clock.monotonic() - self._started_s)
@@ -100,7 +111,7 @@ class DumpDevice:
         return self._memory.read(address, count)
 
     def write(self, pairs: Sequence[tuple[int, int]]) -> bool:
-        """Write settings 300 to 343 in memory; see ``Device``."""
+        """Write settings 300 to 399 in memory; see ``Device``."""
         accepted = self._settings.write(pairs)
         self._memory.patch(SETTINGS_ADDRESS, self._settings.words())
         return accepted
@@ -115,8 +126,12 @@ class DumpDevice:
             self._presence.restart()
         return True
 
+    def crash(self) -> None:
+        """Go silent as in a restart; see ``Device``."""
+        self._presence.restart()
+
     def settings_table(self, table: SettingsTable, count: int) -> tuple[int, ...]:
-        """Return the settings of the dump, or the static limits; see ``Device``."""
+        """Return the settings of the dump, or their limits; see ``Device``."""
         return self._settings.words(table)[:count]
 
 

@@ -11,12 +11,57 @@ EVENT_SLOTS = 49
 """Slots of the ring."""
 
 _STAMP_MASK = 0xFFFFFF
+_LAST_FAULT = 0x30
+_LAST_WARNING = 0x60
 
 
 class EventId(IntEnum):
-    """Numbers of the events that the simulator itself writes."""
+    """Numbers of the events (protocol Rev D, events)."""
 
+    UNDER_VOLTAGE = 0x02
+    OVER_VOLTAGE = 0x03
+    OVER_HEAT = 0x04
+    DISCHARGE_OVER_CURRENT = 0x05
+    CHARGE_OVER_CURRENT = 0x06
+    REGENERATION_OVER_CURRENT = 0x07
+    TOO_COLD = 0x0A
+    CHARGER_SWITCH_STUCK = 0x0B
+    LOAD_SWITCH_STUCK = 0x0C
+    PORT_SWITCH_STUCK = 0x0D
+    CURRENT_SENSOR_LOST = 0x0E
+    CURRENT_SENSOR_NOT_READY = 0x0F
+    DISCHARGED = 0x31
+    TOO_COLD_TO_CHARGE = 0x37
+    CHARGER_VOLTAGE_HIGH = 0x38
+    CHARGER_VOLTAGE_LOW = 0x39
     BMS_STARTED = 0x61
+    CHARGING_STARTED = 0x62
+    CHARGING_COMPLETE = 0x63
+    CHARGER_FOUND = 0x64
+    CHARGER_GONE = 0x65
+    DUAL_PORT = 0x66
+    SINGLE_PORT = 0x67
+    OVER_HEAT_OVER = 0x73
+    TOO_COLD_TO_CHARGE_OVER = 0x74
+    TOO_COLD_OVER = 0x75
+    CHARGE_OVER_CURRENT_OVER = 0x76
+    DISCHARGE_OVER_CURRENT_OVER = 0x77
+    REGENERATION_OVER_CURRENT_OVER = 0x78
+    OVER_VOLTAGE_OVER = 0x79
+    DISCHARGED_OVER = 0x7A
+    UNDER_VOLTAGE_OVER = 0x7B
+    CURRENT_SENSOR_IN_USE = 0x7C
+    CURRENT_SENSOR_REMOVED = 0x7D
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether the number lies in the vendor's range of faults."""
+        return self <= _LAST_FAULT
+
+    @property
+    def is_warning(self) -> bool:
+        """Whether the number lies in the vendor's range of warnings."""
+        return _LAST_FAULT < self <= _LAST_WARNING
 
 
 class EventRing:

@@ -21,12 +21,25 @@ class Board:
     """Register 317."""
     charge_cutoff_a: int
     """Register 318."""
+    charger_switch: int
+    """Register 333: 1 is the transistor of the board, 7 an external switch."""
+    discharge_limit_a: int
+    """Largest value of register 317 without an external sensor."""
+    least_finish_ma: int
+    """Smallest value of register 304: below the activity threshold a charge would never be seen to end."""
+
+    def type_word(self, *, external_sensor: bool) -> int:
+        """Return power type and current sensor as they stand in register 501."""
+        return self.type_bits & ~_SENSOR_BITS | _EXTERNAL_SENSOR if external_sensor else self.type_bits
 
 
-LOW_POWER = Board(0x0000, 0.080, 70, 60, 30)
+_SENSOR_BITS = 0x0600
+_EXTERNAL_SENSOR = 0x0400
+
+LOW_POWER = Board(0x0000, 0.080, 70, 60, 30, 1, 60, 100)
 """30 A board with a shunt."""
 
-HIGH_POWER = Board(0x0300, 0.800, 180, 150, 100)
+HIGH_POWER = Board(0x0300, 0.800, 180, 150, 100, 7, 150, 1000)
 """150 A board with an internal Hall sensor; charges through an external switch."""
 
 
@@ -50,11 +63,11 @@ class Firmware:
         """Return the bits of a register that exist in this version."""
         return self.masks.get(address, 0xFFFF)
 
-    def version_words(self, board: Board, serial: bytes) -> list[int]:
+    def version_words(self, board: Board, serial: bytes, *, external_sensor: bool = False) -> list[int]:
         """Return registers 500 to 509; ``serial`` has 12 bytes."""
         return [
             self.hardware | self.hardware_changes << 8,
-            self.public | board.type_bits,
+            self.public | board.type_word(external_sensor=external_sensor),
             self.internal,
             self.bootloader | self.register_map << 8,
             *(serial[i] | serial[i + 1] << 8 for i in range(0, 12, 2)),
@@ -63,8 +76,8 @@ class Firmware:
 
 _ABSENT_IN_REV_B = dict.fromkeys((45, 305, 310, 311, 321, 322, 323), 0x0000)
 
-FIRMWARE_242 = Firmware(242, 1, 4, MappingProxyType({**_ABSENT_IN_REV_B, 329: 0x0003, 330: 0x00FF}))
-"""2.3.242 with the register map of protocol Rev B."""
+FIRMWARE_242 = Firmware(242, 1, 4, MappingProxyType({**_ABSENT_IN_REV_B, 329: 0x0000, 330: 0x00FF}))
+"""2.3.242 with the register map of protocol Rev B; the first two bits of 329 came with 2.3.243."""
 
 FIRMWARE_254 = Firmware(254, 3, 5, MappingProxyType({}))
 """2.3.254 with the register map of protocol Rev D. The number of its register map is not published; 5 is a guess."""

@@ -16,6 +16,8 @@ _OWN_DRAW_A = 0.00475
 """The idle estimate of real units is the charge left divided by the draw of the BMS itself (registers 34-35)."""
 _ABSENT = -32768 & 0xFFFF
 _MAX_CELL_RAW = 45000
+_LEAST_CELL_RAW = 8000
+"""The cell inputs reach from 0.8 V to 4.5 V; below, no cell is detected."""
 _U32_MAX = 0xFFFFFFFF
 
 
@@ -24,7 +26,7 @@ class Sample:
     """What the BMS has measured and decided at one refresh."""
 
     cells_v: tuple[float, ...]
-    """Terminal voltages of the cells there are, cell 1 (lowest) first."""
+    """Readings of the inputs that are wired to a cell, cell 1 (lowest) first."""
     configured_cells: int
     """Register 307: how many pins, from the top, count."""
     current_a: float
@@ -66,7 +68,7 @@ def live_words(sample: Sample) -> list[int]:
         sample.status.value,
         _bits(sample.balancing_wanted, len(sample.cells_v)),
         _bits(sample.balancing_now, len(sample.cells_v)),
-        len(sample.cells_v),
+        sum(round(v * 10000.0) >= _LEAST_CELL_RAW for v in sample.cells_v),
         *from_float(0.0),
     ]
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from tinybms_bridge.tinybms.frames import Action, SettingsTable
+from tinybms_bridge.tinybms.simulator.switches import Switches
 
 __all__ = ["Device", "Terminals"]
 
@@ -11,12 +12,22 @@ __all__ = ["Device", "Terminals"]
 class Device(Protocol):
     """A device that answers over a UART."""
 
+    @property
+    def silent(self) -> bool:
+        """Whether it would send nothing now: asleep, restarting or busy."""
+        ...
+
+    @property
+    def switches(self) -> Switches:
+        """Its switches, which only its broadcast text tells."""
+        ...
+
     def refresh(self) -> None:
         """Bring the data up to the present."""
         ...
 
     def hear(self) -> bool:
-        """Take in one frame; False when the frame is lost on a device that sleeps or restarts."""
+        """Take in one frame; False when the frame is lost on a device that sleeps, restarts or is busy."""
         ...
 
     def read(self, address: int, count: int) -> tuple[int, ...] | None:
@@ -24,7 +35,7 @@ class Device(Protocol):
         ...
 
     def write(self, pairs: Sequence[tuple[int, int]]) -> bool:
-        """Write ``(address, raw value)`` pairs, all or none; False when refused."""
+        """Write ``(address, raw value)`` pairs in order; False when one is refused."""
         ...
 
     def act(self, action: Action) -> bool:
@@ -33,6 +44,10 @@ class Device(Protocol):
 
     def settings_table(self, table: SettingsTable, count: int) -> tuple[int, ...]:
         """Return ``count`` values of command 0x1D, from register 300."""
+        ...
+
+    def crash(self) -> None:
+        """Restart unasked, as by a watchdog."""
         ...
 
 

@@ -1,178 +1,182 @@
-"""The battery behind the registers: pack, profile and the decisions of the BMS, moved on in small steps."""
+"""The battery behind the registers: pack, surroundings and the decisions of the BMS, moved on in small steps."""
 
-import math
 from collections.abc import Sequence
 
-from tinybms_bridge.battery.snapshot import BmsStatus
-from tinybms_bridge.tinybms.simulator.control import (
-    ChargeController,
-    Thresholds,
-    balancing_now,
-    balancing_wanted,
-)
-from tinybms_bridge.tinybms.simulator.firmware import Board
+from tinybms_bridge.tinybms.simulator.events import EventId
+from tinybms_bridge.tinybms.simulator.firmware import FIRMWARE_254, Board, Firmware
 from tinybms_bridge.tinybms.simulator.gauge import FuelGauge
 from tinybms_bridge.tinybms.simulator.image import Sample
+from tinybms_bridge.tinybms.simulator.logic import BmsLogic
+from tinybms_bridge.tinybms.simulator.measurement import Measurement
 from tinybms_bridge.tinybms.simulator.pack import Pack
-from tinybms_bridge.tinybms.simulator.profile import Profile
+from tinybms_bridge.tinybms.simulator.senses import Senses
 from tinybms_bridge.tinybms.simulator.settings import SettingsBlock
 from tinybms_bridge.tinybms.simulator.statistics import Statistics
+from tinybms_bridge.tinybms.simulator.surroundings import Demand, Surroundings
+from tinybms_bridge.tinybms.simulator.switches import ALL_OFF, Flow, Switches, conduct
+from tinybms_bridge.tinybms.simulator.thresholds import Thresholds
 
 __all__ = ["BatteryModel"]
 
 _STEP_S = 1.0
+_STEP_AFTER_CHANGE_S = 0.1
+"""A new current meets the protections after one refresh of the BMS."""
+
+_CHANGE_A = 0.5
+_SHORTEST_STEP_S = 1e-3
 _MAX_STEPS = 200
 """Bounds the work of one call: longer spans take coarser steps, which in the end cross the borders of segments."""
 
-_BOARD_TAU_S = 300.0
-_BOARD_OWN_WARMTH_C = 2.0
-_BOARD_FULL_LOAD_WARMTH_C = 15.0
-_BLEEDER_WARMTH_C = 1.0
-
 
 class BatteryModel:
-    """Pack and BMS logic in pack time, which a simulation may run faster than the clock.
+    """Pack and BMS in pack time, which a simulation may run faster than the clock.
 
     Args:
         pack: the cells.
         settings: settings registers in force.
         board: power part of the BMS.
-        profile: what charges and discharges the pack until ``drive`` is called; None for nothing.
+        surroundings: what the BMS is wired to.
+        firmware: which settings there are.
+        warning_is_fault: register 50 says "fault" during a warning too.
 
     """
 
-    def __init__(self, pack: Pack, settings: SettingsBlock, board: Board, profile: Profile | None = None) -> None:
+    def __init__(
+        self,
+        pack: Pack,
+        settings: SettingsBlock,
+        board: Board,
+        surroundings: Surroundings,
+        *,
+        firmware: Firmware = FIRMWARE_254,
+        warning_is_fault: bool = False,
+    ) -> None:
         self.pack = pack
+        self.surroundings = surroundings
+        self.senses = Senses(pack, surroundings.wiring, board)
         self.gauge = FuelGauge(pack.soc * 100.0)
         self.statistics = Statistics()
+        self.logic = BmsLogic(warning_is_fault=warning_is_fault)
+        self.time_s = 0.0
+        """Pack time."""
         self.quiet_s = 0.0
-        """Pack time since current flowed, a charger was there or a cell bled."""
+        """Pack time since something kept the BMS awake."""
         self._settings = settings
         self._board = board
-        self._profile = profile
-        self._driven_a: float | None = None
-        self._time_s = 0.0
-        self._control = ChargeController()
-        self._wanted: Sequence[int] = ()
-        self._bleeding: Sequence[int] = ()
-        self._status = BmsStatus.IDLE
-        self._board_c = pack.ambient_c + _BOARD_OWN_WARMTH_C
-        self._voltages_v = pack.cell_voltages_v
+        self._firmware = firmware
+        self._limits = Thresholds.of(settings, board.idle_current_a, firmware)
+        self._limits_revision = settings.revision
+        self._events: list[tuple[float, EventId]] = []
+        self._demand = Demand()
+        self._measured = self._measure(self._demand, Flow(0.0))
+        self._decide()
 
-    def drive(self, current_a: float) -> None:
-        """Let somebody else set the current from now on, instead of the profile.
+    @property
+    def limits(self) -> Thresholds:
+        """Settings in units."""
+        if self._limits_revision != self._settings.revision:
+            self._limits = Thresholds.of(self._settings, self._board.idle_current_a, self._firmware)
+            self._limits_revision = self._settings.revision
+        return self._limits
 
-        Raises:
-            ValueError: the current is not finite.
+    @property
+    def measured(self) -> Measurement:
+        """The last readings."""
+        return self._measured
 
-        """
-        if not math.isfinite(current_a):
-            raise ValueError(f"a current must be finite, got {current_a} A")
-        self._driven_a = current_a
-
-    def run(self, span_s: float, *, switches_open: bool = False) -> None:
-        """Let ``span_s`` seconds of pack time pass; with open switches no current flows."""
-        end_s = self._time_s + span_s
+    def run(self, span_s: float, *, restarting: bool = False, asleep: bool = False) -> None:
+        """Let ``span_s`` seconds of pack time pass; a BMS that restarts decides nothing and lets nothing through."""
+        end_s = self.time_s + span_s
         longest_s = max(_STEP_S, span_s / _MAX_STEPS)
         steps = 0
-        while self._time_s < end_s - 1e-9:
-            dt_s = min(end_s - self._time_s, longest_s)
-            if self._profile is not None and steps < 2 * _MAX_STEPS:
-                dt_s = min(dt_s, self._profile.at(self._time_s)[1])
-            self._step(dt_s, None if switches_open else self._wanted_a())
-            self._time_s += dt_s
+        while self.time_s < end_s - 1e-9:
+            demand = self.surroundings.demand(self.time_s, self.pack, self.limits.idle_a)
+            flow = conduct(
+                demand,
+                self.closed_switches(restarting=restarting, asleep=asleep),
+                self.surroundings.wiring,
+                self.limits,
+            )
+            dt_s = min(end_s - self.time_s, longest_s)
+            if steps < 2 * _MAX_STEPS:
+                dt_s = min(dt_s, self._steady_for_s(demand, flow))
+            self._step(dt_s, demand, flow)
+            if not restarting:
+                self._decide()
             steps += 1
 
-    def set_soc(self, percent: float) -> None:
-        """Set the count of the state of charge; the cells stay as they are."""
-        self.gauge.soc_percent = percent
+    def restart(self) -> None:
+        """Begin to decide anew, with the current sensor that is there."""
+        plugged = self.surroundings.wiring.external_current_sensor
+        if plugged is not self.senses.external_in_use:
+            event = EventId.CURRENT_SENSOR_IN_USE if plugged else EventId.CURRENT_SENSOR_REMOVED
+            self._events.append((self.time_s, event))
+        self.senses.external_in_use = plugged
+        self.logic.restart()
+        self._measured = self._measure(Demand(), Flow(0.0))
+        self._decide()
 
-    def set_soh(self, percent: float) -> None:
-        """Set the count of the state of health."""
-        self.gauge.soh_percent = percent
+    def take_events(self) -> list[tuple[float, EventId]]:
+        """Return the events since the last call, each with its pack time."""
+        events, self._events = self._events, []
+        return events
 
-    def sample(self, lifetime_s: int, external_sensors: int) -> Sample:
-        """Return what the BMS measures now, with 0 to 2 external sensors."""
-        limits = self._limits()
+    def closed_switches(self, *, restarting: bool, asleep: bool) -> Switches:
+        """Return the closed switches; asleep, a unit with an ignition input opens them all."""
+        return ALL_OFF if restarting or (asleep and self.limits.ignition) else self.logic.switches
+
+    def sample(self, lifetime_s: int) -> Sample:
+        """Return what the BMS has measured and decided."""
         return Sample(
-            cells_v=self._voltages_v,
+            cells_v=self.senses.cells_v,
             configured_cells=self._settings[307],
-            current_a=limits.measured_a(self.pack.current_a),
+            current_a=self._measured.current_a,
             soc_percent=self.gauge.soc_percent,
             soh_percent=self.gauge.soh_percent,
             left_ah=self.gauge.left_ah(self._capacity_ah()),
             lifetime_s=lifetime_s,
-            internal_c=self._board_c,
-            external_c=self._external_c(external_sensors),
-            status=self._status,
-            balancing_wanted=self._wanted,
-            balancing_now=self._bleeding,
+            internal_c=self.senses.board_c,
+            external_c=self.senses.external_c,
+            status=self.logic.status,
+            balancing_wanted=self._wired(self.logic.wanted),
+            balancing_now=self._wired(self.logic.bleeding),
         )
 
-    def _step(self, dt_s: float, wanted_a: float | None) -> None:
-        limits = self._limits()
-        current_a = self._gate(wanted_a, limits)
-        self._balance(limits)
-        self.pack.step(dt_s, current_a, self._bleeding)
-        self._voltages_v = self.pack.cell_voltages_v
-        measured_a = limits.measured_a(current_a)
-        self.gauge.count(measured_a, dt_s, self._capacity_ah(), self._settings[322])
-        self._warm_board(dt_s, current_a)
-        self._finish(measured_a, limits)
-        self.statistics.observe(measured_a, self._voltages_v, self.pack.temperatures_c)
-        active = measured_a != 0.0 or self._control.charger or bool(self._bleeding)
+    def _steady_for_s(self, demand: Demand, flow: Flow) -> float:
+        """Return for how long one step may last without crossing a moment at which something happens."""
+        before, self._demand = self._demand, demand
+        if abs(flow.current_a - self.pack.current_a) > _CHANGE_A or demand.differs(before, _CHANGE_A):
+            return _STEP_AFTER_CHANGE_S
+        decision_s = self.logic.due_s - self.time_s
+        return max(min(decision_s, self.surroundings.steady_for_s(self.time_s)), _SHORTEST_STEP_S)
+
+    def _step(self, dt_s: float, demand: Demand, flow: Flow) -> None:
+        """Let time pass for the cells, then read them."""
+        bleeding = self._wired(self.logic.bleeding)
+        self.pack.step(dt_s, flow.current_a, bleeding)
+        self.time_s += dt_s
+        self.senses.warm(dt_s, flow.current_a, len(bleeding))
+        self._measured = measured = self._measure(demand, flow)
+        self.gauge.count(measured.current_a, dt_s, self._capacity_ah(), self._settings[322])
+        self.statistics.observe(measured.current_a, measured.cells_v, measured.external_c or (measured.board_c,))
+        active = self.logic.is_active(measured, self.limits)
         self.quiet_s = 0.0 if active else self.quiet_s + dt_s
 
-    def _wanted_a(self) -> float:
-        if self._driven_a is not None:
-            return self._driven_a
-        if self._profile is None:
-            return 0.0
-        segment, _ = self._profile.at(self._time_s)
-        return segment.current_a(sum(self._voltages_v))
+    def _measure(self, demand: Demand, flow: Flow) -> Measurement:
+        configured, soc_percent = self._settings[307], self.gauge.soc_percent
+        return self.senses.measure(demand, flow, self.limits, configured=configured, soc_percent=soc_percent)
 
-    def _gate(self, wanted_a: float | None, limits: Thresholds) -> float:
-        """Return the current that flows: a driven one as it is, that of a profile within the cell limits."""
-        if wanted_a is None:
-            return 0.0
-        if self._driven_a is None:
-            return self._control.allow(wanted_a, self._voltages_v, limits)
-        self._control.follow(wanted_a, limits)
-        return wanted_a
+    def _decide(self) -> None:
+        for event in self.logic.step(self._measured, self.limits, self.time_s):
+            self._events.append((self.time_s, event))
+            self.statistics.count(event)
+            if event is EventId.CHARGING_COMPLETE:
+                self.gauge.soc_percent = 100.0
 
-    def _balance(self, limits: Thresholds) -> None:
-        charging = self._control.charger or self._control.full
-        self._wanted = balancing_wanted(self._voltages_v, limits) if charging else ()
-        self._bleeding = balancing_now(self._wanted)
-
-    def _finish(self, measured_a: float, limits: Thresholds) -> None:
-        """Note the end of a charge and the status."""
-        if self._control.charge_complete(measured_a, self._voltages_v, limits):
-            self.gauge.soc_percent = 100.0
-            self.statistics.full_charge_count += 1
-        before, self._status = self._status, self._control.status(measured_a, limits)
-        if self._status is BmsStatus.CHARGING and before is not BmsStatus.CHARGING:
-            self.statistics.charging_count += 1
-
-    def _warm_board(self, dt_s: float, current_a: float) -> None:
-        load = (current_a / self._board.discharge_cutoff_a) ** 2
-        settled_c = (
-            self.pack.ambient_c
-            + _BOARD_OWN_WARMTH_C
-            + _BOARD_FULL_LOAD_WARMTH_C * load
-            + _BLEEDER_WARMTH_C * len(self._bleeding)
-        )
-        self._board_c = settled_c + (self._board_c - settled_c) * math.exp(-dt_s / _BOARD_TAU_S)
-
-    def _external_c(self, sensors: int) -> tuple[float | None, float | None]:
-        """Return the sensors' readings: the first sits on the lower half of the cells, the second on the upper."""
-        cells_c = self.pack.temperatures_c
-        half = len(cells_c) // 2
-        lower_c, upper_c = sum(cells_c[:half]) / half, sum(cells_c[half:]) / (len(cells_c) - half)
-        return (lower_c if sensors >= 1 else None), (upper_c if sensors >= 2 else None)
-
-    def _limits(self) -> Thresholds:
-        return Thresholds.of(self._settings, self._board.idle_current_a)
+    def _wired(self, indexes: Sequence[int]) -> list[int]:
+        """Return indexes of configured cells as indexes of the cells that are there."""
+        offset = len(self.pack.cells) - self._settings[307]
+        return [index + offset for index in indexes if index + offset >= 0]
 
     def _capacity_ah(self) -> float:
         return self._settings[306] / 100.0

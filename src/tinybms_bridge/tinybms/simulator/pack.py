@@ -28,6 +28,8 @@ class Cell:
     temperature_c: float = 25.0
     polarisation_v: float = 0.0
     """Voltage across the slow part of the resistance; positive after charging."""
+    leak_a: float = 0.0
+    """Current through a fault inside the cell; drains it and is seen by nobody."""
 
     @property
     def ohmic_ohm(self) -> float:
@@ -41,8 +43,11 @@ class Cell:
 
     def voltage_v(self, current_a: float) -> float:
         """Return the terminal voltage while ``current_a`` flows in (positive) or out, within the chemistry's stops."""
-        sagged_v = self.chemistry.ocv_v(self.soc) + self.polarisation_v + current_a * self.ohmic_ohm
-        return min(max(sagged_v, self.chemistry.floor_v), self.chemistry.ceiling_v)
+        chemistry = self.chemistry
+        sagged_v = chemistry.ocv_v(self.soc) + self.polarisation_v + current_a * self.ohmic_ohm
+        if sagged_v < chemistry.floor_v:
+            return chemistry.floor_v
+        return min(sagged_v, chemistry.ceiling_v)
 
     def step(self, dt_s: float, current_a: float, ambient_c: float) -> None:
         """Let ``current_a`` flow for ``dt_s`` seconds; exact for any length of step at constant current."""
@@ -143,7 +148,7 @@ class Pack:
         for index, cell in enumerate(self.cells):
             bled_a = self.bleed_a if index in bleeding else 0.0
             self.bled_ah[index] += bled_a * dt_s / 3600.0
-            cell.step(dt_s, current_a - bled_a, self.ambient_c)
+            cell.step(dt_s, current_a - bled_a - cell.leak_a, self.ambient_c)
 
     @property
     def cell_voltages_v(self) -> tuple[float, ...]:
@@ -158,6 +163,16 @@ class Pack:
     def voltage_v(self) -> float:
         """Sum of the cell voltages."""
         return sum(self.cell_voltages_v)
+
+    @property
+    def resting_voltage_v(self) -> float:
+        """Sum of the voltages that the cells would show without current now."""
+        return sum(self.cell_voltages_at(0.0))
+
+    @property
+    def ohmic_ohm(self) -> float:
+        """Sum of the resistances that answer at once."""
+        return sum(cell.ohmic_ohm for cell in self.cells)
 
     @property
     def soc(self) -> float:

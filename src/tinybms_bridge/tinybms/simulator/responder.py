@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from tinybms_bridge.hal.clock import Clock
-from tinybms_bridge.tinybms.frames import BadRequest, Nack, Reply, Request, RequestFramer
+from tinybms_bridge.tinybms.frames import BadRequest, Nack, RegisterPairs, Registers, Reply, Request, RequestFramer
 from tinybms_bridge.tinybms.simulator.answers import answer
+from tinybms_bridge.tinybms.simulator.habits import Habits, PacketId
 from tinybms_bridge.tinybms.simulator.interface import Device
 
 __all__ = ["LATENCY_S", "PARTIAL_TIMEOUT_S", "Outgoing", "Responder"]
@@ -38,19 +39,23 @@ class Responder:
         device: what is asked.
         clock: source of time.
         latency_s: time that the device takes to answer.
+        habits: how the device speaks.
 
     """
 
-    def __init__(self, device: Device, clock: Clock, *, latency_s: float = LATENCY_S) -> None:
+    def __init__(
+        self, device: Device, clock: Clock, *, latency_s: float = LATENCY_S, habits: Habits | None = None
+    ) -> None:
         self.requests = 0
         """Frames received, bad ones and those lost on a sleeping device included."""
         self.refused = 0
         """Frames answered with NACK."""
         self.lost = 0
-        """Frames lost because the device slept or restarted."""
+        """Frames lost because the device slept, restarted or was busy."""
         self._device = device
         self._clock = clock
         self._latency_s = latency_s
+        self._habits = habits or Habits()
         self._framer = RequestFramer()
         self._fed_s = clock.monotonic()
 
@@ -75,6 +80,11 @@ class Responder:
         if isinstance(request, BadRequest):
             reply: Reply = Nack(request.command, request.code)
         else:
-            reply = answer(self._device, request)
+            reply = answer(self._device, request, self._habits)
         self.refused += isinstance(reply, Nack)
-        return Outgoing(self._latency_s, reply.encode())
+        return Outgoing(self._latency_s, self._encode(reply))
+
+    def _encode(self, reply: Reply) -> tuple[bytes, ...]:
+        if isinstance(reply, Registers | RegisterPairs):
+            return reply.encode(count_down=self._habits.packet_id is PacketId.LEFT)
+        return reply.encode()

@@ -6,15 +6,14 @@ from pathlib import Path
 
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.tinybms.simulator.device import REFRESH_S
+from tinybms_bridge.tinybms.simulator.faults import FaultInjector
+from tinybms_bridge.tinybms.simulator.habits import Habits
 from tinybms_bridge.tinybms.simulator.interface import Device
+from tinybms_bridge.tinybms.simulator.line import BAUDRATE, Line
 from tinybms_bridge.tinybms.simulator.pty_port import PtyPort
-from tinybms_bridge.tinybms.simulator.responder import LATENCY_S, Responder
-from tinybms_bridge.tinybms.simulator.wire import Wire
+from tinybms_bridge.tinybms.simulator.responder import LATENCY_S
 
 __all__ = ["BAUDRATE", "PtyServer"]
-
-BAUDRATE = 115200
-"""Speed of a TinyBMS, fixed by the vendor (protocol Rev D, section 1)."""
 
 _READ_BYTES = 4096
 
@@ -34,6 +33,8 @@ class PtyServer:
         latency_s: time that the device takes to answer.
         link: stable name of the port.
         chunk: bytes are delivered in groups of this many: None for as they come, 1 singly, 64 like a USB adapter.
+        habits: how the device speaks.
+        faults: what goes wrong on the line; its plan may be replaced while the server runs.
 
     Raises:
         ValueError: a baudrate or chunk that is not above 0.
@@ -49,18 +50,22 @@ class PtyServer:
         latency_s: float = LATENCY_S,
         link: Path | None = None,
         chunk: int | None = None,
+        habits: Habits | None = None,
+        faults: FaultInjector | None = None,
     ) -> None:
-        self.responder = Responder(device, clock, latency_s=latency_s)
+        self.line = Line(
+            device, clock, baudrate=baudrate, latency_s=latency_s, chunk=chunk, habits=habits, faults=faults
+        )
+        """The line without its terminal."""
+        self.responder = self.line.responder
         """Counts the requests."""
         self.mismatched = 0
         """Bytes received at a wrong speed."""
         self.overrun = 0
         """Bytes lost because the client did not read."""
-        self._device = device
         self._clock = clock
         self._baudrate = baudrate
         self._link = link
-        self._wire = Wire(baudrate, chunk)
         self._port: PtyPort | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._running = False
@@ -123,7 +128,7 @@ class PtyServer:
         loop, self._loop = self._loop, None
         if loop is not None:
             loop.remove_reader(self._port.master)
-        self._wire.clear()
+        self.line.clear()
         self._port.hang_up()
         if not self._running:
             self._port.unlink()
@@ -136,22 +141,20 @@ class PtyServer:
             return
         if not self._port.speed_matches:
             self.mismatched += len(data)
-            self.responder.reset()
+            self.line.mistuned()
             return
-        arrived_s = self._wire.received(self._clock.monotonic(), len(data))
-        for reply in self.responder.feed(data):
-            self._wire.send(arrived_s + reply.delay_s, reply.data)
+        self.line.receive(data)
         self._work.set()
 
     async def _transmit(self) -> None:
         while True:
-            next_s = self._wire.next_s
+            next_s = self.line.next_s
             if next_s is None:
                 self._work.clear()
                 await self._work.wait()
                 continue
             await self._clock.sleep(next_s - self._clock.monotonic())
-            for piece in self._wire.due(self._clock.monotonic()):
+            for piece in self.line.due():
                 self._write(piece)
 
     def _write(self, piece: bytes) -> None:
@@ -164,5 +167,7 @@ class PtyServer:
 
     async def _keep_fresh(self) -> None:
         while True:
-            self._device.refresh()
+            self.line.tick()
+            if self.line.next_s is not None:
+                self._work.set()
             await self._clock.sleep(REFRESH_S)

@@ -1,13 +1,15 @@
-"""The settings of a simulated BMS: registers 300 to 399 with defaults, static ranges and writes."""
+"""The settings of a simulated BMS: registers 300 to 399 with defaults, ranges and writes."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from enum import Enum
 
 from tinybms_bridge.tinybms.frames import SettingsTable, from_u32, to_u32
 from tinybms_bridge.tinybms.registers import Kind, Register, catalogue
 from tinybms_bridge.tinybms.simulator.chemistry import Chemistry
 from tinybms_bridge.tinybms.simulator.firmware import Board
+from tinybms_bridge.tinybms.simulator.setting_ranges import Hardware, setting_range
 
-__all__ = ["SETTINGS_ADDRESS", "SETTINGS_COUNT", "WRITE_TO_SET", "SettingsBlock", "default_settings"]
+__all__ = ["SETTINGS_ADDRESS", "SETTINGS_COUNT", "WRITE_TO_SET", "OutOfRange", "SettingsBlock", "default_settings"]
 
 SETTINGS_ADDRESS = 300
 SETTINGS_COUNT = 100
@@ -17,7 +19,6 @@ WRITE_TO_SET = (323, 328)
 """State of health and of charge: a write sets the live value, a read always gives 0xFFFF."""
 
 _SPAN = range(SETTINGS_ADDRESS, SETTINGS_ADDRESS + SETTINGS_COUNT)
-_WRITABLE = range(300, 344)
 _TAKEN_OVER = 0xFFFF
 
 
@@ -31,16 +32,27 @@ def default_settings(chemistry: Chemistry, board: Board, cells: int, capacity_ah
     settings = _table(lambda register: register.default_raw or 0)
     settings |= chemistry.settings.registers()
     settings |= {
-        304: min(max(round(capacity_ah * 20.0), 100), 5000),
+        304: min(max(round(capacity_ah * 20.0), board.least_finish_ma), 5000),
         305: board.peak_cutoff_a,
         306: min(round(capacity_ah * 100.0), 0xFFFF),
         307: cells,
         317: board.discharge_cutoff_a,
         318: board.charge_cutoff_a,
+        333: board.charger_switch,
     }
     for register in catalogue().settings():
         _check(register, settings)
     return settings | dict.fromkeys(WRITE_TO_SET, _TAKEN_OVER)
+
+
+class OutOfRange(Enum):
+    """What a unit does with a value outside its range; the vendor does not say (protocol reference, 5.8)."""
+
+    NACK = "nack"
+    CLAMP = "clamp"
+    """Takes the nearest value that it allows."""
+    IGNORE = "ignore"
+    """Says that it is done, and changes nothing."""
 
 
 class SettingsBlock(Mapping[int, int]):
@@ -49,14 +61,31 @@ class SettingsBlock(Mapping[int, int]):
     Args:
         defaults: values at delivery; addresses left out are 0.
         masks: bits that exist, by address, where the firmware lacks some.
+        hardware: what bounds the currents; may be replaced later. None leaves only the documented ranges.
+        out_of_range: what happens to a value outside its range.
+        keeps_partial_writes: a refusal leaves the values before the bad one written.
 
     """
 
-    def __init__(self, defaults: Mapping[int, int], masks: Mapping[int, int] | None = None) -> None:
+    def __init__(
+        self,
+        defaults: Mapping[int, int],
+        masks: Mapping[int, int] | None = None,
+        *,
+        hardware: Hardware | None = None,
+        out_of_range: OutOfRange = OutOfRange.NACK,
+        keeps_partial_writes: bool = False,
+    ) -> None:
+        self.hardware = hardware
+        self.revision = 0
+        """Counts the writes."""
+        self._out_of_range = out_of_range
+        self._keeps_partial_writes = keeps_partial_writes
         self._catalogue = catalogue()
         self._masks = dict(masks or {})
         self._defaults = {address: self._masked(address, defaults.get(address, 0)) for address in _SPAN}
         self._current = dict(self._defaults)
+        self._taken: dict[int, int] = {}
 
     def __getitem__(self, address: int) -> int:
         return self._current[address]
@@ -68,39 +97,77 @@ class SettingsBlock(Mapping[int, int]):
         return SETTINGS_COUNT
 
     def words(self, table: SettingsTable = SettingsTable.CURRENT) -> tuple[int, ...]:
-        """Return registers 300 to 399, or their static limits or defaults (command 0x1D)."""
+        """Return registers 300 to 399, or their limits at present or defaults (command 0x1D)."""
         if table is SettingsTable.CURRENT:
             return tuple(self._current.values())
         if table is SettingsTable.DEFAULT:
             return tuple(self._defaults.values())
         side = 0 if table is SettingsTable.MINIMUM else 1
-        limits = _table(lambda register: register.raw_range[side])
+        limits = _table(lambda register: self._range(register)[side])
         return tuple(self._masked(address, limits[address]) for address in _SPAN)
 
     def write(self, pairs: Sequence[tuple[int, int]]) -> bool:
-        """Write ``(address, raw value)`` pairs and return True; return False and change nothing when one is refused.
+        """Write ``(address, raw value)`` pairs one after the other; False when one is refused.
 
-        Refused are addresses outside 300 to 343 and values outside the static range of the catalogue. What this
-        firmware lacks and what is reserved takes any value and keeps 0.
+        Refused are addresses outside 300 to 399 and, by default, values outside the range that holds when their turn
+        comes. Both halves of a value of two registers are judged together. What this firmware lacks and what is
+        reserved takes any value and keeps 0.
         """
-        candidate = dict(self._current)
-        for address, value in pairs:
-            if address not in _WRITABLE:
+        before = dict(self._current)
+        self._taken.clear()
+        self.revision += 1
+        for position, (address, value) in enumerate(pairs):
+            following = {later for later, _ in pairs[position + 1 :]}
+            if not self._write_one(address, value, following, before):
+                if not self._keeps_partial_writes:
+                    self._current = before
+                    self._taken.clear()
                 return False
-            candidate[address] = self._masked(address, value)
-        try:
-            for register in {register for address, _ in pairs for register in self._checked(address)}:
-                _check(register, candidate)
-        except ValueError:
-            return False
-        for address in {address for address, _ in pairs} - set(WRITE_TO_SET):
-            self._current[address] = candidate[address] if self._checked(address) else 0
         return True
+
+    def taken_over(self) -> dict[int, int]:
+        """Return what the last write put into the registers that are written to set a live value."""
+        return dict(self._taken)
+
+    def _write_one(self, address: int, value: int, following: Collection[int], original: Mapping[int, int]) -> bool:
+        """Write one word; ``original`` is what a value of two words goes back to."""
+        if address not in _SPAN:
+            return False
+        registers = self._existing(address)
+        before = dict(self._current)
+        before |= {word: original[word] for r in registers if r.words > 1 for word in (r.address, r.address + 1)}
+        self._current[address] = self._masked(address, value) if registers else 0
+        for register in registers:
+            words = range(register.address, register.address + register.words)
+            if any(word in following for word in words if word != address):
+                continue
+            if not self._settle(register, before):
+                self._current = before
+                return False
+        if address in WRITE_TO_SET and self._current[address] != before[address]:
+            self._taken[address] = self._current[address]
+            self._current[address] = _TAKEN_OVER
+        return True
+
+    def _settle(self, register: Register, before: Mapping[int, int]) -> bool:
+        """Judge a new value: keep it, change it, or return False to refuse it."""
+        low, high = self._range(register)
+        raw = _raw(register, self._current)
+        if low <= raw <= high:
+            return True
+        if self._out_of_range is OutOfRange.NACK:
+            return False
+        clamps = self._out_of_range is OutOfRange.CLAMP
+        _put(register, min(max(raw, low), high) if clamps else _raw(register, before), self._current)
+        return True
+
+    def _range(self, register: Register) -> tuple[int, int]:
+        return setting_range(register, self._current, self.hardware)
 
     def _masked(self, address: int, value: int) -> int:
         return value & self._masks.get(address, 0xFFFF)
 
-    def _checked(self, address: int) -> list[Register]:
+    def _existing(self, address: int) -> list[Register]:
         """Return the settings at an address that exist in this firmware."""
         mask = self._masks.get(address, 0xFFFF)
         return [r for r in self._catalogue.at(address) if not r.is_reserved and r.mask & mask]
@@ -111,6 +178,15 @@ def _check(register: Register, settings: Mapping[int, int]) -> None:
     raw = _raw(register, settings)
     if not low <= raw <= high:
         raise ValueError(f"register {register.address} ({register.key}) = {raw} is outside {low}..{high}")
+
+
+def _put(register: Register, raw: int, words: dict[int, int]) -> None:
+    """Set the bits of one setting."""
+    if register.kind is Kind.U32:
+        words[register.address], words[register.address + 1] = from_u32(raw)
+    else:
+        kept = words.get(register.address, 0) & ~register.mask
+        words[register.address] = kept | (raw << register.offset) & register.mask
 
 
 def _raw(register: Register, settings: Mapping[int, int]) -> int:
@@ -125,9 +201,5 @@ def _table(value_of: Callable[[Register], int]) -> dict[int, int]:
     """Return raw words of registers 300 to 399 with one value per setting; reserved ones are 0."""
     words = dict.fromkeys(_SPAN, 0)
     for register in catalogue().settings():
-        raw = value_of(register)
-        if register.kind is Kind.U32:
-            words[register.address], words[register.address + 1] = from_u32(raw)
-        else:
-            words[register.address] |= (raw << register.offset) & register.mask
+        _put(register, value_of(register), words)
     return words

@@ -1,10 +1,12 @@
 """Lifetime statistics of the BMS: registers 100 to 117 (protocol Rev D, statistics)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from types import MappingProxyType
 
 from tinybms_bridge.tinybms.frames import from_u32
+from tinybms_bridge.tinybms.simulator.events import EventId
 
 __all__ = ["ResetCause", "Statistics", "WakeCause"]
 
@@ -12,6 +14,7 @@ __all__ = ["ResetCause", "Statistics", "WakeCause"]
 class ResetCause(IntEnum):
     """Low byte of register 114, as far as the simulator causes it."""
 
+    INDEPENDENT_WATCHDOG = 3
     SOFTWARE_RESET = 4
     POWER_ON = 5
 
@@ -27,11 +30,16 @@ class WakeCause(IntEnum):
 
 @dataclass(slots=True)
 class Statistics:
-    """Extremes ever seen; never limits."""
+    """Extremes ever seen, never limits; and how often something happened."""
 
     max_discharge_a: float = 0.0
     max_charge_a: float = 0.0
     max_difference_v: float = 0.0
+    under_voltage_count: int = 0
+    over_voltage_count: int = 0
+    discharge_over_current_count: int = 0
+    charge_over_current_count: int = 0
+    over_heat_count: int = 0
     charging_count: int = 0
     full_charge_count: int = 0
     min_temperature_c: float | None = None
@@ -50,6 +58,12 @@ class Statistics:
         self.min_temperature_c = coldest if self.min_temperature_c is None else min(self.min_temperature_c, coldest)
         self.max_temperature_c = hottest if self.max_temperature_c is None else max(self.max_temperature_c, hottest)
 
+    def count(self, event: EventId) -> None:
+        """Count an event, if there is a counter for it."""
+        name = _COUNTERS.get(event)
+        if name is not None:
+            setattr(self, name, getattr(self, name) + 1)
+
     def clear(self, lifetime_s: int) -> None:
         """Forget everything but the causes of reset and wake-up (command 0x02, option 2)."""
         fresh = Statistics(reset_cause=self.reset_cause, wake_cause=self.wake_cause, cleared_at_s=lifetime_s)
@@ -64,7 +78,12 @@ class Statistics:
             _word(self.max_discharge_a * 10.0),
             _word(self.max_charge_a * 10.0),
             _word(self.max_difference_v * 10000.0),
-            *[0] * 6,
+            self.under_voltage_count & 0xFFFF,
+            self.over_voltage_count & 0xFFFF,
+            self.discharge_over_current_count & 0xFFFF,
+            self.charge_over_current_count & 0xFFFF,
+            self.over_heat_count & 0xFFFF,
+            0,
             self.charging_count & 0xFFFF,
             self.full_charge_count & 0xFFFF,
             _byte(self.min_temperature_c) | _byte(self.max_temperature_c) << 8,
@@ -72,6 +91,21 @@ class Statistics:
             0,
             *from_u32(self.cleared_at_s & 0xFFFFFFFF),
         ]
+
+
+_COUNTERS: Mapping[EventId, str] = MappingProxyType(
+    {
+        EventId.UNDER_VOLTAGE: "under_voltage_count",
+        EventId.OVER_VOLTAGE: "over_voltage_count",
+        EventId.DISCHARGE_OVER_CURRENT: "discharge_over_current_count",
+        EventId.REGENERATION_OVER_CURRENT: "charge_over_current_count",
+        EventId.CHARGE_OVER_CURRENT: "charge_over_current_count",
+        EventId.OVER_HEAT: "over_heat_count",
+        EventId.CHARGING_STARTED: "charging_count",
+        EventId.CHARGING_COMPLETE: "full_charge_count",
+    }
+)
+"""Counter of each event; regeneration has none of its own and is counted as charging."""
 
 
 def _word(value: float) -> int:

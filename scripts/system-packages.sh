@@ -1,0 +1,22 @@
+#!/bin/sh
+# Install the Debian packages that some tests use, where root or sudo allows; say which are missing otherwise.
+# Without them those tests are skipped, never failed.
+#   scripts/system-packages.sh COMMAND:PACKAGE...
+set -eu
+missing=""
+for pair in "$@"; do
+  command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
+done
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" = 0 ]; then root=""
+elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then root="sudo"
+else root="none"
+fi
+if [ "$root" != none ] && command -v apt-get >/dev/null 2>&1; then
+  echo "Installing for the tests:$missing" >&2
+  # shellcheck disable=SC2086
+  if $root apt-get update -qq >/dev/null 2>&1 && $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $missing >/dev/null 2>&1; then
+    exit 0
+  fi
+fi
+echo "Some tests are skipped. To run them too: sudo apt install$missing" >&2
