@@ -33,7 +33,8 @@ unit:
 bench: ## Measure; figures go to docs/performance.md by hand, with machine and date
 	@scripts/bootstrap.sh dev
 	@$(BIN)/pytest benchmarks --benchmark-enable --benchmark-only --benchmark-columns=min,median,mean,rounds -p no:randomly -q $(ARGS)
-	@$(BIN)/python benchmarks/system.py
+	@$(BIN)/python -m benchmarks.system
+	@$(BIN)/python -m benchmarks.web
 
 lock: ## Renew the hashed locks (needs uv)
 	@scripts/lock.sh --upgrade

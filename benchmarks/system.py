@@ -3,14 +3,13 @@
 import asyncio
 import contextlib
 import os
-import platform
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
+
+from benchmarks.parts import Row, cpu_s, print_table, rss_mb, simulator
 
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.snapshot import Snapshot
@@ -26,25 +25,6 @@ from tinybms_bridge.tinybms.frames import ReadModbus
 
 WIRE_MS = 125 * 10 / 115200 * 1000
 BMS_LATENCY_MS = 1.0
-Row = tuple[str, str, str]
-
-
-@contextlib.asynccontextmanager
-async def simulator(folder: Path) -> AsyncIterator[str]:
-    """Run `tinybms-bridge simulate` and give its port."""
-    link = folder / "bms"
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "tinybms_bridge", "simulate", "--link", str(link), "--profile", "idle", "--quiet"),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        assert process.stdout is not None
-        await process.stdout.readline()
-        yield str(link)
-    finally:
-        process.terminate()
-        await process.wait()
 
 
 async def poll_cycle(device: str, polls: int = 300) -> list[Row]:
@@ -130,10 +110,10 @@ async def first_frame(device: str, folder: Path) -> list[Row]:
     async with asyncio.timeout(30):
         await seen.wait()
     first_s = time.perf_counter() - started_s
-    before_s = _cpu_s(process.pid)
+    before_s = cpu_s(process.pid)
     await asyncio.sleep(10)
-    load_percent = (_cpu_s(process.pid) - before_s) / 10 * 100
-    memory_mb = _rss_mb(process.pid)
+    load_percent = (cpu_s(process.pid) - before_s) / 10 * 100
+    memory_mb = rss_mb(process.pid)
     process.terminate()
     code = await process.wait()
     await port.close()
@@ -145,17 +125,6 @@ async def first_frame(device: str, folder: Path) -> list[Row]:
     ]
 
 
-def _rss_mb(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    (line,) = [line for line in status.splitlines() if line.startswith("VmRSS")]
-    return int(line.split()[1]) / 1024
-
-
-def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 async def main() -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory() as name:
@@ -164,10 +133,7 @@ async def main() -> None:
             rows = await poll_cycle(device)
             rows += await uart_to_can(device)
             rows += await first_frame(device, folder)
-    print(f"\n{datetime.now(UTC):%Y-%m-%d}, {platform.python_implementation()} {platform.python_version()}, ", end="")
-    print(f"{os.cpu_count()} cores, {platform.machine()}\n")
-    for name, value, aim in rows:
-        print(f"{name:36} {value:>18}   {aim}")
+    print_table(rows)
 
 
 if __name__ == "__main__":

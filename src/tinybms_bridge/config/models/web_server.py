@@ -86,4 +86,11 @@ class WebServer(Section):
     tls_self_signed: bool = flag(
         False, "Own certificate", "Speak HTTPS with a certificate made here, if none is given; needs `openssl`."
     )
-    max_ws_clients: int = number(4, 1, 50, "", "Live clients", "Browsers that may receive live data at once.")
+    max_ws_clients: int = number(
+        32,
+        1,
+        1000,
+        "",
+        "Live clients",
+        "Browsers that may receive live data at once; the firmware's 4 was its memory's.",
+    )

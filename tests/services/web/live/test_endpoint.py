@@ -35,14 +35,15 @@ async def test_message_once_a_second(browse: Browse, clock: FakeClock) -> None:
 
 async def test_settings_of_the_configuration(app: FastAPI, face: Any) -> None:
     """The bounds are those of section web_server, also after a change."""
-    assert hub_of(app).settings.max_clients == 4
+    assert hub_of(app).settings.max_clients == 32
     await asyncio.to_thread(face.store.update, {"web_server": {"max_ws_clients": 9, "websocket_burst_max": 7}})
     assert hub_of(app).settings.max_clients == 9
     assert hub_settings(face.store.configuration.web_server).throttle.burst_max == 7
 
 
-async def test_fifth_client_is_told(browse: Browse) -> None:
-    """Above the limit of the seed a client is closed with "try again later"."""
+async def test_a_client_too_many_is_told(browse: Browse, face: Any) -> None:
+    """Above the configured limit, here that of the seed, a client is closed with "try again later"."""
+    await asyncio.to_thread(face.store.update, {"web_server": {"max_ws_clients": 4}})
     browsers = [browse() for _ in range(4)]
     for browser in browsers:
         await browser.until(lambda browser=browser: browser.got)

@@ -60,6 +60,24 @@ async def test_one_encoding_for_500_clients(face: Any, clock: FakeClock) -> None
         hub.leave(client)
 
 
+async def test_many_clients_leave_turns_to_others(face: Any, clock: FakeClock) -> None:
+    """While hundreds of clients get their messages the event loop turns to other work, such as the CAN burst."""
+    hub = Hub(face, lambda: SETTINGS)
+    clients = [joined(hub) for _ in range(200)]
+    served: list[int] = []
+
+    async def other_work() -> None:
+        while not served or served[-1] < len(clients):
+            served.append(sum(client.waits_with(Topic.STATUS) for client in clients))
+            await asyncio.sleep(0)
+
+    async with asyncio.timeout(5.0):
+        await other_work()
+    assert max(after - before for before, after in pairwise([0, *served])) <= 20
+    for client in clients:
+        hub.leave(client)
+
+
 async def test_first_message_at_once_then_on_the_grid(face: Any, clock: FakeClock) -> None:
     """A newcomer does not wait for the first message, and then shares the second of all others."""
     hub = Hub(face, lambda: SETTINGS)

@@ -32,7 +32,7 @@ async def test_parts_tasks_and_live_clients(visitor: httpx.AsyncClient) -> None:
     }  # fmt: skip
     assert found["tasks"]
     assert found["websocket"]["clients"] == 0
-    assert found["websocket"]["max_clients"] == 4
+    assert found["websocket"]["max_clients"] == 32
     assert found["process"]["threads"] >= 1
     assert found["version"] == "1.2.3"
 
