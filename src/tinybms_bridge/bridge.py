@@ -267,12 +267,13 @@ class Bridge:
     async def _run_can(self) -> None:
         """Open the CAN adapter, again and again if need be, and send until cancelled."""
         await asyncio.to_thread(frame_formats)  # reads the frame table, which the sender must not wait for
-        delay_s = 0.5
+        delay_s, failed = 0.5, False
         while True:
             self._can_attempts += 1
             try:
                 port = await self.machine.open_can()
             except LinkError as error:
+                failed = True
                 if str(error) != self.can_error:
                     self.can_error = str(error)
                     log.error("CAN: %s", error)  # noqa: TRY400 -- one clear line, no traceback
@@ -280,6 +281,8 @@ class Bridge:
                 delay_s = min(_CAN_RETRY_MAX_S, 2 * delay_s)
                 continue
             break
+        if failed:
+            log.info("CAN: open now")
         self.can_error = ""
         _carry_over(self._can_statistics, port.statistics)
         self._can_statistics = port.statistics
