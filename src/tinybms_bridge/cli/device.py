@@ -19,11 +19,13 @@ BAUDRATE = 115200
 async def connected(device: str, baudrate: int = BAUDRATE) -> "AsyncIterator[TinyBmsClient]":
     """Open the port of a BMS for the time of a block.
 
-    Raises LinkError when it cannot be opened; one that is in use names the program that holds it.
+    Raises LinkError when it cannot be opened; one that is in use names the program that holds it. A LinkError of the
+    block leaves it with what the line points at.
     """
     from tinybms_bridge.hal.clock import SystemClock
     from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort, open_serial
     from tinybms_bridge.tinybms.client import TinyBmsClient
+    from tinybms_bridge.tinybms.diagnosis import explain_failure
 
     async def open_port(on_data: OnData, on_lost: OnLost) -> SerialPort:
         return await open_serial(device, baudrate, on_data, on_lost)
@@ -38,6 +40,11 @@ async def connected(device: str, baudrate: int = BAUDRATE) -> "AsyncIterator[Tin
         raise named from error
     try:
         yield client
+    except LinkError as error:
+        text = explain_failure(error, client.statistics) if client.connected else str(error)
+        if text == str(error):
+            raise
+        raise LinkError(text) from error
     finally:
         await client.close()
 

@@ -16,6 +16,7 @@ from tinybms_bridge.battery.limits.settings import (
     StateSettings,
 )
 from tinybms_bridge.battery.limits.states import StateMemory
+from tinybms_bridge.battery.limits.wire_steps import in_wire_steps
 from tinybms_bridge.battery.limits.words import explain
 
 __all__ = [
@@ -44,5 +45,6 @@ __all__ = [
     "chemistry_of",
     "curves_for",
     "explain",
+    "in_wire_steps",
     "step",
 ]

@@ -1,13 +1,14 @@
 """What every stage may look at: the sample, the settings, and the pack's voltages that follow from both."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from tinybms_bridge.battery.limits.curve_defaults import curves_for, head_room_v
 from tinybms_bridge.battery.limits.curves import Curve
 from tinybms_bridge.battery.limits.presets import PRESETS, Preset, chemistry_of
 from tinybms_bridge.battery.limits.settings import LimitSettings
+from tinybms_bridge.battery.limits.wire_steps import down_to_step, up_to_step
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 
 __all__ = ["MPPT_OFFSET_V", "Context", "make_context"]
@@ -62,8 +63,8 @@ def make_context(snapshot: Snapshot, ratings: Ratings, settings: LimitSettings) 
     preset = PRESETS[settings.chemistry or chemistry_of(ratings)]
     cells = ratings.series_cells
     bound_v = ratings.over_voltage_cell_v * cells - MPPT_OFFSET_V - settings.over_voltage_margin_v
-    ceiling_v = min(bound_v, _or(settings.cell_max_v, preset.ceiling_v) * cells)
-    floor_v = min(_or(settings.floor_cell_v, preset.floor_v) * cells, ceiling_v)
+    ceiling_v = _step(down_to_step, min(bound_v, _or(settings.cell_max_v, preset.ceiling_v) * cells))
+    floor_v = min(_step(up_to_step, _or(settings.floor_cell_v, preset.floor_v) * cells), ceiling_v)
     resting_v = _or(settings.resting_cell_v, preset.resting_v) * cells
     threshold_v = _or(settings.protection.threshold_v, ratings.fully_charged_cell_v + 0.2 * head_room_v(ratings))
     return Context(
@@ -92,6 +93,11 @@ def _full_v(ratings: Ratings, settings: LimitSettings, preset: Preset, ceiling_v
     target_v = min(target_v, _or(settings.alarm_voltage_v, target_v))
     offset_v = min(settings.states.float_approach_offset_v, _OFFSET_SHARE_V * cells)
     return max(target_v - offset_v - _FULL_MARGIN_V * cells, (preset.resting_v + _ABOVE_RESTING_V) * cells)
+
+
+def _step(to_step: Callable[[float], float], voltage_v: float) -> float:
+    """Return a bound on a step of frame 0x351, so that a CVL between the bounds is one there, too."""
+    return to_step(voltage_v) if math.isfinite(voltage_v) else voltage_v
 
 
 def _or(value: float | None, default: float) -> float:
