@@ -178,6 +178,8 @@ class Bridge:
         return self.last_frames
 
     def _on_snapshot(self, snapshot: Snapshot) -> None:
+        if self.poller.identity is not None:
+            self.device_log.identify(self.poller.identity)
         snapshot, status = self.device_log.observe(snapshot), snapshot.pack.status
         if self.device_log.unread or (status is BmsStatus.FAULT and not snapshot.open_events):
             self.poller.slow.hurry("newest events", self._clock.monotonic())
@@ -211,7 +213,6 @@ class Bridge:
         identity = self.poller.identity
         if identity is None:
             return
-        self.device_log.identify(identity)
         known = self.bus.latest(IdentityKnown)
         if known is None or known.event.identity != identity:
             self.bus.publish(IdentityKnown(identity), "uart")

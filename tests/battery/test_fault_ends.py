@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.bms_events import BmsEvent
 from tinybms_bridge.battery.fault_ends import FaultEnds
-from tinybms_bridge.battery.snapshot import BmsStatus, Snapshot
+from tinybms_bridge.battery.snapshot import BmsStatus, Snapshot, Temperatures
 
 MakeSnapshot = Callable[..., Snapshot]
-FAULT, WARNING = 0x05, 0x31
+FAULT, DISCHARGED, TOO_COLD = 0x05, 0x31, 0x37
 
 
 def at(make_snapshot: MakeSnapshot, status: BmsStatus, lifetime_s: int) -> Snapshot:
-    """Return a sample with a status at a second of the lifetime counter."""
+    """Return a sample at rest with a status at a second of the lifetime counter."""
     snapshot = make_snapshot()
     return replace(snapshot, pack=replace(snapshot.pack, status=status, lifetime_s=lifetime_s))
 
@@ -64,3 +64,57 @@ def test_only_faults_are_ever_over_by_status(
     event = BmsEvent(event_s, number)
     covered = FaultEnds().seen(at(make_snapshot, BmsStatus.IDLE, lifetime_s)).covers(event)
     assert covered == (event.severity is Severity.FAULT and event_s <= lifetime_s - 2)
+
+
+@pytest.mark.parametrize(
+    ("status", "current_a", "min_cell_v", "over"),
+    [
+        (BmsStatus.DISCHARGING, -5.0, 3.20, True),
+        (BmsStatus.DISCHARGING, -5.0, 2.90, False),
+        (BmsStatus.DISCHARGING, -5.0, 2.80, False),
+        (BmsStatus.DISCHARGING, 0.0, 3.20, False),
+        (BmsStatus.IDLE, -0.5, 3.20, False),
+        (BmsStatus.CHARGING, 5.0, 3.20, False),
+        (BmsStatus.FAULT, -5.0, 3.20, False),
+    ],
+)
+def test_a_battery_that_discharges_is_not_cut_off_as_discharged(
+    make_snapshot: MakeSnapshot, status: BmsStatus, current_a: float, min_cell_v: float, over: bool
+) -> None:
+    """Only when the BMS says that it discharges, current flows, and every cell is above register 301 (2.9 V)."""
+    snapshot = make_snapshot(cells_v=(3.3,) * 15 + (min_cell_v,), current_a=current_a)
+    snapshot = replace(snapshot, pack=replace(snapshot.pack, status=status, lifetime_s=1000))
+    ends = FaultEnds().seen(snapshot)
+    assert ends.covers(BmsEvent(998, DISCHARGED)) is over
+    assert not ends.covers(BmsEvent(999, DISCHARGED))
+    assert not ends.covers(BmsEvent(10, TOO_COLD))
+
+
+@pytest.mark.parametrize(
+    ("status", "current_a", "coldest_c", "over"),
+    [
+        (BmsStatus.CHARGING, 5.0, 8.0, True),
+        (BmsStatus.CHARGING, 5.0, 1.0, False),
+        (BmsStatus.CHARGING, 5.0, None, False),
+        (BmsStatus.CHARGING, 0.0, 8.0, False),
+        (BmsStatus.REGENERATION, 5.0, 8.0, False),
+        (BmsStatus.IDLE, 0.0, 8.0, False),
+    ],
+)
+def test_a_battery_that_is_charged_is_not_cut_off_as_too_cold(
+    make_snapshot: MakeSnapshot, status: BmsStatus, current_a: float, coldest_c: float | None, over: bool
+) -> None:
+    """Only when the BMS says that it charges, current flows, and every sensor is above register 320 (1 °C)."""
+    snapshot = replace(make_snapshot(current_a=current_a), temperatures=Temperatures(internal_c=coldest_c))
+    snapshot = replace(snapshot, pack=replace(snapshot.pack, status=status, lifetime_s=1000))
+    ends = FaultEnds().seen(snapshot)
+    assert ends.covers(BmsEvent(998, TOO_COLD)) is over
+    assert not ends.covers(BmsEvent(999, TOO_COLD))
+    assert not ends.covers(BmsEvent(10, DISCHARGED))
+
+
+def test_without_the_settings_of_the_bms_no_warning_is_over(make_snapshot: MakeSnapshot) -> None:
+    """Its levels are not known then."""
+    snapshot = make_snapshot(current_a=-5.0, ratings=None)
+    snapshot = replace(snapshot, pack=replace(snapshot.pack, status=BmsStatus.DISCHARGING, lifetime_s=1000))
+    assert not FaultEnds().seen(snapshot).covers(BmsEvent(10, DISCHARGED))

@@ -15,7 +15,7 @@ from tinybms_bridge.tinybms.simulator.events import EVENT_SLOTS
 
 DISCHARGE, DISCHARGE_OVER = 0x05, 0x77
 CHARGE, CHARGE_OVER = 0x06, 0x76
-DISCHARGED, CHARGER_FOUND, STARTED = 0x31, 0x64, 0x61
+DISCHARGED, TOO_COLD, CHARGER_FOUND, STARTED = 0x31, 0x37, 0x64, 0x61
 FAULT, IDLE, UNKNOWN = BmsStatus.FAULT, BmsStatus.IDLE, BmsStatus.UNKNOWN
 
 
@@ -257,3 +257,54 @@ def test_another_unit_has_other_events() -> None:
     assert desk.sees(IDLE) == (DISCHARGED,)
     desk.log.identify(Identity(serial_number="B"))
     assert desk.sees(IDLE) == ()
+
+
+def test_a_unit_that_was_changed_while_the_bridge_was_off() -> None:
+    """The list on disk names the unit of each event."""
+    known = [DatedEvent(BmsEvent(9000, TOO_COLD), None, "A"), DatedEvent(BmsEvent(500, DISCHARGED), None, "B")]
+    desk = Desk(known)
+    assert set(desk.sees(IDLE)) == {TOO_COLD, DISCHARGED}
+    desk.log.identify(Identity(serial_number="B"))
+    assert desk.sees(IDLE) == (DISCHARGED,)
+    assert desk.log.unread
+
+
+async def test_events_carry_the_unit(desk: Desk) -> None:
+    """So that the next start can tell them apart."""
+    desk.log.identify(Identity(serial_number="A"))
+    desk.happens(CHARGER_FOUND)
+    await desk.log.read_events()
+    assert [dated.serial_number for dated in desk.log.events] == ["A"]
+
+
+async def test_a_fault_of_another_unit_is_of_unread_cause(desk: Desk) -> None:
+    """The samples went on with a fault, but it is not the one whose cause was read."""
+    desk.log.identify(Identity(serial_number="A"))
+    desk.sees(FAULT)
+    await desk.log.read_events()
+    desk.log.identify(Identity(serial_number="B"))
+    desk.sees(FAULT)
+    assert desk.cause_unread
+
+
+async def test_what_was_open_before_a_gap_does_not_stay_open() -> None:
+    """The bridge was off while the ring went round: the warning's end is lost, and a limit would stay 0 for ever."""
+    desk = Desk([DatedEvent(BmsEvent(500, DISCHARGED), None)])
+    for _ in range(EVENT_SLOTS):
+        desk.happens(CHARGER_FOUND)
+    assert desk.sees(IDLE) == (DISCHARGED,)
+    await desk.log.read_newest()
+    assert desk.ring.asked == [Command.EVENTS_NEWEST, Command.EVENTS_ALL]
+    assert desk.sees(IDLE) == ()
+    again = Desk([DatedEvent(BmsEvent(500, DISCHARGED), None), *desk.log.events])
+    assert again.sees(IDLE) == ()
+
+
+async def test_a_log_that_was_erased_leaves_open_what_was(desk: Desk) -> None:
+    """0x02 01 erases the log and not the fault."""
+    desk.happens(DISCHARGED)
+    await desk.log.read_events()
+    desk.ring.events.clear()
+    await desk.log.read_newest()
+    await desk.log.read_events()
+    assert desk.sees(IDLE) == (DISCHARGED,)

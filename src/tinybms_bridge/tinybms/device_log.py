@@ -8,7 +8,7 @@ from tinybms_bridge.battery.fault_ends import FaultEnds
 from tinybms_bridge.battery.snapshot import BmsStatus, Identity, Snapshot
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics, read_statistics
-from tinybms_bridge.tinybms.eventlog import Link, merge, read_events
+from tinybms_bridge.tinybms.eventlog import EventLogReading, Link, merge, read_events, shares_events, since_last_gap
 
 __all__ = ["DeviceLog"]
 
@@ -36,7 +36,7 @@ class DeviceLog:
         """Statistics of the BMS, once read."""
         self._link = link
         self._clock = clock
-        self._known = tuple(known)
+        self._known = since_last_gap(known)
         self._on_events = on_events
         self._serial_number = ""
         self._status = BmsStatus.UNKNOWN
@@ -72,21 +72,31 @@ class DeviceLog:
         self._status = BmsStatus.UNKNOWN
 
     def identify(self, identity: Identity) -> None:
-        """Forget the events of another unit when the serial number changes."""
-        if identity.serial_number and identity.serial_number != self._serial_number:
-            if self._serial_number:
-                self._known = ()
-            self._serial_number = identity.serial_number
+        """Forget the events of other units; those of an unknown one are taken for its own until the unit changes."""
+        serial_number = identity.serial_number
+        if not serial_number or serial_number == self._serial_number:
+            return
+        own = {serial_number, ""}
+        if self._serial_number:
+            own.remove("")
+            self._ends = FaultEnds()
+        self._known = tuple(dated for dated in self._known if dated.serial_number in own)
+        self._serial_number = serial_number
+        self._edges += 1
 
     async def read_events(self) -> bool:
         """Read the whole log and hand on what is new. Raises LinkError or DeviceRefused."""
-        await self._read(newest_only=False)
+        edges = self._edges
+        self._take(await read_events(self._link, attempts=1), edges)
         return True
 
     async def read_newest(self) -> bool:
         """Read the newest events, and the whole log when none of them is known. Raises LinkError or DeviceRefused."""
-        if not await self._read(newest_only=True):
-            await self._read(newest_only=False)
+        edges = self._edges
+        reading = await read_events(self._link, newest_only=True, attempts=1)
+        if reading.events and not shares_events(self._known, reading):
+            return await self.read_events()
+        self._take(reading, edges)
         return True
 
     async def read_statistics(self) -> bool:
@@ -100,12 +110,9 @@ class DeviceLog:
         lasting = (event for event in events if not self._ends.covers(event))
         return tuple(event.event_id for event in open_events(lasting, faulted=faulted))
 
-    async def _read(self, *, newest_only: bool) -> bool:
-        """Read and hand on; False when events between the known ones and these may be missing."""
-        edges = self._edges
-        reading = await read_events(self._link, newest_only=newest_only, attempts=1)
-        self._known, new = merge(self._known, reading, self._clock.wall())
+    def _take(self, reading: EventLogReading, edges: int) -> None:
+        """Hand on what is new in a reading; ``edges`` counts the faults begun and ended before it was asked for."""
+        self._known, new = merge(self._known, reading, self._clock.wall(), self._serial_number)
         self._edges_read = edges
         if new:
             self._on_events(new)
-        return reading.complete or not new or len(new) < len(reading.events)
