@@ -99,16 +99,20 @@ def set_command(
 
 @settings_command.command("backup")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--force", is_flag=True, help="Although the BMS does not tell its firmware: some settings are missing.")
 @_device
-def backup_command(file: Path, device: str) -> None:
+def backup_command(file: Path, force: bool, device: str) -> None:
     """Save all settings of the BMS in a JSON file; a file of that name is kept as FILE.bak."""
     from tinybms_bridge.hal.clock import SystemClock
     from tinybms_bridge.hal.storage import FileStorage
-    from tinybms_bridge.tinybms.settings import backup_of, backup_text
+    from tinybms_bridge.tinybms.settings import SettingsError, backup_of, backup_text
     from tinybms_bridge.tinybms.settings.describe import unit_text
 
     readout = _with_bms(device, lambda bms: bms.read())
-    backup = backup_of(readout, SystemClock().wall())
+    try:
+        backup = backup_of(readout, SystemClock().wall(), force=force)
+    except SettingsError as error:
+        _refuse_all(error.problems, f"{file}: ")
     try:
         FileStorage(file, mode=0o644).write(backup_text(backup).encode())
     except OSError as error:
@@ -137,7 +141,9 @@ def diff_command(file: Path, device: str) -> None:
 
 @settings_command.command("restore")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--force", is_flag=True, help="Although the backup has another number of cells.")
+@click.option(
+    "--force", is_flag=True, help="Although the number of cells differs, or the BMS does not tell its firmware."
+)
 @_writes
 def restore_command(
     file: Path, force: bool, device: str, dry_run: bool, yes: bool, confirm: bool, settle_s: float

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -33,6 +34,17 @@ def test_nothing_to_do_is_an_empty_plan(readout: Make) -> None:
     assert plan.steps == ()
     assert plan.changes == ()
     assert [c.name for c in plan.unchanged] == ["battery_capacity_ah", "over_voltage_cutoff_v"]
+
+
+def test_limits_of_unknown_origin_are_told(readout: Make) -> None:
+    """Where the BMS does not tell its own, a change may be within the vendor's range and still be refused."""
+    blind = replace(readout(), own_missing="command 0x1D: no answer")
+
+    (caution,) = make_plan(blind, {"over_voltage_cutoff_v": 3.8}).cautions
+    assert str(caution) == (
+        "values are held against the vendor's ranges, not those of this BMS (command 0x1D: no answer)"
+    )
+    assert make_plan(blind, {"over_voltage_cutoff_v": 3.75}).cautions == ()
 
 
 def test_every_mistake_is_told_at_once(readout: Make) -> None:

@@ -75,6 +75,8 @@ def make_plan(
         raise SettingsError(problems)
     changes = _changes(readout, final, changed)
     steps, parked = in_safe_order(readout, changed)
+    if changes and readout.own_missing:
+        notes = [*notes, f"values are held against the vendor's ranges, not those of this BMS ({readout.own_missing})"]
     news = [(change.setting, change.new) for change in changes]
     return Plan(
         readout=readout,
