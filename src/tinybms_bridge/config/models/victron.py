@@ -26,7 +26,8 @@ class Thresholds(Section):
         80,
         "V",
         "Low voltage",
-        "Pack voltage of the low-voltage alarm, beside that of the cells; null = cells only (the README shows 42.0 for 16).",
+        "Pack voltage of the low-voltage alarm, beside that of the cells; null = cells only"
+        " (the README shows 42.0 for 16).",
     )
     overvoltage_v: float | None = number(
         None,
@@ -34,7 +35,8 @@ class Thresholds(Section):
         80,
         "V",
         "High voltage",
-        "Pack voltage of the high-voltage alarm, beside that of the cells; also bounds the charge voltage; null = cells only.",
+        "Pack voltage of the high-voltage alarm, beside that of the cells; also bounds the charge voltage;"
+        " null = cells only.",
     )
     overtemp_c: float | None = number(
         None, 20, 90, "°C", "High temperature", "Temperature of the alarm; null = from the BMS."
