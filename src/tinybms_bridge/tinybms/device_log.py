@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from tinybms_bridge.battery.bms_events import DatedEvent, open_events
+from tinybms_bridge.battery.bms_event_kinds import BMS_STARTED
+from tinybms_bridge.battery.bms_events import BmsEvent, DatedEvent, open_events
 from tinybms_bridge.battery.fault_ends import FaultEnds
 from tinybms_bridge.battery.snapshot import BmsStatus, Identity, Snapshot
 from tinybms_bridge.hal.clock import Clock
@@ -36,7 +37,10 @@ class DeviceLog:
         """Statistics of the BMS, once read."""
         self._link = link
         self._clock = clock
-        self._known = since_last_gap(known)
+        self._known: tuple[DatedEvent, ...] = ()
+        self._lasting: tuple[BmsEvent, ...] = ()
+        self._open: tuple[tuple[FaultEnds, BmsStatus] | None, tuple[int, ...]] = None, ()
+        self._remember(since_last_gap(known))
         self._on_events = on_events
         self._serial_number = ""
         self._status = BmsStatus.UNKNOWN
@@ -80,7 +84,7 @@ class DeviceLog:
         if self._serial_number:
             own.remove("")
             self._ends = FaultEnds()
-        self._known = tuple(dated for dated in self._known if dated.serial_number in own)
+        self._remember(tuple(dated for dated in self._known if dated.serial_number in own))
         self._serial_number = serial_number
         self._edges += 1
 
@@ -104,15 +108,27 @@ class DeviceLog:
         self.statistics = await read_statistics(self._link, attempts=1)
         return True
 
+    def _remember(self, known: tuple[DatedEvent, ...]) -> None:
+        """Keep the events, and apart from them those that matter for what is open: in most logs none."""
+        self._known = known
+        begun = open_events(dated.event for dated in known)
+        matter = {number for event in begun for number in (BMS_STARTED, event.event_id, *event.kind.ended_by)}
+        self._lasting = tuple(dated.event for dated in known if dated.event.event_id in matter)
+        self._open = None, ()
+
     def _open_event_ids(self) -> tuple[int, ...]:
-        faulted = None if self._status is BmsStatus.UNKNOWN else self._status is BmsStatus.FAULT
-        events = (dated.event for dated in self._known)
-        lasting = (event for event in events if not self._ends.covers(event))
-        return tuple(event.event_id for event in open_events(lasting, faulted=faulted))
+        """Return what is open; worked out anew only when something about it has changed, as samples come often."""
+        key = self._ends, self._status
+        if self._lasting and key != self._open[0]:
+            faulted = None if self._status is BmsStatus.UNKNOWN else self._status is BmsStatus.FAULT
+            events = (event for event in self._lasting if not self._ends.covers(event))
+            self._open = key, tuple(event.event_id for event in open_events(events, faulted=faulted))
+        return self._open[1]
 
     def _take(self, reading: EventLogReading, edges: int) -> None:
         """Hand on what is new in a reading; ``edges`` counts the faults begun and ended before it was asked for."""
-        self._known, new = merge(self._known, reading, self._clock.wall(), self._serial_number)
+        known, new = merge(self._known, reading, self._clock.wall(), self._serial_number)
+        self._remember(known)
         self._edges_read = edges
         if new:
             self._on_events(new)
