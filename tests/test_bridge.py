@@ -11,8 +11,9 @@ import pytest
 
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.freshness import Freshness
-from tinybms_bridge.battery.limits import ChargeState, StateMemory
+from tinybms_bridge.battery.limits import ChargeState, Limits, StateMemory
 from tinybms_bridge.battery.saved_state import SavedState
+from tinybms_bridge.battery.snapshot import BmsStatus, Snapshot
 from tinybms_bridge.bridge import Bridge, Machine
 from tinybms_bridge.config.loader import interpret
 from tinybms_bridge.errors import ConfigError, LinkError
@@ -164,6 +165,18 @@ class Rig:
         bridge = self.build(document, saved)
         self.task = asyncio.create_task(bridge.run())
         return bridge
+
+    @property
+    def sample(self) -> Snapshot:
+        """The last accepted sample."""
+        assert self.bridge.pipeline.snapshot is not None
+        return self.bridge.pipeline.snapshot
+
+    @property
+    def limits(self) -> Limits:
+        """The limits in force."""
+        assert self.bridge.pipeline.limits is not None
+        return self.bridge.pipeline.limits
 
     async def wait(self, seconds: float, step_s: float = STEP_S) -> None:
         """Let time pass on the clock of the bridge."""
@@ -572,6 +585,34 @@ async def test_missing_bms_is_waited_for(rig: Rig) -> None:
     rig.line.present = True
     await rig.until(lambda: rig.count(0x351) >= 1)
     assert bridge.pipeline.freshness is Freshness.FRESH
+
+
+async def test_a_new_fault_is_not_taken_for_the_old_one(rig: Rig) -> None:
+    """A discharge fault ends and a charge fault begins: charging stops with the status, and discharging is free."""
+    await rig.started()
+    bms = rig.line.bms
+    assert bms.write([(332, 5)])  # recovers by itself after 5 s
+    bms.set_current_a(-200.0)
+    await rig.until(lambda: rig.sample.open_events == (0x05,), 5.0)
+    bms.set_current_a(-5.0)
+    await rig.until(lambda: rig.sample.pack.status is not BmsStatus.FAULT, 10.0)
+    bms.set_current_a(110.0)
+    await rig.until(lambda: rig.sample.pack.status is BmsStatus.FAULT, 10.0)
+    assert rig.limits.ccl_a == 0.0
+    assert rig.limits.dcl_a > 0.0
+    await rig.until(lambda: rig.sample.open_events == (0x06,), 3.0)
+    assert rig.limits.ccl_a == 0.0
+
+
+async def test_a_warning_is_noticed_within_seconds(rig: Rig) -> None:
+    """Discharged may not show in the status: only its event says that the BMS has cut discharging."""
+    await rig.started()
+    await rig.wait(5.0)
+    assert rig.limits.dcl_a > 0.0
+    assert rig.line.bms.write([(301, 3400)])  # above the cells
+    await rig.until(lambda: rig.sample.open_events == (0x31,), 5.0)
+    assert rig.sample.pack.status is BmsStatus.IDLE
+    assert rig.limits.dcl_a == 0.0
 
 
 async def test_configuration_that_does_not_fit_is_told_once(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:

@@ -6,7 +6,7 @@ The path is poller → pipeline → transmitter. Whatever else runs only reads w
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 
 from tinybms_bridge.battery.bms_events import DatedEvent
 from tinybms_bridge.battery.notices import Communication
@@ -52,6 +52,8 @@ CanOpener = Callable[[], Awaitable[CanPort]]
 
 _TICK_S = 0.25
 _EVENTS_INTERVAL_S = 60.0
+_NEWEST_INTERVAL_S = 3.0
+"""A warning may not show in the status: its event alone says that the BMS has cut one direction."""
 _CAN_RETRY_MAX_S = 10.0
 _UART_PAUSE_S = 10.0
 """Longer than the poller ever waits between two attempts."""
@@ -94,6 +96,7 @@ class Bridge:
         self.device_log = DeviceLog(self.client, clock, known=self.events.bms_events(), on_events=self._on_bms_events)
         self.notices = NoticeWatch(self.bus, notice_settings(config))
         self.poller.slow.add("events", self.device_log.read_events, interval_s=_EVENTS_INTERVAL_S)
+        self.poller.slow.add("newest events", self.device_log.read_newest, interval_s=_NEWEST_INTERVAL_S, retry_s=1.0)
         self.poller.slow.add("statistics", self.device_log.read_statistics, interval_s=_EVENTS_INTERVAL_S)
         self.gx = GxPresence(clock, timeout_s=config.victron.keepalive_timeout_ms / 1000.0)
         self.transmitter: Transmitter | None = None
@@ -175,10 +178,11 @@ class Bridge:
         return self.last_frames
 
     def _on_snapshot(self, snapshot: Snapshot) -> None:
-        status = snapshot.pack.status
-        snapshot = replace(snapshot, open_events=self.device_log.open_event_ids(status))
-        if status is BmsStatus.FAULT and not snapshot.open_events:
-            self.poller.slow.hurry("events", self._clock.monotonic())
+        if self.poller.identity is not None:
+            self.device_log.identify(self.poller.identity)
+        snapshot, status = self.device_log.observe(snapshot), snapshot.pack.status
+        if self.device_log.unread or (status is BmsStatus.FAULT and not snapshot.open_events):
+            self.poller.slow.hurry("newest events", self._clock.monotonic())
         if self.pipeline.accept(snapshot, self._clock.monotonic()):
             self._kick_if_stopped()
             self._announce_identity()
@@ -195,6 +199,8 @@ class Bridge:
                 self.transmitter.kick()
 
     def _on_link(self, state: LinkState) -> None:
+        if not state.up:
+            self.device_log.lose_sight()
         self.bus.publish(LinkChanged(state.up, state.reason), "uart")
 
     def _on_bms_events(self, events: tuple[DatedEvent, ...]) -> None:
@@ -207,7 +213,6 @@ class Bridge:
         identity = self.poller.identity
         if identity is None:
             return
-        self.device_log.identify(identity)
         known = self.bus.latest(IdentityKnown)
         if known is None or known.event.identity != identity:
             self.bus.publish(IdentityKnown(identity), "uart")

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from tinybms_bridge.errors import LinkError
+from tinybms_bridge.errors import BridgeError, LinkError
 
 if TYPE_CHECKING:
     from tinybms_bridge.tinybms.client import TinyBmsClient
 
-__all__ = ["BAUDRATE", "connected", "is_busy"]
+__all__ = ["BAUDRATE", "connected", "is_busy", "with_doctor"]
 
 BAUDRATE = 115200
 
@@ -47,6 +47,14 @@ async def connected(device: str, baudrate: int = BAUDRATE) -> "AsyncIterator[Tin
         raise LinkError(text) from error
     finally:
         await client.close()
+
+
+def with_doctor(error: BridgeError, device: str) -> BridgeError:
+    """Return the error, with the way to find its cause where the line failed and says nothing of it."""
+    if not isinstance(error, LinkError) or error.hint:
+        return error
+    where = "" if device == "auto" else f" --device {device}"
+    return LinkError(error.reason, hint=f"tinybms-bridge doctor{where} looks for the cause")
 
 
 def is_busy(error: LinkError) -> bool:

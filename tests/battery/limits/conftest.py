@@ -21,6 +21,7 @@ def _sample(make_snapshot: Callable[..., Snapshot]) -> Callable[..., Snapshot]:
         *,
         temperatures_c: tuple[float | None, ...] = (),
         open_events: tuple[int, ...] = (),
+        cause_unread: bool = False,
         pack: dict[str, Any] | None = None,
         **more: Any,
     ) -> Snapshot:
@@ -30,6 +31,7 @@ def _sample(make_snapshot: Callable[..., Snapshot]) -> Callable[..., Snapshot]:
             pack=replace(snapshot.pack, **(pack or {})),
             temperatures=Temperatures(*temperatures_c),
             open_events=open_events,
+            cause_unread=cause_unread,
         )
 
     return build
