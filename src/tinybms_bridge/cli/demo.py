@@ -80,7 +80,7 @@ def demo_command(
             click.echo(f"Simulated TinyBMS on {server.path}; frames on {can_interface}. {watch_text(opened)}")
         run_until_signal(lambda: _run(opened, device, server, live=live))
     except (BridgeError, ValueError, OSError) as error:
-        fail(error if isinstance(error, BridgeError) else str(error))
+        fail(str(error) if isinstance(error, ValueError) else error)
 
 
 async def _run(opened: "Opened", device: "SimulatedBms", server: "PtyServer", *, live: bool) -> None:

@@ -63,7 +63,9 @@ _PACK_OPTIONS = ("cells", "chemistry", "capacity_ah", "soc", "profile", "dump", 
     show_default=True,
     help="Register map: 242 is the one of 2018, 254 the one of 2025.",
 )
-@click.option("--baudrate", type=int, default=115200, show_default=True, help="Speed of the line.")
+@click.option(
+    "--baudrate", type=click.IntRange(300, 4_000_000), default=115200, show_default=True, help="Speed of the line."
+)
 @click.option(
     "--chunk",
     type=click.IntRange(1, 4096),
@@ -181,7 +183,7 @@ def simulate_command(
     except ConfigError as error:
         fail(error)
     except (OSError, ValueError) as error:
-        fail(str(error))
+        fail(error if isinstance(error, OSError) else str(error))
     try:
         run_until_signal(lambda: _serve(server, device, quiet, plan))
     finally:
