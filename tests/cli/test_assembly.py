@@ -12,6 +12,7 @@ import pytest
 
 import tinybms_bridge.cli.live  # noqa: F401 -- the import reads files, which no test may do on an event loop
 from tinybms_bridge.battery.energy import EnergyTotals
+from tinybms_bridge.battery.limits import ManualInhibits
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.bridge import Bridge, Machine
 from tinybms_bridge.cli import assembly
@@ -272,6 +273,7 @@ class Stage:
         self.bridges: list[Bridge] = []
         self.task: asyncio.Task[None] | None = None
         self.storage = MemoryStorage()
+        self.stops = MemoryStorage()
 
     def machine(self, config: Configuration, *, keep: bool) -> Machine:
         """Stand in for ``machine_for``; what is kept goes where the real one keeps it."""
@@ -283,7 +285,7 @@ class Stage:
         async def no_can() -> CanPort:
             raise LinkError("no adapter")
 
-        return Machine(self.clock, no_serial, no_can, storage)
+        return Machine(self.clock, no_serial, no_can, storage, stops=self.stops)
 
     def build(self, config: Configuration, machine: Machine, saved: SavedState) -> Bridge:
         """Stand in for ``Bridge``."""
@@ -339,6 +341,7 @@ async def test_run_tells_its_remarks_and_what_happens(stage: Stage, caplog: pyte
         "decide",
         "can",
         "state",
+        "manual stops",
         "event list",
         "log",
         "log counts",
@@ -471,6 +474,35 @@ async def test_run_follows_its_file(stage: Stage, home: Path, caplog: pytest.Log
     assert signal.getsignal(signal.SIGHUP) not in (signal.SIG_DFL, None)
     await stage.end()
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+
+
+async def test_manual_stop_is_in_force_before_anything_runs(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    """What was stopped before a restart is read, applied and told before the BMS is asked for the first time."""
+    seen: list[str] = []
+
+    class Watched(MemoryStorage):
+        def read(self) -> bytes | None:
+            seen.append(stage.bridges[0].can_error)
+            return super().read()
+
+    stage.stops = Watched(b'{"stops": [{"direction": "charge", "reason": "cables", "by": "boss"}]}')
+    bridge = await stage.run(Configuration(), [], live=False, keep=False)
+    await stage.end()
+    assert seen == ["not open yet"]
+    assert bridge.pipeline.manual == ManualInhibits(stop_charge=True)
+    assert caplog.messages[0] == "charging is stopped by hand (boss), until released: cables"
+
+
+def test_manual_stops_are_kept_with_the_other_files(home: Path) -> None:
+    """In the state directory, readable for nobody else, since they name users; and they move along."""
+    machine = machine_for(Configuration(), keep=True)
+    machine.stops.write(b"{}")
+    path = home / ".local" / "state" / "tinybms-bridge" / "stops.json"
+    assert (path.read_bytes(), machine.stops.name) == (b"{}", str(path))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    machine.use(interpret({"advanced": {"state_directory": str(home / "new")}}, "test").configuration)
+    assert (home / "new" / "stops.json").read_bytes() == b"{}"
+    assert stat.S_IMODE((home / "new" / "stops.json").stat().st_mode) == 0o600
 
 
 @pytest.mark.usefixtures("loggers")

@@ -31,6 +31,7 @@ from tinybms_bridge.services.config_watch import ConfigWatch
 from tinybms_bridge.services.event_log import EventLog
 from tinybms_bridge.services.event_store import EVENTS_FILE, EventStore
 from tinybms_bridge.services.logs import LogBook
+from tinybms_bridge.services.manual_stops import STOPS_FILE
 from tinybms_bridge.services.persistence import STATE_FILE, load_state
 from tinybms_bridge.services.status_line import StatusLine
 from tinybms_bridge.wiring import can_settings
@@ -149,8 +150,8 @@ def machine_for(config: Configuration, *, keep: bool) -> Machine:
     """Return this machine's clock, ports, files and watchdog."""
     ports = _Ports(config)
 
-    def stored(name: str) -> Storage:
-        return ports.stored(name) if keep else MemoryStorage()
+    def stored(name: str, mode: int = 0o644) -> Storage:
+        return ports.stored(name, mode) if keep else MemoryStorage()
 
     return Machine(
         clock=SystemClock(),
@@ -158,6 +159,7 @@ def machine_for(config: Configuration, *, keep: bool) -> Machine:
         open_can=ports.open_can,
         storage=stored(STATE_FILE),
         events=EventStore(stored(EVENTS_FILE)),
+        stops=stored(STOPS_FILE, 0o600),
         watchdog=find_watchdog(),
         use=ports.use,
     )
@@ -169,7 +171,7 @@ class _Ports:
     def __init__(self, config: Configuration) -> None:
         self._config = config
         self._folder = state_directory(config.advanced.state_directory)
-        self._files: dict[str, MovableStorage] = {}
+        self._files: dict[str, tuple[MovableStorage, int]] = {}
 
     async def open_serial(self, on_data: OnData, on_lost: OnLost) -> SerialPort:
         """Open the serial port."""
@@ -180,9 +182,11 @@ class _Ports:
         """Open the CAN adapter."""
         return await open_can(can_settings(self._config))
 
-    def stored(self, name: str) -> Storage:
+    def stored(self, name: str, mode: int) -> Storage:
         """Return a file in the state directory, which follows a change of the directory."""
-        return self._files.setdefault(name, MovableStorage(FileStorage(self._folder / name, mode=0o644)))
+        file = MovableStorage(FileStorage(self._folder / name, mode=mode))
+        self._files[name] = file, mode
+        return file
 
     def use(self, config: Configuration) -> None:
         """Follow a change of the configuration. Blocks. Raises OSError for a state directory that cannot be used."""
@@ -199,8 +203,8 @@ class _Ports:
         self._folder = folder
 
     def _move(self, folder: Path) -> None:
-        for name, file in self._files.items():
-            file.move_to(FileStorage(folder / name, mode=0o644))
+        for name, (file, mode) in self._files.items():
+            file.move_to(FileStorage(folder / name, mode=mode))
 
 
 async def run_bridge(
@@ -238,6 +242,7 @@ async def run_bridge(
         for remark in remarks:
             log.warning("%s", remark)
         try:
+            await bridge.stops.load()
             await bridge.run()
         finally:
             await asyncio.to_thread(logs.book.close)
@@ -288,7 +293,6 @@ def _add_web(bridge: Bridge, store: ConfigStore, book: LogBook, *, keep: bool) -
             loop.call_soon_threadsafe(bridge.supervisor.restart, "web")
 
     bridge.supervisor.add("web", run)
-    bridge.supervisor.add("manual stops", face.run)
     return store.subscribe(follow)
 
 
