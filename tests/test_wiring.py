@@ -1,6 +1,7 @@
+import json
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -9,8 +10,11 @@ from tinybms_bridge.battery.freshness import FreshnessSettings
 from tinybms_bridge.battery.limits import Chemistry, Curve, LimitSettings, StateSettings
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.loader import interpret
+from tinybms_bridge.config.models.hardware import CanInterface
+from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.errors import ConfigError
 from tinybms_bridge.hal.can import CanSettings
+from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.pipeline import PipelineSettings
 from tinybms_bridge.tinybms.adaptive import AdaptiveSettings
 from tinybms_bridge.tinybms.client import ClientSettings
@@ -262,6 +266,22 @@ def test_channel_is_used_only_where_it_was_meant() -> None:
     named = interpret({"hardware": {"can": {"interface": "slcan", "channel": "can0"}}}, "test").configuration
     assert can_settings(named).channel == "can0"
     assert can_settings(configured("hardware.can.interface", "slcan")).channel == ""
+
+
+@pytest.mark.parametrize("interface", get_args(CanInterface))
+@pytest.mark.parametrize("method", ["update", "replace"])
+@pytest.mark.parametrize("channel", [{}, {"channel": "7"}])
+def test_adapter_is_the_same_after_the_settings_were_sent_back(
+    interface: str, method: str, channel: dict[str, str]
+) -> None:
+    """What GET shows can be sent back unchanged: the next start opens the same adapter, whichever it is."""
+    storage = MemoryStorage(json.dumps({"hardware": {"can": {"interface": interface, **channel}}}).encode())
+    store = ConfigStore(storage)
+    before = can_settings(store.load())
+    change = getattr(store, method)(store.configuration.public_dict())
+    assert change.changed_paths == ()
+    assert can_settings(change.new) == before
+    assert can_settings(ConfigStore(storage).load()) == before
 
 
 def test_loopback_keeps_the_options_of_the_user() -> None:

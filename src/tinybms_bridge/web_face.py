@@ -28,6 +28,7 @@ from tinybms_bridge.services.web.face import (
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 from tinybms_bridge.tinybms.settings import BmsSettings
 from tinybms_bridge.tinybms.statistics import LinkStatistics
+from tinybms_bridge.wiring import can_settings
 
 __all__ = ["WebFace"]
 
@@ -119,11 +120,10 @@ class WebFace:
     def can(self) -> CanFigures:
         """See ``BridgeFace``."""
         bridge, figures, transmitter = self._bridge, self._bridge.can_statistics, self._bridge.transmitter
-        can = bridge.config.hardware.can
         return CanFigures(
             up=not bridge.can_error and figures.up,
             error=bridge.can_error,
-            interface=f"{can.interface}:{can.channel}" if can.interface == "socketcan" else can.interface,
+            interface=str(can_settings(bridge.config)),
             tx_count=figures.tx_count,
             tx_errors=figures.tx_errors,
             rx_count=figures.rx_count,

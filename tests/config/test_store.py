@@ -396,6 +396,28 @@ def test_the_whole_masked_configuration_can_be_sent_back() -> None:
     assert change.new.wifi.sta_password.get_secret_value() == "hush hush"
 
 
+@pytest.mark.parametrize("data", [None, b"{}", b'{"cvl": {"float_soc_threshold": 95.0, "enabled": true}, "mqtt": {}}'])
+@pytest.mark.parametrize("method", ["update", "replace"])
+def test_the_configuration_as_it_is_shown_adds_nothing_to_the_file(data: bytes | None, method: str) -> None:
+    """No key without an effect appears, later defaults still count, and what the user wrote out stays."""
+    store, storage = loaded_store(data)
+
+    change = getattr(store, method)(store.configuration.public_dict())
+
+    assert saved(storage) == json.loads(data or b"{}")
+    assert change.notices == ()
+
+
+def test_a_default_that_is_written_badly_is_refused() -> None:
+    """1 is not true, although Python takes them for equal."""
+    store, storage = loaded_store()
+
+    with pytest.raises(ConfigError, match=r"cvl\.enabled"):
+        store.update({"cvl": {"enabled": 1}})
+
+    assert storage.data == GOOD
+
+
 def test_replacing_drops_what_is_not_given() -> None:
     """An imported file counts alone."""
     store, storage = loaded_store()

@@ -47,6 +47,7 @@ __all__ = [
     "machine_for",
     "open_configuration",
     "open_in_memory",
+    "override",
     "run_bridge",
 ]
 
@@ -79,7 +80,7 @@ class Opened:
 
     def adjust(self, config: Configuration) -> Configuration:
         """Return a later configuration with the same choices of the command line. Raises ConfigError."""
-        return _override(config, self.overrides)
+        return override(config, self.overrides)
 
 
 def load_configuration(path: str | None, overrides: Overrides) -> tuple[Configuration, list[str]]:
@@ -105,7 +106,7 @@ def open_configuration(path: str | None, overrides: Overrides) -> Opened:
             raise store.error
         remarks = [f"configuration not used: {problem}" for problem in store.error.problems]
         remarks.append("the last good configuration is in force")
-    return Opened(_override(config, overrides), tuple(remarks), store, file, overrides)
+    return Opened(override(config, overrides), tuple(remarks), store, file, overrides)
 
 
 def _last_good_path(file: Path) -> Path:
@@ -116,7 +117,7 @@ def _last_good_path(file: Path) -> Path:
 
 def load_defaults(overrides: Overrides) -> Configuration:
     """Return the default configuration with the command line's choices. Raises ConfigError."""
-    return _override(Configuration(), overrides)
+    return override(Configuration(), overrides)
 
 
 def open_in_memory(document: Mapping[str, Any], overrides: Overrides) -> Opened:
@@ -125,11 +126,11 @@ def open_in_memory(document: Mapping[str, Any], overrides: Overrides) -> Opened:
     config = store.load()
     if store.error is not None:
         raise store.error
-    return Opened(_override(config, overrides), (), store, Path(os.devnull), overrides)
+    return Opened(override(config, overrides), (), store, Path(os.devnull), overrides)
 
 
-def _override(config: Configuration, overrides: Overrides) -> Configuration:
-    """Return the configuration with the command line's choices, validated like the rest."""
+def override(config: Configuration, overrides: Overrides) -> Configuration:
+    """Return the configuration with the command line's choices. Raises ConfigError for one that is not allowed."""
     from tinybms_bridge.config.loader import interpret
 
     hardware: dict[str, Any] = config.hardware.model_dump(exclude_unset=True)

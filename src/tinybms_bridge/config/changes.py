@@ -5,12 +5,14 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import SecretStr
+
 from tinybms_bridge.config.configuration import MASK, Configuration
 from tinybms_bridge.config.expectations import is_secret, section_type
 from tinybms_bridge.config.models import Section
 from tinybms_bridge.config.notices import Notice
 
-__all__ = ["ConfigChange", "changed_paths", "merged", "with_secrets_of"]
+__all__ = ["ConfigChange", "changed_paths", "merged", "with_secrets_of", "without_new_defaults"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,30 @@ def merged(document: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, A
         else:
             result[key] = deepcopy(value)
     return result
+
+
+def without_new_defaults(
+    document: Mapping[str, Any], before: Mapping[str, Any], model: type[Section] = Configuration
+) -> dict[str, Any]:
+    """Return a valid document without the keys that only repeat their default and that ``before`` did not have.
+
+    A client that sends back the effective configuration so changes nothing in the file.
+    """
+    result: dict[str, Any] = {}
+    for key, value in document.items():
+        field, earlier = model.model_fields[key], before.get(key)
+        inner = section_type(field)
+        if inner is not None:
+            section = without_new_defaults(value, earlier if isinstance(earlier, Mapping) else {}, inner)
+            if section or key in before:
+                result[key] = section
+        elif key in before or value != _plain(field.get_default(call_default_factory=True)):
+            result[key] = value
+    return result
+
+
+def _plain(value: object) -> object:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
 def with_secrets_of(known: object, document: Mapping[str, Any], model: type[Section] = Configuration) -> dict[str, Any]:

@@ -53,7 +53,7 @@ The file is the first of these: `$TINYBMS_BRIDGE_CONFIG`, `./tinybms-bridge.json
   with the nearest known name.
 - A bad file never stops a running bridge: the last good configuration stays in force and the error is shown.
 - Changes take effect without a restart. Saving writes a new file beside the old one and renames it; the old one is
-  kept as `NAME.bak`. Only the keys that were given are written.
+  kept as `NAME.bak`. Only keys that differ from their default, or that were in the file before, are written.
 - Passwords are stored in clear in the file (mode 0600); they are never shown, logged or part of an error.
 - Defaults: physical values of the vendor and of Victron come first, then the README of the TinyBMS-Victron firmware,
   then the firmware itself.

@@ -7,7 +7,7 @@ from dataclasses import replace
 from threading import RLock
 from typing import Any
 
-from tinybms_bridge.config.changes import ConfigChange, changed_paths, merged, with_secrets_of
+from tinybms_bridge.config.changes import ConfigChange, changed_paths, merged, with_secrets_of, without_new_defaults
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.firmware import import_firmware
 from tinybms_bridge.config.loader import Loaded, load
@@ -24,7 +24,8 @@ class ConfigStore:
     """Keeps one configuration in force; a bad file or a refused change never replaces it.
 
     Every method but ``subscribe`` reads or writes files: callers on the event loop use a thread. The store may be used
-    from several threads. Only the keys that the user gave are written, in clear, so the file needs mode 0600.
+    from several threads. Only the keys that the user gave are written, in clear, so the file needs mode 0600; a value
+    that is the default and was not in the file before counts as not given.
     """
 
     def __init__(self, storage: Storage, *, last_good: Storage | None = None) -> None:
@@ -165,8 +166,8 @@ class ConfigStore:
         return self._loaded.document
 
     def _change(self, document: Mapping[str, Any], base: Mapping[str, Any]) -> ConfigChange:
-        complete = with_secrets_of(base, document)
-        text = json.dumps(complete, indent=2, ensure_ascii=False) + "\n"
+        valid = load(_text(with_secrets_of(base, document)), self.name)
+        text = _text(without_new_defaults(valid.document, base))
         loaded = load(text, self.name)
         data = text.encode()
         if data != self._seen:
@@ -189,3 +190,7 @@ class ConfigStore:
             with ExitStack() as calls:
                 for listener in reversed(self._listeners):
                     calls.callback(listener, change)
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
