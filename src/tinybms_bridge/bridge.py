@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 
 from tinybms_bridge.battery.bms_events import DatedEvent
 from tinybms_bridge.battery.limits import ManualInhibits
@@ -74,6 +75,10 @@ class Machine:
     """Where manual stops are kept."""
     use: Callable[[Configuration], None] = lambda _config: None
     """Told of a new configuration before a port is opened again or a file is written. Blocks; raises OSError."""
+    stored: Callable[[str, int], Storage] = lambda _name, _mode: MemoryStorage()
+    """Returns a file of the state directory by name and mode; it follows the directory."""
+    folder: Callable[[], Path] = Path
+    """Returns the state directory in use."""
 
 
 class Bridge:

@@ -3,10 +3,11 @@ import json
 import logging
 import signal
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -17,6 +18,7 @@ from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.bridge import Bridge, Machine
 from tinybms_bridge.cli import assembly
 from tinybms_bridge.cli.assembly import (
+    Opened,
     Overrides,
     load_configuration,
     load_defaults,
@@ -33,6 +35,8 @@ from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
 from tinybms_bridge.hal.storage import MemoryStorage, Storage
 from tinybms_bridge.hal.watchdog import NullWatchdog
 from tinybms_bridge.services.event_log import EventLog
+from tinybms_bridge.services.web.accounts import Account, AccountStore, Role
+from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.wiring import can_settings
 
 NOTHING = Overrides()
@@ -274,6 +278,7 @@ class Stage:
         self.task: asyncio.Task[None] | None = None
         self.storage = MemoryStorage()
         self.stops = MemoryStorage()
+        self.keeps_files = False
 
     def machine(self, config: Configuration, *, keep: bool) -> Machine:
         """Stand in for ``machine_for``; what is kept goes where the real one keeps it."""
@@ -285,7 +290,11 @@ class Stage:
         async def no_can() -> CanPort:
             raise LinkError("no adapter")
 
-        return Machine(self.clock, no_serial, no_can, storage, stops=self.stops)
+        machine = Machine(self.clock, no_serial, no_can, storage, stops=self.stops)
+        if self.keeps_files:
+            real = machine_for(config, keep=True)
+            machine = replace(machine, use=real.use, stored=real.stored, folder=real.folder)
+        return machine
 
     def build(self, config: Configuration, machine: Machine, saved: SavedState) -> Bridge:
         """Stand in for ``Bridge``."""
@@ -445,6 +454,71 @@ async def test_machine_follows_the_configuration(home: Path, monkeypatch: pytest
     with pytest.raises(LinkError):
         await machine.open_serial(lambda _data: None, lambda _error: None)
     assert opened == [("/dev/ttyS2", 115_200)]
+
+
+class FakeWeb:
+    """Stands in for the web server and remembers with what it ran."""
+
+    runs: ClassVar[list[WebOptions]] = []
+    users: Storage
+
+    def __init__(self, face: Any, options: WebOptions, storage: Storage, *_: object, **__: object) -> None:
+        self.options = options
+        self.face = face
+        type(self).users = storage
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        self.runs.append(self.options)
+        await asyncio.Event().wait()
+
+
+@pytest.fixture
+def web(monkeypatch: pytest.MonkeyPatch) -> type[FakeWeb]:
+    """No web server; what it would have done."""
+    monkeypatch.setattr("tinybms_bridge.services.web.service.WebService", FakeWeb)
+    monkeypatch.setattr(FakeWeb, "runs", [])
+    return FakeWeb
+
+
+async def change(stage: Stage, opened: Opened, patch: dict[str, Any], done: Callable[[], object]) -> None:
+    """Change the configuration as the API does and let time pass until that is seen."""
+    await asyncio.to_thread(opened.store.update, patch)
+    async with asyncio.timeout(10.0):
+        while not done():
+            await stage.clock.advance(0.1)
+            await asyncio.sleep(0.002)
+
+
+@pytest.mark.usefixtures("loggers")
+async def test_logins_and_certificate_follow_the_state_directory(stage: Stage, home: Path, web: type[FakeWeb]) -> None:
+    """After a change of the directory and a restart the same people can log in, over the same certificate."""
+    document = {"web_server": {"tls_self_signed": True}, "advanced": {"state_directory": str(home / "old")}}
+    opened = await asyncio.to_thread(open_configuration, write(home / "a.json", document), NOTHING)
+    stage.keeps_files = True
+    bridge = await stage.run(opened.config, [], live=False, opened=opened)
+    await stage.clock.advance(6.0)
+    boss = Account("boss", Role.ADMIN, "hash")
+
+    def prepare() -> None:
+        AccountStore(web.users).update(lambda book: book.with_account(boss))
+        (home / "old" / "web-certificate.pem").write_text("certificate")
+        (home / "old" / "web-key.pem").write_text("key")
+
+    await asyncio.to_thread(prepare)
+    await change(stage, opened, {"advanced": {"state_directory": str(home / "new")}}, lambda: len(web.runs) == 2)
+    await stage.end()
+
+    def look() -> None:
+        new = home / "new"
+        assert [options.certificate_directory for options in web.runs] == [home / "old", new]
+        again = AccountStore(machine_for(bridge.config, keep=True).stored("users.json", 0o600))
+        assert again.read().accounts == (boss,)
+        assert (new / "web-certificate.pem").read_text() == "certificate"
+        modes = {name: stat.S_IMODE((new / name).stat().st_mode) for name in ("users.json", "web-key.pem")}
+        assert modes == {"users.json": 0o600, "web-key.pem": 0o600}
+
+    await asyncio.to_thread(look)
 
 
 def test_directory_that_cannot_be_used_leaves_the_files(home: Path) -> None:
