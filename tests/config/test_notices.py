@@ -57,6 +57,17 @@ def test_a_wrong_line_speed_is_told() -> None:
     assert remarks({"hardware": {"uart": {"baudrate": 115_200}}}) == {}
 
 
+def test_sustain_above_the_lower_bound_is_told() -> None:
+    """Discharging down to 10 % was asked for, but from 12 % on there is little of it."""
+    sustain = {"sustain_soc_entry_percent": 12, "sustain_soc_exit_percent": 15}
+    assert remarks({"cvl": {"soc_min_percent": 10, **sustain}}) == {
+        "cvl.sustain_soc_entry_percent": "SUSTAIN begins at 12 %, not below cvl.soc_min_percent, where discharging "
+        "ends (10 %): from there on at most 5 A are discharged and 5 A charged"
+    }
+    assert remarks({"cvl": {"soc_min_percent": 20, **sustain}}) == {}
+    assert remarks({"cvl": sustain}) == {}
+
+
 def test_slow_retries_are_told() -> None:
     """The firmware's 1000 ms lets one failed read stop the charging."""
     assert remarks({"hardware": {"uart": {"timeout_ms": 1000}}}) == {

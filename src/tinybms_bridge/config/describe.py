@@ -73,9 +73,16 @@ _CONCLUSION = """\
 Beyond its own range a value must fit the others; a refusal names both numbers.
 
 - `cvl`: bulk ≤ transition ≤ float threshold, `float_exit_soc` below `float_soc_threshold`,
-  `float_approach_offset_mv` ≤ `float_offset_mv`, release below hold, the end of SUSTAIN above its start (or both 0).
+  `float_approach_offset_mv` ≤ `float_offset_mv`, release below hold, the end of SUSTAIN above its start (or both 0)
+  and below the end of bulk.
+- SOC bounds: `soc_min_percent` plus the hysteresis below `soc_max_percent` (and, with the profile storage, below
+  `storage_soc_percent`); a forced charge ends above its start and not above those two.
 - Voltages per cell: release < threshold of the protection ≤ highest cell voltage, floor ≤ resting ≤ highest cell
-  voltage, floor of reductions ≤ end of protection, sustain ≤ highest cell voltage.
+  voltage, resting < threshold of the protection, floor of reductions ≤ end of protection, sustain ≤ highest cell
+  voltage.
+- Where the number of cells is known, in the file or from the BMS: floor, floor of reductions, resting and sustain
+  voltage × cells ≤ `bulk_voltage_v` (without one, the floors ≤ register 300 × cells) ≤ threshold of the protection ×
+  cells and the highest cell voltage × cells; what is not given comes from the chemistry.
 - Over-voltage: `bulk_voltage_v` and `sustain_voltage_v` plus 0.4 V (what a solar charger may add) plus
   `over_voltage_margin_v` stay at or below `victron.thresholds.overvoltage_v` and `cell_max_voltage_v` × cells, and,
   once the BMS is known, its over-voltage cutoff × cells.

@@ -43,6 +43,7 @@ def _without_effect(document: dict[str, Any], model: type[Section], prefix: str 
 def _values(configuration: Configuration) -> Iterator[Notice]:
     yield from _line(configuration)
     yield from _bus(configuration)
+    yield from _sustain(configuration)
     yield from _passwords(configuration)
 
 
@@ -69,6 +70,17 @@ def _bus(configuration: Configuration) -> Iterator[Notice]:
         yield Notice("hardware.can.bitrate", f"a GX device offers 500000 and 250000 bit/s, not {can.bitrate}")
     if can.mode == "loopback":
         yield Notice("hardware.can.mode", "loopback is a test: the bridge also receives the frames that it sends")
+
+
+def _sustain(configuration: Configuration) -> Iterator[Notice]:
+    cvl = configuration.cvl
+    entry, leave, low = cvl.sustain_soc_entry_percent, cvl.sustain_soc_exit_percent, cvl.soc_min_percent
+    if low > 0 and leave > entry >= low:
+        yield Notice(
+            "cvl.sustain_soc_entry_percent",
+            f"SUSTAIN begins at {entry:g} %, not below cvl.soc_min_percent, where discharging ends ({low:g} %): from "
+            f"there on at most {cvl.sustain_dcl_limit_a:g} A are discharged and {cvl.sustain_ccl_limit_a:g} A charged",
+        )
 
 
 def _passwords(configuration: Configuration) -> Iterator[Notice]:
