@@ -99,6 +99,17 @@ def test_notices_become_remarks(home: Path) -> None:
     assert remark.startswith("advanced.enable_ota: no effect")
 
 
+def test_passwords_that_everybody_may_read_become_a_remark(home: Path) -> None:
+    """At each start until the mode is mended, also while the last good copy is in force."""
+    path = write(home / "a.json", {"mqtt": {"username": "boat", "password": "hush"}})
+    (home / "a.json").chmod(0o644)
+    assert any("chmod 600" in remark for remark in load_configuration(path, NOTHING)[1])
+    write(home / "a.json", "{")
+    assert any("chmod 600" in remark for remark in load_configuration(path, NOTHING)[1])
+    (home / "a.json").chmod(0o600)
+    assert not any("chmod 600" in remark for remark in load_configuration(path, NOTHING)[1])
+
+
 BAD = {"hardware": {"uart": {"baudrate": "fast"}}, "cvl": {"float_exit_soc": 200}}
 
 

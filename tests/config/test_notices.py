@@ -48,6 +48,27 @@ def test_keys_without_a_use_on_linux_are_told(leaves: dict[str, FieldInfo], nest
         assert remarks(nested(path, value)) == {path: extra(field, "no_effect")}
 
 
+@pytest.mark.parametrize(
+    ("document", "path"),
+    [
+        ({"mqtt": {"enabled": True}}, "mqtt"),
+        ({"mqtt": {"uri": "mqtt://broker.local"}}, "mqtt"),
+        ({"wifi": {"sta_ssid": "Home"}}, "wifi"),
+        ({"wifi": {"ap_fallback": {"channel": 11}}}, "wifi"),
+    ],
+)
+def test_sections_without_a_service_are_told(document: dict[str, Any], path: str) -> None:
+    """Nobody should wait for messages at the broker that nothing sends; once, not for each key."""
+    (found,) = remarks(document).items()
+    assert found[0] == path
+    assert found[1].startswith("no effect yet: ")
+
+
+def test_sections_that_ask_for_nothing_are_silent() -> None:
+    """The firmware's file names every key, also of what is off."""
+    assert remarks({"mqtt": {"enabled": False, "port": 1883}, "wifi": {"sta_ip_mode": "dhcp"}}) == {}
+
+
 def test_a_wrong_line_speed_is_told() -> None:
     """The README's 19200 does not reach a real BMS."""
     assert remarks({"hardware": {"uart": {"baudrate": 19_200}}}) == {
@@ -98,7 +119,7 @@ def test_loopback_is_told() -> None:
 )
 def test_published_passwords_are_told(document: dict[str, Any]) -> None:
     """Everybody who reads the README or the firmware knows them."""
-    (message,) = remarks(document).values()
+    message = next(message for path, message in remarks(document).items() if path.endswith(".password"))
 
     assert message == "this password is printed in public documents; choose another one"
 

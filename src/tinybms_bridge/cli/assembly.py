@@ -18,6 +18,7 @@ from tinybms_bridge.cli.common import logging_through, set_up_logging
 from tinybms_bridge.cli.state_files import StateFiles
 from tinybms_bridge.config.changes import touches
 from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.exposure import exposure
 from tinybms_bridge.config.paths import default_path, state_directory
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.errors import ConfigError, ConfigProblem
@@ -107,6 +108,9 @@ def open_configuration(path: str | None, overrides: Overrides) -> Opened:
             raise store.error
         remarks = [f"configuration not used: {problem}" for problem in store.error.problems]
         remarks.append("the last good configuration is in force")
+    exposed = exposure(file, config)
+    if exposed is not None:
+        remarks.append(str(exposed))
     return Opened(override(config, overrides), tuple(remarks), store, file, overrides)
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.exposure import exposure
 from tinybms_bridge.config.loader import parse
 from tinybms_bridge.config.paths import default_path
 from tinybms_bridge.errors import ConfigError, ConfigProblem
@@ -25,4 +26,5 @@ def read_configuration(path: str | None) -> tuple[Configuration, list[str]]:
     except OSError as error:
         raise ConfigError([ConfigProblem("", None, f"cannot be read: {error.strerror}")], source=str(file)) from error
     configuration, notices = parse(data, str(file))
-    return configuration, [str(notice) for notice in notices]
+    exposed = exposure(file, configuration)
+    return configuration, [str(notice) for notice in (*notices, exposed) if notice is not None]

@@ -6,13 +6,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import SecretStr
+from pydantic.fields import FieldInfo
 
 from tinybms_bridge.config.configuration import MASK, Configuration
 from tinybms_bridge.config.expectations import is_secret, section_type
 from tinybms_bridge.config.models import Section
 from tinybms_bridge.config.notices import Notice
 
-__all__ = ["ConfigChange", "changed_paths", "merged", "touches", "with_secrets_of", "without_new_defaults"]
+__all__ = [
+    "ConfigChange",
+    "changed_paths",
+    "merged",
+    "touches",
+    "with_secrets_of",
+    "without_masks",
+    "without_new_defaults",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +94,7 @@ def _plain(value: object) -> object:
 
 
 def with_secrets_of(known: object, document: Mapping[str, Any], model: type[Section] = Configuration) -> dict[str, Any]:
-    """Return a document in which each secret that is only ``MASK`` has the value of ``known``, or is left out.
+    """Return a document in which each secret that is only ``MASK`` has the value of ``known``, if there is one.
 
     A client that shows the masked configuration may so send it back as it is.
     """
@@ -96,8 +105,33 @@ def with_secrets_of(known: object, document: Mapping[str, Any], model: type[Sect
         inner = section_type(field) if field is not None else None
         if inner is not None and isinstance(value, Mapping):
             result[key] = with_secrets_of(earlier.get(key), value, inner)
-        elif field is None or not is_secret(field) or value != MASK:
-            result[key] = value
-        elif key in earlier:
+        elif _is_mask(field, value) and key in earlier:
             result[key] = earlier[key]
+        else:
+            result[key] = value
     return result
+
+
+def without_masks(
+    document: Mapping[str, Any], model: type[Section] = Configuration, prefix: str = ""
+) -> tuple[dict[str, Any], list[Notice]]:
+    """Return a document without the secrets that are only ``MASK``, and a notice for each: a backup has no secrets."""
+    result: dict[str, Any] = {}
+    notices: list[Notice] = []
+    for key, value in document.items():
+        field = model.model_fields.get(key)
+        inner = section_type(field) if field is not None else None
+        if inner is not None and isinstance(value, Mapping):
+            result[key], found = without_masks(value, inner, f"{prefix}{key}.")
+            notices += found
+        elif _is_mask(field, value):
+            notices.append(
+                Notice(f"{prefix}{key}", f"{MASK} stands for a secret that is not known here; it is not set")
+            )
+        else:
+            result[key] = value
+    return result, notices
+
+
+def _is_mask(field: FieldInfo | None, value: object) -> bool:
+    return field is not None and is_secret(field) and value == MASK

@@ -10,6 +10,9 @@ from tinybms_bridge.config.models import Section
 
 __all__ = ["Notice", "notices_of"]
 
+_NO_SERVICE_YET = {"wifi": "joining or opening a wireless network", "mqtt": "publishing to a broker"}
+"""Sections whose service is still to come; the documentation says the same."""
+
 _PUBLISHED_PASSWORDS = frozenset({"tinybms123", "12345678", "admin"})
 
 
@@ -41,10 +44,19 @@ def _without_effect(document: dict[str, Any], model: type[Section], prefix: str 
 
 
 def _values(configuration: Configuration) -> Iterator[Notice]:
+    yield from _services(configuration)
     yield from _line(configuration)
     yield from _bus(configuration)
     yield from _sustain(configuration)
     yield from _passwords(configuration)
+
+
+def _services(configuration: Configuration) -> Iterator[Notice]:
+    """Tell which sections ask for something that this version does not do yet."""
+    bare = Configuration()
+    for name, missing in _NO_SERVICE_YET.items():
+        if getattr(configuration, name) != getattr(bare, name):
+            yield Notice(name, f"no effect yet: {missing} is not part of this version; the keys are checked and kept")
 
 
 def _line(configuration: Configuration) -> Iterator[Notice]:
