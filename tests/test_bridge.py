@@ -12,6 +12,7 @@ import pytest
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import ChargeState, Limits, StateMemory
+from tinybms_bridge.battery.manual_stops import Direction
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.snapshot import BmsStatus, Snapshot
 from tinybms_bridge.bridge import Bridge, Machine
@@ -146,6 +147,7 @@ class Rig:
         self.line = Line(self.clock)
         self.adapter = Adapter()
         self.disk = Disk()
+        self.stops = MemoryStorage()
         self.dog = Dog()
         self.gx = self.adapter.bus.open()
         self.heard: list[tuple[float, CanFrame]] = []
@@ -155,7 +157,7 @@ class Rig:
 
     def build(self, document: dict[str, Any] | None = None, saved: SavedState | None = None) -> Bridge:
         """Build the bridge without starting it."""
-        machine = Machine(self.clock, self.line.open, self.adapter.open, self.disk, self.dog)
+        machine = Machine(self.clock, self.line.open, self.adapter.open, self.disk, self.dog, stops=self.stops)
         self.bridge = Bridge(interpret(document or {}, "test").configuration, machine, saved or SavedState())
         self.news = self.bridge.bus.subscribe(depth=1_000_000)
         return self.bridge
@@ -261,6 +263,33 @@ async def test_bytes_become_frames(rig: Rig) -> None:
     assert rig.last(0x379)["capacity"] == 100
     assert {frame.arbitration_id for _, frame in rig.heard} == {frame.arbitration_id for frame in bridge.last_frames}
     assert len(rig.published(SampleAccepted)) >= 10
+
+
+async def test_manual_stop_outlives_the_process(rig: Rig) -> None:
+    """After a crash the very first limits that a GX hears allow no charge; a release is heard within a second."""
+    bridge = rig.build()
+    await bridge.stops.stop(Direction.CHARGE, None, "work on the cables", "boss")
+    again = rig.build()
+    await again.stops.load()
+    rig.task = asyncio.create_task(again.run())
+    await rig.until(lambda: rig.count(0x351) >= 3)
+    heard = [decode_frame(frame).values for _, frame in rig.heard if frame.arbitration_id == 0x351]
+    assert {values["charge_current_limit"] for values in heard} == {0.0}
+    assert rig.last(0x351)["discharge_current_limit"] > 0.0
+    await again.stops.release(Direction.CHARGE)
+    await rig.wait(3.0)
+    assert rig.last(0x351)["charge_current_limit"] > 0.0
+
+
+async def test_manual_stop_takes_effect_at_once(rig: Rig) -> None:
+    """The stop does not wait for the next burst nor for the disk."""
+    bridge = await rig.started()
+    await rig.until(lambda: rig.last(0x351)["charge_current_limit"] > 0.0)
+    await rig.wait(0.3)
+    saving = asyncio.create_task(bridge.stops.stop(Direction.CHARGE, None, "", "boss"))
+    await rig.wait(0.1)
+    assert rig.last(0x351)["charge_current_limit"] == 0.0
+    await saving
 
 
 async def test_news_of_the_link_and_the_unit(rig: Rig) -> None:
@@ -379,6 +408,7 @@ async def test_frames_that_cannot_be_built_end_the_program(rig: Rig, monkeypatch
         "decide": "stopped",
         "can": "failed",
         "state": "stopped",
+        "manual stops": "stopped",
         "event list": "stopped",
     }
 

@@ -7,8 +7,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 
 from tinybms_bridge.battery.bms_events import DatedEvent
+from tinybms_bridge.battery.limits import ManualInhibits
 from tinybms_bridge.battery.notices import Communication
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.snapshot import BmsStatus, Ratings, Snapshot
@@ -25,6 +27,7 @@ from tinybms_bridge.hal.watchdog import NullWatchdog, ProgressGuard, Watchdog
 from tinybms_bridge.notice_watch import NoticeWatch
 from tinybms_bridge.pipeline import Pipeline
 from tinybms_bridge.services.event_store import EventRecorder, EventStore
+from tinybms_bridge.services.manual_stops import ManualStops
 from tinybms_bridge.services.persistence import StateKeeper
 from tinybms_bridge.supervisor import Part, Supervisor
 from tinybms_bridge.tinybms.client import TinyBmsClient
@@ -70,8 +73,14 @@ class Machine:
     watchdog: Watchdog = field(default_factory=NullWatchdog)
     events: EventStore = field(default_factory=lambda: EventStore(MemoryStorage()))
     """The bridge's own event list, loaded."""
+    stops: Storage = field(default_factory=MemoryStorage)
+    """Where manual stops are kept."""
     use: Callable[[Configuration], None] = lambda _config: None
     """Told of a new configuration before a port is opened again or a file is written. Blocks; raises OSError."""
+    stored: Callable[[str, int], Storage] = lambda _name, _mode: MemoryStorage()
+    """Returns a file of the state directory by name and mode; it follows the directory."""
+    folder: Callable[[], Path] = Path
+    """Returns the state directory in use."""
 
 
 class Bridge:
@@ -84,6 +93,8 @@ class Bridge:
         self.bus = Bus(clock.monotonic, clock.wall)
         self.client = TinyBmsClient(machine.open_serial, clock, client_settings(config))
         self.pipeline = Pipeline(self.bus, pipeline_settings(config), saved)
+        self.stops = ManualStops(machine.stops, clock, self._apply_stops)
+        """What the user has stopped by hand; to be loaded before ``run``."""
         self.poller = Poller(
             self.client,
             clock,
@@ -137,6 +148,7 @@ class Bridge:
         self.supervisor.add("decide", self._decide, critical=True)
         self.supervisor.add("can", self._run_can, critical=True)
         self.supervisor.add("state", self.keeper.run)
+        self.supervisor.add("manual stops", self.stops.run)
         self.supervisor.add("event list", EventRecorder(self.bus, self.events, clock).run)
 
     @property
@@ -189,6 +201,11 @@ class Bridge:
             if snapshot.ratings is not None and snapshot.ratings is not self._checked_ratings:
                 self._check(snapshot.ratings)
 
+    def _apply_stops(self, manual: ManualInhibits) -> None:
+        self.pipeline.manual = manual
+        self.pipeline.tick(self._clock.monotonic())
+        self._kick_if_stopped()
+
     def _kick_if_stopped(self) -> None:
         """Begin a burst at once, or end the one under way, when sending begins or ends and when charging is stopped."""
         limits = self.pipeline.limits
@@ -223,6 +240,7 @@ class Bridge:
         problems = check_against_battery(
             self.config,
             series_cells=ratings.series_cells,
+            fully_charged_cell_v=ratings.fully_charged_cell_v,
             over_voltage_cell_v=ratings.over_voltage_cell_v,
             under_voltage_cell_v=ratings.under_voltage_cell_v,
             charge_cutoff_a=ratings.charge_over_current_a,

@@ -35,6 +35,9 @@ __all__ = [
     "transmitter_settings",
 ]
 
+_OWN_CHANNELS = {"socketcan": "can0"}
+"""What an adapter uses when no channel is given, where python-can has no default of its own."""
+
 _NO_LIMIT_V = 1000.0
 """A step that no pack can take."""
 
@@ -214,11 +217,9 @@ def can_settings(config: Configuration) -> CanSettings:
     options: dict[str, object] = dict(can.options)
     if can.mode == "loopback":
         options["receive_own_messages"] = True
-    # The default channel is socketcan's; another adapter has its own unless the user names one.
-    named = can.interface == "socketcan" or "channel" in can.model_fields_set
     return CanSettings(
         interface=can.interface,
-        channel=can.channel if named else "",
+        channel=can.channel or _OWN_CHANNELS.get(can.interface, ""),
         bitrate_bps=can.bitrate,
         extra=options,
         accept_ids=() if can.mode == "loopback" else (KEEP_ALIVE_ID, IDENTIFICATION_ID),

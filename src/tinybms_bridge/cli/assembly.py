@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from tinybms_bridge.bridge import Bridge, Machine
 from tinybms_bridge.cli.common import logging_through, set_up_logging
-from tinybms_bridge.cli.movable import MovableStorage
-from tinybms_bridge.config.changes import ConfigChange
+from tinybms_bridge.cli.state_files import StateFiles
+from tinybms_bridge.config.changes import touches
 from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.exposure import exposure
 from tinybms_bridge.config.paths import default_path, state_directory
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.errors import ConfigError, ConfigProblem
+from tinybms_bridge.events import ConfigChanged
 from tinybms_bridge.hal.can import CanPort, open_can
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort, open_serial
@@ -31,6 +33,7 @@ from tinybms_bridge.services.config_watch import ConfigWatch
 from tinybms_bridge.services.event_log import EventLog
 from tinybms_bridge.services.event_store import EVENTS_FILE, EventStore
 from tinybms_bridge.services.logs import LogBook
+from tinybms_bridge.services.manual_stops import STOPS_FILE
 from tinybms_bridge.services.persistence import STATE_FILE, load_state
 from tinybms_bridge.services.status_line import StatusLine
 from tinybms_bridge.wiring import can_settings
@@ -46,6 +49,7 @@ __all__ = [
     "machine_for",
     "open_configuration",
     "open_in_memory",
+    "override",
     "run_bridge",
 ]
 
@@ -78,7 +82,7 @@ class Opened:
 
     def adjust(self, config: Configuration) -> Configuration:
         """Return a later configuration with the same choices of the command line. Raises ConfigError."""
-        return _override(config, self.overrides)
+        return override(config, self.overrides)
 
 
 def load_configuration(path: str | None, overrides: Overrides) -> tuple[Configuration, list[str]]:
@@ -104,7 +108,10 @@ def open_configuration(path: str | None, overrides: Overrides) -> Opened:
             raise store.error
         remarks = [f"configuration not used: {problem}" for problem in store.error.problems]
         remarks.append("the last good configuration is in force")
-    return Opened(_override(config, overrides), tuple(remarks), store, file, overrides)
+    exposed = exposure(file, config)
+    if exposed is not None:
+        remarks.append(str(exposed))
+    return Opened(override(config, overrides), tuple(remarks), store, file, overrides)
 
 
 def _last_good_path(file: Path) -> Path:
@@ -115,7 +122,7 @@ def _last_good_path(file: Path) -> Path:
 
 def load_defaults(overrides: Overrides) -> Configuration:
     """Return the default configuration with the command line's choices. Raises ConfigError."""
-    return _override(Configuration(), overrides)
+    return override(Configuration(), overrides)
 
 
 def open_in_memory(document: Mapping[str, Any], overrides: Overrides) -> Opened:
@@ -124,11 +131,11 @@ def open_in_memory(document: Mapping[str, Any], overrides: Overrides) -> Opened:
     config = store.load()
     if store.error is not None:
         raise store.error
-    return Opened(_override(config, overrides), (), store, Path(os.devnull), overrides)
+    return Opened(override(config, overrides), (), store, Path(os.devnull), overrides)
 
 
-def _override(config: Configuration, overrides: Overrides) -> Configuration:
-    """Return the configuration with the command line's choices, validated like the rest."""
+def override(config: Configuration, overrides: Overrides) -> Configuration:
+    """Return the configuration with the command line's choices. Raises ConfigError for one that is not allowed."""
     from tinybms_bridge.config.loader import interpret
 
     hardware: dict[str, Any] = config.hardware.model_dump(exclude_unset=True)
@@ -149,17 +156,20 @@ def machine_for(config: Configuration, *, keep: bool) -> Machine:
     """Return this machine's clock, ports, files and watchdog."""
     ports = _Ports(config)
 
-    def stored(name: str) -> Storage:
-        return ports.stored(name) if keep else MemoryStorage()
+    def stored(name: str, mode: int) -> Storage:
+        return ports.files.stored(name, mode) if keep else MemoryStorage()
 
     return Machine(
         clock=SystemClock(),
         open_serial=ports.open_serial,
         open_can=ports.open_can,
-        storage=stored(STATE_FILE),
-        events=EventStore(stored(EVENTS_FILE)),
+        storage=stored(STATE_FILE, 0o644),
+        events=EventStore(stored(EVENTS_FILE, 0o644)),
+        stops=stored(STOPS_FILE, 0o600),
         watchdog=find_watchdog(),
         use=ports.use,
+        stored=stored,
+        folder=lambda: ports.files.folder,
     )
 
 
@@ -168,8 +178,7 @@ class _Ports:
 
     def __init__(self, config: Configuration) -> None:
         self._config = config
-        self._folder = state_directory(config.advanced.state_directory)
-        self._files: dict[str, MovableStorage] = {}
+        self.files = StateFiles(state_directory(config.advanced.state_directory))
 
     async def open_serial(self, on_data: OnData, on_lost: OnLost) -> SerialPort:
         """Open the serial port."""
@@ -180,27 +189,10 @@ class _Ports:
         """Open the CAN adapter."""
         return await open_can(can_settings(self._config))
 
-    def stored(self, name: str) -> Storage:
-        """Return a file in the state directory, which follows a change of the directory."""
-        return self._files.setdefault(name, MovableStorage(FileStorage(self._folder / name, mode=0o644)))
-
     def use(self, config: Configuration) -> None:
         """Follow a change of the configuration. Blocks. Raises OSError for a state directory that cannot be used."""
         self._config = config
-        folder = state_directory(config.advanced.state_directory)
-        if folder == self._folder:
-            return
-        try:
-            self._move(folder)
-        except OSError:
-            with suppress(OSError):
-                self._move(self._folder)
-            raise
-        self._folder = folder
-
-    def _move(self, folder: Path) -> None:
-        for name, file in self._files.items():
-            file.move_to(FileStorage(folder / name, mode=0o644))
+        self.files.move_to(state_directory(config.advanced.state_directory))
 
 
 async def run_bridge(
@@ -234,10 +226,11 @@ async def run_bridge(
     with logging_through(logs.book), ExitStack() as ending:
         if opened is not None:
             ending.enter_context(_following(bridge, settings, opened))
-            ending.callback(_add_web(bridge, opened.store, logs.book, keep=keep))
+            ending.callback(_add_web(bridge, opened.store, logs.book))
         for remark in remarks:
             log.warning("%s", remark)
         try:
+            await bridge.stops.load()
             await bridge.run()
         finally:
             await asyncio.to_thread(logs.book.close)
@@ -261,35 +254,43 @@ def _add_view(bridge: Bridge, title: str, extra: Callable[[], "RenderableType"] 
     bridge.supervisor.add("view", LiveView(bridge, bridge.machine.clock, lines, title, extra).run)
 
 
-def _add_web(bridge: Bridge, store: ConfigStore, book: LogBook, *, keep: bool) -> Callable[[], None]:
-    """Add the web server, which takes up changes of its section by itself; return what ends that.
+def _add_web(bridge: Bridge, store: ConfigStore, book: LogBook) -> Callable[[], None]:
+    """Add the web server, which takes up changes of its section and of its directory; return what ends that.
 
     It waits for the first frame: the path comes first, and the web stack takes seconds to import on a small board.
     """
     from tinybms_bridge.services.web.accounts import USERS_FILE
     from tinybms_bridge.services.web.options import WebOptions
     from tinybms_bridge.services.web.service import WebService
+    from tinybms_bridge.services.web.tls import CERTIFICATE_FILE, KEY_FILE
     from tinybms_bridge.web_face import WebFace
 
-    folder = state_directory(bridge.config.advanced.state_directory)
+    machine = bridge.machine
+    for name, mode in ((CERTIFICATE_FILE, 0o644), (KEY_FILE, 0o600)):
+        machine.stored(name, mode)  # browsers that trust our own certificate go on trusting it
+
+    def options() -> WebOptions:
+        return WebOptions.from_config(bridge.config.web_server, machine.folder())
+
+    users = machine.stored(USERS_FILE, 0o600)
     face = WebFace(bridge, store, book)
-    users: Storage = FileStorage(folder / USERS_FILE) if keep else MemoryStorage()
-    options = WebOptions.from_config(bridge.config.web_server, folder)
-    service = WebService(face, options, users, bridge.machine.clock, begin=_follow_from_the_start)
-    loop = asyncio.get_running_loop()
+    service = WebService(face, options(), users, machine.clock, begin=_follow_from_the_start)
+    changes = bridge.bus.subscribe(ConfigChanged, name="web")
 
     async def run() -> None:
         await _path_started(bridge)
+        service.options = options()
         await service.run()
 
-    def follow(change: ConfigChange) -> None:
-        if change.touches("web_server"):
-            service.options = WebOptions.from_config(change.new.web_server, folder)
-            loop.call_soon_threadsafe(bridge.supervisor.restart, "web")
+    async def follow() -> None:
+        async for envelope in changes:
+            change = envelope.event
+            if isinstance(change, ConfigChanged) and touches(change.paths, "web_server", "advanced.state_directory"):
+                bridge.supervisor.restart("web")
 
     bridge.supervisor.add("web", run)
-    bridge.supervisor.add("manual stops", face.run)
-    return store.subscribe(follow)
+    bridge.supervisor.add("web settings", follow)
+    return changes.close
 
 
 def _follow_from_the_start(app: Any) -> None:  # noqa: ANN401 -- naming the framework would import it

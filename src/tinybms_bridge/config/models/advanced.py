@@ -15,7 +15,7 @@ class Advanced(Section):
     state_directory: str = text(
         "",
         "State directory",
-        "Where counters and history are kept; empty = systemd's state directory or ~/.local/state/tinybms-bridge.",
+        "Where counters, lists and users are kept; empty = systemd's state directory or ~/.local/state/tinybms-bridge.",
         rule="must be an absolute path, or empty",
         pattern=r"^(/[^\x00]*)?$",
         max_length=4096,

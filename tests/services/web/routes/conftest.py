@@ -175,6 +175,7 @@ class FakeFace:
         self.event_list: list[EventEntry] = []
         self.seen_frames: list[MonitoredFrame] = []
         self.stops: dict[Direction, Inhibit] = {}
+        self.disk_full = False
         self.resets = 0
         self.restarts: list[str | None] = []
         self.pictures_taken = 0
@@ -220,16 +221,23 @@ class FakeFace:
         """See ``BridgeFace``."""
         return list(self.stops.values())
 
-    def inhibit(self, direction: Direction, duration_s: float | None, reason: str) -> Inhibit:
+    async def inhibit(self, direction: Direction, duration_s: float | None, reason: str, by: str) -> Inhibit:
         """See ``BridgeFace``."""
         since = self.clock.wall()
         until = None if duration_s is None else since + timedelta(seconds=duration_s)
-        self.stops[direction] = Inhibit(direction, since, until, reason)
+        self.stops[direction] = Inhibit(direction, since, until, reason, by)
+        self._save_stops()
         return self.stops[direction]
 
-    def release(self, direction: Direction) -> bool:
+    async def release(self, direction: Direction) -> bool:
         """See ``BridgeFace``."""
-        return self.stops.pop(direction, None) is not None
+        found = self.stops.pop(direction, None) is not None
+        self._save_stops()
+        return found
+
+    def _save_stops(self) -> None:
+        if self.disk_full:
+            raise OSError(28, "No space left on device")
 
     def reset_statistics(self) -> None:
         """See ``BridgeFace``."""

@@ -1,17 +1,16 @@
 """``/api/settings``: the configuration, shown without secrets, changed in part or as a whole."""
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Query
+from fastapi import APIRouter, Body, Query, Request
 from pydantic import Field
 from starlette.responses import JSONResponse
 
 from tinybms_bridge.config.changes import ConfigChange
 from tinybms_bridge.config.json_text import read_object
-from tinybms_bridge.errors import ConfigError, ConfigProblem
+from tinybms_bridge.errors import ConfigError
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.answers import Answer, Done
 from tinybms_bridge.services.web.routes.deps import Face
@@ -62,15 +61,15 @@ async def read_settings(
 
 
 @router.post("/api/settings")
-async def change_settings(face: Face, _user: Admin, document: Document) -> Saved:
+async def change_settings(request: Request, face: Face, _user: Admin, _document: Document) -> Saved:
     """Change the given keys, save, and apply at once; null takes a key back to its default (RFC 7396)."""
-    return await _change(face.store.update, document)
+    return await _change(face.store.update, await request.body())
 
 
 @router.put("/api/settings")
-async def replace_settings(face: Face, _user: Admin, document: Document) -> Saved:
+async def replace_settings(request: Request, face: Face, _user: Admin, _document: Document) -> Saved:
     """Put a whole configuration in the place of the present one, for example a backup; otherwise as POST."""
-    return await _change(face.store.replace, document)
+    return await _change(face.store.replace, await request.body())
 
 
 def saved(change: ConfigChange, message: str) -> Saved:
@@ -79,9 +78,9 @@ def saved(change: ConfigChange, message: str) -> Saved:
     return Saved(message=message, changed=list(change.changed_paths), notices=notices)
 
 
-async def _change(save: Callable[[Mapping[str, Any]], ConfigChange], document: dict[str, Any]) -> Saved:
+async def _change(save: Callable[[Mapping[str, Any]], ConfigChange], body: bytes) -> Saved:
     try:
-        change = await asyncio.to_thread(save, _checked(document))
+        change = await asyncio.to_thread(save, _checked(body))
     except ConfigError as error:
         raise config_problem(error) from error
     except OSError as error:
@@ -90,13 +89,9 @@ async def _change(save: Callable[[Mapping[str, Any]], ConfigChange], document: d
     return saved(change, "Configuration updated")
 
 
-def _checked(document: dict[str, Any]) -> dict[str, Any]:
-    """Return a document that is no deeper and no stranger than a file may be. Raises ConfigError."""
-    try:
-        text = json.dumps(document)
-    except RecursionError:
-        raise ConfigError([ConfigProblem("", None, "is nested too deep")], source=_SOURCE) from None
-    checked, problems = read_object(text, _SOURCE)
+def _checked(body: bytes) -> dict[str, Any]:
+    """Return the document of a body, which may be no deeper and no stranger than a file. Raises ConfigError."""
+    document, problems = read_object(body, _SOURCE)
     if problems:
         raise ConfigError(problems, source=_SOURCE)
-    return checked
+    return document
