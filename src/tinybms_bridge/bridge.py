@@ -25,6 +25,7 @@ from tinybms_bridge.hal.watchdog import NullWatchdog, ProgressGuard, Watchdog
 from tinybms_bridge.notice_watch import NoticeWatch
 from tinybms_bridge.pipeline import Pipeline
 from tinybms_bridge.services.event_store import EventRecorder, EventStore
+from tinybms_bridge.services.history import History
 from tinybms_bridge.services.persistence import StateKeeper
 from tinybms_bridge.supervisor import Part, Supervisor
 from tinybms_bridge.tinybms.client import TinyBmsClient
@@ -68,6 +69,8 @@ class Machine:
     watchdog: Watchdog = field(default_factory=NullWatchdog)
     events: EventStore = field(default_factory=lambda: EventStore(MemoryStorage()))
     """The bridge's own event list, loaded."""
+    history: History = field(default_factory=History)
+    """What the battery did; records once it is added to the parts."""
     use: Callable[[Configuration], None] = lambda _config: None
     """Told of a new configuration before a port is opened again or a file is written. Blocks; raises OSError."""
 

@@ -30,10 +30,11 @@ from tinybms_bridge.reconfigure import LogParts, Reconfigurer, log_settings
 from tinybms_bridge.services.config_watch import ConfigWatch
 from tinybms_bridge.services.event_log import EventLog
 from tinybms_bridge.services.event_store import EVENTS_FILE, EventStore
+from tinybms_bridge.services.history import History
 from tinybms_bridge.services.logs import LogBook
 from tinybms_bridge.services.persistence import STATE_FILE, load_state
 from tinybms_bridge.services.status_line import StatusLine
-from tinybms_bridge.wiring import can_settings
+from tinybms_bridge.wiring import can_settings, history_settings
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -147,7 +148,7 @@ def _override(config: Configuration, overrides: Overrides) -> Configuration:
 
 def machine_for(config: Configuration, *, keep: bool) -> Machine:
     """Return this machine's clock, ports, files and watchdog."""
-    ports = _Ports(config)
+    ports = _Ports(config, keep=keep)
 
     def stored(name: str) -> Storage:
         return ports.stored(name) if keep else MemoryStorage()
@@ -158,6 +159,7 @@ def machine_for(config: Configuration, *, keep: bool) -> Machine:
         open_can=ports.open_can,
         storage=stored(STATE_FILE),
         events=EventStore(stored(EVENTS_FILE)),
+        history=ports.history,
         watchdog=find_watchdog(),
         use=ports.use,
     )
@@ -166,10 +168,12 @@ def machine_for(config: Configuration, *, keep: bool) -> Machine:
 class _Ports:
     """Opens what the configuration in force names, and keeps files where it says."""
 
-    def __init__(self, config: Configuration) -> None:
+    def __init__(self, config: Configuration, *, keep: bool) -> None:
         self._config = config
         self._folder = state_directory(config.advanced.state_directory)
         self._files: dict[str, MovableStorage] = {}
+        self.history = History(self._folder if keep else None, history_settings(config))
+        """The history, which follows a change of the directory and of its settings."""
 
     async def open_serial(self, on_data: OnData, on_lost: OnLost) -> SerialPort:
         """Open the serial port."""
@@ -187,6 +191,7 @@ class _Ports:
     def use(self, config: Configuration) -> None:
         """Follow a change of the configuration. Blocks. Raises OSError for a state directory that cannot be used."""
         self._config = config
+        self.history.settings = history_settings(config)
         folder = state_directory(config.advanced.state_directory)
         if folder == self._folder:
             return
@@ -201,6 +206,7 @@ class _Ports:
     def _move(self, folder: Path) -> None:
         for name, file in self._files.items():
             file.move_to(FileStorage(folder / name, mode=0o644))
+        self.history.move_to(folder)
 
 
 async def run_bridge(
@@ -226,6 +232,7 @@ async def run_bridge(
     await asyncio.to_thread(machine.events.load)
     bridge = Bridge(config, machine, saved)
     logs = _add_log(bridge, console=not live, keep=keep)
+    bridge.supervisor.add("history", partial(machine.history.run, bridge.bus, machine.clock))
     if live:
         _add_view(bridge, title, extra)
     else:
