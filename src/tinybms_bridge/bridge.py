@@ -27,6 +27,7 @@ from tinybms_bridge.hal.watchdog import NullWatchdog, ProgressGuard, Watchdog
 from tinybms_bridge.notice_watch import NoticeWatch
 from tinybms_bridge.pipeline import Pipeline
 from tinybms_bridge.services.event_store import EventRecorder, EventStore
+from tinybms_bridge.services.history import History
 from tinybms_bridge.services.manual_stops import ManualStops
 from tinybms_bridge.services.persistence import StateKeeper
 from tinybms_bridge.supervisor import Part, Supervisor
@@ -75,6 +76,8 @@ class Machine:
     """The bridge's own event list, loaded."""
     stops: Storage = field(default_factory=MemoryStorage)
     """Where manual stops are kept."""
+    history: History = field(default_factory=History)
+    """What the battery did; records once it is added to the parts."""
     use: Callable[[Configuration], None] = lambda _config: None
     """Told of a new configuration before a port is opened again or a file is written. Blocks; raises OSError."""
     stored: Callable[[str, int], Storage] = lambda _name, _mode: MemoryStorage()

@@ -13,6 +13,7 @@ from tinybms_bridge.bus import Bus
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.hal.can import CanFrame, CanStatistics
 from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.services.history import History
 from tinybms_bridge.services.logs import LogBook
 from tinybms_bridge.services.web.face import (
     CanFigures,
@@ -71,6 +72,11 @@ class WebFace:
     def logs(self) -> LogBook:
         """See ``BridgeFace``."""
         return self._book
+
+    @property
+    def history(self) -> History:
+        """See ``BridgeFace``."""
+        return self._bridge.machine.history
 
     @property
     def clock(self) -> Clock:

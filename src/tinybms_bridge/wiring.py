@@ -18,6 +18,7 @@ from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.errors import ConfigError, ConfigProblem
 from tinybms_bridge.hal.can import CanSettings
 from tinybms_bridge.pipeline import PipelineSettings
+from tinybms_bridge.services.history import HistorySettings
 from tinybms_bridge.tinybms.adaptive import AdaptiveSettings
 from tinybms_bridge.tinybms.client import ClientSettings
 from tinybms_bridge.tinybms.poller import PollSettings
@@ -29,6 +30,7 @@ __all__ = [
     "can_settings",
     "client_settings",
     "frame_settings",
+    "history_settings",
     "notice_settings",
     "pipeline_settings",
     "poll_settings",
@@ -209,6 +211,15 @@ def frame_settings(config: Configuration) -> FrameSettings:
 def transmitter_settings(config: Configuration) -> TransmitterSettings:
     """Return the cadence of the bursts."""
     return TransmitterSettings(period_s=config.victron.pgn_update_interval_ms / 1000.0)
+
+
+def history_settings(config: Configuration) -> HistorySettings:
+    """Return whether and how much of the history is kept."""
+    advanced = config.advanced
+    return HistorySettings(
+        enabled=advanced.history_enabled,
+        days=(advanced.history_days_10s, advanced.history_days_1min, advanced.history_days_15min),
+    )
 
 
 def can_settings(config: Configuration) -> CanSettings:

@@ -35,6 +35,7 @@ from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
 from tinybms_bridge.hal.storage import MemoryStorage, Storage
 from tinybms_bridge.hal.watchdog import NullWatchdog
 from tinybms_bridge.services.event_log import EventLog
+from tinybms_bridge.services.history import HistorySettings
 from tinybms_bridge.services.web.accounts import Account, AccountStore, Role
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.wiring import can_settings
@@ -363,6 +364,7 @@ async def test_run_tells_its_remarks_and_what_happens(stage: Stage, caplog: pyte
         "state",
         "manual stops",
         "event list",
+        "history",
         "log",
         "log counts",
         "status line",
@@ -459,6 +461,7 @@ async def test_machine_follows_the_configuration(home: Path, monkeypatch: pytest
         assert (home / "new" / "state.json").read_bytes() == b"counters"
         assert machine.storage.name == str(home / "new" / "state.json")
         assert machine.events.name == str(home / "new" / "events.jsonl")
+        assert machine.history.state().path == str(home / "new" / "history.db")
         return machine
 
     machine = await asyncio.to_thread(exchange)
@@ -532,6 +535,17 @@ async def test_logins_and_certificate_follow_the_state_directory(stage: Stage, h
     await asyncio.to_thread(look)
 
 
+@pytest.mark.parametrize("keep", [True, False])
+def test_history_follows_the_configuration(home: Path, keep: bool) -> None:
+    """Its switch and its retention reach the history, which is in the state directory or in none."""
+    machine = machine_for(interpret({"advanced": {"history_days_1min": 7}}, "test").configuration, keep=keep)
+    assert machine.history.settings == HistorySettings(days=(2, 7, 730))
+    assert machine.history.state().path == (str(home / ".local/state/tinybms-bridge/history.db") if keep else "")
+    wanted = {"history_enabled": False, "history_days_10s": 5, "history_days_15min": 60}
+    machine.use(interpret({"advanced": wanted}, "test").configuration)
+    assert machine.history.settings == HistorySettings(enabled=False, days=(5, 14, 60))
+
+
 def test_directory_that_cannot_be_used_leaves_the_files(home: Path) -> None:
     """The counters stay where they are; the ports follow all the same."""
     machine = machine_for(Configuration(), keep=True)
@@ -541,6 +555,7 @@ def test_directory_that_cannot_be_used_leaves_the_files(home: Path) -> None:
     with pytest.raises(OSError, match="file"):
         machine.use(interpret(document, "test").configuration)
     assert (machine.storage.name, machine.storage.read()) == (name, b"counters")
+    assert machine.history.state().path == str(Path(name).with_name("history.db"))
 
 
 @pytest.mark.usefixtures("loggers")

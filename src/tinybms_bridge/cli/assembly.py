@@ -32,11 +32,12 @@ from tinybms_bridge.reconfigure import LogParts, Reconfigurer, log_settings
 from tinybms_bridge.services.config_watch import ConfigWatch
 from tinybms_bridge.services.event_log import EventLog
 from tinybms_bridge.services.event_store import EVENTS_FILE, EventStore
+from tinybms_bridge.services.history import History
 from tinybms_bridge.services.logs import LogBook
 from tinybms_bridge.services.manual_stops import STOPS_FILE
 from tinybms_bridge.services.persistence import STATE_FILE, load_state
 from tinybms_bridge.services.status_line import StatusLine
-from tinybms_bridge.wiring import can_settings
+from tinybms_bridge.wiring import can_settings, history_settings
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -154,7 +155,7 @@ def override(config: Configuration, overrides: Overrides) -> Configuration:
 
 def machine_for(config: Configuration, *, keep: bool) -> Machine:
     """Return this machine's clock, ports, files and watchdog."""
-    ports = _Ports(config)
+    ports = _Ports(config, keep=keep)
 
     def stored(name: str, mode: int) -> Storage:
         return ports.files.stored(name, mode) if keep else MemoryStorage()
@@ -165,6 +166,7 @@ def machine_for(config: Configuration, *, keep: bool) -> Machine:
         open_can=ports.open_can,
         storage=stored(STATE_FILE, 0o644),
         events=EventStore(stored(EVENTS_FILE, 0o644)),
+        history=ports.history,
         stops=stored(STOPS_FILE, 0o600),
         watchdog=find_watchdog(),
         use=ports.use,
@@ -176,9 +178,12 @@ def machine_for(config: Configuration, *, keep: bool) -> Machine:
 class _Ports:
     """Opens what the configuration in force names, and keeps files where it says."""
 
-    def __init__(self, config: Configuration) -> None:
+    def __init__(self, config: Configuration, *, keep: bool) -> None:
         self._config = config
         self.files = StateFiles(state_directory(config.advanced.state_directory))
+        self.history = History(self.files.folder if keep else None, history_settings(config))
+        """The history, which follows a change of the directory and of its settings."""
+        self.files.also.append(self.history.move_to)
 
     async def open_serial(self, on_data: OnData, on_lost: OnLost) -> SerialPort:
         """Open the serial port."""
@@ -192,6 +197,7 @@ class _Ports:
     def use(self, config: Configuration) -> None:
         """Follow a change of the configuration. Blocks. Raises OSError for a state directory that cannot be used."""
         self._config = config
+        self.history.settings = history_settings(config)
         self.files.move_to(state_directory(config.advanced.state_directory))
 
 
@@ -218,6 +224,7 @@ async def run_bridge(
     await asyncio.to_thread(machine.events.load)
     bridge = Bridge(config, machine, saved)
     logs = _add_log(bridge, console=not live, keep=keep)
+    bridge.supervisor.add("history", partial(machine.history.run, bridge.bus, machine.clock))
     if live:
         _add_view(bridge, title, extra)
     else:

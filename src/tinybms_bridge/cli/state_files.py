@@ -1,5 +1,6 @@
 """The files of the state directory, which move along when the configuration names another one."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +16,8 @@ class StateFiles:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         """The directory in use."""
+        self.also: list[Callable[[Path], None]] = []
+        """What else moves to a directory, and raises OSError when it cannot."""
         self._files: dict[str, tuple[MovableStorage, int]] = {}
 
     def stored(self, name: str, mode: int) -> Storage:
@@ -38,3 +41,5 @@ class StateFiles:
     def _move(self, folder: Path) -> None:
         for name, (file, mode) in self._files.items():
             file.move_to(FileStorage(folder / name, mode=mode))
+        for move in self.also:
+            move(folder)

@@ -15,6 +15,7 @@ from tinybms_bridge.battery.snapshot import Identity, Snapshot
 from tinybms_bridge.bus import Bus
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.services.web.face_history import HistorySource
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 from tinybms_bridge.tinybms.settings import BmsSettings
 
@@ -265,6 +266,11 @@ class BridgeFace(Protocol):
     @property
     def logs(self) -> LogSource:
         """The recent log."""
+        ...
+
+    @property
+    def history(self) -> HistorySource:
+        """What the battery did."""
         ...
 
     @property

@@ -21,6 +21,7 @@ from tinybms_bridge.services.web.routes.diagnostics_answers import (
     Uart,
     Watchdog,
 )
+from tinybms_bridge.services.web.routes.history_formats import history_stats
 from tinybms_bridge.services.web.routes.monitor import decoded_frames
 from tinybms_bridge.services.web.routes.process import memory, process
 from tinybms_bridge.services.web.security import Viewer
@@ -60,6 +61,7 @@ async def diagnostics(request: Request, face: Face, _user: Viewer) -> Diagnostic
         uart=_uart(face, picture.rejected),
         can=await _can(face),
         websocket=_live(request.app),
+        history=await history_stats(face.history),
         freshness=picture.freshness.value,
         changes=[ChangeAnswer.model_validate(change) for change in changes_of(request.app).recent()],
     )

@@ -5,6 +5,7 @@ from datetime import datetime
 from pydantic import Field
 
 from tinybms_bridge.services.web.routes.answers import Answer
+from tinybms_bridge.services.web.routes.history_answers import HistoryStats
 from tinybms_bridge.services.web.routes.monitor import FrameAnswer
 from tinybms_bridge.services.web.routes.process import Memory, Process
 
@@ -142,6 +143,7 @@ class Diagnostics(Answer):
     uart: Uart
     can: Can
     websocket: LiveStats
+    history: HistoryStats
     freshness: str = Field(examples=["FRESH"])
     changes: list[ChangeAnswer]
     """Changes of freshness, link, GX and charge state, oldest first."""
