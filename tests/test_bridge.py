@@ -13,6 +13,7 @@ from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import ChargeState, Limits, StateMemory
 from tinybms_bridge.battery.manual_stops import Direction
+from tinybms_bridge.battery.notices import NoticeName
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.snapshot import BmsStatus, Snapshot
 from tinybms_bridge.bridge import Bridge, Machine
@@ -769,3 +770,24 @@ async def test_statistics_of_the_port_are_those_in_use(rig: Rig) -> None:
     before = rig.count(0x351)
     await rig.wait(2.0)
     assert rig.count(0x351) - before == 2, "frames resume by themselves, without a flood"
+
+
+async def test_configuration_that_is_not_its_file_is_a_notice(rig: Rig) -> None:
+    """A bad file or the last good copy is shown with the alarms until the file is mended."""
+    bridge = await rig.started()
+    usable = False
+    bridge.file_usable = lambda: usable
+    await rig.wait(7.0)
+    assert NoticeName.CONFIGURATION in bridge.notices.notices.active()
+    usable = True
+    await rig.wait(7.0)
+    assert NoticeName.CONFIGURATION not in bridge.notices.notices.active()
+
+
+async def test_configuration_that_does_not_fit_the_battery_is_a_notice(rig: Rig) -> None:
+    """Not only a line of the log that scrolls away."""
+    bridge = await rig.started({"victron": {"max_charge_current_a": 700}})
+    await rig.wait(7.0)
+    assert NoticeName.CONFIGURATION in bridge.notices.notices.active()
+    (misfit,) = bridge.misfits
+    assert misfit.startswith("victron.max_charge_current_a = 700")

@@ -322,7 +322,7 @@ class Rig:
             "charge states": self.event_log.log_charge_states,
             "uart traffic": bridge.client.on_traffic,
             "can traffic": bridge.on_can_traffic,
-            "fit": tuple(bridge._last_problems),
+            "fit": bridge.misfits,
         }
 
     async def end(self) -> None:

@@ -143,7 +143,10 @@ class Bridge:
         self._decided = (False, False)
         self._announced_ready = False
         self._checked_ratings: Ratings | None = None
-        self._last_problems: list[str] = []
+        self.misfits: tuple[str, ...] = ()
+        """What in the configuration in force does not fit this battery."""
+        self.file_usable: Callable[[], bool] = lambda: True
+        """Asked whether the configuration in force is that of its file."""
         self.keeper = StateKeeper(
             machine.storage, clock, self.pipeline.saved_state, config.advanced.energy_save_interval_s
         )
@@ -249,9 +252,9 @@ class Bridge:
             charge_cutoff_a=ratings.charge_over_current_a,
             discharge_cutoff_a=ratings.discharge_over_current_a,
         )
-        texts = [str(problem) for problem in problems]
-        if texts != self._last_problems:
-            self._last_problems = texts
+        texts = tuple(str(problem) for problem in problems)
+        if texts != self.misfits:
+            self.misfits = texts
             for text in texts:
                 log.error("configuration does not fit this battery: %s", text)
 
@@ -262,7 +265,13 @@ class Bridge:
             self.pipeline.tick(now_s)
             self._kick_if_stopped()
             self._note_gx(self.gx.check())
-            self.notices.look(self.pipeline.snapshot, self.pipeline.limits, self._communication(), now_s)
+            self.notices.look(
+                self.pipeline.snapshot,
+                self.pipeline.limits,
+                self._communication(),
+                now_s,
+                configuration_ok=not self.misfits and self.file_usable(),
+            )
             if not self._announced_ready:
                 self._announced_ready = True
                 self.machine.watchdog.ready()

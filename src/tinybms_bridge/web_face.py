@@ -63,6 +63,10 @@ class WebFace:
         """See ``BridgeFace``."""
         return self._store
 
+    def misfits(self) -> Sequence[str]:
+        """See ``BridgeFace``."""
+        return self._bridge.misfits
+
     @property
     def device_settings(self) -> BmsSettings:
         """See ``BridgeFace``."""

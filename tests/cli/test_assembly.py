@@ -606,6 +606,22 @@ def test_manual_stops_are_kept_with_the_other_files(home: Path) -> None:
 
 
 @pytest.mark.usefixtures("loggers")
+async def test_bridge_knows_whether_its_file_is_usable(stage: Stage, home: Path) -> None:
+    """From the start on the last good copy, through a mended file, to one that was spoilt while running."""
+    path = home / "a.json"
+    await asyncio.to_thread(open_configuration, write(path, {}), NOTHING)
+    opened = await asyncio.to_thread(open_configuration, write(path, "{"), NOTHING)
+    bridge = await stage.run(opened.config, [], live=False, keep=False, opened=opened)
+    for text, usable in (("{", False), ("{}", True), ("[]", False)):
+        await asyncio.to_thread(write, path, text)
+        async with asyncio.timeout(10.0):
+            while bridge.file_usable() is not usable:
+                await stage.clock.advance(0.5)
+                await asyncio.sleep(0.005)
+    await stage.end()
+
+
+@pytest.mark.usefixtures("loggers")
 async def test_log_is_kept_in_a_file_unless_nothing_is(stage: Stage, home: Path) -> None:
     """`run` keeps its log in the state directory; `demo` leaves no trace."""
     file = home / ".local" / "state" / "tinybms-bridge" / "bridge.log"

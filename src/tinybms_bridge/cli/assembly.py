@@ -323,6 +323,8 @@ def _following(bridge: Bridge, settings: Reconfigurer, opened: Opened) -> Iterat
         with settings.source("file"):
             opened.store.reload_if_changed()
 
+    store = opened.store
+    bridge.file_usable = lambda: store.error is None and not store.fell_back
     watch = ConfigWatch(opened.path, opened.store, bridge.machine.clock, reload)
     bridge.supervisor.add("settings", partial(settings.run, opened.store))
     bridge.supervisor.add("configuration file", watch.run)

@@ -55,7 +55,7 @@ The file is the first of these: `$TINYBMS_BRIDGE_CONFIG`, `./tinybms-bridge.json
 - Changes take effect without a restart. Saving writes a new file beside the old one and renames it; the old one is
   kept as `NAME.bak`. Only keys that differ from their default, or that were in the file before, are written.
 - Passwords are stored in clear in the file (mode 0600); they are never shown, logged or part of an error. A file that
-  holds some and that everybody may read gives a warning. The `********` of a backup is no password; each gives one too.
+  holds some and that everybody may read gives a warning. The `********` of a backup is no password and gives a notice.
 - `wifi` and `mqtt` have no service in this version yet: their keys are checked and kept, and a notice says that they
   have no effect.
 - Defaults: physical values of the vendor and of Victron come first, then the README of the TinyBMS-Victron firmware,

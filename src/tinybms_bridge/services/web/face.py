@@ -258,6 +258,10 @@ class BridgeFace(Protocol):
         """The configuration; its methods are called in a thread."""
         ...
 
+    def misfits(self) -> Sequence[str]:
+        """Return what in the configuration in force does not fit the battery, in words."""
+        ...
+
     @property
     def device_settings(self) -> BmsSettings:
         """The settings of the BMS."""

@@ -300,9 +300,14 @@ class FakeFace:
         self.seen_frames: list[MonitoredFrame] = []
         self.stops: dict[Direction, Inhibit] = {}
         self.disk_full = False
+        self.unfit: list[str] = []
         self.resets = 0
         self.restarts: list[str | None] = []
         self.pictures_taken = 0
+
+    def misfits(self) -> Sequence[str]:
+        """See ``BridgeFace``."""
+        return self.unfit
 
     def picture(self) -> Picture:
         """See ``BridgeFace``."""

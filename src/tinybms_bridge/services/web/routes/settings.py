@@ -12,12 +12,12 @@ from tinybms_bridge.config.changes import ConfigChange
 from tinybms_bridge.config.json_text import read_object
 from tinybms_bridge.errors import ConfigError
 from tinybms_bridge.services.web.problems import ProblemError
-from tinybms_bridge.services.web.routes.answers import Answer, Done
+from tinybms_bridge.services.web.routes.answers import Done, Remark
 from tinybms_bridge.services.web.routes.deps import Face
 from tinybms_bridge.services.web.routes.failures import config_problem
 from tinybms_bridge.services.web.security import Admin, Viewer
 
-__all__ = ["Remark", "Saved", "router", "saved"]
+__all__ = ["Saved", "router", "saved"]
 
 router = APIRouter(tags=["settings"])
 
@@ -29,13 +29,6 @@ _PART = {
 }
 
 Document = Annotated[dict[str, Any], Body(examples=[_PART])]
-
-
-class Remark(Answer):
-    """Something to know about the configuration in force."""
-
-    path: str
-    message: str
 
 
 class Saved(Done):
