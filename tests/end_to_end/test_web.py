@@ -72,6 +72,10 @@ async def test_the_reading_lines_of_the_seed_work(site: Site) -> None:
     logs = await site.client.get("/api/logs")
     assert logs.headers["content-type"].startswith("text/plain")
     assert "BMS answers" in logs.text
+    history = (await site.client.get("/api/history/fields")).json()
+    assert history["enabled"] is True
+    assert {"voltage_v", "soc_percent"} <= {field["name"] for field in history["fields"]}
+    assert len((await site.client.get("/api/history", params={"points": 10})).json()["times"]) <= 10
     registers = (await site.client.get("/api/tinybms/registers")).json()
     assert registers["success"] is True
 

@@ -137,8 +137,8 @@ def test_days(database: Database, folder: Path, make_row: Callable[..., Row]) ->
     reader = Reader(folder / "history.db")
     found = reader.days(date(2026, 1, 1), date(2026, 1, 2))
     assert found == [
-        Day(date(2026, 1, 1), 0.0, 0.003672, 3 / 3600),
-        Day(date(2026, 1, 2), 0.0, 0.0, 3 / 3600),
+        Day(date(2026, 1, 1), 0.0, 0.003672, 0.001),
+        Day(date(2026, 1, 2), 0.0, 0.0, 0.001),
     ]
     assert reader.days(date(2026, 1, 4), date(2030, 1, 1))[0].charged_kwh == pytest.approx(0.007344)
     assert reader.days(date(2027, 1, 1), date(2028, 1, 1)) == []

@@ -80,7 +80,7 @@ class Reader:
             if connection is None:
                 return []
             found = connection.execute(
-                "SELECT day, charged_mwh / 1e6, discharged_mwh / 1e6, fresh_s / 3600.0 FROM days"
+                "SELECT day, charged_mwh / 1e6, discharged_mwh / 1e6, round(fresh_s / 3600.0, 3) FROM days"
                 " WHERE day BETWEEN ? AND ? ORDER BY day",
                 (first.isoformat(), last.isoformat()),
             )

@@ -9,6 +9,7 @@ import pytest
 
 from tinybms_bridge.errors import BridgeError
 from tinybms_bridge.services.web.app import create_app
+from tinybms_bridge.services.web.routes.history_answers import HistoryAnswer
 
 NEW_YEAR_S = 1_767_225_600
 
@@ -37,6 +38,13 @@ async def test_last_day_by_default(visitor: httpx.AsyncClient, face: Any) -> Non
     found = (await visitor.get("/api/history")).json()
     assert face.history.asked == [(NEW_YEAR_S - 86_400, NEW_YEAR_S, 500, None)]
     assert len(found["times"]) <= 501
+
+
+async def test_answer_is_what_the_document_says(visitor: httpx.AsyncClient) -> None:
+    """The answer is put together by hand; its members are exactly those of its model."""
+    found = (await visitor.get("/api/history", params={"points": 7})).json()
+    assert list(found) == [field.serialization_alias or name for name, field in HistoryAnswer.model_fields.items()]
+    assert {len(column) for series in found["fields"].values() for column in series.values()} == {len(found["times"])}
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,14 @@
 """The history as columns for charts, as CSV for spreadsheets, and as figures."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 
+from pydantic_core import to_json
 from starlette.applications import Starlette
 
 from tinybms_bridge.services.web.face_history import Cell, HistorySource, HistoryState, HistoryView
-from tinybms_bridge.services.web.routes.history_answers import HistoryAnswer, HistoryStats, LevelAnswer
+from tinybms_bridge.services.web.routes.history_answers import HistoryStats, LevelAnswer
 
 __all__ = ["columns_of", "csv_of", "history_stats", "levels_of", "reading"]
 
@@ -24,20 +25,25 @@ def reading(app: Starlette) -> asyncio.Semaphore:
     return gate
 
 
-def columns_of(view: HistoryView, names: Sequence[str]) -> str:
-    """Return the answer in JSON. Blocks."""
-    fields: dict[str, dict[str, list[Cell]]] = {}
+def columns_of(view: HistoryView, names: Sequence[str]) -> bytes:
+    """Return a ``HistoryAnswer`` in JSON. Blocks."""
+    fields: dict[str, list[bytes]] = {}
     for name, column in zip(names, view.columns(), strict=True):
         field, _, series = name.partition(".")
-        fields.setdefault(field, {})[series] = column
-    answer = HistoryAnswer.model_construct(
-        from_=_moment(view.times.start),
-        to=_moment(view.times.stop),
-        step_s=view.step_s,
-        times=list(view.times),
-        fields=fields,
-    )
-    return answer.model_dump_json(by_alias=True)
+        # Column by column: encoding holds up the event loop, and all of a large answer at once would do so for long.
+        fields.setdefault(field, []).append(b'"%b":%b' % (series.encode(), to_json(column)))
+    members = {
+        "from": to_json(_moment(view.times.start)),
+        "to": to_json(_moment(view.times.stop)),
+        "step_s": to_json(view.step_s),
+        "times": to_json(list(view.times)),
+        "fields": _object({field: b"{%b}" % b",".join(series) for field, series in fields.items()}),
+    }
+    return _object(members)
+
+
+def _object(members: Mapping[str, bytes]) -> bytes:
+    return b"{%b}" % b",".join(b'"%b":%b' % (name.encode(), value) for name, value in members.items())
 
 
 async def csv_of(app: Starlette, view: HistoryView, names: Sequence[str]) -> AsyncIterator[str]:
