@@ -82,7 +82,7 @@ def step(
     return limits, replace(
         memory,
         protection=protection,
-        rates=remember(rates, draft) if limits.may_send else memory.rates,
+        rates=remember(rates, draft) if limits.may_send else replace(memory.rates, running=False),
         last_fresh=limits if fresh else memory.last_fresh,
         too_cold_or_hot=too_cold_or_hot,
         empty=empty,
