@@ -15,6 +15,7 @@ from tinybms_bridge.battery.limits import (
     Memory,
     Quantity,
     RateMemory,
+    RateSettings,
     StateMemory,
     StateSettings,
     step,
@@ -202,3 +203,14 @@ def test_clock_that_steps_back_ends_no_hold(make_snapshot: MakeSnapshot) -> None
     assert limits is not None
     assert limits.freshness is Freshness.FRESH
     assert after.states == StateMemory(HOLD, hold_elapsed_s=5.0)
+
+
+def test_a_hold_does_not_last_through_the_night(drive: Drive) -> None:
+    """A hold that began at the top keeps CCL at 5 A only as long as the highest cell stays near there."""
+    evening = {"soc": 93.0, "cells_v": (3.56, *(3.45,) * 15)}
+    load = {"soc": 92.9, "cells_v": (3.38, *(3.30,) * 15), "current_a": -80.0}
+    night = {"soc": 40.0, "cells_v": (*(3.29,) * 15, 3.25), "current_a": -20.0}
+    held, loaded, free = drive(replace(SETTINGS, rates=RateSettings(current_rise_s=0.0)), [evening, load, night])
+
+    assert (held.state, loaded.state, free.state) == (HOLD, HOLD, ChargeState.BULK)
+    assert held.ccl_a <= 5.0 < free.ccl_a

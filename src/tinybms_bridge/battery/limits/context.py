@@ -21,6 +21,9 @@ _FULL_MARGIN_V = 0.02
 _OFFSET_SHARE_V = 0.03
 """How much of the offset of FLOAT_APPROACH, per cell, counts for the same question."""
 
+_HOLD_HYSTERESIS_V = 0.05
+"""How far the highest cell may fall, with a load for example, before a hold is over."""
+
 _ABOVE_RESTING_V = 0.03
 """No cell rests this far above the resting voltage; so a full pack is not found among those at rest."""
 
@@ -48,6 +51,8 @@ class Context:
     """Cell voltage below which it may rise again."""
     hold_min_cell_v: float
     """Cell voltage above which an imbalance counts."""
+    hold_end_cell_v: float
+    """Cell voltage below which it counts no longer."""
     curves: Mapping[str, Curve]
     """Every derating curve by name."""
 
@@ -65,6 +70,7 @@ def make_context(snapshot: Snapshot, ratings: Ratings, settings: LimitSettings) 
     ceiling_v = min(bound_v, _or(settings.cell_max_v, preset.ceiling_v) * cells)
     floor_v = min(_or(settings.floor_cell_v, preset.floor_v) * cells, ceiling_v)
     resting_v = _or(settings.resting_cell_v, preset.resting_v) * cells
+    hold_min_v = _or(settings.states.imbalance_min_cell_v, preset.resting_v + 0.05)
     threshold_v = _or(settings.protection.threshold_v, ratings.fully_charged_cell_v + 0.2 * head_room_v(ratings))
     return Context(
         snapshot=snapshot,
@@ -79,7 +85,8 @@ def make_context(snapshot: Snapshot, ratings: Ratings, settings: LimitSettings) 
         protection_threshold_v=threshold_v,
         emergency_v=(threshold_v + ratings.fully_charged_cell_v + head_room_v(ratings)) / 2.0,
         protection_release_v=min(_or(settings.protection.release_v, ratings.fully_charged_cell_v), threshold_v),
-        hold_min_cell_v=_or(settings.states.imbalance_min_cell_v, preset.resting_v + 0.05),
+        hold_min_cell_v=hold_min_v,
+        hold_end_cell_v=hold_min_v - _HOLD_HYSTERESIS_V,
         curves=curves_for(ratings, settings.curves),
     )
 

@@ -107,6 +107,7 @@ def _move_on(context: Context, memory: Memory, elapsed_s: float) -> Memory:
         elapsed_s,
         full=policy.full,
         near_top=snapshot.cells.max_v >= context.hold_min_cell_v,
+        far_from_top=snapshot.cells.max_v < context.hold_end_cell_v,
     )
     return replace(memory, policy=policy, states=states)
 
