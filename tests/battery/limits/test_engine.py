@@ -1,6 +1,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,7 @@ from tinybms_bridge.battery.limits import (
     StateSettings,
     step,
 )
+from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 
 Drive = Callable[..., list[Limits]]
@@ -214,3 +216,55 @@ def test_a_hold_does_not_last_through_the_night(drive: Drive) -> None:
 
     assert (held.state, loaded.state, free.state) == (HOLD, HOLD, ChargeState.BULK)
     assert held.ccl_a <= 5.0 < free.ccl_a
+
+
+HOLES: list[dict[str, Any]] = [
+    *({"cells_v": (*(3.33,) * n, bad, *(3.33,) * (15 - n))} for n in (0, 7, 15) for bad in (math.nan, math.inf)),
+    {"cells_v": (3.33,) * 15},
+    {"cells_v": (3.33,) * 17},
+    {"cells_v": ()},
+    *({name: bad} for name in ("current_a", "soc") for bad in (math.nan, math.inf, -math.inf)),
+    *({"pack": {"voltage_v": bad}} for bad in (math.nan, math.inf)),
+]
+
+
+@pytest.mark.parametrize("hole", HOLES, ids=str)
+def test_a_sample_with_a_hole_counts_as_none(make_engine: Callable[..., Any], hole: dict[str, Any]) -> None:
+    """Wherever the hole is: nothing is decided from it alone, and what was decided before expires as in a silence."""
+    alone, after = make_engine(), make_engine()
+    assert alone.offer(**hole) is None
+    before = after.last_for(5.0)
+    assert values(after.feed(**hole)) == values(before)
+    assert after.last_for(4.0, **hole).freshness is Freshness.HOLD
+    assert not after.last_for(40.0, **hole).may_send
+    assert after.feed(5).freshness is Freshness.FRESH
+
+
+@pytest.mark.parametrize(
+    ("floor_cell_v", "changes", "fully_charged_cell_v", "floor_v", "cvl_v"),
+    [
+        pytest.param(3.6, {}, 3.45, 55.2, 55.2, id="target of the BMS"),
+        pytest.param(3.6, {"bulk_voltage_v": 54.0}, 3.65, 54.0, 54.0, id="configured target"),
+        pytest.param(3.6, {"alarm_voltage_v": 56.0}, 3.65, 56.0, 56.0, id="alarm threshold"),
+        pytest.param(3.3, {"bulk_voltage_v": 54.0}, 3.65, 52.8, 53.9, id="floor below the target"),
+        pytest.param(3.3, {"bulk_voltage_v": 48.0}, 3.65, 51.2, 51.2, id="the floor of the chemistry stays"),
+        pytest.param(None, {"bulk_voltage_v": 48.0}, 3.65, 51.2, 51.2, id="no floor of the user"),
+    ],
+)
+def test_no_floor_lifts_cvl_above_the_target(
+    drive: Drive,
+    context: Callable[..., Context],
+    make_ratings: MakeRatings,
+    floor_cell_v: float | None,
+    changes: dict[str, float],
+    fully_charged_cell_v: float,
+    floor_v: float,
+    cvl_v: float,
+) -> None:
+    """A floor that is set too high gives way to the target; only the chemistry's own floor does not."""
+    settings = LimitSettings(floor_cell_v=floor_cell_v, **changes)  # type: ignore[arg-type]  # all of them voltages
+    ratings = make_ratings(fully_charged_cell_v=fully_charged_cell_v)
+    (limits,) = drive(settings, [{"soc": 97.0, "ratings": ratings}])
+
+    assert limits.cvl_v == pytest.approx(cvl_v)
+    assert context(settings, ratings=ratings).floor_v == pytest.approx(floor_v)
