@@ -63,7 +63,7 @@ class Pipeline:
         self._bus = bus
         self._energy = EnergyCounter(saved.energy)
         self._plausibility = PlausibilityMemory()
-        self._memory = Memory(states=saved.states, policy=saved.policy, protection=saved.protection)
+        self._memory = saved.memory()
         self._alarms = AlarmMemory()
         self._limits: Limits | None = None
 
@@ -94,8 +94,7 @@ class Pipeline:
 
     def saved_state(self) -> SavedState:
         """Return what must survive a restart."""
-        memory = self._memory
-        return SavedState(self._energy.totals, memory.states, memory.policy, memory.protection)
+        return SavedState.of(self._energy.totals, self._memory)
 
     def accept(self, snapshot: Snapshot, now_s: float) -> bool:
         """Take a sample from the BMS; True when it was believed and used."""

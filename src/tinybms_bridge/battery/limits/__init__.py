@@ -8,6 +8,7 @@ from tinybms_bridge.battery.limits.model import ChargeState, Freshness, LimitCod
 from tinybms_bridge.battery.limits.policy import PolicyMemory
 from tinybms_bridge.battery.limits.policy_settings import ChargeProfile, PolicySettings
 from tinybms_bridge.battery.limits.presets import PRESETS, Chemistry, Preset, chemistry_of
+from tinybms_bridge.battery.limits.rates import RateMemory
 from tinybms_bridge.battery.limits.settings import (
     LimitSettings,
     ManualInhibits,
@@ -38,6 +39,7 @@ __all__ = [
     "ProtectionMemory",
     "ProtectionSettings",
     "Quantity",
+    "RateMemory",
     "RateSettings",
     "Reason",
     "StateMemory",
