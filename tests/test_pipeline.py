@@ -559,10 +559,12 @@ def expect_safe(rig: Rig, limits: LimitSettings, ratings: Ratings) -> None:
     preset, cells = PRESETS[limits.chemistry or chemistry_of(ratings)], ratings.series_cells
     bound_v = ratings.over_voltage_cell_v * cells - 0.4 - limits.over_voltage_margin_v
     ceiling_v = min(bound_v, (preset.ceiling_v if limits.cell_max_v is None else limits.cell_max_v) * cells)
-    floor_v = min(ceiling_v, (preset.floor_v if limits.floor_cell_v is None else limits.floor_cell_v) * cells)
+    wished_v = (limits.bulk_voltage_v or ratings.fully_charged_cell_v * cells, limits.alarm_voltage_v or math.inf)
+    highest_floor_v = min(ceiling_v, max(preset.floor_v * cells, min(wished_v)))
+    floor_v = (preset.floor_v if limits.floor_cell_v is None else limits.floor_cell_v) * cells
     noise = 1e-6
     assert number_of(fields, "charge_voltage_limit") > 0.0
-    lowest_v = min(floor_v, math.floor(ceiling_v * 10) / 10)  # where no step lies between the two, the ceiling wins
+    lowest_v = min(floor_v, math.floor(highest_floor_v * 10) / 10)  # target and ceiling win over a floor
     assert lowest_v - noise <= number_of(fields, "charge_voltage_limit") <= ceiling_v + noise
     for name, maximum_a in (
         ("charge_current_limit", limits.max_charge_current_a),
