@@ -32,6 +32,7 @@ from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
 from tinybms_bridge.hal.storage import MemoryStorage, Storage
 from tinybms_bridge.hal.watchdog import NullWatchdog
 from tinybms_bridge.services.event_log import EventLog
+from tinybms_bridge.services.web.service import WebService
 from tinybms_bridge.wiring import can_settings
 
 NOTHING = Overrides()
@@ -484,3 +485,49 @@ async def test_log_is_kept_in_a_file_unless_nothing_is(stage: Stage, home: Path)
     await stage.run(Configuration(), ["a remark"], live=False)
     await stage.end()
     assert "a remark" in await asyncio.to_thread(file.read_text)
+
+
+@pytest.mark.usefixtures("loggers")
+@pytest.mark.parametrize(
+    ("change", "restarts"),
+    [
+        ({"websocket_update_interval_ms": 500, "max_ws_clients": 9}, 0),
+        ({"port": 8081}, 1),
+        ({"enable_auth": True}, 1),
+    ],
+)
+async def test_web_server_restarts_only_for_what_it_cannot_change_at_once(
+    stage: Stage, home: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], restarts: int
+) -> None:
+    """Keys that the live data reads at each tick cut no browser off; nothing that the bus feeds is left behind."""
+
+    async def serve(_: WebService) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(WebService, "run", serve)
+    monkeypatch.setattr(WebService, "check", lambda *_: None)
+    opened = await asyncio.to_thread(open_configuration, write(home / "a.json", {}), NOTHING)
+    bridge = await stage.run(opened.config, [], live=False, keep=False, opened=opened)
+    await stage.clock.advance(6.0)
+    subscribers = bridge.bus.statistics().subscribers
+    await asyncio.to_thread(opened.store.update, {"web_server": change})
+    await stage.clock.advance(6.0)
+    assert bridge.supervisor.parts["web"].restarts == restarts
+    assert bridge.bus.statistics().subscribers == subscribers
+    await stage.end()
+    assert all(subscription.name not in ("web alarms", "web changes") for subscription in bridge.bus._subscriptions)
+
+
+@pytest.mark.usefixtures("loggers")
+async def test_settings_that_the_web_server_cannot_use_are_refused(
+    stage: Stage, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A certificate that is not there is told in the answer, not by a server that never comes back."""
+    monkeypatch.setattr(WebService, "run", lambda _: asyncio.Event().wait())
+    opened = await asyncio.to_thread(open_configuration, write(home / "a.json", {}), NOTHING)
+    await stage.run(opened.config, [], live=False, keep=False, opened=opened)
+    tls = {"tls_certificate": "/nowhere", "tls_key": "/nowhere"}
+    with pytest.raises(ConfigError, match=r"web_server\.tls_certificate"):
+        await asyncio.to_thread(opened.store.update, {"web_server": tls})
+    assert opened.store.configuration.web_server.tls_certificate == ""
+    await stage.end()

@@ -52,7 +52,7 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 _WEB_DELAY_S = 5.0
-"""Longest wait of the web server for the first frame."""
+"""Longest wait of the web server for the first frame after the start of the bridge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,8 +274,11 @@ def _add_web(bridge: Bridge, store: ConfigStore, book: LogBook, *, keep: bool) -
     folder = state_directory(bridge.config.advanced.state_directory)
     face = WebFace(bridge, store, book)
     users: Storage = FileStorage(folder / USERS_FILE) if keep else MemoryStorage()
-    options = WebOptions.from_config(bridge.config.web_server, folder)
-    service = WebService(face, options, users, bridge.machine.clock, begin=_follow_from_the_start)
+
+    def options_of(config: Configuration) -> WebOptions:
+        return WebOptions.from_config(config.web_server, folder)
+
+    service = WebService(face, options_of(bridge.config), users, bridge.machine.clock)
     loop = asyncio.get_running_loop()
 
     async def run() -> None:
@@ -283,26 +286,25 @@ def _add_web(bridge: Bridge, store: ConfigStore, book: LogBook, *, keep: bool) -
         await service.run()
 
     def follow(change: ConfigChange) -> None:
-        if change.touches("web_server"):
-            service.options = WebOptions.from_config(change.new.web_server, folder)
+        options = options_of(change.new)
+        if options != service.options:  # the live data reads its own keys at each tick
+            service.options = options
             loop.call_soon_threadsafe(bridge.supervisor.restart, "web")
 
     bridge.supervisor.add("web", run)
+    bridge.supervisor.add("web watch", service.watch.run)
     bridge.supervisor.add("manual stops", face.run)
-    return store.subscribe(follow)
-
-
-def _follow_from_the_start(app: Any) -> None:  # noqa: ANN401 -- naming the framework would import it
-    """Have the routes follow alarms and changes from now on, not from the first look at them."""
-    from tinybms_bridge.services.web.routes import begin
-
-    begin(app)
+    store.guards.append(lambda new: service.check(options_of(new)))
+    ending = ExitStack()
+    ending.callback(service.close)
+    ending.callback(store.subscribe(follow))
+    return ending.close
 
 
 async def _path_started(bridge: Bridge) -> None:
     """Wait for the first frame, but not long where there is no BMS or no CAN: then people need the web pages most."""
     clock = bridge.machine.clock
-    end_s = clock.monotonic() + _WEB_DELAY_S
+    end_s = bridge.started_s + _WEB_DELAY_S
     while not bridge.last_frames and clock.monotonic() < end_s:
         await clock.sleep(0.1)
 

@@ -15,9 +15,10 @@ from tinybms_bridge.config.notices import Notice
 from tinybms_bridge.errors import ConfigError, ConfigProblem
 from tinybms_bridge.hal.storage import Storage
 
-__all__ = ["ConfigStore", "Listener"]
+__all__ = ["ConfigStore", "Guard", "Listener"]
 
 Listener = Callable[[ConfigChange], None]
+Guard = Callable[[Configuration], None]
 
 
 class ConfigStore:
@@ -35,6 +36,8 @@ class ConfigStore:
         self._seen: bytes | None = None
         self._listeners: list[Listener] = []
         self._lock = RLock()
+        self.guards: list[Guard] = []
+        """Asked before a change is saved; one that raises ConfigError refuses it. Edits of the file pass."""
         self.error: ConfigError | None = None
         """Why the file as it is now is not in force, or None."""
         self.fell_back = False
@@ -168,6 +171,8 @@ class ConfigStore:
         complete = with_secrets_of(base, document)
         text = json.dumps(complete, indent=2, ensure_ascii=False) + "\n"
         loaded = load(text, self.name)
+        for guard in self.guards:
+            guard(loaded.configuration)
         data = text.encode()
         if data != self._seen:
             self._storage.write(data)

@@ -2,11 +2,14 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
+from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
 
+from tinybms_bridge.bus import Bus
 from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.services.web.accounts import Account, Accounts, AccountStore, Book, Role
@@ -77,13 +80,19 @@ def make_gate(clock: FakeClock) -> Iterator[Callable[[MemoryStorage, WebOptions]
 
 
 @pytest.fixture
+def face(clock: FakeClock) -> Any:
+    """As much of the bridge as an application without its routes needs."""
+    return SimpleNamespace(bus=Bus(clock.monotonic, clock.wall), clock=clock)
+
+
+@pytest.fixture
 def make_app(
-    make_gate: Callable[[MemoryStorage, WebOptions], Gate], storage: MemoryStorage, routes: APIRouter
+    face: Any, make_gate: Callable[[MemoryStorage, WebOptions], Gate], storage: MemoryStorage, routes: APIRouter
 ) -> Callable[..., FastAPI]:
     """Return a builder of an application with other options or another file of users."""
 
     def build(options: WebOptions, users: MemoryStorage = storage) -> FastAPI:
-        return create_app(object(), options, gate=make_gate(users, options), routers=[routes])
+        return create_app(face, options, gate=make_gate(users, options), routers=[routes])
 
     return build
 

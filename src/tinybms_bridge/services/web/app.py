@@ -8,8 +8,10 @@ from tinybms_bridge import __version__
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.services.web.accounts import Accounts
+from tinybms_bridge.services.web.face import BridgeFace
 from tinybms_bridge.services.web.headers import Headers
 from tinybms_bridge.services.web.limits import BodyLimit
+from tinybms_bridge.services.web.live.watch import Watch
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.problems import PROBLEM_RESPONSES, CatchAll, install_problems
 from tinybms_bridge.services.web.security.errors import install_account_problems
@@ -20,16 +22,17 @@ __all__ = ["create_app"]
 
 
 def create_app(
-    face: object,
+    face: BridgeFace,
     options: WebOptions,
     *,
     gate: Gate | None = None,
+    watch: Watch | None = None,
     routers: Sequence[APIRouter] | None = None,
 ) -> FastAPI:
     """Return the application over one bridge.
 
-    ``face`` is what the routes see of the bridge; ``gate`` knows the users, by default nobody; ``routers`` replaces
-    the routes of ``services.web.routes``.
+    ``face`` is what the routes see of the bridge; ``gate`` knows the users, by default nobody; ``watch`` follows
+    the bridge from one application to the next; ``routers`` replaces the routes of ``services.web.routes``.
     """
     app = FastAPI(
         title="tinybms-bridge",
@@ -43,6 +46,7 @@ def create_app(
     app.state.face = face
     app.state.options = options
     app.state.gate = gate or Gate(Accounts(MemoryStorage()), SystemClock(), options)
+    app.state.watch = watch or Watch(face)
     install_problems(app)
     install_account_problems(app)
     for router in (*SECURITY_ROUTERS, *(_all_routers() if routers is None else routers)):

@@ -11,7 +11,7 @@ from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.services.web.app import create_app
 from tinybms_bridge.services.web.face import MonitoredFrame
 from tinybms_bridge.services.web.live import Hub, HubSettings
-from tinybms_bridge.services.web.live.endpoint import hub_of, hub_settings
+from tinybms_bridge.services.web.live.watch import hub_settings
 from tinybms_bridge.services.web.options import WebOptions
 
 Browse = Callable[..., Any]
@@ -19,8 +19,8 @@ Browse = Callable[..., Any]
 
 def limit(app: FastAPI, face: Any, settings: HubSettings) -> Hub:
     """Give the application a hub with its own bounds."""
-    app.state.live_hub = Hub(face, lambda: settings)
-    return hub_of(app)
+    app.state.watch.hub = hub = Hub(face, lambda: settings)
+    return hub
 
 
 async def test_message_once_a_second(browse: Browse, clock: FakeClock) -> None:
@@ -35,9 +35,9 @@ async def test_message_once_a_second(browse: Browse, clock: FakeClock) -> None:
 
 async def test_settings_of_the_configuration(app: FastAPI, face: Any) -> None:
     """The bounds are those of section web_server, also after a change."""
-    assert hub_of(app).settings.max_clients == 32
+    assert app.state.watch.hub.settings.max_clients == 32
     await asyncio.to_thread(face.store.update, {"web_server": {"max_ws_clients": 9, "websocket_burst_max": 7}})
-    assert hub_of(app).settings.max_clients == 9
+    assert app.state.watch.hub.settings.max_clients == 9
     assert hub_settings(face.store.configuration.web_server).throttle.burst_max == 7
 
 
@@ -69,7 +69,7 @@ async def test_subscribing(
     browser = browse()
     await browser.until(lambda: browser.got)
     browser.say({"subscribe": ["can", "limits"], "interval_ms": 500})
-    (follower,) = hub_of(app)._clients
+    (follower,) = app.state.watch.hub._clients
     await browser.until(lambda: follower.interval_s == 0.5)
     face.seen_frames.append(make_frame(1))
     browser.got.clear()
@@ -156,8 +156,8 @@ async def test_leaving_frees_the_place(app: FastAPI, browse: Browse) -> None:
     await browser.until(lambda: browser.got)
     browser.leave()
     await browser.task
-    assert hub_of(app).clients == 0
-    assert hub_of(app).totals().sent == 1
+    assert app.state.watch.hub.clients == 0
+    assert app.state.watch.hub.totals().sent == 1
     assert browser.close_code is None
 
 
