@@ -119,6 +119,8 @@ class Bridge:
             timeout_s=config.advanced.watchdog_timeout_s,
         )
         """Feeds the watchdog while the path makes progress."""
+        self.starts_again = False
+        """Whether the program starts anew in this process after the end, which is nothing for its service manager."""
         self._clock = clock
         self._can_attempts = 0
         self._hanging: tuple[str, ...] = ()
@@ -151,7 +153,8 @@ class Bridge:
         try:
             await self.supervisor.run()
         finally:
-            self.machine.watchdog.stopping()
+            if not self.starts_again:
+                self.machine.watchdog.stopping()
 
     def check_configuration(self) -> None:
         """Say what in the configuration does not fit this battery, once for each set of remarks."""

@@ -1,9 +1,7 @@
 """The bridge as the web room sees it: the adapter behind ``services.web.face.BridgeFace``."""
 
-import os
-import signal
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from tinybms_bridge import __version__
@@ -39,10 +37,11 @@ _CHECK_INTERVAL_S = 1.0
 class WebFace:
     """One bridge, its configuration and its log behind the protocol of the web room."""
 
-    def __init__(self, bridge: Bridge, store: ConfigStore, book: LogBook) -> None:
+    def __init__(self, bridge: Bridge, store: ConfigStore, book: LogBook, start_again: Callable[[], None]) -> None:
         self._bridge = bridge
         self._store = store
         self._book = book
+        self._start_again = start_again
         self._device_settings = BmsSettings(bridge.client, bridge.machine.clock)
         self._inhibits: dict[Direction, Inhibit] = {}
         self._frames: deque[MonitoredFrame] = deque(maxlen=_REMEMBERED_FRAMES)
@@ -216,9 +215,9 @@ class WebFace:
             setattr(self._bridge.can_statistics, name, getattr(CanStatistics(), name))
 
     def restart(self, part: str | None) -> None:
-        """See ``BridgeFace``; the whole program ends as by SIGTERM, and the service manager starts it again."""
+        """See ``BridgeFace``."""
         if part is None:
-            os.kill(os.getpid(), signal.SIGTERM)
+            self._start_again()
         else:
             self._bridge.supervisor.restart(part)
 

@@ -15,6 +15,7 @@ from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.bridge import Bridge, Machine
 from tinybms_bridge.cli import assembly
+from tinybms_bridge.cli.again import StartAgain
 from tinybms_bridge.cli.assembly import (
     Overrides,
     load_configuration,
@@ -33,6 +34,8 @@ from tinybms_bridge.hal.storage import MemoryStorage, Storage
 from tinybms_bridge.hal.watchdog import NullWatchdog
 from tinybms_bridge.services.event_log import EventLog
 from tinybms_bridge.services.web.service import WebService
+from tinybms_bridge.supervisor import PartState
+from tinybms_bridge.web_face import WebFace
 from tinybms_bridge.wiring import can_settings
 
 NOTHING = Overrides()
@@ -531,3 +534,31 @@ async def test_settings_that_the_web_server_cannot_use_are_refused(
         await asyncio.to_thread(opened.store.update, {"web_server": tls})
     assert opened.store.configuration.web_server.tls_certificate == ""
     await stage.end()
+
+
+@pytest.mark.usefixtures("loggers")
+@pytest.mark.parametrize("signalled", [False, True])
+async def test_new_start_comes_after_an_orderly_end(
+    stage: Stage, home: Path, monkeypatch: pytest.MonkeyPatch, signalled: bool
+) -> None:
+    """State is saved and parts have ended; a signal that comes at the same time wins."""
+    faces: list[WebFace] = []
+    make = WebFace.__init__
+
+    def remember(face: WebFace, *arguments: Any) -> None:
+        make(face, *arguments)
+        faces.append(face)
+
+    monkeypatch.setattr(WebFace, "__init__", remember)
+    monkeypatch.setattr(WebService, "run", lambda _: asyncio.Event().wait())
+    opened = await asyncio.to_thread(open_configuration, write(home / "a.json", {}), NOTHING)
+    bridge = await stage.run(opened.config, [], live=False, keep=False, opened=opened)
+    assert stage.task is not None
+    if signalled:
+        stage.task.cancel()
+    faces[0].restart(None)
+    faces[0].restart(None)
+    with pytest.raises(asyncio.CancelledError if signalled else StartAgain):
+        await stage.task
+    assert stage.storage.writes == 1
+    assert {part.state for part in bridge.supervisor.parts.values()} == {PartState.STOPPED}

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinybms_bridge.bridge import Bridge, Machine
+from tinybms_bridge.cli.again import StartAgain
 from tinybms_bridge.cli.common import logging_through, set_up_logging
 from tinybms_bridge.cli.movable import MovableStorage
 from tinybms_bridge.config.changes import ConfigChange
@@ -215,7 +216,9 @@ async def run_bridge(
     extra: Callable[[], "RenderableType"] | None = None,
     status_interval_s: float = 60.0,
 ) -> None:
-    """Run a bridge with its log, and the live view if asked for, until cancelled. Raises PathFailure.
+    """Run a bridge with its log, and the live view if asked for, until cancelled.
+
+    Raises PathFailure, or StartAgain once everything has ended because a user wants the program to start anew.
 
     ``keep`` says whether counters, events and log outlive the process. With ``opened`` each change of that
     configuration takes effect at once, whoever makes it.
@@ -234,13 +237,36 @@ async def run_bridge(
     with logging_through(logs.book), ExitStack() as ending:
         if opened is not None:
             ending.enter_context(_following(bridge, settings, opened))
-            ending.callback(_add_web(bridge, opened.store, logs.book, keep=keep))
+            ending.callback(_add_web(bridge, opened.store, logs.book, _ender(bridge), keep=keep))
         for remark in remarks:
             log.warning("%s", remark)
         try:
             await bridge.run()
+        except asyncio.CancelledError:
+            if not _starts_again(bridge):
+                raise
+            raise StartAgain from None
         finally:
             await asyncio.to_thread(logs.book.close)
+
+
+def _ender(bridge: Bridge) -> Callable[[], None]:
+    """Return what ends this task in order, as a signal does, for a new start."""
+    task = asyncio.current_task()
+    assert task is not None
+
+    def end() -> None:
+        if not bridge.starts_again:
+            bridge.starts_again = True
+            task.cancel()
+
+    return end
+
+
+def _starts_again(bridge: Bridge) -> bool:
+    """Tell whether nothing but the wish for a new start ended this task; a signal that came too wins."""
+    task = asyncio.current_task()
+    return bridge.starts_again and task is not None and task.uncancel() == 0
 
 
 def _add_log(bridge: Bridge, *, console: bool, keep: bool) -> LogParts:
@@ -261,7 +287,9 @@ def _add_view(bridge: Bridge, title: str, extra: Callable[[], "RenderableType"] 
     bridge.supervisor.add("view", LiveView(bridge, bridge.machine.clock, lines, title, extra).run)
 
 
-def _add_web(bridge: Bridge, store: ConfigStore, book: LogBook, *, keep: bool) -> Callable[[], None]:
+def _add_web(
+    bridge: Bridge, store: ConfigStore, book: LogBook, start_again: Callable[[], None], *, keep: bool
+) -> Callable[[], None]:
     """Add the web server, which takes up changes of its section by itself; return what ends that.
 
     It waits for the first frame: the path comes first, and the web stack takes seconds to import on a small board.
@@ -272,7 +300,7 @@ def _add_web(bridge: Bridge, store: ConfigStore, book: LogBook, *, keep: bool) -
     from tinybms_bridge.web_face import WebFace
 
     folder = state_directory(bridge.config.advanced.state_directory)
-    face = WebFace(bridge, store, book)
+    face = WebFace(bridge, store, book, start_again)
     users: Storage = FileStorage(folder / USERS_FILE) if keep else MemoryStorage()
 
     def options_of(config: Configuration) -> WebOptions:
