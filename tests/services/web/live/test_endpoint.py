@@ -8,11 +8,14 @@ import pytest
 from fastapi import FastAPI
 
 from tinybms_bridge.hal.clock import FakeClock
+from tinybms_bridge.services.web.accounts import Account, Role
+from tinybms_bridge.services.web.accounts.tokens import new_record, write_token
 from tinybms_bridge.services.web.app import create_app
 from tinybms_bridge.services.web.face import MonitoredFrame
 from tinybms_bridge.services.web.live import Hub, HubSettings
 from tinybms_bridge.services.web.live.watch import hub_settings
 from tinybms_bridge.services.web.options import WebOptions
+from tinybms_bridge.services.web.security import Gate
 
 Browse = Callable[..., Any]
 
@@ -60,6 +63,23 @@ async def test_login_where_reading_is_closed(face: Any, browse: Browse) -> None:
     assert closed.close_code == 1008
     assert closed.got == []
     await closed.task
+
+
+async def test_open_socket_does_not_outlive_its_login(face: Any, browse: Browse, clock: FakeClock) -> None:
+    """Where reading needs a login: a token that is revoked closes the socket that it opened, with "policy"."""
+    application = create_app(face, WebOptions(open_reading=False))
+    gate: Gate = application.state.gate
+    record = new_record("ann", "panel", Role.VIEWER, gate.clock.wall(), 1)
+    book = gate.accounts.book.with_account(Account("ann", Role.VIEWER, "x"))
+    gate.accounts.book = book.with_token(record, gate.clock.wall())
+    socket = type(browse())(application, f"token={write_token(record, book.secret)}")
+    await socket.until(lambda: socket.got)
+    gate.accounts.book = book
+    await clock.advance(2.0)
+    await socket.until(lambda: socket.close_code)
+    assert (socket.close_code, socket.close_reason) == (1008, "the login has ended")
+    assert len(socket.got) <= 2
+    await socket.task
 
 
 async def test_subscribing(

@@ -182,25 +182,25 @@ async def test_a_socket_is_open_like_reading(app: FastAPI, make_app: Callable[..
     """A page of ours, or a program without any page."""
     user = User("", Role.VIEWER, Via.OPEN, "10.0.0.1")
 
-    assert await websocket_user(opening(app)) == user
-    assert await websocket_user(opening(app, origin="http://h")) == user
-    assert await websocket_user(opening(app, origin="http://friend.example")) == user
-    assert await websocket_user(opening(make_app(CLOSED))) is None
+    assert websocket_user(opening(app)) == user
+    assert websocket_user(opening(app, origin="http://h")) == user
+    assert websocket_user(opening(app, origin="http://friend.example")) == user
+    assert websocket_user(opening(make_app(CLOSED))) is None
 
 
 async def test_another_page_opens_no_socket(app: FastAPI) -> None:
     """The same-origin policy of browsers does not hold for WebSockets."""
-    assert await websocket_user(opening(app, origin="http://evil.example")) is None
+    assert websocket_user(opening(app, origin="http://evil.example")) is None
 
 
 async def test_a_cookie_opens_a_socket_from_our_page_only(app: FastAPI, gate: Gate) -> None:
     """A listed site reads, but never as the user of the browser."""
     key, _ = gate.sessions.begin(gate.accounts.book.expect_account("boss"))
     cookie = f"{COOKIE}={key}"
-    user = await websocket_user(opening(app, cookie=cookie, origin="http://h"))
+    user = websocket_user(opening(app, cookie=cookie, origin="http://h"))
 
     assert user == User("boss", Role.ADMIN, Via.SESSION, "10.0.0.1")
-    assert await websocket_user(opening(app, cookie=cookie, origin="http://friend.example")) is None
+    assert websocket_user(opening(app, cookie=cookie, origin="http://friend.example")) is None
 
 
 async def test_a_token_opens_a_socket(make_app: Callable[..., FastAPI]) -> None:
@@ -209,6 +209,6 @@ async def test_a_token_opens_a_socket(make_app: Callable[..., FastAPI]) -> None:
     token = bearer(app.state.gate, "guest", Role.VIEWER)
     wanted = User("guest", Role.VIEWER, Via.TOKEN, "10.0.0.1")
 
-    assert await websocket_user(opening(app, f"token={token}", origin="http://any.example")) == wanted
-    assert await websocket_user(opening(app, authorization=f"Bearer {token}")) == wanted
-    assert await websocket_user(opening(app, "token=wrong")) is None
+    assert websocket_user(opening(app, f"token={token}", origin="http://any.example")) == wanted
+    assert websocket_user(opening(app, authorization=f"Bearer {token}")) == wanted
+    assert websocket_user(opening(app, "token=wrong")) is None

@@ -16,14 +16,14 @@ router = APIRouter()
 @router.websocket("/ws")
 async def live(websocket: WebSocket) -> None:
     """Send live data once a second, or as the client asks; see ``docs/api.md``."""
-    user = await websocket_user(websocket)
+    user = websocket_user(websocket)
     await websocket.accept()
     if user is None:
         await close(websocket, Close(1008, "login required"))
         return
     watch: Watch = websocket.app.state.watch
     hub = watch.hub
-    client = hub.join()
+    client = hub.join(lambda: websocket_user(websocket) is not None)
     if client is None:
         await close(websocket, Close(1013, "too many clients"))
         return

@@ -6,6 +6,7 @@ from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 
+from tinybms_bridge.services.web.accounts import AccountError
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.security.audit import audit
 from tinybms_bridge.services.web.security.csrf import (
@@ -76,13 +77,13 @@ OwnPage = Depends(_own_page)
 """For routes without a login that set a cookie."""
 
 
-async def websocket_user(websocket: WebSocket) -> User | None:
-    """Return who opens a WebSocket (cookie, bearer header or ``?token=``), or None for somebody to turn away."""
-    gate = await _gate(websocket)
+def websocket_user(websocket: WebSocket) -> User | None:
+    """Return who has or opens a WebSocket (cookie, bearer header or ``?token=``); None: it has to be closed."""
+    gate: Gate = websocket.app.state.gate
     query_token = websocket.query_params.get("token", "")
     try:
         seen = gate.identify(websocket, query_token)
-    except ProblemError:
+    except (AccountError, ProblemError):
         return None
     if seen is not None and seen.session is None:
         return seen.user
