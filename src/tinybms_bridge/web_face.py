@@ -5,10 +5,12 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from tinybms_bridge import __version__
+from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.limits import ManualInhibits
 from tinybms_bridge.bridge import Bridge
 from tinybms_bridge.bus import Bus
 from tinybms_bridge.config.store import ConfigStore
+from tinybms_bridge.events import Noted
 from tinybms_bridge.hal.can import CanFrame, CanStatistics
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.services.logs import LogBook
@@ -56,6 +58,8 @@ class WebFace:
             for inhibit in self.inhibits():
                 if inhibit.expires_at is not None and inhibit.expires_at <= now:
                     self.release(inhibit.direction)
+                    text = f"The manual stop of {inhibit.direction} has ended: its time is over"
+                    self.bus.publish(Noted(Severity.INFO, f"stop.{inhibit.direction}", text), "manual stops")
 
     @property
     def version(self) -> str:

@@ -1,5 +1,6 @@
 """An application over a face that nobody looks at, with one administrator and one viewer, and clients for it."""
 
+import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from types import SimpleNamespace
@@ -16,7 +17,8 @@ from tinybms_bridge.services.web.accounts import Account, Accounts, AccountStore
 from tinybms_bridge.services.web.accounts.passwords import hash_password
 from tinybms_bridge.services.web.app import create_app
 from tinybms_bridge.services.web.options import WebOptions
-from tinybms_bridge.services.web.security import Admin, Viewer
+from tinybms_bridge.services.web.problems import ProblemError
+from tinybms_bridge.services.web.security import Admin, Facts, Viewer
 from tinybms_bridge.services.web.security.gate import COOKIE, Gate
 
 ADDRESS = ("192.168.1.7", 50000)
@@ -55,6 +57,15 @@ def routes() -> APIRouter:
     @router.post("/api/thing")
     async def write(user: Admin, value: dict[str, int]) -> dict[str, int]:
         return value
+
+    @router.put("/api/thing")
+    async def fill(user: Admin, facts: Facts, value: dict[str, int]) -> None:
+        facts["count"] = len(value)
+        if "code" in value:
+            raise ProblemError(value["code"], "not_so", "not like this")
+        if "bug" in value:
+            raise ZeroDivisionError
+        logging.getLogger("tinybms_bridge.audit").info("filled")
 
     @router.get("/api/bug")
     async def bug() -> None:

@@ -4,10 +4,13 @@ import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-__all__ = ["LEVELS", "LogLine", "LogPage", "level_number", "line_of"]
+__all__ = ["AUDIT_SOURCE", "LEVELS", "LogLine", "LogPage", "level_number", "line_of"]
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 """Names of the levels, least important first."""
+
+AUDIT_SOURCE = "tinybms_bridge.audit"
+"""Logger of what people do; two equal lines of it are two deeds."""
 
 _MOST_CHARACTERS = 4000
 _CONTROLS = dict.fromkeys((*range(32), *range(127, 160), 0x2028, 0x2029), " ")

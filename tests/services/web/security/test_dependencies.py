@@ -79,6 +79,43 @@ async def test_an_administrator_writes_and_leaves_an_audit_line(
     assert "POST /api/thing by boss (session) from 192.168.1.7" in caplog.messages
 
 
+async def test_the_audit_line_comes_after_the_deed_with_its_facts(
+    admin: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever clears the log does not clear this line with it."""
+    await admin.put("/api/thing", json={"a": 1, "b": 2})
+
+    assert caplog.messages == ["filled", "PUT /api/thing by boss (session) from 192.168.1.7, count=2"]
+
+
+@pytest.mark.parametrize(
+    ("body", "ending"),
+    [
+        ({"code": 409}, "refused with 409 not_so, count=1"),
+        ({"code": 502}, "failed with 502 not_so, count=1"),
+        ({"bug": 1}, "failed with ZeroDivisionError, count=1"),
+        ({"a": "text"}, "refused with 422 invalid_payload"),
+    ],
+)
+async def test_what_an_administrator_could_not_do_is_told_apart(
+    admin: httpx.AsyncClient, caplog: pytest.LogCaptureFixture, body: dict[str, object], ending: str
+) -> None:
+    """A refused change must not look like one that was made."""
+    await admin.put("/api/thing", json=body)
+
+    lines = [record for record in caplog.records if record.name == "tinybms_bridge.audit"]
+    assert [record.getMessage() for record in lines] == [f"PUT /api/thing by boss (session) from 192.168.1.7: {ending}"]
+    assert lines[0].levelno == logging.WARNING
+
+
+async def test_what_a_viewer_tried_is_told(viewer: httpx.AsyncClient, caplog: pytest.LogCaptureFixture) -> None:
+    """Somebody with a login who is not allowed to."""
+    await viewer.put("/api/thing", json={})
+
+    (line,) = caplog.messages
+    assert line == "PUT /api/thing by guest (session) from 192.168.1.7: refused with 403 admin_required"
+
+
 @pytest.mark.parametrize("token", ["", "wrong", "ü"])
 async def test_a_cookie_alone_does_not_write(admin: httpx.AsyncClient, token: str) -> None:
     """The header cannot be sent by another site's page."""

@@ -11,7 +11,8 @@ from tinybms_bridge.services.web.live.alarm_desk import AlarmDesk
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.answers import Answer, Done
 from tinybms_bridge.services.web.routes.deps import Face, TheWatch
-from tinybms_bridge.services.web.security import Admin, Viewer
+from tinybms_bridge.services.web.routes.notes import note
+from tinybms_bridge.services.web.security import Admin, User, Viewer
 
 __all__ = ["AlarmAnswer", "Alarms", "router"]
 
@@ -49,7 +50,9 @@ async def acknowledge_all(watch: TheWatch, face: Face, user: Admin) -> Alarms:
     """Acknowledge every active alarm; one that rises or comes again is new."""
     desk = watch.alarms
     for alarm in desk.active(face.picture(), face.clock.wall()):
-        desk.acknowledge(alarm.name, user.name)
+        if alarm.acknowledged_by is None:
+            desk.acknowledge(alarm.name, user.name)
+            _note(alarm.name, user, face)
     return _alarms(desk, face)
 
 
@@ -60,7 +63,12 @@ async def acknowledge(name: str, watch: TheWatch, face: Face, user: Admin) -> Do
     desk.active(face.picture(), face.clock.wall())
     if not desk.acknowledge(name, user.name):
         raise ProblemError(404, "unknown_alarm", "no active alarm has this name")
+    _note(name, user, face)
     return Done(message=f"{name} acknowledged")
+
+
+def _note(name: str, user: User, face: BridgeFace) -> None:
+    note(face, f"acknowledged.{name}", f"{name.replace('_', ' ').capitalize()}: acknowledged by {user.name}")
 
 
 def _alarms(desk: AlarmDesk, face: BridgeFace) -> Alarms:

@@ -12,8 +12,9 @@ from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.answers import Answer, Done, Request
 from tinybms_bridge.services.web.routes.deps import Face
 from tinybms_bridge.services.web.routes.failures import config_problem
+from tinybms_bridge.services.web.routes.notes import note_release, note_stop
 from tinybms_bridge.services.web.routes.settings import Saved, saved
-from tinybms_bridge.services.web.security import Admin, Viewer
+from tinybms_bridge.services.web.security import Admin, Facts, Viewer
 
 __all__ = ["InhibitAnswer", "InhibitRequest", "Inhibits", "RestartRequest", "router"]
 
@@ -61,17 +62,26 @@ async def inhibits(face: Face, _user: Viewer) -> Inhibits:
 
 @router.put("/api/inhibits/{direction}")
 async def inhibit(
-    direction: Direction, face: Face, _user: Admin, wanted: Annotated[InhibitRequest | None, Body()] = None
+    direction: Direction,
+    face: Face,
+    user: Admin,
+    facts: Facts,
+    wanted: Annotated[InhibitRequest | None, Body()] = None,
 ) -> InhibitAnswer:
     """Stop charging or discharging: the limit of that direction is 0 A until released or expired."""
     wanted = wanted or InhibitRequest()
-    return InhibitAnswer.model_validate(face.inhibit(direction, wanted.duration_s, wanted.reason))
+    facts |= {"duration_s": wanted.duration_s, "reason": wanted.reason}
+    stop = face.inhibit(direction, wanted.duration_s, wanted.reason)
+    note_stop(face, stop, user)
+    return InhibitAnswer.model_validate(stop)
 
 
 @router.delete("/api/inhibits/{direction}")
-async def release(direction: Direction, face: Face, _user: Admin) -> Done:
+async def release(direction: Direction, face: Face, user: Admin) -> Done:
     """End a stop; also fine when there is none."""
     there_was = face.release(direction)
+    if there_was:
+        note_release(face, direction, user)
     return Done(message=f"{direction.value} released" if there_was else f"{direction.value} was not stopped")
 
 
@@ -83,21 +93,25 @@ async def reset_statistics(face: Face, _user: Admin) -> Done:
 
 
 @router.post("/api/config/reload")
-async def reload(face: Face, _user: Admin) -> Saved:
+async def reload(face: Face, _user: Admin, facts: Facts) -> Saved:
     """Read the configuration file again, as after a change made by hand."""
     store = face.store
     change = await asyncio.to_thread(store.reload_if_changed)
     if store.error is not None:
         raise config_problem(store.error, "reload_failed")
     if change is None:
+        facts["changed"] = "nothing"
         return Saved(message="Configuration unchanged", changed=[])
-    return saved(change, "Configuration reloaded")
+    return saved(change, "Configuration reloaded", facts)
 
 
 @router.post("/api/system/restart")
-async def restart(face: Face, _user: Admin, wanted: Annotated[RestartRequest | None, Body()] = None) -> Done:
+async def restart(
+    face: Face, _user: Admin, facts: Facts, wanted: Annotated[RestartRequest | None, Body()] = None
+) -> Done:
     """Restart a part, or the whole program; the GX keeps the last limits for three seconds."""
     part = wanted.part if wanted else None
+    facts["part"] = part or "the whole program"
     try:
         face.restart(part)
     except KeyError as error:

@@ -16,7 +16,7 @@ from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.answers import Answer, Done
 from tinybms_bridge.services.web.routes.deps import Face
 from tinybms_bridge.services.web.routes.failures import config_problem
-from tinybms_bridge.services.web.security import Admin, Viewer
+from tinybms_bridge.services.web.security import Admin, Facts, Viewer
 
 __all__ = ["Remark", "Saved", "router", "saved"]
 
@@ -62,24 +62,25 @@ async def read_settings(
 
 
 @router.post("/api/settings")
-async def change_settings(face: Face, _user: Admin, document: Document) -> Saved:
+async def change_settings(face: Face, _user: Admin, facts: Facts, document: Document) -> Saved:
     """Change the given keys, save, and apply at once; null takes a key back to its default (RFC 7396)."""
-    return await _change(face.store.update, document)
+    return await _change(face.store.update, document, facts)
 
 
 @router.put("/api/settings")
-async def replace_settings(face: Face, _user: Admin, document: Document) -> Saved:
+async def replace_settings(face: Face, _user: Admin, facts: Facts, document: Document) -> Saved:
     """Put a whole configuration in the place of the present one, for example a backup; otherwise as POST."""
-    return await _change(face.store.replace, document)
+    return await _change(face.store.replace, document, facts)
 
 
-def saved(change: ConfigChange, message: str) -> Saved:
-    """Return the answer for a change."""
+def saved(change: ConfigChange, message: str, facts: Facts) -> Saved:
+    """Return the answer for a change, and add its keys to the facts of the request."""
+    facts["changed"] = " ".join(change.changed_paths) or "nothing"
     notices = [Remark(path=notice.path, message=notice.message) for notice in change.notices]
     return Saved(message=message, changed=list(change.changed_paths), notices=notices)
 
 
-async def _change(save: Callable[[Mapping[str, Any]], ConfigChange], document: dict[str, Any]) -> Saved:
+async def _change(save: Callable[[Mapping[str, Any]], ConfigChange], document: dict[str, Any], facts: Facts) -> Saved:
     try:
         change = await asyncio.to_thread(save, _checked(document))
     except ConfigError as error:
@@ -87,7 +88,7 @@ async def _change(save: Callable[[Mapping[str, Any]], ConfigChange], document: d
     except OSError as error:
         message = f"the configuration could not be saved: {error.strerror or error}"
         raise ProblemError(500, "config_save_failed", message) from error
-    return saved(change, "Configuration updated")
+    return saved(change, "Configuration updated", facts)
 
 
 def _checked(document: dict[str, Any]) -> dict[str, Any]:
