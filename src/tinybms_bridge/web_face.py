@@ -47,7 +47,7 @@ class WebFace:
         self._device_settings = BmsSettings(bridge.client, bridge.machine.clock)
         self._inhibits: dict[Direction, Inhibit] = {}
         self._frames: deque[MonitoredFrame] = deque(maxlen=_REMEMBERED_FRAMES)
-        self._frame_count = 0
+        self._frame_number = int(bridge.machine.clock.wall().timestamp() * 1000.0)  # grows over restarts
         bridge.frame_taps.append(self._remember)
 
     async def run(self) -> None:
@@ -183,6 +183,8 @@ class WebFace:
 
     def frames(self, after: int = 0) -> Sequence[MonitoredFrame]:
         """See ``BridgeFace``."""
+        if after > self._frame_number:  # of another run, when the clock was ahead
+            after = 0
         return [frame for frame in self._frames if frame.number > after]
 
     def trace(self) -> Sequence[TraceLine]:
@@ -233,10 +235,10 @@ class WebFace:
 
     def _remember(self, frame: CanFrame, direction: str) -> None:
         if direction in ("tx", "rx"):
-            self._frame_count += 1
+            self._frame_number += 1
             self._frames.append(
                 MonitoredFrame(
-                    self._frame_count,
+                    self._frame_number,
                     self.clock.wall(),
                     "tx" if direction == "tx" else "rx",
                     frame.arbitration_id,

@@ -229,6 +229,7 @@ async def run_bridge(
     await asyncio.to_thread(machine.events.load)
     bridge = Bridge(config, machine, saved)
     logs = _add_log(bridge, console=not live, keep=keep)
+    await asyncio.to_thread(logs.book.load)
     if live:
         _add_view(bridge, title, extra)
     else:

@@ -156,7 +156,7 @@ class MonitoredFrame:
     """One CAN frame that was sent or received."""
 
     number: int
-    """Counts all frames from 1."""
+    """Grows by one from frame to frame, and over restarts of the bridge."""
     at: datetime
     direction: Literal["tx", "rx"]
     arbitration_id: int
@@ -209,7 +209,7 @@ class LogLine(Protocol):
 
     @property
     def number(self) -> int:
-        """Counts the lines from 1."""
+        """Grows from line to line, also over restarts of the bridge."""
         ...
 
 
@@ -240,7 +240,7 @@ class LogSource(Protocol):
         ...
 
     def clear(self) -> None:
-        """Forget every line."""
+        """Forget every line and remove the files of the log. Raises OSError."""
         ...
 
 

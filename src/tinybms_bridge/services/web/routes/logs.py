@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import PlainTextResponse, Response
 
+from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.answers import Answer, Done
 from tinybms_bridge.services.web.routes.deps import Face
 from tinybms_bridge.services.web.security import Admin, Viewer
@@ -68,8 +69,11 @@ async def read_logs(
 
 @router.delete("/api/logs")
 async def clear_logs(face: Face, _user: Admin) -> Done:
-    """Forget every line."""
-    await asyncio.to_thread(face.logs.clear)
+    """Forget every line and remove the log files; what is written from now on stays."""
+    try:
+        await asyncio.to_thread(face.logs.clear)
+    except OSError as error:
+        raise ProblemError(500, "logs_not_removed", f"a log file cannot be removed: {error}") from error
     return Done(message="Logs cleared")
 
 
