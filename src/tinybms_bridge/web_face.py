@@ -29,6 +29,7 @@ from tinybms_bridge.services.web.face import (
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 from tinybms_bridge.tinybms.settings import BmsSettings
 from tinybms_bridge.tinybms.statistics import LinkStatistics
+from tinybms_bridge.victron.transmitter import TransmitterStatistics
 
 __all__ = ["WebFace"]
 
@@ -48,6 +49,7 @@ class WebFace:
         self._inhibits: dict[Direction, Inhibit] = {}
         self._frames: deque[MonitoredFrame] = deque(maxlen=_REMEMBERED_FRAMES)
         self._frame_number = int(bridge.machine.clock.wall().timestamp() * 1000.0)  # grows over restarts
+        self._rejected_before = 0
         bridge.frame_taps.append(self._remember)
 
     async def run(self) -> None:
@@ -105,7 +107,7 @@ class WebFace:
             notices=bridge.notices.notices,
             energy=pipeline.energy,
             identity=bridge.poller.identity,
-            rejected=pipeline.rejected,
+            rejected=pipeline.rejected - self._rejected_before,
         )
 
     def uart(self) -> UartFigures:
@@ -217,6 +219,9 @@ class WebFace:
         """See ``BridgeFace``."""
         self._bridge.client.statistics = LinkStatistics()
         self._bridge.bus.reset_statistics()
+        self._rejected_before = self._bridge.pipeline.rejected
+        if self._bridge.transmitter is not None:
+            self._bridge.transmitter.statistics = TransmitterStatistics()
         for name in ("tx_count", "tx_errors", "rx_count", "rx_errors", "bus_off_count", "outages"):
             setattr(self._bridge.can_statistics, name, getattr(CanStatistics(), name))
 

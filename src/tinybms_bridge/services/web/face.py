@@ -326,7 +326,7 @@ class BridgeFace(Protocol):
         ...
 
     def reset_statistics(self) -> None:
-        """Set the counters of UART, CAN and bus to zero; the energy counters stay."""
+        """Set the counters of UART, samples, CAN and bus to zero; the energy counters stay."""
         ...
 
     def restart(self, part: str | None) -> None:

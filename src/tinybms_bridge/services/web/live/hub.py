@@ -88,6 +88,12 @@ class Hub:
             dropped=done.dropped + sum(client.replaced + client.throttle.dropped for client in present),
         )
 
+    def reset_statistics(self) -> None:
+        """Begin counting anew, also for the clients that listen now."""
+        self.statistics = HubStatistics()
+        for client in self._clients:
+            client.sent = client.replaced = client.throttle.dropped = 0
+
     def join(self, may_read: Callable[[], bool] = lambda: True) -> Client | None:
         """Return a new client, or None when there are too many; ``may_read`` tells whether its login still counts."""
         settings = self._settings()

@@ -10,7 +10,7 @@ from pydantic import Field
 from tinybms_bridge.services.web.face import Direction
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.answers import Answer, Done, Request
-from tinybms_bridge.services.web.routes.deps import Face
+from tinybms_bridge.services.web.routes.deps import Face, TheWatch
 from tinybms_bridge.services.web.routes.failures import config_problem
 from tinybms_bridge.services.web.routes.notes import note_release, note_stop
 from tinybms_bridge.services.web.routes.settings import Saved, saved
@@ -86,9 +86,10 @@ async def release(direction: Direction, face: Face, user: Admin) -> Done:
 
 
 @router.post("/api/stats/reset")
-async def reset_statistics(face: Face, _user: Admin) -> Done:
-    """Set the counters of the line, the CAN bus and the internal bus to zero; the energy counters stay."""
+async def reset_statistics(face: Face, watch: TheWatch, _user: Admin) -> Done:
+    """Set the counters of line, samples, CAN bus, internal bus and live data to zero; the energy counters stay."""
     face.reset_statistics()
+    watch.hub.reset_statistics()
     return Done(message="Statistics reset")
 
 
