@@ -307,7 +307,7 @@ def _add_web(
     def options_of(config: Configuration) -> WebOptions:
         return WebOptions.from_config(config.web_server, folder)
 
-    service = WebService(face, options_of(bridge.config), users, bridge.machine.clock)
+    service = WebService(face, options_of(bridge.config), users, bridge.machine.clock, command_line=keep)
     loop = asyncio.get_running_loop()
 
     async def run() -> None:

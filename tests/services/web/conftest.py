@@ -58,7 +58,7 @@ def routes() -> APIRouter:
     async def write(user: Admin, value: dict[str, int]) -> dict[str, int]:
         return value
 
-    @router.put("/api/thing")
+    @router.put("/api/filling")
     async def fill(user: Admin, facts: Facts, value: dict[str, int]) -> None:
         facts["count"] = len(value)
         if "code" in value:

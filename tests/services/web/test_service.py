@@ -116,6 +116,21 @@ async def test_the_first_start_shows_a_setup_token_once(start: Start, said: list
         assert "users add" in text
 
 
+async def test_without_a_file_of_users_the_command_line_is_no_way(
+    face: Any, routes: APIRouter, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The demo keeps its users in memory: a command that would add one elsewhere is not advised."""
+    monkeypatch.setattr(app_module, "_all_routers", lambda: (routes,))
+    service = WebService(face, LOOPBACK, MemoryStorage(), SystemClock(), announce=said.append, command_line=False)
+    task = asyncio.create_task(service.run())
+    while not said:
+        await asyncio.sleep(0.001)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+    assert said[0].endswith("Open the web page and enter it.")
+
+
 async def test_the_token_is_not_logged(start: Start, said: list[str], caplog: pytest.LogCaptureFixture) -> None:
     """At no level."""
     caplog.set_level("DEBUG")

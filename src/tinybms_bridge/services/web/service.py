@@ -48,6 +48,7 @@ class WebService:
         clock: Clock,
         *,
         announce: Callable[[str], None] = _to_standard_error,
+        command_line: bool = True,
     ) -> None:
         self.options = options
         """May be replaced; the next ``run`` takes it up."""
@@ -59,6 +60,7 @@ class WebService:
         self._storage = storage
         self._clock = clock
         self._announce = announce  # not the log: that can be read without a login
+        self._command_line = command_line  # whether it reaches the same users
         self._gate: Gate | None = None
         self._worked: WebOptions | None = None
         self._setup_shown = False
@@ -166,9 +168,10 @@ class WebService:
         log.info("web server listens on %s://%s:%d/", scheme, options.listen_address or "*", self.port)
         if gate.setup_required and not self._setup_shown:
             self._setup_shown = True
+            other = ', or use "tinybms-bridge users add NAME --role admin"' if self._command_line else ""
             self._announce(
                 f"There is no administrator yet. One-time setup token of the web server: {gate.setup.issue()}\n"
-                'Open the web page and enter it, or use "tinybms-bridge users add NAME --role admin".'
+                f"Open the web page and enter it{other}."
             )
 
 

@@ -83,9 +83,9 @@ async def test_the_audit_line_comes_after_the_deed_with_its_facts(
     admin: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whoever clears the log does not clear this line with it."""
-    await admin.put("/api/thing", json={"a": 1, "b": 2})
+    await admin.put("/api/filling", json={"a": 1, "b": 2})
 
-    assert caplog.messages == ["filled", "PUT /api/thing by boss (session) from 192.168.1.7, count=2"]
+    assert caplog.messages == ["filled", "PUT /api/filling by boss (session) from 192.168.1.7, count=2"]
 
 
 @pytest.mark.parametrize(
@@ -101,19 +101,19 @@ async def test_what_an_administrator_could_not_do_is_told_apart(
     admin: httpx.AsyncClient, caplog: pytest.LogCaptureFixture, body: dict[str, object], ending: str
 ) -> None:
     """A refused change must not look like one that was made."""
-    await admin.put("/api/thing", json=body)
+    await admin.put("/api/filling", json=body)
 
-    lines = [record for record in caplog.records if record.name == "tinybms_bridge.audit"]
-    assert [record.getMessage() for record in lines] == [f"PUT /api/thing by boss (session) from 192.168.1.7: {ending}"]
-    assert lines[0].levelno == logging.WARNING
+    (line,) = [record for record in caplog.records if record.name == "tinybms_bridge.audit"]
+    assert line.getMessage() == f"PUT /api/filling by boss (session) from 192.168.1.7: {ending}"
+    assert line.levelno == logging.WARNING
 
 
 async def test_what_a_viewer_tried_is_told(viewer: httpx.AsyncClient, caplog: pytest.LogCaptureFixture) -> None:
     """Somebody with a login who is not allowed to."""
-    await viewer.put("/api/thing", json={})
+    await viewer.put("/api/filling", json={})
 
     (line,) = caplog.messages
-    assert line == "PUT /api/thing by guest (session) from 192.168.1.7: refused with 403 admin_required"
+    assert line == "PUT /api/filling by guest (session) from 192.168.1.7: refused with 403 admin_required"
 
 
 @pytest.mark.parametrize("token", ["", "wrong", "ü"])

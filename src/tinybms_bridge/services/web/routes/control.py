@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body
 from pydantic import Field
 
+from tinybms_bridge.services.web.examples import examples
 from tinybms_bridge.services.web.face import Direction
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.answers import Answer, Done, Request
@@ -39,7 +40,7 @@ class Inhibits(Answer):
     inhibits: list[InhibitAnswer]
 
 
-class InhibitRequest(Request):
+class InhibitRequest(Request, json_schema_extra=examples({"duration_s": 3600, "reason": "work on the cables"})):
     """How long, and why."""
 
     duration_s: float | None = Field(default=None, ge=1.0, le=_WEEK_S, examples=[3600])
@@ -47,7 +48,7 @@ class InhibitRequest(Request):
     reason: str = Field(default="", max_length=200, examples=["work on the cables"])
 
 
-class RestartRequest(Request):
+class RestartRequest(Request, json_schema_extra=examples({"part": "mqtt"})):
     """What to restart."""
 
     part: str | None = Field(default=None, max_length=64, examples=["mqtt"])

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
+from pydantic import BeforeValidator
 from starlette.responses import PlainTextResponse, Response
 
 from tinybms_bridge.services.web.problems import ProblemError
@@ -16,7 +17,7 @@ __all__ = ["LineAnswer", "LogAnswer", "router"]
 
 router = APIRouter(tags=["logs"])
 
-Level = Literal["CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG"]
+Level = Annotated[Literal["CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG"], BeforeValidator(str.upper)]
 Format = Literal["text", "json"]
 
 _LARGEST = 2**63 - 1
