@@ -111,7 +111,7 @@ async def reload(face: Face, _user: Admin, facts: Facts) -> Saved:
 async def restart(
     face: Face, _user: Admin, facts: Facts, wanted: Annotated[RestartRequest | None, Body()] = None
 ) -> Done:
-    """Restart a part, or the whole program; the GX keeps the last limits for three seconds."""
+    """Restart a part, or the whole program: frames pause for seconds, and a GX that misses them for three stops."""
     part = wanted.part if wanted else None
     facts["part"] = part or "the whole program"
     try:
