@@ -736,6 +736,15 @@ async def test_stop_saves_and_releases(rig: Rig) -> None:
     assert rig.dog.calls[-1] == "stopping"
 
 
+async def test_new_start_in_the_same_process_is_no_end_for_the_service_manager(rig: Rig) -> None:
+    """Told of an end, systemd would wait for the process to go and kill it."""
+    await rig.started()
+    rig.bridge.starts_again = True
+    await rig.ended()
+    assert "ready" in rig.dog.calls
+    assert "stopping" not in rig.dog.calls
+
+
 async def test_restart_takes_over_what_was_saved(rig: Rig) -> None:
     """Energy in 0x378 goes on where it was; FLOAT between its two thresholds stays FLOAT."""
     rig.line.bms.write([(328, round(93.0 / 0.002))])

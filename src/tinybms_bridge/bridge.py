@@ -9,8 +9,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.bms_events import DatedEvent
 from tinybms_bridge.battery.limits import ManualInhibits
+from tinybms_bridge.battery.manual_stops import ManualStop
 from tinybms_bridge.battery.notices import Communication
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.snapshot import BmsStatus, Ratings, Snapshot
@@ -18,7 +20,7 @@ from tinybms_bridge.bus import Bus
 from tinybms_bridge.config.battery import check_against_battery
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.errors import LinkError
-from tinybms_bridge.events import BmsEventsSeen, GxChanged, IdentityKnown, LinkChanged, PartStateChanged
+from tinybms_bridge.events import BmsEventsSeen, GxChanged, IdentityKnown, LinkChanged, Noted, PartStateChanged
 from tinybms_bridge.hal.can import CanFrame, CanPort, CanStatistics
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.hal.serial import SerialOpener
@@ -96,7 +98,7 @@ class Bridge:
         self.bus = Bus(clock.monotonic, clock.wall)
         self.client = TinyBmsClient(machine.open_serial, clock, client_settings(config))
         self.pipeline = Pipeline(self.bus, pipeline_settings(config), saved)
-        self.stops = ManualStops(machine.stops, clock, self._apply_stops)
+        self.stops = ManualStops(machine.stops, clock, self._apply_stops, self._on_stop_over)
         """What the user has stopped by hand; to be loaded before ``run``."""
         self.poller = Poller(
             self.client,
@@ -136,6 +138,8 @@ class Bridge:
             timeout_s=config.advanced.watchdog_timeout_s,
         )
         """Feeds the watchdog while the path makes progress."""
+        self.starts_again = False
+        """Whether the program starts anew in this process after the end, which is nothing for its service manager."""
         self._clock = clock
         self._can_attempts = 0
         self._hanging: tuple[str, ...] = ()
@@ -172,7 +176,8 @@ class Bridge:
         try:
             await self.supervisor.run()
         finally:
-            self.machine.watchdog.stopping()
+            if not self.starts_again:
+                self.machine.watchdog.stopping()
 
     def check_configuration(self) -> None:
         """Say what in the configuration does not fit this battery, once for each set of remarks."""
@@ -220,6 +225,10 @@ class Bridge:
             self._decided = decided
             if self.transmitter is not None:
                 self.transmitter.kick()
+
+    def _on_stop_over(self, stop: ManualStop) -> None:
+        text = f"The manual stop of {stop.direction} has ended: its time is over"
+        self.bus.publish(Noted(Severity.INFO, f"stop.{stop.direction}", text), "manual stops")
 
     def _on_link(self, state: LinkState) -> None:
         if not state.up:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tinybms_bridge.battery.alarms import Alarms
+from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.bms_events import DatedEvent
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits.model import ChargeState, Limits
@@ -21,6 +22,7 @@ __all__ = [
     "IdentityKnown",
     "LimitsDecided",
     "LinkChanged",
+    "Noted",
     "NoticesChanged",
     "PartStateChanged",
     "SampleAccepted",
@@ -140,3 +142,14 @@ class PartStateChanged(Event):
     name: str
     state: str
     error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Noted(Event):
+    """Something for log and event list that no other event tells: what a person did, what a service could not do."""
+
+    severity: Severity
+    code: str
+    """Name for programs, for example ``stop.charge``."""
+    text: str
+    """What happened, in plain words."""

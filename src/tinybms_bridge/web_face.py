@@ -1,9 +1,7 @@
 """The bridge as the web room sees it: the adapter behind ``services.web.face.BridgeFace``."""
 
-import os
-import signal
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from tinybms_bridge import __version__
@@ -29,6 +27,7 @@ from tinybms_bridge.services.web.face import (
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 from tinybms_bridge.tinybms.settings import BmsSettings
 from tinybms_bridge.tinybms.statistics import LinkStatistics
+from tinybms_bridge.victron.transmitter import TransmitterStatistics
 from tinybms_bridge.wiring import can_settings
 
 __all__ = ["WebFace"]
@@ -39,13 +38,15 @@ _REMEMBERED_FRAMES = 500
 class WebFace:
     """One bridge, its configuration and its log behind the protocol of the web room."""
 
-    def __init__(self, bridge: Bridge, store: ConfigStore, book: LogBook) -> None:
+    def __init__(self, bridge: Bridge, store: ConfigStore, book: LogBook, start_again: Callable[[], None]) -> None:
         self._bridge = bridge
         self._store = store
         self._book = book
+        self._start_again = start_again
         self._device_settings = BmsSettings(bridge.client, bridge.machine.clock)
         self._frames: deque[MonitoredFrame] = deque(maxlen=_REMEMBERED_FRAMES)
-        self._frame_count = 0
+        self._frame_number = int(bridge.machine.clock.wall().timestamp() * 1000.0)  # grows over restarts
+        self._rejected_before = 0
         bridge.frame_taps.append(self._remember)
 
     @property
@@ -101,7 +102,7 @@ class WebFace:
             notices=bridge.notices.notices,
             energy=pipeline.energy,
             identity=bridge.poller.identity,
-            rejected=pipeline.rejected,
+            rejected=pipeline.rejected - self._rejected_before,
         )
 
     def uart(self) -> UartFigures:
@@ -178,6 +179,8 @@ class WebFace:
 
     def frames(self, after: int = 0) -> Sequence[MonitoredFrame]:
         """See ``BridgeFace``."""
+        if after > self._frame_number:  # of another run, when the clock was ahead
+            after = 0
         return [frame for frame in self._frames if frame.number > after]
 
     def trace(self) -> Sequence[TraceLine]:
@@ -204,13 +207,16 @@ class WebFace:
         """See ``BridgeFace``."""
         self._bridge.client.statistics = LinkStatistics()
         self._bridge.bus.reset_statistics()
+        self._rejected_before = self._bridge.pipeline.rejected
+        if self._bridge.transmitter is not None:
+            self._bridge.transmitter.statistics = TransmitterStatistics()
         for name in ("tx_count", "tx_errors", "rx_count", "rx_errors", "bus_off_count", "outages"):
             setattr(self._bridge.can_statistics, name, getattr(CanStatistics(), name))
 
     def restart(self, part: str | None) -> None:
-        """See ``BridgeFace``; the whole program ends as by SIGTERM, and the service manager starts it again."""
+        """See ``BridgeFace``."""
         if part is None:
-            os.kill(os.getpid(), signal.SIGTERM)
+            self._start_again()
         else:
             self._bridge.supervisor.restart(part)
 
@@ -223,10 +229,10 @@ class WebFace:
 
     def _remember(self, frame: CanFrame, direction: str) -> None:
         if direction in ("tx", "rx"):
-            self._frame_count += 1
+            self._frame_number += 1
             self._frames.append(
                 MonitoredFrame(
-                    self._frame_count,
+                    self._frame_number,
                     self.clock.wall(),
                     "tx" if direction == "tx" else "rx",
                     frame.arbitration_id,

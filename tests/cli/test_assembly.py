@@ -17,6 +17,7 @@ from tinybms_bridge.battery.limits import ManualInhibits
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.bridge import Bridge, Machine
 from tinybms_bridge.cli import assembly
+from tinybms_bridge.cli.again import StartAgain
 from tinybms_bridge.cli.assembly import (
     Opened,
     Overrides,
@@ -38,6 +39,9 @@ from tinybms_bridge.services.event_log import EventLog
 from tinybms_bridge.services.history import HistorySettings
 from tinybms_bridge.services.web.accounts import Account, AccountStore, Role
 from tinybms_bridge.services.web.options import WebOptions
+from tinybms_bridge.services.web.service import WebService
+from tinybms_bridge.supervisor import PartState
+from tinybms_bridge.web_face import WebFace
 from tinybms_bridge.wiring import can_settings
 
 NOTHING = Overrides()
@@ -632,3 +636,81 @@ async def test_log_is_kept_in_a_file_unless_nothing_is(stage: Stage, home: Path)
     await stage.run(Configuration(), ["a remark"], live=False)
     await stage.end()
     assert "a remark" in await asyncio.to_thread(file.read_text)
+
+
+@pytest.mark.usefixtures("loggers")
+@pytest.mark.parametrize(
+    ("change", "restarts"),
+    [
+        ({"websocket_update_interval_ms": 500, "max_ws_clients": 9}, 0),
+        ({"port": 8081}, 1),
+        ({"enable_auth": True}, 1),
+    ],
+)
+async def test_web_server_restarts_only_for_what_it_cannot_change_at_once(
+    stage: Stage, home: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], restarts: int
+) -> None:
+    """Keys that the live data reads at each tick cut no browser off; nothing that the bus feeds is left behind."""
+    serving = 0
+
+    async def serve(_: WebService) -> None:
+        nonlocal serving
+        serving += 1
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(WebService, "run", serve)
+    monkeypatch.setattr(WebService, "check", lambda *_: None)
+    opened = await asyncio.to_thread(open_configuration, write(home / "a.json", {}), NOTHING)
+    bridge = await stage.run(opened.config, [], live=False, keep=False, opened=opened)
+    await stage.clock.advance(6.0)
+    subscribers = bridge.bus.statistics().subscribers
+    await asyncio.to_thread(opened.store.update, {"web_server": change})
+    await stage.clock.advance(0.2)
+    assert serving == 1 + restarts, "the wait for the first frame is that of the first start"
+    assert bridge.supervisor.parts["web"].restarts == restarts
+    assert bridge.bus.statistics().subscribers == subscribers
+    await stage.end()
+    assert all(subscription.name not in ("web alarms", "web changes") for subscription in bridge.bus._subscriptions)
+
+
+@pytest.mark.usefixtures("loggers")
+async def test_settings_that_the_web_server_cannot_use_are_refused(
+    stage: Stage, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A certificate that is not there is told in the answer, not by a server that never comes back."""
+    monkeypatch.setattr(WebService, "run", lambda _: asyncio.Event().wait())
+    opened = await asyncio.to_thread(open_configuration, write(home / "a.json", {}), NOTHING)
+    await stage.run(opened.config, [], live=False, keep=False, opened=opened)
+    tls = {"tls_certificate": "/nowhere", "tls_key": "/nowhere"}
+    with pytest.raises(ConfigError, match=r"web_server\.tls_certificate"):
+        await asyncio.to_thread(opened.store.update, {"web_server": tls})
+    assert opened.store.configuration.web_server.tls_certificate == ""
+    await stage.end()
+
+
+@pytest.mark.usefixtures("loggers")
+@pytest.mark.parametrize("signalled", [False, True])
+async def test_new_start_comes_after_an_orderly_end(
+    stage: Stage, home: Path, monkeypatch: pytest.MonkeyPatch, signalled: bool
+) -> None:
+    """State is saved and parts have ended; a signal that comes at the same time wins."""
+    faces: list[WebFace] = []
+    make = WebFace.__init__
+
+    def remember(face: WebFace, *arguments: Any) -> None:
+        make(face, *arguments)
+        faces.append(face)
+
+    monkeypatch.setattr(WebFace, "__init__", remember)
+    monkeypatch.setattr(WebService, "run", lambda _: asyncio.Event().wait())
+    opened = await asyncio.to_thread(open_configuration, write(home / "a.json", {}), NOTHING)
+    bridge = await stage.run(opened.config, [], live=False, keep=False, opened=opened)
+    assert stage.task is not None
+    if signalled:
+        stage.task.cancel()
+    faces[0].restart(None)
+    faces[0].restart(None)
+    with pytest.raises(asyncio.CancelledError if signalled else StartAgain):
+        await stage.task
+    assert stage.storage.writes == 1
+    assert {part.state for part in bridge.supervisor.parts.values()} == {PartState.STOPPED}

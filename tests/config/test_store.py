@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tinybms_bridge.config.changes import ConfigChange
 from tinybms_bridge.config.configuration import MASK, Configuration
 from tinybms_bridge.config.store import ConfigStore
-from tinybms_bridge.errors import ConfigError
+from tinybms_bridge.errors import ConfigError, ConfigProblem
 from tinybms_bridge.hal.storage import FileStorage, MemoryStorage
 
 GOOD = b'{"cvl": {"float_soc_threshold": 96}}'
@@ -657,3 +657,31 @@ def test_whatever_is_done_the_file_is_the_configuration(patches: list[dict[str, 
             assert bool(change.changed_paths) == (change.new != before)
 
     assert ConfigStore(MemoryStorage(storage.data)).load() == store.configuration
+
+
+def test_a_guard_refuses_before_anything_is_saved() -> None:
+    """What only the running program can know, such as a port that is taken, is asked before the file is written."""
+    store, storage = loaded_store()
+    asked: list[Configuration] = []
+
+    def refuse(wanted: Configuration) -> None:
+        asked.append(wanted)
+        raise ConfigError([ConfigProblem("web_server.port", 8080, "is in use")])
+
+    store.guards.append(refuse)
+    for change in (store.update, store.replace):
+        with pytest.raises(ConfigError, match="is in use"):
+            change({"web_server": {"port": 8080}})
+
+    assert [each.web_server.port for each in asked] == [8080, 8080]
+    assert storage.data == GOOD
+    assert store.configuration.web_server.port == 80
+
+
+def test_a_guard_does_not_keep_an_edit_of_the_file_out() -> None:
+    """The file is what the user wants; the part that cannot follow says so."""
+    store, storage = loaded_store()
+    store.guards.append(lambda _wanted: pytest.fail("asked"))
+    storage.data = OTHER
+
+    assert store.reload_if_changed() is not None

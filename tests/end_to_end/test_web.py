@@ -1,8 +1,10 @@
 """The web server of the running program, asked as a user would ask it."""
 
 import asyncio
+import signal
 import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -20,8 +22,9 @@ def free_port() -> int:
 class Site:
     """A running demo and a client of its web server."""
 
-    def __init__(self, client: httpx.AsyncClient, setup_token: str) -> None:
+    def __init__(self, client: httpx.AsyncClient, demo: Any, setup_token: str) -> None:
         self.client = client
+        self.demo = demo
         self.setup_token = setup_token
 
     async def status_until(self, condition: Any, timeout_s: float = 10.0) -> dict[str, Any]:
@@ -53,7 +56,7 @@ async def site(start: Any) -> AsyncIterator[Site]:
         if "setup token of the web server" in line:
             token = line.rpartition(" ")[2]
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
-        yield Site(client, token)
+        yield Site(client, demo, token)
 
 
 @pytest.mark.timeout(90)
@@ -108,3 +111,33 @@ async def test_a_manual_stop_holds_until_it_is_over(site: Site) -> None:
     await site.status_until(lambda s: s["stats"]["cvl"]["ccl_limit_a"] == 0)
     await site.status_until(lambda s: s["stats"]["cvl"]["ccl_limit_a"] > 0)
     assert (await site.client.get("/api/inhibits")).json()["inhibits"] == []
+    events = (await site.client.get("/api/events?source=bridge")).json()["events"]
+    assert [event["text"].partition(" until ")[0] for event in events if event["code"] == "stop.charge"] == [
+        "The manual stop of charge has ended: its time is over",
+        "Charging stopped by skipper",
+    ]
+    logs = (await site.client.get("/api/logs")).text
+    assert "PUT /api/inhibits/charge by skipper (session) from 127.0.0.1, duration_s=3.0, reason=test" in logs
+
+
+@pytest.mark.timeout(90)
+async def test_restart_is_a_new_start_of_the_same_process(site: Site) -> None:
+    """Also where no service manager would start the program again; ports and adapters are not kept open twice."""
+
+    def open_devices() -> list[str]:
+        files = [str(each.readlink()) for each in Path(f"/proc/{site.demo.pid}/fd").iterdir()]
+        return sorted(name for name in files if name.startswith("/dev/p"))
+
+    await site.log_in()
+    before = await asyncio.to_thread(open_devices)
+    answer = await site.client.post("/api/system/restart")
+    assert (answer.status_code, answer.json()["message"]) == (200, "Restarting")
+    while "web server listens" not in await site.demo.error_line():
+        pass
+    assert (await site.client.get("/api/session")).json()["setup_required"] is True, "the demo keeps nothing"
+    assert [name.rpartition("/")[0] for name in await asyncio.to_thread(open_devices)] == [
+        name.rpartition("/")[0] for name in before
+    ]
+    site.demo.signal(signal.SIGTERM)
+    code, _, _ = await site.demo.ended()
+    assert code == 0

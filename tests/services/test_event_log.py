@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
+from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import ChargeState, Limits
 from tinybms_bridge.battery.plausibility import Problem, Verdict
@@ -22,6 +23,7 @@ from tinybms_bridge.events import (
     IdentityKnown,
     LimitsDecided,
     LinkChanged,
+    Noted,
     PartStateChanged,
     SampleAccepted,
     SampleRejected,
@@ -274,3 +276,12 @@ async def test_each_visible_step_of_the_cvl_is_a_detail(
     task.cancel()
     assert [line[:10] for line in caplog.messages] == ["CVL 14.0 V", "CVL 14.2 V"]
     assert {record.levelno for record in caplog.records} == {logging.DEBUG}
+
+
+@pytest.mark.parametrize(
+    ("severity", "level"),
+    [(Severity.INFO, logging.INFO), (Severity.WARNING, logging.WARNING), (Severity.FAULT, logging.ERROR)],
+)
+async def test_what_a_person_or_a_service_did(journal: Journal, severity: Severity, level: int) -> None:
+    """A stop by hand that ends, a setting that cannot be used: in the words of whoever noticed it."""
+    assert await journal.tell(Noted(severity, "stop.charge", "Charging goes on")) == [(level, "Charging goes on")]

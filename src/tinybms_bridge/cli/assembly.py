@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinybms_bridge.bridge import Bridge, Machine
+from tinybms_bridge.cli.again import StartAgain
 from tinybms_bridge.cli.common import logging_through, set_up_logging
 from tinybms_bridge.cli.state_files import StateFiles
-from tinybms_bridge.config.changes import touches
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.exposure import exposure
 from tinybms_bridge.config.paths import default_path, state_directory
@@ -57,7 +57,7 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 _WEB_DELAY_S = 5.0
-"""Longest wait of the web server for the first frame."""
+"""Longest wait of the web server for the first frame after the start of the bridge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +213,9 @@ async def run_bridge(
     extra: Callable[[], "RenderableType"] | None = None,
     status_interval_s: float = 60.0,
 ) -> None:
-    """Run a bridge with its log, and the live view if asked for, until cancelled. Raises PathFailure.
+    """Run a bridge with its log, and the live view if asked for, until cancelled.
+
+    Raises PathFailure, or StartAgain once everything has ended because a user wants the program to start anew.
 
     ``keep`` says whether counters, events and log outlive the process. With ``opened`` each change of that
     configuration takes effect at once, whoever makes it.
@@ -225,6 +227,7 @@ async def run_bridge(
     bridge = Bridge(config, machine, saved)
     logs = _add_log(bridge, console=not live, keep=keep)
     bridge.supervisor.add("history", partial(machine.history.run, bridge.bus, machine.clock))
+    await asyncio.to_thread(logs.book.load)
     if live:
         _add_view(bridge, title, extra)
     else:
@@ -233,14 +236,37 @@ async def run_bridge(
     with logging_through(logs.book), ExitStack() as ending:
         if opened is not None:
             ending.enter_context(_following(bridge, settings, opened))
-            ending.callback(_add_web(bridge, opened.store, logs.book))
+            ending.callback(_add_web(bridge, opened.store, logs.book, _ender(bridge), keep=keep))
         for remark in remarks:
             log.warning("%s", remark)
         try:
             await bridge.stops.load()
             await bridge.run()
+        except asyncio.CancelledError:
+            if not _starts_again(bridge):
+                raise
+            raise StartAgain from None
         finally:
             await asyncio.to_thread(logs.book.close)
+
+
+def _ender(bridge: Bridge) -> Callable[[], None]:
+    """Return what ends this task in order, as a signal does, for a new start."""
+    task = asyncio.current_task()
+    assert task is not None
+
+    def end() -> None:
+        if not bridge.starts_again:
+            bridge.starts_again = True
+            task.cancel()
+
+    return end
+
+
+def _starts_again(bridge: Bridge) -> bool:
+    """Tell whether nothing but the wish for a new start ended this task; a signal that came too wins."""
+    task = asyncio.current_task()
+    return bridge.starts_again and task is not None and task.uncancel() == 0
 
 
 def _add_log(bridge: Bridge, *, console: bool, keep: bool) -> LogParts:
@@ -261,7 +287,9 @@ def _add_view(bridge: Bridge, title: str, extra: Callable[[], "RenderableType"] 
     bridge.supervisor.add("view", LiveView(bridge, bridge.machine.clock, lines, title, extra).run)
 
 
-def _add_web(bridge: Bridge, store: ConfigStore, book: LogBook) -> Callable[[], None]:
+def _add_web(
+    bridge: Bridge, store: ConfigStore, book: LogBook, start_again: Callable[[], None], *, keep: bool
+) -> Callable[[], None]:
     """Add the web server, which takes up changes of its section and of its directory; return what ends that.
 
     It waits for the first frame: the path comes first, and the web stack takes seconds to import on a small board.
@@ -276,41 +304,44 @@ def _add_web(bridge: Bridge, store: ConfigStore, book: LogBook) -> Callable[[], 
     for name, mode in ((CERTIFICATE_FILE, 0o644), (KEY_FILE, 0o600)):
         machine.stored(name, mode)  # browsers that trust our own certificate go on trusting it
 
-    def options() -> WebOptions:
-        return WebOptions.from_config(bridge.config.web_server, machine.folder())
+    def options_of(config: Configuration) -> WebOptions:
+        return WebOptions.from_config(config.web_server, machine.folder())
 
+    face = WebFace(bridge, store, book, start_again)
     users = machine.stored(USERS_FILE, 0o600)
-    face = WebFace(bridge, store, book)
-    service = WebService(face, options(), users, machine.clock, begin=_follow_from_the_start)
+    service = WebService(face, options_of(bridge.config), users, machine.clock, command_line=keep)
     changes = bridge.bus.subscribe(ConfigChanged, name="web")
 
     async def run() -> None:
         await _path_started(bridge)
-        service.options = options()
         await service.run()
 
     async def follow() -> None:
-        async for envelope in changes:
-            change = envelope.event
-            if isinstance(change, ConfigChanged) and touches(change.paths, "web_server", "advanced.state_directory"):
+        async for _ in changes:
+            options = options_of(bridge.config)
+            if options != service.options:  # the live data reads its own keys at each tick
+                service.options = options
                 bridge.supervisor.restart("web")
 
     bridge.supervisor.add("web", run)
+    bridge.supervisor.add("web watch", service.watch.run)
     bridge.supervisor.add("web settings", follow)
-    return changes.close
 
+    def guard(config: Configuration) -> None:
+        service.check(options_of(config))
 
-def _follow_from_the_start(app: Any) -> None:  # noqa: ANN401 -- naming the framework would import it
-    """Have the routes follow alarms and changes from now on, not from the first look at them."""
-    from tinybms_bridge.services.web.routes import begin
-
-    begin(app)
+    store.guards.append(guard)
+    ending = ExitStack()
+    ending.callback(service.close)
+    ending.callback(changes.close)
+    ending.callback(store.guards.remove, guard)
+    return ending.close
 
 
 async def _path_started(bridge: Bridge) -> None:
     """Wait for the first frame, but not long where there is no BMS or no CAN: then people need the web pages most."""
     clock = bridge.machine.clock
-    end_s = clock.monotonic() + _WEB_DELAY_S
+    end_s = bridge.started_s + _WEB_DELAY_S
     while not bridge.last_frames and clock.monotonic() < end_s:
         await clock.sleep(0.1)
 

@@ -54,6 +54,7 @@ def demo_command(
       tinybms-bridge decode --live
       curl http://localhost:8080/api/status
     """  # noqa: D301 -- \b is click's mark for a paragraph that is not re-wrapped
+    from tinybms_bridge.cli.again import StartAgain, start_again
     from tinybms_bridge.cli.assembly import Overrides, open_in_memory
     from tinybms_bridge.hal.clock import SystemClock
     from tinybms_bridge.tinybms.simulator import CHEMISTRIES, BmsOptions, PtyServer, SimulatedBms
@@ -79,6 +80,8 @@ def demo_command(
         if not live:
             click.echo(f"Simulated TinyBMS on {server.path}; frames on {can_interface}. {watch_text(opened)}")
         run_until_signal(lambda: _run(opened, device, server, live=live))
+    except StartAgain:
+        start_again()
     except (BridgeError, ValueError, OSError) as error:
         fail(str(error) if isinstance(error, ValueError) else error)
 

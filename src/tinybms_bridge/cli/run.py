@@ -38,6 +38,7 @@ def run_command(
     second or two, or at once after SIGHUP, without a restart. Exit codes: 0 ended on request,
     1 the path failed, 2 the configuration is wrong.
     """  # noqa: D301 -- \b is click's mark for a paragraph that is not re-wrapped
+    from tinybms_bridge.cli.again import StartAgain, start_again
     from tinybms_bridge.cli.assembly import Overrides, open_configuration, run_bridge
 
     occupy_standard_streams()
@@ -50,5 +51,7 @@ def run_command(
         run_until_signal(
             lambda: run_bridge(opened.config, opened.remarks, live=live, log_level=log_level, opened=opened)
         )
+    except StartAgain:
+        start_again()
     except BridgeError as error:
         fail(error)

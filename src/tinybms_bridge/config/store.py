@@ -24,9 +24,10 @@ from tinybms_bridge.errors import ConfigError, ConfigProblem
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.storage import Storage
 
-__all__ = ["ConfigStore", "Listener"]
+__all__ = ["ConfigStore", "Guard", "Listener"]
 
 Listener = Callable[[ConfigChange], None]
+Guard = Callable[[Configuration], None]
 
 _CLOCK = SystemClock()
 
@@ -55,6 +56,8 @@ class ConfigStore:
         self._listeners: list[Listener] = []
         self._lock = RLock()
         self._changing = RLock()  # kept from a change until everybody knows it, so that changes are told in their order
+        self.guards: list[Guard] = []
+        """Asked before a change is saved; one that raises ConfigError refuses it. Edits of the file pass."""
         self.error: ConfigError | None = None
         """Why the file as it is now is not in force, or None."""
         self.fell_back = False
@@ -200,6 +203,8 @@ class ConfigStore:
         text = _text(without_new_defaults(valid.document, base))
         loaded = load(text, self.name)
         loaded = replace(loaded, notices=(*masked, *loaded.notices))
+        for guard in self.guards:
+            guard(loaded.configuration)
         data = text.encode()
         if data != self._seen:
             self._storage.write(data)

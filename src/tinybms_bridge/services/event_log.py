@@ -21,6 +21,7 @@ from tinybms_bridge.events import (
     IdentityKnown,
     LimitsDecided,
     LinkChanged,
+    Noted,
     NoticesChanged,
     SampleAccepted,
     SampleRejected,
@@ -55,6 +56,8 @@ _GX_LINES: Mapping[str, tuple[int, str]] = {
     "never_seen": (logging.WARNING, "no GX device heard on the CAN bus: check cable, termination and bit rate"),
 }
 
+_NOTED_LEVELS: Mapping[Severity, int] = {Severity.INFO: logging.INFO, Severity.FAULT: logging.ERROR}
+
 
 class EventLog:
     """One subscriber that turns events into lines."""
@@ -79,6 +82,7 @@ class EventLog:
             BmsEventsSeen: self._bms_events,
             GxChanged: self._gx,
             ConfigChanged: self._config,
+            Noted: self._noted,
         }
         # From now on, not from the start of run: what happens before that, or during a restart, is not lost.
         self._events = bus.subscribe(*self._lines, name="event log")
@@ -170,6 +174,10 @@ class EventLog:
         shown = ", ".join(event.paths[:_MOST_PATHS])
         more = f" and {len(event.paths) - _MOST_PATHS} more" if len(event.paths) > _MOST_PATHS else ""
         log.info("configuration changed (%s): %s%s", event.source, shown, more)
+
+    @staticmethod
+    def _noted(event: Noted) -> None:
+        log.log(_NOTED_LEVELS.get(event.severity, logging.WARNING), "%s", event.text)
 
 
 def _level_lines(old: Mapping[Name, AlarmLevel], new: Mapping[Name, AlarmLevel]) -> None:

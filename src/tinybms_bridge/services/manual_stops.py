@@ -70,13 +70,21 @@ class ManualStops:
         storage: Where they are kept.
         clock: Source of time.
         apply: Told of each change, before it is saved.
+        on_expired: Told of each stop whose time is over.
 
     """
 
-    def __init__(self, storage: Storage, clock: Clock, apply: Callable[[ManualInhibits], None]) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        clock: Clock,
+        apply: Callable[[ManualInhibits], None],
+        on_expired: Callable[[ManualStop], None] = lambda _stop: None,
+    ) -> None:
         self._storage = storage
         self._clock = clock
         self._apply = apply
+        self._on_expired = on_expired
         self._held: tuple[_Held, ...] = ()
         self._changed = False
         self._next_save_s = clock.monotonic() + _SAVE_INTERVAL_S
@@ -152,9 +160,10 @@ class ManualStops:
         kept = tuple(held for held in self._held if held.ends_at_s is None or held.ends_at_s > now_s)
         ended = len(kept) != len(self._held)
         if ended:
-            for held in set(self._held) - set(kept):
-                log.info("the time of the manual stop is over: %s is free again", _WORDS[held.stop.direction])
+            over = set(self._held) - set(kept)
             self._hold(kept)
+            for held in over:
+                self._on_expired(held.stop)
         return ended
 
     def _hold(self, held: tuple[_Held, ...]) -> None:

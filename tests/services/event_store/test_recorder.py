@@ -8,7 +8,7 @@ import pytest
 
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.bus import Bus
-from tinybms_bridge.events import FreshnessChanged, LinkChanged
+from tinybms_bridge.events import FreshnessChanged, LinkChanged, PartStateChanged
 from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.services.event_store import EventRecorder, EventStore
 
@@ -69,6 +69,33 @@ async def test_entries_are_saved_in_batches(
     await until(lambda: failing.writes == 1)
     await clock.advance(60.0)
     assert failing.writes == 1
+    await ended(task)
+
+
+async def test_a_part_that_fails_for_weeks_is_one_entry(
+    bus: Bus, clock: FakeClock, recorder: EventRecorder, store: EventStore
+) -> None:
+    """Its tries must not drive other entries out, nor wear the disk; another reason or a later spell is news."""
+    task = asyncio.create_task(recorder.run())
+    await clock.advance(1.0)
+
+    async def fail(reason: str) -> None:
+        for state in ("failed", "running"):
+            bus.publish(PartStateChanged("web", state, reason), "supervisor")
+        await clock.advance(30.0)
+
+    for _ in range(50):
+        await fail("port 80 is not permitted")
+    await fail("port 80 is in use")
+    await fail("port 80 is not permitted")
+    await clock.advance(600.0)
+    await fail("port 80 is not permitted")
+    assert [record.text.rpartition(": ")[2] for record in store.records()] == [
+        "port 80 is not permitted",
+        "port 80 is in use",
+        "port 80 is not permitted",
+        "port 80 is not permitted",
+    ]
     await ended(task)
 
 

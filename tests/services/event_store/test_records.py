@@ -21,6 +21,7 @@ from tinybms_bridge.events import (
     GxChanged,
     IdentityKnown,
     LinkChanged,
+    Noted,
     NoticesChanged,
     PartStateChanged,
 )
@@ -170,6 +171,7 @@ def test_everything_that_gives_news_is_subscribed_to() -> None:
         GxChanged,
         PartStateChanged,
         IdentityKnown,
+        Noted,
     }
 
 
@@ -203,3 +205,9 @@ def test_notices_have_the_same_words() -> None:
     """The root records notices with the same function under their own code."""
     news = list(level_news("notice", {}, {NoticeName.LOW_SOC: AlarmLevel.WARNING, NoticeName.DERATING: AlarmLevel.OK}))
     assert news == [News(Severity.WARNING, "notice.low_soc", "Low soc: warning")]
+
+
+def test_what_a_person_or_a_service_did_is_an_entry_as_it_is() -> None:
+    """Whoever publishes it has the words."""
+    noted = Noted(Severity.WARNING, "stop.charge", "Charging stopped by hand")
+    assert list(news_of(noted)) == [News(Severity.WARNING, "stop.charge", "Charging stopped by hand")]

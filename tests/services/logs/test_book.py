@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,8 @@ def test_latest_lines_are_read(book: LogBook, record: Make) -> None:
     """Without a cursor: the newest, oldest of them first, and a cursor to go on from."""
     fill(book, record, 8)
     page = book.read(limit=3)
-    assert [(line.number, line.text) for line in page.lines] == [(6, "line 6"), (7, "line 7"), (8, "line 8")]
-    assert (page.next_cursor, page.more) == (8, False)
+    assert [line.text for line in page.lines] == ["line 6", "line 7", "line 8"]
+    assert (page.next_cursor, page.more) == (page.lines[-1].number, False)
 
 
 def test_cursor_gives_what_followed(book: LogBook, record: Make) -> None:
@@ -57,23 +58,24 @@ def test_cursor_gives_what_followed(book: LogBook, record: Make) -> None:
     assert book.read(cursor=cursor).lines == ()
     fill(book, record, 5, start=4)
     page = book.read(limit=2, cursor=cursor)
-    assert ([line.number for line in page.lines], page.next_cursor, page.more) == ([4, 5], 5, True)
+    assert ([line.text for line in page.lines], page.more) == (["line 4", "line 5"], True)
     page = book.read(limit=20, cursor=page.next_cursor)
-    assert ([line.number for line in page.lines], page.next_cursor, page.more) == ([6, 7, 8], 8, False)
+    assert ([line.text for line in page.lines], page.more) == (["line 6", "line 7", "line 8"], False)
+    assert book.read(cursor=page.next_cursor).next_cursor == page.next_cursor
 
 
 def test_cursor_passes_lines_that_do_not_match(book: LogBook, record: Make) -> None:
     """Filtered lines are not searched again at the next request."""
     fill(book, record, 5)
     page = book.read(cursor=1, level="ERROR")
-    assert (page.lines, page.next_cursor, page.more) == ((), 5, False)
+    assert (page.lines, page.next_cursor, page.more) == ((), book.read().next_cursor, False)
 
 
 def test_memory_is_bounded(book: LogBook, record: Make) -> None:
-    """The oldest lines make room; their numbers show the gap."""
+    """The oldest lines make room."""
     fill(book, record, 120)
     page = book.read(limit=1000, cursor=10)
-    assert [line.number for line in page.lines] == list(range(71, 121))
+    assert [line.text for line in page.lines] == [f"line {number}" for number in range(71, 121)]
 
 
 @pytest.mark.parametrize("limit", [0, 1, 50, 1000])
@@ -105,10 +107,77 @@ def test_unknown_level_is_an_error(book: LogBook) -> None:
 def test_clear_forgets_and_numbers_go_on(book: LogBook, record: Make) -> None:
     """A cursor from before stays good."""
     fill(book, record, 4)
+    cursor = book.read().next_cursor
     book.clear()
     assert texts(book) == []
     fill(book, record, 1, start=5)
-    assert [line.number for line in book.read(cursor=4).lines] == [5]
+    assert texts(book, cursor=cursor) == ["line 5"]
+
+
+def test_cursor_outlives_a_restart(record: Make, sheet: Any, tmp_path: Path) -> None:
+    """Who follows the log gets what the last run wrote and they have not seen, what led to its end among it, once."""
+    first = LogBook(LogSettings(folder=tmp_path, console=False), console=sheet)
+    fill(first, record, 3)
+    cursor = first.read().next_cursor
+    fill(first, record, 2, start=4)
+    first.close()
+    second = LogBook(LogSettings(folder=tmp_path, console=False), console=sheet)
+    second.load()
+    fill(second, record, 1, start=6)
+    assert texts(second, cursor=cursor) == ["line 4", "line 5", "line 6"]
+    assert texts(second) == [f"line {number}" for number in range(1, 7)]
+    second.close()
+    assert len((tmp_path / LOG_FILE).read_text().splitlines()) == 6, "what was read is not written again"
+
+
+def test_cursor_of_another_log_begins_anew(book: LogBook, record: Make) -> None:
+    """A clock that was ahead before, or files that are gone: lines are seen at once, not when numbers catch up."""
+    fill(book, record, 2)
+    beyond = book.read().next_cursor + 10**9
+    page = book.read(cursor=beyond)
+    assert [line.text for line in page.lines] == ["line 1", "line 2"]
+    assert page.next_cursor < beyond
+
+
+def test_clearing_removes_the_files(book: LogBook, record: Make, tmp_path: Path) -> None:
+    """What somebody purges does not come back with the next start; new lines begin a new file."""
+    book.settings = LogSettings(folder=tmp_path)
+    (tmp_path / f"{LOG_FILE}.3").write_text("old")
+    (tmp_path / "state.json").write_text("{}")
+    fill(book, record, 1)
+    book.clear()
+    book.close()
+    assert not (tmp_path / f"{LOG_FILE}.3").exists()
+    assert (tmp_path / "state.json").exists()
+
+
+def test_file_that_cannot_be_removed_is_told(book: LogBook, tmp_path: Path) -> None:
+    """To whoever asked for it."""
+    book.settings = LogSettings(folder=tmp_path)
+    (tmp_path / LOG_FILE).mkdir()
+    with pytest.raises(OSError, match=LOG_FILE):
+        book.clear()
+
+
+def test_file_that_cannot_be_read_stops_nobody(
+    book: LogBook, record: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log begins empty then, and says why."""
+    book.settings = LogSettings(folder=tmp_path)
+    (tmp_path / LOG_FILE).mkdir()
+    book.load()
+    assert "the log of earlier runs" in caplog.text
+    fill(book, record, 1)
+    assert texts(book) == ["line 1"]
+
+
+def test_memory_that_is_off_stays_empty(book: LogBook, record: Make, tmp_path: Path) -> None:
+    """logging.output_web: nothing of earlier runs either; switching it off leaves the files."""
+    (tmp_path / LOG_FILE).write_text("2026-01-01T00:00:00.000000Z INFO x: old\n")
+    book.settings = LogSettings(folder=tmp_path, memory=False)
+    book.load()
+    assert texts(book) == []
+    assert (tmp_path / LOG_FILE).exists()
 
 
 def test_level_may_be_changed_at_any_time(book: LogBook) -> None:
@@ -230,7 +299,7 @@ async def test_logging_never_blocks_the_loop(book: LogBook, record: Make, sheet:
 
 
 def test_lines_of_several_threads_are_all_there(record: Make, sheet: Any) -> None:
-    """Adapters log from threads of their own: each line once, numbers without a gap."""
+    """Adapters log from threads of their own: each line once, with a number of its own, in order."""
     book = LogBook(LogSettings(), console=sheet, lines=5000)
 
     def work(name: str) -> None:
@@ -244,7 +313,7 @@ def test_lines_of_several_threads_are_all_there(record: Make, sheet: Any) -> Non
         thread.join()
     book.close()
     lines = book.read(limit=5000).lines
-    assert [line.number for line in lines] == list(range(1, 801))
+    assert all(one.number < other.number for one, other in pairwise(lines))
     assert len({line.text for line in lines}) == 800
     assert sheet.lines == list(lines)
 

@@ -1,9 +1,10 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybms_bridge.services.logs.lines import LogLine
+from tinybms_bridge.services.logs.lines import AUDIT_SOURCE, LogLine
 from tinybms_bridge.services.logs.repeats import Repeats
 
 Make = Callable[..., LogLine]
@@ -125,3 +126,12 @@ def test_every_line_is_written_or_counted(line: Make, steps: list[tuple[str, flo
         text, _, count = each.partition(" (repeated ")
         told[text] += 1 if not count else 1 if count == "once)" else int(count.split()[0])
     assert told == {text: sum(step[0] == text for step in steps) for text in "abc"}
+
+
+def test_deeds_are_never_counted(line: Make) -> None:
+    """Two equal lines of the audit are two deeds; what was refused may be a flood and is counted."""
+    repeats = Repeats()
+    deed = replace(line("PUT /api/inhibits/charge by boss"), source=AUDIT_SOURCE, level="INFO")
+    refused = replace(deed, text="login of boss refused", level="WARNING")
+    assert [len(repeats.offer(deed, float(second))) for second in range(9)] == [1] * 9
+    assert [len(repeats.offer(refused, float(second))) for second in range(9)] == [1] + [0] * 8

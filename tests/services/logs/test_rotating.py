@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -106,3 +107,40 @@ def test_sizes_hold_for_any_lines(
     assert kept == list(range(kept[0], number)) if kept else number == 0
     assert all(path.stat().st_size <= 400 for path in folder.iterdir())
     assert len(list(folder.iterdir())) <= 4
+
+
+_TEXT = st.text(st.characters(blacklist_categories=["Cs", "Cc"]), max_size=60)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts=st.lists(st.lists(_TEXT, min_size=1, max_size=4).map("\n".join), max_size=20))
+def test_what_was_written_is_read_again(tmp_path: Path, line: Make, texts: list[str]) -> None:
+    """Through every file and with tracebacks, oldest first."""
+    file = RotatingFile(tmp_path / LOG_FILE, size_bytes=300, files=50)
+    file.delete()
+    written = [line(text, level="ERROR", number=number) for number, text in enumerate(texts)]
+    file.write(written)
+    assert [replace(each, number=0) for each in written] == file.read()
+
+
+def test_what_is_no_line_is_left_out(tmp_path: Path, line: Make) -> None:
+    """A file that a power cut or somebody's editor has damaged still gives its good lines."""
+    file = RotatingFile(tmp_path / LOG_FILE)
+    file.path.write_bytes(
+        b"  half a traceback\n\0\0\0\xff\nnonsense\n2026-02-30T00:00:00.000000Z INFO x: no such day\n"
+        b"2026-01-01T00:00:00.000000Z LOUD x: no such level\n"
+    )
+    file.write([line("good")])
+    assert [each.text for each in file.read()] == ["good"]
+
+
+def test_no_more_is_read_than_was_written(tmp_path: Path, line: Make) -> None:
+    """A foreign file of that name, however large, does not fill the memory."""
+    file = RotatingFile(tmp_path / LOG_FILE, size_bytes=1000)
+    file.path.write_text("2026-01-01T00:00:00.000000Z INFO x: line\n" * 10_000)
+    assert 0 < len(file.read()) < 60
+
+
+def test_deleting_nothing_is_fine(tmp_path: Path) -> None:
+    """Twice in a row, or before the first line."""
+    RotatingFile(tmp_path / "nowhere" / LOG_FILE).delete()

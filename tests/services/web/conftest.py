@@ -1,19 +1,24 @@
 """An application over a face that nobody looks at, with one administrator and one viewer, and clients for it."""
 
+import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
+from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
 
+from tinybms_bridge.bus import Bus
 from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.services.web.accounts import Account, Accounts, AccountStore, Book, Role
 from tinybms_bridge.services.web.accounts.passwords import hash_password
 from tinybms_bridge.services.web.app import create_app
 from tinybms_bridge.services.web.options import WebOptions
-from tinybms_bridge.services.web.security import Admin, Viewer
+from tinybms_bridge.services.web.problems import ProblemError
+from tinybms_bridge.services.web.security import Admin, Facts, Viewer
 from tinybms_bridge.services.web.security.gate import COOKIE, Gate
 
 ADDRESS = ("192.168.1.7", 50000)
@@ -53,6 +58,15 @@ def routes() -> APIRouter:
     async def write(user: Admin, value: dict[str, int]) -> dict[str, int]:
         return value
 
+    @router.put("/api/filling")
+    async def fill(user: Admin, facts: Facts, value: dict[str, int]) -> None:
+        facts["count"] = len(value)
+        if "code" in value:
+            raise ProblemError(value["code"], "not_so", "not like this")
+        if "bug" in value:
+            raise ZeroDivisionError
+        logging.getLogger("tinybms_bridge.audit").info("filled")
+
     @router.get("/api/bug")
     async def bug() -> None:
         raise ZeroDivisionError("a secret detail")
@@ -77,13 +91,19 @@ def make_gate(clock: FakeClock) -> Iterator[Callable[[MemoryStorage, WebOptions]
 
 
 @pytest.fixture
+def face(clock: FakeClock) -> Any:
+    """As much of the bridge as an application without its routes needs."""
+    return SimpleNamespace(bus=Bus(clock.monotonic, clock.wall), clock=clock)
+
+
+@pytest.fixture
 def make_app(
-    make_gate: Callable[[MemoryStorage, WebOptions], Gate], storage: MemoryStorage, routes: APIRouter
+    face: Any, make_gate: Callable[[MemoryStorage, WebOptions], Gate], storage: MemoryStorage, routes: APIRouter
 ) -> Callable[..., FastAPI]:
     """Return a builder of an application with other options or another file of users."""
 
     def build(options: WebOptions, users: MemoryStorage = storage) -> FastAPI:
-        return create_app(object(), options, gate=make_gate(users, options), routers=[routes])
+        return create_app(face, options, gate=make_gate(users, options), routers=[routes])
 
     return build
 

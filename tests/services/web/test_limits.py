@@ -128,3 +128,12 @@ async def test_the_limit_holds_for_every_route(
 ) -> None:
     """Also where nobody is logged in and where there is nothing."""
     assert (await connect(app).post(path, content=b" " * 70_000)).status_code == 413
+
+
+async def test_a_head_that_is_too_large_is_refused(nobody: httpx.AsyncClient) -> None:
+    """Also one that arrives in one piece, which the protocol below does not count."""
+    answer = await nobody.get("/api/thing", headers={"x-long": "a" * 16_384})
+
+    assert (answer.status_code, answer.json()["error"]) == (431, "head_too_large")
+    assert (await nobody.get("/api/thing", headers={"x-long": "a" * 15_000})).status_code == 200
+    assert (await nobody.get("/api/thing", params={"x": "a" * 16_384})).status_code == 431

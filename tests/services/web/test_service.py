@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -16,6 +17,7 @@ from starlette.websockets import WebSocket
 from websockets.asyncio.client import connect as open_socket
 
 from tinybms_bridge.errors import BridgeError, ConfigError, LinkError
+from tinybms_bridge.events import Noted
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.services.web import app as app_module
@@ -55,13 +57,15 @@ def said() -> list[str]:
 
 
 @pytest.fixture
-def start(storage: MemoryStorage, routes: APIRouter, said: list[str], monkeypatch: pytest.MonkeyPatch) -> Start:
+def start(
+    face: Any, storage: MemoryStorage, routes: APIRouter, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> Start:
     """Return a context manager that serves on a free port of the loopback."""
     monkeypatch.setattr(app_module, "_all_routers", lambda: (routes,))
 
     @contextlib.asynccontextmanager
     async def begin(options: WebOptions = LOOPBACK, users: MemoryStorage = storage) -> AsyncIterator[WebService]:
-        service = WebService(object(), options, users, SystemClock(), announce=said.append)
+        service = WebService(face, options, users, SystemClock(), announce=said.append)
         task = asyncio.create_task(service.run())
         while service.port is None and not task.done():
             await asyncio.sleep(0.01)
@@ -112,6 +116,21 @@ async def test_the_first_start_shows_a_setup_token_once(start: Start, said: list
         assert "users add" in text
 
 
+async def test_without_a_file_of_users_the_command_line_is_no_way(
+    face: Any, routes: APIRouter, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The demo keeps its users in memory: a command that would add one elsewhere is not advised."""
+    monkeypatch.setattr(app_module, "_all_routers", lambda: (routes,))
+    service = WebService(face, LOOPBACK, MemoryStorage(), SystemClock(), announce=said.append, command_line=False)
+    task = asyncio.create_task(service.run())
+    while not said:
+        await asyncio.sleep(0.001)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+    assert said[0].endswith("Open the web page and enter it.")
+
+
 async def test_the_token_is_not_logged(start: Start, said: list[str], caplog: pytest.LogCaptureFixture) -> None:
     """At no level."""
     caplog.set_level("DEBUG")
@@ -130,11 +149,11 @@ async def test_with_an_administrator_no_token_is_shown(start: Start, said: list[
 
 
 async def test_sessions_and_the_setup_token_outlive_a_restart_of_the_service(
-    routes: APIRouter, said: list[str], monkeypatch: pytest.MonkeyPatch
+    face: Any, routes: APIRouter, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another port is no reason to log in again; the token is not printed at each try."""
     monkeypatch.setattr(app_module, "_all_routers", lambda: (routes,))
-    service = WebService(object(), LOOPBACK, MemoryStorage(), SystemClock(), announce=said.append)
+    service = WebService(face, LOOPBACK, MemoryStorage(), SystemClock(), announce=said.append)
     for _ in range(2):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(1.0):
@@ -144,13 +163,119 @@ async def test_sessions_and_the_setup_token_outlive_a_restart_of_the_service(
     assert len(said) == 1
 
 
-async def test_a_port_in_use_is_told(start: Start, storage: MemoryStorage) -> None:
+async def test_a_port_in_use_is_told(face: Any, start: Start, storage: MemoryStorage) -> None:
     """With the key to change; the service ends and is tried again, the path goes on."""
     async with start() as service:
-        other = WebService(object(), replace(LOOPBACK, port=service.port or 0), storage, SystemClock())
+        other = WebService(face, replace(LOOPBACK, port=service.port or 0), storage, SystemClock())
 
         with pytest.raises(LinkError, match=r"port \d+ is in use \(choose another one as web_server.port\)"):
             await other.run()
+
+
+async def test_starts_and_failures_leave_nothing_behind(face: Any, start: Start, storage: MemoryStorage) -> None:
+    """A port that is refused for weeks must not make the bus, and so the path, slower with each try."""
+    service = WebService(face, LOOPBACK, storage, SystemClock())
+    before = face.bus.statistics().subscribers
+    with bind("127.0.0.1", 0) as taken:
+        service.options = replace(LOOPBACK, port=taken.getsockname()[1])
+        for _ in range(5):
+            with pytest.raises(LinkError):
+                await service.run()
+    for _ in range(2):
+        service.options = LOOPBACK
+        task = asyncio.create_task(service.run())
+        while service.port is None:
+            await asyncio.sleep(0.001)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    assert face.bus.statistics().subscribers == before
+    service.close()
+    assert face.bus.statistics().subscribers == 0
+
+
+async def test_a_refused_port_costs_no_application(face: Any, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The try is repeated for ever: it stops before the web stack is imported and built."""
+    monkeypatch.setattr(WebService, "_prepare", lambda *_: pytest.fail("an application was built"))
+    with bind("127.0.0.1", 0) as taken:
+        options = replace(LOOPBACK, port=taken.getsockname()[1])
+        with pytest.raises(LinkError):
+            await WebService(face, options, MemoryStorage(), SystemClock()).run()
+
+
+async def test_what_is_followed_outlives_a_restart(
+    face: Any, start: Start, storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Acknowledgements, beginnings and history belong to the service, not to one start of the server."""
+    service = WebService(face, LOOPBACK, storage, SystemClock())
+    seen: list[object] = []
+    build = app_module.create_app
+
+    def remember(*arguments: Any, **options: Any) -> Any:
+        app = build(*arguments, **options)
+        seen.append(app.state.watch)
+        return app
+
+    monkeypatch.setattr(app_module, "create_app", remember)
+    for _ in range(2):
+        task = asyncio.create_task(service.run())
+        while service.port is None:
+            await asyncio.sleep(0.001)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    assert seen == [service.watch, service.watch]
+
+
+@pytest.mark.parametrize("bad", ["port", "certificate"])
+async def test_settings_that_cannot_be_used_leave_those_that_worked(
+    face: Any, start: Start, storage: MemoryStorage, bad: str
+) -> None:
+    """An edit of the file with a mistake must not lock the user out; log and event list say what is wrong."""
+    async with start() as service:
+        pass
+    with bind("127.0.0.1", 0) as taken:
+        wrong = {"port": taken.getsockname()[1]} if bad == "port" else {"certificate": "/nowhere", "key": "/nowhere"}
+        service.options = replace(LOOPBACK, **wrong)
+        task = asyncio.create_task(service.run())
+        while service.port is None:
+            assert not task.done() or task.result()
+            await asyncio.sleep(0.001)
+        assert (await get(service, "/api/session")).status_code == 200
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    noted = face.bus.latest(Noted)
+    assert noted.event.code == "web.settings"
+    assert ("is in use" if bad == "port" else "tls_certificate") in noted.event.text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "path"),
+    [
+        ({"port": True}, "web_server.port"),
+        ({"listen_address": "192.0.2.1"}, "web_server.listen_address"),
+        ({"certificate": "/nowhere", "key": "/nowhere"}, "web_server.tls_certificate"),
+    ],
+)
+async def test_a_change_that_cannot_work_is_known_before(start: Start, wrong: dict[str, Any], path: str) -> None:
+    """The port that is taken, the address of another machine, the certificate that is not there."""
+    async with start() as service:
+        with bind("127.0.0.1", 0) as taken:
+            options = {"port": taken.getsockname()[1]} if "port" in wrong else wrong
+            with pytest.raises(ConfigError) as caught:
+                await asyncio.to_thread(service.check, replace(LOOPBACK, **options))
+
+    assert caught.value.problems[0].path == path
+
+
+async def test_a_change_that_works_is_accepted(start: Start) -> None:
+    """Also the port that the server has itself, on another address."""
+    async with start() as service:
+        assert service.port is not None
+        service.options = replace(LOOPBACK, port=service.port)
+        for options in (service.options, replace(service.options, listen_address=""), replace(LOOPBACK, port=0)):
+            await asyncio.to_thread(service.check, options)
+        assert (await get(service, "/api/session")).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -335,17 +460,17 @@ async def test_a_file_that_breaks_meanwhile_is_told_once(
     assert sum("cannot be read" in message for message in caplog.messages) == 1
 
 
-async def test_a_wrong_certificate_stops_the_service_with_its_key(storage: MemoryStorage) -> None:
+async def test_a_wrong_certificate_stops_the_service_with_its_key(face: Any, storage: MemoryStorage) -> None:
     """And not the bridge."""
-    service = WebService(object(), replace(LOOPBACK, certificate="/nowhere"), storage, SystemClock())
+    service = WebService(face, replace(LOOPBACK, certificate="/nowhere"), storage, SystemClock())
 
     with pytest.raises(ConfigError, match=r"web_server\.tls_key"):
         await service.run()
 
 
-async def test_a_damaged_file_of_users_stops_the_service_at_its_start() -> None:
+async def test_a_damaged_file_of_users_stops_the_service_at_its_start(face: Any) -> None:
     """Nobody can set up a new administrator over users who are still in the file."""
-    service = WebService(object(), LOOPBACK, MemoryStorage(b"{"), SystemClock())
+    service = WebService(face, LOOPBACK, MemoryStorage(b"{"), SystemClock())
 
     with pytest.raises(BridgeError, match="users in memory cannot be read"):
         await service.run()
@@ -353,12 +478,12 @@ async def test_a_damaged_file_of_users_stops_the_service_at_its_start() -> None:
 
 @pytest.mark.parametrize("part", ["main_loop", "refresh"])
 async def test_a_part_that_breaks_ends_the_service(
-    storage: MemoryStorage, routes: APIRouter, monkeypatch: pytest.MonkeyPatch, part: str
+    face: Any, storage: MemoryStorage, routes: APIRouter, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
     """The supervisor shows it and starts it again; the port is free then."""
     monkeypatch.setattr(app_module, "_all_routers", lambda: (routes,))
     monkeypatch.setattr("tinybms_bridge.services.web.service._REFRESH_S", 0.01)
-    service = WebService(object(), LOOPBACK, storage, SystemClock())
+    service = WebService(face, LOOPBACK, storage, SystemClock())
     calls = 0
 
     async def fail(*_: object) -> None:
@@ -376,7 +501,7 @@ async def test_a_part_that_breaks_ends_the_service(
 
 
 async def test_a_server_that_ends_on_its_own_is_a_failure(
-    storage: MemoryStorage, routes: APIRouter, monkeypatch: pytest.MonkeyPatch
+    face: Any, storage: MemoryStorage, routes: APIRouter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It must not be taken for a service that has done its work."""
 
@@ -387,7 +512,7 @@ async def test_a_server_that_ends_on_its_own_is_a_failure(
     monkeypatch.setattr(EmbeddedServer, "main_loop", end)
 
     with pytest.raises(LinkError, match="ended on its own"):
-        await WebService(object(), LOOPBACK, storage, SystemClock()).run()
+        await WebService(face, LOOPBACK, storage, SystemClock()).run()
 
 
 async def test_it_speaks_tls_with_its_own_certificate(start: Start, tmp_path: Path) -> None:
@@ -412,10 +537,10 @@ def test_importing_the_service_loads_no_web_framework() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_the_users_survive_the_service(storage: MemoryStorage) -> None:
+def test_the_users_survive_the_service(face: Any, storage: MemoryStorage) -> None:
     """Building a service writes nothing."""
     before = storage.writes
-    WebService(object(), LOOPBACK, storage, SystemClock())
+    WebService(face, LOOPBACK, storage, SystemClock())
 
     assert storage.writes == before
     assert AccountStore(storage).read().has_admin

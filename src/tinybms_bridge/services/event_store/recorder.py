@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 from tinybms_bridge.bus import Bus, Envelope
-from tinybms_bridge.events import BmsEventsSeen, Event
+from tinybms_bridge.events import BmsEventsSeen, Event, PartStateChanged
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.services.event_store.records import RECORDED, news_of
 from tinybms_bridge.services.event_store.store import EventStore
@@ -12,6 +12,9 @@ from tinybms_bridge.services.event_store.store import EventStore
 __all__ = ["EventRecorder"]
 
 log = logging.getLogger(__name__)
+
+_SPELL_S = 120.0
+"""A part that fails again this soon for the same reason is no news: it is tried twice a minute, for ever."""
 
 
 class EventRecorder:
@@ -24,6 +27,7 @@ class EventRecorder:
         self._store = store
         self._clock = clock
         self._failed = False
+        self._part_failures: dict[str, tuple[str, float]] = {}
 
     async def run(self) -> None:
         """Record until cancelled, then save once more."""
@@ -41,8 +45,18 @@ class EventRecorder:
     def _record(self, envelope: Envelope[Event]) -> None:
         if isinstance(envelope.event, BmsEventsSeen):
             self._store.add_bms(envelope.event.events)
+        if isinstance(envelope.event, PartStateChanged) and self._is_known(envelope.event, envelope.timestamp_s):
+            return
         for news in news_of(envelope.event):
             self._store.add(news, envelope.wall)
+
+    def _is_known(self, event: PartStateChanged, now_s: float) -> bool:
+        """Tell whether a part only goes on failing, and remember its failure."""
+        if event.state != "failed":
+            return False
+        error, at_s = self._part_failures.get(event.name, ("", 0.0))
+        self._part_failures[event.name] = (event.error, now_s)
+        return event.error == error and now_s - at_s < _SPELL_S
 
     async def _save_now_and_then(self) -> None:
         while True:

@@ -19,6 +19,7 @@ from tinybms_bridge.events import (
     GxChanged,
     IdentityKnown,
     LinkChanged,
+    Noted,
     NoticesChanged,
     PartStateChanged,
 )
@@ -139,6 +140,7 @@ RECORDED: tuple[type[Event], ...] = (
     GxChanged,
     PartStateChanged,
     IdentityKnown,
+    Noted,
 )
 """What on the bus is worth an entry."""
 
@@ -178,6 +180,8 @@ def news_of(event: Event) -> Iterator[News]:
             yield _GX[state]
         case PartStateChanged(name=name, state="failed", error=error):
             yield News(Severity.WARNING, f"part.{name}", f"A part of the bridge failed, {name}: {error}")
+        case Noted(severity=severity, code=code, text=text):
+            yield News(severity, code, text)
         case IdentityKnown(identity=identity) if identity.firmware_internal:
             yield News(
                 Severity.INFO,

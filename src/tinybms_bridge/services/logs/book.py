@@ -4,7 +4,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from tinybms_bridge.services.logs.rotating import LOG_FILE, RotatingFile
 from tinybms_bridge.services.logs.syslog import Syslog
 
 __all__ = ["LogBook", "LogSettings"]
+
+log = logging.getLogger(__name__)
 
 _LOGGER = "tinybms_bridge"
 _CLOSE_S = 1.0
@@ -64,6 +66,7 @@ class LogBook(logging.Handler):
         self._lines: deque[LogLine] = deque(maxlen=lines)
         self._number = 0
         self._repeats = Repeats()
+        self._file: RotatingFile | None = None
         self.settings = settings
 
     @property
@@ -76,13 +79,27 @@ class LogBook(logging.Handler):
         old, self._settings = self._settings, settings
         self.set_level(settings.level)
         if not settings.memory:
-            self.clear()
+            self._forget()
         if settings.console != old.console:
             self._exchange("console", self._console if settings.console else None)
         if settings.folder != old.folder:
-            self._exchange("file", RotatingFile(settings.folder / LOG_FILE) if settings.folder else None)
+            self._file = RotatingFile(settings.folder / LOG_FILE) if settings.folder else None
+            self._exchange("file", self._file)
         if settings.syslog_server != old.syslog_server:
             self._exchange("syslog", Syslog(settings.syslog_server) if settings.syslog_server else None)
+
+    def load(self) -> None:
+        """Begin with the lines that earlier runs left in the file, before any other line. Blocks; never raises."""
+        if self._file is None or not self._settings.memory:
+            return
+        try:
+            found = self._file.read()
+        except OSError as error:
+            log.warning("the log of earlier runs in %s cannot be read: %s", self._file.path, error)
+            return
+        with _Held(self):
+            for line in found:
+                self._keep(line)
 
     def set_level(self, level: str) -> None:
         """Write the program's lines from this level up, until the settings are replaced. Raises ValueError."""
@@ -101,13 +118,16 @@ class LogBook(logging.Handler):
     ) -> LogPage:
         """Return up to ``limit`` kept lines from ``level`` up and not older than ``since``, oldest first.
 
-        Without a cursor these are the latest, with one those that follow it. Raises ValueError for an unknown level.
+        Without a cursor these are the latest, with one those that follow it; one beyond the last line is of another log
+        and begins anew. Raises ValueError for an unknown level.
         """
         wanted = LEVELS[LEVELS.index(level) :] if level in LEVELS else LEVELS
         if level is not None and level not in LEVELS:
             level_number(level)
         with _Held(self):
             lines, last = list(self._lines), self._number
+        if cursor is not None and cursor > last:
+            cursor = 0
         matching = [
             line
             for line in lines
@@ -117,12 +137,13 @@ class LogBook(logging.Handler):
             return LogPage(tuple(matching[max(0, len(matching) - limit) :]), last)
         shown = tuple(matching[:limit])
         more = len(matching) > len(shown)
-        return LogPage(shown, shown[-1].number if more and shown else cursor if more else max(cursor, last), more)
+        return LogPage(shown, shown[-1].number if more and shown else cursor if more else last, more)
 
     def clear(self) -> None:
-        """Forget the kept lines; the outlets keep what they have, and the numbers go on."""
-        with _Held(self):
-            self._lines.clear()
+        """Forget the kept lines and remove the files; the numbers go on. Blocks; raises OSError."""
+        self._forget()
+        if self._file is not None:
+            self._file.delete()
 
     def settle(self) -> None:
         """Write the counts of repeated lines whose time is over."""
@@ -148,12 +169,20 @@ class LogBook(logging.Handler):
 
     def _write(self, lines: Iterable[LogLine]) -> None:
         for line in lines:
-            self._number += 1
-            numbered = replace(line, number=self._number)
-            if self._settings.memory:
-                self._lines.append(numbered)
+            numbered = self._keep(line)
             for outlet in self.outlets.values():
                 outlet.offer(numbered)
+
+    def _keep(self, line: LogLine) -> LogLine:
+        numbered = line.numbered(self._number)
+        self._number = numbered.number
+        if self._settings.memory:
+            self._lines.append(numbered)
+        return numbered
+
+    def _forget(self) -> None:
+        with _Held(self):
+            self._lines.clear()
 
     def _exchange(self, name: str, target: Target | None) -> None:
         """Put a target in the place of another, which still writes what waits for it."""

@@ -1,14 +1,19 @@
 """One line of the log, made from what the standard library logs, and a page of them."""
 
 import logging
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
-__all__ = ["LEVELS", "LogLine", "LogPage", "level_number", "line_of"]
+__all__ = ["AUDIT_SOURCE", "LEVELS", "LogLine", "LogPage", "level_number", "line_of"]
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 """Names of the levels, least important first."""
 
+AUDIT_SOURCE = "tinybms_bridge.audit"
+"""Logger of what people do; two equal lines of it are two deeds."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _MOST_CHARACTERS = 4000
 _CONTROLS = dict.fromkeys((*range(32), *range(127, 160), 0x2028, 0x2029), " ")
 _FORMATTER = logging.Formatter()
@@ -26,7 +31,11 @@ class LogLine:
     """Name of the logger."""
     text: str
     number: int = 0
-    """Counts the lines from 1; 0 before the line is kept."""
+    """Grows from line to line, also over restarts: microseconds since 1970, or one more; 0 before the line is kept."""
+
+    def numbered(self, last: int) -> "LogLine":
+        """Return the line with its number, when ``last`` is that of the line before."""
+        return replace(self, number=max(last + 1, (self.at - _EPOCH) // _MICROSECOND))
 
     def __str__(self) -> str:
         return f"{self.at.astimezone():%Y-%m-%d %H:%M:%S} {self.level:<7} {self.text}"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from tinybms_bridge.services.logs.lines import LogLine
+from tinybms_bridge.services.logs.lines import AUDIT_SOURCE, LogLine
 
 __all__ = ["Repeats"]
 
@@ -29,7 +29,8 @@ class Repeats:
 
     The same line again, without another between, is counted at once; one that alternates with others is counted after
     it was written ``burst`` times in ``window_s``. What was counted is told when another line follows or the window
-    ends. Lines of level DEBUG always pass: whoever asks for details wants them all.
+    ends. Lines of level DEBUG always pass: whoever asks for details wants them all. So does what a person has done, but
+    not what was refused: strangers could fill the log with it.
     """
 
     def __init__(self, *, window_s: float = _WINDOW_S, burst: int = _BURST) -> None:
@@ -41,7 +42,7 @@ class Repeats:
     def offer(self, line: LogLine, now_s: float) -> list[LogLine]:
         """Return what to write now that ``line`` has come: nothing, the line, or counts and the line."""
         due = list(self.due(now_s))
-        if line.level == "DEBUG":
+        if line.level == "DEBUG" or (line.source == AUDIT_SOURCE and line.level == "INFO"):
             return [*due, line]
         cause = (line.level, line.source, line.text)
         spell = self._spells.get(cause)

@@ -2,11 +2,14 @@
 
 import itertools
 import os
-from collections.abc import Sequence
-from datetime import UTC
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
-from tinybms_bridge.services.logs.lines import LogLine
+from tinybms_bridge.services.logs.lines import LEVELS, LogLine
 
 __all__ = ["LOG_FILE", "RotatingFile"]
 
@@ -15,6 +18,8 @@ LOG_FILE = "bridge.log"
 
 _SIZE_BYTES = 64 * 1024
 _FILES = 8
+_INDENT = "  "
+_HEAD = re.compile(rf"(\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{{6}})Z ({'|'.join(LEVELS)}) (\S+): (.*)")
 
 
 class RotatingFile:
@@ -33,9 +38,26 @@ class RotatingFile:
         self.path = path
         self._size_bytes = size_bytes
         self._files = files
+        self._busy = threading.Lock()
 
     def write(self, lines: Sequence[LogLine]) -> None:
         """See ``Target.write``."""
+        with self._busy:
+            self._write(lines)
+
+    def read(self) -> list[LogLine]:
+        """Return the lines of every file, oldest first; what is no line of ours is left out. Blocks; raises OSError."""
+        with self._busy:
+            texts = [text for path in reversed(self._paths()) for text in self._texts(path)]
+        return list(_decoded(texts))
+
+    def delete(self) -> None:
+        """Remove every file. Blocks; raises OSError."""
+        with self._busy:
+            for path in self._paths():
+                path.unlink(missing_ok=True)
+
+    def _write(self, lines: Sequence[LogLine]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         room = self._size_bytes - self._present_size()
         chunk: list[bytes] = []
@@ -65,14 +87,48 @@ class RotatingFile:
         if self._files < 2:
             self.path.unlink(missing_ok=True)
             return
-        names = [self.path, *(self.path.with_name(f"{self.path.name}.{number}") for number in range(1, self._files))]
-        for younger, older in reversed(list(itertools.pairwise(names))):
+        for younger, older in reversed(list(itertools.pairwise(self._paths()))):
             if younger.exists():
                 younger.replace(older)
 
+    def _paths(self) -> list[Path]:
+        """Return where the files are, the newest first."""
+        return [self.path, *(self.path.with_name(f"{self.path.name}.{number}") for number in range(1, self._files))]
+
+    def _texts(self, path: Path) -> list[str]:
+        """Return the end of a file as lines, as much of it as we would have written."""
+        try:
+            with path.open("rb") as file:
+                file.seek(max(0, path.stat().st_size - 2 * self._size_bytes))
+                return file.read(2 * self._size_bytes).decode(errors="replace").split("\n")
+        except FileNotFoundError:
+            return []
+
 
 def _encoded(line: LogLine) -> bytes:
-    text = line.text.replace("\n", "\n  ")
+    text = line.text.replace("\n", f"\n{_INDENT}")
     return f"{line.at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z {line.level} {line.source}: {text}\n".encode(
         errors="replace"
     )
+
+
+def _decoded(texts: Sequence[str]) -> Iterator[LogLine]:
+    """Yield the lines that ``_encoded`` made."""
+    line: LogLine | None = None
+    for text in texts:
+        found = _HEAD.fullmatch(text)
+        if found is not None:
+            if line is not None:
+                yield line
+            line = _line(*found.groups())
+        elif line is not None and text.startswith(_INDENT):
+            line = replace(line, text=f"{line.text}\n{text.removeprefix(_INDENT)}")
+    if line is not None:
+        yield line
+
+
+def _line(at: str, level: str, source: str, text: str) -> LogLine | None:
+    try:
+        return LogLine(datetime.fromisoformat(at).replace(tzinfo=UTC), level, source, text)
+    except ValueError:  # the thirtieth of February
+        return None

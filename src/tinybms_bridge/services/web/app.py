@@ -8,10 +8,14 @@ from tinybms_bridge import __version__
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.services.web.accounts import Accounts
+from tinybms_bridge.services.web.face import BridgeFace
+from tinybms_bridge.services.web.head import HeadAsGet
 from tinybms_bridge.services.web.headers import Headers
 from tinybms_bridge.services.web.limits import BodyLimit
+from tinybms_bridge.services.web.live.watch import Watch
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.problems import PROBLEM_RESPONSES, CatchAll, install_problems
+from tinybms_bridge.services.web.security.document import document_logins
 from tinybms_bridge.services.web.security.errors import install_account_problems
 from tinybms_bridge.services.web.security.gate import Gate
 from tinybms_bridge.services.web.security.routes import SECURITY_ROUTERS
@@ -20,16 +24,17 @@ __all__ = ["create_app"]
 
 
 def create_app(
-    face: object,
+    face: BridgeFace,
     options: WebOptions,
     *,
     gate: Gate | None = None,
+    watch: Watch | None = None,
     routers: Sequence[APIRouter] | None = None,
 ) -> FastAPI:
     """Return the application over one bridge.
 
-    ``face`` is what the routes see of the bridge; ``gate`` knows the users, by default nobody; ``routers`` replaces
-    the routes of ``services.web.routes``.
+    ``face`` is what the routes see of the bridge; ``gate`` knows the users, by default nobody; ``watch`` follows
+    the bridge from one application to the next; ``routers`` replaces the routes of ``services.web.routes``.
     """
     app = FastAPI(
         title="tinybms-bridge",
@@ -43,11 +48,15 @@ def create_app(
     app.state.face = face
     app.state.options = options
     app.state.gate = gate or Gate(Accounts(MemoryStorage()), SystemClock(), options)
+    app.state.watch = watch or Watch(face)
     install_problems(app)
     install_account_problems(app)
-    for router in (*SECURITY_ROUTERS, *(_all_routers() if routers is None else routers)):
+    included = (*SECURITY_ROUTERS, *(_all_routers() if routers is None else routers))
+    for router in included:
         app.include_router(router)
+    document_logins(app, included)
     # The last one added is the outermost.
+    app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit, max_bytes=options.max_body_bytes, timeout_s=options.body_timeout_s)
     app.add_middleware(CatchAll)
     app.add_middleware(Headers, origins=options.origins)

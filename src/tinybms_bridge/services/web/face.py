@@ -150,7 +150,7 @@ class MonitoredFrame:
     """One CAN frame that was sent or received."""
 
     number: int
-    """Counts all frames from 1."""
+    """Grows by one from frame to frame, and over restarts of the bridge."""
     at: datetime
     direction: Literal["tx", "rx"]
     arbitration_id: int
@@ -205,7 +205,7 @@ class LogLine(Protocol):
 
     @property
     def number(self) -> int:
-        """Counts the lines from 1."""
+        """Grows from line to line, also over restarts of the bridge."""
         ...
 
 
@@ -236,7 +236,7 @@ class LogSource(Protocol):
         ...
 
     def clear(self) -> None:
-        """Forget every line."""
+        """Forget every line and remove the files of the log. Raises OSError."""
         ...
 
 
@@ -334,7 +334,7 @@ class BridgeFace(Protocol):
         ...
 
     def reset_statistics(self) -> None:
-        """Set the counters of UART, CAN and bus to zero; the energy counters stay."""
+        """Set the counters of UART, samples, CAN and bus to zero; the energy counters stay."""
         ...
 
     def restart(self, part: str | None) -> None:

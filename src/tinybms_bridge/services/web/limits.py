@@ -1,4 +1,4 @@
-"""Bounds on what a client may send: the size of a body, and the time that it may take to arrive. Plain ASGI."""
+"""Bounds on what a client may send: the size of head and body, and the time that it may take to arrive. Plain ASGI."""
 
 import asyncio
 
@@ -6,7 +6,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tinybms_bridge.services.web.problems import problem
 
-__all__ = ["BodyLimit"]
+__all__ = ["HEAD_BYTES", "BodyLimit"]
+
+HEAD_BYTES = 16_384
 
 
 class _TooLarge(Exception):  # noqa: N818 - a signal inside this module
@@ -23,6 +25,10 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application; see the ASGI specification."""
+        if scope["type"] == "http" and _head_bytes(scope) > HEAD_BYTES:
+            text = f"the head of the request is larger than {HEAD_BYTES} bytes"
+            await problem(431, "head_too_large", text, headers={"Connection": "close"})(scope, receive, send)
+            return
         if scope["type"] != "http" or not _has_body(scope):
             await self._app(scope, receive, send)
             return
@@ -55,6 +61,12 @@ class BodyLimit:
                 raise _TooLarge
             if not message.get("more_body", False):
                 return bytes(body)
+
+
+def _head_bytes(scope: Scope) -> int:
+    """Return the length of the head; one that arrives in pieces is bounded before, one that arrives at once is not."""
+    fields = sum(len(name) + len(value) + len(": \r\n") for name, value in scope["headers"])
+    return fields + len(scope.get("raw_path") or b"") + len(scope.get("query_string", b""))
 
 
 def _has_body(scope: Scope) -> bool:

@@ -10,11 +10,11 @@ from fastapi import FastAPI
 from uvicorn import Server
 
 from tinybms_bridge.services.web.connections import BoundedConfig, GuardedHttp, GuardedWebSocket, connection_cap
+from tinybms_bridge.services.web.limits import HEAD_BYTES
 from tinybms_bridge.services.web.options import WebOptions
 
 __all__ = ["EmbeddedServer", "build_server"]
 
-_HEAD_BYTES = 16_384
 _MESSAGE_BYTES = 16_384
 """Longest message that a browser may send over the WebSocket."""
 _PING_S = 20.0
@@ -82,7 +82,7 @@ def build_server(app: FastAPI, options: WebOptions, context: ssl.SSLContext | No
         ws_ping_timeout=_PING_S,
         timeout_keep_alive=int(options.idle_timeout_s),
         timeout_graceful_shutdown=_GRACE_S,
-        h11_max_incomplete_event_size=_HEAD_BYTES,
+        h11_max_incomplete_event_size=HEAD_BYTES,
         ssl_context_factory=None if context is None else lambda _config, _default: context,
     )
     config.options = options

@@ -7,12 +7,17 @@ import logging
 import socket
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Never
 
-from tinybms_bridge.errors import BridgeError, LinkError
+from tinybms_bridge.battery.bms_event_kinds import Severity
+from tinybms_bridge.errors import BridgeError, ConfigError, ConfigProblem, LinkError
+from tinybms_bridge.events import Noted
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.hal.storage import Storage
+from tinybms_bridge.services.web.face import BridgeFace
+from tinybms_bridge.services.web.live.watch import Watch
 from tinybms_bridge.services.web.options import WebOptions
+from tinybms_bridge.services.web.tls import tls_context
 
 if TYPE_CHECKING:
     from tinybms_bridge.services.web.security.gate import Gate
@@ -37,55 +42,94 @@ class WebService:
 
     def __init__(
         self,
-        face: object,
+        face: BridgeFace,
         options: WebOptions,
         storage: Storage,
         clock: Clock,
         *,
         announce: Callable[[str], None] = _to_standard_error,
-        begin: Callable[[Any], None] = lambda _app: None,
+        command_line: bool = True,
     ) -> None:
         self.options = options
         """May be replaced; the next ``run`` takes it up."""
         self.port: int | None = None
         """The port in use while the server listens."""
+        self.watch = Watch(face)
+        """Follows the bridge from the beginning, over every start of the server."""
         self._face = face
         self._storage = storage
         self._clock = clock
         self._announce = announce  # not the log: that can be read without a login
-        self._begin = begin  # called with the application, on the event loop, before it serves
+        self._command_line = command_line  # whether it reaches the same users
         self._gate: Gate | None = None
+        self._worked: WebOptions | None = None
         self._setup_shown = False
 
     async def run(self) -> None:
-        """Serve until cancelled. Raises LinkError when the port cannot be had, ConfigError for a wrong certificate."""
-        server, gate = await asyncio.to_thread(self._prepare)
-        await gate.accounts.refresh()
-        self._begin(server.config.app)
-        with bind(self.options.listen_address, self.options.port) as listener:
+        """Serve until cancelled, with the last options that worked if the present ones cannot be used.
+
+        Raises LinkError when the port cannot be had, ConfigError for a wrong certificate.
+        """
+        wanted, worked = self.options, self._worked
+        try:
+            await self._run(wanted)
+        except (LinkError, ConfigError) as error:
+            if worked is None or wanted in (worked, self._worked):
+                raise
+            text = f"The web server cannot use its new settings and keeps those before: {error}"
+            self._face.bus.publish(Noted(Severity.FAULT, "web.settings", text), "web")
+            fallback = worked
+        await self._run(fallback)
+
+    def check(self, wanted: WebOptions) -> None:
+        """Raise ConfigError if the server could not go on with these options. Blocks; not for the event loop."""
+        present = self.options
+        if wanted == present:
+            return
+        if (wanted.listen_address, wanted.port) != (present.listen_address, present.port):
+            self._check_address(wanted)
+        tls_context(wanted)
+
+    def _check_address(self, wanted: WebOptions) -> None:
+        try:
+            bind(wanted.listen_address, 0 if wanted.port == self.port else wanted.port).close()
+        except LinkError as error:
+            key = "port" if wanted.port != self.options.port else "listen_address"
+            problem = ConfigProblem(f"web_server.{key}", getattr(wanted, key), str(error))
+            raise ConfigError([problem]) from error
+
+    def close(self) -> None:
+        """End what outlives ``run``; safe to call twice."""
+        self.watch.close()
+
+    async def _run(self, options: WebOptions) -> Never:
+        with bind(options.listen_address, options.port) as listener:  # first: a retry must cost next to nothing
+            server, gate = await asyncio.to_thread(self._prepare, options)
+            await gate.accounts.refresh()
+            self._worked = options
             self.port = listener.getsockname()[1]
-            self._show(gate)
+            self._show(gate, options)
             try:
                 await self._serve(server, gate, listener)
             finally:
                 self.port = None
 
-    def _prepare(self) -> "tuple[EmbeddedServer, Gate]":
+    def _prepare(self, options: WebOptions) -> "tuple[EmbeddedServer, Gate]":
         """Import the web stack and build the application. Blocks for up to some seconds on a small machine."""
+        context = tls_context(options)
+
         from tinybms_bridge.services.web.accounts import Accounts
         from tinybms_bridge.services.web.app import create_app
         from tinybms_bridge.services.web.security.gate import Gate
         from tinybms_bridge.services.web.server import build_server
-        from tinybms_bridge.services.web.tls import tls_context
 
-        options = self.options
         if self._gate is None:
             self._gate = Gate(Accounts(self._storage), self._clock, options)
         self._gate.options = options  # sessions outlive a change of the port
-        app = create_app(self._face, options, gate=self._gate)
-        return build_server(app, options, tls_context(options)), self._gate
+        app = create_app(self._face, options, gate=self._gate, watch=self.watch)
+        return build_server(app, options, context), self._gate
 
-    async def _serve(self, server: "EmbeddedServer", gate: "Gate", listener: socket.socket) -> None:
+    async def _serve(self, server: "EmbeddedServer", gate: "Gate", listener: socket.socket) -> Never:
         serving = asyncio.create_task(server.serve(sockets=[listener]), name="web server")
         watching = asyncio.create_task(self._watch_users(gate), name="web users")
         try:
@@ -119,14 +163,15 @@ class WebService:
             if not gate.setup_required:
                 gate.setup.void()
 
-    def _show(self, gate: "Gate") -> None:
-        scheme = "https" if self.options.encrypted else "http"
-        log.info("web server listens on %s://%s:%d/", scheme, self.options.listen_address or "*", self.port)
+    def _show(self, gate: "Gate", options: WebOptions) -> None:
+        scheme = "https" if options.encrypted else "http"
+        log.info("web server listens on %s://%s:%d/", scheme, options.listen_address or "*", self.port)
         if gate.setup_required and not self._setup_shown:
             self._setup_shown = True
+            other = ', or use "tinybms-bridge users add NAME --role admin"' if self._command_line else ""
             self._announce(
                 f"There is no administrator yet. One-time setup token of the web server: {gate.setup.issue()}\n"
-                'Open the web page and enter it, or use "tinybms-bridge users add NAME --role admin".'
+                f"Open the web page and enter it{other}."
             )
 
 

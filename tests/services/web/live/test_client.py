@@ -52,3 +52,24 @@ def test_due_time_is_ahead_and_on_the_grid(interval_s: float, now_s: float) -> N
     assert now_s - 1e-3 < client.due_s <= now_s + interval_s * 1.001
     steps = client.due_s / interval_s
     assert abs(steps - round(steps)) < 1e-6
+
+
+async def test_login_that_ends_takes_what_waits_with_it() -> None:
+    """Asked every two seconds at most; once the login has ended not even a message that was ready goes out."""
+    allowed, asked = True, 0
+
+    def may_read() -> bool:
+        nonlocal asked
+        asked += 1
+        return allowed
+
+    client = Client(1.0, ThrottleSettings(), 100.0, may_read)
+    assert [client.still_may_read(100.0 + 0.5 * step) for step in range(9)] == [True] * 9
+    assert asked == 2
+    client.offer(Topic.STATUS, "secret")
+    allowed = False
+    assert client.still_may_read(105.9) is True
+    assert client.still_may_read(106.0) is False
+    client.end()
+    assert await client.next() is None
+    assert client.turned_away

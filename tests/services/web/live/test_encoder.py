@@ -27,10 +27,28 @@ def test_every_topic_has_a_message(busy: Any, topic: Topic) -> None:
 
 
 def test_batches_are_bounded(busy: Any) -> None:
-    """A message holds the newest hundred frames or fifty entries, however many there are."""
+    """A message holds the newest hundred frames or the next fifty entries, however many there are."""
     frames, events = encode(busy, Topic.CAN, 0), encode(busy, Topic.EVENTS, 0)
     assert [len(json.loads(frames.text)["frames"]), len(json.loads(events.text)["events"])] == [100, 50]
-    assert (frames.last, events.last) == (300, 120)
+    assert (frames.last, events.last) == (300, 50)
+
+
+def test_no_entry_is_left_out(busy: Any) -> None:
+    """What does not fit into one message follows in the next."""
+    seen, last = [], 0
+    while (made := encode(busy, Topic.EVENTS, last)).text:
+        seen += [event["number"] for event in json.loads(made.text)["events"]]
+        last = made.last
+    assert seen == list(range(1, 121))
+
+
+@pytest.mark.parametrize(("after", "missed"), [(0, 200), (10, 190), (199, 1), (200, 0), (299, 0)])
+def test_frames_that_are_left_out_are_counted(busy: Any, after: int, missed: int) -> None:
+    """A client that looks rarely knows of the gap, also of frames that nobody remembers."""
+    del busy.seen_frames[:50]
+    document = json.loads(encode(busy, Topic.CAN, after).text)
+    assert document["missed"] == (missed if after else 150)
+    assert document["frames"][-1]["number"] == 300
 
 
 @pytest.mark.parametrize("topic", sorted(BATCHES))

@@ -8,19 +8,22 @@ import pytest
 from fastapi import FastAPI
 
 from tinybms_bridge.hal.clock import FakeClock
+from tinybms_bridge.services.web.accounts import Account, Role
+from tinybms_bridge.services.web.accounts.tokens import new_record, write_token
 from tinybms_bridge.services.web.app import create_app
 from tinybms_bridge.services.web.face import MonitoredFrame
 from tinybms_bridge.services.web.live import Hub, HubSettings
-from tinybms_bridge.services.web.live.endpoint import hub_of, hub_settings
+from tinybms_bridge.services.web.live.watch import hub_settings
 from tinybms_bridge.services.web.options import WebOptions
+from tinybms_bridge.services.web.security import Gate
 
 Browse = Callable[..., Any]
 
 
 def limit(app: FastAPI, face: Any, settings: HubSettings) -> Hub:
     """Give the application a hub with its own bounds."""
-    app.state.live_hub = Hub(face, lambda: settings)
-    return hub_of(app)
+    app.state.watch.hub = hub = Hub(face, lambda: settings)
+    return hub
 
 
 async def test_message_once_a_second(browse: Browse, clock: FakeClock) -> None:
@@ -35,9 +38,9 @@ async def test_message_once_a_second(browse: Browse, clock: FakeClock) -> None:
 
 async def test_settings_of_the_configuration(app: FastAPI, face: Any) -> None:
     """The bounds are those of section web_server, also after a change."""
-    assert hub_of(app).settings.max_clients == 32
+    assert app.state.watch.hub.settings.max_clients == 32
     await asyncio.to_thread(face.store.update, {"web_server": {"max_ws_clients": 9, "websocket_burst_max": 7}})
-    assert hub_of(app).settings.max_clients == 9
+    assert app.state.watch.hub.settings.max_clients == 9
     assert hub_settings(face.store.configuration.web_server).throttle.burst_max == 7
 
 
@@ -62,6 +65,23 @@ async def test_login_where_reading_is_closed(face: Any, browse: Browse) -> None:
     await closed.task
 
 
+async def test_open_socket_does_not_outlive_its_login(face: Any, browse: Browse, clock: FakeClock) -> None:
+    """Where reading needs a login: a token that is revoked closes the socket that it opened, with "policy"."""
+    application = create_app(face, WebOptions(open_reading=False))
+    gate: Gate = application.state.gate
+    record = new_record("ann", "panel", Role.VIEWER, gate.clock.wall(), 1)
+    book = gate.accounts.book.with_account(Account("ann", Role.VIEWER, "x"))
+    gate.accounts.book = book.with_token(record, gate.clock.wall())
+    socket = type(browse())(application, f"token={write_token(record, book.secret)}")
+    await socket.until(lambda: socket.got)
+    gate.accounts.book = book
+    await clock.advance(2.0)
+    await socket.until(lambda: socket.close_code)
+    assert (socket.close_code, socket.close_reason) == (1008, "the login has ended")
+    assert len(socket.got) <= 2
+    await socket.task
+
+
 async def test_subscribing(
     app: FastAPI, browse: Browse, face: Any, clock: FakeClock, make_frame: Callable[..., MonitoredFrame]
 ) -> None:
@@ -69,7 +89,7 @@ async def test_subscribing(
     browser = browse()
     await browser.until(lambda: browser.got)
     browser.say({"subscribe": ["can", "limits"], "interval_ms": 500})
-    (follower,) = hub_of(app)._clients
+    (follower,) = app.state.watch.hub._clients
     await browser.until(lambda: follower.interval_s == 0.5)
     face.seen_frames.append(make_frame(1))
     browser.got.clear()
@@ -156,8 +176,8 @@ async def test_leaving_frees_the_place(app: FastAPI, browse: Browse) -> None:
     await browser.until(lambda: browser.got)
     browser.leave()
     await browser.task
-    assert hub_of(app).clients == 0
-    assert hub_of(app).totals().sent == 1
+    assert app.state.watch.hub.clients == 0
+    assert app.state.watch.hub.totals().sent == 1
     assert browser.close_code is None
 
 

@@ -263,3 +263,25 @@ async def test_failure_ends_the_clients(
     await clock.advance(0.0)
     assert await read(again)
     hub.leave(again)
+
+
+async def test_clients_whose_login_has_ended_leave(
+    face: Any, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Within two seconds; the others go on, and the hub rests when nobody is left."""
+    logins = {"ann", "bob"}
+    hub = Hub(face, lambda: SETTINGS)
+    ann, bob = hub.join(lambda: "ann" in logins), hub.join(lambda: "bob" in logins)
+    await clock.advance(0.0)
+    assert await read(ann)
+    logins.remove("ann")
+    await clock.advance(2.0)
+    assert ann is not None
+    assert ann.ended
+    assert await ann.next() is None
+    assert hub.clients == 1
+    await waiting(bob)
+    logins.clear()
+    await clock.advance(2.0)
+    assert hub.clients == 0
+    assert caplog.records == []

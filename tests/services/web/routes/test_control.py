@@ -4,8 +4,10 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from tinybms_bridge.services.web.face import Direction
+from tinybms_bridge.services.web.live.hub import HubStatistics
 
 
 async def test_stop_for_an_hour(client: httpx.AsyncClient, face: Any) -> None:
@@ -59,10 +61,15 @@ async def test_unknown_direction(client: httpx.AsyncClient) -> None:
     assert (await client.put("/api/inhibits/everything")).status_code == 422
 
 
-async def test_reset_of_the_counters(client: httpx.AsyncClient, face: Any) -> None:
-    """The request reaches the bridge once."""
+async def test_reset_of_the_counters(client: httpx.AsyncClient, face: Any, app: FastAPI) -> None:
+    """The request reaches the bridge once, and the live data counts anew, also for those who listen."""
+    hub = app.state.watch.hub
+    follower = hub.join()
+    follower.sent = follower.throttle.dropped = 5
     assert (await client.post("/api/stats/reset")).json()["success"] is True
     assert face.resets == 1
+    assert hub.totals() == HubStatistics()
+    hub.leave(follower)
 
 
 async def test_reload_after_a_change_by_hand(client: httpx.AsyncClient, face: Any) -> None:

@@ -5,13 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from fastapi import FastAPI
 
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.events import FreshnessChanged
 from tinybms_bridge.services.web.face import MonitoredFrame
-from tinybms_bridge.services.web.routes import begin
-from tinybms_bridge.services.web.routes.diagnostics import changes_of
 from tinybms_bridge.services.web.routes.process import memory, process
 
 
@@ -77,9 +74,8 @@ async def test_last_frames_in_words(
     assert frames[0]["name"]
 
 
-async def test_history_of_freshness(visitor: httpx.AsyncClient, face: Any, app: FastAPI) -> None:
-    """Each change of freshness since the start of the web server is told with its time."""
-    changes_of(app)
+async def test_history_of_freshness(visitor: httpx.AsyncClient, face: Any) -> None:
+    """Each change of freshness since the start, also before anybody asked, is told with its time."""
     face.bus.publish(FreshnessChanged(Freshness.FRESH, Freshness.HOLD), "test")
     face.bus.publish(FreshnessChanged(Freshness.HOLD, Freshness.FRESH), "test")
     changes = (await visitor.get("/api/diagnostics")).json()["changes"]
@@ -110,11 +106,3 @@ def test_process() -> None:
     assert found.pid > 0
     assert found.python.startswith("3.")
     assert found.cpu_s > 0
-
-
-async def test_followed_from_the_beginning(visitor: httpx.AsyncClient, face: Any, app: FastAPI) -> None:
-    """``begin`` lets changes be seen that happened before anybody asked."""
-    begin(app)
-    face.bus.publish(FreshnessChanged(Freshness.STARTING, Freshness.FRESH), "test")
-    changes = (await visitor.get("/api/diagnostics")).json()["changes"]
-    assert [each["value"] for each in changes] == ["FRESH"]

@@ -20,6 +20,13 @@ def entries(face: Any) -> None:
         face.event_list.append(entry)
 
 
+async def test_number_of_a_list_that_was_lost(visitor: httpx.AsyncClient, face: Any) -> None:
+    """Who follows the list sees new entries at once, not when numbers have caught up."""
+    face.event_list = [EventEntry(1, None, "bridge", "info", "link", "The BMS answers")]
+    assert len((await visitor.get("/api/events?after=1")).json()["events"]) == 0
+    assert len((await visitor.get("/api/events?after=99")).json()["events"]) == 1
+
+
 async def numbers(client: httpx.AsyncClient, query: str) -> list[int]:
     """Return the numbers of the entries."""
     answer = await client.get(f"/api/events?{query}")

@@ -76,3 +76,22 @@ async def test_clearing_needs_a_login(visitor: httpx.AsyncClient) -> None:
     """Nobody can wipe traces without a login."""
     assert (await visitor.delete("/api/logs")).status_code == 401
     assert "CRC" in (await visitor.get("/api/logs")).text
+
+
+async def test_level_in_small_letters(visitor: httpx.AsyncClient, face: Any) -> None:
+    """As people type it."""
+    answer = await visitor.get("/api/logs", params={"level": "warning"})
+    assert answer.status_code == 200
+    assert face.logs.asked[-1][2] == "WARNING"
+
+
+async def test_files_that_cannot_be_removed(client: httpx.AsyncClient, face: Any) -> None:
+    """Whoever purges the log learns that something of it is left."""
+
+    def fail() -> None:
+        raise PermissionError(13, "Permission denied", "bridge.log")
+
+    face.logs.clear = fail
+    answer = await client.delete("/api/logs")
+    assert (answer.status_code, answer.json()["error"]) == (500, "logs_not_removed")
+    assert "bridge.log" in answer.json()["message"]

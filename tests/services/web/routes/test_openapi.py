@@ -85,3 +85,46 @@ def test_every_operation_is_described(operations: dict[str, Any]) -> None:
     """Each operation says in a sentence what it does."""
     undescribed = [name for name, each in operations.items() if not each.definition.raw.get("description")]
     assert undescribed == []
+
+
+def test_names_of_schemas_tell_nothing_of_our_modules(app: FastAPI) -> None:
+    """They are part of the API: a file that moves must not change them."""
+    assert [name for name in app.openapi()["components"]["schemas"] if not name.isalnum()] == []
+
+
+def test_every_body_has_an_example_that_fits(app: FastAPI) -> None:
+    """Whoever writes a client sees at once what to send."""
+    document = app.openapi()
+    bodies = 0
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            if "requestBody" in operation:
+                bodies += 1
+                schema = operation["requestBody"]["content"]["application/json"]["schema"]
+                reference = schema.get("$ref") or schema.get("anyOf", [{}])[0].get("$ref", "")
+                name = reference.rpartition("/")[2]
+                found = document["components"]["schemas"][name] if name else schema
+                assert found.get("examples"), f"{method} {path}"
+                for example in found["examples"]:
+                    if name:
+                        assert set(found.get("required", ())) <= example.keys() <= found["properties"].keys()
+    assert bodies >= 13
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "security"),
+    [
+        ("get", "/api/status", [{}, {"session": []}, {"bearer": []}]),
+        ("post", "/api/tinybms/write", [{"session": []}, {"bearer": []}]),
+        ("get", "/api/users", [{"session": []}, {"bearer": []}]),
+        ("post", "/api/tokens", [{"session": []}, {"bearer": []}]),
+        ("post", "/api/login", []),
+        ("get", "/healthz", []),
+    ],
+)
+def test_login_of_each_route_is_documented(app: FastAPI, method: str, path: str, security: object) -> None:
+    """Tools that read the document know where to send cookie or token."""
+    document = app.openapi()
+    assert document["paths"][path][method]["security"] == security
+    assert set(document["components"]["securitySchemes"]) == {"session", "bearer"}
+    assert all("security" in each for methods in document["paths"].values() for each in methods.values())

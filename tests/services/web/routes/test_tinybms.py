@@ -249,3 +249,16 @@ async def test_action_with_a_wrong_value(client: httpx.AsyncClient) -> None:
     body = {"action": "set_state_of_charge", "value": 101, "confirm": True}
     answer = await client.post("/api/tinybms/action", json=body)
     assert (answer.status_code, answer.json()["error"]) == (422, "invalid_settings")
+
+
+@pytest.mark.parametrize("value", [True, [3.65], {"volts": 3.65}, "x" * 201])
+@pytest.mark.parametrize("several", [False, True])
+async def test_value_of_no_usable_kind_is_one_mistake(client: httpx.AsyncClient, value: object, several: bool) -> None:
+    """Not one for each type that it is not."""
+    name = "over_voltage_cutoff_v"
+    body = {"values": {name: value}} if several else {"key": name, "value": value}
+    answer = await client.post("/api/tinybms/write", json=body)
+    assert answer.status_code == 422
+    (mistake,) = answer.json()["errors"]
+    assert mistake["path"] == (f"body.values.{name}" if several else "body.value")
+    assert mistake["message"] == "must be a number, or a text of at most 200 characters"

@@ -11,18 +11,33 @@ from tinybms_bridge.services.web.security.user import User, Via
 BOSS = User("boss", Role.ADMIN, Via.SESSION, "10.0.0.1")
 
 
-@pytest.fixture(autouse=True)
-def level(caplog: pytest.LogCaptureFixture) -> None:
-    """Audit lines are informations."""
-    caplog.set_level(logging.INFO, "tinybms_bridge.audit")
-
-
 def test_a_line_says_who_did_what_from_where(caplog: pytest.LogCaptureFixture) -> None:
     """With what the route adds."""
     audit(BOSS, "POST /api/settings", changed="cvl.enabled", count=1)
 
     assert caplog.messages == ["POST /api/settings by boss (session) from 10.0.0.1, changed=cvl.enabled, count=1"]
     assert caplog.records[0].name == "tinybms_bridge.audit"
+
+
+def test_a_line_is_written_at_every_level_of_the_log(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A log of warnings alone still tells who stopped the charger."""
+    monkeypatch.setattr(logging.getLogger("tinybms_bridge"), "level", logging.ERROR)
+
+    audit(BOSS, "PUT /api/inhibits/charge")
+
+    assert caplog.messages == ["PUT /api/inhibits/charge by boss (session) from 10.0.0.1"]
+
+
+def test_what_was_refused_is_told_apart(caplog: pytest.LogCaptureFixture) -> None:
+    """As a warning, with the reason before the facts, whatever these are called."""
+    audit(BOSS, "POST /api/x", failure="refused with 422 invalid_settings", action="restart")
+
+    assert caplog.messages == [
+        "POST /api/x by boss (session) from 10.0.0.1: refused with 422 invalid_settings, action=restart"
+    ]
+    assert caplog.records[0].levelno == logging.WARNING
 
 
 @pytest.mark.parametrize("name", ["password", "wifi_password", "new_token", "psk", "client_secret", "API_KEY"])

@@ -79,6 +79,43 @@ async def test_an_administrator_writes_and_leaves_an_audit_line(
     assert "POST /api/thing by boss (session) from 192.168.1.7" in caplog.messages
 
 
+async def test_the_audit_line_comes_after_the_deed_with_its_facts(
+    admin: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever clears the log does not clear this line with it."""
+    await admin.put("/api/filling", json={"a": 1, "b": 2})
+
+    assert caplog.messages == ["filled", "PUT /api/filling by boss (session) from 192.168.1.7, count=2"]
+
+
+@pytest.mark.parametrize(
+    ("body", "ending"),
+    [
+        ({"code": 409}, "refused with 409 not_so, count=1"),
+        ({"code": 502}, "failed with 502 not_so, count=1"),
+        ({"bug": 1}, "failed with ZeroDivisionError, count=1"),
+        ({"a": "text"}, "refused with 422 invalid_payload"),
+    ],
+)
+async def test_what_an_administrator_could_not_do_is_told_apart(
+    admin: httpx.AsyncClient, caplog: pytest.LogCaptureFixture, body: dict[str, object], ending: str
+) -> None:
+    """A refused change must not look like one that was made."""
+    await admin.put("/api/filling", json=body)
+
+    (line,) = [record for record in caplog.records if record.name == "tinybms_bridge.audit"]
+    assert line.getMessage() == f"PUT /api/filling by boss (session) from 192.168.1.7: {ending}"
+    assert line.levelno == logging.WARNING
+
+
+async def test_what_a_viewer_tried_is_told(viewer: httpx.AsyncClient, caplog: pytest.LogCaptureFixture) -> None:
+    """Somebody with a login who is not allowed to."""
+    await viewer.put("/api/filling", json={})
+
+    (line,) = caplog.messages
+    assert line == "PUT /api/filling by guest (session) from 192.168.1.7: refused with 403 admin_required"
+
+
 @pytest.mark.parametrize("token", ["", "wrong", "ü"])
 async def test_a_cookie_alone_does_not_write(admin: httpx.AsyncClient, token: str) -> None:
     """The header cannot be sent by another site's page."""
@@ -182,25 +219,25 @@ async def test_a_socket_is_open_like_reading(app: FastAPI, make_app: Callable[..
     """A page of ours, or a program without any page."""
     user = User("", Role.VIEWER, Via.OPEN, "10.0.0.1")
 
-    assert await websocket_user(opening(app)) == user
-    assert await websocket_user(opening(app, origin="http://h")) == user
-    assert await websocket_user(opening(app, origin="http://friend.example")) == user
-    assert await websocket_user(opening(make_app(CLOSED))) is None
+    assert websocket_user(opening(app)) == user
+    assert websocket_user(opening(app, origin="http://h")) == user
+    assert websocket_user(opening(app, origin="http://friend.example")) == user
+    assert websocket_user(opening(make_app(CLOSED))) is None
 
 
 async def test_another_page_opens_no_socket(app: FastAPI) -> None:
     """The same-origin policy of browsers does not hold for WebSockets."""
-    assert await websocket_user(opening(app, origin="http://evil.example")) is None
+    assert websocket_user(opening(app, origin="http://evil.example")) is None
 
 
 async def test_a_cookie_opens_a_socket_from_our_page_only(app: FastAPI, gate: Gate) -> None:
     """A listed site reads, but never as the user of the browser."""
     key, _ = gate.sessions.begin(gate.accounts.book.expect_account("boss"))
     cookie = f"{COOKIE}={key}"
-    user = await websocket_user(opening(app, cookie=cookie, origin="http://h"))
+    user = websocket_user(opening(app, cookie=cookie, origin="http://h"))
 
     assert user == User("boss", Role.ADMIN, Via.SESSION, "10.0.0.1")
-    assert await websocket_user(opening(app, cookie=cookie, origin="http://friend.example")) is None
+    assert websocket_user(opening(app, cookie=cookie, origin="http://friend.example")) is None
 
 
 async def test_a_token_opens_a_socket(make_app: Callable[..., FastAPI]) -> None:
@@ -209,6 +246,6 @@ async def test_a_token_opens_a_socket(make_app: Callable[..., FastAPI]) -> None:
     token = bearer(app.state.gate, "guest", Role.VIEWER)
     wanted = User("guest", Role.VIEWER, Via.TOKEN, "10.0.0.1")
 
-    assert await websocket_user(opening(app, f"token={token}", origin="http://any.example")) == wanted
-    assert await websocket_user(opening(app, authorization=f"Bearer {token}")) == wanted
-    assert await websocket_user(opening(app, "token=wrong")) is None
+    assert websocket_user(opening(app, f"token={token}", origin="http://any.example")) == wanted
+    assert websocket_user(opening(app, authorization=f"Bearer {token}")) == wanted
+    assert websocket_user(opening(app, "token=wrong")) is None

@@ -41,7 +41,7 @@ class AlarmDesk:
 
     def active(self, picture: Picture, now: datetime) -> tuple[ActiveAlarm, ...]:
         """Return the active alarms, the worst first; ``picture`` counts where the bus was not heard."""
-        self._drain()
+        self.drain()
         self._set("alarm", _levels(picture.alarms.active()), now)
         self._set("notice", _levels(picture.notices.active()), now)
         return tuple(sorted(self._active.values(), key=lambda each: (-each.level, each.since, each.name)))
@@ -54,10 +54,15 @@ class AlarmDesk:
         self._active[name] = replace(found, acknowledged_by=by)
         return True
 
-    def _drain(self) -> None:
+    def drain(self) -> None:
+        """Take what the bus has told since the last look."""
         while (envelope := self._subscription.take()) is not None:
             if isinstance(envelope.event, AlarmsChanged | NoticesChanged):
                 self._take(envelope.event, envelope.wall)
+
+    def close(self) -> None:
+        """Follow the bus no more; safe to call twice."""
+        self._subscription.close()
 
     def _take(self, event: AlarmsChanged | NoticesChanged, at: datetime) -> None:
         if isinstance(event, AlarmsChanged):

@@ -39,9 +39,17 @@ class Changes:
 
     def recent(self) -> tuple[Change, ...]:
         """Return the kept changes, oldest first."""
+        self.drain()
+        return tuple(self._kept)
+
+    def drain(self) -> None:
+        """Take what the bus has told since the last look."""
         while (envelope := self._subscription.take()) is not None:
             self._kept.append(_change(envelope))
-        return tuple(self._kept)
+
+    def close(self) -> None:
+        """Follow the bus no more; safe to call twice."""
+        self._subscription.close()
 
 
 def _change(envelope: Envelope[Event]) -> Change:

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import Callable
 
 from tinybms_bridge.services.web.live.messages import Topic
 from tinybms_bridge.services.web.live.throttle import Throttle, ThrottleSettings
@@ -9,12 +10,16 @@ from tinybms_bridge.services.web.live.throttle import Throttle, ThrottleSettings
 __all__ = ["Client"]
 
 _TOLERANCE_S = 1e-6
+_CHECK_INTERVAL_S = 2.0
+"""How long a login may have ended, by logout, removal, revocation or time, until its live data ends."""
 
 
 class Client:
     """A slot for each topic, with room for one message; nothing that a client does costs another one anything."""
 
-    def __init__(self, interval_s: float, throttle: ThrottleSettings, now_s: float) -> None:
+    def __init__(
+        self, interval_s: float, throttle: ThrottleSettings, now_s: float, may_read: Callable[[], bool] = lambda: True
+    ) -> None:
         self.topics: frozenset[Topic] = frozenset({Topic.STATUS})
         """What it wants."""
         self.interval_s = interval_s
@@ -31,6 +36,10 @@ class Client:
         self.throttle = Throttle(throttle)
         self.ended = False
         """Whether nothing more will come."""
+        self.turned_away = False
+        """Whether that is because its login has ended."""
+        self._may_read = may_read
+        self._checked_s = now_s
         self._slots: dict[str, str] = {}
         self._ready = asyncio.Event()
 
@@ -38,6 +47,15 @@ class Client:
         """Set the next due time: a multiple of the interval, so that clients of one rate share one encoding."""
         steps = math.floor(now_s / self.interval_s + _TOLERANCE_S) + 1
         self.due_s = steps * self.interval_s
+
+    def still_may_read(self, now_s: float) -> bool:
+        """Return whether its login still counts; asked anew every two seconds at most."""
+        if now_s - self._checked_s >= _CHECK_INTERVAL_S:
+            self._checked_s = now_s
+            self.turned_away = not self._may_read()
+            if self.turned_away:
+                self._slots.clear()
+        return not self.turned_away
 
     def waits_with(self, topic: Topic) -> bool:
         """Return whether a message of this topic has not been taken yet."""

@@ -1,8 +1,9 @@
 """From the bridge to the text of one message."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tinybms_bridge.services.web.face import BridgeFace
+from tinybms_bridge.services.web.face import BridgeFace, MonitoredFrame
 from tinybms_bridge.services.web.live.messages import (
     Topic,
     can_message,
@@ -15,7 +16,7 @@ from tinybms_bridge.services.web.live.messages import (
 __all__ = ["BATCHES", "Made", "encode", "newest"]
 
 BATCHES = frozenset({Topic.CAN, Topic.EVENTS})
-"""Topics whose messages carry everything new since the one before; of the others only the newest matters."""
+"""Topics whose messages carry what is new since the one before; of the others only the newest matters."""
 
 _MOST_FRAMES = 100
 _MOST_EVENTS = 50
@@ -28,7 +29,7 @@ class Made:
     text: str
     """Empty when there is nothing new."""
     last: int = 0
-    """Number of the newest frame or entry in it."""
+    """Number of the last frame or entry in it."""
 
 
 def newest(face: BridgeFace, topic: Topic) -> int:
@@ -50,8 +51,16 @@ def encode(face: BridgeFace, topic: Topic, after: int) -> Made:
         case Topic.REGISTERS:
             return Made(registers_message(face.picture()))
         case Topic.CAN:
-            frames = face.frames(after)[-_MOST_FRAMES:]
-            return Made(can_message(frames), frames[-1].number) if frames else Made("")
+            return _frames(face.frames(after), after)
         case Topic.EVENTS:
-            events = [event for event in face.events() if event.number > after][-_MOST_EVENTS:]
+            events = [event for event in face.events() if event.number > after][:_MOST_EVENTS]
             return Made(events_message(events), events[-1].number) if events else Made("")
+
+
+def _frames(found: Sequence[MonitoredFrame], after: int) -> Made:
+    """Return the newest of some frames, which are numbered without a gap, and how many came before them."""
+    if not found:
+        return Made("")
+    shown = found[-_MOST_FRAMES:]
+    missed = shown[0].number - (after or found[0].number - 1) - 1
+    return Made(can_message(shown, missed), shown[-1].number)

@@ -88,14 +88,20 @@ class Hub:
             dropped=done.dropped + sum(client.replaced + client.throttle.dropped for client in present),
         )
 
-    def join(self) -> Client | None:
-        """Return a new client, or None when there are too many."""
+    def reset_statistics(self) -> None:
+        """Begin counting anew, also for the clients that listen now."""
+        self.statistics = HubStatistics()
+        for client in self._clients:
+            client.sent = client.replaced = client.throttle.dropped = 0
+
+    def join(self, may_read: Callable[[], bool] = lambda: True) -> Client | None:
+        """Return a new client, or None when there are too many; ``may_read`` tells whether its login still counts."""
         settings = self._settings()
         if len(self._clients) >= settings.max_clients:
             self.statistics.refused += 1
             return None
         self.statistics.joined += 1
-        client = Client(_interval_s(None, settings), settings.throttle, self._face.clock.monotonic())
+        client = Client(_interval_s(None, settings), settings.throttle, self._face.clock.monotonic(), may_read)
         self._clients.add(client)
         self._restart()
         return client
@@ -154,20 +160,27 @@ class Hub:
         while self._clients:
             now_s = clock.monotonic()
             await self._serve([client for client in self._clients if client.due_s <= now_s + _TOLERANCE_S], now_s)
-            next_s = min(client.due_s for client in self._clients)
-            await clock.sleep(max(0.0, next_s - clock.monotonic()))
+            if self._clients:
+                next_s = min(client.due_s for client in self._clients)
+                await clock.sleep(max(0.0, next_s - clock.monotonic()))
 
     async def _serve(self, due: list[Client], now_s: float) -> None:
         made: dict[tuple[Topic, int], Made] = {}
         settings = self._settings()
         for index, client in enumerate(due, 1):
-            client.throttle.settings = settings.throttle
-            client.interval_s = _interval_s(client.wanted_s, settings)
-            for topic in client.topics:
-                self._offer(client, topic, made)
-            client.schedule(now_s + _TOLERANCE_S)
+            if client.still_may_read(now_s):
+                self._serve_one(client, settings, made)
+                client.schedule(now_s + _TOLERANCE_S)
+            else:
+                self.leave(client)
             if index % _SERVED_AT_ONCE == 0:
                 await asyncio.sleep(0)  # lets these send, and whatever else is due
+
+    def _serve_one(self, client: Client, settings: HubSettings, made: dict[tuple[Topic, int], Made]) -> None:
+        client.throttle.settings = settings.throttle
+        client.interval_s = _interval_s(client.wanted_s, settings)
+        for topic in client.topics:
+            self._offer(client, topic, made)
 
     def _offer(self, client: Client, topic: Topic, made: dict[tuple[Topic, int], Made]) -> None:
         """Offer the message of one topic; a batch waits until the client has taken the one before."""

@@ -77,9 +77,12 @@ def registers_message(picture: Picture) -> str:
     return _text({"topic": Topic.REGISTERS, "registers": live_registers(picture.snapshot)})
 
 
-def can_message(frames: Sequence[MonitoredFrame]) -> str:
-    """Return frames with the names of their fields; the first call reads the frame table, a file."""
-    return _text({"topic": Topic.CAN, "frames": [decoded(frame) for frame in frames]})
+def can_message(frames: Sequence[MonitoredFrame], missed: int = 0) -> str:
+    """Return frames with the names of their fields, and how many were left out before them.
+
+    The first call reads the frame table, a file.
+    """
+    return _text({"topic": Topic.CAN, "missed": missed, "frames": [decoded(frame) for frame in frames]})
 
 
 def events_message(events: Sequence[EventEntry]) -> str:

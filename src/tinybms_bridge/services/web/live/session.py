@@ -60,7 +60,7 @@ async def _send(websocket: WebSocket, hub: Hub, client: Client) -> Close | None:
             return Close(1008, "the client does not take its messages")
         except (WebSocketDisconnect, RuntimeError):
             return None
-    return Close(1011, "the live data ended")
+    return Close(1008, "the login has ended") if client.turned_away else Close(1011, "the live data ended")
 
 
 async def _receive(websocket: WebSocket, hub: Hub, client: Client, clock: Clock) -> Close | None:

@@ -1,13 +1,10 @@
 """Every route of the REST API, and the WebSocket."""
 
 from fastapi import APIRouter
-from starlette.applications import Starlette
 
 from tinybms_bridge.services.web.live.endpoint import router as live
-from tinybms_bridge.services.web.routes.alarms import desk_of
 from tinybms_bridge.services.web.routes.alarms import router as alarms
 from tinybms_bridge.services.web.routes.control import router as control
-from tinybms_bridge.services.web.routes.diagnostics import changes_of
 from tinybms_bridge.services.web.routes.diagnostics import router as diagnostics
 from tinybms_bridge.services.web.routes.events import router as events
 from tinybms_bridge.services.web.routes.health import router as health
@@ -21,7 +18,7 @@ from tinybms_bridge.services.web.routes.status import router as status
 from tinybms_bridge.services.web.routes.tinybms import router as tinybms
 from tinybms_bridge.services.web.routes.unit import router as unit
 
-__all__ = ["ROUTERS", "begin"]
+__all__ = ["ROUTERS"]
 
 ROUTERS: tuple[APIRouter, ...] = (
     status,
@@ -41,9 +38,3 @@ ROUTERS: tuple[APIRouter, ...] = (
     live,
 )
 """In the order of the documentation."""
-
-
-def begin(app: Starlette) -> None:
-    """Follow alarms and changes from now on; without this call they are followed from the first look at them."""
-    desk_of(app)
-    changes_of(app)

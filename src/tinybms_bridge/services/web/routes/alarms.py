@@ -3,18 +3,18 @@
 from datetime import datetime
 from typing import Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from pydantic import Field
-from starlette.applications import Starlette
 
 from tinybms_bridge.services.web.face import BridgeFace
 from tinybms_bridge.services.web.live.alarm_desk import AlarmDesk
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.answers import Answer, Done
-from tinybms_bridge.services.web.routes.deps import Face
-from tinybms_bridge.services.web.security import Admin, Viewer
+from tinybms_bridge.services.web.routes.deps import Face, TheWatch
+from tinybms_bridge.services.web.routes.notes import note
+from tinybms_bridge.services.web.security import Admin, User, Viewer
 
-__all__ = ["AlarmAnswer", "Alarms", "desk_of", "router"]
+__all__ = ["AlarmAnswer", "Alarms", "router"]
 
 router = APIRouter(tags=["events"])
 
@@ -39,38 +39,36 @@ class Alarms(Answer):
     unacknowledged: int
 
 
-def desk_of(app: Starlette) -> AlarmDesk:
-    """Return the alarm desk of an application; the first call makes it."""
-    if not hasattr(app.state, "alarm_desk"):
-        face: BridgeFace = app.state.face
-        app.state.alarm_desk = AlarmDesk(face.bus)
-    desk: AlarmDesk = app.state.alarm_desk
-    return desk
-
-
 @router.get("/api/alarms")
-async def alarms(request: Request, face: Face, _user: Viewer) -> Alarms:
+async def alarms(watch: TheWatch, face: Face, _user: Viewer) -> Alarms:
     """Return the active alarms and notices."""
-    return _alarms(desk_of(request.app), face)
+    return _alarms(watch.alarms, face)
 
 
 @router.post("/api/alarms/acknowledge")
-async def acknowledge_all(request: Request, face: Face, user: Admin) -> Alarms:
+async def acknowledge_all(watch: TheWatch, face: Face, user: Admin) -> Alarms:
     """Acknowledge every active alarm; one that rises or comes again is new."""
-    desk = desk_of(request.app)
+    desk = watch.alarms
     for alarm in desk.active(face.picture(), face.clock.wall()):
-        desk.acknowledge(alarm.name, user.name)
+        if alarm.acknowledged_by is None:
+            desk.acknowledge(alarm.name, user.name)
+            _note(alarm.name, user, face)
     return _alarms(desk, face)
 
 
 @router.post("/api/alarms/{name}/acknowledge")
-async def acknowledge(name: str, request: Request, face: Face, user: Admin) -> Done:
+async def acknowledge(name: str, watch: TheWatch, face: Face, user: Admin) -> Done:
     """Acknowledge one active alarm."""
-    desk = desk_of(request.app)
+    desk = watch.alarms
     desk.active(face.picture(), face.clock.wall())
     if not desk.acknowledge(name, user.name):
         raise ProblemError(404, "unknown_alarm", "no active alarm has this name")
+    _note(name, user, face)
     return Done(message=f"{name} acknowledged")
+
+
+def _note(name: str, user: User, face: BridgeFace) -> None:
+    note(face, f"acknowledged.{name}", f"{name.replace('_', ' ').capitalize()}: acknowledged by {user.name}")
 
 
 def _alarms(desk: AlarmDesk, face: BridgeFace) -> Alarms:

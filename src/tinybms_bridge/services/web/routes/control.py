@@ -7,13 +7,15 @@ from typing import Annotated
 from fastapi import APIRouter, Body
 from pydantic import Field
 
+from tinybms_bridge.services.web.examples import examples
 from tinybms_bridge.services.web.face import Direction
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.answers import Answer, Done, Request
-from tinybms_bridge.services.web.routes.deps import Face
+from tinybms_bridge.services.web.routes.deps import Face, TheWatch
 from tinybms_bridge.services.web.routes.failures import config_problem
+from tinybms_bridge.services.web.routes.notes import note_release, note_stop
 from tinybms_bridge.services.web.routes.settings import Saved, saved
-from tinybms_bridge.services.web.security import Admin, Viewer
+from tinybms_bridge.services.web.security import Admin, Facts, Viewer
 
 __all__ = ["InhibitAnswer", "InhibitRequest", "Inhibits", "RestartRequest", "router"]
 
@@ -40,7 +42,7 @@ class Inhibits(Answer):
     inhibits: list[InhibitAnswer]
 
 
-class InhibitRequest(Request):
+class InhibitRequest(Request, json_schema_extra=examples({"duration_s": 3600, "reason": "work on the cables"})):
     """How long, and why."""
 
     duration_s: float | None = Field(default=None, ge=1.0, le=_WEEK_S, examples=[3600])
@@ -48,7 +50,7 @@ class InhibitRequest(Request):
     reason: str = Field(default="", max_length=200, examples=["work on the cables"])
 
 
-class RestartRequest(Request):
+class RestartRequest(Request, json_schema_extra=examples({"part": "mqtt"})):
     """What to restart."""
 
     part: str | None = Field(default=None, max_length=64, examples=["mqtt"])
@@ -63,55 +65,68 @@ async def inhibits(face: Face, _user: Viewer) -> Inhibits:
 
 @router.put("/api/inhibits/{direction}")
 async def inhibit(
-    direction: Direction, face: Face, user: Admin, wanted: Annotated[InhibitRequest | None, Body()] = None
+    direction: Direction,
+    face: Face,
+    user: Admin,
+    facts: Facts,
+    wanted: Annotated[InhibitRequest | None, Body()] = None,
 ) -> InhibitAnswer:
     """Stop charging or discharging: the limit of that direction is 0 A until released or expired, also after a restart.
 
     A duration counts the time in which the bridge runs.
     """
     wanted = wanted or InhibitRequest()
+    facts |= {"duration_s": wanted.duration_s, "reason": wanted.reason}
     try:
         stop = await face.inhibit(direction, wanted.duration_s, wanted.reason, user.name)
     except OSError as error:
         text = f"{direction.value} is stopped, but that could not be saved and would be lost by a restart: "
         raise ProblemError(500, "stop_not_saved", f"{text}{error.strerror or error}") from error
+    note_stop(face, stop, user)
     return InhibitAnswer.model_validate(stop)
 
 
 @router.delete("/api/inhibits/{direction}")
-async def release(direction: Direction, face: Face, _user: Admin) -> Done:
+async def release(direction: Direction, face: Face, user: Admin) -> Done:
     """End a stop; also fine when there is none."""
     try:
         there_was = await face.release(direction)
     except OSError as error:
         text = f"{direction.value} is released, but that could not be saved and a restart would bring the stop back: "
         raise ProblemError(500, "release_not_saved", f"{text}{error.strerror or error}") from error
+    if there_was:
+        note_release(face, direction, user)
     return Done(message=f"{direction.value} released" if there_was else f"{direction.value} was not stopped")
 
 
 @router.post("/api/stats/reset")
-async def reset_statistics(face: Face, _user: Admin) -> Done:
-    """Set the counters of the line, the CAN bus and the internal bus to zero; the energy counters stay."""
+async def reset_statistics(face: Face, watch: TheWatch, _user: Admin) -> Done:
+    """Set the counters of line, samples, CAN bus, internal bus and live data to zero; the energy counters stay."""
     face.reset_statistics()
+    watch.hub.reset_statistics()
     return Done(message="Statistics reset")
 
 
 @router.post("/api/config/reload")
-async def reload(face: Face, _user: Admin) -> Saved:
+async def reload(face: Face, _user: Admin, facts: Facts) -> Saved:
     """Read the configuration file again, as after a change made by hand."""
     store = face.store
     change = await asyncio.to_thread(store.reload_if_changed)
     if store.error is not None:
         raise config_problem(store.error, "reload_failed")
     if change is None:
+        facts["changed"] = "nothing"
         return Saved(message="Configuration unchanged", changed=[])
-    return saved(change, "Configuration reloaded")
+    return saved(change, "Configuration reloaded", facts)
 
 
 @router.post("/api/system/restart")
-async def restart(face: Face, _user: Admin, wanted: Annotated[RestartRequest | None, Body()] = None) -> Done:
-    """Restart a part, or the whole program; the GX keeps the last limits for three seconds."""
+async def restart(
+    face: Face, _user: Admin, facts: Facts, wanted: Annotated[RestartRequest | None, Body()] = None
+) -> Done:
+    """Restart a part, or the whole program: frames pause for seconds, and a GX that misses them for three stops."""
     part = wanted.part if wanted else None
+    facts["part"] = part or "the whole program"
     try:
         face.restart(part)
     except KeyError as error:

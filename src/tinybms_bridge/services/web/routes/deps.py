@@ -6,8 +6,9 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from tinybms_bridge.services.web.face import BridgeFace
+from tinybms_bridge.services.web.live.watch import Watch
 
-__all__ = ["Face"]
+__all__ = ["Face", "TheWatch"]
 
 
 async def _face(connection: HTTPConnection) -> BridgeFace:
@@ -17,3 +18,12 @@ async def _face(connection: HTTPConnection) -> BridgeFace:
 
 Face = Annotated[BridgeFace, Depends(_face)]
 """The bridge."""
+
+
+async def _watch(connection: HTTPConnection) -> Watch:
+    watch: Watch = connection.app.state.watch
+    return watch
+
+
+TheWatch = Annotated[Watch, Depends(_watch)]
+"""Alarms, recent changes and live data."""

@@ -2,8 +2,10 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field, StrictFloat, StrictInt, StrictStr
+from pydantic import BeforeValidator, Field, StrictFloat, StrictInt, StrictStr
+from pydantic_core import PydanticCustomError
 
+from tinybms_bridge.services.web.examples import examples
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.answers import Answer, Request
 from tinybms_bridge.tinybms.settings import ActionName, Plan, Report, all_settings, find_setting
@@ -18,7 +20,27 @@ __all__ = [
     "write_answer",
 ]
 
-Value = StrictInt | StrictFloat | Annotated[StrictStr, Field(max_length=200)]
+_LONGEST_TEXT = 200
+
+
+def _scalar(value: object) -> object:
+    """Refuse what is neither number nor text with one message, not with one for each type that it is not."""
+    usable = isinstance(value, int | float | str) and not isinstance(value, bool)
+    if not usable or (isinstance(value, str) and len(value) > _LONGEST_TEXT):
+        raise PydanticCustomError("scalar", f"must be a number, or a text of at most {_LONGEST_TEXT} characters")
+    return value
+
+
+def _scalar_or_none(value: object) -> object:
+    return None if value is None else _scalar(value)
+
+
+_Scalar = StrictInt | StrictFloat | Annotated[StrictStr, Field(max_length=_LONGEST_TEXT)]
+Value = Annotated[_Scalar, BeforeValidator(_scalar)]
+MaybeValue = Annotated[_Scalar | None, BeforeValidator(_scalar_or_none)]
+
+_SEVERAL = {"values": {"fully_charged_voltage_v": 3.5, "over_voltage_cutoff_v": 3.65}, "dry_run": True}
+_BACKUP = {"backup": {"what": "as /api/tinybms/backup gave it"}, "dry_run": True}
 
 
 class Consent(Request):
@@ -30,18 +52,18 @@ class Consent(Request):
     """Only tell what would be written."""
 
 
-class WriteRequest(Consent):
+class WriteRequest(Consent, json_schema_extra=examples({"key": "over_voltage_cutoff_v", "value": 3.65}, _SEVERAL)):
     """One setting by key or address, or several as ``values``."""
 
     key: str | None = Field(default=None, max_length=100, examples=["over_voltage_cutoff_v"])
     address: int | None = Field(default=None, ge=0, le=65_535, examples=[315])
-    value: Value | None = Field(default=None, examples=[3.65])
+    value: MaybeValue = Field(default=None, examples=[3.65])
     """In the unit of the key; a choice by its text or number."""
     values: dict[str, Value] | None = Field(default=None, max_length=64, examples=[None])
     """Several settings by key, judged and written together."""
 
 
-class RestoreRequest(Consent):
+class RestoreRequest(Consent, json_schema_extra=examples(_BACKUP)):
     """A backup to write."""
 
     backup: dict[str, Any]
@@ -50,16 +72,16 @@ class RestoreRequest(Consent):
     """Also a backup of a battery with another number of cells."""
 
 
-class ActionRequest(Request):
+class ActionRequest(Request, json_schema_extra=examples({"action": "clear_statistics", "confirm": True})):
     """Something that the BMS does once."""
 
     action: Annotated[ActionName, Field(strict=False, examples=["clear_statistics"])]
-    value: Value | None = None
+    value: MaybeValue = None
     """Percent for a state of charge or health, ``dual_port`` or ``single_port`` for the mode."""
     confirm: bool = False
 
 
-class ChangeAnswer(Answer):
+class SettingChange(Answer):
     """One setting that is to change."""
 
     name: str
@@ -72,7 +94,7 @@ class ChangeAnswer(Answer):
 class PlanAnswer(Answer):
     """What would be written."""
 
-    changes: list[ChangeAnswer]
+    changes: list[SettingChange]
     cautions: list[str]
     """What to know before."""
     consequences: list[str]
@@ -105,7 +127,9 @@ def wanted(request: WriteRequest) -> dict[str, object]:
 def _plan_answer(plan: Plan) -> PlanAnswer:
     """Return a plan for JSON."""
     changes = [
-        ChangeAnswer(name=each.name, register_=each.setting.address, unit=each.setting.unit, old=each.old, new=each.new)
+        SettingChange(
+            name=each.name, register_=each.setting.address, unit=each.setting.unit, old=each.old, new=each.new
+        )
         for each in plan.changes
     ]
     texts = [str(caution) for caution in plan.cautions]

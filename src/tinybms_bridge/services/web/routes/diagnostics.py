@@ -3,14 +3,12 @@
 import asyncio
 from dataclasses import asdict
 
-from fastapi import APIRouter, Request
-from starlette.applications import Starlette
+from fastapi import APIRouter
 
 from tinybms_bridge.services.web.face import BridgeFace
-from tinybms_bridge.services.web.live.changes import Changes
-from tinybms_bridge.services.web.live.endpoint import hub_of
+from tinybms_bridge.services.web.live.hub import Hub
 from tinybms_bridge.services.web.routes.answers import Remark
-from tinybms_bridge.services.web.routes.deps import Face
+from tinybms_bridge.services.web.routes.deps import Face, TheWatch
 from tinybms_bridge.services.web.routes.diagnostics_answers import (
     Can,
     ChangeAnswer,
@@ -30,7 +28,7 @@ from tinybms_bridge.services.web.routes.monitor import decoded_frames
 from tinybms_bridge.services.web.routes.process import memory, process
 from tinybms_bridge.services.web.security import Viewer
 
-__all__ = ["changes_of", "router"]
+__all__ = ["router"]
 
 router = APIRouter(tags=["diagnostics"])
 
@@ -38,17 +36,8 @@ _MOST_TASKS = 100
 _MOST_FRAMES = 20
 
 
-def changes_of(app: Starlette) -> Changes:
-    """Return the keeper of changes of an application; the first call makes it."""
-    if not hasattr(app.state, "changes"):
-        face: BridgeFace = app.state.face
-        app.state.changes = Changes(face.bus)
-    changes: Changes = app.state.changes
-    return changes
-
-
 @router.get("/api/diagnostics")
-async def diagnostics(request: Request, face: Face, _user: Viewer) -> Diagnostics:
+async def diagnostics(watch: TheWatch, face: Face, _user: Viewer) -> Diagnostics:
     """Return how the bridge itself is: what to look at when something does not work."""
     used = await asyncio.to_thread(memory)
     picture = face.picture()
@@ -65,10 +54,10 @@ async def diagnostics(request: Request, face: Face, _user: Viewer) -> Diagnostic
         eventbus=EventBus.model_validate(face.bus.statistics()),
         uart=_uart(face, picture.rejected),
         can=await _can(face),
-        websocket=_live(request.app),
+        websocket=_live(watch.hub),
         history=await history_stats(face.history),
         freshness=picture.freshness.value,
-        changes=[ChangeAnswer.model_validate(change) for change in changes_of(request.app).recent()],
+        changes=[ChangeAnswer.model_validate(change) for change in watch.changes.recent()],
     )
 
 
@@ -107,7 +96,6 @@ async def _can(face: BridgeFace) -> Can:
     return Can.model_validate({**asdict(can), "keepalive_ok": can.keepalive_ok, "last_frames": last})
 
 
-def _live(app: Starlette) -> LiveStats:
-    hub = hub_of(app)
+def _live(hub: Hub) -> LiveStats:
     counters = {**asdict(hub.totals()), "clients": hub.clients, "max_clients": hub.settings.max_clients}
     return LiveStats.model_validate(counters)

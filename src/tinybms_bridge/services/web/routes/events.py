@@ -48,9 +48,12 @@ async def events(
     severity: Literal["info", "warning", "fault", "unknown"] | None = None,
 ) -> Events:
     """Return entries of the event list, newest first."""
+    known = face.events()
+    if known and after > known[-1].number:  # of a list that was lost
+        after = 0
     found = [
         event
-        for event in face.events()
+        for event in known
         if event.number > after
         and (before is None or event.number < before)
         and source in {None, event.source}

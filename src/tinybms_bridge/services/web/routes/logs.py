@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
+from pydantic import BeforeValidator
 from starlette.responses import PlainTextResponse, Response
 
+from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.answers import Answer, Done
 from tinybms_bridge.services.web.routes.deps import Face
 from tinybms_bridge.services.web.security import Admin, Viewer
@@ -15,7 +17,7 @@ __all__ = ["LineAnswer", "LogAnswer", "router"]
 
 router = APIRouter(tags=["logs"])
 
-Level = Literal["CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG"]
+Level = Annotated[Literal["CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG"], BeforeValidator(str.upper)]
 Format = Literal["text", "json"]
 
 _LARGEST = 2**63 - 1
@@ -68,8 +70,11 @@ async def read_logs(
 
 @router.delete("/api/logs")
 async def clear_logs(face: Face, _user: Admin) -> Done:
-    """Forget every line."""
-    await asyncio.to_thread(face.logs.clear)
+    """Forget every line and remove the log files; what is written from now on stays."""
+    try:
+        await asyncio.to_thread(face.logs.clear)
+    except OSError as error:
+        raise ProblemError(500, "logs_not_removed", f"a log file cannot be removed: {error}") from error
     return Done(message="Logs cleared")
 
 

@@ -15,7 +15,7 @@ from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.answers import Done, Remark
 from tinybms_bridge.services.web.routes.deps import Face
 from tinybms_bridge.services.web.routes.failures import config_problem
-from tinybms_bridge.services.web.security import Admin, Viewer
+from tinybms_bridge.services.web.security import Admin, Facts, Viewer
 
 __all__ = ["Saved", "router", "saved"]
 
@@ -54,24 +54,25 @@ async def read_settings(
 
 
 @router.post("/api/settings")
-async def change_settings(request: Request, face: Face, _user: Admin, _document: Document) -> Saved:
+async def change_settings(request: Request, face: Face, _user: Admin, facts: Facts, _document: Document) -> Saved:
     """Change the given keys, save, and apply at once; null takes a key back to its default (RFC 7396)."""
-    return await _change(face.store.update, await request.body())
+    return await _change(face.store.update, await request.body(), facts)
 
 
 @router.put("/api/settings")
-async def replace_settings(request: Request, face: Face, _user: Admin, _document: Document) -> Saved:
+async def replace_settings(request: Request, face: Face, _user: Admin, facts: Facts, _document: Document) -> Saved:
     """Put a whole configuration in the place of the present one, for example a backup; otherwise as POST."""
-    return await _change(face.store.replace, await request.body())
+    return await _change(face.store.replace, await request.body(), facts)
 
 
-def saved(change: ConfigChange, message: str) -> Saved:
-    """Return the answer for a change."""
+def saved(change: ConfigChange, message: str, facts: Facts) -> Saved:
+    """Return the answer for a change, and add its keys to the facts of the request."""
+    facts["changed"] = " ".join(change.changed_paths) or "nothing"
     notices = [Remark(path=notice.path, message=notice.message) for notice in change.notices]
     return Saved(message=message, changed=list(change.changed_paths), notices=notices)
 
 
-async def _change(save: Callable[[Mapping[str, Any]], ConfigChange], body: bytes) -> Saved:
+async def _change(save: Callable[[Mapping[str, Any]], ConfigChange], body: bytes, facts: Facts) -> Saved:
     try:
         change = await asyncio.to_thread(save, _checked(body))
     except ConfigError as error:
@@ -79,7 +80,7 @@ async def _change(save: Callable[[Mapping[str, Any]], ConfigChange], body: bytes
     except OSError as error:
         message = f"the configuration could not be saved: {error.strerror or error}"
         raise ProblemError(500, "config_save_failed", message) from error
-    return saved(change, "Configuration updated")
+    return saved(change, "Configuration updated", facts)
 
 
 def _checked(body: bytes) -> dict[str, Any]:

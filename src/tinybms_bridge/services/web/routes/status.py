@@ -99,7 +99,9 @@ class Status(Answer):
     current: float | None = Field(description="A, positive into the battery", examples=[-12.5])
     soc_percent: float | None = Field(examples=[87.3])
     soh_percent: float | None = Field(examples=[98.5])
-    temperature: float | None = Field(description="°C, the hottest sensor", examples=[25.4])
+    temperature: float | None = Field(
+        description="°C, the hottest external sensor, or the board's own without any", examples=[25.4]
+    )
     min_cell_mv: int | None = Field(examples=[3415])
     max_cell_mv: int | None = Field(examples=[3435])
     cell_imbalance_mv: int | None = Field(examples=[20])

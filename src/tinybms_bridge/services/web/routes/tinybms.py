@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.answers import Answer, Done
 from tinybms_bridge.services.web.routes.deps import Face
@@ -22,7 +23,8 @@ from tinybms_bridge.services.web.routes.device_requests import (
     write_answer,
 )
 from tinybms_bridge.services.web.routes.failures import device_failures
-from tinybms_bridge.services.web.security import Admin, Viewer
+from tinybms_bridge.services.web.routes.notes import note, note_writes, plan_facts
+from tinybms_bridge.services.web.security import Admin, Facts, Viewer
 from tinybms_bridge.tinybms.settings import (
     Backup,
     Problem,
@@ -64,27 +66,32 @@ async def registers(
 
 
 @router.post("/write")
-async def write(request: Request, face: Face, _user: Admin, body: WriteRequest) -> WriteAnswer:
+async def write(request: Request, face: Face, user: Admin, facts: Facts, body: WriteRequest) -> WriteAnswer:
     """Write settings to the BMS, all judged before the first is written, each read back."""
     values = await asyncio.to_thread(wanted, body)
     with device_failures():
         plan = await face.device_settings.plan(values)
+        plan_facts(facts, plan, dry_run=body.dry_run)
         if body.dry_run:
             return write_answer(plan, None)
         cache_of(request.app).forget()
         report = await face.device_settings.apply(plan, confirm=body.confirm)
+    note_writes(face, report, user)
     return write_answer(plan, report)
 
 
 @router.post("/action")
-async def act(request: Request, face: Face, _user: Admin, body: ActionRequest) -> Done:
+async def act(request: Request, face: Face, user: Admin, facts: Facts, body: ActionRequest) -> Done:
     """Let the BMS do something once: restart, set its state of charge, clear its counters."""
+    facts |= {"action": body.action, "value": body.value}
     with device_failures():
         cache_of(request.app).forget()
         result = await face.device_settings.perform(body.action, body.value, confirm=body.confirm)
     if not result.outcome.good:
         text = f"{body.action.value}: {result.outcome.value} {result.detail}".rstrip()
         raise ProblemError(502, "action_failed", text, result=result.as_dict())
+    value = "" if body.value is None else f" {body.value}"
+    note(face, f"action.{body.action}", f"{body.action.info.title}{value}: done by {user.name}", Severity.WARNING)
     return Done(message=f"{body.action.info.title}: done")
 
 
@@ -102,15 +109,17 @@ async def backup(request: Request, face: Face, _user: Viewer, *, force: bool = F
 
 
 @router.post("/restore")
-async def restore(request: Request, face: Face, _user: Admin, body: RestoreRequest) -> WriteAnswer:
+async def restore(request: Request, face: Face, user: Admin, facts: Facts, body: RestoreRequest) -> WriteAnswer:
     """Write a backup to the BMS; what it holds already is not written again."""
     with device_failures():
         kept = await asyncio.to_thread(_parsed, body.backup)
         plan = restore_plan(kept, await face.device_settings.read(), force=body.force)
+        plan_facts(facts, plan, dry_run=body.dry_run)
         if body.dry_run:
             return write_answer(plan, None)
         cache_of(request.app).forget()
         report = await face.device_settings.apply(plan, confirm=body.confirm)
+    note_writes(face, report, user)
     return write_answer(plan, report)
 
 

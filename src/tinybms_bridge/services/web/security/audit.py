@@ -7,15 +7,21 @@ from tinybms_bridge.services.web.security.user import User
 __all__ = ["audit", "audit_login"]
 
 log = logging.getLogger("tinybms_bridge.audit")
+log.setLevel(logging.INFO)  # whatever the level of the log: who stopped the charger is always worth a line
 
 _LONGEST = 120
 _SECRET_WORDS = ("password", "token", "secret", "psk", "key")
 
 
-def audit(user: User, action: str, **details: object) -> None:
-    """Write who did what from where. Details whose name sounds secret are masked, long ones are cut."""
-    shown = "".join(f", {name}={_shown(name, value)}" for name, value in details.items())
-    log.info("%s by %s (%s) from %s%s", _clean(action), _clean(user.name), user.via, _clean(user.address), shown)
+def audit(user: User, action: str, /, *, failure: str = "", **details: object) -> None:
+    """Write who did what from where, or as a warning what was refused or failed.
+
+    Details whose name sounds secret are masked, long ones are cut.
+    """
+    shown = f": {_clean(failure)}" if failure else ""
+    shown += "".join(f", {_clean(name)}={_shown(name, value)}" for name, value in details.items())
+    level = logging.WARNING if failure else logging.INFO
+    log.log(level, "%s by %s (%s) from %s%s", _clean(action), _clean(user.name), user.via, _clean(user.address), shown)
 
 
 def audit_login(name: str, address: str, outcome: str) -> None:

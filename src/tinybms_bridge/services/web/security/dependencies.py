@@ -1,11 +1,14 @@
 """What routes ask for: ``Viewer`` to read, ``Admin`` to change; and the same for the WebSocket."""
 
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.exceptions import RequestValidationError
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 
+from tinybms_bridge.services.web.accounts import AccountError
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.security.audit import audit
 from tinybms_bridge.services.web.security.csrf import (
@@ -17,7 +20,7 @@ from tinybms_bridge.services.web.security.csrf import (
 from tinybms_bridge.services.web.security.gate import Gate, Seen
 from tinybms_bridge.services.web.security.user import User
 
-__all__ = ["Admin", "Login", "OwnPage", "TheGate", "Viewer", "websocket_user"]
+__all__ = ["Admin", "Facts", "Login", "OwnPage", "TheGate", "Viewer", "websocket_user"]
 
 _LOGIN_HEADERS = {"WWW-Authenticate": "Bearer"}
 
@@ -51,13 +54,33 @@ async def _login(request: Request, gate: TheGate) -> User:
     return seen.user
 
 
-async def _admin(request: Request, user: Annotated[User, Depends(_login)]) -> User:
-    """Return an administrator, and write an audit line for a request that may change something."""
+async def _facts() -> dict[str, object]:
+    return {}
+
+
+Facts = Annotated[dict[str, object], Depends(_facts)]
+"""What a route adds to the audit line of its request: what was changed, never a secret."""
+
+
+async def _admin(request: Request, user: Annotated[User, Depends(_login)], facts: Facts) -> AsyncIterator[User]:
+    """Yield an administrator, and write an audit line when a request that may change something has ended."""
+    action = f"{request.method} {request.url.path}"
     if not user.is_admin:
+        if request.method not in SAFE_METHODS:
+            audit(user, action, failure="refused with 403 admin_required")
         raise ProblemError(403, "admin_required", "this needs an administrator")
-    if request.method not in SAFE_METHODS:
-        audit(user, f"{request.method} {request.url.path}")
-    return user
+    if request.method in SAFE_METHODS:
+        yield user
+        return
+    failure = "interrupted"
+    try:
+        yield user
+        failure = ""
+    except Exception as error:
+        failure = _failure(error)
+        raise
+    finally:
+        audit(user, action, failure=failure, **facts)
 
 
 async def _own_page(request: Request) -> None:
@@ -70,19 +93,19 @@ Viewer = Annotated[User, Depends(_viewer)]
 """Anybody while reading is open, else whoever is logged in."""
 Login = Annotated[User, Depends(_login)]
 """Whoever is logged in."""
-Admin = Annotated[User, Depends(_admin)]
-"""An administrator; with a cookie also the CSRF token. Writes the audit line."""
+Admin = Annotated[User, Depends(_admin, scope="function")]
+"""An administrator; with a cookie also the CSRF token. Writes the audit line, with the ``Facts``."""
 OwnPage = Depends(_own_page)
 """For routes without a login that set a cookie."""
 
 
-async def websocket_user(websocket: WebSocket) -> User | None:
-    """Return who opens a WebSocket (cookie, bearer header or ``?token=``), or None for somebody to turn away."""
-    gate = await _gate(websocket)
+def websocket_user(websocket: WebSocket) -> User | None:
+    """Return who has or opens a WebSocket (cookie, bearer header or ``?token=``); None: it has to be closed."""
+    gate: Gate = websocket.app.state.gate
     query_token = websocket.query_params.get("token", "")
     try:
         seen = gate.identify(websocket, query_token)
-    except ProblemError:
+    except (AccountError, ProblemError):
         return None
     if seen is not None and seen.session is None:
         return seen.user
@@ -101,6 +124,18 @@ def _refuse_other_sites(request: Request, seen: Seen) -> None:
         raise ProblemError(403, "other_site", "a page of another site may not do this")
     if not csrf_token_matches(request.headers, seen.session.csrf):
         raise ProblemError(403, "csrf_token", "the header X-CSRF-Token of the session is missing or wrong")
+
+
+def _failure(error: Exception) -> str:
+    """Return how a request ended that raised an error."""
+    match error:
+        case ProblemError(status_code=status, code=code):
+            return f"{'refused' if status < 500 else 'failed'} with {status} {code}"
+        case AccountError(code=code):
+            return f"refused with {code}"
+        case RequestValidationError():
+            return "refused with 422 invalid_payload"
+    return f"failed with {type(error).__name__}"
 
 
 def _login_required(gate: Gate) -> ProblemError:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from tinybms_bridge.services.web.accounts import Account, TokenRecord
 from tinybms_bridge.services.web.accounts.tokens import LONGEST_DAYS
+from tinybms_bridge.services.web.examples import examples
 
 __all__ = [
     "CreatedToken",
@@ -34,41 +35,50 @@ class _Body(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-class LoginBody(_Body):
+class LoginBody(_Body, json_schema_extra=examples({"username": "anna", "password": "correct horse battery"})):
     """User name and password."""
 
     username: Name
     password: Password
 
 
-class SetupBody(LoginBody):
+class SetupBody(
+    LoginBody,
+    json_schema_extra=examples(
+        {"username": "anna", "password": "correct horse battery", "token": "9f3a61-0b77c2-5de401-c88a1f"}
+    ),
+):
     """The first administrator."""
 
     token: Annotated[SecretStr, Field(min_length=1, max_length=64)]
     """The setup token that the bridge printed when it started."""
 
 
-class OwnPassword(_Body):
+class OwnPassword(
+    _Body, json_schema_extra=examples({"current": "correct horse battery", "new": "another long sentence"})
+):
     """Another password for oneself."""
 
     current: Password
     new: Password
 
 
-class NewUser(LoginBody):
+class NewUser(
+    LoginBody, json_schema_extra=examples({"username": "ben", "password": "staple wind harbour", "role": "viewer"})
+):
     """A user to add."""
 
     role: RoleName = "viewer"
 
 
-class UserChange(_Body):
+class UserChange(_Body, json_schema_extra=examples({"role": "admin"})):
     """What to change of a user; what is not given stays."""
 
     password: Password | None = None
     role: RoleName | None = None
 
 
-class NewToken(_Body):
+class NewToken(_Body, json_schema_extra=examples({"label": "home automation", "role": "viewer", "days": 365})):
     """A bearer token to make."""
 
     label: Annotated[str, Field(min_length=1, max_length=64)]

@@ -6,7 +6,7 @@ from tinybms_bridge.services.web.accounts import AccountError, Book, Role
 from tinybms_bridge.services.web.accounts.tokens import new_record, write_token
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.security.audit import audit
-from tinybms_bridge.services.web.security.dependencies import Admin, Login, TheGate
+from tinybms_bridge.services.web.security.dependencies import Admin, Facts, Login, TheGate
 from tinybms_bridge.services.web.security.messages import (
     CreatedToken,
     NewToken,
@@ -32,28 +32,27 @@ async def list_users(_: Admin, gate: TheGate) -> UserList:
 
 
 @router.post("/users", status_code=201)
-async def add_user(body: NewUser, user: Admin, gate: TheGate) -> UserInfo:
+async def add_user(body: NewUser, _: Admin, facts: Facts, gate: TheGate) -> UserInfo:
     """Add a user."""
     account = await gate.accounts.add(body.username, Role(body.role), body.password.get_secret_value())
-    audit(user, "user added", name=account.name, role=account.role)
+    facts |= {"name": account.name, "role": account.role}
     return UserInfo.of(account)
 
 
 @router.patch("/users/{name}")
-async def change_user(name: str, body: UserChange, user: Admin, gate: TheGate) -> UserInfo:
+async def change_user(name: str, body: UserChange, _: Admin, facts: Facts, gate: TheGate) -> UserInfo:
     """Change the password or the role of a user; another password ends the user's sessions."""
     password = None if body.password is None else body.password.get_secret_value()
     role = None if body.role is None else Role(body.role)
     account = await gate.accounts.change(name, password=password, role=role)
-    audit(user, "user changed", name=account.name, role=account.role, password="" if password is None else "new")
+    facts |= {"role": account.role, **({} if password is None else {"password": "new"})}
     return UserInfo.of(account)
 
 
 @router.delete("/users/{name}")
-async def remove_user(name: str, user: Admin, gate: TheGate) -> Success:
+async def remove_user(name: str, _: Admin, gate: TheGate) -> Success:
     """Remove a user with all sessions and tokens; the last administrator stays."""
     await gate.accounts.edit(lambda book: book.without_account(name))
-    audit(user, "user removed", name=name)
     return Success(message="user removed")
 
 

@@ -1,0 +1,58 @@
+"""What people do through the API, in words: for the audit line of the request, and for the event list."""
+
+from tinybms_bridge.battery.bms_event_kinds import Severity
+from tinybms_bridge.events import Noted
+from tinybms_bridge.services.web.face import BridgeFace, Direction, Inhibit
+from tinybms_bridge.services.web.security import Facts, User
+from tinybms_bridge.tinybms.settings import Change, Outcome, Plan, Report
+
+__all__ = ["note", "note_release", "note_stop", "note_writes", "plan_facts"]
+
+_MOST_CHANGES = 10
+_WORDS = {Direction.CHARGE: "Charging", Direction.DISCHARGE: "Discharging"}
+_LEFT_ALONE = frozenset({Outcome.UNCHANGED, Outcome.NOT_TRIED})
+
+
+def note(face: BridgeFace, code: str, text: str, severity: Severity = Severity.INFO) -> None:
+    """Have the bridge write something into its log and its event list."""
+    face.bus.publish(Noted(severity, code, text), "web")
+
+
+def note_stop(face: BridgeFace, stop: Inhibit, user: User) -> None:
+    """Tell that somebody has stopped a direction."""
+    until = "" if stop.expires_at is None else f" until {stop.expires_at:%Y-%m-%d %H:%M} UTC"
+    why = f": {stop.reason}" if stop.reason else ""
+    text = f"{_WORDS[stop.direction]} stopped by {user.name}{until}{why}"
+    note(face, f"stop.{stop.direction}", text, Severity.WARNING)
+
+
+def note_release(face: BridgeFace, direction: Direction, user: User) -> None:
+    """Tell that somebody has ended a stop."""
+    note(face, f"stop.{direction}", f"{_WORDS[direction]} released by {user.name}")
+
+
+def note_writes(face: BridgeFace, report: Report, user: User) -> None:
+    """Tell which settings of the BMS somebody has written, or tried to."""
+    done = [
+        _words(each.change) + ("" if each.outcome.good else f" ({each.outcome})")
+        for each in report.results
+        if each.outcome not in _LEFT_ALONE
+    ]
+    if done:
+        more = f" and {len(done) - _MOST_CHANGES} more" if len(done) > _MOST_CHANGES else ""
+        severity = Severity.INFO if report.good else Severity.WARNING
+        text = f"Settings of the BMS written by {user.name}: {', '.join(done[:_MOST_CHANGES])}{more}"
+        note(face, "write.settings", text, severity)
+
+
+def plan_facts(facts: Facts, plan: Plan, *, dry_run: bool) -> None:
+    """Add what a plan changes to the facts of a request."""
+    if dry_run:
+        facts["dry_run"] = True
+    facts["changes"] = len(plan.changes)
+    for change in plan.changes[:_MOST_CHANGES]:
+        facts[change.name] = f"{change.old} -> {change.new}"
+
+
+def _words(change: Change) -> str:
+    return f"{change.name} {change.old} -> {change.new} {change.setting.unit}".rstrip()
