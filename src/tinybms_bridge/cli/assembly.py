@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from tinybms_bridge.bridge import Bridge, Machine
 from tinybms_bridge.cli.common import logging_through, set_up_logging
 from tinybms_bridge.cli.state_files import StateFiles
-from tinybms_bridge.config.changes import touches
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.exposure import exposure
 from tinybms_bridge.config.paths import default_path, state_directory
@@ -282,10 +281,15 @@ def _add_web(bridge: Bridge, store: ConfigStore, book: LogBook) -> Callable[[], 
         service.options = options()
         await service.run()
 
+    def wanted() -> tuple[object, ...]:
+        keys = bridge.config.web_server.model_dump(exclude={"username", "password"})  # they make no account
+        return options(), keys
+
     async def follow() -> None:
-        async for envelope in changes:
-            change = envelope.event
-            if isinstance(change, ConfigChanged) and touches(change.paths, "web_server", "advanced.state_directory"):
+        served = wanted()
+        async for _ in changes:
+            if wanted() != served:
+                served = wanted()
                 bridge.supervisor.restart("web")
 
     bridge.supervisor.add("web", run)
