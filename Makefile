@@ -28,13 +28,14 @@ imports:
 	$(BIN)/lint-imports
 
 unit:
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n auto --dist loadgroup $(ARGS)
 
 bench: ## Measure; figures go to docs/performance.md by hand, with machine and date
 	@scripts/bootstrap.sh dev
 	@$(BIN)/pytest benchmarks --benchmark-enable --benchmark-only --benchmark-columns=min,median,mean,rounds -p no:randomly -q $(ARGS)
 	@$(BIN)/python -m benchmarks.system
 	@$(BIN)/python -m benchmarks.web
+	@$(BIN)/python -m benchmarks.history
 
 lock: ## Renew the hashed locks (needs uv)
 	@scripts/lock.sh --upgrade

@@ -175,6 +175,6 @@ def stuck_client(port: int) -> socket.socket:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
     connection.connect(("127.0.0.1", port))
     client = LiveClient(port, "", lambda _text, _now_s: None)
-    connection.sendall(client._hello)  # noqa: SLF001 -- the same greeting, on a socket that nobody reads
+    connection.sendall(client._hello)
     connection.sendall(_client_frame(0x1, b'{"interval_ms": 100, "subscribe": ["status", "registers", "can"]}'))
     return connection

@@ -36,7 +36,7 @@ stamp="$venv/.installed-$kind"
 wanted=$(cat pyproject.toml "requirements/$kind.txt" | cksum)
 if [ -x "$venv/bin/python" ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then exit 0; fi
 
-if [ ! -x "$venv/bin/python" ]; then
+if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then  # missing, or left half made
   if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     say "Python's venv module is missing: installing the package python3-venv"
     { as_root apt-get update -qq && as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >/dev/null; } || {
@@ -45,14 +45,9 @@ if [ ! -x "$venv/bin/python" ]; then
     }
   fi
   say "Creating .venv with $("$python" --version)"
-  "$python" -m venv "$venv"
+  "$python" -m venv --clear "$venv"
 fi
 say "Installing the locked dependencies ($kind); this takes a minute the first time"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "requirements/$kind.txt"
-if [ "$kind" = dev ]; then
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-else
-  # The build tool is fetched into an isolated environment, so that nothing but the locked packages stays here.
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps -e .
-fi
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 printf '%s' "$wanted" > "$stamp"

@@ -3,5 +3,5 @@
 set -eu
 cd "$(dirname "$0")/.."
 export UV_CUSTOM_COMPILE_COMMAND="scripts/lock.sh"
-uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url "$@" pyproject.toml -o requirements/runtime.txt
+uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url "$@" --extra build pyproject.toml -o requirements/runtime.txt
 uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url "$@" --extra dev -c requirements/runtime.txt pyproject.toml -o requirements/dev.txt

@@ -11,8 +11,11 @@ import pytest
 
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.freshness import Freshness
-from tinybms_bridge.battery.limits import ChargeState, StateMemory
+from tinybms_bridge.battery.limits import ChargeState, Limits, StateMemory
+from tinybms_bridge.battery.manual_stops import Direction
+from tinybms_bridge.battery.notices import NoticeName
 from tinybms_bridge.battery.saved_state import SavedState
+from tinybms_bridge.battery.snapshot import BmsStatus, Snapshot
 from tinybms_bridge.bridge import Bridge, Machine
 from tinybms_bridge.config.loader import interpret
 from tinybms_bridge.errors import ConfigError, LinkError
@@ -145,6 +148,7 @@ class Rig:
         self.line = Line(self.clock)
         self.adapter = Adapter()
         self.disk = Disk()
+        self.stops = MemoryStorage()
         self.dog = Dog()
         self.gx = self.adapter.bus.open()
         self.heard: list[tuple[float, CanFrame]] = []
@@ -154,7 +158,7 @@ class Rig:
 
     def build(self, document: dict[str, Any] | None = None, saved: SavedState | None = None) -> Bridge:
         """Build the bridge without starting it."""
-        machine = Machine(self.clock, self.line.open, self.adapter.open, self.disk, self.dog)
+        machine = Machine(self.clock, self.line.open, self.adapter.open, self.disk, self.dog, stops=self.stops)
         self.bridge = Bridge(interpret(document or {}, "test").configuration, machine, saved or SavedState())
         self.news = self.bridge.bus.subscribe(depth=1_000_000)
         return self.bridge
@@ -164,6 +168,18 @@ class Rig:
         bridge = self.build(document, saved)
         self.task = asyncio.create_task(bridge.run())
         return bridge
+
+    @property
+    def sample(self) -> Snapshot:
+        """The last accepted sample."""
+        assert self.bridge.pipeline.snapshot is not None
+        return self.bridge.pipeline.snapshot
+
+    @property
+    def limits(self) -> Limits:
+        """The limits in force."""
+        assert self.bridge.pipeline.limits is not None
+        return self.bridge.pipeline.limits
 
     async def wait(self, seconds: float, step_s: float = STEP_S) -> None:
         """Let time pass on the clock of the bridge."""
@@ -248,6 +264,33 @@ async def test_bytes_become_frames(rig: Rig) -> None:
     assert rig.last(0x379)["capacity"] == 100
     assert {frame.arbitration_id for _, frame in rig.heard} == {frame.arbitration_id for frame in bridge.last_frames}
     assert len(rig.published(SampleAccepted)) >= 10
+
+
+async def test_manual_stop_outlives_the_process(rig: Rig) -> None:
+    """After a crash the very first limits that a GX hears allow no charge; a release is heard within a second."""
+    bridge = rig.build()
+    await bridge.stops.stop(Direction.CHARGE, None, "work on the cables", "boss")
+    again = rig.build()
+    await again.stops.load()
+    rig.task = asyncio.create_task(again.run())
+    await rig.until(lambda: rig.count(0x351) >= 3)
+    heard = [decode_frame(frame).values for _, frame in rig.heard if frame.arbitration_id == 0x351]
+    assert {values["charge_current_limit"] for values in heard} == {0.0}
+    assert rig.last(0x351)["discharge_current_limit"] > 0.0
+    await again.stops.release(Direction.CHARGE)
+    await rig.wait(3.0)
+    assert rig.last(0x351)["charge_current_limit"] > 0.0
+
+
+async def test_manual_stop_takes_effect_at_once(rig: Rig) -> None:
+    """The stop does not wait for the next burst nor for the disk."""
+    bridge = await rig.started()
+    await rig.until(lambda: rig.last(0x351)["charge_current_limit"] > 0.0)
+    await rig.wait(0.3)
+    saving = asyncio.create_task(bridge.stops.stop(Direction.CHARGE, None, "", "boss"))
+    await rig.wait(0.1)
+    assert rig.last(0x351)["charge_current_limit"] == 0.0
+    await saving
 
 
 async def test_news_of_the_link_and_the_unit(rig: Rig) -> None:
@@ -366,6 +409,7 @@ async def test_frames_that_cannot_be_built_end_the_program(rig: Rig, monkeypatch
         "decide": "stopped",
         "can": "failed",
         "state": "stopped",
+        "manual stops": "stopped",
         "event list": "stopped",
     }
 
@@ -574,6 +618,34 @@ async def test_missing_bms_is_waited_for(rig: Rig) -> None:
     assert bridge.pipeline.freshness is Freshness.FRESH
 
 
+async def test_a_new_fault_is_not_taken_for_the_old_one(rig: Rig) -> None:
+    """A discharge fault ends and a charge fault begins: charging stops with the status, and discharging is free."""
+    await rig.started()
+    bms = rig.line.bms
+    assert bms.write([(332, 5)])  # recovers by itself after 5 s
+    bms.set_current_a(-200.0)
+    await rig.until(lambda: rig.sample.open_events == (0x05,), 5.0)
+    bms.set_current_a(-5.0)
+    await rig.until(lambda: rig.sample.pack.status is not BmsStatus.FAULT, 10.0)
+    bms.set_current_a(110.0)
+    await rig.until(lambda: rig.sample.pack.status is BmsStatus.FAULT, 10.0)
+    assert rig.limits.ccl_a == 0.0
+    assert rig.limits.dcl_a > 0.0
+    await rig.until(lambda: rig.sample.open_events == (0x06,), 3.0)
+    assert rig.limits.ccl_a == 0.0
+
+
+async def test_a_warning_is_noticed_within_seconds(rig: Rig) -> None:
+    """Discharged may not show in the status: only its event says that the BMS has cut discharging."""
+    await rig.started()
+    await rig.wait(5.0)
+    assert rig.limits.dcl_a > 0.0
+    assert rig.line.bms.write([(301, 3400)])  # above the cells
+    await rig.until(lambda: rig.sample.open_events == (0x31,), 5.0)
+    assert rig.sample.pack.status is BmsStatus.IDLE
+    assert rig.limits.dcl_a == 0.0
+
+
 async def test_configuration_that_does_not_fit_is_told_once(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
     """A bulk voltage above what the BMS allows: the numbers in one line, although its settings are read every minute.
 
@@ -707,3 +779,24 @@ async def test_statistics_of_the_port_are_those_in_use(rig: Rig) -> None:
     before = rig.count(0x351)
     await rig.wait(2.0)
     assert rig.count(0x351) - before == 2, "frames resume by themselves, without a flood"
+
+
+async def test_configuration_that_is_not_its_file_is_a_notice(rig: Rig) -> None:
+    """A bad file or the last good copy is shown with the alarms until the file is mended."""
+    bridge = await rig.started()
+    usable = False
+    bridge.file_usable = lambda: usable
+    await rig.wait(7.0)
+    assert NoticeName.CONFIGURATION in bridge.notices.notices.active()
+    usable = True
+    await rig.wait(7.0)
+    assert NoticeName.CONFIGURATION not in bridge.notices.notices.active()
+
+
+async def test_configuration_that_does_not_fit_the_battery_is_a_notice(rig: Rig) -> None:
+    """Not only a line of the log that scrolls away."""
+    bridge = await rig.started({"victron": {"max_charge_current_a": 700}})
+    await rig.wait(7.0)
+    assert NoticeName.CONFIGURATION in bridge.notices.notices.active()
+    (misfit,) = bridge.misfits
+    assert misfit.startswith("victron.max_charge_current_a = 700")

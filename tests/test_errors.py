@@ -34,15 +34,24 @@ def test_link_error_carries_its_hint(error: LinkError, text: str) -> None:
     assert str(error) == text
 
 
-@pytest.mark.parametrize(
-    ("code", "reason"), [(0, "command error"), (1, "CRC error"), (2, "unknown reason"), (255, "unknown reason")]
-)
+@pytest.mark.parametrize(("code", "reason"), [(0, "command error"), (2, "unknown reason"), (255, "unknown reason")])
 def test_refusal_names_command_and_code(code: int, reason: str) -> None:
     """A NACK is shown with the command in hex, the reason in words, and its code for the vendor's support."""
     error = DeviceRefused(0x0D, code)
 
     assert str(error) == f"the BMS refused command 0x0D: {reason} (code {code})"
     assert (error.command, error.code) == (0x0D, code)
+
+
+def test_a_request_that_arrived_damaged_is_told_as_noise() -> None:
+    """The BMS refused nothing: the user is sent to the cable, not to the request."""
+    error = DeviceRefused(0x03, 1)
+
+    assert str(error) == (
+        "the BMS received command 0x03 corrupted (the line is disturbed: check cable and ground, and try again)"
+    )
+    assert error.corrupted
+    assert not DeviceRefused(0x03, 0).corrupted
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ from tinybms_bridge.services.logs.lines import LogLine
 from tinybms_bridge.tinybms.registers import catalogue
 from tinybms_bridge.tinybms.simulator import BmsOptions, Responder, SimulatedBms
 from tinybms_bridge.victron.dbc import frame_formats
-from tinybms_bridge.wiring import can_settings
+from tinybms_bridge.wiring import can_settings, history_settings
 
 BASE: dict[str, Any] = {"logging": {"syslog_server": "127.0.0.1:5599", "output_syslog": True}}
 """Without a server the switch of syslog could not be tried."""
@@ -69,6 +69,10 @@ OWNERS: dict[str, set[str]] = {
     "logging": {"log"},
     "advanced.state_directory": {"folder", "log"},
     "advanced.energy_save_interval_s": {"saving"},
+    "advanced.history_enabled": {"history"},
+    "advanced.history_days_10s": {"history"},
+    "advanced.history_days_1min": {"history"},
+    "advanced.history_days_15min": {"history"},
     "advanced": {"watchdog"},
 }
 """What a key drives: the entry with its own name, else that of its section."""
@@ -313,11 +317,12 @@ class Rig:
             "watchdog": (bridge.guard.enabled, bridge.guard.timeout_s),
             "saving": (bridge.keeper.interval_s, bridge.supervisor.parts["state"].restarts),
             "folder": self.config.advanced.state_directory,
+            "history": history_settings(self.config),
             "log": self.book.settings,
             "charge states": self.event_log.log_charge_states,
             "uart traffic": bridge.client.on_traffic,
             "can traffic": bridge.on_can_traffic,
-            "fit": tuple(bridge._last_problems),
+            "fit": bridge.misfits,
         }
 
     async def end(self) -> None:

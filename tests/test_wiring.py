@@ -1,16 +1,24 @@
+import json
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tinybms_bridge.battery.alarm_rules import AlarmSettings
 from tinybms_bridge.battery.freshness import FreshnessSettings
-from tinybms_bridge.battery.limits import Chemistry, Curve, LimitSettings, StateSettings
+from tinybms_bridge.battery.limits import Chemistry, Curve, LimitSettings, Memory, StateSettings, step
+from tinybms_bridge.battery.snapshot import Cells, PackState, Ratings, Snapshot
+from tinybms_bridge.config.battery import check_against_battery
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.loader import interpret
+from tinybms_bridge.config.models.hardware import CanInterface
+from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.errors import ConfigError
 from tinybms_bridge.hal.can import CanSettings
+from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.pipeline import PipelineSettings
 from tinybms_bridge.tinybms.adaptive import AdaptiveSettings
 from tinybms_bridge.tinybms.client import ClientSettings
@@ -264,6 +272,22 @@ def test_channel_is_used_only_where_it_was_meant() -> None:
     assert can_settings(configured("hardware.can.interface", "slcan")).channel == ""
 
 
+@pytest.mark.parametrize("interface", get_args(CanInterface))
+@pytest.mark.parametrize("method", ["update", "replace"])
+@pytest.mark.parametrize("channel", [{}, {"channel": "7"}])
+def test_adapter_is_the_same_after_the_settings_were_sent_back(
+    interface: str, method: str, channel: dict[str, str]
+) -> None:
+    """What GET shows can be sent back unchanged: the next start opens the same adapter, whichever it is."""
+    storage = MemoryStorage(json.dumps({"hardware": {"can": {"interface": interface, **channel}}}).encode())
+    store = ConfigStore(storage)
+    before = can_settings(store.load())
+    change = getattr(store, method)(store.configuration.public_dict())
+    assert change.changed_paths == ()
+    assert can_settings(change.new) == before
+    assert can_settings(ConfigStore(storage).load()) == before
+
+
 def test_loopback_keeps_the_options_of_the_user() -> None:
     """The test mode is added to what the adapter needs anyway, without changing the configuration."""
     config = interpret({"hardware": {"can": {"mode": "loopback", "options": {"port": 5}}}}, "test").configuration
@@ -288,3 +312,44 @@ def test_states_and_freshness_are_those_of_the_engine() -> None:
     pipeline = pipeline_settings(Configuration())
     assert (pipeline.limits.states, pipeline.limits.freshness) == (StateSettings(), FreshnessSettings())
     assert (pipeline.limits, poll_settings(Configuration()).adaptive) == (LimitSettings(), AdaptiveSettings())
+
+
+VOLTAGES = {
+    "bulk_voltage_v": st.floats(40, 68),
+    "floor_cell_voltage_v": st.floats(2.5, 4.2),
+    "cell_min_float_voltage_v": st.floats(2.5, 4.2),
+    "resting_cell_voltage_v": st.floats(2.5, 4.2),
+    "cell_max_voltage_v": st.floats(3.3, 4.2),
+    "series_cell_count": st.just(16),
+    "chemistry": st.sampled_from(["lfp", "li-ion"]),
+}
+
+
+@given(st.fixed_dictionaries({}, optional=VOLTAGES), st.sampled_from([(3.6, 3.65), (3.45, 4.2), (4.1, 4.25)]))
+@settings(max_examples=200)
+def test_accepted_configuration_never_charges_above_its_target(
+    cvl: dict[str, object], levels_v: tuple[float, float]
+) -> None:
+    """Whatever passes both checks: neither floor nor resting voltage lifts the charge voltage above the target."""
+    full_v, over_v = levels_v
+    try:
+        config = interpret({"cvl": cvl}, "test").configuration
+    except ConfigError:
+        return
+    ratings = Ratings(16, full_v, 2.9, over_v, 2.8, 30.0, 60.0, None, 60.0, 0.0, 100.0)
+    problems = check_against_battery(
+        config,
+        series_cells=16,
+        fully_charged_cell_v=full_v,
+        over_voltage_cell_v=over_v,
+        under_voltage_cell_v=2.8,
+        charge_cutoff_a=30.0,
+        discharge_cutoff_a=60.0,
+    )
+    if problems:
+        return
+    snapshot = Snapshot(1, 1000.0, PackState(52.8, 0.0, 50.0), Cells((3.3,) * 16), ratings=ratings)
+    found, _ = step(snapshot, pipeline_settings(config).limits, Memory(), 1000.0)
+    assert found is not None
+    target_v = config.cvl.bulk_voltage_v or full_v * 16
+    assert found.cvl_v <= target_v + 1e-5

@@ -6,9 +6,13 @@ The path is poller → pipeline → transmitter. Whatever else runs only reads w
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
+from pathlib import Path
 
+from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.bms_events import DatedEvent
+from tinybms_bridge.battery.limits import ManualInhibits
+from tinybms_bridge.battery.manual_stops import Direction
 from tinybms_bridge.battery.notices import Communication
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.snapshot import BmsStatus, Ratings, Snapshot
@@ -16,7 +20,7 @@ from tinybms_bridge.bus import Bus
 from tinybms_bridge.config.battery import check_against_battery
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.errors import LinkError
-from tinybms_bridge.events import BmsEventsSeen, GxChanged, IdentityKnown, LinkChanged, PartStateChanged
+from tinybms_bridge.events import BmsEventsSeen, GxChanged, IdentityKnown, LinkChanged, Noted, PartStateChanged
 from tinybms_bridge.hal.can import CanFrame, CanPort, CanStatistics
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.hal.serial import SerialOpener
@@ -25,6 +29,8 @@ from tinybms_bridge.hal.watchdog import NullWatchdog, ProgressGuard, Watchdog
 from tinybms_bridge.notice_watch import NoticeWatch
 from tinybms_bridge.pipeline import Pipeline
 from tinybms_bridge.services.event_store import EventRecorder, EventStore
+from tinybms_bridge.services.history import History
+from tinybms_bridge.services.manual_stops import ManualStops
 from tinybms_bridge.services.persistence import StateKeeper
 from tinybms_bridge.supervisor import Part, Supervisor
 from tinybms_bridge.tinybms.client import TinyBmsClient
@@ -52,6 +58,8 @@ CanOpener = Callable[[], Awaitable[CanPort]]
 
 _TICK_S = 0.25
 _EVENTS_INTERVAL_S = 60.0
+_NEWEST_INTERVAL_S = 3.0
+"""A warning may not show in the status: its event alone says that the BMS has cut one direction."""
 _CAN_RETRY_MAX_S = 10.0
 _UART_PAUSE_S = 10.0
 """Longer than the poller ever waits between two attempts."""
@@ -68,8 +76,16 @@ class Machine:
     watchdog: Watchdog = field(default_factory=NullWatchdog)
     events: EventStore = field(default_factory=lambda: EventStore(MemoryStorage()))
     """The bridge's own event list, loaded."""
+    stops: Storage = field(default_factory=MemoryStorage)
+    """Where manual stops are kept."""
+    history: History = field(default_factory=History)
+    """What the battery did; records once it is added to the parts."""
     use: Callable[[Configuration], None] = lambda _config: None
     """Told of a new configuration before a port is opened again or a file is written. Blocks; raises OSError."""
+    stored: Callable[[str, int], Storage] = lambda _name, _mode: MemoryStorage()
+    """Returns a file of the state directory by name and mode; it follows the directory."""
+    folder: Callable[[], Path] = Path
+    """Returns the state directory in use."""
 
 
 class Bridge:
@@ -82,6 +98,8 @@ class Bridge:
         self.bus = Bus(clock.monotonic, clock.wall)
         self.client = TinyBmsClient(machine.open_serial, clock, client_settings(config))
         self.pipeline = Pipeline(self.bus, pipeline_settings(config), saved)
+        self.stops = ManualStops(machine.stops, clock, self._apply_stops, self._on_stop_expired)
+        """What the user has stopped by hand; to be loaded before ``run``."""
         self.poller = Poller(
             self.client,
             clock,
@@ -94,6 +112,7 @@ class Bridge:
         self.device_log = DeviceLog(self.client, clock, known=self.events.bms_events(), on_events=self._on_bms_events)
         self.notices = NoticeWatch(self.bus, notice_settings(config))
         self.poller.slow.add("events", self.device_log.read_events, interval_s=_EVENTS_INTERVAL_S)
+        self.poller.slow.add("newest events", self.device_log.read_newest, interval_s=_NEWEST_INTERVAL_S, retry_s=1.0)
         self.poller.slow.add("statistics", self.device_log.read_statistics, interval_s=_EVENTS_INTERVAL_S)
         self.gx = GxPresence(clock, timeout_s=config.victron.keepalive_timeout_ms / 1000.0)
         self.transmitter: Transmitter | None = None
@@ -128,7 +147,10 @@ class Bridge:
         self._decided = (False, False)
         self._announced_ready = False
         self._checked_ratings: Ratings | None = None
-        self._last_problems: list[str] = []
+        self.misfits: tuple[str, ...] = ()
+        """What in the configuration in force does not fit this battery."""
+        self.file_usable: Callable[[], bool] = lambda: True
+        """Asked whether the configuration in force is that of its file."""
         self.keeper = StateKeeper(
             machine.storage, clock, self.pipeline.saved_state, config.advanced.energy_save_interval_s
         )
@@ -136,6 +158,7 @@ class Bridge:
         self.supervisor.add("decide", self._decide, critical=True)
         self.supervisor.add("can", self._run_can, critical=True)
         self.supervisor.add("state", self.keeper.run)
+        self.supervisor.add("manual stops", self.stops.run)
         self.supervisor.add("event list", EventRecorder(self.bus, self.events, clock).run)
 
     @property
@@ -178,15 +201,25 @@ class Bridge:
         return self.last_frames
 
     def _on_snapshot(self, snapshot: Snapshot) -> None:
-        status = snapshot.pack.status
-        snapshot = replace(snapshot, open_events=self.device_log.open_event_ids(status))
-        if status is BmsStatus.FAULT and not snapshot.open_events:
-            self.poller.slow.hurry("events", self._clock.monotonic())
+        if self.poller.identity is not None:
+            self.device_log.identify(self.poller.identity)
+        snapshot, status = self.device_log.observe(snapshot), snapshot.pack.status
+        if self.device_log.unread or (status is BmsStatus.FAULT and not snapshot.open_events):
+            self.poller.slow.hurry("newest events", self._clock.monotonic())
         if self.pipeline.accept(snapshot, self._clock.monotonic()):
             self._kick_if_stopped()
             self._announce_identity()
             if snapshot.ratings is not None and snapshot.ratings is not self._checked_ratings:
                 self._check(snapshot.ratings)
+
+    def _on_stop_expired(self, direction: Direction) -> None:
+        text = f"The time of the manual stop is over: {direction} is free again"
+        self.bus.publish(Noted(Severity.INFO, f"stop.{direction}", text), "manual stops")
+
+    def _apply_stops(self, manual: ManualInhibits) -> None:
+        self.pipeline.manual = manual
+        self.pipeline.tick(self._clock.monotonic())
+        self._kick_if_stopped()
 
     def _kick_if_stopped(self) -> None:
         """Begin a burst at once, or end the one under way, when sending begins or ends and when charging is stopped."""
@@ -198,6 +231,8 @@ class Bridge:
                 self.transmitter.kick()
 
     def _on_link(self, state: LinkState) -> None:
+        if not state.up:
+            self.device_log.lose_sight()
         self.bus.publish(LinkChanged(state.up, state.reason), "uart")
 
     def _on_bms_events(self, events: tuple[DatedEvent, ...]) -> None:
@@ -210,7 +245,6 @@ class Bridge:
         identity = self.poller.identity
         if identity is None:
             return
-        self.device_log.identify(identity)
         known = self.bus.latest(IdentityKnown)
         if known is None or known.event.identity != identity:
             self.bus.publish(IdentityKnown(identity), "uart")
@@ -221,14 +255,15 @@ class Bridge:
         problems = check_against_battery(
             self.config,
             series_cells=ratings.series_cells,
+            fully_charged_cell_v=ratings.fully_charged_cell_v,
             over_voltage_cell_v=ratings.over_voltage_cell_v,
             under_voltage_cell_v=ratings.under_voltage_cell_v,
             charge_cutoff_a=ratings.charge_over_current_a,
             discharge_cutoff_a=ratings.discharge_over_current_a,
         )
-        texts = [str(problem) for problem in problems]
-        if texts != self._last_problems:
-            self._last_problems = texts
+        texts = tuple(str(problem) for problem in problems)
+        if texts != self.misfits:
+            self.misfits = texts
             for text in texts:
                 log.error("configuration does not fit this battery: %s", text)
 
@@ -239,7 +274,13 @@ class Bridge:
             self.pipeline.tick(now_s)
             self._kick_if_stopped()
             self._note_gx(self.gx.check())
-            self.notices.look(self.pipeline.snapshot, self.pipeline.limits, self._communication(), now_s)
+            self.notices.look(
+                self.pipeline.snapshot,
+                self.pipeline.limits,
+                self._communication(),
+                now_s,
+                configuration_ok=not self.misfits and self.file_usable(),
+            )
             if not self._announced_ready:
                 self._announced_ready = True
                 self.machine.watchdog.ready()

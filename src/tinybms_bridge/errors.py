@@ -8,9 +8,14 @@ BridgeError
 
 from dataclasses import dataclass
 
-__all__ = ["BridgeError", "ConfigError", "ConfigProblem", "DeviceRefused", "LinkError"]
+__all__ = ["LINE_HINT", "BridgeError", "ConfigError", "ConfigProblem", "DeviceRefused", "LinkError"]
 
-_NACK_REASONS = {0x00: "command error", 0x01: "CRC error"}
+_CRC_ERROR = 1
+_NACK_REASONS = {0: "command error"}
+
+
+LINE_HINT = "the line is disturbed: check cable and ground, and try again"
+"""What a user can do about bytes that arrive damaged."""
 
 
 class BridgeError(Exception):
@@ -41,7 +46,14 @@ class DeviceRefused(BridgeError):  # noqa: N818 -- named in the design: the devi
         self.code = code
         """Error code of the BMS: 0 command error, 1 CRC error."""
 
+    @property
+    def corrupted(self) -> bool:
+        """Whether the request only arrived damaged: noise on the line, and no word about the request itself."""
+        return self.code == _CRC_ERROR
+
     def __str__(self) -> str:
+        if self.corrupted:
+            return f"the BMS received command 0x{self.command:02X} corrupted ({LINE_HINT})"
         reason = _NACK_REASONS.get(self.code, "unknown reason")
         return f"the BMS refused command 0x{self.command:02X}: {reason} (code {self.code})"
 

@@ -24,11 +24,25 @@ class NoticeWatch:
         return self._memory.notices
 
     def look(
-        self, snapshot: Snapshot | None, limits: Limits | None, communication: Communication, now_s: float
+        self,
+        snapshot: Snapshot | None,
+        limits: Limits | None,
+        communication: Communication,
+        now_s: float,
+        *,
+        configuration_ok: bool = True,
     ) -> None:
         """Judge anew, and publish what changed."""
         before = self.notices
-        self._memory = evaluate_notices(self._memory, snapshot, limits, communication, self.settings, now_s)
+        self._memory = evaluate_notices(
+            self._memory,
+            snapshot,
+            limits,
+            communication,
+            self.settings,
+            now_s,
+            configuration_ok=configuration_ok,
+        )
         active = {name: level for name, level in self.notices.levels.items() if before.levels.get(name) != level}
         if any(level or name in before.levels for name, level in active.items()):
             self._bus.publish(NoticesChanged(before, self.notices), "bridge")

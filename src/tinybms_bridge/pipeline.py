@@ -9,7 +9,7 @@ from tinybms_bridge.battery.alarm_rules import AlarmMemory, AlarmSettings, evalu
 from tinybms_bridge.battery.alarms import Alarms
 from tinybms_bridge.battery.energy import EnergyCounter, EnergyTotals
 from tinybms_bridge.battery.freshness import Freshness
-from tinybms_bridge.battery.limits import Limits, LimitSettings, ManualInhibits, Memory, step
+from tinybms_bridge.battery.limits import Limits, LimitSettings, ManualInhibits, Memory, in_wire_steps, step
 from tinybms_bridge.battery.plausibility import PlausibilityMemory, PlausibilitySettings, Verdict, judge
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.snapshot import Snapshot
@@ -63,7 +63,7 @@ class Pipeline:
         self._bus = bus
         self._energy = EnergyCounter(saved.energy)
         self._plausibility = PlausibilityMemory()
-        self._memory = Memory(states=saved.states, policy=saved.policy, protection=saved.protection)
+        self._memory = saved.memory()
         self._alarms = AlarmMemory()
         self._limits: Limits | None = None
 
@@ -94,8 +94,7 @@ class Pipeline:
 
     def saved_state(self) -> SavedState:
         """Return what must survive a restart."""
-        memory = self._memory
-        return SavedState(self._energy.totals, memory.states, memory.policy, memory.protection)
+        return SavedState.of(self._energy.totals, self._memory)
 
     def accept(self, snapshot: Snapshot, now_s: float) -> bool:
         """Take a sample from the BMS; True when it was believed and used."""
@@ -117,7 +116,8 @@ class Pipeline:
         settings, manual = self.settings.limits, self.manual
         if manual.stop_charge or manual.stop_discharge:
             settings = replace(settings, manual=manual)
-        self._limits, self._memory = step(self.snapshot, settings, before, now_s)
+        limits, self._memory = step(self.snapshot, settings, before, now_s)
+        self._limits = None if limits is None else in_wire_steps(limits)
         if self.snapshot is not None:
             self._alarms = evaluate(old_alarms, self.snapshot, self.freshness, self.settings.alarms, now_s)
         self._announce(before, old_limits, old_alarms.alarms)

@@ -5,18 +5,16 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from tinybms_bridge import __version__
-from tinybms_bridge.battery.bms_event_kinds import Severity
-from tinybms_bridge.battery.limits import ManualInhibits
+from tinybms_bridge.battery.manual_stops import Direction, ManualStop
 from tinybms_bridge.bridge import Bridge
 from tinybms_bridge.bus import Bus
 from tinybms_bridge.config.store import ConfigStore
-from tinybms_bridge.events import Noted
 from tinybms_bridge.hal.can import CanFrame, CanStatistics
 from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.services.history import History
 from tinybms_bridge.services.logs import LogBook
 from tinybms_bridge.services.web.face import (
     CanFigures,
-    Direction,
     EventEntry,
     Inhibit,
     MonitoredFrame,
@@ -30,11 +28,11 @@ from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 from tinybms_bridge.tinybms.settings import BmsSettings
 from tinybms_bridge.tinybms.statistics import LinkStatistics
 from tinybms_bridge.victron.transmitter import TransmitterStatistics
+from tinybms_bridge.wiring import can_settings
 
 __all__ = ["WebFace"]
 
 _REMEMBERED_FRAMES = 500
-_CHECK_INTERVAL_S = 1.0
 
 
 class WebFace:
@@ -46,22 +44,10 @@ class WebFace:
         self._book = book
         self._start_again = start_again
         self._device_settings = BmsSettings(bridge.client, bridge.machine.clock)
-        self._inhibits: dict[Direction, Inhibit] = {}
         self._frames: deque[MonitoredFrame] = deque(maxlen=_REMEMBERED_FRAMES)
         self._frame_number = int(bridge.machine.clock.wall().timestamp() * 1000.0)  # grows over restarts
         self._rejected_before = 0
         bridge.frame_taps.append(self._remember)
-
-    async def run(self) -> None:
-        """End manual stops when their time is over, until cancelled; independent of the web server."""
-        while True:
-            await self.clock.sleep(_CHECK_INTERVAL_S)
-            now = self.clock.wall()
-            for inhibit in self.inhibits():
-                if inhibit.expires_at is not None and inhibit.expires_at <= now:
-                    self.release(inhibit.direction)
-                    text = f"The manual stop of {inhibit.direction} has ended: its time is over"
-                    self.bus.publish(Noted(Severity.INFO, f"stop.{inhibit.direction}", text), "manual stops")
 
     @property
     def version(self) -> str:
@@ -78,6 +64,10 @@ class WebFace:
         """See ``BridgeFace``."""
         return self._store
 
+    def misfits(self) -> Sequence[str]:
+        """See ``BridgeFace``."""
+        return self._bridge.misfits
+
     @property
     def device_settings(self) -> BmsSettings:
         """See ``BridgeFace``."""
@@ -87,6 +77,11 @@ class WebFace:
     def logs(self) -> LogBook:
         """See ``BridgeFace``."""
         return self._book
+
+    @property
+    def history(self) -> History:
+        """See ``BridgeFace``."""
+        return self._bridge.machine.history
 
     @property
     def clock(self) -> Clock:
@@ -136,11 +131,10 @@ class WebFace:
     def can(self) -> CanFigures:
         """See ``BridgeFace``."""
         bridge, figures, transmitter = self._bridge, self._bridge.can_statistics, self._bridge.transmitter
-        can = bridge.config.hardware.can
         return CanFigures(
             up=not bridge.can_error and figures.up,
             error=bridge.can_error,
-            interface=f"{can.interface}:{can.channel}" if can.interface == "socketcan" else can.interface,
+            interface=str(can_settings(bridge.config)),
             tx_count=figures.tx_count,
             tx_errors=figures.tx_errors,
             rx_count=figures.rx_count,
@@ -199,21 +193,15 @@ class WebFace:
 
     def inhibits(self) -> Sequence[Inhibit]:
         """See ``BridgeFace``."""
-        return list(self._inhibits.values())
+        return [self._shown(stop) for stop in self._bridge.stops.current()]
 
-    def inhibit(self, direction: Direction, duration_s: float | None, reason: str) -> Inhibit:
+    async def inhibit(self, direction: Direction, duration_s: float | None, reason: str, by: str) -> Inhibit:
         """See ``BridgeFace``."""
-        now = self.clock.wall()
-        expires_at = None if duration_s is None else now + timedelta(seconds=duration_s)
-        inhibit = self._inhibits[direction] = Inhibit(direction, now, expires_at, reason)
-        self._enforce()
-        return inhibit
+        return self._shown(await self._bridge.stops.stop(direction, duration_s, reason, by))
 
-    def release(self, direction: Direction) -> bool:
+    async def release(self, direction: Direction) -> bool:
         """See ``BridgeFace``."""
-        found = self._inhibits.pop(direction, None) is not None
-        self._enforce()
-        return found
+        return await self._bridge.stops.release(direction)
 
     def reset_statistics(self) -> None:
         """See ``BridgeFace``."""
@@ -232,11 +220,12 @@ class WebFace:
         else:
             self._bridge.supervisor.restart(part)
 
-    def _enforce(self) -> None:
-        self._bridge.pipeline.manual = ManualInhibits(
-            stop_charge=Direction.CHARGE in self._inhibits, stop_discharge=Direction.DISCHARGE in self._inhibits
-        )
-        self._bridge.pipeline.tick(self.clock.monotonic())
+    def _shown(self, stop: ManualStop) -> Inhibit:
+        """Return a stop with its end by the present wall clock, to the second."""
+        ends_at = None
+        if stop.remaining_s is not None:
+            ends_at = (self.clock.wall() + timedelta(seconds=stop.remaining_s + 0.5)).replace(microsecond=0)
+        return Inhibit(stop.direction, stop.since, ends_at, stop.reason, stop.by)
 
     def _remember(self, frame: CanFrame, direction: str) -> None:
         if direction in ("tx", "rx"):

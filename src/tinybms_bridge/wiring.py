@@ -18,6 +18,7 @@ from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.errors import ConfigError, ConfigProblem
 from tinybms_bridge.hal.can import CanSettings
 from tinybms_bridge.pipeline import PipelineSettings
+from tinybms_bridge.services.history import HistorySettings
 from tinybms_bridge.tinybms.adaptive import AdaptiveSettings
 from tinybms_bridge.tinybms.client import ClientSettings
 from tinybms_bridge.tinybms.poller import PollSettings
@@ -29,11 +30,15 @@ __all__ = [
     "can_settings",
     "client_settings",
     "frame_settings",
+    "history_settings",
     "notice_settings",
     "pipeline_settings",
     "poll_settings",
     "transmitter_settings",
 ]
+
+_OWN_CHANNELS = {"socketcan": "can0"}
+"""What an adapter uses when no channel is given, where python-can has no default of its own."""
 
 _NO_LIMIT_V = 1000.0
 """A step that no pack can take."""
@@ -208,17 +213,24 @@ def transmitter_settings(config: Configuration) -> TransmitterSettings:
     return TransmitterSettings(period_s=config.victron.pgn_update_interval_ms / 1000.0)
 
 
+def history_settings(config: Configuration) -> HistorySettings:
+    """Return whether and how much of the history is kept."""
+    advanced = config.advanced
+    return HistorySettings(
+        enabled=advanced.history_enabled,
+        days=(advanced.history_days_10s, advanced.history_days_1min, advanced.history_days_15min),
+    )
+
+
 def can_settings(config: Configuration) -> CanSettings:
     """Return how to open the CAN adapter."""
     can = config.hardware.can
     options: dict[str, object] = dict(can.options)
     if can.mode == "loopback":
         options["receive_own_messages"] = True
-    # The default channel is socketcan's; another adapter has its own unless the user names one.
-    named = can.interface == "socketcan" or "channel" in can.model_fields_set
     return CanSettings(
         interface=can.interface,
-        channel=can.channel if named else "",
+        channel=can.channel or _OWN_CHANNELS.get(can.interface, ""),
         bitrate_bps=can.bitrate,
         extra=options,
         accept_ids=() if can.mode == "loopback" else (KEEP_ALIVE_ID, IDENTIFICATION_ID),

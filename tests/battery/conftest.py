@@ -1,5 +1,6 @@
 """Builders of samples and a driver of the limit engine."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from tinybms_bridge.battery.freshness import FreshnessSettings
-from tinybms_bridge.battery.limits import Limits, LimitSettings, Memory, step
+from tinybms_bridge.battery.limits import Limits, LimitSettings, Memory, RateMemory, step
 from tinybms_bridge.battery.snapshot import Cells, PackState, Ratings, Snapshot
 
 LFP_16 = Ratings(
@@ -25,6 +26,9 @@ LFP_16 = Ratings(
     capacity_ah=100.0,
 )
 """A 16 cell LFP pack whose over-voltage cutoff leaves room for 58.4 V."""
+
+UNRAMPED = RateMemory(cvl_v=math.inf, ccl_a=math.inf, dcl_a=math.inf, running=True)
+"""As if everything had been allowed just before: what is decided first is no rise."""
 
 
 def _snapshot(
@@ -57,9 +61,9 @@ def _drive(
     memory: Memory | None = None,
     period_s: float = 1.0,
 ) -> list[Limits]:
-    """Feed one sample a period to the engine and return what it decides; the first sample is already fresh."""
+    """Feed one sample a period to the engine and return what it decides; the first sample is fresh, and no rise."""
     settings = replace(settings, freshness=FreshnessSettings(start_samples=1))
-    memory = memory or Memory()
+    memory = replace(memory or Memory(), rates=UNRAMPED)
     decided = []
     for number, sample in enumerate(samples, start=1):
         now_s = 100.0 + number * period_s
@@ -74,6 +78,12 @@ def _drive(
 def make_ratings() -> Callable[..., Ratings]:
     """Return a builder of sound LFP settings with the named fields changed."""
     return partial(replace, LFP_16)
+
+
+@pytest.fixture(scope="session")
+def unramped() -> RateMemory:
+    """Return a memory of limits that no first limit rises above."""
+    return UNRAMPED
 
 
 @pytest.fixture(scope="session")

@@ -130,6 +130,7 @@ def test_healthy_battery_has_every_watched_alarm_ok() -> None:
             AlarmName.LOW_TEMPERATURE_CHARGE,
             AlarmName.HIGH_DISCHARGE_CURRENT,
             AlarmName.HIGH_CHARGE_CURRENT,
+            AlarmName.CONTACTOR,
             AlarmName.BMS_INTERNAL,
             AlarmName.CELL_IMBALANCE,
         ),
@@ -304,11 +305,84 @@ CONFIGURED = [
 def test_configured_threshold_wins(
     settings: AlarmSettings, name: AlarmName, make: Callable[[float], Snapshot], alarm: float, high: bool
 ) -> None:
-    """What the user sets replaces the BMS's own threshold, also where it is far stricter or far laxer."""
+    """What the user sets counts, also where it is far stricter than the BMS's own threshold."""
     beyond, short = (alarm + 0.005, alarm - 0.005) if high else (alarm - 0.005, alarm + 0.005)
     assert settled(make(beyond), settings).levels[name] is ALARM
     assert settled(make(short), settings).levels[name] is not ALARM
     assert settled(make(beyond)).levels[name] is not ALARM, "by the BMS's settings this is no alarm"
+
+
+PACK_ONLY = AlarmSettings(overvoltage_v=58.4, undervoltage_v=10.0)
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "name"),
+    [(with_cells(3.30, 3.90), AlarmName.HIGH_VOLTAGE), (with_cells(2.30, 3.30), AlarmName.LOW_VOLTAGE)],
+)
+def test_a_single_cell_alarms_whatever_is_configured_for_the_pack(snapshot: Snapshot, name: AlarmName) -> None:
+    """The pack as a whole may be well within the user's thresholds while one cell is being destroyed."""
+    assert settled(snapshot, PACK_ONLY).levels[name] is ALARM
+    assert settled(snapshot, PACK_ONLY) == settled(snapshot)
+
+
+def test_cells_and_pack_keep_their_own_times_and_hysteresis() -> None:
+    """The worse of the two counts, and one that clears does not clear the other."""
+    settings = AlarmSettings(overvoltage_v=14.0)
+    high_pack = with_cells(3.51, 3.51)
+    high_cell = replace(with_cells(3.3, 3.76), pack=HEALTHY.pack)
+    levels = levels_of(AlarmName.HIGH_VOLTAGE, watch([high_pack] * 3 + [high_cell] * 4 + [HEALTHY] * 3, settings))
+    assert levels == [OK, OK, ALARM, ALARM, ALARM, ALARM, ALARM, ALARM, ALARM, OK]
+
+
+BY_EVENT = {
+    0x02: (AlarmName.LOW_VOLTAGE, ALARM),
+    0x03: (AlarmName.HIGH_VOLTAGE, ALARM),
+    0x04: (AlarmName.HIGH_TEMPERATURE, ALARM),
+    0x05: (AlarmName.HIGH_DISCHARGE_CURRENT, ALARM),
+    0x06: (AlarmName.HIGH_CHARGE_CURRENT, ALARM),
+    0x07: (AlarmName.HIGH_CHARGE_CURRENT, ALARM),
+    0x0A: (AlarmName.LOW_TEMPERATURE, ALARM),
+    0x0B: (AlarmName.CONTACTOR, ALARM),
+    0x0C: (AlarmName.CONTACTOR, ALARM),
+    0x0D: (AlarmName.CONTACTOR, ALARM),
+    0x31: (AlarmName.LOW_VOLTAGE, WARNING),
+    0x37: (AlarmName.LOW_TEMPERATURE_CHARGE, WARNING),
+}
+
+
+@pytest.mark.parametrize("number", sorted(BY_EVENT))
+def test_an_open_event_raises_its_alarm_at_once_and_as_long_as_it_is_open(number: int) -> None:
+    """The BMS cuts at its threshold: the value is back at once, and only the event tells what happened."""
+    name, level = BY_EVENT[number]
+    tripped = replace(HEALTHY, open_events=(number,))
+    assert levels_of(name, watch([HEALTHY, tripped, tripped, HEALTHY])) == [OK, level, level, OK]
+    assert settled(tripped).active() == {name: level}
+
+
+@given(st.lists(st.integers(0, 255), max_size=6))
+def test_only_events_with_an_alarm_raise_one(numbers: list[int]) -> None:
+    """Information, numbers that nobody lists and faults without a field of their own raise nothing here."""
+    active = settled(replace(HEALTHY, open_events=tuple(numbers))).active()
+    expected: dict[AlarmName, AlarmLevel] = {}
+    for number in numbers:
+        if number in BY_EVENT:
+            name, level = BY_EVENT[number]
+            expected[name] = max(level, expected.get(name, OK))
+    assert active == expected
+
+
+def test_event_and_measurement_do_not_disturb_each_other() -> None:
+    """The worse counts; an event that ends leaves no hysteresis behind, and a measured alarm its own delay."""
+    low = replace(with_cells(2.85, 2.85), open_events=())
+    worse = replace(low, open_events=(0x02,))
+    levels = levels_of(AlarmName.LOW_VOLTAGE, watch([low] * 3 + [worse] * 3 + [low] * 2 + [HEALTHY] * 3))
+    assert levels == [OK, OK, WARNING, ALARM, ALARM, ALARM, WARNING, WARNING, WARNING, WARNING, OK]
+
+
+def test_an_event_shows_without_a_sensor() -> None:
+    """What nobody measures here the BMS may know."""
+    hot = replace(with_sensor(None), open_events=(0x04,))
+    assert settled(hot).levels[AlarmName.HIGH_TEMPERATURE] is ALARM
 
 
 def test_charging_up_to_the_configured_over_voltage_is_no_alarm() -> None:
@@ -374,8 +448,8 @@ def test_missing_data_is_a_warning(freshness: Freshness, level: AlarmLevel) -> N
 
 
 def test_unknown_settings_leave_only_the_state_of_the_bms() -> None:
-    """Before the BMS's settings are known nothing else is claimed, neither good nor bad."""
-    assert settled(replace(HEALTHY, ratings=None)).levels == {AlarmName.BMS_INTERNAL: OK}
+    """Before the BMS's settings are known nothing that is measured is claimed, neither good nor bad."""
+    assert settled(replace(HEALTHY, ratings=None)).levels == {AlarmName.BMS_INTERNAL: OK, AlarmName.CONTACTOR: OK}
 
 
 def test_evaluating_again_at_the_same_moment_changes_nothing() -> None:

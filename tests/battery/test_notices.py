@@ -50,10 +50,19 @@ def watch() -> Watch:
         communication: Communication = FINE,
         for_s: float = 6.0,
         settings: NoticeSettings = SETTINGS,
+        configuration_ok: bool = True,
     ) -> Levels:
         nonlocal memory, now_s
         for _ in range(int(for_s) + 1):
-            memory = evaluate_notices(memory, sample(soc), limits(ccl_a, dcl_a), communication, settings, now_s)
+            memory = evaluate_notices(
+                memory,
+                sample(soc),
+                limits(ccl_a, dcl_a),
+                communication,
+                settings,
+                now_s,
+                configuration_ok=configuration_ok,
+            )
             now_s += 1.0
         return memory.notices.active()
 
@@ -94,6 +103,15 @@ def test_high_state_of_charge_is_raised_at_its_threshold(watch: Watch, soc: floa
 def test_derating_is_raised_by_either_limit(watch: Watch, ccl_a: float, dcl_a: float, active: bool) -> None:
     """The firmware compared lifetime statistics, so that a new battery always showed it; these are the limits."""
     assert (NoticeName.DERATING in watch(ccl_a=ccl_a, dcl_a=dcl_a)) is active
+
+
+def test_configuration_that_is_not_in_force_is_raised(watch: Watch) -> None:
+    """While the file is bad, also without data from the BMS, but not for the moment in which an editor writes it."""
+    silent = Communication(Freshness.STARTING)
+    assert watch(configuration_ok=False, for_s=3.0) == {}
+    assert watch(configuration_ok=True) == {}
+    assert watch(configuration_ok=False, communication=silent) == {NoticeName.CONFIGURATION: WARNING}
+    assert watch(configuration_ok=True) == {}
 
 
 def test_the_thresholds_of_the_user_count(watch: Watch) -> None:
@@ -169,10 +187,10 @@ def test_old_data_changes_no_notice(watch: Watch) -> None:
     assert held == {NoticeName.LOW_SOC: WARNING, NoticeName.COMMUNICATION: WARNING}
 
 
-def test_before_the_first_sample_only_communication_is_watched() -> None:
+def test_before_the_first_sample_the_battery_is_not_watched() -> None:
     """Without a sample there is no state of charge, and none is invented."""
     memory = evaluate_notices(NoticeMemory(), None, None, FINE, SETTINGS, 0.0)
-    assert memory.notices.levels == {NoticeName.COMMUNICATION: OK}
+    assert memory.notices.levels == {NoticeName.COMMUNICATION: OK, NoticeName.CONFIGURATION: OK}
 
 
 def test_active_leaves_out_what_is_fine() -> None:

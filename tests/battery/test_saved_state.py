@@ -1,6 +1,6 @@
 import json
 import math
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from typing import Any
 
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinybms_bridge.battery.energy import EnergyTotals
-from tinybms_bridge.battery.limits import ChargeState, PolicyMemory, ProtectionMemory, StateMemory
+from tinybms_bridge.battery.limits import ChargeState, Memory, PolicyMemory, ProtectionMemory, RateMemory, StateMemory
 from tinybms_bridge.battery.saved_state import SavedState
 
 amounts = st.floats(0.0, allow_nan=False, allow_infinity=False)
@@ -62,12 +62,25 @@ def leaves(value: object) -> list[object]:
     return [value]
 
 
-@given(totals, memories, policies, protections)
+limits_in_force = st.builds(
+    RateMemory,
+    cvl_v=st.none() | volts,
+    ccl_a=st.none() | st.floats(0.0, 750.0),
+    dcl_a=st.none() | st.floats(0.0, 750.0),
+)
+
+
+@given(totals, memories, policies, protections, limits_in_force, st.booleans())
 def test_round_trip_through_json(
-    energy: EnergyTotals, states: StateMemory, policy: PolicyMemory, protection: ProtectionMemory
+    energy: EnergyTotals,
+    states: StateMemory,
+    policy: PolicyMemory,
+    protection: ProtectionMemory,
+    rates: RateMemory,
+    latched: bool,
 ) -> None:
     """What was saved is what is loaded, to the last bit, through the text of a file."""
-    saved = SavedState(energy, states, policy, protection)
+    saved = SavedState(energy, states, policy, protection, rates, too_cold_or_hot=latched, empty=not latched)
     assert SavedState.from_document(json.loads(json.dumps(saved.to_document()))) == saved
 
 
@@ -184,3 +197,57 @@ def test_policy_and_protection_in_the_document() -> None:
     assert document["protection"] == {"cap_v": 57.1, "knee_v": 57.3, "since_knee_s": 12.0}
     assert document["policy"]["full"] is True
     assert document["policy"]["full_at_lifetime_s"] is None
+
+
+def test_limits_in_force_and_latches_survive() -> None:
+    """What was held back, and why, is there again after a restart; that it is in force is not."""
+    memory = Memory(rates=RateMemory(54.0, 9.0, 0.0, 3.0, running=True), too_cold_or_hot=True, empty=True)
+    document = json.loads(json.dumps(SavedState.of(EnergyTotals(), memory).to_document()))
+    restarted = SavedState.from_document(document).memory()
+
+    assert (document["limits"], document["stopped"]) == (
+        {"cvl_v": 54.0, "ccl_a": 9.0, "dcl_a": 0.0},
+        {"too_cold_or_hot": True, "empty": True},
+    )
+    assert restarted.rates == RateMemory(54.0, 9.0, 0.0)
+    assert (restarted.too_cold_or_hot, restarted.empty) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ({"cvl_v": 0.0, "ccl_a": 0.0, "dcl_a": -0.0}, RateMemory(None, 0.0, 0.0)),
+        ({"cvl_v": -54.0, "ccl_a": math.nan, "dcl_a": True}, RateMemory()),
+        ({"cvl_v": "54", "ccl_a": math.inf, "dcl_a": 10**400}, RateMemory()),
+        ({}, RateMemory()),
+    ],
+)
+def test_limits_that_make_no_sense_are_none(limits: dict[str, Any], expected: RateMemory) -> None:
+    """A CVL of 0 or a current below 0 was never in force; each limit by itself."""
+    assert SavedState.from_document({"limits": limits}).rates == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "urgent"),
+    [
+        ({}, False),
+        ({"energy": EnergyTotals(5.0)}, False),
+        ({"states": StateMemory(ChargeState.FLOAT)}, True),
+        ({"states": StateMemory(hold_elapsed_s=7.0)}, False),
+        ({"policy": PolicyMemory(tail_s=7.0, full_soc_percent=99.0)}, False),
+        ({"policy": PolicyMemory(above_window=True)}, True),
+        ({"policy": PolicyMemory(full_at_lifetime_s=5)}, True),
+        ({"protection": ProtectionMemory(56.0, 56.5)}, True),
+        ({"too_cold_or_hot": True}, True),
+        ({"empty": True}, True),
+        ({"rates": RateMemory(58.4, 90.0, 130.0)}, False),
+        ({"rates": RateMemory(58.2, 50.0, 70.0)}, False),
+        ({"rates": RateMemory(58.0, 80.0, 120.0)}, True),
+        ({"rates": RateMemory(58.4, 30.0, 120.0)}, True),
+        ({"rates": RateMemory(58.4, 80.0, 0.0)}, True),
+    ],
+)
+def test_what_matters_after_a_restart_is_urgent(change: dict[str, Any], urgent: bool) -> None:
+    """A latch, or a limit that fell: soon on disk. What moves all the time, or up, waits for the interval."""
+    saved = SavedState(rates=RateMemory(58.4, 80.0, 120.0))
+    assert replace(saved, **change).urgent_after(saved) is urgent

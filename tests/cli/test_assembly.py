@@ -3,20 +3,23 @@ import json
 import logging
 import signal
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 import tinybms_bridge.cli.live  # noqa: F401 -- the import reads files, which no test may do on an event loop
 from tinybms_bridge.battery.energy import EnergyTotals
+from tinybms_bridge.battery.limits import ManualInhibits
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.bridge import Bridge, Machine
 from tinybms_bridge.cli import assembly
 from tinybms_bridge.cli.again import StartAgain
 from tinybms_bridge.cli.assembly import (
+    Opened,
     Overrides,
     load_configuration,
     load_defaults,
@@ -27,12 +30,17 @@ from tinybms_bridge.cli.assembly import (
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.loader import interpret
 from tinybms_bridge.errors import ConfigError, LinkError
+from tinybms_bridge.events import ConfigChanged
 from tinybms_bridge.hal.can import CanPort, CanSettings
 from tinybms_bridge.hal.clock import FakeClock, SystemClock
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
 from tinybms_bridge.hal.storage import MemoryStorage, Storage
 from tinybms_bridge.hal.watchdog import NullWatchdog
 from tinybms_bridge.services.event_log import EventLog
+from tinybms_bridge.services.history import HistorySettings
+from tinybms_bridge.services.web.accounts import Account, AccountStore, Role
+from tinybms_bridge.services.web.live.watch import Watch
+from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.service import WebService
 from tinybms_bridge.supervisor import PartState
 from tinybms_bridge.web_face import WebFace
@@ -96,6 +104,17 @@ def test_notices_become_remarks(home: Path) -> None:
     _, remarks = load_configuration(write(home / "a.json", {"advanced": {"enable_ota": True}}), NOTHING)
     (remark,) = remarks
     assert remark.startswith("advanced.enable_ota: no effect")
+
+
+def test_passwords_that_everybody_may_read_become_a_remark(home: Path) -> None:
+    """At each start until the mode is mended, also while the last good copy is in force."""
+    path = write(home / "a.json", {"mqtt": {"username": "boat", "password": "hush"}})
+    (home / "a.json").chmod(0o644)
+    assert any("chmod 600" in remark for remark in load_configuration(path, NOTHING)[1])
+    write(home / "a.json", "{")
+    assert any("chmod 600" in remark for remark in load_configuration(path, NOTHING)[1])
+    (home / "a.json").chmod(0o600)
+    assert not any("chmod 600" in remark for remark in load_configuration(path, NOTHING)[1])
 
 
 BAD = {"hardware": {"uart": {"baudrate": "fast"}}, "cvl": {"float_exit_soc": 200}}
@@ -276,6 +295,8 @@ class Stage:
         self.bridges: list[Bridge] = []
         self.task: asyncio.Task[None] | None = None
         self.storage = MemoryStorage()
+        self.stops = MemoryStorage()
+        self.keeps_files = False
 
     def machine(self, config: Configuration, *, keep: bool) -> Machine:
         """Stand in for ``machine_for``; what is kept goes where the real one keeps it."""
@@ -287,7 +308,11 @@ class Stage:
         async def no_can() -> CanPort:
             raise LinkError("no adapter")
 
-        return Machine(self.clock, no_serial, no_can, storage)
+        machine = Machine(self.clock, no_serial, no_can, storage, stops=self.stops)
+        if self.keeps_files:
+            real = machine_for(config, keep=True)
+            machine = replace(machine, use=real.use, stored=real.stored, folder=real.folder)
+        return machine
 
     def build(self, config: Configuration, machine: Machine, saved: SavedState) -> Bridge:
         """Stand in for ``Bridge``."""
@@ -343,7 +368,9 @@ async def test_run_tells_its_remarks_and_what_happens(stage: Stage, caplog: pyte
         "decide",
         "can",
         "state",
+        "manual stops",
         "event list",
+        "history",
         "log",
         "log counts",
         "status line",
@@ -440,12 +467,96 @@ async def test_machine_follows_the_configuration(home: Path, monkeypatch: pytest
         assert (home / "new" / "state.json").read_bytes() == b"counters"
         assert machine.storage.name == str(home / "new" / "state.json")
         assert machine.events.name == str(home / "new" / "events.jsonl")
+        assert machine.history.state().path == str(home / "new" / "history.db")
         return machine
 
     machine = await asyncio.to_thread(exchange)
     with pytest.raises(LinkError):
         await machine.open_serial(lambda _data: None, lambda _error: None)
     assert opened == [("/dev/ttyS2", 115_200)]
+
+
+class FakeWeb:
+    """Stands in for the web server and remembers with what it ran."""
+
+    runs: ClassVar[list[WebOptions]] = []
+    users: Storage
+
+    def __init__(self, face: Any, options: WebOptions, storage: Storage, *_: object, **__: object) -> None:
+        self.options = options
+        self.watch = Watch(face)
+        type(self).users = storage
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        self.runs.append(self.options)
+        await asyncio.Event().wait()
+
+    def check(self, _options: WebOptions) -> None:
+        """Refuse nothing."""
+
+    def close(self) -> None:
+        """Follow nothing any more."""
+        self.watch.close()
+
+
+@pytest.fixture
+def web(monkeypatch: pytest.MonkeyPatch) -> type[FakeWeb]:
+    """No web server; what it would have done."""
+    monkeypatch.setattr("tinybms_bridge.services.web.service.WebService", FakeWeb)
+    monkeypatch.setattr(FakeWeb, "runs", [])
+    return FakeWeb
+
+
+async def change(stage: Stage, opened: Opened, patch: dict[str, Any], done: Callable[[], object]) -> None:
+    """Change the configuration as the API does and let time pass until that is seen."""
+    await asyncio.to_thread(opened.store.update, patch)
+    async with asyncio.timeout(10.0):
+        while not done():
+            await stage.clock.advance(0.1)
+            await asyncio.sleep(0.002)
+
+
+@pytest.mark.usefixtures("loggers")
+async def test_logins_and_certificate_follow_the_state_directory(stage: Stage, home: Path, web: type[FakeWeb]) -> None:
+    """After a change of the directory and a restart the same people can log in, over the same certificate."""
+    document = {"web_server": {"tls_self_signed": True}, "advanced": {"state_directory": str(home / "old")}}
+    opened = await asyncio.to_thread(open_configuration, write(home / "a.json", document), NOTHING)
+    stage.keeps_files = True
+    bridge = await stage.run(opened.config, [], live=False, opened=opened)
+    await stage.clock.advance(6.0)
+    boss = Account("boss", Role.ADMIN, "hash")
+
+    def prepare() -> None:
+        AccountStore(web.users).update(lambda book: book.with_account(boss))
+        (home / "old" / "web-certificate.pem").write_text("certificate")
+        (home / "old" / "web-key.pem").write_text("key")
+
+    await asyncio.to_thread(prepare)
+    await change(stage, opened, {"advanced": {"state_directory": str(home / "new")}}, lambda: len(web.runs) == 2)
+    await stage.end()
+
+    def look() -> None:
+        new = home / "new"
+        assert [options.certificate_directory for options in web.runs] == [home / "old", new]
+        again = AccountStore(machine_for(bridge.config, keep=True).stored("users.json", 0o600))
+        assert again.read().accounts == (boss,)
+        assert (new / "web-certificate.pem").read_text() == "certificate"
+        modes = {name: stat.S_IMODE((new / name).stat().st_mode) for name in ("users.json", "web-key.pem")}
+        assert modes == {"users.json": 0o600, "web-key.pem": 0o600}
+
+    await asyncio.to_thread(look)
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_history_follows_the_configuration(home: Path, keep: bool) -> None:
+    """Its switch and its retention reach the history, which is in the state directory or in none."""
+    machine = machine_for(interpret({"advanced": {"history_days_1min": 7}}, "test").configuration, keep=keep)
+    assert machine.history.settings == HistorySettings(days=(2, 7, 730))
+    assert machine.history.state().path == (str(home / ".local/state/tinybms-bridge/history.db") if keep else "")
+    wanted = {"history_enabled": False, "history_days_10s": 5, "history_days_15min": 60}
+    machine.use(interpret({"advanced": wanted}, "test").configuration)
+    assert machine.history.settings == HistorySettings(enabled=False, days=(5, 14, 60))
 
 
 def test_directory_that_cannot_be_used_leaves_the_files(home: Path) -> None:
@@ -457,6 +568,7 @@ def test_directory_that_cannot_be_used_leaves_the_files(home: Path) -> None:
     with pytest.raises(OSError, match="file"):
         machine.use(interpret(document, "test").configuration)
     assert (machine.storage.name, machine.storage.read()) == (name, b"counters")
+    assert machine.history.state().path == str(Path(name).with_name("history.db"))
 
 
 @pytest.mark.usefixtures("loggers")
@@ -477,6 +589,51 @@ async def test_run_follows_its_file(stage: Stage, home: Path, caplog: pytest.Log
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
 
 
+async def test_manual_stop_is_in_force_before_anything_runs(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    """What was stopped before a restart is read, applied and told before the BMS is asked for the first time."""
+    seen: list[str] = []
+
+    class Watched(MemoryStorage):
+        def read(self) -> bytes | None:
+            seen.append(stage.bridges[0].can_error)
+            return super().read()
+
+    stage.stops = Watched(b'{"stops": [{"direction": "charge", "reason": "cables", "by": "boss"}]}')
+    bridge = await stage.run(Configuration(), [], live=False, keep=False)
+    await stage.end()
+    assert seen == ["not open yet"]
+    assert bridge.pipeline.manual == ManualInhibits(stop_charge=True)
+    assert caplog.messages[0] == "charging is stopped by hand (boss), until released: cables"
+
+
+def test_manual_stops_are_kept_with_the_other_files(home: Path) -> None:
+    """In the state directory, readable for nobody else, since they name users; and they move along."""
+    machine = machine_for(Configuration(), keep=True)
+    machine.stops.write(b"{}")
+    path = home / ".local" / "state" / "tinybms-bridge" / "stops.json"
+    assert (path.read_bytes(), machine.stops.name) == (b"{}", str(path))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    machine.use(interpret({"advanced": {"state_directory": str(home / "new")}}, "test").configuration)
+    assert (home / "new" / "stops.json").read_bytes() == b"{}"
+    assert stat.S_IMODE((home / "new" / "stops.json").stat().st_mode) == 0o600
+
+
+@pytest.mark.usefixtures("loggers")
+async def test_bridge_knows_whether_its_file_is_usable(stage: Stage, home: Path) -> None:
+    """From the start on the last good copy, through a mended file, to one that was spoilt while running."""
+    path = home / "a.json"
+    await asyncio.to_thread(open_configuration, write(path, {}), NOTHING)
+    opened = await asyncio.to_thread(open_configuration, write(path, "{"), NOTHING)
+    bridge = await stage.run(opened.config, [], live=False, keep=False, opened=opened)
+    for text, usable in (("{", False), ("{}", True), ("[]", False)):
+        await asyncio.to_thread(write, path, text)
+        async with asyncio.timeout(10.0):
+            while bridge.file_usable() is not usable:
+                await stage.clock.advance(0.5)
+                await asyncio.sleep(0.005)
+    await stage.end()
+
+
 @pytest.mark.usefixtures("loggers")
 async def test_log_is_kept_in_a_file_unless_nothing_is(stage: Stage, home: Path) -> None:
     """`run` keeps its log in the state directory; `demo` leaves no trace."""
@@ -492,7 +649,7 @@ async def test_log_is_kept_in_a_file_unless_nothing_is(stage: Stage, home: Path)
 
 @pytest.mark.usefixtures("loggers")
 @pytest.mark.parametrize(
-    ("change", "restarts"),
+    ("keys", "restarts"),
     [
         ({"websocket_update_interval_ms": 500, "max_ws_clients": 9}, 0),
         ({"port": 8081}, 1),
@@ -500,7 +657,7 @@ async def test_log_is_kept_in_a_file_unless_nothing_is(stage: Stage, home: Path)
     ],
 )
 async def test_web_server_restarts_only_for_what_it_cannot_change_at_once(
-    stage: Stage, home: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], restarts: int
+    stage: Stage, home: Path, monkeypatch: pytest.MonkeyPatch, keys: dict[str, Any], restarts: int
 ) -> None:
     """Keys that the live data reads at each tick cut no browser off; nothing that the bus feeds is left behind."""
     serving = 0
@@ -516,9 +673,12 @@ async def test_web_server_restarts_only_for_what_it_cannot_change_at_once(
     bridge = await stage.run(opened.config, [], live=False, keep=False, opened=opened)
     await stage.clock.advance(6.0)
     subscribers = bridge.bus.statistics().subscribers
-    await asyncio.to_thread(opened.store.update, {"web_server": change})
-    await stage.clock.advance(0.2)
-    assert serving == 1 + restarts, "the wait for the first frame is that of the first start"
+    await asyncio.to_thread(opened.store.update, {"web_server": keys})
+    async with asyncio.timeout(10.0):  # the clock stands still: only the first start waits for the first frame
+        while bridge.bus.latest(ConfigChanged) is None or serving <= restarts:
+            await asyncio.sleep(0.002)
+    await stage.clock.advance(0.0)
+    assert serving == 1 + restarts
     assert bridge.supervisor.parts["web"].restarts == restarts
     assert bridge.bus.statistics().subscribers == subscribers
     await stage.end()

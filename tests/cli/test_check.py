@@ -33,6 +33,17 @@ def test_a_good_file_is_said_to_be_usable(tmp_path: Path) -> None:
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "a.json: usable\n")
 
 
+def test_passwords_that_everybody_may_read_are_told(tmp_path: Path) -> None:
+    """The file stays usable, but the user should know."""
+    path = tmp_path / "a.json"
+    path.write_text('{"mqtt": {"username": "boat", "password": "hush"}}')
+    path.chmod(0o644)
+    assert "notice: configuration: a.json holds mqtt.password and every user" in check("a.json").stderr
+    path.chmod(0o600)
+    assert "every user" not in check("a.json").stderr
+    assert "every user" not in check("-", text=path.read_bytes()).stderr
+
+
 def test_every_problem_is_one_line(tmp_path: Path) -> None:
     """Path, value as in the file, what is allowed; status 1."""
     (tmp_path / "a.json").write_text(

@@ -42,6 +42,8 @@ def loggers() -> Iterator[None]:
     ("error", "text"),
     [
         ("no such thing", "error: no such thing\n"),
+        (FileNotFoundError(2, "No such file or directory", "a.json"), "error: a.json: No such file or directory\n"),
+        (OSError(28, "No space left on device"), "error: No space left on device\n"),
         (LinkError("no port", hint="plug it in"), "error: no port (plug it in)\n"),
         (DeviceRefused(3, 0), "error: the BMS refused command 0x03: command error (code 0)\n"),
         (PathFailure("can", "ValueError: CVL is 0.0 V"), "error: can failed: ValueError: CVL is 0.0 V\n"),
@@ -49,7 +51,7 @@ def loggers() -> Iterator[None]:
     ],
 )
 def test_failure_is_one_line_and_code_1(
-    error: BridgeError | str, text: str, capsys: pytest.CaptureFixture[str]
+    error: BridgeError | OSError | str, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Standard error gets the line, standard output stays clean for other programs."""
     with pytest.raises(SystemExit) as ended:

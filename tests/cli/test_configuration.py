@@ -2,10 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from tinybms_bridge.cli.assembly import Overrides
-from tinybms_bridge.cli.configuration import override, read_configuration
+from tinybms_bridge.cli.assembly import Overrides, override
+from tinybms_bridge.cli.configuration import read_configuration
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.errors import ConfigError
+from tinybms_bridge.wiring import can_settings
 
 
 @pytest.fixture
@@ -68,8 +69,15 @@ def test_the_command_line_wins() -> None:
     config = override(Configuration(), Overrides(device="/dev/ttyACM0", can_interface="gs_usb"))
     assert config.hardware.uart.device == "/dev/ttyACM0"
     assert "device" in config.hardware.uart.model_fields_set
-    assert config.hardware.can.interface == "gs_usb"
-    assert "channel" not in config.hardware.can.model_fields_set
+    assert str(can_settings(config)) == "gs_usb"
+
+
+def test_another_adapter_leaves_the_channel_of_the_file(home: Path) -> None:
+    """The doctor opens what the bridge would open with the same choices."""
+    (home / "bridge.json").write_text('{"hardware": {"can": {"channel": "can3"}}}')
+    config, _ = read_configuration(str(home / "bridge.json"))
+    assert str(can_settings(override(config, Overrides(can_interface="gs_usb")))) == "gs_usb"
+    assert str(can_settings(override(config, Overrides(can_interface="socketcan")))) == "socketcan:can3"
 
 
 def test_what_is_not_overridden_stays(home: Path) -> None:

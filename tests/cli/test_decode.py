@@ -11,6 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from tinybms_bridge.cli.decode import decode_command
+from tinybms_bridge.errors import LinkError
+from tinybms_bridge.hal.can import CanPort, CanSettings
 from tinybms_bridge.hal.can_loopback import LoopbackBus
 
 RECORDING = """\
@@ -77,12 +79,61 @@ def test_json_is_one_object_per_line(recording: Path) -> None:
     assert records[1]["time"] == 1.1
 
 
-@pytest.mark.parametrize("text", ["", "nonsense\n", "7E8#00\n"])
+@pytest.mark.parametrize("text", ["", "nonsense\n", "7E8#00\n", "351#01\n"])
 def test_nothing_decoded_is_a_failure(text: str) -> None:
-    """A script notices that the input was no recording of this protocol."""
+    """A script notices that the input was no recording of this protocol, and a person reads why."""
     result = CliRunner().invoke(decode_command, input=text)
     assert result.exit_code == 1
     assert result.stdout == ""
+    assert result.stderr.splitlines()[-1] == "error: not a single frame could be decoded"
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("351#01", "0x351 limits has 1 byte, expected 6 to 8"),
+        ("355#5400", "0x355 state_of_charge has 2 bytes, expected 4 to 6"),
+        ("35A#AA", "0x35A alarms has 1 byte, expected 8"),
+        ("378#01", "0x378 energy has 1 byte, expected 8"),
+        ("35E#", "0x35E manufacturer_name has 0 bytes, expected 1 to 8"),
+    ],
+)
+def test_a_cut_frame_is_reported_and_not_shown(line: str, complaint: str) -> None:
+    """Half a frame is a fault of the sender or the line: its remaining fields must not pass for the whole."""
+    result = CliRunner().invoke(decode_command, input=f"{line}\n351#4302E8039E07\n305#\n35E#5041\n")
+    assert [line.split()[0] for line in result.stdout.splitlines()] == ["0x351", "0x305", "0x35E"]
+    assert result.stderr == f"<stdin>:1: {complaint}\n"
+
+
+def test_options_of_a_bus_want_live() -> None:
+    """A forgotten --live is told, instead of waiting for a recording on standard input."""
+    result = CliRunner().invoke(decode_command, ["--interface", "socketcan"])
+    assert result.exit_code == 2
+    assert "--live" in result.stderr
+
+
+def test_live_on_the_bus_of_a_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With -c the adapter is opened with every option of the bridge's own, and all frames are let through."""
+    path = tmp_path / "bridge.json"
+    can_part = {"interface": "slcan", "channel": "/dev/ttyACM7", "bitrate": 250000, "options": {"tty_baudrate": 9600}}
+    path.write_text(json.dumps({"hardware": {"can": can_part}}), "utf-8")
+    asked: list[CanSettings] = []
+
+    async def refuse(settings: CanSettings) -> CanPort:
+        asked.append(settings)
+        raise LinkError("no such adapter")
+
+    monkeypatch.setattr("tinybms_bridge.hal.can.open_can", refuse)
+    result = CliRunner().invoke(decode_command, ["--live", "-c", str(path)])
+    assert (result.exit_code, result.stderr) == (1, "error: no such adapter\n")
+    assert asked == [CanSettings("slcan", "/dev/ttyACM7", 250_000, {"tty_baudrate": 9600}, ())]
+
+
+def test_live_on_a_wrong_configuration_is_told(tmp_path: Path) -> None:
+    """A configuration that does not exist ends the command with its name."""
+    result = CliRunner().invoke(decode_command, ["--live", "-c", str(tmp_path / "none.json")])
+    assert result.exit_code == 2
+    assert "none.json" in result.stderr
 
 
 def test_one_good_file_is_enough(recording: Path, tmp_path: Path) -> None:

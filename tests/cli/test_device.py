@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tinybms_bridge.cli import processes
-from tinybms_bridge.cli.device import connected, is_busy
+from tinybms_bridge.cli.device import connected, is_busy, with_doctor
 from tinybms_bridge.cli.processes import Process
-from tinybms_bridge.errors import LinkError
+from tinybms_bridge.errors import BridgeError, DeviceRefused, LinkError
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.tinybms.frames import Command, ShortValue, SimpleRequest
 from tinybms_bridge.tinybms.simulator import DumpDevice, real_dump
@@ -87,3 +87,17 @@ def test_only_a_port_in_use_is_busy() -> None:
     assert is_busy(outer)
     inner.__cause__ = OSError(errno.ENOENT, "no such file")
     assert not is_busy(outer)
+
+
+@pytest.mark.parametrize(
+    ("error", "device", "text"),
+    [
+        (LinkError("no answer"), "/dev/x", "no answer (tinybms-bridge doctor --device /dev/x looks for the cause)"),
+        (LinkError("no answer"), "auto", "no answer (tinybms-bridge doctor looks for the cause)"),
+        (LinkError("in use", hint="close it"), "/dev/x", "in use (close it)"),
+        (DeviceRefused(3, 0), "/dev/x", "the BMS refused command 0x03: command error (code 0)"),
+    ],
+)
+def test_a_silent_line_points_to_the_doctor(error: BridgeError, device: str, text: str) -> None:
+    """Who sees "did not answer" needs the next step; what has a hint, or is a refusal, keeps its own words."""
+    assert str(with_doctor(error, device)) == text

@@ -1,3 +1,5 @@
+import fcntl
+import threading
 from pathlib import Path
 
 import pytest
@@ -53,3 +55,18 @@ def test_place_that_cannot_be_written_is_not_taken() -> None:
     assert movable.read() == b"kept"
     movable.write(b"more")
     assert movable.read() == b"more"
+
+
+def test_nobody_else_changes_a_document_that_is_being_changed(tmp_path: Path) -> None:
+    """Another process waits for the lock of the file in use, and a move waits for the end of the change."""
+    movable = MovableStorage(FileStorage(tmp_path / "a" / "users.json"))
+    movable.write(b"1")
+    mover = threading.Thread(target=movable.move_to, args=(FileStorage(tmp_path / "b" / "users.json"),))
+    with movable.exclusive():
+        mover.start()
+        with (tmp_path / "a" / ".users.json.lock").open() as lock, pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        movable.write((movable.read() or b"") + b"2")
+    mover.join(5)
+    assert movable.name == str(tmp_path / "b" / "users.json")
+    assert movable.read() == b"12"

@@ -172,6 +172,15 @@ def test_refused_block_is_told_and_the_others_are_shown(serve: Callable[[Device]
     assert line.startswith("registers 200 to 297: the BMS refused command 0x03")
 
 
+def test_a_unit_that_refuses_everything_is_a_failure(serve: Callable[[Device], str]) -> None:
+    """No value was read: exit code 1 with the refusal, never an empty table that a script takes for an answer."""
+    result = registers(
+        "--live", "--json", "--group", "events", "--device", serve(Reluctant(real_dump(), SystemClock()))
+    )
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.splitlines()[-1].startswith("error: the BMS refused command 0x03")
+
+
 def test_port_may_be_used_again(unit: str) -> None:
     """The command releases the port when it is done."""
     first = rows_of(registers("--live", "--json", "--group", "version", "--device", unit))

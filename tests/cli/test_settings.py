@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tinybms_bridge.cli import settings as module
+from tinybms_bridge.cli.common import run_until_signal
 from tinybms_bridge.cli.settings import settings_command
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.tinybms.settings import all_settings
@@ -417,7 +418,9 @@ def test_an_action_that_fails_is_told(unit: Unit, run: Run) -> None:
     [
         (["launch"], "no action is called 'launch'; there are set_state_of_charge"),
         (["set_state_of_charge", "101", "--confirm"], "allowed are numbers 0 to 100 %"),
-        (["set_operation_mode", "--confirm"], "needs dual_port or single_port"),
+        (["set_operation_mode", "--confirm"], "needs a value: dual_port or single_port"),
+        (["set_state_of_charge", "--confirm"], "needs a value: percent, 0 to 100"),
+        (["set_state_of_health"], "needs a value: percent, 0 to 100"),
         (["clear_events", "5", "--confirm"], "takes no value"),
     ],
 )
@@ -455,6 +458,43 @@ def test_an_interrupted_command_says_how_to_go_on(unit: Unit, run: Run, monkeypa
 
     assert result.exit_code == 1
     assert "interrupted; the same command again does what is left" in result.stderr
+
+
+def test_an_interrupted_write_shows_the_table_so_far(unit: Unit, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while registers are written: the user must know which one was in work."""
+
+    def interrupt(make: Callable[[], Any]) -> Any:
+        async def body() -> Any:
+            task = asyncio.ensure_future(make())
+            while len(unit.written) < 2 and not task.done():
+                await asyncio.sleep(0.002)
+            task.cancel()
+            return await task
+
+        try:
+            return run_until_signal(body)
+        except asyncio.CancelledError:
+            return None
+
+    monkeypatch.setattr(module, "run_until_signal", interrupt)
+    monkeypatch.setattr(module, "_consent", lambda *_args, **_kwargs: None)
+    result = run("set", "over_voltage_cutoff_v=3.7", "fully_charged_voltage_v=3.5", "ignition=dido1")
+
+    assert result.exit_code == 1
+    rows = {line.split()[1]: line for line in result.stdout.splitlines() if line[:3] in {"300", "315", "334"}}
+    assert rows["over_voltage_cutoff_v"].rstrip().endswith("written")
+    assert "interrupted at register 300" in result.stdout
+    assert "not tried" in rows["ignition"]
+    assert "interrupted; the same command again does what is left" in result.stderr
+
+
+def test_a_silent_port_points_to_the_doctor(unit: Unit, run: Run) -> None:
+    """The next step, in the same line."""
+    unit.silent = True
+    result = run("show")
+
+    assert result.exit_code == 1
+    assert f"(tinybms-bridge doctor --device {unit.path} looks for the cause)" in result.stderr
 
 
 def test_the_help_says_what_a_user_must_know() -> None:

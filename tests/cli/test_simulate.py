@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from tinybms_bridge.cli.simulate import simulate_command
+from tinybms_bridge.tinybms import simulator
 from tinybms_bridge.tinybms.frames import (
     Command,
     FloatValue,
@@ -161,6 +162,29 @@ def test_faults_reach_the_line(running: list[Running]) -> None:
     assert (code, err) == (0, "")
 
 
+@pytest.mark.parametrize(
+    ("options", "chunk"),
+    [([], None), (["--chunk", "64"], 64), (["--scenario", "FILE"], 32), (["--scenario", "FILE", "--chunk", "1"], 1)],
+)
+def test_the_line_delivers_in_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], chunk: int | None
+) -> None:
+    """By option or by scenario; the option wins."""
+    path = tmp_path / "mine.toml"
+    path.write_text('title = "mine"\nduration = "1min"\n[line]\nchunk = 32\n', encoding="utf-8")
+    made: list[int | None] = []
+
+    def make(*_device: object, chunk: int | None, **_others: object) -> None:
+        made.append(chunk)
+        raise OSError("no terminal")
+
+    monkeypatch.setattr(simulator, "PtyServer", make)
+    result = CliRunner().invoke(simulate_command, [option.replace("FILE", str(path)) for option in options])
+
+    assert result.output == "error: no terminal\n"
+    assert made == [chunk]
+
+
 def test_the_scenarios_are_listed() -> None:
     """Name, title and length of each, and nothing is started."""
     result = CliRunner().invoke(simulate_command, ["--list-scenarios"])
@@ -209,6 +233,7 @@ def test_a_scenario_file_that_is_no_text_is_told(tmp_path: Path) -> None:
         (["--fault", "bit_flip=2"], "the probability of bit_flip is a number of 0 to 1"),
         (["--fault", "fire=0.1"], "use name=probability with bit_flip, lost_byte"),
         (["--seed", "x"], "--seed"),
+        (["--chunk", "0"], "--chunk"),
     ],
 )
 def test_mistakes_in_the_new_options_are_refused_with_the_usage(options: list[str], message: str) -> None:
@@ -278,7 +303,7 @@ def test_the_help_shows_how_to_connect() -> None:
     assert "tinybms-bridge run --device" in output
     assert "--dump real" in output
     for option in ("cells", "chemistry", "capacity-ah", "soc", "profile", "firmware", "baudrate", "link", "speed",
-                   "scenario", "list-scenarios", "fault", "seed"):  # fmt: skip
+                   "scenario", "list-scenarios", "fault", "seed", "chunk"):  # fmt: skip
         assert f"--{option}" in output
 
 

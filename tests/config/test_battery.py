@@ -9,6 +9,7 @@ from tinybms_bridge.config.configuration import Configuration
 
 LFP_16S: dict[str, Any] = {
     "series_cells": 16,
+    "fully_charged_cell_v": 3.6,
     "over_voltage_cell_v": 3.65,
     "under_voltage_cell_v": 2.8,
     "charge_cutoff_a": 30.0,
@@ -54,7 +55,8 @@ def test_no_accepted_target_can_reach_the_cutoff(cells: int, over_v: float, bulk
 
     found = problems(document, series_cells=cells, over_voltage_cell_v=over_v, under_voltage_cell_v=0.0)
 
-    assert bool(found) == (bulk_v + 0.4 + margin_v > cells * over_v + 1e-6)
+    is_refused = any("could reach" in message for message in found.values())
+    assert is_refused == (bulk_v + 0.4 + margin_v > cells * over_v + 1e-6)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +72,76 @@ def test_voltages_per_cell_are_judged_for_the_pack(key: str) -> None:
         "a charge voltage of 44.8 V would let a GX device empty the battery to its under-voltage cutoff of 44.8 V "
         "(16 cells × 2.8 V)"
     )
+
+
+@pytest.mark.parametrize(
+    ("cvl", "path", "message"),
+    [
+        (
+            {"bulk_voltage_v": 54, "cell_min_float_voltage_v": 3.55},
+            "cvl.bulk_voltage_v",
+            (
+                "must be at least 56.8 V (cvl.cell_min_float_voltage_v 3.55 V × 16 cells), "
+                "or cvl.cell_min_float_voltage_v at most 3.375 V"
+            ),
+        ),
+        (
+            {"floor_cell_voltage_v": 3.61},
+            "cvl.floor_cell_voltage_v",
+            (
+                "must be at most 3.6 V, the share of a cell in the charge target of the BMS "
+                "(register 300, 3.6 V × 16 cells), which is 57.6 V"
+            ),
+        ),
+        (
+            {"bulk_voltage_v": 48},
+            "cvl.bulk_voltage_v",
+            (
+                "must be at least 51.2 V (3.2 V × 16 cells, below which this chemistry is not kept; "
+                "cvl.floor_cell_voltage_v sets another floor)"
+            ),
+        ),
+        (
+            {"bulk_voltage_v": 56, "cell_safety_threshold_v": 3.4},
+            "cvl.cell_safety_threshold_v",
+            "must be at least 3.5 V, the share of a cell in cvl.bulk_voltage_v, which is 56 V",
+        ),
+        (
+            {"bulk_voltage_v": 56, "cell_max_voltage_v": 3.45},
+            "cvl.bulk_voltage_v",
+            "must be at most 55.2 V (3.45 V × 16 cells, cvl.cell_max_voltage_v)",
+        ),
+    ],
+)
+def test_the_target_lies_between_floor_and_ceiling(cvl: dict[str, Any], path: str, message: str) -> None:
+    """With the cells of the BMS what the file alone could not show: a target that the limits would not obey."""
+    assert problems({"cvl": cvl}) == {path: message}
+
+
+def test_a_target_above_the_chemistry_is_refused() -> None:
+    """Many LFP units keep the over-voltage cutoff of 4.2 V from the factory: it does not protect such cells."""
+    assert problems({"cvl": {"bulk_voltage_v": 60}}, over_voltage_cell_v=4.2) == {
+        "cvl.bulk_voltage_v": "must be at most 58.4 V (3.65 V × 16 cells, the most for this chemistry unless "
+        "cvl.cell_max_voltage_v says otherwise)"
+    }
+    assert problems({"cvl": {"bulk_voltage_v": 60, "cell_max_voltage_v": 3.8}}, over_voltage_cell_v=4.2) == {}
+
+
+def test_another_chemistry_than_that_of_the_bms_is_refused() -> None:
+    """The floor of Li-ion would overcharge LFP cells."""
+    assert problems({"cvl": {"chemistry": "li-ion"}}, fully_charged_cell_v=3.45) == {
+        "cvl.chemistry": "is kept at 57.6 V (3.6 V × 16 cells) or more, above the charge target of the BMS "
+        "(register 300, 3.45 V × 16 cells), which is 55.2 V"
+    }
+    assert problems({"cvl": {"chemistry": "lfp"}}) == {}
+
+
+def test_an_alarm_below_the_floor_is_refused() -> None:
+    """The alarm threshold bounds the charge voltage too, and the floor would lift it again."""
+    assert problems({"victron": {"thresholds": {"overvoltage_v": 50}}}) == {
+        "victron.thresholds.overvoltage_v": "must be at least 51.2 V (3.2 V × 16 cells, below which this chemistry is "
+        "not kept; cvl.floor_cell_voltage_v sets another floor)"
+    }
 
 
 def test_a_sustain_voltage_for_the_pack_is_judged() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinybms_bridge.config.changes import ConfigChange, changed_paths, merged, with_secrets_of
+from tinybms_bridge.config.changes import ConfigChange, changed_paths, merged, with_secrets_of, without_masks
 from tinybms_bridge.config.configuration import MASK, Configuration
 
 DOCUMENTS = st.recursive(
@@ -113,10 +113,13 @@ def test_masked_secrets_keep_their_value() -> None:
     }
 
 
-def test_masks_of_unset_secrets_are_left_out() -> None:
-    """Where there was no password, stars are none."""
-    assert with_secrets_of({}, {"mqtt": {"password": MASK, "username": "u"}}) == {"mqtt": {"username": "u"}}
-    assert with_secrets_of({"mqtt": 5}, {"mqtt": {"password": MASK}}) == {"mqtt": {}}
+def test_masks_of_unset_secrets_are_left_out_and_told() -> None:
+    """Where there was no password, stars are none; a restored backup says which ones have to be entered again."""
+    sent = {"mqtt": {"password": MASK, "username": "u"}, "wifi": {"ap_fallback": {"password": MASK}}, "x": MASK}
+    assert with_secrets_of({"mqtt": 5}, sent) == sent
+    document, notices = without_masks(sent)
+    assert document == {"mqtt": {"username": "u"}, "wifi": {"ap_fallback": {}}, "x": MASK}
+    assert [notice.path for notice in notices] == ["mqtt.password", "wifi.ap_fallback.password"]
 
 
 def test_new_secrets_are_taken() -> None:

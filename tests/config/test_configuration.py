@@ -56,7 +56,7 @@ def test_the_defaults_are_a_working_configuration() -> None:
         ("hardware.uart.baudrate", 115_200),
         ("hardware.uart.timeout_ms", 300),
         ("hardware.can.interface", "socketcan"),
-        ("hardware.can.channel", "can0"),
+        ("hardware.can.channel", ""),
         ("hardware.can.bitrate", 500_000),
         ("tinybms.poll_interval_ms", 100),
         ("tinybms.poll_interval_min_ms", 100),

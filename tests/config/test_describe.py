@@ -83,6 +83,7 @@ def test_the_li_ion_example_fits_its_battery() -> None:
         check_against_battery(
             configuration,
             series_cells=14,
+            fully_charged_cell_v=4.1,
             over_voltage_cell_v=4.2,
             under_voltage_cell_v=2.9,
             charge_cutoff_a=20.0,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.configuration import MASK, Configuration
 from tinybms_bridge.config.expectations import section_type
 from tinybms_bridge.config.loader import interpret, load, parse
 from tinybms_bridge.config.models import Section
@@ -58,6 +58,7 @@ def test_the_installation_sample_means_what_it_says(samples: dict[str, bytes]) -
         "hardware.uart.tx_pin",
         "hardware.can.tx_pin",
         "hardware.can.rx_pin",
+        "wifi",
         "hardware.uart.baudrate",
     ]
 
@@ -73,7 +74,7 @@ def test_the_wifi_sample_opens_an_access_point(samples: dict[str, bytes]) -> Non
 
     assert configuration.wifi.ap_fallback.enabled
     assert configuration.wifi.ap_fallback.ssid == "TinyBMS-AP"
-    assert [notice.path for notice in notices] == ["wifi.ap_fallback.password"]
+    assert [notice.path for notice in notices] == ["wifi", "wifi.ap_fallback.password"]
 
 
 def test_the_threshold_sample(samples: dict[str, bytes]) -> None:
@@ -196,10 +197,23 @@ def test_what_check_shows_can_be_loaded(samples: dict[str, bytes]) -> None:
     """The effective values of any sample are themselves a good file."""
     for name, text in samples.items():
         configuration, _ = parse(text, name)
-        shown = configuration.public_dict()
-        again, _ = parse(json.dumps(shown), name)
+        shown = json.dumps(configuration.public_dict()).replace(f'"{MASK}"', '"a secret"')
+        again, _ = parse(shown, name)
         assert again.cvl == configuration.cvl
         assert again.hardware == configuration.hardware
+
+
+def test_masks_of_a_backup_are_no_passwords() -> None:
+    """A download used as a file: stars never become the password of a network, and each is told under its own name."""
+    text = json.dumps({"wifi": {"ssid": "Home", "password": MASK}, "mqtt": {"username": "boat", "password": MASK}})
+    loaded = load(text, "backup.json")
+
+    assert loaded.configuration.wifi.sta_password.get_secret_value() == ""
+    assert loaded.document == {"wifi": {"sta_ssid": "Home"}, "mqtt": {"username": "boat"}}
+    assert [str(notice) for notice in loaded.notices if MASK in notice.message] == [
+        "wifi.password: ******** stands for a secret that is not known here; it is not set",
+        "mqtt.password: ******** stands for a secret that is not known here; it is not set",
+    ]
 
 
 JSON = st.recursive(

@@ -48,6 +48,27 @@ def test_keys_without_a_use_on_linux_are_told(leaves: dict[str, FieldInfo], nest
         assert remarks(nested(path, value)) == {path: extra(field, "no_effect")}
 
 
+@pytest.mark.parametrize(
+    ("document", "path"),
+    [
+        ({"mqtt": {"enabled": True}}, "mqtt"),
+        ({"mqtt": {"uri": "mqtt://broker.local"}}, "mqtt"),
+        ({"wifi": {"sta_ssid": "Home"}}, "wifi"),
+        ({"wifi": {"ap_fallback": {"channel": 11}}}, "wifi"),
+    ],
+)
+def test_sections_without_a_service_are_told(document: dict[str, Any], path: str) -> None:
+    """Nobody should wait for messages at the broker that nothing sends; once, not for each key."""
+    (found,) = remarks(document).items()
+    assert found[0] == path
+    assert found[1].startswith("no effect yet: ")
+
+
+def test_sections_that_ask_for_nothing_are_silent() -> None:
+    """The firmware's file names every key, also of what is off."""
+    assert remarks({"mqtt": {"enabled": False, "port": 1883}, "wifi": {"sta_ip_mode": "dhcp"}}) == {}
+
+
 def test_a_wrong_line_speed_is_told() -> None:
     """The README's 19200 does not reach a real BMS."""
     assert remarks({"hardware": {"uart": {"baudrate": 19_200}}}) == {
@@ -55,6 +76,17 @@ def test_a_wrong_line_speed_is_told() -> None:
         "the BMS does not answer at 19200"
     }
     assert remarks({"hardware": {"uart": {"baudrate": 115_200}}}) == {}
+
+
+def test_sustain_above_the_lower_bound_is_told() -> None:
+    """Discharging down to 10 % was asked for, but from 12 % on there is little of it."""
+    sustain = {"sustain_soc_entry_percent": 12, "sustain_soc_exit_percent": 15}
+    assert remarks({"cvl": {"soc_min_percent": 10, **sustain}}) == {
+        "cvl.sustain_soc_entry_percent": "SUSTAIN begins at 12 %, not below cvl.soc_min_percent, where discharging "
+        "ends (10 %): from there on at most 5 A are discharged and 5 A charged"
+    }
+    assert remarks({"cvl": {"soc_min_percent": 20, **sustain}}) == {}
+    assert remarks({"cvl": sustain}) == {}
 
 
 def test_slow_retries_are_told() -> None:
@@ -87,7 +119,7 @@ def test_loopback_is_told() -> None:
 )
 def test_published_passwords_are_told(document: dict[str, Any]) -> None:
     """Everybody who reads the README or the firmware knows them."""
-    (message,) = remarks(document).values()
+    message = next(message for path, message in remarks(document).items() if path.endswith(".password"))
 
     assert message == "this password is printed in public documents; choose another one"
 

@@ -1,6 +1,9 @@
 import json
 import stat
 import threading
+import time
+from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -396,6 +399,28 @@ def test_the_whole_masked_configuration_can_be_sent_back() -> None:
     assert change.new.wifi.sta_password.get_secret_value() == "hush hush"
 
 
+@pytest.mark.parametrize("data", [None, b"{}", b'{"cvl": {"float_soc_threshold": 95.0, "enabled": true}, "mqtt": {}}'])
+@pytest.mark.parametrize("method", ["update", "replace"])
+def test_the_configuration_as_it_is_shown_adds_nothing_to_the_file(data: bytes | None, method: str) -> None:
+    """No key without an effect appears, later defaults still count, and what the user wrote out stays."""
+    store, storage = loaded_store(data)
+
+    change = getattr(store, method)(store.configuration.public_dict())
+
+    assert saved(storage) == json.loads(data or b"{}")
+    assert change.notices == ()
+
+
+def test_a_default_that_is_written_badly_is_refused() -> None:
+    """1 is not true, although Python takes them for equal."""
+    store, storage = loaded_store()
+
+    with pytest.raises(ConfigError, match=r"cvl\.enabled"):
+        store.update({"cvl": {"enabled": 1}})
+
+    assert storage.data == GOOD
+
+
 def test_replacing_drops_what_is_not_given() -> None:
     """An imported file counts alone."""
     store, storage = loaded_store()
@@ -428,6 +453,54 @@ def test_listeners_hear_of_every_change() -> None:
     third = store.reload_if_changed()
 
     assert heard == [first, second, third]
+
+
+def test_listeners_hear_of_changes_by_several_threads_in_their_order() -> None:
+    """Each change begins where the one before ended, and whoever hears the last one knows what is in force."""
+    store, _ = loaded_store(None)
+    heard: list[ConfigChange] = []
+
+    def listen(change: ConfigChange) -> None:
+        time.sleep(0.001 * (change.new.cvl.float_offset_mv % 3))  # a listener that is slower for some than for others
+        heard.append(change)
+
+    store.subscribe(listen)
+    threads = [threading.Thread(target=store.update, args=({"cvl": {"float_offset_mv": n}},)) for n in range(200, 212)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+
+    assert len(heard) == 12
+    assert all(before.new is after.old for before, after in pairwise(heard))
+    assert heard[-1].new is store.configuration
+
+
+def test_a_restored_backup_tells_which_secrets_are_missing() -> None:
+    """A backup onto a new machine: what was masked is named, in the answer and afterwards."""
+    store, storage = loaded_store(None)
+
+    change = store.replace({"mqtt": {"username": "boat", "password": MASK}})
+
+    told = [notice.path for notice in change.notices if MASK in notice.message]
+    assert told == ["mqtt.password"]
+    assert change.notices == store.notices
+    assert saved(storage) == {"mqtt": {"username": "boat"}}
+
+
+def test_the_time_of_loading_is_known() -> None:
+    """Of the configuration in force, not of the last look at a bad file."""
+    storage = MemoryStorage(GOOD)
+    moments = iter(datetime(2026, 1, day, tzinfo=UTC) for day in range(1, 5))
+    store = ConfigStore(storage, wall=lambda: next(moments))
+    assert store.loaded_at is None
+    store.load()
+    storage.data = BAD
+    store.reload_if_changed()
+    store.load()
+    assert store.loaded_at == datetime(2026, 1, 1, tzinfo=UTC)
+    store.update({"cvl": {"enabled": False}})
+    assert store.loaded_at == datetime(2026, 1, 2, tzinfo=UTC)
 
 
 def test_listeners_do_not_hear_of_nothing() -> None:
@@ -540,7 +613,7 @@ def test_names_are_written_readably(tmp_path: Path) -> None:
 def test_a_store_finds_what_another_one_saved(tmp_path: Path) -> None:
     """Saving and starting again gives the same configuration."""
     path = tmp_path / "sub" / "config.json"
-    change = ConfigStore(FileStorage(path)).update({"cvl": {"bulk_voltage_v": 56.0}, "mqtt": {"enabled": True}})
+    change = ConfigStore(FileStorage(path)).update({"cvl": {"bulk_voltage_v": 56.0}, "victron": {"stale_hold_s": 9}})
 
     again = ConfigStore(FileStorage(path))
 

@@ -39,6 +39,17 @@ async def test_the_real_units_dump_gives_the_matching_frames(run_bridge: Any, st
     assert not {0x305, 0x307, 0x359, 0x35C, 0x360} & {f.arbitration_id for _, f in watched.frames}
 
 
+ACTIVE, SOUND = 1, 2
+"""A pair of bits of frame 0x35A."""
+
+
+def internal_warning(watched: Any) -> int:
+    """Return the pair of the warning "BMS internal" in the last frame 0x35A."""
+    data = watched.last(0x35A)
+    assert data is not None
+    return int(data[6] >> 6)
+
+
 @pytest.mark.timeout(150)
 async def test_a_killed_bms_leads_to_hold_then_silence_then_frames_again(
     run_bridge: Any, start: Any, tmp_path: Path
@@ -51,6 +62,7 @@ async def test_a_killed_bms_leads_to_hold_then_silence_then_frames_again(
     async with run_bridge(str(link)) as watched:
         pipeline = watched.bridge.pipeline
         await watched.until(lambda: watched.count(0x351) >= 2)
+        assert internal_warning(watched) == SOUND
         fresh = pipeline.limits
         assert fresh is not None
         assert fresh.ccl_a > 0
@@ -64,8 +76,7 @@ async def test_a_killed_bms_leads_to_hold_then_silence_then_frames_again(
         assert hold is not None
         assert (hold.ccl_a, hold.dcl_a) == (0.0, fresh.dcl_a)
         assert hold.cvl_v <= 16 * 3.35 < fresh.cvl_v
-        warning = watched.last(0x35A)
-        assert warning is not None
+        await watched.until(lambda: internal_warning(watched) == ACTIVE, 2)
 
         silent_s = await watched.until(lambda: pipeline.freshness is Freshness.SILENT, 40)
         assert 29.0 < silent_s - held_s < 32.0
@@ -84,6 +95,7 @@ async def test_a_killed_bms_leads_to_hold_then_silence_then_frames_again(
         limits = watched.last(0x351)
         assert limits is not None
         assert 0 < int.from_bytes(limits[2:4], "little") < round(fresh.ccl_a * 5), "the charge current rises by a ramp"
+        await watched.until(lambda: internal_warning(watched) == SOUND, 2)
 
 
 async def test_frames_are_spread_over_the_second(run_bridge: Any, start: Any, tmp_path: Path) -> None:

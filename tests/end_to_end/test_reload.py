@@ -4,8 +4,10 @@ import asyncio
 import json
 import os
 import signal
+import sqlite3
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,10 @@ async def until(process: Any, words: str) -> str:
 
 @pytest.mark.timeout(90)
 async def test_hangup_reads_the_file_at_once(start: Any, tmp_path: Path) -> None:
-    """`kill -HUP` and an edit alone both put the file in force; a bad file stops nobody; SIGTERM ends it cleanly."""
+    """`kill -HUP` and an edit alone both put the file in force; a bad file stops nobody; SIGTERM ends it cleanly.
+
+    The history has what happened until then.
+    """
     process = await begin(start, tmp_path, {})
     await until(process, "BMS link down")
     path = tmp_path / "config.json"
@@ -47,6 +52,15 @@ async def test_hangup_reads_the_file_at_once(start: Any, tmp_path: Path) -> None
     code, _, err = await process.ended()
     assert code == 0
     assert "Traceback" not in err
+    state = Path(".local", "state", "tinybms-bridge", "history.db")
+    assert await asyncio.to_thread(recorded_steps, tmp_path / state) > 0
+
+
+def recorded_steps(path: Path) -> int:
+    """Return how many steps a history has."""
+    with closing(sqlite3.connect(path)) as connection:
+        (count,) = connection.execute("SELECT count(*) FROM steps").fetchone()
+    return int(count)
 
 
 @pytest.fixture

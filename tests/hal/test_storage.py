@@ -1,4 +1,5 @@
 import errno
+import fcntl
 import os
 import stat
 from collections.abc import Callable
@@ -338,3 +339,17 @@ def test_the_memory_storage_counts_writes() -> None:
     storage.write(NEW)
 
     assert storage.writes == 1
+
+
+def test_change_by_two_processes_is_one_after_the_other(tmp_path: Path) -> None:
+    """Whoever asks for a file of its own waits for the other; the lock is readable for nobody else and stays empty."""
+    path = tmp_path / "folder" / "users.json"
+    with FileStorage(path).exclusive():
+        lock = path.with_name(".users.json.lock")
+        assert stat.S_IMODE(lock.stat().st_mode) == 0o600
+        with lock.open() as other, pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with lock.open() as other:
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with MemoryStorage().exclusive():
+        assert not path.exists()

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -310,3 +311,36 @@ def test_power_cut_while_writing_keeps_the_old_state(tmp_path: Path, monkeypatch
     monkeypatch.undo()
     assert load_state(storage) == state(1.0)
     assert [path.name for path in tmp_path.iterdir()] == ["state.json"]
+
+
+def latched(*, empty: bool) -> SavedState:
+    """Return a state with a latch."""
+    return replace(state(1.0), empty=empty)
+
+
+async def test_a_latch_is_saved_soon(bench: Bench) -> None:
+    """A battery that was found empty is still empty after a crash a few seconds later."""
+    bench.start()
+    await bench.clock.advance(60.0)
+    assert bench.disk.attempts == 0
+    bench.current = latched(empty=True)
+    await bench.clock.advance(2.0)
+    await bench.until(lambda: bench.disk.writes == 1)
+    assert bench.saved == latched(empty=True)
+
+
+async def test_a_latch_that_flutters_does_not_wear_out_the_disk(bench: Bench) -> None:
+    """Twice a minute at the most, however often it changes; and the last change is not forgotten."""
+    bench.start()
+    bench.current = latched(empty=True)
+    await bench.clock.advance(2.0)
+    await bench.until(lambda: bench.disk.writes == 1)
+    for number in range(14):
+        bench.current = latched(empty=bool(number % 2))
+        await bench.clock.advance(2.0)
+        await asyncio.sleep(0.002)
+    assert bench.disk.attempts == 1
+    bench.current = latched(empty=False)
+    await bench.clock.advance(4.0)
+    await bench.until(lambda: bench.disk.writes == 2)
+    assert bench.saved == latched(empty=False)

@@ -77,6 +77,23 @@ async def test_a_request_that_arrived_corrupted_is_sent_again(client: TinyBmsCli
     assert client.statistics.crc_errors >= 1
 
 
+async def test_a_line_that_garbles_every_request_is_a_link_error(client: TinyBmsClient, bms: ScriptedBms) -> None:
+    """The BMS refused nothing: whoever goes on without what a device refuses must not go on without this."""
+    bms.refuse = Nack(Command.READ_MODBUS, 1)
+    with pytest.raises(LinkError, match=r"received something corrupted \(the line is disturbed: check cable"):
+        await client.request(ReadModbus(500, 2))
+    assert len(bms.requests) == 3
+
+
+async def test_a_write_that_arrived_corrupted_is_refused(client: TinyBmsClient, bms: ScriptedBms) -> None:
+    """It was not carried out, which is worth knowing; it is not repeated all the same."""
+    bms.refuse = Nack(Command.WRITE_MODBUS, 1)
+    with pytest.raises(DeviceRefused) as refused:
+        await client.request(WriteModbus(315, (3700,)))
+    assert refused.value.corrupted
+    assert bms.requests == [WriteModbus(315, (3700,))]
+
+
 async def test_a_write_is_never_repeated(client: TinyBmsClient, bms: ScriptedBms) -> None:
     """A reset that is sent twice cuts the load twice: without an answer the caller decides."""
     bms.deliver = lambda _data: []

@@ -1,4 +1,5 @@
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,6 +17,8 @@ from tinybms_bridge.tinybms.eventlog import (
     read_events,
     reading_of,
     registers_to_entries,
+    shares_events,
+    since_last_gap,
 )
 from tinybms_bridge.tinybms.frames import (
     Command,
@@ -267,3 +270,55 @@ def test_every_event_is_new_exactly_once(
     order: Callable[[BmsEvent], tuple[int, int]] = lambda event: (event.lifetime_s, event.event_id)  # noqa: E731
     assert sorted(told, key=order) == sorted(logged, key=order)
     assert [event.lifetime_s for event in told] == [event.lifetime_s for event in logged]
+
+
+CHARGER_IDS = 0x62, 0x65
+FULL_RING = tuple(BmsEvent(20_000 + second, CHARGER_IDS[second % 2]) for second in range(EVENT_SLOTS))
+
+
+def test_a_full_ring_of_strangers_means_that_events_were_lost() -> None:
+    """The bridge was away for long: what was open then may have ended unseen."""
+    known = known_of(BmsEvent(1000, 0x31))
+    merged, new = merge(known, reading(21_000, *FULL_RING), WALL, "53494D")
+    assert only_events(merged) == list(FULL_RING)
+    assert merged == new
+    assert [dated.after_gap for dated in new] == [True] + [False] * 48
+    assert {dated.serial_number for dated in new} == {"53494D"}
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        EventLogReading(21_000, FULL_RING[1:], complete=True),
+        EventLogReading(21_000, FULL_RING, complete=False),
+        EventLogReading(21_000, (BmsEvent(1000, 0x31), *FULL_RING[1:]), complete=True),
+    ],
+)
+def test_a_ring_that_may_reach_back_far_enough_keeps_what_is_known(found: EventLogReading) -> None:
+    """A ring with room, a part of one, or one with a known event: nothing was lost, so the warning is still open."""
+    merged, new = merge(known_of(BmsEvent(1000, 0x31)), found, WALL)
+    assert only_events(merged)[0] == BmsEvent(1000, 0x31)
+    assert not any(dated.after_gap for dated in new)
+
+
+def test_the_first_ring_of_all_has_no_gap() -> None:
+    """Nothing was known, so nothing was missed."""
+    _, new = merge((), reading(21_000, *FULL_RING), WALL)
+    assert not any(dated.after_gap for dated in new)
+
+
+def test_what_is_known_counts_from_the_last_gap_on() -> None:
+    """After a restart of the bridge too."""
+    before, gap, after = known_of(BmsEvent(1, 0x31), BmsEvent(2, 0x64), BmsEvent(3, 0x62))
+    gap = replace(gap, after_gap=True)
+    assert since_last_gap(()) == ()
+    assert since_last_gap((before, after)) == (before, after)
+    assert since_last_gap((before, gap, before, gap, after)) == (gap, after)
+
+
+def test_one_event_in_common_is_enough() -> None:
+    """By number and stamp, as ``merge`` compares."""
+    known = known_of(BmsEvent(1000, 0x31))
+    assert shares_events(known, reading(2000, BmsEvent(1000, 0x31), BmsEvent(1500, 0x7A)))
+    assert not shares_events(known, reading(2000, BmsEvent(1000, 0x7A), BmsEvent(1001, 0x31)))
+    assert not shares_events((), reading(2000, BmsEvent(1000, 0x31)))

@@ -176,6 +176,25 @@ async def test_a_slow_read_that_fails_does_not_hold_up_the_fast_one(pack: Script
     assert seen.links == [LinkState(up=True)]
 
 
+async def test_one_lost_poll_costs_one_step(pack: ScriptedBms, quick: ClientSettings) -> None:
+    """The time of all attempts together is no latency of the line: it would slow the polling down for minutes."""
+    settings = replace(QUICK, adaptive=AdaptiveSettings(base_ms=50, min_ms=50, max_ms=1000, success_threshold=1000))
+    async with polling(pack, replace(quick, timeout_s=0.02), settings) as (poller, seen):
+        await until(lambda: bool(seen.snapshots))
+        pack.deliver = lambda _data: []
+        await until(lambda: poller.interval.interval_ms > 50)
+        assert poller.interval.interval_ms == 75
+
+
+async def test_a_bms_that_never_answered_is_told_at_once(pack: ScriptedBms, quick: ClientSettings) -> None:
+    """Somebody who has just connected the cable waits for one failed poll, not for three."""
+    pack.deliver = lambda _data: []
+    settings = replace(QUICK, silent_after=1000)
+    async with polling(pack, replace(quick, timeout_s=0.02), settings) as (poller, seen):
+        await until(lambda: bool(seen.links))
+    assert "nothing was received" in poller.link.reason
+
+
 async def test_failures_slow_the_polling_down(pack: ScriptedBms, quick: ClientSettings) -> None:
     """A BMS that does not answer is asked less often, up to the configured maximum."""
     async with polling(pack, replace(quick, timeout_s=0.02, attempts=1)) as (poller, seen):

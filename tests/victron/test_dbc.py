@@ -149,6 +149,14 @@ def test_text_shorter_than_its_frame_is_read() -> None:
     assert frame_format(0x35E).decode(b"PACK") == {"text": "PACK"}
 
 
+def test_shortest_whole_frame_of_each_id() -> None:
+    """Only what the documents let a sender leave out may be missing: the rest of a shorter frame was cut."""
+    shorter = {i: f.shortest for i, f in frame_formats().items() if f.shortest != f.length}
+    texts = {i for i, f in frame_formats().items() if list(f.fields) == ["text"]}
+    assert {i: n for i, n in shorter.items() if i not in texts} == {0x305: 0, 0x351: 6, 0x355: 4, 0x35F: 4, 0x373: 4}
+    assert {shorter[i] for i in texts} == {0, 1}
+
+
 def test_unknown_id_has_no_format() -> None:
     """An id that is not in the table raises KeyError."""
     with pytest.raises(KeyError):

@@ -1,14 +1,17 @@
 """Alarm rules: from the BMS's own thresholds unless configured, with hysteresis and delay, as a pure function.
 
 Every rule compares one value with a warning and an alarm threshold. A level is reached when the value stays beyond
-its threshold for the delay, and left when the value is back by the hysteresis.
+its threshold for the delay, and left when the value is back by the hysteresis. Several rules may watch for one alarm,
+and open events of the BMS raise it, too: the worst level counts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import TypeAlias
 
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
+from tinybms_bridge.battery.event_alarms import alarms_of_events
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.snapshot import BmsStatus, Ratings, Snapshot
 
@@ -23,7 +26,7 @@ class AlarmSettings:
     """The user's thresholds; None = from the BMS's own settings."""
 
     overvoltage_v: float | None = None
-    """Pack voltage above which the high-voltage alarm is raised."""
+    """Pack voltage above which the high-voltage alarm is raised, besides that of the cells."""
     undervoltage_v: float | None = None
     overtemp_c: float | None = None
     low_temp_charge_c: float | None = None
@@ -32,6 +35,10 @@ class AlarmSettings:
     charging_above_a: float = 3.0
     """Current above which the battery counts as charging for the cold-charge alarm (the seed's figure)."""
     delay_s: float = 2.0
+
+
+RuleKey: TypeAlias = tuple[AlarmName, str]
+"""Name of the alarm, and what is measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,13 @@ class Rule:
     alarm: float
     hysteresis: float
     high: bool = True
+    of: str = "cells"
+    """What is measured, where several rules have one name."""
+
+    @property
+    def key(self) -> "RuleKey":
+        """Tells this rule from every other one."""
+        return self.name, self.of
 
     def level(self, present: AlarmLevel) -> AlarmLevel:
         """Return the level of the value, keeping ``present`` while the value is within the hysteresis."""
@@ -65,7 +79,9 @@ class AlarmMemory:
     """Levels in force and changes that wait for their delay."""
 
     alarms: Alarms = field(default_factory=Alarms)
-    waiting: Mapping[tuple[AlarmName, AlarmLevel], float] = field(default_factory=lambda: MappingProxyType({}))
+    measured: Mapping[RuleKey, AlarmLevel] = field(default_factory=lambda: MappingProxyType({}))
+    """The level of each rule, whatever the BMS says."""
+    waiting: Mapping[tuple[RuleKey, AlarmLevel], float] = field(default_factory=lambda: MappingProxyType({}))
     """Since when a value is on the other side of a level than the level in force says."""
 
 
@@ -73,30 +89,41 @@ def evaluate(
     memory: AlarmMemory, snapshot: Snapshot, freshness: Freshness, settings: AlarmSettings, now_s: float
 ) -> AlarmMemory:
     """Return the alarms at ``now_s``; a snapshot without ratings gives only the BMS's own state."""
-    levels: dict[AlarmName, AlarmLevel] = {}
-    waiting: dict[tuple[AlarmName, AlarmLevel], float] = {}
     rules = rules_for(snapshot, snapshot.ratings, settings) if snapshot.ratings else ()
+    measured, waiting = _measured(memory, rules, settings.delay_s, now_s)
+    levels = alarms_of_events(snapshot.open_events)
+    for (name, _), level in measured.items():
+        levels[name] = max(level, levels.get(name, AlarmLevel.OK))
+    levels[AlarmName.BMS_INTERNAL] = _internal(snapshot, freshness)
+    return AlarmMemory(Alarms(MappingProxyType(levels)), MappingProxyType(measured), MappingProxyType(waiting))
+
+
+def _measured(
+    memory: AlarmMemory, rules: Iterable[Rule], delay_s: float, now_s: float
+) -> tuple[dict[RuleKey, AlarmLevel], dict[tuple[RuleKey, AlarmLevel], float]]:
+    """Return the level of each rule that has a value, and the changes that wait for their delay."""
+    levels: dict[RuleKey, AlarmLevel] = {}
+    waiting: dict[tuple[RuleKey, AlarmLevel], float] = {}
     for rule in rules:
         if rule.value is None:
             continue
-        present = memory.alarms.levels.get(rule.name, AlarmLevel.OK)
-        crossed = _crossed(memory, rule.name, present, rule.level(present), now_s)
-        lasted = {level for level, since_s in crossed.items() if now_s - since_s >= settings.delay_s}
-        levels[rule.name] = _level(present, lasted)
-        waiting |= {(rule.name, level): since_s for level, since_s in crossed.items() if level not in lasted}
-    levels[AlarmName.BMS_INTERNAL] = _internal(snapshot, freshness)
-    return AlarmMemory(Alarms(MappingProxyType(levels)), MappingProxyType(waiting))
+        present = memory.measured.get(rule.key, AlarmLevel.OK)
+        crossed = _crossed(memory, rule.key, present, rule.level(present), now_s)
+        lasted = {level for level, since_s in crossed.items() if now_s - since_s >= delay_s}
+        levels[rule.key] = _level(present, lasted)
+        waiting |= {(rule.key, level): since_s for level, since_s in crossed.items() if level not in lasted}
+    return levels, waiting
 
 
 def _crossed(
-    memory: AlarmMemory, name: AlarmName, present: AlarmLevel, wanted: AlarmLevel, now_s: float
+    memory: AlarmMemory, key: RuleKey, present: AlarmLevel, wanted: AlarmLevel, now_s: float
 ) -> dict[AlarmLevel, float]:
     """Return the levels that the value has crossed, and since when.
 
     Each level has its own time: a value that swings about the alarm threshold is beyond the warning all the while.
     """
     return {
-        level: memory.waiting.get((name, level), now_s)
+        level: memory.waiting.get((key, level), now_s)
         for level in (AlarmLevel.WARNING, AlarmLevel.ALARM)
         if (wanted >= level) != (present >= level)
     }
@@ -125,25 +152,18 @@ def rules_for(snapshot: Snapshot, ratings: Ratings, settings: AlarmSettings) -> 
     )
 
 
-def _voltage_rules(snapshot: Snapshot, ratings: Ratings, settings: AlarmSettings) -> tuple[Rule, Rule]:
-    cells, pack = snapshot.cells, snapshot.pack
+def _voltage_rules(snapshot: Snapshot, ratings: Ratings, settings: AlarmSettings) -> Iterator[Rule]:
+    """Yield the rules of the cells, and those of the pack that are configured: these say nothing of a single cell."""
+    cells, pack_v = snapshot.cells, snapshot.pack.voltage_v
+    over_v, under_v = ratings.over_voltage_cell_v, ratings.under_voltage_cell_v
+    midway_v = (ratings.fully_charged_cell_v + over_v) / 2.0
+    empty_v = ratings.fully_discharged_cell_v
+    yield Rule(AlarmName.HIGH_VOLTAGE, cells.max_v, midway_v, over_v, hysteresis=0.02)
+    yield Rule(AlarmName.LOW_VOLTAGE, cells.min_v, empty_v, under_v, hysteresis=0.05, high=False)
     if settings.overvoltage_v is not None:
-        high = Rule(AlarmName.HIGH_VOLTAGE, pack.voltage_v, None, settings.overvoltage_v + 0.01, hysteresis=0.2)
-    else:
-        midway_v = (ratings.fully_charged_cell_v + ratings.over_voltage_cell_v) / 2.0
-        high = Rule(AlarmName.HIGH_VOLTAGE, cells.max_v, midway_v, ratings.over_voltage_cell_v, hysteresis=0.02)
+        yield Rule(AlarmName.HIGH_VOLTAGE, pack_v, None, settings.overvoltage_v + 0.01, hysteresis=0.2, of="pack")
     if settings.undervoltage_v is not None:
-        low = Rule(AlarmName.LOW_VOLTAGE, pack.voltage_v, None, settings.undervoltage_v, 0.5, high=False)
-    else:
-        low = Rule(
-            AlarmName.LOW_VOLTAGE,
-            cells.min_v,
-            ratings.fully_discharged_cell_v,
-            ratings.under_voltage_cell_v,
-            hysteresis=0.05,
-            high=False,
-        )
-    return high, low
+        yield Rule(AlarmName.LOW_VOLTAGE, pack_v, None, settings.undervoltage_v, 0.5, high=False, of="pack")
 
 
 def _temperature_rules(snapshot: Snapshot, ratings: Ratings, settings: AlarmSettings) -> tuple[Rule, Rule, Rule]:

@@ -8,10 +8,23 @@ from dataclasses import dataclass
 from enum import Flag, StrEnum, auto
 from types import MappingProxyType
 
-__all__ = ["BMS_STARTED", "EVENT_KINDS", "EventKind", "Severity", "Stops", "kind_of", "severity_of"]
+__all__ = [
+    "BMS_STARTED",
+    "DISCHARGED",
+    "EVENT_KINDS",
+    "TOO_COLD_TO_CHARGE",
+    "EventKind",
+    "Severity",
+    "Stops",
+    "kind_of",
+    "severity_of",
+]
 
 BMS_STARTED = 0x61
 """A restart: every fault and warning before it is over."""
+
+DISCHARGED, TOO_COLD_TO_CHARGE = 0x31, 0x37
+"""The warnings that cut one direction."""
 
 
 class Severity(StrEnum):
@@ -154,7 +167,7 @@ _FAULTS = (
 
 _WARNINGS = (
     EventKind(
-        0x31,
+        DISCHARGED,
         "discharged",
         "Discharged: a cell is below the lower level, discharging is off",
         "Charge the battery (level: register 301).",
@@ -162,7 +175,7 @@ _WARNINGS = (
         Stops.DISCHARGE,
     ),
     EventKind(
-        0x37,
+        TOO_COLD_TO_CHARGE,
         "too_cold_to_charge",
         "Too cold to charge, charging is off",
         "Warm the battery, or wait (limit: register 320).",

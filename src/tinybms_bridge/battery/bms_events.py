@@ -50,6 +50,10 @@ class DatedEvent:
     event: BmsEvent
     at: datetime | None
     """UTC, to the second; None when it cannot be told."""
+    serial_number: str = ""
+    """Of the unit that logged it; empty when it is not known."""
+    after_gap: bool = False
+    """Whether events right before it were lost, so that what was open before may have ended."""
 
 
 def unwrap(stamp_s: int, now_s: int) -> int:

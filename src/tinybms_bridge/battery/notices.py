@@ -1,7 +1,8 @@
 """Notices: warnings of the seed that have no field in frame 0x35A, so only the bridge itself shows them.
 
-They are communication, low state of charge, high state of charge and derating (firmware reference, section 4.4); the
-alarms with a field are in ``alarm_rules``. Levels change after a delay and fall back with hysteresis.
+They are communication, low state of charge, high state of charge and derating (firmware reference, section 4.4), and
+our own for a configuration that cannot be used; the alarms with a field are in ``alarm_rules``. Levels change after a
+delay and fall back with hysteresis.
 """
 
 from collections.abc import Mapping
@@ -32,6 +33,7 @@ class NoticeName(StrEnum):
     LOW_SOC = "low_soc"
     HIGH_SOC = "high_soc"
     DERATING = "derating"
+    CONFIGURATION = "configuration"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +98,18 @@ def evaluate_notices(
     communication: Communication,
     settings: NoticeSettings,
     now_s: float,
+    *,
+    configuration_ok: bool = True,
 ) -> NoticeMemory:
     """Return the notices at ``now_s``.
 
     State of charge and limits count only while data is fresh: without it their notices stay as they are.
     """
     before = memory.notices.levels
-    wanted = {NoticeName.COMMUNICATION: _communication_level(communication)}
+    wanted = {
+        NoticeName.COMMUNICATION: _communication_level(communication),
+        NoticeName.CONFIGURATION: _warning_if(not configuration_ok),
+    }
     if communication.freshness is Freshness.FRESH:
         if snapshot is not None:
             wanted |= _soc_levels(snapshot.pack.soc_percent, before, settings)

@@ -1,114 +1,113 @@
 """What must survive a restart: the energy counters, and where the charge-limit engine stood."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, replace
 
 from tinybms_bridge.battery.energy import EnergyTotals
-from tinybms_bridge.battery.limits.cell_protection import ProtectionMemory
-from tinybms_bridge.battery.limits.model import ChargeState
-from tinybms_bridge.battery.limits.policy import PolicyMemory
-from tinybms_bridge.battery.limits.states import StateMemory
+from tinybms_bridge.battery.limits import Memory, PolicyMemory, ProtectionMemory, RateMemory, StateMemory
+from tinybms_bridge.battery.saved_parts import read_energy, read_policy, read_protection, read_rates, read_states
 
 __all__ = ["SavedState"]
 
-_MOST_SOC_PERCENT = 101.0
-"""The SOC of a BMS may be a little above 100 %."""
+_FALL_V = 0.3
+_FALL_RATIO = 0.5
+_FALL_A = 1.0
+"""A CVL this much lower, or a current below this share less this much, is worth a write of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class SavedState:
-    """State that outlives the process."""
+    """State that outlives the process. No part grows stale: an old one may only lower limits, for some minutes."""
 
     energy: EnergyTotals = field(default_factory=EnergyTotals)
     states: StateMemory = field(default_factory=StateMemory)
     policy: PolicyMemory = field(default_factory=PolicyMemory)
     protection: ProtectionMemory = field(default_factory=ProtectionMemory)
+    rates: RateMemory = field(default_factory=RateMemory)
+    """The limits that were last in force."""
+    too_cold_or_hot: bool = False
+    empty: bool = False
+
+    @classmethod
+    def of(cls, energy: EnergyTotals, memory: Memory) -> "SavedState":
+        """Return what is to be saved of the engine's memory."""
+        rates = memory.rates
+        return cls(
+            energy=energy,
+            states=memory.states,
+            policy=memory.policy,
+            protection=memory.protection,
+            rates=RateMemory(rates.cvl_v, rates.ccl_a, rates.dcl_a),
+            too_cold_or_hot=memory.too_cold_or_hot,
+            empty=memory.empty,
+        )
+
+    def memory(self) -> Memory:
+        """Return the memory with which the engine starts again."""
+        return Memory(
+            states=self.states,
+            policy=self.policy,
+            protection=self.protection,
+            rates=self.rates,
+            too_cold_or_hot=self.too_cold_or_hot,
+            empty=self.empty,
+        )
+
+    def urgent_after(self, saved: "SavedState") -> bool:
+        """Return whether a restart from ``saved`` would matter: a latch has changed, or a limit has fallen since."""
+        now, before = self.rates, saved.rates
+        return (
+            _latches(self) != _latches(saved)
+            or _fell(now.cvl_v, before.cvl_v, ratio=1.0, by=_FALL_V)
+            or _fell(now.ccl_a, before.ccl_a, ratio=_FALL_RATIO, by=_FALL_A)
+            or _fell(now.dcl_a, before.dcl_a, ratio=_FALL_RATIO, by=_FALL_A)
+        )
 
     def to_document(self) -> dict[str, object]:
         """Return a JSON-ready document."""
+        rates = self.rates
         return {
             "version": 1,
             "energy": asdict(self.energy),
             "charge": asdict(self.states),
             "policy": asdict(self.policy),
             "protection": asdict(self.protection),
+            "limits": {"cvl_v": rates.cvl_v, "ccl_a": rates.ccl_a, "dcl_a": rates.dcl_a},
+            "stopped": {"too_cold_or_hot": self.too_cold_or_hot, "empty": self.empty},
         }
 
     @classmethod
     def from_document(cls, document: object) -> "SavedState":
         """Return the state from a document; whatever is missing or makes no sense keeps its start value."""
-        if not isinstance(document, Mapping):
-            return cls()
+        stopped = _part(document, "stopped")
         return cls(
-            energy=_energy(document.get("energy")),
-            states=_states(document.get("charge")),
-            policy=_policy(document.get("policy")),
-            protection=_protection(document.get("protection")),
+            energy=read_energy(_part(document, "energy")),
+            states=read_states(_part(document, "charge")),
+            policy=read_policy(_part(document, "policy")),
+            protection=read_protection(_part(document, "protection")),
+            rates=read_rates(_part(document, "limits")),
+            too_cold_or_hot=stopped.get("too_cold_or_hot") is True,
+            empty=stopped.get("empty") is True,
         )
 
 
-def _energy(document: object) -> EnergyTotals:
-    if not isinstance(document, Mapping):
-        return EnergyTotals()
-    values = {f.name: _positive(document.get(f.name)) for f in fields(EnergyTotals)}
-    return EnergyTotals(**values)
-
-
-def _positive(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return 0.0
-    try:
-        number = float(value)
-    except OverflowError:
-        return 0.0
-    return number if math.isfinite(number) and number > 0.0 else 0.0
-
-
-def _states(document: object) -> StateMemory:
-    if not isinstance(document, Mapping):
-        return StateMemory()
-    try:
-        state = ChargeState(str(document.get("state")))
-    except ValueError:
-        state = ChargeState.BULK
-    return StateMemory(
-        state=state,
-        float_latched=document.get("float_latched") is True,
-        hold_elapsed_s=_positive(document.get("hold_elapsed_s")),
-        hold_spent=document.get("hold_spent") is True,
+def _latches(state: SavedState) -> tuple[object, ...]:
+    """Return what changes by itself only once in a while."""
+    policy = state.policy
+    return (
+        replace(state.states, hold_elapsed_s=0.0),
+        replace(policy, full_soc_percent=0.0, full_at_lifetime_s=None, tail_s=0.0),
+        policy.full_at_lifetime_s is None,
+        state.protection.cap_v is None,
+        state.too_cold_or_hot,
+        state.empty,
     )
 
 
-def _policy(document: object) -> PolicyMemory:
-    if not isinstance(document, Mapping):
-        return PolicyMemory()
-    full_at = document.get("full_at_lifetime_s")
-    known = isinstance(full_at, int) and not isinstance(full_at, bool) and 0 <= full_at < 1 << 32
-    return PolicyMemory(
-        full=document.get("full") is True,
-        full_soc_percent=_percent(document.get("full_soc_percent")),
-        full_at_lifetime_s=full_at if known else None,
-        tail_s=_positive(document.get("tail_s")),
-        above_window=document.get("above_window") is True,
-        below_window=document.get("below_window") is True,
-        full_once_done=document.get("full_once_done") is True,
-        force_charge=document.get("force_charge") is True,
-    )
+def _part(document: object, name: str) -> Mapping[str, object]:
+    part = document.get(name) if isinstance(document, Mapping) else None
+    return part if isinstance(part, Mapping) else {}
 
 
-def _percent(value: object) -> float:
-    """Return a state of charge; 100 for what is none, since a full battery that is not full would not be charged."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= _MOST_SOC_PERCENT:
-        return 100.0
-    return float(value)
-
-
-def _protection(document: object) -> ProtectionMemory:
-    """Return the controller's memory; it is whole or not there."""
-    if not isinstance(document, Mapping):
-        return ProtectionMemory()
-    cap_v, knee_v = _positive(document.get("cap_v")), _positive(document.get("knee_v"))
-    if not cap_v or not knee_v:
-        return ProtectionMemory()
-    return ProtectionMemory(cap_v=cap_v, knee_v=knee_v, since_knee_s=_positive(document.get("since_knee_s")))
+def _fell(now: float | None, before: float | None, *, ratio: float, by: float) -> bool:
+    return now is not None and before is not None and now < before * ratio - by

@@ -181,3 +181,5 @@ class Snapshot:
     """The BMS's own settings, or None until they have been read."""
     open_events: tuple[int, ...] = ()
     """Ids of the BMS's faults and warnings that have not ended (protocol Rev D, section 3); empty when unknown."""
+    cause_unread: bool = False
+    """Whether a fault began after the events were last read, so that ``open_events`` may not hold its cause."""

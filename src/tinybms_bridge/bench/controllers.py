@@ -3,7 +3,9 @@
 from dataclasses import replace
 from typing import Protocol
 
+from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.limits import Chemistry, LimitSettings, Memory, chemistry_of, step
+from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 from tinybms_bridge.bench.baseline import FirmwareConfig, FirmwareInput, FirmwareResult, compute
 from tinybms_bridge.bench.battery import floor_v
@@ -59,7 +61,7 @@ class EngineController:
 
     def restart(self) -> None:
         """See ``Controller.restart``: what the bridge saves comes back."""
-        self._memory = Memory(states=self._memory.states, policy=self._memory.policy)
+        self._memory = SavedState.of(EnergyTotals(), self._memory).memory()
 
     def _settings(self, now_s: float) -> LimitSettings:
         """Return the settings; after a long step of the bench a gap between samples is no sign of silence."""

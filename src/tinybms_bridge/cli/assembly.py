@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 from tinybms_bridge.bridge import Bridge, Machine
 from tinybms_bridge.cli.again import StartAgain
 from tinybms_bridge.cli.common import logging_through, set_up_logging
-from tinybms_bridge.cli.movable import MovableStorage
-from tinybms_bridge.config.changes import ConfigChange
+from tinybms_bridge.cli.state_files import StateFiles
 from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.exposure import exposure
 from tinybms_bridge.config.paths import default_path, state_directory
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.errors import ConfigError, ConfigProblem
+from tinybms_bridge.events import ConfigChanged
 from tinybms_bridge.hal.can import CanPort, open_can
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort, open_serial
@@ -31,10 +32,12 @@ from tinybms_bridge.reconfigure import LogParts, Reconfigurer, log_settings
 from tinybms_bridge.services.config_watch import ConfigWatch
 from tinybms_bridge.services.event_log import EventLog
 from tinybms_bridge.services.event_store import EVENTS_FILE, EventStore
+from tinybms_bridge.services.history import History
 from tinybms_bridge.services.logs import LogBook
+from tinybms_bridge.services.manual_stops import STOPS_FILE
 from tinybms_bridge.services.persistence import STATE_FILE, load_state
 from tinybms_bridge.services.status_line import StatusLine
-from tinybms_bridge.wiring import can_settings
+from tinybms_bridge.wiring import can_settings, history_settings
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -47,6 +50,7 @@ __all__ = [
     "machine_for",
     "open_configuration",
     "open_in_memory",
+    "override",
     "run_bridge",
 ]
 
@@ -79,7 +83,7 @@ class Opened:
 
     def adjust(self, config: Configuration) -> Configuration:
         """Return a later configuration with the same choices of the command line. Raises ConfigError."""
-        return _override(config, self.overrides)
+        return override(config, self.overrides)
 
 
 def load_configuration(path: str | None, overrides: Overrides) -> tuple[Configuration, list[str]]:
@@ -105,7 +109,10 @@ def open_configuration(path: str | None, overrides: Overrides) -> Opened:
             raise store.error
         remarks = [f"configuration not used: {problem}" for problem in store.error.problems]
         remarks.append("the last good configuration is in force")
-    return Opened(_override(config, overrides), tuple(remarks), store, file, overrides)
+    exposed = exposure(file, config)
+    if exposed is not None:
+        remarks.append(str(exposed))
+    return Opened(override(config, overrides), tuple(remarks), store, file, overrides)
 
 
 def _last_good_path(file: Path) -> Path:
@@ -116,7 +123,7 @@ def _last_good_path(file: Path) -> Path:
 
 def load_defaults(overrides: Overrides) -> Configuration:
     """Return the default configuration with the command line's choices. Raises ConfigError."""
-    return _override(Configuration(), overrides)
+    return override(Configuration(), overrides)
 
 
 def open_in_memory(document: Mapping[str, Any], overrides: Overrides) -> Opened:
@@ -125,11 +132,11 @@ def open_in_memory(document: Mapping[str, Any], overrides: Overrides) -> Opened:
     config = store.load()
     if store.error is not None:
         raise store.error
-    return Opened(_override(config, overrides), (), store, Path(os.devnull), overrides)
+    return Opened(override(config, overrides), (), store, Path(os.devnull), overrides)
 
 
-def _override(config: Configuration, overrides: Overrides) -> Configuration:
-    """Return the configuration with the command line's choices, validated like the rest."""
+def override(config: Configuration, overrides: Overrides) -> Configuration:
+    """Return the configuration with the command line's choices. Raises ConfigError for one that is not allowed."""
     from tinybms_bridge.config.loader import interpret
 
     hardware: dict[str, Any] = config.hardware.model_dump(exclude_unset=True)
@@ -148,29 +155,35 @@ def _override(config: Configuration, overrides: Overrides) -> Configuration:
 
 def machine_for(config: Configuration, *, keep: bool) -> Machine:
     """Return this machine's clock, ports, files and watchdog."""
-    ports = _Ports(config)
+    ports = _Ports(config, keep=keep)
 
-    def stored(name: str) -> Storage:
-        return ports.stored(name) if keep else MemoryStorage()
+    def stored(name: str, mode: int) -> Storage:
+        return ports.files.stored(name, mode) if keep else MemoryStorage()
 
     return Machine(
         clock=SystemClock(),
         open_serial=ports.open_serial,
         open_can=ports.open_can,
-        storage=stored(STATE_FILE),
-        events=EventStore(stored(EVENTS_FILE)),
+        storage=stored(STATE_FILE, 0o644),
+        events=EventStore(stored(EVENTS_FILE, 0o644)),
+        history=ports.history,
+        stops=stored(STOPS_FILE, 0o600),
         watchdog=find_watchdog(),
         use=ports.use,
+        stored=stored,
+        folder=lambda: ports.files.folder,
     )
 
 
 class _Ports:
     """Opens what the configuration in force names, and keeps files where it says."""
 
-    def __init__(self, config: Configuration) -> None:
+    def __init__(self, config: Configuration, *, keep: bool) -> None:
         self._config = config
-        self._folder = state_directory(config.advanced.state_directory)
-        self._files: dict[str, MovableStorage] = {}
+        self.files = StateFiles(state_directory(config.advanced.state_directory))
+        self.history = History(self.files.folder if keep else None, history_settings(config))
+        """The history, which follows a change of the directory and of its settings."""
+        self.files.also.append(self.history.move_to)
 
     async def open_serial(self, on_data: OnData, on_lost: OnLost) -> SerialPort:
         """Open the serial port."""
@@ -181,27 +194,11 @@ class _Ports:
         """Open the CAN adapter."""
         return await open_can(can_settings(self._config))
 
-    def stored(self, name: str) -> Storage:
-        """Return a file in the state directory, which follows a change of the directory."""
-        return self._files.setdefault(name, MovableStorage(FileStorage(self._folder / name, mode=0o644)))
-
     def use(self, config: Configuration) -> None:
         """Follow a change of the configuration. Blocks. Raises OSError for a state directory that cannot be used."""
         self._config = config
-        folder = state_directory(config.advanced.state_directory)
-        if folder == self._folder:
-            return
-        try:
-            self._move(folder)
-        except OSError:
-            with suppress(OSError):
-                self._move(self._folder)
-            raise
-        self._folder = folder
-
-    def _move(self, folder: Path) -> None:
-        for name, file in self._files.items():
-            file.move_to(FileStorage(folder / name, mode=0o644))
+        self.history.settings = history_settings(config)
+        self.files.move_to(state_directory(config.advanced.state_directory))
 
 
 async def run_bridge(
@@ -230,6 +227,7 @@ async def run_bridge(
     bridge = Bridge(config, machine, saved)
     logs = _add_log(bridge, console=not live, keep=keep)
     await asyncio.to_thread(logs.book.load)
+    bridge.supervisor.add("history", partial(machine.history.run, bridge.bus, machine.clock))
     if live:
         _add_view(bridge, title, extra)
     else:
@@ -242,6 +240,7 @@ async def run_bridge(
         for remark in remarks:
             log.warning("%s", remark)
         try:
+            await bridge.stops.load()
             await bridge.run()
         except asyncio.CancelledError:
             if not _starts_again(bridge):
@@ -291,42 +290,45 @@ def _add_view(bridge: Bridge, title: str, extra: Callable[[], "RenderableType"] 
 def _add_web(
     bridge: Bridge, store: ConfigStore, book: LogBook, start_again: Callable[[], None], *, keep: bool
 ) -> Callable[[], None]:
-    """Add the web server, which takes up changes of its section by itself; return what ends that.
+    """Add the web server, which takes up changes of its section and of its directory; return what ends that.
 
     It waits for the first frame: the path comes first, and the web stack takes seconds to import on a small board.
     """
     from tinybms_bridge.services.web.accounts import USERS_FILE
     from tinybms_bridge.services.web.options import WebOptions
     from tinybms_bridge.services.web.service import WebService
+    from tinybms_bridge.services.web.tls import CERTIFICATE_FILE, KEY_FILE
     from tinybms_bridge.web_face import WebFace
 
-    folder = state_directory(bridge.config.advanced.state_directory)
-    face = WebFace(bridge, store, book, start_again)
-    users: Storage = FileStorage(folder / USERS_FILE) if keep else MemoryStorage()
+    machine = bridge.machine
+    for name, mode in ((CERTIFICATE_FILE, 0o644), (KEY_FILE, 0o600)):
+        machine.stored(name, mode)  # browsers that trust our own certificate go on trusting it
 
     def options_of(config: Configuration) -> WebOptions:
-        return WebOptions.from_config(config.web_server, folder)
+        return WebOptions.from_config(config.web_server, machine.folder())
 
-    service = WebService(face, options_of(bridge.config), users, bridge.machine.clock, command_line=keep)
-    loop = asyncio.get_running_loop()
+    users = machine.stored(USERS_FILE, 0o600)
+    face = WebFace(bridge, store, book, start_again)
+    service = WebService(face, options_of(bridge.config), users, machine.clock, command_line=keep)
+    changes = bridge.bus.subscribe(ConfigChanged, name="web")
 
     async def run() -> None:
         await _path_started(bridge)
+        service.options = options_of(bridge.config)
         await service.run()
 
-    def follow(change: ConfigChange) -> None:
-        options = options_of(change.new)
-        if options != service.options:  # the live data reads its own keys at each tick
-            service.options = options
-            loop.call_soon_threadsafe(bridge.supervisor.restart, "web")
+    async def follow() -> None:
+        async for _ in changes:
+            if options_of(bridge.config) != service.options:  # the live data reads its own keys at each tick
+                bridge.supervisor.restart("web")
 
     bridge.supervisor.add("web", run)
+    bridge.supervisor.add("web settings", follow)
     bridge.supervisor.add("web watch", service.watch.run)
-    bridge.supervisor.add("manual stops", face.run)
     store.guards.append(lambda new: service.check(options_of(new)))
     ending = ExitStack()
     ending.callback(service.close)
-    ending.callback(store.subscribe(follow))
+    ending.callback(changes.close)
     return ending.close
 
 
@@ -346,6 +348,8 @@ def _following(bridge: Bridge, settings: Reconfigurer, opened: Opened) -> Iterat
         with settings.source("file"):
             opened.store.reload_if_changed()
 
+    store = opened.store
+    bridge.file_usable = lambda: store.error is None and not store.fell_back
     watch = ConfigWatch(opened.path, opened.store, bridge.machine.clock, reload)
     bridge.supervisor.add("settings", partial(settings.run, opened.store))
     bridge.supervisor.add("configuration file", watch.run)

@@ -7,7 +7,7 @@ from tinybms_bridge.hal.can import CanFrame
 from tinybms_bridge.victron.codec import DecodedFrame
 from tinybms_bridge.victron.dbc import frame_format
 
-__all__ = ["Recorded", "as_record", "as_text", "parse_line"]
+__all__ = ["Recorded", "as_record", "as_text", "expect_whole", "parse_line"]
 
 _LARGEST_ID = 0x7FF
 _MANY_FIELDS = 8
@@ -60,6 +60,22 @@ def _frame(match: re.Match[str]) -> CanFrame:
     if len(data) > 8:
         raise ValueError(f"id {match['id']} has {len(data)} bytes, 8 are allowed")
     return CanFrame(identifier, data)
+
+
+def expect_whole(frame: CanFrame) -> None:
+    """Raise ValueError for a frame that is shorter than any that the protocol has under this id."""
+    expected = frame_format(frame.arbitration_id)
+    if len(frame.data) < expected.shortest:
+        span = (
+            f"{expected.length}"
+            if expected.shortest == expected.length
+            else f"{expected.shortest} to {expected.length}"
+        )
+        raise ValueError(f"0x{frame.arbitration_id:03X} {expected.name} has {_bytes(len(frame.data))}, expected {span}")
+
+
+def _bytes(count: int) -> str:
+    return "1 byte" if count == 1 else f"{count} bytes"
 
 
 def as_record(recorded: Recorded, decoded: DecodedFrame) -> dict[str, object]:

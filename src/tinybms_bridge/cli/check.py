@@ -36,29 +36,31 @@ def check_command(file: str | None, *, show: bool, schema: bool) -> None:
 
         click.echo(_pretty(json_schema()))
         return
-    name, data = _read(file)
-    _check(name, data, show=show)
+    path, data = _read(file)
+    _check(path, data, show=show)
 
 
-def _read(file: str | None) -> tuple[str, bytes]:
-    """Return the name and content of the file; end with status 2 when it cannot be read."""
+def _read(file: str | None) -> tuple[Path | None, bytes]:
+    """Return the path, None for standard input, and content; end with status 2 when it cannot be read."""
     from tinybms_bridge.config.paths import default_path
 
     if file == "-":
-        return "standard input", sys.stdin.buffer.read()
+        return None, sys.stdin.buffer.read()
     path = default_path() if file is None else Path(file)
     try:
-        return str(path), path.read_bytes()
+        return path, path.read_bytes()
     except OSError as error:
         hint = "; without a file every key has its default" if file is None else ""
         click.echo(f"{path}: cannot be read: {error.strerror}{hint}", err=True)
         sys.exit(2)
 
 
-def _check(name: str, data: bytes, *, show: bool) -> None:
+def _check(path: Path | None, data: bytes, *, show: bool) -> None:
+    from tinybms_bridge.config.exposure import exposure
     from tinybms_bridge.config.loader import parse
     from tinybms_bridge.errors import ConfigError
 
+    name = "standard input" if path is None else str(path)
     try:
         configuration, notices = parse(data, name)
     except ConfigError as error:
@@ -67,8 +69,9 @@ def _check(name: str, data: bytes, *, show: bool) -> None:
         count = len(error.problems)
         click.echo(f"{name}: {count} problem{'' if count == 1 else 's'}", err=True)
         sys.exit(1)
-    for notice in notices:
-        click.echo(f"notice: {notice}", err=True)
+    for notice in (*notices, exposure(path, configuration) if path else None):
+        if notice is not None:
+            click.echo(f"notice: {notice}", err=True)
     if show:
         click.echo(_pretty(configuration.public_dict()))
     click.echo(f"{name}: usable", err=True)

@@ -30,12 +30,14 @@ EXIT_CONFIG = 2
 T = TypeVar("T")
 
 
-def fail(error: BridgeError | str) -> NoReturn:
+def fail(error: BridgeError | OSError | str) -> NoReturn:
     """End the command with one line for each problem on standard error, and a code other than 0."""
     if isinstance(error, ConfigError):
         for problem in error.problems:
             click.echo(f"error: {error.source + ': ' if error.source else ''}{problem}", err=True)
         sys.exit(EXIT_CONFIG)
+    if isinstance(error, OSError) and error.strerror:
+        error = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     click.echo(f"error: {error}", err=True)
     sys.exit(EXIT_FAILURE)
 

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from tinybms_bridge.cli.assembly import Overrides, load_defaults
 from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.exposure import exposure
 from tinybms_bridge.config.loader import parse
 from tinybms_bridge.config.paths import default_path
 from tinybms_bridge.errors import ConfigError, ConfigProblem
 
-__all__ = ["override", "read_configuration"]
+__all__ = ["read_configuration"]
 
 
 def read_configuration(path: str | None) -> tuple[Configuration, list[str]]:
@@ -26,18 +26,5 @@ def read_configuration(path: str | None) -> tuple[Configuration, list[str]]:
     except OSError as error:
         raise ConfigError([ConfigProblem("", None, f"cannot be read: {error.strerror}")], source=str(file)) from error
     configuration, notices = parse(data, str(file))
-    return configuration, [str(notice) for notice in notices]
-
-
-def override(config: Configuration, overrides: Overrides) -> Configuration:
-    """Return the configuration with the command line's choices. Raises ConfigError for a choice that is not allowed."""
-    load_defaults(overrides)
-    uart = {"device": overrides.device}
-    can = {"interface": overrides.can_interface, "channel": overrides.can_channel}
-    hardware = config.hardware.model_copy(
-        update={
-            "uart": config.hardware.uart.model_copy(update={k: v for k, v in uart.items() if v is not None}),
-            "can": config.hardware.can.model_copy(update={k: v for k, v in can.items() if v is not None}),
-        }
-    )
-    return config.model_copy(update={"hardware": hardware})
+    exposed = exposure(file, configuration)
+    return configuration, [str(notice) for notice in (*notices, exposed) if notice is not None]

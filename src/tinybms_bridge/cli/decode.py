@@ -3,12 +3,13 @@
 import json
 import os
 import sys
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import click
 
 from tinybms_bridge.cli.common import fail, run_until_signal
-from tinybms_bridge.errors import LinkError
+from tinybms_bridge.errors import BridgeError, LinkError
 
 if TYPE_CHECKING:
     from tinybms_bridge.cli.candump import Recorded
@@ -21,11 +22,18 @@ __all__ = ["decode_command"]
 @click.argument("files", nargs=-1, type=click.File("r", encoding="utf-8", errors="replace"), metavar="[FILE]...")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per frame and line, for other programs.")
 @click.option("--live", is_flag=True, help="Watch a bus instead of reading a recording, until Ctrl-C.")
-@click.option("--interface", default="udp_multicast", show_default=True, metavar="NAME", help="Adapter for --live.")
-@click.option("--channel", default="", metavar="NAME", help="Channel for --live, for example can0.")
-@click.option("--bitrate", default=500_000, show_default=True, metavar="BIT/S", help="Where the adapter sets it.")
+@click.option("-c", "--config", type=click.Path(path_type=Path), help="Watch the CAN bus of this configuration file.")
+@click.option("--interface", metavar="NAME", help="Adapter for --live.  [default: udp_multicast]")
+@click.option("--channel", metavar="NAME", help="Channel for --live, for example can0.")
+@click.option("--bitrate", type=click.IntRange(min=1), metavar="BIT/S", help="Where the adapter sets it.")
 def decode_command(
-    files: tuple[IO[str], ...], as_json: bool, live: bool, interface: str, channel: str, bitrate: int
+    files: tuple[IO[str], ...],
+    as_json: bool,
+    live: bool,
+    config: Path | None,
+    interface: str | None,
+    channel: str | None,
+    bitrate: int | None,
 ) -> None:
     """Say what Victron CAN-bus BMS frames mean.
 
@@ -34,7 +42,8 @@ def decode_command(
 
     \b
     Examples:
-      tinybms-bridge decode --live                     frames of the bridge or demo running on this machine
+      tinybms-bridge decode --live                     what `demo` on this machine sends (udp_multicast)
+      tinybms-bridge decode --live -c bridge.json      the bus of a bridge, with all options of its adapter
       tinybms-bridge decode --live --interface socketcan --channel can0
       candump -L can0 | tinybms-bridge decode          while candump runs
       tinybms-bridge decode recording.log              a file written by candump -l
@@ -45,11 +54,13 @@ def decode_command(
         if live:
             if files:
                 raise click.UsageError("--live watches a bus; leave the files out")
-            _watch(interface, channel, bitrate, as_json=as_json)
+            _watch(_bus(config, interface, channel, bitrate), as_json=as_json)
         else:
+            if config or interface or channel or bitrate:
+                raise click.UsageError("these options choose a bus to watch: add --live")
             streams: tuple[IO[str], ...] = files or (sys.stdin,)
             if not sum(_decode_stream(stream, as_json=as_json) for stream in streams):
-                sys.exit(1)
+                fail("not a single frame could be decoded")
     except BrokenPipeError:  # the reader, for example head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -72,21 +83,38 @@ def _decode_stream(stream: IO[str], *, as_json: bool) -> int:
 
 
 def _print(recorded: "Recorded", *, as_json: bool) -> None:
-    """Print one frame. Raises LookupError for an id that the protocol does not have."""
-    from tinybms_bridge.cli.candump import as_record, as_text
+    """Print one frame. Raises LookupError for an id that the protocol does not have, ValueError for a cut frame."""
+    from tinybms_bridge.cli.candump import as_record, as_text, expect_whole
     from tinybms_bridge.victron.codec import decode_frame
 
     decoded = decode_frame(recorded.frame)
+    expect_whole(recorded.frame)
     if as_json:
         click.echo(json.dumps(as_record(recorded, decoded), separators=(",", ":")))
     else:
         click.echo(as_text(recorded, decoded))
 
 
-def _watch(interface: str, channel: str, bitrate_bps: int, *, as_json: bool) -> None:
+def _bus(config: Path | None, interface: str | None, channel: str | None, bitrate_bps: int | None) -> "CanSettings":
+    """Return the bus to watch: of a configuration, or of the options, which win."""
+    from dataclasses import replace
+
     from tinybms_bridge.hal.can import CanSettings
 
-    settings = CanSettings(interface=interface, channel=channel, bitrate_bps=bitrate_bps)
+    if config is None:
+        return CanSettings(interface or "udp_multicast", channel or "", bitrate_bps or 500_000)
+    from tinybms_bridge.cli.assembly import Overrides, load_configuration
+    from tinybms_bridge.wiring import can_settings
+
+    try:
+        loaded, _ = load_configuration(str(config), Overrides(can_interface=interface, can_channel=channel))
+    except BridgeError as error:
+        fail(error)
+    settings = replace(can_settings(loaded), accept_ids=())
+    return replace(settings, bitrate_bps=bitrate_bps) if bitrate_bps else settings
+
+
+def _watch(settings: "CanSettings", *, as_json: bool) -> None:
     try:
         run_until_signal(lambda: _print_received(settings, as_json=as_json))
     except LinkError as error:
@@ -94,7 +122,7 @@ def _watch(interface: str, channel: str, bitrate_bps: int, *, as_json: bool) -> 
 
 
 async def _print_received(settings: "CanSettings", *, as_json: bool) -> None:
-    """Print what the bus carries until cancelled, and each unknown id once."""
+    """Print what the bus carries until cancelled, and each unknown id and each id of a cut frame once."""
     import asyncio
     import time
 
@@ -102,7 +130,7 @@ async def _print_received(settings: "CanSettings", *, as_json: bool) -> None:
     from tinybms_bridge.hal.can import open_can
 
     received: asyncio.Queue[CanFrame] = asyncio.Queue(1000)
-    unknown: set[int] = set()
+    odd: set[int] = set()
 
     def keep(frame: "CanFrame") -> None:
         if not received.full():
@@ -116,9 +144,9 @@ async def _print_received(settings: "CanSettings", *, as_json: bool) -> None:
             frame = await received.get()
             try:
                 _print(Recorded(frame, time.time()), as_json=as_json)
-            except LookupError as error:
-                if frame.arbitration_id not in unknown:
-                    unknown.add(frame.arbitration_id)
+            except (LookupError, ValueError) as error:
+                if frame.arbitration_id not in odd:
+                    odd.add(frame.arbitration_id)
                     click.echo(f"{error}; further ones are not shown", err=True)
     finally:
         await port.close()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tinybms_bridge.tinybms.simulator import PtyServer, SimulatedBms
     from tinybms_bridge.victron.simulator import GxView
 
-__all__ = ["demo_command"]
+__all__ = ["demo_command", "watch_text"]
 
 
 @click.command("demo")
@@ -78,12 +78,12 @@ def demo_command(
         web = {"port": web_port, "listen_address": "127.0.0.1"}
         opened = open_in_memory({"web_server": web}, overrides)
         if not live:
-            click.echo(f"Simulated TinyBMS on {server.path}; frames on {can_interface}. Watch them with: {_watch()}")
+            click.echo(f"Simulated TinyBMS on {server.path}; frames on {can_interface}. {watch_text(opened)}")
         run_until_signal(lambda: _run(opened, device, server, live=live))
     except StartAgain:
         start_again()
     except (BridgeError, ValueError, OSError) as error:
-        fail(error if isinstance(error, BridgeError) else str(error))
+        fail(str(error) if isinstance(error, ValueError) else error)
 
 
 async def _run(opened: "Opened", device: "SimulatedBms", server: "PtyServer", *, live: bool) -> None:
@@ -109,7 +109,7 @@ async def _run(opened: "Opened", device: "SimulatedBms", server: "PtyServer", *,
             opened=opened,
             status_interval_s=2.0,
             title="tinybms-bridge demo - everything but the bridge is simulated",
-            extra=lambda: _gx_text(gx.view()),
+            extra=lambda: _gx_text(gx.view(), watch_text(opened)),
         )
     finally:
         for helper in helpers:
@@ -119,14 +119,24 @@ async def _run(opened: "Opened", device: "SimulatedBms", server: "PtyServer", *,
         await port.close()
 
 
-def _watch() -> str:
-    """Return the command that shows the frames, as it can be typed in another terminal in this folder."""
+def watch_text(opened: "Opened") -> str:
+    """Say how to see the frames, as it can be typed in another terminal in this folder."""
+    from tinybms_bridge.wiring import can_settings
+
+    settings = can_settings(opened.config)
+    if settings.interface == "virtual":
+        return "No other process can watch this interface."
     name = "tinybms-bridge"
     here = Path(sys.executable).with_name(name)
-    return f"{name if shutil.which(name) else os.path.relpath(here)} decode --live"
+    words = [name if shutil.which(name) else os.path.relpath(here), "decode", "--live"]
+    if settings.interface != "udp_multicast":
+        words += ["--interface", settings.interface]
+    if settings.channel:
+        words += ["--channel", settings.channel]
+    return f"Watch the frames in another terminal: {' '.join(words)}"
 
 
-def _gx_text(view: "GxView") -> "Text":
+def _gx_text(view: "GxView", watch: str) -> "Text":
     """Return what the simulated GX shows."""
     from rich.text import Text
 
@@ -136,5 +146,5 @@ def _gx_text(view: "GxView") -> "Text":
     text = Text.assemble(("Simulated GX ", "bold magenta"), f"{view.mode.lower().replace('_', ' ')}{shown}\n")
     text.append(f"  sun {view.solar_w:.0f} of {view.solar_available_w:.0f} W, loads {view.load_w:.0f} W")
     text.append(f", battery {view.current_a:+.1f} A, grid {view.grid_w:.0f} W")
-    text.append(f"\nWatch the frames in another terminal: {_watch()}", style="dim")
+    text.append(f"\n{watch}", style="dim")
     return text

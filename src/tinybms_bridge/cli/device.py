@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from tinybms_bridge.errors import LinkError
+from tinybms_bridge.errors import BridgeError, LinkError
 
 if TYPE_CHECKING:
     from tinybms_bridge.tinybms.client import TinyBmsClient
 
-__all__ = ["BAUDRATE", "connected", "is_busy"]
+__all__ = ["BAUDRATE", "connected", "is_busy", "with_doctor"]
 
 BAUDRATE = 115200
 
@@ -19,11 +19,13 @@ BAUDRATE = 115200
 async def connected(device: str, baudrate: int = BAUDRATE) -> "AsyncIterator[TinyBmsClient]":
     """Open the port of a BMS for the time of a block.
 
-    Raises LinkError when it cannot be opened; one that is in use names the program that holds it.
+    Raises LinkError when it cannot be opened; one that is in use names the program that holds it. A LinkError of the
+    block leaves it with what the line points at.
     """
     from tinybms_bridge.hal.clock import SystemClock
     from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort, open_serial
     from tinybms_bridge.tinybms.client import TinyBmsClient
+    from tinybms_bridge.tinybms.diagnosis import explain_failure
 
     async def open_port(on_data: OnData, on_lost: OnLost) -> SerialPort:
         return await open_serial(device, baudrate, on_data, on_lost)
@@ -38,8 +40,21 @@ async def connected(device: str, baudrate: int = BAUDRATE) -> "AsyncIterator[Tin
         raise named from error
     try:
         yield client
+    except LinkError as error:
+        text = explain_failure(error, client.statistics) if client.connected else str(error)
+        if text == str(error):
+            raise
+        raise LinkError(text) from error
     finally:
         await client.close()
+
+
+def with_doctor(error: BridgeError, device: str) -> BridgeError:
+    """Return the error, with the way to find its cause where the line failed and says nothing of it."""
+    if not isinstance(error, LinkError) or error.hint:
+        return error
+    where = "" if device == "auto" else f" --device {device}"
+    return LinkError(error.reason, hint=f"tinybms-bridge doctor{where} looks for the cause")
 
 
 def is_busy(error: LinkError) -> bool:

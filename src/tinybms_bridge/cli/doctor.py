@@ -125,8 +125,8 @@ async def _examine(choices: _Choices) -> AsyncIterator[Finding]:
 
 def _load(choices: _Choices) -> tuple["Configuration", list[Finding]]:
     """Return the configuration to work with, the default one if the user's is wrong, and what is wrong with it."""
-    from tinybms_bridge.cli.assembly import Overrides
-    from tinybms_bridge.cli.configuration import override, read_configuration
+    from tinybms_bridge.cli.assembly import Overrides, override
+    from tinybms_bridge.cli.configuration import read_configuration
     from tinybms_bridge.config.configuration import Configuration
     from tinybms_bridge.errors import ConfigError
 

@@ -159,6 +159,7 @@ def _misfits(config: Configuration, ratings: Ratings) -> list[str]:
     problems = check_against_battery(
         config,
         series_cells=ratings.series_cells,
+        fully_charged_cell_v=ratings.fully_charged_cell_v,
         over_voltage_cell_v=ratings.over_voltage_cell_v,
         under_voltage_cell_v=ratings.under_voltage_cell_v,
         charge_cutoff_a=ratings.charge_over_current_a,

@@ -41,6 +41,8 @@ def events_command(
       tinybms-bridge events --all --json               all of them, for another program
       tinybms-bridge events --recorded                 what a running bridge has written down, its own events too
     """  # noqa: D301 -- \b is click's mark for a paragraph that is not re-wrapped
+    from tinybms_bridge.cli.device import with_doctor
+
     count = None if show_all else newest
     try:
         if recorded:
@@ -48,7 +50,7 @@ def events_command(
             return
         found = run_until_signal(lambda: _read(device))
     except BridgeError as error:
-        fail(error)
+        fail(with_doctor(error, device))
     if found is not None:
         _show_log(found, count, as_json)
 

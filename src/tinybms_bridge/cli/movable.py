@@ -1,6 +1,8 @@
 """A document whose place may change while the program runs."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tinybms_bridge.hal.storage import Storage
 
@@ -12,7 +14,7 @@ class MovableStorage:
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     @property
     def name(self) -> str:
@@ -33,6 +35,12 @@ class MovableStorage:
         """See ``Storage.write``."""
         with self._lock:
             self._storage.write(data)
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """See ``Storage.exclusive``; the document does not move meanwhile."""
+        with self._lock, self._storage.exclusive():
+            yield
 
     def move_to(self, storage: Storage) -> None:
         """Take the document to another place and stay there; the old one keeps its copy.

@@ -54,29 +54,25 @@ def registers_command(live: bool, device: str, group: str | None, as_json: bool)
 
 
 async def _read_blocks(device: str, groups: Iterable[str]) -> dict[int, int]:
-    from tinybms_bridge.hal.clock import SystemClock
-    from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort, open_serial
-    from tinybms_bridge.tinybms.client import TinyBmsClient
+    """Return the words of each block that the BMS knows. Raises DeviceRefused when it refuses all, LinkError."""
+    from tinybms_bridge.cli.device import connected
     from tinybms_bridge.tinybms.frames import ReadModbus, Registers
 
-    async def open_port(on_data: OnData, on_lost: OnLost) -> SerialPort:
-        return await open_serial(device, 115200, on_data, on_lost)
-
-    client = TinyBmsClient(open_port, SystemClock())
-    await client.connect()
     words: dict[int, int] = {}
-    try:
+    refused: DeviceRefused | None = None
+    async with connected(device) as client:
         for group in sorted(groups):
             address, count = _BLOCKS[group]
             try:
                 reply = await client.request(ReadModbus(address, count))
             except DeviceRefused as refusal:
+                refused = refusal
                 click.echo(f"registers {address} to {address + count - 1}: {refusal}", err=True)
                 continue
             assert isinstance(reply, Registers)
             words.update(enumerate(reply.values, start=address))
-    finally:
-        await client.close()
+    if refused is not None and not words:
+        raise refused
     return words
 
 

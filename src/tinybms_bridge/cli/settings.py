@@ -99,16 +99,20 @@ def set_command(
 
 @settings_command.command("backup")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--force", is_flag=True, help="Although the BMS does not tell its firmware: some settings are missing.")
 @_device
-def backup_command(file: Path, device: str) -> None:
+def backup_command(file: Path, force: bool, device: str) -> None:
     """Save all settings of the BMS in a JSON file; a file of that name is kept as FILE.bak."""
     from tinybms_bridge.hal.clock import SystemClock
     from tinybms_bridge.hal.storage import FileStorage
-    from tinybms_bridge.tinybms.settings import backup_of, backup_text
+    from tinybms_bridge.tinybms.settings import SettingsError, backup_of, backup_text
     from tinybms_bridge.tinybms.settings.describe import unit_text
 
     readout = _with_bms(device, lambda bms: bms.read())
-    backup = backup_of(readout, SystemClock().wall())
+    try:
+        backup = backup_of(readout, SystemClock().wall(), force=force)
+    except SettingsError as error:
+        _refuse_all(error.problems, f"{file}: ")
     try:
         FileStorage(file, mode=0o644).write(backup_text(backup).encode())
     except OSError as error:
@@ -137,7 +141,9 @@ def diff_command(file: Path, device: str) -> None:
 
 @settings_command.command("restore")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--force", is_flag=True, help="Although the backup has another number of cells.")
+@click.option(
+    "--force", is_flag=True, help="Although the number of cells differs, or the BMS does not tell its firmware."
+)
 @_writes
 def restore_command(
     file: Path, force: bool, device: str, dry_run: bool, yes: bool, confirm: bool, settle_s: float
@@ -162,7 +168,7 @@ def restore_command(
 @_settle
 def action_command(name: str | None, value: str | None, device: str, confirm: bool, settle_s: float) -> None:
     """Do what is no setting: set the state of charge, restart, and so on; without NAME, list the actions."""
-    from tinybms_bridge.tinybms.settings import ACTIONS, ActionName, parse_number
+    from tinybms_bridge.tinybms.settings import ACTIONS, ActionName, SettingsError, parse_number
 
     if name is None:
         rows = [[each.value, info.value, f"{info.title}: {info.consequence}"] for each, info in ACTIONS.items()]
@@ -172,9 +178,13 @@ def action_command(name: str | None, value: str | None, device: str, confirm: bo
         action = ActionName(name)
     except ValueError:
         _refuse(f"no action is called {name!r}; there are {', '.join(ACTIONS)}")
+    given = None if value is None else parse_number(value)
+    try:
+        action.check_given(given)
+    except SettingsError as error:
+        _refuse_all(error.problems)
     if not confirm:
         _ask(f"{action.info.title}: {action.info.consequence}. Go on?", ["--confirm"])
-    given = None if value is None else parse_number(value)
     result = _with_bms(device, lambda bms: bms.perform(action, given, confirm=True), settle_s)
     click.echo(f"{action}: {result.outcome}" + (f" ({result.detail})" if result.detail else ""))
     if not result.outcome.good:
@@ -183,7 +193,7 @@ def action_command(name: str | None, value: str | None, device: str, confirm: bo
 
 def _with_bms(device: str, job: Job[T], settle_s: float = 0.5) -> T:
     """Return what ``job`` returns for the BMS at ``device``; end the command with one clear line if it fails."""
-    from tinybms_bridge.cli.device import connected
+    from tinybms_bridge.cli.device import connected, with_doctor
     from tinybms_bridge.hal.clock import SystemClock
     from tinybms_bridge.tinybms.settings import BmsSettings, SettingsError, WriteOptions
 
@@ -196,7 +206,7 @@ def _with_bms(device: str, job: Job[T], settle_s: float = 0.5) -> T:
     except SettingsError as error:
         _refuse_all(error.problems)
     except BridgeError as error:
-        fail(error)
+        fail(with_doctor(error, device))
     if done is None:
         fail("interrupted; the same command again does what is left")
     return done[0]
@@ -267,7 +277,10 @@ def _carry_out(plan: "Plan", device: str, *, dry_run: bool, yes: bool, confirm: 
         if result.outcome is not Outcome.UNCHANGED:
             click.echo(f"{result.name}: {outcome_text(result)}", err=True)
 
-    report = _with_bms(device, lambda bms: bms.apply(plan, confirm=True, on_result=progress), settle_s)
+    def job(bms: "BmsSettings") -> "Awaitable[Report]":
+        return bms.apply(plan, confirm=True, on_result=progress, on_interrupt=_show_report)
+
+    report = _with_bms(device, job, settle_s)
     _show_report(report)
     if not report.good:
         sys.exit(EXIT_FAILURE)

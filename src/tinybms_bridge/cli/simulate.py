@@ -63,7 +63,15 @@ _PACK_OPTIONS = ("cells", "chemistry", "capacity_ah", "soc", "profile", "dump", 
     show_default=True,
     help="Register map: 242 is the one of 2018, 254 the one of 2025.",
 )
-@click.option("--baudrate", type=int, default=115200, show_default=True, help="Speed of the line.")
+@click.option(
+    "--baudrate", type=click.IntRange(300, 4_000_000), default=115200, show_default=True, help="Speed of the line."
+)
+@click.option(
+    "--chunk",
+    type=click.IntRange(1, 4096),
+    metavar="BYTES",
+    help="Deliver this many bytes at a time: 64 like a USB adapter, 1 singly; else as they come.",
+)
 @click.option("--link", type=click.Path(path_type=Path), help="Make a symbolic link to the port, removed at the end.")
 @click.option(
     "--speed",
@@ -99,6 +107,7 @@ def simulate_command(
     dump: str | None,
     firmware: str,
     baudrate: int,
+    chunk: int | None,
     link: Path | None,
     speed: float,
     ambient_c: float,
@@ -146,6 +155,7 @@ def simulate_command(
         if scenario is not None:
             _refuse_pack_options(context)
             plan = _find_scenario(scenario)
+            chunk = chunk or plan.chunk
             device: SimulatedBms | DumpDevice = plan.build(clock, speed=speed)
         elif dump is not None:
             device = _replay(dump, clock)
@@ -161,13 +171,19 @@ def simulate_command(
                 options=BmsOptions(firmware=FIRMWARES[int(firmware)], speed=speed),
             )
         server = PtyServer(
-            device, clock, baudrate=baudrate, link=link, habits=plan.habits if plan else None, faults=faults
+            device,
+            clock,
+            baudrate=baudrate,
+            link=link,
+            chunk=chunk,
+            habits=plan.habits if plan else None,
+            faults=faults,
         )
         server.open()
     except ConfigError as error:
         fail(error)
     except (OSError, ValueError) as error:
-        fail(str(error))
+        fail(error if isinstance(error, OSError) else str(error))
     try:
         run_until_signal(lambda: _serve(server, device, quiet, plan))
     finally:

@@ -45,10 +45,12 @@ def stats_command(device: str, as_json: bool) -> None:
     Largest values and counts since they were last cleared (see `tinybms-bridge reset statistics`). They are history:
     none of them is a limit.
     """
+    from tinybms_bridge.cli.device import with_doctor
+
     try:
         found = run_until_signal(lambda: _read(device))
     except BridgeError as error:
-        fail(error)
+        fail(with_doctor(error, device))
     if found is not None:
         _show(found, as_json)
 

@@ -2,7 +2,16 @@
 
 from collections.abc import Iterator
 
-from tinybms_bridge.config.checks import MPPT_RISE_V, PEAK_TOLERANCE_V
+from tinybms_bridge.battery.limits.presets import PRESETS, chemistry_at
+from tinybms_bridge.config.checks import (
+    MPPT_RISE_V,
+    PEAK_TOLERANCE_V,
+    Target,
+    bulk_findings,
+    ceiling_findings,
+    floor_findings,
+    preset_of,
+)
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.errors import ConfigProblem
 
@@ -13,6 +22,7 @@ def check_against_battery(
     config: Configuration,
     *,
     series_cells: int,
+    fully_charged_cell_v: float,
     over_voltage_cell_v: float,
     under_voltage_cell_v: float,
     charge_cutoff_a: float,
@@ -20,13 +30,19 @@ def check_against_battery(
 ) -> list[ConfigProblem]:
     """Return why a configuration must not be used with a battery; empty when it may be.
 
-    The arguments are registers 307, 315, 316, 318 and 317. No charge voltage of the configuration may, with the 0.4 V
-    that a solar charger may add and the margin, exceed the over-voltage cutoff of the pack (Victron dvcc.py), nor lie
-    at or below its under-voltage cutoff; no current may exceed the BMS's cutoff.
+    The arguments are registers 307, 300, 315, 316, 318 and 317. No charge voltage of the configuration may, with the
+    0.4 V that a solar charger may add and the margin, exceed the over-voltage cutoff of the pack (Victron dvcc.py), nor
+    lie at or below its under-voltage cutoff; the charge target lies between floor and ceiling; no current may exceed
+    the BMS's cutoff.
     """
-    return [
+    voltages = [
         *_cells(config, series_cells, over_voltage_cell_v),
         *_pack_voltages(config, series_cells, over_voltage_cell_v, under_voltage_cell_v),
+    ]
+    judged = {problem.path for problem in voltages}
+    return [
+        *voltages,
+        *(problem for problem in _target(config, series_cells, fully_charged_cell_v) if problem.path not in judged),
         *_thresholds(config, series_cells * over_voltage_cell_v, series_cells * under_voltage_cell_v),
         *_current("charge", config.victron.max_charge_current_a, charge_cutoff_a),
         *_current("discharge", config.victron.max_discharge_current_a, discharge_cutoff_a),
@@ -80,6 +96,34 @@ def _limit_message(config: Configuration, limit_v: float, cells: int, over_cell_
             f"{under_v:g} V ({cells} cells × {under_cell_v:g} V)"
         )
     return ""
+
+
+def _target(config: Configuration, cells: int, fully_charged_cell_v: float) -> Iterator[ConfigProblem]:
+    """Judge the charge target of the user, or else of the BMS, by what must lie below and above it."""
+    cvl, thresholds = config.cvl, config.victron.thresholds
+    preset = preset_of(cvl) or PRESETS[chemistry_at(fully_charged_cell_v)]
+    words = f"the charge target of the BMS (register 300, {fully_charged_cell_v:g} V × {cells} cells)"
+    target = Target("", fully_charged_cell_v * cells, words)
+    if cvl.bulk_voltage_v is not None:
+        target = Target("cvl.bulk_voltage_v", cvl.bulk_voltage_v, "cvl.bulk_voltage_v")
+    findings = [
+        *floor_findings(cvl, cells, target, preset if target.path else preset_of(cvl)),
+        *bulk_findings(cvl, cells),
+        *ceiling_findings(cvl, cells, preset),
+    ]
+    if thresholds.overvoltage_v is not None:
+        path = "victron.thresholds.overvoltage_v"
+        findings += floor_findings(cvl, cells, Target(path, thresholds.overvoltage_v, path), preset)
+    for finding in findings:
+        path = finding.paths[0]
+        yield ConfigProblem(path, _value(config, path), finding.messages[0])
+
+
+def _value(config: Configuration, path: str) -> object:
+    value: object = config
+    for key in path.split("."):
+        value = getattr(value, key)
+    return value
 
 
 def _thresholds(config: Configuration, over_v: float, under_v: float) -> Iterator[ConfigProblem]:

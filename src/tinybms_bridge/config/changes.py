@@ -1,16 +1,27 @@
 """What differs between two configurations, and how a patch is laid over a document."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
 
 from tinybms_bridge.config.configuration import MASK, Configuration
 from tinybms_bridge.config.expectations import is_secret, section_type
 from tinybms_bridge.config.models import Section
 from tinybms_bridge.config.notices import Notice
 
-__all__ = ["ConfigChange", "changed_paths", "merged", "with_secrets_of"]
+__all__ = [
+    "ConfigChange",
+    "changed_paths",
+    "merged",
+    "touches",
+    "with_secrets_of",
+    "without_masks",
+    "without_new_defaults",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +37,12 @@ class ConfigChange:
 
     def touches(self, *paths: str) -> bool:
         """Tell whether a key, or a key inside a section, named by one of ``paths`` has changed."""
-        return any(
-            changed == path or changed.startswith(f"{path}.") for changed in self.changed_paths for path in paths
-        )
+        return touches(self.changed_paths, *paths)
+
+
+def touches(changed_paths: Iterable[str], *paths: str) -> bool:
+    """Tell whether one of the changed paths is, or lies in, one of ``paths``."""
+    return any(changed == path or changed.startswith(f"{path}.") for changed in changed_paths for path in paths)
 
 
 def changed_paths(old: Section, new: Section, prefix: str = "") -> Iterator[str]:
@@ -55,8 +69,32 @@ def merged(document: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, A
     return result
 
 
+def without_new_defaults(
+    document: Mapping[str, Any], before: Mapping[str, Any], model: type[Section] = Configuration
+) -> dict[str, Any]:
+    """Return a valid document without the keys that only repeat their default and that ``before`` did not have.
+
+    A client that sends back the effective configuration so changes nothing in the file.
+    """
+    result: dict[str, Any] = {}
+    for key, value in document.items():
+        field, earlier = model.model_fields[key], before.get(key)
+        inner = section_type(field)
+        if inner is not None:
+            section = without_new_defaults(value, earlier if isinstance(earlier, Mapping) else {}, inner)
+            if section or key in before:
+                result[key] = section
+        elif key in before or value != _plain(field.get_default(call_default_factory=True)):
+            result[key] = value
+    return result
+
+
+def _plain(value: object) -> object:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
 def with_secrets_of(known: object, document: Mapping[str, Any], model: type[Section] = Configuration) -> dict[str, Any]:
-    """Return a document in which each secret that is only ``MASK`` has the value of ``known``, or is left out.
+    """Return a document in which each secret that is only ``MASK`` has the value of ``known``, if there is one.
 
     A client that shows the masked configuration may so send it back as it is.
     """
@@ -67,8 +105,33 @@ def with_secrets_of(known: object, document: Mapping[str, Any], model: type[Sect
         inner = section_type(field) if field is not None else None
         if inner is not None and isinstance(value, Mapping):
             result[key] = with_secrets_of(earlier.get(key), value, inner)
-        elif field is None or not is_secret(field) or value != MASK:
-            result[key] = value
-        elif key in earlier:
+        elif _is_mask(field, value) and key in earlier:
             result[key] = earlier[key]
+        else:
+            result[key] = value
     return result
+
+
+def without_masks(
+    document: Mapping[str, Any], model: type[Section] = Configuration, prefix: str = ""
+) -> tuple[dict[str, Any], list[Notice]]:
+    """Return a document without the secrets that are only ``MASK``, and a notice for each: a backup has no secrets."""
+    result: dict[str, Any] = {}
+    notices: list[Notice] = []
+    for key, value in document.items():
+        field = model.model_fields.get(key)
+        inner = section_type(field) if field is not None else None
+        if inner is not None and isinstance(value, Mapping):
+            result[key], found = without_masks(value, inner, f"{prefix}{key}.")
+            notices += found
+        elif _is_mask(field, value):
+            notices.append(
+                Notice(f"{prefix}{key}", f"{MASK} stands for a secret that is not known here; it is not set")
+            )
+        else:
+            result[key] = value
+    return result, notices
+
+
+def _is_mask(field: FieldInfo | None, value: object) -> bool:
+    return field is not None and is_secret(field) and value == MASK

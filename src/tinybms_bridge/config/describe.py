@@ -53,8 +53,11 @@ The file is the first of these: `$TINYBMS_BRIDGE_CONFIG`, `./tinybms-bridge.json
   with the nearest known name.
 - A bad file never stops a running bridge: the last good configuration stays in force and the error is shown.
 - Changes take effect without a restart. Saving writes a new file beside the old one and renames it; the old one is
-  kept as `NAME.bak`. Only the keys that were given are written.
-- Passwords are stored in clear in the file (mode 0600); they are never shown, logged or part of an error.
+  kept as `NAME.bak`. Only keys that differ from their default, or that were in the file before, are written.
+- Passwords are stored in clear in the file (mode 0600); they are never shown, logged or part of an error. A file that
+  holds some and that everybody may read gives a warning. The `********` of a backup is no password and gives a notice.
+- `wifi` and `mqtt` have no service in this version yet: their keys are checked and kept, and a notice says that they
+  have no effect.
 - Defaults: physical values of the vendor and of Victron come first, then the README of the TinyBMS-Victron firmware,
   then the firmware itself.
 
@@ -73,9 +76,16 @@ _CONCLUSION = """\
 Beyond its own range a value must fit the others; a refusal names both numbers.
 
 - `cvl`: bulk ≤ transition ≤ float threshold, `float_exit_soc` below `float_soc_threshold`,
-  `float_approach_offset_mv` ≤ `float_offset_mv`, release below hold, the end of SUSTAIN above its start (or both 0).
+  `float_approach_offset_mv` ≤ `float_offset_mv`, release below hold, the end of SUSTAIN above its start (or both 0)
+  and below the end of bulk.
+- SOC bounds: `soc_min_percent` plus the hysteresis below `soc_max_percent` (and, with the profile storage, below
+  `storage_soc_percent`); a forced charge ends above its start and not above those two.
 - Voltages per cell: release < threshold of the protection ≤ highest cell voltage, floor ≤ resting ≤ highest cell
-  voltage, floor of reductions ≤ end of protection, sustain ≤ highest cell voltage.
+  voltage, resting < threshold of the protection, floor of reductions ≤ end of protection, sustain ≤ highest cell
+  voltage.
+- Where the number of cells is known, in the file or from the BMS: floor, floor of reductions, resting and sustain
+  voltage × cells ≤ `bulk_voltage_v` (without one, the floors ≤ register 300 × cells) ≤ threshold of the protection ×
+  cells and the highest cell voltage × cells; what is not given comes from the chemistry.
 - Over-voltage: `bulk_voltage_v` and `sustain_voltage_v` plus 0.4 V (what a solar charger may add) plus
   `over_voltage_margin_v` stay at or below `victron.thresholds.overvoltage_v` and `cell_max_voltage_v` × cells, and,
   once the BMS is known, its over-voltage cutoff × cells.

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from tinybms_bridge.config.changes import without_masks
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.firmware import translate
 from tinybms_bridge.config.json_text import read_object
@@ -46,16 +47,17 @@ def interpret(document: Mapping[str, Any], source: str, found: Iterable[ConfigPr
     Raises ConfigError as ``parse`` does.
     """
     translation = translate(document)
-    verdict = judge(translation.document)
+    clear, masked = without_masks(translation.document)
+    verdict = judge(clear)
     judged = [replace(problem, path=_origin(problem.path, translation.origins)) for problem in verdict.problems]
     problems = [*found, *translation.problems, *judged]
     if problems or verdict.configuration is None:
         raise ConfigError(_in_order(problems, document), source=source)
     remarks = [
         replace(notice, path=_origin(notice.path, translation.origins))
-        for notice in notices_of(translation.document, verdict.configuration)
+        for notice in (*masked, *notices_of(clear, verdict.configuration))
     ]
-    return Loaded(verdict.configuration, translation.document, (*translation.notices, *remarks))
+    return Loaded(verdict.configuration, clear, (*translation.notices, *remarks))
 
 
 def _origin(path: str, origins: Mapping[str, str]) -> str:

@@ -10,6 +10,9 @@ from tinybms_bridge.config.models import Section
 
 __all__ = ["Notice", "notices_of"]
 
+_NO_SERVICE_YET = {"wifi": "joining or opening a wireless network", "mqtt": "publishing to a broker"}
+"""Sections whose service is still to come; the documentation says the same."""
+
 _PUBLISHED_PASSWORDS = frozenset({"tinybms123", "12345678", "admin"})
 
 
@@ -41,9 +44,19 @@ def _without_effect(document: dict[str, Any], model: type[Section], prefix: str 
 
 
 def _values(configuration: Configuration) -> Iterator[Notice]:
+    yield from _services(configuration)
     yield from _line(configuration)
     yield from _bus(configuration)
+    yield from _sustain(configuration)
     yield from _passwords(configuration)
+
+
+def _services(configuration: Configuration) -> Iterator[Notice]:
+    """Tell which sections ask for something that this version does not do yet."""
+    bare = Configuration()
+    for name, missing in _NO_SERVICE_YET.items():
+        if getattr(configuration, name) != getattr(bare, name):
+            yield Notice(name, f"no effect yet: {missing} is not part of this version; the keys are checked and kept")
 
 
 def _line(configuration: Configuration) -> Iterator[Notice]:
@@ -69,6 +82,17 @@ def _bus(configuration: Configuration) -> Iterator[Notice]:
         yield Notice("hardware.can.bitrate", f"a GX device offers 500000 and 250000 bit/s, not {can.bitrate}")
     if can.mode == "loopback":
         yield Notice("hardware.can.mode", "loopback is a test: the bridge also receives the frames that it sends")
+
+
+def _sustain(configuration: Configuration) -> Iterator[Notice]:
+    cvl = configuration.cvl
+    entry, leave, low = cvl.sustain_soc_entry_percent, cvl.sustain_soc_exit_percent, cvl.soc_min_percent
+    if low > 0 and leave > entry >= low:
+        yield Notice(
+            "cvl.sustain_soc_entry_percent",
+            f"SUSTAIN begins at {entry:g} %, not below cvl.soc_min_percent, where discharging ends ({low:g} %): from "
+            f"there on at most {cvl.sustain_dcl_limit_a:g} A are discharged and {cvl.sustain_ccl_limit_a:g} A charged",
+        )
 
 
 def _passwords(configuration: Configuration) -> Iterator[Notice]:

@@ -4,15 +4,24 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from datetime import datetime
 from threading import RLock
 from typing import Any
 
-from tinybms_bridge.config.changes import ConfigChange, changed_paths, merged, with_secrets_of
+from tinybms_bridge.config.changes import (
+    ConfigChange,
+    changed_paths,
+    merged,
+    with_secrets_of,
+    without_masks,
+    without_new_defaults,
+)
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.firmware import import_firmware
 from tinybms_bridge.config.loader import Loaded, load
 from tinybms_bridge.config.notices import Notice
 from tinybms_bridge.errors import ConfigError, ConfigProblem
+from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.storage import Storage
 
 __all__ = ["ConfigStore", "Guard", "Listener"]
@@ -20,28 +29,41 @@ __all__ = ["ConfigStore", "Guard", "Listener"]
 Listener = Callable[[ConfigChange], None]
 Guard = Callable[[Configuration], None]
 
+_CLOCK = SystemClock()
+
 
 class ConfigStore:
     """Keeps one configuration in force; a bad file or a refused change never replaces it.
 
     Every method but ``subscribe`` reads or writes files: callers on the event loop use a thread. The store may be used
-    from several threads. Only the keys that the user gave are written, in clear, so the file needs mode 0600.
+    from several threads. Only the keys that the user gave are written, in clear, so the file needs mode 0600; a value
+    that is the default and was not in the file before counts as not given.
     """
 
-    def __init__(self, storage: Storage, *, last_good: Storage | None = None) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        last_good: Storage | None = None,
+        wall: Callable[[], datetime] = _CLOCK.wall,
+    ) -> None:
         self._storage = storage
         self._last_good = last_good
+        self._wall = wall
         self._loaded = Loaded(Configuration(), {}, ())
         self._is_loaded = False
         self._seen: bytes | None = None
         self._listeners: list[Listener] = []
         self._lock = RLock()
+        self._changing = RLock()  # kept from a change until everybody knows it, so that changes are told in their order
         self.guards: list[Guard] = []
         """Asked before a change is saved; one that raises ConfigError refuses it. Edits of the file pass."""
         self.error: ConfigError | None = None
         """Why the file as it is now is not in force, or None."""
         self.fell_back = False
         """Whether ``load`` took the configuration in force from a last good copy."""
+        self.loaded_at: datetime | None = None
+        """When the configuration in force was read or changed; None before ``load``."""
 
     @property
     def configuration(self) -> Configuration:
@@ -71,6 +93,7 @@ class ConfigStore:
             self.fell_back = copy is not None
             self._loaded = loaded or copy or self._loaded
             self._is_loaded = True
+            self.loaded_at = self._wall() if loaded or copy else self.loaded_at
             return self._loaded.configuration
 
     def reload_if_changed(self) -> ConfigChange | None:
@@ -78,13 +101,14 @@ class ConfigStore:
 
         A bad file leaves ``error``; a file that has vanished changes nothing.
         """
-        with self._lock:
-            seen = self._seen
-            loaded = self._from_file()
-            if loaded is None or self._seen is None or self._seen == seen:
-                return None
-            change = self._adopt(loaded)
-        self._tell(change)
+        with self._changing:
+            with self._lock:
+                seen = self._seen
+                loaded = self._from_file()
+                if loaded is None or self._seen is None or self._seen == seen:
+                    return None
+                change = self._adopt(loaded)
+            self._tell(change)
         return change if change.changed_paths else None
 
     def update(self, patch: Mapping[str, Any]) -> ConfigChange:
@@ -93,21 +117,27 @@ class ConfigStore:
         The names of the README and of the firmware are accepted. Raises ConfigError with every problem, or OSError
         when the file cannot be read or written; then nothing has changed.
         """
-        with self._lock:
-            base = self._base()
-            change = self._change(merged(base, import_firmware(patch)[0]), base)
-        self._tell(change)
+        with self._changing:
+            with self._lock:
+                base = self._base()
+                change = self._change(merged(base, import_firmware(patch)[0]), base)
+            self._tell(change)
         return change
 
     def replace(self, document: Mapping[str, Any]) -> ConfigChange:
         """Put a whole document in the place of the user's keys; otherwise as ``update``."""
-        with self._lock:
-            change = self._change(import_firmware(document)[0], self._base())
-        self._tell(change)
+        with self._changing:
+            with self._lock:
+                change = self._change(import_firmware(document)[0], self._base())
+            self._tell(change)
         return change
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Call ``listener`` after each change, in the thread that made it; the result ends the subscription."""
+        """Call ``listener`` after each change, in the thread that made it; the result ends the subscription.
+
+        Listeners hear of the changes in their order. They may look at the store, but must not change anything in it
+        nor wait for somebody who does.
+        """
         self._listeners.append(listener)
 
         def end() -> None:
@@ -168,9 +198,11 @@ class ConfigStore:
         return self._loaded.document
 
     def _change(self, document: Mapping[str, Any], base: Mapping[str, Any]) -> ConfigChange:
-        complete = with_secrets_of(base, document)
-        text = json.dumps(complete, indent=2, ensure_ascii=False) + "\n"
+        complete, masked = without_masks(with_secrets_of(base, document))
+        valid = load(_text(complete), self.name)
+        text = _text(without_new_defaults(valid.document, base))
         loaded = load(text, self.name)
+        loaded = replace(loaded, notices=(*masked, *loaded.notices))
         for guard in self.guards:
             guard(loaded.configuration)
         data = text.encode()
@@ -186,6 +218,7 @@ class ConfigStore:
         self._loaded = loaded
         self._is_loaded = True
         self.fell_back = False
+        self.loaded_at = self._wall()
         return ConfigChange(old, new, tuple(changed_paths(old, new)), loaded.notices)
 
     def _tell(self, change: ConfigChange) -> None:
@@ -194,3 +227,7 @@ class ConfigStore:
             with ExitStack() as calls:
                 for listener in reversed(self._listeners):
                     calls.callback(listener, change)
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

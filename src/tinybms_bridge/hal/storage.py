@@ -1,6 +1,9 @@
 """Files that survive a power cut: written beside, synced, renamed; the previous file is kept."""
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Protocol
 
@@ -25,6 +28,10 @@ class Storage(Protocol):
 
     def write(self, data: bytes) -> None:
         """Replace the document at once or not at all. Raises OSError when that is not possible."""
+        ...
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Keep other processes that ask for the same away, for a change between reading and writing. Raises OSError."""
         ...
 
 
@@ -65,6 +72,17 @@ class FileStorage:
             temporary.unlink(missing_ok=True)
             raise
         self._sync_folder()
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """See ``Storage.exclusive``: a lock on a file beside the document."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.path.with_name(f".{self.path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def _write_through(self, path: Path, data: bytes) -> None:
         """Write a new file with the right mode and wait until it is on the disk."""
@@ -125,3 +143,7 @@ class MemoryStorage:
         """See ``Storage.write``."""
         self.previous, self.data = self.data, data
         self.writes += 1
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """See ``Storage.exclusive``: no other process sees it."""
+        return nullcontext()

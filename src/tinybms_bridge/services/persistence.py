@@ -17,6 +17,12 @@ log = logging.getLogger(__name__)
 STATE_FILE = "state.json"
 """Name of the file in the state directory."""
 
+_LOOK_S = 2.0
+"""How soon a change that matters is seen."""
+
+_LEAST_S = 30.0
+"""Two writes are further apart: a latch that flutters must not wear out an SD card."""
+
 
 def load_state(storage: Storage) -> SavedState:
     """Return the saved state; a damaged file falls back to its predecessor, then to the start values. Blocks."""
@@ -31,7 +37,7 @@ def load_state(storage: Storage) -> SavedState:
 
 
 class StateKeeper:
-    """Saves the state every ``interval_s``, when it changed, and when it is stopped."""
+    """Saves the state every ``interval_s`` when it changed, sooner when it matters, and when it is stopped."""
 
     def __init__(self, storage: Storage, clock: Clock, current: Callable[[], SavedState], interval_s: float) -> None:
         self.interval_s = interval_s
@@ -40,6 +46,7 @@ class StateKeeper:
         self._clock = clock
         self._current = current
         self._saved: SavedState | None = None
+        self._loaded = current()
         self._overdue = False
         self._writing = threading.Lock()
 
@@ -48,13 +55,24 @@ class StateKeeper:
         try:
             while True:
                 if not self._overdue:
-                    await self._clock.sleep(self.interval_s)
+                    await self._until_due()
                 self._overdue = True
                 await asyncio.to_thread(self.save)
                 self._overdue = False
         except asyncio.CancelledError:
             await asyncio.to_thread(self.save_quietly)  # a disk that is slow to fail must not hold up the sender
             raise
+
+    async def _until_due(self) -> None:
+        """Wait for the end of the interval or, after a while, for a change that matters."""
+        begun_s, interval_s = self._clock.monotonic(), self.interval_s
+        waited_s, least_s = 0.0, 0.0 if self._saved is None else _LEAST_S
+        while waited_s < interval_s and not (waited_s >= least_s and self._urgent()):
+            await self._clock.sleep(min(_LOOK_S, interval_s - waited_s))
+            waited_s = self._clock.monotonic() - begun_s
+
+    def _urgent(self) -> bool:
+        return self._current().urgent_after(self._saved or self._loaded)
 
     def save(self) -> None:
         """Write the present state if it differs from the last one written. Blocks."""

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tinybms_bridge.errors import DeviceRefused, LinkError
+from tinybms_bridge.errors import LINE_HINT, DeviceRefused, LinkError
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.hal.serial import SerialOpener, SerialPort
 from tinybms_bridge.tinybms.frames import (
@@ -32,7 +32,6 @@ from tinybms_bridge.tinybms.statistics import FrameTrace, LinkStatistics, TraceE
 
 __all__ = ["ClientSettings", "TinyBmsClient"]
 
-_NACK_CRC_ERROR = 1
 _PROBE_SIZES = range(1, 17)
 _REMEMBERED = 12
 """Requests without a reply that a probe has to differ from; fewer than there are sizes of probes."""
@@ -111,7 +110,8 @@ class TinyBmsClient:
         """Send a request and return its reply.
 
         Raises:
-            DeviceRefused: the BMS answered NACK; not repeated, except when it says that the request was corrupted.
+            DeviceRefused: the BMS answered NACK. A read is never refused as corrupted: that is a LinkError after all
+                attempts.
             LinkError: no good answer after all attempts. A write may or may not have been carried out then.
         """
         if self._owner is asyncio.current_task():
@@ -161,12 +161,10 @@ class TinyBmsClient:
                     in_step = True
                 return await self._attempt(request)
             except DeviceRefused as refusal:
-                if refusal.code != _NACK_CRC_ERROR:
+                if not refusal.corrupted:
                     raise
                 self.statistics.crc_errors += 1
-                error = refusal
-                if in_doubt and request.command in _WRITES:
-                    error = LinkError("the BMS received something corrupted, perhaps an earlier request")
+                error = refusal if request.command in _WRITES and not in_doubt else _heard_corrupted()
             except LinkError as failure:
                 error = failure
                 if self._port is None:
@@ -211,7 +209,7 @@ class TinyBmsClient:
             self._dirty = True
             if self._crc_failed:
                 self.statistics.crc_errors += 1
-                raise LinkError("the answer of the BMS was corrupted (CRC error)") from None
+                raise LinkError("the answer of the BMS was corrupted", hint=LINE_HINT) from None
             self.statistics.timeouts += 1
             raise LinkError(f"the BMS did not answer within {self.settings.timeout_s * 1000:.0f} ms") from None
 
@@ -230,7 +228,7 @@ class TinyBmsClient:
             async with asyncio.timeout(timeout_s):
                 return await self._pending
         except (TimeoutError, DeviceRefused) as failure:
-            if not isinstance(failure, DeviceRefused) or failure.code == _NACK_CRC_ERROR:
+            if not isinstance(failure, DeviceRefused) or failure.corrupted:
                 self._unanswered.append(request)
             raise
         finally:
@@ -307,3 +305,7 @@ class TinyBmsClient:
     def _fail(self, error: LinkError | DeviceRefused) -> None:
         if self._pending is not None and not self._pending.done():
             self._pending.set_exception(error)
+
+
+def _heard_corrupted() -> LinkError:
+    return LinkError("the BMS received something corrupted", hint=LINE_HINT)

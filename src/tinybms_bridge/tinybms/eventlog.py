@@ -35,6 +35,8 @@ __all__ = [
     "read_events",
     "reading_of",
     "registers_to_entries",
+    "shares_events",
+    "since_last_gap",
 ]
 
 EVENT_SLOTS = 49
@@ -114,21 +116,38 @@ def reading_of(entries: Sequence[EventEntry], now_s: int, *, complete: bool) -> 
     return EventLogReading(now_s, tuple(ring_order(events)), complete)
 
 
+def shares_events(known: Sequence[DatedEvent], reading: EventLogReading) -> bool:
+    """Return whether the reading holds an event that is known: then none between the two was lost."""
+    marks = {_mark(dated.event) for dated in known[-_COMPARED_EVENTS:]}
+    return any(_mark(event) in marks for event in reading.events)
+
+
+def since_last_gap(known: Sequence[DatedEvent]) -> tuple[DatedEvent, ...]:
+    """Return the events from which open ones follow: what began before a gap may have ended in it."""
+    gaps = [index for index, dated in enumerate(known) if dated.after_gap]
+    return tuple(known[gaps[-1] if gaps else 0 :])
+
+
 def merge(
-    known: Sequence[DatedEvent], reading: EventLogReading, now_wall: datetime
+    known: Sequence[DatedEvent], reading: EventLogReading, now_wall: datetime, serial_number: str = ""
 ) -> tuple[tuple[DatedEvent, ...], tuple[DatedEvent, ...]]:
     """Return the known events with the new ones among them, and the new ones alone, oldest first.
 
     An event is known when number and 24-bit stamp are, as often as the reading shows them: two of a kind in one
     second are two. So an event is not taken for new when it passes the age of 194 days, at which its unwrapped time
     jumps, nor when the lifetime counter is set back. Events of another BMS are not known: begin with none for it.
+    A full ring without any known event has lost some: the known ones give way, and its oldest is marked as after a gap.
 
     Args:
         known: Result of the last call, or the saved events of this BMS; bounded by this function.
         reading: What the BMS says now.
         now_wall: UTC at the time of the reading.
+        serial_number: Of the BMS; empty when it is not known.
 
     """
+    gap = bool(known) and _is_full(reading) and not shares_events(known, reading)
+    if gap:
+        known = ()
     seen = Counter(_mark(dated.event) for dated in known[-_COMPARED_EVENTS:])
     new: list[DatedEvent] = []
     for event in reading.events:
@@ -136,8 +155,13 @@ def merge(
         if seen[mark] > 0:
             seen[mark] -= 1
         else:
-            new.append(DatedEvent(event, _calendar(event, reading.now_s, now_wall)))
+            at = _calendar(event, reading.now_s, now_wall)
+            new.append(DatedEvent(event, at, serial_number, after_gap=gap and not new))
     return _bounded(_sorted([*known, *new], reading.now_s)), tuple(new)
+
+
+def _is_full(reading: EventLogReading) -> bool:
+    return reading.complete and len(reading.events) >= EVENT_SLOTS
 
 
 def _mark(event: BmsEvent) -> tuple[int, int]:

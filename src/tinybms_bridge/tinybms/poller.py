@@ -15,6 +15,7 @@ from tinybms_bridge.errors import BridgeError, DeviceRefused, LinkError
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.tinybms.adaptive import AdaptiveInterval, AdaptiveSettings
 from tinybms_bridge.tinybms.client import TinyBmsClient
+from tinybms_bridge.tinybms.diagnosis import explain_failure
 from tinybms_bridge.tinybms.frames import ReadModbus, Registers
 from tinybms_bridge.tinybms.live import (
     IDENTITY_ADDRESS,
@@ -44,7 +45,7 @@ class PollSettings:
     reconnect_min_s: float = 0.5
     reconnect_max_s: float = 5.0
     silent_after: int = 3
-    """Failed polls in a row after which the BMS counts as silent."""
+    """Failed polls in a row after which a BMS that has answered before counts as silent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,21 +200,18 @@ class Poller:
         self._note_link(LinkState(up=True))
 
     def _failed(self, error: BridgeError, latency_ms: float) -> None:
+        """Note a failed poll; ``latency_ms`` is that of a refusal, since the time without an answer says nothing."""
         self._failures += 1
-        self.interval.failure(latency_ms)
-        if self._failures >= self._settings.silent_after or not self._client.connected:
+        if isinstance(error, DeviceRefused):
+            self.interval.failure(latency_ms)
+        else:
+            self.interval.timeout()
+        never_answered = not self._client.statistics.success
+        if never_answered or self._failures >= self._settings.silent_after or not self._client.connected:
             self._note_link(LinkState(up=False, reason=self._diagnosis(error)))
 
     def _diagnosis(self, error: BridgeError) -> str:
-        """Say what a user should look at, from what was seen on the line."""
-        statistics = self._client.statistics
-        if statistics.success or isinstance(error, DeviceRefused) or not self._client.connected:
-            return str(error)
-        if statistics.garbage_bytes or statistics.crc_errors:
-            return (
-                f"{error}; bytes arrive but no valid frame: the TinyBMS speaks 115200 baud 8N1, is the baud rate right?"
-            )
-        return f"{error}; nothing was received: check that RX and TX are crossed, the ground, and that the BMS is awake"
+        return explain_failure(error, self._client.statistics) if self._client.connected else str(error)
 
     def _note_link(self, state: LinkState) -> None:
         if state != self.link:

@@ -38,6 +38,8 @@ class FrameFormat:
     name: str
     length: int
     """Bytes of the complete frame."""
+    shortest: int
+    """Bytes that a frame has at least which is not cut (attribute ``ShortestLength``); optional fields end some."""
     need: Need
     period_s: float
     comment: str
@@ -90,6 +92,7 @@ def _format(message: "Message") -> FrameFormat:
         arbitration_id=message.frame_id,
         name=message.name,
         length=message.length,
+        shortest=min(message.length, _number(message, "ShortestLength", message.length)),
         need=Need(_attribute(message, "Need", Need.OPTIONAL)),
         period_s=(message.cycle_time or 0) / 1000.0,
         comment=message.comment or "",
@@ -128,3 +131,9 @@ def _attribute(owner: "Message | Signal", name: str, default: str) -> str:
         return default
     attribute = attributes[name]
     return str(attribute.definition.choices[int(attribute.value)])
+
+
+def _number(owner: "Message", name: str, default: int) -> int:
+    """Return an INT attribute of the table."""
+    attributes = owner.dbc.attributes if owner.dbc else {}
+    return int(attributes[name].value) if name in attributes else default

@@ -1,15 +1,18 @@
 """Builders of one step's inputs for tests of single stages, and an engine with its clock in the hand of the test."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
-from tinybms_bridge.battery.limits import Limits, LimitSettings, Memory, Quantity, step
+from tinybms_bridge.battery.energy import EnergyTotals
+from tinybms_bridge.battery.limits import Limits, LimitSettings, Memory, Quantity, RateMemory, step
 from tinybms_bridge.battery.limits.context import Context, make_context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import LimitCode, Reason
+from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot, Temperatures
 
 
@@ -21,6 +24,7 @@ def _sample(make_snapshot: Callable[..., Snapshot]) -> Callable[..., Snapshot]:
         *,
         temperatures_c: tuple[float | None, ...] = (),
         open_events: tuple[int, ...] = (),
+        cause_unread: bool = False,
         pack: dict[str, Any] | None = None,
         **more: Any,
     ) -> Snapshot:
@@ -30,6 +34,7 @@ def _sample(make_snapshot: Callable[..., Snapshot]) -> Callable[..., Snapshot]:
             pack=replace(snapshot.pack, **(pack or {})),
             temperatures=Temperatures(*temperatures_c),
             open_events=open_events,
+            cause_unread=cause_unread,
         )
 
     return build
@@ -97,20 +102,27 @@ class _Engine:
         return self.limits
 
     def restart(self) -> None:
-        """Start anew with what is saved: states, policy, protection; the clock and the numbers begin again."""
-        old = self.memory
-        self.memory = Memory(states=old.states, policy=old.policy, protection=old.protection)
+        """Start anew with what is saved; the clock and the numbers begin again."""
+        document = json.dumps(SavedState.of(EnergyTotals(), self.memory).to_document())
+        self.memory = SavedState.from_document(json.loads(document)).memory()
         self.now_s, self.number, self.snapshot, self.limits = 5.0, 0, None, None
 
 
 @pytest.fixture(scope="session")
-def make_engine(sample: Callable[..., Snapshot]) -> Callable[..., _Engine]:
-    """Return a builder of engines; the first sample already counts unless ``start_samples`` says otherwise."""
+def make_engine(sample: Callable[..., Snapshot], unramped: RateMemory) -> Callable[..., _Engine]:
+    """Return a builder of engines.
 
-    def build(settings: LimitSettings | None = None, *, start_samples: int = 1, **more: Any) -> _Engine:
+    The first sample already counts unless ``start_samples`` says otherwise, and then its limits are no rise unless
+    ``ramped`` says so.
+    """
+
+    def build(
+        settings: LimitSettings | None = None, *, start_samples: int = 1, ramped: bool = False, **more: Any
+    ) -> _Engine:
         settings = settings or LimitSettings()
         freshness = replace(settings.freshness, start_samples=start_samples)
-        return _Engine(sample, replace(settings, freshness=freshness), **more)
+        memory = Memory() if ramped else Memory(rates=unramped)
+        return _Engine(sample, replace(settings, freshness=freshness), memory, **more)
 
     return build
 

@@ -83,6 +83,20 @@ def test_a_fault_of_unknown_cause_stops_charging_only(context: MakeContext, make
     assert set(details) == {"a fault of unknown cause"}
 
 
+@pytest.mark.parametrize("events", [(), (0x05,), (0x31,), (0x0B,)])
+def test_a_fault_that_is_newer_than_the_events_stops_charging(
+    context: MakeContext, make_draft: MakeDraft, events: tuple[int, ...]
+) -> None:
+    """What is open need not be its cause: it keeps its own direction, and charging stops besides."""
+    draft, plain = make_draft(), make_draft()
+    obey_bms(draft, context(pack={"status": BmsStatus.FAULT}, open_events=events, cause_unread=True))
+    obey_bms(plain, context(pack={"status": BmsStatus.FAULT}, open_events=events))
+
+    assert draft[Quantity.CCL] == 0.0
+    assert draft[Quantity.DCL] == plain[Quantity.DCL]
+    assert "a fault of unknown cause" in {reason.detail for reason in draft.reasons[3:]}
+
+
 @pytest.mark.parametrize("number", [*ANNOUNCING, 0x20])
 def test_a_fault_that_cuts_nothing_known_is_named(context: MakeContext, make_draft: MakeDraft, number: int) -> None:
     """A stuck switch or an unlisted number explains the status, and the user reads it instead of "unknown"."""

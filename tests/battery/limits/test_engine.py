@@ -1,5 +1,7 @@
+import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -13,10 +15,13 @@ from tinybms_bridge.battery.limits import (
     ManualInhibits,
     Memory,
     Quantity,
+    RateMemory,
+    RateSettings,
     StateMemory,
     StateSettings,
     step,
 )
+from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 
 Drive = Callable[..., list[Limits]]
@@ -59,15 +64,15 @@ def test_nothing_is_decided_without_cells_or_cutoff(make_snapshot: MakeSnapshot,
 
 
 def feed(make_snapshot: MakeSnapshot, times_s: list[float], settings: LimitSettings, **more: float) -> Memory:
-    """Return the memory after a good sample at each time."""
+    """Return the memory after a good sample at each time; no limit is a rise."""
     memory = Memory()
     for number, now_s in enumerate(times_s, start=1):
         _, memory = step(make_snapshot(sequence=number, taken_at_s=now_s, **more), settings, memory, now_s)
-    return memory
+    return replace(memory, rates=RateMemory(math.inf, math.inf, math.inf, running=True))
 
 
 def test_first_limits_come_with_the_third_sample(make_snapshot: MakeSnapshot) -> None:
-    """The first sendable CVL comes after 0.2 s and is the target; the firmware sent the pack voltage for 20 s."""
+    """The first sendable limits come after 0.2 s; the firmware needed 20 to 40 s."""
     memory, sendable = Memory(), []
     for number in (1, 2, 3):
         now_s = 50.0 + number / 10
@@ -77,7 +82,7 @@ def test_first_limits_come_with_the_third_sample(make_snapshot: MakeSnapshot) ->
 
     assert sendable == [False, False, True]
     assert limits is not None
-    assert limits.cvl_v == pytest.approx(58.4)
+    assert limits.cvl_v == pytest.approx(16 * 3.4, abs=0.1)
 
 
 def test_old_data_holds_then_silences(make_snapshot: MakeSnapshot) -> None:
@@ -200,3 +205,66 @@ def test_clock_that_steps_back_ends_no_hold(make_snapshot: MakeSnapshot) -> None
     assert limits is not None
     assert limits.freshness is Freshness.FRESH
     assert after.states == StateMemory(HOLD, hold_elapsed_s=5.0)
+
+
+def test_a_hold_does_not_last_through_the_night(drive: Drive) -> None:
+    """A hold that began at the top keeps CCL at 5 A only as long as the highest cell stays near there."""
+    evening = {"soc": 93.0, "cells_v": (3.56, *(3.45,) * 15)}
+    load = {"soc": 92.9, "cells_v": (3.38, *(3.30,) * 15), "current_a": -80.0}
+    night = {"soc": 40.0, "cells_v": (*(3.29,) * 15, 3.25), "current_a": -20.0}
+    held, loaded, free = drive(replace(SETTINGS, rates=RateSettings(current_rise_s=0.0)), [evening, load, night])
+
+    assert (held.state, loaded.state, free.state) == (HOLD, HOLD, ChargeState.BULK)
+    assert held.ccl_a <= 5.0 < free.ccl_a
+
+
+HOLES: list[dict[str, Any]] = [
+    *({"cells_v": (*(3.33,) * n, bad, *(3.33,) * (15 - n))} for n in (0, 7, 15) for bad in (math.nan, math.inf)),
+    {"cells_v": (3.33,) * 15},
+    {"cells_v": (3.33,) * 17},
+    {"cells_v": ()},
+    *({name: bad} for name in ("current_a", "soc") for bad in (math.nan, math.inf, -math.inf)),
+    *({"pack": {"voltage_v": bad}} for bad in (math.nan, math.inf)),
+]
+
+
+@pytest.mark.parametrize("hole", HOLES, ids=str)
+def test_a_sample_with_a_hole_counts_as_none(make_engine: Callable[..., Any], hole: dict[str, Any]) -> None:
+    """Wherever the hole is: nothing is decided from it alone, and what was decided before expires as in a silence."""
+    alone, after = make_engine(), make_engine()
+    assert alone.offer(**hole) is None
+    before = after.last_for(5.0)
+    assert values(after.feed(**hole)) == values(before)
+    assert after.last_for(4.0, **hole).freshness is Freshness.HOLD
+    assert not after.last_for(40.0, **hole).may_send
+    assert after.feed(5).freshness is Freshness.FRESH
+
+
+@pytest.mark.parametrize(
+    ("floor_cell_v", "changes", "fully_charged_cell_v", "floor_v", "cvl_v"),
+    [
+        pytest.param(3.6, {}, 3.45, 55.2, 55.2, id="target of the BMS"),
+        pytest.param(3.6, {"bulk_voltage_v": 54.0}, 3.65, 54.0, 54.0, id="configured target"),
+        pytest.param(3.6, {"alarm_voltage_v": 56.0}, 3.65, 56.0, 56.0, id="alarm threshold"),
+        pytest.param(3.3, {"bulk_voltage_v": 54.0}, 3.65, 52.8, 53.9, id="floor below the target"),
+        pytest.param(3.3, {"bulk_voltage_v": 48.0}, 3.65, 51.2, 51.2, id="the floor of the chemistry stays"),
+        pytest.param(None, {"bulk_voltage_v": 48.0}, 3.65, 51.2, 51.2, id="no floor of the user"),
+    ],
+)
+def test_no_floor_lifts_cvl_above_the_target(
+    drive: Drive,
+    context: Callable[..., Context],
+    make_ratings: MakeRatings,
+    floor_cell_v: float | None,
+    changes: dict[str, float],
+    fully_charged_cell_v: float,
+    floor_v: float,
+    cvl_v: float,
+) -> None:
+    """A floor that is set too high gives way to the target; only the chemistry's own floor does not."""
+    settings = LimitSettings(floor_cell_v=floor_cell_v, **changes)  # type: ignore[arg-type]  # all of them voltages
+    ratings = make_ratings(fully_charged_cell_v=fully_charged_cell_v)
+    (limits,) = drive(settings, [{"soc": 97.0, "ratings": ratings}])
+
+    assert limits.cvl_v == pytest.approx(cvl_v)
+    assert context(settings, ratings=ratings).floor_v == pytest.approx(floor_v)

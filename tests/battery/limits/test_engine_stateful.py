@@ -119,6 +119,7 @@ class Life(RuleBasedStateMachine):
         self.sent: Limits | None = None
         self.fresh: Limits | None = None
         self.since_rise_s = 1e9
+        self.running = False
 
     # --- what happens --------------------------------------------------------------------------------------------
 
@@ -184,11 +185,12 @@ class Life(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         """End the bridge and start it again from its file."""
-        saved = SavedState(EnergyTotals(), self.memory.states, self.memory.policy, self.memory.protection)
+        saved = SavedState.of(EnergyTotals(), self.memory)
         loaded = SavedState.from_document(json.loads(json.dumps(saved.to_document())))
         assert loaded == saved
-        self.memory = Memory(states=loaded.states, policy=loaded.policy, protection=loaded.protection)
-        self.snapshot = self.sent = self.fresh = None
+        self.memory = loaded.memory()
+        self.snapshot = self.fresh = None
+        self.running = False
         self.now_s, self.number = 50.0, 0
 
     @rule(seconds=st.sampled_from([0.5, 3.0, 1000.0]))
@@ -219,6 +221,7 @@ class Life(RuleBasedStateMachine):
         if limits.may_send:
             self._check_rates(limits, context, elapsed_s)
             self.sent = limits
+        self.running = limits.may_send
         if limits.freshness is Freshness.FRESH:
             self.fresh = limits
 
@@ -277,9 +280,19 @@ class Life(RuleBasedStateMachine):
         assert not manual.stop_discharge or limits.dcl_a == 0.0
 
     def _check_rates(self, limits: Limits, context: Context, elapsed_s: float) -> None:
-        before, rates = self.sent, self.asked.rates
+        """Nothing jumps up, over a restart and a silence neither; what comes first lies not above what flows."""
+        before, rates, pack = self.sent, self.asked.rates, context.snapshot.pack
+        ramps_a = {
+            quantity: next(r.limit for r in limits.reasons if r.quantity is quantity) * elapsed_s / rates.current_rise_s
+            for quantity in (Quantity.CCL, Quantity.DCL)
+        }
+        least_dcl_a = 0.0
+        if not self.running:
+            least_dcl_a = max(1.0, -pack.current_a)
+            flows_v = max(context.resting_v, pack.voltage_v) + rates.cvl_least_rise_v
+            assert limits.cvl_v <= max(flows_v, context.floor_v) + EPSILON
+            assert limits.ccl_a <= max(0.0, pack.current_a) + ramps_a[Quantity.CCL] + EPSILON
         if before is None:
-            assert LimitCode.RATE not in {reason.code for reason in limits.reasons}
             self.since_rise_s = 1e9
             return
         self.since_rise_s += elapsed_s
@@ -287,10 +300,8 @@ class Life(RuleBasedStateMachine):
             assert limits.cvl_v <= before.cvl_v + rates.cvl_step_v + EPSILON
             assert self.since_rise_s >= rates.cvl_interval_s - EPSILON
             self.since_rise_s = 0.0
-        for quantity in (Quantity.CCL, Quantity.DCL):
-            base_a = next(reason.limit for reason in limits.reasons if reason.quantity is quantity)
-            rise_a: float = getattr(limits, quantity) - getattr(before, quantity)
-            assert rise_a <= base_a * elapsed_s / rates.current_rise_s + EPSILON
+        assert limits.ccl_a <= before.ccl_a + ramps_a[Quantity.CCL] + EPSILON
+        assert limits.dcl_a <= max(before.dcl_a, least_dcl_a) + ramps_a[Quantity.DCL] + EPSILON
 
     def _check_directions(self, limits: Limits, context: Context, elapsed_s: float) -> None:
         """A limit of 0 has one of its own causes; off grid a DCL of 0 switches the inverter off."""

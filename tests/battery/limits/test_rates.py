@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tinybms_bridge.battery.freshness import FreshnessSettings
 from tinybms_bridge.battery.limits import (
     ChargeState,
     Freshness,
@@ -31,13 +32,38 @@ SETTINGS = LimitSettings(bulk_voltage_v=58.4, max_charge_current_a=60.0, max_dis
 STOPPED = replace(SETTINGS, manual=ManualInhibits(stop_charge=True, stop_discharge=True))
 
 
-def test_the_first_limits_are_not_ramped(context: MakeContext, make_draft: MakeDraft) -> None:
-    """Nothing was in force before: there is nothing to rise from."""
-    draft = make_draft()
-    memory = limit_rates(draft, context(), RateMemory(), 0.0)
+def in_force(cvl_v: float, ccl_a: float, dcl_a: float, since_rise_s: float = math.inf) -> RateMemory:
+    """Return the memory of limits that are in force."""
+    return RateMemory(cvl_v, ccl_a, dcl_a, since_rise_s, running=True)
 
-    assert len(draft.reasons) == 3
-    assert remember(memory, draft) == RateMemory(58.4, 50.0, 100.0, math.inf)
+
+@pytest.mark.parametrize(
+    ("cell_v", "current_a", "saved", "expected"),
+    [
+        pytest.param(3.30, -20.0, RateMemory(), (53.69, 0.0, 100.0), id="first start of all"),
+        pytest.param(3.50, 30.0, RateMemory(), (56.09, 30.0, 100.0), id="first start while charging"),
+        pytest.param(3.50, 30.0, RateMemory(54.0, 9.0, 40.0), (54.0, 9.0, 40.0), id="less was in force"),
+        pytest.param(3.50, 30.0, RateMemory(58.4, 50.0, 100.0), (56.09, 30.0, 100.0), id="more was in force"),
+        pytest.param(3.64, 2.0, RateMemory(58.3, 5.0, 100.0), (58.3, 2.0, 100.0), id="all but reached"),
+        pytest.param(3.30, -20.0, RateMemory(53.6, 0.0, 0.0), (53.6, 0.0, 20.0), id="the inverter runs"),
+        pytest.param(3.30, 0.0, RateMemory(53.6, 0.0, 0.0), (53.6, 0.0, 1.0), id="the inverter may run"),
+    ],
+)
+def test_the_first_limits_are_no_jump(
+    context: MakeContext,
+    make_draft: MakeDraft,
+    cell_v: float,
+    current_a: float,
+    saved: RateMemory,
+    expected: tuple[float, ...],
+) -> None:
+    """After a start nothing lies above what flows or what was in force; but no inverter is switched off."""
+    draft = make_draft()
+    memory = limit_rates(draft, context(max_cell_v=cell_v, delta_mv=0.0, current_a=current_a), saved, 0.1)
+
+    expected = (expected[0], expected[1] + 50.0 * 0.1 / 30.0, min(100.0, expected[2] + 100.0 * 0.1 / 30.0))
+    assert tuple(draft[quantity] for quantity in Quantity) == pytest.approx(expected)
+    assert remember(memory, draft) == in_force(draft[Quantity.CVL], draft[Quantity.CCL], draft[Quantity.DCL], 0.0)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +74,7 @@ def test_cvl_rises_in_steps_and_not_too_often(
 ) -> None:
     """One step of at most 0.4 V, and none within 20 s of the last one."""
     draft = make_draft()
-    memory = limit_rates(draft, context(), RateMemory(55.0, 50.0, 100.0, since_rise_s), 1.0)
+    memory = limit_rates(draft, context(), in_force(55.0, 50.0, 100.0, since_rise_s), 1.0)
 
     assert draft[Quantity.CVL] == pytest.approx(cvl_v)
     assert memory.since_rise_s == pytest.approx(since_after_s)
@@ -59,9 +85,9 @@ def test_cvl_rises_in_steps_and_not_too_often(
 def test_a_rise_below_one_step_of_the_frame_is_left_out(context: MakeContext, make_draft: MakeDraft) -> None:
     """Noise at the border of a 0.1 V step must not move CVL up and down; a whole step waits its turn and goes out."""
     noise, waiting, due = make_draft(cvl_v=55.05), make_draft(cvl_v=55.1), make_draft(cvl_v=55.1)
-    kept = limit_rates(noise, context(), RateMemory(55.0, 50.0, 100.0, 30.0), 1.0)
-    limit_rates(waiting, context(), RateMemory(55.0, 50.0, 100.0, 3.0), 1.0)
-    memory = limit_rates(due, context(), RateMemory(55.0, 50.0, 100.0, 30.0), 1.0)
+    kept = limit_rates(noise, context(), in_force(55.0, 50.0, 100.0, 30.0), 1.0)
+    limit_rates(waiting, context(), in_force(55.0, 50.0, 100.0, 3.0), 1.0)
+    memory = limit_rates(due, context(), in_force(55.0, 50.0, 100.0, 30.0), 1.0)
 
     assert [draft[Quantity.CVL] for draft in (noise, waiting, due)] == [55.0, 55.0, 55.1]
     assert (kept.since_rise_s, memory.since_rise_s) == (31.0, 0.0)
@@ -71,7 +97,7 @@ def test_a_rise_below_one_step_of_the_frame_is_left_out(context: MakeContext, ma
 def test_every_fall_goes_out_at_once(context: MakeContext, make_draft: MakeDraft, elapsed_s: float) -> None:
     """A reduction waits for nothing, right after a rise either."""
     draft = make_draft(cvl_v=51.2, ccl_a=0.0, dcl_a=0.0)
-    memory = limit_rates(draft, context(), RateMemory(58.4, 50.0, 100.0, 0.0), elapsed_s)
+    memory = limit_rates(draft, context(), in_force(58.4, 50.0, 100.0, 0.0), elapsed_s)
 
     assert [draft[quantity] for quantity in Quantity] == [51.2, 0.0, 0.0]
     assert memory.since_rise_s == elapsed_s
@@ -83,7 +109,7 @@ def test_currents_rise_from_0_to_their_base_in_30_s(
 ) -> None:
     """The ramp is a share of the base each second, whatever the rhythm of the samples."""
     draft = make_draft()
-    limit_rates(draft, context(), RateMemory(58.4, 0.0, 0.0, 0.0), elapsed_s)
+    limit_rates(draft, context(), in_force(58.4, 0.0, 0.0, 0.0), elapsed_s)
 
     assert draft[Quantity.CCL] == pytest.approx(50.0 * share)
     assert draft[Quantity.DCL] == pytest.approx(100.0 * share)
@@ -93,40 +119,69 @@ def test_ramps_can_be_switched_off(context: MakeContext, make_draft: MakeDraft) 
     """0 means no bound: not an endless wait."""
     draft = make_draft()
     settings = LimitSettings(rates=RateSettings(cvl_interval_s=0.0, cvl_step_v=0.0, current_rise_s=0.0))
-    limit_rates(draft, context(settings), RateMemory(51.2, 0.0, 0.0, 0.0), 0.0)
+    limit_rates(draft, context(settings), in_force(51.2, 0.0, 0.0, 0.0), 0.0)
 
     assert [draft[quantity] for quantity in Quantity] == [58.4, 50.0, 100.0]
 
 
 @given(
-    before=st.tuples(st.floats(40.0, 60.0), st.floats(0.0, 50.0), st.floats(0.0, 100.0)),
+    before_v_a=st.tuples(st.floats(40.0, 60.0), st.floats(0.0, 50.0), st.floats(0.0, 100.0)),
     since_rise_s=st.floats(0.0, 100.0),
     elapsed_s=st.floats(0.0, 100.0),
 )
 def test_rates_only_hold_back(
     context: MakeContext,
     make_draft: MakeDraft,
-    before: tuple[float, float, float],
+    before_v_a: tuple[float, float, float],
     since_rise_s: float,
     elapsed_s: float,
 ) -> None:
     """Whatever was in force: the result lies between that and what was wanted, and never above what was wanted."""
     draft = make_draft()
     wanted = [draft[quantity] for quantity in Quantity]
-    limit_rates(draft, context(), RateMemory(*before, since_rise_s), elapsed_s)
+    limit_rates(draft, context(), in_force(*before_v_a, since_rise_s), elapsed_s)
 
-    for quantity, wanted_now, in_force in zip(Quantity, wanted, before, strict=True):
-        assert min(wanted_now, in_force) <= draft[quantity] <= wanted_now
+    for quantity, wanted_now, before in zip(Quantity, wanted, before_v_a, strict=True):
+        assert min(wanted_now, before) <= draft[quantity] <= wanted_now
 
 
 def test_a_restart_of_the_bridge_switches_no_inverter_off(make_engine: MakeEngine) -> None:
     """The first sendable DCL after a start is its full value: off grid the lights stay on."""
-    engine = make_engine(SETTINGS, start_samples=3)
+    engine = make_engine(SETTINGS, start_samples=3, ramped=True)
     decided = [engine.feed() for _ in range(3)]
 
     assert [limits.may_send for limits in decided] == [False, False, True]
-    assert (decided[2].cvl_v, decided[2].ccl_a, decided[2].dcl_a) == pytest.approx((58.4, 60.0, 90.0))
-    assert LimitCode.RATE not in {reason.code for limits in decided for reason in limits.reasons}
+    assert decided[2].dcl_a == 90.0
+    assert {reason.code for reason in decided[2].reasons if reason.quantity is Quantity.DCL} == {LimitCode.CONFIGURED}
+
+
+def test_a_restart_is_no_jump(make_engine: MakeEngine) -> None:
+    """What was held back before a restart is held back after it, and rises by the same rates."""
+    engine = make_engine(STOPPED, start_samples=3)
+    engine.last_for(30.0)
+    engine.settings = replace(engine.settings, manual=ManualInhibits())
+    before = engine.feed(20)
+    engine.restart()
+    after = engine.feed(3)
+
+    assert before.cvl_v == after.cvl_v == pytest.approx(54.0)
+    assert before.ccl_a == pytest.approx(4.0)
+    assert after.ccl_a <= before.ccl_a + 0.6
+    assert engine.last_for(18.0).cvl_v == pytest.approx(54.0)
+    assert engine.last_for(300.0).cvl_v == pytest.approx(58.4)
+    assert engine.limits.ccl_a == 60.0
+
+
+def test_a_silence_is_like_a_start(make_engine: MakeEngine) -> None:
+    """Without a hold there is no last frame with CCL 0; after a silence of hours chargers still begin gently."""
+    engine = make_engine(replace(SETTINGS, freshness=FreshnessSettings(hold_s=0.0)))
+    assert engine.last_for(5.0).ccl_a == 60.0
+    assert not engine.wait(60.0).may_send
+    back = [limits for limits in (engine.feed(current_a=7.0) for _ in range(5)) if limits.may_send]
+
+    assert back[0].ccl_a <= 8.0
+    assert back[0].cvl_v == pytest.approx(16 * 3.4, abs=0.11)
+    assert back[0].dcl_a == 90.0
 
 
 def test_cvl_comes_back_step_by_step(make_engine: MakeEngine) -> None:

@@ -5,6 +5,7 @@ An invariant is a scenario with what has to hold in it. With the whole engine al
 
 import ast
 import inspect
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -150,6 +151,14 @@ def hold_takes_its_time_only(make_engine: MakeEngine) -> None:
     assert last.state is not ChargeState.IMBALANCE_HOLD
 
 
+def a_sample_with_a_hole_is_none(make_engine: MakeEngine) -> None:
+    """A cell that cannot be read is not one that may be charged: after 3 s the last good sample is too old."""
+    made = make_engine()
+    made.last_for(5.0)
+    limits = made.last_for(5.0, cells_v=(*(3.4,) * 15, math.nan))
+    assert (limits.ccl_a, limits.freshness) == (0.0, Freshness.HOLD)
+
+
 INVARIANTS: dict[str, Scenario] = {
     scenario.__name__: scenario
     for scenario in (
@@ -170,6 +179,7 @@ INVARIANTS: dict[str, Scenario] = {
         cvl_rises_slowly,
         nothing_passes_the_clamp,
         hold_takes_its_time_only,
+        a_sample_with_a_hole_is_none,
     )
 }
 
@@ -214,6 +224,7 @@ def removal(name: str, instead: Callable[..., object], *noticed_by: Scenario) ->
 
 
 REMOVALS = [
+    removal("_is_whole", lambda _snapshot: True, a_sample_with_a_hole_is_none),
     removal("base", no_base, target_is_that_of_the_bms),
     removal("next_state", as_before, full_battery_floats, hold_takes_its_time_only),
     removal("apply_state", nothing, full_battery_floats),

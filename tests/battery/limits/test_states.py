@@ -243,14 +243,44 @@ def test_state_fits_the_sample(memory: StateMemory, soc: float, delta_mv: float)
     assert after.float_latched == (soc >= 95.0 or (memory.float_latched and soc >= 92.0))
 
 
-@given(memory=memories, steps=st.lists(st.tuples(socs, st.floats(51.0, 300.0)), min_size=1, max_size=30))
-def test_no_hold_lasts_longer_than_its_cap(memory: StateMemory, steps: list[tuple[float, float]]) -> None:
-    """While the cells never come together, the time in a hold is bounded for every history."""
+def test_a_hold_ends_far_from_the_top() -> None:
+    """In the evening cells differ at the top; at night on the plateau that says nothing, and charging is free."""
+    holding = StateMemory(HOLD, hold_elapsed_s=100.0)
+    between = next_state(holding, 93.0, 60.0, SETTINGS, 1.0, near_top=False)
+    far = next_state(between, 40.0, 60.0, SETTINGS, 1.0, near_top=False, far_from_top=True)
+    again = next_state(far, 93.0, 60.0, SETTINGS, 1.0)
+
+    assert (between.state, far.state, again.state) == (HOLD, BULK, HOLD)
+    assert again.hold_elapsed_s == 102.0, "the same imbalance goes on using up its time"
+
+
+def test_a_spent_hold_stays_spent_far_from_the_top() -> None:
+    """A night on the plateau gives an imbalance no second four hours."""
+    spent = StateMemory(BULK, hold_spent=True)
+    night = next_state(spent, 40.0, 40.0, SETTINGS, 1.0, near_top=False, far_from_top=True)
+
+    assert night.hold_spent
+    assert next_state(night, 90.0, 60.0, SETTINGS, 1.0).state is not HOLD
+
+
+places = st.sampled_from([(True, False), (False, False), (False, True)])
+"""Whether the cells are near the top, and far from it."""
+
+
+@given(memory=memories, steps=st.lists(st.tuples(socs, st.floats(51.0, 300.0), places), min_size=1, max_size=30))
+def test_no_hold_lasts_longer_than_its_cap(
+    memory: StateMemory, steps: list[tuple[float, float, tuple[bool, bool]]]
+) -> None:
+    """While the cells never come together, the time in holds is bounded for every history."""
     held_s = memory.hold_elapsed_s
-    for soc, delta_mv in steps:
-        before, memory = memory, next_state(memory, soc, delta_mv, SETTINGS, 1800.0)
+    for soc, delta_mv, (near, far) in steps:
+        before = memory
+        memory = next_state(before, soc, delta_mv, SETTINGS, 1800.0, near_top=near, far_from_top=far)
+        held_s += 1800.0 if before.state is HOLD else 0.0
+        if memory.state is SUSTAIN:
+            held_s = 0.0
         if memory.state is HOLD:
-            held_s = held_s + 1800.0 if before.state is HOLD else 0.0
+            assert not far
             assert memory.hold_elapsed_s == held_s < SETTINGS.imbalance_hold_max_s
 
 

@@ -104,6 +104,7 @@ def test_sustain_voltage_is_zero_or_believable(voltage_v: float, is_good: bool, 
         ("floor_cell_voltage_v", 3.7, "cell_max_voltage_v", 3.65),
         ("resting_cell_voltage_v", 3.7, "cell_max_voltage_v", 3.65),
         ("sustain_per_cell_voltage_v", 3.7, "cell_max_voltage_v", 3.65),
+        ("resting_cell_voltage_v", 3.5, "cell_safety_threshold_v", 3.5),
     ],
 )
 def test_cell_voltages_are_in_order(low: str, low_v: float, high: str, high_v: float, complaints: Complaints) -> None:
@@ -178,8 +179,101 @@ def test_bulk_voltage_is_not_below_the_floor(complaints: Complaints) -> None:
     document = cvl(bulk_voltage_v=50, floor_cell_voltage_v=3.2, series_cell_count=16)
 
     assert complaints(document) == {
-        "cvl.bulk_voltage_v": "must be at least 51.2 V (cvl.floor_cell_voltage_v 3.2 V × 16 cells)"
+        "cvl.bulk_voltage_v": "must be at least 51.2 V (cvl.floor_cell_voltage_v 3.2 V × 16 cells), "
+        "or cvl.floor_cell_voltage_v at most 3.125 V"
     }
+
+
+@pytest.mark.parametrize("key", ["floor_cell_voltage_v", "cell_min_float_voltage_v"])
+@pytest.mark.parametrize("target", ["cvl.bulk_voltage_v", "victron.thresholds.overvoltage_v"])
+def test_floor_is_not_above_the_target(key: str, target: str, complaints: Complaints) -> None:
+    """The floor wins over every other limit: above the target it would overcharge the battery."""
+    document = cvl(**{key: 3.6}, series_cell_count=16)
+    section = {"bulk_voltage_v": 54} if target.startswith("cvl") else {}
+    document["cvl"] |= section
+    if not section:
+        document["victron"] = {"thresholds": {"overvoltage_v": 54}}
+
+    assert complaints(document) == {
+        target: f"must be at least 57.6 V (cvl.{key} 3.6 V × 16 cells), or cvl.{key} at most 3.375 V"
+    }
+    document["cvl"][key] = 3.375
+    assert complaints(document) == {}
+
+
+@pytest.mark.parametrize(
+    ("keys", "path", "message"),
+    [
+        (
+            {"bulk_voltage_v": 48, "chemistry": "lfp"},
+            "cvl.bulk_voltage_v",
+            (
+                "must be at least 51.2 V (3.2 V × 16 cells, below which this chemistry is not kept; "
+                "cvl.floor_cell_voltage_v sets another floor)"
+            ),
+        ),
+        (
+            {"bulk_voltage_v": 67, "chemistry": "lfp"},
+            "cvl.bulk_voltage_v",
+            (
+                "must be at most 58.4 V (3.65 V × 16 cells, the most for this chemistry unless "
+                "cvl.cell_max_voltage_v says otherwise)"
+            ),
+        ),
+        (
+            {"bulk_voltage_v": 56, "cell_safety_threshold_v": 3.3},
+            "cvl.cell_safety_threshold_v",
+            "must be at least 3.5 V, the share of a cell in cvl.bulk_voltage_v, which is 56 V",
+        ),
+        (
+            {"bulk_voltage_v": 54, "resting_cell_voltage_v": 3.6},
+            "cvl.bulk_voltage_v",
+            (
+                "must be at least 57.6 V (cvl.resting_cell_voltage_v 3.6 V × 16 cells), "
+                "or cvl.resting_cell_voltage_v at most 3.375 V"
+            ),
+        ),
+        (
+            {"bulk_voltage_v": 54, "sustain_per_cell_voltage_v": 3.4},
+            "cvl.bulk_voltage_v",
+            (
+                "must be at least 54.4 V (cvl.sustain_per_cell_voltage_v 3.4 V × 16 cells), "
+                "or cvl.sustain_per_cell_voltage_v at most 3.375 V"
+            ),
+        ),
+        (
+            {"bulk_voltage_v": 54, "sustain_voltage_v": 54.5},
+            "cvl.bulk_voltage_v",
+            "must be at least cvl.sustain_voltage_v, which is 54.5 V",
+        ),
+    ],
+)
+def test_target_fits_the_other_voltages(keys: dict[str, Any], path: str, message: str, complaints: Complaints) -> None:
+    """A target that is never reached, or that something else lies above, is refused with the numbers."""
+    assert complaints(cvl(**keys, series_cell_count=16)) == {path: message}
+
+
+def test_a_floor_of_ones_own_allows_a_lower_target(complaints: Complaints) -> None:
+    """Who knows the cells better may say so."""
+    keys = {"bulk_voltage_v": 48, "chemistry": "lfp", "series_cell_count": 16}
+
+    assert complaints(cvl(**keys, floor_cell_voltage_v=3.0)) == {}
+    assert complaints(cvl(**(keys | {"bulk_voltage_v": 59}), cell_max_voltage_v=3.75)) == {}
+
+
+def test_targets_of_each_chemistry_are_accepted(complaints: Complaints) -> None:
+    """Usual charge voltages per cell."""
+    for chemistry, usual_v in (("lfp", 3.45), ("lfp", 3.6), ("li-ion", 4.1), ("li-ion", 4.2), ("lto", 2.7)):
+        document = cvl(chemistry=chemistry, series_cell_count=12, bulk_voltage_v=usual_v * 12)
+        assert complaints(document) == {}
+
+
+def test_sustain_is_for_a_nearly_empty_battery(complaints: Complaints) -> None:
+    """SUSTAIN stops charging with full current: where BULK ends it would never be full."""
+    assert complaints(cvl(sustain_soc_entry_percent=85, sustain_soc_exit_percent=99)) == {
+        "cvl.sustain_soc_exit_percent": "must be below cvl.bulk_soc_threshold, which is 80 %"
+    }
+    assert complaints(cvl(sustain_soc_exit_percent=79)) == {}
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,28 @@ def test_force_charge_ends_above_its_start(start: float, stop: float, is_good: b
         assert f"{stop:g} %" in message or f"{start:g} %" in message
 
 
+def test_storage_lies_inside_the_window(complaints: Complaints) -> None:
+    """At 57 % neither charge nor discharge would be allowed; without the profile its SOC does not matter."""
+    assert complaints(cvl(soc_min_percent=60, storage_soc_percent=55, profile="storage")) == {
+        "cvl.soc_min_percent": "must be more than 5 % below cvl.storage_soc_percent, which is 55 %"
+    }
+    assert complaints(cvl(soc_min_percent=60, storage_soc_percent=55)) == {}
+    assert complaints(cvl(soc_min_percent=49, storage_soc_percent=55, profile="storage")) == {}
+
+
+def test_force_charge_ends_where_charging_ends(complaints: Complaints) -> None:
+    """Above the window nothing charges: the bridge would ask for ever."""
+    force = {"force_charge_start_percent": 10, "force_charge_stop_percent": 100}
+    assert complaints(cvl(**force, soc_max_percent=50)) == {
+        "cvl.soc_max_percent": "must be at least cvl.force_charge_stop_percent, which is 100 %"
+    }
+    assert complaints(cvl(**force)) == {}
+    assert complaints(cvl(**force, profile="storage")) == {
+        "cvl.force_charge_stop_percent": "must be at most cvl.storage_soc_percent, which is 55 %"
+    }
+    assert complaints(cvl(force_charge_stop_percent=100, soc_max_percent=50)) == {}
+
+
 @pytest.mark.parametrize(
     ("key", "low", "high"),
     [

@@ -59,6 +59,23 @@ def test_an_event_of_the_bms_survives_as_a_line(record: EventRecord, lifetime_s:
     assert found.dated_event == DatedEvent(BmsEvent(lifetime_s, event_id), at)
 
 
+@pytest.mark.parametrize("serial_number", ["", "53494D"])
+@pytest.mark.parametrize("after_gap", [False, True])
+def test_unit_and_gap_of_an_event_survive_as_a_line(serial_number: str, after_gap: bool) -> None:
+    """After a restart the events of another unit, and those before a gap, must not count as open."""
+    record = EventRecord(7, AT, EventSource.BMS, Severity.WARNING, "bms.x", "X", 5, 0x31, serial_number, after_gap)
+    found = EventRecord.from_line(record.to_line())
+    assert found == record
+    assert found.dated_event == DatedEvent(BmsEvent(5, 0x31), AT, serial_number, after_gap)
+
+
+def test_an_event_of_an_earlier_version_has_no_unit() -> None:
+    """Files in the field go on being read."""
+    record = EventRecord(7, AT, EventSource.BMS, Severity.WARNING, "bms.x", "X", 5, 0x31)
+    assert set(json.loads(record.to_line())) & {"serial_number", "after_gap"} == set()
+    assert EventRecord.from_line(record.to_line()).dated_event == DatedEvent(BmsEvent(5, 0x31), AT)
+
+
 def test_a_line_is_plain_json_for_other_programs() -> None:
     """The file may be read with jq; times are UTC, letters are not escaped."""
     record = EventRecord(7, AT, EventSource.BRIDGE, Severity.WARNING, "link", "below -40 °C")

@@ -45,10 +45,11 @@ async def test_events_of_the_bms_are_known_after_a_restart(reopened: Reopened) -
     """They are what the next reading of the log is compared with; without them all would be new again."""
     storage = MemoryStorage()
     store = EventStore(storage)
-    store.add_bms([FAULT, DatedEvent(BmsEvent(6000, 0x79), None)])
+    events = FAULT, DatedEvent(BmsEvent(6000, 0x79), None, "53494D", after_gap=True)
+    store.add_bms(events)
     store.add(LINK, AT)
     await store.save()
-    assert reopened(storage).bms_events() == (FAULT, DatedEvent(BmsEvent(6000, 0x79), None))
+    assert reopened(storage).bms_events() == events
 
 
 def test_an_event_of_the_bms_is_told_in_words() -> None:

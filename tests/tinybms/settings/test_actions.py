@@ -70,7 +70,7 @@ async def test_the_whole_range_of_percent(fake: FakeBms, bms: BmsSettings, perce
     assert fake.writes[0].values == (round(percent * 500),)
 
 
-@pytest.mark.parametrize("value", [-0.1, 100.1, None, "80", True, float("nan"), [80]])
+@pytest.mark.parametrize("value", [-0.1, 100.1, "80", True, float("nan"), [80]])
 @pytest.mark.parametrize("action", [ActionName.SET_STATE_OF_CHARGE, ActionName.SET_STATE_OF_HEALTH])
 async def test_what_is_no_percentage_is_refused(
     fake: FakeBms, bms: BmsSettings, action: ActionName, value: object
@@ -138,6 +138,14 @@ async def test_a_request_that_failed_is_not_repeated(
     assert len(fake.requests) == 1
 
 
+@pytest.mark.parametrize("action", [ActionName.SET_STATE_OF_CHARGE, ActionName.SET_STATE_OF_HEALTH])
+async def test_a_missing_value_is_told(fake: FakeBms, bms: BmsSettings, action: ActionName) -> None:
+    """With what the action takes."""
+    with pytest.raises(SettingsError, match=f"{action}: needs a value: percent, 0 to 100"):
+        await bms.perform(action, confirm=True)
+    assert fake.requests == []
+
+
 async def test_an_action_without_a_value_takes_none(fake: FakeBms, bms: BmsSettings) -> None:
     """`restart 5` is a mistake."""
     with pytest.raises(SettingsError, match="restart = 5: takes no value"):
@@ -185,7 +193,11 @@ async def test_the_mode_is_changed_like_a_setting(fake: FakeBms, bms: BmsSetting
 
 @pytest.mark.parametrize(
     ("value", "message"),
-    [(None, "needs dual_port or single_port"), (1, "is not a text"), ("both", "allowed are dual_port, single_port")],
+    [
+        (None, "needs a value: dual_port or single_port"),
+        (1, "is not a text"),
+        ("both", "allowed are dual_port, single_port"),
+    ],
 )
 async def test_a_mode_that_does_not_exist_is_refused(
     fake: FakeBms, bms: BmsSettings, value: object, message: str

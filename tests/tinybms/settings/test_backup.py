@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tinybms_bridge.battery.snapshot import Identity
 from tinybms_bridge.tinybms.settings import Readout, SettingsError, all_settings, backup_of, backup_text, parse_backup
 from tinybms_bridge.tinybms.settings.backup import FORMAT, MAX_BYTES
 
@@ -59,6 +61,15 @@ def test_old_firmware_saves_what_it_has(readout: Make) -> None:
     assert "discharge_peak_current_cutoff_a" not in backup.settings
     assert len(backup.settings) == 29
     assert parse_backup(backup_text(backup).encode()) == backup
+
+
+def test_a_unit_that_does_not_tell_its_firmware_is_saved_only_when_forced(readout: Make) -> None:
+    """The file would lack settings, and nobody would notice until it is needed."""
+    nameless = replace(readout(), identity=Identity())
+
+    with pytest.raises(SettingsError, match="some settings would be missing in the backup unless it is forced"):
+        backup_of(nameless, NOW)
+    assert len(backup_of(nameless, NOW, force=True).settings) == 29
 
 
 @given(st.lists(st.integers(0, 0xFFFF), min_size=44, max_size=44))

@@ -1,11 +1,12 @@
 import csv
 from collections.abc import Callable
-from importlib.resources import files
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tinybms_bridge.tinybms.registers import catalogue
 from tinybms_bridge.tinybms.settings import ActionName, Readout, all_settings, find_setting
 from tinybms_bridge.tinybms.settings.fields import WRITE_TO_SET, Setting, by_name
 
@@ -57,17 +58,39 @@ def test_the_names_are_a_promise() -> None:
     assert names == NAMES
 
 
-def test_every_setting_of_the_vendor_map_is_reachable() -> None:
-    """Each row of registers.csv that can be written is a setting or, for the two write-to-set registers, an action."""
-    table = files("tinybms_bridge.tinybms").joinpath("registers.csv").read_text(encoding="utf-8")
-    rows = [row for row in csv.DictReader(table.splitlines()) if row["access"] == "RW" and row["group"] != "reserved"]
-    keys = {setting.register.key for setting in all_settings().values()}
-    by_action = {row["key"] for row in rows} - keys
+VENDOR = list(
+    csv.DictReader((Path(__file__).parents[1] / "vendor_settings.csv").read_text(encoding="utf-8").splitlines())
+)
+"""The writable registers, taken from the vendor's document apart from the table that the program reads."""
 
-    assert len(rows) == 40
-    assert keys <= {row["key"] for row in rows}
-    assert by_action == {"state_of_health_set", "state_of_charge_set"}
-    assert {WRITE_TO_SET[int(row["address"])] for row in rows if row["key"] in by_action} <= set(ActionName)
+BITS = {"u16": (0, 16), "i16": (0, 16), "u32": (0, 16), "u8_lo": (0, 8), "u8_hi": (8, 8)}
+BITS |= {f"bit{number}": (number, 1) for number in range(16)}
+UNITS = {"degC": "°C"}
+
+
+def test_every_setting_of_the_vendor_map_is_reachable() -> None:
+    """Each value that can be written is a setting or, for the two write-to-set registers, an action."""
+    wanted = {(int(row["address"]), *BITS[row["type"]]) for row in VENDOR}
+    settings = {(s.address, s.register.offset, s.register.width) for s in all_settings().values()}
+    actions = {address: name for address, name in WRITE_TO_SET.items() if name in set(ActionName)}
+
+    assert len(VENDOR) == 40
+    assert settings | {(address, 0, 16) for address in actions} == wanted
+    assert set(actions) == {323, 328}
+
+
+@pytest.mark.parametrize("row", VENDOR, ids=[f"{row['address']}-{row['key']}" for row in VENDOR])
+def test_a_setting_is_what_the_vendor_documents(row: dict[str, str]) -> None:
+    """Step, unit, range and choices: a slip in the program's own table would write a wrong value."""
+    register = catalogue().by_key(row["key"])
+
+    assert (register.address, register.words, register.access) == (int(row["address"]), int(row["count"]), "RW")
+    assert register.scale == float(row["scale"] or 1)
+    assert register.unit == UNITS.get(row["unit"], row["unit"])
+    if row["max"]:
+        assert register.raw_range == (int(row["min"]), int(row["max"]))
+    choices = [choice.split("=") for choice in row["enum"].split(";") if choice]
+    assert dict(register.choices) == {int(raw): text for raw, text in choices}
 
 
 def test_names_carry_the_unit() -> None:

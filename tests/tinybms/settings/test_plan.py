@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -33,6 +34,39 @@ def test_nothing_to_do_is_an_empty_plan(readout: Make) -> None:
     assert plan.steps == ()
     assert plan.changes == ()
     assert [c.name for c in plan.unchanged] == ["battery_capacity_ah", "over_voltage_cutoff_v"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("allowed_disbalance_v", 0.0304, "0.0304 is rounded to 0.03 V (the step is 0.001 V)"),
+        ("battery_capacity_ah", 100.004, "100.004 is rounded to 100 Ah (the step is 0.01 Ah)"),
+        ("over_voltage_cutoff_v", 3.8004, "3.8004 is rounded to 3.8 V (the step is 0.001 V)"),
+    ],
+)
+def test_a_value_between_two_steps_is_told(readout: Make, name: str, value: float, text: str) -> None:
+    """Not "nothing to write" without a word, and no other value than the one shown."""
+    cautions = make_plan(readout({308: 30}), {name: value}).cautions
+
+    assert f"{name}: {text}" in [str(caution) for caution in cautions]
+    assert not [caution for caution in cautions if caution.needs_confirmation]
+
+
+@pytest.mark.parametrize("value", [3.8, 3.75, 3.799])
+def test_a_value_on_a_step_is_not_rounded(readout: Make, value: float) -> None:
+    """Decimal fractions have no exact binary form; that is no rounding."""
+    assert make_plan(readout(), {"over_voltage_cutoff_v": value}).cautions == ()
+
+
+def test_limits_of_unknown_origin_are_told(readout: Make) -> None:
+    """Where the BMS does not tell its own, a change may be within the vendor's range and still be refused."""
+    blind = replace(readout(), own_missing="command 0x1D: no answer")
+
+    (caution,) = make_plan(blind, {"over_voltage_cutoff_v": 3.8}).cautions
+    assert str(caution) == (
+        "values are held against the vendor's ranges, not those of this BMS (command 0x1D: no answer)"
+    )
+    assert make_plan(blind, {"over_voltage_cutoff_v": 3.75}).cautions == ()
 
 
 def test_every_mistake_is_told_at_once(readout: Make) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tinybms_bridge.battery.snapshot import Identity
 from tinybms_bridge.tinybms.settings import (
     Backup,
     BmsSettings,
@@ -65,6 +66,24 @@ def test_another_number_of_cells_is_refused_unless_forced(readout: Make) -> None
 
     assert [change.name for change in plan.changes] == ["series_cells"]
     assert len(plan.consequences) == 1
+
+
+def test_a_unit_that_does_not_tell_its_firmware_is_refused_unless_forced(readout: Make) -> None:
+    """Settings that newer firmware has would be left as they are, although the backup has them."""
+    nameless = replace(readout(), identity=Identity())
+    with pytest.raises(SettingsError, match="does not tell its firmware, so some settings would be left out; nothing"):
+        restore_plan(saved(readout({306: 6600})), nameless)
+
+    plan = restore_plan(saved(readout({306: 6600})), nameless, force=True)
+
+    assert [step.address for step in plan.steps] == [306]
+
+
+def test_every_reason_to_refuse_is_told_at_once(readout: Make) -> None:
+    """So that nobody forces the one without knowing of the other."""
+    with pytest.raises(SettingsError) as error:
+        restore_plan(saved(readout({307: 14})), replace(readout(), identity=Identity()))
+    assert len(error.value.problems) == 2
 
 
 def test_another_unit_is_told_and_not_refused(readout: Make) -> None:

@@ -1,3 +1,4 @@
+import asyncio
 from typing import Any
 
 import pytest
@@ -87,6 +88,53 @@ async def test_a_failure_in_mid_batch_leaves_the_rest_untouched(
     assert len(fake.writes) == 3
     assert {a for a in before if before[a] != fake.words[a]} <= {306, 315, 300}
     assert bool(report.unverified) == (fault == "dies")
+
+
+async def interrupted_at(fake: FakeBms, bms: BmsSettings, wanted: dict[str, object], write: int) -> Report:
+    """Cancel a job while its n-th write is under way, and return what it tells then."""
+    reports: list[Report] = []
+    plan = await bms.plan(wanted)
+    job = asyncio.create_task(bms.apply(plan, confirm=True, on_interrupt=reports.append))
+    original = fake.request
+
+    async def request(asked: Any, *, attempts: int | None = None) -> Any:
+        if isinstance(asked, WriteModbus) and len(fake.writes) == write - 1:
+            job.cancel()
+        return await original(asked, attempts=attempts)
+
+    fake.request = request
+    with pytest.raises(asyncio.CancelledError):
+        await job
+    fake.request = original
+    (report,) = reports
+    return report
+
+
+async def test_an_interrupted_job_tells_what_became_of_each_setting(fake: FakeBms, bms: BmsSettings) -> None:
+    """Ctrl-C in mid batch: what is written, which register was in work, and what was not begun."""
+    report = await interrupted_at(fake, bms, BATCH, 3)
+
+    assert outcomes(report) == {
+        "battery_capacity_ah": Outcome.WRITTEN,
+        "over_voltage_cutoff_v": Outcome.WRITTEN,
+        "fully_charged_voltage_v": Outcome.NO_ANSWER,
+        "charger_startup_delay_s": Outcome.NOT_TRIED,
+        "ignition": Outcome.NOT_TRIED,
+    }
+    details = {result.name: result.detail for result in report.results}
+    assert details["fully_charged_voltage_v"] == "interrupted at register 300: nobody can say whether it was written"
+    assert details["ignition"] == "it was interrupted before"
+    assert (report.good, report.unverified) == (False, "it was interrupted")
+    assert (await bms.apply(await bms.plan(BATCH))).good
+
+
+async def test_an_interruption_after_a_pin_was_freed_says_where_it_stands(fake: FakeBms, bms: BmsSettings) -> None:
+    """The setting that gave up its pin is not as it was."""
+    fake.words.update({334: 1, 331: 2})
+    report = await interrupted_at(fake, bms, {"ignition": "aido2", "load_switch_type": "aido1"}, 2)
+
+    assert outcomes(report) == {"load_switch_type": Outcome.NO_ANSWER, "ignition": Outcome.NOT_TRIED}
+    assert report.results[1].detail == "left at disabled, because it was interrupted before"
 
 
 @pytest.mark.parametrize("fault", ["nack", "clamped", "ignored", "lost", "dies", "dies_after"])

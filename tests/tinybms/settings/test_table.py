@@ -1,8 +1,10 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from tinybms_bridge.battery.snapshot import Identity
 from tinybms_bridge.errors import DeviceRefused, LinkError
 from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.tinybms.frames import Command, ReadModbus, ReadSettings, Request, SettingsTable
@@ -118,6 +120,27 @@ async def test_a_unit_that_refuses_the_rest_can_still_be_read(fake: FakeBms, clo
     assert (readout.live is None) == (address == 0)
     assert (readout.identity.firmware_internal == 0) == (address == 500)
     assert (readout.high_power is None) == (address == 500)
+
+
+@pytest.mark.parametrize("address", [0, 500])
+async def test_noise_is_no_refusal(fake: FakeBms, clock: FakeClock, address: int) -> None:
+    """A request that arrived damaged says nothing of the unit: no backup without the identity, no silent half."""
+    original = fake.request
+
+    async def noisy(request: Request, *, attempts: int | None = None) -> Any:
+        if isinstance(request, ReadModbus) and request.address == address:
+            raise DeviceRefused(Command.READ_MODBUS, 1)
+        return await original(request, attempts=attempts)
+
+    fake.request = noisy
+    with pytest.raises(DeviceRefused, match="the line is disturbed"):
+        await read_settings(fake, clock)
+
+
+def test_a_unit_is_identified_by_its_firmware(readout: Make) -> None:
+    """Which settings there are follows from it."""
+    assert readout().identified
+    assert not replace(readout(), identity=Identity()).identified
 
 
 async def test_a_dead_line_is_an_error(fake: FakeBms, clock: FakeClock) -> None:

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from tinybms_bridge.errors import LinkError
+from tinybms_bridge.errors import LINE_HINT, LinkError
 from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.tinybms.frames import ReadModbus, Reply, Request, WriteModbus
 from tinybms_bridge.tinybms.settings import Outcome, Result, WriteOptions, make_plan
@@ -110,7 +110,7 @@ async def test_a_register_that_cannot_be_read_is_not_written(fake: FakeBms, writ
     ("fault", "outcome", "found", "detail"),
     [
         ("nack", Outcome.REFUSED, 3.75, "the BMS refused command 0x10: command error (code 0)"),
-        ("crc", Outcome.REFUSED, 3.75, "the BMS refused command 0x10: CRC error (code 1)"),
+        ("crc", Outcome.REFUSED, 3.75, f"the BMS received command 0x10 corrupted ({LINE_HINT})"),
         ("ignored", Outcome.DIFFERS, 3.75, "it holds 3.75 V"),
         ("clamped", Outcome.DIFFERS, 3.79, "it holds 3.79 V"),
         ("slow", Outcome.WRITTEN, 3.8, ""),

@@ -79,6 +79,7 @@ def test_everything_that_can_be_said() -> None:
         newest_order = "oldest"
         all_order = "newest"
         packet_id = "total"
+        chunk = 64
         [settings]
         automatic_recovery = 12
         [[step]]
@@ -98,6 +99,7 @@ def test_everything_that_can_be_said() -> None:
     assert (scenario.options["firmware"], scenario.options["board"]) == (FIRMWARES[242], LOW_POWER)
     assert (scenario.options["off_map"], scenario.options["out_of_range"]) == (OffMap.GARBAGE, OutOfRange.CLAMP)
     assert (scenario.habits.cell_order, scenario.habits.newest_count) == (CellOrder.HIGHEST_FIRST, 3)
+    assert scenario.chunk == 64
     assert scenario.settings.words(lambda _address: 0) == {332: 12}
     assert [step.at_s for step in scenario.steps] == [300.0]
     assert [value for _, value in scenario.steps[0].actions] == [-10.0, "a load"]

@@ -8,6 +8,7 @@ from tinybms_bridge.battery.limits.model import ChargeState, Freshness, LimitCod
 from tinybms_bridge.battery.limits.policy import PolicyMemory
 from tinybms_bridge.battery.limits.policy_settings import ChargeProfile, PolicySettings
 from tinybms_bridge.battery.limits.presets import PRESETS, Chemistry, Preset, chemistry_of
+from tinybms_bridge.battery.limits.rates import RateMemory
 from tinybms_bridge.battery.limits.settings import (
     LimitSettings,
     ManualInhibits,
@@ -16,6 +17,7 @@ from tinybms_bridge.battery.limits.settings import (
     StateSettings,
 )
 from tinybms_bridge.battery.limits.states import StateMemory
+from tinybms_bridge.battery.limits.wire_steps import in_wire_steps
 from tinybms_bridge.battery.limits.words import explain
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "ProtectionMemory",
     "ProtectionSettings",
     "Quantity",
+    "RateMemory",
     "RateSettings",
     "Reason",
     "StateMemory",
@@ -44,5 +47,6 @@ __all__ = [
     "chemistry_of",
     "curves_for",
     "explain",
+    "in_wire_steps",
     "step",
 ]

@@ -13,15 +13,19 @@ from tinybms_bridge.battery.snapshot import BmsStatus
 
 __all__ = ["obey_bms"]
 
+_UNKNOWN = "a fault of unknown cause"
+
 
 def obey_bms(draft: Draft, context: Context) -> None:
     """Set the current limits to 0 in the directions that the BMS cuts; a charge stop lowers CVL as well."""
     snapshot = context.snapshot
     kinds = [kind_of(number) for number in snapshot.open_events]
     causes = [(kind.text, kind.stops) for kind in kinds if kind.stops]
-    if not causes and snapshot.pack.status is BmsStatus.FAULT:
+    if snapshot.cause_unread:
+        causes.append((_UNKNOWN, Stops.CHARGE))
+    elif not causes and snapshot.pack.status is BmsStatus.FAULT:
         faults = (kind.text for kind in kinds if kind.severity is Severity.FAULT)
-        causes = [(next(faults, "a fault of unknown cause"), Stops.CHARGE)]
+        causes = [(next(faults, _UNKNOWN), Stops.CHARGE)]
     for text, stops in causes:
         if Stops.CHARGE in stops:
             draft.lower(Quantity.CCL, 0.0, LimitCode.BMS_FAULT, detail=text)

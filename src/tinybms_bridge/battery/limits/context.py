@@ -1,13 +1,14 @@
 """What every stage may look at: the sample, the settings, and the pack's voltages that follow from both."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from tinybms_bridge.battery.limits.curve_defaults import curves_for, head_room_v
 from tinybms_bridge.battery.limits.curves import Curve
 from tinybms_bridge.battery.limits.presets import PRESETS, Preset, chemistry_of
 from tinybms_bridge.battery.limits.settings import LimitSettings
+from tinybms_bridge.battery.limits.wire_steps import down_to_step, up_to_step
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 
 __all__ = ["MPPT_OFFSET_V", "Context", "make_context"]
@@ -20,6 +21,9 @@ _FULL_MARGIN_V = 0.02
 
 _OFFSET_SHARE_V = 0.03
 """How much of the offset of FLOAT_APPROACH, per cell, counts for the same question."""
+
+_HOLD_HYSTERESIS_V = 0.05
+"""How far the highest cell may fall, with a load for example, before a hold is over."""
 
 _ABOVE_RESTING_V = 0.03
 """No cell rests this far above the resting voltage; so a full pack is not found among those at rest."""
@@ -48,6 +52,8 @@ class Context:
     """Cell voltage below which it may rise again."""
     hold_min_cell_v: float
     """Cell voltage above which an imbalance counts."""
+    hold_end_cell_v: float
+    """Cell voltage below which it counts no longer."""
     curves: Mapping[str, Curve]
     """Every derating curve by name."""
 
@@ -58,13 +64,16 @@ class Context:
 
 
 def make_context(snapshot: Snapshot, ratings: Ratings, settings: LimitSettings) -> Context:
-    """Return the context of one step. The ceiling wins over the floor where a configuration makes them cross."""
+    """Return the context of one step. Ceiling and target win over the user's floor where they cross."""
     preset = PRESETS[settings.chemistry or chemistry_of(ratings)]
     cells = ratings.series_cells
     bound_v = ratings.over_voltage_cell_v * cells - MPPT_OFFSET_V - settings.over_voltage_margin_v
-    ceiling_v = min(bound_v, _or(settings.cell_max_v, preset.ceiling_v) * cells)
-    floor_v = min(_or(settings.floor_cell_v, preset.floor_v) * cells, ceiling_v)
+    ceiling_v = _step(down_to_step, min(bound_v, _or(settings.cell_max_v, preset.ceiling_v) * cells))
+    target_v = _target_v(ratings, settings, ceiling_v)
+    highest_floor_v = _step(down_to_step, min(max(target_v, preset.floor_v * cells), ceiling_v))
+    floor_v = min(_step(up_to_step, _or(settings.floor_cell_v, preset.floor_v) * cells), highest_floor_v)
     resting_v = _or(settings.resting_cell_v, preset.resting_v) * cells
+    hold_min_v = _or(settings.states.imbalance_min_cell_v, preset.resting_v + 0.05)
     threshold_v = _or(settings.protection.threshold_v, ratings.fully_charged_cell_v + 0.2 * head_room_v(ratings))
     return Context(
         snapshot=snapshot,
@@ -75,23 +84,33 @@ def make_context(snapshot: Snapshot, ratings: Ratings, settings: LimitSettings) 
         ceiling_v=ceiling_v,
         over_voltage_bound_v=bound_v,
         resting_v=min(max(resting_v, floor_v), ceiling_v),
-        full_v=_full_v(ratings, settings, preset, ceiling_v),
+        full_v=_full_v(ratings, settings, preset, target_v),
         protection_threshold_v=threshold_v,
         emergency_v=(threshold_v + ratings.fully_charged_cell_v + head_room_v(ratings)) / 2.0,
         protection_release_v=min(_or(settings.protection.release_v, ratings.fully_charged_cell_v), threshold_v),
-        hold_min_cell_v=_or(settings.states.imbalance_min_cell_v, preset.resting_v + 0.05),
+        hold_min_cell_v=hold_min_v,
+        hold_end_cell_v=hold_min_v - _HOLD_HYSTERESIS_V,
         curves=curves_for(ratings, settings.curves),
     )
 
 
-def _full_v(ratings: Ratings, settings: LimitSettings, preset: Preset, ceiling_v: float) -> float:
+def _target_v(ratings: Ratings, settings: LimitSettings, ceiling_v: float) -> float:
+    """Return the highest CVL of the first stage."""
+    target_v = _or(settings.bulk_voltage_v, ratings.fully_charged_cell_v * ratings.series_cells)
+    return min(target_v, _or(settings.alarm_voltage_v, target_v), ceiling_v)
+
+
+def _full_v(ratings: Ratings, settings: LimitSettings, preset: Preset, target_v: float) -> float:
     """Return where a pack is at its charge voltage: a little below the target that it can reach."""
     cells = ratings.series_cells
-    bms_target_v = ratings.fully_charged_cell_v * cells
-    target_v = min(bms_target_v, _or(settings.bulk_voltage_v, bms_target_v), ceiling_v)
-    target_v = min(target_v, _or(settings.alarm_voltage_v, target_v))
+    target_v = min(target_v, ratings.fully_charged_cell_v * cells)
     offset_v = min(settings.states.float_approach_offset_v, _OFFSET_SHARE_V * cells)
     return max(target_v - offset_v - _FULL_MARGIN_V * cells, (preset.resting_v + _ABOVE_RESTING_V) * cells)
+
+
+def _step(to_step: Callable[[float], float], voltage_v: float) -> float:
+    """Return a bound on a step of frame 0x351, so that a CVL between the bounds is one there, too."""
+    return to_step(voltage_v) if math.isfinite(voltage_v) else voltage_v
 
 
 def _or(value: float | None, default: float) -> float:

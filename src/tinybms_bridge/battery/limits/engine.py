@@ -42,6 +42,8 @@ class Memory:
     """Charging is stopped by the temperature."""
     empty: bool = False
     """Discharging is stopped by the lowest cell."""
+    sample: Snapshot | None = None
+    """The latest sample that can be used."""
 
 
 def step(
@@ -52,12 +54,14 @@ def step(
     Returns the limits and the memory for the next step. The limits are None while nothing can be decided and nothing
     may be sent: before the first sample, before the BMS's own settings are known, when no safe CVL follows from them,
     or when data is already old before anything was decided. Call it for every new sample and at least once a second,
-    so that missing samples are noticed.
+    so that missing samples are noticed. A sample that is not whole counts as none.
     """
     elapsed_s = _elapsed_s(memory, now_s)
+    if snapshot is None or not _is_whole(snapshot):
+        snapshot = memory.sample
     freshness = advance(memory.freshness, snapshot, settings.freshness, now_s)
-    memory = replace(memory, freshness=freshness, last_step_s=now_s)
-    if snapshot is None or snapshot.ratings is None or not snapshot.cells.count:
+    memory = replace(memory, freshness=freshness, last_step_s=now_s, sample=snapshot)
+    if snapshot is None or snapshot.ratings is None:
         return None, memory
     context = make_context(snapshot, snapshot.ratings, settings)
     if not context.decidable or (freshness.state is Freshness.HOLD and memory.last_fresh is None):
@@ -82,7 +86,7 @@ def step(
     return limits, replace(
         memory,
         protection=protection,
-        rates=remember(rates, draft) if limits.may_send else memory.rates,
+        rates=remember(rates, draft) if limits.may_send else replace(memory.rates, running=False),
         last_fresh=limits if fresh else memory.last_fresh,
         too_cold_or_hot=too_cold_or_hot,
         empty=empty,
@@ -93,6 +97,13 @@ def _elapsed_s(memory: Memory, now_s: float) -> float:
     """Return the time since the last step; 0 for the first one and for a clock that went backwards."""
     elapsed_s = 0.0 if memory.last_step_s is None else now_s - memory.last_step_s
     return elapsed_s if 0.0 <= elapsed_s < math.inf else 0.0
+
+
+def _is_whole(snapshot: Snapshot) -> bool:
+    """Return whether every cell is there and its numbers are ones; temperatures are left to their curves."""
+    cells, pack, ratings = snapshot.cells, snapshot.pack, snapshot.ratings
+    total = sum(cells.voltages_v) + pack.voltage_v + pack.current_a + pack.soc_percent
+    return math.isfinite(total) and 0 < cells.count == (ratings.series_cells if ratings else cells.count)
 
 
 def _move_on(context: Context, memory: Memory, elapsed_s: float) -> Memory:
@@ -107,6 +118,7 @@ def _move_on(context: Context, memory: Memory, elapsed_s: float) -> Memory:
         elapsed_s,
         full=policy.full,
         near_top=snapshot.cells.max_v >= context.hold_min_cell_v,
+        far_from_top=snapshot.cells.max_v < context.hold_end_cell_v,
     )
     return replace(memory, policy=policy, states=states)
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from tinybms_bridge.battery.snapshot import Ratings
 
-__all__ = ["PRESETS", "Chemistry", "Preset", "chemistry_of"]
+__all__ = ["PRESETS", "Chemistry", "Preset", "chemistry_at", "chemistry_of"]
 
 
 class Chemistry(StrEnum):
@@ -48,8 +48,13 @@ def chemistry_of(ratings: Ratings) -> Chemistry:
     Full charge per cell is 2.4 to 2.85 V for LTO, 3.4 to 3.65 V for LFP and 3.9 to 4.35 V for Li-ion; the
     borders lie in the gaps. Register 300 decides, since many units keep the factory's 4.2 V in register 315.
     """
-    if ratings.fully_charged_cell_v <= 3.0:
+    return chemistry_at(ratings.fully_charged_cell_v)
+
+
+def chemistry_at(fully_charged_cell_v: float) -> Chemistry:
+    """Return the chemistry that is fully charged at a voltage per cell."""
+    if fully_charged_cell_v <= 3.0:
         return Chemistry.LTO
-    if ratings.fully_charged_cell_v <= 3.75:
+    if fully_charged_cell_v <= 3.75:
         return Chemistry.LFP
     return Chemistry.LI_ION

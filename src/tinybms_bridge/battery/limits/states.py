@@ -23,7 +23,7 @@ class StateMemory:
     float_latched: bool = False
     """FLOAT was reached and SOC has not fallen below ``float_exit`` since."""
     hold_elapsed_s: float = 0.0
-    """Time spent in the present hold."""
+    """Time spent in holds because of the present imbalance."""
     hold_spent: bool = False
     """The present imbalance has used up its hold; cleared when the cells come together."""
 
@@ -37,11 +37,13 @@ def next_state(
     *,
     full: bool = False,
     near_top: bool = True,
+    far_from_top: bool = False,
 ) -> StateMemory:
     """Return the memory after ``elapsed_s`` more seconds with this SOC and cell difference.
 
     ``full``: the battery counts as full whatever its SOC. ``near_top``: the cells are where a difference matters; at
-    the bottom and on the plateau of LFP it says nothing, and no hold begins.
+    the bottom and on the plateau of LFP it says nothing, and no hold begins. ``far_from_top``: well below there, where
+    a hold ends as well.
     """
     if not settings.enabled:
         return StateMemory()
@@ -53,10 +55,11 @@ def next_state(
     if _sustains(memory.state, soc_percent, settings):
         spent = memory.hold_spent and delta_mv > settings.imbalance_release_mv
         return StateMemory(ChargeState.SUSTAIN, latched, hold_spent=spent)
-    held_s, spent = _hold(memory, delta_mv, settings, elapsed_s, near_top)
-    if held_s is not None and not full:  # a full battery gains nothing by a hold: FLOAT balances as well
-        return StateMemory(ChargeState.IMBALANCE_HOLD, latched, held_s, spent)
-    return StateMemory(_by_soc(memory.state, latched, soc_percent, settings), latched, hold_spent=spent)
+    held_s, spent = _held(memory, delta_mv, settings, elapsed_s)
+    # A full battery gains nothing by a hold: FLOAT balances as well.
+    if not spent and not full and _holds(memory.state, delta_mv, settings, near_top, far_from_top):
+        return StateMemory(ChargeState.IMBALANCE_HOLD, latched, held_s)
+    return StateMemory(_by_soc(memory.state, latched, soc_percent, settings), latched, held_s, spent)
 
 
 def apply_state(draft: Draft, context: Context, memory: StateMemory) -> None:
@@ -90,20 +93,22 @@ def _sustains(state: ChargeState, soc_percent: float, settings: StateSettings) -
     return soc_percent <= settings.sustain_entry_soc_percent
 
 
-def _hold(
-    memory: StateMemory, delta_mv: float, settings: StateSettings, elapsed_s: float, near_top: bool
-) -> tuple[float | None, bool]:
-    """Return the time in the hold, None outside one, and whether the present imbalance has used up its hold."""
-    holding = memory.state is ChargeState.IMBALANCE_HOLD
-    spent = memory.hold_spent
-    held_s = memory.hold_elapsed_s + elapsed_s if holding else 0.0
+def _held(memory: StateMemory, delta_mv: float, settings: StateSettings, elapsed_s: float) -> tuple[float, bool]:
+    """Return the time in holds, and whether the present imbalance has used it up."""
     if delta_mv <= settings.imbalance_release_mv:
-        holding = spent = False
-    elif holding and held_s >= settings.imbalance_hold_max_s:
-        holding, spent = False, True
-    elif not holding:
-        holding = delta_mv > settings.imbalance_hold_mv and near_top and not spent
-    return (held_s if holding else None), spent
+        return 0.0, False
+    holding = memory.state is ChargeState.IMBALANCE_HOLD
+    held_s = memory.hold_elapsed_s + (elapsed_s if holding else 0.0)
+    spent = memory.hold_spent or held_s >= settings.imbalance_hold_max_s
+    return (0.0 if spent else held_s), spent
+
+
+def _holds(state: ChargeState, delta_mv: float, settings: StateSettings, near_top: bool, far_from_top: bool) -> bool:
+    if delta_mv <= settings.imbalance_release_mv:
+        return False
+    if state is ChargeState.IMBALANCE_HOLD:
+        return not far_from_top
+    return near_top and delta_mv > settings.imbalance_hold_mv
 
 
 def _by_soc(before: ChargeState, latched: bool, soc_percent: float, settings: StateSettings) -> ChargeState:

@@ -1,16 +1,29 @@
 """Checks across keys: each yields findings with the numbers that do not fit together."""
 
-from tinybms_bridge.config.checks.charging import MPPT_RISE_V, PEAK_TOLERANCE_V, charging_findings
+from tinybms_bridge.config.checks.charging import MPPT_RISE_V, charging_findings
 from tinybms_bridge.config.checks.finding import CROSS_CHECK, Finding
 from tinybms_bridge.config.checks.link import link_findings
 from tinybms_bridge.config.checks.network import network_findings
+from tinybms_bridge.config.checks.target import (
+    PEAK_TOLERANCE_V,
+    Target,
+    bulk_findings,
+    ceiling_findings,
+    floor_findings,
+    preset_of,
+)
 
 __all__ = [
     "CROSS_CHECK",
     "MPPT_RISE_V",
     "PEAK_TOLERANCE_V",
     "Finding",
+    "Target",
+    "bulk_findings",
+    "ceiling_findings",
     "charging_findings",
+    "floor_findings",
     "link_findings",
     "network_findings",
+    "preset_of",
 ]

@@ -3,21 +3,20 @@
 from collections.abc import Iterator
 
 from tinybms_bridge.config.checks.finding import Finding, ordered
+from tinybms_bridge.config.checks.target import PEAK_TOLERANCE_V, target_findings
 from tinybms_bridge.config.models.cvl import Cvl
 from tinybms_bridge.config.models.victron import Thresholds
 
-__all__ = ["MPPT_RISE_V", "PEAK_TOLERANCE_V", "charging_findings"]
+__all__ = ["MPPT_RISE_V", "charging_findings"]
 
 MPPT_RISE_V = 0.4
 """Volts above CVL that a solar charger holds while feeding in (Victron dvcc.py)."""
-
-PEAK_TOLERANCE_V = 1e-6
-"""Rounding of sums of decimal volts."""
 
 # (lower, higher, strictly) among the voltages per cell of section cvl.
 _CELL_ORDER = (
     ("cell_safety_release_v", "cell_safety_threshold_v", True),
     ("cell_safety_threshold_v", "cell_max_voltage_v", False),
+    ("resting_cell_voltage_v", "cell_safety_threshold_v", True),
     ("cell_min_float_voltage_v", "cell_safety_release_v", False),
     ("cell_min_float_voltage_v", "cell_max_voltage_v", False),
     ("floor_cell_voltage_v", "resting_cell_voltage_v", False),
@@ -36,7 +35,7 @@ def charging_findings(cvl: Cvl, thresholds: Thresholds) -> Iterator[Finding]:
         low_v, high_v = getattr(cvl, low), getattr(cvl, high)
         yield from ordered(f"cvl.{low}", low_v, f"cvl.{high}", high_v, "V", strictly=strictly)
     yield from _over_voltage(cvl, thresholds)
-    yield from _floor(cvl)
+    yield from target_findings(cvl, thresholds)
     yield from _thresholds(thresholds)
 
 
@@ -72,30 +71,44 @@ def _sustain(cvl: Cvl) -> Iterator[Finding]:
                 f"must be below cvl.sustain_soc_exit_percent, which is {leave:g} %; both 0 switch SUSTAIN off",
             ),
         )
+    if leave > entry:
+        yield from ordered(
+            "cvl.sustain_soc_exit_percent",
+            leave,
+            "cvl.bulk_soc_threshold",
+            cvl.bulk_soc_threshold,
+            "%",
+            strictly=True,
+        )
     if 0 < cvl.sustain_voltage_v < 3:
         yield Finding(("cvl.sustain_voltage_v",), ("must be 0 (from the value per cell) or from 3 to 80 V",))
 
 
 def _window(cvl: Cvl) -> Iterator[Finding]:
-    """The SOC bounds must leave room between them, and a forced charge must end above its start."""
-    room_percent = cvl.soc_window_hysteresis_percent
-    if cvl.soc_min_percent > 0 and cvl.soc_min_percent + room_percent >= cvl.soc_max_percent:
-        yield Finding(
-            ("cvl.soc_min_percent", "cvl.soc_max_percent"),
-            (
-                f"must be more than {room_percent:g} % below cvl.soc_max_percent, which is {cvl.soc_max_percent:g} %",
-                f"must be more than {room_percent:g} % above cvl.soc_min_percent, which is {cvl.soc_min_percent:g} %",
-            ),
-        )
+    """The SOC bounds must leave room between them, and a forced charge must end above its start and below the top."""
+    room_percent, low_percent = cvl.soc_window_hysteresis_percent, cvl.soc_min_percent
+    for path, high_percent in _upper_bounds(cvl):
+        if low_percent > 0 and low_percent + room_percent >= high_percent:
+            yield Finding(
+                ("cvl.soc_min_percent", path),
+                (
+                    f"must be more than {room_percent:g} % below {path}, which is {high_percent:g} %",
+                    f"must be more than {room_percent:g} % above cvl.soc_min_percent, which is {low_percent:g} %",
+                ),
+            )
     if cvl.force_charge_start_percent > 0:
-        yield from ordered(
-            "cvl.force_charge_start_percent",
-            cvl.force_charge_start_percent,
-            "cvl.force_charge_stop_percent",
-            cvl.force_charge_stop_percent,
-            "%",
-            strictly=True,
-        )
+        start, stop = "cvl.force_charge_start_percent", "cvl.force_charge_stop_percent"
+        stop_percent = cvl.force_charge_stop_percent
+        yield from ordered(start, cvl.force_charge_start_percent, stop, stop_percent, "%", strictly=True)
+        for path, high_percent in _upper_bounds(cvl):
+            yield from ordered(stop, stop_percent, path, high_percent, "%")
+
+
+def _upper_bounds(cvl: Cvl) -> Iterator[tuple[str, float]]:
+    """Yield the SOC at which charging ends; that of the storage profile counts only while it is chosen."""
+    yield "cvl.soc_max_percent", cvl.soc_max_percent
+    if cvl.profile == "storage":
+        yield "cvl.storage_soc_percent", cvl.storage_soc_percent
 
 
 def _over_voltage(cvl: Cvl, thresholds: Thresholds) -> Iterator[Finding]:
@@ -124,16 +137,6 @@ def _bounds(cvl: Cvl, thresholds: Thresholds) -> Iterator[tuple[tuple[str, ...],
         words = f"cvl.cell_max_voltage_v {cvl.cell_max_voltage_v:g} V × {cvl.series_cell_count} cells"
         paths = ("cvl.cell_max_voltage_v", "cvl.series_cell_count")
         yield paths, cvl.cell_max_voltage_v * cvl.series_cell_count, words
-
-
-def _floor(cvl: Cvl) -> Iterator[Finding]:
-    cells, floor_v, bulk_v = cvl.series_cell_count, cvl.floor_cell_voltage_v, cvl.bulk_voltage_v
-    if cells is None or floor_v is None or bulk_v is None or bulk_v >= cells * floor_v - PEAK_TOLERANCE_V:
-        return
-    yield Finding(
-        ("cvl.bulk_voltage_v", "cvl.floor_cell_voltage_v", "cvl.series_cell_count"),
-        (f"must be at least {cells * floor_v:g} V (cvl.floor_cell_voltage_v {floor_v:g} V × {cells} cells)",),
-    )
 
 
 def _thresholds(thresholds: Thresholds) -> Iterator[Finding]:

@@ -69,9 +69,9 @@ class Can(Section):
 
     interface: CanInterface = text("socketcan", "CAN interface", "Kind of adapter, as python-can names it.")
     channel: str = text(
-        "can0",
+        "",
         "CAN channel",
-        "Network interface, serial port or number of the adapter; empty = the adapter's own default.",
+        "Network interface, serial port or number of the adapter; empty = its default (can0 for socketcan).",
         rule="must be the name of a channel, for example can0 or /dev/ttyACM0, or empty",
         pattern=r"^[^\x00-\x1F\x7F]{0,200}$",
     )

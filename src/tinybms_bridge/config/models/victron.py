@@ -26,7 +26,8 @@ class Thresholds(Section):
         80,
         "V",
         "Low voltage",
-        "Pack voltage of the low-voltage alarm; null = from the BMS (the README shows 42.0 for 16 cells).",
+        "Pack voltage of the low-voltage alarm, beside that of the cells; null = cells only"
+        " (the README shows 42.0 for 16).",
     )
     overvoltage_v: float | None = number(
         None,
@@ -34,7 +35,8 @@ class Thresholds(Section):
         80,
         "V",
         "High voltage",
-        "Pack voltage of the high-voltage alarm, which also bounds the charge voltage; null = from the BMS.",
+        "Pack voltage of the high-voltage alarm, beside that of the cells; also bounds the charge voltage;"
+        " null = cells only.",
     )
     overtemp_c: float | None = number(
         None, 20, 90, "°C", "High temperature", "Temperature of the alarm; null = from the BMS."
@@ -43,10 +45,20 @@ class Thresholds(Section):
         None, -40, 20, "°C", "Too cold to charge", "Temperature below which charging is alarmed; null = from the BMS."
     )
     imbalance_warn_mv: float | None = number(
-        None, 1, 2000, "mV", "Imbalance warning", "Difference of the cells that raises a warning; null = from the BMS."
+        None,
+        1,
+        2000,
+        "mV",
+        "Imbalance warning",
+        "Difference of the cells that raises a warning; null = twice register 308 of the BMS, but at least 100 mV.",
     )
     imbalance_alarm_mv: float | None = number(
-        None, 1, 2000, "mV", "Imbalance alarm", "Difference of the cells that raises an alarm; null = from the BMS."
+        None,
+        1,
+        2000,
+        "mV",
+        "Imbalance alarm",
+        "Difference of the cells that raises an alarm; null = twice the warning.",
     )
     soc_low_percent: float = number(10, 0, 50, "%", "Low SOC", "State of charge at or below which a warning is raised.")
     soc_high_percent: float = number(

@@ -63,13 +63,17 @@ class EventRecord:
     """Lifetime counter of the BMS, for its events."""
     event_id: int | None = None
     """Number of the BMS's event."""
+    serial_number: str = ""
+    """Of the BMS that logged it; empty when it is not known."""
+    after_gap: bool = False
+    """Whether events of the BMS right before it were lost."""
 
     @property
     def dated_event(self) -> DatedEvent | None:
         """The BMS's event behind it, or None."""
         if self.lifetime_s is None or self.event_id is None:
             return None
-        return DatedEvent(BmsEvent(self.lifetime_s, self.event_id), self.at)
+        return DatedEvent(BmsEvent(self.lifetime_s, self.event_id), self.at, self.serial_number, self.after_gap)
 
     def to_line(self) -> str:
         """Return one line of JSON."""
@@ -83,6 +87,10 @@ class EventRecord:
         }
         if self.event_id is not None:
             document |= {"lifetime_s": self.lifetime_s, "event_id": self.event_id}
+        if self.serial_number:
+            document["serial_number"] = self.serial_number
+        if self.after_gap:
+            document["after_gap"] = True
         return json.dumps(document, ensure_ascii=False)
 
     @classmethod
@@ -99,6 +107,8 @@ class EventRecord:
                 text=str(document["text"]),
                 lifetime_s=_optional(document.get("lifetime_s")),
                 event_id=_optional(document.get("event_id")),
+                serial_number=str(document.get("serial_number", "")),
+                after_gap=document.get("after_gap") is True,
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not an entry: {line[:60]!r}") from error

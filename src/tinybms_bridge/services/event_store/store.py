@@ -99,6 +99,8 @@ class EventStore:
                 text=kind.text,
                 lifetime_s=dated.event.lifetime_s,
                 event_id=dated.event.event_id,
+                serial_number=dated.serial_number,
+                after_gap=dated.after_gap,
             )
             self._append(record)
             added.append(record)

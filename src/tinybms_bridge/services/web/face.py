@@ -3,18 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import Literal, Protocol
 
 from tinybms_bridge.battery.alarms import Alarms
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits.model import Limits
+from tinybms_bridge.battery.manual_stops import Direction
 from tinybms_bridge.battery.notices import Notices
 from tinybms_bridge.battery.snapshot import Identity, Snapshot
 from tinybms_bridge.bus import Bus
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.services.web.face_history import HistorySource
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 from tinybms_bridge.tinybms.settings import BmsSettings
 
@@ -34,13 +35,6 @@ __all__ = [
     "UartFigures",
     "WatchdogFigures",
 ]
-
-
-class Direction(StrEnum):
-    """What the user can stop."""
-
-    CHARGE = "charge"
-    DISCHARGE = "discharge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +176,8 @@ class Inhibit:
     expires_at: datetime | None = None
     """When it ends by itself; None: only by hand."""
     reason: str = ""
+    by: str = ""
+    """Who stopped it."""
 
 
 class LogLine(Protocol):
@@ -245,7 +241,7 @@ class LogSource(Protocol):
 
 
 class BridgeFace(Protocol):
-    """The bridge as the web room sees it; every method is called on the event loop and returns at once."""
+    """The bridge as the web room sees it; called on the event loop; what is not async returns at once."""
 
     @property
     def version(self) -> str:
@@ -262,6 +258,10 @@ class BridgeFace(Protocol):
         """The configuration; its methods are called in a thread."""
         ...
 
+    def misfits(self) -> Sequence[str]:
+        """Return what in the configuration in force does not fit the battery, in words."""
+        ...
+
     @property
     def device_settings(self) -> BmsSettings:
         """The settings of the BMS."""
@@ -270,6 +270,11 @@ class BridgeFace(Protocol):
     @property
     def logs(self) -> LogSource:
         """The recent log."""
+        ...
+
+    @property
+    def history(self) -> HistorySource:
+        """What the battery did."""
         ...
 
     @property
@@ -317,12 +322,15 @@ class BridgeFace(Protocol):
         """Return what is stopped by hand now."""
         ...
 
-    def inhibit(self, direction: Direction, duration_s: float | None, reason: str) -> Inhibit:
-        """Stop a direction until released or, with ``duration_s``, until then; replaces an earlier stop of it."""
+    async def inhibit(self, direction: Direction, duration_s: float | None, reason: str, by: str) -> Inhibit:
+        """Stop a direction until released or for ``duration_s``, in place of an earlier stop of it, and save that.
+
+        Raises OSError when it is in force but could not be saved.
+        """
         ...
 
-    def release(self, direction: Direction) -> bool:
-        """End a stop; False when there was none."""
+    async def release(self, direction: Direction) -> bool:
+        """End a stop and save that; False when there was none. Raises OSError when that could not be saved."""
         ...
 
     def reset_statistics(self) -> None:

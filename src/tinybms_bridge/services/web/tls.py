@@ -11,7 +11,7 @@ from pathlib import Path
 from tinybms_bridge.errors import ConfigError, ConfigProblem
 from tinybms_bridge.services.web.options import WebOptions
 
-__all__ = ["ensure_self_signed", "tls_context"]
+__all__ = ["CERTIFICATE_FILE", "KEY_FILE", "ensure_self_signed", "tls_context"]
 
 CERTIFICATE_FILE = "web-certificate.pem"
 KEY_FILE = "web-key.pem"

@@ -47,6 +47,13 @@ class ActionName(StrEnum):
         """What the action is for."""
         return ACTIONS[self]
 
+    def check_given(self, value: object) -> None:
+        """Raise SettingsError when the action needs a value and there is none, or takes none and there is one."""
+        if self.info.value and value is None:
+            raise SettingsError([Problem(self, f"needs a value: {self.info.value}")])
+        if not self.info.value and value is not None:
+            raise SettingsError([Problem(self, "takes no value", value)])
+
 
 ACTIONS: Mapping[ActionName, ActionInfo] = MappingProxyType(
     {
@@ -132,11 +139,10 @@ async def perform_request(
         DeviceRefused: Likewise.
 
     """
+    action.check_given(value)
     gauge = _GAUGES.get(action)
     if gauge is not None:
         return await _set_gauge(link, clock, options, action, gauge, _percent(action, value))
-    if value is not None:
-        raise SettingsError([Problem(action, "takes no value", value)])
     async with link.exclusive():
         sent = await send_once(link, _REQUESTS[action])
     if action is ActionName.RESTART and sent.answer is not Answer.REFUSED:

@@ -39,8 +39,18 @@ class Backup:
     """Values by name of setting."""
 
 
-def backup_of(readout: Readout, created: datetime) -> Backup:
-    """Return the backup of all settings that the unit has."""
+def backup_of(readout: Readout, created: datetime, *, force: bool = False) -> Backup:
+    """Return the backup of all settings that the unit has.
+
+    Raises:
+        SettingsError: The unit does not tell its firmware; with ``force`` only what every firmware has is saved.
+
+    """
+    if not readout.identified and not force:
+        message = (
+            "the BMS does not tell its firmware, so some settings would be missing in the backup unless it is forced"
+        )
+        raise SettingsError([Problem("", message)])
     values = {setting.name: readout.value(setting) for setting in readout.settings()}
     return Backup(created.isoformat(timespec="seconds"), readout.identity, values)
 

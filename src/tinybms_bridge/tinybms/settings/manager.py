@@ -5,12 +5,12 @@ from collections.abc import Mapping
 
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.tinybms.settings.actions import ActionName, ActionResult, perform_request
-from tinybms_bridge.tinybms.settings.errors import ConfirmationError, Problem, SettingsError, StaleSettingsError
+from tinybms_bridge.tinybms.settings.errors import ConfirmationError, StaleSettingsError
 from tinybms_bridge.tinybms.settings.fields import all_settings
 from tinybms_bridge.tinybms.settings.link import Link
 from tinybms_bridge.tinybms.settings.plan import Plan, make_plan
 from tinybms_bridge.tinybms.settings.results import Report, Result
-from tinybms_bridge.tinybms.settings.run import OnResult, PlanRun
+from tinybms_bridge.tinybms.settings.run import OnInterrupt, OnResult, PlanRun
 from tinybms_bridge.tinybms.settings.table import Readout, differing, read_settings, read_words
 from tinybms_bridge.tinybms.settings.writer import WriteOptions
 
@@ -43,13 +43,21 @@ class BmsSettings:
         """Return the plan that gives the BMS the ``wanted`` values. Raises SettingsError, LinkError, DeviceRefused."""
         return make_plan(await self.read(), wanted)
 
-    async def apply(self, plan: Plan, *, confirm: bool = False, on_result: OnResult | None = None) -> Report:
+    async def apply(
+        self,
+        plan: Plan,
+        *,
+        confirm: bool = False,
+        on_result: OnResult | None = None,
+        on_interrupt: OnInterrupt | None = None,
+    ) -> Report:
         """Carry out a plan; after the first failure nothing more is written, and a second run does what is left.
 
         Args:
             plan: From ``plan`` or ``restore_plan``.
             confirm: Accepts the plan's ``consequences``.
             on_result: Told of each result.
+            on_interrupt: Told what became of the plan so far when the task is cancelled.
 
         Raises:
             ConfirmationError: The plan has consequences and ``confirm`` is not set; nothing was written.
@@ -64,7 +72,13 @@ class BmsSettings:
             moved = differing(plan.readout.words, await read_words(self._link))
             if moved:
                 raise StaleSettingsError([setting.name for setting in moved])
-            return await PlanRun(self._link, self._clock, self._options, plan, on_result or _ignore).run()
+            run = PlanRun(self._link, self._clock, self._options, plan, on_result or _ignore)
+            try:
+                return await run.run()
+            except asyncio.CancelledError:
+                if on_interrupt is not None:
+                    on_interrupt(run.interrupted())
+                raise
 
     async def perform(self, action: ActionName, value: object = None, *, confirm: bool = False) -> ActionResult:
         """Carry out an action that is no setting.
@@ -89,8 +103,7 @@ class BmsSettings:
             return await perform_request(self._link, self._clock, self._options, action, value)
 
     async def _set_mode(self, value: object) -> ActionResult:
-        if value is None:
-            raise SettingsError([Problem(ActionName.SET_OPERATION_MODE, "needs dual_port or single_port")])
+        ActionName.SET_OPERATION_MODE.check_given(value)
         (result,) = (await self.apply(await self.plan({"operation_mode": value}), confirm=True)).results
         return ActionResult(ActionName.SET_OPERATION_MODE, result.outcome, result.detail)
 

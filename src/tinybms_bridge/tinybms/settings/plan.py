@@ -1,17 +1,17 @@
 """From wanted values to a plan: everything judged before anything is written."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tinybms_bridge.tinybms.registers import RegisterValue
 from tinybms_bridge.tinybms.settings.cautions import Caution, cautions
 from tinybms_bridge.tinybms.settings.errors import Problem, SettingsError
-from tinybms_bridge.tinybms.settings.fields import Setting, Words, all_settings, find_setting
+from tinybms_bridge.tinybms.settings.fields import Setting, Words, all_settings, by_name, find_setting
 from tinybms_bridge.tinybms.settings.limits import writable_range
 from tinybms_bridge.tinybms.settings.order import Step, in_safe_order
 from tinybms_bridge.tinybms.settings.rules import Severity, violations
 from tinybms_bridge.tinybms.settings.table import Readout, firmware_text
-from tinybms_bridge.tinybms.settings.values import encode
+from tinybms_bridge.tinybms.settings.values import encode, shown_value
 
 __all__ = ["Change", "Plan", "make_plan"]
 
@@ -75,13 +75,16 @@ def make_plan(
         raise SettingsError(problems)
     changes = _changes(readout, final, changed)
     steps, parked = in_safe_order(readout, changed)
+    if changes and readout.own_missing:
+        notes = [*notes, f"values are held against the vendor's ranges, not those of this BMS ({readout.own_missing})"]
+    rounded = _rounded(wanted, final)
     news = [(change.setting, change.new) for change in changes]
     return Plan(
         readout=readout,
         changes=changes,
         unchanged=_changes(readout, final, [each for each in encoded if each not in changed]),
         steps=steps,
-        cautions=(*(Caution("", text) for text in notes), *cautions(readout, news, final), *doubts, *parked),
+        cautions=(*(Caution("", text) for text in notes), *rounded, *cautions(readout, news, final), *doubts, *parked),
     )
 
 
@@ -113,6 +116,17 @@ def _held(readout: Readout, name: str, value: object) -> bool:
 def _not_available(readout: Readout, setting: Setting) -> str:
     have, need = firmware_text(readout.identity.firmware_internal), firmware_text(setting.firmware)
     return f"not available on firmware {have}, needs {need}"
+
+
+def _rounded(wanted: Mapping[str, object], final: Words) -> Iterator[Caution]:
+    """Yield each number that lies between two steps of its register, with what it becomes."""
+    for name, value in wanted.items():
+        setting = by_name(name)
+        held = setting.value(final)
+        if isinstance(value, str) or isinstance(held, str) or held is None or value == held:
+            continue
+        step = shown_value(round(setting.register.scale, setting.register.decimals), setting.unit)
+        yield Caution(name, f"{value:.10g} is rounded to {shown_value(held, setting.unit)} (the step is {step})")
 
 
 def _final(words: Words, encoded: Mapping[Setting, Words]) -> Words:

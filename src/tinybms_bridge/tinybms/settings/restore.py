@@ -1,5 +1,6 @@
 """A backup against a unit: what differs, and the plan that restores it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tinybms_bridge.tinybms.registers import RegisterValue
@@ -39,21 +40,25 @@ def restore_plan(backup: Backup, readout: Readout, *, force: bool = False) -> Pl
     Args:
         backup: What to restore.
         readout: The present settings of the unit.
-        force: Restore a backup of a battery with another number of cells.
+        force: Restore a backup of a battery with another number of cells, or to a unit that does not tell its firmware.
 
     Raises:
-        SettingsError: Another number of cells without ``force``, or values that the unit cannot take.
+        SettingsError: One of these without ``force``, or values that the unit cannot take.
 
     """
-    cells = backup.settings[_CELLS]
-    if cells != readout.series_cells and not force:
-        message = (
-            f"the backup is of {cells} cells in series, this BMS is set to {readout.series_cells}; nothing is written"
-            " unless it is forced"
-        )
-        raise SettingsError([Problem("", message)])
+    doubts = [] if force else list(_doubts(backup, readout))
+    if doubts:
+        raise SettingsError([Problem("", f"{doubt}; nothing is written unless it is forced") for doubt in doubts])
     wanted = {each.name: backup.settings[each.name] for each in readout.settings() if each.name in backup.settings}
     return make_plan(readout, wanted, from_unit=True, notes=_notes(backup, readout))
+
+
+def _doubts(backup: Backup, readout: Readout) -> Iterator[str]:
+    cells = backup.settings[_CELLS]
+    if cells != readout.series_cells:
+        yield f"the backup is of {cells} cells in series, this BMS is set to {readout.series_cells}"
+    if not readout.identified:
+        yield "the BMS does not tell its firmware, so some settings would be left out"
 
 
 def _notes(backup: Backup, readout: Readout) -> list[str]:

@@ -14,10 +14,15 @@ from tinybms_bridge.tinybms.settings.table import differing, read_words
 from tinybms_bridge.tinybms.settings.values import shown_value
 from tinybms_bridge.tinybms.settings.writer import StepWriter, WriteOptions
 
-__all__ = ["OnResult", "PlanRun"]
+__all__ = ["OnInterrupt", "OnResult", "PlanRun"]
 
 OnResult = Callable[[Result], None]
 """Called with each result as soon as it is known; the report may know better in the end."""
+
+OnInterrupt = Callable[[Report], None]
+"""Called with what became of a plan up to an interruption."""
+
+_FAILED_BEFORE = "something before it failed"
 
 
 class PlanRun:
@@ -31,24 +36,40 @@ class PlanRun:
         self._changes = {change.setting: change for change in plan.changes}
         self._results: dict[Setting, Result] = {}
         self._parked: dict[Setting, RegisterValue] = {}
+        self._under_way: Step | None = None
 
     async def run(self) -> Report:
         """Carry out the steps up to the first that fails, look at all settings, and return what became of each."""
         for change in self._plan.unchanged:
             self._note(Result(change, Outcome.UNCHANGED, change.new))
         for step in self._plan.steps:
+            self._under_way = step
             if not await self._carry_out(step):
                 break
-        for change in self._plan.changes:
-            if change.setting not in self._results:
-                self._note(self._left_over(change))
+        self._under_way = None
+        for change in self._open_changes():
+            self._note(self._left_over(change, _FAILED_BEFORE))
         return await self._look_at_all()
 
-    def _left_over(self, change: Change) -> Result:
+    def interrupted(self) -> Report:
+        """Return what became of each setting up to now; nothing more is read or written."""
+        step = self._under_way
+        for change in self._open_changes():
+            if step is not None and change.setting in step.settings:
+                detail = f"interrupted at register {step.address}: nobody can say whether it was written"
+                self._results[change.setting] = Result(change, Outcome.NO_ANSWER, detail=detail)
+            else:
+                self._results[change.setting] = self._left_over(change, "it was interrupted before")
+        return self._report(unverified="it was interrupted")
+
+    def _open_changes(self) -> list[Change]:
+        return [change for change in self._plan.changes if change.setting not in self._results]
+
+    def _left_over(self, change: Change, why: str) -> Result:
         if change.setting in self._parked:
             held = self._parked[change.setting]
-            return Result(change, Outcome.NOT_TRIED, held, f"left at {held}, because something before it failed")
-        return Result(change, Outcome.NOT_TRIED, detail="something before it failed")
+            return Result(change, Outcome.NOT_TRIED, held, f"left at {held}, because {why}")
+        return Result(change, Outcome.NOT_TRIED, detail=why)
 
     async def _carry_out(self, step: Step) -> bool:
         """Carry out one step and return whether to go on."""

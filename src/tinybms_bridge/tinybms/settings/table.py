@@ -52,6 +52,11 @@ class Readout:
     """Measurements, to tell what a change would do now."""
 
     @property
+    def identified(self) -> bool:
+        """Whether the firmware is known, and with it which settings there are."""
+        return self.identity.firmware_internal > 0
+
+    @property
     def series_cells(self) -> int:
         """Cells in series (register 307)."""
         return self.words[_SERIES_CELLS - FIRST]
@@ -74,7 +79,13 @@ class Readout:
 
 
 async def read_settings(link: Link, clock: Clock) -> Readout:
-    """Read all that can be known of the settings. Raises LinkError; DeviceRefused for registers 300 to 343 only."""
+    """Read all that can be known of the settings.
+
+    Raises:
+        LinkError: no good answer for registers; without command 0x1D only ``own`` is missing.
+        DeviceRefused: registers 300 to 343 are refused, or a request arrived corrupted.
+
+    """
     version = await _unless_refused(link, IDENTITY_ADDRESS, IDENTITY_COUNT)
     words = await read_words(link)
     own, missing = await _own_tables(link, words)
@@ -108,7 +119,9 @@ def differing(before: Sequence[int], after: Sequence[int]) -> list[Setting]:
 async def _unless_refused(link: Link, address: int, count: int) -> Words | None:
     try:
         return await read_registers(link, address, count)
-    except DeviceRefused:
+    except DeviceRefused as error:
+        if error.corrupted:
+            raise
         return None
 
 

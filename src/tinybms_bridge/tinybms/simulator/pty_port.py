@@ -86,5 +86,8 @@ def _point(link: Path, target: str) -> None:
         raise FileExistsError(f"{link} exists and is not a symbolic link")
     temporary = link.with_name(f".{link.name}.{os.getpid()}")
     temporary.unlink(missing_ok=True)
-    temporary.symlink_to(target)
+    try:
+        temporary.symlink_to(target)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(link)) from error
     temporary.replace(link)

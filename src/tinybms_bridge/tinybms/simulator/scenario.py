@@ -76,6 +76,8 @@ class Scenario:
     options: Mapping[str, Any] = field(default_factory=dict)
     """Fields of ``BmsOptions``."""
     habits: Habits = field(default_factory=Habits)
+    chunk: int | None = None
+    """Bytes that the line delivers at a time; None for as they come."""
     settings: NamedSettings = field(default_factory=NamedSettings)
     """What was set before the start."""
     steps: tuple[Step, ...] = ()

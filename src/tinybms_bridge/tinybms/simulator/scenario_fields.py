@@ -70,5 +70,6 @@ LINE_FIELDS: Mapping[str, Check] = {
     "newest_order": _names(EventOrder),
     "all_order": _names(EventOrder),
     "packet_id": _names(PacketId),
+    "chunk": whole(1, 4096),
 }
-"""Fields of ``Habits``."""
+"""Fields of ``Habits``, and ``chunk``, a property of the line."""

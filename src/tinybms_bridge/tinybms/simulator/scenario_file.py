@@ -71,6 +71,7 @@ class _Reader:
         for required in ("title", "duration"):
             if required not in document:
                 self._problem("", 0, required, None, "is missing")
+        line = self._table(document, "line", LINE_FIELDS)
         pack = PackPlan(**self._table(document, "pack", PACK_FIELDS))
         return Scenario(
             name=name,
@@ -79,7 +80,8 @@ class _Reader:
             ends_with=top.get("ends_with", ()),
             pack=pack,
             options=self._table(document, "bms", BMS_FIELDS),
-            habits=Habits(**self._table(document, "line", LINE_FIELDS)),
+            chunk=line.pop("chunk", None),
+            habits=Habits(**line),
             settings=self._settings(document.get("settings", {})),
             steps=self._steps(document.get(_STEP, []), pack.cells),
         )

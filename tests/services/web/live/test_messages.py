@@ -44,7 +44,7 @@ def test_names_of_the_readme(face: Any) -> None:
     assert message["stats"]["victron_keepalive_ok"] is True
 
 
-def test_at_most_1500_bytes_with_everything_at_its_longest(face: Any, picture: Picture) -> None:
+async def test_at_most_1500_bytes_with_everything_at_its_longest(face: Any, picture: Picture) -> None:
     """16 cells, every alarm, every notice and large counters fit into 1.5 KB."""
     big = 4_294_967_295
     face.now = replace(
@@ -56,7 +56,7 @@ def test_at_most_1500_bytes_with_everything_at_its_longest(face: Any, picture: P
     face.uart_figures = UartFigures(success=big, errors=big)
     face.can_figures = CanFigures(tx_count=big, tx_errors=big)
     for direction in Direction:
-        face.inhibit(direction, 60.0, "a reason")
+        await face.inhibit(direction, 60.0, "a reason", "boss")
     text = status_message(face)
     assert len(text.encode()) <= 1500
     assert ", " not in text

@@ -1,9 +1,9 @@
 """A bridge that does what the test says, behind the web application, and clients of it."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
 from typing import get_args
 
@@ -34,6 +34,7 @@ from tinybms_bridge.services.web.face import (
     UartFigures,
     WatchdogFigures,
 )
+from tinybms_bridge.services.web.face_history import Cell
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.security import Admin, User, Via
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
@@ -73,6 +74,7 @@ class FakeBms:
         self.words = list(DELIVERED)
         self.silent = False
         self.refuses_writes = False
+        self.nameless = False
         self.reads = 0
         self.actions: list[ActionRequest] = []
         live = [33000] * 16 + [0] * 16 + [*from_u32(1000), 0, 0, *from_float(52.8), *from_float(0.0), 3300, 3300]
@@ -87,7 +89,7 @@ class FakeBms:
         """Answer one request."""
         if self.silent:
             raise LinkError("the BMS did not answer within 300 ms")
-        if isinstance(request, ReadModbus):
+        if isinstance(request, ReadModbus) and not (self.nameless and request.address == 500):
             self.reads += 1
             table = {0: self.live, 300: self.words, 500: [0x0102, 0x0301, 254, 0x0418, *range(0x4D00, 0x4D06)]}
             base = max(start for start in table if start <= request.address)
@@ -154,6 +156,128 @@ class FakeLogs:
         self.lines.clear()
 
 
+@dataclass(frozen=True)
+class FakeField:
+    """Something that can be asked for."""
+
+    name: str
+    unit: str
+    text: str
+    series: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class FakeView:
+    """Values in steps; every third step is a gap."""
+
+    times: range
+    names: Sequence[str]
+
+    @property
+    def step_s(self) -> int:
+        """See ``HistoryView``."""
+        return self.times.step
+
+    def columns(self) -> list[list[Cell]]:
+        """See ``HistoryView``."""
+        return [[None if step % 3 == 2 else self._cell(name, step) for step in self._steps()] for name in self.names]
+
+    def lines(self, size: int) -> Iterator[list[tuple[int, tuple[Cell, ...]]]]:
+        """See ``HistoryView``."""
+        for first in range(0, len(self.times), size):
+            steps = [step for step in self._steps()[first : first + size] if step % 3 != 2]
+            yield [(self.times[step], tuple(self._cell(name, step) for name in self.names)) for step in steps]
+
+    def _steps(self) -> range:
+        return range(len(self.times))
+
+    @staticmethod
+    def _cell(name: str, step: int) -> Cell:
+        return "BULK" if name.startswith("charge_state") else step + 0.5
+
+
+@dataclass(frozen=True)
+class FakeDay:
+    """Energy of a day."""
+
+    day: date
+    charged_kwh: float = 7.5
+    discharged_kwh: float = 6.25
+    recorded_h: float = 24.0
+
+
+@dataclass(frozen=True)
+class FakeLevel:
+    """What is stored of one resolution."""
+
+    step_s: int
+    rows: int
+    oldest_s: int | None
+    newest_s: int | None
+
+
+@dataclass(frozen=True)
+class FakeStored:
+    """How much is stored."""
+
+    bytes: int = 0
+    levels: Sequence[FakeLevel] = ()
+
+
+@dataclass
+class FakeHistoryState:
+    """How the history is."""
+
+    enabled: bool = True
+    path: str = "/state/history.db"
+    stored: FakeStored = field(default_factory=FakeStored)
+    kept_days: Mapping[int, int] = field(default_factory=lambda: {10: 2, 60: 14, 900: 730})
+    written_batches: int = 3
+    lost_batches: int = 0
+    waiting_batches: int = 0
+    waits_for_clock: bool = False
+    lost_undated_steps: int = 0
+    error: str = ""
+
+
+class FakeHistory:
+    """A history with a value for each step; remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        self.fields = [
+            FakeField("voltage_v", "V", "Voltage", {"mean": 0, "min": 0, "max": 0}),
+            FakeField("soc_percent", "%", "State of charge", {"mean": 0, "min": 0, "max": 0}),
+            FakeField("charge_state", "", "Charge state", {"last": 0}),
+        ]
+        self.asked: list[tuple[int, int, int, int | None]] = []
+        self.days_asked: list[tuple[date, date]] = []
+        self.broken: Exception | None = None
+        self.now = FakeHistoryState()
+
+    def view(self, from_s: int, to_s: int, names: Sequence[str], *, points: int, step_s: int | None) -> FakeView:
+        """See ``HistorySource``."""
+        if self.broken is not None:
+            raise self.broken
+        self.asked.append((from_s, to_s, points, step_s))
+        step_s = step_s or max(10, -(-(to_s - from_s) // points))
+        return FakeView(range(from_s - from_s % step_s, -(-to_s // step_s) * step_s, step_s), names)
+
+    def days(self, first: date, last: date) -> Sequence[FakeDay]:
+        """See ``HistorySource``."""
+        if self.broken is not None:
+            raise self.broken
+        self.days_asked.append((first, last))
+        return [FakeDay(first), FakeDay(last, 1.0, 2.0, 3.5)]
+
+    def store(self, size: int, *levels: tuple[int, int, int | None, int | None]) -> None:
+        """Have something stored: step, rows, oldest, newest."""
+        self.now.stored = FakeStored(size, [FakeLevel(*level) for level in levels])
+
+    def state(self) -> FakeHistoryState:
+        """See ``HistorySource``."""
+        return self.now
+
+
 class FakeFace:
     """Implements ``BridgeFace`` with values that a test may replace."""
 
@@ -167,6 +291,7 @@ class FakeFace:
         self.bms = FakeBms()
         self.device_settings = BmsSettings(self.bms, InstantClock())
         self.logs = FakeLogs()
+        self.history = FakeHistory()
         self.now = Picture(uptime_s=3600.0, freshness=Freshness.STARTING)
         self.uart_figures = UartFigures(up=True, polls=100, success=98, errors=2, latency_avg_ms=15.5)
         self.can_figures = CanFigures(up=True, tx_count=50, tx_errors=1, gx_state="present")
@@ -174,9 +299,15 @@ class FakeFace:
         self.event_list: list[EventEntry] = []
         self.seen_frames: list[MonitoredFrame] = []
         self.stops: dict[Direction, Inhibit] = {}
+        self.disk_full = False
+        self.unfit: list[str] = []
         self.resets = 0
         self.restarts: list[str | None] = []
         self.pictures_taken = 0
+
+    def misfits(self) -> Sequence[str]:
+        """See ``BridgeFace``."""
+        return self.unfit
 
     def picture(self) -> Picture:
         """See ``BridgeFace``."""
@@ -219,16 +350,23 @@ class FakeFace:
         """See ``BridgeFace``."""
         return list(self.stops.values())
 
-    def inhibit(self, direction: Direction, duration_s: float | None, reason: str) -> Inhibit:
+    async def inhibit(self, direction: Direction, duration_s: float | None, reason: str, by: str) -> Inhibit:
         """See ``BridgeFace``."""
         since = self.clock.wall()
         until = None if duration_s is None else since + timedelta(seconds=duration_s)
-        self.stops[direction] = Inhibit(direction, since, until, reason)
+        self.stops[direction] = Inhibit(direction, since, until, reason, by)
+        self._save_stops()
         return self.stops[direction]
 
-    def release(self, direction: Direction) -> bool:
+    async def release(self, direction: Direction) -> bool:
         """See ``BridgeFace``."""
-        return self.stops.pop(direction, None) is not None
+        found = self.stops.pop(direction, None) is not None
+        self._save_stops()
+        return found
+
+    def _save_stops(self) -> None:
+        if self.disk_full:
+            raise OSError(28, "No space left on device")
 
     def reset_statistics(self) -> None:
         """See ``BridgeFace``."""

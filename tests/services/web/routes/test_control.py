@@ -17,7 +17,7 @@ async def test_stop_for_an_hour(client: httpx.AsyncClient, face: Any) -> None:
     assert answer.json()["expires_at"] == "2026-01-01T01:00:00Z"
     assert face.inhibits()[0].direction is Direction.CHARGE
     listed = (await client.get("/api/inhibits")).json()["inhibits"]
-    assert [(each["direction"], each["reason"]) for each in listed] == [("charge", "work")]
+    assert [(each["direction"], each["reason"], each["by"]) for each in listed] == [("charge", "work", "tester")]
 
 
 async def test_stop_without_an_end(client: httpx.AsyncClient) -> None:
@@ -32,6 +32,18 @@ async def test_release(client: httpx.AsyncClient, face: Any) -> None:
     assert (await client.delete("/api/inhibits/charge")).json()["message"] == "charge released"
     assert face.inhibits() == []
     assert (await client.delete("/api/inhibits/charge")).json()["message"] == "charge was not stopped"
+
+
+async def test_stop_that_could_not_be_saved_is_no_success(client: httpx.AsyncClient, face: Any) -> None:
+    """It is in force, but the user has to know that a restart would end it; a release likewise."""
+    face.disk_full = True
+    answer = await client.put("/api/inhibits/charge")
+    assert (answer.status_code, answer.json()["error"]) == (500, "stop_not_saved")
+    assert answer.json()["detail"].endswith("would be lost by a restart: No space left on device")
+    assert face.inhibits()[0].direction is Direction.CHARGE
+    answer = await client.delete("/api/inhibits/charge")
+    assert (answer.status_code, answer.json()["error"]) == (500, "release_not_saved")
+    assert face.inhibits() == []
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,36 @@ async def test_parts_tasks_and_live_clients(visitor: httpx.AsyncClient) -> None:
     assert found["version"] == "1.2.3"
 
 
+async def test_configuration_in_force(visitor: httpx.AsyncClient, face: Any) -> None:
+    """Where it comes from, since when, and what its author should know."""
+    face.storage.data = b'{"mqtt": {"enabled": true}}'
+    face.store.load()
+    face.unfit = ["cvl.series_cell_count = 8: the BMS is set to 16 cells"]
+    found = (await visitor.get("/api/diagnostics")).json()["configuration"]
+    assert (found["file"], found["errors"], found["fell_back"]) == ("memory", [], False)
+    assert [notice["path"] for notice in found["notices"]] == ["mqtt"]
+    assert found["loaded_at"]
+    assert found["misfits"] == face.unfit
+
+
+async def test_configuration_file_that_cannot_be_used(visitor: httpx.AsyncClient, face: Any) -> None:
+    """Every mistake of the file is shown, never a secret, and that the last good configuration runs."""
+    face.storage.data = (
+        b'{"cvl": {"float_soc_threshold": 400, "curves": {"charge_by_soc": []}}, "mqtt": {"password": 5}}'
+    )
+    face.storage.previous = b"{}"
+    face.store.load()
+    found = (await visitor.get("/api/diagnostics")).json()["configuration"]
+    assert [(each["path"], each["value"]) for each in found["errors"]] == [
+        ("cvl.float_soc_threshold", 400),
+        ("cvl.curves.charge_by_soc", None),
+        ("mqtt.password", None),
+    ]
+    assert "from 0 to 100 %" in found["errors"][0]["message"]
+    assert found["fell_back"] is True
+    assert "the last good configuration is in force" in found["notices"][0]["message"]
+
+
 async def test_last_frames_in_words(
     visitor: httpx.AsyncClient, face: Any, make_frame: Callable[..., MonitoredFrame]
 ) -> None:

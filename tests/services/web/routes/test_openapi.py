@@ -22,7 +22,8 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 
 OURS = (
     "/api/status", "/api/limits", "/api/settings", "/api/logs", "/api/events", "/api/alarms", "/api/diagnostics",
-    "/api/can", "/api/tinybms", "/api/inhibits", "/api/stats", "/api/config", "/api/system", "/healthz", "/readyz",
+    "/api/can", "/api/history", "/api/tinybms", "/api/inhibits", "/api/stats", "/api/config", "/api/system",
+    "/healthz", "/readyz",
 )  # fmt: skip
 
 MODES = (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE)

@@ -78,6 +78,7 @@ async def test_every_mistake_at_once(client: httpx.AsyncClient, face: Any) -> No
         (b"[1]", 422, "invalid_payload"),
         (b'{"cvl": {"float_soc_threshold": NaN}}', 422, "invalid_settings"),
         (b'{"wifi": {"sta_ssid": "\\ud800"}}', 422, "invalid_settings"),
+        (b'{"cvl": {"enabled": true, "enabled": false}}', 422, "invalid_settings"),
         (b'{"a":' * 300 + b"1" + b"}" * 300, 422, "invalid_settings"),
     ],
 )
@@ -85,6 +86,24 @@ async def test_bodies_that_are_no_settings(client: httpx.AsyncClient, content: b
     """Whatever the body is, the answer is a problem with the seed's codes and never a server error."""
     answer = await client.post("/api/settings", content=content, headers={"content-type": "application/json"})
     assert (answer.status_code, answer.json()["error"]) == (status, code)
+
+
+async def test_key_that_is_given_twice_is_named(client: httpx.AsyncClient, face: Any) -> None:
+    """As `check` does with a file: nobody can know which of the two was meant."""
+    for method in ("POST", "PUT"):
+        content = b'{"cvl": {"enabled": true, "enabled": false}}'
+        answer = await client.request(
+            method, "/api/settings", content=content, headers={"content-type": "application/json"}
+        )
+        assert answer.json()["errors"] == [{"path": "cvl.enabled", "value": None, "message": "is given more than once"}]
+    assert saved(face) == {}
+
+
+async def test_restored_backup_tells_its_missing_secrets(client: httpx.AsyncClient) -> None:
+    """What the download had masked has to be entered again."""
+    answer = await client.put("/api/settings", json={"mqtt": {"username": "boat", "password": "********"}})
+    assert answer.status_code == 200
+    assert "mqtt.password" in [notice["path"] for notice in answer.json()["notices"]]
 
 
 async def test_whole_configuration_is_replaced(client: httpx.AsyncClient, face: Any) -> None:

@@ -214,6 +214,17 @@ async def test_backup_and_restore(client: httpx.AsyncClient, bms: Any) -> None:
     assert bms.words == before
 
 
+async def test_backup_of_a_bms_that_does_not_tell_its_firmware(client: httpx.AsyncClient, bms: Any) -> None:
+    """It would lack settings: refused with the reason, unless that is accepted."""
+    bms.nameless = True
+    refused = await client.get("/api/tinybms/backup")
+    assert (refused.status_code, refused.json()["error"]) == (422, "invalid_settings")
+    assert "does not tell its firmware" in refused.text
+    forced = await client.get("/api/tinybms/backup", params={"force": True})
+    assert forced.status_code == 200
+    assert len(forced.json()["settings"]) == 29
+
+
 @pytest.mark.parametrize("text", ["{}", '{"format": "tinybms-settings"}', '{"a":' * 300 + "1" + "}" * 300])
 async def test_restoring_something_else(client: httpx.AsyncClient, bms: Any, text: str) -> None:
     """What is no backup is refused and writes nothing."""

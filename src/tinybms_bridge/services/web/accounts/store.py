@@ -1,13 +1,11 @@
 """Keeps the book in its file; the command line may change it while the bridge runs. Every call blocks."""
 
 import contextlib
-import fcntl
-import os
 import threading
 from collections.abc import Callable, Iterator
 
 from tinybms_bridge.errors import BridgeError
-from tinybms_bridge.hal.storage import FileStorage, Storage
+from tinybms_bridge.hal.storage import Storage
 from tinybms_bridge.services.web.accounts.book import Book
 from tinybms_bridge.services.web.accounts.document import from_json, to_json
 
@@ -55,17 +53,9 @@ class AccountStore:
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
         """Keep other processes away between reading and writing."""
-        if not isinstance(self._storage, FileStorage):
+        with contextlib.ExitStack() as lock:
+            try:
+                lock.enter_context(self._storage.exclusive())
+            except OSError as error:
+                raise BridgeError(f"the users cannot be saved in {self._storage.name}: {error}") from error
             yield
-            return
-        path = self._storage.path.with_name(f".{self._storage.path.name}.lock")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise BridgeError(f"the users cannot be saved in {self._storage.name}: {error}") from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)

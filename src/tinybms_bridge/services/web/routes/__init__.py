@@ -8,6 +8,7 @@ from tinybms_bridge.services.web.routes.control import router as control
 from tinybms_bridge.services.web.routes.diagnostics import router as diagnostics
 from tinybms_bridge.services.web.routes.events import router as events
 from tinybms_bridge.services.web.routes.health import router as health
+from tinybms_bridge.services.web.routes.history import router as history
 from tinybms_bridge.services.web.routes.limits import router as limits
 from tinybms_bridge.services.web.routes.logs import router as logs
 from tinybms_bridge.services.web.routes.monitor import router as monitor
@@ -22,6 +23,7 @@ __all__ = ["ROUTERS"]
 ROUTERS: tuple[APIRouter, ...] = (
     status,
     limits,
+    history,
     settings,
     schema,
     logs,

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Answer", "Done", "Request"]
+__all__ = ["Answer", "Done", "Remark", "Request"]
 
 
 class Answer(BaseModel):
@@ -24,3 +24,11 @@ class Done(Answer):
 
     success: Literal[True] = True
     message: str = Field(examples=["Configuration updated"])
+
+
+class Remark(Answer):
+    """Something to know about the configuration in force."""
+
+    path: str
+    """Dotted path of the key; empty for the whole file."""
+    message: str

@@ -32,6 +32,8 @@ class InhibitAnswer(Answer):
     expires_at: datetime | None
     """When it ends by itself; null: only by hand."""
     reason: str
+    by: str
+    """Who stopped it."""
 
 
 class Inhibits(Answer):
@@ -69,20 +71,31 @@ async def inhibit(
     facts: Facts,
     wanted: Annotated[InhibitRequest | None, Body()] = None,
 ) -> InhibitAnswer:
-    """Stop charging or discharging: the limit of that direction is 0 A until released or expired."""
+    """Stop charging or discharging: the limit of that direction is 0 A until released or expired, also after a restart.
+
+    A duration counts the time in which the bridge runs.
+    """
     wanted = wanted or InhibitRequest()
     facts |= {"duration_s": wanted.duration_s, "reason": wanted.reason}
-    stop = face.inhibit(direction, wanted.duration_s, wanted.reason)
-    note_stop(face, stop, user)
+    note_stop(face, direction, wanted.duration_s, wanted.reason, user)
+    try:
+        stop = await face.inhibit(direction, wanted.duration_s, wanted.reason, user.name)
+    except OSError as error:
+        text = f"{direction.value} is stopped, but that could not be saved and would be lost by a restart: "
+        raise ProblemError(500, "stop_not_saved", f"{text}{error.strerror or error}") from error
     return InhibitAnswer.model_validate(stop)
 
 
 @router.delete("/api/inhibits/{direction}")
 async def release(direction: Direction, face: Face, user: Admin) -> Done:
     """End a stop; also fine when there is none."""
-    there_was = face.release(direction)
-    if there_was:
+    if any(each.direction is direction for each in face.inhibits()):
         note_release(face, direction, user)
+    try:
+        there_was = await face.release(direction)
+    except OSError as error:
+        text = f"{direction.value} is released, but that could not be saved and a restart would bring the stop back: "
+        raise ProblemError(500, "release_not_saved", f"{text}{error.strerror or error}") from error
     return Done(message=f"{direction.value} released" if there_was else f"{direction.value} was not stopped")
 
 

@@ -7,18 +7,23 @@ from fastapi import APIRouter
 
 from tinybms_bridge.services.web.face import BridgeFace
 from tinybms_bridge.services.web.live.hub import Hub
+from tinybms_bridge.services.web.routes.answers import Remark
 from tinybms_bridge.services.web.routes.deps import Face, TheWatch
 from tinybms_bridge.services.web.routes.diagnostics_answers import (
     Can,
     ChangeAnswer,
+    ConfigurationAnswer,
     Diagnostics,
     EventBus,
     LiveStats,
+    Mistake,
     PartAnswer,
     TraceAnswer,
     Uart,
     Watchdog,
 )
+from tinybms_bridge.services.web.routes.failures import plain
+from tinybms_bridge.services.web.routes.history_formats import history_stats
 from tinybms_bridge.services.web.routes.monitor import decoded_frames
 from tinybms_bridge.services.web.routes.process import memory, process
 from tinybms_bridge.services.web.security import Viewer
@@ -44,13 +49,28 @@ async def diagnostics(watch: TheWatch, face: Face, _user: Viewer) -> Diagnostics
         process=process(),
         tasks=sorted(task.get_name() for task in asyncio.all_tasks())[:_MOST_TASKS],
         parts=[PartAnswer.model_validate(part) for part in face.parts()],
+        configuration=_configuration(face),
         watchdog=_watchdog(face),
         eventbus=EventBus.model_validate(face.bus.statistics()),
         uart=_uart(face, picture.rejected),
         can=await _can(face),
         websocket=_live(watch.hub),
+        history=await history_stats(face.history),
         freshness=picture.freshness.value,
         changes=[ChangeAnswer.model_validate(change) for change in watch.changes.recent()],
+    )
+
+
+def _configuration(face: BridgeFace) -> ConfigurationAnswer:
+    store = face.store
+    problems = store.error.problems if store.error is not None else []
+    return ConfigurationAnswer(
+        file=store.name,
+        errors=[Mistake(path=each.path, value=plain(each.value), message=each.message) for each in problems],
+        fell_back=store.fell_back,
+        loaded_at=store.loaded_at,
+        notices=[Remark.model_validate(notice) for notice in store.notices],
+        misfits=list(face.misfits()),
     )
 
 

@@ -4,16 +4,19 @@ from datetime import datetime
 
 from pydantic import Field
 
-from tinybms_bridge.services.web.routes.answers import Answer
+from tinybms_bridge.services.web.routes.answers import Answer, Remark
+from tinybms_bridge.services.web.routes.history_answers import HistoryStats
 from tinybms_bridge.services.web.routes.monitor import FrameAnswer
 from tinybms_bridge.services.web.routes.process import Memory, Process
 
 __all__ = [
     "Can",
     "ChangeAnswer",
+    "ConfigurationAnswer",
     "Diagnostics",
     "EventBus",
     "LiveStats",
+    "Mistake",
     "PartAnswer",
     "TraceAnswer",
     "Uart",
@@ -73,6 +76,30 @@ class Can(Answer):
     gx_silent_for_s: float
     keepalive_ok: bool
     last_frames: list[FrameAnswer]
+
+
+class Mistake(Answer):
+    """Something in the file that cannot be used."""
+
+    path: str
+    """Dotted path of the key; empty for the whole file."""
+    value: str | int | float | bool | None
+    message: str
+
+
+class ConfigurationAnswer(Answer):
+    """Where the configuration in force comes from, and what is wrong with the file as it is now."""
+
+    file: str
+    errors: list[Mistake]
+    """Why the file as it is now is not in force; empty when it is."""
+    fell_back: bool
+    """Whether the last good copy is in force, because the file could not be used at the start."""
+    loaded_at: datetime | None
+    """When the configuration in force was read or changed."""
+    notices: list[Remark]
+    misfits: list[str]
+    """What does not fit the battery; the limits are bounded all the same."""
 
 
 class Watchdog(Answer):
@@ -137,11 +164,13 @@ class Diagnostics(Answer):
     tasks: list[str]
     """Names of the tasks of the event loop."""
     parts: list[PartAnswer]
+    configuration: ConfigurationAnswer
     watchdog: Watchdog
     eventbus: EventBus
     uart: Uart
     can: Can
     websocket: LiveStats
+    history: HistoryStats
     freshness: str = Field(examples=["FRESH"])
     changes: list[ChangeAnswer]
     """Changes of freshness, link, GX and charge state, oldest first."""

@@ -1,24 +1,23 @@
 """``/api/settings``: the configuration, shown without secrets, changed in part or as a whole."""
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Query
+from fastapi import APIRouter, Body, Query, Request
 from pydantic import Field
 from starlette.responses import JSONResponse
 
 from tinybms_bridge.config.changes import ConfigChange
 from tinybms_bridge.config.json_text import read_object
-from tinybms_bridge.errors import ConfigError, ConfigProblem
+from tinybms_bridge.errors import ConfigError
 from tinybms_bridge.services.web.problems import ProblemError
-from tinybms_bridge.services.web.routes.answers import Answer, Done
+from tinybms_bridge.services.web.routes.answers import Done, Remark
 from tinybms_bridge.services.web.routes.deps import Face
 from tinybms_bridge.services.web.routes.failures import config_problem
 from tinybms_bridge.services.web.security import Admin, Facts, Viewer
 
-__all__ = ["Remark", "Saved", "router", "saved"]
+__all__ = ["Saved", "router", "saved"]
 
 router = APIRouter(tags=["settings"])
 
@@ -30,13 +29,6 @@ _PART = {
 }
 
 Document = Annotated[dict[str, Any], Body(examples=[_PART])]
-
-
-class Remark(Answer):
-    """Something to know about the configuration in force."""
-
-    path: str
-    message: str
 
 
 class Saved(Done):
@@ -62,15 +54,15 @@ async def read_settings(
 
 
 @router.post("/api/settings")
-async def change_settings(face: Face, _user: Admin, facts: Facts, document: Document) -> Saved:
+async def change_settings(request: Request, face: Face, _user: Admin, facts: Facts, _document: Document) -> Saved:
     """Change the given keys, save, and apply at once; null takes a key back to its default (RFC 7396)."""
-    return await _change(face.store.update, document, facts)
+    return await _change(face.store.update, await request.body(), facts)
 
 
 @router.put("/api/settings")
-async def replace_settings(face: Face, _user: Admin, facts: Facts, document: Document) -> Saved:
+async def replace_settings(request: Request, face: Face, _user: Admin, facts: Facts, _document: Document) -> Saved:
     """Put a whole configuration in the place of the present one, for example a backup; otherwise as POST."""
-    return await _change(face.store.replace, document, facts)
+    return await _change(face.store.replace, await request.body(), facts)
 
 
 def saved(change: ConfigChange, message: str, facts: Facts) -> Saved:
@@ -80,9 +72,9 @@ def saved(change: ConfigChange, message: str, facts: Facts) -> Saved:
     return Saved(message=message, changed=list(change.changed_paths), notices=notices)
 
 
-async def _change(save: Callable[[Mapping[str, Any]], ConfigChange], document: dict[str, Any], facts: Facts) -> Saved:
+async def _change(save: Callable[[Mapping[str, Any]], ConfigChange], body: bytes, facts: Facts) -> Saved:
     try:
-        change = await asyncio.to_thread(save, _checked(document))
+        change = await asyncio.to_thread(save, _checked(body))
     except ConfigError as error:
         raise config_problem(error) from error
     except OSError as error:
@@ -91,13 +83,9 @@ async def _change(save: Callable[[Mapping[str, Any]], ConfigChange], document: d
     return saved(change, "Configuration updated", facts)
 
 
-def _checked(document: dict[str, Any]) -> dict[str, Any]:
-    """Return a document that is no deeper and no stranger than a file may be. Raises ConfigError."""
-    try:
-        text = json.dumps(document)
-    except RecursionError:
-        raise ConfigError([ConfigProblem("", None, "is nested too deep")], source=_SOURCE) from None
-    checked, problems = read_object(text, _SOURCE)
+def _checked(body: bytes) -> dict[str, Any]:
+    """Return the document of a body, which may be no deeper and no stranger than a file. Raises ConfigError."""
+    document, problems = read_object(body, _SOURCE)
     if problems:
         raise ConfigError(problems, source=_SOURCE)
-    return checked
+    return document

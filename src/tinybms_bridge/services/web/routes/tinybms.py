@@ -96,12 +96,13 @@ async def act(request: Request, face: Face, user: Admin, facts: Facts, body: Act
 
 
 @router.get("/backup", response_class=Response, responses={200: {"content": {"application/json": {}}}})
-async def backup(request: Request, face: Face, _user: Viewer) -> Response:
+async def backup(request: Request, face: Face, _user: Viewer, *, force: bool = False) -> Response:
     """Return every setting as a file for ``/api/tinybms/restore``; read now, or within the last seconds."""
     reading = await cache_of(request.app).get(refresh=True)
     if reading.readout is None or reading.error:
         raise ProblemError(503, "bms_unreachable", reading.error)
-    kept = backup_of(reading.readout, reading.at or face.clock.wall())
+    with device_failures():
+        kept = backup_of(reading.readout, reading.at or face.clock.wall(), force=force)
     name = f"tinybms-{kept.identity.serial_number or 'settings'}.json"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(backup_text(kept), media_type="application/json", headers=headers)

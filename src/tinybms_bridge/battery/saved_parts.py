@@ -1,0 +1,92 @@
+"""Reading the parts of a saved state: whatever is missing or makes no sense keeps its start value."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import fields
+
+from tinybms_bridge.battery.energy import EnergyTotals
+from tinybms_bridge.battery.limits import ChargeState, PolicyMemory, ProtectionMemory, RateMemory, StateMemory
+
+__all__ = ["read_energy", "read_policy", "read_protection", "read_rates", "read_states"]
+
+_MOST_SOC_PERCENT = 101.0
+"""The SOC of a BMS may be a little above 100 %."""
+
+
+def read_energy(document: Mapping[str, object]) -> EnergyTotals:
+    """Return the energy counters."""
+    values = {f.name: _positive(document.get(f.name)) for f in fields(EnergyTotals)}
+    return EnergyTotals(**values)
+
+
+def read_states(document: Mapping[str, object]) -> StateMemory:
+    """Return the charge state; BULK for one that does not exist."""
+    try:
+        state = ChargeState(str(document.get("state")))
+    except ValueError:
+        state = ChargeState.BULK
+    return StateMemory(
+        state=state,
+        float_latched=document.get("float_latched") is True,
+        hold_elapsed_s=_positive(document.get("hold_elapsed_s")),
+        hold_spent=document.get("hold_spent") is True,
+    )
+
+
+def read_policy(document: Mapping[str, object]) -> PolicyMemory:
+    """Return what is known about full charges and the SOC window."""
+    return PolicyMemory(
+        full=document.get("full") is True,
+        full_soc_percent=_percent(document.get("full_soc_percent")),
+        full_at_lifetime_s=_counter(document.get("full_at_lifetime_s")),
+        tail_s=_positive(document.get("tail_s")),
+        above_window=document.get("above_window") is True,
+        below_window=document.get("below_window") is True,
+        full_once_done=document.get("full_once_done") is True,
+        force_charge=document.get("force_charge") is True,
+    )
+
+
+def read_protection(document: Mapping[str, object]) -> ProtectionMemory:
+    """Return the memory of cell protection; it is whole or not there."""
+    cap_v, knee_v = _positive(document.get("cap_v")), _positive(document.get("knee_v"))
+    if not cap_v or not knee_v:
+        return ProtectionMemory()
+    return ProtectionMemory(cap_v=cap_v, knee_v=knee_v, since_knee_s=_positive(document.get("since_knee_s")))
+
+
+def read_rates(document: Mapping[str, object]) -> RateMemory:
+    """Return the limits that were last in force; each is there or not."""
+    return RateMemory(
+        cvl_v=_positive(document.get("cvl_v")) or None,
+        ccl_a=_number(document.get("ccl_a")),
+        dcl_a=_number(document.get("dcl_a")),
+    )
+
+
+def _positive(value: object) -> float:
+    return _number(value) or 0.0
+
+
+def _number(value: object) -> float | None:
+    """Return a finite number of 0 or more, or None."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return abs(number) if 0.0 <= number < math.inf else None
+
+
+def _counter(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 32:
+        return None
+    return value
+
+
+def _percent(value: object) -> float:
+    """Return a state of charge; 100 for what is none, since a full battery that is not full would not be charged."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= _MOST_SOC_PERCENT:
+        return 100.0
+    return float(value)

@@ -1,0 +1,34 @@
+"""Who may read a file with passwords in it."""
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.expectations import is_secret, section_type
+from tinybms_bridge.config.models import Section
+from tinybms_bridge.config.notices import Notice
+
+__all__ = ["exposure"]
+
+
+def exposure(path: Path, configuration: Configuration) -> Notice | None:
+    """Return a notice when everybody on the machine may read the file and it holds secrets. Blocks."""
+    secrets = list(_secrets(configuration))
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return None
+    if not secrets or not mode & stat.S_IROTH:
+        return None
+    held = ", ".join(secrets)
+    return Notice("", f"{path} holds {held} and every user of this machine may read it; do: chmod 600 {path}")
+
+
+def _secrets(section: Section, prefix: str = "") -> Iterator[str]:
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if section_type(field) is not None:
+            yield from _secrets(value, f"{prefix}{name}.")
+        elif is_secret(field) and value.get_secret_value():
+            yield f"{prefix}{name}"

@@ -1,0 +1,211 @@
+"""The history file: opened, written in batches, limited in size, moved, and set aside when it is damaged.
+
+SQLite's write-ahead log keeps the file whole whatever kills the program: a batch is there entirely or not at all.
+"""
+
+import contextlib
+import logging
+import os
+import shutil
+import sqlite3
+import tempfile
+import threading
+from collections.abc import Sequence
+from datetime import date, datetime
+from pathlib import Path
+
+from tinybms_bridge.services.history.errors import HistoryError, NewerHistoryError
+from tinybms_bridge.services.history.fields import COLUMNS
+from tinybms_bridge.services.history.levels import HISTORY_FILE, LEVELS, HistorySettings
+from tinybms_bridge.services.history.schema import ADD_DAY, MIGRATIONS, migrate, prune, transaction, upsert, version_of
+from tinybms_bridge.services.history.step import Row
+
+__all__ = ["Database", "local_day"]
+
+log = logging.getLogger(__name__)
+
+_PAGE_BYTES = 1024
+"""A batch changes the last page of each table: small pages spare the card."""
+_CACHE_KIB = 256
+_LOG_BYTES = 1_000_000
+_PRUNE_EVERY = 60
+"""Batches between two looks at the number of rows."""
+_DAY_S = 86_400
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_BESIDE = ("-wal", "-shm")
+
+_UPSERTS = [(level, upsert(level)) for level in LEVELS]
+_CHARGED, _DISCHARGED, _FRESH = (COLUMNS.index(name) for name in ("charged_mwh", "discharged_mwh", "fresh_s"))
+
+
+def local_day(start_s: float) -> date:
+    """Return the day of a moment in the time zone of the machine."""
+    return datetime.fromtimestamp(start_s).astimezone().date()
+
+
+class Database:
+    """The file. All methods block and may be called from any thread; all raise HistoryError.
+
+    Args:
+        folder: Where it is kept; None for a folder that vanishes with ``close``.
+        settings: How much is kept.
+
+    """
+
+    def __init__(self, folder: Path | None, settings: HistorySettings) -> None:
+        self.settings = settings
+        """May be replaced at any time."""
+        self._folder = folder
+        self._vanishing: Path | None = None
+        self._connection: sqlite3.Connection | None = None
+        self._batches = 0
+        self._lock = threading.Lock()
+
+    @property
+    def path(self) -> Path | None:
+        """The file, whether or not it exists; None when it has no place yet."""
+        folder = self._folder or self._vanishing
+        return None if folder is None else folder / HISTORY_FILE
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Add rows to every level and their energy to its days, all or nothing. A damaged file gives way to a new one.
+
+        Raises NewerHistoryError for a file of a later version.
+        """
+        with self._lock:
+            try:
+                self._write_or_begin_anew(rows)
+            except (sqlite3.Error, OSError) as error:
+                self._close_connection()
+                raise HistoryError(self.path or "a temporary folder", str(error)) from error
+            except HistoryError:
+                self._close_connection()
+                raise
+
+    def move_to(self, folder: Path) -> None:
+        """Take the file to another folder and stay there; the old one keeps its copy. Raises OSError and stays."""
+        with self._lock:
+            source = self.path
+            if self._folder is None or source is None or folder == self._folder:
+                return
+            self._close_connection()
+            if source.exists():
+                _copy(source, folder / HISTORY_FILE)
+            self._folder = folder
+
+    def close(self) -> None:
+        """Bring the file to rest; it is opened again by the next ``write``."""
+        with self._lock:
+            self._close_connection()
+            if self._vanishing is not None:
+                shutil.rmtree(self._vanishing, ignore_errors=True)
+                self._vanishing = None
+
+    def _write_or_begin_anew(self, rows: Sequence[Row]) -> None:
+        try:
+            self._write(rows)
+        except sqlite3.DatabaseError as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
+                raise
+            self._set_aside(str(error))
+            self._write(rows)
+
+    def _write(self, rows: Sequence[Row]) -> None:
+        connection = self._connection = self._connection or self._open()
+        with transaction(connection):
+            for level, statement in _UPSERTS:
+                connection.executemany(statement, [(level.start_of(row.start_s), *row.values) for row in rows])
+            connection.executemany(ADD_DAY, map(_day, rows))
+            if self._batches % _PRUNE_EVERY == 0 and rows:
+                for level in LEVELS:
+                    prune(connection, level, self.settings.most_rows(level), rows[-1].start_s + _DAY_S)
+        self._batches += 1
+
+    def _open(self) -> sqlite3.Connection:
+        if self._folder is None and self._vanishing is None:
+            self._vanishing = Path(tempfile.mkdtemp(prefix="tinybms-bridge-"))
+        path = self.path
+        assert path is not None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
+        try:
+            self._prepare(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    @staticmethod
+    def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+        """Look at the file before anything in it is changed, then set it up."""
+        version = version_of(connection)
+        if version > len(MIGRATIONS):
+            raise NewerHistoryError(
+                path, f"made by a later version of the program (tables {version}, known {len(MIGRATIONS)})"
+            )
+        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise _damaged(str(verdict))
+        for pragma in (
+            f"page_size = {_PAGE_BYTES}",
+            "journal_mode = WAL",
+            "synchronous = NORMAL",
+            f"cache_size = -{_CACHE_KIB}",
+            f"journal_size_limit = {_LOG_BYTES}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+        migrate(connection)
+
+    def _set_aside(self, reason: str) -> None:
+        """Give way to a new file; the damaged one is kept until another one is."""
+        path = self.path
+        assert path is not None
+        self._close_connection()
+        aside = path.with_name(f"damaged-{path.name}")
+        for suffix in ("", *_BESIDE):
+            source, target = (each.with_name(each.name + suffix) for each in (path, aside))
+            if source.exists():
+                source.replace(target)
+            else:
+                target.unlink(missing_ok=True)
+        log.error("the history in %s is damaged (%s): it is kept as %s, and a new one begins", path, reason, aside.name)
+
+    def _close_connection(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                connection.close()
+
+
+def _damaged(verdict: str) -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError(verdict.replace("\n", " "))
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
+
+
+def _day(row: Row) -> tuple[str, int | None, int | None, int | None]:
+    values = row.values
+    return local_day(row.start_s).isoformat(), values[_CHARGED], values[_DISCHARGED], values[_FRESH]
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file that nobody writes to, with its log; what was at the target stays beside it as ``NAME.bak``."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.tmp")
+    try:
+        with (
+            contextlib.closing(sqlite3.connect(source)) as origin,
+            contextlib.closing(sqlite3.connect(temporary)) as copy,
+        ):
+            origin.backup(copy)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        for suffix in _BESIDE:
+            target.with_name(target.name + suffix).unlink(missing_ok=True)
+        if target.exists():
+            target.replace(target.with_name(f"{target.name}.bak"))
+        temporary.replace(target)
+    except sqlite3.Error as error:
+        raise OSError(f"{target}: {error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)

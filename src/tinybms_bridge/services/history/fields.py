@@ -1,0 +1,129 @@
+"""What is kept: the quantities with their units, and the columns of a row.
+
+Values are kept as whole numbers of a small unit, for example 0.1 mV: that is a third of the size of decimals, and sums
+of them are exact.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.battery.limits import ChargeState, Limits
+from tinybms_bridge.battery.snapshot import Snapshot
+
+__all__ = [
+    "CHARGE_STATES",
+    "COLUMNS",
+    "FRESHNESS",
+    "GROUPS",
+    "Group",
+    "Quantity",
+    "limit_values",
+    "pack_values",
+    "temperature_values",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """Something of which mean, least and greatest value are kept."""
+
+    name: str
+    unit: str
+    scale: int
+    """Stored number for a value of 1."""
+    text: str
+
+    @property
+    def columns(self) -> tuple[str, str, str]:
+        """Columns of sum, least and greatest value."""
+        return f"{self.name}_sum", f"{self.name}_min", f"{self.name}_max"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Quantities that are known together, with the column that counts how often they were."""
+
+    counter: str
+    quantities: tuple[Quantity, ...]
+
+
+PACK = Group(
+    "samples",
+    (
+        Quantity("voltage_v", "V", 1000, "Voltage of the pack"),
+        Quantity("current_a", "A", 100, "Current, positive into the battery"),
+        Quantity("power_w", "W", 10, "Power, positive into the battery"),
+        Quantity("soc_percent", "%", 100, "State of charge"),
+        Quantity("lowest_cell_mv", "mV", 10, "Voltage of the lowest cell"),
+        Quantity("highest_cell_mv", "mV", 10, "Voltage of the highest cell"),
+        Quantity("cell_delta_mv", "mV", 10, "Difference between the highest and the lowest cell"),
+    ),
+)
+
+TEMPERATURE = Group(
+    "temperatures",
+    (
+        Quantity("coldest_c", "°C", 10, "Temperature of the coldest sensor"),
+        Quantity("hottest_c", "°C", 10, "Temperature of the hottest sensor"),
+    ),
+)
+
+LIMITS = Group(
+    "decisions",
+    (
+        Quantity("cvl_v", "V", 100, "Charge voltage limit, while limits are sent"),
+        Quantity("ccl_a", "A", 10, "Charge current limit, while limits are sent"),
+        Quantity("dcl_a", "A", 10, "Discharge current limit, while limits are sent"),
+    ),
+)
+
+GROUPS = (PACK, TEMPERATURE, LIMITS)
+"""Every quantity, in the order of the columns."""
+
+CHARGE_STATES = tuple(ChargeState)
+"""A state is kept as its place here; fewer than eight, see the query."""
+
+FRESHNESS = (Freshness.FRESH, Freshness.STARTING, Freshness.HOLD, Freshness.SILENT)
+"""Freshness is kept as its place here, so that the greatest is the worst."""
+
+COLUMNS: tuple[str, ...] = (
+    *(group.counter for group in GROUPS),
+    *(column for group in GROUPS for quantity in group.quantities for column in quantity.columns),
+    "charged_mwh",
+    "discharged_mwh",
+    "fresh_s",
+    "charge_state",
+    "freshness",
+)
+"""The columns of a row after its beginning."""
+
+
+def pack_values(snapshot: Snapshot) -> list[int]:
+    """Return the stored numbers of ``PACK``."""
+    pack, cells = snapshot.pack, snapshot.cells
+    lowest, highest = round(cells.min_v * 10_000.0), round(cells.max_v * 10_000.0)
+    return [
+        round(pack.voltage_v * 1000.0),
+        round(pack.current_a * 100.0),
+        round(pack.power_w * 10.0),
+        round(pack.soc_percent * 100.0),
+        lowest,
+        highest,
+        highest - lowest,
+    ]
+
+
+def temperature_values(snapshot: Snapshot) -> list[int] | None:
+    """Return the stored numbers of ``TEMPERATURE``; None without a sensor."""
+    coldest_c, hottest_c = snapshot.temperatures.coldest_c, snapshot.temperatures.hottest_c
+    if coldest_c is None or hottest_c is None:
+        return None
+    return [round(coldest_c * 10.0), round(hottest_c * 10.0)]
+
+
+def limit_values(limits: Limits) -> Sequence[int] | None:
+    """Return the stored numbers of ``LIMITS``; None while nothing may be sent."""
+    if not limits.may_send:
+        return None
+    return [round(limits.cvl_v * 100.0), round(limits.ccl_a * 10.0), round(limits.dcl_a * 10.0)]

@@ -1,0 +1,113 @@
+"""The history as a part of the bridge: records while it runs, and answers at any time."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from tinybms_bridge.bus import Bus
+from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.services.history.database import Database
+from tinybms_bridge.services.history.errors import HistoryError
+from tinybms_bridge.services.history.levels import LEVELS, HistorySettings
+from tinybms_bridge.services.history.reader import Day, Figures, Reader
+from tinybms_bridge.services.history.recorder import Recorder
+from tinybms_bridge.services.history.series import FIELDS, Field
+from tinybms_bridge.services.history.view import View
+from tinybms_bridge.services.history.writer import Writer
+
+__all__ = ["History", "HistoryState"]
+
+_END_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryState:
+    """How the history is."""
+
+    enabled: bool
+    path: str
+    stored: Figures
+    kept_days: dict[int, int]
+    """Days of recorded time that are kept, by the step in seconds."""
+    written_batches: int = 0
+    lost_batches: int = 0
+    waiting_batches: int = 0
+    waits_for_clock: bool = False
+    """Whether what is recorded waits for the clock of the machine to be set."""
+    lost_undated_steps: int = 0
+    error: str = ""
+
+
+class History:
+    """Keeps the history in a folder; None keeps it only while ``run`` runs.
+
+    ``run`` belongs on the event loop and never blocks it; the methods that read block and may be called in any thread.
+    """
+
+    def __init__(self, folder: Path | None = None, settings: HistorySettings | None = None) -> None:
+        self._database = Database(folder, settings or HistorySettings())
+        self._writer: Writer | None = None
+        self._recorder: Recorder | None = None
+
+    @property
+    def settings(self) -> HistorySettings:
+        """May be replaced at any time."""
+        return self._database.settings
+
+    @settings.setter
+    def settings(self, settings: HistorySettings) -> None:
+        self._database.settings = settings
+
+    @property
+    def fields(self) -> Sequence[Field]:
+        """Everything that can be asked for."""
+        return tuple(FIELDS.values())
+
+    async def run(self, bus: Bus, clock: Clock) -> None:
+        """Record what is on the bus until cancelled, then write what waits, for a few seconds at most."""
+        writer = self._writer = Writer(self._database.write, self._database.close)
+        recorder = self._recorder = Recorder(bus, clock, writer.offer, lambda: self.settings.enabled)
+        try:
+            await recorder.run()
+        finally:
+            writer.stop()
+            await asyncio.to_thread(writer.join, _END_S)
+
+    def move_to(self, folder: Path) -> None:
+        """Take the history to another folder. Raises OSError and stays where it is. Blocks."""
+        self._database.move_to(folder)
+
+    def view(self, from_s: int, to_s: int, names: Sequence[str], *, points: int, step_s: int | None = None) -> View:
+        """Return what answers a request; see ``grid_of`` and ``View``. Blocks. Raises HistoryError, KeyError."""
+        reader = self._reader
+        return View(reader, reader.plan(from_s, to_s, points=points, step_s=step_s), names)
+
+    def days(self, first: date, last: date) -> Sequence[Day]:
+        """See ``Reader.days``."""
+        return self._reader.days(first, last)
+
+    def state(self) -> HistoryState:
+        """Return how the history is; never raises."""
+        writer, recorder, settings = self._writer, self._recorder, self.settings
+        try:
+            stored, error = self._reader.figures(), ""
+        except HistoryError as failure:
+            stored, error = Figures(0), str(failure)
+        return HistoryState(
+            enabled=settings.enabled,
+            path=str(self._database.path or ""),
+            stored=stored,
+            kept_days={level.step_s: days for level, days in zip(LEVELS, settings.days, strict=True)},
+            written_batches=writer.written if writer else 0,
+            lost_batches=writer.lost if writer else 0,
+            waiting_batches=writer.waiting if writer else 0,
+            waits_for_clock=recorder.waits_for_clock if recorder else False,
+            lost_undated_steps=recorder.undated_lost if recorder else 0,
+            error=(writer.error if writer else "") or error,
+        )
+
+    @property
+    def _reader(self) -> Reader:
+        return Reader(self._database.path)

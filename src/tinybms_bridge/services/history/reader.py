@@ -1,0 +1,120 @@
+"""Reads the history: down-sampled in SQL, on a connection of its own that changes nothing and holds nobody up."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from urllib.parse import quote
+
+from tinybms_bridge.services.history.errors import HistoryError
+from tinybms_bridge.services.history.levels import LEVELS, Level
+from tinybms_bridge.services.history.plan import Grid, grid_of
+from tinybms_bridge.services.history.schema import version_of
+from tinybms_bridge.services.history.series import Cell, Series
+
+__all__ = ["Day", "Figures", "LevelFigures", "Reader"]
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """Energy of one local day."""
+
+    day: date
+    charged_kwh: float
+    discharged_kwh: float
+    recorded_h: float
+    """Hours with fresh data."""
+
+
+@dataclass(frozen=True, slots=True)
+class LevelFigures:
+    """What is stored of one level."""
+
+    step_s: int
+    rows: int
+    oldest_s: int | None
+    newest_s: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What is stored."""
+
+    bytes: int
+    levels: tuple[LevelFigures, ...] = ()
+
+
+class Reader:
+    """Reads one file. All methods block; all raise HistoryError. A file that is missing is an empty history."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+
+    def plan(self, from_s: int, to_s: int, *, points: int, step_s: int | None) -> Grid:
+        """Return the level and the steps that answer a request; see ``grid_of``."""
+        with self._opened() as connection:
+            oldest = [None if connection is None else _oldest(connection, level) for level in LEVELS]
+        return grid_of(from_s, to_s, points=points, step_s=step_s, oldest=oldest)
+
+    def rows(self, grid: Grid, series: Sequence[Series]) -> dict[int, tuple[Cell, ...]]:
+        """Return the values of each step of a grid that has any, by its beginning."""
+        columns = ", ".join(each.sql for each in series)
+        with self._opened() as connection:
+            if connection is None:
+                return {}
+            found = connection.execute(
+                f"SELECT start_s / :step * :step AS begin, {columns} FROM {grid.level.table}"  # noqa: S608 -- our names
+                " WHERE start_s >= :from AND start_s < :to GROUP BY begin ORDER BY begin",
+                {"step": grid.step_s, "from": grid.from_s, "to": grid.to_s},
+            )
+            return {
+                begin: tuple(each.shown(value) for each, value in zip(series, values, strict=True))
+                for begin, *values in found
+            }
+
+    def days(self, first: date, last: date) -> list[Day]:
+        """Return the days from ``first`` to ``last`` that have any energy or data, oldest first."""
+        with self._opened() as connection:
+            if connection is None:
+                return []
+            found = connection.execute(
+                "SELECT day, charged_mwh / 1e6, discharged_mwh / 1e6, round(fresh_s / 3600.0, 3) FROM days"
+                " WHERE day BETWEEN ? AND ? ORDER BY day",
+                (first.isoformat(), last.isoformat()),
+            )
+            return [Day(date.fromisoformat(day), *map(float, numbers)) for day, *numbers in found]
+
+    def figures(self) -> Figures:
+        """Return how much is stored."""
+        if self._path is None:
+            return Figures(0)
+        with self._opened() as connection:
+            levels = () if connection is None else tuple(_figures(connection, level) for level in LEVELS)
+        beside = (self._path.with_name(self._path.name + suffix) for suffix in ("", "-wal", "-shm"))
+        return Figures(sum(each.stat().st_size for each in beside if each.exists()), levels)
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection | None]:
+        try:
+            if self._path is None or not self._path.exists():
+                yield None
+                return
+            # Not mode=ro: a reader of a write-ahead log has to make its index file when nobody else has it open.
+            uri = f"file:{quote(str(self._path))}?mode=rw"
+            with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=2.0, isolation_level=None)) as connection:
+                connection.execute("PRAGMA query_only = ON")
+                yield connection if version_of(connection) else None
+        except (sqlite3.Error, OSError) as error:
+            raise HistoryError(self._path, str(error)) from error
+
+
+def _oldest(connection: sqlite3.Connection, level: Level) -> int | None:
+    (oldest,) = connection.execute(f"SELECT min(start_s) FROM {level.table}").fetchone()  # noqa: S608 -- our names
+    return None if oldest is None else int(oldest)
+
+
+def _figures(connection: sqlite3.Connection, level: Level) -> LevelFigures:
+    found = connection.execute(f"SELECT count(*), min(start_s), max(start_s) FROM {level.table}")  # noqa: S608 -- our names
+    return LevelFigures(level.step_s, *found.fetchone())

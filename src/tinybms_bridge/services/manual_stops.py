@@ -1,0 +1,195 @@
+"""Keeps what the user has stopped by hand: in force at once, on the disk before success is told, back after a restart.
+
+A stop with an end counts the time in which the bridge runs, by the monotonic clock. Wall time decides nothing: a clock
+that is set, or not set yet after a power cut, ends no stop early. While the bridge is off the time stands still.
+"""
+
+import asyncio
+import json
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from tinybms_bridge.battery.limits import ManualInhibits
+from tinybms_bridge.battery.manual_stops import Direction, ManualStop, stops_from_document, stops_to_document
+from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.hal.storage import Storage
+
+__all__ = ["STOPS_FILE", "ManualStops", "load_stops"]
+
+log = logging.getLogger(__name__)
+
+STOPS_FILE = "stops.json"
+"""Name of the file in the state directory."""
+
+_CHECK_INTERVAL_S = 1.0
+_SAVE_INTERVAL_S = 60.0
+"""How much longer than asked a stop may last after a crash, and the pause between two attempts to save."""
+
+_WORDS = {Direction.CHARGE: "charging", Direction.DISCHARGE: "discharging"}
+
+
+def load_stops(storage: Storage, now: datetime) -> tuple[ManualStop, ...]:
+    """Return what was stopped. Blocks; never raises.
+
+    When the file cannot be read, what its predecessor says counts, and charging is stopped in any case.
+    """
+    try:
+        return _read(storage.read, now)
+    except (OSError, ValueError, RecursionError) as error:
+        problem = f"the manual stops in {storage.name} cannot be read: {error}"
+    log.error("%s; charging is stopped until somebody releases it", problem)
+    unknown = ManualStop(Direction.CHARGE, now, reason=problem[:200], by="tinybms-bridge")
+    try:
+        earlier = _read(storage.read_previous, now)
+    except (OSError, ValueError, RecursionError):
+        earlier = ()
+    return (*(stop for stop in earlier if stop.direction is not Direction.CHARGE), unknown)
+
+
+def _read(read: Callable[[], bytes | None], now: datetime) -> tuple[ManualStop, ...]:
+    data = read()
+    return () if data is None else stops_from_document(json.loads(data), now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A stop in force."""
+
+    stop: ManualStop
+    ends_at_s: float | None
+    """Monotonic time."""
+
+
+class ManualStops:
+    """The stops in force; used on the event loop.
+
+    Args:
+        storage: Where they are kept.
+        clock: Source of time.
+        apply: Told of each change, before it is saved.
+        on_expired: Told of each stop whose time is over.
+
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        clock: Clock,
+        apply: Callable[[ManualInhibits], None],
+        on_expired: Callable[[Direction], None] = lambda _direction: None,
+    ) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._apply = apply
+        self._on_expired = on_expired
+        self._held: tuple[_Held, ...] = ()
+        self._changed = False
+        self._next_save_s = clock.monotonic() + _SAVE_INTERVAL_S
+        self._told = ""
+        self._writing = threading.Lock()
+
+    async def load(self) -> None:
+        """Put in force again what was stopped when the program ended; call it before the first decision."""
+        stops = await asyncio.to_thread(load_stops, self._storage, self._clock.wall())
+        for stop in stops:
+            left = "until released" if stop.remaining_s is None else f"for another {stop.remaining_s:.0f} s"
+            why = f": {stop.reason}" if stop.reason else ""
+            log.warning("%s is stopped by hand (%s), %s%s", _WORDS[stop.direction], stop.by or "unknown", left, why)
+        self._hold(tuple(self._begin(stop) for stop in stops))
+        self._changed = False
+
+    async def run(self) -> None:
+        """End stops when their time is over and save how long the others last, until cancelled."""
+        try:
+            while True:
+                await self._clock.sleep(_CHECK_INTERVAL_S)
+                ended = self._end_expired()
+                if ended or (self._worth_saving and self._clock.monotonic() >= self._next_save_s):
+                    await asyncio.to_thread(self._save_or_tell)
+        except asyncio.CancelledError:
+            if self._worth_saving:
+                await asyncio.to_thread(self._save_or_tell)
+            raise
+
+    def current(self) -> tuple[ManualStop, ...]:
+        """Return what is stopped, each with the time that is left."""
+        now_s = self._clock.monotonic()
+        return tuple(
+            held.stop if held.ends_at_s is None else replace(held.stop, remaining_s=max(0.0, held.ends_at_s - now_s))
+            for held in self._held
+        )
+
+    async def stop(self, direction: Direction, duration_s: float | None, reason: str, by: str) -> ManualStop:
+        """Stop a direction at once, in place of an earlier stop of it, and save that.
+
+        Raises OSError when it could not be saved: then it is in force, but would be gone after a restart.
+        """
+        stop = ManualStop(direction, self._clock.wall(), duration_s, reason, by)
+        self._hold((*self._others(direction), self._begin(stop)))
+        await asyncio.to_thread(self._save)
+        return stop
+
+    async def release(self, direction: Direction) -> bool:
+        """End a stop and save that; False when there was none.
+
+        Raises OSError when it could not be saved: then it has ended, but would be back after a restart.
+        """
+        others = self._others(direction)
+        found = len(others) != len(self._held)
+        if found:
+            self._hold(others)
+        if self._changed:
+            await asyncio.to_thread(self._save)
+        return found
+
+    @property
+    def _worth_saving(self) -> bool:
+        return self._changed or any(held.ends_at_s is not None for held in self._held)
+
+    def _begin(self, stop: ManualStop) -> _Held:
+        return _Held(stop, None if stop.remaining_s is None else self._clock.monotonic() + stop.remaining_s)
+
+    def _others(self, direction: Direction) -> tuple[_Held, ...]:
+        return tuple(held for held in self._held if held.stop.direction is not direction)
+
+    def _end_expired(self) -> bool:
+        now_s = self._clock.monotonic()
+        kept = tuple(held for held in self._held if held.ends_at_s is None or held.ends_at_s > now_s)
+        ended = len(kept) != len(self._held)
+        if ended:
+            expired = set(self._held) - set(kept)
+            self._hold(kept)
+            for held in expired:
+                self._on_expired(held.stop.direction)
+        return ended
+
+    def _hold(self, held: tuple[_Held, ...]) -> None:
+        self._held, self._changed = held, True
+        directions = {each.stop.direction for each in held}
+        self._apply(
+            ManualInhibits(stop_charge=Direction.CHARGE in directions, stop_discharge=Direction.DISCHARGE in directions)
+        )
+
+    def _save(self) -> None:
+        with self._writing:  # the later of two writes has the later state
+            self._changed, stops = False, self.current()
+            try:
+                self._storage.write(json.dumps(stops_to_document(stops), indent=1).encode())
+            except OSError:
+                self._changed = True
+                raise
+            finally:
+                self._next_save_s = self._clock.monotonic() + _SAVE_INTERVAL_S
+            self._told = ""
+
+    def _save_or_tell(self) -> None:
+        try:
+            self._save()
+        except OSError as error:
+            text = f"the manual stops cannot be saved in {self._storage.name}: {error}"
+            if text != self._told:
+                log.error("%s", text)  # noqa: TRY400 -- one clear line
+            self._told = text

@@ -1,0 +1,124 @@
+"""``/api/history``: what the battery did, for charts and spreadsheets."""
+
+import asyncio
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response, StreamingResponse
+
+from tinybms_bridge.services.web.face_history import HistorySource
+from tinybms_bridge.services.web.routes.deps import Face
+from tinybms_bridge.services.web.routes.history_answers import DayAnswer, Days, FieldAnswer, Fields, HistoryAnswer
+from tinybms_bridge.services.web.routes.history_formats import columns_of, csv_of, levels_of, reading
+from tinybms_bridge.services.web.routes.history_times import DEFAULT_FROM, TIME_HINT, day_of, period_of, refuse, step_of
+from tinybms_bridge.services.web.security import Viewer
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["history"])
+
+_MOST = {"json": 5000, "csv": 100_000}
+"""Steps in one answer."""
+_MOST_DAYS = 3660
+
+Format = Literal["json", "csv"]
+
+
+@router.get(
+    "/api/history",
+    response_model=HistoryAnswer,
+    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}, "description": "Columns, or CSV"}},
+)
+async def history(
+    request: Request,
+    face: Face,
+    _user: Viewer,
+    begin: Annotated[str, Query(alias="from", max_length=64, description=TIME_HINT)] = DEFAULT_FROM,
+    end: Annotated[str, Query(alias="to", max_length=64, description=TIME_HINT)] = "now",
+    fields: Annotated[
+        str,
+        Query(
+            max_length=2000,
+            description="Names from `/api/history/fields`, with commas; `voltage_v.mean` is one series. Empty: all.",
+            examples=["voltage_v,soc_percent.mean"],
+        ),
+    ] = "",
+    points: Annotated[int, Query(ge=1, le=_MOST["csv"], description="Most steps; `step` wins.")] = 500,
+    step: Annotated[
+        str | None, Query(max_length=16, description="Length of a step: `60`, `15m`, `1h`.", examples=["15m"])
+    ] = None,
+    form: Annotated[Format | None, Query(alias="format", description="Else as the Accept header asks.")] = None,
+) -> Response:
+    """Return means, least and greatest values in steps of equal length; missing time is null, never a guess."""
+    form = form or _wanted(request)
+    from_s, to_s = period_of(begin, end, face.clock.wall())
+    step_s = None if step is None else step_of(step)
+    names = _names(face.history, fields)
+    _check_size(form, points, step, (to_s - from_s) // step_s if step_s else 0)
+    async with reading(request.app):
+        view = await asyncio.to_thread(face.history.view, from_s, to_s, names, points=points, step_s=step_s)
+        if form == "json":
+            return Response(await asyncio.to_thread(columns_of, view, names), media_type="application/json")
+    headers = {"Content-Disposition": 'attachment; filename="history.csv"'}
+    return StreamingResponse(csv_of(request.app, view, names), media_type="text/csv", headers=headers)
+
+
+@router.get("/api/history/fields")
+async def history_fields(face: Face, _user: Viewer) -> Fields:
+    """Return what can be asked for, with units, and how far back each resolution reaches."""
+    state = await asyncio.to_thread(face.history.state)
+    fields = [
+        FieldAnswer(name=field.name, unit=field.unit, text=field.text, series=list(field.series))
+        for field in face.history.fields
+    ]
+    return Fields(enabled=state.enabled, fields=fields, levels=levels_of(state))
+
+
+@router.get("/api/history/days")
+async def history_days(
+    request: Request,
+    face: Face,
+    _user: Viewer,
+    begin: Annotated[str, Query(alias="from", max_length=64, description=f"A date, or: {TIME_HINT}")] = "-30d",
+    end: Annotated[str, Query(alias="to", max_length=64, description=f"A date, or: {TIME_HINT}")] = "now",
+) -> Days:
+    """Return the energy into and out of the battery of each day, in the time zone of the machine."""
+    now = face.clock.wall()
+    first, last = day_of("from", begin, now), day_of("to", end, now)
+    if first > last:
+        raise refuse("from", begin, f"must not be after the end, {last}")
+    if (last - first).days >= _MOST_DAYS:
+        raise refuse("from", begin, f"{(last - first).days + 1} days are too many: at most {_MOST_DAYS}")
+    async with reading(request.app):
+        found = await asyncio.to_thread(face.history.days, first, last)
+    return Days(days=[DayAnswer.model_validate(day) for day in found])
+
+
+def _wanted(request: Request) -> Format:
+    """Return ``csv`` for a client that names CSV and not JSON."""
+    accept = request.headers.get("accept", "")
+    return "csv" if "text/csv" in accept and "application/json" not in accept else "json"
+
+
+def _names(history: HistorySource, wanted: str) -> list[str]:
+    """Return the series that were asked for, each once. Raises ProblemError."""
+    known = {field.name: [f"{field.name}.{series}" for series in field.series] for field in history.fields}
+    if not wanted:
+        return [name for names in known.values() for name in names]
+    chosen: dict[str, None] = {}
+    for name in wanted.split(","):
+        field = name.partition(".")[0]
+        series = known.get(field, [])
+        if (name != field and name not in series) or not series:
+            likely = series or list(known)
+            raise refuse("fields", name[:64], f"there is no such field; there are {', '.join(likely)}")
+        chosen.update(dict.fromkeys(series if name == field else [name]))
+    return list(chosen)
+
+
+def _check_size(form: Format, points: int, step: str | None, steps: int) -> None:
+    most = _MOST[form]
+    if step is not None and steps > most:
+        raise refuse("step", step, f"{steps} steps are too many: at most {most} as {form}")
+    if step is None and points > most:
+        raise refuse("points", points, f"must be at most {most} as {form}")

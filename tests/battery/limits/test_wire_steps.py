@@ -1,0 +1,27 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinybms_bridge.battery.limits.wire_steps import down_to_step, up_to_step
+
+numbers = st.floats(0.0, 3000.0)
+
+
+@pytest.mark.parametrize(
+    ("limit", "low", "high"),
+    [(54.75, 54.7, 54.8), (57.6, 57.6, 57.6), (0.1 + 0.2, 0.3, 0.3), (0.3 - 1e-9, 0.3, 0.3), (0.05, 0.0, 0.1)],
+)
+def test_steps_beside_a_limit(limit: float, low: float, high: float) -> None:
+    """A limit goes down, a floor up; what a sum of decimals misses by a hair is the step itself."""
+    assert (down_to_step(limit), up_to_step(limit)) == (low, high)
+
+
+@given(limit=numbers)
+def test_within_one_step_of_what_was_decided(limit: float) -> None:
+    """Multiples of 0.1 on either side, less than a step away."""
+    low, high = down_to_step(limit), up_to_step(limit)
+    assert limit - 0.1 - 1e-6 < low <= limit + 1e-6
+    assert limit - 1e-6 <= high < limit + 0.1 + 1e-6
+    assert all(math.isclose(step * 10, round(step * 10), abs_tol=1e-9) for step in (low, high))

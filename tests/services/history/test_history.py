@@ -1,0 +1,135 @@
+"""The history as a part of the bridge, from the bus to an answer."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from tinybms_bridge.battery.snapshot import Snapshot
+from tinybms_bridge.bus import Bus
+from tinybms_bridge.events import SampleAccepted
+from tinybms_bridge.services.history import History, HistorySettings
+
+START_S = 1_767_225_600
+
+
+@asynccontextmanager
+async def running(history: History, bus: Bus, clock: Any) -> AsyncIterator[None]:
+    """Run a history as the supervisor does."""
+    task = asyncio.create_task(history.run(bus, clock))
+    await asyncio.sleep(0)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def record(bus: Bus, clock: Any, sample: Callable[..., Snapshot], seconds: int) -> None:
+    """Publish a sample each second."""
+    for _ in range(seconds):
+        bus.publish(SampleAccepted(sample(clock.monotonic(), current_a=1000.0)), "test")
+        await clock.advance(1.0)
+
+
+def soc(history: History, seconds: int) -> list[Any]:
+    """Return the mean state of charge of each ten seconds."""
+    view = history.view(START_S, START_S + seconds, ["soc_percent.mean"], points=5000, step_s=10)
+    (column,) = view.columns()
+    return column
+
+
+async def test_from_the_bus_to_an_answer(folder: Path, bus: Bus, clock: Any, sample: Callable[..., Snapshot]) -> None:
+    """What happened is there after the end, in the file of the state directory, also for the next run."""
+    history = History(folder)
+    async with running(history, bus, clock):
+        await record(bus, clock, sample, 25)
+    assert await asyncio.to_thread(soc, history, 40) == [50.0, 50.0, 50.0, None]
+    async with running(history, bus, clock):
+        await record(bus, clock, sample, 10)
+    assert await asyncio.to_thread(soc, History(folder), 40) == [50.0] * 4
+    (day,) = await asyncio.to_thread(history.days, date(2025, 12, 31), date(2026, 1, 1))
+    assert day.charged_kwh > 0.05
+    state = await asyncio.to_thread(history.state)
+    assert (state.enabled, state.path, state.error) == (True, str(folder / "history.db"), "")
+    assert (state.written_batches, state.waiting_batches, state.lost_batches) == (1, 0, 0)
+    assert state.stored.levels[0].rows == 4
+    assert state.kept_days == {10: 2, 60: 14, 900: 730}
+
+
+async def test_batches_reach_the_file_each_minute(
+    folder: Path, bus: Bus, clock: Any, sample: Callable[..., Snapshot]
+) -> None:
+    """A kill costs the last minute: what is older is in the file while the program runs."""
+    history = History(folder)
+    async with running(history, bus, clock):
+        await record(bus, clock, sample, 61)
+        async with asyncio.timeout(10.0):
+            while await asyncio.to_thread(lambda: history.state().written_batches) < 1:
+                await asyncio.sleep(0.002)
+        assert await asyncio.to_thread(soc, history, 70) == [*[50.0] * 6, None]
+
+
+async def test_folder_that_cannot_be_written_is_told(
+    tmp_path: Path, bus: Bus, clock: Any, sample: Callable[..., Snapshot]
+) -> None:
+    """The state says what is wrong; the event loop was never held up (blockbuster watches)."""
+    await asyncio.to_thread((tmp_path / "file").write_text, "in the way")
+    history = History(tmp_path / "file" / "state")
+    async with running(history, bus, clock):
+        await record(bus, clock, sample, 15)
+    state = await asyncio.to_thread(history.state)
+    assert "Not a directory" in state.error
+    assert (state.waiting_batches, state.stored.bytes) == (1, 0)
+
+
+async def test_switched_off(folder: Path, bus: Bus, clock: Any, sample: Callable[..., Snapshot]) -> None:
+    """Off means that no file is made; the setting may change at any time."""
+    history = History(folder, HistorySettings(enabled=False))
+    async with running(history, bus, clock):
+        await record(bus, clock, sample, 15)
+        history.settings = HistorySettings()
+        await record(bus, clock, sample, 10)
+        assert not await asyncio.to_thread(folder.exists)
+    assert await asyncio.to_thread(soc, history, 30) == [None, 50.0, 50.0]
+
+
+async def test_settings_reach_the_file(folder: Path, bus: Bus, clock: Any) -> None:
+    """Another retention is told and in force."""
+    history = History(folder)
+    history.settings = HistorySettings(days=(1, 2, 3))
+    assert (await asyncio.to_thread(history.state)).kept_days == {10: 1, 60: 2, 900: 3}
+    assert history._database.settings.days == (1, 2, 3)
+
+
+async def test_moves_while_it_runs(tmp_path: Path, bus: Bus, clock: Any, sample: Callable[..., Snapshot]) -> None:
+    """Another state directory takes the history along, and recording goes on there."""
+    history = History(tmp_path / "a")
+    async with running(history, bus, clock):
+        await record(bus, clock, sample, 10)
+        await asyncio.to_thread(history.move_to, tmp_path / "b")
+        await record(bus, clock, sample, 10)
+    assert await asyncio.to_thread(soc, History(tmp_path / "b"), 20) == [50.0, 50.0]
+
+
+async def test_without_a_folder_it_answers_while_it_runs(bus: Bus, clock: Any, sample: Callable[..., Snapshot]) -> None:
+    """Before the start, and with no file, everything is empty and nothing fails."""
+    history = History()
+    assert await asyncio.to_thread(soc, history, 10) == [None]
+    assert await asyncio.to_thread(history.days, date(2026, 1, 1), date(2026, 1, 1)) == []
+    state = await asyncio.to_thread(history.state)
+    assert (state.path, state.stored.bytes, state.error) == ("", 0, "")
+
+
+async def test_damaged_file_is_told(folder: Path) -> None:
+    """The state never fails: it says why the file cannot be read."""
+
+    def look() -> Any:
+        folder.mkdir()
+        (folder / "history.db").write_bytes(b"not a database at all" * 100)
+        return History(folder).state()
+
+    assert "not a database" in (await asyncio.to_thread(look)).error

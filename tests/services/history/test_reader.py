@@ -1,0 +1,208 @@
+"""Down-sampling in SQL against a plain computation, gaps, days, figures, and files that cannot be read."""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from datetime import date
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tinybms_bridge.battery.limits import ChargeState
+from tinybms_bridge.services.history.database import Database
+from tinybms_bridge.services.history.errors import HistoryError
+from tinybms_bridge.services.history.levels import LEVELS, HistorySettings
+from tinybms_bridge.services.history.reader import Day, Figures, Reader
+from tinybms_bridge.services.history.series import FIELDS, Cell
+from tinybms_bridge.services.history.step import Row
+from tinybms_bridge.services.history.view import View
+
+Minutes = Callable[..., Sequence[Row]]
+START_S = 1_767_225_600
+EVERYTHING = [f"{name}.{series}" for name, field in FIELDS.items() for series in field.series]
+
+
+def view(folder: Path, from_s: int, to_s: int, *names: str, points: int = 5000, step_s: int | None = None) -> View:
+    """Ask for some series."""
+    reader = Reader(folder / "history.db")
+    return View(reader, reader.plan(from_s, to_s, points=points, step_s=step_s), names)
+
+
+def table(found: View, names: Sequence[str]) -> dict[int, dict[str, Cell]]:
+    """Return the values by time and name."""
+    columns = found.columns()
+    return {
+        time: dict(zip(names, values, strict=True))
+        for time, values in zip(found.times, zip(*columns, strict=True), strict=True)
+    }
+
+
+STEPS = st.dictionaries(
+    st.integers(0, 120), st.lists(st.integers(-3000, 3000), min_size=1, max_size=4), min_size=1, max_size=30
+)
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS, step_s=st.sampled_from([10, 20, 60, 120, 300, 900]))
+def test_against_a_plain_computation(
+    tmp_path_factory: pytest.TempPathFactory,
+    make_row: Callable[..., Row],
+    steps: dict[int, list[int]],
+    step_s: int,
+) -> None:
+    """Each bucket has the mean, least and greatest of its samples to the last digit, and nothing where none are."""
+    folder = tmp_path_factory.mktemp("state")
+    samples = {START_S + 10 * step: [value / 10.0 for value in values] for step, values in steps.items()}
+    with closing(Database(folder, HistorySettings())) as database:
+        database.write([make_row(start_s, *currents_a) for start_s, currents_a in samples.items()])
+        names = ["current_a.mean", "current_a.min", "current_a.max", "samples.sum"]
+        found = table(view(folder, START_S, START_S + 1210, *names, step_s=step_s), names)
+    for begin_s, shown in found.items():
+        inside = [
+            each for start_s, values in samples.items() if begin_s <= start_s < begin_s + step_s for each in values
+        ]
+        if not inside:
+            assert set(shown.values()) == {None}
+            continue
+        assert shown["current_a.mean"] == pytest.approx(sum(inside) / len(inside), abs=0.00501)
+        assert (shown["current_a.min"], shown["current_a.max"]) == (min(inside), max(inside))
+        assert min(inside) <= float(str(shown["current_a.mean"])) <= max(inside)
+        assert shown["samples.sum"] == len(inside)
+
+
+def test_gap_stays_a_gap(database: Database, folder: Path, minutes: Minutes) -> None:
+    """An hour without the bridge is null in every series, not a line between its ends."""
+    database.write(minutes(0))
+    database.write(minutes(61))
+    found = view(folder, START_S, START_S + 62 * 60, *EVERYTHING, step_s=60)
+    columns = dict(zip(EVERYTHING, found.columns(), strict=True))
+    assert list(found.times) == list(range(START_S, START_S + 62 * 60, 60))
+    for name, column in columns.items():
+        assert column[1:61] == [None] * 60, name
+        assert column[0] == column[61], name
+        assert column[0] is not None, name
+
+
+def test_values_as_people_read_them(database: Database, folder: Path, make_row: Callable[..., Row]) -> None:
+    """Units, decimals and names."""
+    database.write([make_row(START_S, 10.0, -12.345), make_row(START_S + 10, 3.0, state=ChargeState.FLOAT)])
+    found = table(view(folder, START_S, START_S + 20, *EVERYTHING, step_s=60), EVERYTHING)
+    assert found[START_S] == {
+        "voltage_v.mean": 6.61, "voltage_v.min": 6.61, "voltage_v.max": 6.61,
+        "current_a.mean": 0.22, "current_a.min": -12.34, "current_a.max": 10.0,
+        "power_w.mean": 1.4, "power_w.min": -81.6, "power_w.max": 66.1,
+        "soc_percent.mean": 50.0, "soc_percent.min": 50.0, "soc_percent.max": 50.0,
+        "lowest_cell_mv.mean": 3300.0, "lowest_cell_mv.min": 3300.0, "lowest_cell_mv.max": 3300.0,
+        "highest_cell_mv.mean": 3310.0, "highest_cell_mv.min": 3310.0, "highest_cell_mv.max": 3310.0,
+        "cell_delta_mv.mean": 10.0, "cell_delta_mv.min": 10.0, "cell_delta_mv.max": 10.0,
+        "coldest_c.mean": 25.0, "coldest_c.min": 25.0, "coldest_c.max": 25.0,
+        "hottest_c.mean": 25.0, "hottest_c.min": 25.0, "hottest_c.max": 25.0,
+        "cvl_v.mean": 54.4, "cvl_v.min": 54.4, "cvl_v.max": 54.4,
+        "ccl_a.mean": 50.0, "ccl_a.min": 50.0, "ccl_a.max": 50.0,
+        "dcl_a.mean": 80.0, "dcl_a.min": 80.0, "dcl_a.max": 80.0,
+        "charge_state.last": "FLOAT", "freshness.worst": "FRESH",
+        "charged_wh.sum": 0.0, "discharged_wh.sum": 0.002, "fresh_s.sum": 3, "samples.sum": 3,
+    }  # fmt: skip
+
+
+def test_lines_come_in_pieces(database: Database, folder: Path, minutes: Minutes) -> None:
+    """What is stored is told piece by piece, in order, each once; nothing is told of a gap."""
+    for number in (0, 1, 5):
+        database.write(minutes(number, float(number)))
+    pieces = list(view(folder, START_S, START_S + 600, "current_a.mean", step_s=60).lines(2))
+    assert [len(piece) for piece in pieces] == [2, 0, 1, 0, 0]
+    assert [line for piece in pieces for line in piece] == [
+        (START_S, (0.0,)), (START_S + 60, (1.0,)), (START_S + 300, (5.0,)),
+    ]  # fmt: skip
+
+
+def test_nothing_is_open_between_two_pieces(database: Database, folder: Path, minutes: Minutes) -> None:
+    """A client that stops reading keeps no lock: the log can be emptied meanwhile."""
+    for number in range(4):
+        database.write(minutes(number))
+    pieces = view(folder, START_S, START_S + 240, "soc_percent.mean", step_s=60).lines(1)
+    next(pieces)
+    assert database._connection is not None
+    busy, _, _ = database._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    assert busy == 0
+
+
+def test_days(database: Database, folder: Path, make_row: Callable[..., Row]) -> None:
+    """Energy of each day that has any data, in order, within the days that were asked for."""
+    noon_s = START_S + 43_200
+    for day in (3, 0, 1):
+        database.write([make_row(noon_s + 86_400 * day, *[1000.0 * (day - 1)] * 3)])
+    reader = Reader(folder / "history.db")
+    found = reader.days(date(2026, 1, 1), date(2026, 1, 2))
+    assert found == [
+        Day(date(2026, 1, 1), 0.0, 0.003672, 0.001),
+        Day(date(2026, 1, 2), 0.0, 0.0, 0.001),
+    ]
+    assert reader.days(date(2026, 1, 4), date(2030, 1, 1))[0].charged_kwh == pytest.approx(0.007344)
+    assert reader.days(date(2027, 1, 1), date(2028, 1, 1)) == []
+
+
+def test_figures(database: Database, folder: Path, minutes: Minutes) -> None:
+    """Rows, oldest and newest of each level, and the size of all files."""
+    for number in range(2):
+        database.write(minutes(number))
+    figures = Reader(folder / "history.db").figures()
+    assert [(each.step_s, each.rows, each.oldest_s, each.newest_s) for each in figures.levels] == [
+        (10, 12, START_S, START_S + 110), (60, 2, START_S, START_S + 60), (900, 1, START_S, START_S),
+    ]  # fmt: skip
+    assert figures.bytes == sum(each.stat().st_size for each in folder.iterdir())
+
+
+@pytest.mark.parametrize("content", [None, b""])
+def test_no_history_yet(folder: Path, content: bytes | None) -> None:
+    """Before the first batch everything is empty, and nothing is made by asking."""
+    if content is not None:
+        folder.mkdir()
+        (folder / "history.db").write_bytes(content)
+    found = view(folder, START_S, START_S + 30, "voltage_v.mean")
+    assert found.columns() == [[None] * 3]
+    assert list(found.lines(2)) == [[], []]
+    reader = Reader(folder / "history.db")
+    assert reader.days(date(2026, 1, 1), date(2026, 1, 2)) == []
+    assert reader.figures() == Figures(0)
+    assert Reader(None).figures() == Figures(0)
+    assert folder.exists() is (content is not None)
+
+
+def test_damaged_file_is_an_error(folder: Path) -> None:
+    """Who asks is told, and nobody else is harmed."""
+    folder.mkdir()
+    (folder / "history.db").write_bytes(b"not a database at all" * 100)
+    with pytest.raises(HistoryError, match="file is not a database"):
+        view(folder, START_S, START_S + 30, "voltage_v.mean")
+
+
+def test_reading_changes_nothing(database: Database, folder: Path, minutes: Minutes) -> None:
+    """The connection of a reader cannot write, whatever it is asked."""
+    database.write(minutes(0))
+    with Reader(folder / "history.db")._opened() as connection:
+        assert connection is not None
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            connection.execute("DELETE FROM steps")
+
+
+def test_series_that_there_is_not(folder: Path) -> None:
+    """A wrong name is an error before anything is read."""
+    for name in ("voltage", "voltage_v", "voltage_v.median"):
+        with pytest.raises(KeyError):
+            view(folder, 0, 10, name)
+
+
+def test_levels_agree(database: Database, folder: Path, minutes: Minutes) -> None:
+    """The same time asked in quarters of an hour is the same from whichever level it comes."""
+    for number in range(30):
+        database.write(minutes(number, number - 7.77))
+    reader = Reader(folder / "history.db")
+    grid = reader.plan(START_S, START_S + 1800, points=2, step_s=900)
+    assert grid.level is LEVELS[2]
+    series = [each for field in FIELDS.values() for each in field.series.values()]
+    by_level = [reader.rows(grid.__class__(level, grid.from_s, grid.to_s, 900), series) for level in LEVELS]
+    assert by_level[0] == by_level[1] == by_level[2]
+    assert len(by_level[0]) == 2

@@ -1,0 +1,226 @@
+"""From the bus to rows with a time, whatever the clock of the machine does."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.battery.limits import Limits
+from tinybms_bridge.battery.snapshot import Snapshot
+from tinybms_bridge.bus import Bus
+from tinybms_bridge.events import FreshnessChanged, LimitsDecided, SampleAccepted
+from tinybms_bridge.services.history.fields import COLUMNS, FRESHNESS
+from tinybms_bridge.services.history.recorder import Recorder
+from tinybms_bridge.services.history.step import Row
+
+NEW_YEAR_S = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
+SAMPLES = COLUMNS.index("samples")
+FRESHNESS_AT = COLUMNS.index("freshness")
+
+
+class Rig:
+    """A recorder on a bus, driven by hand: a sample and a look each second."""
+
+    def __init__(self, clock: Any, sample: Callable[..., Snapshot], *, enabled: bool = True) -> None:
+        self.clock = clock
+        self.sample = sample
+        self.bus = Bus(clock.monotonic, clock.wall)
+        self.batches: list[Sequence[Row]] = []
+        self.enabled = enabled
+        self.recorder = Recorder(self.bus, clock, self.batches.append, lambda: self.enabled)
+
+    def pass_by(self, seconds: int, *, samples: bool = True) -> None:
+        """Let time pass."""
+        for _ in range(seconds):
+            self.clock._now_s += 1.0
+            if samples:
+                self.recorder._take(SampleAccepted(self.sample(self.clock.monotonic())))
+            self.recorder.second()
+
+    @property
+    def rows(self) -> list[Row]:
+        """Every row so far."""
+        return [row for batch in self.batches for row in batch]
+
+    @property
+    def starts(self) -> list[int]:
+        """Beginning of each row that has samples, in seconds of 2026."""
+        return [row.start_s - NEW_YEAR_S for row in self.rows if row.values[SAMPLES]]
+
+
+@pytest.fixture
+def rig(clock: Any, sample: Callable[..., Snapshot]) -> Rig:
+    """A recorder on a machine that runs for long enough."""
+    return Rig(clock, sample)
+
+
+def test_rows_follow_each_other_in_batches(rig: Rig) -> None:
+    """A row for each ten seconds and a batch for each minute, with every sample in exactly one row."""
+    rig.pass_by(190)
+    assert rig.starts == list(range(0, 180, 10))
+    assert [len(batch) for batch in rig.batches] == [6, 6, 6]
+    assert [row.values[SAMPLES] for row in rig.rows] == [9, *[10] * 17]
+    rig.recorder.flush()
+    assert sum(row.values[SAMPLES] or 0 for row in rig.rows) == 190
+
+
+def test_silence_is_recorded_as_such(rig: Rig) -> None:
+    """While the BMS does not answer there are rows without a measurement, with the freshness that says why."""
+    rig.pass_by(10)
+    rig.recorder._take(FreshnessChanged(Freshness.FRESH, Freshness.SILENT))
+    rig.pass_by(30, samples=False)
+    rig.recorder.flush()
+    silent = rig.rows[2]
+    assert silent.values[SAMPLES] == 0
+    assert FRESHNESS[silent.values[FRESHNESS_AT] or 0] is Freshness.SILENT
+
+
+def test_limits_are_looked_at_each_second(rig: Rig, some_limits: Callable[..., Limits]) -> None:
+    """What is on the bus as latest is what is sent and what is kept."""
+    rig.bus.publish(LimitsDecided(some_limits(50.0)), "test")
+    rig.pass_by(4)
+    rig.bus.publish(LimitsDecided(some_limits(0.0)), "test")
+    rig.pass_by(4)
+    rig.recorder.flush()
+    row = dict(zip(COLUMNS, rig.rows[0].values, strict=True))
+    assert (row["decisions"], row["ccl_a_min"], row["ccl_a_max"], row["ccl_a_sum"]) == (8, 0, 500, 2000)
+
+
+def test_stalled_program_leaves_a_gap(rig: Rig) -> None:
+    """Time in which nothing ran is not filled with what was before."""
+    rig.pass_by(10)
+    rig.clock._now_s += 100.0
+    rig.pass_by(20)
+    rig.recorder.flush()
+    assert rig.starts == [0, 10, 110, 120, 130]
+
+
+@pytest.mark.parametrize("jump_s", [3600.0, -3600.0, 86_400.0 * 30])
+def test_clock_that_is_set_later(rig: Rig, caplog: pytest.LogCaptureFixture, jump_s: float) -> None:
+    """After the start of the machine each step has the time of its own moment, before and after the jump."""
+    caplog.set_level(logging.INFO, "tinybms_bridge")
+    rig.pass_by(60)
+    rig.clock.set_by(jump_s)
+    rig.pass_by(60)
+    rig.recorder.flush()
+    assert rig.starts[:6] == list(range(0, 60, 10))
+    assert set(range(70, 120, 10)) <= {start - int(jump_s) for start in rig.starts[6:]}
+    assert sum(row.values[SAMPLES] or 0 for row in rig.rows) == 120
+    assert f"was set by {jump_s:+.0f} s" in caplog.text
+
+
+def test_small_corrections_are_no_jump(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    """A clock that is slewed makes neither gaps nor lines in the log."""
+    caplog.set_level(logging.INFO, "tinybms_bridge")
+    for _ in range(120):
+        rig.clock.set_by(0.01)
+        rig.pass_by(1)
+    rig.recorder.flush()
+    assert rig.starts == list(range(0, 121, 10))
+    assert caplog.text == ""
+
+
+def test_machine_without_a_clock(make_clock: Callable[..., Any], sample: Callable[..., Snapshot]) -> None:
+    """A Pi boots an hour in the past; what is recorded until the network sets its clock is dated rightly."""
+    rig = Rig(make_clock(20.0, datetime(2025, 12, 31, 23, tzinfo=UTC)), sample)
+    rig.pass_by(100)
+    assert rig.rows == []
+    assert rig.recorder.waits_for_clock
+    rig.clock.set_by(3600.0)
+    rig.pass_by(30)
+    rig.recorder.flush()
+    assert sorted(set(rig.starts)) == list(range(0, 140, 10))
+    assert sum(row.values[SAMPLES] or 0 for row in rig.rows) == 130
+
+
+def test_machine_whose_clock_is_right_at_once(make_clock: Callable[..., Any], sample: Callable[..., Snapshot]) -> None:
+    """Where nobody sets the clock, it is believed five minutes after the start of the machine."""
+    rig = Rig(make_clock(20.0), sample)
+    rig.pass_by(279)
+    assert rig.rows == []
+    rig.pass_by(61)
+    assert rig.starts == list(range(0, 300, 10))
+
+
+def test_end_before_the_clock_is_believed(make_clock: Callable[..., Any], sample: Callable[..., Snapshot]) -> None:
+    """A restart of the service soon after boot loses nothing: what is known of the time has to do."""
+    rig = Rig(make_clock(20.0), sample)
+    rig.pass_by(25)
+    rig.recorder.flush()
+    assert rig.starts == [0, 10, 20]
+
+
+def test_clock_that_shows_1970(
+    make_clock: Callable[..., Any], sample: Callable[..., Snapshot], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing is ever dated 1970: it waits an hour at most, the rest is counted as lost, and one line tells it."""
+    rig = Rig(make_clock(1000.0, datetime(1970, 1, 2, tzinfo=UTC)), sample)
+    rig.pass_by(3700)
+    rig.recorder.flush()
+    assert rig.rows == []
+    assert rig.recorder.undated_lost == 11
+    assert caplog.text.count("the clock of the machine shows 1970-01-02") == 1
+    rig.clock.set_by(NEW_YEAR_S - rig.clock.wall().timestamp())
+    rig.pass_by(60)
+    assert min(rig.starts) == -3590
+    assert max(rig.starts) == 50
+    assert not rig.recorder.waits_for_clock
+
+
+@given(st.lists(st.tuples(st.integers(1, 80), st.sampled_from([0.0, 0.0, 5.0, -5.0, 4000.0, -4000.0])), max_size=8))
+def test_no_sample_is_lost_or_invented(
+    make_clock: Callable[..., Any], sample: Callable[..., Snapshot], moves: list[tuple[int, float]]
+) -> None:
+    """Whatever the clock does, every sample is in one row, and rows begin at whole steps."""
+    rig = Rig(make_clock(), sample)
+    for seconds, jump_s in moves:
+        rig.clock.set_by(jump_s)
+        rig.pass_by(seconds)
+    rig.recorder.flush()
+    assert sum(row.values[SAMPLES] or 0 for row in rig.rows) == sum(seconds for seconds, _ in moves)
+    assert all(row.start_s % 10 == 0 for row in rig.rows)
+
+
+def test_switched_off_and_on(rig: Rig) -> None:
+    """Nothing is recorded while it is off; what was before is handed over at once."""
+    rig.pass_by(15)
+    rig.enabled = False
+    rig.pass_by(60)
+    assert rig.starts == [0, 10]
+    rig.enabled = True
+    rig.pass_by(20)
+    rig.recorder.flush()
+    assert [start for start in rig.starts if start > 10] == [70, 80, 90]
+    assert not any(10 < row.start_s - NEW_YEAR_S < 70 for row in rig.rows)
+
+
+@asynccontextmanager
+async def running(recorder: Recorder) -> AsyncIterator[None]:
+    """Run a recorder and stop it as the supervisor does."""
+    task = asyncio.create_task(recorder.run())
+    await asyncio.sleep(0)
+    yield
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_it_follows_the_bus(rig: Rig, sample: Callable[..., Snapshot]) -> None:
+    """Samples and freshness on the bus come into the rows; the end hands over what there is."""
+    rig.bus.publish(FreshnessChanged(Freshness.STARTING, Freshness.FRESH), "test")
+    async with running(rig.recorder):
+        await asyncio.sleep(0)
+        for _ in range(3):
+            rig.bus.publish(SampleAccepted(sample(rig.clock.monotonic())), "test")
+            await rig.clock.advance(1.0)
+    (row,) = rig.rows
+    values = dict(zip(COLUMNS, row.values, strict=True))
+    assert (values["samples"], values["fresh_s"], FRESHNESS[values["freshness"] or 0]) == (3, 3, Freshness.FRESH)
+    assert rig.bus.statistics().subscribers == 0

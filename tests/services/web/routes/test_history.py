@@ -1,0 +1,189 @@
+"""``/api/history``: columns for charts, CSV for spreadsheets, energy by day, and errors with numbers."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from tinybms_bridge.errors import BridgeError
+from tinybms_bridge.services.web.app import create_app
+from tinybms_bridge.services.web.routes.history_answers import HistoryAnswer
+
+NEW_YEAR_S = 1_767_225_600
+
+
+@pytest.fixture
+def some_history(face: Any) -> None:
+    """Something stored in the finest level, nothing in the next, no table of the last."""
+    face.history.store(12_345, (10, 100, NEW_YEAR_S, NEW_YEAR_S + 990), (60, 0, None, None))
+
+
+async def test_columns(visitor: httpx.AsyncClient) -> None:
+    """Times and lists of the same length, null in the gaps, each field with its series."""
+    query = {"from": "2026-01-01T00:00:00Z", "to": "2026-01-01T00:04:00Z", "step": "1m"}
+    answer = await visitor.get("/api/history", params=query)
+    assert answer.headers["content-type"] == "application/json"
+    found = answer.json()
+    assert found["times"] == [NEW_YEAR_S + 60 * step for step in range(4)]
+    assert (found["from"], found["to"], found["step_s"]) == ("2026-01-01T00:00:00Z", "2026-01-01T00:04:00Z", 60)
+    assert found["fields"]["voltage_v"] == {series: [0.5, 1.5, None, 3.5] for series in ("mean", "min", "max")}
+    assert found["fields"]["charge_state"] == {"last": ["BULK", "BULK", None, "BULK"]}
+    assert set(found["fields"]) == {"voltage_v", "soc_percent", "charge_state"}
+
+
+async def test_last_day_by_default(visitor: httpx.AsyncClient, face: Any) -> None:
+    """Without parameters: 24 hours until now, in 500 steps at most."""
+    found = (await visitor.get("/api/history")).json()
+    assert face.history.asked == [(NEW_YEAR_S - 86_400, NEW_YEAR_S, 500, None)]
+    assert len(found["times"]) <= 501
+
+
+async def test_answer_is_what_the_document_says(visitor: httpx.AsyncClient) -> None:
+    """The answer is put together by hand; its members are exactly those of its model."""
+    found = (await visitor.get("/api/history", params={"points": 7})).json()
+    assert list(found) == [field.serialization_alias or name for name, field in HistoryAnswer.model_fields.items()]
+    assert {len(column) for series in found["fields"].values() for column in series.values()} == {len(found["times"])}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "fields"),
+    [
+        ("soc_percent", {"soc_percent": ["mean", "min", "max"]}),
+        ("soc_percent.mean", {"soc_percent": ["mean"]}),
+        ("voltage_v.max,charge_state,voltage_v.min", {"voltage_v": ["max", "min"], "charge_state": ["last"]}),
+        ("voltage_v.mean,voltage_v.mean", {"voltage_v": ["mean"]}),
+    ],
+)
+async def test_choice_of_fields(visitor: httpx.AsyncClient, wanted: str, fields: dict[str, list[str]]) -> None:
+    """A chart takes only what it draws."""
+    found = (await visitor.get("/api/history", params={"fields": wanted, "points": 10})).json()
+    assert {name: list(series) for name, series in found["fields"].items()} == fields
+
+
+async def test_csv(visitor: httpx.AsyncClient) -> None:
+    """A spreadsheet gets one line for each step that is stored, with a header; a gap has no line."""
+    query = {"from": "2026-01-01", "to": "2026-01-02", "step": "30", "fields": "soc_percent.mean,charge_state"}
+    by_parameter = await visitor.get("/api/history", params={**query, "format": "csv"})
+    by_header = await visitor.get("/api/history", params=query, headers={"accept": "text/csv"})
+    assert by_parameter.text == by_header.text
+    assert by_parameter.headers["content-type"].startswith("text/csv")
+    assert "history.csv" in by_parameter.headers["content-disposition"]
+    lines = by_parameter.text.split("\r\n")
+    assert lines[:4] == [
+        "time,soc_percent.mean,charge_state.last",
+        "2026-01-01T00:00:00Z,0.5,BULK",
+        "2026-01-01T00:00:30Z,1.5,BULK",
+        "2026-01-01T00:01:30Z,3.5,BULK",
+    ]
+    assert len(lines) == 1 + 2 * 2880 // 3 + 1
+    assert lines[-1] == ""
+
+
+async def test_json_unless_csv_is_wanted(visitor: httpx.AsyncClient) -> None:
+    """A browser and a client that takes both get JSON."""
+    for accept in ("*/*", "text/html,*/*", "text/csv, application/json"):
+        answer = await visitor.get("/api/history", params={"points": 5}, headers={"accept": accept})
+        assert answer.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("from=soon", "query.from = soon: must be a time"),
+        ("from=now&to=-1h", "query.from = now: must be before the end, -1h (2025-12-31T23:00:00Z)"),
+        ("fields=volts", "query.fields = volts: there is no such field; there are voltage_v, soc_percent"),
+        ("fields=voltage_v.median", "there are voltage_v.mean, voltage_v.min, voltage_v.max"),
+        ("step=1", "query.step = 1: must be from 10 s to 366 d"),
+        ("from=-30d&step=10", "query.step = 10: 259200 steps are too many: at most 5000 as json"),
+        ("from=-730d&step=10&format=csv", "6307200 steps are too many: at most 100000 as csv"),
+        ("points=5001", "query.points = 5001: must be at most 5000 as json"),
+        ("points=0", "query.points"),
+        ("points=many", "query.points"),
+        ("format=xml", "query.format"),
+    ],
+)
+async def test_bad_parameters(visitor: httpx.AsyncClient, query: str, words: str) -> None:
+    """What cannot be is refused with name, value and what is accepted."""
+    answer = await visitor.get(f"/api/history?{query}")
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert words in answer.json()["message"]
+    assert answer.json()["errors"][0]["path"].startswith("query.")
+
+
+async def test_more_points_as_csv(visitor: httpx.AsyncClient, face: Any) -> None:
+    """What is too much for a chart may be downloaded."""
+    answer = await visitor.get("/api/history", params={"points": 50_000, "format": "csv"})
+    assert answer.status_code == 200
+    assert face.history.asked[-1][2] == 50_000
+
+
+@pytest.mark.parametrize("path", ["/api/history", "/api/history/days", "/api/history?format=csv"])
+async def test_file_that_cannot_be_read(visitor: httpx.AsyncClient, face: Any, path: str) -> None:
+    """The answer says why, with the status of a service that is not there now."""
+    face.history.broken = BridgeError("history in /state: database disk image is malformed")
+    answer = await visitor.get(path)
+    assert answer.status_code == 503
+    assert "malformed" in answer.json()["message"]
+
+
+async def test_fields(visitor: httpx.AsyncClient, some_history: None) -> None:
+    """What can be asked for, with units, and how far back each resolution reaches."""
+    found = (await visitor.get("/api/history/fields")).json()
+    assert found["enabled"] is True
+    assert found["fields"][0] == {"name": "voltage_v", "unit": "V", "text": "Voltage", "series": ["mean", "min", "max"]}
+    assert found["levels"] == [
+        {"step_s": 10, "kept_days": 2, "rows": 100, "oldest": "2026-01-01T00:00:00Z", "newest": "2026-01-01T00:16:30Z"},
+        {"step_s": 60, "kept_days": 14, "rows": 0, "oldest": None, "newest": None},
+        {"step_s": 900, "kept_days": 730, "rows": 0, "oldest": None, "newest": None},
+    ]
+
+
+async def test_days(visitor: httpx.AsyncClient, face: Any) -> None:
+    """Energy of each day from date to date; by default of the last thirty days."""
+    found = (await visitor.get("/api/history/days?from=2026-01-01&to=2026-01-31")).json()
+    assert found == {
+        "days": [
+            {"day": "2026-01-01", "charged_kwh": 7.5, "discharged_kwh": 6.25, "recorded_h": 24.0},
+            {"day": "2026-01-31", "charged_kwh": 1.0, "discharged_kwh": 2.0, "recorded_h": 3.5},
+        ]
+    }
+    await visitor.get("/api/history/days")
+    now = datetime(2026, 1, 1, tzinfo=UTC).astimezone().date()
+    assert face.history.days_asked[0] == (date(2026, 1, 1), date(2026, 1, 31))
+    assert (now - face.history.days_asked[1][0]).days == 30
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("from=2026-02-01&to=2026-01-01", "query.from = 2026-02-01: must not be after the end, 2026-01-01"),
+        ("from=2000-01-01&to=2026-01-01", "9498 days are too many: at most 3660"),
+        ("to=yesterday", "query.to = yesterday: must be a time"),
+    ],
+)
+async def test_bad_days(visitor: httpx.AsyncClient, query: str, words: str) -> None:
+    """Days that cannot be are refused with the numbers."""
+    answer = await visitor.get(f"/api/history/days?{query}")
+    assert answer.status_code == 422
+    assert words in answer.json()["message"]
+
+
+async def test_diagnostics(visitor: httpx.AsyncClient, face: Any, some_history: None) -> None:
+    """Size, oldest row, losses and the last error are among the diagnostics."""
+    face.history.now.error = "history in /state: database or disk is full"
+    face.history.now.lost_batches = 4
+    found = (await visitor.get("/api/diagnostics")).json()["history"]
+    assert (found["bytes"], found["lost_batches"], found["written_batches"]) == (12_345, 4, 3)
+    assert found["error"] == "history in /state: database or disk is full"
+    assert found["levels"][0]["rows"] == 100
+
+
+async def test_login_where_reading_needs_one(visitor: httpx.AsyncClient, options: Any, face: Any) -> None:
+    """The same rule as for every other route that reads."""
+    closed = create_app(face, replace(options, open_reading=False))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(closed), base_url="http://bridge.test") as stranger:
+        for path in ("/api/history", "/api/history/fields", "/api/history/days"):
+            assert (await stranger.get(path)).status_code == 401
