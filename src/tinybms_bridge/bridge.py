@@ -212,6 +212,10 @@ class Bridge:
             if snapshot.ratings is not None and snapshot.ratings is not self._checked_ratings:
                 self._check(snapshot.ratings)
 
+    def _on_stop_expired(self, direction: Direction) -> None:
+        text = f"The time of the manual stop is over: {direction} is free again"
+        self.bus.publish(Noted(Severity.INFO, f"stop.{direction}", text), "manual stops")
+
     def _apply_stops(self, manual: ManualInhibits) -> None:
         self.pipeline.manual = manual
         self.pipeline.tick(self._clock.monotonic())

@@ -30,6 +30,7 @@ from tinybms_bridge.cli.assembly import (
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.loader import interpret
 from tinybms_bridge.errors import ConfigError, LinkError
+from tinybms_bridge.events import ConfigChanged
 from tinybms_bridge.hal.can import CanPort, CanSettings
 from tinybms_bridge.hal.clock import FakeClock, SystemClock
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
@@ -614,7 +615,7 @@ async def test_log_is_kept_in_a_file_unless_nothing_is(stage: Stage, home: Path)
 
 @pytest.mark.usefixtures("loggers")
 @pytest.mark.parametrize(
-    ("change", "restarts"),
+    ("keys", "restarts"),
     [
         ({"websocket_update_interval_ms": 500, "max_ws_clients": 9}, 0),
         ({"port": 8081}, 1),
@@ -622,7 +623,7 @@ async def test_log_is_kept_in_a_file_unless_nothing_is(stage: Stage, home: Path)
     ],
 )
 async def test_web_server_restarts_only_for_what_it_cannot_change_at_once(
-    stage: Stage, home: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], restarts: int
+    stage: Stage, home: Path, monkeypatch: pytest.MonkeyPatch, keys: dict[str, Any], restarts: int
 ) -> None:
     """Keys that the live data reads at each tick cut no browser off; nothing that the bus feeds is left behind."""
     serving = 0

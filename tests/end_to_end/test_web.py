@@ -112,9 +112,9 @@ async def test_a_manual_stop_holds_until_it_is_over(site: Site) -> None:
     await site.status_until(lambda s: s["stats"]["cvl"]["ccl_limit_a"] > 0)
     assert (await site.client.get("/api/inhibits")).json()["inhibits"] == []
     events = (await site.client.get("/api/events?source=bridge")).json()["events"]
-    assert [event["text"].partition(" until ")[0] for event in events if event["code"] == "stop.charge"] == [
-        "The manual stop of charge has ended: its time is over",
-        "Charging stopped by skipper",
+    assert [event["text"] for event in events if event["code"] == "stop.charge"] == [
+        "The time of the manual stop is over: charge is free again",
+        "Charging stopped by skipper for 3 s: test",
     ]
     logs = (await site.client.get("/api/logs")).text
     assert "PUT /api/inhibits/charge by skipper (session) from 127.0.0.1, duration_s=3.0, reason=test" in logs

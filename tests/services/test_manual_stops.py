@@ -51,7 +51,9 @@ class Bench:
         self.disk = Disk()
         self.applied: list[ManualInhibits] = []
         self.task: asyncio.Task[None] | None = None
-        self.stops = ManualStops(self.disk, self.clock, self.applied.append)
+        self.expired: list[Direction] = []
+        """Stops that ended by themselves."""
+        self.stops = ManualStops(self.disk, self.clock, self.applied.append, self.expired.append)
 
     @property
     def in_force(self) -> ManualInhibits:
@@ -61,7 +63,7 @@ class Bench:
     async def start(self) -> None:
         """Begin as the program does."""
         self.applied.clear()
-        self.stops = ManualStops(self.disk, self.clock, self.applied.append)
+        self.stops = ManualStops(self.disk, self.clock, self.applied.append, self.expired.append)
         await self.stops.load()
         self.task = asyncio.create_task(self.stops.run())
 
@@ -132,6 +134,17 @@ async def test_stop_is_on_the_disk_and_not_only_in_memory(tmp_path: Path) -> Non
             "by": "guest",
         }
     ]
+
+
+async def test_end_by_time_is_told_and_a_release_is_not(bench: Bench) -> None:
+    """Whoever stopped it finds in the event list when it went on by itself."""
+    await bench.stops.stop(Direction.CHARGE, 60.0, "", "ann")
+    await bench.stops.stop(Direction.DISCHARGE, 60.0, "", "ann")
+    await bench.stops.release(Direction.DISCHARGE)
+    await bench.advance(59.0)
+    assert bench.expired == []
+    await bench.advance(3.0)
+    assert bench.expired == [Direction.CHARGE]
 
 
 async def test_time_is_over_by_the_monotonic_clock(bench: Bench) -> None:

@@ -32,13 +32,13 @@ def noted(face: Any) -> list[Noted]:
 
 
 async def test_manual_stops(client: httpx.AsyncClient, noted: list[Noted]) -> None:
-    """Who stopped charging, until when and why, and who released it; a release of nothing is no event."""
+    """Who stopped charging, for how long and why, and who released it; a release of nothing is no event."""
     await client.put("/api/inhibits/charge", json={"duration_s": 3600, "reason": "work"})
     await client.put("/api/inhibits/discharge")
     for _ in range(2):
         await client.delete("/api/inhibits/charge")
     assert [(each.severity, each.code, each.text) for each in noted] == [
-        (Severity.WARNING, "stop.charge", "Charging stopped by tester until 2026-01-01 01:00 UTC: work"),
+        (Severity.WARNING, "stop.charge", "Charging stopped by tester for 3600 s: work"),
         (Severity.WARNING, "stop.discharge", "Discharging stopped by tester"),
         (Severity.INFO, "stop.charge", "Charging released by tester"),
     ]

@@ -2,7 +2,7 @@
 
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.events import Noted
-from tinybms_bridge.services.web.face import BridgeFace, Direction, Inhibit
+from tinybms_bridge.services.web.face import BridgeFace, Direction
 from tinybms_bridge.services.web.security import Facts, User
 from tinybms_bridge.tinybms.settings import Change, Outcome, Plan, Report
 
@@ -18,16 +18,16 @@ def note(face: BridgeFace, code: str, text: str, severity: Severity = Severity.I
     face.bus.publish(Noted(severity, code, text), "web")
 
 
-def note_stop(face: BridgeFace, stop: Inhibit, user: User) -> None:
-    """Tell that somebody has stopped a direction."""
-    until = "" if stop.expires_at is None else f" until {stop.expires_at:%Y-%m-%d %H:%M} UTC"
-    why = f": {stop.reason}" if stop.reason else ""
-    text = f"{_WORDS[stop.direction]} stopped by {user.name}{until}{why}"
-    note(face, f"stop.{stop.direction}", text, Severity.WARNING)
+def note_stop(face: BridgeFace, direction: Direction, duration_s: float | None, reason: str, user: User) -> None:
+    """Tell that somebody stops a direction."""
+    how_long = "" if duration_s is None else f" for {duration_s:.0f} s"
+    why = f": {reason}" if reason else ""
+    text = f"{_WORDS[direction]} stopped by {user.name}{how_long}{why}"
+    note(face, f"stop.{direction}", text, Severity.WARNING)
 
 
 def note_release(face: BridgeFace, direction: Direction, user: User) -> None:
-    """Tell that somebody has ended a stop."""
+    """Tell that somebody ends a stop."""
     note(face, f"stop.{direction}", f"{_WORDS[direction]} released by {user.name}")
 
 
