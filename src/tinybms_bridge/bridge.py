@@ -12,7 +12,7 @@ from pathlib import Path
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.bms_events import DatedEvent
 from tinybms_bridge.battery.limits import ManualInhibits
-from tinybms_bridge.battery.manual_stops import ManualStop
+from tinybms_bridge.battery.manual_stops import Direction
 from tinybms_bridge.battery.notices import Communication
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.snapshot import BmsStatus, Ratings, Snapshot
@@ -98,7 +98,7 @@ class Bridge:
         self.bus = Bus(clock.monotonic, clock.wall)
         self.client = TinyBmsClient(machine.open_serial, clock, client_settings(config))
         self.pipeline = Pipeline(self.bus, pipeline_settings(config), saved)
-        self.stops = ManualStops(machine.stops, clock, self._apply_stops, self._on_stop_over)
+        self.stops = ManualStops(machine.stops, clock, self._apply_stops, self._on_stop_expired)
         """What the user has stopped by hand; to be loaded before ``run``."""
         self.poller = Poller(
             self.client,
@@ -229,10 +229,6 @@ class Bridge:
             self._decided = decided
             if self.transmitter is not None:
                 self.transmitter.kick()
-
-    def _on_stop_over(self, stop: ManualStop) -> None:
-        text = f"The manual stop of {stop.direction} has ended: its time is over"
-        self.bus.publish(Noted(Severity.INFO, f"stop.{stop.direction}", text), "manual stops")
 
     def _on_link(self, state: LinkState) -> None:
         if not state.up:

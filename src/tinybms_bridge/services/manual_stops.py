@@ -79,7 +79,7 @@ class ManualStops:
         storage: Storage,
         clock: Clock,
         apply: Callable[[ManualInhibits], None],
-        on_expired: Callable[[ManualStop], None] = lambda _stop: None,
+        on_expired: Callable[[Direction], None] = lambda _direction: None,
     ) -> None:
         self._storage = storage
         self._clock = clock
@@ -160,10 +160,10 @@ class ManualStops:
         kept = tuple(held for held in self._held if held.ends_at_s is None or held.ends_at_s > now_s)
         ended = len(kept) != len(self._held)
         if ended:
-            over = set(self._held) - set(kept)
+            expired = set(self._held) - set(kept)
             self._hold(kept)
-            for held in over:
-                self._on_expired(held.stop)
+            for held in expired:
+                self._on_expired(held.stop.direction)
         return ended
 
     def _hold(self, held: tuple[_Held, ...]) -> None:

@@ -77,25 +77,25 @@ async def inhibit(
     """
     wanted = wanted or InhibitRequest()
     facts |= {"duration_s": wanted.duration_s, "reason": wanted.reason}
+    note_stop(face, direction, wanted.duration_s, wanted.reason, user)
     try:
         stop = await face.inhibit(direction, wanted.duration_s, wanted.reason, user.name)
     except OSError as error:
         text = f"{direction.value} is stopped, but that could not be saved and would be lost by a restart: "
         raise ProblemError(500, "stop_not_saved", f"{text}{error.strerror or error}") from error
-    note_stop(face, stop, user)
     return InhibitAnswer.model_validate(stop)
 
 
 @router.delete("/api/inhibits/{direction}")
 async def release(direction: Direction, face: Face, user: Admin) -> Done:
     """End a stop; also fine when there is none."""
+    if any(each.direction is direction for each in face.inhibits()):
+        note_release(face, direction, user)
     try:
         there_was = await face.release(direction)
     except OSError as error:
         text = f"{direction.value} is released, but that could not be saved and a restart would bring the stop back: "
         raise ProblemError(500, "release_not_saved", f"{text}{error.strerror or error}") from error
-    if there_was:
-        note_release(face, direction, user)
     return Done(message=f"{direction.value} released" if there_was else f"{direction.value} was not stopped")
 
 
