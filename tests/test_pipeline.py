@@ -313,7 +313,7 @@ def test_saved_state_is_what_a_restart_needs(rig: Rig) -> None:
     """Counters and charge state as they are now, taken over by the next pipeline without a bump."""
     rig.feed(30, soc_percent=54.0, current_a=50.0)
     for soc in range(55, 97):
-        rig.feed(1, soc_percent=float(soc), current_a=50.0)
+        rig.feed(1, soc_percent=float(soc), current_a=50.0, cells_v=(3.45,) * 16)
     saved = rig.pipeline.saved_state()
     assert saved.states.state is ChargeState.FLOAT
     following = Rig(saved=SavedState.from_document(saved.to_document()))
@@ -558,7 +558,10 @@ def expect_safe(rig: Rig, limits: LimitSettings, ratings: Ratings) -> None:
     preset, cells = PRESETS[limits.chemistry or chemistry_of(ratings)], ratings.series_cells
     bound_v = ratings.over_voltage_cell_v * cells - 0.4 - limits.over_voltage_margin_v
     ceiling_v = min(bound_v, (preset.ceiling_v if limits.cell_max_v is None else limits.cell_max_v) * cells)
+    bulk_v = ratings.fully_charged_cell_v * cells if limits.bulk_voltage_v is None else limits.bulk_voltage_v
+    target_v = min(bulk_v, ceiling_v, bulk_v if limits.alarm_voltage_v is None else limits.alarm_voltage_v)
     floor_v = min(ceiling_v, (preset.floor_v if limits.floor_cell_v is None else limits.floor_cell_v) * cells)
+    floor_v = min(floor_v, max(target_v, preset.floor_v * cells))
     rounding = 0.05 + 1e-9
     assert number_of(fields, "charge_voltage_limit") > 0.0
     assert floor_v - rounding <= number_of(fields, "charge_voltage_limit") <= ceiling_v + rounding

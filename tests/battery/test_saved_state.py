@@ -13,7 +13,7 @@ from tinybms_bridge.battery.saved_state import SavedState
 
 amounts = st.floats(0.0, allow_nan=False, allow_infinity=False)
 totals = st.builds(EnergyTotals, amounts, amounts, amounts, amounts)
-memories = st.builds(StateMemory, st.sampled_from(ChargeState), st.booleans(), amounts, st.booleans())
+memories = st.builds(StateMemory, st.sampled_from(ChargeState), st.booleans(), amounts, st.booleans(), st.booleans())
 policies = st.builds(
     PolicyMemory,
     full=st.booleans(),
@@ -108,6 +108,7 @@ def test_document_is_what_a_person_can_read() -> None:
         "float_latched": True,
         "hold_elapsed_s": 12.0,
         "hold_spent": True,
+        "float_capped": False,
     }
 
 
@@ -123,7 +124,14 @@ def test_one_bad_value_does_not_cost_the_others() -> None:
     charge = {"state": "ABSORPTION", "float_latched": True, "hold_elapsed_s": math.nan}
     state = SavedState.from_document({"energy": energy, "charge": charge})
     assert state.energy == EnergyTotals(100.0, 0.0, 0.0, 4.0)
-    assert state.states == StateMemory(ChargeState.BULK, float_latched=True)
+    assert state.states == StateMemory(ChargeState.BULK, float_latched=True, float_capped=True)
+
+
+def test_a_file_that_knows_no_cap_of_float_has_one() -> None:
+    """A bridge that was updated in FLOAT goes on with its small current."""
+    charge = {"state": "FLOAT", "float_latched": True}
+    assert SavedState.from_document({"charge": charge}).states.float_capped
+    assert not SavedState.from_document({"charge": {**charge, "float_capped": False}}).states.float_capped
 
 
 @pytest.mark.parametrize("value", [1, 1.0, "true", "yes", [True], {"value": True}, None])

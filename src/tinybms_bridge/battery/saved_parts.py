@@ -28,6 +28,7 @@ def read_states(document: Mapping[str, object]) -> StateMemory:
     return StateMemory(
         state=state,
         float_latched=document.get("float_latched") is True,
+        float_capped=document.get("float_capped", document.get("float_latched")) is True,
         hold_elapsed_s=_positive(document.get("hold_elapsed_s")),
         hold_spent=document.get("hold_spent") is True,
     )

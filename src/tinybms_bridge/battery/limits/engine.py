@@ -16,7 +16,7 @@ from tinybms_bridge.battery.limits.context import Context, make_context
 from tinybms_bridge.battery.limits.derating import derate, stop_for_temperature, stop_when_empty
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import Freshness, Limits, Quantity
-from tinybms_bridge.battery.limits.policy import PolicyMemory, apply_policy, next_policy
+from tinybms_bridge.battery.limits.policy import PolicyMemory, apply_policy, fills_past_the_window, next_policy
 from tinybms_bridge.battery.limits.protection import apply_freshness, apply_manual, final_clamp
 from tinybms_bridge.battery.limits.rates import RateMemory, limit_rates, remember
 from tinybms_bridge.battery.limits.settings import LimitSettings
@@ -117,6 +117,9 @@ def _move_on(context: Context, memory: Memory, elapsed_s: float) -> Memory:
         context.settings.states,
         elapsed_s,
         full=policy.full,
+        at_voltage=snapshot.cells.max_v >= context.float_cell_v,
+        soc_counts=snapshot.cells.max_v >= context.near_full_cell_v,
+        until_full=fills_past_the_window(policy, context),
         near_top=snapshot.cells.max_v >= context.hold_min_cell_v,
         far_from_top=snapshot.cells.max_v < context.hold_end_cell_v,
     )
