@@ -90,10 +90,7 @@ def apply_policy(draft: Draft, context: Context, memory: PolicyMemory) -> None:
         ccl_a = 0.0 if policy.profile is ChargeProfile.STORAGE else _WINDOW_CCL_A
         upper = _upper_soc(policy)
         detail = str(policy.profile)
-        draft.lower(
-            Quantity.CVL, context.resting_v, LimitCode.SOC_WINDOW, value=soc_percent, threshold=upper, detail=detail
-        )
-        draft.lower(Quantity.CCL, ccl_a, LimitCode.SOC_WINDOW, value=soc_percent, threshold=upper, detail=detail)
+        draft.stop_charge(ccl_a, LimitCode.SOC_WINDOW, value=soc_percent, threshold=upper, detail=detail)
     if memory.below_window:
         draft.lower(
             Quantity.DCL,
