@@ -35,7 +35,7 @@ def _snapshot(
     *,
     soc: float = 50.0,
     delta_mv: float = 20.0,
-    max_cell_v: float = 3.40,
+    max_cell_v: float = 3.55,
     cells_v: tuple[float, ...] | None = None,
     current_a: float = 0.0,
     sequence: int = 1,

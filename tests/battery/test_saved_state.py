@@ -8,12 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinybms_bridge.battery.energy import EnergyTotals
-from tinybms_bridge.battery.limits import ChargeState, Memory, PolicyMemory, ProtectionMemory, RateMemory, StateMemory
+from tinybms_bridge.battery.limits import (
+    ChargeState,
+    Memory,
+    PolicyMemory,
+    ProtectionMemory,
+    RateMemory,
+    StateMemory,
+    StopMemory,
+)
 from tinybms_bridge.battery.saved_state import SavedState
 
 amounts = st.floats(0.0, allow_nan=False, allow_infinity=False)
 totals = st.builds(EnergyTotals, amounts, amounts, amounts, amounts)
-memories = st.builds(StateMemory, st.sampled_from(ChargeState), st.booleans(), amounts, st.booleans())
+memories = st.builds(StateMemory, st.sampled_from(ChargeState), st.booleans(), amounts, st.booleans(), st.booleans())
 policies = st.builds(
     PolicyMemory,
     full=st.booleans(),
@@ -108,6 +116,7 @@ def test_document_is_what_a_person_can_read() -> None:
         "float_latched": True,
         "hold_elapsed_s": 12.0,
         "hold_spent": True,
+        "float_capped": False,
     }
 
 
@@ -123,7 +132,14 @@ def test_one_bad_value_does_not_cost_the_others() -> None:
     charge = {"state": "ABSORPTION", "float_latched": True, "hold_elapsed_s": math.nan}
     state = SavedState.from_document({"energy": energy, "charge": charge})
     assert state.energy == EnergyTotals(100.0, 0.0, 0.0, 4.0)
-    assert state.states == StateMemory(ChargeState.BULK, float_latched=True)
+    assert state.states == StateMemory(ChargeState.BULK, float_latched=True, float_capped=True)
+
+
+def test_a_file_that_knows_no_cap_of_float_has_one() -> None:
+    """A bridge that was updated in FLOAT goes on with its small current."""
+    charge = {"state": "FLOAT", "float_latched": True}
+    assert SavedState.from_document({"charge": charge}).states.float_capped
+    assert not SavedState.from_document({"charge": {**charge, "float_capped": False}}).states.float_capped
 
 
 @pytest.mark.parametrize("value", [1, 1.0, "true", "yes", [True], {"value": True}, None])
@@ -201,14 +217,20 @@ def test_policy_and_protection_in_the_document() -> None:
 
 def test_limits_in_force_and_latches_survive() -> None:
     """What was held back, and why, is there again after a restart; that it is in force is not."""
-    memory = Memory(rates=RateMemory(54.0, 9.0, 0.0, 3.0, running=True), too_cold_or_hot=True, empty=True)
+    memory = Memory(
+        rates=RateMemory(54.0, 9.0, 0.0, 3.0, running=True),
+        too_cold_or_hot=True,
+        empty=True,
+        stop=StopMemory(52.7, 4.0),
+    )
     document = json.loads(json.dumps(SavedState.of(EnergyTotals(), memory).to_document()))
     restarted = SavedState.from_document(document).memory()
 
     assert (document["limits"], document["stopped"]) == (
         {"cvl_v": 54.0, "ccl_a": 9.0, "dcl_a": 0.0},
-        {"too_cold_or_hot": True, "empty": True},
+        {"too_cold_or_hot": True, "empty": True, "charge_level_v": 52.7},
     )
+    assert restarted.stop == StopMemory(52.7)
     assert restarted.rates == RateMemory(54.0, 9.0, 0.0)
     assert (restarted.too_cold_or_hot, restarted.empty) == (True, True)
 
@@ -240,6 +262,7 @@ def test_limits_that_make_no_sense_are_none(limits: dict[str, Any], expected: Ra
         ({"protection": ProtectionMemory(56.0, 56.5)}, True),
         ({"too_cold_or_hot": True}, True),
         ({"empty": True}, True),
+        ({"stop": StopMemory(53.0)}, True),
         ({"rates": RateMemory(58.4, 90.0, 130.0)}, False),
         ({"rates": RateMemory(58.2, 50.0, 70.0)}, False),
         ({"rates": RateMemory(58.0, 80.0, 120.0)}, True),

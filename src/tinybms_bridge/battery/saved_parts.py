@@ -5,9 +5,16 @@ from collections.abc import Mapping
 from dataclasses import fields
 
 from tinybms_bridge.battery.energy import EnergyTotals
-from tinybms_bridge.battery.limits import ChargeState, PolicyMemory, ProtectionMemory, RateMemory, StateMemory
+from tinybms_bridge.battery.limits import (
+    ChargeState,
+    PolicyMemory,
+    ProtectionMemory,
+    RateMemory,
+    StateMemory,
+    StopMemory,
+)
 
-__all__ = ["read_energy", "read_policy", "read_protection", "read_rates", "read_states"]
+__all__ = ["read_energy", "read_policy", "read_protection", "read_rates", "read_states", "read_stop"]
 
 _MOST_SOC_PERCENT = 101.0
 """The SOC of a BMS may be a little above 100 %."""
@@ -28,6 +35,7 @@ def read_states(document: Mapping[str, object]) -> StateMemory:
     return StateMemory(
         state=state,
         float_latched=document.get("float_latched") is True,
+        float_capped=document.get("float_capped", document.get("float_latched")) is True,
         hold_elapsed_s=_positive(document.get("hold_elapsed_s")),
         hold_spent=document.get("hold_spent") is True,
     )
@@ -62,6 +70,11 @@ def read_rates(document: Mapping[str, object]) -> RateMemory:
         ccl_a=_number(document.get("ccl_a")),
         dcl_a=_number(document.get("dcl_a")),
     )
+
+
+def read_stop(document: Mapping[str, object]) -> StopMemory:
+    """Return the CVL to which a charge stop has gone down."""
+    return StopMemory(level_v=_positive(document.get("charge_level_v")) or None)
 
 
 def _positive(value: object) -> float:

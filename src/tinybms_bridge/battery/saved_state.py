@@ -4,8 +4,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 
 from tinybms_bridge.battery.energy import EnergyTotals
-from tinybms_bridge.battery.limits import Memory, PolicyMemory, ProtectionMemory, RateMemory, StateMemory
-from tinybms_bridge.battery.saved_parts import read_energy, read_policy, read_protection, read_rates, read_states
+from tinybms_bridge.battery.limits import Memory, PolicyMemory, ProtectionMemory, RateMemory, StateMemory, StopMemory
+from tinybms_bridge.battery.saved_parts import (
+    read_energy,
+    read_policy,
+    read_protection,
+    read_rates,
+    read_states,
+    read_stop,
+)
 
 __all__ = ["SavedState"]
 
@@ -27,6 +34,7 @@ class SavedState:
     """The limits that were last in force."""
     too_cold_or_hot: bool = False
     empty: bool = False
+    stop: StopMemory = field(default_factory=StopMemory)
 
     @classmethod
     def of(cls, energy: EnergyTotals, memory: Memory) -> "SavedState":
@@ -40,6 +48,7 @@ class SavedState:
             rates=RateMemory(rates.cvl_v, rates.ccl_a, rates.dcl_a),
             too_cold_or_hot=memory.too_cold_or_hot,
             empty=memory.empty,
+            stop=StopMemory(memory.stop.level_v),
         )
 
     def memory(self) -> Memory:
@@ -51,6 +60,7 @@ class SavedState:
             rates=self.rates,
             too_cold_or_hot=self.too_cold_or_hot,
             empty=self.empty,
+            stop=self.stop,
         )
 
     def urgent_after(self, saved: "SavedState") -> bool:
@@ -59,6 +69,7 @@ class SavedState:
         return (
             _latches(self) != _latches(saved)
             or _fell(now.cvl_v, before.cvl_v, ratio=1.0, by=_FALL_V)
+            or _fell(self.stop.level_v, saved.stop.level_v, ratio=1.0, by=_FALL_V)
             or _fell(now.ccl_a, before.ccl_a, ratio=_FALL_RATIO, by=_FALL_A)
             or _fell(now.dcl_a, before.dcl_a, ratio=_FALL_RATIO, by=_FALL_A)
         )
@@ -73,7 +84,11 @@ class SavedState:
             "policy": asdict(self.policy),
             "protection": asdict(self.protection),
             "limits": {"cvl_v": rates.cvl_v, "ccl_a": rates.ccl_a, "dcl_a": rates.dcl_a},
-            "stopped": {"too_cold_or_hot": self.too_cold_or_hot, "empty": self.empty},
+            "stopped": {
+                "too_cold_or_hot": self.too_cold_or_hot,
+                "empty": self.empty,
+                "charge_level_v": self.stop.level_v,
+            },
         }
 
     @classmethod
@@ -88,6 +103,7 @@ class SavedState:
             rates=read_rates(_part(document, "limits")),
             too_cold_or_hot=stopped.get("too_cold_or_hot") is True,
             empty=stopped.get("empty") is True,
+            stop=read_stop(stopped),
         )
 
 
@@ -101,6 +117,7 @@ def _latches(state: SavedState) -> tuple[object, ...]:
         state.protection.cap_v is None,
         state.too_cold_or_hot,
         state.empty,
+        state.stop.level_v is None,
     )
 
 

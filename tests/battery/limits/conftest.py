@@ -54,11 +54,13 @@ def _context(sample: Callable[..., Snapshot]) -> Callable[..., Context]:
 
 @pytest.fixture(scope="session")
 def make_draft() -> Callable[..., Draft]:
-    """Return a builder of a draft as the stages before may leave it: CVL, CCL and DCL."""
+    """Return a builder of a draft as the stages before may leave it: CVL, CCL, DCL, and the CVL of a stop."""
 
-    def build(cvl_v: float = 58.4, ccl_a: float = 50.0, dcl_a: float = 100.0) -> Draft:
+    def build(cvl_v: float = 58.4, ccl_a: float = 50.0, dcl_a: float = 100.0, stop_v: float = 53.6) -> Draft:
         limits = {Quantity.CVL: cvl_v, Quantity.CCL: ccl_a, Quantity.DCL: dcl_a}
-        return Draft({quantity: Reason(quantity, LimitCode.CONFIGURED, limit) for quantity, limit in limits.items()})
+        draft = Draft({quantity: Reason(quantity, LimitCode.CONFIGURED, limit) for quantity, limit in limits.items()})
+        draft.stop_v = stop_v
+        return draft
 
     return build
 

@@ -82,7 +82,7 @@ def test_first_limits_come_with_the_third_sample(make_snapshot: MakeSnapshot) ->
 
     assert sendable == [False, False, True]
     assert limits is not None
-    assert limits.cvl_v == pytest.approx(16 * 3.4, abs=0.1)
+    assert limits.cvl_v == pytest.approx(16 * 3.55, abs=0.1)
 
 
 def test_old_data_holds_then_silences(make_snapshot: MakeSnapshot) -> None:
@@ -268,3 +268,30 @@ def test_no_floor_lifts_cvl_above_the_target(
 
     assert limits.cvl_v == pytest.approx(cvl_v)
     assert context(settings, ratings=ratings).floor_v == pytest.approx(floor_v)
+
+
+@pytest.mark.parametrize(
+    ("cell_v", "state", "ccl_a"),
+    [
+        (3.34, ChargeState.FLOAT_APPROACH, 54.0),
+        (3.39, ChargeState.FLOAT_APPROACH, 54.0),
+        (3.40, FLOAT, 54.0),
+        (3.52, FLOAT, 54.0),
+        (3.53, FLOAT, 5.0),
+    ],
+)
+def test_cells_have_to_agree_with_the_counter(drive: Drive, cell_v: float, state: ChargeState, ccl_a: float) -> None:
+    """At a counted 97 %: on the plateau charging goes on, near full FLOAT begins, and at the voltage its current."""
+    (limits,) = drive(LimitSettings(), [{"soc": 97.0, "max_cell_v": cell_v}])
+    assert limits.state is state
+    assert limits.ccl_a == pytest.approx(ccl_a)
+
+
+@pytest.mark.parametrize("chemistry", ["li_ion", "lto"])
+def test_a_low_target_has_its_float(drive: Drive, request: pytest.FixtureRequest, chemistry: str) -> None:
+    """A target that the user has set far below full is reached, and FLOAT with it."""
+    ratings = request.getfixturevalue(chemistry)
+    target_cell_v = {"li_ion": 3.95, "lto": 2.45}[chemistry]
+    settings = LimitSettings(bulk_voltage_v=target_cell_v * ratings.series_cells)
+    (limits,) = drive(settings, [{"soc": 97.0, "max_cell_v": target_cell_v - 0.01, "ratings": ratings}])
+    assert limits.state is FLOAT

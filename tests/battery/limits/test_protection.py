@@ -32,7 +32,9 @@ def _context(make_snapshot: Callable[..., Snapshot], make_ratings: Callable[...,
 def draft_of(cvl_v: float = 57.0, ccl_a: float = 50.0, dcl_a: float = 100.0) -> Draft:
     """Return a draft as an earlier stage may leave it."""
     limits = {Quantity.CVL: cvl_v, Quantity.CCL: ccl_a, Quantity.DCL: dcl_a}
-    return Draft({quantity: Reason(quantity, LimitCode.CONFIGURED, limit) for quantity, limit in limits.items()})
+    draft = Draft({quantity: Reason(quantity, LimitCode.CONFIGURED, limit) for quantity, limit in limits.items()})
+    draft.stop_v = 53.6
+    return draft
 
 
 def values(draft: Draft) -> tuple[float, float, float]:

@@ -180,7 +180,7 @@ def test_a_silence_is_like_a_start(make_engine: MakeEngine) -> None:
     back = [limits for limits in (engine.feed(current_a=7.0) for _ in range(5)) if limits.may_send]
 
     assert back[0].ccl_a <= 8.0
-    assert back[0].cvl_v == pytest.approx(16 * 3.4, abs=0.11)
+    assert back[0].cvl_v == pytest.approx(16 * 3.55, abs=0.11)
     assert back[0].dcl_a == 90.0
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from tinybms_bridge.battery.freshness import FreshnessMemory
 from tinybms_bridge.battery.limits import (
+    ChargeProfile,
     ChargeState,
     Freshness,
     LimitSettings,
@@ -151,6 +152,20 @@ def hold_takes_its_time_only(make_engine: MakeEngine) -> None:
     assert last.state is not ChargeState.IMBALANCE_HOLD
 
 
+def a_full_charge_goes_on_until_full(make_engine: MakeEngine) -> None:
+    """A counter at 97 % does not end a full charge that was asked for."""
+    policy = PolicySettings(profile=ChargeProfile.FULL_ONCE)
+    limits = make_engine(LimitSettings(policy=policy)).feed(soc=97.0)
+    assert limits.ccl_a == pytest.approx(54.0)
+
+
+def a_stop_ends_what_heeds_no_ccl(make_engine: MakeEngine) -> None:
+    """Solar chargers that feed in charge on at the resting voltage: CVL goes below the pack."""
+    made = make_engine(LimitSettings(manual=ManualInhibits(stop_charge=True)))
+    limits = made.last_for(30.0, max_cell_v=3.3, delta_mv=0.0, current_a=40.0)
+    assert limits.cvl_v < 52.8
+
+
 def a_sample_with_a_hole_is_none(make_engine: MakeEngine) -> None:
     """A cell that cannot be read is not one that may be charged: after 3 s the last good sample is too old."""
     made = make_engine()
@@ -180,6 +195,8 @@ INVARIANTS: dict[str, Scenario] = {
         nothing_passes_the_clamp,
         hold_takes_its_time_only,
         a_sample_with_a_hole_is_none,
+        a_stop_ends_what_heeds_no_ccl,
+        a_full_charge_goes_on_until_full,
     )
 }
 
@@ -229,6 +246,9 @@ REMOVALS = [
     removal("next_state", as_before, full_battery_floats, hold_takes_its_time_only),
     removal("apply_state", nothing, full_battery_floats),
     removal("next_policy", as_before, full_by_voltage_floats_too, window_ends_charging),
+    removal("fills_past_the_window", lambda *_: False, a_full_charge_goes_on_until_full),
+    removal("set_stop_level", nothing, frost_stops_solar_chargers, old_data_stops_charging),
+    removal("follow_stop", lambda _draft, _context, memory, *_: memory, a_stop_ends_what_heeds_no_ccl),
     removal("apply_policy", nothing, window_ends_charging),
     removal(
         "protect_cells",

@@ -213,6 +213,7 @@ memories = st.builds(
     float_latched=st.booleans(),
     hold_elapsed_s=st.floats(0.0, 20_000.0),
     hold_spent=st.booleans(),
+    float_capped=st.booleans(),
 )
 socs = st.floats(0.0, 100.0)
 deltas_mv = st.floats(0.0, 300.0)
@@ -241,6 +242,36 @@ def test_state_fits_the_sample(memory: StateMemory, soc: float, delta_mv: float)
     }
     assert allowed[after.state]
     assert after.float_latched == (soc >= 95.0 or (memory.float_latched and soc >= 92.0))
+
+
+def test_a_counter_that_the_cells_contradict_makes_no_float() -> None:
+    """A count that is 12 % too high ended the charge at 83 %; a FLOAT that was earned before stays."""
+    early = next_state(StateMemory(FLOAT_APPROACH), 96.0, 10.0, SETTINGS, 1.0, soc_counts=False)
+    kept = next_state(StateMemory(FLOAT, float_latched=True), 96.0, 10.0, SETTINGS, 1.0, soc_counts=False)
+    full = next_state(StateMemory(FLOAT_APPROACH), 83.0, 10.0, SETTINGS, 1.0, soc_counts=False, full=True)
+
+    assert (early.state, early.float_latched) == (FLOAT_APPROACH, False)
+    assert (kept.state, full.state) == (FLOAT, FLOAT)
+
+
+def test_a_full_charge_that_was_asked_for_ends_with_full() -> None:
+    """Neither a count nor a FLOAT from before slows it down; being full does."""
+    floating = StateMemory(FLOAT, float_latched=True, float_capped=True)
+    under_way = next_state(floating, 96.0, 10.0, SETTINGS, 1.0, until_full=True)
+    full = next_state(under_way, 96.0, 10.0, SETTINGS, 1.0, until_full=True, full=True)
+
+    assert (under_way.state, under_way.float_capped) == (FLOAT_APPROACH, False)
+    assert (full.state, full.float_capped) == (FLOAT, True)
+
+
+def test_the_current_of_float_waits_for_the_charge_voltage() -> None:
+    """It comes with the first sample at the voltage and stays until FLOAT ends, also below the voltage."""
+    memory, capped = StateMemory(), []
+    for soc, at_voltage in ((96.0, False), (96.0, True), (93.0, False), (91.0, True), (96.0, False)):
+        memory = next_state(memory, soc, 10.0, SETTINGS, 1.0, at_voltage=at_voltage)
+        capped.append((memory.state, memory.float_capped))
+
+    assert capped == [(FLOAT, False), (FLOAT, True), (FLOAT, True), (FLOAT_APPROACH, False), (FLOAT, False)]
 
 
 def test_a_hold_ends_far_from_the_top() -> None:

@@ -1,6 +1,7 @@
 """The charge-limit engine: ``step(snapshot, settings, memory, now_s) -> (limits, memory)``, a pure function."""
 
 from tinybms_bridge.battery.limits.cell_protection import ProtectionMemory
+from tinybms_bridge.battery.limits.charge_stop import StopMemory
 from tinybms_bridge.battery.limits.curve_defaults import CURVE_NAMES, curves_for
 from tinybms_bridge.battery.limits.curves import Curve
 from tinybms_bridge.battery.limits.engine import Memory, step
@@ -44,6 +45,7 @@ __all__ = [
     "Reason",
     "StateMemory",
     "StateSettings",
+    "StopMemory",
     "chemistry_of",
     "curves_for",
     "explain",

@@ -28,7 +28,6 @@ def obey_bms(draft: Draft, context: Context) -> None:
         causes = [(next(faults, _UNKNOWN), Stops.CHARGE)]
     for text, stops in causes:
         if Stops.CHARGE in stops:
-            draft.lower(Quantity.CCL, 0.0, LimitCode.BMS_FAULT, detail=text)
-            draft.lower(Quantity.CVL, context.resting_v, LimitCode.BMS_FAULT, detail=text)
+            draft.stop_charge(0.0, LimitCode.BMS_FAULT, detail=text)
         if Stops.DISCHARGE in stops:
             draft.lower(Quantity.DCL, 0.0, LimitCode.BMS_FAULT, detail=text)

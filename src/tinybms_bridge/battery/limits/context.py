@@ -22,6 +22,12 @@ _FULL_MARGIN_V = 0.02
 _OFFSET_SHARE_V = 0.03
 """How much of the offset of FLOAT_APPROACH, per cell, counts for the same question."""
 
+_UNDER_CURRENT_V = 0.1
+"""The last bit to the charge voltage is what the current makes of it: from here it may be small."""
+
+_CLEARLY_BELOW_V = 0.05
+"""The same for a target that is itself low: this far below it."""
+
 _HOLD_HYSTERESIS_V = 0.05
 """How far the highest cell may fall, with a load for example, before a hold is over."""
 
@@ -50,6 +56,10 @@ class Context:
     """Cell voltage above which everything gives way to lowering it: half the way from the threshold to the cutoff."""
     protection_release_v: float
     """Cell voltage below which it may rise again."""
+    float_cell_v: float
+    """Cell voltage from which FLOAT caps CCL."""
+    near_full_cell_v: float
+    """Cell voltage below which the counted SOC alone makes no FLOAT."""
     hold_min_cell_v: float
     """Cell voltage above which an imbalance counts."""
     hold_end_cell_v: float
@@ -74,6 +84,7 @@ def make_context(snapshot: Snapshot, ratings: Ratings, settings: LimitSettings) 
     floor_v = min(_step(up_to_step, _or(settings.floor_cell_v, preset.floor_v) * cells), highest_floor_v)
     resting_v = _or(settings.resting_cell_v, preset.resting_v) * cells
     hold_min_v = _or(settings.states.imbalance_min_cell_v, preset.resting_v + 0.05)
+    full_v = _full_v(ratings, settings, preset, target_v)
     threshold_v = _or(settings.protection.threshold_v, ratings.fully_charged_cell_v + 0.2 * head_room_v(ratings))
     return Context(
         snapshot=snapshot,
@@ -84,10 +95,12 @@ def make_context(snapshot: Snapshot, ratings: Ratings, settings: LimitSettings) 
         ceiling_v=ceiling_v,
         over_voltage_bound_v=bound_v,
         resting_v=min(max(resting_v, floor_v), ceiling_v),
-        full_v=_full_v(ratings, settings, preset, target_v),
+        full_v=full_v,
+        float_cell_v=full_v / cells - _UNDER_CURRENT_V,
         protection_threshold_v=threshold_v,
         emergency_v=(threshold_v + ratings.fully_charged_cell_v + head_room_v(ratings)) / 2.0,
         protection_release_v=min(_or(settings.protection.release_v, ratings.fully_charged_cell_v), threshold_v),
+        near_full_cell_v=min(preset.near_full_v, target_v / cells - _CLEARLY_BELOW_V),
         hold_min_cell_v=hold_min_v,
         hold_end_cell_v=hold_min_v - _HOLD_HYSTERESIS_V,
         curves=curves_for(ratings, settings.curves),

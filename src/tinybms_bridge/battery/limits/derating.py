@@ -47,8 +47,7 @@ def stop_for_temperature(draft: Draft, context: Context, stopped: bool) -> bool:
     fraction, celsius = min(left, default=(1.0, 0.0))
     stopped = fraction <= 0.0 or (stopped and fraction < min(_RESTART_FRACTION, curve.most))
     if stopped:
-        for quantity, limit in ((Quantity.CCL, 0.0), (Quantity.CVL, context.resting_v)):
-            draft.lower(quantity, limit, LimitCode.TEMPERATURE, value=celsius, threshold=0.0)
+        draft.stop_charge(0.0, LimitCode.TEMPERATURE, value=celsius, threshold=0.0)
     return stopped
 
 

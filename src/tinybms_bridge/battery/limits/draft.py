@@ -16,6 +16,10 @@ class Draft:
         self._limits = {quantity: reason.limit for quantity, reason in base.items()}
         self.reasons: list[Reason] = list(base.values())
         """Every cause so far; the last one of a quantity binds it."""
+        self.stop_v = math.inf
+        """CVL of a charge stop."""
+        self.stopped = False
+        """Whether any stage has stopped charging."""
 
     def first(self, quantity: Quantity) -> float:
         """Return what the first stage set."""
@@ -37,6 +41,25 @@ class Draft:
         """Lower a limit to ``limit`` and note the cause; a limit that is already as low stays, without a note."""
         if math.isfinite(limit) and limit < self._limits[quantity]:
             self._set(Reason(quantity, code, limit, value, threshold, detail))
+
+    def stop_charge(
+        self,
+        ccl_a: float,
+        code: LimitCode,
+        *,
+        value: float | None = None,
+        threshold: float | None = None,
+        detail: str = "",
+    ) -> None:
+        """Lower CCL to ``ccl_a``, and CVL as well: CCL does not bind every solar charger.
+
+        The first stop that holds CVL where it is, is its cause, also where CVL was as low before.
+        """
+        self.lower(Quantity.CCL, ccl_a, code, value=value, threshold=threshold, detail=detail)
+        present_v = self._limits[Quantity.CVL]
+        if self.stop_v < present_v or (self.stop_v == present_v and not self.stopped):
+            self._set(Reason(Quantity.CVL, code, self.stop_v, value, threshold, detail))
+        self.stopped = True
 
     def clamp(self, quantity: Quantity, low: float, high: float, low_code: LimitCode, high_code: LimitCode) -> None:
         """Force a limit into [low, high]; what is not a number becomes ``low``. Only the last stage may raise."""

@@ -12,11 +12,12 @@ from tinybms_bridge.battery.freshness import FreshnessMemory, advance
 from tinybms_bridge.battery.limits.base import base
 from tinybms_bridge.battery.limits.bms_state import obey_bms
 from tinybms_bridge.battery.limits.cell_protection import ProtectionMemory, protect_cells
+from tinybms_bridge.battery.limits.charge_stop import StopMemory, follow_stop, set_stop_level
 from tinybms_bridge.battery.limits.context import Context, make_context
 from tinybms_bridge.battery.limits.derating import derate, stop_for_temperature, stop_when_empty
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import Freshness, Limits, Quantity
-from tinybms_bridge.battery.limits.policy import PolicyMemory, apply_policy, next_policy
+from tinybms_bridge.battery.limits.policy import PolicyMemory, apply_policy, fills_past_the_window, next_policy
 from tinybms_bridge.battery.limits.protection import apply_freshness, apply_manual, final_clamp
 from tinybms_bridge.battery.limits.rates import RateMemory, limit_rates, remember
 from tinybms_bridge.battery.limits.settings import LimitSettings
@@ -42,6 +43,7 @@ class Memory:
     """Charging is stopped by the temperature."""
     empty: bool = False
     """Discharging is stopped by the lowest cell."""
+    stop: StopMemory = field(default_factory=StopMemory)
     sample: Snapshot | None = None
     """The latest sample that can be used."""
 
@@ -71,6 +73,7 @@ def step(
         memory = _move_on(context, memory, elapsed_s)
     draft = base(context)
     apply_state(draft, context, memory.states)
+    set_stop_level(draft, context, memory.stop)
     apply_policy(draft, context, memory.policy)
     protection = protect_cells(draft, context, memory.protection, elapsed_s if fresh else 0.0)
     age_s = freshness.age_s(now_s)
@@ -80,6 +83,7 @@ def step(
     obey_bms(draft, context)
     apply_freshness(draft, context, freshness.state, age_s, memory.last_fresh)
     apply_manual(draft, context)
+    stop = follow_stop(draft, context, memory.stop, memory.rates, elapsed_s) if fresh else memory.stop
     rates = limit_rates(draft, context, memory.rates, elapsed_s)
     final_clamp(draft, context)
     limits = _limits(draft, context, memory)
@@ -90,6 +94,7 @@ def step(
         last_fresh=limits if fresh else memory.last_fresh,
         too_cold_or_hot=too_cold_or_hot,
         empty=empty,
+        stop=stop,
     )
 
 
@@ -117,6 +122,9 @@ def _move_on(context: Context, memory: Memory, elapsed_s: float) -> Memory:
         context.settings.states,
         elapsed_s,
         full=policy.full,
+        at_voltage=snapshot.cells.max_v >= context.float_cell_v,
+        soc_counts=snapshot.cells.max_v >= context.near_full_cell_v,
+        until_full=fills_past_the_window(policy, context),
         near_top=snapshot.cells.max_v >= context.hold_min_cell_v,
         far_from_top=snapshot.cells.max_v < context.hold_end_cell_v,
     )

@@ -13,13 +13,14 @@ from tinybms_bridge.battery.limits.model import LimitCode, Quantity
 from tinybms_bridge.battery.limits.policy_settings import ChargeProfile, PolicySettings
 from tinybms_bridge.battery.snapshot import BmsStatus
 
-__all__ = ["PolicyMemory", "apply_policy", "full_charge_due", "next_policy"]
+__all__ = ["PolicyMemory", "apply_policy", "fills_past_the_window", "full_charge_due", "next_policy"]
 
 _TAIL_C_RATE = 0.03
 _TAIL_S = 120.0
 _FULL_CHARGE_MAX_S = 3600.0
 _ENDED_EARLY = frozenset({0x38, 0x39})
 """With these open, status 0x92 means that the charger does not fit, not that the battery is full (protocol 5.3)."""
+_NO_BOUND_PERCENT = 100.0
 _DAY_S = 86400.0
 _WINDOW_CCL_A = 1.0
 """Above the window CCL stays a little above 0, since 0 would stop the sun for the loads as well."""
@@ -56,7 +57,7 @@ def next_policy(memory: PolicyMemory, context: Context, elapsed_s: float) -> Pol
         full_at_lifetime_s=pack.lifetime_s if charged else memory.full_at_lifetime_s,
         tail_s=0.0 if memory.full and not full else tail_s,
         full_once_done=once and (memory.full_once_done or charged),
-        above_window=upper < 100.0 and pack.soc_percent >= upper - (room if memory.above_window else 0.0),
+        above_window=upper < _NO_BOUND_PERCENT and pack.soc_percent >= upper - (room if memory.above_window else 0.0),
         below_window=lower > 0.0 and pack.soc_percent <= lower + (room if memory.below_window else 0.0),
         force_charge=_asks_for_charge(memory, policy, pack.soc_percent),
     )
@@ -75,6 +76,13 @@ def full_charge_due(memory: PolicyMemory, context: Context) -> bool:
     return since_s < 0 or since_s >= policy.full_charge_interval_days * _DAY_S
 
 
+def fills_past_the_window(memory: PolicyMemory, context: Context) -> bool:
+    """Return whether the upper bound of the user is ignored now in order to fill the battery."""
+    policy = context.settings.policy
+    bounded = policy.profile is ChargeProfile.FULL_ONCE or policy.soc_max_percent < _NO_BOUND_PERCENT
+    return bounded and full_charge_due(memory, context)
+
+
 def apply_policy(draft: Draft, context: Context, memory: PolicyMemory) -> None:
     """Lower the draft to what the user's wishes allow."""
     policy, soc_percent = context.settings.policy, context.snapshot.pack.soc_percent
@@ -82,10 +90,7 @@ def apply_policy(draft: Draft, context: Context, memory: PolicyMemory) -> None:
         ccl_a = 0.0 if policy.profile is ChargeProfile.STORAGE else _WINDOW_CCL_A
         upper = _upper_soc(policy)
         detail = str(policy.profile)
-        draft.lower(
-            Quantity.CVL, context.resting_v, LimitCode.SOC_WINDOW, value=soc_percent, threshold=upper, detail=detail
-        )
-        draft.lower(Quantity.CCL, ccl_a, LimitCode.SOC_WINDOW, value=soc_percent, threshold=upper, detail=detail)
+        draft.stop_charge(ccl_a, LimitCode.SOC_WINDOW, value=soc_percent, threshold=upper, detail=detail)
     if memory.below_window:
         draft.lower(
             Quantity.DCL,

@@ -33,12 +33,14 @@ class Preset:
     """Highest CVL that is ever sent, whatever the BMS and the user say."""
     sustain_v: float
     """CVL while the battery is nearly empty."""
+    near_full_v: float
+    """Below this the highest cell of a battery that is charged is clearly not full, whatever the counter says."""
 
 
 PRESETS = {
-    Chemistry.LFP: Preset(floor_v=3.20, resting_v=3.35, ceiling_v=3.65, sustain_v=3.20),
-    Chemistry.LI_ION: Preset(floor_v=3.60, resting_v=3.90, ceiling_v=4.20, sustain_v=3.60),
-    Chemistry.LTO: Preset(floor_v=2.30, resting_v=2.40, ceiling_v=2.85, sustain_v=2.30),
+    Chemistry.LFP: Preset(floor_v=3.20, resting_v=3.35, ceiling_v=3.65, sustain_v=3.20, near_full_v=3.40),
+    Chemistry.LI_ION: Preset(floor_v=3.60, resting_v=3.90, ceiling_v=4.20, sustain_v=3.60, near_full_v=4.00),
+    Chemistry.LTO: Preset(floor_v=2.30, resting_v=2.40, ceiling_v=2.85, sustain_v=2.30, near_full_v=2.48),
 }
 
 

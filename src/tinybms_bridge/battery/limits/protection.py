@@ -17,8 +17,7 @@ def apply_freshness(
     if state is Freshness.FRESH:
         return
     timeout_s = context.settings.freshness.fresh_timeout_s
-    draft.lower(Quantity.CVL, context.resting_v, LimitCode.STALE, value=age_s, threshold=timeout_s, detail=state)
-    draft.lower(Quantity.CCL, 0.0, LimitCode.STALE, value=age_s, threshold=timeout_s, detail=state)
+    draft.stop_charge(0.0, LimitCode.STALE, value=age_s, threshold=timeout_s, detail=state)
     dcl_a = last_fresh.dcl_a if last_fresh is not None else 0.0
     draft.lower(Quantity.DCL, dcl_a, LimitCode.STALE, value=age_s, threshold=timeout_s, detail=state)
 
@@ -27,8 +26,7 @@ def apply_manual(draft: Draft, context: Context) -> None:
     """Apply what the user has stopped by hand. A charge stop lowers CVL too: CCL does not bind every solar charger."""
     manual = context.settings.manual
     if manual.stop_charge:
-        draft.lower(Quantity.CCL, 0.0, LimitCode.MANUAL, detail="stop charge")
-        draft.lower(Quantity.CVL, context.resting_v, LimitCode.MANUAL, detail="stop charge")
+        draft.stop_charge(0.0, LimitCode.MANUAL, detail="stop charge")
     if manual.stop_discharge:
         draft.lower(Quantity.DCL, 0.0, LimitCode.MANUAL, detail="stop discharge")
 

@@ -1,8 +1,8 @@
 """Stage 2: the six charge states of the seed, with hysteresis, a memory of FLOAT, and a cap on every hold.
 
-Order of precedence: SUSTAIN (nearly empty), IMBALANCE_HOLD (cells differ), FLOAT (latched from ``float_soc`` down to
-``float_exit``), then FLOAT_APPROACH, TRANSITION and BULK by SOC. A state that is held stays until SOC is
-``soc_hysteresis`` below its threshold.
+Order of precedence: SUSTAIN (nearly empty), IMBALANCE_HOLD (cells differ), FLOAT (latched from ``float_soc``, unless
+the cells contradict, down to ``float_exit``), then FLOAT_APPROACH, TRANSITION and BULK by SOC. A state that is held
+stays until SOC is ``soc_hysteresis`` below its threshold.
 """
 
 from dataclasses import dataclass
@@ -26,6 +26,8 @@ class StateMemory:
     """Time spent in holds because of the present imbalance."""
     hold_spent: bool = False
     """The present imbalance has used up its hold; cleared when the cells come together."""
+    float_capped: bool = False
+    """The cells have come to their charge voltage since FLOAT began: CCL is that of FLOAT."""
 
 
 def next_state(
@@ -36,30 +38,35 @@ def next_state(
     elapsed_s: float,
     *,
     full: bool = False,
+    at_voltage: bool = True,
+    soc_counts: bool = True,
+    until_full: bool = False,
     near_top: bool = True,
     far_from_top: bool = False,
 ) -> StateMemory:
     """Return the memory after ``elapsed_s`` more seconds with this SOC and cell difference.
 
-    ``full``: the battery counts as full whatever its SOC. ``near_top``: the cells are where a difference matters; at
-    the bottom and on the plateau of LFP it says nothing, and no hold begins. ``far_from_top``: well below there, where
-    a hold ends as well.
+    ``full``: the battery counts as full whatever its SOC. ``at_voltage``: its highest cell is at the charge voltage;
+    before, the small current of FLOAT would only keep it from getting there. ``soc_counts``: the cells do not
+    contradict a high SOC; a counter drifts, and FLOAT on its word alone would leave the battery half charged.
+    ``until_full``: nothing but full ends this charge. ``near_top``: the cells are where a difference matters; at the
+    bottom and on the plateau of LFP it says nothing, and no hold begins. ``far_from_top``: well below there, where a
+    hold ends as well.
     """
     if not settings.enabled:
         return StateMemory()
-    latched = (
-        full
-        or soc_percent >= settings.float_soc_percent
-        or (memory.float_latched and soc_percent >= settings.float_exit_soc_percent)
-    )
+    begins = soc_counts and soc_percent >= settings.float_soc_percent
+    goes_on = memory.float_latched and soc_percent >= settings.float_exit_soc_percent
+    latched = full or ((begins or goes_on) and not until_full)
+    capped = latched and (full or at_voltage or memory.float_capped)
     if _sustains(memory.state, soc_percent, settings):
         spent = memory.hold_spent and delta_mv > settings.imbalance_release_mv
-        return StateMemory(ChargeState.SUSTAIN, latched, hold_spent=spent)
+        return StateMemory(ChargeState.SUSTAIN, latched, hold_spent=spent, float_capped=capped)
     held_s, spent = _held(memory, delta_mv, settings, elapsed_s)
     # A full battery gains nothing by a hold: FLOAT balances as well.
     if not spent and not full and _holds(memory.state, delta_mv, settings, near_top, far_from_top):
-        return StateMemory(ChargeState.IMBALANCE_HOLD, latched, held_s)
-    return StateMemory(_by_soc(memory.state, latched, soc_percent, settings), latched, held_s, spent)
+        return StateMemory(ChargeState.IMBALANCE_HOLD, latched, held_s, float_capped=capped)
+    return StateMemory(_by_soc(memory.state, latched, soc_percent, settings), latched, held_s, spent, capped)
 
 
 def apply_state(draft: Draft, context: Context, memory: StateMemory) -> None:
@@ -73,7 +80,8 @@ def apply_state(draft: Draft, context: Context, memory: StateMemory) -> None:
             _lower_cvl(draft, target_v - states.float_approach_offset_v, context, memory)
         case ChargeState.FLOAT:
             _lower_cvl(draft, target_v - states.float_offset_v, context, memory)
-            _cap_float_current(draft, states, memory)
+            if memory.float_capped:
+                _cap_float_current(draft, states, memory)
         case ChargeState.IMBALANCE_HOLD:
             if memory.float_latched:  # an imbalance must not raise the CVL of FLOAT
                 _lower_cvl(draft, target_v - states.float_offset_v, context, memory)
