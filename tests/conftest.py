@@ -1,10 +1,17 @@
-"""Shared by all tests: a blocked event loop fails the test, and files of tests are spread over the cores."""
+"""Shared by all tests: a blocked event loop fails, files of tests are spread over the cores, a fake web server."""
 
+import asyncio
 from collections.abc import Iterator
+from typing import ClassVar
 
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 from hypothesis import settings
+
+from tinybms_bridge.hal.storage import Storage
+from tinybms_bridge.services.web.face import BridgeFace
+from tinybms_bridge.services.web.live.watch import Watch
+from tinybms_bridge.services.web.options import WebOptions
 
 # A loaded machine is no failure; what an example found is printed so that it can be repeated.
 settings.register_profile("project", deadline=None, print_blob=True)
@@ -27,3 +34,35 @@ def blockbuster() -> Iterator[BlockBuster]:
     """Raise in any test whose code blocks the event loop with a file, socket, DNS, sleep or subprocess call."""
     with blockbuster_ctx("tinybms_bridge") as detector:
         yield detector
+
+
+class _FakeWeb:
+    """Stands in for the web server and remembers with what it ran."""
+
+    runs: ClassVar[list[WebOptions]] = []
+    users: ClassVar[Storage]
+    watch: ClassVar[Watch]
+
+    def __init__(self, face: BridgeFace, options: WebOptions, storage: Storage, *_: object, **__: object) -> None:
+        self.options = options
+        type(self).users, type(self).watch = storage, Watch(face)
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        self.runs.append(self.options)
+        await asyncio.Event().wait()
+
+    def check(self, _wanted: WebOptions) -> None:
+        """Find any options usable."""
+
+    def close(self) -> None:
+        """Follow nothing any more."""
+        self.watch.close()
+
+
+@pytest.fixture
+def web(monkeypatch: pytest.MonkeyPatch) -> type[_FakeWeb]:
+    """No web server; ``runs`` has the options of each start, ``users`` what it was given, ``watch`` the live data."""
+    monkeypatch.setattr("tinybms_bridge.services.web.service.WebService", _FakeWeb)
+    monkeypatch.setattr(_FakeWeb, "runs", [])
+    return _FakeWeb

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
@@ -39,8 +39,6 @@ from tinybms_bridge.hal.watchdog import NullWatchdog
 from tinybms_bridge.services.event_log import EventLog
 from tinybms_bridge.services.history import HistorySettings
 from tinybms_bridge.services.web.accounts import Account, AccountStore, Role
-from tinybms_bridge.services.web.live.watch import Watch
-from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.service import WebService
 from tinybms_bridge.supervisor import PartState
 from tinybms_bridge.web_face import WebFace
@@ -476,38 +474,6 @@ async def test_machine_follows_the_configuration(home: Path, monkeypatch: pytest
     assert opened == [("/dev/ttyS2", 115_200)]
 
 
-class FakeWeb:
-    """Stands in for the web server and remembers with what it ran."""
-
-    runs: ClassVar[list[WebOptions]] = []
-    users: Storage
-
-    def __init__(self, face: Any, options: WebOptions, storage: Storage, *_: object, **__: object) -> None:
-        self.options = options
-        self.watch = Watch(face)
-        type(self).users = storage
-
-    async def run(self) -> None:
-        """Serve until cancelled."""
-        self.runs.append(self.options)
-        await asyncio.Event().wait()
-
-    def check(self, _options: WebOptions) -> None:
-        """Refuse nothing."""
-
-    def close(self) -> None:
-        """Follow nothing any more."""
-        self.watch.close()
-
-
-@pytest.fixture
-def web(monkeypatch: pytest.MonkeyPatch) -> type[FakeWeb]:
-    """No web server; what it would have done."""
-    monkeypatch.setattr("tinybms_bridge.services.web.service.WebService", FakeWeb)
-    monkeypatch.setattr(FakeWeb, "runs", [])
-    return FakeWeb
-
-
 async def change(stage: Stage, opened: Opened, patch: dict[str, Any], done: Callable[[], object]) -> None:
     """Change the configuration as the API does and let time pass until that is seen."""
     await asyncio.to_thread(opened.store.update, patch)
@@ -518,7 +484,7 @@ async def change(stage: Stage, opened: Opened, patch: dict[str, Any], done: Call
 
 
 @pytest.mark.usefixtures("loggers")
-async def test_logins_and_certificate_follow_the_state_directory(stage: Stage, home: Path, web: type[FakeWeb]) -> None:
+async def test_logins_and_certificate_follow_the_state_directory(stage: Stage, home: Path, web: Any) -> None:
     """After a change of the directory and a restart the same people can log in, over the same certificate."""
     document = {"web_server": {"tls_self_signed": True}, "advanced": {"state_directory": str(home / "old")}}
     opened = await asyncio.to_thread(open_configuration, write(home / "a.json", document), NOTHING)

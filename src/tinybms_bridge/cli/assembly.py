@@ -226,8 +226,8 @@ async def run_bridge(
     await asyncio.to_thread(machine.events.load)
     bridge = Bridge(config, machine, saved)
     logs = _add_log(bridge, console=not live, keep=keep)
-    await asyncio.to_thread(logs.book.load)
     bridge.supervisor.add("history", partial(machine.history.run, bridge.bus, machine.clock))
+    await asyncio.to_thread(logs.book.load)
     if live:
         _add_view(bridge, title, extra)
     else:
@@ -307,28 +307,34 @@ def _add_web(
     def options_of(config: Configuration) -> WebOptions:
         return WebOptions.from_config(config.web_server, machine.folder())
 
-    users = machine.stored(USERS_FILE, 0o600)
     face = WebFace(bridge, store, book, start_again)
+    users = machine.stored(USERS_FILE, 0o600)
     service = WebService(face, options_of(bridge.config), users, machine.clock, command_line=keep)
     changes = bridge.bus.subscribe(ConfigChanged, name="web")
 
     async def run() -> None:
         await _path_started(bridge)
-        service.options = options_of(bridge.config)
         await service.run()
 
     async def follow() -> None:
         async for _ in changes:
-            if options_of(bridge.config) != service.options:  # the live data reads its own keys at each tick
+            options = options_of(bridge.config)
+            if options != service.options:  # the live data reads its own keys at each tick
+                service.options = options
                 bridge.supervisor.restart("web")
 
     bridge.supervisor.add("web", run)
-    bridge.supervisor.add("web settings", follow)
     bridge.supervisor.add("web watch", service.watch.run)
-    store.guards.append(lambda new: service.check(options_of(new)))
+    bridge.supervisor.add("web settings", follow)
+
+    def guard(config: Configuration) -> None:
+        service.check(options_of(config))
+
+    store.guards.append(guard)
     ending = ExitStack()
     ending.callback(service.close)
     ending.callback(changes.close)
+    ending.callback(store.guards.remove, guard)
     return ending.close
 
 

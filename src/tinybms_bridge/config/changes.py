@@ -1,6 +1,6 @@
 """What differs between two configurations, and how a patch is laid over a document."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,6 @@ __all__ = [
     "ConfigChange",
     "changed_paths",
     "merged",
-    "touches",
     "with_secrets_of",
     "without_masks",
     "without_new_defaults",
@@ -37,12 +36,9 @@ class ConfigChange:
 
     def touches(self, *paths: str) -> bool:
         """Tell whether a key, or a key inside a section, named by one of ``paths`` has changed."""
-        return touches(self.changed_paths, *paths)
-
-
-def touches(changed_paths: Iterable[str], *paths: str) -> bool:
-    """Tell whether one of the changed paths is, or lies in, one of ``paths``."""
-    return any(changed == path or changed.startswith(f"{path}.") for changed in changed_paths for path in paths)
+        return any(
+            changed == path or changed.startswith(f"{path}.") for changed in self.changed_paths for path in paths
+        )
 
 
 def changed_paths(old: Section, new: Section, prefix: str = "") -> Iterator[str]:

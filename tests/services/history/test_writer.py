@@ -22,6 +22,7 @@ class Disk:
         self.goes.set()
         self.rows: list[int] = []
         self.calls = 0
+        self.reasons = ["database or disk is full"]
         self.closed = 0
 
     def write(self, rows: Sequence[Row]) -> None:
@@ -29,7 +30,7 @@ class Disk:
         self.calls += 1
         self.goes.wait(10.0)
         if self.full:
-            raise HistoryError("/card", "database or disk is full")
+            raise HistoryError("/card", self.reasons[min(self.calls, len(self.reasons)) - 1])
         self.rows += [row.start_s for row in rows]
 
     def close(self) -> None:
@@ -102,6 +103,7 @@ def test_full_disk(begin: Callable[..., Writer], disk: Disk, caplog: pytest.LogC
     """One line when it begins and one when it is over; what waits is written then, the oldest is lost and counted."""
     caplog.set_level(logging.INFO, "tinybms_bridge")
     disk.full = True
+    disk.reasons += ["unable to open database file", "database or disk is full"]
     writer = begin(depth=2, retry_s=0.001)
     for number in range(5):
         writer.offer(batch(number))

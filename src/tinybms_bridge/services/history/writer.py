@@ -107,7 +107,7 @@ class Writer:
             self._succeeded(len(batches))
 
     def _failed(self, batches: Sequence[Batch], error: HistoryError) -> None:
-        if str(error) != self.error:
+        if not self.error:
             log.warning("%s; the last %d minutes wait in memory", error, self._depth)
         self.error = str(error)
         with self._changed:

@@ -8,7 +8,7 @@ from starlette.responses import Response, StreamingResponse
 
 from tinybms_bridge.services.web.face_history import HistorySource
 from tinybms_bridge.services.web.routes.deps import Face
-from tinybms_bridge.services.web.routes.history_answers import DayAnswer, Days, FieldAnswer, Fields, HistoryAnswer
+from tinybms_bridge.services.web.routes.history_answers import DayAnswer, Days, Fields, HistoryAnswer, HistoryField
 from tinybms_bridge.services.web.routes.history_formats import columns_of, csv_of, levels_of, reading
 from tinybms_bridge.services.web.routes.history_times import DEFAULT_FROM, TIME_HINT, day_of, period_of, refuse, step_of
 from tinybms_bridge.services.web.security import Viewer
@@ -68,7 +68,7 @@ async def history_fields(face: Face, _user: Viewer) -> Fields:
     """Return what can be asked for, with units, and how far back each resolution reaches."""
     state = await asyncio.to_thread(face.history.state)
     fields = [
-        FieldAnswer(name=field.name, unit=field.unit, text=field.text, series=list(field.series))
+        HistoryField(name=field.name, unit=field.unit, text=field.text, series=list(field.series))
         for field in face.history.fields
     ]
     return Fields(enabled=state.enabled, fields=fields, levels=levels_of(state))

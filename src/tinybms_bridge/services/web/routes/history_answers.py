@@ -6,7 +6,7 @@ from pydantic import Field
 
 from tinybms_bridge.services.web.routes.answers import Answer
 
-__all__ = ["DayAnswer", "Days", "FieldAnswer", "Fields", "HistoryAnswer", "HistoryStats", "LevelAnswer"]
+__all__ = ["DayAnswer", "Days", "Fields", "HistoryAnswer", "HistoryField", "HistoryStats", "LevelAnswer"]
 
 Value = float | str | None
 
@@ -26,7 +26,7 @@ class HistoryAnswer(Answer):
     )
 
 
-class FieldAnswer(Answer):
+class HistoryField(Answer):
     """Something that can be asked for."""
 
     name: str = Field(examples=["voltage_v"])
@@ -50,7 +50,7 @@ class Fields(Answer):
 
     enabled: bool
     """Whether the history records."""
-    fields: list[FieldAnswer]
+    fields: list[HistoryField]
     levels: list[LevelAnswer]
 
 
