@@ -44,7 +44,7 @@ class Frames(Answer):
     """Give this as ``after`` to follow."""
 
 
-class FieldAnswer(Answer):
+class FrameFieldAnswer(Answer):
     """One field of a frame."""
 
     name: str
@@ -68,7 +68,7 @@ class FormatAnswer(Answer):
     need: str
     """``minimum``, ``supported``, ``optional``, or ``received`` from the GX."""
     comment: str
-    fields: list[FieldAnswer]
+    fields: list[FrameFieldAnswer]
 
 
 @router.get("/api/can/frames")
@@ -103,5 +103,5 @@ def _format(found: FrameFormat) -> FormatAnswer:
         length=found.length,
         need=found.need.value,
         comment=found.comment,
-        fields=[FieldAnswer.model_validate(field) for field in found.fields.values()],
+        fields=[FrameFieldAnswer.model_validate(field) for field in found.fields.values()],
     )
