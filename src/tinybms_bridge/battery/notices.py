@@ -1,7 +1,8 @@
 """Notices: warnings of the seed that have no field in frame 0x35A, so only the bridge itself shows them.
 
-They are communication, low state of charge, high state of charge and derating (firmware reference, section 4.4); the
-alarms with a field are in ``alarm_rules``. Levels change after a delay and fall back with hysteresis.
+They are communication, low state of charge, high state of charge and derating (firmware reference, section 4.4), and a
+temperature sensor that is lost; the alarms with a field are in ``alarm_rules``. Levels change after a delay and fall
+back with hysteresis.
 """
 
 from collections.abc import Mapping
@@ -32,6 +33,7 @@ class NoticeName(StrEnum):
     LOW_SOC = "low_soc"
     HIGH_SOC = "high_soc"
     DERATING = "derating"
+    SENSOR_LOST = "temperature_sensor_lost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ def evaluate_notices(
             wanted |= _soc_levels(snapshot.pack.soc_percent, before, settings)
         if limits is not None:
             wanted[NoticeName.DERATING] = _derating_level(limits, before, settings)
+            wanted[NoticeName.SENSOR_LOST] = _warning_if(bool(limits.lost_sensors))
     levels = dict(before)
     waiting: dict[NoticeName, _Change] = {}
     for name, level in wanted.items():
