@@ -92,6 +92,7 @@ DRIVEN: list[tuple[str, object, dict[str, object]]] = [
     ("cvl.sustain_ccl_limit_a", 7, {f"{STATES}.sustain_ccl_a": 7}),
     ("cvl.sustain_dcl_limit_a", 8, {f"{STATES}.sustain_dcl_a": 8}),
     ("cvl.imbalance_min_cell_voltage_v", 3.4, {f"{STATES}.imbalance_min_cell_v": 3.4}),
+    ("cvl.keep_lost_sensor", False, {f"{LIMITS}.keep_lost_sensor": False}),
     ("cvl.profile", "storage", {f"{POLICY}.profile": "storage"}),
     ("cvl.soc_max_percent", 90, {f"{POLICY}.soc_max_percent": 90}),
     ("cvl.soc_min_percent", 20, {f"{POLICY}.soc_min_percent": 20}),

@@ -89,6 +89,7 @@ def pipeline_settings(config: Configuration) -> PipelineSettings:
             states=_state_settings(config),
             policy=_policy_settings(config),
             protection=_protection_settings(config),
+            keep_lost_sensor=cvl.keep_lost_sensor,
             curves=_curves(config),
             rates=RateSettings(
                 cvl_interval_s=victron.cvl_update_interval_ms / 1000.0,

@@ -32,9 +32,9 @@ def sample(soc_percent: float) -> Snapshot:
     return Snapshot(1, 0.0, PackState(53.0, 0.0, soc_percent), Cells((3.3,) * 16))
 
 
-def limits(ccl_a: float, dcl_a: float) -> Limits:
+def limits(ccl_a: float, dcl_a: float, lost: tuple[str, ...] = ()) -> Limits:
     """Return limits with these currents."""
-    return Limits(55.0, ccl_a, dcl_a, 46.4, ChargeState.BULK, Freshness.FRESH)
+    return Limits(55.0, ccl_a, dcl_a, 46.4, ChargeState.BULK, Freshness.FRESH, lost_sensors=lost)
 
 
 @pytest.fixture
@@ -51,13 +51,14 @@ def watch() -> Watch:
         for_s: float = 6.0,
         settings: NoticeSettings = SETTINGS,
         configuration_ok: bool = True,
+        lost: tuple[str, ...] = (),
     ) -> Levels:
         nonlocal memory, now_s
         for _ in range(int(for_s) + 1):
             memory = evaluate_notices(
                 memory,
                 sample(soc),
-                limits(ccl_a, dcl_a),
+                limits(ccl_a, dcl_a, lost),
                 communication,
                 settings,
                 now_s,
@@ -226,3 +227,10 @@ def test_no_level_changes_twice_within_the_delay(
             if name in before and before[name] is not level:
                 assert now_s - changed_s.get(name, float("-inf")) >= SETTINGS.delay_s
                 changed_s[name] = now_s
+
+
+def test_a_lost_sensor_is_noticed(watch: Watch) -> None:
+    """A broken cable is a warning until the sensor is back; one bad reading is none."""
+    assert watch(lost=("external sensor 1",), for_s=2.0) == {}
+    assert watch(lost=("external sensor 1",)) == {NoticeName.SENSOR_LOST: WARNING}
+    assert watch() == {}

@@ -1,6 +1,7 @@
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,12 @@ from tinybms_bridge.battery.snapshot import Cells, PackState, Ratings, Snapshot,
 
 SETTINGS = PlausibilitySettings()
 Build = Callable[..., Snapshot]
+
+
+@pytest.fixture
+def make_snapshot(make_snapshot: Build) -> Build:
+    """Return the builder with cells at 3.4 V."""
+    return partial(make_snapshot, max_cell_v=3.40)
 
 
 def verdicts(samples: Iterable[Snapshot], memory: PlausibilityMemory | None = None) -> list[Verdict]:

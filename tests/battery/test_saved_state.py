@@ -14,6 +14,7 @@ from tinybms_bridge.battery.limits import (
     PolicyMemory,
     ProtectionMemory,
     RateMemory,
+    SensorMemory,
     StateMemory,
     StopMemory,
 )
@@ -222,6 +223,7 @@ def test_limits_in_force_and_latches_survive() -> None:
         too_cold_or_hot=True,
         empty=True,
         stop=StopMemory(52.7, 4.0),
+        sensors=SensorMemory(-10.0, None),
     )
     document = json.loads(json.dumps(SavedState.of(EnergyTotals(), memory).to_document()))
     restarted = SavedState.from_document(document).memory()
@@ -231,6 +233,10 @@ def test_limits_in_force_and_latches_survive() -> None:
         {"too_cold_or_hot": True, "empty": True, "charge_level_v": 52.7},
     )
     assert restarted.stop == StopMemory(52.7)
+    assert (document["sensors"], restarted.sensors) == (
+        {"external_1_c": -10.0, "external_2_c": None},
+        SensorMemory(-10.0, None),
+    )
     assert restarted.rates == RateMemory(54.0, 9.0, 0.0)
     assert (restarted.too_cold_or_hot, restarted.empty) == (True, True)
 
@@ -263,6 +269,7 @@ def test_limits_that_make_no_sense_are_none(limits: dict[str, Any], expected: Ra
         ({"too_cold_or_hot": True}, True),
         ({"empty": True}, True),
         ({"stop": StopMemory(53.0)}, True),
+        ({"sensors": SensorMemory(5.0)}, True),
         ({"rates": RateMemory(58.4, 90.0, 130.0)}, False),
         ({"rates": RateMemory(58.2, 50.0, 70.0)}, False),
         ({"rates": RateMemory(58.0, 80.0, 120.0)}, True),
@@ -274,3 +281,10 @@ def test_what_matters_after_a_restart_is_urgent(change: dict[str, Any], urgent: 
     """A latch, or a limit that fell: soon on disk. What moves all the time, or up, waits for the interval."""
     saved = SavedState(rates=RateMemory(58.4, 80.0, 120.0))
     assert replace(saved, **change).urgent_after(saved) is urgent
+
+
+@pytest.mark.parametrize("value", [True, "5", math.nan, math.inf, -101.0, 10**400, [5.0]])
+def test_a_reading_that_makes_no_sense_is_none(value: Any) -> None:
+    """A damaged reading must neither stop charging for good nor count as warm."""
+    document = {"sensors": {"external_1_c": value, "external_2_c": 7}}
+    assert SavedState.from_document(document).sensors == SensorMemory(None, 7.0)

@@ -1,8 +1,8 @@
 """Notices: warnings of the seed that have no field in frame 0x35A, so only the bridge itself shows them.
 
 They are communication, low state of charge, high state of charge and derating (firmware reference, section 4.4), and
-our own for a configuration that cannot be used; the alarms with a field are in ``alarm_rules``. Levels change after a
-delay and fall back with hysteresis.
+our own for a temperature sensor that is lost and a configuration that cannot be used; the alarms with a field are in
+``alarm_rules``. Levels change after a delay and fall back with hysteresis.
 """
 
 from collections.abc import Mapping
@@ -34,6 +34,7 @@ class NoticeName(StrEnum):
     HIGH_SOC = "high_soc"
     DERATING = "derating"
     CONFIGURATION = "configuration"
+    SENSOR_LOST = "temperature_sensor_lost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,7 @@ def evaluate_notices(
             wanted |= _soc_levels(snapshot.pack.soc_percent, before, settings)
         if limits is not None:
             wanted[NoticeName.DERATING] = _derating_level(limits, before, settings)
+            wanted[NoticeName.SENSOR_LOST] = _warning_if(bool(limits.lost_sensors))
     levels = dict(before)
     waiting: dict[NoticeName, _Change] = {}
     for name, level in wanted.items():

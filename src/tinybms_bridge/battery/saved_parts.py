@@ -10,14 +10,18 @@ from tinybms_bridge.battery.limits import (
     PolicyMemory,
     ProtectionMemory,
     RateMemory,
+    SensorMemory,
     StateMemory,
     StopMemory,
 )
 
-__all__ = ["read_energy", "read_policy", "read_protection", "read_rates", "read_states", "read_stop"]
+__all__ = ["read_energy", "read_policy", "read_protection", "read_rates", "read_sensors", "read_states", "read_stop"]
 
 _MOST_SOC_PERCENT = 101.0
 """The SOC of a BMS may be a little above 100 %."""
+_COLDEST_C = -100.0
+_HOTTEST_C = 200.0
+"""No sensor of a battery reads anything outside."""
 
 
 def read_energy(document: Mapping[str, object]) -> EnergyTotals:
@@ -75,6 +79,17 @@ def read_rates(document: Mapping[str, object]) -> RateMemory:
 def read_stop(document: Mapping[str, object]) -> StopMemory:
     """Return the CVL to which a charge stop has gone down."""
     return StopMemory(level_v=_positive(document.get("charge_level_v")) or None)
+
+
+def read_sensors(document: Mapping[str, object]) -> SensorMemory:
+    """Return the last readings of the external temperature sensors."""
+    return SensorMemory(_celsius(document.get("external_1_c")), _celsius(document.get("external_2_c")))
+
+
+def _celsius(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not _COLDEST_C <= value <= _HOTTEST_C:
+        return None
+    return float(value)
 
 
 def _positive(value: object) -> float:

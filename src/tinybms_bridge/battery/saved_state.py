@@ -4,12 +4,21 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 
 from tinybms_bridge.battery.energy import EnergyTotals
-from tinybms_bridge.battery.limits import Memory, PolicyMemory, ProtectionMemory, RateMemory, StateMemory, StopMemory
+from tinybms_bridge.battery.limits import (
+    Memory,
+    PolicyMemory,
+    ProtectionMemory,
+    RateMemory,
+    SensorMemory,
+    StateMemory,
+    StopMemory,
+)
 from tinybms_bridge.battery.saved_parts import (
     read_energy,
     read_policy,
     read_protection,
     read_rates,
+    read_sensors,
     read_states,
     read_stop,
 )
@@ -35,6 +44,7 @@ class SavedState:
     too_cold_or_hot: bool = False
     empty: bool = False
     stop: StopMemory = field(default_factory=StopMemory)
+    sensors: SensorMemory = field(default_factory=SensorMemory)
 
     @classmethod
     def of(cls, energy: EnergyTotals, memory: Memory) -> "SavedState":
@@ -49,6 +59,7 @@ class SavedState:
             too_cold_or_hot=memory.too_cold_or_hot,
             empty=memory.empty,
             stop=StopMemory(memory.stop.level_v),
+            sensors=memory.sensors,
         )
 
     def memory(self) -> Memory:
@@ -61,6 +72,7 @@ class SavedState:
             too_cold_or_hot=self.too_cold_or_hot,
             empty=self.empty,
             stop=self.stop,
+            sensors=self.sensors,
         )
 
     def urgent_after(self, saved: "SavedState") -> bool:
@@ -83,6 +95,7 @@ class SavedState:
             "charge": asdict(self.states),
             "policy": asdict(self.policy),
             "protection": asdict(self.protection),
+            "sensors": asdict(self.sensors),
             "limits": {"cvl_v": rates.cvl_v, "ccl_a": rates.ccl_a, "dcl_a": rates.dcl_a},
             "stopped": {
                 "too_cold_or_hot": self.too_cold_or_hot,
@@ -104,6 +117,7 @@ class SavedState:
             too_cold_or_hot=stopped.get("too_cold_or_hot") is True,
             empty=stopped.get("empty") is True,
             stop=read_stop(stopped),
+            sensors=read_sensors(_part(document, "sensors")),
         )
 
 
@@ -118,6 +132,8 @@ def _latches(state: SavedState) -> tuple[object, ...]:
         state.too_cold_or_hot,
         state.empty,
         state.stop.level_v is None,
+        state.sensors.external_1_c is None,
+        state.sensors.external_2_c is None,
     )
 
 

@@ -72,6 +72,7 @@ some_settings = st.builds(
     LimitSettings,
     bulk_voltage_v=st.none() | st.floats(9.0, 70.0),
     max_charge_current_a=maxima_a,
+    keep_lost_sensor=st.booleans(),
     max_discharge_current_a=maxima_a,
     over_voltage_margin_v=st.sampled_from([0.0, 0.1, 1.0]),
     curves=some_curves,
@@ -274,6 +275,9 @@ class Life(RuleBasedStateMachine):
             assert limits.dcl_a <= discharge_a * curves["discharge_by_temperature"].at(celsius) + EPSILON
             if curves["charge_by_temperature"].at(celsius) == 0.0:
                 assert limits.cvl_v <= context.resting_v
+        if limits.freshness is Freshness.FRESH and self.asked.keep_lost_sensor:
+            for celsius in self._temperatures_c():
+                assert limits.ccl_a <= charge_a * curves["charge_by_temperature"].at(celsius) + EPSILON
         if snapshot.cells.max_v > context.protection_threshold_v:
             assert limits.cvl_v <= max(context.floor_v, snapshot.pack.voltage_v - 0.1) + EPSILON
         assert not manual.stop_charge or limits.ccl_a == 0.0
@@ -353,10 +357,19 @@ class Life(RuleBasedStateMachine):
             or asked.max_charge_current_a == 0.0
             or (asked.policy.profile is ChargeProfile.STORAGE and in_store)
             or context.curves["charge_by_cell_voltage"].at(snapshot.cells.max_v) <= 0.0
-            or any(cold.at(celsius) < min(0.1, cold.most) for celsius in snapshot.temperatures.pack_c)
-            or any(cold.at(celsius) <= 0.0 for celsius in snapshot.temperatures.pack_c)
+            or any(cold.at(celsius) < min(0.1, cold.most) for celsius in self._temperatures_c())
+            or any(cold.at(celsius) <= 0.0 for celsius in self._temperatures_c())
             or self._no_time_to_rise(Quantity.CCL, elapsed_s)
         )
+
+    def _temperatures_c(self) -> list[float]:
+        """Return what is measured, and what a lost sensor has read last."""
+        assert self.snapshot is not None
+        sensors = self.memory.sensors
+        return [
+            *self.snapshot.temperatures.pack_c,
+            *(celsius for celsius in (sensors.external_1_c, sensors.external_2_c) if celsius is not None),
+        ]
 
     def _no_time_to_rise(self, quantity: Quantity, elapsed_s: float) -> bool:
         return elapsed_s == 0.0 and self.sent is not None and getattr(self.sent, quantity) == 0.0

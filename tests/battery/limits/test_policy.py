@@ -412,3 +412,12 @@ def test_wishes_only_lower(
         if draft[Quantity.CCL] == 0.0:
             assert policy.profile is ChargeProfile.STORAGE
         assert memory.tail_s >= 0.0
+
+
+def test_a_window_that_is_ignored_is_told(make_engine: MakeEngine) -> None:
+    """Above the bound with the whole current: the limits say that a full charge is due, until it is done."""
+    engine = make_engine(wishes(soc_max_percent=80.0))
+    due = engine.feed(soc=92.0, max_cell_v=3.4, pack={"lifetime_s": 5})
+    done = engine.feed(soc=92.0, pack={"lifetime_s": 6, "status": BmsStatus.FULLY_CHARGED})
+    assert (due.full_charge_due, due.ccl_a) == (True, 54.0)
+    assert not done.full_charge_due

@@ -166,6 +166,13 @@ def a_stop_ends_what_heeds_no_ccl(make_engine: MakeEngine) -> None:
     assert limits.cvl_v < 52.8
 
 
+def a_lost_sensor_frees_no_charge(make_engine: MakeEngine) -> None:
+    """A cable that breaks in frost leaves no warm board to speak for the cells."""
+    made = make_engine()
+    made.last_for(60.0, temperatures_c=(20.0, -10.0, -10.0))
+    assert made.last_for(60.0, temperatures_c=(20.0, None, None)).ccl_a == 0.0
+
+
 def a_sample_with_a_hole_is_none(make_engine: MakeEngine) -> None:
     """A cell that cannot be read is not one that may be charged: after 3 s the last good sample is too old."""
     made = make_engine()
@@ -195,6 +202,7 @@ INVARIANTS: dict[str, Scenario] = {
         nothing_passes_the_clamp,
         hold_takes_its_time_only,
         a_sample_with_a_hole_is_none,
+        a_lost_sensor_frees_no_charge,
         a_stop_ends_what_heeds_no_ccl,
         a_full_charge_goes_on_until_full,
     )
@@ -249,6 +257,7 @@ REMOVALS = [
     removal("fills_past_the_window", lambda *_: False, a_full_charge_goes_on_until_full),
     removal("set_stop_level", nothing, frost_stops_solar_chargers, old_data_stops_charging),
     removal("follow_stop", lambda _draft, _context, memory, *_: memory, a_stop_ends_what_heeds_no_ccl),
+    removal("next_sensors", as_before, a_lost_sensor_frees_no_charge),
     removal("apply_policy", nothing, window_ends_charging),
     removal(
         "protect_cells",

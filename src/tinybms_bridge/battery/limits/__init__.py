@@ -10,6 +10,7 @@ from tinybms_bridge.battery.limits.policy import PolicyMemory
 from tinybms_bridge.battery.limits.policy_settings import ChargeProfile, PolicySettings
 from tinybms_bridge.battery.limits.presets import PRESETS, Chemistry, Preset, chemistry_of
 from tinybms_bridge.battery.limits.rates import RateMemory
+from tinybms_bridge.battery.limits.sensors import SensorMemory
 from tinybms_bridge.battery.limits.settings import (
     LimitSettings,
     ManualInhibits,
@@ -43,6 +44,7 @@ __all__ = [
     "RateMemory",
     "RateSettings",
     "Reason",
+    "SensorMemory",
     "StateMemory",
     "StateSettings",
     "StopMemory",

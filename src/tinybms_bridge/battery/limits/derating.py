@@ -1,7 +1,8 @@
 """Stage 4: CCL and DCL follow cell voltage, temperature, state of charge and the health of the link, by curves.
 
 Defaults hang on the BMS's own thresholds, so that they fit any chemistry: a curve ends where the BMS itself would cut
-off. A missing sensor or value leaves its curve out; the other curves and the BMS's own protection remain.
+off. A sensor that never was there leaves its curve out; the other curves and the BMS's own protection remain. One that
+is lost goes on limiting charging with its last reading.
 """
 
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.curves import Curve
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import LimitCode, Quantity
+from tinybms_bridge.battery.limits.sensors import SensorMemory, charge_readings
 from tinybms_bridge.battery.snapshot import Cells
 
 __all__ = ["derate", "stop_for_temperature", "stop_when_empty"]
@@ -22,32 +24,33 @@ _CURVES = {
 _BY_AGE = Curve(((1.5, 1.0), (3.0, 0.5)))
 """Charging gives way while samples become rare, before HOLD ends it."""
 
+_NONE_SEEN = SensorMemory()
 _RESTART_FRACTION = 0.1
 
 
-def derate(draft: Draft, context: Context, age_s: float | None) -> None:
+def derate(draft: Draft, context: Context, age_s: float | None, sensors: SensorMemory = _NONE_SEEN) -> None:
     """Lower CCL and DCL to the smallest fraction that any curve leaves of what the stages before allowed."""
     for quantity in (Quantity.CCL, Quantity.DCL):
         base_a = draft[quantity]
-        for value, curve, code in _influences(quantity, context, age_s):
+        for value, curve, code, detail in _influences(quantity, context, age_s, sensors):
             fraction = curve.at(value)
             if fraction < 1.0:
-                detail = _cell(quantity, context.snapshot.cells) if code is LimitCode.CELL_VOLTAGE else ""
                 draft.lower(quantity, base_a * fraction, code, value=value, threshold=fraction, detail=detail)
 
 
-def stop_for_temperature(draft: Draft, context: Context, stopped: bool) -> bool:
+def stop_for_temperature(draft: Draft, context: Context, stopped: bool, sensors: SensorMemory = _NONE_SEEN) -> bool:
     """Stop charging where the temperature leaves nothing of CCL, until it leaves a tenth; return whether it is stopped.
 
     CVL goes down as well, since CCL does not bind a solar charger that feeds in; the hysteresis keeps the noise of a
     sensor at the border from moving it.
     """
     curve = context.curves["charge_by_temperature"]
-    left = [(curve.at(celsius), celsius) for celsius in context.snapshot.temperatures.pack_c]
-    fraction, celsius = min(left, default=(1.0, 0.0))
+    readings = charge_readings(sensors, context.snapshot.temperatures)
+    left = [(curve.at(celsius), celsius, name) for celsius, name in readings]
+    fraction, celsius, name = min(left, default=(1.0, 0.0, ""))
     stopped = fraction <= 0.0 or (stopped and fraction < min(_RESTART_FRACTION, curve.most))
     if stopped:
-        draft.stop_charge(0.0, LimitCode.TEMPERATURE, value=celsius, threshold=0.0)
+        draft.stop_charge(0.0, _code(name), value=celsius, threshold=0.0, detail=name)
     return stopped
 
 
@@ -66,15 +69,23 @@ def stop_when_empty(draft: Draft, context: Context, stopped: bool) -> bool:
     return stopped
 
 
-def _influences(quantity: Quantity, context: Context, age_s: float | None) -> Iterator[tuple[float, Curve, LimitCode]]:
+def _influences(
+    quantity: Quantity, context: Context, age_s: float | None, sensors: SensorMemory
+) -> Iterator[tuple[float, Curve, LimitCode, str]]:
     cells, charging = context.snapshot.cells, quantity is Quantity.CCL
     voltage_curve, temperature_curve, soc_curve = (context.curves[name] for name in _CURVES[quantity])
-    yield cells.max_v if charging else cells.min_v, voltage_curve, LimitCode.CELL_VOLTAGE
+    yield cells.max_v if charging else cells.min_v, voltage_curve, LimitCode.CELL_VOLTAGE, _cell(quantity, cells)
     if charging and age_s is not None:
-        yield age_s, _BY_AGE, LimitCode.LINK
-    for celsius in context.snapshot.temperatures.pack_c:
-        yield celsius, temperature_curve, LimitCode.TEMPERATURE
-    yield context.snapshot.pack.soc_percent, soc_curve, LimitCode.SOC
+        yield age_s, _BY_AGE, LimitCode.LINK, ""
+    temperatures = context.snapshot.temperatures
+    # A lost sensor ends no discharge: off grid that switches the lights off.
+    for celsius, name in charge_readings(sensors if charging else _NONE_SEEN, temperatures):
+        yield celsius, temperature_curve, _code(name), name
+    yield context.snapshot.pack.soc_percent, soc_curve, LimitCode.SOC, ""
+
+
+def _code(lost: str) -> LimitCode:
+    return LimitCode.SENSOR_LOST if lost else LimitCode.TEMPERATURE
 
 
 def _cell(quantity: Quantity, cells: Cells) -> str:

@@ -17,9 +17,16 @@ from tinybms_bridge.battery.limits.context import Context, make_context
 from tinybms_bridge.battery.limits.derating import derate, stop_for_temperature, stop_when_empty
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import Freshness, Limits, Quantity
-from tinybms_bridge.battery.limits.policy import PolicyMemory, apply_policy, fills_past_the_window, next_policy
+from tinybms_bridge.battery.limits.policy import (
+    PolicyMemory,
+    apply_policy,
+    fills_past_the_window,
+    full_charge_due,
+    next_policy,
+)
 from tinybms_bridge.battery.limits.protection import apply_freshness, apply_manual, final_clamp
 from tinybms_bridge.battery.limits.rates import RateMemory, limit_rates, remember
+from tinybms_bridge.battery.limits.sensors import SensorMemory, lost_sensors, next_sensors
 from tinybms_bridge.battery.limits.settings import LimitSettings
 from tinybms_bridge.battery.limits.states import StateMemory, apply_state, next_state
 from tinybms_bridge.battery.snapshot import Snapshot
@@ -43,6 +50,7 @@ class Memory:
     """Charging is stopped by the temperature."""
     empty: bool = False
     """Discharging is stopped by the lowest cell."""
+    sensors: SensorMemory = field(default_factory=SensorMemory)
     stop: StopMemory = field(default_factory=StopMemory)
     sample: Snapshot | None = None
     """The latest sample that can be used."""
@@ -77,8 +85,8 @@ def step(
     apply_policy(draft, context, memory.policy)
     protection = protect_cells(draft, context, memory.protection, elapsed_s if fresh else 0.0)
     age_s = freshness.age_s(now_s)
-    derate(draft, context, age_s)
-    too_cold_or_hot = stop_for_temperature(draft, context, memory.too_cold_or_hot)
+    derate(draft, context, age_s, memory.sensors)
+    too_cold_or_hot = stop_for_temperature(draft, context, memory.too_cold_or_hot, memory.sensors)
     empty = stop_when_empty(draft, context, memory.empty)
     obey_bms(draft, context)
     apply_freshness(draft, context, freshness.state, age_s, memory.last_fresh)
@@ -128,7 +136,8 @@ def _move_on(context: Context, memory: Memory, elapsed_s: float) -> Memory:
         near_top=snapshot.cells.max_v >= context.hold_min_cell_v,
         far_from_top=snapshot.cells.max_v < context.hold_end_cell_v,
     )
-    return replace(memory, policy=policy, states=states)
+    sensors = next_sensors(memory.sensors, snapshot.temperatures, context.settings.keep_lost_sensor)
+    return replace(memory, policy=policy, states=states, sensors=sensors)
 
 
 def _limits(draft: Draft, context: Context, memory: Memory) -> Limits:
@@ -142,4 +151,6 @@ def _limits(draft: Draft, context: Context, memory: Memory) -> Limits:
         reasons=tuple(draft.reasons),
         force_charge=memory.policy.force_charge,
         full=memory.policy.full,
+        full_charge_due=full_charge_due(memory.policy, context),
+        lost_sensors=lost_sensors(memory.sensors, context.snapshot.temperatures),
     )

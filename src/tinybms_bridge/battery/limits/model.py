@@ -42,6 +42,7 @@ class LimitCode(StrEnum):
     CELL_HIGH = "cell_high"
     CELL_VOLTAGE = "cell_voltage"
     TEMPERATURE = "temperature"
+    SENSOR_LOST = "sensor_lost"
     SOC = "soc"
     LINK = "link"
     BMS_FAULT = "bms_fault"
@@ -90,6 +91,10 @@ class Limits:
     """Whether the battery asks to be charged from any source; the Victron protocol has no flag for it."""
     full: bool = False
     """Whether the battery counts as full."""
+    full_charge_due: bool = False
+    """Whether a full charge is overdue or was asked for: the SOC window is ignored until it is done."""
+    lost_sensors: tuple[str, ...] = ()
+    """External temperature sensors that are lost, whose last reading goes on limiting charging."""
 
     @property
     def may_send(self) -> bool:

@@ -109,6 +109,8 @@ class LimitSettings:
     states: StateSettings = field(default_factory=StateSettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
     protection: ProtectionSettings = field(default_factory=ProtectionSettings)
+    keep_lost_sensor: bool = True
+    """An external temperature sensor that is lost limits charging with its last reading; False forgets it."""
     curves: tuple[tuple[str, Curve], ...] = ()
     """The user's derating curves by name; the others follow from the BMS's own settings."""
     rates: RateSettings = field(default_factory=RateSettings)

@@ -47,6 +47,11 @@ class Cvl(Section):
     minimum_ccl_in_float_a: float = number(
         5, 0, 750, "A", "Charge current in float", "Highest charge current in FLOAT and IMBALANCE_HOLD; 0 = no cap."
     )
+    keep_lost_sensor: bool = flag(
+        True,
+        "Keep lost sensors",
+        "A lost external temperature sensor limits charging by its last reading; off = it is gone for good.",
+    )
     imbalance_hold_threshold_mv: float = number(
         50, 1, 1000, "mV", "Start of a hold", "Difference of the cells above which a hold begins (firmware 100)."
     )

@@ -46,6 +46,10 @@ class LimitsAnswer(Answer):
     """Whether anything is sent to the GX."""
     force_charge: bool
     full: bool
+    full_charge_due: bool
+    """Whether the SOC window is ignored until the battery has been charged fully."""
+    lost_sensors: list[str] = Field(examples=[["external sensor 1"]])
+    """Temperature sensors that are lost; their last reading goes on limiting the charge current."""
     discharge_voltage_v: float
     cvl: OneLimit
     ccl: OneLimit
@@ -64,6 +68,8 @@ async def limits(face: Face, _user: Viewer) -> LimitsAnswer | None:
         may_send=found.may_send,
         force_charge=found.force_charge,
         full=found.full,
+        full_charge_due=found.full_charge_due,
+        lost_sensors=list(found.lost_sensors),
         discharge_voltage_v=round(found.discharge_voltage_v, 2),
         cvl=_one(found, Quantity.CVL, found.cvl_v),
         ccl=_one(found, Quantity.CCL, found.ccl_a),
