@@ -20,7 +20,7 @@ SETTINGS = PlausibilitySettings()
 Build = Callable[..., Snapshot]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def make_snapshot(make_snapshot: Build) -> Build:
     """Return the builder with cells at 3.4 V."""
     return partial(make_snapshot, max_cell_v=3.40)
