@@ -259,7 +259,9 @@ def test_limits_that_make_no_sense_are_none(limits: dict[str, Any], expected: Ra
     ("change", "urgent"),
     [
         ({}, False),
-        ({"energy": EnergyTotals(5.0)}, False),
+        ({"energy": EnergyTotals(99.0, 99.0, 500.0, 500.0)}, False),
+        ({"energy": EnergyTotals(charged_wh=100.0)}, True),
+        ({"energy": EnergyTotals(discharged_wh=100.0)}, True),
         ({"states": StateMemory(ChargeState.FLOAT)}, True),
         ({"states": StateMemory(hold_elapsed_s=7.0)}, False),
         ({"policy": PolicyMemory(tail_s=7.0, full_soc_percent=99.0)}, False),
@@ -278,7 +280,7 @@ def test_limits_that_make_no_sense_are_none(limits: dict[str, Any], expected: Ra
     ],
 )
 def test_what_matters_after_a_restart_is_urgent(change: dict[str, Any], urgent: bool) -> None:
-    """A latch, or a limit that fell: soon on disk. What moves all the time, or up, waits for the interval."""
+    """A latch, a limit that fell, a step of frame 0x378: soon on disk. What moves all the time, or up, waits for the interval."""
     saved = SavedState(rates=RateMemory(58.4, 80.0, 120.0))
     assert replace(saved, **change).urgent_after(saved) is urgent
 

@@ -30,6 +30,9 @@ _FALL_RATIO = 0.5
 _FALL_A = 1.0
 """A CVL this much lower, or a current below this share less this much, is worth a write of its own."""
 
+_COUNTED_WH = 100.0
+"""One step of the counters in frame 0x378."""
+
 
 @dataclass(frozen=True, slots=True)
 class SavedState:
@@ -76,10 +79,16 @@ class SavedState:
         )
 
     def urgent_after(self, saved: "SavedState") -> bool:
-        """Return whether a restart from ``saved`` would matter: a latch has changed, or a limit has fallen since."""
+        """Return whether a restart from ``saved`` would matter.
+
+        It does when a latch has changed or a limit has fallen since, or when the energy counters have moved so far
+        that a GX, which adds them up, would see them go back.
+        """
         now, before = self.rates, saved.rates
         return (
             _latches(self) != _latches(saved)
+            or self.energy.charged_wh - saved.energy.charged_wh >= _COUNTED_WH
+            or self.energy.discharged_wh - saved.energy.discharged_wh >= _COUNTED_WH
             or _fell(now.cvl_v, before.cvl_v, ratio=1.0, by=_FALL_V)
             or _fell(self.stop.level_v, saved.stop.level_v, ratio=1.0, by=_FALL_V)
             or _fell(now.ccl_a, before.ccl_a, ratio=_FALL_RATIO, by=_FALL_A)
