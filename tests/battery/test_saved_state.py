@@ -280,7 +280,7 @@ def test_limits_that_make_no_sense_are_none(limits: dict[str, Any], expected: Ra
     ],
 )
 def test_what_matters_after_a_restart_is_urgent(change: dict[str, Any], urgent: bool) -> None:
-    """A latch, a limit that fell, a step of frame 0x378: soon on disk. What moves all the time, or up, waits for the interval."""
+    """A latch, a limit that fell, a step of frame 0x378: soon on disk. Other changes wait for the interval."""
     saved = SavedState(rates=RateMemory(58.4, 80.0, 120.0))
     assert replace(saved, **change).urgent_after(saved) is urgent
 

@@ -21,7 +21,12 @@ class Advanced(Section):
         max_length=4096,
     )
     energy_save_interval_s: int = number(
-        300, 60, 3600, "s", "Save interval", "Time between two saves of the energy counters."
+        300,
+        60,
+        3600,
+        "s",
+        "Save interval",
+        "Longest time between two saves of counters and charge state; what matters is saved sooner.",
     )
     history_enabled: bool = flag(True, "History", "Keep a history of the battery in the state directory.")
     history_days_10s: int = number(
