@@ -91,7 +91,7 @@ def test_low_first_cell_is_seen_in_the_sum(make_snapshot: Build) -> None:
 @pytest.mark.parametrize(("pack_v", "fits"), [(54.4, True), (55.2, True), (55.3, False), (53.5, False), (0.0, False)])
 def test_pack_voltage_is_the_sum_of_the_cells(make_snapshot: Build, pack_v: float, fits: bool) -> None:
     """The pack voltage may differ from 16 × 3.4 V by 1.5 % and no more."""
-    sample = make_snapshot(delta_mv=0.0)
+    sample = make_snapshot(max_cell_v=3.4, delta_mv=0.0)
     sample = replace(sample, pack=replace(sample.pack, voltage_v=pack_v))
 
     assert accepted([sample]) == [fits]
@@ -240,7 +240,7 @@ def test_jump_away_from_100_percent_is_confirmed_first(make_snapshot: Build) -> 
 @pytest.mark.parametrize(("step_v", "fits"), [(0.49, True), (-0.49, True), (0.51, False), (-0.51, False)])
 def test_cell_jump_is_confirmed_first(make_snapshot: Build, step_v: float, fits: bool) -> None:
     """A cell may move by half a volt between two samples, not more."""
-    before = make_snapshot(delta_mv=0.0, taken_at_s=1.0)
+    before = make_snapshot(max_cell_v=3.4, delta_mv=0.0, taken_at_s=1.0)
     after = with_cell(replace(before, sequence=2, taken_at_s=1.1), 3.4 + step_v)
 
     assert accepted([before, after]) == [True, fits]

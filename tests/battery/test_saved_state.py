@@ -219,7 +219,7 @@ def test_policy_and_protection_in_the_document() -> None:
 def test_limits_in_force_and_latches_survive() -> None:
     """What was held back, and why, is there again after a restart; that it is in force is not."""
     memory = Memory(
-        rates=RateMemory(54.0, 9.0, 0.0, 3.0, running=True),
+        rates=RateMemory(54.0, 9.0, 0.0, 3.0, 77, running=True),
         too_cold_or_hot=True,
         empty=True,
         stop=StopMemory(52.7, 4.0),
@@ -229,7 +229,7 @@ def test_limits_in_force_and_latches_survive() -> None:
     restarted = SavedState.from_document(document).memory()
 
     assert (document["limits"], document["stopped"]) == (
-        {"cvl_v": 54.0, "ccl_a": 9.0, "dcl_a": 0.0},
+        {"cvl_v": 54.0, "ccl_a": 9.0, "dcl_a": 0.0, "at_lifetime_s": 77},
         {"too_cold_or_hot": True, "empty": True, "charge_level_v": 52.7},
     )
     assert restarted.stop == StopMemory(52.7)
@@ -238,6 +238,7 @@ def test_limits_in_force_and_latches_survive() -> None:
         SensorMemory(-10.0, None),
     )
     assert restarted.rates == RateMemory(54.0, 9.0, 0.0)
+    assert restarted.rates.at_lifetime_s == 77
     assert (restarted.too_cold_or_hot, restarted.empty) == (True, True)
 
 

@@ -73,6 +73,7 @@ def read_rates(document: Mapping[str, object]) -> RateMemory:
         cvl_v=_positive(document.get("cvl_v")) or None,
         ccl_a=_number(document.get("ccl_a")),
         dcl_a=_number(document.get("dcl_a")),
+        at_lifetime_s=_counter(document.get("at_lifetime_s")),
     )
 
 

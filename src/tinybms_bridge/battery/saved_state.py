@@ -58,7 +58,7 @@ class SavedState:
             states=memory.states,
             policy=memory.policy,
             protection=memory.protection,
-            rates=RateMemory(rates.cvl_v, rates.ccl_a, rates.dcl_a),
+            rates=RateMemory(rates.cvl_v, rates.ccl_a, rates.dcl_a, at_lifetime_s=rates.at_lifetime_s),
             too_cold_or_hot=memory.too_cold_or_hot,
             empty=memory.empty,
             stop=StopMemory(memory.stop.level_v),
@@ -105,7 +105,12 @@ class SavedState:
             "policy": asdict(self.policy),
             "protection": asdict(self.protection),
             "sensors": asdict(self.sensors),
-            "limits": {"cvl_v": rates.cvl_v, "ccl_a": rates.ccl_a, "dcl_a": rates.dcl_a},
+            "limits": {
+                "cvl_v": rates.cvl_v,
+                "ccl_a": rates.ccl_a,
+                "dcl_a": rates.dcl_a,
+                "at_lifetime_s": rates.at_lifetime_s,
+            },
             "stopped": {
                 "too_cold_or_hot": self.too_cold_or_hot,
                 "empty": self.empty,

@@ -77,9 +77,11 @@ class Temperatures:
     @property
     def pack_c(self) -> tuple[float, ...]:
         """The sensors that stand for the cells: external ones when connected, else the board's own."""
-        external = tuple(t for t in (self.external_1_c, self.external_2_c) if t is not None)
-        if external:
-            return external
+        first_c, second_c = self.external_1_c, self.external_2_c
+        if first_c is not None:
+            return (first_c,) if second_c is None else (first_c, second_c)
+        if second_c is not None:
+            return (second_c,)
         return () if self.internal_c is None else (self.internal_c,)
 
     @property

@@ -37,6 +37,11 @@ def in_force(cvl_v: float, ccl_a: float, dcl_a: float, since_rise_s: float = mat
     return RateMemory(cvl_v, ccl_a, dcl_a, since_rise_s, running=True)
 
 
+def just_before(cvl_v: float, lifetime_s: int) -> RateMemory:
+    """Return the memory of limits that were in force when the BMS had counted so far."""
+    return RateMemory(cvl_v, 50.0, 100.0, at_lifetime_s=lifetime_s)
+
+
 @pytest.mark.parametrize(
     ("cell_v", "current_a", "saved", "expected"),
     [
@@ -44,6 +49,9 @@ def in_force(cvl_v: float, ccl_a: float, dcl_a: float, since_rise_s: float = mat
         pytest.param(3.50, 30.0, RateMemory(), (56.09, 30.0, 100.0), id="first start while charging"),
         pytest.param(3.50, 30.0, RateMemory(54.0, 9.0, 40.0), (54.0, 9.0, 40.0), id="less was in force"),
         pytest.param(3.50, 30.0, RateMemory(58.4, 50.0, 100.0), (56.09, 30.0, 100.0), id="more was in force"),
+        pytest.param(3.30, 0.0, just_before(58.4, 990), (58.4, 0.0, 100.0), id="an interruption"),
+        pytest.param(3.30, 0.0, just_before(58.4, 900), (53.69, 0.0, 100.0), id="too long for an interruption"),
+        pytest.param(3.30, 0.0, just_before(58.4, 1001), (53.69, 0.0, 100.0), id="a counter that was set back"),
         pytest.param(3.64, 2.0, RateMemory(58.3, 5.0, 100.0), (58.3, 2.0, 100.0), id="all but reached"),
         pytest.param(3.30, -20.0, RateMemory(53.6, 0.0, 0.0), (53.6, 0.0, 20.0), id="the inverter runs"),
         pytest.param(3.30, 0.0, RateMemory(53.6, 0.0, 0.0), (53.6, 0.0, 1.0), id="the inverter may run"),
@@ -59,11 +67,13 @@ def test_the_first_limits_are_no_jump(
 ) -> None:
     """After a start nothing lies above what flows or what was in force; but no inverter is switched off."""
     draft = make_draft()
-    memory = limit_rates(draft, context(max_cell_v=cell_v, delta_mv=0.0, current_a=current_a), saved, 0.1)
+    now = context(max_cell_v=cell_v, delta_mv=0.0, current_a=current_a, pack={"lifetime_s": 1000})
+    memory = limit_rates(draft, now, saved, 0.1)
 
     expected = (expected[0], expected[1] + 50.0 * 0.1 / 30.0, min(100.0, expected[2] + 100.0 * 0.1 / 30.0))
     assert tuple(draft[quantity] for quantity in Quantity) == pytest.approx(expected)
-    assert remember(memory, draft) == in_force(draft[Quantity.CVL], draft[Quantity.CCL], draft[Quantity.DCL], 0.0)
+    kept = in_force(draft[Quantity.CVL], draft[Quantity.CCL], draft[Quantity.DCL], 0.0)
+    assert remember(memory, draft, context()) == kept
 
 
 @pytest.mark.parametrize(
@@ -177,7 +187,9 @@ def test_a_silence_is_like_a_start(make_engine: MakeEngine) -> None:
     engine = make_engine(replace(SETTINGS, freshness=FreshnessSettings(hold_s=0.0)))
     assert engine.last_for(5.0).ccl_a == 60.0
     assert not engine.wait(60.0).may_send
-    back = [limits for limits in (engine.feed(current_a=7.0) for _ in range(5)) if limits.may_send]
+    back = [
+        limits for limits in (engine.feed(current_a=7.0, pack={"lifetime_s": 500}) for _ in range(5)) if limits.may_send
+    ]
 
     assert back[0].ccl_a <= 8.0
     assert back[0].cvl_v == pytest.approx(16 * 3.55, abs=0.11)

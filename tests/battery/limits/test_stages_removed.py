@@ -273,11 +273,11 @@ REMOVALS = [
     removal("apply_freshness", nothing, old_data_stops_charging),
     removal("apply_manual", nothing, the_hand_of_the_user_counts),
     removal("limit_rates", lambda _draft, _context, memory, _elapsed_s: memory, currents_rise_slowly, cvl_rises_slowly),
-    removal("remember", lambda memory, _draft: memory, currents_rise_slowly, cvl_rises_slowly),
+    removal("remember", lambda memory, *_: memory, currents_rise_slowly, cvl_rises_slowly),
     removal("final_clamp", nothing, nothing_passes_the_clamp),
 ]
 
-NO_STAGES = {"make_context", "_limits", "_move_on", "_elapsed_s", "replace"}
+NO_STAGES = {"make_context", "_limits", "_move_on", "_elapsed_s", "replace", "Memory"}
 """What the engine calls beside its stages; without it there is no decision at all."""
 
 

@@ -1,8 +1,13 @@
 """Stage 1: the charge target and the currents, from the configuration or from the BMS's own settings."""
 
+from collections.abc import Mapping
+
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
+from tinybms_bridge.battery.limits.memo import by_settings
 from tinybms_bridge.battery.limits.model import LimitCode, Quantity, Reason
+from tinybms_bridge.battery.limits.settings import LimitSettings
+from tinybms_bridge.battery.snapshot import Ratings
 
 __all__ = ["base"]
 
@@ -15,24 +20,7 @@ def base(context: Context) -> Draft:
     DCL: the user's maximum bounded by registers 318 and 317 (305 where it is lower), or a share of those cutoffs.
     Registers 102 and 103 are statistics and play no part.
     """
-    settings, ratings = context.settings, context.ratings
-    discharge_cutoff_a = ratings.discharge_over_current_a
-    if ratings.discharge_peak_current_a is not None:
-        discharge_cutoff_a = min(discharge_cutoff_a, ratings.discharge_peak_current_a)
-    draft = Draft(
-        {
-            Quantity.CVL: _target(context),
-            Quantity.CCL: _current(
-                Quantity.CCL,
-                settings.max_charge_current_a,
-                ratings.charge_over_current_a,
-                settings.current_fraction,
-            ),
-            Quantity.DCL: _current(
-                Quantity.DCL, settings.max_discharge_current_a, discharge_cutoff_a, settings.current_fraction
-            ),
-        }
-    )
+    draft = Draft(_from_settings(context.ratings, context.settings))
     draft.lower(
         Quantity.CVL,
         context.over_voltage_bound_v,
@@ -41,22 +29,34 @@ def base(context: Context) -> Draft:
         threshold=context.over_voltage_bound_v,
     )
     draft.lower(Quantity.CVL, context.ceiling_v, LimitCode.CEILING, threshold=context.ceiling_v)
-    if settings.alarm_voltage_v is not None:
+    if context.settings.alarm_voltage_v is not None:
         draft.lower(
             Quantity.CVL,
-            settings.alarm_voltage_v,
+            context.settings.alarm_voltage_v,
             LimitCode.ALARM_THRESHOLD,
-            threshold=settings.alarm_voltage_v,
+            threshold=context.settings.alarm_voltage_v,
         )
     return draft
 
 
-def _target(context: Context) -> Reason:
-    configured_v = context.settings.bulk_voltage_v
-    if configured_v is not None:
-        return Reason(Quantity.CVL, LimitCode.CONFIGURED, configured_v, value=configured_v)
-    cell_v = context.ratings.fully_charged_cell_v
-    return Reason(Quantity.CVL, LimitCode.BMS_TARGET, cell_v * context.ratings.series_cells, value=cell_v)
+@by_settings
+def _from_settings(ratings: Ratings, settings: LimitSettings) -> Mapping[Quantity, Reason]:
+    discharge_a = ratings.discharge_over_current_a
+    if ratings.discharge_peak_current_a is not None:
+        discharge_a = min(discharge_a, ratings.discharge_peak_current_a)
+    charge_a, share = ratings.charge_over_current_a, settings.current_fraction
+    return {
+        Quantity.CVL: _target(ratings, settings),
+        Quantity.CCL: _current(Quantity.CCL, settings.max_charge_current_a, charge_a, share),
+        Quantity.DCL: _current(Quantity.DCL, settings.max_discharge_current_a, discharge_a, share),
+    }
+
+
+def _target(ratings: Ratings, settings: LimitSettings) -> Reason:
+    if settings.bulk_voltage_v is not None:
+        return Reason(Quantity.CVL, LimitCode.CONFIGURED, settings.bulk_voltage_v, value=settings.bulk_voltage_v)
+    cell_v = ratings.fully_charged_cell_v
+    return Reason(Quantity.CVL, LimitCode.BMS_TARGET, cell_v * ratings.series_cells, value=cell_v)
 
 
 def _current(quantity: Quantity, configured_a: float | None, cutoff_a: float, fraction: float) -> Reason:

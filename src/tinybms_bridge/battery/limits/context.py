@@ -3,9 +3,11 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tinybms_bridge.battery.limits.curve_defaults import curves_for, head_room_v
 from tinybms_bridge.battery.limits.curves import Curve
+from tinybms_bridge.battery.limits.memo import by_settings
 from tinybms_bridge.battery.limits.presets import PRESETS, Preset, chemistry_of
 from tinybms_bridge.battery.limits.settings import LimitSettings
 from tinybms_bridge.battery.limits.wire_steps import down_to_step, up_to_step
@@ -75,6 +77,12 @@ class Context:
 
 def make_context(snapshot: Snapshot, ratings: Ratings, settings: LimitSettings) -> Context:
     """Return the context of one step. Ceiling and target win over the user's floor where they cross."""
+    return Context(snapshot, ratings, settings, **_from_settings(ratings, settings))
+
+
+@by_settings
+def _from_settings(ratings: Ratings, settings: LimitSettings) -> dict[str, Any]:
+    """Return every field that does not hang on the sample."""
     preset = PRESETS[settings.chemistry or chemistry_of(ratings)]
     cells = ratings.series_cells
     bound_v = ratings.over_voltage_cell_v * cells - MPPT_OFFSET_V - settings.over_voltage_margin_v
@@ -86,25 +94,22 @@ def make_context(snapshot: Snapshot, ratings: Ratings, settings: LimitSettings) 
     hold_min_v = _or(settings.states.imbalance_min_cell_v, preset.resting_v + 0.05)
     full_v = _full_v(ratings, settings, preset, target_v)
     threshold_v = _or(settings.protection.threshold_v, ratings.fully_charged_cell_v + 0.2 * head_room_v(ratings))
-    return Context(
-        snapshot=snapshot,
-        ratings=ratings,
-        settings=settings,
-        preset=preset,
-        floor_v=floor_v,
-        ceiling_v=ceiling_v,
-        over_voltage_bound_v=bound_v,
-        resting_v=min(max(resting_v, floor_v), ceiling_v),
-        full_v=full_v,
-        float_cell_v=full_v / cells - _UNDER_CURRENT_V,
-        protection_threshold_v=threshold_v,
-        emergency_v=(threshold_v + ratings.fully_charged_cell_v + head_room_v(ratings)) / 2.0,
-        protection_release_v=min(_or(settings.protection.release_v, ratings.fully_charged_cell_v), threshold_v),
-        near_full_cell_v=min(preset.near_full_v, target_v / cells - _CLEARLY_BELOW_V),
-        hold_min_cell_v=hold_min_v,
-        hold_end_cell_v=hold_min_v - _HOLD_HYSTERESIS_V,
-        curves=curves_for(ratings, settings.curves),
-    )
+    return {
+        "preset": preset,
+        "floor_v": floor_v,
+        "ceiling_v": ceiling_v,
+        "over_voltage_bound_v": bound_v,
+        "resting_v": min(max(resting_v, floor_v), ceiling_v),
+        "full_v": full_v,
+        "float_cell_v": full_v / cells - _UNDER_CURRENT_V,
+        "protection_threshold_v": threshold_v,
+        "emergency_v": (threshold_v + ratings.fully_charged_cell_v + head_room_v(ratings)) / 2.0,
+        "protection_release_v": min(_or(settings.protection.release_v, ratings.fully_charged_cell_v), threshold_v),
+        "near_full_cell_v": min(preset.near_full_v, target_v / cells - _CLEARLY_BELOW_V),
+        "hold_min_cell_v": hold_min_v,
+        "hold_end_cell_v": hold_min_v - _HOLD_HYSTERESIS_V,
+        "curves": curves_for(ratings, settings.curves),
+    }
 
 
 def _target_v(ratings: Ratings, settings: LimitSettings, ceiling_v: float) -> float:

@@ -5,8 +5,6 @@ off. A sensor that never was there leaves its curve out; the other curves and th
 is lost goes on limiting charging with its last reading.
 """
 
-from collections.abc import Iterator
-
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.curves import Curve
 from tinybms_bridge.battery.limits.draft import Draft
@@ -16,10 +14,8 @@ from tinybms_bridge.battery.snapshot import Cells
 
 __all__ = ["derate", "stop_for_temperature", "stop_when_empty"]
 
-_CURVES = {
-    Quantity.CCL: ("charge_by_cell_voltage", "charge_by_temperature", "charge_by_soc"),
-    Quantity.DCL: ("discharge_by_cell_voltage", "discharge_by_temperature", "discharge_by_soc"),
-}
+_Influence = tuple[float, Curve, LimitCode, str]
+"""A value, its curve, the cause that it is, and the name of a sensor that is lost."""
 
 _BY_AGE = Curve(((1.5, 1.0), (3.0, 0.5)))
 """Charging gives way while samples become rare, before HOLD ends it."""
@@ -30,12 +26,22 @@ _RESTART_FRACTION = 0.1
 
 def derate(draft: Draft, context: Context, age_s: float | None, sensors: SensorMemory = _NONE_SEEN) -> None:
     """Lower CCL and DCL to the smallest fraction that any curve leaves of what the stages before allowed."""
-    for quantity in (Quantity.CCL, Quantity.DCL):
-        base_a = draft[quantity]
-        for value, curve, code, detail in _influences(quantity, context, age_s, sensors):
-            fraction = curve.at(value)
-            if fraction < 1.0:
-                draft.lower(quantity, base_a * fraction, code, value=value, threshold=fraction, detail=detail)
+    snapshot, curves = context.snapshot, context.curves
+    cells, soc_percent = snapshot.cells, snapshot.pack.soc_percent
+    charge: list[_Influence] = [(cells.max_v, curves["charge_by_cell_voltage"], LimitCode.CELL_VOLTAGE, "")]
+    if age_s is not None:
+        charge.append((age_s, _BY_AGE, LimitCode.LINK, ""))
+    by_temperature = curves["charge_by_temperature"]
+    readings = charge_readings(sensors, snapshot.temperatures)
+    charge += [(celsius, by_temperature, _code(lost), lost) for celsius, lost in readings]
+    charge.append((soc_percent, curves["charge_by_soc"], LimitCode.SOC, ""))
+    _lower(draft, Quantity.CCL, charge, cells)
+    discharge: list[_Influence] = [(cells.min_v, curves["discharge_by_cell_voltage"], LimitCode.CELL_VOLTAGE, "")]
+    by_temperature = curves["discharge_by_temperature"]
+    # A lost sensor ends no discharge: off grid that switches the lights off.
+    discharge += [(each, by_temperature, LimitCode.TEMPERATURE, "") for each in snapshot.temperatures.pack_c]
+    discharge.append((soc_percent, curves["discharge_by_soc"], LimitCode.SOC, ""))
+    _lower(draft, Quantity.DCL, discharge, cells)
 
 
 def stop_for_temperature(draft: Draft, context: Context, stopped: bool, sensors: SensorMemory = _NONE_SEEN) -> bool:
@@ -69,19 +75,13 @@ def stop_when_empty(draft: Draft, context: Context, stopped: bool) -> bool:
     return stopped
 
 
-def _influences(
-    quantity: Quantity, context: Context, age_s: float | None, sensors: SensorMemory
-) -> Iterator[tuple[float, Curve, LimitCode, str]]:
-    cells, charging = context.snapshot.cells, quantity is Quantity.CCL
-    voltage_curve, temperature_curve, soc_curve = (context.curves[name] for name in _CURVES[quantity])
-    yield cells.max_v if charging else cells.min_v, voltage_curve, LimitCode.CELL_VOLTAGE, _cell(quantity, cells)
-    if charging and age_s is not None:
-        yield age_s, _BY_AGE, LimitCode.LINK, ""
-    temperatures = context.snapshot.temperatures
-    # A lost sensor ends no discharge: off grid that switches the lights off.
-    for celsius, name in charge_readings(sensors if charging else _NONE_SEEN, temperatures):
-        yield celsius, temperature_curve, _code(name), name
-    yield context.snapshot.pack.soc_percent, soc_curve, LimitCode.SOC, ""
+def _lower(draft: Draft, quantity: Quantity, influences: list[_Influence], cells: Cells) -> None:
+    base_a = draft[quantity]
+    for value, curve, code, lost in influences:
+        fraction = curve.at(value)
+        if fraction < 1.0:
+            detail = _cell(quantity, cells) if code is LimitCode.CELL_VOLTAGE else lost
+            draft.lower(quantity, base_a * fraction, code, value=value, threshold=fraction, detail=detail)
 
 
 def _code(lost: str) -> LimitCode:

@@ -70,23 +70,24 @@ def step(
     if snapshot is None or not _is_whole(snapshot):
         snapshot = memory.sample
     freshness = advance(memory.freshness, snapshot, settings.freshness, now_s)
-    memory = replace(memory, freshness=freshness, last_step_s=now_s, sample=snapshot)
-    if snapshot is None or snapshot.ratings is None:
-        return None, memory
-    context = make_context(snapshot, snapshot.ratings, settings)
-    if not context.decidable or (freshness.state is Freshness.HOLD and memory.last_fresh is None):
-        return None, memory
     fresh = freshness.state is Freshness.FRESH
+    undecided = freshness.state is Freshness.HOLD and memory.last_fresh is None
+    context = None
+    if snapshot is not None and snapshot.ratings is not None:
+        context = make_context(snapshot, snapshot.ratings, settings)
+    if context is None or undecided or not context.decidable:
+        return None, replace(memory, freshness=freshness, last_step_s=now_s, sample=snapshot)
+    policy, states, sensors = memory.policy, memory.states, memory.sensors
     if fresh:
-        memory = _move_on(context, memory, elapsed_s)
+        policy, states, sensors = _move_on(context, memory, elapsed_s)
     draft = base(context)
-    apply_state(draft, context, memory.states)
+    apply_state(draft, context, states)
     set_stop_level(draft, context, memory.stop)
-    apply_policy(draft, context, memory.policy)
+    apply_policy(draft, context, policy)
     protection = protect_cells(draft, context, memory.protection, elapsed_s if fresh else 0.0)
     age_s = freshness.age_s(now_s)
-    derate(draft, context, age_s, memory.sensors)
-    too_cold_or_hot = stop_for_temperature(draft, context, memory.too_cold_or_hot, memory.sensors)
+    derate(draft, context, age_s, sensors)
+    too_cold_or_hot = stop_for_temperature(draft, context, memory.too_cold_or_hot, sensors)
     empty = stop_when_empty(draft, context, memory.empty)
     obey_bms(draft, context)
     apply_freshness(draft, context, freshness.state, age_s, memory.last_fresh)
@@ -94,15 +95,20 @@ def step(
     stop = follow_stop(draft, context, memory.stop, memory.rates, elapsed_s) if fresh else memory.stop
     rates = limit_rates(draft, context, memory.rates, elapsed_s)
     final_clamp(draft, context)
-    limits = _limits(draft, context, memory)
-    return limits, replace(
-        memory,
-        protection=protection,
-        rates=remember(rates, draft) if limits.may_send else replace(memory.rates, running=False),
+    limits = _limits(draft, context, freshness.state, policy, states, sensors)
+    return limits, Memory(
+        states=states,
+        freshness=freshness,
+        last_step_s=now_s,
         last_fresh=limits if fresh else memory.last_fresh,
+        policy=policy,
+        protection=protection,
+        rates=remember(rates, draft, context) if limits.may_send else replace(memory.rates, running=False),
         too_cold_or_hot=too_cold_or_hot,
         empty=empty,
+        sensors=sensors,
         stop=stop,
+        sample=snapshot,
     )
 
 
@@ -119,9 +125,9 @@ def _is_whole(snapshot: Snapshot) -> bool:
     return math.isfinite(total) and 0 < cells.count == (ratings.series_cells if ratings else cells.count)
 
 
-def _move_on(context: Context, memory: Memory, elapsed_s: float) -> Memory:
+def _move_on(context: Context, memory: Memory, elapsed_s: float) -> tuple[PolicyMemory, StateMemory, SensorMemory]:
     """Move what depends on time and history on; only with fresh data."""
-    snapshot = context.snapshot
+    snapshot, max_v = context.snapshot, context.snapshot.cells.max_v
     policy = next_policy(memory.policy, context, elapsed_s)
     states = next_state(
         memory.states,
@@ -130,27 +136,34 @@ def _move_on(context: Context, memory: Memory, elapsed_s: float) -> Memory:
         context.settings.states,
         elapsed_s,
         full=policy.full,
-        at_voltage=snapshot.cells.max_v >= context.float_cell_v,
-        soc_counts=snapshot.cells.max_v >= context.near_full_cell_v,
+        at_voltage=max_v >= context.float_cell_v,
+        soc_counts=max_v >= context.near_full_cell_v,
         until_full=fills_past_the_window(policy, context),
-        near_top=snapshot.cells.max_v >= context.hold_min_cell_v,
-        far_from_top=snapshot.cells.max_v < context.hold_end_cell_v,
+        near_top=max_v >= context.hold_min_cell_v,
+        far_from_top=max_v < context.hold_end_cell_v,
     )
     sensors = next_sensors(memory.sensors, snapshot.temperatures, context.settings.keep_lost_sensor)
-    return replace(memory, policy=policy, states=states, sensors=sensors)
+    return policy, states, sensors
 
 
-def _limits(draft: Draft, context: Context, memory: Memory) -> Limits:
+def _limits(
+    draft: Draft,
+    context: Context,
+    freshness: Freshness,
+    policy: PolicyMemory,
+    states: StateMemory,
+    sensors: SensorMemory,
+) -> Limits:
     return Limits(
         cvl_v=draft[Quantity.CVL],
         ccl_a=draft[Quantity.CCL],
         dcl_a=draft[Quantity.DCL],
         discharge_voltage_v=context.ratings.fully_discharged_cell_v * context.ratings.series_cells,
-        state=memory.states.state,
-        freshness=memory.freshness.state,
+        state=states.state,
+        freshness=freshness,
         reasons=tuple(draft.reasons),
-        force_charge=memory.policy.force_charge,
-        full=memory.policy.full,
-        full_charge_due=full_charge_due(memory.policy, context),
-        lost_sensors=lost_sensors(memory.sensors, context.snapshot.temperatures),
+        force_charge=policy.force_charge,
+        full=policy.full,
+        full_charge_due=full_charge_due(policy, context),
+        lost_sensors=lost_sensors(sensors, context.snapshot.temperatures),
     )

@@ -13,8 +13,6 @@ __all__ = ["Reading", "SensorMemory", "charge_readings", "lost_sensors", "next_s
 Reading = tuple[float, str]
 """Degrees Celsius, and the name of a sensor that is lost; empty for one that measures."""
 
-_NAMES = ("external sensor 1", "external sensor 2")
-
 
 @dataclass(frozen=True, slots=True)
 class SensorMemory:
@@ -37,7 +35,7 @@ def next_sensors(memory: SensorMemory, temperatures: Temperatures, keep_lost: bo
 
 def charge_readings(memory: SensorMemory, temperatures: Temperatures) -> list[Reading]:
     """Return everything that limits charging."""
-    return [*((celsius, "") for celsius in temperatures.pack_c), *_lost(memory, temperatures)]
+    return [(celsius, "") for celsius in temperatures.pack_c] + _lost(memory, temperatures)
 
 
 def lost_sensors(memory: SensorMemory, temperatures: Temperatures) -> tuple[str, ...]:
@@ -46,13 +44,12 @@ def lost_sensors(memory: SensorMemory, temperatures: Temperatures) -> tuple[str,
 
 
 def _lost(memory: SensorMemory, temperatures: Temperatures) -> list[Reading]:
-    known = (memory.external_1_c, memory.external_2_c)
-    present = (temperatures.external_1_c, temperatures.external_2_c)
-    return [
-        (celsius, name)
-        for celsius, now_c, name in zip(known, present, _NAMES, strict=True)
-        if celsius is not None and now_c is None
-    ]
+    lost: list[Reading] = []
+    if temperatures.external_1_c is None and memory.external_1_c is not None:
+        lost.append((memory.external_1_c, "external sensor 1"))
+    if temperatures.external_2_c is None and memory.external_2_c is not None:
+        lost.append((memory.external_2_c, "external sensor 2"))
+    return lost
 
 
 def _finite(celsius: float | None) -> float | None:
