@@ -2,12 +2,13 @@ from collections.abc import Callable
 
 import pytest
 
-from tinybms_bridge.battery.limits import Chemistry, LimitCode, LimitSettings, Quantity, chemistry_of
+from tinybms_bridge.battery.limits import Chemistry, LimitCode, Limits, LimitSettings, Quantity, chemistry_of, explain
 from tinybms_bridge.battery.limits.base import base
 from tinybms_bridge.battery.limits.context import Context, make_context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 
+Drive = Callable[..., list[Limits]]
 MakeRatings = Callable[..., Ratings]
 MakeContext = Callable[[Ratings, LimitSettings], Context]
 
@@ -181,3 +182,14 @@ def test_nothing_is_decidable_without_a_cutoff(
 ) -> None:
     """When no positive voltage lies below the over-voltage cutoff, there is no safe CVL to decide."""
     assert not context(make_ratings(over_voltage_cell_v=cutoff_v), LimitSettings()).decidable
+
+
+@pytest.mark.parametrize("cutoff_v", [3.65, 3.60])
+def test_crossed_cutoffs_are_the_reason(drive: Drive, make_ratings: MakeRatings, cutoff_v: float) -> None:
+    """With register 300 at or above 315 nothing is charged, and the registers are named instead of a cell."""
+    (limits,) = drive(LimitSettings(), [{"soc": 50, "ratings": make_ratings(over_voltage_cell_v=cutoff_v)}])
+    reason = limits.binding(Quantity.CCL)
+
+    assert limits.ccl_a == 0.0
+    assert reason is not None
+    assert explain(reason) == f"CCL 0.0 A: the BMS is full at 3.65 V per cell and cuts off at {cutoff_v:.2f} V"

@@ -21,6 +21,9 @@ def base(context: Context) -> Draft:
     Registers 102 and 103 are statistics and play no part.
     """
     draft = Draft(_from_settings(context.ratings, context.settings))
+    full_v, cutoff_v = context.ratings.fully_charged_cell_v, context.ratings.over_voltage_cell_v
+    if full_v >= cutoff_v:  # no curve of charging lies between them, and nobody knows which of them is wrong
+        draft.lower(Quantity.CCL, 0.0, LimitCode.CROSSED_CUTOFFS, value=full_v, threshold=cutoff_v)
     draft.lower(
         Quantity.CVL,
         context.over_voltage_bound_v,

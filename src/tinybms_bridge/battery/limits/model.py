@@ -34,6 +34,7 @@ class LimitCode(StrEnum):
     BMS_TARGET = "bms_target"
     BMS_CURRENT_CUTOFF = "bms_current_cutoff"
     OVER_VOLTAGE_MARGIN = "over_voltage_margin"
+    CROSSED_CUTOFFS = "crossed_cutoffs"
     ALARM_THRESHOLD = "alarm_threshold"
     STATE = "state"
     IMBALANCE = "imbalance"

@@ -11,6 +11,7 @@ _SENTENCES = {
     LimitCode.BMS_TARGET: "full-charge voltage of the BMS, {value:.3f} V per cell",
     LimitCode.BMS_CURRENT_CUTOFF: "the BMS cuts off at {value:.0f} A",
     LimitCode.OVER_VOLTAGE_MARGIN: "kept below the BMS's over-voltage cutoff less 0.4 V and the margin",
+    LimitCode.CROSSED_CUTOFFS: "the BMS is full at {value:.2f} V per cell and cuts off at {threshold:.2f} V",
     LimitCode.ALARM_THRESHOLD: "kept at the over-voltage alarm threshold",
     LimitCode.STATE: "charge state {detail}",
     LimitCode.IMBALANCE: "cells differ by {value:.0f} mV, more than {threshold:.0f} mV",
