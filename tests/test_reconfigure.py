@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.bridge import Bridge, Machine
-from tinybms_bridge.cli.assembly import _add_web
+from tinybms_bridge.cli.web_part import add_web
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.expectations import choices, extra, section_type, value_range
 from tinybms_bridge.config.loader import interpret
@@ -285,7 +285,7 @@ class Rig:
         self.watch = ConfigWatch(self.path, self.store, self.clock, self._reload)
         self.bridge.supervisor.add("settings", partial(self.settings.run, self.store))
         self.bridge.supervisor.add("configuration file", self.watch.run)
-        self.end_web = _add_web(self.bridge, self.store, self.book, lambda: None, keep=False)
+        self.end_web = add_web(self.bridge, self.store, self.book, lambda: None, keep=False)
         self.task = asyncio.create_task(self.bridge.run())
         await self.until(lambda: any(frame.arbitration_id == 0x351 for frame in self.heard) and self.web.runs)
 
