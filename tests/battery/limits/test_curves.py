@@ -101,3 +101,20 @@ def test_halfway_is_the_mean(curve: Curve, share: float) -> None:
     """A share of the way between two points is the same share of the way between their fractions."""
     for (x0, y0), (x1, y1) in pairwise(curve.points):
         assert curve.at(x0 + share * (x1 - x0)) == pytest.approx(y0 + share * (y1 - y0), abs=1e-6)
+
+
+@given(
+    points=st.lists(
+        st.tuples(st.integers(-50, 50), st.sampled_from([0.0, 0.25, 1.0])), min_size=1, unique_by=lambda point: point[0]
+    ),
+    x=st.floats(-60.0, 60.0) | st.integers(-50, 50).map(float) | st.sampled_from([-math.inf, math.inf]),
+)
+def test_the_whole_stretch_is_no_shortcut_to_more(points: list[tuple[int, float]], x: float) -> None:
+    """Wherever 1 is returned, the neighbours on both sides allow it; at each point the fraction is that point's."""
+    curve = Curve(tuple((float(at), fraction) for at, fraction in sorted(points)))
+    below = [fraction for at, fraction in curve.points if at <= x][-1:] or [curve.points[0][1]]
+    above = [fraction for at, fraction in curve.points if at >= x][:1] or [curve.points[-1][1]]
+
+    assert min(below + above) - 1e-12 <= curve.at(x) <= max(below + above) + 1e-12
+    assert (curve.at(x) == 1.0) == (below == above == [1.0])
+    assert all(curve.at(at) == fraction for at, fraction in curve.points)

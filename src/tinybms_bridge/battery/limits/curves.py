@@ -1,7 +1,7 @@
 """Curves as points: the fraction of a limit that is left at some temperature, voltage or state of charge."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 __all__ = ["Curve"]
@@ -13,6 +13,8 @@ class Curve:
 
     points: tuple[tuple[float, float], ...]
     """In ascending order of x; fractions from 0 to 1."""
+    _whole: tuple[float, float] = field(default=(math.inf, -math.inf), init=False, repr=False, compare=False)
+    """Where nothing is taken away, which is where most questions are asked."""
 
     def __post_init__(self) -> None:
         """Raise ValueError for points that are no curve."""
@@ -21,6 +23,7 @@ class Curve:
             raise ValueError(f"a curve needs points with ascending x, got {self.points}")
         if any(not 0.0 <= fraction <= 1.0 for _, fraction in self.points):
             raise ValueError(f"the fractions of a curve are 0 to 1, got {self.points}")
+        object.__setattr__(self, "_whole", _whole(self.points))
 
     @property
     def most(self) -> float:
@@ -29,6 +32,9 @@ class Curve:
 
     def at(self, x: float) -> float:
         """Return the fraction at ``x``; 0 when ``x`` is not a number."""
+        low, high = self._whole
+        if low <= x <= high:
+            return 1.0
         if math.isnan(x):
             return 0.0
         x0, y0 = self.points[0]
@@ -39,3 +45,16 @@ class Curve:
                 return y0 + (y1 - y0) * (x - x0) / (x1 - x0)
             x0, y0 = x1, y1
         return y0
+
+
+def _whole(points: tuple[tuple[float, float], ...]) -> tuple[float, float]:
+    """Return the first stretch with a fraction of 1; an empty one when there is none."""
+    marks = [(-math.inf, points[0][1]), *points, (math.inf, points[-1][1])]
+    low = next((x for x, fraction in marks if fraction == 1.0), math.inf)
+    high = -math.inf
+    for x, fraction in marks:
+        if x >= low:
+            if fraction < 1.0:
+                break
+            high = x
+    return low, high
