@@ -5,14 +5,14 @@ from dataclasses import replace
 import pytest
 
 from tinybms_bridge.bench.battery import BatteryPlan, OddCell
-from tinybms_bridge.bench.devices import INVERTER_EFFICIENCY
-from tinybms_bridge.bench.dvcc import SystemPlan
 from tinybms_bridge.bench.ideal import ideal_charge
 from tinybms_bridge.bench.loop import play
 from tinybms_bridge.bench.metrics import measure
 from tinybms_bridge.bench.runner import engine_for
 from tinybms_bridge.bench.scenario import Scenario
 from tinybms_bridge.bench.weather import Constant
+from tinybms_bridge.victron.devices import INVERTER_EFFICIENCY
+from tinybms_bridge.victron.dvcc import SystemPlan
 
 
 def test_all_sun_is_harvested_while_there_is_room(calm: Scenario) -> None:

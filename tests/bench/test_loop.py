@@ -11,8 +11,6 @@ from tinybms_bridge.battery.limits import ChargeState
 from tinybms_bridge.battery.snapshot import Snapshot
 from tinybms_bridge.bench.battery import BatteryPlan, OddCell
 from tinybms_bridge.bench.controllers import Statistics
-from tinybms_bridge.bench.devices import INVERTER_EFFICIENCY
-from tinybms_bridge.bench.dvcc import SystemPlan
 from tinybms_bridge.bench.judge import Protection
 from tinybms_bridge.bench.loop import Simulation, play
 from tinybms_bridge.bench.runner import engine_for
@@ -22,6 +20,8 @@ from tinybms_bridge.bench.sensors import SensorPlan
 from tinybms_bridge.bench.trace import STATES, Column, Run
 from tinybms_bridge.bench.weather import Constant, Steps
 from tinybms_bridge.bench.wire import Sent
+from tinybms_bridge.victron.devices import INVERTER_EFFICIENCY
+from tinybms_bridge.victron.dvcc import SystemPlan
 
 EXACT = SensorPlan(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 NOON_S = 12.0 * 3600.0

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from tinybms_bridge.battery.limits import ChargeState, LimitSettings, RateSettings
-from tinybms_bridge.bench.dvcc import SystemPlan
 from tinybms_bridge.bench.ideal import Ideal
 from tinybms_bridge.bench.judge import Protection, Trip
 from tinybms_bridge.bench.metrics import Metrics, fastest_rise, longest_disobedience_s, measure
 from tinybms_bridge.bench.trace import STATES, Column, Run, Trace
+from tinybms_bridge.victron.dvcc import SystemPlan
 
 MakeTrace = Callable[[Sequence[dict[Column, float]]], Trace]
 MakeRun = Callable[..., Run]

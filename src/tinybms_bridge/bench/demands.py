@@ -7,7 +7,7 @@ reading has come for longer than a GX waits, no current may be promised to a cha
 import math
 
 from tinybms_bridge.battery.snapshot import Snapshot
-from tinybms_bridge.bench.dvcc import BMS_TIMEOUT_S
+from tinybms_bridge.victron.dvcc import BMS_TIMEOUT_S
 
 __all__ = ["demands"]
 

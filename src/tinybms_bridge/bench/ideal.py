@@ -4,9 +4,9 @@ import functools
 import math
 from dataclasses import dataclass
 
-from tinybms_bridge.bench.devices import INVERTER_EFFICIENCY
 from tinybms_bridge.bench.scenario import Scenario
 from tinybms_bridge.tinybms.simulator.pack import Cell
+from tinybms_bridge.victron.devices import INVERTER_EFFICIENCY
 
 __all__ = ["Ideal", "ideal_charge"]
 

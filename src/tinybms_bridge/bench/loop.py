@@ -7,14 +7,14 @@ from tinybms_bridge.battery.snapshot import Snapshot
 from tinybms_bridge.bench.bms import BenchBms
 from tinybms_bridge.bench.controllers import Controller
 from tinybms_bridge.bench.demands import demands
-from tinybms_bridge.bench.devices import BatteryNow, Devices, Flow
-from tinybms_bridge.bench.dvcc import Gx
 from tinybms_bridge.bench.faults import FaultPlayer
 from tinybms_bridge.bench.pace import Pace
 from tinybms_bridge.bench.scenario import Scenario
 from tinybms_bridge.bench.sensors import Sensors
 from tinybms_bridge.bench.trace import STATES, Run, Trace
 from tinybms_bridge.bench.wire import Sent
+from tinybms_bridge.victron.devices import BatteryNow, Devices, Flow
+from tinybms_bridge.victron.dvcc import Dvcc
 
 __all__ = ["Simulation", "play"]
 
@@ -36,7 +36,7 @@ class Simulation:
         self.scenario = scenario
         self.pack = battery.build()
         self.bms = BenchBms(battery, self.pack.soc * 100.0, Sensors(scenario.sensors, battery.cells, scenario.seed))
-        self.gx = Gx(scenario.system)
+        self.gx = Dvcc(scenario.system)
         self.devices = Devices(scenario.system)
         self.trace = Trace()
         self.now_s = scenario.start_s

@@ -1,10 +1,10 @@
 """How long the next step may be: a second while anything happens, longer while nothing does."""
 
 from tinybms_bridge.battery.limits import ChargeState
-from tinybms_bridge.bench.dvcc import LOOP_S
 from tinybms_bridge.bench.faults import FaultPlayer
 from tinybms_bridge.bench.scenario import Scenario
 from tinybms_bridge.bench.wire import Sent
+from tinybms_bridge.victron.dvcc import LOOP_S
 
 __all__ = ["Pace"]
 

@@ -5,9 +5,9 @@ from enum import Enum
 
 from tinybms_bridge.battery.limits import LimitSettings
 from tinybms_bridge.bench.battery import BatteryPlan
-from tinybms_bridge.bench.dvcc import SystemPlan
 from tinybms_bridge.bench.sensors import SensorPlan
 from tinybms_bridge.bench.weather import ClearSky, Constant, Profile
+from tinybms_bridge.victron.dvcc import SystemPlan
 
 __all__ = ["Fault", "FaultKind", "Scenario"]
 

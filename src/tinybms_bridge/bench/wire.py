@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from tinybms_bridge.battery.limits import ChargeState
+from tinybms_bridge.victron.dvcc import Told
 
 __all__ = ["RESOLUTION", "Sent", "quantised"]
 
@@ -14,12 +15,9 @@ _LARGEST_VOLTAGE_V = 6553.5
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(Told):
     """What a GX gets to know; the charge state behind it, and when it was decided."""
 
-    cvl_v: float
-    ccl_a: float
-    dcl_a: float
     state: ChargeState
     decided_s: float = 0.0
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from tinybms_bridge.cli.assembly import Opened
     from tinybms_bridge.tinybms.simulator import PtyServer, SimulatedBms
-    from tinybms_bridge.victron.simulator import GxView
+    from tinybms_bridge.victron.dvcc import SystemPlan
+    from tinybms_bridge.victron.gx_view import GxView
 
 __all__ = ["demo_command"]
 
@@ -29,6 +30,8 @@ __all__ = ["demo_command"]
 @click.option(
     "--speed", type=click.FloatRange(1, 600), default=60.0, show_default=True, help="Pack time over real time."
 )
+@click.option("--feed-in", is_flag=True, help="Sell what is left of the sun; chargers then stand at CVL + 0.4 V.")
+@click.option("--island", is_flag=True, help="No grid: the inverter alone feeds the loads.")
 @click.option("--can-interface", default="udp_multicast", show_default=True, help="python-can interface to send on.")
 @click.option("--can-channel", metavar="NAME", help="CAN channel; the interface's default if not given.")
 @click.option("--web-port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Of the web server.")
@@ -39,6 +42,8 @@ def demo_command(
     capacity_ah: float,
     soc: float,
     speed: float,
+    feed_in: bool,
+    island: bool,
     can_interface: str,
     can_channel: str | None,
     web_port: int,
@@ -47,7 +52,8 @@ def demo_command(
     """Run everything simulated, but the bridge: nothing to connect, nothing to configure.
 
     A byte-accurate TinyBMS answers on a pseudo-terminal, the real bridge reads it and sends Victron frames, and a
-    simulated GX with sun and a house charges and discharges within the limits it is told. A day takes four minutes.
+    simulated GX with sun and a house makes of the limits what Victron's DVCC does: a decision each three seconds, and
+    with --feed-in chargers that heed no CCL. A day takes four minutes.
 
     \b
     In another terminal, watch the frames, or ask the web server:
@@ -57,7 +63,11 @@ def demo_command(
     from tinybms_bridge.cli.assembly import Overrides, open_in_memory
     from tinybms_bridge.hal.clock import SystemClock
     from tinybms_bridge.tinybms.simulator import CHEMISTRIES, BmsOptions, PtyServer, SimulatedBms
+    from tinybms_bridge.victron.dvcc import SystemPlan
 
+    if feed_in and island:
+        fail("--feed-in and --island exclude each other: without a grid nobody buys")
+    system = SystemPlan(feed_in=feed_in, island=island)
     live = not plain and sys.stdout.isatty()
     if not live:
         set_up_logging("INFO")
@@ -78,12 +88,14 @@ def demo_command(
         opened = open_in_memory({"web_server": web}, overrides)
         if not live:
             click.echo(f"Simulated TinyBMS on {server.path}; frames on {can_interface}. Watch them with: {_watch()}")
-        run_until_signal(lambda: _run(opened, device, server, live=live))
+        run_until_signal(lambda: _run(opened, device, server, system, live=live))
     except (BridgeError, ValueError, OSError) as error:
         fail(error if isinstance(error, BridgeError) else str(error))
 
 
-async def _run(opened: "Opened", device: "SimulatedBms", server: "PtyServer", *, live: bool) -> None:
+async def _run(
+    opened: "Opened", device: "SimulatedBms", server: "PtyServer", system: "SystemPlan", *, live: bool
+) -> None:
     """Run simulator, GX and bridge side by side; the bridge decides when all ends."""
     import asyncio
     from dataclasses import replace
@@ -91,11 +103,11 @@ async def _run(opened: "Opened", device: "SimulatedBms", server: "PtyServer", *,
     from tinybms_bridge.cli.assembly import run_bridge
     from tinybms_bridge.hal.can import open_can
     from tinybms_bridge.hal.clock import SystemClock
-    from tinybms_bridge.victron.simulator import GxSimulator
+    from tinybms_bridge.victron.simulator import GxPlan, GxSimulator
     from tinybms_bridge.wiring import can_settings
 
     port = await open_can(replace(can_settings(opened.config), accept_ids=()))
-    gx = GxSimulator(port, SystemClock(), device)
+    gx = GxSimulator(port, SystemClock(), device, GxPlan(system=system))
     helpers = [asyncio.create_task(server.run()), asyncio.create_task(gx.run())]
     try:
         await run_bridge(
@@ -131,7 +143,8 @@ def _gx_text(view: "GxView") -> "Text":
         "" if view.cvl_v is None else f"  obeys CVL {view.cvl_v:.1f} V, CCL {view.ccl_a:.1f} A, DCL {view.dcl_a:.1f} A"
     )
     text = Text.assemble(("Simulated GX ", "bold magenta"), f"{view.mode.lower().replace('_', ' ')}{shown}\n")
-    text.append(f"  sun {view.solar_w:.0f} of {view.solar_available_w:.0f} W, loads {view.load_w:.0f} W")
-    text.append(f", battery {view.current_a:+.1f} A, grid {view.grid_w:.0f} W")
+    text.append(f"  sun {view.solar_w:.0f} of {view.solar_available_w:.0f} W, loads {view.served_w:.0f}")
+    text.append("" if view.served_w > view.load_w - 0.5 else f" of {view.load_w:.0f}")
+    text.append(f" W, battery {view.current_a:+.1f} A, grid {view.grid_w - view.sold_w:+.0f} W")
     text.append(f"\nWatch the frames in another terminal: {_watch()}", style="dim")
     return text

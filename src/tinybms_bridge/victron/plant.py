@@ -1,17 +1,15 @@
-"""What stands behind a simulated GX: sun and house, the poles of the battery, and the charger's voltage control."""
+"""What stands behind a simulated GX: sun and house, the installation, and the poles of the battery."""
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
-__all__ = ["BatteryTerminals", "GxPlan", "VoltageRegulator", "demo_load_power_w", "demo_solar_power_w"]
+from tinybms_bridge.victron.dvcc import SystemPlan
+
+__all__ = ["BatteryTerminals", "GxPlan", "demo_load_power_w", "demo_solar_power_w"]
 
 _DEMO_DAY_S = 240.0
-
-_REGULATOR_GAIN = 10.0  # amperes per volt and second: stable for packs of up to 0.1 ohm at steps of 1 s
-_REGULATOR_HEADROOM_A = 5.0  # above the present current, so that CVL is not overrun when a cloud has passed
-_REGULATOR_CUT_OFF_V = 0.3  # a charger whose target falls below the battery's voltage stops at once
 
 
 class BatteryTerminals(Protocol):
@@ -43,31 +41,8 @@ def demo_load_power_w(time_s: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class GxPlan:
-    """What sun and house would like, over the time since the start."""
+    """What sun and house would like, over the time since the start, and the installation between them."""
 
     solar_power_w: Callable[[float], float] = demo_solar_power_w
     load_power_w: Callable[[float], float] = demo_load_power_w
-
-
-class VoltageRegulator:
-    """Integral controller: the charge current at which the terminals stay at CVL."""
-
-    def __init__(self) -> None:
-        self.limiting = False
-        """Whether the voltage, not CCL, bounds the current."""
-        self._allowed_a = 0.0
-
-    def reset(self) -> None:
-        """Start again from no current."""
-        self._allowed_a = 0.0
-        self.limiting = False
-
-    def step(self, room_v: float, ccl_a: float, flowing_a: float, elapsed_s: float) -> float:
-        """Return the charge current to allow; ``room_v`` is how far the terminals are below CVL."""
-        ramp_a = max(flowing_a, 0.0) + _REGULATOR_HEADROOM_A
-        allowed_a = self._allowed_a + _REGULATOR_GAIN * room_v * elapsed_s
-        if room_v < -_REGULATOR_CUT_OFF_V:
-            allowed_a = 0.0
-        self._allowed_a = max(0.0, min(allowed_a, ramp_a, ccl_a))
-        self.limiting = room_v < 0.05 and self._allowed_a < ccl_a
-        return self._allowed_a
+    system: SystemPlan = field(default_factory=lambda: SystemPlan(island=False))

@@ -1,92 +1,26 @@
-"""A simulated GX with inverter/charger, solar charger, loads and grid, which obeys CVL, CCL and DCL.
+"""A simulated GX with inverter, solar chargers, loads and grid on a CAN port, for tests and the demonstration.
 
-A base for tests and the demonstration: it follows the limits as a well-behaved system does and leaves out what dvcc.py
-adds to them (0.4 V for feed-in, sharing of CCL between chargers, quirks of makers).
+What it makes of CVL, CCL and DCL is ``dvcc.py``, what flows then is ``devices.py``; the bench uses the same.
 """
-
-import math
-from dataclasses import dataclass, field
-from enum import StrEnum
 
 from tinybms_bridge.hal.can import CanFrame, CanPort
 from tinybms_bridge.hal.clock import Clock
-from tinybms_bridge.victron.codec import DecodedFrame, decode_frame
+from tinybms_bridge.victron.codec import decode_frame
+from tinybms_bridge.victron.devices import BatteryNow, Devices, Flow
+from tinybms_bridge.victron.dvcc import BMS_TIMEOUT_S, Dvcc, SetPoints
 from tinybms_bridge.victron.gx import IDENTIFICATION, IDENTIFICATION_ID, KEEP_ALIVE_ID
-from tinybms_bridge.victron.plant import BatteryTerminals, GxPlan, VoltageRegulator
+from tinybms_bridge.victron.gx_view import GxMode, GxView, Received
+from tinybms_bridge.victron.plant import BatteryTerminals, GxPlan
 
 __all__ = ["BatteryTerminals", "GxMode", "GxPlan", "GxSimulator", "GxView"]
 
-_BMS_TIMEOUT_S = 3.0
 _KEEP_ALIVE_PERIOD_S = 1.0
 _LONGEST_STEP_S = 1.0
+_BATTERY_OHM = 0.03
+"""The devices' idea of the battery, by which they judge how much current moves its voltage: a guess, as in life."""
+_AT_TARGET_V = 0.1
+_HALF_STEP_A = 0.05
 _UNDERSTOOD = (0x351, 0x355, 0x356, 0x35A, 0x35E, 0x370, 0x371)
-
-
-class GxMode(StrEnum):
-    """What the system does with the battery."""
-
-    WAITING = "WAITING"
-    """No battery recognised yet: 0x35A or 0x351 was never seen."""
-    BMS_LOST = "BMS_LOST"
-    """0x351 is missing: no charge, no discharge."""
-    IDLE = "IDLE"
-    CHARGING = "CHARGING"
-    """As much as sun and CCL allow."""
-    VOLTAGE_LIMITED = "VOLTAGE_LIMITED"
-    """CVL is reached; the current tapers."""
-    DISCHARGING = "DISCHARGING"
-
-
-@dataclass(frozen=True, slots=True)
-class GxView:
-    """What a display of the GX shows now."""
-
-    mode: GxMode = GxMode.WAITING
-    battery_name: str = ""
-    cvl_v: float | None = None
-    ccl_a: float | None = None
-    dcl_a: float | None = None
-    battery_voltage_v: float | None = None
-    battery_current_a: float | None = None
-    temperature_c: float | None = None
-    soc_percent: float | None = None
-    alarms: tuple[str, ...] = ()
-    """Names of the active alarms, then of the active warnings, as in ``victron_bms.dbc``."""
-    current_a: float = 0.0
-    """What the system makes flow; positive charges."""
-    solar_available_w: float = 0.0
-    solar_w: float = 0.0
-    """What is taken of it."""
-    load_w: float = 0.0
-    grid_w: float = 0.0
-    """Taken from the grid to serve the loads."""
-
-
-@dataclass(slots=True)
-class _Received:
-    """The last frames of the battery."""
-
-    limits_at_s: float = -math.inf
-    frames: dict[int, DecodedFrame] = field(default_factory=dict)
-
-    def number(self, arbitration_id: int, name: str) -> float | None:
-        frame = self.frames.get(arbitration_id)
-        return frame.number(name) if frame else None
-
-    def text(self, arbitration_id: int) -> str:
-        frame = self.frames.get(arbitration_id)
-        return str(frame.values["text"]) if frame else ""
-
-    @property
-    def battery_name(self) -> str:
-        """Name as a GX chooses it: 0x370 with 0x371, else 0x35E, else a general one."""
-        name = self.text(0x370) + self.text(0x371) if 0x370 in self.frames and 0x371 in self.frames else ""
-        return name or self.text(0x35E) or ("CAN-bus BMS battery" if self.frames else "")
-
-    @property
-    def active_alarms(self) -> tuple[str, ...]:
-        frame = self.frames.get(0x35A)
-        return tuple(name for name, value in frame.values.items() if value == "active") if frame else ()
 
 
 class GxSimulator:
@@ -109,8 +43,10 @@ class GxSimulator:
         self._terminals = terminals
         self._started_s = clock.monotonic()
         self._keep_alive_due_s = self._started_s
-        self._received = _Received()
-        self._regulator = VoltageRegulator()
+        self._received = Received()
+        self._dvcc = Dvcc(self.plan.system)
+        self._devices = Devices(self.plan.system)
+        self._current_a = 0.0
         self._view = GxView()
 
     async def run(self) -> None:
@@ -132,11 +68,13 @@ class GxSimulator:
         if frame.arbitration_id not in _UNDERSTOOD:
             return
         decoded = decode_frame(frame)
-        if frame.arbitration_id == 0x351:
-            if decoded.number("discharge_current_limit") is None:  # too short to carry all three limits
-                return
-            self._received.limits_at_s = self._clock.monotonic()
+        if frame.arbitration_id == 0x351 and decoded.number("discharge_current_limit") is None:
+            return  # too short to carry all three limits
         self._received.frames[frame.arbitration_id] = decoded
+        if frame.arbitration_id == 0x351:
+            self._received.limits_at_s = self._clock.monotonic()
+        if self._received.recognised:
+            self._dvcc.receive(self._received.told, self._received.limits_at_s)
 
     def step(self, elapsed_s: float) -> None:
         """Send what is due, and choose the battery current for the time until the next step."""
@@ -148,45 +86,49 @@ class GxSimulator:
         time_s = now_s - self._started_s
         solar_w = max(self.plan.solar_power_w(time_s), 0.0)
         load_w = max(self.plan.load_power_w(time_s), 0.0)
-        mode, current_a = self._decide(solar_w, load_w, min(elapsed_s, _LONGEST_STEP_S))
-        self._terminals.set_current_a(current_a)
-        self._view = self._look(mode, current_a, solar_w, load_w)
+        points = self._dvcc.step(now_s, self._devices.inverter_a)
+        voltage_v = self._terminals.voltage_v
+        if voltage_v <= 0.0:
+            points = SetPoints()
+        flow = self._flow(voltage_v, solar_w, load_w, points, min(elapsed_s, _LONGEST_STEP_S))
+        self._current_a = flow.battery_a
+        self._terminals.set_current_a(flow.battery_a)
+        self._view = self._look(self._mode(flow, solar_w, points), flow, solar_w, load_w)
 
     def view(self) -> GxView:
         """Return what a display shows, as of the last step."""
         return self._view
 
-    def _decide(self, solar_w: float, load_w: float, elapsed_s: float) -> tuple[GxMode, float]:
-        mode = self._absence()
-        voltage_v = self._terminals.voltage_v
-        if mode is not None or voltage_v <= 0.0:
-            self._regulator.reset()
-            return mode or GxMode.IDLE, 0.0
-        cvl_v, ccl_a, dcl_a = (self._limit(name) for name in ("charge_voltage", "charge_current", "discharge_current"))
-        tapered_a = self._regulator.step(cvl_v - voltage_v, ccl_a, self._view.current_a, elapsed_s)
-        wanted_a = (solar_w - load_w) / voltage_v
-        current_a = max(-dcl_a, min(wanted_a, tapered_a))
-        if current_a < 0.0:
-            return GxMode.DISCHARGING, current_a
-        if self._regulator.limiting and wanted_a > current_a:
-            return GxMode.VOLTAGE_LIMITED, current_a
-        return (GxMode.CHARGING, current_a) if current_a > 0.0 else (GxMode.IDLE, 0.0)
+    def _flow(self, voltage_v: float, solar_w: float, load_w: float, points: SetPoints, elapsed_s: float) -> Flow:
+        battery = BatteryNow(voltage_v - self._current_a * _BATTERY_OHM, _BATTERY_OHM, self._current_a)
+        return self._devices.step(elapsed_s, battery, solar_w, load_w, points)
+
+    def _mode(self, flow: Flow, solar_w: float, points: SetPoints) -> GxMode:
+        """Return what the system does; the more telling word where two fit."""
+        absence = self._absence()
+        if absence is not None:
+            return absence
+        if points.charging and not points.inverting:
+            return GxMode.DARK
+        if self._devices.export_a > _HALF_STEP_A:
+            return GxMode.FEEDING_IN
+        at_target = self._terminals.voltage_v > points.charge_v - _AT_TARGET_V
+        if at_target and flow.battery_a >= 0.0 and flow.solar_w < 0.99 * solar_w:
+            return GxMode.VOLTAGE_LIMITED
+        if abs(flow.battery_a) < _HALF_STEP_A:
+            return GxMode.IDLE
+        return GxMode.CHARGING if flow.battery_a > 0.0 else GxMode.DISCHARGING
 
     def _absence(self) -> GxMode | None:
         """Return why the battery may not be used, or None."""
-        if 0x351 not in self._received.frames or 0x35A not in self._received.frames:
+        if not self._received.recognised:
             return GxMode.WAITING
-        lost = self._clock.monotonic() - self._received.limits_at_s > _BMS_TIMEOUT_S
+        lost = self._clock.monotonic() - self._received.limits_at_s > BMS_TIMEOUT_S
         return GxMode.BMS_LOST if lost else None
 
-    def _limit(self, name: str) -> float:
-        return self._received.number(0x351, f"{name}_limit") or 0.0
-
-    def _look(self, mode: GxMode, current_a: float, solar_available_w: float, load_w: float) -> GxView:
+    def _look(self, mode: GxMode, flow: Flow, solar_available_w: float, load_w: float) -> GxView:
         received = self._received
-        battery_w = current_a * self._terminals.voltage_v
-        stopped = mode in (GxMode.WAITING, GxMode.BMS_LOST)
-        solar_w = 0.0 if stopped else min(solar_available_w, max(load_w + battery_w, 0.0))
+        from_grid = not self.plan.system.island
         return GxView(
             mode=mode,
             battery_name=received.battery_name,
@@ -198,9 +140,11 @@ class GxSimulator:
             temperature_c=received.number(0x356, "temperature"),
             soc_percent=received.number(0x355, "soc_high_resolution") or received.number(0x355, "soc"),
             alarms=received.active_alarms,
-            current_a=current_a,
+            current_a=flow.battery_a,
             solar_available_w=solar_available_w,
-            solar_w=solar_w,
+            solar_w=flow.solar_w,
             load_w=load_w,
-            grid_w=max(load_w + battery_w - solar_w, 0.0),
+            served_w=load_w if from_grid else flow.served_w,
+            grid_w=max(load_w - flow.served_w, 0.0) if from_grid else 0.0,
+            sold_w=self._devices.sold_w(self._terminals.voltage_v),
         )

@@ -1,11 +1,11 @@
 """Instruments that disagree, counts that are wrong, and air that is too cold."""
 
 from tinybms_bridge.bench.battery import BatteryPlan
-from tinybms_bridge.bench.dvcc import SystemPlan
 from tinybms_bridge.bench.scenario import Scenario
 from tinybms_bridge.bench.scenarios.parts import SELLING, STRONG_SUN
 from tinybms_bridge.bench.sensors import SensorPlan
 from tinybms_bridge.bench.weather import Swing
+from tinybms_bridge.victron.dvcc import SystemPlan
 
 __all__ = ["SCENARIOS"]
 

@@ -1,8 +1,8 @@
 """Parts that several scenarios share."""
 
 from tinybms_bridge.bench.battery import BatteryPlan, OddCell
-from tinybms_bridge.bench.dvcc import SystemPlan
 from tinybms_bridge.bench.weather import ClearSky
+from tinybms_bridge.victron.dvcc import SystemPlan
 
 __all__ = ["HOUR_S", "LI_ION", "LTO", "NO_SALE", "SELLING", "SMALL_LFP", "STRONG_SUN", "UNEQUAL", "WEAK"]
 

@@ -1,10 +1,10 @@
 """The three tests of the Victron document (feed-in, imbalance, more sun than needed), and their neighbours."""
 
 from tinybms_bridge.bench.battery import BatteryPlan
-from tinybms_bridge.bench.dvcc import SystemPlan
 from tinybms_bridge.bench.scenario import Scenario
 from tinybms_bridge.bench.scenarios.parts import NO_SALE, SELLING, STRONG_SUN, UNEQUAL
 from tinybms_bridge.bench.weather import ClearSky
+from tinybms_bridge.victron.dvcc import SystemPlan
 
 __all__ = ["SCENARIOS"]
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybms_bridge.bench.devices import INVERTER_EFFICIENCY, BatteryNow, Devices, Flow
-from tinybms_bridge.bench.dvcc import SetPoints, SystemPlan
+from tinybms_bridge.victron.devices import INVERTER_EFFICIENCY, BatteryNow, Devices, Flow
+from tinybms_bridge.victron.dvcc import SetPoints, SystemPlan
 
 PLAN = SystemPlan(cable_ohm=0.0, charger_cable_ohm=0.0)
 RESTING = BatteryNow(emf_v=53.0, ohm=0.005, current_a=0.0)

@@ -6,23 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybms_bridge.battery.limits import ChargeState
-from tinybms_bridge.bench.dvcc import BMS_TIMEOUT_S, FEED_IN_RISE_V, LOOP_S, Gx, SetPoints, SystemPlan
-from tinybms_bridge.bench.wire import Sent
+from tinybms_bridge.victron.dvcc import BMS_TIMEOUT_S, FEED_IN_RISE_V, LOOP_S, Dvcc, SetPoints, SystemPlan, Told
 
 ISLAND = SystemPlan(island=True, feed_in=False)
 GRID = SystemPlan(island=False, feed_in=False)
 SELLING = SystemPlan(island=False, feed_in=True)
 
 
-def frame(cvl_v: float = 57.6, ccl_a: float = 100.0, dcl_a: float = 200.0) -> Sent:
+def frame(cvl_v: float = 57.6, ccl_a: float = 100.0, dcl_a: float = 200.0) -> Told:
     """Return a frame of a charging battery."""
-    return Sent(cvl_v, ccl_a, dcl_a, ChargeState.BULK)
+    return Told(cvl_v, ccl_a, dcl_a)
 
 
-def points_of(plan: SystemPlan, sent: Sent, inverter_a: float = 0.0) -> SetPoints:
+def points_of(plan: SystemPlan, sent: Told, inverter_a: float = 0.0) -> SetPoints:
     """Return the set points of a GX that has just received a frame."""
-    gx = Gx(plan)
+    gx = Dvcc(plan)
     gx.receive(sent, 10.0)
     return gx.step(10.0, inverter_a)
 
@@ -91,12 +89,12 @@ def test_on_the_grid_dcl_is_respected(plan: SystemPlan) -> None:
 
 def test_nothing_runs_before_the_first_frame() -> None:
     """A GX without a battery neither charges nor discharges."""
-    assert Gx(ISLAND).step(0.0, 0.0) == SetPoints()
+    assert Dvcc(ISLAND).step(0.0, 0.0) == SetPoints()
 
 
 def test_set_points_change_every_three_seconds_only() -> None:
     """A CVL that changes between two loops has to wait."""
-    gx = Gx(ISLAND)
+    gx = Dvcc(ISLAND)
     seen: list[float] = []
     for second in range(8):
         gx.receive(frame(cvl_v=50.0 + second), float(second))
@@ -107,7 +105,7 @@ def test_set_points_change_every_three_seconds_only() -> None:
 
 def test_a_lost_bms_stops_charge_and_discharge() -> None:
     """Three seconds without 0x351, and nothing flows."""
-    gx = Gx(ISLAND)
+    gx = Dvcc(ISLAND)
     gx.receive(frame(), 0.0)
     running = [gx.step(second, 0.0).charging for second in (0.0, 1.0, 2.0, BMS_TIMEOUT_S)]
 
@@ -117,7 +115,7 @@ def test_a_lost_bms_stops_charge_and_discharge() -> None:
 
 def test_a_bms_that_is_back_counts_at_once() -> None:
     """The first frame after a loss is not made to wait for the loop."""
-    gx = Gx(ISLAND)
+    gx = Dvcc(ISLAND)
     gx.receive(frame(), 0.0)
     gx.step(0.0, 0.0)
     gx.step(4.0, 0.0)
@@ -128,7 +126,7 @@ def test_a_bms_that_is_back_counts_at_once() -> None:
 
 def test_devices_keep_their_set_points_while_a_gx_restarts() -> None:
     """For a minute; then they stop by themselves."""
-    gx = Gx(ISLAND)
+    gx = Dvcc(ISLAND)
     gx.receive(frame(cvl_v=55.0), 0.0)
     before = gx.step(0.0, 0.0)
     gx.stop()
@@ -140,7 +138,7 @@ def test_devices_keep_their_set_points_while_a_gx_restarts() -> None:
 
 def test_a_restarting_gx_hears_nothing() -> None:
     """What was sent meanwhile is gone; it starts with what comes after."""
-    gx = Gx(ISLAND)
+    gx = Dvcc(ISLAND)
     gx.receive(frame(cvl_v=55.0), 0.0)
     gx.step(0.0, 0.0)
     gx.stop()
@@ -160,7 +158,7 @@ def test_a_restarting_gx_hears_nothing() -> None:
 )
 def test_chargers_never_aim_above_what_was_sent(frames: list[tuple[float, float, float]], selling: bool) -> None:
     """Whatever comes, the target is at most the highest CVL, with the rise of feed-in where it is on."""
-    gx = Gx(SELLING if selling else ISLAND)
+    gx = Dvcc(SELLING if selling else ISLAND)
     most_v = max(cvl_v for cvl_v, _, _ in frames) + (FEED_IN_RISE_V if selling else 0.0)
     for second, (cvl_v, ccl_a, dcl_a) in enumerate(frames):
         gx.receive(frame(cvl_v, ccl_a, dcl_a), float(second))

@@ -9,15 +9,22 @@ stops.
 import math
 from dataclasses import dataclass, replace
 
-from tinybms_bridge.bench.wire import Sent
-
-__all__ = ["BMS_TIMEOUT_S", "FEED_IN_RISE_V", "LOOP_S", "Gx", "SetPoints", "SystemPlan"]
+__all__ = ["BMS_TIMEOUT_S", "FEED_IN_RISE_V", "LOOP_S", "Dvcc", "SetPoints", "SystemPlan", "Told"]
 
 LOOP_S = 3.0
 BMS_TIMEOUT_S = 3.0
 FEED_IN_RISE_V = 0.4
 _DEVICE_TIMEOUT_S = 60.0
 """How long chargers and inverter keep the last set points of a GX that is gone. A choice: no document says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The three limits as frame 0x351 brings them."""
+
+    cvl_v: float
+    ccl_a: float
+    dcl_a: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +66,19 @@ class SetPoints:
     """False: the inverter is off."""
 
 
-class Gx:
-    """The GX device. It works with the last frame that arrived, in a loop of its own."""
+class Dvcc:
+    """The GX device's control of chargers and inverter: with the last frame that arrived, in a loop of its own."""
 
     def __init__(self, plan: SystemPlan) -> None:
         self._plan = plan
-        self._frame: Sent | None = None
+        self._frame: Told | None = None
         self._frame_at_s = -math.inf
         self._loop_at_s = -math.inf
         self._points = SetPoints()
         self.running = True
         """False while the GX restarts."""
 
-    def receive(self, frame: Sent, now_s: float) -> None:
+    def receive(self, frame: Told, now_s: float) -> None:
         """Take a frame from the bus; one that comes while the GX restarts is lost."""
         if self.running:
             self._frame, self._frame_at_s = frame, now_s
@@ -86,7 +93,7 @@ class Gx:
         self.running = True
 
     @property
-    def frame(self) -> Sent | None:
+    def frame(self) -> Told | None:
         """The last frame, however old."""
         return self._frame
 
@@ -104,7 +111,7 @@ class Gx:
             self._points = self._decide(self._frame, inverter_a)
         return self._points
 
-    def _decide(self, frame: Sent, inverter_a: float) -> SetPoints:
+    def _decide(self, frame: Told, inverter_a: float) -> SetPoints:
         common = SetPoints(
             charge_v=frame.cvl_v,
             charge_limit_a=min(frame.ccl_a + max(inverter_a, 0.0), self._plan.solar_max_a),

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from tinybms_bridge.bench.dvcc import SetPoints, SystemPlan
+from tinybms_bridge.victron.dvcc import SetPoints, SystemPlan
 
 __all__ = ["INVERTER_EFFICIENCY", "BatteryNow", "Devices", "Flow"]
 
@@ -68,6 +68,10 @@ class Devices:
             self.export_a *= self.solar_a / self.inverter_a
             self.inverter_a = self.solar_a
         return Flow(self.solar_a - self.inverter_a, self.solar_a * bus_v, self.inverter_a, served_w)
+
+    def sold_w(self, bus_v: float) -> float:
+        """Return the power that is sold, at this voltage of the bus."""
+        return self.export_a * INVERTER_EFFICIENCY * bus_v
 
     def _let_go(self, load_a: float, bus_v: float, sun_w: float, points: SetPoints) -> None:
         """Leave the battery out: chargers lift the bus to their own target, where the inverter sells what comes."""
