@@ -1,10 +1,12 @@
 """Engine and firmware as they decide in a run."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from tinybms_bridge.battery.limits import ChargeState, LimitSettings
+from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.snapshot import Cells, PackState, Snapshot, Temperatures
 from tinybms_bridge.bench.baseline import FirmwareConfig
 from tinybms_bridge.bench.battery import BatteryPlan
@@ -88,6 +90,26 @@ def test_a_restart_of_the_bridge_keeps_the_charge_state() -> None:
     sent = controller.decide(sample(50, 12.0, soc=93.0), STATISTICS, 12.0)
     assert sent is not None
     assert sent.state is ChargeState.FLOAT
+
+
+def test_a_restart_of_the_bridge_goes_through_the_state_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the program does not save is lost in the bench as well."""
+    written: list[str] = []
+
+    def damaged(document: object) -> SavedState:
+        written.append(json.dumps(document))
+        return SavedState()
+
+    monkeypatch.setattr(SavedState, "from_document", damaged)
+    controller = engine()
+    feed(controller, 0.0, 1.0, 5, soc=97.0)
+    controller.restart()
+    feed(controller, 10.0, 1.0, 2, soc=93.0)
+    sent = controller.decide(sample(50, 12.0, soc=93.0), STATISTICS, 12.0)
+
+    assert sent is not None
+    assert '"charge"' in written[0]
+    assert sent.state is not ChargeState.FLOAT
 
 
 def firmware(**config: float) -> FirmwareController:

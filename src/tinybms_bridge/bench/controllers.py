@@ -1,5 +1,6 @@
 """What decides the limits in a run: our engine, or the firmware's task."""
 
+import json
 from dataclasses import replace
 from typing import Protocol
 
@@ -60,8 +61,9 @@ class EngineController:
         return quantised(limits.cvl_v, limits.ccl_a, limits.dcl_a, limits.state, now_s)
 
     def restart(self) -> None:
-        """See ``Controller.restart``: what the bridge saves comes back."""
-        self._memory = SavedState.of(EnergyTotals(), self._memory).memory()
+        """See ``Controller.restart``: what the bridge writes to its state file comes back, nothing else does."""
+        written = json.dumps(SavedState.of(EnergyTotals(), self._memory).to_document())
+        self._memory = SavedState.from_document(json.loads(written)).memory()
 
     def _settings(self, now_s: float) -> LimitSettings:
         """Return the settings; after a long step of the bench a gap between samples is no sign of silence."""
