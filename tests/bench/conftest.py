@@ -1,8 +1,10 @@
 """Fixtures of the bench's tests: traces made by hand, and results that are played once for all tests."""
 
-import functools
 import math
-from collections.abc import Callable, Sequence
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 
 import pytest
 
@@ -83,12 +85,25 @@ def _sunny() -> Scenario:
     return Scenario("sunny", "an hour of sun", sun=ClearSky(6000.0), start_h=12.0, hours=1.0)
 
 
-@functools.cache
-def _play(name: str) -> Result:
-    return play_scenario(SCENARIOS[name], baseline=False)
+@pytest.fixture(name="engine_results", scope="session")
+def _engine_results(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Result]]]:
+    """Return the results, still to come, of all scenarios that this session asks for, in the order of its tests.
+
+    They are played on all processors; each for all tests together, with the engine alone.
+    """
+    names = dict.fromkeys(
+        str(item.callspec.params["name"])
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and "engine_result" in item.fixturenames
+    )
+    pool = ProcessPoolExecutor(os.cpu_count() or 1, mp_context=multiprocessing.get_context("spawn"))
+    try:
+        yield {name: pool.submit(play_scenario, SCENARIOS[name], baseline=False) for name in names}
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 @pytest.fixture(name="engine_result")
-def _engine_result() -> Callable[[str], Result]:
-    """Return a function that plays a scenario with the engine, once for all tests."""
-    return _play
+def _engine_result(name: str, engine_results: dict[str, Future[Result]]) -> Result:
+    """Return the result of the scenario that is the parameter ``name`` of a test."""
+    return engine_results[name].result()
