@@ -25,6 +25,9 @@ _GENTLE_DROP_V = MPPT_OFFSET_V + 0.2
 _SINKING_V_PER_S = 0.005
 """How fast the knee goes down while the cell stays too high: one such step in the 20 s of Victron's advice."""
 
+_ROOM_V = 0.02
+"""Below its release by this much a cell may take another step of CVL; nearer, the step would only be taken back."""
+
 _OVER_CCL_RATIO = 1.2
 _OVER_CCL_A = 5.0
 """Chargers that obey CCL stay below this share of it and this much more."""
@@ -102,7 +105,7 @@ def _recover(memory: ProtectionMemory, context: Context, target_v: float, elapse
     if context.snapshot.cells.max_v > context.protection_release_v:
         return memory
     knee_v, since_s = memory.knee_v, memory.since_knee_s + elapsed_s
-    if since_s >= settings.relearn_s:
+    if since_s >= settings.relearn_s and context.snapshot.cells.max_v < context.protection_release_v - _ROOM_V:
         knee_v, since_s = knee_v + _BACKOFF_V, 0.0
     cap_v = min(memory.cap_v + settings.recovery_v_per_s * elapsed_s, max(knee_v - _BACKOFF_V, memory.cap_v))
     if cap_v >= target_v:
