@@ -33,11 +33,14 @@ def engine(longest_step_s: float = 10.0) -> EngineController:
     return EngineController(LimitSettings(), longest_step_s)
 
 
-def feed(controller: EngineController, start_s: float, step_s: float, count: int, soc: float = 50.0) -> list[bool]:
+def feed(
+    controller: EngineController, start_s: float, step_s: float, count: int, soc: float = 50.0, cell_v: float = 3.3
+) -> list[bool]:
     """Let the engine decide from a new sample at each step; tell which decisions may be sent."""
     times_s = [start_s + step_s * n for n in range(count)]
+    samples = [sample(int(time_s) + 1, time_s, soc, cell_v) for time_s in times_s]
     return [
-        controller.decide(sample(int(time_s) + 1, time_s, soc), STATISTICS, time_s) is not None for time_s in times_s
+        controller.decide(taken, STATISTICS, time_s) is not None for taken, time_s in zip(samples, times_s, strict=True)
     ]
 
 
@@ -83,7 +86,7 @@ def test_silence_in_short_steps_is_noticed() -> None:
 def test_a_restart_of_the_bridge_keeps_the_charge_state() -> None:
     """FLOAT before, FLOAT after, though the samples have to be counted again."""
     controller = engine()
-    feed(controller, 0.0, 1.0, 5, soc=97.0)
+    feed(controller, 0.0, 1.0, 5, soc=97.0, cell_v=3.5)
     controller.restart()
 
     assert feed(controller, 10.0, 1.0, 2, soc=93.0) == [False, False]
@@ -102,7 +105,7 @@ def test_a_restart_of_the_bridge_goes_through_the_state_file(monkeypatch: pytest
 
     monkeypatch.setattr(SavedState, "from_document", damaged)
     controller = engine()
-    feed(controller, 0.0, 1.0, 5, soc=97.0)
+    feed(controller, 0.0, 1.0, 5, soc=97.0, cell_v=3.5)
     controller.restart()
     feed(controller, 10.0, 1.0, 2, soc=93.0)
     sent = controller.decide(sample(50, 12.0, soc=93.0), STATISTICS, 12.0)
