@@ -1,13 +1,13 @@
 """The bar."""
 
-import math
 from dataclasses import replace
 
 import pytest
 
 from tinybms_bridge.bench.criteria import CRITERIA, violations
 from tinybms_bridge.bench.metrics import Metrics
-from tinybms_bridge.bench.scenario import Scenario
+from tinybms_bridge.bench.rises import Rise
+from tinybms_bridge.bench.scenario import Scenario, Wish
 
 SCENARIO = Scenario("plain", "")
 GOOD = Metrics(
@@ -23,14 +23,18 @@ GOOD = Metrics(
     energy_lost_wh=100.0,
     energy_lost_percent=1.0,
     trips={"cold charge": 1},
+    avoidable_trips={},
     time_to_float_s=600.0,
     reduction_delay_s=1.0,
-    ccl_rise_a_per_s=6.0,
-    ccl_ramp_a_per_s=6.0,
+    ccl_rise=Rise(6.0, 6.0, 1.9),
+    cvl_rise=Rise(0.02, 0.02, 0.005),
     cvl_lowest_v=51.2,
     floor_v=51.2,
     unserved_wh=0.0,
     soc_short_percent=1.0,
+    soc_range_percent=(60.0, 99.0),
+    soc_end_percent=98.0,
+    full_charges=1,
 )
 
 
@@ -50,9 +54,24 @@ def test_a_good_run_holds_everything() -> None:
         ),
         (replace(GOOD, reversals_per_h=3.0), "turns", "CVL turned 3 times within an hour of steady state"),
         (replace(GOOD, reduction_delay_s=2.0), "delay", "a demanded reduction came after 2 s"),
-        (replace(GOOD, ccl_rise_a_per_s=20.0), "ramp", "CCL rose by 20.0 A/s, its ramp is 6.0 A/s"),
-        (replace(GOOD, time_to_float_s=None), "no float", "FLOAT was not reached"),
+        (replace(GOOD, ccl_rise=Rise(20.0, 6.0, 1.9)), "ramp", "CCL rose by 20.0 A/s, its ramp is 6.0 A/s"),
+        (replace(GOOD, cvl_rise=Rise(0.2, 0.02, 0.005)), "jump", "CVL rose by 0.200 V/s, its ramp is 0.020 V/s"),
+        (
+            replace(GOOD, time_to_float_s=None),
+            "no float",
+            "FLOAT was not reached with a battery that is nearly full",
+        ),
         (replace(GOOD, cvl_lowest_v=51.1), "floor", "CVL 51.1 V, the floor is 51.2 V"),
+        (
+            replace(GOOD, avoidable_trips={"cold charge": 3, "over-heat": 1}),
+            "trips",
+            "protections tripped that limits can prevent: cold charge 3 times, over-heat 1 times",
+        ),
+        (
+            replace(GOOD, soc_short_percent=3.1),
+            "short",
+            "the battery ends 3.1 % short of an ideal charger's, allowed are 3.0 %",
+        ),
     ],
 )
 def test_each_criterion_is_named_with_its_number(broken: Metrics, name: str, text: str) -> None:
@@ -70,12 +89,20 @@ def test_everything_that_does_not_hold_is_told() -> None:
         headroom_mv=-5.0,
         reversals_per_h=99.0,
         reduction_delay_s=60.0,
-        ccl_rise_a_per_s=99.0,
+        ccl_rise=Rise(99.0, 6.0, 1.9),
+        cvl_rise=Rise(9.0, 0.02, 0.005),
         time_to_float_s=None,
         cvl_lowest_v=0.0,
+        avoidable_trips={"cold charge": 1},
+        soc_short_percent=50.0,
     )
+    wished = replace(SCENARIO, wish=Wish(full_charges=2))
 
-    assert len(violations(worst, SCENARIO)) == len(CRITERIA)
+    assert len(violations(worst, SCENARIO)) == len(CRITERIA)  # a ramp has two names, a wish was not made
+    assert {v.name for v in violations(worst, wished)} ^ {v.name for v in violations(worst, SCENARIO)} == {
+        "wish",
+        "short",
+    }
 
 
 def test_float_is_not_asked_of_a_night() -> None:
@@ -83,9 +110,39 @@ def test_float_is_not_asked_of_a_night() -> None:
     assert violations(replace(GOOD, time_to_float_s=None), replace(SCENARIO, expects_float=False)) == ()
 
 
-def test_without_a_ramp_every_rise_is_allowed() -> None:
-    """The user may switch it off."""
-    assert violations(replace(GOOD, ccl_rise_a_per_s=99.0, ccl_ramp_a_per_s=math.inf), SCENARIO) == ()
+def test_over_voltage_is_told_once() -> None:
+    """It has a criterion of its own."""
+    found = violations(replace(GOOD, trips={"over-voltage": 1}, avoidable_trips={"over-voltage": 1}), SCENARIO)
+
+    assert [violation.name for violation in found] == ["over-voltage"]
+
+
+@pytest.mark.parametrize(
+    ("wish", "text"),
+    [
+        (Wish(soc_percent=(50.0, 99.0)), None),
+        (Wish(soc_percent=(61.0, 99.0)), "SOC was at 60.0 to 99.0 %, asked for was 61 to 99 %"),
+        (Wish(soc_percent=(50.0, 98.0)), "SOC was at 60.0 to 99.0 %, asked for was 50 to 98 %"),
+        (Wish(soc_end_percent=(97.0, 99.0)), None),
+        (Wish(soc_end_percent=(50.0, 60.0)), "SOC ended at 98.0 %, asked for was 50 to 60 %"),
+        (Wish(full_charges=1), None),
+        (Wish(full_charges=2), "the battery became full 1 times in place of 2"),
+        (Wish(full_charges=0), "the battery became full 1 times in place of 0"),
+    ],
+)
+def test_a_wish_is_judged_by_the_battery(wish: Wish, text: str | None) -> None:
+    """What the limits were does not matter."""
+    found = violations(GOOD, replace(SCENARIO, wish=wish))
+
+    assert [(violation.name, violation.text) for violation in found] == ([] if text is None else [("wish", text)])
+
+
+def test_a_wish_takes_the_place_of_a_full_battery() -> None:
+    """Whoever stores a battery half full has it half full in the evening."""
+    half = replace(GOOD, soc_short_percent=45.0)
+
+    assert violations(half, replace(SCENARIO, wish=Wish())) == ()
+    assert violations(half, replace(SCENARIO, most_short_percent=46.0)) == ()
 
 
 def test_a_cvl_on_the_floor_holds_after_rounding() -> None:

@@ -10,7 +10,7 @@ from tinybms_bridge.bench.loop import play
 from tinybms_bridge.bench.metrics import measure
 from tinybms_bridge.bench.runner import engine_for
 from tinybms_bridge.bench.scenario import Scenario
-from tinybms_bridge.bench.weather import Constant
+from tinybms_bridge.bench.weather import Constant, Steps
 from tinybms_bridge.victron.devices import INVERTER_EFFICIENCY
 from tinybms_bridge.victron.dvcc import SystemPlan
 
@@ -40,6 +40,15 @@ def test_no_cell_is_charged_beyond_full(calm: Scenario) -> None:
     scenario = replace(calm, battery=replace(calm.battery, soc=0.97), sun=Constant(9000.0), hours=4.0)
 
     assert 99.0 < ideal_charge(scenario).soc_percent < 100.1
+
+
+def test_the_best_of_the_day_is_kept(calm: Scenario) -> None:
+    """A load in the evening takes away what the sun has brought."""
+    load = Steps(400.0, ((12.5 * 3600.0, 6000.0),))
+    made = ideal_charge(replace(calm, load=load))
+
+    assert made.highest_soc_percent > made.soc_percent + 5.0
+    assert made.highest_soc_percent == pytest.approx(ideal_charge(replace(calm, hours=0.5)).soc_percent, abs=0.2)
 
 
 def test_what_is_sold_is_harvested(calm: Scenario) -> None:

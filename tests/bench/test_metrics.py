@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from tinybms_bridge.battery.limits import ChargeState, LimitSettings, RateSettings
+from tinybms_bridge.battery.limits import ChargeState
 from tinybms_bridge.bench.ideal import Ideal
 from tinybms_bridge.bench.judge import Protection, Trip
-from tinybms_bridge.bench.metrics import Metrics, fastest_rise, longest_disobedience_s, measure
+from tinybms_bridge.bench.metrics import Metrics, longest_disobedience_s, measure
 from tinybms_bridge.bench.trace import STATES, Column, Run, Trace
 from tinybms_bridge.victron.dvcc import SystemPlan
 
@@ -21,7 +21,7 @@ NAN = float("nan")
 
 def metrics_of(run: Run, solar_wh: float = 1000.0, soc_percent: float = 90.0) -> Metrics:
     """Return the measures against an ideal charger that is made up."""
-    return measure(run, Ideal(solar_wh, soc_percent))
+    return measure(run, Ideal(solar_wh, soc_percent, soc_percent))
 
 
 def test_the_highest_cell_is_the_highest_of_all_time(make_run: MakeRun) -> None:
@@ -91,6 +91,28 @@ def test_a_float_of_the_night_before_does_not_count(make_run: MakeRun) -> None:
     assert metrics_of(make_run(rows)).time_to_float_s is None
 
 
+def test_a_float_far_from_full_does_not_count(make_run: MakeRun) -> None:
+    """A count that is too high says FLOAT at 83 %; an ideal charger gets 99 %, so it counts from 94 % on."""
+    rows = [{Column.STATE: FLOAT, Column.SOC_PERCENT: float(soc)} for soc in range(83, 99)]
+    metrics = metrics_of(make_run(rows), soc_percent=99.0)
+
+    assert metrics.time_to_float_s == pytest.approx(94.0 - 83.0)
+
+
+def test_the_charge_is_told_with_its_extremes(make_run: MakeRun) -> None:
+    """Lowest, highest and last."""
+    metrics = metrics_of(make_run([{Column.SOC_PERCENT: soc} for soc in (60.0, 40.0, 75.0, 70.0)]))
+
+    assert (metrics.soc_range_percent, metrics.soc_end_percent) == ((40.0, 75.0), 70.0)
+
+
+def test_a_battery_that_stays_full_became_full_once(make_run: MakeRun) -> None:
+    """Only one that was used in between becomes full again."""
+    socs = (90.0, 97.5, 95.0, 98.0, 92.0, 96.0, 99.0)
+
+    assert metrics_of(make_run([{Column.SOC_PERCENT: soc} for soc in socs]), soc_percent=99.0).full_charges == 2
+
+
 @pytest.mark.parametrize(("delay_s", "expected_s"), [(0, 0.0), (1, 1.0), (7, 7.0)])
 def test_the_delay_is_how_long_a_demand_is_not_met(make_run: MakeRun, delay_s: int, expected_s: float) -> None:
     """From the sample that demands it to the frame that obeys."""
@@ -120,56 +142,6 @@ def test_silence_obeys(make_trace: MakeTrace) -> None:
     trace = make_trace([{Column.CCL_DEMAND_A: 0.0, Column.CCL_A: NAN}] * 10)
 
     assert longest_disobedience_s(trace, Column.CCL_A, Column.CCL_DEMAND_A) == 0.0
-
-
-def test_a_jump_of_ccl_is_measured_over_five_seconds(make_trace: MakeTrace) -> None:
-    """From 0 to 100 A at once: 20 A/s."""
-    trace = make_trace([{Column.CCL_A: 0.0}] * 10 + [{Column.CCL_A: 100.0}] * 10)
-
-    assert fastest_rise(trace) == pytest.approx(20.0)
-
-
-def test_a_ramp_of_ccl_is_measured_as_it_is(make_trace: MakeTrace) -> None:
-    """6 A each second: 6 A/s."""
-    assert fastest_rise(make_trace([{Column.CCL_A: 6.0 * n} for n in range(30)])) == pytest.approx(6.0)
-
-
-def test_a_dip_that_is_made_good_at_once_is_a_rise(make_trace: MakeTrace) -> None:
-    """The lowest value of the last five seconds counts."""
-    trace = make_trace([{Column.CCL_A: a} for a in (100.0, 100.0, 0.0, 0.0, 100.0)])
-
-    assert fastest_rise(trace) == pytest.approx(20.0)
-
-
-def test_a_fall_is_no_rise(make_trace: MakeTrace) -> None:
-    """Down at once is as it should be."""
-    assert fastest_rise(make_trace([{Column.CCL_A: a} for a in (180.0, 90.0, 0.0)])) == 0.0
-
-
-def test_the_first_frame_after_silence_is_no_rise(make_trace: MakeTrace) -> None:
-    """There is nothing to compare it with."""
-    assert fastest_rise(make_trace([{Column.CCL_A: a} for a in (0.0, NAN, NAN, 180.0, 180.0)])) == 0.0
-
-
-def test_a_rise_over_a_long_step_has_had_its_time(make_trace: MakeTrace) -> None:
-    """60 A decided ten seconds after the decision before: 6 A/s, whenever the frames went out."""
-    rows = [{Column.CCL_A: 0.0, Column.DECIDED_S: 0.0}, {Column.CCL_A: 60.0, Column.DECIDED_S: 10.0}]
-
-    assert fastest_rise(make_trace(rows)) == pytest.approx(6.0)
-
-
-@pytest.mark.parametrize(
-    ("settings", "ramp"),
-    [
-        (LimitSettings(), 180.0 / 30.0),
-        (LimitSettings(max_charge_current_a=60.0), 2.0),
-        (LimitSettings(max_charge_current_a=900.0), 180.0 / 30.0),
-        (LimitSettings(rates=RateSettings(current_rise_s=0.0)), math.inf),
-    ],
-)
-def test_the_ramp_is_that_of_the_settings(make_run: MakeRun, settings: LimitSettings, ramp: float) -> None:
-    """The base current in the time of a full rise."""
-    assert metrics_of(make_run([{}], settings=settings)).ccl_ramp_a_per_s == pytest.approx(ramp)
 
 
 def test_the_lowest_cvl_is_kept_beside_the_floor(make_run: MakeRun) -> None:

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from tinybms_bridge.bench.criteria import Violation
 from tinybms_bridge.bench.report import HEADINGS, document, failures, legend, markdown, row, show
+from tinybms_bridge.bench.rises import Rise
 from tinybms_bridge.bench.runner import Outcome, Result, play_scenario
 from tinybms_bridge.bench.scenario import Scenario
 
@@ -52,12 +53,17 @@ def test_units_stand_beside_the_numbers(result: Result) -> None:
         overshoot_mv=32.1,
         energy_lost_wh=123.0,
         energy_lost_percent=1.04,
+        unserved_wh=456.0,
+        reversals_per_h=1.0,
+        reversals=17,
     )
 
     assert cell(outcome, "highest") == "3.632 V"
     assert cell(outcome, "to cut-off") == "118 mV"
     assert cell(outcome, "over full") == "32 mV"
     assert cell(outcome, "lost") == "0.12 kWh 1.0 %"
+    assert cell(outcome, "unserved") == "0.46 kWh"
+    assert (cell(outcome, "turns/h"), cell(outcome, "turns")) == ("1", "17")
 
 
 @pytest.mark.parametrize(
@@ -108,8 +114,8 @@ def test_the_table_is_never_too_narrow_to_read(result: Result) -> None:
 
 def test_what_the_engine_does_not_hold_is_told_in_sentences(result: Result) -> None:
     """Below the table; what the firmware does not hold is not our failure."""
-    assert failures([result]) == ["calm: FLOAT was not reached"]
-    assert "calm: FLOAT was not reached" in printed([result])
+    assert failures([result])[0] == "calm: FLOAT was not reached with a battery that is nearly full"
+    assert "calm: FLOAT was not reached with a battery that is nearly full" in printed([result])
 
 
 def test_markdown_has_the_same_rows(result: Result) -> None:
@@ -118,7 +124,7 @@ def test_markdown_has_the_same_rows(result: Result) -> None:
 
     assert lines[0] == "| " + " | ".join(HEADINGS) + " |"
     assert lines[2] == "| " + " | ".join(row(result.engine)) + " |"
-    assert "- calm: FLOAT was not reached" in lines
+    assert "- calm: FLOAT was not reached with a battery that is nearly full" in lines
 
 
 def test_markdown_says_so_when_everything_holds(result: Result) -> None:
@@ -130,13 +136,14 @@ def test_markdown_says_so_when_everything_holds(result: Result) -> None:
 
 def test_the_document_is_json(result: Result) -> None:
     """What is infinite or never happened is null."""
-    outcome = with_metrics(result, ccl_ramp_a_per_s=float("inf"), time_to_float_s=None)
+    outcome = with_metrics(result, ccl_rise=Rise(9.0, float("inf"), 0.1), time_to_float_s=None)
     text = json.dumps(document([replace(result, engine=outcome)]), allow_nan=False)
     scenario = json.loads(text)["scenarios"][0]
 
     assert (scenario["name"], scenario["simulated_s"]) == ("calm", pytest.approx(720.0))
-    assert scenario["controllers"]["engine"]["ccl_ramp_a_per_s"] is None
-    assert scenario["controllers"]["engine"]["violations"] == [{"name": "no float", "text": "FLOAT was not reached"}]
+    assert scenario["controllers"]["engine"]["ccl_rise"] == {"fastest": 9.0, "ramp": None, "tolerance": 0.1}
+    assert scenario["controllers"]["engine"]["time_to_float_s"] is None
+    assert [violation["name"] for violation in scenario["controllers"]["engine"]["violations"]] == ["no float"]
     assert set(scenario["controllers"]) == {"engine", "firmware"}
 
 

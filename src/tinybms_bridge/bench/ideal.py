@@ -19,6 +19,8 @@ class Ideal:
     """Solar energy harvested."""
     soc_percent: float
     """State of charge at the end."""
+    highest_soc_percent: float
+    """Highest state of charge."""
 
 
 @functools.lru_cache(maxsize=64)
@@ -33,6 +35,8 @@ def ideal_charge(scenario: Scenario) -> Ideal:
     step_s = scenario.longest_step_s
     export_w = system.export_max_w / INVERTER_EFFICIENCY if system.feed_in and not system.island else 0.0
     most_a = min(ratings.charge_over_current_a, system.solar_max_a)
+    room_ah = sum(cell.capacity_ah for cell in cells)
+    highest_ah = held_ah = sum(cell.soc * cell.capacity_ah for cell in cells)
     solar_wh = 0.0
     time_s = scenario.start_s
     while time_s < scenario.end_s:
@@ -47,8 +51,9 @@ def ideal_charge(scenario: Scenario) -> Ideal:
         # What neither loads, battery nor buyers take stays in the panels.
         solar_wh += (sun_w - max(surplus_w - export_w, 0.0)) * step_s / 3600.0
         time_s += step_s
-    held_ah, room_ah = sum(cell.soc * cell.capacity_ah for cell in cells), sum(cell.capacity_ah for cell in cells)
-    return Ideal(solar_wh, 100.0 * held_ah / room_ah)
+        held_ah = sum(cell.soc * cell.capacity_ah for cell in cells)
+        highest_ah = max(highest_ah, held_ah)
+    return Ideal(solar_wh, 100.0 * held_ah / room_ah, 100.0 * highest_ah / room_ah)
 
 
 def _step(
@@ -67,8 +72,10 @@ def _step(
         wanted_a = 0.0
     taken_w = 0.0
     for cell, open_v in zip(cells, voltages_v, strict=True):
-        room_a = (full_v - open_v) / cell.ohmic_ohm
-        current_a = min(wanted_a, max(room_a, 0.0)) if wanted_a > 0.0 else wanted_a
+        current_a = wanted_a
+        if wanted_a > 0.0:
+            current_a = min(wanted_a, max((full_v - open_v) / cell.ohmic_ohm, 0.0))
+        if current_a > 0.0:
+            taken_w += current_a * (open_v + current_a * cell.ohmic_ohm)
         cell.step(dt_s, current_a, ambient_c)
-        taken_w += max(current_a, 0.0) * cell.voltage_v(current_a)
     return taken_w

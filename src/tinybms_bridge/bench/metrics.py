@@ -2,20 +2,25 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 
 from tinybms_bridge.battery.limits import ChargeState
 from tinybms_bridge.bench.battery import floor_v
 from tinybms_bridge.bench.ideal import Ideal
 from tinybms_bridge.bench.reversals import Reversals, count_reversals
+from tinybms_bridge.bench.rises import Rise, ccl_rise, cvl_rise
 from tinybms_bridge.bench.trace import STATES, Column, Run, Trace
+from tinybms_bridge.bench.trips import avoidable_trips
 
-__all__ = ["Metrics", "fastest_rise", "longest_disobedience_s", "measure"]
+__all__ = ["Metrics", "longest_disobedience_s", "measure"]
 
-_WINDOW_S = 5.0
 _RESOLUTION = 0.05
+_NEAR_FULL_PERCENT = 5.0
+"""A FLOAT further below what an ideal charger reaches is none: the count was wrong."""
+_FULL_PERCENT = 2.0
+"""A battery this little below what an ideal charger reaches is full."""
+_NO_LONGER_FULL_PERCENT = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +47,16 @@ class Metrics:
     """Of what the ideal charger harvests."""
     trips: dict[str, int]
     """Protections of the BMS by name, and how often each opened a switch."""
+    avoidable_trips: dict[str, int]
+    """Those of them that better limits would have prevented."""
     time_to_float_s: float | None
-    """From the first sun; None when FLOAT was never reached."""
+    """From the first sun until FLOAT with a battery that is nearly full indeed; None when that never came."""
     reduction_delay_s: float
     """Longest time for which CCL or DCL was above what the readings demanded."""
-    ccl_rise_a_per_s: float
-    """Fastest rise of CCL, over 5 s."""
-    ccl_ramp_a_per_s: float
-    """What the engine's settings allow; infinite when there is no ramp."""
+    ccl_rise: Rise
+    """In A/s."""
+    cvl_rise: Rise
+    """In V/s."""
     cvl_lowest_v: float
     """Infinite when nothing was ever sent."""
     floor_v: float
@@ -57,13 +64,18 @@ class Metrics:
     """Energy that the loads of an island did not get."""
     soc_short_percent: float
     """How much more an ideal charger would have stored by the end; shows what selling hides in the energy lost."""
+    soc_range_percent: tuple[float, float]
+    """Lowest and highest true state of charge."""
+    soc_end_percent: float
+    full_charges: int
+    """How often the battery became full."""
 
 
 def measure(run: Run, ideal: Ideal) -> Metrics:
     """Return the measures of a run; ``ideal`` is what the ideal charger makes of the same scenario."""
     scenario, trace = run.scenario, run.trace
     ratings = scenario.battery.ratings()
-    highest_v = max(trace.column(Column.HIGHEST_V))
+    highest_v, soc_percent = max(trace.column(Column.HIGHEST_V)), trace.column(Column.SOC_PERCENT)
     reversals = count_reversals(trace, one_c_w=_one_c_w(run))
     lost_wh = ideal.solar_wh - _energy_wh(trace, Column.SOLAR_W)
     return Metrics(
@@ -79,17 +91,21 @@ def measure(run: Run, ideal: Ideal) -> Metrics:
         energy_lost_wh=lost_wh,
         energy_lost_percent=100.0 * lost_wh / ideal.solar_wh if ideal.solar_wh > 0.0 else 0.0,
         trips=dict(Counter(trip.protection.label for trip in run.trips)),
-        time_to_float_s=_time_to_float_s(trace),
+        avoidable_trips=avoidable_trips(run),
+        time_to_float_s=_time_to_float_s(trace, ideal.highest_soc_percent - _NEAR_FULL_PERCENT),
         reduction_delay_s=max(
             longest_disobedience_s(trace, Column.CCL_A, Column.CCL_DEMAND_A),
             longest_disobedience_s(trace, Column.DCL_A, Column.DCL_DEMAND_A),
         ),
-        ccl_rise_a_per_s=fastest_rise(trace),
-        ccl_ramp_a_per_s=_ramp_a_per_s(run),
+        ccl_rise=ccl_rise(run),
+        cvl_rise=cvl_rise(run),
         cvl_lowest_v=min((v for v in trace.column(Column.CVL_V) if not math.isnan(v)), default=math.inf),
         floor_v=floor_v(ratings, scenario.settings),
         unserved_wh=_unserved_wh(run),
-        soc_short_percent=ideal.soc_percent - trace.column(Column.SOC_PERCENT)[-1],
+        soc_short_percent=ideal.soc_percent - soc_percent[-1],
+        soc_range_percent=(min(soc_percent), max(soc_percent)),
+        soc_end_percent=soc_percent[-1],
+        full_charges=_full_charges(soc_percent, ideal.highest_soc_percent),
     )
 
 
@@ -101,26 +117,6 @@ def longest_disobedience_s(trace: Trace, limit: Column, demand: Column) -> float
         since_s = since_s + step_s if limit_a > demand_a + _RESOLUTION else 0.0
         longest_s = max(longest_s, since_s)
     return longest_s
-
-
-def fastest_rise(trace: Trace) -> float:
-    """Return the fastest rise of CCL in A/s: against the lowest CCL decided in the 5 s before, or just before that."""
-    times_s, ccl_a = trace.column(Column.DECIDED_S), trace.column(Column.CCL_A)
-    fastest = 0.0
-    for index, (before_a, now_a) in enumerate(pairwise(ccl_a), start=1):
-        if now_a > before_a:
-            fastest = max(fastest, _rise(times_s, ccl_a, index))
-    return fastest
-
-
-def _rise(times_s: Sequence[float], ccl_a: Sequence[float], index: int) -> float:
-    lowest_a, at = ccl_a[index - 1], index - 1
-    back = at
-    while back >= 0 and times_s[index] - times_s[back] <= _WINDOW_S and not math.isnan(ccl_a[back]):
-        if ccl_a[back] < lowest_a:
-            lowest_a, at = ccl_a[back], back
-        back -= 1
-    return (ccl_a[index] - lowest_a) / max(_WINDOW_S, times_s[index] - times_s[at])
 
 
 def _one_c_w(run: Run) -> float:
@@ -146,24 +142,27 @@ def _time_in_states(trace: Trace) -> dict[str, float]:
     return dict(spent_s)
 
 
-def _time_to_float_s(trace: Trace) -> float | None:
+def _time_to_float_s(trace: Trace, least_percent: float) -> float | None:
     float_index = STATES.index(ChargeState.FLOAT)
     sunrise_s: float | None = None
-    columns = (trace.column(Column.TIME_S), trace.column(Column.SUN_W), trace.column(Column.STATE))
-    for time_s, sun_w, state in zip(*columns, strict=True):
+    times_s, suns_w, states = trace.column(Column.TIME_S), trace.column(Column.SUN_W), trace.column(Column.STATE)
+    socs_percent = trace.column(Column.SOC_PERCENT)
+    for time_s, sun_w, state, soc_percent in zip(times_s, suns_w, states, socs_percent, strict=True):
         if sunrise_s is None and sun_w > 0.0:
             sunrise_s = time_s
-        if sunrise_s is not None and state == float_index:
+        if sunrise_s is not None and state == float_index and soc_percent >= least_percent:
             return time_s - sunrise_s
     return None
 
 
-def _ramp_a_per_s(run: Run) -> float:
-    """Return the rise of CCL that the engine's settings allow: the base current in the time of a full rise."""
-    settings, cutoff_a = run.scenario.settings, run.scenario.battery.charge_cutoff_a
-    chosen_a = settings.max_charge_current_a
-    base_a = chosen_a if chosen_a is not None and chosen_a <= cutoff_a else cutoff_a * settings.current_fraction
-    return base_a / settings.rates.current_rise_s if settings.rates.current_rise_s > 0.0 else math.inf
+def _full_charges(soc_percent: Iterable[float], most_percent: float) -> int:
+    count, full = 0, False
+    for percent in soc_percent:
+        if not full and percent >= most_percent - _FULL_PERCENT:
+            count, full = count + 1, True
+        elif percent < most_percent - _NO_LONGER_FULL_PERCENT:
+            full = False
+    return count
 
 
 def _per_hour(reversals: Reversals) -> float:

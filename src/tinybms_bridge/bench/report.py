@@ -21,8 +21,10 @@ HEADINGS = (
     "over full",
     "minutes in state",
     "turns/h",
+    "turns",
     "lost",
     "SOC short",
+    "unserved",
     "protections",
     "to float",
     "delay",
@@ -37,7 +39,7 @@ _LETTERS = {
     ChargeState.IMBALANCE_HOLD: "H",
     ChargeState.SUSTAIN: "S",
 }
-_WIDTH = 180
+_WIDTH = 200
 """A narrower table would be unreadable; a terminal may wrap its lines instead."""
 
 
@@ -52,8 +54,10 @@ def row(outcome: Outcome) -> tuple[str, ...]:
         f"{m.overshoot_mv:.0f} mV",
         _states(m.state_s),
         f"{m.reversals_per_h:.0f}",
+        f"{m.reversals}",
         f"{m.energy_lost_wh / 1000.0:.2f} kWh {m.energy_lost_percent:.1f} %",
         f"{m.soc_short_percent:.1f} %",
+        f"{m.unserved_wh / 1000.0:.2f} kWh",
         ", ".join(f"{count} {name}" for name, count in m.trips.items()) or "-",
         _time(m),
         f"{m.reduction_delay_s:.0f} s",
@@ -104,9 +108,11 @@ def legend() -> str:
     states = ", ".join(f"{letter} {state}" for state, letter in _LETTERS.items())
     return (
         f"Minutes in state: {states}, - no frames. "
-        "Turns/h: changes of direction of CVL within an hour of steady state, at most. "
+        "Turns/h: changes of direction of CVL within an hour of steady state, at most; "
+        "turns: all of them, disturbances included. "
         "Lost and SOC short: solar energy, and charge at the end, against a charger that holds every cell just at its "
         "full voltage. "
+        "Unserved: energy that the loads of an island did not get. "
         "Delay: how long a limit stayed above what the readings demanded."
     )
 
@@ -132,6 +138,8 @@ def _record(outcome: Outcome) -> dict[str, object]:
 
 
 def _finite(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _finite(inner) for name, inner in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

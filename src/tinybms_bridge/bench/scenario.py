@@ -1,5 +1,6 @@
 """One scenario: battery, installation, weather, loads and what goes wrong, for a number of hours."""
 
+import math
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -9,7 +10,7 @@ from tinybms_bridge.bench.sensors import SensorPlan
 from tinybms_bridge.bench.weather import ClearSky, Constant, Profile
 from tinybms_bridge.victron.dvcc import SystemPlan
 
-__all__ = ["Fault", "FaultKind", "Scenario"]
+__all__ = ["Fault", "FaultKind", "Scenario", "Wish"]
 
 
 class FaultKind(Enum):
@@ -31,6 +32,17 @@ class Fault:
     at_s: float
     """Seconds since midnight of the first day."""
     for_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the settings of a scenario ask for, as it has to show in the battery; true states of charge."""
+
+    soc_percent: tuple[float, float] = (-math.inf, math.inf)
+    """Bounds for the whole time."""
+    soc_end_percent: tuple[float, float] = (-math.inf, math.inf)
+    full_charges: int | None = None
+    """How often the battery becomes full; None: however often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +69,16 @@ class Scenario:
     """The bridge restarts once in every charge state, one minute after it was entered."""
     expects_float: bool = True
     """Whether the sun is enough for FLOAT."""
+    most_short_percent: float = 3.0
+    """How much less charge than an ideal charger stores may be in the battery at the end."""
     step_s: float = 1.0
     """Step while anything happens."""
     longest_step_s: float = 10.0
     """Step while nothing happens."""
     settings: LimitSettings = field(default_factory=LimitSettings)
     """Of the engine; the default is a bridge without a line of configuration."""
+    wish: Wish | None = None
+    """What has to come of settings that are not the default; takes the place of ``most_short_percent``."""
 
     @property
     def start_s(self) -> float:
