@@ -1,4 +1,7 @@
-"""The bar, in every scenario: no over-voltage, no hunting, limits sent in time, float reached, floor kept."""
+"""The bar, in every scenario: no over-voltage, no hunting, limits sent in time, float reached, wishes come true."""
+
+import dataclasses
+import math
 
 import pytest
 
@@ -13,6 +16,16 @@ def test_the_engine_holds_every_criterion(name: str, engine_result: Result) -> N
     """Numbers and words are in ``bench.criteria``."""
     assert engine_result.scenario == name
     assert [violation.text for violation in engine_result.engine.violations] == []
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_measure_is_a_number(name: str, engine_result: Result) -> None:
+    """And the time in states is all of the scenario."""
+    measures = dataclasses.asdict(engine_result.engine.metrics)
+    numbers = {key: value for key, value in measures.items() if isinstance(value, float)}
+
+    assert all(math.isfinite(value) for value in numbers.values()), numbers
+    assert engine_result.simulated_s == pytest.approx(3600.0 * SCENARIOS[name].hours)
 
 
 @pytest.mark.parametrize("name", ["sunny-day", "li-ion", "lto", "lfp-4", "lfp-8", "no-sale"])

@@ -5,25 +5,27 @@ import math
 
 import pytest
 
-from tinybms_bridge.bench.runner import play_scenario
+from tinybms_bridge.battery.limits import ChargeProfile
+from tinybms_bridge.bench.ideal import ideal_charge
+from tinybms_bridge.bench.loop import play
+from tinybms_bridge.bench.metrics import measure
+from tinybms_bridge.bench.runner import baseline_for
 from tinybms_bridge.bench.scenario import FaultKind, Scenario
-from tinybms_bridge.bench.scenarios import SCENARIOS
+from tinybms_bridge.bench.scenarios import SCENARIOS, UNCONFIGURED
 from tinybms_bridge.bench.weather import Clouds, Pulses, Seasons
 
 EVERY = pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=lambda scenario: scenario.name)
 
 
 @EVERY
-def test_every_scenario_runs_with_both_controllers(scenario: Scenario) -> None:
-    """Its first quarter of an hour gives finite measures."""
-    result = play_scenario(scenario.shortened(0.25))
+def test_every_scenario_runs_with_the_firmware(scenario: Scenario) -> None:
+    """Its first minutes give finite measures. The engine plays all of it in test_acceptance."""
+    short = scenario.shortened(0.1)
+    measures = dataclasses.asdict(measure(play(short, baseline_for(short)), ideal_charge(short)))
+    numbers = {name: value for name, value in measures.items() if isinstance(value, float)}
 
-    assert result.baseline is not None
-    for outcome in result.outcomes:
-        metrics = dataclasses.asdict(outcome.metrics)
-        numbers = {name: value for name, value in metrics.items() if isinstance(value, float)}
-        assert all(math.isfinite(value) for value in numbers.values()), numbers
-        assert sum(outcome.metrics.state_s.values()) == pytest.approx(900.0)
+    assert all(math.isfinite(value) for value in numbers.values()), numbers
+    assert sum(measures["state_s"].values()) == pytest.approx(360.0)
 
 
 @EVERY
@@ -110,11 +112,37 @@ def test_a_day_and_a_month_are_there() -> None:
     assert SCENARIOS["seasons"].step_s > 1.0
 
 
-def test_engine_settings_are_the_defaults_everywhere() -> None:
+def test_most_scenarios_know_the_defaults_only() -> None:
     """The bridge has to be right without a line of configuration."""
     default = Scenario("default", "").settings
 
-    assert all(s.settings == default for s in SCENARIOS.values())
+    assert all(s.settings == default and s.wish is None for s in UNCONFIGURED.values())
+
+
+def test_settings_come_with_what_they_are_for() -> None:
+    """Whoever changes the settings says what has to come of it."""
+    assert all(s.wish is not None for name, s in SCENARIOS.items() if name not in UNCONFIGURED)
+
+
+@pytest.mark.parametrize("feed_in", [False, True])
+def test_what_users_ask_for_is_there(feed_in: bool) -> None:
+    """Storage, a window, a full charge and a stop by hand; each also while no CCL is heard."""
+    settings = [s.settings for s in SCENARIOS.values() if s.system.feed_in is feed_in]
+    profiles = {s.policy.profile for s in settings}
+
+    assert set(ChargeProfile) <= profiles
+    assert any(s.policy.soc_max_percent < 100.0 and s.policy.profile is ChargeProfile.NORMAL for s in settings)
+    assert any(s.manual.stop_charge for s in settings)
+
+
+def test_wishes_about_discharging_are_there() -> None:
+    """A lower bound, force charge, a stop of the loads, a full charge in time."""
+    settings = [s.settings for s in SCENARIOS.values()]
+
+    assert any(s.policy.soc_min_percent > 0.0 for s in settings)
+    assert any(s.policy.force_charge_start_percent > 0.0 for s in settings)
+    assert any(s.manual.stop_discharge for s in settings)
+    assert any(s.policy.soc_max_percent < 100.0 and s.policy.full_charge_interval_days > 0.0 for s in settings)
 
 
 @pytest.mark.parametrize(("hours", "expected"), [(0.5, 0.5), (99.0, 4.0)])

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from tinybms_bridge.bench.scenario import Scenario
-from tinybms_bridge.bench.scenarios import batteries, days, disturbances, instruments, systems
+from tinybms_bridge.bench.scenarios import batteries, days, disturbances, instruments, systems, wishes
 
-__all__ = ["SCENARIOS"]
+__all__ = ["SCENARIOS", "UNCONFIGURED"]
 
-SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
+UNCONFIGURED: Mapping[str, Scenario] = MappingProxyType(
     {s.name: s for part in (days, systems, batteries, instruments, disturbances) for s in part.SCENARIOS}
 )
+"""The scenarios of a bridge without a line of configuration, by name."""
+SCENARIOS: Mapping[str, Scenario] = MappingProxyType({**UNCONFIGURED, **{s.name: s for s in wishes.SCENARIOS}})
 """Every scenario by name."""
