@@ -28,7 +28,7 @@ imports:
 	$(BIN)/lint-imports
 
 unit:
-	$(BIN)/pytest -n auto --dist loadgroup $(ARGS)
+	$(BIN)/pytest -n auto $(ARGS)
 
 bench: ## Measure; figures go to docs/performance.md by hand, with machine and date
 	@scripts/bootstrap.sh dev

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 from tinybms_bridge.hal.storage import Storage
 from tinybms_bridge.services.web.face import BridgeFace
@@ -17,16 +18,22 @@ from tinybms_bridge.services.web.options import WebOptions
 settings.register_profile("project", deadline=None, print_blob=True)
 settings.load_profile("project")
 
-_ON_ONE_BUS = ("test_commands", "test_reload", "test_web")
+_ON_ONE_BUS = ("test_commands.py", "test_reload.py", "test_web.py")
 """Tests that start the program as a user does, on the CAN bus that every program of this machine shares."""
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of one file, and those on one bus, in one process of pytest-xdist."""
-    for item in items:
-        shared = item.path.parent.name == "end_to_end" and item.path.stem in _ON_ONE_BUS
-        item.add_marker(pytest.mark.xdist_group("bus" if shared else str(item.path)))
+class _ByFile(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist is not typed
+    """Keeps the tests of one file, and those on one bus, in one process."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return "bus" if path.startswith("tests/end_to_end/") and path.endswith(_ON_ONE_BUS) else path
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Return what spreads the tests over the processes of pytest-xdist."""
+    return _ByFile(config, log)
 
 
 @pytest.fixture(autouse=True)
