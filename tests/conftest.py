@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 from hypothesis import settings
-from xdist.scheduler import LoadScopeScheduling
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from tinybms_bridge.hal.storage import Storage
 from tinybms_bridge.services.web.face import BridgeFace

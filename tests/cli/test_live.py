@@ -71,10 +71,10 @@ class Screen:
         """Return the view."""
         return LiveView(self.bridge, self.clock, self.lines, "a title", extra)
 
-    async def feed(self, count: int = 3, **changes: Any) -> None:
-        """Hand over accepted samples, ten a second."""
+    async def feed(self, count: int = 3, every_s: float = 0.1, **changes: Any) -> None:
+        """Hand over accepted samples."""
         for _ in range(count):
-            await self.clock.advance(0.1)
+            await self.clock.advance(every_s)
             self.number += 1
             now_s = self.clock.monotonic()
             sample = replace(SAMPLE, sequence=self.number, taken_at_s=now_s, **changes)
@@ -118,8 +118,8 @@ async def test_screen_before_the_first_sample(screen: Screen) -> None:
 
 
 async def test_screen_with_fresh_data(screen: Screen) -> None:
-    """Measurements, cells, statistics, and each limit with its reason."""
-    await screen.feed()
+    """Measurements, cells, statistics, and each limit, risen to its target, with its reason."""
+    await screen.feed(150, every_s=1.0)
     screen.bridge.can_error = ""
     text = screen.text()
     assert "BMS answers" in text

@@ -143,7 +143,7 @@ async def test_a_busy_port_is_one_clear_line(start: Any, tmp_path: Path) -> None
     command = await start("registers", "--live", "--device", port)
     code, _, err = await command.ended()
     assert code == 1
-    expect_one_clear_line(err, "in use by another program")
+    expect_one_clear_line(err, port, "is used by the running bridge", "stop it first")
 
 
 async def test_a_silent_bms_is_one_clear_line(start: Any) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from tinybms_bridge.battery.energy import EnergyTotals
-from tinybms_bridge.battery.limits import Chemistry, LimitSettings, Memory, chemistry_of, step
+from tinybms_bridge.battery.limits import Chemistry, LimitSettings, Memory, chemistry_of, in_wire_steps, step
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 from tinybms_bridge.bench.baseline import FirmwareConfig, FirmwareInput, FirmwareResult, compute
@@ -58,6 +58,7 @@ class EngineController:
         limits, self._memory = step(snapshot, settings, self._memory, now_s)
         if limits is None or not limits.may_send:
             return None
+        limits = in_wire_steps(limits)
         return quantised(limits.cvl_v, limits.ccl_a, limits.dcl_a, limits.state, now_s)
 
     def restart(self) -> None:
