@@ -31,11 +31,14 @@ def engine(longest_step_s: float = 10.0) -> EngineController:
     return EngineController(LimitSettings(), longest_step_s)
 
 
-def feed(controller: EngineController, start_s: float, step_s: float, count: int, soc: float = 50.0) -> list[bool]:
+def feed(
+    controller: EngineController, start_s: float, step_s: float, count: int, soc: float = 50.0, cell_v: float = 3.3
+) -> list[bool]:
     """Let the engine decide from a new sample at each step; tell which decisions may be sent."""
     times_s = [start_s + step_s * n for n in range(count)]
     return [
-        controller.decide(sample(int(time_s) + 1, time_s, soc), STATISTICS, time_s) is not None for time_s in times_s
+        controller.decide(sample(int(time_s) + 1, time_s, soc, cell_v), STATISTICS, time_s) is not None
+        for time_s in times_s
     ]
 
 
@@ -81,7 +84,7 @@ def test_silence_in_short_steps_is_noticed() -> None:
 def test_a_restart_of_the_bridge_keeps_the_charge_state() -> None:
     """FLOAT before, FLOAT after, though the samples have to be counted again."""
     controller = engine()
-    feed(controller, 0.0, 1.0, 5, soc=97.0)
+    feed(controller, 0.0, 1.0, 5, soc=97.0, cell_v=3.45)
     controller.restart()
 
     assert feed(controller, 10.0, 1.0, 2, soc=93.0) == [False, False]
