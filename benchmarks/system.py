@@ -100,10 +100,13 @@ async def first_frame(device: str, folder: Path) -> list[Row]:
     port = await open_can(CanSettings())
     port.subscribe(lambda _frame: seen.set())
     environment = {**os.environ, "HOME": str(folder), "XDG_STATE_HOME": str(folder)}
+    config = folder / "bare.json"
+    config.write_text('{"web_server": {"enabled": false}, "advanced": {"history_enabled": false}}')
     started_s = time.perf_counter()
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "tinybms_bridge", "run", "--plain", "--device", device, "--can-interface", "udp_multicast"),
+        *("-m", "tinybms_bridge", "run", "--plain", "-c", str(config)),
+        *("--device", device, "--can-interface", "udp_multicast"),
         env=environment,
         stderr=asyncio.subprocess.DEVNULL,
     )

@@ -14,6 +14,7 @@ def test_the_defaults_of_both_are_the_same() -> None:
 def test_every_key_is_taken_over() -> None:
     """``enable_auth`` closes reading."""
     web = WebServer(
+        enabled=False,
         port=8080,
         listen_address="127.0.0.1",
         enable_cors=True,
@@ -25,6 +26,7 @@ def test_every_key_is_taken_over() -> None:
     )
 
     assert WebOptions.from_config(web, Path("/state")) == WebOptions(
+        enabled=False,
         port=8080,
         listen_address="127.0.0.1",
         open_reading=False,

@@ -101,6 +101,22 @@ async def test_it_serves_and_stops(start: Start) -> None:
     assert service.port is None
 
 
+async def test_switched_off_it_listens_nowhere_and_loads_nothing(
+    face: Any, storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A board without a network has no use for it, and 20 MB of memory for something else."""
+    monkeypatch.setattr("tinybms_bridge.services.web.service.bind", lambda *_: pytest.fail("it listens"))
+    service = WebService(face, replace(LOOPBACK, enabled=False), storage, SystemClock())
+    running = asyncio.create_task(service.run())
+    await asyncio.sleep(0.02)
+    assert not running.done()
+    assert service.port is None
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+    service.close()
+
+
 async def test_it_leaves_the_signals_alone(start: Start) -> None:
     """SIGINT and SIGTERM belong to the bridge."""
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]

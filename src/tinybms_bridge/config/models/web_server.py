@@ -29,6 +29,9 @@ def _is_address_or_empty(value: str) -> bool:
 class WebServer(Section):
     """Web server and live data."""
 
+    enabled: bool = flag(
+        True, "Web server", "Serve pages, REST and live data; off, only an edit of the file turns it on again."
+    )
     port: int = number(80, 1, 65535, "", "Port", "Port of the web server; below 1024 the service needs a right.")
     listen_address: Annotated[str, must(_is_address_or_empty)] = text(
         "",

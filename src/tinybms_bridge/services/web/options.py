@@ -13,6 +13,8 @@ __all__ = ["WebOptions"]
 class WebOptions:
     """Address, openness and limits of the web server."""
 
+    enabled: bool = True
+    """Whether the server listens at all."""
     port: int = 80
     """TCP port; 0 lets the system choose one."""
     listen_address: str = ""
@@ -48,6 +50,7 @@ class WebOptions:
     def from_config(cls, web: WebServer, state_directory: Path) -> Self:
         """Return the options of a configuration."""
         return cls(
+            enabled=web.enabled,
             port=web.port,
             listen_address=web.listen_address,
             open_reading=not web.enable_auth,

@@ -71,6 +71,9 @@ class WebService:
         Raises LinkError when the port cannot be had, ConfigError for a wrong certificate.
         """
         wanted, worked = self.options, self._worked
+        if not wanted.enabled:
+            log.info("web server is off (web_server.enabled)")
+            await asyncio.Event().wait()
         try:
             await self._run(wanted)
         except (LinkError, ConfigError) as error:
@@ -84,7 +87,7 @@ class WebService:
     def check(self, wanted: WebOptions) -> None:
         """Raise ConfigError if the server could not go on with these options. Blocks; not for the event loop."""
         present = self.options
-        if wanted == present:
+        if wanted == present or not wanted.enabled:
             return
         if (wanted.listen_address, wanted.port) != (present.listen_address, present.port):
             self._check_address(wanted)
