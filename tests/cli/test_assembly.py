@@ -3,6 +3,8 @@ import json
 import logging
 import signal
 import stat
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -598,6 +600,25 @@ async def test_bridge_knows_whether_its_file_is_usable(stage: Stage, home: Path)
                 await stage.clock.advance(0.5)
                 await asyncio.sleep(0.005)
     await stage.end()
+
+
+@pytest.mark.usefixtures("loggers")
+async def test_a_web_server_that_is_off_is_made_when_it_is_wanted(stage: Stage, home: Path, web: Any) -> None:
+    """Off at the start it costs nothing; switched on in the file it serves without a restart of the program."""
+    opened = await asyncio.to_thread(
+        open_configuration, write(home / "a.json", {"web_server": {"enabled": False}}), NOTHING
+    )
+    await stage.run(opened.config, [], live=False, keep=False, opened=opened)
+    await stage.clock.advance(6.0)
+    assert web.runs == []
+    await change(stage, opened, {"web_server": {"enabled": True}}, lambda: len(web.runs) == 1)
+    await stage.end()
+
+
+def test_the_bare_program_loads_no_service() -> None:
+    """Neither the web server nor SQLite takes memory before it is wanted."""
+    code = "import sys, tinybms_bridge.cli.assembly; sys.exit(any('sqlite3' in m or '.web.' in m for m in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @pytest.mark.usefixtures("loggers")

@@ -1,13 +1,19 @@
 """The web server as a part of the bridge, which follows the configuration."""
 
+import asyncio
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from tinybms_bridge.bridge import Bridge
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.events import ConfigChanged
 from tinybms_bridge.services.logs import LogBook
+
+if TYPE_CHECKING:
+    from tinybms_bridge.services.web.options import WebOptions
+    from tinybms_bridge.services.web.service import WebService
 
 __all__ = ["add_web"]
 
@@ -22,8 +28,76 @@ def add_web(
 
     It waits for the first frame: the path comes first, and the web stack takes seconds to import on a small board.
     """
+    part = _WebPart(bridge, lambda: _make_service(bridge, store, book, start_again, keep=keep))
+    bridge.supervisor.add("web", part.run)
+    bridge.supervisor.add("web watch", part.watch)
+    bridge.supervisor.add("web settings", part.follow)
+    store.guards.append(part.check)
+    ending = ExitStack()
+    ending.callback(part.close)
+    ending.callback(store.guards.remove, part.check)
+    return ending.close
+
+
+class _WebPart:
+    """The web server, made when it is first wanted: without it a small board has the memory for something else."""
+
+    def __init__(self, bridge: Bridge, make: "Callable[[], WebService]") -> None:
+        self._bridge = bridge
+        self._make = make
+        self._made = asyncio.Event()
+        self._changes = bridge.bus.subscribe(ConfigChanged, name="web")
+        self._service: WebService | None = None
+        if bridge.config.web_server.enabled:
+            self._begin(make())
+
+    async def run(self) -> None:
+        """Serve once there is something to serve."""
+        await _path_started(self._bridge)
+        await (await self._wanted()).run()
+
+    async def watch(self) -> None:
+        """Follow the bridge for the pages."""
+        await (await self._wanted()).watch.run()
+
+    async def follow(self) -> None:
+        """Take up what the configuration says."""
+        async for _ in self._changes:
+            config = self._bridge.config
+            if self._service is None:
+                if config.web_server.enabled:
+                    self._begin(await asyncio.to_thread(self._make))
+                continue
+            options = _options_of(self._bridge, config)
+            if options != self._service.options:  # the live data reads its own keys at each tick
+                self._service.options = options
+                self._bridge.supervisor.restart("web")
+
+    def check(self, config: Configuration) -> None:
+        """Raise ConfigError if the server could not go on with this configuration. Blocks."""
+        if self._service is not None:
+            self._service.check(_options_of(self._bridge, config))
+
+    def close(self) -> None:
+        """Follow nothing any more."""
+        self._changes.close()
+        if self._service is not None:
+            self._service.close()
+
+    async def _wanted(self) -> "WebService":
+        await self._made.wait()
+        assert self._service is not None
+        return self._service
+
+    def _begin(self, service: "WebService") -> None:
+        self._service = service
+        self._made.set()
+
+
+def _make_service(
+    bridge: Bridge, store: ConfigStore, book: LogBook, start_again: Callable[[], None], *, keep: bool
+) -> "WebService":
     from tinybms_bridge.services.web.accounts import USERS_FILE
-    from tinybms_bridge.services.web.options import WebOptions
     from tinybms_bridge.services.web.service import WebService
     from tinybms_bridge.services.web.tls import CERTIFICATE_FILE, KEY_FILE
     from tinybms_bridge.web_face import WebFace
@@ -31,39 +105,15 @@ def add_web(
     machine = bridge.machine
     for name, mode in ((CERTIFICATE_FILE, 0o644), (KEY_FILE, 0o600)):
         machine.stored(name, mode)  # browsers that trust our own certificate go on trusting it
-
-    def options_of(config: Configuration) -> WebOptions:
-        return WebOptions.from_config(config.web_server, machine.folder())
-
     face = WebFace(bridge, store, book, start_again)
     users = machine.stored(USERS_FILE, 0o600)
-    service = WebService(face, options_of(bridge.config), users, machine.clock, command_line=keep)
-    changes = bridge.bus.subscribe(ConfigChanged, name="web")
+    return WebService(face, _options_of(bridge, bridge.config), users, machine.clock, command_line=keep)
 
-    async def run() -> None:
-        await _path_started(bridge)
-        await service.run()
 
-    async def follow() -> None:
-        async for _ in changes:
-            options = options_of(bridge.config)
-            if options != service.options:  # the live data reads its own keys at each tick
-                service.options = options
-                bridge.supervisor.restart("web")
+def _options_of(bridge: Bridge, config: Configuration) -> "WebOptions":
+    from tinybms_bridge.services.web.options import WebOptions
 
-    bridge.supervisor.add("web", run)
-    bridge.supervisor.add("web watch", service.watch.run)
-    bridge.supervisor.add("web settings", follow)
-
-    def guard(config: Configuration) -> None:
-        service.check(options_of(config))
-
-    store.guards.append(guard)
-    ending = ExitStack()
-    ending.callback(service.close)
-    ending.callback(changes.close)
-    ending.callback(store.guards.remove, guard)
-    return ending.close
+    return WebOptions.from_config(config.web_server, bridge.machine.folder())
 
 
 async def _path_started(bridge: Bridge) -> None:

@@ -1,21 +1,25 @@
 """The history as a part of the bridge: records while it runs, and answers at any time."""
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tinybms_bridge.bus import Bus
 from tinybms_bridge.hal.clock import Clock
-from tinybms_bridge.services.history.database import Database
 from tinybms_bridge.services.history.errors import HistoryError
 from tinybms_bridge.services.history.levels import LEVELS, HistorySettings
-from tinybms_bridge.services.history.reader import Day, Figures, Reader
 from tinybms_bridge.services.history.recorder import Recorder
 from tinybms_bridge.services.history.series import FIELDS, Field
-from tinybms_bridge.services.history.view import View
-from tinybms_bridge.services.history.writer import Writer
+from tinybms_bridge.services.history.writer import Batch, Writer
+
+if TYPE_CHECKING:
+    from tinybms_bridge.services.history.database import Database
+    from tinybms_bridge.services.history.reader import Day, Figures, Reader
+    from tinybms_bridge.services.history.view import View
 
 __all__ = ["History", "HistoryState"]
 
@@ -28,7 +32,7 @@ class HistoryState:
 
     enabled: bool
     path: str
-    stored: Figures
+    stored: "Figures"
     kept_days: dict[int, int]
     """Days of recorded time that are kept, by the step in seconds."""
     written_batches: int = 0
@@ -47,18 +51,23 @@ class History:
     """
 
     def __init__(self, folder: Path | None = None, settings: HistorySettings | None = None) -> None:
-        self._database = Database(folder, settings or HistorySettings())
+        self._folder = folder
+        self._settings = settings or HistorySettings()
+        self._opened: Database | None = None
+        self._making = threading.Lock()  # readers and the writer come from several threads
         self._writer: Writer | None = None
         self._recorder: Recorder | None = None
 
     @property
     def settings(self) -> HistorySettings:
         """May be replaced at any time."""
-        return self._database.settings
+        return self._settings
 
     @settings.setter
     def settings(self, settings: HistorySettings) -> None:
-        self._database.settings = settings
+        self._settings = settings
+        if self._opened is not None:
+            self._opened.settings = settings
 
     @property
     def fields(self) -> Sequence[Field]:
@@ -67,7 +76,7 @@ class History:
 
     async def run(self, bus: Bus, clock: Clock) -> None:
         """Record what is on the bus until cancelled, then write what waits, for a few seconds at most."""
-        writer = self._writer = Writer(self._database.write, self._database.close)
+        writer = self._writer = Writer(self._write, self._close)
         recorder = self._recorder = Recorder(bus, clock, writer.offer, lambda: self.settings.enabled)
         try:
             await recorder.run()
@@ -79,17 +88,21 @@ class History:
         """Take the history to another folder. Raises OSError and stays where it is. Blocks."""
         self._database.move_to(folder)
 
-    def view(self, from_s: int, to_s: int, names: Sequence[str], *, points: int, step_s: int | None = None) -> View:
+    def view(self, from_s: int, to_s: int, names: Sequence[str], *, points: int, step_s: int | None = None) -> "View":
         """Return what answers a request; see ``grid_of`` and ``View``. Blocks. Raises HistoryError, KeyError."""
+        from tinybms_bridge.services.history.view import View
+
         reader = self._reader
         return View(reader, reader.plan(from_s, to_s, points=points, step_s=step_s), names)
 
-    def days(self, first: date, last: date) -> Sequence[Day]:
+    def days(self, first: date, last: date) -> "Sequence[Day]":
         """See ``Reader.days``."""
         return self._reader.days(first, last)
 
     def state(self) -> HistoryState:
         """Return how the history is; never raises."""
+        from tinybms_bridge.services.history.reader import Figures
+
         writer, recorder, settings = self._writer, self._recorder, self.settings
         try:
             stored, error = self._reader.figures(), ""
@@ -109,5 +122,24 @@ class History:
         )
 
     @property
-    def _reader(self) -> Reader:
+    def _database(self) -> "Database":
+        """Made when it is first needed: SQLite takes memory that a bridge without a history does without."""
+        from tinybms_bridge.services.history import database
+
+        with self._making:
+            if self._opened is None:
+                self._opened = database.Database(self._folder, self._settings)
+            return self._opened
+
+    def _write(self, batch: Batch) -> None:
+        self._database.write(batch)
+
+    def _close(self) -> None:
+        if self._opened is not None:
+            self._opened.close()
+
+    @property
+    def _reader(self) -> "Reader":
+        from tinybms_bridge.services.history.reader import Reader
+
         return Reader(self._database.path)
