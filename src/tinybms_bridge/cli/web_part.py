@@ -1,6 +1,7 @@
 """The web server as a part of the bridge, which follows the configuration."""
 
 import asyncio
+import gc
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -54,6 +55,7 @@ class _WebPart:
     async def run(self) -> None:
         """Serve once there is something to serve."""
         await _path_started(self._bridge)
+        gc.freeze()  # as the web server does once it is loaded, also where there is none
         await (await self._wanted()).run()
 
     async def watch(self) -> None:

@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 import ssl
@@ -115,6 +116,14 @@ async def test_switched_off_it_listens_nowhere_and_loads_nothing(
     with contextlib.suppress(asyncio.CancelledError):
         await running
     service.close()
+
+
+async def test_what_was_loaded_is_not_looked_at_again(start: Start) -> None:
+    """A full collection over the whole web stack would stop the sender for a tenth of a second on a small board."""
+    gc.unfreeze()
+    async with start():
+        assert gc.get_freeze_count() > 10_000
+    gc.unfreeze()
 
 
 async def test_it_leaves_the_signals_alone(start: Start) -> None:

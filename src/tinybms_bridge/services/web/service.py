@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import gc
 import logging
 import socket
 import sys
@@ -130,7 +131,9 @@ class WebService:
             self._gate = Gate(Accounts(self._storage), self._clock, options)
         self._gate.options = options  # sessions outlive a change of the port
         app = create_app(self._face, options, gate=self._gate, watch=self.watch)
-        return build_server(app, options, context), self._gate
+        server = build_server(app, options, context)
+        gc.freeze()  # what is loaded stays; a full collection that looks at all of it holds up the sender for so long
+        return server, self._gate
 
     async def _serve(self, server: "EmbeddedServer", gate: "Gate", listener: socket.socket) -> Never:
         serving = asyncio.create_task(server.serve(sockets=[listener]), name="web server")
