@@ -296,6 +296,17 @@ def test_alarm_that_clears_is_supported_and_ok(rig: Rig) -> None:
     assert seen == [ok, ok, warning, alarm, ok, ok, ok]
 
 
+def test_a_stop_by_hand_makes_no_settings_anew_for_each_sample(rig: Rig) -> None:
+    """The engine remembers by the object what follows from settings; a stop and its end still count at once."""
+    plain = rig.pipeline._limit_settings()
+    rig.pipeline.manual = ManualInhibits(stop_charge=True)
+    stopped = rig.pipeline._limit_settings()
+    assert stopped.manual.stop_charge
+    assert rig.pipeline._limit_settings() is stopped
+    rig.pipeline.manual = ManualInhibits()
+    assert rig.pipeline._limit_settings() is plain is rig.settings.limits
+
+
 def test_restart_in_float_stays_in_float() -> None:
     """Between the end and the start of float a restart does not go back to the bulk voltage (case 14)."""
     saved = SavedState(EnergyTotals(charged_wh=1234.0), StateMemory(ChargeState.FLOAT, float_latched=True))

@@ -66,6 +66,7 @@ class Pipeline:
         self._memory = saved.memory()
         self._alarms = AlarmMemory()
         self._limits: Limits | None = None
+        self._joined = settings.limits, ManualInhibits(), settings.limits
 
     @property
     def freshness(self) -> Freshness:
@@ -113,10 +114,7 @@ class Pipeline:
     def tick(self, now_s: float) -> None:
         """Decide anew at ``now_s``; call it at least once a second so that missing samples are noticed."""
         before, old_limits, old_alarms = self._memory, self._limits, self._alarms
-        settings, manual = self.settings.limits, self.manual
-        if manual.stop_charge or manual.stop_discharge:
-            settings = replace(settings, manual=manual)
-        limits, self._memory = step(self.snapshot, settings, before, now_s)
+        limits, self._memory = step(self.snapshot, self._limit_settings(), before, now_s)
         self._limits = None if limits is None else in_wire_steps(limits)
         if self.snapshot is not None:
             self._alarms = evaluate(old_alarms, self.snapshot, self.freshness, self.settings.alarms, now_s)
@@ -128,6 +126,15 @@ class Pipeline:
         if snapshot is None or limits is None or not limits.may_send:
             return None
         return Decision(snapshot, limits, self._alarms.alarms, self._energy.totals)
+
+    def _limit_settings(self) -> LimitSettings:
+        """Return the settings with what is stopped by hand; the same object until one changes, as stages know it by."""
+        limits, manual, joined = self._joined
+        if limits is not self.settings.limits or manual is not self.manual:
+            limits, manual = self.settings.limits, self.manual
+            joined = replace(limits, manual=manual) if manual.stop_charge or manual.stop_discharge else limits
+            self._joined = limits, manual, joined
+        return joined
 
     def _announce(self, before: Memory, old_limits: Limits | None, old_alarms: Alarms) -> None:
         after, publish = self._memory, self._bus.publish
