@@ -3,7 +3,6 @@
 The path is poller → pipeline → transmitter. Whatever else runs only reads what they publish.
 """
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, fields
@@ -21,6 +20,7 @@ from tinybms_bridge.config.battery import check_against_battery
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.events import BmsEventsSeen, GxChanged, IdentityKnown, LinkChanged, Noted, PartStateChanged
+from tinybms_bridge.hal.blocking import RunBlocking, in_thread
 from tinybms_bridge.hal.can import CanFrame, CanPort, CanStatistics
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.hal.serial import SerialOpener
@@ -86,6 +86,8 @@ class Machine:
     """Returns a file of the state directory by name and mode; it follows the directory."""
     folder: Callable[[], Path] = Path
     """Returns the state directory in use."""
+    run_blocking: RunBlocking = in_thread
+    """Runs what blocks, off the event loop."""
 
 
 class Bridge:
@@ -98,7 +100,7 @@ class Bridge:
         self.bus = Bus(clock.monotonic, clock.wall)
         self.client = TinyBmsClient(machine.open_serial, clock, client_settings(config))
         self.pipeline = Pipeline(self.bus, pipeline_settings(config), saved)
-        self.stops = ManualStops(machine.stops, clock, self._apply_stops, self._on_stop_expired)
+        self.stops = ManualStops(machine.stops, clock, self._apply_stops, self._on_stop_expired, machine.run_blocking)
         """What the user has stopped by hand; to be loaded before ``run``."""
         self.poller = Poller(
             self.client,
@@ -152,14 +154,20 @@ class Bridge:
         self.file_usable: Callable[[], bool] = lambda: True
         """Asked whether the configuration in force is that of its file."""
         self.keeper = StateKeeper(
-            machine.storage, clock, self.pipeline.saved_state, config.advanced.energy_save_interval_s
+            machine.storage,
+            clock,
+            self.pipeline.saved_state,
+            config.advanced.energy_save_interval_s,
+            machine.run_blocking,
         )
         self.supervisor.add("uart", self.poller.run, critical=True)
         self.supervisor.add("decide", self._decide, critical=True)
         self.supervisor.add("can", self._run_can, critical=True)
         self.supervisor.add("state", self.keeper.run)
         self.supervisor.add("manual stops", self.stops.run)
-        self.supervisor.add("event list", EventRecorder(self.bus, self.events, clock).run)
+        self.supervisor.add(
+            "event list", EventRecorder(self.bus, self.events, clock, run_blocking=machine.run_blocking).run
+        )
 
     @property
     def can_statistics(self) -> CanStatistics:
@@ -310,7 +318,7 @@ class Bridge:
 
     async def _run_can(self) -> None:
         """Open the CAN adapter, again and again if need be, and send until cancelled."""
-        await asyncio.to_thread(frame_formats)  # reads the frame table, which the sender must not wait for
+        await self.machine.run_blocking(frame_formats)  # reads the frame table, which the sender must not wait for
         delay_s, failed = 0.5, False
         while True:
             self._can_attempts += 1

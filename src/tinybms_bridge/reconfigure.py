@@ -138,7 +138,7 @@ class Reconfigurer:
     async def _tell_machine(self, new: Configuration) -> bool:
         """Have the machine follow; False when the state directory cannot be used."""
         try:
-            await asyncio.to_thread(self._bridge.machine.use, new)
+            await self._bridge.machine.run_blocking(self._bridge.machine.use, new)
         except OSError as error:
             log.error("advanced.state_directory: %s; the old one stays in use", error)  # noqa: TRY400 -- one clear line
             return False

@@ -219,12 +219,12 @@ async def run_bridge(
     """
     config = _at_level(config, log_level)
     machine = machine_for(config, keep=keep)
-    saved = await asyncio.to_thread(load_state, machine.storage)
-    await asyncio.to_thread(machine.events.load)
+    saved = await machine.run_blocking(load_state, machine.storage)
+    await machine.run_blocking(machine.events.load)
     bridge = Bridge(config, machine, saved)
     logs = _add_log(bridge, console=not live, keep=keep)
-    bridge.supervisor.add("history", partial(machine.history.run, bridge.bus, machine.clock))
-    await asyncio.to_thread(logs.book.load)
+    bridge.supervisor.add("history", partial(machine.history.run, bridge.bus, machine.clock, machine.run_blocking))
+    await machine.run_blocking(logs.book.load)
     if live:
         _add_view(bridge, title, extra)
     else:
@@ -244,7 +244,7 @@ async def run_bridge(
                 raise
             raise StartAgain from None
         finally:
-            await asyncio.to_thread(logs.book.close)
+            await machine.run_blocking(logs.book.close)
 
 
 def _ender(bridge: Bridge) -> Callable[[], None]:
@@ -294,7 +294,9 @@ def _following(bridge: Bridge, settings: Reconfigurer, opened: Opened) -> Iterat
 
     store = opened.store
     bridge.file_usable = lambda: store.error is None and not store.fell_back
-    watch = ConfigWatch(opened.path, opened.store, bridge.machine.clock, reload)
+    watch = ConfigWatch(
+        opened.path, opened.store, bridge.machine.clock, reload, run_blocking=bridge.machine.run_blocking
+    )
     bridge.supervisor.add("settings", partial(settings.run, opened.store))
     bridge.supervisor.add("configuration file", watch.run)
     loop = asyncio.get_running_loop()

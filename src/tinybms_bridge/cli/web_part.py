@@ -68,7 +68,7 @@ class _WebPart:
             config = self._bridge.config
             if self._service is None:
                 if config.web_server.enabled:
-                    self._begin(await asyncio.to_thread(self._make))
+                    self._begin(await self._bridge.machine.run_blocking(self._make))
                 continue
             options = _options_of(self._bridge, config)
             if options != self._service.options:  # the live data reads its own keys at each tick

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tinybms_bridge.config.store import ConfigStore
+from tinybms_bridge.hal.blocking import RunBlocking, in_thread
 from tinybms_bridge.hal.clock import Clock
 
 __all__ = ["ConfigWatch"]
@@ -25,18 +26,28 @@ class ConfigWatch:
         path: The file.
         store: The configuration.
         clock: Source of time.
-        reload: Has the store read the file; called in a thread.
+        reload: Has the store read the file; it may block.
+        interval_s: Seconds between two looks.
+        run_blocking: Runs what reads files.
 
     """
 
     def __init__(
-        self, path: Path, store: ConfigStore, clock: Clock, reload: Callable[[], object], *, interval_s: float = 1.0
+        self,
+        path: Path,
+        store: ConfigStore,
+        clock: Clock,
+        reload: Callable[[], object],
+        *,
+        interval_s: float = 1.0,
+        run_blocking: RunBlocking = in_thread,
     ) -> None:
         self.interval_s = interval_s
         self._path = path
         self._store = store
         self._clock = clock
         self._reload = reload
+        self._run_blocking = run_blocking
         self._hurry = asyncio.Event()
         self._told = "" if store.error is None else str(store.error)  # the start has said it already
         self._doubted = ""
@@ -52,11 +63,11 @@ class ConfigWatch:
         while True:
             asked = self._hurry.is_set()
             self._hurry.clear()
-            signature = await asyncio.to_thread(_signature, self._path)
+            signature = await self._run_blocking(_signature, self._path)
             changed = signature != seen
             if changed or again or asked:
                 seen, again = signature, changed
-                await asyncio.to_thread(self._reload)
+                await self._run_blocking(self._reload)
                 self._tell(sure=asked or not changed)
             await self._wait()
 

@@ -14,6 +14,7 @@ from datetime import datetime
 
 from tinybms_bridge.battery.limits import ManualInhibits
 from tinybms_bridge.battery.manual_stops import Direction, ManualStop, stops_from_document, stops_to_document
+from tinybms_bridge.hal.blocking import RunBlocking, in_thread
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.hal.storage import Storage
 
@@ -71,6 +72,7 @@ class ManualStops:
         clock: Source of time.
         apply: Told of each change, before it is saved.
         on_expired: Told of each stop whose time is over.
+        run_blocking: Runs what reads and writes files.
 
     """
 
@@ -80,11 +82,13 @@ class ManualStops:
         clock: Clock,
         apply: Callable[[ManualInhibits], None],
         on_expired: Callable[[Direction], None] = lambda _direction: None,
+        run_blocking: RunBlocking = in_thread,
     ) -> None:
         self._storage = storage
         self._clock = clock
         self._apply = apply
         self._on_expired = on_expired
+        self._run_blocking = run_blocking
         self._held: tuple[_Held, ...] = ()
         self._changed = False
         self._next_save_s = clock.monotonic() + _SAVE_INTERVAL_S
@@ -93,7 +97,7 @@ class ManualStops:
 
     async def load(self) -> None:
         """Put in force again what was stopped when the program ended; call it before the first decision."""
-        stops = await asyncio.to_thread(load_stops, self._storage, self._clock.wall())
+        stops = await self._run_blocking(load_stops, self._storage, self._clock.wall())
         for stop in stops:
             left = "until released" if stop.remaining_s is None else f"for another {stop.remaining_s:.0f} s"
             why = f": {stop.reason}" if stop.reason else ""
@@ -108,10 +112,10 @@ class ManualStops:
                 await self._clock.sleep(_CHECK_INTERVAL_S)
                 ended = self._end_expired()
                 if ended or (self._worth_saving and self._clock.monotonic() >= self._next_save_s):
-                    await asyncio.to_thread(self._save_or_tell)
+                    await self._run_blocking(self._save_or_tell)
         except asyncio.CancelledError:
             if self._worth_saving:
-                await asyncio.to_thread(self._save_or_tell)
+                await self._run_blocking(self._save_or_tell)
             raise
 
     def current(self) -> tuple[ManualStop, ...]:
@@ -129,7 +133,7 @@ class ManualStops:
         """
         stop = ManualStop(direction, self._clock.wall(), duration_s, reason, by)
         self._hold((*self._others(direction), self._begin(stop)))
-        await asyncio.to_thread(self._save)
+        await self._run_blocking(self._save)
         return stop
 
     async def release(self, direction: Direction) -> bool:
@@ -142,7 +146,7 @@ class ManualStops:
         if found:
             self._hold(others)
         if self._changed:
-            await asyncio.to_thread(self._save)
+            await self._run_blocking(self._save)
         return found
 
     @property

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 
 from tinybms_bridge.battery.saved_state import SavedState
+from tinybms_bridge.hal.blocking import RunBlocking, in_thread
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.hal.storage import Storage
 
@@ -39,12 +40,20 @@ def load_state(storage: Storage) -> SavedState:
 class StateKeeper:
     """Saves the state every ``interval_s`` when it changed, sooner when it matters, and when it is stopped."""
 
-    def __init__(self, storage: Storage, clock: Clock, current: Callable[[], SavedState], interval_s: float) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        clock: Clock,
+        current: Callable[[], SavedState],
+        interval_s: float,
+        run_blocking: RunBlocking = in_thread,
+    ) -> None:
         self.interval_s = interval_s
         """May be replaced at any time."""
         self._storage = storage
         self._clock = clock
         self._current = current
+        self._run_blocking = run_blocking
         self._saved: SavedState | None = None
         self._loaded = current()
         self._overdue = False
@@ -57,10 +66,10 @@ class StateKeeper:
                 if not self._overdue:
                     await self._until_due()
                 self._overdue = True
-                await asyncio.to_thread(self.save)
+                await self._run_blocking(self.save)
                 self._overdue = False
         except asyncio.CancelledError:
-            await asyncio.to_thread(self.save_quietly)  # a disk that is slow to fail must not hold up the sender
+            await self._run_blocking(self.save_quietly)  # a disk that is slow to fail must not hold up the sender
             raise
 
     async def _until_due(self) -> None:

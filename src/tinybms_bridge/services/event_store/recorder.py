@@ -5,6 +5,7 @@ import logging
 
 from tinybms_bridge.bus import Bus, Envelope
 from tinybms_bridge.events import BmsEventsSeen, Event, PartStateChanged
+from tinybms_bridge.hal.blocking import RunBlocking, in_thread
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.services.event_store.records import RECORDED, news_of
 from tinybms_bridge.services.event_store.store import EventStore
@@ -20,12 +21,20 @@ _SPELL_S = 120.0
 class EventRecorder:
     """Writes what happens on the bus into a store, and saves it every ``interval_s`` when it has changed."""
 
-    def __init__(self, bus: Bus, store: EventStore, clock: Clock, interval_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        store: EventStore,
+        clock: Clock,
+        interval_s: float = 10.0,
+        run_blocking: RunBlocking = in_thread,
+    ) -> None:
         self.interval_s = interval_s
         """May be replaced at any time."""
         self._bus = bus
         self._store = store
         self._clock = clock
+        self._run_blocking = run_blocking
         self._failed = False
         self._part_failures: dict[str, tuple[str, float]] = {}
 
@@ -40,7 +49,7 @@ class EventRecorder:
             finally:
                 while (waiting := events.take()) is not None:
                     self._record(waiting)
-                self._store.save_quietly()
+                await self._run_blocking(self._store.save_quietly)
 
     def _record(self, envelope: Envelope[Event]) -> None:
         if isinstance(envelope.event, BmsEventsSeen):
@@ -62,7 +71,7 @@ class EventRecorder:
         while True:
             await self._clock.sleep(self.interval_s)
             try:
-                await self._store.save()
+                await self._store.save(self._run_blocking)
             except OSError as error:
                 if not self._failed:
                     log.warning("the event list cannot be saved in %s: %s", self._store.name, error)

@@ -4,7 +4,6 @@ The file holds one entry a line and is replaced whole, so that it is complete or
 Entries are saved in batches: the worst a kill can cost is the last interval, and the BMS tells its events again.
 """
 
-import asyncio
 import itertools
 import logging
 import threading
@@ -13,6 +12,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from tinybms_bridge.battery.bms_events import DatedEvent
+from tinybms_bridge.hal.blocking import RunBlocking, in_thread
 from tinybms_bridge.hal.storage import Storage
 from tinybms_bridge.services.event_store.records import EventRecord, EventSource, News
 
@@ -106,11 +106,11 @@ class EventStore:
             added.append(record)
         return added
 
-    async def save(self) -> None:
+    async def save(self, run_blocking: RunBlocking = in_thread) -> None:
         """Write the list off the event loop if it has changed. Raises OSError."""
         if self.unsaved:
             number, data = self._last_number, self._document()
-            await asyncio.to_thread(self._write, number, data)
+            await run_blocking(self._write, number, data)
 
     def save_quietly(self) -> None:
         """Write the list at the end of the process, where nobody can act on a failure any more. Blocks."""

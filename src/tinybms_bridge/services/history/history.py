@@ -1,6 +1,5 @@
 """The history as a part of the bridge: records while it runs, and answers at any time."""
 
-import asyncio
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinybms_bridge.bus import Bus
+from tinybms_bridge.hal.blocking import RunBlocking, in_thread
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.services.history.errors import HistoryError
 from tinybms_bridge.services.history.levels import LEVELS, HistorySettings
@@ -74,7 +74,7 @@ class History:
         """Everything that can be asked for."""
         return tuple(FIELDS.values())
 
-    async def run(self, bus: Bus, clock: Clock) -> None:
+    async def run(self, bus: Bus, clock: Clock, run_blocking: RunBlocking = in_thread) -> None:
         """Record what is on the bus until cancelled, then write what waits, for a few seconds at most."""
         writer = self._writer = Writer(self._write, self._close)
         recorder = self._recorder = Recorder(bus, clock, writer.offer, lambda: self.settings.enabled)
@@ -82,7 +82,7 @@ class History:
             await recorder.run()
         finally:
             writer.stop()
-            await asyncio.to_thread(writer.join, _END_S)
+            await run_blocking(writer.join, _END_S)
 
     def move_to(self, folder: Path) -> None:
         """Take the history to another folder. Raises OSError and stays where it is. Blocks."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 
+from tinybms_bridge.hal.blocking import RunBlocking, in_thread
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.tinybms.settings.actions import ActionName, ActionResult, perform_request
 from tinybms_bridge.tinybms.settings.errors import ConfirmationError, StaleSettingsError
@@ -24,18 +25,26 @@ class BmsSettings:
         link: the client that talks to the BMS.
         clock: source of time.
         options: times of writing.
+        run_blocking: runs what reads the catalogue's file.
 
     """
 
-    def __init__(self, link: Link, clock: Clock, options: WriteOptions | None = None) -> None:
+    def __init__(
+        self,
+        link: Link,
+        clock: Clock,
+        options: WriteOptions | None = None,
+        run_blocking: RunBlocking = in_thread,
+    ) -> None:
         self._link = link
         self._clock = clock
+        self._run_blocking = run_blocking
         self._options = options or WriteOptions()
         self._lock = asyncio.Lock()
 
     async def read(self) -> Readout:
         """Return all that the BMS says of its settings. Raises LinkError or DeviceRefused."""
-        await asyncio.to_thread(all_settings)
+        await self._run_blocking(all_settings)
         async with self._lock:
             return await read_settings(self._link, self._clock)
 

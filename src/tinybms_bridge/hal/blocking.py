@@ -1,0 +1,31 @@
+"""Runs what blocks (files, imports, databases) off the event loop; at once and in place for tests.
+
+A test that moves a fake clock cannot know when a real thread is done, so whoever takes a clock takes this beside it.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+__all__ = ["RunBlocking", "in_place", "in_thread"]
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class RunBlocking(Protocol):
+    """Runs a function that blocks; its result and its errors are those of the function."""
+
+    def __call__(self, work: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Coroutine[Any, Any, _T]:
+        """Return what waits for the end of ``work``. Cancelled, it may leave ``work`` to go on by itself."""
+        ...
+
+
+async def in_thread(work: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """Run ``work`` in a thread, as the program does."""
+    return await asyncio.to_thread(work, *args, **kwargs)
+
+
+async def in_place(work: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """Run ``work`` at once, before anything else on the event loop: for tests, which need to know when it is done."""
+    return work(*args, **kwargs)
