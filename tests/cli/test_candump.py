@@ -90,7 +90,7 @@ def test_any_text_is_a_frame_or_nothing_or_a_mistake(line: str) -> None:
         recorded = parse_line(line)
     except ValueError:
         return
-    if recorded is not None:
+    if isinstance(recorded, Recorded):
         assert 0 <= recorded.frame.arbitration_id <= 0x7FF
         assert len(recorded.frame.data) <= 8
 

@@ -2,22 +2,47 @@
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 
+from tinybms_bridge.cli.can_errors import describe_error, is_error_id
 from tinybms_bridge.hal.can import CanFrame
 from tinybms_bridge.victron.codec import DecodedFrame
 from tinybms_bridge.victron.dbc import frame_format
 
-__all__ = ["Recorded", "as_record", "as_text", "expect_whole", "parse_line"]
+__all__ = [
+    "LARGEST_ID",
+    "NotCandumpError",
+    "Recorded",
+    "Remark",
+    "as_record",
+    "as_text",
+    "expect_whole",
+    "parse_line",
+    "remark_as_record",
+    "remark_as_text",
+]
 
-_LARGEST_ID = 0x7FF
+LARGEST_ID = 0x7FF
+"""Of classic frames with 11 bits."""
+
 _MANY_FIELDS = 8
 
-_HEAD = r"^\s*(?:\((?P<time>\d+(?:\.\d+)?)\)\s+)?(?:(?P<channel>[a-zA-Z][\w.-]*)\s+)?(?:[TR]X?\s+(?:[-BE ]{1,5}\s+)?)?"
+_DATE = r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?"
+_HEAD = (
+    rf"^\s*(?:\((?:(?P<time>\d+(?:\.\d+)?)|(?P<date>{_DATE}))\)\s+)?"
+    r"(?:(?P<channel>[a-zA-Z][\w.-]*)\s+)?(?:[TR]X?\s+(?:[-BEP ]{1,7}\s+)?)?"
+)
 _COMPACT = re.compile(_HEAD + r"(?:0[xX])?(?P<id>[0-9A-Fa-f]{1,8})#(?P<data>[0-9A-Fa-f._]*)(?:\s+[TR])?\s*$")
 _COLUMNS = re.compile(
-    _HEAD + r"(?:0[xX])?(?P<id>[0-9A-Fa-f]{1,8})(?::|\s)\s*(?:\[(?P<length>\d+)\])?"
-    r"\s*(?P<data>(?:[0-9A-Fa-f]{2}(?:\s+|$))*)(?:'.*')?\s*$"
+    _HEAD + r"(?:0[xX])?(?P<id>[0-9A-Fa-f]{1,8})(?::|\s)\s*(?:\[(?P<length>\d+)\])?\s*"
+    r"(?P<data>(?:[01]{8}(?:[\s`]+|$))+|(?:[0-9A-Fa-f]{2}(?:[\s`]+|$))*)(?P<rest>'.*'|\"[^\"]*\"|ERRORFRAME)?\s*$"
 )
+_DROPPED = re.compile(r"^\s*DROPCOUNT: dropped (\d+) CAN frames? on '([^']*)' socket \(total drops (\d+)\)")
+_ERROR_DETAILS = re.compile(r"^\s+[a-z][\w-]*(?:\{[^}]*\})?(?:,?\s*[a-z][\w-]*\{[^}]*\})*\s*$")
+
+
+class NotCandumpError(ValueError):
+    """The line does not look like one of candump at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,37 +54,68 @@ class Recorded:
     """Seconds since 1970, or since the start of the recording."""
 
 
-def parse_line(line: str) -> Recorded | None:
-    """Return the frame of a line of candump; None for an empty line or a comment.
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What a recording says beside its data frames: an error of the bus, or frames that were lost."""
 
-    Raises ValueError for a line that holds no classic data frame with an 11-bit id.
+    text: str
+    time_s: float | None = None
+
+
+def parse_line(line: str) -> Recorded | Remark | None:
+    """Return the frame or the remark of a line of candump; None for an empty line or a comment.
+
+    Every form of candump is read: times as ``-t a``, ``d``, ``z`` or ``A``, bytes with ``-i`` and ``-S``, ``-x``,
+    ``-a``, ``-e``, ``-L``. Raises ValueError for a line that holds no classic data frame with an 11-bit id.
     """
-    if not line.strip() or line.lstrip().startswith("#"):
+    if not line.strip() or line.lstrip().startswith("#") or _ERROR_DETAILS.match(line):
         return None
     if "##" in line:
         raise ValueError("a CAN FD frame; the protocol has classic ones only")
     if re.search(r"#R|remote request", line):
         raise ValueError("a remote frame; it carries no data")
+    dropped = _DROPPED.match(line)
+    if dropped is not None:
+        return Remark(f"candump lost {dropped[1]} frames of {dropped[2]}, {dropped[3]} in all")
     match = _COMPACT.match(line) or _COLUMNS.match(line)
     if match is None:
-        raise ValueError(f"not a line of candump: {line.strip()[:60]!r}")
-    return Recorded(_frame(match), float(match["time"]) if match["time"] else None)
+        raise NotCandumpError(f"not a line of candump: {line.strip()[:60]!r}")
+    return _content(match)
 
 
-def _frame(match: re.Match[str]) -> CanFrame:
-    identifier = int(match["id"], 16)
-    if len(match["id"]) == 8 or identifier > _LARGEST_ID:
+def _content(match: re.Match[str]) -> Recorded | Remark:
+    identifier, data, time_s = int(match["id"], 16), _bytes_of(match), _time_s(match)
+    if len(match["id"]) == 8 and is_error_id(identifier):
+        return Remark(f"bus error: {describe_error(identifier, data)}", time_s)
+    if len(match["id"]) == 8 or identifier > LARGEST_ID:
         raise ValueError(f"id {match['id']} has more than 11 bits; the protocol has none")
-    digits = re.sub(r"[._\s]", "", match["data"])
-    if len(digits) % 2:
-        raise ValueError(f"id {match['id']} has half a byte at its end: {digits}")
-    data = bytes.fromhex(digits)
+    return Recorded(CanFrame(identifier, data), time_s)
+
+
+def _time_s(match: re.Match[str]) -> float | None:
+    """Return the time; a date of ``-t A`` is local time."""
+    if match["time"]:
+        return float(match["time"])
+    return datetime.fromisoformat(match["date"]).astimezone().timestamp() if match["date"] else None
+
+
+def _bytes_of(match: re.Match[str]) -> bytes:
+    text = match["data"]
+    if re.fullmatch(r"(?:[01]{8}[\s`]*)+", text) and "#" not in match[0]:  # -i
+        data = bytes(int(digits, 2) for digits in re.findall(r"[01]{8}", text))
+    else:
+        digits = re.sub(r"[._\s`]", "", text)
+        if len(digits) % 2:
+            raise ValueError(f"id {match['id']} has half a byte at its end: {digits}")
+        data = bytes.fromhex(digits)
+    if "`" in text:  # -S: the last byte first
+        data = data[::-1]
     length = match.groupdict().get("length")
     if length is not None and int(length) != len(data):
         raise ValueError(f"id {match['id']} announces {length} bytes and shows {len(data)}")
     if len(data) > 8:
         raise ValueError(f"id {match['id']} has {len(data)} bytes, 8 are allowed")
-    return CanFrame(identifier, data)
+    return data
 
 
 def expect_whole(frame: CanFrame) -> None:
@@ -91,11 +147,24 @@ def as_record(recorded: Recorded, decoded: DecodedFrame) -> dict[str, object]:
     }
 
 
+def remark_as_record(remark: Remark) -> dict[str, object]:
+    """Return a remark as a JSON object."""
+    return ({} if remark.time_s is None else {"time": remark.time_s}) | {"remark": remark.text}
+
+
+def remark_as_text(remark: Remark) -> str:
+    """Return a remark as one line, aligned with frames."""
+    return f"{_moment(remark.time_s)}----   {remark.text}"
+
+
 def as_text(recorded: Recorded, decoded: DecodedFrame) -> str:
     """Return a frame as one aligned line; of many alarm fields only what is not in order is named."""
     values = _summary(decoded) if len(decoded.values) > _MANY_FIELDS else _values(decoded)
-    moment = "" if recorded.time_s is None else f"{recorded.time_s:17.6f}  "
-    return f"{moment}0x{decoded.arbitration_id:03X}  {decoded.name:<20}  {values}".rstrip()
+    return f"{_moment(recorded.time_s)}0x{decoded.arbitration_id:03X}  {decoded.name:<20}  {values}".rstrip()
+
+
+def _moment(time_s: float | None) -> str:
+    return "" if time_s is None else f"{time_s:17.6f}  "
 
 
 def _values(decoded: DecodedFrame) -> str:

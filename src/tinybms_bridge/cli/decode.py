@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import zlib
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -12,14 +13,14 @@ from tinybms_bridge.cli.common import fail, run_until_signal
 from tinybms_bridge.errors import BridgeError, LinkError
 
 if TYPE_CHECKING:
-    from tinybms_bridge.cli.candump import Recorded
+    from tinybms_bridge.cli.candump import Recorded, Remark
     from tinybms_bridge.hal.can import CanFrame, CanSettings
 
 __all__ = ["decode_command"]
 
 
 @click.command("decode")
-@click.argument("files", nargs=-1, type=click.File("r", encoding="utf-8", errors="replace"), metavar="[FILE]...")
+@click.argument("files", nargs=-1, type=click.File("rb"), metavar="[FILE]...")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per frame and line, for other programs.")
 @click.option("--live", is_flag=True, help="Watch a bus instead of reading a recording, until Ctrl-C.")
 @click.option("-c", "--config", type=click.Path(path_type=Path), help="Watch the CAN bus of this configuration file.")
@@ -27,7 +28,7 @@ __all__ = ["decode_command"]
 @click.option("--channel", metavar="NAME", help="Channel for --live, for example can0.")
 @click.option("--bitrate", type=click.IntRange(min=1), metavar="BIT/S", help="Where the adapter sets it.")
 def decode_command(
-    files: tuple[IO[str], ...],
+    files: tuple[IO[bytes], ...],
     as_json: bool,
     live: bool,
     config: Path | None,
@@ -37,8 +38,10 @@ def decode_command(
 ) -> None:
     """Say what Victron CAN-bus BMS frames mean.
 
-    Reads FILE, or standard input, in any format of candump; lines that cannot be decoded are reported with their
-    number. Ends with 1 when not a single frame could be decoded.
+    Reads FILE, or standard input: any form of candump, recordings of other tools (Vector ASC, PEAK TRC, BLF, BusMaster,
+    SavvyCAN, also packed with gzip), and any text whose lines hold an id and bytes, such as a program's log or a web
+    page. Lines that cannot be decoded are reported with their number. Ends with 1 when not a single frame could be
+    decoded.
 
     \b
     Examples:
@@ -58,28 +61,53 @@ def decode_command(
         else:
             if config or interface or channel or bitrate:
                 raise click.UsageError("these options choose a bus to watch: add --live")
-            streams: tuple[IO[str], ...] = files or (sys.stdin,)
+            streams: tuple[IO[bytes], ...] = files or (sys.stdin.buffer,)
             if not sum(_decode_stream(stream, as_json=as_json) for stream in streams):
                 fail("not a single frame could be decoded")
     except BrokenPipeError:  # the reader, for example head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _decode_stream(stream: IO[str], *, as_json: bool) -> int:
+def _decode_stream(stream: IO[bytes], *, as_json: bool) -> int:
     """Print each frame of a recording as it comes; return how many could be decoded."""
-    from tinybms_bridge.cli.candump import parse_line
+    from tinybms_bridge.cli.candump import Remark
+    from tinybms_bridge.cli.recordings import read_recording
 
-    decoded = 0
-    name = getattr(stream, "name", "input")
-    for number, line in enumerate(stream, start=1):
-        try:
-            recorded = parse_line(line)
-            if recorded is not None:
-                _print(recorded, as_json=as_json)
-                decoded += 1
-        except (ValueError, LookupError) as error:
-            click.echo(f"{name}:{number}: {error}", err=True)
+    decoded, name = 0, _name(stream)
+    try:
+        for entry in read_recording(stream):
+            place = name if entry.line is None else f"{name}:{entry.line}"
+            try:
+                if isinstance(entry.found, Remark):
+                    _print_remark(entry.found, as_json=as_json)
+                else:
+                    _print(_frame_of(entry.found), as_json=as_json)
+                    decoded += 1
+            except (ValueError, LookupError) as error:
+                click.echo(f"{place}: {error}", err=True)
+    except BrokenPipeError:
+        raise
+    except (OSError, EOFError, ValueError, zlib.error) as error:  # what was read before was printed
+        click.echo(f"{name}: {error}", err=True)
     return decoded
+
+
+def _frame_of(found: "Recorded | ValueError") -> "Recorded":
+    if isinstance(found, ValueError):
+        raise found
+    return found
+
+
+def _name(stream: IO[bytes]) -> str:
+    name = getattr(stream, "name", None)
+    return name if isinstance(name, str) else "<stdin>"
+
+
+def _print_remark(remark: "Remark", *, as_json: bool) -> None:
+    from tinybms_bridge.cli.candump import remark_as_record, remark_as_text
+
+    text = json.dumps(remark_as_record(remark), separators=(",", ":")) if as_json else remark_as_text(remark)
+    click.echo(text)
 
 
 def _print(recorded: "Recorded", *, as_json: bool) -> None:
