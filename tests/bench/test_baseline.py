@@ -252,12 +252,18 @@ def test_an_explicit_sustain_voltage_wins() -> None:
     assert run(replace(DEFAULT, sustain_v=48.0), soc=2.0).cvl_v == pytest.approx(51.2)
 
 
-@pytest.mark.parametrize("config", [replace(DEFAULT, cells=0), DEFAULT])
-def test_without_cells_there_is_no_protection(config: FirmwareConfig) -> None:
-    """No cell count, or no cell voltage: the limits of the state pass through."""
-    cell_v = 3.9 if config.cells == 0 else 0.0
+@pytest.mark.parametrize("config", [replace(DEFAULT, cells=0), replace(DEFAULT, cell_max_v=0.0)])
+def test_without_a_configured_ceiling_there_is_no_protection(config: FirmwareConfig) -> None:
+    """No cell count or no ceiling per cell in its configuration: the limits of the state pass through."""
+    assert run(config, cell_max_v=3.9).cvl_v == pytest.approx(58.4)
 
-    assert run(config, cell_max_v=cell_v).cvl_v == pytest.approx(58.4)
+
+def test_the_ceiling_binds_without_a_cell_voltage() -> None:
+    """What is measured does not switch the protection off: n x the configured ceiling, and the ramp out of it, bind."""
+    config, before = replace(DEFAULT, target_v=60.0), after(ChargeState.BULK, 56.0, protected=True)
+
+    assert run(config, cell_max_v=0.0).cvl_v == pytest.approx(58.4)
+    assert run(config, before, cell_max_v=0.0).cvl_v == pytest.approx(56.4)
 
 
 def test_no_recovery_limit_when_switched_off() -> None:

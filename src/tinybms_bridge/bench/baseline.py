@@ -135,7 +135,7 @@ def _protect(
     inputs: FirmwareInput, config: FirmwareConfig, before: FirmwareResult, wanted: FirmwareResult
 ) -> FirmwareResult:
     """Apply the cell protection, which cuts DCL as well and forgets its ramp one cycle after its release."""
-    if config.cells <= 0 or inputs.cell_max_v <= 0.0:
+    if config.cells <= 0 or config.cell_max_v <= 0.0:
         return wanted
     release = before.protected and inputs.cell_max_v > config.cell_release_v
     protected = release or inputs.cell_max_v >= config.cell_safety_v
