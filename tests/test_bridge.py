@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from tinybms_bridge import pipeline
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.freshness import Freshness
-from tinybms_bridge.battery.limits import ChargeState, Limits, StateMemory
+from tinybms_bridge.battery.limits import ChargeState, Limits, Memory, StateMemory, step
 from tinybms_bridge.battery.manual_stops import Direction
 from tinybms_bridge.battery.notices import NoticeName
 from tinybms_bridge.battery.saved_state import SavedState
@@ -32,6 +33,21 @@ from tinybms_bridge.victron.codec import decode_frame
 from tinybms_bridge.victron.dbc import frame_formats
 
 STEP_S = 0.05
+
+
+def cap_limits(monkeypatch: pytest.MonkeyPatch, most: dict[str, float]) -> None:
+    """Let the engine decide no more than this; the mapping may be changed while the bridge runs."""
+
+    def capped(*arguments: Any) -> tuple[Limits | None, Memory]:
+        limits, memory = step(*arguments)
+        if limits is None:
+            return None, memory
+        changes: dict[str, Any] = {name: min(value, getattr(limits, name)) for name, value in most.items()}
+        return replace(limits, **changes), memory
+
+    monkeypatch.setattr(pipeline, "step", capped)
+
+
 KEEP_ALIVE = CanFrame(0x305, bytes(8))
 
 
@@ -291,6 +307,53 @@ async def test_manual_stop_takes_effect_at_once(rig: Rig) -> None:
     await rig.wait(0.1)
     assert rig.last(0x351)["charge_current_limit"] == 0.0
     await saving
+
+
+@pytest.mark.parametrize(("name", "key"), [("cvl_v", "charge_voltage"), ("ccl_a", "charge_current")])
+@pytest.mark.parametrize("phase_s", [0.1, 0.35, 0.6, 0.9])
+async def test_lowered_limit_goes_out_at_once(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, name: str, key: str, phase_s: float
+) -> None:
+    """Any limit that falls, and not only to 0, reaches the GX with the next sample, wherever the burst stands."""
+    bridge = await rig.started()
+    await rig.until(lambda: rig.last(0x351)["charge_current_limit"] > 10.0)
+    await rig.until(lambda: rig.clock.monotonic() % 1.0 < STEP_S)
+    await rig.wait(phase_s)
+    bursts, others = rig.count(0x355), rig.last(0x351)
+    lowered_to = others[f"{key}_limit"] * 0.9
+    cap_limits(monkeypatch, {name: lowered_to})
+    await rig.wait(0.2)
+    assert rig.last(0x351)[f"{key}_limit"] == pytest.approx(lowered_to, abs=0.11)
+    assert rig.count(0x355) - bursts <= 1
+    assert bridge.transmitter is not None
+    assert bridge.transmitter.statistics.kicks <= 1
+
+
+async def test_lowered_discharge_limit_goes_out_at_once(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The load is the part of an installation that nothing else protects."""
+    await rig.started()
+    await rig.wait(3.3)
+    cap_limits(monkeypatch, {"dcl_a": 0.0})
+    await rig.wait(0.2)
+    assert rig.last(0x351)["discharge_current_limit"] == 0.0
+
+
+async def test_limit_that_keeps_falling_does_not_flood_the_bus(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten frames 0x351 a second beside the burst at most; what rises waits for the burst."""
+    await rig.started()
+    await rig.wait(3.0)
+    limit = {"dcl_a": rig.last(0x351)["discharge_current_limit"]}
+    cap_limits(monkeypatch, limit)
+    before = rig.count(0x351)
+    for _ in range(40):
+        limit["dcl_a"] -= 1.5
+        await rig.wait(0.05)
+    assert 18 <= rig.count(0x351) - before <= 23
+    falling = rig.count(0x351)
+    for _ in range(40):
+        limit["dcl_a"] += 1.0
+        await rig.wait(0.05)
+    assert rig.count(0x351) - falling <= 3
 
 
 async def test_news_of_the_link_and_the_unit(rig: Rig) -> None:

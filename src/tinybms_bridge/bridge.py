@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.bms_events import DatedEvent
-from tinybms_bridge.battery.limits import ManualInhibits
+from tinybms_bridge.battery.limits import Limits, ManualInhibits
 from tinybms_bridge.battery.manual_stops import Direction
 from tinybms_bridge.battery.notices import Communication
 from tinybms_bridge.battery.saved_state import SavedState
@@ -39,6 +39,7 @@ from tinybms_bridge.tinybms.poller import LinkState, Poller
 from tinybms_bridge.victron.codec import FrameSettings, Outgoing, encode_frames
 from tinybms_bridge.victron.dbc import frame_formats
 from tinybms_bridge.victron.gx import GxChange, GxPresence, GxState
+from tinybms_bridge.victron.outgoing import Fall, fall_of
 from tinybms_bridge.victron.transmitter import Transmitter
 from tinybms_bridge.wiring import (
     client_settings,
@@ -146,7 +147,8 @@ class Bridge:
         self._can_attempts = 0
         self._hanging: tuple[str, ...] = ()
         self._can_statistics = CanStatistics()
-        self._decided = (False, False)
+        self._sending = False
+        self._sent: Limits | None = None
         self._announced_ready = False
         self._checked_ratings: Ratings | None = None
         self.misfits: tuple[str, ...] = ()
@@ -197,7 +199,9 @@ class Bridge:
         self.pipeline.tick(self._clock.monotonic())
         decision = self.pipeline.decision()
         if decision is None:
+            self._sent = None
             return None
+        self._sent = decision.limits
         outgoing = Outgoing(
             snapshot=decision.snapshot,
             limits=decision.limits,
@@ -215,7 +219,7 @@ class Bridge:
         if self.device_log.unread or (status is BmsStatus.FAULT and not snapshot.open_events):
             self.poller.slow.hurry("newest events", self._clock.monotonic())
         if self.pipeline.accept(snapshot, self._clock.monotonic()):
-            self._kick_if_stopped()
+            self._hurry_limits()
             self._announce_identity()
             if snapshot.ratings is not None and snapshot.ratings is not self._checked_ratings:
                 self._check(snapshot.ratings)
@@ -227,16 +231,20 @@ class Bridge:
     def _apply_stops(self, manual: ManualInhibits) -> None:
         self.pipeline.manual = manual
         self.pipeline.tick(self._clock.monotonic())
-        self._kick_if_stopped()
+        self._hurry_limits()
 
-    def _kick_if_stopped(self) -> None:
-        """Begin a burst at once, or end the one under way, when sending begins or ends and when charging is stopped."""
-        limits = self.pipeline.limits
-        decided = (False, False) if limits is None else (limits.may_send, limits.may_send and limits.ccl_a > 0.0)
-        if decided != self._decided:
-            self._decided = decided
-            if self.transmitter is not None:
-                self.transmitter.kick()
+    def _hurry_limits(self) -> None:
+        """Send at once what has fallen, and begin or end the bursts when sending begins or ends."""
+        limits, transmitter = self.pipeline.limits, self.transmitter
+        sending = limits is not None and limits.may_send
+        if sending is not self._sending:
+            self._sending = sending
+            if transmitter is not None:
+                transmitter.kick()
+        elif sending and limits is not None and transmitter is not None and self._sent is not None:
+            fall = fall_of(self._sent, limits)
+            if fall is not Fall.NONE:
+                transmitter.send_first(small=fall is Fall.SMALL)
 
     def _on_link(self, state: LinkState) -> None:
         if not state.up:
@@ -280,7 +288,7 @@ class Bridge:
         while True:
             now_s = self._clock.monotonic()
             self.pipeline.tick(now_s)
-            self._kick_if_stopped()
+            self._hurry_limits()
             self._note_gx(self.gx.check())
             self.notices.look(
                 self.pipeline.snapshot,

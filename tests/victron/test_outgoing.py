@@ -3,8 +3,12 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tinybms_bridge.victron.outgoing import OPTIONAL_FRAMES, RESERVED_NAMES, FrameSettings
+from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.battery.limits import ChargeState, Limits
+from tinybms_bridge.victron.outgoing import OPTIONAL_FRAMES, RESERVED_NAMES, Fall, FrameSettings, fall_of
 
 
 def named(key: str, name: str) -> FrameSettings:
@@ -117,3 +121,41 @@ def test_halves_of_a_pair_cannot_be_chosen_alone(pair: tuple[int, int]) -> None:
         with pytest.raises(ValueError, match="choose both or none"):
             FrameSettings(optional_frames=frozenset(OPTIONAL_FRAMES) - {left_out})
     assert FrameSettings(optional_frames=frozenset(pair)).optional_frames == frozenset(pair)
+
+
+def limits(cvl_v: float = 56.0, ccl_a: float = 100.0, dcl_a: float = 150.0) -> Limits:
+    """Return limits as they are sent."""
+    return Limits(cvl_v, ccl_a, dcl_a, 46.4, ChargeState.BULK, Freshness.FRESH)
+
+
+@pytest.mark.parametrize(
+    ("now", "fall"),
+    [
+        (limits(), Fall.NONE),
+        (limits(cvl_v=56.5, ccl_a=110.0, dcl_a=200.0), Fall.NONE),
+        (limits(cvl_v=55.9), Fall.LARGE),
+        (limits(ccl_a=99.1), Fall.SMALL),
+        (limits(ccl_a=99.0), Fall.LARGE),
+        (limits(dcl_a=149.1), Fall.SMALL),
+        (limits(dcl_a=149.0), Fall.LARGE),
+        (limits(ccl_a=0.0), Fall.LARGE),
+        (limits(dcl_a=0.0), Fall.LARGE),
+        (limits(cvl_v=56.5, ccl_a=99.5, dcl_a=10.0), Fall.LARGE),
+    ],
+)
+def test_fall_of_any_limit_counts(now: Limits, fall: Fall) -> None:
+    """Each of the three limits can have fallen; rises wait for the next burst, and do not hide a fall."""
+    assert fall_of(limits(), now) is fall
+
+
+@pytest.mark.parametrize(("before_a", "after_a"), [(0.5, 0.0), (0.1, 0.0), (20.0, 19.5), (5.0, 4.9)])
+def test_share_counts_where_a_limit_is_low(before_a: float, after_a: float) -> None:
+    """Half an ampere is much of twenty, and nothing is not a little less than something."""
+    assert fall_of(limits(ccl_a=before_a), limits(ccl_a=after_a)) is Fall.LARGE
+
+
+@given(st.integers(0, 32767), st.integers(0, 32767))
+def test_every_fall_is_seen(before: int, after: int) -> None:
+    """In steps of the frame: below is a fall, at or above is none."""
+    fall = fall_of(limits(dcl_a=before / 10), limits(dcl_a=after / 10))
+    assert (fall is not Fall.NONE) is (after < before)

@@ -162,6 +162,97 @@ async def test_kick_leaves_the_grid_alone() -> None:
     assert [int(start) for start in starts if start % 1 <= 0.021] == [0, 1, 2, 3]
 
 
+async def test_lowered_limit_goes_out_alone_and_at_once() -> None:
+    """0x351 with the new values, beside the burst under way, which goes on where it was."""
+    stand = Stand()
+    async with stand.running() as advance:
+        await advance(0.3)
+        before = len(stand.sent)
+        stand.transmitter.send_first()
+        await advance(0.021)
+        await advance(0.6)
+    ids = [frame.arbitration_id for _, frame in stand.sent]
+    assert ids[:before] == list(IDS[:before])
+    assert ids[before:] == [0x351, *IDS[before:]]
+    assert [frame.data[0] for _, frame in stand.sent if frame.arbitration_id == 0x351] == [1, 2]
+    assert {frame.data[0] for _, frame in stand.sent if frame.arbitration_id != 0x351} == {1}
+    assert stand.times(0x351)[1] - 1000.3 <= 0.021
+
+
+async def test_lowered_limits_are_100_ms_apart() -> None:
+    """A limit that keeps falling takes ten frames a second at most, and the burst keeps its own."""
+    stand = Stand()
+    async with stand.running() as advance:
+        for _ in range(200):
+            stand.transmitter.send_first()
+            await advance(0.01)
+    assert stand.transmitter.statistics.alone == pytest.approx(20, abs=2)
+    assert min(len(stand.times(identifier)) for identifier in IDS) == 2
+    assert busiest_second([time_s for time_s, _ in stand.sent]) <= MOST_PER_SECOND
+
+
+async def test_small_falls_wait_for_a_second() -> None:
+    """A fall that matters little goes with the next burst, or a second after the last frame of its kind."""
+    stand = Stand(transmitter=TransmitterSettings(period_s=2.0))
+    async with stand.running() as advance:
+        for _ in range(390):
+            stand.transmitter.send_first(small=True)
+            await advance(0.01)
+    starts = [time_s - 1000.0 for time_s in stand.times(0x351)]
+    assert starts == pytest.approx([0.0, 1.0, 2.0, 3.0], abs=0.03)
+
+
+async def test_large_fall_overtakes_a_small_one() -> None:
+    """What waits because it is small does not hold back what is not."""
+    stand = Stand()
+    async with stand.running() as advance:
+        await advance(0.3)
+        stand.transmitter.send_first(small=True)
+        stand.transmitter.send_first()
+        stand.transmitter.send_first(small=True)
+        await advance(0.021)
+    assert len(stand.times(0x351)) == 2
+
+
+async def test_lowered_limit_replaces_one_that_has_not_gone_out_yet() -> None:
+    """A burst whose first frame still waits for its gap does not send the higher limit after the lower one."""
+    stand = Stand()
+    async with stand.running() as advance:
+        await advance(0.995)
+        stand.transmitter.send_first()
+        await advance(0.5)
+    values = [frame.data[0] for _, frame in stand.sent if frame.arbitration_id == 0x351]
+    assert values == sorted(values)
+
+
+async def test_lowered_limit_of_a_silent_source_ends_the_burst() -> None:
+    """Nothing of the old set is sent once nothing may be sent."""
+    stand = Stand()
+    async with stand.running() as advance:
+        await advance(0.3)
+        count = len(stand.sent)
+        stand.silent = True
+        stand.transmitter.send_first()
+        await advance(0.6)
+    assert len(stand.sent) == count
+
+
+async def test_action_between_bursts_waits_for_the_last_frame() -> None:
+    """What disturbs the adapter is done once, while no frame waits; at once while nothing is sent."""
+    stand = Stand()
+    done: list[int] = []
+    async with stand.running() as advance:
+        await advance(0.3)
+        stand.transmitter.between_bursts(lambda: done.append(stand.transmitter.statistics.frames))
+        await advance(1.6)
+        assert done == [len(IDS)]
+        stand.silent = True
+        await advance(1.0)
+        stand.transmitter.between_bursts(lambda: done.append(0))
+        await advance(0.01)
+    assert done[1:] == [0]
+
+
 async def test_many_kicks_make_ten_bursts_a_second_at_most() -> None:
     """A limit that keeps falling cannot flood the bus."""
     stand = Stand()
@@ -279,7 +370,10 @@ def test_settings_that_a_gx_would_not_bear_are_refused(period_s: float, spread: 
         TransmitterSettings(period_s=period_s, spread=spread)
 
 
-events = st.lists(st.tuples(st.sampled_from(["wait", "kick", "stall", "silence"]), st.floats(0.001, 2.0)), max_size=25)
+events = st.lists(
+    st.tuples(st.sampled_from(["wait", "kick", "first", "small", "stall", "silence"]), st.floats(0.001, 2.0)),
+    max_size=25,
+)
 
 
 @settings(max_examples=60, deadline=None)
@@ -291,6 +385,8 @@ async def test_bus_is_never_flooded(story: list[tuple[str, float]], period_s: fl
         for event, length_s in story:
             if event == "kick":
                 stand.transmitter.kick()
+            elif event in ("first", "small"):
+                stand.transmitter.send_first(small=event == "small")
             elif event == "stall":
                 stand.clock.stall(length_s)
             elif event == "silence":

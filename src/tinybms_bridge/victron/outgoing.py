@@ -1,6 +1,7 @@
 """What goes out: the consistent set of values behind one burst, and the settings of the frames."""
 
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Final, Literal
 
 from tinybms_bridge.battery.alarms import Alarms
@@ -8,7 +9,7 @@ from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.limits.model import Limits
 from tinybms_bridge.battery.snapshot import Identity, Snapshot
 
-__all__ = ["OPTIONAL_FRAMES", "RESERVED_NAMES", "FrameSettings", "Outgoing"]
+__all__ = ["OPTIONAL_FRAMES", "RESERVED_NAMES", "Fall", "FrameSettings", "Outgoing", "fall_of"]
 
 OPTIONAL_FRAMES: Final = (
     *(0x35E, 0x35F, 0x370, 0x371, 0x372, 0x373, 0x374, 0x375, 0x376, 0x377),
@@ -18,6 +19,12 @@ OPTIONAL_FRAMES: Final = (
 
 RESERVED_NAMES: Final = ("BYD", "DYNESS", "LG", "PELIO", "PYLON")
 """Beginnings of names for which a GX replaces the battery's limits by its own (dvcc.py; Dyness counts as Pylontech)."""
+
+_SMALL_SHARE = 0.02
+_SMALL_A = 1.0
+_SMALL_V = 0.1
+_ROUNDING = 1e-6
+"""Limits come in the steps of the frame, as sums of floats."""
 
 _FRAME_TEXT = 8
 _PAIRS = ((0x370, 0x371), (0x380, 0x381))
@@ -32,6 +39,33 @@ class Outgoing:
     alarms: Alarms
     energy: EnergyTotals
     identity: Identity | None = None
+
+
+class Fall(IntEnum):
+    """How far the limits lie below those that were sent."""
+
+    NONE = 0
+    SMALL = 1
+    """Below 2 % and below 1 A or 0.1 V."""
+    LARGE = 2
+    """Has to go out at once: a GX acts on what it last heard, and hears the next burst up to a second later."""
+
+
+def fall_of(sent: Limits, now: Limits) -> Fall:
+    """Return the largest fall of the three limits."""
+    return max(
+        _fall(sent.cvl_v, now.cvl_v, _SMALL_V),
+        _fall(sent.ccl_a, now.ccl_a, _SMALL_A),
+        _fall(sent.dcl_a, now.dcl_a, _SMALL_A),
+    )
+
+
+def _fall(before: float, after: float, small: float) -> Fall:
+    fall = before - after
+    if fall <= _ROUNDING:
+        return Fall.NONE
+    is_small = fall < min(small, _SMALL_SHARE * before) - _ROUNDING
+    return Fall.SMALL if is_small else Fall.LARGE
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""One burst of frames a second, spread over the period, from one consistent set of values."""
+"""One burst of frames a second, spread over the period, from one consistent set of values; a lowered limit at once."""
 
 import asyncio
 from collections import deque
@@ -15,6 +15,8 @@ FrameSource = Callable[[], tuple[CanFrame, ...] | None]
 
 _SMALLEST_GAP_S = 0.02  # 50 frames/s; some 300/s broke the detection of the battery (victron-can.md, section 1)
 _SMALLEST_KICK_GAP_S = 0.1
+_SMALL_FALL_GAP_S = 1.0
+"""A fall that matters little may wait as long as a burst does; it must not fill the bus."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +42,12 @@ class TransmitterStatistics:
     bursts: int = 0
     """Bursts begun, with those of ``kick``."""
     kicks: int = 0
+    alone: int = 0
+    """Times that the first frame went out alone, for a lowered limit."""
     skipped: int = 0
     """Times that the source had nothing to send."""
     missed_periods: int = 0
-    """Periods that passed while the event loop was held up."""
+    """Periods that passed while the event loop was held up or the machine was suspended."""
     frames: int = 0
     dropped: int = 0
     """Frames that the port did not take."""
@@ -56,8 +60,8 @@ class Transmitter:
     """Sends what the source gives, on a grid that does not drift; nothing else repeats frames.
 
     A burst begins with the first frame of its set; the others follow, those first that were sent longest ago. So
-    neither a short period nor many kicks keep any frame from being sent. Never more than 50 frames/s, whatever
-    happened before.
+    neither a short period nor many kicks keep any frame from being sent. A lowered limit goes out with the first frame
+    alone, beside the burst under way. Never more than 50 frames/s, whatever happened before.
     """
 
     def __init__(
@@ -70,21 +74,43 @@ class Transmitter:
         self._port = port
         self._clock = clock
         self._source = source
-        self._kicked = asyncio.Event()
+        self._called = asyncio.Event()
+        self._kicked = False
+        self._alone_due_s = float("inf")
+        self._alone_at_s = float("-inf")
+        self._between: list[Callable[[], None]] = []
         self._waiting: deque[CanFrame] = deque()
         self._sent_at_s: dict[int, float] = {}
         self._due_s = 0.0
         self._begun_at_s = float("-inf")
+        self._first_id = -1
+        self._first_sent_s = float("-inf")
         self._gap_s = 0.0
         self._next_frame_s = 0.0
         self._last_frame_s = float("-inf")
 
     def kick(self) -> None:
-        """Begin a burst now, for a limit that was lowered; at most ten in a second, the periodic grid stays.
+        """Begin a burst now, because sending begins or ends; at most ten in a second, the periodic grid stays.
 
         Also ends the burst under way when the source has become silent.
         """
-        self._kicked.set()
+        self._kicked = True
+        self._called.set()
+
+    def send_first(self, *, small: bool = False) -> None:
+        """Send the first frame of a new set alone, for a limit that was lowered; the burst under way goes on.
+
+        At once, but at least 100 ms after the last such frame; for a ``small`` fall 1 s after the last one of its kind.
+        """
+        now_s = self._clock.monotonic()
+        due_s = self._first_sent_s + _SMALL_FALL_GAP_S if small else self._alone_at_s + _SMALLEST_KICK_GAP_S
+        self._alone_due_s = min(self._alone_due_s, max(now_s, due_s))
+        self._called.set()
+
+    def between_bursts(self, action: Callable[[], None]) -> None:
+        """Call ``action`` once, when no frame of a burst waits to be sent."""
+        self._between.append(action)
+        self._called.set()
 
     async def run(self) -> None:
         """Send until cancelled. An exception of the source ends it: without valid frames the GX must stop."""
@@ -93,16 +119,24 @@ class Transmitter:
             now_s = self._clock.monotonic()
             if now_s >= self._due_s:
                 self._begin_periodic(now_s)
-            elif self._kicked.is_set() and now_s >= self._begun_at_s + _SMALLEST_KICK_GAP_S:
+            elif self._kicked and now_s >= self._begun_at_s + _SMALLEST_KICK_GAP_S:
                 self.statistics.kicks += 1
                 self._begin(now_s)
+            elif now_s >= self._first_due_s:
+                self._begin_alone(now_s)
             if self._waiting and now_s >= self._frame_due_s:
                 self._send(self._waiting.popleft(), now_s)
+            if self._between and not self._waiting:
+                self._between.pop(0)()
             await self._sleep_until(self._wake_s())
 
     @property
     def _frame_due_s(self) -> float:
         return max(self._next_frame_s, self._last_frame_s + _SMALLEST_GAP_S)
+
+    @property
+    def _first_due_s(self) -> float:
+        return max(self._alone_due_s, self._last_frame_s + _SMALLEST_GAP_S)
 
     def _begin_periodic(self, now_s: float) -> None:
         late_s, period_s, statistics = now_s - self._due_s, self.settings.period_s, self.statistics
@@ -114,23 +148,47 @@ class Transmitter:
         self._begin(now_s)
 
     def _begin(self, now_s: float) -> None:
-        self._kicked.clear()
+        self._kicked = False
         self._begun_at_s = now_s
-        self._waiting.clear()
         frames = self._source()
         if not frames:
-            self.statistics.skipped += 1
+            self._begin_nothing()
             return
+        self._alone_due_s = float("inf")
+        self._waiting.clear()
         self.statistics.bursts += 1
         first, *others = frames
         others.sort(key=lambda frame: self._sent_at_s.get(frame.arbitration_id, float("-inf")))
         self._waiting.extend((first, *others))
+        self._first_id = first.arbitration_id
         self._gap_s = self.settings.period_s * self.settings.spread / len(frames)
         self._next_frame_s = now_s
 
+    def _begin_alone(self, now_s: float) -> None:
+        frames = self._source()
+        if not frames:
+            self._begin_nothing()
+            return
+        self._alone_due_s, self._alone_at_s = float("inf"), now_s
+        self.statistics.alone += 1
+        first = frames[0]
+        if self._waiting and self._waiting[0].arbitration_id == first.arbitration_id:
+            self._waiting.popleft()  # has not gone out yet, and must not follow with the old value
+        self._put(first, now_s)
+
+    def _begin_nothing(self) -> None:
+        self._alone_due_s = float("inf")
+        self._waiting.clear()
+        self.statistics.skipped += 1
+
     def _send(self, frame: CanFrame, now_s: float) -> None:
-        self._sent_at_s[frame.arbitration_id] = self._last_frame_s = now_s
         self._next_frame_s += self._gap_s
+        self._put(frame, now_s)
+
+    def _put(self, frame: CanFrame, now_s: float) -> None:
+        self._sent_at_s[frame.arbitration_id] = self._last_frame_s = now_s
+        if frame.arbitration_id == self._first_id:
+            self._first_sent_s = now_s
         taken = self._port.send(frame)
         if taken:
             self.statistics.frames += 1
@@ -143,17 +201,17 @@ class Transmitter:
         wake_s = self._due_s
         if self._waiting:
             wake_s = min(wake_s, self._frame_due_s)
-        if self._kicked.is_set():
+        if self._kicked:
             wake_s = min(wake_s, self._begun_at_s + _SMALLEST_KICK_GAP_S)
-        return wake_s
+        return min(wake_s, self._first_due_s)
 
     async def _sleep_until(self, wake_s: float) -> None:
-        """Sleep to a moment or to the next kick; a kick that has to wait anyway does not end the sleep."""
+        """Sleep to a moment or to the next call from outside."""
+        self._called.clear()
         sleep = asyncio.ensure_future(self._clock.sleep(wake_s - self._clock.monotonic()))
-        kick = asyncio.ensure_future(self._kicked.wait()) if not self._kicked.is_set() else None
+        call = asyncio.ensure_future(self._called.wait())
         try:
-            await asyncio.wait([task for task in (sleep, kick) if task], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([sleep, call], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (sleep, kick):
-                if task:
-                    task.cancel()
+            sleep.cancel()
+            call.cancel()
