@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tinybms_bridge.battery.limits import ManualInhibits
 from tinybms_bridge.battery.manual_stops import Direction, ManualStop
+from tinybms_bridge.hal.blocking import in_place
 from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.hal.storage import FileStorage, MemoryStorage
 from tinybms_bridge.services.manual_stops import ManualStops, load_stops
@@ -53,7 +54,10 @@ class Bench:
         self.task: asyncio.Task[None] | None = None
         self.expired: list[Direction] = []
         """Stops that ended by themselves."""
-        self.stops = ManualStops(self.disk, self.clock, self.applied.append, self.expired.append)
+        self.stops = self._make()
+
+    def _make(self) -> ManualStops:
+        return ManualStops(self.disk, self.clock, self.applied.append, self.expired.append, run_blocking=in_place)
 
     @property
     def in_force(self) -> ManualInhibits:
@@ -63,7 +67,7 @@ class Bench:
     async def start(self) -> None:
         """Begin as the program does."""
         self.applied.clear()
-        self.stops = ManualStops(self.disk, self.clock, self.applied.append, self.expired.append)
+        self.stops = self._make()
         await self.stops.load()
         self.task = asyncio.create_task(self.stops.run())
 
@@ -84,8 +88,6 @@ class Bench:
         """Let the bridge run."""
         for _ in range(int(seconds)):
             await self.clock.advance(1.0)
-            await asyncio.sleep(0)
-        await asyncio.sleep(0.01)  # a save is in its thread
 
 
 @pytest.fixture
@@ -122,7 +124,7 @@ async def test_release_is_kept_too(bench: Bench) -> None:
 async def test_stop_is_on_the_disk_and_not_only_in_memory(tmp_path: Path) -> None:
     """The file is there, whole, when the call returns."""
     path = tmp_path / "stops.json"
-    stops = ManualStops(FileStorage(path), FakeClock(), lambda _manual: None)
+    stops = ManualStops(FileStorage(path), FakeClock(), lambda _manual: None, run_blocking=in_place)
     await stops.stop(DISCHARGE, 90.0, "lightning", "guest")
     document = json.loads(await asyncio.to_thread(path.read_bytes))
     assert document["stops"] == [

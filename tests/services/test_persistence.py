@@ -3,8 +3,7 @@ import json
 import logging
 import os
 import threading
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +15,15 @@ from hypothesis import strategies as st
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.limits import ChargeState, StateMemory
 from tinybms_bridge.battery.saved_state import SavedState
+from tinybms_bridge.hal.blocking import RunBlocking, in_place, in_thread
 from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.hal.storage import FileStorage, MemoryStorage
 from tinybms_bridge.services.persistence import StateKeeper, load_state
 
 INTERVAL_S = 300.0
+
+WAIT_S = 30.0
+"""For what a real thread does on a loaded machine."""
 
 
 def state(charged_wh: float) -> SavedState:
@@ -34,23 +37,33 @@ def text(saved: SavedState) -> bytes:
 
 
 class Disk(MemoryStorage):
-    """A storage that can fail, and that tells in which thread it was written."""
+    """A storage that can fail or wait, and that tells how it was written."""
 
     def __init__(self) -> None:
         super().__init__()
         self.full = False
         self.attempts = 0
         self.threads: set[int] = set()
-        self.slow_s = 0.0
+        self.free = threading.Event()
+        """Writes wait for it."""
+        self.free.set()
+        self.writing = 0
+        self.at_once = 0
+        """Most writes at the same time."""
 
     def write(self, data: bytes) -> None:
         """Write, late or not at all."""
         self.attempts += 1
         self.threads.add(threading.get_ident())
-        time.sleep(self.slow_s)
-        if self.full:
-            raise OSError(28, "No space left on device")
-        super().write(data)
+        self.writing += 1
+        self.at_once = max(self.at_once, self.writing)
+        try:
+            assert self.free.wait(WAIT_S)
+            if self.full:
+                raise OSError(28, "No space left on device")
+            super().write(data)
+        finally:
+            self.writing -= 1
 
 
 class Broken(MemoryStorage):
@@ -70,23 +83,17 @@ def disk() -> Disk:
 class Bench:
     """A keeper at work on a changing state."""
 
-    def __init__(self, disk: Disk, clock: FakeClock) -> None:
+    def __init__(self, disk: Disk, clock: FakeClock, run_blocking: RunBlocking = in_place) -> None:
         self.current = state(1.0)
         self.disk = disk
         self.clock = clock
-        self.keeper = StateKeeper(disk, clock, lambda: self.current, INTERVAL_S)
+        self.keeper = StateKeeper(disk, clock, lambda: self.current, INTERVAL_S, run_blocking)
         self.task: asyncio.Task[None] | None = None
 
     def start(self) -> asyncio.Task[None]:
         """Run the keeper as the supervisor does."""
         self.task = asyncio.create_task(self.keeper.run())
         return self.task
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait for what a thread does."""
-        async with asyncio.timeout(5.0):
-            while not condition():
-                await asyncio.sleep(0.002)
 
     async def stop(self) -> None:
         """End the keeper as the supervisor does."""
@@ -169,10 +176,9 @@ async def test_state_is_saved_at_the_interval_and_not_before(bench: Bench) -> No
     """An SD card lives longer when it is written every five minutes."""
     bench.start()
     await bench.clock.advance(INTERVAL_S - 1.0)
-    await asyncio.sleep(0.01)
     assert bench.disk.attempts == 0
     await bench.clock.advance(2.0)
-    await bench.until(lambda: bench.disk.writes == 1)
+    assert bench.disk.writes == 1
     assert bench.saved == state(1.0)
 
 
@@ -181,12 +187,11 @@ async def test_unchanged_state_is_not_written_again(bench: Bench) -> None:
     bench.start()
     for _ in range(4):
         await bench.clock.advance(INTERVAL_S)
-        await bench.until(lambda: bench.disk.writes == 1)
-        await asyncio.sleep(0.005)
+        assert bench.disk.writes == 1
     assert bench.disk.attempts == 1
     bench.current = state(2.0)
     await bench.clock.advance(INTERVAL_S)
-    await bench.until(lambda: bench.disk.writes == 2)
+    assert bench.disk.writes == 2
     assert bench.saved == state(2.0)
     assert bench.disk.previous is not None
     assert SavedState.from_document(json.loads(bench.disk.previous)) == state(1.0)
@@ -196,7 +201,7 @@ async def test_stopping_saves_what_came_since(bench: Bench) -> None:
     """A restart of the service loses nothing."""
     bench.start()
     await bench.clock.advance(INTERVAL_S)
-    await bench.until(lambda: bench.disk.writes == 1)
+    assert bench.disk.writes == 1
     bench.current = state(3.0)
     await bench.stop()
     assert bench.saved == state(3.0)
@@ -206,7 +211,7 @@ async def test_stopping_without_a_change_writes_nothing(bench: Bench) -> None:
     """The last save was a moment ago."""
     bench.start()
     await bench.clock.advance(INTERVAL_S)
-    await bench.until(lambda: bench.disk.writes == 1)
+    assert bench.disk.writes == 1
     await bench.stop()
     assert bench.disk.attempts == 1
 
@@ -241,37 +246,45 @@ async def test_restarted_part_saves_at_once(bench: Bench) -> None:
         await asyncio.gather(bench.start(), bench.clock.advance(INTERVAL_S))
     bench.disk.full = False
     bench.start()
-    await bench.until(lambda: bench.disk.writes == 1)
+    await bench.clock.advance(0.0)
+    assert bench.disk.writes == 1
     bench.current = state(2.0)
     await bench.clock.advance(INTERVAL_S - 1.0)
-    await asyncio.sleep(0.01)
     assert bench.disk.writes == 1
     await bench.clock.advance(2.0)
-    await bench.until(lambda: bench.disk.writes == 2)
+    assert bench.disk.writes == 2
 
 
-async def test_every_write_is_off_the_event_loop(bench: Bench) -> None:
+async def test_every_write_is_off_the_event_loop(disk: Disk, clock: FakeClock) -> None:
     """A disk that takes its time holds up nobody, neither while running nor at the end."""
+    bench = Bench(disk, clock, in_thread)
     bench.start()
     await bench.clock.advance(INTERVAL_S)
-    await bench.until(lambda: bench.disk.writes == 1)
+    await bench.stop()  # waits for the write under way
     bench.current = state(2.0)
+    bench.start()
+    await bench.clock.advance(0.0)
     await bench.stop()
-    assert bench.disk.writes == 2
+    assert bench.saved == state(2.0)
     assert threading.get_ident() not in bench.disk.threads
 
 
-async def test_stopping_during_a_write_does_not_write_twice_at_once(bench: Bench) -> None:
+async def test_stopping_during_a_write_does_not_write_twice_at_once(disk: Disk, clock: FakeClock) -> None:
     """The last save waits for the one under way; two writers of one temporary file would mix their texts."""
-    bench.disk.slow_s = 0.05
+    bench = Bench(disk, clock, in_thread)
     bench.start()
+    disk.free.clear()
     await bench.clock.advance(INTERVAL_S)
-    await bench.until(lambda: bench.disk.attempts == 1)
+    async with asyncio.timeout(WAIT_S):
+        while not disk.attempts:
+            await asyncio.sleep(0.001)
     bench.current = state(9.0)
-    begun_s = time.monotonic()
-    await bench.stop()
-    assert time.monotonic() - begun_s > 0.05
+    stopping = asyncio.create_task(bench.stop())
+    await asyncio.sleep(0)
+    disk.free.set()
+    await stopping
     assert bench.disk.writes == 2
+    assert bench.disk.at_once == 1
     assert bench.saved == state(9.0)
 
 
@@ -280,10 +293,10 @@ async def test_interval_may_be_replaced(bench: Bench) -> None:
     bench.start()
     bench.keeper.interval_s = 60.0
     await bench.clock.advance(INTERVAL_S)
-    await bench.until(lambda: bench.disk.writes == 1)
+    assert bench.disk.writes == 1
     bench.current = state(2.0)
     await bench.clock.advance(61.0)
-    await bench.until(lambda: bench.disk.writes == 2)
+    assert bench.disk.writes == 2
 
 
 async def test_state_survives_in_a_file(tmp_path: Path, clock: FakeClock) -> None:
@@ -325,7 +338,7 @@ async def test_a_latch_is_saved_soon(bench: Bench) -> None:
     assert bench.disk.attempts == 0
     bench.current = latched(empty=True)
     await bench.clock.advance(2.0)
-    await bench.until(lambda: bench.disk.writes == 1)
+    assert bench.disk.writes == 1
     assert bench.saved == latched(empty=True)
 
 
@@ -334,13 +347,12 @@ async def test_a_latch_that_flutters_does_not_wear_out_the_disk(bench: Bench) ->
     bench.start()
     bench.current = latched(empty=True)
     await bench.clock.advance(2.0)
-    await bench.until(lambda: bench.disk.writes == 1)
+    assert bench.disk.writes == 1
     for number in range(14):
         bench.current = latched(empty=bool(number % 2))
         await bench.clock.advance(2.0)
-        await asyncio.sleep(0.002)
     assert bench.disk.attempts == 1
     bench.current = latched(empty=False)
     await bench.clock.advance(4.0)
-    await bench.until(lambda: bench.disk.writes == 2)
+    assert bench.disk.writes == 2
     assert bench.saved == latched(empty=False)

@@ -9,6 +9,7 @@ import pytest
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.bus import Bus
 from tinybms_bridge.events import FreshnessChanged, LinkChanged, PartStateChanged
+from tinybms_bridge.hal.blocking import in_place
 from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.services.event_store import EventRecorder, EventStore
 
@@ -25,14 +26,7 @@ def store(failing: FailingStorage) -> EventStore:
 @pytest.fixture
 def recorder(bus: Bus, store: EventStore, clock: FakeClock) -> EventRecorder:
     """A recorder that saves every 10 s."""
-    return EventRecorder(bus, store, clock, interval_s=10.0)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for what a thread does."""
-    async with asyncio.timeout(5.0):
-        while not condition():
-            await asyncio.sleep(0.001)
+    return EventRecorder(bus, store, clock, interval_s=10.0, run_blocking=in_place)
 
 
 async def ended(task: asyncio.Task[None]) -> None:
@@ -66,7 +60,7 @@ async def test_entries_are_saved_in_batches(
     await clock.advance(5.0)
     assert failing.writes == 0
     await clock.advance(5.0)
-    await until(lambda: failing.writes == 1)
+    assert failing.writes == 1
     await clock.advance(60.0)
     assert failing.writes == 1
     await ended(task)
@@ -122,12 +116,10 @@ async def test_a_full_disk_is_said_once_and_overcome(
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
             await clock.advance(10.0)
-            await until(lambda: "cannot be saved" in caplog.text)
-            await asyncio.sleep(0.02)
     assert caplog.text.count("cannot be saved") == 1
     failing.full = False
     await clock.advance(20.0)
-    await until(lambda: failing.writes == 1)
+    assert failing.writes == 1
     await ended(task)
 
 

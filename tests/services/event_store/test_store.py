@@ -231,7 +231,7 @@ async def test_a_save_that_was_cancelled_never_overwrites_a_newer_one(reopened: 
 
     def slowly(data: bytes) -> None:
         started.set()
-        go_on.wait(5.0)
+        assert go_on.wait(30.0)
         write(data)
 
     storage.write = slowly  # type: ignore[method-assign]
