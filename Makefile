@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 
-.PHONY: run test bench lint format types imports unit lock clean help
+.PHONY: run test test-random bench lint format types imports unit lock clean help
 
 run: ## Simulated battery, bridge and GX in one process, with live values; Ctrl-C ends it
 	@scripts/bootstrap.sh runtime
@@ -12,6 +12,10 @@ test: ## Everything CI checks: lint, format, types, import rules, tests
 	@scripts/bootstrap.sh dev
 	@scripts/system-packages.sh mbpoll:mbpoll
 	@$(MAKE) --no-print-directory lint types imports unit
+
+test-random: ## The tests with new examples in a new order, for a night: prints how to repeat what it finds
+	@scripts/bootstrap.sh dev
+	@HYPOTHESIS_PROFILE=random $(BIN)/pytest -n auto $(ARGS)
 
 lint:
 	$(BIN)/ruff check .
@@ -28,7 +32,7 @@ imports:
 	$(BIN)/lint-imports
 
 unit:
-	$(BIN)/pytest -n auto $(ARGS)
+	$(BIN)/pytest -n auto --randomly-seed=1 $(ARGS)
 
 bench: ## Measure; figures go to docs/performance.md by hand, with machine and date
 	@scripts/bootstrap.sh dev
@@ -44,4 +48,4 @@ clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 help:
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'

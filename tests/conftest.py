@@ -1,6 +1,11 @@
-"""Shared by all tests: a blocked event loop fails, files of tests are spread over the cores, a fake web server."""
+"""Shared by all tests: a blocked event loop fails, what is skipped is told, files are spread over the cores.
+
+Hypothesis tries the same examples each time, so that a change is red for its own sake. ``make test-random`` sets
+``HYPOTHESIS_PROFILE=random`` and looks for new ones.
+"""
 
 import asyncio
+import os
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -13,10 +18,13 @@ from tinybms_bridge.hal.storage import Storage
 from tinybms_bridge.services.web.face import BridgeFace
 from tinybms_bridge.services.web.live.watch import Watch
 from tinybms_bridge.services.web.options import WebOptions
+from tinybms_bridge.tinybms.registers import catalogue
+from tinybms_bridge.victron.dbc import frame_formats
 
 # A loaded machine is no failure; what an example found is printed so that it can be repeated.
-settings.register_profile("project", deadline=None, print_blob=True)
-settings.load_profile("project")
+settings.register_profile("same", deadline=None, print_blob=True, derandomize=True)
+settings.register_profile("random", deadline=None, print_blob=True, max_examples=300)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 _ON_ONE_BUS = ("test_commands.py", "test_reload.py", "test_web.py")
 """Tests that start the program as a user does, on the CAN bus that every program of this machine shares."""
@@ -34,6 +42,49 @@ class _ByFile(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist is not
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
     """Return what spreads the tests over the processes of pytest-xdist."""
     return _ByFile(config, log)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let continuous integration insist on every test."""
+    parser.addoption("--no-skips", action="store_true", help="a test that is skipped is a failure")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With ``--no-skips``, fail a run that skipped something."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if session.config.getoption("no_skips") and reporter is not None and _skipped(reporter) and not session.exitstatus:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """End with what this machine could not run, and why."""
+    skipped = _skipped(terminalreporter)
+    if not skipped:
+        return
+    failed = config.getoption("no_skips")
+    terminalreporter.section("skipped, which is a failure here" if failed else "skipped on this machine", red=failed)
+    for reason, tests in skipped.items():
+        terminalreporter.write_line(f"{reason}: {len(tests)}")
+        for test in tests:
+            terminalreporter.write_line(f"    {test}")
+
+
+def _skipped(reporter: pytest.TerminalReporter) -> dict[str, list[str]]:
+    """Return the skipped tests, or files, by reason."""
+    found: dict[str, list[str]] = {}
+    for report in reporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        found.setdefault(reason.removeprefix("Skipped: "), []).append(report.nodeid)
+    return found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tables() -> None:
+    """Read the tables of the package before any event loop, as the programs do (``test_cold_start.py``)."""
+    catalogue()
+    frame_formats()
 
 
 @pytest.fixture(autouse=True)

@@ -23,6 +23,7 @@ from tinybms_bridge.config.paths import state_directory
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.errors import ConfigError, ConfigProblem
 from tinybms_bridge.events import ConfigChanged
+from tinybms_bridge.hal.blocking import in_place
 from tinybms_bridge.hal.can import CanFrame, CanPort, CanSettings
 from tinybms_bridge.hal.can_memory import MemoryCanBus, MemoryCanPort
 from tinybms_bridge.hal.clock import FakeClock
@@ -33,9 +34,7 @@ from tinybms_bridge.services.config_watch import ConfigWatch
 from tinybms_bridge.services.event_log import EventLog
 from tinybms_bridge.services.logs import LogBook
 from tinybms_bridge.services.logs.lines import LogLine
-from tinybms_bridge.tinybms.registers import catalogue
 from tinybms_bridge.tinybms.simulator import BmsOptions, Responder, SimulatedBms
-from tinybms_bridge.victron.dbc import frame_formats
 from tinybms_bridge.wiring import can_settings, history_settings
 
 BASE: dict[str, Any] = {"logging": {"syslog_server": "127.0.0.1:5599", "output_syslog": True}}
@@ -276,13 +275,14 @@ class Rig:
             MemoryStorage(),
             use=self._use,
             folder=lambda: state_directory(self.config.advanced.state_directory),
+            run_blocking=in_place,
         )
         self.bridge = Bridge(self.config, machine, SavedState())
         self.book = LogBook(log_settings(self.config, keep=True), console=Quiet(), monotonic=self.clock.monotonic)
         self.event_log = EventLog(self.bridge.bus, log_charge_states=self.config.logging.log_cvl_changes)
         self.settings = Reconfigurer(self.bridge, LogParts(self.book, self.event_log), lambda new: self.adjust(new))
         self.news = self.bridge.bus.subscribe(ConfigChanged, depth=100)
-        self.watch = ConfigWatch(self.path, self.store, self.clock, self._reload)
+        self.watch = ConfigWatch(self.path, self.store, self.clock, self._reload, run_blocking=in_place)
         self.bridge.supervisor.add("settings", partial(self.settings.run, self.store))
         self.bridge.supervisor.add("configuration file", self.watch.run)
         self.end_web = add_web(self.bridge, self.store, self.book, lambda: None, keep=False)
@@ -291,12 +291,12 @@ class Rig:
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Let time pass until a condition holds."""
-        async with asyncio.timeout(20.0):
-            while not condition():
-                assert self.task is not None
-                assert not self.task.done(), "the bridge has ended"
-                await self.clock.advance(0.05)
-                await asyncio.sleep(0.001)
+        end_s = self.clock.monotonic() + 900.0
+        while not condition():
+            assert self.clock.monotonic() < end_s, "it did not happen"
+            assert self.task is not None
+            assert not self.task.done(), "the bridge has ended"
+            await self.clock.advance(0.05)
 
     async def change(self, document: dict[str, Any]) -> ConfigChanged:
         """Put a document in the place of the configuration, as the API does, and wait for the news."""
@@ -376,13 +376,6 @@ class Rig:
         self.opened_can.append(can_settings(self.config))
         self.ports.append(self.bus.open())
         return self.ports[-1]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def loaded_tables() -> None:
-    """Read the tables outside of any event loop."""
-    frame_formats()
-    catalogue()
 
 
 @pytest.fixture
@@ -493,7 +486,6 @@ async def test_bad_file_changes_nothing_and_is_told_once(rig: Rig, caplog: pytes
     await rig.until(lambda: any("configuration not used" in line for line in caplog.messages))
     for _ in range(60):
         await rig.clock.advance(0.1)
-        await asyncio.sleep(0.001)
     told = [line for line in caplog.messages if "configuration not used" in line]
     assert len(told) == 2
     assert rig.observe() == before

@@ -64,6 +64,7 @@ def demo_command(
     from tinybms_bridge.cli.assembly import Overrides, open_in_memory
     from tinybms_bridge.hal.clock import SystemClock
     from tinybms_bridge.tinybms.simulator import CHEMISTRIES, BmsOptions, PtyServer, SimulatedBms
+    from tinybms_bridge.victron.dbc import frame_formats
     from tinybms_bridge.victron.dvcc import SystemPlan
 
     if feed_in and island:
@@ -73,6 +74,7 @@ def demo_command(
     if not live:
         set_up_logging("INFO")
     clock = SystemClock()
+    frame_formats()  # reads the frame table, which the simulated GX needs on the event loop
     try:
         device = SimulatedBms.build(
             clock,

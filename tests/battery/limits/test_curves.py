@@ -1,8 +1,9 @@
 import math
+from fractions import Fraction
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tinybms_bridge.battery.limits import Curve
@@ -109,12 +110,23 @@ def test_halfway_is_the_mean(curve: Curve, share: float) -> None:
     ),
     x=st.floats(-60.0, 60.0) | st.integers(-50, 50).map(float) | st.sampled_from([-math.inf, math.inf]),
 )
+@example(points=[(0, 1.0), (-1, 0.0)], x=-5.02294672250623e-22)  # so near that the exact fraction rounds to 1
 def test_the_whole_stretch_is_no_shortcut_to_more(points: list[tuple[int, float]], x: float) -> None:
-    """Wherever 1 is returned, the neighbours on both sides allow it; at each point the fraction is that point's."""
+    """Everywhere the fraction is that of the straight line; 1 between two points of 1, at each point that point's."""
     curve = Curve(tuple((float(at), fraction) for at, fraction in sorted(points)))
-    below = [fraction for at, fraction in curve.points if at <= x][-1:] or [curve.points[0][1]]
-    above = [fraction for at, fraction in curve.points if at >= x][:1] or [curve.points[-1][1]]
+    below = [point for point in curve.points if point[0] <= x][-1:] or [curve.points[0]]
+    above = [point for point in curve.points if point[0] >= x][:1] or [curve.points[-1]]
+    ((x0, y0),), ((x1, y1),) = below, above
 
-    assert min(below + above) - 1e-12 <= curve.at(x) <= max(below + above) + 1e-12
-    assert (curve.at(x) == 1.0) == (below == above == [1.0])
+    assert curve.at(x) == pytest.approx(_on_the_line(x0, y0, x1, y1, x), rel=0.0, abs=1e-12)
+    assert 0.0 <= curve.at(x) <= 1.0
+    assert y0 < 1.0 or y1 < 1.0 or curve.at(x) == 1.0
     assert all(curve.at(at) == fraction for at, fraction in curve.points)
+
+
+def _on_the_line(x0: float, y0: float, x1: float, y1: float, x: float) -> float:
+    """Return the fraction at ``x`` without any rounding but the last."""
+    if x0 == x1 or not x0 <= x <= x1:
+        return y0
+    share = (Fraction(x) - Fraction(x0)) / (Fraction(x1) - Fraction(x0))
+    return float(Fraction(y0) + (Fraction(y1) - Fraction(y0)) * share)
