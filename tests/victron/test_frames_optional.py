@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tinybms_bridge.battery.energy import EnergyTotals
+from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.snapshot import Cells, Identity, Temperatures
 from tinybms_bridge.victron.codec import FrameSettings, decode_frame
 from tinybms_bridge.victron.outgoing import OPTIONAL_FRAMES
@@ -73,11 +74,17 @@ def test_capacity_is_rounded_to_ampere_hours(
 
 @pytest.mark.parametrize(
     ("ccl_a", "dcl_a", "expected"),
-    [(100.0, 100.0, (1, 0, 0, 0)), (0.0, 100.0, (0, 1, 0, 0)), (100.0, 0.0, (0, 0, 1, 0)), (0.04, 0.0, (0, 1, 1, 0))],
+    [(100.0, 100.0, (1, 0, 0, 0)), (0.0, 100.0, (1, 1, 0, 0)), (100.0, 0.0, (1, 0, 1, 0)), (0.04, 0.0, (1, 1, 1, 0))],
 )
 def test_module_status_follows_the_limits(encode: Any, ccl_a: float, dcl_a: float, expected: tuple[int, ...]) -> None:
-    """The one module blocks what a limit of 0, as it is sent, blocks; otherwise it is OK."""
+    """The one module is online, which readers take OK for, and beside that blocks what a limit of 0 blocks."""
     assert tuple(decode_frame(encode(ccl_a=ccl_a, dcl_a=dcl_a)[0x372]).values.values()) == expected
+
+
+def test_a_module_that_gives_no_data_is_offline(encode: Any) -> None:
+    """In HOLD the GX is not told of a module that is online."""
+    frame = encode(ccl_a=0.0, dcl_a=50.0, freshness=Freshness.HOLD)[0x372]
+    assert tuple(decode_frame(frame).values.values()) == (0, 1, 0, 1)
 
 
 def test_cell_extremes_in_millivolts_and_kelvin(encode: Any) -> None:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Final
 
+from tinybms_bridge.battery.limits.model import Freshness
 from tinybms_bridge.hal.can import CanFrame
 from tinybms_bridge.victron.dbc import frame_format
 from tinybms_bridge.victron.field import FieldValue
@@ -42,15 +43,17 @@ def _battery_name_2(_: Outgoing, settings: FrameSettings) -> CanFrame | None:
 
 
 def _modules(outgoing: Outgoing, _: FrameSettings) -> CanFrame:
+    """Return 0x372: a module is OK while it is online, and may block a direction beside that, as readers expect it."""
+    online = outgoing.limits.freshness is Freshness.FRESH
     sent = frame_format(0x351).fields
     no_charge = sent["charge_current_limit"].to_raw(outgoing.limits.ccl_a) == 0
     no_discharge = sent["discharge_current_limit"].to_raw(outgoing.limits.dcl_a) == 0
     return frame_format(0x372).encode(
         {
-            "ok": int(not (no_charge or no_discharge)),
+            "ok": int(online),
             "blocking_charge": int(no_charge),
             "blocking_discharge": int(no_discharge),
-            "offline": 0,
+            "offline": int(not online),
         }
     )
 
