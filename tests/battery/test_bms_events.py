@@ -95,6 +95,19 @@ def test_events_of_one_second_keep_their_order_when_the_newest_come_first(times_
         assert ring_order(events[::-1]) == events
 
 
+@pytest.mark.parametrize(
+    "ids", [(0x61, 0x64, 0x62), (0x64, 0x62), (0x37, 0x74), (0x31, 0x7A), (0x64, 0x62, 0x63, 0x65)]
+)
+@pytest.mark.parametrize("times_s", [(5, 5, 5, 5), (4, 5, 5, 5), (5, 5, 5, 6)])
+def test_causes_come_first_where_nothing_else_tells_the_order(ids: tuple[int, ...], times_s: tuple[int, ...]) -> None:
+    """A short answer of one second, read in either direction: the warning has ended, and the charger came first."""
+    padded = (*ids, 0x66)[: len(times_s)] if times_s[-1] == 6 else ids
+    events = [BmsEvent(time_s, number) for time_s, number in zip(times_s, padded, strict=False)]
+    by_second_only = sorted(events, key=lambda event: -event.lifetime_s)
+    for read in (events, events[::-1], by_second_only):
+        assert ring_order(read) == events
+
+
 @given(st.lists(st.integers(-100, 100)), st.randoms(use_true_random=False))
 def test_no_order_of_slots_loses_an_event(times_s: list[int], shuffle: random.Random) -> None:
     """Sorting never drops or doubles."""

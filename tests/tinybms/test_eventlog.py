@@ -264,7 +264,7 @@ def test_every_event_is_new_exactly_once(
         now_s += quiet_s
         slots: Sequence[EventEntry] = registers_to_entries(ring.words())
         if not by_slot:
-            slots = newest_first((slot for slot in slots if slot.event_id), now_s)
+            slots = newest_first([slot for slot in slots if slot.event_id], now_s)
         known, new = merge(known, reading_of(slots, now_s, complete=True), WALL)
         told += only_events(new)
     order: Callable[[BmsEvent], tuple[int, int]] = lambda event: (event.lifetime_s, event.event_id)  # noqa: E731

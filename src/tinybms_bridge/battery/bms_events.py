@@ -12,6 +12,10 @@ from tinybms_bridge.battery.bms_event_kinds import BMS_STARTED, EventKind, Sever
 
 __all__ = ["BmsEvent", "DatedEvent", "open_events", "ring_order", "stopped_by", "unwrap"]
 
+_SEQUENCES = frozenset({(0x64, 0x62), (0x62, 0x63), (0x63, 0x65)})
+"""What comes first of two events that are no fault and its end: a charger is there, a charge begins, it is complete,
+the charger goes (protocol Rev D, one charge)."""
+
 _STAMP_SPAN_S = 1 << 24
 """A time stamp has 24 bits and repeats every 194 days."""
 
@@ -68,17 +72,38 @@ def unwrap(stamp_s: int, now_s: int) -> int:
 def ring_order(events: Sequence[BmsEvent]) -> list[BmsEvent]:
     """Return the events of a ring, read slot by slot or newest first, sorted by time, oldest first.
 
-    Events of the same second keep the order in which the ring holds them.
+    Events of the same second keep the order in which the ring holds them. Where no stamp rises, nothing tells in which
+    direction the ring was read within a second: then that one counts in which more causes come before their effects.
     """
     pairs = list(itertools.pairwise(events))
     falls = [index for index, (a, b) in enumerate(pairs, start=1) if b.lifetime_s < a.lifetime_s]
     rises = any(b.lifetime_s > a.lifetime_s for a, b in pairs)
     in_order = list(events)
-    if falls and not rises:
-        in_order.reverse()
-    elif len(falls) == 1:
+    if rises and len(falls) == 1:
         in_order = in_order[falls[0] :] + in_order[: falls[0]]
-    return sorted(in_order, key=lambda event: event.lifetime_s)
+    in_order.sort(key=_second)
+    if rises:
+        return in_order
+    backwards = list(events)[::-1]
+    backwards.sort(key=_second)
+    odds = _causes_first(backwards) - _causes_first(in_order)
+    return backwards if odds > 0 or (falls and not odds) else in_order
+
+
+def _second(event: BmsEvent) -> int:
+    return event.lifetime_s
+
+
+def _causes_first(events: Sequence[BmsEvent]) -> int:
+    """Return how much more often, within one second, a cause comes right before its effect than right after it."""
+    pairs = [(a, b) for a, b in itertools.pairwise(events) if a.lifetime_s == b.lifetime_s]
+    return sum(_leads_to(a, b) - _leads_to(b, a) for a, b in pairs)
+
+
+def _leads_to(event: BmsEvent, other: BmsEvent) -> bool:
+    if event.event_id == BMS_STARTED:
+        return other.event_id != BMS_STARTED
+    return other.event_id in event.kind.ended_by or (event.event_id, other.event_id) in _SEQUENCES
 
 
 def open_events(events: Iterable[BmsEvent], *, faulted: bool | None = None) -> tuple[BmsEvent, ...]:

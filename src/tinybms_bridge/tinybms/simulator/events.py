@@ -1,5 +1,6 @@
 """The event log of the BMS: a ring of 49 slots in registers 200 to 297 (protocol Rev D, events)."""
 
+import itertools
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
 
@@ -101,5 +102,12 @@ def entries_in(words: Sequence[int]) -> list[EventEntry]:
 
 
 def newest_first(entries: Iterable[EventEntry], now_s: int) -> list[EventEntry]:
-    """Return the events sorted by age, taking each stamp for the latest moment before ``now_s`` that it can mean."""
-    return sorted(entries, key=lambda entry: (now_s - entry.time_s) & _STAMP_MASK)
+    """Return events that come in slot order by age, each stamp taken for the latest moment up to ``now_s``.
+
+    Of one second too the last one comes first, as a ring is that is read backwards from where it stands.
+    """
+    ages = [((now_s - entry.time_s) & _STAMP_MASK, entry) for entry in entries]
+    rises = [at for at, ((a, _), (b, _)) in enumerate(itertools.pairwise(ages), start=1) if b > a]
+    start = rises[0] if len(rises) == 1 else 0
+    newest_first = (ages[start:] + ages[:start])[::-1]
+    return [entry for _, entry in sorted(newest_first, key=lambda aged: aged[0])]
