@@ -166,8 +166,11 @@ def test_settings_without_a_safe_voltage_send_nothing() -> None:
     rig = Rig()
     rig.feed(3)
     assert rig.pipeline.decision() is not None
+    rig.taken(Event)
     rig.feed(1, ratings=replace(RATINGS, over_voltage_cell_v=0.01))
     assert rig.pipeline.decision() is None
+    assert [event.limits for event in rig.taken(LimitsDecided)] == [None], "who shows limits learns that there are none"
+    assert rig.pipeline.view(rig.now_s).limits is None
 
 
 def test_decision_is_one_consistent_set(rig: Rig) -> None:
@@ -179,6 +182,40 @@ def test_decision_is_one_consistent_set(rig: Rig) -> None:
     assert number_of(rig.sent(), "soc") == 52.0
     with pytest.raises(FrozenInstanceError):
         before.snapshot = rig.decided().snapshot  # type: ignore[misc]  # shows that it cannot be done
+
+
+def test_the_view_tells_what_is_live(rig: Rig) -> None:
+    """Fresh, held, silent and back: measurements and limits are there only while they are true and sent."""
+    rig.feed(3, soc_percent=52.0)
+    fresh = rig.pipeline.view(rig.now_s)
+    assert (fresh.measured, fresh.limits) == (rig.pipeline.snapshot, rig.pipeline.limits)
+    rig.wait(5.0)
+    held = rig.pipeline.view(rig.now_s)
+    assert (held.freshness, held.measured, held.limits) == (Freshness.HOLD, None, rig.pipeline.limits)
+    assert held.last is not None
+    assert held.last.limits is not None
+    assert (held.last.snapshot, held.last.limits.freshness) == (fresh.measured, Freshness.FRESH)
+    rig.wait(40.0)
+    silent = rig.pipeline.view(rig.now_s)
+    assert (silent.measured, silent.limits) == (None, None)
+    assert silent.last is not None
+    assert silent.last.limits == held.last.limits
+    rig.feed(3)
+    back = rig.pipeline.view(rig.now_s)
+    assert back.measured is not None
+    assert back.last is None
+
+
+def test_energy_of_a_hold_is_not_counted(rig: Rig) -> None:
+    """Single answers between long gaps are not believed yet, so they do not count either."""
+    rig.feed(3, current_a=50.0)
+    rig.wait(40.0)
+    counted = rig.pipeline.energy
+    rig.feed(2, current_a=50.0)
+    assert rig.pipeline.freshness is Freshness.SILENT
+    assert rig.pipeline.energy == counted
+    rig.feed(10, current_a=50.0)
+    assert rig.pipeline.energy.charged_wh > counted.charged_wh
 
 
 def test_energy_is_counted_from_accepted_samples_only(rig: Rig) -> None:
@@ -401,6 +438,7 @@ def test_limits_are_published_with_their_reasons(rig: Rig) -> None:
     rig.pipeline.settings = PipelineSettings(limits=LimitSettings(max_charge_current_a=20.0))
     rig.feed()
     (event,) = rig.taken(LimitsDecided)
+    assert event.limits is not None
     assert event.limits == rig.pipeline.limits
     assert event.limits.ccl_a == 20.0
     assert rig.bus.latest(LimitsDecided).event is event  # type: ignore[union-attr]  # there is one
@@ -629,7 +667,7 @@ def test_events_form_chains(story: list[Any]) -> None:
             pass
     ends: dict[type[Event], object] = {FreshnessChanged: Freshness.STARTING, ChargeStateChanged: ChargeState.BULK}
     samples = rejected = 0
-    decided: list[Limits] = []
+    decided: list[Limits | None] = [None]
     for event in rig.taken(Event):
         if isinstance(event, FreshnessChanged | ChargeStateChanged):
             assert event.old is ends[type(event)]

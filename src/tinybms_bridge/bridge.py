@@ -15,6 +15,7 @@ from tinybms_bridge.battery.manual_stops import Direction
 from tinybms_bridge.battery.notices import Communication
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.snapshot import BmsStatus, Ratings, Snapshot
+from tinybms_bridge.battery.view import View
 from tinybms_bridge.bus import Bus
 from tinybms_bridge.config.battery import check_against_battery
 from tinybms_bridge.config.configuration import Configuration
@@ -193,6 +194,10 @@ class Bridge:
         """Say what in the configuration does not fit this battery, once for each set of remarks."""
         if self.poller.ratings is not None:
             self._check(self.poller.ratings)
+
+    def view(self) -> View:
+        """Return what may be shown of the battery at this moment."""
+        return self.pipeline.view(self._clock.monotonic())
 
     def frames(self) -> tuple[CanFrame, ...] | None:
         """Return the burst for this moment, or None when nothing may be sent."""

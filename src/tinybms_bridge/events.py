@@ -55,9 +55,10 @@ class SampleRejected(Event):
 
 @dataclass(frozen=True, slots=True)
 class LimitsDecided(Event):
-    """The limits in force."""
+    """The limits in force have changed."""
 
-    limits: Limits
+    limits: Limits | None
+    """None: none can be decided any more, and nothing is sent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from tinybms_bridge.battery.limits import Limits, LimitSettings, ManualInhibits,
 from tinybms_bridge.battery.plausibility import PlausibilityMemory, PlausibilitySettings, Verdict, judge
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.snapshot import Snapshot
+from tinybms_bridge.battery.view import View, make_view
 from tinybms_bridge.bus import Bus
 from tinybms_bridge.events import (
     AlarmsChanged,
@@ -66,6 +67,7 @@ class Pipeline:
         self._memory = saved.memory()
         self._alarms = AlarmMemory()
         self._limits: Limits | None = None
+        self._last_fresh: Limits | None = None
         self._joined = settings.limits, ManualInhibits(), settings.limits
 
     @property
@@ -82,6 +84,17 @@ class Pipeline:
     def limits(self) -> Limits | None:
         """The limits in force, whether or not they may be sent."""
         return self._limits
+
+    def view(self, now_s: float) -> View:
+        """Return what may be shown at ``now_s``: what is measured and in force, or else the last of it."""
+        return make_view(
+            self.freshness,
+            self.snapshot,
+            self._limits,
+            last_limits=self._last_fresh,
+            now_s=now_s,
+            live_for_s=self.settings.limits.freshness.fresh_timeout_s,
+        )
 
     @property
     def alarms(self) -> Alarms:
@@ -106,7 +119,8 @@ class Pipeline:
             self._bus.publish(SampleRejected(snapshot, verdict, self.rejected), _SOURCE)
             self.tick(now_s)
             return False
-        self._energy.add(snapshot)
+        if self.freshness not in (Freshness.HOLD, Freshness.SILENT):  # what is not believed is not counted
+            self._energy.add(snapshot)
         self._bus.publish(SampleAccepted(snapshot), _SOURCE)
         self.tick(now_s)
         return True
@@ -116,6 +130,8 @@ class Pipeline:
         before, old_limits, old_alarms = self._memory, self._limits, self._alarms
         limits, self._memory = step(self.snapshot, self._limit_settings(), before, now_s)
         self._limits = None if limits is None else in_wire_steps(limits)
+        if self._limits is not None and self._limits.freshness is Freshness.FRESH:
+            self._last_fresh = self._limits
         if self.snapshot is not None:
             self._alarms = evaluate(old_alarms, self.snapshot, self.freshness, self.settings.alarms, now_s)
         self._announce(before, old_limits, old_alarms.alarms)
@@ -138,7 +154,7 @@ class Pipeline:
 
     def _announce(self, before: Memory, old_limits: Limits | None, old_alarms: Alarms) -> None:
         after, publish = self._memory, self._bus.publish
-        if self._limits is not None and self._limits != old_limits:
+        if self._limits != old_limits:
             publish(LimitsDecided(self._limits), _SOURCE)
         if after.freshness.state is not before.freshness.state:
             publish(FreshnessChanged(before.freshness.state, after.freshness.state), _SOURCE)

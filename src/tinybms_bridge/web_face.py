@@ -93,13 +93,10 @@ class WebFace:
     def picture(self) -> Picture:
         """See ``BridgeFace``."""
         bridge, pipeline = self._bridge, self._bridge.pipeline
-        snapshot = pipeline.snapshot
         return Picture(
             uptime_s=bridge.uptime_s,
-            freshness=pipeline.freshness,
-            snapshot=snapshot,
-            age_s=None if snapshot is None else max(0.0, self.clock.monotonic() - snapshot.taken_at_s),
-            limits=pipeline.limits,
+            at=self.clock.wall(),
+            view=bridge.view(),
             alarms=pipeline.alarms,
             notices=bridge.notices.notices,
             energy=pipeline.energy,

@@ -86,6 +86,12 @@ class Screen:
         await self.clock.advance(seconds)
         self.bridge.pipeline.tick(self.clock.monotonic())
 
+    def greyed(self, text: str) -> bool:
+        """Return whether something on the screen is grey."""
+        console = Console(file=io.StringIO(), width=120, force_terminal=True, color_system="standard", record=True)
+        console.print(self.view().render())
+        return f"\x1b[90m{text}" in console.export_text(styles=True)
+
     def text(self, width: int = 120, extra: Callable[[], Text] | None = None) -> str:
         """Return what is on the screen."""
         console = Console(file=io.StringIO(), width=width, force_terminal=False)
@@ -140,13 +146,18 @@ async def test_screen_with_fresh_data(screen: Screen) -> None:
     ("seconds", "freshness"), [(0.0, Freshness.FRESH), (5.0, Freshness.HOLD), (60.0, Freshness.SILENT)]
 )
 async def test_screen_shows_how_old_data_is(screen: Screen, seconds: float, freshness: Freshness) -> None:
-    """Each state by its name; the values that stay on the screen are marked as old by it."""
+    """Each state by its name; old values stay on the screen in grey with their age, and the limits are those sent."""
     await screen.feed()
     await screen.silence(seconds)
-    text = screen.text()
+    text, old = words(screen.text()), freshness is not Freshness.FRESH
     assert f"data {freshness}" in text
     assert "13.25 V" in text
-    assert ("no good data from the BMS" in text) is (freshness is not Freshness.FRESH)
+    assert (f"The values below are {seconds:.0f} s old." in text) is old
+    assert ("Charging is stopped because no good data has come" in text) is (freshness is Freshness.HOLD)
+    assert ("Nothing is sent; the GX has lost the BMS" in text) is (freshness is Freshness.SILENT)
+    assert ("CVL" in text) is not (freshness is Freshness.SILENT)
+    assert screen.greyed("13.25 V") is old
+    assert screen.greyed(" 2 3.322*") is old
 
 
 async def test_screen_shows_alarms(screen: Screen) -> None:

@@ -278,6 +278,11 @@ async def test_each_visible_step_of_the_cvl_is_a_detail(
     assert {record.levelno for record in caplog.records} == {logging.DEBUG}
 
 
+async def test_limits_that_can_no_longer_be_decided_are_a_warning(journal: Journal) -> None:
+    """Nothing is sent then, and somebody has to know why the GX has lost the BMS."""
+    assert await journal.tell(LimitsDecided(None)) == [(logging.WARNING, "no limits can be decided: nothing is sent")]
+
+
 @pytest.mark.parametrize(
     ("severity", "level"),
     [(Severity.INFO, logging.INFO), (Severity.WARNING, logging.WARNING), (Severity.FAULT, logging.ERROR)],

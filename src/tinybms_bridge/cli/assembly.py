@@ -228,7 +228,7 @@ async def run_bridge(
     if live:
         _add_view(bridge, title, extra)
     else:
-        bridge.supervisor.add("status line", StatusLine(bridge.bus, machine.clock, status_interval_s).run)
+        bridge.supervisor.add("status line", StatusLine(bridge.view, machine.clock, status_interval_s).run)
     settings = Reconfigurer(bridge, logs, lambda new: _at_level(opened.adjust(new) if opened else new, log_level))
     with logging_through(logs.book), ExitStack() as ending:
         if opened is not None:

@@ -14,6 +14,7 @@ from rich.text import Text
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import Limits, Quantity, explain
 from tinybms_bridge.battery.snapshot import Snapshot
+from tinybms_bridge.battery.view import View
 from tinybms_bridge.bridge import Bridge
 from tinybms_bridge.hal.clock import Clock
 
@@ -25,6 +26,10 @@ _FRESHNESS_STYLE = {
     Freshness.HOLD: "bold yellow",
     Freshness.SILENT: "bold red",
 }
+
+
+_OLD = "bright_black"
+"""Grey: values of which nobody knows whether they still hold."""
 
 
 class LastLines(logging.Handler):
@@ -64,13 +69,18 @@ class LiveView:
 
     def render(self) -> RenderableType:
         """Return the whole screen."""
-        snapshot, limits = self._bridge.pipeline.snapshot, self._bridge.pipeline.limits
-        parts: list[RenderableType] = [_status_line(self._bridge)]
+        view = self._bridge.view()
+        parts: list[RenderableType] = [_status_line(self._bridge), *_remark(view)]
+        snapshot = view.last.snapshot if view.last else view.measured
         if snapshot is not None:
-            parts.append(Columns([_pack_table(snapshot), _link_table(self._bridge)], padding=(0, 3)))
-            parts.append(_cells(snapshot))
-        if limits is not None:
-            parts.append(_limits_table(limits))
+            old = view.last is not None
+            columns = [_pack_table(snapshot, old=old), _link_table(self._bridge)]
+            parts.append(Columns(columns, padding=(0, 3)))
+            parts.append(_cells(snapshot, old=old))
+        if view.limits is not None:
+            parts.append(_limits_table(view.limits))
+        elif view.last is not None:
+            parts.append(Text("No limits are sent", style=_OLD))
         if self._extra is not None:
             parts.append(self._extra())
         parts += [Text(line, style="dim", no_wrap=True, overflow="ellipsis") for line in self._lines.lines()]
@@ -98,14 +108,22 @@ def _status_line(bridge: Bridge) -> Text:
     return text
 
 
-def _grid(rows: list[tuple[str, str]]) -> Table:
+def _remark(view: View) -> list[RenderableType]:
+    """Say why charging is stopped or nothing is sent, and how old the greyed values are."""
+    if view.last is None:
+        return []
+    first, rest = view.remark[:1].upper(), view.remark[1:]
+    return [Text(f"{first}{rest}. The values below are {view.last.age_s:.0f} s old.", _FRESHNESS_STYLE[view.freshness])]
+
+
+def _grid(rows: list[tuple[str, str]], *, old: bool = False) -> Table:
     table = Table.grid(padding=(0, 2))
     for name, value in rows:
-        table.add_row(Text(name, style="cyan"), Text(value))
+        table.add_row(Text(name, style=_OLD if old else "cyan"), Text(value, style=_OLD if old else ""))
     return table
 
 
-def _pack_table(snapshot: Snapshot) -> Table:
+def _pack_table(snapshot: Snapshot, *, old: bool) -> Table:
     pack, cells, temperatures = snapshot.pack, snapshot.cells, snapshot.temperatures
     shown = [f"{celsius:.1f}" for celsius in temperatures.pack_c]
     return _grid(
@@ -117,7 +135,8 @@ def _pack_table(snapshot: Snapshot) -> Table:
             ("Status", pack.status.name.lower().replace("_", " ")),
             ("Temperature", f"{', '.join(shown) or 'no sensor'} °C"),
             ("Cells", f"{cells.count}: {cells.min_v:.3f} to {cells.max_v:.3f} V, Δ {cells.delta_mv:.0f} mV"),
-        ]
+        ],
+        old=old,
     )
 
 
@@ -136,12 +155,13 @@ def _link_table(bridge: Bridge) -> Table:
     )
 
 
-def _cells(snapshot: Snapshot) -> RenderableType:
+def _cells(snapshot: Snapshot, *, old: bool) -> RenderableType:
     cells = snapshot.cells
     balancing = cells.balancing or (False,) * cells.count
     items = []
     for number, (voltage_v, bleeding) in enumerate(zip(cells.voltages_v, balancing, strict=True), start=1):
         style = "green" if number == cells.max_number else "yellow" if number == cells.min_number else ""
+        style = _OLD if old else style
         items.append(Text(f"{number:>2} {voltage_v:.3f}{'*' if bleeding else ' '}", style=style))
     return Columns(items, padding=(0, 1))
 

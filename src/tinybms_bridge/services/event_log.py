@@ -124,6 +124,10 @@ class EventLog:
 
     def _limits(self, event: LimitsDecided) -> None:
         """Write each step of the CVL that a GX can see, with what binds it."""
+        if event.limits is None:
+            log.warning("no limits can be decided: nothing is sent")
+            self._cvl_v = None
+            return
         cvl_v = round(event.limits.cvl_v, 1)
         if self.log_charge_states and cvl_v != self._cvl_v:
             reason = event.limits.binding(Quantity.CVL)

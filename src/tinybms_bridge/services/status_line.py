@@ -1,11 +1,11 @@
 """A log line with the values that matter, from time to time, for terminals without a live view and for the journal."""
 
 import logging
+from collections.abc import Callable
 
 from tinybms_bridge.battery.limits import Limits
 from tinybms_bridge.battery.snapshot import Snapshot
-from tinybms_bridge.bus import Bus
-from tinybms_bridge.events import LimitsDecided, SampleAccepted
+from tinybms_bridge.battery.view import View
 from tinybms_bridge.hal.clock import Clock
 
 __all__ = ["StatusLine", "describe_status"]
@@ -13,31 +13,47 @@ __all__ = ["StatusLine", "describe_status"]
 log = logging.getLogger(__name__)
 
 
-def describe_status(snapshot: Snapshot, limits: Limits) -> str:
-    """Return one line: what is measured, and what is allowed."""
+def describe_status(view: View) -> str:
+    """Return one line: what is measured or was last, and what is allowed; empty when nothing is known."""
+    if view.measured is None and view.last is None:
+        return ""
+    if view.last is None:
+        measured = _measured(view.measured) if view.measured else ""
+    else:
+        measured = f"old data, {view.last.age_s:.0f} s: {_measured(view.last.snapshot)}"
+    allowed = "" if view.limits is None else f"{_allowed(view.limits)} "
+    remark = f", {view.remark}" if view.remark else ""
+    return f"{measured} | {allowed}{view.freshness}{remark}"
+
+
+def _measured(snapshot: Snapshot) -> str:
     pack, cells = snapshot.pack, snapshot.cells
     hottest_c = snapshot.temperatures.hottest_c
     warmth = "" if hottest_c is None else f" {hottest_c:.1f} °C"
     return (
         f"{pack.voltage_v:.2f} V {pack.current_a:+.1f} A SOC {pack.soc_percent:.1f} %{warmth}, "
-        f"cells {cells.min_v:.3f} to {cells.max_v:.3f} V | "
-        f"CVL {limits.cvl_v:.1f} V CCL {limits.ccl_a:.1f} A DCL {limits.dcl_a:.1f} A {limits.state} {limits.freshness}"
+        f"cells {cells.min_v:.3f} to {cells.max_v:.3f} V"
     )
 
 
-class StatusLine:
-    """Writes the line every ``interval_s`` at level INFO."""
+def _allowed(limits: Limits) -> str:
+    return f"CVL {limits.cvl_v:.1f} V CCL {limits.ccl_a:.1f} A DCL {limits.dcl_a:.1f} A {limits.state}"
 
-    def __init__(self, bus: Bus, clock: Clock, interval_s: float) -> None:
+
+class StatusLine:
+    """Writes the line every ``interval_s`` at level INFO, or WARNING while fresh data is not sent."""
+
+    def __init__(self, look: Callable[[], View], clock: Clock, interval_s: float) -> None:
         self.interval_s = interval_s
         """May be replaced at any time."""
-        self._bus = bus
+        self._look = look
         self._clock = clock
 
     async def run(self) -> None:
         """Write until cancelled."""
         while True:
             await self._clock.sleep(self.interval_s)
-            sample, decided = self._bus.latest(SampleAccepted), self._bus.latest(LimitsDecided)
-            if sample is not None and decided is not None:
-                log.info("%s", describe_status(sample.event.snapshot, decided.event.limits))
+            view = self._look()
+            line = describe_status(view)
+            if line:
+                log.log(logging.WARNING if view.last else logging.INFO, "%s", line)

@@ -82,6 +82,27 @@ def test_silence_is_recorded_as_such(rig: Rig) -> None:
     assert FRESHNESS[silent.values[FRESHNESS_AT] or 0] is Freshness.SILENT
 
 
+def test_samples_of_a_hold_are_not_recorded(rig: Rig) -> None:
+    """A frozen BMS goes on answering: its values are no measurements, and its current is no energy."""
+    rig.pass_by(10)
+    rig.recorder._take(FreshnessChanged(Freshness.FRESH, Freshness.HOLD))
+    rig.pass_by(30)
+    rig.recorder.flush()
+    row = dict(zip(COLUMNS, rig.rows[2].values, strict=True))
+    assert (row["samples"], row["voltage_v_min"], row["charged_mwh"], row["discharged_mwh"]) == (0, None, 0, 0)
+
+
+def test_limits_that_can_no_longer_be_decided_are_not_recorded(rig: Rig, some_limits: Callable[..., Limits]) -> None:
+    """The last ones are not in force."""
+    rig.bus.publish(LimitsDecided(some_limits(50.0)), "test")
+    rig.pass_by(4)
+    rig.bus.publish(LimitsDecided(None), "test")
+    rig.pass_by(4)
+    rig.recorder.flush()
+    row = dict(zip(COLUMNS, rig.rows[0].values, strict=True))
+    assert row["decisions"] == 4
+
+
 def test_limits_are_looked_at_each_second(rig: Rig, some_limits: Callable[..., Limits]) -> None:
     """What is on the bus as latest is what is sent and what is kept."""
     rig.bus.publish(LimitsDecided(some_limits(50.0)), "test")

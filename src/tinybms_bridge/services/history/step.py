@@ -86,7 +86,9 @@ class StepBuilder:
         self._charge_state: int | None = None
 
     def add_sample(self, snapshot: Snapshot) -> None:
-        """Take an accepted sample."""
+        """Take an accepted sample; in HOLD and SILENT none is believed, so none is kept."""
+        if self._freshness in (Freshness.HOLD, Freshness.SILENT):
+            return
         self._pack.add(pack_values(snapshot))
         self._temperature.add(temperature_values(snapshot))
         self._energy.add(snapshot)

@@ -7,11 +7,10 @@ from typing import Literal, Protocol
 
 from tinybms_bridge.battery.alarms import Alarms
 from tinybms_bridge.battery.energy import EnergyTotals
-from tinybms_bridge.battery.freshness import Freshness
-from tinybms_bridge.battery.limits.model import Limits
 from tinybms_bridge.battery.manual_stops import Direction
 from tinybms_bridge.battery.notices import Notices
-from tinybms_bridge.battery.snapshot import Identity, Snapshot
+from tinybms_bridge.battery.snapshot import Identity
+from tinybms_bridge.battery.view import View
 from tinybms_bridge.bus import Bus
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.hal.clock import Clock
@@ -43,13 +42,10 @@ class Picture:
 
     uptime_s: float
     """Seconds since the start of the bridge."""
-    freshness: Freshness
-    snapshot: Snapshot | None = None
-    """The last accepted sample."""
-    age_s: float | None = None
-    """Age of that sample."""
-    limits: Limits | None = None
-    """The limits in force, whether or not they may be sent."""
+    at: datetime
+    """This moment, UTC."""
+    view: View = field(default_factory=View)
+    """The battery as it may be shown."""
     alarms: Alarms = field(default_factory=Alarms)
     notices: Notices = field(default_factory=Notices)
     energy: EnergyTotals = field(default_factory=EnergyTotals)

@@ -7,13 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
-from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.notices import NoticeName, Notices
 from tinybms_bridge.bus import Bus
 from tinybms_bridge.events import AlarmsChanged, NoticesChanged
 from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.services.web.face import Picture
 from tinybms_bridge.services.web.live.alarm_desk import AlarmDesk
+
+WALL = datetime(2026, 1, 1, tzinfo=UTC)
 
 HIGH, LOW = AlarmName.HIGH_VOLTAGE, AlarmName.LOW_VOLTAGE
 
@@ -25,7 +26,7 @@ def alarms(**levels: int) -> Alarms:
 
 def picture(now: Alarms, notices: Notices | None = None) -> Picture:
     """Return a picture with these alarms."""
-    return Picture(1.0, Freshness.FRESH, alarms=now, notices=notices or Notices())
+    return Picture(1.0, WALL, alarms=now, notices=notices or Notices())
 
 
 async def test_beginning_as_the_bus_told(clock: FakeClock) -> None:

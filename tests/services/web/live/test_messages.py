@@ -9,6 +9,7 @@ from typing import Any
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.notices import NoticeName, Notices
+from tinybms_bridge.battery.view import Last, View
 from tinybms_bridge.services.web.face import (
     CanFigures,
     Direction,
@@ -30,6 +31,11 @@ README_KEYS = {
     "voltage", "current", "soc_percent", "soh_percent", "temperature", "min_cell_mv", "max_cell_mv",
     "cell_imbalance_mv", "online_status", "uptime_ms", "stats",
 }  # fmt: skip
+
+
+def seen(picture: Picture, **changes: Any) -> Picture:
+    """Return a picture whose view differs."""
+    return replace(picture, view=replace(picture.view, **changes))
 
 
 def test_names_of_the_readme(face: Any) -> None:
@@ -63,9 +69,44 @@ async def test_at_most_1500_bytes_with_everything_at_its_longest(face: Any, pict
     assert ": " not in text
 
 
+async def test_nothing_old_looks_live(face: Any, picture: Picture) -> None:
+    """HOLD and SILENT: measurements null, limits as sent, the last values apart; still within 1.5 KB."""
+    assert picture.view.measured is not None
+    assert picture.view.limits is not None
+    big = 4_294_967_295
+    last = Last(picture.view.measured, 1e6, picture.view.limits)
+    held = replace(picture.view.limits, ccl_a=0.0, freshness=Freshness.HOLD)
+    old = View(Freshness.HOLD, None, held, 1e6, last)
+    face.now = replace(
+        picture,
+        view=old,
+        uptime_s=1e9,
+        alarms=Alarms(dict.fromkeys(AlarmName, AlarmLevel.ALARM)),
+        notices=Notices(dict.fromkeys(NoticeName, AlarmLevel.ALARM)),
+    )
+    face.uart_figures = UartFigures(success=big, errors=big)
+    face.can_figures = CanFigures(tx_count=big, tx_errors=big)
+    text = status_message(face)
+    message = json.loads(text)
+    assert len(text.encode()) <= 1500
+    live = ("voltage", "current", "soc_percent", "power_w", "min_cell_mv", "online_status", "balancing", "time_left_s")
+    assert {message[name] for name in live} == {None}
+    assert message["cells"] == message["temperatures"] == []
+    assert message["stats"]["cvl"]["ccl_limit_a"] == 0.0
+    assert message["last"]["voltage"] == 54.32
+    assert message["remark"].startswith("charging is stopped because")
+    assert json.loads(limits_message(face.now))["ccl_limit_a"] == 0.0
+    assert json.loads(registers_message(face.now))["registers"] == []
+    face.now = replace(face.now, view=replace(old, freshness=Freshness.SILENT, limits=None))
+    message = json.loads(status_message(face))
+    assert set(message["stats"]["cvl"].values()) == {None}
+    assert message["last"]["cvl"]["ccl_limit_a"] == 5.0
+    assert message["remark"] == "nothing is sent; the GX has lost the BMS"
+
+
 def test_before_the_first_sample(face: Any) -> None:
     """Without a sample the numbers are null and the lists empty."""
-    face.now = Picture(uptime_s=2.0, freshness=Freshness.STARTING)
+    face.now = Picture(uptime_s=2.0, at=face.clock.wall())
     message = json.loads(status_message(face))
     assert message["voltage"] is None
     assert message["cells"] == []
@@ -75,9 +116,9 @@ def test_before_the_first_sample(face: Any) -> None:
 
 def test_numbers_that_json_cannot_carry(face: Any, picture: Picture) -> None:
     """A value that is not finite becomes null instead of breaking every browser."""
-    assert picture.snapshot is not None
-    pack = replace(picture.snapshot.pack, current_a=float("nan"))
-    face.now = replace(picture, snapshot=replace(picture.snapshot, pack=pack))
+    assert picture.view.measured is not None
+    pack = replace(picture.view.measured.pack, current_a=float("nan"))
+    face.now = seen(picture, measured=replace(picture.view.measured, pack=pack))
     assert json.loads(status_message(face))["current"] is None
 
 
@@ -87,7 +128,7 @@ def test_limits_with_reasons(picture: Picture) -> None:
     assert message["topic"] == "limits"
     assert message["reasons"][1]["code"] == "state"
     assert message["reasons"][1]["detail"] == "FLOAT"
-    assert json.loads(limits_message(replace(picture, limits=None)))["reasons"] == []
+    assert json.loads(limits_message(seen(picture, limits=None)))["reasons"] == []
 
 
 def test_registers(picture: Picture) -> None:
@@ -96,7 +137,7 @@ def test_registers(picture: Picture) -> None:
     by_address = {each["address"]: each for each in message["registers"]}
     assert by_address[0] == {"address": 0, "name": "cell_1_voltage", "value": 3.4152, "unit": "V"}
     assert by_address[50]["value"] == 147
-    assert json.loads(registers_message(replace(picture, snapshot=None)))["registers"] == []
+    assert json.loads(registers_message(seen(picture, measured=None)))["registers"] == []
 
 
 def test_can_frames_in_words(make_frame: Callable[..., MonitoredFrame]) -> None:

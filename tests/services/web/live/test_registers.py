@@ -13,7 +13,7 @@ from tinybms_bridge.tinybms.registers import catalogue
 
 def test_names_and_units_are_those_of_the_catalogue(picture: Picture) -> None:
     """Each value has the key and the unit that the register catalogue has at its address."""
-    for each in live_registers(picture.snapshot):
+    for each in live_registers(picture.view.measured):
         found = {register.key: register.unit for register in catalogue().at(each.address)}
         assert each.name in found
         assert each.unit == found[each.name]
@@ -23,9 +23,9 @@ def test_names_and_units_are_those_of_the_catalogue(picture: Picture) -> None:
 @given(st.lists(st.floats(1.0, 4.5), min_size=4, max_size=16))
 def test_cells_end_at_the_last_pin(picture: Picture, voltages_v: list[float]) -> None:
     """Whatever the number of cells, the last one is register 15 and none is lost."""
-    assert picture.snapshot is not None
+    assert picture.view.measured is not None
     cells = Cells(tuple(voltages_v), (True,) * len(voltages_v))
-    found = {each.address: each.value for each in live_registers(replace(picture.snapshot, cells=cells))}
+    found = {each.address: each.value for each in live_registers(replace(picture.view.measured, cells=cells))}
     addresses = sorted(address for address in found if address < 16)
     assert addresses == list(range(16 - len(voltages_v), 16))
     assert [found[address] for address in addresses] == [round(value, 4) for value in voltages_v]

@@ -15,6 +15,7 @@ from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.limits import ChargeState, Freshness, LimitCode, Limits, Quantity, Reason
 from tinybms_bridge.battery.snapshot import BmsStatus, Cells, Identity, PackState, Snapshot, Temperatures
+from tinybms_bridge.battery.view import View
 from tinybms_bridge.bus import Bus
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.errors import DeviceRefused, LinkError
@@ -292,7 +293,7 @@ class FakeFace:
         self.device_settings = BmsSettings(self.bms, InstantClock())
         self.logs = FakeLogs()
         self.history = FakeHistory()
-        self.now = Picture(uptime_s=3600.0, freshness=Freshness.STARTING)
+        self.now = Picture(uptime_s=3600.0, at=clock.wall())
         self.uart_figures = UartFigures(up=True, polls=100, success=98, errors=2, latency_avg_ms=15.5)
         self.can_figures = CanFigures(up=True, tx_count=50, tx_errors=1, gx_state="present")
         self.statistics: DeviceStatistics | None = None
@@ -415,10 +416,13 @@ def picture() -> Picture:
     )
     return Picture(
         uptime_s=3600.0,
-        freshness=Freshness.FRESH,
-        snapshot=snapshot,
-        age_s=0.05,
-        limits=Limits(54.4, 5.0, 50.0, 44.8, ChargeState.FLOAT, Freshness.FRESH, reasons),
+        at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+        view=View(
+            Freshness.FRESH,
+            snapshot,
+            Limits(54.4, 5.0, 50.0, 44.8, ChargeState.FLOAT, Freshness.FRESH, reasons),
+            age_s=0.05,
+        ),
         alarms=Alarms(MappingProxyType({AlarmName.HIGH_VOLTAGE: AlarmLevel.WARNING, AlarmName.GENERAL: AlarmLevel.OK})),
         energy=EnergyTotals(1234.56, 789.0, 23.0, 15.0),
         identity=Identity("2.1", 1, 254),

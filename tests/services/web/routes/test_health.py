@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.battery.view import View
 from tinybms_bridge.services.web.app import create_app
 from tinybms_bridge.services.web.face import CanFigures
 from tinybms_bridge.services.web.options import WebOptions
@@ -29,7 +30,7 @@ async def test_ready(visitor: httpx.AsyncClient) -> None:
 @pytest.mark.parametrize("freshness", [Freshness.STARTING, Freshness.HOLD, Freshness.SILENT])
 async def test_not_ready_without_fresh_data(visitor: httpx.AsyncClient, face: Any, freshness: Freshness) -> None:
     """Old data is not ready, and the answer says that it is the BMS."""
-    face.now = replace(face.picture(), freshness=freshness)
+    face.now = replace(face.picture(), view=View(freshness))
     answer = await visitor.get("/readyz")
     assert answer.status_code == 503
     assert answer.json() == {"ready": False, "bms": False, "can": True, "gx": True}

@@ -4,6 +4,10 @@ from dataclasses import replace
 from typing import Any
 
 import httpx
+import pytest
+
+from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.battery.view import Last, View
 
 
 async def test_values_and_causes(visitor: httpx.AsyncClient) -> None:
@@ -22,8 +26,8 @@ async def test_what_is_out_of_the_ordinary_is_told(visitor: httpx.AsyncClient, f
     """Why a window is ignored, and which sensors are lost."""
     before = (await visitor.get("/api/limits")).json()
     picture = face.picture()
-    odd = replace(picture.limits, full_charge_due=True, lost_sensors=("external sensor 1",))
-    face.now = replace(picture, limits=odd)
+    odd = replace(picture.view.limits, full_charge_due=True, lost_sensors=("external sensor 1",))
+    face.now = replace(picture, view=replace(picture.view, limits=odd))
     after = (await visitor.get("/api/limits")).json()
     assert (before["full_charge_due"], before["lost_sensors"]) == (False, [])
     assert (after["full_charge_due"], after["lost_sensors"]) == (True, ["external sensor 1"])
@@ -31,7 +35,25 @@ async def test_what_is_out_of_the_ordinary_is_told(visitor: httpx.AsyncClient, f
 
 async def test_before_the_first_decision(visitor: httpx.AsyncClient, face: Any) -> None:
     """Nothing is claimed before anything was decided."""
-    face.now = replace(face.picture(), limits=None)
+    face.now = replace(face.picture(), view=View())
     answer = await visitor.get("/api/limits")
     assert answer.status_code == 200
-    assert answer.json() is None
+    found = answer.json()
+    assert (found["state"], found["may_send"], found["last"]) == (None, False, None)
+    assert found["cvl"] == {"value": None, "unit": "V", "reasons": []}
+
+
+@pytest.mark.parametrize("freshness", [Freshness.HOLD, Freshness.SILENT])
+async def test_old_data(visitor: httpx.AsyncClient, face: Any, freshness: Freshness) -> None:
+    """Limits are told as they are sent: lowered in HOLD, none in SILENT; the last good ones are apart and dated."""
+    picture = face.picture()
+    last = Last(picture.view.measured, 5.0, picture.view.limits)
+    held = replace(picture.view.limits, ccl_a=0.0, freshness=freshness)
+    sent = held if held.may_send else None
+    face.now = replace(picture, view=View(freshness, None, sent, 5.0, last))
+    found = (await visitor.get("/api/limits")).json()
+    assert (found["freshness"], found["may_send"], found["age_ms"]) == (freshness, sent is not None, 5000)
+    assert found["ccl"]["value"] == (0.0 if sent else None)
+    assert found["cvl"]["value"] == (54.4 if sent else None)
+    assert (found["last"]["ccl_a"], found["last"]["at"]) == (5.0, "2026-01-02T03:04:00Z")
+    assert found["remark"]

@@ -4,8 +4,10 @@ from dataclasses import replace
 from typing import Any
 
 import httpx
+import pytest
 
 from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.battery.view import Last, View
 from tinybms_bridge.services.web.face import Picture
 
 README_KEYS = {
@@ -51,9 +53,9 @@ async def test_flat_counters(visitor: httpx.AsyncClient) -> None:
 
 async def test_registers_by_connector_pin(visitor: httpx.AsyncClient, face: Any, picture: Picture) -> None:
     """Cells of a short pack sit at the highest registers, as the BMS numbers them."""
-    assert picture.snapshot is not None
-    cells = replace(picture.snapshot.cells, voltages_v=(3.1, 3.2), balancing=(True, False))
-    face.now = replace(picture, snapshot=replace(picture.snapshot, cells=cells))
+    assert picture.view.measured is not None
+    cells = replace(picture.view.measured.cells, voltages_v=(3.1, 3.2), balancing=(True, False))
+    face.now = replace(picture, view=replace(picture.view, measured=replace(picture.view.measured, cells=cells)))
     registers = {each["address"]: each for each in (await visitor.get("/api/status")).json()["registers"]}
     assert registers[14] == {"address": 14, "name": "cell_15_voltage", "value": 3.1, "unit": "V"}
     assert registers[15]["value"] == 3.2
@@ -65,7 +67,7 @@ async def test_registers_by_connector_pin(visitor: httpx.AsyncClient, face: Any,
 
 async def test_before_the_first_sample(visitor: httpx.AsyncClient, face: Any) -> None:
     """Without a sample the measurements are null, and the counters still answer."""
-    face.now = Picture(uptime_s=1.0, freshness=Freshness.STARTING)
+    face.now = Picture(uptime_s=1.0, at=face.clock.wall())
     answer = await visitor.get("/api/status")
     status = answer.json()
     assert answer.status_code == 200
@@ -73,6 +75,24 @@ async def test_before_the_first_sample(visitor: httpx.AsyncClient, face: Any) ->
     assert status["registers"] == []
     assert status["stats"]["cvl"]["state"] is None
     assert status["stats"]["uart"]["polls"] == 100
+
+
+@pytest.mark.parametrize("freshness", [Freshness.HOLD, Freshness.SILENT])
+async def test_old_data_is_not_shown_as_live(visitor: httpx.AsyncClient, face: Any, freshness: Freshness) -> None:
+    """Every flat field of the seed that is measured is null, and the last values have their time."""
+    fresh = (await visitor.get("/api/status")).json()
+    picture = face.picture()
+    last = Last(picture.view.measured, 60.0, picture.view.limits)
+    face.now = replace(picture, view=View(freshness, age_s=60.0, last=last))
+    old = (await visitor.get("/api/status")).json()
+    measured = README_KEYS - {"uptime_ms", "stats", "registers"}
+    assert {old[name] for name in measured | {"status", "power_w", "balancing_bits", "time_left_s"}} == {None}
+    assert (old["registers"], old["cells_mv"]) == ([], [])
+    assert old["stats"]["cvl"] == dict.fromkeys(fresh["stats"]["cvl"])
+    assert {name: old["last"][name] for name in measured} == {name: fresh[name] for name in measured}
+    assert old["last"]["cvl"] == fresh["stats"]["cvl"]
+    assert (old["last"]["at"], old["age_ms"]) == ("2026-01-02T03:03:05Z", 60_000)
+    assert (fresh["last"], fresh["remark"]) == (None, "")
 
 
 async def test_alarms_and_balancing(visitor: httpx.AsyncClient) -> None:

@@ -5,16 +5,16 @@ from enum import StrEnum
 
 from pydantic_core import to_json
 
+from tinybms_bridge.battery.snapshot import Snapshot
 from tinybms_bridge.services.web.face import BridgeFace, EventEntry, MonitoredFrame, Picture
 from tinybms_bridge.services.web.live.decoding import decoded
 from tinybms_bridge.services.web.live.numbers import (
     active_levels,
     balancing_bits,
+    battery_numbers,
     cells_mv,
     flat_counters,
     limit_numbers,
-    pack_numbers,
-    rounded,
 )
 from tinybms_bridge.services.web.live.registers import live_registers
 
@@ -47,34 +47,30 @@ class Topic(StrEnum):
 def status_message(face: BridgeFace) -> str:
     """Return the message of the seed: compact, at most 1.5 KB with 16 cells."""
     picture = face.picture()
-    snapshot = picture.snapshot
+    snapshot = picture.view.measured
     return _text(
         {
-            **pack_numbers(picture),
-            "power_w": rounded(snapshot.pack.power_w, 1) if snapshot else None,
-            "temperatures": _temperatures(picture),
+            **battery_numbers(picture),
+            "temperatures": _temperatures(snapshot),
             "cells": cells_mv(snapshot),
             "balancing": balancing_bits(snapshot),
-            "time_left_s": snapshot.pack.time_left_s if snapshot else None,
-            "age_ms": None if picture.age_s is None else round(picture.age_s * 1000.0),
-            "freshness": picture.freshness.value,
             "alarms": active_levels(picture),
             "inhibits": [inhibit.direction.value for inhibit in face.inhibits()],
-            "stats": {**flat_counters(face.uart(), face.can()), "cvl": limit_numbers(picture)},
+            "stats": {**flat_counters(face.uart(), face.can()), "cvl": limit_numbers(picture.view.limits)},
         }
     )
 
 
 def limits_message(picture: Picture) -> str:
-    """Return the reasons of the present limits, as codes and numbers."""
-    limits = picture.limits
+    """Return the reasons of the limits that are sent, as codes and numbers."""
+    limits = picture.view.limits
     reasons = [] if limits is None else limits.reasons
-    return _text({"topic": Topic.LIMITS, **limit_numbers(picture), "reasons": reasons})
+    return _text({"topic": Topic.LIMITS, **limit_numbers(limits), "reasons": reasons})
 
 
 def registers_message(picture: Picture) -> str:
-    """Return the last sample as ``/api/status`` has it under ``registers``."""
-    return _text({"topic": Topic.REGISTERS, "registers": live_registers(picture.snapshot)})
+    """Return the live sample as ``/api/status`` has it under ``registers``."""
+    return _text({"topic": Topic.REGISTERS, "registers": live_registers(picture.view.measured)})
 
 
 def can_message(frames: Sequence[MonitoredFrame], missed: int = 0) -> str:
@@ -95,11 +91,12 @@ def error_message(message: str) -> str:
     return _text({"topic": "error", "success": False, "message": message})
 
 
-def _temperatures(picture: Picture) -> list[float | None]:
-    if picture.snapshot is None:
+def _temperatures(snapshot: Snapshot | None) -> list[float | None]:
+    if snapshot is None:
         return []
-    sensors = picture.snapshot.temperatures
-    return [rounded(value, 1) for value in (sensors.internal_c, sensors.external_1_c, sensors.external_2_c)]
+    sensors = snapshot.temperatures
+    readings = (sensors.internal_c, sensors.external_1_c, sensors.external_2_c)
+    return [None if celsius is None else round(celsius, 1) for celsius in readings]
 
 
 def _text(document: dict[str, object]) -> str:

@@ -1,21 +1,53 @@
-"""The flat numbers of the seed's README, made once for ``/api/status`` and for the live messages."""
+"""The flat numbers of the seed's README, made once for ``/api/status`` and for the live messages.
 
+What is not live or not sent is null, also under the names of the seed; the last values are in an object of their own.
+"""
+
+from tinybms_bridge.battery.limits.model import Limits
 from tinybms_bridge.battery.snapshot import Snapshot
 from tinybms_bridge.services.web.face import CanFigures, Picture, UartFigures
 
-__all__ = ["active_levels", "balancing_bits", "cells_mv", "flat_counters", "limit_numbers", "pack_numbers", "rounded"]
+__all__ = [
+    "active_levels",
+    "balancing_bits",
+    "battery_numbers",
+    "cells_mv",
+    "flat_counters",
+    "last_numbers",
+    "limit_numbers",
+    "pack_numbers",
+]
 
 
-def rounded(value: float | None, digits: int) -> float | None:
-    """Return a value with so many decimals; None stays None."""
-    return None if value is None else round(value, digits)
+def battery_numbers(picture: Picture) -> dict[str, object]:
+    """Return what every picture of the battery begins with; the numbers are None while they are not live."""
+    view = picture.view
+    return {
+        **pack_numbers(view.measured),
+        "uptime_ms": round(picture.uptime_s * 1000.0),
+        "age_ms": None if view.age_s is None else round(view.age_s * 1000.0),
+        "freshness": view.freshness.value,
+        "remark": view.remark,
+        "last": last_numbers(picture),
+    }
 
 
-def pack_numbers(picture: Picture) -> dict[str, float | int | None]:
-    """Return the flat measurements under the names of the README; None before the first sample."""
-    snapshot = picture.snapshot
-    numbers = _UNKNOWN if snapshot is None else _measured(snapshot)
-    return {**numbers, "uptime_ms": round(picture.uptime_s * 1000.0)}
+def pack_numbers(snapshot: Snapshot | None) -> dict[str, float | int | None]:
+    """Return the flat measurements under the names of the README; None without any."""
+    return _UNKNOWN if snapshot is None else _measured(snapshot)
+
+
+def last_numbers(picture: Picture) -> dict[str, object] | None:
+    """Return the last measurements and limits with their time, while there are no live ones; else None."""
+    last = picture.view.last
+    if last is None:
+        return None
+    return {
+        "at": last.at(picture.at).isoformat(),
+        **pack_numbers(last.snapshot),
+        "cells_mv": cells_mv(last.snapshot),
+        "cvl": limit_numbers(last.limits),
+    }
 
 
 def cells_mv(snapshot: Snapshot | None) -> list[int]:
@@ -23,20 +55,20 @@ def cells_mv(snapshot: Snapshot | None) -> list[int]:
     return [] if snapshot is None else [round(voltage * 1000.0) for voltage in snapshot.cells.voltages_v]
 
 
-def balancing_bits(snapshot: Snapshot | None) -> int:
-    """Return a mask of the cells that are being bled; bit 0 is cell 1."""
-    flags = () if snapshot is None else snapshot.cells.balancing
-    return sum(1 << index for index, bled in enumerate(flags) if bled)
+def balancing_bits(snapshot: Snapshot | None) -> int | None:
+    """Return a mask of the cells that are being bled; bit 0 is cell 1. None without a sample."""
+    if snapshot is None:
+        return None
+    return sum(1 << index for index, bled in enumerate(snapshot.cells.balancing) if bled)
 
 
-def limit_numbers(picture: Picture) -> dict[str, float | str | None]:
-    """Return state and limits under the names of the README's ``stats.cvl``."""
-    limits = picture.limits
+def limit_numbers(limits: Limits | None) -> dict[str, float | str | None]:
+    """Return state and limits under the names of the README's ``stats.cvl``; None without limits that are sent."""
     return {
         "state": None if limits is None else limits.state.value,
-        "cvl_voltage_v": rounded(limits.cvl_v, 2) if limits else None,
-        "ccl_limit_a": rounded(limits.ccl_a, 1) if limits else None,
-        "dcl_limit_a": rounded(limits.dcl_a, 1) if limits else None,
+        "cvl_voltage_v": _rounded(limits.cvl_v, 2) if limits else None,
+        "ccl_limit_a": _rounded(limits.ccl_a, 1) if limits else None,
+        "dcl_limit_a": _rounded(limits.dcl_a, 1) if limits else None,
     }
 
 
@@ -67,6 +99,8 @@ _NAMES = (
     "max_cell_mv",
     "cell_imbalance_mv",
     "online_status",
+    "power_w",
+    "time_left_s",
 )
 
 _UNKNOWN: dict[str, float | int | None] = dict.fromkeys(_NAMES)
@@ -78,10 +112,16 @@ def _measured(snapshot: Snapshot) -> dict[str, float | int | None]:
         "voltage": round(pack.voltage_v, 2),
         "current": round(pack.current_a, 2),
         "soc_percent": round(pack.soc_percent, 1),
-        "soh_percent": rounded(pack.soh_percent, 1),
-        "temperature": rounded(snapshot.temperatures.hottest_c, 1),
+        "soh_percent": _rounded(pack.soh_percent, 1),
+        "temperature": _rounded(snapshot.temperatures.hottest_c, 1),
         "min_cell_mv": round(cells.min_v * 1000.0),
         "max_cell_mv": round(cells.max_v * 1000.0),
         "cell_imbalance_mv": round(cells.delta_mv),
         "online_status": pack.status_raw,
+        "power_w": round(pack.power_w, 1),
+        "time_left_s": pack.time_left_s,
     }
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)

@@ -43,12 +43,12 @@ _SOURCES = (
     _Source(46, "state_of_charge", "%", lambda s: s.pack.soc_percent),
     _Source(48, "internal_temperature", "°C", lambda s: s.temperatures.internal_c, 1),
     _Source(50, "online_status", "", lambda s: s.pack.status_raw),
-    _Source(52, "real_balancing_bits", "", lambda s: balancing_bits(s) << (_CELLS - s.cells.count)),
+    _Source(52, "real_balancing_bits", "", lambda s: (balancing_bits(s) or 0) << (_CELLS - s.cells.count)),
 )
 
 
 def live_registers(snapshot: Snapshot | None) -> list[LiveRegister]:
-    """Return the values by register; empty before the first sample.
+    """Return the values by register; empty without a live sample.
 
     Cell n of N is register 16 - N + n - 1, because the cells sit at the highest connector pins.
     """

@@ -56,7 +56,9 @@ async def diagnostics(watch: TheWatch, face: Face, _user: Viewer) -> Diagnostics
         can=await _can(face),
         websocket=_live(watch.hub),
         history=await history_stats(face.history),
-        freshness=picture.freshness.value,
+        freshness=picture.view.freshness.value,
+        age_ms=None if picture.view.age_s is None else round(picture.view.age_s * 1000.0),
+        remark=picture.view.remark,
         changes=[ChangeAnswer.model_validate(change) for change in watch.changes.recent()],
     )
 

@@ -172,5 +172,9 @@ class Diagnostics(Answer):
     websocket: LiveStats
     history: HistoryStats
     freshness: str = Field(examples=["FRESH"])
+    age_ms: int | None
+    """Age of the last sample."""
+    remark: str
+    """Why charging is stopped or nothing is sent, for want of data."""
     changes: list[ChangeAnswer]
     """Changes of freshness, link, GX and charge state, oldest first."""

@@ -42,7 +42,7 @@ async def healthz(face: Face) -> Health:
 async def readyz(face: Face) -> Readiness:
     """Return 200 while limits made from fresh data are sent, else 503 with what is missing."""
     can = face.can()
-    bms = face.picture().freshness is Freshness.FRESH
+    bms = face.picture().view.freshness is Freshness.FRESH
     readiness = Readiness(ready=bms and can.up, bms=bms, can=can.up, gx=can.keepalive_ok)
     if readiness.ready:
         return readiness

@@ -1,9 +1,12 @@
-"""``GET /api/limits``: the limits in force, each with the causes that bind it."""
+"""``GET /api/limits``: the limits that are sent, each with the causes that bind it."""
+
+from datetime import datetime
 
 from fastapi import APIRouter
 from pydantic import Field
 
 from tinybms_bridge.battery.limits import Limits, Quantity, Reason, explain
+from tinybms_bridge.services.web.face import Picture
 from tinybms_bridge.services.web.routes.answers import Answer
 from tinybms_bridge.services.web.routes.deps import Face
 from tinybms_bridge.services.web.security import Viewer
@@ -30,57 +33,94 @@ class Cause(Answer):
 
 
 class OneLimit(Answer):
-    """A limit and its causes, in the order of the stages."""
+    """A limit as it is sent, null while nothing is, and its causes in the order of the stages."""
 
-    value: float
+    value: float | None
     unit: str
     reasons: list[Cause]
 
 
-class LimitsAnswer(Answer):
-    """What the charger and the loads may do now."""
+class LastLimits(Answer):
+    """The last limits that were decided from fresh data."""
 
-    state: str = Field(examples=["BULK"])
+    at: datetime
+    state: str
+    cvl_v: float
+    ccl_a: float
+    dcl_a: float
+
+
+class LimitsAnswer(Answer):
+    """What the charger and the loads may do now: what is sent to the GX."""
+
+    state: str | None = Field(examples=["BULK"])
+    """Null while nothing is sent."""
     freshness: str = Field(examples=["FRESH"])
     may_send: bool
     """Whether anything is sent to the GX."""
+    age_ms: int | None
+    """Age of the last sample."""
+    remark: str
+    """Why charging is stopped or nothing is sent, for want of data; empty while fresh data is sent."""
     force_charge: bool
     full: bool
     full_charge_due: bool
     """Whether the SOC window is ignored until the battery has been charged fully."""
     lost_sensors: list[str] = Field(examples=[["external sensor 1"]])
     """Temperature sensors that are lost; their last reading goes on limiting the charge current."""
-    discharge_voltage_v: float
+    discharge_voltage_v: float | None
     cvl: OneLimit
     ccl: OneLimit
     dcl: OneLimit
+    last: LastLimits | None
+    """Only while data is old."""
 
 
 @router.get("/api/limits")
-async def limits(face: Face, _user: Viewer) -> LimitsAnswer | None:
-    """Return the limits and their reasons; null before the first decision."""
-    found = face.picture().limits
-    if found is None:
-        return None
+async def limits(face: Face, _user: Viewer) -> LimitsAnswer:
+    """Return the limits that are sent and their reasons."""
+    picture = face.picture()
+    view = picture.view
+    found = view.limits
     return LimitsAnswer(
-        state=found.state.value,
-        freshness=found.freshness.value,
-        may_send=found.may_send,
-        force_charge=found.force_charge,
-        full=found.full,
-        full_charge_due=found.full_charge_due,
-        lost_sensors=list(found.lost_sensors),
-        discharge_voltage_v=round(found.discharge_voltage_v, 2),
-        cvl=_one(found, Quantity.CVL, found.cvl_v),
-        ccl=_one(found, Quantity.CCL, found.ccl_a),
-        dcl=_one(found, Quantity.DCL, found.dcl_a),
+        state=found.state.value if found else None,
+        freshness=view.freshness.value,
+        may_send=found is not None,
+        age_ms=None if view.age_s is None else round(view.age_s * 1000.0),
+        remark=view.remark,
+        force_charge=found is not None and found.force_charge,
+        full=found is not None and found.full,
+        full_charge_due=found is not None and found.full_charge_due,
+        lost_sensors=list(found.lost_sensors) if found else [],
+        discharge_voltage_v=round(found.discharge_voltage_v, 2) if found else None,
+        cvl=_one(found, Quantity.CVL),
+        ccl=_one(found, Quantity.CCL),
+        dcl=_one(found, Quantity.DCL),
+        last=_last(picture),
     )
 
 
-def _one(limits: Limits, quantity: Quantity, value: float) -> OneLimit:
+def _one(limits: Limits | None, quantity: Quantity) -> OneLimit:
+    unit = "V" if quantity is Quantity.CVL else "A"
+    if limits is None:
+        return OneLimit(value=None, unit=unit, reasons=[])
     binding = limits.binding(quantity)
     reasons = [_cause(each, binding=each is binding) for each in limits.reasons if each.quantity is quantity]
-    return OneLimit(value=round(value, 3), unit="V" if quantity is Quantity.CVL else "A", reasons=reasons)
+    value = {Quantity.CVL: limits.cvl_v, Quantity.CCL: limits.ccl_a, Quantity.DCL: limits.dcl_a}[quantity]
+    return OneLimit(value=round(value, 3), unit=unit, reasons=reasons)
+
+
+def _last(picture: Picture) -> LastLimits | None:
+    last = picture.view.last
+    if last is None or last.limits is None:
+        return None
+    return LastLimits(
+        at=last.at(picture.at),
+        state=last.limits.state.value,
+        cvl_v=round(last.limits.cvl_v, 3),
+        ccl_a=round(last.limits.ccl_a, 3),
+        dcl_a=round(last.limits.dcl_a, 3),
+    )
 
 
 def _cause(reason: Reason, *, binding: bool) -> Cause:

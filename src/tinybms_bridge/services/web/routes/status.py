@@ -1,5 +1,7 @@
 """``GET /api/status``: the flat object of the seed's README."""
 
+from datetime import datetime
+
 from fastapi import APIRouter
 from pydantic import Field
 
@@ -7,11 +9,10 @@ from tinybms_bridge.services.web.face import BridgeFace, Picture
 from tinybms_bridge.services.web.live.numbers import (
     active_levels,
     balancing_bits,
+    battery_numbers,
     cells_mv,
     flat_counters,
     limit_numbers,
-    pack_numbers,
-    rounded,
 )
 from tinybms_bridge.services.web.live.registers import live_registers
 from tinybms_bridge.services.web.routes.answers import Answer
@@ -44,7 +45,7 @@ class CanStats(Answer):
 
 
 class CvlStats(Answer):
-    """State and limits; null before the first decision."""
+    """State and limits; null while nothing is sent."""
 
     state: str | None = Field(examples=["FLOAT"])
     cvl_voltage_v: float | None
@@ -84,7 +85,7 @@ class Stats(Answer):
 
 
 class RegisterValue(Answer):
-    """One value of the last sample by register of the BMS (protocol Rev D, section 2)."""
+    """One value of the live sample by register of the BMS (protocol Rev D, section 2)."""
 
     address: int
     name: str
@@ -92,8 +93,8 @@ class RegisterValue(Answer):
     unit: str
 
 
-class Status(Answer):
-    """The whole state. Measurements are null before the first sample."""
+class Measured(Answer):
+    """What the BMS measures."""
 
     voltage: float | None = Field(description="V", examples=[54.32])
     current: float | None = Field(description="A, positive into the battery", examples=[-12.5])
@@ -106,16 +107,33 @@ class Status(Answer):
     max_cell_mv: int | None = Field(examples=[3435])
     cell_imbalance_mv: int | None = Field(examples=[20])
     online_status: int | None = Field(description="Register 50 of the BMS", examples=[145])
+    power_w: float | None
+    time_left_s: int | None
+    cells_mv: list[int]
+
+
+class LastValues(Measured):
+    """The last measurements before the data became old."""
+
+    at: datetime
+    cvl: CvlStats
+    """The last limits that were decided from fresh data."""
+
+
+class Status(Measured):
+    """The whole state. Measurements are null before the first sample, and while data is old (HOLD, SILENT)."""
+
     uptime_ms: int = Field(examples=[3600000])
     status: str | None = Field(description="Name of online_status", examples=["CHARGING"])
-    power_w: float | None
-    cells_mv: list[int]
-    balancing_bits: int
+    balancing_bits: int | None
     """Bit 0 is cell 1."""
-    time_left_s: int | None
     age_ms: int | None
-    """Age of the sample."""
+    """Age of the last sample."""
     freshness: str = Field(examples=["FRESH"])
+    remark: str
+    """Why charging is stopped or nothing is sent, for want of data; empty while fresh data is sent."""
+    last: LastValues | None
+    """The last values, while there are no live ones."""
     alarms: dict[str, int]
     """Active alarms and notices: 1 warning, 2 alarm."""
     stats: Stats
@@ -126,17 +144,13 @@ class Status(Answer):
 async def status(face: Face, _user: Viewer) -> Status:
     """Return the whole state of battery and bridge."""
     picture = face.picture()
-    snapshot = picture.snapshot
+    snapshot = picture.view.measured
     return Status.model_validate(
         {
-            **pack_numbers(picture),
+            **battery_numbers(picture),
             "status": snapshot.pack.status.name if snapshot else None,
-            "power_w": rounded(snapshot.pack.power_w, 1) if snapshot else None,
             "cells_mv": cells_mv(snapshot),
             "balancing_bits": balancing_bits(snapshot),
-            "time_left_s": snapshot.pack.time_left_s if snapshot else None,
-            "age_ms": None if picture.age_s is None else round(picture.age_s * 1000.0),
-            "freshness": picture.freshness.value,
             "alarms": active_levels(picture),
             "stats": _stats(face, picture),
             "registers": [RegisterValue.model_validate(each) for each in live_registers(snapshot)],
@@ -149,7 +163,7 @@ def _stats(face: BridgeFace, picture: Picture) -> dict[str, object]:
     return {
         "uart": UartStats.model_validate(uart),
         "can": CanStats.model_validate(can),
-        "cvl": limit_numbers(picture),
+        "cvl": limit_numbers(picture.view.limits),
         "eventbus": EventBusStats.model_validate(bus),
         "energy": Energy.model_validate(picture.energy),
         **flat_counters(uart, can),

@@ -6,7 +6,6 @@ from enum import Enum
 from fastapi import APIRouter
 from pydantic import Field
 
-from tinybms_bridge.battery.snapshot import Snapshot
 from tinybms_bridge.services.web.routes.answers import Answer
 from tinybms_bridge.services.web.routes.deps import Face
 from tinybms_bridge.services.web.security import Viewer
@@ -52,7 +51,7 @@ class Info(Answer):
     identity: IdentityAnswer | None
     ratings: RatingsAnswer | None
     lifetime_s: int | None
-    """Age of the BMS."""
+    """Age of the BMS; null while data is old."""
     statistics: dict[str, float | int | str] | None
     """Extremes and counts since the BMS cleared them (registers 100 to 117); none is a limit."""
 
@@ -61,19 +60,13 @@ class Info(Answer):
 async def info(face: Face, _user: Viewer) -> Info:
     """Return identity, ratings and lifetime statistics of the BMS, as last read."""
     picture = face.picture()
-    snapshot = picture.snapshot
+    view = picture.view
     return Info(
         identity=IdentityAnswer.model_validate(picture.identity) if picture.identity else None,
-        ratings=_ratings(snapshot),
-        lifetime_s=snapshot.pack.lifetime_s if snapshot else None,
+        ratings=RatingsAnswer.model_validate(view.ratings) if view.ratings else None,
+        lifetime_s=view.measured.pack.lifetime_s if view.measured else None,
         statistics=_statistics(face.device_statistics()),
     )
-
-
-def _ratings(snapshot: Snapshot | None) -> RatingsAnswer | None:
-    if snapshot is None or snapshot.ratings is None:
-        return None
-    return RatingsAnswer.model_validate(snapshot.ratings)
 
 
 def _statistics(found: DeviceStatistics | None) -> dict[str, float | int | str] | None:

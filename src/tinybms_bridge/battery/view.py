@@ -1,0 +1,94 @@
+"""What may be shown at one moment: measurements only while they are live, limits only while they are sent.
+
+Every interface for people and programs shows this, so none shows an old value as a present one. The last values stay
+to be seen, apart from the live ones and with their age.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.battery.limits.model import Limits
+from tinybms_bridge.battery.snapshot import Ratings, Snapshot
+
+__all__ = ["Last", "View", "make_view"]
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """The last values, of which nobody knows whether they still hold."""
+
+    snapshot: Snapshot
+    age_s: float
+    """Age of the sample."""
+    limits: Limits | None = None
+    """The last limits that were decided from fresh data."""
+
+    def at(self, now: datetime) -> datetime:
+        """Return when the sample was taken, to the second, by the wall clock that shows ``now``."""
+        return (now - timedelta(seconds=self.age_s)).replace(microsecond=0)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The battery as it may be shown now."""
+
+    freshness: Freshness = Freshness.STARTING
+    measured: Snapshot | None = None
+    """The present measurements; None without a sample, and in HOLD and SILENT."""
+    limits: Limits | None = None
+    """The limits that are sent now; None while nothing is sent."""
+    age_s: float | None = None
+    """Age of the last sample, live or not; None before the first."""
+    last: Last | None = None
+    """The last values, while there are no present ones."""
+
+    @property
+    def ratings(self) -> Ratings | None:
+        """The BMS's own settings as last read: they do not change while it does not answer."""
+        known = self.measured or (self.last.snapshot if self.last else None)
+        return None if known is None else known.ratings
+
+    @property
+    def remark(self) -> str:
+        """Why this is not the usual state, in words; empty while fresh data is sent."""
+        if self.freshness is Freshness.HOLD and self.limits is not None:
+            return f"charging is stopped because no good data has come from the BMS for {_seconds(self.age_s)}"
+        if self.freshness in (Freshness.HOLD, Freshness.SILENT):
+            return "nothing is sent; the GX has lost the BMS"
+        if self.limits is None:
+            return "nothing is sent yet: not enough is known of the battery"
+        return ""
+
+
+def make_view(
+    freshness: Freshness,
+    snapshot: Snapshot | None,
+    limits: Limits | None,
+    *,
+    last_limits: Limits | None = None,
+    now_s: float,
+    live_for_s: float,
+) -> View:
+    """Return what may be shown.
+
+    Args:
+        freshness: How much the sample can be trusted.
+        snapshot: The last accepted sample.
+        limits: The limits in force, whether or not they may be sent.
+        last_limits: The last ones that were decided from fresh data.
+        now_s: Monotonic time.
+        live_for_s: Greatest age of a sample that is shown as present; a start can end with the first sample.
+
+    """
+    sent = limits if limits is not None and limits.may_send else None
+    if snapshot is None:
+        return View(freshness, limits=sent)
+    age_s = max(0.0, now_s - snapshot.taken_at_s)
+    if freshness is Freshness.FRESH or (freshness is Freshness.STARTING and age_s <= live_for_s):
+        return View(freshness, snapshot, sent, age_s)
+    return View(freshness, None, sent, age_s, Last(snapshot, age_s, last_limits))
+
+
+def _seconds(value: float | None) -> str:
+    return "some time" if value is None else f"{value:.0f} s"
