@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -57,7 +58,6 @@ def followed(
     ("settings", "changes", "code"),
     [
         pytest.param(STOPPED, {}, LimitCode.MANUAL, id="by hand"),
-        pytest.param(STORED, {}, LimitCode.SOC_WINDOW, id="storage"),
         pytest.param(LimitSettings(), {"temperatures_c": (25.0, -5.0)}, LimitCode.TEMPERATURE, id="frost"),
         pytest.param(LimitSettings(), {"pack": {"status": BmsStatus.FAULT}}, LimitCode.BMS_FAULT, id="fault"),
     ],
@@ -76,6 +76,32 @@ def test_every_stop_ends_what_heeds_no_ccl(
     assert PACK_V - 0.1 < followed.cvl_v <= PACK_V
     assert last.cvl_v == pytest.approx(PACK_V - 0.6)
     assert {limits.binding(Quantity.CVL).code for limits in (begun, followed, last)} == {code}
+
+
+def test_a_wish_goes_down_in_steps(make_engine: MakeEngine) -> None:
+    """Storage is no emergency: CVL comes down by 0.1 V in 3 s, to rest and then below the pack; CCL ends at once."""
+    engine = make_engine(STORED)
+    engine.feed(**{**FEEDING_IN, "soc": 50.0})
+    seen = [engine.feed(every_s=1.0, **FEEDING_IN) for _ in range(400)]
+    falls = [before.cvl_v - after.cvl_v for before, after in pairwise(seen)]
+
+    assert seen[0].ccl_a == 0.0
+    assert seen[0].cvl_v == pytest.approx(58.3)
+    assert max(falls) == pytest.approx(0.1)
+    assert seen[30].cvl_v == pytest.approx(57.3)
+    assert seen[-1].cvl_v == pytest.approx(PACK_V - 0.6)
+    assert {limits.binding(Quantity.CVL).code for limits in seen} == {LimitCode.SOC_WINDOW}
+
+
+def test_a_fault_does_not_wait_for_a_wish(make_engine: MakeEngine) -> None:
+    """While CVL comes down for storage a fault brings it to rest with the same sample."""
+    engine = make_engine(STORED)
+    engine.feed(**{**FEEDING_IN, "soc": 50.0})
+    engine.last_for(9.0, **FEEDING_IN)
+    limits = engine.feed(**FEEDING_IN, open_events=(0x03,))
+
+    assert limits.cvl_v == pytest.approx(53.6)
+    assert limits.binding(Quantity.CVL).code is LimitCode.BMS_FAULT
 
 
 def test_a_stop_is_the_reason_where_cvl_is_as_low_already(make_engine: MakeEngine, li_ion: Ratings) -> None:
@@ -145,7 +171,7 @@ def test_the_level_never_rises_and_never_follows_a_load(
 def test_a_stop_survives_a_restart(make_engine: MakeEngine) -> None:
     """A bridge that starts again does not begin at rest, where the sun would charge once more."""
     engine = make_engine(STORED)
-    before = engine.last_for(60.0, **FEEDING_IN)
+    before = engine.last_for(400.0, **FEEDING_IN)
     engine.restart()
     after = engine.feed(**FEEDING_IN)
 

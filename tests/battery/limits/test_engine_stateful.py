@@ -209,6 +209,7 @@ class Life(RuleBasedStateMachine):
 
     def _decide(self, elapsed_s: float) -> None:
         before = self.memory
+        self.new_sample = self.snapshot is not None and self.snapshot.sequence != before.freshness.last_sequence
         limits, self.memory = step(self.snapshot, self.asked, before, self.now_s)
         if limits is None:
             assert self.snapshot is None or self.fresh is None, "what was decidable once stays so"
@@ -306,6 +307,11 @@ class Life(RuleBasedStateMachine):
             assert limits.cvl_v <= before.cvl_v + rates.cvl_step_v + EPSILON
             assert self.since_rise_s >= rates.cvl_interval_s - EPSILON
             self.since_rise_s = 0.0
+        if self.running and not self.new_sample:
+            assert limits.cvl_v <= max(before.cvl_v, context.floor_v) + EPSILON
+            assert limits.ccl_a <= before.ccl_a
+            assert limits.dcl_a <= before.dcl_a
+            return
         assert limits.ccl_a <= before.ccl_a + ramps_a[Quantity.CCL] + EPSILON
         assert limits.dcl_a <= max(before.dcl_a, least_dcl_a) + ramps_a[Quantity.DCL] + EPSILON
 
@@ -374,7 +380,8 @@ class Life(RuleBasedStateMachine):
         ]
 
     def _no_time_to_rise(self, quantity: Quantity, elapsed_s: float) -> bool:
-        return elapsed_s == 0.0 and self.sent is not None and getattr(self.sent, quantity) == 0.0
+        still = elapsed_s == 0.0 or not self.new_sample
+        return still and self.sent is not None and getattr(self.sent, quantity) == 0.0
 
 
 TestLife: Any = Life.TestCase

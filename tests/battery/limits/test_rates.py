@@ -22,7 +22,7 @@ from tinybms_bridge.battery.limits import (
 )
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
-from tinybms_bridge.battery.limits.rates import RateMemory, limit_rates, remember
+from tinybms_bridge.battery.limits.rates import RateMemory, limit_rates, lowest_wish_v, remember
 
 MakeContext = Callable[..., Context]
 MakeDraft = Callable[..., Draft]
@@ -89,7 +89,9 @@ def test_cvl_rises_in_steps_and_not_too_often(
     assert draft[Quantity.CVL] == pytest.approx(cvl_v)
     assert memory.since_rise_s == pytest.approx(since_after_s)
     (reason,) = draft.reasons[3:]
-    assert (reason.code, reason.value) == (LimitCode.RATE, 55.0)
+    assert (reason.code, reason.threshold, reason.step) == (LimitCode.RATE, 58.4, 0.4)
+    assert reason.limit == reason.value == draft[Quantity.CVL]
+    assert reason.wait_s == (20.0 if cvl_v > 55.0 else 1.0)
 
 
 def test_a_rise_below_one_step_of_the_frame_is_left_out(context: MakeContext, make_draft: MakeDraft) -> None:
@@ -123,6 +125,59 @@ def test_currents_rise_from_0_to_their_base_in_30_s(
 
     assert draft[Quantity.CCL] == pytest.approx(50.0 * share)
     assert draft[Quantity.DCL] == pytest.approx(100.0 * share)
+
+
+@pytest.mark.parametrize(
+    "rates", [RateSettings(), RateSettings(cvl_interval_s=0.0, cvl_step_v=0.0, current_rise_s=0.0)]
+)
+@pytest.mark.parametrize("why", [{"new_sample": False}, {"fresh": False}, {"in_doubt": True}])
+def test_time_alone_raises_nothing(
+    context: MakeContext, make_draft: MakeDraft, rates: RateSettings, why: dict[str, bool]
+) -> None:
+    """Between two samples, in a hold and while readings are in doubt each limit stands; a fall goes out at once."""
+    draft, falling = make_draft(), make_draft()
+    now = context(LimitSettings(rates=rates))
+    limit_rates(draft, now, in_force(55.0, 20.0, 30.0), 1.0, **why)
+    limit_rates(falling, now, in_force(58.5, 60.0, 110.0), 1.0, **why)
+
+    assert [draft[quantity] for quantity in Quantity] == [55.0, 20.0, 30.0]
+    assert [falling[quantity] for quantity in Quantity] == [58.4, 50.0, 100.0]
+
+
+def test_a_ramp_goes_on_where_it_stood(context: MakeContext, make_draft: MakeDraft) -> None:
+    """The time between two samples counts for the ramp when the second one comes; that of a hold does not."""
+    for fresh, share in ((True, 2.0 / 30.0), (False, 1.0 / 30.0)):
+        draft = make_draft()
+        waited = limit_rates(make_draft(), context(), in_force(58.4, 0.0, 0.0), 1.0, fresh=fresh, new_sample=False)
+        limit_rates(draft, context(), waited, 1.0)
+        assert draft[Quantity.CCL] == pytest.approx(50.0 * share)
+
+
+def test_a_doubt_pauses_the_ramps_for_a_second_and_does_not_start_them_anew(
+    context: MakeContext, make_draft: MakeDraft
+) -> None:
+    """A loose sense wire, in doubt at each second sample, costs a second of the ramp and not the charge of a day."""
+    memory, seen = in_force(58.4, 0.0, 100.0), []
+    for number in range(100):
+        draft = make_draft()
+        memory = limit_rates(draft, context(), memory, 0.1, in_doubt=number % 2 == 1)
+        memory = remember(memory, draft, context())
+        seen.append(draft[Quantity.CCL])
+
+    assert seen[10] == pytest.approx(seen[9] + 50.0 / 300.0)
+    assert 50.0 * (10.0 - 1.6) / 30.0 < seen[-1] < 50.0 * 9.2 / 30.0
+
+
+def test_cvl_falls_for_a_wish_by_a_step_in_each_loop_of_a_gx() -> None:
+    """0.1 V in 3 s, also where steps are rare; nothing holds a first limit up."""
+    lately = replace(in_force(58.4, 50.0, 100.0), since_fall_s=1.0)
+
+    assert lowest_wish_v(lately, 1.0) == 58.4
+    assert lowest_wish_v(lately, 2.0) == pytest.approx(58.3)
+    assert lowest_wish_v(lately, 30.0) == pytest.approx(57.4)
+    assert lowest_wish_v(in_force(58.4, 50.0, 100.0), 0.1) == pytest.approx(58.3)
+    assert lowest_wish_v(replace(lately, running=False), 1.0) == -math.inf
+    assert lowest_wish_v(RateMemory(running=True), 1.0) == -math.inf
 
 
 def test_ramps_can_be_switched_off(context: MakeContext, make_draft: MakeDraft) -> None:

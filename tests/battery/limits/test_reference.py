@@ -243,8 +243,8 @@ def test_target_respects_register_315(
 def test_float_offset_counts_from_the_bounded_target(drive: Drive, make_ratings: MakeRatings) -> None:
     """A target bounded by the cutoff or the ceiling is the one that FLOAT and a hold go below."""
     ratings = make_ratings(over_voltage_cell_v=3.65)
-    samples = [sample(98) | {"ratings": ratings}, sample(80, 5000) | {"ratings": ratings}]
-    in_float, in_hold = drive(configured(FIRMWARE), samples)
+    samples = [sample(98) | {"ratings": ratings}, *[sample(80, 5000) | {"ratings": ratings}] * 60]
+    in_float, *_, in_hold = drive(configured(FIRMWARE), samples)
     (below_ceiling,) = drive(configured(FIRMWARE, cell_max_v=3.45), [sample(98)])
 
     assert in_float.cvl_v == pytest.approx(57.8)

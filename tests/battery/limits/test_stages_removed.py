@@ -62,6 +62,13 @@ def window_ends_charging(make_engine: MakeEngine) -> None:
     assert limits.ccl_a <= 1.0
 
 
+def wishes_take_their_time(make_engine: MakeEngine) -> None:
+    """CVL falls by 0.1 V at once for an SOC window, and not by volts."""
+    policy = PolicySettings(soc_max_percent=70.0, full_charge_interval_days=0.0)
+    made = make_engine(LimitSettings(policy=policy))
+    assert made.feed(soc=60.0).cvl_v - made.feed(soc=75.0).cvl_v == pytest.approx(0.1)
+
+
 def high_cell_lowers_cvl(make_engine: MakeEngine) -> None:
     """A cell above its threshold lowers CVL below the pack's voltage with the same sample."""
     limits = make_engine().feed(max_cell_v=3.69, delta_mv=5.0, pack={"voltage_v": 57.0})
@@ -188,6 +195,7 @@ INVARIANTS: dict[str, Scenario] = {
         full_battery_floats,
         full_by_voltage_floats_too,
         window_ends_charging,
+        wishes_take_their_time,
         high_cell_lowers_cvl,
         lessons_outlive_the_sample,
         cold_lowers_ccl,
@@ -272,7 +280,8 @@ REMOVALS = [
     removal("advance", always_fresh, old_data_stops_charging, silence_ends_in_silence),
     removal("apply_freshness", nothing, old_data_stops_charging),
     removal("apply_manual", nothing, the_hand_of_the_user_counts),
-    removal("limit_rates", lambda _draft, _context, memory, _elapsed_s: memory, currents_rise_slowly, cvl_rises_slowly),
+    removal("limit_rates", lambda _draft, _context, memory, *_, **__: memory, currents_rise_slowly, cvl_rises_slowly),
+    removal("lowest_wish_v", lambda *_: -math.inf, wishes_take_their_time),
     removal("remember", lambda memory, *_: memory, currents_rise_slowly, cvl_rises_slowly),
     removal("final_clamp", nothing, nothing_passes_the_clamp),
 ]

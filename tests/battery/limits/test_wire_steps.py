@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tinybms_bridge.battery.limits import ChargeState, Freshness, LimitCode, Limits, Quantity, Reason, in_wire_steps
 from tinybms_bridge.battery.limits.wire_steps import down_to_step, up_to_step
 
 numbers = st.floats(0.0, 3000.0)
@@ -25,3 +26,19 @@ def test_within_one_step_of_what_was_decided(limit: float) -> None:
     assert limit - 0.1 - 1e-6 < low <= limit + 1e-6
     assert limit - 1e-6 <= high < limit + 0.1 + 1e-6
     assert all(math.isclose(step * 10, round(step * 10), abs_tol=1e-9) for step in (low, high))
+
+
+def test_reasons_carry_what_is_sent() -> None:
+    """A reason beside the limit that a GX has got names the same number, and keeps what was measured."""
+    reasons = (
+        Reason(Quantity.CVL, LimitCode.IMBALANCE, 58.375, 150.0, 100.0, "IMBALANCE_HOLD"),
+        Reason(Quantity.CCL, LimitCode.RATE, 12.37, 12.37, 54.0, step=1.8, wait_s=0.0),
+        Reason(Quantity.DCL, LimitCode.CONFIGURED, math.nan),
+    )
+    sent = in_wire_steps(Limits(58.375, 12.37, 100.0, 40.0, ChargeState.BULK, Freshness.FRESH, reasons))
+
+    assert (sent.cvl_v, sent.ccl_a, sent.dcl_a) == (58.3, 12.3, 100.0)
+    assert [reason.limit for reason in sent.reasons[:2]] == [58.3, 12.3]
+    assert sent.reasons[0] == Reason(Quantity.CVL, LimitCode.IMBALANCE, 58.3, 150.0, 100.0, "IMBALANCE_HOLD")
+    assert sent.reasons[1] == Reason(Quantity.CCL, LimitCode.RATE, 12.3, 12.37, 54.0, step=1.8, wait_s=0.0)
+    assert sent.reasons[2] is reasons[2]

@@ -17,7 +17,7 @@ from tinybms_bridge.battery.limits import LimitCode, Quantity, Reason, explain
         (Reason(Quantity.CCL, LimitCode.STATE, 5.0, detail="FLOAT"), "CCL 5.0 A: charge state FLOAT"),
         (
             Reason(Quantity.CVL, LimitCode.IMBALANCE, 58.375, 150.0, 100.0),
-            "CVL 58.4 V: cells differ by 150 mV, more than 100 mV",
+            "CVL 58.3 V: cells differ by 150 mV, more than 100 mV",
         ),
         (
             Reason(Quantity.DCL, LimitCode.SUSTAIN, 5.0, 4.0, 8.0),
@@ -28,6 +28,23 @@ from tinybms_bridge.battery.limits import LimitCode, Quantity, Reason, explain
             Reason(Quantity.CCL, LimitCode.MANUAL, 0.0, detail="stop charge"),
             "CCL 0.0 A: stopped by the user (stop charge)",
         ),
+        (
+            Reason(Quantity.CVL, LimitCode.RATE, 53.69, 53.69, 58.4, step=0.4, wait_s=14.0),
+            "CVL 53.6 V: rising to 58.4 V, next by 0.4 V in 14 s",
+        ),
+        (
+            Reason(Quantity.CVL, LimitCode.RATE, 53.65, 53.65, 53.72, "kept", 0.4, 0.0),
+            "CVL 53.6 V: a rise of less than 0.1 V is left out",
+        ),
+        (
+            Reason(Quantity.CVL, LimitCode.RATE, 53.6, 53.6, 53.69, step=0.09, wait_s=3.0),
+            "CVL 53.6 V: a rise of less than 0.1 V is left out",
+        ),
+        (
+            Reason(Quantity.CCL, LimitCode.RATE, 12.37, 12.37, 54.0, step=1.8),
+            "CCL 12.3 A: rising to 54.0 A, by 1.8 A a second",
+        ),
+        (Reason(Quantity.CCL, LimitCode.RATE, 12.0, 12.0, 54.0), "CCL 12.0 A: rising to 54.0 A"),
     ],
 )
 def test_reason_in_words(reason: Reason, words: str) -> None:

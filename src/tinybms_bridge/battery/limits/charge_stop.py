@@ -7,6 +7,7 @@ charged, and does not rise again while the stop lasts: what it stands at is the 
 where nothing is charged and nothing sold.
 """
 
+import math
 from dataclasses import dataclass
 
 from tinybms_bridge.battery.limits.context import MPPT_OFFSET_V, Context
@@ -58,6 +59,8 @@ def follow_stop(draft: Draft, context: Context, memory: StopMemory, rates: RateM
     """Return the memory after ``elapsed_s`` more seconds with fresh data and the limits that have been in force."""
     if not draft.stopped:
         return _after(context, rates)
+    if rates.cvl_v is not None and context.resting_v < rates.cvl_v < math.inf:
+        return memory  # CVL is on its way down, for a wish in steps, and has had no chance to end anything
     pack, capacity_ah = context.snapshot.pack, context.ratings.capacity_ah
     over_a = pack.current_a - (rates.ccl_a or 0.0) - max(_IDLE_A, _IDLE_C_RATE * capacity_ah)
     if over_a > 0.0:

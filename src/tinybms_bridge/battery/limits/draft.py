@@ -20,6 +20,8 @@ class Draft:
         """CVL of a charge stop."""
         self.stopped = False
         """Whether any stage has stopped charging."""
+        self.lowest_v = -math.inf
+        """No stage brings CVL below this; set while the stages of the wishes run."""
 
     def first(self, quantity: Quantity) -> float:
         """Return what the first stage set."""
@@ -37,10 +39,14 @@ class Draft:
         value: float | None = None,
         threshold: float | None = None,
         detail: str = "",
+        step: float | None = None,
+        wait_s: float | None = None,
     ) -> None:
         """Lower a limit to ``limit`` and note the cause; a limit that is already as low stays, without a note."""
+        if quantity is Quantity.CVL and limit < self.lowest_v:
+            limit = self.lowest_v
         if math.isfinite(limit) and limit < self._limits[quantity]:
-            self._set(Reason(quantity, code, limit, value, threshold, detail))
+            self._set(Reason(quantity, code, limit, value, threshold, detail, step, wait_s))
 
     def stop_charge(
         self,
@@ -56,9 +62,9 @@ class Draft:
         The first stop that holds CVL where it is, is its cause, also where CVL was as low before.
         """
         self.lower(Quantity.CCL, ccl_a, code, value=value, threshold=threshold, detail=detail)
-        present_v = self._limits[Quantity.CVL]
-        if self.stop_v < present_v or (self.stop_v == present_v and not self.stopped):
-            self._set(Reason(Quantity.CVL, code, self.stop_v, value, threshold, detail))
+        present_v, stop_v = self._limits[Quantity.CVL], max(self.stop_v, self.lowest_v)
+        if stop_v < present_v or (stop_v == present_v and not self.stopped):
+            self._set(Reason(Quantity.CVL, code, stop_v, value, threshold, detail))
         self.stopped = True
 
     def clamp(self, quantity: Quantity, low: float, high: float, low_code: LimitCode, high_code: LimitCode) -> None:

@@ -25,7 +25,7 @@ from tinybms_bridge.battery.limits.policy import (
     next_policy,
 )
 from tinybms_bridge.battery.limits.protection import apply_freshness, apply_manual, final_clamp
-from tinybms_bridge.battery.limits.rates import RateMemory, limit_rates, remember
+from tinybms_bridge.battery.limits.rates import RateMemory, limit_rates, lowest_wish_v, remember
 from tinybms_bridge.battery.limits.sensors import SensorMemory, lost_sensors, next_sensors
 from tinybms_bridge.battery.limits.settings import LimitSettings
 from tinybms_bridge.battery.limits.states import StateMemory, apply_state, next_state
@@ -81,9 +81,11 @@ def step(
     if fresh:
         policy, states, sensors = _move_on(context, memory, elapsed_s)
     draft = base(context)
+    draft.lowest_v = lowest_wish_v(memory.rates, elapsed_s)
     apply_state(draft, context, states)
     set_stop_level(draft, context, memory.stop)
     apply_policy(draft, context, policy)
+    draft.lowest_v = -math.inf
     protection = protect_cells(draft, context, memory.protection, elapsed_s if fresh else 0.0)
     age_s = freshness.age_s(now_s)
     derate(draft, context, age_s, sensors)
@@ -93,7 +95,8 @@ def step(
     apply_freshness(draft, context, freshness.state, age_s, memory.last_fresh)
     apply_manual(draft, context)
     stop = follow_stop(draft, context, memory.stop, memory.rates, elapsed_s) if fresh else memory.stop
-    rates = limit_rates(draft, context, memory.rates, elapsed_s)
+    new_sample = freshness.last_sequence != memory.freshness.last_sequence
+    rates = limit_rates(draft, context, memory.rates, elapsed_s, fresh=fresh, new_sample=new_sample)
     final_clamp(draft, context)
     limits = _limits(draft, context, freshness.state, policy, states, sensors)
     return limits, Memory(

@@ -69,6 +69,10 @@ class Reason:
     """What the value was compared with."""
     detail: str = ""
     """A name that belongs to the cause, for example the charge state."""
+    step: float | None = None
+    """How much a limit that rises will rise next: V at once for CVL, A per second for the currents."""
+    wait_s: float | None = None
+    """Time until then, in whole seconds."""
 
 
 @dataclass(frozen=True, slots=True)

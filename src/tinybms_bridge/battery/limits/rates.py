@@ -1,7 +1,8 @@
-"""Stage 8: limits rise slowly and fall at once.
+"""Stage 8: limits rise slowly, with a new good sample only, and fall at once; CVL falls for a wish in steps.
 
 CVL rises in steps, not more often than ``cvl_interval_s``: Victron's document advises some 20 s between changes, and a
-jump of CVL is a jump of current. CCL and DCL rise by a ramp.
+jump of CVL is a jump of current. CCL and DCL rise by a ramp. Time alone raises nothing: between two samples, and while
+readings are in doubt, each limit stands, and the ramp goes on from there.
 
 After a start or a silence nobody knows what chargers do. The first limits then do not lie above what was in force
 before, nor, unless that was a moment ago, above what flows already: such a start costs some minutes, and is no jump.
@@ -15,7 +16,7 @@ from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import LimitCode, Quantity
 from tinybms_bridge.battery.limits.settings import RateSettings
 
-__all__ = ["RateMemory", "limit_rates", "remember"]
+__all__ = ["RateMemory", "limit_rates", "lowest_wish_v", "remember"]
 
 _ROUNDING_S = 1e-3
 """Times are sums of many small steps."""
@@ -25,6 +26,17 @@ _SHORT_S = 60
 
 _FIRST_DCL_A = 1.0
 """DCL begins no lower, since in an island 0 alone switches the inverter off; what has to end discharge still does."""
+
+_LONGEST_PAUSE_S = 1.0
+"""A doubt is settled by then, or it lasts: a sense wire that is loose must not hold a limit down for ever."""
+
+_PAUSE_RECOVERY = 0.1
+"""How fast a pause may be taken anew: a doubt at each second sample counts nearly as one that lasts."""
+
+_WISH_STEP_V = 0.1
+_WISH_STEP_S = 3.0
+"""CVL falls for a wish by one step of frame 0x351 in each loop of a GX: under feed-in a fall of volts at once would
+sell the battery at the full power of the inverter until it has come down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,30 +52,76 @@ class RateMemory:
     """Lifetime counter of the BMS when they were; it counts while the bridge is off. Alone it is no change."""
     running: bool = False
     """Whether they are in force now; False after a start and while silent."""
+    since_fall_s: float = field(default=math.inf, compare=False)
+    """Time since CVL last fell. Alone it is no change."""
+    waiting_s: float = field(default=0.0, compare=False)
+    """Time that has passed for the ramps since the last step in which limits could rise."""
+    paused_s: float = field(default=0.0, compare=False)
+    """Time for which rises have been paused because readings were in doubt."""
 
 
-def limit_rates(draft: Draft, context: Context, memory: RateMemory, elapsed_s: float) -> RateMemory:
-    """Hold rises back to what the rates allow; return the memory with the time since the last rise."""
-    rates = context.settings.rates
+def lowest_wish_v(memory: RateMemory, elapsed_s: float) -> float:
+    """Return the CVL below which no wish may bring it in this step; minus infinity while none is in force."""
+    if not memory.running or memory.cvl_v is None or memory.cvl_v == math.inf:
+        return -math.inf
+    waited_s = min(memory.since_fall_s + elapsed_s, max(elapsed_s, _WISH_STEP_S))
+    return memory.cvl_v - _WISH_STEP_V * math.floor(waited_s / _WISH_STEP_S + _ROUNDING_S)
+
+
+def limit_rates(
+    draft: Draft,
+    context: Context,
+    memory: RateMemory,
+    elapsed_s: float,
+    *,
+    fresh: bool = True,
+    new_sample: bool = True,
+    in_doubt: bool = False,
+) -> RateMemory:
+    """Hold rises back to what the rates allow; return the memory with the times that count for the next ones.
+
+    Without ``new_sample``, a new good one, nothing rises, and data that is not ``fresh`` is no time for a ramp. While
+    readings are ``in_doubt`` nothing rises either, for a second at most.
+    """
     if not memory.running:
         memory = _start(context, memory, elapsed_s)
-    since_rise_s = _limit_cvl(draft, rates, memory.cvl_v, memory.since_rise_s + elapsed_s)
-    for quantity, before_a in ((Quantity.CCL, memory.ccl_a), (Quantity.DCL, memory.dcl_a)):
-        if before_a is not None and draft[quantity] > before_a and rates.current_rise_s > 0.0:
-            allowed_a = before_a + draft.first(quantity) * elapsed_s / rates.current_rise_s
-            draft.lower(quantity, allowed_a, LimitCode.RATE, value=before_a)
-    return RateMemory(memory.cvl_v, memory.ccl_a, memory.dcl_a, since_rise_s, running=memory.running)
+    rates, before_v = context.settings.rates, memory.cvl_v
+    since_rise_s, waiting_s, paused_s = memory.since_rise_s + elapsed_s, memory.waiting_s + elapsed_s, memory.paused_s
+    if in_doubt and paused_s < _LONGEST_PAUSE_S:
+        paused_s, waiting_s = paused_s + elapsed_s, memory.waiting_s
+        _stand(draft, rates, memory, since_rise_s)
+    elif fresh and new_sample:
+        since_rise_s = _limit_cvl(draft, rates, before_v, since_rise_s)
+        _limit_currents(draft, rates, memory, waiting_s)
+        waiting_s = 0.0
+    else:
+        _stand(draft, rates, memory, since_rise_s)
+    return RateMemory(
+        before_v,
+        memory.ccl_a,
+        memory.dcl_a,
+        since_rise_s,
+        running=memory.running,
+        since_fall_s=memory.since_fall_s + elapsed_s,
+        waiting_s=waiting_s if fresh else 0.0,
+        paused_s=paused_s if in_doubt else max(0.0, paused_s - _PAUSE_RECOVERY * elapsed_s),
+    )
 
 
 def remember(memory: RateMemory, draft: Draft, context: Context) -> RateMemory:
     """Return the memory with what is in force after the last stage."""
+    cvl_v = draft[Quantity.CVL]
+    fell = memory.cvl_v is not None and cvl_v < memory.cvl_v < math.inf
     return RateMemory(
-        draft[Quantity.CVL],
+        cvl_v,
         draft[Quantity.CCL],
         draft[Quantity.DCL],
         memory.since_rise_s,
         context.snapshot.pack.lifetime_s,
         running=True,
+        since_fall_s=0.0 if fell else memory.since_fall_s,
+        waiting_s=memory.waiting_s,
+        paused_s=memory.paused_s,
     )
 
 
@@ -88,14 +146,50 @@ def _start(context: Context, memory: RateMemory, elapsed_s: float) -> RateMemory
     )
 
 
+def _stand(draft: Draft, rates: RateSettings, memory: RateMemory, since_rise_s: float) -> None:
+    """Let no limit rise; each names the rise that waits."""
+    if memory.cvl_v is not None and draft[Quantity.CVL] > memory.cvl_v:
+        _keep_cvl(draft, rates, memory.cvl_v, memory.cvl_v, since_rise_s)
+    _limit_currents(draft, rates, memory, 0.0, standing=True)
+
+
+def _limit_currents(
+    draft: Draft, rates: RateSettings, memory: RateMemory, ramp_s: float, *, standing: bool = False
+) -> None:
+    """Hold CCL and DCL back to what ``ramp_s`` seconds of their ramp allow."""
+    for quantity, before_a in ((Quantity.CCL, memory.ccl_a), (Quantity.DCL, memory.dcl_a)):
+        wanted_a = draft[quantity]
+        if before_a is None or wanted_a <= before_a:
+            continue
+        a_per_s = draft.first(quantity) / rates.current_rise_s if rates.current_rise_s > 0.0 else None
+        if a_per_s is not None or standing:
+            allowed_a = before_a + (a_per_s or 0.0) * ramp_s
+            draft.lower(quantity, allowed_a, LimitCode.RATE, value=allowed_a, threshold=wanted_a, step=a_per_s)
+
+
 def _limit_cvl(draft: Draft, rates: RateSettings, before_v: float | None, since_rise_s: float) -> float:
     """Return the time since the last rise."""
     if before_v is None or draft[Quantity.CVL] <= before_v:
         return since_rise_s
     least_v = rates.cvl_least_rise_v if rates.cvl_interval_s > 0.0 else 0.0
     if since_rise_s < rates.cvl_interval_s - _ROUNDING_S or draft[Quantity.CVL] < before_v + least_v:
-        draft.lower(Quantity.CVL, before_v, LimitCode.RATE, value=before_v)
+        _keep_cvl(draft, rates, before_v, before_v, since_rise_s)
         return since_rise_s
     if rates.cvl_step_v > 0.0:
-        draft.lower(Quantity.CVL, before_v + rates.cvl_step_v, LimitCode.RATE, value=before_v)
+        _keep_cvl(draft, rates, before_v + rates.cvl_step_v, before_v, 0.0)
     return 0.0
+
+
+def _keep_cvl(draft: Draft, rates: RateSettings, allowed_v: float, before_v: float, since_rise_s: float) -> None:
+    """Lower CVL to what is allowed now; its reason tells what is wanted, the next step and when it comes."""
+    wanted_v = draft[Quantity.CVL]
+    draft.lower(
+        Quantity.CVL,
+        allowed_v,
+        LimitCode.RATE,
+        value=allowed_v,
+        threshold=wanted_v,
+        detail="kept" if wanted_v < before_v + rates.cvl_least_rise_v else "",
+        step=min(rates.cvl_step_v or math.inf, wanted_v - allowed_v),
+        wait_s=float(math.ceil(max(0.0, rates.cvl_interval_s - since_rise_s))),
+    )

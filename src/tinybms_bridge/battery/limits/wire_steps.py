@@ -7,7 +7,7 @@ before, the limits that a GX obeys, an API shows and a log names are the same nu
 import math
 from dataclasses import replace
 
-from tinybms_bridge.battery.limits.model import Limits
+from tinybms_bridge.battery.limits.model import Limits, Reason
 
 __all__ = ["down_to_step", "in_wire_steps", "up_to_step"]
 
@@ -17,8 +17,9 @@ _NOISE = 1e-6
 
 
 def down_to_step(limit: float) -> float:
-    """Return the largest multiple of 0.1 that is not above ``limit``."""
-    return math.floor(limit * _STEPS_PER_UNIT + _NOISE) / _STEPS_PER_UNIT
+    """Return the largest multiple of 0.1 that is not above ``limit``; what is not finite stays."""
+    steps = limit * _STEPS_PER_UNIT + _NOISE
+    return math.floor(steps) / _STEPS_PER_UNIT if math.isfinite(steps) else limit
 
 
 def up_to_step(limit: float) -> float:
@@ -27,10 +28,21 @@ def up_to_step(limit: float) -> float:
 
 
 def in_wire_steps(limits: Limits) -> Limits:
-    """Return the limits as a GX will read them. The floor of CVL is a step itself, so that CVL stays above it."""
+    """Return limits and reasons as a GX will read them; the floor of CVL is a step itself, so CVL stays above it."""
     return replace(
         limits,
         cvl_v=down_to_step(limits.cvl_v),
         ccl_a=down_to_step(limits.ccl_a),
         dcl_a=down_to_step(limits.dcl_a),
+        reasons=tuple([_in_wire_steps(reason) for reason in limits.reasons]),
+    )
+
+
+def _in_wire_steps(reason: Reason) -> Reason:
+    """Return a reason whose limit is one that is sent."""
+    limit = down_to_step(reason.limit)
+    if not limit < reason.limit:
+        return reason
+    return Reason(
+        reason.quantity, reason.code, limit, reason.value, reason.threshold, reason.detail, reason.step, reason.wait_s
     )

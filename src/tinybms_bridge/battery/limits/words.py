@@ -1,6 +1,7 @@
-"""Reasons in words."""
+"""Reasons in words; a limit is told as it is sent, in the steps of frame 0x351."""
 
 from tinybms_bridge.battery.limits.model import LimitCode, Quantity, Reason
+from tinybms_bridge.battery.limits.wire_steps import down_to_step
 
 __all__ = ["explain"]
 
@@ -24,7 +25,7 @@ _SENTENCES = {
     LimitCode.SOC: "state of charge {value:.1f} %, {share:.0f} % is left",
     LimitCode.LINK: "samples are rare: the last is {value:.1f} s old, {share:.0f} % is left",
     LimitCode.BMS_FAULT: "the BMS reports: {detail}",
-    LimitCode.RATE: "rising slowly from {value:.1f}",
+    LimitCode.RATE: "rising",
     LimitCode.STALE: "no good data from the BMS for {value:.1f} s",
     LimitCode.MANUAL: "stopped by the user ({detail})",
     LimitCode.FLOOR: "never below the floor",
@@ -35,12 +36,25 @@ _SENTENCES = {
 
 def explain(reason: Reason) -> str:
     """Return one English sentence part, for example ``CCL 5.0 A: charge state FLOAT``."""
-    name = reason.quantity.name
+    name, unit = reason.quantity.name, _UNITS[reason.quantity]
     threshold = _number(reason.threshold)
-    words = _SENTENCES[reason.code].format(
+    words = _rise(reason, unit) if reason.code is LimitCode.RATE else _SENTENCES[reason.code]
+    words = words.format(
         value=_number(reason.value), threshold=threshold, share=threshold * 100.0, detail=reason.detail
     )
-    return f"{name} {reason.limit:.1f} {_UNITS[reason.quantity]}: {words}"
+    return f"{name} {down_to_step(reason.limit):.1f} {unit}: {words}"
+
+
+def _rise(reason: Reason, unit: str) -> str:
+    """Return where to a limit rises, by which steps and when; nothing of it contradicts what is sent now."""
+    present, wanted = down_to_step(_number(reason.value)), down_to_step(_number(reason.threshold))
+    if reason.detail or not wanted > present:
+        return f"a rise of less than 0.1 {unit} is left out"
+    if reason.step is None:
+        return f"rising to {wanted:.1f} {unit}"
+    if reason.quantity is not Quantity.CVL:
+        return f"rising to {wanted:.1f} {unit}, by {reason.step:.2g} {unit} a second"
+    return f"rising to {wanted:.1f} {unit}, next by {reason.step:.1f} {unit} in {_number(reason.wait_s):.0f} s"
 
 
 def _number(value: float | None) -> float:

@@ -27,6 +27,10 @@ class Cause(Answer):
     threshold: float | None
     """What the value was compared with."""
     detail: str
+    step: float | None
+    """How much a limit that rises will rise next: V at once for CVL, A per second for the currents."""
+    wait_s: float | None
+    """Time until then."""
     text: str = Field(examples=["CCL 5.0 A: charge state FLOAT"])
     binding: bool
     """Whether this cause gives the limit its present value."""
@@ -130,6 +134,8 @@ def _cause(reason: Reason, *, binding: bool) -> Cause:
         value=reason.value,
         threshold=reason.threshold,
         detail=reason.detail,
+        step=reason.step,
+        wait_s=reason.wait_s,
         text=explain(reason),
         binding=binding,
     )
