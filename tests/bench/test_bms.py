@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybms_bridge.battery.snapshot import BmsStatus
+from tinybms_bridge.battery.snapshot import BmsStatus, Temperatures
 from tinybms_bridge.bench.battery import BatteryPlan
 from tinybms_bridge.bench.bms import BenchBms, bleeding_cells
 from tinybms_bridge.bench.sensors import SensorPlan, Sensors
@@ -186,3 +186,19 @@ def test_bleeding_keeps_its_rules(cells_v: list[float]) -> None:
 
     assert all(b - a >= 3 for a, b in pairwise(chosen))
     assert all(cells_v[i] > max(3.4, min(cells_v) + 0.015) for i in chosen)
+
+
+@pytest.mark.parametrize(
+    ("sensors", "expected"),
+    [
+        (SensorPlan(temperature_noise_c=0.0), Temperatures(None, 25.0, 25.0)),
+        (SensorPlan(temperature_noise_c=0.0, board=True), Temperatures(25.0, 25.0, 25.0)),
+        (SensorPlan(temperature_noise_c=0.0, board=True, external=False), Temperatures(25.0)),
+    ],
+)
+def test_a_bms_has_the_sensors_of_its_plan(sensors: SensorPlan, expected: Temperatures) -> None:
+    """On the cells, on the board, or both."""
+    bms = BenchBms(PLAN, 80.0, Sensors(sensors, PLAN.cells, seed=1))
+    see(bms, [3.3] * 4, 0.0)
+
+    assert bms.sample(1.0).temperatures == expected

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tinybms_bridge.bench.criteria import CRITERIA, violations
+from tinybms_bridge.bench.flows import Finding
 from tinybms_bridge.bench.metrics import Metrics
 from tinybms_bridge.bench.rises import Rise
 from tinybms_bridge.bench.scenario import Scenario, Wish
@@ -72,6 +73,11 @@ def test_a_good_run_holds_everything() -> None:
             "short",
             "the battery ends 3.1 % short of an ideal charger's, allowed are 3.0 %",
         ),
+        (
+            replace(GOOD, findings=(Finding("CCL at least 90 A", 0.0, "A", 30.0, kept=False),)),
+            "flow",
+            "CCL at least 90 A: 0.0 A (30 s outside)",
+        ),
     ],
 )
 def test_each_criterion_is_named_with_its_number(broken: Metrics, name: str, text: str) -> None:
@@ -95,6 +101,7 @@ def test_everything_that_does_not_hold_is_told() -> None:
         cvl_lowest_v=0.0,
         avoidable_trips={"cold charge": 1},
         soc_short_percent=50.0,
+        findings=(Finding("CCL at least 90 A", 0.0, "A", 30.0, kept=False),),
     )
     wished = replace(SCENARIO, wish=Wish(full_charges=2))
 

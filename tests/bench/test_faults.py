@@ -102,3 +102,14 @@ def test_without_the_wish_there_is_no_restart() -> None:
     for second in range(300):
         faults.advance(float(second), ChargeState.BULK)
         assert not faults.bridge_down
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"), [(FaultKind.CAN_DEAD, (True, False)), (FaultKind.SUSPENDED, (False, True))]
+)
+def test_a_dead_bus_and_sleep_are_told_apart(kind: FaultKind, expected: tuple[bool, bool]) -> None:
+    """On a dead bus the bridge goes on deciding; asleep it does not."""
+    faults = player(Fault(kind, 100.0, 10.0))
+    faults.advance(105.0, None)
+
+    assert (faults.can_dead, faults.suspended) == expected

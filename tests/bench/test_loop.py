@@ -11,10 +11,11 @@ from tinybms_bridge.battery.limits import ChargeState
 from tinybms_bridge.battery.snapshot import Snapshot
 from tinybms_bridge.bench.battery import BatteryPlan, OddCell
 from tinybms_bridge.bench.controllers import Statistics
+from tinybms_bridge.bench.dirt import Outliers
 from tinybms_bridge.bench.judge import Protection
 from tinybms_bridge.bench.loop import Simulation, play
 from tinybms_bridge.bench.runner import engine_for
-from tinybms_bridge.bench.scenario import Fault, FaultKind, Scenario
+from tinybms_bridge.bench.scenario import Fault, FaultKind, ForeignSource, Scenario
 from tinybms_bridge.bench.scenarios import SCENARIOS
 from tinybms_bridge.bench.sensors import SensorPlan
 from tinybms_bridge.bench.trace import STATES, Column, Run
@@ -317,3 +318,54 @@ def test_long_steps_change_little() -> None:
     assert len(coarse_run.trace) < 0.5 * len(fine_run.trace)
     for name, tolerance in ((Column.SOC_PERCENT, 0.1), (Column.PACK_V, 0.05), (Column.HOTTEST_C, 0.1)):
         assert column(coarse_run, name)[-1] == pytest.approx(column(fine_run, name)[-1], abs=tolerance)
+
+
+def test_a_dead_bus_is_heard_by_nobody(calm: Scenario) -> None:
+    """The controller decides on; after three seconds the GX stops everything, until a frame arrives again."""
+    controller = Fixed()
+    dead = Fault(FaultKind.CAN_DEAD, NOON_S + 100.0, 20.0)
+    run = play(replace(calm, faults=(dead,), longest_step_s=1.0), controller)
+    currents_a = dict(zip(column(run, Column.TIME_S), column(run, Column.CURRENT_A), strict=True))
+
+    assert len(controller.samples) == 3600
+    assert currents_a[NOON_S + 110.0] == 0.0
+    assert currents_a[NOON_S + 140.0] > 40.0
+
+
+def test_a_machine_that_sleeps_decides_nothing(calm: Scenario) -> None:
+    """When it wakes up it has the sample of before, until the line answers."""
+    controller = Fixed()
+    faults = (
+        Fault(FaultKind.SUSPENDED, NOON_S + 100.0, 60.0),
+        Fault(FaultKind.BMS_SILENT, NOON_S + 159.0, 5.0),
+    )
+    run = play(replace(calm, faults=faults, longest_step_s=1.0), controller)
+    demands_a = dict(zip(column(run, Column.TIME_S), column(run, Column.CCL_DEMAND_A), strict=True))
+    taken_s = [sample.taken_at_s for sample in controller.samples if sample is not None]
+
+    assert len(controller.samples) == 3600 - 60
+    assert max(b - a for a, b in pairwise(taken_s)) == 65.0
+    assert demands_a[NOON_S + 162.0] == 0.0
+
+
+def test_a_foreign_charger_obeys_nobody(calm: Scenario) -> None:
+    """Its current flows beside that of the chargers, up to a voltage of its own, for its time."""
+    source = ForeignSource(20.0, until_v=60.0, from_s=100.0, to_s=200.0)
+    dark = replace(calm, sun=Constant(0.0), load=Constant(0.0), foreign=source, longest_step_s=1.0)
+    currents_a = column(play(dark, Fixed(ccl_a=0.0)), Column.CURRENT_A)
+    full_a = column(play(replace(dark, foreign=replace(source, until_v=50.0)), Fixed()), Column.CURRENT_A)
+
+    assert (currents_a[99], currents_a[100], currents_a[199], currents_a[200]) == (0.0, 20.0, 20.0, 0.0)
+    assert max(full_a) == 0.0
+
+
+def test_the_line_spoils_what_the_bridge_sees_and_nothing_else(calm: Scenario) -> None:
+    """The cells, the BMS and what is demanded of a controller stay as they are."""
+    dirt = Outliers(100.0, 5.0, ((3, 0.9),), every=1)
+    clean, dirty = Fixed(), Fixed()
+    runs = [play(replace(calm, dirt=plan, hours=0.05), each) for plan, each in (((), clean), ((dirt,), dirty))]
+    seen_v = [sample.cells.max_v for sample in dirty.samples if sample is not None]
+
+    assert max(seen_v) > 4.0
+    assert max(runs[1].trace.column(Column.HIGHEST_V)) == pytest.approx(max(runs[0].trace.column(Column.HIGHEST_V)))
+    assert min(runs[1].trace.column(Column.CCL_DEMAND_A)) == math.inf

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinybms_bridge.battery.limits import ChargeState
+from tinybms_bridge.bench.dirt import Frozen, Outliers
 from tinybms_bridge.bench.faults import FaultPlayer
 from tinybms_bridge.bench.pace import Pace
 from tinybms_bridge.bench.scenario import Fault, FaultKind, Scenario
@@ -125,3 +126,27 @@ def test_the_steps_end_with_the_scenario(hours: float, longest_s: float) -> None
         assert 0.0 < step_s <= scenario.end_s - now_s + 1e-9
         now_s += step_s
         pace.observe(now_s, 3.35, 3.34, 25.0, BULK)
+
+
+def test_every_reading_is_played_while_it_matters() -> None:
+    """Around outliers the steps are the time between two readings."""
+    dirt = Outliers(400.0, 5.0, ((0, 0.4),))
+    taken = steps(plain(dirt=(dirt,), poll_s=0.5))
+
+    assert {step_s for time_s, step_s in taken if 400.0 <= time_s < 420.0} == {0.5}
+    assert {step_s for time_s, step_s in taken if time_s > 500.0} == {10.0}
+
+
+def test_lasting_dirt_is_watched_second_by_second() -> None:
+    """A frozen line of ten minutes is no calm time, and not every reading matters either."""
+    taken = steps(plain(dirt=(Frozen(300.0, 600.0),)))
+
+    assert {step_s for time_s, step_s in taken if 320.0 <= time_s < 890.0} == {1.0}
+
+
+def test_a_bridge_in_doubt_reads_again_at_once() -> None:
+    """Not sooner than 75 ms later, the least that counts as another reading."""
+    scenario = plain()
+    pace, faults = Pace(scenario), FaultPlayer(scenario)
+
+    assert 0.075 <= pace.step_s(scenario.start_s, faults, in_doubt=True) < 0.1

@@ -8,7 +8,9 @@ import pytest
 from rich.console import Console
 
 from tinybms_bridge.bench.criteria import Violation
-from tinybms_bridge.bench.report import HEADINGS, document, failures, legend, markdown, row, show
+from tinybms_bridge.bench.flows import Finding
+from tinybms_bridge.bench.page import page
+from tinybms_bridge.bench.report import HEADINGS, document, failures, flows, legend, markdown, row, show
 from tinybms_bridge.bench.rises import Rise
 from tinybms_bridge.bench.runner import Outcome, Result, play_scenario
 from tinybms_bridge.bench.scenario import Scenario
@@ -151,3 +153,34 @@ def test_the_legend_explains_every_letter() -> None:
     """Nobody has to guess what A is."""
     for letter in ("B BULK", "T TRANSITION", "A FLOAT_APPROACH", "F FLOAT", "H IMBALANCE_HOLD", "S SUSTAIN"):
         assert letter in legend()
+
+
+def test_what_flowed_stands_beside_what_had_to(result: Result) -> None:
+    """A row for each bound, a column for each controller; what is outside is bold."""
+    kept, broken = (
+        Finding("CCL at least 90 A", 90.0, "A", 0.0, True),
+        Finding("CCL at least 90 A", 0.0, "A", 9.0, False),
+    )
+    assert result.baseline is not None
+    both = replace(
+        result,
+        engine=with_metrics(result, findings=(kept, kept)),
+        baseline=with_metrics(result, findings=(broken, kept)),
+    )
+    lines = flows([result, both])
+
+    assert lines[2:] == [
+        "| `calm` | CCL at least 90 A | 90.0 A | **0.0 A (9 s outside)** |",
+        "|  | CCL at least 90 A | 90.0 A | 90.0 A |",
+    ]
+    assert lines[0] in markdown([both])
+    assert flows([result]) == []
+
+
+def test_the_page_tells_what_flowed(result: Result) -> None:
+    """What is outside is marked."""
+    broken = Finding("CCL at least 90 A", 0.0, "A", 9.0, kept=False)
+    told = page([replace(result, engine=with_metrics(result, findings=(broken,)), baseline=None)])
+
+    assert '<td>calm</td><td>CCL at least 90 A</td><td class="broken">0.0 A (9 s outside)</td>' in told
+    assert "CCL at least" not in page([result])

@@ -11,7 +11,7 @@ from tinybms_bridge.bench.loop import play
 from tinybms_bridge.bench.metrics import measure
 from tinybms_bridge.bench.runner import baseline_for
 from tinybms_bridge.bench.scenario import FaultKind, Scenario
-from tinybms_bridge.bench.scenarios import SCENARIOS, UNCONFIGURED
+from tinybms_bridge.bench.scenarios import DIRTY, SCENARIOS, UNCONFIGURED
 from tinybms_bridge.bench.weather import Clouds, Pulses, Seasons
 
 EVERY = pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=lambda scenario: scenario.name)
@@ -121,7 +121,23 @@ def test_most_scenarios_know_the_defaults_only() -> None:
 
 def test_settings_come_with_what_they_are_for() -> None:
     """Whoever changes the settings says what has to come of it."""
-    assert all(s.wish is not None for name, s in SCENARIOS.items() if name not in UNCONFIGURED)
+    default = Scenario("default", "").settings
+    configured = [s for name, s in SCENARIOS.items() if name not in UNCONFIGURED and s.settings != default]
+
+    assert configured
+    assert all(s.wish is not None for s in configured)
+
+
+def test_bad_input_comes_with_what_has_to_flow() -> None:
+    """A scenario of dirt without bounds would judge nothing of what it is about."""
+    assert all(s.bounds for s in DIRTY.values())
+
+
+def test_bad_input_lies_within_its_scenario() -> None:
+    """Dirt after the end would prove nothing."""
+    for scenario in DIRTY.values():
+        for dirt in scenario.dirt:
+            assert 0.0 < dirt.after_s < dirt.after_s + dirt.for_s < scenario.hours * 3600.0
 
 
 @pytest.mark.parametrize("feed_in", [False, True])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybms_bridge.bench.weather import DAY_S, ClearSky, Clouds, Constant, Profile, Pulses, Seasons, Steps, Swing
+from tinybms_bridge.bench.weather import DAY_S, ClearSky, Clouds, Constant, Days, Profile, Pulses, Seasons, Steps, Swing
 
 HOUR_S = 3600.0
 EVERY_PROFILE: tuple[Profile, ...] = (
@@ -17,6 +17,7 @@ EVERY_PROFILE: tuple[Profile, ...] = (
     Pulses(400.0, 10_400.0, 1000.0, 600.0, 30.0),
     Seasons(30, 2000.0, 7000.0),
     Swing(15.0, 5.0),
+    Days((1000.0, 3000.0)),
 )
 
 
@@ -145,3 +146,12 @@ def test_air_is_coldest_at_its_hour() -> None:
 
     assert air.at(5.0 * HOUR_S) == pytest.approx(2.0)
     assert air.at(17.0 * HOUR_S) == pytest.approx(18.0)
+
+
+def test_days_differ() -> None:
+    """Each has its own sky, and the last one goes on."""
+    days = Days((1000.0, 3000.0))
+    noons_w = [days.at(13.0 * 3600.0 + DAY_S * day) for day in range(3)]
+
+    assert noons_w == pytest.approx([1000.0, 3000.0, 3000.0])
+    assert days.next_edge_s(0.0) == math.inf

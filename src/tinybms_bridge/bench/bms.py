@@ -48,6 +48,7 @@ class BenchBms:
         self._cells_v: tuple[float, ...] = ()
         self._current_a = 0.0
         self._temperatures_c = (plan.temperature_c, plan.temperature_c)
+        self._has_external, self._has_board = sensors.plan.external, sensors.plan.board
 
     @property
     def soc_percent(self) -> float:
@@ -92,10 +93,15 @@ class BenchBms:
                 lifetime_s=int(now_s),
             ),
             cells=Cells(self._cells_v, tuple([i in self.bleeding for i in range(len(self._cells_v))])),
-            temperatures=Temperatures(None, *self._temperatures_c),
+            temperatures=self._temperatures(),
             ratings=self.ratings,
             open_events=tuple([protection.event_id for protection in self.judge.open]),
         )
+
+    def _temperatures(self) -> Temperatures:
+        first_c, second_c = self._temperatures_c
+        board_c = round((first_c + second_c) / 2.0, 1) if self._has_board else None
+        return Temperatures(board_c, first_c, second_c) if self._has_external else Temperatures(board_c)
 
     def _follow(self) -> None:
         """Find the end of a charge, and the cells to bleed (protocol reference, sections 5.3 and 5.5)."""

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.limits import Chemistry, LimitSettings, Memory, chemistry_of, in_wire_steps, step
+from tinybms_bridge.battery.plausibility import PlausibilityMemory, PlausibilitySettings, judge
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 from tinybms_bridge.bench.baseline import FirmwareConfig, FirmwareInput, FirmwareResult, compute
@@ -16,6 +17,8 @@ __all__ = ["Controller", "EngineController", "FirmwareController", "Statistics",
 
 _ABOVE_FULL_V = 0.05
 """Ceiling of the firmware above full charge: 3.65 V for LFP cells that are full at 3.60 V."""
+
+_PLAUSIBLE = PlausibilitySettings()
 
 Statistics = tuple[float, float]
 """Largest charge and discharge current that the BMS has ever seen: registers 103 and 102."""
@@ -50,12 +53,15 @@ class EngineController:
         patience_s = max(settings.freshness.fresh_timeout_s, 2.0 * longest_step_s)
         self._coarse = replace(settings, freshness=replace(settings.freshness, fresh_timeout_s=patience_s))
         self._memory = Memory()
+        self._believed = PlausibilityMemory()
         self._last_s: float | None = None
 
     def decide(self, snapshot: Snapshot | None, statistics: Statistics, now_s: float) -> Sent | None:  # noqa: ARG002 -- statistics are no limits
         """See ``Controller.decide``."""
         settings = self._settings(now_s)
-        limits, self._memory = step(snapshot, settings, self._memory, now_s)
+        if snapshot is not None and snapshot.taken_at_s != self._believed.judged_at_s:
+            _, self._believed = judge(self._believed, snapshot, _PLAUSIBLE)
+        limits, self._memory = step(self._believed.accepted, settings, self._memory, now_s)
         if limits is None or not limits.may_send:
             return None
         limits = in_wire_steps(limits)
@@ -65,6 +71,7 @@ class EngineController:
         """See ``Controller.restart``: what the bridge writes to its state file comes back, nothing else does."""
         written = json.dumps(SavedState.of(EnergyTotals(), self._memory).to_document())
         self._memory = SavedState.from_document(json.loads(written)).memory()
+        self._believed = PlausibilityMemory()
 
     def _settings(self, now_s: float) -> LimitSettings:
         """Return the settings; after a long step of the bench a gap between samples is no sign of silence."""

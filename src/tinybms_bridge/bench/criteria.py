@@ -20,6 +20,7 @@ CRITERIA = (
     "no other protection of the BMS trips that better limits would have prevented",
     "the battery is not left short of charge at the end of the day",
     "what the user asked of the battery happens",
+    "what has to flow flows, and no more than may, whatever the line makes of the readings",
 )
 """In the order in which they are judged."""
 
@@ -86,6 +87,9 @@ def _battery_violations(metrics: Metrics, scenario: Scenario) -> Iterator[Violat
     if trips:
         told = ", ".join(f"{name} {count} times" for name, count in trips.items())
         yield Violation("trips", f"protections tripped that limits can prevent: {told}")
+    for finding in metrics.findings:
+        if not finding.kept:
+            yield Violation("flow", f"{finding.bound}: {finding}")
     if scenario.wish is not None:
         yield from _wish_violations(metrics, scenario.wish)
     elif metrics.soc_short_percent > scenario.most_short_percent:

@@ -54,6 +54,16 @@ class FaultPlayer:
         return FaultKind.BRIDGE_RESTART in self._now
 
     @property
+    def can_dead(self) -> bool:
+        """Whether no frame reaches the GX."""
+        return FaultKind.CAN_DEAD in self._now
+
+    @property
+    def suspended(self) -> bool:
+        """Whether the machine of the bridge sleeps."""
+        return FaultKind.SUSPENDED in self._now
+
+    @property
     def bridge_restarts(self) -> bool:
         """Whether the restart of the bridge has begun just now."""
         return self.bridge_down and not self._was_down

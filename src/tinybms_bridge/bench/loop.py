@@ -7,19 +7,17 @@ from tinybms_bridge.battery.snapshot import Snapshot
 from tinybms_bridge.bench.bms import BenchBms
 from tinybms_bridge.bench.controllers import Controller
 from tinybms_bridge.bench.demands import demands
+from tinybms_bridge.bench.dirt import DirtPlayer
 from tinybms_bridge.bench.faults import FaultPlayer
 from tinybms_bridge.bench.pace import Pace
 from tinybms_bridge.bench.scenario import Scenario
 from tinybms_bridge.bench.sensors import Sensors
 from tinybms_bridge.bench.trace import STATES, Run, Trace
-from tinybms_bridge.bench.wire import Sent
+from tinybms_bridge.bench.wire import Bursts, Sent
 from tinybms_bridge.victron.devices import BatteryNow, Devices, Flow
 from tinybms_bridge.victron.dvcc import Dvcc
 
 __all__ = ["Simulation", "play"]
-
-_BURST_S = 1.0
-"""A decision waits this long for the next burst of frames, at worst."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +40,16 @@ class Simulation:
         self.now_s = scenario.start_s
         self._controller = controller
         self._faults = FaultPlayer(scenario)
+        self._dirt = DirtPlayer(scenario.dirt, scenario.start_s, scenario.seed)
         self._pace = Pace(scenario)
         self._failing = [odd for odd in battery.odd if odd.failing_per_h]
         self._ohms = [cell.ohmic_ohm for cell in self.pack.cells]
         self._open_v = self.pack.cell_voltages_at(0.0)
         self._sample: Snapshot | None = None
+        """The latest reading as the BMS gave it."""
+        self._arrived: Snapshot | None = None
+        """What the line made of it."""
+        self._bursts = Bursts()
         self._decided: Sent | None = None
         self._sent: Sent | None = None
         self.bms.observe(self.now_s, 0.0, self._open_v, 0.0, self.pack.temperatures_c)
@@ -55,7 +58,8 @@ class Simulation:
         """Play the scenario to its end."""
         end_s = self.scenario.end_s - 1e-6
         while self.now_s < end_s:
-            self.step(self._pace.step_s(self.now_s, self._faults))
+            in_doubt = self._decided is not None and self._decided.in_doubt
+            self.step(self._pace.step_s(self.now_s, self._faults, in_doubt))
         return Run(self.scenario, self._controller.name, self.trace, tuple(self.bms.judge.trips))
 
     def step(self, dt_s: float) -> None:
@@ -66,7 +70,7 @@ class Simulation:
         judge = self.bms.judge
         battery = BatteryNow(sum(self._open_v), sum(self._ohms), self.pack.current_a, judge.takes, judge.gives)
         flow = self.devices.step(dt_s, battery, weather.sun_w, weather.load_w, points)
-        current_a = judge.allowed_a(flow.battery_a)
+        current_a = judge.allowed_a(flow.battery_a + self._foreign_a())
         self._charge(dt_s, current_a)
         self.now_s += dt_s
         cells_v = [v + current_a * ohm for v, ohm in zip(self._open_v, self._ohms, strict=True)]
@@ -80,24 +84,32 @@ class Simulation:
         faults.advance(now_s, None if self._sent is None else self._sent.state)
         if faults.bridge_restarts:
             self._controller.restart()
-        if not faults.bms_silent:
+        if not faults.bms_silent and not faults.suspended:
             self._sample = self.bms.sample(now_s)
-        before, self._decided = self._decided, self._decide(now_s)
-        self._sent = before if dt_s <= _BURST_S and self._decided is not None else self._decided
+            self._arrived = self._dirt.spoil(self._sample, now_s)
+        self._decided = self._decide(now_s)
+        self._bursts.decide(self._decided, now_s, dt_s)
+        self._sent = None if faults.can_dead else self._bursts.sent
         self._restart_gx(faults.gx_down)
         if self._sent is not None:
             self.gx.receive(self._sent, now_s)
 
     def _decide(self, now_s: float) -> Sent | None:
-        if self._faults.bridge_down:
+        if self._faults.bridge_down or self._faults.suspended:
             return None
-        return self._controller.decide(self._sample, (self.bms.max_charge_a, self.bms.max_discharge_a), now_s)
+        return self._controller.decide(self._arrived, (self.bms.max_charge_a, self.bms.max_discharge_a), now_s)
 
     def _restart_gx(self, down: bool) -> None:
         if down and self.gx.running:
             self.gx.stop()
         elif not down and not self.gx.running:
             self.gx.start()
+
+    def _foreign_a(self) -> float:
+        """Return what a charger gives of which no GX knows."""
+        source = self.scenario.foreign
+        pack_v = sum(self._open_v) + self.pack.current_a * sum(self._ohms)
+        return 0.0 if source is None else source.at(self.now_s - self.scenario.start_s, pack_v)
 
     def _charge(self, dt_s: float, current_a: float) -> None:
         pack = self.pack
@@ -137,7 +149,7 @@ class Simulation:
                 math.nan if sent is None else sent.decided_s,
                 ccl_demand_a,
                 dcl_demand_a,
-                float(self._faults.active),
+                float(self._faults.active or self._dirt.active(self.now_s - dt_s)),
             )
         )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tinybms_bridge.battery.limits import ChargeState
 from tinybms_bridge.bench.battery import floor_v
+from tinybms_bridge.bench.flows import Finding, findings
 from tinybms_bridge.bench.ideal import Ideal
 from tinybms_bridge.bench.reversals import Reversals, count_reversals
 from tinybms_bridge.bench.rises import Rise, ccl_rise, cvl_rise
@@ -69,6 +70,8 @@ class Metrics:
     soc_end_percent: float
     full_charges: int
     """How often the battery became full."""
+    findings: tuple[Finding, ...] = ()
+    """What flowed, beside the bounds of the scenario."""
 
 
 def measure(run: Run, ideal: Ideal) -> Metrics:
@@ -106,6 +109,7 @@ def measure(run: Run, ideal: Ideal) -> Metrics:
         soc_range_percent=(min(soc_percent), max(soc_percent)),
         soc_end_percent=soc_percent[-1],
         full_charges=_full_charges(soc_percent, ideal.highest_soc_percent),
+        findings=findings(run),
     )
 
 

@@ -1,6 +1,7 @@
 """How long the next step may be: a second while anything happens, longer while nothing does."""
 
 from tinybms_bridge.battery.limits import ChargeState
+from tinybms_bridge.bench.dirt import DirtPlayer
 from tinybms_bridge.bench.faults import FaultPlayer
 from tinybms_bridge.bench.scenario import Scenario
 from tinybms_bridge.bench.wire import Sent
@@ -13,6 +14,8 @@ _SETTLED_AFTER_S = 180.0
 """CVL and charge state that have not changed for so long are settled, even near full."""
 _LEAD_S = 5.0
 """The steps are short already before something happens, so that it meets a young sample."""
+_HURRY_S = 0.08
+"""Readings of a bridge that is in doubt are no further apart."""
 _NEAR_FULL_SHARE = 0.04
 """Cells this close below full charge (register 300) are near it, as a fraction of that voltage."""
 _NEAR_EMPTY_SHARE = 0.10
@@ -25,6 +28,7 @@ class Pace:
     def __init__(self, scenario: Scenario) -> None:
         ratings = scenario.battery.ratings()
         self._scenario = scenario
+        self._dirt = DirtPlayer(scenario.dirt, scenario.start_s, scenario.seed)
         self._high_v = ratings.fully_charged_cell_v * (1.0 - _NEAR_FULL_SHARE)
         self._low_v = ratings.fully_discharged_cell_v * (1.0 + _NEAR_EMPTY_SHARE)
         self._cold_c = ratings.low_temperature_charge_c
@@ -34,16 +38,19 @@ class Pace:
         self._edge_s = scenario.start_s
         self._limits: tuple[float, ChargeState] | None = None
 
-    def step_s(self, now_s: float, faults: FaultPlayer) -> float:
-        """Return the length of the next step."""
+    def step_s(self, now_s: float, faults: FaultPlayer, in_doubt: bool = False) -> float:
+        """Return the length of the next step: the time between two readings while each of them matters."""
         scenario = self._scenario
         left_s = scenario.end_s - now_s
-        if faults.active:
+        close = self._dirt.close(now_s)
+        if faults.active or close or in_doubt or self._dirt.active(now_s):
             self._busy_until_s = now_s + _CALM_AFTER_S
         if now_s >= self._edge_s:
             self._busy_until_s = max(self._busy_until_s, now_s + _CALM_AFTER_S)
             self._edge_s = self._next_edge_s(now_s, faults)
         longest_s = self._longest_s(now_s)
+        if in_doubt or close:
+            return min(_HURRY_S if in_doubt else scenario.poll_s, left_s)
         if longest_s > scenario.step_s:
             longest_s = max(min(longest_s, self._edge_s - _LEAD_S - now_s), scenario.step_s)
         return min(longest_s, left_s)
@@ -72,4 +79,5 @@ class Pace:
     def _next_edge_s(self, now_s: float, faults: FaultPlayer) -> float:
         scenario = self._scenario
         profiles = (scenario.sun, scenario.load, scenario.ambient)
-        return min(faults.next_change_s(now_s), *(profile.next_edge_s(now_s) for profile in profiles))
+        changes_s = (faults.next_change_s(now_s), self._dirt.next_change_s(now_s))
+        return min(*changes_s, *(profile.next_edge_s(now_s) for profile in profiles))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tinybms_bridge.bench.criteria import CRITERIA
-from tinybms_bridge.bench.report import HEADINGS, failures, legend, markdown, row
+from tinybms_bridge.bench.report import HEADINGS, failures, flows, legend, markdown, row
 from tinybms_bridge.bench.runner import Outcome, Result
 from tinybms_bridge.bench.scenarios import SCENARIOS
 
@@ -35,7 +35,7 @@ def page(results: Sequence[Result]) -> str:
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>'
         f"<h1>Charge control, simulated</h1><p>What has to hold in every scenario:</p><ul>{criteria}</ul>"
         f'<div class="wide"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
-        f"<p>{html.escape(legend())}</p><ul>{broken}</ul>{pictures}</body></html>\n"
+        f"<p>{html.escape(legend())}</p><ul>{broken}</ul>{_flows(results)}{pictures}</body></html>\n"
     )
 
 
@@ -64,6 +64,23 @@ def _row(result: Result, outcome: Outcome) -> str:
     mark = "broken" if outcome.violations else "kept"
     middle = "".join(f"<td>{html.escape(value)}</td>" for value in values)
     return f'<tr><td>{link}</td>{middle}<td class="{mark}">{html.escape(judgement)}</td></tr>'
+
+
+def _flows(results: Sequence[Result]) -> str:
+    """Return the table of ``report.flows``."""
+    lines = [line.strip("|").split("|") for line in flows(results)]
+    if not lines:
+        return ""
+    heads, _, *rows = lines
+    body = "".join(f"<tr>{''.join(_flow(value) for value in values)}</tr>" for values in rows)
+    head = "".join(f"<th>{html.escape(value.strip())}</th>" for value in heads)
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _flow(value: str) -> str:
+    told = value.strip()
+    mark = ' class="broken"' if told.startswith("**") else ""
+    return f"<td{mark}>{html.escape(told.strip('*`'))}</td>"
 
 
 def _picture(result: Result) -> str:

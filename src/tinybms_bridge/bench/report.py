@@ -11,7 +11,7 @@ from tinybms_bridge.battery.limits import ChargeState
 from tinybms_bridge.bench.metrics import Metrics
 from tinybms_bridge.bench.runner import Outcome, Result
 
-__all__ = ["HEADINGS", "document", "failures", "legend", "markdown", "row", "show", "table"]
+__all__ = ["HEADINGS", "document", "failures", "flows", "legend", "markdown", "row", "show", "table"]
 
 HEADINGS = (
     "scenario",
@@ -100,7 +100,26 @@ def markdown(results: Sequence[Result]) -> str:
     lines = ["| " + " | ".join(HEADINGS) + " |", "|" + "---|" * len(HEADINGS)]
     lines += ["| " + " | ".join(row(outcome)) + " |" for result in results for outcome in result.outcomes]
     broken = [f"- {line}" for line in failures(results)] or ["The engine holds every criterion in every scenario."]
-    return "\n".join([*lines, "", legend(), "", *broken, ""])
+    return "\n".join([*lines, "", legend(), "", *broken, "", *flows(results), ""])
+
+
+def flows(results: Sequence[Result]) -> list[str]:
+    """Return a Markdown table of what flowed beside what had to and what was allowed; empty without bounds.
+
+    One row for a bound, one column for a controller; what is outside is bold.
+    """
+    bounded = [result for result in results if result.engine.metrics.findings]
+    if not bounded:
+        return []
+    names = [outcome.metrics.controller for outcome in bounded[0].outcomes]
+    lines = [f"| scenario | what has to hold | {' | '.join(names)} |", "|" + "---|" * (2 + len(names))]
+    for result in bounded:
+        title = f"`{result.scenario}`"
+        for told in zip(*(outcome.metrics.findings for outcome in result.outcomes), strict=True):
+            found = [str(finding) if finding.kept else f"**{finding}**" for finding in told]
+            lines.append(f"| {title} | {told[0].bound} | {' | '.join(found)} |")
+            title = ""
+    return lines
 
 
 def legend() -> str:
@@ -140,6 +159,8 @@ def _record(outcome: Outcome) -> dict[str, object]:
 def _finite(value: object) -> object:
     if isinstance(value, dict):
         return {name: _finite(inner) for name, inner in value.items()}
+    if isinstance(value, tuple):
+        return [_finite(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

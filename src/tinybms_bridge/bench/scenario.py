@@ -6,11 +6,13 @@ from enum import Enum
 
 from tinybms_bridge.battery.limits import LimitSettings
 from tinybms_bridge.bench.battery import BatteryPlan
+from tinybms_bridge.bench.bounds import Bound
+from tinybms_bridge.bench.dirt import Dirt
 from tinybms_bridge.bench.sensors import SensorPlan
 from tinybms_bridge.bench.weather import ClearSky, Constant, Profile
 from tinybms_bridge.victron.dvcc import SystemPlan
 
-__all__ = ["Fault", "FaultKind", "Scenario", "Wish"]
+__all__ = ["Fault", "FaultKind", "ForeignSource", "Scenario", "Wish"]
 
 
 class FaultKind(Enum):
@@ -22,6 +24,10 @@ class FaultKind(Enum):
     """The GX hears nothing and decides nothing."""
     BRIDGE_RESTART = "bridge restart"
     """No frame is sent; what is not saved is forgotten."""
+    CAN_DEAD = "CAN dead"
+    """The bridge decides on, and no frame reaches the GX."""
+    SUSPENDED = "suspended"
+    """The machine of the bridge sleeps: no sample, no decision, no frame; then it wakes up with what it had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,21 @@ class Fault:
     at_s: float
     """Seconds since midnight of the first day."""
     for_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignSource:
+    """A charger that obeys nobody: a constant current up to a voltage of its own."""
+
+    current_a: float
+    until_v: float
+    from_s: float = 0.0
+    """Seconds after the start of the scenario."""
+    to_s: float = math.inf
+
+    def at(self, after_s: float, pack_v: float) -> float:
+        """Return its current, so long after the start, with this voltage of the pack."""
+        return self.current_a if self.from_s <= after_s < self.to_s and pack_v < self.until_v else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +86,14 @@ class Scenario:
     sensors: SensorPlan = field(default_factory=SensorPlan)
     seed: int = 1
     faults: tuple[Fault, ...] = ()
+    dirt: tuple[Dirt, ...] = ()
+    """What the line makes of the readings."""
+    poll_s: float = 0.1
+    """Time between two readings while every reading matters: 0.1 to 1 s."""
+    foreign: ForeignSource | None = None
+    """A charger of which no GX knows."""
+    bounds: tuple[Bound, ...] = ()
+    """What has to flow, and what may."""
     restart_in_each_state: bool = False
     """The bridge restarts once in every charge state, one minute after it was entered."""
     expects_float: bool = True

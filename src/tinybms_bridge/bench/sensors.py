@@ -26,6 +26,10 @@ class SensorPlan:
     temperature_noise_c: float = 0.1
     idle_a: float = 0.8
     """Currents within ± this read as exactly 0 (protocol reference, section 5.2: the high-power board)."""
+    external: bool = True
+    """Whether two external temperature sensors are on the cells."""
+    board: bool = False
+    """Whether the board's own sensor is read; it shows the mean of the cells."""
 
 
 class Sensors:
@@ -39,6 +43,7 @@ class Sensors:
     """
 
     def __init__(self, plan: SensorPlan, cells: int, seed: int) -> None:
+        self.plan = plan
         chance = generator(seed)
         errors_v = [chance.uniform(-plan.cell_error_v, plan.cell_error_v) for _ in range(cells)]
         self._cell_rows = [[e + chance.gauss(0.0, plan.cell_noise_v) for e in errors_v] for _ in range(_ROWS)]

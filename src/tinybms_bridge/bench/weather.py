@@ -8,7 +8,7 @@ from typing import Protocol
 
 from tinybms_bridge.bench.noise import generator
 
-__all__ = ["DAY_S", "ClearSky", "Clouds", "Constant", "Profile", "Pulses", "Seasons", "Steps", "Swing"]
+__all__ = ["DAY_S", "ClearSky", "Clouds", "Constant", "Days", "Profile", "Pulses", "Seasons", "Steps", "Swing"]
 
 DAY_S = 86400.0
 _HOUR_S = 3600.0
@@ -61,6 +61,21 @@ class ClearSky:
 
     def next_edge_s(self, time_s: float) -> float:  # noqa: ARG002 -- the shape of every profile
         """See ``Profile.next_edge_s``: a clear day has none."""
+        return math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """Clear days of different strength, in their order."""
+
+    peaks_w: tuple[float, ...]
+
+    def at(self, time_s: float) -> float:
+        """See ``Profile.at``."""
+        return ClearSky(self.peaks_w[min(int(time_s // DAY_S), len(self.peaks_w) - 1)]).at(time_s)
+
+    def next_edge_s(self, time_s: float) -> float:  # noqa: ARG002 -- the shape of every profile
+        """See ``Profile.next_edge_s``: the days differ at night only."""
         return math.inf
 
 

@@ -4,7 +4,7 @@ from tinybms_bridge.bench.battery import BatteryPlan, OddCell
 from tinybms_bridge.bench.weather import ClearSky
 from tinybms_bridge.victron.dvcc import SystemPlan
 
-__all__ = ["HOUR_S", "LI_ION", "LTO", "NO_SALE", "SELLING", "SMALL_LFP", "STRONG_SUN", "UNEQUAL", "WEAK"]
+__all__ = ["HOUR_S", "LI_ION", "LTO", "NO_SALE", "SELLING", "SMALL_LFP", "STRONG_SUN", "UNEQUAL", "WEAK", "pack"]
 
 HOUR_S = 3600.0
 
@@ -26,3 +26,28 @@ LI_ION = BatteryPlan(
     soc=0.75,
 )
 LTO = BatteryPlan(chemistry="lto", cells=12, capacity_ah=200.0, soc=0.7)
+
+
+def pack(
+    chemistry: str,
+    cells: int,
+    capacity_ah: float,
+    soc: float,
+    *,
+    temperature_c: float = 25.0,
+    soc_error_percent: float = 0.0,
+    odd: tuple[OddCell, ...] = (),
+) -> BatteryPlan:
+    """Return a battery of any size whose BMS cuts a charge above 1C and a load above 1.5C."""
+    return BatteryPlan(
+        chemistry=chemistry,
+        cells=cells,
+        capacity_ah=capacity_ah,
+        soc=soc,
+        odd=odd,
+        temperature_c=temperature_c,
+        charge_cutoff_a=capacity_ah,
+        discharge_cutoff_a=1.5 * capacity_ah,
+        peak_cutoff_a=2.0 * capacity_ah,
+        soc_error_percent=soc_error_percent,
+    )
