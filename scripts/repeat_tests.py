@@ -28,9 +28,6 @@ TESTS = ROOT / "tests"
 _BURN = "import os\nparent = os.getppid()\nwhile os.getppid() == parent:\n    sum(range(100_000))\n"
 """Ends by itself when whoever started it is gone."""
 
-_ONE_AFTER_ANOTHER = TESTS / "end_to_end"
-"""Programs that share the CAN bus of this machine."""
-
 _SHOWN_LINES = 40
 """Of the output of a red run."""
 
@@ -78,24 +75,19 @@ def _alone(arguments: argparse.Namespace) -> list[str]:
     """Run each file; return those that were red."""
     only = arguments.only.resolve()
     files = [only] if only.is_file() else sorted(only.rglob("test_*.py"))
-    apart = [file for file in files if _ONE_AFTER_ANOTHER not in file.parents]
-    groups = [[file for file in files if _ONE_AFTER_ANOTHER in file.parents], *([file] for file in apart)]
+    names = [str(file.relative_to(ROOT)) for file in files]
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        found = [name for names in pool.map(lambda group: _group(group, arguments.pytest), groups) for name in names]
-    print(f"{len(files)} files, {len(files) - len(found)} green")
-    return found
+        green = list(pool.map(lambda name: _is_green(name, arguments.pytest), names))
+    print(f"{len(names)} files, {sum(green)} green")
+    return [name for name, is_green in zip(names, green, strict=True) if not is_green]
 
 
-def _group(files: Sequence[Path], pytest: Sequence[str]) -> list[str]:
-    red = []
-    for file in files:
-        name = str(file.relative_to(ROOT))
-        code, output, took_s = _run([_PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", *pytest, name])
-        if code:
-            shown = "\n".join(output.rstrip().splitlines()[-_SHOWN_LINES:])
-            print(f"RED {name} after {took_s:.0f} s\n{shown}", flush=True)
-            red.append(name)
-    return red
+def _is_green(name: str, pytest: Sequence[str]) -> bool:
+    code, output, took_s = _run([_PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", *pytest, name])
+    if code:
+        shown = "\n".join(output.rstrip().splitlines()[-_SHOWN_LINES:])
+        print(f"RED {name} after {took_s:.0f} s\n{shown}", flush=True)
+    return code == 0
 
 
 def _run(command: Sequence[str]) -> tuple[int, str, float]:

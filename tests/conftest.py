@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 from hypothesis import settings
-from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 from tinybms_bridge.hal.storage import Storage
 from tinybms_bridge.services.web.face import BridgeFace
@@ -26,22 +26,11 @@ settings.register_profile("same", deadline=None, print_blob=True, derandomize=Tr
 settings.register_profile("random", deadline=None, print_blob=True, max_examples=300)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
-_ON_ONE_BUS = ("test_commands.py", "test_reload.py", "test_web.py")
-"""Tests that start the program as a user does, on the CAN bus that every program of this machine shares."""
-
-
-class _ByFile(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist is not typed
-    """Keeps the tests of one file, and those on one bus, in one process."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        path = nodeid.partition("::")[0]
-        return "bus" if path.startswith("tests/end_to_end/") and path.endswith(_ON_ONE_BUS) else path
-
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
-    """Return what spreads the tests over the processes of pytest-xdist."""
-    return _ByFile(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    """Return what spreads the tests over the processes of pytest-xdist: those of one file in one process."""
+    return LoadFileScheduling(config, log)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -97,6 +86,12 @@ def blockbuster() -> Iterator[BlockBuster]:
         for function in detector.functions.values():
             function.can_block_in("hal/blocking.py", "in_place")
         yield detector
+
+
+@pytest.fixture(scope="session")
+def can_group() -> str:
+    """A multicast group of this process: a CAN bus that no other program of this machine is on."""
+    return f"239.75.{os.getpid() // 250 % 250}.{os.getpid() % 250 + 1}"
 
 
 class _FakeWeb:

@@ -23,7 +23,6 @@ RECORDING = """\
 what is this
 (1.200000) can0 305#0000000000000000
 """
-GROUP = "239.74.163.201"  # apart from a bridge that may run on this machine
 COMMAND = [sys.executable, "-m", "tinybms_bridge", "decode"]
 
 
@@ -213,15 +212,18 @@ def test_reader_that_has_seen_enough_ends_the_command_quietly() -> None:
         assert process.wait(10) == 0
 
 
-def test_live_bus_is_watched_until_ctrl_c() -> None:
+def test_live_bus_is_watched_until_ctrl_c(can_group: str) -> None:
     """Frames of another process on this machine are shown; an unknown id is reported once; Ctrl-C is no failure."""
     with subprocess.Popen(
-        [*COMMAND, "--live", "--json", "--channel", GROUP], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*COMMAND, "--live", "--json", "--channel", can_group],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        assert process.stderr.readline() == f"watching udp_multicast:{GROUP}; Ctrl-C ends\n"
-        bus = LoopbackBus(GROUP)
+        assert process.stderr.readline() == f"watching udp_multicast:{can_group}; Ctrl-C ends\n"
+        bus = LoopbackBus(can_group)
         try:
             for identifier, data in ((0x7E8, "00"), (0x7E8, "00"), (0x351, "4302E8039E07D001"), (0x379, "1801")):
                 bus.send(can.Message(arbitration_id=identifier, data=bytes.fromhex(data), is_extended_id=False))

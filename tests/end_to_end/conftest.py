@@ -3,7 +3,6 @@
 import asyncio
 import os
 import sys
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -19,6 +18,9 @@ from tinybms_bridge.hal.can_memory import MemoryCanBus
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort, open_serial
 from tinybms_bridge.hal.storage import MemoryStorage
+
+WAIT_S = 60.0
+"""Longer than anything takes on a machine that is busy with something else."""
 
 
 @dataclass
@@ -37,12 +39,17 @@ class Watched:
         """Return how many frames with this id were sent."""
         return sum(f.arbitration_id == arbitration_id for _, f in self.frames)
 
-    async def until(self, condition: Callable[[], bool], timeout_s: float = 10.0) -> float:
-        """Wait until a condition holds; returns the monotonic time then."""
-        async with asyncio.timeout(timeout_s):
+    @property
+    def now_s(self) -> float:
+        """Time on the clock of the bridge."""
+        return self.bridge.machine.clock.monotonic()
+
+    async def until(self, condition: Callable[[], bool]) -> float:
+        """Wait until a condition holds; returns the time then."""
+        async with asyncio.timeout(WAIT_S):
             while not condition():
                 await asyncio.sleep(0.01)
-        return time.monotonic()
+        return self.now_s
 
 
 @pytest.fixture
@@ -63,7 +70,7 @@ def run_bridge() -> Callable[..., object]:
         bridge = Bridge(config, Machine(SystemClock(), open_port, open_can, storage), SavedState())
         watched = Watched(bridge, storage)
         listener = can_bus.open()
-        listener.subscribe(lambda frame: watched.frames.append((time.monotonic(), frame)))
+        listener.subscribe(lambda frame: watched.frames.append((watched.now_s, frame)))
         task = asyncio.create_task(bridge.run())
         try:
             yield watched
@@ -82,13 +89,13 @@ class Process:
         self._process = process
         self.pid = process.pid
 
-    async def line(self, timeout_s: float = 15.0) -> str:
+    async def line(self, timeout_s: float = WAIT_S) -> str:
         """Return the next line of its standard output."""
         assert self._process.stdout is not None
         async with asyncio.timeout(timeout_s):
             return (await self._process.stdout.readline()).decode().rstrip("\n")
 
-    async def error_line(self, timeout_s: float = 15.0) -> str:
+    async def error_line(self, timeout_s: float = WAIT_S) -> str:
         """Return the next line of its standard error; fails when there is none any more."""
         assert self._process.stderr is not None
         async with asyncio.timeout(timeout_s):
@@ -96,7 +103,7 @@ class Process:
         assert line, "the process has ended"
         return line.decode().rstrip("\n")
 
-    async def ended(self, timeout_s: float = 15.0) -> tuple[int, str, str]:
+    async def ended(self, timeout_s: float = WAIT_S) -> tuple[int, str, str]:
         """Wait for its end and return exit code, rest of standard output, standard error."""
         async with asyncio.timeout(timeout_s):
             out, err = await self._process.communicate()

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+WAIT_S = 60.0
+
 
 async def begin(start: Any, tmp_path: Path, document: dict[str, Any]) -> Any:
     """Start the bridge on a port that does not exist, with its configuration in a file."""
@@ -24,14 +26,13 @@ async def begin(start: Any, tmp_path: Path, document: dict[str, Any]) -> Any:
 
 async def until(process: Any, words: str) -> str:
     """Return the first line of standard error that has these words."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(WAIT_S):
         while True:
             line: str = await process.error_line()
             if words in line:
                 return line
 
 
-@pytest.mark.timeout(90)
 async def test_hangup_reads_the_file_at_once(start: Any, tmp_path: Path) -> None:
     """`kill -HUP` and an edit alone both put the file in force; a bad file stops nobody; SIGTERM ends it cleanly.
 
@@ -79,24 +80,22 @@ def closed(tmp_path: Path) -> Callable[[dict[str, Any]], Awaitable[asyncio.subpr
     return begin_closed
 
 
-@pytest.mark.timeout(90)
 async def test_closed_standard_error_stops_nobody(closed: Any, tmp_path: Path) -> None:
     """Started with `2>&- >&-`: the bridge runs, and the file in the state directory has the lines."""
     process = await closed({})
     file = tmp_path / ".local" / "state" / "tinybms-bridge" / "bridge.log"
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(WAIT_S):
             while "BMS link down" not in (await asyncio.to_thread(file.read_text) if file.exists() else ""):
                 assert process.returncode is None
                 await asyncio.sleep(0.1)
         process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(process.wait(), 20) == 0
+        assert await asyncio.wait_for(process.wait(), WAIT_S) == 0
     finally:
         if process.returncode is None:
             process.kill()
 
 
-@pytest.mark.timeout(90)
 async def test_state_directory_without_room_stops_nobody(start: Any, tmp_path: Path) -> None:
     """No file can be made in it: the lines still come on standard error, and the program goes on."""
     process = await begin(start, tmp_path, {"advanced": {"state_directory": "/dev/full/state"}})

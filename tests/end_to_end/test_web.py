@@ -10,6 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
+WAIT_S = 60.0
+
 
 def free_port() -> int:
     """Return a port that nobody listens on."""
@@ -27,9 +29,9 @@ class Site:
         self.demo = demo
         self.setup_token = setup_token
 
-    async def status_until(self, condition: Any, timeout_s: float = 10.0) -> dict[str, Any]:
+    async def status_until(self, condition: Any) -> dict[str, Any]:
         """Ask for the status until it is as wanted."""
-        async with asyncio.timeout(timeout_s):
+        async with asyncio.timeout(WAIT_S):
             while True:
                 status: dict[str, Any] = (await self.client.get("/api/status")).json()
                 if condition(status):
@@ -45,21 +47,20 @@ class Site:
 
 
 @pytest.fixture
-async def site(start: Any) -> AsyncIterator[Site]:
+async def site(start: Any, can_group: str) -> AsyncIterator[Site]:
     """Start the demo and wait until it serves."""
     port = free_port()
-    demo = await start("demo", "--plain", "--web-port", str(port))
+    demo = await start("demo", "--plain", "--web-port", str(port), "--can-channel", can_group)
     token, serves = "", False
     while not (token and serves):
         line = await demo.error_line()
         serves = serves or "web server listens" in line
         if "setup token of the web server" in line:
             token = line.rpartition(" ")[2]
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=WAIT_S) as client:
         yield Site(client, demo, token)
 
 
-@pytest.mark.timeout(90)
 async def test_the_reading_lines_of_the_seed_work(site: Site) -> None:
     """Every curl line that reads: status, its parts, diagnostics, settings, logs, registers."""
     status = await site.status_until(lambda s: s["stats"]["can_tx_count"] > 0 and s["stats"]["victron_keepalive_ok"])
@@ -83,7 +84,6 @@ async def test_the_reading_lines_of_the_seed_work(site: Site) -> None:
     assert registers["success"] is True
 
 
-@pytest.mark.timeout(90)
 async def test_settings_take_effect_at_once_and_need_a_login(site: Site) -> None:
     """POST /api/settings without a login is refused; with one the limits follow within seconds."""
     patch = {"victron": {"max_discharge_current_a": 33.0}}
@@ -101,7 +101,6 @@ async def test_settings_take_effect_at_once_and_need_a_login(site: Site) -> None
     assert (await site.client.delete("/api/logs")).status_code == 200
 
 
-@pytest.mark.timeout(90)
 async def test_a_manual_stop_holds_until_it_is_over(site: Site) -> None:
     """Charging is stopped by hand for a while, and comes back by itself, with or without the web server."""
     await site.log_in()
@@ -120,7 +119,6 @@ async def test_a_manual_stop_holds_until_it_is_over(site: Site) -> None:
     assert "PUT /api/inhibits/charge by skipper (session) from 127.0.0.1, duration_s=3.0, reason=test" in logs
 
 
-@pytest.mark.timeout(90)
 async def test_restart_is_a_new_start_of_the_same_process(site: Site) -> None:
     """Also where no service manager would start the program again; ports and adapters are not kept open twice."""
 
