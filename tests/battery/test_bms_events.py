@@ -5,8 +5,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tinybms_bridge.battery.bms_event_kinds import BMS_STARTED, EVENT_KINDS, Severity, Stops, severity_of
-from tinybms_bridge.battery.bms_events import BmsEvent, open_events, ring_order, stopped_by, unwrap
+from tinybms_bridge.battery.bms_event_kinds import BMS_STARTED, EVENT_KINDS, Severity, severity_of
+from tinybms_bridge.battery.bms_events import BmsEvent, open_events, ring_order, unwrap
 
 SPAN_S = 1 << 24
 OVER_VOLTAGE, OVER_VOLTAGE_ENDED = 0x03, 0x79
@@ -184,11 +184,3 @@ def test_only_what_began_and_is_bad_can_be_open(sequence: list[int]) -> None:
         assert severity_of(event.event_id) in (Severity.FAULT, Severity.WARNING)
         since = sequence[event.lifetime_s - 100 :]
         assert not set(since) & {BMS_STARTED, *event.kind.ended_by}
-
-
-def test_open_events_say_what_is_cut() -> None:
-    """Over-voltage cuts charging and the discharged warning discharging; together they cut both."""
-    assert stopped_by(()) is Stops.NOTHING
-    assert stopped_by(log(OVER_VOLTAGE)) is Stops.CHARGE
-    assert stopped_by(log(OVER_VOLTAGE, DISCHARGED)) is Stops.BOTH
-    assert stopped_by(log(CHARGER_GONE, 0x08)) is Stops.NOTHING

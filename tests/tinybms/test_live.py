@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinybms_bridge.battery.snapshot import BmsStatus, Identity, Ratings, Snapshot
+from tinybms_bridge.battery.snapshot import BmsStatus, Identity, Ratings, Snapshot, Switches
 from tinybms_bridge.tinybms.frames import Command, Framer, ReadBlock, Registers, from_float, from_u32
 from tinybms_bridge.tinybms.live import (
     IDENTITY_ADDRESS,
@@ -263,6 +263,28 @@ def test_ratings() -> None:
     assert decode_ratings(_setting_words()) == replace(
         RATINGS, discharge_peak_current_a=90.0, allowed_disbalance_mv=15.0, charge_finished_current_a=1.0
     )
+
+
+@pytest.mark.parametrize(
+    ("load", "charger", "mode", "switches"),
+    [
+        pytest.param(0, 1, 0, Switches.TWO_FETS, id="both transistors of the board"),
+        pytest.param(0x0100, 0x0201, 0x0300, Switches.TWO_FETS, id="the high bytes are reserved"),
+        pytest.param(3, 1, 0, Switches.APART, id="an external load switch"),
+        pytest.param(0, 6, 0, Switches.APART, id="an external charger switch"),
+        pytest.param(0, 1, 1, Switches.SINGLE, id="single port"),
+        pytest.param(9, 1, 0, Switches.UNKNOWN, id="a load switch that is in no list"),
+        pytest.param(0, 0, 0, Switches.UNKNOWN, id="a charger switch that is in no list"),
+        pytest.param(0, 1, 2, Switches.UNKNOWN, id="a mode that is in no list"),
+    ],
+)
+def test_switches(load: int, charger: int, mode: int, switches: Switches) -> None:
+    """What an overload cuts besides the load follows from registers 331, 333 and 340."""
+    words = _setting_words()
+    words[31], words[33], words[40] = load, charger, mode
+
+    assert decode_ratings(words).switches is switches
+    assert decode_ratings(words[:40]).switches is Switches.UNKNOWN
 
 
 @RELAXED

@@ -1,12 +1,15 @@
 """The BMS's own events: what each number means, how bad it is, what ends it and what to do.
 
-Numbers, severities and pairs: protocol Rev D, events. What a fault switches off: user manual Rev D, protections.
+Numbers, severities and pairs: protocol Rev D, events. What a fault switches off, also where one transistor or one port
+serves both directions: user manual Rev D, protections.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Flag, StrEnum, auto
 from types import MappingProxyType
+
+from tinybms_bridge.battery.snapshot import Switches
 
 __all__ = [
     "BMS_STARTED",
@@ -38,7 +41,7 @@ class Severity(StrEnum):
 
 
 class Stops(Flag):
-    """What the BMS cuts while a fault or warning lasts, in dual-port mode."""
+    """What the BMS cuts while a fault or warning lasts."""
 
     NOTHING = 0
     CHARGE = auto()
@@ -60,6 +63,13 @@ class EventKind:
     ended_by: tuple[int, ...] = ()
     """Numbers of the events that end it; a restart ends every fault and warning."""
     stops: Stops = Stops.NOTHING
+    """What it cuts wherever load and charger have switches of their own."""
+    stops_both_on: frozenset[Switches] = frozenset()
+    """Units on which it cuts both directions."""
+
+    def stops_with(self, switches: Switches) -> Stops:
+        """Return what it cuts on a unit with such switches."""
+        return Stops.BOTH if switches in self.stops_both_on else self.stops
 
     @property
     def severity(self) -> Severity:
@@ -86,6 +96,11 @@ def kind_of(event_id: int) -> EventKind:
     text = f"{what} that the vendor's documents do not list: 0x{event_id:02X}"
     return EventKind(event_id, f"unlisted_0x{event_id:02x}", text)
 
+
+_ONE_PORT = frozenset({Switches.SINGLE})
+_ONE_BOARD = frozenset({Switches.SINGLE, Switches.TWO_FETS, Switches.UNKNOWN})
+"""Units without a charger switch that stays closed; one that is not known counts, as what is not known is no permission
+to charge."""
 
 _STUCK = "Disconnect the pack from whatever drives the current, then test the switch: it may have failed shorted."
 
@@ -117,18 +132,20 @@ _FAULTS = (
     EventKind(
         0x05,
         "discharge_over_current",
-        "Discharge current too high, discharging is off",
+        "Discharge current too high: discharging is off, charging too where one board or port switches both",
         "Reduce the loads (cutoffs: register 317 and, without delay, 305).",
         (0x77,),
         Stops.DISCHARGE,
+        _ONE_BOARD,
     ),
     EventKind(
         0x06,
         "charge_over_current",
-        "Charge current too high, charging is off",
+        "Charge current too high: charging is off, with a single port discharging too",
         "Reduce the current of the chargers (cutoff: register 318).",
         (0x76,),
         Stops.CHARGE,
+        _ONE_PORT,
     ),
     EventKind(
         0x07,

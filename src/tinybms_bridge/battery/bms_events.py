@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from tinybms_bridge.battery.bms_event_kinds import BMS_STARTED, EventKind, Severity, Stops, kind_of
+from tinybms_bridge.battery.bms_event_kinds import BMS_STARTED, EventKind, Severity, kind_of
 
-__all__ = ["BmsEvent", "DatedEvent", "open_events", "ring_order", "stopped_by", "unwrap"]
+__all__ = ["BmsEvent", "DatedEvent", "open_events", "ring_order", "unwrap"]
 
 _SEQUENCES = frozenset({(0x64, 0x62), (0x62, 0x63), (0x63, 0x65)})
 """What comes first of two events that are no fault and its end: a charger is there, a charge begins, it is complete,
@@ -123,11 +123,3 @@ def open_events(events: Iterable[BmsEvent], *, faulted: bool | None = None) -> t
         if event.severity in (Severity.FAULT, Severity.WARNING):
             found.setdefault(event.event_id, event)
     return tuple(e for e in found.values() if faulted is not False or e.severity is not Severity.FAULT)
-
-
-def stopped_by(events: Iterable[BmsEvent]) -> Stops:
-    """Return what the BMS cuts while these events are open (user manual Rev D, protections, dual-port mode)."""
-    stops = Stops.NOTHING
-    for event in events:
-        stops |= event.kind.stops
-    return stops

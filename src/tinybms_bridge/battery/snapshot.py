@@ -1,9 +1,9 @@
 """One sample of one pack: what the BMS measured at one moment, in units, immutable, grouped by topic."""
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 
-__all__ = ["BmsStatus", "Cells", "Identity", "PackState", "Ratings", "Snapshot", "Temperatures"]
+__all__ = ["BmsStatus", "Cells", "Identity", "PackState", "Ratings", "Snapshot", "Switches", "Temperatures"]
 
 
 class BmsStatus(Enum):
@@ -121,6 +121,19 @@ class PackState:
         return self.voltage_v * self.current_a
 
 
+class Switches(StrEnum):
+    """What switches load and charger (registers 331, 333 and 340): some faults cut more than the load with it."""
+
+    UNKNOWN = "unknown"
+    """Not read, or values that the vendor does not list."""
+    TWO_FETS = "two_fets"
+    """Dual port, and the board's own transistors switch both."""
+    APART = "apart"
+    """Dual port, with at least one external switch."""
+    SINGLE = "single"
+    """Single port: one switch for both directions."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ratings:
     """The BMS's own settings that bound every limit (registers 300 to 320)."""
@@ -151,6 +164,7 @@ class Ratings:
     """Register 308."""
     charge_finished_current_a: float = 1.0
     """Register 304."""
+    switches: Switches = Switches.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

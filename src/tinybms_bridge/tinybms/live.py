@@ -14,6 +14,7 @@ from tinybms_bridge.battery.snapshot import (
     PackState,
     Ratings,
     Snapshot,
+    Switches,
     Temperatures,
 )
 from tinybms_bridge.tinybms.frames.words import WORD_MAX, pack_words, tidy_float
@@ -39,6 +40,10 @@ IDENTITY_COUNT = 10
 
 _MAX_CELLS = 16
 _CELL_COUNTS = range(4, _MAX_CELLS + 1)
+_LOAD_SWITCHES, _LOAD_FET = range(9), 0
+_CHARGER_SWITCHES, _CHARGER_FET = range(1, 10), 1
+_DUAL_PORT, _SINGLE_PORT = 0, 1
+"""Values of the low bytes of registers 331, 333 and 340."""
 _FULL_SOH = 50000
 _NO_SENSOR = -32768
 
@@ -120,7 +125,20 @@ def decode_ratings(words_from_300: Sequence[int]) -> Ratings:
         capacity_ah=words[6] / 100,
         allowed_disbalance_mv=float(words[8]),
         charge_finished_current_a=words[4] / 1000,
+        switches=_switches(words),
     )
+
+
+def _switches(words: Sequence[int]) -> Switches:
+    """Return what registers 331, 333 and 340 say of the switches."""
+    if len(words) <= 40:
+        return Switches.UNKNOWN
+    load, charger, mode = words[31] & 0xFF, words[33] & 0xFF, words[40] & 0xFF
+    if mode == _SINGLE_PORT:
+        return Switches.SINGLE
+    if mode != _DUAL_PORT or load not in _LOAD_SWITCHES or charger not in _CHARGER_SWITCHES:
+        return Switches.UNKNOWN
+    return Switches.TWO_FETS if (load, charger) == (_LOAD_FET, _CHARGER_FET) else Switches.APART
 
 
 def decode_identity(words_from_500: Sequence[int]) -> Identity:

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,11 +11,26 @@ from tinybms_bridge.battery.limits import LimitCode, LimitSettings, ManualInhibi
 from tinybms_bridge.battery.limits.bms_state import obey_bms
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
-from tinybms_bridge.battery.snapshot import BmsStatus
+from tinybms_bridge.battery.snapshot import BmsStatus, Ratings, Switches
 
 MakeContext = Callable[..., Context]
 MakeDraft = Callable[..., Draft]
 Engine = Any
+
+APART = Ratings(
+    series_cells=16,
+    fully_charged_cell_v=3.65,
+    fully_discharged_cell_v=2.90,
+    over_voltage_cell_v=3.75,
+    under_voltage_cell_v=2.50,
+    charge_over_current_a=60.0,
+    discharge_over_current_a=120.0,
+    discharge_peak_current_a=150.0,
+    over_heat_c=60.0,
+    low_temperature_charge_c=1.0,
+    capacity_ah=100.0,
+    switches=Switches.APART,
+)
 
 UNTOUCHED = (58.4, 50.0, 100.0)
 NO_CHARGE = (53.6, 0.0, 100.0)
@@ -25,7 +41,7 @@ CUTS = {
     0x02: NOTHING,  # under-voltage
     0x03: NO_CHARGE,  # over-voltage: a fault that keeps the load on
     0x04: NOTHING,  # over-heat
-    0x05: NO_DISCHARGE,  # discharge over-current
+    0x05: NO_DISCHARGE,  # discharge over-current; the charger as well where the board's transistors switch both
     0x06: NO_CHARGE,  # charge over-current: a fault that keeps the load on
     0x07: NOTHING,  # regeneration over-current
     0x0A: NOTHING,  # below -40 °C
@@ -33,7 +49,15 @@ CUTS = {
     0x31: NO_DISCHARGE,  # discharged
     0x37: NO_CHARGE,  # too cold to charge
 }
-"""What the BMS cuts, dual-port mode (protocol reference, section 5.1)."""
+"""What the BMS cuts, dual-port mode with an external switch (protocol reference, section 5.1)."""
+
+OTHERWISE = {
+    (0x05, Switches.TWO_FETS): NOTHING,
+    (0x05, Switches.SINGLE): NOTHING,
+    (0x05, Switches.UNKNOWN): NOTHING,
+    (0x06, Switches.SINGLE): NOTHING,
+}
+"""What it cuts on other units; one whose registers are not known may have two transistors."""
 
 ANNOUNCING = [0x0B, 0x0C, 0x0D, 0x0F]
 """Faults of which no document says that they cut anything."""
@@ -45,11 +69,11 @@ def limits_of(draft: Draft) -> tuple[float, float, float]:
 
 
 def obeyed(
-    context: MakeContext, make_draft: MakeDraft, status: BmsStatus, *events: int
+    context: MakeContext, make_draft: MakeDraft, status: BmsStatus, *events: int, ratings: Ratings | None = None
 ) -> tuple[tuple[float, float, float], list[str]]:
     """Return the limits and the details of the causes with a status and open events."""
     draft = make_draft()
-    obey_bms(draft, context(pack={"status": status}, open_events=events))
+    obey_bms(draft, context(pack={"status": status}, open_events=events, ratings=ratings or APART))
     assert {reason.code for reason in draft.reasons[3:]} <= {LimitCode.BMS_FAULT}
     return limits_of(draft), [reason.detail for reason in draft.reasons[3:]]
 
@@ -67,9 +91,24 @@ def test_each_event_caps_what_the_bms_cuts(
     assert all(detail == EVENT_KINDS[number].text for detail in details) or number not in CUTS
 
 
+@pytest.mark.parametrize("switches", Switches)
+@pytest.mark.parametrize("number", sorted(CUTS))
+def test_what_a_fault_cuts_hangs_on_the_switches(
+    context: MakeContext, make_draft: MakeDraft, number: int, switches: Switches
+) -> None:
+    """An overload of the loads opens the charger, too, where one board or one port switches both."""
+    ratings = replace(APART, switches=switches)
+    decided, _ = obeyed(context, make_draft, BmsStatus.FAULT, number, ratings=ratings)
+
+    assert decided == pytest.approx(OTHERWISE.get((number, switches), CUTS[number]))
+
+
 def test_the_table_above_knows_every_cut() -> None:
     """An event that is given a cut later has to be entered here with its document."""
     assert {number for number, kind in EVENT_KINDS.items() if kind.stops} == set(CUTS)
+    assert {(number, switches) for number, kind in EVENT_KINDS.items() for switches in kind.stops_both_on} == set(
+        OTHERWISE
+    )
     assert {n for n, kind in EVENT_KINDS.items() if kind.severity is Severity.FAULT and not kind.stops} == set(
         ANNOUNCING
     )
@@ -89,8 +128,8 @@ def test_a_fault_that_is_newer_than_the_events_stops_charging(
 ) -> None:
     """What is open need not be its cause: it keeps its own direction, and charging stops besides."""
     draft, plain = make_draft(), make_draft()
-    obey_bms(draft, context(pack={"status": BmsStatus.FAULT}, open_events=events, cause_unread=True))
-    obey_bms(plain, context(pack={"status": BmsStatus.FAULT}, open_events=events))
+    obey_bms(draft, context(pack={"status": BmsStatus.FAULT}, open_events=events, cause_unread=True, ratings=APART))
+    obey_bms(plain, context(pack={"status": BmsStatus.FAULT}, open_events=events, ratings=APART))
 
     assert draft[Quantity.CCL] == 0.0
     assert draft[Quantity.DCL] == plain[Quantity.DCL]
@@ -145,7 +184,7 @@ def test_only_a_cause_with_a_direction_caps_it(
     (cvl_v, ccl_a, dcl_a), _ = obeyed(context, make_draft, status, *events)
     stops = Stops.NOTHING
     for number in events:
-        stops |= kind_of(number).stops
+        stops |= kind_of(number).stops_with(Switches.APART)
 
     assert (dcl_a == 0.0) == (Stops.DISCHARGE in stops)
     assert (ccl_a == 0.0) == (Stops.CHARGE in stops or (status is BmsStatus.FAULT and not stops))
@@ -163,7 +202,7 @@ def test_end_of_a_fault_ends_its_cap(make_engine: Callable[..., Engine]) -> None
 
 def test_stop_by_hand_and_fault_keep_their_directions(make_engine: Callable[..., Engine]) -> None:
     """A charge stop by hand and a discharge fault together stop both, each with its own reason."""
-    limits = make_engine(LimitSettings(manual=ManualInhibits(stop_charge=True))).feed(open_events=(0x05,))
+    limits = make_engine(LimitSettings(manual=ManualInhibits(stop_charge=True))).feed(open_events=(0x31,))
 
     assert (limits.ccl_a, limits.dcl_a) == (0.0, 0.0)
     assert limits.binding(Quantity.CCL).code is LimitCode.MANUAL

@@ -29,7 +29,7 @@ from tinybms_bridge.battery.limits import (
 )
 from tinybms_bridge.battery.limits.context import Context, make_context
 from tinybms_bridge.battery.saved_state import SavedState
-from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackState, Ratings, Snapshot, Temperatures
+from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackState, Ratings, Snapshot, Switches, Temperatures
 
 EPSILON = 1e-6
 
@@ -56,6 +56,7 @@ def rated(draw: st.DrawFn) -> Ratings:
         over_heat_c=draw(st.sampled_from([45.0, 60.0])),
         low_temperature_charge_c=draw(st.sampled_from([-20.0, 1.0])),
         capacity_ah=draw(st.sampled_from([10.0, 280.0])),
+        switches=draw(st.sampled_from(Switches)),
     )
 
 
@@ -322,7 +323,7 @@ class Life(RuleBasedStateMachine):
             return
         stops = Stops.NOTHING
         for number in self.snapshot.open_events:
-            stops |= kind_of(number).stops
+            stops |= kind_of(number).stops_with(self.ratings.switches)
         unknown = not stops and self.snapshot.pack.status is BmsStatus.FAULT
         if limits.dcl_a == 0.0:
             assert self._may_end_discharge(context, Stops.DISCHARGE in stops, elapsed_s)

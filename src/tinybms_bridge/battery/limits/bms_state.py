@@ -1,8 +1,9 @@
 """Stage 5: a fault of the BMS caps the direction that the BMS itself cuts, and only that direction.
 
 Register 50 says only "fault"; the cause comes from the open events of the BMS (protocol reference, sections 3 and
-5.1). A fault that is not known, or not known to cut anything, stops charging, never the loads: off grid a DCL of 0
-switches the lights off, and a BMS that wants the loads off has cut them already.
+5.1), and what some of them cut hangs on the switches of the unit. A fault that is not known, or not known to cut
+anything, stops charging, never the loads: off grid a DCL of 0 switches the lights off, and a BMS that wants the loads
+off has cut them already.
 """
 
 from tinybms_bridge.battery.bms_event_kinds import Severity, Stops, kind_of
@@ -19,8 +20,10 @@ _UNKNOWN = "a fault of unknown cause"
 def obey_bms(draft: Draft, context: Context) -> None:
     """Set the current limits to 0 in the directions that the BMS cuts; a charge stop lowers CVL as well."""
     snapshot = context.snapshot
+    if not snapshot.open_events and snapshot.pack.status is not BmsStatus.FAULT and not snapshot.cause_unread:
+        return
     kinds = [kind_of(number) for number in snapshot.open_events]
-    causes = [(kind.text, kind.stops) for kind in kinds if kind.stops]
+    causes = [(kind.text, kind.stops_with(context.ratings.switches)) for kind in kinds if kind.stops]
     if snapshot.cause_unread:
         causes.append((_UNKNOWN, Stops.CHARGE))
     elif not causes and snapshot.pack.status is BmsStatus.FAULT:

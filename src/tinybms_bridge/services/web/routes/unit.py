@@ -43,6 +43,8 @@ class RatingsAnswer(Answer):
     capacity_ah: float
     allowed_disbalance_mv: float
     charge_finished_current_a: float
+    switches: str = Field(examples=["two_fets"])
+    """``two_fets``, ``apart`` (an external switch), ``single`` (port) or ``unknown``."""
 
 
 class Info(Answer):
