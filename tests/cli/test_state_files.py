@@ -33,7 +33,7 @@ def test_files_stay_together(tmp_path: Path) -> None:
     first, second = files.stored("first", 0o644), files.stored("second", 0o644)
     first.write(b"1")
     second.write(b"2")
-    (tmp_path / "new" / "second").mkdir(parents=True)
+    (tmp_path / "new" / ".second.tmp").mkdir(parents=True)  # in the way of the file that is written first
     with pytest.raises(OSError, match="second"):
         files.move_to(tmp_path / "new")
     assert files.folder == tmp_path / "old"

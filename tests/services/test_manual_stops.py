@@ -251,8 +251,35 @@ def test_file_that_cannot_be_read_is_no_permission_to_charge(data: bytes, caplog
     assert (stop.direction, stop.remaining_s, stop.by) == (CHARGE, None, "tinybms-bridge")
     assert "cannot be read" in stop.reason
     assert any("charging is stopped until somebody releases it" in line for line in caplog.messages)
+    assert disk.aside == [data], "what it was is not lost"
+    disk.data = data
     disk.previous = b'{"stops": [{"direction": "discharge", "by": "boss"}, {"direction": "charge", "remaining_s": 5}]}'
     assert load_stops(disk, now) == (ManualStop(DISCHARGE, now, by="boss"), stop)
+
+
+async def test_a_stop_for_want_of_a_file_outlasts_the_next_crash(bench: Bench) -> None:
+    """The spoilt file is no longer there, so what it led to is saved at once."""
+    bench.disk.data = b"{"
+    await bench.start()
+    assert bench.disk.data is not None
+    assert b'"charge"' in bench.disk.data
+    assert bench.disk.aside == [b"{"]
+
+
+def test_a_list_that_is_gone_is_no_permission_to_charge() -> None:
+    """Only its predecessor is there: nobody knows what the list itself said."""
+    disk = MemoryStorage()
+    disk.previous = b'{"stops": [{"direction": "discharge", "by": "boss"}]}'
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    assert {stop.direction for stop in load_stops(disk, now)} == {CHARGE, DISCHARGE}
+
+
+def test_stops_of_a_later_version_are_no_permission_to_charge() -> None:
+    """What they say is not known."""
+    disk = MemoryStorage(b'{"version": 2, "stops": []}')
+    (stop,) = load_stops(disk, datetime(2026, 1, 1, tzinfo=UTC))
+    assert stop.direction is CHARGE
+    assert "later version" in stop.reason
 
 
 def test_disk_that_cannot_be_read_is_no_permission_to_charge(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.limits import ChargeState, StateMemory
-from tinybms_bridge.battery.saved_state import SavedState
+from tinybms_bridge.battery.saved_state import STATE_VERSION, SavedState
 from tinybms_bridge.hal.blocking import RunBlocking, in_place, in_thread
 from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.hal.storage import FileStorage, MemoryStorage
@@ -156,7 +156,18 @@ def test_both_files_damaged_start_anew(caplog: pytest.LogCaptureFixture) -> None
     storage = MemoryStorage(b"{")
     storage.previous = b"}"
     assert load_state(storage) == SavedState()
-    assert [record.getMessage().split(" in ")[0] for record in caplog.records] == ["state", "previous state"]
+    assert [line.split(" in ")[0] for line in caplog.messages] == ["the state", "the previous copy of the state"]
+    assert storage.aside == [b"{", b"}"], "a person may want to look at them"
+
+
+def test_state_of_a_later_version_is_kept_aside(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever goes back to an earlier version and forth again finds the file as it was."""
+    later = json.dumps({**state(9.0).to_document(), "version": STATE_VERSION + 1}).encode()
+    storage = MemoryStorage(later)
+    storage.previous = text(state(7.0))
+    assert load_state(storage) == state(7.0)
+    assert storage.aside == [later]
+    assert "later version" in caplog.text
 
 
 def test_file_that_vanished_gives_way_to_the_one_before() -> None:

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-__all__ = ["Direction", "ManualStop", "stops_from_document", "stops_to_document"]
+__all__ = ["STOPS_VERSION", "Direction", "ManualStop", "stops_from_document", "stops_to_document"]
+
+STOPS_VERSION = 1
+"""Version of the document."""
 
 
 class Direction(StrEnum):
@@ -33,7 +36,7 @@ class ManualStop:
 def stops_to_document(stops: Iterable[ManualStop]) -> dict[str, object]:
     """Return a JSON-ready document."""
     return {
-        "version": 1,
+        "version": STOPS_VERSION,
         "stops": [
             {
                 "direction": stop.direction.value,

@@ -23,7 +23,10 @@ from tinybms_bridge.battery.saved_parts import (
     read_stop,
 )
 
-__all__ = ["SavedState"]
+__all__ = ["STATE_VERSION", "SavedState"]
+
+STATE_VERSION = 1
+"""Version of the document."""
 
 _FALL_V = 0.3
 _FALL_RATIO = 0.5
@@ -99,7 +102,7 @@ class SavedState:
         """Return a JSON-ready document."""
         rates = self.rates
         return {
-            "version": 1,
+            "version": STATE_VERSION,
             "energy": asdict(self.energy),
             "charge": asdict(self.states),
             "policy": asdict(self.policy),

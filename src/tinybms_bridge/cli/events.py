@@ -128,12 +128,13 @@ def _show_recorded(config_path: str | None, count: int | None, as_json: bool) ->
 def _recorded(config_path: str | None) -> "Sequence[EventRecord]":
     from tinybms_bridge.cli.configuration import read_configuration
     from tinybms_bridge.config.paths import state_directory
-    from tinybms_bridge.hal.storage import FileStorage
+    from tinybms_bridge.hal.storage import MOST_STATE_BYTES, FileStorage
     from tinybms_bridge.services.event_store import EVENTS_FILE, EventStore
 
     config, _ = read_configuration(config_path)
-    store = EventStore(FileStorage(state_directory(config.advanced.state_directory) / EVENTS_FILE))
-    store.load()
+    file = state_directory(config.advanced.state_directory) / EVENTS_FILE
+    store = EventStore(FileStorage(file, most_bytes=MOST_STATE_BYTES))
+    store.look()
     return store.records()
 
 

@@ -36,6 +36,11 @@ class MovableStorage:
         with self._lock:
             self._storage.write(data)
 
+    def set_aside(self, *, previous: bool = False, keep: bool = False) -> str:
+        """See ``Storage.set_aside``."""
+        with self._lock:
+            return self._storage.set_aside(previous=previous, keep=keep)
+
     @contextmanager
     def exclusive(self) -> Iterator[None]:
         """See ``Storage.exclusive``; the document does not move meanwhile."""

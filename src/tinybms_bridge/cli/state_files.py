@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tinybms_bridge.cli.movable import MovableStorage
-from tinybms_bridge.hal.storage import FileStorage, Storage
+from tinybms_bridge.hal.storage import MOST_STATE_BYTES, FileStorage, Storage
 
 __all__ = ["StateFiles"]
 
@@ -23,7 +23,7 @@ class StateFiles:
     def stored(self, name: str, mode: int) -> Storage:
         """Return a file of the directory, wherever that is; the same one for the same name."""
         if name not in self._files:
-            self._files[name] = MovableStorage(FileStorage(self.folder / name, mode=mode)), mode
+            self._files[name] = MovableStorage(_file(self.folder / name, mode)), mode
         return self._files[name][0]
 
     def move_to(self, folder: Path) -> None:
@@ -40,6 +40,10 @@ class StateFiles:
 
     def _move(self, folder: Path) -> None:
         for name, (file, mode) in self._files.items():
-            file.move_to(FileStorage(folder / name, mode=mode))
+            file.move_to(_file(folder / name, mode))
         for move in self.also:
             move(folder)
+
+
+def _file(path: Path, mode: int) -> FileStorage:
+    return FileStorage(path, mode=mode, most_bytes=MOST_STATE_BYTES)

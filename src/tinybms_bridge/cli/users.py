@@ -34,11 +34,11 @@ def users_command(context: click.Context, state_directory: str) -> None:
     users is readable for nobody else.
     """
     from tinybms_bridge.config.paths import state_directory as find
-    from tinybms_bridge.hal.storage import FileStorage
+    from tinybms_bridge.hal.storage import MOST_STATE_BYTES, FileStorage
     from tinybms_bridge.services.web.accounts import USERS_FILE, AccountStore
 
     path = Path(find(state_directory)) / USERS_FILE
-    context.obj = AccountStore(FileStorage(path))
+    context.obj = AccountStore(FileStorage(path, most_bytes=MOST_STATE_BYTES))
 
 
 def _clear_errors(command: Callable[..., None]) -> Callable[..., None]:

@@ -1,13 +1,27 @@
-"""Files that survive a power cut: written beside, synced, renamed; the previous file is kept."""
+"""Files that survive a power cut: written beside, synced, renamed; the previous file is kept.
+
+A file of the state directory is read with care: a device or a pipe would never end, a huge file fills the memory.
+"""
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
-__all__ = ["FileStorage", "MemoryStorage", "Storage"]
+__all__ = ["MOST_STATE_BYTES", "FileStorage", "MemoryStorage", "Storage", "UnusableFileError", "open_regular"]
+
+MOST_STATE_BYTES = 8 << 20
+"""Ten times what the largest file of the state directory can hold, the event list of 2000 entries."""
+
+_ASIDE = 9
+"""Documents that are kept aside at most; the latest takes the place of the last one then."""
+
+
+class UnusableFileError(OSError):
+    """What is there cannot be a document: no regular file, or one that is far too large."""
 
 
 class Storage(Protocol):
@@ -30,17 +44,32 @@ class Storage(Protocol):
         """Replace the document at once or not at all. Raises OSError when that is not possible."""
         ...
 
+    def set_aside(self, *, previous: bool = False, keep: bool = False) -> str:
+        """Move the document, or the one before it, out of the way; ``keep``: only a copy. Return its new name.
+
+        Raises OSError when that is not possible.
+        """
+        ...
+
     def exclusive(self) -> AbstractContextManager[None]:
         """Keep other processes that ask for the same away, for a change between reading and writing. Raises OSError."""
         ...
 
 
 class FileStorage:
-    """One file, replaced atomically; its predecessor stays beside it as ``NAME.bak``."""
+    """One file, replaced atomically; its predecessor stays beside it as ``NAME.bak``.
 
-    def __init__(self, path: Path, *, mode: int = 0o600) -> None:
+    Args:
+        path: The file.
+        mode: Its mode.
+        most_bytes: Read only a regular file that is no larger; what else is there is set aside by a write.
+
+    """
+
+    def __init__(self, path: Path, *, mode: int = 0o600, most_bytes: int | None = None) -> None:
         self.path = path
         self._mode = mode
+        self._most_bytes = most_bytes
 
     @property
     def name(self) -> str:
@@ -54,11 +83,11 @@ class FileStorage:
 
     def read(self) -> bytes | None:
         """See ``Storage.read``."""
-        return _read(self.path)
+        return _read(self.path, self._most_bytes)
 
     def read_previous(self) -> bytes | None:
         """See ``Storage.read_previous``."""
-        return _read(self.backup_path)
+        return _read(self.backup_path, self._most_bytes)
 
     def write(self, data: bytes) -> None:
         """See ``Storage.write``: write a temporary file, fsync, keep the old one, rename, fsync the folder."""
@@ -72,6 +101,17 @@ class FileStorage:
             temporary.unlink(missing_ok=True)
             raise
         self._sync_folder()
+
+    def set_aside(self, *, previous: bool = False, keep: bool = False) -> str:
+        """See ``Storage.set_aside``: ``NAME.unusable-1`` and so on."""
+        source = self.backup_path if previous else self.path
+        names = [source.with_name(f"{source.name}.unusable-{number}") for number in range(1, _ASIDE + 1)]
+        target = next((name for name in names if not os.path.lexists(name)), names[-1])
+        if keep:
+            self._write_through(target, _read(source, self._most_bytes) or b"")
+        else:
+            source.replace(target)
+        return str(target)
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -94,7 +134,13 @@ class FileStorage:
             os.fsync(file.fileno())
 
     def _keep_previous(self) -> None:
-        old = _read(self.path)
+        try:
+            old = _read(self.path, self._most_bytes)
+        except OSError:
+            if self._most_bytes is None:
+                raise
+            self.set_aside()
+            return
         if old is None:
             return
         copy = self.path.with_name(f".{self.path.name}.bak")
@@ -111,11 +157,41 @@ class FileStorage:
             os.close(descriptor)
 
 
-def _read(path: Path) -> bytes | None:
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file to read it; nothing else is opened, since that alone may wait for ever or act on a device.
+
+    Raises:
+        UnusableFileError: It is no regular file.
+        OSError: It cannot be opened.
+
+    """
+    _check_regular(path, path.stat())
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:
-        return path.read_bytes()
+        _check_regular(path, os.fstat(descriptor))
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _read(path: Path, most_bytes: int | None) -> bytes | None:
+    """Return what is in a file, or None when there is none. Raises OSError."""
+    try:
+        if most_bytes is None:
+            return path.read_bytes()
+        with open_regular(path) as file:
+            data = file.read(most_bytes + 1)
     except FileNotFoundError:
         return None
+    if len(data) > most_bytes:
+        raise UnusableFileError(f"{path} is larger than {most_bytes} bytes")
+    return data
+
+
+def _check_regular(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise UnusableFileError(f"{path} is no regular file")
 
 
 class MemoryStorage:
@@ -124,6 +200,8 @@ class MemoryStorage:
     def __init__(self, data: bytes | None = None) -> None:
         self.data = data
         self.previous: bytes | None = None
+        self.aside: list[bytes] = []
+        """What was set aside."""
         self.writes = 0
 
     @property
@@ -143,6 +221,15 @@ class MemoryStorage:
         """See ``Storage.write``."""
         self.previous, self.data = self.data, data
         self.writes += 1
+
+    def set_aside(self, *, previous: bool = False, keep: bool = False) -> str:
+        """See ``Storage.set_aside``."""
+        self.aside.append((self.previous if previous else self.data) or b"")
+        if previous and not keep:
+            self.previous = None
+        elif not keep:
+            self.data = None
+        return f"memory.unusable-{len(self.aside)}"
 
     def exclusive(self) -> AbstractContextManager[None]:
         """See ``Storage.exclusive``: no other process sees it."""

@@ -8,14 +8,22 @@ import asyncio
 import json
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from tinybms_bridge.battery.limits import ManualInhibits
-from tinybms_bridge.battery.manual_stops import Direction, ManualStop, stops_from_document, stops_to_document
+from tinybms_bridge.battery.manual_stops import (
+    STOPS_VERSION,
+    Direction,
+    ManualStop,
+    stops_from_document,
+    stops_to_document,
+)
 from tinybms_bridge.hal.blocking import RunBlocking, in_thread
 from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.hal.documents import check_version, load, parse_json
 from tinybms_bridge.hal.storage import Storage
 
 __all__ = ["STOPS_FILE", "ManualStops", "load_stops"]
@@ -29,30 +37,33 @@ _CHECK_INTERVAL_S = 1.0
 _SAVE_INTERVAL_S = 60.0
 """How much longer than asked a stop may last after a crash, and the pause between two attempts to save."""
 
+_UNKNOWN = "tinybms-bridge"
+"""Who has stopped charging when it cannot be read who did."""
+
 _WORDS = {Direction.CHARGE: "charging", Direction.DISCHARGE: "discharging"}
 
 
 def load_stops(storage: Storage, now: datetime) -> tuple[ManualStop, ...]:
     """Return what was stopped. Blocks; never raises.
 
-    When the file cannot be read, what its predecessor says counts, and charging is stopped in any case.
+    When the file cannot be used it is kept aside, what its predecessor says counts, and charging is stopped in any
+    case; so it is when only the predecessor is there.
     """
-    try:
-        return _read(storage.read, now)
-    except (OSError, ValueError, RecursionError) as error:
-        problem = f"the manual stops in {storage.name} cannot be read: {error}"
+    found = load(storage, "the list of manual stops", partial(_parse, now=now))
+    problem = found.problem or (f"the list of manual stops in {storage.name} is gone" if found.from_previous else "")
+    stops = found.value or ()
+    if not problem:
+        return stops
     log.error("%s; charging is stopped until somebody releases it", problem)
-    unknown = ManualStop(Direction.CHARGE, now, reason=problem[:200], by="tinybms-bridge")
-    try:
-        earlier = _read(storage.read_previous, now)
-    except (OSError, ValueError, RecursionError):
-        earlier = ()
-    return (*(stop for stop in earlier if stop.direction is not Direction.CHARGE), unknown)
+    unknown = ManualStop(Direction.CHARGE, now, reason=problem[:200], by=_UNKNOWN)
+    return (*(stop for stop in stops if stop.direction is not Direction.CHARGE), unknown)
 
 
-def _read(read: Callable[[], bytes | None], now: datetime) -> tuple[ManualStop, ...]:
-    data = read()
-    return () if data is None else stops_from_document(json.loads(data), now)
+def _parse(data: bytes, now: datetime) -> tuple[ManualStop, ...]:
+    document = parse_json(data)
+    if isinstance(document, Mapping):
+        check_version(document.get("version"), STOPS_VERSION)
+    return stops_from_document(document, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +115,8 @@ class ManualStops:
             log.warning("%s is stopped by hand (%s), %s%s", _WORDS[stop.direction], stop.by or "unknown", left, why)
         self._hold(tuple(self._begin(stop) for stop in stops))
         self._changed = False
+        if any(stop.by == _UNKNOWN for stop in stops):  # the file that said something else is no longer there
+            await self._run_blocking(self._save_or_tell)
 
     async def run(self) -> None:
         """End stops when their time is over and save how long the others last, until cancelled."""

@@ -4,11 +4,12 @@ import asyncio
 import json
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from tinybms_bridge.battery.saved_state import SavedState
+from tinybms_bridge.battery.saved_state import STATE_VERSION, SavedState
 from tinybms_bridge.hal.blocking import RunBlocking, in_thread
 from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.hal.documents import check_version, load, parse_json
 from tinybms_bridge.hal.storage import Storage
 
 __all__ = ["STATE_FILE", "StateKeeper", "load_state"]
@@ -26,15 +27,15 @@ _LEAST_S = 30.0
 
 
 def load_state(storage: Storage) -> SavedState:
-    """Return the saved state; a damaged file falls back to its predecessor, then to the start values. Blocks."""
-    for what, read in (("state", storage.read), ("previous state", storage.read_previous)):
-        try:
-            data = read()
-            if data is not None:
-                return SavedState.from_document(json.loads(data))
-        except (OSError, ValueError, RecursionError) as error:
-            log.warning("%s in %s cannot be read: %s", what, storage.name, error)
-    return SavedState()
+    """Return the saved state; a file that cannot be used is kept aside, and the one before it counts. Blocks."""
+    return load(storage, "the state", _parse).value or SavedState()
+
+
+def _parse(data: bytes) -> SavedState:
+    document = parse_json(data)
+    if isinstance(document, Mapping):
+        check_version(document.get("version"), STATE_VERSION)
+    return SavedState.from_document(document)
 
 
 class StateKeeper:

@@ -144,6 +144,38 @@ async def test_a_damaged_line_costs_one_entry(caplog: pytest.LogCaptureFixture, 
         found = reopened(storage)
     assert [record.text for record in found.records()] == ["news 0", "news 2"]
     assert "1 damaged entries" in caplog.text
+    assert storage.aside == [storage.data], "what was damaged is not lost"
+    await found.save()
+    assert len(storage.data.splitlines()) == 2, "the file is whole again"
+
+
+def test_a_line_that_is_nested_too_deeply_is_a_damaged_line(reopened: Reopened) -> None:
+    """It once kept the bridge from starting."""
+    store = EventStore(MemoryStorage())
+    line = store.add(LINK, AT).to_line().encode()
+    for nested in (b"[" * 100_000, b'{"number": ' * 100_000):
+        found = reopened(MemoryStorage(line + b"\n" + nested + b"\n"))
+        assert len(found.records()) == 1
+
+
+def test_a_list_of_a_later_version_is_kept_aside(reopened: Reopened, caplog: pytest.LogCaptureFixture) -> None:
+    """Its lines may mean something else; the numbers go on from what is known."""
+    later = b'{"version": 2}\n' + EventStore(MemoryStorage()).add(LINK, AT).to_line().encode()
+    storage = MemoryStorage(later)
+    assert reopened(storage).records() == ()
+    assert storage.aside == [later]
+    assert "later version" in caplog.text
+
+
+def test_a_list_that_belongs_to_another_process_is_only_looked_at() -> None:
+    """The command line must not move the file of a bridge that runs."""
+    storage = MemoryStorage(b"garbage")
+    store = EventStore(storage)
+    store.look()
+    assert (store.records(), storage.data, storage.aside) == ((), b"garbage", [])
+    storage.previous = EventStore(MemoryStorage()).add(LINK, AT).to_line().encode()
+    store.look()
+    assert len(store.records()) == 1
 
 
 async def test_a_file_without_any_entry_gives_way_to_the_one_before(reopened: Reopened) -> None:

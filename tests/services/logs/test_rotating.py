@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -144,3 +145,13 @@ def test_no_more_is_read_than_was_written(tmp_path: Path, line: Make) -> None:
 def test_deleting_nothing_is_fine(tmp_path: Path) -> None:
     """Twice in a row, or before the first line."""
     RotatingFile(tmp_path / "nowhere" / LOG_FILE).delete()
+
+
+def test_a_pipe_in_the_place_of_the_log_holds_nobody_up(tmp_path: Path, line: Make) -> None:
+    """Neither the start, which reads the log of the last run, nor a line waits for who might read or write it."""
+    os.mkfifo(tmp_path / LOG_FILE)
+    file = RotatingFile(tmp_path / LOG_FILE)
+    with pytest.raises(OSError, match="no regular file"):
+        file.read()
+    with pytest.raises(OSError, match="No such device"):
+        file.write([line("a line")])

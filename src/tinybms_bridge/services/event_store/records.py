@@ -23,10 +23,15 @@ from tinybms_bridge.events import (
     NoticesChanged,
     PartStateChanged,
 )
+from tinybms_bridge.hal.documents import check_version, parse_json
 
 __all__ = ["RECORDED", "EventRecord", "EventSource", "News", "level_news", "news_of"]
 
 Name = TypeVar("Name", bound=str)
+
+
+_VERSION = 1
+"""Version of a line that names none."""
 
 
 class EventSource(StrEnum):
@@ -95,8 +100,14 @@ class EventRecord:
 
     @classmethod
     def from_line(cls, line: str) -> "EventRecord":
-        """Return the entry of a line made by ``to_line``. Raises ValueError for any other text."""
-        document = json.loads(line)
+        """Return the entry of a line made by ``to_line``.
+
+        Raises ValueError for any other text, and LaterVersionError for one that names a later version.
+        """
+        document = parse_json(line)
+        if not isinstance(document, Mapping):
+            raise ValueError(f"not an entry: {line[:60]!r}")  # noqa: TRY004 -- what the file holds is no type error
+        check_version(document.get("version"), _VERSION)
         try:
             return cls(
                 number=_whole(document["number"]),

@@ -9,10 +9,12 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 
 from tinybms_bridge.battery.bms_events import DatedEvent
 from tinybms_bridge.hal.blocking import RunBlocking, in_thread
+from tinybms_bridge.hal.documents import LaterVersionError, load, put_aside
 from tinybms_bridge.hal.storage import Storage
 from tinybms_bridge.services.event_store.records import EventRecord, EventSource, News
 
@@ -53,21 +55,30 @@ class EventStore:
         return self._last_number != self._saved_number
 
     def load(self) -> None:
-        """Read the file; a line that is damaged is left out, a file that cannot be read gives way to the one before.
+        """Read the file; a line that is damaged is left out, a file that cannot be used gives way to the one before.
 
-        Blocks. Never raises for what the file holds.
+        What cannot be used is kept aside. Blocks. Never raises for what the file holds.
         """
-        for what, read in (
-            ("the event list", self._storage.read),
-            ("the previous event list", self._storage.read_previous),
-        ):
-            try:
+        found = load(self._storage, "the event list", _parse)
+        records, damaged = found.value or ((), 0)
+        for record in records:
+            self._append(record)
+        self._saved_number = self._last_number
+        if damaged:
+            aside = "" if found.from_previous else f"; {put_aside(self._storage, keep=True)}"
+            log.warning("%d damaged entries of the event list in %s were left out%s", damaged, self.name, aside)
+        if damaged or found.problem:
+            self._saved_number = -1  # the file has to be written anew
+
+    def look(self) -> None:
+        """Read the file as ``load`` does, but leave everything as it is: it belongs to another process. Blocks."""
+        for read in (self._storage.read, self._storage.read_previous):
+            with suppress(OSError, ValueError):
                 data = read()
-            except OSError as error:
-                log.warning("the event %s in %s cannot be read: %s", what, self.name, error)
-                continue
-            if data and self._take(data):
-                return
+                if data is not None:
+                    for record in _parse(data)[0]:
+                        self._append(record)
+                    return
 
     def records(self) -> tuple[EventRecord, ...]:
         """Return every entry, in the order in which they became known."""
@@ -137,15 +148,17 @@ class EventStore:
         )
         return "".join(f"{line}\n" for _, line in entries).encode(errors="replace")
 
-    def _take(self, data: bytes) -> bool:
-        """Take over the entries of a file; False when there is none that can be read."""
-        damaged = 0
-        for line in data.decode(errors="replace").rstrip("\n").split("\n"):
-            try:
-                self._append(EventRecord.from_line(line))
-            except ValueError:
-                damaged += 1
-        if damaged:
-            log.warning("%d damaged entries of the event list in %s were left out", damaged, self.name)
-        self._saved_number = self._last_number
-        return self._last_number > 0
+
+def _parse(data: bytes) -> tuple[list[EventRecord], int]:
+    """Return the entries of a file and how many lines are damaged. Raises ValueError when there is no entry."""
+    records, damaged = [], 0
+    for line in data.decode(errors="replace").rstrip("\n").split("\n"):
+        try:
+            records.append(EventRecord.from_line(line))
+        except LaterVersionError:
+            raise
+        except ValueError:
+            damaged += 1
+    if not records:
+        raise ValueError("it holds no entry")
+    return records, damaged

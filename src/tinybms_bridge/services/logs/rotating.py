@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tinybms_bridge.hal.storage import open_regular
 from tinybms_bridge.services.logs.lines import LEVELS, LogLine
 
 __all__ = ["LOG_FILE", "RotatingFile"]
@@ -79,7 +80,7 @@ class RotatingFile:
     def _append(self, chunk: list[bytes]) -> None:
         if not chunk:
             return
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o640)
         with os.fdopen(descriptor, "ab") as file:
             file.write(b"".join(chunk))
 
@@ -98,7 +99,7 @@ class RotatingFile:
     def _texts(self, path: Path) -> list[str]:
         """Return the end of a file as lines, as much of it as we would have written."""
         try:
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 file.seek(max(0, path.stat().st_size - 2 * self._size_bytes))
                 return file.read(2 * self._size_bytes).decode(errors="replace").split("\n")
         except FileNotFoundError:

@@ -31,7 +31,7 @@ class AccountStore:
                 data = self._storage.read()
                 if data is not None and data != self._seen:
                     self._book, self._seen = from_json(data), data
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, RecursionError) as error:
                 # Never the previous file: a password or token that was taken away would be good again.
                 raise BridgeError(f"the users in {self._storage.name} cannot be read: {error}") from error
             if data is None and self._seen is not None:
