@@ -66,7 +66,8 @@ def sample(at_s: float, number: int, **changes: Any) -> Snapshot:
     temperatures = changes.pop("temperatures", Temperatures(internal_c=25.0))
     ratings = changes.pop("ratings", RATINGS)
     pack = PackState(voltage_v=sum(cells_v), current_a=0.0, soc_percent=50.0, status=BmsStatus.IDLE)
-    return Snapshot(number, at_s, replace(pack, **changes), Cells(cells_v), temperatures, ratings)
+    image = number.to_bytes(8)  # a BMS that lives: something moves with each sample
+    return Snapshot(number, at_s, replace(pack, **changes), Cells(cells_v), temperatures, ratings, image=image)
 
 
 @dataclass

@@ -327,6 +327,8 @@ class Bridge:
             bms_answers=self.poller.link.up,
             can_open=not self.can_error and self._can_statistics.up,
             gx_heard=self.gx.state is GxState.PRESENT or self.gx.silent_for_s < self.gx.timeout_s,
+            frozen=self.pipeline.frozen_since_s is not None,
+            counter_stands=self.pipeline.counter_stands,
         )
 
     async def _run_can(self) -> None:

@@ -75,6 +75,8 @@ class FreshnessChanged(Event):
 
     old: Freshness
     new: Freshness
+    frozen: bool = False
+    """Whether samples come, but their readings stand still."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,17 @@ class Pipeline:
         return self._memory.freshness.state
 
     @property
+    def frozen_since_s(self) -> float | None:
+        """Monotonic time since which the readings stand still; None while they move, and for missing samples."""
+        freshness = self._memory.freshness
+        return freshness.motion.changed_s if freshness.frozen else None
+
+    @property
+    def counter_stands(self) -> bool:
+        """Whether the lifetime counter of the BMS stands while its readings move."""
+        return self._memory.freshness.motion.counter_stands()
+
+    @property
     def snapshot(self) -> Snapshot | None:
         """The last accepted sample."""
         return self._plausibility.accepted
@@ -157,7 +168,7 @@ class Pipeline:
         if self._limits != old_limits:
             publish(LimitsDecided(self._limits), _SOURCE)
         if after.freshness.state is not before.freshness.state:
-            publish(FreshnessChanged(before.freshness.state, after.freshness.state), _SOURCE)
+            publish(FreshnessChanged(before.freshness.state, after.freshness.state, after.freshness.frozen), _SOURCE)
         if after.states.state is not before.states.state:
             publish(ChargeStateChanged(before.states.state, after.states.state), _SOURCE)
         if self.alarms.levels != old_alarms.levels:

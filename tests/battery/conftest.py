@@ -51,6 +51,7 @@ def _snapshot(
         pack=PackState(voltage_v=sum(cells_v), current_a=current_a, soc_percent=soc),
         cells=Cells(cells_v),
         ratings=ratings,
+        image=sequence.to_bytes(8),  # a BMS that lives: something moves with each sample
     )
 
 

@@ -7,11 +7,17 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from tinybms_bridge.battery.freshness import Freshness, FreshnessMemory, FreshnessSettings, advance
+from tinybms_bridge.battery.freshness import Freshness, FreshnessMemory, FreshnessSettings, Motion, advance
 from tinybms_bridge.battery.snapshot import Cells, PackState, Snapshot
 
 STARTING, FRESH, HOLD, SILENT = Freshness.STARTING, Freshness.FRESH, Freshness.HOLD, Freshness.SILENT
 EMPTY = Snapshot(0, 0.0, PackState(53.0, 0.0, 50.0), Cells((3.3,) * 16))
+
+
+def sample(sequence: int, taken_at_s: float, shows: int | None = None) -> Snapshot:
+    """Return a sample that shows something new, or the same as others with the same ``shows``."""
+    image = (sequence if shows is None else shows).to_bytes(8)
+    return replace(EMPTY, sequence=sequence, taken_at_s=taken_at_s, image=image)
 
 
 def run(
@@ -27,8 +33,8 @@ def run(
         come = [s for s in sample_times_s if s <= look_s]
         for sequence, taken_at_s in enumerate(come, start=1):
             if sequence > memory.last_sequence:
-                memory = advance(memory, replace(EMPTY, sequence=sequence, taken_at_s=taken_at_s), settings, taken_at_s)
-        latest = replace(EMPTY, sequence=len(come), taken_at_s=come[-1]) if come else None
+                memory = advance(memory, sample(sequence, taken_at_s), settings, taken_at_s)
+        latest = sample(len(come), come[-1]) if come else None
         memory = advance(memory, latest, settings, look_s)
         found.append(memory.state)
     return found
@@ -107,7 +113,7 @@ def test_late_delivery_does_not_end_a_hold() -> None:
     """A sample taken just in time but handed over too late is one sample, not the end of the hold."""
     fresh = FreshnessMemory(FRESH, since_s=0.0, streak=9, last_sequence=9, last_sample_s=10.0)
     held = advance(fresh, None, FreshnessSettings(), 13.1)
-    late = advance(held, replace(EMPTY, sequence=10, taken_at_s=12.9), FreshnessSettings(), 13.2)
+    late = advance(held, sample(10, 12.9), FreshnessSettings(), 13.2)
 
     assert (held.state, late.state, late.streak) == (HOLD, HOLD, 1)
 
@@ -135,9 +141,141 @@ def test_time_that_is_not_a_number_is_never_fresh(taken_at_s: float, now_s: floa
     """Arithmetic with NaN or infinity ends in SILENT, never in trust."""
     fresh = FreshnessMemory(FRESH, since_s=9.0, streak=9, last_sequence=9, last_sample_s=10.0)
 
-    assert (
-        advance(fresh, replace(EMPTY, sequence=10, taken_at_s=taken_at_s), FreshnessSettings(), now_s).state is SILENT
-    )
+    assert advance(fresh, sample(10, taken_at_s), FreshnessSettings(), now_s).state is SILENT
+
+
+class Unit:
+    """A BMS that is polled, whose readings move or stand still, and the state machine that watches it."""
+
+    def __init__(self, settings: FreshnessSettings | None = None) -> None:
+        self.settings = settings or FreshnessSettings()
+        self.memory = FreshnessMemory()
+        self.now_s = 100.0
+        self.number = 0
+        self.shows = 0
+
+    def poll(self, seconds: float, *, every_s: float = 0.1, moves_every_s: float | None = 0.1) -> Freshness:
+        """Poll for some time; None: nothing moves."""
+        polls = round(seconds / every_s)
+        for poll in range(1, polls + 1):
+            self.now_s += every_s
+            self.number += 1
+            if moves_every_s is not None and poll % max(1, round(moves_every_s / every_s)) == 0:
+                self.shows += 1
+            self.memory = advance(self.memory, sample(self.number, self.now_s, self.shows), self.settings, self.now_s)
+        return self.memory.state
+
+    def until(self, state: Freshness, **how: float | None) -> float:
+        """Poll until a state; return the seconds that it took."""
+        begun_s = self.now_s
+        while self.memory.state is not state:
+            self.poll(how.get("every_s") or 0.1, **how)  # type: ignore[arg-type]
+            assert self.now_s - begun_s < 100.0
+        return self.now_s - begun_s
+
+
+@pytest.mark.parametrize(
+    ("every_s", "moves_every_s", "patience_s"),
+    [(0.1, 0.1, 4.0), (0.1, 1.0, 4.0), (1.0, 1.0, 4.0), (0.1, 2.0, 6.0), (0.5, 4.0, 12.0), (0.5, 5.0, 15.0)],
+)
+def test_frozen_readings_are_old(every_s: float, moves_every_s: float, patience_s: float) -> None:
+    """Good samples that all show the same hold charging after three times the longest pause seen, 4 s at least."""
+    unit = Unit()
+    unit.poll(15 * moves_every_s, every_s=every_s, moves_every_s=moves_every_s)
+    assert unit.memory.state is FRESH
+
+    took_s = unit.until(HOLD, every_s=every_s, moves_every_s=None)
+
+    assert took_s == pytest.approx(patience_s, abs=every_s + 1e-6)
+    assert unit.memory.frozen
+    assert unit.memory.still_s(unit.now_s) == pytest.approx(took_s)
+
+
+def test_frozen_from_the_start_takes_the_longest_time() -> None:
+    """Before it is known how often a unit changes, 15 s without a change are too long."""
+    unit = Unit()
+    assert unit.until(HOLD, moves_every_s=None) == pytest.approx(15.0, abs=0.31)
+
+
+def test_frozen_line_falls_silent() -> None:
+    """An image that stays frozen ends as missing samples do, whatever is still received."""
+    unit = Unit()
+    unit.poll(5.0)
+    unit.until(HOLD, moves_every_s=None)
+    assert unit.until(SILENT, moves_every_s=None) == pytest.approx(30.0, abs=0.2)
+    assert unit.poll(100.0, moves_every_s=None) is SILENT
+
+
+def test_frozen_line_without_hold_is_silent_at_once() -> None:
+    """``hold_s`` = 0 holds for nothing."""
+    unit = Unit(FreshnessSettings(hold_s=0.0))
+    unit.poll(5.0)
+    assert unit.until(SILENT, moves_every_s=None) == pytest.approx(4.0, abs=0.11)
+
+
+def test_frozen_line_returns_with_three_changes() -> None:
+    """Samples between the changes are neither good ones nor a gap."""
+    unit = Unit()
+    unit.poll(20.0, moves_every_s=1.0)
+    unit.until(HOLD, moves_every_s=None)
+    unit.poll(0.9, moves_every_s=None)
+    states = [unit.poll(1.0, moves_every_s=1.0) for _ in range(3)]
+
+    assert states == [HOLD, HOLD, FRESH]
+    assert not unit.memory.frozen
+
+
+def test_rare_changes_are_not_taken_for_a_frozen_line_twice() -> None:
+    """A unit that calms down is known after its first pause, and a pause above 5 s counts as 5 s."""
+    unit = Unit()
+    unit.poll(20.0)
+    unit.until(HOLD, moves_every_s=None)
+    unit.poll(3.0, moves_every_s=1.0)
+    assert unit.memory.state is FRESH
+
+    assert unit.poll(60.0, moves_every_s=4.0) is FRESH
+    assert unit.until(HOLD, moves_every_s=None) <= 15.1
+
+
+def test_any_change_counts() -> None:
+    """The counter alone, one cell by 0.1 mV, a value that goes back: each shows that the BMS lives."""
+    cells = (*(3.3,) * 15, 3.3001)
+    shown = [
+        EMPTY,
+        replace(EMPTY, pack=replace(EMPTY.pack, lifetime_s=7)),
+        replace(EMPTY, pack=replace(EMPTY.pack, lifetime_s=6)),
+        replace(EMPTY, cells=Cells(cells)),
+        EMPTY,
+    ]
+    memory = FreshnessMemory()
+    for number in range(1, 400):
+        at_s = 10.0 + number / 10
+        snapshot = replace(shown[number // 20 % 5], sequence=number, taken_at_s=at_s)
+        memory = advance(memory, snapshot, FreshnessSettings(), at_s)
+        assert memory.state is FRESH or number < 3
+
+
+def test_pause_without_samples_is_not_learned() -> None:
+    """A link that was away says nothing of how often the readings change."""
+    unit = Unit()
+    unit.poll(5.0)
+    unit.now_s += 4.5
+    unit.poll(5.0)
+
+    assert unit.until(HOLD, moves_every_s=None) == pytest.approx(4.0, abs=0.11)
+
+
+def test_counter_that_stands_while_readings_move_is_known() -> None:
+    """After a minute; a counter that counts, and a unit whose everything stands still, are not meant."""
+    standing = Motion(changed_s=100.0, changes=500, counter_s=7, counted_s=40.0, changes_since=10)
+
+    assert standing.counter_stands()
+    assert not replace(standing, counted_s=40.1).counter_stands()
+    assert not replace(standing, changes_since=9).counter_stands()
+
+    unit = Unit()
+    unit.poll(61.0)
+    assert unit.memory.motion.counter_stands()
 
 
 class FreshnessMachine(RuleBasedStateMachine):
@@ -153,6 +291,9 @@ class FreshnessMachine(RuleBasedStateMachine):
         self.memory = FreshnessMemory()
         self.now_s = 100.0
         self.samples_s: list[float] = []
+        self.changes = 0
+        self.seen = 0
+        self.changes_s: list[float] = []
         self.looked = False
 
     @rule(pause_s=st.sampled_from([0.05, 0.5, 1.0, 2.9, 3.1, 10.0, 29.0, 31.0, 100.0]))
@@ -160,22 +301,27 @@ class FreshnessMachine(RuleBasedStateMachine):
         self.now_s += pause_s
         self.looked = False
 
-    @rule()
-    def sample(self) -> None:
+    @rule(moves=st.booleans())
+    def take(self, moves: bool) -> None:
         self.samples_s.append(self.now_s)
+        self.changes += moves
         self.looked = False
 
-    @rule(count=st.integers(2, 5), period_s=st.sampled_from([0.1, 1.0, 2.5]))
-    def samples_in_a_row(self, count: int, period_s: float) -> None:
+    @rule(count=st.integers(2, 8), period_s=st.sampled_from([0.1, 1.0, 2.5]), moves=st.booleans())
+    def take_in_a_row(self, count: int, period_s: float, moves: bool) -> None:
         for _ in range(count):
             self.now_s += period_s
-            self.sample()
+            self.take(moves)
             self.look()
+            self.frozen_is_never_fresh()
 
     @rule()
     def look(self) -> None:
-        before, sequence = self.memory, len(self.samples_s)
-        latest = replace(EMPTY, sequence=sequence, taken_at_s=self.samples_s[-1]) if sequence else None
+        before, number = self.memory, len(self.samples_s)
+        latest = sample(number, self.samples_s[-1], self.changes) if number else None
+        if latest is not None and (self.changes != self.seen or not self.changes_s):
+            self.seen = self.changes
+            self.changes_s.append(latest.taken_at_s)
         self.memory = advance(before, latest, self.settings, self.now_s)
         self.looked = True
         if self.memory.state is FRESH and before.state is not FRESH:
@@ -183,9 +329,9 @@ class FreshnessMachine(RuleBasedStateMachine):
 
     def check_streak(self, before: FreshnessMemory) -> None:
         needed = self.settings.start_samples if before.state is STARTING else self.settings.return_samples
-        last = self.samples_s[-needed:]
+        last = (self.changes_s if before.frozen else self.samples_s)[-needed:]
         assert len(last) == needed
-        assert all(late - early <= 3.0 for early, late in pairwise(last))
+        assert all(late - early <= (15.0 if before.frozen else 3.0) for early, late in pairwise(last))
 
     def age_s(self) -> float:
         return self.now_s - self.samples_s[-1] if self.samples_s else math.inf
@@ -196,10 +342,19 @@ class FreshnessMachine(RuleBasedStateMachine):
             assert self.age_s() <= 3.0
 
     @invariant()
+    def frozen_is_never_fresh(self) -> None:
+        if self.looked and self.memory.state is FRESH:
+            assert self.samples_s[-1] - self.changes_s[-1] < 15.0 + 1e-6
+
+    @invariant()
     def hold_is_short(self) -> None:
         if self.looked and self.memory.state is HOLD:
-            assert self.age_s() <= 3.0 + self.settings.hold_s
             assert self.now_s - self.memory.since_s <= self.settings.hold_s
+
+    @invariant()
+    def hold_without_samples_is_short(self) -> None:
+        if self.looked and self.memory.state is HOLD:
+            assert self.age_s() <= 3.0 + self.settings.hold_s
 
     @invariant()
     def starting_is_only_at_the_start(self) -> None:

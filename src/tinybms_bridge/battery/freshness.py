@@ -1,15 +1,35 @@
 """Freshness: how long the last good sample may be trusted, as a pure state machine.
 
-STARTING → FRESH after several good samples; FRESH → HOLD when no good sample came for ``fresh_timeout_s``;
-HOLD → SILENT after ``hold_s``; HOLD and SILENT → FRESH after ``return_samples`` good samples in a row.
+STARTING → FRESH after several good samples; FRESH → HOLD when no good sample came for ``fresh_timeout_s``, or when
+samples come but their readings stand still; HOLD → SILENT after ``hold_s``; HOLD and SILENT → FRESH after
+``return_samples`` good samples in a row.
+
+A frozen image is stale data: a hung BMS, or something between that repeats an old answer, passes every checksum. A BMS
+that lives shows it, if by nothing else than by its lifetime counter. How often readings change is learned from the
+unit, since neither its noise nor its counter is documented.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from tinybms_bridge.battery.snapshot import Snapshot
 
-__all__ = ["Freshness", "FreshnessMemory", "FreshnessSettings", "advance"]
+__all__ = ["Freshness", "FreshnessMemory", "FreshnessSettings", "Motion", "advance"]
+
+_LEARNED_CHANGES = 10
+"""Changes after which it is known how often the readings of a unit change."""
+
+_LONGEST_S = 5.0
+"""Longest time between two changes that is believed, and what is assumed before enough of them were seen."""
+
+_PATIENCE = 3.0
+"""Readings stand still for certain after this many times the longest time between two changes."""
+
+_BEYOND_TIMEOUT_S = 1.0
+"""Above the time-out of missing samples, and above the second in which the lifetime counter counts on."""
+
+_COUNTER_STANDS_S = 60.0
+"""Time after which a lifetime counter that does not count while readings move is told."""
 
 
 class Freshness(StrEnum):
@@ -39,6 +59,34 @@ class FreshnessSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Motion:
+    """How the readings move. Any change counts, also of the lifetime counter and also backwards."""
+
+    image: object = None
+    """What the last sample showed: its registers, or its values where it was not made from registers."""
+    changed_s: float = 0.0
+    """Monotonic time of the last change."""
+    changes: int = 0
+    longest_s: float = 0.0
+    """Longest time between two changes, seen while samples came."""
+    counter_s: int | None = None
+    """Lifetime counter of the BMS."""
+    counted_s: float = 0.0
+    """Monotonic time at which the counter last changed."""
+    changes_since: int = 0
+    """Changes of other readings since then."""
+
+    def patience_s(self, settings: FreshnessSettings) -> float:
+        """Return the time without a change after which readings count as standing still."""
+        longest_s = self.longest_s if self.changes >= _LEARNED_CHANGES else _LONGEST_S
+        return max(settings.fresh_timeout_s + _BEYOND_TIMEOUT_S, _PATIENCE * longest_s)
+
+    def counter_stands(self) -> bool:
+        """Return whether other readings move while the lifetime counter does not."""
+        return self.changes_since >= _LEARNED_CHANGES and self.changed_s - self.counted_s >= _COUNTER_STANDS_S
+
+
+@dataclass(frozen=True, slots=True)
 class FreshnessMemory:
     """What the state machine remembers between two steps."""
 
@@ -49,6 +97,10 @@ class FreshnessMemory:
     """Good samples in a row, none further from its predecessor than ``fresh_timeout_s``."""
     last_sequence: int = 0
     last_sample_s: float | None = None
+    """Monotonic time of the last good sample."""
+    motion: Motion = field(default_factory=Motion)
+    frozen: bool = False
+    """Whether samples came whose readings stood still, and too few that move since."""
 
     def age_s(self, now_s: float) -> float | None:
         """Return the age of the last good sample, or None before the first.
@@ -56,6 +108,10 @@ class FreshnessMemory:
         A sample from the future is as far away as one from the past: a clock that stepped back makes nothing younger.
         """
         return None if self.last_sample_s is None else abs(now_s - self.last_sample_s)
+
+    def still_s(self, now_s: float) -> float:
+        """Return the time since a sample last showed something new."""
+        return abs(now_s - self.motion.changed_s)
 
 
 def advance(
@@ -71,13 +127,41 @@ def advance(
 
 
 def _count(memory: FreshnessMemory, snapshot: Snapshot, settings: FreshnessSettings) -> FreshnessMemory:
-    last_s = memory.last_sample_s
-    in_a_row = last_s is not None and abs(snapshot.taken_at_s - last_s) <= settings.fresh_timeout_s
+    at_s, last_s, before = snapshot.taken_at_s, memory.last_sample_s, memory.motion
+    in_a_row = last_s is not None and abs(at_s - last_s) <= settings.fresh_timeout_s
+    motion = _move(before, snapshot, seen=in_a_row or memory.frozen)
+    if motion is before and abs(at_s - motion.changed_s) >= motion.patience_s(settings):
+        return replace(memory, streak=0, last_sequence=snapshot.sequence, frozen=True)
+    if memory.frozen:
+        if motion is before:  # nothing new is neither a good sample nor a gap
+            return replace(memory, last_sequence=snapshot.sequence)
+        in_a_row = abs(at_s - before.changed_s) <= motion.patience_s(settings)
     return replace(
         memory,
         streak=memory.streak + 1 if in_a_row else 1,
         last_sequence=snapshot.sequence,
-        last_sample_s=snapshot.taken_at_s,
+        last_sample_s=at_s,
+        motion=motion,
+    )
+
+
+def _move(motion: Motion, snapshot: Snapshot, *, seen: bool) -> Motion:
+    """Return the motion after a sample: the same object when nothing has changed."""
+    image = snapshot.image or (snapshot.pack, snapshot.cells, snapshot.temperatures)
+    if image == motion.image:
+        return motion
+    at_s, counter_s = snapshot.taken_at_s, snapshot.pack.lifetime_s
+    counted = counter_s != motion.counter_s
+    pause_s = abs(at_s - motion.changed_s)
+    learns = seen and motion.changes > 0
+    return Motion(
+        image=image,
+        changed_s=at_s,
+        changes=motion.changes + 1,
+        longest_s=max(motion.longest_s, min(pause_s, _LONGEST_S)) if learns else motion.longest_s,
+        counter_s=counter_s,
+        counted_s=at_s if counted else motion.counted_s,
+        changes_since=0 if counted else motion.changes_since + 1,
     )
 
 
@@ -86,9 +170,11 @@ def _expire(memory: FreshnessMemory, settings: FreshnessSettings, now_s: float) 
     age_s = memory.age_s(now_s)
     if age_s is None or memory.state not in (Freshness.FRESH, Freshness.HOLD):
         return memory
-    if memory.state is Freshness.FRESH and age_s <= settings.fresh_timeout_s:
+    if memory.state is Freshness.FRESH and age_s <= settings.fresh_timeout_s and not memory.frozen:
         return memory
     in_time = age_s <= settings.fresh_timeout_s + settings.hold_s
+    if memory.frozen:
+        in_time = in_time and settings.hold_s > 0.0
     if memory.state is Freshness.HOLD:
         # Samples that are too few to return do not prolong a hold.
         in_time = in_time and now_s - memory.since_s < settings.hold_s
@@ -110,4 +196,5 @@ def _change(memory: FreshnessMemory, state: Freshness, now_s: float) -> Freshnes
     if state is memory.state:
         return memory
     streak = 0 if memory.state is Freshness.FRESH else memory.streak
-    return replace(memory, state=state, since_s=now_s, streak=streak)
+    frozen = memory.frozen and state is not Freshness.FRESH
+    return replace(memory, state=state, since_s=now_s, streak=streak, frozen=frozen)

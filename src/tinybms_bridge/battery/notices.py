@@ -1,8 +1,9 @@
 """Notices: warnings of the seed that have no field in frame 0x35A, so only the bridge itself shows them.
 
 They are communication, low state of charge, high state of charge and derating (firmware reference, section 4.4), and
-our own for a temperature sensor that is lost and a configuration that cannot be used; the alarms with a field are in
-``alarm_rules``. Levels change after a delay and fall back with hysteresis.
+our own for a temperature sensor that is lost, a lifetime counter that stands, a second BMS on the bus and a
+configuration that cannot be used; the alarms with a field are in ``alarm_rules``. Levels change after a delay and fall
+back with hysteresis.
 """
 
 from collections.abc import Mapping
@@ -35,6 +36,8 @@ class NoticeName(StrEnum):
     DERATING = "derating"
     CONFIGURATION = "configuration"
     SENSOR_LOST = "temperature_sensor_lost"
+    COUNTER_STANDS = "lifetime_counter_stands"
+    SECOND_BMS = "second_bms"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,12 @@ class Communication:
     """Whether the CAN adapter is there."""
     gx_heard: bool = True
     """False when no GX was heard for its timeout; informative only."""
+    frozen: bool = False
+    """Whether the BMS answers with readings that stand still."""
+    counter_stands: bool = False
+    """Whether the lifetime counter of the BMS stands while its readings move."""
+    second_bms: bool = False
+    """Whether somebody else sends frames of a BMS on the bus."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +119,8 @@ def evaluate_notices(
     wanted = {
         NoticeName.COMMUNICATION: _communication_level(communication),
         NoticeName.CONFIGURATION: _warning_if(not configuration_ok),
+        NoticeName.COUNTER_STANDS: _warning_if(communication.counter_stands),
+        NoticeName.SECOND_BMS: AlarmLevel.ALARM if communication.second_bms else AlarmLevel.OK,
     }
     if communication.freshness is Freshness.FRESH:
         if snapshot is not None:
@@ -135,9 +146,11 @@ def evaluate_notices(
 
 def communication_causes(communication: Communication) -> tuple[str, ...]:
     """Return in words what is wrong with the communication; empty when nothing is."""
+    stale = communication.freshness in (Freshness.HOLD, Freshness.SILENT)
     causes = {
         "the BMS does not answer": not communication.bms_answers,
-        "no good data from the BMS": communication.freshness in (Freshness.HOLD, Freshness.SILENT),
+        "the readings of the BMS stand still": stale and communication.frozen,
+        "no good data from the BMS": stale and not communication.frozen,
         "the CAN adapter is not open": not communication.can_open,
         "no GX device is heard on the CAN bus": not communication.gx_heard,
     }

@@ -1,6 +1,6 @@
 """One sample of one pack: what the BMS measured at one moment, in units, immutable, grouped by topic."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 
 __all__ = ["BmsStatus", "Cells", "Identity", "PackState", "Ratings", "Snapshot", "Switches", "Temperatures"]
@@ -199,3 +199,5 @@ class Snapshot:
     """Ids of the BMS's faults and warnings that have not ended (protocol Rev D, section 3); empty when unknown."""
     cause_unread: bool = False
     """Whether a fault began after the events were last read, so that ``open_events`` may not hold its cause."""
+    image: bytes = field(default=b"", compare=False, repr=False)
+    """Registers 0 to 55 as they were read; empty when the sample was made otherwise."""

@@ -43,11 +43,14 @@ _MOST_BMS_EVENTS = 5
 
 _MOST_PATHS = 10
 
+_NO_DATA = "no good data from the BMS"
+_FROZEN = "the readings of the BMS stand still"
+
 _FRESHNESS_LINES: Mapping[Freshness, tuple[int, str]] = {
     Freshness.STARTING: (logging.INFO, "waiting for good samples"),
     Freshness.FRESH: (logging.INFO, "data is fresh: sending"),
-    Freshness.HOLD: (logging.WARNING, "no good data from the BMS: HOLD, charging stopped, discharge as it was"),
-    Freshness.SILENT: (logging.ERROR, "no good data from the BMS for too long: SILENT, no frames are sent"),
+    Freshness.HOLD: (logging.WARNING, f"{_NO_DATA}: HOLD, charging stopped, discharge as it was"),
+    Freshness.SILENT: (logging.ERROR, f"{_NO_DATA} for too long: SILENT, no frames are sent"),
 }
 
 _GX_LINES: Mapping[str, tuple[int, str]] = {
@@ -116,7 +119,7 @@ class EventLog:
     @staticmethod
     def _freshness(event: FreshnessChanged) -> None:
         level, text = _FRESHNESS_LINES[event.new]
-        log.log(level, text)
+        log.log(level, text.replace(_NO_DATA, _FROZEN) if event.frozen else text)
 
     def _charge_state(self, event: ChargeStateChanged) -> None:
         if self.log_charge_states:

@@ -77,7 +77,8 @@ def decode_live(
     """
     if len(words) != LIVE_COUNT:
         raise ValueError(f"{len(words)} live registers, expected {LIVE_COUNT}")
-    fields = _LIVE_LAYOUT.unpack(pack_words(words))
+    image = pack_words(words)
+    fields = _LIVE_LAYOUT.unpack(image)
     lifetime_s, time_left_s, voltage_v, current_a = fields[16:20]
     external_1, external_2, soh_raw, soc_raw, internal, status_raw, balancing, detected = fields[20:]
     status = BmsStatus.from_raw(status_raw)
@@ -98,6 +99,7 @@ def decode_live(
         cells=_cells(fields[:_MAX_CELLS], balancing, count),
         temperatures=Temperatures(_celsius(internal), _celsius(external_1), _celsius(external_2)),
         ratings=ratings,
+        image=image,
     )
 
 

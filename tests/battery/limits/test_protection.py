@@ -1,10 +1,12 @@
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tinybms_bridge.battery.freshness import FreshnessMemory, Motion
 from tinybms_bridge.battery.limits import (
     ChargeState,
     Freshness,
@@ -18,6 +20,7 @@ from tinybms_bridge.battery.limits import (
 from tinybms_bridge.battery.limits.context import Context, make_context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.protection import apply_freshness, apply_manual, final_clamp
+from tinybms_bridge.battery.limits.words import explain
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 
 MakeContext = Callable[[LimitSettings], Context]
@@ -47,10 +50,15 @@ def fresh_limits(dcl_a: float) -> Limits:
     return Limits(57.0, 50.0, dcl_a, 46.4, ChargeState.BULK, Freshness.FRESH)
 
 
+def seen(state: Freshness) -> FreshnessMemory:
+    """Return the memory of a last good sample at 100 s."""
+    return FreshnessMemory(state, last_sample_s=100.0)
+
+
 def test_fresh_data_changes_nothing(context: MakeContext) -> None:
     """With fresh data this stage adds no cause."""
     draft = draft_of()
-    apply_freshness(draft, context(LimitSettings()), Freshness.FRESH, 0.1, fresh_limits(80.0))
+    apply_freshness(draft, context(LimitSettings()), seen(Freshness.FRESH), 100.1, fresh_limits(80.0))
 
     assert values(draft) == (57.0, 50.0, 100.0)
     assert len(draft.reasons) == 3
@@ -60,17 +68,31 @@ def test_fresh_data_changes_nothing(context: MakeContext) -> None:
 def test_old_data_stops_charging(context: MakeContext, state: Freshness) -> None:
     """Old data: no charge current, CVL at the resting voltage, discharge as it was, each with its age and limit."""
     draft = draft_of()
-    apply_freshness(draft, context(LimitSettings()), state, 4.2, fresh_limits(80.0))
+    apply_freshness(draft, context(LimitSettings()), seen(state), 104.2, fresh_limits(80.0))
 
     assert values(draft) == pytest.approx((53.6, 0.0, 80.0))
     for reason in draft.reasons[3:]:
-        assert (reason.code, reason.value, reason.threshold, reason.detail) == (LimitCode.STALE, 4.2, 3.0, state)
+        assert (reason.code, reason.threshold, reason.detail) == (LimitCode.STALE, 3.0, state)
+        assert reason.value == pytest.approx(4.2)
+
+
+def test_frozen_data_stops_charging_for_its_own_reason(context: MakeContext) -> None:
+    """Samples come, but nothing moves: the same limits, and words that say so."""
+    draft = draft_of()
+    memory = replace(seen(Freshness.HOLD), frozen=True, motion=Motion(changed_s=93.8, changes=20, longest_s=1.5))
+    apply_freshness(draft, context(LimitSettings()), memory, 100.1, fresh_limits(80.0))
+
+    assert values(draft) == pytest.approx((53.6, 0.0, 80.0))
+    for reason in draft.reasons[3:]:
+        assert (reason.code, reason.threshold) == (LimitCode.FROZEN, 4.5)
+        assert reason.value == pytest.approx(6.3)
+    assert explain(draft.reasons[-1]) == "DCL 80.0 A: the readings of the BMS have stood still for 6.3 s"
 
 
 def test_old_data_never_raises_a_limit(context: MakeContext) -> None:
     """What another cause set lower stays lower in a hold."""
     draft = draft_of(cvl_v=52.0, ccl_a=0.0, dcl_a=5.0)
-    apply_freshness(draft, context(LimitSettings()), Freshness.HOLD, 4.2, fresh_limits(80.0))
+    apply_freshness(draft, context(LimitSettings()), seen(Freshness.HOLD), 104.2, fresh_limits(80.0))
 
     assert values(draft) == (52.0, 0.0, 5.0)
 
@@ -78,7 +100,7 @@ def test_old_data_never_raises_a_limit(context: MakeContext) -> None:
 def test_old_data_without_a_past_stops_discharging(context: MakeContext) -> None:
     """Where no limits were ever decided from fresh data, "as it was" is nothing."""
     draft = draft_of()
-    apply_freshness(draft, context(LimitSettings()), Freshness.STARTING, 0.0, None)
+    apply_freshness(draft, context(LimitSettings()), seen(Freshness.STARTING), 100.0, None)
 
     assert draft[Quantity.DCL] == 0.0
 

@@ -92,7 +92,7 @@ def step(
     too_cold_or_hot = stop_for_temperature(draft, context, memory.too_cold_or_hot, sensors)
     empty = stop_when_empty(draft, context, memory.empty)
     obey_bms(draft, context)
-    apply_freshness(draft, context, freshness.state, age_s, memory.last_fresh)
+    apply_freshness(draft, context, freshness, now_s, memory.last_fresh)
     apply_manual(draft, context)
     stop = follow_stop(draft, context, memory.stop, memory.rates, elapsed_s) if fresh else memory.stop
     new_sample = freshness.last_sequence != memory.freshness.last_sequence

@@ -48,6 +48,7 @@ class LimitCode(StrEnum):
     LINK = "link"
     BMS_FAULT = "bms_fault"
     STALE = "stale"
+    FROZEN = "frozen"
     MANUAL = "manual"
     FLOOR = "floor"
     CEILING = "ceiling"

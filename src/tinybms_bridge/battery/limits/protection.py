@@ -1,5 +1,6 @@
 """Stages 6 and 7: what missing data and the user's own stops allow, and the final clamp that nothing passes around."""
 
+from tinybms_bridge.battery.freshness import FreshnessMemory
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import Freshness, LimitCode, Limits, Quantity
@@ -11,15 +12,18 @@ _UNLIMITED_A = 3276.7
 
 
 def apply_freshness(
-    draft: Draft, context: Context, state: Freshness, age_s: float | None, last_fresh: Limits | None
+    draft: Draft, context: Context, memory: FreshnessMemory, now_s: float, last_fresh: Limits | None
 ) -> None:
     """Without fresh data: no charge current, CVL not above the resting voltage, DCL not above what it was."""
+    state, settings = memory.state, context.settings.freshness
     if state is Freshness.FRESH:
         return
-    timeout_s = context.settings.freshness.fresh_timeout_s
-    draft.stop_charge(0.0, LimitCode.STALE, value=age_s, threshold=timeout_s, detail=state)
+    code, value, threshold = LimitCode.STALE, memory.age_s(now_s), settings.fresh_timeout_s
+    if memory.frozen:
+        code, value, threshold = LimitCode.FROZEN, memory.still_s(now_s), memory.motion.patience_s(settings)
+    draft.stop_charge(0.0, code, value=value, threshold=threshold, detail=state)
     dcl_a = last_fresh.dcl_a if last_fresh is not None else 0.0
-    draft.lower(Quantity.DCL, dcl_a, LimitCode.STALE, value=age_s, threshold=timeout_s, detail=state)
+    draft.lower(Quantity.DCL, dcl_a, code, value=value, threshold=threshold, detail=state)
 
 
 def apply_manual(draft: Draft, context: Context) -> None:

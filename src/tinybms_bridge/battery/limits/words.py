@@ -27,6 +27,7 @@ _SENTENCES = {
     LimitCode.BMS_FAULT: "the BMS reports: {detail}",
     LimitCode.RATE: "rising",
     LimitCode.STALE: "no good data from the BMS for {value:.1f} s",
+    LimitCode.FROZEN: "the readings of the BMS have stood still for {value:.1f} s",
     LimitCode.MANUAL: "stopped by the user ({detail})",
     LimitCode.FLOOR: "never below the floor",
     LimitCode.CEILING: "never above the ceiling",

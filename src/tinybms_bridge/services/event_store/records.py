@@ -156,9 +156,19 @@ RECORDED: tuple[type[Event], ...] = (
 """What on the bus is worth an entry."""
 
 _FRESHNESS = {
-    Freshness.FRESH: News(Severity.INFO, "freshness", "Data of the BMS is fresh: sending"),
-    Freshness.HOLD: News(Severity.WARNING, "freshness", "No good data from the BMS: charging is stopped (HOLD)"),
-    Freshness.SILENT: News(Severity.FAULT, "freshness", "No good data from the BMS: nothing is sent any more (SILENT)"),
+    (Freshness.FRESH, False): News(Severity.INFO, "freshness", "Data of the BMS is fresh: sending"),
+    (Freshness.HOLD, False): News(
+        Severity.WARNING, "freshness", "No good data from the BMS: charging is stopped (HOLD)"
+    ),
+    (Freshness.SILENT, False): News(
+        Severity.FAULT, "freshness", "No good data from the BMS: nothing is sent any more (SILENT)"
+    ),
+    (Freshness.HOLD, True): News(
+        Severity.WARNING, "freshness", "The readings of the BMS stand still: charging is stopped (HOLD)"
+    ),
+    (Freshness.SILENT, True): News(
+        Severity.FAULT, "freshness", "The readings of the BMS stand still: nothing is sent any more (SILENT)"
+    ),
 }
 
 _GX = {
@@ -181,8 +191,8 @@ def news_of(event: Event) -> Iterator[News]:
             yield News(Severity.INFO, "link", "The BMS answers")
         case LinkChanged(reason=reason):
             yield News(Severity.WARNING, "link", f"No contact with the BMS: {reason}")
-        case FreshnessChanged(new=new) if new in _FRESHNESS:
-            yield _FRESHNESS[new]
+        case FreshnessChanged(new=new, frozen=frozen) if (new, frozen) in _FRESHNESS:
+            yield _FRESHNESS[new, frozen]
         case AlarmsChanged(old=old, new=new_alarms):
             yield from level_news("alarm", old.levels, new_alarms.levels)
         case NoticesChanged(old=old_notices, new=new_notices):
