@@ -58,6 +58,7 @@ class Line:
         self.bms = SimulatedBms.build(clock, cells=16, soc=0.5, capacity_ah=100.0, options=options)
         self.present = True
         self.closed = 0
+        self.mute = False
         self._responder = Responder(self.bms, clock)
         self._on_data: OnData | None = None
         self._on_lost: OnLost | None = None
@@ -87,7 +88,7 @@ class Line:
         on_lost(None)
 
     def _deliver(self, data: bytes) -> None:
-        if self._on_data is not None:
+        if self._on_data is not None and not self.mute:
             self._on_data(data)
 
 
@@ -662,6 +663,38 @@ async def test_lost_battery_holds_and_then_falls_silent(rig: Rig) -> None:
     stopped = [fields["charge_current_limit"] for fields in in_hold if "charge_current_limit" in fields]
     assert len(stopped) >= 29
     assert set(stopped) == {0.0}
+
+
+@pytest.mark.parametrize(("slept_s", "state"), [(20.0, Freshness.HOLD), (3600.0, Freshness.SILENT)])
+@pytest.mark.parametrize("phase_s", [0.0, 0.3, 0.6, 0.9])
+async def test_suspended_machine_wakes_up_with_old_data(
+    rig: Rig, caplog: pytest.LogCaptureFixture, slept_s: float, state: Freshness, phase_s: float
+) -> None:
+    """No frame after it allows charging before three good samples came; it is told, and no watchdog barks."""
+    bridge = await rig.started()
+    await rig.until(lambda: rig.last(0x351)["charge_current_limit"] > 10.0)
+    await rig.wait(1.0 + phase_s)
+    states: list[Freshness] = []
+    tick = bridge.pipeline.tick
+
+    def watched(now_s: float) -> None:
+        tick(now_s)
+        states.append(bridge.pipeline.freshness)
+
+    bridge.pipeline.tick = watched  # type: ignore[method-assign]
+    before, fed = len(rig.heard), rig.dog.calls.count("feed")
+    rig.clock.suspend(slept_s)
+    rig.line.mute = True
+    await rig.wait(1.5)
+    assert set(states) == {state}
+    limits = [decode_frame(frame).values for _, frame in rig.heard[before:] if frame.arbitration_id == 0x351]
+    assert {each["charge_current_limit"] for each in limits} == ({0.0} if state is Freshness.HOLD else set())
+    assert rig.dog.calls.count("feed") - fed >= 5
+    assert f"The machine was suspended for {slept_s:.0f} s" in caplog.text
+    assert "no progress" not in caplog.text
+    rig.line.mute = False
+    await rig.until(lambda: bridge.pipeline.freshness is Freshness.FRESH)
+    assert states.count(state) >= 3
 
 
 async def test_battery_that_comes_back_is_sent_at_once(rig: Rig) -> None:

@@ -59,6 +59,8 @@ CanOpener = Callable[[], Awaitable[CanPort]]
 """Opens the CAN adapter that was configured. Raises LinkError."""
 
 _TICK_S = 0.25
+_SUSPEND_S = 1.0
+"""A shorter one changes nothing."""
 _EVENTS_INTERVAL_S = 60.0
 _NEWEST_INTERVAL_S = 3.0
 """A warning may not show in the status: its event alone says that the BMS has cut one direction."""
@@ -137,7 +139,7 @@ class Bridge:
         """Told of the same frames, for a monitor of them."""
         self.guard = ProgressGuard(
             machine.watchdog,
-            clock.monotonic,
+            clock.awake,
             enabled=config.advanced.enable_watchdog,
             timeout_s=config.advanced.watchdog_timeout_s,
         )
@@ -148,6 +150,7 @@ class Bridge:
         self._can_attempts = 0
         self._hanging: tuple[str, ...] = ()
         self._can_statistics = CanStatistics()
+        self._asleep_s = clock.monotonic() - clock.awake()
         self._sending = False
         self._sent: Limits | None = None
         self._announced_ready = False
@@ -292,6 +295,7 @@ class Bridge:
         """Notice missing samples and a missing GX also while nothing is received or sent, and feed the watchdog."""
         while True:
             now_s = self._clock.monotonic()
+            self._note_suspend(now_s)
             self.pipeline.tick(now_s)
             self._hurry_limits()
             self._note_gx(self.gx.check())
@@ -307,6 +311,14 @@ class Bridge:
                 self.machine.watchdog.ready()
             self._feed_watchdog()
             await self._clock.sleep(_TICK_S)
+
+    def _note_suspend(self, now_s: float) -> None:
+        asleep_s, before_s = now_s - self._clock.awake(), self._asleep_s
+        self._asleep_s = asleep_s
+        if asleep_s - before_s >= _SUSPEND_S:
+            text = f"The machine was suspended for {asleep_s - before_s:.0f} s: what was read before is old"
+            log.warning("%s", text)
+            self.bus.publish(Noted(Severity.WARNING, "suspended", text), "bridge")
 
     def _feed_watchdog(self) -> None:
         """Feed the watchdog unless the poller or the CAN part hangs, which is told once."""

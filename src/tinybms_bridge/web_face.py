@@ -159,7 +159,7 @@ class WebFace:
             enabled=guard.enabled,
             timeout_s=guard.timeout_s,
             feed_count=guard.feeds,
-            since_last_feed_s=None if fed_s is None else max(0.0, self.clock.monotonic() - fed_s),
+            since_last_feed_s=None if fed_s is None else max(0.0, self.clock.awake() - fed_s),
         )
 
     def parts(self) -> Sequence[PartFigures]:

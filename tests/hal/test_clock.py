@@ -1,4 +1,5 @@
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,6 +16,30 @@ def test_system_time_never_goes_backwards() -> None:
     times = [clock.monotonic() for _ in range(100)]
 
     assert times == sorted(times)
+
+
+def test_ages_count_while_the_machine_is_suspended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was read before a suspend is old after it; what has to make progress is not held against it."""
+    started_s = {time.CLOCK_BOOTTIME: 5000.0}
+    monkeypatch.setattr(time, "clock_gettime", started_s.__getitem__)
+    clock = SystemClock()
+    ages_s, awake_s = clock.monotonic(), clock.awake()
+    started_s[time.CLOCK_BOOTTIME] += 3600.0
+    assert clock.monotonic() - ages_s == 3600.0
+    assert 0.0 <= clock.awake() - awake_s < 3600.0
+
+
+async def test_fake_suspend_stops_sleeps_and_counts_for_ages() -> None:
+    """As on Linux: a sleep goes on where it was."""
+    clock = FakeClock(start_s=0.0)
+    sleep = asyncio.ensure_future(clock.sleep(1.0))
+    await clock.advance(0.4)
+    clock.suspend(100.0)
+    assert (clock.monotonic(), clock.awake()) == (100.4, pytest.approx(0.4))
+    await clock.advance(0.5)
+    assert not sleep.done()
+    await clock.advance(0.2)
+    assert sleep.done()
 
 
 def test_system_wall_time_is_aware_and_utc() -> None:

@@ -87,6 +87,9 @@ class LoopClock:
     def monotonic(self) -> float:
         return self._loop.time()
 
+    def awake(self) -> float:
+        return self._loop.time()
+
     def wall(self) -> datetime:
         return datetime.fromtimestamp(self._loop.time(), UTC)
 

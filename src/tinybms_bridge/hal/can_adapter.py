@@ -6,7 +6,6 @@ import errno
 import logging
 import queue
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -17,6 +16,7 @@ from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.can import CanFrame, CanSettings, CanStatistics
 from tinybms_bridge.hal.can_open import error_number, open_bus
 from tinybms_bridge.hal.can_outage import OutageLog
+from tinybms_bridge.hal.clock import monotonic_s
 
 __all__ = ["AdapterPort"]
 
@@ -68,7 +68,7 @@ class AdapterPort:
         """See ``CanPort.send``; also False while the adapter is lost."""
         if self._bus is not None and not self._stop.is_set():
             try:
-                self._outbox.put_nowait((time.monotonic(), frame))
+                self._outbox.put_nowait((monotonic_s(), frame))
             except queue.Full:
                 pass
             else:
@@ -179,7 +179,7 @@ class AdapterPort:
             queued_at_s, frame = item
             with self._gate:
                 bus = self._bus
-                if bus is None or time.monotonic() - queued_at_s > _STALE_AFTER_S:
+                if bus is None or monotonic_s() - queued_at_s > _STALE_AFTER_S:
                     self._count_tx_errors(1)
                 else:
                     self._send_now(bus, frame)

@@ -1,4 +1,8 @@
-"""Time: monotonic seconds for intervals, wall time for people, and sleeping; with a fake one for tests."""
+"""Time: monotonic seconds for intervals, wall time for people, and sleeping; with a fake one for tests.
+
+Ages count while the machine is suspended (``CLOCK_BOOTTIME``): what was read before is old when it wakes up. Sleeping
+does not: a sleep goes on where it was. So whoever wakes up looks at the time and never counts its own sleeps.
+"""
 
 import asyncio
 import heapq
@@ -7,14 +11,23 @@ import time
 from datetime import UTC, datetime
 from typing import Protocol
 
-__all__ = ["Clock", "FakeClock", "SystemClock"]
+__all__ = ["Clock", "FakeClock", "SystemClock", "monotonic_s"]
+
+
+def monotonic_s() -> float:
+    """Return seconds that never go backwards and count on while the machine is suspended."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Clock(Protocol):
     """Source of time."""
 
     def monotonic(self) -> float:
-        """Return seconds that never go backwards; for intervals."""
+        """Return seconds that never go backwards and count on while the machine is suspended; for ages."""
+        ...
+
+    def awake(self) -> float:
+        """Return seconds that never go backwards and count only while the machine is awake; for what makes progress."""
         ...
 
     def wall(self) -> datetime:
@@ -31,6 +44,10 @@ class SystemClock:
 
     def monotonic(self) -> float:
         """See ``Clock.monotonic``."""
+        return monotonic_s()
+
+    def awake(self) -> float:
+        """See ``Clock.awake``."""
         return time.monotonic()
 
     def wall(self) -> datetime:
@@ -49,12 +66,17 @@ class FakeClock:
         self._start_s = start_s
         self._now_s = start_s
         self._wall = wall
+        self._suspended_s = 0.0
         self._order = itertools.count()
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
 
     def monotonic(self) -> float:
         """See ``Clock.monotonic``."""
         return self._now_s
+
+    def awake(self) -> float:
+        """See ``Clock.awake``."""
+        return self._now_s - self._suspended_s
 
     def wall(self) -> datetime:
         """See ``Clock.wall``."""
@@ -80,6 +102,12 @@ class FakeClock:
                 future.set_result(None)
             await self._settle()
         self._now_s = end_s
+
+    def suspend(self, delta_s: float) -> None:
+        """Let time pass as while the machine is suspended: nobody runs, and sleeps go on afterwards."""
+        self._now_s += delta_s
+        self._suspended_s += delta_s
+        self._sleepers = [(due_s + delta_s, order, future) for due_s, order, future in self._sleepers]
 
     @staticmethod
     async def _settle() -> None:

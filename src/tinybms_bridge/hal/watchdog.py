@@ -106,7 +106,7 @@ class ProgressGuard:
 
     Args:
         watchdog: Who is fed.
-        monotonic: Source of time.
+        monotonic: Source of time; it must stand while the machine is suspended, since no part can go on then.
         enabled: Whether progress counts; otherwise the watchdog is always fed.
         timeout_s: Longest time without progress, on top of the pauses that a part makes on purpose.
 
@@ -118,7 +118,7 @@ class ProgressGuard:
         self.feeds = 0
         """How often the watchdog was fed."""
         self.last_feed_s: float | None = None
-        """Monotonic time of the last feed."""
+        """Time of the last feed on the guard's own clock."""
         self._watchdog = watchdog
         self._monotonic = monotonic
         self._parts: dict[str, _Progress] = {}

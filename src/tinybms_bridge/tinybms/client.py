@@ -36,6 +36,9 @@ _PROBE_SIZES = range(1, 17)
 _REMEMBERED = 12
 """Requests without a reply that a probe has to differ from; fewer than there are sizes of probes."""
 
+_TOO_LATE_S = 1.0
+"""A reply that comes so long after its time-out was read before the machine was suspended."""
+
 _WRITES = frozenset({Command.ACTION, Command.WRITE_BLOCK, Command.WRITE_LIST, Command.WRITE_MODBUS})
 
 
@@ -223,14 +226,19 @@ class TinyBmsClient:
         self._framer.expect(request)
         frame = request.encode()
         self._note("tx", frame)
+        sent_s = self._clock.monotonic()
         port.write(frame)
         try:
             async with asyncio.timeout(timeout_s):
-                return await self._pending
+                reply = await self._pending
+            if self._clock.monotonic() - sent_s > timeout_s + _TOO_LATE_S:
+                raise TimeoutError
         except (TimeoutError, DeviceRefused) as failure:
             if not isinstance(failure, DeviceRefused) or failure.corrupted:
                 self._unanswered.append(request)
             raise
+        else:
+            return reply
         finally:
             self._pending = None
             self._framer.reset()
