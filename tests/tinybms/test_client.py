@@ -28,6 +28,16 @@ def values(first: int, count: int) -> Registers:
     return Registers(Command.READ_MODBUS, tuple(range(first + 1000, first + 1000 + count)))
 
 
+class SuspendedClock(SystemClock):
+    """The clock of a machine that was suspended."""
+
+    slept_s = 0.0
+
+    def monotonic(self) -> float:
+        """See ``Clock.monotonic``."""
+        return super().monotonic() + self.slept_s
+
+
 async def test_a_read_returns_the_registers(client: TinyBmsClient) -> None:
     """The plain case: one request, one reply, counted once."""
     assert await client.request(ReadModbus(0, 56)) == values(0, 56)
@@ -130,6 +140,49 @@ async def test_a_late_reply_is_not_taken_for_the_next_one(client: TinyBmsClient,
     with pytest.raises(LinkError):
         await client.request(ReadModbus(0, 8), attempts=1)
     assert await client.request(ReadModbus(100, 8)) == values(100, 8)
+
+
+@pytest.mark.parametrize("late", [1, 2, 3])
+@pytest.mark.parametrize("size", [1, 8])
+async def test_a_reply_that_waits_in_the_adapter_is_not_taken_for_the_next_one(
+    client: TinyBmsClient, bms: ScriptedBms, late: int, size: int
+) -> None:
+    """No silence shows a reply that only comes with the next one: before it is trusted another size is asked for."""
+    held: list[bytes] = []
+
+    def keep(data: bytes) -> list[tuple[float, bytes]]:
+        held.append(data)
+        return []
+
+    def give(data: bytes) -> list[tuple[float, bytes]]:
+        pieces = [*held, data]
+        held.clear()
+        return [(0.0, piece) for piece in pieces]
+
+    bms.deliver = keep
+    for address in range(late):
+        with pytest.raises(LinkError):
+            await client.request(ReadModbus(address, size), attempts=1)
+    bms.deliver = give
+    assert await client.request(ReadModbus(100, size)) == values(100, size)
+
+
+async def test_a_reply_from_before_a_suspend_is_not_believed(bms: ScriptedBms, quick: ClientSettings) -> None:
+    """It waited in the adapter for as long as the machine slept, and would look new."""
+    clock = SuspendedClock()
+    client = TinyBmsClient(bms.open, clock, replace(quick, attempts=1))
+    await client.connect()
+    await client.request(SimpleRequest(Command.STATUS))
+
+    def sleep(data: bytes) -> list[tuple[float, bytes]]:
+        clock.slept_s = 3600.0
+        return [(0.0, data)]
+
+    bms.deliver = sleep
+    with pytest.raises(LinkError, match="did not answer"):
+        await client.request(ReadModbus(100, 8))
+    assert await client.request(ReadModbus(100, 8)) == values(100, 8)
+    await client.close()
 
 
 async def test_a_doubled_reply_is_not_taken_for_the_next_one(client: TinyBmsClient, bms: ScriptedBms) -> None:

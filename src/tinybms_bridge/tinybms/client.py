@@ -231,8 +231,7 @@ class TinyBmsClient:
         try:
             async with asyncio.timeout(timeout_s):
                 reply = await self._pending
-            if self._clock.monotonic() - sent_s > timeout_s + _TOO_LATE_S:
-                raise TimeoutError
+            self._refuse_old(sent_s, timeout_s)
         except (TimeoutError, DeviceRefused) as failure:
             if not isinstance(failure, DeviceRefused) or failure.corrupted:
                 self._unanswered.append(request)
@@ -242,6 +241,11 @@ class TinyBmsClient:
         finally:
             self._pending = None
             self._framer.reset()
+
+    def _refuse_old(self, sent_s: float, timeout_s: float) -> None:
+        """Raise TimeoutError for a reply that was read before the machine was suspended."""
+        if self._clock.monotonic() - sent_s > timeout_s + _TOO_LATE_S:
+            raise TimeoutError
 
     async def _drain(self, quiet_s: float | None = None) -> None:
         """Wait until the line is quiet: shortly, or for ``quiet_s`` if anything unexpected was on it."""
