@@ -19,12 +19,14 @@ from tinybms_bridge.battery.limits import (
     Limits,
     LimitSettings,
     ManualInhibits,
+    Quantity,
     StateMemory,
     StateSettings,
     chemistry_of,
     in_wire_steps,
     step,
 )
+from tinybms_bridge.battery.limits.words import explain
 from tinybms_bridge.battery.plausibility import PlausibilitySettings
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackState, Ratings, Snapshot, Temperatures
@@ -60,13 +62,13 @@ CELLS_V = (3.30,) * 16
 FULL_V = 16 * 3.50
 
 
-def sample(at_s: float, number: int, **changes: Any) -> Snapshot:
+def sample(at_s: float, number: int, *, frozen: bool = False, **changes: Any) -> Snapshot:
     """Return a sample of a healthy 16-cell pack with changes; the pack voltage is the sum of the cells."""
     cells_v = tuple(changes.pop("cells_v", CELLS_V))
     temperatures = changes.pop("temperatures", Temperatures(internal_c=25.0))
     ratings = changes.pop("ratings", RATINGS)
     pack = PackState(voltage_v=sum(cells_v), current_a=0.0, soc_percent=50.0, status=BmsStatus.IDLE)
-    image = number.to_bytes(8)  # a BMS that lives: something moves with each sample
+    image = b"" if frozen else number.to_bytes(8)  # a BMS that lives: something moves with each sample
     return Snapshot(number, at_s, replace(pack, **changes), Cells(cells_v), temperatures, ratings, image=image)
 
 
@@ -686,3 +688,26 @@ def test_events_form_chains(story: list[Any]) -> None:
     assert ends[FreshnessChanged] is rig.pipeline.freshness
     assert samples == rig.number
     assert rejected == rig.pipeline.rejected
+
+
+def test_frozen_line_is_told_for_what_it_is(rig: Rig) -> None:
+    """Good answers that never change stop charging with a reason of their own, and end with three that do."""
+    rig.feed(50)
+    rig.taken(Event)
+    rig.feed(60, frozen=True)
+    limits = rig.decided().limits
+
+    assert (limits.ccl_a, rig.pipeline.freshness) == (0.0, Freshness.HOLD)
+    reason = limits.binding(Quantity.CCL)
+    assert reason is not None
+    assert explain(reason).startswith("CCL 0.0 A: the readings of the BMS have stood still for")
+    assert [event.frozen for event in rig.taken(FreshnessChanged)] == [True]
+    assert rig.pipeline.frozen_since_s == pytest.approx(rig.now_s - 6.0 + 0.1)
+    assert "have stood still for 6 s" in rig.pipeline.view(rig.now_s).remark
+
+    states = []
+    for _ in range(3):
+        rig.feed(1)
+        states.append(rig.pipeline.freshness)
+    assert states == [Freshness.HOLD, Freshness.HOLD, Freshness.FRESH]
+    assert rig.pipeline.frozen_since_s is None

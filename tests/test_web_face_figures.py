@@ -27,7 +27,7 @@ def clock() -> FakeClock:
 @pytest.fixture
 def bridge(clock: FakeClock) -> Any:
     """As much of a bridge as the monitor of CAN frames needs."""
-    return SimpleNamespace(client=None, machine=SimpleNamespace(clock=clock), frame_taps=[])
+    return SimpleNamespace(client=None, machine=SimpleNamespace(clock=clock, run_blocking=None), frame_taps=[])
 
 
 def new_face(bridge: Any) -> WebFace:

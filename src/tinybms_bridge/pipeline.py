@@ -105,6 +105,7 @@ class Pipeline:
             last_limits=self._last_fresh,
             now_s=now_s,
             live_for_s=self.settings.limits.freshness.fresh_timeout_s,
+            frozen_since_s=self.frozen_since_s,
         )
 
     @property

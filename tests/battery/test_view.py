@@ -99,3 +99,11 @@ def test_what_is_shown_as_live_is_live(freshness: Freshness, age_s: float, measu
     assert found.measured is None or found.last is None
     assert (found.age_s is None) is not measured
     assert bool(found.remark) is not (freshness is Freshness.FRESH and decided)
+
+
+def test_frozen_readings_are_past_since_they_last_moved() -> None:
+    """The sample is young, but what it shows is not."""
+    view = make_view(Freshness.HOLD, SAMPLE, limits(Freshness.HOLD), now_s=100.1, live_for_s=3.0, frozen_since_s=86.1)
+    assert view.last is not None
+    assert view.age_s == view.last.age_s == pytest.approx(14.0)
+    assert view.remark == "charging is stopped because the readings of the BMS have stood still for 14 s"

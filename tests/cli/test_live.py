@@ -77,7 +77,8 @@ class Screen:
             await self.clock.advance(every_s)
             self.number += 1
             now_s = self.clock.monotonic()
-            sample = replace(SAMPLE, sequence=self.number, taken_at_s=now_s, **changes)
+            image = self.number.to_bytes(8)  # a BMS that lives: something moves with each sample
+            sample = replace(SAMPLE, sequence=self.number, taken_at_s=now_s, image=image, **changes)
             assert self.bridge.pipeline.accept(sample, now_s)
         self.bridge.poller.link = LinkState(up=True)
 

@@ -35,7 +35,8 @@ async def test_fake_suspend_stops_sleeps_and_counts_for_ages() -> None:
     sleep = asyncio.ensure_future(clock.sleep(1.0))
     await clock.advance(0.4)
     clock.suspend(100.0)
-    assert (clock.monotonic(), clock.awake()) == (100.4, pytest.approx(0.4))
+    assert clock.monotonic() == 100.4
+    assert clock.awake() == pytest.approx(0.4)
     await clock.advance(0.5)
     assert not sleep.done()
     await clock.advance(0.2)

@@ -42,6 +42,8 @@ class View:
     """Age of the last sample, live or not; None before the first."""
     last: Last | None = None
     """The last values, while there are no present ones."""
+    frozen: bool = False
+    """Whether samples come, but their readings stand still; ages count from the last change then."""
 
     @property
     def ratings(self) -> Ratings | None:
@@ -53,7 +55,10 @@ class View:
     def remark(self) -> str:
         """Why this is not the usual state, in words; empty while fresh data is sent."""
         if self.freshness is Freshness.HOLD and self.limits is not None:
-            return f"charging is stopped because no good data has come from the BMS for {_seconds(self.age_s)}"
+            age = _seconds(self.age_s)
+            if self.frozen:
+                return f"charging is stopped because the readings of the BMS have stood still for {age}"
+            return f"charging is stopped because no good data has come from the BMS for {age}"
         if self.freshness in (Freshness.HOLD, Freshness.SILENT):
             return "nothing is sent; the GX has lost the BMS"
         if self.limits is None:
@@ -69,6 +74,7 @@ def make_view(
     last_limits: Limits | None = None,
     now_s: float,
     live_for_s: float,
+    frozen_since_s: float | None = None,
 ) -> View:
     """Return what may be shown.
 
@@ -79,6 +85,7 @@ def make_view(
         last_limits: The last ones that were decided from fresh data.
         now_s: Monotonic time.
         live_for_s: Greatest age of a sample that is shown as present; a start can end with the first sample.
+        frozen_since_s: Time of the last change of readings that stand still; None while they move.
 
     """
     sent = limits if limits is not None and limits.may_send else None
@@ -87,7 +94,9 @@ def make_view(
     age_s = max(0.0, now_s - snapshot.taken_at_s)
     if freshness is Freshness.FRESH or (freshness is Freshness.STARTING and age_s <= live_for_s):
         return View(freshness, snapshot, sent, age_s)
-    return View(freshness, None, sent, age_s, Last(snapshot, age_s, last_limits))
+    if frozen_since_s is not None:
+        age_s = max(0.0, now_s - frozen_since_s)
+    return View(freshness, None, sent, age_s, Last(snapshot, age_s, last_limits), frozen=frozen_since_s is not None)
 
 
 def _seconds(value: float | None) -> str:
