@@ -55,6 +55,16 @@ def _snapshot(
     )
 
 
+def _counts(memory: Memory, snapshot: Snapshot) -> bool:
+    """Return whether what was read counts."""
+    counted = memory.counted
+    return counted is not None and (counted.pack, counted.cells, counted.temperatures) == (
+        snapshot.pack,
+        snapshot.cells,
+        snapshot.temperatures,
+    )
+
+
 def _drive(
     settings: LimitSettings,
     samples: Iterable[Mapping[str, Any]],
@@ -62,7 +72,10 @@ def _drive(
     memory: Memory | None = None,
     period_s: float = 1.0,
 ) -> list[Limits]:
-    """Feed one sample a period to the engine and return what it decides; the first sample is fresh, and no rise."""
+    """Feed one sample a period to the engine and return what it decides; the first sample is fresh, and no rise.
+
+    A sample that is new is read again at once until it counts, as the bridge does.
+    """
     settings = replace(settings, freshness=FreshnessSettings(start_samples=1))
     memory = replace(memory or Memory(), rates=UNRAMPED)
     decided = []
@@ -70,6 +83,11 @@ def _drive(
         now_s = 100.0 + number * period_s
         snapshot = _snapshot(sequence=number, taken_at_s=now_s, **sample)
         limits, memory = step(snapshot, settings, memory, now_s)
+        for again in range(1, 3):
+            if not _counts(memory, snapshot):
+                now_s += min(0.1, period_s / 4)
+                snapshot = replace(snapshot, sequence=10_000 * again + number, taken_at_s=now_s)
+                limits, memory = step(snapshot, settings, memory, now_s)
         assert limits is not None
         decided.append(limits)
     return decided
@@ -85,6 +103,12 @@ def make_ratings() -> Callable[..., Ratings]:
 def unramped() -> RateMemory:
     """Return a memory of limits that no first limit rises above."""
     return UNRAMPED
+
+
+@pytest.fixture(scope="session")
+def counts() -> Callable[[Memory, Snapshot], bool]:
+    """Return whether the memory of the engine says that a sample counts."""
+    return _counts
 
 
 @pytest.fixture(scope="session")

@@ -65,7 +65,8 @@ class EngineController:
         if limits is None or not limits.may_send:
             return None
         limits = in_wire_steps(limits)
-        return quantised(limits.cvl_v, limits.ccl_a, limits.dcl_a, limits.state, now_s)
+        sent = quantised(limits.cvl_v, limits.ccl_a, limits.dcl_a, limits.state, now_s)
+        return replace(sent, in_doubt=self._memory.readings.read_again)
 
     def restart(self) -> None:
         """See ``Controller.restart``: what the bridge writes to its state file comes back, nothing else does."""

@@ -70,6 +70,7 @@ class _Engine:
     """The engine with its memory and its clock; every sample is good."""
 
     sample: Callable[..., Snapshot]
+    counts: Callable[[Memory, Snapshot], bool]
     settings: LimitSettings = field(default_factory=LimitSettings)
     memory: Memory = field(default_factory=Memory)
     now_s: float = 1000.0
@@ -86,9 +87,15 @@ class _Engine:
         return self.limits
 
     def feed(self, count: int = 1, **more: Any) -> Limits:
-        """Hand over equal samples; return what was decided from the last one."""
+        """Hand over equal samples; return what was decided from the last one.
+
+        What is new is read again at once until it counts, as the bridge does.
+        """
         for _ in range(count):
             self.offer(**more)
+            for _ in range(2):
+                if self.snapshot is not None and not self.counts(self.memory, self.snapshot):
+                    self.offer(**{**more, "every_s": 0.1})
         assert self.limits is not None
         return self.limits
 
@@ -111,7 +118,9 @@ class _Engine:
 
 
 @pytest.fixture(scope="session")
-def make_engine(sample: Callable[..., Snapshot], unramped: RateMemory) -> Callable[..., _Engine]:
+def make_engine(
+    sample: Callable[..., Snapshot], counts: Callable[[Memory, Snapshot], bool], unramped: RateMemory
+) -> Callable[..., _Engine]:
     """Return a builder of engines.
 
     The first sample already counts unless ``start_samples`` says otherwise, and then its limits are no rise unless
@@ -124,7 +133,7 @@ def make_engine(sample: Callable[..., Snapshot], unramped: RateMemory) -> Callab
         settings = settings or LimitSettings()
         freshness = replace(settings.freshness, start_samples=start_samples)
         memory = Memory() if ramped else Memory(rates=unramped)
-        return _Engine(sample, replace(settings, freshness=freshness), memory, **more)
+        return _Engine(sample, counts, replace(settings, freshness=freshness), memory, **more)
 
     return build
 

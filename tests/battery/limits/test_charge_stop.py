@@ -69,7 +69,7 @@ def test_every_stop_ends_what_heeds_no_ccl(
     engine = make_engine(settings)
     begun = engine.feed(**{**FEEDING_IN, "current_a": -80.0, "max_cell_v": 3.15}, **changes)
     patient = engine.last_for(4.0, **FEEDING_IN, **changes)
-    followed = engine.last_for(2.0, **FEEDING_IN, **changes)
+    followed = engine.last_for(3.0, **FEEDING_IN, **changes)
     last = engine.last_for(300.0, **FEEDING_IN, **changes)
 
     assert begun.cvl_v == patient.cvl_v == pytest.approx(53.6)

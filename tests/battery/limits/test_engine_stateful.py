@@ -215,8 +215,8 @@ class Life(RuleBasedStateMachine):
         if limits is None:
             assert self.snapshot is None or self.fresh is None, "what was decidable once stays so"
             return
-        assert self.snapshot is not None
-        context = make_context(self.snapshot, self.ratings, self.asked)
+        assert self.memory.counted is not None
+        context = make_context(self.memory.counted, self.ratings, self.asked)
         self._check_bounds(limits, context)
         self._check_reasons(limits)
         self._check_data(limits)
@@ -264,9 +264,8 @@ class Life(RuleBasedStateMachine):
             assert limits.dcl_a <= self.fresh.dcl_a
 
     def _check_demands(self, limits: Limits, context: Context) -> None:
-        """What the sample and the user demand is in force with this very step."""
-        assert self.snapshot is not None
-        snapshot, curves, manual = self.snapshot, context.curves, self.asked.manual
+        """What the readings that count and the user demand is in force with this very step."""
+        snapshot, curves, manual = context.snapshot, context.curves, self.asked.manual
         charge_a, discharge_a = (
             next(reason.limit for reason in limits.reasons if reason.quantity is quantity)
             for quantity in (Quantity.CCL, Quantity.DCL)
@@ -318,13 +317,12 @@ class Life(RuleBasedStateMachine):
 
     def _check_directions(self, limits: Limits, context: Context, elapsed_s: float) -> None:
         """A limit of 0 has one of its own causes; off grid a DCL of 0 switches the inverter off."""
-        assert self.snapshot is not None
         if limits.freshness is not Freshness.FRESH:
             return
         stops = Stops.NOTHING
-        for number in self.snapshot.open_events:
+        for number in context.snapshot.open_events:
             stops |= kind_of(number).stops_with(self.ratings.switches)
-        unknown = not stops and self.snapshot.pack.status is BmsStatus.FAULT
+        unknown = not stops and context.snapshot.pack.status is BmsStatus.FAULT
         if limits.dcl_a == 0.0:
             assert self._may_end_discharge(context, Stops.DISCHARGE in stops, elapsed_s)
         if limits.ccl_a == 0.0:
@@ -336,8 +334,7 @@ class Life(RuleBasedStateMachine):
             assert limits.cvl_v <= context.resting_v
 
     def _may_end_discharge(self, context: Context, stopped: bool, elapsed_s: float) -> bool:
-        assert self.snapshot is not None
-        snapshot, asked = self.snapshot, self.asked
+        snapshot, asked = context.snapshot, self.asked
         policy, curve = asked.policy, context.curves["discharge_by_cell_voltage"]
         heat = context.curves["discharge_by_temperature"]
         window_end = policy.soc_min_percent + policy.soc_window_hysteresis_percent
@@ -355,8 +352,7 @@ class Life(RuleBasedStateMachine):
         )
 
     def _may_end_charge(self, context: Context, stopped: bool, elapsed_s: float) -> bool:
-        assert self.snapshot is not None
-        snapshot, asked = self.snapshot, self.asked
+        snapshot, asked = context.snapshot, self.asked
         cold = context.curves["charge_by_temperature"]
         upper = min(asked.policy.soc_max_percent, asked.policy.storage_soc_percent)
         in_store = snapshot.pack.soc_percent >= upper - asked.policy.soc_window_hysteresis_percent
@@ -373,10 +369,10 @@ class Life(RuleBasedStateMachine):
 
     def _temperatures_c(self) -> list[float]:
         """Return what is measured, and what a lost sensor has read last."""
-        assert self.snapshot is not None
+        assert self.memory.counted is not None
         sensors = self.memory.sensors
         return [
-            *self.snapshot.temperatures.pack_c,
+            *self.memory.counted.temperatures.pack_c,
             *(celsius for celsius in (sensors.external_1_c, sensors.external_2_c) if celsius is not None),
         ]
 

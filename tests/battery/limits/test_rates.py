@@ -213,9 +213,10 @@ def test_rates_only_hold_back(
 def test_a_restart_of_the_bridge_switches_no_inverter_off(make_engine: MakeEngine) -> None:
     """The first sendable DCL after a start is its full value: off grid the lights stay on."""
     engine = make_engine(SETTINGS, start_samples=3, ramped=True)
-    decided = [engine.feed() for _ in range(3)]
+    decided = [engine.offer() for _ in range(3)]
 
-    assert [limits.may_send for limits in decided] == [False, False, True]
+    assert decided[:2] == [None, None]
+    assert decided[2].may_send
     assert decided[2].dcl_a == 90.0
     assert {reason.code for reason in decided[2].reasons if reason.quantity is Quantity.DCL} == {LimitCode.CONFIGURED}
 

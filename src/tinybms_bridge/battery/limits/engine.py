@@ -1,8 +1,9 @@
 """The charge-limit engine: the stages in their fixed order.
 
-1 base, 2 charge states and the user's wishes, 3 cell protection, 4 derating, 5 state of the BMS, 6 freshness and manual
-stops, 8 rates, 7 final clamp. Each may only lower what the one before allowed, except the first, which sets, and the
-last, which clamps: so the clamp comes after the rates, and nothing passes around it.
+First of all the readings are confirmed. Then 1 base, 2 charge states and the user's wishes, 3 cell protection, 4
+derating, 5 state of the BMS, 6 freshness and manual stops, 8 rates, 7 final clamp. Each may only lower what the one
+before allowed, except the first, which sets, and the last, which clamps: so the clamp comes after the rates, and
+nothing passes around it.
 """
 
 import math
@@ -26,6 +27,7 @@ from tinybms_bridge.battery.limits.policy import (
 )
 from tinybms_bridge.battery.limits.protection import apply_freshness, apply_manual, final_clamp
 from tinybms_bridge.battery.limits.rates import RateMemory, limit_rates, lowest_wish_v, remember
+from tinybms_bridge.battery.limits.readings import ReadingMemory, next_readings
 from tinybms_bridge.battery.limits.sensors import SensorMemory, lost_sensors, next_sensors
 from tinybms_bridge.battery.limits.settings import LimitSettings
 from tinybms_bridge.battery.limits.states import StateMemory, apply_state, next_state
@@ -52,8 +54,17 @@ class Memory:
     """Discharging is stopped by the lowest cell."""
     sensors: SensorMemory = field(default_factory=SensorMemory)
     stop: StopMemory = field(default_factory=StopMemory)
-    sample: Snapshot | None = None
-    """The latest sample that can be used."""
+    readings: ReadingMemory = field(default_factory=ReadingMemory)
+
+    @property
+    def sample(self) -> Snapshot | None:
+        """The latest sample that can be used: what is shown."""
+        return self.readings.sample
+
+    @property
+    def counted(self) -> Snapshot | None:
+        """What counts of the last readings: what is decided from."""
+        return self.readings.counted
 
 
 def step(
@@ -64,19 +75,20 @@ def step(
     Returns the limits and the memory for the next step. The limits are None while nothing can be decided and nothing
     may be sent: before the first sample, before the BMS's own settings are known, when no safe CVL follows from them,
     or when data is already old before anything was decided. Call it for every new sample and at least once a second,
-    so that missing samples are noticed. A sample that is not whole counts as none.
+    so that missing samples are noticed. A sample that is not whole counts as none. Every stage sees what is confirmed
+    of the last samples, never one sample.
     """
     elapsed_s = _elapsed_s(memory, now_s)
-    if snapshot is None or not _is_whole(snapshot):
-        snapshot = memory.sample
-    freshness = advance(memory.freshness, snapshot, settings.freshness, now_s)
+    readings = next_readings(memory.readings, snapshot, settings, starting=memory.freshness.state is Freshness.STARTING)
+    freshness = advance(memory.freshness, readings.sample, settings.freshness, now_s)
+    counted = readings.counted
     fresh = freshness.state is Freshness.FRESH
     undecided = freshness.state is Freshness.HOLD and memory.last_fresh is None
     context = None
-    if snapshot is not None and snapshot.ratings is not None:
-        context = make_context(snapshot, snapshot.ratings, settings)
+    if counted is not None and counted.ratings is not None:
+        context = make_context(counted, counted.ratings, settings)
     if context is None or undecided or not context.decidable:
-        return None, replace(memory, freshness=freshness, last_step_s=now_s, sample=snapshot)
+        return None, replace(memory, freshness=freshness, last_step_s=now_s, readings=readings)
     policy, states, sensors = memory.policy, memory.states, memory.sensors
     if fresh:
         policy, states, sensors = _move_on(context, memory, elapsed_s)
@@ -111,7 +123,7 @@ def step(
         empty=empty,
         sensors=sensors,
         stop=stop,
-        sample=snapshot,
+        readings=readings,
     )
 
 
@@ -119,13 +131,6 @@ def _elapsed_s(memory: Memory, now_s: float) -> float:
     """Return the time since the last step; 0 for the first one and for a clock that went backwards."""
     elapsed_s = 0.0 if memory.last_step_s is None else now_s - memory.last_step_s
     return elapsed_s if 0.0 <= elapsed_s < math.inf else 0.0
-
-
-def _is_whole(snapshot: Snapshot) -> bool:
-    """Return whether every cell is there and its numbers are ones; temperatures are left to their curves."""
-    cells, pack, ratings = snapshot.cells, snapshot.pack, snapshot.ratings
-    total = sum(cells.voltages_v) + pack.voltage_v + pack.current_a + pack.soc_percent
-    return math.isfinite(total) and 0 < cells.count == (ratings.series_cells if ratings else cells.count)
 
 
 def _move_on(context: Context, memory: Memory, elapsed_s: float) -> tuple[PolicyMemory, StateMemory, SensorMemory]:

@@ -1,0 +1,168 @@
+"""Before the first stage: what of the samples counts for the limits.
+
+A valid checksum does not make a reading true: a loose sense wire, a conversion that was disturbed or a register that
+was just being written give one sample with one wrong number. Nothing is decided or learned from one reading. A value
+counts when at least three of its last five readings reach it, and these span more than one refresh of the BMS: of each
+cell the third-highest of five, which is the third-lowest as well, and the same of current, voltage, temperatures and
+SOC. What the BMS itself says (status of a fault, events, its settings) counts at once.
+"""
+
+import math
+from dataclasses import dataclass, field, replace
+
+from tinybms_bridge.battery.limits.settings import LimitSettings
+from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackState, Snapshot, Temperatures
+
+__all__ = ["ReadingMemory", "is_whole", "next_readings"]
+
+_WINDOW = 5
+_CONFIRMING = 3
+
+_APART_S = 0.075
+"""Readings nearer than this count as one, so that three span more than the 100 ms after which a BMS renews its data."""
+
+_ROUNDING_S = 1e-6
+
+_NOTICED_V = 0.01
+"""An extreme cell that differs by more might change a limit: a curve of CCL or DCL is some 0.1 V wide."""
+_NOTICED_PERCENT = 1.0
+_NOTICED_K = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingMemory:
+    """The last readings, and what counts of them."""
+
+    raw: Snapshot | None = field(default=None, compare=False)
+    """The latest sample as it was handed over, by which a new one is known."""
+    sample: Snapshot | None = None
+    """The latest sample that can be used."""
+    window: tuple[Snapshot, ...] = ()
+    """The last five readings, oldest first, none across a gap that ends FRESH."""
+    counted: Snapshot | None = None
+    """What the limits follow; None until enough readings were seen."""
+    read_again: bool = False
+    """Whether the latest reading differs from what counts, so that the BMS should be read again at once."""
+
+
+def is_whole(snapshot: Snapshot) -> bool:
+    """Return whether every cell is there and its numbers are ones; temperatures are left to their curves."""
+    cells, pack, ratings = snapshot.cells, snapshot.pack, snapshot.ratings
+    total = sum(cells.voltages_v) + pack.voltage_v + pack.current_a + pack.soc_percent
+    return math.isfinite(total) and 0 < cells.count == (ratings.series_cells if ratings else cells.count)
+
+
+def next_readings(
+    memory: ReadingMemory, snapshot: Snapshot | None, settings: LimitSettings, starting: bool
+) -> ReadingMemory:
+    """Return the memory with the latest sample; the same one when it is not new or not whole.
+
+    ``starting``: whether the data has not been fresh yet. A start and a return may be configured to take fewer samples
+    than three: then what counts rests on as few.
+    """
+    if snapshot is None or snapshot is memory.raw or snapshot is memory.sample or not is_whole(snapshot):
+        return memory
+    window = _next_window(memory.window, snapshot, settings.freshness.fresh_timeout_s)
+    samples = settings.freshness.start_samples if starting else settings.freshness.return_samples
+    counted = memory.counted
+    if window is not memory.window and len(window) >= min(samples, _CONFIRMING):
+        counted = _counted(window)
+    elif counted is not None:
+        counted = _with_words_of(snapshot, counted)
+    return ReadingMemory(snapshot, snapshot, window, counted, counted is None or _differs(snapshot, counted))
+
+
+def _next_window(window: tuple[Snapshot, ...], snapshot: Snapshot, timeout_s: float) -> tuple[Snapshot, ...]:
+    if not window:
+        return (snapshot,)
+    last = window[-1]
+    gap_s = snapshot.taken_at_s - last.taken_at_s
+    if not 0.0 <= gap_s <= timeout_s or last.cells.count != snapshot.cells.count:
+        return (snapshot,)
+    if gap_s < _APART_S - _ROUNDING_S:
+        return window
+    return (*window[1 - _WINDOW :], snapshot)
+
+
+def _counted(window: tuple[Snapshot, ...]) -> Snapshot:
+    """Return the middle of an odd number of readings, value by value: of one, of three, or of five."""
+    latest = window[-1]
+    if not len(window) % 2:
+        window = window[:-1]
+    if len(window) == 1:
+        return _with_words_of(latest, window[0])
+    middle = len(window) // 2
+    packs, temperatures = [each.pack for each in window], [each.temperatures for each in window]
+    cells_v = zip(*[each.cells.voltages_v for each in window], strict=True)
+    return Snapshot(
+        latest.sequence,
+        latest.taken_at_s,
+        PackState(
+            sorted([pack.voltage_v for pack in packs])[middle],
+            sorted([pack.current_a for pack in packs])[middle],
+            sorted([pack.soc_percent for pack in packs])[middle],
+            latest.pack.soh_percent,
+            _status([pack.status for pack in packs], latest.pack.status),
+            latest.pack.status_raw,
+            sorted([pack.lifetime_s for pack in packs])[middle],
+            latest.pack.time_left_s,
+        ),
+        Cells(tuple([sorted(each)[middle] for each in cells_v]), latest.cells.balancing),
+        Temperatures(
+            _celsius([each.internal_c for each in temperatures]),
+            _celsius([each.external_1_c for each in temperatures]),
+            _celsius([each.external_2_c for each in temperatures]),
+        ),
+        latest.ratings,
+        latest.open_events,
+        latest.cause_unread,
+    )
+
+
+def _differs(latest: Snapshot, counted: Snapshot) -> bool:
+    """Return whether a limit might change if the latest reading counted."""
+    new, old = latest.cells.voltages_v, counted.cells.voltages_v
+    if abs(max(new) - max(old)) > _NOTICED_V or abs(min(new) - min(old)) > _NOTICED_V:
+        return True
+    if latest.pack.status is not counted.pack.status:
+        return True
+    if abs(latest.pack.soc_percent - counted.pack.soc_percent) > _NOTICED_PERCENT:
+        return True
+    a, b = latest.temperatures, counted.temperatures
+    return (
+        _celsius_differ(a.internal_c, b.internal_c)
+        or _celsius_differ(a.external_1_c, b.external_1_c)
+        or _celsius_differ(a.external_2_c, b.external_2_c)
+    )
+
+
+def _celsius_differ(new_c: float | None, old_c: float | None) -> bool:
+    if new_c is None or old_c is None:
+        return new_c is not old_c
+    return not abs(new_c - old_c) <= _NOTICED_K
+
+
+def _with_words_of(latest: Snapshot, counted: Snapshot) -> Snapshot:
+    """Return what counts with what the BMS says now: its status, its events, its settings."""
+    status = _status([counted.pack.status], latest.pack.status)
+    return replace(
+        latest,
+        pack=replace(counted.pack, status=status, status_raw=latest.pack.status_raw),
+        cells=counted.cells,
+        temperatures=counted.temperatures,
+    )
+
+
+def _status(seen: list[BmsStatus], latest: BmsStatus) -> BmsStatus:
+    """Return the status that counts: only that of a full battery, from which something is learned, is confirmed."""
+    if latest is not BmsStatus.FULLY_CHARGED or 2 * seen.count(latest) > len(seen):
+        return latest
+    return next((status for status in reversed(seen) if status is not latest), BmsStatus.UNKNOWN)
+
+
+def _celsius(readings: list[float | None]) -> float | None:
+    """Return the middle of the readings; None, which is a sensor that is lost, when most of them are."""
+    present = [celsius for celsius in readings if celsius is not None and not math.isnan(celsius)]
+    if 2 * len(present) <= len(readings):
+        return None
+    return sorted(present)[len(present) // 2]
