@@ -90,6 +90,10 @@ class Machine:
     """Returns a file of the state directory by name and mode; it follows the directory."""
     folder: Callable[[], Path] = Path
     """Returns the state directory in use."""
+    own: Callable[[], None] = lambda: None
+    """Keeps the state directory for this process. Blocks; raises DirectoryTakenError."""
+    release: Callable[[], None] = lambda: None
+    """Lets another process have it."""
     run_blocking: RunBlocking = in_thread
     """Runs what blocks, off the event loop."""
 

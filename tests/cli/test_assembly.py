@@ -1,6 +1,7 @@
 import asyncio
 import json
 import logging
+import os
 import signal
 import stat
 import subprocess
@@ -31,10 +32,12 @@ from tinybms_bridge.cli.assembly import (
 )
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.loader import interpret
-from tinybms_bridge.errors import ConfigError, LinkError
+from tinybms_bridge.errors import BridgeError, ConfigError, LinkError
 from tinybms_bridge.events import ConfigChanged
+from tinybms_bridge.hal.blocking import in_thread
 from tinybms_bridge.hal.can import CanPort, CanSettings
 from tinybms_bridge.hal.clock import FakeClock, SystemClock
+from tinybms_bridge.hal.directory_lock import HOLDER_FILE, DirectoryTakenError
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
 from tinybms_bridge.hal.storage import MemoryStorage, Storage
 from tinybms_bridge.hal.watchdog import NullWatchdog
@@ -311,7 +314,9 @@ class Stage:
         machine = Machine(self.clock, no_serial, no_can, storage, stops=self.stops)
         if self.keeps_files:
             real = machine_for(config, keep=True)
-            machine = replace(machine, use=real.use, stored=real.stored, folder=real.folder)
+            machine = replace(
+                machine, use=real.use, stored=real.stored, folder=real.folder, own=real.own, release=real.release
+            )
         return machine
 
     def build(self, config: Configuration, machine: Machine, saved: SavedState) -> Bridge:
@@ -537,6 +542,32 @@ def test_directory_that_cannot_be_used_leaves_the_files(home: Path) -> None:
         machine.use(interpret(document, "test").configuration)
     assert (machine.storage.name, machine.storage.read()) == (name, b"counters")
     assert machine.history.state().path == str(Path(name).with_name("history.db"))
+
+
+async def test_a_second_bridge_in_one_directory_is_told_who_holds_it(
+    stage: Stage, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends with one line before it touches a file; read-only commands ask nobody."""
+    monkeypatch.setattr(assembly, "machine_for", machine_for)
+    first = machine_for(Configuration(), keep=True)
+    await in_thread(first.own)
+    with pytest.raises(BridgeError, match=rf"state/tinybms-bridge belongs to process {os.getpid()} "):
+        await run_bridge(Configuration(), [], live=False)
+    assert await in_thread(os.listdir, first.folder()) == [HOLDER_FILE]
+    first.release()
+    assert stage.bridges == []
+
+
+async def test_the_directory_is_free_after_the_end(stage: Stage, home: Path) -> None:
+    """Whatever ended the run."""
+    stage.keeps_files = True
+    await stage.run(Configuration(), [], live=False)
+    machine = machine_for(Configuration(), keep=True)
+    with pytest.raises(DirectoryTakenError):
+        await in_thread(machine.own)
+    await stage.end()
+    await in_thread(machine.own)
+    machine.release()
 
 
 @pytest.mark.usefixtures("loggers")

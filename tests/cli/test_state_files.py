@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from tinybms_bridge.cli.state_files import StateFiles
+from tinybms_bridge.hal.directory_lock import DirectoryLock, DirectoryTakenError
 
 
 def test_same_name_is_the_same_file(tmp_path: Path) -> None:
@@ -39,3 +40,59 @@ def test_files_stay_together(tmp_path: Path) -> None:
     assert files.folder == tmp_path / "old"
     assert (first.name, first.read()) == (str(tmp_path / "old" / "first"), b"1")
     assert (second.name, second.read()) == (str(tmp_path / "old" / "second"), b"2")
+
+
+def test_the_directory_is_kept_from_other_bridges_wherever_it_moves(tmp_path: Path) -> None:
+    """The new one is taken before anything moves, and the old one is free afterwards."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    files = StateFiles(old)
+    files.own()
+    with pytest.raises(DirectoryTakenError):
+        StateFiles(old).own()
+    files.move_to(new)
+    DirectoryLock(old).release()
+    with pytest.raises(DirectoryTakenError):
+        DirectoryLock(new)
+    files.release()
+    DirectoryLock(new).release()
+
+
+def test_a_directory_of_another_bridge_is_not_moved_into(tmp_path: Path) -> None:
+    """Its files are safe, and ours stay where they are."""
+    other = DirectoryLock(tmp_path / "new")
+    (tmp_path / "new" / "first").write_text("theirs")
+    files = StateFiles(tmp_path / "old")
+    files.own()
+    first = files.stored("first", 0o644)
+    first.write(b"ours")
+    with pytest.raises(DirectoryTakenError, match="belongs to process"):
+        files.move_to(tmp_path / "new")
+    assert (tmp_path / "new" / "first").read_text() == "theirs"
+    assert first.name == str(tmp_path / "old" / "first")
+    other.release()
+    files.move_to(tmp_path / "new")
+    assert first.read() == b"ours"
+    files.release()
+
+
+def test_a_failed_move_gives_the_new_directory_back(tmp_path: Path) -> None:
+    """Another bridge may use it then."""
+    files = StateFiles(tmp_path / "old")
+    files.own()
+    files.stored("first", 0o644).write(b"1")
+    (tmp_path / "new" / ".first.tmp").mkdir(parents=True)
+    with pytest.raises(OSError, match="first"):
+        files.move_to(tmp_path / "new")
+    DirectoryLock(tmp_path / "new").release()
+    with pytest.raises(DirectoryTakenError):
+        DirectoryLock(tmp_path / "old")
+    files.release()
+
+
+def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing is kept then, but the bridge runs."""
+    (tmp_path / "file").write_text("in the way")
+    files = StateFiles(tmp_path / "file" / "state")
+    files.own()
+    assert "cannot be used" in caplog.text
+    files.release()

@@ -6,8 +6,8 @@ import json
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,9 +22,10 @@ from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.exposure import exposure
 from tinybms_bridge.config.paths import default_path, state_directory
 from tinybms_bridge.config.store import ConfigStore
-from tinybms_bridge.errors import ConfigError, ConfigProblem
+from tinybms_bridge.errors import BridgeError, ConfigError, ConfigProblem
 from tinybms_bridge.hal.can import CanPort, open_can
 from tinybms_bridge.hal.clock import SystemClock
+from tinybms_bridge.hal.directory_lock import DirectoryTakenError
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort, open_serial
 from tinybms_bridge.hal.storage import FileStorage, MemoryStorage, Storage
 from tinybms_bridge.hal.watchdog import find_watchdog
@@ -169,6 +170,8 @@ def machine_for(config: Configuration, *, keep: bool) -> Machine:
         use=ports.use,
         stored=stored,
         folder=lambda: ports.files.folder,
+        own=ports.files.own if keep else lambda: None,
+        release=ports.files.release,
     )
 
 
@@ -212,39 +215,54 @@ async def run_bridge(
 ) -> None:
     """Run a bridge with its log, and the live view if asked for, until cancelled.
 
-    Raises PathFailure, or StartAgain once everything has ended because a user wants the program to start anew.
+    Raises PathFailure, BridgeError when the state directory belongs to another running bridge, or StartAgain once
+    everything has ended because a user wants the program to start anew.
 
     ``keep`` says whether counters, events and log outlive the process. With ``opened`` each change of that
     configuration takes effect at once, whoever makes it.
     """
     config = _at_level(config, log_level)
     machine = machine_for(config, keep=keep)
-    saved = await machine.run_blocking(load_state, machine.storage)
-    await machine.run_blocking(machine.events.load)
-    bridge = Bridge(config, machine, saved)
-    logs = _add_log(bridge, console=not live, keep=keep)
-    bridge.supervisor.add("history", partial(machine.history.run, bridge.bus, machine.clock, machine.run_blocking))
-    await machine.run_blocking(logs.book.load)
-    if live:
-        _add_view(bridge, title, extra)
-    else:
-        bridge.supervisor.add("status line", StatusLine(bridge.view, machine.clock, status_interval_s).run)
-    settings = Reconfigurer(bridge, logs, lambda new: _at_level(opened.adjust(new) if opened else new, log_level))
-    with logging_through(logs.book), ExitStack() as ending:
-        if opened is not None:
-            ending.enter_context(_following(bridge, settings, opened))
-            ending.callback(add_web(bridge, opened.store, logs.book, _ender(bridge), keep=keep))
-        for remark in remarks:
-            log.warning("%s", remark)
-        try:
-            await bridge.stops.load()
-            await bridge.run()
-        except asyncio.CancelledError:
-            if not _starts_again(bridge):
-                raise
-            raise StartAgain from None
-        finally:
-            await machine.run_blocking(logs.book.close)
+    async with _owning(machine):
+        saved = await machine.run_blocking(load_state, machine.storage)
+        await machine.run_blocking(machine.events.load)
+        bridge = Bridge(config, machine, saved)
+        logs = _add_log(bridge, console=not live, keep=keep)
+        bridge.supervisor.add("history", partial(machine.history.run, bridge.bus, machine.clock, machine.run_blocking))
+        await machine.run_blocking(logs.book.load)
+        if live:
+            _add_view(bridge, title, extra)
+        else:
+            bridge.supervisor.add("status line", StatusLine(bridge.view, machine.clock, status_interval_s).run)
+        settings = Reconfigurer(bridge, logs, lambda new: _at_level(opened.adjust(new) if opened else new, log_level))
+        with logging_through(logs.book), ExitStack() as ending:
+            if opened is not None:
+                ending.enter_context(_following(bridge, settings, opened))
+                ending.callback(add_web(bridge, opened.store, logs.book, _ender(bridge), keep=keep))
+            for remark in remarks:
+                log.warning("%s", remark)
+            try:
+                await bridge.stops.load()
+                await bridge.run()
+            except asyncio.CancelledError:
+                if not _starts_again(bridge):
+                    raise
+                raise StartAgain from None
+            finally:
+                await machine.run_blocking(logs.book.close)
+
+
+@asynccontextmanager
+async def _owning(machine: Machine) -> AsyncIterator[None]:
+    """Keep the state directory for this process: two bridges would overwrite each other's counters and events."""
+    try:
+        await machine.run_blocking(machine.own)
+    except DirectoryTakenError as error:
+        raise BridgeError(str(error)) from error
+    try:
+        yield
+    finally:
+        machine.release()
 
 
 def _ender(bridge: Bridge) -> Callable[[], None]:

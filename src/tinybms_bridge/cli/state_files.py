@@ -1,13 +1,17 @@
 """The files of the state directory, which move along when the configuration names another one."""
 
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from tinybms_bridge.cli.movable import MovableStorage
+from tinybms_bridge.hal.directory_lock import DirectoryLock, DirectoryTakenError
 from tinybms_bridge.hal.storage import MOST_STATE_BYTES, FileStorage, Storage
 
 __all__ = ["StateFiles"]
+
+log = logging.getLogger(__name__)
 
 
 class StateFiles:
@@ -19,6 +23,8 @@ class StateFiles:
         self.also: list[Callable[[Path], None]] = []
         """What else moves to a directory, and raises OSError when it cannot."""
         self._files: dict[str, tuple[MovableStorage, int]] = {}
+        self._lock: DirectoryLock | None = None
+        self._owned = False
 
     def stored(self, name: str, mode: int) -> Storage:
         """Return a file of the directory, wherever that is; the same one for the same name."""
@@ -26,17 +32,47 @@ class StateFiles:
             self._files[name] = MovableStorage(_file(self.folder / name, mode)), mode
         return self._files[name][0]
 
+    def own(self) -> None:
+        """Keep the directory, wherever it moves to, for this process until ``release``. Blocks.
+
+        Raises DirectoryTakenError when it belongs to another running process. A directory that cannot be made is only
+        said: nothing can be kept there, but the bridge can run.
+        """
+        self._owned = True
+        try:
+            self._lock = DirectoryLock(self.folder)
+        except DirectoryTakenError:
+            raise
+        except OSError as error:
+            log.warning("the state directory %s cannot be used: %s", self.folder, error)
+
+    def release(self) -> None:
+        """Let another process have the directory."""
+        self._owned = False
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
     def move_to(self, folder: Path) -> None:
-        """Take every file to another directory. Blocks. Raises OSError; then all stay where they were."""
+        """Take every file to another directory. Blocks.
+
+        Raises OSError, for one that belongs to another running process too; then all stay where they were.
+        """
         if folder == self.folder:
             return
+        lock = DirectoryLock(folder) if self._owned else None
         try:
             self._move(folder)
         except OSError:
             with suppress(OSError):
                 self._move(self.folder)
+            if lock is not None:
+                lock.release()
             raise
         self.folder = folder
+        if self._lock is not None:
+            self._lock.release()
+        self._lock = lock
 
     def _move(self, folder: Path) -> None:
         for name, (file, mode) in self._files.items():
