@@ -6,7 +6,7 @@ Hypothesis tries the same examples each time, so that a change is red for its ow
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import pytest
@@ -15,6 +15,7 @@ from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 from tinybms_bridge.hal.storage import Storage
+from tinybms_bridge.hal.virtual_time import VirtualLoop
 from tinybms_bridge.services.web.face import BridgeFace
 from tinybms_bridge.services.web.live.watch import Watch
 from tinybms_bridge.services.web.options import WebOptions
@@ -67,6 +68,13 @@ def _skipped(reporter: pytest.TerminalReporter) -> dict[str, list[str]]:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         found.setdefault(reason.removeprefix("Skipped: "), []).append(report.nodeid)
     return found
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Return the event loop of a test: one that jumps from moment to moment for those that ask for it."""
+    if item.get_closest_marker("virtual_time"):
+        return {"virtual": VirtualLoop}
+    return {"real": asyncio.new_event_loop}
 
 
 @pytest.fixture(scope="session", autouse=True)

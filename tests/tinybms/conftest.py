@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable, Iterable
 import pytest
 
 from tinybms_bridge.errors import LinkError
-from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
+from tinybms_bridge.hal.virtual_time import LoopClock
 from tinybms_bridge.tinybms.client import ClientSettings, TinyBmsClient
 from tinybms_bridge.tinybms.frames import (
     Ack,
@@ -115,7 +115,7 @@ def bms() -> ScriptedBms:
 
 @pytest.fixture
 def quick() -> ClientSettings:
-    """Times short enough for tests, long enough for a loaded machine."""
+    """Short times; for tests in virtual time."""
     return ClientSettings(
         attempts=3,
         retry_delay_s=0.01,
@@ -130,7 +130,7 @@ def quick() -> ClientSettings:
 @pytest.fixture
 async def client(bms: ScriptedBms, quick: ClientSettings) -> AsyncIterator[TinyBmsClient]:
     """A connected client; its first wake-up is done."""
-    client = TinyBmsClient(bms.open, SystemClock(), quick)
+    client = TinyBmsClient(bms.open, LoopClock(), quick)
     await client.connect()
     await client.request(SimpleRequest(Command.STATUS))
     bms.requests.clear()

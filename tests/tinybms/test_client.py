@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tinybms_bridge.errors import DeviceRefused, LinkError
-from tinybms_bridge.hal.clock import SystemClock
+from tinybms_bridge.hal.virtual_time import LoopClock
 from tinybms_bridge.tinybms.client import ClientSettings, TinyBmsClient
 from tinybms_bridge.tinybms.frames import (
     Ack,
@@ -21,6 +21,8 @@ from tinybms_bridge.tinybms.frames import (
 from tinybms_bridge.tinybms.statistics import TraceEntry
 
 ScriptedBms = Any
+
+pytestmark = pytest.mark.virtual_time
 
 
 def values(first: int, count: int) -> Registers:
@@ -116,7 +118,7 @@ async def test_a_write_is_never_repeated(client: TinyBmsClient, bms: ScriptedBms
 
 async def test_a_sleeping_bms_is_woken_by_a_read_not_by_the_write(bms: ScriptedBms, quick: ClientSettings) -> None:
     """Asleep, the BMS swallows one frame; that frame is a harmless read, and no error is counted."""
-    client = TinyBmsClient(bms.open, SystemClock(), replace(quick, wake_after_s=0.0))
+    client = TinyBmsClient(bms.open, LoopClock(), replace(quick, wake_after_s=0.0))
     await client.connect()
     bms.asleep = True
     assert await client.request(ActionRequest(Action.CLEAR_EVENTS)) == Ack(Command.ACTION)
@@ -205,7 +207,7 @@ async def test_a_corrupted_reply_is_asked_for_again_without_waiting_long(
     bms: ScriptedBms, quick: ClientSettings
 ) -> None:
     """A CRC error ends the attempt early, so one flipped bit costs less than the time-out."""
-    client = TinyBmsClient(bms.open, SystemClock(), replace(quick, timeout_s=5.0))
+    client = TinyBmsClient(bms.open, LoopClock(), replace(quick, timeout_s=5.0))
     await client.connect()
     flips = iter([False, True])
     bms.deliver = lambda data: [(0.0, data[:-1] + bytes([data[-1] ^ 1]) if next(flips, False) else data)]

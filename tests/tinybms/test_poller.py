@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 
 from tinybms_bridge.battery.snapshot import Snapshot
-from tinybms_bridge.hal.clock import SystemClock
+from tinybms_bridge.hal.virtual_time import LoopClock
 from tinybms_bridge.tinybms.adaptive import AdaptiveSettings
 from tinybms_bridge.tinybms.client import ClientSettings, TinyBmsClient
 from tinybms_bridge.tinybms.frames import Command, Nack, ReadModbus, from_float, from_u32
 from tinybms_bridge.tinybms.poller import LinkState, Poller, PollSettings
 
 ScriptedBms = Any
+
+pytestmark = pytest.mark.virtual_time
 
 SETTINGS = {300: 3650, 301: 2900, 304: 1000, 305: 80, 306: 10000, 307: 16, 308: 15, 315: 3800, 316: 2800}
 CURRENTS = {317: 60, 318: 50, 319: 60, 320: 1}
@@ -53,7 +55,7 @@ async def polling(
     bms: ScriptedBms, client_settings: ClientSettings, settings: PollSettings = QUICK
 ) -> AsyncIterator[tuple[Poller, Seen]]:
     """Run a poller; closing the block ends it and its port."""
-    clock = SystemClock()
+    clock = LoopClock()
     client = TinyBmsClient(bms.open, clock, client_settings)
     seen = Seen()
     poller = Poller(client, clock, settings, on_snapshot=seen.snapshots.append, on_link=seen.links.append)

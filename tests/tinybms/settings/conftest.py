@@ -9,6 +9,7 @@ import pytest
 
 from tinybms_bridge.battery.snapshot import Identity
 from tinybms_bridge.errors import DeviceRefused, LinkError
+from tinybms_bridge.hal.blocking import in_place
 from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.tinybms.frames import (
     Ack,
@@ -272,7 +273,7 @@ def fake(clock: FakeClock) -> FakeBms:
 @pytest.fixture
 def bms(fake: FakeBms, clock: FakeClock) -> BmsSettings:
     """The settings of the fake unit."""
-    return BmsSettings(fake, clock)
+    return BmsSettings(fake, clock, run_blocking=in_place)
 
 
 @pytest.fixture(scope="session")
@@ -282,7 +283,7 @@ def make_fake() -> Callable[[], tuple[FakeBms, BmsSettings]]:
     def make() -> tuple[FakeBms, BmsSettings]:
         clock = InstantClock()
         fake = FakeBms(clock)
-        return fake, BmsSettings(fake, clock, WriteOptions(patience_s=1.0))
+        return fake, BmsSettings(fake, clock, WriteOptions(patience_s=1.0), in_place)
 
     return make
 
@@ -325,9 +326,3 @@ def readout() -> Callable[..., Readout]:
         return base if live is None else replace(base, live=snapshot)
 
     return make
-
-
-@pytest.fixture(autouse=True, scope="session")
-def load_catalogue() -> None:
-    """Read the register catalogue before any event loop runs, as every program does."""
-    all_settings()

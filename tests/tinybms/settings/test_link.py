@@ -4,7 +4,9 @@ from typing import Any
 import pytest
 
 from tinybms_bridge.errors import DeviceRefused
-from tinybms_bridge.hal.clock import FakeClock, SystemClock
+from tinybms_bridge.hal.blocking import in_place
+from tinybms_bridge.hal.clock import FakeClock
+from tinybms_bridge.hal.virtual_time import LoopClock
 from tinybms_bridge.tinybms.client import ClientSettings, TinyBmsClient
 from tinybms_bridge.tinybms.frames import Command, ReadModbus, Registers, Reply, Request, SettingsTable
 from tinybms_bridge.tinybms.settings import (
@@ -21,11 +23,13 @@ from tinybms_bridge.tinybms.simulator import FIRMWARES, BmsOptions, DumpDevice, 
 
 FakeBms = Any
 
+pytestmark = pytest.mark.virtual_time
+
 
 class Wire:
     """A serial port whose other end is a simulated device, without a pseudo-terminal."""
 
-    def __init__(self, device: SimulatedBms | DumpDevice, clock: SystemClock | FakeClock) -> None:
+    def __init__(self, device: SimulatedBms | DumpDevice, clock: LoopClock | FakeClock) -> None:
         self._responder = Responder(device, clock)
         self._on_data: Any = None
 
@@ -41,7 +45,7 @@ class Wire:
         self._on_data = lambda _data: None
 
 
-async def connected(device: SimulatedBms | DumpDevice, clock: SystemClock) -> TinyBmsClient:
+async def connected(device: SimulatedBms | DumpDevice, clock: LoopClock) -> TinyBmsClient:
     """Return the real client, connected to a device."""
     client = TinyBmsClient(Wire(device, clock).open, clock, ClientSettings(timeout_s=0.2, wake_wait_s=0.03))
     await client.connect()
@@ -49,9 +53,9 @@ async def connected(device: SimulatedBms | DumpDevice, clock: SystemClock) -> Ti
 
 
 @pytest.fixture
-def system() -> SystemClock:
-    """Real time, of which these tests use little."""
-    return SystemClock()
+def system() -> LoopClock:
+    """Virtual time."""
+    return LoopClock()
 
 
 QUICK = WriteOptions(settle_s=0.01, patience_s=0.2, restart_s=5.0, restart_begins_s=0.05)
@@ -67,9 +71,9 @@ async def test_reads_return_words(fake: FakeBms) -> None:
         await read_settings_table(fake, SettingsTable.MAXIMUM, 44)
 
 
-async def test_the_client_is_a_link_and_its_exclusive_section_holds_the_others_back(system: SystemClock) -> None:
+async def test_the_client_is_a_link_and_its_exclusive_section_holds_the_others_back(system: LoopClock) -> None:
     """Requests of the holder go through, those of other tasks wait for the end of the section."""
-    client: Link = await connected(await asyncio.to_thread(SimulatedBms.build, system), system)
+    client: Link = await connected(SimulatedBms.build(system), system)
     order: list[str] = []
 
     async def other() -> None:
@@ -86,10 +90,10 @@ async def test_the_client_is_a_link_and_its_exclusive_section_holds_the_others_b
     assert order == ["holder", "other"]
 
 
-async def test_the_simulated_bms_is_read_changed_and_restored(system: SystemClock) -> None:
+async def test_the_simulated_bms_is_read_changed_and_restored(system: LoopClock) -> None:
     """The whole way in bytes: own limits, a batch, a backup, its restoration."""
-    device = await asyncio.to_thread(SimulatedBms.build, system)
-    bms = BmsSettings(await connected(device, system), system, QUICK)
+    device = SimulatedBms.build(system)
+    bms = BmsSettings(await connected(device, system), system, QUICK, in_place)
     before = await bms.read()
     backup = backup_of(before, system.wall())
     wanted: dict[str, object] = {
@@ -118,10 +122,10 @@ def _named(wanted: dict[str, object]) -> dict[str, Any]:
     return {name: all_settings()[name] for name in wanted}
 
 
-async def test_the_capture_of_a_real_unit_can_be_backed_up(system: SystemClock) -> None:
+async def test_the_capture_of_a_real_unit_can_be_backed_up(system: LoopClock) -> None:
     """Firmware 242 with 14 cells: nothing in it breaks a rule or a range."""
-    device = await asyncio.to_thread(lambda: DumpDevice(real_dump(), system))
-    bms = BmsSettings(await connected(device, system), system, QUICK)
+    device = await in_place(lambda: DumpDevice(real_dump(), system))
+    bms = BmsSettings(await connected(device, system), system, QUICK, in_place)
     readout = await bms.read()
     plan = restore_plan(backup_of(readout, system.wall()), readout)
 
@@ -131,11 +135,11 @@ async def test_the_capture_of_a_real_unit_can_be_backed_up(system: SystemClock) 
     assert (await bms.apply(await bms.plan({"over_voltage_cutoff_v": 4.18}))).good
 
 
-async def test_old_simulated_firmware_offers_only_what_it_has(system: SystemClock) -> None:
+async def test_old_simulated_firmware_offers_only_what_it_has(system: LoopClock) -> None:
     """The reserved registers of 242 are neither shown nor written."""
     options = BmsOptions(firmware=FIRMWARES[242])
-    device = await asyncio.to_thread(lambda: SimulatedBms.build(system, options=options))
-    bms = BmsSettings(await connected(device, system), system, QUICK)
+    device = SimulatedBms.build(system, options=options)
+    bms = BmsSettings(await connected(device, system), system, QUICK, in_place)
     readout = await bms.read()
     report = await bms.apply(await bms.plan({"charger_type": "cc_cv", "battery_capacity_ah": 50}))
 
@@ -143,11 +147,11 @@ async def test_old_simulated_firmware_offers_only_what_it_has(system: SystemCloc
     assert report.good
 
 
-async def test_actions_reach_the_simulated_bms(system: SystemClock) -> None:
+async def test_actions_reach_the_simulated_bms(system: LoopClock) -> None:
     """Commands 0x02 and the write-to-set registers, in bytes."""
-    device = await asyncio.to_thread(SimulatedBms.build, system)
+    device = SimulatedBms.build(system)
     client = await connected(device, system)
-    bms = BmsSettings(client, system, WriteOptions(settle_s=0.15, restart_s=10.0, restart_begins_s=0.1))
+    bms = BmsSettings(client, system, WriteOptions(settle_s=0.15, restart_s=10.0, restart_begins_s=0.1), in_place)
 
     soc = await bms.perform(ActionName.SET_STATE_OF_CHARGE, 33, confirm=True)
     soh = await bms.perform(ActionName.SET_STATE_OF_HEALTH, 77, confirm=True)
@@ -168,7 +172,7 @@ async def test_a_write_to_the_last_setting_is_one_frame(fake: FakeBms, clock: Fa
         return reply
 
     fake.request = watch
-    bms = BmsSettings(fake, clock)
+    bms = BmsSettings(fake, clock, run_blocking=in_place)
     await bms.apply(await bms.plan({"broadcast_protocol": "ascii"}))
     frames = [request.encode() for request in sent]
 

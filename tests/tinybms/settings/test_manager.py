@@ -14,12 +14,12 @@ FakeBms = Any
 
 
 async def test_reading_loads_the_catalogue_off_the_event_loop(
-    fake: FakeBms, bms: BmsSettings, monkeypatch: pytest.MonkeyPatch
+    fake: FakeBms, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first use in a fresh process opens a file, which must not hold up the poll."""
     threads: list[threading.Thread] = []
     monkeypatch.setattr(manager, "all_settings", lambda: threads.append(threading.current_thread()))
-    readout = await bms.read()
+    readout = await BmsSettings(fake, clock).read()
 
     assert readout.series_cells == 16
     assert len(threads) == 1
