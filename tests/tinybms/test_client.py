@@ -30,7 +30,7 @@ def values(first: int, count: int) -> Registers:
     return Registers(Command.READ_MODBUS, tuple(range(first + 1000, first + 1000 + count)))
 
 
-class SuspendedClock(SystemClock):
+class SuspendedClock(LoopClock):
     """The clock of a machine that was suspended."""
 
     slept_s = 0.0

@@ -57,6 +57,10 @@ class LoopClock:
         """See ``Clock.monotonic``."""
         return (self._loop or asyncio.get_running_loop()).time()
 
+    def awake(self) -> float:
+        """See ``Clock.awake``: a loop is never suspended."""
+        return LoopClock.monotonic(self)
+
     def wall(self) -> datetime:
         """See ``Clock.wall``."""
         return datetime.fromtimestamp(self.monotonic(), UTC)
