@@ -851,6 +851,8 @@ async def test_new_start_in_the_same_process_is_no_end_for_the_service_manager(r
 async def test_restart_takes_over_what_was_saved(rig: Rig) -> None:
     """Energy in 0x378 goes on where it was; FLOAT between its two thresholds stays FLOAT."""
     rig.line.bms.write([(328, round(93.0 / 0.002))])
+    for cell in range(1, 17):
+        rig.line.bms.set_cell_soc(cell, 0.93)
     saved = SavedState(EnergyTotals(charged_wh=12_340.0), StateMemory(ChargeState.FLOAT, float_latched=True))
     bridge = await rig.started(saved=saved)
     await rig.until(lambda: rig.count(0x378) >= 1)

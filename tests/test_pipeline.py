@@ -352,9 +352,9 @@ def test_restart_in_float_stays_in_float() -> None:
     saved = SavedState(EnergyTotals(charged_wh=1234.0), StateMemory(ChargeState.FLOAT, float_latched=True))
     restarted, fresh_start = Rig(saved=saved), Rig()
     for rig in (restarted, fresh_start):
-        rig.feed(3, soc_percent=93.0)
+        rig.feed(3, soc_percent=93.0, cells_v=(3.34,) * 16)
     assert restarted.decided().limits.state is ChargeState.FLOAT
-    restarted.feed(150, every_s=1.0, soc_percent=93.0)
+    restarted.feed(150, every_s=1.0, soc_percent=93.0, cells_v=(3.34,) * 16)
     assert number_of(restarted.sent(), "charge_voltage_limit") == pytest.approx(FULL_V - 0.1)
     assert fresh_start.decided().limits.state is ChargeState.FLOAT_APPROACH
     assert restarted.pipeline.energy.charged_wh == 1234.0
@@ -365,14 +365,14 @@ def test_saved_state_is_what_a_restart_needs(rig: Rig) -> None:
     """Counters and charge state as they are now, taken over by the next pipeline without a bump."""
     rig.feed(30, soc_percent=54.0, current_a=50.0)
     for soc in range(55, 97):
-        rig.feed(1, soc_percent=float(soc), current_a=50.0, cells_v=(3.45,) * 16)
-    rig.feed(2, soc_percent=96.0, current_a=50.0, cells_v=(3.45,) * 16)
+        rig.feed(1, every_s=2.0, soc_percent=float(soc), current_a=50.0, cells_v=(3.56,) * 16)
+    rig.feed(2, soc_percent=96.0, current_a=50.0, cells_v=(3.56,) * 16)
     saved = rig.pipeline.saved_state()
     assert saved.states.state is ChargeState.FLOAT
     following = Rig(saved=SavedState.from_document(saved.to_document()))
-    following.feed(3, soc_percent=94.0)
+    following.feed(3, soc_percent=94.0, cells_v=(3.34,) * 16)
     assert following.decided().limits.state is ChargeState.FLOAT
-    following.feed(150, every_s=1.0, soc_percent=94.0)
+    following.feed(150, every_s=1.0, soc_percent=94.0, cells_v=(3.34,) * 16)
     assert following.decided().limits.cvl_v == rig.decided().limits.cvl_v
     assert following.pipeline.energy == rig.pipeline.energy
 
@@ -416,12 +416,12 @@ def test_each_change_is_published_once(rig: Rig) -> None:
     assert moves == [(Freshness.FRESH, Freshness.HOLD), (Freshness.HOLD, Freshness.SILENT)]
     rig.feed(3)
     assert [event.new for event in rig.taken(FreshnessChanged)] == [Freshness.FRESH]
-    rig.feed(50, soc_percent=4.9)
+    rig.feed(50, soc_percent=4.9, cells_v=(3.1,) * 16)
     assert [(event.old, event.new) for event in rig.taken(ChargeStateChanged)] == [
         (ChargeState.BULK, ChargeState.SUSTAIN)
     ]
-    rig.feed(50, soc_percent=4.9, temperatures=Temperatures(internal_c=44.0))
-    rig.feed(50, soc_percent=4.9, temperatures=Temperatures(internal_c=62.0))
+    rig.feed(50, soc_percent=4.9, cells_v=(3.1,) * 16, temperatures=Temperatures(internal_c=44.0))
+    rig.feed(50, soc_percent=4.9, cells_v=(3.1,) * 16, temperatures=Temperatures(internal_c=62.0))
     (event,) = rig.taken(AlarmsChanged)
     assert event.old.active() == {}
     assert event.new.active() == {AlarmName.HIGH_TEMPERATURE: AlarmLevel.ALARM}

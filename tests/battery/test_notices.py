@@ -235,3 +235,13 @@ def test_a_lost_sensor_is_noticed(watch: Watch) -> None:
     assert watch(lost=("external sensor 1",), for_s=2.0) == {}
     assert watch(lost=("external sensor 1",)) == {NoticeName.SENSOR_LOST: WARNING}
     assert watch() == {}
+
+
+def test_a_charge_that_ended_uneven_is_noticed() -> None:
+    """The user learns that one cell ended the charge, and no longer once it is over."""
+    memory, seen = NoticeMemory(), []
+    for now_s, uneven in ((0.0, True), (6.0, True), (7.0, False), (13.0, False)):
+        decided = replace(limits(100.0, 100.0), uneven=uneven)
+        memory = evaluate_notices(memory, sample(50.0), decided, Communication(Freshness.FRESH), SETTINGS, now_s)
+        seen.append(memory.notices.active())
+    assert seen == [{}, {NoticeName.CELLS_UNEVEN: WARNING}, {NoticeName.CELLS_UNEVEN: WARNING}, {}]

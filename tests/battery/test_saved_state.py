@@ -29,6 +29,8 @@ policies = st.builds(
     full_soc_percent=st.floats(0.0, 100.5),
     full_at_lifetime_s=st.none() | st.integers(0, (1 << 32) - 1),
     tail_s=amounts,
+    uneven=st.booleans(),
+    uneven_s=amounts,
     above_window=st.booleans(),
     below_window=st.booleans(),
     full_once_done=st.booleans(),
@@ -118,6 +120,8 @@ def test_document_is_what_a_person_can_read() -> None:
         "hold_elapsed_s": 12.0,
         "hold_spent": True,
         "float_capped": False,
+        "recovered_s": 0.0,
+        "fed_in_s": 0.0,
     }
 
 
@@ -264,8 +268,9 @@ def test_limits_that_make_no_sense_are_none(limits: dict[str, Any], expected: Ra
         ({"energy": EnergyTotals(charged_wh=100.0)}, True),
         ({"energy": EnergyTotals(discharged_wh=100.0)}, True),
         ({"states": StateMemory(ChargeState.FLOAT)}, True),
-        ({"states": StateMemory(hold_elapsed_s=7.0)}, False),
-        ({"policy": PolicyMemory(tail_s=7.0, full_soc_percent=99.0)}, False),
+        ({"states": StateMemory(hold_elapsed_s=7.0, recovered_s=7.0, fed_in_s=7.0)}, False),
+        ({"policy": PolicyMemory(tail_s=7.0, full_soc_percent=99.0, uneven_s=7.0)}, False),
+        ({"policy": PolicyMemory(uneven=True)}, True),
         ({"policy": PolicyMemory(above_window=True)}, True),
         ({"policy": PolicyMemory(full_at_lifetime_s=5)}, True),
         ({"protection": ProtectionMemory(56.0, 56.5)}, True),

@@ -38,6 +38,7 @@ class NoticeName(StrEnum):
     SENSOR_LOST = "temperature_sensor_lost"
     COUNTER_STANDS = "lifetime_counter_stands"
     SECOND_BMS = "second_bms"
+    CELLS_UNEVEN = "cells_uneven"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,7 @@ def evaluate_notices(
         if limits is not None:
             wanted[NoticeName.DERATING] = _derating_level(limits, before, settings)
             wanted[NoticeName.SENSOR_LOST] = _warning_if(bool(limits.lost_sensors))
+            wanted[NoticeName.CELLS_UNEVEN] = _warning_if(limits.uneven)
     levels = dict(before)
     waiting: dict[NoticeName, _Change] = {}
     for name, level in wanted.items():

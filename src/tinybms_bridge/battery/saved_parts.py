@@ -42,6 +42,8 @@ def read_states(document: Mapping[str, object]) -> StateMemory:
         float_capped=document.get("float_capped", document.get("float_latched")) is True,
         hold_elapsed_s=_positive(document.get("hold_elapsed_s")),
         hold_spent=document.get("hold_spent") is True,
+        recovered_s=_positive(document.get("recovered_s")),
+        fed_in_s=_positive(document.get("fed_in_s")),
     )
 
 
@@ -52,6 +54,8 @@ def read_policy(document: Mapping[str, object]) -> PolicyMemory:
         full_soc_percent=_percent(document.get("full_soc_percent")),
         full_at_lifetime_s=_counter(document.get("full_at_lifetime_s")),
         tail_s=_positive(document.get("tail_s")),
+        uneven=document.get("uneven") is True,
+        uneven_s=_positive(document.get("uneven_s")),
         above_window=document.get("above_window") is True,
         below_window=document.get("below_window") is True,
         full_once_done=document.get("full_once_done") is True,

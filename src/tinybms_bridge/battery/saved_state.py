@@ -142,8 +142,8 @@ def _latches(state: SavedState) -> tuple[object, ...]:
     """Return what changes by itself only once in a while."""
     policy = state.policy
     return (
-        replace(state.states, hold_elapsed_s=0.0),
-        replace(policy, full_soc_percent=0.0, full_at_lifetime_s=None, tail_s=0.0),
+        replace(state.states, hold_elapsed_s=0.0, recovered_s=0.0, fed_in_s=0.0),
+        replace(policy, full_soc_percent=0.0, full_at_lifetime_s=None, tail_s=0.0, uneven_s=0.0),
         policy.full_at_lifetime_s is None,
         state.protection.cap_v is None,
         state.too_cold_or_hot,

@@ -119,8 +119,8 @@ def test_curves_of_the_user_are_used(context: MakeContext, make_draft: MakeDraft
         )
     )
     high, low = make_draft(), make_draft()
-    derate(high, context(settings, soc=90.0, max_cell_v=3.73), 0.0)
-    derate(low, context(settings, soc=20.0), 0.0)
+    derate(high, context(settings, soc=90.0, max_cell_v=3.73, delta_mv=450.0), 0.0)
+    derate(low, context(settings, soc=20.0, max_cell_v=3.25), 0.0)
 
     assert currents(high) == pytest.approx((30.0, 100.0))
     assert currents(low) == pytest.approx((50.0, 55.0))

@@ -287,10 +287,12 @@ def test_cells_have_to_agree_with_the_counter(drive: Drive, cell_v: float, state
 
 
 @pytest.mark.parametrize("chemistry", ["li_ion", "lto"])
-def test_a_low_target_has_its_float(drive: Drive, request: pytest.FixtureRequest, chemistry: str) -> None:
-    """A target that the user has set far below full is reached, and FLOAT with it."""
+def test_a_low_target_has_its_float(
+    make_engine: Callable[..., Any], request: pytest.FixtureRequest, chemistry: str
+) -> None:
+    """A target that the user has set far below full is reached, and FLOAT with it, by voltage and current."""
     ratings = request.getfixturevalue(chemistry)
     target_cell_v = {"li_ion": 3.95, "lto": 2.45}[chemistry]
-    settings = LimitSettings(bulk_voltage_v=target_cell_v * ratings.series_cells)
-    (limits,) = drive(settings, [{"soc": 97.0, "max_cell_v": target_cell_v - 0.01, "ratings": ratings}])
+    engine = make_engine(LimitSettings(bulk_voltage_v=target_cell_v * ratings.series_cells))
+    limits = engine.last_for(180.0, soc=70.0, max_cell_v=target_cell_v - 0.01, current_a=1.0, ratings=ratings)
     assert limits.state is FLOAT

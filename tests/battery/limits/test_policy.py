@@ -31,6 +31,10 @@ FULL = {"status": BmsStatus.FULLY_CHARGED}
 UNRAMPED = RateSettings(cvl_interval_s=0.0, cvl_step_v=0.0, current_rise_s=0.0)
 TAIL = {"max_cell_v": 3.64, "current_a": 2.0}
 """At full voltage with a current below 3 % of 100 Ah."""
+PLATEAU = {"max_cell_v": 3.32}
+"""Cells at rest that contradict no count from 30 to 95 %."""
+LOW = {"max_cell_v": 3.22}
+"""Cells at rest that contradict no count from 10 to 20 %, and none above where discharging ends."""
 
 
 def wishes(**changes: Any) -> LimitSettings:
@@ -208,8 +212,8 @@ NOW = {"lifetime_s": 1_003_600}
 def test_window_has_hysteresis_at_both_ends(walk: Walk) -> None:
     """The upper bound holds until 5 % below it, the lower one until 5 % above it."""
     settings = wishes(soc_max_percent=80.0, soc_min_percent=20.0)
-    up = walk(settings, [{"soc": s} for s in (79.9, 80.0, 76.0, 75.0, 74.9, 79.0)], memory=recently_full())
-    down = walk(settings, [{"soc": s} for s in (20.1, 20.0, 24.0, 25.0, 25.1, 21.0)], memory=recently_full())
+    up = walk(settings, [PLATEAU | {"soc": s} for s in (79.9, 80.0, 76.0, 75.0, 74.9, 79.0)], memory=recently_full())
+    down = walk(settings, [LOW | {"soc": s} for s in (20.1, 20.0, 24.0, 25.0, 25.1, 21.0)], memory=recently_full())
 
     assert [memory.above_window for memory in up] == [False, True, True, True, False, False]
     assert [memory.below_window for memory in down] == [False, True, True, True, False, False]
@@ -218,7 +222,7 @@ def test_window_has_hysteresis_at_both_ends(walk: Walk) -> None:
 def test_above_the_window_the_sun_is_not_stopped(context: MakeContext, make_draft: MakeDraft) -> None:
     """CVL at rest and 1 A: a CCL of 0 would stop the sun for the loads too. DCL is not touched."""
     settings, draft = wishes(soc_max_percent=80.0), make_draft()
-    apply_policy(draft, context(settings, soc=85.0, pack=NOW), recently_full(above_window=True))
+    apply_policy(draft, context(settings, soc=85.0, pack=NOW, **PLATEAU), recently_full(above_window=True))
 
     assert [draft[q] for q in Quantity] == pytest.approx([53.6, 1.0, 100.0])
     assert [(r.code, r.value, r.threshold, r.detail) for r in draft.reasons[3:]] == [
@@ -229,7 +233,7 @@ def test_above_the_window_the_sun_is_not_stopped(context: MakeContext, make_draf
 def test_below_the_window_only_discharging_ends(context: MakeContext, make_draft: MakeDraft) -> None:
     """The user's reserve: DCL 0 with the bound in the reason; charging goes on."""
     settings, draft = wishes(soc_min_percent=20.0), make_draft()
-    apply_policy(draft, context(settings, soc=19.0), PolicyMemory(below_window=True))
+    apply_policy(draft, context(settings, soc=19.0, **LOW), PolicyMemory(below_window=True))
 
     assert [draft[q] for q in Quantity] == [58.4, 50.0, 0.0]
     assert (draft.reasons[-1].value, draft.reasons[-1].threshold, draft.reasons[-1].detail) == (19.0, 20.0, "minimum")
@@ -246,8 +250,8 @@ def test_without_a_window_there_is_none(walk: Walk, soc: float) -> None:
 def test_storage_keeps_the_pack_half_full(make_engine: MakeEngine) -> None:
     """Profile storage: no charging above its own SOC, a due full charge or not, and again 5 % below."""
     engine = make_engine(wishes(profile=ChargeProfile.STORAGE))
-    at_70 = engine.feed(soc=70.0)
-    at_49 = engine.feed(soc=49.0)
+    at_70 = engine.feed(soc=70.0, **PLATEAU)
+    at_49 = engine.feed(soc=49.0, **PLATEAU)
 
     assert (at_70.cvl_v, at_70.ccl_a, at_70.dcl_a) == pytest.approx((53.6, 0.0, 108.0))
     assert at_70.binding(Quantity.CCL).detail == "storage"
@@ -349,7 +353,7 @@ def test_full_once_survives_a_restart(make_engine: MakeEngine) -> None:
 def test_force_charge_has_hysteresis(walk: Walk) -> None:
     """Asked for at 10 %, no longer at 30 %; in between as before."""
     settings = wishes(force_charge_start_percent=10.0, force_charge_stop_percent=30.0)
-    seen = walk(settings, [{"soc": s} for s in (10.1, 10.0, 20.0, 29.9, 30.0, 20.0)], memory=EMPTY)
+    seen = walk(settings, [LOW | {"soc": s} for s in (10.1, 10.0, 20.0, 29.9, 30.0, 20.0)], memory=EMPTY)
 
     assert [memory.force_charge for memory in seen] == [False, True, True, True, False, False]
 
@@ -361,8 +365,8 @@ def test_force_charge_is_off_by_default(walk: Walk) -> None:
 
 def test_force_charge_is_shown_and_lowers_nothing(make_engine: MakeEngine) -> None:
     """It is a flag of the decision, for whoever can start a generator."""
-    asking: Limits = make_engine(wishes(force_charge_start_percent=20.0)).feed(soc=15.0)
-    silent: Limits = make_engine(wishes()).feed(soc=15.0)
+    asking: Limits = make_engine(wishes(force_charge_start_percent=20.0)).feed(soc=15.0, **LOW)
+    silent: Limits = make_engine(wishes()).feed(soc=15.0, **LOW)
 
     assert (asking.force_charge, silent.force_charge) == (True, False)
     assert replace(asking, force_charge=False) == silent

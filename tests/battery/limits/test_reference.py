@@ -76,8 +76,6 @@ def values(limits: Limits) -> tuple[float, float, float]:
         # Section 5.5
         pytest.param(FIRMWARE, BULK, [sample(80, 150)], HOLD, (58.375, 5, 100), id="5.5 imbalance 150"),
         pytest.param(FIRMWARE, BULK, [sample(80, 5000)], HOLD, (56.4, 5, 100), id="5.5 imbalance 5000"),
-        pytest.param(FIRMWARE, BULK, [sample(4)], SUSTAIN, (51.2, 5, 5), id="5.5 SOC 4: the floor of 3.20, not 3.125"),
-        pytest.param(FIRMWARE, SUSTAIN, [sample(7)], SUSTAIN, (51.2, 5, 5), id="5.5 SOC 7 after SUSTAIN"),
         pytest.param(FIRMWARE, SUSTAIN, [sample(8)], BULK, (58.4, 50, 100), id="5.5 SOC 8 after SUSTAIN"),
         pytest.param(FIRMWARE, BULK, [sample(98)], FLOAT, (58.3, 5, 100), id="5.5 SOC 98"),
         pytest.param(FIRMWARE, BULK, [sample(98), sample(96)], FLOAT, (58.3, 5, 100), id="5.5 stays at 96"),
@@ -180,6 +178,30 @@ def test_reference_scenario(
             id="firmware: 70.0; disabled meant no bound at all",
         ),
         pytest.param(
+            configured(replace(FIRMWARE, sustain_cell_v=None)),
+            BULK,
+            [sample(4, max_cell_v=3.1)],
+            SUSTAIN,
+            (58.4, 5, 5),
+            id="firmware: 51.2; a nearly empty battery is charged gently, not held down",
+        ),
+        pytest.param(
+            configured(FIRMWARE),
+            SUSTAIN,
+            [sample(7, max_cell_v=3.2)],
+            SUSTAIN,
+            (53.6, 5, 5),
+            id="firmware: 51.2; its 3.125 V per cell count down to the resting voltage",
+        ),
+        pytest.param(
+            configured(FIRMWARE),
+            BULK,
+            [sample(4)],
+            BULK,
+            (58.4, 50, 100),
+            id="firmware: SUSTAIN at 51.2 with cells at 3.55 V",
+        ),
+        pytest.param(
             configured(FIRMWARE, bulk_voltage_v=None),
             BULK,
             [sample(50, max_cell_v=3.3)],
@@ -254,13 +276,14 @@ def test_float_offset_counts_from_the_bounded_target(drive: Drive, make_ratings:
 
 @pytest.mark.parametrize(
     ("sustain_v", "sustain_cell_v", "expected_v"),
-    [(0.0, None, 51.2), (0.0, 3.30, 52.8), (54.0, 3.30, 54.0), (40.0, None, 51.2), (70.0, None, 58.4)],
+    [(0.0, None, 58.4), (0.0, 3.40, 54.4), (54.0, 3.30, 54.0), (40.0, None, 53.6), (0.0, 3.0, 53.6), (70.0, 3.0, 58.4)],
 )
 def test_voltage_of_sustain(drive: Drive, sustain_v: float, sustain_cell_v: float | None, expected_v: float) -> None:
-    """The explicit voltage wins over the one per cell, that over the chemistry; never below the floor or raised."""
+    """Without one it is the target; that of the pack wins over that of a cell; never below resting, never raised."""
     states = replace(FIRMWARE, sustain_voltage_v=sustain_v, sustain_cell_v=sustain_cell_v)
-    (limits,) = drive(configured(states), [sample(3)])
+    (limits,) = drive(configured(states), [sample(3, max_cell_v=3.1)])
 
+    assert limits.state is SUSTAIN
     assert limits.cvl_v == pytest.approx(expected_v)
     assert LimitCode.FLOOR not in {reason.code for reason in limits.reasons}
 

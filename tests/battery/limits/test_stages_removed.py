@@ -30,6 +30,7 @@ from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import LimitCode, Reason
 from tinybms_bridge.battery.limits.readings import ReadingMemory
+from tinybms_bridge.battery.limits.soc_by_cells import next_rest
 from tinybms_bridge.battery.snapshot import BmsStatus
 
 MakeEngine = Callable[..., Any]
@@ -67,7 +68,7 @@ def wishes_take_their_time(make_engine: MakeEngine) -> None:
     """CVL falls by 0.1 V at once for an SOC window, and not by volts."""
     policy = PolicySettings(soc_max_percent=70.0, full_charge_interval_days=0.0)
     made = make_engine(LimitSettings(policy=policy))
-    assert made.feed(soc=60.0).cvl_v - made.feed(soc=75.0).cvl_v == pytest.approx(0.1)
+    assert made.feed(soc=60.0, max_cell_v=3.3).cvl_v - made.feed(soc=75.0, max_cell_v=3.3).cvl_v == pytest.approx(0.1)
 
 
 def high_cell_lowers_cvl(make_engine: MakeEngine) -> None:
@@ -160,6 +161,20 @@ def hold_takes_its_time_only(make_engine: MakeEngine) -> None:
     assert last.state is not ChargeState.IMBALANCE_HOLD
 
 
+def clouds_are_averaged(make_engine: MakeEngine) -> None:
+    """What the cells say is what they have said for a minute: one dip makes no reserve of a battery."""
+    made = make_engine(LimitSettings(policy=PolicySettings(soc_min_percent=20.0)))
+    made.last_for(300.0, soc=4.0, max_cell_v=3.36)
+    assert made.feed(3, soc=4.0, max_cell_v=3.22).dcl_a > 0.0
+
+
+def what_is_fed_in_counts(make_engine: MakeEngine) -> None:
+    """Chargers that heed no CCL fill a nearly empty battery at the resting voltage."""
+    limits = make_engine().last_for(240.0, soc=3.0, max_cell_v=3.14, current_a=20.0)
+    assert limits.state is ChargeState.SUSTAIN
+    assert limits.cvl_v == pytest.approx(53.6)
+
+
 def a_full_charge_goes_on_until_full(make_engine: MakeEngine) -> None:
     """A counter at 97 % does not end a full charge that was asked for."""
     policy = PolicySettings(profile=ChargeProfile.FULL_ONCE)
@@ -225,6 +240,8 @@ INVARIANTS: dict[str, Scenario] = {
         a_lost_sensor_frees_no_charge,
         a_stop_ends_what_heeds_no_ccl,
         a_full_charge_goes_on_until_full,
+        clouds_are_averaged,
+        what_is_fed_in_counts,
     )
 }
 
@@ -283,6 +300,8 @@ REMOVALS = [
     removal("set_stop_level", nothing, frost_stops_solar_chargers, old_data_stops_charging),
     removal("follow_stop", lambda _draft, _context, memory, *_: memory, a_stop_ends_what_heeds_no_ccl),
     removal("next_sensors", as_before, a_lost_sensor_frees_no_charge),
+    removal("next_rest", lambda _memory, *args: next_rest(None, *args), clouds_are_averaged),
+    removal("charges_past_ccl", lambda *_: False, what_is_fed_in_counts),
     removal("apply_policy", nothing, window_ends_charging),
     removal(
         "protect_cells",
@@ -303,7 +322,7 @@ REMOVALS = [
     removal("final_clamp", nothing, nothing_passes_the_clamp),
 ]
 
-NO_STAGES = {"make_context", "_limits", "_move_on", "_elapsed_s", "replace", "Memory"}
+NO_STAGES = {"make_context", "_limits", "_move_on", "_elapsed_s", "replace", "Memory", "cells_say"}
 """What the engine calls beside its stages; without it there is no decision at all."""
 
 

@@ -1,13 +1,14 @@
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tinybms_bridge.battery.limits import ChargeState, StateMemory, StateSettings
-from tinybms_bridge.battery.limits.states import next_state
+from tinybms_bridge.battery.limits.states import CellsSay, next_state
 
 BULK, TRANSITION, FLOAT_APPROACH = ChargeState.BULK, ChargeState.TRANSITION, ChargeState.FLOAT_APPROACH
 FLOAT, HOLD, SUSTAIN = ChargeState.FLOAT, ChargeState.IMBALANCE_HOLD, ChargeState.SUSTAIN
@@ -246,9 +247,9 @@ def test_state_fits_the_sample(memory: StateMemory, soc: float, delta_mv: float)
 
 def test_a_counter_that_the_cells_contradict_makes_no_float() -> None:
     """A count that is 12 % too high ended the charge at 83 %; a FLOAT that was earned before stays."""
-    early = next_state(StateMemory(FLOAT_APPROACH), 96.0, 10.0, SETTINGS, 1.0, soc_counts=False)
-    kept = next_state(StateMemory(FLOAT, float_latched=True), 96.0, 10.0, SETTINGS, 1.0, soc_counts=False)
-    full = next_state(StateMemory(FLOAT_APPROACH), 83.0, 10.0, SETTINGS, 1.0, soc_counts=False, full=True)
+    early = next_state(StateMemory(FLOAT_APPROACH), 96.0, 10.0, SETTINGS, 1.0, CellsSay(near_full=False))
+    kept = next_state(StateMemory(FLOAT, float_latched=True), 96.0, 10.0, SETTINGS, 1.0, CellsSay(near_full=False))
+    full = next_state(StateMemory(FLOAT_APPROACH), 83.0, 10.0, SETTINGS, 1.0, CellsSay(near_full=False), over=True)
 
     assert (early.state, early.float_latched) == (FLOAT_APPROACH, False)
     assert (kept.state, full.state) == (FLOAT, FLOAT)
@@ -258,7 +259,7 @@ def test_a_full_charge_that_was_asked_for_ends_with_full() -> None:
     """Neither a count nor a FLOAT from before slows it down; being full does."""
     floating = StateMemory(FLOAT, float_latched=True, float_capped=True)
     under_way = next_state(floating, 96.0, 10.0, SETTINGS, 1.0, until_full=True)
-    full = next_state(under_way, 96.0, 10.0, SETTINGS, 1.0, until_full=True, full=True)
+    full = next_state(under_way, 96.0, 10.0, SETTINGS, 1.0, until_full=True, over=True)
 
     assert (under_way.state, under_way.float_capped) == (FLOAT_APPROACH, False)
     assert (full.state, full.float_capped) == (FLOAT, True)
@@ -268,7 +269,7 @@ def test_the_current_of_float_waits_for_the_charge_voltage() -> None:
     """It comes with the first sample at the voltage and stays until FLOAT ends, also below the voltage."""
     memory, capped = StateMemory(), []
     for soc, at_voltage in ((96.0, False), (96.0, True), (93.0, False), (91.0, True), (96.0, False)):
-        memory = next_state(memory, soc, 10.0, SETTINGS, 1.0, at_voltage=at_voltage)
+        memory = next_state(memory, soc, 10.0, SETTINGS, 1.0, CellsSay(at_voltage=at_voltage))
         capped.append((memory.state, memory.float_capped))
 
     assert capped == [(FLOAT, False), (FLOAT, True), (FLOAT, True), (FLOAT_APPROACH, False), (FLOAT, False)]
@@ -277,8 +278,8 @@ def test_the_current_of_float_waits_for_the_charge_voltage() -> None:
 def test_a_hold_ends_far_from_the_top() -> None:
     """In the evening cells differ at the top; at night on the plateau that says nothing, and charging is free."""
     holding = StateMemory(HOLD, hold_elapsed_s=100.0)
-    between = next_state(holding, 93.0, 60.0, SETTINGS, 1.0, near_top=False)
-    far = next_state(between, 40.0, 60.0, SETTINGS, 1.0, near_top=False, far_from_top=True)
+    between = next_state(holding, 93.0, 60.0, SETTINGS, 1.0, CellsSay(near_top=False))
+    far = next_state(between, 40.0, 60.0, SETTINGS, 1.0, CellsSay(near_top=False, far_from_top=True))
     again = next_state(far, 93.0, 60.0, SETTINGS, 1.0)
 
     assert (between.state, far.state, again.state) == (HOLD, BULK, HOLD)
@@ -288,7 +289,7 @@ def test_a_hold_ends_far_from_the_top() -> None:
 def test_a_spent_hold_stays_spent_far_from_the_top() -> None:
     """A night on the plateau gives an imbalance no second four hours."""
     spent = StateMemory(BULK, hold_spent=True)
-    night = next_state(spent, 40.0, 40.0, SETTINGS, 1.0, near_top=False, far_from_top=True)
+    night = next_state(spent, 40.0, 40.0, SETTINGS, 1.0, CellsSay(near_top=False, far_from_top=True))
 
     assert night.hold_spent
     assert next_state(night, 90.0, 60.0, SETTINGS, 1.0).state is not HOLD
@@ -306,7 +307,7 @@ def test_no_hold_lasts_longer_than_its_cap(
     held_s = memory.hold_elapsed_s
     for soc, delta_mv, (near, far) in steps:
         before = memory
-        memory = next_state(before, soc, delta_mv, SETTINGS, 1800.0, near_top=near, far_from_top=far)
+        memory = next_state(before, soc, delta_mv, SETTINGS, 1800.0, CellsSay(near_top=near, far_from_top=far))
         held_s += 1800.0 if before.state is HOLD else 0.0
         if memory.state is SUSTAIN:
             held_s = 0.0
@@ -322,3 +323,90 @@ def test_nothing_makes_the_machine_fail(memory: StateMemory, samples: list[tuple
         memory = next_state(memory, soc, delta_mv, SETTINGS, 1.0)
         assert memory.state in ChargeState
         assert math.isfinite(memory.hold_elapsed_s)
+
+
+# --- SUSTAIN and the cells ------------------------------------------------------------------------------------------
+
+
+def test_sustain_needs_the_count_and_the_cells() -> None:
+    """A drifted counter alone does not begin it, and neither do low cells at a counted 50 %."""
+    for soc, empty, state in ((4.0, True, SUSTAIN), (4.0, False, BULK), (50.0, True, BULK)):
+        assert next_state(StateMemory(), soc, 10.0, SETTINGS, 1.0, CellsSay(empty=empty)).state is state
+
+
+def test_sustain_ends_by_the_cells_as_well() -> None:
+    """60 s in a row above its end are enough, at any count; a moment below begins them anew."""
+    memory, seen = StateMemory(SUSTAIN), []
+    for recovered in (*[True] * 30, False, *[True] * 60):
+        memory = next_state(memory, 3.0, 10.0, SETTINGS, 1.0, CellsSay(empty=False, recovered=recovered))
+        seen.append(memory.state)
+
+    assert seen == [SUSTAIN] * 90 + [BULK]
+
+
+def test_a_battery_that_is_over_is_never_sustained() -> None:
+    """Full at a counted 4 % is FLOAT, also where SUSTAIN was in force."""
+    for before in (BULK, SUSTAIN, FLOAT):
+        assert next_state(StateMemory(before), 4.0, 10.0, SETTINGS, 1.0, over=True).state is FLOAT
+
+
+def test_without_a_count_the_cells_decide() -> None:
+    """A count that is not known begins no FLOAT and ends no SUSTAIN; the cells begin and end it."""
+    begun = next_state(StateMemory(), 50.0, 10.0, SETTINGS, 1.0, known=False)
+    kept = next_state(begun, 100.0, 10.0, SETTINGS, 1.0, CellsSay(empty=False), known=False)
+    ended = next_state(kept, 100.0, 10.0, SETTINGS, 60.0, CellsSay(empty=False, recovered=True), known=False)
+
+    assert (begun.state, kept.state) == (SUSTAIN, SUSTAIN)
+    assert ended.state not in (SUSTAIN, FLOAT)
+
+
+def test_feed_in_is_remembered_until_sustain_ends() -> None:
+    """60 s above CCL make it certain; that the current has gone then does not take it back, a new SUSTAIN does."""
+    memory = StateMemory(SUSTAIN)
+    for over_ccl in (*[True] * 59, False, True, True):
+        memory = next_state(memory, 3.0, 10.0, SETTINGS, 1.0, over_ccl=over_ccl)
+    assert memory.fed_in_s == 60.0
+    memory = next_state(memory, 3.0, 10.0, SETTINGS, 600.0)
+    assert memory.fed_in_s == 60.0
+
+    out = next_state(memory, 9.0, 10.0, SETTINGS, 1.0)
+    assert (out.state, out.fed_in_s) == (BULK, 0.0)
+    assert next_state(out, 3.0, 10.0, SETTINGS, 1.0, over_ccl=False).fed_in_s == 0.0
+
+
+def test_a_full_battery_is_not_held() -> None:
+    """Cells of a full battery differ by more than a hold asks for: FLOAT balances as well, and no hold begins."""
+    full = next_state(StateMemory(FLOAT, float_latched=True), 100.0, 200.0, SETTINGS, 1.0, over=True)
+    not_full = next_state(StateMemory(FLOAT, float_latched=True), 100.0, 200.0, SETTINGS, 1.0)
+    found_in_a_hold = next_state(StateMemory(HOLD, hold_elapsed_s=60.0), 97.0, 200.0, SETTINGS, 1.0, over=True)
+
+    assert (full.state, not_full.state, found_in_a_hold.state) == (FLOAT, HOLD, FLOAT)
+
+
+@pytest.mark.parametrize(("lowest_v", "state"), [(3.149, SUSTAIN), (3.151, BULK)])
+@pytest.mark.parametrize("current_a", [0.0, -30.0, 30.0])
+def test_sustain_begins_by_the_voltage_without_current(
+    make_engine: Callable[..., Any], lowest_v: float, state: ChargeState, current_a: float
+) -> None:
+    """A load does not empty a battery that is not: 100 Ah, 30 A, 60 mV."""
+    limits = make_engine().feed(soc=4.0, max_cell_v=lowest_v + 0.002 * current_a, delta_mv=0.0, current_a=current_a)
+
+    assert limits.state is state
+
+
+@pytest.mark.parametrize(
+    ("chemistry", "empty_v"), [("li_ion", 3.45), ("lto", 2.05)], ids=["li-ion below 3.45 V", "lto below 2.05 V"]
+)
+def test_sustain_by_chemistry(
+    make_engine: Callable[..., Any], request: pytest.FixtureRequest, chemistry: str, empty_v: float
+) -> None:
+    """It begins at the voltage of the chemistry and ends 0.07 V above; CVL is the target all the time."""
+    ratings = request.getfixturevalue(chemistry)
+    target_v = ratings.fully_charged_cell_v * ratings.series_cells
+    engine, sample = make_engine(), {"soc": 4.0, "delta_mv": 0.0, "ratings": ratings}
+    story = [(empty_v + 0.001, 60.0), (empty_v - 0.001, 1.0), (empty_v + 0.069, 300.0), (empty_v + 0.071, 62.0)]
+    limits = [engine.last_for(seconds, max_cell_v=cell_v, **sample) for cell_v, seconds in story]
+
+    assert [each.state for each in limits] == [BULK, SUSTAIN, SUSTAIN, BULK]
+    assert [each.cvl_v for each in limits] == pytest.approx([target_v] * 4, abs=0.11)
+    assert (limits[2].ccl_a, limits[2].dcl_a) == (5.0, 5.0)

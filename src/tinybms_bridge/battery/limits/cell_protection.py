@@ -47,7 +47,8 @@ class ProtectionMemory:
 
 def protect_cells(draft: Draft, context: Context, memory: ProtectionMemory, elapsed_s: float) -> ProtectionMemory:
     """Lower CVL while the highest cell is, or lately was, above the protection threshold; return the new memory."""
-    target_v, max_v = draft[Quantity.CVL], context.snapshot.cells.max_v
+    # What a wish has lowered for a while is no reason to forget: it would lift what was learned when the wish ends.
+    target_v, max_v = min(draft.first(Quantity.CVL), context.ceiling_v), context.snapshot.cells.max_v
     excess_v = max_v - context.protection_threshold_v
     if memory.knee_v is not None and memory.knee_v < context.floor_v:
         memory = ProtectionMemory()  # learned from a pack with fewer cells, or before the floor was raised

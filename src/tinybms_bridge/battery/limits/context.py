@@ -10,6 +10,7 @@ from tinybms_bridge.battery.limits.curves import Curve
 from tinybms_bridge.battery.limits.memo import by_settings
 from tinybms_bridge.battery.limits.presets import PRESETS, Preset, chemistry_of
 from tinybms_bridge.battery.limits.settings import LimitSettings
+from tinybms_bridge.battery.limits.soc_by_cells import CredibleSoc, RestMemory, credible_soc, full_share, next_rest
 from tinybms_bridge.battery.limits.wire_steps import down_to_step, up_to_step
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 
@@ -36,6 +37,9 @@ _HOLD_HYSTERESIS_V = 0.05
 _ABOVE_RESTING_V = 0.03
 """No cell rests this far above the resting voltage; so a full pack is not found among those at rest."""
 
+_NO_LONGER_FULL_V = 0.15
+"""Nor is a cell that rests this far below its charge voltage full any more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -44,7 +48,13 @@ class Context:
     snapshot: Snapshot
     ratings: Ratings
     settings: LimitSettings
+    rest: RestMemory
+    """What the cells would show without current."""
+    soc: CredibleSoc
+    """The counted state of charge with what the cells say about it."""
     preset: Preset
+    full_share: float
+    """How full a cell is where the BMS counts 100 %."""
     floor_v: float
     ceiling_v: float
     over_voltage_bound_v: float
@@ -61,7 +71,11 @@ class Context:
     float_cell_v: float
     """Cell voltage from which FLOAT caps CCL."""
     near_full_cell_v: float
-    """Cell voltage below which the counted SOC alone makes no FLOAT."""
+    """Cell voltage at rest below which the counted SOC alone makes no FLOAT."""
+    others_full_cell_v: float
+    """Cell voltage which half of the cells have to reach before the highest one shows that the battery is full."""
+    no_longer_full_cell_v: float
+    """Voltage at rest of the highest cell below which a battery is not full any more, whatever the counter says."""
     hold_min_cell_v: float
     """Cell voltage above which an imbalance counts."""
     hold_end_cell_v: float
@@ -74,10 +88,25 @@ class Context:
         """Whether a safe CVL exists; false only for settings of the BMS or the user that make no sense."""
         return 0.0 < self.floor_v <= self.ceiling_v < math.inf
 
+    @property
+    def others_near_full(self) -> bool:
+        """Whether the highest cell is not alone: half of the cells are near full with it."""
+        voltages_v = sorted(self.snapshot.cells.voltages_v)
+        return voltages_v[(len(voltages_v) - 1) // 2] >= self.others_full_cell_v
 
-def make_context(snapshot: Snapshot, ratings: Ratings, settings: LimitSettings) -> Context:
-    """Return the context of one step. Ceiling and target win over the user's floor where they cross."""
-    return Context(snapshot, ratings, settings, **_from_settings(ratings, settings))
+
+def make_context(
+    snapshot: Snapshot, ratings: Ratings, settings: LimitSettings, rest: RestMemory | None = None
+) -> Context:
+    """Return the context of one step. Ceiling and target win over the user's floor where they cross.
+
+    ``rest`` is what is remembered of the cells' voltages without current; without it the sample speaks for itself.
+    """
+    fixed = _from_settings(ratings, settings)
+    rest = rest or next_rest(None, snapshot, ratings, 0.0)
+    return Context(
+        snapshot, ratings, settings, rest, credible_soc(fixed["preset"], fixed["full_share"], rest, snapshot), **fixed
+    )
 
 
 @by_settings
@@ -96,6 +125,7 @@ def _from_settings(ratings: Ratings, settings: LimitSettings) -> dict[str, Any]:
     threshold_v = _or(settings.protection.threshold_v, ratings.fully_charged_cell_v + 0.2 * head_room_v(ratings))
     return {
         "preset": preset,
+        "full_share": full_share(preset, ratings),
         "floor_v": floor_v,
         "ceiling_v": ceiling_v,
         "over_voltage_bound_v": bound_v,
@@ -106,6 +136,8 @@ def _from_settings(ratings: Ratings, settings: LimitSettings) -> dict[str, Any]:
         "emergency_v": (threshold_v + ratings.fully_charged_cell_v + head_room_v(ratings)) / 2.0,
         "protection_release_v": min(_or(settings.protection.release_v, ratings.fully_charged_cell_v), threshold_v),
         "near_full_cell_v": min(preset.near_full_v, target_v / cells - _CLEARLY_BELOW_V),
+        "others_full_cell_v": min(preset.resting_v + _ABOVE_RESTING_V, full_v / cells - _FULL_MARGIN_V),
+        "no_longer_full_cell_v": min(preset.no_longer_full_v, full_v / cells - _NO_LONGER_FULL_V),
         "hold_min_cell_v": hold_min_v,
         "hold_end_cell_v": hold_min_v - _HOLD_HYSTERESIS_V,
         "curves": curves_for(ratings, settings.curves),

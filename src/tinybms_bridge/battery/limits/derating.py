@@ -27,20 +27,20 @@ _RESTART_FRACTION = 0.1
 def derate(draft: Draft, context: Context, age_s: float | None, sensors: SensorMemory = _NONE_SEEN) -> None:
     """Lower CCL and DCL to the smallest fraction that any curve leaves of what the stages before allowed."""
     snapshot, curves = context.snapshot, context.curves
-    cells, soc_percent = snapshot.cells, snapshot.pack.soc_percent
+    cells, soc = snapshot.cells, context.soc
     charge: list[_Influence] = [(cells.max_v, curves["charge_by_cell_voltage"], LimitCode.CELL_VOLTAGE, "")]
     if age_s is not None:
         charge.append((age_s, _BY_AGE, LimitCode.LINK, ""))
     by_temperature = curves["charge_by_temperature"]
     readings = charge_readings(sensors, snapshot.temperatures)
     charge += [(celsius, by_temperature, _code(lost), lost) for celsius, lost in readings]
-    charge.append((soc_percent, curves["charge_by_soc"], LimitCode.SOC, ""))
+    charge.append((soc.percent, curves["charge_by_soc"], LimitCode.SOC, ""))
     _lower(draft, Quantity.CCL, charge, cells)
     discharge: list[_Influence] = [(cells.min_v, curves["discharge_by_cell_voltage"], LimitCode.CELL_VOLTAGE, "")]
     by_temperature = curves["discharge_by_temperature"]
     # A lost sensor ends no discharge: off grid that switches the lights off.
     discharge += [(each, by_temperature, LimitCode.TEMPERATURE, "") for each in snapshot.temperatures.pack_c]
-    discharge.append((soc_percent, curves["discharge_by_soc"], LimitCode.SOC, ""))
+    discharge.append((soc.to_discharge_percent, curves["discharge_by_soc"], LimitCode.SOC, ""))
     _lower(draft, Quantity.DCL, discharge, cells)
 
 

@@ -30,7 +30,14 @@ from tinybms_bridge.battery.limits.rates import RateMemory, limit_rates, lowest_
 from tinybms_bridge.battery.limits.readings import ReadingMemory, next_readings
 from tinybms_bridge.battery.limits.sensors import SensorMemory, lost_sensors, next_sensors
 from tinybms_bridge.battery.limits.settings import LimitSettings
-from tinybms_bridge.battery.limits.states import StateMemory, apply_state, next_state
+from tinybms_bridge.battery.limits.soc_by_cells import RestMemory, next_rest
+from tinybms_bridge.battery.limits.states import (
+    StateMemory,
+    apply_state,
+    cells_say,
+    charges_past_ccl,
+    next_state,
+)
 from tinybms_bridge.battery.snapshot import Snapshot
 
 __all__ = ["Memory", "step"]
@@ -54,6 +61,8 @@ class Memory:
     """Discharging is stopped by the lowest cell."""
     sensors: SensorMemory = field(default_factory=SensorMemory)
     stop: StopMemory = field(default_factory=StopMemory)
+    rest: RestMemory | None = None
+    """What the cells would show without current; None while data is not fresh."""
     readings: ReadingMemory = field(default_factory=ReadingMemory)
 
     @property
@@ -84,17 +93,19 @@ def step(
     counted = readings.counted
     fresh = freshness.state is Freshness.FRESH
     undecided = freshness.state is Freshness.HOLD and memory.last_fresh is None
-    context = None
+    context, rest = None, None
     if counted is not None and counted.ratings is not None:
-        context = make_context(counted, counted.ratings, settings)
+        if fresh:
+            rest = next_rest(memory.rest, counted, counted.ratings, elapsed_s)
+        context = make_context(counted, counted.ratings, settings, rest)
     if context is None or undecided or not context.decidable:
-        return None, replace(memory, freshness=freshness, last_step_s=now_s, readings=readings)
+        return None, replace(memory, freshness=freshness, last_step_s=now_s, rest=rest, readings=readings)
     policy, states, sensors = memory.policy, memory.states, memory.sensors
     if fresh:
         policy, states, sensors = _move_on(context, memory, elapsed_s)
     draft = base(context)
     draft.lowest_v = lowest_wish_v(memory.rates, elapsed_s)
-    apply_state(draft, context, states)
+    apply_state(draft, context, states, policy.uneven)
     set_stop_level(draft, context, memory.stop)
     apply_policy(draft, context, policy)
     draft.lowest_v = -math.inf
@@ -123,6 +134,7 @@ def step(
         empty=empty,
         sensors=sensors,
         stop=stop,
+        rest=rest,
         readings=readings,
     )
 
@@ -135,20 +147,19 @@ def _elapsed_s(memory: Memory, now_s: float) -> float:
 
 def _move_on(context: Context, memory: Memory, elapsed_s: float) -> tuple[PolicyMemory, StateMemory, SensorMemory]:
     """Move what depends on time and history on; only with fresh data."""
-    snapshot, max_v = context.snapshot, context.snapshot.cells.max_v
+    snapshot = context.snapshot
     policy = next_policy(memory.policy, context, elapsed_s)
     states = next_state(
         memory.states,
-        snapshot.pack.soc_percent,
+        context.soc.at_most_percent,
         snapshot.cells.delta_mv,
         context.settings.states,
         elapsed_s,
-        full=policy.full,
-        at_voltage=max_v >= context.float_cell_v,
-        soc_counts=max_v >= context.near_full_cell_v,
+        cells_say(context),
+        known=context.soc.known,
+        over=policy.full or policy.uneven,
         until_full=fills_past_the_window(policy, context),
-        near_top=max_v >= context.hold_min_cell_v,
-        far_from_top=max_v < context.hold_end_cell_v,
+        over_ccl=charges_past_ccl(context, memory.rates.ccl_a),
     )
     sensors = next_sensors(memory.sensors, snapshot.temperatures, context.settings.keep_lost_sensor)
     return policy, states, sensors
@@ -172,6 +183,7 @@ def _limits(
         reasons=tuple(draft.reasons),
         force_charge=policy.force_charge,
         full=policy.full,
+        uneven=policy.uneven,
         full_charge_due=full_charge_due(policy, context),
         lost_sensors=lost_sensors(sensors, context.snapshot.temperatures),
     )

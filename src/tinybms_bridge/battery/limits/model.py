@@ -38,6 +38,7 @@ class LimitCode(StrEnum):
     ALARM_THRESHOLD = "alarm_threshold"
     STATE = "state"
     IMBALANCE = "imbalance"
+    UNEVEN = "uneven"
     SUSTAIN = "sustain"
     SOC_WINDOW = "soc_window"
     CELL_HIGH = "cell_high"
@@ -97,6 +98,8 @@ class Limits:
     """Whether the battery asks to be charged from any source; the Victron protocol has no flag for it."""
     full: bool = False
     """Whether the battery counts as full."""
+    uneven: bool = False
+    """Whether its charge is over without being full: one cell was at its voltage for hours, most were far from it."""
     full_charge_due: bool = False
     """Whether a full charge is overdue or was asked for: the SOC window is ignored until it is done."""
     lost_sensors: tuple[str, ...] = ()

@@ -1,8 +1,12 @@
 """What the user wants of the battery beyond keeping it safe: charge profiles, an SOC window, and full charges in time.
 
 A battery is full when the BMS says so, or when the highest cell has been at its charge voltage with a small current for
-a while, whatever its counted SOC: so a pack on weak sun gets its float, and one at rest is not full twice. A *full
-charge* lasts longer: until the BMS says so, which is when it sets its SOC right, or an hour at the most.
+a while and is not alone there, whatever its counted SOC: so a pack on weak sun gets its float, and one at rest is not
+full twice. A *full charge* lasts longer: until the BMS says so, which is when it sets its SOC right, or an hour at the
+most.
+
+Where one cell is full and the others are far from it, nothing is full. Such a pack is given hours for its balancer, and
+then its charge is over as well, but it does not count as a full one.
 """
 
 from dataclasses import dataclass
@@ -18,6 +22,8 @@ __all__ = ["PolicyMemory", "apply_policy", "fills_past_the_window", "full_charge
 _TAIL_C_RATE = 0.03
 _TAIL_S = 120.0
 _FULL_CHARGE_MAX_S = 3600.0
+_UNEVEN_S = 14400.0
+"""As long as a hold: what the balancer has not brought together in this time it will not today."""
 _ENDED_EARLY = frozenset({0x38, 0x39})
 """With these open, status 0x92 means that the charger does not fit, not that the battery is full (protocol 5.3)."""
 _NO_BOUND_PERCENT = 100.0
@@ -37,6 +43,10 @@ class PolicyMemory:
     """Lifetime counter of the BMS at the last full charge; it counts in sleep and while the bridge is off."""
     tail_s: float = 0.0
     """Time at the charge voltage with a small current; once full, the time goes on."""
+    uneven: bool = False
+    """The charge is over although most cells are far from full: the highest one was at its voltage for hours."""
+    uneven_s: float = 0.0
+    """Time in which the highest cell alone was at the charge voltage, with a small current."""
     above_window: bool = False
     below_window: bool = False
     full_once_done: bool = False
@@ -45,21 +55,24 @@ class PolicyMemory:
 
 def next_policy(memory: PolicyMemory, context: Context, elapsed_s: float) -> PolicyMemory:
     """Return the memory after ``elapsed_s`` more seconds with this sample."""
-    policy, pack = context.settings.policy, context.snapshot.pack
-    tail_s = memory.tail_s + elapsed_s if memory.full else _tail_s(memory.tail_s, context, elapsed_s)
+    policy, pack, soc = context.settings.policy, context.snapshot.pack, context.soc
+    tail_s, uneven_s = _at_voltage_s(memory, context, elapsed_s)
     full = _is_full(memory, context, tail_s)
+    uneven = not full and _is_uneven(memory, context, uneven_s)
     charged = full and (_bms_says_full(context) or tail_s >= _FULL_CHARGE_MAX_S)
     once = policy.profile is ChargeProfile.FULL_ONCE
     room, upper, lower = policy.soc_window_hysteresis_percent, _upper_soc(policy), policy.soc_min_percent
     return PolicyMemory(
         full=full,
-        full_soc_percent=_full_soc_percent(memory, pack.soc_percent) if full else memory.full_soc_percent,
+        full_soc_percent=_full_soc_percent(memory, pack.soc_percent) if full or uneven else memory.full_soc_percent,
         full_at_lifetime_s=pack.lifetime_s if charged else memory.full_at_lifetime_s,
         tail_s=0.0 if memory.full and not full else tail_s,
+        uneven=uneven,
+        uneven_s=0.0 if full or (memory.uneven and not uneven) else uneven_s,
         full_once_done=once and (memory.full_once_done or charged),
-        above_window=upper < _NO_BOUND_PERCENT and pack.soc_percent >= upper - (room if memory.above_window else 0.0),
-        below_window=lower > 0.0 and pack.soc_percent <= lower + (room if memory.below_window else 0.0),
-        force_charge=_asks_for_charge(memory, policy, pack.soc_percent),
+        above_window=upper < _NO_BOUND_PERCENT and soc.percent >= upper - (room if memory.above_window else 0.0),
+        below_window=lower > 0.0 and soc.to_discharge_percent <= lower + (room if memory.below_window else 0.0),
+        force_charge=_asks_for_charge(memory, policy, soc.to_discharge_percent),
     )
 
 
@@ -85,18 +98,18 @@ def fills_past_the_window(memory: PolicyMemory, context: Context) -> bool:
 
 def apply_policy(draft: Draft, context: Context, memory: PolicyMemory) -> None:
     """Lower the draft to what the user's wishes allow."""
-    policy, soc_percent = context.settings.policy, context.snapshot.pack.soc_percent
+    policy, soc = context.settings.policy, context.soc
     if memory.above_window and not full_charge_due(memory, context):
         ccl_a = 0.0 if policy.profile is ChargeProfile.STORAGE else _WINDOW_CCL_A
         upper = _upper_soc(policy)
         detail = str(policy.profile)
-        draft.stop_charge(ccl_a, LimitCode.SOC_WINDOW, value=soc_percent, threshold=upper, detail=detail)
+        draft.stop_charge(ccl_a, LimitCode.SOC_WINDOW, value=soc.percent, threshold=upper, detail=detail)
     if memory.below_window:
         draft.lower(
             Quantity.DCL,
             0.0,
             LimitCode.SOC_WINDOW,
-            value=soc_percent,
+            value=soc.to_discharge_percent,
             threshold=policy.soc_min_percent,
             detail="minimum",
         )
@@ -117,27 +130,53 @@ def _asks_for_charge(memory: PolicyMemory, policy: PolicySettings, soc_percent: 
 
 def _bms_says_full(context: Context) -> bool:
     snapshot = context.snapshot
-    return snapshot.pack.status is BmsStatus.FULLY_CHARGED and _ENDED_EARLY.isdisjoint(snapshot.open_events)
+    return (
+        snapshot.pack.status is BmsStatus.FULLY_CHARGED
+        and _ENDED_EARLY.isdisjoint(snapshot.open_events)
+        and context.rest.max_v >= context.no_longer_full_cell_v
+    )
 
 
 def _is_full(memory: PolicyMemory, context: Context, tail_s: float) -> bool:
     if _bms_says_full(context):
         return True
-    if not memory.full:
-        return tail_s >= _TAIL_S
+    return _still_there(memory, context) if memory.full else tail_s >= _TAIL_S
+
+
+def _is_uneven(memory: PolicyMemory, context: Context, uneven_s: float) -> bool:
+    return _still_there(memory, context) if memory.uneven else uneven_s >= _UNEVEN_S
+
+
+def _still_there(memory: PolicyMemory, context: Context) -> bool:
+    """Return whether neither the count nor the cells say that the battery was discharged since its charge was over."""
     states = context.settings.states
     drop_percent = max(1.0, states.float_soc_percent - states.float_exit_soc_percent)
-    return context.snapshot.pack.soc_percent >= memory.full_soc_percent - drop_percent
+    counted = context.snapshot.pack.soc_percent >= memory.full_soc_percent - drop_percent
+    return counted and context.rest.max_v >= context.no_longer_full_cell_v
 
 
 def _full_soc_percent(memory: PolicyMemory, soc_percent: float) -> float:
-    return max(memory.full_soc_percent, soc_percent) if memory.full else soc_percent
+    return max(memory.full_soc_percent, soc_percent) if memory.full or memory.uneven else soc_percent
 
 
-def _tail_s(tail_s: float, context: Context, elapsed_s: float) -> float:
-    """Return the time at the charge voltage with a small current; a load in between delays the end, no more."""
-    ratings, cells = context.ratings, context.snapshot.cells
-    if not cells.max_v * cells.count >= context.full_v:
-        return max(0.0, tail_s - elapsed_s)
+def _at_voltage_s(memory: PolicyMemory, context: Context, elapsed_s: float) -> tuple[float, float]:
+    """Return the times at the charge voltage with a small current: of a pack, and of its highest cell alone.
+
+    A load in between delays the end, no more. Cells that have come together take the second time back.
+    """
+    tail_s, uneven_s = memory.tail_s, memory.uneven_s
+    at_voltage = context.snapshot.cells.max_v * context.snapshot.cells.count >= context.full_v
+    together = at_voltage and context.others_near_full
+    if memory.full:
+        return tail_s + elapsed_s, 0.0
+    small = _is_tail(context)
+    if not together:
+        tail_s = max(0.0, tail_s - elapsed_s)
+        return tail_s, uneven_s + elapsed_s if at_voltage and small else uneven_s
+    return tail_s + elapsed_s if small else tail_s, max(0.0, uneven_s - elapsed_s)
+
+
+def _is_tail(context: Context) -> bool:
+    ratings = context.ratings
     tail_a = max(ratings.charge_finished_current_a, _TAIL_C_RATE * ratings.capacity_ah)
-    return tail_s + elapsed_s if 0.0 <= context.snapshot.pack.current_a <= tail_a else tail_s
+    return 0.0 <= context.snapshot.pack.current_a <= tail_a

@@ -8,6 +8,7 @@ nearly full cell shows at rest: a CVL there stops charging and discharges next t
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tinybms_bridge.battery.limits.curves import Curve
 from tinybms_bridge.battery.snapshot import Ratings
 
 __all__ = ["PRESETS", "Chemistry", "Preset", "chemistry_at", "chemistry_of"]
@@ -31,16 +32,64 @@ class Preset:
     """Highest CVL while data is missing or charging is inhibited."""
     ceiling_v: float
     """Highest CVL that is ever sent, whatever the BMS and the user say."""
-    sustain_v: float
-    """CVL while the battery is nearly empty."""
     near_full_v: float
     """Below this the highest cell of a battery that is charged is clearly not full, whatever the counter says."""
+    no_longer_full_v: float
+    """Below this at rest the highest cell of a battery that was full shows that it is not any more."""
+    empty_v: float
+    """Below this at rest the lowest cell agrees that the battery is nearly empty."""
+    soc_at_rest: Curve
+    """State of charge, 0 to 1, of a cell by its voltage at rest."""
+    rest_doubt_v: float
+    """Cells at one state of charge differ by this much: by make, by direction, by how long they have rested."""
 
 
 PRESETS = {
-    Chemistry.LFP: Preset(floor_v=3.20, resting_v=3.35, ceiling_v=3.65, sustain_v=3.20, near_full_v=3.40),
-    Chemistry.LI_ION: Preset(floor_v=3.60, resting_v=3.90, ceiling_v=4.20, sustain_v=3.60, near_full_v=4.00),
-    Chemistry.LTO: Preset(floor_v=2.30, resting_v=2.40, ceiling_v=2.85, sustain_v=2.30, near_full_v=2.48),
+    Chemistry.LFP: Preset(
+        floor_v=3.20,
+        resting_v=3.35,
+        ceiling_v=3.65,
+        near_full_v=3.40,
+        no_longer_full_v=3.30,
+        empty_v=3.15,
+        rest_doubt_v=0.03,
+        soc_at_rest=Curve(
+            (
+                *((2.60, 0.0), (2.90, 0.02), (3.05, 0.05), (3.20, 0.10), (3.25, 0.20), (3.28, 0.30), (3.30, 0.50)),
+                *((3.32, 0.65), (3.33, 0.80), (3.34, 0.95), (3.37, 0.98), (3.45, 1.0)),
+            )
+        ),
+    ),
+    Chemistry.LI_ION: Preset(
+        floor_v=3.60,
+        resting_v=3.90,
+        ceiling_v=4.20,
+        near_full_v=4.00,
+        no_longer_full_v=4.00,
+        empty_v=3.45,
+        rest_doubt_v=0.05,
+        soc_at_rest=Curve(
+            (
+                *((3.00, 0.0), (3.20, 0.02), (3.35, 0.05), (3.45, 0.10), (3.55, 0.20), (3.61, 0.30), (3.66, 0.40)),
+                *((3.73, 0.50), (3.81, 0.60), (3.90, 0.70), (3.99, 0.80), (4.08, 0.90), (4.20, 1.0)),
+            )
+        ),
+    ),
+    Chemistry.LTO: Preset(
+        floor_v=2.30,
+        resting_v=2.40,
+        ceiling_v=2.85,
+        near_full_v=2.48,
+        no_longer_full_v=2.35,
+        empty_v=2.05,
+        rest_doubt_v=0.05,
+        soc_at_rest=Curve(
+            (
+                *((1.80, 0.0), (1.92, 0.02), (2.02, 0.05), (2.11, 0.10), (2.17, 0.20), (2.21, 0.30), (2.24, 0.40)),
+                *((2.27, 0.50), (2.30, 0.60), (2.34, 0.70), (2.39, 0.80), (2.48, 0.90), (2.56, 0.95), (2.75, 1.0)),
+            )
+        ),
+    ),
 }
 
 

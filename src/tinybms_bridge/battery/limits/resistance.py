@@ -1,7 +1,7 @@
 """What a cell would show without current: its measured voltage less an estimate of what the current adds to it.
 
 No register tells the resistance of a cell, and one that is new, warm and small differs much from one that is not. The
-estimate is that of usual cells with their connections; what hangs on it has to bear that it is off by half.
+estimate is that of usual cells with their connections; what hangs on it has to bear that it is twice as much.
 """
 
 import math

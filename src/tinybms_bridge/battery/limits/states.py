@@ -3,6 +3,9 @@
 Order of precedence: SUSTAIN (nearly empty), IMBALANCE_HOLD (cells differ), FLOAT (latched from ``float_soc``, unless
 the cells contradict, down to ``float_exit``), then FLOAT_APPROACH, TRANSITION and BULK by SOC. A state that is held
 stays until SOC is ``soc_hysteresis`` below its threshold.
+
+No state rests on the counted SOC alone, which drifts: the cells have to agree, or not to contradict where they cannot
+know. Without a count that is known they decide alone.
 """
 
 from dataclasses import dataclass
@@ -10,9 +13,47 @@ from dataclasses import dataclass
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import ChargeState, LimitCode, Quantity
+from tinybms_bridge.battery.limits.resistance import current_adds_v
 from tinybms_bridge.battery.limits.settings import StateSettings
 
-__all__ = ["StateMemory", "apply_state", "next_state"]
+__all__ = ["CellsSay", "StateMemory", "apply_state", "cells_say", "charges_past_ccl", "next_state"]
+
+_RECOVERED_S = 60.0
+"""SUSTAIN ends when the lowest cell has rested above its end for so long: longer than a cloud or a load."""
+
+_RECOVERED_V = 0.07
+"""How far the lowest cell has to rest above where SUSTAIN began: more than the estimate of its resistance is off."""
+
+_OVER_CCL_SHARE = 0.1
+_OVER_CCL_A = 2.0
+_OVER_CCL_C_RATE = 0.005
+"""A GX rounds CCL up to whole amperes, and a sensor has an offset: more than the largest of these above it is clear."""
+
+_FED_IN_S = 60.0
+"""A GX needs seconds to follow a new limit, and chargers some more; who charges on after this time heeds no CCL."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellsSay:
+    """What the cells say about the state of charge; as a rule they do not contradict."""
+
+    empty: bool = True
+    """The lowest one is nearly empty."""
+    recovered: bool = False
+    """It is clearly not, any more."""
+    near_full: bool = True
+    """They may be as full as a high count says."""
+    fell: bool = False
+    """They are clearly not full any more."""
+    at_voltage: bool = True
+    """The highest one is at the charge voltage; before, the small current of FLOAT would only keep it from there."""
+    near_top: bool = True
+    """They are where a difference matters; at the bottom and on the plateau of LFP it says nothing."""
+    far_from_top: bool = False
+    """They are well below there, where a hold ends as well."""
+
+
+_AGREE = CellsSay()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +69,34 @@ class StateMemory:
     """The present imbalance has used up its hold; cleared when the cells come together."""
     float_capped: bool = False
     """The cells have come to their charge voltage since FLOAT began: CCL is that of FLOAT."""
+    recovered_s: float = 0.0
+    """Time in which the lowest cell has rested above the end of SUSTAIN."""
+    fed_in_s: float = 0.0
+    """Time in SUSTAIN in which clearly more was charged than CCL allows; what has reached its end stays there."""
+
+
+def cells_say(context: Context) -> CellsSay:
+    """Return what the cells of this sample say; what hangs on rest is averaged but for the beginning of SUSTAIN."""
+    rest, cells = context.rest, context.snapshot.cells
+    lowest_v = cells.min_v - current_adds_v(context.snapshot, context.ratings)
+    max_v, empty_v = cells.max_v, context.preset.empty_v
+    return CellsSay(
+        empty=lowest_v < empty_v,
+        recovered=lowest_v >= empty_v + _RECOVERED_V,
+        near_full=rest.max_v >= context.near_full_cell_v and context.others_near_full,
+        fell=rest.max_v < context.no_longer_full_cell_v,
+        at_voltage=max_v >= context.float_cell_v,
+        near_top=max_v >= context.hold_min_cell_v,
+        far_from_top=max_v < context.hold_end_cell_v,
+    )
+
+
+def charges_past_ccl(context: Context, ccl_a: float | None) -> bool:
+    """Return whether clearly more flows in than the CCL that was sent: then chargers feed in and heed none."""
+    if ccl_a is None:
+        return False
+    room_a = max(_OVER_CCL_SHARE * ccl_a, _OVER_CCL_A, _OVER_CCL_C_RATE * context.ratings.capacity_ah)
+    return context.snapshot.pack.current_a > ccl_a + room_a
 
 
 def next_state(
@@ -36,41 +105,47 @@ def next_state(
     delta_mv: float,
     settings: StateSettings,
     elapsed_s: float,
+    cells: CellsSay = _AGREE,
     *,
-    full: bool = False,
-    at_voltage: bool = True,
-    soc_counts: bool = True,
+    known: bool = True,
+    over: bool = False,
     until_full: bool = False,
-    near_top: bool = True,
-    far_from_top: bool = False,
+    over_ccl: bool = False,
 ) -> StateMemory:
     """Return the memory after ``elapsed_s`` more seconds with this SOC and cell difference.
 
-    ``full``: the battery counts as full whatever its SOC. ``at_voltage``: its highest cell is at the charge voltage;
-    before, the small current of FLOAT would only keep it from getting there. ``soc_counts``: the cells do not
-    contradict a high SOC; a counter drifts, and FLOAT on its word alone would leave the battery half charged.
-    ``until_full``: nothing but full ends this charge. ``near_top``: the cells are where a difference matters; at the
-    bottom and on the plateau of LFP it says nothing, and no hold begins. ``far_from_top``: well below there, where a
-    hold ends as well.
+    ``known``: the count is one that the BMS has given. ``over``: the charge is over, whatever the SOC. ``until_full``:
+    nothing but that ends this charge. ``over_ccl``: clearly more is charged than CCL allows.
     """
     if not settings.enabled:
         return StateMemory()
-    begins = soc_counts and soc_percent >= settings.float_soc_percent
-    goes_on = memory.float_latched and soc_percent >= settings.float_exit_soc_percent
-    latched = full or ((begins or goes_on) and not until_full)
-    capped = latched and (full or at_voltage or memory.float_capped)
-    if _sustains(memory.state, soc_percent, settings):
-        spent = memory.hold_spent and delta_mv > settings.imbalance_release_mv
-        return StateMemory(ChargeState.SUSTAIN, latched, hold_spent=spent, float_capped=capped)
+    begins = known and cells.near_full and soc_percent >= settings.float_soc_percent
+    goes_on = memory.float_latched and not cells.fell and soc_percent >= settings.float_exit_soc_percent
+    latched = over or ((begins or goes_on) and not until_full)
+    capped = latched and (over or cells.at_voltage or memory.float_capped)
+    recovered_s = memory.recovered_s + elapsed_s if cells.recovered else 0.0
+    if not over and _sustains(memory.state, soc_percent if known else None, cells.empty, recovered_s, settings):
+        sustained = memory if memory.state is ChargeState.SUSTAIN else StateMemory()
+        return StateMemory(
+            ChargeState.SUSTAIN,
+            latched,
+            hold_spent=memory.hold_spent and delta_mv > settings.imbalance_release_mv,
+            float_capped=capped,
+            recovered_s=recovered_s,
+            fed_in_s=_fed_in_s(sustained.fed_in_s, over_ccl, elapsed_s),
+        )
     held_s, spent = _held(memory, delta_mv, settings, elapsed_s)
     # A full battery gains nothing by a hold: FLOAT balances as well.
-    if not spent and not full and _holds(memory.state, delta_mv, settings, near_top, far_from_top):
+    if not spent and not over and _holds(memory.state, delta_mv, settings, cells):
         return StateMemory(ChargeState.IMBALANCE_HOLD, latched, held_s, float_capped=capped)
     return StateMemory(_by_soc(memory.state, latched, soc_percent, settings), latched, held_s, spent, capped)
 
 
-def apply_state(draft: Draft, context: Context, memory: StateMemory) -> None:
-    """Lower the draft to what the state allows (reference firmware, section 5.2)."""
+def apply_state(draft: Draft, context: Context, memory: StateMemory, uneven: bool = False) -> None:
+    """Lower the draft to what the state allows (reference firmware, section 5.2).
+
+    ``uneven``: the charge is over although the cells are far apart.
+    """
     states = context.settings.states
     if not states.enabled:
         return
@@ -79,26 +154,36 @@ def apply_state(draft: Draft, context: Context, memory: StateMemory) -> None:
         case ChargeState.FLOAT_APPROACH:
             _lower_cvl(draft, target_v - states.float_approach_offset_v, context, memory)
         case ChargeState.FLOAT:
-            _lower_cvl(draft, target_v - states.float_offset_v, context, memory)
+            _lower_cvl(draft, target_v - states.float_offset_v, context, memory, uneven)
             if memory.float_capped:
-                _cap_float_current(draft, states, memory)
+                _cap_float_current(draft, context, memory, uneven)
         case ChargeState.IMBALANCE_HOLD:
             if memory.float_latched:  # an imbalance must not raise the CVL of FLOAT
                 _lower_cvl(draft, target_v - states.float_offset_v, context, memory)
             _apply_hold(draft, target_v, context, memory)
-            _cap_float_current(draft, states, memory)
+            _cap_float_current(draft, context, memory)
         case ChargeState.SUSTAIN:
-            _apply_sustain(draft, context)
+            _apply_sustain(draft, context, memory)
         case ChargeState.BULK | ChargeState.TRANSITION:
             pass
 
 
-def _sustains(state: ChargeState, soc_percent: float, settings: StateSettings) -> bool:
+def _sustains(
+    state: ChargeState, soc_percent: float | None, empty: bool, recovered_s: float, settings: StateSettings
+) -> bool:
+    """Return whether the battery is nearly empty: begun by count and cells, ended by either; None = not known."""
     if settings.sustain_exit_soc_percent <= settings.sustain_entry_soc_percent:
         return False
     if state is ChargeState.SUSTAIN:
-        return soc_percent < settings.sustain_exit_soc_percent
-    return soc_percent <= settings.sustain_entry_soc_percent
+        low = soc_percent is None or soc_percent < settings.sustain_exit_soc_percent
+        return low and recovered_s < _RECOVERED_S
+    return empty and (soc_percent is None or soc_percent <= settings.sustain_entry_soc_percent)
+
+
+def _fed_in_s(fed_in_s: float, over_ccl: bool, elapsed_s: float) -> float:
+    if fed_in_s >= _FED_IN_S:
+        return _FED_IN_S
+    return min(_FED_IN_S, fed_in_s + elapsed_s) if over_ccl else max(0.0, fed_in_s - elapsed_s)
 
 
 def _held(memory: StateMemory, delta_mv: float, settings: StateSettings, elapsed_s: float) -> tuple[float, bool]:
@@ -111,12 +196,12 @@ def _held(memory: StateMemory, delta_mv: float, settings: StateSettings, elapsed
     return (0.0 if spent else held_s), spent
 
 
-def _holds(state: ChargeState, delta_mv: float, settings: StateSettings, near_top: bool, far_from_top: bool) -> bool:
+def _holds(state: ChargeState, delta_mv: float, settings: StateSettings, cells: CellsSay) -> bool:
     if delta_mv <= settings.imbalance_release_mv:
         return False
     if state is ChargeState.IMBALANCE_HOLD:
-        return not far_from_top
-    return near_top and delta_mv > settings.imbalance_hold_mv
+        return not cells.far_from_top
+    return cells.near_top and delta_mv > settings.imbalance_hold_mv
 
 
 def _by_soc(before: ChargeState, latched: bool, soc_percent: float, settings: StateSettings) -> ChargeState:
@@ -133,15 +218,20 @@ def _by_soc(before: ChargeState, latched: bool, soc_percent: float, settings: St
     return ChargeState.BULK
 
 
-def _lower_cvl(draft: Draft, limit_v: float, context: Context, memory: StateMemory) -> None:
+def _lower_cvl(draft: Draft, limit_v: float, context: Context, memory: StateMemory, uneven: bool = False) -> None:
     limit_v = max(limit_v, context.floor_v)
+    if uneven:
+        draft.lower(Quantity.CVL, limit_v, LimitCode.UNEVEN, value=context.snapshot.cells.delta_mv, detail=memory.state)
+        return
     soc_percent = context.snapshot.pack.soc_percent
     draft.lower(Quantity.CVL, limit_v, LimitCode.STATE, value=soc_percent, detail=memory.state)
 
 
-def _cap_float_current(draft: Draft, states: StateSettings, memory: StateMemory) -> None:
-    if states.minimum_ccl_in_float_a > 0.0:
-        draft.lower(Quantity.CCL, states.minimum_ccl_in_float_a, LimitCode.STATE, detail=memory.state)
+def _cap_float_current(draft: Draft, context: Context, memory: StateMemory, uneven: bool = False) -> None:
+    limit_a, delta_mv = context.settings.states.minimum_ccl_in_float_a, context.snapshot.cells.delta_mv
+    if limit_a > 0.0:
+        code, value = (LimitCode.UNEVEN, delta_mv) if uneven else (LimitCode.STATE, None)
+        draft.lower(Quantity.CCL, limit_a, code, value=value, detail=memory.state)
 
 
 def _apply_hold(draft: Draft, target_v: float, context: Context, memory: StateMemory) -> None:
@@ -158,15 +248,21 @@ def _apply_hold(draft: Draft, target_v: float, context: Context, memory: StateMe
     )
 
 
-def _apply_sustain(draft: Draft, context: Context) -> None:
+def _apply_sustain(draft: Draft, context: Context, memory: StateMemory) -> None:
+    """Lower the currents; CVL stays, and is at rest where chargers feed in and heed no CCL.
+
+    A CVL of the user's counts down to the resting voltage: below, a pack with one weak cell would never come out of
+    SUSTAIN, and a GX that feeds in would empty it further.
+    """
     states = context.settings.states
-    cell_v = context.preset.sustain_v if states.sustain_cell_v is None else states.sustain_cell_v
+    cell_v = 0.0 if states.sustain_cell_v is None else states.sustain_cell_v
     sustain_v = states.sustain_voltage_v or cell_v * context.ratings.series_cells
-    for quantity, limit in (
-        (Quantity.CVL, max(sustain_v, context.floor_v)),
-        (Quantity.CCL, states.sustain_ccl_a),
-        (Quantity.DCL, states.sustain_dcl_a),
-    ):
+    limits = [(Quantity.CCL, states.sustain_ccl_a), (Quantity.DCL, states.sustain_dcl_a)]
+    if memory.fed_in_s >= _FED_IN_S:
+        limits.append((Quantity.CVL, context.resting_v))
+    elif sustain_v > 0.0:
+        limits.append((Quantity.CVL, max(sustain_v, context.resting_v)))
+    for quantity, limit in limits:
         draft.lower(
             quantity,
             limit,

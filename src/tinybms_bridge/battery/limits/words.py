@@ -16,6 +16,7 @@ _SENTENCES = {
     LimitCode.ALARM_THRESHOLD: "kept at the over-voltage alarm threshold",
     LimitCode.STATE: "charge state {detail}",
     LimitCode.IMBALANCE: "cells differ by {value:.0f} mV, more than {threshold:.0f} mV",
+    LimitCode.UNEVEN: "charge state {detail}: charging ended with cells {value:.0f} mV apart, not full",
     LimitCode.SUSTAIN: "battery nearly empty: {value:.1f} %, until {threshold:.1f} %",
     LimitCode.SOC_WINDOW: "SOC window ({detail}): {value:.1f} %, bound {threshold:.1f} %",
     LimitCode.CELL_HIGH: "{detail} is at {value:.3f} V, protection begins at {threshold:.3f} V",

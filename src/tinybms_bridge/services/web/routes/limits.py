@@ -68,6 +68,8 @@ class LimitsAnswer(Answer):
     """Why charging is stopped or nothing is sent, for want of data; empty while fresh data is sent."""
     force_charge: bool
     full: bool
+    uneven: bool
+    """Whether the charge is over without being full: one cell was at its voltage for hours, most were far from it."""
     full_charge_due: bool
     """Whether the SOC window is ignored until the battery has been charged fully."""
     lost_sensors: list[str] = Field(examples=[["external sensor 1"]])
@@ -94,6 +96,7 @@ async def limits(face: Face, _user: Viewer) -> LimitsAnswer:
         remark=view.remark,
         force_charge=found is not None and found.force_charge,
         full=found is not None and found.full,
+        uneven=found is not None and found.uneven,
         full_charge_due=found is not None and found.full_charge_due,
         lost_sensors=list(found.lost_sensors) if found else [],
         discharge_voltage_v=round(found.discharge_voltage_v, 2) if found else None,
