@@ -369,3 +369,24 @@ def test_the_line_spoils_what_the_bridge_sees_and_nothing_else(calm: Scenario) -
     assert max(seen_v) > 4.0
     assert max(runs[1].trace.column(Column.HIGHEST_V)) == pytest.approx(max(runs[0].trace.column(Column.HIGHEST_V)))
     assert min(runs[1].trace.column(Column.CCL_DEMAND_A)) == math.inf
+
+
+class Doubting(Fixed):
+    """A controller that doubts each first reading of a second."""
+
+    def decide(self, snapshot: Snapshot | None, statistics: Statistics, now_s: float) -> Sent | None:
+        """Return the same limits, and whether to read again."""
+        sent = super().decide(snapshot, statistics, now_s)
+        assert sent is not None
+        return replace(sent, in_doubt=now_s % 1.0 < 0.15)
+
+
+def test_a_bridge_in_doubt_reads_again_at_once(calm: Scenario) -> None:
+    """No sooner than counts as another reading, and within the step; the last decision is the one that goes out."""
+    controller = Doubting()
+    run = play(replace(calm, hours=0.01), controller)
+    taken_s = [sample.taken_at_s - NOON_S for sample in controller.samples[:6] if sample is not None]
+
+    assert taken_s == pytest.approx([0.0, 0.08, 0.16, 1.0, 1.08, 1.16])
+    assert len({sample.sequence for sample in controller.samples if sample is not None}) == len(controller.samples)
+    assert column(run, Column.DECIDED_S)[1] == pytest.approx(NOON_S + 0.16)

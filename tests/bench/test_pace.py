@@ -142,11 +142,3 @@ def test_lasting_dirt_is_watched_second_by_second() -> None:
     taken = steps(plain(dirt=(Frozen(300.0, 600.0),)))
 
     assert {step_s for time_s, step_s in taken if 320.0 <= time_s < 890.0} == {1.0}
-
-
-def test_a_bridge_in_doubt_reads_again_at_once() -> None:
-    """Not sooner than 75 ms later, the least that counts as another reading."""
-    scenario = plain()
-    pace, faults = Pace(scenario), FaultPlayer(scenario)
-
-    assert 0.075 <= pace.step_s(scenario.start_s, faults, in_doubt=True) < 0.1

@@ -10,7 +10,7 @@ from rich.console import Console
 from tinybms_bridge.bench.criteria import Violation
 from tinybms_bridge.bench.flows import Finding
 from tinybms_bridge.bench.page import page
-from tinybms_bridge.bench.report import HEADINGS, document, failures, flows, legend, markdown, row, show
+from tinybms_bridge.bench.report import HEADINGS, comparison, document, failures, flows, legend, markdown, row, show
 from tinybms_bridge.bench.rises import Rise
 from tinybms_bridge.bench.runner import Outcome, Result, play_scenario
 from tinybms_bridge.bench.scenario import Scenario
@@ -184,3 +184,17 @@ def test_the_page_tells_what_flowed(result: Result) -> None:
 
     assert '<td>calm</td><td>CCL at least 90 A</td><td class="broken">0.0 A (9 s outside)</td>' in told
     assert "CCL at least" not in page([result])
+
+
+def test_the_short_table_holds_engine_and_firmware(result: Result) -> None:
+    """The table of the document, which is written beside the long one."""
+    ours = with_metrics(result, highest_cell_v=3.5, reversals_per_h=1.0, reversals=2, trips={"cold charge": 3})
+    assert result.baseline is not None
+    firmware = replace(result.baseline, violations=(Violation("turns", ""), Violation("jump", "")))
+    lines = comparison([replace(result, engine=ours, baseline=firmware)])
+
+    assert lines[2].startswith("| `calm` | 3.500 V / ")
+    assert " | 1 / " in lines[2]
+    assert "; 2 / " in lines[2]
+    assert lines[2].endswith("| 3 cold charge / - | turns, jump |")
+    assert comparison([replace(result, baseline=None)]) == []

@@ -14,8 +14,6 @@ _SETTLED_AFTER_S = 180.0
 """CVL and charge state that have not changed for so long are settled, even near full."""
 _LEAD_S = 5.0
 """The steps are short already before something happens, so that it meets a young sample."""
-_HURRY_S = 0.08
-"""Readings of a bridge that is in doubt are no further apart."""
 _NEAR_FULL_SHARE = 0.04
 """Cells this close below full charge (register 300) are near it, as a fraction of that voltage."""
 _NEAR_EMPTY_SHARE = 0.10
@@ -38,19 +36,19 @@ class Pace:
         self._edge_s = scenario.start_s
         self._limits: tuple[float, ChargeState] | None = None
 
-    def step_s(self, now_s: float, faults: FaultPlayer, in_doubt: bool = False) -> float:
+    def step_s(self, now_s: float, faults: FaultPlayer) -> float:
         """Return the length of the next step: the time between two readings while each of them matters."""
         scenario = self._scenario
         left_s = scenario.end_s - now_s
         close = self._dirt.close(now_s)
-        if faults.active or close or in_doubt or self._dirt.active(now_s):
+        if faults.active or close or self._dirt.active(now_s):
             self._busy_until_s = now_s + _CALM_AFTER_S
         if now_s >= self._edge_s:
             self._busy_until_s = max(self._busy_until_s, now_s + _CALM_AFTER_S)
             self._edge_s = self._next_edge_s(now_s, faults)
         longest_s = self._longest_s(now_s)
-        if in_doubt or close:
-            return min(_HURRY_S if in_doubt else scenario.poll_s, left_s)
+        if close:
+            return min(scenario.poll_s, left_s)
         if longest_s > scenario.step_s:
             longest_s = max(min(longest_s, self._edge_s - _LEAD_S - now_s), scenario.step_s)
         return min(longest_s, left_s)

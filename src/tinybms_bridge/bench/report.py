@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -11,7 +11,7 @@ from tinybms_bridge.battery.limits import ChargeState
 from tinybms_bridge.bench.metrics import Metrics
 from tinybms_bridge.bench.runner import Outcome, Result
 
-__all__ = ["HEADINGS", "document", "failures", "flows", "legend", "markdown", "row", "show", "table"]
+__all__ = ["HEADINGS", "comparison", "document", "failures", "flows", "legend", "markdown", "row", "show", "table"]
 
 HEADINGS = (
     "scenario",
@@ -58,7 +58,7 @@ def row(outcome: Outcome) -> tuple[str, ...]:
         f"{m.energy_lost_wh / 1000.0:.2f} kWh {m.energy_lost_percent:.1f} %",
         f"{m.soc_short_percent:.1f} %",
         f"{m.unserved_wh / 1000.0:.2f} kWh",
-        ", ".join(f"{count} {name}" for name, count in m.trips.items()) or "-",
+        _trips(m),
         _time(m),
         f"{m.reduction_delay_s:.0f} s",
         ", ".join(violation.name for violation in outcome.violations) or "ok",
@@ -100,7 +100,41 @@ def markdown(results: Sequence[Result]) -> str:
     lines = ["| " + " | ".join(HEADINGS) + " |", "|" + "---|" * len(HEADINGS)]
     lines += ["| " + " | ".join(row(outcome)) + " |" for result in results for outcome in result.outcomes]
     broken = [f"- {line}" for line in failures(results)] or ["The engine holds every criterion in every scenario."]
-    return "\n".join([*lines, "", legend(), "", *broken, "", *flows(results), ""])
+    return "\n".join([*lines, "", legend(), "", *broken, "", *comparison(results), "", *flows(results), ""])
+
+
+def comparison(results: Sequence[Result]) -> list[str]:
+    """Return a short Markdown table of what was played with a baseline: engine / firmware in each column."""
+    heads = ("Scenario", "Highest cell", "Turns of CVL in an hour; in all", "Sun lost", "SOC short", "To float")
+    lines = [f"| {' | '.join((*heads, 'Protections tripped', 'Broken by the firmware'))} |", "|" + "---|" * 8]
+    for result in results:
+        if result.baseline is None:
+            continue
+        ours, theirs = result.engine.metrics, result.baseline.metrics
+        pairs = (
+            _pair(f"{m.highest_cell_v:.3f} V" for m in (ours, theirs)),
+            "; ".join(_pair(str(n) for n in each) for each in _turns(ours, theirs)),
+            _pair(f"{m.energy_lost_percent:.1f} %" for m in (ours, theirs)),
+            _pair(f"{m.soc_short_percent:.1f} %" for m in (ours, theirs)),
+            _pair(_time(m) for m in (ours, theirs)),
+            _pair(_trips(m) for m in (ours, theirs)),
+            ", ".join(violation.name for violation in result.baseline.violations) or "-",
+        )
+        lines.append(f"| `{result.scenario}` | {' | '.join(pairs)} |")
+    return lines if len(lines) > 2 else []
+
+
+def _pair(values: Iterable[str]) -> str:
+    return " / ".join(values)
+
+
+def _turns(ours: Metrics, theirs: Metrics) -> tuple[tuple[int, int], tuple[int, int]]:
+    per_h = round(ours.reversals_per_h), round(theirs.reversals_per_h)
+    return per_h, (ours.reversals, theirs.reversals)
+
+
+def _trips(metrics: Metrics) -> str:
+    return ", ".join(f"{count} {name}" for name, count in metrics.trips.items()) or "-"
 
 
 def flows(results: Sequence[Result]) -> list[str]:

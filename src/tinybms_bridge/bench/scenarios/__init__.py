@@ -4,7 +4,15 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from tinybms_bridge.bench.scenario import Scenario
-from tinybms_bridge.bench.scenarios import batteries, days, disturbances, instruments, strays, systems, wishes
+from tinybms_bridge.bench.scenarios import (
+    batteries,
+    days,
+    disturbances,
+    instruments,
+    outliers,
+    systems,
+    wishes,
+)
 
 __all__ = ["DIRTY", "SCENARIOS", "UNCONFIGURED"]
 
@@ -12,7 +20,7 @@ UNCONFIGURED: Mapping[str, Scenario] = MappingProxyType(
     {s.name: s for part in (days, systems, batteries, instruments, disturbances) for s in part.SCENARIOS}
 )
 """The scenarios of a bridge without a line of configuration, by name."""
-DIRTY: Mapping[str, Scenario] = MappingProxyType({s.name: s for s in strays.SCENARIOS})
+DIRTY: Mapping[str, Scenario] = MappingProxyType({s.name: s for part in (outliers,) for s in part.SCENARIOS})
 """Those of bad input, each with bounds for what has to flow and what may."""
 SCENARIOS: Mapping[str, Scenario] = MappingProxyType({**UNCONFIGURED, **{s.name: s for s in wishes.SCENARIOS}, **DIRTY})
 """Every scenario by name."""

@@ -1,10 +1,30 @@
 """Parts that several scenarios share."""
 
 from tinybms_bridge.bench.battery import BatteryPlan, OddCell
-from tinybms_bridge.bench.weather import ClearSky
+from tinybms_bridge.bench.bounds import Bound, What
+from tinybms_bridge.bench.dirt import Dirt
+from tinybms_bridge.bench.scenario import Scenario
+from tinybms_bridge.bench.sensors import SensorPlan
+from tinybms_bridge.bench.weather import ClearSky, Constant, Profile
 from tinybms_bridge.victron.dvcc import SystemPlan
 
-__all__ = ["HOUR_S", "LI_ION", "LTO", "NO_SALE", "SELLING", "SMALL_LFP", "STRONG_SUN", "UNEQUAL", "WEAK", "pack"]
+__all__ = [
+    "BEGIN_S",
+    "HEARD",
+    "HOUR_S",
+    "LIGHTS",
+    "LI_ION",
+    "LTO",
+    "NO_SALE",
+    "SELLING",
+    "SMALL_LFP",
+    "STRONG_SUN",
+    "UNEQUAL",
+    "WEAK",
+    "noon",
+    "pack",
+    "untouched",
+]
 
 HOUR_S = 3600.0
 
@@ -26,6 +46,13 @@ LI_ION = BatteryPlan(
     soc=0.75,
 )
 LTO = BatteryPlan(chemistry="lto", cells=12, capacity_ah=200.0, soc=0.7)
+
+BEGIN_S = 420.0
+"""When dirt begins: CVL has risen to its target by then."""
+LIGHTS = Bound(What.UNSERVED, most=1.0)
+"""In an island the lights are on."""
+HEARD = Bound(What.SILENT, most=0.0)
+"""Frames go on."""
 
 
 def pack(
@@ -50,4 +77,58 @@ def pack(
         discharge_cutoff_a=1.5 * capacity_ah,
         peak_cutoff_a=2.0 * capacity_ah,
         soc_error_percent=soc_error_percent,
+    )
+
+
+def noon(
+    name: str,
+    title: str,
+    battery: BatteryPlan,
+    dirt: tuple[Dirt, ...],
+    bounds: tuple[Bound, ...],
+    *,
+    charge_c: float = 0.25,
+    load_c: float = 0.05,
+    system: SystemPlan = SystemPlan(),  # noqa: B008 -- frozen
+    minutes: float = 15.0,
+    poll_s: float = 0.1,
+    step_s: float = 1.0,
+    longest_step_s: float = 10.0,
+    most_short_percent: float = 3.0,
+    sensors: SensorPlan = SensorPlan(),  # noqa: B008 -- frozen
+    load: Profile | None = None,
+) -> Scenario:
+    """Return some minutes at noon; sun and loads are multiples of the battery's capacity."""
+    one_c_w = battery.capacity_ah * battery.cells * battery.kind.ocv_v(battery.soc)
+    return Scenario(
+        name,
+        title,
+        battery=battery,
+        system=system,
+        sun=Constant((charge_c + load_c) * one_c_w),
+        load=Constant(load_c * one_c_w) if load is None else load,
+        ambient=Constant(battery.temperature_c),
+        start_h=12.0,
+        hours=minutes / 60.0,
+        sensors=sensors,
+        dirt=dirt,
+        poll_s=poll_s,
+        step_s=step_s,
+        longest_step_s=longest_step_s,
+        most_short_percent=most_short_percent,
+        bounds=bounds,
+        expects_float=False,
+    )
+
+
+def untouched(battery: BatteryPlan, charge_c: float = 0.25, minutes: float = 15.0) -> tuple[Bound, ...]:
+    """Return what holds while no reading counts that is not confirmed: limits stand, the sun flows."""
+    ratings = battery.ratings()
+    least_v = ratings.series_cells * ratings.fully_charged_cell_v - 0.15
+    least_ah = 0.9 * charge_c * battery.capacity_ah * (minutes * 60.0 - BEGIN_S) / 3600.0
+    return (
+        Bound(What.CVL, least=least_v, from_s=BEGIN_S - 10.0),
+        Bound(What.CCL, least=0.89 * ratings.charge_over_current_a, from_s=BEGIN_S - 10.0),
+        Bound(What.DCL, least=0.89 * ratings.discharge_over_current_a, from_s=BEGIN_S - 10.0),
+        Bound(What.CHARGED, least=least_ah, from_s=BEGIN_S),
     )
