@@ -4,15 +4,21 @@ A scenario that holds whatever is taken out would prove nothing. That all of the
 ``test_acceptance``.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
 
+from tinybms_bridge.battery import freshness
 from tinybms_bridge.battery.limits import readings
 from tinybms_bridge.battery.snapshot import Cells, Snapshot
-from tinybms_bridge.bench.runner import play_scenario
+from tinybms_bridge.bench import runner
+from tinybms_bridge.bench.controllers import Statistics
+from tinybms_bridge.bench.runner import engine_for, play_scenario
+from tinybms_bridge.bench.scenario import FaultKind, Scenario
 from tinybms_bridge.bench.scenarios import DIRTY
+from tinybms_bridge.bench.wire import Sent
 
 pytestmark = pytest.mark.timeout(300)  # some scenarios take a simulated day
 
@@ -40,6 +46,47 @@ def _count_what_agrees_five_times(patch: Patch) -> None:
     patch.setattr(readings, "_counted", highest)
 
 
+def _believe_a_frozen_image(patch: Patch) -> None:
+    patch.setattr(freshness.Motion, "patience_s", lambda self, settings: math.inf)
+
+
+def _look_at_the_counter_alone(patch: Patch) -> None:
+    move = freshness._move
+
+    def by_counter(motion: freshness.Motion, snapshot: Snapshot, *, seen: bool) -> freshness.Motion:
+        return move(motion, replace(snapshot, image=str(snapshot.pack.lifetime_s).encode()), seen=seen)
+
+    patch.setattr(freshness, "_move", by_counter)
+
+
+class _StandingClock:
+    """An engine whose clock stands while the machine sleeps."""
+
+    name = "engine"
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._engine = engine_for(scenario)
+        self._sleeps = [(f.at_s, f.for_s) for f in scenario.faults if f.kind is FaultKind.SUSPENDED]
+
+    def decide(self, snapshot: Snapshot | None, statistics: Statistics, now_s: float) -> Sent | None:
+        """See ``Controller.decide``."""
+        if snapshot is not None:
+            snapshot = replace(snapshot, taken_at_s=self._awake_s(snapshot.taken_at_s))
+        sent = self._engine.decide(snapshot, statistics, self._awake_s(now_s))
+        return None if sent is None else replace(sent, decided_s=now_s)
+
+    def restart(self) -> None:
+        """See ``Controller.restart``."""
+        self._engine.restart()
+
+    def _awake_s(self, now_s: float) -> float:
+        return now_s - sum(min(max(now_s - at_s, 0.0), for_s) for at_s, for_s in self._sleeps)
+
+
+def _let_the_clock_sleep(patch: Patch) -> None:
+    patch.setattr(runner, "engine_for", _StandingClock)
+
+
 REMOVALS = (
     Removal(
         "one reading counts",
@@ -55,6 +102,9 @@ REMOVALS = (
         ),
     ),
     Removal("a low cell counts when five readings agree", _count_what_agrees_five_times, ("pulsed-load",)),
+    Removal("a frozen image is fresh", _believe_a_frozen_image, ("frozen-charging", "frozen-sale")),
+    Removal("only the counter tells that readings move", _look_at_the_counter_alone, ("counter-stands",)),
+    Removal("ages stand while the machine sleeps", _let_the_clock_sleep, ("suspended",)),
 )
 
 

@@ -68,7 +68,8 @@ class PipelineController:
         assert cvl_v is not None
         assert ccl_a is not None
         assert dcl_a is not None
-        return Sent(cvl_v, ccl_a, dcl_a, decision.limits.state, now_s)
+        in_doubt = self._pipeline._memory.readings.read_again
+        return Sent(cvl_v, ccl_a, dcl_a, decision.limits.state, now_s, in_doubt)
 
     def restart(self) -> None:
         """End and begin again with the state file."""

@@ -8,7 +8,9 @@ from tinybms_bridge.bench.scenarios import (
     batteries,
     days,
     disturbances,
+    images,
     instruments,
+    links,
     outliers,
     systems,
     wishes,
@@ -20,7 +22,9 @@ UNCONFIGURED: Mapping[str, Scenario] = MappingProxyType(
     {s.name: s for part in (days, systems, batteries, instruments, disturbances) for s in part.SCENARIOS}
 )
 """The scenarios of a bridge without a line of configuration, by name."""
-DIRTY: Mapping[str, Scenario] = MappingProxyType({s.name: s for part in (outliers,) for s in part.SCENARIOS})
+DIRTY: Mapping[str, Scenario] = MappingProxyType(
+    {s.name: s for part in (outliers, images, links) for s in part.SCENARIOS}
+)
 """Those of bad input, each with bounds for what has to flow and what may."""
 SCENARIOS: Mapping[str, Scenario] = MappingProxyType({**UNCONFIGURED, **{s.name: s for s in wishes.SCENARIOS}, **DIRTY})
 """Every scenario by name."""

@@ -1,0 +1,33 @@
+"""Links and machines that die for a while."""
+
+from tinybms_bridge.bench.bounds import Bound, What
+from tinybms_bridge.bench.scenario import Fault, FaultKind, Scenario
+from tinybms_bridge.bench.scenarios.parts import HOUR_S, pack
+from tinybms_bridge.bench.weather import Constant
+
+__all__ = ["SCENARIOS"]
+
+
+def _fault(kind: FaultKind, after_s: float, for_s: float) -> Fault:
+    return Fault(kind, 11.0 * HOUR_S + after_s, for_s)
+
+
+SCENARIOS = (
+    Scenario(
+        "suspended",
+        "The machine of the bridge sleeps for ten minutes and wakes up without its serial port",
+        battery=pack("lfp", 8, 20.0, 0.6),
+        sun=Constant(250.0),
+        load=Constant(20.0),
+        faults=(_fault(FaultKind.SUSPENDED, 420.0, 600.0), _fault(FaultKind.BMS_SILENT, 1019.0, 16.0)),
+        start_h=11.0,
+        hours=0.5,
+        expects_float=False,
+        most_short_percent=100.0,
+        bounds=(
+            Bound(What.CURRENT, most=0.5, from_s=430.0, to_s=1034.0),
+            Bound(What.CHARGED, least=1.5, from_s=1035.0),
+        ),
+    ),
+)
+"""In the order of the table."""
