@@ -34,7 +34,7 @@ from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.loader import interpret
 from tinybms_bridge.errors import BridgeError, ConfigError, LinkError
 from tinybms_bridge.events import ConfigChanged
-from tinybms_bridge.hal.blocking import in_thread
+from tinybms_bridge.hal.blocking import in_place, in_thread
 from tinybms_bridge.hal.can import CanPort, CanSettings
 from tinybms_bridge.hal.clock import FakeClock, SystemClock
 from tinybms_bridge.hal.directory_lock import HOLDER_FILE, DirectoryTakenError
@@ -311,7 +311,7 @@ class Stage:
         async def no_can() -> CanPort:
             raise LinkError("no adapter")
 
-        machine = Machine(self.clock, no_serial, no_can, storage, stops=self.stops)
+        machine = Machine(self.clock, no_serial, no_can, storage, stops=self.stops, run_blocking=in_place)
         if self.keeps_files:
             real = machine_for(config, keep=True)
             machine = replace(
@@ -327,7 +327,7 @@ class Stage:
     async def run(self, config: Configuration, remarks: list[str], **options: Any) -> Bridge:
         """Start and wait until the parts run."""
         self.task = asyncio.create_task(run_bridge(config, remarks, **options))
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(30.0):
             while not self.bridges or self.bridges[0].can_error == "not open yet":
                 assert not self.task.done() or self.task.result()
                 await asyncio.sleep(0.002)
@@ -484,7 +484,7 @@ async def test_machine_follows_the_configuration(home: Path, monkeypatch: pytest
 async def change(stage: Stage, opened: Opened, patch: dict[str, Any], done: Callable[[], object]) -> None:
     """Change the configuration as the API does and let time pass until that is seen."""
     await asyncio.to_thread(opened.store.update, patch)
-    async with asyncio.timeout(10.0):
+    async with asyncio.timeout(30.0):
         while not done():
             await stage.clock.advance(0.1)
             await asyncio.sleep(0.002)
@@ -577,7 +577,7 @@ async def test_run_follows_its_file(stage: Stage, home: Path, caplog: pytest.Log
     opened = await asyncio.to_thread(open_configuration, path, NOTHING)
     bridge = await stage.run(opened.config, [], live=False, keep=False, opened=opened, log_level="WARNING")
     await asyncio.to_thread(write, home / "a.json", {"victron": {"stale_hold_s": 4}, "logging": {"log_level": "DEBUG"}})
-    async with asyncio.timeout(10.0):
+    async with asyncio.timeout(30.0):
         while bridge.config.victron.stale_hold_s != 4:
             await stage.clock.advance(0.5)
             await asyncio.sleep(0.005)
@@ -626,7 +626,7 @@ async def test_bridge_knows_whether_its_file_is_usable(stage: Stage, home: Path)
     bridge = await stage.run(opened.config, [], live=False, keep=False, opened=opened)
     for text, usable in (("{", False), ("{}", True), ("[]", False)):
         await asyncio.to_thread(write, path, text)
-        async with asyncio.timeout(10.0):
+        async with asyncio.timeout(30.0):
             while bridge.file_usable() is not usable:
                 await stage.clock.advance(0.5)
                 await asyncio.sleep(0.005)
@@ -692,7 +692,7 @@ async def test_web_server_restarts_only_for_what_it_cannot_change_at_once(
     await stage.clock.advance(6.0)
     subscribers = bridge.bus.statistics().subscribers
     await asyncio.to_thread(opened.store.update, {"web_server": keys})
-    async with asyncio.timeout(10.0):  # the clock stands still: only the first start waits for the first frame
+    async with asyncio.timeout(30.0):  # the clock stands still: only the first start waits for the first frame
         while bridge.bus.latest(ConfigChanged) is None or serving <= restarts:
             await asyncio.sleep(0.002)
     await stage.clock.advance(0.0)

@@ -1,20 +1,20 @@
+import asyncio
 from collections.abc import Callable, Sequence
 
 import pytest
 
 from tinybms_bridge.cli import doctor_bms
-from tinybms_bridge.cli.device import connected
 from tinybms_bridge.cli.doctor_bms import BmsExamination
 from tinybms_bridge.cli.findings import Finding, Verdict
 from tinybms_bridge.config.configuration import Configuration
-from tinybms_bridge.hal.clock import SystemClock
-from tinybms_bridge.tinybms.client import ClientSettings
-from tinybms_bridge.tinybms.simulator import Dump, DumpDevice, real_dump
+from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
+from tinybms_bridge.hal.virtual_time import LoopClock
+from tinybms_bridge.tinybms.client import TinyBmsClient
+from tinybms_bridge.tinybms.simulator import Dump, DumpDevice, Responder, real_dump
 
-Serve = Callable[..., str]
 Unit = Callable[..., "Odd"]
 
-QUICK = ClientSettings(attempts=1, timeout_s=0.1, wake_wait_s=0.05)
+pytestmark = pytest.mark.virtual_time
 
 
 class Odd(DumpDevice):
@@ -39,24 +39,42 @@ def unit() -> Unit:
 
     def make(**changes: int) -> Odd:
         changed = {int(name[1:]): value for name, value in changes.items()}
-        return Odd(Dump({}, {**registers, **changed}), SystemClock())
+        return Odd(Dump({}, {**registers, **changed}), LoopClock())
 
     return make
 
 
-@pytest.fixture(autouse=True)
-def _few_polls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two seconds of polls are for real units."""
-    monkeypatch.setattr(doctor_bms, "_POLLS", 3)
-    monkeypatch.setattr(doctor_bms, "_POLL_INTERVAL_S", 0.01)
+class Wire:
+    """A serial port whose other end is a unit."""
+
+    def __init__(self, device: Odd) -> None:
+        self._responder = Responder(device, LoopClock())
+        self._on_data: OnData | None = None
+
+    async def open(self, on_data: OnData, _on_lost: OnLost) -> SerialPort:
+        self._on_data = on_data
+        return self
+
+    def write(self, data: bytes) -> None:
+        for reply in self._responder.feed(data):
+            asyncio.get_running_loop().call_soon(self._deliver, reply.data)
+
+    async def close(self) -> None:
+        self._on_data = None
+
+    def _deliver(self, data: bytes) -> None:
+        if self._on_data is not None:
+            self._on_data(data)
 
 
-async def examine(port: str) -> list[Finding]:
-    """Return every finding on the BMS at a port."""
-    async with connected(port) as client:
-        client.settings = QUICK
-        examination = BmsExamination(client, Configuration(), SystemClock())
-        return [finding async for finding in examination.findings()]
+async def examine(device: Odd) -> list[Finding]:
+    """Return every finding on a unit."""
+    client = TinyBmsClient(Wire(device).open, LoopClock())
+    await client.connect()
+    examination = BmsExamination(client, Configuration(), LoopClock())
+    found = [finding async for finding in examination.findings()]
+    await client.close()
+    return found
 
 
 def by_check(findings: list[Finding]) -> dict[str, tuple[Verdict, str]]:
@@ -64,9 +82,9 @@ def by_check(findings: list[Finding]) -> dict[str, tuple[Verdict, str]]:
     return {finding.check: (finding.verdict, finding.text) for finding in findings}
 
 
-async def test_a_healthy_unit_passes_every_check(unit: Unit, serve: Serve) -> None:
+async def test_a_healthy_unit_passes_every_check(unit: Unit) -> None:
     """The captured unit: 14 cells at rest, firmware 242; its four events are history."""
-    found = await examine(serve(unit()))
+    found = await examine(unit())
     assert [(finding.check, finding.verdict) for finding in found] == [
         (check, Verdict.OK)
         for check in ("link", "identity", "settings", "polling", "plausibility", "state", "events", "history")
@@ -74,14 +92,14 @@ async def test_a_healthy_unit_passes_every_check(unit: Unit, serve: Serve) -> No
     texts = {check: text for check, (_, text) in by_check(found).items()}
     assert "firmware 1.242" in texts["identity"]
     assert texts["settings"].startswith("14 cells of 66 Ah")
-    assert texts["polling"].startswith("3 reads took")
+    assert texts["polling"].startswith("20 reads took")
     assert texts["state"].startswith("idle: 55.78 V")
     assert texts["events"] == "4 in the log, none open"
 
 
-async def test_a_fault_shows_in_state_and_events(unit: Unit, serve: Serve) -> None:
+async def test_a_fault_shows_in_state_and_events(unit: Unit) -> None:
     """Both name it, the events with the cause."""
-    found = by_check(await examine(serve(unit(r50=0x9B, r208=30000, r209=0x03B9))))
+    found = by_check(await examine(unit(r50=0x9B, r208=30000, r209=0x03B9)))
     assert found["state"][0] is Verdict.PROBLEM
     assert found["events"] == (
         Verdict.PROBLEM,
@@ -89,63 +107,61 @@ async def test_a_fault_shows_in_state_and_events(unit: Unit, serve: Serve) -> No
     )
 
 
-async def test_an_open_sense_wire_is_implausible(unit: Unit, serve: Serve) -> None:
+async def test_an_open_sense_wire_is_implausible(unit: Unit) -> None:
     """A cell of 0 V."""
-    verdict, text = by_check(await examine(serve(unit(r5=0))))["plausibility"]
+    verdict, text = by_check(await examine(unit(r5=0)))["plausibility"]
     assert verdict is Verdict.PROBLEM
     assert "cell 4" in text
 
 
-async def test_settings_without_sense_stop_the_judgement_of_samples(unit: Unit, serve: Serve) -> None:
+async def test_settings_without_sense_stop_the_judgement_of_samples(unit: Unit) -> None:
     """With a wrong number of cells every sample would look wrong; the cause is named instead."""
-    found = by_check(await examine(serve(unit(r307=99))))
+    found = by_check(await examine(unit(r307=99)))
     assert found["settings"][0] is Verdict.PROBLEM
     assert "99 series cells" in found["settings"][1]
     assert "plausibility" not in found
 
 
-async def test_a_refused_check_is_a_problem_and_the_others_go_on(unit: Unit, serve: Serve) -> None:
+async def test_a_refused_check_is_a_problem_and_the_others_go_on(unit: Unit) -> None:
     """Each check stands alone."""
     device = unit()
     device.refused = (300,)
-    found = by_check(await examine(serve(device)))
+    found = by_check(await examine(device))
     assert found["settings"][0] is Verdict.PROBLEM
     assert "refused command 0x03" in found["settings"][1]
     assert found["history"][0] is Verdict.OK
 
 
-async def test_a_unit_that_cannot_be_polled_has_no_state(unit: Unit, serve: Serve) -> None:
+async def test_a_unit_that_cannot_be_polled_has_no_state(unit: Unit) -> None:
     """Nothing is made up where nothing was read."""
     device = unit()
     device.refused = (0,)
-    found = by_check(await examine(serve(device)))
+    found = by_check(await examine(device))
     assert found["polling"][0] is Verdict.PROBLEM
     assert "state" not in found
     assert found["events"][0] is Verdict.OK
 
 
-async def test_a_link_that_breaks_is_told_for_each_check(unit: Unit, serve: Serve) -> None:
+async def test_a_link_that_breaks_is_told_for_each_check(unit: Unit) -> None:
     """A loose plug: the examination ends all the same."""
     device = unit()
     device.mute_after = 3
-    found = await examine(serve(device))
+    found = await examine(device)
     assert found[0].verdict is Verdict.OK
     assert found[-1].verdict is Verdict.PROBLEM
     assert "did not answer" in found[-1].text
 
 
-async def test_a_silent_line_is_the_only_finding(unit: Unit, serve: Serve) -> None:
+async def test_a_silent_line_is_the_only_finding(unit: Unit) -> None:
     """Without a link there is nothing else to say."""
     device = unit()
     device.mute_after = 0
-    (finding,) = await examine(serve(device))
+    (finding,) = await examine(device)
     assert (finding.check, finding.verdict) == ("link", Verdict.PROBLEM)
     assert "nothing is received" in finding.text
 
 
-async def test_a_unit_that_refuses_its_status_is_there(
-    unit: Unit, serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_unit_that_refuses_its_status_is_there(unit: Unit, monkeypatch: pytest.MonkeyPatch) -> None:
     """A refusal is an answer."""
     from tinybms_bridge.errors import DeviceRefused
 
@@ -153,7 +169,7 @@ async def test_a_unit_that_refuses_its_status_is_there(
         raise DeviceRefused(0x18, 0)
 
     monkeypatch.setattr(doctor_bms, "ask", refuse)
-    found = await examine(serve(unit()))
+    found = await examine(unit())
     assert (found[0].check, found[0].verdict) == ("link", Verdict.OK)
     assert "refused" in found[0].text
     assert found[1].check == "identity"

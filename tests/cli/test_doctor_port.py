@@ -12,7 +12,8 @@ from tinybms_bridge.cli.processes import Process
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
-from tinybms_bridge.tinybms.client import ClientSettings, TinyBmsClient
+from tinybms_bridge.hal.virtual_time import LoopClock
+from tinybms_bridge.tinybms.client import TinyBmsClient
 from tinybms_bridge.tinybms.simulator import DumpDevice, real_dump
 
 Serve = Callable[..., str]
@@ -186,9 +187,10 @@ class Line:
         (b"\xaa\x18\x97\x00\x00\x00", "no valid frame"),
     ],
 )
+@pytest.mark.virtual_time
 async def test_silence_and_noise_have_different_causes(answer: bytes, words: str) -> None:
     """Wiring or baud rate: the user has to know where to look."""
-    client = TinyBmsClient(Line(answer).open, SystemClock(), ClientSettings(timeout_s=0.02, retry_delay_s=0.0))
+    client = TinyBmsClient(Line(answer).open, LoopClock())
     await client.connect()
     with pytest.raises(LinkError) as caught:
         await ask(client)

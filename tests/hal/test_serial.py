@@ -16,6 +16,7 @@ from tinybms_bridge.hal import serial as module
 from tinybms_bridge.hal.serial import SerialPort, explain_open_error, find_ports, open_serial
 
 BAUDRATE = 115_200
+WAIT_S = 30.0
 
 
 class Pty:
@@ -56,7 +57,7 @@ class Receiver:
 
     async def wait_for(self, done: Callable[[], bool]) -> None:
         """Wait for a condition that something received makes true."""
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(WAIT_S):
             while not done():
                 self.event.clear()
                 await self.event.wait()
@@ -91,7 +92,7 @@ async def refusal(device: str, baudrate: int = BAUDRATE) -> LinkError:
 async def read_from(descriptor: int, count: int) -> bytes:
     """Read bytes at the device's side without blocking."""
     data = b""
-    async with asyncio.timeout(5.0):
+    async with asyncio.timeout(WAIT_S):
         while len(data) < count:
             try:
                 data += os.read(descriptor, 4096)

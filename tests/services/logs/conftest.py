@@ -32,7 +32,7 @@ class _Sheet:
     def write(self, lines: Sequence[LogLine]) -> None:
         """See ``Target.write``."""
         self.entered.set()
-        assert self.free.wait(10.0)
+        assert self.free.wait(60.0)
         if self.error is not None:
             raise self.error
         self.lines.extend(lines)

@@ -262,7 +262,7 @@ def test_syslog_follows_its_server(book: LogBook, record: Make) -> None:
     ):
         for number, server in enumerate((one, two), start=1):
             server.bind(("127.0.0.1", 0))
-            server.settimeout(5.0)
+            server.settimeout(30.0)
             book.settings = LogSettings(syslog_server=f"127.0.0.1:{server.getsockname()[1]}")
             fill(book, record, 1, start=number)
             assert server.recv(4096).endswith(f"line {number}".encode())
@@ -275,7 +275,7 @@ def test_impossible_server_harms_nobody(book: LogBook, record: Make) -> None:
     book.settings = LogSettings(syslog_server="127.0.0.1:99999")
     fill(book, record, 1)
     outlet = book.outlets["syslog"]
-    end_s = time.monotonic() + 5.0
+    end_s = time.monotonic() + 30.0
     while not outlet.error and time.monotonic() < end_s:
         time.sleep(0.001)
     assert "is no syslog server" in outlet.error
@@ -289,10 +289,9 @@ async def test_logging_never_blocks_the_loop(book: LogBook, record: Make, sheet:
     logger = logging.getLogger("tinybms_bridge.test")
     logger.addHandler(book)
     try:
-        started_s = time.monotonic()
         for number in range(1000):
             logger.info("line %d", number)
-        assert time.monotonic() - started_s < 2.0
+        assert not sheet.free.is_set()
     finally:
         logger.removeHandler(book)
     assert book.read(limit=1).lines[0].text == "line 999"

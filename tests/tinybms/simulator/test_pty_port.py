@@ -1,5 +1,6 @@
 import contextlib
 import os
+import select
 import termios
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,8 @@ import pytest
 
 from tinybms_bridge.tinybms.simulator.pty_port import PtyPort, known_speeds
 
+WAIT_S = 30.0
+
 
 @pytest.fixture
 def port() -> Iterator[PtyPort]:
@@ -15,6 +18,7 @@ def port() -> Iterator[PtyPort]:
     port = PtyPort(115200)
     yield port
     port.hang_up()
+    port.unlink()
 
 
 @pytest.fixture
@@ -23,6 +27,15 @@ def client(port: PtyPort) -> Iterator[int]:
     descriptor = os.open(port.path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
     yield descriptor
     os.close(descriptor)
+
+
+def _read(descriptor: int, count: int) -> bytes:
+    """Read that many bytes, in however many pieces the system gives them."""
+    data = b""
+    while len(data) < count:
+        assert select.select([descriptor], [], [], WAIT_S)[0], f"only {len(data)} bytes came"
+        data += os.read(descriptor, count)
+    return data
 
 
 def _set_speed(descriptor: int, speed: int) -> None:
@@ -45,9 +58,9 @@ def test_bytes_pass_unchanged_both_ways(port: PtyPort, client: int) -> None:
     every = bytes(range(256))
 
     os.write(client, every)
-    assert os.read(port.master, 512) == every
+    assert _read(port.master, 256) == every
     os.write(port.master, every)
-    assert os.read(client, 512) == every
+    assert _read(client, 256) == every
 
 
 def test_nothing_is_echoed(port: PtyPort, client: int) -> None:
@@ -56,7 +69,7 @@ def test_nothing_is_echoed(port: PtyPort, client: int) -> None:
 
     with pytest.raises(BlockingIOError):
         os.read(port.master, 16)
-    assert os.read(client, 16) == b"\xaa\x01"
+    assert _read(client, 2) == b"\xaa\x01"
 
 
 def test_the_clients_speed_is_seen(port: PtyPort, client: int) -> None:
@@ -78,6 +91,7 @@ def test_a_device_may_have_another_speed() -> None:
         os.close(descriptor)
     finally:
         port.hang_up()
+        port.unlink()
 
 
 def test_a_client_may_go_and_another_come(port: PtyPort) -> None:
@@ -87,7 +101,7 @@ def test_a_client_may_go_and_another_come(port: PtyPort) -> None:
         os.write(descriptor, text)
         os.close(descriptor)
 
-        assert os.read(port.master, 64) == text
+        assert _read(port.master, len(text)) == text
 
 
 def test_hanging_up_shows_at_the_client(port: PtyPort, client: int) -> None:
@@ -117,6 +131,7 @@ def test_the_link_leads_to_the_port_and_goes_with_it(tmp_path: Path) -> None:
         assert [entry.name for entry in tmp_path.iterdir()] == ["tinybms"]
     finally:
         port.hang_up()
+        port.unlink()
     port.unlink()
     port.unlink()
 
@@ -167,3 +182,16 @@ def test_a_link_in_a_missing_directory_is_told(tmp_path: Path) -> None:
         PtyPort(115200, tmp_path / "nowhere" / "tinybms")
 
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_the_path_leads_nowhere_until_the_terminal_is_given_back(port: PtyPort) -> None:
+    """Somebody who tries the path again and again must not get the next terminal of another program."""
+    port.hang_up()
+    others = [PtyPort(115200) for _ in range(20)]
+    taken = [other.path for other in others]
+    for other in others:
+        other.hang_up()
+        other.unlink()
+
+    assert port.path not in taken
+    assert not os.path.lexists(port.path)

@@ -50,6 +50,7 @@ class PtyPort:
                 _point(link, self.path)
         except OSError:
             self.hang_up()
+            self.unlink()
             raise
 
     @property
@@ -59,18 +60,23 @@ class PtyPort:
         return all(attributes[field] == self._speed for field in _SPEED_FIELDS)
 
     def hang_up(self) -> None:
-        """Close the port: a client reads end of file or an error from now on. May be called again; never blocks."""
-        descriptors = (self.master, self._slave)
-        self.master = self._slave = -1
-        for descriptor in descriptors:
-            if descriptor >= 0:
-                os.close(descriptor)
+        """Close the port: a client reads end of file or an error from now on. May be called again; never blocks.
+
+        The number of the terminal stays taken until ``unlink``: whoever opens the path again finds nobody, and not
+        the next terminal that the system opens.
+        """
+        descriptor, self.master = self.master, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def unlink(self) -> None:
-        """Remove the link if it still leads here. May be called again."""
+        """Remove the link if it still leads here, and give the terminal back. May be called again."""
         link, self._link = self._link, None
         if link is not None and link.is_symlink() and str(link.readlink()) == self.path:
             link.unlink()
+        descriptor, self._slave = self._slave, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def _configure(self) -> None:
         tty.setraw(self._slave, termios.TCSANOW)

@@ -34,7 +34,7 @@ async def address(face: Any) -> AsyncIterator[str]:
 
 async def read(connection: ClientConnection) -> Any:
     """Return the next message."""
-    async with asyncio.timeout(5.0):
+    async with asyncio.timeout(30.0):
         return json.loads(await connection.recv())
 
 
