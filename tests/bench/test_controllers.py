@@ -89,8 +89,8 @@ def test_a_restart_of_the_bridge_keeps_the_charge_state() -> None:
     feed(controller, 0.0, 1.0, 5, soc=97.0, cell_v=3.5)
     controller.restart()
 
-    assert feed(controller, 10.0, 1.0, 2, soc=93.0) == [False, False]
-    sent = controller.decide(sample(50, 12.0, soc=93.0), STATISTICS, 12.0)
+    assert feed(controller, 10.0, 1.0, 2, soc=93.0, cell_v=3.36) == [False, False]
+    sent = controller.decide(sample(50, 12.0, soc=93.0, cell_v=3.36), STATISTICS, 12.0)
     assert sent is not None
     assert sent.state is ChargeState.FLOAT
 
