@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.parts import Row, cpu_s, print_table, rss_mb, simulator
 
-from tinybms_bridge.battery.saved_state import SavedState
+from tinybms_bridge.battery.saved_units import SavedUnits
 from tinybms_bridge.battery.snapshot import Snapshot
 from tinybms_bridge.bridge import Bridge, Machine
 from tinybms_bridge.config.configuration import Configuration
@@ -63,7 +63,7 @@ async def uart_to_can(device: str, bursts: int = 60) -> list[Row]:
     async def open_memory() -> CanPort:
         return can_bus.open()
 
-    bridge = Bridge(Configuration(), Machine(clock, open_port, open_memory, MemoryStorage()), SavedState())
+    bridge = Bridge(Configuration(), Machine(clock, open_port, open_memory, MemoryStorage()), SavedUnits())
     latencies_ms: list[float] = []
     enough = asyncio.Event()
 

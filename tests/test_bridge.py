@@ -15,11 +15,12 @@ from tinybms_bridge.battery.limits import ChargeState, Limits, Memory, StateMemo
 from tinybms_bridge.battery.manual_stops import Direction
 from tinybms_bridge.battery.notices import NoticeName
 from tinybms_bridge.battery.saved_state import SavedState
-from tinybms_bridge.battery.snapshot import BmsStatus, Snapshot
+from tinybms_bridge.battery.saved_units import SavedUnits
+from tinybms_bridge.battery.snapshot import BmsStatus, Identity, Snapshot
 from tinybms_bridge.bridge import Bridge, Machine
 from tinybms_bridge.config.loader import interpret
 from tinybms_bridge.errors import ConfigError, LinkError
-from tinybms_bridge.events import Event, GxChanged, IdentityKnown, LinkChanged, PartStateChanged, SampleAccepted
+from tinybms_bridge.events import Event, GxChanged, IdentityKnown, LinkChanged, Noted, PartStateChanged, SampleAccepted
 from tinybms_bridge.hal.blocking import in_place
 from tinybms_bridge.hal.can import CanFrame, CanPort
 from tinybms_bridge.hal.can_memory import MemoryCanBus, MemoryCanPort
@@ -184,7 +185,7 @@ class Rig:
             stops=self.stops,
             run_blocking=self._run_blocking,
         )
-        self.bridge = Bridge(interpret(document or {}, "test").configuration, machine, saved or SavedState())
+        self.bridge = Bridge(interpret(document or {}, "test").configuration, machine, SavedUnits(unclaimed=saved))
         self.news = self.bridge.bus.subscribe(depth=1_000_000)
         return self.bridge
 
@@ -409,7 +410,7 @@ async def test_names_a_gx_would_misread_are_refused_before_the_start(rig: Rig) -
     config = config.model_copy(update={"victron": config.victron.model_copy(update={"battery_name": "BYD Premium"})})
     machine = Machine(rig.clock, rig.line.open, rig.adapter.open, rig.disk)
     with pytest.raises(ConfigError, match="begins like BYD"):
-        Bridge(config, machine, SavedState())
+        Bridge(config, machine, SavedUnits())
 
 
 async def test_missing_can_adapter_is_told_once_and_waited_for(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
@@ -829,7 +830,8 @@ async def test_stop_saves_and_releases(rig: Rig) -> None:
     await rig.wait(5.0)
     await rig.ended()
     document = json.loads(rig.disk.data or b"{}")
-    assert document["energy"]["charged_wh"] > 500.5
+    state = SavedUnits.from_document(document)
+    assert state.state.energy.charged_wh > 500.5
     assert rig.line.closed == 1
     assert not rig.adapter.ports[-1].statistics.up
     assert rig.bridge.transmitter is None
@@ -859,6 +861,49 @@ async def test_restart_takes_over_what_was_saved(rig: Rig) -> None:
     assert rig.last(0x378)["charged"] == pytest.approx(12_300.0, abs=100.0)
     assert bridge.pipeline.limits is not None
     assert bridge.pipeline.limits.state is ChargeState.FLOAT
+
+
+async def test_another_unit_has_its_own_counters_and_memory(rig: Rig) -> None:
+    """The pack was changed under the running bridge: nothing of the old one counts for the new one, and it is told.
+
+    Frames pause until the new one has given as many good samples as at a start.
+    """
+    saved = SavedState(EnergyTotals(charged_wh=12_340.0), StateMemory(ChargeState.FLOAT, float_latched=True))
+    rig.line.bms.write([(328, round(93.0 / 0.002))])
+    bridge = await rig.started(saved=saved)
+    await rig.wait(5.0)
+    first = bridge.poller.identity
+    assert first is not None
+    assert bridge.saved_units().current == first.serial_number
+    assert bridge.saved_units().unclaimed is None, "adopted by the first unit"
+    bridge.poller.identity = replace(first, serial_number="B" * 24)
+    await rig.until(lambda: bridge.saved_units().current == "B" * 24)
+    assert bridge.pipeline.energy.charged_wh < 1.0
+    assert bridge.pipeline.limits is None or bridge.pipeline.limits.state is not ChargeState.FLOAT
+    await rig.until(lambda: bridge.pipeline.freshness is Freshness.FRESH)
+    texts = [event.text for event in rig.published(Noted) if event.code == "unit.changed"]
+    assert texts == [
+        f"Another BMS answers, serial number {'B' * 24}, before {first.serial_number}: its counters begin at 0"
+    ]
+    bridge.poller.identity = first
+    await rig.until(lambda: bridge.saved_units().current == first.serial_number)
+    assert bridge.pipeline.energy.charged_wh >= 12_340.0
+    await rig.ended()
+    kept = SavedUnits.from_document(json.loads(rig.disk.data or b"{}"))
+    assert set(kept.units) == {first.serial_number, "B" * 24}
+
+
+async def test_a_unit_without_a_serial_number_is_told(rig: Rig) -> None:
+    """Its counters are those of all such units; one that tells nothing at all is taken for the last one."""
+    bridge = await rig.started()
+    first = bridge.poller.identity
+    assert first is not None
+    bridge.poller.identity = Identity()
+    await rig.wait(3.0)
+    assert bridge.saved_units().current == first.serial_number
+    bridge.poller.identity = replace(first, serial_number="0" * 24)
+    await rig.until(lambda: bridge.saved_units().current == "")
+    assert [event.code for event in rig.published(Noted)] == ["unit.no_serial", "unit.changed"]
 
 
 async def test_bridge_before_its_start_tells_what_is_missing(rig: Rig) -> None:

@@ -12,7 +12,7 @@ from typing import Any, get_args
 import pytest
 from pydantic.fields import FieldInfo
 
-from tinybms_bridge.battery.saved_state import SavedState
+from tinybms_bridge.battery.saved_units import SavedUnits
 from tinybms_bridge.bridge import Bridge, Machine
 from tinybms_bridge.cli.web_part import add_web
 from tinybms_bridge.config.configuration import Configuration
@@ -277,7 +277,7 @@ class Rig:
             folder=lambda: state_directory(self.config.advanced.state_directory),
             run_blocking=in_place,
         )
-        self.bridge = Bridge(self.config, machine, SavedState())
+        self.bridge = Bridge(self.config, machine, SavedUnits())
         self.book = LogBook(log_settings(self.config, keep=True), console=Quiet(), monotonic=self.clock.monotonic)
         self.event_log = EventLog(self.bridge.bus, log_charge_states=self.config.logging.log_cvl_changes)
         self.settings = Reconfigurer(self.bridge, LogParts(self.book, self.event_log), lambda new: self.adjust(new))

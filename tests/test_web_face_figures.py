@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from tinybms_bridge.battery.saved_state import SavedState
+from tinybms_bridge.battery.saved_units import SavedUnits
 from tinybms_bridge.bridge import Bridge, Machine
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.errors import LinkError
@@ -56,7 +56,7 @@ async def test_reset_sets_every_counter_to_zero(clock: FakeClock) -> None:
     async def absent(*_: object) -> NoReturn:
         raise LinkError("not here")
 
-    bridge = Bridge(Configuration(), Machine(clock, absent, absent, MemoryStorage()), SavedState())
+    bridge = Bridge(Configuration(), Machine(clock, absent, absent, MemoryStorage()), SavedUnits())
     face = new_face(bridge)
     untouched = asdict(face.can()), asdict(face.uart())
     bridge.transmitter = Transmitter(MemoryCanBus().open(), clock, tuple)

@@ -13,8 +13,8 @@ from tinybms_bridge.battery.bms_events import DatedEvent
 from tinybms_bridge.battery.limits import Limits, ManualInhibits
 from tinybms_bridge.battery.manual_stops import Direction
 from tinybms_bridge.battery.notices import Communication
-from tinybms_bridge.battery.saved_state import SavedState
-from tinybms_bridge.battery.snapshot import BmsStatus, Ratings, Snapshot
+from tinybms_bridge.battery.saved_units import NO_SERIAL, SavedUnits, unit_key
+from tinybms_bridge.battery.snapshot import BmsStatus, Identity, Ratings, Snapshot
 from tinybms_bridge.battery.view import View
 from tinybms_bridge.bus import Bus
 from tinybms_bridge.config.battery import check_against_battery
@@ -101,13 +101,15 @@ class Machine:
 class Bridge:
     """One BMS on one CAN bus. Raises ConfigError for a configuration that cannot be put into frames."""
 
-    def __init__(self, config: Configuration, machine: Machine, saved: SavedState) -> None:
+    def __init__(self, config: Configuration, machine: Machine, saved: SavedUnits) -> None:
         clock = machine.clock
         self.config = config
         """The configuration in force."""
         self.bus = Bus(clock.monotonic, clock.wall)
         self.client = TinyBmsClient(machine.open_serial, clock, client_settings(config))
-        self.pipeline = Pipeline(self.bus, pipeline_settings(config), saved)
+        self.pipeline = Pipeline(self.bus, pipeline_settings(config), saved.state)
+        self._units = saved
+        self._met: Identity | None = None
         self.stops = ManualStops(machine.stops, clock, self._apply_stops, self._on_stop_expired, machine.run_blocking)
         """What the user has stopped by hand; to be loaded before ``run``."""
         self.poller = Poller(
@@ -166,7 +168,7 @@ class Bridge:
         self.keeper = StateKeeper(
             machine.storage,
             clock,
-            self.pipeline.saved_state,
+            self.saved_units,
             config.advanced.energy_save_interval_s,
             machine.run_blocking,
         )
@@ -218,7 +220,7 @@ class Bridge:
             snapshot=decision.snapshot,
             limits=decision.limits,
             alarms=decision.alarms,
-            energy=decision.energy,
+            energy=self.keeper.told_energy(self._units.current, decision.energy),
             identity=self.poller.identity,
         )
         self.last_frames = encode_frames(outgoing, self.frame_settings)
@@ -226,6 +228,7 @@ class Bridge:
 
     def _on_snapshot(self, snapshot: Snapshot) -> None:
         if self.poller.identity is not None:
+            self._meet(self.poller.identity)
             self.device_log.identify(self.poller.identity)
         snapshot, status = self.device_log.observe(snapshot), snapshot.pack.status
         if self.device_log.unread or (status is BmsStatus.FAULT and not snapshot.open_events):
@@ -235,6 +238,30 @@ class Bridge:
             self._announce_identity()
             if snapshot.ratings is not None and snapshot.ratings is not self._checked_ratings:
                 self._check(snapshot.ratings)
+
+    def saved_units(self) -> SavedUnits:
+        """Return what must survive a restart, of every unit."""
+        return self._units.with_state(self.pipeline.saved_state())
+
+    def _meet(self, identity: Identity) -> None:
+        """Take the counters and the memory of the unit that answers; they belong to its serial number.
+
+        One that tells nothing of itself is taken for the last one.
+        """
+        if identity in (self._met, Identity()):
+            return
+        self._met = identity
+        before, key = self.saved_units(), unit_key(identity.serial_number)
+        self._units = before.meet(key)
+        if key == NO_SERIAL:
+            text = "The BMS has no serial number of its own: its counters are those of all units without one"
+            self.bus.publish(Noted(Severity.WARNING, "unit.no_serial", text), "uart")
+        if self._units.state is before.state:
+            return
+        self.pipeline.begin_with(self._units.state)
+        known = "its counters go on" if key in before.units else "its counters begin at 0"
+        text = f"Another BMS answers, serial number {key or 'unknown'}, before {before.current or 'unknown'}: {known}"
+        self.bus.publish(Noted(Severity.WARNING, "unit.changed", text), "uart")
 
     def _on_stop_expired(self, direction: Direction) -> None:
         text = f"The time of the manual stop is over: {direction} is free again"

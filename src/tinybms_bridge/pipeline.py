@@ -122,6 +122,16 @@ class Pipeline:
         """Return what must survive a restart."""
         return SavedState.of(self._energy.totals, self._memory)
 
+    def begin_with(self, saved: SavedState) -> None:
+        """Go on with another unit: its counters and what was learned of it, and nothing of the one before."""
+        before, old_limits, old_alarms = self._memory, self._limits, self.alarms
+        self._energy = EnergyCounter(saved.energy)
+        self._plausibility = PlausibilityMemory()
+        self._memory = saved.memory()
+        self._alarms = AlarmMemory()
+        self._limits = self._last_fresh = None
+        self._announce(before, old_limits, old_alarms)
+
     def accept(self, snapshot: Snapshot, now_s: float) -> bool:
         """Take a sample from the BMS; True when it was believed and used."""
         verdict, self._plausibility = judge(self._plausibility, snapshot, self.settings.plausibility)

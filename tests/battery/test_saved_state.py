@@ -109,10 +109,9 @@ def test_any_document_gives_a_state_to_start_with(document: Any) -> None:
 
 
 def test_document_is_what_a_person_can_read() -> None:
-    """The file names its version, the units and the charge state in words."""
+    """The file names the units and the charge state in words."""
     state = SavedState(EnergyTotals(1.5, 2.5, 3.5, 4.5), StateMemory(ChargeState.FLOAT, True, 12.0, True))
     document = json.loads(json.dumps(state.to_document()))
-    assert document["version"] == 1
     assert document["energy"] == {"charged_wh": 1.5, "discharged_wh": 2.5, "charged_ah": 3.5, "discharged_ah": 4.5}
     assert document["charge"] == {
         "state": "FLOAT",

@@ -18,6 +18,7 @@ import tinybms_bridge.cli.live  # noqa: F401 -- the import reads files, which no
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.limits import ManualInhibits
 from tinybms_bridge.battery.saved_state import SavedState
+from tinybms_bridge.battery.saved_units import SavedUnits
 from tinybms_bridge.bridge import Bridge, Machine
 from tinybms_bridge.cli import assembly
 from tinybms_bridge.cli.again import StartAgain
@@ -319,7 +320,7 @@ class Stage:
             )
         return machine
 
-    def build(self, config: Configuration, machine: Machine, saved: SavedState) -> Bridge:
+    def build(self, config: Configuration, machine: Machine, saved: SavedUnits) -> Bridge:
         """Stand in for ``Bridge``."""
         self.bridges.append(Bridge(config, machine, saved))
         return self.bridges[-1]
@@ -391,8 +392,8 @@ async def test_run_takes_over_and_saves_the_state(stage: Stage) -> None:
     bridge = await stage.run(Configuration(), [], live=False, keep=False)
     assert bridge.pipeline.energy.charged_wh == 77.0
     await stage.end()
-    assert SavedState.from_document(json.loads(storage.data or b"")) == saved
-    assert storage.writes == 1
+    assert SavedUnits.from_document(json.loads(storage.data or b"")).state == saved
+    assert storage.writes == 2, "once more beside the file that was there, and at the end"
 
 
 @pytest.mark.parametrize("configured", [True, False])
@@ -403,11 +404,11 @@ async def test_state_is_kept_in_a_file(stage: Stage, home: Path, configured: boo
     await stage.end()
     folder = home / "kept" if configured else home / ".local" / "state" / "tinybms-bridge"
 
-    def look() -> tuple[int, SavedState]:
+    def look() -> tuple[int, SavedUnits]:
         file = folder / "state.json"
-        return stat.S_IMODE(file.stat().st_mode), SavedState.from_document(json.loads(file.read_text()))
+        return stat.S_IMODE(file.stat().st_mode), SavedUnits.from_document(json.loads(file.read_text()))
 
-    assert await asyncio.to_thread(look) == (0o644, SavedState())
+    assert await asyncio.to_thread(look) == (0o644, SavedUnits(unclaimed=SavedState()))
 
 
 @pytest.mark.usefixtures("loggers")

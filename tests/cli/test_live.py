@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tinybms_bridge.battery.freshness import Freshness
-from tinybms_bridge.battery.saved_state import SavedState
+from tinybms_bridge.battery.saved_units import SavedUnits
 from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackState, Ratings, Snapshot, Temperatures
 from tinybms_bridge.bridge import Bridge, Machine
 from tinybms_bridge.cli import live
@@ -63,7 +63,7 @@ class Screen:
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.bridge = Bridge(Configuration(), Machine(self.clock, no_serial, no_can, MemoryStorage()), SavedState())
+        self.bridge = Bridge(Configuration(), Machine(self.clock, no_serial, no_can, MemoryStorage()), SavedUnits())
         self.lines = LastLines()
         self.number = 0
 

@@ -86,7 +86,7 @@ def test_the_defaults_are_a_working_configuration() -> None:
         ("cvl.chemistry", "auto"),
         ("logging.log_level", "INFO"),
         ("advanced.watchdog_timeout_s", 30),
-        ("advanced.energy_save_interval_s", 300),
+        ("advanced.energy_save_interval_s", 60),
         ("advanced.state_directory", ""),
         ("wifi.ap_fallback.enabled", False),
     ],

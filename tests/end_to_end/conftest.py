@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tinybms_bridge.battery.saved_state import SavedState
+from tinybms_bridge.battery.saved_units import SavedUnits
 from tinybms_bridge.bridge import Bridge, Machine
 from tinybms_bridge.config.loader import interpret
 from tinybms_bridge.hal.can import CanFrame, CanPort
@@ -67,7 +67,7 @@ def run_bridge() -> Callable[..., object]:
         async def open_can() -> CanPort:
             return can_bus.open()
 
-        bridge = Bridge(config, Machine(SystemClock(), open_port, open_can, storage), SavedState())
+        bridge = Bridge(config, Machine(SystemClock(), open_port, open_can, storage), SavedUnits())
         watched = Watched(bridge, storage)
         listener = can_bus.open()
         listener.subscribe(lambda frame: watched.frames.append((watched.now_s, frame)))

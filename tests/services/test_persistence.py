@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.limits import ChargeState, StateMemory
-from tinybms_bridge.battery.saved_state import STATE_VERSION, SavedState
+from tinybms_bridge.battery.saved_state import SavedState
+from tinybms_bridge.battery.saved_units import STATE_VERSION, SavedUnits
 from tinybms_bridge.hal.blocking import RunBlocking, in_place, in_thread
 from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.hal.storage import FileStorage, MemoryStorage
@@ -87,7 +89,7 @@ class Bench:
         self.current = state(1.0)
         self.disk = disk
         self.clock = clock
-        self.keeper = StateKeeper(disk, clock, lambda: self.current, INTERVAL_S, run_blocking)
+        self.keeper = StateKeeper(disk, clock, lambda: SavedUnits(unclaimed=self.current), INTERVAL_S, run_blocking)
         self.task: asyncio.Task[None] | None = None
 
     def start(self) -> asyncio.Task[None]:
@@ -105,7 +107,7 @@ class Bench:
     @property
     def saved(self) -> SavedState:
         """What a restart would find."""
-        return load_state(self.disk)
+        return load_state(MemoryStorage(self.disk.data)).state
 
 
 @pytest.fixture
@@ -120,12 +122,12 @@ async def bench(disk: Disk, clock: FakeClock) -> AsyncIterator[Bench]:
 
 def test_nothing_saved_gives_the_start_values() -> None:
     """The first start of all."""
-    assert load_state(MemoryStorage()) == SavedState()
+    assert load_state(MemoryStorage()).state == SavedState()
 
 
 def test_saved_state_is_loaded() -> None:
     """What was written comes back."""
-    assert load_state(MemoryStorage(text(state(12.5)))) == state(12.5)
+    assert load_state(MemoryStorage(text(state(12.5)))).state == state(12.5)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +139,7 @@ def test_damaged_file_gives_way_to_the_one_before(damaged: bytes, caplog: pytest
     """What a power cut leaves behind costs the last minutes of counting, not all of it, and is told once."""
     storage = MemoryStorage(damaged)
     storage.previous = text(state(7.0))
-    assert load_state(storage) == state(7.0)
+    assert load_state(storage).state == state(7.0)
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert "state in memory cannot be read" in record.getMessage()
@@ -147,7 +149,7 @@ def test_unreadable_file_gives_way_to_the_one_before(caplog: pytest.LogCaptureFi
     """A bad sector under the file itself."""
     storage = Broken()
     storage.previous = text(state(7.0))
-    assert load_state(storage) == state(7.0)
+    assert load_state(storage).state == state(7.0)
     assert "Input/output error" in caplog.text
 
 
@@ -155,9 +157,20 @@ def test_both_files_damaged_start_anew(caplog: pytest.LogCaptureFixture) -> None
     """Nothing is left to read: the bridge starts all the same, with the start values, and says so."""
     storage = MemoryStorage(b"{")
     storage.previous = b"}"
-    assert load_state(storage) == SavedState()
+    assert load_state(storage).state == SavedState()
     assert [line.split(" in ")[0] for line in caplog.messages] == ["the state", "the previous copy of the state"]
     assert storage.aside == [b"{", b"}"], "a person may want to look at them"
+
+
+def test_what_is_loaded_is_there_twice(tmp_path: Path) -> None:
+    """A newest file that is lost before the next save takes no counter back, whichever of the two there was."""
+    storage = FileStorage(tmp_path / "state.json")
+    storage.write(text(state(1.0)))
+    storage.write(text(state(2.0)))
+    load_state(storage)
+    storage.path.unlink()
+    assert load_state(storage).state == state(2.0)
+    assert storage.read() == storage.read_previous() == text(state(2.0))
 
 
 def test_state_of_a_later_version_is_kept_aside(caplog: pytest.LogCaptureFixture) -> None:
@@ -165,7 +178,7 @@ def test_state_of_a_later_version_is_kept_aside(caplog: pytest.LogCaptureFixture
     later = json.dumps({**state(9.0).to_document(), "version": STATE_VERSION + 1}).encode()
     storage = MemoryStorage(later)
     storage.previous = text(state(7.0))
-    assert load_state(storage) == state(7.0)
+    assert load_state(storage).state == state(7.0)
     assert storage.aside == [later]
     assert "later version" in caplog.text
 
@@ -174,13 +187,13 @@ def test_file_that_vanished_gives_way_to_the_one_before() -> None:
     """A power cut between two renames may leave only the predecessor."""
     storage = MemoryStorage()
     storage.previous = text(state(7.0))
-    assert load_state(storage) == state(7.0)
+    assert load_state(storage).state == state(7.0)
 
 
 @given(st.binary(max_size=200))
 def test_any_content_lets_the_bridge_start(data: bytes) -> None:
     """No content of the file keeps the bridge from starting."""
-    assert isinstance(load_state(MemoryStorage(data)), SavedState)
+    assert isinstance(load_state(MemoryStorage(data)), SavedUnits)
 
 
 async def test_state_is_saved_at_the_interval_and_not_before(bench: Bench) -> None:
@@ -205,7 +218,7 @@ async def test_unchanged_state_is_not_written_again(bench: Bench) -> None:
     assert bench.disk.writes == 2
     assert bench.saved == state(2.0)
     assert bench.disk.previous is not None
-    assert SavedState.from_document(json.loads(bench.disk.previous)) == state(1.0)
+    assert SavedUnits.from_document(json.loads(bench.disk.previous)).state == state(1.0)
 
 
 async def test_stopping_saves_what_came_since(bench: Bench) -> None:
@@ -313,12 +326,12 @@ async def test_interval_may_be_replaced(bench: Bench) -> None:
 async def test_state_survives_in_a_file(tmp_path: Path, clock: FakeClock) -> None:
     """The real storage: saved at the end by a thread, readable, and loaded by the next start."""
     storage = await asyncio.to_thread(FileStorage, tmp_path / "lib" / "state.json", mode=0o644)
-    task = asyncio.create_task(StateKeeper(storage, clock, lambda: state(42.0), INTERVAL_S).run())
+    task = asyncio.create_task(StateKeeper(storage, clock, lambda: SavedUnits(unclaimed=state(42.0)), INTERVAL_S).run())
     await clock.advance(1.0)
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
-    assert await asyncio.to_thread(load_state, storage) == state(42.0)
+    assert (await asyncio.to_thread(load_state, storage)).state == state(42.0)
 
 
 def test_power_cut_while_writing_keeps_the_old_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -331,10 +344,10 @@ def test_power_cut_while_writing_keeps_the_old_state(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match="Input/output"):
-        StateKeeper(storage, FakeClock(), lambda: state(2.0), INTERVAL_S).save()
+        StateKeeper(storage, FakeClock(), lambda: SavedUnits(unclaimed=state(2.0)), INTERVAL_S).save()
     monkeypatch.undo()
-    assert load_state(storage) == state(1.0)
     assert [path.name for path in tmp_path.iterdir()] == ["state.json"]
+    assert load_state(storage).state == state(1.0)
 
 
 def latched(*, empty: bool) -> SavedState:
@@ -367,3 +380,123 @@ async def test_a_latch_that_flutters_does_not_wear_out_the_disk(bench: Bench) ->
     await bench.clock.advance(4.0)
     assert bench.disk.writes == 2
     assert bench.saved == latched(empty=False)
+
+
+class Plant:
+    """A bridge that counts, tells a GX, saves now and then, and is killed; its file may be lost."""
+
+    def __init__(self) -> None:
+        self.disk = MemoryStorage()
+        self.highest: dict[str, float] = {}
+        self.start()
+
+    def start(self) -> None:
+        """Begin as after a power cut."""
+        self.units = load_state(self.disk)
+        self.keeper = StateKeeper(self.disk, FakeClock(), lambda: self.units, INTERVAL_S)
+
+    def meet(self, key: str) -> None:
+        """Another unit answers."""
+        self.units = self.units.meet(key)
+
+    def count(self, amount_wh: float) -> None:
+        """Let energy flow."""
+        before = self.units.state.energy.charged_wh
+        self.units = self.units.with_state(state(before + amount_wh))
+
+    def tell(self) -> None:
+        """Send the counter of the unit in use, which must never go back."""
+        key = self.units.current
+        if key is None:
+            return
+        told_wh = self.keeper.told_energy(key, self.units.state.energy).charged_wh
+        assert told_wh >= self.highest.get(key, 0.0)
+        assert told_wh <= self.units.state.energy.charged_wh
+        self.highest[key] = told_wh
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("meet"), st.sampled_from(["A", "B", ""])),
+            st.tuples(st.just("count"), st.floats(0.0, 500.0)),
+            st.tuples(st.sampled_from(["save", "fail", "kill", "lose the file and kill"]), st.none()),
+        ),
+        max_size=40,
+    )
+)
+def test_no_restart_reads_less_than_a_gx_was_told(story: list[tuple[str, Any]]) -> None:
+    """Killed at any moment, disk full at any moment, newest file lost at a start: the counters in 0x378 only grow."""
+    plant = Plant()
+    for deed, what in story:
+        match deed:
+            case "meet":
+                plant.meet(what)
+            case "count":
+                plant.count(what)
+            case "save":
+                plant.keeper.save()
+            case "fail":
+                with suppress(OSError):
+                    StateKeeper(Full(plant.disk), FakeClock(), lambda: plant.units, INTERVAL_S).save()
+            case "kill":
+                plant.start()
+            case _:
+                if plant.disk.previous is not None:
+                    plant.disk.data = b"\0" * 100
+                plant.start()
+        plant.tell()
+
+
+class Full(MemoryStorage):
+    """A disk without room."""
+
+    def __init__(self, disk: MemoryStorage) -> None:
+        super().__init__(disk.data)
+
+    def write(self, data: bytes) -> None:
+        """Fail."""
+        raise OSError(28, "No space left on device")
+
+
+async def test_told_energy_follows_the_saves(bench: Bench) -> None:
+    """It lags by up to two saves and never runs ahead of what is on the disk."""
+    bench.start()
+
+    def told_wh() -> float:
+        return bench.keeper.told_energy(None, bench.current.energy).charged_wh
+
+    assert told_wh() == 1.0
+    bench.current = state(50.0)
+    assert told_wh() == 1.0
+    await bench.clock.advance(INTERVAL_S)
+    await bench.clock.advance(INTERVAL_S)
+    assert told_wh() == 1.0
+    bench.current = state(51.0)
+    await bench.clock.advance(INTERVAL_S)
+    assert told_wh() == 50.0
+
+
+async def test_another_unit_is_saved_at_once(bench: Bench) -> None:
+    """A kill right after a change of the battery must not give the new one the counters of the old."""
+    units = SavedUnits(unclaimed=state(5.0)).meet("A")
+    keeper = StateKeeper(bench.disk, bench.clock, lambda: units, INTERVAL_S, in_place)
+    task = asyncio.create_task(keeper.run())
+    await bench.clock.advance(INTERVAL_S)
+    writes = bench.disk.writes
+    units = units.meet("B")
+    await bench.clock.advance(33.0)
+    assert bench.disk.writes == writes + 1
+    assert load_state(bench.disk).current == "B"
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_an_older_state_never_replaces_a_newer_one(bench: Bench) -> None:
+    """A save that was cancelled may still be under way in its thread, behind the last one."""
+    older = bench.keeper._next()
+    bench.current = state(9.0)
+    bench.keeper.save()
+    bench.keeper._save(*older)
+    assert bench.saved == state(9.0)

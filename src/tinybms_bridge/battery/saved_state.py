@@ -23,10 +23,7 @@ from tinybms_bridge.battery.saved_parts import (
     read_stop,
 )
 
-__all__ = ["STATE_VERSION", "SavedState"]
-
-STATE_VERSION = 1
-"""Version of the document."""
+__all__ = ["SavedState"]
 
 _FALL_V = 0.3
 _FALL_RATIO = 0.5
@@ -102,7 +99,6 @@ class SavedState:
         """Return a JSON-ready document."""
         rates = self.rates
         return {
-            "version": STATE_VERSION,
             "energy": asdict(self.energy),
             "charge": asdict(self.states),
             "policy": asdict(self.policy),

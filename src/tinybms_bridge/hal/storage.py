@@ -219,7 +219,7 @@ class MemoryStorage:
 
     def write(self, data: bytes) -> None:
         """See ``Storage.write``."""
-        self.previous, self.data = self.data, data
+        self.previous, self.data = self.previous if self.data is None else self.data, data
         self.writes += 1
 
     def set_aside(self, *, previous: bool = False, keep: bool = False) -> str:

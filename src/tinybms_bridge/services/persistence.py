@@ -5,8 +5,11 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import fields
 
-from tinybms_bridge.battery.saved_state import STATE_VERSION, SavedState
+from tinybms_bridge.battery.energy import EnergyTotals
+from tinybms_bridge.battery.saved_units import STATE_VERSION, SavedUnits
 from tinybms_bridge.hal.blocking import RunBlocking, in_thread
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.hal.documents import check_version, load, parse_json
@@ -26,26 +29,51 @@ _LEAST_S = 30.0
 """Two writes are further apart: a latch that flutters must not wear out an SD card."""
 
 
-def load_state(storage: Storage) -> SavedState:
-    """Return the saved state; a file that cannot be used is kept aside, and the one before it counts. Blocks."""
-    return load(storage, "the state", _parse).value or SavedState()
+def load_state(storage: Storage) -> SavedUnits:
+    """Return what was saved; a file that cannot be used is kept aside, and the one before it counts. Blocks.
+
+    Afterwards the file is there twice: should the newest one be lost, no counter goes back.
+    """
+    found = load(storage, "the state", _parse)
+    if found.value is None:
+        return SavedUnits()
+    with suppress(OSError):  # then the next save makes up for it
+        _keep_twice(storage)
+    return found.value
 
 
-def _parse(data: bytes) -> SavedState:
+def _keep_twice(storage: Storage) -> None:
+    newest, before = storage.read(), storage.read_previous()
+    if newest is None and before is not None:
+        storage.write(before)
+    elif newest is not None and newest != before:
+        storage.write(newest)
+
+
+def _parse(data: bytes) -> SavedUnits:
     document = parse_json(data)
     if isinstance(document, Mapping):
         check_version(document.get("version"), STATE_VERSION)
-    return SavedState.from_document(document)
+    return SavedUnits.from_document(document)
 
 
 class StateKeeper:
-    """Saves the state every ``interval_s`` when it changed, sooner when it matters, and when it is stopped."""
+    """Saves the state every ``interval_s`` when it changed, sooner when it matters, and when it is stopped.
+
+    Args:
+        storage: Where it is kept.
+        clock: Source of time.
+        current: Returns the state; called on the event loop.
+        interval_s: Longest time between two saves.
+        run_blocking: Runs what blocks.
+
+    """
 
     def __init__(
         self,
         storage: Storage,
         clock: Clock,
-        current: Callable[[], SavedState],
+        current: Callable[[], SavedUnits],
         interval_s: float,
         run_blocking: RunBlocking = in_thread,
     ) -> None:
@@ -55,9 +83,12 @@ class StateKeeper:
         self._clock = clock
         self._current = current
         self._run_blocking = run_blocking
-        self._saved: SavedState | None = None
-        self._loaded = current()
+        self._saved: SavedUnits | None = None
+        loaded = current()
+        self._on_disk = loaded, loaded
+        """The newest document and the one before it: either may be what a restart finds."""
         self._overdue = False
+        self._asked = self._written = 0
         self._writing = threading.Lock()
 
     async def run(self) -> None:
@@ -67,11 +98,25 @@ class StateKeeper:
                 if not self._overdue:
                     await self._until_due()
                 self._overdue = True
-                await self._run_blocking(self.save)
+                await self._run_blocking(self._save, *self._next())
                 self._overdue = False
         except asyncio.CancelledError:
-            await self._run_blocking(self.save_quietly)  # a disk that is slow to fail must not hold up the sender
+            await self._run_blocking(
+                self._save_quietly, *self._next()
+            )  # a disk that is slow to fail must not hold up the sender
             raise
+
+    def told_energy(self, unit: str | None, present: EnergyTotals) -> EnergyTotals:
+        """Return the counters of a unit as far as they are on the disk, twice.
+
+        This is what may be told to a GX, which adds up the differences: whatever ends the process, and even if the
+        newest file is lost, no restart reads less. It lags by two saves at most, and stands still while nothing can be
+        saved.
+        """
+        kept = [document.energy_of(unit) for document in self._on_disk]
+        return EnergyTotals(
+            **{each.name: min(getattr(totals, each.name) for totals in (present, *kept)) for each in fields(present)}
+        )
 
     async def _until_due(self) -> None:
         """Wait for the end of the interval or, after a while, for a change that matters."""
@@ -82,19 +127,29 @@ class StateKeeper:
             waited_s = self._clock.monotonic() - begun_s
 
     def _urgent(self) -> bool:
-        return self._current().urgent_after(self._saved or self._loaded)
+        present, saved = self._current(), self._on_disk[0]
+        return present.current != saved.current or present.state.urgent_after(saved.state)
 
     def save(self) -> None:
-        """Write the present state if it differs from the last one written. Blocks."""
-        with self._writing:  # a write that was under way when the part was stopped goes on in its thread
-            state = self._current()
-            if state != self._saved:
-                self._storage.write(json.dumps(state.to_document(), indent=1).encode())
-                self._saved = state
+        """Write the present state if it differs from the last one written. Blocks. Raises OSError."""
+        self._save(*self._next())
 
-    def save_quietly(self) -> None:
+    def _next(self) -> tuple[int, SavedUnits]:
+        """Return the present state with a number that grows, so that an old one never replaces a newer one."""
+        self._asked += 1
+        return self._asked, self._current()
+
+    def _save(self, number: int, present: SavedUnits) -> None:
+        """Write a state if it is newer than the last one written and differs from it. Blocks."""
+        with self._writing:  # a write that was under way when the part was stopped goes on in its thread
+            if number > self._written and present != self._saved:
+                self._storage.write(json.dumps(present.to_document(), indent=1).encode())
+                self._on_disk = present, self._on_disk[0]
+                self._saved, self._written = present, number
+
+    def _save_quietly(self, number: int, present: SavedUnits) -> None:
         """Save at the end of the process, where nobody can act on a failure any more. Blocks."""
         try:
-            self.save()
+            self._save(number, present)
         except OSError as error:
             log.error("the state could not be saved in %s: %s", self._storage.name, error)  # noqa: TRY400

@@ -21,12 +21,13 @@ class Advanced(Section):
         max_length=4096,
     )
     energy_save_interval_s: int = number(
-        300,
+        60,
         60,
         3600,
         "s",
         "Save interval",
-        "Longest time between two saves of counters and charge state; what matters is saved sooner.",
+        "Longest time between two saves of counters and charge state, which a power cut can cost; what matters is saved"
+        " sooner.",
     )
     history_enabled: bool = flag(True, "History", "Keep a history of the battery in the state directory.")
     history_days_10s: int = number(
