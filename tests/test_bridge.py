@@ -4,11 +4,14 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, ParamSpec, TypeVar
 
 import pytest
 
 from tinybms_bridge import pipeline
+from tinybms_bridge.battery.alarms import AlarmLevel
+from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import ChargeState, Limits, Memory, StateMemory, step
@@ -59,7 +62,10 @@ class Line:
         self.bms = SimulatedBms.build(clock, cells=16, soc=0.5, capacity_ah=100.0, options=options)
         self.present = True
         self.closed = 0
+        self.opened_s: list[float] = []
         self.mute = False
+        self.heals_after = 1_000_000
+        self._clock = clock
         self._responder = Responder(self.bms, clock)
         self._on_data: OnData | None = None
         self._on_lost: OnLost | None = None
@@ -69,6 +75,9 @@ class Line:
         if not self.present:
             raise LinkError("serial port /dev/ttyUSB0 does not exist")
         self._on_data, self._on_lost = on_data, on_lost
+        self.opened_s.append(self._clock.monotonic())
+        if len(self.opened_s) > self.heals_after:
+            self.mute = False
         return self
 
     def write(self, data: bytes) -> None:
@@ -229,6 +238,15 @@ class Rig:
         bridge = self.start(document, saved)
         await self.until(lambda: self.count(0x351) >= 1)
         return bridge
+
+    def mute_line(self) -> None:
+        """Let the BMS give no more answers.
+
+        The waiting of the client is real: the shortest takes no more than some steps on the clock of the bridge.
+        """
+        shortest = replace(self.bridge.client.settings, timeout_s=0.001, wake_wait_s=0.001, attempts=1)
+        self.bridge.client.settings = shortest
+        self.line.mute = True
 
     async def ended(self) -> None:
         """Stop the bridge as a signal does."""
@@ -708,6 +726,76 @@ async def test_battery_that_comes_back_is_sent_at_once(rig: Rig) -> None:
     await rig.until(lambda: bridge.pipeline.freshness is Freshness.FRESH, 15.0)
     await rig.until(lambda: rig.count(0x351) > silent, 0.1)
     await rig.until(lambda: rig.last(0x351)["charge_current_limit"] > 0.0, 3.0)
+
+
+async def test_dead_line_is_opened_anew(rig: Rig) -> None:
+    """An adapter that gives no bytes until its port was closed: first in HOLD after 5 s, then less and less often."""
+    bridge = await rig.started()
+    rig.line.opened_s.clear()
+    rig.mute_line()
+    last_s = rig.clock.monotonic()
+    await rig.until(lambda: len(rig.line.opened_s) >= 1)
+    assert bridge.pipeline.freshness is Freshness.HOLD
+    await rig.until(lambda: len(rig.line.opened_s) >= 6)
+    after_s = [opened_s - last_s for opened_s in rig.line.opened_s]
+    pauses_s = [later - earlier for earlier, later in pairwise(after_s)]
+    assert after_s[0] == pytest.approx(6.0, abs=1.5)
+    assert pauses_s == pytest.approx([10.0, 20.0, 40.0, 60.0, 60.0], abs=2.0)
+    rig.line.heals_after = len(rig.line.opened_s)
+    await rig.until(lambda: bridge.pipeline.freshness is Freshness.FRESH)
+    assert not rig.line.mute
+    assert bridge.poller.reopened == len(rig.line.opened_s)
+
+
+async def test_line_that_heals_by_opening_returns_before_silence(rig: Rig) -> None:
+    """The inverter stays on: frames go on all the time."""
+    bridge = await rig.started()
+    rig.line.heals_after = 1
+    rig.mute_line()
+    await rig.until(lambda: bridge.pipeline.freshness is Freshness.HOLD)
+    await rig.until(lambda: bridge.pipeline.freshness is not Freshness.HOLD)
+    assert bridge.pipeline.freshness is Freshness.FRESH
+    assert len(rig.line.opened_s) == 2
+
+
+async def test_line_that_answers_is_not_opened_anew(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A BMS whose answers are not believed needs no new port."""
+    bridge = await rig.started()
+    monkeypatch.setattr(bridge.pipeline, "accept", lambda _snapshot, _now_s: False)
+    await rig.wait(20.0)
+    assert bridge.pipeline.freshness is Freshness.HOLD
+    assert len(rig.line.opened_s) == 1
+
+
+async def test_second_bms_is_an_alarm(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    """Which frames and how often is told in log and events, and the notice lasts as long as it sends."""
+    bridge = await rig.started()
+    for _ in range(10):
+        rig.gx.send(CanFrame(0x351, bytes.fromhex("2002F401F401CC01")))
+        await rig.wait(1.0)
+    assert bridge.notices.notices.levels[NoticeName.SECOND_BMS] is AlarmLevel.ALARM
+    assert "A second BMS sends on this CAN bus (0x351 every 1.0 s)" in caplog.text
+    await rig.wait(20.0)
+    assert bridge.notices.notices.levels[NoticeName.SECOND_BMS] is AlarmLevel.OK
+    (begun, ended) = [event for event in rig.published(Noted) if event.code == "second_bms"]
+    assert (begun.severity, ended.severity) == (Severity.FAULT, Severity.INFO)
+
+
+async def test_silent_adapter_is_opened_anew_between_bursts(rig: Rig) -> None:
+    """A GX was heard and then nothing for a minute: no frame of a burst waits while the adapter is away."""
+    bridge = await rig.started()
+    await rig.wait(100.0, step_s=0.25)
+    (port,) = rig.adapter.ports
+    assert port.reopened == [], "nothing was heard before"
+    rig.gx.send(KEEP_ALIVE)
+    await rig.wait(59.0, step_s=0.25)
+    assert port.reopened == []
+    assert bridge.transmitter is not None
+    waiting: list[int] = []
+    transmitter = bridge.transmitter
+    port.reopen = lambda reason: waiting.append(len(transmitter._waiting))  # type: ignore[method-assign]
+    await rig.wait(4.0)
+    assert waiting == [0]
 
 
 async def test_missing_bms_is_waited_for(rig: Rig) -> None:

@@ -154,6 +154,7 @@ NOT_IN_THE_CONFIGURATION = {
     "client.gap_s",
     "poll.ratings_interval_s",
     "poll.ratings_retry_s",
+    "poll.identity_retry_s",
     "poll.reconnect_min_s",
     "poll.reconnect_max_s",
     "poll.silent_after",
@@ -260,8 +261,9 @@ def test_floor_of_its_own_wins_over_the_floor_of_reductions() -> None:
 
 
 def test_real_can_bus_is_the_default() -> None:
-    """Without a word about CAN: socketcan on can0 at 500 kbit/s, receiving only what a GX sends."""
-    assert can_settings(Configuration()) == CanSettings("socketcan", "can0", 500_000, {}, (0x305, 0x307))
+    """Without a word about CAN: socketcan on can0 at 500 kbit/s, receiving what a GX or a second BMS sends."""
+    accepted = (0x305, 0x307, 0x351, 0x355, 0x356, 0x35A)
+    assert can_settings(Configuration()) == CanSettings("socketcan", "can0", 500_000, {}, accepted)
 
 
 def test_channel_is_used_only_where_it_was_meant() -> None:
@@ -349,8 +351,11 @@ def test_accepted_configuration_never_charges_above_its_target(
     )
     if problems:
         return
-    snapshot = Snapshot(1, 1000.0, PackState(52.8, 0.0, 50.0), Cells((3.3,) * 16), ratings=ratings)
-    found, _ = step(snapshot, pipeline_settings(config).limits, Memory(), 1000.0)
+    memory, found = Memory(), None
+    for number in range(1, 4):
+        now_s = 1000.0 + number / 10
+        snapshot = Snapshot(number, now_s, PackState(52.8, 0.0, 50.0), Cells((3.3,) * 16), ratings=ratings)
+        found, memory = step(snapshot, pipeline_settings(config).limits, memory, now_s)
     assert found is not None
     target_v = config.cvl.bulk_voltage_v or full_v * 16
     assert found.cvl_v <= target_v + 1e-5

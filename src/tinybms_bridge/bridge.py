@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.bms_events import DatedEvent
+from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import Limits, ManualInhibits
 from tinybms_bridge.battery.manual_stops import Direction
 from tinybms_bridge.battery.notices import Communication
@@ -40,6 +41,7 @@ from tinybms_bridge.tinybms.poller import LinkState, Poller
 from tinybms_bridge.victron.codec import FrameSettings, Outgoing, encode_frames
 from tinybms_bridge.victron.dbc import frame_formats
 from tinybms_bridge.victron.gx import GxChange, GxPresence, GxState
+from tinybms_bridge.victron.neighbours import BusSilence, SecondBms
 from tinybms_bridge.victron.outgoing import Fall, fall_of
 from tinybms_bridge.victron.transmitter import Transmitter
 from tinybms_bridge.wiring import (
@@ -119,6 +121,7 @@ class Bridge:
             on_snapshot=self._on_snapshot,
             on_link=self._on_link,
         )
+        self.poller.dead_since_s = self._dead_since_s
         self.events = machine.events
         """The bridge's own event list."""
         self.device_log = DeviceLog(self.client, clock, known=self.events.bms_events(), on_events=self._on_bms_events)
@@ -127,6 +130,8 @@ class Bridge:
         self.poller.slow.add("newest events", self.device_log.read_newest, interval_s=_NEWEST_INTERVAL_S, retry_s=1.0)
         self.poller.slow.add("statistics", self.device_log.read_statistics, interval_s=_EVENTS_INTERVAL_S)
         self.gx = GxPresence(clock, timeout_s=config.victron.keepalive_timeout_ms / 1000.0)
+        self.second_bms = SecondBms(clock)
+        """Watches for another BMS on the bus."""
         self.transmitter: Transmitter | None = None
         """The sender, while the CAN adapter is open."""
         self.can_error = "not open yet"
@@ -156,6 +161,8 @@ class Bridge:
         self._can_attempts = 0
         self._hanging: tuple[str, ...] = ()
         self._can_statistics = CanStatistics()
+        self._silence = BusSilence(clock, lambda: self._can_statistics.rx_count)
+        self._port: CanPort | None = None
         self._asleep_s = clock.monotonic() - clock.awake()
         self._sending = False
         self._sent: Limits | None = None
@@ -290,6 +297,13 @@ class Bridge:
             self.device_log.lose_sight()
         self.bus.publish(LinkChanged(state.up, state.reason), "uart")
 
+    def _dead_since_s(self) -> float | None:
+        """Return since when the line to the BMS has given nothing new; None while data is fresh."""
+        if self.pipeline.freshness is Freshness.FRESH:
+            return None
+        frozen_since_s = self.pipeline.frozen_since_s
+        return self.client.last_heard_s if frozen_since_s is None else frozen_since_s
+
     def _on_bms_events(self, events: tuple[DatedEvent, ...]) -> None:
         self.bus.publish(BmsEventsSeen(events), "uart")
 
@@ -330,6 +344,7 @@ class Bridge:
             self.pipeline.tick(now_s)
             self._hurry_limits()
             self._note_gx(self.gx.check())
+            self._watch_bus()
             self.notices.look(
                 self.pipeline.snapshot,
                 self.pipeline.limits,
@@ -342,6 +357,17 @@ class Bridge:
                 self.machine.watchdog.ready()
             self._feed_watchdog()
             await self._clock.sleep(_TICK_S)
+
+    def _watch_bus(self) -> None:
+        """Tell of a second BMS, and open the adapter anew when it hears nothing any more."""
+        text = self.second_bms.check()
+        if text is not None:
+            present = self.second_bms.present
+            log.log(logging.ERROR if present else logging.INFO, "%s", text)
+            self.bus.publish(Noted(Severity.FAULT if present else Severity.INFO, "second_bms", text), "can")
+        silent_s, port, transmitter = self._silence.check(), self._port, self.transmitter
+        if silent_s is not None and port is not None and transmitter is not None:
+            transmitter.between_bursts(lambda: port.reopen(f"no frame was heard for {silent_s:.0f} s"))
 
     def _note_suspend(self, now_s: float) -> None:
         asleep_s, before_s = now_s - self._clock.awake(), self._asleep_s
@@ -372,6 +398,7 @@ class Bridge:
             gx_heard=self.gx.state is GxState.PRESENT or self.gx.silent_for_s < self.gx.timeout_s,
             frozen=self.pipeline.frozen_since_s is not None,
             counter_stands=self.pipeline.counter_stands,
+            second_bms=self.second_bms.present,
         )
 
     async def _run_can(self) -> None:
@@ -396,22 +423,26 @@ class Bridge:
         self.can_error = ""
         _carry_over(self._can_statistics, port.statistics)
         self._can_statistics = port.statistics
+        self._port = port
         end_subscription = port.subscribe(self._on_frame)
         self.transmitter = Transmitter(port, self._clock, self.frames, transmitter_settings(self.config))
         self.transmitter.on_sent = self._on_sent
         try:
             await self.transmitter.run()
         finally:
-            self.transmitter = None
+            self.transmitter = self._port = None
             self.can_error = "closed"
             end_subscription()
             await port.close()
 
     def _on_sent(self, frame: CanFrame, taken: bool) -> None:
+        if taken:
+            self.second_bms.on_sent(frame)
         self._tell_taps(frame, "tx" if taken else "dropped")
 
     def _on_frame(self, frame: CanFrame) -> None:
         self._tell_taps(frame, "rx")
+        self.second_bms.on_frame(frame)
         self._note_gx(self.gx.on_frame(frame))
 
     def _tell_taps(self, frame: CanFrame, direction: str) -> None:

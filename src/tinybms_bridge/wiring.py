@@ -24,6 +24,7 @@ from tinybms_bridge.tinybms.client import ClientSettings
 from tinybms_bridge.tinybms.poller import PollSettings
 from tinybms_bridge.victron.codec import FrameSettings
 from tinybms_bridge.victron.gx import IDENTIFICATION_ID, KEEP_ALIVE_ID
+from tinybms_bridge.victron.neighbours import BMS_IDS
 from tinybms_bridge.victron.transmitter import TransmitterSettings
 
 __all__ = [
@@ -234,7 +235,7 @@ def can_settings(config: Configuration) -> CanSettings:
         channel=can.channel or _OWN_CHANNELS.get(can.interface, ""),
         bitrate_bps=can.bitrate,
         extra=options,
-        accept_ids=() if can.mode == "loopback" else (KEEP_ALIVE_ID, IDENTIFICATION_ID),
+        accept_ids=() if can.mode == "loopback" else (KEEP_ALIVE_ID, IDENTIFICATION_ID, *BMS_IDS),
     )
 
 

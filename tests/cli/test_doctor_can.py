@@ -7,7 +7,7 @@ from tinybms_bridge.cli.doctor_can import Heard, examine_can, judge_bus
 from tinybms_bridge.cli.findings import Finding, Verdict
 from tinybms_bridge.cli.processes import Process
 from tinybms_bridge.errors import LinkError
-from tinybms_bridge.hal.can import CanFrame, CanPort, CanSettings
+from tinybms_bridge.hal.can import LOCAL, CanFrame, CanPort, CanSettings
 from tinybms_bridge.hal.can_memory import MemoryCanBus
 from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.victron.gx import IDENTIFICATION
@@ -33,7 +33,7 @@ class Bench:
 
     async def examine(self, *frames: CanFrame, bridges: tuple[Process, ...] = ()) -> list[Finding]:
         async def collect() -> list[Finding]:
-            return [each async for each in examine_can(SETTINGS, self.clock, 3.0, bridges, self.open)]
+            return [each async for each in examine_can(SETTINGS, self.clock, 3.0, bridges, opener=self.open)]
 
         task = asyncio.create_task(collect())
         await self.clock.advance(1.0)
@@ -85,7 +85,7 @@ async def test_an_adapter_that_does_not_open_is_the_only_finding(bench: Bench) -
     async def fail(_: CanSettings) -> CanPort:
         raise LinkError("cannot open CAN socketcan:can0", hint="bring it up")
 
-    found = [each async for each in examine_can(SETTINGS, bench.clock, 3.0, (), fail)]
+    found = [each async for each in examine_can(SETTINGS, bench.clock, 3.0, (), opener=fail)]
     assert [(each.verdict, each.text, each.advice) for each in found] == [
         (Verdict.PROBLEM, "cannot open CAN socketcan:can0", "Bring it up.")
     ]
@@ -123,7 +123,37 @@ def test_the_frames_of_the_own_bridge_prove_no_cable() -> None:
 def test_another_bms_is_a_problem() -> None:
     """Two that send limits contradict each other, and the GX obeys whoever spoke last."""
     found = judged(Heard(3.0, gx_frames=3, is_victron=True, ids=Counter({0x305: 3, 0x351: 3})))
-    assert found[1] == (Verdict.PROBLEM, "another BMS sends charge limits (0x351) on this bus")
+    assert found[1] == (Verdict.PROBLEM, "another BMS sends on this bus (0x351)")
+
+
+BESIDE = (Verdict.PROBLEM, "beside the running bridge (process 7) another BMS sends on this bus (0x351, 0x356)")
+OURS = Counter({0x351: 3, 0x355: 3, 0x356: 3, 0x35A: 3})
+THEIRS = Counter({0x351: 3, 0x356: 2})
+
+
+def test_another_bms_beside_the_bridge_is_a_problem() -> None:
+    """An adapter that names its senders tells the two apart, whoever of them speaks more often."""
+    found = judged(Heard(3.0, ids=OURS + THEIRS, senders={"port 1": THEIRS, "port 2": OURS}), BRIDGE)
+    assert found[1] == BESIDE
+
+
+def test_another_bms_is_known_where_the_adapter_marks_what_is_local() -> None:
+    """On SocketCAN what is not of this machine came over the wire, also while the bridge itself is silent."""
+    both = {f"can0{LOCAL}": OURS, "can0": THEIRS}
+    assert judged(Heard(3.0, ids=OURS + THEIRS, senders=both, tells_local=True), BRIDGE)[1] == BESIDE
+    alone = {"can0": THEIRS}
+    assert judged(Heard(3.0, ids=THEIRS, senders=alone, tells_local=True), BRIDGE)[1] == BESIDE
+    ours = {f"can0{LOCAL}": OURS}
+    assert judged(Heard(3.0, ids=OURS, senders=ours, tells_local=True), BRIDGE)[1][0] is Verdict.OK
+
+
+def test_another_bms_shows_by_the_number_of_frames() -> None:
+    """Where nothing tells the senders apart; limits are left out, since they may come more often."""
+    doubled = Counter({0x351: 12, 0x355: 6, 0x356: 6})
+    found = judged(Heard(3.0, ids=doubled, senders={"": doubled}), BRIDGE)
+    assert found[1][1] == "beside the running bridge (process 7) another BMS sends on this bus (0x355, 0x356)"
+    falling = Counter({0x351: 33, 0x355: 5})
+    assert judged(Heard(3.0, ids=falling, senders={"": falling}), BRIDGE)[1][0] is Verdict.OK
 
 
 def test_error_frames_are_a_problem() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal import can_adapter
-from tinybms_bridge.hal.can import CanFrame, CanSettings
+from tinybms_bridge.hal.can import LOCAL, CanFrame, CanSettings
 from tinybms_bridge.hal.can_adapter import AdapterPort
 
 FRAME = CanFrame(0x351, b"\x43\x02")
@@ -287,6 +287,40 @@ async def test_adapter_that_keeps_refusing_is_opened_again(make_port: MakePort, 
         await asyncio.sleep(0.001)
     assert port.statistics.tx_errors >= 50
     assert workshop.buses[0].closed
+
+
+async def test_adapter_is_opened_anew_on_demand(make_port: MakePort, workshop: Workshop) -> None:
+    """An adapter that hangs without an error: the old bus is closed, the new one serves the same subscribers."""
+    port = await make_port()
+    heard: list[CanFrame] = []
+    port.subscribe(heard.append)
+    port.reopen("no frame was heard for 60 s")
+    await until(lambda: len(workshop.buses) == 2 and port.statistics.up)
+    assert workshop.buses[0].closed
+    assert port.statistics.outages == 0
+    workshop.bus.incoming.put(data_frame())
+    await until(lambda: len(heard) == 1)
+
+
+async def test_adapter_that_does_not_open_anew_is_tried_on(make_port: MakePort, workshop: Workshop) -> None:
+    """It ends as a lost one does, and comes back like one."""
+    port = await make_port()
+    workshop.failures = [LinkError("busy")] * 3
+    port.reopen("no frame was heard for 60 s")
+    await until(lambda: len(workshop.buses) == 2 and port.statistics.up)
+
+
+async def test_senders_are_told_apart_where_the_adapter_does(make_port: MakePort, workshop: Workshop) -> None:
+    """SocketCAN marks what a program of this machine sent."""
+    port = await make_port()
+    heard: list[CanFrame] = []
+    port.subscribe(heard.append)
+    for is_rx in (True, False):
+        message = data_frame()
+        message.channel, message.is_rx = "can0", is_rx
+        workshop.bus.incoming.put(message)
+    await until(lambda: len(heard) == 2)
+    assert [frame.origin for frame in heard] == ["can0", f"can0{LOCAL}"]
 
 
 async def test_return_of_the_adapter_brings_no_old_frames(make_port: MakePort, workshop: Workshop) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tinybms_bridge.battery.snapshot import Snapshot
+from tinybms_bridge.battery.snapshot import Identity, Snapshot
 from tinybms_bridge.hal.virtual_time import LoopClock
 from tinybms_bridge.tinybms.adaptive import AdaptiveSettings
 from tinybms_bridge.tinybms.client import ClientSettings, TinyBmsClient
@@ -204,3 +204,60 @@ async def test_failures_slow_the_polling_down(pack: ScriptedBms, quick: ClientSe
         pack.deliver = lambda _data: []
         await until(lambda: poller.interval.interval_ms >= 100)
     assert poller.interval.interval_ms == 100
+
+
+async def test_who_it_is_is_known_before_the_first_snapshot(pack: ScriptedBms, quick: ClientSettings) -> None:
+    """What was learned and counted belongs to a unit: no sample is added before it is known to which."""
+    pack.registers[504] = 0x1234
+    known: list[str] = []
+    async with polling(pack, quick) as (poller, _):
+        poller._on_snapshot = lambda _: known.append(poller.identity.serial_number if poller.identity else "")
+        await until(lambda: len(known) >= 3)
+    assert {number[:4] for number in known} == {"3412"}
+
+
+async def test_another_unit_on_the_port_brings_its_own_settings(pack: ScriptedBms, quick: ClientSettings) -> None:
+    """Not one of its snapshots is seen with the bounds of the unit before; the same unit keeps its own."""
+    settings = replace(QUICK, ratings_interval_s=3600.0, ratings_retry_s=3600.0)
+    pack.registers[504] = 1
+    async with polling(pack, quick, settings) as (poller, seen):
+        for serial, cutoff in ((1, 3800), (2, 3700)):
+            count = len(seen.snapshots)
+            await until(lambda before=count: len(seen.snapshots) > before + 3)  # type: ignore[misc]
+            pack.vanish()
+            await until(lambda: not poller.link.up)
+            pack.requests.clear()
+            pack.registers[504], pack.registers[315] = serial, cutoff
+            count = len(seen.snapshots)
+            pack.present = True
+            await until(lambda before=count: len(seen.snapshots) > before + 3)  # type: ignore[misc]
+            assert {s.ratings.over_voltage_cell_v for s in seen.snapshots[count:] if s.ratings} == {cutoff / 1000}
+            reads = [r for r in pack.requests if isinstance(r, ReadModbus)]
+            assert reads[0] == ReadModbus(500, 10)
+            assert (reads[1] == ReadModbus(300, 44)) is (serial == 2)
+
+
+async def test_a_unit_that_refuses_to_say_who_it_is_works(pack: ScriptedBms, quick: ClientSettings) -> None:
+    """It is asked once for each connection, and its settings are read anew at each."""
+    answer = pack.answer
+    refusal = Nack(Command.READ_MODBUS, 0).encode()
+    pack.answer = lambda request: refusal if request == ReadModbus(500, 10) else answer(request)
+    async with polling(pack, quick) as (poller, seen):
+        await until(lambda: len(seen.snapshots) >= 10)
+    assert poller.identity == Identity()
+    assert pack.requests.count(ReadModbus(500, 10)) == 1
+
+
+async def test_a_unit_that_does_not_say_who_it_is_works_in_the_end(pack: ScriptedBms, quick: ClientSettings) -> None:
+    """A line that answers everything else is not kept out for ever; it is asked again later, and believed then."""
+    answer = pack.answer
+    pack.answer = lambda request: () if request == ReadModbus(500, 10) else answer(request)
+    settings = replace(QUICK, identity_retry_s=0.05)
+    async with polling(pack, replace(quick, timeout_s=0.05), settings) as (poller, seen):
+        await until(lambda: len(seen.snapshots) >= 1)
+        assert poller.identity == Identity()
+        assert pack.requests.count(ReadModbus(500, 10)) >= 3
+        pack.answer = answer
+        await until(lambda: poller.identity != Identity())
+    assert poller.identity is not None
+    assert poller.identity.firmware_internal == 254

@@ -119,7 +119,8 @@ async def _examine(choices: _Choices) -> AsyncIterator[Finding]:
     async for finding in _examine_bms(config):
         yield finding
     bridges = await asyncio.to_thread(running_bridges)
-    async for finding in examine_can(can_settings(config), SystemClock(), choices.listen_s, bridges):
+    period_s = config.victron.pgn_update_interval_ms / 1000.0
+    async for finding in examine_can(can_settings(config), SystemClock(), choices.listen_s, bridges, period_s):
         yield finding
 
 

@@ -7,16 +7,19 @@ from dataclasses import dataclass, field, replace
 from tinybms_bridge.cli.findings import Finding, as_sentence, ok, problem, warning
 from tinybms_bridge.cli.processes import Process
 from tinybms_bridge.errors import LinkError
-from tinybms_bridge.hal.can import CanFrame, CanPort, CanSettings, open_can
+from tinybms_bridge.hal.can import LOCAL, CanFrame, CanPort, CanSettings, open_can
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.victron.gx import GxPresence, GxState
+from tinybms_bridge.victron.neighbours import BMS_IDS
 from tinybms_bridge.victron.outgoing import OPTIONAL_FRAMES
 
 __all__ = ["Heard", "examine_can", "judge_bus"]
 
 _CHECK = "CAN"
+_ALL_BMS_IDS = frozenset((*BMS_IDS, *OPTIONAL_FRAMES))
 _LIMITS_ID = 0x351
-_BMS_IDS = frozenset((_LIMITS_ID, 0x355, 0x356, 0x35A, *OPTIONAL_FRAMES))
+_ODD_BURSTS = 2
+"""Bursts beyond those of the period: the one on the edge, and one that a change of the settings began."""
 _GX_PORT = "Set the port of the GX to CAN-bus BMS (500 kbit/s)."
 
 
@@ -31,6 +34,10 @@ class Heard:
     ids: Counter[int] = field(default_factory=Counter)
     """Frames by identifier."""
     errors: int = 0
+    senders: dict[str, Counter[int]] = field(default_factory=dict)
+    """Frames that only a BMS sends, by who sent them, as far as the adapter tells."""
+    tells_local: bool = False
+    """Whether the adapter marks frames of this machine."""
 
 
 async def examine_can(
@@ -38,6 +45,7 @@ async def examine_can(
     clock: Clock,
     listen_s: float,
     bridges: Sequence[Process],
+    period_s: float = 1.0,
     opener: Callable[[CanSettings], Awaitable[CanPort]] = open_can,
 ) -> AsyncIterator[Finding]:
     """Open the adapter, listen, and yield what was found; nothing is sent.
@@ -47,6 +55,7 @@ async def examine_can(
         clock: Source of time.
         listen_s: How long to listen.
         bridges: Bridges that run on this machine; what they send is no surprise.
+        period_s: Time between two bursts of such a bridge.
         opener: Opens an adapter. Raises LinkError.
 
     """
@@ -57,18 +66,20 @@ async def examine_can(
         return
     yield ok(_CHECK, f"{settings} is open")
     try:
-        heard = await _listen(port, clock, listen_s)
+        heard = await _listen(port, clock, listen_s, tells_local=settings.interface == "socketcan")
     finally:
         await port.close()
-    for finding in judge_bus(heard, bridges):
+    for finding in judge_bus(heard, bridges, period_s):
         yield finding
 
 
-async def _listen(port: CanPort, clock: Clock, listen_s: float) -> Heard:
-    heard, gx = Heard(listen_s), GxPresence(clock)
+async def _listen(port: CanPort, clock: Clock, listen_s: float, *, tells_local: bool) -> Heard:
+    heard, gx = Heard(listen_s, tells_local=tells_local), GxPresence(clock)
 
     def on_frame(frame: CanFrame) -> None:
         heard.ids[frame.arbitration_id] += 1
+        if frame.arbitration_id in BMS_IDS:
+            heard.senders.setdefault(frame.origin, Counter())[frame.arbitration_id] += 1
         gx.on_frame(frame)
 
     end = port.subscribe(on_frame)
@@ -80,26 +91,43 @@ async def _listen(port: CanPort, clock: Clock, listen_s: float) -> Heard:
     return heard
 
 
-def judge_bus(heard: Heard, bridges: Sequence[Process]) -> list[Finding]:
+def judge_bus(heard: Heard, bridges: Sequence[Process], period_s: float = 1.0) -> list[Finding]:
     """Return what the bus tells: errors, the GX, and somebody else who speaks as a BMS."""
     findings = [_gx(heard)]
     if heard.errors:
         text = f"{heard.errors} error frames in {heard.seconds:g} s"
         advice = "Check the bit rate (500 kbit/s), the terminators at both ends (60 Ω together), and CAN-H and CAN-L."
         findings.append(problem(_CHECK, text, advice))
-    if heard.ids[_LIMITS_ID] and bridges:
-        findings.append(ok(_CHECK, f"the frames of the running bridge are on the bus (process {bridges[0].pid})"))
-    elif heard.ids[_LIMITS_ID]:
-        text = "another BMS sends charge limits (0x351) on this bus"
+    foreign = _foreign(heard, bridges, period_s)
+    if foreign:
+        beside = f"beside the running bridge (process {bridges[0].pid}) " if bridges else ""
+        frames = ", ".join(f"0x{identifier:03X}" for identifier in foreign)
+        text = f"{beside}another BMS sends on this bus ({frames})"
         findings.append(problem(_CHECK, text, "Two BMSs contradict each other: give each its own bus."))
+    elif bridges and heard.ids[_LIMITS_ID]:
+        findings.append(ok(_CHECK, f"the frames of the running bridge are on the bus (process {bridges[0].pid})"))
     return findings
+
+
+def _foreign(heard: Heard, bridges: Sequence[Process], period_s: float) -> list[int]:
+    """Return the identifiers that only a BMS sends and that the running bridges do not account for."""
+    if not bridges:
+        return [identifier for identifier in BMS_IDS if heard.ids[identifier]]
+    if heard.tells_local and heard.senders:
+        strangers = [ids for origin, ids in heard.senders.items() if not origin.endswith(LOCAL)]
+    else:
+        strangers = sorted(heard.senders.values(), key=Counter.total, reverse=True)[len(bridges) :]
+    if strangers:
+        return [identifier for identifier in BMS_IDS if any(ids[identifier] for ids in strangers)]
+    most = len(bridges) * (heard.seconds / period_s + _ODD_BURSTS)  # 0x351 is left out: it may come more often
+    return [identifier for identifier in BMS_IDS if identifier != _LIMITS_ID and heard.ids[identifier] > most]
 
 
 def _gx(heard: Heard) -> Finding:
     if heard.gx_frames:
         who = "a Victron GX" if heard.is_victron else "a GX (which did not name itself)"
         return ok("GX", f"{who} is there: {heard.gx_frames} frames in {heard.seconds:g} s")
-    strangers = sum(count for identifier, count in heard.ids.items() if identifier not in _BMS_IDS)
+    strangers = sum(count for identifier, count in heard.ids.items() if identifier not in _ALL_BMS_IDS)
     if strangers:
         return warning("GX", f"{strangers} frames of other devices in {heard.seconds:g} s, but none of a GX", _GX_PORT)
     return warning(

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from tinybms_bridge.hal.can_adapter import AdapterPort
 
-__all__ = ["CanFrame", "CanPort", "CanSettings", "CanStatistics", "open_can"]
+__all__ = ["LOCAL", "CanFrame", "CanPort", "CanSettings", "CanStatistics", "open_can"]
+
+LOCAL = " (this machine)"
+"""End of the origin of a frame that a program of this machine sent; only SocketCAN tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,8 @@ class CanFrame:
 
     arbitration_id: int
     data: bytes
+    origin: str = field(default="", compare=False)
+    """Who sent a received frame, where the adapter tells senders apart; says nothing else."""
 
     def __str__(self) -> str:
         return f"{self.arbitration_id:03X}#{self.data.hex().upper()}"
@@ -71,6 +76,10 @@ class CanPort(Protocol):
 
     def subscribe(self, on_frame: Callable[[CanFrame], None]) -> Callable[[], None]:
         """Call ``on_frame`` on the event loop for each received frame; the result ends the subscription."""
+        ...
+
+    def reopen(self, reason: str) -> None:
+        """Ask for the adapter to be opened anew, which may cost the frames of a moment; returns at once."""
         ...
 
     async def close(self) -> None:

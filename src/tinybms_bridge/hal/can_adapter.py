@@ -13,7 +13,7 @@ from typing import Final
 import can
 
 from tinybms_bridge.errors import LinkError
-from tinybms_bridge.hal.can import CanFrame, CanSettings, CanStatistics
+from tinybms_bridge.hal.can import LOCAL, CanFrame, CanSettings, CanStatistics
 from tinybms_bridge.hal.can_open import error_number, open_bus
 from tinybms_bridge.hal.can_outage import OutageLog
 from tinybms_bridge.hal.clock import monotonic_s
@@ -51,6 +51,7 @@ class AdapterPort:
         self._counting = threading.Lock()
         self._stop = threading.Event()
         self._gone = threading.Event()  # the sender found the adapter dead
+        self._anew = ""  # why the adapter shall be opened anew
         self._outbox: queue.Queue[tuple[float, CanFrame] | None] = queue.Queue(_QUEUE_FRAMES)
         self._inbox: deque[CanFrame] = deque()
         self._subscribers: list[Callable[[CanFrame], None]] = []
@@ -86,6 +87,10 @@ class AdapterPort:
 
         return unsubscribe
 
+    def reopen(self, reason: str) -> None:
+        """See ``CanPort.reopen``."""
+        self._anew = reason
+
     def stop(self) -> None:
         """Ask the threads to end and to release the adapter; does not wait for it."""
         self._stop.set()
@@ -111,6 +116,8 @@ class AdapterPort:
                 self._reopen()
             elif self._gone.is_set():
                 self._lose("sending failed")
+            elif self._anew:
+                self._open_anew()
             else:
                 self._receive(bus)
         self._exchange(None)
@@ -133,7 +140,7 @@ class AdapterPort:
                 self.statistics.rx_errors += 1
                 return
             self._note_success()
-            self._inbox.append(CanFrame(message.arbitration_id, bytes(message.data)))
+            self._inbox.append(CanFrame(message.arbitration_id, bytes(message.data), _origin(message)))
             self._on_loop(self._deliver)
 
     def _note_error_frame(self, message: can.Message) -> None:
@@ -147,9 +154,17 @@ class AdapterPort:
         self._exchange(None)
         self._outage.begin(f"lost: {reason}; opening it again")
 
+    def _open_anew(self) -> None:
+        _LOGGER.info("CAN %s: opened anew: %s", self.settings, self._anew)
+        self._anew = ""
+        self._exchange(None)
+        self._open_again()
+
     def _reopen(self) -> None:
-        if self._stop.wait(self._retry_s):
-            return
+        if not self._stop.wait(self._retry_s):
+            self._open_again()
+
+    def _open_again(self) -> None:
         self._retry_s = min(2.0 * self._retry_s, _SLOWEST_RETRY_S)
         try:
             bus = open_bus(self.settings)
@@ -240,3 +255,8 @@ class AdapterPort:
                 on_frame(frame)
             except Exception as error:  # noqa: BLE001 - one subscriber must not cost the others their frame
                 self._loop.call_exception_handler({"message": "a CAN subscriber failed", "exception": error})
+
+
+def _origin(message: can.Message) -> str:
+    """Return a name of the sender: SocketCAN marks frames of this machine, the loopback bus names its members."""
+    return f"{message.channel or ''}{'' if message.is_rx else LOCAL}"

@@ -65,7 +65,7 @@ class LoopbackBus(can.BusABC):
             return None, False
         except OSError as error:
             raise can.CanOperationError(f"cannot receive: {error.strerror}", error.errno) from error
-        return (None if address == self._unheard else _message(data)), False
+        return (None if address == self._unheard else _message(data, f"{address[0]}:{address[1]}")), False
 
     def shutdown(self) -> None:
         """Leave the group and close the sockets; may be called again."""
@@ -104,8 +104,8 @@ def _sender() -> socket.socket:
     return sender
 
 
-def _message(data: bytes) -> can.Message | None:
+def _message(data: bytes, sender: str) -> can.Message | None:
     try:
-        return unpack_message(data, replace={"timestamp": time.time()}, check=True)
+        return unpack_message(data, replace={"timestamp": time.time(), "channel": sender}, check=True)
     except Exception:  # noqa: BLE001 - any process may send any bytes, and the decoder documents no set of errors
         return None

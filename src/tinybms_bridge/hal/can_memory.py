@@ -54,6 +54,8 @@ class MemoryCanPort:
         self._bus = bus
         self._subscribers: list[Callable[[CanFrame], None]] = []
         self._open = True
+        self.reopened: list[str] = []
+        """Reasons for which the adapter should have been opened anew."""
 
     def send(self, frame: CanFrame) -> bool:
         """See ``CanPort.send``."""
@@ -72,6 +74,10 @@ class MemoryCanPort:
                 self._subscribers.remove(on_frame)
 
         return unsubscribe
+
+    def reopen(self, reason: str) -> None:
+        """See ``CanPort.reopen``: nothing in memory hangs, so it is only noted."""
+        self.reopened.append(reason)
 
     def receive(self, frame: CanFrame) -> None:
         """Hand a frame to the subscribers; called by the bus."""

@@ -85,6 +85,8 @@ class TinyBmsClient:
         self._crc_failed = False
         self._last_byte_s = float("-inf")
         self._last_answer_s = float("-inf")
+        self.last_heard_s = float("-inf")
+        """Monotonic time of the last valid reply, also of a refusal."""
         self._dirty = False
         self._unanswered: deque[Request] = deque(maxlen=_REMEMBERED)  # their replies may still come
 
@@ -283,9 +285,11 @@ class TinyBmsClient:
             case CrcMismatch():
                 self._give_up_soon()
             case Nack():
+                self.last_heard_s = self._last_byte_s
                 self.statistics.refused += 1
                 self._fail(DeviceRefused(event.command, event.code))
             case _:
+                self.last_heard_s = self._last_byte_s
                 if self._pending is not None and not self._pending.done():
                     self._pending.set_result(event)
 

@@ -1,10 +1,14 @@
 """The poller: keeps the link open, reads one snapshot after the other, and the slow things in between.
 
-One 0x03 read of registers 0 to 55 is one consistent snapshot. The BMS's settings (the bounds of every limit) are read
-before the first snapshot and again every minute, identity at each connection. A slow read gets one attempt, between
-two fast ones, so that it never holds up the path.
+One 0x03 read of registers 0 to 55 is one consistent snapshot. At each connection the identity is read before the first
+snapshot, since a port that was plugged in again may lead to another unit, and with a new unit its settings, the bounds
+of every limit, which are read again every minute. A slow read gets one attempt, between two fast ones, so that it never
+holds up the path.
+
+A line that is dead is opened anew: some adapters give no more bytes, or only old ones, until their port was closed.
 """
 
+import logging
 import random
 from collections.abc import Callable
 from contextlib import suppress
@@ -33,6 +37,17 @@ from tinybms_bridge.tinybms.slow_reads import ONCE, SlowReads
 
 __all__ = ["LinkState", "PollSettings", "Poller"]
 
+log = logging.getLogger(__name__)
+
+_DEAD_S = 5.0
+"""A line counts as dead after this time; by then charging is stopped, and the inverter still runs."""
+
+_REOPEN_PAUSES_S = (10.0, 20.0, 40.0, 60.0)
+"""Times between one new opening and the next; the last one repeats."""
+
+_UNIDENTIFIED = 3
+"""Reads of live data that succeed while the identity gets no answer, after which the unit is taken for one without."""
+
 
 @dataclass(frozen=True, slots=True)
 class PollSettings:
@@ -44,6 +59,8 @@ class PollSettings:
     ratings_retry_s: float = 2.0
     reconnect_min_s: float = 0.5
     reconnect_max_s: float = 5.0
+    identity_retry_s: float = 30.0
+    """For a unit that did not tell who it is."""
     silent_after: int = 3
     """Failed polls in a row after which a BMS that has answered before counts as silent."""
 
@@ -76,6 +93,10 @@ class Poller:
         """The BMS's own settings, once read and found sound."""
         self.link = LinkState(up=False, reason="not connected yet")
         """The present state of the link."""
+        self.dead_since_s: Callable[[], float | None] = lambda: None
+        """Asked since when the line has given nothing new; None while its data is fresh."""
+        self.reopened = 0
+        """Times that a dead line was opened anew, since the start."""
         self.turns = 0
         """Turns of the loop since the start; one that hangs does not count on."""
         self._client = client
@@ -85,12 +106,19 @@ class Poller:
         self._on_link = on_link
         self._sequence = 0
         self._failures = 0
+        self._serial_number = ""
+        self._unidentified = 0
+        self._connected_s = 0.0
+        self._reopenings = 0
+        self._reopened_s = 0.0
         self.slow = SlowReads()
         """What is read now and then; others may add to it."""
         self._ratings_read = self.slow.add(
             "settings", self._read_ratings, interval_s=settings.ratings_interval_s, retry_s=settings.ratings_retry_s
         )
-        self.slow.add("identity", self._read_identity, interval_s=ONCE, retry_s=settings.ratings_retry_s)
+        self._identity_read = self.slow.add(
+            "identity", self._identify_late, interval_s=ONCE, retry_s=settings.identity_retry_s
+        )
 
     @property
     def settings(self) -> PollSettings:
@@ -124,18 +152,74 @@ class Poller:
 
     async def _poll_while_connected(self) -> None:
         clock = self._clock
-        self.identity = None
-        due_s = clock.monotonic()
-        self.slow.restart(due_s)
+        due_s = self._begin_connection()
         while self._client.connected:
             self.turns += 1
-            if self.ratings is not None:
+            if self.identity is None:
+                again = await self._identify()
+            elif self.ratings is None:
+                again = await self._read_ratings()
+                self._note_ratings_tried(again)
+            else:
                 await self._poll_once()
                 await self._take_slow_turn()
-            else:
-                self._note_ratings_tried(await self._read_ratings())
-            due_s = max(due_s + self.interval.interval_ms / 1000.0, clock.monotonic())
+                again = False
+            if await self._reopens():
+                return
+            due_s = max(due_s + (0.0 if again else self.interval.interval_ms / 1000.0), clock.monotonic())
             await clock.sleep(due_s - clock.monotonic())
+
+    def _begin_connection(self) -> float:
+        self.identity, self._unidentified = None, 0
+        self._connected_s = self._clock.monotonic()
+        self.slow.restart(self._connected_s)
+        return self._connected_s
+
+    async def _identify(self) -> bool:
+        """Find out which unit is connected; True when that is settled. Another one brings settings of its own."""
+        try:
+            identity = await self._read_identity()
+        except LinkError:
+            if not await self._lives_unidentified():
+                return False
+            identity = Identity()
+            self._identity_read.due_s = self._clock.monotonic() + self._settings.identity_retry_s
+        self.identity, serial_number = identity, identity.serial_number
+        if not serial_number or serial_number != self._serial_number:
+            self.ratings = None
+        self._serial_number = serial_number
+        return True
+
+    async def _lives_unidentified(self) -> bool:
+        """Return whether the unit has often enough answered everything but who it is; a dead line is no such unit."""
+        try:
+            await self._read(LIVE_ADDRESS, LIVE_COUNT)
+        except (LinkError, DeviceRefused) as error:
+            self._unidentified = 0
+            self._failed(error, self._client.settings.timeout_s * 1000.0)
+            return False
+        self._unidentified += 1
+        return self._unidentified >= _UNIDENTIFIED
+
+    async def _reopens(self) -> bool:
+        """Close a line that is dead, and return whether it was; for longer the more often that did not help."""
+        since_s, now_s = self.dead_since_s(), self._clock.monotonic()
+        if since_s is None:
+            self._reopenings = 0
+            return False
+        since_s = max(since_s, self._connected_s)
+        if self._reopenings:
+            due_s = self._reopened_s + _REOPEN_PAUSES_S[min(self._reopenings, len(_REOPEN_PAUSES_S)) - 1]
+        else:
+            due_s = since_s + _DEAD_S
+        if now_s < due_s or not self._client.connected:
+            return False
+        level = logging.DEBUG if self._reopenings else logging.WARNING
+        log.log(level, "the line to the BMS has given nothing new for %.0f s: its port is opened anew", now_s - since_s)
+        self.reopened, self._reopenings, self._reopened_s = self.reopened + 1, self._reopenings + 1, now_s
+        await self._client.close()
+        await self._clock.sleep(self._settings.reconnect_min_s)
+        return True
 
     async def _poll_once(self) -> None:
         started_s = self._clock.monotonic()
@@ -183,11 +267,17 @@ class Poller:
         if read:
             self._ratings_read.due_s = self._clock.monotonic() + self._settings.ratings_interval_s
 
-    async def _read_identity(self) -> bool:
+    async def _read_identity(self) -> Identity:
         try:
-            self.identity = decode_identity(await self._read(IDENTITY_ADDRESS, IDENTITY_COUNT, attempts=1))
+            return decode_identity(await self._read(IDENTITY_ADDRESS, IDENTITY_COUNT, attempts=1))
         except DeviceRefused:
-            self.identity = Identity()
+            return Identity()
+
+    async def _identify_late(self) -> bool:
+        """Ask a unit again that did not tell who it is; one that refuses does so for good."""
+        if self._unidentified and self.identity == Identity():
+            self.identity = await self._read_identity()
+            self._serial_number = self.identity.serial_number
         return True
 
     async def _read(self, address: int, count: int, *, attempts: int | None = None) -> tuple[int, ...]:
