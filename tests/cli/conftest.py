@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from click import Command
 from click.testing import CliRunner, Result
 
 from tinybms_bridge.hal.clock import SystemClock
+from tinybms_bridge.tinybms.client import ClientSettings
 from tinybms_bridge.tinybms.simulator import Device, PtyServer
 
 WAIT_S = 10.0
@@ -76,3 +78,10 @@ def invoke_json(invoke: Callable[..., Result]) -> Callable[..., Any]:
         return json.loads(result.stdout)
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A simulated BMS in another thread of a machine that is busy answers late; a write is sent only once."""
+    patient = partial(ClientSettings, timeout_s=2.0, drain_max_s=1.0)
+    monkeypatch.setattr("tinybms_bridge.tinybms.client.ClientSettings", patient)
