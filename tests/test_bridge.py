@@ -467,7 +467,7 @@ async def test_unexpected_error_of_the_adapter_ends_the_program(rig: Rig) -> Non
     rig.start()
     assert rig.task is not None
     with pytest.raises(PathFailure, match=r"^can failed: ZeroDivisionError: division by zero$"):
-        await asyncio.wait_for(rig.task, 5.0)
+        await asyncio.wait_for(rig.task, 30.0)
 
 
 async def test_frames_that_cannot_be_built_end_the_program(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -485,7 +485,7 @@ async def test_frames_that_cannot_be_built_end_the_program(rig: Rig, monkeypatch
     await rig.wait(2.5)
     assert rig.task is not None
     with pytest.raises(PathFailure) as caught:
-        await asyncio.wait_for(rig.task, 5.0)
+        await asyncio.wait_for(rig.task, 30.0)
     assert str(caught.value) == (
         "can failed: ValueError: CVL is 0.0 V; a GX would discharge the battery to that voltage"
     )
@@ -516,7 +516,7 @@ async def test_failure_of_the_decision_ends_the_program(rig: Rig, monkeypatch: p
     await rig.wait(0.5)
     assert rig.task is not None
     with pytest.raises(PathFailure, match="failed: RuntimeError: lost its mind"):
-        await asyncio.wait_for(rig.task, 5.0)
+        await asyncio.wait_for(rig.task, 30.0)
     assert rig.dog.calls.count("feed") == fed
 
 

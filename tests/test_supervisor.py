@@ -408,7 +408,7 @@ async def test_stop_wins_over_a_restart(clock: FakeClock) -> None:
     task = asyncio.create_task(supervisor.run())
     await clock.advance(1.0)
     supervisor.restart("part")
-    await asyncio.wait_for(stop(task), 5.0)
+    await asyncio.wait_for(stop(task), 30.0)
 
     assert supervisor.parts["part"].state is PartState.STOPPED
 

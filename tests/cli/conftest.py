@@ -15,7 +15,7 @@ from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.tinybms.client import ClientSettings
 from tinybms_bridge.tinybms.simulator import Device, PtyServer
 
-WAIT_S = 10.0
+WAIT_S = 30.0
 
 
 class _Served:

@@ -67,6 +67,6 @@ def test_nobody_else_changes_a_document_that_is_being_changed(tmp_path: Path) ->
         with (tmp_path / "a" / ".users.json.lock").open() as lock, pytest.raises(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         movable.write((movable.read() or b"") + b"2")
-    mover.join(5)
+    mover.join(30)
     assert movable.name == str(tmp_path / "b" / "users.json")
     assert movable.read() == b"12"

@@ -59,7 +59,7 @@ class Served:
     def end(self) -> None:
         """Let the device vanish and wait for its thread."""
         self._loop.call_soon_threadsafe(self.server.close)
-        self._thread.join(10.0)
+        self._thread.join(30.0)
         assert not self._thread.is_alive()
 
 
@@ -209,7 +209,7 @@ def test_stopped_reading_is_not_an_empty_unit() -> None:
     try:
         result = registers("--live", "--json", "--device", os.ttyname(slave))
     finally:
-        thread.join(10.0)
+        thread.join(30.0)
         os.close(master)
         os.close(slave)
     assert (result.exit_code, result.stdout) == (1, "")

@@ -50,7 +50,7 @@ class Unit:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
         self._thread.start()
-        assert self._ready.wait(10.0)
+        assert self._ready.wait(30.0)
 
     def _spoiled_write(self, pairs: Sequence[tuple[int, int]]) -> bool:
         self.written.append(pairs[0][0])
@@ -67,7 +67,7 @@ class Unit:
         """Unplug it."""
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._server.close)
-        self._thread.join(10.0)
+        self._thread.join(30.0)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from tinybms_bridge.tinybms.frames import (
     SimpleRequest,
 )
 
-WAIT_S = 20.0
+WAIT_S = 30.0
 START = [sys.executable, "-c", "from tinybms_bridge.cli import main; main()", "simulate"]
 
 
@@ -56,7 +56,7 @@ def _ask(path: str, request: Request) -> Reply:
     try:
         os.write(descriptor, request.encode())
         end_s = time.monotonic() + WAIT_S
-        while time.monotonic() < end_s and select.select([descriptor], [], [], 1.0)[0]:
+        while time.monotonic() < end_s and select.select([descriptor], [], [], WAIT_S)[0]:
             for event in framer.feed(os.read(descriptor, 4096)):
                 assert isinstance(event, FloatValue | Registers)
                 return event

@@ -18,8 +18,8 @@ T = TypeVar("T")
 DEVICE_ID = 170
 """The start byte 0xAA is the slave address."""
 
-TIMEOUT_S = 1.0
-WAIT_S = 20.0
+TIMEOUT_S = 5.0
+WAIT_S = 30.0
 
 needs_mbpoll = pytest.mark.skipif(
     shutil.which("mbpoll") is None, reason="mbpoll is not installed (Debian package mbpoll)"

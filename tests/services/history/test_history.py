@@ -67,7 +67,7 @@ async def test_batches_reach_the_file_each_minute(
     history = History(folder)
     async with running(history, bus, clock):
         await record(bus, clock, sample, 61)
-        async with asyncio.timeout(10.0):
+        async with asyncio.timeout(30.0):
             while await asyncio.to_thread(lambda: history.state().written_batches) < 1:
                 await asyncio.sleep(0.002)
         assert await asyncio.to_thread(soc, history, 70) == [*[50.0] * 6, None]

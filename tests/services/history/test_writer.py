@@ -28,7 +28,7 @@ class Disk:
     def write(self, rows: Sequence[Row]) -> None:
         """Write."""
         self.calls += 1
-        self.goes.wait(10.0)
+        self.goes.wait(60.0)
         if self.full:
             raise HistoryError("/card", self.reasons[min(self.calls, len(self.reasons)) - 1])
         self.rows += [row.start_s for row in rows]
@@ -57,12 +57,12 @@ def begin(disk: Disk) -> Iterator[Callable[..., Writer]]:
     disk.goes.set()
     for writer in started:
         writer.stop()
-        assert writer.join(10.0)
+        assert writer.join(30.0)
 
 
 def until(condition: Callable[[], object]) -> None:
     """Wait for the thread."""
-    end_s = time.monotonic() + 10.0
+    end_s = time.monotonic() + 30.0
     while not condition():
         assert time.monotonic() < end_s
         time.sleep(0.001)
@@ -79,7 +79,7 @@ def test_in_order_and_closed_at_the_end(begin: Callable[..., Writer], disk: Disk
     for number in range(50):
         writer.offer(batch(number))
     writer.stop()
-    assert writer.join(10.0)
+    assert writer.join(30.0)
     assert (disk.rows, writer.written, writer.waiting, disk.closed) == (list(range(50)), 50, 0, 1)
 
 
@@ -95,7 +95,7 @@ def test_disk_that_stands_still_holds_nobody_up(begin: Callable[..., Writer], di
     writer.stop()
     assert not writer.join(0.01)
     disk.goes.set()
-    assert writer.join(10.0)
+    assert writer.join(30.0)
     assert disk.rows == [0, 7, 8, 9]
 
 
@@ -128,5 +128,5 @@ def test_failure_is_not_tried_again_at_once(begin: Callable[..., Writer], disk: 
         until(lambda: disk.calls)
     assert disk.calls == 1
     writer.stop()
-    assert writer.join(10.0)
+    assert writer.join(30.0)
     assert (disk.calls, disk.closed, writer.waiting) == (2, 1, 4)

@@ -247,7 +247,7 @@ def test_file_follows_its_folder(book: LogBook, record: Make, tmp_path: Path) ->
     fill(book, record, 2)
     old = book.outlets["file"]
     book.settings = LogSettings(folder=tmp_path / "b")
-    assert old.join(5.0)
+    assert old.join(30.0)
     fill(book, record, 1, start=3)
     book.close()
     assert len((tmp_path / "a" / LOG_FILE).read_text().splitlines()) == 2

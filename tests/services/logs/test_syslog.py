@@ -16,7 +16,7 @@ def server() -> Iterator[socket.socket]:
     """A syslog server on this machine."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
         listener.bind(("127.0.0.1", 0))
-        listener.settimeout(5.0)
+        listener.settimeout(30.0)
         yield listener
 
 
