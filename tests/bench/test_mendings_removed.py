@@ -11,7 +11,11 @@ from dataclasses import dataclass, replace
 import pytest
 
 from tinybms_bridge.battery import freshness
-from tinybms_bridge.battery.limits import readings
+from tinybms_bridge.battery.limits import LimitCode, Quantity, engine, readings, states
+from tinybms_bridge.battery.limits.context import Context
+from tinybms_bridge.battery.limits.draft import Draft
+from tinybms_bridge.battery.limits.soc_by_cells import CredibleSoc
+from tinybms_bridge.battery.limits.states import CellsSay
 from tinybms_bridge.battery.snapshot import Cells, Snapshot
 from tinybms_bridge.bench import runner
 from tinybms_bridge.bench.controllers import Statistics
@@ -44,6 +48,18 @@ def _count_what_agrees_five_times(patch: Patch) -> None:
         return replace(window[-1], cells=Cells(tuple([max(each_v) for each_v in cells_v])))
 
     patch.setattr(readings, "_counted", highest)
+
+
+def _sustain_at_the_floor(draft: Draft, context: Context, memory: object) -> None:
+    for quantity, limit in ((Quantity.CVL, context.floor_v), (Quantity.CCL, 5.0), (Quantity.DCL, 5.0)):
+        draft.lower(quantity, limit, LimitCode.SUSTAIN)
+
+
+def _let_the_count_decide(patch: Patch) -> None:
+    patch.setattr(engine, "cells_say", lambda context: CellsSay())
+    patch.setattr(states, "_apply_sustain", _sustain_at_the_floor)
+    for name in ("percent", "to_discharge_percent", "at_most_percent"):
+        patch.setattr(CredibleSoc, name, property(lambda soc: soc.counted_percent))
 
 
 def _believe_a_frozen_image(patch: Patch) -> None:
@@ -102,6 +118,11 @@ REMOVALS = (
         ),
     ),
     Removal("a low cell counts when five readings agree", _count_what_agrees_five_times, ("pulsed-load",)),
+    Removal(
+        "the count decides alone",
+        _let_the_count_decide,
+        ("count-empty", "count-empty-sale", "count-empty-full", "count-full", "count-full-li-ion", "count-drifts"),
+    ),
     Removal("a frozen image is fresh", _believe_a_frozen_image, ("frozen-charging", "frozen-sale")),
     Removal("only the counter tells that readings move", _look_at_the_counter_alone, ("counter-stands",)),
     Removal("ages stand while the machine sleeps", _let_the_clock_sleep, ("suspended",)),

@@ -18,7 +18,7 @@ SCENARIOS = (
         start_h=10.0,
         hours=3.0,
         expects_float=False,
-        bounds=(Bound(What.CHARGED, least=180.0), Bound(What.DCL, least=200.0, from_s=600.0), LIGHTS),
+        bounds=(Bound(What.CHARGED, least=120.0), Bound(What.DCL, least=200.0, from_s=600.0), LIGHTS),
     ),
     Scenario(
         "count-empty-sale",
@@ -60,14 +60,14 @@ SCENARIOS = (
     ),
     Scenario(
         "count-full-li-ion",
-        "The same with Li-ion cells while surplus is sold",
+        "The same with Li-ion cells",
         battery=pack("li-ion", 14, 280.0, 0.48, soc_error_percent=50.0),
-        system=SELLING,
         sun=Constant(4000.0),
         start_h=10.0,
         hours=2.0,
         expects_float=False,
-        bounds=(Bound(What.CHARGED, least=110.0),),
+        most_short_percent=12.0,  # a wrong count begins the small current of FLOAT at 4.03 V, where a cell holds 82 %
+        bounds=(Bound(What.CHARGED, least=95.0), LIGHTS),
     ),
     Scenario(
         "count-drifts",
