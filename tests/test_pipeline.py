@@ -13,7 +13,6 @@ from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.freshness import Freshness, FreshnessSettings
 from tinybms_bridge.battery.limits import (
-    PRESETS,
     ChargeState,
     Chemistry,
     Limits,
@@ -22,7 +21,6 @@ from tinybms_bridge.battery.limits import (
     Quantity,
     StateMemory,
     StateSettings,
-    chemistry_of,
     in_wire_steps,
     step,
 )
@@ -608,16 +606,11 @@ def expect_safe(rig: Rig, limits: LimitSettings, ratings: Ratings) -> None:
     if decision is None:
         return
     fields = decoded(decision)
-    preset, cells = PRESETS[limits.chemistry or chemistry_of(ratings)], ratings.series_cells
-    bound_v = ratings.over_voltage_cell_v * cells - 0.4 - limits.over_voltage_margin_v
-    ceiling_v = min(bound_v, (preset.ceiling_v if limits.cell_max_v is None else limits.cell_max_v) * cells)
-    wished_v = (limits.bulk_voltage_v or ratings.fully_charged_cell_v * cells, limits.alarm_voltage_v or math.inf)
-    highest_floor_v = min(ceiling_v, max(preset.floor_v * cells, min(wished_v)))
-    floor_v = (preset.floor_v if limits.floor_cell_v is None else limits.floor_cell_v) * cells
-    noise = 1e-6
-    assert number_of(fields, "charge_voltage_limit") > 0.0
-    lowest_v = min(floor_v, math.floor(highest_floor_v * 10) / 10)  # target and ceiling win over a floor
-    assert lowest_v - noise <= number_of(fields, "charge_voltage_limit") <= ceiling_v + noise
+    cells, cvl_v, noise = ratings.series_cells, number_of(fields, "charge_voltage_limit"), 1e-6
+    bound_v = ratings.over_voltage_cell_v * cells - 0.4
+    assert 0.0 < cvl_v <= min(bound_v, ratings.fully_charged_cell_v * cells) + noise
+    lowest_v = min(ratings.under_voltage_cell_v * cells, bound_v - limits.over_voltage_margin_v)
+    assert cvl_v > lowest_v - 0.1, "at most a step of the frame below the cutoff of a unit whose registers nearly meet"
     for name, maximum_a in (
         ("charge_current_limit", limits.max_charge_current_a),
         ("discharge_current_limit", limits.max_discharge_current_a),

@@ -9,7 +9,7 @@ from tinybms_bridge.battery.alarm_rules import AlarmMemory, AlarmSettings, evalu
 from tinybms_bridge.battery.alarms import Alarms
 from tinybms_bridge.battery.energy import EnergyCounter, EnergyTotals
 from tinybms_bridge.battery.freshness import Freshness
-from tinybms_bridge.battery.limits import Limits, LimitSettings, ManualInhibits, Memory, in_wire_steps, step
+from tinybms_bridge.battery.limits import Chemistry, Limits, LimitSettings, ManualInhibits, Memory, in_wire_steps, step
 from tinybms_bridge.battery.plausibility import PlausibilityMemory, PlausibilitySettings, Verdict, judge
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.snapshot import Snapshot
@@ -107,6 +107,11 @@ class Pipeline:
             live_for_s=self.settings.limits.freshness.fresh_timeout_s,
             frozen_since_s=self.frozen_since_s,
         )
+
+    @property
+    def lowest_chemistry(self) -> Chemistry:
+        """The lowest chemistry that the cells leave possible."""
+        return self._memory.chemistry.lowest
 
     @property
     def alarms(self) -> Alarms:

@@ -7,6 +7,8 @@ from dataclasses import fields
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.limits import (
     ChargeState,
+    Chemistry,
+    ChemistryMemory,
     PolicyMemory,
     ProtectionMemory,
     RateMemory,
@@ -15,7 +17,16 @@ from tinybms_bridge.battery.limits import (
     StopMemory,
 )
 
-__all__ = ["read_energy", "read_policy", "read_protection", "read_rates", "read_sensors", "read_states", "read_stop"]
+__all__ = [
+    "read_chemistry",
+    "read_energy",
+    "read_policy",
+    "read_protection",
+    "read_rates",
+    "read_sensors",
+    "read_states",
+    "read_stop",
+]
 
 _MOST_SOC_PERCENT = 101.0
 """The SOC of a BMS may be a little above 100 %."""
@@ -45,6 +56,14 @@ def read_states(document: Mapping[str, object]) -> StateMemory:
         recovered_s=_positive(document.get("recovered_s")),
         fed_in_s=_positive(document.get("fed_in_s")),
     )
+
+
+def read_chemistry(document: Mapping[str, object]) -> ChemistryMemory:
+    """Return what the cells have told about their chemistry; nothing for one that does not exist."""
+    try:
+        return ChemistryMemory(Chemistry(str(document.get("lowest"))))
+    except ValueError:
+        return ChemistryMemory()
 
 
 def read_policy(document: Mapping[str, object]) -> PolicyMemory:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.limits import (
+    ChemistryMemory,
     Memory,
     PolicyMemory,
     ProtectionMemory,
@@ -14,6 +15,7 @@ from tinybms_bridge.battery.limits import (
     StopMemory,
 )
 from tinybms_bridge.battery.saved_parts import (
+    read_chemistry,
     read_energy,
     read_policy,
     read_protection,
@@ -48,6 +50,8 @@ class SavedState:
     empty: bool = False
     stop: StopMemory = field(default_factory=StopMemory)
     sensors: SensorMemory = field(default_factory=SensorMemory)
+    chemistry: ChemistryMemory = field(default_factory=ChemistryMemory)
+    """The verdict alone: what leads to one takes an hour and begins anew."""
 
     @classmethod
     def of(cls, energy: EnergyTotals, memory: Memory) -> "SavedState":
@@ -63,6 +67,7 @@ class SavedState:
             empty=memory.empty,
             stop=StopMemory(memory.stop.level_v),
             sensors=memory.sensors,
+            chemistry=ChemistryMemory(memory.chemistry.lowest),
         )
 
     def memory(self) -> Memory:
@@ -76,6 +81,7 @@ class SavedState:
             empty=self.empty,
             stop=self.stop,
             sensors=self.sensors,
+            chemistry=self.chemistry,
         )
 
     def urgent_after(self, saved: "SavedState") -> bool:
@@ -104,6 +110,7 @@ class SavedState:
             "policy": asdict(self.policy),
             "protection": asdict(self.protection),
             "sensors": asdict(self.sensors),
+            "chemistry": {"lowest": str(self.chemistry.lowest)},
             "limits": {
                 "cvl_v": rates.cvl_v,
                 "ccl_a": rates.ccl_a,
@@ -131,6 +138,7 @@ class SavedState:
             empty=stopped.get("empty") is True,
             stop=read_stop(stopped),
             sensors=read_sensors(_part(document, "sensors")),
+            chemistry=read_chemistry(_part(document, "chemistry")),
         )
 
 
@@ -147,6 +155,7 @@ def _latches(state: SavedState) -> tuple[object, ...]:
         state.stop.level_v is None,
         state.sensors.external_1_c is None,
         state.sensors.external_2_c is None,
+        state.chemistry.lowest,
     )
 
 

@@ -148,7 +148,11 @@ def li_ion(make_ratings: Callable[..., Ratings]) -> Ratings:
 
 @pytest.fixture(scope="session")
 def lto(make_ratings: Callable[..., Ratings]) -> Ratings:
-    """Settings of a 12-cell LTO pack: 2.65 V full, 1.80 V empty, cutoff 2.80 V."""
+    """Settings of a 12-cell LTO pack: 2.65 V full, 1.80 V empty, cutoffs 1.70 and 2.80 V."""
     return make_ratings(
-        series_cells=12, fully_charged_cell_v=2.65, fully_discharged_cell_v=1.8, over_voltage_cell_v=2.80
+        series_cells=12,
+        fully_charged_cell_v=2.65,
+        fully_discharged_cell_v=1.8,
+        over_voltage_cell_v=2.80,
+        under_voltage_cell_v=1.7,
     )

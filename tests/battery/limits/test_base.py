@@ -42,11 +42,29 @@ def test_target_comes_from_the_bms(
 
 
 def test_configured_target_wins(context: MakeContext, make_ratings: MakeRatings) -> None:
-    """A configured target replaces the BMS's own, higher or lower."""
-    for target_v in (55.0, 58.0):
-        draft = base(context(make_ratings(fully_charged_cell_v=3.5), LimitSettings(bulk_voltage_v=target_v)))
-        assert draft[Quantity.CVL] == target_v
-        assert codes(draft, Quantity.CVL) == [LimitCode.CONFIGURED]
+    """A configured target replaces the BMS's own, which it may not exceed: one step of the frame is rounding."""
+    ratings = make_ratings(fully_charged_cell_v=3.5)
+    draft = base(context(ratings, LimitSettings(bulk_voltage_v=55.0)))
+    rounded = base(context(ratings, LimitSettings(bulk_voltage_v=56.1)))
+
+    assert draft[Quantity.CVL] == 55.0
+    assert codes(draft, Quantity.CVL) == [LimitCode.CONFIGURED]
+    assert rounded[Quantity.CVL] == 56.0
+    assert codes(rounded, Quantity.CVL) == [LimitCode.CONFIGURED, LimitCode.BMS_TARGET]
+
+
+@pytest.mark.parametrize("target_v", [3.45, 51.1, 56.2, 58.0, 60.0, 80.0])
+def test_a_target_that_does_not_fit_gives_way_to_a_careful_one(
+    context: MakeContext, make_ratings: MakeRatings, target_v: float
+) -> None:
+    """Below the floor or above what the BMS allows a target is a mistake: then 3.45 V per LFP cell, and no more."""
+    draft = base(context(make_ratings(fully_charged_cell_v=3.5), LimitSettings(bulk_voltage_v=target_v)))
+
+    assert draft[Quantity.CVL] == pytest.approx(55.2)
+    assert codes(draft, Quantity.CVL) == [LimitCode.BMS_TARGET, LimitCode.MISFIT]
+    assert explain(draft.reasons[-1]) == (
+        "CVL 55.2 V: a careful target, since a setting does not fit this battery: bulk_voltage_v"
+    )
 
 
 @pytest.mark.parametrize(("margin_v", "expected_v"), [(0.0, 58.0), (0.1, 57.9), (0.5, 57.5)])
@@ -54,11 +72,10 @@ def test_target_stays_below_the_over_voltage_cutoff(
     context: MakeContext, make_ratings: MakeRatings, margin_v: float, expected_v: float
 ) -> None:
     """A solar charger regulates at CVL + 0.4 V: the target leaves that and the margin below register 315 × cells."""
-    settings = LimitSettings(bulk_voltage_v=58.4, over_voltage_margin_v=margin_v)
-    draft = base(context(make_ratings(over_voltage_cell_v=3.65), settings))
+    draft = base(context(make_ratings(over_voltage_cell_v=3.65), LimitSettings(over_voltage_margin_v=margin_v)))
 
     assert draft[Quantity.CVL] == pytest.approx(expected_v)
-    assert codes(draft, Quantity.CVL) == [LimitCode.CONFIGURED, LimitCode.OVER_VOLTAGE_MARGIN]
+    assert codes(draft, Quantity.CVL) == [LimitCode.BMS_TARGET, LimitCode.OVER_VOLTAGE_MARGIN]
 
 
 @pytest.mark.parametrize(("cell_max_v", "expected_v"), [(None, 58.4), (3.45, 55.2)])
@@ -66,8 +83,8 @@ def test_target_stays_below_the_ceiling(
     context: MakeContext, make_ratings: MakeRatings, cell_max_v: float | None, expected_v: float
 ) -> None:
     """The ceiling of the chemistry or of the user bounds the target itself, so that the offsets of FLOAT still act."""
-    settings = LimitSettings(bulk_voltage_v=60.0, cell_max_v=cell_max_v)
-    draft = base(context(make_ratings(over_voltage_cell_v=4.2), settings))
+    settings = LimitSettings(cell_max_v=cell_max_v)
+    draft = base(context(make_ratings(fully_charged_cell_v=3.7, over_voltage_cell_v=4.2), settings))
 
     assert draft[Quantity.CVL] == pytest.approx(expected_v)
     assert codes(draft, Quantity.CVL)[-1] is LimitCode.CEILING
@@ -87,14 +104,14 @@ def test_target_stays_at_the_alarm_threshold(context: MakeContext, make_ratings:
         (None, 54.0, LimitCode.BMS_CURRENT_CUTOFF),
         (40.0, 40.0, LimitCode.CONFIGURED),
         (60.0, 60.0, LimitCode.CONFIGURED),
-        (200.0, 60.0, LimitCode.BMS_CURRENT_CUTOFF),
+        (200.0, 54.0, LimitCode.BMS_CURRENT_CUTOFF),
         (0.0, 0.0, LimitCode.CONFIGURED),
     ],
 )
 def test_charge_current_is_bounded_by_register_318(
     context: MakeContext, make_ratings: MakeRatings, configured_a: float | None, expected_a: float, code: LimitCode
 ) -> None:
-    """Charge current: the user's maximum within the cutoff of the BMS, or a share of it; zero stays zero."""
+    """Charge current: the user's maximum, or a share of the cutoff where there is none below it; zero stays zero."""
     settings = LimitSettings(max_charge_current_a=configured_a)
     draft = base(context(make_ratings(charge_over_current_a=60.0), settings))
 
@@ -104,7 +121,7 @@ def test_charge_current_is_bounded_by_register_318(
 
 @pytest.mark.parametrize(
     ("peak_a", "configured_a", "expected_a"),
-    [(None, None, 108.0), (150.0, None, 108.0), (100.0, None, 90.0), (100.0, 110.0, 100.0), (None, 110.0, 110.0)],
+    [(None, None, 108.0), (150.0, None, 108.0), (100.0, None, 90.0), (100.0, 110.0, 90.0), (None, 110.0, 110.0)],
 )
 def test_discharge_current_is_bounded_by_registers_317_and_305(
     context: MakeContext,
@@ -128,18 +145,25 @@ def test_discharge_current_is_bounded_by_registers_317_and_305(
         (3.01, Chemistry.LFP),
         (3.65, Chemistry.LFP),
         (3.75, Chemistry.LFP),
-        (3.76, Chemistry.LI_ION),
+        (3.80, Chemistry.LFP),
+        (3.81, Chemistry.LI_ION),
         (4.50, Chemistry.LI_ION),
     ],
 )
 def test_chemistry_is_told_from_register_300(make_ratings: MakeRatings, full_v: float, chemistry: Chemistry) -> None:
-    """Full-charge voltages of the three chemistries lie on their side of the borders."""
+    """Full-charge voltages of the three chemistries lie on their side of the borders, those in doubt on the lower."""
     assert chemistry_of(make_ratings(fully_charged_cell_v=full_v)) is chemistry
 
 
 @pytest.mark.parametrize(
     ("chemistry", "full_v", "floor_v", "resting_v"),
-    [(None, 3.65, 51.2, 53.6), (Chemistry.LI_ION, 3.65, 57.6, 59.5), (None, 4.2, 57.6, 59.5), (None, 2.65, 36.8, 38.4)],
+    [
+        (None, 3.65, 51.2, 53.6),
+        (Chemistry.LI_ION, 3.65, 51.2, 53.6),
+        (Chemistry.LI_ION, 3.70, 57.6, 58.4),
+        (None, 4.2, 57.6, 62.4),
+        (None, 2.65, 36.8, 38.4),
+    ],
 )
 def test_floor_and_resting_voltage_follow_the_chemistry(
     context: MakeContext,
@@ -149,8 +173,13 @@ def test_floor_and_resting_voltage_follow_the_chemistry(
     floor_v: float,
     resting_v: float,
 ) -> None:
-    """Floor and resting voltage are those of the chemistry, configured or recognised, within the ceiling."""
-    made = context(make_ratings(fully_charged_cell_v=full_v), LimitSettings(chemistry=chemistry))
+    """Floor and resting voltage are those of the chemistry, and keep away from registers 316 and 300.
+
+    The chemistry is the one of register 300; the owner decides where that leaves a choice.
+    """
+    empty_v = 1.7 if full_v < 3.0 else 2.5
+    ratings = make_ratings(fully_charged_cell_v=full_v, over_voltage_cell_v=full_v + 0.1, under_voltage_cell_v=empty_v)
+    made = context(ratings, LimitSettings(chemistry=chemistry))
 
     assert made.floor_v == pytest.approx(floor_v)
     assert made.resting_v == pytest.approx(resting_v)
@@ -160,9 +189,10 @@ def test_floor_and_resting_voltage_follow_the_chemistry(
 
 def test_ceiling_wins_over_a_floor_above_it(context: MakeContext, make_ratings: MakeRatings) -> None:
     """Where a configuration makes floor and ceiling cross, no CVL above the ceiling follows."""
-    made = context(make_ratings(), LimitSettings(cell_max_v=3.30, floor_cell_v=3.40, resting_cell_v=3.50))
+    made = context(make_ratings(), LimitSettings(cell_max_v=3.30, floor_cell_v=3.32, resting_cell_v=3.50))
 
-    assert made.floor_v == made.resting_v == made.ceiling_v == pytest.approx(52.8)
+    assert made.resting_v == made.ceiling_v == pytest.approx(52.8)
+    assert made.floor_v == pytest.approx(51.2), "a floor above the ceiling is not used"
 
 
 @pytest.mark.parametrize("nonsense_v", [0.0, -3.2, float("nan"), float("inf")])

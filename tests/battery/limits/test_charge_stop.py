@@ -106,10 +106,10 @@ def test_a_fault_does_not_wait_for_a_wish(make_engine: MakeEngine) -> None:
 
 def test_a_stop_is_the_reason_where_cvl_is_as_low_already(make_engine: MakeEngine, li_ion: Ratings) -> None:
     """With a target at or below rest CVL cannot go down; the user still sees that charging is stopped."""
-    for full_v in (3.90, 3.80):
-        ratings = replace(li_ion, fully_charged_cell_v=full_v)
-        limits = make_engine(STOPPED).feed(ratings=ratings, max_cell_v=3.70)
-        assert limits.cvl_v == pytest.approx(14 * full_v)
+    for cell_v in (3.90, 3.80):
+        settings = replace(STOPPED, bulk_voltage_v=14 * cell_v)
+        limits = make_engine(settings).feed(ratings=li_ion, max_cell_v=3.70)
+        assert limits.cvl_v == pytest.approx(14 * cell_v)
         assert limits.binding(Quantity.CVL).code is LimitCode.MANUAL
 
 

@@ -167,11 +167,11 @@ def test_manual_stop_binds_over_the_state(drive: Drive) -> None:
 def test_reasons_tell_the_whole_story(drive: Drive, make_ratings: MakeRatings) -> None:
     """The causes of the CVL come in the order of the stages with the numbers that were compared."""
     ratings = make_ratings(over_voltage_cell_v=3.65)
-    (limits,) = drive(SETTINGS, [{"soc": 98, "ratings": ratings}])
+    (limits,) = drive(replace(SETTINGS, bulk_voltage_v=None), [{"soc": 98, "ratings": ratings}])
     story = [(r.code, round(r.limit, 6), r.detail) for r in limits.reasons if r.quantity is Quantity.CVL]
 
     assert story == [
-        (LimitCode.CONFIGURED, 58.4, ""),
+        (LimitCode.BMS_TARGET, 58.4, ""),
         (LimitCode.OVER_VOLTAGE_MARGIN, 57.9, ""),
         (LimitCode.STATE, 57.8, "FLOAT"),
     ]
@@ -242,12 +242,12 @@ def test_a_sample_with_a_hole_counts_as_none(make_engine: Callable[..., Any], ho
 @pytest.mark.parametrize(
     ("floor_cell_v", "changes", "fully_charged_cell_v", "floor_v", "cvl_v"),
     [
-        pytest.param(3.6, {}, 3.45, 55.2, 55.2, id="target of the BMS"),
-        pytest.param(3.6, {"bulk_voltage_v": 54.0}, 3.65, 54.0, 54.0, id="configured target"),
-        pytest.param(3.6, {"alarm_voltage_v": 56.0}, 3.65, 56.0, 56.0, id="alarm threshold"),
+        pytest.param(3.6, {}, 3.60, 51.2, 55.1, id="above the target of the BMS"),
+        pytest.param(3.6, {"bulk_voltage_v": 54.0}, 3.65, 51.2, 53.9, id="above the configured target"),
+        pytest.param(3.6, {"alarm_voltage_v": 54.0}, 3.65, 51.2, 53.9, id="above the alarm threshold"),
         pytest.param(3.3, {"bulk_voltage_v": 54.0}, 3.65, 52.8, 53.9, id="floor below the target"),
-        pytest.param(3.3, {"bulk_voltage_v": 48.0}, 3.65, 51.2, 51.2, id="the floor of the chemistry stays"),
-        pytest.param(None, {"bulk_voltage_v": 48.0}, 3.65, 51.2, 51.2, id="no floor of the user"),
+        pytest.param(3.3, {"bulk_voltage_v": 52.0}, 3.65, 52.8, 55.1, id="target below the floor"),
+        pytest.param(None, {"bulk_voltage_v": 48.0}, 3.65, 51.2, 55.1, id="target below that of the chemistry"),
     ],
 )
 def test_no_floor_lifts_cvl_above_the_target(
@@ -260,7 +260,7 @@ def test_no_floor_lifts_cvl_above_the_target(
     floor_v: float,
     cvl_v: float,
 ) -> None:
-    """A floor that is set too high gives way to the target; only the chemistry's own floor does not."""
+    """A floor above rest is not used, and a target below the floor gives way to a careful one, 3.45 V per cell."""
     settings = LimitSettings(floor_cell_v=floor_cell_v, **changes)  # type: ignore[arg-type]  # all of them voltages
     ratings = make_ratings(fully_charged_cell_v=fully_charged_cell_v)
     (limits,) = drive(settings, [{"soc": 97.0, "ratings": ratings}])

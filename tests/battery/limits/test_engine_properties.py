@@ -142,7 +142,8 @@ def check_bounds(snapshot: Snapshot, asked: LimitSettings, limits: Limits) -> No
     context = make_context(snapshot, ratings, asked)
     assert 0.0 < context.floor_v <= limits.cvl_v <= context.ceiling_v
     assert math.isfinite(limits.cvl_v)
-    assert limits.cvl_v <= ratings.over_voltage_cell_v * ratings.series_cells - 0.4 - asked.over_voltage_margin_v
+    assert limits.cvl_v <= context.over_voltage_bound_v <= ratings.over_voltage_cell_v * ratings.series_cells - 0.4
+    assert limits.cvl_v <= context.fit.bms_target_v or limits.cvl_v == context.floor_v
     for current, maximum in (
         (limits.ccl_a, asked.max_charge_current_a),
         (limits.dcl_a, asked.max_discharge_current_a),

@@ -113,7 +113,8 @@ def test_what_counts_as_tail_current(walk: Walk, moment: dict[str, Any], is_full
         (LimitSettings(cell_max_v=3.5), 3.49, True),
         (LimitSettings(alarm_voltage_v=56.0), 3.49, True),
         (LimitSettings(bulk_voltage_v=53.6), 3.35, False),
-        (LimitSettings(bulk_voltage_v=60.0), 3.60, False),
+        (LimitSettings(), 3.60, False),
+        (LimitSettings(bulk_voltage_v=60.0), 3.44, True),
     ],
 )
 def test_full_voltage_is_that_of_the_target(

@@ -174,7 +174,7 @@ def test_reference_scenario(
             FLOAT,
             [sample(99)],
             BULK,
-            (58.4, 50, 100),
+            (55.2, 50, 100),
             id="firmware: 70.0; disabled meant no bound at all",
         ),
         pytest.param(
@@ -256,7 +256,8 @@ def test_target_respects_register_315(
 ) -> None:
     """The firmware sent 58.4 V whatever the BMS would cut off at; here 0.4 V and the margin stay free."""
     (limits,) = drive(
-        configured(FIRMWARE), [sample(50) | {"ratings": make_ratings(over_voltage_cell_v=over_voltage_v)}]
+        configured(FIRMWARE, bulk_voltage_v=None),
+        [sample(50) | {"ratings": make_ratings(over_voltage_cell_v=over_voltage_v)}],
     )
 
     assert limits.cvl_v == pytest.approx(expected_v)
@@ -266,8 +267,8 @@ def test_float_offset_counts_from_the_bounded_target(drive: Drive, make_ratings:
     """A target bounded by the cutoff or the ceiling is the one that FLOAT and a hold go below."""
     ratings = make_ratings(over_voltage_cell_v=3.65)
     samples = [sample(98) | {"ratings": ratings}, *[sample(80, 5000) | {"ratings": ratings}] * 60]
-    in_float, *_, in_hold = drive(configured(FIRMWARE), samples)
-    (below_ceiling,) = drive(configured(FIRMWARE, cell_max_v=3.45), [sample(98)])
+    in_float, *_, in_hold = drive(configured(FIRMWARE, bulk_voltage_v=None), samples)
+    (below_ceiling,) = drive(configured(FIRMWARE, bulk_voltage_v=None, cell_max_v=3.45), [sample(98)])
 
     assert in_float.cvl_v == pytest.approx(57.8)
     assert in_hold.cvl_v == pytest.approx(55.9)

@@ -116,6 +116,24 @@ def old_data_stops_charging(make_engine: MakeEngine) -> None:
     assert (limits.cvl_v, limits.ccl_a, limits.freshness) == (pytest.approx(53.6), 0.0, Freshness.HOLD)
 
 
+def rested_cells_decide_the_chemistry(make_engine: MakeEngine) -> None:
+    """With register 300 at 3.75 V a pack that rests at 3.6 V is Li-ion, and rests there when charging is stopped."""
+    made = make_engine(LimitSettings(manual=ManualInhibits(stop_charge=True)))
+    ratings = replace(made.sample().ratings, fully_charged_cell_v=3.75, over_voltage_cell_v=3.85)
+    made.last_for(4000.0, max_cell_v=3.60, ratings=ratings)
+    assert made.limits.cvl_v == pytest.approx(59.2)
+
+
+def a_raised_floor_is_no_jump(make_engine: MakeEngine) -> None:
+    """While charging is stopped, a floor that is raised by new settings lifts CVL by steps, not at once."""
+    stopped = LimitSettings(manual=ManualInhibits(stop_charge=True), resting_cell_v=3.22)
+    made = make_engine(stopped)
+    before = made.last_for(5.0, max_cell_v=3.20)
+    made.settings = replace(stopped, floor_cell_v=3.32, resting_cell_v=3.33)
+    assert made.feed(max_cell_v=3.20).cvl_v < before.cvl_v + 0.5
+    assert made.last_for(120.0, max_cell_v=3.20).cvl_v > before.cvl_v + 1.0
+
+
 def silence_ends_in_silence(make_engine: MakeEngine) -> None:
     """Old data is not sent for ever."""
     made = make_engine()
@@ -228,6 +246,8 @@ INVARIANTS: dict[str, Scenario] = {
         frost_stops_solar_chargers,
         empty_stays_empty,
         fault_stops_charging,
+        rested_cells_decide_the_chemistry,
+        a_raised_floor_is_no_jump,
         old_data_stops_charging,
         silence_ends_in_silence,
         the_hand_of_the_user_counts,
@@ -309,6 +329,8 @@ REMOVALS = [
         high_cell_lowers_cvl,
         lessons_outlive_the_sample,
     ),
+    removal("next_chemistry", as_before, rested_cells_decide_the_chemistry),
+    removal("ramp_floor", as_before, a_raised_floor_is_no_jump),
     removal("derate", nothing, cold_lowers_ccl),
     removal("stop_for_temperature", no_stop, frost_stops_solar_chargers),
     removal("stop_when_empty", no_stop, empty_stays_empty),

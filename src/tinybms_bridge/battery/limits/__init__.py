@@ -2,9 +2,11 @@
 
 from tinybms_bridge.battery.limits.cell_protection import ProtectionMemory
 from tinybms_bridge.battery.limits.charge_stop import StopMemory
+from tinybms_bridge.battery.limits.chemistry import ChemistryMemory
 from tinybms_bridge.battery.limits.curve_defaults import CURVE_NAMES, curves_for
 from tinybms_bridge.battery.limits.curves import Curve
 from tinybms_bridge.battery.limits.engine import Memory, step
+from tinybms_bridge.battery.limits.fit import Fit, Misfit, fit_to_battery
 from tinybms_bridge.battery.limits.model import ChargeState, Freshness, LimitCode, Limits, Quantity, Reason
 from tinybms_bridge.battery.limits.policy import PolicyMemory
 from tinybms_bridge.battery.limits.policy_settings import ChargeProfile, PolicySettings
@@ -28,13 +30,16 @@ __all__ = [
     "ChargeProfile",
     "ChargeState",
     "Chemistry",
+    "ChemistryMemory",
     "Curve",
+    "Fit",
     "Freshness",
     "LimitCode",
     "LimitSettings",
     "Limits",
     "ManualInhibits",
     "Memory",
+    "Misfit",
     "PolicyMemory",
     "PolicySettings",
     "Preset",
@@ -51,6 +56,7 @@ __all__ = [
     "chemistry_of",
     "curves_for",
     "explain",
+    "fit_to_battery",
     "in_wire_steps",
     "step",
 ]

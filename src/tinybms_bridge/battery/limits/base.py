@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
+from tinybms_bridge.battery.limits.fit import Fit
 from tinybms_bridge.battery.limits.memo import by_settings
 from tinybms_bridge.battery.limits.model import LimitCode, Quantity, Reason
 from tinybms_bridge.battery.limits.settings import LimitSettings
@@ -15,12 +16,14 @@ __all__ = ["base"]
 def base(context: Context) -> Draft:
     """Return the first draft: the only stage that sets limits instead of lowering them.
 
-    CVL: the configured target, or register 300 times the cells; never above the over-voltage bound, the ceiling or
-    the user's alarm threshold, so that the offsets of the states count from a target that can be reached. CCL and
-    DCL: the user's maximum bounded by registers 318 and 317 (305 where it is lower), or a share of those cutoffs.
+    CVL: the configured target, or register 300 times the cells; never above the latter, the over-voltage bound, the
+    ceiling or the user's alarm threshold, so that the offsets of the states count from a target that can be reached.
+    CCL and DCL: the user's maximum, or a share of registers 318 and 317 (305 where it is lower). A typed value that
+    does not fit the battery is left out; where it is a voltage, the target is then a conservative one.
     Registers 102 and 103 are statistics and play no part.
     """
-    draft = Draft(_from_settings(context.ratings, context.settings))
+    fit, settings = context.fit, context.settings
+    draft = Draft(_from_settings(context.ratings, settings, fit))
     full_v, cutoff_v = context.ratings.fully_charged_cell_v, context.ratings.over_voltage_cell_v
     if full_v >= cutoff_v:  # no curve of charging lies between them, and nobody knows which of them is wrong
         draft.lower(Quantity.CCL, 0.0, LimitCode.CROSSED_CUTOFFS, value=full_v, threshold=cutoff_v)
@@ -32,38 +35,36 @@ def base(context: Context) -> Draft:
         threshold=context.over_voltage_bound_v,
     )
     draft.lower(Quantity.CVL, context.ceiling_v, LimitCode.CEILING, threshold=context.ceiling_v)
-    if context.settings.alarm_voltage_v is not None:
-        draft.lower(
-            Quantity.CVL,
-            context.settings.alarm_voltage_v,
-            LimitCode.ALARM_THRESHOLD,
-            threshold=context.settings.alarm_voltage_v,
-        )
+    draft.lower(Quantity.CVL, fit.bms_target_v, LimitCode.BMS_TARGET, value=context.ratings.fully_charged_cell_v)
+    if fit.alarm_v is not None:
+        draft.lower(Quantity.CVL, fit.alarm_v, LimitCode.ALARM_THRESHOLD, threshold=fit.alarm_v)
+    if fit.conservative_v is not None:
+        detail = ", ".join(misfit.name for misfit in fit.misfits)
+        draft.lower(Quantity.CVL, fit.conservative_v, LimitCode.MISFIT, threshold=fit.conservative_v, detail=detail)
     return draft
 
 
 @by_settings
-def _from_settings(ratings: Ratings, settings: LimitSettings) -> Mapping[Quantity, Reason]:
+def _from_settings(ratings: Ratings, settings: LimitSettings, fit: Fit) -> Mapping[Quantity, Reason]:
     discharge_a = ratings.discharge_over_current_a
     if ratings.discharge_peak_current_a is not None:
         discharge_a = min(discharge_a, ratings.discharge_peak_current_a)
     charge_a, share = ratings.charge_over_current_a, settings.current_fraction
     return {
-        Quantity.CVL: _target(ratings, settings),
-        Quantity.CCL: _current(Quantity.CCL, settings.max_charge_current_a, charge_a, share),
-        Quantity.DCL: _current(Quantity.DCL, settings.max_discharge_current_a, discharge_a, share),
+        Quantity.CVL: _target(ratings, fit),
+        Quantity.CCL: _current(Quantity.CCL, fit.charge_current_a, charge_a, share),
+        Quantity.DCL: _current(Quantity.DCL, fit.discharge_current_a, discharge_a, share),
     }
 
 
-def _target(ratings: Ratings, settings: LimitSettings) -> Reason:
-    if settings.bulk_voltage_v is not None:
-        return Reason(Quantity.CVL, LimitCode.CONFIGURED, settings.bulk_voltage_v, value=settings.bulk_voltage_v)
-    cell_v = ratings.fully_charged_cell_v
-    return Reason(Quantity.CVL, LimitCode.BMS_TARGET, cell_v * ratings.series_cells, value=cell_v)
+def _target(ratings: Ratings, fit: Fit) -> Reason:
+    if fit.bulk_v is not None:
+        return Reason(Quantity.CVL, LimitCode.CONFIGURED, fit.bulk_v, value=fit.bulk_v)
+    return Reason(Quantity.CVL, LimitCode.BMS_TARGET, fit.bms_target_v, value=ratings.fully_charged_cell_v)
 
 
 def _current(quantity: Quantity, configured_a: float | None, cutoff_a: float, fraction: float) -> Reason:
-    if configured_a is not None and configured_a <= cutoff_a:
+    """Return the user's maximum; where there is none, or one above the cutoff, a share of the cutoff."""
+    if configured_a is not None:
         return Reason(quantity, LimitCode.CONFIGURED, configured_a, value=configured_a)
-    limit_a = cutoff_a if configured_a is not None else cutoff_a * fraction
-    return Reason(quantity, LimitCode.BMS_CURRENT_CUTOFF, limit_a, value=cutoff_a, threshold=configured_a)
+    return Reason(quantity, LimitCode.BMS_CURRENT_CUTOFF, cutoff_a * fraction, value=cutoff_a)

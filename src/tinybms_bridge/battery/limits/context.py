@@ -1,23 +1,20 @@
 """What every stage may look at: the sample, the settings, and the pack's voltages that follow from both."""
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tinybms_bridge.battery.limits.curve_defaults import curves_for, head_room_v
 from tinybms_bridge.battery.limits.curves import Curve
+from tinybms_bridge.battery.limits.fit import MPPT_OFFSET_V, Fit, fit_to_battery
 from tinybms_bridge.battery.limits.memo import by_settings
-from tinybms_bridge.battery.limits.presets import PRESETS, Preset, chemistry_of
+from tinybms_bridge.battery.limits.presets import Chemistry, Preset, room_v
 from tinybms_bridge.battery.limits.settings import LimitSettings
 from tinybms_bridge.battery.limits.soc_by_cells import CredibleSoc, RestMemory, credible_soc, full_share, next_rest
-from tinybms_bridge.battery.limits.wire_steps import down_to_step, up_to_step
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 
-__all__ = ["MPPT_OFFSET_V", "Context", "make_context"]
-
-MPPT_OFFSET_V = 0.4
-"""What a solar charger adds to the CVL while feeding in (Victron's dvcc.py; reference victron-can, section 4)."""
+__all__ = ["MPPT_OFFSET_V", "Context", "make_context", "ramp_floor"]
 
 _FULL_MARGIN_V = 0.02
 """A cell this far below its charge voltage is at it."""
@@ -40,6 +37,12 @@ _ABOVE_RESTING_V = 0.03
 _NO_LONGER_FULL_V = 0.15
 """Nor is a cell that rests this far below its charge voltage full any more."""
 
+_SHORTEST_INTERVAL_S = 0.5
+"""As in the configuration; 0 would be no ramp."""
+
+_STOPPED_BELOW_V = MPPT_OFFSET_V + 0.2
+"""Below the pack by this much, every charger that heeds CVL has stopped."""
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -48,14 +51,18 @@ class Context:
     snapshot: Snapshot
     ratings: Ratings
     settings: LimitSettings
+    fit: Fit
+    """Which typed values count, and what follows from them."""
     rest: RestMemory
     """What the cells would show without current."""
     soc: CredibleSoc
     """The counted state of charge with what the cells say about it."""
     preset: Preset
+    """What the chemistry tolerates on this unit, per cell."""
     full_share: float
     """How full a cell is where the BMS counts 100 %."""
     floor_v: float
+    """Lowest CVL; while it rises, as far as it has risen."""
     ceiling_v: float
     over_voltage_bound_v: float
     """Cell over-voltage cutoff times the cells, less the MPPT's 0.4 V and the margin."""
@@ -85,7 +92,7 @@ class Context:
 
     @property
     def decidable(self) -> bool:
-        """Whether a safe CVL exists; false only for settings of the BMS or the user that make no sense."""
+        """Whether a safe CVL exists; false only for settings of the BMS that its own rules forbid."""
         return 0.0 < self.floor_v <= self.ceiling_v < math.inf
 
     @property
@@ -96,71 +103,73 @@ class Context:
 
 
 def make_context(
-    snapshot: Snapshot, ratings: Ratings, settings: LimitSettings, rest: RestMemory | None = None
+    snapshot: Snapshot,
+    ratings: Ratings,
+    settings: LimitSettings,
+    rest: RestMemory | None = None,
+    lowest: Chemistry = Chemistry.LTO,
 ) -> Context:
-    """Return the context of one step. Ceiling and target win over the user's floor where they cross.
+    """Return the context of one step.
 
     ``rest`` is what is remembered of the cells' voltages without current; without it the sample speaks for itself.
+    ``lowest`` is the lowest chemistry that the cells leave possible.
     """
-    fixed = _from_settings(ratings, settings)
+    fixed = _from_settings(ratings, settings, lowest)
     rest = rest or next_rest(None, snapshot, ratings, 0.0)
-    return Context(
-        snapshot, ratings, settings, rest, credible_soc(fixed["preset"], fixed["full_share"], rest, snapshot), **fixed
-    )
+    soc = credible_soc(fixed["preset"], fixed["full_share"], rest, snapshot)
+    return Context(snapshot, ratings, settings, rest=rest, soc=soc, **fixed)
+
+
+def ramp_floor(context: Context, cvl_before_v: float | None, elapsed_s: float) -> Context:
+    """Return the context with a floor that lifts the CVL of before no faster than CVL may rise.
+
+    A floor that is raised, by new settings or because the chemistry is known now, would be a jump of CVL wherever it
+    is lower; without fresh data (0 s) it lifts nothing. It begins no lower than where it cannot empty the battery:
+    above register 316 and as far below the pack as a charge stop goes.
+    """
+    floor_v, rates = context.floor_v, context.settings.rates
+    if cvl_before_v is None or not cvl_before_v < floor_v or rates.cvl_step_v <= 0.0:
+        return context
+    rise_v = rates.cvl_step_v * elapsed_s / max(rates.cvl_interval_s, _SHORTEST_INTERVAL_S)
+    least_v = (context.ratings.under_voltage_cell_v + room_v(context.ratings)) * context.ratings.series_cells
+    stopped_v = context.snapshot.pack.voltage_v - _STOPPED_BELOW_V
+    return replace(context, floor_v=min(floor_v, max(cvl_before_v + rise_v, least_v, stopped_v)))
 
 
 @by_settings
-def _from_settings(ratings: Ratings, settings: LimitSettings) -> dict[str, Any]:
+def _from_settings(ratings: Ratings, settings: LimitSettings, lowest: Chemistry) -> dict[str, Any]:
     """Return every field that does not hang on the sample."""
-    preset = PRESETS[settings.chemistry or chemistry_of(ratings)]
-    cells = ratings.series_cells
-    bound_v = ratings.over_voltage_cell_v * cells - MPPT_OFFSET_V - settings.over_voltage_margin_v
-    ceiling_v = _step(down_to_step, min(bound_v, _or(settings.cell_max_v, preset.ceiling_v) * cells))
-    target_v = _target_v(ratings, settings, ceiling_v)
-    highest_floor_v = _step(down_to_step, min(max(target_v, preset.floor_v * cells), ceiling_v))
-    floor_v = min(_step(up_to_step, _or(settings.floor_cell_v, preset.floor_v) * cells), highest_floor_v)
-    resting_v = _or(settings.resting_cell_v, preset.resting_v) * cells
-    hold_min_v = _or(settings.states.imbalance_min_cell_v, preset.resting_v + 0.05)
-    full_v = _full_v(ratings, settings, preset, target_v)
-    threshold_v = _or(settings.protection.threshold_v, ratings.fully_charged_cell_v + 0.2 * head_room_v(ratings))
+    cells, fit = ratings.series_cells, fit_to_battery(ratings, settings, lowest)
+    target_v, hold_min_v = fit.target_v, _or(settings.states.imbalance_min_cell_v, fit.preset.resting_v + 0.05)
+    full_v = _full_v(ratings, settings, fit.preset, target_v)
+    threshold_v = _or(fit.threshold_v, ratings.fully_charged_cell_v + 0.2 * head_room_v(ratings))
     return {
-        "preset": preset,
-        "full_share": full_share(preset, ratings),
-        "floor_v": floor_v,
-        "ceiling_v": ceiling_v,
-        "over_voltage_bound_v": bound_v,
-        "resting_v": min(max(resting_v, floor_v), ceiling_v),
+        "fit": fit,
+        "preset": fit.preset,
+        "full_share": full_share(fit.preset, ratings),
+        "floor_v": fit.floor_v,
+        "ceiling_v": fit.ceiling_v,
+        "over_voltage_bound_v": fit.over_voltage_bound_v,
+        "resting_v": fit.resting_v,
         "full_v": full_v,
         "float_cell_v": full_v / cells - _UNDER_CURRENT_V,
         "protection_threshold_v": threshold_v,
         "emergency_v": (threshold_v + ratings.fully_charged_cell_v + head_room_v(ratings)) / 2.0,
-        "protection_release_v": min(_or(settings.protection.release_v, ratings.fully_charged_cell_v), threshold_v),
-        "near_full_cell_v": min(preset.near_full_v, target_v / cells - _CLEARLY_BELOW_V),
-        "others_full_cell_v": min(preset.resting_v + _ABOVE_RESTING_V, full_v / cells - _FULL_MARGIN_V),
-        "no_longer_full_cell_v": min(preset.no_longer_full_v, full_v / cells - _NO_LONGER_FULL_V),
+        "protection_release_v": min(_or(fit.release_v, ratings.fully_charged_cell_v), threshold_v),
+        "near_full_cell_v": min(fit.preset.near_full_v, target_v / cells - _CLEARLY_BELOW_V),
+        "others_full_cell_v": min(fit.preset.resting_v + _ABOVE_RESTING_V, full_v / cells - _FULL_MARGIN_V),
+        "no_longer_full_cell_v": min(fit.preset.no_longer_full_v, full_v / cells - _NO_LONGER_FULL_V),
         "hold_min_cell_v": hold_min_v,
         "hold_end_cell_v": hold_min_v - _HOLD_HYSTERESIS_V,
         "curves": curves_for(ratings, settings.curves),
     }
 
 
-def _target_v(ratings: Ratings, settings: LimitSettings, ceiling_v: float) -> float:
-    """Return the highest CVL of the first stage."""
-    target_v = _or(settings.bulk_voltage_v, ratings.fully_charged_cell_v * ratings.series_cells)
-    return min(target_v, _or(settings.alarm_voltage_v, target_v), ceiling_v)
-
-
 def _full_v(ratings: Ratings, settings: LimitSettings, preset: Preset, target_v: float) -> float:
     """Return where a pack is at its charge voltage: a little below the target that it can reach."""
     cells = ratings.series_cells
-    target_v = min(target_v, ratings.fully_charged_cell_v * cells)
     offset_v = min(settings.states.float_approach_offset_v, _OFFSET_SHARE_V * cells)
     return max(target_v - offset_v - _FULL_MARGIN_V * cells, (preset.resting_v + _ABOVE_RESTING_V) * cells)
-
-
-def _step(to_step: Callable[[float], float], voltage_v: float) -> float:
-    """Return a bound on a step of frame 0x351, so that a CVL between the bounds is one there, too."""
-    return to_step(voltage_v) if math.isfinite(voltage_v) else voltage_v
 
 
 def _or(value: float | None, default: float) -> float:

@@ -14,7 +14,8 @@ from tinybms_bridge.battery.limits.base import base
 from tinybms_bridge.battery.limits.bms_state import obey_bms
 from tinybms_bridge.battery.limits.cell_protection import ProtectionMemory, protect_cells
 from tinybms_bridge.battery.limits.charge_stop import StopMemory, follow_stop, set_stop_level
-from tinybms_bridge.battery.limits.context import Context, make_context
+from tinybms_bridge.battery.limits.chemistry import ChemistryMemory, next_chemistry
+from tinybms_bridge.battery.limits.context import Context, make_context, ramp_floor
 from tinybms_bridge.battery.limits.derating import derate, stop_for_temperature, stop_when_empty
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import Freshness, Limits, Quantity
@@ -63,6 +64,7 @@ class Memory:
     stop: StopMemory = field(default_factory=StopMemory)
     rest: RestMemory | None = None
     """What the cells would show without current; None while data is not fresh."""
+    chemistry: ChemistryMemory = field(default_factory=ChemistryMemory)
     readings: ReadingMemory = field(default_factory=ReadingMemory)
 
     @property
@@ -93,11 +95,15 @@ def step(
     counted = readings.counted
     fresh = freshness.state is Freshness.FRESH
     undecided = freshness.state is Freshness.HOLD and memory.last_fresh is None
-    context, rest = None, None
+    new_sample = freshness.last_sequence != memory.freshness.last_sequence
+    context, rest, chemistry, fresh_s = None, None, memory.chemistry, elapsed_s if fresh else 0.0
     if counted is not None and counted.ratings is not None:
         if fresh:
             rest = next_rest(memory.rest, counted, counted.ratings, elapsed_s)
-        context = make_context(counted, counted.ratings, settings, rest)
+            chemistry = next_chemistry(chemistry, counted, counted.ratings, settings, memory.rates.cvl_v, elapsed_s)
+        context = make_context(counted, counted.ratings, settings, rest, chemistry.lowest)
+        rise_s = memory.rates.waiting_s + elapsed_s if fresh and new_sample else 0.0
+        context = ramp_floor(context, memory.rates.cvl_v, rise_s)
     if context is None or undecided or not context.decidable:
         return None, replace(memory, freshness=freshness, last_step_s=now_s, rest=rest, readings=readings)
     policy, states, sensors = memory.policy, memory.states, memory.sensors
@@ -109,7 +115,7 @@ def step(
     set_stop_level(draft, context, memory.stop)
     apply_policy(draft, context, policy)
     draft.lowest_v = -math.inf
-    protection = protect_cells(draft, context, memory.protection, elapsed_s if fresh else 0.0)
+    protection = protect_cells(draft, context, memory.protection, fresh_s)
     age_s = freshness.age_s(now_s)
     derate(draft, context, age_s, sensors)
     too_cold_or_hot = stop_for_temperature(draft, context, memory.too_cold_or_hot, sensors)
@@ -118,7 +124,6 @@ def step(
     apply_freshness(draft, context, freshness, now_s, memory.last_fresh)
     apply_manual(draft, context)
     stop = follow_stop(draft, context, memory.stop, memory.rates, elapsed_s) if fresh else memory.stop
-    new_sample = freshness.last_sequence != memory.freshness.last_sequence
     rates = limit_rates(draft, context, memory.rates, elapsed_s, fresh=fresh, new_sample=new_sample)
     final_clamp(draft, context)
     limits = _limits(draft, context, freshness.state, policy, states, sensors)
@@ -134,6 +139,7 @@ def step(
         empty=empty,
         sensors=sensors,
         stop=stop,
+        chemistry=chemistry,
         rest=rest,
         readings=readings,
     )
@@ -186,4 +192,6 @@ def _limits(
         uneven=policy.uneven,
         full_charge_due=full_charge_due(policy, context),
         lost_sensors=lost_sensors(sensors, context.snapshot.temperatures),
+        chemistry=context.fit.chemistry.chemistry,
+        chemistry_decided=context.fit.chemistry.decided,
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.battery.limits.presets import Chemistry
 
 __all__ = ["ChargeState", "Freshness", "LimitCode", "Limits", "Quantity", "Reason"]
 
@@ -36,6 +37,7 @@ class LimitCode(StrEnum):
     OVER_VOLTAGE_MARGIN = "over_voltage_margin"
     CROSSED_CUTOFFS = "crossed_cutoffs"
     ALARM_THRESHOLD = "alarm_threshold"
+    MISFIT = "misfit"
     STATE = "state"
     IMBALANCE = "imbalance"
     UNEVEN = "uneven"
@@ -104,6 +106,11 @@ class Limits:
     """Whether a full charge is overdue or was asked for: the SOC window is ignored until it is done."""
     lost_sensors: tuple[str, ...] = ()
     """External temperature sensors that are lost, whose last reading goes on limiting charging."""
+
+    chemistry: Chemistry | None = None
+    """The chemistry that counts."""
+    chemistry_decided: bool = True
+    """False while others are possible as well, so that what is safe for all of them counts."""
 
     @property
     def may_send(self) -> bool:

@@ -14,6 +14,7 @@ _SENTENCES = {
     LimitCode.OVER_VOLTAGE_MARGIN: "kept below the BMS's over-voltage cutoff less 0.4 V and the margin",
     LimitCode.CROSSED_CUTOFFS: "the BMS is full at {value:.2f} V per cell and cuts off at {threshold:.2f} V",
     LimitCode.ALARM_THRESHOLD: "kept at the over-voltage alarm threshold",
+    LimitCode.MISFIT: "a careful target, since a setting does not fit this battery: {detail}",
     LimitCode.STATE: "charge state {detail}",
     LimitCode.IMBALANCE: "cells differ by {value:.0f} mV, more than {threshold:.0f} mV",
     LimitCode.UNEVEN: "charge state {detail}: charging ended with cells {value:.0f} mV apart, not full",
