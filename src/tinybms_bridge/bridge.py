@@ -11,16 +11,16 @@ from pathlib import Path
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.bms_events import DatedEvent
 from tinybms_bridge.battery.freshness import Freshness
-from tinybms_bridge.battery.limits import Limits, ManualInhibits
+from tinybms_bridge.battery.limits import Chemistry, Limits, ManualInhibits
 from tinybms_bridge.battery.manual_stops import Direction
 from tinybms_bridge.battery.notices import Communication
 from tinybms_bridge.battery.saved_units import NO_SERIAL, SavedUnits, unit_key
 from tinybms_bridge.battery.snapshot import BmsStatus, Identity, Ratings, Snapshot
 from tinybms_bridge.battery.view import View
 from tinybms_bridge.bus import Bus
-from tinybms_bridge.config.battery import check_against_battery
+from tinybms_bridge.config.battery import check_with_ratings, chemistry_remark, new_problems
 from tinybms_bridge.config.configuration import Configuration
-from tinybms_bridge.errors import LinkError
+from tinybms_bridge.errors import ConfigError, LinkError
 from tinybms_bridge.events import BmsEventsSeen, GxChanged, IdentityKnown, LinkChanged, Noted, PartStateChanged
 from tinybms_bridge.hal.blocking import RunBlocking, in_thread
 from tinybms_bridge.hal.can import CanFrame, CanPort, CanStatistics
@@ -167,7 +167,7 @@ class Bridge:
         self._sending = False
         self._sent: Limits | None = None
         self._announced_ready = False
-        self._checked_ratings: Ratings | None = None
+        self._checked: tuple[Ratings | None, Chemistry | None] = (None, None)
         self.misfits: tuple[str, ...] = ()
         """What in the configuration in force does not fit this battery."""
         self.file_usable: Callable[[], bool] = lambda: True
@@ -215,6 +215,19 @@ class Bridge:
         """Return what may be shown of the battery at this moment."""
         return self.pipeline.view(self._clock.monotonic())
 
+    def refuse_misfits(self, wanted: Configuration) -> None:
+        """Raise ConfigError for a configuration that brings what does not fit this battery, once that is known.
+
+        May be called from any thread.
+        """
+        ratings, lowest = self.poller.ratings, self.pipeline.lowest_chemistry
+        if ratings is None or wanted.hardware.uart.device != self.config.hardware.uart.device:
+            return
+        before = check_with_ratings(self.config, ratings, lowest)
+        problems = new_problems(before, check_with_ratings(wanted, ratings, lowest))
+        if problems:
+            raise ConfigError(problems, source="this battery")
+
     def frames(self) -> tuple[CanFrame, ...] | None:
         """Return the burst for this moment, or None when nothing may be sent."""
         self.pipeline.tick(self._clock.monotonic())
@@ -243,7 +256,8 @@ class Bridge:
         if self.pipeline.accept(snapshot, self._clock.monotonic()):
             self._hurry_limits()
             self._announce_identity()
-            if snapshot.ratings is not None and snapshot.ratings is not self._checked_ratings:
+            known = snapshot.ratings, self.pipeline.lowest_chemistry
+            if snapshot.ratings is not None and known != self._checked:
                 self._check(snapshot.ratings)
 
     def saved_units(self) -> SavedUnits:
@@ -319,22 +333,20 @@ class Bridge:
             self.bus.publish(IdentityKnown(identity), "uart")
 
     def _check(self, ratings: Ratings) -> None:
-        """Say once what in the configuration does not fit this battery; the engine bounds the limits all the same."""
-        self._checked_ratings = ratings
-        problems = check_against_battery(
-            self.config,
-            series_cells=ratings.series_cells,
-            fully_charged_cell_v=ratings.fully_charged_cell_v,
-            over_voltage_cell_v=ratings.over_voltage_cell_v,
-            under_voltage_cell_v=ratings.under_voltage_cell_v,
-            charge_cutoff_a=ratings.charge_over_current_a,
-            discharge_cutoff_a=ratings.discharge_over_current_a,
-        )
-        texts = tuple(str(problem) for problem in problems)
+        """Say once what in the configuration does not fit this battery; the engine leaves it out."""
+        lowest = self.pipeline.lowest_chemistry
+        self._checked = ratings, lowest
+        unfit = [str(problem) for problem in check_with_ratings(self.config, ratings, lowest)]
+        remark = chemistry_remark(self.config, ratings.fully_charged_cell_v, lowest)
+        texts = (*unfit, *([remark] if remark else []))
         if texts != self.misfits:
             self.misfits = texts
-            for text in texts:
+            for text in unfit:
                 log.error("configuration does not fit this battery: %s", text)
+            if unfit:
+                log.warning("what does not fit is not used, and the charge target is a careful one until it is mended")
+            if remark:
+                log.warning("%s", remark)
 
     async def _decide(self) -> None:
         """Notice missing samples and a missing GX also while nothing is received or sent, and feed the watchdog."""

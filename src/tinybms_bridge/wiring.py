@@ -1,19 +1,20 @@
 """From the configuration to the settings of each part: the only place that knows both."""
 
+from dataclasses import replace
+
 from tinybms_bridge.battery.alarm_rules import AlarmSettings
 from tinybms_bridge.battery.freshness import FreshnessSettings
 from tinybms_bridge.battery.limits import (
     CURVE_NAMES,
     ChargeProfile,
-    Chemistry,
     Curve,
-    LimitSettings,
     PolicySettings,
     ProtectionSettings,
     RateSettings,
     StateSettings,
 )
 from tinybms_bridge.battery.notices import NoticeSettings
+from tinybms_bridge.config.battery import limit_settings
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.errors import ConfigError, ConfigProblem
 from tinybms_bridge.hal.can import CanSettings
@@ -76,16 +77,8 @@ def pipeline_settings(config: Configuration) -> PipelineSettings:
     """Return the settings of the stages between the two buses."""
     victron, cvl = config.victron, config.cvl
     return PipelineSettings(
-        limits=LimitSettings(
-            chemistry=None if cvl.chemistry == "auto" else Chemistry(cvl.chemistry),
-            bulk_voltage_v=cvl.bulk_voltage_v,
-            alarm_voltage_v=victron.thresholds.overvoltage_v,
-            over_voltage_margin_v=cvl.over_voltage_margin_v,
-            cell_max_v=cvl.cell_max_voltage_v,
-            floor_cell_v=_first(cvl.floor_cell_voltage_v, cvl.cell_min_float_voltage_v),
-            resting_cell_v=cvl.resting_cell_voltage_v,
-            max_charge_current_a=victron.max_charge_current_a,
-            max_discharge_current_a=victron.max_discharge_current_a,
+        limits=replace(
+            limit_settings(config),
             current_fraction=victron.current_fraction,
             states=_state_settings(config),
             policy=_policy_settings(config),
@@ -237,7 +230,3 @@ def can_settings(config: Configuration) -> CanSettings:
         extra=options,
         accept_ids=() if can.mode == "loopback" else (KEEP_ALIVE_ID, IDENTIFICATION_ID, *BMS_IDS),
     )
-
-
-def _first(*values: float | None) -> float | None:
-    return next((value for value in values if value is not None), None)

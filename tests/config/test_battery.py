@@ -1,11 +1,22 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinybms_bridge.config.battery import check_against_battery
+from tinybms_bridge.battery.limits import Chemistry, fit_to_battery
+from tinybms_bridge.battery.snapshot import Ratings
+from tinybms_bridge.config.battery import (
+    check_against_battery,
+    check_alone,
+    check_with_ratings,
+    chemistry_remark,
+    new_problems,
+)
 from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.errors import ConfigProblem
+from tinybms_bridge.wiring import pipeline_settings
 
 LFP_16S: dict[str, Any] = {
     "series_cells": 16,
@@ -15,6 +26,11 @@ LFP_16S: dict[str, Any] = {
     "charge_cutoff_a": 30.0,
     "discharge_cutoff_a": 60.0,
 }
+
+
+def ratings_at(full_v: float) -> Ratings:
+    """Return the settings of a BMS with 16 cells and this register 300."""
+    return Ratings(16, full_v, full_v - 0.7, full_v + 0.1, full_v - 0.8, 30.0, 60.0, None, 60.0, 0.0, 100.0)
 
 
 def problems(document: dict[str, Any], **changes: Any) -> dict[str, str]:
@@ -44,7 +60,7 @@ def test_a_bulk_voltage_near_the_cutoff_is_refused_with_the_numbers() -> None:
 @pytest.mark.parametrize(("bulk_v", "count"), [(57.9, 0), (57.901, 1), (56.0, 0)])
 def test_the_bound_is_exact(bulk_v: float, count: int) -> None:
     """The highest voltage named in the refusal is accepted, the next is not."""
-    assert len(problems({"cvl": {"bulk_voltage_v": bulk_v}})) == count
+    assert len(problems({"cvl": {"bulk_voltage_v": bulk_v}}, fully_charged_cell_v=3.64)) == count
 
 
 @given(st.integers(4, 16), st.floats(1.8, 4.5), st.floats(3, 80), st.floats(0, 2))
@@ -78,11 +94,11 @@ def test_voltages_per_cell_are_judged_for_the_pack(key: str) -> None:
     ("cvl", "path", "message"),
     [
         (
-            {"bulk_voltage_v": 54, "cell_min_float_voltage_v": 3.55},
+            {"bulk_voltage_v": 53, "cell_min_float_voltage_v": 3.34},
             "cvl.bulk_voltage_v",
             (
-                "must be at least 56.8 V (cvl.cell_min_float_voltage_v 3.55 V × 16 cells), "
-                "or cvl.cell_min_float_voltage_v at most 3.375 V"
+                "must be at least 53.44 V (cvl.cell_min_float_voltage_v 3.34 V × 16 cells), "
+                "or cvl.cell_min_float_voltage_v at most 3.312 V"
             ),
         ),
         (
@@ -124,16 +140,175 @@ def test_a_target_above_the_chemistry_is_refused() -> None:
         "cvl.bulk_voltage_v": "must be at most 58.4 V (3.65 V × 16 cells, the most for this chemistry unless "
         "cvl.cell_max_voltage_v says otherwise)"
     }
-    assert problems({"cvl": {"bulk_voltage_v": 60, "cell_max_voltage_v": 3.8}}, over_voltage_cell_v=4.2) == {}
+    unit = {"fully_charged_cell_v": 3.75, "over_voltage_cell_v": 4.2}
+    own = {"bulk_voltage_v": 60, "cell_max_voltage_v": 3.8, "chemistry": "lfp"}
+    assert problems({"cvl": own}, **unit) == {}
+    assert list(problems({"cvl": {**own, "chemistry": "auto"}}, **unit)) == ["cvl.bulk_voltage_v"]
 
 
-def test_another_chemistry_than_that_of_the_bms_is_refused() -> None:
-    """The floor of Li-ion would overcharge LFP cells."""
-    assert problems({"cvl": {"chemistry": "li-ion"}}, fully_charged_cell_v=3.45) == {
-        "cvl.chemistry": "is kept at 57.6 V (3.6 V × 16 cells) or more, above the charge target of the BMS "
-        "(register 300, 3.45 V × 16 cells), which is 55.2 V"
+def test_a_target_above_that_of_the_bms_is_refused() -> None:
+    """The BMS ends the charge at register 300: a target above is never reached; a step of the frame is rounding."""
+    assert problems({"cvl": {"bulk_voltage_v": 57.8}}) == {
+        "cvl.bulk_voltage_v": "must be from 51.2 V to 57.7 V on this battery"
     }
-    assert problems({"cvl": {"chemistry": "lfp"}}) == {}
+    assert problems({"cvl": {"bulk_voltage_v": 57.7}}) == {}
+
+
+@pytest.mark.parametrize(
+    ("chemistry", "full_v", "fits"),
+    [
+        ("lto", 3.65, False),
+        ("li-ion", 3.65, False),
+        ("lfp", 3.65, True),
+        ("lfp", 3.70, True),
+        ("li-ion", 3.70, True),
+        ("lto", 3.70, False),
+        ("lfp", 4.15, False),
+        ("li-ion", 4.15, True),
+        ("lfp", 2.70, False),
+        ("lto", 2.70, True),
+    ],
+)
+def test_another_chemistry_than_that_of_the_bms_is_refused(chemistry: str, full_v: float, fits: bool) -> None:
+    """The floor of Li-ion overcharges LFP cells, the ceiling of LTO empties them; where both may be, the owner says."""
+    registers = {"over_voltage_cell_v": full_v + 0.1, "under_voltage_cell_v": 1.8 if full_v < 3.0 else 2.8}
+    found = problems({"cvl": {"chemistry": chemistry}}, fully_charged_cell_v=full_v, **registers)
+
+    assert (found == {}) is fits
+    assert set(found) <= {"cvl.chemistry"}
+    if chemistry == "lto" and full_v == 3.65:
+        assert found["cvl.chemistry"] == (
+            "contradicts the BMS, which charges its cells to 3.65 V (register 300), as lfp; if they are lto, set "
+            "register 300 right first"
+        )
+
+
+def test_cells_that_contradict_the_owner_are_a_problem() -> None:
+    """Register 300 leaves a choice, the owner has made one, and the cells rest where no such cell rests."""
+    ratings = ratings_at(3.70)
+    config = Configuration.model_validate({"cvl": {"chemistry": "lfp"}})
+
+    assert check_with_ratings(config, ratings, Chemistry.LFP) == []
+    (problem,) = check_with_ratings(config, ratings, Chemistry.LI_ION)
+    assert problem.message == "contradicts the cells, which rest at a voltage where no lfp cell rests"
+
+
+@pytest.mark.parametrize(
+    ("chemistry", "full_v", "lowest", "told"),
+    [
+        ("auto", 3.65, Chemistry.LTO, False),
+        ("auto", 3.66, Chemistry.LTO, True),
+        ("auto", 3.80, Chemistry.LFP, True),
+        ("auto", 3.81, Chemistry.LFP, False),
+        ("auto", 3.70, Chemistry.LI_ION, False),
+        ("lfp", 3.70, Chemistry.LFP, False),
+        ("li-ion", 3.70, Chemistry.LFP, False),
+        ("lto", 3.70, Chemistry.LFP, True),
+    ],
+)
+def test_a_register_that_leaves_a_choice_is_told(chemistry: str, full_v: float, lowest: Chemistry, told: bool) -> None:
+    """From 3.66 to 3.80 V it may be LFP or Li-ion, until the cells or the owner say which."""
+    config = Configuration.model_validate({"cvl": {"chemistry": chemistry}})
+
+    assert bool(chemistry_remark(config, full_v, lowest)) is told
+
+
+@pytest.mark.parametrize(
+    ("document", "path", "message"),
+    [
+        (
+            {"cvl": {"bulk_voltage_v": 3.45}},
+            "cvl.bulk_voltage_v",
+            "is a value per cell; that of the pack is meant: 55.2 V for example 16 cells",
+        ),
+        (
+            {"cvl": {"bulk_voltage_v": 3.45, "series_cell_count": 8}},
+            "cvl.bulk_voltage_v",
+            "is a value per cell; that of the pack is meant: 27.6 V for the 8 cells",
+        ),
+        (
+            {"cvl": {"sustain_voltage_v": 3.2}},
+            "cvl.sustain_voltage_v",
+            "is a value per cell; that of the pack is meant: 51.2 V for example 16 cells",
+        ),
+        (
+            {"victron": {"thresholds": {"undervoltage_v": 3}}},
+            "victron.thresholds.undervoltage_v",
+            "is a value per cell; that of the pack is meant: 48 V for example 16 cells",
+        ),
+    ],
+)
+def test_a_value_per_cell_is_found_without_a_battery(document: dict[str, Any], path: str, message: str) -> None:
+    """No pack has so little: the command ``check`` says it before a battery is there, and once it is, says the same."""
+    (problem,) = check_alone(Configuration.model_validate(document))
+
+    assert (problem.path, problem.message) == (path, message)
+    assert problems(document)[path] == message or "cvl.series_cell_count" in problems(document)
+
+
+def test_pack_values_are_no_values_per_cell() -> None:
+    """The smallest pack that there is has 4 LTO cells."""
+    for value_v in (7.2, 9.2, 27.6, 80.0):
+        assert check_alone(Configuration.model_validate({"cvl": {"bulk_voltage_v": value_v}})) == []
+    assert check_alone(Configuration()) == []
+
+
+def maybe(low: float, high: float) -> st.SearchStrategy[float | None]:
+    """Return what a user may write for a key that may be null."""
+    return st.none() | st.floats(low, high)
+
+
+@given(
+    document=st.fixed_dictionaries(
+        {
+            "chemistry": st.sampled_from(["auto", "lto", "lfp", "li-ion"]),
+            "bulk_voltage_v": maybe(3, 80),
+            "over_voltage_margin_v": st.floats(0, 2),
+            "cell_max_voltage_v": maybe(1.2, 4.5),
+            "floor_cell_voltage_v": maybe(0.8, 4.5),
+            "cell_min_float_voltage_v": maybe(0.8, 4.5),
+            "resting_cell_voltage_v": maybe(0.8, 4.5),
+            "cell_safety_threshold_v": maybe(1.2, 4.5),
+            "cell_safety_release_v": maybe(1.2, 4.5),
+        }
+    ),
+    victron=st.fixed_dictionaries(
+        {"max_charge_current_a": maybe(0, 750), "max_discharge_current_a": maybe(0, 750)},
+    ),
+    overvoltage_v=maybe(3, 80),
+    cells=st.integers(4, 16),
+    registers_mv=st.lists(st.integers(800, 4500), min_size=4, max_size=4, unique=True).map(sorted),
+)
+@settings(max_examples=300, deadline=None)
+def test_what_the_engine_leaves_out_is_named(
+    document: dict[str, Any], victron: dict[str, Any], overvoltage_v: float | None, cells: int, registers_mv: list[int]
+) -> None:
+    """Nothing that a user has typed is ignored in silence: each value that the engine does not use is a problem."""
+    under_v, _, full_v, over_v = (each / 1000.0 for each in registers_mv)
+    try:
+        config = Configuration.model_validate(
+            {"cvl": document, "victron": {**victron, "thresholds": {"overvoltage_v": overvoltage_v}}}
+        )
+    except ValueError:
+        return  # contradicts itself, and is never in force
+    ratings = replace(ratings_at(full_v), series_cells=cells, over_voltage_cell_v=over_v, under_voltage_cell_v=under_v)
+    fit = fit_to_battery(ratings, pipeline_settings(config).limits)
+    found = check_with_ratings(config, ratings)
+
+    assert len({problem.path for problem in found}) >= len(fit.misfits)
+    assert not fit.misfits or found
+    if not found:
+        assert fit.target_v == pytest.approx(
+            min(each for each in (fit.bulk_v, fit.alarm_v, fit.bms_target_v, fit.ceiling_v) if each is not None)
+        )
+
+
+def test_an_old_problem_does_not_keep_from_other_changes() -> None:
+    """A value that was there at the start and does not fit is told; only what a change brings can refuse it."""
+    old, new = ConfigProblem("a", 1.0, "is so"), ConfigProblem("b", 2.0, "is so")
+
+    assert new_problems([old], [replace(old, message="is otherwise"), new]) == [new]
+    assert new_problems([old], [replace(old, value=3.0)]) == [replace(old, value=3.0)]
 
 
 def test_an_alarm_below_the_floor_is_refused() -> None:

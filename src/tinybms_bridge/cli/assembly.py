@@ -311,6 +311,7 @@ def _following(bridge: Bridge, settings: Reconfigurer, opened: Opened) -> Iterat
             opened.store.reload_if_changed()
 
     store = opened.store
+    store.judges.append(bridge.refuse_misfits)
     bridge.file_usable = lambda: store.error is None and not store.fell_back
     watch = ConfigWatch(
         opened.path, opened.store, bridge.machine.clock, reload, run_blocking=bridge.machine.run_blocking
@@ -323,6 +324,7 @@ def _following(bridge: Bridge, settings: Reconfigurer, opened: Opened) -> Iterat
         yield
     finally:
         loop.remove_signal_handler(signal.SIGHUP)
+        store.judges.remove(bridge.refuse_misfits)
 
 
 def _at_level(config: Configuration, log_level: str | None) -> Configuration:

@@ -2,9 +2,14 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 import click
+
+if TYPE_CHECKING:
+    from tinybms_bridge.errors import ConfigProblem
 
 __all__ = ["check_command"]
 
@@ -56,6 +61,7 @@ def _read(file: str | None) -> tuple[Path | None, bytes]:
 
 
 def _check(path: Path | None, data: bytes, *, show: bool) -> None:
+    from tinybms_bridge.config.battery import check_alone
     from tinybms_bridge.config.exposure import exposure
     from tinybms_bridge.config.loader import parse
     from tinybms_bridge.errors import ConfigError
@@ -64,17 +70,23 @@ def _check(path: Path | None, data: bytes, *, show: bool) -> None:
     try:
         configuration, notices = parse(data, name)
     except ConfigError as error:
-        for problem in error.problems:
-            click.echo(_line(problem.path, problem.value, problem.message))
-        count = len(error.problems)
-        click.echo(f"{name}: {count} problem{'' if count == 1 else 's'}", err=True)
-        sys.exit(1)
+        _refuse(name, error.problems)
+    unfit = check_alone(configuration)
+    if unfit:
+        _refuse(name, unfit)
     for notice in (*notices, exposure(path, configuration) if path else None):
         if notice is not None:
             click.echo(f"notice: {notice}", err=True)
     if show:
         click.echo(_pretty(configuration.public_dict()))
     click.echo(f"{name}: usable", err=True)
+
+
+def _refuse(name: str, problems: "Sequence[ConfigProblem]") -> NoReturn:
+    for problem in problems:
+        click.echo(_line(problem.path, problem.value, problem.message))
+    click.echo(f"{name}: {len(problems)} problem{'' if len(problems) == 1 else 's'}", err=True)
+    sys.exit(1)
 
 
 def _line(path: str, value: object, message: str) -> str:

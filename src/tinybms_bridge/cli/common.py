@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import selectors
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
@@ -87,11 +86,8 @@ def occupy_standard_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
 
 
-def run_until_signal(make: Callable[[], Coroutine[Any, Any, T]], *, punctual: bool = False) -> T | None:
-    """Run a coroutine until it ends or SIGINT or SIGTERM asks it to; None in the latter case.
-
-    ``punctual``: on an event loop whose timers do not round up to 1 ms, as those of epoll do; it serves few files.
-    """
+def run_until_signal(make: Callable[[], Coroutine[Any, Any, T]]) -> T | None:
+    """Run a coroutine until it ends or SIGINT or SIGTERM asks it to; None in the latter case."""
 
     async def body() -> T | None:
         loop = asyncio.get_running_loop()
@@ -103,9 +99,4 @@ def run_until_signal(make: Callable[[], Coroutine[Any, Any, T]], *, punctual: bo
         except asyncio.CancelledError:
             return None
 
-    with asyncio.Runner(loop_factory=_punctual_loop if punctual else None) as runner:
-        return runner.run(body())
-
-
-def _punctual_loop() -> asyncio.AbstractEventLoop:
-    return asyncio.SelectorEventLoop(selectors.SelectSelector())
+    return asyncio.run(body())

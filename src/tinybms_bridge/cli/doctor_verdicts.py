@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.bms_events import BmsEvent, open_events
+from tinybms_bridge.battery.limits import Chemistry
 from tinybms_bridge.battery.plausibility import PlausibilityMemory, PlausibilitySettings, judge
 from tinybms_bridge.battery.snapshot import BmsStatus, Identity, Ratings, Snapshot
 from tinybms_bridge.cli.findings import Finding, ok, problem, warning
-from tinybms_bridge.config.battery import check_against_battery
+from tinybms_bridge.config.battery import check_with_ratings, chemistry_remark
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 from tinybms_bridge.tinybms.ratings import ratings_problems
@@ -60,9 +61,12 @@ def judge_settings(ratings: Ratings, broadcast: int, config: Configuration) -> l
         return [problem("settings", text, advice) for text in unsound]
     findings = [ok("settings", _describe(ratings))]
     findings += [
-        problem("configuration", text, "Change the configuration, or the setting of the BMS.")
-        for text in _misfits(config, ratings)
+        problem("configuration", str(misfit), "Change the configuration, or the setting of the BMS.")
+        for misfit in check_with_ratings(config, ratings)
     ]
+    remark = chemistry_remark(config, ratings.fully_charged_cell_v, Chemistry.LTO)
+    if remark:
+        findings.append(warning("configuration", remark, "Set cvl.chemistry, or register 300 of the BMS."))
     if broadcast:
         text = "the BMS prints text between its answers (register 342)"
         findings.append(warning("settings", text, "The bridge skips it, but it costs time: set register 342 to 0."))
@@ -153,19 +157,6 @@ def _describe(ratings: Ratings) -> str:
         f"{ratings.over_voltage_cell_v:.2f} V, charge up to {ratings.charge_over_current_a:.0f} A, "
         f"discharge up to {ratings.discharge_over_current_a:.0f} A"
     )
-
-
-def _misfits(config: Configuration, ratings: Ratings) -> list[str]:
-    problems = check_against_battery(
-        config,
-        series_cells=ratings.series_cells,
-        fully_charged_cell_v=ratings.fully_charged_cell_v,
-        over_voltage_cell_v=ratings.over_voltage_cell_v,
-        under_voltage_cell_v=ratings.under_voltage_cell_v,
-        charge_cutoff_a=ratings.charge_over_current_a,
-        discharge_cutoff_a=ratings.discharge_over_current_a,
-    )
-    return [str(misfit) for misfit in problems]
 
 
 def _status_words(snapshot: Snapshot) -> str:

@@ -1,8 +1,14 @@
-"""What can only be judged once the BMS's own settings are known."""
+"""What in a configuration can fit no battery, and what does not fit this one once its settings are known.
 
-from collections.abc import Iterator
+The limits engine leaves such values out (``battery.limits.fit``). Whatever it would leave out is named here, so that
+nobody has to find out by what the battery does; the engine itself is asked last, for what no other check has found.
+"""
 
-from tinybms_bridge.battery.limits.presets import PRESETS, chemistry_at
+from collections.abc import Iterable, Iterator
+
+from tinybms_bridge.battery.limits import Chemistry, Fit, LimitSettings, Misfit, ProtectionSettings, fit_to_battery
+from tinybms_bridge.battery.limits.presets import possible_at, rank
+from tinybms_bridge.battery.snapshot import Ratings
 from tinybms_bridge.config.checks import (
     MPPT_RISE_V,
     PEAK_TOLERANCE_V,
@@ -10,12 +16,73 @@ from tinybms_bridge.config.checks import (
     bulk_findings,
     ceiling_findings,
     floor_findings,
-    preset_of,
 )
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.errors import ConfigProblem
 
-__all__ = ["check_against_battery"]
+__all__ = [
+    "check_against_battery",
+    "check_alone",
+    "check_with_ratings",
+    "chemistry_remark",
+    "limit_settings",
+    "new_problems",
+]
+
+_MOST_CELL_V = 4.5
+"""No cell of a TinyBMS is above; no pack of four cells that works is below."""
+
+_PACK_VOLTAGES = (
+    "cvl.bulk_voltage_v",
+    "cvl.sustain_voltage_v",
+    "victron.thresholds.undervoltage_v",
+    "victron.thresholds.overvoltage_v",
+)
+
+_KEYS = {
+    "chemistry": ("cvl.chemistry",),
+    "over_voltage_margin_v": ("cvl.over_voltage_margin_v",),
+    "cell_max_v": ("cvl.cell_max_voltage_v",),
+    "floor_cell_v": ("cvl.floor_cell_voltage_v", "cvl.cell_min_float_voltage_v"),
+    "resting_cell_v": ("cvl.resting_cell_voltage_v",),
+    "protection.threshold_v": ("cvl.cell_safety_threshold_v",),
+    "protection.release_v": ("cvl.cell_safety_release_v",),
+    "alarm_voltage_v": ("victron.thresholds.overvoltage_v",),
+    "bulk_voltage_v": ("cvl.bulk_voltage_v",),
+    "max_charge_current_a": ("victron.max_charge_current_a",),
+    "max_discharge_current_a": ("victron.max_discharge_current_a",),
+}
+"""Where the settings of the engine that have to fit the battery come from; the first key that is given counts."""
+
+
+def check_alone(config: Configuration) -> list[ConfigProblem]:
+    """Return what fits no battery: the voltage of a pack given per cell. Empty when there is none."""
+    cells = config.cvl.series_cell_count
+    problems = []
+    for path in _PACK_VOLTAGES:
+        value_v = _value(config, path)
+        if isinstance(value_v, float) and 0.0 < value_v <= _MOST_CELL_V:
+            count = cells or 16
+            meant = f"{value_v * count:g} V for {'the' if cells else 'example'} {count} cells"
+            problems.append(ConfigProblem(path, value_v, f"is a value per cell; that of the pack is meant: {meant}"))
+    return problems
+
+
+def chemistry_remark(config: Configuration, fully_charged_cell_v: float, lowest: Chemistry) -> str:
+    """Return that nobody knows the chemistry as yet; empty where register 300, the owner or the cells have said it."""
+    possible = [str(each) for each in possible_at(fully_charged_cell_v) if rank(each) >= rank(lowest)]
+    if config.cvl.chemistry in possible or len(possible) < 2:
+        return ""
+    return (
+        f"cvl.chemistry: register 300 is {fully_charged_cell_v:g} V, may be {' or '.join(possible)}; until rested "
+        f"cells or cvl.chemistry decide it, what is safe for both counts, that is {possible[0]}"
+    )
+
+
+def new_problems(before: Iterable[ConfigProblem], after: Iterable[ConfigProblem]) -> list[ConfigProblem]:
+    """Return the problems that a change brings: an old one must not keep a user from changing something else."""
+    old = {(problem.path, str(problem.value)) for problem in before}
+    return [problem for problem in after if (problem.path, str(problem.value)) not in old]
 
 
 def check_against_battery(
@@ -28,25 +95,93 @@ def check_against_battery(
     charge_cutoff_a: float,
     discharge_cutoff_a: float,
 ) -> list[ConfigProblem]:
+    """Do what ``check_with_ratings`` does with registers 307, 300, 315, 316, 318 and 317 alone."""
+    ratings = Ratings(
+        series_cells=series_cells,
+        fully_charged_cell_v=fully_charged_cell_v,
+        fully_discharged_cell_v=under_voltage_cell_v,
+        over_voltage_cell_v=over_voltage_cell_v,
+        under_voltage_cell_v=under_voltage_cell_v,
+        charge_over_current_a=charge_cutoff_a,
+        discharge_over_current_a=discharge_cutoff_a,
+        discharge_peak_current_a=None,
+        over_heat_c=60.0,
+        low_temperature_charge_c=0.0,
+        capacity_ah=100.0,
+    )
+    return check_with_ratings(config, ratings)
+
+
+def check_with_ratings(
+    config: Configuration, ratings: Ratings, lowest: Chemistry = Chemistry.LTO
+) -> list[ConfigProblem]:
     """Return why a configuration must not be used with a battery; empty when it may be.
 
-    The arguments are registers 307, 300, 315, 316, 318 and 317. No charge voltage of the configuration may, with the
-    0.4 V that a solar charger may add and the margin, exceed the over-voltage cutoff of the pack (Victron dvcc.py), nor
-    lie at or below its under-voltage cutoff; the charge target lies between floor and ceiling; no current may exceed
-    the BMS's cutoff.
+    No charge voltage of the configuration may, with the 0.4 V that a solar charger may add and the margin, exceed the
+    over-voltage cutoff of the pack (Victron dvcc.py), nor lie at or below its under-voltage cutoff; the charge target
+    lies between floor and ceiling, at most at register 300; no current may exceed the BMS's cutoff; the chemistry is
+    one that register 300 leaves possible, and its cells (``lowest``: the lowest that they do).
     """
-    voltages = [
-        *_cells(config, series_cells, over_voltage_cell_v),
-        *_pack_voltages(config, series_cells, over_voltage_cell_v, under_voltage_cell_v),
-    ]
-    judged = {problem.path for problem in voltages}
-    return [
-        *voltages,
-        *(problem for problem in _target(config, series_cells, fully_charged_cell_v) if problem.path not in judged),
-        *_thresholds(config, series_cells * over_voltage_cell_v, series_cells * under_voltage_cell_v),
-        *_current("charge", config.victron.max_charge_current_a, charge_cutoff_a),
-        *_current("discharge", config.victron.max_discharge_current_a, discharge_cutoff_a),
-    ]
+    cells, over_v, under_v = ratings.series_cells, ratings.over_voltage_cell_v, ratings.under_voltage_cell_v
+    discharge_a = ratings.discharge_over_current_a
+    fit = fit_to_battery(ratings, limit_settings(config), lowest)
+    checks = (
+        check_alone(config),
+        [*_cells(config, cells, over_v), *_pack_voltages(config, cells, over_v, under_v)],
+        _target(config, fit, ratings),
+        _thresholds(config, over_v * cells, under_v * cells),
+        _current("charge", config.victron.max_charge_current_a, ratings.charge_over_current_a),
+        _current("discharge", config.victron.max_discharge_current_a, discharge_a),
+        _misfits(config, fit, ratings),
+    )
+    found: list[ConfigProblem] = []
+    for check in checks:
+        judged = {problem.path for problem in found}
+        found += [problem for problem in check if problem.path not in judged]
+    return found
+
+
+def limit_settings(config: Configuration) -> LimitSettings:
+    """Return those settings of the engine that have to fit the battery; the others have their defaults."""
+    cvl, victron = config.cvl, config.victron
+    return LimitSettings(
+        chemistry=None if cvl.chemistry == "auto" else Chemistry(cvl.chemistry),
+        bulk_voltage_v=cvl.bulk_voltage_v,
+        alarm_voltage_v=victron.thresholds.overvoltage_v,
+        over_voltage_margin_v=cvl.over_voltage_margin_v,
+        cell_max_v=cvl.cell_max_voltage_v,
+        floor_cell_v=cvl.cell_min_float_voltage_v if cvl.floor_cell_voltage_v is None else cvl.floor_cell_voltage_v,
+        resting_cell_v=cvl.resting_cell_voltage_v,
+        max_charge_current_a=victron.max_charge_current_a,
+        max_discharge_current_a=victron.max_discharge_current_a,
+        protection=ProtectionSettings(threshold_v=cvl.cell_safety_threshold_v, release_v=cvl.cell_safety_release_v),
+    )
+
+
+def _misfits(config: Configuration, fit: Fit, ratings: Ratings) -> Iterator[ConfigProblem]:
+    """Name what the engine would leave out."""
+    for misfit in fit.misfits:
+        paths = _KEYS[misfit.name]
+        path = next((each for each in paths if _value(config, each) is not None), paths[0])
+        message = _chemistry_message(config, ratings) if misfit.name == "chemistry" else _range_message(misfit)
+        yield ConfigProblem(path, _value(config, path), message)
+
+
+def _chemistry_message(config: Configuration, ratings: Ratings) -> str:
+    typed, full_v = config.cvl.chemistry, ratings.fully_charged_cell_v
+    possible = possible_at(full_v)
+    if typed in possible:
+        return f"contradicts the cells, which rest at a voltage where no {typed} cell rests"
+    by_register = f"charges its cells to {full_v:g} V (register 300), as {' or '.join(possible)}"
+    return f"contradicts the BMS, which {by_register}; if they are {typed}, set register 300 right first"
+
+
+def _range_message(misfit: Misfit) -> str:
+    unit = misfit.name[-1].upper()
+    low, high = f"{misfit.low:.4g} {unit}", f"{misfit.high:.4g} {unit}"
+    if misfit.high < float("inf"):
+        return f"must be from {low} to {high} on this battery"
+    return f"must be at least {low} on this battery"
 
 
 def _cells(config: Configuration, series_cells: int, over_voltage_cell_v: float) -> Iterator[ConfigProblem]:
@@ -98,22 +233,22 @@ def _limit_message(config: Configuration, limit_v: float, cells: int, over_cell_
     return ""
 
 
-def _target(config: Configuration, cells: int, fully_charged_cell_v: float) -> Iterator[ConfigProblem]:
+def _target(config: Configuration, fit: Fit, ratings: Ratings) -> Iterator[ConfigProblem]:
     """Judge the charge target of the user, or else of the BMS, by what must lie below and above it."""
-    cvl, thresholds = config.cvl, config.victron.thresholds
-    preset = preset_of(cvl) or PRESETS[chemistry_at(fully_charged_cell_v)]
-    words = f"the charge target of the BMS (register 300, {fully_charged_cell_v:g} V × {cells} cells)"
-    target = Target("", fully_charged_cell_v * cells, words)
+    cvl, thresholds, cells = config.cvl, config.victron.thresholds, ratings.series_cells
+    full_v = ratings.fully_charged_cell_v
+    words = f"the charge target of the BMS (register 300, {full_v:g} V × {cells} cells)"
+    target = Target("", full_v * cells, words)
     if cvl.bulk_voltage_v is not None:
         target = Target("cvl.bulk_voltage_v", cvl.bulk_voltage_v, "cvl.bulk_voltage_v")
     findings = [
-        *floor_findings(cvl, cells, target, preset if target.path else preset_of(cvl)),
+        *floor_findings(cvl, cells, target, fit.preset if target.path else None),
         *bulk_findings(cvl, cells),
-        *ceiling_findings(cvl, cells, preset),
+        *ceiling_findings(cvl, cells, fit.preset),
     ]
     if thresholds.overvoltage_v is not None:
         path = "victron.thresholds.overvoltage_v"
-        findings += floor_findings(cvl, cells, Target(path, thresholds.overvoltage_v, path), preset)
+        findings += floor_findings(cvl, cells, Target(path, thresholds.overvoltage_v, path), fit.preset)
     for finding in findings:
         path = finding.paths[0]
         yield ConfigProblem(path, _value(config, path), finding.messages[0])

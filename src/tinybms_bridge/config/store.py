@@ -8,6 +8,7 @@ from datetime import datetime
 from threading import RLock
 from typing import Any
 
+from tinybms_bridge.config.battery import check_alone, new_problems
 from tinybms_bridge.config.changes import (
     ConfigChange,
     changed_paths,
@@ -58,6 +59,9 @@ class ConfigStore:
         self._changing = RLock()  # kept from a change until everybody knows it, so that changes are told in their order
         self.guards: list[Guard] = []
         """Asked before a change is saved; one that raises ConfigError refuses it. Edits of the file pass."""
+        self.judges: list[Guard] = []
+        """Asked before any change is in force, also an edit of the file; one that raises ConfigError refuses it."""
+        self._refused: bytes | None = None
         self.error: ConfigError | None = None
         """Why the file as it is now is not in force, or None."""
         self.fell_back = False
@@ -89,6 +93,7 @@ class ConfigStore:
         """
         with self._lock:
             loaded = self._from_file()
+            self._keep_good(self._seen if loaded else None)
             copy = None if loaded or self._is_loaded else self._good_copy()
             self.fell_back = copy is not None
             self._loaded = loaded or copy or self._loaded
@@ -104,9 +109,10 @@ class ConfigStore:
         with self._changing:
             with self._lock:
                 seen = self._seen
-                loaded = self._from_file()
-                if loaded is None or self._seen is None or self._seen == seen:
+                loaded = self._judged(self._from_file())
+                if loaded is None or self._seen is None or (self._seen == seen and self._refused is None):
                     return None
+                self._refused = None
                 change = self._adopt(loaded)
             self._tell(change)
         return change if change.changed_paths else None
@@ -154,7 +160,7 @@ class ConfigStore:
             problem = ConfigProblem("", None, f"cannot be read: {error.strerror or error}")
             self.error = ConfigError([problem], source=self.name)
             return None
-        is_new, self._seen = data != self._seen, data
+        self._seen = data
         if data is None:
             self.error = None
             notice = Notice("", f"{self.name} does not exist; every key has its default")
@@ -165,9 +171,31 @@ class ConfigStore:
             self.error = error
             return None
         self.error = None
-        if is_new:
-            self._keep_good(data)
+        unfit = (
+            Notice(problem.path, f"{problem.message}; it is not used") for problem in check_alone(loaded.configuration)
+        )
+        return replace(loaded, notices=(*loaded.notices, *unfit))
+
+    def _judged(self, loaded: Loaded | None) -> Loaded | None:
+        """Return what the file holds if it may take the place of what is in force, else None and leave ``error``."""
+        if loaded is None:
+            return None
+        try:
+            self._ask(loaded.configuration)
+        except ConfigError as error:
+            self.error = ConfigError(error.problems, source=self.name)
+            self._refused = self._seen
+            return None
+        self._keep_good(self._seen)
         return loaded
+
+    def _ask(self, wanted: Configuration) -> None:
+        """Raise ConfigError for a change to what fits no battery, or not this one."""
+        problems = new_problems(check_alone(self._loaded.configuration), check_alone(wanted))
+        if problems:
+            raise ConfigError(problems, source=self.name)
+        for judge in self.judges:
+            judge(wanted)
 
     def _good_copy(self) -> Loaded | None:
         copies = (self._last_good.read if self._last_good else lambda: None, self._storage.read_previous)
@@ -180,8 +208,8 @@ class ConfigStore:
                     return replace(loaded, notices=(notice, *loaded.notices))
         return None
 
-    def _keep_good(self, data: bytes) -> None:
-        if self._last_good is None:
+    def _keep_good(self, data: bytes | None) -> None:
+        if self._last_good is None or data is None:
             return
         with suppress(OSError):  # the copy is a convenience: the configuration itself is fine
             if self._last_good.read() != data:
@@ -203,12 +231,13 @@ class ConfigStore:
         text = _text(without_new_defaults(valid.document, base))
         loaded = load(text, self.name)
         loaded = replace(loaded, notices=(*masked, *loaded.notices))
+        self._ask(loaded.configuration)
         for guard in self.guards:
             guard(loaded.configuration)
         data = text.encode()
         if data != self._seen:
             self._storage.write(data)
-        self._seen = data
+        self._seen, self._refused = data, None
         self.error = None
         self._keep_good(data)
         return self._adopt(loaded)
