@@ -1,12 +1,15 @@
-"""The adapter between the bridge and its web pages: frames and counters."""
+"""The adapter between the bridge and its web pages: frames, counters, and what is live."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import pytest
 
+from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.saved_units import SavedUnits
+from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackState, Ratings, Snapshot, Temperatures
 from tinybms_bridge.bridge import Bridge, Machine
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.errors import LinkError
@@ -14,8 +17,18 @@ from tinybms_bridge.hal.can import CanFrame
 from tinybms_bridge.hal.can_memory import MemoryCanBus
 from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.hal.storage import MemoryStorage
+from tinybms_bridge.services.web.live.numbers import battery_numbers, limit_numbers
 from tinybms_bridge.victron.transmitter import Transmitter
 from tinybms_bridge.web_face import WebFace
+
+SAMPLE = Snapshot(
+    sequence=0,
+    taken_at_s=0.0,
+    pack=PackState(13.2, 12.0, 54.0, 98.0, BmsStatus.CHARGING, 0x91),
+    cells=Cells((3.3, 3.3, 3.3, 3.3)),
+    temperatures=Temperatures(internal_c=30.0, external_1_c=21.5),
+    ratings=Ratings(4, 3.5, 2.9, 3.75, 2.5, 60.0, 120.0, None, 60.0, 1.0, 100.0),
+)
 
 
 @pytest.fixture
@@ -71,3 +84,47 @@ async def test_reset_sets_every_counter_to_zero(clock: FakeClock) -> None:
     assert face.picture().rejected == 0
     bridge.pipeline.rejected += 1
     assert face.picture().rejected == 1
+
+
+async def test_no_interface_shows_old_values_as_live(clock: FakeClock) -> None:
+    """One bridge through all states of its data: what API and WebSocket make of the same picture."""
+
+    async def absent(*_: object) -> NoReturn:
+        raise LinkError("not here")
+
+    bridge = Bridge(Configuration(), Machine(clock, absent, absent, MemoryStorage()), SavedUnits())
+    face = new_face(bridge)
+    sequence = 0
+
+    async def feed(count: int) -> None:
+        nonlocal sequence
+        for _ in range(count):
+            await clock.advance(0.1)
+            sequence += 1
+            now_s, pack = clock.monotonic(), replace(SAMPLE.pack, lifetime_s=sequence)
+            bridge.pipeline.accept(replace(SAMPLE, sequence=sequence, taken_at_s=now_s, pack=pack), now_s)
+
+    async def wait(seconds: float) -> tuple[Any, Any, Any]:
+        await clock.advance(seconds)
+        bridge.pipeline.tick(clock.monotonic())
+        picture = face.picture()
+        return picture.view.freshness, battery_numbers(picture), limit_numbers(picture.view.limits)
+
+    await feed(40)
+    freshness, live, limits = await wait(0.0)
+    assert (freshness, live["voltage"], live["last"], live["remark"]) == (Freshness.FRESH, 13.2, None, "")
+    assert limits["ccl_limit_a"] > 0.0
+    freshness, held, limits = await wait(5.0)
+    assert (freshness, held["voltage"], held["last"]["voltage"]) == (Freshness.HOLD, None, 13.2)
+    assert (limits["ccl_limit_a"], limits["state"]) == (0.0, "BULK")
+    freshness, silent, limits = await wait(60.0)
+    assert (freshness, silent["voltage"], silent["last"]["voltage"]) == (Freshness.SILENT, None, 13.2)
+    assert set(limits.values()) == {None}
+    wall = clock.wall()
+    assert silent["last"]["at"] == (wall - timedelta(seconds=65)).replace(microsecond=0).isoformat()
+    await feed(2)
+    freshness, doubted, limits = await wait(0.0)
+    assert (freshness, doubted["voltage"], limits["state"]) == (Freshness.SILENT, None, None)
+    await feed(8)
+    freshness, back, _ = await wait(0.0)
+    assert (freshness, back["voltage"], back["last"]) == (Freshness.FRESH, 13.2, None)
