@@ -161,6 +161,7 @@ async def test_energy_and_charge_state_survive_a_restart(run_bridge: Any, start:
     await simulator.line()
     async with run_bridge(str(link)) as watched:
         await watched.until(lambda: watched.bridge.pipeline.energy.charged_wh > 0.2)
-    saved = json.loads(watched.storage.data or b"{}")
+    document = json.loads(watched.storage.data or b"{}")
+    saved = document["units"][document["unit"]]
     assert saved["energy"]["charged_wh"] > 0.2
     assert saved["charge"]["state"] == "FLOAT_APPROACH"
