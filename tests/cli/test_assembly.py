@@ -285,7 +285,10 @@ async def test_machine_opens_what_is_configured(monkeypatch: pytest.MonkeyPatch)
         await machine.open_serial(lambda _data: None, lambda _error: None)
     with pytest.raises(LinkError):
         await machine.open_can()
-    assert opened == [("/dev/ttyS9", 19_200), CanSettings("socketcan", "can7", 500_000, {}, (0x305, 0x307))]
+    assert opened == [
+        ("/dev/ttyS9", 19_200),
+        CanSettings("socketcan", "can7", 500_000, {}, (0x305, 0x307, 0x351, 0x355, 0x356, 0x35A)),
+    ]
     assert isinstance(machine.storage, MemoryStorage), "nothing is kept"
     assert isinstance(machine.clock, SystemClock)
     assert isinstance(machine.watchdog, NullWatchdog)
@@ -394,6 +397,19 @@ async def test_run_takes_over_and_saves_the_state(stage: Stage) -> None:
     await stage.end()
     assert SavedUnits.from_document(json.loads(storage.data or b"")).state == saved
     assert storage.writes == 2, "once more beside the file that was there, and at the end"
+
+
+async def test_a_state_that_cannot_be_used_is_told_in_log_and_event_list(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Counters that begin at 0 need a reason that somebody finds weeks later, too."""
+    stage.storage = MemoryStorage(b"[" * 100_000)
+    bridge = await stage.run(Configuration(), [], live=False, keep=False)
+    text = "the state in memory cannot be read: it is nested too deeply; it is kept as memory.unusable-1"
+    assert text in caplog.messages
+    (record,) = [record for record in bridge.events.records() if record.code == "state_file"]
+    assert record.text == text.capitalize()
+    await stage.end()
 
 
 @pytest.mark.parametrize("configured", [True, False])

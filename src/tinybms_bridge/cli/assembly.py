@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tinybms_bridge.battery.bms_event_kinds import Severity
+from tinybms_bridge.battery.saved_units import SavedUnits
 from tinybms_bridge.bridge import Bridge, Machine
 from tinybms_bridge.cli.again import StartAgain
 from tinybms_bridge.cli.common import logging_through, set_up_logging
@@ -32,7 +34,7 @@ from tinybms_bridge.hal.watchdog import find_watchdog
 from tinybms_bridge.reconfigure import LogParts, Reconfigurer, log_settings
 from tinybms_bridge.services.config_watch import ConfigWatch
 from tinybms_bridge.services.event_log import EventLog
-from tinybms_bridge.services.event_store import EVENTS_FILE, EventStore
+from tinybms_bridge.services.event_store import EVENTS_FILE, EventStore, News
 from tinybms_bridge.services.history import History
 from tinybms_bridge.services.logs import LogBook
 from tinybms_bridge.services.manual_stops import STOPS_FILE
@@ -224,8 +226,7 @@ async def run_bridge(
     config = _at_level(config, log_level)
     machine = machine_for(config, keep=keep)
     async with _owning(machine):
-        saved = await machine.run_blocking(load_state, machine.storage)
-        await machine.run_blocking(machine.events.load)
+        saved = await machine.run_blocking(_load, machine)
         bridge = Bridge(config, machine, saved)
         logs = _add_log(bridge, console=not live, keep=keep)
         bridge.supervisor.add("history", partial(machine.history.run, bridge.bus, machine.clock, machine.run_blocking))
@@ -263,6 +264,17 @@ async def _owning(machine: Machine) -> AsyncIterator[None]:
         yield
     finally:
         machine.release()
+
+
+def _load(machine: Machine) -> SavedUnits:
+    """Read state and event list; what could not be used is told in the log, and in the list. Blocks."""
+    told: list[str] = []
+    saved = load_state(machine.storage, told.append)
+    machine.events.load(told.append)
+    for text in told:
+        log.warning("%s", text)
+        machine.events.add(News(Severity.WARNING, "state_file", text[:1].upper() + text[1:]), machine.clock.wall())
+    return saved
 
 
 def _ender(bridge: Bridge) -> Callable[[], None]:

@@ -49,13 +49,16 @@ def check_version(version: object, newest: int) -> None:
         raise LaterVersionError(f"it is of a later version ({version}; this program reads up to {newest})")
 
 
-def load(storage: Storage, what: str, parse: Callable[[bytes], T]) -> Loaded[T]:
+def load(
+    storage: Storage, what: str, parse: Callable[[bytes], T], tell: Callable[[str], None] = log.warning
+) -> Loaded[T]:
     """Return what a document says, or else the one before the last write. Blocks; never raises.
 
     Args:
-        storage: Where it is. A document that cannot be used is moved aside there, and the log says so.
+        storage: Where it is. A document that cannot be used is moved aside there.
         what: What to call it, for example ``the state``.
         parse: Raises ValueError for what cannot be used.
+        tell: Told what cannot be used, why, and what has become of it.
 
     """
     problem = ""
@@ -66,7 +69,7 @@ def load(storage: Storage, what: str, parse: Callable[[bytes], T]) -> Loaded[T]:
                 return Loaded(parse(data), problem, previous)
         except (OSError, ValueError) as error:
             text = f"{'the previous copy of ' if previous else ''}{what} in {storage.name} cannot be read: {error}"
-            log.warning("%s; %s", text, put_aside(storage, previous=previous))
+            tell(f"{text}; {put_aside(storage, previous=previous)}")
             problem = problem or text
     return Loaded(None, problem)
 

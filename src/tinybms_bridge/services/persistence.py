@@ -29,12 +29,12 @@ _LEAST_S = 30.0
 """Two writes are further apart: a latch that flutters must not wear out an SD card."""
 
 
-def load_state(storage: Storage) -> SavedUnits:
+def load_state(storage: Storage, tell: Callable[[str], None] = log.warning) -> SavedUnits:
     """Return what was saved; a file that cannot be used is kept aside, and the one before it counts. Blocks.
 
     Afterwards the file is there twice: should the newest one be lost, no counter goes back.
     """
-    found = load(storage, "the state", _parse)
+    found = load(storage, "the state", _parse, tell)
     if found.value is None:
         return SavedUnits()
     with suppress(OSError):  # then the next save makes up for it

@@ -8,7 +8,7 @@ import itertools
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
 
@@ -54,19 +54,19 @@ class EventStore:
         """Whether there are entries that the file does not have."""
         return self._last_number != self._saved_number
 
-    def load(self) -> None:
+    def load(self, tell: Callable[[str], None] = log.warning) -> None:
         """Read the file; a line that is damaged is left out, a file that cannot be used gives way to the one before.
 
-        What cannot be used is kept aside. Blocks. Never raises for what the file holds.
+        What cannot be used is kept aside, and told. Blocks. Never raises for what the file holds.
         """
-        found = load(self._storage, "the event list", _parse)
+        found = load(self._storage, "the event list", _parse, tell)
         records, damaged = found.value or ((), 0)
         for record in records:
             self._append(record)
         self._saved_number = self._last_number
         if damaged:
             aside = "" if found.from_previous else f"; {put_aside(self._storage, keep=True)}"
-            log.warning("%d damaged entries of the event list in %s were left out%s", damaged, self.name, aside)
+            tell(f"{damaged} damaged entries of the event list in {self.name} were left out{aside}")
         if damaged or found.problem:
             self._saved_number = -1  # the file has to be written anew
 
