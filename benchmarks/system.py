@@ -25,10 +25,11 @@ from tinybms_bridge.tinybms.frames import ReadModbus
 
 WIRE_MS = 125 * 10 / 115200 * 1000
 BMS_LATENCY_MS = 1.0
+POLL_INTERVAL_S = 0.1
 
 
-async def poll_cycle(device: str, polls: int = 300) -> list[Row]:
-    """Back-to-back fast reads: how long one takes, against the wire time of its bytes."""
+async def poll_cycle(device: str, polls: int = 200) -> list[Row]:
+    """Fast reads with the pause that the bridge has between them: how long one takes, against the time on the wire."""
 
     async def open_port(on_data: OnData, on_lost: OnLost) -> SerialPort:
         return await open_serial(device, 115200, on_data, on_lost)
@@ -41,7 +42,9 @@ async def poll_cycle(device: str, polls: int = 300) -> list[Row]:
     for _ in range(polls):
         started_s = time.perf_counter()
         await client.request(ReadModbus(0, 56))
-        took_ms.append((time.perf_counter() - started_s) * 1000)
+        took_s = time.perf_counter() - started_s
+        took_ms.append(took_s * 1000)
+        await asyncio.sleep(POLL_INTERVAL_S - took_s)
     cpu_us = (time.process_time() - cpu_s) / polls * 1e6
     await client.close()
     median_ms, floor_ms = statistics.median(took_ms), WIRE_MS + BMS_LATENCY_MS

@@ -197,3 +197,12 @@ def test_closed_standard_streams_are_occupied() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
     assert done.stdout == "True /dev/null /dev/null\n"
+
+
+def test_punctual_loop_has_no_coarse_timers() -> None:
+    """Epoll rounds each timer up to 1 ms, which is as long as a BMS takes to answer."""
+
+    async def selector() -> str:
+        return type(asyncio.get_running_loop()._selector).__name__  # type: ignore[attr-defined]
+
+    assert run_until_signal(selector, punctual=True) == "SelectSelector"

@@ -1,4 +1,5 @@
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -167,6 +168,29 @@ async def test_a_reply_that_waits_in_the_adapter_is_not_taken_for_the_next_one(
             await client.request(ReadModbus(address, size), attempts=1)
     bms.deliver = give
     assert await client.request(ReadModbus(100, size)) == values(100, size)
+
+
+@pytest.mark.parametrize("half", ["AA0DFF34", "AA100134FFFF", "AA0BFF2C", "AA09FE00", "AA", "AA03"])
+async def test_half_a_request_does_not_swallow_those_that_follow(
+    client: TinyBmsClient, bms: ScriptedBms, half: str
+) -> None:
+    """A BMS that waits for the rest of a garbled request would take all others for it, for as long as they are sent."""
+    bms.write(bytes.fromhex(half))
+    with suppress(LinkError):
+        await client.request(ReadModbus(0, 8))
+    assert await client.request(ReadModbus(100, 8)) == values(100, 8)
+    assert {type(request) for request in bms.requests} <= {ReadModbus, SimpleRequest}
+
+
+async def test_a_write_is_preceded_by_nothing_that_completes_another(client: TinyBmsClient, bms: ScriptedBms) -> None:
+    """Whoever writes has read before: what may be half a request is completed by a read."""
+    sent: list[bytes] = []
+    client.on_traffic = lambda entry: sent.append(entry.data) if entry.direction == "tx" else None
+    bms.deliver = lambda _data: []
+    for _ in range(6):
+        with pytest.raises(LinkError):
+            await client.request(WriteModbus(315, (4200,)))
+    assert {len(data) for data in sent} == {len(WriteModbus(315, (4200,)).encode())}
 
 
 async def test_a_reply_from_before_a_suspend_is_not_believed(bms: ScriptedBms, quick: ClientSettings) -> None:

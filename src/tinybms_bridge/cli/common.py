@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import selectors
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
@@ -86,8 +87,11 @@ def occupy_standard_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
 
 
-def run_until_signal(make: Callable[[], Coroutine[Any, Any, T]]) -> T | None:
-    """Run a coroutine until it ends or SIGINT or SIGTERM asks it to; None in the latter case."""
+def run_until_signal(make: Callable[[], Coroutine[Any, Any, T]], *, punctual: bool = False) -> T | None:
+    """Run a coroutine until it ends or SIGINT or SIGTERM asks it to; None in the latter case.
+
+    ``punctual``: on an event loop whose timers do not round up to 1 ms, as those of epoll do; it serves few files.
+    """
 
     async def body() -> T | None:
         loop = asyncio.get_running_loop()
@@ -99,4 +103,9 @@ def run_until_signal(make: Callable[[], Coroutine[Any, Any, T]]) -> T | None:
         except asyncio.CancelledError:
             return None
 
-    return asyncio.run(body())
+    with asyncio.Runner(loop_factory=_punctual_loop if punctual else None) as runner:
+        return runner.run(body())
+
+
+def _punctual_loop() -> asyncio.AbstractEventLoop:
+    return asyncio.SelectorEventLoop(selectors.SelectSelector())

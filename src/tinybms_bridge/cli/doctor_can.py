@@ -110,16 +110,19 @@ def judge_bus(heard: Heard, bridges: Sequence[Process], period_s: float = 1.0) -
 
 
 def _foreign(heard: Heard, bridges: Sequence[Process], period_s: float) -> list[int]:
-    """Return the identifiers that only a BMS sends and that the running bridges do not account for."""
+    """Return the identifiers that only a BMS sends and that the running bridge does not account for.
+
+    One bridge is meant: a second one on this bus contradicts it as any other BMS does, and others have their own bus.
+    """
     if not bridges:
         return [identifier for identifier in BMS_IDS if heard.ids[identifier]]
     if heard.tells_local and heard.senders:
         strangers = [ids for origin, ids in heard.senders.items() if not origin.endswith(LOCAL)]
     else:
-        strangers = sorted(heard.senders.values(), key=Counter.total, reverse=True)[len(bridges) :]
+        strangers = sorted(heard.senders.values(), key=Counter.total, reverse=True)[1:]
     if strangers:
         return [identifier for identifier in BMS_IDS if any(ids[identifier] for ids in strangers)]
-    most = len(bridges) * (heard.seconds / period_s + _ODD_BURSTS)  # 0x351 is left out: it may come more often
+    most = heard.seconds / period_s + _ODD_BURSTS  # 0x351 is left out: it may come more often
     return [identifier for identifier in BMS_IDS if identifier != _LIMITS_ID and heard.ids[identifier] > most]
 
 

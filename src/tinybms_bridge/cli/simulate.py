@@ -185,7 +185,7 @@ def simulate_command(
     except (OSError, ValueError) as error:
         fail(error if isinstance(error, OSError) else str(error))
     try:
-        run_until_signal(lambda: _serve(server, device, quiet, plan))
+        run_until_signal(lambda: _serve(server, device, quiet, plan), punctual=True)
     finally:
         server.close()
 

@@ -5,6 +5,9 @@ Reads are repeated; writes and actions are sent once, since a repeated reset cut
 doubled one could pass for the next. Therefore each request begins after silence, unexpected bytes are drained, and
 after a request without a reply a probe is sent first: its reply is like no other that may still come, and since
 replies come in the order of the requests, nothing older can come after it.
+
+A BMS that received half a request, since its length was garbled or bytes were lost, waits for the rest and takes the
+next requests for it. So after some requests without any reply the rest is sent: bytes that begin no frame.
 """
 
 import asyncio
@@ -38,6 +41,16 @@ _REMEMBERED = 12
 
 _TOO_LATE_S = 1.0
 """A reply that comes so long after its time-out was read before the machine was suspended."""
+
+_HALF_AFTER = 3
+"""Attempts in a row without any valid reply, after which the BMS may be waiting for the rest of a request."""
+
+_REST = bytes(264)
+"""Completes the longest request there is. Zeros begin no frame, and make no garbled one valid: they do not change what
+its checksum misses by into nothing."""
+
+_REST_S = 0.05
+"""Time in which the rest is sent and refused; 264 bytes take 23 ms."""
 
 _WRITES = frozenset({Command.ACTION, Command.WRITE_BLOCK, Command.WRITE_LIST, Command.WRITE_MODBUS})
 
@@ -88,6 +101,7 @@ class TinyBmsClient:
         self.last_heard_s = float("-inf")
         """Monotonic time of the last valid reply, also of a refusal."""
         self._dirty = False
+        self._unheard = 0
         self._unanswered: deque[Request] = deque(maxlen=_REMEMBERED)  # their replies may still come
 
     @property
@@ -161,6 +175,8 @@ class TinyBmsClient:
                 await self._clock.sleep(self.settings.retry_delay_s)
             in_doubt = bool(self._unanswered)
             try:
+                if self._unheard >= _HALF_AFTER and request.command not in _WRITES:
+                    await self._complete_half_request()
                 if not in_step:
                     await self._get_in_step(request)
                     in_step = True
@@ -215,6 +231,7 @@ class TinyBmsClient:
             if self._crc_failed:
                 self.statistics.crc_errors += 1
                 raise LinkError("the answer of the BMS was corrupted", hint=LINE_HINT) from None
+            self._unheard += 1
             self.statistics.timeouts += 1
             raise LinkError(f"the BMS did not answer within {self.settings.timeout_s * 1000:.0f} ms") from None
 
@@ -243,6 +260,14 @@ class TinyBmsClient:
         finally:
             self._pending = None
             self._framer.reset()
+
+    async def _complete_half_request(self) -> None:
+        self._unheard = 0
+        if self._port is not None:
+            self._note("tx", _REST, "the rest of what may be half a request")
+            self._port.write(_REST)
+            await self._clock.sleep(_REST_S)
+            self._dirty = True
 
     def _refuse_old(self, sent_s: float, timeout_s: float) -> None:
         """Raise TimeoutError for a reply that was read before the machine was suspended."""
@@ -285,13 +310,16 @@ class TinyBmsClient:
             case CrcMismatch():
                 self._give_up_soon()
             case Nack():
-                self.last_heard_s = self._last_byte_s
+                self._heard()
                 self.statistics.refused += 1
                 self._fail(DeviceRefused(event.command, event.code))
             case _:
-                self.last_heard_s = self._last_byte_s
+                self._heard()
                 if self._pending is not None and not self._pending.done():
                     self._pending.set_result(event)
+
+    def _heard(self) -> None:
+        self.last_heard_s, self._unheard = self._last_byte_s, 0
 
     def _give_up_soon(self) -> None:
         """End the attempt early: what failed its CRC may be noise before the reply, so the rest gets a moment."""

@@ -65,6 +65,7 @@ class Line:
             self.wire.send(arrived_s + reply.delay_s + mangled.delay_s, mangled.data)
             if mangled.reboot:
                 self._device.crash()
+                self.responder.reset()
 
     def tick(self) -> None:
         """Let the device say what it says unasked; to be called at least every 0.1 s."""

@@ -1,0 +1,166 @@
+"""How soon a cut reaches the GX: from its first reading, at the end of a reply, to 0x351 at the CAN port.
+
+The simulated BMS stands on a pseudo-terminal in this process, and the bus is in memory; what a cell or the status shows
+is changed at a random moment. Prints one table.
+"""
+
+import asyncio
+import contextlib
+import random
+import statistics
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.parts import Row, print_table
+
+from tinybms_bridge.battery.saved_units import SavedUnits
+from tinybms_bridge.battery.snapshot import Snapshot
+from tinybms_bridge.bridge import Bridge, Machine
+from tinybms_bridge.config.loader import interpret
+from tinybms_bridge.hal.can import CanFrame, CanPort
+from tinybms_bridge.hal.can_memory import MemoryCanBus
+from tinybms_bridge.hal.clock import SystemClock
+from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort, open_serial
+from tinybms_bridge.hal.storage import MemoryStorage
+from tinybms_bridge.tinybms.simulator import PtyServer, SimulatedBms
+from tinybms_bridge.victron.codec import decode_frame
+
+SETTLE_S = 4.0
+"""Time for limits and window to be as before."""
+WATCH_S = 2.5
+CELL = 7
+FAULT = {50: 0x9B}
+
+
+class Changeable(SimulatedBms):
+    """A BMS of which some registers show what the measurement wants."""
+
+    shown: dict[int, int]
+
+    def read(self, address: int, count: int) -> tuple[int, ...] | None:
+        """Return registers; see ``Device``."""
+        words = super().read(address, count)
+        if words is None:
+            return None
+        shown = getattr(self, "shown", {})
+        return tuple(shown.get(address + index, word) for index, word in enumerate(words))
+
+
+@dataclass
+class Watch:
+    """When a changed reading first came, and when a lower limit went out."""
+
+    changed_s: float | None = None
+    readings: int = 0
+    cut_s: float | None = None
+    before: dict[str, float] = field(default_factory=dict)
+
+
+class Rig:
+    """The bridge between the simulated BMS and a bus in memory."""
+
+    def __init__(self, poll_ms: int) -> None:
+        self.clock = SystemClock()
+        device = Changeable.build(self.clock, cells=16, soc=0.6, capacity_ah=100.0)
+        assert isinstance(device, Changeable)
+        self.bms = device
+        self.bms.shown = {}
+        self.server = PtyServer(self.bms, self.clock)
+        self.server.open()
+        self.bus = MemoryCanBus()
+        times = {"poll_interval_ms": poll_ms, "poll_interval_min_ms": poll_ms, "poll_interval_max_ms": 1000}
+        config = interpret({"tinybms": times}, "benchmark").configuration
+        machine = Machine(self.clock, self._open_serial, self._open_can, MemoryStorage())
+        self.bridge = Bridge(config, machine, SavedUnits())
+        self.watch = Watch()
+        accept = self.bridge.pipeline.accept
+
+        def noted(snapshot: Snapshot, now_s: float) -> bool:
+            if self.bms.shown and self._shows(snapshot):
+                self.watch.readings += 1
+                self.watch.changed_s = self.watch.changed_s or snapshot.taken_at_s
+                if self.watch.readings >= self.most:
+                    self.bms.shown = {}
+            return accept(snapshot, now_s)
+
+        self.most = 1_000_000
+        self.bridge.pipeline.accept = noted  # type: ignore[method-assign]
+        self.bus.open().subscribe(self._on_frame)
+
+    def _shows(self, snapshot: Snapshot) -> bool:
+        status = self.bms.shown.get(50)
+        cell = self.bms.shown.get(CELL)
+        if status is not None and snapshot.pack.status_raw != status:
+            return False
+        return cell is None or abs(snapshot.cells.voltages_v[CELL] - cell / 10_000) < 1e-3
+
+    async def _open_serial(self, on_data: OnData, on_lost: OnLost) -> SerialPort:
+        return await open_serial(self.server.path, 115200, on_data, on_lost)
+
+    async def _open_can(self) -> CanPort:
+        return self.bus.open()
+
+    def _on_frame(self, frame: CanFrame) -> None:
+        if frame.arbitration_id != 0x351:
+            return
+        values: dict[str, Any] = dict(decode_frame(frame).values)
+        lower = any(values[name] < self.watch.before.get(name, 0.0) - 1e-6 for name in LIMITS)
+        if self.watch.changed_s is not None and self.watch.cut_s is None and lower:
+            self.watch.cut_s = self.clock.monotonic()
+        if self.watch.changed_s is None:
+            self.watch.before = {name: values[name] for name in LIMITS}
+
+    async def cut(self, shown: dict[int, int], readings: int = 1_000_000) -> float | None:
+        """Show something else from a random moment on; return the seconds to the lower limit, None for never."""
+        await asyncio.sleep(SETTLE_S + random.random())
+        self.watch, self.most = Watch(before=self.watch.before), readings
+        self.bms.shown = shown
+        await asyncio.sleep(WATCH_S)
+        self.bms.shown = {}
+        watch = self.watch
+        assert watch.changed_s is not None, "the change was never read"
+        return None if watch.cut_s is None else watch.cut_s - watch.changed_s
+
+
+LIMITS = ("charge_voltage_limit", "charge_current_limit", "discharge_current_limit")
+
+
+async def measure(poll_ms: int, rounds: int) -> list[Row]:
+    """Return the figures at one pace of polling."""
+    rig = Rig(poll_ms)
+    serving, running = asyncio.create_task(rig.server.run()), asyncio.create_task(rig.bridge.run())
+    rows: list[Row] = []
+    most_s = 0.4 if poll_ms <= 100 else 0.8
+    try:
+        await asyncio.sleep(45.0)  # CCL and DCL have risen
+        kinds = (
+            ("cell full", {CELL: 37400}, 1_000_000, f"<= {most_s} s"),
+            ("cell empty", {CELL: 25100}, 1_000_000, f"<= {most_s} s"),
+            ("fault of the BMS", FAULT, 1_000_000, "<= 0.1 s"),
+            ("cell full, one reading", {CELL: 37400}, 1, "never"),
+        )
+        for name, shown, readings, aim in kinds:
+            took_s = [await rig.cut(shown, readings) for _ in range(rounds)]
+            known_s = [each for each in took_s if each is not None]
+            text = f"never in {rounds}"
+            if known_s:
+                missed = "" if len(known_s) == rounds else f", {rounds - len(known_s)} never"
+                text = f"{statistics.median(known_s):.3f} s, max {max(known_s):.3f} s{missed}"
+            rows.append((f"{1000 / poll_ms:.0f} Hz: {name}", text, aim))
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        rig.server.close()
+        await serving
+    return rows
+
+
+async def main(rounds: int = 10) -> None:
+    """Measure and print."""
+    found = await asyncio.gather(measure(100, rounds), measure(1000, rounds))
+    print_table([row for rows in found for row in rows])
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
