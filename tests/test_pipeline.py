@@ -35,6 +35,7 @@ from tinybms_bridge.events import (
     Event,
     FreshnessChanged,
     LimitsDecided,
+    Noted,
     SampleAccepted,
     SampleRejected,
 )
@@ -264,11 +265,21 @@ def test_missing_cell_is_not_a_smaller_pack(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, -0.1, 100.6, 4294.967295])
-def test_impossible_state_of_charge_is_rejected(rig: Rig, value: float) -> None:
-    """A SOC that is no number or far outside is not sent and moves no charge state (case 11)."""
-    assert not rig.feed(1, soc_percent=value)
-    assert number_of(rig.sent(), "soc") == 50.0
-    assert rig.decided().limits.state is ChargeState.BULK
+def test_impossible_state_of_charge_is_counted_on(rig: Rig, value: float) -> None:
+    """A SOC that is no number or far outside is not sent and moves no charge state (case 11), and is an alarm."""
+    before = rig.decided().limits
+    assert rig.feed(1, soc_percent=value)
+    assert rig.pipeline.alarms.active() == {}
+    assert rig.feed(100, every_s=1.0, soc_percent=value, current_a=36.0)
+    after = rig.decided().limits
+    assert number_of(rig.sent(), "soc") == 51.0
+    assert (after.state, after.ccl_a, after.dcl_a) == (ChargeState.BULK, before.ccl_a, before.dcl_a)
+    assert not after.soc_known
+    assert rig.pipeline.alarms.active() == {AlarmName.BMS_INTERNAL: AlarmLevel.ALARM}
+    assert [event.text[:27] for event in rig.taken(Noted)] == ["Not used: state of charge i"]
+    assert rig.feed(5)
+    assert rig.decided().limits.soc_known
+    assert rig.pipeline.alarms.active() == {}
 
 
 def test_slightly_over_full_is_sent_as_full() -> None:
@@ -309,9 +320,9 @@ def test_return_needs_several_good_samples(rig: Rig) -> None:
 
 def test_rejected_samples_do_not_keep_the_battery_fresh(rig: Rig) -> None:
     """A BMS that answers nonsense is as lost as one that is silent."""
-    rig.feed(40, soc_percent=150.0)
+    rig.feed(40, current_a=15000.0)
     assert rig.pipeline.freshness is Freshness.HOLD
-    rig.feed(300, soc_percent=150.0)
+    rig.feed(300, current_a=15000.0)
     assert rig.pipeline.decision() is None
 
 
@@ -427,11 +438,11 @@ def test_each_change_is_published_once(rig: Rig) -> None:
 
 def test_rejections_are_numbered(rig: Rig) -> None:
     """Each rejected sample is published with its verdict and the count."""
-    rig.feed(3, soc_percent=150.0)
+    rig.feed(3, current_a=15000.0)
     events = rig.taken(SampleRejected)
     assert [event.count for event in events] == [1, 2, 3]
-    assert "state of charge is 150" in str(events[0].verdict)
-    assert events[0].snapshot.pack.soc_percent == 150.0
+    assert "pack current is 15000" in str(events[0].verdict)
+    assert events[0].snapshot.pack.current_a == 15000.0
 
 
 def test_limits_are_published_with_their_reasons(rig: Rig) -> None:
@@ -484,7 +495,7 @@ REPLACED: list[tuple[str, PipelineSettings, Callable[[Rig], object], object]] = 
     ),
     (
         "plausibility",
-        PipelineSettings(plausibility=PlausibilitySettings(soc_max_percent=40.0)),
+        PipelineSettings(plausibility=PlausibilitySettings(cell_max_v=3.2)),
         lambda rig: rig.feed(),
         False,
     ),

@@ -255,6 +255,8 @@ class Bridge:
             self.poller.slow.hurry("newest events", self._clock.monotonic())
         if self.pipeline.accept(snapshot, self._clock.monotonic()):
             self._hurry_limits()
+            if self.pipeline.readings.read_again:
+                self.poller.read_again()
             self._announce_identity()
             known = snapshot.ratings, self.pipeline.lowest_chemistry
             if snapshot.ratings is not None and known != self._checked:

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field, replace
 
 from tinybms_bridge.battery.alarm_rules import AlarmMemory, AlarmSettings, evaluate
 from tinybms_bridge.battery.alarms import Alarms
+from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.energy import EnergyCounter, EnergyTotals
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import Chemistry, Limits, LimitSettings, ManualInhibits, Memory, in_wire_steps, step
+from tinybms_bridge.battery.limits.doubts import name_of_cells
+from tinybms_bridge.battery.limits.readings import ReadingMemory
 from tinybms_bridge.battery.plausibility import PlausibilityMemory, PlausibilitySettings, Verdict, judge
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.snapshot import Snapshot
@@ -20,6 +23,7 @@ from tinybms_bridge.events import (
     ChargeStateChanged,
     FreshnessChanged,
     LimitsDecided,
+    Noted,
     SampleAccepted,
     SampleRejected,
 )
@@ -27,6 +31,9 @@ from tinybms_bridge.events import (
 __all__ = ["Decision", "Pipeline", "PipelineSettings"]
 
 _SOURCE = "pipeline"
+
+_TELL_AGAIN_S = 600.0
+"""A loose wire gives outliers for days: its alarm tells of that, each single one need not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,8 @@ class Pipeline:
         self._alarms = AlarmMemory()
         self._limits: Limits | None = None
         self._last_fresh: Limits | None = None
+        self._told_s: dict[tuple[int, ...], float] = {}
+        self._ignored = ""
         self._joined = settings.limits, ManualInhibits(), settings.limits
 
     @property
@@ -88,8 +97,13 @@ class Pipeline:
 
     @property
     def snapshot(self) -> Snapshot | None:
-        """The last accepted sample."""
-        return self._plausibility.accepted
+        """The last accepted sample, without what cannot be true in it: what is shown."""
+        return self._memory.sample
+
+    @property
+    def readings(self) -> ReadingMemory:
+        """The last readings, what counts of them, and what is in doubt."""
+        return self._memory.readings
 
     @property
     def limits(self) -> Limits | None:
@@ -146,22 +160,54 @@ class Pipeline:
             self._bus.publish(SampleRejected(snapshot, verdict, self.rejected), _SOURCE)
             self.tick(now_s)
             return False
-        if self.freshness not in (Freshness.HOLD, Freshness.SILENT):  # what is not believed is not counted
-            self._energy.add(snapshot)
-        self._bus.publish(SampleAccepted(snapshot), _SOURCE)
-        self.tick(now_s)
+        self._tell_ignored(verdict)
+        held = self.freshness in (Freshness.HOLD, Freshness.SILENT)  # what is not believed is not counted
+        self._decide(snapshot, now_s)
+        if self.readings.counted is not None and not held:
+            self._energy.add(self.readings.counted)
         return True
 
     def tick(self, now_s: float) -> None:
         """Decide anew at ``now_s``; call it at least once a second so that missing samples are noticed."""
+        self._decide(None, now_s)
+
+    def _decide(self, snapshot: Snapshot | None, now_s: float) -> None:
+        """Decide from a new sample, or None: from what is known."""
         before, old_limits, old_alarms = self._memory, self._limits, self._alarms
-        limits, self._memory = step(self.snapshot, self._limit_settings(), before, now_s)
+        limits, self._memory = step(snapshot, self._limit_settings(), before, now_s)
+        if snapshot is not None and self.snapshot is not None:
+            self._bus.publish(SampleAccepted(self.snapshot), _SOURCE)
+            self._tell_outliers(before, now_s)
         self._limits = None if limits is None else in_wire_steps(limits)
         if self._limits is not None and self._limits.freshness is Freshness.FRESH:
             self._last_fresh = self._limits
-        if self.snapshot is not None:
-            self._alarms = evaluate(old_alarms, self.snapshot, self.freshness, self.settings.alarms, now_s)
+        counted = self.readings.counted or self.snapshot
+        if counted is not None:
+            loose = bool(self.readings.doubts.loose)
+            self._alarms = evaluate(old_alarms, counted, self.freshness, self.settings.alarms, now_s, loose_wire=loose)
         self._announce(before, old_limits, old_alarms.alarms)
+
+    def _tell_ignored(self, verdict: Verdict) -> None:
+        """Say on the bus which fields are not used, once while it is the same ones."""
+        cause = verdict.cause
+        if cause and cause != self._ignored:
+            self._bus.publish(Noted(Severity.WARNING, "reading.absurd", f"Not used: {verdict}"), _SOURCE)
+        self._ignored = cause
+
+    def _tell_outliers(self, before: Memory, now_s: float) -> None:
+        """Say on the bus which readings did not count; of the same cells not more often than every ten minutes."""
+        doubts = self.readings.doubts
+        if doubts.count == before.readings.doubts.count:
+            return
+        for outlier in doubts.latest:
+            told_s = self._told_s.get(outlier.cells)
+            if told_s is None or now_s - told_s >= _TELL_AGAIN_S:
+                self._told_s[outlier.cells] = now_s
+                text = (
+                    f"A reading of {name_of_cells(outlier.cells)} was off by {outlier.off_v:+.2f} V and does not count"
+                    f" ({doubts.count} since the start)"
+                )
+                self._bus.publish(Noted(Severity.WARNING, "reading.outlier", text), _SOURCE)
 
     def decision(self) -> Decision | None:
         """Return what may be sent now, or None: not started yet, or silent."""

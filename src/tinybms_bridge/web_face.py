@@ -102,6 +102,7 @@ class WebFace:
             energy=pipeline.energy,
             identity=bridge.poller.identity,
             rejected=pipeline.rejected - self._rejected_before,
+            outliers=pipeline.readings.doubts.count,
         )
 
     def uart(self) -> UartFigures:

@@ -10,7 +10,7 @@ import pytest
 
 from tinybms_bridge.battery.freshness import FreshnessSettings
 from tinybms_bridge.battery.limits import Limits, LimitSettings, Memory, RateMemory, step
-from tinybms_bridge.battery.snapshot import Cells, PackState, Ratings, Snapshot
+from tinybms_bridge.battery.snapshot import Cells, PackState, Ratings, Snapshot, Temperatures
 
 LFP_16 = Ratings(
     series_cells=16,
@@ -50,6 +50,7 @@ def _snapshot(
         taken_at_s=taken_at_s,
         pack=PackState(voltage_v=sum(cells_v), current_a=current_a, soc_percent=soc),
         cells=Cells(cells_v),
+        temperatures=Temperatures(internal_c=25.0),
         ratings=ratings,
         image=sequence.to_bytes(8),  # a BMS that lives: something moves with each sample
     )

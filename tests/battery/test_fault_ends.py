@@ -83,7 +83,8 @@ def test_a_battery_that_discharges_is_not_cut_off_as_discharged(
 ) -> None:
     """Only when the BMS says that it discharges, current flows, and every cell is above register 301 (2.9 V)."""
     snapshot = make_snapshot(cells_v=(3.3,) * 15 + (min_cell_v,), current_a=current_a)
-    snapshot = replace(snapshot, pack=replace(snapshot.pack, status=status, lifetime_s=1000))
+    pack = replace(snapshot.pack, status=status, lifetime_s=1000)
+    snapshot = replace(snapshot, pack=pack, temperatures=Temperatures())
     ends = FaultEnds().seen(snapshot)
     assert ends.covers(BmsEvent(998, DISCHARGED)) is over
     assert not ends.covers(BmsEvent(999, DISCHARGED))

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -192,6 +193,7 @@ def test_before_the_first_sample_the_battery_is_not_watched() -> None:
     """Without a sample there is no state of charge, and none is invented."""
     memory = evaluate_notices(NoticeMemory(), None, None, FINE, SETTINGS, 0.0)
     about_the_battery = {NoticeName.LOW_SOC, NoticeName.HIGH_SOC, NoticeName.DERATING, NoticeName.SENSOR_LOST}
+    about_the_battery |= {NoticeName.SOC_UNKNOWN, NoticeName.LOOSE_WIRE}
     assert not about_the_battery & set(memory.notices.levels)
 
 
@@ -245,3 +247,19 @@ def test_a_charge_that_ended_uneven_is_noticed() -> None:
         memory = evaluate_notices(memory, sample(50.0), decided, Communication(Freshness.FRESH), SETTINGS, now_s)
         seen.append(memory.notices.active())
     assert seen == [{}, {NoticeName.CELLS_UNEVEN: WARNING}, {NoticeName.CELLS_UNEVEN: WARNING}, {}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"soc_known": False}, NoticeName.SOC_UNKNOWN),
+        ({"loose_wires": ("the wire between cells 7 and 8",)}, NoticeName.LOOSE_WIRE),
+    ],
+)
+def test_what_the_bms_cannot_measure_is_an_alarm(changes: dict[str, Any], name: NoticeName) -> None:
+    """An SOC that cannot be and a sense wire that is loose want somebody to look after them; both end by themselves."""
+    memory = NoticeMemory()
+    for now_s, present in ((0.0, changes), (5.0, changes), (6.0, {}), (11.0, {})):
+        decided = replace(limits(50.0, 100.0), **present)
+        memory = evaluate_notices(memory, sample(50.0), decided, FINE, SETTINGS, now_s)
+        assert memory.notices.levels[name] is (AlarmLevel.ALARM if 5.0 <= now_s < 11.0 else OK)

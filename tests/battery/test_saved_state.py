@@ -226,7 +226,7 @@ def test_limits_in_force_and_latches_survive() -> None:
         too_cold_or_hot=True,
         empty=True,
         stop=StopMemory(52.7, 4.0),
-        sensors=SensorMemory(-10.0, None),
+        sensors=SensorMemory(-10.0, None, 12.0, 10.0, 61.5),
     )
     document = json.loads(json.dumps(SavedState.of(EnergyTotals(), memory).to_document()))
     restarted = SavedState.from_document(document).memory()
@@ -237,8 +237,8 @@ def test_limits_in_force_and_latches_survive() -> None:
     )
     assert restarted.stop == StopMemory(52.7)
     assert (document["sensors"], restarted.sensors) == (
-        {"external_1_c": -10.0, "external_2_c": None},
-        SensorMemory(-10.0, None),
+        {"external_1_c": -10.0, "external_2_c": None, "internal_c": 12.0, "blind_s": 10.0, "soc_percent": 61.5},
+        SensorMemory(-10.0, None, 12.0, 10.0, 61.5),
     )
     assert restarted.rates == RateMemory(54.0, 9.0, 0.0)
     assert restarted.rates.at_lifetime_s == 77

@@ -124,16 +124,22 @@ def test_believable_samples_are_fine() -> None:
     ("samples", "what"),
     [
         ([sample(3.3, 0.0, 3.3, 3.3)], "cell 2"),
-        ([sample(), sample(3.3, 3.3, 3.3, 4.2, number=2)], "cell 4"),
-        ([sample(soc=120.0)], "state of charge"),
+        ([sample(), sample(3.3, 3.3, 3.3, 5.2, number=2)], "cell 4"),
     ],
 )
 def test_unbelievable_samples_are_a_problem(samples: list[Snapshot], what: str) -> None:
-    """An open sense wire, or a value that jumps: the bridge would not use it."""
+    """An open sense wire: the bridge would not use it."""
     found = judge_samples(samples, 4, 4)
     assert found.verdict is Verdict.PROBLEM
     assert what in found.text
     assert "register 307 (4 cells)" in found.advice
+
+
+def test_an_absurd_field_is_a_warning() -> None:
+    """The bridge does without it, and somebody has to look after it."""
+    found = judge_samples([sample(soc=120.0)], 4, 4)
+    assert found.verdict is Verdict.WARNING
+    assert "state of charge is 120" in found.text
 
 
 def test_another_number_of_cells_than_set_is_a_warning() -> None:

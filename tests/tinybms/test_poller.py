@@ -35,6 +35,12 @@ class Seen:
     def __init__(self) -> None:
         self.snapshots: list[Snapshot] = []
         self.links: list[LinkState] = []
+        self.doubt: Callable[[], None] = lambda: None
+
+    def take(self, snapshot: Snapshot) -> None:
+        """Take a snapshot."""
+        self.snapshots.append(snapshot)
+        self.doubt()
 
 
 @pytest.fixture
@@ -58,7 +64,7 @@ async def polling(
     clock = LoopClock()
     client = TinyBmsClient(bms.open, clock, client_settings)
     seen = Seen()
-    poller = Poller(client, clock, settings, on_snapshot=seen.snapshots.append, on_link=seen.links.append)
+    poller = Poller(client, clock, settings, on_snapshot=seen.take, on_link=seen.links.append)
     task = asyncio.ensure_future(poller.run())
     try:
         yield poller, seen
@@ -261,3 +267,15 @@ async def test_a_unit_that_does_not_say_who_it_is_works_in_the_end(pack: Scripte
         await until(lambda: poller.identity != Identity())
     assert poller.identity is not None
     assert poller.identity.firmware_internal == 254
+
+
+async def test_a_reading_in_doubt_is_read_again_at_once(pack: ScriptedBms, quick: ClientSettings) -> None:
+    """At a cadence of 2 s three reads come within 5 s, and none nearer than the BMS can have new data."""
+    slow = replace(QUICK, adaptive=AdaptiveSettings(base_ms=2000, min_ms=2000, max_ms=2000))
+    async with polling(pack, quick, slow) as (poller, seen):
+        poller.read_again()  # before the settings of the BMS are known: nothing is read nearer for it
+        seen.doubt = poller.read_again
+        await until(lambda: len(seen.snapshots) >= 3)
+    times_s = [snapshot.taken_at_s for snapshot in seen.snapshots]
+
+    assert min(times_s[1] - times_s[0], times_s[2] - times_s[1]) >= 0.075

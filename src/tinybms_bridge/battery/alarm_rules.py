@@ -86,15 +86,25 @@ class AlarmMemory:
 
 
 def evaluate(
-    memory: AlarmMemory, snapshot: Snapshot, freshness: Freshness, settings: AlarmSettings, now_s: float
+    memory: AlarmMemory,
+    snapshot: Snapshot,
+    freshness: Freshness,
+    settings: AlarmSettings,
+    now_s: float,
+    *,
+    loose_wire: bool = False,
 ) -> AlarmMemory:
-    """Return the alarms at ``now_s``; a snapshot without ratings gives only the BMS's own state."""
+    """Return the alarms at ``now_s``; a snapshot without ratings gives only the BMS's own state.
+
+    The snapshot is what counts of the last readings, so that no alarm rests on one of them. ``loose_wire``: a sense
+    wire must be loose.
+    """
     rules = rules_for(snapshot, snapshot.ratings, settings) if snapshot.ratings else ()
     measured, waiting = _measured(memory, rules, settings.delay_s, now_s)
     levels = alarms_of_events(snapshot.open_events)
     for (name, _), level in measured.items():
         levels[name] = max(level, levels.get(name, AlarmLevel.OK))
-    levels[AlarmName.BMS_INTERNAL] = _internal(snapshot, freshness)
+    levels[AlarmName.BMS_INTERNAL] = _internal(snapshot, freshness, loose_wire)
     return AlarmMemory(Alarms(MappingProxyType(levels)), MappingProxyType(measured), MappingProxyType(waiting))
 
 
@@ -135,9 +145,9 @@ def _level(present: AlarmLevel, lasted: set[AlarmLevel]) -> AlarmLevel:
     return max(holding, default=AlarmLevel.OK)
 
 
-def _internal(snapshot: Snapshot, freshness: Freshness) -> AlarmLevel:
-    """A fault of the BMS is an alarm; missing data is a warning. Both were confirmed elsewhere: no delay."""
-    if snapshot.pack.status is BmsStatus.FAULT:
+def _internal(snapshot: Snapshot, freshness: Freshness, loose_wire: bool) -> AlarmLevel:
+    """A fault of the BMS or of what it measures is an alarm; missing data is a warning. No delay: all are confirmed."""
+    if snapshot.pack.status is BmsStatus.FAULT or loose_wire or not snapshot.pack.soc_known:
         return AlarmLevel.ALARM
     return AlarmLevel.WARNING if freshness in (Freshness.HOLD, Freshness.SILENT) else AlarmLevel.OK
 

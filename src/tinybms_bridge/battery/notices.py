@@ -36,6 +36,8 @@ class NoticeName(StrEnum):
     DERATING = "derating"
     CONFIGURATION = "configuration"
     SENSOR_LOST = "temperature_sensor_lost"
+    SOC_UNKNOWN = "soc_unknown"
+    LOOSE_WIRE = "loose_sense_wire"
     COUNTER_STANDS = "lifetime_counter_stands"
     SECOND_BMS = "second_bms"
     CELLS_UNEVEN = "cells_uneven"
@@ -130,6 +132,8 @@ def evaluate_notices(
             wanted[NoticeName.DERATING] = _derating_level(limits, before, settings)
             wanted[NoticeName.SENSOR_LOST] = _warning_if(bool(limits.lost_sensors))
             wanted[NoticeName.CELLS_UNEVEN] = _warning_if(limits.uneven)
+            wanted[NoticeName.SOC_UNKNOWN] = AlarmLevel.OK if limits.soc_known else AlarmLevel.ALARM
+            wanted[NoticeName.LOOSE_WIRE] = AlarmLevel.ALARM if limits.loose_wires else AlarmLevel.OK
     levels = dict(before)
     waiting: dict[NoticeName, _Change] = {}
     for name, level in wanted.items():

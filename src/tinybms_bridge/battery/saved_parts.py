@@ -106,8 +106,15 @@ def read_stop(document: Mapping[str, object]) -> StopMemory:
 
 
 def read_sensors(document: Mapping[str, object]) -> SensorMemory:
-    """Return the last readings of the external temperature sensors."""
-    return SensorMemory(_celsius(document.get("external_1_c")), _celsius(document.get("external_2_c")))
+    """Return the last readings of the temperature sensors, and the SOC that counted last."""
+    soc_percent = document.get("soc_percent")
+    return SensorMemory(
+        _celsius(document.get("external_1_c")),
+        _celsius(document.get("external_2_c")),
+        _celsius(document.get("internal_c")),
+        _positive(document.get("blind_s")),
+        None if soc_percent is None else _percent(soc_percent),
+    )
 
 
 def _celsius(value: object) -> float | None:

@@ -156,6 +156,7 @@ def _latches(state: SavedState) -> tuple[object, ...]:
         state.sensors.external_1_c is None,
         state.sensors.external_2_c is None,
         state.chemistry.lowest,
+        state.sensors.blind_s > 0.0,
     )
 
 

@@ -114,6 +114,8 @@ class PackState:
     """Lifetime counter of the BMS (register 32)."""
     time_left_s: int | None = None
     """BMS estimate to empty while discharging; None when idle, where the BMS reports a meaningless number."""
+    soc_known: bool = True
+    """False where the BMS gives no SOC that can be: then ``soc_percent`` is the last good one, counted on."""
 
     @property
     def power_w(self) -> float:

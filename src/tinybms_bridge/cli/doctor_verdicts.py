@@ -94,6 +94,8 @@ def judge_samples(snapshots: Sequence[Snapshot], detected_cells: int, series_cel
         if not verdict.accepted:
             advice = f"The bridge does not use such data. Check sense wires and register 307 ({series_cells} cells)."
             return problem("plausibility", str(verdict), advice)
+        if verdict.ignored:
+            return warning("plausibility", str(verdict), "The bridge goes on without it. Check sensors and counter.")
     if detected_cells != series_cells:
         text = f"the BMS detects {detected_cells} cells and is set to {series_cells} (register 307)"
         return warning("plausibility", text, "Check the sense wires and the setting.")

@@ -49,6 +49,10 @@ _UNIDENTIFIED = 3
 """Reads of live data that succeed while the identity gets no answer, after which the unit is taken for one without."""
 
 
+_AGAIN_S = 0.075
+"""The BMS renews its data each 100 ms: three readings this far apart span more than one image of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class PollSettings:
     """Cadence of the poller. May be replaced while it runs."""
@@ -105,6 +109,8 @@ class Poller:
         self._on_snapshot = on_snapshot
         self._on_link = on_link
         self._sequence = 0
+        self._sampled_s = 0.0
+        self._again = False
         self._failures = 0
         self._serial_number = ""
         self._unidentified = 0
@@ -130,6 +136,10 @@ class Poller:
         self._settings = settings
         self.interval.settings = settings.adaptive
         self._ratings_read.interval_s = settings.ratings_interval_s
+
+    def read_again(self) -> None:
+        """Poll again as soon as a reading can differ, once: the last one has to be confirmed."""
+        self._again = True
 
     async def run(self) -> None:
         """Connect, poll, and connect again when the device vanishes, until cancelled."""
@@ -166,7 +176,7 @@ class Poller:
                 again = False
             if await self._reopens():
                 return
-            due_s = max(due_s + (0.0 if again else self.interval.interval_ms / 1000.0), clock.monotonic())
+            due_s = max(due_s if again else self._next_due_s(due_s), clock.monotonic())
             await clock.sleep(due_s - clock.monotonic())
 
     def _begin_connection(self) -> float:
@@ -221,6 +231,13 @@ class Poller:
         await self._clock.sleep(self._settings.reconnect_min_s)
         return True
 
+    def _next_due_s(self, due_s: float) -> float:
+        next_s = due_s + self.interval.interval_ms / 1000.0
+        if self._again:
+            self._again = False
+            next_s = min(next_s, self._sampled_s + _AGAIN_S)
+        return next_s
+
     async def _poll_once(self) -> None:
         started_s = self._clock.monotonic()
         try:
@@ -230,7 +247,7 @@ class Poller:
             return
         now_s = self._clock.monotonic()
         self.interval.success((now_s - started_s) * 1000.0)
-        self._sequence += 1
+        self._sequence, self._sampled_s = self._sequence + 1, now_s
         snapshot = decode_live(
             words, sequence=self._sequence, taken_at_s=now_s, ratings=self.ratings, has_soh=self._has_soh
         )

@@ -22,7 +22,7 @@ def _sample(make_snapshot: Callable[..., Snapshot]) -> Callable[..., Snapshot]:
 
     def build(
         *,
-        temperatures_c: tuple[float | None, ...] = (),
+        temperatures_c: tuple[float | None, ...] = (25.0,),
         open_events: tuple[int, ...] = (),
         cause_unread: bool = False,
         pack: dict[str, Any] | None = None,

@@ -28,6 +28,7 @@ from tinybms_bridge.battery.limits import (
     step,
 )
 from tinybms_bridge.battery.limits.context import Context, make_context
+from tinybms_bridge.battery.limits.sensors import is_blind
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackState, Ratings, Snapshot, Switches, Temperatures
 
@@ -346,7 +347,7 @@ class Life(RuleBasedStateMachine):
             or asked.max_discharge_current_a == 0.0
             or (policy.soc_min_percent > 0.0 and snapshot.pack.soc_percent <= window_end)
             or snapshot.cells.min_v < empty_until_v
-            or any(heat.at(celsius) <= 0.0 for celsius in snapshot.temperatures.pack_c)
+            or any(heat.at(celsius) <= 0.0 for celsius in (*snapshot.temperatures.pack_c, *self._last_of_the_board_c()))
             or (states.enabled and states.sustain_dcl_a == 0.0 and snapshot.pack.soc_percent < 8.0)
             or self._no_time_to_rise(Quantity.DCL, elapsed_s)
         )
@@ -364,6 +365,7 @@ class Life(RuleBasedStateMachine):
             or context.curves["charge_by_cell_voltage"].at(snapshot.cells.max_v) <= 0.0
             or any(cold.at(celsius) < min(0.1, cold.most) for celsius in self._temperatures_c())
             or any(cold.at(celsius) <= 0.0 for celsius in self._temperatures_c())
+            or is_blind(self.memory.sensors, snapshot.temperatures)
             or self._no_time_to_rise(Quantity.CCL, elapsed_s)
         )
 
@@ -374,7 +376,14 @@ class Life(RuleBasedStateMachine):
         return [
             *self.memory.counted.temperatures.pack_c,
             *(celsius for celsius in (sensors.external_1_c, sensors.external_2_c) if celsius is not None),
+            *self._last_of_the_board_c(),
         ]
+
+    def _last_of_the_board_c(self) -> list[float]:
+        """Return what the board's sensor has read last, while no sensor is alive."""
+        assert self.memory.counted is not None
+        board_c = self.memory.sensors.internal_c
+        return [] if self.memory.counted.temperatures.pack_c or board_c is None else [board_c]
 
     def _no_time_to_rise(self, quantity: Quantity, elapsed_s: float) -> bool:
         still = elapsed_s == 0.0 or not self.new_sample

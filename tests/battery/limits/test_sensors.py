@@ -69,7 +69,7 @@ def test_without_external_sensors_the_board_counts(make_engine: MakeEngine) -> N
 def test_a_reading_that_is_no_number_is_not_remembered() -> None:
     """It stops charging as long as it lasts, not until the end of time."""
     memory = next_sensors(SensorMemory(5.0), Temperatures(20.0, float("nan"), float("inf")), True)
-    assert memory == SensorMemory(5.0)
+    assert memory == SensorMemory(5.0, internal_c=20.0)
 
 
 readings_c = st.none() | st.floats(-50.0, 90.0)
@@ -84,4 +84,63 @@ def test_a_loss_takes_no_reading_away(before: Temperatures, lost: set[int]) -> N
     external = {c for c in (before.external_1_c, before.external_2_c) if c is not None}
 
     assert external <= counted
-    assert len(lost_sensors(memory, after)) == len([n for n in lost if getattr(before, f"external_{n}_c") is not None])
+    missed = [n for n in lost if getattr(before, f"external_{n}_c") is not None]
+    board = before.internal_c is None and not after.pack_c
+    assert len(lost_sensors(memory, after)) == len(missed) + board
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_without_any_sensor_charging_ends_after_ten_seconds(make_engine: MakeEngine, keep: bool) -> None:
+    """The board's own sensor is lost: its last reading limits for 10 s, then CCL is 0; DCL stays. Nothing lifts it."""
+    engine = make_engine(LimitSettings(keep_lost_sensor=keep))
+    before = engine.last_for(60.0, temperatures_c=(5.0,))
+    soon = engine.last_for(9.0, temperatures_c=(None,))
+    later = engine.last_for(3.0, temperatures_c=(None,))
+    engine.restart()
+    restarted = engine.last_for(60.0, temperatures_c=(None,))
+
+    assert before.ccl_a == soon.ccl_a == pytest.approx(13.5)
+    assert soon.binding(Quantity.CCL).code is LimitCode.SENSOR_LOST
+    for limits in (later, restarted):
+        assert (limits.ccl_a, limits.dcl_a) == (0.0, before.dcl_a)
+        assert limits.cvl_v == pytest.approx(53.6)
+        assert limits.binding(Quantity.CCL).code is LimitCode.NO_TEMPERATURE
+        assert limits.lost_sensors == ("board sensor",)
+        assert explain(limits.binding(Quantity.CCL)) == "CCL 0.0 A: no temperature sensor answers"
+    assert engine.last_for(600.0, temperatures_c=WARM).ccl_a == 54.0
+
+
+def test_frost_stays_frost_when_the_board_sensor_is_lost(make_engine: MakeEngine) -> None:
+    """A stop at -5 °C does not end because the sensor does, not for a moment."""
+    engine = make_engine()
+    engine.last_for(10.0, temperatures_c=(-5.0,))
+    seen = [engine.feed(temperatures_c=(None,), every_s=1.0).ccl_a for _ in range(30)]
+
+    assert set(seen) == {0.0}
+
+
+def test_external_sensors_decide_without_the_board(make_engine: MakeEngine) -> None:
+    """They stand for the cells; that the board is silent is told."""
+    engine = make_engine()
+    engine.last_for(10.0, temperatures_c=WARM)
+    limits = engine.last_for(60.0, temperatures_c=(None, 20.0, 20.0))
+
+    assert (limits.ccl_a, limits.lost_sensors) == (54.0, ("board sensor",))
+
+
+def test_the_last_sensor_that_is_forgotten_is_no_permission(make_engine: MakeEngine) -> None:
+    """With ``keep_lost_sensor`` off and no board sensor, the loss of the external one ends charging at once."""
+    engine = make_engine(LimitSettings(keep_lost_sensor=False))
+    engine.last_for(10.0, temperatures_c=(None, 20.0))
+
+    assert engine.last_for(3.0, temperatures_c=(None, None)).ccl_a == 0.0
+
+
+def test_discharge_stays_as_it_was_without_any_sensor(make_engine: MakeEngine) -> None:
+    """In deep frost DCL is derated: the loss of the sensor does not raise it."""
+    engine = make_engine()
+    before = engine.last_for(60.0, temperatures_c=(-25.0,)).dcl_a
+    after = engine.last_for(60.0, temperatures_c=(None,)).dcl_a
+
+    assert 0.0 < before < 100.0
+    assert after == before

@@ -308,7 +308,7 @@ def removal(name: str, instead: Callable[..., object], *noticed_by: Scenario) ->
 REMOVALS = [
     removal(
         "next_readings",
-        lambda _memory, snapshot, _settings, **_: ReadingMemory(snapshot, snapshot, (snapshot,), snapshot),
+        lambda _memory, snapshot, *_: ReadingMemory(snapshot, snapshot, (snapshot,), snapshot),
         a_sample_with_a_hole_is_none,
         one_reading_decides_nothing,
     ),
@@ -344,7 +344,7 @@ REMOVALS = [
     removal("final_clamp", nothing, nothing_passes_the_clamp),
 ]
 
-NO_STAGES = {"make_context", "_limits", "_move_on", "_elapsed_s", "replace", "Memory", "cells_say"}
+NO_STAGES = {"make_context", "_limits", "_move_on", "_elapsed_s", "replace", "Memory", "cells_say", "loose_wires"}
 """What the engine calls beside its stages; without it there is no decision at all."""
 
 

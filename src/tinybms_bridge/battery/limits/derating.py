@@ -1,15 +1,15 @@
 """Stage 4: CCL and DCL follow cell voltage, temperature, state of charge and the health of the link, by curves.
 
 Defaults hang on the BMS's own thresholds, so that they fit any chemistry: a curve ends where the BMS itself would cut
-off. A sensor that never was there leaves its curve out; the other curves and the BMS's own protection remain. One that
-is lost goes on limiting charging with its last reading.
+off. An external sensor that never was there leaves its curve out; the other curves and the BMS's own protection
+remain. One that is lost goes on limiting charging with its last reading; without any sensor charging ends.
 """
 
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.curves import Curve
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import LimitCode, Quantity
-from tinybms_bridge.battery.limits.sensors import SensorMemory, charge_readings
+from tinybms_bridge.battery.limits.sensors import SensorMemory, charge_readings, discharge_readings, is_blind
 from tinybms_bridge.battery.snapshot import Cells
 
 __all__ = ["derate", "stop_for_temperature", "stop_when_empty"]
@@ -39,7 +39,10 @@ def derate(draft: Draft, context: Context, age_s: float | None, sensors: SensorM
     discharge: list[_Influence] = [(cells.min_v, curves["discharge_by_cell_voltage"], LimitCode.CELL_VOLTAGE, "")]
     by_temperature = curves["discharge_by_temperature"]
     # A lost sensor ends no discharge: off grid that switches the lights off.
-    discharge += [(each, by_temperature, LimitCode.TEMPERATURE, "") for each in snapshot.temperatures.pack_c]
+    discharge += [
+        (celsius, by_temperature, _code(lost), lost)
+        for celsius, lost in discharge_readings(sensors, snapshot.temperatures)
+    ]
     discharge.append((soc.to_discharge_percent, curves["discharge_by_soc"], LimitCode.SOC, ""))
     _lower(draft, Quantity.DCL, discharge, cells)
 
@@ -50,6 +53,9 @@ def stop_for_temperature(draft: Draft, context: Context, stopped: bool, sensors:
     CVL goes down as well, since CCL does not bind a solar charger that feeds in; the hysteresis keeps the noise of a
     sensor at the border from moving it.
     """
+    if is_blind(sensors, context.snapshot.temperatures):
+        draft.stop_charge(0.0, LimitCode.NO_TEMPERATURE)
+        return True
     curve = context.curves["charge_by_temperature"]
     readings = charge_readings(sensors, context.snapshot.temperatures)
     left = [(curve.at(celsius), celsius, name) for celsius, name in readings]

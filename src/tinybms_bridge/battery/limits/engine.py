@@ -17,6 +17,7 @@ from tinybms_bridge.battery.limits.charge_stop import StopMemory, follow_stop, s
 from tinybms_bridge.battery.limits.chemistry import ChemistryMemory, next_chemistry
 from tinybms_bridge.battery.limits.context import Context, make_context, ramp_floor
 from tinybms_bridge.battery.limits.derating import derate, stop_for_temperature, stop_when_empty
+from tinybms_bridge.battery.limits.doubts import loose_wires
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import Freshness, Limits, Quantity
 from tinybms_bridge.battery.limits.policy import (
@@ -90,7 +91,8 @@ def step(
     of the last samples, never one sample.
     """
     elapsed_s = _elapsed_s(memory, now_s)
-    readings = next_readings(memory.readings, snapshot, settings, starting=memory.freshness.state is Freshness.STARTING)
+    starting = memory.freshness.state is Freshness.STARTING
+    readings = next_readings(memory.readings, snapshot, settings, starting, memory.sensors.soc_percent)
     freshness = advance(memory.freshness, readings.sample, settings.freshness, now_s)
     counted = readings.counted
     fresh = freshness.state is Freshness.FRESH
@@ -124,9 +126,12 @@ def step(
     apply_freshness(draft, context, freshness, now_s, memory.last_fresh)
     apply_manual(draft, context)
     stop = follow_stop(draft, context, memory.stop, memory.rates, elapsed_s) if fresh else memory.stop
-    rates = limit_rates(draft, context, memory.rates, elapsed_s, fresh=fresh, new_sample=new_sample)
+    rates = limit_rates(
+        draft, context, memory.rates, elapsed_s, fresh=fresh, new_sample=new_sample, in_doubt=readings.in_doubt
+    )
     final_clamp(draft, context)
     limits = _limits(draft, context, freshness.state, policy, states, sensors)
+    limits = replace(limits, loose_wires=loose_wires(readings.doubts)) if readings.doubts.loose else limits
     return limits, Memory(
         states=states,
         freshness=freshness,
@@ -167,7 +172,9 @@ def _move_on(context: Context, memory: Memory, elapsed_s: float) -> tuple[Policy
         until_full=fills_past_the_window(policy, context),
         over_ccl=charges_past_ccl(context, memory.rates.ccl_a),
     )
-    sensors = next_sensors(memory.sensors, snapshot.temperatures, context.settings.keep_lost_sensor)
+    sensors = next_sensors(
+        memory.sensors, snapshot.temperatures, context.settings.keep_lost_sensor, elapsed_s, snapshot.pack.soc_percent
+    )
     return policy, states, sensors
 
 
@@ -194,4 +201,5 @@ def _limits(
         lost_sensors=lost_sensors(sensors, context.snapshot.temperatures),
         chemistry=context.fit.chemistry.chemistry,
         chemistry_decided=context.fit.chemistry.decided,
+        soc_known=context.snapshot.pack.soc_known,
     )

@@ -47,6 +47,7 @@ class LimitCode(StrEnum):
     CELL_VOLTAGE = "cell_voltage"
     TEMPERATURE = "temperature"
     SENSOR_LOST = "sensor_lost"
+    NO_TEMPERATURE = "no_temperature"
     SOC = "soc"
     LINK = "link"
     BMS_FAULT = "bms_fault"
@@ -105,7 +106,11 @@ class Limits:
     full_charge_due: bool = False
     """Whether a full charge is overdue or was asked for: the SOC window is ignored until it is done."""
     lost_sensors: tuple[str, ...] = ()
-    """External temperature sensors that are lost, whose last reading goes on limiting charging."""
+    """Temperature sensors that are lost, whose last reading goes on limiting charging."""
+    soc_known: bool = True
+    """Whether the SOC is the BMS's own; False while it cannot be true and the last good one is counted on."""
+    loose_wires: tuple[str, ...] = ()
+    """Cells in words whose readings disagree so often that a sense wire must be loose."""
 
     chemistry: Chemistry | None = None
     """The chemistry that counts."""

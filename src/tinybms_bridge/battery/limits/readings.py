@@ -8,9 +8,12 @@ SOC. What the BMS itself says (status of a fault, events, its settings) counts a
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from tinybms_bridge.battery.limits.doubts import DoubtMemory, next_doubts
 from tinybms_bridge.battery.limits.settings import LimitSettings
+from tinybms_bridge.battery.plausibility import BELIEVABLE, absurd_fields
 from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackState, Snapshot, Temperatures
 
 __all__ = ["ReadingMemory", "is_whole", "next_readings"]
@@ -22,6 +25,13 @@ _APART_S = 0.075
 """Readings nearer than this count as one, so that three span more than the 100 ms after which a BMS renews its data."""
 
 _ROUNDING_S = 1e-6
+_NO_COLUMNS: list[list[float]] = []
+
+_HIGHEST_COUNTED_PERCENT = 99.0
+"""An SOC that is only counted on never says that the battery is full."""
+
+_UNKNOWN_SOC_PERCENT = 50.0
+"""What is shown of an SOC that never was a number: the end that would stop discharge is as wrong as the other."""
 
 _NOTICED_V = 0.01
 """An extreme cell that differs by more might change a limit: a curve of CCL or DCL is some 0.1 V wide."""
@@ -43,33 +53,81 @@ class ReadingMemory:
     """What the limits follow; None until enough readings were seen."""
     read_again: bool = False
     """Whether the latest reading differs from what counts, so that the BMS should be read again at once."""
+    in_doubt: bool = False
+    """The same, where no step of current explains it: meanwhile nothing rises."""
+    doubts: DoubtMemory = field(default_factory=DoubtMemory)
 
 
 def is_whole(snapshot: Snapshot) -> bool:
-    """Return whether every cell is there and its numbers are ones; temperatures are left to their curves."""
-    cells, pack, ratings = snapshot.cells, snapshot.pack, snapshot.ratings
-    total = sum(cells.voltages_v) + pack.voltage_v + pack.current_a + pack.soc_percent
+    """Return whether every cell and the current are there and numbers: without them no limit can be decided."""
+    cells, ratings = snapshot.cells, snapshot.ratings
+    total = sum(cells.voltages_v) + snapshot.pack.current_a
     return math.isfinite(total) and 0 < cells.count == (ratings.series_cells if ratings else cells.count)
 
 
 def next_readings(
-    memory: ReadingMemory, snapshot: Snapshot | None, settings: LimitSettings, starting: bool
+    memory: ReadingMemory,
+    snapshot: Snapshot | None,
+    settings: LimitSettings,
+    starting: bool,
+    last_soc_percent: float | None = None,
 ) -> ReadingMemory:
     """Return the memory with the latest sample; the same one when it is not new or not whole.
 
     ``starting``: whether the data has not been fresh yet. A start and a return may be configured to take fewer samples
-    than three: then what counts rests on as few.
+    than three: then what counts rests on as few. ``last_soc_percent``: what counted before a restart.
     """
     if snapshot is None or snapshot is memory.raw or snapshot is memory.sample or not is_whole(snapshot):
         return memory
-    window = _next_window(memory.window, snapshot, settings.freshness.fresh_timeout_s)
+    usable = _usable(snapshot, memory.sample, last_soc_percent)
+    window = _next_window(memory.window, usable, settings.freshness.fresh_timeout_s)
     samples = settings.freshness.start_samples if starting else settings.freshness.return_samples
-    counted = memory.counted
+    counted, doubts, columns = memory.counted, memory.doubts, _NO_COLUMNS
     if window is not memory.window and len(window) >= min(samples, _CONFIRMING):
-        counted = _counted(window)
+        odd = window if len(window) % 2 else window[:-1]
+        columns = [sorted(column) for column in zip(*[each.cells.voltages_v for each in odd], strict=True)]
+        counted = _counted(odd, columns, usable)
     elif counted is not None:
-        counted = _with_words_of(snapshot, counted)
-    return ReadingMemory(snapshot, snapshot, window, counted, counted is None or _differs(snapshot, counted))
+        counted = _with_words_of(usable, counted)
+    if columns and len(window) == _WINDOW:
+        span_v = max([column[-1] - column[0] for column in columns])
+        doubts = next_doubts(doubts, window, span_v, usable.taken_at_s - window[-2].taken_at_s)
+    elif doubts.latest or (doubts.cells and len(window) < _WINDOW):
+        doubts = replace(doubts, cells=(), latest=())
+    in_doubt = bool(doubts.cells) or counted is None or _words_differ(usable, counted)
+    read_again = in_doubt or counted is None or _cells_differ(usable, counted)
+    return ReadingMemory(snapshot, usable, window, counted, read_again, in_doubt, doubts)
+
+
+def _usable(raw: Snapshot, before: Snapshot | None, last_soc_percent: float | None) -> Snapshot:
+    """Return a sample without what cannot be true in it: one absurd field costs its own use, not the sample.
+
+    A temperature that no sensor shows is that of a lost sensor, a pack voltage that no such cells have is their sum,
+    and an SOC that cannot be is counted on from the last good one by the current, and told as not known.
+    """
+    absurd = absurd_fields(raw, BELIEVABLE)
+    if not absurd:
+        return raw
+    names, pack, old = {problem.what for problem in absurd}, raw.pack, raw.temperatures
+    if "pack voltage" in names:
+        pack = replace(pack, voltage_v=sum(raw.cells.voltages_v))
+    if "state of charge" in names:
+        pack = replace(pack, soc_percent=_soc_counted_on(raw, before, last_soc_percent), soc_known=False)
+    temperatures = Temperatures(
+        None if "internal temperature" in names else old.internal_c,
+        None if "external 1 temperature" in names else old.external_1_c,
+        None if "external 2 temperature" in names else old.external_2_c,
+    )
+    return replace(raw, pack=pack, temperatures=temperatures)
+
+
+def _soc_counted_on(raw: Snapshot, before: Snapshot | None, last_soc_percent: float | None) -> float:
+    if before is None:
+        return _UNKNOWN_SOC_PERCENT if last_soc_percent is None else min(last_soc_percent, _HIGHEST_COUNTED_PERCENT)
+    soc_percent, gap_s = before.pack.soc_percent, raw.taken_at_s - before.taken_at_s
+    if raw.ratings is not None and raw.ratings.capacity_ah > 0.0 and 0.0 < gap_s < math.inf:
+        soc_percent += raw.pack.current_a * gap_s / 3600.0 / raw.ratings.capacity_ah * 100.0
+    return min(max(soc_percent, 0.0), _HIGHEST_COUNTED_PERCENT)
 
 
 def _next_window(window: tuple[Snapshot, ...], snapshot: Snapshot, timeout_s: float) -> tuple[Snapshot, ...]:
@@ -84,16 +142,15 @@ def _next_window(window: tuple[Snapshot, ...], snapshot: Snapshot, timeout_s: fl
     return (*window[1 - _WINDOW :], snapshot)
 
 
-def _counted(window: tuple[Snapshot, ...]) -> Snapshot:
-    """Return the middle of an odd number of readings, value by value: of one, of three, or of five."""
-    latest = window[-1]
-    if not len(window) % 2:
-        window = window[:-1]
+def _counted(window: Sequence[Snapshot], columns: Sequence[Sequence[float]], latest: Snapshot) -> Snapshot:
+    """Return the middle of an odd number of readings, value by value: of one, of three, or of five.
+
+    ``columns``: of each cell the readings in order of their size. What the BMS says is that of the latest.
+    """
     if len(window) == 1:
         return _with_words_of(latest, window[0])
     middle = len(window) // 2
     packs, temperatures = [each.pack for each in window], [each.temperatures for each in window]
-    cells_v = zip(*[each.cells.voltages_v for each in window], strict=True)
     return Snapshot(
         latest.sequence,
         latest.taken_at_s,
@@ -106,30 +163,30 @@ def _counted(window: tuple[Snapshot, ...]) -> Snapshot:
             latest.pack.status_raw,
             sorted([pack.lifetime_s for pack in packs])[middle],
             latest.pack.time_left_s,
+            2 * sum([pack.soc_known for pack in packs]) > len(packs),
         ),
-        Cells(tuple([sorted(each)[middle] for each in cells_v]), latest.cells.balancing),
-        Temperatures(
-            _celsius([each.internal_c for each in temperatures]),
-            _celsius([each.external_1_c for each in temperatures]),
-            _celsius([each.external_2_c for each in temperatures]),
-        ),
+        Cells(tuple([column[middle] for column in columns]), latest.cells.balancing),
+        _temperatures(temperatures),
         latest.ratings,
         latest.open_events,
         latest.cause_unread,
     )
 
 
-def _differs(latest: Snapshot, counted: Snapshot) -> bool:
-    """Return whether a limit might change if the latest reading counted."""
+def _cells_differ(latest: Snapshot, counted: Snapshot) -> bool:
+    """Return whether a limit might change if the latest voltages counted."""
     new, old = latest.cells.voltages_v, counted.cells.voltages_v
-    if abs(max(new) - max(old)) > _NOTICED_V or abs(min(new) - min(old)) > _NOTICED_V:
-        return True
+    return new != old and (abs(max(new) - max(old)) > _NOTICED_V or abs(min(new) - min(old)) > _NOTICED_V)
+
+
+def _words_differ(latest: Snapshot, counted: Snapshot) -> bool:
+    """Return whether a limit might change if the latest status, SOC and temperatures counted."""
     if latest.pack.status is not counted.pack.status:
         return True
     if abs(latest.pack.soc_percent - counted.pack.soc_percent) > _NOTICED_PERCENT:
         return True
     a, b = latest.temperatures, counted.temperatures
-    return (
+    return a != b and (
         _celsius_differ(a.internal_c, b.internal_c)
         or _celsius_differ(a.external_1_c, b.external_1_c)
         or _celsius_differ(a.external_2_c, b.external_2_c)
@@ -158,6 +215,16 @@ def _status(seen: list[BmsStatus], latest: BmsStatus) -> BmsStatus:
     if latest is not BmsStatus.FULLY_CHARGED or 2 * seen.count(latest) > len(seen):
         return latest
     return next((status for status in reversed(seen) if status is not latest), BmsStatus.UNKNOWN)
+
+
+def _temperatures(readings: list[Temperatures]) -> Temperatures:
+    if readings.count(readings[0]) == len(readings):
+        return readings[0]
+    return Temperatures(
+        _celsius([each.internal_c for each in readings]),
+        _celsius([each.external_1_c for each in readings]),
+        _celsius([each.external_2_c for each in readings]),
+    )
 
 
 def _celsius(readings: list[float | None]) -> float | None:

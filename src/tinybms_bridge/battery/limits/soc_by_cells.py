@@ -88,7 +88,7 @@ def credible_soc(preset: Preset, full: float, rest: RestMemory, snapshot: Snapsh
     doubt_v, curve = preset.rest_doubt_v + _DOUBT_SHARE * rest.current_v, preset.soc_at_rest
     return CredibleSoc(
         snapshot.pack.soc_percent,
-        known=True,
+        known=snapshot.pack.soc_known,
         least_percent=min(100.0, 100.0 * curve.at(rest.min_v - doubt_v) / full),
         most_percent=min(100.0, 100.0 * curve.at(rest.max_v + doubt_v) / full),
     )

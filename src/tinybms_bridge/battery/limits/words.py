@@ -24,6 +24,7 @@ _SENTENCES = {
     LimitCode.CELL_VOLTAGE: "{detail} is at {value:.3f} V, {share:.0f} % is left",
     LimitCode.TEMPERATURE: "temperature {value:.1f} °C, {share:.0f} % is left",
     LimitCode.SENSOR_LOST: "{detail} is lost: its last {value:.1f} °C count, {share:.0f} % is left",
+    LimitCode.NO_TEMPERATURE: "no temperature sensor answers",
     LimitCode.SOC: "state of charge {value:.1f} %, {share:.0f} % is left",
     LimitCode.LINK: "samples are rare: the last is {value:.1f} s old, {share:.0f} % is left",
     LimitCode.BMS_FAULT: "the BMS reports: {detail}",

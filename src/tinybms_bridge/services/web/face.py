@@ -52,6 +52,8 @@ class Picture:
     identity: Identity | None = None
     rejected: int = 0
     """Samples that were not believed."""
+    outliers: int = 0
+    """Readings of a cell that did not count."""
 
 
 @dataclass(frozen=True, slots=True)

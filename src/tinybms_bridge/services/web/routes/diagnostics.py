@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from fastapi import APIRouter
 
-from tinybms_bridge.services.web.face import BridgeFace
+from tinybms_bridge.services.web.face import BridgeFace, Picture
 from tinybms_bridge.services.web.live.hub import Hub
 from tinybms_bridge.services.web.routes.answers import Remark
 from tinybms_bridge.services.web.routes.deps import Face, TheWatch
@@ -52,7 +52,7 @@ async def diagnostics(watch: TheWatch, face: Face, _user: Viewer) -> Diagnostics
         configuration=_configuration(face),
         watchdog=_watchdog(face),
         eventbus=EventBus.model_validate(face.bus.statistics()),
-        uart=_uart(face, picture.rejected),
+        uart=_uart(face, picture),
         can=await _can(face),
         websocket=_live(watch.hub),
         history=await history_stats(face.history),
@@ -87,9 +87,11 @@ def _watchdog(face: BridgeFace) -> Watchdog:
     )
 
 
-def _uart(face: BridgeFace, rejected: int) -> Uart:
+def _uart(face: BridgeFace, picture: Picture) -> Uart:
     trace = [TraceAnswer.model_validate(line) for line in face.trace()]
-    return Uart.model_validate({**asdict(face.uart()), "rejected_samples": rejected, "trace": trace})
+    return Uart.model_validate(
+        {**asdict(face.uart()), "rejected_samples": picture.rejected, "outliers": picture.outliers, "trace": trace}
+    )
 
 
 async def _can(face: BridgeFace) -> Can:

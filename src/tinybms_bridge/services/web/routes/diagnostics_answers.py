@@ -49,6 +49,8 @@ class Uart(Answer):
     wakeups: int
     connects: int
     rejected_samples: int
+    outliers: int
+    """Readings of a cell that did not count, because those before and after it say otherwise."""
     latency_last_ms: float
     latency_max_ms: float
     latency_avg_ms: float

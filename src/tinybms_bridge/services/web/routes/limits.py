@@ -74,6 +74,10 @@ class LimitsAnswer(Answer):
     """Whether the SOC window is ignored until the battery has been charged fully."""
     lost_sensors: list[str] = Field(examples=[["external sensor 1"]])
     """Temperature sensors that are lost; their last reading goes on limiting the charge current."""
+    soc_known: bool
+    """False while the BMS gives no state of charge that can be: then the last good one is counted on."""
+    loose_wires: list[str] = Field(examples=[["the wire between cells 7 and 8"]])
+    """Cells whose readings disagree so often that a sense wire must be loose."""
     discharge_voltage_v: float | None
     cvl: OneLimit
     ccl: OneLimit
@@ -99,6 +103,8 @@ async def limits(face: Face, _user: Viewer) -> LimitsAnswer:
         uneven=found is not None and found.uneven,
         full_charge_due=found is not None and found.full_charge_due,
         lost_sensors=list(found.lost_sensors) if found else [],
+        soc_known=found is None or found.soc_known,
+        loose_wires=list(found.loose_wires) if found else [],
         discharge_voltage_v=round(found.discharge_voltage_v, 2) if found else None,
         cvl=_one(found, Quantity.CVL),
         ccl=_one(found, Quantity.CCL),
