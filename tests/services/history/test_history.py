@@ -7,12 +7,20 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tinybms_bridge.battery.snapshot import Snapshot
 from tinybms_bridge.bus import Bus
 from tinybms_bridge.events import SampleAccepted
 from tinybms_bridge.services.history import History, HistorySettings
 
 START_S = 1_767_225_600
+
+
+@pytest.fixture(autouse=True)
+def _slow_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program ends without what a slow disk does not take in 3 s; here it has longer."""
+    monkeypatch.setattr("tinybms_bridge.services.history.history._END_S", 60.0)
 
 
 @asynccontextmanager
