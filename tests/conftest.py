@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 from tinybms_bridge.hal.storage import Storage
@@ -23,8 +23,9 @@ from tinybms_bridge.tinybms.registers import catalogue
 from tinybms_bridge.victron.dbc import frame_formats
 
 # A loaded machine is no failure; what an example found is printed so that it can be repeated.
-settings.register_profile("same", deadline=None, print_blob=True, derandomize=True)
-settings.register_profile("random", deadline=None, print_blob=True, max_examples=300)
+common = settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("same", common, derandomize=True)
+settings.register_profile("random", common, max_examples=300)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 

@@ -13,6 +13,8 @@ from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.hal.storage import FileStorage
 
 SAVES = 200
+ENDLESS = 5000
+"""More saves than a child gets to before it is killed."""
 KILLS = 12
 
 SAVER = """
@@ -38,17 +40,18 @@ def announced(output: bytes) -> list[str]:
     return output.decode().split("\n")[:-1]
 
 
-def run(path: Path, first: int, kill_after_s: float | None) -> tuple[int, bool]:
-    """Let a child save; kill it a while after its first save. Return the last version it told, and whether it ended."""
-    arguments = [sys.executable, "-c", SAVER, str(path), str(first), str(SAVES)]
+def run(path: Path, first: int, kill_after: int | None) -> tuple[int, bool]:
+    """Let a child save; kill it in a later save. Return the last version it told, and whether it ended."""
+    saves = SAVES if kill_after is None else ENDLESS
+    arguments = [sys.executable, "-c", SAVER, str(path), str(first), str(saves)]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
-        head = child.stdout.readline()
-        if kill_after_s is not None:
-            time.sleep(kill_after_s)
+        head = b"".join(child.stdout.readline() for _ in range(kill_after or 0))
+        if kill_after is not None:
+            time.sleep(random.uniform(0.0, 0.005))  # any moment of a save
             os.kill(child.pid, signal.SIGKILL)
         told = announced(head + child.stdout.read())
-        child.wait(30)
+        child.wait()
     numbers = [int(line) for line in told if line != "done"]
     return numbers[-1], "done" in told
 
@@ -69,17 +72,15 @@ def saved_version(path: Path) -> int:
 def test_kill_during_saves_never_loses_or_damages_the_configuration(tmp_path: Path) -> None:
     """After each of many kill -9 the file is exactly the version being saved or the one before it, never another."""
     path = tmp_path / "config.json"
-    started_s = time.monotonic()
     last, ended = run(path, 1, None)
-    duration_s = time.monotonic() - started_s
     assert (last, ended, saved_version(path)) == (SAVES, True, SAVES)
     in_the_middle = 0
     for _ in range(KILLS):
         before = saved_version(path)
-        last, ended = run(path, before + 1, random.uniform(0.0, 0.5 * duration_s))
+        last, ended = run(path, before + 1, random.randint(1, SAVES // 5))
         assert saved_version(path) in (last - 1, last)
         in_the_middle += not ended
-    assert in_the_middle >= KILLS // 3, "most kills must come while the child saves"
+    assert in_the_middle > 0, "kills must come while the child saves"
     assert saved_version(path) < 65_536
 
 
@@ -88,7 +89,7 @@ def test_leftovers_of_a_kill_do_not_pile_up(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     first = 1
     for _ in range(3):
-        last, _ = run(path, first, 0.02)
+        last, _ = run(path, first, 3)
         first = last + 1
     names = {each.name for each in tmp_path.iterdir()}
     assert names <= {"config.json", "config.json.bak", ".config.json.tmp", ".config.json.bak"}

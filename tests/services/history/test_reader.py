@@ -44,7 +44,7 @@ STEPS = st.dictionaries(
 )
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(steps=STEPS, step_s=st.sampled_from([10, 20, 60, 120, 300, 900]))
 def test_against_a_plain_computation(
     tmp_path_factory: pytest.TempPathFactory,

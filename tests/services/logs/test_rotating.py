@@ -91,7 +91,7 @@ def test_folder_that_cannot_be_made_is_an_error(tmp_path: Path, line: Make) -> N
         RotatingFile(tmp_path / "file" / LOG_FILE).write([line()])
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=30)
 @given(st.lists(st.lists(st.integers(0, 300), max_size=6), max_size=12))
 def test_sizes_hold_for_any_lines(
     tmp_path_factory: pytest.TempPathFactory, line: Make, batches: list[list[int]]
@@ -113,7 +113,7 @@ def test_sizes_hold_for_any_lines(
 _TEXT = st.text(st.characters(blacklist_categories=["Cs", "Cc"]), max_size=60)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(texts=st.lists(st.lists(_TEXT, min_size=1, max_size=4).map("\n".join), max_size=20))
 def test_what_was_written_is_read_again(tmp_path: Path, line: Make, texts: list[str]) -> None:
     """Through every file and with tracebacks, oldest first."""

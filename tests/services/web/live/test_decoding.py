@@ -21,7 +21,7 @@ def test_known_frame(make_frame: Callable[..., MonitoredFrame]) -> None:
     assert set(values.values()) >= {54.8, 50.0, 44.8}
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.integers(0, 0x7FF), st.binary(max_size=8))
 def test_any_frame_of_the_bus(arbitration_id: int, data: bytes) -> None:
     """No frame of a stranger breaks the monitor."""

@@ -19,7 +19,7 @@ def test_names_and_units_are_those_of_the_catalogue(picture: Picture) -> None:
         assert each.unit == found[each.name]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(st.floats(1.0, 4.5), min_size=4, max_size=16))
 def test_cells_end_at_the_last_pin(picture: Picture, voltages_v: list[float]) -> None:
     """Whatever the number of cells, the last one is register 15 and none is lost."""

@@ -49,7 +49,7 @@ def test_secrets_are_masked(caplog: pytest.LogCaptureFixture, name: str) -> None
     assert f"{name}=********" in caplog.text
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.text(max_size=300), st.text(max_size=300))
 def test_a_line_stays_one_short_line(caplog: pytest.LogCaptureFixture, name: str, address: str) -> None:
     """A user name must not write log lines of its own."""
