@@ -93,5 +93,5 @@ def test_leftovers_of_a_kill_do_not_pile_up(tmp_path: Path) -> None:
         first = last + 1
     names = {each.name for each in tmp_path.iterdir()}
     assert names <= {"config.json", "config.json.bak", ".config.json.tmp", ".config.json.bak"}
-    ConfigStore(FileStorage(path)).update({"victron": {"battery_model_id": 9}})
+    ConfigStore(FileStorage(path)).update({"victron": {"battery_model_id": 60_000}})
     assert {each.name for each in tmp_path.iterdir()} == {"config.json", "config.json.bak"}
