@@ -157,7 +157,7 @@ def _from_settings(ratings: Ratings, settings: LimitSettings, lowest: Chemistry)
         "emergency_v": (threshold_v + ratings.fully_charged_cell_v + head_room_v(ratings)) / 2.0,
         "protection_release_v": min(_or(fit.release_v, ratings.fully_charged_cell_v), threshold_v),
         "near_full_cell_v": min(fit.preset.near_full_v, target_v / cells - _CLEARLY_BELOW_V),
-        "others_full_cell_v": min(fit.preset.resting_v + _ABOVE_RESTING_V, full_v / cells - _FULL_MARGIN_V),
+        "others_full_cell_v": min(fit.preset.resting_v, full_v / cells - _FULL_MARGIN_V),
         "no_longer_full_cell_v": min(fit.preset.no_longer_full_v, full_v / cells - _NO_LONGER_FULL_V),
         "hold_min_cell_v": hold_min_v,
         "hold_end_cell_v": hold_min_v - _HOLD_HYSTERESIS_V,

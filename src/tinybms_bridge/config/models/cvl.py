@@ -131,14 +131,26 @@ class Cvl(Section):
     )
     force_charge_stop_percent: float = number(30, 1, 100, "%", "Force charge until", "SOC at which it stops asking.")
     sustain_soc_entry_percent: float = number(
-        5, 0, 100, "%", "Start of sustain", "State of charge at which SUSTAIN begins; 0 with an end of 0 = off."
+        5,
+        0,
+        100,
+        "%",
+        "Start of sustain",
+        "SOC at which SUSTAIN begins if the lowest cell agrees; 0 with an end of 0 = off.",
     )
-    sustain_soc_exit_percent: float = number(8, 0, 100, "%", "End of sustain", "State of charge at which SUSTAIN ends.")
+    sustain_soc_exit_percent: float = number(
+        8, 0, 100, "%", "End of sustain", "SOC at which SUSTAIN ends if the lowest cell has not ended it before."
+    )
     sustain_voltage_v: float = number(
-        0, 0, 80, "V", "Sustain voltage", "Charge voltage in SUSTAIN for the pack; 0 = from the value per cell."
+        0,
+        0,
+        80,
+        "V",
+        "Sustain voltage",
+        "Of the pack in SUSTAIN, at least the resting one; 0 = from the value per cell.",
     )
     sustain_per_cell_voltage_v: float | None = number(
-        None, 0.8, 4.5, "V", "Sustain voltage per cell", "Charge voltage in SUSTAIN per cell; null = by chemistry."
+        None, 0.8, 4.5, "V", "Sustain voltage per cell", "In SUSTAIN, at least the resting one; null = the target."
     )
     sustain_ccl_limit_a: float = number(5, 0, 750, "A", "Sustain charge current", "Highest charge current in SUSTAIN.")
     sustain_dcl_limit_a: float = number(

@@ -45,7 +45,7 @@ class Topic(StrEnum):
 
 
 def status_message(face: BridgeFace) -> str:
-    """Return the message of the seed: compact, at most 1.5 KB with 16 cells."""
+    """Return the message of the seed: compact, at most 1.5 KB with 16 cells, and 1.6 while data is old."""
     picture = face.picture()
     snapshot = picture.view.measured
     return _text(
