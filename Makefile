@@ -38,6 +38,7 @@ bench: ## Measure; figures go to docs/performance.md by hand, with machine and d
 	@scripts/bootstrap.sh dev
 	@$(BIN)/pytest benchmarks --benchmark-enable --benchmark-only --benchmark-columns=min,median,mean,rounds -p no:randomly -q $(ARGS)
 	@$(BIN)/python -m benchmarks.system
+	@$(BIN)/python -m benchmarks.latency
 	@$(BIN)/python -m benchmarks.web
 	@$(BIN)/python -m benchmarks.history
 

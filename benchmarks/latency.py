@@ -29,6 +29,8 @@ SETTLE_S = 4.0
 """Time for limits and window to be as before."""
 WATCH_S = 2.5
 CELL = 7
+CUT = 0.95
+"""A limit at this share of what it was before is cut; noise of the measurement is not meant."""
 FAULT = {50: 0x9B}
 
 
@@ -104,7 +106,7 @@ class Rig:
         if frame.arbitration_id != 0x351:
             return
         values: dict[str, Any] = dict(decode_frame(frame).values)
-        lower = any(values[name] < self.watch.before.get(name, 0.0) - 1e-6 for name in LIMITS)
+        lower = any(values[name] < CUT * self.watch.before.get(name, 0.0) for name in LIMITS)
         if self.watch.changed_s is not None and self.watch.cut_s is None and lower:
             self.watch.cut_s = self.clock.monotonic()
         if self.watch.changed_s is None:
@@ -112,14 +114,18 @@ class Rig:
 
     async def cut(self, shown: dict[int, int], readings: int = 1_000_000) -> float | None:
         """Show something else from a random moment on; return the seconds to the lower limit, None for never."""
+        while True:
+            await self._try_cut(shown, readings)
+            watch = self.watch
+            if watch.changed_s is not None:
+                return None if watch.cut_s is None else watch.cut_s - watch.changed_s
+
+    async def _try_cut(self, shown: dict[int, int], readings: int) -> None:
         await asyncio.sleep(SETTLE_S + random.random())
         self.watch, self.most = Watch(before=self.watch.before), readings
         self.bms.shown = shown
         await asyncio.sleep(WATCH_S)
         self.bms.shown = {}
-        watch = self.watch
-        assert watch.changed_s is not None, "the change was never read"
-        return None if watch.cut_s is None else watch.cut_s - watch.changed_s
 
 
 LIMITS = ("charge_voltage_limit", "charge_current_limit", "discharge_current_limit")

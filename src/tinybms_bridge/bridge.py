@@ -377,7 +377,6 @@ class Bridge:
         text = self.second_bms.check()
         if text is not None:
             present = self.second_bms.present
-            log.log(logging.ERROR if present else logging.INFO, "%s", text)
             self.bus.publish(Noted(Severity.FAULT if present else Severity.INFO, "second_bms", text), "can")
         silent_s, port, transmitter = self._silence.check(), self._port, self.transmitter
         if silent_s is not None and port is not None and transmitter is not None:
@@ -388,7 +387,6 @@ class Bridge:
         self._asleep_s = asleep_s
         if asleep_s - before_s >= _SUSPEND_S:
             text = f"The machine was suspended for {asleep_s - before_s:.0f} s: what was read before is old"
-            log.warning("%s", text)
             self.bus.publish(Noted(Severity.WARNING, "suspended", text), "bridge")
 
     def _feed_watchdog(self) -> None:
