@@ -1039,3 +1039,18 @@ async def test_configuration_that_does_not_fit_the_battery_is_a_notice(rig: Rig)
     assert NoticeName.CONFIGURATION in bridge.notices.notices.active()
     (misfit,) = bridge.misfits
     assert misfit.startswith("victron.max_charge_current_a = 700")
+
+
+async def test_what_does_not_fit_the_battery_is_refused(rig: Rig) -> None:
+    """Once the BMS is known, a change is judged by it; what was there before keeps from nothing else."""
+    bridge = await rig.started({"victron": {"max_charge_current_a": 700}})
+    await rig.wait(3.0)
+    old = bridge.config.model_dump(exclude_unset=True)
+    bridge.refuse_misfits(interpret({**old, "cvl": {"float_soc_threshold": 96}}, "test").configuration)
+    for cvl in ({"chemistry": "lto"}, {"chemistry": "li-ion"}, {"bulk_voltage_v": 3.45}, {"bulk_voltage_v": 62.0}):
+        (key,) = cvl
+        with pytest.raises(ConfigError) as caught:
+            bridge.refuse_misfits(interpret({**old, "cvl": cvl}, "test").configuration)
+        assert [problem.path for problem in caught.value.problems] == [f"cvl.{key}"]
+    moved = {**old, "cvl": {"chemistry": "lto"}, "hardware": {"uart": {"device": "/dev/other"}}}
+    bridge.refuse_misfits(interpret(moved, "test").configuration)  # nobody knows that battery yet

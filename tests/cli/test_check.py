@@ -210,3 +210,13 @@ def test_the_command_belongs_to_the_command_line() -> None:
 
     assert result.exit_code == 0
     assert result.stdout.startswith("{")
+
+
+def test_a_value_per_cell_is_a_problem() -> None:
+    """Other programs ask for 3.45; here the pack is meant, and the bridge would not use it."""
+    result = check("-", text='{"cvl": {"bulk_voltage_v": 3.45}}')
+
+    assert result.exit_code == 1
+    assert result.stdout == (
+        "cvl.bulk_voltage_v = 3.45: is a value per cell; that of the pack is meant: 55.2 V for example 16 cells\n"
+    )

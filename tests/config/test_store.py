@@ -685,3 +685,59 @@ def test_a_guard_does_not_keep_an_edit_of_the_file_out() -> None:
     storage.data = OTHER
 
     assert store.reload_if_changed() is not None
+
+
+def test_a_judge_refuses_changes_and_edits_of_the_file() -> None:
+    """What does not fit the battery is never in force by a change, whoever makes it; the file is told."""
+    store, storage = loaded_store()
+    before = store.configuration
+
+    def refuse(wanted: Configuration) -> None:
+        if wanted.cvl.chemistry == "lto":
+            raise ConfigError([ConfigProblem("cvl.chemistry", "lto", "contradicts the BMS")], source="battery")
+
+    store.judges.append(refuse)
+    with pytest.raises(ConfigError, match="contradicts the BMS"):
+        store.update({"cvl": {"chemistry": "lto"}})
+    with pytest.raises(ConfigError, match="contradicts the BMS"):
+        store.replace({"cvl": {"chemistry": "lto"}})
+    storage.data = b'{"cvl": {"chemistry": "lto"}}'
+    assert store.reload_if_changed() is None
+    assert store.configuration is before
+    assert store.error is not None
+    assert "contradicts the BMS" in str(store.error)
+
+    store.judges.clear()  # the BMS has been set right since
+    change = store.reload_if_changed()
+    assert change is not None
+    assert change.changed_paths == ("cvl.chemistry", "cvl.float_soc_threshold")
+    assert store.error is None
+
+
+def test_a_refused_file_is_no_good_copy() -> None:
+    """The next start would fall back to it."""
+    storage, copy = MemoryStorage(b"{}"), MemoryStorage()
+    store = ConfigStore(storage, last_good=copy)
+    store.load()
+    storage.data = b'{"cvl": {"bulk_voltage_v": 3.45}}'
+
+    assert store.reload_if_changed() is None
+    assert copy.data == b"{}"
+
+
+def test_a_value_per_cell_is_refused_as_a_change_and_told_at_the_start() -> None:
+    """A start goes on with what is safe; somebody who types it reads why not. It keeps from no other change."""
+    store = ConfigStore(MemoryStorage(b"{}"))
+    store.load()
+    with pytest.raises(ConfigError, match="value per cell"):
+        store.update({"cvl": {"bulk_voltage_v": 3.45}})
+
+    started = ConfigStore(MemoryStorage(b'{"cvl": {"bulk_voltage_v": 3.45}}'))
+    assert started.load().cvl.bulk_voltage_v == 3.45
+    assert started.error is None
+    (notice,) = started.notices
+    assert notice.path == "cvl.bulk_voltage_v"
+    assert notice.message == (
+        "is a value per cell; that of the pack is meant: 55.2 V for example 16 cells; it is not used"
+    )
+    assert started.update({"cvl": {"enabled": False}}).new.cvl.bulk_voltage_v == 3.45
