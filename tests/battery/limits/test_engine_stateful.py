@@ -122,6 +122,7 @@ class Life(RuleBasedStateMachine):
         self.sent: Limits | None = None
         self.fresh: Limits | None = None
         self.since_rise_s = 1e9
+        self.waited_s = 0.0
         self.sent_at_s = -1e9
         self.running = False
 
@@ -213,11 +214,13 @@ class Life(RuleBasedStateMachine):
         before = self.memory
         self.new_sample = self.snapshot is not None and self.snapshot.sequence != before.freshness.last_sequence
         limits, self.memory = step(self.snapshot, self.asked, before, self.now_s)
+        self.returned = before.freshness.state is not Freshness.FRESH or self.now_s <= (before.last_step_s or 0.0)
         if limits is None:
             assert self.snapshot is None or self.fresh is None, "what was decidable once stays so"
             return
         assert self.memory.counted is not None
-        context = make_context(self.memory.counted, self.ratings, self.asked)
+        rest, lowest = self.memory.rest, self.memory.chemistry.lowest
+        context = make_context(self.memory.counted, self.ratings, self.asked, rest, lowest)
         self._check_bounds(limits, context)
         self._check_reasons(limits)
         self._check_data(limits)
@@ -289,10 +292,15 @@ class Life(RuleBasedStateMachine):
     def _check_rates(self, limits: Limits, context: Context, elapsed_s: float) -> None:
         """Nothing jumps up, over a restart and a silence neither; what comes first lies not above what flows."""
         before, rates, pack = self.sent, self.asked.rates, context.snapshot.pack
+        self.waited_s += elapsed_s
         ramps_a = {
-            quantity: next(r.limit for r in limits.reasons if r.quantity is quantity) * elapsed_s / rates.current_rise_s
+            quantity: next(r.limit for r in limits.reasons if r.quantity is quantity)
+            * self.waited_s
+            / rates.current_rise_s
             for quantity in (Quantity.CCL, Quantity.DCL)
         }
+        if self.new_sample and not self.memory.readings.in_doubt:  # what rises takes the time since the last rise
+            self.waited_s = 0.0
         least_dcl_a = 0.0
         if not self.running:
             least_dcl_a = max(1.0, -pack.current_a)
@@ -327,7 +335,7 @@ class Life(RuleBasedStateMachine):
         if limits.dcl_a == 0.0:
             assert self._may_end_discharge(context, Stops.DISCHARGE in stops, elapsed_s)
         if limits.ccl_a == 0.0:
-            assert self._may_end_charge(context, Stops.CHARGE in stops or unknown, elapsed_s)
+            assert self._may_end_charge(context, Stops.CHARGE in stops or unknown, elapsed_s), limits.reasons
         if stops & Stops.DISCHARGE:
             assert limits.dcl_a == 0.0
         if stops & Stops.CHARGE or unknown:
@@ -356,7 +364,7 @@ class Life(RuleBasedStateMachine):
         snapshot, asked = context.snapshot, self.asked
         cold = context.curves["charge_by_temperature"]
         upper = min(asked.policy.soc_max_percent, asked.policy.storage_soc_percent)
-        in_store = snapshot.pack.soc_percent >= upper - asked.policy.soc_window_hysteresis_percent
+        in_store = context.soc.percent >= upper - asked.policy.soc_window_hysteresis_percent
         return (
             stopped
             or asked.manual.stop_charge
@@ -386,7 +394,7 @@ class Life(RuleBasedStateMachine):
         return [] if self.memory.counted.temperatures.pack_c or board_c is None else [board_c]
 
     def _no_time_to_rise(self, quantity: Quantity, elapsed_s: float) -> bool:
-        still = elapsed_s == 0.0 or not self.new_sample
+        still = elapsed_s == 0.0 or not self.new_sample or self.returned or self.memory.readings.in_doubt
         return still and self.sent is not None and getattr(self.sent, quantity) == 0.0
 
 
