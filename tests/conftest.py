@@ -6,6 +6,7 @@ Hypothesis tries the same examples each time, so that a change is red for its ow
 
 import asyncio
 import os
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
@@ -38,6 +39,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileSche
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let continuous integration insist on every test."""
     parser.addoption("--no-skips", action="store_true", help="a test that is skipped is a failure")
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C work as at a terminal: what a shell starts in the background ignores it, and so do its children."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(trylast=True)
