@@ -193,6 +193,24 @@ def test_nothing_makes_it_fail(
     )
 
 
+@pytest.mark.parametrize(
+    ("max_cell_v", "current_a", "state"),
+    [
+        pytest.param(3.10, 0.0, ChargeState.SUSTAIN, id="empty"),
+        pytest.param(3.33, 0.0, ChargeState.BULK, id="on the plateau"),
+        pytest.param(3.64, 1.0, ChargeState.FLOAT, id="full"),
+    ],
+)
+def test_states_go_by_cells_where_no_soc_can_be(
+    make_engine: MakeEngine, max_cell_v: float, current_a: float, state: ChargeState
+) -> None:
+    """A register 46 that is absurd from the start: nearly empty, in between and full are known all the same."""
+    engine = make_engine(start_samples=3)
+    limits = engine.last_for(200.0, soc=3000.0, max_cell_v=max_cell_v, delta_mv=0.0, current_a=current_a)
+
+    assert (limits.state, limits.soc_known) == (state, False)
+
+
 # --- one cell ahead of the others -----------------------------------------------------------------------------------
 
 RUNNER = {"cells_v": (3.64, *(3.34 for _ in range(15))), "current_a": 2.0, "soc": 96.0}
