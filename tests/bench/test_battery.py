@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tinybms_bridge.battery.limits import LimitSettings
-from tinybms_bridge.bench.battery import BatteryPlan, OddCell, floor_v
+from tinybms_bridge.bench.battery import BatteryPlan, OddCell, floor_v, least_cvl_v
 
 EVEN = BatteryPlan(soc=0.8, capacity_spread=0.0, soc_spread=0.0, resistance_spread=0.0)
 
@@ -77,3 +77,17 @@ def test_two_builds_are_two_packs() -> None:
 def test_the_floor_follows_chemistry_and_settings(plan: BatteryPlan, settings: LimitSettings, floor: float) -> None:
     """The bar is the floor that the engine promises."""
     assert floor_v(plan.ratings(), settings) == pytest.approx(floor)
+
+
+@pytest.mark.parametrize(
+    ("plan", "settings", "least"),
+    [
+        (BatteryPlan(), LimitSettings(), 50.8),
+        (BatteryPlan(cells=4), LimitSettings(), 12.4),
+        (BatteryPlan(cells=4), LimitSettings(floor_cell_v=2.75), 10.8),
+        (BatteryPlan(cells=4), LimitSettings(floor_cell_v=2.65), 10.6),
+    ],
+)
+def test_the_floor_gives_way_to_a_charge(plan: BatteryPlan, settings: LimitSettings, least: float) -> None:
+    """By 0.4 V, but no further than 0.2 V per cell above the cutoff, and never upwards."""
+    assert least_cvl_v(plan.ratings(), settings) == pytest.approx(least)

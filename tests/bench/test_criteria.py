@@ -30,7 +30,7 @@ GOOD = Metrics(
     ccl_rise=Rise(6.0, 6.0, 1.9),
     cvl_rise=Rise(0.02, 0.02, 0.005),
     cvl_lowest_v=51.2,
-    floor_v=51.2,
+    least_cvl_v=51.2,
     unserved_wh=0.0,
     soc_short_percent=1.0,
     soc_range_percent=(60.0, 99.0),
@@ -62,7 +62,7 @@ def test_a_good_run_holds_everything() -> None:
             "no float",
             "FLOAT was not reached with a battery that is nearly full",
         ),
-        (replace(GOOD, cvl_lowest_v=51.1), "floor", "CVL 51.1 V, the floor is 51.2 V"),
+        (replace(GOOD, cvl_lowest_v=51.1), "floor", "CVL 51.1 V, the least is 51.2 V"),
         (
             replace(GOOD, avoidable_trips={"cold charge": 3, "over-heat": 1}),
             "trips",
@@ -154,4 +154,4 @@ def test_a_wish_takes_the_place_of_a_full_battery() -> None:
 
 def test_a_cvl_on_the_floor_holds_after_rounding() -> None:
     """The wire has steps of 0.1 V; a floor between two of them is not broken by rounding."""
-    assert violations(replace(GOOD, cvl_lowest_v=27.6, floor_v=27.64), SCENARIO) == ()
+    assert violations(replace(GOOD, cvl_lowest_v=27.6, least_cvl_v=27.64), SCENARIO) == ()

@@ -11,13 +11,27 @@ from dataclasses import dataclass, replace
 import pytest
 
 from tinybms_bridge.battery import freshness
-from tinybms_bridge.battery.limits import LimitCode, Quantity, engine, readings, states
+from tinybms_bridge.battery.limits import (
+    LimitCode,
+    Quantity,
+    derating,
+    engine,
+    readings,
+    states,
+)
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.soc_by_cells import CredibleSoc
 from tinybms_bridge.battery.limits.states import CellsSay
+from tinybms_bridge.battery.plausibility import (
+    PlausibilityMemory,
+    PlausibilitySettings,
+    Verdict,
+    absurd_fields,
+    judge,
+)
 from tinybms_bridge.battery.snapshot import Cells, Snapshot
-from tinybms_bridge.bench import runner
+from tinybms_bridge.bench import controllers, runner
 from tinybms_bridge.bench.controllers import Statistics
 from tinybms_bridge.bench.runner import engine_for, play_scenario
 from tinybms_bridge.bench.scenario import FaultKind, Scenario
@@ -48,6 +62,20 @@ def _count_what_agrees_five_times(patch: Patch) -> None:
         return replace(window[-1], cells=Cells(tuple([max(each_v) for each_v in cells_v])))
 
     patch.setattr(readings, "_counted", highest)
+
+
+def _reject_what_has_an_absurd_field(patch: Patch) -> None:
+    def strict(
+        memory: PlausibilityMemory, snapshot: Snapshot, settings: PlausibilitySettings
+    ) -> tuple[Verdict, PlausibilityMemory]:
+        absurd = absurd_fields(snapshot, settings)
+        return (Verdict(absurd), memory) if absurd else judge(memory, snapshot, settings)
+
+    patch.setattr(controllers, "judge", strict)
+
+
+def _trust_the_last_temperature(patch: Patch) -> None:
+    patch.setattr(derating, "is_blind", lambda memory, temperatures: False)
 
 
 def _sustain_at_the_floor(draft: Draft, context: Context, memory: object) -> None:
@@ -123,6 +151,12 @@ REMOVALS = (
         _let_the_count_decide,
         ("count-empty", "count-empty-sale", "count-empty-full", "count-full", "count-full-li-ion", "count-drifts"),
     ),
+    Removal(
+        "an absurd field costs the sample",
+        _reject_what_has_an_absurd_field,
+        ("sensor-absurd", "sensor-absurd-cold", "board-absurd", "soc-absurd", "soc-absurd-li-ion"),
+    ),
+    Removal("the last temperature counts for ever", _trust_the_last_temperature, ("board-lost",)),
     Removal("a frozen image is fresh", _believe_a_frozen_image, ("frozen-charging", "frozen-sale")),
     Removal("only the counter tells that readings move", _look_at_the_counter_alone, ("counter-stands",)),
     Removal("ages stand while the machine sleeps", _let_the_clock_sleep, ("suspended",)),

@@ -148,7 +148,7 @@ def test_the_lowest_cvl_is_kept_beside_the_floor(make_run: MakeRun) -> None:
     """16 cells of 3.20 V; frames that were not sent have no CVL."""
     metrics = metrics_of(make_run([{Column.CVL_V: v} for v in (57.6, 52.3, NAN, 55.0)]))
 
-    assert (metrics.cvl_lowest_v, metrics.floor_v) == pytest.approx((52.3, 51.2))
+    assert (metrics.cvl_lowest_v, metrics.least_cvl_v) == pytest.approx((52.3, 50.8))
 
 
 def test_a_run_without_frames_has_no_lowest_cvl(make_run: MakeRun) -> None:

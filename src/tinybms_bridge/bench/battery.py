@@ -7,7 +7,11 @@ from tinybms_bridge.battery.snapshot import Ratings
 from tinybms_bridge.tinybms.simulator.chemistry import CHEMISTRIES, Chemistry
 from tinybms_bridge.tinybms.simulator.pack import Pack
 
-__all__ = ["BatteryPlan", "OddCell", "floor_v"]
+__all__ = ["BatteryPlan", "OddCell", "floor_v", "least_cvl_v"]
+
+_BELOW_FLOOR_V = 0.4
+"""Where chargers heed no CCL they stand so much above CVL: on the floor they would charge a pack of 12 V on."""
+_ABOVE_CUTOFF_V = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,14 @@ class BatteryPlan:
 
 
 def floor_v(ratings: Ratings, settings: LimitSettings) -> float:
-    """Return the lowest CVL that may ever be sent for this battery."""
+    """Return the lowest CVL while no charge has to be ended by it."""
     preset: Preset = PRESETS[settings.chemistry or chemistry_of(ratings)]
     cell_v = preset.floor_v if settings.floor_cell_v is None else settings.floor_cell_v
     return cell_v * ratings.series_cells
+
+
+def least_cvl_v(ratings: Ratings, settings: LimitSettings) -> float:
+    """Return the lowest CVL that may ever be sent: where nothing else ends a charge, the floor gives way."""
+    cutoff_v = (ratings.under_voltage_cell_v + _ABOVE_CUTOFF_V) * ratings.series_cells
+    highest_v = floor_v(ratings, settings)
+    return min(max(highest_v - _BELOW_FLOOR_V, cutoff_v), highest_v)

@@ -12,11 +12,11 @@ __all__ = ["CRITERIA", "Violation", "violations"]
 CRITERIA = (
     "no over-voltage protection of the BMS trips",
     "the highest cell stays 10 mV below its cut-off",
-    "CVL changes direction at most twice an hour in steady state",
+    "CVL changes direction at most twice an hour in steady state, more often only where it enforces a CCL",
     "a CCL or DCL that the readings demand is sent within one second",
     "CCL rises no faster than its ramp, and CVL in its steps, also over a silence or a restart",
     "FLOAT is reached with a battery that is nearly full, where the sun is enough",
-    "CVL is never below the floor",
+    "CVL is never below the floor, and 0.4 V below it where nothing else ends a charge",
     "no other protection of the BMS trips that better limits would have prevented",
     "the battery is not left short of charge at the end of the day",
     "what the user asked of the battery happens",
@@ -25,7 +25,6 @@ CRITERIA = (
 """In the order in which they are judged."""
 
 _HEADROOM_MV = 10.0
-_REVERSALS_PER_H = 2.0
 _DELAY_S = 1.0
 _RESOLUTION_V = 0.05
 _OVER_VOLTAGE = "over-voltage"
@@ -55,7 +54,7 @@ def violations(metrics: Metrics, scenario: Scenario) -> tuple[Violation, ...]:
             f"highest cell {metrics.highest_cell_v:.3f} V, {metrics.headroom_mv:.0f} mV below its cut-off",
         ),
         (
-            metrics.reversals_per_h > _REVERSALS_PER_H,
+            metrics.reversals_per_h > scenario.most_turns_per_h,
             "turns",
             f"CVL turned {metrics.reversals_per_h:.0f} times within an hour of steady state",
         ),
@@ -72,9 +71,9 @@ def violations(metrics: Metrics, scenario: Scenario) -> tuple[Violation, ...]:
             "FLOAT was not reached with a battery that is nearly full",
         ),
         (
-            metrics.cvl_lowest_v < metrics.floor_v - _RESOLUTION_V,
+            metrics.cvl_lowest_v < metrics.least_cvl_v - _RESOLUTION_V,
             "floor",
-            f"CVL {metrics.cvl_lowest_v:.1f} V, the floor is {metrics.floor_v:.1f} V",
+            f"CVL {metrics.cvl_lowest_v:.1f} V, the least is {metrics.least_cvl_v:.1f} V",
         ),
     )
     broken = [Violation(name, text) for is_broken, name, text in findings if is_broken]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tinybms_bridge.battery.limits import ChargeState
-from tinybms_bridge.bench.battery import floor_v
+from tinybms_bridge.bench.battery import least_cvl_v
 from tinybms_bridge.bench.flows import Finding, findings
 from tinybms_bridge.bench.ideal import Ideal
 from tinybms_bridge.bench.reversals import Reversals, count_reversals
@@ -60,7 +60,8 @@ class Metrics:
     """In V/s."""
     cvl_lowest_v: float
     """Infinite when nothing was ever sent."""
-    floor_v: float
+    least_cvl_v: float
+    """Below which CVL never goes."""
     unserved_wh: float
     """Energy that the loads of an island did not get."""
     soc_short_percent: float
@@ -103,7 +104,7 @@ def measure(run: Run, ideal: Ideal) -> Metrics:
         ccl_rise=ccl_rise(run),
         cvl_rise=cvl_rise(run),
         cvl_lowest_v=min((v for v in trace.column(Column.CVL_V) if not math.isnan(v)), default=math.inf),
-        floor_v=floor_v(ratings, scenario.settings),
+        least_cvl_v=least_cvl_v(ratings, scenario.settings),
         unserved_wh=_unserved_wh(run),
         soc_short_percent=ideal.soc_percent - soc_percent[-1],
         soc_range_percent=(min(soc_percent), max(soc_percent)),

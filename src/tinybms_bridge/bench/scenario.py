@@ -100,6 +100,8 @@ class Scenario:
     """Whether the sun is enough for FLOAT."""
     most_short_percent: float = 3.0
     """How much less charge than an ideal charger stores may be in the battery at the end."""
+    most_turns_per_h: float = 2.0
+    """How often CVL may change direction within an hour of steady state."""
     step_s: float = 1.0
     """Step while anything happens."""
     longest_step_s: float = 10.0
