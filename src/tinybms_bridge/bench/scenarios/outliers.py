@@ -28,7 +28,7 @@ SCENARIOS = (
     ),
     noon(
         "outlier-high-sale",
-        "The same at one reading a second, while surplus is sold",
+        "One reading a second, one of them 0.40 V too high for cell 7, while surplus is sold",
         _LFP_8,
         (Outliers(BEGIN_S, 5.0, ((6, 0.40),)),),
         untouched(_LFP_8),
