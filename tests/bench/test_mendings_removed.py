@@ -5,7 +5,7 @@ A scenario that holds whatever is taken out would prove nothing. That all of the
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import pytest
@@ -53,13 +53,12 @@ class Removal:
 
 
 def _count_one_reading(patch: Patch) -> None:
-    patch.setattr(readings, "_counted", lambda window: window[-1])
+    patch.setattr(readings, "_counted", lambda window, columns, latest: latest)
 
 
 def _count_what_agrees_five_times(patch: Patch) -> None:
-    def highest(window: tuple[Snapshot, ...]) -> Snapshot:
-        cells_v = zip(*[each.cells.voltages_v for each in window], strict=True)
-        return replace(window[-1], cells=Cells(tuple([max(each_v) for each_v in cells_v])))
+    def highest(window: object, columns: Sequence[Sequence[float]], latest: Snapshot) -> Snapshot:
+        return replace(latest, cells=Cells(tuple([max(column) for column in columns])))
 
     patch.setattr(readings, "_counted", highest)
 
