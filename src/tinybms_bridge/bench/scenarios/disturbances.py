@@ -65,7 +65,7 @@ SCENARIOS = (
         load=Constant(100.0),
         restart_in_each_state=True,
         most_short_percent=4.0,  # one cell is 3 % fuller than the rest
-        hours=5.0,
+        hours=8.0,  # and such a charge ends after four hours at the top
     ),
     Scenario(
         "deep-discharge",
