@@ -97,6 +97,37 @@ Beyond its own range a value must fit the others; a refusal names both numbers.
 - `wifi`: a static address needs address, netmask and a gateway in the same network; an access point needs a name and a
   password. `mqtt`: a password needs a user name. `logging`: syslog needs a server.
 
+## Values that do not fit the battery
+
+A value may be allowed and still contradict the battery: another chemistry, the voltage of a cell where that of the
+pack is meant, the file of another pack.
+
+- `tinybms-bridge check` finds what fits no battery: a pack voltage up to 4.5 V is one per cell.
+- `doctor` finds what does not fit the BMS that is connected.
+- The API, the settings page and edits of the file while the bridge runs: such a change is refused, with the range that
+  fits, and the configuration in force stays. Only what a change brings refuses it; an old misfit keeps from no other.
+- At the start, or when a BMS is met later: the value is not used. The log, the diagnostics and the notice
+  *configuration* tell it.
+
+While a voltage or the chemistry is not used, the charge target is the lower of register 300 × cells, the ceiling and
+3.45 V (LFP), 4.00 V (Li-ion) or 2.50 V (LTO) per cell: leaving a value out must not raise anything. A current above the
+cutoff of the BMS gives way to the usual share of the cutoff.
+
+What fits:
+
+- `cvl.chemistry`: one that register 300 leaves possible (to 3.00 V LTO, below 3.66 V LFP, to 3.80 V LFP or Li-ion,
+  above Li-ion) and that rested cells do not contradict.
+- `cvl.bulk_voltage_v`: from the floor to register 300 × cells (0.1 V more is rounding), to the ceiling, and to register
+  315 × cells less 0.4 V and the margin.
+- `victron.thresholds.overvoltage_v`: from the floor.
+- `cvl.cell_max_voltage_v`: from the floor of the chemistry to register 315; above the ceiling of the chemistry only
+  where the chemistry is certain.
+- `cvl.floor_cell_voltage_v`, `cvl.cell_min_float_voltage_v`: above register 316, up to the chemistry's resting voltage.
+- `cvl.resting_cell_voltage_v`: from the floor to the careful target above, and below register 300.
+- `cvl.cell_safety_threshold_v`: from the resting voltage to register 315. `cvl.cell_safety_release_v`: from the floor.
+- `cvl.over_voltage_margin_v`: leaves room for the floor below register 315 × cells − 0.4 V.
+- `victron.max_charge_current_a`: up to register 318. `victron.max_discharge_current_a`: up to register 317, or 305.
+
 ## Files of the ESP32 firmware
 
 `config.json` of the firmware, the samples of its README and what its REST interface returns are read as they are.
