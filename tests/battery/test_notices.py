@@ -33,9 +33,9 @@ def sample(soc_percent: float) -> Snapshot:
     return Snapshot(1, 0.0, PackState(53.0, 0.0, soc_percent), Cells((3.3,) * 16))
 
 
-def limits(ccl_a: float, dcl_a: float, lost: tuple[str, ...] = ()) -> Limits:
+def limits(ccl_a: float, dcl_a: float, **more: Any) -> Limits:
     """Return limits with these currents."""
-    return Limits(55.0, ccl_a, dcl_a, 46.4, ChargeState.BULK, Freshness.FRESH, lost_sensors=lost)
+    return Limits(55.0, ccl_a, dcl_a, 46.4, ChargeState.BULK, Freshness.FRESH, **more)
 
 
 @pytest.fixture
@@ -52,14 +52,14 @@ def watch() -> Watch:
         for_s: float = 6.0,
         settings: NoticeSettings = SETTINGS,
         configuration_ok: bool = True,
-        lost: tuple[str, ...] = (),
+        **more: Any,
     ) -> Levels:
         nonlocal memory, now_s
         for _ in range(int(for_s) + 1):
             memory = evaluate_notices(
                 memory,
                 sample(soc),
-                limits(ccl_a, dcl_a, lost),
+                limits(ccl_a, dcl_a, **more),
                 communication,
                 settings,
                 now_s,
@@ -234,8 +234,15 @@ def test_no_level_changes_twice_within_the_delay(
 
 def test_a_lost_sensor_is_noticed(watch: Watch) -> None:
     """A broken cable is a warning until the sensor is back; one bad reading is none."""
-    assert watch(lost=("external sensor 1",), for_s=2.0) == {}
-    assert watch(lost=("external sensor 1",)) == {NoticeName.SENSOR_LOST: WARNING}
+    assert watch(lost_sensors=("external sensor 1",), for_s=2.0) == {}
+    assert watch(lost_sensors=("external sensor 1",)) == {NoticeName.SENSOR_LOST: WARNING}
+    assert watch() == {}
+
+
+def test_chargers_that_do_not_heed_their_limits_are_noticed(watch: Watch) -> None:
+    """Whoever has a charger of his own on the battery, or sells surplus, reads why more flows than CCL says."""
+    assert watch(uncontrolled=True) == {NoticeName.UNCONTROLLED_SOURCE: WARNING}
+    assert watch(ccl_ignored=True) == {NoticeName.CCL_IGNORED: WARNING}
     assert watch() == {}
 
 

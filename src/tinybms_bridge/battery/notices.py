@@ -38,6 +38,10 @@ class NoticeName(StrEnum):
     SENSOR_LOST = "temperature_sensor_lost"
     SOC_UNKNOWN = "soc_unknown"
     LOOSE_WIRE = "loose_sense_wire"
+    UNCONTROLLED_SOURCE = "uncontrolled_source"
+    """A source that no GX controls charges the battery more than may be."""
+    CCL_IGNORED = "ccl_ignored"
+    """Chargers give clearly more than a CCL that is not enforced."""
     COUNTER_STANDS = "lifetime_counter_stands"
     SECOND_BMS = "second_bms"
     CELLS_UNEVEN = "cells_uneven"
@@ -134,6 +138,8 @@ def evaluate_notices(
             wanted[NoticeName.CELLS_UNEVEN] = _warning_if(limits.uneven)
             wanted[NoticeName.SOC_UNKNOWN] = AlarmLevel.OK if limits.soc_known else AlarmLevel.ALARM
             wanted[NoticeName.LOOSE_WIRE] = AlarmLevel.ALARM if limits.loose_wires else AlarmLevel.OK
+            wanted[NoticeName.UNCONTROLLED_SOURCE] = _warning_if(limits.uncontrolled)
+            wanted[NoticeName.CCL_IGNORED] = _warning_if(limits.ccl_ignored)
     levels = dict(before)
     waiting: dict[NoticeName, _Change] = {}
     for name, level in wanted.items():

@@ -70,7 +70,7 @@ def test_every_stop_ends_what_heeds_no_ccl(
     begun = engine.feed(**{**FEEDING_IN, "current_a": -80.0, "max_cell_v": 3.15}, **changes)
     patient = engine.last_for(4.0, **FEEDING_IN, **changes)
     followed = engine.last_for(3.0, **FEEDING_IN, **changes)
-    last = engine.last_for(300.0, **FEEDING_IN, **changes)
+    last = engine.last_for(60.0, **FEEDING_IN, **changes)
 
     assert begun.cvl_v == patient.cvl_v == pytest.approx(53.6)
     assert PACK_V - 0.1 < followed.cvl_v <= PACK_V
@@ -89,7 +89,7 @@ def test_a_wish_goes_down_in_steps(make_engine: MakeEngine) -> None:
     assert seen[0].cvl_v == pytest.approx(58.3)
     assert max(falls) == pytest.approx(0.1)
     assert seen[30].cvl_v == pytest.approx(57.3)
-    assert seen[-1].cvl_v == pytest.approx(PACK_V - 0.6)
+    assert min(limits.cvl_v for limits in seen) == pytest.approx(PACK_V - 0.6)
     assert {limits.binding(Quantity.CVL).code for limits in seen} == {LimitCode.SOC_WINDOW}
 
 
@@ -137,12 +137,12 @@ def test_a_charge_that_the_bms_cuts_again_and_again_is_not_forgotten(
 ) -> None:
     """In frost the BMS opens its switch within a second, so no charge lasts; after some of them CVL goes down."""
     seen = followed(context, make_draft, ([(3.31, 30.0)] * 2 + [(3.30, 0.0)] * 6) * 5, StopMemory())
-    assert seen[-1].level_v == pytest.approx(16 * 3.31, abs=0.05)
+    assert seen[-1].level_v == pytest.approx(16 * 3.31 - 0.05, abs=0.05)
 
 
 def test_the_level_sinks_slower_the_closer_it_is(context: MakeContext, make_draft: MakeDraft) -> None:
     """A volt in a minute at the most, and a few millivolts a second near the end: chargers take time to follow."""
-    for current_a, rate_v_per_s in ((200.0, 0.02), (36.5, 0.01), (4.1, 0.001)):
+    for current_a, rate_v_per_s in ((200.0, 0.02), (13.0, 0.01), (1.75, 0.001)):
         seen = followed(context, make_draft, [(3.30, current_a)] * 20, StopMemory())
         assert seen[-2].level_v is not None
         assert seen[-1].level_v == pytest.approx(seen[-2].level_v - rate_v_per_s, abs=1e-6)

@@ -16,12 +16,16 @@ from tinybms_bridge.battery.limits import (
     ManualInhibits,
     Memory,
     Quantity,
+    RateMemory,
     StateMemory,
     StateSettings,
+    StopMemory,
     explain,
     step,
 )
+from tinybms_bridge.battery.limits.charge_stop import Attempt
 from tinybms_bridge.battery.limits.context import make_context
+from tinybms_bridge.battery.limits.enforcement import EnforcementMemory
 from tinybms_bridge.battery.snapshot import Cells, PackState, Ratings, Snapshot
 
 T = TypeVar("T")
@@ -132,15 +136,50 @@ any_memory = st.builds(
     ),
     last_step_s=st.none() | time_s,
     last_fresh=st.none() | some_limits,
+    rates=st.builds(
+        RateMemory,
+        st.none() | st.floats(1.0, 70.0),
+        st.none() | current_a,
+        st.none() | current_a,
+        running=st.booleans(),
+    ),
+    stop=st.builds(StopMemory, st.none() | st.floats(1.0, 70.0), st.floats(0.0, 10.0)),
+    enforcement=st.builds(
+        EnforcementMemory,
+        st.none() | st.floats(1.0, 70.0),
+        st.none() | st.floats(-300.0, 300.0),
+        current_a,
+        current_a,
+        attempt=st.builds(Attempt, st.none() | st.floats(0.0, 300.0), time_s, st.booleans(), st.booleans()),
+    ),
 )
 
 
+PRESSING = {
+    LimitCode.ENFORCED,
+    LimitCode.TEMPERATURE,
+    LimitCode.SENSOR_LOST,
+    LimitCode.BMS_FAULT,
+    LimitCode.STALE,
+    LimitCode.MANUAL,
+    LimitCode.SOC_WINDOW,
+}
+"""Causes that stop charging, and the one that enforces CCL."""
+
+
 def check_bounds(snapshot: Snapshot, asked: LimitSettings, limits: Limits) -> None:
-    """Assert what holds for every decision: CVL within floor and ceiling, currents within 0 and the user's maximum."""
+    """Assert what holds for every decision: CVL within its bounds, currents within 0 and the user's maximum.
+
+    The floor of CVL gives way where charging is stopped or CCL enforced, down to the least CVL, and nowhere else.
+    """
     assert snapshot.ratings is not None
     ratings = snapshot.ratings
     context = make_context(snapshot, ratings, asked)
-    assert 0.0 < context.floor_v <= limits.cvl_v <= context.ceiling_v
+    assert 0.0 < context.least_v <= context.resting_v
+    assert 0.0 < context.floor_v <= context.ceiling_v
+    pressed = any(reason.quantity is Quantity.CVL and reason.code in PRESSING for reason in limits.reasons)
+    lowest_v = min(context.least_v, context.floor_v) if pressed else context.floor_v
+    assert lowest_v <= limits.cvl_v <= context.ceiling_v
     assert math.isfinite(limits.cvl_v)
     assert limits.cvl_v <= context.over_voltage_bound_v <= ratings.over_voltage_cell_v * ratings.series_cells - 0.4
     assert limits.cvl_v <= context.fit.bms_target_v or limits.cvl_v == context.floor_v

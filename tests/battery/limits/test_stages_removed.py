@@ -207,6 +207,13 @@ def a_stop_ends_what_heeds_no_ccl(make_engine: MakeEngine) -> None:
     assert limits.cvl_v < 52.8
 
 
+def a_cold_ccl_is_enforced(make_engine: MakeEngine) -> None:
+    """Solar chargers that feed in heed no CCL in the cold: CVL goes below the pack."""
+    made = make_engine()
+    limits = made.last_for(60.0, temperatures_c=(20.0, 5.0), max_cell_v=3.3, delta_mv=0.0, current_a=40.0)
+    assert limits.cvl_v < 52.8
+
+
 def a_lost_sensor_frees_no_charge(make_engine: MakeEngine) -> None:
     """A cable that breaks in frost leaves no warm board to speak for the cells."""
     made = make_engine()
@@ -259,6 +266,7 @@ INVARIANTS: dict[str, Scenario] = {
         one_reading_decides_nothing,
         a_lost_sensor_frees_no_charge,
         a_stop_ends_what_heeds_no_ccl,
+        a_cold_ccl_is_enforced,
         a_full_charge_goes_on_until_full,
         clouds_are_averaged,
         what_is_fed_in_counts,
@@ -319,6 +327,7 @@ REMOVALS = [
     removal("fills_past_the_window", lambda *_: False, a_full_charge_goes_on_until_full),
     removal("set_stop_level", nothing, frost_stops_solar_chargers, old_data_stops_charging),
     removal("follow_stop", lambda _draft, _context, memory, *_: memory, a_stop_ends_what_heeds_no_ccl),
+    removal("enforce", lambda _draft, _context, memory, *_: memory, a_cold_ccl_is_enforced),
     removal("next_sensors", as_before, a_lost_sensor_frees_no_charge),
     removal("next_rest", lambda _memory, *args: next_rest(None, *args), clouds_are_averaged),
     removal("charges_past_ccl", lambda *_: False, what_is_fed_in_counts),
@@ -344,7 +353,17 @@ REMOVALS = [
     removal("final_clamp", nothing, nothing_passes_the_clamp),
 ]
 
-NO_STAGES = {"make_context", "_limits", "_move_on", "_elapsed_s", "replace", "Memory", "cells_say", "loose_wires"}
+NO_STAGES = {
+    "EnforcementMemory",
+    "Memory",
+    "_elapsed_s",
+    "_limits",
+    "_move_on",
+    "cells_say",
+    "loose_wires",
+    "make_context",
+    "replace",
+}
 """What the engine calls beside its stages; without it there is no decision at all."""
 
 

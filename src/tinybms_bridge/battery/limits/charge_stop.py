@@ -4,7 +4,8 @@ A solar charger that feeds in heeds no CCL, and a cell at rest near full is far 
 the resting voltage alone would let the sun fill a battery that must not be charged. So the level goes down to the
 voltage of the pack as soon as more flows in than CCL allows, and on until it does not. It follows no pack that is not
 charged, and does not rise again while the stop lasts: what it stands at is the voltage of the battery without current,
-where nothing is charged and nothing sold.
+where nothing is charged and nothing sold. Where the lowest level changes nothing, a source charges that no GX controls:
+the level then stays just below the pack, and the user is told.
 """
 
 import math
@@ -15,7 +16,17 @@ from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import Quantity
 from tinybms_bridge.battery.limits.rates import RateMemory
 
-__all__ = ["StopMemory", "follow_stop", "set_stop_level"]
+__all__ = [
+    "NO_ATTEMPT",
+    "Attempt",
+    "StopMemory",
+    "follow_stop",
+    "go_on",
+    "interrupted",
+    "lowest_level_v",
+    "set_stop_level",
+    "sinking_v_per_s",
+]
 
 _PATIENCE_S = 5.0
 """A GX needs up to 3 s, and chargers some more, to follow a new limit."""
@@ -27,31 +38,63 @@ _IDLE_A = 0.5
 _IDLE_C_RATE = 0.002
 """What flows above CCL without being a charge: noise and offset of a sensor."""
 
-_SINKING_V_PER_AH = 1.0
-"""How fast the level sinks for each ampere above CCL."""
-
 _SINKING_V_PER_S = 0.02
 """Faster, and chargers would not follow: the level would pass the voltage that it looks for."""
+
+_SINKING_CELL_V_PER_S_C = 0.005
+"""How fast the level sinks for each 1C above CCL, per cell. Between a frame and the current that follows lie some 8 s,
+and a good cell has some 0.07 V per 1C: half of the way in that time, so that the level does not swing."""
 
 _MOST_BELOW_V = MPPT_OFFSET_V + 0.2
 """Below the pack by this much, every charger that heeds CVL has stopped; who charges on heeds none."""
 
 
+_GIVEN_UP_BELOW_V = MPPT_OFFSET_V
+"""Where the level stands when lowering it is in vain: the chargers of the GX, at least, add nothing."""
+
+_LITTLE_V = 0.05
+"""A level this close to the lowest possible one is as low as it gets."""
+
+_EFFECT_RATIO = 0.8
+_VAIN_S = 60.0
+_RETRY_S = 900.0
+"""Lowering CVL has an effect when a fifth of the current is gone; without it after a minute it only sells the battery.
+A source that no GX controls, an alternator, stays for hours: it is tried again after a quarter of an hour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Whether lowering CVL has had an effect on what flows in."""
+
+    from_a: float | None = None
+    """Current at its begin; None = none yet."""
+    waited_s: float = 0.0
+    """Time at the lowest CVL without effect; once given up, time since then."""
+    given_up: bool = False
+    in_vain: bool = False
+    """One has been given up, and nothing has ended the current since."""
+
+
+NO_ATTEMPT = Attempt()
+
+
 @dataclass(frozen=True, slots=True)
 class StopMemory:
-    """What is remembered of a stop; it survives a restart."""
+    """What is remembered of a stop; its level survives a restart."""
 
     level_v: float | None = None
     """CVL of the present stop, and of a new one that comes before CVL has risen from it; None = resting."""
     over_s: float = 0.0
     """Time in which more has flowed in than CCL allows."""
+    attempt: Attempt = NO_ATTEMPT
 
 
 def set_stop_level(draft: Draft, context: Context, memory: StopMemory) -> None:
     """Tell the draft to which CVL a stop of any stage lowers it."""
     level_v = memory.level_v
-    if level_v is None or not context.floor_v <= level_v <= context.resting_v:  # or learned from another pack
+    if level_v is None or not context.least_v <= level_v <= context.resting_v:  # or learned from another pack
         level_v = context.resting_v
+    draft.level_v = level_v
     draft.stop_v = min(level_v, draft[Quantity.CVL])
 
 
@@ -63,20 +106,60 @@ def follow_stop(draft: Draft, context: Context, memory: StopMemory, rates: RateM
         return memory  # CVL is on its way down, for a wish in steps, and has had no chance to end anything
     pack, capacity_ah = context.snapshot.pack, context.ratings.capacity_ah
     over_a = pack.current_a - (rates.ccl_a or 0.0) - max(_IDLE_A, _IDLE_C_RATE * capacity_ah)
-    if over_a > 0.0:
-        over_s = min(memory.over_s + elapsed_s, _PATIENCE_S)
-    else:
-        over_s = max(0.0, memory.over_s - _FORGETTING * elapsed_s)
-    if over_a <= 0.0 or over_s < _PATIENCE_S:
-        return StopMemory(memory.level_v, over_s)
-    level_v = min(draft.stop_v, pack.voltage_v)
-    sinking_v = min(_SINKING_V_PER_AH * over_a / 3600.0, _SINKING_V_PER_S) * elapsed_s
-    level_v = min(level_v, max(level_v - sinking_v, pack.voltage_v - _MOST_BELOW_V))
-    return StopMemory(max(level_v, context.floor_v), over_s)
+    if not over_a > 0.0:
+        return StopMemory(memory.level_v, max(0.0, memory.over_s - _FORGETTING * elapsed_s))
+    over_s = min(memory.over_s + elapsed_s, _PATIENCE_S)
+    if over_s < _PATIENCE_S:
+        return StopMemory(memory.level_v, over_s, memory.attempt)
+    level_v, lowest_v = min(draft.level_v, pack.voltage_v), lowest_level_v(context)
+    attempt = go_on(memory.attempt, pack.current_a, elapsed_s, lowest=level_v <= lowest_v + _LITTLE_V)
+    if attempt.given_up:
+        level_v = min(max(pack.voltage_v - _GIVEN_UP_BELOW_V, context.least_v), context.resting_v)
+        return StopMemory(level_v, over_s, attempt)
+    sunk_v = max(level_v - sinking_v_per_s(context, over_a) * elapsed_s, lowest_v)
+    return StopMemory(max(min(level_v, sunk_v), context.least_v), over_s, attempt)
+
+
+def lowest_level_v(context: Context) -> float:
+    """Return the lowest CVL against chargers that heed no CCL, at the present voltage of the pack."""
+    return max(context.least_v, context.snapshot.pack.voltage_v - _MOST_BELOW_V)
+
+
+def sinking_v_per_s(context: Context, over_a: float) -> float:
+    """Return how fast CVL sinks while ``over_a`` more flow in than may."""
+    capacity_ah = context.ratings.capacity_ah
+    if not capacity_ah > 0.0:
+        return _SINKING_V_PER_S
+    return min(_SINKING_CELL_V_PER_S_C * context.ratings.series_cells * over_a / capacity_ah, _SINKING_V_PER_S)
+
+
+def go_on(attempt: Attempt, current_a: float, elapsed_s: float, *, lowest: bool) -> Attempt:
+    """Return the attempt after ``elapsed_s`` more seconds in which too much flows in; ``lowest``: CVL is at its end."""
+    if attempt.given_up:
+        waited_s = attempt.waited_s + elapsed_s
+        if waited_s < _RETRY_S:
+            return Attempt(attempt.from_a, waited_s, given_up=True, in_vain=True)
+        return Attempt(current_a, in_vain=True)
+    if attempt.from_a is None:
+        return Attempt(current_a)
+    if current_a <= _EFFECT_RATIO * attempt.from_a:
+        return Attempt(attempt.from_a)
+    waited_s = attempt.waited_s + (elapsed_s if lowest else 0.0)
+    if waited_s < _VAIN_S:
+        return Attempt(attempt.from_a, waited_s, in_vain=attempt.in_vain)
+    return Attempt(attempt.from_a, given_up=True, in_vain=True)
+
+
+def interrupted(attempt: Attempt) -> Attempt:
+    """Return the attempt while what flows in is near what may: one that is not given up begins to wait anew."""
+    return attempt if attempt.given_up or not attempt.waited_s else Attempt(attempt.from_a, in_vain=attempt.in_vain)
 
 
 def _after(context: Context, rates: RateMemory) -> StopMemory:
     """Keep the level while CVL rises from it: a stop that comes again begins where it was."""
     if rates.cvl_v is None or rates.cvl_v >= context.resting_v:
-        return StopMemory()
+        return _NO_STOP
     return StopMemory(level_v=rates.cvl_v)
+
+
+_NO_STOP = StopMemory()

@@ -12,9 +12,16 @@ from tinybms_bridge.battery.limits.memo import by_settings
 from tinybms_bridge.battery.limits.presets import Chemistry, Preset, room_v
 from tinybms_bridge.battery.limits.settings import LimitSettings
 from tinybms_bridge.battery.limits.soc_by_cells import CredibleSoc, RestMemory, credible_soc, full_share, next_rest
+from tinybms_bridge.battery.limits.wire_steps import up_to_step
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 
 __all__ = ["MPPT_OFFSET_V", "Context", "make_context", "ramp_floor"]
+
+_BELOW_FLOOR_V = MPPT_OFFSET_V
+"""With the floor alone a 12 V pack would be charged for ever: such a charger adds 0.1 V for each of its cells."""
+
+_ABOVE_CUTOFF_V = 0.2
+"""Kept above the under-voltage cutoff of a cell (register 316), since a GX that feeds in discharges down to CVL."""
 
 _FULL_MARGIN_V = 0.02
 """A cell this far below its charge voltage is at it."""
@@ -67,6 +74,8 @@ class Context:
     over_voltage_bound_v: float
     """Cell over-voltage cutoff times the cells, less the MPPT's 0.4 V and the margin."""
     resting_v: float
+    least_v: float
+    """Least CVL of a charge stop, or where more is charged than CCL allows: there the floor gives way."""
     full_v: float
     """Highest cell times the cells at which the pack is at its charge voltage."""
     protection_threshold_v: float
@@ -151,6 +160,7 @@ def _from_settings(ratings: Ratings, settings: LimitSettings, lowest: Chemistry)
         "ceiling_v": fit.ceiling_v,
         "over_voltage_bound_v": fit.over_voltage_bound_v,
         "resting_v": fit.resting_v,
+        "least_v": _least_v(ratings, fit.floor_v, fit.resting_v),
         "full_v": full_v,
         "float_cell_v": full_v / cells - _UNDER_CURRENT_V,
         "protection_threshold_v": threshold_v,
@@ -163,6 +173,13 @@ def _from_settings(ratings: Ratings, settings: LimitSettings, lowest: Chemistry)
         "hold_end_cell_v": hold_min_v - _HOLD_HYSTERESIS_V,
         "curves": curves_for(ratings, settings.curves),
     }
+
+
+def _least_v(ratings: Ratings, floor_v: float, resting_v: float) -> float:
+    """Return the least CVL against chargers that heed no CCL, a step of frame 0x351."""
+    cutoff_v = (ratings.under_voltage_cell_v + _ABOVE_CUTOFF_V) * ratings.series_cells
+    least_v = max(floor_v - _BELOW_FLOOR_V, cutoff_v)
+    return min(up_to_step(least_v), resting_v) if 0.0 < least_v < math.inf else floor_v
 
 
 def _full_v(ratings: Ratings, settings: LimitSettings, preset: Preset, target_v: float) -> float:

@@ -23,6 +23,9 @@ _BY_AGE = Curve(((1.5, 1.0), (3.0, 0.5)))
 _NONE_SEEN = SensorMemory()
 _RESTART_FRACTION = 0.1
 
+_PROTECTING = frozenset({LimitCode.TEMPERATURE, LimitCode.SENSOR_LOST})
+"""What these leave of CCL is enforced where chargers do not heed it."""
+
 
 def derate(draft: Draft, context: Context, age_s: float | None, sensors: SensorMemory = _NONE_SEEN) -> None:
     """Lower CCL and DCL to the smallest fraction that any curve leaves of what the stages before allowed."""
@@ -86,6 +89,8 @@ def _lower(draft: Draft, quantity: Quantity, influences: list[_Influence], cells
     for value, curve, code, lost in influences:
         fraction = curve.at(value)
         if fraction < 1.0:
+            if quantity is Quantity.CCL and code in _PROTECTING:
+                draft.enforced_a = min(draft.enforced_a, draft.first(quantity) * fraction)
             detail = _cell(quantity, cells) if code is LimitCode.CELL_VOLTAGE else lost
             draft.lower(quantity, base_a * fraction, code, value=value, threshold=fraction, detail=detail)
 

@@ -18,8 +18,14 @@ class Draft:
         """Every cause so far; the last one of a quantity binds it."""
         self.stop_v = math.inf
         """CVL of a charge stop."""
+        self.level_v = math.inf
+        """The same as it was learned: where this is below the floor, the floor gives way to it."""
         self.stopped = False
         """Whether any stage has stopped charging."""
+        self.enforced_a = math.inf
+        """CCL that temperature or BMS leave: what flows above it is ended by CVL."""
+        self.pressed_v = math.inf
+        """CVL to which a charge that heeds no CCL is pressed down in this step; the floor gives way to it."""
         self.lowest_v = -math.inf
         """No stage brings CVL below this; set while the stages of the wishes run."""
 
@@ -66,6 +72,7 @@ class Draft:
         if stop_v < present_v or (stop_v == present_v and not self.stopped):
             self._set(Reason(Quantity.CVL, code, stop_v, value, threshold, detail))
         self.stopped = True
+        self.pressed_v = min(self.pressed_v, self.level_v)
 
     def clamp(self, quantity: Quantity, low: float, high: float, low_code: LimitCode, high_code: LimitCode) -> None:
         """Force a limit into [low, high]; what is not a number becomes ``low``. Only the last stage may raise."""

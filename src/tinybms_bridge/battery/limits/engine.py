@@ -1,9 +1,9 @@
 """The charge-limit engine: the stages in their fixed order.
 
 First of all the readings are confirmed. Then 1 base, 2 charge states and the user's wishes, 3 cell protection, 4
-derating, 5 state of the BMS, 6 freshness and manual stops, 8 rates, 7 final clamp. Each may only lower what the one
-before allowed, except the first, which sets, and the last, which clamps: so the clamp comes after the rates, and
-nothing passes around it.
+derating, 5 state of the BMS, 6 freshness and manual stops, then CVL against what is not heeded, 8 rates, 7 final clamp.
+Each may only lower what the one before allowed, except the first, which sets, and the last, which clamps: so the clamp
+comes after the rates, and nothing passes around it.
 """
 
 import math
@@ -19,6 +19,7 @@ from tinybms_bridge.battery.limits.context import Context, make_context, ramp_fl
 from tinybms_bridge.battery.limits.derating import derate, stop_for_temperature, stop_when_empty
 from tinybms_bridge.battery.limits.doubts import loose_wires
 from tinybms_bridge.battery.limits.draft import Draft
+from tinybms_bridge.battery.limits.enforcement import EnforcementMemory, enforce
 from tinybms_bridge.battery.limits.model import Freshness, Limits, Quantity
 from tinybms_bridge.battery.limits.policy import (
     PolicyMemory,
@@ -66,6 +67,7 @@ class Memory:
     rest: RestMemory | None = None
     """What the cells would show without current; None while data is not fresh."""
     chemistry: ChemistryMemory = field(default_factory=ChemistryMemory)
+    enforcement: EnforcementMemory = field(default_factory=EnforcementMemory)
     readings: ReadingMemory = field(default_factory=ReadingMemory)
 
     @property
@@ -125,12 +127,15 @@ def step(
     obey_bms(draft, context)
     apply_freshness(draft, context, freshness, now_s, memory.last_fresh)
     apply_manual(draft, context)
-    stop = follow_stop(draft, context, memory.stop, memory.rates, elapsed_s) if fresh else memory.stop
+    stop, enforcement = memory.stop, EnforcementMemory(memory.enforcement.level_v)
+    if fresh:
+        stop = follow_stop(draft, context, memory.stop, memory.rates, elapsed_s)
+        enforcement = enforce(draft, context, memory.enforcement, memory.rates, elapsed_s)
     rates = limit_rates(
         draft, context, memory.rates, elapsed_s, fresh=fresh, new_sample=new_sample, in_doubt=readings.in_doubt
     )
     final_clamp(draft, context)
-    limits = _limits(draft, context, freshness.state, policy, states, sensors)
+    limits = _limits(draft, context, freshness.state, policy, states, sensors, enforcement, stop)
     limits = replace(limits, loose_wires=loose_wires(readings.doubts)) if readings.doubts.loose else limits
     return limits, Memory(
         states=states,
@@ -146,6 +151,7 @@ def step(
         stop=stop,
         chemistry=chemistry,
         rest=rest,
+        enforcement=enforcement,
         readings=readings,
     )
 
@@ -185,6 +191,8 @@ def _limits(
     policy: PolicyMemory,
     states: StateMemory,
     sensors: SensorMemory,
+    enforcement: EnforcementMemory,
+    stop: StopMemory,
 ) -> Limits:
     return Limits(
         cvl_v=draft[Quantity.CVL],
@@ -202,4 +210,6 @@ def _limits(
         chemistry=context.fit.chemistry.chemistry,
         chemistry_decided=context.fit.chemistry.decided,
         soc_known=context.snapshot.pack.soc_known,
+        uncontrolled=stop.attempt.in_vain or enforcement.attempt.in_vain,
+        ccl_ignored=enforcement.ccl_ignored,
     )

@@ -58,6 +58,7 @@ class LimitCode(StrEnum):
     CEILING = "ceiling"
     USER_MAXIMUM = "user_maximum"
     RATE = "rate"
+    ENFORCED = "enforced"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,10 @@ class Limits:
     """Whether the SOC is the BMS's own; False while it cannot be true and the last good one is counted on."""
     loose_wires: tuple[str, ...] = ()
     """Cells in words whose readings disagree so often that a sense wire must be loose."""
+    uncontrolled: bool = False
+    """Whether more is charged than may be, and lowering CVL has been in vain: by a source that no GX controls."""
+    ccl_ignored: bool = False
+    """Whether chargers give clearly more than a CCL that is a wish and is not enforced."""
 
     chemistry: Chemistry | None = None
     """The chemistry that counts."""

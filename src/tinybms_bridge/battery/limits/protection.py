@@ -36,9 +36,14 @@ def apply_manual(draft: Draft, context: Context) -> None:
 
 
 def final_clamp(draft: Draft, context: Context) -> None:
-    """Force CVL into [floor, ceiling], and CCL and DCL into [0, the user's maximum]; NaN becomes the safe end."""
+    """Force CVL into [floor, ceiling], and CCL and DCL into [0, the user's maximum]; NaN becomes the safe end.
+
+    The floor gives way to the CVL to which a charge that heeds no CCL is pressed down, and to nothing else.
+    """
     settings = context.settings
-    draft.clamp(Quantity.CVL, context.floor_v, context.ceiling_v, LimitCode.FLOOR, LimitCode.CEILING)
+    draft.clamp(
+        Quantity.CVL, min(context.floor_v, draft.pressed_v), context.ceiling_v, LimitCode.FLOOR, LimitCode.CEILING
+    )
     for quantity, maximum_a in (
         (Quantity.CCL, settings.max_charge_current_a),
         (Quantity.DCL, settings.max_discharge_current_a),

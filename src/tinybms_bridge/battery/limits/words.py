@@ -29,6 +29,7 @@ _SENTENCES = {
     LimitCode.LINK: "samples are rare: the last is {value:.1f} s old, {share:.0f} % is left",
     LimitCode.BMS_FAULT: "the BMS reports: {detail}",
     LimitCode.RATE: "rising",
+    LimitCode.ENFORCED: "{value:.0f} A flow in where {threshold:.1f} A may{detail}",
     LimitCode.STALE: "no good data from the BMS for {value:.1f} s",
     LimitCode.FROZEN: "the readings of the BMS have stood still for {value:.1f} s",
     LimitCode.MANUAL: "stopped by the user ({detail})",

@@ -26,11 +26,12 @@ async def test_what_is_out_of_the_ordinary_is_told(visitor: httpx.AsyncClient, f
     """Why a window is ignored, and which sensors are lost."""
     before = (await visitor.get("/api/limits")).json()
     picture = face.picture()
-    odd = replace(picture.view.limits, full_charge_due=True, lost_sensors=("external sensor 1",))
+    odd = replace(picture.view.limits, full_charge_due=True, lost_sensors=("external sensor 1",), uncontrolled=True)
     face.now = replace(picture, view=replace(picture.view, limits=odd))
     after = (await visitor.get("/api/limits")).json()
     assert (before["full_charge_due"], before["lost_sensors"]) == (False, [])
     assert (after["full_charge_due"], after["lost_sensors"]) == (True, ["external sensor 1"])
+    assert (before["uncontrolled"], after["uncontrolled"], after["ccl_ignored"]) == (False, True, False)
 
 
 async def test_before_the_first_decision(visitor: httpx.AsyncClient, face: Any) -> None:

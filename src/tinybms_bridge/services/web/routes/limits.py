@@ -78,6 +78,10 @@ class LimitsAnswer(Answer):
     """False while the BMS gives no state of charge that can be: then the last good one is counted on."""
     loose_wires: list[str] = Field(examples=[["the wire between cells 7 and 8"]])
     """Cells whose readings disagree so often that a sense wire must be loose."""
+    uncontrolled: bool
+    """Whether more is charged than may be, by a source that no GX controls."""
+    ccl_ignored: bool
+    """Whether chargers give clearly more than a CCL that is not enforced."""
     discharge_voltage_v: float | None
     cvl: OneLimit
     ccl: OneLimit
@@ -105,6 +109,8 @@ async def limits(face: Face, _user: Viewer) -> LimitsAnswer:
         lost_sensors=list(found.lost_sensors) if found else [],
         soc_known=found is None or found.soc_known,
         loose_wires=list(found.loose_wires) if found else [],
+        uncontrolled=found is not None and found.uncontrolled,
+        ccl_ignored=found is not None and found.ccl_ignored,
         discharge_voltage_v=round(found.discharge_voltage_v, 2) if found else None,
         cvl=_one(found, Quantity.CVL),
         ccl=_one(found, Quantity.CCL),

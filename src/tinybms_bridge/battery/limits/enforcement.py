@@ -1,0 +1,168 @@
+"""A CCL that protects the cells and is not heeded is enforced by CVL.
+
+Under DC feed-in solar chargers heed no CCL: at 3 °C, with a quarter of the current left, all of it goes on flowing,
+and lithium is plated. What temperature leaves of CCL is therefore held by CVL, which sinks from the voltage of the pack
+until what flows is near CCL, and rises again, step by step, while less flows. A GX rounds CCL up to whole amperes, is
+late by some seconds and adds what the loads draw: so it is a mean that counts, with room, and not the moment after a
+fall.
+
+Other limits are wishes of the user or the charge state, or follow the cell voltage, which has a controller of its own:
+where they are not heeded, the user is told.
+"""
+
+import math
+from dataclasses import dataclass
+
+from tinybms_bridge.battery.limits.charge_stop import (
+    NO_ATTEMPT,
+    Attempt,
+    go_on,
+    interrupted,
+    lowest_level_v,
+    sinking_v_per_s,
+)
+from tinybms_bridge.battery.limits.context import Context
+from tinybms_bridge.battery.limits.draft import Draft
+from tinybms_bridge.battery.limits.model import LimitCode, Quantity
+from tinybms_bridge.battery.limits.rates import RateMemory
+
+__all__ = ["EnforcementMemory", "enforce"]
+
+_MEAN_S = 5.0
+"""Time constant of the mean. It remembers as much as a mean of 10 s: longer than the loop of a GX and its chargers."""
+
+_HEARD_S = 10.0
+"""What flows is judged by the highest CCL that was sent in the last 10 to 20 s: the noise of a sensor makes CCL fall a
+little all the time, and a real fall needs the time of a GX and its chargers."""
+
+_ROOM_RATIO, _ROOM_A, _ROOM_C_RATE = 0.1, 2.0, 0.005
+"""Room above CCL, the largest counts: loads that change, a GX that rounds up, and the offset of a current sensor."""
+
+_LEAST_SINKING_V_PER_S = 0.005
+"""So that a small excess shows an effect before the attempt is given up."""
+
+_GIVEN_UP_BELOW_V = 0.1
+"""Where CVL stands when lowering it is in vain: below the pack, and nearly nothing is sold."""
+
+_LITTLE_V = 0.05
+_RISE_V = 0.1
+"""CVL comes back by one step of frame 0x351 at a time: for a 12 V pack that is a third of its capacity in amperes."""
+
+_LEAST_WAIT_S, _LONGEST_WAIT_S = 20.0, 900.0
+"""Time under CCL before such a step. It doubles each time that a step was too much, and is halved each time that it was
+not, so that a pack whose steps are coarse is below CCL nearly all of the time."""
+
+_WISH_MOST_A, _WISH_C_RATE, _WISH_S = 10.0, 0.05, 60.0
+"""A wish that is passed by more than the smaller one, for so long, is not heeded."""
+
+_FORGET_S = 30.0
+"""For so long it has to be heeded before the notice ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnforcementMemory:
+    """What is remembered. Nothing is saved: the CVL in force is, and the rest is found again within 20 s."""
+
+    level_v: float | None = None
+    """CVL that enforces CCL; None = nothing is enforced."""
+    mean_a: float | None = None
+    """Mean of the current into the battery."""
+    peak_a: float = 0.0
+    """Highest CCL that was sent in the present 10 s."""
+    heard_a: float = math.inf
+    """Highest one of the 10 s before."""
+    heard_s: float = 0.0
+    """How much of the present 10 s is over."""
+    calm_s: float = 0.0
+    """Time under CCL since the last step of CVL."""
+    wait_s: float = _LEAST_WAIT_S
+    attempt: Attempt = NO_ATTEMPT
+    ignored_s: float = 0.0
+    """Time for which a wish has not been heeded."""
+
+    @property
+    def ccl_ignored(self) -> bool:
+        """Whether a wish has not been heeded for long."""
+        return self.ignored_s >= _WISH_S
+
+
+def enforce(
+    draft: Draft, context: Context, memory: EnforcementMemory, rates: RateMemory, elapsed_s: float
+) -> EnforcementMemory:
+    """Lower CVL where more flows in than temperature and BMS allow; return the memory after ``elapsed_s`` more seconds.
+
+    Call it with fresh data. ``rates`` are the limits that have been in force until now. A charge stop has its own rule.
+    """
+    current_a, before_a, sent_a = context.snapshot.pack.current_a, memory.mean_a, rates.ccl_a
+    mean_a = current_a if before_a is None else before_a + (current_a - before_a) * min(1.0, elapsed_s / _MEAN_S)
+    if sent_a is None or not rates.running:
+        return EnforcementMemory(mean_a=mean_a)
+    peak_a, heard_a, heard_s = max(memory.peak_a, sent_a), memory.heard_a, memory.heard_s + elapsed_s
+    if heard_s >= _HEARD_S:
+        peak_a, heard_a, heard_s = sent_a, peak_a, 0.0
+    if draft.stopped:
+        return EnforcementMemory(None, mean_a, peak_a, heard_a, heard_s)
+    told_a = max(peak_a, heard_a)
+    room_a = max(_ROOM_RATIO * sent_a, _ROOM_A, _ROOM_C_RATE * context.ratings.capacity_ah)
+    may_a = max(draft.enforced_a, told_a)
+    over_a = mean_a - may_a - room_a
+    level_v, calm_s, wait_s, attempt = _known_v(context, memory), memory.calm_s, memory.wait_s, memory.attempt
+    if draft.enforced_a == math.inf:
+        level_v, calm_s, wait_s, attempt = None, 0.0, _LEAST_WAIT_S, NO_ATTEMPT
+    elif over_a > 0.0:
+        if level_v is not None and calm_s > 0.0:
+            wait_s = min(2.0 * wait_s, _LONGEST_WAIT_S)
+        calm_s = 0.0
+        level_v, attempt = _press(context, memory, rates, mean_a, mean_a - may_a, elapsed_s)
+    elif level_v is not None:
+        attempt = NO_ATTEMPT if mean_a < may_a else interrupted(attempt)
+        level_v, calm_s, wait_s = _release(draft, context, memory, mean_a, may_a - room_a, elapsed_s)
+    if level_v is not None:
+        detail = ", and no CVL changes it" if attempt.given_up else ""
+        draft.lower(Quantity.CVL, level_v, LimitCode.ENFORCED, value=mean_a, threshold=may_a, detail=detail)
+        draft.pressed_v = min(draft.pressed_v, level_v)
+    ignored_s = memory.ignored_s
+    if level_v is None and told_a < math.inf:
+        wish_a = math.ceil(told_a) + min(_WISH_MOST_A, _WISH_C_RATE * context.ratings.capacity_ah)
+        ignored_s += elapsed_s if mean_a > wish_a else -elapsed_s
+        ignored_s = min(max(ignored_s, 0.0), _WISH_S + _FORGET_S)
+    return EnforcementMemory(level_v, mean_a, peak_a, heard_a, heard_s, calm_s, wait_s, attempt, ignored_s)
+
+
+def _known_v(context: Context, memory: EnforcementMemory) -> float | None:
+    """Return the CVL that enforces CCL; one that was learned from another pack is raised to the least of this one."""
+    return None if memory.level_v is None else max(memory.level_v, context.least_v)
+
+
+def _press(
+    context: Context, memory: EnforcementMemory, rates: RateMemory, mean_a: float, over_a: float, elapsed_s: float
+) -> tuple[float, Attempt]:
+    """Return the CVL that sinks from the voltage of the pack, and whether that has an effect."""
+    pack_v, lowest_v = context.snapshot.pack.voltage_v, lowest_level_v(context)
+    level_v = min(
+        pack_v,
+        math.inf if rates.cvl_v is None else rates.cvl_v,
+        math.inf if memory.level_v is None else memory.level_v,
+    )
+    attempt = go_on(memory.attempt, mean_a, elapsed_s, lowest=level_v <= lowest_v + _LITTLE_V)
+    if attempt.given_up:
+        return max(pack_v - _GIVEN_UP_BELOW_V, context.least_v), attempt
+    sinking_v = max(sinking_v_per_s(context, over_a), _LEAST_SINKING_V_PER_S) * elapsed_s
+    return max(min(level_v, max(level_v - sinking_v, lowest_v)), context.least_v), attempt
+
+
+def _release(
+    draft: Draft, context: Context, memory: EnforcementMemory, mean_a: float, room_below_a: float, elapsed_s: float
+) -> tuple[float | None, float, float]:
+    """Return the CVL that comes back step by step while less flows, and the times since the last and to the next."""
+    level_v, calm_s, wait_s = _known_v(context, memory), memory.calm_s + elapsed_s, memory.wait_s
+    assert level_v is not None
+    discharged = mean_a < 0.0
+    if not (discharged or mean_a < room_below_a):
+        return level_v, memory.calm_s, wait_s
+    if calm_s < (_LEAST_WAIT_S if discharged else wait_s):
+        return level_v, calm_s, wait_s
+    level_v += _RISE_V
+    if level_v >= draft[Quantity.CVL]:
+        return None, 0.0, _LEAST_WAIT_S
+    return level_v, 0.0, max(wait_s / 2.0, _LEAST_WAIT_S)
