@@ -112,6 +112,8 @@ def follow_stop(draft: Draft, context: Context, memory: StopMemory, rates: RateM
     if over_s < _PATIENCE_S:
         return StopMemory(memory.level_v, over_s, memory.attempt)
     level_v, lowest_v = min(draft.level_v, pack.voltage_v), lowest_level_v(context)
+    if draft[Quantity.CVL] > draft.level_v + _LITTLE_V:
+        return StopMemory(level_v, over_s, memory.attempt)  # the same: it has to arrive before it sinks on
     attempt = go_on(memory.attempt, pack.current_a, elapsed_s, lowest=level_v <= lowest_v + _LITTLE_V)
     if attempt.given_up:
         level_v = min(max(pack.voltage_v - _GIVEN_UP_BELOW_V, context.least_v), context.resting_v)

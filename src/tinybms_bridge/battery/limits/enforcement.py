@@ -76,6 +76,8 @@ class EnforcementMemory:
     calm_s: float = 0.0
     """Time under CCL since the last step of CVL."""
     wait_s: float = _LEAST_WAIT_S
+    rose: bool = False
+    """Whether CVL last came back by a step, and that has not been too much."""
     attempt: Attempt = NO_ATTEMPT
     ignored_s: float = 0.0
     """Time for which a wish has not been heeded."""
@@ -106,17 +108,18 @@ def enforce(
     room_a = max(_ROOM_RATIO * sent_a, _ROOM_A, _ROOM_C_RATE * context.ratings.capacity_ah)
     may_a = max(draft.enforced_a, told_a)
     over_a = mean_a - may_a - room_a
-    level_v, calm_s, wait_s, attempt = _known_v(context, memory), memory.calm_s, memory.wait_s, memory.attempt
+    level_v, calm_s, wait_s, rose = _known_v(context, memory), memory.calm_s, memory.wait_s, memory.rose
+    attempt = memory.attempt
     if draft.enforced_a == math.inf:
-        level_v, calm_s, wait_s, attempt = None, 0.0, _LEAST_WAIT_S, NO_ATTEMPT
+        level_v, calm_s, wait_s, rose, attempt = None, 0.0, _LEAST_WAIT_S, False, NO_ATTEMPT
     elif over_a > 0.0:
         if level_v is not None and calm_s > 0.0:
             wait_s = min(2.0 * wait_s, _LONGEST_WAIT_S)
-        calm_s = 0.0
+        calm_s, rose = 0.0, False
         level_v, attempt = _press(context, memory, rates, mean_a, mean_a - may_a, elapsed_s)
     elif level_v is not None:
         attempt = NO_ATTEMPT if mean_a < may_a else interrupted(attempt)
-        level_v, calm_s, wait_s = _release(draft, context, memory, mean_a, may_a - room_a, elapsed_s)
+        level_v, calm_s, wait_s, rose = _release(draft, context, memory, mean_a, may_a - room_a, elapsed_s)
     if level_v is not None:
         detail = ", and no CVL changes it" if attempt.given_up else ""
         draft.lower(Quantity.CVL, level_v, LimitCode.ENFORCED, value=mean_a, threshold=may_a, detail=detail)
@@ -126,7 +129,7 @@ def enforce(
         wish_a = math.ceil(told_a) + min(_WISH_MOST_A, _WISH_C_RATE * context.ratings.capacity_ah)
         ignored_s += elapsed_s if mean_a > wish_a else -elapsed_s
         ignored_s = min(max(ignored_s, 0.0), _WISH_S + _FORGET_S)
-    return EnforcementMemory(level_v, mean_a, peak_a, heard_a, heard_s, calm_s, wait_s, attempt, ignored_s)
+    return EnforcementMemory(level_v, mean_a, peak_a, heard_a, heard_s, calm_s, wait_s, rose, attempt, ignored_s)
 
 
 def _known_v(context: Context, memory: EnforcementMemory) -> float | None:
@@ -153,16 +156,16 @@ def _press(
 
 def _release(
     draft: Draft, context: Context, memory: EnforcementMemory, mean_a: float, room_below_a: float, elapsed_s: float
-) -> tuple[float | None, float, float]:
+) -> tuple[float | None, float, float, bool]:
     """Return the CVL that comes back step by step while less flows, and the times since the last and to the next."""
     level_v, calm_s, wait_s = _known_v(context, memory), memory.calm_s + elapsed_s, memory.wait_s
     assert level_v is not None
     discharged = mean_a < 0.0
     if not (discharged or mean_a < room_below_a):
-        return level_v, memory.calm_s, wait_s
+        return level_v, memory.calm_s, wait_s, memory.rose
     if calm_s < (_LEAST_WAIT_S if discharged else wait_s):
-        return level_v, calm_s, wait_s
+        return level_v, calm_s, wait_s, memory.rose
     level_v += _RISE_V
     if level_v >= draft[Quantity.CVL]:
-        return None, 0.0, _LEAST_WAIT_S
-    return level_v, 0.0, max(wait_s / 2.0, _LEAST_WAIT_S)
+        return None, 0.0, _LEAST_WAIT_S, False
+    return level_v, 0.0, max(wait_s / 2.0, _LEAST_WAIT_S) if memory.rose else wait_s, True
