@@ -14,7 +14,9 @@ from tinybms_bridge.battery import freshness
 from tinybms_bridge.battery.limits import (
     LimitCode,
     Quantity,
+    context,
     derating,
+    enforcement,
     engine,
     readings,
     states,
@@ -75,6 +77,18 @@ def _reject_what_has_an_absurd_field(patch: Patch) -> None:
 
 def _trust_the_last_temperature(patch: Patch) -> None:
     patch.setattr(derating, "is_blind", lambda memory, temperatures: False)
+
+
+def _enforce_nothing(patch: Patch) -> None:
+    patch.setattr(engine, "enforce", lambda draft, context, memory, rates, elapsed_s: memory)
+
+
+def _stop_at_the_floor(patch: Patch) -> None:
+    patch.setattr(context, "_least_v", lambda ratings, floor_v, resting_v: floor_v)
+
+
+def _never_give_up(patch: Patch) -> None:
+    patch.setattr(enforcement, "go_on", lambda attempt, current_a, elapsed_s, lowest: attempt)
 
 
 def _sustain_at_the_floor(draft: Draft, context: Context, memory: object) -> None:
@@ -156,6 +170,13 @@ REMOVALS = (
         ("sensor-absurd", "sensor-absurd-cold", "board-absurd", "soc-absurd", "soc-absurd-li-ion"),
     ),
     Removal("the last temperature counts for ever", _trust_the_last_temperature, ("board-lost",)),
+    Removal(
+        "no CCL is enforced",
+        _enforce_nothing,
+        ("cold-derated-sale", "cold-derated-lfp-8", "cold-derated-lfp-4", "hot-derated-sale"),
+    ),
+    Removal("no stop goes below the floor", _stop_at_the_floor, ("stop-lfp-4-sale",)),
+    Removal("CVL goes on sinking in vain", _never_give_up, ("obeys-nothing",)),
     Removal("a frozen image is fresh", _believe_a_frozen_image, ("frozen-charging", "frozen-sale")),
     Removal("only the counter tells that readings move", _look_at_the_counter_alone, ("counter-stands",)),
     Removal("ages stand while the machine sleeps", _let_the_clock_sleep, ("suspended",)),

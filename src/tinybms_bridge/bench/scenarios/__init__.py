@@ -7,6 +7,7 @@ from tinybms_bridge.bench.scenario import Scenario
 from tinybms_bridge.bench.scenarios import (
     batteries,
     counters,
+    currents,
     days,
     disturbances,
     fields,
@@ -25,7 +26,7 @@ UNCONFIGURED: Mapping[str, Scenario] = MappingProxyType(
 )
 """The scenarios of a bridge without a line of configuration, by name."""
 DIRTY: Mapping[str, Scenario] = MappingProxyType(
-    {s.name: s for part in (outliers, fields, images, counters, links) for s in part.SCENARIOS}
+    {s.name: s for part in (outliers, fields, images, counters, currents, links) for s in part.SCENARIOS}
 )
 """Those of bad input, each with bounds for what has to flow and what may."""
 SCENARIOS: Mapping[str, Scenario] = MappingProxyType({**UNCONFIGURED, **{s.name: s for s in wishes.SCENARIOS}, **DIRTY})
