@@ -19,6 +19,7 @@ from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.limits import ManualInhibits
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.saved_units import SavedUnits
+from tinybms_bridge.battery.snapshot import Ratings
 from tinybms_bridge.bridge import Bridge, Machine
 from tinybms_bridge.cli import assembly
 from tinybms_bridge.cli.again import StartAgain
@@ -603,6 +604,27 @@ async def test_run_follows_its_file(stage: Stage, home: Path, caplog: pytest.Log
     assert signal.getsignal(signal.SIGHUP) not in (signal.SIG_DFL, None)
     await stage.end()
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+
+
+@pytest.mark.usefixtures("loggers")
+async def test_the_battery_judges_changes_and_edits(stage: Stage, home: Path) -> None:
+    """What does not fit the BMS is refused by API and hot reload, also where the command line has named the port."""
+    path = write(home / "a.json", {})
+    opened = await asyncio.to_thread(open_configuration, path, Overrides(device="/dev/ttyUSB3"))
+    bridge = await stage.run(opened.config, [], live=False, keep=False, opened=opened)
+    bridge.poller.ratings = Ratings(16, 3.65, 2.9, 3.75, 2.5, 60.0, 120.0, None, 60.0, 1.0, 100.0)
+    with pytest.raises(ConfigError, match="contradicts the BMS"):
+        await asyncio.to_thread(opened.store.update, {"cvl": {"chemistry": "lto"}})
+    await asyncio.to_thread(write, home / "a.json", {"cvl": {"chemistry": "li-ion"}})
+    async with asyncio.timeout(30.0):
+        while opened.store.error is None:
+            await stage.clock.advance(0.5)
+            await asyncio.sleep(0.005)
+    assert "contradicts the BMS" in str(opened.store.error)
+    assert bridge.config.cvl.chemistry == "auto"
+    assert not bridge.file_usable()
+    await stage.end()
+    assert opened.store.judges == []
 
 
 async def test_manual_stop_is_in_force_before_anything_runs(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:

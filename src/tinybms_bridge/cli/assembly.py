@@ -322,8 +322,11 @@ def _following(bridge: Bridge, settings: Reconfigurer, opened: Opened) -> Iterat
         with settings.source("file"):
             opened.store.reload_if_changed()
 
+    def judge(wanted: Configuration) -> None:
+        bridge.refuse_misfits(opened.adjust(wanted))  # the device of the command line is the one that is judged
+
     store = opened.store
-    store.judges.append(bridge.refuse_misfits)
+    store.judges.append(judge)
     bridge.file_usable = lambda: store.error is None and not store.fell_back
     watch = ConfigWatch(
         opened.path, opened.store, bridge.machine.clock, reload, run_blocking=bridge.machine.run_blocking
@@ -336,7 +339,7 @@ def _following(bridge: Bridge, settings: Reconfigurer, opened: Opened) -> Iterat
         yield
     finally:
         loop.remove_signal_handler(signal.SIGHUP)
-        store.judges.remove(bridge.refuse_misfits)
+        store.judges.remove(judge)
 
 
 def _at_level(config: Configuration, log_level: str | None) -> Configuration:
