@@ -49,8 +49,8 @@ _UNIDENTIFIED = 3
 """Reads of live data that succeed while the identity gets no answer, after which the unit is taken for one without."""
 
 
-_AGAIN_S = 0.075
-"""The BMS renews its data each 100 ms: three readings this far apart span more than one image of it."""
+_AGAIN_S = 0.085
+"""Pause to the next request. Readings count when they are 75 ms apart; a reply may take some ms less than the last."""
 
 
 @dataclass(frozen=True, slots=True)

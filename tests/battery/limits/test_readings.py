@@ -122,6 +122,20 @@ def test_readings_from_before_a_gap_are_forgotten(make_engine: MakeEngine) -> No
     assert engine.limits.dcl_a == 0.0
 
 
+def test_a_sample_that_comes_too_soon_ends_no_silence(make_engine: MakeEngine) -> None:
+    """Data is fresh again when what counts is: not with three samples of one image while old readings still count."""
+    engine = rested(make_engine)
+    engine.wait(8.0)
+    for every_s in (0.1, 0.02, 0.02):
+        engine.offer(every_s=every_s, cells_v=off({7: -0.75}))
+        assert engine.limits.freshness is Freshness.HOLD
+    for _ in range(2):
+        engine.offer(cells_v=off({7: -0.75}))
+
+    assert engine.limits.freshness is Freshness.FRESH
+    assert engine.limits.dcl_a == 0.0
+
+
 def test_what_the_bms_says_counts_at_once(make_engine: MakeEngine) -> None:
     """A fault or an event of the BMS needs no confirmation."""
     for said in ({"pack": {"status": BmsStatus.FAULT}}, {"open_events": (0x02,)}):

@@ -95,7 +95,7 @@ def step(
     elapsed_s = _elapsed_s(memory, now_s)
     starting = memory.freshness.state is Freshness.STARTING
     readings = next_readings(memory.readings, snapshot, settings, starting, memory.sensors.soc_percent)
-    freshness = advance(memory.freshness, readings.sample, settings.freshness, now_s)
+    freshness = advance(memory.freshness, readings.latest, settings.freshness, now_s)
     counted = readings.counted
     fresh = freshness.state is Freshness.FRESH
     undecided = freshness.state is Freshness.HOLD and memory.last_fresh is None

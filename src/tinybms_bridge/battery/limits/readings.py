@@ -57,6 +57,11 @@ class ReadingMemory:
     """The same, where no step of current explains it: meanwhile nothing rises."""
     doubts: DoubtMemory = field(default_factory=DoubtMemory)
 
+    @property
+    def latest(self) -> Snapshot | None:
+        """The latest sample; after a start or a gap the latest reading, as one that came too soon confirms nothing."""
+        return self.window[-1] if 0 < len(self.window) < _CONFIRMING else self.sample
+
 
 def is_whole(snapshot: Snapshot) -> bool:
     """Return whether every cell and the current are there and numbers: without them no limit can be decided."""
