@@ -35,6 +35,7 @@ from tinybms_bridge.battery.plausibility import (
 from tinybms_bridge.battery.snapshot import Cells, Snapshot
 from tinybms_bridge.bench import controllers, runner
 from tinybms_bridge.bench.controllers import Statistics
+from tinybms_bridge.bench.faults import FaultPlayer
 from tinybms_bridge.bench.runner import engine_for, play_scenario
 from tinybms_bridge.bench.scenario import FaultKind, Scenario
 from tinybms_bridge.bench.scenarios import DIRTY
@@ -140,6 +141,18 @@ class _StandingClock:
         return now_s - sum(min(max(now_s - at_s, 0.0), for_s) for at_s, for_s in self._sleeps)
 
 
+def _never_open_anew(patch: Patch) -> None:
+    """A line or an adapter that has died stays dead."""
+    for kind in (FaultKind.BMS_SILENT, FaultKind.CAN_DEAD):
+        died: set[FaultKind] = set()
+
+        def stays(player: FaultPlayer, kind: FaultKind = kind, died: set[FaultKind] = died) -> bool:
+            died.update(player._now & {kind})
+            return bool(died)
+
+        patch.setattr(FaultPlayer, "bms_silent" if kind is FaultKind.BMS_SILENT else "can_dead", property(stays))
+
+
 def _let_the_clock_sleep(patch: Patch) -> None:
     patch.setattr(runner, "engine_for", _StandingClock)
 
@@ -179,6 +192,7 @@ REMOVALS = (
     Removal("CVL goes on sinking in vain", _never_give_up, ("obeys-nothing",)),
     Removal("a frozen image is fresh", _believe_a_frozen_image, ("frozen-charging", "frozen-sale")),
     Removal("only the counter tells that readings move", _look_at_the_counter_alone, ("counter-stands",)),
+    Removal("what is dead is never opened anew", _never_open_anew, ("line-dead", "can-dead")),
     Removal("ages stand while the machine sleeps", _let_the_clock_sleep, ("suspended",)),
 )
 

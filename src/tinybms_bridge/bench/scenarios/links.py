@@ -2,7 +2,7 @@
 
 from tinybms_bridge.bench.bounds import Bound, What
 from tinybms_bridge.bench.scenario import Fault, FaultKind, Scenario
-from tinybms_bridge.bench.scenarios.parts import HOUR_S, pack
+from tinybms_bridge.bench.scenarios.parts import HEARD, HOUR_S, LIGHTS, pack
 from tinybms_bridge.bench.weather import Constant
 
 __all__ = ["SCENARIOS"]
@@ -13,6 +13,40 @@ def _fault(kind: FaultKind, after_s: float, for_s: float) -> Fault:
 
 
 SCENARIOS = (
+    Scenario(
+        "line-dead",
+        "The serial line is dead until it is opened anew for the second time, 15 s after the last reply",
+        battery=pack("li-ion", 4, 100.0, 0.5),
+        sun=Constant(450.0),
+        load=Constant(80.0),
+        faults=(_fault(FaultKind.BMS_SILENT, 420.0, 18.0),),
+        start_h=11.0,
+        hours=0.25,
+        expects_float=False,
+        bounds=(
+            Bound(What.CCL, most=0.0, from_s=425.0, to_s=438.0),
+            Bound(What.CURRENT, most=0.5, from_s=431.0, to_s=438.0),
+            Bound(What.CHARGED, least=2.0, from_s=480.0),
+            LIGHTS,
+            HEARD,
+        ),
+    ),
+    Scenario(
+        "can-dead",
+        "No frame reaches the GX until the adapter is opened anew, 60 s after the last one that was heard",
+        battery=pack("lto", 4, 20.0, 0.5),
+        sun=Constant(60.0),
+        load=Constant(10.0),
+        faults=(_fault(FaultKind.CAN_DEAD, 420.0, 65.0),),
+        start_h=11.0,
+        hours=0.25,
+        expects_float=False,
+        bounds=(
+            Bound(What.CURRENT, most=0.5, from_s=430.0, to_s=484.0),
+            Bound(What.CHARGED, least=0.4, from_s=500.0),
+            Bound(What.UNSERVED, most=1.0, from_s=495.0),
+        ),
+    ),
     Scenario(
         "suspended",
         "The machine of the bridge sleeps for ten minutes and wakes up without its serial port",
