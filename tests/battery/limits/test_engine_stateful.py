@@ -213,7 +213,7 @@ class Life(RuleBasedStateMachine):
     def _decide(self, elapsed_s: float) -> None:
         before = self.memory
         self.new_sample = self.snapshot is not None and self.snapshot.sequence != before.freshness.last_sequence
-        self.stop_level_v = before.stop.level_v
+        self.stop_level_v, self.cvl_before_v = before.stop.level_v, before.rates.cvl_v
         limits, self.memory = step(self.snapshot, self.asked, before, self.now_s)
         self.returned = before.freshness.state is not Freshness.FRESH or self.now_s <= (before.last_step_s or 0.0)
         if limits is None:
@@ -238,8 +238,8 @@ class Life(RuleBasedStateMachine):
         cutoff_v = self.ratings.over_voltage_cell_v * self.ratings.series_cells
         assert 0.0 < min(context.least_v, context.floor_v) <= limits.cvl_v <= context.ceiling_v
         if limits.cvl_v < context.floor_v:  # charging goes on although it is stopped, or although CCL is less
-            stop_v, enforced_v = self.stop_level_v, self.memory.enforcement.level_v
-            assert limits.cvl_v >= min(each for each in (stop_v, enforced_v) if each is not None) - EPSILON
+            causes_v = (self.stop_level_v, self.memory.enforcement.level_v, self.cvl_before_v)
+            assert limits.cvl_v >= min(each for each in causes_v if each is not None) - EPSILON
         assert limits.cvl_v <= cutoff_v - 0.4 - self.asked.over_voltage_margin_v + EPSILON
         for limit_a, maximum_a, cutoff_a in (
             (limits.ccl_a, self.asked.max_charge_current_a, self.ratings.charge_over_current_a),
