@@ -136,12 +136,14 @@ def _count(memory: FreshnessMemory, snapshot: Snapshot, settings: FreshnessSetti
         if motion is before:  # nothing new is neither a good sample nor a gap
             return replace(memory, last_sequence=snapshot.sequence)
         in_a_row = abs(at_s - before.changed_s) <= motion.patience_s(settings)
-    return replace(
-        memory,
+    return FreshnessMemory(
+        state=memory.state,
+        since_s=memory.since_s,
         streak=memory.streak + 1 if in_a_row else 1,
         last_sequence=snapshot.sequence,
         last_sample_s=at_s,
         motion=motion,
+        frozen=memory.frozen,
     )
 
 

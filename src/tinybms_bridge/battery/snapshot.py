@@ -1,5 +1,6 @@
 """One sample of one pack: what the BMS measured at one moment, in units, immutable, grouped by topic."""
 
+import math
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 
@@ -34,21 +35,21 @@ class Cells:
     """Volts, resolution 0.1 mV, one entry per configured cell (register 307)."""
     balancing: tuple[bool, ...] = ()
     """True where the cell is being bled now (register 52), same order; empty when unknown."""
+    min_v: float = field(default=math.nan, init=False, repr=False, compare=False)
+    """Lowest cell voltage; not a number without cells. Found once, since every stage of the engine asks for it."""
+    max_v: float = field(default=math.nan, init=False, repr=False, compare=False)
+    """Highest cell voltage; not a number without cells."""
+
+    def __post_init__(self) -> None:
+        """Find the extremes."""
+        if self.voltages_v:
+            object.__setattr__(self, "min_v", min(self.voltages_v))
+            object.__setattr__(self, "max_v", max(self.voltages_v))
 
     @property
     def count(self) -> int:
         """Number of configured series cells."""
         return len(self.voltages_v)
-
-    @property
-    def min_v(self) -> float:
-        """Lowest cell voltage."""
-        return min(self.voltages_v)
-
-    @property
-    def max_v(self) -> float:
-        """Highest cell voltage."""
-        return max(self.voltages_v)
 
     @property
     def delta_mv(self) -> float:
