@@ -155,19 +155,7 @@ any_memory = st.builds(
 )
 
 
-PRESSING = {
-    LimitCode.ENFORCED,
-    LimitCode.TEMPERATURE,
-    LimitCode.SENSOR_LOST,
-    LimitCode.BMS_FAULT,
-    LimitCode.STALE,
-    LimitCode.MANUAL,
-    LimitCode.SOC_WINDOW,
-}
-"""Causes that stop charging, and the one that enforces CCL."""
-
-
-def check_bounds(snapshot: Snapshot, asked: LimitSettings, limits: Limits, before_v: float | None) -> None:
+def check_bounds(snapshot: Snapshot, asked: LimitSettings, limits: Limits, before: Memory, after: Memory) -> None:
     """Assert what holds for every decision: CVL within its bounds, currents within 0 and the user's maximum.
 
     The floor of CVL gives way where charging is stopped or CCL enforced, down to the least CVL, and nowhere else; from
@@ -178,9 +166,9 @@ def check_bounds(snapshot: Snapshot, asked: LimitSettings, limits: Limits, befor
     context = make_context(snapshot, ratings, asked)
     assert 0.0 < context.least_v <= context.resting_v
     assert 0.0 < context.floor_v <= context.ceiling_v
-    pressed = any(reason.quantity is Quantity.CVL and reason.code in PRESSING for reason in limits.reasons)
-    lowest_v = min(context.least_v, context.floor_v) if pressed else context.floor_v
-    lowest_v = lowest_v if before_v is None else min(lowest_v, before_v)
+    causes_v = (before.rates.cvl_v, before.stop.level_v, after.enforcement.level_v)
+    lowest_v = min([context.floor_v, *[max(each, context.least_v) for each in causes_v if each is not None]])
+    lowest_v = lowest_v if before.rates.cvl_v is None else min(lowest_v, before.rates.cvl_v)
     assert lowest_v <= limits.cvl_v <= context.ceiling_v
     assert math.isfinite(limits.cvl_v)
     assert limits.cvl_v <= context.over_voltage_bound_v <= ratings.over_voltage_cell_v * ratings.series_cells - 0.4
@@ -230,7 +218,7 @@ def test_one_step_from_anywhere(snapshot: Snapshot, asked: LimitSettings, memory
     if limits is None:
         assert after.last_fresh == memory.last_fresh
         return
-    check_bounds(snapshot, asked, limits, memory.rates.cvl_v)
+    check_bounds(snapshot, asked, limits, memory, after)
     check_freshness(snapshot, asked, limits, memory.last_fresh.dcl_a if memory.last_fresh else 0.0)
     check_reasons(limits)
     assert after.last_fresh == (limits if limits.freshness is Freshness.FRESH else memory.last_fresh)
@@ -308,13 +296,13 @@ def test_history_of_a_real_battery(data: st.DataObject) -> None:
         now_s += data.draw(st.sampled_from([0.1, 0.1, 1.0, 2.9, 5.0, 31.0, -40.0]))
         if data.draw(st.integers(0, 3)):
             snapshot = replace(data.draw(plausible_sample(ratings)), sequence=number + 1, taken_at_s=now_s)
-        before_v = memory.rates.cvl_v
+        before = memory
         limits, memory = step(snapshot, asked, memory, now_s)
 
         assert (limits is None) == (memory.counted is None)
         if limits is None:
             continue
-        check_bounds(snapshot, asked, limits, before_v)
+        check_bounds(snapshot, asked, limits, before, memory)
         check_freshness(snapshot, asked, limits, dcl_fresh_a)
         check_reasons(limits)
         assert limits.ccl_a <= ratings.charge_over_current_a
