@@ -51,9 +51,12 @@ _STOPPED_BELOW_V = MPPT_OFFSET_V + 0.2
 """Below the pack by this much, every charger that heeds CVL has stopped."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Context:
-    """Inputs of the stages. Voltages are those of the whole pack."""
+    """Inputs of the stages. Voltages are those of the whole pack.
+
+    It has no slots, so that what follows from the settings alone is taken over at once and not field by field.
+    """
 
     snapshot: Snapshot
     ratings: Ratings
@@ -126,7 +129,9 @@ def make_context(
     fixed = _from_settings(ratings, settings, lowest)
     rest = rest or next_rest(None, snapshot, ratings, 0.0)
     soc = credible_soc(fixed["preset"], fixed["full_share"], rest, snapshot)
-    return Context(snapshot, ratings, settings, rest=rest, soc=soc, **fixed)
+    context = object.__new__(Context)
+    context.__dict__.update(fixed, snapshot=snapshot, ratings=ratings, settings=settings, rest=rest, soc=soc)
+    return context
 
 
 def ramp_floor(context: Context, cvl_before_v: float | None, elapsed_s: float) -> Context:

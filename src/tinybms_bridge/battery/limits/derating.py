@@ -14,9 +14,6 @@ from tinybms_bridge.battery.snapshot import Cells
 
 __all__ = ["derate", "stop_for_temperature", "stop_when_empty"]
 
-_Influence = tuple[float, Curve, LimitCode, str]
-"""A value, its curve, the cause that it is, and the name of a sensor that is lost."""
-
 _BY_AGE = Curve(((1.5, 1.0), (3.0, 0.5)))
 """Charging gives way while samples become rare, before HOLD ends it."""
 
@@ -29,25 +26,33 @@ _PROTECTING = frozenset({LimitCode.TEMPERATURE, LimitCode.SENSOR_LOST})
 
 def derate(draft: Draft, context: Context, age_s: float | None, sensors: SensorMemory = _NONE_SEEN) -> None:
     """Lower CCL and DCL to the smallest fraction that any curve leaves of what the stages before allowed."""
-    snapshot, curves = context.snapshot, context.curves
-    cells, soc = snapshot.cells, context.soc
-    charge: list[_Influence] = [(cells.max_v, curves["charge_by_cell_voltage"], LimitCode.CELL_VOLTAGE, "")]
+    snapshot, curves, soc = context.snapshot, context.curves, context.soc
+    cells, temperatures = snapshot.cells, snapshot.temperatures
+    base_a = draft[Quantity.CCL]
+    _lower(
+        draft, Quantity.CCL, base_a, cells.max_v, curves["charge_by_cell_voltage"], LimitCode.CELL_VOLTAGE, cells=cells
+    )
     if age_s is not None:
-        charge.append((age_s, _BY_AGE, LimitCode.LINK, ""))
+        _lower(draft, Quantity.CCL, base_a, age_s, _BY_AGE, LimitCode.LINK)
     by_temperature = curves["charge_by_temperature"]
-    readings = charge_readings(sensors, snapshot.temperatures)
-    charge += [(celsius, by_temperature, _code(lost), lost) for celsius, lost in readings]
-    charge.append((soc.percent, curves["charge_by_soc"], LimitCode.SOC, ""))
-    _lower(draft, Quantity.CCL, charge, cells)
-    discharge: list[_Influence] = [(cells.min_v, curves["discharge_by_cell_voltage"], LimitCode.CELL_VOLTAGE, "")]
+    for celsius, lost in charge_readings(sensors, temperatures):
+        _lower(draft, Quantity.CCL, base_a, celsius, by_temperature, _code(lost), lost)
+    _lower(draft, Quantity.CCL, base_a, soc.percent, curves["charge_by_soc"], LimitCode.SOC)
+    base_a = draft[Quantity.DCL]
+    _lower(
+        draft,
+        Quantity.DCL,
+        base_a,
+        cells.min_v,
+        curves["discharge_by_cell_voltage"],
+        LimitCode.CELL_VOLTAGE,
+        cells=cells,
+    )
     by_temperature = curves["discharge_by_temperature"]
     # A lost sensor ends no discharge: off grid that switches the lights off.
-    discharge += [
-        (celsius, by_temperature, _code(lost), lost)
-        for celsius, lost in discharge_readings(sensors, snapshot.temperatures)
-    ]
-    discharge.append((soc.to_discharge_percent, curves["discharge_by_soc"], LimitCode.SOC, ""))
-    _lower(draft, Quantity.DCL, discharge, cells)
+    for celsius, lost in discharge_readings(sensors, temperatures):
+        _lower(draft, Quantity.DCL, base_a, celsius, by_temperature, _code(lost), lost)
+    _lower(draft, Quantity.DCL, base_a, soc.to_discharge_percent, curves["discharge_by_soc"], LimitCode.SOC)
 
 
 def stop_for_temperature(draft: Draft, context: Context, stopped: bool, sensors: SensorMemory = _NONE_SEEN) -> bool:
@@ -60,9 +65,11 @@ def stop_for_temperature(draft: Draft, context: Context, stopped: bool, sensors:
         draft.stop_charge(0.0, LimitCode.NO_TEMPERATURE)
         return True
     curve = context.curves["charge_by_temperature"]
-    readings = charge_readings(sensors, context.snapshot.temperatures)
-    left = [(curve.at(celsius), celsius, name) for celsius, name in readings]
-    fraction, celsius, name = min(left, default=(1.0, 0.0, ""))
+    fraction, celsius, name = 1.0, 0.0, ""
+    for read_c, lost in charge_readings(sensors, context.snapshot.temperatures):
+        left = curve.at(read_c)
+        if left < fraction:
+            fraction, celsius, name = left, read_c, lost
     stopped = fraction <= 0.0 or (stopped and fraction < min(_RESTART_FRACTION, curve.most))
     if stopped:
         draft.stop_charge(0.0, _code(name), value=celsius, threshold=0.0, detail=name)
@@ -84,15 +91,24 @@ def stop_when_empty(draft: Draft, context: Context, stopped: bool) -> bool:
     return stopped
 
 
-def _lower(draft: Draft, quantity: Quantity, influences: list[_Influence], cells: Cells) -> None:
-    base_a = draft[quantity]
-    for value, curve, code, lost in influences:
-        fraction = curve.at(value)
-        if fraction < 1.0:
-            if quantity is Quantity.CCL and code in _PROTECTING:
-                draft.enforced_a = min(draft.enforced_a, draft.first(quantity) * fraction)
-            detail = _cell(quantity, cells) if code is LimitCode.CELL_VOLTAGE else lost
-            draft.lower(quantity, base_a * fraction, code, value=value, threshold=fraction, detail=detail)
+def _lower(
+    draft: Draft,
+    quantity: Quantity,
+    base_a: float,
+    value: float,
+    curve: Curve,
+    code: LimitCode,
+    lost: str = "",
+    cells: Cells | None = None,
+) -> None:
+    """Lower a limit to what a curve leaves at a value: of a sensor, that is lost if it has a name, or of a cell."""
+    fraction = curve.at(value)
+    if fraction >= 1.0:
+        return
+    if quantity is Quantity.CCL and code in _PROTECTING:
+        draft.enforced_a = min(draft.enforced_a, draft.first(quantity) * fraction)
+    detail = lost if cells is None else _cell(quantity, cells)
+    draft.lower(quantity, base_a * fraction, code, value=value, threshold=fraction, detail=detail)
 
 
 def _code(lost: str) -> LimitCode:

@@ -105,14 +105,15 @@ def enforce(
     if draft.stopped:
         return EnforcementMemory(None, mean_a, peak_a, heard_a, heard_s)
     told_a = max(peak_a, heard_a)
+    if draft.enforced_a == math.inf:  # nothing but wishes, if anything
+        ignored_s = _ignored_s(context, memory, mean_a, told_a, elapsed_s)
+        return EnforcementMemory(None, mean_a, peak_a, heard_a, heard_s, ignored_s=ignored_s)
     room_a = max(_ROOM_RATIO * sent_a, _ROOM_A, _ROOM_C_RATE * context.ratings.capacity_ah)
     may_a = max(draft.enforced_a, told_a)
     over_a = mean_a - may_a - room_a
     level_v, calm_s, wait_s, rose = _known_v(context, memory), memory.calm_s, memory.wait_s, memory.rose
     attempt = memory.attempt
-    if draft.enforced_a == math.inf:
-        level_v, calm_s, wait_s, rose, attempt = None, 0.0, _LEAST_WAIT_S, False, NO_ATTEMPT
-    elif over_a > 0.0:
+    if over_a > 0.0:
         if level_v is not None and calm_s > 0.0:
             wait_s = min(2.0 * wait_s, _LONGEST_WAIT_S)
         calm_s, rose = 0.0, False
@@ -125,11 +126,16 @@ def enforce(
         draft.lower(Quantity.CVL, level_v, LimitCode.ENFORCED, value=mean_a, threshold=may_a, detail=detail)
         draft.pressed_v = min(draft.pressed_v, level_v)
     ignored_s = memory.ignored_s
-    if level_v is None and told_a < math.inf:
-        wish_a = math.ceil(told_a) + min(_WISH_MOST_A, _WISH_C_RATE * context.ratings.capacity_ah)
-        ignored_s += elapsed_s if mean_a > wish_a else -elapsed_s
-        ignored_s = min(max(ignored_s, 0.0), _WISH_S + _FORGET_S)
+    if level_v is None:
+        ignored_s = _ignored_s(context, memory, mean_a, told_a, elapsed_s)
     return EnforcementMemory(level_v, mean_a, peak_a, heard_a, heard_s, calm_s, wait_s, rose, attempt, ignored_s)
+
+
+def _ignored_s(context: Context, memory: EnforcementMemory, mean_a: float, told_a: float, elapsed_s: float) -> float:
+    """Return for how long a wish has not been heeded."""
+    if told_a < mean_a and mean_a > math.ceil(told_a) + min(_WISH_MOST_A, _WISH_C_RATE * context.ratings.capacity_ah):
+        return min(memory.ignored_s + elapsed_s, _WISH_S + _FORGET_S)
+    return max(memory.ignored_s - elapsed_s, 0.0) if memory.ignored_s else 0.0
 
 
 def _known_v(context: Context, memory: EnforcementMemory) -> float | None:
