@@ -223,3 +223,14 @@ def test_crossed_cutoffs_are_the_reason(drive: Drive, make_ratings: MakeRatings,
     assert limits.ccl_a == 0.0
     assert reason is not None
     assert explain(reason) == f"CCL 0.0 A: the BMS is full at 3.65 V per cell and cuts off at {cutoff_v:.2f} V"
+
+
+def test_crossed_cutoffs_end_a_charge_that_heeds_no_ccl(drive: Drive, make_ratings: MakeRatings) -> None:
+    """They are a stop like others: CVL goes down as well, since CCL does not bind every solar charger."""
+    crossed = make_ratings(over_voltage_cell_v=3.60)
+    limits = drive(LimitSettings(), [{"soc": 50, "ratings": crossed, "current_a": 40.0}] * 30)[-1]
+    reason = limits.binding(Quantity.CVL)
+
+    assert reason is not None
+    assert reason.code is LimitCode.CROSSED_CUTOFFS
+    assert limits.cvl_v <= 53.6

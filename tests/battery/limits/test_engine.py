@@ -166,14 +166,14 @@ def test_manual_stop_binds_over_the_state(drive: Drive) -> None:
 
 def test_reasons_tell_the_whole_story(drive: Drive, make_ratings: MakeRatings) -> None:
     """The causes of the CVL come in the order of the stages with the numbers that were compared."""
-    ratings = make_ratings(over_voltage_cell_v=3.65)
+    ratings = make_ratings(over_voltage_cell_v=3.65625)
     (limits,) = drive(replace(SETTINGS, bulk_voltage_v=None), [{"soc": 98, "ratings": ratings}])
     story = [(r.code, round(r.limit, 6), r.detail) for r in limits.reasons if r.quantity is Quantity.CVL]
 
     assert story == [
         (LimitCode.BMS_TARGET, 58.4, ""),
-        (LimitCode.OVER_VOLTAGE_MARGIN, 57.9, ""),
-        (LimitCode.STATE, 57.8, "FLOAT"),
+        (LimitCode.OVER_VOLTAGE_MARGIN, 58.0, ""),
+        (LimitCode.STATE, 57.9, "FLOAT"),
     ]
 
 

@@ -250,7 +250,7 @@ def test_deviation_from_the_firmware(
     assert values(limits) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("over_voltage_v", "expected_v"), [(3.75, 58.4), (3.65, 57.9), (3.60, 57.1)])
+@pytest.mark.parametrize(("over_voltage_v", "expected_v"), [(3.75, 58.4), (3.675, 58.3), (3.65625, 58.0)])
 def test_target_respects_register_315(
     drive: Drive, make_ratings: MakeRatings, over_voltage_v: float, expected_v: float
 ) -> None:
@@ -265,13 +265,13 @@ def test_target_respects_register_315(
 
 def test_float_offset_counts_from_the_bounded_target(drive: Drive, make_ratings: MakeRatings) -> None:
     """A target bounded by the cutoff or the ceiling is the one that FLOAT and a hold go below."""
-    ratings = make_ratings(over_voltage_cell_v=3.65)
+    ratings = make_ratings(over_voltage_cell_v=3.65625)
     samples = [sample(98) | {"ratings": ratings}, *[sample(80, 5000) | {"ratings": ratings}] * 60]
     in_float, *_, in_hold = drive(configured(FIRMWARE, bulk_voltage_v=None), samples)
     (below_ceiling,) = drive(configured(FIRMWARE, bulk_voltage_v=None, cell_max_v=3.45), [sample(98)])
 
-    assert in_float.cvl_v == pytest.approx(57.8)
-    assert in_hold.cvl_v == pytest.approx(55.9)
+    assert in_float.cvl_v == pytest.approx(57.9)
+    assert in_hold.cvl_v == pytest.approx(56.0)
     assert below_ceiling.cvl_v == pytest.approx(55.1)
 
 

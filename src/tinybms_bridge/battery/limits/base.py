@@ -22,20 +22,18 @@ def base(context: Context) -> Draft:
     does not fit the battery is left out; where it is a voltage, the target is then a conservative one.
     Registers 102 and 103 are statistics and play no part.
     """
-    fit, settings = context.fit, context.settings
-    draft = Draft(_from_settings(context.ratings, settings, fit))
-    full_v, cutoff_v = context.ratings.fully_charged_cell_v, context.ratings.over_voltage_cell_v
-    if full_v >= cutoff_v:  # no curve of charging lies between them, and nobody knows which of them is wrong
+    return _first_draft(context.ratings, context.settings, context.fit).copy()
+
+
+@by_settings
+def _first_draft(ratings: Ratings, settings: LimitSettings, fit: Fit) -> Draft:
+    draft = Draft(_from_settings(ratings, settings, fit))
+    full_v, cutoff_v, bound_v = ratings.fully_charged_cell_v, ratings.over_voltage_cell_v, fit.over_voltage_bound_v
+    if full_v >= cutoff_v:  # this is the cause, and not the curve of a cell that follows from it
         draft.lower(Quantity.CCL, 0.0, LimitCode.CROSSED_CUTOFFS, value=full_v, threshold=cutoff_v)
-    draft.lower(
-        Quantity.CVL,
-        context.over_voltage_bound_v,
-        LimitCode.OVER_VOLTAGE_MARGIN,
-        value=draft[Quantity.CVL],
-        threshold=context.over_voltage_bound_v,
-    )
-    draft.lower(Quantity.CVL, context.ceiling_v, LimitCode.CEILING, threshold=context.ceiling_v)
-    draft.lower(Quantity.CVL, fit.bms_target_v, LimitCode.BMS_TARGET, value=context.ratings.fully_charged_cell_v)
+    draft.lower(Quantity.CVL, bound_v, LimitCode.OVER_VOLTAGE_MARGIN, value=draft[Quantity.CVL], threshold=bound_v)
+    draft.lower(Quantity.CVL, fit.ceiling_v, LimitCode.CEILING, threshold=fit.ceiling_v)
+    draft.lower(Quantity.CVL, fit.bms_target_v, LimitCode.BMS_TARGET, value=ratings.fully_charged_cell_v)
     if fit.alarm_v is not None:
         draft.lower(Quantity.CVL, fit.alarm_v, LimitCode.ALARM_THRESHOLD, threshold=fit.alarm_v)
     if fit.conservative_v is not None:
@@ -44,7 +42,6 @@ def base(context: Context) -> Draft:
     return draft
 
 
-@by_settings
 def _from_settings(ratings: Ratings, settings: LimitSettings, fit: Fit) -> Mapping[Quantity, Reason]:
     discharge_a = ratings.discharge_over_current_a
     if ratings.discharge_peak_current_a is not None:

@@ -18,8 +18,15 @@ _UNKNOWN = "a fault of unknown cause"
 
 
 def obey_bms(draft: Draft, context: Context) -> None:
-    """Set the current limits to 0 in the directions that the BMS cuts; a charge stop lowers CVL as well."""
-    snapshot = context.snapshot
+    """Set the current limits to 0 in the directions that the BMS cuts; a charge stop lowers CVL as well.
+
+    Settings of the BMS that contradict each other stop charging, too: with register 300 at or above 315 no curve of
+    charging lies between them, and nobody knows which of them is wrong.
+    """
+    snapshot, ratings = context.snapshot, context.ratings
+    full_v, cutoff_v = ratings.fully_charged_cell_v, ratings.over_voltage_cell_v
+    if full_v >= cutoff_v:
+        draft.stop_charge(0.0, LimitCode.CROSSED_CUTOFFS, value=full_v, threshold=cutoff_v)
     if not snapshot.open_events and snapshot.pack.status is not BmsStatus.FAULT and not snapshot.cause_unread:
         return
     kinds = [kind_of(number) for number in snapshot.open_events]

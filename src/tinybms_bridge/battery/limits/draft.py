@@ -29,6 +29,13 @@ class Draft:
         self.lowest_v = -math.inf
         """No stage brings CVL below this; set while the stages of the wishes run."""
 
+    def copy(self) -> "Draft":
+        """Return a draft that can be worked on while this one stays as it is."""
+        new = Draft.__new__(Draft)
+        new.__dict__.update(self.__dict__)
+        new._limits, new.reasons = self._limits.copy(), self.reasons.copy()  # noqa: SLF001 -- of its own class
+        return new
+
     def first(self, quantity: Quantity) -> float:
         """Return what the first stage set."""
         return self._base[quantity].limit
