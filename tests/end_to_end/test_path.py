@@ -96,8 +96,10 @@ async def test_a_killed_bms_leads_to_hold_then_silence_then_frames_again(
             await again.line()
             await watched.until(lambda: pipeline.freshness is Freshness.FRESH)
             await watched.until(lambda: len(watched.frames) > count + 5)
-            limits = watched.last(0x351)
-            assert 0 < int.from_bytes(limits[2:4], "little") < 450, "the charge current rises to 90 A by a ramp"
+            await watched.until(lambda: int.from_bytes(watched.last(0x351)[2:4], "little") > 0)
+            sent = [f for _, f in watched.frames[count:] if f.arbitration_id == 0x351]
+            currents_da = [int.from_bytes(frame.data[2:4], "little") for frame in sent]
+            assert next(filter(None, currents_da)) < 900, "the charge current rises to 90 A by a ramp"
             await watched.until(lambda: internal_warning(watched) == SOUND)
 
 
