@@ -51,6 +51,10 @@ _STOPPED_BELOW_V = MPPT_OFFSET_V + 0.2
 """Below the pack by this much, every charger that heeds CVL has stopped."""
 
 
+_ROOM_RATIO, _ROOM_A, _ROOM_C_RATE = 0.1, 2.0, 0.005
+"""Room above CCL, the largest counts: loads that change, a GX that rounds up, and the offset of a current sensor."""
+
+
 @dataclass(frozen=True)
 class Context:
     """Inputs of the stages. Voltages are those of the whole pack.
@@ -112,6 +116,10 @@ class Context:
         """Whether the highest cell is not alone: half of the cells are near full with it."""
         voltages_v = sorted(self.snapshot.cells.voltages_v)
         return voltages_v[(len(voltages_v) - 1) // 2] >= self.others_full_cell_v
+
+    def room_above_ccl_a(self, ccl_a: float) -> float:
+        """Return how much more than ``ccl_a`` may flow in before CCL counts as not obeyed."""
+        return max(_ROOM_RATIO * ccl_a, _ROOM_A, _ROOM_C_RATE * self.ratings.capacity_ah)
 
 
 def make_context(

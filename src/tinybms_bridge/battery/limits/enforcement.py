@@ -35,9 +35,6 @@ _HEARD_S = 10.0
 """What flows is judged by the highest CCL that was sent in the last 10 to 20 s: the noise of a sensor makes CCL fall a
 little all the time, and a real fall needs the time of a GX and its chargers."""
 
-_ROOM_RATIO, _ROOM_A, _ROOM_C_RATE = 0.1, 2.0, 0.005
-"""Room above CCL, the largest counts: loads that change, a GX that rounds up, and the offset of a current sensor."""
-
 _LEAST_SINKING_V_PER_S = 0.005
 """So that a small excess shows an effect before the attempt is given up."""
 
@@ -108,7 +105,7 @@ def enforce(
     if draft.enforced_a == math.inf:  # nothing but wishes, if anything
         ignored_s = _ignored_s(context, memory, mean_a, told_a, elapsed_s)
         return EnforcementMemory(None, mean_a, peak_a, heard_a, heard_s, ignored_s=ignored_s)
-    room_a = max(_ROOM_RATIO * sent_a, _ROOM_A, _ROOM_C_RATE * context.ratings.capacity_ah)
+    room_a = context.room_above_ccl_a(sent_a)
     may_a = max(draft.enforced_a, told_a)
     over_a = mean_a - may_a - room_a
     level_v, calm_s, wait_s, rose = _known_v(context, memory), memory.calm_s, memory.wait_s, memory.rose

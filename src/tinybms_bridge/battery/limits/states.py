@@ -24,11 +24,6 @@ _RECOVERED_S = 60.0
 _RECOVERED_V = 0.07
 """How far the lowest cell has to rest above where SUSTAIN began: more than the estimate of its resistance is off."""
 
-_OVER_CCL_SHARE = 0.1
-_OVER_CCL_A = 2.0
-_OVER_CCL_C_RATE = 0.005
-"""A GX rounds CCL up to whole amperes, and a sensor has an offset: more than the largest of these above it is clear."""
-
 _FED_IN_S = 60.0
 """A GX needs seconds to follow a new limit, and chargers some more; who charges on after this time heeds no CCL."""
 
@@ -95,8 +90,7 @@ def charges_past_ccl(context: Context, ccl_a: float | None) -> bool:
     """Return whether clearly more flows in than the CCL that was sent: then chargers feed in and heed none."""
     if ccl_a is None:
         return False
-    room_a = max(_OVER_CCL_SHARE * ccl_a, _OVER_CCL_A, _OVER_CCL_C_RATE * context.ratings.capacity_ah)
-    return context.snapshot.pack.current_a > ccl_a + room_a
+    return context.snapshot.pack.current_a > ccl_a + context.room_above_ccl_a(ccl_a)
 
 
 def next_state(
