@@ -21,6 +21,7 @@ from tinybms_bridge.tinybms.live import (
     decode_identity,
     decode_live,
     decode_ratings,
+    least_current_a,
 )
 from tinybms_bridge.tinybms.registers import RegisterValue, catalogue
 
@@ -254,15 +255,48 @@ def _setting_words() -> list[int]:
     words = [0] * RATINGS_COUNT
     for offset, raw in {0: 4150, 1: 3000, 4: 1000, 5: 90, 6: 6600, 7: 14, 8: 15, 15: 4200, 16: 2900}.items():
         words[offset] = raw
-    words[17:21] = [60, 20, 60, 1]
+    words[3], words[29] = 3200, 0
+    words[17:22] = [60, 20, 60, 1, 80]
     return words
 
 
 def test_ratings() -> None:
     """Each rating is taken from its own register, in volts, amperes, degrees and ampere-hours."""
     assert decode_ratings(_setting_words()) == replace(
-        RATINGS, discharge_peak_current_a=90.0, allowed_disbalance_mv=15.0, charge_finished_current_a=1.0
+        RATINGS,
+        discharge_peak_current_a=90.0,
+        allowed_disbalance_mv=15.0,
+        charge_finished_current_a=1.0,
+        early_balancing_cell_v=3.2,
+        charge_restart=False,
+        charge_restart_percent=80.0,
     )
+
+
+@pytest.mark.parametrize(("flags", "restarts"), [(0b100, True), (0b011, False), (0xFFFF, None)])
+def test_charge_restart(flags: int, restarts: bool | None) -> None:
+    """Bit 2 of register 329 alone tells it, and a register that is not there tells nothing."""
+    words = _setting_words()
+    words[29] = flags
+
+    assert decode_ratings(words).charge_restart is restarts
+    assert decode_ratings(words[:29]).charge_restart is None
+
+
+@pytest.mark.parametrize(("version", "least_a"), [(0x0301, 0.8), (0x0200, 0.08)])
+def test_least_current(version: int, least_a: float) -> None:
+    """Bit 8 of register 501 tells the board, and the board what it takes for no current."""
+    assert least_current_a([0x0102, version, 254]) == least_a
+
+
+def test_what_the_bms_wants_to_bleed(words: list[int]) -> None:
+    """Register 51 is what it wants, register 52 what it does now."""
+    words[51], words[52] = 0b1001 << 10, 0b1000 << 10
+    cells = _decode(words).cells
+
+    assert cells.wanted.count(True) == 2
+    assert cells.balancing.count(True) == 1
+    assert all(wanted for wanted, bled in zip(cells.wanted, cells.balancing, strict=True) if bled)
 
 
 @pytest.mark.parametrize(
@@ -333,7 +367,8 @@ def test_ratings_need_registers_up_to_320() -> None:
     """A reply that ends before the last rating is refused, naming both numbers; register 320 is enough."""
     with pytest.raises(ValueError, match="20 settings from register 300, needed are at least 21"):
         decode_ratings(_setting_words()[:20])
-    assert decode_ratings(_setting_words()[:21]) == decode_ratings(_setting_words())
+    whole = replace(decode_ratings(_setting_words()), charge_restart=None, charge_restart_percent=None)
+    assert decode_ratings(_setting_words()[:21]) == whole
 
 
 # --- identity ------------------------------------------------------------------------------------------------

@@ -35,6 +35,8 @@ class Cells:
     """Volts, resolution 0.1 mV, one entry per configured cell (register 307)."""
     balancing: tuple[bool, ...] = ()
     """True where the cell is being bled now (register 52), same order; empty when unknown."""
+    wanted: tuple[bool, ...] = ()
+    """True where the BMS wants to bleed the cell (register 51), same order; empty when unknown."""
     min_v: float = field(default=math.nan, init=False, repr=False, compare=False)
     """Lowest cell voltage; not a number without cells. Found once, since every stage of the engine asks for it."""
     max_v: float = field(default=math.nan, init=False, repr=False, compare=False)
@@ -168,6 +170,15 @@ class Ratings:
     charge_finished_current_a: float = 1.0
     """Register 304."""
     switches: Switches = Switches.UNKNOWN
+    early_balancing_cell_v: float | None = None
+    """Register 303: the BMS bleeds no cell below; None when not read."""
+    charge_restart: bool | None = None
+    """Register 329, bit 2: after a full charge the BMS charges again below ``charge_restart_percent``, and not only
+    once the battery is empty; None when not read."""
+    charge_restart_percent: float | None = None
+    """Register 321."""
+    least_current_a: float = 0.8
+    """A smaller current is read as 0 and not counted (register 501, bit 8): 0.8 A, and 0.08 A on a low-power board."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,7 +147,7 @@ def _with_outliers(dirt: Outliers, snapshot: Snapshot, reading: int, chance: Ran
     pack = snapshot.pack
     if dirt.in_sum:
         pack = replace(pack, voltage_v=round(pack.voltage_v + sum(off_v.values()), 3))
-    return replace(snapshot, cells=Cells(voltages_v, snapshot.cells.balancing), pack=pack)
+    return replace(snapshot, cells=Cells(voltages_v, snapshot.cells.balancing, snapshot.cells.wanted), pack=pack)
 
 
 def _with_field(snapshot: Snapshot, field: Field, value: float | None) -> Snapshot:

@@ -29,6 +29,7 @@ __all__ = [
     "decode_identity",
     "decode_live",
     "decode_ratings",
+    "least_current_a",
 ]
 
 LIVE_ADDRESS = 0
@@ -38,18 +39,25 @@ RATINGS_COUNT = 44
 IDENTITY_ADDRESS = 500
 IDENTITY_COUNT = 10
 
+_HIGH_POWER = 0x100
+_HIGH_POWER_LEAST_A, _LOW_POWER_LEAST_A = 0.8, 0.08
+"""Thresholds of the two boards (protocol reference, sections 5.4 and 5.6)."""
 _MAX_CELLS = 16
 _CELL_COUNTS = range(4, _MAX_CELLS + 1)
 _LOAD_SWITCHES, _LOAD_FET = range(9), 0
 _CHARGER_SWITCHES, _CHARGER_FET = range(1, 10), 1
 _DUAL_PORT, _SINGLE_PORT = 0, 1
 """Values of the low bytes of registers 331, 333 and 340."""
+_CHARGE_RESTART = 0b100
+_MOST_PERCENT = 100
 _FULL_SOH = 50000
 _NO_SENSOR = -32768
 
-_LIVE_LAYOUT = struct.Struct("<16H 32x 2I 2f 4x 2h 2x H I h 2x H 2x H H 4x")
+_NONE_WANTED = tuple([(False,) * count for count in range(_MAX_CELLS + 1)])
+
+_LIVE_LAYOUT = struct.Struct("<16H 32x 2I 2f 4x 2h 2x H I h 2x H 3H 4x")
 """Registers 0-15 cells, 32 lifetime, 34 time left, 36 voltage, 38 current, 42 and 43 external temperatures, 45 state of
-health, 46 state of charge, 48 internal temperature, 50 status, 52 balancing, 53 detected cells."""
+health, 46 state of charge, 48 internal temperature, 50 status, 51 and 52 balancing, 53 detected cells."""
 
 
 def decode_live(
@@ -80,7 +88,7 @@ def decode_live(
     image = pack_words(words)
     fields = _LIVE_LAYOUT.unpack(image)
     lifetime_s, time_left_s, voltage_v, current_a = fields[16:20]
-    external_1, external_2, soh_raw, soc_raw, internal, status_raw, balancing, detected = fields[20:]
+    external_1, external_2, soh_raw, soc_raw, internal, status_raw, wanted, bled, detected = fields[20:]
     status = BmsStatus.from_raw(status_raw)
     count = _cell_count(series_cells if ratings is None else ratings.series_cells, detected)
     return Snapshot(
@@ -96,7 +104,7 @@ def decode_live(
             lifetime_s=lifetime_s,
             time_left_s=time_left_s if status is BmsStatus.DISCHARGING else None,
         ),
-        cells=_cells(fields[:_MAX_CELLS], balancing, count),
+        cells=_cells(fields[:_MAX_CELLS], bled, wanted, count),
         temperatures=Temperatures(_celsius(internal), _celsius(external_1), _celsius(external_2)),
         ratings=ratings,
         image=image,
@@ -128,7 +136,16 @@ def decode_ratings(words_from_300: Sequence[int]) -> Ratings:
         allowed_disbalance_mv=float(words[8]),
         charge_finished_current_a=words[4] / 1000,
         switches=_switches(words),
+        early_balancing_cell_v=words[3] / 1000 or None,
+        charge_restart=_charge_restart(words),
+        charge_restart_percent=float(words[21]) if len(words) > 21 and 0 < words[21] <= _MOST_PERCENT else None,
     )
+
+
+def _charge_restart(words: Sequence[int]) -> bool | None:
+    """Return bit 2 of register 329; a register that is reserved reads as all ones."""
+    flags = words[29] if len(words) > 29 else WORD_MAX
+    return None if flags == WORD_MAX else bool(flags & _CHARGE_RESTART)
 
 
 def _switches(words: Sequence[int]) -> Switches:
@@ -163,18 +180,24 @@ def decode_identity(words_from_500: Sequence[int]) -> Identity:
     )
 
 
+def least_current_a(words_from_500: Sequence[int]) -> float:
+    """Return the current below which the BMS reads 0, by the power type of its board (register 501, bit 8)."""
+    return _HIGH_POWER_LEAST_A if words_from_500[1] & _HIGH_POWER else _LOW_POWER_LEAST_A
+
+
 def _cell_count(configured: int | None, detected: int) -> int:
     if configured is not None and configured in _CELL_COUNTS:
         return configured
     return detected if detected in _CELL_COUNTS else _MAX_CELLS
 
 
-def _cells(raw: tuple[int, ...], balancing: int, count: int) -> Cells:
+def _cells(raw: tuple[int, ...], bled: int, wanted: int, count: int) -> Cells:
     """Cell n of N, counted from the lowest potential, is register and bit 15 - N + n."""
     first = _MAX_CELLS - count
     return Cells(
         voltages_v=tuple([value / 10_000 for value in raw[first:]]),
-        balancing=tuple([bool(balancing >> bit & 1) for bit in range(first, _MAX_CELLS)]),
+        balancing=tuple([bool(bled >> bit & 1) for bit in range(first, _MAX_CELLS)]),
+        wanted=tuple([bool(wanted >> bit & 1) for bit in range(first, _MAX_CELLS)]) if wanted else _NONE_WANTED[count],
     )
 
 

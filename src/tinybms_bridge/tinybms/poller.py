@@ -12,7 +12,7 @@ import logging
 import random
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tinybms_bridge.battery.snapshot import Identity, Ratings, Snapshot
 from tinybms_bridge.errors import BridgeError, DeviceRefused, LinkError
@@ -31,6 +31,7 @@ from tinybms_bridge.tinybms.live import (
     decode_identity,
     decode_live,
     decode_ratings,
+    least_current_a,
 )
 from tinybms_bridge.tinybms.ratings import ratings_problems
 from tinybms_bridge.tinybms.slow_reads import ONCE, SlowReads
@@ -113,6 +114,7 @@ class Poller:
         self._again = False
         self._failures = 0
         self._serial_number = ""
+        self._least_current_a: float | None = None
         self._unidentified = 0
         self._connected_s = 0.0
         self._reopenings = 0
@@ -273,6 +275,8 @@ class Poller:
                 self._failed(error, self._client.settings.timeout_s * 1000.0)
             return False
         ratings = decode_ratings(words)
+        if self._least_current_a is not None:
+            ratings = replace(ratings, least_current_a=self._least_current_a)
         problems = ratings_problems(ratings)
         if problems:
             self._note_link(LinkState(up=False, reason=f"the settings of the BMS make no sense: {'; '.join(problems)}"))
@@ -286,9 +290,12 @@ class Poller:
 
     async def _read_identity(self) -> Identity:
         try:
-            return decode_identity(await self._read(IDENTITY_ADDRESS, IDENTITY_COUNT, attempts=1))
+            words = await self._read(IDENTITY_ADDRESS, IDENTITY_COUNT, attempts=1)
         except DeviceRefused:
+            self._least_current_a = None
             return Identity()
+        self._least_current_a = least_current_a(words)
+        return decode_identity(words)
 
     async def _identify_late(self) -> bool:
         """Ask a unit again that did not tell who it is; one that refuses does so for good."""

@@ -170,7 +170,7 @@ def _counted(window: Sequence[Snapshot], columns: Sequence[Sequence[float]], lat
             latest.pack.time_left_s,
             2 * sum([pack.soc_known for pack in packs]) > len(packs),
         ),
-        Cells(tuple([column[middle] for column in columns]), latest.cells.balancing),
+        Cells(tuple([column[middle] for column in columns]), latest.cells.balancing, latest.cells.wanted),
         _temperatures(temperatures),
         latest.ratings,
         latest.open_events,

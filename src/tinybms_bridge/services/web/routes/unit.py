@@ -45,6 +45,12 @@ class RatingsAnswer(Answer):
     charge_finished_current_a: float
     switches: str = Field(examples=["two_fets"])
     """``two_fets``, ``apart`` (an external switch), ``single`` (port) or ``unknown``."""
+    early_balancing_cell_v: float | None
+    charge_restart: bool | None
+    """Whether the BMS charges again below ``charge_restart_percent``, and not only once the battery is empty."""
+    charge_restart_percent: float | None
+    least_current_a: float
+    """A smaller current is read as 0 and not counted."""
 
 
 class Info(Answer):
