@@ -1,16 +1,15 @@
 """The BMS of a scenario."""
 
 from collections.abc import Sequence
-from itertools import pairwise
+from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tinybms_bridge.battery.snapshot import BmsStatus, Temperatures
 from tinybms_bridge.bench.battery import BatteryPlan
-from tinybms_bridge.bench.bms import BenchBms, bleeding_cells
+from tinybms_bridge.bench.bms import BenchBms
 from tinybms_bridge.bench.sensors import SensorPlan, Sensors
+from tinybms_bridge.tinybms.simulator.chemistry import LFP
 
 EXACT = SensorPlan(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, idle_a=0.8)
 PLAN = BatteryPlan(cells=4, capacity_ah=100.0)
@@ -164,28 +163,28 @@ def test_statistics_remember_the_largest_currents() -> None:
     assert (bms.max_charge_a, bms.max_discharge_a) == (seen_a + 50.0, 500.0)
 
 
-@pytest.mark.parametrize(
-    ("cells_v", "bleeding"),
-    [
-        ([3.30, 3.39], set()),
-        ([3.41, 3.42], set()),
-        ([3.41, 3.45], {1}),
-        ([3.30, 3.41, 3.45, 3.46], {3}),
-        ([3.30, 3.45, 3.30, 3.30, 3.46], {1, 4}),
-    ],
-)
-def test_the_highest_cells_bleed_first(cells_v: list[float], bleeding: set[int]) -> None:
-    """No two of them within three places."""
-    assert bleeding_cells(cells_v, above_v=3.4, disbalance_v=0.015) == bleeding
+@pytest.mark.parametrize("current_a", [0.0, 0.5, -5.0])
+def test_it_wants_to_bleed_without_a_current(current_a: float) -> None:
+    """Register 51 tells what register 52 cannot do while no charge current is read."""
+    bms = make_bms()
+    see(bms, (3.40, 3.41, 3.45, 3.55), current_a)
+    cells = bms.sample(1.0).cells
+
+    assert cells.wanted == (False, False, True, True)
+    assert cells.balancing == (False, False, False, False)
 
 
-@given(st.lists(st.floats(2.5, 3.7), min_size=4, max_size=16))
-def test_bleeding_keeps_its_rules(cells_v: list[float]) -> None:
-    """Every bleeding cell is high enough and far enough from the next."""
-    chosen = sorted(bleeding_cells(cells_v, above_v=3.4, disbalance_v=0.015))
+def test_settings_of_the_plan_are_told() -> None:
+    """What an owner has set, and what a board reads as no current."""
+    registers = replace(LFP.settings, early_balancing_mv=3380, allowed_disbalance_mv=50)
+    plan = replace(PLAN, registers=registers, finished_a=3.0, restart_percent=95.0, told_capacity=0.7)
+    bms = BenchBms(plan, 80.0, Sensors(replace(EXACT, idle_a=0.08), plan.cells, seed=1))
+    ratings = bms.ratings
 
-    assert all(b - a >= 3 for a, b in pairwise(chosen))
-    assert all(cells_v[i] > max(3.4, min(cells_v) + 0.015) for i in chosen)
+    assert (ratings.early_balancing_cell_v, ratings.allowed_disbalance_mv) == (3.38, 50.0)
+    assert (ratings.charge_finished_current_a, ratings.least_current_a) == (3.0, 0.08)
+    assert (ratings.charge_restart, ratings.charge_restart_percent) == (True, 95.0)
+    assert ratings.capacity_ah == pytest.approx(70.0)
 
 
 @pytest.mark.parametrize(

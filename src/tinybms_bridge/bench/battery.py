@@ -1,17 +1,36 @@
 """The battery of a scenario: which cells, how unequal, and the settings of its BMS."""
 
 from dataclasses import dataclass
+from enum import Enum
 
 from tinybms_bridge.battery.limits import PRESETS, LimitSettings, Preset, chemistry_of
-from tinybms_bridge.battery.snapshot import Ratings
-from tinybms_bridge.tinybms.simulator.chemistry import CHEMISTRIES, Chemistry
+from tinybms_bridge.battery.snapshot import Ratings, Switches
+from tinybms_bridge.tinybms.simulator.chemistry import CHEMISTRIES, CellSettings, Chemistry
 from tinybms_bridge.tinybms.simulator.pack import Pack
 
-__all__ = ["BatteryPlan", "OddCell", "floor_v", "least_cvl_v"]
+__all__ = ["BatteryPlan", "BmsKind", "OddCell", "floor_v", "least_cvl_v"]
 
 _BELOW_FLOOR_V = 0.4
 """Where chargers heed no CCL they stand so much above CVL: on the floor they would charge a pack of 12 V on."""
 _ABOVE_CUTOFF_V = 0.2
+
+
+class BmsKind(Enum):
+    """Which BMS watches the cells. Nobody has seen on hardware which one a TinyBMS is."""
+
+    COUNTING = "counting"
+    """It bleeds while it reads a charge current, and opens its switches for protections only."""
+    DUAL_PORT = "dual port"
+    """That of the user manual (protocol reference, section 5.3): its charger switch opens at register 300 as well."""
+    SINGLE_PORT = "single port"
+    """The same with one switch for both directions, which darkens the house."""
+
+
+_SWITCHES = {
+    BmsKind.COUNTING: Switches.UNKNOWN,
+    BmsKind.DUAL_PORT: Switches.TWO_FETS,
+    BmsKind.SINGLE_PORT: Switches.SINGLE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +70,15 @@ class BatteryPlan:
     """Register 305."""
     soc_error_percent: float = 0.0
     """How far the BMS's count is above the truth at the start."""
+    bms: BmsKind = BmsKind.COUNTING
+    registers: CellSettings | None = None
+    """Settings of the BMS for each cell; None: those that the simulator gives this chemistry."""
+    finished_a: float = 1.0
+    """Register 304."""
+    restart_percent: float | None = None
+    """Register 321, where bit 2 of register 329 is set; None: the bit is not set."""
+    told_capacity: float = 1.0
+    """Register 306 as a multiple of the true capacity."""
 
     @property
     def kind(self) -> Chemistry:
@@ -79,7 +107,7 @@ class BatteryPlan:
 
     def ratings(self) -> Ratings:
         """Return the BMS's settings: those that the simulator gives this chemistry."""
-        settings = self.kind.settings
+        settings = self.registers or self.kind.settings
         return Ratings(
             series_cells=self.cells,
             fully_charged_cell_v=settings.fully_charged_mv / 1000.0,
@@ -91,14 +119,14 @@ class BatteryPlan:
             discharge_peak_current_a=self.peak_cutoff_a,
             over_heat_c=float(settings.over_heat_c),
             low_temperature_charge_c=float(settings.low_temperature_charge_c),
-            capacity_ah=self.capacity_ah,
+            capacity_ah=self.capacity_ah * self.told_capacity,
             allowed_disbalance_mv=float(settings.allowed_disbalance_mv),
+            charge_finished_current_a=self.finished_a,
+            switches=_SWITCHES[self.bms],
+            early_balancing_cell_v=settings.early_balancing_mv / 1000.0,
+            charge_restart=self.restart_percent is not None,
+            charge_restart_percent=self.restart_percent,
         )
-
-    @property
-    def early_balancing_cell_v(self) -> float:
-        """Register 303."""
-        return self.kind.settings.early_balancing_mv / 1000.0
 
 
 def floor_v(ratings: Ratings, settings: LimitSettings) -> float:

@@ -89,10 +89,6 @@ class Judge:
         """Whether current may flow out."""
         return not any(protection.stops_discharge for protection in self._clear_s)
 
-    def allowed_a(self, current_a: float) -> float:
-        """Return what the switches let through."""
-        return current_a if (self.takes if current_a > 0.0 else self.gives) else 0.0
-
     def observe(
         self, now_s: float, dt_s: float, cells_v: Sequence[float], current_a: float, temperatures_c: Sequence[float]
     ) -> None:

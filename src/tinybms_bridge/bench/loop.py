@@ -64,21 +64,21 @@ class Simulation:
         end_s = self.scenario.end_s - 1e-6
         while self.now_s < end_s:
             self.step(self._pace.step_s(self.now_s, self._faults))
-        return Run(self.scenario, self._controller.name, self.trace, tuple(self.bms.judge.trips))
+        return Run(self.scenario, self._controller.name, self.trace, tuple(self.bms.judge.trips), self.bms.openings)
 
     def step(self, dt_s: float) -> None:
         """Let ``dt_s`` seconds pass."""
         self._communicate(dt_s)
         weather = _Weather(self.scenario.sun.at(self.now_s), self.scenario.load.at(self.now_s))
         points = self.gx.step(self.now_s, self.devices.inverter_a)
-        judge = self.bms.judge
-        battery = BatteryNow(sum(self._open_v), sum(self._ohms), self.pack.current_a, judge.takes, judge.gives)
+        bms = self.bms
+        battery = BatteryNow(sum(self._open_v), sum(self._ohms), self.pack.current_a, bms.takes, bms.gives)
         flow = self.devices.step(dt_s, battery, weather.sun_w, weather.load_w, points)
-        current_a = judge.allowed_a(flow.battery_a + self._foreign_a())
+        current_a = bms.allowed_a(flow.battery_a + self._foreign_a())
         self._charge(dt_s, current_a)
         self.now_s += dt_s
         cells_v = [v + current_a * ohm for v, ohm in zip(self._open_v, self._ohms, strict=True)]
-        self.bms.observe(self.now_s, dt_s, cells_v, current_a, self.pack.temperatures_c)
+        bms.observe(self.now_s, dt_s, cells_v, current_a, self.pack.temperatures_c, flow.offered_a)
         self._record(dt_s, weather, flow, cells_v)
         self._pace.observe(self.now_s, max(cells_v), min(cells_v), min(self.pack.temperatures_c), self._sent)
 

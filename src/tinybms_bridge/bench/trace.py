@@ -7,6 +7,7 @@ from enum import IntEnum
 
 from tinybms_bridge.battery.limits import ChargeState
 from tinybms_bridge.bench.judge import Trip
+from tinybms_bridge.bench.manual_bms import Opening
 from tinybms_bridge.bench.scenario import Scenario
 
 __all__ = ["STATES", "Column", "Run", "Trace"]
@@ -90,3 +91,5 @@ class Run:
     controller: str
     trace: Trace
     trips: tuple[Trip, ...]
+    openings: tuple[Opening, ...] = ()
+    """Of the charger switch, without a protection."""

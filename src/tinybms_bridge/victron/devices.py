@@ -41,6 +41,8 @@ class Flow:
     """From the bus into the inverter."""
     served_w: float
     """Of the loads."""
+    offered_a: float = 0.0
+    """What the chargers would give to the battery if its BMS let them."""
 
 
 class Devices:
@@ -63,11 +65,14 @@ class Devices:
         if not battery.takes:
             self._let_go(load_a, bus_v, sun_w, points)
         self.inverter_a = load_a + self.export_a
+        offered_a = max(min(sun_w / bus_v, points.charge_limit_a) - load_a, 0.0) if points.charging else 0.0
+        if points.charge_v <= battery.emf_v:
+            offered_a = 0.0
         if not battery.gives and self.inverter_a > self.solar_a:
             served_w *= self.solar_a / self.inverter_a
             self.export_a *= self.solar_a / self.inverter_a
             self.inverter_a = self.solar_a
-        return Flow(self.solar_a - self.inverter_a, self.solar_a * bus_v, self.inverter_a, served_w)
+        return Flow(self.solar_a - self.inverter_a, self.solar_a * bus_v, self.inverter_a, served_w, offered_a)
 
     def sold_w(self, bus_v: float) -> float:
         """Return the power that is sold, at this voltage of the bus."""
