@@ -43,6 +43,13 @@ def target_is_that_of_the_bms(make_engine: MakeEngine) -> None:
     assert (limits.cvl_v, limits.ccl_a) == pytest.approx((58.4, 54.0))
 
 
+def an_open_switch_is_waited_for(make_engine: MakeEngine) -> None:
+    """A charge that ends at once at register 300 is the charger switch: CVL goes to the voltage of the pack."""
+    made = make_engine()
+    made.last_for(60.0, cells_v=(3.649, *[3.45] * 15), current_a=40.0)
+    assert made.feed(cells_v=(3.646, *[3.45] * 15), current_a=0.0).cvl_v <= 15 * 3.45 + 3.649
+
+
 def full_battery_floats(make_engine: MakeEngine) -> None:
     """At 96 % the state is FLOAT, with its lower CVL and CCL."""
     limits = make_engine().feed(soc=96.0)
@@ -243,6 +250,7 @@ INVARIANTS: dict[str, Scenario] = {
     scenario.__name__: scenario
     for scenario in (
         target_is_that_of_the_bms,
+        an_open_switch_is_waited_for,
         full_battery_floats,
         full_by_voltage_floats_too,
         window_ends_charging,
@@ -338,6 +346,7 @@ REMOVALS = [
         high_cell_lowers_cvl,
         lessons_outlive_the_sample,
     ),
+    removal("follow_switch", lambda _draft, _context, _window, memory, *_: memory, an_open_switch_is_waited_for),
     removal("next_chemistry", as_before, rested_cells_decide_the_chemistry),
     removal("ramp_floor", as_before, a_raised_floor_is_no_jump),
     removal("derate", nothing, cold_lowers_ccl),

@@ -14,6 +14,7 @@ from tinybms_bridge.battery.limits.base import base
 from tinybms_bridge.battery.limits.bms_state import obey_bms
 from tinybms_bridge.battery.limits.cell_protection import ProtectionMemory, protect_cells
 from tinybms_bridge.battery.limits.charge_stop import StopMemory, follow_stop, set_stop_level
+from tinybms_bridge.battery.limits.charge_switch import NO_SWITCH, SwitchMemory, follow_switch
 from tinybms_bridge.battery.limits.chemistry import ChemistryMemory, next_chemistry
 from tinybms_bridge.battery.limits.context import Context, make_context, ramp_floor
 from tinybms_bridge.battery.limits.derating import derate, stop_for_temperature, stop_when_empty
@@ -69,6 +70,7 @@ class Memory:
     chemistry: ChemistryMemory = field(default_factory=ChemistryMemory)
     enforcement: EnforcementMemory = field(default_factory=EnforcementMemory)
     readings: ReadingMemory = field(default_factory=ReadingMemory)
+    switch: SwitchMemory = NO_SWITCH
 
     @property
     def sample(self) -> Snapshot | None:
@@ -120,6 +122,9 @@ def step(
     apply_policy(draft, context, policy)
     draft.lowest_v = -math.inf
     protection = protect_cells(draft, context, memory.protection, fresh_s)
+    switch = memory.switch
+    if fresh:
+        switch = follow_switch(draft, context, readings.window, switch, elapsed_s)
     age_s = freshness.age_s(now_s)
     derate(draft, context, age_s, sensors)
     too_cold_or_hot = stop_for_temperature(draft, context, memory.too_cold_or_hot, sensors)
@@ -153,6 +158,7 @@ def step(
         rest=rest,
         enforcement=enforcement,
         readings=readings,
+        switch=switch,
     )
 
 

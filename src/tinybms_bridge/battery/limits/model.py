@@ -44,6 +44,7 @@ class LimitCode(StrEnum):
     SUSTAIN = "sustain"
     SOC_WINDOW = "soc_window"
     CELL_HIGH = "cell_high"
+    SWITCH_OPEN = "switch_open"
     CELL_VOLTAGE = "cell_voltage"
     TEMPERATURE = "temperature"
     SENSOR_LOST = "sensor_lost"
