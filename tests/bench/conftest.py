@@ -38,6 +38,7 @@ _USUAL = {
     Column.CCL_DEMAND_A: math.inf,
     Column.DCL_DEMAND_A: math.inf,
     Column.FAULTY: 0.0,
+    Column.ANODE_V: math.nan,
 }
 
 MakeTrace = Callable[[Sequence[dict[Column, float]]], Trace]

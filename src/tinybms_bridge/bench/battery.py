@@ -5,10 +5,11 @@ from enum import Enum
 
 from tinybms_bridge.battery.limits import PRESETS, LimitSettings, Preset, chemistry_of
 from tinybms_bridge.battery.snapshot import Ratings, Switches
+from tinybms_bridge.bench.physics import SingleParticleCell
 from tinybms_bridge.tinybms.simulator.chemistry import CHEMISTRIES, CellSettings, Chemistry
 from tinybms_bridge.tinybms.simulator.pack import Pack
 
-__all__ = ["BatteryPlan", "BmsKind", "OddCell", "floor_v", "least_cvl_v"]
+__all__ = ["BatteryPlan", "BmsKind", "CellModel", "OddCell", "floor_v", "least_cvl_v"]
 
 _BELOW_FLOOR_V = 0.4
 """Where chargers heed no CCL they stand so much above CVL: on the floor they would charge a pack of 12 V on."""
@@ -31,6 +32,15 @@ _SWITCHES = {
     BmsKind.DUAL_PORT: Switches.TWO_FETS,
     BmsKind.SINGLE_PORT: Switches.SINGLE,
 }
+
+
+class CellModel(Enum):
+    """What a cell is made of in a run."""
+
+    TABLE = "table"
+    """An open-circuit curve, a resistance that answers at once, and one that builds up."""
+    SINGLE_PARTICLE = "single-particle"
+    """Published electrodes: LFP and Li-ion only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +89,7 @@ class BatteryPlan:
     """Register 321, where bit 2 of register 329 is set; None: the bit is not set."""
     told_capacity: float = 1.0
     """Register 306 as a multiple of the true capacity."""
+    model: CellModel = CellModel.TABLE
 
     @property
     def kind(self) -> Chemistry:
@@ -103,7 +114,7 @@ class BatteryPlan:
             cell.capacity_ah *= odd.capacity_factor
             # A resistance belongs to the cell as built, not to the capacity that is left.
             cell.resistance_factor *= odd.resistance_factor * odd.capacity_factor
-        return pack
+        return _of_particles(pack) if self.model is CellModel.SINGLE_PARTICLE else pack
 
     def ratings(self) -> Ratings:
         """Return the BMS's settings: those that the simulator gives this chemistry."""
@@ -127,6 +138,15 @@ class BatteryPlan:
             charge_restart=self.restart_percent is not None,
             charge_restart_percent=self.restart_percent,
         )
+
+
+def _of_particles(pack: Pack) -> Pack:
+    """Return a pack of single-particle cells that differ from one another as those of ``pack`` do."""
+    cells = [
+        SingleParticleCell(cell.chemistry, cell.capacity_ah, cell.soc, cell.resistance_factor, cell.temperature_c)
+        for cell in pack.cells
+    ]
+    return Pack(cells, ambient_c=pack.ambient_c, bleed_a=pack.bleed_a)
 
 
 def floor_v(ratings: Ratings, settings: LimitSettings) -> float:

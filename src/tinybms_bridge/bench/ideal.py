@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass
 
 from tinybms_bridge.bench.scenario import Scenario
-from tinybms_bridge.tinybms.simulator.pack import Cell
+from tinybms_bridge.tinybms.simulator.pack import PackCell
 from tinybms_bridge.victron.devices import INVERTER_EFFICIENCY
 
 __all__ = ["Ideal", "ideal_charge"]
@@ -57,7 +57,7 @@ def ideal_charge(scenario: Scenario) -> Ideal:
 
 
 def _step(
-    cells: tuple[Cell, ...],
+    cells: tuple[PackCell, ...],
     dt_s: float,
     wanted_w: float,
     full_v: float,

@@ -10,6 +10,7 @@ from tinybms_bridge.bench.demands import demands
 from tinybms_bridge.bench.dirt import DirtPlayer
 from tinybms_bridge.bench.faults import FaultPlayer
 from tinybms_bridge.bench.pace import Pace
+from tinybms_bridge.bench.physics import lowest_anode_v
 from tinybms_bridge.bench.scenario import Scenario
 from tinybms_bridge.bench.sensors import Sensors
 from tinybms_bridge.bench.trace import STATES, Run, Trace
@@ -48,8 +49,7 @@ class Simulation:
         self._dirt = DirtPlayer(scenario.dirt, scenario.start_s, scenario.seed)
         self._pace = Pace(scenario)
         self._failing = [odd for odd in battery.odd if odd.failing_per_h]
-        self._ohms = [cell.ohmic_ohm for cell in self.pack.cells]
-        self._open_v = self.pack.cell_voltages_at(0.0)
+        self._open_v, self._ohms = self.pack.tangents()
         self._sample: Snapshot | None = None
         """The latest reading as the BMS gave it."""
         self._arrived: Snapshot | None = None
@@ -129,10 +129,8 @@ class Simulation:
         pack.ambient_c = self.scenario.ambient.at(self.now_s)
         pack.step(dt_s, current_a, self.bms.bleeding)
         for odd in self._failing:
-            cell = pack.cells[odd.index]
-            cell.resistance_factor += odd.failing_per_h * dt_s / 3600.0
-            self._ohms[odd.index] = cell.ohmic_ohm
-        self._open_v = pack.cell_voltages_at(0.0)
+            pack.cells[odd.index].resistance_factor += odd.failing_per_h * dt_s / 3600.0
+        self._open_v, self._ohms = pack.tangents()
 
     def _record(self, dt_s: float, weather: _Weather, flow: Flow, cells_v: list[float]) -> None:
         sent, temperatures_c = self._sent, self.pack.temperatures_c
@@ -163,6 +161,7 @@ class Simulation:
                 ccl_demand_a,
                 dcl_demand_a,
                 float(self._faults.active or self._dirt.active(self.now_s - dt_s)),
+                lowest_anode_v(self.pack),
             )
         )
 

@@ -53,6 +53,8 @@ class Column(IntEnum):
     DCL_DEMAND_A = 20
     FAULTY = 21
     """1 while something of the scenario is wrong: silence, or a restart."""
+    ANODE_V = 22
+    """Lowest potential of a negative electrode against lithium, which plates below 0; NaN where cells know none."""
 
 
 _WIDTH = len(Column)

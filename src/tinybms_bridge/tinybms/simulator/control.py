@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 
 from tinybms_bridge.tinybms.simulator.model import BatteryModel
-from tinybms_bridge.tinybms.simulator.pack import Cell
+from tinybms_bridge.tinybms.simulator.pack import PackCell
 from tinybms_bridge.tinybms.simulator.surroundings import Charger
 
 __all__ = ["OutsideControl"]
@@ -119,7 +119,7 @@ class OutsideControl(ABC):
     def _settled(self) -> BatteryModel:
         """Return the battery, brought up to the present."""
 
-    def _cell(self, number: int) -> Cell:
+    def _cell(self, number: int) -> PackCell:
         cells = self._settled().pack.cells
         if not 1 <= number <= len(cells):
             raise ValueError(f"cells are 1 to {len(cells)}, got {number}")

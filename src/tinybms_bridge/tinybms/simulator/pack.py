@@ -3,16 +3,52 @@
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from tinybms_bridge.tinybms.simulator.chemistry import Chemistry
 
-__all__ = ["BLEED_A", "Cell", "Pack"]
+__all__ = ["BLEED_A", "Cell", "Pack", "PackCell", "warmed_c"]
 
 BLEED_A = 0.150
 """Balancing current per cell of a v2.2 board (user manual Rev D, balancing)."""
 
 _THERMAL_TAU_S = 3600.0
 _GOLDEN_RATIO = 0.6180339887498949
+
+
+class PackCell(Protocol):
+    """What a pack needs of a cell, whatever model is inside."""
+
+    chemistry: Chemistry
+    capacity_ah: float
+    resistance_factor: float
+    temperature_c: float
+    leak_a: float
+
+    @property
+    def soc(self) -> float:
+        """State of charge, 0..1; setting it gives a rested cell where a model knows of rest."""
+        ...
+
+    @soc.setter
+    def soc(self, soc: float) -> None: ...
+
+    @property
+    def ohmic_ohm(self) -> float:
+        """Resistance that answers at once, under the current of the last step."""
+        ...
+
+    def voltage_v(self, current_a: float) -> float:
+        """Return the terminal voltage while ``current_a`` flows in (positive) or out."""
+        ...
+
+    def tangent(self, current_a: float) -> tuple[float, float]:
+        """Return voltage without current and resistance of the straight line that touches the cell's at a current."""
+        ...
+
+    def step(self, dt_s: float, current_a: float, ambient_c: float) -> None:
+        """Let ``current_a`` flow for ``dt_s`` seconds."""
+        ...
 
 
 @dataclass(slots=True)
@@ -49,6 +85,10 @@ class Cell:
             return chemistry.floor_v
         return min(sagged_v, chemistry.ceiling_v)
 
+    def tangent(self, current_a: float) -> tuple[float, float]:  # noqa: ARG002 -- this cell's line is straight
+        """See ``PackCell.tangent``."""
+        return self.voltage_v(0.0), self.ohmic_ohm
+
     def step(self, dt_s: float, current_a: float, ambient_c: float) -> None:
         """Let ``current_a`` flow for ``dt_s`` seconds; exact for any length of step at constant current."""
         self.soc += current_a * dt_s / 3600.0 / self.capacity_ah
@@ -60,8 +100,13 @@ class Cell:
     def _warm(self, dt_s: float, current_a: float, ambient_c: float) -> None:
         heat_w = current_a**2 * self.ohmic_ohm + self.polarisation_v**2 / self.polarisation_ohm
         heat_capacity_j_k = self.chemistry.heat_capacity_j_k_ah * self.capacity_ah
-        settled_c = ambient_c + heat_w * _THERMAL_TAU_S / heat_capacity_j_k
-        self.temperature_c = settled_c + (self.temperature_c - settled_c) * math.exp(-dt_s / _THERMAL_TAU_S)
+        self.temperature_c = warmed_c(self.temperature_c, dt_s, heat_w, heat_capacity_j_k, ambient_c)
+
+
+def warmed_c(temperature_c: float, dt_s: float, heat_w: float, heat_capacity_j_k: float, ambient_c: float) -> float:
+    """Return the temperature of a cell after ``dt_s`` seconds of a constant heat; it cools in an hour."""
+    settled_c = ambient_c + heat_w * _THERMAL_TAU_S / heat_capacity_j_k
+    return settled_c + (temperature_c - settled_c) * math.exp(-dt_s / _THERMAL_TAU_S)
 
 
 class Pack:
@@ -77,7 +122,7 @@ class Pack:
 
     """
 
-    def __init__(self, cells: Sequence[Cell], *, ambient_c: float = 25.0, bleed_a: float = BLEED_A) -> None:
+    def __init__(self, cells: Sequence[PackCell], *, ambient_c: float = 25.0, bleed_a: float = BLEED_A) -> None:
         if not 4 <= len(cells) <= 16:
             raise ValueError(f"a TinyBMS has 4 to 16 cells in series, got {len(cells)}")
         self.cells = tuple(cells)
@@ -158,6 +203,11 @@ class Pack:
     def cell_voltages_at(self, current_a: float) -> tuple[float, ...]:
         """Return the terminal voltages that the cells would show under another current now."""
         return tuple(cell.voltage_v(current_a) for cell in self.cells)
+
+    def tangents(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return, for each cell, voltage and resistance of the straight line that is right about the last current."""
+        open_v, ohms = zip(*[cell.tangent(self.current_a) for cell in self.cells], strict=True)
+        return open_v, ohms
 
     @property
     def voltage_v(self) -> float:
