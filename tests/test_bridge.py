@@ -1041,6 +1041,25 @@ async def test_configuration_that_does_not_fit_the_battery_is_a_notice(rig: Rig)
     assert misfit.startswith("victron.max_charge_current_a = 700")
 
 
+async def test_settings_of_the_bms_that_could_be_better_are_told_once(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In a line each what may harm, the rest by register; no notice, for the bridge is safe with them."""
+    caplog.set_level(logging.INFO)
+    assert rig.line.bms.write([(308, 15), (320, 0x10000 - 20)])
+    bridge = await rig.started()
+    await rig.wait(130.0, 0.1)
+    (frost,) = [line for line in lines(caplog, logging.WARNING) if "setting of the BMS" in line]
+    assert "register 320" in frost
+    (told,) = [line for line in lines(caplog, logging.INFO) if "could be better" in line]
+    assert "308" in told
+    assert {308, 320} <= {each.register for each in bridge.advice}
+    assert NoticeName.CONFIGURATION not in bridge.notices.notices.active()
+    assert rig.line.bms.write([(308, 50), (320, 0)])
+    await rig.wait(65.0, 0.1)
+    assert {308, 320}.isdisjoint(each.register for each in bridge.advice)
+
+
 async def test_what_does_not_fit_the_battery_is_refused(rig: Rig) -> None:
     """Once the BMS is known, a change is judged by it; what was there before keeps from nothing else."""
     bridge = await rig.started({"victron": {"max_charge_current_a": 700}})

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from tinybms_bridge.battery.advice import Advice, Weight, advise
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.bms_events import DatedEvent
 from tinybms_bridge.battery.freshness import Freshness
@@ -18,7 +19,7 @@ from tinybms_bridge.battery.saved_units import NO_SERIAL, SavedUnits, unit_key
 from tinybms_bridge.battery.snapshot import BmsStatus, Identity, Ratings, Snapshot
 from tinybms_bridge.battery.view import View
 from tinybms_bridge.bus import Bus
-from tinybms_bridge.config.battery import check_with_ratings, chemistry_remark, new_problems
+from tinybms_bridge.config.battery import check_with_ratings, chemistry_for, chemistry_remark, new_problems
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.errors import ConfigError, LinkError
 from tinybms_bridge.events import BmsEventsSeen, GxChanged, IdentityKnown, LinkChanged, Noted, PartStateChanged
@@ -168,6 +169,8 @@ class Bridge:
         self._sent: Limits | None = None
         self._announced_ready = False
         self._checked: tuple[Ratings | None, Chemistry | None] = (None, None)
+        self.advice: tuple[Advice, ...] = ()
+        """What an expert would change in the settings of this BMS, and what its owner should know."""
         self.misfits: tuple[str, ...] = ()
         """What in the configuration in force does not fit this battery."""
         self.file_usable: Callable[[], bool] = lambda: True
@@ -349,6 +352,23 @@ class Bridge:
                 log.warning("what does not fit is not used, and the charge target is a careful one until it is mended")
             if remark:
                 log.warning("%s", remark)
+        self._advise(ratings, lowest)
+
+    def _advise(self, ratings: Ratings, lowest: Chemistry) -> None:
+        """Say once which settings of the BMS would better be others."""
+        identity = self.poller.identity
+        firmware = 0 if identity is None else identity.firmware_internal
+        advice = advise(ratings, chemistry_for(self.config, ratings, lowest), firmware=firmware)
+        if advice == self.advice:
+            return
+        self.advice = advice
+        better = [each for each in advice if each.weight in (Weight.ADVISED, Weight.URGENT)]
+        for each in better:
+            if each.weight is Weight.URGENT:
+                log.warning("setting of the BMS: %s", each)
+        if better:
+            registers = ", ".join(str(each.register) for each in better)
+            log.info("settings of the BMS: registers %s could be better; the command doctor says how", registers)
 
     async def _decide(self) -> None:
         """Notice missing samples and a missing GX also while nothing is received or sent, and feed the watchdog."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from tinybms_bridge import __version__
+from tinybms_bridge.battery.advice import Advice
 from tinybms_bridge.battery.manual_stops import Direction, ManualStop
 from tinybms_bridge.bridge import Bridge
 from tinybms_bridge.bus import Bus
@@ -69,6 +70,10 @@ class WebFace:
     def misfits(self) -> Sequence[str]:
         """See ``BridgeFace``."""
         return self._bridge.misfits
+
+    def advice(self) -> Sequence[Advice]:
+        """See ``BridgeFace``."""
+        return self._bridge.advice
 
     @property
     def device_settings(self) -> BmsSettings:

@@ -61,6 +61,7 @@ def test_json_is_one_object_and_nothing_else(bms: str, invoke: Invoke) -> None:
         "link": "ok",
         "identity": "ok",
         "settings": "ok",
+        "advice": "ok",
         "polling": "ok",
         "plausibility": "ok",
         "state": "ok",

@@ -3,10 +3,12 @@ from dataclasses import replace
 
 import pytest
 
+from tinybms_bridge.battery.advice import Advice, Weight
 from tinybms_bridge.battery.bms_events import BmsEvent
 from tinybms_bridge.battery.snapshot import BmsStatus, Cells, Identity, PackState, Ratings, Snapshot
 from tinybms_bridge.cli.doctor_verdicts import (
     Polls,
+    judge_advice,
     judge_events,
     judge_history,
     judge_identity,
@@ -231,3 +233,26 @@ def test_a_bms_whose_program_hung_is_worth_a_warning() -> None:
         words = [0] * 18
         words[14] = cause
         assert judge_history(decode_statistics(words)).verdict is Verdict.WARNING
+
+
+def test_advice_names_its_command_with_the_port() -> None:
+    """What is better otherwise is a warning; what the owner may choose, or only has to know, is none."""
+    found = judge_advice(
+        [
+            Advice(300, Weight.CHOICE, "longer life", "fully_charged_voltage_v", 4.15, 4.1, "V"),
+            Advice(308, Weight.ADVISED, "so it is", "allowed_disbalance_v", 0.015, 0.05, "V"),
+            Advice(320, Weight.URGENT, "frost", "low_temperature_charger_cutoff_c", -20.0, 0.0, "°C", "not here"),
+            Advice(340, Weight.NOTE, "one switch"),
+        ],
+        "/dev/ttyUSB0",
+    )
+    assert [finding.verdict for finding in found] == [Verdict.OK, Verdict.WARNING, Verdict.WARNING, Verdict.OK]
+    assert found[0].text.startswith("your choice: register 300")
+    assert found[1].advice == "tinybms-bridge settings set allowed_disbalance_v=0.05 --device /dev/ttyUSB0"
+    assert [finding.advice for finding in found[2:]] == ["", ""]
+
+
+def test_a_unit_as_an_expert_sets_it_needs_no_advice() -> None:
+    """One good finding, so that a user sees that it was looked at."""
+    (found,) = judge_advice([])
+    assert found.verdict is Verdict.OK

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shlex
 import subprocess
 import sys
 import threading
@@ -12,10 +13,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from tinybms_bridge.battery.advice import advise
+from tinybms_bridge.battery.limits import Chemistry
 from tinybms_bridge.cli import settings as module
 from tinybms_bridge.cli.common import run_until_signal
 from tinybms_bridge.cli.settings import settings_command
 from tinybms_bridge.hal.clock import SystemClock
+from tinybms_bridge.tinybms.live import decode_ratings
 from tinybms_bridge.tinybms.settings import all_settings
 from tinybms_bridge.tinybms.simulator import Dump, DumpDevice, PtyServer, SimulatedBms, real_dump
 
@@ -517,3 +521,27 @@ def test_the_module_is_light() -> None:
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert result.stdout.strip() == "[]"
+
+
+def test_the_commands_that_are_advised_do_what_they_say(
+    plug: Callable[[SimulatedBms | DumpDevice], Unit],
+) -> None:
+    """Each command of the advice on a unit with every bad value is taken as printed, and then none is left."""
+    bad = {303: 3200, 308: 15, 318: 110, 320: 0x10000 - 20, 329: 0b010}
+    unit = plug(DumpDevice(Dump({}, {**REGISTERS, **bad}), SystemClock(), asleep_allowed=False))
+
+    def advised() -> list[str]:
+        ratings = decode_ratings(unit.device.read(300, 44) or ())
+        return [each.command for each in advise(ratings, Chemistry.LFP, firmware=254) if each.command]
+
+    commands = advised()
+    assert len(commands) == 5
+    for command in commands:
+        program, group, *arguments = shlex.split(command)
+        assert (program, group) == ("tinybms-bridge", "settings")
+        result = CliRunner().invoke(
+            settings_command, [*arguments, "--device", unit.path, "--settle-s", "0.05", "--yes"]
+        )
+        assert result.exit_code == 0, result.output
+    assert advised() == []
+    assert register(unit, 329) == 0b110

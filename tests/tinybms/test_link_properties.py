@@ -5,10 +5,8 @@ Time is virtual: the event loop jumps from one moment to the next, so that hours
 
 import asyncio
 import random
-import selectors
 from collections.abc import Coroutine, Sequence
 from contextlib import closing
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import pytest
@@ -18,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from tinybms_bridge.errors import DeviceRefused, LinkError
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
+from tinybms_bridge.hal.virtual_time import LoopClock, VirtualLoop
 from tinybms_bridge.tinybms.client import TinyBmsClient
 from tinybms_bridge.tinybms.frames import (
     Action,
@@ -52,49 +51,6 @@ T = TypeVar("T")
 TICK_S = 0.1
 RECOVERY_REQUESTS = 4
 """Requests after which a line that has become good works again; one restart of the device included."""
-
-
-class JumpingSelector(selectors.SelectSelector):
-    """Does not wait for a time-out, but notes that it has passed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now_s = 1000.0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        assert timeout is not None, "everybody waits for ever"
-        self.now_s += max(timeout, 0.0)
-        return super().select(0)
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop in which nothing takes time but waiting."""
-
-    def __init__(self) -> None:
-        self.jumping = JumpingSelector()
-        super().__init__(self.jumping)
-
-    def time(self) -> float:
-        return self.jumping.now_s
-
-
-class LoopClock:
-    """The time of a loop."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-
-    def monotonic(self) -> float:
-        return self._loop.time()
-
-    def awake(self) -> float:
-        return self._loop.time()
-
-    def wall(self) -> datetime:
-        return datetime.fromtimestamp(self._loop.time(), UTC)
-
-    async def sleep(self, delay_s: float) -> None:
-        await asyncio.sleep(delay_s)
 
 
 class Frozen:

@@ -169,7 +169,7 @@ async def _examine_bms(config: "Configuration") -> AsyncIterator[Finding]:
     try:
         async with connected(port, uart.baudrate) as client:
             yield ok("serial port", f"{port} is open")
-            async for finding in BmsExamination(client, config, SystemClock()).findings():
+            async for finding in BmsExamination(client, config, SystemClock(), port).findings():
                 yield finding
     except LinkError as error:
         yield await asyncio.to_thread(open_problem, port, error)

@@ -1,12 +1,15 @@
 """The doctor's look at a connected BMS: reads what the verdicts need, one check after the other."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
+from tinybms_bridge.battery.advice import advise
 from tinybms_bridge.battery.snapshot import BmsStatus, Ratings, Snapshot
 from tinybms_bridge.cli.doctor_port import ask, silence_problem
 from tinybms_bridge.cli.doctor_verdicts import (
     Polls,
+    judge_advice,
     judge_events,
     judge_history,
     judge_identity,
@@ -16,6 +19,7 @@ from tinybms_bridge.cli.doctor_verdicts import (
     judge_state,
 )
 from tinybms_bridge.cli.findings import Finding, ok, problem
+from tinybms_bridge.config.battery import chemistry_for
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.errors import BridgeError, DeviceRefused
 from tinybms_bridge.hal.clock import Clock
@@ -24,14 +28,18 @@ from tinybms_bridge.tinybms.device_statistics import read_identity, read_statist
 from tinybms_bridge.tinybms.eventlog import read_events
 from tinybms_bridge.tinybms.frames import ReadModbus, Registers
 from tinybms_bridge.tinybms.live import (
+    IDENTITY_ADDRESS,
+    IDENTITY_COUNT,
     LIVE_ADDRESS,
     LIVE_COUNT,
     RATINGS_ADDRESS,
     RATINGS_COUNT,
     decode_live,
     decode_ratings,
+    least_current_a,
 )
 from tinybms_bridge.tinybms.ratings import ratings_problems
+from tinybms_bridge.tinybms.settings import BmsSettings, held_against
 
 __all__ = ["BmsExamination"]
 
@@ -48,6 +56,8 @@ class BmsExamination:
     client: TinyBmsClient
     config: Configuration
     clock: Clock
+    device: str = ""
+    """Port that commands name; empty to name none."""
     ratings: Ratings | None = None
     """The BMS's settings, once read and found sound."""
     snapshots: list[Snapshot] = field(default_factory=list)
@@ -76,6 +86,7 @@ class BmsExamination:
         return {
             "identity": self._identity,
             "settings": self._settings,
+            "advice": self._advice,
             "polling": self._polling,
             "plausibility": self._plausibility,
             "state": self._state,
@@ -92,6 +103,19 @@ class BmsExamination:
         if not ratings_problems(ratings):
             self.ratings = ratings
         return judge_settings(ratings, words[_BROADCAST - RATINGS_ADDRESS] & 0xFF, self.config)
+
+    async def _advice(self) -> list[Finding]:
+        """Hold what an expert would change against the limits that the BMS tells."""
+        if self.ratings is None:
+            return []
+        ratings = self.ratings
+        with suppress(DeviceRefused):
+            version = await self._read(IDENTITY_ADDRESS, IDENTITY_COUNT)
+            ratings = replace(ratings, least_current_a=least_current_a(version))
+        readout = await BmsSettings(self.client, self.clock).read()
+        firmware = readout.identity.firmware_internal
+        advice = advise(ratings, chemistry_for(self.config, ratings), firmware=firmware)
+        return judge_advice(held_against(advice, readout), self.device)
 
     async def _polling(self) -> list[Finding]:
         """Read the live data for two seconds as the bridge does."""

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tinybms_bridge.battery.advice import Advice, Weight
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.bms_events import BmsEvent, open_events
 from tinybms_bridge.battery.limits import Chemistry
 from tinybms_bridge.battery.plausibility import PlausibilityMemory, PlausibilitySettings, judge
 from tinybms_bridge.battery.snapshot import BmsStatus, Identity, Ratings, Snapshot
-from tinybms_bridge.cli.findings import Finding, ok, problem, warning
+from tinybms_bridge.cli.findings import Finding, Verdict, ok, problem, warning
 from tinybms_bridge.config.battery import check_with_ratings, chemistry_remark
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
@@ -16,6 +17,7 @@ from tinybms_bridge.tinybms.ratings import ratings_problems
 
 __all__ = [
     "Polls",
+    "judge_advice",
     "judge_events",
     "judge_history",
     "judge_identity",
@@ -71,6 +73,22 @@ def judge_settings(ratings: Ratings, broadcast: int, config: Configuration) -> l
         text = "the BMS prints text between its answers (register 342)"
         findings.append(warning("settings", text, "The bridge skips it, but it costs time: set register 342 to 0."))
     return findings
+
+
+def judge_advice(advice: Sequence[Advice], device: str = "") -> list[Finding]:
+    """Show what an expert would change in the BMS's settings, each with its command, and what the owner should know."""
+    if not advice:
+        return [ok("advice", "the settings of the BMS are as an expert would choose them")]
+    place = f" --device {device}" if device else ""
+    return [
+        Finding(
+            "advice",
+            Verdict.WARNING if each.weight in (Weight.ADVISED, Weight.URGENT) else Verdict.OK,
+            f"your choice: {each}" if each.weight is Weight.CHOICE else str(each),
+            f"{each.command}{place}" if each.command else "",
+        )
+        for each in advice
+    ]
 
 
 def judge_polling(polls: Polls, slow_ms: float) -> Finding:

@@ -7,6 +7,7 @@ nobody has to find out by what the battery does; the engine itself is asked last
 from collections.abc import Iterable, Iterator
 
 from tinybms_bridge.battery.limits import Chemistry, Fit, LimitSettings, Misfit, ProtectionSettings, fit_to_battery
+from tinybms_bridge.battery.limits.chemistry import judge_chemistry
 from tinybms_bridge.battery.limits.presets import possible_at, rank
 from tinybms_bridge.battery.snapshot import Ratings
 from tinybms_bridge.config.checks import (
@@ -24,6 +25,7 @@ __all__ = [
     "check_against_battery",
     "check_alone",
     "check_with_ratings",
+    "chemistry_for",
     "chemistry_remark",
     "limit_settings",
     "new_problems",
@@ -66,6 +68,12 @@ def check_alone(config: Configuration) -> list[ConfigProblem]:
             meant = f"{value_v * count:g} V for {'the' if cells else 'example'} {count} cells"
             problems.append(ConfigProblem(path, value_v, f"is a value per cell; that of the pack is meant: {meant}"))
     return problems
+
+
+def chemistry_for(config: Configuration, ratings: Ratings, lowest: Chemistry = Chemistry.LTO) -> Chemistry | None:
+    """Return the chemistry of a battery; None as long as more than one is possible."""
+    verdict = judge_chemistry(ratings, limit_settings(config), lowest)
+    return verdict.chemistry if verdict.decided else None
 
 
 def chemistry_remark(config: Configuration, fully_charged_cell_v: float, lowest: Chemistry) -> str:

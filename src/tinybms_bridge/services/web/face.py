@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
+from tinybms_bridge.battery.advice import Advice
 from tinybms_bridge.battery.alarms import Alarms
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.manual_stops import Direction
@@ -258,6 +259,10 @@ class BridgeFace(Protocol):
 
     def misfits(self) -> Sequence[str]:
         """Return what in the configuration in force does not fit the battery, in words."""
+        ...
+
+    def advice(self) -> Sequence[Advice]:
+        """Return what an expert would change in the settings of the BMS; empty until they are known."""
         ...
 
     @property

@@ -1,6 +1,7 @@
 """The settings of a TinyBMS: read, judge, write in a safe order, verify, back up and restore."""
 
 from tinybms_bridge.tinybms.settings.actions import ACTIONS, ActionInfo, ActionName, ActionResult
+from tinybms_bridge.tinybms.settings.advised import held_against
 from tinybms_bridge.tinybms.settings.backup import Backup, backup_of, backup_text, parse_backup
 from tinybms_bridge.tinybms.settings.cautions import Caution
 from tinybms_bridge.tinybms.settings.errors import ConfirmationError, Problem, SettingsError, StaleSettingsError
@@ -54,6 +55,7 @@ __all__ = [
     "differences",
     "find_setting",
     "firmware_text",
+    "held_against",
     "make_plan",
     "parse_backup",
     "parse_number",

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from tinybms_bridge.battery.advice import Advice
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.limits import ChargeState, Freshness, LimitCode, Limits, Quantity, Reason
@@ -302,6 +303,7 @@ class FakeFace:
         self.stops: dict[Direction, Inhibit] = {}
         self.disk_full = False
         self.unfit: list[str] = []
+        self.advised: list[Advice] = []
         self.resets = 0
         self.restarts: list[str | None] = []
         self.pictures_taken = 0
@@ -309,6 +311,10 @@ class FakeFace:
     def misfits(self) -> Sequence[str]:
         """See ``BridgeFace``."""
         return self.unfit
+
+    def advice(self) -> Sequence[Advice]:
+        """See ``BridgeFace``."""
+        return self.advised
 
     def picture(self) -> Picture:
         """See ``BridgeFace``."""

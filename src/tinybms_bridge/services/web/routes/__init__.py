@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from tinybms_bridge.services.web.live.endpoint import router as live
+from tinybms_bridge.services.web.routes.advice import router as advice
 from tinybms_bridge.services.web.routes.alarms import router as alarms
 from tinybms_bridge.services.web.routes.control import router as control
 from tinybms_bridge.services.web.routes.diagnostics import router as diagnostics
@@ -32,6 +33,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     diagnostics,
     monitor,
     unit,
+    advice,
     tinybms,
     control,
     health,

@@ -1,0 +1,239 @@
+"""What an expert would change in the BMS's own settings, and why: one pure function.
+
+The limits are safe with the settings as they are. Some of them still cost life, charge or balance, or leave a charger
+that obeys nobody unguarded; those are named here with a value that is better. Where something is not known (a register
+that was not read, a chemistry that is not decided) nothing is advised.
+
+The values are those of the study of 300 battery days behind the charge control (docs/charge-control.md).
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tinybms_bridge.battery.limits.presets import PRESETS, Chemistry
+from tinybms_bridge.battery.snapshot import Ratings, Switches
+
+__all__ = ["RESTART_FIRMWARE", "Advice", "Weight", "advise"]
+
+RESTART_FIRMWARE = 251
+"""Internal firmware that brought bit 2 of register 329 (protocol Rev D)."""
+
+_MOST_LFP_V = 3.65
+"""Makers of LFP cells allow no more."""
+_LEAST_LFP_DISBALANCE_MV = 50.0
+"""The factory's 15 mV are 0.03 % of the charge of an LFP cell at 3.65 V: cells under charge do not come that close."""
+_LEAST_BLEED_V = {Chemistry.LFP: 3.38, Chemistry.LTO: 2.45}
+"""Below, the voltage of such a cell hardly tells its charge."""
+_TARGET_BELOW_FULL_V = {Chemistry.LFP: 0.08, Chemistry.LI_ION: 0.04, Chemistry.LTO: 0.06}
+_MOST_LFP_TARGET_V = 3.50
+_BLEED_BELOW_TARGET_V = 0.05
+"""A threshold closer to the charge target leaves minutes a day for balancing."""
+_GOOD_LI_ION_BLEED_BELOW_FULL_V = 0.15
+_LEAST_CHARGE_C = 0.0
+"""Colder, lithium plates on graphite (LFP and Li-ion); LTO has no graphite."""
+_GOOD_C_RATE, _MOST_C_RATE = 0.7, 1.0
+"""LFP at 1C plated 13 minutes on a cold day, at 0.7C none."""
+_GENTLE_LI_ION_V = 4.10
+_COARSE_A = 0.5
+"""A board that reads less as 0 misses the standby of a house: the Hall board's threshold is 0.8 A."""
+_WRONG_CAPACITY = 0.15
+"""More than temperature, age in one year and the measurement explain together."""
+_CAPACITIES_AH = (0.1, 655.0)
+"""What register 306 holds."""
+_ROUNDING = 1e-6
+
+
+class Weight(StrEnum):
+    """How much a piece of advice matters."""
+
+    NOTE = "note"
+    """To know; there is nothing to change."""
+    CHOICE = "choice"
+    """The owner's choice: it gives something and costs something."""
+    ADVISED = "advised"
+    URGENT = "urgent"
+    """It can harm the battery where the bridge cannot help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """One thing that an expert would tell the owner."""
+
+    register: int
+    weight: Weight
+    reason: str
+    """Why, in plain words."""
+    setting: str = ""
+    """Name in ``tinybms-bridge settings``; empty when nothing is to change."""
+    present: float | str | None = None
+    advised: float | str | None = None
+    unit: str = ""
+    obstacle: str = ""
+    """Why this BMS does not take the value; empty as far as is known."""
+
+    @property
+    def command(self) -> str:
+        """The command that changes it; empty where there is none."""
+        if not self.setting or self.obstacle:
+            return ""
+        return f"tinybms-bridge settings set {self.setting}={_plain(self.advised)}"
+
+    def __str__(self) -> str:
+        """Return it as one line for a person."""
+        if not self.setting:
+            return f"register {self.register}: {self.reason}"
+        now, better = (f"{_plain(value)} {self.unit}".rstrip() for value in (self.present, self.advised))
+        kept = f" (cannot be set: {self.obstacle})" if self.obstacle else ""
+        word = "could be" if self.weight is Weight.CHOICE else "better"
+        return f"register {self.register} ({self.setting}) is {now}, {word} {better}: {self.reason}{kept}"
+
+
+def advise(
+    ratings: Ratings, chemistry: Chemistry | None, *, firmware: int = 0, capacity_ah: float | None = None
+) -> tuple[Advice, ...]:
+    """Return what to tell the owner of a BMS with these settings, in order of registers.
+
+    Args:
+        ratings: The settings of the BMS, found sound.
+        chemistry: The chemistry, or None while more than one is possible.
+        firmware: Internal firmware version; 0 when unknown.
+        capacity_ah: What the battery was measured to hold between full and empty; None when it was not.
+
+    """
+    found = [*_for_all(ratings, firmware), *_capacity(ratings, capacity_ah)]
+    if chemistry is not None:
+        found += _by_voltage(ratings, chemistry)
+    if chemistry is Chemistry.LFP:
+        found += _lfp(ratings)
+    if chemistry is not Chemistry.LTO:
+        found += _cold(ratings)
+    return tuple(sorted(found, key=lambda each: each.register))
+
+
+def _for_all(ratings: Ratings, firmware: int) -> Iterator[Advice]:
+    below = ratings.charge_restart_percent
+    if ratings.charge_restart is False:
+        reason = (
+            "once this BMS has called the battery full, it charges again only when a cell is empty or the charger was "
+            "unplugged"
+        )
+        if firmware and firmware < RESTART_FIRMWARE:
+            reason += f"; firmware 2.3.{RESTART_FIRMWARE} brought a setting that ends this, and yours is 2.3.{firmware}"
+            yield Advice(329, Weight.NOTE, reason)
+        else:
+            level = "" if below is None else f", {below:g} % now"
+            reason += f"; with this it charges again below the level of register 321{level}"
+            setting = "enable_charger_restart_level"
+            yield Advice(329, Weight.ADVISED, reason, setting, "disabled", "enabled")
+    if ratings.switches is Switches.SINGLE:
+        reason = (
+            "a single port has one switch for charger and loads: when a cell reaches register 300, it opens and the "
+            "house is dark, so the bridge never charges a cell up to there"
+        )
+        yield Advice(340, Weight.NOTE, reason)
+    if ratings.least_current_a >= _COARSE_A:
+        a_day = ratings.least_current_a * 24.0 / ratings.capacity_ah * 100.0
+        reason = (
+            f"this board reads currents below {ratings.least_current_a:g} A as 0 and does not count them, up to "
+            f"{min(a_day, 100.0):.0f} % of the battery a day; a full charge sets the count right"
+        )
+        yield Advice(501, Weight.NOTE, reason)
+
+
+def _capacity(ratings: Ratings, measured_ah: float | None) -> Iterator[Advice]:
+    low_ah, high_ah = _CAPACITIES_AH
+    set_ah = ratings.capacity_ah
+    if (
+        measured_ah is None
+        or not low_ah <= measured_ah <= high_ah
+        or abs(measured_ah / set_ah - 1.0) <= _WRONG_CAPACITY
+    ):
+        return
+    reason = "so much was measured between full and empty; every state of charge in percent is counted with it"
+    advised_ah = round(float(f"{measured_ah:.3g}"), 2)
+    yield Advice(306, Weight.ADVISED, reason, "battery_capacity_ah", set_ah, advised_ah, "Ah")
+
+
+def _by_voltage(ratings: Ratings, chemistry: Chemistry) -> Iterator[Advice]:
+    """Advise on registers 300 and 303, which are voltages of a known chemistry."""
+    full_v, bleed_v = ratings.fully_charged_cell_v, ratings.early_balancing_cell_v
+    if chemistry is Chemistry.LFP and full_v > _MOST_LFP_V + _ROUNDING:
+        reason = f"no maker of LFP cells allows more than {_MOST_LFP_V:g} V"
+        yield _voltage(300, Weight.URGENT, reason, full_v, _MOST_LFP_V)
+    if chemistry is Chemistry.LI_ION and full_v > _GENTLE_LI_ION_V + _ROUNDING:
+        reason = (
+            f"cells that are charged less high last longer; it costs about {_cost_percent(full_v):.0f} % of the charge"
+        )
+        yield _voltage(300, Weight.CHOICE, reason, full_v, _GENTLE_LI_ION_V)
+    if bleed_v is None:
+        return
+    most_v = _target_v(full_v, chemistry) - _BLEED_BELOW_TARGET_V
+    least_v = _LEAST_BLEED_V.get(chemistry, 0.0)
+    if least_v > most_v:
+        return  # it is charged too low for both
+    if bleed_v < least_v - _ROUNDING:
+        reason = "lower down the voltage of a cell hardly tells its charge, so charge is bled from the wrong cells"
+        yield _voltage(303, Weight.ADVISED, reason, bleed_v, least_v)
+    elif bleed_v > most_v + _ROUNDING:
+        reason = "cells rarely get there, so the BMS hardly ever balances them"
+        advised_v = least_v or round(full_v - _GOOD_LI_ION_BLEED_BELOW_FULL_V, 3)
+        yield _voltage(303, Weight.ADVISED, reason, bleed_v, advised_v)
+
+
+def _lfp(ratings: Ratings) -> Iterator[Advice]:
+    disbalance_mv, charge_a = ratings.allowed_disbalance_mv, ratings.charge_over_current_a
+    if disbalance_mv < _LEAST_LFP_DISBALANCE_MV - _ROUNDING:
+        reason = (
+            "LFP cells under charge do not come that close to each other, so the BMS never calls the battery full and "
+            "never sets its count right"
+        )
+        advised_v = _LEAST_LFP_DISBALANCE_MV / 1000.0
+        setting = "allowed_disbalance_v"
+        yield Advice(308, Weight.ADVISED, reason, setting, disbalance_mv / 1000.0, advised_v, "V")
+    good_a = float(math.floor(_GOOD_C_RATE * ratings.capacity_ah + _ROUNDING))
+    if charge_a > _GOOD_C_RATE * ratings.capacity_ah + _ROUNDING and good_a >= 1.0:
+        c_rate, setting = charge_a / ratings.capacity_ah, "charge_over_current_cutoff_a"
+        if c_rate > _MOST_C_RATE + _ROUNDING:
+            reason = f"{c_rate:.1f} times the capacity in an hour harms LFP cells for good, most of all when cool"
+            weight = Weight.URGENT
+        else:
+            reason, weight = "charged more slowly, LFP cells last longer", Weight.ADVISED
+        reason += "; all chargers together must then stay below, or the BMS stops them"
+        yield Advice(318, weight, reason, setting, charge_a, good_a, "A")
+
+
+def _cold(ratings: Ratings) -> Iterator[Advice]:
+    """Advise on register 320: also while the chemistry is not decided, since only LTO charges in frost."""
+    coldest_c = ratings.low_temperature_charge_c
+    if coldest_c >= _LEAST_CHARGE_C:
+        return
+    reason = (
+        "charged in frost, cells are damaged for good without a sign; this also stops chargers that do not listen to "
+        "the bridge"
+    )
+    setting = "low_temperature_charger_cutoff_c"
+    yield Advice(320, Weight.URGENT, reason, setting, coldest_c, _LEAST_CHARGE_C, "°C")
+
+
+def _voltage(register: int, weight: Weight, reason: str, present_v: float, advised_v: float) -> Advice:
+    setting = {300: "fully_charged_voltage_v", 303: "early_balancing_threshold_v"}[register]
+    return Advice(register, weight, reason, setting, present_v, advised_v, "V")
+
+
+def _cost_percent(full_v: float) -> float:
+    """Return how much less charge a Li-ion cell holds when register 300 goes down from ``full_v``."""
+    curve = PRESETS[Chemistry.LI_ION].soc_at_rest
+    high, low = (curve.at(_target_v(volts, Chemistry.LI_ION)) for volts in (full_v, _GENTLE_LI_ION_V))
+    return (high - low) * 100.0
+
+
+def _target_v(full_v: float, chemistry: Chemistry) -> float:
+    """Return to which voltage the bridge charges such cells by default."""
+    target_v = full_v - _TARGET_BELOW_FULL_V[chemistry]
+    return min(target_v, _MOST_LFP_TARGET_V) if chemistry is Chemistry.LFP else target_v
+
+
+def _plain(value: float | str | None) -> str:
+    return value if isinstance(value, str) else f"{value:.10g}"
