@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from tinybms_bridge.bench import plots, runner
+from tinybms_bridge.bench import story as stories
 from tinybms_bridge.bench.scenarios import SCENARIOS
 from tinybms_bridge.cli.bench import bench_command
 
@@ -136,3 +138,39 @@ def test_the_command_loads_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+def story(*arguments: str) -> Result:
+    """Run the command that draws days for people."""
+    return CliRunner().invoke(bench_command, ["story", *arguments])
+
+
+def test_a_story_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Into the folder that was asked for, named as the picture of the documentation."""
+    pytest.importorskip("matplotlib")
+    short = {name: replace(each, scenario=each.scenario.shortened(0.05)) for name, each in stories.STORIES.items()}
+    monkeypatch.setattr(stories, "STORIES", short)
+    folder = tmp_path / "new" / "pictures"
+    result = story("--only", "story-sunny-day", "--out", str(folder))
+
+    assert result.exit_code == 0
+    assert [path.name for path in folder.iterdir()] == ["story-sunny-day.png"]
+    assert result.stderr == f"{folder / 'story-sunny-day.png'}\n"
+
+
+def test_an_unknown_story_is_refused() -> None:
+    """With the names that there are."""
+    result = story("--only", "rain")
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: there is no story rain; there are story-sunny-day, ")
+
+
+def test_a_folder_for_stories_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    """Before a minute was spent on playing."""
+    pytest.importorskip("matplotlib")
+    (tmp_path / "file").write_text("")
+    result = story("--out", str(tmp_path / "file" / "out"))
+
+    assert result.exit_code == 1
+    assert "cannot be written" in result.stderr

@@ -11,7 +11,7 @@ from tinybms_bridge.errors import BridgeError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["PlottingError", "draw", "require"]
+__all__ = ["PlottingError", "draw", "require", "with_few_colours"]
 
 _HOUR_S = 3600.0
 _SHADES = ("#ffffff", "#eef6ff", "#e0eeff", "#e4f5e4", "#fdecd2", "#f7dede")
@@ -64,10 +64,10 @@ def draw(runs: Sequence[Run]) -> bytes:
     figure.suptitle(f"{first.scenario.name}: {first.scenario.title}")
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=70)
-    return _with_few_colours(picture)
+    return with_few_colours(picture)
 
 
-def _with_few_colours(picture: io.BytesIO) -> bytes:
+def with_few_colours(picture: io.BytesIO) -> bytes:
     """Return the same picture with a palette: a quarter of the bytes, and a page of all scenarios is a large one."""
     from PIL import Image  # matplotlib brings it
 

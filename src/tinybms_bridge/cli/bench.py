@@ -83,6 +83,40 @@ def charge_command(
         sys.exit(EXIT_FAILURE)
 
 
+@bench_command.command("story")
+@click.option("--only", "names", metavar="NAME", multiple=True, help="Draw this picture; may be given several times.")
+@click.option(
+    "--out",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("bench-story"),
+    show_default=True,
+    help="Where the pictures go.",
+)
+def story_command(names: tuple[str, ...], folder: Path) -> None:
+    """Draw the days of docs/what-your-battery-does.md as the charge control plays them now.
+
+    Takes some minutes; a month of balancing is among them.
+    """
+    from tinybms_bridge.bench.plots import PlottingError, require
+    from tinybms_bridge.bench.story import STORIES, drawn
+
+    for name in names:
+        if name not in STORIES:
+            fail(f"there is no story {name}; there are {', '.join(STORIES)}")
+    try:
+        require()
+    except PlottingError as error:
+        fail(error)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, picture in drawn(list(names or STORIES)):
+            (folder / f"{name}.png").write_bytes(picture)
+            click.echo(f"{folder / name}.png", err=True)
+    except OSError as error:
+        fail(f"{folder}: cannot be written: {error.strerror}")
+
+
 def _play(names: Sequence[str], *, baseline: bool, plot: bool, jobs: int) -> "list[Result]":
     """Return the results in the order of the names; tell on standard error how far it is."""
     from tinybms_bridge.bench.plots import PlottingError, require
