@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 
-.PHONY: run test test-random bench lint format types imports unit lock clean help
+.PHONY: run test test-random bench lint format types imports unit rig-physics lock clean help
 
 run: ## Simulated battery, bridge and GX in one process, with live values; Ctrl-C ends it
 	@scripts/bootstrap.sh runtime
@@ -42,11 +42,15 @@ bench: ## Measure; figures go to docs/performance.md by hand, with machine and d
 	@$(BIN)/python -m benchmarks.web
 	@$(BIN)/python -m benchmarks.history
 
+rig-physics: ## The cells of the bench against PyBaMM (in an environment of its own)
+	@scripts/bootstrap.sh physics
+	@.venv-physics/bin/python -m rigs.physics $(ARGS)
+
 lock: ## Renew the hashed locks (needs uv)
 	@scripts/lock.sh --upgrade
 
 clean:
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-physics build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'

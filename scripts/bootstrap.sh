@@ -1,11 +1,12 @@
 #!/bin/sh
 # Create .venv and install the project with its locked dependencies. Does nothing when that is already done.
-#   scripts/bootstrap.sh runtime|dev
+#   scripts/bootstrap.sh runtime|dev|physics      (physics: in .venv-physics, so that its libraries meet no test)
 # Needs python3 >= 3.11; on Debian and Ubuntu installs the package python3-venv when it is missing and root or sudo allows.
 set -eu
 cd "$(dirname "$0")/.."
 kind=${1:-runtime}
 venv=.venv
+[ "$kind" != physics ] || venv=.venv-physics
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -44,7 +45,7 @@ if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then  # missing, or le
       exit 1
     }
   fi
-  say "Creating .venv with $("$python" --version)"
+  say "Creating $venv with $("$python" --version)"
   "$python" -m venv --clear "$venv"
 fi
 say "Installing the locked dependencies ($kind); this takes a minute the first time"

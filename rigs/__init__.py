@@ -1,0 +1,1 @@
+"""Tests against real counterparts that are too large for every run: each is a module to start by hand."""

@@ -1,0 +1,35 @@
+"""``python -m rigs.physics``: compare the cells of the bench with PyBaMM's."""
+
+import argparse
+import sys
+
+from rigs.physics import comparison
+
+__all__ = ["main"]
+
+
+def main(arguments: list[str]) -> int:
+    """Run and print; return 1 where the cells differ too much, 2 where PyBaMM is missing."""
+    parser = argparse.ArgumentParser(prog="python -m rigs.physics", description=__doc__)
+    parser.add_argument("--store", action="store_true", help="write PyBaMM's curves for the tests")
+    return _compare(store=parser.parse_args(arguments).store)
+
+
+def _compare(*, store: bool) -> int:
+    try:
+        import pybamm
+    except ImportError as error:
+        print(f"PyBaMM is not installed ({error}): nothing is compared. `make rig-physics` installs it.", flush=True)
+        return 2
+    differences = comparison.compare()
+    print(f"PyBaMM {pybamm.__version__}\n\n{comparison.table(differences)}\n", flush=True)
+    if store:
+        comparison.store(differences, pybamm.__version__)
+    wrong = [each.profile.name for each in differences if not each.kept]
+    if wrong:
+        print(f"more than {1000.0 * comparison.BOUND_V:.0f} mV apart: {', '.join(wrong)}")
+    return int(bool(wrong))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
