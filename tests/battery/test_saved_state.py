@@ -10,10 +10,13 @@ from hypothesis import strategies as st
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.limits import (
     ChargeState,
+    DischargeMemory,
     Memory,
+    Pause,
     PolicyMemory,
     ProtectionMemory,
     RateMemory,
+    ResistanceMemory,
     SensorMemory,
     StateMemory,
     StopMemory,
@@ -81,7 +84,14 @@ limits_in_force = st.builds(
 )
 
 
-@given(totals, memories, policies, protections, limits_in_force, st.booleans())
+pauses = st.just(Pause()) | st.builds(Pause, st.booleans(), st.floats(0.1, 900.0), amounts, amounts)
+discharges = st.builds(DischargeMemory, pauses, st.booleans())
+resistances = st.builds(
+    ResistanceMemory, st.just(()) | st.lists(st.floats(0.3, 3.0), min_size=1, max_size=16).map(tuple)
+)
+
+
+@given(totals, memories, policies, protections, limits_in_force, st.booleans(), discharges, resistances)
 def test_round_trip_through_json(
     energy: EnergyTotals,
     states: StateMemory,
@@ -89,9 +99,11 @@ def test_round_trip_through_json(
     protection: ProtectionMemory,
     rates: RateMemory,
     latched: bool,
+    discharge: DischargeMemory,
+    resistance: ResistanceMemory,
 ) -> None:
     """What was saved is what is loaded, to the last bit, through the text of a file."""
-    saved = SavedState(energy, states, policy, protection, rates, too_cold_or_hot=latched, empty=not latched)
+    saved = SavedState(energy, states, policy, protection, rates, latched, discharge=discharge, resistance=resistance)
     assert SavedState.from_document(json.loads(json.dumps(saved.to_document()))) == saved
 
 
@@ -224,7 +236,7 @@ def test_limits_in_force_and_latches_survive() -> None:
     memory = Memory(
         rates=RateMemory(54.0, 9.0, 0.0, 3.0, 77, running=True),
         too_cold_or_hot=True,
-        empty=True,
+        discharge=DischargeMemory(Pause(True, 120.0, 30.0, 1.5), emptied=True, low_s=1.0, limit_a=7.0),
         stop=StopMemory(52.7, 4.0),
         sensors=SensorMemory(-10.0, None, 12.0, 10.0, 61.5),
     )
@@ -242,7 +254,8 @@ def test_limits_in_force_and_latches_survive() -> None:
     )
     assert restarted.rates == RateMemory(54.0, 9.0, 0.0)
     assert restarted.rates.at_lifetime_s == 77
-    assert (restarted.too_cold_or_hot, restarted.empty) == (True, True)
+    assert restarted.too_cold_or_hot
+    assert restarted.discharge == DischargeMemory(Pause(True, 120.0, 30.0, 1.5), emptied=True)
 
 
 @pytest.mark.parametrize(
@@ -274,7 +287,8 @@ def test_limits_that_make_no_sense_are_none(limits: dict[str, Any], expected: Ra
         ({"policy": PolicyMemory(full_at_lifetime_s=5)}, True),
         ({"protection": ProtectionMemory(56.0, 56.5)}, True),
         ({"too_cold_or_hot": True}, True),
-        ({"empty": True}, True),
+        ({"discharge": DischargeMemory(emptied=True)}, True),
+        ({"discharge": DischargeMemory(Pause(True, 60.0))}, True),
         ({"stop": StopMemory(53.0)}, True),
         ({"sensors": SensorMemory(5.0)}, True),
         ({"rates": RateMemory(58.4, 90.0, 130.0)}, False),

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinybms_bridge.battery.energy import EnergyTotals
-from tinybms_bridge.battery.limits import ChargeState, StateMemory
+from tinybms_bridge.battery.limits import ChargeState, DischargeMemory, StateMemory
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.saved_units import STATE_VERSION, SavedUnits
 from tinybms_bridge.hal.blocking import RunBlocking, in_place, in_thread
@@ -352,7 +352,7 @@ def test_power_cut_while_writing_keeps_the_old_state(tmp_path: Path, monkeypatch
 
 def latched(*, empty: bool) -> SavedState:
     """Return a state with a latch."""
-    return replace(state(1.0), empty=empty)
+    return replace(state(1.0), discharge=DischargeMemory(emptied=empty))
 
 
 async def test_a_latch_is_saved_soon(bench: Bench) -> None:

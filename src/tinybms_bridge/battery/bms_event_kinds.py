@@ -16,6 +16,7 @@ __all__ = [
     "DISCHARGED",
     "EVENT_KINDS",
     "TOO_COLD_TO_CHARGE",
+    "UNDER_VOLTAGE",
     "EventKind",
     "Severity",
     "Stops",
@@ -25,6 +26,9 @@ __all__ = [
 
 BMS_STARTED = 0x61
 """A restart: every fault and warning before it is over."""
+
+UNDER_VOLTAGE = 0x02
+"""The fault with which a BMS cuts everything because a cell is empty."""
 
 DISCHARGED, TOO_COLD_TO_CHARGE = 0x31, 0x37
 """The warnings that cut one direction."""
@@ -106,7 +110,7 @@ _STUCK = "Disconnect the pack from whatever drives the current, then test the sw
 
 _FAULTS = (
     EventKind(
-        0x02,
+        UNDER_VOLTAGE,
         "under_voltage",
         "Cell under-voltage: a cell is below the cutoff, everything is off",
         "Connect a charger while every cell is above register 316, or restart the BMS; time alone never ends it.",

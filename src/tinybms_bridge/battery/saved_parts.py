@@ -9,25 +9,33 @@ from tinybms_bridge.battery.limits import (
     ChargeState,
     Chemistry,
     ChemistryMemory,
+    DischargeMemory,
+    Pause,
     PolicyMemory,
     ProtectionMemory,
     RateMemory,
+    ResistanceMemory,
     SensorMemory,
     StateMemory,
     StopMemory,
 )
+from tinybms_bridge.battery.limits.discharge import LONGEST_PAUSE_S, NO_PAUSE
+from tinybms_bridge.battery.limits.resistance import LEAST_FACTOR, MOST_FACTOR
 
 __all__ = [
     "read_chemistry",
+    "read_discharge",
     "read_energy",
     "read_policy",
     "read_protection",
     "read_rates",
+    "read_resistance",
     "read_sensors",
     "read_states",
     "read_stop",
 ]
 
+_MOST_CELLS = 16
 _MOST_SOC_PERCENT = 101.0
 """The SOC of a BMS may be a little above 100 %."""
 _COLDEST_C = -100.0
@@ -98,6 +106,25 @@ def read_rates(document: Mapping[str, object]) -> RateMemory:
         dcl_a=_number(document.get("dcl_a")),
         at_lifetime_s=_counter(document.get("at_lifetime_s")),
     )
+
+
+def read_discharge(document: Mapping[str, object], stopped: Mapping[str, object]) -> DischargeMemory:
+    """Return the pause of discharging, and whether the user's curve has ended it."""
+    length_s = min(_positive(document.get("length_s")), LONGEST_PAUSE_S)
+    pause = NO_PAUSE
+    if length_s > 0.0:
+        since_s, charged_ah = _positive(document.get("since_s")), _positive(document.get("charged_ah"))
+        pause = Pause(document.get("on") is True, length_s, since_s, charged_ah)
+    return DischargeMemory(pause, stopped.get("empty") is True)
+
+
+def read_resistance(document: Mapping[str, object]) -> ResistanceMemory:
+    """Return what is learned of the resistance of the cells; it is whole or not there."""
+    factors = document.get("factors")
+    if not isinstance(factors, list) or not 0 < len(factors) <= _MOST_CELLS:
+        return ResistanceMemory()
+    found = tuple([_number(factor) or 0.0 for factor in factors])
+    return ResistanceMemory(found) if all(LEAST_FACTOR <= each <= MOST_FACTOR for each in found) else ResistanceMemory()
 
 
 def read_stop(document: Mapping[str, object]) -> StopMemory:

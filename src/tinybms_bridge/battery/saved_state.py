@@ -6,20 +6,24 @@ from dataclasses import asdict, dataclass, field, replace
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.limits import (
     ChemistryMemory,
+    DischargeMemory,
     Memory,
     PolicyMemory,
     ProtectionMemory,
     RateMemory,
+    ResistanceMemory,
     SensorMemory,
     StateMemory,
     StopMemory,
 )
 from tinybms_bridge.battery.saved_parts import (
     read_chemistry,
+    read_discharge,
     read_energy,
     read_policy,
     read_protection,
     read_rates,
+    read_resistance,
     read_sensors,
     read_states,
     read_stop,
@@ -47,7 +51,10 @@ class SavedState:
     rates: RateMemory = field(default_factory=RateMemory)
     """The limits that were last in force."""
     too_cold_or_hot: bool = False
-    empty: bool = False
+    discharge: DischargeMemory = field(default_factory=DischargeMemory)
+    """The pause, and that the user's curve has ended discharging."""
+    resistance: ResistanceMemory = field(default_factory=ResistanceMemory)
+    """What is learned of the cells."""
     stop: StopMemory = field(default_factory=StopMemory)
     sensors: SensorMemory = field(default_factory=SensorMemory)
     chemistry: ChemistryMemory = field(default_factory=ChemistryMemory)
@@ -64,7 +71,8 @@ class SavedState:
             protection=memory.protection,
             rates=RateMemory(rates.cvl_v, rates.ccl_a, rates.dcl_a, at_lifetime_s=rates.at_lifetime_s),
             too_cold_or_hot=memory.too_cold_or_hot,
-            empty=memory.empty,
+            discharge=DischargeMemory(memory.discharge.pause, memory.discharge.emptied),
+            resistance=ResistanceMemory(memory.resistance.factors),
             stop=StopMemory(memory.stop.level_v),
             sensors=memory.sensors,
             chemistry=ChemistryMemory(memory.chemistry.lowest),
@@ -78,7 +86,8 @@ class SavedState:
             protection=self.protection,
             rates=self.rates,
             too_cold_or_hot=self.too_cold_or_hot,
-            empty=self.empty,
+            discharge=self.discharge,
+            resistance=self.resistance,
             stop=self.stop,
             sensors=self.sensors,
             chemistry=self.chemistry,
@@ -111,6 +120,8 @@ class SavedState:
             "protection": asdict(self.protection),
             "sensors": asdict(self.sensors),
             "chemistry": {"lowest": str(self.chemistry.lowest)},
+            "pause": asdict(self.discharge.pause),
+            "resistance": {"factors": list(self.resistance.factors)},
             "limits": {
                 "cvl_v": rates.cvl_v,
                 "ccl_a": rates.ccl_a,
@@ -119,7 +130,7 @@ class SavedState:
             },
             "stopped": {
                 "too_cold_or_hot": self.too_cold_or_hot,
-                "empty": self.empty,
+                "empty": self.discharge.emptied,
                 "charge_level_v": self.stop.level_v,
             },
         }
@@ -135,7 +146,8 @@ class SavedState:
             protection=read_protection(_part(document, "protection")),
             rates=read_rates(_part(document, "limits")),
             too_cold_or_hot=stopped.get("too_cold_or_hot") is True,
-            empty=stopped.get("empty") is True,
+            discharge=read_discharge(_part(document, "pause"), stopped),
+            resistance=read_resistance(_part(document, "resistance")),
             stop=read_stop(stopped),
             sensors=read_sensors(_part(document, "sensors")),
             chemistry=read_chemistry(_part(document, "chemistry")),
@@ -151,7 +163,9 @@ def _latches(state: SavedState) -> tuple[object, ...]:
         policy.full_at_lifetime_s is None,
         state.protection.cap_v is None,
         state.too_cold_or_hot,
-        state.empty,
+        state.discharge.emptied,
+        state.discharge.pause.on,
+        state.discharge.pause.length_s,
         state.stop.level_v is None,
         state.sensors.external_1_c is None,
         state.sensors.external_2_c is None,

@@ -36,19 +36,6 @@ def test_charge_ends_before_the_over_voltage_cutoff(
     assert curve.at(full_v + 0.8 * room_v) == 0.0 == curve.at(cutoff_v)
 
 
-@per_chemistry
-def test_discharge_ends_at_register_301_and_not_before(
-    make_ratings: MakeRatings, full_v: float, empty_v: float, cutoff_v: float
-) -> None:
-    """Off grid a DCL of 0 switches the inverter off: it comes where the BMS cuts the load itself."""
-    curve = curves_for(_rated(make_ratings, full_v, empty_v, cutoff_v))["discharge_by_cell_voltage"]
-
-    assert curve.at(empty_v) == 0.0 == curve.at(empty_v - 0.5)
-    assert curve.at(empty_v + 0.001) > 0.0
-    assert curve.at(empty_v + 0.03) == pytest.approx(0.1)
-    assert curve.at(empty_v + 0.2) == 1.0 == curve.at(full_v)
-
-
 @pytest.mark.parametrize(("cold_c", "hot_c"), [(1.0, 60.0), (0.0, 45.0), (-30.0, 60.0), (10.0, 55.0)])
 def test_charge_needs_a_temperature_between_registers_320_and_319(
     make_ratings: MakeRatings, cold_c: float, hot_c: float
@@ -118,8 +105,8 @@ def test_values_that_are_no_numbers_leave_their_points_out(make_ratings: MakeRat
     curves = curves_for(make_ratings(over_heat_c=math.nan, low_temperature_charge_c=1.0))
     assert curves["charge_by_temperature"].at(1.0) == 0.0
     assert curves["charge_by_temperature"].at(80.0) == 1.0
-    nothing = curves_for(make_ratings(fully_discharged_cell_v=math.inf))
-    assert nothing["discharge_by_cell_voltage"].at(3.0) == 1.0
+    nothing = curves_for(make_ratings(fully_charged_cell_v=math.inf))
+    assert nothing["charge_by_cell_voltage"].at(3.0) == 1.0
 
 
 def test_curve_of_the_user_replaces_its_default_alone(make_ratings: MakeRatings) -> None:
@@ -154,13 +141,13 @@ def legal_ratings(draw: st.DrawFn) -> dict[str, float]:
 def test_any_legal_settings_give_safe_curves(
     make_ratings: MakeRatings, legal: dict[str, float], cell_v: float, celsius: float
 ) -> None:
-    """For all settings that a BMS accepts: nothing beyond its cutoffs, and DCL is 0 nowhere else."""
+    """For all settings that a BMS accepts: nothing beyond its cutoffs; near empty no curve lowers DCL."""
     ratings = make_ratings(**legal)
     curves = curves_for(ratings)
 
     if cell_v >= ratings.over_voltage_cell_v:
         assert curves["charge_by_cell_voltage"].at(cell_v) == 0.0
-    assert (curves["discharge_by_cell_voltage"].at(cell_v) == 0.0) == (cell_v <= ratings.fully_discharged_cell_v)
+    assert curves["discharge_by_cell_voltage"].at(cell_v) == 1.0
     if not ratings.low_temperature_charge_c < celsius < ratings.over_heat_c:
         assert curves["charge_by_temperature"].at(celsius) == 0.0
     assert (curves["discharge_by_temperature"].at(celsius) == 0.0) == (not -40.0 < celsius < ratings.over_heat_c)
@@ -170,12 +157,10 @@ def test_any_legal_settings_give_safe_curves(
 def test_higher_cells_never_charge_faster(
     make_ratings: MakeRatings, legal: dict[str, float], cell_v: float, more_v: float
 ) -> None:
-    """Charge current only falls with the highest cell, discharge current only rises with the lowest."""
+    """Charge current only falls with the highest cell."""
     curves = curves_for(make_ratings(**legal))
 
     assert curves["charge_by_cell_voltage"].at(cell_v + more_v) <= curves["charge_by_cell_voltage"].at(cell_v) + 1e-9
-    low, high = (curves["discharge_by_cell_voltage"].at(v) for v in (cell_v, cell_v + more_v))
-    assert low <= high + 1e-9
 
 
 def _rated(make_ratings: MakeRatings, full_v: float, empty_v: float, cutoff_v: float) -> Ratings:

@@ -2,8 +2,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tinybms_bridge.battery.limits import Curve, LimitCode, Limits, LimitSettings, Quantity
 from tinybms_bridge.battery.limits.context import Context
@@ -53,20 +51,6 @@ def test_charge_follows_the_highest_cell(
         (reason,) = draft.reasons[3:]
         assert (reason.value, reason.detail) == (max_cell_v, detail)
         assert reason.threshold == pytest.approx(ccl_a / 50.0)
-
-
-@pytest.mark.parametrize(
-    ("min_cell_v", "dcl_a"), [(3.10, 100.0), (2.93, 10.0), (2.9001, 0.0333), (2.90, 0.0), (2.50, 0.0)]
-)
-def test_discharge_follows_the_lowest_cell(
-    context: MakeContext, make_draft: MakeDraft, min_cell_v: float, dcl_a: float
-) -> None:
-    """From 200 mV above register 301 down to it; CCL does not care about low cells."""
-    draft = make_draft()
-    derate(draft, context(cells_v=(*(3.2 for _ in range(15)), min_cell_v)), 0.0)
-
-    assert currents(draft) == pytest.approx((50.0, dcl_a), abs=1e-3)
-    assert all(reason.detail == "cell 16" for reason in draft.reasons[3:])
 
 
 @pytest.mark.parametrize(
@@ -156,34 +140,10 @@ def test_curves_fit_every_chemistry(
 ) -> None:
     """The same points of a Li-ion or LTO pack give the same fractions, without a line of configuration."""
     ratings: Ratings = request.getfixturevalue(which)
-    full, empty = make_draft(), make_draft()
+    full = make_draft()
     derate(full, context(ratings=ratings, max_cell_v=ratings.fully_charged_cell_v, delta_mv=0.0), 0.0)
-    derate(empty, context(ratings=ratings, max_cell_v=ratings.fully_discharged_cell_v + 0.03, delta_mv=0.0), 0.0)
 
     assert currents(full) == pytest.approx((20.0, 100.0))
-    assert currents(empty) == pytest.approx((50.0, 10.0))
-
-
-@given(
-    cells_v=st.lists(st.floats(2.0, 4.2), min_size=16, max_size=16),
-    sensors_c=st.lists(st.none() | st.floats(-39.9, 59.9), min_size=2, max_size=2),
-    soc=st.floats(0.0, 100.0),
-    age_s=st.floats(0.0, 100.0),
-)
-def test_discharge_ends_only_where_the_bms_ends_it(
-    context: MakeContext,
-    make_draft: MakeDraft,
-    cells_v: list[float],
-    sensors_c: list[float | None],
-    soc: float,
-    age_s: float,
-) -> None:
-    """By default DCL is 0 at register 301 and at the ends of temperature, and nowhere else."""
-    draft = make_draft()
-    derate(draft, context(cells_v=tuple(cells_v), temperatures_c=(20.0, *sensors_c), soc=soc), age_s)
-
-    assert (draft[Quantity.DCL] == 0.0) == (min(cells_v) <= 2.9)
-    assert 0.0 <= draft[Quantity.CCL] <= 50.0
 
 
 def test_reasons_of_a_cold_morning(make_engine: Callable[..., Engine]) -> None:
@@ -213,15 +173,6 @@ def test_charging_begins_again_a_little_above_its_end(make_engine: Callable[...,
     seen = [engine.feed(temperatures_c=(25.0, celsius)).ccl_a for celsius in (1.5, 1.0, 1.5, 2.5, 1.5, 2.7)]
 
     assert [ccl_a > 0.0 for ccl_a in seen] == [True, False, False, False, False, True]
-
-
-def test_an_empty_pack_waits_for_its_recovery(make_engine: Callable[..., Engine]) -> None:
-    """The cell recovers as soon as the load is off; DCL comes back when the curve is full again, by its ramp."""
-    engine = make_engine()
-    volts = (2.95, 2.90, 2.95, 3.05, 3.09, 3.10)
-    seen = [engine.feed(cells_v=(*(3.2 for _ in range(15)), cell_v)).dcl_a for cell_v in volts]
-
-    assert [dcl_a > 0.0 for dcl_a in seen] == [True, False, False, False, False, True]
 
 
 @pytest.mark.parametrize(

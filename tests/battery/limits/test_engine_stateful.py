@@ -359,6 +359,7 @@ class Life(RuleBasedStateMachine):
             or asked.max_discharge_current_a == 0.0
             or (policy.soc_min_percent > 0.0 and snapshot.pack.soc_percent <= window_end)
             or snapshot.cells.min_v < empty_until_v
+            or self.memory.discharge.pause.on
             or any(heat.at(celsius) <= 0.0 for celsius in (*snapshot.temperatures.pack_c, *self._last_of_the_board_c()))
             or (states.enabled and states.sustain_dcl_a == 0.0 and snapshot.pack.soc_percent < 8.0)
             or self._no_time_to_rise(Quantity.DCL, elapsed_s)

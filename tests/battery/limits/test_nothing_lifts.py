@@ -28,7 +28,7 @@ from tinybms_bridge.battery.snapshot import BmsStatus
 
 MakeEngine = Callable[..., Any]
 
-BINDING = ("protect_cells", "derate", "stop_for_temperature", "stop_when_empty", "obey_bms", "apply_freshness")
+BINDING = ("protect_cells", "derate", "stop_for_temperature", "limit_discharge", "obey_bms", "apply_freshness")
 """The stages whose word stands, in their order; then comes ``apply_manual``."""
 
 EPSILON = 1e-9

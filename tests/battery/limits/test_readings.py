@@ -8,7 +8,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tinybms_bridge.battery.energy import EnergyTotals
-from tinybms_bridge.battery.limits import Freshness, LimitCode, Limits, LimitSettings, Memory, Quantity, step
+from tinybms_bridge.battery.limits import (
+    DischargeMemory,
+    Freshness,
+    LimitCode,
+    Limits,
+    LimitSettings,
+    Memory,
+    Quantity,
+    step,
+)
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackState, Snapshot, Temperatures
 
@@ -54,12 +63,12 @@ def test_what_is_not_confirmed_changes_nothing(make_engine: MakeEngine, off_v: f
         assert numbers(engine.limits) == before
 
     assert engine.memory.protection == learned
-    assert not engine.memory.empty
+    assert engine.memory.discharge == DischargeMemory()
     assert not engine.memory.readings.in_doubt
     assert engine.memory.readings.doubts.count >= 1
 
 
-@pytest.mark.parametrize(("off_v", "quantity"), [(0.4, Quantity.CCL), (-0.75, Quantity.DCL)])
+@pytest.mark.parametrize(("off_v", "quantity"), [(0.4, Quantity.CCL), (-0.85, Quantity.DCL)])
 @pytest.mark.parametrize("every_s", [0.075, 0.1])
 def test_a_real_cut_counts_with_the_third_reading(
     make_engine: MakeEngine, off_v: float, quantity: Quantity, every_s: float
@@ -79,17 +88,17 @@ def test_equal_images_of_the_bms_count_by_time(make_engine: MakeEngine) -> None:
     engine = rested(make_engine)
     before = numbers(engine.limits)
     for _ in range(10):
-        engine.offer(every_s=0.01, cells_v=off({7: -0.75}), current_a=40.0)
+        engine.offer(every_s=0.01, cells_v=off({7: -0.85}), current_a=40.0)
 
     assert numbers(engine.limits) == before
 
 
 def test_a_pulsed_cell_ends_discharge(make_engine: MakeEngine) -> None:
-    """A cell that is at 2.58 V in every second reading, as under a pulsed load, does not leave DCL as it was."""
+    """A cell that is at 2.48 V in every second reading, as under a pulsed load, does not leave DCL as it was."""
     engine = rested(make_engine)
     full_a, seen = engine.limits.dcl_a, []
     for number in range(60):
-        engine.offer(every_s=1.0, cells_v=off({7: -0.75} if number % 2 else {}), current_a=-40.0)
+        engine.offer(every_s=1.0, cells_v=off({7: -0.85} if number % 2 else {}), current_a=-40.0)
         seen.append(engine.limits.dcl_a)
 
     assert max(seen[6:]) < 0.1 * full_a
@@ -116,7 +125,7 @@ def test_readings_from_before_a_gap_are_forgotten(make_engine: MakeEngine) -> No
     engine = rested(make_engine)
     engine.wait(8.0)
     for _ in range(3):
-        engine.offer(cells_v=off({7: -0.75}))
+        engine.offer(cells_v=off({7: -0.85}))
 
     assert engine.limits.freshness is Freshness.FRESH
     assert engine.limits.dcl_a == 0.0
@@ -127,10 +136,10 @@ def test_a_sample_that_comes_too_soon_ends_no_silence(make_engine: MakeEngine) -
     engine = rested(make_engine)
     engine.wait(8.0)
     for every_s in (0.1, 0.02, 0.02):
-        engine.offer(every_s=every_s, cells_v=off({7: -0.75}))
+        engine.offer(every_s=every_s, cells_v=off({7: -0.85}))
         assert engine.limits.freshness is Freshness.HOLD
     for _ in range(2):
-        engine.offer(cells_v=off({7: -0.75}))
+        engine.offer(cells_v=off({7: -0.85}))
 
     assert engine.limits.freshness is Freshness.FRESH
     assert engine.limits.dcl_a == 0.0
@@ -321,7 +330,7 @@ def latched(saved: SavedState) -> tuple[object, ...]:
         saved.protection.knee_v,
         replace(saved.sensors, blind_s=0.0),
         saved.too_cold_or_hot,
-        saved.empty,
+        saved.discharge,
         saved.stop.level_v,
     )
 

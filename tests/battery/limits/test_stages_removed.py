@@ -104,9 +104,17 @@ def frost_stops_solar_chargers(make_engine: MakeEngine) -> None:
 def empty_stays_empty(make_engine: MakeEngine) -> None:
     """A cell that recovers without load does not switch the inverter on again at once."""
     made = make_engine()
-    made.feed(max_cell_v=2.95, delta_mv=60.0)
-    made.last_for(60.0, max_cell_v=3.0, delta_mv=20.0)
+    made.last_for(5.0, max_cell_v=2.95, delta_mv=60.0)
+    made.last_for(50.0, max_cell_v=3.0, delta_mv=20.0)
     assert made.limits.dcl_a == 0.0
+
+
+def steps_teach_the_resistance(make_engine: MakeEngine) -> None:
+    """Two steps of the current that show a low resistance let more be drawn near empty than the estimate does."""
+    made = make_engine()
+    for current_a, cell_v in ((0.0, 3.10), (-40.0, 3.08)) * 3:
+        made.last_for(6.0, max_cell_v=cell_v, delta_mv=0.0, current_a=current_a)
+    assert made.last_for(60.0, max_cell_v=3.05, delta_mv=0.0).dcl_a > 100.0
 
 
 def fault_stops_charging(make_engine: MakeEngine) -> None:
@@ -260,6 +268,7 @@ INVARIANTS: dict[str, Scenario] = {
         cold_lowers_ccl,
         frost_stops_solar_chargers,
         empty_stays_empty,
+        steps_teach_the_resistance,
         fault_stops_charging,
         rested_cells_decide_the_chemistry,
         a_raised_floor_is_no_jump,
@@ -351,7 +360,8 @@ REMOVALS = [
     removal("ramp_floor", as_before, a_raised_floor_is_no_jump),
     removal("derate", nothing, cold_lowers_ccl),
     removal("stop_for_temperature", no_stop, frost_stops_solar_chargers),
-    removal("stop_when_empty", no_stop, empty_stays_empty),
+    removal("next_resistance", as_before, steps_teach_the_resistance),
+    removal("limit_discharge", lambda _draft, _context, memory, *_, **__: memory, empty_stays_empty),
     removal("obey_bms", nothing, fault_stops_charging),
     removal("advance", always_fresh, old_data_stops_charging, silence_ends_in_silence),
     removal("apply_freshness", nothing, old_data_stops_charging),

@@ -5,6 +5,7 @@ from tinybms_bridge.battery.limits.charge_stop import StopMemory
 from tinybms_bridge.battery.limits.chemistry import ChemistryMemory
 from tinybms_bridge.battery.limits.curve_defaults import CURVE_NAMES, curves_for
 from tinybms_bridge.battery.limits.curves import Curve
+from tinybms_bridge.battery.limits.discharge import DischargeMemory, Pause
 from tinybms_bridge.battery.limits.engine import Memory, step
 from tinybms_bridge.battery.limits.fit import Fit, Misfit, fit_to_battery
 from tinybms_bridge.battery.limits.model import ChargeState, Freshness, LimitCode, Limits, Quantity, Reason
@@ -12,6 +13,7 @@ from tinybms_bridge.battery.limits.policy import PolicyMemory
 from tinybms_bridge.battery.limits.policy_settings import ChargeProfile, PolicySettings
 from tinybms_bridge.battery.limits.presets import PRESETS, Chemistry, Preset, chemistry_of
 from tinybms_bridge.battery.limits.rates import RateMemory
+from tinybms_bridge.battery.limits.resistance import ResistanceMemory
 from tinybms_bridge.battery.limits.sensors import SensorMemory
 from tinybms_bridge.battery.limits.settings import (
     LimitSettings,
@@ -32,6 +34,7 @@ __all__ = [
     "Chemistry",
     "ChemistryMemory",
     "Curve",
+    "DischargeMemory",
     "Fit",
     "Freshness",
     "LimitCode",
@@ -40,6 +43,7 @@ __all__ = [
     "ManualInhibits",
     "Memory",
     "Misfit",
+    "Pause",
     "PolicyMemory",
     "PolicySettings",
     "Preset",
@@ -49,6 +53,7 @@ __all__ = [
     "RateMemory",
     "RateSettings",
     "Reason",
+    "ResistanceMemory",
     "SensorMemory",
     "StateMemory",
     "StateSettings",

@@ -38,18 +38,18 @@ def curves_for(ratings: Ratings, chosen: tuple[tuple[str, Curve], ...] = ()) -> 
     """Return every curve by name: the user's where there is one (name, curve), else the default for this BMS.
 
     Charge by cell voltage falls from half the head room below full charge (register 300) to zero at four fifths of it
-    above, before the over-voltage cutoff (315). Discharge by cell voltage falls to zero at the level where the BMS
-    cuts the load (301), not before: off grid a DCL of 0 switches the inverter off. Charge by temperature is zero where
-    the BMS stops charging (320) and full 14 K above; both directions end at its heat cutoff (319).
+    above, before the over-voltage cutoff (315). Discharge near empty follows the resistance of the cells, and no curve.
+    Charge by temperature is zero where the BMS stops charging (320) and full 14 K above; both directions end at its
+    heat cutoff (319).
     """
     full_v, room_v = ratings.fully_charged_cell_v, head_room_v(ratings)
-    empty_v, cold_c, hot_c = ratings.fully_discharged_cell_v, ratings.low_temperature_charge_c, ratings.over_heat_c
+    cold_c, hot_c = ratings.low_temperature_charge_c, ratings.over_heat_c
     share = max(0.0, min(1.0, (hot_c - cold_c) / _CHARGE_SLOPES_K))
     defaults = {
         "charge_by_cell_voltage": _rising(
             (full_v - 0.5 * room_v, 1.0), (full_v, 0.4), (full_v + 0.4 * room_v, 0.1), (full_v + 0.8 * room_v, 0.0)
         ),
-        "discharge_by_cell_voltage": _rising((empty_v, 0.0), (empty_v + 0.03, 0.1), (empty_v + 0.2, 1.0)),
+        "discharge_by_cell_voltage": _LEVEL,
         "charge_by_temperature": _rising(
             (cold_c, 0.0),
             (cold_c + 4.0 * share, 0.25),

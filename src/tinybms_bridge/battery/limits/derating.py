@@ -12,7 +12,7 @@ from tinybms_bridge.battery.limits.model import LimitCode, Quantity
 from tinybms_bridge.battery.limits.sensors import SensorMemory, charge_readings, discharge_readings, is_blind
 from tinybms_bridge.battery.snapshot import Cells
 
-__all__ = ["derate", "stop_for_temperature", "stop_when_empty"]
+__all__ = ["derate", "stop_for_temperature"]
 
 _BY_AGE = Curve(((1.5, 1.0), (3.0, 0.5)))
 """Charging gives way while samples become rare, before HOLD ends it."""
@@ -73,21 +73,6 @@ def stop_for_temperature(draft: Draft, context: Context, stopped: bool, sensors:
     stopped = fraction <= 0.0 or (stopped and fraction < min(_RESTART_FRACTION, curve.most))
     if stopped:
         draft.stop_charge(0.0, _code(name), value=celsius, threshold=0.0, detail=name)
-    return stopped
-
-
-def stop_when_empty(draft: Draft, context: Context, stopped: bool) -> bool:
-    """Keep DCL at 0 from where the lowest cell leaves nothing of it until the cell has recovered; return whether it is.
-
-    A cell recovers as soon as the load is off: without this an inverter off grid would go on and off.
-    """
-    curve = context.curves["discharge_by_cell_voltage"]
-    fraction = curve.at(context.snapshot.cells.min_v)
-    stopped = fraction <= 0.0 or (stopped and fraction < curve.most)
-    if stopped:
-        cells = context.snapshot.cells
-        detail = f"cell {cells.min_number}"
-        draft.lower(Quantity.DCL, 0.0, LimitCode.CELL_VOLTAGE, value=cells.min_v, threshold=0.0, detail=detail)
     return stopped
 
 

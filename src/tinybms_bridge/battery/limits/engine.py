@@ -17,7 +17,8 @@ from tinybms_bridge.battery.limits.charge_stop import StopMemory, follow_stop, s
 from tinybms_bridge.battery.limits.charge_switch import NO_SWITCH, SwitchMemory, follow_switch
 from tinybms_bridge.battery.limits.chemistry import ChemistryMemory, next_chemistry
 from tinybms_bridge.battery.limits.context import Context, make_context, ramp_floor
-from tinybms_bridge.battery.limits.derating import derate, stop_for_temperature, stop_when_empty
+from tinybms_bridge.battery.limits.derating import derate, stop_for_temperature
+from tinybms_bridge.battery.limits.discharge import CALM, DischargeMemory, limit_discharge
 from tinybms_bridge.battery.limits.doubts import loose_wires
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.enforcement import EnforcementMemory, enforce
@@ -32,6 +33,7 @@ from tinybms_bridge.battery.limits.policy import (
 from tinybms_bridge.battery.limits.protection import apply_freshness, apply_manual, final_clamp
 from tinybms_bridge.battery.limits.rates import RateMemory, limit_rates, lowest_wish_v, remember
 from tinybms_bridge.battery.limits.readings import ReadingMemory, next_readings
+from tinybms_bridge.battery.limits.resistance import ResistanceMemory, next_resistance
 from tinybms_bridge.battery.limits.sensors import SensorMemory, lost_sensors, next_sensors
 from tinybms_bridge.battery.limits.settings import LimitSettings
 from tinybms_bridge.battery.limits.soc_by_cells import RestMemory, next_rest
@@ -61,8 +63,6 @@ class Memory:
     rates: RateMemory = field(default_factory=RateMemory)
     too_cold_or_hot: bool = False
     """Charging is stopped by the temperature."""
-    empty: bool = False
-    """Discharging is stopped by the lowest cell."""
     sensors: SensorMemory = field(default_factory=SensorMemory)
     stop: StopMemory = field(default_factory=StopMemory)
     rest: RestMemory | None = None
@@ -71,6 +71,8 @@ class Memory:
     enforcement: EnforcementMemory = field(default_factory=EnforcementMemory)
     readings: ReadingMemory = field(default_factory=ReadingMemory)
     switch: SwitchMemory = NO_SWITCH
+    resistance: ResistanceMemory = field(default_factory=ResistanceMemory)
+    discharge: DischargeMemory = CALM
 
     @property
     def sample(self) -> Snapshot | None:
@@ -128,7 +130,12 @@ def step(
     age_s = freshness.age_s(now_s)
     derate(draft, context, age_s, sensors)
     too_cold_or_hot = stop_for_temperature(draft, context, memory.too_cold_or_hot, sensors)
-    empty = stop_when_empty(draft, context, memory.empty)
+    resistance = memory.resistance
+    if fresh and new_sample:
+        resistance = next_resistance(resistance, context.snapshot, context.ratings, sure=not readings.in_doubt)
+    discharge = limit_discharge(
+        draft, context, memory.discharge, resistance, fresh_s, fresh=fresh, starting=not memory.rates.running
+    )
     obey_bms(draft, context)
     apply_freshness(draft, context, freshness, now_s, memory.last_fresh)
     apply_manual(draft, context)
@@ -151,7 +158,6 @@ def step(
         protection=protection,
         rates=remember(rates, draft, context) if limits.may_send else replace(memory.rates, running=False),
         too_cold_or_hot=too_cold_or_hot,
-        empty=empty,
         sensors=sensors,
         stop=stop,
         chemistry=chemistry,
@@ -159,6 +165,8 @@ def step(
         enforcement=enforcement,
         readings=readings,
         switch=switch,
+        resistance=resistance,
+        discharge=discharge,
     )
 
 

@@ -46,6 +46,8 @@ class LimitCode(StrEnum):
     CELL_HIGH = "cell_high"
     SWITCH_OPEN = "switch_open"
     CELL_VOLTAGE = "cell_voltage"
+    NEAR_EMPTY = "near_empty"
+    EMPTY = "empty"
     TEMPERATURE = "temperature"
     SENSOR_LOST = "sensor_lost"
     NO_TEMPERATURE = "no_temperature"
@@ -79,7 +81,7 @@ class Reason:
     step: float | None = None
     """How much a limit that rises will rise next: V at once for CVL, A per second for the currents."""
     wait_s: float | None = None
-    """Time until then, in whole seconds."""
+    """Time until then, or until a pause may end, in whole seconds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,28 @@
-"""What a cell would show without current: its measured voltage less an estimate of what the current adds to it.
+"""The resistance of the cells: an estimate, and what steps of the current show of the cells of this battery.
 
 No register tells the resistance of a cell, and one that is new, warm and small differs much from one that is not. The
-estimate is that of usual cells with their connections; what hangs on it has to bear that it is twice as much.
+estimate is that of usual cells with their connections; what hangs on it has to bear that it is twice as much. What is
+learned is a factor of that estimate for each cell, so that it follows the temperature as the estimate does.
 """
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 
-__all__ = ["cell_resistance_ohm", "current_adds_v", "rested_v"]
+__all__ = [
+    "LEAST_FACTOR",
+    "MOST_FACTOR",
+    "ResistanceMemory",
+    "cell_resistance_ohm",
+    "current_adds_v",
+    "next_resistance",
+    "rested_v",
+]
+
+LEAST_FACTOR, MOST_FACTOR = 0.3, 3.0
+"""Of the estimate: no cell with its connections has less, and one with more is not what a limit should be set by."""
 
 _VOLTS_PER_C = 0.2
 """At 25 °C a current of 0.01C moves a usual cell by 2 mV after some minutes (reference charging-physics)."""
@@ -18,6 +32,83 @@ _COLD_FACTOR = 3.0
 
 _COLD_C = 0.0
 _WARM_C = 25.0
+
+_STEP_C_RATE = 0.1
+"""A smaller step of the current moves cells by no more than ten times the noise of their readings."""
+
+_DEAD_BANDS = 10.0
+"""What reads as 0 may be as much as the dead band of the sensor: of such a step that is a tenth."""
+
+_STEADY_SHARE = 0.2
+"""Of the least step: a current that stays within is one level."""
+
+_BEFORE_S, _AFTER_S = 2.0, 2.0
+"""Each level has to last so long: longer than the lag between the readings of current and voltages."""
+
+_LONGEST_STEP_S = 5.0
+"""Within this time charge and temperature of a cell stay what they are."""
+
+_REFERENCE_S = 1.0
+"""How old the level before a step may be."""
+
+_ALIKE = 4.0
+"""All cells move with a step, none more or less than the middle one by more than this: a weak cell has 3 times."""
+
+_AGREEING_SHARE, _AGREEING_V = 0.25, 0.003
+"""Two steps agree within this share of what they show, and the noise of four readings. What moves cells by no more than
+that shows nothing."""
+
+_WEIGHT = 0.5
+"""How much of the way to what the last two steps have shown is gone at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResistanceMemory:
+    """What the steps of the current have shown; the factors survive a restart."""
+
+    factors: tuple[float, ...] = ()
+    """Resistance of each cell as a multiple of the estimate; empty while nothing is learned."""
+    seen: tuple[float, ...] = ()
+    """What the last step showed: it counts once a second one agrees."""
+    level: Snapshot | None = None
+    """A sample of the level at which the current stands, or stood before it moved."""
+    level_s: float = 0.0
+    """For how long it stood there."""
+    moved: Snapshot | None = None
+    """The first sample of a level that is new; None while there is none."""
+
+    def factors_of(self, count: int) -> tuple[float, ...]:
+        """Return what is learned of a pack with so many cells; empty for nothing."""
+        return self.factors if len(self.factors) == count else ()
+
+
+def next_resistance(memory: ResistanceMemory, snapshot: Snapshot, ratings: Ratings, *, sure: bool) -> ResistanceMemory:
+    """Return the memory with a new sample of what counts; ``sure``: no reading is in doubt.
+
+    A step counts when the current stood still before and after it, and all cells moved with it. It is learned from
+    when it agrees with the one before.
+    """
+    current_a, level, moved = snapshot.pack.current_a, memory.level, memory.moved
+    least_a = max(_STEP_C_RATE * ratings.capacity_ah, _DEAD_BANDS * ratings.least_current_a)
+    if not (sure and least_a < math.inf):
+        return memory if level is None else ResistanceMemory(memory.factors, memory.seen)
+    if level is None:
+        return ResistanceMemory(memory.factors, memory.seen, snapshot)
+    room_a, at_s = _STEADY_SHARE * least_a, snapshot.taken_at_s
+    if abs(current_a - level.pack.current_a) <= room_a:
+        since_s = at_s - level.taken_at_s
+        if moved is None and 0.0 <= since_s < _REFERENCE_S:
+            return memory
+        level_s = memory.level_s + since_s if 0.0 <= since_s <= _LONGEST_STEP_S and moved is None else 0.0
+        return ResistanceMemory(memory.factors, memory.seen, snapshot, min(level_s, _BEFORE_S))
+    if moved is None or abs(current_a - moved.pack.current_a) > room_a:
+        return ResistanceMemory(memory.factors, memory.seen, level, memory.level_s, snapshot)
+    if 0.0 <= at_s - moved.taken_at_s < _AFTER_S:
+        return memory
+    at_once = 0.0 <= at_s - level.taken_at_s <= _LONGEST_STEP_S + _AFTER_S
+    if at_once and memory.level_s >= _BEFORE_S and abs(current_a - level.pack.current_a) >= least_a:
+        memory = _with_step(memory, level, snapshot, ratings)
+    return ResistanceMemory(memory.factors, memory.seen, snapshot, _AFTER_S)
 
 
 def cell_resistance_ohm(capacity_ah: float, celsius: float | None = None) -> float:
@@ -41,3 +132,31 @@ def current_adds_v(snapshot: Snapshot, ratings: Ratings) -> float:
     if pack.current_a == 0.0:
         return 0.0
     return pack.current_a * cell_resistance_ohm(ratings.capacity_ah, snapshot.temperatures.coldest_c)
+
+
+def _with_step(memory: ResistanceMemory, before: Snapshot, after: Snapshot, ratings: Ratings) -> ResistanceMemory:
+    """Return the memory with what a step shows; the same one where it shows nothing that can be believed."""
+    step_a = after.pack.current_a - before.pack.current_a
+    usual_ohm = cell_resistance_ohm(ratings.capacity_ah, after.temperatures.coldest_c)
+    old_v, new_v = before.cells.voltages_v, after.cells.voltages_v
+    if not usual_ohm > 0.0 or len(old_v) != len(new_v):
+        return memory
+    seen = [(new - old) / step_a / usual_ohm for old, new in zip(old_v, new_v, strict=True)]
+    middle = sorted(seen)[len(seen) // 2]
+    if not middle * usual_ohm * abs(step_a) > _AGREEING_V or not all(
+        middle / _ALIKE <= each <= middle * _ALIKE for each in seen
+    ):
+        return memory
+    bounded = tuple([min(max(each, LEAST_FACTOR), MOST_FACTOR) for each in seen])
+    noise = _AGREEING_V / abs(step_a) / usual_ohm
+    if len(memory.seen) != len(bounded) or not _agree(memory.seen, bounded, noise):
+        return ResistanceMemory(memory.factors, bounded)
+    both = tuple([(first + second) / 2.0 for first, second in zip(memory.seen, bounded, strict=True)])
+    known = memory.factors_of(len(both))
+    if known:
+        both = tuple([old + _WEIGHT * (new - old) for old, new in zip(known, both, strict=True)])
+    return ResistanceMemory(both, bounded)
+
+
+def _agree(first: Sequence[float], second: Sequence[float], noise: float) -> bool:
+    return all(abs(a - b) <= _AGREEING_SHARE * max(a, b) + noise for a, b in zip(first, second, strict=True))

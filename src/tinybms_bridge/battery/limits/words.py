@@ -24,6 +24,8 @@ _SENTENCES = {
     LimitCode.SWITCH_OPEN: "the BMS has opened its charger switch at {threshold:.2f} V, {detail} is at {value:.3f} V: "
     "waiting at the voltage of the pack until it closes",
     LimitCode.CELL_VOLTAGE: "{detail} is at {value:.3f} V, {share:.0f} % is left",
+    LimitCode.NEAR_EMPTY: "{detail} is at {value:.3f} V, and a load takes it no lower than {threshold:.3f} V",
+    LimitCode.EMPTY: "{detail} is at {value:.3f} V, the BMS cuts the load at {threshold:.3f} V; again in {wait:.0f} s",
     LimitCode.TEMPERATURE: "temperature {value:.1f} °C, {share:.0f} % is left",
     LimitCode.SENSOR_LOST: "{detail} is lost: its last {value:.1f} °C count, {share:.0f} % is left",
     LimitCode.NO_TEMPERATURE: "no temperature sensor answers",
@@ -47,7 +49,11 @@ def explain(reason: Reason) -> str:
     threshold = _number(reason.threshold)
     words = _rise(reason, unit) if reason.code is LimitCode.RATE else _SENTENCES[reason.code]
     words = words.format(
-        value=_number(reason.value), threshold=threshold, share=threshold * 100.0, detail=reason.detail
+        value=_number(reason.value),
+        threshold=threshold,
+        share=threshold * 100.0,
+        detail=reason.detail,
+        wait=_number(reason.wait_s),
     )
     return f"{name} {down_to_step(reason.limit):.1f} {unit}: {words}"
 

@@ -43,7 +43,7 @@ class Curves(Section):
     discharge_by_cell_voltage: Points | None = _curve(
         "V",
         "Discharge by cell voltage",
-        "Fraction of the discharge current; null = zero at register 301.",
+        "Fraction of the discharge current; null = by the resistance of the cells alone.",
     )
     charge_by_temperature: Points | None = _curve(
         "°C", "Charge by temperature", "Fraction of the charge current; null = between registers 320 and 319."
