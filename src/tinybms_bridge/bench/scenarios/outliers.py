@@ -78,7 +78,7 @@ SCENARIOS = (
         _SAGGING,
         (),
         (
-            Bound(What.DCL, most=190.0, from_s=BEGIN_S + 1.0, to_s=BEGIN_S + 55.0),
+            Bound(What.DCL, most=190.0, from_s=BEGIN_S + 35.0, to_s=BEGIN_S + 55.0),
             Bound(What.DCL, least=0.89 * 1.5 * 280.0, from_s=BEGIN_S - 10.0, to_s=BEGIN_S),
         ),
         charge_c=0.0,
