@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from tinybms_bridge.battery.alarm_rules import AlarmSettings
 from tinybms_bridge.battery.freshness import FreshnessSettings
-from tinybms_bridge.battery.limits import Chemistry, Curve, LimitSettings, Memory, StateSettings, step
+from tinybms_bridge.battery.limits import (
+    ChargeDefaults,
+    Chemistry,
+    Curve,
+    LimitSettings,
+    Memory,
+    StateSettings,
+    step,
+)
 from tinybms_bridge.battery.snapshot import Cells, PackState, Ratings, Snapshot
 from tinybms_bridge.config.battery import check_against_battery
 from tinybms_bridge.config.configuration import Configuration
@@ -60,6 +68,7 @@ DRIVEN: list[tuple[str, object, dict[str, object]]] = [
     ("tinybms.poll_latency_slack_ms", 25, {f"{ADAPTIVE}.latency_slack_ms": 25}),
     ("tinybms.poll_failure_threshold", 4, {f"{ADAPTIVE}.failure_threshold": 4}),
     ("tinybms.poll_success_threshold", 9, {f"{ADAPTIVE}.success_threshold": 9}),
+    ("cvl.charge_defaults", "by_chemistry", {f"{LIMITS}.defaults": ChargeDefaults.BY_CHEMISTRY}),
     ("cvl.chemistry", "lto", {f"{LIMITS}.chemistry": Chemistry.LTO}),
     ("cvl.chemistry", "li-ion", {f"{LIMITS}.chemistry": Chemistry.LI_ION}),
     ("cvl.bulk_voltage_v", 54.5, {f"{LIMITS}.bulk_voltage_v": 54.5}),
@@ -106,11 +115,11 @@ DRIVEN: list[tuple[str, object, dict[str, object]]] = [
     ("cvl.cell_protection_kp", 100, {f"{PROTECTION}.gain": 100}),
     ("cvl.dynamic_current_nominal_a", 200, {f"{PROTECTION}.nominal_current_a": 200}),
     ("cvl.protection_relearn_s", 2700, {f"{PROTECTION}.relearn_s": 2700}),
-    ("cvl.max_recovery_step_v", 0.2, {f"{RATES}.cvl_step_v": 0.2, f"{PROTECTION}.recovery_v_per_s": 0.01}),
+    ("cvl.max_recovery_step_v", 0.2, {f"{RATES}.cvl_step_v": 0.2}),
     (
         "victron.cvl_update_interval_ms",
         10_000,
-        {f"{RATES}.cvl_interval_s": 10.0, f"{PROTECTION}.recovery_v_per_s": 0.04},
+        {f"{RATES}.cvl_interval_s": 10.0},
     ),
     ("cvl.current_rise_s", 60, {f"{RATES}.current_rise_s": 60}),
     (
@@ -243,13 +252,6 @@ def test_nothing_configured_comes_from_the_bms() -> None:
         limits.max_charge_current_a,
         limits.max_discharge_current_a,
     } == {None}
-
-
-def test_no_recovery_step_is_no_bound() -> None:
-    """0 switches the bound off, in the rate of the CVL as in the recovery of the protection; it does not stop them."""
-    limits = pipeline_settings(configured("cvl.max_recovery_step_v", 0)).limits
-    assert limits.rates.cvl_step_v == 0.0
-    assert limits.protection.recovery_v_per_s > 10.0
 
 
 def test_floor_of_its_own_wins_over_the_floor_of_reductions() -> None:

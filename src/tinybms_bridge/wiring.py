@@ -42,9 +42,6 @@ __all__ = [
 _OWN_CHANNELS = {"socketcan": "can0"}
 """What an adapter uses when no channel is given, where python-can has no default of its own."""
 
-_NO_LIMIT_V = 1000.0
-"""A step that no pack can take."""
-
 
 def client_settings(config: Configuration) -> ClientSettings:
     """Return the times of the dialogue with the BMS."""
@@ -111,7 +108,7 @@ def _state_settings(config: Configuration) -> StateSettings:
         float_exit_soc_percent=cvl.float_exit_soc,
         soc_hysteresis_percent=cvl.soc_hysteresis_percent,
         float_approach_offset_v=cvl.float_approach_offset_mv / 1000.0,
-        float_offset_v=cvl.float_offset_mv / 1000.0,
+        float_offset_v=None if cvl.float_offset_mv is None else cvl.float_offset_mv / 1000.0,
         minimum_ccl_in_float_a=cvl.minimum_ccl_in_float_a,
         imbalance_hold_mv=cvl.imbalance_hold_threshold_mv,
         imbalance_release_mv=cvl.imbalance_release_threshold_mv,
@@ -144,13 +141,11 @@ def _policy_settings(config: Configuration) -> PolicySettings:
 
 def _protection_settings(config: Configuration) -> ProtectionSettings:
     cvl = config.cvl
-    step_v = cvl.max_recovery_step_v or _NO_LIMIT_V
     return ProtectionSettings(
         threshold_v=cvl.cell_safety_threshold_v,
         release_v=cvl.cell_safety_release_v,
         gain=cvl.cell_protection_kp,
         nominal_current_a=cvl.dynamic_current_nominal_a,
-        recovery_v_per_s=step_v / (config.victron.cvl_update_interval_ms / 1000.0),
         relearn_s=cvl.protection_relearn_s,
     )
 

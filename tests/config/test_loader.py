@@ -64,8 +64,12 @@ def test_the_installation_sample_means_what_it_says(samples: dict[str, bytes]) -
 
 
 def test_the_cvl_sample_is_the_default(samples: dict[str, bytes]) -> None:
-    """The README's charge states are our defaults."""
-    assert parse(samples["readme-cvl"], "a.json") == (Configuration(), [])
+    """The README's charge states are those of this version; its FLOAT, which it names, keeps the values before."""
+    configuration, _ = parse(samples["readme-cvl"], "a.json")
+    named = {"float_soc_threshold": 95.0, "float_exit_soc": 92.0, "float_offset_mv": 100.0}
+
+    assert {key: getattr(configuration.cvl, key) for key in named} == named
+    assert configuration.cvl.model_copy(update=dict.fromkeys(named)) == Configuration().cvl
 
 
 def test_the_wifi_sample_opens_an_access_point(samples: dict[str, bytes]) -> None:

@@ -83,7 +83,7 @@ def test_sustain_above_the_lower_bound_is_told() -> None:
     sustain = {"sustain_soc_entry_percent": 12, "sustain_soc_exit_percent": 15}
     assert remarks({"cvl": {"soc_min_percent": 10, **sustain}}) == {
         "cvl.sustain_soc_entry_percent": "SUSTAIN begins at 12 %, not below cvl.soc_min_percent, where discharging "
-        "ends (10 %): from there on at most 5 A are discharged and 5 A charged"
+        "ends (10 %): from there on at most 5 A are discharged, and a tenth of the capacity charged an hour"
     }
     assert remarks({"cvl": {"soc_min_percent": 20, **sustain}}) == {}
     assert remarks({"cvl": sustain}) == {}

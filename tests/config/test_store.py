@@ -271,7 +271,7 @@ def test_null_gives_the_default_back() -> None:
 
     change = store.update({"cvl": {"float_soc_threshold": None}})
 
-    assert change.new.cvl.float_soc_threshold == 95.0
+    assert change.new.cvl.float_soc_threshold is None
     assert saved(storage) == {"cvl": {}}
 
 
@@ -461,7 +461,9 @@ def test_listeners_hear_of_changes_by_several_threads_in_their_order() -> None:
     heard: list[ConfigChange] = []
 
     def listen(change: ConfigChange) -> None:
-        time.sleep(0.001 * (change.new.cvl.float_offset_mv % 3))  # a listener that is slower for some than for others
+        time.sleep(
+            0.001 * ((change.new.cvl.float_offset_mv or 0.0) % 3)
+        )  # a listener that is slower for some than for others
         heard.append(change)
 
     store.subscribe(listen)

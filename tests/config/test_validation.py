@@ -103,7 +103,7 @@ def test_the_value_found_is_shown() -> None:
     (problem,) = judge({"cvl": {"float_soc_threshold": 105.5}}).problems
 
     assert problem.value == 105.5
-    assert str(problem) == "cvl.float_soc_threshold = 105.5: must be a number from 0 to 100 %"
+    assert str(problem) == "cvl.float_soc_threshold = 105.5: must be a number from 0 to 100 %, or null"
 
 
 def test_the_value_of_a_cross_check_is_shown() -> None:

@@ -6,7 +6,15 @@ nobody has to find out by what the battery does; the engine itself is asked last
 
 from collections.abc import Iterable, Iterator
 
-from tinybms_bridge.battery.limits import Chemistry, Fit, LimitSettings, Misfit, ProtectionSettings, fit_to_battery
+from tinybms_bridge.battery.limits import (
+    ChargeDefaults,
+    Chemistry,
+    Fit,
+    LimitSettings,
+    Misfit,
+    ProtectionSettings,
+    fit_to_battery,
+)
 from tinybms_bridge.battery.limits.chemistry import judge_chemistry
 from tinybms_bridge.battery.limits.presets import possible_at, rank
 from tinybms_bridge.battery.snapshot import Ratings
@@ -153,6 +161,7 @@ def limit_settings(config: Configuration) -> LimitSettings:
     """Return those settings of the engine that have to fit the battery; the others have their defaults."""
     cvl, victron = config.cvl, config.victron
     return LimitSettings(
+        defaults=ChargeDefaults(cvl.charge_defaults),
         chemistry=None if cvl.chemistry == "auto" else Chemistry(cvl.chemistry),
         bulk_voltage_v=cvl.bulk_voltage_v,
         alarm_voltage_v=victron.thresholds.overvoltage_v,

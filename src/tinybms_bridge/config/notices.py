@@ -88,10 +88,12 @@ def _sustain(configuration: Configuration) -> Iterator[Notice]:
     cvl = configuration.cvl
     entry, leave, low = cvl.sustain_soc_entry_percent, cvl.sustain_soc_exit_percent, cvl.soc_min_percent
     if low > 0 and leave > entry >= low:
+        tenth = cvl.sustain_ccl_limit_a is None
+        charged = "a tenth of the capacity charged an hour" if tenth else f"{cvl.sustain_ccl_limit_a:g} A charged"
         yield Notice(
             "cvl.sustain_soc_entry_percent",
             f"SUSTAIN begins at {entry:g} %, not below cvl.soc_min_percent, where discharging ends ({low:g} %): from "
-            f"there on at most {cvl.sustain_dcl_limit_a:g} A are discharged and {cvl.sustain_ccl_limit_a:g} A charged",
+            f"there on at most {cvl.sustain_dcl_limit_a:g} A are discharged, and {charged}",
         )
 
 

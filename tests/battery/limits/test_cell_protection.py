@@ -283,8 +283,9 @@ def test_thresholds_of_the_user(context: MakeContext, make_draft: MakeDraft) -> 
     """Threshold, release, gain, ramp and relearn time are those of the settings."""
     settings = LimitSettings(
         protection=ProtectionSettings(
-            threshold_v=3.55, release_v=3.50, gain=10.0, recovery_v_per_s=0.1, relearn_s=10.0, nominal_current_a=10.0
-        )
+            threshold_v=3.55, release_v=3.50, gain=10.0, relearn_s=10.0, nominal_current_a=10.0
+        ),
+        rates=RateSettings(cvl_step_v=2.0, cvl_interval_s=20.0),
     )
     controller = Controller(context, make_draft, settings)
 

@@ -288,7 +288,7 @@ class Life(RuleBasedStateMachine):
         if limits.freshness is Freshness.FRESH and self.asked.keep_lost_sensor:
             for celsius in self._temperatures_c():
                 assert limits.ccl_a <= charge_a * curves["charge_by_temperature"].at(celsius) + EPSILON
-        if snapshot.cells.max_v > context.protection_threshold_v:
+        if snapshot.cells.max_v > context.charging.threshold_cell_v:
             assert limits.cvl_v <= max(context.floor_v, snapshot.pack.voltage_v - 0.1) + EPSILON
         assert not manual.stop_charge or limits.ccl_a == 0.0
         assert not manual.stop_discharge or limits.dcl_a == 0.0
@@ -317,7 +317,7 @@ class Life(RuleBasedStateMachine):
             return
         self.since_rise_s += elapsed_s
         if limits.cvl_v > max(before.cvl_v, context.floor_v) + EPSILON:
-            assert limits.cvl_v <= before.cvl_v + rates.cvl_step_v + EPSILON
+            assert limits.cvl_v <= before.cvl_v + context.charging.cvl_step_v + EPSILON
             assert self.since_rise_s >= rates.cvl_interval_s - EPSILON
             self.since_rise_s = 0.0
         if self.running and not self.new_sample:

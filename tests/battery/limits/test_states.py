@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinybms_bridge.battery.limits import ChargeState, StateMemory, StateSettings
+from tinybms_bridge.battery.limits.charging import FloatRule
 from tinybms_bridge.battery.limits.states import CellsSay, next_state
 
 BULK, TRANSITION, FLOAT_APPROACH = ChargeState.BULK, ChargeState.TRANSITION, ChargeState.FLOAT_APPROACH
@@ -23,12 +24,13 @@ def walk(
     settings: StateSettings = SETTINGS,
     memory: StateMemory | None = None,
     elapsed_s: float = 1.0,
+    rule: FloatRule = FloatRule(),  # noqa: B008 -- immutable
 ) -> list[ChargeState]:
     """Return the state after each sample of SOC and cell difference."""
     memory, socs = memory or StateMemory(), list(socs)
     states = []
     for soc, delta_mv in zip(socs, deltas_mv or [10.0] * len(socs), strict=True):
-        memory = next_state(memory, soc, delta_mv, settings, elapsed_s)
+        memory = next_state(memory, soc, delta_mv, settings, elapsed_s, rule=rule)
         states.append(memory.state)
     return states
 
@@ -108,9 +110,7 @@ def test_float_reached_during_a_hold_is_remembered() -> None:
 
 def test_float_is_remembered_across_sustain() -> None:
     """Even with an exit below SUSTAIN, FLOAT is back after it."""
-    settings = replace(SETTINGS, float_exit_soc_percent=2.0)
-
-    assert walk([96, 4, 9], settings=settings) == [FLOAT, SUSTAIN, FLOAT]
+    assert walk([96, 4, 9], rule=FloatRule(exit_soc_percent=2.0)) == [FLOAT, SUSTAIN, FLOAT]
 
 
 def test_float_survives_a_restart() -> None:

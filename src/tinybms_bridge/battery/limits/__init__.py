@@ -2,6 +2,7 @@
 
 from tinybms_bridge.battery.limits.cell_protection import ProtectionMemory
 from tinybms_bridge.battery.limits.charge_stop import StopMemory
+from tinybms_bridge.battery.limits.charging import Charging
 from tinybms_bridge.battery.limits.chemistry import ChemistryMemory
 from tinybms_bridge.battery.limits.curve_defaults import CURVE_NAMES, curves_for
 from tinybms_bridge.battery.limits.curves import Curve
@@ -16,6 +17,7 @@ from tinybms_bridge.battery.limits.rates import RateMemory
 from tinybms_bridge.battery.limits.resistance import ResistanceMemory
 from tinybms_bridge.battery.limits.sensors import SensorMemory
 from tinybms_bridge.battery.limits.settings import (
+    ChargeDefaults,
     LimitSettings,
     ManualInhibits,
     ProtectionSettings,
@@ -29,8 +31,10 @@ from tinybms_bridge.battery.limits.words import explain
 __all__ = [
     "CURVE_NAMES",
     "PRESETS",
+    "ChargeDefaults",
     "ChargeProfile",
     "ChargeState",
+    "Charging",
     "Chemistry",
     "ChemistryMemory",
     "Curve",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from tinybms_bridge.battery.limits.charging import Charging
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.fit import Fit
@@ -16,17 +17,18 @@ __all__ = ["base"]
 def base(context: Context) -> Draft:
     """Return the first draft: the only stage that sets limits instead of lowering them.
 
-    CVL: the configured target, or register 300 times the cells; never above the latter, the over-voltage bound, the
-    ceiling or the user's alarm threshold, so that the offsets of the states count from a target that can be reached.
+    CVL: the configured target, or that of the chemistry, or register 300 times the cells; never above the latter, the
+    over-voltage bound, the ceiling or the user's alarm threshold, so that the offsets of the states count from a target
+    that can be reached.
     CCL and DCL: the user's maximum, or a share of registers 318 and 317 (305 where it is lower). A typed value that
     does not fit the battery is left out; where it is a voltage, the target is then a conservative one.
     Registers 102 and 103 are statistics and play no part.
     """
-    return _first_draft(context.ratings, context.settings, context.fit).copy()
+    return _first_draft(context.ratings, context.settings, context.fit, context.charging).copy()
 
 
 @by_settings
-def _first_draft(ratings: Ratings, settings: LimitSettings, fit: Fit) -> Draft:
+def _first_draft(ratings: Ratings, settings: LimitSettings, fit: Fit, charging: Charging) -> Draft:
     draft = Draft(_from_settings(ratings, settings, fit))
     full_v, cutoff_v, bound_v = ratings.fully_charged_cell_v, ratings.over_voltage_cell_v, fit.over_voltage_bound_v
     if full_v >= cutoff_v:  # this is the cause, and not the curve of a cell that follows from it
@@ -39,6 +41,9 @@ def _first_draft(ratings: Ratings, settings: LimitSettings, fit: Fit) -> Draft:
     if fit.conservative_v is not None:
         detail = ", ".join(misfit.name for misfit in fit.misfits)
         draft.lower(Quantity.CVL, fit.conservative_v, LimitCode.MISFIT, threshold=fit.conservative_v, detail=detail)
+    code = LimitCode.FEED_IN if charging.feed_in and charging.by_chemistry else LimitCode.CHEMISTRY
+    cell_v, detail = charging.target_cell_v, str(fit.chemistry.chemistry)
+    draft.lower(Quantity.CVL, charging.target_v, code, value=cell_v, threshold=full_v, detail=detail)
     return draft
 
 

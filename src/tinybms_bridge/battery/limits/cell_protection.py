@@ -49,7 +49,7 @@ def protect_cells(draft: Draft, context: Context, memory: ProtectionMemory, elap
     """Lower CVL while the highest cell is, or lately was, above the protection threshold; return the new memory."""
     # What a wish has lowered for a while is no reason to forget: it would lift what was learned when the wish ends.
     target_v, max_v = min(draft.first(Quantity.CVL), context.ceiling_v), context.snapshot.cells.max_v
-    excess_v = max_v - context.protection_threshold_v
+    excess_v = max_v - context.charging.threshold_cell_v
     if memory.knee_v is not None and memory.knee_v < context.floor_v:
         memory = ProtectionMemory()  # learned from a pack with fewer cells, or before the floor was raised
     if excess_v > 0.0:
@@ -62,7 +62,7 @@ def protect_cells(draft: Draft, context: Context, memory: ProtectionMemory, elap
             max(memory.cap_v, context.floor_v),
             LimitCode.CELL_HIGH,
             value=max_v,
-            threshold=context.protection_threshold_v,
+            threshold=context.charging.threshold_cell_v,
             detail=f"cell {context.snapshot.cells.max_number}",
         )
     return memory
@@ -103,12 +103,12 @@ def _recover(memory: ProtectionMemory, context: Context, target_v: float, elapse
     assert memory.cap_v is not None
     assert memory.knee_v is not None
     settings = context.settings.protection
-    if context.snapshot.cells.max_v > context.protection_release_v:
+    if context.snapshot.cells.max_v > context.charging.release_cell_v:
         return memory
     knee_v, since_s = memory.knee_v, memory.since_knee_s + elapsed_s
-    if since_s >= settings.relearn_s and context.snapshot.cells.max_v < context.protection_release_v - _ROOM_V:
+    if since_s >= settings.relearn_s and context.snapshot.cells.max_v < context.charging.release_cell_v - _ROOM_V:
         knee_v, since_s = knee_v + _BACKOFF_V, 0.0
-    cap_v = min(memory.cap_v + settings.recovery_v_per_s * elapsed_s, max(knee_v - _BACKOFF_V, memory.cap_v))
+    cap_v = min(memory.cap_v + context.charging.recovery_v_per_s * elapsed_s, max(knee_v - _BACKOFF_V, memory.cap_v))
     if cap_v >= target_v:
         return ProtectionMemory()
     return ProtectionMemory(cap_v=cap_v, knee_v=knee_v, since_knee_s=since_s)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from tinybms_bridge.battery.limits.charging import Charging, charging_for
 from tinybms_bridge.battery.limits.curve_defaults import curves_for, head_room_v
 from tinybms_bridge.battery.limits.curves import Curve
 from tinybms_bridge.battery.limits.fit import MPPT_OFFSET_V, Fit, fit_to_battery
@@ -67,6 +68,8 @@ class Context:
     settings: LimitSettings
     fit: Fit
     """Which typed values count, and what follows from them."""
+    charging: Charging
+    """Target, FLOAT, protection and charge currents as one set; on a balancing day that day's."""
     rest: RestMemory
     """What the cells would show without current."""
     soc: CredibleSoc
@@ -85,12 +88,8 @@ class Context:
     """Least CVL of a charge stop, or where more is charged than CCL allows: there the floor gives way."""
     full_v: float
     """Highest cell times the cells at which the pack is at its charge voltage."""
-    protection_threshold_v: float
-    """Cell voltage above which CVL is lowered."""
     emergency_v: float
     """Cell voltage above which everything gives way to lowering it: half the way from the threshold to the cutoff."""
-    protection_release_v: float
-    """Cell voltage below which it may rise again."""
     float_cell_v: float
     """Cell voltage from which FLOAT caps CCL."""
     near_full_cell_v: float
@@ -128,13 +127,17 @@ def make_context(
     settings: LimitSettings,
     rest: RestMemory | None = None,
     lowest: Chemistry = Chemistry.LTO,
+    *,
+    feed_in: bool = False,
+    balancing: bool = False,
 ) -> Context:
     """Return the context of one step.
 
     ``rest`` is what is remembered of the cells' voltages without current; without it the sample speaks for itself.
-    ``lowest`` is the lowest chemistry that the cells leave possible.
+    ``lowest`` is the lowest chemistry that the cells leave possible. ``feed_in``: solar chargers stand above CVL.
+    ``balancing``: a balancing day, where this battery has one.
     """
-    fixed = _from_settings(ratings, settings, lowest)
+    fixed = _from_settings(ratings, settings, lowest, feed_in, balancing)
     rest = rest or next_rest(None, snapshot, ratings, 0.0)
     soc = credible_soc(fixed["preset"], fixed["full_share"], rest, snapshot)
     context = object.__new__(Context)
@@ -149,24 +152,28 @@ def ramp_floor(context: Context, cvl_before_v: float | None, elapsed_s: float) -
     is lower; without fresh data (0 s) it lifts nothing. It begins no lower than where it cannot empty the battery:
     above register 316 and as far below the pack as a charge stop goes.
     """
-    floor_v, rates = context.floor_v, context.settings.rates
-    if cvl_before_v is None or not cvl_before_v < floor_v or rates.cvl_step_v <= 0.0:
+    floor_v, rates, step_v = context.floor_v, context.settings.rates, context.charging.cvl_step_v
+    if cvl_before_v is None or not cvl_before_v < floor_v or step_v <= 0.0:
         return context
-    rise_v = rates.cvl_step_v * elapsed_s / max(rates.cvl_interval_s, _SHORTEST_INTERVAL_S)
+    rise_v = step_v * elapsed_s / max(rates.cvl_interval_s, _SHORTEST_INTERVAL_S)
     least_v = (context.ratings.under_voltage_cell_v + room_v(context.ratings)) * context.ratings.series_cells
     stopped_v = context.snapshot.pack.voltage_v - _STOPPED_BELOW_V
     return replace(context, floor_v=min(floor_v, max(cvl_before_v + rise_v, least_v, stopped_v)))
 
 
 @by_settings
-def _from_settings(ratings: Ratings, settings: LimitSettings, lowest: Chemistry) -> dict[str, Any]:
+def _from_settings(
+    ratings: Ratings, settings: LimitSettings, lowest: Chemistry, feed_in: bool, balancing: bool
+) -> dict[str, Any]:
     """Return every field that does not hang on the sample."""
     cells, fit = ratings.series_cells, fit_to_battery(ratings, settings, lowest)
-    target_v, hold_min_v = fit.target_v, _or(settings.states.imbalance_min_cell_v, fit.preset.resting_v + 0.05)
+    charging = charging_for(ratings, settings, fit, feed_in=feed_in)
+    charging = charging.balancing if balancing and charging.balancing is not None else charging
+    target_v, hold_min_v = charging.target_v, _or(settings.states.imbalance_min_cell_v, fit.preset.resting_v + 0.05)
     full_v = _full_v(ratings, settings, fit.preset, target_v)
-    threshold_v = _or(fit.threshold_v, ratings.fully_charged_cell_v + 0.2 * head_room_v(ratings))
     return {
         "fit": fit,
+        "charging": charging,
         "preset": fit.preset,
         "full_share": full_share(fit.preset, ratings),
         "floor_v": fit.floor_v,
@@ -176,15 +183,13 @@ def _from_settings(ratings: Ratings, settings: LimitSettings, lowest: Chemistry)
         "least_v": _least_v(ratings, fit.floor_v, fit.resting_v),
         "full_v": full_v,
         "float_cell_v": full_v / cells - _UNDER_CURRENT_V,
-        "protection_threshold_v": threshold_v,
-        "emergency_v": (threshold_v + ratings.fully_charged_cell_v + head_room_v(ratings)) / 2.0,
-        "protection_release_v": min(_or(fit.release_v, ratings.fully_charged_cell_v), threshold_v),
+        "emergency_v": (charging.threshold_cell_v + ratings.fully_charged_cell_v + head_room_v(ratings)) / 2.0,
         "near_full_cell_v": min(fit.preset.near_full_v, target_v / cells - _CLEARLY_BELOW_V),
         "others_full_cell_v": min(fit.preset.resting_v, full_v / cells - _FULL_MARGIN_V),
         "no_longer_full_cell_v": min(fit.preset.no_longer_full_v, full_v / cells - _NO_LONGER_FULL_V),
         "hold_min_cell_v": hold_min_v,
         "hold_end_cell_v": hold_min_v - _HOLD_HYSTERESIS_V,
-        "curves": curves_for(ratings, settings.curves),
+        "curves": curves_for(ratings, settings.curves, charging.ccl_by_cell),
     }
 
 

@@ -147,8 +147,7 @@ def step(
         draft, context, memory.rates, elapsed_s, fresh=fresh, new_sample=new_sample, in_doubt=readings.in_doubt
     )
     final_clamp(draft, context)
-    limits = _limits(draft, context, freshness.state, policy, states, sensors, enforcement, stop)
-    limits = replace(limits, loose_wires=loose_wires(readings.doubts)) if readings.doubts.loose else limits
+    limits = _limits(draft, context, freshness.state, policy, states, sensors, enforcement, stop, readings)
     return limits, Memory(
         states=states,
         freshness=freshness,
@@ -191,6 +190,7 @@ def _move_on(context: Context, memory: Memory, elapsed_s: float) -> tuple[Policy
         over=policy.full or policy.uneven,
         until_full=fills_past_the_window(policy, context),
         over_ccl=charges_past_ccl(context, memory.rates.ccl_a),
+        rule=context.charging.float_rule,
     )
     sensors = next_sensors(
         memory.sensors, snapshot.temperatures, context.settings.keep_lost_sensor, elapsed_s, snapshot.pack.soc_percent
@@ -207,6 +207,7 @@ def _limits(
     sensors: SensorMemory,
     enforcement: EnforcementMemory,
     stop: StopMemory,
+    readings: ReadingMemory,
 ) -> Limits:
     return Limits(
         cvl_v=draft[Quantity.CVL],
@@ -224,6 +225,7 @@ def _limits(
         chemistry=context.fit.chemistry.chemistry,
         chemistry_decided=context.fit.chemistry.decided,
         soc_known=context.snapshot.pack.soc_known,
+        loose_wires=loose_wires(readings.doubts) if readings.doubts.loose else (),
         uncontrolled=stop.attempt.in_vain or enforcement.attempt.in_vain,
         ccl_ignored=enforcement.ccl_ignored,
     )

@@ -38,6 +38,8 @@ class LimitCode(StrEnum):
     CROSSED_CUTOFFS = "crossed_cutoffs"
     ALARM_THRESHOLD = "alarm_threshold"
     MISFIT = "misfit"
+    CHEMISTRY = "chemistry"
+    FEED_IN = "feed_in"
     STATE = "state"
     IMBALANCE = "imbalance"
     UNEVEN = "uneven"

@@ -149,8 +149,7 @@ def _is_uneven(memory: PolicyMemory, context: Context, uneven_s: float) -> bool:
 
 def _still_there(memory: PolicyMemory, context: Context) -> bool:
     """Return whether neither the count nor the cells say that the battery was discharged since its charge was over."""
-    states = context.settings.states
-    drop_percent = max(1.0, states.float_soc_percent - states.float_exit_soc_percent)
+    drop_percent = context.charging.full_drop_percent
     counted = context.snapshot.pack.soc_percent >= memory.full_soc_percent - drop_percent
     return counted and context.rest.max_v >= context.no_longer_full_cell_v
 

@@ -89,13 +89,13 @@ def limit_rates(
     since_rise_s, waiting_s, paused_s = memory.since_rise_s + elapsed_s, memory.waiting_s + elapsed_s, memory.paused_s
     if in_doubt and paused_s < _LONGEST_PAUSE_S:
         paused_s, waiting_s = paused_s + elapsed_s, memory.waiting_s
-        _stand(draft, rates, memory, since_rise_s)
+        _stand(draft, context, memory, since_rise_s)
     elif fresh and new_sample:
-        since_rise_s = _limit_cvl(draft, rates, before_v, since_rise_s)
+        since_rise_s = _limit_cvl(draft, context, before_v, since_rise_s)
         _limit_currents(draft, rates, memory, waiting_s)
         waiting_s = 0.0
     else:
-        _stand(draft, rates, memory, since_rise_s)
+        _stand(draft, context, memory, since_rise_s)
     return RateMemory(
         before_v,
         memory.ccl_a,
@@ -146,11 +146,11 @@ def _start(context: Context, memory: RateMemory, elapsed_s: float) -> RateMemory
     )
 
 
-def _stand(draft: Draft, rates: RateSettings, memory: RateMemory, since_rise_s: float) -> None:
+def _stand(draft: Draft, context: Context, memory: RateMemory, since_rise_s: float) -> None:
     """Let no limit rise; each names the rise that waits."""
     if memory.cvl_v is not None and draft[Quantity.CVL] > memory.cvl_v:
-        _keep_cvl(draft, rates, memory.cvl_v, memory.cvl_v, since_rise_s)
-    _limit_currents(draft, rates, memory, 0.0, standing=True)
+        _keep_cvl(draft, context, memory.cvl_v, memory.cvl_v, since_rise_s)
+    _limit_currents(draft, context.settings.rates, memory, 0.0, standing=True)
 
 
 def _limit_currents(
@@ -167,22 +167,23 @@ def _limit_currents(
             draft.lower(quantity, allowed_a, LimitCode.RATE, value=allowed_a, threshold=wanted_a, step=a_per_s)
 
 
-def _limit_cvl(draft: Draft, rates: RateSettings, before_v: float | None, since_rise_s: float) -> float:
+def _limit_cvl(draft: Draft, context: Context, before_v: float | None, since_rise_s: float) -> float:
     """Return the time since the last rise."""
+    rates, step_v = context.settings.rates, context.charging.cvl_step_v
     if before_v is None or draft[Quantity.CVL] <= before_v:
         return since_rise_s
     least_v = rates.cvl_least_rise_v if rates.cvl_interval_s > 0.0 else 0.0
     if since_rise_s < rates.cvl_interval_s - _ROUNDING_S or draft[Quantity.CVL] < before_v + least_v:
-        _keep_cvl(draft, rates, before_v, before_v, since_rise_s)
+        _keep_cvl(draft, context, before_v, before_v, since_rise_s)
         return since_rise_s
-    if rates.cvl_step_v > 0.0:
-        _keep_cvl(draft, rates, before_v + rates.cvl_step_v, before_v, 0.0)
+    if step_v > 0.0:
+        _keep_cvl(draft, context, before_v + step_v, before_v, 0.0)
     return 0.0
 
 
-def _keep_cvl(draft: Draft, rates: RateSettings, allowed_v: float, before_v: float, since_rise_s: float) -> None:
+def _keep_cvl(draft: Draft, context: Context, allowed_v: float, before_v: float, since_rise_s: float) -> None:
     """Lower CVL to what is allowed now; its reason tells what is wanted, the next step and when it comes."""
-    wanted_v = draft[Quantity.CVL]
+    wanted_v, rates = draft[Quantity.CVL], context.settings.rates
     draft.lower(
         Quantity.CVL,
         allowed_v,
@@ -190,6 +191,6 @@ def _keep_cvl(draft: Draft, rates: RateSettings, allowed_v: float, before_v: flo
         value=allowed_v,
         threshold=wanted_v,
         detail="kept" if wanted_v < before_v + rates.cvl_least_rise_v else "",
-        step=min(rates.cvl_step_v or math.inf, wanted_v - allowed_v),
+        step=min(context.charging.cvl_step_v or math.inf, wanted_v - allowed_v),
         wait_s=float(math.ceil(max(0.0, rates.cvl_interval_s - since_rise_s))),
     )

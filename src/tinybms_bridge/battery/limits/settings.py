@@ -1,13 +1,23 @@
 """Settings of the charge-limit engine. None means: from the BMS's own settings or from the chemistry."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from tinybms_bridge.battery.freshness import FreshnessSettings
 from tinybms_bridge.battery.limits.curves import Curve
 from tinybms_bridge.battery.limits.policy_settings import PolicySettings
 from tinybms_bridge.battery.limits.presets import Chemistry
 
-__all__ = ["LimitSettings", "ManualInhibits", "ProtectionSettings", "RateSettings", "StateSettings"]
+__all__ = ["ChargeDefaults", "LimitSettings", "ManualInhibits", "ProtectionSettings", "RateSettings", "StateSettings"]
+
+
+class ChargeDefaults(StrEnum):
+    """Where the values come from that nobody has typed."""
+
+    BY_CHEMISTRY = "by_chemistry"
+    """One coherent set for each chemistry (``charging``)."""
+    BEFORE = "before"
+    """From register 300 and the head room to 315, as before there was such a set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +29,18 @@ class StateSettings:
     """At this SOC BULK becomes TRANSITION."""
     transition_soc_percent: float = 85.0
     """At this SOC TRANSITION becomes FLOAT_APPROACH."""
-    float_soc_percent: float = 95.0
-    """At this SOC FLOAT begins."""
-    float_exit_soc_percent: float = 92.0
-    """Below this SOC FLOAT ends."""
+    float_soc_percent: float | None = None
+    """At this SOC FLOAT begins; None = with a full battery."""
+    float_exit_soc_percent: float | None = None
+    """Below this SOC FLOAT ends; None = by cell voltage."""
     soc_hysteresis_percent: float = 0.5
     """How far below its threshold a state is kept."""
     float_approach_offset_v: float = 0.05
     """Below the target, whole pack."""
-    float_offset_v: float = 0.10
-    minimum_ccl_in_float_a: float = 5.0
-    """CCL cap in FLOAT and IMBALANCE_HOLD; 0 = none."""
+    float_offset_v: float | None = None
+    """The same in FLOAT; None = by chemistry."""
+    minimum_ccl_in_float_a: float | None = None
+    """CCL cap in FLOAT and IMBALANCE_HOLD; 0 = none; None = what balancing needs."""
     imbalance_hold_mv: float = 50.0
     imbalance_release_mv: float = 20.0
     imbalance_hold_max_s: float = 14400.0
@@ -44,7 +55,8 @@ class StateSettings:
     sustain_voltage_v: float = 0.0
     """Explicit CVL of SUSTAIN for the pack; 0 = per cell."""
     sustain_cell_v: float | None = None
-    sustain_ccl_a: float = 5.0
+    sustain_ccl_a: float | None = None
+    """None = a tenth of the capacity, at least 5 A."""
     sustain_dcl_a: float = 5.0
 
 
@@ -53,15 +65,13 @@ class ProtectionSettings:
     """The CVL controller that follows the highest cell."""
 
     threshold_v: float | None = None
-    """Cell voltage above which CVL is lowered; None = a fifth of the way from register 300 to 315."""
+    """Cell voltage above which CVL is lowered; None = by chemistry, below register 300."""
     release_v: float | None = None
-    """Cell voltage below which CVL may rise again; None = register 300."""
+    """Cell voltage below which CVL may rise again; None = by chemistry."""
     gain: float = 120.0
     """Pack volts for each cell volt above the threshold."""
     nominal_current_a: float = 157.0
     """Charge current that doubles the gain."""
-    recovery_v_per_s: float = 0.02
-    """How fast CVL rises again."""
     relearn_s: float = 3600.0
     """Time after which a CVL that was too high is tried again, one step of 0.1 V higher."""
 
@@ -73,8 +83,8 @@ class RateSettings:
     cvl_interval_s: float = 20.0
     cvl_least_rise_v: float = 0.09
     """A smaller rise is left out: one step of frame 0x351 is 0.1 V, and noise must not move it up and down."""
-    cvl_step_v: float = 0.4
-    """Largest rise of CVL in one interval; 0 = no limit."""
+    cvl_step_v: float | None = None
+    """Largest rise of CVL in one interval; 0 = no limit; None = 0.4 V for 16 cells, less for fewer."""
     current_rise_s: float = 30.0
     """Time in which CCL and DCL rise from 0 to their base; 0 = no limit."""
 
@@ -91,9 +101,10 @@ class ManualInhibits:
 class LimitSettings:
     """Everything that the engine may be told."""
 
+    defaults: ChargeDefaults = ChargeDefaults.BEFORE
     chemistry: Chemistry | None = None
     bulk_voltage_v: float | None = None
-    """Charge target of the pack; None = register 300 times the cells."""
+    """Charge target of the pack; None = by chemistry, at most register 300 times the cells."""
     alarm_voltage_v: float | None = None
     """The user's over-voltage alarm threshold: the target is kept at or below it."""
     over_voltage_margin_v: float = 0.1

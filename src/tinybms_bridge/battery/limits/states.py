@@ -10,6 +10,7 @@ know. Without a count that is known they decide alone.
 
 from dataclasses import dataclass
 
+from tinybms_bridge.battery.limits.charging import FloatRule
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import ChargeState, LimitCode, Quantity
@@ -49,6 +50,7 @@ class CellsSay:
 
 
 _AGREE = CellsSay()
+_BY_SOC = FloatRule()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +107,22 @@ def next_state(
     over: bool = False,
     until_full: bool = False,
     over_ccl: bool = False,
+    rule: FloatRule = _BY_SOC,
+    rebulk: bool = False,
 ) -> StateMemory:
     """Return the memory after ``elapsed_s`` more seconds with this SOC and cell difference.
 
     ``known``: the count is one that the BMS has given. ``over``: the charge is over, whatever the SOC. ``until_full``:
-    nothing but that ends this charge. ``over_ccl``: clearly more is charged than CCL allows.
+    nothing but that ends this charge. ``over_ccl``: clearly more is charged than CCL allows. ``rebulk``: the battery
+    has been discharged so far since FLOAT began that a new charge begins.
     """
     if not settings.enabled:
         return StateMemory()
-    begins = known and cells.near_full and soc_percent >= settings.float_soc_percent
-    goes_on = memory.float_latched and not cells.fell and soc_percent >= settings.float_exit_soc_percent
+    if rule.follows_full:
+        begins, goes_on = False, memory.float_latched and not rebulk
+    else:
+        begins = known and cells.near_full and soc_percent >= rule.soc_percent
+        goes_on = memory.float_latched and not cells.fell and soc_percent >= rule.exit_soc_percent
     latched = over or ((begins or goes_on) and not until_full)
     capped = latched and (over or cells.at_voltage or memory.float_capped)
     recovered_s = memory.recovered_s + elapsed_s if cells.recovered else 0.0
@@ -148,12 +156,12 @@ def apply_state(draft: Draft, context: Context, memory: StateMemory, uneven: boo
         case ChargeState.FLOAT_APPROACH:
             _lower_cvl(draft, target_v - states.float_approach_offset_v, context, memory)
         case ChargeState.FLOAT:
-            _lower_cvl(draft, target_v - states.float_offset_v, context, memory, uneven)
+            _lower_cvl(draft, context.charging.float_v, context, memory, uneven)
             if memory.float_capped:
                 _cap_float_current(draft, context, memory, uneven)
         case ChargeState.IMBALANCE_HOLD:
             if memory.float_latched:  # an imbalance must not raise the CVL of FLOAT
-                _lower_cvl(draft, target_v - states.float_offset_v, context, memory)
+                _lower_cvl(draft, context.charging.float_v, context, memory)
             _apply_hold(draft, target_v, context, memory)
             _cap_float_current(draft, context, memory)
         case ChargeState.SUSTAIN:
@@ -222,7 +230,7 @@ def _lower_cvl(draft: Draft, limit_v: float, context: Context, memory: StateMemo
 
 
 def _cap_float_current(draft: Draft, context: Context, memory: StateMemory, uneven: bool = False) -> None:
-    limit_a, delta_mv = context.settings.states.minimum_ccl_in_float_a, context.snapshot.cells.delta_mv
+    limit_a, delta_mv = context.charging.hold_a, context.snapshot.cells.delta_mv
     if limit_a > 0.0:
         code, value = (LimitCode.UNEVEN, delta_mv) if uneven else (LimitCode.STATE, None)
         draft.lower(Quantity.CCL, limit_a, code, value=value, detail=memory.state)
@@ -251,7 +259,7 @@ def _apply_sustain(draft: Draft, context: Context, memory: StateMemory) -> None:
     states = context.settings.states
     cell_v = 0.0 if states.sustain_cell_v is None else states.sustain_cell_v
     sustain_v = states.sustain_voltage_v or cell_v * context.ratings.series_cells
-    limits = [(Quantity.CCL, states.sustain_ccl_a), (Quantity.DCL, states.sustain_dcl_a)]
+    limits = [(Quantity.CCL, context.charging.sustain_ccl_a), (Quantity.DCL, states.sustain_dcl_a)]
     if memory.fed_in_s >= _FED_IN_S:
         limits.append((Quantity.CVL, context.resting_v))
     elif sustain_v > 0.0:

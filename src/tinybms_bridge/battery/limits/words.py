@@ -15,6 +15,8 @@ _SENTENCES = {
     LimitCode.CROSSED_CUTOFFS: "the BMS is full at {value:.2f} V per cell and cuts off at {threshold:.2f} V",
     LimitCode.ALARM_THRESHOLD: "kept at the over-voltage alarm threshold",
     LimitCode.MISFIT: "a careful target, since a setting does not fit this battery: {detail}",
+    LimitCode.CHEMISTRY: "charge target of {detail}, {value:.3g} V per cell (register 300 is {threshold:.3g} V)",
+    LimitCode.FEED_IN: "charge target of {detail} with room for the 0.4 V that feed-in adds, {value:.3g} V per cell",
     LimitCode.STATE: "charge state {detail}",
     LimitCode.IMBALANCE: "cells differ by {value:.0f} mV, more than {threshold:.0f} mV",
     LimitCode.UNEVEN: "charge state {detail}: charging ended with cells {value:.0f} mV apart, not full",

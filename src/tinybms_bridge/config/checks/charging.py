@@ -39,6 +39,14 @@ def charging_findings(cvl: Cvl, thresholds: Thresholds) -> Iterator[Finding]:
     yield from _thresholds(thresholds)
 
 
+_BEFORE = {"float_soc_threshold": 95.0, "float_exit_soc": 92.0, "float_offset_mv": 100.0}
+"""What counts for a key of FLOAT that is not set where another one is (``battery.limits.charging``)."""
+
+
+def _typed_or_before(value: float | None, key: str) -> float | None:
+    return _BEFORE.get(key) if value is None else value
+
+
 def _states(cvl: Cvl) -> Iterator[Finding]:
     soc_order = (
         ("bulk_soc_threshold", "transition_soc_threshold", False),
@@ -46,11 +54,12 @@ def _states(cvl: Cvl) -> Iterator[Finding]:
         ("float_exit_soc", "float_soc_threshold", True),
     )
     for low, high, strictly in soc_order:
-        low_percent, high_percent = getattr(cvl, low), getattr(cvl, high)
+        low_percent, high_percent = (_typed_or_before(getattr(cvl, key), key) for key in (low, high))
         yield from ordered(f"cvl.{low}", low_percent, f"cvl.{high}", high_percent, "%", strictly=strictly)
-    yield from ordered(
-        "cvl.float_approach_offset_mv", cvl.float_approach_offset_mv, "cvl.float_offset_mv", cvl.float_offset_mv, "mV"
-    )
+    if cvl.float_offset_mv is not None or cvl.charge_defaults == "before":
+        offset_mv = _typed_or_before(cvl.float_offset_mv, "float_offset_mv")
+        approach_mv = cvl.float_approach_offset_mv
+        yield from ordered("cvl.float_approach_offset_mv", approach_mv, "cvl.float_offset_mv", offset_mv, "mV")
     yield from ordered(
         "cvl.imbalance_release_threshold_mv",
         cvl.imbalance_release_threshold_mv,

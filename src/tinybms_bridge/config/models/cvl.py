@@ -1,7 +1,7 @@
 """Section ``cvl`` (also ``cvl_algorithm``): the charge-limit engine.
 
-Defaults that the README shows win over the firmware's file and code; voltages of one chemistry are null, which means
-from the BMS's own settings or from the chemistry.
+Defaults that the README shows win over the firmware's file and code; what hangs on the chemistry is null, which means
+from the BMS's own settings or from the chemistry (``battery.limits.charging``).
 """
 
 from typing import Literal
@@ -22,8 +22,18 @@ class Cvl(Section):
     series_cell_count: int | None = number(
         None, 4, 16, "", "Cells in series", "Number of cells in series; null = from the BMS (register 307)."
     )
+    charge_defaults: Literal["by_chemistry", "before"] = text(
+        "before",
+        "Charge defaults",
+        "Values that are not set; before = those of earlier versions, around register 300.",
+    )
     bulk_voltage_v: float | None = number(
-        None, 3, 80, "V", "Bulk voltage", "Charge target of the pack; null = from the BMS (register 300 × cells)."
+        None,
+        3,
+        80,
+        "V",
+        "Bulk voltage",
+        "Charge target of the pack; null = by chemistry, at most register 300 × cells.",
     )
     bulk_soc_threshold: float = number(
         80, 0, 100, "%", "End of bulk", "State of charge at which TRANSITION begins (README 80, firmware 90)."
@@ -31,11 +41,11 @@ class Cvl(Section):
     transition_soc_threshold: float = number(
         85, 0, 100, "%", "End of transition", "State of charge at which FLOAT_APPROACH begins (README 85, firmware 95)."
     )
-    float_soc_threshold: float = number(
-        95, 0, 100, "%", "Start of float", "State of charge at which FLOAT begins (README 95, firmware 98 or 100)."
+    float_soc_threshold: float | None = number(
+        None, 0, 100, "%", "Start of float", "SOC at which FLOAT begins (README 95); null = when the battery is full."
     )
-    float_exit_soc: float = number(
-        92, 0, 100, "%", "End of float", "State of charge below which FLOAT ends (README 92, firmware 95 or 88)."
+    float_exit_soc: float | None = number(
+        None, 0, 100, "%", "End of float", "SOC below which FLOAT ends (README 92); null = by the cell voltage."
     )
     soc_hysteresis_percent: float = number(
         0.5, 0, 5, "%", "SOC hysteresis", "How far below its threshold a charge state is kept."
@@ -43,9 +53,21 @@ class Cvl(Section):
     float_approach_offset_mv: float = number(
         50, 0, 5000, "mV", "Offset before float", "Pack voltage below the target in FLOAT_APPROACH."
     )
-    float_offset_mv: float = number(100, 0, 5000, "mV", "Offset in float", "Pack voltage below the target in FLOAT.")
-    minimum_ccl_in_float_a: float = number(
-        5, 0, 750, "A", "Charge current in float", "Highest charge current in FLOAT and IMBALANCE_HOLD; 0 = no cap."
+    float_offset_mv: float | None = number(
+        None,
+        0,
+        5000,
+        "mV",
+        "Offset in float",
+        "Pack voltage below the target in FLOAT (README 100); null = by chemistry.",
+    )
+    minimum_ccl_in_float_a: float | None = number(
+        None,
+        0,
+        750,
+        "A",
+        "Charge current in float",
+        "Highest charge current in FLOAT and IMBALANCE_HOLD; 0 = no cap; null = what balancing needs.",
     )
     keep_lost_sensor: bool = flag(
         True,
@@ -102,8 +124,13 @@ class Cvl(Section):
     dynamic_current_nominal_a: float = number(
         157, 1, 1000, "A", "Nominal current", "Charge current that doubles the protection gain."
     )
-    max_recovery_step_v: float = number(
-        0.4, 0, 5, "V", "Recovery step", "Largest rise of the charge voltage per CVL period; 0 = no limit."
+    max_recovery_step_v: float | None = number(
+        None,
+        0,
+        5,
+        "V",
+        "Recovery step",
+        "Largest rise of the charge voltage per CVL period; 0 = no limit; null = 0.4 V for 16 cells.",
     )
     protection_relearn_s: float = number(
         3600, 60, 86_400, "s", "Try again after", "Time after which a charge voltage that was too high is tried again."
@@ -152,7 +179,9 @@ class Cvl(Section):
     sustain_per_cell_voltage_v: float | None = number(
         None, 0.8, 4.5, "V", "Sustain voltage per cell", "In SUSTAIN, at least the resting one; null = the target."
     )
-    sustain_ccl_limit_a: float = number(5, 0, 750, "A", "Sustain charge current", "Highest charge current in SUSTAIN.")
+    sustain_ccl_limit_a: float | None = number(
+        None, 0, 750, "A", "Sustain charge current", "Highest charge current in SUSTAIN; null = 0.1C, at least 5 A."
+    )
     sustain_dcl_limit_a: float = number(
         5, 0, 750, "A", "Sustain discharge current", "Highest discharge current in SUSTAIN."
     )
