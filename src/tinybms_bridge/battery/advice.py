@@ -9,10 +9,13 @@ The values are those of the study of 300 battery days behind the charge control 
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from tinybms_bridge.battery.limits.charging import charging_for
+from tinybms_bridge.battery.limits.fit import fit_to_battery
 from tinybms_bridge.battery.limits.presets import PRESETS, Chemistry
+from tinybms_bridge.battery.limits.settings import ChargeDefaults, LimitSettings
 from tinybms_bridge.battery.snapshot import Ratings, Switches
 
 __all__ = ["RESTART_FIRMWARE", "Advice", "Weight", "advise"]
@@ -26,8 +29,6 @@ _LEAST_LFP_DISBALANCE_MV = 50.0
 """The factory's 15 mV are 0.03 % of the charge of an LFP cell at 3.65 V: cells under charge do not come that close."""
 _LEAST_BLEED_V = {Chemistry.LFP: 3.38, Chemistry.LTO: 2.45}
 """Below, the voltage of such a cell hardly tells its charge."""
-_TARGET_BELOW_FULL_V = {Chemistry.LFP: 0.08, Chemistry.LI_ION: 0.04, Chemistry.LTO: 0.06}
-_MOST_LFP_TARGET_V = 3.50
 _BLEED_BELOW_TARGET_V = 0.05
 """A threshold closer to the charge target leaves minutes a day for balancing."""
 _GOOD_LI_ION_BLEED_BELOW_FULL_V = 0.15
@@ -164,12 +165,12 @@ def _by_voltage(ratings: Ratings, chemistry: Chemistry) -> Iterator[Advice]:
         yield _voltage(300, Weight.URGENT, reason, full_v, _MOST_LFP_V)
     if chemistry is Chemistry.LI_ION and full_v > _GENTLE_LI_ION_V + _ROUNDING:
         reason = (
-            f"cells that are charged less high last longer; it costs about {_cost_percent(full_v):.0f} % of the charge"
+            f"cells that are charged less high last longer; it costs about {_cost_percent(ratings):.0f} % of the charge"
         )
         yield _voltage(300, Weight.CHOICE, reason, full_v, _GENTLE_LI_ION_V)
     if bleed_v is None:
         return
-    most_v = _target_v(full_v, chemistry) - _BLEED_BELOW_TARGET_V
+    most_v = _target_v(ratings, chemistry) - _BLEED_BELOW_TARGET_V
     least_v = _LEAST_BLEED_V.get(chemistry, 0.0)
     if least_v > most_v:
         return  # it is charged too low for both
@@ -222,17 +223,18 @@ def _voltage(register: int, weight: Weight, reason: str, present_v: float, advis
     return Advice(register, weight, reason, setting, present_v, advised_v, "V")
 
 
-def _cost_percent(full_v: float) -> float:
-    """Return how much less charge a Li-ion cell holds when register 300 goes down from ``full_v``."""
+def _cost_percent(ratings: Ratings) -> float:
+    """Return how much less charge a Li-ion cell is given when register 300 goes down to the gentle voltage."""
     curve = PRESETS[Chemistry.LI_ION].soc_at_rest
-    high, low = (curve.at(_target_v(volts, Chemistry.LI_ION)) for volts in (full_v, _GENTLE_LI_ION_V))
+    gentle = replace(ratings, fully_charged_cell_v=_GENTLE_LI_ION_V)
+    high, low = (curve.at(_target_v(each, Chemistry.LI_ION)) for each in (ratings, gentle))
     return (high - low) * 100.0
 
 
-def _target_v(full_v: float, chemistry: Chemistry) -> float:
-    """Return to which voltage the bridge charges such cells by default."""
-    target_v = full_v - _TARGET_BELOW_FULL_V[chemistry]
-    return min(target_v, _MOST_LFP_TARGET_V) if chemistry is Chemistry.LFP else target_v
+def _target_v(ratings: Ratings, chemistry: Chemistry) -> float:
+    """Return to which voltage the bridge charges such a cell by default."""
+    settings = LimitSettings(chemistry=chemistry, defaults=ChargeDefaults.BY_CHEMISTRY)
+    return charging_for(ratings, settings, fit_to_battery(ratings, settings)).target_cell_v
 
 
 def _plain(value: float | str | None) -> str:
