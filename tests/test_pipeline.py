@@ -144,6 +144,17 @@ def rig() -> Rig:
     return rig
 
 
+def test_a_person_ends_a_pause_of_an_empty_battery(rig: Rig) -> None:
+    """The loads come back before its time is over; without a pause there is nothing to end."""
+    assert not rig.pipeline.end_pause()
+    rig.feed(40, cells_v=(2.905,) * 16, current_a=-50.0)
+    assert rig.pipeline.limits is not None
+    assert rig.pipeline.limits.dcl_a == 0.0
+    assert rig.pipeline.end_pause()
+    rig.feed(10, cells_v=(3.00,) * 16)
+    assert rig.pipeline.limits.dcl_a > 0.0
+
+
 def test_nothing_may_be_sent_before_enough_good_samples() -> None:
     """Neither before the first sample nor before the third; then there is a consistent set."""
     rig = Rig()

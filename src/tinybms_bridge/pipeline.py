@@ -11,6 +11,7 @@ from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.energy import EnergyCounter, EnergyTotals
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import Chemistry, Limits, LimitSettings, ManualInhibits, Memory, in_wire_steps, step
+from tinybms_bridge.battery.limits.discharge import end_pause
 from tinybms_bridge.battery.limits.doubts import name_of_cells
 from tinybms_bridge.battery.limits.readings import ReadingMemory
 from tinybms_bridge.battery.plausibility import PlausibilityMemory, PlausibilitySettings, Verdict, judge
@@ -150,6 +151,14 @@ class Pipeline:
         self._alarms = AlarmMemory()
         self._limits = self._last_fresh = None
         self._announce(before, old_limits, old_alarms)
+
+    def end_pause(self) -> bool:
+        """End a pause of discharging of an empty battery, as a person wishes; False when there was none."""
+        discharge = self._memory.discharge
+        if not discharge.pause.on:
+            return False
+        self._memory = replace(self._memory, discharge=end_pause(discharge))
+        return True
 
     def accept(self, snapshot: Snapshot, now_s: float) -> bool:
         """Take a sample from the BMS; True when it was believed and used."""

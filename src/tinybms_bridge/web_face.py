@@ -206,7 +206,8 @@ class WebFace:
 
     async def release(self, direction: Direction) -> bool:
         """See ``BridgeFace``."""
-        return await self._bridge.stops.release(direction)
+        paused = direction is Direction.DISCHARGE and self._bridge.pipeline.end_pause()
+        return await self._bridge.stops.release(direction) or paused
 
     def reset_statistics(self) -> None:
         """See ``BridgeFace``."""

@@ -333,7 +333,10 @@ class BridgeFace(Protocol):
         ...
 
     async def release(self, direction: Direction) -> bool:
-        """End a stop and save that; False when there was none. Raises OSError when that could not be saved."""
+        """End a stop and save that, and for discharging a pause of the bridge; False when there was neither.
+
+        Raises OSError when it could not be saved.
+        """
         ...
 
     def reset_statistics(self) -> None:

@@ -88,14 +88,17 @@ async def inhibit(
 
 @router.delete("/api/inhibits/{direction}")
 async def release(direction: Direction, face: Face, user: Admin) -> Done:
-    """End a stop; also fine when there is none."""
-    if any(each.direction is direction for each in face.inhibits()):
+    """End a stop, and for discharging the pause of an empty battery as well; also fine when there is neither."""
+    by_hand = any(each.direction is direction for each in face.inhibits())
+    if by_hand:
         note_release(face, direction, user)
     try:
         there_was = await face.release(direction)
     except OSError as error:
         text = f"{direction.value} is released, but that could not be saved and a restart would bring the stop back: "
         raise ProblemError(500, "release_not_saved", f"{text}{error.strerror or error}") from error
+    if there_was and not by_hand:
+        note_release(face, direction, user)
     return Done(message=f"{direction.value} released" if there_was else f"{direction.value} was not stopped")
 
 
