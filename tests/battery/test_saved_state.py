@@ -9,6 +9,9 @@ from hypothesis import strategies as st
 
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.limits import (
+    NO_BALANCING,
+    BalancingMemory,
+    BalancingPhase,
     ChargeState,
     DischargeMemory,
     Memory,
@@ -41,6 +44,21 @@ policies = st.builds(
 )
 volts = st.floats(9.0, 70.0)
 protections = st.just(ProtectionMemory()) | st.builds(ProtectionMemory, cap_v=volts, knee_v=volts, since_knee_s=amounts)
+
+charges = st.floats(0.0, 655.35)
+counters = st.integers(0, (1 << 32) - 1)
+balancings = st.just(NO_BALANCING) | st.builds(
+    BalancingMemory,
+    spread_ah=charges,
+    work_ah=charges,
+    at_least=st.booleans(),
+    day=st.booleans(),
+    day_s=amounts,
+    day_at_lifetime_s=st.none() | counters,
+    bled_ah=charges,
+    bled_from_lifetime_s=counters,
+    bled_to_lifetime_s=counters,
+)
 
 scalars = (
     st.none()
@@ -91,19 +109,25 @@ resistances = st.builds(
 )
 
 
-@given(totals, memories, policies, protections, limits_in_force, st.booleans(), discharges, resistances)
+@given(totals, memories, policies, protections, limits_in_force, balancings, st.booleans(), discharges, resistances)
 def test_round_trip_through_json(
     energy: EnergyTotals,
     states: StateMemory,
     policy: PolicyMemory,
     protection: ProtectionMemory,
     rates: RateMemory,
+    balancing: BalancingMemory,
     latched: bool,
     discharge: DischargeMemory,
     resistance: ResistanceMemory,
 ) -> None:
     """What was saved is what is loaded, to the last bit, through the text of a file."""
-    saved = SavedState(energy, states, policy, protection, rates, latched, discharge=discharge, resistance=resistance)
+    saved = SavedState(
+        *(energy, states, policy, protection, rates, latched),
+        balancing=balancing,
+        discharge=discharge,
+        resistance=resistance,
+    )
     assert SavedState.from_document(json.loads(json.dumps(saved.to_document()))) == saved
 
 
@@ -212,6 +236,22 @@ def test_counter_is_kept(counter: int) -> None:
 def test_half_a_lesson_is_none(protection: Any) -> None:
     """Cell protection remembers cap and knee together; one without the other would fail later."""
     assert SavedState.from_document({"protection": protection}).protection == ProtectionMemory()
+
+
+def test_of_balancing_the_present_phase_is_not_saved() -> None:
+    """How far the cells are apart, the day and what was bled come back; the phase begins anew with the next sample."""
+    kept = BalancingMemory(8.0, 9.0, day=True, day_s=600.0, day_at_lifetime_s=7, bled_ah=2.0, bled_from_lifetime_s=1)
+    memory = Memory(balancing=replace(kept, phase=BalancingPhase.REST, level_v=53.0, away_ah=-1.0, raised_a=1.0))
+    document = json.loads(json.dumps(SavedState.of(EnergyTotals(), memory).to_document()))
+    assert SavedState.from_document(document).memory().balancing == kept
+
+
+@pytest.mark.parametrize("value", [-1.0, math.nan, math.inf, 1e9, "8", True, None])
+def test_a_spread_that_makes_no_sense_is_none(value: Any) -> None:
+    """More than a TinyBMS can count, or no number; without a spread there is no balancing day either."""
+    document = {"balancing": {"spread_ah": value, "day": True, "bled_ah": value, "bled_from_lifetime_s": 5}}
+    balancing = SavedState.from_document(document).balancing
+    assert (balancing.spread_ah, balancing.day, balancing.bled_ah) == (None, False, 0.0)
 
 
 def test_files_of_an_older_bridge_are_read() -> None:

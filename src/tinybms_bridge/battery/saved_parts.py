@@ -6,6 +6,7 @@ from dataclasses import fields
 
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.limits import (
+    BalancingMemory,
     ChargeState,
     Chemistry,
     ChemistryMemory,
@@ -23,6 +24,7 @@ from tinybms_bridge.battery.limits.discharge import LONGEST_PAUSE_S, NO_PAUSE
 from tinybms_bridge.battery.limits.resistance import LEAST_FACTOR, MOST_FACTOR
 
 __all__ = [
+    "read_balancing",
     "read_chemistry",
     "read_discharge",
     "read_energy",
@@ -38,6 +40,8 @@ __all__ = [
 _MOST_CELLS = 16
 _MOST_SOC_PERCENT = 101.0
 """The SOC of a BMS may be a little above 100 %."""
+_MOST_AH, _MOST_CELLS = 655.35, 16
+"""The largest capacity that register 306 can hold, and the most cells of a TinyBMS."""
 _COLDEST_C = -100.0
 _HOTTEST_C = 200.0
 """No sensor of a battery reads anything outside."""
@@ -87,6 +91,22 @@ def read_policy(document: Mapping[str, object]) -> PolicyMemory:
         below_window=document.get("below_window") is True,
         full_once_done=document.get("full_once_done") is True,
         force_charge=document.get("force_charge") is True,
+    )
+
+
+def read_balancing(document: Mapping[str, object]) -> BalancingMemory:
+    """Return how far the cells are apart, the balancing day, and what was bled."""
+    spread_ah, from_s = _ah(document.get("spread_ah")), _counter(document.get("bled_from_lifetime_s"))
+    return BalancingMemory(
+        spread_ah=spread_ah,
+        work_ah=_ah(document.get("work_ah"), most=_MOST_CELLS * _MOST_AH) or 0.0,
+        at_least=document.get("at_least") is True,
+        day=document.get("day") is True and spread_ah is not None,
+        day_s=_positive(document.get("day_s")),
+        day_at_lifetime_s=_counter(document.get("day_at_lifetime_s")),
+        bled_ah=0.0 if from_s is None else _ah(document.get("bled_ah")) or 0.0,
+        bled_from_lifetime_s=from_s,
+        bled_to_lifetime_s=_counter(document.get("bled_to_lifetime_s")) or 0,
     )
 
 
@@ -142,6 +162,11 @@ def read_sensors(document: Mapping[str, object]) -> SensorMemory:
         _positive(document.get("blind_s")),
         None if soc_percent is None else _percent(soc_percent),
     )
+
+
+def _ah(value: object, most: float = _MOST_AH) -> float | None:
+    number = _number(value)
+    return None if number is None or number > most else number
 
 
 def _celsius(value: object) -> float | None:

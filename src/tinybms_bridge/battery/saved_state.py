@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass, field, replace
 
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.limits import (
+    NO_BALANCING,
+    BalancingMemory,
     ChemistryMemory,
     DischargeMemory,
     Memory,
@@ -17,6 +19,7 @@ from tinybms_bridge.battery.limits import (
     StopMemory,
 )
 from tinybms_bridge.battery.saved_parts import (
+    read_balancing,
     read_chemistry,
     read_discharge,
     read_energy,
@@ -59,6 +62,8 @@ class SavedState:
     sensors: SensorMemory = field(default_factory=SensorMemory)
     chemistry: ChemistryMemory = field(default_factory=ChemistryMemory)
     """The verdict alone: what leads to one takes an hour and begins anew."""
+    balancing: BalancingMemory = NO_BALANCING
+    """Without the present phase, which begins anew."""
 
     @classmethod
     def of(cls, energy: EnergyTotals, memory: Memory) -> "SavedState":
@@ -76,6 +81,7 @@ class SavedState:
             stop=StopMemory(memory.stop.level_v),
             sensors=memory.sensors,
             chemistry=ChemistryMemory(memory.chemistry.lowest),
+            balancing=memory.balancing.lasting,
         )
 
     def memory(self) -> Memory:
@@ -91,6 +97,7 @@ class SavedState:
             stop=self.stop,
             sensors=self.sensors,
             chemistry=self.chemistry,
+            balancing=self.balancing,
         )
 
     def urgent_after(self, saved: "SavedState") -> bool:
@@ -122,6 +129,7 @@ class SavedState:
             "chemistry": {"lowest": str(self.chemistry.lowest)},
             "pause": asdict(self.discharge.pause),
             "resistance": {"factors": list(self.resistance.factors)},
+            "balancing": self.balancing.to_document(),
             "limits": {
                 "cvl_v": rates.cvl_v,
                 "ccl_a": rates.ccl_a,
@@ -151,6 +159,7 @@ class SavedState:
             stop=read_stop(stopped),
             sensors=read_sensors(_part(document, "sensors")),
             chemistry=read_chemistry(_part(document, "chemistry")),
+            balancing=read_balancing(_part(document, "balancing")),
         )
 
 
@@ -171,6 +180,9 @@ def _latches(state: SavedState) -> tuple[object, ...]:
         state.sensors.external_2_c is None,
         state.chemistry.lowest,
         state.sensors.blind_s > 0.0,
+        state.balancing.day,
+        state.balancing.day_at_lifetime_s,
+        state.balancing.spread_ah is None,
     )
 
 

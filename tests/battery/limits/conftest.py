@@ -18,7 +18,7 @@ from tinybms_bridge.battery.snapshot import Ratings, Snapshot, Temperatures
 
 @pytest.fixture(scope="session", name="sample")
 def _sample(make_snapshot: Callable[..., Snapshot]) -> Callable[..., Snapshot]:
-    """Return a builder of samples that also takes fields of ``PackState``, temperatures and open events."""
+    """Return a builder of samples that also takes fields of ``PackState``, bits of cells, temperatures and events."""
 
     def build(
         *,
@@ -26,12 +26,15 @@ def _sample(make_snapshot: Callable[..., Snapshot]) -> Callable[..., Snapshot]:
         open_events: tuple[int, ...] = (),
         cause_unread: bool = False,
         pack: dict[str, Any] | None = None,
+        cell_bits: dict[str, Any] | None = None,
         **more: Any,
     ) -> Snapshot:
         snapshot = make_snapshot(**more)
+        cells = replace(snapshot.cells, **cell_bits) if cell_bits else snapshot.cells
         return replace(
             snapshot,
             pack=replace(snapshot.pack, **(pack or {})),
+            cells=cells,
             temperatures=Temperatures(*temperatures_c),
             open_events=open_events,
             cause_unread=cause_unread,

@@ -14,6 +14,7 @@ import pytest
 
 from tinybms_bridge.battery.freshness import FreshnessMemory
 from tinybms_bridge.battery.limits import (
+    BalancingMemory,
     ChargeProfile,
     ChargeState,
     Freshness,
@@ -30,6 +31,7 @@ from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import LimitCode, Reason
 from tinybms_bridge.battery.limits.readings import ReadingMemory
+from tinybms_bridge.battery.limits.settings import ChargeDefaults
 from tinybms_bridge.battery.limits.soc_by_cells import next_rest
 from tinybms_bridge.battery.snapshot import BmsStatus
 
@@ -48,6 +50,32 @@ def an_open_switch_is_waited_for(make_engine: MakeEngine) -> None:
     made = make_engine()
     made.last_for(60.0, cells_v=(3.649, *[3.45] * 15), current_a=40.0)
     assert made.feed(cells_v=(3.646, *[3.45] * 15), current_a=0.0).cvl_v <= 15 * 3.45 + 3.649
+
+
+def cells_apart(make_engine: MakeEngine) -> Any:
+    """Return an engine that knows cells to be 3 Ah of 100 apart, charged by chemistry."""
+    made = make_engine()
+    made.settings = replace(made.settings, defaults=ChargeDefaults.BY_CHEMISTRY)
+    made.memory = replace(made.memory, balancing=BalancingMemory(3.0, 3.0, day_at_lifetime_s=0))
+    return made
+
+
+def balancing_gets_done(make_engine: MakeEngine) -> None:
+    """Where a cell is ahead of the others, a small current flows and CVL rises from the voltage of the pack."""
+    made = cells_apart(make_engine)
+    limits = made.last_for(60.0, cells_v=(3.45, *[3.35] * 15), current_a=1.3)
+    assert limits.cvl_v <= 53.8
+    assert limits.ccl_a == pytest.approx(1.2)
+    assert limits.balancing.active
+
+
+def a_bms_that_does_not_bleed_gets_more(make_engine: MakeEngine) -> None:
+    """The hold current is raised until the BMS reads it, in a hold as well."""
+    made = cells_apart(make_engine)
+    wanted = {"wanted": (True, *[False] * 15), "balancing": (False,) * 16}
+    limits = made.last_for(90.0, cells_v=(3.45, *[3.35] * 15), current_a=0.0, cell_bits=wanted)
+    assert limits.state is ChargeState.IMBALANCE_HOLD
+    assert limits.ccl_a == pytest.approx(1.5)
 
 
 def full_battery_floats(make_engine: MakeEngine) -> None:
@@ -259,6 +287,8 @@ INVARIANTS: dict[str, Scenario] = {
     for scenario in (
         target_is_that_of_the_bms,
         an_open_switch_is_waited_for,
+        balancing_gets_done,
+        a_bms_that_does_not_bleed_gets_more,
         full_battery_floats,
         full_by_voltage_floats_too,
         window_ends_charging,
@@ -355,6 +385,9 @@ REMOVALS = [
         high_cell_lowers_cvl,
         lessons_outlive_the_sample,
     ),
+    removal("next_balancing", as_before, balancing_gets_done),
+    removal("apply_balancing", nothing, balancing_gets_done),
+    removal("hold_a", lambda *_: None, a_bms_that_does_not_bleed_gets_more),
     removal("follow_switch", lambda _draft, _context, _window, memory, *_: memory, an_open_switch_is_waited_for),
     removal("next_chemistry", as_before, rested_cells_decide_the_chemistry),
     removal("ramp_floor", as_before, a_raised_floor_is_no_jump),

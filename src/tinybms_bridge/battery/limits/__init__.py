@@ -1,5 +1,6 @@
 """The charge-limit engine: ``step(snapshot, settings, memory, now_s) -> (limits, memory)``, a pure function."""
 
+from tinybms_bridge.battery.limits.balancing_memory import NO_BALANCING, BalancingMemory, BalancingPhase
 from tinybms_bridge.battery.limits.cell_protection import ProtectionMemory
 from tinybms_bridge.battery.limits.charge_stop import StopMemory
 from tinybms_bridge.battery.limits.charging import Charging
@@ -30,7 +31,10 @@ from tinybms_bridge.battery.limits.words import explain
 
 __all__ = [
     "CURVE_NAMES",
+    "NO_BALANCING",
     "PRESETS",
+    "BalancingMemory",
+    "BalancingPhase",
     "ChargeDefaults",
     "ChargeProfile",
     "ChargeState",

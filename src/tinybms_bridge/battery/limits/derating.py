@@ -28,7 +28,9 @@ def derate(draft: Draft, context: Context, age_s: float | None, sensors: SensorM
     """Lower CCL and DCL to the smallest fraction that any curve leaves of what the stages before allowed."""
     snapshot, curves, soc = context.snapshot, context.curves, context.soc
     cells, temperatures = snapshot.cells, snapshot.temperatures
-    base_a = draft[Quantity.CCL]
+    # A curve tells what the cells bear. A hold current is far less and is not made less again: the BMS would no longer
+    # read it, and bleeds no cell without. The set before took fractions of it.
+    base_a = draft.first(Quantity.CCL) if context.charging.by_chemistry else draft[Quantity.CCL]
     _lower(
         draft, Quantity.CCL, base_a, cells.max_v, curves["charge_by_cell_voltage"], LimitCode.CELL_VOLTAGE, cells=cells
     )

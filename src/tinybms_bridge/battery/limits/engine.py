@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass, field, replace
 
 from tinybms_bridge.battery.freshness import FreshnessMemory, advance
+from tinybms_bridge.battery.limits.balancing import apply_balancing, hold_a, next_balancing
+from tinybms_bridge.battery.limits.balancing_memory import NO_BALANCING, BalancingMemory
 from tinybms_bridge.battery.limits.base import base
 from tinybms_bridge.battery.limits.bms_state import obey_bms
 from tinybms_bridge.battery.limits.cell_protection import ProtectionMemory, protect_cells
@@ -73,6 +75,7 @@ class Memory:
     switch: SwitchMemory = NO_SWITCH
     resistance: ResistanceMemory = field(default_factory=ResistanceMemory)
     discharge: DischargeMemory = CALM
+    balancing: BalancingMemory = NO_BALANCING
 
     @property
     def sample(self) -> Snapshot | None:
@@ -109,19 +112,22 @@ def step(
         if fresh:
             rest = next_rest(memory.rest, counted, counted.ratings, elapsed_s)
             chemistry = next_chemistry(chemistry, counted, counted.ratings, settings, memory.rates.cvl_v, elapsed_s)
-        context = make_context(counted, counted.ratings, settings, rest, chemistry.lowest)
+        context = make_context(
+            counted, counted.ratings, settings, rest, chemistry.lowest, balancing=memory.balancing.day
+        )
         rise_s = memory.rates.waiting_s + elapsed_s if fresh and new_sample else 0.0
         context = ramp_floor(context, memory.rates.cvl_v, rise_s)
     if context is None or undecided or not context.decidable:
         return None, replace(memory, freshness=freshness, last_step_s=now_s, rest=rest, readings=readings)
-    policy, states, sensors = memory.policy, memory.states, memory.sensors
+    policy, states, sensors, balancing = memory.policy, memory.states, memory.sensors, memory.balancing
     if fresh:
-        policy, states, sensors = _move_on(context, memory, elapsed_s)
+        policy, states, sensors, balancing = _move_on(context, memory, elapsed_s)
     draft = base(context)
     draft.lowest_v = lowest_wish_v(memory.rates, elapsed_s)
-    apply_state(draft, context, states, policy.uneven)
+    apply_state(draft, context, states, policy.uneven, hold_a(balancing, context))
     set_stop_level(draft, context, memory.stop)
     apply_policy(draft, context, policy)
+    apply_balancing(draft, context, balancing)
     draft.lowest_v = -math.inf
     protection = protect_cells(draft, context, memory.protection, fresh_s)
     switch = memory.switch
@@ -147,7 +153,7 @@ def step(
         draft, context, memory.rates, elapsed_s, fresh=fresh, new_sample=new_sample, in_doubt=readings.in_doubt
     )
     final_clamp(draft, context)
-    limits = _limits(draft, context, freshness.state, policy, states, sensors, enforcement, stop, readings)
+    limits = _limits(draft, context, freshness.state, policy, states, sensors, enforcement, stop, readings, balancing)
     return limits, Memory(
         states=states,
         freshness=freshness,
@@ -166,6 +172,7 @@ def step(
         switch=switch,
         resistance=resistance,
         discharge=discharge,
+        balancing=balancing,
     )
 
 
@@ -175,10 +182,13 @@ def _elapsed_s(memory: Memory, now_s: float) -> float:
     return elapsed_s if 0.0 <= elapsed_s < math.inf else 0.0
 
 
-def _move_on(context: Context, memory: Memory, elapsed_s: float) -> tuple[PolicyMemory, StateMemory, SensorMemory]:
+def _move_on(
+    context: Context, memory: Memory, elapsed_s: float
+) -> tuple[PolicyMemory, StateMemory, SensorMemory, BalancingMemory]:
     """Move what depends on time and history on; only with fresh data."""
     snapshot = context.snapshot
     policy = next_policy(memory.policy, context, elapsed_s)
+    balancing = next_balancing(memory.balancing, context, elapsed_s)
     states = next_state(
         memory.states,
         context.soc.at_most_percent,
@@ -187,15 +197,16 @@ def _move_on(context: Context, memory: Memory, elapsed_s: float) -> tuple[Policy
         elapsed_s,
         cells_say(context),
         known=context.soc.known,
-        over=policy.full or policy.uneven,
+        over=(policy.full or policy.uneven) and not balancing.active,
         until_full=fills_past_the_window(policy, context),
         over_ccl=charges_past_ccl(context, memory.rates.ccl_a),
         rule=context.charging.float_rule,
+        rebulk=balancing.active,
     )
     sensors = next_sensors(
         memory.sensors, snapshot.temperatures, context.settings.keep_lost_sensor, elapsed_s, snapshot.pack.soc_percent
     )
-    return policy, states, sensors
+    return policy, states, sensors, balancing
 
 
 def _limits(
@@ -208,6 +219,7 @@ def _limits(
     enforcement: EnforcementMemory,
     stop: StopMemory,
     readings: ReadingMemory,
+    balancing: BalancingMemory,
 ) -> Limits:
     return Limits(
         cvl_v=draft[Quantity.CVL],
@@ -228,4 +240,5 @@ def _limits(
         loose_wires=loose_wires(readings.doubts) if readings.doubts.loose else (),
         uncontrolled=stop.attempt.in_vain or enforcement.attempt.in_vain,
         ccl_ignored=enforcement.ccl_ignored,
+        balancing=balancing,
     )

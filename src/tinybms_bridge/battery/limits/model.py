@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.battery.limits.balancing_memory import NO_BALANCING, BalancingMemory
 from tinybms_bridge.battery.limits.presets import Chemistry
 
 __all__ = ["ChargeState", "Freshness", "LimitCode", "Limits", "Quantity", "Reason"]
@@ -45,6 +46,7 @@ class LimitCode(StrEnum):
     UNEVEN = "uneven"
     SUSTAIN = "sustain"
     SOC_WINDOW = "soc_window"
+    BALANCING = "balancing"
     CELL_HIGH = "cell_high"
     SWITCH_OPEN = "switch_open"
     CELL_VOLTAGE = "cell_voltage"
@@ -121,6 +123,9 @@ class Limits:
     """Whether more is charged than may be, and lowering CVL has been in vain: by a source that no GX controls."""
     ccl_ignored: bool = False
     """Whether chargers give clearly more than a CCL that is a wish and is not enforced."""
+
+    balancing: BalancingMemory = NO_BALANCING
+    """How far the cells are apart, and what is done about it."""
 
     chemistry: Chemistry | None = None
     """The chemistry that counts."""

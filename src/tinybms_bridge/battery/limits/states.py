@@ -143,10 +143,13 @@ def next_state(
     return StateMemory(_by_soc(memory.state, latched, soc_percent, settings), latched, held_s, spent, capped)
 
 
-def apply_state(draft: Draft, context: Context, memory: StateMemory, uneven: bool = False) -> None:
+def apply_state(
+    draft: Draft, context: Context, memory: StateMemory, uneven: bool = False, hold_a: float | None = None
+) -> None:
     """Lower the draft to what the state allows (reference firmware, section 5.2).
 
-    ``uneven``: the charge is over although the cells are far apart.
+    ``uneven``: the charge is over although the cells are far apart. ``hold_a``: the current of FLOAT and of a hold,
+    where it is another than the battery's own.
     """
     states = context.settings.states
     if not states.enabled:
@@ -158,12 +161,12 @@ def apply_state(draft: Draft, context: Context, memory: StateMemory, uneven: boo
         case ChargeState.FLOAT:
             _lower_cvl(draft, context.charging.float_v, context, memory, uneven)
             if memory.float_capped:
-                _cap_float_current(draft, context, memory, uneven)
+                _cap_float_current(draft, context, memory, uneven, hold_a)
         case ChargeState.IMBALANCE_HOLD:
             if memory.float_latched:  # an imbalance must not raise the CVL of FLOAT
                 _lower_cvl(draft, context.charging.float_v, context, memory)
             _apply_hold(draft, target_v, context, memory)
-            _cap_float_current(draft, context, memory)
+            _cap_float_current(draft, context, memory, hold_a=hold_a)
         case ChargeState.SUSTAIN:
             _apply_sustain(draft, context, memory)
         case ChargeState.BULK | ChargeState.TRANSITION:
@@ -229,8 +232,11 @@ def _lower_cvl(draft: Draft, limit_v: float, context: Context, memory: StateMemo
     draft.lower(Quantity.CVL, limit_v, LimitCode.STATE, value=soc_percent, detail=memory.state)
 
 
-def _cap_float_current(draft: Draft, context: Context, memory: StateMemory, uneven: bool = False) -> None:
-    limit_a, delta_mv = context.charging.hold_a, context.snapshot.cells.delta_mv
+def _cap_float_current(
+    draft: Draft, context: Context, memory: StateMemory, uneven: bool = False, hold_a: float | None = None
+) -> None:
+    limit_a = context.charging.hold_a if hold_a is None else hold_a
+    delta_mv = context.snapshot.cells.delta_mv
     if limit_a > 0.0:
         code, value = (LimitCode.UNEVEN, delta_mv) if uneven else (LimitCode.STATE, None)
         draft.lower(Quantity.CCL, limit_a, code, value=value, detail=memory.state)

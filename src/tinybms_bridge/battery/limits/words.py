@@ -23,6 +23,7 @@ _SENTENCES = {
     LimitCode.SUSTAIN: "battery nearly empty: {value:.1f} %, until {threshold:.1f} %",
     LimitCode.SOC_WINDOW: "SOC window ({detail}): {value:.1f} %, bound {threshold:.1f} %",
     LimitCode.CELL_HIGH: "{detail} is at {value:.3f} V, protection begins at {threshold:.3f} V",
+    LimitCode.BALANCING: "balancing, cells are {value:.1f} Ah apart: {detail}",
     LimitCode.SWITCH_OPEN: "the BMS has opened its charger switch at {threshold:.2f} V, {detail} is at {value:.3f} V: "
     "waiting at the voltage of the pack until it closes",
     LimitCode.CELL_VOLTAGE: "{detail} is at {value:.3f} V, {share:.0f} % is left",

@@ -7,6 +7,8 @@ import httpx
 import pytest
 
 from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.battery.limits import BalancingMemory, BalancingPhase
+from tinybms_bridge.battery.snapshot import Ratings
 from tinybms_bridge.battery.view import Last, View
 
 
@@ -34,6 +36,29 @@ async def test_what_is_out_of_the_ordinary_is_told(visitor: httpx.AsyncClient, f
     assert (before["uncontrolled"], after["uncontrolled"], after["ccl_ignored"]) == (False, True, False)
 
 
+async def test_balancing_is_told(visitor: httpx.AsyncClient, face: Any) -> None:
+    """How far the cells are apart, in Ah, percent and words, and how long it will take."""
+    before = (await visitor.get("/api/limits")).json()["balancing"]
+    picture = face.picture()
+    ratings = Ratings(16, 3.6, 2.8, 3.75, 2.5, 100.0, 150.0, None, 60.0, 1.0, 280.0)
+    apart = BalancingMemory(
+        spread_ah=8.4,
+        work_ah=2.0,
+        bled_ah=1.0,
+        bled_from_lifetime_s=0,
+        bled_to_lifetime_s=4 * 86400,
+        phase=BalancingPhase.CHARGE,
+    )
+    measured = replace(picture.view.measured, ratings=ratings)
+    limits = replace(picture.view.limits, balancing=apart)
+    face.now = replace(picture, view=replace(picture.view, measured=measured, limits=limits))
+    after = (await visitor.get("/api/limits")).json()["balancing"]
+    assert (before["active"], before["spread_ah"], before["days_left"]) == (False, None, None)
+    assert (after["active"], after["phase"], after["spread_percent"]) == (True, "charge", 3.0)
+    assert (after["day"], after["at_least"], after["days_left"]) == (False, False, 8.0)
+    assert after["text"] == "cells are 8.4 Ah (3.0 %) apart: balanced in about 8 days"
+
+
 async def test_before_the_first_decision(visitor: httpx.AsyncClient, face: Any) -> None:
     """Nothing is claimed before anything was decided."""
     face.now = replace(face.picture(), view=View())
@@ -41,6 +66,7 @@ async def test_before_the_first_decision(visitor: httpx.AsyncClient, face: Any) 
     assert answer.status_code == 200
     found = answer.json()
     assert (found["state"], found["may_send"], found["last"]) == (None, False, None)
+    assert found["balancing"] is None
     assert found["cvl"] == {"value": None, "unit": "V", "reasons": []}
 
 

@@ -5,7 +5,8 @@ from datetime import datetime
 from fastapi import APIRouter
 from pydantic import Field
 
-from tinybms_bridge.battery.limits import Limits, Quantity, Reason, explain
+from tinybms_bridge.battery.limits import BalancingMemory, Limits, Quantity, Reason, explain
+from tinybms_bridge.battery.snapshot import Ratings
 from tinybms_bridge.services.web.face import Picture
 from tinybms_bridge.services.web.routes.answers import Answer
 from tinybms_bridge.services.web.routes.deps import Face
@@ -42,6 +43,26 @@ class OneLimit(Answer):
     value: float | None
     unit: str
     reasons: list[Cause]
+
+
+class BalancingAnswer(Answer):
+    """How far the cells are apart, and what is done about it."""
+
+    active: bool
+    """Whether the battery is kept from FLOAT because the BMS bleeds."""
+    day: bool
+    """Whether a balancing day goes on, with the highest cell just below register 300."""
+    phase: str = Field(examples=["charge"])
+    """``charge``: a small current flows; ``rest``: the highest cell comes down first; ``off``."""
+    spread_ah: float | None
+    """From the lowest cell to the highest; null until it has been seen near full."""
+    spread_percent: float | None
+    """The same in percent of register 306."""
+    at_least: bool
+    """Whether the cells may be further apart."""
+    days_left: float | None
+    """After how many days like the last ones the cells will be alike; null while nobody can know."""
+    text: str = Field(examples=["cells are 8.1 Ah (2.9 %) apart: balanced in about 9 days"])
 
 
 class LastLimits(Answer):
@@ -82,6 +103,8 @@ class LimitsAnswer(Answer):
     """Whether more is charged than may be, by a source that no GX controls."""
     ccl_ignored: bool
     """Whether chargers give clearly more than a CCL that is not enforced."""
+    balancing: BalancingAnswer | None
+    """Null while nothing is sent."""
     discharge_voltage_v: float | None
     cvl: OneLimit
     ccl: OneLimit
@@ -111,11 +134,27 @@ async def limits(face: Face, _user: Viewer) -> LimitsAnswer:
         loose_wires=list(found.loose_wires) if found else [],
         uncontrolled=found is not None and found.uncontrolled,
         ccl_ignored=found is not None and found.ccl_ignored,
+        balancing=None if found is None else _balancing(found.balancing, view.ratings),
         discharge_voltage_v=round(found.discharge_voltage_v, 2) if found else None,
         cvl=_one(found, Quantity.CVL),
         ccl=_one(found, Quantity.CCL),
         dcl=_one(found, Quantity.DCL),
         last=_last(picture),
+    )
+
+
+def _balancing(memory: BalancingMemory, ratings: Ratings | None) -> BalancingAnswer:
+    spread_ah, capacity_ah = memory.spread_ah, 0.0 if ratings is None else ratings.capacity_ah
+    percent = None if spread_ah is None or capacity_ah <= 0.0 else round(100.0 * spread_ah / capacity_ah, 2)
+    return BalancingAnswer(
+        active=memory.active,
+        day=memory.day,
+        phase=memory.phase.value,
+        spread_ah=None if spread_ah is None else round(spread_ah, 2),
+        spread_percent=percent,
+        at_least=memory.at_least,
+        days_left=None if memory.days_left is None else round(memory.days_left, 1),
+        text=memory.text(capacity_ah),
     )
 
 
