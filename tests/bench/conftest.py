@@ -39,6 +39,9 @@ _USUAL = {
     Column.DCL_DEMAND_A: math.inf,
     Column.FAULTY: 0.0,
     Column.ANODE_V: math.nan,
+    Column.SHOWN_PERCENT: 90.0,
+    Column.SPREAD_AH: 2.0,
+    Column.FULL: 0.0,
 }
 
 MakeTrace = Callable[[Sequence[dict[Column, float]]], Trace]

@@ -122,7 +122,9 @@ def firmware(**config: float) -> FirmwareController:
 
 def test_the_firmware_sends_the_pack_voltage_before_its_first_result() -> None:
     """Until its task has run the CVL is what the battery has, the currents are the statistics (section 4.2)."""
-    assert firmware().decide(sample(1, 0.0), STATISTICS, 0.0) == Sent(52.8, 112.0, 196.0, ChargeState.BULK, 0.0)
+    sent = Sent(52.8, 112.0, 196.0, ChargeState.BULK, 0.0, soc_percent=50.0)
+
+    assert firmware().decide(sample(1, 0.0), STATISTICS, 0.0) == sent
 
 
 def test_the_firmware_runs_every_twenty_seconds() -> None:

@@ -6,9 +6,10 @@ import pytest
 
 from tinybms_bridge.bench.criteria import CRITERIA, violations
 from tinybms_bridge.bench.flows import Finding
+from tinybms_bridge.bench.lives import Life
 from tinybms_bridge.bench.metrics import Metrics
 from tinybms_bridge.bench.rises import Rise
-from tinybms_bridge.bench.scenario import Scenario, Wish
+from tinybms_bridge.bench.scenario import Bar, Scenario, Wish
 
 SCENARIO = Scenario("plain", "")
 GOOD = Metrics(
@@ -36,6 +37,34 @@ GOOD = Metrics(
     soc_range_percent=(60.0, 99.0),
     soc_end_percent=98.0,
     full_charges=1,
+)
+
+
+LONG = Scenario(
+    "long",
+    "",
+    bar=Bar(
+        high_h_per_day=1.0,
+        high_h_usual_day=0.5,
+        count_error_percent=3.0,
+        balanced_after_days=20.0,
+        top_percent=99.0,
+        empty_trips=1,
+    ),
+)
+WORN = Life(
+    high_h_per_day=7.5,
+    high_h_usual_day=7.0,
+    dcl_turns_per_h=801.0,
+    spread_begin_ah=8.4,
+    spread_end_ah=3.4,
+    balanced_after_days=None,
+    count_error_percent=12.0,
+    plating_min=13.0,
+    hard_openings=5,
+    idle_days=2,
+    false_sustain_h=8.4,
+    top_percent=96.0,
 )
 
 
@@ -91,7 +120,7 @@ def test_everything_that_does_not_hold_is_told() -> None:
     """Not only the first."""
     worst = replace(
         GOOD,
-        trips={"over-voltage": 1},
+        trips={"over-voltage": 1, "discharged": 5},
         headroom_mv=-5.0,
         reversals_per_h=99.0,
         reduction_delay_s=60.0,
@@ -102,10 +131,11 @@ def test_everything_that_does_not_hold_is_told() -> None:
         avoidable_trips={"cold charge": 1},
         soc_short_percent=50.0,
         findings=(Finding("CCL at least 90 A", 0.0, "A", 30.0, kept=False),),
+        life=replace(WORN, high_h_usual_day=0.0, top_percent=100.0),
     )
     wished = replace(SCENARIO, wish=Wish(full_charges=2))
 
-    assert len(violations(worst, SCENARIO)) == len(CRITERIA)  # a ramp has two names, a wish was not made
+    assert len(violations(worst, LONG)) == len(CRITERIA)  # a ramp has two names, a wish was not made
     assert {v.name for v in violations(worst, wished)} ^ {v.name for v in violations(worst, SCENARIO)} == {
         "wish",
         "short",
@@ -155,3 +185,55 @@ def test_a_wish_takes_the_place_of_a_full_battery() -> None:
 def test_a_cvl_on_the_floor_holds_after_rounding() -> None:
     """The wire has steps of 0.1 V; a floor between two of them is not broken by rounding."""
     assert violations(replace(GOOD, cvl_lowest_v=27.6, least_cvl_v=27.64), SCENARIO) == ()
+
+
+@pytest.mark.parametrize(
+    ("life", "name", "text"),
+    [
+        (Life(dcl_turns_per_h=801.0), "DCL turns", "DCL turned 801 times within an hour of steady load"),
+        (Life(hard_openings=5), "switch", "the charger switch opened under current 5 times"),
+        (Life(plating_min=13.0), "plating", "more current than cold cells take flowed in for 13.0 min"),
+        (Life(false_sustain_h=8.4), "SUSTAIN", "SUSTAIN for 8.4 h with a battery that is not empty"),
+        (Life(idle_days=2), "no charge", "on 2 days of sun a battery with room was not charged"),
+        (Life(high_h_per_day=7.5), "high", "7.50 h a day at high voltage, allowed are 1 h"),
+        (Life(high_h_usual_day=0.6), "high", "0.60 h at high voltage on a usual day, allowed are 0.5 h"),
+        (Life(top_percent=96.0), "top", "on half of the days the battery gets to 96.0 % only, not 99 %"),
+        (Life(count_error_percent=12.0), "count", "the shown SOC was 12.0 % off, allowed are 3 %"),
+        (
+            Life(balanced_after_days=None, spread_end_ah=3.4),
+            "balance",
+            "cells alike never, not by day 20; the spread is 3.4 Ah",
+        ),
+        (
+            Life(balanced_after_days=25.0, spread_end_ah=0.9),
+            "balance",
+            "cells alike after 25.0 days, not by day 20; the spread is 0.9 Ah",
+        ),
+    ],
+)
+def test_wear_is_told_with_its_number(life: Life, name: str, text: str) -> None:
+    """What the battery suffers in the long run, beside what a scenario allows."""
+    (violation,) = violations(replace(GOOD, life=life), LONG)
+
+    assert (violation.name, violation.text) == (name, text)
+
+
+def test_a_battery_that_is_cut_too_often_is_dark() -> None:
+    """Its BMS switched the loads off twice, once was allowed."""
+    (violation,) = violations(replace(GOOD, trips={"discharged": 2}), LONG)
+
+    assert (violation.name, violation.text) == ("dark", "the BMS switched the loads off 2 times")
+
+
+def test_a_short_scenario_demands_nothing_of_a_life() -> None:
+    """Hours at high voltage, the count, balance and the top are for those that say so; the rest holds always."""
+    told = [violation.name for violation in violations(replace(GOOD, life=WORN), SCENARIO)]
+
+    assert told == ["DCL turns", "switch", "plating", "SUSTAIN", "no charge"]
+
+
+def test_what_users_ask_for_excuses_a_day_without_charge() -> None:
+    """Storage, a window, a stop by hand."""
+    wished = replace(SCENARIO, wish=Wish())
+
+    assert violations(replace(GOOD, life=Life(idle_days=2, false_sustain_h=1.0)), wished) == ()

@@ -1,6 +1,7 @@
 """What decides the limits in a run: our engine, or the firmware's task."""
 
 import json
+import math
 from dataclasses import replace
 from typing import Protocol
 
@@ -66,13 +67,18 @@ class EngineController:
             return None
         limits = in_wire_steps(limits)
         sent = quantised(limits.cvl_v, limits.ccl_a, limits.dcl_a, limits.state, now_s)
-        return replace(sent, in_doubt=self._memory.readings.read_again)
+        return replace(sent, in_doubt=self._memory.readings.read_again, soc_percent=self._soc_percent)
 
     def restart(self) -> None:
         """See ``Controller.restart``: what the bridge writes to its state file comes back, nothing else does."""
         written = json.dumps(SavedState.of(EnergyTotals(), self._memory).to_document())
         self._memory = SavedState.from_document(json.loads(written)).memory()
         self._believed = PlausibilityMemory()
+
+    @property
+    def _soc_percent(self) -> float:
+        counted = self._memory.readings.counted
+        return math.nan if counted is None else counted.pack.soc_percent
 
     def _settings(self, now_s: float) -> LimitSettings:
         """Return the settings; after a long step of the bench a gap between samples is no sign of silence."""
@@ -110,13 +116,14 @@ class FirmwareController:
     def _frame(self, snapshot: Snapshot, statistics: Statistics, now_s: float) -> Sent:
         """Return the frame; what is not above 0 is replaced (reference firmware, section 4.2)."""
         result = self._result or FirmwareResult()
-        return quantised(
+        sent = quantised(
             result.cvl_v if result.cvl_v > 0.0 else snapshot.pack.voltage_v,
             result.ccl_a if result.ccl_a > 0.0 else statistics[0],
             result.dcl_a if result.dcl_a > 0.0 else statistics[1],
             result.state,
             now_s,
         )
+        return replace(sent, soc_percent=snapshot.pack.soc_percent)
 
 
 def firmware_config(ratings: Ratings) -> FirmwareConfig:

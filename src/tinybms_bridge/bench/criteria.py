@@ -1,5 +1,6 @@
 """The bar: what has to hold in every scenario."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -21,6 +22,15 @@ CRITERIA = (
     "the battery is not left short of charge at the end of the day",
     "what the user asked of the battery happens",
     "what has to flow flows, and no more than may, whatever the line makes of the readings",
+    "DCL changes direction at most twice an hour under a steady load",
+    "the charger switch of the BMS does not open with more than 2 A or 0.02C",
+    "no more flows in than plates no lithium at the temperature of the cells",
+    "SUSTAIN is for a battery that is empty",
+    "a battery with room is charged on every day of sun, also after its BMS called it full",
+    "cells are at high voltage no longer than a scenario allows, and the battery gets full all the same",
+    "the shown state of charge is no further off than a scenario allows",
+    "unequal cells are alike as soon as a scenario demands",
+    "the BMS does not switch the loads off more often than a scenario allows",
 )
 """In the order in which they are judged."""
 
@@ -28,6 +38,8 @@ _HEADROOM_MV = 10.0
 _DELAY_S = 1.0
 _RESOLUTION_V = 0.05
 _OVER_VOLTAGE = "over-voltage"
+_DISCHARGED = "discharged"
+_DCL_TURNS_PER_H = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +89,7 @@ def violations(metrics: Metrics, scenario: Scenario) -> tuple[Violation, ...]:
         ),
     )
     broken = [Violation(name, text) for is_broken, name, text in findings if is_broken]
-    return (*broken, *_battery_violations(metrics, scenario))
+    return (*broken, *_battery_violations(metrics, scenario), *_life_violations(metrics, scenario))
 
 
 def _battery_violations(metrics: Metrics, scenario: Scenario) -> Iterator[Violation]:
@@ -99,6 +111,67 @@ def _battery_violations(metrics: Metrics, scenario: Scenario) -> Iterator[Violat
         )
 
 
+def _life_violations(metrics: Metrics, scenario: Scenario) -> Iterator[Violation]:
+    """Yield what wears the battery, or what its owner lacks, in the long run."""
+    life, bar = metrics.life, scenario.bar
+    days, most_days = life.balanced_after_days, bar.balanced_after_days
+    empty_trips = metrics.trips.get(_DISCHARGED, 0)
+    findings = (
+        (
+            life.dcl_turns_per_h > _DCL_TURNS_PER_H,
+            "DCL turns",
+            f"DCL turned {life.dcl_turns_per_h:.0f} times within an hour of steady load",
+        ),
+        (life.hard_openings > 0, "switch", f"the charger switch opened under current {life.hard_openings} times"),
+        (
+            life.plating_min > 0.0,
+            "plating",
+            f"more current than cold cells take flowed in for {life.plating_min:.1f} min",
+        ),
+        (
+            scenario.wish is None and life.false_sustain_h > 0.0,
+            "SUSTAIN",
+            f"SUSTAIN for {life.false_sustain_h:.1f} h with a battery that is not empty",
+        ),
+        (
+            scenario.wish is None and life.idle_days > 0,
+            "no charge",
+            f"on {life.idle_days} days of sun a battery with room was not charged",
+        ),
+        (
+            life.high_h_per_day > bar.high_h_per_day,
+            "high",
+            f"{life.high_h_per_day:.2f} h a day at high voltage, allowed are {bar.high_h_per_day:g} h",
+        ),
+        (
+            life.high_h_usual_day > bar.high_h_usual_day,
+            "high",
+            f"{life.high_h_usual_day:.2f} h at high voltage on a usual day, allowed are {bar.high_h_usual_day:g} h",
+        ),
+        (
+            life.top_percent < bar.top_percent,
+            "top",
+            f"on half of the days the battery gets to {life.top_percent:.1f} % only, not {bar.top_percent:g} %",
+        ),
+        (
+            life.count_error_percent > bar.count_error_percent,
+            "count",
+            f"the shown SOC was {life.count_error_percent:.1f} % off, allowed are {bar.count_error_percent:g} %",
+        ),
+        (
+            math.isfinite(most_days) and (days is None or days > most_days),
+            "balance",
+            f"cells alike {_after(days)}, not by day {most_days:g}; the spread is {life.spread_end_ah:.1f} Ah",
+        ),
+        (
+            bar.empty_trips is not None and empty_trips > bar.empty_trips,
+            "dark",
+            f"the BMS switched the loads off {empty_trips} times",
+        ),
+    )
+    yield from [Violation(name, text) for is_broken, name, text in findings if is_broken]
+
+
 def _wish_violations(metrics: Metrics, wish: Wish) -> Iterator[Violation]:
     ends = (metrics.soc_end_percent, metrics.soc_end_percent)
     for bounds, found, when in (
@@ -110,6 +183,10 @@ def _wish_violations(metrics: Metrics, wish: Wish) -> Iterator[Violation]:
             yield Violation("wish", f"SOC {when} at {span} %, asked for was {bounds[0]:.0f} to {bounds[1]:.0f} %")
     if metrics.full_charges != wish.full_charges and wish.full_charges is not None:
         yield Violation("wish", f"the battery became full {metrics.full_charges} times in place of {wish.full_charges}")
+
+
+def _after(days: float | None) -> str:
+    return "never" if days is None else f"after {days:.1f} days"
 
 
 def _rise(rise: Rise, unit: str, digits: int) -> str:

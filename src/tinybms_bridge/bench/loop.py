@@ -1,6 +1,7 @@
 """The closed loop: pack, BMS, controller, bus, GX and devices, in steps of a second or longer."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tinybms_bridge.battery.snapshot import Snapshot
@@ -15,10 +16,11 @@ from tinybms_bridge.bench.scenario import Scenario
 from tinybms_bridge.bench.sensors import Sensors
 from tinybms_bridge.bench.trace import STATES, Run, Trace
 from tinybms_bridge.bench.wire import Bursts, Sent
+from tinybms_bridge.tinybms.simulator.pack import Cell
 from tinybms_bridge.victron.devices import BatteryNow, Devices, Flow
 from tinybms_bridge.victron.dvcc import Dvcc
 
-__all__ = ["Simulation", "play"]
+__all__ = ["Simulation", "play", "spread_ah"]
 
 _HURRY_S = 0.08
 """A bridge in doubt reads again at once, and no sooner than counts as another reading."""
@@ -162,8 +164,17 @@ class Simulation:
                 dcl_demand_a,
                 float(self._faults.active or self._dirt.active(self.now_s - dt_s)),
                 lowest_anode_v(self.pack),
+                math.nan if sent is None else sent.soc_percent,
+                spread_ah(self.pack.cells),
+                float(self.bms.full),
             )
         )
+
+
+def spread_ah(cells: Sequence[PackCell]) -> float:
+    """Return how much more charge the cell that is furthest from full needs than the one that is nearest."""
+    missing_ah = [(1.0 - cell.soc) * cell.capacity_ah for cell in cells]
+    return max(missing_ah) - min(missing_ah)
 
 
 def play(scenario: Scenario, controller: Controller) -> Run:

@@ -3,13 +3,14 @@
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tinybms_bridge.battery.limits import ChargeState
 from tinybms_bridge.bench.battery import least_cvl_v
 from tinybms_bridge.bench.flows import Finding, findings
 from tinybms_bridge.bench.ideal import Ideal
-from tinybms_bridge.bench.reversals import Reversals, count_reversals
+from tinybms_bridge.bench.lives import Life, live, most_within
+from tinybms_bridge.bench.reversals import count_reversals
 from tinybms_bridge.bench.rises import Rise, ccl_rise, cvl_rise
 from tinybms_bridge.bench.trace import STATES, Column, Run, Trace
 from tinybms_bridge.bench.trips import avoidable_trips
@@ -73,6 +74,8 @@ class Metrics:
     """How often the battery became full."""
     findings: tuple[Finding, ...] = ()
     """What flowed, beside the bounds of the scenario."""
+    life: Life = field(default_factory=Life)
+    """What it does to the battery in the long run."""
 
 
 def measure(run: Run, ideal: Ideal) -> Metrics:
@@ -90,7 +93,7 @@ def measure(run: Run, ideal: Ideal) -> Metrics:
         overshoot_mv=max(highest_v - ratings.fully_charged_cell_v, 0.0) * 1000.0,
         lowest_cell_v=min(trace.column(Column.LOWEST_V)),
         state_s=_time_in_states(trace),
-        reversals_per_h=_per_hour(reversals),
+        reversals_per_h=float(most_within(reversals.steady_s, 3600.0)),
         reversals=len(reversals.all_s),
         energy_lost_wh=lost_wh,
         energy_lost_percent=100.0 * lost_wh / ideal.solar_wh if ideal.solar_wh > 0.0 else 0.0,
@@ -111,6 +114,7 @@ def measure(run: Run, ideal: Ideal) -> Metrics:
         soc_end_percent=soc_percent[-1],
         full_charges=_full_charges(soc_percent, ideal.highest_soc_percent),
         findings=findings(run),
+        life=live(run),
     )
 
 
@@ -168,15 +172,3 @@ def _full_charges(soc_percent: Iterable[float], most_percent: float) -> int:
         elif percent < most_percent - _NO_LONGER_FULL_PERCENT:
             full = False
     return count
-
-
-def _per_hour(reversals: Reversals) -> float:
-    """Return the most reversals of steady state within any hour."""
-    times_s = reversals.steady_s
-    first = 0
-    most = 0.0
-    for last, time_s in enumerate(times_s):
-        while time_s - times_s[first] > 3600.0:
-            first += 1
-        most = max(most, float(last - first + 1))
-    return most

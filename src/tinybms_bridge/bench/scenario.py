@@ -12,7 +12,7 @@ from tinybms_bridge.bench.sensors import SensorPlan
 from tinybms_bridge.bench.weather import ClearSky, Constant, Profile
 from tinybms_bridge.victron.dvcc import SystemPlan
 
-__all__ = ["Fault", "FaultKind", "ForeignSource", "Scenario", "Wish"]
+__all__ = ["Bar", "Fault", "FaultKind", "ForeignSource", "Scenario", "Wish"]
 
 
 class FaultKind(Enum):
@@ -67,6 +67,26 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
+class Bar:
+    """How well the battery has to be treated in the long run, where a scenario is long enough to tell."""
+
+    high_h_per_day: float = math.inf
+    """Most hours a day with the highest cell at high voltage; balancing days included."""
+    high_h_usual_day: float = math.inf
+    """The same, on half of the days."""
+    count_error_percent: float = math.inf
+    """Most that the shown state of charge may be off."""
+    count_from_h: float = 0.0
+    """So long after the start the count is judged."""
+    balanced_after_days: float = math.inf
+    """Latest day from which the cells have to be alike."""
+    top_percent: float = 0.0
+    """Least true state of charge that half of the days reach."""
+    empty_trips: int | None = None
+    """How often the BMS may switch the loads off; None: however often."""
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """Everything that decides a run; two runs of one scenario are alike."""
 
@@ -108,6 +128,7 @@ class Scenario:
     """Step while nothing happens."""
     settings: LimitSettings = field(default_factory=LimitSettings)
     """Of the engine; the default is a bridge without a line of configuration."""
+    bar: Bar = Bar()
     wish: Wish | None = None
     """What has to come of settings that are not the default; takes the place of ``most_short_percent``."""
 

@@ -55,6 +55,12 @@ class Column(IntEnum):
     """1 while something of the scenario is wrong: silence, or a restart."""
     ANODE_V = 22
     """Lowest potential of a negative electrode against lithium, which plates below 0; NaN where cells know none."""
+    SHOWN_PERCENT = 23
+    """State of charge that the controller shows; NaN while it shows none."""
+    SPREAD_AH = 24
+    """Charge that the cell which is furthest from full needs more than the one that is nearest."""
+    FULL = 25
+    """1 while the BMS calls the battery fully charged (status 0x92)."""
 
 
 _WIDTH = len(Column)

@@ -28,6 +28,8 @@ class Sent(Told):
     decided_s: float = 0.0
     in_doubt: bool = False
     """Whether the reading that it was decided with is to be followed by the next one at once."""
+    soc_percent: float = math.nan
+    """State of charge in the frames."""
 
 
 class Bursts:
