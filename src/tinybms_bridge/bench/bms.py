@@ -116,6 +116,11 @@ class BenchBms:
         self._gauge.count(self._current_a, dt_s, self.ratings.capacity_ah, _MAX_CYCLES)
         self._follow(now_s, current_a, offered_a)
 
+    def complete(self) -> None:
+        """Find the end of a charge: count 100 % and say full (event 0x63)."""
+        self._full = True
+        self._gauge.soc_percent = 100.0
+
     def sample(self, now_s: float) -> Snapshot:
         """Return a new sample of what was observed last."""
         self._sequence += 1
@@ -160,7 +165,7 @@ class BenchBms:
             )  # fmt: skip
             self._full, pauses = self._charge.ended, self._charge.pauses
         if completed:
-            self._gauge.soc_percent = 100.0
+            self.complete()
         bleeds = high and (self._current_a > 0.0 or pauses or over_voltage)
         self.bleeding = frozenset(balancing_now(high)) if bleeds else frozenset()
 
@@ -172,8 +177,7 @@ class BenchBms:
         elif 0.0 < current_a < ratings.charge_finished_current_a and not self._full:
             highest_v = max(self._cells_v)
             at_voltage = highest_v >= ratings.fully_charged_cell_v - _FULL_TOLERANCE_V
-            self._full = at_voltage and highest_v - min(self._cells_v) < self._limits.disbalance_v
-            return self._full
+            return at_voltage and highest_v - min(self._cells_v) < self._limits.disbalance_v
         return False
 
     def _status(self) -> BmsStatus:

@@ -35,8 +35,13 @@ class FaultPlayer:
 
     @property
     def active(self) -> bool:
-        """Whether anything is wrong."""
+        """Whether anything is wrong, or happens that is not of the weather."""
         return bool(self._now)
+
+    @property
+    def bms_full(self) -> bool:
+        """Whether the BMS finds the end of a charge."""
+        return FaultKind.BMS_FULL in self._now
 
     @property
     def bms_silent(self) -> bool:

@@ -90,6 +90,8 @@ class Simulation:
         faults.advance(now_s, None if self._sent is None else self._sent.state)
         if faults.bridge_restarts:
             self._controller.restart()
+        if faults.bms_full:
+            self.bms.complete()
         reads = not faults.bms_silent and not faults.suspended
         if reads:
             self._read(now_s)

@@ -5,6 +5,7 @@ import html
 from collections.abc import Sequence
 from pathlib import Path
 
+from tinybms_bridge.bench import report_lives
 from tinybms_bridge.bench.criteria import CRITERIA
 from tinybms_bridge.bench.report import HEADINGS, failures, flows, legend, markdown, row
 from tinybms_bridge.bench.runner import Outcome, Result
@@ -35,7 +36,7 @@ def page(results: Sequence[Result]) -> str:
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>'
         f"<h1>Charge control, simulated</h1><p>What has to hold in every scenario:</p><ul>{criteria}</ul>"
         f'<div class="wide"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
-        f"<p>{html.escape(legend())}</p><ul>{broken}</ul>{_flows(results)}{pictures}</body></html>\n"
+        f"<p>{html.escape(legend())}</p><ul>{broken}</ul>{_lives(results)}{_flows(results)}{pictures}</body></html>\n"
     )
 
 
@@ -66,9 +67,20 @@ def _row(result: Result, outcome: Outcome) -> str:
     return f'<tr><td>{link}</td>{middle}<td class="{mark}">{html.escape(judgement)}</td></tr>'
 
 
+def _lives(results: Sequence[Result]) -> str:
+    """Return the table of ``report_lives.lives``, and what its words mean."""
+    table = _table(report_lives.lives(results))
+    return f"{table}<p>{html.escape(report_lives.legend())}</p>" if table else ""
+
+
 def _flows(results: Sequence[Result]) -> str:
     """Return the table of ``report.flows``."""
-    lines = [line.strip("|").split("|") for line in flows(results)]
+    return _table(flows(results))
+
+
+def _table(markdown_lines: Sequence[str]) -> str:
+    """Return a Markdown table as HTML; empty for no lines."""
+    lines = [line.strip("|").split("|") for line in markdown_lines]
     if not lines:
         return ""
     heads, _, *rows = lines

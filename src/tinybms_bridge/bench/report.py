@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tinybms_bridge.battery.limits import ChargeState
+from tinybms_bridge.bench import report_lives
 from tinybms_bridge.bench.metrics import Metrics
 from tinybms_bridge.bench.runner import Outcome, Result
 
@@ -86,6 +87,9 @@ def show(results: Sequence[Result], console: Console) -> None:
     console.width = max(console.width, _WIDTH)
     console.print(table(results))
     console.print(legend(), style="dim")
+    if report_lives.lived(results):
+        console.print(report_lives.lives_table(results))
+        console.print(report_lives.legend(), style="dim")
     for line in failures(results):
         console.print(line, style="red", highlight=False)
 
@@ -100,7 +104,10 @@ def markdown(results: Sequence[Result]) -> str:
     lines = ["| " + " | ".join(HEADINGS) + " |", "|" + "---|" * len(HEADINGS)]
     lines += ["| " + " | ".join(row(outcome)) + " |" for result in results for outcome in result.outcomes]
     broken = [f"- {line}" for line in failures(results)] or ["The engine holds every criterion in every scenario."]
-    return "\n".join([*lines, "", legend(), "", *broken, "", *comparison(results), "", *flows(results), ""])
+    long_run = report_lives.lives(results)
+    if long_run:
+        long_run += ["", report_lives.legend(), ""]
+    return "\n".join([*lines, "", legend(), "", *broken, "", *long_run, *comparison(results), "", *flows(results), ""])
 
 
 def comparison(results: Sequence[Result]) -> list[str]:

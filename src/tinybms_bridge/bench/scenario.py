@@ -28,6 +28,8 @@ class FaultKind(Enum):
     """The bridge decides on, and no frame reaches the GX."""
     SUSPENDED = "suspended"
     """The machine of the bridge sleeps: no sample, no decision, no frame; then it wakes up with what it had."""
+    BMS_FULL = "BMS full"
+    """The BMS finds the end of a charge (event 0x63): it counts 100 % and says full. No fault, but it has its time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,28 +6,41 @@ from types import MappingProxyType
 from tinybms_bridge.bench.scenario import Scenario
 from tinybms_bridge.bench.scenarios import (
     batteries,
+    colds,
     counters,
     currents,
     days,
     disturbances,
+    empties,
     fields,
     images,
     instruments,
     links,
+    months,
     outliers,
+    registers,
     systems,
     wishes,
 )
 
-__all__ = ["DIRTY", "SCENARIOS", "UNCONFIGURED"]
+__all__ = ["DIRTY", "LONG", "SCENARIOS", "UNCONFIGURED"]
 
+_PLAIN = (days, systems, batteries, instruments, disturbances, empties, colds)
 UNCONFIGURED: Mapping[str, Scenario] = MappingProxyType(
-    {s.name: s for part in (days, systems, batteries, instruments, disturbances) for s in part.SCENARIOS}
+    {
+        s.name: s
+        for part in (days, systems, batteries, instruments, disturbances, empties, colds)
+        for s in part.SCENARIOS
+    }
 )
 """The scenarios of a bridge without a line of configuration, by name."""
 DIRTY: Mapping[str, Scenario] = MappingProxyType(
     {s.name: s for part in (outliers, fields, images, counters, currents, links) for s in part.SCENARIOS}
 )
 """Those of bad input, each with bounds for what has to flow and what may."""
-SCENARIOS: Mapping[str, Scenario] = MappingProxyType({**UNCONFIGURED, **{s.name: s for s in wishes.SCENARIOS}, **DIRTY})
+LONG: Mapping[str, Scenario] = MappingProxyType({s.name: s for part in (months, registers) for s in part.SCENARIOS})
+"""Weeks and months; the command plays all of each, the tests a part."""
+SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
+    {**UNCONFIGURED, **{s.name: s for s in wishes.SCENARIOS}, **DIRTY, **LONG}
+)
 """Every scenario by name."""

@@ -1,5 +1,7 @@
 """Parts that several scenarios share."""
 
+from dataclasses import replace
+
 from tinybms_bridge.bench.battery import BatteryPlan, OddCell
 from tinybms_bridge.bench.bounds import Bound, What
 from tinybms_bridge.bench.dirt import Dirt
@@ -23,6 +25,7 @@ __all__ = [
     "WEAK",
     "noon",
     "pack",
+    "top_balanced",
     "untouched",
 ]
 
@@ -78,6 +81,13 @@ def pack(
         peak_cutoff_a=2.0 * capacity_ah,
         soc_error_percent=soc_error_percent,
     )
+
+
+def top_balanced(plan: BatteryPlan, spread: float = 0.02) -> BatteryPlan:
+    """Return a battery whose cells differ in capacity, by so much at most, and are full all together."""
+    steps = [2.0 * (5 * index % plan.cells) / (plan.cells - 1) - 1.0 for index in range(plan.cells)]
+    odd = tuple(OddCell(index, capacity_factor=1.0 + spread * step) for index, step in enumerate(steps))
+    return replace(plan, capacity_spread=0.0, soc_spread=0.0, odd=odd)
 
 
 def noon(
