@@ -1,35 +1,37 @@
-"""The scenarios of bad input with the engine of an earlier revision beside today's; prints a Markdown table.
+"""Scenarios of the bench with the engine of an earlier revision beside today's; prints Markdown tables.
 
-    python -m benchmarks.before 1096f1d
+    python -m benchmarks.before df06855 --long                  # the long run: months, cold days, loads near empty
+    python -m benchmarks.before 1096f1d                         # bad input
     python -m benchmarks.before 1096f1d --only outlier-high --only board-lost --out before.md
 
 The engine of before is the folder ``battery`` of that revision under another package name, in a process of its own run.
 Readings and settings are handed over field by field; what it does not know is left out. Pack, BMS, GX and wire are
-today's. Its clock is that of before, too: it stands while the machine sleeps.
+today's, and so are the criteria. Its clock is that of before, too: it stands while the machine sleeps.
 """
 
 import argparse
 import dataclasses
 import importlib
 import io
+import multiprocessing
+import os
 import subprocess
 import sys
 import tarfile
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from tinybms_bridge.battery.limits import ChargeState
 from tinybms_bridge.battery.snapshot import Snapshot
-from tinybms_bridge.bench import SCENARIOS, measure, play
-from tinybms_bridge.bench.controllers import Controller, Statistics
-from tinybms_bridge.bench.criteria import violations
+from tinybms_bridge.bench import SCENARIOS, Outcome, Result, report_lives
+from tinybms_bridge.bench.controllers import Statistics
 from tinybms_bridge.bench.flows import Finding
-from tinybms_bridge.bench.ideal import ideal_charge
-from tinybms_bridge.bench.runner import engine_for
-from tinybms_bridge.bench.scenario import FaultKind, Scenario
+from tinybms_bridge.bench.runner import engine_for, play_with
+from tinybms_bridge.bench.scenario import Bar, FaultKind, Scenario
 from tinybms_bridge.bench.scenarios import DIRTY
 from tinybms_bridge.bench.wire import Sent, quantised
 
@@ -80,7 +82,10 @@ class EarlierEngine:
             return None
         limits = self._limits.in_wire_steps(limits)
         state = ChargeState(limits.state.value)
-        return quantised(limits.cvl_v, limits.ccl_a, limits.dcl_a, state, now_s)
+        sent = quantised(limits.cvl_v, limits.ccl_a, limits.dcl_a, state, now_s)
+        readings = getattr(self._memory, "readings", None)
+        in_doubt = bool(getattr(readings, "read_again", False))
+        return dataclasses.replace(sent, in_doubt=in_doubt, soc_percent=self._believed.accepted.pack.soc_percent)
 
     def restart(self) -> None:
         """Forget everything."""
@@ -118,7 +123,7 @@ def handed_over(value: Any) -> Any:  # noqa: ANN401 -- types that are not known 
     if not dataclasses.is_dataclass(value) or isinstance(value, type):
         return value
     old = _type_of_before(value)
-    known = {field.name for field in dataclasses.fields(old)}
+    known = {field.name for field in dataclasses.fields(old) if field.init}
     names = [field.name for field in dataclasses.fields(value) if field.name in known]
     return old(**{name: handed_over(getattr(value, name)) for name in names})
 
@@ -128,25 +133,43 @@ def _type_of_before(value: object) -> Any:  # noqa: ANN401 -- likewise
     return getattr(importlib.import_module(module), type(value).__name__)
 
 
-def table(names: Sequence[str]) -> list[str]:
-    """Return the Markdown table: a row for each bound, and one for the other criteria; what is outside is bold."""
+LONG_RUN = [name for name, each in SCENARIOS.items() if each.hours >= 24.0 or each.bar != Bar()]
+
+
+def both(name: str) -> Result:
+    """Play a scenario with today's engine, and as its baseline with that of before."""
+    scenario = SCENARIOS[name]
+    return Result(name, play_with(scenario, engine_for(scenario)), play_with(scenario, EarlierEngine(scenario)))
+
+
+def bounds_table(results: Sequence[Result]) -> list[str]:
+    """Return a row for each bound, and one for the other criteria; what is outside is bold."""
     lines = ["| Scenario | What has to hold | Before | Now |", "|---|---|---|---|"]
-    for name in names:
-        scenario = SCENARIOS[name]
-        measured = [measure(play(scenario, each), ideal_charge(scenario)) for each in _controllers(scenario)]
-        title = f"`{name}`"
-        for told in zip(*(metrics.findings for metrics in measured), strict=True):
+    for result in results:
+        title = f"`{result.scenario}`"
+        outcomes = _before_and_now(result)
+        for told in zip(*(outcome.metrics.findings for outcome in outcomes), strict=True):
             lines.append(f"| {title} | {told[0].bound} | {_told(told[0])} | {_told(told[1])} |")
             title = ""
-        others = [[v.name for v in violations(metrics, scenario) if v.name != "flow"] for metrics in measured]
+        others = [[v.name for v in outcome.violations if v.name != "flow"] for outcome in outcomes]
         if any(others):
             missed = [f"**{', '.join(each)}**" if each else "kept" for each in others]
             lines.append(f"|  | the criteria of every scenario | {' | '.join(missed)} |")
     return lines
 
 
-def _controllers(scenario: Scenario) -> tuple[Controller, Controller]:
-    return EarlierEngine(scenario), engine_for(scenario)
+def broken_table(results: Sequence[Result]) -> list[str]:
+    """Return what each engine does not hold, in words."""
+    lines = ["| Scenario | Before | Now |", "|---|---|---|"]
+    for result in results:
+        told = ["; ".join(v.text for v in outcome.violations) or "kept" for outcome in _before_and_now(result)]
+        lines.append(f"| `{result.scenario}` | {' | '.join(told)} |")
+    return lines
+
+
+def _before_and_now(result: Result) -> tuple[Outcome, Outcome]:
+    assert result.baseline is not None
+    return result.baseline, result.engine
 
 
 def _told(finding: Finding) -> str:
@@ -157,12 +180,23 @@ def main() -> None:
     """Play, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("revision", help="of the engine of before")
-    parser.add_argument("--only", action="append", choices=sorted(DIRTY), help="a scenario; all of bad input without")
-    parser.add_argument("--out", type=Path, help="where the table goes besides standard output")
+    parser.add_argument("--only", action="append", choices=sorted(SCENARIOS), metavar="NAME", help="a scenario")
+    parser.add_argument("--long", action="store_true", help="the long run in place of bad input")
+    parser.add_argument("--out", type=Path, help="where the tables go besides standard output")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="scenarios to play at once")
     arguments = parser.parse_args()
+    names = arguments.only or (LONG_RUN if arguments.long else list(DIRTY))
     with tempfile.TemporaryDirectory() as folder:
         load(arguments.revision, Path(folder))
-        text = "\n".join(table(arguments.only or list(DIRTY)))
+        # Forked, so that the package of before is there in every process.
+        with ProcessPoolExecutor(arguments.jobs, mp_context=multiprocessing.get_context("fork")) as pool:
+            results = list(pool.map(both, names))
+    bounded = [result for result in results if SCENARIOS[result.scenario].bounds]
+    tables = [bounds_table(bounded)] if bounded else []
+    if report_lives.lived(results):
+        tables.append([*report_lives.lives(results), "", report_lives.legend()])
+    tables.append(broken_table(results))
+    text = "\n\n".join("\n".join(table) for table in tables)
     print(text)
     if arguments.out is not None:
         arguments.out.write_text(text + "\n", encoding="utf-8")

@@ -6,26 +6,31 @@ import math
 import pytest
 
 from tinybms_bridge.bench.runner import Result
+from tinybms_bridge.bench.scenario import Scenario
 from tinybms_bridge.bench.scenarios import SCENARIOS
 
+NOT_YET: dict[str, tuple[str, ...]] = {}
+"""What a part of the engine that is still to come has to mend; by scenario the names of its violations."""
 pytestmark = pytest.mark.timeout(300)  # a result may have to wait for those of tests that come later
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_the_engine_holds_every_criterion(name: str, engine_result: Result) -> None:
     """Numbers and words are in ``bench.criteria``."""
+    broken = [v for v in engine_result.engine.violations if v.name not in NOT_YET.get(name, ())]
+
     assert engine_result.scenario == name
-    assert [violation.text for violation in engine_result.engine.violations] == []
+    assert [violation.text for violation in broken] == []
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_every_measure_is_a_number(name: str, engine_result: Result) -> None:
+def test_every_measure_is_a_number(name: str, engine_result: Result, played: dict[str, Scenario]) -> None:
     """And the time in states is all of the scenario."""
     measures = dataclasses.asdict(engine_result.engine.metrics)
     numbers = {key: value for key, value in measures.items() if isinstance(value, float)}
 
     assert all(math.isfinite(value) for value in numbers.values()), numbers
-    assert engine_result.simulated_s == pytest.approx(3600.0 * SCENARIOS[name].hours)
+    assert engine_result.simulated_s == pytest.approx(3600.0 * played[name].hours)
 
 
 @pytest.mark.parametrize("name", ["sunny-day", "li-ion", "lto", "lfp-4", "lfp-8", "no-sale"])

@@ -6,12 +6,13 @@ import math
 import pytest
 
 from tinybms_bridge.battery.limits import ChargeProfile
+from tinybms_bridge.bench.battery import BmsKind
 from tinybms_bridge.bench.ideal import ideal_charge
 from tinybms_bridge.bench.loop import play
 from tinybms_bridge.bench.metrics import measure
 from tinybms_bridge.bench.runner import baseline_for
 from tinybms_bridge.bench.scenario import FaultKind, Scenario
-from tinybms_bridge.bench.scenarios import DIRTY, SCENARIOS, UNCONFIGURED
+from tinybms_bridge.bench.scenarios import DIRTY, LONG, SCENARIOS, UNCONFIGURED
 from tinybms_bridge.bench.weather import Clouds, Pulses, Seasons
 
 EVERY = pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=lambda scenario: scenario.name)
@@ -138,6 +139,44 @@ def test_bad_input_lies_within_its_scenario() -> None:
     for scenario in DIRTY.values():
         for dirt in scenario.dirt:
             assert 0.0 < dirt.after_s < dirt.after_s + dirt.for_s < scenario.hours * 3600.0
+
+
+def test_months_are_there() -> None:
+    """Of 30 and 60 days, with a count that drifts either way and an end of charge that the BMS finds in between."""
+    months = LONG.values()
+    offsets_a = {s.sensors.current_offset_a for s in months if any(f.kind is FaultKind.BMS_FULL for f in s.faults)}
+
+    assert {-0.3, 0.3} <= offsets_a
+    assert {30, 60} <= {round(s.hours / 24.0) for s in months}
+    assert {("lfp", 16), ("lfp", 8), ("lfp", 4), ("li-ion", 14), ("lto", 12)} <= {
+        (s.battery.chemistry, s.battery.cells) for s in months if s.hours > 600.0
+    }
+
+
+def test_every_bms_is_there() -> None:
+    """The one that counts, and the one of the manual with either port."""
+    assert {s.battery.bms for s in LONG.values()} == set(BmsKind)
+
+
+@pytest.mark.parametrize("feed_in", [False, True])
+def test_a_cell_that_is_too_full_is_there(feed_in: bool) -> None:
+    """With a day from which on it has to be like the others."""
+    found = [s for s in LONG.values() if s.system.feed_in is feed_in and math.isfinite(s.bar.balanced_after_days)]
+
+    assert any(cell.soc_offset == 0.03 for s in found for cell in s.battery.odd)
+
+
+def test_units_that_are_set_wrong_are_there() -> None:
+    """Registers 300, 303, 306, 308, 318 and 320, a sensor that reads small currents as none, cells of mixed age."""
+    batteries = [s.battery for s in SCENARIOS.values()]
+    ratings = [battery.ratings() for battery in batteries]
+
+    assert any(r.fully_charged_cell_v > 3.65 for r in ratings if r.over_voltage_cell_v < 4.0)
+    assert any(r.early_balancing_cell_v == 3.2 and r.allowed_disbalance_mv == 15.0 for r in ratings)
+    assert {0.7, 1.3} <= {battery.told_capacity for battery in batteries}
+    assert {0.2, 0.7, 1.0, 1.2} <= {round(b.charge_cutoff_a / b.capacity_ah, 3) for b in batteries}
+    assert {-20.0, 0.0, 1.0} <= {r.low_temperature_charge_c for r in ratings if r.over_voltage_cell_v > 3.0}
+    assert any(cell.capacity_factor == 0.75 for battery in batteries for cell in battery.odd)
 
 
 @pytest.mark.parametrize("feed_in", [False, True])

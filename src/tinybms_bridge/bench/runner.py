@@ -15,7 +15,7 @@ from tinybms_bridge.bench.scenario import Scenario
 from tinybms_bridge.bench.scenarios import SCENARIOS
 from tinybms_bridge.bench.trace import Run
 
-__all__ = ["Outcome", "Result", "baseline_for", "engine_for", "play_all", "play_scenario"]
+__all__ = ["Outcome", "Result", "baseline_for", "engine_for", "play_all", "play_scenario", "play_with"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,11 @@ def play_all(names: Sequence[str], *, baseline: bool = True, plot: bool = False,
         waiting = [pool.submit(_play_name, name, baseline, plot) for name in _longest_first(names)]
         for done in as_completed(waiting):
             yield done.result()
+
+
+def play_with(scenario: Scenario, controller: Controller) -> Outcome:
+    """Play a scenario with any controller."""
+    return _play(scenario, controller)[1]
 
 
 def _play(scenario: Scenario, controller: Controller) -> tuple[Run, Outcome]:
