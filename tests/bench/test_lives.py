@@ -114,6 +114,14 @@ def test_cold_cells_take_little(
     assert life_of(make_run, rows, battery=battery).plating_min == (3.0 if plates else 0.0)
 
 
+@pytest.mark.parametrize(("anode_v", "minutes"), [(0.01, 0.0), (-0.01, 3.0)])
+def test_an_electrode_that_is_known_tells_plating(make_run: MakeRun, anode_v: float, minutes: float) -> None:
+    """Whatever the curve says."""
+    row = {Column.STEP_S: 60.0, Column.COLDEST_C: 0.0, Column.CURRENT_A: 100.0, Column.ANODE_V: anode_v}
+
+    assert life_of(make_run, [row] * 3).plating_min == minutes
+
+
 def test_the_curve_of_the_cold_rises() -> None:
     """From nothing at 0 °C to the BMS's own cutoff."""
     allowed = [most_charge_c("lfp", celsius) for celsius in range(-5, 30)]

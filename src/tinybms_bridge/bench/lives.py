@@ -205,15 +205,16 @@ def _count_error_percent(trace: Trace, from_s: float) -> float:
 
 
 def _plating_s(trace: Trace, battery: BatteryPlan) -> float:
-    if battery.chemistry == "lto":
-        return 0.0
+    """Return for how long lithium may have been plated: by the electrode where the cells know it, else by the curve."""
+    names = (Column.STEP_S, Column.CURRENT_A, Column.COLDEST_C, Column.ANODE_V)
     plating_s = 0.0
-    names = (Column.STEP_S, Column.CURRENT_A, Column.COLDEST_C)
-    for step_s, current_a, coldest_c in zip(*(trace.column(name) for name in names), strict=True):
-        if current_a <= 0.0 or coldest_c >= _FROST_C[-1][0]:
-            continue
-        most_c = max(_FROST_SHARE * most_charge_c(battery.chemistry, coldest_c), _FROST_LEAST_C)
-        plating_s += step_s if current_a > most_c * battery.capacity_ah else 0.0
+    for step_s, current_a, coldest_c, anode_v in zip(*(trace.column(name) for name in names), strict=True):
+        if math.isnan(anode_v):
+            most_c = max(_FROST_SHARE * most_charge_c(battery.chemistry, coldest_c), _FROST_LEAST_C)
+            plates = current_a > most_c * battery.capacity_ah
+        else:
+            plates = anode_v < 0.0
+        plating_s += step_s if plates else 0.0
     return plating_s
 
 

@@ -16,7 +16,7 @@ from tinybms_bridge.bench.scenario import Scenario
 from tinybms_bridge.bench.sensors import Sensors
 from tinybms_bridge.bench.trace import STATES, Run, Trace
 from tinybms_bridge.bench.wire import Bursts, Sent
-from tinybms_bridge.tinybms.simulator.pack import Cell
+from tinybms_bridge.tinybms.simulator.pack import PackCell
 from tinybms_bridge.victron.devices import BatteryNow, Devices, Flow
 from tinybms_bridge.victron.dvcc import Dvcc
 
