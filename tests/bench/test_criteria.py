@@ -139,6 +139,8 @@ def test_everything_that_does_not_hold_is_told() -> None:
     assert {v.name for v in violations(worst, wished)} ^ {v.name for v in violations(worst, SCENARIO)} == {
         "wish",
         "short",
+        "SUSTAIN",
+        "no charge",
     }
 
 
