@@ -71,9 +71,9 @@ _SMALL_C_RATE = 0.05
 _LAG_S, _SEEN_S = 120.0, 60.0
 """Over the first it is averaged, and after the second it counts."""
 
-_STEP_V, _STEP_S, _REST_STEP_S, _LARGE_S = 0.1, 60.0, 20.0, 120.0
-"""Steps of CVL are those of frame 0x351: up one a minute, since it is a tenth of 1C in a good pack; down three times as
-fast in order to rest, and against a large current only when it has not fallen by itself after two minutes."""
+_STEP_V, _STEP_S, _REST_STEP_S = 0.1, 60.0, 20.0
+"""Steps of CVL are those of frame 0x351: up one a minute, since it is a tenth of 1C in a good pack, and what it makes
+flow falls by itself; down three times as fast in order to rest."""
 
 _STEP_SHARE = 0.5
 """Of such a step the highest cell takes up to so much, since it is where the curve is steep."""
@@ -279,13 +279,11 @@ def _ends_early(memory: BalancingMemory, context: Context, plan: _Plan) -> bool:
 def _level(memory: BalancingMemory, context: Context, plan: _Plan, elapsed_s: float) -> tuple[float, float]:
     """Return the CVL of this phase, and the time since its last step."""
     pack, waited_s, level_v = context.snapshot.pack, memory.waited_s + elapsed_s, memory.level_v
-    lower_v = max(down_to_step(min(level_v, pack.voltage_v) - _STEP_V), context.floor_v)
     if memory.phase is BalancingPhase.REST:
         if pack.current_a < 0.0 or waited_s < _REST_STEP_S:
             return level_v, min(waited_s, _REST_STEP_S)
+        lower_v = max(down_to_step(min(level_v, pack.voltage_v) - _STEP_V), context.floor_v)
         return max(lower_v, min(level_v, pack.voltage_v - _MOST_BELOW_V)), 0.0
-    if pack.current_a > plan.small_a:
-        return (lower_v, 0.0) if waited_s >= _LARGE_S else (level_v, waited_s)
     if pack.current_a >= plan.read_a or waited_s < _STEP_S:
         return level_v, min(waited_s, _STEP_S)
     return min(level_v + _STEP_V, context.charging.target_v), 0.0
