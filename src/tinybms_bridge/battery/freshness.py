@@ -12,6 +12,7 @@ unit, since neither its noise nor its counter is documented.
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from tinybms_bridge.battery.quick import quick
 from tinybms_bridge.battery.snapshot import Snapshot
 
 __all__ = ["Freshness", "FreshnessMemory", "FreshnessSettings", "Motion", "advance"]
@@ -58,6 +59,7 @@ class FreshnessSettings:
     """Good samples in a row that end HOLD or SILENT."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Motion:
     """How the readings move. Any change counts, also of the lifetime counter and also backwards."""
@@ -86,6 +88,7 @@ class Motion:
         return self.changes_since >= _LEARNED_CHANGES and self.changed_s - self.counted_s >= _COUNTER_STANDS_S
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class FreshnessMemory:
     """What the state machine remembers between two steps."""

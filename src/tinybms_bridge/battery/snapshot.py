@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 
+from tinybms_bridge.battery.quick import quick
+
 __all__ = ["BmsStatus", "Cells", "Identity", "PackState", "Ratings", "Snapshot", "Switches", "Temperatures"]
 
 
@@ -27,6 +29,7 @@ class BmsStatus(Enum):
             return cls.UNKNOWN
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Cells:
     """Cell voltages of the configured series cells, cell 1 (lowest potential) first."""
@@ -69,6 +72,7 @@ class Cells:
         return self.voltages_v.index(self.max_v) + 1
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Temperatures:
     """Degrees Celsius; None where no sensor is connected."""
@@ -98,6 +102,7 @@ class Temperatures:
         return max(self.pack_c, default=None)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class PackState:
     """Pack-level measurements."""
@@ -196,6 +201,7 @@ class Identity:
     """24 hex digits; byte order over the registers is not documented by the vendor."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """One consistent sample: everything from one read of registers 0 to 55, with the settings known at that time."""

@@ -19,6 +19,7 @@ from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import LimitCode, Quantity
 from tinybms_bridge.battery.limits.resistance import ResistanceMemory, cell_resistance_ohm
+from tinybms_bridge.battery.quick import quick
 
 __all__ = ["CALM", "LONGEST_PAUSE_S", "NO_PAUSE", "DischargeMemory", "Pause", "end_pause", "limit_discharge"]
 
@@ -68,6 +69,7 @@ _CUTS = frozenset({UNDER_VOLTAGE, DISCHARGED})
 """Events with which the BMS has cut the load because a cell is empty."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Pause:
     """A pause of discharging; it survives a restart."""
@@ -89,6 +91,7 @@ class Pause:
 NO_PAUSE = Pause()
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class DischargeMemory:
     """What is remembered of the discharge."""
@@ -114,6 +117,7 @@ CALM = DischargeMemory()
 """Far from empty: nothing is remembered, and nothing is worked out."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class _Lowest:
     """The lowest cell and what it can give."""

@@ -25,6 +25,7 @@ from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import LimitCode, Quantity
 from tinybms_bridge.battery.limits.rates import RateMemory
+from tinybms_bridge.battery.quick import quick
 
 __all__ = ["EnforcementMemory", "enforce"]
 
@@ -56,6 +57,7 @@ _FORGET_S = 30.0
 """For so long it has to be heeded before the notice ends."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class EnforcementMemory:
     """What is remembered. Nothing is saved: the CVL in force is, and the rest is found again within 20 s."""

@@ -46,11 +46,13 @@ from tinybms_bridge.battery.limits.states import (
     charges_past_ccl,
     next_state,
 )
+from tinybms_bridge.battery.quick import quick
 from tinybms_bridge.battery.snapshot import Snapshot
 
 __all__ = ["Memory", "step"]
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Memory:
     """What the engine remembers between two steps."""

@@ -6,6 +6,7 @@ from enum import StrEnum
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits.balancing_memory import NO_BALANCING, BalancingMemory
 from tinybms_bridge.battery.limits.presets import Chemistry
+from tinybms_bridge.battery.quick import quick
 
 __all__ = ["ChargeState", "Freshness", "LimitCode", "Limits", "Quantity", "Reason"]
 
@@ -68,6 +69,7 @@ class LimitCode(StrEnum):
     ENFORCED = "enforced"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Reason:
     """One cause that set or lowered one limit."""
@@ -88,6 +90,7 @@ class Reason:
     """Time until then, or until a pause may end, in whole seconds."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What the charger and the loads may do now."""

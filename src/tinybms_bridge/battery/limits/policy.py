@@ -15,6 +15,7 @@ from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import LimitCode, Quantity
 from tinybms_bridge.battery.limits.policy_settings import ChargeProfile, PolicySettings
+from tinybms_bridge.battery.quick import quick
 from tinybms_bridge.battery.snapshot import BmsStatus
 
 __all__ = ["PolicyMemory", "apply_policy", "fills_past_the_window", "full_charge_due", "next_policy"]
@@ -32,6 +33,7 @@ _WINDOW_CCL_A = 1.0
 """Above the window CCL stays a little above 0, since 0 would stop the sun for the loads as well."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class PolicyMemory:
     """What is remembered; all of it survives a restart."""

@@ -15,6 +15,7 @@ from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import LimitCode, Quantity
 from tinybms_bridge.battery.limits.settings import RateSettings
+from tinybms_bridge.battery.quick import quick
 
 __all__ = ["RateMemory", "limit_rates", "lowest_wish_v", "remember"]
 
@@ -39,6 +40,7 @@ _WISH_STEP_S = 3.0
 sell the battery at the full power of the inverter until it has come down."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class RateMemory:
     """The limits that were last in force, also before a restart; None before the first."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from tinybms_bridge.battery.limits.doubts import DoubtMemory, next_doubts
 from tinybms_bridge.battery.limits.settings import LimitSettings
 from tinybms_bridge.battery.plausibility import BELIEVABLE, absurd_fields
+from tinybms_bridge.battery.quick import quick
 from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackState, Snapshot, Temperatures
 
 __all__ = ["ReadingMemory", "is_whole", "next_readings"]
@@ -39,6 +40,7 @@ _NOTICED_PERCENT = 1.0
 _NOTICED_K = 1.0
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class ReadingMemory:
     """The last readings, and what counts of them."""

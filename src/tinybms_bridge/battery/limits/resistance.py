@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tinybms_bridge.battery.quick import quick
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 
 __all__ = [
@@ -62,6 +63,7 @@ _WEIGHT = 0.5
 """How much of the way to what the last two steps have shown is gone at once."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class ResistanceMemory:
     """What the steps of the current have shown; the factors survive a restart."""

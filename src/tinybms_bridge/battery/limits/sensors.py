@@ -8,6 +8,7 @@ it was: off grid its end switches the lights off, and the BMS still protects its
 import math
 from dataclasses import dataclass
 
+from tinybms_bridge.battery.quick import quick
 from tinybms_bridge.battery.snapshot import Temperatures
 
 __all__ = [
@@ -29,6 +30,7 @@ _BLIND_S = 10.0
 _BOARD = "board sensor"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class SensorMemory:
     """The last readings of what may be lost; it survives a restart."""

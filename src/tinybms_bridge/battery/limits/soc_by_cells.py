@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from tinybms_bridge.battery.limits.presets import Preset
 from tinybms_bridge.battery.limits.resistance import current_adds_v
+from tinybms_bridge.battery.quick import quick
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 
 __all__ = ["CredibleSoc", "RestMemory", "credible_soc", "full_share", "next_rest"]
@@ -21,6 +22,7 @@ _DOUBT_SHARE = 1.0
 """The resistance is an estimate: it may be twice as much, or nothing."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class RestMemory:
     """What the cells would show without current, averaged over about a minute; begins anew when data was missing."""
@@ -33,6 +35,7 @@ class RestMemory:
     """How much the current adds or takes away."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class CredibleSoc:
     """A counted state of charge and what the cells allow."""

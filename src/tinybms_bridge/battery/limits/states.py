@@ -16,6 +16,7 @@ from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import ChargeState, LimitCode, Quantity
 from tinybms_bridge.battery.limits.resistance import current_adds_v
 from tinybms_bridge.battery.limits.settings import StateSettings
+from tinybms_bridge.battery.quick import quick
 
 __all__ = ["CellsSay", "StateMemory", "apply_state", "cells_say", "charges_past_ccl", "next_state"]
 
@@ -29,6 +30,7 @@ _FED_IN_S = 60.0
 """A GX needs seconds to follow a new limit, and chargers some more; who charges on after this time heeds no CCL."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class CellsSay:
     """What the cells say about the state of charge; as a rule they do not contradict."""
@@ -53,6 +55,7 @@ _AGREE = CellsSay()
 _BY_SOC = FloatRule()
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class StateMemory:
     """What the state machine remembers; all of it survives a restart."""

@@ -1,0 +1,116 @@
+import copy
+import inspect
+import pickle
+from dataclasses import FrozenInstanceError, asdict, dataclass, field, fields, replace
+
+import pytest
+
+from tinybms_bridge.battery.quick import quick
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """As the standard library makes it."""
+
+    first: int
+    second: float = 2.5
+    third: list[int] = field(default_factory=list)
+    fourth: int = field(default=7, init=False)
+    fifth: int = field(default=0, compare=False)
+
+    def __post_init__(self) -> None:
+        """Set what follows from the others."""
+        object.__setattr__(self, "fourth", self.first * 2)
+
+
+@quick
+@dataclass(frozen=True, slots=True)
+class Quick:
+    """The same, quick to make."""
+
+    first: int
+    second: float = 2.5
+    third: list[int] = field(default_factory=list)
+    fourth: int = field(default=7, init=False)
+    fifth: int = field(default=0, compare=False)
+
+    def __post_init__(self) -> None:
+        """Set what follows from the others."""
+        object.__setattr__(self, "fourth", self.first * 2)
+
+
+@pytest.mark.parametrize(
+    "arguments", [((1,), {}), ((1, 3.5, [4]), {}), ((1,), {"third": [5]}), ((), {"first": 2, "fifth": 9})]
+)
+def test_what_is_made_is_the_same(arguments: tuple[tuple[int, ...], dict[str, int]]) -> None:
+    """Arguments by place and by name, defaults, factories, and what follows after."""
+    args, more = arguments
+    plain, made = Plain(*args, **more), Quick(*args, **more)  # type: ignore[arg-type]
+
+    assert type(made) is Quick
+    assert asdict(made) == asdict(plain)
+    assert repr(made) == repr(plain).replace("Plain", "Quick")
+    assert hash(replace(made, third=())) == hash(replace(plain, third=()))  # type: ignore[arg-type]
+
+
+def test_it_is_frozen_when_it_is_made() -> None:
+    """Nobody changes it afterwards."""
+    made = Quick(1)
+    with pytest.raises(FrozenInstanceError):
+        made.first = 2  # type: ignore[misc]
+    with pytest.raises(FrozenInstanceError):
+        del made.first
+
+
+def test_each_has_its_own_list() -> None:
+    """A factory is called for each object."""
+    assert Quick(1).third is not Quick(1).third
+
+
+def test_copies_and_comparisons_work() -> None:
+    """As of any dataclass: equal, replaced, copied, through a pickle."""
+    made = Quick(1, 2.0, [3])
+    assert made == Quick(1, 2.0, [3], fifth=4) != Quick(2, 2.0, [3])
+    assert replace(made, first=5).fourth == 10
+    assert copy.deepcopy(made) == made == pickle.loads(pickle.dumps(made))
+
+
+def test_it_looks_the_same_from_outside() -> None:
+    """Names, defaults and types of the arguments are those of the standard library."""
+    plain, made = inspect.signature(Plain), inspect.signature(Quick)
+    assert list(made.parameters) == list(plain.parameters)
+    assert [each.annotation for each in made.parameters.values()] == [
+        each.annotation for each in plain.parameters.values()
+    ]
+    assert [each.name for each in fields(Quick)] == [each.name for each in fields(Plain)]
+
+
+def test_wrong_arguments_are_refused() -> None:
+    """Too few, too many, and names that there are not."""
+    for args, more in (((), {}), ((1, 2.0, [], 4, 5, 6), {}), ((1,), {"fourth": 4}), ((1,), {"sixth": 6})):
+        with pytest.raises(TypeError):
+            Quick(*args, **more)  # type: ignore[arg-type]
+
+
+def test_other_classes_are_refused() -> None:
+    """Without slots, or not frozen, or with fields of a parent, nothing of this would hold."""
+
+    @dataclass(frozen=True)
+    class Loose:
+        first: int
+
+    @dataclass(slots=True)
+    class Open:
+        first: int
+
+    @dataclass(frozen=True, slots=True)
+    class Child(Plain):
+        sixth: int = 6
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Named:
+        first: int
+
+    for cls in (Loose, Open, Child, Named, int):
+        with pytest.raises(TypeError):
+            quick(cls)
