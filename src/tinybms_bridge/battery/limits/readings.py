@@ -10,6 +10,7 @@ SOC. What the BMS itself says (status of a fault, events, its settings) counts a
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from operator import sub
 
 from tinybms_bridge.battery.limits.doubts import DoubtMemory, next_doubts
 from tinybms_bridge.battery.limits.settings import LimitSettings
@@ -26,7 +27,7 @@ _APART_S = 0.075
 """Readings nearer than this count as one, so that three span more than the 100 ms after which a BMS renews its data."""
 
 _ROUNDING_S = 1e-6
-_NO_COLUMNS: list[list[float]] = []
+_NO_COLUMNS: list[tuple[float, ...]] = []
 
 _HIGHEST_COUNTED_PERCENT = 99.0
 """An SOC that is only counted on never says that the battery is full."""
@@ -92,12 +93,12 @@ def next_readings(
     counted, doubts, columns = memory.counted, memory.doubts, _NO_COLUMNS
     if window is not memory.window and len(window) >= min(samples, _CONFIRMING):
         odd = window if len(window) % 2 else window[:-1]
-        columns = [sorted(column) for column in zip(*[each.cells.voltages_v for each in odd], strict=True)]
-        counted = _counted(odd, columns, usable)
+        columns = list(zip(*map(sorted, zip(*[each.cells.voltages_v for each in odd], strict=True)), strict=True))
+        counted = _counted(odd, columns[len(odd) // 2], usable)
     elif counted is not None:
         counted = _with_words_of(usable, counted)
     if columns and len(window) == _WINDOW:
-        span_v = max([column[-1] - column[0] for column in columns])
+        span_v = max(map(sub, columns[-1], columns[0]))
         doubts = next_doubts(doubts, window, span_v, usable.taken_at_s - window[-2].taken_at_s)
     elif doubts.latest or (doubts.cells and len(window) < _WINDOW):
         doubts = replace(doubts, cells=(), latest=())
@@ -149,31 +150,34 @@ def _next_window(window: tuple[Snapshot, ...], snapshot: Snapshot, timeout_s: fl
     return (*window[1 - _WINDOW :], snapshot)
 
 
-def _counted(window: Sequence[Snapshot], columns: Sequence[Sequence[float]], latest: Snapshot) -> Snapshot:
+def _counted(window: Sequence[Snapshot], cells_v: tuple[float, ...], latest: Snapshot) -> Snapshot:
     """Return the middle of an odd number of readings, value by value: of one, of three, or of five.
 
-    ``columns``: of each cell the readings in order of their size. What the BMS says is that of the latest.
+    ``cells_v`` are those of the cells. What the BMS says is that of the latest.
     """
     if len(window) == 1:
         return _with_words_of(latest, window[0])
-    middle = len(window) // 2
-    packs, temperatures = [each.pack for each in window], [each.temperatures for each in window]
+    packs, pack, cells = [each.pack for each in window], latest.pack, latest.cells
+    numbers = [(each.voltage_v, each.current_a, each.soc_percent, each.lifetime_s, each.soc_known) for each in packs]
+    voltage_v, current_a, soc_percent, lifetime_s, soc_known = [
+        sorted(column)[len(window) // 2] for column in zip(*numbers, strict=True)
+    ]
     return Snapshot(
         latest.sequence,
         latest.taken_at_s,
         PackState(
-            sorted([pack.voltage_v for pack in packs])[middle],
-            sorted([pack.current_a for pack in packs])[middle],
-            sorted([pack.soc_percent for pack in packs])[middle],
-            latest.pack.soh_percent,
-            _status([pack.status for pack in packs], latest.pack.status),
-            latest.pack.status_raw,
-            sorted([pack.lifetime_s for pack in packs])[middle],
-            latest.pack.time_left_s,
-            2 * sum([pack.soc_known for pack in packs]) > len(packs),
+            voltage_v,
+            current_a,
+            soc_percent,
+            pack.soh_percent,
+            _status(packs, pack.status),
+            pack.status_raw,
+            lifetime_s,
+            pack.time_left_s,
+            soc_known,
         ),
-        Cells(tuple([column[middle] for column in columns]), latest.cells.balancing, latest.cells.wanted),
-        _temperatures(temperatures),
+        Cells(cells_v, cells.balancing, cells.wanted),
+        _temperatures([each.temperatures for each in window]),
         latest.ratings,
         latest.open_events,
         latest.cause_unread,
@@ -182,8 +186,8 @@ def _counted(window: Sequence[Snapshot], columns: Sequence[Sequence[float]], lat
 
 def _cells_differ(latest: Snapshot, counted: Snapshot) -> bool:
     """Return whether a limit might change if the latest voltages counted."""
-    new, old = latest.cells.voltages_v, counted.cells.voltages_v
-    return new != old and (abs(max(new) - max(old)) > _NOTICED_V or abs(min(new) - min(old)) > _NOTICED_V)
+    new, old = latest.cells, counted.cells
+    return abs(new.max_v - old.max_v) > _NOTICED_V or abs(new.min_v - old.min_v) > _NOTICED_V
 
 
 def _words_differ(latest: Snapshot, counted: Snapshot) -> bool:
@@ -208,7 +212,7 @@ def _celsius_differ(new_c: float | None, old_c: float | None) -> bool:
 
 def _with_words_of(latest: Snapshot, counted: Snapshot) -> Snapshot:
     """Return what counts with what the BMS says now: its status, its events, its settings."""
-    status = _status([counted.pack.status], latest.pack.status)
+    status = _status([counted.pack], latest.pack.status)
     return replace(
         latest,
         pack=replace(counted.pack, status=status, status_raw=latest.pack.status_raw),
@@ -217,16 +221,17 @@ def _with_words_of(latest: Snapshot, counted: Snapshot) -> Snapshot:
     )
 
 
-def _status(seen: list[BmsStatus], latest: BmsStatus) -> BmsStatus:
+def _status(packs: Sequence[PackState], latest: BmsStatus) -> BmsStatus:
     """Return the status that counts: only that of a full battery, from which something is learned, is confirmed."""
-    if latest is not BmsStatus.FULLY_CHARGED or 2 * seen.count(latest) > len(seen):
+    if latest is not BmsStatus.FULLY_CHARGED:
+        return latest
+    seen = [pack.status for pack in packs]
+    if 2 * seen.count(latest) > len(seen):
         return latest
     return next((status for status in reversed(seen) if status is not latest), BmsStatus.UNKNOWN)
 
 
 def _temperatures(readings: list[Temperatures]) -> Temperatures:
-    if readings.count(readings[0]) == len(readings):
-        return readings[0]
     return Temperatures(
         _celsius([each.internal_c for each in readings]),
         _celsius([each.external_1_c for each in readings]),
@@ -236,6 +241,8 @@ def _temperatures(readings: list[Temperatures]) -> Temperatures:
 
 def _celsius(readings: list[float | None]) -> float | None:
     """Return the middle of the readings; None, which is a sensor that is lost, when most of them are."""
+    if readings.count(first := readings[0]) == len(readings) and (first is None or first == first):
+        return first
     present = [celsius for celsius in readings if celsius is not None and not math.isnan(celsius)]
     if 2 * len(present) <= len(readings):
         return None
