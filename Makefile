@@ -42,7 +42,7 @@ bench: ## Measure; figures go to docs/performance.md by hand, with machine and d
 	@$(BIN)/python -m benchmarks.web
 	@$(BIN)/python -m benchmarks.history
 
-rig-physics: ## The cells of the bench against PyBaMM (in an environment of its own)
+rig-physics: ## The cells of the bench against PyBaMM, then the engine with packs of them: half an hour, 830 MB
 	@scripts/bootstrap.sh physics
 	@.venv-physics/bin/python -m rigs.physics $(ARGS)
 

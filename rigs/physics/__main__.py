@@ -1,9 +1,9 @@
-"""``python -m rigs.physics``: compare the cells of the bench with PyBaMM's."""
+"""``python -m rigs.physics``: compare the cells of the bench with PyBaMM's, then play batteries of them."""
 
 import argparse
 import sys
 
-from rigs.physics import comparison
+from rigs.physics import batteries, comparison
 
 __all__ = ["main"]
 
@@ -12,7 +12,14 @@ def main(arguments: list[str]) -> int:
     """Run and print; return 1 where the cells differ too much, 2 where PyBaMM is missing."""
     parser = argparse.ArgumentParser(prog="python -m rigs.physics", description=__doc__)
     parser.add_argument("--store", action="store_true", help="write PyBaMM's curves for the tests")
-    return _compare(store=parser.parse_args(arguments).store)
+    parser.add_argument("--only", choices=("cells", "batteries"), help="one half")
+    parser.add_argument("--scenario", action="append", help="only this scenario; may be repeated")
+    options = parser.parse_args(arguments)
+    code = 0 if options.only == "batteries" else _compare(store=options.store)
+    if options.only != "cells":
+        for line in batteries.table(batteries.play_all(options.scenario or batteries.NAMES)):
+            print(line, flush=True)
+    return code
 
 
 def _compare(*, store: bool) -> int:
