@@ -144,6 +144,12 @@ def _frost_ends(run: Run) -> float:
     return _first(run, (limit_a > 0.0 for limit_a in run.trace.column(Column.CCL_A)))
 
 
+def _balanced(run: Run) -> float:
+    """Return when the cells are within 1 % of the capacity of each other."""
+    near_ah = 0.01 * run.scenario.battery.capacity_ah
+    return _first(run, (apart_ah <= near_ah for apart_ah in run.trace.column(Column.SPREAD_AH)))
+
+
 _DAY = (Panel.POWER, Panel.CHARGE, Panel.CURRENT)
 _SUNNY = SCENARIOS["sunny-day"]
 _HOUSE = Steps(350.0, ((18 * _HOUR_S, 1800.0), (23 * _HOUR_S, 250.0)))
@@ -212,6 +218,13 @@ STORIES = {
                 Mark("the loads are switched off", _lights_out),
                 Mark("they are switched on again", _lights_again),
             ),
+        ),
+        Story(
+            "story-balancing",
+            "One cell is ahead of the others",
+            SCENARIOS["cell-high"],
+            (Panel.APART, Panel.CELLS),
+            (Mark("the cells agree", _balanced),),
         ),
     )
 }

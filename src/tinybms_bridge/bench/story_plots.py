@@ -21,6 +21,7 @@ _NEAR_SHARE = 0.035
 """Of the width: numbers that are nearer are lifted in turn."""
 _DAYS_FROM_H = 60.0
 """Longer stories have days below, not hours."""
+_MONTH_H = 480.0
 
 
 def draw_story(story: Story, run: Run) -> bytes:
@@ -110,6 +111,11 @@ def _cells(axis: "Axes", run: Run) -> None:
     axis.plot(hours, run.trace.column(Column.LOWEST_V), color=_LOW, lw=1.3, label="lowest cell")
 
 
+def _apart(axis: "Axes", run: Run) -> None:
+    axis.fill_between(_hours(run), run.trace.column(Column.SPREAD_AH), color=_BATTERY, alpha=0.5, lw=0)
+    axis.set_ylim(bottom=0.0)
+
+
 _HEIGHTS = {Panel.CURRENT: 2.3, Panel.TEMPERATURE: 1.5}
 _DRAW: dict[Panel, Callable[["Axes", Run], None]] = {
     Panel.POWER: _power,
@@ -118,6 +124,7 @@ _DRAW: dict[Panel, Callable[["Axes", Run], None]] = {
     Panel.CURRENT: _current,
     Panel.TEMPERATURE: _temperature,
     Panel.CELLS: _cells,
+    Panel.APART: _apart,
 }
 
 
@@ -152,7 +159,7 @@ def _clock(axis: "Axes", story: Story, run: Run) -> None:
     high = hours[-1] if story.to_h is None else story.to_h
     axis.set_xlim(low, high)
     if high - low > _DAYS_FROM_H:
-        ticks = range(0, int(high) + 1, 24 * 5)
+        ticks = range(0, int(high) + 1, 24 * (5 if high - low > _MONTH_H else 2))
         axis.set_xticks(list(ticks), [f"day {tick // 24 + 1}" for tick in ticks])
         return
     step = 1 if high - low <= 8.0 else 2 if high - low <= 16.0 else 3
