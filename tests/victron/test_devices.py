@@ -201,6 +201,18 @@ def test_nothing_flows_into_a_battery_that_takes_nothing() -> None:
     assert flow.solar_w <= 940.0 / INVERTER_EFFICIENCY + 1e-6
 
 
+def test_a_battery_above_the_chargers_serves_the_loads_though_it_takes_nothing() -> None:
+    """A charger cannot lift the bus above its own target: what a switch for charging alone lets out still flows."""
+    devices = Devices(PLAN)
+    for _ in range(20):
+        flow = devices.step(
+            1.0, replace(RESTING, takes=False), 6000.0, 940.0, replace(OPEN, charge_v=RESTING.emf_v - 0.5)
+        )
+    assert flow.solar_w == pytest.approx(0.0, abs=1.0)
+    assert flow.battery_a == pytest.approx(-flow.inverter_a)
+    assert flow.battery_a < -10.0
+
+
 def test_surplus_is_still_sold_when_the_battery_takes_nothing() -> None:
     """The chargers lift the bus above CVL, and the inverter sells what comes."""
     points = replace(OPEN, charge_v=54.0, export_above_v=53.6)

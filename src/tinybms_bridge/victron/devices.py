@@ -62,8 +62,10 @@ class Devices:
         self.solar_a = self._solar(dt_s, battery, bus_v, sun_w, points)
         load_a, served_w = self._loads(bus_v, load_w, points)
         self.export_a = self._export(dt_s, battery, bus_v, load_a, points) if points.inverting else 0.0
-        if not battery.takes:
+        if not battery.takes and (points.charge_v > battery.emf_v or not battery.gives):
             self._let_go(load_a, bus_v, sun_w, points)
+        elif not battery.takes:  # whose voltage is above that of the chargers, so it serves the loads
+            self.solar_a = min(self.solar_a, load_a + self.export_a)
         self.inverter_a = load_a + self.export_a
         offered_a = max(min(sun_w / bus_v, points.charge_limit_a) - load_a, 0.0) if points.charging else 0.0
         if points.charge_v <= battery.emf_v:
