@@ -108,6 +108,7 @@ DRIVEN: list[tuple[str, object, dict[str, object]]] = [
     ("cvl.soc_window_hysteresis_percent", 3, {f"{POLICY}.soc_window_hysteresis_percent": 3}),
     ("cvl.storage_soc_percent", 60, {f"{POLICY}.storage_soc_percent": 60}),
     ("cvl.full_charge_interval_days", 30, {f"{POLICY}.full_charge_interval_days": 30}),
+    ("cvl.balance_at_full_voltage", True, {f"{POLICY}.balance_at_full_voltage": True}),
     ("cvl.force_charge_start_percent", 10, {f"{POLICY}.force_charge_start_percent": 10}),
     ("cvl.force_charge_stop_percent", 40, {f"{POLICY}.force_charge_stop_percent": 40}),
     ("cvl.cell_safety_threshold_v", 3.5, {f"{PROTECTION}.threshold_v": 3.5}),

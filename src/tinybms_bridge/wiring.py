@@ -134,6 +134,7 @@ def _policy_settings(config: Configuration) -> PolicySettings:
         soc_window_hysteresis_percent=cvl.soc_window_hysteresis_percent,
         storage_soc_percent=cvl.storage_soc_percent,
         full_charge_interval_days=cvl.full_charge_interval_days,
+        balance_at_full_voltage=cvl.balance_at_full_voltage,
         force_charge_start_percent=cvl.force_charge_start_percent,
         force_charge_stop_percent=cvl.force_charge_stop_percent,
     )

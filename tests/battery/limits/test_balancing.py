@@ -21,7 +21,7 @@ from tinybms_bridge.battery.limits.balancing import apply_balancing, hold_a, nex
 from tinybms_bridge.battery.limits.context import Context, make_context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.settings import ChargeDefaults
-from tinybms_bridge.battery.snapshot import Ratings, Snapshot
+from tinybms_bridge.battery.snapshot import Ratings, Snapshot, Switches
 
 MakeDraft = Callable[..., Draft]
 MakeRatings = Callable[..., Ratings]
@@ -317,6 +317,43 @@ def test_a_day_that_the_sun_ends_early_is_no_day(balance: Balance) -> None:
     balance.at(3.28, 3.27, current_a=-20.0, seconds=60.0, times=1)
     assert not balance.has_day()
     assert balance.memory.day_at_lifetime_s == 0
+
+
+AT_FULL = LimitSettings(defaults=ChargeDefaults.BY_CHEMISTRY, policy=PolicySettings(balance_at_full_voltage=True))
+DUAL: dict[str, Any] = {"switches": Switches.TWO_FETS, "charge_restart": True}
+
+
+def test_register_300_on_request(balance: Balance) -> None:
+    """A unit with two switches that charges again by itself may come there, with no more than 2 A or 0.02C."""
+    balance.ratings, balance.settings = replace(balance.ratings, **DUAL), AT_FULL
+    on_day(balance)
+    assert balance.at(3.64) is BalancingPhase.CHARGE
+    assert balance.context.charging.target_cell_v == 3.65
+    assert balance.at(3.65) is BalancingPhase.REST
+    assert balance.context.charging.full_voltage_refused == ""
+    left_a = balance.context.curves["charge_by_cell_voltage"].at(3.65) * balance.ratings.charge_over_current_a
+    assert left_a <= 0.02 * 280.0
+
+
+@pytest.mark.parametrize(
+    ("change", "feed_in", "why"),
+    [
+        ({**DUAL, "switches": Switches.SINGLE}, False, "single port"),
+        ({**DUAL, "switches": Switches.UNKNOWN}, False, "which switches"),
+        ({**DUAL, "charge_restart": False}, False, "register 329"),
+        ({**DUAL, "charge_restart": None}, False, "register 329"),
+        (DUAL, True, "fed in"),
+    ],
+)
+def test_register_300_is_refused(balance: Balance, change: dict[str, Any], feed_in: bool, why: str) -> None:
+    """Where its switch would darken the house, or leave the battery uncharged, or open under full sun; and told."""
+    balance.ratings, balance.settings = replace(balance.ratings, **change), AT_FULL
+    balance.feed_in = feed_in
+    on_day(balance)
+    balance.at(3.60)
+    assert balance.context.charging.target_cell_v <= DAY_TOP_V
+    usual = make_context(balance.context.snapshot, balance.ratings, AT_FULL, feed_in=feed_in)
+    assert why in usual.charging.full_voltage_refused
 
 
 def test_the_hold_current_is_raised_until_the_bms_bleeds(balance: Balance) -> None:

@@ -15,7 +15,7 @@ from tinybms_bridge.battery.limits.curves import Curve
 from tinybms_bridge.battery.limits.fit import MPPT_OFFSET_V, Fit
 from tinybms_bridge.battery.limits.presets import Chemistry
 from tinybms_bridge.battery.limits.settings import ChargeDefaults, LimitSettings
-from tinybms_bridge.battery.snapshot import Ratings
+from tinybms_bridge.battery.snapshot import Ratings, Switches
 
 __all__ = ["Charging", "FloatRule", "charging_for", "kept_by"]
 
@@ -32,6 +32,9 @@ _BEGINS_BELOW_V, _RELEASE_ABOVE_V, _BAND_V = 0.01, 0.02, 0.01
 _BALANCING_BELOW_V, _BALANCING_RELEASE_BELOW_V = 0.03, 0.02
 """On a balancing day the highest cell is held this far below register 300, and protection ends this far below. The
 20 mV from target to release of other days do not fit: 10 mV are left, so that day goes with a small current."""
+
+_AT_FULL_HOLDS = 1.5
+"""So many hold currents are left, of register 318, where a cell comes to register 300: the switch opens with them."""
 
 _TAIL_C_RATE, _LONGEST_TAIL_C_RATE = 0.03, 0.05
 """A charge is over at the current of register 304, at least the first; more than the second is no tail: a pack of 20 Ah
@@ -163,6 +166,8 @@ class Charging:
     """Largest rise of CVL in one interval; 0 = no limit."""
     recovery_v_per_s: float
     """How fast protection lets CVL rise again."""
+    full_voltage_refused: str = ""
+    """Why no balancing day goes to register 300 although the user wants it; empty where it does, or nobody does."""
     balancing: "Charging | None" = None
     """The same on a balancing day, with the highest cell just below register 300; None where there is no such day."""
 
@@ -295,7 +300,44 @@ def _by_chemistry(ratings: Ratings, settings: LimitSettings, fit: Fit, *, feed_i
     )
     highest_v = full_v - _BALANCING_BELOW_V * scale
     balancing = _within(balancing, fit, cells, highest_v)
-    return replace(_within(charging, fit, cells, highest_v), balancing=balancing)
+    refused = ""
+    if settings.policy.balance_at_full_voltage:
+        refused = _full_voltage_refused(ratings, feed_in=feed_in)
+        balancing = balancing if refused else _at_full_voltage(balancing, ratings, fit)
+    return replace(_within(charging, fit, cells, highest_v), balancing=balancing, full_voltage_refused=refused)
+
+
+def _full_voltage_refused(ratings: Ratings, *, feed_in: bool) -> str:
+    """Return why this unit may not be balanced at register 300; empty where it may (protocol reference, 5.3)."""
+    if ratings.switches is Switches.SINGLE:
+        return "a single port: its switch opens at register 300 and takes the loads with it"
+    if ratings.switches is Switches.UNKNOWN:
+        return "nobody knows which switches the BMS has (registers 331, 333 and 340)"
+    if not ratings.charge_restart:
+        return "register 329, bit 2, is not set: after a full charge the BMS would charge again only once it is empty"
+    if feed_in:
+        return "surplus is fed in, and chargers that heed no CCL would meet an open switch"
+    return ""
+
+
+def _at_full_voltage(balancing: Charging, ratings: Ratings, fit: Fit) -> Charging:
+    """Return the set of a balancing day whose highest cell comes to register 300, with no more than the hold current.
+
+    There the BMS opens its charger switch, bleeds without a current, and finds the battery full when the cells agree.
+    """
+    full_v, target_v = ratings.fully_charged_cell_v, fit.target_v
+    threshold_v = full_v + _THRESHOLD_BEFORE_SHARE * max(0.0, head_room_v(ratings))
+    most_a = ratings.charge_over_current_a
+    least = min(_AT_FULL_HOLDS * balancing.hold_a / most_a, 0.25) if most_a > 0.0 else 0.0
+    points = ((-0.10, 1.0), (-0.05, 0.25), (-_BALANCING_BELOW_V, least), (threshold_v - full_v, 0.0))
+    return replace(
+        balancing,
+        target_v=target_v,
+        target_cell_v=target_v / ratings.series_cells,
+        threshold_cell_v=_or(fit.threshold_v, threshold_v),
+        release_cell_v=min(_or(fit.release_v, full_v), _or(fit.threshold_v, threshold_v)),
+        ccl_by_cell=_curve(full_v, points),
+    )
 
 
 def _within(charging: Charging, fit: Fit, cells: int, highest_v: float) -> Charging:

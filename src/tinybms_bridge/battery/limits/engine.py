@@ -243,4 +243,5 @@ def _limits(
         uncontrolled=stop.attempt.in_vain or enforcement.attempt.in_vain,
         ccl_ignored=enforcement.ccl_ignored,
         balancing=balancing,
+        full_voltage_refused=context.charging.full_voltage_refused,
     )

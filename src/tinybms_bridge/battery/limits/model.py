@@ -129,6 +129,8 @@ class Limits:
 
     balancing: BalancingMemory = NO_BALANCING
     """How far the cells are apart, and what is done about it."""
+    full_voltage_refused: str = ""
+    """Why no balancing day goes to register 300 although the user wants it."""
 
     chemistry: Chemistry | None = None
     """The chemistry that counts."""

@@ -29,6 +29,8 @@ class PolicySettings:
     storage_soc_percent: float = 55.0
     full_charge_interval_days: float = 14.0
     """A window is ignored this long after the last full charge, so that the BMS can set its SOC right; 0 = never."""
+    balance_at_full_voltage: bool = False
+    """On balancing days the highest cell comes to register 300, where the unit bears that."""
     force_charge_start_percent: float = 0.0
     """At or below this SOC a charge is asked for; 0 = never."""
     force_charge_stop_percent: float = 30.0

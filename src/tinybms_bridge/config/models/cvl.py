@@ -153,6 +153,11 @@ class Cvl(Section):
     full_charge_interval_days: float = number(
         14, 0, 365, "d", "Full charge every", "Upper SOC is ignored this long after a full charge; 0 = never."
     )
+    balance_at_full_voltage: bool = flag(
+        False,
+        "Balance at register 300",
+        "Bring the highest cell to register 300 on balancing days; dual port, register 329 bit 2 and no feed-in only.",
+    )
     force_charge_start_percent: float = number(
         0, 0, 80, "%", "Force charge at", "SOC at which the bridge asks for a charge; 0 = never."
     )

@@ -5,7 +5,7 @@ from datetime import datetime
 from fastapi import APIRouter
 from pydantic import Field
 
-from tinybms_bridge.battery.limits import BalancingMemory, Limits, Quantity, Reason, explain
+from tinybms_bridge.battery.limits import Limits, Quantity, Reason, explain
 from tinybms_bridge.battery.snapshot import Ratings
 from tinybms_bridge.services.web.face import Picture
 from tinybms_bridge.services.web.routes.answers import Answer
@@ -62,6 +62,8 @@ class BalancingAnswer(Answer):
     """Whether the cells may be further apart."""
     days_left: float | None
     """After how many days like the last ones the cells will be alike; null while nobody can know."""
+    full_voltage_refused: str
+    """Why ``cvl.balance_at_full_voltage`` is not followed; empty where it is, or is off."""
     text: str = Field(examples=["cells are 8.1 Ah (2.9 %) apart: balanced in about 9 days"])
 
 
@@ -134,7 +136,7 @@ async def limits(face: Face, _user: Viewer) -> LimitsAnswer:
         loose_wires=list(found.loose_wires) if found else [],
         uncontrolled=found is not None and found.uncontrolled,
         ccl_ignored=found is not None and found.ccl_ignored,
-        balancing=None if found is None else _balancing(found.balancing, view.ratings),
+        balancing=None if found is None else _balancing(found, view.ratings),
         discharge_voltage_v=round(found.discharge_voltage_v, 2) if found else None,
         cvl=_one(found, Quantity.CVL),
         ccl=_one(found, Quantity.CCL),
@@ -143,7 +145,8 @@ async def limits(face: Face, _user: Viewer) -> LimitsAnswer:
     )
 
 
-def _balancing(memory: BalancingMemory, ratings: Ratings | None) -> BalancingAnswer:
+def _balancing(limits: Limits, ratings: Ratings | None) -> BalancingAnswer:
+    memory = limits.balancing
     spread_ah, capacity_ah = memory.spread_ah, 0.0 if ratings is None else ratings.capacity_ah
     percent = None if spread_ah is None or capacity_ah <= 0.0 else round(100.0 * spread_ah / capacity_ah, 2)
     return BalancingAnswer(
@@ -154,6 +157,7 @@ def _balancing(memory: BalancingMemory, ratings: Ratings | None) -> BalancingAns
         spread_percent=percent,
         at_least=memory.at_least,
         days_left=None if memory.days_left is None else round(memory.days_left, 1),
+        full_voltage_refused=limits.full_voltage_refused,
         text=memory.text(capacity_ah),
     )
 
