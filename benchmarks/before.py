@@ -11,6 +11,7 @@ today's, and so are the criteria. Its clock is that of before, too: it stands wh
 
 import argparse
 import dataclasses
+import functools
 import importlib
 import io
 import multiprocessing
@@ -115,7 +116,7 @@ def load(revision: str, folder: Path) -> None:
 
 
 def handed_over(value: Any) -> Any:  # noqa: ANN401 -- types that are not known before they are loaded
-    """Return a value of today as one of before: records field by field, choices by name."""
+    """Return a value of today as one of before: records field by field, choices by name; a default stays a default."""
     if isinstance(value, tuple):
         return tuple([handed_over(each) for each in value])
     if isinstance(value, Enum):
@@ -124,8 +125,20 @@ def handed_over(value: Any) -> Any:  # noqa: ANN401 -- types that are not known 
         return value
     old = _type_of_before(value)
     known = {field.name for field in dataclasses.fields(old) if field.init}
+    default = _default(type(value))
     names = [field.name for field in dataclasses.fields(value) if field.name in known]
+    if default is not None:
+        names = [name for name in names if getattr(value, name) != getattr(default, name)]
     return old(**{name: handed_over(getattr(value, name)) for name in names})
+
+
+@functools.cache
+def _default(kind: type) -> object:
+    """Return a record in which nothing was chosen; None where there is no such record."""
+    try:
+        return kind()
+    except TypeError:
+        return None
 
 
 def _type_of_before(value: object) -> Any:  # noqa: ANN401 -- likewise
