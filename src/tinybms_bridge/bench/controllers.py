@@ -77,8 +77,8 @@ class EngineController:
 
     @property
     def _soc_percent(self) -> float:
-        counted = self._memory.readings.counted
-        return math.nan if counted is None else counted.pack.soc_percent
+        shown = self._memory.sample
+        return math.nan if shown is None else shown.pack.soc_percent
 
     def _settings(self, now_s: float) -> LimitSettings:
         """Return the settings; after a long step of the bench a gap between samples is no sign of silence."""
