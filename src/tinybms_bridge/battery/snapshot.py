@@ -80,16 +80,18 @@ class Temperatures:
     internal_c: float | None = None
     external_1_c: float | None = None
     external_2_c: float | None = None
+    pack_c: tuple[float, ...] = field(default=(), init=False, repr=False, compare=False)
+    """The sensors that stand for the cells: external ones when connected, else the board's own."""
 
-    @property
-    def pack_c(self) -> tuple[float, ...]:
-        """The sensors that stand for the cells: external ones when connected, else the board's own."""
+    def __post_init__(self) -> None:
+        """Find the sensors that stand for the cells; once, since many stages of the engine ask for them."""
         first_c, second_c = self.external_1_c, self.external_2_c
         if first_c is not None:
-            return (first_c,) if second_c is None else (first_c, second_c)
-        if second_c is not None:
-            return (second_c,)
-        return () if self.internal_c is None else (self.internal_c,)
+            object.__setattr__(self, "pack_c", (first_c,) if second_c is None else (first_c, second_c))
+        elif second_c is not None:
+            object.__setattr__(self, "pack_c", (second_c,))
+        elif self.internal_c is not None:
+            object.__setattr__(self, "pack_c", (self.internal_c,))
 
     @property
     def coldest_c(self) -> float | None:

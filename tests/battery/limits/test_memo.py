@@ -2,7 +2,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tinybms_bridge.battery.limits import LimitSettings
-from tinybms_bridge.battery.limits.memo import by_settings
+from tinybms_bridge.battery.limits.memo import by_last, by_settings
 from tinybms_bridge.battery.snapshot import Ratings
 
 
@@ -33,3 +33,20 @@ def test_settings_that_come_and_go_are_not_mixed_up(make_ratings: Callable[..., 
     ratings = make_ratings()
     for number in range(200):
         assert share(ratings, LimitSettings(current_fraction=number / 200.0)) == number / 200.0
+
+
+def test_the_last_result_is_remembered_by_its_objects() -> None:
+    """Asked again for the very same objects nothing is worked out; equal ones are others."""
+    asked = []
+
+    @by_last
+    def joined(first: list[int], second: list[int]) -> list[int]:
+        asked.append((first, second))
+        return first + second
+
+    first, second = [1], [2]
+    assert joined(first, second) is joined(first, second)
+    assert len(asked) == 1
+    assert joined([1], second) == [1, 2]
+    assert joined(first, [3]) == [1, 3]
+    assert len(asked) == 3

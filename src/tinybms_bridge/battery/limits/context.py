@@ -140,8 +140,11 @@ def make_context(
     fixed = _from_settings(ratings, settings, lowest, feed_in, balancing)
     rest = rest or next_rest(None, snapshot, ratings, 0.0)
     soc = credible_soc(fixed["preset"], fixed["full_share"], rest, snapshot)
+    values = fixed.copy()
+    values["snapshot"], values["ratings"], values["settings"] = snapshot, ratings, settings
+    values["rest"], values["soc"] = rest, soc
     context = object.__new__(Context)
-    context.__dict__.update(fixed, snapshot=snapshot, ratings=ratings, settings=settings, rest=rest, soc=soc)
+    object.__setattr__(context, "__dict__", values)
     return context
 
 

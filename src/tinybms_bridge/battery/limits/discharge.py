@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 from tinybms_bridge.battery.bms_event_kinds import DISCHARGED, UNDER_VOLTAGE
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
-from tinybms_bridge.battery.limits.model import LimitCode, Quantity
-from tinybms_bridge.battery.limits.resistance import ResistanceMemory, cell_resistance_ohm
+from tinybms_bridge.battery.limits.model import DCL, LimitCode
+from tinybms_bridge.battery.limits.resistance import MOST_OHM_AH, ResistanceMemory, cell_resistance_ohm
 from tinybms_bridge.battery.quick import quick
 
 __all__ = ["CALM", "LONGEST_PAUSE_S", "NO_PAUSE", "DischargeMemory", "Pause", "end_pause", "limit_discharge"]
@@ -147,10 +147,12 @@ def limit_discharge(
 
     ``starting``: no DCL was in force before, from which it could come down.
     """
-    snapshot, base_a = context.snapshot, draft.first(Quantity.DCL)
-    lowest = _lowest(context, resistance)
+    snapshot, base_a = context.snapshot, draft.first(DCL)
     left = context.curves["discharge_by_cell_voltage"].at(snapshot.cells.min_v)
     calm = memory is CALM and left > 0.0 and not snapshot.open_events
+    if calm and _is_far(context, resistance, base_a):
+        return memory
+    lowest = _lowest(context, resistance)
     if calm and lowest.above_v > _SAGS_V and lowest.gives_a >= base_a:
         return memory
     if fresh:
@@ -165,6 +167,17 @@ def limit_discharge(
 def end_pause(memory: DischargeMemory) -> DischargeMemory:
     """Return the memory after a person has ended the pause: the next one is a first one again."""
     return replace(memory, pause=NO_PAUSE, low_s=None, sagging_s=None, charging_s=0.0)
+
+
+def _is_far(context: Context, resistance: ResistanceMemory, base_a: float) -> bool:
+    """Return whether the cells give the first DCL in any cold; nothing more is to be asked then."""
+    snapshot, ratings = context.snapshot, context.ratings
+    factors = resistance.factors_of(snapshot.cells.count)
+    above_v = snapshot.cells.min_v - ratings.fully_discharged_cell_v
+    if not factors:
+        return above_v > _FAR_V
+    most_ohm = MOST_OHM_AH * max(factors) / max(ratings.capacity_ah, 1e-9)
+    return above_v - _ABOVE_V > most_ohm * max(0.0, base_a + snapshot.pack.current_a)
 
 
 def _lowest(context: Context, resistance: ResistanceMemory) -> _Lowest:
@@ -243,13 +256,9 @@ def _lower(draft: Draft, context: Context, memory: DischargeMemory) -> None:
     detail = f"cell {cells.min_number}"
     if memory.held_a is not None:
         level_v = empty_v + _ABOVE_V
-        draft.lower(
-            Quantity.DCL, memory.held_a, LimitCode.NEAR_EMPTY, value=cells.min_v, threshold=level_v, detail=detail
-        )
+        draft.lower(DCL, memory.held_a, LimitCode.NEAR_EMPTY, value=cells.min_v, threshold=level_v, detail=detail)
     if memory.emptied:
-        draft.lower(Quantity.DCL, 0.0, LimitCode.CELL_VOLTAGE, value=cells.min_v, threshold=0.0, detail=detail)
+        draft.lower(DCL, 0.0, LimitCode.CELL_VOLTAGE, value=cells.min_v, threshold=0.0, detail=detail)
     if memory.pause.on:
         wait_s = float(math.ceil(memory.pause.left_s))
-        draft.lower(
-            Quantity.DCL, 0.0, LimitCode.EMPTY, value=cells.min_v, threshold=empty_v, detail=detail, wait_s=wait_s
-        )
+        draft.lower(DCL, 0.0, LimitCode.EMPTY, value=cells.min_v, threshold=empty_v, detail=detail, wait_s=wait_s)

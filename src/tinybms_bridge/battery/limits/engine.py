@@ -24,7 +24,7 @@ from tinybms_bridge.battery.limits.discharge import CALM, DischargeMemory, limit
 from tinybms_bridge.battery.limits.doubts import loose_wires
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.enforcement import EnforcementMemory, enforce
-from tinybms_bridge.battery.limits.model import Freshness, Limits, Quantity
+from tinybms_bridge.battery.limits.model import CCL, CVL, DCL, Freshness, Limits
 from tinybms_bridge.battery.limits.policy import (
     PolicyMemory,
     apply_policy,
@@ -147,8 +147,10 @@ def step(
     obey_bms(draft, context)
     apply_freshness(draft, context, freshness, now_s, memory.last_fresh)
     apply_manual(draft, context)
-    stop, enforcement = memory.stop, EnforcementMemory(memory.enforcement.level_v)
-    if fresh:
+    stop = memory.stop
+    if not fresh:
+        enforcement = EnforcementMemory(memory.enforcement.level_v)
+    else:
         stop = follow_stop(draft, context, memory.stop, memory.rates, elapsed_s)
         enforcement = enforce(draft, context, memory.enforcement, memory.rates, elapsed_s)
     rates = limit_rates(
@@ -224,9 +226,9 @@ def _limits(
     balancing: BalancingMemory,
 ) -> Limits:
     return Limits(
-        cvl_v=draft[Quantity.CVL],
-        ccl_a=draft[Quantity.CCL],
-        dcl_a=draft[Quantity.DCL],
+        cvl_v=draft[CVL],
+        ccl_a=draft[CCL],
+        dcl_a=draft[DCL],
         discharge_voltage_v=context.ratings.fully_discharged_cell_v * context.ratings.series_cells,
         state=states.state,
         freshness=freshness,

@@ -8,7 +8,7 @@ from tinybms_bridge.battery.limits.balancing_memory import NO_BALANCING, Balanci
 from tinybms_bridge.battery.limits.presets import Chemistry
 from tinybms_bridge.battery.quick import quick
 
-__all__ = ["ChargeState", "Freshness", "LimitCode", "Limits", "Quantity", "Reason"]
+__all__ = ["CCL", "CVL", "DCL", "ChargeState", "Freshness", "LimitCode", "Limits", "Quantity", "Reason"]
 
 
 class ChargeState(StrEnum):
@@ -28,6 +28,10 @@ class Quantity(StrEnum):
     CVL = "cvl_v"
     CCL = "ccl_a"
     DCL = "dcl_a"
+
+
+CVL, CCL, DCL = Quantity.CVL, Quantity.CCL, Quantity.DCL
+"""For stages that use them many times in a decision: a name of a module is found sooner than a member of an enum."""
 
 
 class LimitCode(StrEnum):

@@ -3,7 +3,7 @@
 from tinybms_bridge.battery.freshness import FreshnessMemory
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
-from tinybms_bridge.battery.limits.model import Freshness, LimitCode, Limits, Quantity
+from tinybms_bridge.battery.limits.model import CCL, CVL, DCL, Freshness, LimitCode, Limits
 
 __all__ = ["apply_freshness", "apply_manual", "final_clamp"]
 
@@ -23,7 +23,7 @@ def apply_freshness(
         code, value, threshold = LimitCode.FROZEN, memory.still_s(now_s), memory.motion.patience_s(settings)
     draft.stop_charge(0.0, code, value=value, threshold=threshold, detail=state)
     dcl_a = last_fresh.dcl_a if last_fresh is not None else 0.0
-    draft.lower(Quantity.DCL, dcl_a, code, value=value, threshold=threshold, detail=state)
+    draft.lower(DCL, dcl_a, code, value=value, threshold=threshold, detail=state)
 
 
 def apply_manual(draft: Draft, context: Context) -> None:
@@ -32,7 +32,7 @@ def apply_manual(draft: Draft, context: Context) -> None:
     if manual.stop_charge:
         draft.stop_charge(0.0, LimitCode.MANUAL, detail="stop charge")
     if manual.stop_discharge:
-        draft.lower(Quantity.DCL, 0.0, LimitCode.MANUAL, detail="stop discharge")
+        draft.lower(DCL, 0.0, LimitCode.MANUAL, detail="stop discharge")
 
 
 def final_clamp(draft: Draft, context: Context) -> None:
@@ -41,12 +41,10 @@ def final_clamp(draft: Draft, context: Context) -> None:
     The floor gives way to the CVL to which a charge that heeds no CCL is pressed down, and to nothing else.
     """
     settings = context.settings
-    draft.clamp(
-        Quantity.CVL, min(context.floor_v, draft.pressed_v), context.ceiling_v, LimitCode.FLOOR, LimitCode.CEILING
-    )
+    draft.clamp(CVL, min(context.floor_v, draft.pressed_v), context.ceiling_v, LimitCode.FLOOR, LimitCode.CEILING)
     for quantity, maximum_a in (
-        (Quantity.CCL, settings.max_charge_current_a),
-        (Quantity.DCL, settings.max_discharge_current_a),
+        (CCL, settings.max_charge_current_a),
+        (DCL, settings.max_discharge_current_a),
     ):
         high_a = _UNLIMITED_A if maximum_a is None else min(maximum_a, _UNLIMITED_A)
         draft.clamp(quantity, 0.0, high_a, LimitCode.FLOOR, LimitCode.USER_MAXIMUM)

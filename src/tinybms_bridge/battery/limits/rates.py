@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
-from tinybms_bridge.battery.limits.model import LimitCode, Quantity
+from tinybms_bridge.battery.limits.model import CCL, CVL, DCL, LimitCode
 from tinybms_bridge.battery.limits.settings import RateSettings
 from tinybms_bridge.battery.quick import quick
 
@@ -112,12 +112,12 @@ def limit_rates(
 
 def remember(memory: RateMemory, draft: Draft, context: Context) -> RateMemory:
     """Return the memory with what is in force after the last stage."""
-    cvl_v = draft[Quantity.CVL]
+    cvl_v = draft[CVL]
     fell = memory.cvl_v is not None and cvl_v < memory.cvl_v < math.inf
     return RateMemory(
         cvl_v,
-        draft[Quantity.CCL],
-        draft[Quantity.DCL],
+        draft[CCL],
+        draft[DCL],
         memory.since_rise_s,
         context.snapshot.pack.lifetime_s,
         running=True,
@@ -150,7 +150,7 @@ def _start(context: Context, memory: RateMemory, elapsed_s: float) -> RateMemory
 
 def _stand(draft: Draft, context: Context, memory: RateMemory, since_rise_s: float) -> None:
     """Let no limit rise; each names the rise that waits."""
-    if memory.cvl_v is not None and draft[Quantity.CVL] > memory.cvl_v:
+    if memory.cvl_v is not None and draft[CVL] > memory.cvl_v:
         _keep_cvl(draft, context, memory.cvl_v, memory.cvl_v, since_rise_s)
     _limit_currents(draft, context.settings.rates, memory, 0.0, standing=True)
 
@@ -159,7 +159,7 @@ def _limit_currents(
     draft: Draft, rates: RateSettings, memory: RateMemory, ramp_s: float, *, standing: bool = False
 ) -> None:
     """Hold CCL and DCL back to what ``ramp_s`` seconds of their ramp allow."""
-    for quantity, before_a in ((Quantity.CCL, memory.ccl_a), (Quantity.DCL, memory.dcl_a)):
+    for quantity, before_a in ((CCL, memory.ccl_a), (DCL, memory.dcl_a)):
         wanted_a = draft[quantity]
         if before_a is None or wanted_a <= before_a:
             continue
@@ -172,10 +172,10 @@ def _limit_currents(
 def _limit_cvl(draft: Draft, context: Context, before_v: float | None, since_rise_s: float) -> float:
     """Return the time since the last rise."""
     rates, step_v = context.settings.rates, context.charging.cvl_step_v
-    if before_v is None or draft[Quantity.CVL] <= before_v:
+    if before_v is None or draft[CVL] <= before_v:
         return since_rise_s
     least_v = rates.cvl_least_rise_v if rates.cvl_interval_s > 0.0 else 0.0
-    if since_rise_s < rates.cvl_interval_s - _ROUNDING_S or draft[Quantity.CVL] < before_v + least_v:
+    if since_rise_s < rates.cvl_interval_s - _ROUNDING_S or draft[CVL] < before_v + least_v:
         _keep_cvl(draft, context, before_v, before_v, since_rise_s)
         return since_rise_s
     if step_v > 0.0:
@@ -185,9 +185,9 @@ def _limit_cvl(draft: Draft, context: Context, before_v: float | None, since_ris
 
 def _keep_cvl(draft: Draft, context: Context, allowed_v: float, before_v: float, since_rise_s: float) -> None:
     """Lower CVL to what is allowed now; its reason tells what is wanted, the next step and when it comes."""
-    wanted_v, rates = draft[Quantity.CVL], context.settings.rates
+    wanted_v, rates = draft[CVL], context.settings.rates
     draft.lower(
-        Quantity.CVL,
+        CVL,
         allowed_v,
         LimitCode.RATE,
         value=allowed_v,

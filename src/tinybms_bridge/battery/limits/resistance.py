@@ -9,12 +9,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tinybms_bridge.battery.limits.memo import by_last
 from tinybms_bridge.battery.quick import quick
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 
 __all__ = [
     "LEAST_FACTOR",
     "MOST_FACTOR",
+    "MOST_OHM_AH",
     "ResistanceMemory",
     "cell_resistance_ohm",
     "current_adds_v",
@@ -30,6 +32,9 @@ _VOLTS_PER_C = 0.2
 
 _COLD_FACTOR = 3.0
 """At 0 °C the resistance is this many times that at 25 °C; colder, it is taken as no higher."""
+
+MOST_OHM_AH = _VOLTS_PER_C * _COLD_FACTOR
+"""The estimate in any cold, times the capacity."""
 
 _COLD_C = 0.0
 _WARM_C = 25.0
@@ -128,6 +133,7 @@ def rested_v(voltage_v: float, current_a: float, capacity_ah: float, celsius: fl
     return voltage_v - cell_resistance_ohm(capacity_ah, celsius) * current_a
 
 
+@by_last
 def current_adds_v(snapshot: Snapshot, ratings: Ratings) -> float:
     """Return what the present current adds to every cell: negative while discharging. The coldest reading counts."""
     pack = snapshot.pack
