@@ -1,6 +1,7 @@
 """Curves as points: the fraction of a limit that is left at some temperature, voltage or state of charge."""
 
 import math
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -15,6 +16,7 @@ class Curve:
     """In ascending order of x; fractions from 0 to 1."""
     _whole: tuple[float, float] = field(default=(math.inf, -math.inf), init=False, repr=False, compare=False)
     """Where nothing is taken away, which is where most questions are asked."""
+    _xs: tuple[float, ...] = field(default=(), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Raise ValueError for points that are no curve."""
@@ -24,6 +26,7 @@ class Curve:
         if any(not 0.0 <= fraction <= 1.0 for _, fraction in self.points):
             raise ValueError(f"the fractions of a curve are 0 to 1, got {self.points}")
         object.__setattr__(self, "_whole", _whole(self.points))
+        object.__setattr__(self, "_xs", tuple(xs))
 
     @property
     def most(self) -> float:
@@ -37,14 +40,14 @@ class Curve:
             return 1.0
         if math.isnan(x):
             return 0.0
-        x0, y0 = self.points[0]
-        if x <= x0:
+        above, points = bisect_right(self._xs, x), self.points
+        if above == 0:
+            return points[0][1]
+        x0, y0 = points[above - 1]
+        if above == len(points):
             return y0
-        for x1, y1 in self.points:
-            if x < x1:
-                return y0 + (y1 - y0) * (x - x0) / (x1 - x0)
-            x0, y0 = x1, y1
-        return y0
+        x1, y1 = points[above]
+        return y0 + (y1 - y0) * (x - x0) / (x1 - x0)
 
 
 def _whole(points: tuple[tuple[float, float], ...]) -> tuple[float, float]:

@@ -40,11 +40,13 @@ def final_clamp(draft: Draft, context: Context) -> None:
 
     The floor gives way to the CVL to which a charge that heeds no CCL is pressed down, and to nothing else.
     """
-    settings = context.settings
-    draft.clamp(CVL, min(context.floor_v, draft.pressed_v), context.ceiling_v, LimitCode.FLOOR, LimitCode.CEILING)
+    settings, low_v, high_v = context.settings, min(context.floor_v, draft.pressed_v), context.ceiling_v
+    if not low_v <= draft[CVL] <= high_v:
+        draft.clamp(CVL, low_v, high_v, LimitCode.FLOOR, LimitCode.CEILING)
     for quantity, maximum_a in (
         (CCL, settings.max_charge_current_a),
         (DCL, settings.max_discharge_current_a),
     ):
         high_a = _UNLIMITED_A if maximum_a is None else min(maximum_a, _UNLIMITED_A)
-        draft.clamp(quantity, 0.0, high_a, LimitCode.FLOOR, LimitCode.USER_MAXIMUM)
+        if not 0.0 <= draft[quantity] <= high_a:
+            draft.clamp(quantity, 0.0, high_a, LimitCode.FLOOR, LimitCode.USER_MAXIMUM)

@@ -160,9 +160,9 @@ def _limit_currents(
 ) -> None:
     """Hold CCL and DCL back to what ``ramp_s`` seconds of their ramp allow."""
     for quantity, before_a in ((CCL, memory.ccl_a), (DCL, memory.dcl_a)):
-        wanted_a = draft[quantity]
-        if before_a is None or wanted_a <= before_a:
+        if before_a is None or draft[quantity] <= before_a:
             continue
+        wanted_a = draft[quantity]
         a_per_s = draft.first(quantity) / rates.current_rise_s if rates.current_rise_s > 0.0 else None
         if a_per_s is not None or standing:
             allowed_a = before_a + (a_per_s or 0.0) * ramp_s

@@ -232,14 +232,11 @@ def _status(packs: Sequence[PackState], latest: BmsStatus) -> BmsStatus:
 
 
 def _temperatures(readings: list[Temperatures]) -> Temperatures:
-    return Temperatures(
-        _celsius([each.internal_c for each in readings]),
-        _celsius([each.external_1_c for each in readings]),
-        _celsius([each.external_2_c for each in readings]),
-    )
+    sensors = zip(*[(each.internal_c, each.external_1_c, each.external_2_c) for each in readings], strict=True)
+    return Temperatures(*map(_celsius, sensors))
 
 
-def _celsius(readings: list[float | None]) -> float | None:
+def _celsius(readings: tuple[float | None, ...]) -> float | None:
     """Return the middle of the readings; None, which is a sensor that is lost, when most of them are."""
     if readings.count(first := readings[0]) == len(readings) and (first is None or first == first):
         return first

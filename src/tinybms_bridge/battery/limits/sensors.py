@@ -8,6 +8,7 @@ it was: off grid its end switches the lights off, and the BMS still protects its
 import math
 from dataclasses import dataclass
 
+from tinybms_bridge.battery.limits.memo import by_last
 from tinybms_bridge.battery.quick import quick
 from tinybms_bridge.battery.snapshot import Temperatures
 
@@ -72,6 +73,7 @@ def is_blind(memory: SensorMemory, temperatures: Temperatures) -> bool:
     return not temperatures.pack_c and (memory.blind_s >= _BLIND_S or not charge_readings(memory, temperatures))
 
 
+@by_last
 def charge_readings(memory: SensorMemory, temperatures: Temperatures) -> list[Reading]:
     """Return everything that limits charging."""
     readings = [(celsius, "") for celsius in temperatures.pack_c] + _lost(memory, temperatures)
@@ -89,6 +91,9 @@ def discharge_readings(memory: SensorMemory, temperatures: Temperatures) -> list
 
 def lost_sensors(memory: SensorMemory, temperatures: Temperatures) -> tuple[str, ...]:
     """Return the names of the sensors that are lost."""
+    both = temperatures.external_2_c is not None or memory.external_2_c is None
+    if both and temperatures.internal_c is not None and temperatures.external_1_c is not None:
+        return ()  # as nearly always
     board = (_BOARD,) if temperatures.internal_c is None and _board_is_missed(memory, temperatures) else ()
     return tuple([name for _, name in _lost(memory, temperatures)]) + board
 

@@ -11,6 +11,9 @@ from tinybms_bridge.victron.dvcc import SystemPlan
 __all__ = ["SCENARIOS"]
 
 _EVENING_H = 18.0
+_CUTS_IN_2_H = 9
+"""Bursts that an empty battery cannot bear cut it whenever the loads are back: after pauses of 1, 2, 4 and 8 min, then
+each quarter of an hour. Without pauses it is once in each burst."""
 
 
 def _used(battery: BatteryPlan, resistance: float = 2.5) -> BatteryPlan:
@@ -70,7 +73,7 @@ SCENARIOS = (
         _bursts(10_000.0, 500.0),
         2.0,
         system=SystemPlan(),
-        empty_trips=3,
+        empty_trips=_CUTS_IN_2_H,
     ),
     _evening(
         "empty-cold",
