@@ -3,6 +3,9 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from tinybms_bridge.battery.limits import BalancingMemory
+from tinybms_bridge.battery.saved_state import SavedState
+from tinybms_bridge.battery.saved_units import SavedUnits, unit_key
 from tinybms_bridge.cli import doctor_bms
 from tinybms_bridge.cli.doctor_bms import BmsExamination
 from tinybms_bridge.cli.findings import Finding, Verdict
@@ -67,11 +70,11 @@ class Wire:
             self._on_data(data)
 
 
-async def examine(device: Odd) -> list[Finding]:
-    """Return every finding on a unit."""
+async def examine(device: Odd, saved: SavedUnits | None = None) -> list[Finding]:
+    """Return every finding on a unit; ``saved`` is what the bridge knows of it."""
     client = TinyBmsClient(Wire(device).open, LoopClock())
     await client.connect()
-    examination = BmsExamination(client, Configuration(), LoopClock())
+    examination = BmsExamination(client, Configuration(), LoopClock(), saved=saved or SavedUnits())
     found = [finding async for finding in examination.findings()]
     await client.close()
     return found
@@ -94,6 +97,17 @@ async def test_a_healthy_unit_passes_every_check(unit: Unit) -> None:
     assert texts["polling"].startswith("20 reads took")
     assert texts["state"].startswith("idle: 55.78 V")
     assert texts["events"] == "4 in the log, none open"
+
+
+async def test_what_the_bridge_knows_of_the_balance_is_told(unit: Unit) -> None:
+    """How far the cells were apart when it saw them near full last, by the serial number of the unit."""
+    apart = SavedState(balancing=BalancingMemory(spread_ah=3.3, work_ah=3.0))
+    identity = by_check(await examine(unit()))["identity"][1]
+    key = unit_key(identity.rpartition("serial number ")[2].partition(";")[0])
+    found = by_check(await examine(unit(), SavedUnits({key: apart}, current=key)))
+    other = by_check(await examine(unit(), SavedUnits({"0123": apart}, current="0123")))
+    assert found["balancing"] == (Verdict.OK, "cells are 3.3 Ah (5.0 %) apart")
+    assert "balancing" not in other
 
 
 async def test_a_fault_shows_in_state_and_events(unit: Unit) -> None:

@@ -5,10 +5,12 @@ import pytest
 
 from tinybms_bridge.battery.advice import Advice, Weight
 from tinybms_bridge.battery.bms_events import BmsEvent
+from tinybms_bridge.battery.limits import BalancingMemory
 from tinybms_bridge.battery.snapshot import BmsStatus, Cells, Identity, PackState, Ratings, Snapshot
 from tinybms_bridge.cli.doctor_verdicts import (
     Polls,
     judge_advice,
+    judge_balancing,
     judge_events,
     judge_history,
     judge_identity,
@@ -256,3 +258,14 @@ def test_a_unit_as_an_expert_sets_it_needs_no_advice() -> None:
     """One good finding, so that a user sees that it was looked at."""
     (found,) = judge_advice([])
     assert found.verdict is Verdict.OK
+
+
+def test_a_register_303_near_full_is_told_with_the_balance() -> None:
+    """There the BMS bleeds on balancing days only, so it takes longer."""
+    ratings = replace(RATINGS, capacity_ah=280.0, early_balancing_cell_v=3.55)
+    apart = BalancingMemory(spread_ah=8.4, work_ah=8.0)
+    [late] = judge_balancing(apart, ratings)
+    [usual] = judge_balancing(apart, replace(ratings, early_balancing_cell_v=3.40))
+    assert (late.verdict, usual.verdict) == (Verdict.WARNING, Verdict.OK)
+    assert "3.55 V" in late.advice
+    assert judge_balancing(BalancingMemory(), ratings) == []

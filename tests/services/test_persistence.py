@@ -20,7 +20,7 @@ from tinybms_bridge.battery.saved_units import STATE_VERSION, SavedUnits
 from tinybms_bridge.hal.blocking import RunBlocking, in_place, in_thread
 from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.hal.storage import FileStorage, MemoryStorage
-from tinybms_bridge.services.persistence import StateKeeper, load_state
+from tinybms_bridge.services.persistence import StateKeeper, load_state, peek_state
 
 INTERVAL_S = 300.0
 
@@ -118,6 +118,16 @@ async def bench(disk: Disk, clock: FakeClock) -> AsyncIterator[Bench]:
     disk.full = False
     if bench.task is not None and not bench.task.done():
         await bench.stop()
+
+
+def test_a_look_changes_nothing() -> None:
+    """The doctor reads the file of a running bridge: whatever is there stays as it is."""
+    for data, expected in ((None, SavedState()), (text(state(12.5)), state(12.5)), (b"{", SavedState())):
+        storage = MemoryStorage() if data is None else MemoryStorage(data)
+        before = storage.read()
+        assert peek_state(storage).state == expected
+        assert storage.read() == before
+        assert storage.read_previous() is None
 
 
 def test_nothing_saved_gives_the_start_values() -> None:

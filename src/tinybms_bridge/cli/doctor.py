@@ -155,9 +155,14 @@ async def _examine_bms(config: "Configuration") -> AsyncIterator[Finding]:
     from tinybms_bridge.cli.device import connected
     from tinybms_bridge.cli.doctor_bms import BmsExamination
     from tinybms_bridge.cli.doctor_port import choose_port, open_problem
+    from tinybms_bridge.config.paths import state_directory
     from tinybms_bridge.errors import LinkError
     from tinybms_bridge.hal.clock import SystemClock
+    from tinybms_bridge.hal.storage import MOST_STATE_BYTES, FileStorage
+    from tinybms_bridge.services.persistence import STATE_FILE, peek_state
 
+    file = FileStorage(state_directory(config.advanced.state_directory) / STATE_FILE, most_bytes=MOST_STATE_BYTES)
+    saved = await asyncio.to_thread(peek_state, file)
     uart = config.hardware.uart
     named = uart.device if "device" in uart.model_fields_set else None
     port, findings = await choose_port(named, uart.device, uart.baudrate)
@@ -169,7 +174,7 @@ async def _examine_bms(config: "Configuration") -> AsyncIterator[Finding]:
     try:
         async with connected(port, uart.baudrate) as client:
             yield ok("serial port", f"{port} is open")
-            async for finding in BmsExamination(client, config, SystemClock(), port).findings():
+            async for finding in BmsExamination(client, config, SystemClock(), port, saved).findings():
                 yield finding
     except LinkError as error:
         yield await asyncio.to_thread(open_problem, port, error)

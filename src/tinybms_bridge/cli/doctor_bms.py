@@ -5,11 +5,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from tinybms_bridge.battery.advice import advise
+from tinybms_bridge.battery.saved_units import SavedUnits, unit_key
 from tinybms_bridge.battery.snapshot import BmsStatus, Ratings, Snapshot
 from tinybms_bridge.cli.doctor_port import ask, silence_problem
 from tinybms_bridge.cli.doctor_verdicts import (
     Polls,
     judge_advice,
+    judge_balancing,
     judge_events,
     judge_history,
     judge_identity,
@@ -58,6 +60,8 @@ class BmsExamination:
     clock: Clock
     device: str = ""
     """Port that commands name; empty to name none."""
+    saved: SavedUnits = field(default_factory=SavedUnits)
+    """What the bridge on this machine has learned of its units."""
     ratings: Ratings | None = None
     """The BMS's settings, once read and found sound."""
     snapshots: list[Snapshot] = field(default_factory=list)
@@ -92,6 +96,7 @@ class BmsExamination:
             "state": self._state,
             "events": self._events,
             "history": self._history,
+            "balancing": self._balancing,
         }
 
     async def _identity(self) -> list[Finding]:
@@ -152,6 +157,13 @@ class BmsExamination:
 
     async def _history(self) -> list[Finding]:
         return [judge_history(await read_statistics(self.client))]
+
+    async def _balancing(self) -> list[Finding]:
+        """Tell what the bridge has seen of the cells near full; nothing where it has not met this unit."""
+        state = self.saved.units.get(unit_key((await read_identity(self.client)).serial_number))
+        if state is None or self.ratings is None:
+            return []
+        return judge_balancing(state.balancing, self.ratings)
 
     async def _read(self, address: int, count: int) -> tuple[int, ...]:
         reply = await self.client.request(ReadModbus(address, count))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tinybms_bridge.battery.advice import Advice, Weight
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.bms_events import BmsEvent, open_events
-from tinybms_bridge.battery.limits import Chemistry
+from tinybms_bridge.battery.limits import BalancingMemory, Chemistry
 from tinybms_bridge.battery.plausibility import PlausibilityMemory, PlausibilitySettings, judge
 from tinybms_bridge.battery.snapshot import BmsStatus, Identity, Ratings, Snapshot
 from tinybms_bridge.cli.findings import Finding, Verdict, ok, problem, warning
@@ -18,6 +18,7 @@ from tinybms_bridge.tinybms.ratings import ratings_problems
 __all__ = [
     "Polls",
     "judge_advice",
+    "judge_balancing",
     "judge_events",
     "judge_history",
     "judge_identity",
@@ -28,6 +29,8 @@ __all__ = [
 ]
 
 _FIRST_FULL_FIRMWARE = 251
+_LATE_BALANCING_V = 0.10
+"""Register 303 this near register 300 lies above the target of days that are no balancing days."""
 _SENSE_WIRE_DROP_V = (0.5, 0.8)
 """The lowest cell reads 0.6 to 0.7 V low when its lower sense wire is missing (user manual Rev D)."""
 
@@ -89,6 +92,18 @@ def judge_advice(advice: Sequence[Advice], device: str = "") -> list[Finding]:
         )
         for each in advice
     ]
+
+
+def judge_balancing(balancing: BalancingMemory, ratings: Ratings) -> list[Finding]:
+    """Tell how far the cells are apart and how long balancing will take, as the bridge saw it last."""
+    if balancing.spread_ah is None:
+        return []
+    text = balancing.text(ratings.capacity_ah)
+    early_v, full_v = ratings.early_balancing_cell_v, ratings.fully_charged_cell_v
+    if balancing.work_ah > 0.0 and early_v is not None and early_v > full_v - _LATE_BALANCING_V:
+        advice = f"Register 303 ({early_v:.2f} V) is so near full charge that the BMS bleeds on balancing days only."
+        return [warning("balancing", text, advice)]
+    return [ok("balancing", text)]
 
 
 def judge_polling(polls: Polls, slow_ms: float) -> Finding:

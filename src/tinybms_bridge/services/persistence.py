@@ -15,7 +15,7 @@ from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.hal.documents import check_version, load, parse_json
 from tinybms_bridge.hal.storage import Storage
 
-__all__ = ["STATE_FILE", "StateKeeper", "load_state"]
+__all__ = ["STATE_FILE", "StateKeeper", "load_state", "peek_state"]
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +40,15 @@ def load_state(storage: Storage, tell: Callable[[str], None] = log.warning) -> S
     with suppress(OSError):  # then the next save makes up for it
         _keep_twice(storage)
     return found.value
+
+
+def peek_state(storage: Storage) -> SavedUnits:
+    """Return what was saved, or nothing where it cannot be read; the file stays as it is. Blocks."""
+    try:
+        data = storage.read()
+        return SavedUnits() if data is None else _parse(data)
+    except (OSError, ValueError):
+        return SavedUnits()
 
 
 def _keep_twice(storage: Storage) -> None:

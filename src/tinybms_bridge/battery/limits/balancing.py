@@ -206,10 +206,17 @@ def _look(memory: BalancingMemory, context: Context, plan: _Plan, elapsed_s: flo
     share = elapsed_s / (elapsed_s + _LAG_S) if memory.seen_s else 1.0
     ah, work_ah = memory.seen_ah, memory.seen_work_ah
     ah, work_ah = ah + share * (seen.ah - ah), work_ah + share * (seen.work_ah - work_ah)
-    memory = replace(memory, seen_s=seen_s, seen_ah=ah, seen_work_ah=work_ah)
     if seen_s < _SEEN_S or (seen.at_least and memory.at_least and memory.spread_ah is not None):
-        return memory
-    return replace(memory, spread_ah=ah, work_ah=work_ah, at_least=seen.at_least)
+        return replace(memory, seen_s=seen_s, seen_ah=ah, seen_work_ah=work_ah)
+    return replace(
+        memory,
+        spread_ah=ah,
+        work_ah=work_ah,
+        at_least=seen.at_least,
+        seen_s=seen_s,
+        seen_ah=ah,
+        seen_work_ah=work_ah,
+    )
 
 
 def _follow_day(memory: BalancingMemory, context: Context, plan: _Plan, elapsed_s: float) -> BalancingMemory:

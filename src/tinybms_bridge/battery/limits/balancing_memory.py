@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from tinybms_bridge.battery.quick import quick
+
 __all__ = ["NO_BALANCING", "BalancingMemory", "BalancingPhase"]
 
 _DAY_S = 86400.0
@@ -19,6 +21,7 @@ class BalancingPhase(StrEnum):
     """CVL stands below the pack until loads have taken it down to where it may be charged again."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class BalancingMemory:
     """What is remembered; spread, day and what was bled survive a restart."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from tinybms_bridge.battery.limits.context import MPPT_OFFSET_V, Context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import LimitCode, Quantity
+from tinybms_bridge.battery.quick import quick
 from tinybms_bridge.battery.snapshot import Snapshot
 
 __all__ = ["NO_SWITCH", "SwitchMemory", "follow_switch"]
@@ -33,6 +34,7 @@ _LONGEST_S = 600.0
 """The bleeding of 150 mA takes hours: longer than this CVL does not wait for a switch that is told by a guess."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class SwitchMemory:
     """What is remembered; nothing of it is saved, since CVL rises from the voltage of the pack after a restart too."""

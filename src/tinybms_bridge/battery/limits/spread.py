@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tinybms_bridge.battery.limits.curves import Curve
 from tinybms_bridge.battery.limits.presets import Chemistry, Preset
 from tinybms_bridge.battery.limits.resistance import current_adds_v
+from tinybms_bridge.battery.quick import quick
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 
 __all__ = ["Spread", "spread_of", "top_curve"]
@@ -19,6 +20,7 @@ up half a percent. The curve of a cell at rest ends at 3.45 V and tells two cell
 Below 3.34 V is the plateau, where one make differs from the next by more than 10 % of charge do."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Spread:
     """What the cells differ by."""
