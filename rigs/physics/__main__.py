@@ -2,8 +2,16 @@
 
 import argparse
 import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from benchmarks import before
 
 from rigs.physics import batteries, comparison
+from tinybms_bridge.bench.controllers import Controller
+from tinybms_bridge.bench.runner import engine_for
+from tinybms_bridge.bench.scenario import Scenario
 
 __all__ = ["main"]
 
@@ -14,12 +22,21 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--store", action="store_true", help="write PyBaMM's curves for the tests")
     parser.add_argument("--only", choices=("cells", "batteries"), help="one half")
     parser.add_argument("--scenario", action="append", help="only this scenario; may be repeated")
+    parser.add_argument("--revision", help="play the batteries with the engine of this earlier revision")
     options = parser.parse_args(arguments)
     code = 0 if options.only == "batteries" else _compare(store=options.store)
     if options.only != "cells":
-        for line in batteries.table(batteries.play_all(options.scenario or batteries.NAMES)):
-            print(line, flush=True)
+        _play(options.scenario or batteries.NAMES, options.revision)
     return code
+
+
+def _play(names: Sequence[str], revision: str | None) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        if revision is not None:
+            before.load(revision, Path(folder))
+        controller_for: Callable[[Scenario], Controller] = engine_for if revision is None else before.EarlierEngine
+        for line in batteries.table(batteries.play_all(names, controller_for)):
+            print(line, flush=True)
 
 
 def _compare(*, store: bool) -> int:

@@ -1,9 +1,10 @@
 """The engine with packs of single-particle cells: scenarios of the bench, as unequal and as badly read as real ones."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from tinybms_bridge.bench.battery import CellModel
+from tinybms_bridge.bench.controllers import Controller
 from tinybms_bridge.bench.criteria import Violation, violations
 from tinybms_bridge.bench.ideal import ideal_charge
 from tinybms_bridge.bench.loop import play
@@ -97,11 +98,11 @@ def of_particles(scenario: Scenario) -> Scenario:
     return replace(scenario, battery=plan, sensors=sensors)
 
 
-def play_all(names: Iterable[str]) -> Iterator[Played]:
-    """Play scenarios with the engine, one after another."""
+def play_all(names: Iterable[str], controller_for: Callable[[Scenario], Controller] = engine_for) -> Iterator[Played]:
+    """Play scenarios with the engine or another controller, one after another."""
     for name in names:
         scenario = of_particles(SCENARIOS[name])
-        run = play(scenario, engine_for(scenario))
+        run = play(scenario, controller_for(scenario))
         metrics = measure(run, ideal_charge(scenario))
         yield Played(scenario, metrics, min(run.trace.column(Column.ANODE_V)), violations(metrics, scenario))
 
