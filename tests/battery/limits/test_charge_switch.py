@@ -55,10 +55,8 @@ class Switch:
             self.readings = next_readings(self.readings, raw, LimitSettings(), starting=False)
             self.draft = self.make_draft(cvl_v=TARGET_V)
             if self.readings.counted is not None and raw.ratings is not None:
-                context = make_context(self.readings.counted, raw.ratings, LimitSettings())
-                self.memory = follow_switch(
-                    self.draft, context, self.readings.window, self.memory, every_s, feeds_in=self.feeds_in
-                )
+                context = make_context(self.readings.counted, raw.ratings, LimitSettings(), feed_in=self.feeds_in)
+                self.memory = follow_switch(self.draft, context, self.readings.window, self.memory, every_s)
         return self.draft[Quantity.CVL]
 
 

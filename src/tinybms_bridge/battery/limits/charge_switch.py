@@ -56,13 +56,10 @@ def follow_switch(
     window: Sequence[Snapshot],
     memory: SwitchMemory,
     elapsed_s: float,
-    *,
-    feeds_in: bool = False,
 ) -> SwitchMemory:
     """Lower CVL while the charger switch seems open; return the memory after ``elapsed_s`` more seconds.
 
-    Call it with fresh data. ``window``: the last readings, of which those count that confirm each other. ``feeds_in``:
-    solar chargers stand 0.4 V above CVL.
+    Call it with fresh data. ``window``: the last readings, of which those count that confirm each other.
     """
     if memory.level_v is None:
         if memory.charged_at_s is None and context.snapshot.cells.max_v < _near_v(context):
@@ -76,7 +73,7 @@ def follow_switch(
         return memory
     pack, level_v = context.snapshot.pack, memory.level_v
     if pack.current_a == 0.0:  # what a load takes away comes back with it
-        level_v = min(level_v, pack.voltage_v - (MPPT_OFFSET_V if feeds_in else 0.0))
+        level_v = min(level_v, pack.voltage_v - (MPPT_OFFSET_V if context.charging.feed_in else 0.0))
     draft.lower(
         Quantity.CVL,
         max(level_v, context.floor_v),
