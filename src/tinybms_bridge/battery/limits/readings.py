@@ -10,7 +10,7 @@ SOC. What the BMS itself says (status of a fault, events, its settings) counts a
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from operator import sub
+from operator import attrgetter, sub
 
 from tinybms_bridge.battery.limits.doubts import DoubtMemory, next_doubts
 from tinybms_bridge.battery.limits.settings import LimitSettings
@@ -27,6 +27,10 @@ _APART_S = 0.075
 """Readings nearer than this count as one, so that three span more than the 100 ms after which a BMS renews its data."""
 
 _ROUNDING_S = 1e-6
+_VOLTAGES = attrgetter("cells.voltages_v")
+_NUMBERS = attrgetter("voltage_v", "current_a", "soc_percent", "lifetime_s", "soc_known")
+_DEGREES = attrgetter("internal_c", "external_1_c", "external_2_c")
+
 _NO_COLUMNS: list[tuple[float, ...]] = []
 
 _HIGHEST_COUNTED_PERCENT = 99.0
@@ -93,7 +97,7 @@ def next_readings(
     counted, doubts, columns = memory.counted, memory.doubts, _NO_COLUMNS
     if window is not memory.window and len(window) >= min(samples, _CONFIRMING):
         odd = window if len(window) % 2 else window[:-1]
-        columns = list(zip(*map(sorted, zip(*[each.cells.voltages_v for each in odd], strict=True)), strict=True))
+        columns = list(zip(*map(sorted, zip(*map(_VOLTAGES, odd), strict=True)), strict=True))
         counted = _counted(odd, columns[len(odd) // 2], usable)
     elif counted is not None:
         counted = _with_words_of(usable, counted)
@@ -158,10 +162,8 @@ def _counted(window: Sequence[Snapshot], cells_v: tuple[float, ...], latest: Sna
     if len(window) == 1:
         return _with_words_of(latest, window[0])
     packs, pack, cells = [each.pack for each in window], latest.pack, latest.cells
-    numbers = [(each.voltage_v, each.current_a, each.soc_percent, each.lifetime_s, each.soc_known) for each in packs]
-    voltage_v, current_a, soc_percent, lifetime_s, soc_known = [
-        sorted(column)[len(window) // 2] for column in zip(*numbers, strict=True)
-    ]
+    numbers = map(sorted, zip(*map(_NUMBERS, packs), strict=True))
+    voltage_v, current_a, soc_percent, lifetime_s, soc_known = [column[len(window) // 2] for column in numbers]
     return Snapshot(
         latest.sequence,
         latest.taken_at_s,
@@ -232,15 +234,12 @@ def _status(packs: Sequence[PackState], latest: BmsStatus) -> BmsStatus:
 
 
 def _temperatures(readings: list[Temperatures]) -> Temperatures:
-    sensors = zip(*[(each.internal_c, each.external_1_c, each.external_2_c) for each in readings], strict=True)
-    return Temperatures(*map(_celsius, sensors))
+    return Temperatures(*map(_celsius, zip(*map(_DEGREES, readings), strict=True)))
 
 
 def _celsius(readings: tuple[float | None, ...]) -> float | None:
     """Return the middle of the readings; None, which is a sensor that is lost, when most of them are."""
-    if readings.count(first := readings[0]) == len(readings) and (first is None or first == first):
-        return first
-    present = [celsius for celsius in readings if celsius is not None and not math.isnan(celsius)]
+    present = readings if None not in readings else [celsius for celsius in readings if celsius is not None]
     if 2 * len(present) <= len(readings):
         return None
-    return sorted(present)[len(present) // 2]
+    return sorted(present)[len(present) // 2]  # type: ignore[type-var]
