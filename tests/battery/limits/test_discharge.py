@@ -148,7 +148,15 @@ def test_below_register_316_at_once(cell: Cell) -> None:
 def test_a_sag_ends_discharge_only_where_the_cell_is_empty_at_rest(known: Cell, current_a: float, ends: bool) -> None:
     """Below register 301 and 30 mV for 10 s: with 0.15 V of load it is the burst, with less it is the battery."""
     assert known.see(2.925, current_a, seconds=10.0) > 0.0
-    assert (known.see(2.925, current_a) == 0.0) is ends
+    assert (known.see(2.925, current_a, seconds=20.0) == 0.0) is ends
+
+
+def test_a_load_that_obeys_is_given_less_and_not_nothing(known: Cell) -> None:
+    """On a grid DCL finds its way down to the last ampere: nothing is switched off above the level of an empty cell."""
+    dcl_a = known.see(2.925, -20.0)
+    for _ in range(200):
+        dcl_a = known.see(2.925, -dcl_a)
+        assert dcl_a > 0.0
 
 
 def test_what_is_not_learned_ends_nothing_by_rest(cell: Cell) -> None:

@@ -61,7 +61,7 @@ class Steps:
         self.memory = ResistanceMemory()
         self.now_s, self.number = 1000.0, 0
 
-    def level(self, current_a: float, seconds: float = 6.0, *, every_s: float = 0.1, **more: Any) -> None:
+    def level(self, current_a: float, seconds: float = 14.0, *, every_s: float = 0.1, **more: Any) -> None:
         """Let a current flow."""
         sure, rest_v = more.pop("sure", True), more.pop("rest_v", 3.3)
         for n in range(round(seconds / every_s)):
@@ -106,7 +106,7 @@ def test_cold_cells_teach_the_same_factor(steps: Steps) -> None:
     [
         pytest.param(0.0, -7.0, {}, id="a step below ten dead bands of the sensor"),
         pytest.param(0.0, -50.0, {"sure": False}, id="readings in doubt"),
-        pytest.param(0.0, -50.0, {"seconds": 1.5}, id="levels that do not last"),
+        pytest.param(0.0, -50.0, {"seconds": 9.0}, id="levels that do not last"),
         pytest.param(0.0, -50.0, {"every_s": 10.0, "seconds": 60.0}, id="samples too rare to tell a step"),
     ],
 )

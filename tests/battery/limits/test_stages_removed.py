@@ -141,7 +141,7 @@ def steps_teach_the_resistance(make_engine: MakeEngine) -> None:
     """Two steps of the current that show a low resistance let more be drawn near empty than the estimate does."""
     made = make_engine()
     for current_a, cell_v in ((0.0, 3.10), (-40.0, 3.08)) * 3:
-        made.last_for(6.0, max_cell_v=cell_v, delta_mv=0.0, current_a=current_a)
+        made.last_for(14.0, max_cell_v=cell_v, delta_mv=0.0, current_a=current_a)
     assert made.last_for(60.0, max_cell_v=3.05, delta_mv=0.0).dcl_a > 100.0
 
 

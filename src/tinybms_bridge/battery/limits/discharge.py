@@ -50,7 +50,11 @@ estimate may be three times what it is, and in frost would hold back a battery t
 
 _SAGS_V, _SAGS_REST_V, _SAGS_S = 0.03, 0.15, 10.0
 """So is one that is below the first of these under load, and would be below the second without it: what is so near
-empty at rest will not recover under any load. A strong load of seconds alone does not show that."""
+empty at rest will not recover under any load. A strong load of seconds alone does not show that, and a load that obeys
+DCL is given less instead."""
+
+_ROOM_SHARE, _ROOM_A = 0.1, 2.0
+"""Above DCL: what a GX makes of it, and the offset of a sensor."""
 
 _AGAIN_V = 0.06
 """No pause ends before the lowest cell, without load, is this far above register 301: anything would bring it back."""
@@ -204,7 +208,8 @@ def _judge(
     current_a, capacity_ah = snapshot.pack.current_a, ratings.capacity_ah
     cut = not _CUTS.isdisjoint(snapshot.open_events)
     low_s = _lasting_s(memory.low_s, lowest.above_v < _LOW_V, elapsed_s)
-    sags = lowest.learned and lowest.above_v < _SAGS_V and lowest.rested_v < _SAGS_REST_V
+    obeyed = memory.held_a is not None and -current_a <= (1.0 + _ROOM_SHARE) * memory.held_a + _ROOM_A
+    sags = lowest.learned and not obeyed and lowest.above_v < _SAGS_V and lowest.rested_v < _SAGS_REST_V
     sagging_s = _lasting_s(memory.sagging_s, sags, elapsed_s)
     charges = current_a > ratings.least_current_a and lowest.rested_v > _CHARGED_V
     charging_s = min(memory.charging_s + elapsed_s, _CHARGED_S) if charges and pause.on else 0.0

@@ -48,11 +48,12 @@ _DEAD_BANDS = 10.0
 _STEADY_SHARE = 0.2
 """Of the least step: a current that stays within is one level."""
 
-_BEFORE_S, _AFTER_S = 2.0, 2.0
-"""Each level has to last so long: longer than the lag between the readings of current and voltages."""
+_BEFORE_S, _AFTER_S = 2.0, 10.0
+"""So long a level has to last: before, longer than the lag between the readings of current and voltages; after, so that
+the slow part of the resistance shows as well. In that time the charge of a cell stays nearly what it is."""
 
 _LONGEST_STEP_S = 5.0
-"""Within this time charge and temperature of a cell stay what they are."""
+"""So long may the current take from one level to the other."""
 
 _REFERENCE_S = 1.0
 """How old the level before a step may be."""
@@ -115,7 +116,7 @@ def next_resistance(memory: ResistanceMemory, snapshot: Snapshot, ratings: Ratin
     at_once = 0.0 <= at_s - level.taken_at_s <= _LONGEST_STEP_S + _AFTER_S
     if at_once and memory.level_s >= _BEFORE_S and abs(current_a - level.pack.current_a) >= least_a:
         memory = _with_step(memory, level, snapshot, ratings)
-    return ResistanceMemory(memory.factors, memory.seen, snapshot, _AFTER_S)
+    return ResistanceMemory(memory.factors, memory.seen, snapshot, _BEFORE_S)
 
 
 def cell_resistance_ohm(capacity_ah: float, celsius: float | None = None) -> float:
