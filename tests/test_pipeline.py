@@ -19,6 +19,7 @@ from tinybms_bridge.battery.limits import (
     LimitSettings,
     ManualInhibits,
     Quantity,
+    SocSource,
     StateMemory,
     StateSettings,
     in_wire_steps,
@@ -59,6 +60,10 @@ RATINGS = Ratings(
 
 CELLS_V = (3.30,) * 16
 FULL_V = 16 * 3.50
+
+
+BY_THE_BMS = PipelineSettings(limits=LimitSettings(soc_source=SocSource.BMS))
+"""The state of charge is that of the samples, which may leap."""
 
 
 def sample(at_s: float, number: int, *, frozen: bool = False, **changes: Any) -> Snapshot:
@@ -134,14 +139,19 @@ def number_of(fields: Mapping[str, FieldValue], name: str) -> float:
     return float(value)
 
 
-@pytest.fixture
-def rig() -> Rig:
-    """A pipeline whose limits have risen to their targets; the last samples came within a second."""
-    rig = Rig()
+def settled(settings: PipelineSettings) -> Rig:
+    """Return a pipeline whose limits have risen to their targets; the last samples came within a second."""
+    rig = Rig(settings)
     rig.feed(150, every_s=1.0)
     rig.feed(3)
     rig.taken(Event)
     return rig
+
+
+@pytest.fixture
+def rig() -> Rig:
+    """A pipeline whose limits have risen to their targets; the last samples came within a second."""
+    return settled(PipelineSettings())
 
 
 def test_a_person_ends_a_pause_of_an_empty_battery(rig: Rig) -> None:
@@ -186,8 +196,9 @@ def test_settings_without_a_safe_voltage_send_nothing() -> None:
     assert rig.pipeline.view(rig.now_s).limits is None
 
 
-def test_decision_is_one_consistent_set(rig: Rig) -> None:
+def test_decision_is_one_consistent_set() -> None:
     """A decision that was taken stays as it is while newer samples arrive (case 4: no frame mixes old and new)."""
+    rig = settled(BY_THE_BMS)
     before = rig.decided()
     fields = decoded(before)
     rig.feed(30, soc_percent=52.0, current_a=20.0, cells_v=(3.35,) * 16)
@@ -381,15 +392,16 @@ def test_restart_in_float_stays_in_float() -> None:
     assert restarted.pipeline.saved_state().states == saved.states
 
 
-def test_saved_state_is_what_a_restart_needs(rig: Rig) -> None:
+def test_saved_state_is_what_a_restart_needs() -> None:
     """Counters and charge state as they are now, taken over by the next pipeline without a bump."""
+    rig = settled(BY_THE_BMS)
     rig.feed(30, soc_percent=54.0, current_a=50.0)
     for soc in range(55, 97):
         rig.feed(1, every_s=2.0, soc_percent=float(soc), current_a=50.0, cells_v=(3.56,) * 16)
     rig.feed(2, soc_percent=96.0, current_a=50.0, cells_v=(3.56,) * 16)
     saved = rig.pipeline.saved_state()
     assert saved.states.state is ChargeState.FLOAT
-    following = Rig(saved=SavedState.from_document(saved.to_document()))
+    following = Rig(BY_THE_BMS, SavedState.from_document(saved.to_document()))
     following.feed(3, soc_percent=94.0, cells_v=(3.34,) * 16)
     assert following.decided().limits.state is ChargeState.FLOAT
     following.feed(150, every_s=1.0, soc_percent=94.0, cells_v=(3.34,) * 16)
@@ -429,8 +441,9 @@ def test_unchanged_decisions_are_not_published_again(rig: Rig) -> None:
     assert {type(event) for event in rig.taken(Event)} == {SampleAccepted}
 
 
-def test_each_change_is_published_once(rig: Rig) -> None:
+def test_each_change_is_published_once() -> None:
     """Freshness, charge state and alarms: one event for each move, with both ends of it."""
+    rig = settled(BY_THE_BMS)
     rig.wait(40.0)
     moves = [(event.old, event.new) for event in rig.taken(FreshnessChanged)]
     assert moves == [(Freshness.FRESH, Freshness.HOLD), (Freshness.HOLD, Freshness.SILENT)]

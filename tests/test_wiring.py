@@ -15,6 +15,7 @@ from tinybms_bridge.battery.limits import (
     Curve,
     LimitSettings,
     Memory,
+    SocSource,
     StateSettings,
     step,
 )
@@ -80,6 +81,7 @@ DRIVEN: list[tuple[str, object, dict[str, object]]] = [
     ("victron.max_charge_current_a", 80, {f"{LIMITS}.max_charge_current_a": 80}),
     ("victron.max_discharge_current_a", 90.5, {f"{LIMITS}.max_discharge_current_a": 90.5}),
     ("victron.current_fraction", 0.8, {f"{LIMITS}.current_fraction": 0.8}),
+    ("cvl.soc_source", "bms", {f"{LIMITS}.soc_source": SocSource.BMS}),
     ("cvl.enabled", False, {f"{STATES}.enabled": False}),
     ("cvl.bulk_soc_threshold", 70, {f"{STATES}.bulk_soc_percent": 70}),
     ("cvl.transition_soc_threshold", 88, {f"{STATES}.transition_soc_percent": 88}),

@@ -11,6 +11,7 @@ from tinybms_bridge.battery.limits import (
     PolicySettings,
     ProtectionSettings,
     RateSettings,
+    SocSource,
     StateSettings,
 )
 from tinybms_bridge.battery.notices import NoticeSettings
@@ -81,6 +82,7 @@ def pipeline_settings(config: Configuration) -> PipelineSettings:
             policy=_policy_settings(config),
             protection=_protection_settings(config),
             keep_lost_sensor=cvl.keep_lost_sensor,
+            soc_source=SocSource(cvl.soc_source),
             curves=_curves(config),
             rates=RateSettings(
                 cvl_interval_s=victron.cvl_update_interval_ms / 1000.0,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tinybms_bridge.battery.freshness import FreshnessSettings
-from tinybms_bridge.battery.limits import Limits, LimitSettings, Memory, RateMemory, step
+from tinybms_bridge.battery.limits import Limits, LimitSettings, Memory, RateMemory, SocSource, step
 from tinybms_bridge.battery.snapshot import Cells, PackState, Ratings, Snapshot, Temperatures
 
 LFP_16 = Ratings(
@@ -75,9 +75,10 @@ def _drive(
 ) -> list[Limits]:
     """Feed one sample a period to the engine and return what it decides; the first sample is fresh, and no rise.
 
+    The state of charge is that of the samples.
     A sample that is new is read again at once until it counts, as the bridge does.
     """
-    settings = replace(settings, freshness=FreshnessSettings(start_samples=1))
+    settings = replace(settings, freshness=FreshnessSettings(start_samples=1), soc_source=SocSource.BMS)
     memory = replace(memory or Memory(), rates=UNRAMPED)
     decided = []
     for number, sample in enumerate(samples, start=1):

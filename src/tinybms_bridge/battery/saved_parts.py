@@ -6,6 +6,7 @@ from dataclasses import fields
 
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.limits import (
+    Anchors,
     BalancingMemory,
     ChargeState,
     Chemistry,
@@ -17,6 +18,7 @@ from tinybms_bridge.battery.limits import (
     RateMemory,
     ResistanceMemory,
     SensorMemory,
+    SocMemory,
     StateMemory,
     StopMemory,
 )
@@ -33,6 +35,7 @@ __all__ = [
     "read_rates",
     "read_resistance",
     "read_sensors",
+    "read_soc",
     "read_states",
     "read_stop",
 ]
@@ -42,6 +45,9 @@ _MOST_SOC_PERCENT = 101.0
 """The SOC of a BMS may be a little above 100 %."""
 _MOST_AH, _MOST_CELLS = 655.35, 16
 """The largest capacity that register 306 can hold, and the most cells of a TinyBMS."""
+_MOST_COUNTED_AH = 10_000.0
+_MOST_DRIFT_A = 10.0
+"""More than passes between two full charges, and than any sensor of such a battery is off."""
 _COLDEST_C = -100.0
 _HOTTEST_C = 200.0
 """No sensor of a battery reads anything outside."""
@@ -164,15 +170,40 @@ def read_sensors(document: Mapping[str, object]) -> SensorMemory:
     )
 
 
+def read_soc(document: Mapping[str, object]) -> SocMemory:
+    """Return the bridge's count with what was learned of it; one that cannot be begins anew."""
+    percent = _within(document.get("percent"), 0.0, 100.0)
+    return SocMemory(
+        percent=percent,
+        bms_percent=_within(document.get("bms_percent"), 0.0, _MOST_SOC_PERCENT),
+        lifetime_s=_counter(document.get("lifetime_s")),
+        since_full_ah=_within(document.get("since_full_ah"), -_MOST_COUNTED_AH, _MOST_COUNTED_AH),
+        anchors=Anchors(
+            full=document.get("full") is True,
+            charged=document.get("charged") is True,
+            uneven=document.get("uneven") is True,
+            empty=document.get("empty") is True,
+            full_at_s=_counter(document.get("full_at_s")),
+            off_percent=_within(document.get("off_percent"), -100.0, 100.0),
+            drift_a=_within(document.get("drift_a"), -_MOST_DRIFT_A, _MOST_DRIFT_A),
+            capacity_ah=_within(document.get("capacity_ah"), 0.0, 2.0 * _MOST_AH),
+        ),
+    )
+
+
 def _ah(value: object, most: float = _MOST_AH) -> float | None:
     number = _number(value)
     return None if number is None or number > most else number
 
 
-def _celsius(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not _COLDEST_C <= value <= _HOTTEST_C:
+def _within(value: object, least: float, most: float) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
         return None
     return float(value)
+
+
+def _celsius(value: object) -> float | None:
+    return _within(value, _COLDEST_C, _HOTTEST_C)
 
 
 def _positive(value: object) -> float:

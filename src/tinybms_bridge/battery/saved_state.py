@@ -15,6 +15,7 @@ from tinybms_bridge.battery.limits import (
     RateMemory,
     ResistanceMemory,
     SensorMemory,
+    SocMemory,
     StateMemory,
     StopMemory,
 )
@@ -28,6 +29,7 @@ from tinybms_bridge.battery.saved_parts import (
     read_rates,
     read_resistance,
     read_sensors,
+    read_soc,
     read_states,
     read_stop,
 )
@@ -64,6 +66,8 @@ class SavedState:
     """The verdict alone: what leads to one takes an hour and begins anew."""
     balancing: BalancingMemory = NO_BALANCING
     """Without the present phase, which begins anew."""
+    soc: SocMemory = field(default_factory=SocMemory)
+    """The bridge's count, and the BMS's at the same moment: its change since then is what a restart has missed."""
 
     @classmethod
     def of(cls, energy: EnergyTotals, memory: Memory) -> "SavedState":
@@ -82,6 +86,7 @@ class SavedState:
             sensors=memory.sensors,
             chemistry=ChemistryMemory(memory.chemistry.lowest),
             balancing=memory.balancing.lasting,
+            soc=replace(memory.soc, taken_at_s=None, current_a=0.0, idle_s=0.0),
         )
 
     def memory(self) -> Memory:
@@ -98,6 +103,7 @@ class SavedState:
             sensors=self.sensors,
             chemistry=self.chemistry,
             balancing=self.balancing,
+            soc=self.soc,
         )
 
     def urgent_after(self, saved: "SavedState") -> bool:
@@ -130,6 +136,13 @@ class SavedState:
             "pause": asdict(self.discharge.pause),
             "resistance": {"factors": list(self.resistance.factors)},
             "balancing": self.balancing.to_document(),
+            "soc": {
+                "percent": self.soc.percent,
+                "bms_percent": self.soc.bms_percent,
+                "lifetime_s": self.soc.lifetime_s,
+                "since_full_ah": self.soc.since_full_ah,
+                **asdict(self.soc.anchors),
+            },
             "limits": {
                 "cvl_v": rates.cvl_v,
                 "ccl_a": rates.ccl_a,
@@ -160,6 +173,7 @@ class SavedState:
             sensors=read_sensors(_part(document, "sensors")),
             chemistry=read_chemistry(_part(document, "chemistry")),
             balancing=read_balancing(_part(document, "balancing")),
+            soc=read_soc(_part(document, "soc")),
         )
 
 
@@ -183,6 +197,7 @@ def _latches(state: SavedState) -> tuple[object, ...]:
         state.balancing.day,
         state.balancing.day_at_lifetime_s,
         state.balancing.spread_ah is None,
+        state.soc.anchors,
     )
 
 

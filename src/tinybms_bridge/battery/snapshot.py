@@ -114,7 +114,7 @@ class PackState:
     current_a: float
     """Positive = into the battery (register 38)."""
     soc_percent: float
-    """State of charge, 0..100 (register 46)."""
+    """State of charge, 0..100: the BMS's count (register 46), or the bridge's where it has been put in its place."""
     soh_percent: float | None = None
     """State of health, or None on firmware without it (register 45, 2.3.251 and later)."""
     status: BmsStatus = BmsStatus.UNKNOWN
@@ -126,6 +126,13 @@ class PackState:
     """BMS estimate to empty while discharging; None when idle, where the BMS reports a meaningless number."""
     soc_known: bool = True
     """False where the BMS gives no SOC that can be: then ``soc_percent`` is the last good one, counted on."""
+    bms_soc_percent: float | None = None
+    """The BMS's own count where ``soc_percent`` is the bridge's; None where it is the BMS's."""
+
+    @property
+    def counted_by_bms_percent(self) -> float:
+        """State of charge by the BMS's own count (register 46)."""
+        return self.soc_percent if self.bms_soc_percent is None else self.bms_soc_percent
 
     @property
     def power_w(self) -> float:

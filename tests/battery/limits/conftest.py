@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tinybms_bridge.battery.energy import EnergyTotals
-from tinybms_bridge.battery.limits import Limits, LimitSettings, Memory, Quantity, RateMemory, step
+from tinybms_bridge.battery.limits import Limits, LimitSettings, Memory, Quantity, RateMemory, SocSource, step
 from tinybms_bridge.battery.limits.context import Context, make_context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import LimitCode, Reason
@@ -127,13 +127,18 @@ def make_engine(
     """Return a builder of engines.
 
     The first sample already counts unless ``start_samples`` says otherwise, and then its limits are no rise unless
-    ``ramped`` says so.
+    ``ramped`` says so. The state of charge is that of the samples unless ``soc_source`` says otherwise.
     """
 
     def build(
-        settings: LimitSettings | None = None, *, start_samples: int = 1, ramped: bool = False, **more: Any
+        settings: LimitSettings | None = None,
+        *,
+        start_samples: int = 1,
+        ramped: bool = False,
+        soc_source: SocSource = SocSource.BMS,
+        **more: Any,
     ) -> _Engine:
-        settings = settings or LimitSettings()
+        settings = replace(settings or LimitSettings(), soc_source=soc_source)
         freshness = replace(settings.freshness, start_samples=start_samples)
         memory = Memory() if ramped else Memory(rates=unramped)
         return _Engine(sample, counts, replace(settings, freshness=freshness), memory, **more)

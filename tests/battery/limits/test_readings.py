@@ -319,6 +319,9 @@ def test_no_single_sample_changes_a_limit_or_what_is_saved(
     for clean, dirty in zip(clean_limits, dirty_limits, strict=True):
         assert dirty == pytest.approx(clean, abs=1.0)
     assert latched(dirty_saved) == latched(clean_saved)
+    for name in ("percent", "bms_percent", "since_full_ah"):
+        assert getattr(dirty_saved.soc, name) == pytest.approx(getattr(clean_saved.soc, name), abs=0.01)
+    assert dirty_saved.soc.anchors == clean_saved.soc.anchors
 
 
 def latched(saved: SavedState) -> tuple[object, ...]:

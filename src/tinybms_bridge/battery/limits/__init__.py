@@ -25,6 +25,7 @@ from tinybms_bridge.battery.limits.settings import (
     RateSettings,
     StateSettings,
 )
+from tinybms_bridge.battery.limits.soc_count import Anchors, SocMemory, SocSource
 from tinybms_bridge.battery.limits.states import StateMemory
 from tinybms_bridge.battery.limits.wire_steps import in_wire_steps
 from tinybms_bridge.battery.limits.words import explain
@@ -33,6 +34,7 @@ __all__ = [
     "CURVE_NAMES",
     "NO_BALANCING",
     "PRESETS",
+    "Anchors",
     "BalancingMemory",
     "BalancingPhase",
     "ChargeDefaults",
@@ -63,6 +65,8 @@ __all__ = [
     "Reason",
     "ResistanceMemory",
     "SensorMemory",
+    "SocMemory",
+    "SocSource",
     "StateMemory",
     "StateSettings",
     "StopMemory",

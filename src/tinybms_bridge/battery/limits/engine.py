@@ -1,9 +1,9 @@
 """The charge-limit engine: the stages in their fixed order.
 
-First of all the readings are confirmed. Then 1 base, 2 charge states and the user's wishes, 3 cell protection, 4
-derating, 5 state of the BMS, 6 freshness and manual stops, then CVL against what is not heeded, 8 rates, 7 final clamp.
-Each may only lower what the one before allowed, except the first, which sets, and the last, which clamps: so the clamp
-comes after the rates, and nothing passes around it.
+First of all the readings are confirmed and the state of charge is counted. Then come 1 base, 2 charge states and the
+user's wishes, 3 cell protection, 4 derating, 5 state of the BMS, 6 freshness and manual stops, then CVL against what is
+not heeded, 8 rates, 7 final clamp. Each may only lower what the one before allowed, except the first, which sets, and
+the last, which clamps: so the clamp comes after the rates, and nothing passes around it.
 """
 
 import math
@@ -28,6 +28,7 @@ from tinybms_bridge.battery.limits.model import CCL, CVL, DCL, Freshness, Limits
 from tinybms_bridge.battery.limits.policy import (
     PolicyMemory,
     apply_policy,
+    bms_says_full,
     fills_past_the_window,
     full_charge_due,
     next_policy,
@@ -39,6 +40,7 @@ from tinybms_bridge.battery.limits.resistance import ResistanceMemory, next_resi
 from tinybms_bridge.battery.limits.sensors import SensorMemory, lost_sensors, next_sensors
 from tinybms_bridge.battery.limits.settings import LimitSettings
 from tinybms_bridge.battery.limits.soc_by_cells import RestMemory, next_rest
+from tinybms_bridge.battery.limits.soc_count import SocMemory, SocSource, next_anchors, next_count, with_count
 from tinybms_bridge.battery.limits.states import (
     StateMemory,
     apply_state,
@@ -78,15 +80,18 @@ class Memory:
     resistance: ResistanceMemory = field(default_factory=ResistanceMemory)
     discharge: DischargeMemory = CALM
     balancing: BalancingMemory = NO_BALANCING
+    soc: SocMemory = field(default_factory=SocMemory)
+    """The bridge's count; without one the BMS's is the state of charge."""
 
     @property
     def sample(self) -> Snapshot | None:
-        """The latest sample that can be used: what is shown."""
-        return self.readings.sample
+        """The latest sample that can be used, with the state of charge that counts: what is shown."""
+        sample = self.readings.sample
+        return None if sample is None else with_count(sample, self.soc)
 
     @property
     def counted(self) -> Snapshot | None:
-        """What counts of the last readings: what is decided from."""
+        """What counts of the last readings."""
         return self.readings.counted
 
 
@@ -105,25 +110,29 @@ def step(
     starting = memory.freshness.state is Freshness.STARTING
     readings = next_readings(memory.readings, snapshot, settings, starting, memory.sensors.soc_percent)
     freshness = advance(memory.freshness, readings.latest, settings.freshness, now_s)
-    counted = readings.counted
+    counted, soc = readings.counted, memory.soc
     fresh = freshness.state is Freshness.FRESH
     undecided = freshness.state is Freshness.HOLD and memory.last_fresh is None
     new_sample = freshness.last_sequence != memory.freshness.last_sequence
     context, rest, chemistry, fresh_s = None, None, memory.chemistry, elapsed_s if fresh else 0.0
-    if counted is not None and counted.ratings is not None:
+    if counted is not None and (ratings := counted.ratings) is not None:
+        if settings.soc_source is SocSource.BMS:
+            soc = SocMemory()
+        elif fresh:
+            soc = next_count(soc, counted, ratings)
+        counted = with_count(counted, soc)
         if fresh:
-            rest = next_rest(memory.rest, counted, counted.ratings, elapsed_s)
-            chemistry = next_chemistry(chemistry, counted, counted.ratings, settings, memory.rates.cvl_v, elapsed_s)
-        context = make_context(
-            counted, counted.ratings, settings, rest, chemistry.lowest, balancing=memory.balancing.day
-        )
+            rest = next_rest(memory.rest, counted, ratings, elapsed_s)
+            chemistry = next_chemistry(chemistry, counted, ratings, settings, memory.rates.cvl_v, elapsed_s)
+        context = make_context(counted, ratings, settings, rest, chemistry.lowest, balancing=memory.balancing.day)
         rise_s = memory.rates.waiting_s + elapsed_s if fresh and new_sample else 0.0
         context = ramp_floor(context, memory.rates.cvl_v, rise_s)
     if context is None or undecided or not context.decidable:
-        return None, replace(memory, freshness=freshness, last_step_s=now_s, rest=rest, readings=readings)
+        return None, replace(memory, freshness=freshness, last_step_s=now_s, rest=rest, readings=readings, soc=soc)
     policy, states, sensors, balancing = memory.policy, memory.states, memory.sensors, memory.balancing
     if fresh:
         policy, states, sensors, balancing = _move_on(context, memory, elapsed_s)
+        soc = _set_right(soc, context, policy, memory.empty)
     draft = base(context)
     draft.lowest_v = lowest_wish_v(memory.rates, elapsed_s)
     apply_state(draft, context, states, policy.uneven, hold_a(balancing, context))
@@ -177,6 +186,7 @@ def step(
         resistance=resistance,
         discharge=discharge,
         balancing=balancing,
+        soc=soc,
     )
 
 
@@ -208,9 +218,28 @@ def _move_on(
         rebulk=balancing.active,
     )
     sensors = next_sensors(
-        memory.sensors, snapshot.temperatures, context.settings.keep_lost_sensor, elapsed_s, snapshot.pack.soc_percent
+        memory.sensors,
+        snapshot.temperatures,
+        context.settings.keep_lost_sensor,
+        elapsed_s,
+        snapshot.pack.counted_by_bms_percent,
     )
     return policy, states, sensors, balancing
+
+
+def _set_right(soc: SocMemory, context: Context, policy: PolicyMemory, empty: bool) -> SocMemory:
+    """Return the count with what the cells say about it; from the next step on it counts."""
+    return next_anchors(
+        soc,
+        context.preset,
+        context.full_share,
+        context.rest.min_v,
+        context.ratings,
+        full=policy.full,
+        charged=policy.full and bms_says_full(context),
+        uneven=policy.uneven,
+        empty=empty,
+    )
 
 
 def _limits(

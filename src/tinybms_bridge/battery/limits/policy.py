@@ -18,7 +18,7 @@ from tinybms_bridge.battery.limits.policy_settings import ChargeProfile, PolicyS
 from tinybms_bridge.battery.quick import quick
 from tinybms_bridge.battery.snapshot import BmsStatus
 
-__all__ = ["PolicyMemory", "apply_policy", "fills_past_the_window", "full_charge_due", "next_policy"]
+__all__ = ["PolicyMemory", "apply_policy", "bms_says_full", "fills_past_the_window", "full_charge_due", "next_policy"]
 
 _TAIL_C_RATE = 0.03
 _TAIL_S = 120.0
@@ -61,7 +61,7 @@ def next_policy(memory: PolicyMemory, context: Context, elapsed_s: float) -> Pol
     tail_s, uneven_s = _at_voltage_s(memory, context, elapsed_s)
     full = _is_full(memory, context, tail_s)
     uneven = not full and _is_uneven(memory, context, uneven_s)
-    charged = full and (_bms_says_full(context) or tail_s >= _FULL_CHARGE_MAX_S)
+    charged = full and (bms_says_full(context) or tail_s >= _FULL_CHARGE_MAX_S)
     once = policy.profile is ChargeProfile.FULL_ONCE
     room, upper, lower = policy.soc_window_hysteresis_percent, _upper_soc(policy), policy.soc_min_percent
     return PolicyMemory(
@@ -130,7 +130,8 @@ def _asks_for_charge(memory: PolicyMemory, policy: PolicySettings, soc_percent: 
     return below_stop or soc_percent <= policy.force_charge_start_percent
 
 
-def _bms_says_full(context: Context) -> bool:
+def bms_says_full(context: Context) -> bool:
+    """Return whether the BMS says that the battery is fully charged, and neither charger nor cells contradict."""
     snapshot = context.snapshot
     return (
         snapshot.pack.status is BmsStatus.FULLY_CHARGED
@@ -140,7 +141,7 @@ def _bms_says_full(context: Context) -> bool:
 
 
 def _is_full(memory: PolicyMemory, context: Context, tail_s: float) -> bool:
-    if _bms_says_full(context):
+    if bms_says_full(context):
         return True
     return _still_there(memory, context) if memory.full else tail_s >= _TAIL_S
 

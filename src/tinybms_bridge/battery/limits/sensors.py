@@ -43,7 +43,7 @@ class SensorMemory:
     blind_s: float = 0.0
     """Time without any sensor, up to that after which charging ends."""
     soc_percent: float | None = None
-    """State of charge that counted last, from which one that cannot be is counted on."""
+    """State of charge by the BMS that counted last, from which one that cannot be is counted on."""
 
 
 def next_sensors(

@@ -7,6 +7,7 @@ from tinybms_bridge.battery.freshness import FreshnessSettings
 from tinybms_bridge.battery.limits.curves import Curve
 from tinybms_bridge.battery.limits.policy_settings import PolicySettings
 from tinybms_bridge.battery.limits.presets import Chemistry
+from tinybms_bridge.battery.limits.soc_count import SocSource
 
 __all__ = ["ChargeDefaults", "LimitSettings", "ManualInhibits", "ProtectionSettings", "RateSettings", "StateSettings"]
 
@@ -122,6 +123,8 @@ class LimitSettings:
     protection: ProtectionSettings = field(default_factory=ProtectionSettings)
     keep_lost_sensor: bool = True
     """An external temperature sensor that is lost limits charging with its last reading; False forgets it."""
+    soc_source: SocSource = SocSource.BRIDGE
+    """Whose count is the state of charge."""
     curves: tuple[tuple[str, Curve], ...] = ()
     """The user's derating curves by name; the others follow from the BMS's own settings."""
     rates: RateSettings = field(default_factory=RateSettings)

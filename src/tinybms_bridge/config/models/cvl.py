@@ -139,6 +139,11 @@ class Cvl(Section):
         30, 0, 600, "s", "Rise of the currents", "Time in which CCL and DCL rise from 0 to their base; 0 = at once."
     )
     curves: Curves = Curves()
+    soc_source: Literal["bridge", "bms"] = text(
+        "bridge",
+        "State of charge",
+        "Whose count it is: bridge = counted from the current and set right at full, bms = as the BMS says.",
+    )
     profile: Literal["normal", "storage", "full_once"] = text(
         "normal", "Charge profile", "How to charge; storage = about half full, full_once = full once, then normal."
     )

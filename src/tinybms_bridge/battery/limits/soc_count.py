@@ -1,0 +1,298 @@
+"""The state of charge that the bridge counts itself, beside the BMS's own count.
+
+The BMS counts the current of register 38 and sets its count right only when it says *fully charged*, which an LFP pack
+may never do (protocol 5.3, 5.4). Its count drifts to 0 or 100 % and stays there. The bridge counts the same current,
+but knows better when the battery is full: full sets the count to 100 %, whatever it was. Between two of them the same
+amount must go in as comes out; what does not is drift, of a sensor with an offset or of loads too small to be read,
+and is taken off the count from then on.
+
+The BMS's count only bridges what the bridge has not seen: its change over a gap, never its value. So a count that
+somebody sets (register 328), or that jumps, moves the offset between the two and not the state of charge.
+"""
+
+import math
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from tinybms_bridge.battery.energy import MAX_GAP_S
+from tinybms_bridge.battery.limits.presets import Preset
+from tinybms_bridge.battery.snapshot import PackState, Ratings, Snapshot
+
+__all__ = ["Anchors", "SocMemory", "SocSource", "next_anchors", "next_count", "set_count", "with_count"]
+
+_FULL_PERCENT = 100.0
+_MOST_PERCENT, _LEAST_PERCENT = 99.0, 1.0
+"""So far a count alone goes: only cells show that a battery is full or empty."""
+
+_UNEVEN_PERCENT = 95.0
+"""A charge that is over with one cell full: the others are near it, or the charge would not have lasted for hours."""
+
+_STANDS_PERCENT = 0.05
+"""Nearer to 0 or 100 % than this the BMS's count stands at its end, and shows no change any more."""
+
+_AGREE_PERCENT = 1.0
+"""Where the bridge says the same, the BMS has not been standing there: it has just arrived."""
+
+_WRITTEN_PERCENT = 0.5
+"""What a bounded current leaves open: rounding, and the seconds between a save and the end."""
+
+_REST_S = 1800.0
+"""Cells without current have come to rest after this time, LFP near empty within some millivolts."""
+
+_LEARN_S = 12.0 * 3600.0
+"""Full is found to about 0.5 % of the capacity; over a shorter time that would be more than what drifts."""
+_GAIN_PER_DAY, _MOST_GAIN = 0.5, 0.8
+"""Share of a new finding that is believed: one cloudy or odd day does not decide."""
+_MOST_DRIFT_A = 0.5
+"""Largest offset of a current sensor that is believed (0.3 A seen on Hall boards), where the dead band is not more."""
+_DAY_S = 86400.0
+_OVERDRAWN = 1.05
+"""No battery gives more than it holds: past this share of register 306 since full, the register is too low."""
+_CAPACITY_STEP = 0.01
+_RECENT_S = 3.0 * _DAY_S
+"""Longer after a full charge, drift is as good an explanation."""
+_SHORT_S = 60.0
+"""A gap of which nothing is known costs no more than a hundredth of the capacity, at 0.6C."""
+
+
+class SocSource(StrEnum):
+    """Whose count is the state of charge."""
+
+    BRIDGE = "bridge"
+    BMS = "bms"
+
+
+@dataclass(frozen=True, slots=True)
+class Anchors:
+    """What sets the count right, and what has been learned of it there; changes a few times a day."""
+
+    full: bool = False
+    """The battery is full, and the count has been set for it."""
+    charged: bool = False
+    """The BMS says so (0x63, status 0x92), and the count has been set for it."""
+    uneven: bool = False
+    empty: bool = False
+    """The lowest cell has ended discharging."""
+    full_at_s: int | None = None
+    """Lifetime counter of the BMS when the count was last set to 100 %."""
+    off_percent: float | None = None
+    """How much the count was too high when it was last set right at full; negative = too low."""
+    drift_a: float | None = None
+    """Current that the sensor shows too much, by the mean over days; None before the second full charge."""
+    capacity_ah: float | None = None
+    """What a full battery has given until its cells were empty, where that is not about register 306."""
+
+
+@dataclass(frozen=True, slots=True)
+class SocMemory:
+    """The bridge's count; all but the sample's time, its current and the time of rest survives a restart."""
+
+    percent: float | None = None
+    """None before it has begun, with the BMS's own."""
+    bms_percent: float | None = None
+    """The BMS's own count at the same moment; None while it gives none that can be."""
+    lifetime_s: int | None = None
+    """Lifetime counter of the BMS then."""
+    since_full_ah: float | None = None
+    """What went in since the count was last set to 100 %; None where some of it was not seen."""
+    anchors: Anchors = field(default_factory=Anchors)
+    taken_at_s: float | None = None
+    current_a: float = 0.0
+    idle_s: float = 0.0
+    """Time for which the current has read as 0."""
+
+    @property
+    def drift_ah_per_day(self) -> float | None:
+        """What the sensor counts too much in a day, loads that it does not see with it; None while not known."""
+        drift_a = self.anchors.drift_a
+        return None if drift_a is None else drift_a * 24.0
+
+
+def next_count(memory: SocMemory, counted: Snapshot, ratings: Ratings) -> SocMemory:
+    """Return the count with a sample that is confirmed and fresh; the same memory when it is not new.
+
+    Across gaps of up to ``MAX_GAP_S`` the current is integrated by the trapezoidal rule, across longer ones and a
+    restart the change of the BMS's count is taken over.
+    """
+    pack, taken_at_s = counted.pack, counted.taken_at_s
+    if taken_at_s == memory.taken_at_s:
+        return memory
+    percent, current_a, capacity_ah = memory.percent, pack.current_a, ratings.capacity_ah
+    bms_percent = pack.soc_percent if pack.soc_known else None
+    if percent is None or not 0.0 < capacity_ah < math.inf:
+        start = None if bms_percent is None else min(max(bms_percent, 0.0), _FULL_PERCENT)
+        return SocMemory(start, bms_percent, pack.lifetime_s, None, memory.anchors, taken_at_s, current_a)
+    gap_s = -1.0 if memory.taken_at_s is None else taken_at_s - memory.taken_at_s
+    anchors, idle_s = memory.anchors, 0.0
+    drift_a = anchors.drift_a or 0.0
+    if 0.0 < gap_s <= MAX_GAP_S:
+        in_ah: float | None = ((memory.current_a + current_a) / 2.0 - drift_a) * gap_s / 3600.0
+        if current_a == 0.0:
+            idle_s = memory.idle_s + gap_s
+    else:
+        in_ah = _bridged_ah(memory, pack, bms_percent, ratings, gap_s)
+    since_full_ah = memory.since_full_ah
+    if in_ah is None:
+        since_full_ah = None
+    else:
+        percent = _bounded(percent, percent + 100.0 * in_ah / capacity_ah, anchors)
+        if since_full_ah is not None:
+            since_full_ah += in_ah
+            if since_full_ah > 0.0 and anchors.full:
+                since_full_ah = 0.0
+    return SocMemory(percent, bms_percent, pack.lifetime_s, since_full_ah, anchors, taken_at_s, current_a, idle_s)
+
+
+def next_anchors(
+    memory: SocMemory,
+    preset: Preset,
+    full_share: float,
+    lowest_v: float,
+    ratings: Ratings,
+    *,
+    full: bool,
+    charged: bool,
+    uneven: bool,
+    empty: bool,
+) -> SocMemory:
+    """Return the memory set right by what the cells show; the same one in nearly every step.
+
+    Args:
+        memory: of this step.
+        preset: what is known of such cells.
+        full_share: how full a cell is where the BMS counts 100 %.
+        lowest_v: voltage of the lowest cell without current, by the mean of a minute.
+        ratings: the BMS's own settings.
+        full: the battery is full.
+        charged: the BMS says so, and the charger did fit.
+        uneven: the charge is over without being full.
+        empty: the lowest cell has ended discharging.
+
+    """
+    if memory.percent is None:
+        return memory
+    if memory.idle_s >= _REST_S and lowest_v <= preset.empty_v:
+        memory = _lowered_by_cells(memory, preset, full_share, lowest_v, ratings)
+    since_full_ah, before = memory.since_full_ah, memory.anchors
+    if since_full_ah is not None and since_full_ah < -_OVERDRAWN * ratings.capacity_ah and _recent(memory):
+        memory = _with_capacity(memory, -since_full_ah)
+    if full is before.full and charged is before.charged and uneven is before.uneven and empty is before.empty:
+        return memory
+    if (full and not before.full) or (charged and not before.charged):
+        memory = _set_full(memory, ratings)
+    elif uneven and not before.uneven:
+        memory = replace(memory, percent=max(memory.percent or 0.0, _UNEVEN_PERCENT), since_full_ah=None)
+    return replace(memory, anchors=replace(memory.anchors, full=full, charged=charged, uneven=uneven, empty=empty))
+
+
+def set_count(memory: SocMemory, percent: float) -> SocMemory:
+    """Return the count that a person has set, and the BMS with it: what was not counted teaches nothing."""
+    return replace(memory, percent=min(max(percent, 0.0), _FULL_PERCENT), bms_percent=percent, since_full_ah=None)
+
+
+def with_count(snapshot: Snapshot, memory: SocMemory) -> Snapshot:
+    """Return a sample with the bridge's count as its state of charge, and the BMS's own beside it."""
+    percent, pack = memory.percent, snapshot.pack
+    if percent is None:
+        return snapshot
+    return Snapshot(
+        snapshot.sequence,
+        snapshot.taken_at_s,
+        PackState(
+            pack.voltage_v,
+            pack.current_a,
+            percent,
+            pack.soh_percent,
+            pack.status,
+            pack.status_raw,
+            pack.lifetime_s,
+            pack.time_left_s,
+            pack.soc_known,
+            pack.soc_percent,
+        ),
+        snapshot.cells,
+        snapshot.temperatures,
+        snapshot.ratings,
+        snapshot.open_events,
+        snapshot.cause_unread,
+        snapshot.image,
+    )
+
+
+def _bounded(before: float, percent: float, anchors: Anchors) -> float:
+    """Return a count within what a count alone may say; where it stands beyond already, it goes no further."""
+    most = _FULL_PERCENT if anchors.full else max(_MOST_PERCENT, before)
+    least = 0.0 if anchors.empty else min(_LEAST_PERCENT, before)
+    return min(max(percent, least), most)
+
+
+def _bridged_ah(
+    memory: SocMemory, pack: PackState, bms_percent: float | None, ratings: Ratings, gap_s: float
+) -> float | None:
+    """Return what went in over a gap by the BMS's count; None where it tells nothing and the gap was long.
+
+    It tells nothing while it stands at an end, when its lifetime counter was set back, and where no current that the
+    BMS lets flow makes such a change.
+    """
+    old, percent = memory.bms_percent, memory.percent
+    counter_s = 0 if memory.lifetime_s is None else pack.lifetime_s - memory.lifetime_s
+    span_s = max(gap_s if gap_s < math.inf else 0.0, float(counter_s))
+    unknown = 0.0 if 0.0 < span_s <= _SHORT_S else None
+    if old is None or bms_percent is None or percent is None or counter_s < 0:
+        return unknown
+    if _stands(bms_percent) or (_stands(old) and abs(percent - old) > _AGREE_PERCENT):
+        return unknown
+    peak_a = ratings.discharge_peak_current_a or 0.0
+    most_a = max(ratings.charge_over_current_a, ratings.discharge_over_current_a, peak_a)
+    change_ah = (bms_percent - old) / 100.0 * ratings.capacity_ah
+    if not abs(change_ah) <= most_a * span_s / 3600.0 + _WRITTEN_PERCENT / 100.0 * ratings.capacity_ah:
+        return unknown
+    return change_ah - (memory.anchors.drift_a or 0.0) * span_s / 3600.0
+
+
+def _stands(bms_percent: float) -> bool:
+    return not _STANDS_PERCENT < bms_percent < _FULL_PERCENT - _STANDS_PERCENT
+
+
+def _recent(memory: SocMemory) -> bool:
+    full_at_s, lifetime_s = memory.anchors.full_at_s, memory.lifetime_s
+    return full_at_s is not None and lifetime_s is not None and 0 <= lifetime_s - full_at_s <= _RECENT_S
+
+
+def _lowered_by_cells(
+    memory: SocMemory, preset: Preset, full_share: float, lowest_v: float, ratings: Ratings
+) -> SocMemory:
+    """Return a count that is no higher than what the lowest cell, at rest near empty, can hold."""
+    share = min(1.0, preset.soc_at_rest.at(lowest_v + preset.rest_doubt_v) / full_share)
+    if memory.percent is None or memory.percent <= 100.0 * share or share >= 1.0:
+        return memory
+    since_full_ah = memory.since_full_ah
+    if since_full_ah is not None and _recent(memory):
+        gave_ah = -since_full_ah / (1.0 - share)
+        if 0.0 < gave_ah < ratings.capacity_ah / _OVERDRAWN:
+            memory = _with_capacity(memory, gave_ah)
+    return replace(memory, percent=100.0 * share)
+
+
+def _with_capacity(memory: SocMemory, capacity_ah: float) -> SocMemory:
+    """Return the memory with a capacity that was seen; in steps of a hundredth, as it is told and not counted on."""
+    known_ah = memory.anchors.capacity_ah
+    if known_ah is not None and abs(capacity_ah - known_ah) < _CAPACITY_STEP * known_ah:
+        return memory
+    return replace(memory, anchors=replace(memory.anchors, capacity_ah=capacity_ah))
+
+
+def _set_full(memory: SocMemory, ratings: Ratings) -> SocMemory:
+    """Return the count of a full battery, with what the way since the last one tells about the sensor."""
+    anchors, lifetime_s = memory.anchors, memory.lifetime_s
+    drift_a = anchors.drift_a
+    if memory.since_full_ah is not None and anchors.full_at_s is not None and lifetime_s is not None:
+        span_s = lifetime_s - anchors.full_at_s
+        if span_s >= _LEARN_S:
+            most_a = max(_MOST_DRIFT_A, ratings.least_current_a)
+            gain = min(_MOST_GAIN, _GAIN_PER_DAY * span_s / _DAY_S)
+            drift_a = (drift_a or 0.0) + gain * memory.since_full_ah / (span_s / 3600.0)
+            drift_a = min(max(drift_a, -most_a), most_a)
+    off_percent = None if memory.percent is None else memory.percent - _FULL_PERCENT
+    anchors = replace(anchors, full_at_s=lifetime_s, off_percent=off_percent, drift_a=drift_a)
+    return replace(memory, percent=_FULL_PERCENT, since_full_ah=0.0, anchors=anchors)
