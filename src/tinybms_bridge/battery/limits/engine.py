@@ -119,7 +119,7 @@ def step(
         if settings.soc_source is SocSource.BMS:
             soc = SocMemory()
         elif fresh:
-            soc = next_count(soc, counted, ratings)
+            soc = next_count(soc, counted, ratings, settings.freshness.fresh_timeout_s)
         counted = with_count(counted, soc)
         if fresh:
             rest = next_rest(memory.rest, counted, ratings, elapsed_s)
@@ -132,7 +132,7 @@ def step(
     policy, states, sensors, balancing = memory.policy, memory.states, memory.sensors, memory.balancing
     if fresh:
         policy, states, sensors, balancing = _move_on(context, memory, elapsed_s)
-        soc = _set_right(soc, context, policy, memory.empty)
+        soc = _set_right(soc, context, policy, memory.discharge)
     draft = base(context)
     draft.lowest_v = lowest_wish_v(memory.rates, elapsed_s)
     apply_state(draft, context, states, policy.uneven, hold_a(balancing, context))
@@ -227,7 +227,7 @@ def _move_on(
     return policy, states, sensors, balancing
 
 
-def _set_right(soc: SocMemory, context: Context, policy: PolicyMemory, empty: bool) -> SocMemory:
+def _set_right(soc: SocMemory, context: Context, policy: PolicyMemory, discharge: DischargeMemory) -> SocMemory:
     """Return the count with what the cells say about it; from the next step on it counts."""
     return next_anchors(
         soc,
@@ -238,7 +238,7 @@ def _set_right(soc: SocMemory, context: Context, policy: PolicyMemory, empty: bo
         full=policy.full,
         charged=policy.full and bms_says_full(context),
         uneven=policy.uneven,
-        empty=empty,
+        empty=discharge.pause.on or discharge.emptied,
     )
 
 

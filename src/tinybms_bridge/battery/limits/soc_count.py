@@ -108,11 +108,11 @@ class SocMemory:
         return None if drift_a is None else drift_a * 24.0
 
 
-def next_count(memory: SocMemory, counted: Snapshot, ratings: Ratings) -> SocMemory:
+def next_count(memory: SocMemory, counted: Snapshot, ratings: Ratings, fresh_s: float = 0.0) -> SocMemory:
     """Return the count with a sample that is confirmed and fresh; the same memory when it is not new.
 
-    Across gaps of up to ``MAX_GAP_S`` the current is integrated by the trapezoidal rule, across longer ones and a
-    restart the change of the BMS's count is taken over.
+    The current is integrated by the trapezoidal rule across gaps of up to ``MAX_GAP_S``, and of up to ``fresh_s`` after
+    which data is still fresh; across longer ones and a restart the change of the BMS's count is taken over.
     """
     pack, taken_at_s = counted.pack, counted.taken_at_s
     if taken_at_s == memory.taken_at_s:
@@ -125,7 +125,7 @@ def next_count(memory: SocMemory, counted: Snapshot, ratings: Ratings) -> SocMem
     gap_s = -1.0 if memory.taken_at_s is None else taken_at_s - memory.taken_at_s
     anchors, idle_s = memory.anchors, 0.0
     drift_a = anchors.drift_a or 0.0
-    if 0.0 < gap_s <= MAX_GAP_S:
+    if 0.0 < gap_s <= MAX_GAP_S or 0.0 < gap_s <= fresh_s:
         in_ah: float | None = ((memory.current_a + current_a) / 2.0 - drift_a) * gap_s / 3600.0
         if current_a == 0.0:
             idle_s = memory.idle_s + gap_s
