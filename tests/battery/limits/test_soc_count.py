@@ -31,7 +31,7 @@ class Counter:
     now_s: float = 100.0
     lifetime_s: float = 5000.0
     known: bool = True
-    last_a: float = 0.0
+    fresh_s: float = 3.0
 
     def flow(self, hours: float, current_a: float, *, every_s: float = 5.0, seen: bool = True) -> SocMemory:
         """Let a current flow; unless it is ``seen``, only the BMS counts it."""
@@ -47,7 +47,7 @@ class Counter:
     def see(self, current_a: float = 0.0) -> SocMemory:
         """Hand over one sample."""
         pack = PackState(52.8, current_a, self.bms_percent, lifetime_s=int(self.lifetime_s), soc_known=self.known)
-        self.memory = next_count(self.memory, Snapshot(1, self.now_s, pack, None), self.ratings)  # type: ignore[arg-type]  # a count asks for no cell
+        self.memory = next_count(self.memory, Snapshot(1, self.now_s, pack, None), self.ratings, self.fresh_s)  # type: ignore[arg-type]  # a count asks for no cell
         return self.memory
 
     def settle(self, lowest_v: float = 3.33, **found: bool) -> SocMemory:
@@ -229,7 +229,7 @@ def day(counter: Counter, offset_a: float, dead_a: float = 0.0) -> Iterator[floa
     for hour in range(24):
         true_a = -10.0 if hour < 15 else (150.0 / 6.0 if hour < 21 else 0.0)
         read_a = true_a + offset_a
-        counter.flow(1.0, 0.0 if abs(read_a) < dead_a else read_a)
+        counter.flow(1.0, 0.0 if abs(read_a) < dead_a else read_a, every_s=300.0)
         true_ah = min(280.0, true_ah + true_a)
         yield 100.0 * true_ah / 280.0
 
@@ -239,6 +239,7 @@ def day(counter: Counter, offset_a: float, dead_a: float = 0.0) -> Iterator[floa
 @pytest.mark.parametrize("every", [1, 3])
 def test_two_months_with_an_offset(counter: Counter, offset_a: float, dead_a: float, every: int) -> None:
     """With a full charge now and then it stays within 3 % once two of them were seen, and tells the drift."""
+    counter.fresh_s = 300.0
     counter.full()
     off = []
     for number in range(60):
@@ -254,11 +255,12 @@ def test_two_months_with_an_offset(counter: Counter, offset_a: float, dead_a: fl
 
 def test_loads_that_are_not_read_are_drift(counter: Counter) -> None:
     """0.5 A all day under a dead band of 0.8 A: the count learns to fall by itself."""
+    counter.fresh_s = 60.0
     counter.full()
     for _ in range(10):
-        counter.flow(20.0, 0.0)
-        counter.flow(0.5, 20.0)
-        counter.flow(3.5, 0.0)
+        counter.flow(20.0, 0.0, every_s=60.0)
+        counter.flow(0.5, 20.0, every_s=60.0)
+        counter.flow(3.5, 0.0, every_s=60.0)
         counter.full()
     assert counter.memory.drift_ah_per_day == pytest.approx(10.0, rel=0.05)
 
