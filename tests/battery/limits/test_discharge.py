@@ -122,6 +122,14 @@ def test_small_steps_are_left_out(cell: Cell) -> None:
     assert seen == {first_a}
 
 
+def test_a_single_step_lowers_dcl_and_ends_nothing(context: MakeContext, make_draft: MakeDraft) -> None:
+    """What one step has shown is a bound for DCL, also far from empty, and no reason for 0."""
+    cell = Cell(context, make_draft)
+    cell.resistance = ResistanceMemory(seen=(2.0,) * 16)
+    assert cell.see(3.14, starting=True) == pytest.approx(50.0)
+    assert cell.see(2.925, -20.0, seconds=60.0) > 0.0
+
+
 def test_resistance_alone_never_switches_the_lights_off(cell: Cell) -> None:
     """Above the level of an empty cell at least 1 A is left."""
     assert cell.see(2.915, seconds=300.0) == 1.0

@@ -187,3 +187,27 @@ def test_a_steady_level_makes_few_new_memories(steps: Steps) -> None:
         steps.level(-20.0, 0.1)
         seen.add(id(steps.memory))
     assert len(seen) < 15
+
+
+def test_a_single_step_is_a_bound(steps: Steps) -> None:
+    """More than the estimate after one step: DCL is careful before a second one has confirmed it."""
+    steps.ohms = (*(0.002,) * 15, 0.004)
+    assert steps.memory.bounds_of(16) == ()
+    steps.level(0.0)
+    steps.level(-50.0)
+    assert steps.memory.factors == ()
+    assert steps.memory.bounds_of(16) == pytest.approx((*(1.0,) * 15, 2.0), rel=0.1)
+    assert steps.memory.bounds_of(8) == ()
+
+
+def test_a_load_that_is_cut_at_once_is_a_bound(steps: Steps) -> None:
+    """A burst that the BMS ends after two seconds shows how much the resistance is at least; less shows nothing."""
+    steps.level(0.0)
+    steps.level(-50.0, 2.5)
+    steps.level(0.0)
+    assert steps.memory.seen == ()
+    steps.ohms = (0.003,) * 16
+    steps.level(-50.0, 2.5)
+    steps.level(0.0)
+    assert steps.memory.factors == ()
+    assert steps.memory.bounds_of(16) == pytest.approx((1.5,) * 16, rel=0.1)

@@ -37,6 +37,9 @@ _STEP_SHARE = 0.03
 _STEP_V = 0.005
 """A change by less than the smaller of this share of the first DCL, and what moves a cell by so much, is left out."""
 
+_RISE_STEPS = 2.0
+"""So many steps it has to be for a rise: readings with a noise of 2 mV make no turns of a limit that comes down."""
+
 _LEAST_A = 1.0
 """What resistance leaves of DCL at the least, since 0 is a decision of its own."""
 
@@ -176,7 +179,7 @@ def end_pause(memory: DischargeMemory) -> DischargeMemory:
 def _is_far(context: Context, resistance: ResistanceMemory, base_a: float) -> bool:
     """Return whether the cells give the first DCL in any cold; nothing more is to be asked then."""
     snapshot, ratings = context.snapshot, context.ratings
-    factors = resistance.factors_of(snapshot.cells.count)
+    factors = resistance.bounds_of(snapshot.cells.count)
     above_v = snapshot.cells.min_v - ratings.fully_discharged_cell_v
     if not factors:
         return above_v > _FAR_V
@@ -188,7 +191,7 @@ def _lowest(context: Context, resistance: ResistanceMemory) -> _Lowest:
     cells, ratings = context.snapshot.cells, context.ratings
     current_a, level_v = context.snapshot.pack.current_a, ratings.fully_discharged_cell_v + _ABOVE_V
     usual_ohm = cell_resistance_ohm(ratings.capacity_ah, context.snapshot.temperatures.coldest_c)
-    factors = resistance.factors_of(cells.count)
+    factors = resistance.bounds_of(cells.count)
     above_v = cells.min_v - ratings.fully_discharged_cell_v
     if not usual_ohm > 0.0:
         return _Lowest(above_v, above_v, math.inf, 0.0, learned=False)
@@ -197,7 +200,8 @@ def _lowest(context: Context, resistance: ResistanceMemory) -> _Lowest:
         return _Lowest(above_v, above_v - current_a * usual_ohm, gives_a, usual_ohm, learned=False)
     ohm, factor = usual_ohm * max(factors), factors[cells.min_number - 1]
     room_v = min([(cell_v - level_v) / factor for cell_v, factor in zip(cells.voltages_v, factors, strict=True)])
-    return _Lowest(above_v, above_v - current_a * usual_ohm * factor, room_v / usual_ohm - current_a, ohm, learned=True)
+    gives_a, learned = room_v / usual_ohm - current_a, bool(resistance.factors)
+    return _Lowest(above_v, above_v - current_a * usual_ohm * factor, gives_a, ohm, learned)
 
 
 def _judge(
@@ -250,6 +254,7 @@ def _follow(
         return None, None
     held_a = base_a if memory.held_a is None else memory.held_a
     step_a = _STEP_SHARE * base_a if not lowest.ohm > 0.0 else min(_STEP_SHARE * base_a, _STEP_V / lowest.ohm)
+    step_a *= _RISE_STEPS if limit_a > held_a else 1.0
     if at_once or abs(limit_a - held_a) > step_a or (limit_a < held_a and near <= 0.0):
         held_a = limit_a
     return limit_a, held_a if held_a < base_a else None

@@ -52,6 +52,10 @@ _BEFORE_S, _AFTER_S = 2.0, 10.0
 """So long a level has to last: before, longer than the lag between the readings of current and voltages; after, so that
 the slow part of the resistance shows as well. In that time the charge of a cell stays nearly what it is."""
 
+_SHORT_S = 1.0
+"""A level that lasts no longer than this shows nothing. One that ends before the slow part shows, for example since the
+BMS has cut the load, shows how much the resistance is at least."""
+
 _LONGEST_STEP_S = 5.0
 """So long may the current take from one level to the other."""
 
@@ -77,7 +81,7 @@ class ResistanceMemory:
     factors: tuple[float, ...] = ()
     """Resistance of each cell as a multiple of the estimate; empty while nothing is learned."""
     seen: tuple[float, ...] = ()
-    """What the last step showed: it counts once a second one agrees."""
+    """What the last step showed: it counts once a second one agrees, and before as a bound where it is more."""
     level: Snapshot | None = None
     """A sample of the level at which the current stands, or stood before it moved."""
     level_s: float = 0.0
@@ -89,6 +93,12 @@ class ResistanceMemory:
         """Return what is learned of a pack with so many cells; empty for nothing."""
         return self.factors if len(self.factors) == count else ()
 
+    def bounds_of(self, count: int) -> tuple[float, ...]:
+        """Return what is learned, or else what a single step has shown where that is more than the estimate."""
+        if self.factors or len(self.seen) != count or max(self.seen) <= 1.0:
+            return self.factors_of(count)
+        return tuple([max(1.0, factor) for factor in self.seen])
+
 
 def next_resistance(memory: ResistanceMemory, snapshot: Snapshot, ratings: Ratings, *, sure: bool) -> ResistanceMemory:
     """Return the memory with a new sample of what counts; ``sure``: no reading is in doubt.
@@ -96,27 +106,23 @@ def next_resistance(memory: ResistanceMemory, snapshot: Snapshot, ratings: Ratin
     A step counts when the current stood still before and after it, and all cells moved with it. It is learned from
     when it agrees with the one before.
     """
-    current_a, level, moved = snapshot.pack.current_a, memory.level, memory.moved
+    current_a, level = snapshot.pack.current_a, memory.level
     least_a = max(_STEP_C_RATE * ratings.capacity_ah, _DEAD_BANDS * ratings.least_current_a)
     if not (sure and least_a < math.inf):
         return memory if level is None else ResistanceMemory(memory.factors, memory.seen)
     if level is None:
         return ResistanceMemory(memory.factors, memory.seen, snapshot)
-    room_a, at_s = _STEADY_SHARE * least_a, snapshot.taken_at_s
-    if abs(current_a - level.pack.current_a) <= room_a:
-        since_s = at_s - level.taken_at_s
-        if moved is None and 0.0 <= since_s < _REFERENCE_S:
-            return memory
-        level_s = memory.level_s + since_s if 0.0 <= since_s <= _LONGEST_STEP_S and moved is None else 0.0
-        return ResistanceMemory(memory.factors, memory.seen, snapshot, min(level_s, _BEFORE_S))
-    if moved is None or abs(current_a - moved.pack.current_a) > room_a:
-        return ResistanceMemory(memory.factors, memory.seen, level, memory.level_s, snapshot)
-    if 0.0 <= at_s - moved.taken_at_s < _AFTER_S:
+    room_a = _STEADY_SHARE * least_a
+    if abs(current_a - level.pack.current_a) > room_a:
+        return _away(memory, level, snapshot, ratings, least_a, room_a)
+    since_s = snapshot.taken_at_s - level.taken_at_s
+    if memory.moved is not None:
+        memory = _ended(memory, level, memory.moved, snapshot, ratings, least_a)
+        return ResistanceMemory(memory.factors, memory.seen, snapshot)
+    if 0.0 <= since_s < _REFERENCE_S:
         return memory
-    at_once = 0.0 <= at_s - level.taken_at_s <= _LONGEST_STEP_S + _AFTER_S
-    if at_once and memory.level_s >= _BEFORE_S and abs(current_a - level.pack.current_a) >= least_a:
-        memory = _with_step(memory, level, snapshot, ratings)
-    return ResistanceMemory(memory.factors, memory.seen, snapshot, _BEFORE_S)
+    level_s = memory.level_s + since_s if 0.0 <= since_s <= _LONGEST_STEP_S else 0.0
+    return ResistanceMemory(memory.factors, memory.seen, snapshot, min(level_s, _BEFORE_S))
 
 
 def cell_resistance_ohm(capacity_ah: float, celsius: float | None = None) -> float:
@@ -143,8 +149,44 @@ def current_adds_v(snapshot: Snapshot, ratings: Ratings) -> float:
     return pack.current_a * cell_resistance_ohm(ratings.capacity_ah, snapshot.temperatures.coldest_c)
 
 
-def _with_step(memory: ResistanceMemory, before: Snapshot, after: Snapshot, ratings: Ratings) -> ResistanceMemory:
-    """Return the memory with what a step shows; the same one where it shows nothing that can be believed."""
+def _away(
+    memory: ResistanceMemory, level: Snapshot, snapshot: Snapshot, ratings: Ratings, least_a: float, room_a: float
+) -> ResistanceMemory:
+    """Return the memory with a sample whose current is not that of the level before."""
+    moved = memory.moved
+    if moved is None or abs(snapshot.pack.current_a - moved.pack.current_a) > room_a:
+        memory = memory if moved is None else _ended(memory, level, moved, snapshot, ratings, least_a)
+        return ResistanceMemory(memory.factors, memory.seen, level, memory.level_s, snapshot)
+    if 0.0 <= snapshot.taken_at_s - moved.taken_at_s < _AFTER_S:
+        return memory
+    if _counts(memory, level, moved, least_a):
+        memory = _with_step(memory, level, snapshot, ratings)
+    return ResistanceMemory(memory.factors, memory.seen, snapshot, _BEFORE_S)
+
+
+def _ended(
+    memory: ResistanceMemory, level: Snapshot, moved: Snapshot, now: Snapshot, ratings: Ratings, least_a: float
+) -> ResistanceMemory:
+    """Return the memory after a level that ended before its slow part has shown."""
+    if now.taken_at_s - moved.taken_at_s <= _SHORT_S or not _counts(memory, level, moved, least_a):
+        return memory
+    seen = _with_step(memory, level, moved, ratings, short=True)
+    return ResistanceMemory(seen.factors, seen.seen, level, memory.level_s)
+
+
+def _counts(memory: ResistanceMemory, level: Snapshot, moved: Snapshot, least_a: float) -> bool:
+    """Return whether the current went from a level that had lasted to another one at once, and far enough."""
+    at_once = 0.0 <= moved.taken_at_s - level.taken_at_s <= _LONGEST_STEP_S
+    return at_once and memory.level_s >= _BEFORE_S and abs(moved.pack.current_a - level.pack.current_a) >= least_a
+
+
+def _with_step(
+    memory: ResistanceMemory, before: Snapshot, after: Snapshot, ratings: Ratings, *, short: bool = False
+) -> ResistanceMemory:
+    """Return the memory with what a step shows; the same one where it shows nothing that can be believed.
+
+    ``short``: its slow part has not shown, so that it counts only where it is more than what is known.
+    """
     step_a = after.pack.current_a - before.pack.current_a
     usual_ohm = cell_resistance_ohm(ratings.capacity_ah, after.temperatures.coldest_c)
     old_v, new_v = before.cells.voltages_v, after.cells.voltages_v
@@ -156,12 +198,14 @@ def _with_step(memory: ResistanceMemory, before: Snapshot, after: Snapshot, rati
         middle / _ALIKE <= each <= middle * _ALIKE for each in seen
     ):
         return memory
+    known = memory.factors_of(len(seen))
+    if short and middle <= (sorted(known)[len(known) // 2] if known else 1.0):
+        return memory
     bounded = tuple([min(max(each, LEAST_FACTOR), MOST_FACTOR) for each in seen])
     noise = _AGREEING_V / abs(step_a) / usual_ohm
     if len(memory.seen) != len(bounded) or not _agree(memory.seen, bounded, noise):
         return ResistanceMemory(memory.factors, bounded)
     both = tuple([(first + second) / 2.0 for first, second in zip(memory.seen, bounded, strict=True)])
-    known = memory.factors_of(len(both))
     if known:
         both = tuple([old + _WEIGHT * (new - old) for old, new in zip(known, both, strict=True)])
     return ResistanceMemory(both, bounded)
