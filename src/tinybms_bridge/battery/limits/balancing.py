@@ -53,7 +53,7 @@ _ABOVE_R303_V = 0.01
 _DEEP_V = {Chemistry.LFP: 0.10, Chemistry.LI_ION: 0.015, Chemistry.LTO: 0.03}
 """How far the highest cell is discharged at most: where the curve is less steep, that is much of the capacity."""
 
-_BLEEDS_ANYWAY_V = 0.05
+_BLEEDS_ANYWAY_V = 0.10
 """Where register 303 lies so far below FLOAT, as on most Li-ion units, every charge is hours of bleeding by itself, and
 nothing has to be kept at its top for it."""
 
