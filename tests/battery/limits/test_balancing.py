@@ -369,6 +369,15 @@ def test_the_hold_current_is_raised_until_the_bms_bleeds(balance: Balance) -> No
     assert balance.ccl_a == pytest.approx(0.02 * 280.0)
 
 
+def test_a_current_that_reads_nothing_is_raised_where_ccl_binds_it(balance: Balance) -> None:
+    """Not while CVL is still on its way up: then no CCL would make more flow."""
+    balance.memory = APART
+    balance.at(LOW_V + 0.01, current_a=0.0, times=120, wanted=bits(1))
+    assert balance.ccl_a == pytest.approx(1.4)
+    balance.at(LOW_V + 0.01, current_a=0.0, seconds=10.0, times=60, wanted=bits(1))
+    assert balance.ccl_a > 1.4
+
+
 def test_progress_is_told_after_a_day(balance: Balance) -> None:
     """8 Ah to go with 0.15 A for 6 hours a day: nine days."""
     balance.memory = replace(APART, seen_s=1.0)

@@ -73,7 +73,7 @@ def a_bms_that_does_not_bleed_gets_more(make_engine: MakeEngine) -> None:
     """The hold current is raised until the BMS reads it, in a hold as well."""
     made = cells_apart(make_engine)
     wanted = {"wanted": (True, *[False] * 15), "balancing": (False,) * 16}
-    limits = made.last_for(90.0, cells_v=(3.45, *[3.35] * 15), current_a=0.0, cell_bits=wanted)
+    limits = made.last_for(90.0, cells_v=(3.45, *[3.35] * 15), current_a=1.0, cell_bits=wanted)
     assert limits.state is ChargeState.IMBALANCE_HOLD
     assert limits.ccl_a == pytest.approx(1.5)
 

@@ -87,6 +87,9 @@ _MOST_BELOW_V = 0.6
 _READ_SHARE = 0.8
 """CVL rises while less than this share of the hold current flows."""
 
+_CVL_IS_FAR_V = 0.3
+"""With CVL so far above the pack it is CCL that chargers obey."""
+
 _UNBLED_S, _RAISE_SHARE = 60.0, 0.25
 """A cell that the BMS wants to bleed and does not for so long needs more current, by this share of the first."""
 
@@ -299,8 +302,10 @@ def _level(memory: BalancingMemory, context: Context, plan: _Plan, elapsed_s: fl
 def _raise(memory: BalancingMemory, context: Context, elapsed_s: float) -> BalancingMemory:
     """Raise the hold current while a cell waits to be bled."""
     cells, charging = context.snapshot.cells, context.charging
-    flows = memory.phase is BalancingPhase.CHARGE and context.snapshot.pack.current_a >= 0.0
-    waits = flows and True in cells.wanted and True not in cells.balancing
+    pack = context.snapshot.pack
+    # A current that reads 0 may be smaller than CCL because CVL is still on its way up to the pack.
+    flows = pack.current_a > 0.0 or (pack.current_a == 0.0 and pack.voltage_v < memory.level_v - _CVL_IS_FAR_V)
+    waits = flows and memory.phase is BalancingPhase.CHARGE and True in cells.wanted and True not in cells.balancing
     if not waits:
         return replace(memory, unbled_s=0.0) if memory.unbled_s else memory
     unbled_s = memory.unbled_s + elapsed_s
