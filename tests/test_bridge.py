@@ -1060,6 +1060,21 @@ async def test_settings_of_the_bms_that_could_be_better_are_told_once(
     assert {308, 320}.isdisjoint(each.register for each in bridge.advice)
 
 
+async def test_a_capacity_that_the_battery_has_shown_is_advised(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    """Register 306 is 30 % above what the battery gave from full to empty; told once, though the value is refined."""
+    caplog.set_level(logging.INFO)
+    bridge = await rig.started()
+    assert 306 not in {each.register for each in bridge.advice}
+    for measured_ah in (70.0, 71.0):
+        memory = bridge.pipeline._memory
+        soc = replace(memory.soc, anchors=replace(memory.soc.anchors, capacity_ah=measured_ah))
+        bridge.pipeline._memory = replace(memory, soc=soc)
+        await rig.wait(3.0)
+        (advice,) = [each for each in bridge.advice if each.register == 306]
+        assert (advice.present, advice.advised) == (100.0, measured_ah)
+    assert len([line for line in lines(caplog, logging.INFO) if "306" in line]) == 1
+
+
 async def test_what_does_not_fit_the_battery_is_refused(rig: Rig) -> None:
     """Once the BMS is known, a change is judged by it; what was there before keeps from nothing else."""
     bridge = await rig.started({"victron": {"max_charge_current_a": 700}})

@@ -168,7 +168,7 @@ class Bridge:
         self._sending = False
         self._sent: Limits | None = None
         self._announced_ready = False
-        self._checked: tuple[Ratings | None, Chemistry | None] = (None, None)
+        self._checked: tuple[Ratings | None, Chemistry | None, float | None] = (None, None, None)
         self.advice: tuple[Advice, ...] = ()
         """What an expert would change in the settings of this BMS, and what its owner should know."""
         self.misfits: tuple[str, ...] = ()
@@ -261,7 +261,7 @@ class Bridge:
             if self.pipeline.readings.read_again:
                 self.poller.read_again()
             self._announce_identity()
-            known = snapshot.ratings, self.pipeline.lowest_chemistry
+            known = snapshot.ratings, self.pipeline.lowest_chemistry, self.pipeline.measured_capacity_ah
             if snapshot.ratings is not None and known != self._checked:
                 self._check(snapshot.ratings)
 
@@ -340,7 +340,7 @@ class Bridge:
     def _check(self, ratings: Ratings) -> None:
         """Say once what in the configuration does not fit this battery; the engine leaves it out."""
         lowest = self.pipeline.lowest_chemistry
-        self._checked = ratings, lowest
+        self._checked = ratings, lowest, self.pipeline.measured_capacity_ah
         unfit = [str(problem) for problem in check_with_ratings(self.config, ratings, lowest)]
         remark = chemistry_remark(self.config, ratings.fully_charged_cell_v, lowest)
         texts = (*unfit, *([remark] if remark else []))
@@ -357,12 +357,16 @@ class Bridge:
     def _advise(self, ratings: Ratings, lowest: Chemistry) -> None:
         """Say once which settings of the BMS would better be others."""
         identity = self.poller.identity
-        firmware = 0 if identity is None else identity.firmware_internal
-        advice = advise(ratings, chemistry_for(self.config, ratings, lowest), firmware=firmware)
-        if advice == self.advice:
+        before = {each.register for each in self.advice}
+        self.advice = advise(
+            ratings,
+            chemistry_for(self.config, ratings, lowest),
+            firmware=0 if identity is None else identity.firmware_internal,
+            capacity_ah=self.pipeline.measured_capacity_ah,
+        )
+        if {each.register for each in self.advice} == before:
             return
-        self.advice = advice
-        better = [each for each in advice if each.weight in (Weight.ADVISED, Weight.URGENT)]
+        better = [each for each in self.advice if each.weight in (Weight.ADVISED, Weight.URGENT)]
         for each in better:
             if each.weight is Weight.URGENT:
                 log.warning("setting of the BMS: %s", each)

@@ -129,6 +129,11 @@ class Pipeline:
         return self._memory.chemistry.lowest
 
     @property
+    def measured_capacity_ah(self) -> float | None:
+        """What the battery has given from full to empty, where that is not about register 306; else None."""
+        return self._memory.soc.anchors.capacity_ah
+
+    @property
     def alarms(self) -> Alarms:
         """The alarms in force."""
         return self._alarms.alarms

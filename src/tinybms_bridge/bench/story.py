@@ -226,6 +226,14 @@ STORIES = {
             (Panel.APART, Panel.CELLS),
             (Mark("the cells agree", _balanced),),
         ),
+        Story(
+            "story-balancing-day",
+            "The fullest cell goes to and fro while the BMS bleeds it",
+            SCENARIOS["cell-high"],
+            (Panel.CELLS, Panel.VOLTAGE, Panel.CURRENT),
+            from_h=56.0,
+            to_h=68.0,
+        ),
     )
 }
 """By name, which is that of the picture as well."""
