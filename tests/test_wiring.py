@@ -69,7 +69,7 @@ DRIVEN: list[tuple[str, object, dict[str, object]]] = [
     ("tinybms.poll_latency_slack_ms", 25, {f"{ADAPTIVE}.latency_slack_ms": 25}),
     ("tinybms.poll_failure_threshold", 4, {f"{ADAPTIVE}.failure_threshold": 4}),
     ("tinybms.poll_success_threshold", 9, {f"{ADAPTIVE}.success_threshold": 9}),
-    ("cvl.charge_defaults", "by_chemistry", {f"{LIMITS}.defaults": ChargeDefaults.BY_CHEMISTRY}),
+    ("cvl.charge_defaults", "before", {f"{LIMITS}.defaults": ChargeDefaults.BEFORE}),
     ("cvl.chemistry", "lto", {f"{LIMITS}.chemistry": Chemistry.LTO}),
     ("cvl.chemistry", "li-ion", {f"{LIMITS}.chemistry": Chemistry.LI_ION}),
     ("cvl.bulk_voltage_v", 54.5, {f"{LIMITS}.bulk_voltage_v": 54.5}),

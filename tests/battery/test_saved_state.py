@@ -154,6 +154,7 @@ def test_document_is_what_a_person_can_read() -> None:
         "float_latched": True,
         "hold_elapsed_s": 12.0,
         "hold_spent": True,
+        "hold_capped": True,
         "float_capped": False,
         "recovered_s": 0.0,
         "fed_in_s": 0.0,

@@ -12,10 +12,12 @@ from tinybms_bridge.battery.limits import (
     Chemistry,
     ChemistryMemory,
     DischargeMemory,
+    FeedInMemory,
     Pause,
     PolicyMemory,
     ProtectionMemory,
     RateMemory,
+    RebulkMemory,
     ResistanceMemory,
     SensorMemory,
     SocMemory,
@@ -23,6 +25,7 @@ from tinybms_bridge.battery.limits import (
     StopMemory,
 )
 from tinybms_bridge.battery.limits.discharge import LONGEST_PAUSE_S, NO_PAUSE
+from tinybms_bridge.battery.limits.rebulk import MOST_A_DAY
 from tinybms_bridge.battery.limits.resistance import LEAST_FACTOR, MOST_FACTOR
 
 __all__ = [
@@ -30,9 +33,11 @@ __all__ = [
     "read_chemistry",
     "read_discharge",
     "read_energy",
+    "read_feed_in",
     "read_policy",
     "read_protection",
     "read_rates",
+    "read_rebulk",
     "read_resistance",
     "read_sensors",
     "read_soc",
@@ -69,6 +74,7 @@ def read_states(document: Mapping[str, object]) -> StateMemory:
         state=state,
         float_latched=document.get("float_latched") is True,
         float_capped=document.get("float_capped", document.get("float_latched")) is True,
+        hold_capped=document.get("hold_capped", True) is not False,
         hold_elapsed_s=_positive(document.get("hold_elapsed_s")),
         hold_spent=document.get("hold_spent") is True,
         recovered_s=_positive(document.get("recovered_s")),
@@ -151,6 +157,20 @@ def read_resistance(document: Mapping[str, object]) -> ResistanceMemory:
         return ResistanceMemory()
     found = tuple([_number(factor) or 0.0 for factor in factors])
     return ResistanceMemory(found) if all(LEAST_FACTOR <= each <= MOST_FACTOR for each in found) else ResistanceMemory()
+
+
+def read_feed_in(document: Mapping[str, object]) -> FeedInMemory:
+    """Return when solar chargers were last seen above CVL."""
+    return FeedInMemory(_counter(document.get("seen_at_lifetime_s")))
+
+
+def read_rebulk(document: Mapping[str, object]) -> RebulkMemory:
+    """Return the last times at which FLOAT ended; what is no list of counters is none."""
+    begun = document.get("begun_at_s")
+    counters = [_counter(each) for each in begun] if isinstance(begun, list) else []
+    return RebulkMemory(
+        _positive(document.get("low_s")), tuple([each for each in counters if each is not None][-MOST_A_DAY:])
+    )
 
 
 def read_stop(document: Mapping[str, object]) -> StopMemory:

@@ -9,10 +9,12 @@ from tinybms_bridge.battery.limits import (
     BalancingMemory,
     ChemistryMemory,
     DischargeMemory,
+    FeedInMemory,
     Memory,
     PolicyMemory,
     ProtectionMemory,
     RateMemory,
+    RebulkMemory,
     ResistanceMemory,
     SensorMemory,
     SocMemory,
@@ -24,9 +26,11 @@ from tinybms_bridge.battery.saved_parts import (
     read_chemistry,
     read_discharge,
     read_energy,
+    read_feed_in,
     read_policy,
     read_protection,
     read_rates,
+    read_rebulk,
     read_resistance,
     read_sensors,
     read_soc,
@@ -66,6 +70,8 @@ class SavedState:
     """The verdict alone: what leads to one takes an hour and begins anew."""
     balancing: BalancingMemory = NO_BALANCING
     """Without the present phase, which begins anew."""
+    feed_in: FeedInMemory = field(default_factory=FeedInMemory)
+    rebulk: RebulkMemory = field(default_factory=RebulkMemory)
     soc: SocMemory = field(default_factory=SocMemory)
     """The bridge's count, and the BMS's at the same moment: its change since then is what a restart has missed."""
 
@@ -87,6 +93,8 @@ class SavedState:
             chemistry=ChemistryMemory(memory.chemistry.lowest),
             balancing=memory.balancing.lasting,
             soc=replace(memory.soc, taken_at_s=None, current_a=0.0, idle_s=0.0),
+            feed_in=FeedInMemory(memory.feed_in.seen_at_lifetime_s),
+            rebulk=memory.rebulk,
         )
 
     def memory(self) -> Memory:
@@ -104,6 +112,8 @@ class SavedState:
             chemistry=self.chemistry,
             balancing=self.balancing,
             soc=self.soc,
+            feed_in=self.feed_in,
+            rebulk=self.rebulk,
         )
 
     def urgent_after(self, saved: "SavedState") -> bool:
@@ -143,6 +153,8 @@ class SavedState:
                 "since_full_ah": self.soc.since_full_ah,
                 **asdict(self.soc.anchors),
             },
+            "feed_in": {"seen_at_lifetime_s": self.feed_in.seen_at_lifetime_s},
+            "rebulk": {"low_s": self.rebulk.low_s, "begun_at_s": list(self.rebulk.begun_at_s)},
             "limits": {
                 "cvl_v": rates.cvl_v,
                 "ccl_a": rates.ccl_a,
@@ -174,6 +186,8 @@ class SavedState:
             chemistry=read_chemistry(_part(document, "chemistry")),
             balancing=read_balancing(_part(document, "balancing")),
             soc=read_soc(_part(document, "soc")),
+            feed_in=read_feed_in(_part(document, "feed_in")),
+            rebulk=read_rebulk(_part(document, "rebulk")),
         )
 
 
@@ -194,6 +208,8 @@ def _latches(state: SavedState) -> tuple[object, ...]:
         state.sensors.external_2_c is None,
         state.chemistry.lowest,
         state.sensors.blind_s > 0.0,
+        state.feed_in.seen,
+        state.rebulk.begun_at_s,
         state.balancing.day,
         state.balancing.day_at_lifetime_s,
         state.balancing.spread_ah is None,

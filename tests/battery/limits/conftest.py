@@ -8,12 +8,24 @@ from typing import Any
 import pytest
 
 from tinybms_bridge.battery.energy import EnergyTotals
-from tinybms_bridge.battery.limits import Limits, LimitSettings, Memory, Quantity, RateMemory, SocSource, step
+from tinybms_bridge.battery.limits import (
+    ChargeDefaults,
+    Limits,
+    LimitSettings,
+    Memory,
+    Quantity,
+    RateMemory,
+    SocSource,
+    step,
+)
 from tinybms_bridge.battery.limits.context import Context, make_context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import LimitCode, Reason
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot, Temperatures
+
+BEFORE = LimitSettings(defaults=ChargeDefaults.BEFORE)
+"""The figures of single stages are about values around register 300; those by chemistry have tests of their own."""
 
 
 @pytest.fixture(scope="session", name="sample")
@@ -50,7 +62,7 @@ def _context(sample: Callable[..., Snapshot]) -> Callable[..., Context]:
     def build(settings: LimitSettings | None = None, **more: Any) -> Context:
         snapshot: Snapshot = sample(**more)
         assert snapshot.ratings is not None
-        return make_context(snapshot, snapshot.ratings, settings or LimitSettings())
+        return make_context(snapshot, snapshot.ratings, settings or BEFORE)
 
     return build
 
@@ -74,7 +86,7 @@ class _Engine:
 
     sample: Callable[..., Snapshot]
     counts: Callable[[Memory, Snapshot], bool]
-    settings: LimitSettings = field(default_factory=LimitSettings)
+    settings: LimitSettings = field(default_factory=lambda: BEFORE)
     memory: Memory = field(default_factory=Memory)
     now_s: float = 1000.0
     number: int = 0
@@ -138,7 +150,7 @@ def make_engine(
         soc_source: SocSource = SocSource.BMS,
         **more: Any,
     ) -> _Engine:
-        settings = replace(settings or LimitSettings(), soc_source=soc_source)
+        settings = replace(settings or BEFORE, soc_source=soc_source)
         freshness = replace(settings.freshness, start_samples=start_samples)
         memory = Memory() if ramped else Memory(rates=unramped)
         return _Engine(sample, counts, replace(settings, freshness=freshness), memory, **more)

@@ -1,12 +1,25 @@
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
-from tinybms_bridge.battery.limits import Chemistry, LimitCode, Limits, LimitSettings, Quantity, chemistry_of, explain
+from tinybms_bridge.battery.limits import (
+    ChargeDefaults,
+    Chemistry,
+    LimitCode,
+    Limits,
+    LimitSettings,
+    Quantity,
+    chemistry_of,
+    explain,
+)
 from tinybms_bridge.battery.limits.base import base
 from tinybms_bridge.battery.limits.context import Context, make_context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
+
+settings_before = partial(LimitSettings, defaults=ChargeDefaults.BEFORE)
+"""These figures are about values around register 300; those by chemistry have tests of their own."""
 
 Drive = Callable[..., list[Limits]]
 MakeRatings = Callable[..., Ratings]
@@ -34,7 +47,7 @@ def test_target_comes_from_the_bms(
 ) -> None:
     """Without configuration the target is register 300 times register 307, for every chemistry and number of cells."""
     ratings = make_ratings(series_cells=cells, fully_charged_cell_v=full_v, over_voltage_cell_v=cutoff_v)
-    draft = base(context(ratings, LimitSettings()))
+    draft = base(context(ratings, settings_before()))
 
     assert chemistry_of(ratings) is chemistry
     assert draft[Quantity.CVL] == pytest.approx(min(full_v * cells, cutoff_v * cells - 0.5))
@@ -44,8 +57,8 @@ def test_target_comes_from_the_bms(
 def test_configured_target_wins(context: MakeContext, make_ratings: MakeRatings) -> None:
     """A configured target replaces the BMS's own, which it may not exceed: one step of the frame is rounding."""
     ratings = make_ratings(fully_charged_cell_v=3.5)
-    draft = base(context(ratings, LimitSettings(bulk_voltage_v=55.0)))
-    rounded = base(context(ratings, LimitSettings(bulk_voltage_v=56.1)))
+    draft = base(context(ratings, settings_before(bulk_voltage_v=55.0)))
+    rounded = base(context(ratings, settings_before(bulk_voltage_v=56.1)))
 
     assert draft[Quantity.CVL] == 55.0
     assert codes(draft, Quantity.CVL) == [LimitCode.CONFIGURED]
@@ -58,7 +71,7 @@ def test_a_target_that_does_not_fit_gives_way_to_a_careful_one(
     context: MakeContext, make_ratings: MakeRatings, target_v: float
 ) -> None:
     """Below the floor or above what the BMS allows a target is a mistake: then 3.45 V per LFP cell, and no more."""
-    draft = base(context(make_ratings(fully_charged_cell_v=3.5), LimitSettings(bulk_voltage_v=target_v)))
+    draft = base(context(make_ratings(fully_charged_cell_v=3.5), settings_before(bulk_voltage_v=target_v)))
 
     assert draft[Quantity.CVL] == pytest.approx(55.2)
     assert codes(draft, Quantity.CVL) == [LimitCode.BMS_TARGET, LimitCode.MISFIT]
@@ -72,7 +85,7 @@ def test_target_stays_below_the_over_voltage_cutoff(
     context: MakeContext, make_ratings: MakeRatings, margin_v: float, expected_v: float
 ) -> None:
     """A solar charger regulates at CVL + 0.4 V: the target leaves that and the margin below register 315 × cells."""
-    draft = base(context(make_ratings(over_voltage_cell_v=3.65), LimitSettings(over_voltage_margin_v=margin_v)))
+    draft = base(context(make_ratings(over_voltage_cell_v=3.65), settings_before(over_voltage_margin_v=margin_v)))
 
     assert draft[Quantity.CVL] == pytest.approx(expected_v)
     assert codes(draft, Quantity.CVL) == [LimitCode.BMS_TARGET, LimitCode.OVER_VOLTAGE_MARGIN]
@@ -83,7 +96,7 @@ def test_target_stays_below_the_ceiling(
     context: MakeContext, make_ratings: MakeRatings, cell_max_v: float | None, expected_v: float
 ) -> None:
     """The ceiling of the chemistry or of the user bounds the target itself, so that the offsets of FLOAT still act."""
-    settings = LimitSettings(cell_max_v=cell_max_v)
+    settings = settings_before(cell_max_v=cell_max_v)
     draft = base(context(make_ratings(fully_charged_cell_v=3.7, over_voltage_cell_v=4.2), settings))
 
     assert draft[Quantity.CVL] == pytest.approx(expected_v)
@@ -92,7 +105,7 @@ def test_target_stays_below_the_ceiling(
 
 def test_target_stays_at_the_alarm_threshold(context: MakeContext, make_ratings: MakeRatings) -> None:
     """A target above the user's own over-voltage alarm would raise that alarm at each full charge."""
-    draft = base(context(make_ratings(), LimitSettings(bulk_voltage_v=58.4, alarm_voltage_v=57.0)))
+    draft = base(context(make_ratings(), settings_before(bulk_voltage_v=58.4, alarm_voltage_v=57.0)))
 
     assert draft[Quantity.CVL] == 57.0
     assert codes(draft, Quantity.CVL) == [LimitCode.CONFIGURED, LimitCode.ALARM_THRESHOLD]
@@ -112,7 +125,7 @@ def test_charge_current_is_bounded_by_register_318(
     context: MakeContext, make_ratings: MakeRatings, configured_a: float | None, expected_a: float, code: LimitCode
 ) -> None:
     """Charge current: the user's maximum, or a share of the cutoff where there is none below it; zero stays zero."""
-    settings = LimitSettings(max_charge_current_a=configured_a)
+    settings = settings_before(max_charge_current_a=configured_a)
     draft = base(context(make_ratings(charge_over_current_a=60.0), settings))
 
     assert draft[Quantity.CCL] == pytest.approx(expected_a)
@@ -132,7 +145,7 @@ def test_discharge_current_is_bounded_by_registers_317_and_305(
 ) -> None:
     """Discharge current: bounded by the lower of both cutoffs; a reserved register 305 plays no part."""
     ratings = make_ratings(discharge_over_current_a=120.0, discharge_peak_current_a=peak_a)
-    draft = base(context(ratings, LimitSettings(max_discharge_current_a=configured_a)))
+    draft = base(context(ratings, settings_before(max_discharge_current_a=configured_a)))
 
     assert draft[Quantity.DCL] == pytest.approx(expected_a)
 
@@ -179,7 +192,7 @@ def test_floor_and_resting_voltage_follow_the_chemistry(
     """
     empty_v = 1.7 if full_v < 3.0 else 2.5
     ratings = make_ratings(fully_charged_cell_v=full_v, over_voltage_cell_v=full_v + 0.1, under_voltage_cell_v=empty_v)
-    made = context(ratings, LimitSettings(chemistry=chemistry))
+    made = context(ratings, settings_before(chemistry=chemistry))
 
     assert made.floor_v == pytest.approx(floor_v)
     assert made.resting_v == pytest.approx(resting_v)
@@ -189,7 +202,7 @@ def test_floor_and_resting_voltage_follow_the_chemistry(
 
 def test_ceiling_wins_over_a_floor_above_it(context: MakeContext, make_ratings: MakeRatings) -> None:
     """Where a configuration makes floor and ceiling cross, no CVL above the ceiling follows."""
-    made = context(make_ratings(), LimitSettings(cell_max_v=3.30, floor_cell_v=3.32, resting_cell_v=3.50))
+    made = context(make_ratings(), settings_before(cell_max_v=3.30, floor_cell_v=3.32, resting_cell_v=3.50))
 
     assert made.resting_v == made.ceiling_v == pytest.approx(52.8)
     assert made.floor_v == pytest.approx(51.2), "a floor above the ceiling is not used"
@@ -200,7 +213,7 @@ def test_nonsense_per_cell_falls_back_to_the_chemistry(
     context: MakeContext, make_ratings: MakeRatings, nonsense_v: float
 ) -> None:
     """A voltage per cell that cannot be one is not used: a floor of 0 V would let the GX empty the battery."""
-    settings = LimitSettings(floor_cell_v=nonsense_v, resting_cell_v=nonsense_v, cell_max_v=nonsense_v)
+    settings = settings_before(floor_cell_v=nonsense_v, resting_cell_v=nonsense_v, cell_max_v=nonsense_v)
     made = context(make_ratings(), settings)
 
     assert (made.floor_v, made.resting_v, made.ceiling_v) == pytest.approx((51.2, 53.6, 58.4))
@@ -211,13 +224,13 @@ def test_nothing_is_decidable_without_a_cutoff(
     context: MakeContext, make_ratings: MakeRatings, cutoff_v: float
 ) -> None:
     """When no positive voltage lies below the over-voltage cutoff, there is no safe CVL to decide."""
-    assert not context(make_ratings(over_voltage_cell_v=cutoff_v), LimitSettings()).decidable
+    assert not context(make_ratings(over_voltage_cell_v=cutoff_v), settings_before()).decidable
 
 
 @pytest.mark.parametrize("cutoff_v", [3.65, 3.60])
 def test_crossed_cutoffs_are_the_reason(drive: Drive, make_ratings: MakeRatings, cutoff_v: float) -> None:
     """With register 300 at or above 315 nothing is charged, and the registers are named instead of a cell."""
-    (limits,) = drive(LimitSettings(), [{"soc": 50, "ratings": make_ratings(over_voltage_cell_v=cutoff_v)}])
+    (limits,) = drive(settings_before(), [{"soc": 50, "ratings": make_ratings(over_voltage_cell_v=cutoff_v)}])
     reason = limits.binding(Quantity.CCL)
 
     assert limits.ccl_a == 0.0
@@ -228,7 +241,7 @@ def test_crossed_cutoffs_are_the_reason(drive: Drive, make_ratings: MakeRatings,
 def test_crossed_cutoffs_end_a_charge_that_heeds_no_ccl(drive: Drive, make_ratings: MakeRatings) -> None:
     """They are a stop like others: CVL goes down as well, since CCL does not bind every solar charger."""
     crossed = make_ratings(over_voltage_cell_v=3.60)
-    limits = drive(LimitSettings(), [{"soc": 50, "ratings": crossed, "current_a": 40.0}] * 30)[-1]
+    limits = drive(settings_before(), [{"soc": 50, "ratings": crossed, "current_a": 40.0}] * 30)[-1]
     reason = limits.binding(Quantity.CVL)
 
     assert reason is not None

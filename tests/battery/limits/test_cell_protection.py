@@ -1,6 +1,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinybms_bridge.battery.limits import (
+    ChargeDefaults,
     Freshness,
     LimitCode,
     LimitSettings,
@@ -21,6 +23,9 @@ from tinybms_bridge.battery.limits.cell_protection import protect_cells
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.snapshot import Ratings
+
+settings_before = partial(LimitSettings, defaults=ChargeDefaults.BEFORE)
+"""These figures are about values around register 300; those by chemistry have tests of their own."""
 
 MakeContext = Callable[..., Context]
 MakeDraft = Callable[..., Draft]
@@ -36,7 +41,7 @@ class Controller:
 
     context: MakeContext
     make_draft: MakeDraft
-    settings: LimitSettings = field(default_factory=LimitSettings)
+    settings: LimitSettings = field(default_factory=settings_before)
     memory: ProtectionMemory = field(default_factory=ProtectionMemory)
     draft: Draft | None = None
 
@@ -104,7 +109,7 @@ def test_without_an_emergency_the_battery_is_not_emptied(context: MakeContext, m
 @pytest.mark.parametrize("gain", [0.0, 120.0, 1000.0])
 def test_never_below_the_floor(context: MakeContext, make_draft: MakeDraft, gain: float) -> None:
     """A GX that feeds in discharges the battery down to CVL: whatever the cell, the floor stays."""
-    settings = LimitSettings(protection=ProtectionSettings(gain=gain))
+    settings = settings_before(protection=ProtectionSettings(gain=gain))
     controller = Controller(context, make_draft, settings)
 
     assert all(cvl_v >= FLOOR_V for cvl_v in controller.each([3.68, 3.9, 5.0] * 100, pack_v=30.0))
@@ -171,7 +176,7 @@ def test_knee_follows_the_pack_down(controller: Controller) -> None:
 
 def test_knee_is_raised_once_per_relearn_time(context: MakeContext, make_draft: MakeDraft) -> None:
     """An hour of released cells later CVL tries one step of 0.1 V more, and so each hour."""
-    settings = LimitSettings(protection=ProtectionSettings(relearn_s=3600.0))
+    settings = settings_before(protection=ProtectionSettings(relearn_s=3600.0))
     controller = Controller(context, make_draft, settings)
     controller.at(3.68, pack_v=57.0)
     seen = controller.each([3.60] * (3 * 60 + 30), seconds=60.0)
@@ -182,7 +187,7 @@ def test_knee_is_raised_once_per_relearn_time(context: MakeContext, make_draft: 
 
 def test_a_cell_without_room_is_not_tried(context: MakeContext, make_draft: MakeDraft) -> None:
     """Less than 20 mV below its release a step of CVL would only be taken back: it waits, and the time counts."""
-    settings = LimitSettings(protection=ProtectionSettings(release_v=3.65, relearn_s=3600.0))
+    settings = settings_before(protection=ProtectionSettings(release_v=3.65, relearn_s=3600.0))
     controller = Controller(context, make_draft, settings)
     controller.at(3.68, pack_v=57.0)
     near = controller.each([3.64] * 600, seconds=60.0)
@@ -281,7 +286,7 @@ def test_feed_in_is_known_by_its_current(controller: Controller, current_a: floa
 
 def test_thresholds_of_the_user(context: MakeContext, make_draft: MakeDraft) -> None:
     """Threshold, release, gain, ramp and relearn time are those of the settings."""
-    settings = LimitSettings(
+    settings = settings_before(
         protection=ProtectionSettings(
             threshold_v=3.55, release_v=3.50, gain=10.0, relearn_s=10.0, nominal_current_a=10.0
         ),
@@ -298,7 +303,7 @@ def test_thresholds_of_the_user(context: MakeContext, make_draft: MakeDraft) -> 
 
 def test_release_above_the_threshold_is_the_threshold(context: MakeContext, make_draft: MakeDraft) -> None:
     """Crossed thresholds, refused by the configuration, neither flicker nor hold for ever."""
-    settings = LimitSettings(protection=ProtectionSettings(threshold_v=3.55, release_v=3.60))
+    settings = settings_before(protection=ProtectionSettings(threshold_v=3.55, release_v=3.60))
     controller = Controller(context, make_draft, settings)
     low_v = controller.at(3.56)
 
@@ -309,7 +314,7 @@ def test_release_above_the_threshold_is_the_threshold(context: MakeContext, make
 @pytest.mark.parametrize(("nominal_a", "current_a"), [(0.0, 100.0), (157.0, math.nan), (-5.0, 1e9)])
 def test_no_number_breaks_it(context: MakeContext, make_draft: MakeDraft, nominal_a: float, current_a: float) -> None:
     """A nominal current of 0 or a current that is no number is no reason not to protect the cell."""
-    settings = LimitSettings(protection=ProtectionSettings(nominal_current_a=nominal_a))
+    settings = settings_before(protection=ProtectionSettings(nominal_current_a=nominal_a))
 
     assert FLOOR_V <= Controller(context, make_draft, settings).at(3.72, current_a=current_a) < 56.0
 
@@ -340,7 +345,7 @@ def test_fits_every_chemistry(
 
 def test_a_restart_in_the_middle_keeps_what_was_learned(make_engine: MakeEngine) -> None:
     """Cap and knee survive: the first CVL after a start is the low one, and it rises by the ramp, up to the knee."""
-    engine = make_engine(LimitSettings(rates=RateSettings(cvl_interval_s=0.0)))
+    engine = make_engine(settings_before(rates=RateSettings(cvl_interval_s=0.0)))
     high = {"max_cell_v": 3.68, "current_a": 20.0, "pack": {"voltage_v": 57.0}}
     before = engine.feed(5, **high)
     learned = engine.memory.protection

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinybms_bridge.battery.limits import (
+    ChargeDefaults,
     ChargeProfile,
     LimitCode,
     LimitSettings,
@@ -22,12 +24,15 @@ from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.snapshot import BmsStatus, Ratings
 
+settings_before = partial(LimitSettings, defaults=ChargeDefaults.BEFORE)
+"""These figures are about values around register 300; those by chemistry have tests of their own."""
+
 MakeContext = Callable[..., Context]
 MakeDraft = Callable[..., Draft]
 MakeEngine = Callable[..., Any]
 
-STOPPED = LimitSettings(manual=ManualInhibits(stop_charge=True))
-STORED = LimitSettings(policy=PolicySettings(profile=ChargeProfile.STORAGE))
+STOPPED = settings_before(manual=ManualInhibits(stop_charge=True))
+STORED = settings_before(policy=PolicySettings(profile=ChargeProfile.STORAGE))
 FEEDING_IN = {"max_cell_v": 3.30, "delta_mv": 0.0, "current_a": 40.0, "soc": 60.0}
 PACK_V = 16 * 3.30
 
@@ -58,8 +63,8 @@ def followed(
     ("settings", "changes", "code"),
     [
         pytest.param(STOPPED, {}, LimitCode.MANUAL, id="by hand"),
-        pytest.param(LimitSettings(), {"temperatures_c": (25.0, -5.0)}, LimitCode.TEMPERATURE, id="frost"),
-        pytest.param(LimitSettings(), {"pack": {"status": BmsStatus.FAULT}}, LimitCode.BMS_FAULT, id="fault"),
+        pytest.param(settings_before(), {"temperatures_c": (25.0, -5.0)}, LimitCode.TEMPERATURE, id="frost"),
+        pytest.param(settings_before(), {"pack": {"status": BmsStatus.FAULT}}, LimitCode.BMS_FAULT, id="fault"),
     ],
 )
 def test_every_stop_ends_what_heeds_no_ccl(

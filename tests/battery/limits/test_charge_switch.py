@@ -1,18 +1,22 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybms_bridge.battery.limits import LimitCode, LimitSettings, Quantity, explain
+from tinybms_bridge.battery.limits import ChargeDefaults, LimitCode, LimitSettings, Quantity, explain
 from tinybms_bridge.battery.limits.charge_switch import NO_SWITCH, SwitchMemory, follow_switch
 from tinybms_bridge.battery.limits.context import make_context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.readings import ReadingMemory, next_readings
 from tinybms_bridge.battery.snapshot import Snapshot
+
+settings_before = partial(LimitSettings, defaults=ChargeDefaults.BEFORE)
+"""These figures are about values around register 300; those by chemistry have tests of their own."""
 
 MakeDraft = Callable[..., Draft]
 MakeEngine = Callable[..., Any]
@@ -52,10 +56,10 @@ class Switch:
             self.number += 1
             cells_v = (high_v, *(others_v for _ in range(15)))
             raw = self.sample(sequence=self.number, taken_at_s=self.now_s, cells_v=cells_v, current_a=current_a)
-            self.readings = next_readings(self.readings, raw, LimitSettings(), starting=False)
+            self.readings = next_readings(self.readings, raw, settings_before(), starting=False)
             self.draft = self.make_draft(cvl_v=TARGET_V)
             if self.readings.counted is not None and raw.ratings is not None:
-                context = make_context(self.readings.counted, raw.ratings, LimitSettings(), feed_in=self.feeds_in)
+                context = make_context(self.readings.counted, raw.ratings, settings_before(), feed_in=self.feeds_in)
                 self.memory = follow_switch(self.draft, context, self.readings.window, self.memory, every_s)
         return self.draft[Quantity.CVL]
 

@@ -1,13 +1,17 @@
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
-from tinybms_bridge.battery.limits import Curve, LimitCode, Limits, LimitSettings, Quantity
+from tinybms_bridge.battery.limits import ChargeDefaults, Curve, LimitCode, Limits, LimitSettings, Quantity
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.derating import derate
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.snapshot import Ratings
+
+settings_before = partial(LimitSettings, defaults=ChargeDefaults.BEFORE)
+"""These figures are about values around register 300; those by chemistry have tests of their own."""
 
 MakeContext = Callable[..., Context]
 MakeDraft = Callable[..., Draft]
@@ -95,7 +99,7 @@ def test_charging_gives_way_while_samples_are_rare(
 
 def test_curves_of_the_user_are_used(context: MakeContext, make_draft: MakeDraft) -> None:
     """Curves by SOC work in both directions, and a level curve lifts a default."""
-    settings = LimitSettings(
+    settings = settings_before(
         curves=(
             ("charge_by_soc", Curve(((80.0, 1.0), (100.0, 0.2)))),
             ("discharge_by_soc", Curve(((10.0, 0.1), (30.0, 1.0)))),
@@ -113,7 +117,7 @@ def test_curves_of_the_user_are_used(context: MakeContext, make_draft: MakeDraft
 
 def test_smallest_fraction_wins_and_is_the_reason(context: MakeContext, make_draft: MakeDraft) -> None:
     """Fractions do not multiply: the smallest one binds and is named last."""
-    settings = LimitSettings(curves=(("charge_by_soc", HALF), ("discharge_by_soc", HALF)))
+    settings = settings_before(curves=(("charge_by_soc", HALF), ("discharge_by_soc", HALF)))
     draft = make_draft()
     derate(draft, context(settings, max_cell_v=3.65, temperatures_c=(25.0, 5.0)), 2.25)
 
@@ -195,7 +199,7 @@ def test_a_flat_curve_of_the_user_still_ends_its_stop(
     recovered: dict[str, Any],
 ) -> None:
     """A curve that never leaves the whole current is not stopped for ever: its own best is enough."""
-    engine = make_engine(LimitSettings(curves=((name, Curve(points)),)))
+    engine = make_engine(settings_before(curves=((name, Curve(points)),)))
     key = "dcl_a" if name.startswith("discharge") else "ccl_a"
     assert getattr(engine.feed(delta_mv=0.0, **stopped), key) == 0.0
 

@@ -1,6 +1,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -8,11 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinybms_bridge.battery.limits import LimitCode, LimitSettings, Quantity, RateMemory
+from tinybms_bridge.battery.limits import ChargeDefaults, LimitCode, LimitSettings, Quantity, RateMemory
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.enforcement import EnforcementMemory, enforce
 from tinybms_bridge.battery.snapshot import Ratings
+
+settings_before = partial(LimitSettings, defaults=ChargeDefaults.BEFORE)
+"""These figures are about values around register 300; those by chemistry have tests of their own."""
 
 MakeContext = Callable[..., Context]
 MakeDraft = Callable[..., Draft]
@@ -232,7 +236,7 @@ def test_it_only_lowers_and_never_too_far(
     """Whatever flows: CVL is not raised, not below the least, nor 0.6 V below a pack that is charged; CCL stays."""
     memory, rates = EnforcementMemory(), RateMemory(58.4, 20.0, 100.0, running=True)
     for current_a in currents:
-        now, draft = context(LimitSettings(), max_cell_v=cell_v, delta_mv=0.0, current_a=current_a), make_draft()
+        now, draft = context(settings_before(), max_cell_v=cell_v, delta_mv=0.0, current_a=current_a), make_draft()
         draft.enforced_a = 20.0
         before_v = rates.cvl_v
         memory = enforce(draft, now, memory, rates, seconds)

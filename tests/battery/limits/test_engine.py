@@ -1,12 +1,14 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 
 from tinybms_bridge.battery.freshness import FreshnessMemory, FreshnessSettings
 from tinybms_bridge.battery.limits import (
+    ChargeDefaults,
     ChargeState,
     Freshness,
     LimitCode,
@@ -24,13 +26,16 @@ from tinybms_bridge.battery.limits import (
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 
+settings_before = partial(LimitSettings, defaults=ChargeDefaults.BEFORE)
+"""These figures are about values around register 300; those by chemistry have tests of their own."""
+
 Drive = Callable[..., list[Limits]]
 MakeRatings = Callable[..., Ratings]
 MakeSnapshot = Callable[..., Snapshot]
 
 FLOAT, HOLD = ChargeState.FLOAT, ChargeState.IMBALANCE_HOLD
 
-SETTINGS = LimitSettings(bulk_voltage_v=58.4, max_charge_current_a=50.0, max_discharge_current_a=100.0)
+SETTINGS = settings_before(bulk_voltage_v=58.4, max_charge_current_a=50.0, max_discharge_current_a=100.0)
 
 
 def values(limits: Limits) -> tuple[float, float, float]:
@@ -40,7 +45,7 @@ def values(limits: Limits) -> tuple[float, float, float]:
 
 def test_nothing_is_decided_before_the_first_sample() -> None:
     """Without a sample there are no limits, not even invented ones."""
-    limits, memory = step(None, LimitSettings(), Memory(), 5.0)
+    limits, memory = step(None, settings_before(), Memory(), 5.0)
 
     assert limits is None
     assert memory.freshness.state is Freshness.STARTING
@@ -48,7 +53,7 @@ def test_nothing_is_decided_before_the_first_sample() -> None:
 
 def test_nothing_is_decided_before_the_ratings(make_snapshot: MakeSnapshot) -> None:
     """Before the BMS's own settings are known its cutoffs are not known either."""
-    limits, memory = step(make_snapshot(ratings=None), LimitSettings(), Memory(), 0.0)
+    limits, memory = step(make_snapshot(ratings=None), settings_before(), Memory(), 0.0)
 
     assert limits is None
     assert memory.freshness.streak == 1
@@ -60,7 +65,7 @@ def test_nothing_is_decided_without_cells_or_cutoff(make_snapshot: MakeSnapshot,
     without_cutoff = make_snapshot(ratings=make_ratings(over_voltage_cell_v=0.0))
 
     for sample in (without_cells, without_cutoff):
-        assert step(sample, LimitSettings(), Memory(), 0.0)[0] is None
+        assert step(sample, settings_before(), Memory(), 0.0)[0] is None
 
 
 def feed(make_snapshot: MakeSnapshot, times_s: list[float], settings: LimitSettings, **more: float) -> Memory:
@@ -76,7 +81,7 @@ def test_first_limits_come_with_the_third_sample(make_snapshot: MakeSnapshot) ->
     memory, sendable = Memory(), []
     for number in (1, 2, 3):
         now_s = 50.0 + number / 10
-        limits, memory = step(make_snapshot(sequence=number, taken_at_s=now_s), LimitSettings(), memory, now_s)
+        limits, memory = step(make_snapshot(sequence=number, taken_at_s=now_s), settings_before(), memory, now_s)
         sendable.append(limits is not None and limits.may_send)
 
     assert sendable == [False, False, True]
@@ -86,7 +91,7 @@ def test_first_limits_come_with_the_third_sample(make_snapshot: MakeSnapshot) ->
 
 def test_old_data_holds_then_silences(make_snapshot: MakeSnapshot) -> None:
     """Replay of a lost BMS: less charging up to 3 s, then none and DCL as it was, then no frames at all."""
-    settings = LimitSettings()
+    settings = settings_before()
     memory = feed(make_snapshot, [10.0, 10.1, 10.2], settings)
     last = make_snapshot(sequence=3, taken_at_s=10.2)
     seen, decided = [], []
@@ -103,7 +108,7 @@ def test_old_data_holds_then_silences(make_snapshot: MakeSnapshot) -> None:
 
 def test_discharge_stays_as_it_was_in_a_hold(make_snapshot: MakeSnapshot) -> None:
     """A higher DCL that is configured while data is old does not come into force."""
-    settings = LimitSettings(max_discharge_current_a=30.0)
+    settings = settings_before(max_discharge_current_a=30.0)
     memory = feed(make_snapshot, [10.0, 10.1, 10.2], settings)
     raised = replace(settings, max_discharge_current_a=90.0)
     lowered = replace(settings, max_discharge_current_a=20.0)
@@ -117,7 +122,7 @@ def test_discharge_stays_as_it_was_in_a_hold(make_snapshot: MakeSnapshot) -> Non
 
 def test_old_data_does_not_move_the_charge_state(make_snapshot: MakeSnapshot) -> None:
     """While data is old the charge state stays and its clock does not run."""
-    settings = LimitSettings()
+    settings = settings_before()
     memory = feed(make_snapshot, [10.0, 10.1, 10.2], settings, soc=96.0)
     different = make_snapshot(soc=50.0, sequence=3, taken_at_s=10.2, delta_mv=200.0)
     limits, after = step(different, settings, memory, 20.0)
@@ -129,7 +134,7 @@ def test_old_data_does_not_move_the_charge_state(make_snapshot: MakeSnapshot) ->
 
 def test_return_takes_three_samples(make_snapshot: MakeSnapshot) -> None:
     """After silence the limits come back with the third good sample, not with the first."""
-    settings = LimitSettings()
+    settings = settings_before()
     memory = feed(make_snapshot, [10.0, 10.1, 10.2], settings)
     _, memory = step(make_snapshot(sequence=3, taken_at_s=10.2), settings, memory, 100.0)
     states = []
@@ -180,7 +185,7 @@ def test_reasons_tell_the_whole_story(drive: Drive, make_ratings: MakeRatings) -
 def test_battery_low_voltage_is_that_of_the_bms(drive: Drive, make_ratings: MakeRatings) -> None:
     """The battery-low voltage of frame 0x351 is register 301 times the cells."""
     ratings = make_ratings(series_cells=15, fully_discharged_cell_v=3.0)
-    (limits,) = drive(LimitSettings(), [{"soc": 50, "ratings": ratings}])
+    (limits,) = drive(settings_before(), [{"soc": 50, "ratings": ratings}])
 
     assert limits.discharge_voltage_v == pytest.approx(45.0)
 
@@ -197,7 +202,7 @@ def test_hold_time_counts_fresh_seconds(drive: Drive) -> None:
 
 def test_clock_that_steps_back_ends_no_hold(make_snapshot: MakeSnapshot) -> None:
     """A clock that steps back adds no time to a hold and takes none away."""
-    settings = LimitSettings(freshness=FreshnessSettings(start_samples=1))
+    settings = settings_before(freshness=FreshnessSettings(start_samples=1))
     memory = Memory(StateMemory(HOLD, hold_elapsed_s=5.0), FreshnessMemory(), last_step_s=1e9)
     limits, after = step(make_snapshot(delta_mv=60.0, taken_at_s=10.0), settings, memory, 10.0)
 
@@ -260,7 +265,7 @@ def test_no_floor_lifts_cvl_above_the_target(
     cvl_v: float,
 ) -> None:
     """A floor above rest is not used, and a target below the floor gives way to a careful one, 3.45 V per cell."""
-    settings = LimitSettings(floor_cell_v=floor_cell_v, **changes)  # type: ignore[arg-type]  # all of them voltages
+    settings = settings_before(floor_cell_v=floor_cell_v, **changes)  # type: ignore[arg-type]  # all of them voltages
     ratings = make_ratings(fully_charged_cell_v=fully_charged_cell_v)
     (limits,) = drive(settings, [{"soc": 97.0, "ratings": ratings}])
 
@@ -280,7 +285,7 @@ def test_no_floor_lifts_cvl_above_the_target(
 )
 def test_cells_have_to_agree_with_the_counter(drive: Drive, cell_v: float, state: ChargeState, ccl_a: float) -> None:
     """At a counted 97 %: on the plateau charging goes on, near full FLOAT begins, and at the voltage its current."""
-    (limits,) = drive(LimitSettings(), [{"soc": 97.0, "max_cell_v": cell_v}])
+    (limits,) = drive(settings_before(), [{"soc": 97.0, "max_cell_v": cell_v}])
     assert limits.state is state
     assert limits.ccl_a == pytest.approx(ccl_a)
 
@@ -292,6 +297,6 @@ def test_a_low_target_has_its_float(
     """A target that the user has set far below full is reached, and FLOAT with it, by voltage and current."""
     ratings = request.getfixturevalue(chemistry)
     target_cell_v = {"li_ion": 3.95, "lto": 2.45}[chemistry]
-    engine = make_engine(LimitSettings(bulk_voltage_v=target_cell_v * ratings.series_cells))
+    engine = make_engine(settings_before(bulk_voltage_v=target_cell_v * ratings.series_cells))
     limits = engine.last_for(180.0, soc=70.0, max_cell_v=target_cell_v - 0.01, current_a=1.0, ratings=ratings)
     assert limits.state is FLOAT

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinybms_bridge.battery.limits import (
+    ChargeDefaults,
     ChargeProfile,
     ChargeState,
     LimitCode,
@@ -21,6 +23,9 @@ from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.policy import apply_policy, full_charge_due, next_policy
 from tinybms_bridge.battery.snapshot import BmsStatus, Ratings
+
+settings_before = partial(LimitSettings, defaults=ChargeDefaults.BEFORE)
+"""These figures are about values around register 300; those by chemistry have tests of their own."""
 
 MakeContext = Callable[..., Context]
 MakeDraft = Callable[..., Draft]
@@ -39,7 +44,7 @@ LOW = {"max_cell_v": 3.22}
 
 def wishes(**changes: Any) -> LimitSettings:
     """Return settings with wishes of the user and without ramps."""
-    return LimitSettings(policy=PolicySettings(**changes), rates=UNRAMPED)
+    return settings_before(policy=PolicySettings(**changes), rates=UNRAMPED)
 
 
 @pytest.fixture(name="walk")
@@ -108,13 +113,13 @@ def test_what_counts_as_tail_current(walk: Walk, moment: dict[str, Any], is_full
 @pytest.mark.parametrize(
     ("settings", "max_cell_v", "is_full"),
     [
-        (LimitSettings(bulk_voltage_v=55.2), 3.44, True),
-        (LimitSettings(bulk_voltage_v=55.2), 3.41, False),
-        (LimitSettings(cell_max_v=3.5), 3.49, True),
-        (LimitSettings(alarm_voltage_v=56.0), 3.49, True),
-        (LimitSettings(bulk_voltage_v=53.6), 3.35, False),
-        (LimitSettings(), 3.60, False),
-        (LimitSettings(bulk_voltage_v=60.0), 3.44, True),
+        (settings_before(bulk_voltage_v=55.2), 3.44, True),
+        (settings_before(bulk_voltage_v=55.2), 3.41, False),
+        (settings_before(cell_max_v=3.5), 3.49, True),
+        (settings_before(alarm_voltage_v=56.0), 3.49, True),
+        (settings_before(bulk_voltage_v=53.6), 3.35, False),
+        (settings_before(), 3.60, False),
+        (settings_before(bulk_voltage_v=60.0), 3.44, True),
     ],
 )
 def test_full_voltage_is_that_of_the_target(
@@ -403,7 +408,7 @@ def test_wishes_only_lower(
     context: MakeContext, make_draft: MakeDraft, policy: PolicySettings, story: list[dict[str, Any]]
 ) -> None:
     """Over any history: no wish raises a limit, CVL rests at the least, and only the minimum ends discharging."""
-    settings, memory = LimitSettings(policy=policy), PolicyMemory()
+    settings, memory = settings_before(policy=policy), PolicyMemory()
     for sample in story:
         made = context(settings, **sample)
         memory = next_policy(memory, made, 30.0)

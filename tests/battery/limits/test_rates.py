@@ -1,6 +1,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from tinybms_bridge.battery.freshness import FreshnessSettings
 from tinybms_bridge.battery.limits import (
+    ChargeDefaults,
     ChargeState,
     Freshness,
     LimitCode,
@@ -24,11 +26,14 @@ from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.rates import RateMemory, limit_rates, lowest_wish_v, remember
 
+settings_before = partial(LimitSettings, defaults=ChargeDefaults.BEFORE)
+"""These figures are about values around register 300; those by chemistry have tests of their own."""
+
 MakeContext = Callable[..., Context]
 MakeDraft = Callable[..., Draft]
 MakeEngine = Callable[..., Any]
 
-SETTINGS = LimitSettings(bulk_voltage_v=58.4, max_charge_current_a=60.0, max_discharge_current_a=90.0)
+SETTINGS = settings_before(bulk_voltage_v=58.4, max_charge_current_a=60.0, max_discharge_current_a=90.0)
 STOPPED = replace(SETTINGS, manual=ManualInhibits(stop_charge=True, stop_discharge=True))
 
 
@@ -136,7 +141,7 @@ def test_time_alone_raises_nothing(
 ) -> None:
     """Between two samples, in a hold and while readings are in doubt each limit stands; a fall goes out at once."""
     draft, falling = make_draft(), make_draft()
-    now = context(LimitSettings(rates=rates))
+    now = context(settings_before(rates=rates))
     limit_rates(draft, now, in_force(55.0, 20.0, 30.0), 1.0, **why)
     limit_rates(falling, now, in_force(58.5, 60.0, 110.0), 1.0, **why)
 
@@ -183,7 +188,7 @@ def test_cvl_falls_for_a_wish_by_a_step_in_each_loop_of_a_gx() -> None:
 def test_ramps_can_be_switched_off(context: MakeContext, make_draft: MakeDraft) -> None:
     """0 means no bound: not an endless wait."""
     draft = make_draft()
-    settings = LimitSettings(rates=RateSettings(cvl_interval_s=0.0, cvl_step_v=0.0, current_rise_s=0.0))
+    settings = settings_before(rates=RateSettings(cvl_interval_s=0.0, cvl_step_v=0.0, current_rise_s=0.0))
     limit_rates(draft, context(settings), in_force(51.2, 0.0, 0.0, 0.0), 0.0)
 
     assert [draft[quantity] for quantity in Quantity] == [58.4, 50.0, 100.0]

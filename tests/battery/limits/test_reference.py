@@ -1,10 +1,12 @@
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 
 from tinybms_bridge.battery.limits import (
+    ChargeDefaults,
     ChargeState,
     LimitCode,
     Limits,
@@ -15,6 +17,9 @@ from tinybms_bridge.battery.limits import (
     StateSettings,
 )
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
+
+settings_before = partial(LimitSettings, defaults=ChargeDefaults.BEFORE)
+"""These figures are about values around register 300; those by chemistry have tests of their own."""
 
 Drive = Callable[..., list[Limits]]
 MakeRatings = Callable[..., Ratings]
@@ -48,7 +53,7 @@ UNIT_TEST = replace(
 
 def configured(states: StateSettings, **changes: Any) -> LimitSettings:
     """Return the settings of the reference runs: target 58.4 V, base currents 50 and 100 A, six states alone."""
-    settings = LimitSettings(
+    settings = settings_before(
         bulk_voltage_v=58.4,
         max_charge_current_a=50.0,
         max_discharge_current_a=100.0,

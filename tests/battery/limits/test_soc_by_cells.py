@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from tinybms_bridge.battery.limits import (
     PRESETS,
+    ChargeDefaults,
     ChargeProfile,
     ChargeState,
     Chemistry,
@@ -25,6 +27,9 @@ from tinybms_bridge.battery.limits import (
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.soc_by_cells import CredibleSoc, RestMemory, credible_soc, next_rest
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
+
+settings_before = partial(LimitSettings, defaults=ChargeDefaults.BEFORE)
+"""These figures are about values around register 300; those by chemistry have tests of their own."""
 
 MakeContext = Callable[..., Context]
 MakeEngine = Callable[..., Any]
@@ -50,7 +55,7 @@ def test_a_counter_at_its_lower_end_does_not_lock_a_battery(
     make_engine: MakeEngine, rated: Callable[[Chemistry], Ratings], chemistry: Chemistry, soc: float
 ) -> None:
     """Every cell rests clearly above empty: it may be charged and discharged as any other, also with a reserve."""
-    engine = make_engine(LimitSettings(policy=PolicySettings(soc_min_percent=20.0, force_charge_start_percent=10.0)))
+    engine = make_engine(settings_before(policy=PolicySettings(soc_min_percent=20.0, force_charge_start_percent=10.0)))
     limits = engine.last_for(3600.0, every_s=2.0, soc=soc, max_cell_v=RESTED[chemistry], ratings=rated(chemistry))
 
     assert limits.state is ChargeState.BULK
@@ -66,7 +71,7 @@ def test_a_counter_at_its_upper_end_does_not_lock_a_battery(
     """A window that a count of 100 % has closed opens where the cells are nearly empty, and so does a curve by SOC."""
     policy = PolicySettings(profile=profile, soc_max_percent=80.0, full_charge_interval_days=0.0)
     curves = (("charge_by_soc", Curve(((80.0, 1.0), (100.0, 0.0)))),)
-    engine = make_engine(LimitSettings(policy=policy, curves=curves))
+    engine = make_engine(settings_before(policy=policy, curves=curves))
     nearly_empty_v = PRESETS[chemistry].empty_v + 0.02
     limits = engine.last_for(60.0, soc=100.0, max_cell_v=nearly_empty_v, ratings=rated(chemistry))
 
@@ -75,7 +80,7 @@ def test_a_counter_at_its_upper_end_does_not_lock_a_battery(
 
 def test_a_battery_that_is_full_is_above_its_window(make_engine: MakeEngine) -> None:
     """A count that is far too low does not fill a battery past what the user allows."""
-    engine = make_engine(LimitSettings(policy=PolicySettings(soc_max_percent=80.0, full_charge_interval_days=0.0)))
+    engine = make_engine(settings_before(policy=PolicySettings(soc_max_percent=80.0, full_charge_interval_days=0.0)))
     limits = engine.last_for(30.0, soc=40.0, max_cell_v=3.55)
 
     assert (limits.ccl_a, limits.binding(Quantity.CCL).code) == (1.0, LimitCode.SOC_WINDOW)
@@ -84,14 +89,14 @@ def test_a_battery_that_is_full_is_above_its_window(make_engine: MakeEngine) -> 
 
 def test_a_reserve_is_kept_where_the_cells_cannot_know(make_engine: MakeEngine) -> None:
     """3.28 V on the plateau contradict no count of 15 %: the user's reserve holds."""
-    engine = make_engine(LimitSettings(policy=PolicySettings(soc_min_percent=20.0)))
+    engine = make_engine(settings_before(policy=PolicySettings(soc_min_percent=20.0)))
 
     assert engine.last_for(30.0, soc=15.0, max_cell_v=3.28).dcl_a == 0.0
 
 
 def test_a_count_that_is_too_high_switches_no_lights_off(make_engine: MakeEngine) -> None:
     """Only the count ends discharging by a reserve; where the cells are empty, their own curve does."""
-    engine = make_engine(LimitSettings(policy=PolicySettings(soc_min_percent=20.0)))
+    engine = make_engine(settings_before(policy=PolicySettings(soc_min_percent=20.0)))
 
     assert engine.last_for(30.0, soc=50.0, max_cell_v=3.17).dcl_a > 0.0
 
@@ -131,7 +136,7 @@ def test_a_pulsed_load_does_not_move_what_the_cells_say(sample: MakeSnapshot, ma
 
 def test_missing_data_is_not_averaged(make_engine: MakeEngine) -> None:
     """After a silence the first sample speaks, not the average of before."""
-    engine = make_engine(LimitSettings(policy=PolicySettings(soc_min_percent=20.0)))
+    engine = make_engine(settings_before(policy=PolicySettings(soc_min_percent=20.0)))
     engine.last_for(300.0, soc=10.0, max_cell_v=3.36)
     engine.wait(60.0)
 
@@ -261,7 +266,7 @@ def test_cells_that_come_together_are_full(make_engine: MakeEngine) -> None:
 
 def test_an_uneven_pack_ends_a_full_charge_that_stays_due(make_engine: MakeEngine) -> None:
     """A full charge past the window ends as well; it is not done."""
-    engine = make_engine(LimitSettings(policy=PolicySettings(soc_max_percent=80.0)))
+    engine = make_engine(settings_before(policy=PolicySettings(soc_max_percent=80.0)))
     limits = engine.last_for(14_600.0, every_s=2.0, **RUNNER)
 
     assert (limits.state, limits.full_charge_due) == (ChargeState.FLOAT, True)

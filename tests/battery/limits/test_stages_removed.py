@@ -8,6 +8,7 @@ import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,11 +16,13 @@ import pytest
 from tinybms_bridge.battery.freshness import FreshnessMemory
 from tinybms_bridge.battery.limits import (
     BalancingMemory,
+    ChargeDefaults,
     ChargeProfile,
     ChargeState,
     Freshness,
     LimitSettings,
     ManualInhibits,
+    PolicyMemory,
     PolicySettings,
     ProtectionMemory,
     Quantity,
@@ -31,9 +34,11 @@ from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import LimitCode, Reason
 from tinybms_bridge.battery.limits.readings import ReadingMemory
-from tinybms_bridge.battery.limits.settings import ChargeDefaults
 from tinybms_bridge.battery.limits.soc_by_cells import next_rest
-from tinybms_bridge.battery.snapshot import BmsStatus
+from tinybms_bridge.battery.snapshot import BmsStatus, Ratings
+
+settings_before = partial(LimitSettings, defaults=ChargeDefaults.BEFORE)
+"""These figures are about values around register 300; those by chemistry have tests of their own."""
 
 MakeEngine = Callable[..., Any]
 Scenario = Callable[[MakeEngine], None]
@@ -50,6 +55,11 @@ def an_open_switch_is_waited_for(make_engine: MakeEngine) -> None:
     made = make_engine()
     made.last_for(60.0, cells_v=(3.649, *[3.45] * 15), current_a=40.0)
     assert made.feed(cells_v=(3.646, *[3.45] * 15), current_a=0.0).cvl_v <= 15 * 3.45 + 3.649
+
+
+def li_ion_4() -> Ratings:
+    """Return the settings of four Li-ion cells."""
+    return Ratings(4, 4.15, 3.0, 4.25, 2.8, 60.0, 120.0, 150.0, 60.0, 0.0, 100.0)
 
 
 def cells_apart(make_engine: MakeEngine) -> Any:
@@ -95,14 +105,14 @@ def full_by_voltage_floats_too(make_engine: MakeEngine) -> None:
 def window_ends_charging(make_engine: MakeEngine) -> None:
     """Above the user's maximum there is no charge worth the name."""
     policy = PolicySettings(soc_max_percent=70.0, full_charge_interval_days=0.0)
-    limits = make_engine(LimitSettings(policy=policy)).feed(soc=75.0)
+    limits = make_engine(settings_before(policy=policy)).feed(soc=75.0)
     assert limits.ccl_a <= 1.0
 
 
 def wishes_take_their_time(make_engine: MakeEngine) -> None:
     """CVL falls by 0.1 V at once for an SOC window, and not by volts."""
     policy = PolicySettings(soc_max_percent=70.0, full_charge_interval_days=0.0)
-    made = make_engine(LimitSettings(policy=policy))
+    made = make_engine(settings_before(policy=policy))
     assert made.feed(soc=60.0, max_cell_v=3.3).cvl_v - made.feed(soc=75.0, max_cell_v=3.3).cvl_v == pytest.approx(0.1)
 
 
@@ -161,7 +171,7 @@ def old_data_stops_charging(make_engine: MakeEngine) -> None:
 
 def rested_cells_decide_the_chemistry(make_engine: MakeEngine) -> None:
     """With register 300 at 3.75 V a pack that rests at 3.6 V is Li-ion, and rests there when charging is stopped."""
-    made = make_engine(LimitSettings(manual=ManualInhibits(stop_charge=True)))
+    made = make_engine(settings_before(manual=ManualInhibits(stop_charge=True)))
     ratings = replace(made.sample().ratings, fully_charged_cell_v=3.75, over_voltage_cell_v=3.85)
     made.last_for(4000.0, max_cell_v=3.60, ratings=ratings)
     assert made.limits.cvl_v == pytest.approx(59.2)
@@ -169,7 +179,7 @@ def rested_cells_decide_the_chemistry(make_engine: MakeEngine) -> None:
 
 def a_raised_floor_is_no_jump(make_engine: MakeEngine) -> None:
     """While charging is stopped, a floor that is raised by new settings lifts CVL by steps, not at once."""
-    stopped = LimitSettings(manual=ManualInhibits(stop_charge=True), resting_cell_v=3.22)
+    stopped = settings_before(manual=ManualInhibits(stop_charge=True), resting_cell_v=3.22)
     made = make_engine(stopped)
     before = made.last_for(5.0, max_cell_v=3.20)
     made.settings = replace(stopped, floor_cell_v=3.32, resting_cell_v=3.33)
@@ -186,7 +196,7 @@ def silence_ends_in_silence(make_engine: MakeEngine) -> None:
 
 def the_hand_of_the_user_counts(make_engine: MakeEngine) -> None:
     """A stop by hand stops."""
-    limits = make_engine(LimitSettings(manual=ManualInhibits(stop_discharge=True))).feed()
+    limits = make_engine(settings_before(manual=ManualInhibits(stop_discharge=True))).feed()
     assert limits.dcl_a == 0.0
 
 
@@ -206,7 +216,7 @@ def cvl_rises_slowly(make_engine: MakeEngine) -> None:
 
 def nothing_passes_the_clamp(make_engine: MakeEngine) -> None:
     """Whatever the configuration: no negative current, no CVL that is no voltage."""
-    settings = LimitSettings(bulk_voltage_v=-20.0, max_charge_current_a=-5.0, max_discharge_current_a=float("nan"))
+    settings = settings_before(bulk_voltage_v=-20.0, max_charge_current_a=-5.0, max_discharge_current_a=float("nan"))
     limits = make_engine(settings).feed()
     assert limits.cvl_v >= 51.2 - 1e-9
     assert limits.ccl_a == 0.0
@@ -215,7 +225,7 @@ def nothing_passes_the_clamp(make_engine: MakeEngine) -> None:
 
 def hold_takes_its_time_only(make_engine: MakeEngine) -> None:
     """An imbalance near the top holds, and not for ever."""
-    made = make_engine(LimitSettings(states=StateSettings(imbalance_hold_max_s=60.0)))
+    made = make_engine(settings_before(states=StateSettings(imbalance_hold_max_s=60.0)))
     first = made.feed(delta_mv=150.0, max_cell_v=3.5)
     last = made.last_for(120.0, delta_mv=150.0, max_cell_v=3.5)
     assert first.state is ChargeState.IMBALANCE_HOLD
@@ -224,7 +234,7 @@ def hold_takes_its_time_only(make_engine: MakeEngine) -> None:
 
 def clouds_are_averaged(make_engine: MakeEngine) -> None:
     """What the cells say is what they have said for a minute: one dip makes no reserve of a battery."""
-    made = make_engine(LimitSettings(policy=PolicySettings(soc_min_percent=20.0)))
+    made = make_engine(settings_before(policy=PolicySettings(soc_min_percent=20.0)))
     made.last_for(300.0, soc=4.0, max_cell_v=3.36)
     assert made.feed(3, soc=4.0, max_cell_v=3.22).dcl_a > 0.0
 
@@ -236,16 +246,42 @@ def what_is_fed_in_counts(make_engine: MakeEngine) -> None:
     assert limits.cvl_v == pytest.approx(53.6)
 
 
+def feed_in_lowers_the_target(make_engine: MakeEngine) -> None:
+    """Where solar chargers stand above CVL, four cells get a CVL that leaves them 0.4 V to register 300."""
+    made, ratings = make_engine(LimitSettings()), {"ratings": li_ion_4()}
+    made.last_for(30.0, max_cell_v=4.05, current_a=20.0, **ratings)
+    made.last_for(90.0, max_cell_v=4.05, current_a=1e3, **ratings)
+    assert made.feed(max_cell_v=3.9, **ratings).cvl_v == pytest.approx(4 * (4.15 - 0.03) - 0.4)
+
+
+def a_used_battery_is_charged_again(make_engine: MakeEngine) -> None:
+    """FLOAT that follows full ends when the cells have rested below 3.30 V for ten minutes."""
+    made = make_engine(LimitSettings())
+    made.memory = replace(made.memory, states=StateMemory(ChargeState.FLOAT, float_latched=True))
+    assert made.last_for(300.0, soc=95.0, max_cell_v=3.28).state is ChargeState.FLOAT
+    assert made.last_for(400.0, soc=95.0, max_cell_v=3.28).state is not ChargeState.FLOAT
+
+
+def a_battery_that_only_floats_is_charged_in_time(make_engine: MakeEngine) -> None:
+    """Two weeks after the last full charge FLOAT ends, though nothing was taken out."""
+    made = make_engine(LimitSettings())
+    policy = PolicyMemory(full=True, full_at_lifetime_s=1)
+    made.memory = replace(made.memory, states=StateMemory(ChargeState.FLOAT, float_latched=True), policy=policy)
+    soon, late = {"lifetime_s": 13 * 86_400}, {"lifetime_s": 15 * 86_400}
+    assert made.last_for(60.0, soc=100.0, max_cell_v=3.38, pack=soon).state is ChargeState.FLOAT
+    assert made.last_for(60.0, soc=100.0, max_cell_v=3.38, pack=late).state is not ChargeState.FLOAT
+
+
 def a_full_charge_goes_on_until_full(make_engine: MakeEngine) -> None:
     """A counter at 97 % does not end a full charge that was asked for."""
     policy = PolicySettings(profile=ChargeProfile.FULL_ONCE)
-    limits = make_engine(LimitSettings(policy=policy)).feed(soc=97.0)
+    limits = make_engine(settings_before(policy=policy)).feed(soc=97.0)
     assert limits.ccl_a == pytest.approx(54.0)
 
 
 def a_stop_ends_what_heeds_no_ccl(make_engine: MakeEngine) -> None:
     """Solar chargers that feed in charge on at the resting voltage: CVL goes below the pack."""
-    made = make_engine(LimitSettings(manual=ManualInhibits(stop_charge=True)))
+    made = make_engine(settings_before(manual=ManualInhibits(stop_charge=True)))
     limits = made.last_for(30.0, max_cell_v=3.3, delta_mv=0.0, current_a=40.0)
     assert limits.cvl_v < 52.8
 
@@ -317,6 +353,9 @@ INVARIANTS: dict[str, Scenario] = {
         a_full_charge_goes_on_until_full,
         clouds_are_averaged,
         what_is_fed_in_counts,
+        feed_in_lowers_the_target,
+        a_used_battery_is_charged_again,
+        a_battery_that_only_floats_is_charged_in_time,
     )
 }
 
@@ -378,6 +417,14 @@ REMOVALS = [
     removal("next_sensors", as_before, a_lost_sensor_frees_no_charge),
     removal("next_rest", lambda _memory, *args: next_rest(None, *args), clouds_are_averaged),
     removal("charges_past_ccl", lambda *_: False, what_is_fed_in_counts),
+    removal("next_feed_in", as_before, feed_in_lowers_the_target),
+    removal(
+        "next_rebulk",
+        lambda memory, *_, **__: (memory, False),
+        a_used_battery_is_charged_again,
+        a_battery_that_only_floats_is_charged_in_time,
+    ),
+    removal("full_charge_is_old", lambda *_: False, a_battery_that_only_floats_is_charged_in_time),
     removal("apply_policy", nothing, window_ends_charging),
     removal(
         "protect_cells",
@@ -388,7 +435,7 @@ REMOVALS = [
     removal("next_balancing", as_before, balancing_gets_done),
     removal("apply_balancing", nothing, balancing_gets_done),
     removal("hold_a", lambda *_: None, a_bms_that_does_not_bleed_gets_more),
-    removal("follow_switch", lambda _draft, _context, _window, memory, *_: memory, an_open_switch_is_waited_for),
+    removal("follow_switch", lambda _draft, _context, _window, memory, *_, **__: memory, an_open_switch_is_waited_for),
     removal("next_chemistry", as_before, rested_cells_decide_the_chemistry),
     removal("ramp_floor", as_before, a_raised_floor_is_no_jump),
     removal("derate", nothing, cold_lowers_ccl),

@@ -9,12 +9,14 @@ from tinybms_bridge.battery.limits.curve_defaults import CURVE_NAMES, curves_for
 from tinybms_bridge.battery.limits.curves import Curve
 from tinybms_bridge.battery.limits.discharge import DischargeMemory, Pause
 from tinybms_bridge.battery.limits.engine import Memory, step
+from tinybms_bridge.battery.limits.feed_in import FeedInMemory
 from tinybms_bridge.battery.limits.fit import Fit, Misfit, fit_to_battery
 from tinybms_bridge.battery.limits.model import ChargeState, Freshness, LimitCode, Limits, Quantity, Reason
 from tinybms_bridge.battery.limits.policy import PolicyMemory
 from tinybms_bridge.battery.limits.policy_settings import ChargeProfile, PolicySettings
 from tinybms_bridge.battery.limits.presets import PRESETS, Chemistry, Preset, chemistry_of
 from tinybms_bridge.battery.limits.rates import RateMemory
+from tinybms_bridge.battery.limits.rebulk import RebulkMemory
 from tinybms_bridge.battery.limits.resistance import ResistanceMemory
 from tinybms_bridge.battery.limits.sensors import SensorMemory
 from tinybms_bridge.battery.limits.settings import (
@@ -45,6 +47,7 @@ __all__ = [
     "ChemistryMemory",
     "Curve",
     "DischargeMemory",
+    "FeedInMemory",
     "Fit",
     "Freshness",
     "LimitCode",
@@ -63,6 +66,7 @@ __all__ = [
     "RateMemory",
     "RateSettings",
     "Reason",
+    "RebulkMemory",
     "ResistanceMemory",
     "SensorMemory",
     "SocMemory",

@@ -11,9 +11,9 @@ from tinybms_bridge.battery.limits.curves import Curve
 from tinybms_bridge.battery.limits.fit import MPPT_OFFSET_V, Fit, fit_to_battery
 from tinybms_bridge.battery.limits.memo import by_settings
 from tinybms_bridge.battery.limits.presets import Chemistry, Preset, room_v
-from tinybms_bridge.battery.limits.settings import LimitSettings
+from tinybms_bridge.battery.limits.settings import ChargeDefaults, LimitSettings
 from tinybms_bridge.battery.limits.soc_by_cells import CredibleSoc, RestMemory, credible_soc, full_share, next_rest
-from tinybms_bridge.battery.limits.wire_steps import up_to_step
+from tinybms_bridge.battery.limits.wire_steps import down_to_step, up_to_step
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 
 __all__ = ["MPPT_OFFSET_V", "Context", "make_context", "ramp_floor"]
@@ -34,7 +34,14 @@ _UNDER_CURRENT_V = 0.1
 """The last bit to the charge voltage is what the current makes of it: from here it may be small."""
 
 _CLEARLY_BELOW_V = 0.05
-"""The same for a target that is itself low: this far below it."""
+"""A highest cell that rests this far below the target is not full, whatever the counter says."""
+
+_FULL_MEAN_MARGIN_V = 0.03
+"""A pack whose mean is this far below its CVL is at it: 20 mV for a charger that reads 0.3 V too much (16 cells),
+10 mV for what is estimated of the resistance at the current of the tail. On the knee of LFP it is 0.5 % of charge."""
+
+_FLOAT_MARGIN_V, _FLOAT_AGAIN_V = 0.01, 0.04
+"""Cells that rest this close to the voltage of FLOAT are there; this far below, they may be charged there again."""
 
 _HOLD_HYSTERESIS_V = 0.05
 """How far the highest cell may fall, with a load for example, before a hold is over."""
@@ -50,10 +57,6 @@ _SHORTEST_INTERVAL_S = 0.5
 
 _STOPPED_BELOW_V = MPPT_OFFSET_V + 0.2
 """Below the pack by this much, every charger that heeds CVL has stopped."""
-
-
-_ROOM_RATIO, _ROOM_A, _ROOM_C_RATE = 0.1, 2.0, 0.005
-"""Room above CCL, the largest counts: loads that change, a GX that rounds up, and the offset of a current sensor."""
 
 
 @dataclass(frozen=True)
@@ -87,13 +90,17 @@ class Context:
     least_v: float
     """Least CVL of a charge stop, or where more is charged than CCL allows: there the floor gives way."""
     full_v: float
-    """Highest cell times the cells at which the pack is at its charge voltage."""
+    """Highest cell times the cells at which the highest cell is at its charge voltage."""
+    full_mean_cell_v: float
+    """Mean of the cells without their current from which the pack is at its charge voltage."""
     emergency_v: float
     """Cell voltage above which everything gives way to lowering it: half the way from the threshold to the cutoff."""
     float_cell_v: float
-    """Cell voltage from which FLOAT caps CCL."""
+    """Cell voltage from which FLOAT caps CCL; of the highest cell at rest where FLOAT follows full."""
+    float_again_cell_v: float
+    """Voltage at rest of the highest cell below which it does not any more."""
     near_full_cell_v: float
-    """Cell voltage at rest below which the counted SOC alone makes no FLOAT."""
+    """Voltage at rest of the highest cell below which the counted SOC makes no FLOAT."""
     others_full_cell_v: float
     """Cell voltage which half of the cells have to reach before the highest one shows that the battery is full."""
     no_longer_full_cell_v: float
@@ -102,6 +109,8 @@ class Context:
     """Cell voltage above which an imbalance counts."""
     hold_end_cell_v: float
     """Cell voltage below which it counts no longer."""
+    hold_cap_cell_v: float
+    """Voltage at rest of the highest cell from which a hold leaves no more than its small current."""
     curves: Mapping[str, Curve]
     """Every derating curve by name."""
 
@@ -115,10 +124,6 @@ class Context:
         """Whether the highest cell is not alone: half of the cells are near full with it."""
         voltages_v = sorted(self.snapshot.cells.voltages_v)
         return voltages_v[(len(voltages_v) - 1) // 2] >= self.others_full_cell_v
-
-    def room_above_ccl_a(self, ccl_a: float) -> float:
-        """Return how much more than ``ccl_a`` may flow in before CCL counts as not obeyed."""
-        return max(_ROOM_RATIO * ccl_a, _ROOM_A, _ROOM_C_RATE * self.ratings.capacity_ah)
 
 
 def make_context(
@@ -173,7 +178,9 @@ def _from_settings(
     charging = charging_for(ratings, settings, fit, feed_in=feed_in)
     charging = charging.balancing if balancing and charging.balancing is not None else charging
     target_v, hold_min_v = charging.target_v, _or(settings.states.imbalance_min_cell_v, fit.preset.resting_v + 0.05)
-    full_v = _full_v(ratings, settings, fit.preset, target_v)
+    near_full_v = target_v / cells - _CLEARLY_BELOW_V
+    before_v = min(fit.preset.near_full_v, near_full_v)
+    full_v, follows_full = _full_v(ratings, settings, fit.preset, target_v), charging.follows_full
     return {
         "fit": fit,
         "charging": charging,
@@ -185,13 +192,16 @@ def _from_settings(
         "resting_v": fit.resting_v,
         "least_v": _least_v(ratings, fit.floor_v, fit.resting_v),
         "full_v": full_v,
-        "float_cell_v": full_v / cells - _UNDER_CURRENT_V,
+        "full_mean_cell_v": _full_mean_cell_v(settings, fit.preset, target_v, cells),
+        "float_cell_v": charging.float_cell_v - _FLOAT_MARGIN_V if follows_full else full_v / cells - _UNDER_CURRENT_V,
+        "float_again_cell_v": charging.float_cell_v - _FLOAT_AGAIN_V if follows_full else -math.inf,
         "emergency_v": (charging.threshold_cell_v + ratings.fully_charged_cell_v + head_room_v(ratings)) / 2.0,
-        "near_full_cell_v": min(fit.preset.near_full_v, target_v / cells - _CLEARLY_BELOW_V),
+        "near_full_cell_v": near_full_v if settings.defaults is ChargeDefaults.BY_CHEMISTRY else before_v,
         "others_full_cell_v": min(fit.preset.resting_v, full_v / cells - _FULL_MARGIN_V),
         "no_longer_full_cell_v": min(fit.preset.no_longer_full_v, full_v / cells - _NO_LONGER_FULL_V),
         "hold_min_cell_v": hold_min_v,
         "hold_end_cell_v": hold_min_v - _HOLD_HYSTERESIS_V,
+        "hold_cap_cell_v": target_v / cells - _FULL_MEAN_MARGIN_V if follows_full else -math.inf,
         "curves": curves_for(ratings, settings.curves, charging.ccl_by_cell),
     }
 
@@ -208,6 +218,13 @@ def _full_v(ratings: Ratings, settings: LimitSettings, preset: Preset, target_v:
     cells = ratings.series_cells
     offset_v = min(settings.states.float_approach_offset_v, _OFFSET_SHARE_V * cells)
     return max(target_v - offset_v - _FULL_MARGIN_V * cells, (preset.resting_v + _ABOVE_RESTING_V) * cells)
+
+
+def _full_mean_cell_v(settings: LimitSettings, preset: Preset, target_v: float, cells: int) -> float:
+    """Return where the mean of a pack is at its charge voltage: below the CVL that is sent before."""
+    offset_v = min(settings.states.float_approach_offset_v, _OFFSET_SHARE_V * cells)
+    sent_v = down_to_step(target_v - offset_v)
+    return max(sent_v / cells - _FULL_MEAN_MARGIN_V, preset.resting_v + _ABOVE_RESTING_V)
 
 
 def _or(value: float | None, default: float) -> float:

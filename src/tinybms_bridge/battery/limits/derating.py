@@ -5,6 +5,7 @@ off. An external sensor that never was there leaves its curve out; the other cur
 remain. One that is lost goes on limiting charging with its last reading; without any sensor charging ends.
 """
 
+from tinybms_bridge.battery.limits.charging import WARM_C
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.curves import Curve
 from tinybms_bridge.battery.limits.draft import Draft
@@ -19,6 +20,12 @@ _BY_AGE = Curve(((1.5, 1.0), (3.0, 0.5)))
 
 _NONE_SEEN = SensorMemory()
 _RESTART_FRACTION = 0.1
+
+_RESTART_COLD_C_RATE, _LITTLE_A = 0.02, 0.01
+"""Cells that were too cold are charged again from 0.02C on, which is 0.8 K: more than the noise of a sensor."""
+
+_HOT_C, _HOTTEST_C = 43.0, 48.0
+"""Where CVL of hot cells goes down."""
 
 _PROTECTING = frozenset({LimitCode.TEMPERATURE, LimitCode.SENSOR_LOST})
 """What these leave of CCL is enforced where chargers do not heed it."""
@@ -39,6 +46,10 @@ def derate(draft: Draft, context: Context, age_s: float | None, sensors: SensorM
     by_temperature = curves["charge_by_temperature"]
     for celsius, lost in charge_readings(sensors, temperatures):
         _lower(draft, Quantity.CCL, base_a, celsius, by_temperature, _code(lost), lost)
+        if celsius < WARM_C:
+            _spare_the_cold(draft, context, celsius, lost)
+        elif celsius > _HOT_C:
+            _relieve_the_hot(draft, context, celsius)
     _lower(draft, Quantity.CCL, base_a, soc.percent, curves["charge_by_soc"], LimitCode.SOC)
     base_a = draft[Quantity.DCL]
     _lower(
@@ -57,6 +68,24 @@ def derate(draft: Draft, context: Context, age_s: float | None, sensors: SensorM
     _lower(draft, Quantity.DCL, base_a, soc.to_discharge_percent, curves["discharge_by_soc"], LimitCode.SOC)
 
 
+def _spare_the_cold(draft: Draft, context: Context, celsius: float, lost: str) -> None:
+    """Lower CCL to what cells of this temperature bear, whatever registers 320 and 318 say."""
+    limit_a, first_a = context.charging.cold_a(celsius), draft.first(Quantity.CCL)
+    if limit_a < first_a:
+        draft.enforced_a = min(draft.enforced_a, limit_a)
+        share = limit_a / first_a
+        draft.lower(Quantity.CCL, limit_a, _code(lost), value=celsius, threshold=share, detail=lost)
+
+
+def _relieve_the_hot(draft: Draft, context: Context, celsius: float) -> None:
+    """Lower CVL for hot cells that age at a high voltage, but not below the pack: nothing is discharged for it."""
+    charging, pack_v = context.charging, context.snapshot.pack.voltage_v
+    share = min(1.0, (celsius - _HOT_C) / (_HOTTEST_C - _HOT_C))
+    limit_v = charging.target_v - charging.relief_v * share * context.ratings.series_cells
+    if charging.relief_v > 0.0:
+        draft.lower(Quantity.CVL, max(limit_v, pack_v, context.floor_v), LimitCode.HOT, value=celsius, threshold=_HOT_C)
+
+
 def stop_for_temperature(draft: Draft, context: Context, stopped: bool, sensors: SensorMemory = _NONE_SEEN) -> bool:
     """Stop charging where the temperature leaves nothing of CCL, until it leaves a tenth; return whether it is stopped.
 
@@ -66,10 +95,13 @@ def stop_for_temperature(draft: Draft, context: Context, stopped: bool, sensors:
     if is_blind(sensors, context.snapshot.temperatures):
         draft.stop_charge(0.0, LimitCode.NO_TEMPERATURE)
         return True
-    curve = context.curves["charge_by_temperature"]
+    curve, charging, first_a = context.curves["charge_by_temperature"], context.charging, draft.first(Quantity.CCL)
+    cold_full_a = max(min(first_a, _RESTART_COLD_C_RATE / _RESTART_FRACTION * context.ratings.capacity_ah), _LITTLE_A)
     fraction, celsius, name = 1.0, 0.0, ""
     for read_c, lost in charge_readings(sensors, context.snapshot.temperatures):
         left = curve.at(read_c)
+        if read_c < WARM_C:
+            left = min(left, charging.cold_a(read_c) / cold_full_a)
         if left < fraction:
             fraction, celsius, name = left, read_c, lost
     stopped = fraction <= 0.0 or (stopped and fraction < min(_RESTART_FRACTION, curve.most))

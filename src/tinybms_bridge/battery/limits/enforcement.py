@@ -25,6 +25,7 @@ from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import LimitCode, Quantity
 from tinybms_bridge.battery.limits.rates import RateMemory
+from tinybms_bridge.battery.limits.room import room_above_ccl_a
 from tinybms_bridge.battery.quick import quick
 
 __all__ = ["EnforcementMemory", "enforce"]
@@ -107,7 +108,7 @@ def enforce(
     if draft.enforced_a == math.inf:  # nothing but wishes, if anything
         ignored_s = _ignored_s(context, memory, mean_a, told_a, elapsed_s)
         return EnforcementMemory(None, mean_a, peak_a, heard_a, heard_s, ignored_s=ignored_s)
-    room_a = context.room_above_ccl_a(sent_a)
+    room_a = room_above_ccl_a(sent_a, context.ratings)
     may_a = max(draft.enforced_a, told_a)
     over_a = mean_a - may_a - room_a
     level_v, calm_s, wait_s, rose = _known_v(context, memory), memory.calm_s, memory.wait_s, memory.rose

@@ -24,6 +24,7 @@ from tinybms_bridge.battery.limits.discharge import CALM, DischargeMemory, limit
 from tinybms_bridge.battery.limits.doubts import loose_wires
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.enforcement import EnforcementMemory, enforce
+from tinybms_bridge.battery.limits.feed_in import FeedInMemory, next_feed_in
 from tinybms_bridge.battery.limits.model import CCL, CVL, DCL, Freshness, Limits
 from tinybms_bridge.battery.limits.policy import (
     PolicyMemory,
@@ -31,11 +32,13 @@ from tinybms_bridge.battery.limits.policy import (
     bms_says_full,
     fills_past_the_window,
     full_charge_due,
+    full_charge_is_old,
     next_policy,
 )
 from tinybms_bridge.battery.limits.protection import apply_freshness, apply_manual, final_clamp
 from tinybms_bridge.battery.limits.rates import RateMemory, limit_rates, lowest_wish_v, remember
 from tinybms_bridge.battery.limits.readings import ReadingMemory, next_readings
+from tinybms_bridge.battery.limits.rebulk import RebulkMemory, next_rebulk
 from tinybms_bridge.battery.limits.resistance import ResistanceMemory, next_resistance
 from tinybms_bridge.battery.limits.sensors import SensorMemory, lost_sensors, next_sensors
 from tinybms_bridge.battery.limits.settings import LimitSettings
@@ -82,6 +85,8 @@ class Memory:
     balancing: BalancingMemory = NO_BALANCING
     soc: SocMemory = field(default_factory=SocMemory)
     """The bridge's count; without one the BMS's is the state of charge."""
+    feed_in: FeedInMemory = field(default_factory=FeedInMemory)
+    rebulk: RebulkMemory = field(default_factory=RebulkMemory)
 
     @property
     def sample(self) -> Snapshot | None:
@@ -115,6 +120,7 @@ def step(
     undecided = freshness.state is Freshness.HOLD and memory.last_fresh is None
     new_sample = freshness.last_sequence != memory.freshness.last_sequence
     context, rest, chemistry, fresh_s = None, None, memory.chemistry, elapsed_s if fresh else 0.0
+    feed_in = memory.feed_in
     if counted is not None and (ratings := counted.ratings) is not None:
         if settings.soc_source is SocSource.BMS:
             soc = SocMemory()
@@ -124,14 +130,17 @@ def step(
         if fresh:
             rest = next_rest(memory.rest, counted, ratings, elapsed_s)
             chemistry = next_chemistry(chemistry, counted, ratings, settings, memory.rates.cvl_v, elapsed_s)
-        context = make_context(counted, ratings, settings, rest, chemistry.lowest, balancing=memory.balancing.day)
+            feed_in = next_feed_in(feed_in, counted, ratings, memory.rates, elapsed_s)
+        day, lowest = memory.balancing.day, chemistry.lowest
+        context = make_context(counted, ratings, settings, rest, lowest, feed_in=feed_in.seen, balancing=day)
         rise_s = memory.rates.waiting_s + elapsed_s if fresh and new_sample else 0.0
         context = ramp_floor(context, memory.rates.cvl_v, rise_s)
     if context is None or undecided or not context.decidable:
         return None, replace(memory, freshness=freshness, last_step_s=now_s, rest=rest, readings=readings, soc=soc)
     policy, states, sensors, balancing = memory.policy, memory.states, memory.sensors, memory.balancing
+    rebulk = memory.rebulk
     if fresh:
-        policy, states, sensors, balancing = _move_on(context, memory, elapsed_s)
+        policy, states, sensors, balancing, rebulk = _move_on(context, memory, elapsed_s)
         soc = _set_right(soc, context, policy, memory.discharge)
     draft = base(context)
     draft.lowest_v = lowest_wish_v(memory.rates, elapsed_s)
@@ -187,6 +196,8 @@ def step(
         discharge=discharge,
         balancing=balancing,
         soc=soc,
+        feed_in=feed_in,
+        rebulk=rebulk,
     )
 
 
@@ -198,11 +209,14 @@ def _elapsed_s(memory: Memory, now_s: float) -> float:
 
 def _move_on(
     context: Context, memory: Memory, elapsed_s: float
-) -> tuple[PolicyMemory, StateMemory, SensorMemory, BalancingMemory]:
+) -> tuple[PolicyMemory, StateMemory, SensorMemory, BalancingMemory, RebulkMemory]:
     """Move what depends on time and history on; only with fresh data."""
-    snapshot = context.snapshot
-    policy = next_policy(memory.policy, context, elapsed_s)
+    snapshot, rule, ends = context.snapshot, context.charging.float_rule, False
+    policy, rebulk = next_policy(memory.policy, context, elapsed_s), memory.rebulk
     balancing = next_balancing(memory.balancing, context, elapsed_s)
+    over = (policy.full or policy.uneven) and not balancing.active
+    if rule.follows_full and memory.states.float_latched and not over:
+        rebulk, ends = next_rebulk(rebulk, context, elapsed_s, due=full_charge_is_old(policy, context))
     states = next_state(
         memory.states,
         context.soc.at_most_percent,
@@ -211,11 +225,11 @@ def _move_on(
         elapsed_s,
         cells_say(context),
         known=context.soc.known,
-        over=(policy.full or policy.uneven) and not balancing.active,
+        over=over,
         until_full=fills_past_the_window(policy, context),
         over_ccl=charges_past_ccl(context, memory.rates.ccl_a),
-        rule=context.charging.float_rule,
-        rebulk=balancing.active,
+        rule=rule,
+        rebulk=ends or balancing.active,
     )
     sensors = next_sensors(
         memory.sensors,
@@ -224,7 +238,7 @@ def _move_on(
         elapsed_s,
         snapshot.pack.counted_by_bms_percent,
     )
-    return policy, states, sensors, balancing
+    return policy, states, sensors, balancing, rebulk
 
 
 def _set_right(soc: SocMemory, context: Context, policy: PolicyMemory, discharge: DischargeMemory) -> SocMemory:

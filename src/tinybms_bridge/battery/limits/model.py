@@ -58,6 +58,7 @@ class LimitCode(StrEnum):
     NEAR_EMPTY = "near_empty"
     EMPTY = "empty"
     TEMPERATURE = "temperature"
+    HOT = "hot"
     SENSOR_LOST = "sensor_lost"
     NO_TEMPERATURE = "no_temperature"
     SOC = "soc"

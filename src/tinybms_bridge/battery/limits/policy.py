@@ -1,9 +1,9 @@
 """What the user wants of the battery beyond keeping it safe: charge profiles, an SOC window, and full charges in time.
 
-A battery is full when the BMS says so, or when the highest cell has been at its charge voltage with a small current for
-a while and is not alone there, whatever its counted SOC: so a pack on weak sun gets its float, and one at rest is not
-full twice. A *full charge* lasts longer: until the BMS says so, which is when it sets its SOC right, or an hour at the
-most.
+A battery is full when the BMS says so, or when the mean of its cells without their current has been at the charge
+voltage with a small current for a while, whatever its counted SOC: so a pack on weak sun gets its float, and one at
+rest is not full twice. A *full charge* lasts longer where FLOAT goes by SOC: until the BMS says so, which is when it
+sets its SOC right, or an hour at the most.
 
 Where one cell is full and the others are far from it, nothing is full. Such a pack is given hours for its balancer, and
 then its charge is over as well, but it does not count as a full one.
@@ -15,16 +15,27 @@ from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import LimitCode, Quantity
 from tinybms_bridge.battery.limits.policy_settings import ChargeProfile, PolicySettings
+from tinybms_bridge.battery.limits.resistance import current_adds_v
 from tinybms_bridge.battery.quick import quick
 from tinybms_bridge.battery.snapshot import BmsStatus
 
-__all__ = ["PolicyMemory", "apply_policy", "bms_says_full", "fills_past_the_window", "full_charge_due", "next_policy"]
+__all__ = [
+    "PolicyMemory",
+    "apply_policy",
+    "bms_says_full",
+    "fills_past_the_window",
+    "full_charge_due",
+    "full_charge_is_old",
+    "next_policy",
+]
 
-_TAIL_C_RATE = 0.03
 _TAIL_S = 120.0
 _FULL_CHARGE_MAX_S = 3600.0
 _UNEVEN_S = 14400.0
 """As long as a hold: what the balancer has not brought together in this time it will not today."""
+_UNEVEN_SHORT_S = 1800.0
+"""Where balancing has days of its own, a highest cell at its voltage gains the others nothing: in half an hour 150 mA
+of bleeding are 0.08 Ah."""
 _ENDED_EARLY = frozenset({0x38, 0x39})
 """With these open, status 0x92 means that the charger does not fit, not that the battery is full (protocol 5.3)."""
 _NO_BOUND_PERCENT = 100.0
@@ -61,7 +72,7 @@ def next_policy(memory: PolicyMemory, context: Context, elapsed_s: float) -> Pol
     tail_s, uneven_s = _at_voltage_s(memory, context, elapsed_s)
     full = _is_full(memory, context, tail_s)
     uneven = not full and _is_uneven(memory, context, uneven_s)
-    charged = full and (bms_says_full(context) or tail_s >= _FULL_CHARGE_MAX_S)
+    charged = full and (bms_says_full(context) or _is_charged(memory, context, tail_s))
     once = policy.profile is ChargeProfile.FULL_ONCE
     room, upper, lower = policy.soc_window_hysteresis_percent, _upper_soc(policy), policy.soc_min_percent
     return PolicyMemory(
@@ -75,6 +86,14 @@ def next_policy(memory: PolicyMemory, context: Context, elapsed_s: float) -> Pol
         above_window=upper < _NO_BOUND_PERCENT and soc.percent >= upper - (room if memory.above_window else 0.0),
         below_window=lower > 0.0 and soc.to_discharge_percent <= lower + (room if memory.below_window else 0.0),
         force_charge=_asks_for_charge(memory, policy, soc.to_discharge_percent),
+    )
+
+
+def full_charge_is_old(memory: PolicyMemory, context: Context) -> bool:
+    """Return whether the last full charge is longer ago than the user wants; False where none was seen."""
+    interval_days, at_s = context.settings.policy.full_charge_interval_days, memory.full_at_lifetime_s
+    return (
+        at_s is not None and interval_days > 0.0 and context.snapshot.pack.lifetime_s - at_s >= interval_days * _DAY_S
     )
 
 
@@ -146,12 +165,21 @@ def _is_full(memory: PolicyMemory, context: Context, tail_s: float) -> bool:
     return _still_there(memory, context) if memory.full else tail_s >= _TAIL_S
 
 
+def _is_charged(memory: PolicyMemory, context: Context, tail_s: float) -> bool:
+    """Return whether a full charge is done now; where FLOAT follows full, nothing more is charged after that."""
+    return not memory.full if context.charging.follows_full else tail_s >= _FULL_CHARGE_MAX_S
+
+
 def _is_uneven(memory: PolicyMemory, context: Context, uneven_s: float) -> bool:
-    return _still_there(memory, context) if memory.uneven else uneven_s >= _UNEVEN_S
+    if memory.uneven:
+        return _still_there(memory, context)
+    return uneven_s >= (_UNEVEN_SHORT_S if context.charging.follows_full else _UNEVEN_S)
 
 
 def _still_there(memory: PolicyMemory, context: Context) -> bool:
     """Return whether neither the count nor the cells say that the battery was discharged since its charge was over."""
+    if context.charging.follows_full and full_charge_is_old(memory, context):
+        return False  # a battery that only floats is charged in full once in a while
     drop_percent = context.charging.full_drop_percent
     counted = context.snapshot.pack.soc_percent >= memory.full_soc_percent - drop_percent
     return counted and context.rest.max_v >= context.no_longer_full_cell_v
@@ -166,19 +194,15 @@ def _at_voltage_s(memory: PolicyMemory, context: Context, elapsed_s: float) -> t
 
     A load in between delays the end, no more. Cells that have come together take the second time back.
     """
-    tail_s, uneven_s = memory.tail_s, memory.uneven_s
-    at_voltage = context.snapshot.cells.max_v * context.snapshot.cells.count >= context.full_v
-    together = at_voltage and context.others_near_full
+    tail_s, uneven_s, snapshot = memory.tail_s, memory.uneven_s, context.snapshot
     if memory.full:
         return tail_s + elapsed_s, 0.0
-    small = _is_tail(context)
+    pack, cells, ratings = snapshot.pack, snapshot.cells, context.ratings
+    at_voltage = cells.max_v * cells.count >= context.full_v
+    mean_v = pack.voltage_v / cells.count - current_adds_v(snapshot, ratings)
+    together = at_voltage and mean_v >= context.full_mean_cell_v
+    small = 0.0 <= pack.current_a <= context.charging.tail_a
     if not together:
         tail_s = max(0.0, tail_s - elapsed_s)
         return tail_s, uneven_s + elapsed_s if at_voltage and small else uneven_s
     return tail_s + elapsed_s if small else tail_s, max(0.0, uneven_s - elapsed_s)
-
-
-def _is_tail(context: Context) -> bool:
-    ratings = context.ratings
-    tail_a = max(ratings.charge_finished_current_a, _TAIL_C_RATE * ratings.capacity_ah)
-    return 0.0 <= context.snapshot.pack.current_a <= tail_a

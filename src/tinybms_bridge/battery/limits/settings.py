@@ -102,7 +102,7 @@ class ManualInhibits:
 class LimitSettings:
     """Everything that the engine may be told."""
 
-    defaults: ChargeDefaults = ChargeDefaults.BEFORE
+    defaults: ChargeDefaults = ChargeDefaults.BY_CHEMISTRY
     chemistry: Chemistry | None = None
     bulk_voltage_v: float | None = None
     """Charge target of the pack; None = by chemistry, at most register 300 times the cells."""

@@ -15,6 +15,7 @@ from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import ChargeState, LimitCode, Quantity
 from tinybms_bridge.battery.limits.resistance import current_adds_v
+from tinybms_bridge.battery.limits.room import room_above_ccl_a
 from tinybms_bridge.battery.limits.settings import StateSettings
 from tinybms_bridge.battery.quick import quick
 
@@ -43,13 +44,22 @@ class CellsSay:
     """They may be as full as a high count says."""
     fell: bool = False
     """They are clearly not full any more."""
+    held: bool = True
+    """The highest one is at the target without its current, so that a hold leaves no more than its small current."""
     at_voltage: bool = True
-    """The highest one is at the charge voltage; before, the small current of FLOAT would only keep it from there."""
+    """They are where FLOAT keeps them; before, its small current would only keep them from there."""
+    below_float: bool = False
+    """They are clearly below, so that FLOAT may charge them again."""
+    below_held: bool = False
+    """The highest one is clearly below the target, so that a hold may charge them on."""
     near_top: bool = True
     """They are where a difference matters; at the bottom and on the plateau of LFP it says nothing."""
     far_from_top: bool = False
     """They are well below there, where a hold ends as well."""
 
+
+_HELD_HYSTERESIS_V = 0.04
+"""How far the highest cell without its current may fall before a hold charges on with what its voltage allows."""
 
 _AGREE = CellsSay()
 _BY_SOC = FloatRule()
@@ -67,6 +77,8 @@ class StateMemory:
     """Time spent in holds because of the present imbalance."""
     hold_spent: bool = False
     """The present imbalance has used up its hold; cleared when the cells come together."""
+    hold_capped: bool = True
+    """The highest cell has come to the target in this hold: CCL is that of a hold."""
     float_capped: bool = False
     """The cells have come to their charge voltage since FLOAT began: CCL is that of FLOAT."""
     recovered_s: float = 0.0
@@ -85,7 +97,10 @@ def cells_say(context: Context) -> CellsSay:
         recovered=lowest_v >= empty_v + _RECOVERED_V,
         near_full=rest.max_v >= context.near_full_cell_v and context.others_near_full,
         fell=rest.max_v < context.no_longer_full_cell_v,
-        at_voltage=max_v >= context.float_cell_v,
+        at_voltage=(rest.max_v if context.charging.follows_full else max_v) >= context.float_cell_v,
+        below_float=rest.max_v < context.float_again_cell_v,
+        held=rest.max_v >= context.hold_cap_cell_v,
+        below_held=rest.max_v < context.hold_cap_cell_v - _HELD_HYSTERESIS_V,
         near_top=max_v >= context.hold_min_cell_v,
         far_from_top=max_v < context.hold_end_cell_v,
     )
@@ -95,7 +110,7 @@ def charges_past_ccl(context: Context, ccl_a: float | None) -> bool:
     """Return whether clearly more flows in than the CCL that was sent: then chargers feed in and heed none."""
     if ccl_a is None:
         return False
-    return context.snapshot.pack.current_a > ccl_a + context.room_above_ccl_a(ccl_a)
+    return context.snapshot.pack.current_a > ccl_a + room_above_ccl_a(ccl_a, context.ratings)
 
 
 def next_state(
@@ -127,7 +142,8 @@ def next_state(
         begins = known and cells.near_full and soc_percent >= rule.soc_percent
         goes_on = memory.float_latched and not cells.fell and soc_percent >= rule.exit_soc_percent
     latched = over or ((begins or goes_on) and not until_full)
-    capped = latched and (over or cells.at_voltage or memory.float_capped)
+    kept = memory.float_capped and not cells.below_float
+    capped = latched and (kept or cells.at_voltage or (over and not rule.follows_full))
     recovered_s = memory.recovered_s + elapsed_s if cells.recovered else 0.0
     if not over and _sustains(memory.state, soc_percent if known else None, cells.empty, recovered_s, settings):
         sustained = memory if memory.state is ChargeState.SUSTAIN else StateMemory()
@@ -142,8 +158,10 @@ def next_state(
     held_s, spent = _held(memory, delta_mv, settings, elapsed_s)
     # A full battery gains nothing by a hold: FLOAT balances as well.
     if not spent and not over and _holds(memory.state, delta_mv, settings, cells):
-        return StateMemory(ChargeState.IMBALANCE_HOLD, latched, held_s, float_capped=capped)
-    return StateMemory(_by_soc(memory.state, latched, soc_percent, settings), latched, held_s, spent, capped)
+        hold_capped = cells.held or (memory.hold_capped and not cells.below_held)
+        return StateMemory(ChargeState.IMBALANCE_HOLD, latched, held_s, float_capped=capped, hold_capped=hold_capped)
+    state = _by_soc(memory.state, latched, soc_percent, settings)
+    return StateMemory(state, latched, held_s, spent, hold_capped=cells.held, float_capped=capped)
 
 
 def apply_state(
@@ -169,7 +187,8 @@ def apply_state(
             if memory.float_latched:  # an imbalance must not raise the CVL of FLOAT
                 _lower_cvl(draft, context.charging.float_v, context, memory)
             _apply_hold(draft, target_v, context, memory)
-            _cap_float_current(draft, context, memory, hold_a=hold_a)
+            if memory.hold_capped:
+                _cap_float_current(draft, context, memory, hold_a=hold_a)
         case ChargeState.SUSTAIN:
             _apply_sustain(draft, context, memory)
         case ChargeState.BULK | ChargeState.TRANSITION:

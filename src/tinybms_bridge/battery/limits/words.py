@@ -30,6 +30,7 @@ _SENTENCES = {
     LimitCode.NEAR_EMPTY: "{detail} is at {value:.3f} V, and a load takes it no lower than {threshold:.3f} V",
     LimitCode.EMPTY: "{detail} is at {value:.3f} V, the BMS cuts the load at {threshold:.3f} V; again in {wait:.0f} s",
     LimitCode.TEMPERATURE: "temperature {value:.1f} °C, {share:.0f} % is left",
+    LimitCode.HOT: "cells of {value:.1f} °C, above {threshold:.0f} °C, are kept lower",
     LimitCode.SENSOR_LOST: "{detail} is lost: its last {value:.1f} °C count, {share:.0f} % is left",
     LimitCode.NO_TEMPERATURE: "no temperature sensor answers",
     LimitCode.SOC: "state of charge {value:.1f} %, {share:.0f} % is left",

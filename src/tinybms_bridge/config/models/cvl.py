@@ -23,7 +23,7 @@ class Cvl(Section):
         None, 4, 16, "", "Cells in series", "Number of cells in series; null = from the BMS (register 307)."
     )
     charge_defaults: Literal["by_chemistry", "before"] = text(
-        "before",
+        "by_chemistry",
         "Charge defaults",
         "Values that are not set; before = those of earlier versions, around register 300.",
     )

@@ -1,0 +1,70 @@
+"""Whether solar chargers stand above CVL: then the system sells its surplus, and CVL has to leave room for them.
+
+No frame tells it. Chargers that feed in regulate at CVL + 0.4 V and heed no CCL, and both can be seen at the battery:
+its voltage above the CVL in force while it is charged, or clearly more current than CCL allows.
+"""
+
+from dataclasses import dataclass, replace
+
+from tinybms_bridge.battery.limits.rates import RateMemory
+from tinybms_bridge.battery.limits.room import room_above_ccl_a
+from tinybms_bridge.battery.quick import quick
+from tinybms_bridge.battery.snapshot import Ratings, Snapshot
+
+__all__ = ["FeedInMemory", "next_feed_in"]
+
+_ABOVE_LEAST_V, _ABOVE_MOST_V = 0.2, 0.5
+"""What a charger at CVL + 0.4 V makes of the pack; below, it is the error of a meter, and above, a CVL that fell."""
+
+_CONFIRM_S = 60.0
+"""A GX needs seconds to follow a new limit, and chargers some more."""
+
+_FORGET_S = 14 * 86_400
+"""Feed-in is a setting of the installation: two weeks without a sign of it, and it has been switched off."""
+
+_RENEW_S = 3600
+"""How often it is worth a new memory."""
+
+
+@quick
+@dataclass(frozen=True, slots=True)
+class FeedInMemory:
+    """What is remembered."""
+
+    seen_at_lifetime_s: int | None = None
+    """Lifetime counter of the BMS when feed-in was last seen; it survives a restart."""
+    above_s: float = 0.0
+    """Time for which it shows."""
+
+    @property
+    def seen(self) -> bool:
+        """Whether chargers feed in here."""
+        return self.seen_at_lifetime_s is not None
+
+
+def next_feed_in(
+    memory: FeedInMemory, snapshot: Snapshot, ratings: Ratings, rates: RateMemory, elapsed_s: float
+) -> FeedInMemory:
+    """Return the memory after ``elapsed_s`` more seconds of fresh data with the limits that have been in force."""
+    seen_at_s, lifetime_s = memory.seen_at_lifetime_s, snapshot.pack.lifetime_s
+    if seen_at_s is not None and not 0 <= lifetime_s - seen_at_s <= _FORGET_S:
+        # A counter that was set back tells nothing: the two weeks begin anew.
+        memory = FeedInMemory(lifetime_s if lifetime_s < seen_at_s else None, memory.above_s)
+    if not _shows(snapshot, ratings, rates):
+        return memory if memory.above_s == 0.0 else replace(memory, above_s=max(0.0, memory.above_s - elapsed_s))
+    above_s = min(memory.above_s + elapsed_s, _CONFIRM_S)
+    seen_at_s = memory.seen_at_lifetime_s
+    if above_s >= _CONFIRM_S and (seen_at_s is None or lifetime_s - seen_at_s >= _RENEW_S):
+        seen_at_s = lifetime_s
+    if above_s == memory.above_s and seen_at_s == memory.seen_at_lifetime_s:
+        return memory
+    return FeedInMemory(seen_at_s, above_s)
+
+
+def _shows(snapshot: Snapshot, ratings: Ratings, rates: RateMemory) -> bool:
+    cvl_v, ccl_a, pack = rates.cvl_v, rates.ccl_a, snapshot.pack
+    if not rates.running or cvl_v is None or ccl_a is None or pack.current_a <= ratings.least_current_a:
+        return False
+    if _ABOVE_LEAST_V <= pack.voltage_v - cvl_v <= _ABOVE_MOST_V:
+        return True
+    return pack.current_a > ccl_a + room_above_ccl_a(ccl_a, ratings)
