@@ -167,7 +167,11 @@ def next_balancing(memory: BalancingMemory, context: Context, elapsed_s: float) 
 
 
 def apply_balancing(draft: Draft, context: Context, memory: BalancingMemory) -> None:
-    """Lower CVL and CCL to what the present phase allows."""
+    """Lower CVL and CCL to what the present phase allows.
+
+    Its CVL is no wish that is lowered in steps: it begins at the voltage of the pack, where nothing is sold, and during
+    those steps a full sun would bring the highest cell past its top.
+    """
     if memory.phase is BalancingPhase.OFF:
         return
     spread_ah, detail = memory.spread_ah, _WORDS[memory.phase]

@@ -147,8 +147,8 @@ def step(
     apply_state(draft, context, states, policy.uneven, hold_a(balancing, context))
     set_stop_level(draft, context, memory.stop)
     apply_policy(draft, context, policy)
-    apply_balancing(draft, context, balancing)
     draft.lowest_v = -math.inf
+    apply_balancing(draft, context, balancing)
     protection = protect_cells(draft, context, memory.protection, fresh_s)
     switch = memory.switch
     if fresh:
