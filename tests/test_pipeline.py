@@ -154,6 +154,17 @@ def rig() -> Rig:
     return settled(PipelineSettings())
 
 
+def test_a_state_of_charge_that_was_written_counts(rig: Rig) -> None:
+    """The bridge goes on from it; where the BMS's count is the state of charge there is nothing to do."""
+    rig.pipeline.set_soc(80.0)
+    rig.feed(3, soc_percent=80.0)
+    assert rig.pipeline.soc_percent == 80.0
+    assert number_of(rig.sent(), "soc") == 80.0
+    other = settled(BY_THE_BMS)
+    other.pipeline.set_soc(80.0)
+    assert other.pipeline.soc_percent is None
+
+
 def test_a_person_ends_a_pause_of_an_empty_battery(rig: Rig) -> None:
     """The loads come back before its time is over; without a pause there is nothing to end."""
     assert not rig.pipeline.end_pause()

@@ -35,10 +35,12 @@ from tinybms_bridge.services.event_store import EventRecorder, EventStore
 from tinybms_bridge.services.history import History
 from tinybms_bridge.services.manual_stops import ManualStops
 from tinybms_bridge.services.persistence import StateKeeper
+from tinybms_bridge.services.soc_writer import SocWriter
 from tinybms_bridge.supervisor import Part, Supervisor
 from tinybms_bridge.tinybms.client import TinyBmsClient
 from tinybms_bridge.tinybms.device_log import DeviceLog
 from tinybms_bridge.tinybms.poller import LinkState, Poller
+from tinybms_bridge.tinybms.settings import BmsSettings
 from tinybms_bridge.victron.codec import FrameSettings, Outgoing, encode_frames
 from tinybms_bridge.victron.dbc import frame_formats
 from tinybms_bridge.victron.gx import GxChange, GxPresence, GxState
@@ -126,6 +128,14 @@ class Bridge:
         self.events = machine.events
         """The bridge's own event list."""
         self.device_log = DeviceLog(self.client, clock, known=self.events.bms_events(), on_events=self._on_bms_events)
+        self.device_settings = BmsSettings(
+            self.client,
+            clock,
+            run_blocking=machine.run_blocking,
+            own_soc=lambda: self.pipeline.soc_percent,
+            on_soc=self.pipeline.set_soc,
+        )
+        """The settings of the BMS, and what it can be told to do."""
         self.notices = NoticeWatch(self.bus, notice_settings(config))
         self.poller.slow.add("events", self.device_log.read_events, interval_s=_EVENTS_INTERVAL_S)
         self.poller.slow.add("newest events", self.device_log.read_newest, interval_s=_NEWEST_INTERVAL_S, retry_s=1.0)
@@ -187,6 +197,7 @@ class Bridge:
         self.supervisor.add("can", self._run_can, critical=True)
         self.supervisor.add("state", self.keeper.run)
         self.supervisor.add("manual stops", self.stops.run)
+        self.supervisor.add("state of charge", SocWriter(self._soc_apart, self.device_settings, self.bus, clock).run)
         self.supervisor.add(
             "event list", EventRecorder(self.bus, self.events, clock, run_blocking=machine.run_blocking).run
         )
@@ -208,6 +219,13 @@ class Bridge:
         finally:
             if not self.starts_again:
                 self.machine.watchdog.stopping()
+
+    def _soc_apart(self) -> float:
+        """Return how far the BMS's count is from the bridge's in percent; 0 where it is not to be set, or not known."""
+        measured = self.view().measured
+        if not self.config.tinybms.write_soc or measured is None or not measured.pack.soc_known:
+            return 0.0
+        return measured.pack.counted_by_bms_percent - measured.pack.soc_percent
 
     def check_configuration(self) -> None:
         """Say what in the configuration does not fit this battery, once for each set of remarks."""

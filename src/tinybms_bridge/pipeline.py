@@ -14,6 +14,7 @@ from tinybms_bridge.battery.limits import Chemistry, Limits, LimitSettings, Manu
 from tinybms_bridge.battery.limits.discharge import end_pause
 from tinybms_bridge.battery.limits.doubts import name_of_cells
 from tinybms_bridge.battery.limits.readings import ReadingMemory
+from tinybms_bridge.battery.limits.soc_count import SocMemory, set_count
 from tinybms_bridge.battery.plausibility import PlausibilityMemory, PlausibilitySettings, Verdict, judge
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.snapshot import Snapshot
@@ -73,6 +74,7 @@ class Pipeline:
         self._energy = EnergyCounter(saved.energy)
         self._plausibility = PlausibilityMemory()
         self._memory = saved.memory()
+        self._shown: tuple[Snapshot | None, SocMemory | None, Snapshot | None] = None, None, None
         self._alarms = AlarmMemory()
         self._limits: Limits | None = None
         self._last_fresh: Limits | None = None
@@ -98,8 +100,12 @@ class Pipeline:
 
     @property
     def snapshot(self) -> Snapshot | None:
-        """The last accepted sample, without what cannot be true in it: what is shown."""
-        return self._memory.sample
+        """The last accepted sample, without what cannot be true in it and with the state of charge that counts."""
+        sample, soc, shown = self._shown
+        if sample is not self._memory.readings.sample or soc is not self._memory.soc:
+            sample, soc, shown = self._memory.readings.sample, self._memory.soc, self._memory.sample
+            self._shown = sample, soc, shown
+        return shown
 
     @property
     def readings(self) -> ReadingMemory:
@@ -164,6 +170,16 @@ class Pipeline:
             return False
         self._memory = replace(self._memory, discharge=end_pause(discharge))
         return True
+
+    @property
+    def soc_percent(self) -> float | None:
+        """The bridge's count of the state of charge; None while there is none, or the BMS's counts."""
+        return self._memory.soc.percent
+
+    def set_soc(self, percent: float) -> None:
+        """Go on from a state of charge that was written to the BMS and read back: both counts are that one now."""
+        if self._memory.soc.percent is not None:
+            self._memory = replace(self._memory, soc=set_count(self._memory.soc, percent))
 
     def accept(self, snapshot: Snapshot, now_s: float) -> bool:
         """Take a sample from the BMS; True when it was believed and used."""

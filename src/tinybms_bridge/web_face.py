@@ -44,9 +44,6 @@ class WebFace:
         self._store = store
         self._book = book
         self._start_again = start_again
-        self._device_settings = BmsSettings(
-            bridge.client, bridge.machine.clock, run_blocking=bridge.machine.run_blocking
-        )
         self._frames: deque[MonitoredFrame] = deque(maxlen=_REMEMBERED_FRAMES)
         self._frame_number = int(bridge.machine.clock.wall().timestamp() * 1000.0)  # grows over restarts
         self._rejected_before = 0
@@ -78,7 +75,7 @@ class WebFace:
     @property
     def device_settings(self) -> BmsSettings:
         """See ``BridgeFace``."""
-        return self._device_settings
+        return self._bridge.device_settings
 
     @property
     def logs(self) -> LogBook:

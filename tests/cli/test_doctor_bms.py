@@ -1,9 +1,10 @@
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
-from tinybms_bridge.battery.limits import BalancingMemory
+from tinybms_bridge.battery.limits import Anchors, BalancingMemory, SocMemory
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.saved_units import SavedUnits, unit_key
 from tinybms_bridge.cli import doctor_bms
@@ -97,6 +98,20 @@ async def test_a_healthy_unit_passes_every_check(unit: Unit) -> None:
     assert texts["polling"].startswith("20 reads took")
     assert texts["state"].startswith("idle: 55.78 V")
     assert texts["events"] == "4 in the log, none open"
+
+
+async def test_what_the_bridge_counted_is_told(unit: Unit) -> None:
+    """Its state of charge beside that of the BMS, with what it has learned; a doubt about register 306 is a warning."""
+    counted = SavedState(soc=SocMemory(71.0, 12.5, anchors=Anchors(drift_a=-0.1)))
+    doubted = replace(counted, soc=replace(counted.soc, anchors=Anchors(capacity_ah=40.0)))
+    identity = by_check(await examine(unit()))["identity"][1]
+    key = unit_key(identity.rpartition("serial number ")[2].partition(";")[0])
+    found = by_check(await examine(unit(), SavedUnits({key: counted}, current=key)))
+    warned = by_check(await examine(unit(), SavedUnits({key: doubted}, current=key)))
+    assert found["count"][0] is Verdict.OK
+    assert found["count"][1].startswith("the bridge counted 71.0 %, the BMS 12.5 % when it last ran; the current is")
+    assert warned["count"][0] is Verdict.WARNING
+    assert "about 40 Ah, and register 306 says 66 Ah" in warned["count"][1]
 
 
 async def test_what_the_bridge_knows_of_the_balance_is_told(unit: Unit) -> None:

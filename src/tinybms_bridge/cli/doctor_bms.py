@@ -12,6 +12,7 @@ from tinybms_bridge.cli.doctor_verdicts import (
     Polls,
     judge_advice,
     judge_balancing,
+    judge_count,
     judge_events,
     judge_history,
     judge_identity,
@@ -163,7 +164,7 @@ class BmsExamination:
         state = self.saved.units.get(unit_key((await read_identity(self.client)).serial_number))
         if state is None or self.ratings is None:
             return []
-        return judge_balancing(state.balancing, self.ratings)
+        return judge_balancing(state.balancing, self.ratings) + judge_count(state.soc, self.ratings)
 
     async def _read(self, address: int, count: int) -> tuple[int, ...]:
         reply = await self.client.request(ReadModbus(address, count))

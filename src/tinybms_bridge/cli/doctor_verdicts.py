@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tinybms_bridge.battery.advice import Advice, Weight
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.bms_events import BmsEvent, open_events
-from tinybms_bridge.battery.limits import BalancingMemory, Chemistry
+from tinybms_bridge.battery.limits import BalancingMemory, Chemistry, SocMemory
 from tinybms_bridge.battery.plausibility import PlausibilityMemory, PlausibilitySettings, judge
 from tinybms_bridge.battery.snapshot import BmsStatus, Identity, Ratings, Snapshot
 from tinybms_bridge.cli.findings import Finding, Verdict, ok, problem, warning
@@ -19,6 +19,7 @@ __all__ = [
     "Polls",
     "judge_advice",
     "judge_balancing",
+    "judge_count",
     "judge_events",
     "judge_history",
     "judge_identity",
@@ -104,6 +105,16 @@ def judge_balancing(balancing: BalancingMemory, ratings: Ratings) -> list[Findin
         advice = f"Register 303 ({early_v:.2f} V) is so near full charge that the BMS bleeds on balancing days only."
         return [warning("balancing", text, advice)]
     return [ok("balancing", text)]
+
+
+def judge_count(soc: SocMemory, ratings: Ratings) -> list[Finding]:
+    """Tell the bridge's count of the state of charge beside the BMS's, as it was saved, and what it has learned."""
+    if soc.percent is None:
+        return []
+    bms = "" if soc.bms_percent is None else f", the BMS {soc.bms_percent:.1f} %"
+    words = "".join(f"; {remark}" for remark in soc.anchors.remarks(ratings))
+    text = f"the bridge counted {soc.percent:.1f} %{bms} when it last ran{words}"
+    return [ok("count", text) if soc.anchors.capacity_ah is None else warning("count", text, "Check register 306.")]
 
 
 def judge_polling(polls: Polls, slow_ms: float) -> Finding:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import Limits, Quantity, explain
-from tinybms_bridge.battery.snapshot import Snapshot
+from tinybms_bridge.battery.snapshot import PackState, Snapshot
 from tinybms_bridge.battery.view import View
 from tinybms_bridge.bridge import Bridge
 from tinybms_bridge.hal.clock import Clock
@@ -130,7 +130,7 @@ def _pack_table(snapshot: Snapshot, *, old: bool) -> Table:
         [
             ("Voltage", f"{pack.voltage_v:.2f} V"),
             ("Current", f"{pack.current_a:+.1f} A   {pack.power_w:+.0f} W"),
-            ("SOC", f"{pack.soc_percent:.2f} %"),
+            ("SOC", _soc(pack)),
             ("SOH", "not reported" if pack.soh_percent is None else f"{pack.soh_percent:.1f} %"),
             ("Status", pack.status.name.lower().replace("_", " ")),
             ("Temperature", f"{', '.join(shown) or 'no sensor'} °C"),
@@ -138,6 +138,11 @@ def _pack_table(snapshot: Snapshot, *, old: bool) -> Table:
         ],
         old=old,
     )
+
+
+def _soc(pack: PackState) -> str:
+    bms = "" if pack.bms_soc_percent is None else f"   BMS {pack.bms_soc_percent:.2f} %"
+    return f"{pack.soc_percent:.2f} %{bms}"
 
 
 def _link_table(bridge: Bridge) -> Table:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 
 from tinybms_bridge.battery.limits import Limits
-from tinybms_bridge.battery.snapshot import Snapshot
+from tinybms_bridge.battery.snapshot import PackState, Snapshot
 from tinybms_bridge.battery.view import View
 from tinybms_bridge.hal.clock import Clock
 
@@ -31,9 +31,13 @@ def _measured(snapshot: Snapshot) -> str:
     hottest_c = snapshot.temperatures.hottest_c
     warmth = "" if hottest_c is None else f" {hottest_c:.1f} °C"
     return (
-        f"{pack.voltage_v:.2f} V {pack.current_a:+.1f} A SOC {pack.soc_percent:.1f} %{warmth}, "
+        f"{pack.voltage_v:.2f} V {pack.current_a:+.1f} A SOC {pack.soc_percent:.1f} %{_by_the_bms(pack)}{warmth}, "
         f"cells {cells.min_v:.3f} to {cells.max_v:.3f} V"
     )
+
+
+def _by_the_bms(pack: PackState) -> str:
+    return "" if pack.bms_soc_percent is None else f" (BMS {pack.bms_soc_percent:.1f} %)"
 
 
 def _allowed(limits: Limits) -> str:

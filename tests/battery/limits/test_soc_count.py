@@ -250,7 +250,7 @@ def test_two_months_with_an_offset(counter: Counter, offset_a: float, dead_a: fl
     assert max(map(abs, first)) < 2.7 * every
     assert max(map(abs, rest)) < 3.0
     seen_a = offset_a * (21.0 / 24.0 if dead_a else 1.0)
-    assert counter.memory.drift_ah_per_day == pytest.approx(24.0 * seen_a, rel=0.25)
+    assert counter.memory.anchors.drift_ah_per_day == pytest.approx(24.0 * seen_a, rel=0.25)
 
 
 def test_loads_that_are_not_read_are_drift(counter: Counter) -> None:
@@ -262,7 +262,7 @@ def test_loads_that_are_not_read_are_drift(counter: Counter) -> None:
         counter.flow(0.5, 20.0, every_s=60.0)
         counter.flow(3.5, 0.0, every_s=60.0)
         counter.full()
-    assert counter.memory.drift_ah_per_day == pytest.approx(10.0, rel=0.05)
+    assert counter.memory.anchors.drift_ah_per_day == pytest.approx(10.0, rel=0.05)
 
 
 def test_a_drift_that_cannot_be_is_not_believed(counter: Counter) -> None:

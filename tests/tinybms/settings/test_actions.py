@@ -53,6 +53,21 @@ async def test_the_state_of_charge_is_set_and_read_back(fake: FakeBms, bms: BmsS
     assert max(fake.sections_s) <= 1.2
 
 
+async def test_the_count_of_the_bridge_is_set_and_goes_on_from_it(fake: FakeBms, clock: FakeClock) -> None:
+    """Without a value it is the bridge's own; the bridge hears of it only when it was read back: one act."""
+    heard: list[float] = []
+    bms = BmsSettings(fake, clock, own_soc=lambda: 64.5, on_soc=heard.append)
+    await bms.perform(ActionName.SET_STATE_OF_CHARGE, confirm=True)
+    await bms.perform(ActionName.SET_STATE_OF_CHARGE, 20, confirm=True)
+    assert fake.writes == [WriteModbus(328, (32250,)), WriteModbus(328, (10000,))]
+    assert heard == [64.5, 20.0]
+
+    fake.on_write = lambda request: fake.live.update({46: 0, 47: 0})
+    result = await bms.perform(ActionName.SET_STATE_OF_CHARGE, 80, confirm=True)
+    assert result.outcome is Outcome.DIFFERS
+    assert heard == [64.5, 20.0]
+
+
 async def test_the_state_of_health_is_set_and_read_back(fake: FakeBms, bms: BmsSettings) -> None:
     """Register 323 against the live register 45."""
     fake.on_write = lambda request: fake.live.update({45: request.values[0]}) if request.address == 323 else None

@@ -175,7 +175,9 @@ def step(
         draft, context, memory.rates, elapsed_s, fresh=fresh, new_sample=new_sample, in_doubt=readings.in_doubt
     )
     final_clamp(draft, context)
-    limits = _limits(draft, context, freshness.state, policy, states, sensors, enforcement, stop, readings, balancing)
+    limits = _limits(
+        draft, context, freshness.state, policy, states, sensors, enforcement, stop, readings, balancing, soc
+    )
     return limits, Memory(
         states=states,
         freshness=freshness,
@@ -267,6 +269,7 @@ def _limits(
     stop: StopMemory,
     readings: ReadingMemory,
     balancing: BalancingMemory,
+    soc: SocMemory,
 ) -> Limits:
     return Limits(
         cvl_v=draft[CVL],
@@ -288,5 +291,6 @@ def _limits(
         uncontrolled=stop.attempt.in_vain or enforcement.attempt.in_vain,
         ccl_ignored=enforcement.ccl_ignored,
         balancing=balancing,
+        soc=soc.anchors,
         full_voltage_refused=context.charging.full_voltage_refused,
     )

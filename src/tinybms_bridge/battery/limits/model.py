@@ -6,6 +6,7 @@ from enum import StrEnum
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits.balancing_memory import NO_BALANCING, BalancingMemory
 from tinybms_bridge.battery.limits.presets import Chemistry
+from tinybms_bridge.battery.limits.soc_count import NO_ANCHORS, Anchors
 from tinybms_bridge.battery.quick import quick
 
 __all__ = ["CCL", "CVL", "DCL", "ChargeState", "Freshness", "LimitCode", "Limits", "Quantity", "Reason"]
@@ -123,6 +124,8 @@ class Limits:
     """Whether a full charge is overdue or was asked for: the SOC window is ignored until it is done."""
     lost_sensors: tuple[str, ...] = ()
     """Temperature sensors that are lost, whose last reading goes on limiting charging."""
+    soc: Anchors = NO_ANCHORS
+    """What has been learned of the count of the state of charge."""
     soc_known: bool = True
     """Whether the SOC is the BMS's own; False while it cannot be true and the last good one is counted on."""
     loose_wires: tuple[str, ...] = ()

@@ -11,14 +11,15 @@ somebody sets (register 328), or that jumps, moves the offset between the two an
 """
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from tinybms_bridge.battery.energy import MAX_GAP_S
 from tinybms_bridge.battery.limits.presets import Preset
+from tinybms_bridge.battery.quick import quick
 from tinybms_bridge.battery.snapshot import PackState, Ratings, Snapshot
 
-__all__ = ["Anchors", "SocMemory", "SocSource", "next_anchors", "next_count", "set_count", "with_count"]
+__all__ = ["NO_ANCHORS", "Anchors", "SocMemory", "SocSource", "next_anchors", "next_count", "set_count", "with_count"]
 
 _FULL_PERCENT = 100.0
 _MOST_PERCENT, _LEAST_PERCENT = 99.0, 1.0
@@ -46,6 +47,8 @@ _GAIN_PER_DAY, _MOST_GAIN = 0.5, 0.8
 _MOST_DRIFT_A = 0.5
 """Largest offset of a current sensor that is believed (0.3 A seen on Hall boards), where the dead band is not more."""
 _DAY_S = 86400.0
+_HALL_A = 0.5
+"""A board that reads no smaller current has a Hall sensor: what a house draws at night is lost on it."""
 _OVERDRAWN = 1.05
 """No battery gives more than it holds: past this share of register 306 since full, the register is too low."""
 _CAPACITY_STEP = 0.01
@@ -82,7 +85,29 @@ class Anchors:
     capacity_ah: float | None = None
     """What a full battery has given until its cells were empty, where that is not about register 306."""
 
+    @property
+    def drift_ah_per_day(self) -> float | None:
+        """What the sensor counts too much in a day, less the loads that it does not see; None while not known."""
+        return None if self.drift_a is None else self.drift_a * 24.0
 
+    def remarks(self, ratings: Ratings) -> tuple[str, ...]:
+        """Return in words what a person should know of the count."""
+        words = []
+        drift_ah = self.drift_ah_per_day
+        if drift_ah is not None:
+            words.append(f"the current is counted {drift_ah:+.1f} Ah a day off, which is taken off the state of charge")
+        if ratings.least_current_a >= _HALL_A:
+            words.append(f"loads under {ratings.least_current_a:g} A are not counted")
+        seen_ah, set_ah = self.capacity_ah, ratings.capacity_ah
+        if seen_ah is not None and not set_ah / _OVERDRAWN <= seen_ah <= set_ah * _OVERDRAWN:
+            words.append(f"a full battery gave about {seen_ah:.0f} Ah, and register 306 says {set_ah:.0f} Ah")
+        return tuple(words)
+
+
+NO_ANCHORS = Anchors()
+
+
+@quick
 @dataclass(frozen=True, slots=True)
 class SocMemory:
     """The bridge's count; all but the sample's time, its current and the time of rest survives a restart."""
@@ -95,17 +120,11 @@ class SocMemory:
     """Lifetime counter of the BMS then."""
     since_full_ah: float | None = None
     """What went in since the count was last set to 100 %; None where some of it was not seen."""
-    anchors: Anchors = field(default_factory=Anchors)
+    anchors: Anchors = NO_ANCHORS
     taken_at_s: float | None = None
     current_a: float = 0.0
     idle_s: float = 0.0
     """Time for which the current has read as 0."""
-
-    @property
-    def drift_ah_per_day(self) -> float | None:
-        """What the sensor counts too much in a day, loads that it does not see with it; None while not known."""
-        drift_a = self.anchors.drift_a
-        return None if drift_a is None else drift_a * 24.0
 
 
 def next_count(memory: SocMemory, counted: Snapshot, ratings: Ratings, fresh_s: float = 0.0) -> SocMemory:

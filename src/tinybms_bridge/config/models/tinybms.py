@@ -52,4 +52,9 @@ class TinyBms(Section):
         "Retry delay",
         "Pause between two attempts; 100 as in the firmware's configuration file, not the 50 of its code.",
     )
+    write_soc: bool = flag(
+        False,
+        "Write the state of charge",
+        "Sets the BMS's count (register 328) to the bridge's where they are 2 % apart, at most once a day.",
+    )
     broadcast_expected: bool = flag(True, "Broadcast expected", "The BMS sends text by itself.", no_effect=_BROADCAST)

@@ -1,7 +1,7 @@
 """The settings of one BMS: the face of this package for the command line and the services."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from tinybms_bridge.hal.blocking import RunBlocking, in_thread
 from tinybms_bridge.hal.clock import Clock
@@ -26,6 +26,8 @@ class BmsSettings:
         clock: source of time.
         options: times of writing.
         run_blocking: runs what reads the catalogue's file.
+        own_soc: tells the state of charge that the bridge counts, which is set where no value is given.
+        on_soc: told of a state of charge that was set and read back.
 
     """
 
@@ -35,10 +37,14 @@ class BmsSettings:
         clock: Clock,
         options: WriteOptions | None = None,
         run_blocking: RunBlocking = in_thread,
+        own_soc: Callable[[], float | None] = lambda: None,
+        on_soc: Callable[[float], None] = lambda _percent: None,
     ) -> None:
         self._link = link
         self._clock = clock
         self._run_blocking = run_blocking
+        self._own_soc = own_soc
+        self._on_soc = on_soc
         self._options = options or WriteOptions()
         self._lock = asyncio.Lock()
 
@@ -94,7 +100,8 @@ class BmsSettings:
 
         Args:
             action: What to do.
-            value: Percent for a state of charge or health, ``dual_port`` or ``single_port`` for the mode, else None.
+            value: Percent for a state of charge (None: what the bridge counts) or health, ``dual_port`` or
+                ``single_port`` for the mode, else None.
             confirm: Accepts the consequence of the action.
 
         Raises:
@@ -108,8 +115,20 @@ class BmsSettings:
             raise ConfirmationError([action.info.consequence])
         if action is ActionName.SET_OPERATION_MODE:
             return await self._set_mode(value)
+        if action is ActionName.SET_STATE_OF_CHARGE:
+            return await self._set_soc(value)
         async with self._lock:
             return await perform_request(self._link, self._clock, self._options, action, value)
+
+    async def _set_soc(self, value: object) -> ActionResult:
+        """Set the state of charge, and only when it is read back let the bridge go on from it: one act."""
+        action = ActionName.SET_STATE_OF_CHARGE
+        async with self._lock:
+            percent = self._own_soc() if value is None else value
+            result = await perform_request(self._link, self._clock, self._options, action, percent)
+            if result.outcome.good and isinstance(percent, int | float):
+                self._on_soc(float(percent))
+            return result
 
     async def _set_mode(self, value: object) -> ActionResult:
         ActionName.SET_OPERATION_MODE.check_given(value)

@@ -28,7 +28,7 @@ from tinybms_bridge.services.web.live.messages import (
 )
 
 README_KEYS = {
-    "voltage", "current", "soc_percent", "soh_percent", "temperature", "min_cell_mv", "max_cell_mv",
+    "voltage", "current", "soc_percent", "bms_soc_percent", "soh_percent", "temperature", "min_cell_mv", "max_cell_mv",
     "cell_imbalance_mv", "online_status", "uptime_ms", "stats",
 }  # fmt: skip
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tinybms_bridge.battery.freshness import Freshness
-from tinybms_bridge.battery.limits import BalancingMemory, BalancingPhase
+from tinybms_bridge.battery.limits import Anchors, BalancingMemory, BalancingPhase
 from tinybms_bridge.battery.snapshot import Ratings
 from tinybms_bridge.battery.view import Last, View
 
@@ -59,6 +59,25 @@ async def test_balancing_is_told(visitor: httpx.AsyncClient, face: Any) -> None:
     assert after["text"] == "cells are 8.4 Ah (3.0 %) apart: balanced in about 8 days"
 
 
+async def test_what_was_learned_of_the_count_is_told(visitor: httpx.AsyncClient, face: Any) -> None:
+    """How it drifts, how far it was off, and what a person should know of it."""
+    before = (await visitor.get("/api/limits")).json()["soc"]
+    picture = face.picture()
+    ratings = Ratings(16, 3.6, 2.8, 3.75, 2.5, 100.0, 150.0, None, 60.0, 1.0, 280.0)
+    learned = Anchors(off_percent=-2.54, drift_a=0.25, capacity_ah=200.0)
+    measured = replace(picture.view.measured, ratings=ratings)
+    limits = replace(picture.view.limits, soc=learned)
+    face.now = replace(picture, view=replace(picture.view, measured=measured, limits=limits))
+    after = (await visitor.get("/api/limits")).json()["soc"]
+    assert (before["drift_ah_per_day"], before["off_percent"], before["capacity_ah"]) == (None, None, None)
+    assert (after["drift_ah_per_day"], after["off_percent"], after["capacity_ah"]) == (6.0, -2.5, 200.0)
+    assert after["remarks"] == [
+        "the current is counted +6.0 Ah a day off, which is taken off the state of charge",
+        "loads under 0.8 A are not counted",
+        "a full battery gave about 200 Ah, and register 306 says 280 Ah",
+    ]
+
+
 async def test_before_the_first_decision(visitor: httpx.AsyncClient, face: Any) -> None:
     """Nothing is claimed before anything was decided."""
     face.now = replace(face.picture(), view=View())
@@ -67,6 +86,7 @@ async def test_before_the_first_decision(visitor: httpx.AsyncClient, face: Any) 
     found = answer.json()
     assert (found["state"], found["may_send"], found["last"]) == (None, False, None)
     assert found["balancing"] is None
+    assert found["soc"] is None
     assert found["cvl"] == {"value": None, "unit": "V", "reasons": []}
 
 

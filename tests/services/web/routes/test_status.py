@@ -11,7 +11,7 @@ from tinybms_bridge.battery.view import Last, View
 from tinybms_bridge.services.web.face import Picture
 
 README_KEYS = {
-    "voltage", "current", "soc_percent", "soh_percent", "temperature", "min_cell_mv", "max_cell_mv",
+    "voltage", "current", "soc_percent", "bms_soc_percent", "soh_percent", "temperature", "min_cell_mv", "max_cell_mv",
     "cell_imbalance_mv", "online_status", "uptime_ms", "stats", "registers",
 }  # fmt: skip
 

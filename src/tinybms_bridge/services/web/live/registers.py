@@ -40,7 +40,7 @@ _SOURCES = (
     _Source(42, "external_temperature_1", "°C", lambda s: s.temperatures.external_1_c, 1),
     _Source(43, "external_temperature_2", "°C", lambda s: s.temperatures.external_2_c, 1),
     _Source(45, "state_of_health", "%", lambda s: s.pack.soh_percent),
-    _Source(46, "state_of_charge", "%", lambda s: s.pack.soc_percent),
+    _Source(46, "state_of_charge", "%", lambda s: s.pack.counted_by_bms_percent),
     _Source(48, "internal_temperature", "°C", lambda s: s.temperatures.internal_c, 1),
     _Source(50, "online_status", "", lambda s: s.pack.status_raw),
     _Source(52, "real_balancing_bits", "", lambda s: (balancing_bits(s) or 0) << (_CELLS - s.cells.count)),

@@ -5,7 +5,7 @@ from datetime import datetime
 from fastapi import APIRouter
 from pydantic import Field
 
-from tinybms_bridge.battery.limits import Limits, Quantity, Reason, explain
+from tinybms_bridge.battery.limits import Anchors, Limits, Quantity, Reason, explain
 from tinybms_bridge.battery.snapshot import Ratings
 from tinybms_bridge.services.web.face import Picture
 from tinybms_bridge.services.web.routes.answers import Answer
@@ -67,6 +67,19 @@ class BalancingAnswer(Answer):
     text: str = Field(examples=["cells are 8.1 Ah (2.9 %) apart: balanced in about 9 days"])
 
 
+class CountAnswer(Answer):
+    """What has been learned of the count of the state of charge."""
+
+    drift_ah_per_day: float | None
+    """What the current sensor counts too much in a day, less the loads that it does not see; it is taken off the count.
+    Null before the second full charge."""
+    off_percent: float | None
+    """How much the count was too high when it was last set right by a full battery."""
+    capacity_ah: float | None
+    """What a full battery has given, where that is not about what register 306 says."""
+    remarks: list[str] = Field(examples=[["loads under 0.8 A are not counted"]])
+
+
 class LastLimits(Answer):
     """The last limits that were decided from fresh data."""
 
@@ -99,6 +112,8 @@ class LimitsAnswer(Answer):
     """Temperature sensors that are lost; their last reading goes on limiting the charge current."""
     soc_known: bool
     """False while the BMS gives no state of charge that can be: then the last good one is counted on."""
+    soc: CountAnswer | None
+    """Null while nothing is sent."""
     loose_wires: list[str] = Field(examples=[["the wire between cells 7 and 8"]])
     """Cells whose readings disagree so often that a sense wire must be loose."""
     uncontrolled: bool
@@ -133,6 +148,7 @@ async def limits(face: Face, _user: Viewer) -> LimitsAnswer:
         full_charge_due=found is not None and found.full_charge_due,
         lost_sensors=list(found.lost_sensors) if found else [],
         soc_known=found is None or found.soc_known,
+        soc=None if found is None else _count(found.soc, view.ratings),
         loose_wires=list(found.loose_wires) if found else [],
         uncontrolled=found is not None and found.uncontrolled,
         ccl_ignored=found is not None and found.ccl_ignored,
@@ -142,6 +158,16 @@ async def limits(face: Face, _user: Viewer) -> LimitsAnswer:
         ccl=_one(found, Quantity.CCL),
         dcl=_one(found, Quantity.DCL),
         last=_last(picture),
+    )
+
+
+def _count(anchors: Anchors, ratings: Ratings | None) -> CountAnswer:
+    drift_ah, off_percent, capacity_ah = anchors.drift_ah_per_day, anchors.off_percent, anchors.capacity_ah
+    return CountAnswer(
+        drift_ah_per_day=None if drift_ah is None else round(drift_ah, 2),
+        off_percent=None if off_percent is None else round(off_percent, 1),
+        capacity_ah=None if capacity_ah is None else round(capacity_ah, 1),
+        remarks=[] if ratings is None else list(anchors.remarks(ratings)),
     )
 
 

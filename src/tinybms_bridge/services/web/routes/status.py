@@ -99,6 +99,7 @@ class Measured(Answer):
     voltage: float | None = Field(description="V", examples=[54.32])
     current: float | None = Field(description="A, positive into the battery", examples=[-12.5])
     soc_percent: float | None = Field(examples=[87.3])
+    bms_soc_percent: float | None = Field(description="The BMS's own count, register 46", examples=[84.1])
     soh_percent: float | None = Field(examples=[98.5])
     temperature: float | None = Field(
         description="°C, the hottest external sensor, or the board's own without any", examples=[25.4]
