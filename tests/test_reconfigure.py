@@ -49,6 +49,7 @@ OWNERS: dict[str, set[str]] = {
     "tinybms.uart_retry_count": {"client"},
     "tinybms.uart_retry_delay_ms": {"client"},
     "tinybms.poll_interval_ms": {"poller", "interval"},
+    "tinybms.write_soc": {"soc writer"},
     "tinybms": {"poller"},
     "cvl.series_cell_count": {"fit"},
     "cvl": {"pipeline"},
@@ -324,6 +325,7 @@ class Rig:
         return {
             "client": bridge.client.settings,
             "poller": bridge.poller.settings,
+            "soc writer": bridge.config.tinybms.write_soc,
             "interval": bridge.poller.interval.interval_ms,
             "pipeline": bridge.pipeline.settings,
             "frames": bridge.frame_settings,

@@ -53,7 +53,7 @@ def test_line_tells_measurements_and_limits(make_snapshot: Callable[..., Snapsho
 
 def test_line_tells_both_counts(make_snapshot: Callable[..., Snapshot], limits: Limits) -> None:
     """The bridge's state of charge, with the BMS's own beside it."""
-    snapshot = make_snapshot()
+    snapshot = make_snapshot(hottest_c=None)
     counted = replace(snapshot, pack=replace(snapshot.pack, soc_percent=90.0, bms_soc_percent=81.3))
     assert "SOC 90.0 % (BMS 81.3 %)" in describe_status(View(Freshness.FRESH, counted, limits, 0.1))
 
