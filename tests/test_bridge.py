@@ -500,6 +500,7 @@ async def test_frames_that_cannot_be_built_end_the_program(rig: Rig, monkeypatch
         "can": "failed",
         "state": "stopped",
         "manual stops": "stopped",
+        "state of charge": "stopped",
         "event list": "stopped",
     }
 
