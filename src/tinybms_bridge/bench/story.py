@@ -14,8 +14,9 @@ from tinybms_bridge.bench.loop import play
 from tinybms_bridge.bench.runner import engine_for
 from tinybms_bridge.bench.scenario import Scenario
 from tinybms_bridge.bench.scenarios import SCENARIOS
+from tinybms_bridge.bench.scenarios.parts import top_balanced
 from tinybms_bridge.bench.trace import STATES, Column, Run
-from tinybms_bridge.bench.weather import ClearSky, Clouds, Constant, Steps, Swing
+from tinybms_bridge.bench.weather import ClearSky, Clouds, Constant, Swing
 
 __all__ = ["STORIES", "Mark", "Panel", "Story", "drawn", "moments"]
 
@@ -145,14 +146,16 @@ def _frost_ends(run: Run) -> float:
 
 
 def _balanced(run: Run) -> float:
-    """Return when the cells are within 1 % of the capacity of each other."""
-    near_ah = 0.01 * run.scenario.battery.capacity_ah
+    """Return when the cells are within 0.3 % of the capacity of each other, where balancing ends."""
+    near_ah = 0.003 * run.scenario.battery.capacity_ah
     return _first(run, (apart_ah <= near_ah for apart_ah in run.trace.column(Column.SPREAD_AH)))
 
 
 _DAY = (Panel.POWER, Panel.CHARGE, Panel.CURRENT)
-_SUNNY = SCENARIOS["sunny-day"]
-_HOUSE = Steps(350.0, ((18 * _HOUR_S, 1800.0), (23 * _HOUR_S, 250.0)))
+_BATTERY = top_balanced(BatteryPlan(soc=0.35))
+"""Cells that are full together, as after some weeks with the bridge."""
+_SUNNY = replace(SCENARIOS["sunny-day"], name="story-sunny-day", battery=_BATTERY)
+_FEW_WATTS = 700.0
 
 STORIES = {
     story.name: story
@@ -190,7 +193,7 @@ STORIES = {
             replace(
                 _SUNNY,
                 name="story-cold-day",
-                battery=BatteryPlan(soc=0.35, temperature_c=-2.0),
+                battery=replace(_BATTERY, temperature_c=-2.0),
                 sun=ClearSky(7000.0, 7.5, 17.0),
                 ambient=Swing(3.0, 6.0, lowest_h=5.0),
                 hours=20.0,
@@ -205,8 +208,8 @@ STORIES = {
             replace(
                 _SUNNY,
                 name="story-nearly-empty",
-                battery=BatteryPlan(soc=0.20),
-                load=Constant(700.0),
+                battery=replace(_BATTERY, soc=0.20),
+                load=Constant(_FEW_WATTS),
                 sun=ClearSky(5000.0, 7.0, 18.0),
                 start_h=20.0,
                 hours=18.0,
@@ -231,8 +234,8 @@ STORIES = {
             "The fullest cell goes to and fro while the BMS bleeds it",
             SCENARIOS["cell-high"],
             (Panel.CELLS, Panel.VOLTAGE, Panel.CURRENT),
-            from_h=56.0,
-            to_h=68.0,
+            from_h=80.0,
+            to_h=92.0,
         ),
     )
 }
