@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,8 @@ from tinybms_bridge.bench.story import STORIES, Mark, Story, drawn, moments
 from tinybms_bridge.bench.story_plots import draw_story
 from tinybms_bridge.bench.trace import Column, Run, Trace
 
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = DOCS / "what-your-battery-does.md"
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -65,4 +68,16 @@ def test_a_day_that_two_pictures_show_is_played_once(monkeypatch: pytest.MonkeyP
     names = [name for name, _ in drawn(["story-sunny-day", "story-full"])]
 
     assert names == ["story-sunny-day", "story-full"]
-    assert played == ["sunny-day"]
+    assert played == ["story-sunny-day"]
+
+
+def test_the_page_shows_every_story() -> None:
+    """Each picture is in the documentation, with its file, and none is there that the bench does not make."""
+    text = PAGE.read_text(encoding="utf-8")
+    shown = {line.partition("(images/")[2].partition(".png)")[0] for line in text.splitlines() if "(images/" in line}
+
+    assert shown == set(STORIES)
+    for name in STORIES:
+        picture = (DOCS / "images" / f"{name}.png").read_bytes()
+        assert picture.startswith(PNG)
+        assert len(picture) < 150_000

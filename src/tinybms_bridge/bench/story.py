@@ -65,9 +65,11 @@ class Story:
 
 
 def moments(story: Story, run: Run) -> tuple[tuple[str, float], ...]:
-    """Return the marks of a story that came, with the time of each in seconds."""
+    """Return the marks of a story that came while it is shown, with the time of each in seconds."""
+    from_s = -math.inf if story.from_h is None else story.from_h * _HOUR_S
+    to_s = math.inf if story.to_h is None else story.to_h * _HOUR_S
     found = ((mark.text, mark.moment(run)) for mark in story.marks)
-    return tuple((text, at_s) for text, at_s in found if not math.isnan(at_s))
+    return tuple((text, at_s) for text, at_s in found if from_s <= at_s <= to_s)
 
 
 def drawn(names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
@@ -174,12 +176,12 @@ STORIES = {
         ),
         Story(
             "story-full",
-            "The last hours of a charge",
+            "The end of a charge, looked at closely",
             _SUNNY,
             (Panel.VOLTAGE, Panel.CURRENT, Panel.CELLS),
-            (Mark("nearly full: gently now", _taper_begins), Mark("full", _full), Mark("evening", _evening)),
+            (Mark("nearly full: gently now", _taper_begins), Mark("full", _full)),
             from_h=10.0,
-            to_h=21.0,
+            to_h=13.0,
         ),
         Story(
             "story-cloudy-day",
