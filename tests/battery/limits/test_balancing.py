@@ -194,6 +194,15 @@ def test_where_it_would_not_help(balance: Balance, memory: BalancingMemory, chan
     assert (balance.cvl_v, balance.ccl_a) == (56.0, 100.0)
 
 
+def test_a_unit_that_bleeds_all_through_its_charge_needs_nothing(balance: Balance) -> None:
+    """Most Li-ion units bleed from 3.2 V on; one that does from 3.95 V is kept at its top like any other."""
+    li_ion: dict[str, Any] = {"fully_charged_cell_v": 4.15, "over_voltage_cell_v": 4.25, "fully_discharged_cell_v": 3.0}
+    for early_v, phase in ((3.2, BalancingPhase.OFF), (3.95, BalancingPhase.CHARGE)):
+        balance.memory = APART
+        balance.ratings = replace(balance.ratings, early_balancing_cell_v=early_v, **li_ion)
+        assert balance.at(4.10, 4.05) is phase
+
+
 def test_who_has_set_the_old_values_keeps_them(balance: Balance) -> None:
     """Target, FLOAT and hold of a configuration that sets one of them stay what they were."""
     balance.memory, balance.settings = APART, LimitSettings(defaults=ChargeDefaults.BEFORE)

@@ -53,9 +53,9 @@ _ABOVE_R303_V = 0.01
 _DEEP_V = {Chemistry.LFP: 0.10, Chemistry.LI_ION: 0.015, Chemistry.LTO: 0.03}
 """How far the highest cell is discharged at most: where the curve is less steep, that is much of the capacity."""
 
-_BLEEDS_ANYWAY_V = 0.10
-"""Where register 303 lies so far below FLOAT, as on most Li-ion units, every charge is hours of bleeding by itself, and
-nothing has to be kept at its top for it."""
+_BLEEDS_ANYWAY_SHARE = 0.5
+"""Where so much of the charge lies above register 303, as on most Li-ion units, every charge is hours of bleeding by
+itself, and nothing has to be kept at its top for it."""
 
 _LEAST_ROOM_V = 0.015
 """With less between register 303 and the top there is nothing to go to and fro in."""
@@ -133,7 +133,8 @@ def _plan(ratings: Ratings, charging: Charging, fit: Fit) -> _Plan:
     from_v = ratings.early_balancing_cell_v or 0.0
     low_v = max(top_v - _DEEP_V[chemistry], from_v + _ABOVE_R303_V)
     # Without register 303 nobody knows where the BMS bleeds: near full is right for most.
-    anyway = 0.0 < from_v < charging.float_cell_v - _BLEEDS_ANYWAY_V
+    at_rest = fit.preset.soc_at_rest
+    anyway = from_v > 0.0 and at_rest.at(top_v) - at_rest.at(from_v) > _BLEEDS_ANYWAY_SHARE
     helps = charging.by_chemistry and not anyway and 0.0 < capacity_ah < math.inf
     return _Plan(
         top_v=top_v,
