@@ -118,7 +118,7 @@ def test_file_of_a_later_version_is_left_alone(folder: Path, minutes: Minutes) -
     before = path.read_bytes()
     with closing(Database(folder, HistorySettings())) as database:
         for _ in range(2):
-            with pytest.raises(NewerHistoryError, match=r"later version of the program \(tables 99, known 1\)"):
+            with pytest.raises(NewerHistoryError, match=r"later version of the program \(tables 99, known 2\)"):
                 database.write(minutes(1))
     assert path.read_bytes() == before
     assert not (folder / "damaged-history.db").exists()

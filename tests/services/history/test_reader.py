@@ -102,6 +102,7 @@ def test_values_as_people_read_them(database: Database, folder: Path, make_row: 
         "cvl_v.mean": 54.4, "cvl_v.min": 54.4, "cvl_v.max": 54.4,
         "ccl_a.mean": 50.0, "ccl_a.min": 50.0, "ccl_a.max": 50.0,
         "dcl_a.mean": 80.0, "dcl_a.min": 80.0, "dcl_a.max": 80.0,
+        "bms_soc_percent.mean": 50.0, "bms_soc_percent.min": 50.0, "bms_soc_percent.max": 50.0,
         "charge_state.last": "FLOAT", "freshness.worst": "FRESH",
         "charged_wh.sum": 0.0, "discharged_wh.sum": 0.002, "fresh_s.sum": 3, "samples.sum": 3,
     }  # fmt: skip

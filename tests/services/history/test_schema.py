@@ -13,7 +13,7 @@ from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import ChargeState, Limits
 from tinybms_bridge.battery.snapshot import Cells, PackState, Snapshot, Temperatures
 from tinybms_bridge.services.history import schema
-from tinybms_bridge.services.history.fields import COLUMNS
+from tinybms_bridge.services.history.fields import BMS_COUNT, COLUMNS
 from tinybms_bridge.services.history.levels import LEVELS
 from tinybms_bridge.services.history.schema import migrate, prune, transaction, upsert, version_of
 from tinybms_bridge.services.history.step import Row, StepBuilder
@@ -131,9 +131,28 @@ def test_older_file_is_brought_forward(
 
     monkeypatch.setattr(schema, "MIGRATIONS", [*schema.MIGRATIONS, add])
     migrate(connection)
-    assert version_of(connection) == 2
+    assert version_of(connection) == len(schema.MIGRATIONS)
     assert connection.execute("SELECT start_s, more FROM steps").fetchall() == [(10, None), (20, None)]
     migrate(connection)
+
+
+def test_a_file_from_before_the_count_of_the_bms(
+    connection: sqlite3.Connection, make_row: Callable[..., Row], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was kept stays, has no such count, and is united with what comes later."""
+    new = {BMS_COUNT.counter, *(column for quantity in BMS_COUNT.quantities for column in quantity.columns)}
+    with monkeypatch.context() as before:
+        before.setattr(schema, "COLUMNS", tuple(name for name in COLUMNS if name not in new))
+        before.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
+        migrate(connection)
+    connection.execute("INSERT INTO steps (start_s, samples, soc_percent_sum) VALUES (10, 2, 10000)")
+    migrate(connection)
+    columns = "samples, soc_percent_sum, bms_counts, bms_soc_percent_sum"
+    assert connection.execute(f"SELECT {columns} FROM steps").fetchall() == [(2, 10000, 0, None)]
+    connection.execute(upsert(STEPS), (10, *make_row(10, 1.0).values))
+    (united,) = connection.execute("SELECT bms_counts, bms_soc_percent_sum FROM steps").fetchall()
+    assert united[0] > 0
+    assert united[1] == united[0] * 5000
 
 
 def test_migration_that_fails_leaves_the_file_as_it_was(
@@ -149,4 +168,4 @@ def test_migration_that_fails_leaves_the_file_as_it_was(
     monkeypatch.setattr(schema, "MIGRATIONS", [*schema.MIGRATIONS, fail])
     with pytest.raises(sqlite3.OperationalError):
         migrate(connection)
-    assert (version_of(connection), stored(connection)) == (1, [10])
+    assert (version_of(connection), stored(connection)) == (len(schema.MIGRATIONS) - 1, [10])

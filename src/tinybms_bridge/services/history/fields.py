@@ -12,12 +12,14 @@ from tinybms_bridge.battery.limits import ChargeState, Limits
 from tinybms_bridge.battery.snapshot import Snapshot
 
 __all__ = [
+    "BMS_COUNT",
     "CHARGE_STATES",
     "COLUMNS",
     "FRESHNESS",
     "GROUPS",
     "Group",
     "Quantity",
+    "bms_count_values",
     "limit_values",
     "pack_values",
     "temperature_values",
@@ -78,7 +80,12 @@ LIMITS = Group(
     ),
 )
 
-GROUPS = (PACK, TEMPERATURE, LIMITS)
+BMS_COUNT = Group(
+    "bms_counts",
+    (Quantity("bms_soc_percent", "%", 100, "State of charge by the BMS's own count"),),
+)
+
+GROUPS = (PACK, TEMPERATURE, LIMITS, BMS_COUNT)
 """Every quantity, in the order of the columns."""
 
 CHARGE_STATES = tuple(ChargeState)
@@ -120,6 +127,12 @@ def temperature_values(snapshot: Snapshot) -> list[int] | None:
     if coldest_c is None or hottest_c is None:
         return None
     return [round(coldest_c * 10.0), round(hottest_c * 10.0)]
+
+
+def bms_count_values(snapshot: Snapshot) -> list[int] | None:
+    """Return the stored numbers of ``BMS_COUNT``; None while the BMS gives no count that can be."""
+    pack = snapshot.pack
+    return [round(pack.counted_by_bms_percent * 100.0)] if pack.soc_known else None
 
 
 def limit_values(limits: Limits) -> Sequence[int] | None:

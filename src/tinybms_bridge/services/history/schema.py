@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tinybms_bridge.services.history.fields import COLUMNS, GROUPS
+from tinybms_bridge.services.history.fields import BMS_COUNT, COLUMNS, GROUPS
 from tinybms_bridge.services.history.levels import LEVELS, Level
 
 __all__ = ["ADD_DAY", "MIGRATIONS", "migrate", "prune", "transaction", "upsert", "version_of"]
@@ -50,7 +50,18 @@ def _create(connection: sqlite3.Connection) -> None:
     )
 
 
-MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_create]
+def _add_the_count_of_the_bms(connection: sqlite3.Connection) -> None:
+    """Add what the BMS's own count has needed since; a file that was made with it has it already."""
+    wanted = {BMS_COUNT.counter: "INTEGER DEFAULT 0"}
+    wanted |= {column: "INTEGER" for quantity in BMS_COUNT.quantities for column in quantity.columns}
+    for level in LEVELS:
+        present = {row[1] for row in connection.execute(f"PRAGMA table_info({level.table})")}
+        for name, kind in wanted.items():
+            if name not in present:
+                connection.execute(f"ALTER TABLE {level.table} ADD COLUMN {name} {kind}")
+
+
+MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_create, _add_the_count_of_the_bms]
 
 
 def upsert(level: Level) -> str:

@@ -12,6 +12,7 @@ from tinybms_bridge.services.history.fields import (
     FRESHNESS,
     GROUPS,
     Group,
+    bms_count_values,
     limit_values,
     pack_values,
     temperature_values,
@@ -65,7 +66,7 @@ class StepBuilder:
     """Collects one step after the other; what is not seen in a step stays unknown in its row."""
 
     def __init__(self) -> None:
-        self._pack, self._temperature, self._limits = self._groups = tuple(_Sums(group) for group in GROUPS)
+        self._pack, self._temperature, self._limits, self._bms = self._groups = tuple(_Sums(group) for group in GROUPS)
         self._energy = EnergyCounter()
         self._told_mwh = (0, 0)
         self._freshness = Freshness.STARTING
@@ -91,6 +92,7 @@ class StepBuilder:
             return
         self._pack.add(pack_values(snapshot))
         self._temperature.add(temperature_values(snapshot))
+        self._bms.add(bms_count_values(snapshot))
         self._energy.add(snapshot)
 
     def note_freshness(self, freshness: Freshness) -> None:
