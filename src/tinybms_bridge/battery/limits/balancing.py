@@ -21,7 +21,7 @@ from tinybms_bridge.battery.limits.curves import Curve
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.fit import Fit
 from tinybms_bridge.battery.limits.memo import by_settings
-from tinybms_bridge.battery.limits.model import LimitCode, Quantity
+from tinybms_bridge.battery.limits.model import CCL, CVL, LimitCode
 from tinybms_bridge.battery.limits.presets import Chemistry
 from tinybms_bridge.battery.limits.resistance import current_adds_v
 from tinybms_bridge.battery.limits.spread import spread_of, top_curve
@@ -177,8 +177,8 @@ def apply_balancing(draft: Draft, context: Context, memory: BalancingMemory) -> 
         return
     spread_ah, detail = memory.spread_ah, _WORDS[memory.phase]
     level_v = max(memory.level_v, context.floor_v)
-    draft.lower(Quantity.CVL, level_v, LimitCode.BALANCING, value=spread_ah, detail=detail)
-    draft.lower(Quantity.CCL, hold_a(memory, context), LimitCode.BALANCING, value=spread_ah, detail=detail)
+    draft.lower(CVL, level_v, LimitCode.BALANCING, value=spread_ah, detail=detail)
+    draft.lower(CCL, hold_a(memory, context), LimitCode.BALANCING, value=spread_ah, detail=detail)
 
 
 def hold_a(memory: BalancingMemory, context: Context) -> float:

@@ -7,7 +7,7 @@ from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.fit import Fit
 from tinybms_bridge.battery.limits.memo import by_settings
-from tinybms_bridge.battery.limits.model import LimitCode, Quantity, Reason
+from tinybms_bridge.battery.limits.model import CCL, CVL, DCL, LimitCode, Quantity, Reason
 from tinybms_bridge.battery.limits.settings import LimitSettings
 from tinybms_bridge.battery.snapshot import Ratings
 
@@ -32,18 +32,18 @@ def _first_draft(ratings: Ratings, settings: LimitSettings, fit: Fit, charging: 
     draft = Draft(_from_settings(ratings, settings, fit))
     full_v, cutoff_v, bound_v = ratings.fully_charged_cell_v, ratings.over_voltage_cell_v, fit.over_voltage_bound_v
     if full_v >= cutoff_v:  # this is the cause, and not the curve of a cell that follows from it
-        draft.lower(Quantity.CCL, 0.0, LimitCode.CROSSED_CUTOFFS, value=full_v, threshold=cutoff_v)
-    draft.lower(Quantity.CVL, bound_v, LimitCode.OVER_VOLTAGE_MARGIN, value=draft[Quantity.CVL], threshold=bound_v)
-    draft.lower(Quantity.CVL, fit.ceiling_v, LimitCode.CEILING, threshold=fit.ceiling_v)
-    draft.lower(Quantity.CVL, fit.bms_target_v, LimitCode.BMS_TARGET, value=ratings.fully_charged_cell_v)
+        draft.lower(CCL, 0.0, LimitCode.CROSSED_CUTOFFS, value=full_v, threshold=cutoff_v)
+    draft.lower(CVL, bound_v, LimitCode.OVER_VOLTAGE_MARGIN, value=draft[CVL], threshold=bound_v)
+    draft.lower(CVL, fit.ceiling_v, LimitCode.CEILING, threshold=fit.ceiling_v)
+    draft.lower(CVL, fit.bms_target_v, LimitCode.BMS_TARGET, value=ratings.fully_charged_cell_v)
     if fit.alarm_v is not None:
-        draft.lower(Quantity.CVL, fit.alarm_v, LimitCode.ALARM_THRESHOLD, threshold=fit.alarm_v)
+        draft.lower(CVL, fit.alarm_v, LimitCode.ALARM_THRESHOLD, threshold=fit.alarm_v)
     if fit.conservative_v is not None:
         detail = ", ".join(misfit.name for misfit in fit.misfits)
-        draft.lower(Quantity.CVL, fit.conservative_v, LimitCode.MISFIT, threshold=fit.conservative_v, detail=detail)
+        draft.lower(CVL, fit.conservative_v, LimitCode.MISFIT, threshold=fit.conservative_v, detail=detail)
     code = LimitCode.FEED_IN if charging.feed_in and charging.by_chemistry else LimitCode.CHEMISTRY
     cell_v, detail = charging.target_cell_v, str(fit.chemistry.chemistry)
-    draft.lower(Quantity.CVL, charging.target_v, code, value=cell_v, threshold=full_v, detail=detail)
+    draft.lower(CVL, charging.target_v, code, value=cell_v, threshold=full_v, detail=detail)
     return draft
 
 
@@ -53,16 +53,16 @@ def _from_settings(ratings: Ratings, settings: LimitSettings, fit: Fit) -> Mappi
         discharge_a = min(discharge_a, ratings.discharge_peak_current_a)
     charge_a, share = ratings.charge_over_current_a, settings.current_fraction
     return {
-        Quantity.CVL: _target(ratings, fit),
-        Quantity.CCL: _current(Quantity.CCL, fit.charge_current_a, charge_a, share),
-        Quantity.DCL: _current(Quantity.DCL, fit.discharge_current_a, discharge_a, share),
+        CVL: _target(ratings, fit),
+        CCL: _current(CCL, fit.charge_current_a, charge_a, share),
+        DCL: _current(DCL, fit.discharge_current_a, discharge_a, share),
     }
 
 
 def _target(ratings: Ratings, fit: Fit) -> Reason:
     if fit.bulk_v is not None:
-        return Reason(Quantity.CVL, LimitCode.CONFIGURED, fit.bulk_v, value=fit.bulk_v)
-    return Reason(Quantity.CVL, LimitCode.BMS_TARGET, fit.bms_target_v, value=ratings.fully_charged_cell_v)
+        return Reason(CVL, LimitCode.CONFIGURED, fit.bulk_v, value=fit.bulk_v)
+    return Reason(CVL, LimitCode.BMS_TARGET, fit.bms_target_v, value=ratings.fully_charged_cell_v)
 
 
 def _current(quantity: Quantity, configured_a: float | None, cutoff_a: float, fraction: float) -> Reason:

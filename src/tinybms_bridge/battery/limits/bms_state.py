@@ -9,7 +9,7 @@ off has cut them already.
 from tinybms_bridge.battery.bms_event_kinds import Severity, Stops, kind_of
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
-from tinybms_bridge.battery.limits.model import LimitCode, Quantity
+from tinybms_bridge.battery.limits.model import DCL, LimitCode
 from tinybms_bridge.battery.snapshot import BmsStatus
 
 __all__ = ["obey_bms"]
@@ -40,4 +40,4 @@ def obey_bms(draft: Draft, context: Context) -> None:
         if Stops.CHARGE in stops:
             draft.stop_charge(0.0, LimitCode.BMS_FAULT, detail=text)
         if Stops.DISCHARGE in stops:
-            draft.lower(Quantity.DCL, 0.0, LimitCode.BMS_FAULT, detail=text)
+            draft.lower(DCL, 0.0, LimitCode.BMS_FAULT, detail=text)

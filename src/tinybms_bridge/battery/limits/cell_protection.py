@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from tinybms_bridge.battery.limits.context import MPPT_OFFSET_V, Context
 from tinybms_bridge.battery.limits.draft import Draft
-from tinybms_bridge.battery.limits.model import LimitCode, Quantity
+from tinybms_bridge.battery.limits.model import CCL, CVL, LimitCode
 from tinybms_bridge.battery.snapshot import PackState
 
 __all__ = ["ProtectionMemory", "protect_cells"]
@@ -48,7 +48,7 @@ class ProtectionMemory:
 def protect_cells(draft: Draft, context: Context, memory: ProtectionMemory, elapsed_s: float) -> ProtectionMemory:
     """Lower CVL while the highest cell is, or lately was, above the protection threshold; return the new memory."""
     # What a wish has lowered for a while is no reason to forget: it would lift what was learned when the wish ends.
-    target_v, max_v = min(draft.first(Quantity.CVL), context.ceiling_v), context.snapshot.cells.max_v
+    target_v, max_v = min(draft.first(CVL), context.ceiling_v), context.snapshot.cells.max_v
     excess_v = max_v - context.charging.threshold_cell_v
     if memory.knee_v is not None and memory.knee_v < context.floor_v:
         memory = ProtectionMemory()  # learned from a pack with fewer cells, or before the floor was raised
@@ -58,7 +58,7 @@ def protect_cells(draft: Draft, context: Context, memory: ProtectionMemory, elap
         memory = _recover(memory, context, target_v, elapsed_s)
     if memory.cap_v is not None:
         draft.lower(
-            Quantity.CVL,
+            CVL,
             max(memory.cap_v, context.floor_v),
             LimitCode.CELL_HIGH,
             value=max_v,
@@ -73,7 +73,7 @@ def _lower(
 ) -> ProtectionMemory:
     """Learn the knee, and go below it at once, the more the further the cell is above its threshold."""
     settings, current_a = context.settings.protection, context.snapshot.pack.current_a
-    knee_v = min(draft[Quantity.CVL], _leads_to_v(context.snapshot.pack, draft[Quantity.CCL]))
+    knee_v = min(draft[CVL], _leads_to_v(context.snapshot.pack, draft[CCL]))
     if memory.cap_v is not None and memory.knee_v is not None:
         # Too high again after a release: then the CVL in force was too high, whatever the voltage of the pack.
         in_force_v = memory.cap_v if memory.since_knee_s > 0.0 else memory.knee_v

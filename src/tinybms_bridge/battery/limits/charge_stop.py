@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from tinybms_bridge.battery.limits.context import MPPT_OFFSET_V, Context
 from tinybms_bridge.battery.limits.draft import Draft
-from tinybms_bridge.battery.limits.model import Quantity
+from tinybms_bridge.battery.limits.model import CVL
 from tinybms_bridge.battery.limits.rates import RateMemory
 
 __all__ = [
@@ -95,7 +95,7 @@ def set_stop_level(draft: Draft, context: Context, memory: StopMemory) -> None:
     if level_v is None or not context.least_v <= level_v <= context.resting_v:  # or learned from another pack
         level_v = context.resting_v
     draft.level_v = level_v
-    draft.stop_v = min(level_v, draft[Quantity.CVL])
+    draft.stop_v = min(level_v, draft[CVL])
 
 
 def follow_stop(draft: Draft, context: Context, memory: StopMemory, rates: RateMemory, elapsed_s: float) -> StopMemory:
@@ -112,7 +112,7 @@ def follow_stop(draft: Draft, context: Context, memory: StopMemory, rates: RateM
     if over_s < _PATIENCE_S:
         return StopMemory(memory.level_v, over_s, memory.attempt)
     level_v, lowest_v = min(draft.level_v, pack.voltage_v), lowest_level_v(context)
-    if draft[Quantity.CVL] > draft.level_v + _LITTLE_V:
+    if draft[CVL] > draft.level_v + _LITTLE_V:
         return StopMemory(level_v, over_s, memory.attempt)  # the same: it has to arrive before it sinks on
     attempt = go_on(memory.attempt, pack.current_a, elapsed_s, lowest=level_v <= lowest_v + _LITTLE_V)
     if attempt.given_up:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tinybms_bridge.battery.limits.context import MPPT_OFFSET_V, Context
 from tinybms_bridge.battery.limits.draft import Draft
-from tinybms_bridge.battery.limits.model import LimitCode, Quantity
+from tinybms_bridge.battery.limits.model import CVL, LimitCode
 from tinybms_bridge.battery.quick import quick
 from tinybms_bridge.battery.snapshot import Snapshot
 
@@ -75,7 +75,7 @@ def follow_switch(
     if pack.current_a == 0.0:  # what a load takes away comes back with it
         level_v = min(level_v, pack.voltage_v - (MPPT_OFFSET_V if context.charging.feed_in else 0.0))
     draft.lower(
-        Quantity.CVL,
+        CVL,
         max(level_v, context.floor_v),
         LimitCode.SWITCH_OPEN,
         value=context.snapshot.cells.max_v,

@@ -33,6 +33,11 @@ class Curve:
         """The largest fraction anywhere."""
         return max(fraction for _, fraction in self.points)
 
+    def lowers(self, x: float) -> bool:
+        """Return whether anything may be taken away at ``x``; False where ``at`` is 1 for certain."""
+        low, high = self._whole
+        return not low <= x <= high
+
     def at(self, x: float) -> float:
         """Return the fraction at ``x``; 0 when ``x`` is not a number."""
         low, high = self._whole

@@ -9,9 +9,8 @@ from tinybms_bridge.battery.limits.charging import WARM_C
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.curves import Curve
 from tinybms_bridge.battery.limits.draft import Draft
-from tinybms_bridge.battery.limits.model import LimitCode, Quantity
+from tinybms_bridge.battery.limits.model import CCL, CVL, DCL, LimitCode, Quantity
 from tinybms_bridge.battery.limits.sensors import SensorMemory, charge_readings, discharge_readings, is_blind
-from tinybms_bridge.battery.snapshot import Cells
 
 __all__ = ["derate", "stop_for_temperature"]
 
@@ -33,48 +32,56 @@ _PROTECTING = frozenset({LimitCode.TEMPERATURE, LimitCode.SENSOR_LOST})
 
 def derate(draft: Draft, context: Context, age_s: float | None, sensors: SensorMemory = _NONE_SEEN) -> None:
     """Lower CCL and DCL to the smallest fraction that any curve leaves of what the stages before allowed."""
-    snapshot, curves, soc = context.snapshot, context.curves, context.soc
-    cells, temperatures = snapshot.cells, snapshot.temperatures
+    _derate_charge(draft, context, age_s, sensors)
+    _derate_discharge(draft, context, sensors)
+
+
+def _derate_charge(draft: Draft, context: Context, age_s: float | None, sensors: SensorMemory) -> None:
+    curves, soc, cells = context.curves, context.soc, context.snapshot.cells
     # A curve tells what the cells bear. A hold current is far less and is not made less again: the BMS would no longer
     # read it, and bleeds no cell without. The set before took fractions of it.
-    base_a = draft.first(Quantity.CCL) if context.charging.by_chemistry else draft[Quantity.CCL]
-    _lower(
-        draft, Quantity.CCL, base_a, cells.max_v, curves["charge_by_cell_voltage"], LimitCode.CELL_VOLTAGE, cells=cells
-    )
-    if age_s is not None:
-        _lower(draft, Quantity.CCL, base_a, age_s, _BY_AGE, LimitCode.LINK)
-    by_temperature = curves["charge_by_temperature"]
-    for celsius, lost in charge_readings(sensors, temperatures):
-        _lower(draft, Quantity.CCL, base_a, celsius, by_temperature, _code(lost), lost)
+    base_a = draft.first(CCL) if context.charging.by_chemistry else draft[CCL]
+    curve = curves["charge_by_cell_voltage"]
+    if curve.lowers(cells.max_v):
+        _lower(draft, CCL, base_a, cells.max_v, curve, LimitCode.CELL_VOLTAGE, f"cell {cells.max_number}")
+    if age_s is not None and _BY_AGE.lowers(age_s):
+        _lower(draft, CCL, base_a, age_s, _BY_AGE, LimitCode.LINK)
+    curve = curves["charge_by_temperature"]
+    for celsius, lost in charge_readings(sensors, context.snapshot.temperatures):
+        if curve.lowers(celsius):
+            _lower(draft, CCL, base_a, celsius, curve, _code(lost), lost)
         if celsius < WARM_C:
             _spare_the_cold(draft, context, celsius, lost)
         elif celsius > _HOT_C:
             _relieve_the_hot(draft, context, celsius)
-    _lower(draft, Quantity.CCL, base_a, soc.percent, curves["charge_by_soc"], LimitCode.SOC)
-    base_a = draft[Quantity.DCL]
-    _lower(
-        draft,
-        Quantity.DCL,
-        base_a,
-        cells.min_v,
-        curves["discharge_by_cell_voltage"],
-        LimitCode.CELL_VOLTAGE,
-        cells=cells,
-    )
-    by_temperature = curves["discharge_by_temperature"]
+    curve = curves["charge_by_soc"]
+    if curve.lowers(soc.percent):
+        _lower(draft, CCL, base_a, soc.percent, curve, LimitCode.SOC)
+
+
+def _derate_discharge(draft: Draft, context: Context, sensors: SensorMemory) -> None:
+    soc, cells, base_a = context.soc, context.snapshot.cells, draft[DCL]
+    curves = context.curves
+    curve = curves["discharge_by_cell_voltage"]
+    if curve.lowers(cells.min_v):
+        _lower(draft, DCL, base_a, cells.min_v, curve, LimitCode.CELL_VOLTAGE, f"cell {cells.min_number}")
+    curve = curves["discharge_by_temperature"]
     # A lost sensor ends no discharge: off grid that switches the lights off.
-    for celsius, lost in discharge_readings(sensors, temperatures):
-        _lower(draft, Quantity.DCL, base_a, celsius, by_temperature, _code(lost), lost)
-    _lower(draft, Quantity.DCL, base_a, soc.to_discharge_percent, curves["discharge_by_soc"], LimitCode.SOC)
+    for celsius, lost in discharge_readings(sensors, context.snapshot.temperatures):
+        if curve.lowers(celsius):
+            _lower(draft, DCL, base_a, celsius, curve, _code(lost), lost)
+    curve = curves["discharge_by_soc"]
+    if curve.lowers(soc.to_discharge_percent):
+        _lower(draft, DCL, base_a, soc.to_discharge_percent, curve, LimitCode.SOC)
 
 
 def _spare_the_cold(draft: Draft, context: Context, celsius: float, lost: str) -> None:
     """Lower CCL to what cells of this temperature bear, whatever registers 320 and 318 say."""
-    limit_a, first_a = context.charging.cold_a(celsius), draft.first(Quantity.CCL)
+    limit_a, first_a = context.charging.cold_a(celsius), draft.first(CCL)
     if limit_a < first_a:
         draft.enforced_a = min(draft.enforced_a, limit_a)
         share = limit_a / first_a
-        draft.lower(Quantity.CCL, limit_a, _code(lost), value=celsius, threshold=share, detail=lost)
+        draft.lower(CCL, limit_a, _code(lost), value=celsius, threshold=share, detail=lost)
 
 
 def _relieve_the_hot(draft: Draft, context: Context, celsius: float) -> None:
@@ -83,7 +90,7 @@ def _relieve_the_hot(draft: Draft, context: Context, celsius: float) -> None:
     share = min(1.0, (celsius - _HOT_C) / (_HOTTEST_C - _HOT_C))
     limit_v = charging.target_v - charging.relief_v * share * context.ratings.series_cells
     if charging.relief_v > 0.0:
-        draft.lower(Quantity.CVL, max(limit_v, pack_v, context.floor_v), LimitCode.HOT, value=celsius, threshold=_HOT_C)
+        draft.lower(CVL, max(limit_v, pack_v, context.floor_v), LimitCode.HOT, value=celsius, threshold=_HOT_C)
 
 
 def stop_for_temperature(draft: Draft, context: Context, stopped: bool, sensors: SensorMemory = _NONE_SEEN) -> bool:
@@ -95,7 +102,7 @@ def stop_for_temperature(draft: Draft, context: Context, stopped: bool, sensors:
     if is_blind(sensors, context.snapshot.temperatures):
         draft.stop_charge(0.0, LimitCode.NO_TEMPERATURE)
         return True
-    curve, charging, first_a = context.curves["charge_by_temperature"], context.charging, draft.first(Quantity.CCL)
+    curve, charging, first_a = context.curves["charge_by_temperature"], context.charging, draft.first(CCL)
     cold_full_a = max(min(first_a, _RESTART_COLD_C_RATE / _RESTART_FRACTION * context.ratings.capacity_ah), _LITTLE_A)
     fraction, celsius, name = 1.0, 0.0, ""
     for read_c, lost in charge_readings(sensors, context.snapshot.temperatures):
@@ -111,28 +118,16 @@ def stop_for_temperature(draft: Draft, context: Context, stopped: bool, sensors:
 
 
 def _lower(
-    draft: Draft,
-    quantity: Quantity,
-    base_a: float,
-    value: float,
-    curve: Curve,
-    code: LimitCode,
-    lost: str = "",
-    cells: Cells | None = None,
+    draft: Draft, quantity: Quantity, base_a: float, value: float, curve: Curve, code: LimitCode, detail: str = ""
 ) -> None:
-    """Lower a limit to what a curve leaves at a value: of a sensor, that is lost if it has a name, or of a cell."""
+    """Lower a limit to what a curve leaves at a value; ``detail`` names the cell, or a sensor that is lost."""
     fraction = curve.at(value)
     if fraction >= 1.0:
         return
-    if quantity is Quantity.CCL and code in _PROTECTING:
+    if quantity is CCL and code in _PROTECTING:
         draft.enforced_a = min(draft.enforced_a, draft.first(quantity) * fraction)
-    detail = lost if cells is None else _cell(quantity, cells)
     draft.lower(quantity, base_a * fraction, code, value=value, threshold=fraction, detail=detail)
 
 
 def _code(lost: str) -> LimitCode:
     return LimitCode.SENSOR_LOST if lost else LimitCode.TEMPERATURE
-
-
-def _cell(quantity: Quantity, cells: Cells) -> str:
-    return f"cell {cells.max_number if quantity is Quantity.CCL else cells.min_number}"

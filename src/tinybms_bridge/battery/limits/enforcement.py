@@ -23,7 +23,7 @@ from tinybms_bridge.battery.limits.charge_stop import (
 )
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
-from tinybms_bridge.battery.limits.model import LimitCode, Quantity
+from tinybms_bridge.battery.limits.model import CVL, LimitCode
 from tinybms_bridge.battery.limits.rates import RateMemory
 from tinybms_bridge.battery.limits.room import room_above_ccl_a
 from tinybms_bridge.battery.quick import quick
@@ -123,7 +123,7 @@ def enforce(
         level_v, calm_s, wait_s, rose = _release(draft, context, memory, mean_a, may_a - room_a, elapsed_s)
     if level_v is not None:
         detail = ", and no CVL changes it" if attempt.given_up else ""
-        draft.lower(Quantity.CVL, level_v, LimitCode.ENFORCED, value=mean_a, threshold=may_a, detail=detail)
+        draft.lower(CVL, level_v, LimitCode.ENFORCED, value=mean_a, threshold=may_a, detail=detail)
         draft.pressed_v = min(draft.pressed_v, level_v)
     ignored_s = memory.ignored_s
     if level_v is None:
@@ -172,6 +172,6 @@ def _release(
     if calm_s < (_LEAST_WAIT_S if discharged else wait_s):
         return level_v, calm_s, wait_s, memory.rose
     level_v += _RISE_V
-    if level_v >= draft[Quantity.CVL]:
+    if level_v >= draft[CVL]:
         return None, 0.0, _LEAST_WAIT_S, False
     return level_v, 0.0, max(wait_s / 2.0, _LEAST_WAIT_S) if memory.rose else wait_s, True

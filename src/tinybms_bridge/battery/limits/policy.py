@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
-from tinybms_bridge.battery.limits.model import LimitCode, Quantity
+from tinybms_bridge.battery.limits.model import DCL, LimitCode
 from tinybms_bridge.battery.limits.policy_settings import ChargeProfile, PolicySettings
 from tinybms_bridge.battery.limits.resistance import current_adds_v
 from tinybms_bridge.battery.quick import quick
@@ -127,7 +127,7 @@ def apply_policy(draft: Draft, context: Context, memory: PolicyMemory) -> None:
         draft.stop_charge(ccl_a, LimitCode.SOC_WINDOW, value=soc.percent, threshold=upper, detail=detail)
     if memory.below_window:
         draft.lower(
-            Quantity.DCL,
+            DCL,
             0.0,
             LimitCode.SOC_WINDOW,
             value=soc.to_discharge_percent,

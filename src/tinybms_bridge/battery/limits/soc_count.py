@@ -65,6 +65,7 @@ class SocSource(StrEnum):
     BMS = "bms"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Anchors:
     """What sets the count right, and what has been learned of it there; changes a few times a day."""

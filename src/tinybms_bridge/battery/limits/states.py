@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from tinybms_bridge.battery.limits.charging import FloatRule
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
-from tinybms_bridge.battery.limits.model import ChargeState, LimitCode, Quantity
+from tinybms_bridge.battery.limits.model import CCL, CVL, DCL, ChargeState, LimitCode
 from tinybms_bridge.battery.limits.resistance import current_adds_v
 from tinybms_bridge.battery.limits.room import room_above_ccl_a
 from tinybms_bridge.battery.limits.settings import StateSettings
@@ -175,7 +175,7 @@ def apply_state(
     states = context.settings.states
     if not states.enabled:
         return
-    target_v = draft[Quantity.CVL]
+    target_v = draft[CVL]
     match memory.state:
         case ChargeState.FLOAT_APPROACH:
             _lower_cvl(draft, target_v - states.float_approach_offset_v, context, memory)
@@ -248,10 +248,10 @@ def _by_soc(before: ChargeState, latched: bool, soc_percent: float, settings: St
 def _lower_cvl(draft: Draft, limit_v: float, context: Context, memory: StateMemory, uneven: bool = False) -> None:
     limit_v = max(limit_v, context.floor_v)
     if uneven:
-        draft.lower(Quantity.CVL, limit_v, LimitCode.UNEVEN, value=context.snapshot.cells.delta_mv, detail=memory.state)
+        draft.lower(CVL, limit_v, LimitCode.UNEVEN, value=context.snapshot.cells.delta_mv, detail=memory.state)
         return
     soc_percent = context.snapshot.pack.soc_percent
-    draft.lower(Quantity.CVL, limit_v, LimitCode.STATE, value=soc_percent, detail=memory.state)
+    draft.lower(CVL, limit_v, LimitCode.STATE, value=soc_percent, detail=memory.state)
 
 
 def _cap_float_current(
@@ -261,7 +261,7 @@ def _cap_float_current(
     delta_mv = context.snapshot.cells.delta_mv
     if limit_a > 0.0:
         code, value = (LimitCode.UNEVEN, delta_mv) if uneven else (LimitCode.STATE, None)
-        draft.lower(Quantity.CCL, limit_a, code, value=value, detail=memory.state)
+        draft.lower(CCL, limit_a, code, value=value, detail=memory.state)
 
 
 def _apply_hold(draft: Draft, target_v: float, context: Context, memory: StateMemory) -> None:
@@ -269,7 +269,7 @@ def _apply_hold(draft: Draft, target_v: float, context: Context, memory: StateMe
     excess_mv = max(0.0, delta_mv - states.imbalance_hold_mv)
     drop_v = min(states.imbalance_drop_max_v, excess_mv * states.imbalance_drop_v_per_mv)
     draft.lower(
-        Quantity.CVL,
+        CVL,
         max(target_v - drop_v, context.floor_v),
         LimitCode.IMBALANCE,
         value=delta_mv,
@@ -287,11 +287,11 @@ def _apply_sustain(draft: Draft, context: Context, memory: StateMemory) -> None:
     states = context.settings.states
     cell_v = 0.0 if states.sustain_cell_v is None else states.sustain_cell_v
     sustain_v = states.sustain_voltage_v or cell_v * context.ratings.series_cells
-    limits = [(Quantity.CCL, context.charging.sustain_ccl_a), (Quantity.DCL, states.sustain_dcl_a)]
+    limits = [(CCL, context.charging.sustain_ccl_a), (DCL, states.sustain_dcl_a)]
     if memory.fed_in_s >= _FED_IN_S:
-        limits.append((Quantity.CVL, context.resting_v))
+        limits.append((CVL, context.resting_v))
     elif sustain_v > 0.0:
-        limits.append((Quantity.CVL, max(sustain_v, context.resting_v)))
+        limits.append((CVL, max(sustain_v, context.resting_v)))
     for quantity, limit in limits:
         draft.lower(
             quantity,
