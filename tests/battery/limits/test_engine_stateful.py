@@ -368,6 +368,7 @@ class Life(RuleBasedStateMachine):
     def _may_end_charge(self, context: Context, stopped: bool, elapsed_s: float) -> bool:
         snapshot, asked = context.snapshot, self.asked
         cold = context.curves["charge_by_temperature"]
+        bears_a = 0.02 * context.ratings.capacity_ah
         upper = min(asked.policy.soc_max_percent, asked.policy.storage_soc_percent)
         in_store = context.soc.percent >= upper - asked.policy.soc_window_hysteresis_percent
         return (
@@ -378,6 +379,7 @@ class Life(RuleBasedStateMachine):
             or context.curves["charge_by_cell_voltage"].at(snapshot.cells.max_v) <= 0.0
             or any(cold.at(celsius) < min(0.1, cold.most) for celsius in self._temperatures_c())
             or any(cold.at(celsius) <= 0.0 for celsius in self._temperatures_c())
+            or any(context.charging.cold_a(celsius) <= bears_a for celsius in self._temperatures_c())
             or is_blind(self.memory.sensors, snapshot.temperatures)
             or self._no_time_to_rise(Quantity.CCL, elapsed_s)
         )
