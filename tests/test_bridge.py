@@ -993,7 +993,8 @@ async def test_a_unit_without_a_serial_number_is_told(rig: Rig) -> None:
     assert bridge.saved_units().current == first.serial_number
     bridge.poller.identity = replace(first, serial_number="0" * 24)
     await rig.until(lambda: bridge.saved_units().current == "")
-    assert [event.code for event in rig.published(Noted)] == ["unit.no_serial", "unit.changed"]
+    told = [event.code for event in rig.published(Noted) if event.code.startswith("unit.")]
+    assert told == ["unit.no_serial", "unit.changed"]
 
 
 async def test_bridge_before_its_start_tells_what_is_missing(rig: Rig) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from tinybms_bridge.battery.advice import Advice, Weight, advise
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.bms_events import DatedEvent
+from tinybms_bridge.battery.charging_words import defaults_changed, narrow_remark
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import Chemistry, Limits, ManualInhibits
 from tinybms_bridge.battery.manual_stops import Direction
@@ -361,6 +362,8 @@ class Bridge:
         self._checked = ratings, lowest, self.pipeline.measured_capacity_ah
         unfit = [str(problem) for problem in check_with_ratings(self.config, ratings, lowest)]
         remark = chemistry_remark(self.config, ratings.fully_charged_cell_v, lowest)
+        narrow = narrow_remark(ratings, pipeline_settings(self.config).limits, lowest)
+        remark = "; ".join(each for each in (remark, narrow) if each)
         texts = (*unfit, *([remark] if remark else []))
         if texts != self.misfits:
             self.misfits = texts
@@ -370,7 +373,17 @@ class Bridge:
                 log.warning("what does not fit is not used, and the charge target is a careful one until it is mended")
             if remark:
                 log.warning("%s", remark)
+        self._tell_charging(ratings, lowest)
         self._advise(ratings, lowest)
+
+    def _tell_charging(self, ratings: Ratings, lowest: Chemistry) -> None:
+        """Tell once in the life of a unit that its charge values are no longer those of earlier versions."""
+        if self.pipeline.charging_told:
+            return
+        self.pipeline.charging_told = True
+        text = defaults_changed(ratings, pipeline_settings(self.config).limits, lowest)
+        if text:
+            self.bus.publish(Noted(Severity.INFO, "charge.defaults", text), "bridge")
 
     def _advise(self, ratings: Ratings, lowest: Chemistry) -> None:
         """Say once which settings of the BMS would better be others."""

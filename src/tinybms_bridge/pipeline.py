@@ -73,6 +73,8 @@ class Pipeline:
         self._bus = bus
         self._energy = EnergyCounter(saved.energy)
         self._plausibility = PlausibilityMemory()
+        self.charging_told = saved.charging_told
+        """Whether the owner has been told what the values by chemistry change."""
         self._memory = saved.memory()
         self._shown: tuple[Snapshot | None, SocMemory | None, Snapshot | None] = None, None, None
         self._alarms = AlarmMemory()
@@ -151,13 +153,14 @@ class Pipeline:
 
     def saved_state(self) -> SavedState:
         """Return what must survive a restart."""
-        return SavedState.of(self._energy.totals, self._memory)
+        return replace(SavedState.of(self._energy.totals, self._memory), charging_told=self.charging_told)
 
     def begin_with(self, saved: SavedState) -> None:
         """Go on with another unit: its counters and what was learned of it, and nothing of the one before."""
         before, old_limits, old_alarms = self._memory, self._limits, self.alarms
         self._energy = EnergyCounter(saved.energy)
         self._plausibility = PlausibilityMemory()
+        self.charging_told = saved.charging_told
         self._memory = saved.memory()
         self._alarms = AlarmMemory()
         self._limits = self._last_fresh = None

@@ -60,6 +60,7 @@ def test_the_installation_sample_means_what_it_says(samples: dict[str, bytes]) -
         "hardware.can.rx_pin",
         "wifi",
         "hardware.uart.baudrate",
+        "cvl.float_soc_threshold",
     ]
 
 

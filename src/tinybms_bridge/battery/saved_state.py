@@ -72,6 +72,8 @@ class SavedState:
     """Without the present phase, which begins anew."""
     feed_in: FeedInMemory = field(default_factory=FeedInMemory)
     rebulk: RebulkMemory = field(default_factory=RebulkMemory)
+    charging_told: bool = False
+    """Whether the owner has been told what the values by chemistry change."""
     soc: SocMemory = field(default_factory=SocMemory)
     """The bridge's count, and the BMS's at the same moment: its change since then is what a restart has missed."""
 
@@ -155,6 +157,7 @@ class SavedState:
             },
             "feed_in": {"seen_at_lifetime_s": self.feed_in.seen_at_lifetime_s},
             "rebulk": {"low_s": self.rebulk.low_s, "begun_at_s": list(self.rebulk.begun_at_s)},
+            "told": {"charge_defaults": self.charging_told},
             "limits": {
                 "cvl_v": rates.cvl_v,
                 "ccl_a": rates.ccl_a,
@@ -186,6 +189,7 @@ class SavedState:
             chemistry=read_chemistry(_part(document, "chemistry")),
             balancing=read_balancing(_part(document, "balancing")),
             soc=read_soc(_part(document, "soc")),
+            charging_told=_part(document, "told").get("charge_defaults") is True,
             feed_in=read_feed_in(_part(document, "feed_in")),
             rebulk=read_rebulk(_part(document, "rebulk")),
         )
@@ -208,6 +212,7 @@ def _latches(state: SavedState) -> tuple[object, ...]:
         state.sensors.external_2_c is None,
         state.chemistry.lowest,
         state.sensors.blind_s > 0.0,
+        state.charging_told,
         state.feed_in.seen,
         state.rebulk.begun_at_s,
         state.balancing.day,

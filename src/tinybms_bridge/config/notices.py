@@ -48,6 +48,7 @@ def _values(configuration: Configuration) -> Iterator[Notice]:
     yield from _line(configuration)
     yield from _bus(configuration)
     yield from _sustain(configuration)
+    yield from _charge_defaults(configuration)
     yield from _passwords(configuration)
 
 
@@ -94,6 +95,19 @@ def _sustain(configuration: Configuration) -> Iterator[Notice]:
             "cvl.sustain_soc_entry_percent",
             f"SUSTAIN begins at {entry:g} %, not below cvl.soc_min_percent, where discharging ends ({low:g} %): from "
             f"there on at most {cvl.sustain_dcl_limit_a:g} A are discharged, and {charged}",
+        )
+
+
+def _charge_defaults(configuration: Configuration) -> Iterator[Notice]:
+    """Tell what one value of a set does to the others: by chemistry they would not fit it."""
+    cvl = configuration.cvl
+    keys = ("bulk_voltage_v", "float_offset_mv", "float_soc_threshold", "float_exit_soc")
+    typed = [f"cvl.{key}" for key in keys if getattr(cvl, key) is not None]
+    if typed and cvl.charge_defaults == "by_chemistry":
+        yield Notice(
+            typed[0],
+            f"target, FLOAT, hold current, protection and CCL by cell voltage are one set: with {' and '.join(typed)} "
+            "those that are not set keep the values of earlier versions; without, all follow the chemistry",
         )
 
 

@@ -1,0 +1,78 @@
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinybms_bridge.battery.limits import RateMemory
+from tinybms_bridge.battery.limits.feed_in import FeedInMemory, next_feed_in
+from tinybms_bridge.battery.snapshot import Ratings, Snapshot
+
+Sample = Callable[..., Snapshot]
+DAY_S = 86_400
+SENT = RateMemory(cvl_v=56.0, ccl_a=20.0, dcl_a=100.0, running=True)
+
+
+def after(
+    sample: Sample,
+    ratings: Ratings,
+    seconds: int,
+    memory: FeedInMemory | None = None,
+    *,
+    pack_v: float = 56.4,
+    current_a: float = 10.0,
+    lifetime_s: int = 1000,
+    rates: RateMemory = SENT,
+) -> FeedInMemory:
+    """Return the memory after some seconds of equal samples."""
+    memory = memory or FeedInMemory()
+    for second in range(seconds):
+        pack = {"voltage_v": pack_v, "lifetime_s": lifetime_s + second}
+        memory = next_feed_in(memory, sample(current_a=current_a, pack=pack), ratings, rates, 1.0)
+    return memory
+
+
+@pytest.mark.parametrize(
+    ("pack_v", "current_a", "seconds", "seen"),
+    [
+        pytest.param(56.4, 10.0, 61, True, id="chargers at CVL + 0.4 V"),
+        pytest.param(56.4, 10.0, 50, False, id="too short"),
+        pytest.param(56.4, -10.0, 300, False, id="the battery is discharged"),
+        pytest.param(56.4, 0.5, 300, False, id="no current that counts"),
+        pytest.param(56.1, 10.0, 300, False, id="the error of a meter"),
+        pytest.param(57.0, 10.0, 300, False, id="a CVL that fell"),
+        pytest.param(55.0, 30.0, 61, True, id="no CCL is heeded"),
+        pytest.param(55.0, 21.0, 300, False, id="a GX that rounds up"),
+    ],
+)
+def test_what_shows_feed_in(
+    sample: Sample, make_ratings: Callable[..., Ratings], pack_v: float, current_a: float, seconds: int, seen: bool
+) -> None:
+    """Only a minute of what chargers at CVL + 0.4 V make of the battery."""
+    assert after(sample, make_ratings(), seconds, pack_v=pack_v, current_a=current_a).seen is seen
+
+
+def test_nothing_sent_shows_nothing(sample: Sample, make_ratings: Callable[..., Ratings]) -> None:
+    """After a start nobody has heard a limit, so none is passed."""
+    for rates in (RateMemory(), RateMemory(cvl_v=56.0, ccl_a=20.0)):
+        assert not after(sample, make_ratings(), 300, rates=rates).seen
+
+
+def test_it_is_forgotten_after_two_weeks(sample: Sample, make_ratings: Callable[..., Ratings]) -> None:
+    """By the lifetime counter of the BMS; one that was set back begins the two weeks anew."""
+    ratings, known = make_ratings(), FeedInMemory(5 * DAY_S)
+    assert after(sample, ratings, 1, known, pack_v=55.0, lifetime_s=19 * DAY_S).seen
+    assert not after(sample, ratings, 1, known, pack_v=55.0, lifetime_s=19 * DAY_S + 2).seen
+    assert after(sample, ratings, 1, known, pack_v=55.0, lifetime_s=7).seen_at_lifetime_s == 7
+
+
+@given(st.lists(st.tuples(st.floats(40.0, 65.0), st.floats(-200.0, 200.0), st.integers(0, 2**32 - 1)), max_size=20))
+def test_one_reading_in_a_minute_shows_nothing(
+    sample: Sample, make_ratings: Callable[..., Ratings], readings: list[tuple[float, float, int]]
+) -> None:
+    """Readings that last a second each, of anything, are no minute."""
+    memory = FeedInMemory()
+    for pack_v, current_a, lifetime_s in readings:
+        pack = {"voltage_v": pack_v, "lifetime_s": lifetime_s}
+        memory = next_feed_in(memory, sample(current_a=current_a, pack=pack), make_ratings(), SENT, 1.0)
+    assert not memory.seen
