@@ -13,6 +13,7 @@ from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.freshness import Freshness, FreshnessSettings
 from tinybms_bridge.battery.limits import (
+    ChargeDefaults,
     ChargeState,
     Chemistry,
     Limits,
@@ -63,6 +64,9 @@ FULL_V = 16 * 3.50
 
 
 BY_THE_BMS = PipelineSettings(limits=LimitSettings(soc_source=SocSource.BMS))
+FLOAT_BY_SOC = PipelineSettings(limits=LimitSettings(soc_source=SocSource.BMS, defaults=ChargeDefaults.BEFORE))
+TARGET_V = 54.7
+"""By chemistry: 16 x (register 300 - 0.08 V), in the steps of the frame."""
 """The state of charge is that of the samples, which may leap."""
 
 
@@ -326,7 +330,7 @@ def test_slightly_over_full_is_sent_as_full() -> None:
 def test_lost_battery_holds_then_falls_silent(rig: Rig) -> None:
     """All inputs lost (case 1): CVL neither 0 nor 65535 nor as high as it was, no charging, then no frames at all."""
     fresh = rig.sent()
-    assert fresh["charge_voltage_limit"] == FULL_V
+    assert fresh["charge_voltage_limit"] == TARGET_V
     rig.wait(2.9)
     assert rig.decided().limits.freshness is Freshness.FRESH
     rig.wait(0.4)
@@ -392,7 +396,7 @@ def test_a_stop_by_hand_makes_no_settings_anew_for_each_sample(rig: Rig) -> None
 def test_restart_in_float_stays_in_float() -> None:
     """Between the end and the start of float a restart does not go back to the bulk voltage (case 14)."""
     saved = SavedState(EnergyTotals(charged_wh=1234.0), StateMemory(ChargeState.FLOAT, float_latched=True))
-    restarted, fresh_start = Rig(saved=saved), Rig()
+    restarted, fresh_start = Rig(FLOAT_BY_SOC, saved), Rig(FLOAT_BY_SOC)
     for rig in (restarted, fresh_start):
         rig.feed(3, soc_percent=93.0, cells_v=(3.34,) * 16)
     assert restarted.decided().limits.state is ChargeState.FLOAT
@@ -405,14 +409,14 @@ def test_restart_in_float_stays_in_float() -> None:
 
 def test_saved_state_is_what_a_restart_needs() -> None:
     """Counters and charge state as they are now, taken over by the next pipeline without a bump."""
-    rig = settled(BY_THE_BMS)
+    rig = settled(FLOAT_BY_SOC)
     rig.feed(30, soc_percent=54.0, current_a=50.0)
     for soc in range(55, 97):
         rig.feed(1, every_s=2.0, soc_percent=float(soc), current_a=50.0, cells_v=(3.56,) * 16)
     rig.feed(2, soc_percent=96.0, current_a=50.0, cells_v=(3.56,) * 16)
     saved = rig.pipeline.saved_state()
     assert saved.states.state is ChargeState.FLOAT
-    following = Rig(BY_THE_BMS, SavedState.from_document(saved.to_document()))
+    following = Rig(FLOAT_BY_SOC, SavedState.from_document(saved.to_document()))
     following.feed(3, soc_percent=94.0, cells_v=(3.34,) * 16)
     assert following.decided().limits.state is ChargeState.FLOAT
     following.feed(150, every_s=1.0, soc_percent=94.0, cells_v=(3.34,) * 16)

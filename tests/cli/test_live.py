@@ -137,8 +137,8 @@ async def test_screen_with_fresh_data(screen: Screen) -> None:
     assert "4: 3.301 to 3.322 V, Δ 21 mV" in text
     assert "2 3.322*" in text, "the star marks a cell that is bled"
     assert "1 3.311 " in text
-    assert "CVL 14.0 V full-charge voltage of the BMS, 3.500 V per cell" in words(text)
-    assert "the BMS cuts off at 60 A" in text
+    assert "CVL 13.6 V charge target of lfp, 3.42 V per cell" in words(text)
+    assert "cell 2 is at 3.322 V, 97 % is left" in text
     assert "BULK" in text
     assert "Alarms" not in text
 

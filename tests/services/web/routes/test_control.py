@@ -89,7 +89,7 @@ async def test_reload_of_a_bad_file(client: httpx.AsyncClient, face: Any) -> Non
     answer = await client.post("/api/config/reload")
     assert (answer.status_code, answer.json()["error"]) == (422, "reload_failed")
     assert answer.json()["errors"][0]["path"] == "cvl.float_soc_threshold"
-    assert face.store.configuration.cvl.float_soc_threshold == 95.0
+    assert face.store.configuration.cvl.float_soc_threshold is None
 
 
 async def test_restart(client: httpx.AsyncClient, face: Any) -> None:
