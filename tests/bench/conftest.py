@@ -43,6 +43,7 @@ _USUAL = {
     Column.SHOWN_PERCENT: 90.0,
     Column.SPREAD_AH: 2.0,
     Column.FULL: 0.0,
+    Column.BALANCING: 0.0,
 }
 
 _WHOLE = ("cell-high", "drift-low")

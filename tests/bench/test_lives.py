@@ -114,6 +114,14 @@ def test_cold_cells_take_little(
     assert life_of(make_run, rows, battery=battery).plating_min == (3.0 if plates else 0.0)
 
 
+@pytest.mark.parametrize(("seconds", "minutes"), [(30, 0.0), (31, 31.0 / 60.0), (90, 1.5)])
+def test_chargers_may_take_seconds_to_follow(make_run: MakeRun, seconds: int, minutes: float) -> None:
+    """Where they hear no CCL; after half a minute all of it counts."""
+    rows = [{Column.COLDEST_C: 5.0, Column.CURRENT_A: 60.0}] * seconds + [{}] * 10
+
+    assert life_of(make_run, rows).plating_min == pytest.approx(minutes)
+
+
 @pytest.mark.parametrize(("anode_v", "minutes"), [(0.01, 0.0), (-0.01, 3.0)])
 def test_an_electrode_that_is_known_tells_plating(make_run: MakeRun, anode_v: float, minutes: float) -> None:
     """Whatever the curve says."""

@@ -93,3 +93,13 @@ def test_a_small_change_of_the_load_excuses_nothing(make_trace: MakeTrace) -> No
     rows = cvls([57.5] * 400, STATE=FLOAT) + cvls([57.4, 57.5], STATE=FLOAT, LOAD_W=600.0)
 
     assert len(count_reversals(make_trace(rows), one_c_w=14_000.0).steady_s) == 1
+
+
+@pytest.mark.parametrize(("ago_s", "steady"), [(100, 0), (400, 1)])
+def test_balancing_is_not_steady(make_trace: MakeTrace, ago_s: int, steady: int) -> None:
+    """A balancing day moves CVL as the cells demand, and the loop settles after it."""
+    rows = cvls([57.5] * 400, STATE=FLOAT, BALANCING=1.0) + cvls([57.5] * ago_s, STATE=FLOAT)
+    rows += cvls([57.4, 57.5], STATE=FLOAT)
+    reversals = count_reversals(make_trace(rows), one_c_w=14_000.0)
+
+    assert (len(reversals.all_s), len(reversals.steady_s)) == (1, steady)

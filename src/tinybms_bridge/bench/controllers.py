@@ -67,7 +67,12 @@ class EngineController:
             return None
         limits = in_wire_steps(limits)
         sent = quantised(limits.cvl_v, limits.ccl_a, limits.dcl_a, limits.state, now_s)
-        return replace(sent, in_doubt=self._memory.readings.read_again, soc_percent=self._soc_percent)
+        return replace(
+            sent,
+            in_doubt=self._memory.readings.read_again,
+            soc_percent=self._soc_percent,
+            balancing=limits.balancing.active,
+        )
 
     def restart(self) -> None:
         """See ``Controller.restart``: what the bridge writes to its state file comes back, nothing else does."""

@@ -24,6 +24,8 @@ _FROST_SHARE, _FROST_LEAST_C = 1.2, 0.02
 """Makers allow up to 0.2C at 5 °C; so a fifth above the curve is an instrument that reads wrong, no plating."""
 _BALANCED_SHARE = 0.005
 """A pack whose cells differ by less than this share of the capacity is balanced."""
+_FOLLOW_S = 30.0
+"""Chargers that hear no CCL need so long to follow a CVL that looks for its step; a layer of lithium needs longer."""
 _HARD_A, _HARD_C = 2.0, 0.02
 """A switch that opens with more than the larger of the two opens hard."""
 _EMPTY_PERCENT = 20.0
@@ -57,7 +59,7 @@ class Life:
     """How far the shown state of charge is from the true one, at most; from the first time on that the scenario
     gives the bridge to find it."""
     plating_min: float = 0.0
-    """Minutes with more charge current than the cells take at their temperature."""
+    """Minutes with more charge current than the cells take at their temperature, for more than 30 s in a row."""
     hard_openings: int = 0
     """How often the charger switch opened, without a protection, with more than 2 A and 0.02C."""
     idle_days: int = 0
@@ -207,14 +209,16 @@ def _count_error_percent(trace: Trace, from_s: float) -> float:
 def _plating_s(trace: Trace, battery: BatteryPlan) -> float:
     """Return for how long lithium may have been plated: by the electrode where the cells know it, else by the curve."""
     names = (Column.STEP_S, Column.CURRENT_A, Column.COLDEST_C, Column.ANODE_V)
-    plating_s = 0.0
+    plating_s = since_s = 0.0
     for step_s, current_a, coldest_c, anode_v in zip(*(trace.column(name) for name in names), strict=True):
         if math.isnan(anode_v):
             most_c = max(_FROST_SHARE * most_charge_c(battery.chemistry, coldest_c), _FROST_LEAST_C)
             plates = current_a > most_c * battery.capacity_ah
         else:
             plates = anode_v < 0.0
-        plating_s += step_s if plates else 0.0
+        since_s = since_s + step_s if plates else 0.0
+        if since_s > _FOLLOW_S:
+            plating_s += since_s if since_s - step_s <= _FOLLOW_S else step_s
     return plating_s
 
 

@@ -169,6 +169,7 @@ class Simulation:
                 math.nan if sent is None else sent.soc_percent,
                 spread_ah(self.pack.cells),
                 float(self.bms.full),
+                float(sent is not None and sent.balancing),
             )
         )
 

@@ -29,20 +29,19 @@ def count_reversals(trace: Trace, one_c_w: float) -> Reversals:
     """Return the times at which CVL turned.
 
     Steady state is once FLOAT was first reached, or while the sun is constant for ten minutes; in both cases only when
-    no jump of sun or load (more than 2 % of ``one_c_w``) and no fault was in the five minutes before.
+    no jump of sun or load (more than 2 % of ``one_c_w``), no fault and no balancing was in the five minutes before: a
+    balancing day moves CVL as the cells demand.
     """
     watch = _Steadiness(one_c_w * _CONSTANT_SHARE)
     all_s: list[float] = []
     steady_s: list[float] = []
     direction, before_v = 0, math.nan
-    for time_s, sun_w, load_w, cvl_v, state, faulty in zip(
-        *(
-            trace.column(column)
-            for column in (Column.TIME_S, Column.SUN_W, Column.LOAD_W, Column.CVL_V, Column.STATE, Column.FAULTY)
-        ),
-        strict=True,
-    ):
-        watch.observe(time_s, sun_w, load_w, state == _FLOAT, faulty > 0.0)
+    names = (
+        Column.TIME_S, Column.SUN_W, Column.LOAD_W, Column.CVL_V, Column.STATE, Column.FAULTY, Column.BALANCING,
+    )  # fmt: skip
+    rows = zip(*(trace.column(name) for name in names), strict=True)
+    for time_s, sun_w, load_w, cvl_v, state, faulty, balancing in rows:
+        watch.observe(time_s, sun_w, load_w, state == _FLOAT, faulty > 0.0 or balancing > 0.0)
         if math.isnan(cvl_v):
             continue
         turn = 0 if math.isnan(before_v) else round((cvl_v - before_v) * 10.0)

@@ -61,6 +61,8 @@ class Column(IntEnum):
     """Charge that the cell which is furthest from full needs more than the one that is nearest."""
     FULL = 25
     """1 while the BMS calls the battery fully charged (status 0x92)."""
+    BALANCING = 26
+    """1 while the battery is held at a high voltage for the sake of unequal cells."""
 
 
 _WIDTH = len(Column)

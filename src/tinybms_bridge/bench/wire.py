@@ -30,6 +30,8 @@ class Sent(Told):
     """Whether the reading that it was decided with is to be followed by the next one at once."""
     soc_percent: float = math.nan
     """State of charge in the frames."""
+    balancing: bool = False
+    """Whether the battery is held at a high voltage for the sake of unequal cells."""
 
 
 class Bursts:
