@@ -86,11 +86,11 @@ def test_silence_in_short_steps_is_noticed() -> None:
 def test_a_restart_of_the_bridge_keeps_the_charge_state() -> None:
     """FLOAT before, FLOAT after, though the samples have to be counted again."""
     controller = engine()
-    feed(controller, 0.0, 1.0, 5, soc=97.0, cell_v=3.5)
+    feed(controller, 0.0, 1.0, 600, soc=97.0, cell_v=3.51)  # a small current at the target: full
     controller.restart()
 
-    assert feed(controller, 10.0, 1.0, 2, soc=93.0, cell_v=3.36) == [False, False]
-    sent = controller.decide(sample(50, 12.0, soc=93.0, cell_v=3.36), STATISTICS, 12.0)
+    assert feed(controller, 605.0, 1.0, 2, soc=93.0, cell_v=3.36) == [False, False]
+    sent = controller.decide(sample(650, 607.0, soc=93.0, cell_v=3.36), STATISTICS, 607.0)
     assert sent is not None
     assert sent.state is ChargeState.FLOAT
 

@@ -92,6 +92,17 @@ def test_the_count_is_judged_by_what_is_shown(make_run: MakeRun) -> None:
     assert life_of(make_run, rows, bar=Bar(count_from_h=5.5)).count_error_percent == pytest.approx(2.5)
 
 
+@pytest.mark.parametrize(("full_percent", "error"), [(91.0, 8.0), (70.0, 26.0)])
+def test_full_is_what_the_target_holds(make_run: MakeRun, full_percent: float, error: float) -> None:
+    """A battery that is full at 91 % has 51 % of it left at 42 %, and 43 % are shown; one at 70 % is not full."""
+    rows = [
+        *hours({Column.SHOWN_PERCENT: 100.0, Column.SOC_PERCENT: full_percent}, 5),
+        *hours({Column.SHOWN_PERCENT: 43.0, Column.SOC_PERCENT: 42.0 if full_percent > 80.0 else 69.0}, 5),
+    ]
+
+    assert life_of(make_run, rows, bar=Bar(count_from_h=5.5, full_percent=88.0)).count_error_percent == error
+
+
 @pytest.mark.parametrize(
     ("chemistry", "coldest_c", "share_c", "plates"),
     [

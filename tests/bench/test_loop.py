@@ -302,7 +302,8 @@ def test_air_warms_the_cells(calm: Scenario) -> None:
 
 def test_the_engine_charges_to_float() -> None:
     """The plainest run of all, with our engine."""
-    scenario = Scenario("float", "", battery=BatteryPlan(soc=0.93), sun=Constant(6000.0), hours=1.0)
+    battery = BatteryPlan(soc=0.93, capacity_spread=0.0, soc_spread=0.0)
+    scenario = Scenario("float", "", battery=battery, sun=Constant(6000.0), hours=1.5)
     run = play(scenario, engine_for(scenario))
 
     assert STATES.index(ChargeState.FLOAT) in column(run, Column.STATE)

@@ -95,11 +95,11 @@ def test_a_small_change_of_the_load_excuses_nothing(make_trace: MakeTrace) -> No
     assert len(count_reversals(make_trace(rows), one_c_w=14_000.0).steady_s) == 1
 
 
-@pytest.mark.parametrize(("ago_s", "steady"), [(100, 0), (400, 1)])
-def test_balancing_is_not_steady(make_trace: MakeTrace, ago_s: int, steady: int) -> None:
-    """A balancing day moves CVL as the cells demand, and the loop settles after it."""
-    rows = cvls([57.5] * 400, STATE=FLOAT, BALANCING=1.0) + cvls([57.5] * ago_s, STATE=FLOAT)
-    rows += cvls([57.4, 57.5], STATE=FLOAT)
+@pytest.mark.parametrize(("balancing", "steady"), [(1.0, 0), (0.0, 1)])
+def test_a_balancing_day_is_not_steady(make_trace: MakeTrace, balancing: float, steady: int) -> None:
+    """CVL moves as the cells demand, before and after it holds them."""
+    rows = cvls([57.5] * 1000, STATE=FLOAT) + cvls([57.4, 57.5], STATE=FLOAT)
+    rows += cvls([57.5] * 10, STATE=FLOAT, BALANCING=balancing)
     reversals = count_reversals(make_trace(rows), one_c_w=14_000.0)
 
     assert (len(reversals.all_s), len(reversals.steady_s)) == (1, steady)

@@ -14,9 +14,9 @@ from tinybms_bridge.victron.devices import INVERTER_EFFICIENCY
 
 __all__ = ["HIGH_V", "Life", "live", "most_charge_c", "most_within"]
 
-HIGH_V = {"lfp": 3.50, "li-ion": 4.10, "lto": 2.60}
-"""Voltages from which a cell ages: of LFP and Li-ion as in the study of charging physics; LTO by analogy, 0.1 V below
-its register 300."""
+HIGH_V = {"lfp": 3.50, "li-ion": 4.10, "lto": 2.65}
+"""Voltages from which a cell ages: of LFP and Li-ion as in the study of charging physics; LTO by analogy,
+0.05 V below its register 300: full cells of it rest at 2.61 V."""
 _FROST_C = ((0.0, 0.0), (5.0, 0.12), (10.0, 0.30), (15.0, 0.50), (20.0, 0.70), (25.0, 0.90))
 """Degrees Celsius and the largest charge current in C that plates no lithium, after the study of charging physics;
 from the last of them on the BMS's own cutoff bounds it."""
@@ -28,6 +28,7 @@ _FOLLOW_S = 30.0
 """Chargers that hear no CCL need so long to follow a CVL that looks for its step; a layer of lithium needs longer."""
 _HARD_A, _HARD_C = 2.0, 0.02
 """A switch that opens with more than the larger of the two opens hard."""
+_SHOWN_FULL_PERCENT = 99.95
 _EMPTY_PERCENT = 20.0
 """SUSTAIN above this true state of charge is not for an empty battery."""
 _ROOM_PERCENT, _OFFERED_PERCENT, _TAKEN_SHARE = 90.0, 5.0, 0.2
@@ -56,8 +57,8 @@ class Life:
     balanced_after_days: float | None = 0.0
     """After so many days the spread stays below 0.5 % of the capacity; None: never."""
     count_error_percent: float = 0.0
-    """How far the shown state of charge is from the true one, at most; from the first time on that the scenario
-    gives the bridge to find it."""
+    """How far the shown state of charge is from the true one, at most, from the time on that the scenario gives the
+    bridge to find it; 100 % is what the charge target holds."""
     plating_min: float = 0.0
     """Minutes with more charge current than the cells take at their temperature, for more than 30 s in a row."""
     hard_openings: int = 0
@@ -101,7 +102,9 @@ def live(run: Run) -> Life:
         spread_begin_ah=spreads_ah[0],
         spread_end_ah=spreads_ah[-1],
         balanced_after_days=_balanced_after_days(trace, scenario.start_s, _BALANCED_SHARE * battery.capacity_ah),
-        count_error_percent=_count_error_percent(trace, scenario.start_s + scenario.bar.count_from_h * 3600.0),
+        count_error_percent=_count_error_percent(
+            trace, scenario.start_s + scenario.bar.count_from_h * 3600.0, scenario.bar.full_percent
+        ),
         plating_min=_plating_s(trace, battery) / 60.0,
         hard_openings=sum(opening.current_a > hard_a for opening in run.openings),
         idle_days=sum(day.idle for day in whole),
@@ -199,11 +202,19 @@ def _balanced_after_days(trace: Trace, start_s: float, least_ah: float) -> float
     return None if unequal else (last_s - start_s) / DAY_S
 
 
-def _count_error_percent(trace: Trace, from_s: float) -> float:
+def _count_error_percent(trace: Trace, from_s: float, full_percent: float) -> float:
+    """Return the largest error of the shown state of charge, where 100 % is what the charge target holds.
+
+    A shown 100 % is one only with at least ``full_percent`` in the battery; from then on the truth is counted from it.
+    """
     names = (Column.TIME_S, Column.SHOWN_PERCENT, Column.SOC_PERCENT)
-    rows = zip(*(trace.column(name) for name in names), strict=True)
-    errors = [abs(shown - true) for time_s, shown, true in rows if time_s >= from_s and not math.isnan(shown)]
-    return max(errors, default=0.0)
+    worst = missing = 0.0
+    for time_s, shown, true in zip(*(trace.column(name) for name in names), strict=True):
+        if shown >= _SHOWN_FULL_PERCENT and true >= full_percent:
+            missing = 100.0 - true
+        if time_s >= from_s and not math.isnan(shown):
+            worst = max(worst, abs(shown - min(true + missing, 100.0)))
+    return worst
 
 
 def _plating_s(trace: Trace, battery: BatteryPlan) -> float:

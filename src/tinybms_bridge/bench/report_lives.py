@@ -83,7 +83,7 @@ def lives(results: Sequence[Result]) -> list[str]:
 def legend() -> str:
     """Return what the short words of the table mean."""
     return (
-        "High: hours a day with the highest cell from 3.50 V (LFP), 4.10 V (Li-ion) or 2.60 V (LTO) on; usual day: the "
+        "High: hours a day with the highest cell from 3.50 V (LFP), 4.10 V (Li-ion) or 2.65 V (LTO) on; usual day: the "
         "same on half of the days; top: true SOC that half of the days reach. "
         "Spread: charge by which the cells differ, at the beginning and at the end; alike after: from when on it stays "
         "below 0.5 % of the capacity. "

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from tinybms_bridge.battery.limits import ChargeState
 from tinybms_bridge.bench.trace import STATES, Column, Trace
+from tinybms_bridge.bench.weather import DAY_S
 
 __all__ = ["Reversals", "count_reversals"]
 
@@ -29,19 +30,22 @@ def count_reversals(trace: Trace, one_c_w: float) -> Reversals:
     """Return the times at which CVL turned.
 
     Steady state is once FLOAT was first reached, or while the sun is constant for ten minutes; in both cases only when
-    no jump of sun or load (more than 2 % of ``one_c_w``), no fault and no balancing was in the five minutes before: a
-    balancing day moves CVL as the cells demand.
+    no jump of sun or load (more than 2 % of ``one_c_w``) and no fault was in the five minutes before. A balancing day
+    is none of it: CVL moves as the cells demand.
     """
     watch = _Steadiness(one_c_w * _CONSTANT_SHARE)
     all_s: list[float] = []
     steady_s: list[float] = []
+    balancing_days: set[float] = set()
     direction, before_v = 0, math.nan
     names = (
         Column.TIME_S, Column.SUN_W, Column.LOAD_W, Column.CVL_V, Column.STATE, Column.FAULTY, Column.BALANCING,
     )  # fmt: skip
     rows = zip(*(trace.column(name) for name in names), strict=True)
     for time_s, sun_w, load_w, cvl_v, state, faulty, balancing in rows:
-        watch.observe(time_s, sun_w, load_w, state == _FLOAT, faulty > 0.0 or balancing > 0.0)
+        watch.observe(time_s, sun_w, load_w, state == _FLOAT, faulty > 0.0)
+        if balancing > 0.0:
+            balancing_days.add(time_s // DAY_S)
         if math.isnan(cvl_v):
             continue
         turn = 0 if math.isnan(before_v) else round((cvl_v - before_v) * 10.0)
@@ -53,7 +57,7 @@ def count_reversals(trace: Trace, one_c_w: float) -> Reversals:
                 if watch.steady(time_s):
                     steady_s.append(time_s)
             direction = sign
-    return Reversals(tuple(all_s), tuple(steady_s))
+    return Reversals(tuple(all_s), tuple(at_s for at_s in steady_s if at_s // DAY_S not in balancing_days))
 
 
 class _Steadiness:

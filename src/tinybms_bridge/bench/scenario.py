@@ -80,6 +80,8 @@ class Bar:
     """Most that the shown state of charge may be off."""
     count_from_h: float = 0.0
     """So long after the start the count is judged."""
+    full_percent: float = 95.0
+    """Least true state of charge with which a battery may be shown as full."""
     balanced_after_days: float = math.inf
     """Latest day from which the cells have to be alike."""
     top_percent: float = 0.0

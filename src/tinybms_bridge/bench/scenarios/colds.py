@@ -23,6 +23,7 @@ def _cold(
     *,
     battery: BatteryPlan = BatteryPlan(soc=0.3, temperature_c=2.0),  # noqa: B008 -- frozen
     system: SystemPlan | None = None,
+    start_h: float = 4.0,
 ) -> Scenario:
     """Return two cold days; ``cutoff_c``: register 318 in C, ``frost_c``: register 320."""
     registers = replace(battery.kind.settings, low_temperature_charge_c=frost_c)
@@ -36,7 +37,7 @@ def _cold(
         sun=ClearSky(0.6 * battery.capacity_ah * battery.cells * battery.kind.ocv_v(0.5), 7.5, 17.0),
         load=Constant(0.015 * battery.capacity_ah * battery.cells * battery.kind.ocv_v(0.5)),
         ambient=_AIR,
-        start_h=4.0,
+        start_h=start_h,
         hours=24.0 * _DAYS,
         longest_step_s=30.0,
         expects_float=False,
@@ -49,7 +50,15 @@ SCENARIOS = (
     _cold("cold-02c", "Two cold days, register 318 at 0.2C, 320 at 1 °C", 0.2, 1),
     _cold("cold-07c", "Two cold days, register 318 at 0.7C, 320 at 0 °C", 0.7, 0),
     _cold("cold-1c", "Two cold days, register 318 at 1C, 320 at 1 °C", 1.0, 1),
-    _cold("cold-1c-sale", "The same while surplus is sold", 1.0, 1, system=SELLING),
+    _cold(
+        "cold-1c-sale",
+        "The same while surplus is sold, from noon on, which shows that chargers feed in",
+        1.0,
+        1,
+        battery=BatteryPlan(soc=0.3, temperature_c=12.0),
+        system=SELLING,
+        start_h=11.0,
+    ),
     _cold("cold-unguarded", "Two cold days, register 318 at 1.2C and 320 at -20 °C: no guard at all", 1.2, -20),
     _cold(
         "cold-li-ion",

@@ -33,6 +33,7 @@ def _month(
     sensors: SensorPlan | None = None,
     bar: Bar = _WELL,
     faults: tuple[Fault, ...] = (),
+    most_short_percent: float = 3.0,
 ) -> Scenario:
     """Return days of sun and cloud; sun and load fit the size of the battery."""
     one_c_w = battery.capacity_ah * battery.cells * battery.kind.ocv_v(0.5)
@@ -55,6 +56,7 @@ def _month(
         step_s=5.0,
         longest_step_s=60.0,
         bar=bar,
+        most_short_percent=most_short_percent,
     )
 
 
@@ -95,7 +97,13 @@ SCENARIOS = (
         sensors=SensorPlan(current_offset_a=0.3),
         faults=(Fault(FaultKind.BMS_FULL, 19 * _DAY_S + 14 * HOUR_S, 120.0),),
     ),
-    _month("cell-high", "30 days with one cell 3 % (8.4 Ah) fuller", _one_high(_HOUSE), bar=_UNEQUAL_BAR),
+    _month(
+        "cell-high",
+        "30 days with one cell 3 % (8.4 Ah) fuller",
+        _one_high(_HOUSE),
+        bar=_UNEQUAL_BAR,
+        most_short_percent=4.0,
+    ),
     _month(
         "cell-high-sale",
         "45 days with one cell 3 % fuller while surplus is sold",
@@ -103,6 +111,7 @@ SCENARIOS = (
         45,
         system=SELLING,
         bar=replace(_UNEQUAL_BAR, balanced_after_days=40.0),
+        most_short_percent=4.0,
     ),
     _month(
         "dual-port",
@@ -120,10 +129,22 @@ SCENARIOS = (
         "30 days with the BMS of the manual and one cell 3 % fuller",
         replace(_one_high(_HOUSE), bms=BmsKind.DUAL_PORT),
         bar=_UNEQUAL_BAR,
+        most_short_percent=4.0,
     ),
     _month("month-lfp-8", "30 days with 8 LFP cells of 100 Ah", _LFP_8),
     _month("month-lfp-4", "30 days with 4 LFP cells of 20 Ah", _LFP_4, sensors=_LOW_POWER),
-    _month("month-li-ion", "30 days with 14 Li-ion cells of 100 Ah", _LI_ION, bar=replace(_WELL, top_percent=86.0)),
-    _month("month-lto", "30 days with 12 LTO cells of 200 Ah", _LTO, bar=replace(_WELL, top_percent=94.0)),
+    _month(
+        "month-li-ion",
+        "30 days with 14 Li-ion cells of 100 Ah",
+        _LI_ION,
+        bar=replace(_WELL, top_percent=86.0, full_percent=88.0),
+        most_short_percent=8.0,
+    ),
+    _month(
+        "month-lto",
+        "30 days with 12 LTO cells of 200 Ah",
+        _LTO,
+        bar=replace(_WELL, top_percent=94.0, full_percent=94.0),
+    ),
 )
 """In the order of the table."""

@@ -72,7 +72,7 @@ SCENARIOS = (
         _HOUSE,
         load=Constant(35.0),
         sensors=SensorPlan(current_offset_a=0.0),
-        bar=Bar(top_percent=99.0, count_error_percent=5.0, count_from_h=40.0),
+        bar=Bar(top_percent=98.0, count_error_percent=5.0, count_from_h=40.0),
     ),
     _fortnight(
         "mixed-age",
