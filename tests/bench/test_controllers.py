@@ -21,7 +21,7 @@ def sample(number: int, at_s: float, soc: float = 50.0, cell_v: float = 3.3) -> 
     return Snapshot(
         sequence=number,
         taken_at_s=at_s,
-        pack=PackState(16 * cell_v, 10.0, soc, lifetime_s=int(at_s)),
+        pack=PackState(16 * cell_v, 5.0, soc, lifetime_s=int(at_s)),
         cells=Cells((cell_v,) * 16),
         temperatures=Temperatures(None, 25.0, 25.0),
         ratings=BatteryPlan().ratings(),
