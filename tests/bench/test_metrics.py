@@ -91,6 +91,14 @@ def test_a_float_of_the_night_before_does_not_count(make_run: MakeRun) -> None:
     assert metrics_of(make_run(rows)).time_to_float_s is None
 
 
+def test_balancing_near_full_counts_as_the_end_of_a_charge(make_run: MakeRun) -> None:
+    """Cells that are apart are kept from FLOAT; far from full that is no excuse."""
+    rows = [{Column.TIME_S: t, Column.SUN_W: 1.0, Column.STATE: BULK, Column.BALANCING: 1.0} for t in (1.0, 2.0, 3.0)]
+    rows[0][Column.SOC_PERCENT], rows[1][Column.SOC_PERCENT], rows[2][Column.SOC_PERCENT] = 50.0, 50.0, 90.0
+
+    assert metrics_of(make_run(rows)).time_to_float_s == pytest.approx(2.0)
+
+
 def test_a_float_far_from_full_does_not_count(make_run: MakeRun) -> None:
     """A count that is too high says FLOAT at 83 %; an ideal charger gets 99 %, so it counts from 94 % on."""
     rows = [{Column.STATE: FLOAT, Column.SOC_PERCENT: float(soc)} for soc in range(83, 99)]

@@ -154,13 +154,13 @@ def _time_in_states(trace: Trace) -> dict[str, float]:
 def _time_to_float_s(trace: Trace, least_percent: float) -> float | None:
     float_index = STATES.index(ChargeState.FLOAT)
     sunrise_s: float | None = None
-    times_s, suns_w, states = trace.column(Column.TIME_S), trace.column(Column.SUN_W), trace.column(Column.STATE)
-    socs_percent = trace.column(Column.SOC_PERCENT)
-    for time_s, sun_w, state, soc_percent in zip(times_s, suns_w, states, socs_percent, strict=True):
+    names = (Column.TIME_S, Column.SUN_W, Column.STATE, Column.SOC_PERCENT, Column.BALANCING)
+    for time_s, sun_w, state, soc_percent, balancing in zip(*(trace.column(name) for name in names), strict=True):
         if sunrise_s is None and sun_w > 0.0:
             sunrise_s = time_s
-        if sunrise_s is not None and state == float_index and soc_percent >= least_percent:
-            return time_s - sunrise_s
+        over = state == float_index or balancing > 0.0  # cells that are apart are balanced instead
+        if sunrise_s is not None and over and soc_percent >= least_percent:
+            return float(time_s - sunrise_s)
     return None
 
 
