@@ -158,6 +158,14 @@ def rig() -> Rig:
     return settled(PipelineSettings())
 
 
+def test_a_leap_of_the_count_of_the_bms_is_told_once(rig: Rig) -> None:
+    """Somebody has set it: the state of charge stays what the bridge has counted."""
+    rig.feed(10, soc_percent=20.0)
+    (noted,) = rig.taken(Noted)
+    assert noted.text.startswith("The count of the BMS went from 50.0 to 20.0 % without a current")
+    assert number_of(rig.sent(), "soc") == 50.0
+
+
 def test_a_state_of_charge_that_was_written_counts(rig: Rig) -> None:
     """The bridge goes on from it; where the BMS's count is the state of charge there is nothing to do."""
     rig.pipeline.set_soc(80.0)

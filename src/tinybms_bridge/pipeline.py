@@ -38,6 +38,10 @@ _TELL_AGAIN_S = 600.0
 """A loose wire gives outliers for days: its alarm tells of that, each single one need not."""
 
 
+_LEAP_PERCENT = 1.0
+"""No current does that between two readings."""
+
+
 @dataclass(frozen=True, slots=True)
 class PipelineSettings:
     """Settings of the stages."""
@@ -211,6 +215,7 @@ class Pipeline:
         if snapshot is not None and self.snapshot is not None:
             self._bus.publish(SampleAccepted(self.snapshot), _SOURCE)
             self._tell_outliers(before, now_s)
+            self._tell_leap(before.soc, self._memory.soc)
         self._limits = None if limits is None else in_wire_steps(limits)
         if self._limits is not None and self._limits.freshness is Freshness.FRESH:
             self._last_fresh = self._limits
@@ -226,6 +231,18 @@ class Pipeline:
         if cause and cause != self._ignored:
             self._bus.publish(Noted(Severity.WARNING, "reading.absurd", f"Not used: {verdict}"), _SOURCE)
         self._ignored = cause
+
+    def _tell_leap(self, before: SocMemory, after: SocMemory) -> None:
+        """Say on the bus where the BMS's count has leaped and the bridge's has not followed."""
+        old, new, percent = before.bms_percent, after.bms_percent, after.percent
+        if old is None or new is None or percent is None or abs(new - old) < _LEAP_PERCENT:
+            return
+        if before.percent is not None and abs(percent - before.percent - (new - old)) >= _LEAP_PERCENT:
+            text = (
+                f"The count of the BMS went from {old:.1f} to {new:.1f} % without a current that explains it;"
+                f" the state of charge stays {percent:.1f} %"
+            )
+            self._bus.publish(Noted(Severity.INFO, "soc.leap", text), _SOURCE)
 
     def _tell_outliers(self, before: Memory, now_s: float) -> None:
         """Say on the bus which readings did not count; of the same cells not more often than every ten minutes."""
