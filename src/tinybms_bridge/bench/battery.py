@@ -9,7 +9,7 @@ from tinybms_bridge.bench.physics import SingleParticleCell
 from tinybms_bridge.tinybms.simulator.chemistry import CHEMISTRIES, CellSettings, Chemistry
 from tinybms_bridge.tinybms.simulator.pack import Pack
 
-__all__ = ["BatteryPlan", "BmsKind", "CellModel", "OddCell", "floor_v", "least_cvl_v"]
+__all__ = ["BatteryPlan", "BmsKind", "CellModel", "OddCell", "floor_v", "least_cvl_v", "target_cell_v"]
 
 _BELOW_FLOOR_V = 0.4
 """Where chargers heed no CCL they stand so much above CVL: on the floor they would charge a pack of 12 V on."""
@@ -147,6 +147,11 @@ def _of_particles(pack: Pack) -> Pack:
         for cell in pack.cells
     ]
     return Pack(cells, ambient_c=pack.ambient_c, bleed_a=pack.bleed_a)
+
+
+def target_cell_v(chemistry: str, full_v: float) -> float:
+    """Return where a cell is full enough (reference charging-physics); ``full_v``: register 300."""
+    return {"lfp": min(3.50, full_v - 0.08), "li-ion": full_v - 0.04, "lto": full_v - 0.06}[chemistry]
 
 
 def floor_v(ratings: Ratings, settings: LimitSettings) -> float:

@@ -51,6 +51,10 @@ _LEAST_WAIT_S, _LONGEST_WAIT_S = 20.0, 900.0
 """Time under CCL before such a step. It doubles each time that a step was too much, and is halved each time that it was
 not, so that a pack whose steps are coarse is below CCL nearly all of the time."""
 
+_SOLD_C_RATE = 0.05
+"""A battery that is discharged by more is sold; by less, it stands between two steps of CVL, and each step that is too
+much would only be taken back: a pack of four cells has no step at which a tenth of its capacity flows."""
+
 _WISH_MOST_A, _WISH_C_RATE, _WISH_S = 10.0, 0.05, 60.0
 """A wish that is passed by more than the smaller one, for so long, is not heeded."""
 
@@ -166,7 +170,7 @@ def _release(
     """Return the CVL that comes back step by step while less flows, and the times since the last and to the next."""
     level_v, calm_s, wait_s = _known_v(context, memory), memory.calm_s + elapsed_s, memory.wait_s
     assert level_v is not None
-    discharged = mean_a < 0.0
+    discharged = mean_a < -_SOLD_C_RATE * context.ratings.capacity_ah
     if not (discharged or mean_a < room_below_a):
         return level_v, memory.calm_s, wait_s, memory.rose
     if calm_s < (_LEAST_WAIT_S if discharged else wait_s):

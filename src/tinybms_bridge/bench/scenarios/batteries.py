@@ -9,10 +9,20 @@ __all__ = ["SCENARIOS"]
 
 _FOUR = BatteryPlan(cells=4, soc=0.85)
 _EIGHT = BatteryPlan(cells=8, soc=0.85)
+
+_LI_ION_SHORT = 7.0
+"""The target is 40 mV below register 300, where the slope of Li-ion keeps 3.5 % of the charge, and FLOAT 30 mV below
+that: more is the owner's choice, at the cost of the life of the cells (reference charging-physics)."""
 SCENARIOS = (
-    Scenario("li-ion", "14 Li-ion cells", battery=LI_ION, sun=ClearSky(3000.0)),
+    Scenario("li-ion", "14 Li-ion cells", battery=LI_ION, sun=ClearSky(3000.0), most_short_percent=_LI_ION_SHORT),
     Scenario(
-        "li-ion-feed-in", "14 Li-ion cells while surplus is sold", battery=LI_ION, system=SELLING, sun=ClearSky(4000.0)
+        "li-ion-feed-in",
+        "14 Li-ion cells while surplus is sold",
+        battery=LI_ION,
+        system=SELLING,
+        sun=ClearSky(4000.0),
+        expects_float=False,  # it is reached, but more than 5 % below what the ideal charger stores at register 300
+        most_short_percent=_LI_ION_SHORT,
     ),
     Scenario("lto", "12 LTO cells", battery=LTO, sun=ClearSky(3500.0)),
     Scenario("lto-feed-in", "12 LTO cells while surplus is sold", battery=LTO, system=SELLING, sun=ClearSky(4500.0)),

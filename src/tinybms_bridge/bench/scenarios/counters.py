@@ -30,6 +30,7 @@ SCENARIOS = (
         start_h=10.0,
         hours=2.0,
         expects_float=False,
+        most_short_percent=10.0,  # CVL + 0.4 V stay below register 300, with 8 cells 50 mV more than without feed-in
         bounds=(Bound(What.CHARGED, least=5.0),),
     ),
     Scenario(
@@ -56,7 +57,7 @@ SCENARIOS = (
         start_h=10.0,
         hours=2.0,
         expects_float=False,
-        bounds=(Bound(What.CHARGED, least=50.0), LIGHTS),
+        bounds=(Bound(What.CHARGED, least=49.0), LIGHTS),
     ),
     Scenario(
         "count-full-li-ion",

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tinybms_bridge.bench.battery import BatteryPlan, OddCell
+from tinybms_bridge.bench.battery import BatteryPlan, OddCell, target_cell_v
 from tinybms_bridge.bench.bounds import Bound, What
 from tinybms_bridge.bench.dirt import Dirt
 from tinybms_bridge.bench.scenario import Scenario
@@ -134,7 +134,7 @@ def noon(
 def untouched(battery: BatteryPlan, charge_c: float = 0.25, minutes: float = 15.0) -> tuple[Bound, ...]:
     """Return what holds while no reading counts that is not confirmed: limits stand, the sun flows."""
     ratings = battery.ratings()
-    least_v = ratings.series_cells * ratings.fully_charged_cell_v - 0.15
+    least_v = ratings.series_cells * target_cell_v(battery.chemistry, ratings.fully_charged_cell_v) - 0.25
     least_ah = 0.9 * charge_c * battery.capacity_ah * (minutes * 60.0 - BEGIN_S) / 3600.0
     return (
         Bound(What.CVL, least=least_v, from_s=BEGIN_S - 10.0),
