@@ -85,11 +85,14 @@ def _spare_the_cold(draft: Draft, context: Context, celsius: float, lost: str) -
 
 
 def _relieve_the_hot(draft: Draft, context: Context, celsius: float) -> None:
-    """Lower CVL for hot cells that age at a high voltage, but not below the pack: nothing is discharged for it."""
+    """Lower CVL for hot cells that age at a high voltage, but not below the pack: nothing is discharged for it.
+
+    Chargers that feed in stand above such a CVL: there what heat leaves of CCL is enforced, from the pack down.
+    """
     charging, pack_v = context.charging, context.snapshot.pack.voltage_v
     share = min(1.0, (celsius - _HOT_C) / (_HOTTEST_C - _HOT_C))
     limit_v = charging.target_v - charging.relief_v * share * context.ratings.series_cells
-    if charging.relief_v > 0.0:
+    if charging.relief_v > 0.0 and not charging.feed_in:
         draft.lower(CVL, max(limit_v, pack_v, context.floor_v), LimitCode.HOT, value=celsius, threshold=_HOT_C)
 
 

@@ -51,9 +51,9 @@ _LEAST_WAIT_S, _LONGEST_WAIT_S = 20.0, 900.0
 """Time under CCL before such a step. It doubles each time that a step was too much, and is halved each time that it was
 not, so that a pack whose steps are coarse is below CCL nearly all of the time."""
 
-_SOLD_C_RATE = 0.05
-"""A battery that is discharged by more is sold; by less, it stands between two steps of CVL, and each step that is too
-much would only be taken back: a pack of four cells has no step at which a tenth of its capacity flows."""
+_LONGEST_SOLD_S = 300.0
+"""While the battery is discharged the wait is no longer than this: at night nothing is sold, and by day a pack of four
+cells, which has no step at which a tenth of its capacity flows, does not go to and fro each 20 s."""
 
 _WISH_MOST_A, _WISH_C_RATE, _WISH_S = 10.0, 0.05, 60.0
 """A wish that is passed by more than the smaller one, for so long, is not heeded."""
@@ -118,7 +118,7 @@ def enforce(
     level_v, calm_s, wait_s, rose = _known_v(context, memory), memory.calm_s, memory.wait_s, memory.rose
     attempt = memory.attempt
     if over_a > 0.0:
-        if level_v is not None and calm_s > 0.0:
+        if level_v is not None and (calm_s > 0.0 or rose):
             wait_s = min(2.0 * wait_s, _LONGEST_WAIT_S)
         calm_s, rose = 0.0, False
         level_v, attempt = _press(context, memory, rates, mean_a, mean_a - may_a, elapsed_s)
@@ -170,10 +170,10 @@ def _release(
     """Return the CVL that comes back step by step while less flows, and the times since the last and to the next."""
     level_v, calm_s, wait_s = _known_v(context, memory), memory.calm_s + elapsed_s, memory.wait_s
     assert level_v is not None
-    discharged = mean_a < -_SOLD_C_RATE * context.ratings.capacity_ah
+    discharged = mean_a < 0.0
     if not (discharged or mean_a < room_below_a):
         return level_v, memory.calm_s, wait_s, memory.rose
-    if calm_s < (_LEAST_WAIT_S if discharged else wait_s):
+    if calm_s < (min(wait_s, _LONGEST_SOLD_S) if discharged else wait_s):
         return level_v, calm_s, wait_s, memory.rose
     level_v += _RISE_V
     if level_v >= draft[CVL]:

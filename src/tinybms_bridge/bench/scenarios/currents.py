@@ -26,7 +26,8 @@ def _derated(
     foreign: ForeignSource | None = None,
 ) -> Scenario:
     """Return an hour of feed-in with a CCL that temperature has lowered; what flows may be ``over_a`` above it."""
-    battery = pack(chemistry, cells, capacity_ah, 0.5, temperature_c=temperature_c)
+    # Near the target the cell voltage lowers CCL as well, which CVL itself sees to: the hour ends below.
+    battery = pack(chemistry, cells, capacity_ah, 0.5 if chemistry == "lfp" else 0.35, temperature_c=temperature_c)
     one_c_w = capacity_ah * cells * battery.kind.ocv_v(0.5)
     return Scenario(
         name,

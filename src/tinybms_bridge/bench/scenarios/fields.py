@@ -32,7 +32,7 @@ SCENARIOS = (
         _COLD,
         (Replaced(BEGIN_S, _LONG_S, Field.EXTERNAL_1, -60.1),),
         (
-            Bound(What.CCL, least=14.0, most=16.0, from_s=BEGIN_S - 10.0),
+            Bound(What.CCL, least=14.0, most=17.0, from_s=BEGIN_S - 10.0),
             Bound(What.CHARGED, least=0.9 * 15.6 * 0.38, from_s=BEGIN_S),
             LIGHTS,
             HEARD,
@@ -56,7 +56,7 @@ SCENARIOS = (
         _COLD_BOARD,
         (Replaced(BEGIN_S, _LONG_S, Field.BOARD, None),),
         (
-            Bound(What.CCL, least=14.0, most=16.0, to_s=BEGIN_S + 8.0, from_s=BEGIN_S - 10.0),
+            Bound(What.CCL, least=14.0, most=17.0, to_s=BEGIN_S + 8.0, from_s=BEGIN_S - 10.0),
             Bound(What.CCL, most=0.0, from_s=BEGIN_S + 12.0, to_s=BEGIN_S + _LONG_S),
             Bound(What.CURRENT, most=0.5, from_s=BEGIN_S + 25.0, to_s=BEGIN_S + _LONG_S),
             Bound(What.DCL, least=0.89 * 150.0, from_s=BEGIN_S - 10.0),
