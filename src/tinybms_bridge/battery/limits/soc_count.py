@@ -145,7 +145,7 @@ def next_count(memory: SocMemory, counted: Snapshot, ratings: Ratings, fresh_s: 
     gap_s = -1.0 if memory.taken_at_s is None else taken_at_s - memory.taken_at_s
     anchors, idle_s = memory.anchors, 0.0
     drift_a = anchors.drift_a or 0.0
-    if 0.0 < gap_s <= MAX_GAP_S or 0.0 < gap_s <= fresh_s:
+    if 0.0 < gap_s <= max(fresh_s, MAX_GAP_S):
         in_ah: float | None = ((memory.current_a + current_a) / 2.0 - drift_a) * gap_s / 3600.0
         if current_a == 0.0:
             idle_s = memory.idle_s + gap_s
@@ -155,7 +155,9 @@ def next_count(memory: SocMemory, counted: Snapshot, ratings: Ratings, fresh_s: 
     if in_ah is None:
         since_full_ah = None
     else:
-        percent = _bounded(percent, percent + 100.0 * in_ah / capacity_ah, anchors)
+        before, percent = percent, percent + 100.0 * in_ah / capacity_ah
+        if not _LEAST_PERCENT <= percent <= _MOST_PERCENT:
+            percent = _bounded(before, percent, anchors)
         if since_full_ah is not None:
             since_full_ah += in_ah
             if since_full_ah > 0.0 and anchors.full:
