@@ -239,3 +239,11 @@ def test_what_users_ask_for_excuses_a_day_without_charge() -> None:
     wished = replace(SCENARIO, wish=Wish())
 
     assert violations(replace(GOOD, life=Life(idle_days=2, false_sustain_h=1.0)), wished) == ()
+
+
+def test_what_no_limits_can_help_is_excused_by_name() -> None:
+    """And nothing else is."""
+    excusing = replace(SCENARIO, excused=("plating", "switch"))
+    told = [violation.name for violation in violations(replace(GOOD, life=WORN), excusing)]
+
+    assert told == ["DCL turns", "SUSTAIN", "no charge"]

