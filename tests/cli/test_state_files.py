@@ -96,3 +96,44 @@ def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path, caplog: pytest.
     files.own()
     assert "cannot be used" in caplog.text
     files.release()
+
+
+def test_no_secret_stays_in_the_directory_before(tmp_path: Path) -> None:
+    """Tokens, password hashes and the key of the certificate are still good; what is no secret stays as a copy."""
+    files = StateFiles(tmp_path / "old")
+    names = ("users.json", "web-key.pem", "state.json", "stops.json")
+    for name in names:
+        for _ in range(2):  # with a predecessor
+            files.stored(name, 0o600).write(name.encode())
+    files.move_to(tmp_path / "new")
+    assert {path.name for path in (tmp_path / "new").iterdir()} == set(names)
+    assert {path.name for path in (tmp_path / "old").iterdir()} == {
+        "state.json",
+        "state.json.bak",
+        "stops.json",
+        "stops.json.bak",
+    }
+
+
+def test_a_move_that_fails_takes_no_secret_away(tmp_path: Path) -> None:
+    """Users have to be somewhere."""
+    files = StateFiles(tmp_path / "old")
+    users, other = files.stored("users.json", 0o600), files.stored("other", 0o600)
+    users.write(b"users")
+    other.write(b"other")
+    (tmp_path / "new" / ".other.tmp").mkdir(parents=True)
+    with pytest.raises(OSError, match="other"):
+        files.move_to(tmp_path / "new")
+    assert users.read() == b"users"
+    assert (tmp_path / "old" / "users.json").exists()
+
+
+def test_a_secret_that_cannot_be_removed_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The files have moved all the same."""
+    files = StateFiles(tmp_path / "old")
+    users = files.stored("users.json", 0o600)
+    users.write(b"users")
+    (tmp_path / "old" / "users.json.bak").mkdir()
+    files.move_to(tmp_path / "new")
+    assert users.name == str(tmp_path / "new" / "users.json")
+    assert "users.json.bak still holds secrets and cannot be removed" in caplog.text

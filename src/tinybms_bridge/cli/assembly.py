@@ -1,7 +1,6 @@
 """Puts a bridge together from a configuration and this machine, for ``run`` and ``demo``."""
 
 import asyncio
-import hashlib
 import json
 import logging
 import os
@@ -18,6 +17,7 @@ from tinybms_bridge.battery.saved_units import SavedUnits
 from tinybms_bridge.bridge import Bridge, Machine
 from tinybms_bridge.cli.again import StartAgain
 from tinybms_bridge.cli.common import logging_through, set_up_logging
+from tinybms_bridge.cli.last_good import LastGood
 from tinybms_bridge.cli.state_files import StateFiles
 from tinybms_bridge.cli.web_part import add_web
 from tinybms_bridge.config.configuration import Configuration
@@ -101,7 +101,7 @@ def open_configuration(path: str | None, overrides: Overrides) -> Opened:
     file = Path(path) if path else default_path()
     if path and not file.exists():
         raise ConfigError([ConfigProblem("", None, "the file does not exist")], source=path)
-    store = ConfigStore(FileStorage(file), last_good=FileStorage(_last_good_path(file)))
+    store = ConfigStore(FileStorage(file), last_good=LastGood(file))
     config = store.load()
     remarks = [str(notice) for notice in store.notices]
     if store.error is not None:
@@ -113,12 +113,6 @@ def open_configuration(path: str | None, overrides: Overrides) -> Opened:
     if exposed is not None:
         remarks.append(str(exposed))
     return Opened(override(config, overrides), tuple(remarks), store, file, overrides)
-
-
-def _last_good_path(file: Path) -> Path:
-    """Return where the copy of this very file is kept: that of another file belongs to another battery."""
-    digest = hashlib.sha256(os.fsencode(os.path.abspath(file))).hexdigest()
-    return state_directory("") / f"last-good-{digest[:16]}.json"
 
 
 def load_defaults(overrides: Overrides) -> Configuration:

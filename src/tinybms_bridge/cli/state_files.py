@@ -13,6 +13,9 @@ __all__ = ["StateFiles"]
 
 log = logging.getLogger(__name__)
 
+_SECRETS = frozenset({"users.json", "web-key.pem"})
+"""Named here: the web server's own constants would load it where it is off."""
+
 
 class StateFiles:
     """Files that stay together."""
@@ -56,6 +59,7 @@ class StateFiles:
     def move_to(self, folder: Path) -> None:
         """Take every file to another directory. Blocks.
 
+        The old one keeps a copy of each but those with secrets, which would still be good.
         Raises OSError, for one that belongs to another running process too; then all stay where they were.
         """
         if folder == self.folder:
@@ -69,7 +73,9 @@ class StateFiles:
             if lock is not None:
                 lock.release()
             raise
-        self.folder = folder
+        left, self.folder = self.folder, folder
+        for name in _SECRETS & self._files.keys():
+            _forget(left / name)
         if self._lock is not None:
             self._lock.release()
         self._lock = lock
@@ -79,6 +85,15 @@ class StateFiles:
             file.move_to(_file(folder / name, mode))
         for move in self.also:
             move(folder)
+
+
+def _forget(path: Path) -> None:
+    """Remove a document and its predecessor."""
+    for each in (path, FileStorage(path).backup_path):
+        try:
+            each.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("%s still holds secrets and cannot be removed: %s", each, error)
 
 
 def _file(path: Path, mode: int) -> FileStorage:

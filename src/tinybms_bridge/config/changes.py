@@ -17,6 +17,7 @@ __all__ = [
     "ConfigChange",
     "changed_paths",
     "merged",
+    "with_kept",
     "with_secrets_of",
     "without_masks",
     "without_new_defaults",
@@ -105,6 +106,17 @@ def with_secrets_of(known: object, document: Mapping[str, Any], model: type[Sect
             result[key] = earlier[key]
         else:
             result[key] = value
+    return result
+
+
+def with_kept(known: object, document: Mapping[str, Any], model: type[Section]) -> dict[str, Any]:
+    """Return the document of a section with each key of ``known`` that it does not name."""
+    result = dict(document)
+    for key, value in known.items() if isinstance(known, Mapping) else ():
+        given = result.setdefault(key, value)
+        inner = section_type(model.model_fields[key])
+        if inner is not None and isinstance(given, Mapping):
+            result[key] = with_kept(value, given, inner)
     return result
 
 

@@ -6,13 +6,14 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import datetime
 from threading import RLock
-from typing import Any
+from typing import Any, Protocol
 
 from tinybms_bridge.config.battery import check_alone, new_problems
 from tinybms_bridge.config.changes import (
     ConfigChange,
     changed_paths,
     merged,
+    with_kept,
     with_secrets_of,
     without_masks,
     without_new_defaults,
@@ -25,12 +26,25 @@ from tinybms_bridge.errors import ConfigError, ConfigProblem
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.storage import Storage
 
-__all__ = ["ConfigStore", "Guard", "Listener"]
+__all__ = ["ConfigStore", "GoodCopy", "Guard", "Listener"]
 
 Listener = Callable[[ConfigChange], None]
 Guard = Callable[[Configuration], None]
 
 _CLOCK = SystemClock()
+_CONNECTIONS = ("hardware", "web_server")
+
+
+class GoodCopy(Protocol):
+    """Where the last configuration that could be used is kept; a ``Storage`` is one."""
+
+    def read(self) -> bytes | None:
+        """Return it, or None when there is none. Raises OSError."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Keep it; called again with the same data at each start. Raises OSError."""
+        ...
 
 
 class ConfigStore:
@@ -45,7 +59,7 @@ class ConfigStore:
         self,
         storage: Storage,
         *,
-        last_good: Storage | None = None,
+        last_good: GoodCopy | None = None,
         wall: Callable[[], datetime] = _CLOCK.wall,
     ) -> None:
         self._storage = storage
@@ -131,10 +145,15 @@ class ConfigStore:
         return change
 
     def replace(self, document: Mapping[str, Any]) -> ConfigChange:
-        """Put a whole document in the place of the user's keys; otherwise as ``update``."""
+        """Put a whole document in the place of the user's keys; otherwise as ``update``.
+
+        What it does not name of ``hardware`` and ``web_server`` stays: an empty or partial document must cut off
+        neither the BMS nor whoever sends it.
+        """
         with self._changing:
             with self._lock:
-                change = self._change(import_firmware(document)[0], self._base())
+                base = self._base()
+                change = self._change(_with_connections(import_firmware(document)[0], base), base)
             self._tell(change)
         return change
 
@@ -212,8 +231,7 @@ class ConfigStore:
         if self._last_good is None or data is None:
             return
         with suppress(OSError):  # the copy is a convenience: the configuration itself is fine
-            if self._last_good.read() != data:
-                self._last_good.write(data)
+            self._last_good.write(data)
 
     def _base(self) -> dict[str, Any]:
         """Return the keys to change: those of the file if somebody has changed it well, else those in force."""
@@ -256,6 +274,12 @@ class ConfigStore:
             with ExitStack() as calls:
                 for listener in reversed(self._listeners):
                     calls.callback(listener, change)
+
+
+def _with_connections(document: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a whole document with the keys of ``base`` by which the bridge reaches the BMS and is reached."""
+    known = {name: base[name] for name in _CONNECTIONS if name in base}
+    return with_kept(known, document, Configuration)
 
 
 def _text(document: Mapping[str, Any]) -> str:

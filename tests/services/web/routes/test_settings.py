@@ -39,7 +39,7 @@ async def test_null_takes_a_key_back(client: httpx.AsyncClient, face: Any) -> No
     """A key set to null has its default again and is not in the file."""
     await client.post("/api/settings", json=PART)
     await client.post("/api/settings", json={"cvl": {"float_soc_threshold": None}})
-    assert face.store.configuration.cvl.float_soc_threshold == 95.0
+    assert face.store.configuration.cvl.float_soc_threshold is None
     assert "float_soc_threshold" not in saved(face)["cvl"]
 
 
@@ -133,7 +133,7 @@ async def test_disk_that_cannot_be_written(
     answer = await client.post("/api/settings", json=PART)
     assert (answer.status_code, answer.json()["error"]) == (500, "config_save_failed")
     assert "No space left" in answer.json()["message"]
-    assert face.store.configuration.cvl.float_soc_threshold == 95.0
+    assert face.store.configuration.cvl.float_soc_threshold is None
 
 
 async def test_writing_needs_a_login(visitor: httpx.AsyncClient, face: Any) -> None:
@@ -156,4 +156,47 @@ async def test_schema(visitor: httpx.AsyncClient) -> None:
     schema = (await visitor.get("/api/settings/schema")).json()
     key = schema["$defs"]["Cvl"]["properties"]["float_soc_threshold"]
     assert key["unit"] == "%"
-    assert key["maximum"] == 100
+    assert key["anyOf"][0]["maximum"] == 100
+
+
+@pytest.mark.parametrize("document", [{}, {"cvl": {}}, {"hardware": {}, "web_server": {}}, {"hardware": {"can": {}}}])
+async def test_a_document_that_lacks_the_connections_cuts_nobody_off(
+    client: httpx.AsyncClient, face: Any, document: dict[str, Any]
+) -> None:
+    """Neither the BMS nor whoever sends it: what is not named of `hardware` and `web_server` stays; the rest resets."""
+    connections = {
+        "hardware": {"uart": {"device": "/dev/ttyUSB7"}, "can": {"channel": "can1"}},
+        "web_server": {"port": 8123, "enable_auth": True},
+    }
+    await client.post("/api/settings", json={**connections, **PART})
+
+    answer = await client.put("/api/settings", json=document)
+
+    assert answer.json()["changed"] == ["victron.thresholds.overvoltage_v", "cvl.float_soc_threshold"]
+    assert {name: saved(face)[name] for name in connections} == connections
+
+
+async def test_what_a_document_names_of_the_connections_is_taken(client: httpx.AsyncClient, face: Any) -> None:
+    """A list or a table is a value: it is replaced, not mixed."""
+    both = {"enable_cors": True, "cors_origins": ["http://a.example", "http://b.example"]}
+    await client.post("/api/settings", json={"web_server": both, "hardware": {"can": {"options": {"a": 1, "b": 2}}}})
+
+    wanted = {"web_server": {"cors_origins": ["http://c.example"]}, "hardware": {"can": {"options": {"b": 3}}}}
+    answer = await client.put("/api/settings", json=wanted)
+
+    assert answer.status_code == 200, answer.text
+    assert saved(face)["web_server"] == {"enable_cors": True, "cors_origins": ["http://c.example"]}
+    assert saved(face)["hardware"]["can"]["options"] == {"b": 3}
+
+
+@pytest.mark.parametrize("document", [{"hardware": None}, {"web_server": 5}, {"hardware": {"uart": []}}])
+async def test_connections_that_are_no_section_are_refused(
+    client: httpx.AsyncClient, face: Any, document: dict[str, Any]
+) -> None:
+    """With the path of the mistake; nothing changes."""
+    before = saved(face)
+
+    answer = await client.put("/api/settings", json=document)
+
+    assert (answer.status_code, answer.json()["error"]) == (422, "invalid_settings")
+    assert saved(face) == before

@@ -61,7 +61,10 @@ async def change_settings(request: Request, face: Face, _user: Admin, facts: Fac
 
 @router.put("/api/settings")
 async def replace_settings(request: Request, face: Face, _user: Admin, facts: Facts, _document: Document) -> Saved:
-    """Put a whole configuration in the place of the present one, for example a backup; otherwise as POST."""
+    """Put a whole configuration in the place of the present one, for example a backup; otherwise as POST.
+
+    What it does not name of `hardware` and `web_server` stays as it is.
+    """
     return await _change(face.store.replace, await request.body(), facts)
 
 
