@@ -124,7 +124,7 @@ def remove_command(store: "AccountStore", name: str) -> None:
 @click.pass_obj
 @_clear_errors
 def password_command(store: "AccountStore", name: str, role: str | None, password_stdin: bool) -> None:
-    """Give the user NAME another password; the user's browsers have to log in again."""
+    """Give the user NAME another password; browsers have to log in again, and the user's tokens are void."""
     from tinybms_bridge.services.web.accounts import Role
     from tinybms_bridge.services.web.accounts.passwords import check_password, hash_password
 
@@ -134,7 +134,7 @@ def password_command(store: "AccountStore", name: str, role: str | None, passwor
     hashed = hash_password(password)
     new_role = None if role is None else Role(role)
     store.update(lambda book: book.with_changes(name, password=hashed, role=new_role))
-    click.echo(f"the password of {name.lower()} was changed")
+    click.echo(f"the password of {name.lower()} was changed; tokens of before are void")
 
 
 @users_command.command("token")

@@ -137,3 +137,13 @@ async def test_a_head_that_is_too_large_is_refused(nobody: httpx.AsyncClient) ->
     assert (answer.status_code, answer.json()["error"]) == (431, "head_too_large")
     assert (await nobody.get("/api/thing", headers={"x-long": "a" * 15_000})).status_code == 200
     assert (await nobody.get("/api/thing", params={"x": "a" * 16_384})).status_code == 431
+
+
+@pytest.mark.parametrize("coding", [b"chunked", b"identity", b""])
+async def test_a_body_with_two_lengths_reaches_no_route(coding: bytes) -> None:
+    """A proxy that believes the other one takes what follows for a request of somebody else (request smuggling)."""
+    sent = await run([b"x"], headers=[(b"content-length", b"1"), (b"transfer-encoding", coding)])
+
+    assert sent[0]["status"] == 400
+    assert json.loads(sent[1]["body"])["error"] == "invalid_http"
+    assert (b"connection", b"close") in {(name.lower(), value) for name, value in sent[0]["headers"]}

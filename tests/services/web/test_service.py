@@ -576,3 +576,19 @@ def test_the_users_survive_the_service(face: Any, storage: MemoryStorage) -> Non
 
     assert storage.writes == before
     assert AccountStore(storage).read().has_admin
+
+
+@pytest.mark.parametrize(
+    "order", [b"Content-Length: 4\r\nTransfer-Encoding: chunked", b"Transfer-Encoding: chunked\r\nContent-Length: 4"]
+)
+async def test_a_request_with_two_lengths_ends_the_connection(start: Start, order: bytes) -> None:
+    """What comes behind it is never taken for a second request."""
+    async with start() as service:
+        reader, writer = await raw(service)
+        smuggled = b"GET /api/session HTTP/1.1\r\nHost: h\r\n\r\n"
+        writer.write(b"POST /api/login HTTP/1.1\r\nHost: h\r\n" + order + b"\r\n\r\n0\r\n\r\n" + smuggled)
+        answer = await asyncio.wait_for(reader.read(), WAIT_S)
+        writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert answer.count(b"HTTP/1.1 ") == 1

@@ -29,6 +29,10 @@ class BodyLimit:
             text = f"the head of the request is larger than {HEAD_BYTES} bytes"
             await problem(431, "head_too_large", text, headers={"Connection": "close"})(scope, receive, send)
             return
+        if scope["type"] == "http" and _is_ambiguous(scope):
+            text = "Transfer-Encoding and Content-Length in one request: where its body ends cannot be told"
+            await problem(400, "invalid_http", text, headers={"Connection": "close"})(scope, receive, send)
+            return
         if scope["type"] != "http" or not _has_body(scope):
             await self._app(scope, receive, send)
             return
@@ -67,6 +71,11 @@ def _head_bytes(scope: Scope) -> int:
     """Return the length of the head; one that arrives in pieces is bounded before, one that arrives at once is not."""
     fields = sum(len(name) + len(value) + len(": \r\n") for name, value in scope["headers"])
     return fields + len(scope.get("raw_path") or b"") + len(scope.get("query_string", b""))
+
+
+def _is_ambiguous(scope: Scope) -> bool:
+    """Tell whether a proxy in between may see another end of the body than we do (RFC 9112, section 6.1)."""
+    return {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}
 
 
 def _has_body(scope: Scope) -> bool:

@@ -144,3 +144,11 @@ def test_the_lesser_role_wins(one: Role, other: Role) -> None:
     """A token can do no more than its user, and no more than itself."""
     assert one.at_most(other) is other.at_most(one)
     assert (one.at_most(other) is Role.ADMIN) == (one is other is Role.ADMIN)
+
+
+def test_another_password_ends_the_tokens_of_the_user_alone() -> None:
+    """Whoever changes it because somebody knew it does not leave that somebody a token; another role ends none."""
+    book = BOOK.with_token(token(), NOW).with_token(token("2", "boss"), NOW)
+
+    assert [each.id for each in book.with_changes("Guest", password="h3").tokens] == ["2"]
+    assert book.with_changes("guest", role=Role.ADMIN).tokens == book.tokens

@@ -289,3 +289,47 @@ async def test_no_secret_reaches_the_log(
     for secret in ("opensesame", "correct horse", ANN["password"], made, made.split(".")[2]):
         assert secret not in caplog.text
     assert "login of boss from 192.168.1.7 accepted" in caplog.text
+
+
+@pytest.mark.parametrize("by", ["user", "administrator"])
+async def test_another_password_ends_the_tokens_of_the_user(
+    viewer: httpx.AsyncClient, admin: httpx.AsyncClient, nobody: httpx.AsyncClient, by: str
+) -> None:
+    """Made by whoever knew the old one; those of others go on."""
+    headers = [
+        {"Authorization": f"Bearer {(await client.post('/api/tokens', json={'label': 'x'})).json()['token']}"}
+        for client in (viewer, admin)
+    ]
+    if by == "user":
+        answer = await viewer.post("/api/password", json={"current": GUEST["password"], "new": "another password"})
+    else:
+        answer = await admin.patch("/api/users/guest", json={"password": "another password"})
+
+    assert answer.status_code == 200
+    assert refusal(await nobody.get("/api/thing", headers=headers[0])) == (401, "invalid_token")
+    assert (await nobody.get("/api/thing", headers=headers[1])).json()["user"] == "boss"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/api/tokens", {"label": "y"}),
+        ("POST", "/api/users", {**ANN, "role": "admin"}),
+        ("POST", "/api/users", ANN),
+        ("PATCH", "/api/users/guest", {"role": "admin"}),
+        ("PATCH", "/api/users/guest", {"password": "another password"}),
+        ("PATCH", "/api/users/boss", {"password": "another password"}),
+        ("POST", "/api/password", {"current": BOSS["password"], "new": "another password"}),
+    ],
+)
+async def test_a_token_makes_nothing_that_outlives_it(
+    admin: httpx.AsyncClient, nobody: httpx.AsyncClient, storage: MemoryStorage, method: str, path: str, body: object
+) -> None:
+    """A stolen token of an administrator, once revoked, has left neither a user nor a password nor a token."""
+    token = (await admin.post("/api/tokens", json={"label": "x", "role": "admin"})).json()["token"]
+    before = AccountStore(storage).read()
+
+    answer = await nobody.request(method, path, json=body, headers={"Authorization": f"Bearer {token}"})
+
+    assert refusal(answer) == (403, "session_required")
+    assert AccountStore(storage).read() == before

@@ -109,10 +109,12 @@ class Book:
         return self._checked(replace(self, accounts=accounts, tokens=tokens))
 
     def with_changes(self, name: str, *, password: str | None = None, role: Role | None = None) -> Self:
-        """Give a user another password hash, which ends the sessions, or another role."""
+        """Give a user another password hash, which ends the sessions and every token of the user, or another role."""
         old = self.expect_account(name)
         new = replace(old, password=password or old.password, role=role or old.role)
-        return self._checked(replace(self, accounts=tuple(new if each is old else each for each in self.accounts)))
+        accounts = tuple(new if each is old else each for each in self.accounts)
+        tokens = tuple(token for token in self.tokens if password is None or token.user != old.name)
+        return self._checked(replace(self, accounts=accounts, tokens=tokens))
 
     def with_token(self, token: TokenRecord, now: datetime) -> Self:
         """Add a token, and forget those that have expired."""

@@ -18,9 +18,9 @@ from tinybms_bridge.services.web.security.csrf import (
     is_own_page_or_listed,
 )
 from tinybms_bridge.services.web.security.gate import Gate, Seen
-from tinybms_bridge.services.web.security.user import User
+from tinybms_bridge.services.web.security.user import User, Via
 
-__all__ = ["Admin", "Facts", "Login", "OwnPage", "TheGate", "Viewer", "websocket_user"]
+__all__ = ["Admin", "Facts", "Login", "OwnPage", "TheGate", "Viewer", "refuse_tokens", "websocket_user"]
 
 _LOGIN_HEADERS = {"WWW-Authenticate": "Bearer"}
 
@@ -81,6 +81,12 @@ async def _admin(request: Request, user: Annotated[User, Depends(_login)], facts
         raise
     finally:
         audit(user, action, failure=failure, **facts)
+
+
+def refuse_tokens(user: User, what: str) -> None:
+    """Raises ProblemError 403 for a bearer token: whoever got hold of one must not make it outlive its revocation."""
+    if user.via is Via.TOKEN:
+        raise ProblemError(403, "session_required", f"a token cannot {what}: log in for that")
 
 
 async def _own_page(request: Request) -> None:

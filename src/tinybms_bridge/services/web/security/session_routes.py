@@ -5,7 +5,7 @@ from fastapi import APIRouter, Request, Response
 from tinybms_bridge.services.web.accounts import Account, Role
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.security.audit import audit, audit_login
-from tinybms_bridge.services.web.security.dependencies import Login, OwnPage, TheGate
+from tinybms_bridge.services.web.security.dependencies import Login, OwnPage, TheGate, refuse_tokens
 from tinybms_bridge.services.web.security.gate import COOKIE, Gate, address_of
 from tinybms_bridge.services.web.security.messages import (
     LoginBody,
@@ -74,7 +74,8 @@ async def read_session(request: Request, gate: TheGate) -> SessionState:
 async def change_own_password(
     body: OwnPassword, user: Login, request: Request, response: Response, gate: TheGate
 ) -> SessionState:
-    """Change the own password; every other session of the user ends."""
+    """Change the own password; every other session and every token of the user ends. Not with a token."""
+    refuse_tokens(user, "change a password")
     await gate.login(user.name, body.current.get_secret_value(), user.address)
     account = await gate.accounts.change(user.name, password=body.new.get_secret_value())
     audit(user, "change of the own password")

@@ -4,9 +4,8 @@ from fastapi import APIRouter
 
 from tinybms_bridge.services.web.accounts import AccountError, Book, Role
 from tinybms_bridge.services.web.accounts.tokens import new_record, write_token
-from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.security.audit import audit
-from tinybms_bridge.services.web.security.dependencies import Admin, Facts, Login, TheGate
+from tinybms_bridge.services.web.security.dependencies import Admin, Facts, Login, TheGate, refuse_tokens
 from tinybms_bridge.services.web.security.messages import (
     CreatedToken,
     NewToken,
@@ -18,7 +17,7 @@ from tinybms_bridge.services.web.security.messages import (
     UserInfo,
     UserList,
 )
-from tinybms_bridge.services.web.security.user import User, Via
+from tinybms_bridge.services.web.security.user import User
 
 __all__ = ["router"]
 
@@ -32,16 +31,18 @@ async def list_users(_: Admin, gate: TheGate) -> UserList:
 
 
 @router.post("/users", status_code=201)
-async def add_user(body: NewUser, _: Admin, facts: Facts, gate: TheGate) -> UserInfo:
-    """Add a user."""
+async def add_user(body: NewUser, user: Admin, facts: Facts, gate: TheGate) -> UserInfo:
+    """Add a user; not with a token."""
+    refuse_tokens(user, "make a user")
     account = await gate.accounts.add(body.username, Role(body.role), body.password.get_secret_value())
     facts |= {"name": account.name, "role": account.role}
     return UserInfo.of(account)
 
 
 @router.patch("/users/{name}")
-async def change_user(name: str, body: UserChange, _: Admin, facts: Facts, gate: TheGate) -> UserInfo:
-    """Change the password or the role of a user; another password ends the user's sessions."""
+async def change_user(name: str, body: UserChange, user: Admin, facts: Facts, gate: TheGate) -> UserInfo:
+    """Change the password or the role of a user; another password ends sessions and tokens. Not with a token."""
+    refuse_tokens(user, "change a user")
     password = None if body.password is None else body.password.get_secret_value()
     role = None if body.role is None else Role(body.role)
     account = await gate.accounts.change(name, password=password, role=role)
@@ -66,8 +67,7 @@ async def list_tokens(user: Login, gate: TheGate) -> TokenList:
 @router.post("/tokens", status_code=201)
 async def make_token(body: NewToken, user: Login, gate: TheGate) -> CreatedToken:
     """Make a bearer token for a script; it can do no more than its maker, and is shown this once."""
-    if user.via is Via.TOKEN:
-        raise ProblemError(403, "session_required", "a token cannot make another token: log in for that")
+    refuse_tokens(user, "make another token")
     now = gate.clock.wall()
     record = new_record(user.name, body.label, Role(body.role).at_most(user.role), now, body.days)
     book = await gate.accounts.edit(lambda book: book.with_token(record, now))
