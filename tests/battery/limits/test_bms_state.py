@@ -21,21 +21,6 @@ MakeContext = Callable[..., Context]
 MakeDraft = Callable[..., Draft]
 Engine = Any
 
-APART = Ratings(
-    series_cells=16,
-    fully_charged_cell_v=3.65,
-    fully_discharged_cell_v=2.90,
-    over_voltage_cell_v=3.75,
-    under_voltage_cell_v=2.50,
-    charge_over_current_a=60.0,
-    discharge_over_current_a=120.0,
-    discharge_peak_current_a=150.0,
-    over_heat_c=60.0,
-    low_temperature_charge_c=1.0,
-    capacity_ah=100.0,
-    switches=Switches.APART,
-)
-
 UNTOUCHED = (58.4, 50.0, 100.0)
 NO_CHARGE = (53.6, 0.0, 100.0)
 NO_DISCHARGE = (58.4, 50.0, 0.0)
@@ -72,12 +57,17 @@ def limits_of(draft: Draft) -> tuple[float, float, float]:
     return draft[Quantity.CVL], draft[Quantity.CCL], draft[Quantity.DCL]
 
 
+def with_switches(context: MakeContext, switches: Switches = Switches.APART) -> Ratings:
+    """Return the settings of the usual LFP pack whose load and charger are switched in some way."""
+    return replace(context().ratings, switches=switches)
+
+
 def obeyed(
     context: MakeContext, make_draft: MakeDraft, status: BmsStatus, *events: int, ratings: Ratings | None = None
 ) -> tuple[tuple[float, float, float], list[str]]:
     """Return the limits and the details of the causes with a status and open events."""
     draft = make_draft()
-    obey_bms(draft, context(pack={"status": status}, open_events=events, ratings=ratings or APART))
+    obey_bms(draft, context(pack={"status": status}, open_events=events, ratings=ratings or with_switches(context)))
     assert {reason.code for reason in draft.reasons[3:]} <= {LimitCode.BMS_FAULT}
     return limits_of(draft), [reason.detail for reason in draft.reasons[3:]]
 
@@ -101,7 +91,7 @@ def test_what_a_fault_cuts_hangs_on_the_switches(
     context: MakeContext, make_draft: MakeDraft, number: int, switches: Switches
 ) -> None:
     """An overload of the loads opens the charger, too, where one board or one port switches both."""
-    ratings = replace(APART, switches=switches)
+    ratings = with_switches(context, switches)
     decided, _ = obeyed(context, make_draft, BmsStatus.FAULT, number, ratings=ratings)
 
     assert decided == pytest.approx(OTHERWISE.get((number, switches), CUTS[number]))
@@ -132,8 +122,13 @@ def test_a_fault_that_is_newer_than_the_events_stops_charging(
 ) -> None:
     """What is open need not be its cause: it keeps its own direction, and charging stops besides."""
     draft, plain = make_draft(), make_draft()
-    obey_bms(draft, context(pack={"status": BmsStatus.FAULT}, open_events=events, cause_unread=True, ratings=APART))
-    obey_bms(plain, context(pack={"status": BmsStatus.FAULT}, open_events=events, ratings=APART))
+    obey_bms(
+        draft,
+        context(
+            pack={"status": BmsStatus.FAULT}, open_events=events, cause_unread=True, ratings=with_switches(context)
+        ),
+    )
+    obey_bms(plain, context(pack={"status": BmsStatus.FAULT}, open_events=events, ratings=with_switches(context)))
 
     assert draft[Quantity.CCL] == 0.0
     assert draft[Quantity.DCL] == plain[Quantity.DCL]

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from tinybms_bridge.battery.freshness import FreshnessMemory, FreshnessSettings
 from tinybms_bridge.battery.limits import (
+    ChargeDefaults,
     ChargeState,
     Chemistry,
     Freshness,
@@ -100,6 +101,7 @@ any_freshness = st.builds(
 manual_inhibits = st.builds(ManualInhibits, st.booleans(), st.booleans())
 any_settings = st.builds(
     LimitSettings,
+    defaults=st.sampled_from(ChargeDefaults),
     chemistry=st.none() | st.sampled_from(Chemistry),
     bulk_voltage_v=st.none() | wild,
     alarm_voltage_v=st.none() | wild,

@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from tinybms_bridge.battery.bms_event_kinds import EVENT_KINDS, Stops, kind_of
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.limits import (
+    ChargeDefaults,
     ChargeProfile,
     Curve,
     Freshness,
@@ -72,6 +73,7 @@ some_curves = st.sampled_from(
 )
 some_settings = st.builds(
     LimitSettings,
+    defaults=st.sampled_from(ChargeDefaults),
     bulk_voltage_v=st.none() | st.floats(9.0, 70.0),
     max_charge_current_a=maxima_a,
     keep_lost_sensor=st.booleans(),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tinybms_bridge.battery.freshness import FreshnessSettings
 from tinybms_bridge.battery.limits import (
     PRESETS,
+    ChargeDefaults,
     Chemistry,
     LimitSettings,
     ManualInhibits,
@@ -48,6 +49,7 @@ def valid_units(draw: st.DrawFn) -> Ratings:
 typed_v = st.none() | st.floats(0.0, 100.0) | st.sampled_from([float("nan"), float("inf"), -1.0])
 typed_settings = st.builds(
     LimitSettings,
+    defaults=st.sampled_from(ChargeDefaults),
     chemistry=st.none() | st.sampled_from(Chemistry),
     bulk_voltage_v=typed_v,
     alarm_voltage_v=typed_v,

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tinybms_bridge.battery.limits import (
+    ChargeDefaults,
     ChargeProfile,
     ChargeState,
     Curve,
@@ -64,6 +65,7 @@ policies = st.builds(
 )
 wishes = st.builds(
     LimitSettings,
+    defaults=st.sampled_from(ChargeDefaults),
     states=st.builds(
         StateSettings,
         enabled=st.booleans(),
