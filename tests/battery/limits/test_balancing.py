@@ -470,3 +470,51 @@ def test_it_only_lowers(
         assert all(math.isfinite(number) and number >= 0.0 for number in numbers)
         assert memory.away_ah <= 0.0
         assert memory.day_s <= 4 * 3600.0
+
+
+def _on_a_day(balance: Balance) -> Balance:
+    """Return it on a balancing day under feed-in that has just begun, with the highest cell below its top."""
+    balance.feed_in, balance.memory = True, replace(APART, spread_ah=2.0, work_ah=2.0, day_at_lifetime_s=-4 * DAY_S)
+    balance.memory = replace(balance.memory, day=True, level_v=53.5)
+    balance.at(LOW_V, current_a=0.0)
+    assert balance.memory.phase is BalancingPhase.OFF
+    return balance
+
+
+def test_a_balancing_day_under_feed_in_is_approached_by_steps(balance: Balance) -> None:
+    """One of 0.1 V a minute while little flows: two of 0.4 V in half a minute opened the charger switch at 49 A."""
+    _on_a_day(balance)
+    assert balance.cvl_v == 53.5
+    balance.at(LOW_V, others_v=3.40, current_a=5.0, seconds=10.0, times=13)
+    assert balance.cvl_v == pytest.approx(53.7)
+    balance.at(LOW_V, others_v=3.40, current_a=20.0, seconds=10.0, times=60)
+    assert balance.cvl_v == pytest.approx(53.7)
+
+
+def test_no_step_waits_for_the_sun(balance: Balance) -> None:
+    """Chargers that feed in stand above CVL: a pack below it has none, and CVL would run away until they come."""
+    _on_a_day(balance)
+    balance.at(LOW_V, others_v=3.33, current_a=0.0, seconds=10.0, times=600)
+    assert balance.cvl_v == 53.5
+    day_low_v = DAY_TOP_V - 0.10
+    assert balance.at(day_low_v + 0.01, current_a=0.0) is BalancingPhase.CHARGE
+    first_v = balance.cvl_v
+    balance.at(day_low_v + 0.01, others_v=3.33, current_a=0.0, seconds=10.0, times=600)
+    assert balance.cvl_v == first_v
+
+
+def test_a_restart_on_a_balancing_day_keeps_the_battery(balance: Balance) -> None:
+    """The level is not saved: it begins at the voltage of the pack, where nothing is sold, and not at the floor."""
+    _on_a_day(balance)
+    balance.memory = balance.memory.lasting
+    balance.at(LOW_V, current_a=0.0)
+    assert balance.cvl_v == pytest.approx(53.6)
+
+
+def test_the_end_of_a_balancing_day_lets_nothing_rise(balance: Balance) -> None:
+    """In the step in which the day ends its target still counts: under feed-in not even that one may follow it."""
+    _on_a_day(balance)
+    balance.memory = replace(balance.memory, day_s=5 * 3600.0)
+    balance.at(LOW_V, current_a=0.0)
+    assert not balance.memory.day
+    assert balance.cvl_v == 53.5

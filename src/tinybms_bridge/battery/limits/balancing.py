@@ -94,6 +94,7 @@ _UNBLED_S, _RAISE_SHARE = 60.0, 0.25
 """A cell that the BMS wants to bleed and does not for so long needs more current, by this share of the first."""
 
 _WORDS = {
+    BalancingPhase.OFF: "the highest cell comes slowly to its top",
     BalancingPhase.CHARGE: "a small current while the BMS bleeds",
     BalancingPhase.REST: "the highest cell comes down before it is charged again",
 }
@@ -173,11 +174,13 @@ def apply_balancing(draft: Draft, context: Context, memory: BalancingMemory) -> 
     Its CVL is no wish that is lowered in steps: it begins at the voltage of the pack, where nothing is sold, and during
     those steps a full sun would bring the highest cell past its top.
     """
-    if memory.phase is BalancingPhase.OFF:
+    if memory.phase is BalancingPhase.OFF and not _goes_slowly(memory, context):
         return
     spread_ah, detail = memory.spread_ah, _WORDS[memory.phase]
     level_v = max(memory.level_v, context.floor_v)
     draft.lower(CVL, level_v, LimitCode.BALANCING, value=spread_ah, detail=detail)
+    if memory.phase is BalancingPhase.OFF:
+        return
     draft.lower(CCL, hold_a(memory, context), LimitCode.BALANCING, value=spread_ah, detail=detail)
 
 
@@ -251,19 +254,21 @@ def _follow_day(memory: BalancingMemory, context: Context, plan: _Plan, elapsed_
         interval_days = min(interval_days, _OFTEN_DAYS if plan.bleeds else _EACH_DAY)
     if 0.0 <= (lifetime_s - last_s) / _DAY_S < interval_days:
         return memory
-    return replace(memory, day=True, day_s=0.0, phase=BalancingPhase.OFF, seen_s=0.0)
+    level_v = down_to_step(context.charging.target_v)
+    return replace(memory, day=True, day_s=0.0, phase=BalancingPhase.OFF, seen_s=0.0, level_v=level_v, waited_s=0.0)
 
 
 def _go_on(memory: BalancingMemory, context: Context, plan: _Plan, elapsed_s: float) -> BalancingMemory:
     """Begin, turn round and end the going to and fro of the highest cell."""
     snapshot, spread_ah = context.snapshot, memory.spread_ah
     if spread_ah is None or not plan.bleeds:
-        return memory if memory.phase is BalancingPhase.OFF else replace(memory, phase=BalancingPhase.OFF)
+        memory = memory if memory.phase is BalancingPhase.OFF else replace(memory, phase=BalancingPhase.OFF)
+        return _approach(memory, context, plan, elapsed_s)
     high_v, current_a = snapshot.cells.max_v, snapshot.pack.current_a
     rested_v = high_v - current_adds_v(snapshot, context.ratings)
     if memory.phase is BalancingPhase.OFF:
         if spread_ah < (plan.end_ah if memory.day else plan.begin_ah) or rested_v < plan.low_v:
-            return memory
+            return _approach(memory, context, plan, elapsed_s)
         level_v = down_to_step(snapshot.pack.voltage_v)
         return replace(_in_phase(memory, BalancingPhase.CHARGE, level_v, 0.0), raised_a=0.0)
     away_ah = min(0.0, memory.away_ah + current_a * elapsed_s / 3600.0)
@@ -279,6 +284,25 @@ def _go_on(memory: BalancingMemory, context: Context, plan: _Plan, elapsed_s: fl
     level_v, waited_s = _level(memory, context, plan, elapsed_s)
     phase_s = memory.phase_s + elapsed_s
     return replace(memory, phase_s=phase_s, level_v=level_v, waited_s=waited_s, away_ah=away_ah)
+
+
+def _approach(memory: BalancingMemory, context: Context, plan: _Plan, elapsed_s: float) -> BalancingMemory:
+    """Return the memory on a balancing day whose highest cell is not at its top: under feed-in CVL rises slowly."""
+    if not (memory.day and context.charging.feed_in):
+        return memory
+    pack, waited_s = context.snapshot.pack, min(memory.waited_s + elapsed_s, _STEP_S)
+    if not memory.level_v > 0.0:  # after a restart
+        return replace(memory, level_v=down_to_step(pack.voltage_v), waited_s=0.0)
+    if waited_s < _STEP_S or pack.current_a >= plan.small_a or pack.voltage_v < memory.level_v - _STEP_V:
+        return memory if waited_s == memory.waited_s else replace(memory, waited_s=waited_s)
+    return replace(memory, level_v=min(memory.level_v + _STEP_V, context.charging.target_v), waited_s=0.0)
+
+
+def _goes_slowly(memory: BalancingMemory, context: Context) -> bool:
+    """Return whether CVL has to be held because chargers that heed no CCL would take every rise of it at once."""
+    charging = context.charging
+    of_day = memory.day or (charging.by_chemistry and charging.balancing is None)  # its target counts, the last time
+    return of_day and memory.phase is BalancingPhase.OFF and charging.feed_in and memory.level_v > 0.0
 
 
 def _in_phase(memory: BalancingMemory, phase: BalancingPhase, level_v: float, away_ah: float) -> BalancingMemory:
@@ -299,7 +323,9 @@ def _level(memory: BalancingMemory, context: Context, plan: _Plan, elapsed_s: fl
             return level_v, min(waited_s, _REST_STEP_S)
         lower_v = max(down_to_step(min(level_v, pack.voltage_v) - _STEP_V), context.floor_v)
         return max(lower_v, min(level_v, pack.voltage_v - _MOST_BELOW_V)), 0.0
-    if pack.current_a >= plan.read_a or waited_s < _STEP_S:
+    # Under feed-in the pack stands at CVL or above: below it is the sun that is missing, and a rise would meet it.
+    no_sun = context.charging.feed_in and pack.voltage_v < level_v - _STEP_V
+    if pack.current_a >= plan.read_a or waited_s < _STEP_S or no_sun:
         return level_v, min(waited_s, _STEP_S)
     return min(level_v + _STEP_V, context.charging.target_v), 0.0
 
