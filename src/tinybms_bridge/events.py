@@ -155,4 +155,6 @@ class Noted(Event):
     code: str
     """Name for programs, for example ``stop.charge``."""
     text: str
-    """What happened, in plain words."""
+    """What happened, in plain words; everybody may read it."""
+    by: str = ""
+    """Which user did it."""

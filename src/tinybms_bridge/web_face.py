@@ -175,7 +175,7 @@ class WebFace:
     def events(self) -> Sequence[EventEntry]:
         """See ``BridgeFace``."""
         return [
-            EventEntry(record.number, record.at, record.source, record.severity, record.code, record.text)
+            EventEntry(record.number, record.at, record.source, record.severity, record.code, record.text, record.by)
             for record in self._bridge.events.records()
         ]
 

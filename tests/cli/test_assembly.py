@@ -641,7 +641,7 @@ async def test_manual_stop_is_in_force_before_anything_runs(stage: Stage, caplog
     await stage.end()
     assert seen == ["not open yet"]
     assert bridge.pipeline.manual == ManualInhibits(stop_charge=True)
-    assert caplog.messages[0] == "charging is stopped by hand (boss), until released: cables"
+    assert caplog.messages[0] == "charging is stopped by hand, until released: cables"
 
 
 def test_manual_stops_are_kept_with_the_other_files(home: Path) -> None:

@@ -113,7 +113,7 @@ async def test_a_manual_stop_holds_until_it_is_over(site: Site) -> None:
     events = (await site.client.get("/api/events?source=bridge")).json()["events"]
     assert [event["text"] for event in events if event["code"] == "stop.charge"] == [
         "The time of the manual stop is over: charge is free again",
-        "Charging stopped by skipper for 3 s: test",
+        "Charging stopped by hand for 3 s: test",
     ]
     logs = (await site.client.get("/api/logs")).text
     assert "PUT /api/inhibits/charge by skipper (session) from 127.0.0.1, duration_s=3.0, reason=test" in logs

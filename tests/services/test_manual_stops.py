@@ -239,7 +239,7 @@ async def test_what_is_still_stopped_is_told_at_the_start(bench: Bench, caplog: 
     await bench.stops.stop(CHARGE, 600.0, "cables", "boss")
     await bench.end()
     await bench.start()
-    assert "charging is stopped by hand (boss), for another 600 s: cables" in caplog.messages
+    assert "charging is stopped by hand, for another 600 s: cables" in caplog.messages
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"\xff", b'{"stops": [{"direction": "up"}]}', b"[" * 100_000])

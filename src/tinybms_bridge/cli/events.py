@@ -121,8 +121,12 @@ def _show_recorded(config_path: str | None, count: int | None, as_json: bool) ->
     if as_json:
         click.echo(json.dumps([json.loads(record.to_line()) for record in shown], indent=1, ensure_ascii=False))
         return
-    _table([(_moment(r.at), str(r.severity), str(r.source), r.text) for r in shown], "From")
+    _table([(_moment(r.at), str(r.severity), str(r.source), _told(r)) for r in shown], "From")
     _summary(len(shown), len(records))
+
+
+def _told(record: "EventRecord") -> str:
+    return f"{record.text} (by {record.by})" if record.by else record.text
 
 
 def _recorded(config_path: str | None) -> "Sequence[EventRecord]":

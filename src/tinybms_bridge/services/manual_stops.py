@@ -112,7 +112,7 @@ class ManualStops:
         for stop in stops:
             left = "until released" if stop.remaining_s is None else f"for another {stop.remaining_s:.0f} s"
             why = f": {stop.reason}" if stop.reason else ""
-            log.warning("%s is stopped by hand (%s), %s%s", _WORDS[stop.direction], stop.by or "unknown", left, why)
+            log.warning("%s is stopped by hand, %s%s", _WORDS[stop.direction], left, why)
         self._hold(tuple(self._begin(stop) for stop in stops))
         self._changed = False
         if any(stop.by == _UNKNOWN for stop in stops):  # the file that said something else is no longer there

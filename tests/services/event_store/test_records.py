@@ -211,3 +211,30 @@ def test_what_a_person_or_a_service_did_is_an_entry_as_it_is() -> None:
     """Whoever publishes it has the words."""
     noted = Noted(Severity.WARNING, "stop.charge", "Charging stopped by hand")
     assert list(news_of(noted)) == [News(Severity.WARNING, "stop.charge", "Charging stopped by hand")]
+
+
+def test_who_did_it_is_kept_beside_the_text() -> None:
+    """The text may be read without a login."""
+    (news,) = news_of(Noted(Severity.WARNING, "stop.charge", "Charging stopped by hand", "anna"))
+    record = EventRecord(1, None, EventSource.BRIDGE, news.severity, news.code, news.text, by=news.by)
+    assert (news.text, news.by) == ("Charging stopped by hand", "anna")
+    assert EventRecord.from_line(record.to_line()) == record
+
+
+@pytest.mark.parametrize(
+    ("old", "text", "by"),
+    [
+        ("Charging stopped by anna for 60 s: by hand", "Charging stopped for 60 s: by hand", "anna"),
+        ("Discharging stopped by a.b-c", "Discharging stopped", "a.b-c"),
+        ("Charging released by anna", "Charging released", "anna"),
+        ("Settings of the BMS written by anna: x 1 -> 2 V", "Settings of the BMS written: x 1 -> 2 V", "anna"),
+        ("Clear statistics: done by anna", "Clear statistics: done", "anna"),
+        ("High voltage: acknowledged by anna", "High voltage: acknowledged", "anna"),
+        ("Stopped by the BMS", "Stopped by the BMS", ""),
+        ("Charging stopped by a fault of the BMS", "Charging stopped by a fault of the BMS", ""),
+    ],
+)
+def test_names_in_the_texts_of_earlier_versions_are_taken_out(old: str, text: str, by: str) -> None:
+    """An update does not leave them for everybody for as long as the list is."""
+    record = EventRecord.from_line(EventRecord(1, None, EventSource.BRIDGE, Severity.INFO, "x", old).to_line())
+    assert (record.text, record.by) == (text, by)

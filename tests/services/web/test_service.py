@@ -24,6 +24,7 @@ from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.services.web import app as app_module
 from tinybms_bridge.services.web.accounts import Accounts, AccountStore
 from tinybms_bridge.services.web.options import WebOptions
+from tinybms_bridge.services.web.security import Viewer
 from tinybms_bridge.services.web.server import EmbeddedServer
 from tinybms_bridge.services.web.service import WebService, bind
 
@@ -35,7 +36,7 @@ Start = Callable[..., contextlib.AbstractAsyncContextManager[WebService]]
 
 @pytest.fixture
 def routes() -> APIRouter:
-    """A WebSocket that stays open, and an answer larger than every buffer."""
+    """A WebSocket that stays open, an answer larger than every buffer, and one for who may read."""
     router = APIRouter()
 
     @router.websocket("/ws")
@@ -48,6 +49,10 @@ def routes() -> APIRouter:
     @router.get("/api/large")
     async def large() -> str:
         return "x" * 20_000_000
+
+    @router.get("/api/thing")
+    async def read(user: Viewer) -> str:
+        return user.address
 
     return router
 
@@ -592,3 +597,28 @@ async def test_a_request_with_two_lengths_ends_the_connection(start: Start, orde
 
     assert answer.startswith(b"HTTP/1.1 400")
     assert answer.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "status"),
+    [(None, 200), ("192.168.1.5", 200), ("203.0.113.9", 401), ("192.168.1.5, 203.0.113.9", 401), ("nonsense", 401)],
+)
+async def test_a_proxy_on_this_machine_opens_reading_to_nobody_far(
+    start: Start, forwarded: str | None, status: int
+) -> None:
+    """Over a real socket, where the address of the proxy gives way to the one that it names."""
+    async with start() as service, httpx.AsyncClient(trust_env=False) as client:
+        headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
+        answer = await client.get(f"http://127.0.0.1:{service.port}/api/thing", headers=headers)
+
+    assert answer.status_code == status
+
+
+async def test_interfaces_are_known_once_it_serves(start: Start, face: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A neighbour with an address of the Internet reads from the beginning."""
+    monkeypatch.setattr(
+        "tinybms_bridge.services.web.security.near.Neighbourhood._is_near",
+        lambda near, _: near._on_link != frozenset(),
+    )
+    async with start() as service:
+        assert (await get(service, "/api/thing")).status_code == 200

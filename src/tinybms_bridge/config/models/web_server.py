@@ -66,6 +66,11 @@ class WebServer(Section):
     enable_auth: bool = flag(
         False, "Login for reading", "Ask for a login for reading too; whatever changes something always needs one."
     )
+    reading_from_anywhere: bool = flag(
+        False,
+        "Reading from anywhere",
+        "Without `enable_auth`, let addresses beyond this machine, private networks and its own links read too.",
+    )
     username: str = text(
         "admin",
         "User name",

@@ -1,6 +1,7 @@
 """One entry of the bridge's own event list, and the words for what happens on the bus."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +31,10 @@ __all__ = ["RECORDED", "EventRecord", "EventSource", "News", "level_news", "news
 Name = TypeVar("Name", bound=str)
 
 
+_NAME_WITHIN = re.compile(
+    r"((?:Charging|Discharging) (?:stopped|released)|Settings of the BMS written|[^:]*: (?:done|acknowledged))"
+    r" by ([a-z0-9][a-z0-9._-]{0,31})(|: .*| for \d+ s.*)"
+)
 _VERSION = 1
 """Version of a line that names none."""
 
@@ -49,7 +54,9 @@ class News:
     code: str
     """Name for programs, for example ``link`` or ``alarm.high_voltage``."""
     text: str
-    """What happened, in plain words."""
+    """What happened, in plain words; everybody may read it."""
+    by: str = ""
+    """Which user did it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +79,8 @@ class EventRecord:
     """Of the BMS that logged it; empty when it is not known."""
     after_gap: bool = False
     """Whether events of the BMS right before it were lost."""
+    by: str = ""
+    """Which user did it."""
 
     @property
     def dated_event(self) -> DatedEvent | None:
@@ -96,6 +105,8 @@ class EventRecord:
             document["serial_number"] = self.serial_number
         if self.after_gap:
             document["after_gap"] = True
+        if self.by:
+            document["by"] = self.by
         return json.dumps(document, ensure_ascii=False)
 
     @classmethod
@@ -109,20 +120,28 @@ class EventRecord:
             raise ValueError(f"not an entry: {line[:60]!r}")  # noqa: TRY004 -- what the file holds is no type error
         check_version(document.get("version"), _VERSION)
         try:
+            text, by = _apart(str(document["text"]), str(document.get("by", "")))
             return cls(
                 number=_whole(document["number"]),
                 at=_moment(document["at"]),
                 source=EventSource(document["source"]),
                 severity=Severity(document["severity"]),
                 code=str(document["code"]),
-                text=str(document["text"]),
+                text=text,
                 lifetime_s=_optional(document.get("lifetime_s")),
                 event_id=_optional(document.get("event_id")),
                 serial_number=str(document.get("serial_number", "")),
                 after_gap=document.get("after_gap") is True,
+                by=by,
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not an entry: {line[:60]!r}") from error
+
+
+def _apart(text: str, by: str) -> tuple[str, str]:
+    """Return the text without the name of a user, which earlier versions wrote into it, and the name."""
+    found = None if by else _NAME_WITHIN.fullmatch(text)
+    return (found[1] + found[3], found[2]) if found else (text, by)
 
 
 def _whole(value: object) -> int:
@@ -201,8 +220,8 @@ def news_of(event: Event) -> Iterator[News]:
             yield _GX[state]
         case PartStateChanged(name=name, state="failed", error=error):
             yield News(Severity.WARNING, f"part.{name}", f"A part of the bridge failed, {name}: {error}")
-        case Noted(severity=severity, code=code, text=text):
-            yield News(severity, code, text)
+        case Noted(severity=severity, code=code, text=text, by=by):
+            yield News(severity, code, text, by)
         case IdentityKnown(identity=identity) if identity.firmware_internal:
             yield News(
                 Severity.INFO,

@@ -92,7 +92,8 @@ class EventStore:
 
     def add(self, news: News, at: datetime) -> EventRecord:
         """Add what the bridge noticed."""
-        record = EventRecord(self._last_number + 1, at, EventSource.BRIDGE, news.severity, news.code, news.text)
+        number = self._last_number + 1
+        record = EventRecord(number, at, EventSource.BRIDGE, news.severity, news.code, news.text, by=news.by)
         self._append(record)
         return record
 

@@ -115,11 +115,12 @@ class LogBook(logging.Handler):
         cursor: int | None = None,
         level: str | None = None,
         since: datetime | None = None,
+        hidden: str = "",
     ) -> LogPage:
         """Return up to ``limit`` kept lines from ``level`` up and not older than ``since``, oldest first.
 
         Without a cursor these are the latest, with one those that follow it; one beyond the last line is of another log
-        and begins anew. Raises ValueError for an unknown level.
+        and begins anew. Lines whose source is ``hidden`` are left out. Raises ValueError for an unknown level.
         """
         wanted = LEVELS[LEVELS.index(level) :] if level in LEVELS else LEVELS
         if level is not None and level not in LEVELS:
@@ -131,7 +132,10 @@ class LogBook(logging.Handler):
         matching = [
             line
             for line in lines
-            if line.level in wanted and (since is None or line.at >= since) and line.number > (cursor or 0)
+            if line.level in wanted
+            and (since is None or line.at >= since)
+            and line.number > (cursor or 0)
+            and line.source != hidden
         ]
         if cursor is None:
             return LogPage(tuple(matching[max(0, len(matching) - limit) :]), last)

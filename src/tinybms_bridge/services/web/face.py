@@ -142,6 +142,8 @@ class EventEntry:
     severity: str
     code: str
     text: str
+    by: str = ""
+    """Which user did it; only for who is logged in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,8 +232,8 @@ class LogPage(Protocol):
 class LogSource(Protocol):
     """The log that people read in the browser; its methods are called in a thread."""
 
-    def read(self, limit: int, cursor: int | None, level: str | None, since: datetime | None) -> LogPage:
-        """Return up to ``limit`` lines: the latest, or with a cursor those that follow it."""
+    def read(self, limit: int, cursor: int | None, level: str | None, since: datetime | None, hidden: str) -> LogPage:
+        """Return up to ``limit`` lines whose source is not ``hidden``: the latest, or with a cursor those after it."""
         ...
 
     def clear(self) -> None:

@@ -20,7 +20,9 @@ class WebOptions:
     listen_address: str = ""
     """Address of the interface to listen on; empty for all, IPv4 and IPv6."""
     open_reading: bool = True
-    """Anybody who reaches the server may read; changing something needs a login all the same."""
+    """Whoever is near may read without a login; changing something needs one all the same."""
+    reading_from_anywhere: bool = False
+    """Open reading is for far addresses too."""
     origins: tuple[str, ...] = ()
     """Other sites whose pages may use the API; never with the cookie. ``*`` stands for all."""
     certificate: str = ""
@@ -54,6 +56,7 @@ class WebOptions:
             port=web.port,
             listen_address=web.listen_address,
             open_reading=not web.enable_auth,
+            reading_from_anywhere=web.reading_from_anywhere,
             origins=tuple(web.cors_origins) if web.enable_cors else (),
             certificate=web.tls_certificate,
             key=web.tls_key,

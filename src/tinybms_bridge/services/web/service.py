@@ -129,6 +129,7 @@ class WebService:
 
         if self._gate is None:
             self._gate = Gate(Accounts(self._storage), self._clock, options)
+        self._gate.near.refresh()
         self._gate.options = options  # sessions outlive a change of the port
         app = create_app(self._face, options, gate=self._gate, watch=self.watch)
         server = build_server(app, options, context)
@@ -155,10 +156,11 @@ class WebService:
         raise LinkError("the web server ended on its own")
 
     async def _watch_users(self, gate: "Gate") -> None:
-        """Take up what the command line changes."""
+        """Take up what the command line changes, and interfaces that come and go."""
         told = ""
         while True:
             await self._clock.sleep(_REFRESH_S)
+            await asyncio.to_thread(gate.near.refresh)
             try:
                 await gate.accounts.refresh()
                 told = ""

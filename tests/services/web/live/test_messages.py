@@ -153,6 +153,7 @@ def test_can_frames_in_words(make_frame: Callable[..., MonitoredFrame]) -> None:
 
 def test_events_and_errors() -> None:
     """Entries have ISO times; errors carry the firmware's success field."""
-    entry = EventEntry(3, datetime(2026, 1, 1, tzinfo=UTC), "bridge", "info", "gx", "GX present")
+    entry = EventEntry(3, datetime(2026, 1, 1, tzinfo=UTC), "bridge", "info", "gx", "GX present", "boss")
+    assert "boss" not in events_message([entry]), "one message goes to every client, logged in or not"
     assert json.loads(events_message([entry]))["events"][0]["at"] == "2026-01-01T00:00:00Z"
     assert json.loads(error_message("is not JSON")) == {"topic": "error", "success": False, "message": "is not JSON"}

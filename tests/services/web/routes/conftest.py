@@ -38,7 +38,7 @@ from tinybms_bridge.services.web.face import (
 )
 from tinybms_bridge.services.web.face_history import Cell
 from tinybms_bridge.services.web.options import WebOptions
-from tinybms_bridge.services.web.security import Admin, User, Via
+from tinybms_bridge.services.web.security import Admin, User, Via, Viewer
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 from tinybms_bridge.tinybms.frames import (
     Ack,
@@ -137,18 +137,21 @@ class FakeLogs:
     lines: list[FakeLine] = field(default_factory=list)
     asked: list[tuple[int, int | None, str | None, datetime | None]] = field(default_factory=list)
 
-    def write(self, level: str, text: str) -> None:
+    def write(self, level: str, text: str, source: str = "test") -> None:
         """Add a line."""
         at = datetime(2026, 1, 1, 12, tzinfo=UTC)
-        self.lines.append(FakeLine(at, level, "test", text, len(self.lines) + 1))
+        self.lines.append(FakeLine(at, level, source, text, len(self.lines) + 1))
 
-    def read(self, limit: int, cursor: int | None, level: str | None, since: datetime | None) -> FakePage:
+    def read(self, limit: int, cursor: int | None, level: str | None, since: datetime | None, hidden: str) -> FakePage:
         """See ``LogSource.read``."""
         self.asked.append((limit, cursor, level, since))
         found = [
             line
             for line in self.lines
-            if line.number > (cursor or 0) and level in {None, line.level} and (since is None or line.at >= since)
+            if line.number > (cursor or 0)
+            and level in {None, line.level}
+            and (since is None or line.at >= since)
+            and line.source != hidden
         ]
         page = found[:limit]
         return FakePage(page, page[-1].number if page else 0, len(found) > len(page))
@@ -448,7 +451,8 @@ def as_admin(app: FastAPI) -> None:
     async def admin() -> User:
         return User("tester", Role.ADMIN, Via.TOKEN)
 
-    app.dependency_overrides[get_args(Admin)[1].dependency] = admin
+    for right in (Admin, Viewer):
+        app.dependency_overrides[get_args(right)[1].dependency] = admin
 
 
 @pytest.fixture

@@ -70,3 +70,22 @@ async def test_event_without_a_time(visitor: httpx.AsyncClient) -> None:
 async def test_bad_parameters(visitor: httpx.AsyncClient, query: str) -> None:
     """A parameter that cannot be is refused."""
     assert (await visitor.get(f"/api/events?{query}")).status_code == 422
+
+
+async def test_who_did_it_is_for_who_is_logged_in(visitor: httpx.AsyncClient, face: Any) -> None:
+    """Everybody else reads what happened."""
+    face.event_list.append(EventEntry(9, None, "bridge", "warning", "stop.charge", "Charging stopped by hand", "boss"))
+
+    answer = await visitor.get("/api/events", params={"limit": 1})
+
+    assert (answer.json()["events"][0]["text"], answer.json()["events"][0]["by"]) == ("Charging stopped by hand", None)
+    assert "boss" not in answer.text
+
+
+async def test_an_administrator_sees_who_did_it(client: httpx.AsyncClient, face: Any) -> None:
+    """Null where nobody did anything."""
+    face.event_list.append(EventEntry(9, None, "bridge", "warning", "stop.charge", "Charging stopped by hand", "boss"))
+
+    events = (await client.get("/api/events", params={"limit": 2})).json()["events"]
+
+    assert [each["by"] for each in events] == ["boss", None]

@@ -95,3 +95,25 @@ async def test_files_that_cannot_be_removed(client: httpx.AsyncClient, face: Any
     answer = await client.delete("/api/logs")
     assert (answer.status_code, answer.json()["error"]) == (500, "logs_not_removed")
     assert "bridge.log" in answer.json()["message"]
+
+
+AUDIT_LINE = "PUT /api/inhibits/charge by boss (session) from 192.168.1.7"
+
+
+@pytest.mark.parametrize("query", ["", "?limit=1", "?format=json", "?cursor=0", "?level=info", "?since=2020-01-01"])
+async def test_what_people_did_is_not_for_everybody(visitor: httpx.AsyncClient, face: Any, query: str) -> None:
+    """Neither in text nor as JSON, whatever is asked for; the page is as long as it would be without."""
+    face.logs.write("INFO", AUDIT_LINE, "tinybms_bridge.audit")
+
+    answer = await visitor.get(f"/api/logs{query}")
+
+    assert answer.status_code == 200
+    assert "start" in answer.text
+    assert "boss" not in answer.text
+
+
+async def test_who_is_logged_in_sees_what_people_did(client: httpx.AsyncClient, face: Any) -> None:
+    """In its place among the other lines."""
+    face.logs.write("INFO", AUDIT_LINE, "tinybms_bridge.audit")
+
+    assert (await client.get("/api/logs")).text.endswith(f"{AUDIT_LINE}\n")

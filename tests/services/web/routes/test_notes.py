@@ -4,9 +4,11 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.events import Noted
+from tinybms_bridge.services.web.face import EventEntry
 from tinybms_bridge.tinybms.settings import ActionName, all_settings
 
 
@@ -37,10 +39,10 @@ async def test_manual_stops(client: httpx.AsyncClient, noted: list[Noted]) -> No
     await client.put("/api/inhibits/discharge")
     for _ in range(2):
         await client.delete("/api/inhibits/charge")
-    assert [(each.severity, each.code, each.text) for each in noted] == [
-        (Severity.WARNING, "stop.charge", "Charging stopped by tester for 3600 s: work"),
-        (Severity.WARNING, "stop.discharge", "Discharging stopped by tester"),
-        (Severity.INFO, "stop.charge", "Charging released by tester"),
+    assert [(each.severity, each.code, each.text, each.by) for each in noted] == [
+        (Severity.WARNING, "stop.charge", "Charging stopped by hand for 3600 s: work", "tester"),
+        (Severity.WARNING, "stop.discharge", "Discharging stopped by hand", "tester"),
+        (Severity.INFO, "stop.charge", "Charging released by hand", "tester"),
     ]
 
 
@@ -50,8 +52,8 @@ async def test_written_settings_of_the_bms(client: httpx.AsyncClient, noted: lis
     await client.post("/api/tinybms/write", json={**body, "dry_run": True})
     for _ in range(2):
         assert (await client.post("/api/tinybms/write", json=body)).status_code == 200
-    assert [(each.severity, each.code, each.text) for each in noted] == [
-        (Severity.INFO, "write.settings", "Settings of the BMS written by tester: over_voltage_cutoff_v 3.75 -> 3.7 V")
+    assert [(each.severity, each.code, each.text, each.by) for each in noted] == [
+        (Severity.INFO, "write.settings", "Settings of the BMS written: over_voltage_cutoff_v 3.75 -> 3.7 V", "tester")
     ]
 
 
@@ -69,8 +71,8 @@ async def test_actions_of_the_bms(client: httpx.AsyncClient, noted: list[Noted])
     """What cannot be undone is told with who did it."""
     body = {"action": "clear_statistics", "confirm": True}
     assert (await client.post("/api/tinybms/action", json=body)).status_code == 200
-    assert [(each.code, each.text) for each in noted] == [
-        ("action.clear_statistics", f"{ActionName.CLEAR_STATISTICS.info.title}: done by tester")
+    assert [(each.code, each.text, each.by) for each in noted] == [
+        ("action.clear_statistics", f"{ActionName.CLEAR_STATISTICS.info.title}: done", "tester")
     ]
 
 
@@ -78,6 +80,37 @@ async def test_acknowledgements(client: httpx.AsyncClient, noted: list[Noted]) -
     """Who has seen an alarm is kept in the event list, once."""
     for _ in range(2):
         await client.post("/api/alarms/acknowledge")
-    assert [(each.code, each.text) for each in noted] == [
-        ("acknowledged.high_voltage", "High voltage: acknowledged by tester")
+    assert [(each.code, each.text, each.by) for each in noted] == [
+        ("acknowledged.high_voltage", "High voltage: acknowledged", "tester")
     ]
+
+
+async def test_who_did_it_is_told_to_nobody_without_a_login(app: FastAPI, client: httpx.AsyncClient) -> None:
+    """That somebody did is: a stop or an acknowledgement must not look like none."""
+    await client.put("/api/inhibits/charge", json={"reason": "work"})
+    await client.post("/api/alarms/acknowledge")
+    app.dependency_overrides.clear()
+
+    stops, alarms = [await client.get(path) for path in ("/api/inhibits", "/api/alarms")]
+
+    assert (stops.json()["inhibits"][0]["reason"], stops.json()["inhibits"][0]["by"]) == ("work", "somebody")
+    assert alarms.json()["alarms"][0]["acknowledged_by"] == "somebody"
+    assert alarms.json()["unacknowledged"] == 0
+
+
+async def test_no_route_that_everybody_reads_names_a_user(app: FastAPI, client: httpx.AsyncClient, face: Any) -> None:
+    """Whatever was done before, and whatever route comes later."""
+    await client.put("/api/inhibits/charge", json={"duration_s": 3600, "reason": "work"})
+    await client.post("/api/alarms/acknowledge")
+    await client.post("/api/tinybms/write", json={"key": "over_voltage_cutoff_v", "value": 3.7})
+    face.event_list.append(
+        EventEntry(9, None, "bridge", "warning", "stop.charge", "Charging stopped by hand", "tester")
+    )
+    face.logs.write("INFO", "PUT /api/inhibits/charge by tester (token) from 10.0.0.1", "tinybms_bridge.audit")
+    paths = [path for path, each in app.openapi()["paths"].items() if "get" in each and "{" not in path]
+    app.dependency_overrides.clear()
+
+    answers = [await client.get(path) for path in paths]
+
+    assert [answer.url.path for answer in answers if "tester" in answer.text] == []
+    assert sum(answer.status_code == 200 for answer in answers) > 15

@@ -16,6 +16,7 @@ from tinybms_bridge.services.web.security.gate import COOKIE, Gate
 
 Connect = Callable[..., httpx.AsyncClient]
 CLOSED = WebOptions(open_reading=False)
+CLOSED_ANYWHERE = WebOptions(open_reading=False, reading_from_anywhere=True)
 
 
 def bearer(gate: Gate, user: str = "boss", role: Role = Role.ADMIN, days: int = 1) -> str:
@@ -249,3 +250,98 @@ async def test_a_token_opens_a_socket(make_app: Callable[..., FastAPI]) -> None:
     assert websocket_user(opening(app, f"token={token}", origin="http://any.example")) == wanted
     assert websocket_user(opening(app, authorization=f"Bearer {token}")) == wanted
     assert websocket_user(opening(app, "token=wrong")) is None
+
+
+def reader(app: FastAPI, address: str) -> httpx.AsyncClient:
+    """Return a client without a login at an address, as the server sees it."""
+    transport = httpx.ASGITransport(app, client=(address, 50_000))
+    return httpx.AsyncClient(transport=transport, base_url="http://bridge.local", trust_env=False)
+
+
+FAR = ["203.0.113.9", "8.8.8.8", "100.64.0.1", "172.32.0.1", "2001:db8::1", "2a00:1450::1", "::ffff:8.8.8.8", "", "x"]
+
+
+@pytest.mark.parametrize("address", FAR)
+async def test_reading_is_not_open_to_far_addresses(app: FastAPI, address: str) -> None:
+    """A port that a router forwards shows nothing to the Internet; a login opens it."""
+    async with reader(app, address) as client:
+        answer = await client.get("/api/thing")
+        headers = {"Authorization": f"Bearer {bearer(app.state.gate)}"}
+
+        assert (answer.status_code, answer.json()["error"]) == (401, "login_required")
+        assert (await client.get("/api/thing", headers=headers)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "::1",
+        "10.1.2.3",
+        "172.31.0.1",
+        "192.168.0.5",
+        "169.254.1.1",
+        "fe80::1%eth0",
+        "fd00::1",
+        "::ffff:10.0.0.1",
+    ],
+)
+async def test_reading_is_open_to_near_addresses(app: FastAPI, address: str) -> None:
+    """This machine, private networks, and what configures itself on a cable."""
+    async with reader(app, address) as client:
+        assert (await client.get("/api/thing")).status_code == 200
+
+
+async def test_reading_from_anywhere_is_a_choice(make_app: Callable[..., FastAPI]) -> None:
+    """Which a login for reading overrules."""
+    for options, status in ((WebOptions(reading_from_anywhere=True), 200), (CLOSED_ANYWHERE, 401)):
+        async with reader(make_app(options), "203.0.113.9") as client:
+            assert (await client.get("/api/thing")).status_code == status
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Forwarded-For": "203.0.113.9"},
+        {"X-Forwarded-For": "192.168.1.5, 203.0.113.9"},
+        {"X-Forwarded-For": "203.0.113.9, 192.168.1.5"},
+        {"X-Forwarded-For": "203.0.113.9:5000"},
+        {"X-Forwarded-For": "[2001:db8::1]:5000"},
+        {"X-Forwarded-For": "unknown"},
+        {"X-Forwarded-For": ""},
+        {"X-Real-IP": "203.0.113.9"},
+        {"Forwarded": "for=203.0.113.9;proto=https"},
+        {"Forwarded": 'for=192.168.1.5, FOR="[2001:db8::1]:4711"'},
+        {"Forwarded": "for=_hidden"},
+        {"Forwarded": "by=10.0.0.1"},
+    ],
+)
+@pytest.mark.parametrize("proxy", ["127.0.0.1", "192.168.1.2"])
+async def test_behind_a_proxy_the_forwarded_address_counts(app: FastAPI, proxy: str, headers: dict[str, str]) -> None:
+    """The proxy is near, who asks is not; a header that says something near beside it changes nothing."""
+    async with reader(app, proxy) as client:
+        assert (await client.get("/api/thing", headers=headers)).status_code == 401
+    raw = {name.lower().replace("-", "_"): value for name, value in headers.items()}
+    assert websocket_user(opening(app, **raw)) is None
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Forwarded-For": "192.168.1.5"},
+        {"X-Forwarded-For": "192.168.1.5:5000, ::1"},
+        {"X-Forwarded-For": "[fd00::5]:80", "X-Real-IP": "fd00::5"},
+        {"Forwarded": 'for="[fe80::1]:4711";by=10.0.0.1;host="for.example"'},
+    ],
+)
+async def test_who_is_near_reads_through_a_proxy_too(app: FastAPI, headers: dict[str, str]) -> None:
+    """With or without a port, in each spelling."""
+    async with reader(app, "127.0.0.1") as client:
+        assert (await client.get("/api/thing", headers=headers)).status_code == 200
+
+
+async def test_a_far_address_cannot_say_that_it_is_near(app: FastAPI) -> None:
+    """Whatever it writes into the headers of a proxy."""
+    async with reader(app, "203.0.113.9") as client:
+        for header in ("X-Forwarded-For", "X-Real-IP", "Forwarded", "Client-IP", "True-Client-IP"):
+            assert (await client.get("/api/thing", headers={header: "127.0.0.1"})).status_code == 401

@@ -333,3 +333,23 @@ async def test_a_token_makes_nothing_that_outlives_it(
 
     assert refusal(answer) == (403, "session_required")
     assert AccountStore(storage).read() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "logged"), [("Boss", "Boss"), ("correct horse", "an unknown user"), ("b" * 32, "an unknown user")]
+)
+async def test_what_was_typed_for_a_name_is_not_logged(
+    nobody: httpx.AsyncClient, caplog: pytest.LogCaptureFixture, name: str, logged: str
+) -> None:
+    """People type the password where the name belongs; a script may write whatever it likes into the log there."""
+    answer = await nobody.post("/api/login", json={"username": name, "password": "wrong password"})
+
+    assert refusal(answer) == (401, "wrong_login")
+    assert caplog.messages == [f"login of {logged} from 192.168.1.7 refused"]
+
+
+async def test_a_page_far_away_is_told_that_reading_is_not_open(app: FastAPI, connect: Connect) -> None:
+    """It shows the login then."""
+    answer = await connect(app).get("/api/session", headers={"X-Forwarded-For": "203.0.113.9"})
+
+    assert answer.json()["open_reading"] is False

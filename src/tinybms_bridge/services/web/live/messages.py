@@ -1,6 +1,7 @@
 """The live messages: one flat object with the README's names, and one kind of object for each further topic."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from enum import StrEnum
 
 from pydantic_core import to_json
@@ -82,13 +83,19 @@ def can_message(frames: Sequence[MonitoredFrame], missed: int = 0) -> str:
 
 
 def events_message(events: Sequence[EventEntry]) -> str:
-    """Return entries of the event list."""
-    return _text({"topic": Topic.EVENTS, "events": events})
+    """Return entries of the event list, without names of users: one message goes to every client."""
+    return _text({"topic": Topic.EVENTS, "events": [_without_name(event) for event in events]})
 
 
 def error_message(message: str) -> str:
     """Return what is said to a client whose message was not understood."""
     return _text({"topic": "error", "success": False, "message": message})
+
+
+def _without_name(event: EventEntry) -> dict[str, object]:
+    entry = asdict(event)
+    del entry["by"]
+    return entry
 
 
 def _temperatures(snapshot: Snapshot | None) -> list[float | None]:

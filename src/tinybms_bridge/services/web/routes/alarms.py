@@ -29,7 +29,7 @@ class AlarmAnswer(Answer):
     since: datetime
     """When it reached this level."""
     acknowledged_by: str | None
-    """Who has seen it at this level; null: nobody."""
+    """Who has seen it at this level; null: nobody; without a login `somebody`."""
 
 
 class Alarms(Answer):
@@ -40,9 +40,9 @@ class Alarms(Answer):
 
 
 @router.get("/api/alarms")
-async def alarms(watch: TheWatch, face: Face, _user: Viewer) -> Alarms:
+async def alarms(watch: TheWatch, face: Face, user: Viewer) -> Alarms:
     """Return the active alarms and notices."""
-    return _alarms(watch.alarms, face)
+    return _alarms(watch.alarms, face, user)
 
 
 @router.post("/api/alarms/acknowledge")
@@ -53,7 +53,7 @@ async def acknowledge_all(watch: TheWatch, face: Face, user: Admin) -> Alarms:
         if alarm.acknowledged_by is None:
             desk.acknowledge(alarm.name, user.name)
             _note(alarm.name, user, face)
-    return _alarms(desk, face)
+    return _alarms(desk, face, user)
 
 
 @router.post("/api/alarms/{name}/acknowledge")
@@ -68,17 +68,17 @@ async def acknowledge(name: str, watch: TheWatch, face: Face, user: Admin) -> Do
 
 
 def _note(name: str, user: User, face: BridgeFace) -> None:
-    note(face, f"acknowledged.{name}", f"{name.replace('_', ' ').capitalize()}: acknowledged by {user.name}")
+    note(face, f"acknowledged.{name}", f"{name.replace('_', ' ').capitalize()}: acknowledged", user)
 
 
-def _alarms(desk: AlarmDesk, face: BridgeFace) -> Alarms:
+def _alarms(desk: AlarmDesk, face: BridgeFace, user: User) -> Alarms:
     active = [
         AlarmAnswer(
             name=each.name,
             kind=each.kind,
             level="alarm" if each.level > 1 else "warning",
             since=each.since,
-            acknowledged_by=each.acknowledged_by,
+            acknowledged_by=None if each.acknowledged_by is None else user.shown(each.acknowledged_by),
         )
         for each in desk.active(face.picture(), face.clock.wall())
     ]

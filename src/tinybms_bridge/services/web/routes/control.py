@@ -1,6 +1,7 @@
 """Control: stopping charge or discharge by hand, counters, reload, restart."""
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
 
@@ -33,7 +34,7 @@ class InhibitAnswer(Answer):
     """When it ends by itself; null: only by hand."""
     reason: str
     by: str
-    """Who stopped it."""
+    """Who stopped it; without a login `somebody`."""
 
 
 class Inhibits(Answer):
@@ -58,9 +59,10 @@ class RestartRequest(Request, json_schema_extra=examples({"part": "mqtt"})):
 
 
 @router.get("/api/inhibits")
-async def inhibits(face: Face, _user: Viewer) -> Inhibits:
+async def inhibits(face: Face, user: Viewer) -> Inhibits:
     """Return what is stopped by hand."""
-    return Inhibits(inhibits=[InhibitAnswer.model_validate(each) for each in face.inhibits()])
+    shown = [replace(each, by=user.shown(each.by)) for each in face.inhibits()]
+    return Inhibits(inhibits=[InhibitAnswer.model_validate(each) for each in shown])
 
 
 @router.put("/api/inhibits/{direction}")

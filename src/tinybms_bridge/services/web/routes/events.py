@@ -1,10 +1,11 @@
 """``GET /api/events``: the bridge's event list."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from tinybms_bridge.services.web.routes.answers import Answer
 from tinybms_bridge.services.web.routes.deps import Face
@@ -27,6 +28,8 @@ class EventAnswer(Answer):
     severity: str = Field(examples=["warning"])
     code: str = Field(examples=["alarm.high_voltage"])
     text: str = Field(examples=["High voltage: warning"])
+    by: Annotated[str | None, BeforeValidator(lambda name: name or None)] = None
+    """Which user did it; null for what nobody did, and without a login."""
 
 
 class Events(Answer):
@@ -40,7 +43,7 @@ class Events(Answer):
 @router.get("/api/events")
 async def events(
     face: Face,
-    _user: Viewer,
+    user: Viewer,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     before: Annotated[int | None, Query(ge=1, le=_LARGEST, description="Only entries with a smaller number.")] = None,
     after: Annotated[int, Query(ge=0, le=_LARGEST, description="Only entries with a larger number.")] = 0,
@@ -61,6 +64,7 @@ async def events(
     ]
     page = found[::-1][:limit]
     more = len(found) > len(page)
+    shown = [event if user.is_known else replace(event, by="") for event in page]
     return Events(
-        events=[EventAnswer.model_validate(event) for event in page], next_before=page[-1].number if more else None
+        events=[EventAnswer.model_validate(event) for event in shown], next_before=page[-1].number if more else None
     )

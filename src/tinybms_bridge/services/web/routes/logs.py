@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.answers import Answer, Done
 from tinybms_bridge.services.web.routes.deps import Face
-from tinybms_bridge.services.web.security import Admin, Viewer
+from tinybms_bridge.services.web.security import AUDIT, Admin, Viewer
 
 __all__ = ["LineAnswer", "LogAnswer", "router"]
 
@@ -51,17 +51,20 @@ class LogAnswer(Answer):
 async def read_logs(
     request: Request,
     face: Face,
-    _user: Viewer,
+    user: Viewer,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 2000,
     cursor: Annotated[int | None, Query(ge=0, le=_LARGEST, description="From the page before.")] = None,
     level: Annotated[Level | None, Query(description="Least important lines to show.")] = None,
     since: Annotated[datetime | None, Query(description="Oldest lines to show; UTC unless it says otherwise.")] = None,
     form: Annotated[Format | None, Query(alias="format", description="Else as the Accept header asks.")] = None,
 ) -> Response:
-    """Return the latest lines, or those after a cursor; plain text has the next cursor in ``X-Next-Cursor``."""
+    """Return the latest lines, or those after a cursor; plain text has the next cursor in ``X-Next-Cursor``.
+
+    Who did what is only for who is logged in.
+    """
     if since is not None and since.tzinfo is None:
         since = since.replace(tzinfo=UTC)
-    page = await asyncio.to_thread(face.logs.read, limit, cursor, level, since)
+    page = await asyncio.to_thread(face.logs.read, limit, cursor, level, since, "" if user.is_known else AUDIT)
     if (form or _wanted(request)) == "json":
         return Response(LogAnswer.model_validate(page).model_dump_json(), media_type="application/json")
     text = "".join(f"{line}\n" for line in page.lines)

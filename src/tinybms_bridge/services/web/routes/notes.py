@@ -13,22 +13,22 @@ _WORDS = {Direction.CHARGE: "Charging", Direction.DISCHARGE: "Discharging"}
 _LEFT_ALONE = frozenset({Outcome.UNCHANGED, Outcome.NOT_TRIED})
 
 
-def note(face: BridgeFace, code: str, text: str, severity: Severity = Severity.INFO) -> None:
-    """Have the bridge write something into its log and its event list."""
-    face.bus.publish(Noted(severity, code, text), "web")
+def note(face: BridgeFace, code: str, text: str, user: User, severity: Severity = Severity.INFO) -> None:
+    """Have the bridge write what a user did into its log and its event list; the text names nobody."""
+    face.bus.publish(Noted(severity, code, text, user.name), "web")
 
 
 def note_stop(face: BridgeFace, direction: Direction, duration_s: float | None, reason: str, user: User) -> None:
     """Tell that somebody stops a direction."""
     how_long = "" if duration_s is None else f" for {duration_s:.0f} s"
     why = f": {reason}" if reason else ""
-    text = f"{_WORDS[direction]} stopped by {user.name}{how_long}{why}"
-    note(face, f"stop.{direction}", text, Severity.WARNING)
+    text = f"{_WORDS[direction]} stopped by hand{how_long}{why}"
+    note(face, f"stop.{direction}", text, user, Severity.WARNING)
 
 
 def note_release(face: BridgeFace, direction: Direction, user: User) -> None:
     """Tell that somebody ends a stop."""
-    note(face, f"stop.{direction}", f"{_WORDS[direction]} released by {user.name}")
+    note(face, f"stop.{direction}", f"{_WORDS[direction]} released by hand", user)
 
 
 def note_writes(face: BridgeFace, report: Report, user: User) -> None:
@@ -41,8 +41,8 @@ def note_writes(face: BridgeFace, report: Report, user: User) -> None:
     if done:
         more = f" and {len(done) - _MOST_CHANGES} more" if len(done) > _MOST_CHANGES else ""
         severity = Severity.INFO if report.good else Severity.WARNING
-        text = f"Settings of the BMS written by {user.name}: {', '.join(done[:_MOST_CHANGES])}{more}"
-        note(face, "write.settings", text, severity)
+        text = f"Settings of the BMS written: {', '.join(done[:_MOST_CHANGES])}{more}"
+        note(face, "write.settings", text, user, severity)
 
 
 def plan_facts(facts: Facts, plan: Plan, *, dry_run: bool) -> None:

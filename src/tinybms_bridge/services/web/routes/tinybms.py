@@ -91,7 +91,7 @@ async def act(request: Request, face: Face, user: Admin, facts: Facts, body: Act
         text = f"{body.action.value}: {result.outcome.value} {result.detail}".rstrip()
         raise ProblemError(502, "action_failed", text, result=result.as_dict())
     value = "" if body.value is None else f" {body.value}"
-    note(face, f"action.{body.action}", f"{body.action.info.title}{value}: done by {user.name}", Severity.WARNING)
+    note(face, f"action.{body.action}", f"{body.action.info.title}{value}: done", user, Severity.WARNING)
     return Done(message=f"{body.action.info.title}: done")
 
 

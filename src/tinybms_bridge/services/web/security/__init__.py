@@ -1,8 +1,8 @@
 """Login and rights of the web server."""
 
-from tinybms_bridge.services.web.security.audit import audit
+from tinybms_bridge.services.web.security.audit import AUDIT, audit
 from tinybms_bridge.services.web.security.dependencies import Admin, Facts, Viewer, websocket_user
 from tinybms_bridge.services.web.security.gate import Gate
 from tinybms_bridge.services.web.security.user import User, Via
 
-__all__ = ["Admin", "Facts", "Gate", "User", "Via", "Viewer", "audit", "websocket_user"]
+__all__ = ["AUDIT", "Admin", "Facts", "Gate", "User", "Via", "Viewer", "audit", "websocket_user"]

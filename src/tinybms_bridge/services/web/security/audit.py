@@ -4,9 +4,12 @@ import logging
 
 from tinybms_bridge.services.web.security.user import User
 
-__all__ = ["audit", "audit_login"]
+__all__ = ["AUDIT", "audit", "audit_login"]
 
-log = logging.getLogger("tinybms_bridge.audit")
+AUDIT = "tinybms_bridge.audit"
+"""Logger of who did what; its lines are for who is logged in."""
+
+log = logging.getLogger(AUDIT)
 log.setLevel(logging.INFO)  # whatever the level of the log: who stopped the charger is always worth a line
 
 _LONGEST = 120
@@ -25,9 +28,12 @@ def audit(user: User, action: str, /, *, failure: str = "", **details: object) -
 
 
 def audit_login(name: str, address: str, outcome: str) -> None:
-    """Write how a login ended; a failed one as a warning."""
+    """Write how a login ended; a failed one as a warning. ``name`` is empty for one that no user has.
+
+    What somebody typed there may be a password.
+    """
     level = logging.INFO if outcome == "accepted" else logging.WARNING
-    log.log(level, "login of %s from %s %s", _clean(name), _clean(address), outcome)
+    log.log(level, "login of %s from %s %s", _clean(name or "an unknown user"), _clean(address), outcome)
 
 
 def _shown(name: str, value: object) -> str:

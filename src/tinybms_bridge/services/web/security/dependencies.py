@@ -38,11 +38,10 @@ TheGate = Annotated[Gate, Depends(_gate)]
 async def _viewer(request: Request, gate: TheGate) -> User:
     """Return who reads. Raises ProblemError 401 when reading needs a login."""
     seen = gate.identify(request)
-    if seen is None:
-        if gate.options.open_reading:
-            return gate.anonymous(request)
+    user = gate.anonymous(request) if seen is None else seen.user
+    if user is None:
         raise _login_required(gate)
-    return seen.user
+    return user
 
 
 async def _login(request: Request, gate: TheGate) -> User:
@@ -120,7 +119,7 @@ def websocket_user(websocket: WebSocket) -> User | None:
         return None
     if seen is not None:
         return seen.user
-    return gate.anonymous(websocket) if gate.options.open_reading else None
+    return gate.anonymous(websocket)
 
 
 def _refuse_other_sites(request: Request, seen: Seen) -> None:

@@ -10,6 +10,7 @@ from tinybms_bridge.services.web.accounts.tokens import read_token
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.security.audit import audit_login
+from tinybms_bridge.services.web.security.near import Neighbourhood, forwarded_addresses
 from tinybms_bridge.services.web.security.rate import LoginLimiter
 from tinybms_bridge.services.web.security.sessions import Session, Sessions
 from tinybms_bridge.services.web.security.setup import SetupToken
@@ -37,6 +38,7 @@ class Gate:
         self.options = options
         self.sessions = Sessions(clock)
         self.setup = SetupToken()
+        self.near = Neighbourhood()
         self._limiter = LoginLimiter(clock)
 
     @property
@@ -57,8 +59,17 @@ class Gate:
         session, account = found
         return Seen(User(account.name, account.role, Via.SESSION, address_of(connection)), session)
 
-    def anonymous(self, connection: HTTPConnection) -> User:
-        """Return the user who stands for anybody while reading is open."""
+    def reading_is_open(self, connection: HTTPConnection) -> bool:
+        """Tell whether a request may read without a login; behind a proxy every address on its way counts."""
+        if not self.options.open_reading or self.options.reading_from_anywhere:
+            return self.options.open_reading
+        way = (address_of(connection), *forwarded_addresses(connection.headers))
+        return all(self.near.holds(address) for address in way)
+
+    def anonymous(self, connection: HTTPConnection) -> User | None:
+        """Return the user who stands for anybody, or None where reading is not open."""
+        if not self.reading_is_open(connection):
+            return None
         return User("", Role.VIEWER, Via.OPEN, address_of(connection))
 
     async def login(self, name: str, password: str, address: str) -> Account:
@@ -66,7 +77,7 @@ class Gate:
         self.brake(address, name)
         account = await self.accounts.verify(name, password)
         if account is None:
-            audit_login(name, address, "refused")
+            audit_login(name if self.accounts.book.account(name) else "", address, "refused")
             raise ProblemError(401, "wrong_login", "the user name or the password is wrong")
         self._limiter.succeeded(address, name)
         audit_login(account.name, address, "accepted")

@@ -65,9 +65,9 @@ async def read_session(request: Request, gate: TheGate) -> SessionState:
     """Tell who asks, and the CSRF token of the session."""
     seen = gate.identify(request)
     if seen is None:
-        return _state(gate)
+        return _state(request, gate)
     csrf = seen.session.csrf if seen.session else ""
-    return _state(gate, name=seen.user.name, role=seen.user.role, csrf=csrf)
+    return _state(request, gate, name=seen.user.name, role=seen.user.role, csrf=csrf)
 
 
 @router.post("/password")
@@ -93,15 +93,15 @@ def _begin(account: Account, request: Request, response: Response, gate: Gate) -
         httponly=True,
         samesite="strict",
     )
-    return _state(gate, name=account.name, role=account.role, csrf=session.csrf)
+    return _state(request, gate, name=account.name, role=account.role, csrf=session.csrf)
 
 
-def _state(gate: Gate, *, name: str = "", role: Role = Role.VIEWER, csrf: str = "") -> SessionState:
+def _state(request: Request, gate: Gate, *, name: str = "", role: Role = Role.VIEWER, csrf: str = "") -> SessionState:
     return SessionState(
         authenticated=bool(name),
         user=name,
         role=role.value,
         csrf_token=csrf,
-        open_reading=gate.options.open_reading,
+        open_reading=gate.reading_is_open(request),
         setup_required=gate.setup_required,
     )

@@ -30,6 +30,15 @@ class User:
     """Address of the machine that asks."""
 
     @property
+    def is_known(self) -> bool:
+        """Whether somebody has logged in: names of users and what they did are for nobody else."""
+        return self.via is not Via.OPEN
+
+    def shown(self, name: str) -> str:
+        """Return the name of a user as this one may see it."""
+        return name if self.is_known else "somebody"
+
+    @property
     def is_admin(self) -> bool:
         """Whether this user may change something."""
         return self.role is Role.ADMIN and self.via is not Via.OPEN

@@ -1,0 +1,79 @@
+"""Who is near: on this machine, in a private network, or on the same link; reading may be open to them alone."""
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterator
+
+from starlette.datastructures import Headers
+
+from tinybms_bridge.hal.on_link import Network, on_link_networks
+
+__all__ = ["Neighbourhood", "forwarded_addresses"]
+
+_NEAR: tuple[Network, ...] = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "127.0.0.0/8",
+        "::1/128",
+        "10.0.0.0/8",  # RFC 1918
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "169.254.0.0/16",  # RFC 3927
+        "fe80::/10",  # RFC 4291
+        "fc00::/7",  # RFC 4193
+    )
+)
+_MOST_KNOWN = 4096
+_FORWARDED_FOR = re.compile(r'\bfor\s*=\s*("[^"]*"|[^;,\s]*)', re.IGNORECASE)
+_WITH_PORT = re.compile(r"\[([^\]]*)\](?::\d+)?|([\d.]+):\d+")
+
+
+class Neighbourhood:
+    """Tells who is near; ``refresh`` looks at the interfaces of this machine, which come and go."""
+
+    def __init__(self, read: Callable[[], frozenset[Network]] = on_link_networks) -> None:
+        self._read = read
+        self._on_link: frozenset[Network] = frozenset()
+        self._known: dict[str, bool] = {}
+
+    def refresh(self) -> None:
+        """Look at the interfaces again. Blocks."""
+        found = self._read()
+        if found != self._on_link:
+            self._on_link, self._known = found, {}
+
+    def holds(self, address: str) -> bool:
+        """Tell whether an address is near; text that is no address is not."""
+        known = self._known.get(address)
+        if known is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known = {}
+            known = self._known[address] = self._is_near(address)
+        return known
+
+    def _is_near(self, text: str) -> bool:
+        try:
+            address = ipaddress.ip_address(text.partition("%")[0])
+        except ValueError:
+            return False
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        return any(address in network for network in (*_NEAR, *self._on_link) if network.version == address.version)
+
+
+def forwarded_addresses(headers: Headers) -> Iterator[str]:
+    """Yield what proxies say of the way of a request (X-Forwarded-For, X-Real-IP, RFC 7239); it may be anything.
+
+    Nobody has to be believed who only makes a request come from farther away.
+    """
+    for name in ("x-forwarded-for", "x-real-ip"):
+        for value in headers.getlist(name):
+            yield from (_without_port(each) for each in value.split(","))
+    for value in headers.getlist("forwarded"):
+        yield from (_without_port(each) for each in _FORWARDED_FOR.findall(value) or [""])
+
+
+def _without_port(text: str) -> str:
+    text = text.strip().strip('"').strip()
+    found = _WITH_PORT.fullmatch(text)
+    return (found[1] or found[2] or "") if found else text
