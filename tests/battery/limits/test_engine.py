@@ -8,6 +8,8 @@ import pytest
 
 from tinybms_bridge.battery.freshness import FreshnessMemory, FreshnessSettings
 from tinybms_bridge.battery.limits import (
+    BalancingMemory,
+    BalancingPhase,
     ChargeDefaults,
     ChargeState,
     Freshness,
@@ -19,6 +21,7 @@ from tinybms_bridge.battery.limits import (
     Quantity,
     RateMemory,
     RateSettings,
+    SocSource,
     StateMemory,
     StateSettings,
     step,
@@ -300,3 +303,23 @@ def test_a_low_target_has_its_float(
     engine = make_engine(settings_before(bulk_voltage_v=target_cell_v * ratings.series_cells))
     limits = engine.last_for(180.0, soc=70.0, max_cell_v=target_cell_v - 0.01, current_a=1.0, ratings=ratings)
     assert limits.state is FLOAT
+
+
+@pytest.mark.parametrize(("others_v", "percent"), [(3.37, 95.0), (3.33, 70.0)])
+def test_cells_that_are_balanced_set_the_count_right(
+    make_engine: Callable[..., Any], make_ratings: MakeRatings, others_v: float, percent: float
+) -> None:
+    """They are not full for weeks, in which it would drift; one high cell alone says nothing of the others."""
+    engine = make_engine(LimitSettings(), soc_source=SocSource.BRIDGE)
+    sample = {
+        "cells_v": (3.49, *(others_v,) * 15),
+        "current_a": 0.0,
+        "soc": 70.0,
+        "ratings": make_ratings(capacity_ah=280.0, early_balancing_cell_v=3.40),
+    }
+    engine.feed(5, **sample)
+    assert engine.memory.soc.percent == pytest.approx(70.0)
+    apart = BalancingMemory(spread_ah=8.0, work_ah=8.0, phase=BalancingPhase.REST, level_v=53.9)
+    engine.memory = replace(engine.memory, balancing=apart)
+    engine.feed(2, **sample)
+    assert engine.memory.soc.percent == pytest.approx(percent)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from tinybms_bridge.battery.freshness import FreshnessMemory, advance
 from tinybms_bridge.battery.limits.balancing import apply_balancing, hold_a, next_balancing
-from tinybms_bridge.battery.limits.balancing_memory import NO_BALANCING, BalancingMemory
+from tinybms_bridge.battery.limits.balancing_memory import NO_BALANCING, BalancingMemory, BalancingPhase
 from tinybms_bridge.battery.limits.base import base
 from tinybms_bridge.battery.limits.bms_state import obey_bms
 from tinybms_bridge.battery.limits.cell_protection import ProtectionMemory, protect_cells
@@ -141,7 +141,7 @@ def step(
     rebulk = memory.rebulk
     if fresh:
         policy, states, sensors, balancing, rebulk = _move_on(context, memory, elapsed_s)
-        soc = _set_right(soc, context, policy, memory.discharge)
+        soc = _set_right(soc, context, policy, balancing, memory.discharge)
     draft = base(context)
     draft.lowest_v = lowest_wish_v(memory.rates, elapsed_s)
     apply_state(draft, context, states, policy.uneven, hold_a(balancing, context))
@@ -243,8 +243,19 @@ def _move_on(
     return policy, states, sensors, balancing, rebulk
 
 
-def _set_right(soc: SocMemory, context: Context, policy: PolicyMemory, discharge: DischargeMemory) -> SocMemory:
-    """Return the count with what the cells say about it; from the next step on it counts."""
+def _set_right(
+    soc: SocMemory,
+    context: Context,
+    policy: PolicyMemory,
+    balancing: BalancingMemory,
+    discharge: DischargeMemory,
+) -> SocMemory:
+    """Return the count with what the cells say about it; from the next step on it counts.
+
+    Cells that are balanced are not full for weeks: each time that the highest one has come to its top with most of the
+    others near it, the charge is one that has ended uneven.
+    """
+    at_top = balancing.phase is BalancingPhase.REST and context.others_near_full
     return next_anchors(
         soc,
         context.preset,
@@ -253,7 +264,7 @@ def _set_right(soc: SocMemory, context: Context, policy: PolicyMemory, discharge
         context.ratings,
         full=policy.full,
         charged=policy.full and bms_says_full(context),
-        uneven=policy.uneven,
+        uneven=policy.uneven or at_top,
         empty=discharge.pause.on or discharge.emptied,
     )
 
