@@ -155,3 +155,13 @@ def test_the_same_again_writes_nothing(tmp_path: Path, home: Path) -> None:
     copy.write(configuration())
 
     assert {path: path.stat().st_ino for path in home.iterdir()} == before
+
+
+def test_another_name_of_the_same_directory_removes_nothing(tmp_path: Path, home: Path) -> None:
+    """A link, or a path with dots in it: what is there is the only copy."""
+    home.mkdir()
+    (tmp_path / "link").symlink_to(home)
+    for folder in (tmp_path / "link", home / ".." / "home", None):
+        data = configuration(folder)
+        keep(tmp_path / "a.json", data)
+        assert LastGood(tmp_path / "a.json").read() == data

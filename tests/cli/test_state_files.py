@@ -137,3 +137,14 @@ def test_a_secret_that_cannot_be_removed_is_told(tmp_path: Path, caplog: pytest.
     files.move_to(tmp_path / "new")
     assert users.name == str(tmp_path / "new" / "users.json")
     assert "users.json.bak still holds secrets and cannot be removed" in caplog.text
+
+
+def test_another_name_of_the_same_directory_removes_nothing(tmp_path: Path) -> None:
+    """What is there are the only users."""
+    (tmp_path / "old").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "old")
+    files = StateFiles(tmp_path / "old")
+    users = files.stored("users.json", 0o600)
+    users.write(b"users")
+    files.move_to(tmp_path / "link")
+    assert users.read() == b"users"

@@ -7,7 +7,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from tinybms_bridge.config.paths import state_directory
+from tinybms_bridge.config.paths import is_same, state_directory
 from tinybms_bridge.hal.storage import MOST_STATE_BYTES, FileStorage, open_regular
 
 __all__ = ["LastGood"]
@@ -46,7 +46,7 @@ class LastGood:
         before, folder = self._folders(), _folder_of(data, self._home)
         _replace(folder / (self._stem + _COPY), data)
         for other in before:
-            if other != folder:
+            if not is_same(other, folder):
                 _remove(other / (self._stem + _COPY))
         note = json.dumps({"file": str(self._file), "folder": str(folder)})
         _replace(self._home / (self._stem + _NOTE), note.encode())

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tinybms_bridge.cli.movable import MovableStorage
+from tinybms_bridge.config.paths import is_same
 from tinybms_bridge.hal.directory_lock import DirectoryLock, DirectoryTakenError
 from tinybms_bridge.hal.storage import MOST_STATE_BYTES, FileStorage, Storage
 
@@ -75,7 +76,8 @@ class StateFiles:
             raise
         left, self.folder = self.folder, folder
         for name in _SECRETS & self._files.keys():
-            _forget(left / name)
+            if not is_same(left, folder):
+                _forget(left / name)
         if self._lock is not None:
             self._lock.release()
         self._lock = lock

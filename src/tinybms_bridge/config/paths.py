@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["default_path", "state_directory"]
+__all__ = ["default_path", "is_same", "state_directory"]
 
 
 def default_path(environ: Mapping[str, str] = os.environ) -> Path:
@@ -28,3 +28,11 @@ def state_directory(configured: str, environ: Mapping[str, str] = os.environ) ->
         return Path(configured)
     given = environ.get("STATE_DIRECTORY", "").split(":")[0]
     return Path(given) if given else Path.home() / ".local" / "state" / "tinybms-bridge"
+
+
+def is_same(one: Path, other: Path) -> bool:
+    """Tell whether two paths are of one directory, whatever links lead there. Blocks."""
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them is not there
+        return one == other
