@@ -2,7 +2,7 @@
 
 from tinybms_bridge.bench.battery import BatteryPlan, OddCell
 from tinybms_bridge.bench.scenario import Scenario
-from tinybms_bridge.bench.scenarios.parts import LI_ION, LTO, SELLING, STRONG_SUN, WEAK
+from tinybms_bridge.bench.scenarios.parts import LI_ION, LTO, LTO_SALE_SHORT, SELLING, STRONG_SUN, WEAK
 from tinybms_bridge.bench.weather import ClearSky, Clouds, Constant
 
 __all__ = ["SCENARIOS"]
@@ -25,7 +25,14 @@ SCENARIOS = (
         most_short_percent=_LI_ION_SHORT,
     ),
     Scenario("lto", "12 LTO cells", battery=LTO, sun=ClearSky(3500.0)),
-    Scenario("lto-feed-in", "12 LTO cells while surplus is sold", battery=LTO, system=SELLING, sun=ClearSky(4500.0)),
+    Scenario(
+        "lto-feed-in",
+        "12 LTO cells while surplus is sold",
+        battery=LTO,
+        system=SELLING,
+        sun=ClearSky(4500.0),
+        most_short_percent=LTO_SALE_SHORT,
+    ),
     Scenario("lfp-4", "4 LFP cells, 12 V", battery=_FOUR, sun=ClearSky(1500.0), load=Constant(80.0)),
     Scenario(
         "lfp-4-feed-in",

@@ -2,7 +2,7 @@
 
 from tinybms_bridge.bench.bounds import Bound, What
 from tinybms_bridge.bench.scenario import Scenario
-from tinybms_bridge.bench.scenarios.parts import HOUR_S, LIGHTS, SELLING, pack
+from tinybms_bridge.bench.scenarios.parts import HOUR_S, LIGHTS, LTO_SALE_SHORT, SELLING, pack
 from tinybms_bridge.bench.sensors import SensorPlan
 from tinybms_bridge.bench.weather import Constant, Days
 
@@ -36,7 +36,7 @@ SCENARIOS = (
     Scenario(
         "count-empty-full",
         "LTO cells that are full and a counter that says 4 %, while surplus is sold",
-        battery=pack("lto", 12, 100.0, 0.97, soc_error_percent=-93.0),
+        battery=pack("lto", 12, 100.0, 0.94, soc_error_percent=-90.0),  # full where CVL leaves room
         system=SELLING,
         sun=Constant(1500.0),
         load=Constant(300.0),
@@ -47,6 +47,7 @@ SCENARIOS = (
             Bound(What.CHARGED, least=-1.0),
             Bound(What.CVL, least=12 * 2.4),
         ),
+        most_short_percent=LTO_SALE_SHORT,
     ),
     Scenario(
         "count-full",

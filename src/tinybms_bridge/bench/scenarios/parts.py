@@ -17,6 +17,7 @@ __all__ = [
     "LIGHTS",
     "LI_ION",
     "LTO",
+    "LTO_SALE_SHORT",
     "NO_SALE",
     "SELLING",
     "SMALL_LFP",
@@ -30,6 +31,9 @@ __all__ = [
 ]
 
 HOUR_S = 3600.0
+
+LTO_SALE_SHORT = 5.0
+"""CVL + 0.4 V stay 30 mV below register 300: with 12 LTO cells the target is 93 mV below it, and that is 3.5 %."""
 
 SELLING = SystemPlan(feed_in=True, island=False)
 NO_SALE = SystemPlan(feed_in=False, island=False)

@@ -118,7 +118,8 @@ SCENARIOS = (
         "full-in-time",
         "Up to 75 %, but full every second day: four days off grid",
         settings=_window(75.0, full_every_days=1.7),
-        battery=replace(SMALL_LFP, soc=0.5),
+        # Alike: cells that are apart are balanced first, and until then a full charge stays due.
+        battery=replace(SMALL_LFP, soc=0.5, soc_spread=0.0, capacity_spread=0.0),
         sun=ClearSky(1500.0),
         load=Constant(160.0),
         start_h=6.0,
