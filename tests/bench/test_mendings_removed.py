@@ -18,11 +18,14 @@ from tinybms_bridge.battery.limits import (
     derating,
     enforcement,
     engine,
+    policy,
     readings,
     states,
 )
+from tinybms_bridge.battery.limits.charging import FloatRule
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
+from tinybms_bridge.battery.limits.policy import PolicyMemory
 from tinybms_bridge.battery.limits.soc_by_cells import CredibleSoc
 from tinybms_bridge.battery.limits.states import CellsSay
 from tinybms_bridge.battery.plausibility import (
@@ -56,11 +59,12 @@ class Removal:
 
 
 def _count_one_reading(patch: Patch) -> None:
-    patch.setattr(readings, "_counted", lambda window, columns, latest: latest)
+    patch.setattr(readings, "_counted", lambda window, cells_v, latest: latest)
 
 
 def _count_what_agrees_five_times(patch: Patch) -> None:
-    def highest(window: object, columns: Sequence[Sequence[float]], latest: Snapshot) -> Snapshot:
+    def highest(window: Sequence[Snapshot], cells_v: object, latest: Snapshot) -> Snapshot:
+        columns = zip(*[each.cells.voltages_v for each in window], strict=True)
         return replace(latest, cells=Cells(tuple([max(column) for column in columns])))
 
     patch.setattr(readings, "_counted", highest)
@@ -97,7 +101,12 @@ def _sustain_at_the_floor(draft: Draft, context: Context, memory: object) -> Non
         draft.lower(quantity, limit, LimitCode.SUSTAIN)
 
 
+def _full_by_count(memory: PolicyMemory, context: Context, tail_s: float) -> bool:
+    return context.snapshot.pack.soc_percent >= FloatRule().soc_percent
+
+
 def _let_the_count_decide(patch: Patch) -> None:
+    patch.setattr(policy, "_is_full", _full_by_count)
     patch.setattr(engine, "cells_say", lambda context: CellsSay())
     patch.setattr(states, "_apply_sustain", _sustain_at_the_floor)
     for name in ("percent", "to_discharge_percent", "at_most_percent"):
