@@ -109,14 +109,17 @@ def test_notices_are_told(tmp_path: Path) -> None:
     assert result.stderr.startswith("notice: hardware.uart.baudrate: the TinyBMS line is fixed at 115200 bit/s")
 
 
-def test_show_prints_the_effective_values(tmp_path: Path) -> None:
-    """Every key with its value, as JSON that can be piped on."""
+def test_show_prints_every_value(tmp_path: Path) -> None:
+    """Every key with its value, as JSON that can be piped on; null is what only the BMS and its cells decide."""
     (tmp_path / "a.json").write_text('{"cvl": {"float_soc_threshold": 97}, "hardware": {"uart": {"baudrate": 9600}}}')
 
-    shown = json.loads(check("a.json", "--show").stdout)
+    result = check("a.json", "--show")
+    shown = json.loads(result.stdout)
 
     assert shown["cvl"]["float_soc_threshold"] == 97.0
-    assert shown["cvl"]["float_exit_soc"] == 92.0
+    assert shown["cvl"]["bulk_soc_threshold"] == 80.0
+    assert shown["cvl"]["float_exit_soc"] is None
+    assert "with cvl.float_soc_threshold those that are not set keep the values of earlier versions" in result.stderr
     assert list(shown) == list(Configuration.model_fields)
 
 

@@ -17,7 +17,7 @@ _EXAMPLES = """\b
 Examples:
   tinybms-bridge check                     the usual file
   tinybms-bridge check my.json             another file
-  tinybms-bridge check --show my.json      with the effective values
+  tinybms-bridge check --show my.json      with every value
   tinybms-bridge check --schema            JSON Schema for an editor
   tinybms-bridge check - < config.json     what comes through a pipe
 
@@ -27,7 +27,7 @@ Exit status: 0 usable, 1 problems, 2 the file cannot be read."""
 
 @click.command("check", epilog=_EXAMPLES)
 @click.argument("file", required=False)
-@click.option("--show", is_flag=True, help="Print the effective configuration; secrets are masked.")
+@click.option("--show", is_flag=True, help="Print every value; null = by the BMS or the chemistry; secrets are masked.")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of the configuration and end.")
 def check_command(file: str | None, *, show: bool, schema: bool) -> None:
     """Validate a configuration and say all that is wrong.

@@ -47,8 +47,8 @@ the battery come from the BMS itself (`null` in the tables below).
 The file is the first of these: `$TINYBMS_BRIDGE_CONFIG`, `./tinybms-bridge.json` if present,
 `/etc/tinybms-bridge/config.json` if present, `~/.config/tinybms-bridge/config.json`.
 
-- `tinybms-bridge check` names every mistake of a file at once; `check --show` prints the effective values and
-  `check --schema` a JSON Schema for editors.
+- `tinybms-bridge check` names every mistake of a file at once; `check --show` prints every value (`null` =
+  by the BMS or the chemistry) and `check --schema` a JSON Schema for editors.
 - Numbers are numbers and switches are `true` or `false`: texts such as `"80"` are refused. Unknown keys are refused
   with the nearest known name.
 - A bad file never stops a running bridge: the last good configuration stays in force and the error is shown.
