@@ -3,6 +3,8 @@ from functools import partial
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tinybms_bridge.battery.limits import ChargeDefaults, Curve, LimitCode, Limits, LimitSettings, Quantity
 from tinybms_bridge.battery.limits.context import Context
@@ -204,3 +206,30 @@ def test_a_flat_curve_of_the_user_still_ends_its_stop(
     assert getattr(engine.feed(delta_mv=0.0, **stopped), key) == 0.0
 
     assert getattr(engine.feed(delta_mv=0.0, **recovered), key) > 0.0
+
+
+def test_dcl_does_not_wander_with_the_noise_of_a_sensor(context: MakeContext, make_draft: MakeDraft) -> None:
+    """It falls at once, stays while a hot cell reads up to 0.6 K less, rises after that, and is whole below."""
+    left, found_a = 1.0, []
+    for celsius in (52.0, 52.3, 51.8, 52.2, 51.7, 51.5, 51.6, 49.7, 49.3):
+        draft = make_draft()
+        left = derate(draft, context(max_cell_v=3.33, temperatures_c=(25.0, celsius)), 0.0, left=left)
+        found_a.append(draft[Quantity.DCL])
+
+    assert found_a == pytest.approx([80.0, 77.0, 77.0, 77.0, 77.0, 79.0, 79.0, 97.0, 100.0])
+
+
+@given(st.lists(st.floats(-60.0, 80.0), min_size=1, max_size=30))
+def test_the_play_of_dcl_is_never_above_the_curve(
+    context: MakeContext, make_draft: MakeDraft, readings_c: list[float]
+) -> None:
+    """Whatever a sensor reads, DCL is what the curve leaves there, or within 0.6 K of it, and never more."""
+    left = 1.0
+    for celsius in readings_c:
+        draft, here = make_draft(), context(max_cell_v=3.33, temperatures_c=(25.0, celsius))
+        curve = here.curves["discharge_by_temperature"]
+        left = derate(draft, here, 0.0, left=left)
+        around = [curve.at(celsius + play_c) for play_c in (-0.6, 0.0, 0.6)]
+
+        assert min(around) <= left <= curve.at(celsius)
+        assert draft[Quantity.DCL] == pytest.approx(100.0 * left)

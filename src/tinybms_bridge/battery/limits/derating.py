@@ -18,6 +18,10 @@ _BY_AGE = Curve(((1.5, 1.0), (3.0, 0.5)))
 """Charging gives way while samples become rare, before HOLD ends it."""
 
 _NONE_SEEN = SensorMemory()
+
+_PLAY_C = 0.6
+"""DCL rises again when the reading has come back by more than this: the noise of a sensor is within ± 0.3 K."""
+
 _RESTART_FRACTION = 0.1
 
 _RESTART_COLD_C_RATE, _LITTLE_A = 0.02, 0.01
@@ -30,10 +34,15 @@ _PROTECTING = frozenset({LimitCode.TEMPERATURE, LimitCode.SENSOR_LOST})
 """What these leave of CCL is enforced where chargers do not heed it."""
 
 
-def derate(draft: Draft, context: Context, age_s: float | None, sensors: SensorMemory = _NONE_SEEN) -> None:
-    """Lower CCL and DCL to the smallest fraction that any curve leaves of what the stages before allowed."""
+def derate(
+    draft: Draft, context: Context, age_s: float | None, sensors: SensorMemory = _NONE_SEEN, left: float = 1.0
+) -> float:
+    """Lower CCL and DCL to the smallest fraction that any curve leaves of what the stages before allowed.
+
+    Returns the fraction of DCL that temperature leaves; ``left`` is the one that was returned before.
+    """
     _derate_charge(draft, context, age_s, sensors)
-    _derate_discharge(draft, context, sensors)
+    return _derate_discharge(draft, context, sensors, left)
 
 
 def _derate_charge(draft: Draft, context: Context, age_s: float | None, sensors: SensorMemory) -> None:
@@ -59,20 +68,39 @@ def _derate_charge(draft: Draft, context: Context, age_s: float | None, sensors:
         _lower(draft, CCL, base_a, soc.percent, curve, LimitCode.SOC)
 
 
-def _derate_discharge(draft: Draft, context: Context, sensors: SensorMemory) -> None:
+def _derate_discharge(draft: Draft, context: Context, sensors: SensorMemory, left: float) -> float:
     soc, cells, base_a = context.soc, context.snapshot.cells, draft[DCL]
     curves = context.curves
     curve = curves["discharge_by_cell_voltage"]
     if curve.lowers(cells.min_v):
         _lower(draft, DCL, base_a, cells.min_v, curve, LimitCode.CELL_VOLTAGE, f"cell {cells.min_number}")
-    curve = curves["discharge_by_temperature"]
-    # A lost sensor ends no discharge: off grid that switches the lights off.
-    for celsius, lost in discharge_readings(sensors, context.snapshot.temperatures):
-        if curve.lowers(celsius):
-            _lower(draft, DCL, base_a, celsius, curve, _code(lost), lost)
+    left = _lower_for_warmth(draft, context, sensors, base_a, left)
     curve = curves["discharge_by_soc"]
     if curve.lowers(soc.to_discharge_percent):
         _lower(draft, DCL, base_a, soc.to_discharge_percent, curve, LimitCode.SOC)
+    return left
+
+
+def _lower_for_warmth(draft: Draft, context: Context, sensors: SensorMemory, base_a: float, left: float) -> float:
+    """Lower DCL by temperature and return the fraction that is left: it falls at once and rises with some play.
+
+    It is never above the curve, and not below the least of the curve within the play around the readings, so that it
+    keeps nothing once they have gone away from where the curve lowers. A lost sensor ends no discharge: off grid that
+    switches the lights off.
+    """
+    curve = context.curves["discharge_by_temperature"]
+    most, least, celsius, lost = 1.0, 1.0, 0.0, ""
+    for read_c, name in discharge_readings(sensors, context.snapshot.temperatures):
+        if curve.lowers(read_c - _PLAY_C) or curve.lowers(read_c + _PLAY_C):
+            at = curve.at(read_c)
+            low = min(at, curve.at(read_c - _PLAY_C), curve.at(read_c + _PLAY_C))
+            most = min(most, at)
+            if low < least:
+                least, celsius, lost = low, read_c, name
+    left = min(max(left, least), most)
+    if left < 1.0:
+        draft.lower(DCL, base_a * left, _code(lost), value=celsius, threshold=left, detail=lost)
+    return left
 
 
 def _spare_the_cold(draft: Draft, context: Context, celsius: float, lost: str) -> None:

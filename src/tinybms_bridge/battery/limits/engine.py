@@ -72,6 +72,8 @@ class Memory:
     rates: RateMemory = field(default_factory=RateMemory)
     too_cold_or_hot: bool = False
     """Charging is stopped by the temperature."""
+    dcl_left: float = 1.0
+    """The fraction of DCL that temperature leaves."""
     sensors: SensorMemory = field(default_factory=SensorMemory)
     stop: StopMemory = field(default_factory=StopMemory)
     rest: RestMemory | None = None
@@ -154,7 +156,7 @@ def step(
     if fresh:
         switch = follow_switch(draft, context, readings.window, switch, elapsed_s)
     age_s = freshness.age_s(now_s)
-    derate(draft, context, age_s, sensors)
+    dcl_left = derate(draft, context, age_s, sensors, memory.dcl_left)
     too_cold_or_hot = stop_for_temperature(draft, context, memory.too_cold_or_hot, sensors)
     resistance = memory.resistance
     if fresh and new_sample:
@@ -187,6 +189,7 @@ def step(
         protection=protection,
         rates=remember(rates, draft, context) if limits.may_send else replace(memory.rates, running=False),
         too_cold_or_hot=too_cold_or_hot,
+        dcl_left=dcl_left,
         sensors=sensors,
         stop=stop,
         chemistry=chemistry,
