@@ -29,3 +29,14 @@ def test_the_end_of_a_charge_is_safe_and_plates_nothing(name: str) -> None:
     room_ah = sum(cell.capacity_ah for cell in before.cells) / len(before.cells)
     stored_percent = run.trace.column(Column.SOC_PERCENT)[-1] - 100.0 * before.soc
     assert stored_percent == pytest.approx(100.0 * charge_ah / room_ah, abs=0.1)
+
+
+@pytest.mark.parametrize("name", ["cold-derated-sale", "cold-derated-lfp-8", "cold-derated-lfp-4"])
+def test_the_first_minutes_of_cold_cells_plate_nothing(name: str) -> None:
+    """The bridge starts at 4 °C with the sun on; the electrode keeps 20 mV until CVL has sunk far enough."""
+    scenario = SCENARIOS[name].shortened(0.1)
+    scenario = replace(scenario, battery=replace(scenario.battery, model=CellModel.SINGLE_PARTICLE))
+
+    run = play(scenario, engine_for(scenario))
+
+    assert min(run.trace.column(Column.ANODE_V)) > 0.020
