@@ -58,6 +58,24 @@ def test_nothing_sent_shows_nothing(sample: Sample, make_ratings: Callable[..., 
         assert not after(sample, make_ratings(), 300, rates=rates).seen
 
 
+def test_a_sample_after_a_pause_is_one_sample(sample: Sample, make_ratings: Callable[..., Ratings]) -> None:
+    """What a CCL that has just fallen leaves of the current is no minute of feed-in, however long the pause was."""
+    memory = FeedInMemory()
+    for second in (0, 600, 1200):
+        pack = {"voltage_v": 56.4, "lifetime_s": 1000 + second}
+        memory = next_feed_in(memory, sample(current_a=10.0, pack=pack), make_ratings(), SENT, 600.0)
+        assert not memory.seen
+
+
+def test_a_gx_that_follows_late_shows_nothing(sample: Sample, make_ratings: Callable[..., Ratings]) -> None:
+    """Near full CCL falls all the time, and what flows is near what was told some seconds ago."""
+    memory = FeedInMemory()
+    for second in range(300):
+        pack = {"voltage_v": 55.0, "lifetime_s": 1000 + second}
+        memory = next_feed_in(memory, sample(current_a=30.0, pack=pack), make_ratings(), SENT, 1.0, 29.0)
+    assert not memory.seen
+
+
 def test_it_is_forgotten_after_two_weeks(sample: Sample, make_ratings: Callable[..., Ratings]) -> None:
     """By the lifetime counter of the BMS; one that was set back begins the two weeks anew."""
     ratings, known = make_ratings(), FeedInMemory(5 * DAY_S)

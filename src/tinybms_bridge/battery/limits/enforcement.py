@@ -87,6 +87,11 @@ class EnforcementMemory:
     """Time for which a wish has not been heeded."""
 
     @property
+    def told_a(self) -> float:
+        """The highest CCL of the last 10 to 20 s; infinite while nobody knows."""
+        return max(self.heard_a, self.peak_a)
+
+    @property
     def ccl_ignored(self) -> bool:
         """Whether a wish has not been heeded for long."""
         return self.ignored_s >= _WISH_S

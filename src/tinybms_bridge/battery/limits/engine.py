@@ -132,7 +132,7 @@ def step(
         if fresh:
             rest = next_rest(memory.rest, counted, ratings, elapsed_s)
             chemistry = next_chemistry(chemistry, counted, ratings, settings, memory.rates.cvl_v, elapsed_s)
-            feed_in = next_feed_in(feed_in, counted, ratings, memory.rates, elapsed_s)
+            feed_in = next_feed_in(feed_in, counted, ratings, memory.rates, elapsed_s, memory.enforcement.told_a)
         day, lowest = memory.balancing.day, chemistry.lowest
         context = make_context(counted, ratings, settings, rest, lowest, feed_in=feed_in.seen, balancing=day)
         rise_s = memory.rates.waiting_s + elapsed_s if fresh and new_sample else 0.0

@@ -19,6 +19,9 @@ _ABOVE_LEAST_V, _ABOVE_MOST_V = 0.2, 0.5
 _CONFIRM_S = 60.0
 """A GX needs seconds to follow a new limit, and chargers some more."""
 
+_LONGEST_S = 5.0
+"""One sample counts for no longer: after a pause it shows what chargers did in one moment, not that they went on."""
+
 _FORGET_S = 14 * 86_400
 """Feed-in is a setting of the installation: two weeks without a sign of it, and it has been switched off."""
 
@@ -43,16 +46,24 @@ class FeedInMemory:
 
 
 def next_feed_in(
-    memory: FeedInMemory, snapshot: Snapshot, ratings: Ratings, rates: RateMemory, elapsed_s: float
+    memory: FeedInMemory,
+    snapshot: Snapshot,
+    ratings: Ratings,
+    rates: RateMemory,
+    elapsed_s: float,
+    told_a: float = 0.0,
 ) -> FeedInMemory:
-    """Return the memory after ``elapsed_s`` more seconds of fresh data with the limits that have been in force."""
+    """Return the memory after ``elapsed_s`` more seconds of fresh data with the limits that have been in force.
+
+    ``told_a``: the highest CCL of the last seconds. Near full CCL falls all the time, and a GX follows it late.
+    """
     seen_at_s, lifetime_s = memory.seen_at_lifetime_s, snapshot.pack.lifetime_s
     if seen_at_s is not None and not 0 <= lifetime_s - seen_at_s <= _FORGET_S:
         # A counter that was set back tells nothing: the two weeks begin anew.
         memory = FeedInMemory(lifetime_s if lifetime_s < seen_at_s else None, memory.above_s)
-    if not _shows(snapshot, ratings, rates):
+    if not _shows(snapshot, ratings, rates, told_a):
         return memory if memory.above_s == 0.0 else replace(memory, above_s=max(0.0, memory.above_s - elapsed_s))
-    above_s = min(memory.above_s + elapsed_s, _CONFIRM_S)
+    above_s = min(memory.above_s + min(elapsed_s, _LONGEST_S), _CONFIRM_S)
     seen_at_s = memory.seen_at_lifetime_s
     if above_s >= _CONFIRM_S and (seen_at_s is None or lifetime_s - seen_at_s >= _RENEW_S):
         seen_at_s = lifetime_s
@@ -61,10 +72,11 @@ def next_feed_in(
     return FeedInMemory(seen_at_s, above_s)
 
 
-def _shows(snapshot: Snapshot, ratings: Ratings, rates: RateMemory) -> bool:
+def _shows(snapshot: Snapshot, ratings: Ratings, rates: RateMemory, told_a: float) -> bool:
     cvl_v, ccl_a, pack = rates.cvl_v, rates.ccl_a, snapshot.pack
     if not rates.running or cvl_v is None or ccl_a is None or pack.current_a <= ratings.least_current_a:
         return False
+    ccl_a = max(ccl_a, told_a)
     if _ABOVE_LEAST_V <= pack.voltage_v - cvl_v <= _ABOVE_MOST_V:
         return True
     return pack.current_a > ccl_a + room_above_ccl_a(ccl_a, ratings)
