@@ -92,6 +92,7 @@ def test_cold_allows_nothing_in_frost_and_never_falls_with_warmth(ratings: Ratin
     if charging.cold is None:
         return
     assert charging.cold_a(-5.0) == charging.cold_a(0.0) == 0.0
+    assert all(charging.charges_at(celsius / 4) is (charging.cold_a(celsius / 4) > 0.0) for celsius in range(-40, 120))
     amperes = [charging.cold_a(celsius / 2) for celsius in range(50)]
     assert all(a <= b for a, b in pairwise(amperes))
     assert charging.cold_a(5.0) == pytest.approx(0.12 * ratings.capacity_ah)

@@ -186,6 +186,10 @@ class Charging:
         """How much SOC a full battery may lose and still count as full: the band between start and end of FLOAT."""
         return max(1.0, self.float_rule.soc_percent - self.float_rule.exit_soc_percent)
 
+    def charges_at(self, celsius: float) -> bool:
+        """Return whether cells of this temperature bear any charge; True where register 320 alone counts."""
+        return self.cold is None or celsius > self.cold.points[0][0] or self.cold.points[0][1] > 0.0
+
     def cold_a(self, celsius: float) -> float:
         """Return the charge current that cells of this temperature bear; infinite where register 318 alone counts."""
         if self.cold is None or celsius >= WARM_C:

@@ -138,7 +138,7 @@ def stop_for_temperature(draft: Draft, context: Context, stopped: bool, sensors:
     fraction, celsius, name = 1.0, 0.0, ""
     for read_c, lost in charge_readings(sensors, context.snapshot.temperatures):
         left = curve.at(read_c)
-        if read_c < WARM_C:
+        if read_c < WARM_C and (stopped or not charging.charges_at(read_c)):
             left = min(left, charging.cold_a(read_c) / cold_full_a)
         if left < fraction:
             fraction, celsius, name = left, read_c, lost
