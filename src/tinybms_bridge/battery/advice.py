@@ -37,8 +37,6 @@ _LEAST_CHARGE_C = 0.0
 _GOOD_C_RATE, _MOST_C_RATE = 0.7, 1.0
 """LFP at 1C plated 13 minutes on a cold day, at 0.7C none."""
 _GENTLE_LI_ION_V = 4.10
-_COARSE_A = 0.5
-"""A board that reads less as 0 misses the standby of a house: the Hall board's threshold is 0.8 A."""
 _WRONG_CAPACITY = 0.15
 """More than temperature, age in one year and the measurement explain together."""
 _CAPACITIES_AH = (0.1, 655.0)
@@ -134,7 +132,7 @@ def _for_all(ratings: Ratings, firmware: int) -> Iterator[Advice]:
             "house is dark, so the bridge never charges a cell up to there"
         )
         yield Advice(340, Weight.NOTE, reason)
-    if ratings.least_current_a >= _COARSE_A:
+    if ratings.misses_small_loads:
         a_day = ratings.least_current_a * 24.0 / ratings.capacity_ah * 100.0
         reason = (
             f"this board reads currents below {ratings.least_current_a:g} A as 0 and does not count them, up to "

@@ -140,6 +140,10 @@ class PackState:
         return self.voltage_v * self.current_a
 
 
+_COARSE_A = 0.5
+"""Between the thresholds of the two boards."""
+
+
 class Switches(StrEnum):
     """What switches load and charger (registers 331, 333 and 340): some faults cut more than the load with it."""
 
@@ -193,6 +197,11 @@ class Ratings:
     """Register 321."""
     least_current_a: float = 0.8
     """A smaller current is read as 0 and not counted (register 501, bit 8): 0.8 A, and 0.08 A on a low-power board."""
+
+    @property
+    def misses_small_loads(self) -> bool:
+        """Whether what a house draws at night is lost on the current sensor: a Hall sensor's threshold is 0.8 A."""
+        return self.least_current_a >= _COARSE_A
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,6 +177,11 @@ class Charging:
     """The same on a balancing day, with the highest cell just below register 300; None where there is no such day."""
 
     @property
+    def of_balancing_day(self) -> bool:
+        """Whether this is the set of such a day: it has none of its own."""
+        return self.by_chemistry and self.balancing is None
+
+    @property
     def follows_full(self) -> bool:
         """Whether FLOAT follows full."""
         return self.float_rule.follows_full

@@ -106,8 +106,7 @@ def full_charge_due(memory: PolicyMemory, context: Context) -> bool:
         return False
     if memory.full_at_lifetime_s is None:
         return True
-    since_s = context.snapshot.pack.lifetime_s - memory.full_at_lifetime_s
-    return since_s < 0 or since_s >= policy.full_charge_interval_days * _DAY_S
+    return context.snapshot.pack.lifetime_s < memory.full_at_lifetime_s or full_charge_is_old(memory, context)
 
 
 def fills_past_the_window(memory: PolicyMemory, context: Context) -> bool:

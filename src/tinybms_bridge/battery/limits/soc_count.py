@@ -47,8 +47,6 @@ _GAIN_PER_DAY, _MOST_GAIN = 0.5, 0.8
 _MOST_DRIFT_A = 0.5
 """Largest offset of a current sensor that is believed (0.3 A seen on Hall boards), where the dead band is not more."""
 _DAY_S = 86400.0
-_HALL_A = 0.5
-"""A board that reads no smaller current has a Hall sensor: what a house draws at night is lost on it."""
 _OVERDRAWN = 1.05
 """No battery gives more than it holds: past this share of register 306 since full, the register is too low."""
 _CAPACITY_STEP = 0.01
@@ -97,7 +95,7 @@ class Anchors:
         drift_ah = self.drift_ah_per_day
         if drift_ah is not None:
             words.append(f"the current is counted {drift_ah:+.1f} Ah a day off, which is taken off the state of charge")
-        if ratings.least_current_a >= _HALL_A:
+        if ratings.misses_small_loads:
             words.append(f"loads under {ratings.least_current_a:g} A are not counted")
         seen_ah, set_ah = self.capacity_ah, ratings.capacity_ah
         if seen_ah is not None and not set_ah / _OVERDRAWN <= seen_ah <= set_ah * _OVERDRAWN:
