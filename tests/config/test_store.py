@@ -320,12 +320,12 @@ def test_an_update_under_other_names() -> None:
     """The page of the firmware and its scripts keep working; the file gets one set of names."""
     store, storage = loaded_store(b'{"cvl_algorithm": {"float_soc_threshold": 96}}')
 
-    change = store.update({"cvl": {"float_offset": -0.2}, "system": {"web_port": 8080}})
+    change = store.update({"cvl": {"float_offset": -0.2}, "system": {"web_port": 8088}})
 
     assert change.new.cvl.float_offset_mv == 200.0
     assert saved(storage) == {
         "cvl": {"float_soc_threshold": 96, "float_offset_mv": 200.0},
-        "web_server": {"port": 8080},
+        "web_server": {"port": 8088},
     }
 
 
@@ -668,16 +668,16 @@ def test_a_guard_refuses_before_anything_is_saved() -> None:
 
     def refuse(wanted: Configuration) -> None:
         asked.append(wanted)
-        raise ConfigError([ConfigProblem("web_server.port", 8080, "is in use")])
+        raise ConfigError([ConfigProblem("web_server.port", 8088, "is in use")])
 
     store.guards.append(refuse)
     for change in (store.update, store.replace):
         with pytest.raises(ConfigError, match="is in use"):
-            change({"web_server": {"port": 8080}})
+            change({"web_server": {"port": 8088}})
 
-    assert [each.web_server.port for each in asked] == [8080, 8080]
+    assert [each.web_server.port for each in asked] == [8088, 8088]
     assert storage.data == GOOD
-    assert store.configuration.web_server.port == 80
+    assert store.configuration.web_server.port == 8080
 
 
 def test_a_guard_does_not_keep_an_edit_of_the_file_out() -> None:

@@ -15,7 +15,7 @@ def test_every_key_is_taken_over() -> None:
     """``enable_auth`` closes reading."""
     web = WebServer(
         enabled=False,
-        port=8080,
+        port=8443,
         listen_address="127.0.0.1",
         enable_cors=True,
         cors_origins=["http://friend.example"],
@@ -28,7 +28,7 @@ def test_every_key_is_taken_over() -> None:
 
     assert WebOptions.from_config(web, Path("/state")) == WebOptions(
         enabled=False,
-        port=8080,
+        port=8443,
         listen_address="127.0.0.1",
         open_reading=False,
         reading_from_anywhere=True,
@@ -38,6 +38,12 @@ def test_every_key_is_taken_over() -> None:
         self_signed=True,
         certificate_directory=Path("/state"),
     )
+
+
+def test_the_port_needs_no_right_unless_a_configuration_asks_for_80() -> None:
+    """The firmware's port stays where it is written down; a fresh installation listens without root."""
+    assert WebOptions.from_config(WebServer(), Path()).port == 8080
+    assert WebOptions.from_config(WebServer(port=80), Path()).port == 80
 
 
 def test_sites_count_only_while_cors_is_on() -> None:

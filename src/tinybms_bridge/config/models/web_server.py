@@ -32,7 +32,14 @@ class WebServer(Section):
     enabled: bool = flag(
         True, "Web server", "Serve pages, REST and live data; off, only an edit of the file turns it on again."
     )
-    port: int = number(80, 1, 65535, "", "Port", "Port of the web server; below 1024 the service needs a right.")
+    port: int = number(
+        8080,
+        1,
+        65535,
+        "",
+        "Port",
+        "Port of the web server; the firmware's 80 needs a right (CAP_NET_BIND_SERVICE), like every port below 1024.",
+    )
     listen_address: Annotated[str, must(_is_address_or_empty)] = text(
         "",
         "Listen on",

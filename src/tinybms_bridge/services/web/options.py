@@ -15,7 +15,7 @@ class WebOptions:
 
     enabled: bool = True
     """Whether the server listens at all."""
-    port: int = 80
+    port: int = 8080
     """TCP port; 0 lets the system choose one."""
     listen_address: str = ""
     """Address of the interface to listen on; empty for all, IPv4 and IPv6."""
