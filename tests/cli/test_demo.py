@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from tinybms_bridge.cli.demo import _gx_text, demo_command, watch_text
+from tinybms_bridge.cli.demo import _gx_text, demo_command, watch_text, web_text
 from tinybms_bridge.config.loader import interpret
 from tinybms_bridge.victron.simulator import GxMode, GxView
 
@@ -62,3 +62,11 @@ def test_the_command_that_is_shown_watches_the_bus_of_the_demonstration(
 def test_a_bus_within_the_process_cannot_be_watched() -> None:
     """No command is shown that would show nothing."""
     assert "decode" not in watch_text(opened("virtual"))
+
+
+@pytest.mark.parametrize(
+    ("port", "sought", "told"), [(8080, True, ""), (8081, True, " (port 8080 is in use)"), (9000, False, "")]
+)
+def test_the_web_server_is_told_where_it_is(port: int, sought: bool, told: str) -> None:
+    """A newcomer looks for it on 8080; one who chose another port needs no reason."""
+    assert web_text(port, sought=sought) == f"Web server on http://localhost:{port}/{told}"

@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 import tty
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tinybms_bridge.hal.can import CanFrame, CanSettings, open_can
+from tinybms_bridge.hal.can import CanFrame, CanPort, CanSettings, open_can
 
 WAIT_S = 60.0
 
@@ -56,6 +57,51 @@ async def test_decode_live_shows_a_running_demo(start: Any, can_group: str) -> N
     code, _, err = await decode.ended()
     assert code == 0, err
     assert "V" in line
+
+
+async def demo_places(demo: Any) -> tuple[str, str]:
+    """Return the CAN channel, empty for the default, and the address of the web server that a demo has printed."""
+    watch, web = await demo.line(), await demo.line()
+    return watch.partition("--channel ")[2], web.split()[3]
+
+
+async def bursts_on(port: CanPort, count: int) -> Counter[str]:
+    """Return who sent limits on a bus, until ``count`` of them have come."""
+    senders: Counter[str] = Counter()
+    enough = asyncio.Event()
+
+    def note(frame: CanFrame) -> None:
+        if frame.arbitration_id == 0x351:
+            senders[frame.origin] += 1
+            if senders.total() >= count:
+                enough.set()
+
+    end = port.subscribe(note)
+    async with asyncio.timeout(WAIT_S):
+        await enough.wait()
+    end()
+    return senders
+
+
+async def test_two_demos_do_not_steer_each_other(start: Any) -> None:
+    """Two times `make run` on one machine: each says its own bus and page, and no frame crosses over."""
+    demos = [await start("demo", "--plain") for _ in range(2)]
+    places = [await demo_places(demo) for demo in demos]
+    assert len({channel for channel, _ in places}) == 2
+    assert len({address for _, address in places}) == 2
+    ports = [await open_can(CanSettings(channel=channel)) for channel, _ in places]
+    try:
+        first, second = await asyncio.gather(*(bursts_on(port, 5) for port in ports))
+    finally:
+        for port in ports:
+            await port.close()
+    assert len(first) == len(second) == 1, "limits of one bridge on each bus"
+    assert first.keys() != second.keys()
+    for demo in demos:
+        demo.signal(signal.SIGTERM)
+        code, _, err = await demo.ended()
+        assert code == 0
+        assert "second" not in err.lower(), "nobody heard another BMS"
 
 
 async def test_registers_shows_the_values_of_a_unit(start: Any, tmp_path: Path) -> None:

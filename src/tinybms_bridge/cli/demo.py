@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tinybms_bridge.victron.dvcc import SystemPlan
     from tinybms_bridge.victron.gx_view import GxView
 
-__all__ = ["demo_command", "watch_text"]
+__all__ = ["demo_command", "watch_text", "web_text"]
 
 
 @click.command("demo")
@@ -33,8 +33,12 @@ __all__ = ["demo_command", "watch_text"]
 @click.option("--feed-in", is_flag=True, help="Sell what is left of the sun; chargers then stand at CVL + 0.4 V.")
 @click.option("--island", is_flag=True, help="No grid: the inverter alone feeds the loads.")
 @click.option("--can-interface", default="udp_multicast", show_default=True, help="python-can interface to send on.")
-@click.option("--can-channel", metavar="NAME", help="CAN channel; the interface's default if not given.")
-@click.option("--web-port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Of the web server.")
+@click.option(
+    "--can-channel", metavar="NAME", help="CAN channel; a free one of udp_multicast, or the interface's default."
+)
+@click.option(
+    "--web-port", type=click.IntRange(1, 65535), help="Of the web server.  [default: 8080, or the next free one]"
+)
 @click.option("--plain", is_flag=True, help="Log lines also in a terminal, not the live view.")
 def demo_command(
     cells: int,
@@ -46,7 +50,7 @@ def demo_command(
     island: bool,
     can_interface: str,
     can_channel: str | None,
-    web_port: int,
+    web_port: int | None,
     plain: bool,
 ) -> None:
     """Run everything simulated, but the bridge: nothing to connect, nothing to configure.
@@ -59,9 +63,12 @@ def demo_command(
     In another terminal, watch the frames, or ask the web server:
       tinybms-bridge decode --live
       curl http://localhost:8080/api/status
+
+    A second demonstration on this machine takes a CAN channel and a web port of its own, and says which.
     """  # noqa: D301 -- \b is click's mark for a paragraph that is not re-wrapped
     from tinybms_bridge.cli.again import StartAgain, start_again
     from tinybms_bridge.cli.assembly import Overrides, open_in_memory
+    from tinybms_bridge.cli.demo_places import claim_places
     from tinybms_bridge.hal.clock import SystemClock
     from tinybms_bridge.tinybms.simulator import CHEMISTRIES, BmsOptions, PtyServer, SimulatedBms
     from tinybms_bridge.victron.dbc import frame_formats
@@ -86,12 +93,15 @@ def demo_command(
         )
         server = PtyServer(device, clock)
         server.open()
-        overrides = Overrides(device=server.path, can_interface=can_interface, can_channel=can_channel)
-        web = {"port": web_port, "listen_address": "127.0.0.1"}
-        opened = open_in_memory({"web_server": web}, overrides)
-        if not live:
-            click.echo(f"Simulated TinyBMS on {server.path}; frames on {can_interface}. {watch_text(opened)}")
-        run_until_signal(lambda: _run(opened, device, server, system, live=live))
+        wanted = can_channel if can_interface == "udp_multicast" else can_channel or ""
+        with claim_places(can_channel=wanted, web_port=web_port) as places:
+            overrides = Overrides(server.path, can_interface, places.can_channel or None)
+            web = {"port": places.web_port, "listen_address": "127.0.0.1"}
+            opened = open_in_memory({"web_server": web}, overrides)
+            if not live:
+                click.echo(f"Simulated TinyBMS on {server.path}; frames on {can_interface}. {watch_text(opened)}")
+                click.echo(web_text(places.web_port, sought=web_port is None))
+            run_until_signal(lambda: _run(opened, device, server, system, live=live))
     except StartAgain:
         start_again()
     except (BridgeError, ValueError, OSError) as error:
@@ -148,6 +158,14 @@ def watch_text(opened: "Opened") -> str:
     if settings.channel:
         words += ["--channel", settings.channel]
     return f"Watch the frames in another terminal: {' '.join(words)}"
+
+
+def web_text(port: int, *, sought: bool) -> str:
+    """Say where the web server answers, and why not where a newcomer looks for it if the port was sought."""
+    from tinybms_bridge.cli.demo_places import DEFAULT_WEB_PORT
+
+    elsewhere = f" (port {DEFAULT_WEB_PORT} is in use)" if sought and port != DEFAULT_WEB_PORT else ""
+    return f"Web server on http://localhost:{port}/{elsewhere}"
 
 
 def _gx_text(view: "GxView", watch: str) -> "Text":
