@@ -96,12 +96,23 @@ async def test_what_the_command_line_changed_is_taken_up(accounts: Accounts, sto
 
 
 async def test_a_flood_of_logins_is_turned_away(accounts: Accounts, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At most sixteen wait for the one thread; the rest learn it at once, and memory stays bounded."""
+    """At most twelve strangers wait for the one thread; the rest learn it at once, and memory stays bounded."""
     monkeypatch.setattr("tinybms_bridge.services.web.accounts.accounts.matches", lambda *_: False)
 
     outcomes = await asyncio.gather(*(accounts.verify("boss", "x") for _ in range(100)), return_exceptions=True)
 
     refused = [outcome for outcome in outcomes if isinstance(outcome, AccountError)]
     assert {error.code for error in refused} == {"busy"}
-    assert len(refused) == 84
+    assert len(refused) == 88
     assert await accounts.verify("boss", "x") is None
+
+
+async def test_a_flood_of_strangers_leaves_places(accounts: Accounts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has logged in before gets in while strangers are turned away; an administrator can go on, too."""
+    monkeypatch.setattr("tinybms_bridge.services.web.accounts.accounts.matches", lambda *_: True)
+    flood = [asyncio.ensure_future(accounts.verify("boss", "x")) for _ in range(100)]
+    await asyncio.sleep(0)
+
+    assert await accounts.verify("boss", "x", known=True) is not None
+    assert (await accounts.edit(lambda book: book)).has_admin
+    await asyncio.gather(*flood, return_exceptions=True)

@@ -126,6 +126,67 @@ async def test_a_thousand_logins_at_once_check_five_passwords(
     assert {answer.status_code for answer in answers} == {401, 429}
 
 
+async def test_a_neighbour_who_guesses_does_not_keep_the_owner_out(app: FastAPI, connect: Connect) -> None:
+    """An attacker behind the same proxy fails until it has to wait; the owner on another machine logs in."""
+    attacker, owner = connect(app), connect(app)
+    attacker.headers["X-Forwarded-For"], owner.headers["X-Forwarded-For"] = "10.1.1.66", "10.1.1.7"
+    answers = [await attacker.post("/api/login", json={**BOSS, "password": f"guess {n}"}) for n in range(20)]
+
+    assert refusal(answers[-1]) == (429, "too_many_tries")
+    assert (await owner.post("/api/login", json=BOSS)).status_code == 200
+
+
+async def test_a_browser_that_logged_in_before_gets_in(app: FastAPI, connect: Connect) -> None:
+    """Even when the attacker has the address of the owner, and after a logout; a new browser has to wait there."""
+    owner, attacker = connect(app), connect(app)
+    assert (await owner.post("/api/login", json=BOSS)).status_code == 200
+    await owner.post("/api/logout")
+    for number in range(20):
+        await attacker.post("/api/login", json={**BOSS, "password": f"guess {number}"})
+
+    assert refusal(await connect(app).post("/api/login", json=BOSS)) == (429, "too_many_tries")
+    assert (await owner.post("/api/login", json=BOSS)).status_code == 200
+
+
+async def test_the_cookie_of_a_device_is_no_login(nobody: httpx.AsyncClient) -> None:
+    """It opens nothing, goes to the login alone, and no script can read it."""
+    cookies = (await nobody.post("/api/login", json=BOSS)).headers.get_list("set-cookie")
+    (device,) = [each for each in cookies if each.startswith("tinybms_device=")]
+    assert {"HttpOnly", "SameSite=strict", "Path=/api/login"} <= set(device.split("; "))
+
+    await nobody.post("/api/logout")
+
+    assert (await nobody.get("/api/session")).json()["authenticated"] is False
+
+
+async def test_strangers_do_not_keep_who_is_logged_in_from_changing_the_password(
+    admin: httpx.AsyncClient, nobody: httpx.AsyncClient
+) -> None:
+    """While somebody guesses from the same address the owner may change the password, which is what helps."""
+    for number in range(20):
+        await nobody.post("/api/login", json={**BOSS, "password": f"guess {number}"})
+    body = {"current": "correct horse", "new": "another long sentence"}
+
+    assert (await admin.post("/api/password", json=body)).status_code == 200
+
+
+async def test_a_stolen_session_cannot_guess_the_password(admin: httpx.AsyncClient) -> None:
+    """Whoever is logged in has as few tries as anybody."""
+    bodies = [{"current": f"guess {number}", "new": "another long sentence"} for number in range(7)]
+    answers = [await admin.post("/api/password", json=body) for body in bodies]
+
+    assert [answer.status_code for answer in answers] == [401] * 5 + [429] * 2
+
+
+@pytest.mark.parametrize("cookie", ["", "x.y", "\xff.\xfe", "a" * 5000])
+async def test_a_forged_device_is_a_stranger(nobody: httpx.AsyncClient, cookie: str) -> None:
+    """It gets no tries of its own, and nothing fails."""
+    headers = {b"Cookie": f"tinybms_device={cookie}".encode("latin-1")}
+    answers = [await nobody.post("/api/login", json={**BOSS, "password": "wrong"}, headers=headers) for _ in range(6)]
+
+    assert [answer.status_code for answer in answers] == [401] * 5 + [429]
+
+
 @pytest.mark.parametrize("path", ["/api/login", "/api/setup", "/api/logout"])
 async def test_another_page_cannot_log_a_browser_in_or_out(nobody: httpx.AsyncClient, path: str) -> None:
     """Logging somebody in as somebody else is an attack too."""

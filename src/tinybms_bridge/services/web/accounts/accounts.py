@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 _MOST_WAITING = 16
 """Calls that may wait for the thread, half a second of password checks; more are turned away."""
+_MOST_STRANGERS = 12
+"""Password checks of strangers among them, so that places are left for everybody else."""
 
 
 class Accounts:
@@ -33,9 +35,12 @@ class Accounts:
         """Look at the file again: the command line may have changed it."""
         self.book = await self._call(self._store.read)
 
-    async def verify(self, name: str, password: str) -> Account | None:
-        """Return the user with that name and password, or None; both answers take the same time."""
-        return await self._call(partial(self._verify, name, password))
+    async def verify(self, name: str, password: str, *, known: bool = False) -> Account | None:
+        """Return the user with that name and password, or None; both answers take the same time.
+
+        ``known`` is who has logged in before: those are turned away last.
+        """
+        return await self._call(partial(self._verify, name, password), _MOST_WAITING if known else _MOST_STRANGERS)
 
     async def add(self, name: str, role: Role, password: str, *, first: bool = False) -> Account:
         """Add a user; ``first`` refuses if there is an administrator already. Raises AccountError."""
@@ -53,8 +58,8 @@ class Accounts:
         """Let the thread end."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    async def _call(self, work: Callable[[], T]) -> T:
-        if self._waiting >= _MOST_WAITING:
+    async def _call(self, work: Callable[[], T], most: int = _MOST_WAITING) -> T:
+        if self._waiting >= most:
             raise AccountError("busy", "too many logins at once; try again in a moment")
         self._waiting += 1
         try:

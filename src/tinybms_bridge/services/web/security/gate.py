@@ -10,8 +10,10 @@ from tinybms_bridge.services.web.accounts.tokens import read_token
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.security.audit import audit_login
+from tinybms_bridge.services.web.security.device import DEVICE_COOKIE, device_of, new_device
 from tinybms_bridge.services.web.security.near import Neighbourhood, forwarded_addresses
-from tinybms_bridge.services.web.security.rate import LoginLimiter
+from tinybms_bridge.services.web.security.origin import address_of, origin_of
+from tinybms_bridge.services.web.security.rate import LoginLimiter, Try
 from tinybms_bridge.services.web.security.sessions import Session, Sessions
 from tinybms_bridge.services.web.security.setup import SetupToken
 from tinybms_bridge.services.web.security.user import User, Via
@@ -72,28 +74,38 @@ class Gate:
             return None
         return User("", Role.VIEWER, Via.OPEN, address_of(connection))
 
-    async def login(self, name: str, password: str, address: str) -> Account:
+    async def login(self, name: str, password: str, connection: HTTPConnection) -> Account:
         """Return the user. Raises ProblemError: 401 wrong, 429 too many tries."""
-        self.brake(address, name)
-        account = await self.accounts.verify(name, password)
+        address, device = address_of(connection), self._device(connection, name)
+        begun = self.begin_try(connection, name, device)
+        account = await self.accounts.verify(name, password, known=bool(device))
         if account is None:
             audit_login(name if self.accounts.book.account(name) else "", address, "refused")
             raise ProblemError(401, "wrong_login", "the user name or the password is wrong")
-        self._limiter.succeeded(address, name)
+        begun.succeeded()
         audit_login(account.name, address, "accepted")
         return account
 
-    def brake(self, address: str, name: str) -> None:
-        """Count a try. Raises ProblemError 429 while the address or the user has to wait."""
-        wait_s = self._limiter.admit(address, name)
-        if wait_s > 0.0:
-            seconds = int(wait_s) + 1
+    def begin_try(self, connection: HTTPConnection, name: str = "", device: str = "") -> Try:
+        """Count a try. Raises ProblemError 429 while machine, network or user have to wait."""
+        begun = self._limiter.admit(origin_of(connection), name, device)
+        if begun.wait_s > 0.0:
+            seconds = int(begun.wait_s) + 1
             headers = {"Retry-After": str(seconds)}
             raise ProblemError(429, "too_many_tries", f"too many tries; wait {seconds} s", headers=headers)
+        return begun
 
-    def release(self, address: str, name: str) -> None:
-        """Tell that a try counted by ``brake`` was right."""
-        self._limiter.succeeded(address, name)
+    def device_cookie(self, account: Account) -> str:
+        """Return the cookie by which a browser that has logged in is known again."""
+        return new_device(account.name, self.accounts.book.secret)
+
+    def _device(self, connection: HTTPConnection, name: str) -> str:
+        """Return what is logged in as ``name`` or has been; empty for a stranger."""
+        cookies = connection.cookies
+        found = self.sessions.find(cookies.get(COOKIE, ""), self.accounts.book)
+        if found is not None and found[1].name == name.lower():
+            return f"session {found[0].csrf}"
+        return device_of(cookies.get(DEVICE_COOKIE, ""), name, self.accounts.book.secret)
 
     def _token_user(self, text: str, address: str) -> User:
         book = self.accounts.book
@@ -105,12 +117,6 @@ class Gate:
             ) from error
         account = book.expect_account(record.user)
         return User(account.name, account.role.at_most(record.role), Via.TOKEN, address)
-
-
-def address_of(connection: HTTPConnection) -> str:
-    """Return the address of the peer; an IPv4 one as such, also on a socket for both."""
-    host = connection.client.host if connection.client else ""
-    return host.removeprefix("::ffff:") if "." in host else host
 
 
 def _bearer(authorization: str) -> str:

@@ -8,7 +8,7 @@ from starlette.datastructures import Headers
 
 from tinybms_bridge.hal.on_link import Network, on_link_networks
 
-__all__ = ["Neighbourhood", "forwarded_addresses"]
+__all__ = ["Neighbourhood", "forwarded_addresses", "last_forwarded"]
 
 _NEAR: tuple[Network, ...] = tuple(
     ipaddress.ip_network(text)
@@ -23,6 +23,7 @@ _NEAR: tuple[Network, ...] = tuple(
         "fc00::/7",  # RFC 4193
     )
 )
+_NAMES = ("x-forwarded-for", "x-real-ip", "forwarded")
 _MOST_KNOWN = 4096
 _FORWARDED_FOR = re.compile(r'\bfor\s*=\s*("[^"]*"|[^;,\s]*)', re.IGNORECASE)
 _WITH_PORT = re.compile(r"\[([^\]]*)\](?::\d+)?|([\d.]+):\d+")
@@ -66,11 +67,25 @@ def forwarded_addresses(headers: Headers) -> Iterator[str]:
 
     Nobody has to be believed who only makes a request come from farther away.
     """
-    for name in ("x-forwarded-for", "x-real-ip"):
-        for value in headers.getlist(name):
-            yield from (_without_port(each) for each in value.split(","))
-    for value in headers.getlist("forwarded"):
-        yield from (_without_port(each) for each in _FORWARDED_FOR.findall(value) or [""])
+    for name in _NAMES:
+        yield from _told_by(name, headers)
+
+
+def last_forwarded(headers: Headers) -> tuple[str, str] | None:
+    """Return what the nearest proxy says of its client, with the header that says so; None without a proxy.
+
+    The last entry is the nearest proxy's own; a client that sends such a header itself can only add before it.
+    """
+    for name in _NAMES:
+        if told := list(_told_by(name, headers)):
+            return name, told[-1]
+    return None
+
+
+def _told_by(name: str, headers: Headers) -> Iterator[str]:
+    for value in headers.getlist(name):
+        each = value.split(",") if name != "forwarded" else _FORWARDED_FOR.findall(value) or [""]
+        yield from map(_without_port, each)
 
 
 def _without_port(text: str) -> str:

@@ -6,6 +6,7 @@ from tinybms_bridge.services.web.accounts import Account, Role
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.security.audit import audit, audit_login
 from tinybms_bridge.services.web.security.dependencies import Login, OwnPage, TheGate, refuse_tokens
+from tinybms_bridge.services.web.security.device import DEVICE_COOKIE, DEVICE_S
 from tinybms_bridge.services.web.security.gate import COOKIE, Gate, address_of
 from tinybms_bridge.services.web.security.messages import (
     LoginBody,
@@ -21,6 +22,8 @@ __all__ = ["router"]
 
 router = APIRouter(prefix="/api", tags=["login"])
 
+_LOGIN_PATH = "/api/login"
+
 
 @router.get("/setup")
 async def read_setup(gate: TheGate) -> SetupState:
@@ -34,11 +37,11 @@ async def set_up(body: SetupBody, request: Request, response: Response, gate: Th
     address = address_of(request)
     if not gate.setup_required:
         raise ProblemError(409, "setup_done", "there is an administrator already: log in")
-    gate.brake(address, "(setup)")
+    begun = gate.begin_try(request)
     if not gate.setup.matches(body.token.get_secret_value()):
         audit_login("(setup)", address, "refused")
         raise ProblemError(403, "wrong_setup_token", "the setup token is wrong; the bridge prints it when it starts")
-    gate.release(address, "(setup)")
+    begun.succeeded()
     account = await gate.accounts.add(body.username, Role.ADMIN, body.password.get_secret_value(), first=True)
     gate.setup.void()
     audit_login(account.name, address, "accepted")
@@ -48,7 +51,7 @@ async def set_up(body: SetupBody, request: Request, response: Response, gate: Th
 @router.post("/login", dependencies=[OwnPage])
 async def log_in(body: LoginBody, request: Request, response: Response, gate: TheGate) -> SessionState:
     """Begin a session: sets the cookie and returns the CSRF token."""
-    account = await gate.login(body.username, body.password.get_secret_value(), address_of(request))
+    account = await gate.login(body.username, body.password.get_secret_value(), request)
     return _begin(account, request, response, gate)
 
 
@@ -76,7 +79,7 @@ async def change_own_password(
 ) -> SessionState:
     """Change the own password; every other session and every token of the user ends. Not with a token."""
     refuse_tokens(user, "change a password")
-    await gate.login(user.name, body.current.get_secret_value(), user.address)
+    await gate.login(user.name, body.current.get_secret_value(), request)
     account = await gate.accounts.change(user.name, password=body.new.get_secret_value())
     audit(user, "change of the own password")
     return _begin(account, request, response, gate)
@@ -89,6 +92,15 @@ def _begin(account: Account, request: Request, response: Response, gate: Gate) -
         key,
         max_age=int(LONGEST_S),
         path="/",
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="strict",
+    )
+    response.set_cookie(
+        DEVICE_COOKIE,
+        gate.device_cookie(account),
+        max_age=DEVICE_S,
+        path=_LOGIN_PATH,
         secure=request.url.scheme == "https",
         httponly=True,
         samesite="strict",
