@@ -97,9 +97,10 @@ async def test_snapshots_come_with_the_settings_and_the_identity(pack: ScriptedB
     assert seen.links[0] == LinkState(up=True)
 
 
-async def test_an_old_firmware_has_no_state_of_health(pack: ScriptedBms, quick: ClientSettings) -> None:
+@pytest.mark.parametrize("internal", [242, 250, 0])
+async def test_an_old_firmware_has_no_state_of_health(pack: ScriptedBms, quick: ClientSettings, internal: int) -> None:
     """Register 45 is reserved before 2.3.251: what it holds is not a state of health."""
-    pack.registers[502] = 242
+    pack.registers[502] = internal
     async with polling(pack, quick) as (poller, seen):
         await until(lambda: poller.identity is not None and len(seen.snapshots) > 3)
         seen.snapshots.clear()

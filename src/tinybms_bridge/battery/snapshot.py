@@ -8,6 +8,9 @@ from tinybms_bridge.battery.quick import quick
 
 __all__ = ["BmsStatus", "Cells", "Identity", "PackState", "Ratings", "Snapshot", "Switches", "Temperatures"]
 
+_SOH_FIRMWARE = 251
+"""Last part of 2.3.251."""
+
 
 class BmsStatus(Enum):
     """Online status of the BMS, register 50 (protocol Rev D, section 2). Unknown values are UNKNOWN, never a guess."""
@@ -217,6 +220,11 @@ class Identity:
     profile_version: int = 0
     serial_number: str = ""
     """24 hex digits; byte order over the registers is not documented by the vendor."""
+
+    @property
+    def reports_soh(self) -> bool:
+        """Whether register 45 is a state of health: 2.3.251 brought it, earlier firmware has it reserved."""
+        return self.firmware_internal >= _SOH_FIRMWARE
 
 
 @quick

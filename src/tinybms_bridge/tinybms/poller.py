@@ -250,16 +250,10 @@ class Poller:
         now_s = self._clock.monotonic()
         self.interval.success((now_s - started_s) * 1000.0)
         self._sequence, self._sampled_s = self._sequence + 1, now_s
-        snapshot = decode_live(
-            words, sequence=self._sequence, taken_at_s=now_s, ratings=self.ratings, has_soh=self._has_soh
-        )
+        has_soh = self.identity is not None and self.identity.reports_soh
+        snapshot = decode_live(words, sequence=self._sequence, taken_at_s=now_s, ratings=self.ratings, has_soh=has_soh)
         self._succeeded()
         self._on_snapshot(snapshot)
-
-    @property
-    def _has_soh(self) -> bool:
-        """Register 45 is reserved before firmware 2.3.251."""
-        return self.identity is None or self.identity.firmware_internal >= 251
 
     async def _take_slow_turn(self) -> None:
         """Give the slow reads their turn; what fails is tried again later and never counts as a failed poll."""

@@ -23,7 +23,6 @@ __all__ = ["OwnTables", "Readout", "differing", "firmware_text", "read_settings"
 
 _SERIES_CELLS = 307
 _POWER_TYPE_BIT = 1 << 8
-_SOH_FIRMWARE = 251
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,5 +152,5 @@ def _snapshot(live: Words, words: Words, identity: Identity, now_s: float) -> Sn
         sequence=1,
         taken_at_s=now_s,
         series_cells=words[_SERIES_CELLS - FIRST],
-        has_soh=identity.firmware_internal >= _SOH_FIRMWARE,
+        has_soh=identity.reports_soh,
     )

@@ -1,5 +1,6 @@
 """``GET /api/status`` against the sample of the seed's README."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.view import Last, View
 from tinybms_bridge.services.web.face import Picture
+from tinybms_bridge.services.web.live.messages import status_message
 
 README_KEYS = {
     "voltage", "current", "soc_percent", "bms_soc_percent", "soh_percent", "temperature", "min_cell_mv", "max_cell_mv",
@@ -93,6 +95,19 @@ async def test_old_data_is_not_shown_as_live(visitor: httpx.AsyncClient, face: A
     assert old["last"]["cvl"] == fresh["stats"]["cvl"]
     assert (old["last"]["at"], old["age_ms"]) == ("2026-01-02T03:03:05Z", 60_000)
     assert (fresh["last"], fresh["remark"]) == (None, "")
+
+
+async def test_health_that_the_firmware_does_not_report(
+    visitor: httpx.AsyncClient, face: Any, picture: Picture
+) -> None:
+    """The 100 % that a frame has to carry then is shown nowhere: it is no measurement."""
+    assert picture.view.measured is not None
+    pack = replace(picture.view.measured.pack, soh_percent=None)
+    face.now = replace(picture, view=replace(picture.view, measured=replace(picture.view.measured, pack=pack)))
+    status = (await visitor.get("/api/status")).json()
+    assert status["soh_percent"] is None
+    assert [each["value"] for each in status["registers"] if each["name"] == "state_of_health"] == [None]
+    assert json.loads(status_message(face))["soh_percent"] is None
 
 
 async def test_alarms_and_balancing(visitor: httpx.AsyncClient) -> None:
