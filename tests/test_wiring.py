@@ -150,6 +150,7 @@ DRIVEN: list[tuple[str, object, dict[str, object]]] = [
     ("victron.battery_model_id", 4711, {"frames.battery_model_id": 4711}),
     ("victron.send_discharge_voltage", False, {"frames.discharge_voltage_in_351": False}),
     ("victron.system_status", 2, {"frames.system_status": 2}),
+    ("victron.installed_capacity_bytes", 8, {"frames.installed_capacity_bytes": 8}),
     ("victron.pgn_update_interval_ms", 500, {"transmitter.period_s": 0.5}),
     ("hardware.can.bitrate", 250_000, {"can.bitrate_bps": 250_000}),
     ("hardware.can.channel", "vcan1", {"can.channel": "vcan1"}),

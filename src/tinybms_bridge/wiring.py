@@ -196,6 +196,7 @@ def frame_settings(config: Configuration) -> FrameSettings:
             battery_model_id=victron.battery_model_id,
             discharge_voltage_in_351=victron.send_discharge_voltage,
             system_status=victron.system_status,
+            installed_capacity_bytes=victron.installed_capacity_bytes,
         )
     except ValueError as error:
         raise ConfigError([ConfigProblem("victron", None, str(error))]) from error

@@ -118,6 +118,7 @@ def test_numbers_have_their_decimals_and_units() -> None:
 def test_lines_are_aligned_with_and_without_a_time() -> None:
     """Names begin in one column; the time stands before them."""
     assert line_of(0x379, "1801") == "0x379  installed_capacity    capacity 280 Ah"
+    assert line_of(0x379, "1801000000000000") == line_of(0x379, "1801")
     assert line_of(0x379, "1801", 1.5) == "         1.500000  0x379  installed_capacity    capacity 280 Ah"
 
 

@@ -19,9 +19,10 @@ def text(frames: Any, identifier: int) -> Any:
 
 
 def test_names_of_the_default_settings(encode: Any) -> None:
-    """The long default name is in 0x370 and 0x371, and 0x35E equals 0x370."""
+    """The long default name is in 0x370 and 0x371; 0x35E has its beginning, without the blank that ends it there."""
     frames = encode()
-    assert frames[0x35E].data == frames[0x370].data == b"TinyBMS "
+    assert frames[0x35E].data == b"TinyBMS\0"
+    assert frames[0x370].data == b"TinyBMS "
     assert frames[0x371].data == b"s516\0\0\0\0"
 
 
@@ -70,6 +71,15 @@ def test_capacity_is_rounded_to_ampere_hours(
     frames = encode(ratings=replace(make_outgoing().snapshot.ratings, capacity_ah=capacity_ah))
     assert field_of(frames[0x379], "capacity") == sent
     assert field_of(frames[0x35F], "online_capacity") == sent
+
+
+@pytest.mark.parametrize(("length", "data"), [(2, "18 01"), (8, "18 01 00 00 00 00 00 00")])
+def test_length_of_the_capacity_frame(encode: Any, field_of: Any, length: int, data: str) -> None:
+    """Two bytes as documented, eight on request; both mean the same."""
+    frame = encode(FrameSettings(installed_capacity_bytes=length))[0x379]
+    assert frame.data.hex(" ") == data
+    assert field_of(frame, "capacity") == 280
+    assert encode()[0x379].data.hex(" ") == "18 01"
 
 
 @pytest.mark.parametrize(

@@ -55,16 +55,47 @@ def test_name_outside_of_printable_ascii_is_refused(name: str) -> None:
 
 def test_some_name_is_needed() -> None:
     """0x35E cannot be empty: it would identify nothing."""
-    with pytest.raises(ValueError, match="both empty"):
-        FrameSettings(manufacturer_name="", battery_name="")
+    for nothing in ("", "  "):
+        with pytest.raises(ValueError, match="both empty"):
+            FrameSettings(manufacturer_name=nothing, battery_name=nothing)
+
+
+@pytest.mark.parametrize("length", [0, 1, 3, 7, 9, -2])
+def test_capacity_frame_has_two_or_eight_bytes(length: int) -> None:
+    """The document's length, and the longest that there is."""
+    with pytest.raises(ValueError, match="allowed are 2 and 8"):
+        FrameSettings(installed_capacity_bytes=length)
 
 
 def test_long_name_fills_both_parts_and_0x35e_equals_the_first() -> None:
     """0x370 must equal 0x35E when both are sent, so the battery's name is in both."""
-    settings = FrameSettings(battery_name="TinyBMS s516")
+    settings = FrameSettings(battery_name="TinyBMS-s516")
     assert settings.has_long_name
-    assert settings.battery_name_texts == ("TinyBMS ", "s516")
-    assert settings.manufacturer_text == "TinyBMS "
+    assert settings.battery_name_texts == ("TinyBMS-", "s516")
+    assert settings.manufacturer_text == "TinyBMS-"
+
+
+@pytest.mark.parametrize(
+    ("name", "texts", "alone"),
+    [
+        ("TinyBMS s516", ("TinyBMS ", "s516"), "TinyBMS"),
+        ("Boat    house", ("Boat    ", "house"), "Boat"),
+        ("My boat  1", ("My boat ", " 1"), "My boat"),
+    ],
+)
+def test_blank_between_the_halves_stays_out_of_0x35e(name: str, texts: tuple[str, str], alone: str) -> None:
+    """Readers show 0x35E by itself; the pair, joined, still gives the whole name."""
+    settings = FrameSettings(battery_name=name)
+    assert settings.battery_name_texts == texts
+    assert "".join(texts) == name
+    assert settings.manufacturer_text == alone
+
+
+@pytest.mark.parametrize("manufacturer", [" Acme", "Acme ", " Acme  "])
+def test_manufacturer_has_no_blanks_around_it(manufacturer: str) -> None:
+    """As with the battery's name."""
+    settings = FrameSettings(manufacturer_name=manufacturer, separate_manufacturer=True)
+    assert settings.manufacturer_text == "Acme"
 
 
 def test_short_name_is_sent_in_0x35e_alone() -> None:

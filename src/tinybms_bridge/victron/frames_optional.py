@@ -106,11 +106,11 @@ def _energy(outgoing: Outgoing, _: FrameSettings) -> CanFrame | None:
     )
 
 
-def _installed_capacity(outgoing: Outgoing, _: FrameSettings) -> CanFrame | None:
+def _installed_capacity(outgoing: Outgoing, settings: FrameSettings) -> CanFrame | None:
     ratings = outgoing.snapshot.ratings
     if ratings is None or not known(ratings.capacity_ah):
         return None
-    return frame_format(0x379).encode({"capacity": ratings.capacity_ah})
+    return frame_format(0x379).encode({"capacity": ratings.capacity_ah}, settings.installed_capacity_bytes)
 
 
 def _serial_number_1(outgoing: Outgoing, _: FrameSettings) -> CanFrame | None:

@@ -9,13 +9,24 @@ from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.limits.model import Limits
 from tinybms_bridge.battery.snapshot import Identity, Snapshot
 
-__all__ = ["OPTIONAL_FRAMES", "RESERVED_NAMES", "Fall", "FrameSettings", "Outgoing", "fall_of"]
+__all__ = [
+    "INSTALLED_CAPACITY_BYTES",
+    "OPTIONAL_FRAMES",
+    "RESERVED_NAMES",
+    "Fall",
+    "FrameSettings",
+    "Outgoing",
+    "fall_of",
+]
 
 OPTIONAL_FRAMES: Final = (
     *(0x35E, 0x35F, 0x370, 0x371, 0x372, 0x373, 0x374, 0x375, 0x376, 0x377),
     *(0x378, 0x379, 0x380, 0x381, 0x382),
 )
 """Sent after the minimum, in this order, where the data is known."""
+
+INSTALLED_CAPACITY_BYTES: Final = (2, 8)
+"""Lengths that 0x379 may have."""
 
 RESERVED_NAMES: Final = ("BYD", "DYNESS", "LG", "PELIO", "PYLON")
 """Beginnings of names for which a GX replaces the battery's limits by its own (dvcc.py; Dyness counts as Pylontech)."""
@@ -79,7 +90,7 @@ class FrameSettings:
     family_name: str = "TinyBMS"
     """Up to 8 characters for 0x382; empty: not sent."""
     separate_manufacturer: bool = False
-    """False: 0x35E equals 0x370, as the document asks; the manufacturer shows when the battery has no name.
+    """False: 0x35E has the text of 0x370, as the document asks; the manufacturer shows when the battery has no name.
     True: 0x35E carries the manufacturer beside 0x370, as a battery in the field does (section 5)."""
     battery_model_id: int = 0
     """Model or type id of 0x35F, 0..65535."""
@@ -90,6 +101,8 @@ class FrameSettings:
     """0..3 as they are, or ``online``: 2 while the samples are fresh, otherwise 1 (section 3)."""
     unknown_soh_percent: float = 100.0
     """State of health to send when the BMS does not report one."""
+    installed_capacity_bytes: int = 2
+    """Length of 0x379: 2 as the document has it, or 8 with zeros after the capacity, for readers that expect that."""
     optional_frames: frozenset[int] = frozenset(OPTIONAL_FRAMES)
     """Which of ``OPTIONAL_FRAMES`` to send."""
 
@@ -97,7 +110,7 @@ class FrameSettings:
         _check_name("manufacturer_name", self.manufacturer_name, _FRAME_TEXT)
         _check_name("battery_name", self.battery_name, 2 * _FRAME_TEXT)
         _check_name("family_name", self.family_name, _FRAME_TEXT)
-        if not (self.manufacturer_name or self.battery_name):
+        if not self.manufacturer_text:
             raise ValueError("manufacturer_name and battery_name are both empty; 0x35E needs a text")
         if not 0 <= self.battery_model_id <= 0xFFFF:
             raise ValueError(f"battery_model_id is {self.battery_model_id}, allowed are 0 to 65535")
@@ -105,6 +118,8 @@ class FrameSettings:
             raise ValueError(f"system_status is {self.system_status!r}, allowed are 0 to 3 and 'online'")
         if not 0.0 <= self.unknown_soh_percent <= 100.0:
             raise ValueError(f"unknown_soh_percent is {self.unknown_soh_percent}, allowed are 0 to 100")
+        if self.installed_capacity_bytes not in INSTALLED_CAPACITY_BYTES:
+            raise ValueError(f"installed_capacity_bytes is {self.installed_capacity_bytes}, allowed are 2 and 8")
         _check_frames(self.optional_frames)
 
     @property
@@ -114,10 +129,10 @@ class FrameSettings:
 
     @property
     def manufacturer_text(self) -> str:
-        """Text of 0x35E."""
+        """Text of 0x35E, which stands alone: a blank between the halves of a name belongs to 0x370 and 0x371 only."""
         if self.separate_manufacturer and self.manufacturer_name:
-            return self.manufacturer_name
-        return self.battery_name[:_FRAME_TEXT] or self.manufacturer_name
+            return self.manufacturer_name.strip()
+        return self.battery_name[:_FRAME_TEXT].strip() or self.manufacturer_name.strip()
 
     @property
     def battery_name_texts(self) -> tuple[str, str]:

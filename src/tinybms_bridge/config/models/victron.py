@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from tinybms_bridge.config.models.base import Section, flag, must, number, text
+from tinybms_bridge.config.models.base import Section, flag, listed, must, number, text
 
 __all__ = ["Thresholds", "Victron"]
 
@@ -10,6 +10,7 @@ _QUIRKY_NAMES = ("BYD", "DYNESS", "LG", "PELIO", "PYLON")
 _NAME_RULE = (
     "must be 1 to {} ASCII characters and not begin with BYD, DYNESS, LG, PELIO or PYLON, which a GX treats apart"
 )
+_CAPACITY_BYTES = (2, 8)
 _NO_KEEPALIVE = "no effect: 0x305 is sent by the GX device; the bridge only listens for it"
 
 
@@ -121,6 +122,13 @@ class Victron(Section):
         "",
         "System status",
         "Status bits of 0x35A: 0 is not supported; Victron gives no coding of 1 and 2.",
+    )
+    installed_capacity_bytes: Annotated[int, must(_CAPACITY_BYTES.__contains__)] = listed(
+        2,
+        _CAPACITY_BYTES,
+        "B",
+        "Length of 0x379",
+        "Bytes of the capacity frame: 2 as Victron has it, or 8 with zeros for readers that fail on a short frame.",
     )
     max_charge_current_a: float | None = number(
         None, 0, 750, "A", "Highest charge current", "Never ask for more; null = a share of the BMS's cutoff."
