@@ -181,10 +181,9 @@ class Reconfigurer:
 
     def _reopen(self, old: Configuration, new: Configuration) -> None:
         """Open a port anew where its own settings changed."""
-        bridge, before, after = self._bridge, old.hardware.uart, new.hardware.uart
-        if (before.device, before.baudrate) != (after.device, after.baudrate):
-            if before.device != after.device:
-                bridge.poller.ratings = None  # another BMS may be at the other end: nothing before its own bounds
+        bridge = self._bridge
+        if old.hardware.uart.device != new.hardware.uart.device:
+            bridge.poller.ratings = None  # another BMS may be at the other end: nothing before its own bounds
             bridge.supervisor.restart("uart")
         if can_settings(old) != can_settings(new):
             bridge.supervisor.restart("can")

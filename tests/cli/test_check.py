@@ -106,7 +106,7 @@ def test_notices_are_told(tmp_path: Path) -> None:
     result = check("a.json")
 
     assert result.exit_code == 0
-    assert result.stderr.startswith("notice: hardware.uart.baudrate: the TinyBMS line is fixed at 115200 bit/s")
+    assert result.stderr.startswith("notice: hardware.uart.baudrate: 19200 is read as 115200")
 
 
 def test_show_prints_every_value(tmp_path: Path) -> None:
@@ -117,6 +117,7 @@ def test_show_prints_every_value(tmp_path: Path) -> None:
     shown = json.loads(result.stdout)
 
     assert shown["cvl"]["float_soc_threshold"] == 97.0
+    assert shown["hardware"]["uart"]["baudrate"] == 115_200
     assert shown["cvl"]["bulk_soc_threshold"] == 80.0
     assert shown["cvl"]["float_exit_soc"] is None
     assert "with cvl.float_soc_threshold those that are not set keep the values of earlier versions" in result.stderr

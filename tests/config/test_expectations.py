@@ -36,7 +36,7 @@ class Sample(Section):
         ("wifi.sta_static_ip", "must be an IPv4 address such as 192.168.1.20, or empty"),
         ("mqtt.username", "must be text of at most 256 characters"),
         ("mqtt.password", "must be text"),
-        ("hardware.uart.baudrate", "must be one of 9600, 19200, 38400, 57600, 115200"),
+        ("hardware.uart.baudrate", "must be 115200"),
         ("hardware.can", "must be an object"),
         ("tinybms.poll_interval_ms", "must be a whole number from 20 to 1000 ms"),
     ],

@@ -129,6 +129,25 @@ def test_offsets_in_negative_volts(key: str, written: float, meant: float) -> No
     assert any("is read as" in notice.message for notice in notices) or key == "float_offset_mv"
 
 
+@pytest.mark.parametrize("written", [9600, 19_200, 38_400, 57_600])
+def test_line_speeds_of_the_firmware(written: int) -> None:
+    """The firmware's page offers speeds at which no TinyBMS answers: they mean the only one that it has."""
+    document, notices = import_firmware({"hardware": {"uart": {"baudrate": written}}})
+
+    assert document == {"hardware": {"uart": {"baudrate": 115_200}}}
+    assert [str(notice) for notice in notices] == [
+        f"hardware.uart.baudrate: {written} is read as 115200: the vendor of the TinyBMS fixes its line at that speed"
+    ]
+
+
+@pytest.mark.parametrize("written", [115_200, 250_000, -1, 0, 19_200.0, 19_200.5, "19200", True, None, [19_200], {}])
+def test_other_line_speeds_are_left_for_the_models(written: object) -> None:
+    """What is no whole number of the firmware's list is neither guessed at nor hidden."""
+    document = {"hardware": {"uart": {"baudrate": written}}}
+
+    assert import_firmware(document) == (document, [])
+
+
 def test_a_changed_value_is_told() -> None:
     """The user sees how an odd value was understood."""
     _, notices = import_firmware({"cvl_algorithm": {"float_offset_mv": -0.1}})

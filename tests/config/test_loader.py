@@ -51,15 +51,15 @@ def test_the_installation_sample_means_what_it_says(samples: dict[str, bytes]) -
     assert configuration.wifi.sta_ssid == "VotreSSID"
     assert configuration.wifi.sta_password.get_secret_value() == "VotreMotDePasse"
     assert configuration.hardware.uart.rx_pin == 16
-    assert configuration.hardware.uart.baudrate == 19_200
+    assert configuration.hardware.uart.baudrate == 115_200
     assert configuration.cvl.bulk_soc_threshold == 80.0
     assert [notice.path for notice in notices] == [
+        "hardware.uart.baudrate",
         "hardware.uart.rx_pin",
         "hardware.uart.tx_pin",
         "hardware.can.tx_pin",
         "hardware.can.rx_pin",
         "wifi",
-        "hardware.uart.baudrate",
         "cvl.float_soc_threshold",
     ]
 

@@ -329,6 +329,30 @@ def test_an_update_under_other_names() -> None:
     }
 
 
+@pytest.mark.parametrize("method", ["update", "replace"])
+@pytest.mark.parametrize("patch", [{"uart": {"baudrate": 19_200}}, {"uart_baudrate": 19_200}])
+def test_what_is_read_differently_is_told_to_its_sender(method: str, patch: dict[str, Any]) -> None:
+    """The API is as plain as `check`; the remark is about the request, not about the configuration in force."""
+    store, storage = loaded_store(b"{}")
+
+    change = getattr(store, method)({"hardware": patch})
+
+    assert any("19200 is read as 115200" in notice.message for notice in change.notices)
+    assert store.configuration.hardware.uart.baudrate == 115_200
+    assert (saved(storage), change.changed_paths, store.notices) == ({}, (), ())
+
+
+def test_a_line_speed_of_the_firmware_in_a_file_is_mended_with_the_next_change() -> None:
+    """What is saved is what is in force."""
+    store, storage = loaded_store(b'{"hardware": {"uart": {"baudrate": 19200}}}')
+    assert [notice.path for notice in store.notices] == ["hardware.uart.baudrate"]
+
+    store.update({"victron": {"stale_hold_s": 12}})
+
+    assert saved(storage) == {"hardware": {"uart": {"baudrate": 115_200}}, "victron": {"stale_hold_s": 12}}
+    assert store.notices == ()
+
+
 def test_an_update_with_two_names_of_a_section_is_refused() -> None:
     """As in a file."""
     store, _ = loaded_store()

@@ -226,16 +226,17 @@ async def test_run_says_once_what_is_missing_and_goes_on(start: Any, tmp_path: P
     assert "Traceback" not in err
 
 
-async def test_a_wrong_baud_rate_is_told(start: Any, tmp_path: Path, can_group: str) -> None:
-    """The seed's 19200 is accepted in a file, and the log says why nothing works."""
+async def test_the_line_speed_of_the_readme_reaches_the_bms(start: Any, tmp_path: Path, can_group: str) -> None:
+    """The seed's 19200 is read as the vendor's 115200: the log says so, and the BMS answers."""
     port = await simulated(start, tmp_path)
     config = tmp_path / "bridge.json"
     config.write_text(json.dumps({"hardware": {"uart": {"device": port, "baudrate": 19200}}}))
     bridge = await start("run", "--plain", "-c", str(config), "--can-channel", can_group)
-    assert "115200" in await bridge.error_line()
-    line = ""
-    while "link down" not in line:
-        line = await bridge.error_line()
+    lines = [await bridge.error_line()]
+    while "BMS answers" not in lines[-1]:
+        lines.append(await bridge.error_line())
+    assert [line for line in lines if "19200 is read as 115200" in line]
+    assert not [line for line in lines if "link down" in line]
     bridge.signal(signal.SIGTERM)
     code, _, _ = await bridge.ended()
     assert code == 0

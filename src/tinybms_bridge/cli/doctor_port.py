@@ -100,8 +100,7 @@ def silence_problem(client: TinyBmsClient, baudrate: int, error: BridgeError) ->
         return problem(
             _LINK,
             f"bytes arrive at {baudrate} baud, but no valid frame ({statistics.garbage_bytes} bytes of noise)",
-            "The TinyBMS speaks 115200 baud 8N1 only: check hardware.uart.baudrate, the ground, and that this is "
-            "the port of the BMS.",
+            "A TinyBMS speaks 115200 baud 8N1 only: check the ground, and that this is the port of the BMS.",
         )
     if not client.connected:
         return problem(_LINK, str(error), "Check the USB plug and the supply of the adapter.")

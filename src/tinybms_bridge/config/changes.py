@@ -33,7 +33,7 @@ class ConfigChange:
     changed_paths: tuple[str, ...]
     """Dotted paths of the keys whose effective value differs, in the order of the models."""
     notices: tuple[Notice, ...] = ()
-    """Remarks on the new configuration."""
+    """Remarks on the new configuration, those on how it was given first."""
 
     def touches(self, *paths: str) -> bool:
         """Tell whether a key, or a key inside a section, named by one of ``paths`` has changed."""

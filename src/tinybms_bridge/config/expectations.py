@@ -68,6 +68,8 @@ def _noun(field: FieldInfo) -> str:
     if section_type(field) is not None:
         return "an object"
     listed = choices(field)
+    if len(listed) == 1:
+        return str(listed[0])
     if listed:
         return "one of " + ", ".join(f'"{choice}"' if isinstance(choice, str) else str(choice) for choice in listed)
     (kind, *_) = value_types(field)

@@ -2,7 +2,8 @@
 
 Covers the aliases of its configuration file (long and short Wi-Fi names, flat access-point keys), the other names of
 its REST interface (flat pins, ``system``, ``bulk_transition_soc``, ...) and the offsets that its page gives in
-negative volts. A document that already has our names comes out unchanged.
+negative volts, and the line speeds at which no TinyBMS answers. A document that already has our names and values comes
+out unchanged.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,6 +11,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
+from tinybms_bridge.config.models.hardware import BAUD_RATE, FIRMWARE_BAUD_RATES
 from tinybms_bridge.config.notices import Notice
 from tinybms_bridge.errors import ConfigError, ConfigProblem
 
@@ -143,13 +145,18 @@ def _section(translation: Translation, name: str, content: dict[str, Any]) -> di
     section, aliases = _sorted_keys(translation, name, _flattened(name, content))
     for alias, value in aliases.items():
         _place(translation, section, name, f"{written}.{alias}", value)
-    for key, mend in _VALUES.get(name, {}).items():
-        value = section.get(key)
+    for path, mend in _VALUES.get(name, {}).items():
+        *parents, key = path.split(".")
+        owner: Any = section
+        for parent in parents:
+            owner = owner.get(parent) if isinstance(owner, dict) else None
+        value = owner.get(key) if isinstance(owner, dict) else None
         mended = mend(value)
         if mended != value:
-            section[key] = mended
-            origin = translation.origins.get(f"{name}.{key}", f"{written}.{key}")
-            translation.notices.append(Notice(origin, f"{value!r} is read as {mended!r}"))
+            owner[key] = mended
+            origin = translation.origins.get(f"{name}.{path}", f"{written}.{path}")
+            because = f": {_REASONS[path]}" if path in _REASONS else ""
+            translation.notices.append(Notice(origin, f"{value!r} is read as {mended!r}{because}"))
     return section
 
 
@@ -217,8 +224,17 @@ def _offset_mv(value: object) -> object:
     return value
 
 
+def _baud_rate(value: object) -> object:
+    """Turn a line speed that the firmware offers into the only one that a TinyBMS has."""
+    return BAUD_RATE if type(value) is int and value in FIRMWARE_BAUD_RATES else value
+
+
 _VALUES: dict[str, dict[str, Callable[[object], object]]] = {
     "wifi": {"mode": _mode},
+    "hardware": {"uart.baudrate": _baud_rate},
     "logging": {"log_level": _log_level},
     "cvl": {"float_approach_offset_mv": _offset_mv, "float_offset_mv": _offset_mv},
 }
+"""By section and path in it: what turns a value of the firmware into ours, and leaves any other value as it is."""
+
+_REASONS = {"uart.baudrate": "the vendor of the TinyBMS fixes its line at that speed"}

@@ -62,11 +62,6 @@ def _services(configuration: Configuration) -> Iterator[Notice]:
 
 def _line(configuration: Configuration) -> Iterator[Notice]:
     uart, polling = configuration.hardware.uart, configuration.tinybms
-    if uart.baudrate != 115_200:
-        yield Notice(
-            "hardware.uart.baudrate",
-            f"the TinyBMS line is fixed at 115200 bit/s by its vendor; the BMS does not answer at {uart.baudrate}",
-        )
     longest_ms = polling.uart_retry_count * (uart.timeout_ms + polling.uart_retry_delay_ms)
     fresh_ms = configuration.victron.fresh_timeout_s * 1000
     if longest_ms >= fresh_ms:

@@ -1,7 +1,7 @@
 """The configuration in force and its file: loading, changing, saving, following changes made by hand."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import datetime
@@ -140,7 +140,8 @@ class ConfigStore:
         with self._changing:
             with self._lock:
                 base = self._base()
-                change = self._change(merged(base, import_firmware(patch)[0]), base)
+                wanted, told = import_firmware(patch)
+                change = self._change(merged(base, wanted), base, told)
             self._tell(change)
         return change
 
@@ -153,7 +154,8 @@ class ConfigStore:
         with self._changing:
             with self._lock:
                 base = self._base()
-                change = self._change(_with_connections(import_firmware(document)[0], base), base)
+                wanted, told = import_firmware(document)
+                change = self._change(_with_connections(wanted, base), base, told)
             self._tell(change)
         return change
 
@@ -243,7 +245,8 @@ class ConfigStore:
                 return load(data, self.name).document
         return self._loaded.document
 
-    def _change(self, document: Mapping[str, Any], base: Mapping[str, Any]) -> ConfigChange:
+    def _change(self, document: Mapping[str, Any], base: Mapping[str, Any], told: Iterable[Notice]) -> ConfigChange:
+        """Save a document in place of ``base``; ``told`` is about how it was given and goes to its sender only."""
         complete, masked = without_masks(with_secrets_of(base, document))
         valid = load(_text(complete), self.name)
         text = _text(without_new_defaults(valid.document, base))
@@ -258,7 +261,8 @@ class ConfigStore:
         self._seen, self._refused = data, None
         self.error = None
         self._keep_good(data)
-        return self._adopt(loaded)
+        change = self._adopt(loaded)
+        return replace(change, notices=(*told, *change.notices))
 
     def _adopt(self, loaded: Loaded) -> ConfigChange:
         old, new = self._loaded.configuration, loaded.configuration

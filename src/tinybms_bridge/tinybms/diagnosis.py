@@ -11,5 +11,8 @@ def explain_failure(error: BridgeError, statistics: LinkStatistics) -> str:
     if statistics.success or isinstance(error, DeviceRefused):
         return str(error)
     if statistics.garbage_bytes or statistics.crc_errors:
-        return f"{error}; bytes arrive but no valid frame: the TinyBMS speaks 115200 baud 8N1, is the baud rate right?"
+        return (
+            f"{error}; bytes arrive but no valid frame, which a TinyBMS sends at 115200 baud 8N1: "
+            "check the ground, and that this is the port of the BMS"
+        )
     return f"{error}; nothing was received: check that RX and TX are crossed, the ground, and that the BMS is awake"

@@ -209,14 +209,28 @@ def test_other_can_bit_rates_are_refused(rate: object, complaints: Complaints) -
     assert message.startswith("must be one of 25000, 50000")
 
 
-@pytest.mark.parametrize("rate", [9600, 19_200, 115_200])
-def test_line_speeds_of_the_readme_are_accepted(rate: int, complaints: Complaints) -> None:
+@pytest.mark.parametrize("rate", [9600, 19_200, 38_400, 57_600, 115_200])
+def test_line_speeds_of_the_firmware_are_accepted(rate: int, complaints: Complaints) -> None:
     """The README's 19200 is wrong for a real BMS but no reason to refuse its sample."""
     assert complaints({"hardware": {"uart": {"baudrate": rate}}}) == {}
 
 
-def test_other_line_speeds_are_refused(complaints: Complaints) -> None:
-    """A speed that no list offers is a slip."""
-    assert complaints({"hardware": {"uart": {"baudrate": 115_201}}}) == {
-        "hardware.uart.baudrate": "must be one of 9600, 19200, 38400, 57600, 115200"
+@pytest.mark.parametrize("rate", [115_201, 250_000, -1, 0, 19_200.0, 19_200.5, 1e400, "19200", "", True, None, [], {}])
+def test_other_line_speeds_are_refused(rate: object, complaints: Complaints) -> None:
+    """A speed that no list offers is a slip, and only whole numbers are read as another one."""
+    (found,) = complaints({"hardware": {"uart": {"baudrate": rate}}}).items()
+    assert found == ("hardware.uart.baudrate", "must be 115200")
+
+
+@pytest.mark.parametrize("length", [2, 8])
+def test_lengths_of_the_capacity_frame_are_accepted(length: int, complaints: Complaints) -> None:
+    """The one of the document, and the one that some readers take for granted."""
+    assert complaints({"victron": {"installed_capacity_bytes": length}}) == {}
+
+
+@pytest.mark.parametrize("length", [0, 1, 3, 6, 7, 9, 64, -2, 2.0, 8.5, "8", True, None, [8], {}])
+def test_other_lengths_of_the_capacity_frame_are_refused(length: object, complaints: Complaints) -> None:
+    """No classic frame is longer than 8 bytes, and one cut in between helps nobody."""
+    assert complaints({"victron": {"installed_capacity_bytes": length}}) == {
+        "victron.installed_capacity_bytes": "must be one of 2, 8"
     }

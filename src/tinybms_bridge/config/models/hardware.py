@@ -6,9 +6,14 @@ from pydantic import Field
 
 from tinybms_bridge.config.models.base import Section, flag, listed, must, number, text
 
-__all__ = ["BAUD_RATES", "CAN_BITRATES", "Can", "CanInterface", "Hardware", "Uart"]
+__all__ = ["BAUD_RATE", "CAN_BITRATES", "FIRMWARE_BAUD_RATES", "Can", "CanInterface", "Hardware", "Uart"]
 
-BAUD_RATES = (9600, 19200, 38400, 57600, 115200)
+BAUD_RATE = 115_200
+"""The vendor fixes the line of a TinyBMS at 115200 8N1 (protocol Rev D, section 1)."""
+
+FIRMWARE_BAUD_RATES = (9_600, 19_200, 38_400, 57_600)
+"""Other rates of the firmware's page and samples, with which no TinyBMS would ever answer; read as ``BAUD_RATE``."""
+
 CAN_BITRATES = (25_000, 50_000, 100_000, 125_000, 250_000, 500_000, 800_000, 1_000_000)
 
 CanInterface = Literal[
@@ -47,12 +52,12 @@ class Uart(Section):
     )
     rx_pin: int | None = number(None, -1, 48, "", "RX pin", "Receive pin of the firmware.", no_effect=_PIN)
     tx_pin: int | None = number(None, -1, 48, "", "TX pin", "Transmit pin of the firmware.", no_effect=_PIN)
-    baudrate: Annotated[int, must(BAUD_RATES.__contains__)] = listed(
-        115_200,
-        BAUD_RATES,
+    baudrate: Annotated[int, must((BAUD_RATE,).__contains__)] = listed(
+        BAUD_RATE,
+        (BAUD_RATE,),
         "bit/s",
         "Line speed",
-        "Speed of the serial line; the vendor fixes it at 115200, which wins over the 19200 of the README.",
+        "Speed of the serial line, fixed by the vendor; 9600, 19200 (the README), 38400 and 57600 are read as it.",
     )
     timeout_ms: int = number(
         300,

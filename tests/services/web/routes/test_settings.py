@@ -121,6 +121,51 @@ async def test_names_of_the_firmware(client: httpx.AsyncClient, face: Any) -> No
     assert face.store.configuration.cvl.float_soc_threshold == 94.0
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+@pytest.mark.parametrize("patch", [{"uart": {"baudrate": 19_200}}, {"uart_baudrate": 19_200}])
+async def test_line_speed_of_the_readme(client: httpx.AsyncClient, face: Any, method: str, patch: Any) -> None:
+    """A person who follows the seed's sample gets the only speed of a TinyBMS, and is told."""
+    answer = await client.request(method, "/api/settings", json={"hardware": patch})
+    assert answer.status_code == 200
+    told = [notice["message"] for notice in answer.json()["notices"]]
+    assert any("19200 is read as 115200" in message for message in told)
+    assert (await client.get("/api/settings")).json()["hardware"]["uart"]["baudrate"] == 115_200
+    assert face.store.configuration.hardware.uart.baudrate == 115_200
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+@pytest.mark.parametrize(
+    ("document", "path", "value", "message"),
+    [
+        ('{"hardware": {"uart": {"baudrate": 19200.5}}}', "hardware.uart.baudrate", 19200.5, "must be 115200"),
+        ('{"hardware": {"uart": {"baudrate": "19200"}}}', "hardware.uart.baudrate", "19200", "must be 115200"),
+        ('{"hardware": {"uart": {"baudrate": -1}}}', "hardware.uart.baudrate", -1, "must be 115200"),
+        ('{"hardware": {"uart_baudrate": 250000}}', "hardware.uart.baudrate", 250000, "must be 115200"),
+        (
+            '{"victron": {"installed_capacity_bytes": "8"}}',
+            "victron.installed_capacity_bytes",
+            "8",
+            "must be one of 2, 8",
+        ),
+        (
+            '{"victron": {"installed_capacity_bytes": 4}}',
+            "victron.installed_capacity_bytes",
+            4,
+            "must be one of 2, 8",
+        ),
+    ],
+)
+async def test_formats_that_are_none(
+    client: httpx.AsyncClient, face: Any, method: str, document: str, path: str, value: object, message: str
+) -> None:
+    """Each with its path, its value and what is allowed; nothing changes."""
+    headers = {"content-type": "application/json"}
+    answer = await client.request(method, "/api/settings", content=document, headers=headers)
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [{"path": path, "value": value, "message": message}]
+    assert saved(face) == {}
+
+
 async def test_disk_that_cannot_be_written(
     client: httpx.AsyncClient, face: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
