@@ -82,7 +82,7 @@ def test_an_unknown_scenario_is_refused(name: str, hint: str) -> None:
     """With the nearest name, where there is one."""
     result = charge("--only", name)
 
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert result.stderr == f"error: there is no scenario {name}; {hint}\n"
 
 
@@ -162,7 +162,7 @@ def test_an_unknown_story_is_refused() -> None:
     """With the names that there are."""
     result = story("--only", "rain")
 
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert result.stderr.startswith("error: there is no story rain; there are story-sunny-day, ")
 
 

@@ -56,7 +56,7 @@ def test_every_problem_is_one_line(tmp_path: Path) -> None:
     assert result.stdout.splitlines() == [
         'cvl.enabled = "yes": must be true or false',
         "cvl.float_soc_threshold = 90: must be above cvl.float_exit_soc, which is 92 %",
-        'mqtt.prot: unknown key; did you mean "port"?',
+        "mqtt.prot: unknown key; did you mean port?",
         (
             "wifi.sta_password: must be 8 to 63 printable ASCII characters or 64 hexadecimal digits; "
             "empty for an open network"
@@ -168,7 +168,7 @@ def test_a_missing_usual_file_has_its_own_status(tmp_path: Path) -> None:
 
     assert result.exit_code == 2
     assert result.stderr == (
-        f"{tmp_path / 'usual.json'}: cannot be read: No such file or directory; "
+        f"error: {tmp_path / 'usual.json'}: cannot be read: No such file or directory; "
         "without a file every key has its default\n"
     )
 
@@ -179,7 +179,7 @@ def test_a_file_that_cannot_be_read(name: str, reason: str) -> None:
     result = check(name)
 
     assert result.exit_code == 2
-    assert result.stderr == f"{name}: cannot be read: {reason}\n"
+    assert result.stderr == f"error: {name}: cannot be read: {reason}\n"
 
 
 def test_a_pipe_can_be_checked() -> None:
@@ -224,3 +224,36 @@ def test_a_value_per_cell_is_a_problem() -> None:
     assert result.stdout == (
         "cvl.bulk_voltage_v = 3.45: is a value per cell; that of the pack is meant: 55.2 V for example 16 cells\n"
     )
+
+
+def test_json_of_a_good_file(tmp_path: Path) -> None:
+    """One document, with the values when they are asked for."""
+    (tmp_path / "a.json").write_text('{"victron": {"battery_name": "Aft"}}')
+
+    short, long = (json.loads(check("--json", *more, "a.json").stdout) for more in ([], ["--show"]))
+
+    assert (short["file"], short["usable"], short["problems"]) == ("a.json", True, [])
+    assert "configuration" not in short
+    assert long["configuration"]["victron"]["battery_name"] == "Aft"
+
+
+def test_json_of_a_bad_file(tmp_path: Path) -> None:
+    """The problems are the result, on standard output; status 1."""
+    (tmp_path / "a.json").write_text('{"mqtt": {"prot": 1}}')
+
+    result = check("--json", "a.json")
+
+    document = json.loads(result.stdout)
+    assert (result.exit_code, document["usable"], result.stderr) == (1, False, "")
+    assert document["problems"] == [{"path": "mqtt.prot", "value": None, "message": "unknown key; did you mean port?"}]
+
+
+def test_json_of_a_file_that_cannot_be_read() -> None:
+    """Nothing was judged: no result, and the reason on standard error; status 2."""
+    result = check("--json", "none.json")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert json.loads(result.stderr) == {
+        "error": "none.json: cannot be read: No such file or directory",
+        "exit_status": 2,
+    }

@@ -1,7 +1,10 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -71,11 +74,128 @@ def test_version_is_that_of_the_package() -> None:
         assert __version__ in result.output
 
 
-def test_unknown_command_is_a_clear_line() -> None:
-    """A typo ends with 2 and names what was typed."""
-    result = CliRunner().invoke(cli, ["rum"])
-    assert result.exit_code == 2
-    assert "rum" in result.output
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["rum"], "No such command 'rum'. Did you mean 'run'?"),
+        (["xyzzy"], "No such command 'xyzzy'."),
+        (["settings", "shw"], "No such command 'shw'. Did you mean 'show'?"),
+        (["users", "ad"], "No such command 'ad'. Did you mean 'add'?"),
+        (["settings", "show", "--limts"], "No such option '--limts'. Did you mean '--limits'?"),
+        (["settings", "set", "--yess"], "No such option '--yess'. Did you mean '--yes'?"),
+    ],
+)
+def test_a_typo_is_told_with_the_nearest(arguments: list[str], text: str) -> None:
+    """It ends with 2, names what was typed and what was probably meant; with --json as an object."""
+    plain, as_json = (CliRunner().invoke(cli, [*arguments, *more]) for more in ([], ["--json"]))
+
+    assert (plain.exit_code, plain.stderr.splitlines()[-1]) == (2, f"Error: {text}")
+    assert (as_json.exit_code, as_json.stdout) == (2, "")
+    assert json.loads(as_json.stderr) == {"error": text, "exit_status": 2}
+
+
+def leaves(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Yield every command that does something, with its words."""
+    if not isinstance(command, click.Group):
+        yield path, command
+        return
+    context = click.Context(command)
+    for name in command.list_commands(context):
+        inner = command.get_command(context, name)
+        assert inner is not None
+        yield from leaves(inner, (*path, name))
+
+
+WITHOUT_JSON = {
+    "run": "its output is a log or a live view; the API and `doctor --json` tell programs how it is",
+    "demo": "likewise",
+    "simulate": "the first line is the port; what follows is for people",
+    "bench story": "draws pictures",
+    "users add": "says that it is done",
+    "users remove": "says that it is done",
+    "users password": "says that it is done",
+    "users role": "says that it is done",
+    "users token": "prints the token alone",
+    "users setup-token": "prints the token alone",
+}
+"""Commands that have no --json, with the reason."""
+
+
+def test_every_command_with_something_to_script_has_json() -> None:
+    """Under one name and meaning everywhere; what has none is on the list, with its reason."""
+    without = {" ".join(path) for path, each in leaves(cli) if "as_json" not in {option.name for option in each.params}}
+
+    assert without <= set(WITHOUT_JSON)
+    for path, each in leaves(cli):
+        for option in each.params:
+            if option.name == "as_json":
+                assert option.opts == ["--json"], path
+
+
+NOWHERE = ["--device", "/dev/tty-not-here"]
+FAILING = {
+    "decode": ([], 1),
+    "registers": (["--live", *NOWHERE], 1),
+    "settings show": (NOWHERE, 1),
+    "settings set": ([*NOWHERE, "allowed_disbalance_v=0.02"], 1),
+    "settings backup": ([*NOWHERE, "pack.json"], 1),
+    "settings diff": ([*NOWHERE, "none.json"], 2),
+    "settings restore": ([*NOWHERE, "none.json"], 2),
+    "settings action": (["no_such_action"], 2),
+    "events": (NOWHERE, 1),
+    "stats": (NOWHERE, 1),
+    "reset": (["events", "--yes", *NOWHERE], 1),
+    "check": (["none.json"], 2),
+    "users list": (["--no-such-option"], 2),
+    "doctor": (["--config"], 2),
+    "bench charge": (["--only", "no-such-scenario"], 2),
+}
+"""Arguments with which each command fails, and the exit status that says how."""
+
+
+@pytest.mark.parametrize("command", FAILING)
+def test_every_command_fails_alike(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """1: it was tried; 2: it cannot be carried out as it is. Standard output stays empty.
+
+    With --json the last line on standard error is an object with the words, and the status in it, too.
+    """
+    monkeypatch.chdir(tmp_path)
+    arguments, status = FAILING[command]
+    words = [*command.split(), *arguments]
+
+    plain = CliRunner().invoke(cli, words, input="")
+    as_json = CliRunner().invoke(cli, [*words[: len(command.split())], "--json", *arguments], input="")
+
+    assert (plain.exit_code, plain.stdout) == (status, "")
+    assert plain.stderr.lower().splitlines()[-1].startswith("error: ")
+    assert (as_json.exit_code, as_json.stdout) == (status, "")
+    document = json.loads(as_json.stderr.splitlines()[-1])
+    assert document["exit_status"] == status
+    assert document["error"]
+
+
+def test_the_failures_of_every_command_with_json_are_tried() -> None:
+    """A new command is tried, too."""
+    assert set(FAILING) == {" ".join(path) for path, _ in leaves(cli)} - set(WITHOUT_JSON)
+
+
+def test_an_answer_that_nobody_gives_is_told_in_json() -> None:
+    """A question without a terminal ends the command; a script finds that out as it does everything else."""
+    result = CliRunner().invoke(cli, ["reset", "events", "--json"], input="")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "nothing was done" in json.loads(result.stderr.splitlines()[-1])["error"]
+
+
+def test_help_tells_the_exit_status() -> None:
+    """The rule for every command stands where people look first."""
+    text = CliRunner().invoke(cli, ["--help"]).output
+
+    assert [line.strip()[:3] for line in text.split("Exit status of every command:")[1].splitlines()[1:4]] == [
+        "0  ",
+        "1  ",
+        "2  ",
+    ]
 
 
 def test_no_command_shows_what_there_is() -> None:

@@ -9,7 +9,14 @@ from contextlib import suppress
 
 import pytest
 
-from tinybms_bridge.cli.common import EXIT_CONFIG, EXIT_FAILURE, fail, logging_through, run_until_signal, set_up_logging
+from tinybms_bridge.cli.common import (
+    EXIT_FAILURE,
+    EXIT_REFUSED,
+    fail,
+    logging_through,
+    run_until_signal,
+    set_up_logging,
+)
 from tinybms_bridge.errors import BridgeError, ConfigError, ConfigProblem, DeviceRefused, LinkError
 from tinybms_bridge.supervisor import PathFailure
 
@@ -68,7 +75,7 @@ def test_wrong_configuration_is_a_line_for_each_mistake_and_code_2(capsys: pytes
     ]
     with pytest.raises(SystemExit) as ended:
         fail(ConfigError(problems, source="bridge.json"))
-    assert ended.value.code == EXIT_CONFIG == 2
+    assert ended.value.code == EXIT_REFUSED == 2
     assert capsys.readouterr().err.splitlines() == [
         "error: bridge.json: cvl.float_exit_soc = 200: allowed are 0 to 100",
         "error: bridge.json: cann: unknown",

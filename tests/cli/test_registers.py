@@ -178,7 +178,7 @@ def test_a_unit_that_refuses_everything_is_a_failure(serve: Callable[[Device], s
         "--live", "--json", "--group", "events", "--device", serve(Reluctant(real_dump(), SystemClock()))
     )
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.splitlines()[-1].startswith("error: the BMS refused command 0x03")
+    assert json.loads(result.stderr.splitlines()[-1])["error"].startswith("the BMS refused command 0x03")
 
 
 def test_port_may_be_used_again(unit: str) -> None:
@@ -213,4 +213,4 @@ def test_stopped_reading_is_not_an_empty_unit() -> None:
         os.close(master)
         os.close(slave)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == "error: stopped before the registers were read\n"
+    assert result.stderr == '{"error": "interrupted before everything was read", "exit_status": 1}\n'

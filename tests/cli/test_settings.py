@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -366,14 +367,53 @@ def test_a_bad_file_is_told_before_a_port_is_opened(
         assert message in result.stderr
 
 
-def test_a_backup_that_cannot_be_written_is_one_line(run: Run, tmp_path: Path) -> None:
-    """For example into a file that is taken for a folder."""
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("missing/pack.json", "the folder {0}/missing does not exist; make it with: mkdir -p {0}/missing"),
+        ("file/pack.json", "{0}/file is no folder"),
+        ("pipe", "it is no regular file"),
+    ],
+)
+def test_a_backup_that_cannot_be_written_is_refused_before_the_bms_is_read(
+    name: str, reason: str, tmp_path: Path
+) -> None:
+    """Reading takes seconds, and a folder that a typo names is not made."""
     (tmp_path / "file").write_text("", encoding="utf-8")
-    result = run("backup", str(tmp_path / "file" / "pack.json"))
+    os.mkfifo(tmp_path / "pipe")
+
+    result = CliRunner().invoke(settings_command, ["backup", str(tmp_path / name), "--device", "/dev/does-not-exist"])
+
+    assert result.exit_code == 2
+    assert result.stderr == f"error: {tmp_path / name} cannot be written: {reason.format(tmp_path)}\n"
+    assert not (tmp_path / "missing").exists()
+
+
+def test_a_backup_into_a_folder_is_a_mistake_of_the_command_line(tmp_path: Path) -> None:
+    """Click says so itself, with the usage."""
+    result = CliRunner().invoke(settings_command, ["backup", str(tmp_path)])
+
+    assert result.exit_code == 2
+    assert f"File '{tmp_path}' is a directory." in result.stderr
+
+
+def test_a_disk_that_is_full_is_told(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be known before: it was tried and failed."""
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+
+    result = run("backup", str(tmp_path / "pack.json"))
 
     assert result.exit_code == 1
-    assert result.stderr.startswith("error: ")
-    assert result.stderr.count("\n") == 1
+    assert result.stderr == f"error: {tmp_path / 'pack.json'} cannot be written: No space left on device\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_backup_keeps_the_one_before(run: Run, tmp_path: Path) -> None:
+    """The same name twice overwrites nothing that was not kept."""
+    (tmp_path / "pack.json").write_text("mine", encoding="utf-8")
+
+    assert run("backup", str(tmp_path / "pack.json")).exit_code == 0
+    assert (tmp_path / "pack.json.bak").read_text(encoding="utf-8") == "mine"
 
 
 def test_actions_are_listed_with_their_consequences() -> None:
@@ -481,7 +521,7 @@ def test_an_interrupted_write_shows_the_table_so_far(unit: Unit, run: Run, monke
             return None
 
     monkeypatch.setattr(module, "run_until_signal", interrupt)
-    monkeypatch.setattr(module, "_consent", lambda *_args, **_kwargs: None)
+    monkeypatch.setattr(module, "_ask_what_is_open", lambda *_args, **_kwargs: None)
     result = run("set", "over_voltage_cutoff_v=3.7", "fully_charged_voltage_v=3.5", "ignition=dido1")
 
     assert result.exit_code == 1
@@ -545,3 +585,69 @@ def test_the_commands_that_are_advised_do_what_they_say(
         assert result.exit_code == 0, result.output
     assert advised() == []
     assert register(unit, 329) == 0b110
+
+
+def test_json_of_the_commands_that_write(run: Run, unit: Unit, tmp_path: Path) -> None:
+    """A dry run tells the plan, a run what became of it; nothing else is on standard output."""
+    dry = json.loads(run("set", "--json", "--dry-run", "allowed_disbalance_v=0.02").stdout)
+    done = run("set", "--json", "--yes", "allowed_disbalance_v=0.02")
+    again = json.loads(run("set", "--json", "allowed_disbalance_v=0.02").stdout)
+
+    change = {"name": "allowed_disbalance_v", "register": 308, "unit": "V", "old": 0.015, "new": 0.02}
+    assert (dry["dry_run"], dry["changes"], "results" in dry) == (True, [change], False)
+    assert (done.exit_code, done.stderr) == (0, "")
+    written = json.loads(done.stdout)
+    assert (written["good"], written["results"][0]["outcome"]) == (True, "written")
+    assert (again["changes"], again["unchanged"]) == ([], ["allowed_disbalance_v"])
+
+
+def test_json_of_a_write_that_fails(run: Run, unit: Unit) -> None:
+    """The result is on standard output, and the exit status tells that it is not good."""
+    unit.spoil[1] = "refuse"
+
+    result = run("set", "--json", "--yes", "allowed_disbalance_v=0.02")
+
+    document = json.loads(result.stdout)
+    assert (result.exit_code, document["good"], document["results"][0]["outcome"]) == (1, False, "refused")
+
+
+def test_json_of_a_request_that_is_refused(run: Run) -> None:
+    """Every mistake by itself, on standard error; nothing on standard output."""
+    result = run("set", "--json", "over_voltage_cutof_v=3.7", "series_cells")
+
+    document = json.loads(result.stderr)
+    assert (result.exit_code, result.stdout, document["exit_status"]) == (2, "", 2)
+    assert [each["path"] for each in document["problems"]] == ["over_voltage_cutof_v", "series_cells"]
+    assert "did you mean over_voltage_cutoff_v" in document["problems"][0]["message"]
+
+
+def test_json_of_backup_and_diff(run: Run, tmp_path: Path) -> None:
+    """What was saved, and what differs since."""
+    file = str(tmp_path / "pack.json")
+    saved = json.loads(run("backup", "--json", file).stdout)
+    run("set", "--yes", "allowed_disbalance_v=0.02")
+    found = json.loads(run("diff", "--json", file).stdout)
+
+    assert (saved["file"], saved["identity"]["firmware_internal"]) == (file, 254)
+    assert saved["settings"] == len(json.loads(Path(file).read_text(encoding="utf-8"))["settings"])
+    assert found["differences"] == [
+        {"name": "allowed_disbalance_v", "register": 308, "unit": "V", "bms": 0.02, "backup": 0.015}
+    ]
+
+
+def test_json_of_actions(run: Run) -> None:
+    """The list without a name, and what became of one."""
+    listed = json.loads(CliRunner().invoke(settings_command, ["action", "--json"]).stdout)
+    done = run("action", "--json", "--confirm", "set_state_of_charge", "80")
+
+    assert "set_state_of_charge" in [each["action"] for each in listed]
+    assert json.loads(done.stdout)["action"] == "set_state_of_charge"
+    assert json.loads(done.stdout)["good"] is (done.exit_code == 0)
+
+
+def test_an_unknown_action_is_refused_with_the_nearest() -> None:
+    """Before a port is opened."""
+    result = CliRunner().invoke(settings_command, ["action", "set_state_of_chage", "80"])
+
+    assert result.exit_code == 2
+    assert result.stderr.endswith("; did you mean set_state_of_charge?\n")

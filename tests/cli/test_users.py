@@ -214,3 +214,19 @@ def test_the_help_names_every_command(users: Users) -> None:
 
     for command in ("list", "add", "remove", "password", "token"):
         assert command in shown
+
+
+def test_the_list_as_json(users: Users, guest: None) -> None:
+    """Users and tokens for another program, without anything secret."""
+    users("token", "guest", "--label", "backup")
+
+    document = json.loads(users("list", "--json").stdout)
+
+    assert document["users"] == [{"name": "boss", "role": "admin"}, {"name": "guest", "role": "viewer"}]
+    assert [set(token) for token in document["tokens"]] == [{"id", "user", "role", "label", "expires_at"}]
+    assert (document["tokens"][0]["user"], document["tokens"][0]["label"]) == ("guest", "backup")
+
+
+def test_the_list_as_json_without_users(users: Users) -> None:
+    """An empty list, not a sentence."""
+    assert json.loads(users("list", "--json").stdout) == {"users": [], "tokens": []}

@@ -5,11 +5,12 @@ import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tinybms_bridge.hal.storage import FileStorage, MemoryStorage, Storage
+from tinybms_bridge.hal.storage import FileStorage, MemoryStorage, Storage, why_not_writable
 
 OLD = b'{"old": true}'
 NEW = b'{"new": "' + b"x" * 10_000 + b'"}'
@@ -353,3 +354,41 @@ def test_change_by_two_processes_is_one_after_the_other(tmp_path: Path) -> None:
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
     with MemoryStorage().exclusive():
         assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("none/a.json", "the folder {}/none does not exist; make it with: mkdir -p {}/none"),
+        ("two words/a.json", "the folder {}/two words does not exist; make it with: mkdir -p '{}/two words'"),
+        ("file/a.json", "{}/file is no folder"),
+        ("folder", "it is a folder; name a file in it"),
+        ("pipe", "it is no regular file"),
+        ("x" * 300 + "/a.json", "File name too long"),
+        ("new.json", ""),
+        ("file", ""),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_known_before(path: str, reason: str, tmp_path: Path) -> None:
+    """In words that say what to do, and without making or changing anything."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("mine")
+    os.mkfifo(tmp_path / "pipe")
+    before = sorted(tmp_path.iterdir())
+
+    assert why_not_writable(tmp_path / path) == reason.replace("{}", str(tmp_path))
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_folder_of_somebody_else_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the system would refuse it; root may write everywhere, so the answer is given here."""
+    monkeypatch.setattr(os, "access", lambda *_: False)
+
+    assert why_not_writable(tmp_path / "a.json") == f"no permission to write in the folder {tmp_path}"
+
+
+def test_a_read_only_file_system_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an SD card becomes one when it wears out."""
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_flag=os.ST_RDONLY))
+
+    assert why_not_writable(tmp_path / "a.json") == f"the file system of {tmp_path} is read-only"

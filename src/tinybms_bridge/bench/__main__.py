@@ -7,6 +7,7 @@ from rich.console import Console
 from tinybms_bridge.bench.report import show
 from tinybms_bridge.bench.runner import play_all
 from tinybms_bridge.bench.scenarios import SCENARIOS
+from tinybms_bridge.suggestions import did_you_mean
 
 __all__ = ["main"]
 
@@ -16,7 +17,8 @@ def main(names: list[str]) -> int:
     console = Console()
     unknown = [name for name in names if name not in SCENARIOS]
     if unknown:
-        console.print(f"no scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}", highlight=False)
+        hint = did_you_mean(unknown[0], SCENARIOS)
+        console.print(f"no scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}{hint}", highlight=False)
         return 2
     results = list(play_all(names or list(SCENARIOS)))
     show(results, console)

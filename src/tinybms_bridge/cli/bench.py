@@ -1,6 +1,5 @@
 """``tinybms-bridge bench``: measures of the bridge that need no hardware."""
 
-import difflib
 import json
 import os
 import sys
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tinybms_bridge.cli.common import EXIT_FAILURE, fail
+from tinybms_bridge.cli.common import EXIT_FAILURE, EXIT_REFUSED, fail, json_option
+from tinybms_bridge.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from tinybms_bridge.bench.runner import Result
@@ -38,7 +38,7 @@ def bench_command() -> None:
 @click.option(
     "--baseline/--no-baseline", default=True, show_default=True, help="Compare with the ESP32 firmware's algorithm."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object in place of the table.")
+@json_option
 @click.option(
     "--jobs",
     type=click.IntRange(1),
@@ -66,15 +66,17 @@ def charge_command(
     """  # noqa: D301 -- \b is click's mark for a paragraph that is not re-wrapped
     from tinybms_bridge.bench.scenarios import SCENARIOS
 
+    if list_only and as_json:
+        listed = [{"name": each.name, "hours": each.hours, "title": each.title} for each in SCENARIOS.values()]
+        click.echo(json.dumps(listed, indent=1, ensure_ascii=False))
+        return
     if list_only:
         for scenario in SCENARIOS.values():
             click.echo(f"{scenario.name:20} {scenario.hours:4.0f} h  {scenario.title}")
         return
     for name in names:
         if name not in SCENARIOS:
-            near = difflib.get_close_matches(name, SCENARIOS, n=1)
-            hint = f"did you mean {near[0]}?" if near else "--list names them"
-            fail(f"there is no scenario {name}; {hint}")
+            fail(f"there is no scenario {name}{did_you_mean(name, SCENARIOS) or '; --list names them'}", EXIT_REFUSED)
     results = _play(list(names or SCENARIOS), baseline=baseline, plot=not no_plots, jobs=jobs)
     _show(results, as_json=as_json)
     if not no_plots:
@@ -103,7 +105,7 @@ def story_command(names: tuple[str, ...], folder: Path) -> None:
 
     for name in names:
         if name not in STORIES:
-            fail(f"there is no story {name}; there are {', '.join(STORIES)}")
+            fail(f"there is no story {name}; there are {', '.join(STORIES)}{did_you_mean(name, STORIES)}", EXIT_REFUSED)
     try:
         require()
     except PlottingError as error:

@@ -3,12 +3,16 @@
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
+from tinybms_bridge.cli.common import EXIT_FAILURE, EXIT_REFUSED, end_with, json_option
+
 if TYPE_CHECKING:
+    from tinybms_bridge.config.configuration import Configuration
     from tinybms_bridge.errors import ConfigProblem
 
 __all__ = ["check_command"]
@@ -29,7 +33,8 @@ Exit status: 0 usable, 1 problems, 2 the file cannot be read."""
 @click.argument("file", required=False)
 @click.option("--show", is_flag=True, help="Print every value; null = by the BMS or the chemistry; secrets are masked.")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of the configuration and end.")
-def check_command(file: str | None, *, show: bool, schema: bool) -> None:
+@json_option
+def check_command(file: str | None, *, show: bool, schema: bool, as_json: bool) -> None:
     """Validate a configuration and say all that is wrong.
 
     FILE is a JSON file, "-" for standard input; without it the usual file is checked: $TINYBMS_BRIDGE_CONFIG,
@@ -41,8 +46,13 @@ def check_command(file: str | None, *, show: bool, schema: bool) -> None:
 
         click.echo(_pretty(json_schema()))
         return
-    path, data = _read(file)
-    _check(path, data, show=show)
+    found = _judge(*_read(file))
+    if as_json:
+        click.echo(_pretty(_document(found, show=show)))
+    else:
+        _show(found, show=show)
+    if found.problems:
+        sys.exit(EXIT_FAILURE)
 
 
 def _read(file: str | None) -> tuple[Path | None, bytes]:
@@ -55,12 +65,22 @@ def _read(file: str | None) -> tuple[Path | None, bytes]:
     try:
         return path, path.read_bytes()
     except OSError as error:
-        hint = "; without a file every key has its default" if file is None else ""
-        click.echo(f"{path}: cannot be read: {error.strerror}{hint}", err=True)
-        sys.exit(2)
+        hint = "without a file every key has its default" if file is None else ""
+        text = f"{path}: cannot be read: {error.strerror}" + (f"; {hint}" if hint else "")
+        end_with([text], EXIT_REFUSED, hint=hint)
 
 
-def _check(path: Path | None, data: bytes, *, show: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """What there is to say about a file."""
+
+    name: str
+    problems: "Sequence[ConfigProblem]" = ()
+    notices: Sequence[str] = ()
+    configuration: "Configuration | None" = None
+
+
+def _judge(path: Path | None, data: bytes) -> _Checked:
     from tinybms_bridge.config.battery import check_alone
     from tinybms_bridge.config.exposure import exposure
     from tinybms_bridge.config.loader import parse
@@ -70,23 +90,35 @@ def _check(path: Path | None, data: bytes, *, show: bool) -> None:
     try:
         configuration, notices = parse(data, name)
     except ConfigError as error:
-        _refuse(name, error.problems)
+        return _Checked(name, error.problems)
     unfit = check_alone(configuration)
     if unfit:
-        _refuse(name, unfit)
-    for notice in (*notices, exposure(path, configuration) if path else None):
-        if notice is not None:
-            click.echo(f"notice: {notice}", err=True)
-    if show:
-        click.echo(_pretty(configuration.public_dict()))
-    click.echo(f"{name}: usable", err=True)
+        return _Checked(name, unfit)
+    told = (*notices, exposure(path, configuration) if path else None)
+    return _Checked(name, (), [str(notice) for notice in told if notice is not None], configuration)
 
 
-def _refuse(name: str, problems: "Sequence[ConfigProblem]") -> NoReturn:
-    for problem in problems:
+def _show(found: _Checked, *, show: bool) -> None:
+    for problem in found.problems:
         click.echo(_line(problem.path, problem.value, problem.message))
-    click.echo(f"{name}: {len(problems)} problem{'' if len(problems) == 1 else 's'}", err=True)
-    sys.exit(1)
+    for notice in found.notices:
+        click.echo(f"notice: {notice}", err=True)
+    if show and found.configuration is not None:
+        click.echo(_pretty(found.configuration.public_dict()))
+    count = len(found.problems)
+    click.echo(f"{found.name}: {f'{count} problem' + 's' * (count > 1) if count else 'usable'}", err=True)
+
+
+def _document(found: _Checked, *, show: bool) -> dict[str, object]:
+    document: dict[str, object] = {
+        "file": found.name,
+        "usable": not found.problems,
+        "problems": [asdict(problem) for problem in found.problems],
+        "notices": list(found.notices),
+    }
+    if show and found.configuration is not None:
+        document["configuration"] = found.configuration.public_dict()
+    return document
 
 
 def _line(path: str, value: object, message: str) -> str:

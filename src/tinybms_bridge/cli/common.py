@@ -1,46 +1,97 @@
 """What the commands share: logging, running a coroutine until a signal, ending with one clear line."""
 
 import asyncio
+import json
 import logging
 import os
 import selectors
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn, TextIO, TypeVar
 
 import click
 
-from tinybms_bridge.errors import BridgeError, ConfigError
+from tinybms_bridge.errors import BridgeError, ConfigError, LinkError
 
 __all__ = [
-    "EXIT_CONFIG",
     "EXIT_FAILURE",
+    "EXIT_REFUSED",
     "EarlyHandler",
+    "end_with",
+    "error_document",
     "fail",
+    "json_option",
     "logging_through",
     "occupy_standard_streams",
     "run_until_signal",
     "set_up_logging",
+    "wants_json",
 ]
 
 EXIT_FAILURE = 1
-EXIT_CONFIG = 2
+"""It was tried and failed, or what was looked at is not as it should be."""
+EXIT_REFUSED = 2
+"""The request cannot be carried out as it is: a mistake in the command, its values, its files or the configuration."""
+
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document, for other programs.")
 
 T = TypeVar("T")
 
 
-def fail(error: BridgeError | OSError | str) -> NoReturn:
-    """End the command with one line for each problem on standard error, and a code other than 0."""
+def fail(error: BridgeError | OSError | str, status: int | None = None) -> NoReturn:
+    """End the command; see ``end_with``. ``status``: in place of the usual one, 2 for a ConfigError and 1 else."""
     if isinstance(error, ConfigError):
-        for problem in error.problems:
-            click.echo(f"error: {error.source + ': ' if error.source else ''}{problem}", err=True)
-        sys.exit(EXIT_CONFIG)
+        source = f"{error.source}: " if error.source else ""
+        mistakes = [{"path": each.path, "message": each.message} for each in error.problems]
+        end_with([f"{source}{each}" for each in error.problems], status or EXIT_REFUSED, problems=mistakes)
+    hint = error.hint if isinstance(error, LinkError) else ""
     if isinstance(error, OSError) and error.strerror:
         error = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    click.echo(f"error: {error}", err=True)
-    sys.exit(EXIT_FAILURE)
+    end_with([str(error)], status or EXIT_FAILURE, hint=hint)
+
+
+def end_with(
+    messages: Sequence[str],
+    status: int,
+    *,
+    hint: str = "",
+    problems: Sequence[Mapping[str, object]] = (),
+    note: str = "",
+) -> NoReturn:
+    """End the command with a line for each message on standard error, or with --json with one object in one line.
+
+    Standard output stays as it is: it holds a result, or nothing that a script could take for one.
+
+    Args:
+        messages: What is wrong.
+        status: Exit status.
+        hint: What the user can do; for people it is part of the message already.
+        problems: Each mistake by itself, for programs.
+        note: What else people should know.
+
+    """
+    if wants_json():
+        details = ({"hint": hint} if hint else {}) | ({"problems": list(problems)} if problems else {})
+        click.echo(error_document("; ".join(messages), status, **details), err=True)
+        sys.exit(status)
+    for message in messages:
+        click.echo(f"error: {message}", err=True)
+    if note:
+        click.echo(note, err=True)
+    sys.exit(status)
+
+
+def error_document(message: str, status: int, **details: object) -> str:
+    """Return the last line on standard error of a command with --json that fails."""
+    return json.dumps({"error": message, **details, "exit_status": status}, ensure_ascii=False)
+
+
+def wants_json() -> bool:
+    """Return whether the command that runs now was given --json."""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.params.get("as_json"))
 
 
 class EarlyHandler(logging.StreamHandler[TextIO]):

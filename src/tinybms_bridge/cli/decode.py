@@ -21,7 +21,7 @@ __all__ = ["decode_command"]
 
 @click.command("decode")
 @click.argument("files", nargs=-1, type=click.File("rb"), metavar="[FILE]...")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per frame and line, for other programs.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document for each frame, on a line of its own.")
 @click.option("--live", is_flag=True, help="Watch a bus instead of reading a recording, until Ctrl-C.")
 @click.option("-c", "--config", type=click.Path(path_type=Path), help="Watch the CAN bus of this configuration file.")
 @click.option("--interface", metavar="NAME", help="Adapter for --live.  [default: udp_multicast]")

@@ -75,7 +75,7 @@ def demo_command(
     from tinybms_bridge.victron.dvcc import SystemPlan
 
     if feed_in and island:
-        fail("--feed-in and --island exclude each other: without a grid nobody buys")
+        raise click.UsageError("--feed-in and --island exclude each other: without a grid nobody buys")
     system = SystemPlan(feed_in=feed_in, island=island)
     live = not plain and sys.stdout.isatty()
     if not live:

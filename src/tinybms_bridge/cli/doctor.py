@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tinybms_bridge.cli.common import EXIT_FAILURE, run_until_signal
+from tinybms_bridge.cli.common import EXIT_FAILURE, fail, json_option, run_until_signal
 from tinybms_bridge.cli.findings import Finding, Verdict, as_document, ok, problem, skipped, warning, worst
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class _Choices:
     show_default=True,
     help="Seconds to listen for a GX.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object at the end, for other programs.")
+@json_option
 def doctor_command(
     config_path: str | None,
     device: str | None,
@@ -69,7 +69,7 @@ def doctor_command(
     choices = _Choices(config_path, device, can_interface, can_channel, listen_s)
     findings = run_until_signal(lambda: _collect(choices, quiet=as_json))
     if findings is None:
-        sys.exit(EXIT_FAILURE)
+        fail("interrupted before everything was examined")
     if as_json:
         click.echo(json.dumps(as_document(findings), indent=1, ensure_ascii=False))
     else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tinybms_bridge.cli.common import fail, run_until_signal
+from tinybms_bridge.cli.common import fail, json_option, run_until_signal
 from tinybms_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _STYLES = {"fault": "bold red", "warning": "yellow", "unknown": "yellow"}
 @click.option("--device", default="auto", show_default=True, metavar="PORT", help="Serial port of the BMS.")
 @click.option("--recorded", is_flag=True, help="Show the list that the bridge keeps; does not need the port.")
 @click.option("-c", "--config", "config_path", metavar="FILE", help="With --recorded: configuration of the bridge.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object, for other programs.")
+@json_option
 def events_command(
     newest: int, show_all: bool, device: str, recorded: bool, config_path: str | None, as_json: bool
 ) -> None:
@@ -51,8 +51,9 @@ def events_command(
         found = run_until_signal(lambda: _read(device))
     except BridgeError as error:
         fail(with_doctor(error, device))
-    if found is not None:
-        _show_log(found, count, as_json)
+    if found is None:
+        fail("interrupted before everything was read")
+    _show_log(found, count, as_json)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tinybms_bridge.cli.common import fail, run_until_signal
+from tinybms_bridge.cli.common import fail, json_option, run_until_signal
 from tinybms_bridge.errors import BridgeError, DeviceRefused
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _BLOCKS = {"live": (0, 56), "statistics": (100, 18), "events": (200, 98), "setti
 @click.option("--live", is_flag=True, help="Read the values from a connected BMS.")
 @click.option("--device", default="auto", show_default=True, metavar="PORT", help="Serial port for --live.")
 @click.option("--group", type=click.Choice(list(_BLOCKS)), help="Only this part of the map.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON array, for other programs.")
+@json_option
 def registers_command(live: bool, device: str, group: str | None, as_json: bool) -> None:
     """Show the registers of the TinyBMS.
 
@@ -33,6 +33,7 @@ def registers_command(live: bool, device: str, group: str | None, as_json: bool)
       tinybms-bridge registers --live --device /dev/ttyUSB0 what a unit answers now
       tinybms-bridge registers --live --json | jq '.[] | select(.key == "pack_voltage").value'
     """  # noqa: D301 -- \b is click's mark for a paragraph that is not re-wrapped
+    from tinybms_bridge.cli.device import with_doctor
     from tinybms_bridge.tinybms.registers import catalogue
 
     chosen = [r for r in catalogue() if not r.is_reserved and (group is None or r.group.split(".")[0] == group)]
@@ -41,9 +42,9 @@ def registers_command(live: bool, device: str, group: str | None, as_json: bool)
         try:
             read = run_until_signal(lambda: _read_blocks(device, {r.group.split(".")[0] for r in chosen}))
         except BridgeError as error:
-            fail(error)
+            fail(with_doctor(error, device))
         if read is None:
-            fail("stopped before the registers were read")
+            fail("interrupted before everything was read")
         words = read
         chosen = [r for r in chosen if r.address in words]
     if as_json:

@@ -1,11 +1,12 @@
 """``tinybms-bridge reset``: clear the events or the statistics of the BMS, or restart it; never by accident."""
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
-from tinybms_bridge.cli.common import fail, run_until_signal
+from tinybms_bridge.cli.common import fail, json_option, run_until_signal
 from tinybms_bridge.errors import BridgeError, LinkError
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ _TARGETS = {
 @click.argument("what", type=click.Choice(list(_TARGETS)))
 @click.option("--device", default="auto", show_default=True, metavar="PORT", help="Serial port of the BMS.")
 @click.option("--yes", is_flag=True, help="Do it without asking; for scripts that know the consequence.")
-def reset_command(what: str, device: str, yes: bool) -> None:
+@json_option
+def reset_command(what: str, device: str, yes: bool, as_json: bool) -> None:
     """Clear what the BMS remembers, or restart it.
 
     \b
@@ -67,15 +69,18 @@ def reset_command(what: str, device: str, yes: bool) -> None:
     Each names its consequence and asks for it to be typed, unless --yes is given. The command goes out once and is
     never repeated; afterwards the result is read back.
     """  # noqa: D301 -- \b is click's mark for a paragraph that is not re-wrapped
+    from tinybms_bridge.cli.device import with_doctor
+
     target = _TARGETS[what]
     if not yes:
         _confirm(target)
     try:
         outcome = run_until_signal(lambda: _reset(target, device))
     except BridgeError as error:
-        fail(error)
-    if outcome is not None:
-        click.echo(outcome)
+        fail(with_doctor(error, device))
+    if outcome is None:
+        fail("interrupted; it may or may not have been done: look before doing it again")
+    click.echo(json.dumps({"reset": what, "outcome": outcome}, ensure_ascii=False) if as_json else outcome)
 
 
 def _confirm(target: _Target) -> None:
@@ -83,6 +88,7 @@ def _confirm(target: _Target) -> None:
     try:
         typed = click.prompt(f'Type "{target.word}" to go on', default="", show_default=False, err=True)
     except click.Abort:
+        click.echo(err=True)  # ends the line of the question
         fail('nothing was done: there is nobody to ask; "--yes" goes on without asking')
     if typed.strip().lower() != target.word:
         fail(f'nothing was done: that was not "{target.word}"')

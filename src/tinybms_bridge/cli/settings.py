@@ -3,13 +3,15 @@
 import json
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from tinybms_bridge.cli.common import EXIT_CONFIG, EXIT_FAILURE, fail, run_until_signal
+from tinybms_bridge.cli.common import EXIT_FAILURE, EXIT_REFUSED, end_with, fail, json_option, run_until_signal
 from tinybms_bridge.errors import BridgeError
+from tinybms_bridge.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from tinybms_bridge.tinybms.settings import Backup, BmsSettings, Plan, Problem, Readout, Report, Result
@@ -39,7 +41,7 @@ _dry_run = click.option("--dry-run", is_flag=True, help="Check all, show what wo
 
 def _writes(command: Command) -> Command:
     """Add the options of the commands that write."""
-    for option in (_settle, _confirm, _yes, _dry_run, _device):
+    for option in (json_option, _settle, _confirm, _yes, _dry_run, _device):
         command = option(command)
     return command
 
@@ -62,21 +64,21 @@ def settings_command() -> None:
       tinybms-bridge settings action set_state_of_charge 80
 
     \b
-    Exit status: 0 all is well, 1 something failed, 2 the request cannot be carried out as it is.
+    Exit status: 0 done, 1 something failed, 2 the request cannot be carried out as it is.
     """  # noqa: D301 -- \b is click's mark for a paragraph that is not re-wrapped
 
 
 @settings_command.command("show")
 @_device
 @click.option("--limits", is_flag=True, help="With the allowed values and the factory defaults, as the BMS tells them.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object, for other programs; always with limits.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document, for other programs; always with limits.")
 def show_command(device: str, limits: bool, as_json: bool) -> None:
     """Show all settings of the BMS."""
     readout = _with_bms(device, lambda bms: bms.read())
     if as_json:
         from tinybms_bridge.tinybms.settings.describe import document
 
-        click.echo(json.dumps(document(readout), indent=2, ensure_ascii=False))
+        _print_document(document(readout))
     else:
         _print_settings(readout, limits)
 
@@ -85,7 +87,13 @@ def show_command(device: str, limits: bool, as_json: bool) -> None:
 @click.argument("assignments", metavar="NAME=VALUE...", nargs=-1, required=True)
 @_writes
 def set_command(
-    assignments: tuple[str, ...], device: str, dry_run: bool, yes: bool, confirm: bool, settle_s: float
+    assignments: tuple[str, ...],
+    device: str,
+    dry_run: bool,
+    yes: bool,
+    confirm: bool,
+    settle_s: float,
+    as_json: bool,
 ) -> None:
     """Change settings of the BMS.
 
@@ -94,20 +102,24 @@ def set_command(
     """
     wanted = _parse(assignments)
     plan = _with_bms(device, lambda bms: bms.plan(wanted))
-    _carry_out(plan, device, dry_run=dry_run, yes=yes, confirm=confirm, settle_s=settle_s)
+    _carry_out(plan, device, _Consent(dry_run, yes, confirm), settle_s, as_json=as_json)
 
 
 @settings_command.command("backup")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--force", is_flag=True, help="Although the BMS does not tell its firmware: some settings are missing.")
 @_device
-def backup_command(file: Path, force: bool, device: str) -> None:
+@json_option
+def backup_command(file: Path, force: bool, device: str, as_json: bool) -> None:
     """Save all settings of the BMS in a JSON file; a file of that name is kept as FILE.bak."""
     from tinybms_bridge.hal.clock import SystemClock
-    from tinybms_bridge.hal.storage import FileStorage
+    from tinybms_bridge.hal.storage import FileStorage, why_not_writable
     from tinybms_bridge.tinybms.settings import SettingsError, backup_of, backup_text
     from tinybms_bridge.tinybms.settings.describe import unit_text
 
+    reason = why_not_writable(file)  # before the BMS is read
+    if reason:
+        _refuse(f"{file} cannot be written: {reason}")
     readout = _with_bms(device, lambda bms: bms.read())
     try:
         backup = backup_of(readout, SystemClock().wall(), force=force)
@@ -117,20 +129,33 @@ def backup_command(file: Path, force: bool, device: str) -> None:
         FileStorage(file, mode=0o644).write(backup_text(backup).encode())
     except OSError as error:
         fail(f"{file} cannot be written: {error.strerror}")
-    click.echo(f"{file}: {len(backup.settings)} settings of {unit_text(readout)}")
+    if as_json:
+        document = {"file": str(file), "settings": len(backup.settings), "identity": asdict(backup.identity)}
+        _print_document(document)
+    else:
+        click.echo(f"{file}: {len(backup.settings)} settings of {unit_text(readout)}")
 
 
 @settings_command.command("diff")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @_device
-def diff_command(file: Path, device: str) -> None:
+@json_option
+def diff_command(file: Path, device: str, as_json: bool) -> None:
     """Compare a backup with the BMS; the exit status is 0 whether they differ or not."""
     from tinybms_bridge.tinybms.settings import differences
-    from tinybms_bridge.tinybms.settings.describe import rows_of_differences, unit_text
+    from tinybms_bridge.tinybms.settings.describe import difference_document, rows_of_differences, unit_text
 
     backup = _read_backup(file)
     readout = _with_bms(device, lambda bms: bms.read())
     found = differences(backup, readout)
+    if as_json:
+        document = {
+            "identity": asdict(readout.identity),
+            "backup": {"created": backup.created, "identity": asdict(backup.identity)},
+            "differences": [difference_document(each) for each in found],
+        }
+        _print_document(document)
+        return
     click.echo(f"BMS: {unit_text(readout)}")
     click.echo(f"backup: serial number {backup.identity.serial_number or 'unknown'}, of {backup.created}")
     if not found:
@@ -146,7 +171,14 @@ def diff_command(file: Path, device: str) -> None:
 )
 @_writes
 def restore_command(
-    file: Path, force: bool, device: str, dry_run: bool, yes: bool, confirm: bool, settle_s: float
+    file: Path,
+    force: bool,
+    device: str,
+    dry_run: bool,
+    yes: bool,
+    confirm: bool,
+    settle_s: float,
+    as_json: bool,
 ) -> None:
     """Write the settings of a backup to the BMS, after showing what differs."""
     from tinybms_bridge.tinybms.settings import restore_plan
@@ -157,7 +189,7 @@ def restore_command(
         return restore_plan(backup, await bms.read(), force=force)
 
     plan = _with_bms(device, make)
-    _carry_out(plan, device, dry_run=dry_run, yes=yes, confirm=confirm, settle_s=settle_s)
+    _carry_out(plan, device, _Consent(dry_run, yes, confirm), settle_s, as_json=as_json)
 
 
 @settings_command.command("action")
@@ -166,10 +198,16 @@ def restore_command(
 @_device
 @click.option("--confirm", is_flag=True, help="Accept the consequence without being asked.")
 @_settle
-def action_command(name: str | None, value: str | None, device: str, confirm: bool, settle_s: float) -> None:
+@json_option
+def action_command(
+    name: str | None, value: str | None, device: str, confirm: bool, settle_s: float, as_json: bool
+) -> None:
     """Do what is no setting: set the state of charge, restart, and so on; without NAME, list the actions."""
     from tinybms_bridge.tinybms.settings import ACTIONS, ActionName, SettingsError, parse_number
 
+    if name is None and as_json:
+        _print_document([{"action": each, **asdict(info)} for each, info in ACTIONS.items()])
+        return
     if name is None:
         rows = [[each.value, info.value, f"{info.title}: {info.consequence}"] for each, info in ACTIONS.items()]
         _print_table(("Action", "Value", "Meaning"), rows)
@@ -177,7 +215,7 @@ def action_command(name: str | None, value: str | None, device: str, confirm: bo
     try:
         action = ActionName(name)
     except ValueError:
-        _refuse(f"no action is called {name!r}; there are {', '.join(ACTIONS)}")
+        _refuse(f"no action is called {name!r}; there are {', '.join(ACTIONS)}{did_you_mean(name, ACTIONS)}")
     given = None if value is None else parse_number(value)
     try:
         action.check_given(given)
@@ -186,7 +224,10 @@ def action_command(name: str | None, value: str | None, device: str, confirm: bo
     if not confirm:
         _ask(f"{action.info.title}: {action.info.consequence}. Go on?", ["--confirm"])
     result = _with_bms(device, lambda bms: bms.perform(action, given, confirm=True), settle_s)
-    click.echo(f"{action}: {result.outcome}" + (f" ({result.detail})" if result.detail else ""))
+    if as_json:
+        _print_document(result.as_dict() | {"good": result.outcome.good})
+    else:
+        click.echo(f"{action}: {result.outcome}" + (f" ({result.detail})" if result.detail else ""))
     if not result.outcome.good:
         sys.exit(EXIT_FAILURE)
 
@@ -213,15 +254,16 @@ def _with_bms(device: str, job: Job[T], settle_s: float = 0.5) -> T:
 
 
 def _refuse(message: str) -> NoReturn:
-    click.echo(f"error: {message}", err=True)
-    sys.exit(EXIT_CONFIG)
+    end_with([message], EXIT_REFUSED)
 
 
 def _refuse_all(problems: Sequence["Problem"], source: str = "") -> NoReturn:
-    for problem in problems:
-        click.echo(f"error: {source}{problem}", err=True)
-    click.echo("nothing was written", err=True)
-    sys.exit(EXIT_CONFIG)
+    mistakes = [{"path": each.name, "message": each.message} for each in problems]
+    end_with([f"{source}{each}" for each in problems], EXIT_REFUSED, problems=mistakes, note="nothing was written")
+
+
+def _print_document(document: object) -> None:
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 
 def _parse(assignments: Sequence[str]) -> dict[str, object]:
@@ -261,37 +303,65 @@ def _read_backup(file: Path) -> "Backup":
         _refuse_all(error.problems, f"{file}: ")
 
 
-def _carry_out(plan: "Plan", device: str, *, dry_run: bool, yes: bool, confirm: bool, settle_s: float) -> None:
-    _show_plan(plan)
-    if not plan.steps:
-        click.echo("nothing to write: the BMS holds all of this already")
+@dataclass(frozen=True, slots=True)
+class _Consent:
+    """How far the options let a command go."""
+
+    dry_run: bool
+    yes: bool
+    confirm: bool
+
+
+def _carry_out(plan: "Plan", device: str, consent: _Consent, settle_s: float, *, as_json: bool) -> None:
+    """Write a plan as far as the user lets it; with ``as_json`` tell at the end only, in one document."""
+    from tinybms_bridge.tinybms.settings.describe import plan_document, report_document
+
+    if not as_json:
+        _show_plan(plan)
+    told = plan_document(plan, dry_run=consent.dry_run)
+    if not plan.steps or consent.dry_run:
+        if as_json:
+            _print_document(told)
+        elif plan.steps:
+            click.echo("dry run: nothing was written")
+        else:
+            click.echo("nothing to write: the BMS holds all of this already")
         return
-    if dry_run:
-        click.echo("dry run: nothing was written")
-        return
-    _consent(plan, yes=yes, confirm=confirm)
-    from tinybms_bridge.tinybms.settings import Outcome
-    from tinybms_bridge.tinybms.settings.describe import outcome_text
-
-    def progress(result: "Result") -> None:
-        if result.outcome is not Outcome.UNCHANGED:
-            click.echo(f"{result.name}: {outcome_text(result)}", err=True)
-
-    def job(bms: "BmsSettings") -> "Awaitable[Report]":
-        return bms.apply(plan, confirm=True, on_result=progress, on_interrupt=_show_report)
-
-    report = _with_bms(device, job, settle_s)
-    _show_report(report)
+    _ask_what_is_open(plan, consent)
+    report = _written(plan, device, settle_s, quiet=as_json)
+    if as_json:
+        _print_document(told | report_document(report))
+    else:
+        _show_report(report)
     if not report.good:
         sys.exit(EXIT_FAILURE)
 
 
-def _consent(plan: "Plan", *, yes: bool, confirm: bool) -> None:
+def _written(plan: "Plan", device: str, settle_s: float, *, quiet: bool) -> "Report":
+    """Write a plan and return what became of it, telling of each setting as it is done unless ``quiet``."""
+    from tinybms_bridge.tinybms.settings import Outcome
+    from tinybms_bridge.tinybms.settings.describe import outcome_text
+
+    def progress(result: "Result") -> None:
+        if not quiet and result.outcome is not Outcome.UNCHANGED:
+            click.echo(f"{result.name}: {outcome_text(result)}", err=True)
+
+    def interrupted(report: "Report") -> None:
+        if not quiet:
+            _show_report(report)
+
+    def job(bms: "BmsSettings") -> "Awaitable[Report]":
+        return bms.apply(plan, confirm=True, on_result=progress, on_interrupt=interrupted)
+
+    return _with_bms(device, job, settle_s)
+
+
+def _ask_what_is_open(plan: "Plan", consent: _Consent) -> None:
     """Ask what the options leave open; end the command when the answer is no or nobody can be asked."""
     questions = {}
-    if not yes:
+    if not consent.yes:
         questions["--yes"] = f"Write {len(plan.changes)} setting(s) to the BMS?"
-    if plan.consequences and not confirm:
+    if plan.consequences and not consent.confirm:
         questions["--confirm"] = "This needs a second yes:\n  " + "\n  ".join(plan.consequences) + "\nGo on?"
     for question in questions.values():
         _ask(question, list(questions))

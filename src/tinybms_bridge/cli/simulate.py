@@ -8,6 +8,7 @@ from click.core import ParameterSource
 
 from tinybms_bridge.cli.common import fail, run_until_signal
 from tinybms_bridge.errors import ConfigError
+from tinybms_bridge.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from tinybms_bridge.hal.clock import Clock
@@ -230,7 +231,8 @@ def _find_scenario(name: str) -> "Scenario":
         return built_in[name]
     path = Path(name)
     if not path.exists():
-        raise click.BadParameter(f"{name} is neither a file nor one of {', '.join(built_in)}", param_hint="--scenario")
+        names = f"{', '.join(built_in)}{did_you_mean(name, built_in)}"
+        raise click.BadParameter(f"{name} is neither a file nor one of {names}", param_hint="--scenario")
     return load_scenario(path)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tinybms_bridge.cli.common import fail, run_until_signal
+from tinybms_bridge.cli.common import fail, json_option, run_until_signal
 from tinybms_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _WAKE_WORDS = {
 
 @click.command("stats")
 @click.option("--device", default="auto", show_default=True, metavar="PORT", help="Serial port of the BMS.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object, for other programs.")
+@json_option
 def stats_command(device: str, as_json: bool) -> None:
     """Show the lifetime statistics of the BMS.
 
@@ -51,8 +51,9 @@ def stats_command(device: str, as_json: bool) -> None:
         found = run_until_signal(lambda: _read(device))
     except BridgeError as error:
         fail(with_doctor(error, device))
-    if found is not None:
-        _show(found, as_json)
+    if found is None:
+        fail("interrupted before everything was read")
+    _show(found, as_json)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """``tinybms-bridge users``: who may use the web server; works whether the bridge runs or not."""
 
+import json
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -8,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tinybms_bridge.cli.common import fail
+from tinybms_bridge.cli.common import fail, json_option
 from tinybms_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
-    from tinybms_bridge.services.web.accounts import AccountStore
+    from tinybms_bridge.services.web.accounts import AccountStore, Book
 
 __all__ = ["users_command"]
 
@@ -74,17 +75,36 @@ _stdin_option = click.option("--password-stdin", is_flag=True, help="Read the pa
 
 
 @users_command.command("list")
+@json_option
 @click.pass_obj
 @_clear_errors
-def list_command(store: "AccountStore") -> None:
+def list_command(store: "AccountStore", as_json: bool) -> None:
     """Show the users and the bearer tokens, without their secrets."""
     book = store.read()
+    if as_json:
+        click.echo(json.dumps(_document(book), indent=1, ensure_ascii=False))
+        return
     if not book.accounts:
         click.echo('there are no users yet; "tinybms-bridge users add NAME --role admin" makes the first one')
     for account in book.accounts:
         click.echo(f"{account.name:<32}  {account.role}")
     for token in book.tokens:
         click.echo(f"  token {token.id}  {token.user}  {token.role}  until {token.expires_at:%Y-%m-%d}  {token.label}")
+
+
+def _document(book: "Book") -> dict[str, object]:
+    """Return the users and the tokens without their secrets, ready for JSON."""
+    tokens = [
+        {
+            "id": token.id,
+            "user": token.user,
+            "role": token.role,
+            "label": token.label,
+            "expires_at": token.expires_at.isoformat(),
+        }
+        for token in book.tokens
+    ]
+    return {"users": [{"name": each.name, "role": each.role} for each in book.accounts], "tokens": tokens}
 
 
 @users_command.command("add")

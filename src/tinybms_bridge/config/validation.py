@@ -1,6 +1,5 @@
 """Judging a document: every problem at once, in our words, with paths as the models name them."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.expectations import expectation, is_secret, section_type
 from tinybms_bridge.config.models import Section
 from tinybms_bridge.errors import ConfigProblem
+from tinybms_bridge.suggestions import did_you_mean
 
 __all__ = ["Verdict", "judge", "lookup", "shown_key", "shown_value"]
 
@@ -107,16 +107,13 @@ def _locate(detail: ErrorDetails) -> tuple[tuple[str, ...], FieldInfo | None, ty
 
 
 def _unknown_key(key: str, owner: type[Section]) -> str:
-    known = {name.lower(): name for name in owner.model_fields}
     homes = _homes(Configuration, key)
     if homes:
         return "unknown key here; it belongs to " + " or ".join(f'"{home}"' for home in homes)
-    near = difflib.get_close_matches(key.lower()[:_LONGEST_SHOWN], known, n=1, cutoff=0.6)
-    if near:
-        return f'unknown key; did you mean "{known[near[0]]}"?'
-    if owner is Configuration:
-        return "unknown section; the sections are " + ", ".join(known.values())
-    return "unknown key"
+    hint = did_you_mean(key, owner.model_fields)
+    if not hint and owner is Configuration:
+        return "unknown section; the sections are " + ", ".join(owner.model_fields)
+    return f"unknown key{hint}"
 
 
 def _homes(model: type[Section], key: str, prefix: str = "") -> list[str]:

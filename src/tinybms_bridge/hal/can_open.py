@@ -9,6 +9,7 @@ import can
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.can import CanSettings
 from tinybms_bridge.hal.can_loopback import LoopbackBus
+from tinybms_bridge.suggestions import did_you_mean
 
 __all__ = ["error_number", "open_bus"]
 
@@ -38,8 +39,9 @@ def open_bus(settings: CanSettings) -> can.BusABC:
     """Open the adapter; blocks. Raises LinkError with a hint when that is not possible."""
     _silence_library()
     if settings.interface not in can.VALID_INTERFACES:
-        known = ", ".join(sorted(can.VALID_INTERFACES))
-        raise LinkError(f"unknown CAN interface {settings.interface!r}", hint=f"use one of {known}")
+        known = sorted(can.VALID_INTERFACES)
+        hint = f"use one of {', '.join(known)}{did_you_mean(settings.interface, known)}"
+        raise LinkError(f"unknown CAN interface {settings.interface!r}", hint=hint)
     try:
         return _create(settings)
     except Exception as error:  # whatever the driver's own libraries raise

@@ -5,13 +5,22 @@ A file of the state directory is read with care: a device or a pipe would never 
 
 import fcntl
 import os
+import shlex
 import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-__all__ = ["MOST_STATE_BYTES", "FileStorage", "MemoryStorage", "Storage", "UnusableFileError", "open_regular"]
+__all__ = [
+    "MOST_STATE_BYTES",
+    "FileStorage",
+    "MemoryStorage",
+    "Storage",
+    "UnusableFileError",
+    "open_regular",
+    "why_not_writable",
+]
 
 MOST_STATE_BYTES = 8 << 20
 """Ten times what the largest file of the state directory can hold, the event list of 2000 entries."""
@@ -173,6 +182,28 @@ def open_regular(path: Path) -> BinaryIO:
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def why_not_writable(path: Path) -> str:
+    """Return in words why a file cannot be written in its folder as it is now; empty when it probably can be. Blocks.
+
+    For a file that a user names: no folder is made, and nothing but a regular file is replaced.
+    """
+    folder = path.parent
+    try:
+        if not folder.exists():
+            return f"the folder {folder} does not exist; make it with: mkdir -p {shlex.quote(str(folder))}"
+        if not folder.is_dir():
+            return f"{folder} is no folder"
+        if path.is_dir():
+            return "it is a folder; name a file in it"
+        if path.exists() and not path.is_file():
+            return "it is no regular file"
+        if os.statvfs(folder).f_flag & os.ST_RDONLY:
+            return f"the file system of {folder} is read-only"
+    except OSError as error:
+        return error.strerror or str(error)
+    return "" if os.access(folder, os.W_OK | os.X_OK) else f"no permission to write in the folder {folder}"
 
 
 def _read(path: Path, most_bytes: int | None) -> bytes | None:

@@ -90,6 +90,32 @@ async def test_a_mistake_is_told_with_its_path_but_not_its_value(nobody: httpx.A
     assert "opensesame" not in answer.text
 
 
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"usernme": "x", "password": "y"}, "Extra inputs are not permitted; did you mean username?"),
+        ({"username": "x", "password": "y", "opensesame": 1}, "Extra inputs are not permitted"),
+    ],
+)
+async def test_an_unknown_key_is_told_with_the_nearest(
+    nobody: httpx.AsyncClient, body: dict[str, object], message: str
+) -> None:
+    """As in a configuration; what is like no key gets no hint."""
+    document = checked(await nobody.post("/api/login", json=body), 422, "invalid_payload")
+
+    assert message in [entry["message"] for entry in document["errors"]]  # type: ignore[attr-defined]
+
+
+async def test_a_word_that_is_not_one_of_those_allowed_is_told_with_the_nearest(admin: httpx.AsyncClient) -> None:
+    """The hint names a word of ours, never what was sent."""
+    body = {"username": "ben", "password": "staple wind harbour", "role": "admn"}
+
+    answer = await admin.post("/api/users", json=body)
+
+    assert str(checked(answer, 422, "invalid_payload")["message"]).endswith("; did you mean admin?")
+    assert "admn" not in answer.text
+
+
 async def test_a_bug_is_a_problem_without_details_and_one_log_entry(
     nobody: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:

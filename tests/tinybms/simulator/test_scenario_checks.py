@@ -1,6 +1,3 @@
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +6,6 @@ from tinybms_bridge.tinybms.simulator.scenario_checks import (
     Check,
     boolean,
     by_number,
-    did_you_mean,
     duration_s,
     list_of,
     number,
@@ -131,14 +127,3 @@ def test_hours_minutes_and_seconds_add_up(hours: int, minutes: int, seconds: int
 
     assert duration_s(f"{hours}h {minutes}min {seconds}s") == expected
     assert duration_s(f"{seconds}s{minutes}min{hours}h") == expected
-
-
-@pytest.mark.parametrize(
-    ("name", "hint"), [("chemistri", "; did you mean chemistry?"), ("zzz", ""), (251, "; did you mean 254?")]
-)
-def test_the_nearest_name_is_suggested(name: object, hint: str) -> None:
-    """If one is near."""
-    known: tuple[Any, ...] = ("chemistry", "cells", 242, 254)
-    suggest: Callable[[object, Any], str] = did_you_mean
-
-    assert suggest(name, known) == hint

@@ -3,7 +3,8 @@
 import http
 import json
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -14,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tinybms_bridge.errors import BridgeError, ConfigError, DeviceRefused, LinkError
+from tinybms_bridge.suggestions import did_you_mean
 
 __all__ = ["PROBLEM_RESPONSES", "CatchAll", "Problem", "ProblemError", "install_problems", "problem"]
 
@@ -146,7 +148,7 @@ async def _from_validation(request: Request, error: Exception) -> Response:
         return problem(400, "missing_body", "the request needs a JSON body (Content-Type: application/json)")
     if tuple(first.get("loc", ())) == ("body",) and "json" not in request.headers.get("content-type", ""):
         return problem(415, "unsupported_media_type", "the body has to be JSON (Content-Type: application/json)")
-    errors = [_mistake(entry) for entry in found[:_MOST_ERRORS]]
+    errors = [_mistake(entry, request) for entry in found[:_MOST_ERRORS]]
     text = "; ".join(f"{entry['path']}: {entry['message']}" for entry in errors) or "the request is not valid"
     return problem(422, "invalid_payload", text, errors=errors)
 
@@ -164,9 +166,29 @@ async def _from_bridge_error(request: Request, error: Exception) -> Response:  #
     return problem(503, "unavailable", str(error))
 
 
-def _mistake(entry: Mapping[str, Any]) -> dict[str, str]:
-    """Return where and what, never the value: it may be a password."""
-    return {"path": ".".join(str(part)[:64] for part in entry["loc"]), "message": str(entry["msg"])[:200]}
+def _mistake(entry: Mapping[str, Any], request: Request) -> dict[str, str]:
+    """Return where and what, with the nearest name that is known; never the value: it may be a password."""
+    path = ".".join(str(part)[:64] for part in entry["loc"])
+    return {"path": path, "message": str(entry["msg"])[:200] + _hint(entry, request)}
+
+
+def _hint(entry: Mapping[str, Any], request: Request) -> str:
+    """Return what was probably meant by an unknown key, or by a word that is not one of those allowed."""
+    if entry["type"] == "extra_forbidden":
+        body = getattr(request.scope.get("route"), "body_field", None)
+        return did_you_mean(entry["loc"][-1], _keys_at(body, entry["loc"][1:-1]))
+    if entry["type"] in ("enum", "literal_error"):
+        return did_you_mean(entry.get("input"), re.findall(r"'([^']+)'", entry["ctx"]["expected"]))
+    return ""
+
+
+def _keys_at(body: Any, path: Sequence[int | str]) -> list[str]:  # noqa: ANN401 - the framework's field of a body
+    """Return the keys of the object at a path within a body; none where there is no model."""
+    model = body.field_info.annotation if body is not None else None
+    for part in path:
+        field = getattr(model, "model_fields", {}).get(part)
+        model = field.annotation if field is not None else None
+    return list(getattr(model, "model_fields", {}))
 
 
 class CatchAll:

@@ -1,12 +1,12 @@
 """The register catalogue: every documented register of the TinyBMS, loaded from ``registers.csv``."""
 
 import csv
-import difflib
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
 
+from tinybms_bridge.suggestions import nearest
 from tinybms_bridge.tinybms.registers.register import Access, Kind, Register
 
 __all__ = ["Catalogue", "UnknownRegisterError", "catalogue"]
@@ -58,7 +58,7 @@ class Catalogue:
         try:
             return self._by_key[key]
         except KeyError:
-            raise UnknownRegisterError(key, tuple(difflib.get_close_matches(key, self._by_key))) from None
+            raise UnknownRegisterError(key, tuple(nearest(key, self._by_key, most=3))) from None
 
     def at(self, address: int) -> tuple[Register, ...]:
         """Return the registers that own bits at ``address``; none outside the map."""

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from tinybms_bridge.battery.snapshot import Identity
+from tinybms_bridge.suggestions import did_you_mean
 from tinybms_bridge.tinybms.registers import RegisterValue
 from tinybms_bridge.tinybms.settings.errors import Problem, SettingsError
 from tinybms_bridge.tinybms.settings.fields import Setting, all_settings, find_setting
@@ -134,7 +135,9 @@ def _identity(entry: object, problems: list[Problem]) -> Identity:
             problems.append(Problem(f"identity.{name}", f"must be {kind}", value))
         else:
             known[name] = value
-    problems += [Problem(f"identity.{key}", "is unknown") for key in entry if key not in known]
+    problems += [
+        Problem(f"identity.{key}", f"is unknown{did_you_mean(key, known)}") for key in entry if key not in known
+    ]
     return Identity(**known)
 
 

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from tinybms_bridge.tinybms.settings.fields import Setting, all_settings
 from tinybms_bridge.tinybms.settings.limits import present_range
-from tinybms_bridge.tinybms.settings.plan import Plan
+from tinybms_bridge.tinybms.settings.plan import Change, Plan
 from tinybms_bridge.tinybms.settings.restore import Difference
 from tinybms_bridge.tinybms.settings.results import Outcome, Report, Result
 from tinybms_bridge.tinybms.settings.table import Readout, firmware_text
@@ -12,8 +12,11 @@ from tinybms_bridge.tinybms.settings.values import allowed_values, range_text, s
 
 __all__ = [
     "Row",
+    "difference_document",
     "document",
     "outcome_text",
+    "plan_document",
+    "report_document",
     "rows_of_differences",
     "rows_of_plan",
     "rows_of_report",
@@ -46,6 +49,51 @@ def document(readout: Readout) -> dict[str, object]:
         "own_limits": readout.own is not None,
         "own_limits_missing": readout.own_missing,
         "settings": [_entry(readout, setting) for setting in all_settings().values()],
+    }
+
+
+def plan_document(plan: Plan, *, dry_run: bool) -> dict[str, object]:
+    """Return what a plan would write, ready for JSON."""
+    return {
+        "identity": asdict(plan.readout.identity),
+        "dry_run": dry_run,
+        "changes": [_change(each) for each in plan.changes],
+        "unchanged": [each.name for each in plan.unchanged],
+        "cautions": [str(caution) for caution in plan.cautions],
+        "consequences": list(plan.consequences),
+    }
+
+
+def report_document(report: Report) -> dict[str, object]:
+    """Return what became of a plan, ready for JSON; to be joined with that of the plan."""
+    return {
+        "good": report.good,
+        "results": [result.as_dict() for result in report.results],
+        "side_effects": [_change(each) for each in report.side_effects],
+        "unverified": report.unverified,
+    }
+
+
+def difference_document(difference: Difference) -> dict[str, object]:
+    """Return a setting that differs between a backup and a unit, ready for JSON."""
+    setting = difference.setting
+    return {
+        "name": setting.name,
+        "register": setting.address,
+        "unit": setting.unit,
+        "bms": difference.unit,
+        "backup": difference.backup,
+    }
+
+
+def _change(change: Change) -> dict[str, object]:
+    setting = change.setting
+    return {
+        "name": change.name,
+        "register": setting.address,
+        "unit": setting.unit,
+        "old": change.old,
+        "new": change.new,
     }
 
 

@@ -5,12 +5,12 @@ register; the bits around a field are kept. The two registers that set the state
 settings but actions.
 """
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
 
+from tinybms_bridge.suggestions import nearest
 from tinybms_bridge.tinybms.frames import to_u32
 from tinybms_bridge.tinybms.registers import Kind, Register, RegisterValue, catalogue
 
@@ -132,7 +132,7 @@ def _reason(name: str) -> str:
     for register in catalogue():
         if name in {register.key, _name(register)}:
             return _reason_of(register)
-    near = difflib.get_close_matches(name, [*all_settings(), *by_key])
+    near = nearest(name, [*all_settings(), *by_key], most=3)
     meant = dict.fromkeys(by_key.get(each, each) for each in near)
     return "no setting has this name" + (f"; did you mean {', '.join(meant)}?" if meant else "")
 

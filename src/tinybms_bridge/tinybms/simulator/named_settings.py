@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tinybms_bridge.suggestions import did_you_mean
 from tinybms_bridge.tinybms.registers import Kind, Register, catalogue
-from tinybms_bridge.tinybms.simulator.scenario_checks import did_you_mean, mistake
+from tinybms_bridge.tinybms.simulator.scenario_checks import mistake
 
 __all__ = ["NamedSettings", "named_settings"]
 

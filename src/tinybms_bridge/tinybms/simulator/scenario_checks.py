@@ -1,15 +1,15 @@
 """Values of a scenario file: each check returns the value in use, or raises ValueError with what is allowed."""
 
-import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
+
+from tinybms_bridge.suggestions import did_you_mean
 
 __all__ = [
     "Check",
     "boolean",
     "by_number",
-    "did_you_mean",
     "duration_s",
     "list_of",
     "mistake",
@@ -114,9 +114,3 @@ def duration_s(value: object) -> float:
     if isinstance(value, str) and re.fullmatch(f"(?:{_PART.pattern})+", value):
         return sum(float(amount) * _UNITS_S[unit] for amount, unit in _PART.findall(value))
     raise ValueError('must be a time such as "90s", "5min", "2h" or "1h 30min"')
-
-
-def did_you_mean(name: object, known: Iterable[Any]) -> str:
-    """Return a hint at the most similar known name, or nothing."""
-    nearest = difflib.get_close_matches(str(name), [str(entry) for entry in known], n=1)
-    return f"; did you mean {nearest[0]}?" if nearest else ""

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from tinybms_bridge.errors import ConfigError, ConfigProblem
+from tinybms_bridge.suggestions import did_you_mean
 from tinybms_bridge.tinybms.simulator.habits import Habits
 from tinybms_bridge.tinybms.simulator.named_settings import NamedSettings, named_settings
 from tinybms_bridge.tinybms.simulator.options import BmsOptions
 from tinybms_bridge.tinybms.simulator.scenario import PackPlan, Scenario, Step, built_in_scenario_texts
 from tinybms_bridge.tinybms.simulator.scenario_actions import action_kinds
-from tinybms_bridge.tinybms.simulator.scenario_checks import Check, did_you_mean, duration_s
+from tinybms_bridge.tinybms.simulator.scenario_checks import Check, duration_s
 from tinybms_bridge.tinybms.simulator.scenario_fields import (
     BMS_FIELDS,
     LINE_FIELDS,

@@ -4,12 +4,14 @@ import json
 from dataclasses import dataclass
 
 from tinybms_bridge.services.web.live.messages import Topic
+from tinybms_bridge.suggestions import did_you_mean
 
 __all__ = ["MAX_MESSAGE_BYTES", "BadCommand", "Command", "RateLimit", "parse_command"]
 
 MAX_MESSAGE_BYTES = 1024
 """Longest message that a client may send."""
 
+_KEYS = ("subscribe", "interval_ms")
 _MIN_INTERVAL_MS = 100
 _MAX_INTERVAL_MS = 60_000
 
@@ -32,8 +34,9 @@ def parse_command(text: str) -> Command:
         document = json.loads(text)
     except (ValueError, RecursionError):
         raise BadCommand("is not JSON") from None
-    if not isinstance(document, dict) or not document or not document.keys() <= {"subscribe", "interval_ms"}:
-        raise BadCommand('must be an object with "subscribe", "interval_ms" or both')
+    if not isinstance(document, dict) or not document or not document.keys() <= set(_KEYS):
+        odd = next((key for key in document if key not in _KEYS), "") if isinstance(document, dict) else ""
+        raise BadCommand(f'must be an object with "subscribe", "interval_ms" or both{did_you_mean(odd, _KEYS)}')
     return Command(_topics(document.get("subscribe")), _interval_ms(document.get("interval_ms")))
 
 

@@ -12,6 +12,7 @@ from tinybms_bridge.services.web.routes.history_answers import DayAnswer, Days, 
 from tinybms_bridge.services.web.routes.history_formats import columns_of, csv_of, levels_of, reading
 from tinybms_bridge.services.web.routes.history_times import DEFAULT_FROM, TIME_HINT, day_of, period_of, refuse, step_of
 from tinybms_bridge.services.web.security import Viewer
+from tinybms_bridge.suggestions import did_you_mean
 
 __all__ = ["router"]
 
@@ -111,7 +112,8 @@ def _names(history: HistorySource, wanted: str) -> list[str]:
         series = known.get(field, [])
         if (name != field and name not in series) or not series:
             likely = series or list(known)
-            raise refuse("fields", name[:64], f"there is no such field; there are {', '.join(likely)}")
+            there_are = f"{', '.join(likely)}{did_you_mean(name, likely)}"
+            raise refuse("fields", name[:64], f"there is no such field; there are {there_are}")
         chosen.update(dict.fromkeys(series if name == field else [name]))
     return list(chosen)
 
