@@ -30,6 +30,7 @@ from tinybms_bridge.cli.assembly import (
     load_defaults,
     machine_for,
     open_configuration,
+    open_in_memory,
     run_bridge,
 )
 from tinybms_bridge.config.configuration import Configuration
@@ -286,7 +287,7 @@ async def test_machine_opens_what_is_configured(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(LinkError):
         await machine.open_can()
     assert opened == [
-        ("/dev/ttyS9", 19_200),
+        ("/dev/ttyS9", 115_200),
         CanSettings("socketcan", "can7", 500_000, {}, (0x305, 0x307, 0x351, 0x355, 0x356, 0x35A)),
     ]
     assert isinstance(machine.storage, MemoryStorage), "nothing is kept"
@@ -434,7 +435,8 @@ async def test_live_view_takes_the_lines(
     stage: Stage, capfd: pytest.CaptureFixture[str], level: str | None, shown: bool
 ) -> None:
     """In a terminal the view replaces the status line and shows the last log lines, from the chosen level up."""
-    bridge = await stage.run(Configuration(), ["a remark"], live=True, log_level=level, keep=False, title="on stage")
+    config = load_defaults(Overrides(log_level=level))
+    bridge = await stage.run(config, ["a remark"], live=True, keep=False, title="on stage")
     await stage.clock.advance(1.0)
     await stage.end()
     assert "view" in bridge.supervisor.parts
@@ -467,9 +469,19 @@ def test_opened_configuration_knows_where_it_came_from(home: Path) -> None:
     opened = open_configuration(path, Overrides(device="/dev/ttyUSB3"))
     assert (opened.config.hardware.uart.device, str(opened.path)) == ("/dev/ttyUSB3", path)
     assert opened.store.configuration.hardware.uart.device == "/dev/ttyS5"
+    assert opened.store.in_force == opened.config
     later = opened.store.update({"hardware": {"can": {"channel": "can7"}}}).new
-    adjusted = opened.adjust(later).hardware
+    adjusted = opened.store.adjust(later).hardware
     assert (adjusted.uart.device, adjusted.can.channel) == ("/dev/ttyUSB3", "can7")
+
+
+def test_configuration_in_memory_shows_what_is_in_force() -> None:
+    """The demonstration's page names its simulated port and bus, not those of an empty file."""
+    opened = open_in_memory({"web_server": {"port": 8123}}, Overrides("/dev/pts/7", "udp_multicast", "239.0.0.1"))
+    shown = opened.store.in_force
+    assert shown == opened.config
+    assert (shown.hardware.uart.device, shown.hardware.can.interface) == ("/dev/pts/7", "udp_multicast")
+    assert (shown.hardware.can.channel, shown.web_server.port) == ("239.0.0.1", 8123)
 
 
 async def test_machine_follows_the_configuration(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -592,8 +604,8 @@ async def test_the_directory_is_free_after_the_end(stage: Stage, home: Path) -> 
 async def test_run_follows_its_file(stage: Stage, home: Path, caplog: pytest.LogCaptureFixture) -> None:
     """An edited file is in force within two looks, with the command line's level; SIGHUP is free again at the end."""
     path = write(home / "a.json", {})
-    opened = await asyncio.to_thread(open_configuration, path, NOTHING)
-    bridge = await stage.run(opened.config, [], live=False, keep=False, opened=opened, log_level="WARNING")
+    opened = await asyncio.to_thread(open_configuration, path, Overrides(log_level="WARNING"))
+    bridge = await stage.run(opened.config, [], live=False, keep=False, opened=opened)
     await asyncio.to_thread(write, home / "a.json", {"victron": {"stale_hold_s": 4}, "logging": {"log_level": "DEBUG"}})
     async with asyncio.timeout(30.0):
         while bridge.config.victron.stale_hold_s != 4:

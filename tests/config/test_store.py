@@ -767,3 +767,68 @@ def test_a_value_per_cell_is_refused_as_a_change_and_told_at_the_start() -> None
         "is a value per cell; that of the pack is meant: 55.2 V for example 16 cells; it is not used"
     )
     assert started.update({"cvl": {"enabled": False}}).new.cvl.bulk_voltage_v == 3.45
+
+
+def laid_over(config: Configuration) -> Configuration:
+    """Say, as a command line does, which port and which log level to use."""
+    uart = config.hardware.uart.model_copy(update={"device": "/dev/ttyUSB3"})
+    hardware = config.hardware.model_copy(update={"uart": uart})
+    logging = config.logging.model_copy(update={"log_level": "DEBUG"})
+    return config.model_copy(update={"hardware": hardware, "logging": logging})
+
+
+DEVICE = {"hardware": {"uart": {"device": "/dev/ttyS5", "timeout_ms": 400}}}
+
+
+def test_in_force_is_what_the_command_line_says() -> None:
+    """The file is one thing, what the bridge uses another."""
+    store, _ = loaded_store(json.dumps(DEVICE).encode())
+    assert store.in_force is store.configuration
+    store.adjust = laid_over
+    assert store.in_force.hardware.uart.device == "/dev/ttyUSB3"
+    assert store.configuration.hardware.uart.device == "/dev/ttyS5"
+    assert store.in_force.hardware.uart.timeout_ms == 400
+
+
+@pytest.mark.parametrize("data", [None, json.dumps(DEVICE).encode()])
+@pytest.mark.parametrize("method", ["update", "replace"])
+def test_what_the_command_line_says_is_not_saved_when_it_is_sent_back(data: bytes | None, method: str) -> None:
+    """A page that sends back all that it shows must not make a choice of one run that of the file."""
+    store, storage = loaded_store(data)
+    store.adjust = laid_over
+    before = {} if data is None else json.loads(data)
+
+    change = getattr(store, method)(store.in_force.public_dict())
+
+    assert saved(storage) == before
+    assert change.changed_paths == ()
+    told = {notice.path: notice.message for notice in change.notices}
+    assert told["hardware.uart.device"] == told["logging.log_level"]
+    assert (
+        told["logging.log_level"] == "is what the command line says, so it is not saved; the file keeps its own value"
+    )
+
+
+def test_a_choice_that_the_command_line_hides_is_saved_and_told() -> None:
+    """Nobody should wonder why a saved port is not used."""
+    store, storage = loaded_store(json.dumps(DEVICE).encode())
+    store.adjust = laid_over
+
+    change = store.update({"hardware": {"uart": {"device": "/dev/ttyUSB9"}}})
+
+    assert saved(storage)["hardware"]["uart"]["device"] == "/dev/ttyUSB9"
+    assert store.in_force.hardware.uart.device == "/dev/ttyUSB3"
+    (told,) = change.notices
+    assert str(told).startswith("hardware.uart.device: is saved; until the program is started without it,")
+    assert told.message.endswith('"/dev/ttyUSB3" is in force')
+
+
+def test_a_command_line_that_does_not_fit_hides_nothing() -> None:
+    """The bridge does not use such a configuration either; what was read is shown."""
+
+    def refuse(_config: Configuration) -> Configuration:
+        raise ConfigError([ConfigProblem("hardware", None, "does not fit")])
+
+    store, _ = loaded_store()
+    store.adjust = refuse
+    assert store.in_force is store.configuration

@@ -72,7 +72,10 @@ async def test_the_reading_lines_of_the_seed_work(site: Site) -> None:
     assert diagnostics["heap_free"] > 0
     assert diagnostics["watchdog"]
     settings = (await site.client.get("/api/settings")).json()
-    assert "uart" in settings["hardware"]
+    hardware = settings["hardware"]
+    assert hardware["uart"]["device"] == diagnostics["uart"]["device"], "shown is what is in force"
+    assert f"{hardware['can']['interface']}:{hardware['can']['channel']}" == diagnostics["can"]["interface"]
+    assert settings["web_server"]["port"] == site.client.base_url.port
     logs = await site.client.get("/api/logs")
     assert logs.headers["content-type"].startswith("text/plain")
     assert "BMS answers" in logs.text

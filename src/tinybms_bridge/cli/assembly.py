@@ -67,6 +67,7 @@ class Overrides:
     device: str | None = None
     can_interface: str | None = None
     can_channel: str | None = None
+    log_level: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +79,8 @@ class Opened:
     remarks: tuple[str, ...]
     """What to tell the user."""
     store: ConfigStore
+    """Knows what the command line says: ``adjust`` lays it over each later configuration."""
     path: Path
-    overrides: Overrides
-
-    def adjust(self, config: Configuration) -> Configuration:
-        """Return a later configuration with the same choices of the command line. Raises ConfigError."""
-        return override(config, self.overrides)
 
 
 def load_configuration(path: str | None, overrides: Overrides) -> tuple[Configuration, list[str]]:
@@ -112,7 +109,7 @@ def open_configuration(path: str | None, overrides: Overrides) -> Opened:
     exposed = exposure(file, config)
     if exposed is not None:
         remarks.append(str(exposed))
-    return Opened(override(config, overrides), tuple(remarks), store, file, overrides)
+    return _opened(store, overrides, tuple(remarks), file)
 
 
 def load_defaults(overrides: Overrides) -> Configuration:
@@ -123,10 +120,16 @@ def load_defaults(overrides: Overrides) -> Configuration:
 def open_in_memory(document: Mapping[str, Any], overrides: Overrides) -> Opened:
     """Return a configuration that no file holds; changes of it are forgotten at the end. Raises ConfigError."""
     store = ConfigStore(MemoryStorage(json.dumps(document).encode()))
-    config = store.load()
+    store.load()
     if store.error is not None:
         raise store.error
-    return Opened(override(config, overrides), (), store, Path(os.devnull), overrides)
+    return _opened(store, overrides, (), Path(os.devnull))
+
+
+def _opened(store: ConfigStore, overrides: Overrides, remarks: tuple[str, ...], path: Path) -> Opened:
+    config = override(store.configuration, overrides)
+    store.adjust = partial(override, overrides=overrides)
+    return Opened(config, remarks, store, path)
 
 
 def override(config: Configuration, overrides: Overrides) -> Configuration:
@@ -144,7 +147,10 @@ def override(config: Configuration, overrides: Overrides) -> Configuration:
     if overrides.can_channel is not None:
         hardware.setdefault("can", {})["channel"] = overrides.can_channel
     checked = interpret({"hardware": hardware}, "command line").configuration
-    return config.model_copy(update={"hardware": checked.hardware})
+    changed: dict[str, Any] = {"hardware": checked.hardware}
+    if overrides.log_level is not None:
+        changed["logging"] = config.logging.model_copy(update={"log_level": overrides.log_level})
+    return config.model_copy(update=changed)
 
 
 def machine_for(config: Configuration, *, keep: bool) -> Machine:
@@ -202,7 +208,6 @@ async def run_bridge(
     remarks: Sequence[str],
     *,
     live: bool,
-    log_level: str | None = None,
     keep: bool = True,
     opened: Opened | None = None,
     title: str = "tinybms-bridge",
@@ -217,7 +222,6 @@ async def run_bridge(
     ``keep`` says whether counters, events and log outlive the process. With ``opened`` each change of that
     configuration takes effect at once, whoever makes it.
     """
-    config = _at_level(config, log_level)
     machine = machine_for(config, keep=keep)
     async with _owning(machine):
         saved = await machine.run_blocking(_load, machine)
@@ -229,7 +233,7 @@ async def run_bridge(
             _add_view(bridge, title, extra)
         else:
             bridge.supervisor.add("status line", StatusLine(bridge.view, machine.clock, status_interval_s).run)
-        settings = Reconfigurer(bridge, logs, lambda new: _at_level(opened.adjust(new) if opened else new, log_level))
+        settings = Reconfigurer(bridge, logs, opened.store.adjust if opened else lambda new: new)
         with logging_through(logs.book), ExitStack() as ending:
             if opened is not None:
                 ending.enter_context(_following(bridge, settings, opened))
@@ -317,7 +321,7 @@ def _following(bridge: Bridge, settings: Reconfigurer, opened: Opened) -> Iterat
             opened.store.reload_if_changed()
 
     def judge(wanted: Configuration) -> None:
-        bridge.refuse_misfits(opened.adjust(wanted))  # the device of the command line is the one that is judged
+        bridge.refuse_misfits(opened.store.adjust(wanted))  # the device of the command line is the one that is judged
 
     store = opened.store
     store.judges.append(judge)
@@ -334,10 +338,3 @@ def _following(bridge: Bridge, settings: Reconfigurer, opened: Opened) -> Iterat
     finally:
         loop.remove_signal_handler(signal.SIGHUP)
         store.judges.remove(judge)
-
-
-def _at_level(config: Configuration, log_level: str | None) -> Configuration:
-    """Return a configuration with the log level of the command line, if there is one."""
-    if log_level is None:
-        return config
-    return config.model_copy(update={"logging": config.logging.model_copy(update={"log_level": log_level})})

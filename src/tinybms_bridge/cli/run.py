@@ -43,14 +43,12 @@ def run_command(
 
     occupy_standard_streams()
     try:
-        overrides = Overrides(device=device, can_interface=can_interface, can_channel=can_channel)
+        overrides = Overrides(device=device, can_interface=can_interface, can_channel=can_channel, log_level=log_level)
         opened = open_configuration(config_path, overrides)
         live = not plain and sys.stdout is not None and sys.stdout.isatty()
         if not live:
-            set_up_logging(log_level or opened.config.logging.log_level)
-        run_until_signal(
-            lambda: run_bridge(opened.config, opened.remarks, live=live, log_level=log_level, opened=opened)
-        )
+            set_up_logging(opened.config.logging.log_level)
+        run_until_signal(lambda: run_bridge(opened.config, opened.remarks, live=live, opened=opened))
     except StartAgain:
         start_again()
     except BridgeError as error:

@@ -18,6 +18,7 @@ __all__ = [
     "changed_paths",
     "merged",
     "with_kept",
+    "with_own_values",
     "with_secrets_of",
     "without_masks",
     "without_new_defaults",
@@ -118,6 +119,31 @@ def with_kept(known: object, document: Mapping[str, Any], model: type[Section]) 
         if inner is not None and isinstance(given, Mapping):
             result[key] = with_kept(value, given, inner)
     return result
+
+
+def with_own_values(
+    document: Mapping[str, Any], base: Mapping[str, Any], shown: Mapping[str, object]
+) -> tuple[dict[str, Any], list[str]]:
+    """Return a document whose keys with their value of ``shown`` have that of ``base`` again, or none, and their paths.
+
+    ``shown`` is, by path, what somebody else has put in the place of the user's values: a client that sends it back as
+    it was shown has not chosen it.
+    """
+    result = deepcopy(dict(document))
+    kept: list[str] = []
+    for path, value in shown.items():
+        *parents, key = path.split(".")
+        owner: Any = result
+        own: Any = base
+        for parent in parents:
+            owner, own = owner.get(parent, {}), own.get(parent, {})
+        if key in owner and owner[key] == value:
+            kept.append(path)
+            if key in own:
+                owner[key] = deepcopy(own[key])
+            else:
+                del owner[key]
+    return result, kept
 
 
 def without_masks(

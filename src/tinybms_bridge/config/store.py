@@ -14,6 +14,7 @@ from tinybms_bridge.config.changes import (
     changed_paths,
     merged,
     with_kept,
+    with_own_values,
     with_secrets_of,
     without_masks,
     without_new_defaults,
@@ -22,14 +23,16 @@ from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.firmware import import_firmware
 from tinybms_bridge.config.loader import Loaded, load
 from tinybms_bridge.config.notices import Notice
+from tinybms_bridge.config.validation import lookup
 from tinybms_bridge.errors import ConfigError, ConfigProblem
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.storage import Storage
 
-__all__ = ["ConfigStore", "GoodCopy", "Guard", "Listener"]
+__all__ = ["Adjust", "ConfigStore", "GoodCopy", "Guard", "Listener"]
 
 Listener = Callable[[ConfigChange], None]
 Guard = Callable[[Configuration], None]
+Adjust = Callable[[Configuration], Configuration]
 
 _CLOCK = SystemClock()
 _CONNECTIONS = ("hardware", "web_server")
@@ -75,6 +78,8 @@ class ConfigStore:
         """Asked before a change is saved; one that raises ConfigError refuses it. Edits of the file pass."""
         self.judges: list[Guard] = []
         """Asked before any change is in force, also an edit of the file; one that raises ConfigError refuses it."""
+        self.adjust: Adjust = _as_it_is
+        """Lays what the command line says over a configuration; raises ConfigError where that does not fit."""
         self._refused: bytes | None = None
         self.error: ConfigError | None = None
         """Why the file as it is now is not in force, or None."""
@@ -87,6 +92,11 @@ class ConfigStore:
     def configuration(self) -> Configuration:
         """The configuration in force; the defaults before ``load``."""
         return self._loaded.configuration
+
+    @property
+    def in_force(self) -> Configuration:
+        """The configuration with what the command line says in its place, as the bridge uses it."""
+        return self._adjusted(self.configuration)
 
     @property
     def notices(self) -> tuple[Notice, ...]:
@@ -249,7 +259,9 @@ class ConfigStore:
         """Save a document in place of ``base``; ``told`` is about how it was given and goes to its sender only."""
         complete, masked = without_masks(with_secrets_of(base, document))
         valid = load(_text(complete), self.name)
-        text = _text(without_new_defaults(valid.document, base))
+        elsewhere = self._said_elsewhere()
+        own, kept = with_own_values(valid.document, base, elsewhere)
+        text = _text(without_new_defaults(own, base))
         loaded = load(text, self.name)
         loaded = replace(loaded, notices=(*masked, *loaded.notices))
         self._ask(loaded.configuration)
@@ -262,7 +274,20 @@ class ConfigStore:
         self.error = None
         self._keep_good(data)
         change = self._adopt(loaded)
-        return replace(change, notices=(*told, *change.notices))
+        waiting = [_waits(path, value) for path, value in elsewhere.items() if change.touches(path)]
+        return replace(change, notices=(*told, *map(_not_saved, kept), *waiting, *change.notices))
+
+    def _adjusted(self, config: Configuration) -> Configuration:
+        try:
+            return self.adjust(config)
+        except ConfigError:  # the bridge does not use it either
+            return config
+
+    def _said_elsewhere(self) -> dict[str, object]:
+        """Return the values that the command line has put in the place of those of the file, by path."""
+        own, used = self.configuration, self.in_force
+        shown = used.model_dump()
+        return {path: lookup(shown, path.split(".")) for path in changed_paths(own, used)}
 
     def _adopt(self, loaded: Loaded) -> ConfigChange:
         old, new = self._loaded.configuration, loaded.configuration
@@ -278,6 +303,19 @@ class ConfigStore:
             with ExitStack() as calls:
                 for listener in reversed(self._listeners):
                     calls.callback(listener, change)
+
+
+def _as_it_is(config: Configuration) -> Configuration:
+    return config
+
+
+def _waits(path: str, value: object) -> Notice:
+    shown = json.dumps(value, ensure_ascii=False)
+    return Notice(path, f"is saved; until the program is started without it, the command line's {shown} is in force")
+
+
+def _not_saved(path: str) -> Notice:
+    return Notice(path, "is what the command line says, so it is not saved; the file keeps its own value")
 
 
 def _with_connections(document: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:

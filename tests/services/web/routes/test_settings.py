@@ -6,6 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tinybms_bridge.config.configuration import Configuration
+
 PART = {
     "cvl": {"enabled": True, "float_soc_threshold": 96.0},
     "victron": {"thresholds": {"overvoltage_v": 59.0}},
@@ -119,6 +121,21 @@ async def test_names_of_the_firmware(client: httpx.AsyncClient, face: Any) -> No
     answer = await client.post("/api/settings", json={"cvl_algorithm": {"float_soc_threshold": 94.0}})
     assert answer.status_code == 200
     assert face.store.configuration.cvl.float_soc_threshold == 94.0
+
+
+async def test_what_the_command_line_says_is_shown(client: httpx.AsyncClient, face: Any) -> None:
+    """The page shows the port that is used, and sends it back without making it that of the file."""
+
+    def laid_over(config: Configuration) -> Configuration:
+        uart = config.hardware.uart.model_copy(update={"device": "/dev/ttyUSB3"})
+        return config.model_copy(update={"hardware": config.hardware.model_copy(update={"uart": uart})})
+
+    face.store.adjust = laid_over
+    shown = (await client.get("/api/settings")).json()
+    assert shown["hardware"]["uart"]["device"] == "/dev/ttyUSB3"
+    answer = await client.put("/api/settings", json=shown)
+    assert (answer.status_code, answer.json()["changed"], saved(face)) == (200, [], {})
+    assert [notice["path"] for notice in answer.json()["notices"]] == ["hardware.uart.device"]
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])

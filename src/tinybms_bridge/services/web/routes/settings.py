@@ -45,8 +45,11 @@ async def read_settings(
     _user: Viewer,
     download: Annotated[bool, Query(description="Let a browser save it as a file.")] = False,
 ) -> dict[str, Any]:
-    """Return every effective setting; a secret that is set is ``********``, which may be sent back as it is."""
-    document = face.store.configuration.public_dict()
+    """Return every setting as it is in force, what the command line says included.
+
+    It may be sent back as it is: a secret that is set is ``********``, and what the command line says is not saved.
+    """
+    document = face.store.in_force.public_dict()
     if download:
         headers = {"Content-Disposition": 'attachment; filename="tinybms-bridge.json"'}
         return JSONResponse(document, headers=headers)  # type: ignore[return-value]  # FastAPI passes responses on
