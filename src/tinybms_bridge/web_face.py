@@ -12,6 +12,7 @@ from tinybms_bridge.bus import Bus
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.hal.can import CanFrame, CanStatistics
 from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.services.event_store import EventRecord
 from tinybms_bridge.services.history import History
 from tinybms_bridge.services.logs import LogBook
 from tinybms_bridge.services.web.face import (
@@ -47,6 +48,8 @@ class WebFace:
         self._frames: deque[MonitoredFrame] = deque(maxlen=_REMEMBERED_FRAMES)
         self._frame_number = int(bridge.machine.clock.wall().timestamp() * 1000.0)  # grows over restarts
         self._rejected_before = 0
+        self._records: tuple[EventRecord, ...] = ()
+        self._events: list[EventEntry] = []
         bridge.frame_taps.append(self._remember)
 
     @property
@@ -174,10 +177,14 @@ class WebFace:
 
     def events(self) -> Sequence[EventEntry]:
         """See ``BridgeFace``."""
-        return [
-            EventEntry(record.number, record.at, record.source, record.severity, record.code, record.text, record.by)
-            for record in self._bridge.events.records()
-        ]
+        records = self._bridge.events.records()
+        if records is not self._records:
+            self._records = records
+            self._events = [
+                EventEntry(each.number, each.at, each.source, each.severity, each.code, each.text, each.by)
+                for each in records
+            ]
+        return self._events
 
     def frames(self, after: int = 0) -> Sequence[MonitoredFrame]:
         """See ``BridgeFace``."""

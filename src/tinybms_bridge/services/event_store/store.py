@@ -40,6 +40,7 @@ class EventStore:
         self._entries: dict[EventSource, deque[tuple[EventRecord, str]]] = {
             source: deque(maxlen=max(1, limit // 2)) for source in EventSource
         }
+        self._records: tuple[EventRecord, ...] | None = None
         self._last_number = 0
         self._saved_number = 0
         self._writing = threading.Lock()
@@ -81,9 +82,11 @@ class EventStore:
                     return
 
     def records(self) -> tuple[EventRecord, ...]:
-        """Return every entry, in the order in which they became known."""
-        entries = (record for record, _ in itertools.chain(*self._entries.values()))
-        return tuple(sorted(entries, key=lambda record: record.number))
+        """Return every entry, in the order in which they became known: the same object until there is another one."""
+        if self._records is None:
+            entries = (record for record, _ in itertools.chain(*self._entries.values()))
+            self._records = tuple(sorted(entries, key=lambda record: record.number))
+        return self._records
 
     def bms_events(self) -> tuple[DatedEvent, ...]:
         """Return the events of the BMS, oldest first: what ``merge`` starts with after a restart."""
@@ -141,6 +144,7 @@ class EventStore:
 
     def _append(self, record: EventRecord) -> None:
         self._entries[record.source].append((record, record.to_line()))
+        self._records = None
         self._last_number = max(self._last_number, record.number)
 
     def _document(self) -> bytes:

@@ -11,8 +11,10 @@ from tinybms_bridge.services.web.accounts import Accounts
 from tinybms_bridge.services.web.face import BridgeFace
 from tinybms_bridge.services.web.head import HeadAsGet
 from tinybms_bridge.services.web.headers import Headers
+from tinybms_bridge.services.web.heavy import HeavyWork
 from tinybms_bridge.services.web.limits import BodyLimit
 from tinybms_bridge.services.web.live.watch import Watch
+from tinybms_bridge.services.web.openapi import router as openapi
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.problems import PROBLEM_RESPONSES, CatchAll, install_problems
 from tinybms_bridge.services.web.security.document import document_logins
@@ -39,7 +41,7 @@ def create_app(
     app = FastAPI(
         title="tinybms-bridge",
         version=__version__,
-        openapi_url="/api/openapi.json",
+        openapi_url=None,  # see openapi.py
         docs_url=None,  # their pages load scripts from elsewhere
         redoc_url=None,
         responses=PROBLEM_RESPONSES,
@@ -49,9 +51,10 @@ def create_app(
     app.state.options = options
     app.state.gate = gate or Gate(Accounts(MemoryStorage()), SystemClock(), options)
     app.state.watch = watch or Watch(face)
+    app.state.heavy = HeavyWork()
     install_problems(app)
     install_account_problems(app)
-    included = (*SECURITY_ROUTERS, *(_all_routers() if routers is None else routers))
+    included = (openapi, *SECURITY_ROUTERS, *(_all_routers() if routers is None else routers))
     for router in included:
         app.include_router(router)
     document_logins(app, included)

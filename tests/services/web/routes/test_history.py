@@ -113,6 +113,18 @@ async def test_bad_parameters(visitor: httpx.AsyncClient, query: str, words: str
     assert answer.json()["errors"][0]["path"].startswith("query.")
 
 
+async def test_many_series_in_fewer_points(visitor: httpx.AsyncClient, face: Any) -> None:
+    """An answer for a chart holds a hundred thousand values at most; steps of a chosen length are not changed."""
+    series = {f"s{number}": 0 for number in range(40)}
+    face.history.fields.append(type(face.history.fields[0])("many", "", "Many", series))
+    found = await visitor.get("/api/history", params={"points": 5000, "fields": "many"})
+    refused = await visitor.get("/api/history", params={"step": "60", "from": "-3d", "fields": "many"})
+    assert found.status_code == 200
+    assert face.history.asked[-1][2] == 2500
+    assert refused.status_code == 422
+    assert "4320 steps of 40 series are too many values: at most 100000" in refused.json()["message"]
+
+
 async def test_more_points_as_csv(visitor: httpx.AsyncClient, face: Any) -> None:
     """What is too much for a chart may be downloaded."""
     answer = await visitor.get("/api/history", params={"points": 50_000, "format": "csv"})

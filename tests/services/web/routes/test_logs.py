@@ -66,6 +66,28 @@ async def test_bad_parameters(visitor: httpx.AsyncClient, query: str) -> None:
     assert query.split("=", maxsplit=1)[0] in answer.json()["message"]
 
 
+@pytest.fixture
+def tracebacks(face: Any) -> None:
+    """Five hundred lines as long as lines get."""
+    for number in range(500):
+        face.logs.write("ERROR", f"{number:03} " + 3990 * "x")
+
+
+@pytest.mark.usefixtures("tracebacks")
+async def test_an_answer_is_bounded(visitor: httpx.AsyncClient) -> None:
+    """Of very long lines the latest ones come, and pages lead through all of them without gaps."""
+    latest = (await visitor.get("/api/logs", params={"limit": 10_000})).text
+    assert len(latest) < 600_000
+    assert "499 xxx" in latest
+    texts: list[str] = []
+    cursor, more = 0, True
+    while more:
+        page = (await visitor.get("/api/logs", params={"format": "json", "cursor": cursor})).json()
+        cursor, more = page["next_cursor"], page["more"]
+        texts += [line["text"][:3] for line in page["lines"]]
+    assert texts[3:] == [f"{number:03}" for number in range(500)]
+
+
 async def test_clearing(client: httpx.AsyncClient) -> None:
     """DELETE forgets every line."""
     assert (await client.delete("/api/logs")).json() == {"success": True, "message": "Logs cleared"}

@@ -1,11 +1,14 @@
 """``GET /api/diagnostics``: memory, tasks, watchdog, bus, UART, CAN, last frames, freshness."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from fastapi import APIRouter
+from starlette.responses import Response
 
-from tinybms_bridge.services.web.face import BridgeFace, Picture
+from tinybms_bridge.services.web.face import BridgeFace, CanFigures, MonitoredFrame, Picture
+from tinybms_bridge.services.web.heavy import Heavy
 from tinybms_bridge.services.web.live.hub import Hub
 from tinybms_bridge.services.web.routes.answers import Remark
 from tinybms_bridge.services.web.routes.deps import Face, TheWatch
@@ -36,31 +39,41 @@ _MOST_TASKS = 100
 _MOST_FRAMES = 20
 
 
-@router.get("/api/diagnostics")
-async def diagnostics(watch: TheWatch, face: Face, _user: Viewer) -> Diagnostics:
+@router.get("/api/diagnostics", response_model=Diagnostics)
+async def diagnostics(watch: TheWatch, face: Face, _user: Viewer, heavy: Heavy) -> Response:
     """Return how the bridge itself is: what to look at when something does not work."""
-    used = await asyncio.to_thread(memory)
-    picture = face.picture()
-    return Diagnostics(
-        version=face.version,
-        uptime_s=round(picture.uptime_s, 1),
-        heap_free=used.available,
-        memory=used,
-        process=process(),
-        tasks=sorted(task.get_name() for task in asyncio.all_tasks())[:_MOST_TASKS],
-        parts=[PartAnswer.model_validate(part) for part in face.parts()],
-        configuration=_configuration(face),
-        watchdog=_watchdog(face),
-        eventbus=EventBus.model_validate(face.bus.statistics()),
-        uart=_uart(face, picture),
-        can=await _can(face),
-        websocket=_live(watch.hub),
-        history=await history_stats(face.history),
-        freshness=picture.view.freshness.value,
-        age_ms=None if picture.view.age_s is None else round(picture.view.age_s * 1000.0),
-        remark=picture.view.remark,
-        changes=[ChangeAnswer.model_validate(change) for change in watch.changes.recent()],
-    )
+    picture, loop = face.picture(), asyncio.get_running_loop()
+    can, frames = face.can(), face.frames()[-_MOST_FRAMES:]
+    now = {
+        "version": face.version,
+        "uptime_s": round(picture.uptime_s, 1),
+        "process": process(),
+        "parts": [PartAnswer.model_validate(part) for part in face.parts()],
+        "configuration": _configuration(face),
+        "watchdog": _watchdog(face),
+        "eventbus": EventBus.model_validate(face.bus.statistics()),
+        "uart": _uart(face, picture),
+        "websocket": _live(watch.hub),
+        "freshness": picture.view.freshness.value,
+        "age_ms": None if picture.view.age_s is None else round(picture.view.age_s * 1000.0),
+        "remark": picture.view.remark,
+        "changes": [ChangeAnswer.model_validate(change) for change in watch.changes.recent()],
+    }
+
+    def made() -> Diagnostics:
+        used = memory()
+        return Diagnostics.model_validate(
+            {
+                **now,
+                "heap_free": used.available,
+                "memory": used,
+                "tasks": sorted(task.get_name() for task in asyncio.all_tasks(loop))[:_MOST_TASKS],
+                "can": _can(can, frames),
+                "history": history_stats(face.history),
+            }
+        )
+
+    return await heavy.answer(made)
 
 
 def _configuration(face: BridgeFace) -> ConfigurationAnswer:
@@ -94,10 +107,9 @@ def _uart(face: BridgeFace, picture: Picture) -> Uart:
     )
 
 
-async def _can(face: BridgeFace) -> Can:
-    can = face.can()
-    last = await decoded_frames(face.frames()[-_MOST_FRAMES:])
-    return Can.model_validate({**asdict(can), "keepalive_ok": can.keepalive_ok, "last_frames": last})
+def _can(can: CanFigures, last: Sequence[MonitoredFrame]) -> Can:
+    frames = decoded_frames(last)
+    return Can.model_validate({**asdict(can), "keepalive_ok": can.keepalive_ok, "last_frames": frames})
 
 
 def _live(hub: Hub) -> LiveStats:

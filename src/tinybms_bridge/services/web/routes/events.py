@@ -1,12 +1,16 @@
 """``GET /api/events``: the bridge's event list."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import BeforeValidator, Field
+from starlette.responses import Response
 
+from tinybms_bridge.services.web.face import EventEntry
+from tinybms_bridge.services.web.heavy import Heavy
 from tinybms_bridge.services.web.routes.answers import Answer
 from tinybms_bridge.services.web.routes.deps import Face
 from tinybms_bridge.services.web.security import Viewer
@@ -40,31 +44,38 @@ class Events(Answer):
     """For the next page of older entries; null after the last."""
 
 
-@router.get("/api/events")
+@router.get("/api/events", response_model=Events)
 async def events(
     face: Face,
     user: Viewer,
+    heavy: Heavy,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     before: Annotated[int | None, Query(ge=1, le=_LARGEST, description="Only entries with a smaller number.")] = None,
     after: Annotated[int, Query(ge=0, le=_LARGEST, description="Only entries with a larger number.")] = 0,
     source: Literal["bms", "bridge"] | None = None,
     severity: Literal["info", "warning", "fault", "unknown"] | None = None,
-) -> Events:
+) -> Response:
     """Return entries of the event list, newest first."""
     known = face.events()
     if known and after > known[-1].number:  # of a list that was lost
         after = 0
-    found = [
-        event
-        for event in known
-        if event.number > after
-        and (before is None or event.number < before)
-        and source in {None, event.source}
-        and severity in {None, event.severity}
-    ]
+
+    def wanted(event: EventEntry) -> bool:
+        return (
+            event.number > after
+            and (before is None or event.number < before)
+            and source in {None, event.source}
+            and severity in {None, event.severity}
+        )
+
+    return await heavy.answer(lambda: _page(list(filter(wanted, known)), limit, named=user.is_known))
+
+
+def _page(found: Sequence[EventEntry], limit: int, *, named: bool) -> Events:
+    """Return the newest of some entries, with the names of users if those may be seen."""
     page = found[::-1][:limit]
     more = len(found) > len(page)
-    shown = [event if user.is_known else replace(event, by="") for event in page]
+    shown = [event if named else replace(event, by="") for event in page]
     return Events(
         events=[EventAnswer.model_validate(event) for event in shown], next_before=page[-1].number if more else None
     )

@@ -1,15 +1,15 @@
 """``/api/history``: what the battery did, for charts and spreadsheets."""
 
-import asyncio
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
-from tinybms_bridge.services.web.face_history import HistorySource
+from tinybms_bridge.services.web.face_history import HistorySource, HistoryView
+from tinybms_bridge.services.web.heavy import Heavy, Text
 from tinybms_bridge.services.web.routes.deps import Face
 from tinybms_bridge.services.web.routes.history_answers import DayAnswer, Days, Fields, HistoryAnswer, HistoryField
-from tinybms_bridge.services.web.routes.history_formats import columns_of, csv_of, levels_of, reading
+from tinybms_bridge.services.web.routes.history_formats import columns_of, csv_of, levels_of
 from tinybms_bridge.services.web.routes.history_times import DEFAULT_FROM, TIME_HINT, day_of, period_of, refuse, step_of
 from tinybms_bridge.services.web.security import Viewer
 from tinybms_bridge.suggestions import did_you_mean
@@ -20,6 +20,8 @@ router = APIRouter(tags=["history"])
 
 _MOST = {"json": 5000, "csv": 100_000}
 """Steps in one answer."""
+_MOST_VALUES = 100_000
+"""Of all series of one answer in JSON; CSV is made piece by piece."""
 _MOST_DAYS = 3660
 
 Format = Literal["json", "csv"]
@@ -34,6 +36,7 @@ async def history(
     request: Request,
     face: Face,
     _user: Viewer,
+    heavy: Heavy,
     begin: Annotated[str, Query(alias="from", max_length=64, description=TIME_HINT)] = DEFAULT_FROM,
     end: Annotated[str, Query(alias="to", max_length=64, description=TIME_HINT)] = "now",
     fields: Annotated[
@@ -44,7 +47,9 @@ async def history(
             examples=["voltage_v,soc_percent.mean"],
         ),
     ] = "",
-    points: Annotated[int, Query(ge=1, le=_MOST["csv"], description="Most steps; `step` wins.")] = 500,
+    points: Annotated[
+        int, Query(ge=1, le=_MOST["csv"], description="Most steps, fewer with many series; `step` wins.")
+    ] = 500,
     step: Annotated[
         str | None, Query(max_length=16, description="Length of a step: `60`, `15m`, `1h`.", examples=["15m"])
     ] = None,
@@ -55,34 +60,33 @@ async def history(
     from_s, to_s = period_of(begin, end, face.clock.wall())
     step_s = None if step is None else step_of(step)
     names = _names(face.history, fields)
-    _check_size(form, points, step, (to_s - from_s) // step_s if step_s else 0)
-    async with reading(request.app):
-        view = await asyncio.to_thread(face.history.view, from_s, to_s, names, points=points, step_s=step_s)
-        if form == "json":
-            return Response(await asyncio.to_thread(columns_of, view, names), media_type="application/json")
+    _check_size(form, points, step, (to_s - from_s) // step_s if step_s else 0, len(names))
+    if form == "json":
+        points = min(points, _MOST_VALUES // len(names))
+
+    def view() -> HistoryView:
+        return face.history.view(from_s, to_s, names, points=points, step_s=step_s)
+
+    if form == "json":
+        return await heavy.answer(lambda: Text(columns_of(view(), names)))
     headers = {"Content-Disposition": 'attachment; filename="history.csv"'}
-    return StreamingResponse(csv_of(request.app, view, names), media_type="text/csv", headers=headers)
+    return heavy.stream(csv_of(await heavy.do(view), names), "text/csv", headers)
 
 
-@router.get("/api/history/fields")
-async def history_fields(face: Face, _user: Viewer) -> Fields:
+@router.get("/api/history/fields", response_model=Fields)
+async def history_fields(face: Face, _user: Viewer, heavy: Heavy) -> Response:
     """Return what can be asked for, with units, and how far back each resolution reaches."""
-    state = await asyncio.to_thread(face.history.state)
-    fields = [
-        HistoryField(name=field.name, unit=field.unit, text=field.text, series=list(field.series))
-        for field in face.history.fields
-    ]
-    return Fields(enabled=state.enabled, fields=fields, levels=levels_of(state))
+    return await heavy.answer(lambda: _fields(face.history))
 
 
-@router.get("/api/history/days")
+@router.get("/api/history/days", response_model=Days)
 async def history_days(
-    request: Request,
     face: Face,
     _user: Viewer,
+    heavy: Heavy,
     begin: Annotated[str, Query(alias="from", max_length=64, description=f"A date, or: {TIME_HINT}")] = "-30d",
     end: Annotated[str, Query(alias="to", max_length=64, description=f"A date, or: {TIME_HINT}")] = "now",
-) -> Days:
+) -> Response:
     """Return the energy into and out of the battery of each day, in the time zone of the machine."""
     now = face.clock.wall()
     first, last = day_of("from", begin, now), day_of("to", end, now)
@@ -90,9 +94,18 @@ async def history_days(
         raise refuse("from", begin, f"must not be after the end, {last}")
     if (last - first).days >= _MOST_DAYS:
         raise refuse("from", begin, f"{(last - first).days + 1} days are too many: at most {_MOST_DAYS}")
-    async with reading(request.app):
-        found = await asyncio.to_thread(face.history.days, first, last)
-    return Days(days=[DayAnswer.model_validate(day) for day in found])
+    return await heavy.answer(
+        lambda: Days(days=[DayAnswer.model_validate(day) for day in face.history.days(first, last)])
+    )
+
+
+def _fields(history: HistorySource) -> Fields:
+    state = history.state()
+    fields = [
+        HistoryField(name=field.name, unit=field.unit, text=field.text, series=list(field.series))
+        for field in history.fields
+    ]
+    return Fields(enabled=state.enabled, fields=fields, levels=levels_of(state))
 
 
 def _wanted(request: Request) -> Format:
@@ -118,9 +131,14 @@ def _names(history: HistorySource, wanted: str) -> list[str]:
     return list(chosen)
 
 
-def _check_size(form: Format, points: int, step: str | None, steps: int) -> None:
+def _check_size(form: Format, points: int, step: str | None, steps: int, series: int) -> None:
     most = _MOST[form]
     if step is not None and steps > most:
         raise refuse("step", step, f"{steps} steps are too many: at most {most} as {form}")
+    if step is not None and form == "json" and steps * series > _MOST_VALUES:
+        text = (
+            f"{steps} steps of {series} series are too many values: at most {_MOST_VALUES}; ask for fewer, or for csv"
+        )
+        raise refuse("step", step, text)
     if step is None and points > most:
         raise refuse("points", points, f"must be at most {most} as {form}")

@@ -1,28 +1,17 @@
 """The history as columns for charts, as CSV for spreadsheets, and as figures."""
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from pydantic_core import to_json
-from starlette.applications import Starlette
 
 from tinybms_bridge.services.web.face_history import Cell, HistorySource, HistoryState, HistoryView
 from tinybms_bridge.services.web.routes.history_answers import HistoryStats, LevelAnswer
 
-__all__ = ["columns_of", "csv_of", "history_stats", "levels_of", "reading"]
+__all__ = ["columns_of", "csv_of", "history_stats", "levels_of"]
 
-_PIECE = 1000
-"""Steps of a CSV file that are read at once."""
-_AT_ONCE = 2
-
-
-def reading(app: Starlette) -> asyncio.Semaphore:
-    """Return what lets two requests read at a time, so that threads are left for everybody else."""
-    if not hasattr(app.state, "history_gate"):
-        app.state.history_gate = asyncio.Semaphore(_AT_ONCE)
-    gate: asyncio.Semaphore = app.state.history_gate
-    return gate
+_PIECE = 250
+"""Steps of a CSV file that are read and written at once."""
 
 
 def columns_of(view: HistoryView, names: Sequence[str]) -> bytes:
@@ -30,7 +19,7 @@ def columns_of(view: HistoryView, names: Sequence[str]) -> bytes:
     fields: dict[str, list[bytes]] = {}
     for name, column in zip(names, view.columns(), strict=True):
         field, _, series = name.partition(".")
-        # Column by column: encoding holds up the event loop, and all of a large answer at once would do so for long.
+        # Column by column: encoding stops all other threads, and all of a large answer at once would do so for long.
         fields.setdefault(field, []).append(b'"%b":%b' % (series.encode(), to_json(column)))
     members = {
         "from": to_json(_moment(view.times.start)),
@@ -46,22 +35,16 @@ def _object(members: Mapping[str, bytes]) -> bytes:
     return b"{%b}" % b",".join(b'"%b":%b' % (name.encode(), value) for name, value in members.items())
 
 
-async def csv_of(app: Starlette, view: HistoryView, names: Sequence[str]) -> AsyncIterator[str]:
-    """Yield the file piece by piece; between two pieces nothing is open, however slow the client is."""
+def csv_of(view: HistoryView, names: Sequence[str]) -> Iterator[str]:
+    """Yield the file piece by piece; between two pieces nothing is open. Blocks."""
     yield ",".join(["time", *names]) + "\r\n"
-    pieces = view.lines(_PIECE)
-    while True:
-        async with reading(app):
-            lines = await asyncio.to_thread(next, pieces, None)
-        if lines is None:
-            return
-        if lines:
-            yield "".join(_line(time, cells) for time, cells in lines)
+    for lines in view.lines(_PIECE):
+        yield "".join(_line(time, cells) for time, cells in lines)
 
 
-async def history_stats(history: HistorySource) -> HistoryStats:
-    """Return the block of ``/api/diagnostics``."""
-    state = await asyncio.to_thread(history.state)
+def history_stats(history: HistorySource) -> HistoryStats:
+    """Return the block of ``/api/diagnostics``. Blocks."""
+    state = history.state()
     return HistoryStats(
         enabled=state.enabled,
         path=state.path,

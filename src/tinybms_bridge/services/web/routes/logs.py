@@ -1,13 +1,17 @@
 """``/api/logs``: the recent log, as plain text so that ``grep`` works, or as JSON."""
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BeforeValidator
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 
+from tinybms_bridge.services.web.face import LogLine, LogPage
+from tinybms_bridge.services.web.heavy import Heavy, Text
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.answers import Answer, Done
 from tinybms_bridge.services.web.routes.deps import Face
@@ -21,6 +25,8 @@ Level = Annotated[Literal["CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG"], Befo
 Format = Literal["text", "json"]
 
 _LARGEST = 2**63 - 1
+_MOST_CHARACTERS = 500_000
+"""Of all lines of one answer; a traceback has thousands."""
 
 
 class LineAnswer(Answer):
@@ -31,6 +37,13 @@ class LineAnswer(Answer):
     level: str
     source: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    lines: Sequence[LogLine]
+    next_cursor: int
+    more: bool
 
 
 class LogAnswer(Answer):
@@ -52,6 +65,7 @@ async def read_logs(
     request: Request,
     face: Face,
     user: Viewer,
+    heavy: Heavy,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 2000,
     cursor: Annotated[int | None, Query(ge=0, le=_LARGEST, description="From the page before.")] = None,
     level: Annotated[Level | None, Query(description="Least important lines to show.")] = None,
@@ -64,11 +78,10 @@ async def read_logs(
     """
     if since is not None and since.tzinfo is None:
         since = since.replace(tzinfo=UTC)
-    page = await asyncio.to_thread(face.logs.read, limit, cursor, level, since, "" if user.is_known else AUDIT)
-    if (form or _wanted(request)) == "json":
-        return Response(LogAnswer.model_validate(page).model_dump_json(), media_type="application/json")
-    text = "".join(f"{line}\n" for line in page.lines)
-    return PlainTextResponse(text, headers={"X-Next-Cursor": str(page.next_cursor)})
+    hidden, chosen = "" if user.is_known else AUDIT, form or _wanted(request)
+    return await heavy.answer(
+        lambda: _text(_short(face.logs.read(limit, cursor, level, since, hidden), latest=cursor is None), chosen)
+    )
 
 
 @router.delete("/api/logs")
@@ -79,6 +92,28 @@ async def clear_logs(face: Face, _user: Admin) -> Done:
     except OSError as error:
         raise ProblemError(500, "logs_not_removed", f"a log file cannot be removed: {error}") from error
     return Done(message="Logs cleared")
+
+
+def _short(page: LogPage, *, latest: bool) -> _Page:
+    """Return as much of a page as an answer may hold: its latest lines, or those that follow the cursor."""
+    lines = list(page.lines)
+    kept, room = 0, _MOST_CHARACTERS
+    for line in reversed(lines) if latest else lines:
+        room -= len(line.text)
+        if room < 0 and kept:
+            break
+        kept += 1
+    shown = lines[len(lines) - kept :] if latest else lines[:kept]
+    if latest or kept == len(lines):
+        return _Page(shown, page.next_cursor, page.more)
+    return _Page(shown, shown[-1].number, more=True)
+
+
+def _text(page: _Page, form: Format) -> Text:
+    if form == "json":
+        return Text(LogAnswer.model_validate(page))
+    text = "".join(f"{line}\n" for line in page.lines)
+    return Text(text, "text/plain", {"X-Next-Cursor": str(page.next_cursor)})
 
 
 def _wanted(request: Request) -> Format:

@@ -1,14 +1,15 @@
 """``/api/can``: the last CAN frames with decoded names, and the table of the frames."""
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import Field
+from starlette.responses import Response
 
 from tinybms_bridge.services.web.face import MonitoredFrame
+from tinybms_bridge.services.web.heavy import Heavy, Text
 from tinybms_bridge.services.web.live.decoding import decoded
 from tinybms_bridge.services.web.routes.answers import Answer
 from tinybms_bridge.services.web.routes.deps import Face
@@ -71,29 +72,29 @@ class FormatAnswer(Answer):
     fields: list[FrameFieldAnswer]
 
 
-@router.get("/api/can/frames")
+@router.get("/api/can/frames", response_model=Frames)
 async def frames(
     face: Face,
     _user: Viewer,
+    heavy: Heavy,
     after: Annotated[int, Query(ge=0, le=_LARGEST, description="Only frames with a larger number.")] = 0,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
-) -> Frames:
+) -> Response:
     """Return the last frames; the topic ``can`` of ``/ws`` streams them."""
-    found = await decoded_frames(face.frames(after)[-limit:])
-    return Frames(frames=found, last=found[-1].number if found else after)
+    found = face.frames(after)[-limit:]
+    last = found[-1].number if found else after
+    return await heavy.answer(lambda: Frames(frames=decoded_frames(found), last=last))
 
 
-@router.get("/api/can/mapping")
-async def mapping(_user: Viewer) -> list[FormatAnswer]:
+@router.get("/api/can/mapping", response_model=list[FormatAnswer])
+async def mapping(_user: Viewer, heavy: Heavy) -> Response:
     """Return the layout of every frame of the Victron CAN-bus BMS protocol that the bridge knows."""
-    formats = await asyncio.to_thread(frame_formats)
-    return [_format(each) for each in formats.values()]
+    return await heavy.kept("mapping", lambda: Text([_format(each) for each in frame_formats().values()]))
 
 
-async def decoded_frames(found: Sequence[MonitoredFrame]) -> list[FrameAnswer]:
-    """Return frames in words."""
-    documents: list[dict[str, Any]] = await asyncio.to_thread(lambda: [decoded(frame) for frame in found])
-    return [FrameAnswer.model_validate(document) for document in documents]
+def decoded_frames(found: Sequence[MonitoredFrame]) -> list[FrameAnswer]:
+    """Return frames in words. Blocks: the first call reads the frame table."""
+    return [FrameAnswer.model_validate(decoded(frame)) for frame in found]
 
 
 def _format(found: FrameFormat) -> FormatAnswer:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from tinybms_bridge.battery.bms_event_kinds import Severity
+from tinybms_bridge.services.web.heavy import Heavy
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.answers import Answer, Done
 from tinybms_bridge.services.web.routes.deps import Face
@@ -52,17 +53,22 @@ class Registers(Answer):
     registers: list[RegisterAnswer]
 
 
-@router.get("/registers")
+@router.get("/registers", response_model=Registers)
 async def registers(
     request: Request,
     _user: Viewer,
+    heavy: Heavy,
     refresh: Annotated[bool, Query(description="Read the BMS now instead of showing the last reading.")] = False,
     group: Annotated[str | None, Query(max_length=100, examples=["settings.cell"])] = None,
-) -> Registers:
+) -> Response:
     """Return every setting with range, unit and present value; without values while the BMS does not answer."""
     reading = await cache_of(request.app).get(refresh=refresh)
-    found = await asyncio.to_thread(register_answers, reading.readout, group)
-    return Registers(count=len(found), read_at=reading.at, error=reading.error, registers=found)
+
+    def made() -> Registers:
+        found = register_answers(reading.readout, group)
+        return Registers(count=len(found), read_at=reading.at, error=reading.error, registers=found)
+
+    return await heavy.answer(made)
 
 
 @router.post("/write")
