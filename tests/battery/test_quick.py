@@ -1,11 +1,12 @@
 import copy
+import dataclasses
 import inspect
 import pickle
-from dataclasses import FrozenInstanceError, asdict, dataclass, field, fields, replace
+from dataclasses import FrozenInstanceError, asdict, dataclass, field, fields
 
 import pytest
 
-from tinybms_bridge.battery.quick import quick
+from tinybms_bridge.battery.quick import maker, quick, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +46,23 @@ class Quick:
 def test_what_is_made_is_the_same(arguments: tuple[tuple[int, ...], dict[str, int]]) -> None:
     """Arguments by place and by name, defaults, factories, and what follows after."""
     args, more = arguments
-    plain, made = Plain(*args, **more), Quick(*args, **more)  # type: ignore[arg-type]
+    plain = Plain(*args, **more)  # type: ignore[arg-type]
 
-    assert type(made) is Quick
-    assert asdict(made) == asdict(plain)
-    assert repr(made) == repr(plain).replace("Plain", "Quick")
-    assert hash(replace(made, third=())) == hash(replace(plain, third=()))  # type: ignore[arg-type]
+    for make in (Quick, maker(Quick)):
+        made = make(*args, **more)  # type: ignore[arg-type]
+        assert type(made) is Quick
+        assert asdict(made) == asdict(plain)
+        assert repr(made) == repr(plain).replace("Plain", "Quick")
+        assert hash(replace(made, third=())) == hash(dataclasses.replace(plain, third=()))  # type: ignore[arg-type]
 
 
 def test_it_is_frozen_when_it_is_made() -> None:
     """Nobody changes it afterwards."""
-    made = Quick(1)
-    with pytest.raises(FrozenInstanceError):
-        made.first = 2  # type: ignore[misc]
-    with pytest.raises(FrozenInstanceError):
-        del made.first
+    for made in (Quick(1), maker(Quick)(1), replace(Quick(0), first=1)):
+        with pytest.raises(FrozenInstanceError):
+            made.first = 2  # type: ignore[misc]
+        with pytest.raises(FrozenInstanceError):
+            del made.first
 
 
 def test_each_has_its_own_list() -> None:
@@ -71,8 +74,22 @@ def test_copies_and_comparisons_work() -> None:
     """As of any dataclass: equal, replaced, copied, through a pickle."""
     made = Quick(1, 2.0, [3])
     assert made == Quick(1, 2.0, [3], fifth=4) != Quick(2, 2.0, [3])
-    assert replace(made, first=5).fourth == 10
+    assert dataclasses.replace(made, first=5).fourth == 10
     assert copy.deepcopy(made) == made == pickle.loads(pickle.dumps(made))
+
+
+def test_replacing_is_that_of_the_standard_library() -> None:
+    """What is not given stays, what follows is found again, and fields that cannot be given are refused."""
+    made = Quick(1, 2.0, [3], fifth=4)
+    for changes in ({}, {"first": 5}, {"second": 0.0, "third": [], "fifth": 0}):
+        new = replace(made, **changes)
+        assert type(new) is Quick
+        assert asdict(new) == asdict(dataclasses.replace(made, **changes))
+        assert asdict(made) == {"first": 1, "second": 2.0, "third": [3], "fourth": 2, "fifth": 4}
+    assert replace(made).third is made.third
+    for wrong in ("fourth", "sixth"):
+        with pytest.raises(TypeError):
+            replace(made, **{wrong: 1})
 
 
 def test_it_looks_the_same_from_outside() -> None:
@@ -88,8 +105,9 @@ def test_it_looks_the_same_from_outside() -> None:
 def test_wrong_arguments_are_refused() -> None:
     """Too few, too many, and names that there are not."""
     for args, more in (((), {}), ((1, 2.0, [], 4, 5, 6), {}), ((1,), {"fourth": 4}), ((1,), {"sixth": 6})):
-        with pytest.raises(TypeError):
-            Quick(*args, **more)  # type: ignore[arg-type]
+        for make in (Quick, maker(Quick)):
+            with pytest.raises(TypeError):
+                make(*args, **more)  # type: ignore[arg-type]
 
 
 def test_other_classes_are_refused() -> None:

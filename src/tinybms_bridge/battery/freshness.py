@@ -9,10 +9,10 @@ that lives shows it, if by nothing else than by its lifetime counter. How often 
 unit, since neither its noise nor its counter is documented.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from tinybms_bridge.battery.quick import quick
+from tinybms_bridge.battery.quick import maker, quick, replace
 from tinybms_bridge.battery.snapshot import Snapshot
 
 __all__ = ["Freshness", "FreshnessMemory", "FreshnessSettings", "Motion", "advance"]
@@ -117,6 +117,9 @@ class FreshnessMemory:
         return abs(now_s - self.motion.changed_s)
 
 
+_new_motion, _new_memory = maker(Motion), maker(FreshnessMemory)
+
+
 def advance(
     memory: FreshnessMemory, snapshot: Snapshot | None, settings: FreshnessSettings, now_s: float
 ) -> FreshnessMemory:
@@ -139,7 +142,7 @@ def _count(memory: FreshnessMemory, snapshot: Snapshot, settings: FreshnessSetti
         if motion is before:  # nothing new is neither a good sample nor a gap
             return replace(memory, last_sequence=snapshot.sequence)
         in_a_row = abs(at_s - before.changed_s) <= motion.patience_s(settings)
-    return FreshnessMemory(
+    return _new_memory(
         state=memory.state,
         since_s=memory.since_s,
         streak=memory.streak + 1 if in_a_row else 1,
@@ -159,7 +162,7 @@ def _move(motion: Motion, snapshot: Snapshot, *, seen: bool) -> Motion:
     counted = counter_s != motion.counter_s
     pause_s = abs(at_s - motion.changed_s)
     learns = seen and motion.changes > 0
-    return Motion(
+    return _new_motion(
         image=image,
         changed_s=at_s,
         changes=motion.changes + 1,

@@ -2,15 +2,42 @@
 
 The ``__init__`` of a frozen dataclass sets each field by a call, since its own ``__setattr__`` refuses to. That is most
 of what such an object costs. Here the object is of another class with the same slots while it is filled, and frozen
-when it is done: a third of the time for ten fields.
+when it is done: a third of the time for ten fields. Where objects are made in each decision, a ``maker`` leaves out
+what calling a class costs besides, which is as much again, and ``replace`` copies slot by slot.
 """
 
+from collections.abc import Callable
 from dataclasses import MISSING, Field, fields
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["quick"]
+__all__ = ["maker", "quick", "replace"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
+
+_INIT = """
+def __init__(self, {parameters}):
+    _set_class(self, _filled)
+    {filling}
+    self.__class__ = _frozen
+    {after}
+"""
+_MAKE = """
+def _make({parameters}):
+    self = _new(_filled)
+    {filling}
+    self.__class__ = _frozen
+    {after}
+    return self
+"""
+_REPLACE = """
+def __replace__(_old, {names}):
+    self = _new(_filled)
+    {copying}
+    self.__class__ = _frozen
+    {after}
+    return self
+"""
 
 
 def quick(cls: type[T]) -> type[T]:
@@ -21,27 +48,48 @@ def quick(cls: type[T]) -> type[T]:
     parameters = getattr(cls, "__dataclass_params__", None)
     if parameters is None or not parameters.frozen or "__slots__" not in vars(cls) or cls.__bases__ != (object,):
         raise TypeError(f"{cls.__name__} is no frozen dataclass with slots of its own")
-    filled: type[Any] = type(cls.__name__, (), {"__slots__": cls.__slots__})  # type: ignore[attr-defined]
-    names: dict[str, Any] = {"_become": object.__setattr__, "_filled": filled, "_frozen": cls, "_missing": MISSING}
-    lines = ['_become(self, "__class__", _filled)']
-    parts: list[str] = []
-    for each in fields(cls):  # type: ignore[arg-type]
+    names: dict[str, Any] = {
+        "_new": object.__new__,
+        "_set_class": vars(object)["__class__"].__set__,
+        "_filled": type(cls.__name__, (), {"__slots__": cls.__slots__}),  # type: ignore[attr-defined]
+        "_frozen": cls,
+        "_missing": MISSING,
+    }
+    each_of = fields(cls)  # type: ignore[arg-type]
+    for each in each_of:
         names[f"_default_{each.name}"] = each.default if each.default is not MISSING else each.default_factory
-        lines.append(f"self.{each.name} = {_value(each)}")
         if each.kw_only:
             raise TypeError(f"{cls.__name__}.{each.name} is given by keyword only")
-        if each.init:
-            parts.append(each.name + _default(each))
-    lines.append("self.__class__ = _frozen")
-    if hasattr(cls, "__post_init__"):
-        lines.append("self.__post_init__()")
-    body = "\n    ".join(lines)
-    exec(f"def __init__(self, {', '.join(parts)}):\n    {body}\n", names)  # noqa: S102 -- as dataclasses do
-    made = names["__init__"]
-    made.__qualname__, made.__module__ = f"{cls.__name__}.__init__", cls.__module__
-    made.__annotations__ = cls.__init__.__annotations__
-    cls.__init__ = made  # type: ignore[method-assign]
+    given = [each for each in each_of if each.init]
+    parts = {
+        "parameters": ", ".join([each.name + _default(each) for each in given]),
+        "filling": "\n    ".join([f"self.{each.name} = {_value(each)}" for each in each_of]),
+        "names": ", ".join(["*", *(f"{each.name}=_missing" for each in given)] if given else []),
+        "copying": "\n    ".join([f"self.{each.name} = {_copied(each)}" for each in each_of]),
+        "after": "self.__post_init__()" if hasattr(cls, "__post_init__") else "",
+    }
+    for text in (_INIT, _MAKE, _REPLACE):
+        exec(text.format(**parts), names)  # noqa: S102 -- as dataclasses do
+    for name in ("__init__", "_make", "__replace__"):
+        made = names[name]
+        made.__qualname__, made.__module__ = f"{cls.__name__}.{name}", cls.__module__
+    names["__init__"].__annotations__ = cls.__init__.__annotations__
+    cls.__init__ = names["__init__"]  # type: ignore[method-assign]
+    cls._make = staticmethod(names["_make"])  # type: ignore[attr-defined]
+    cls.__replace__ = names["__replace__"]  # type: ignore[attr-defined]
     return cls
+
+
+def maker(cls: Callable[P, T]) -> Callable[P, T]:
+    """Return a function that makes the same objects as calling a quick class does, in less time."""
+    made: Callable[P, T] = cls._make  # type: ignore[attr-defined]
+    return made
+
+
+def replace(old: T, **changes: object) -> T:
+    """Do for a quick class what ``dataclasses.replace`` does, in less time."""
+    new: T = old.__replace__(**changes)  # type: ignore[attr-defined]
+    return new
 
 
 def _default(each: "Field[Any]") -> str:
@@ -55,3 +103,7 @@ def _value(each: "Field[Any]") -> str:
     if not each.init:
         return made
     return each.name if each.default_factory is MISSING else f"{made} if {each.name} is _missing else {each.name}"
+
+
+def _copied(each: "Field[Any]") -> str:
+    return f"_old.{each.name} if {each.name} is _missing else {each.name}" if each.init else _value(each)

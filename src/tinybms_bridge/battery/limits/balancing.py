@@ -12,7 +12,7 @@ how far apart they are, and helps where register 303 lies above the target of ot
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tinybms_bridge.battery.limits.balancing_memory import BalancingMemory, BalancingPhase
 from tinybms_bridge.battery.limits.charging import Charging
@@ -26,6 +26,7 @@ from tinybms_bridge.battery.limits.presets import Chemistry
 from tinybms_bridge.battery.limits.resistance import current_adds_v
 from tinybms_bridge.battery.limits.spread import spread_of, top_curve
 from tinybms_bridge.battery.limits.wire_steps import down_to_step
+from tinybms_bridge.battery.quick import replace
 from tinybms_bridge.battery.snapshot import Ratings
 
 __all__ = ["apply_balancing", "hold_a", "next_balancing"]

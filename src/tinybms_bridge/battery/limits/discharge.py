@@ -12,14 +12,14 @@ pause is longer than the one before, until the battery was charged.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tinybms_bridge.battery.bms_event_kinds import DISCHARGED, UNDER_VOLTAGE
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import DCL, LimitCode
 from tinybms_bridge.battery.limits.resistance import MOST_OHM_AH, ResistanceMemory, cell_resistance_ohm
-from tinybms_bridge.battery.quick import quick
+from tinybms_bridge.battery.quick import maker, quick, replace
 
 __all__ = ["CALM", "LONGEST_PAUSE_S", "NO_PAUSE", "DischargeMemory", "Pause", "end_pause", "limit_discharge"]
 
@@ -140,6 +140,9 @@ class _Lowest:
     learned: bool
 
 
+_new_memory, _new_pause, _new_lowest = maker(DischargeMemory), maker(Pause), maker(_Lowest)
+
+
 def limit_discharge(
     draft: Draft,
     context: Context,
@@ -166,7 +169,7 @@ def limit_discharge(
         pause, low_s, sagging_s, charging_s, cut = _judge(memory, context, lowest, elapsed_s)
         limit_a, held_a = _follow(memory, base_a, lowest, elapsed_s, at_once=starting or pause.on)
         emptied = left <= 0.0 or (memory.emptied and left < context.curves["discharge_by_cell_voltage"].most)
-        memory = DischargeMemory(pause, emptied, limit_a, held_a, low_s, sagging_s, charging_s, cut)
+        memory = _new_memory(pause, emptied, limit_a, held_a, low_s, sagging_s, charging_s, cut)
     _lower(draft, context, memory)
     return CALM if memory == CALM else memory
 
@@ -194,14 +197,14 @@ def _lowest(context: Context, resistance: ResistanceMemory) -> _Lowest:
     factors = resistance.bounds_of(cells.count)
     above_v = cells.min_v - ratings.fully_discharged_cell_v
     if not usual_ohm > 0.0:
-        return _Lowest(above_v, above_v, math.inf, 0.0, learned=False)
+        return _new_lowest(above_v, above_v, math.inf, 0.0, learned=False)
     if not factors:
         gives_a = math.inf if above_v > _FAR_V else (above_v - _ABOVE_V) / usual_ohm - current_a
-        return _Lowest(above_v, above_v - current_a * usual_ohm, gives_a, usual_ohm, learned=False)
+        return _new_lowest(above_v, above_v - current_a * usual_ohm, gives_a, usual_ohm, learned=False)
     ohm, factor = usual_ohm * max(factors), factors[cells.min_number - 1]
     room_v = min([(cell_v - level_v) / factor for cell_v, factor in zip(cells.voltages_v, factors, strict=True)])
     gives_a, learned = room_v / usual_ohm - current_a, bool(resistance.factors)
-    return _Lowest(above_v, above_v - current_a * usual_ohm * factor, gives_a, ohm, learned)
+    return _new_lowest(above_v, above_v - current_a * usual_ohm * factor, gives_a, ohm, learned)
 
 
 def _judge(
@@ -219,7 +222,7 @@ def _judge(
     charging_s = min(memory.charging_s + elapsed_s, _CHARGED_S) if charges and pause.on else 0.0
     if pause.length_s > 0.0:
         charged_ah = max(0.0, pause.charged_ah + current_a * elapsed_s / 3600.0)
-        pause = Pause(pause.on, pause.length_s, pause.since_s + elapsed_s, charged_ah)
+        pause = _new_pause(pause.on, pause.length_s, pause.since_s + elapsed_s, charged_ah)
     if pause.on:
         over = pause.since_s >= pause.length_s or charging_s >= _CHARGED_S
         if over and not cut and min(lowest.above_v, lowest.rested_v) >= _AGAIN_V:

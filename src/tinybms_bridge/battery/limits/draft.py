@@ -4,8 +4,11 @@ import math
 from collections.abc import Mapping
 
 from tinybms_bridge.battery.limits.model import LimitCode, Quantity, Reason
+from tinybms_bridge.battery.quick import maker
 
 __all__ = ["Draft"]
+
+_new_reason = maker(Reason)
 
 
 class Draft:
@@ -59,7 +62,7 @@ class Draft:
         if quantity is Quantity.CVL and limit < self.lowest_v:
             limit = self.lowest_v
         if math.isfinite(limit) and limit < self._limits[quantity]:
-            self._set(Reason(quantity, code, limit, value, threshold, detail, step, wait_s))
+            self._set(_new_reason(quantity, code, limit, value, threshold, detail, step, wait_s))
 
     def stop_charge(
         self,
@@ -77,7 +80,7 @@ class Draft:
         self.lower(Quantity.CCL, ccl_a, code, value=value, threshold=threshold, detail=detail)
         present_v, stop_v = self._limits[Quantity.CVL], max(self.stop_v, self.lowest_v)
         if stop_v < present_v or (stop_v == present_v and not self.stopped):
-            self._set(Reason(Quantity.CVL, code, stop_v, value, threshold, detail))
+            self._set(_new_reason(Quantity.CVL, code, stop_v, value, threshold, detail))
         self.stopped = True
         self.pressed_v = min(self.pressed_v, self.level_v)
 
@@ -85,9 +88,9 @@ class Draft:
         """Force a limit into [low, high]; what is not a number becomes ``low``. Only the last stage may raise."""
         present = self._limits[quantity]
         if not present >= low:
-            self._set(Reason(quantity, low_code, low, threshold=low))
+            self._set(_new_reason(quantity, low_code, low, threshold=low))
         elif present > high:
-            self._set(Reason(quantity, high_code, high, threshold=high))
+            self._set(_new_reason(quantity, high_code, high, threshold=high))
 
     def _set(self, reason: Reason) -> None:
         self._limits[reason.quantity] = reason.limit

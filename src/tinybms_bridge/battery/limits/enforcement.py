@@ -26,7 +26,7 @@ from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import CVL, LimitCode
 from tinybms_bridge.battery.limits.rates import RateMemory
 from tinybms_bridge.battery.limits.room import room_above_ccl_a
-from tinybms_bridge.battery.quick import quick
+from tinybms_bridge.battery.quick import maker, quick
 
 __all__ = ["EnforcementMemory", "enforce"]
 
@@ -97,6 +97,9 @@ class EnforcementMemory:
         return self.ignored_s >= _WISH_S
 
 
+_new_memory = maker(EnforcementMemory)
+
+
 def enforce(
     draft: Draft, context: Context, memory: EnforcementMemory, rates: RateMemory, elapsed_s: float
 ) -> EnforcementMemory:
@@ -112,11 +115,11 @@ def enforce(
     if heard_s >= _HEARD_S:
         peak_a, heard_a, heard_s = sent_a, peak_a, 0.0
     if draft.stopped:
-        return EnforcementMemory(None, mean_a, peak_a, heard_a, heard_s)
+        return _new_memory(None, mean_a, peak_a, heard_a, heard_s)
     told_a = max(peak_a, heard_a)
     if draft.enforced_a == math.inf:  # nothing but wishes, if anything
         ignored_s = _ignored_s(context, memory, mean_a, told_a, elapsed_s)
-        return EnforcementMemory(None, mean_a, peak_a, heard_a, heard_s, ignored_s=ignored_s)
+        return _new_memory(None, mean_a, peak_a, heard_a, heard_s, ignored_s=ignored_s)
     room_a = room_above_ccl_a(sent_a, context.ratings)
     may_a = max(draft.enforced_a, told_a)
     over_a = mean_a - may_a - room_a
@@ -137,7 +140,7 @@ def enforce(
     ignored_s = memory.ignored_s
     if level_v is None:
         ignored_s = _ignored_s(context, memory, mean_a, told_a, elapsed_s)
-    return EnforcementMemory(level_v, mean_a, peak_a, heard_a, heard_s, calm_s, wait_s, rose, attempt, ignored_s)
+    return _new_memory(level_v, mean_a, peak_a, heard_a, heard_s, calm_s, wait_s, rose, attempt, ignored_s)
 
 
 def _ignored_s(context: Context, memory: EnforcementMemory, mean_a: float, told_a: float, elapsed_s: float) -> float:

@@ -7,7 +7,7 @@ the last, which clamps: so the clamp comes after the rates, and nothing passes a
 """
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from tinybms_bridge.battery.freshness import FreshnessMemory, advance
 from tinybms_bridge.battery.limits.balancing import apply_balancing, hold_a, next_balancing
@@ -51,7 +51,7 @@ from tinybms_bridge.battery.limits.states import (
     charges_past_ccl,
     next_state,
 )
-from tinybms_bridge.battery.quick import quick
+from tinybms_bridge.battery.quick import maker, quick, replace
 from tinybms_bridge.battery.snapshot import Snapshot
 
 __all__ = ["Memory", "step"]
@@ -100,6 +100,9 @@ class Memory:
     def counted(self) -> Snapshot | None:
         """What counts of the last readings."""
         return self.readings.counted
+
+
+_new_limits, _new_memory = maker(Limits), maker(Memory)
 
 
 def step(
@@ -180,7 +183,7 @@ def step(
     limits = _limits(
         draft, context, freshness.state, policy, states, sensors, enforcement, stop, readings, balancing, soc
     )
-    return limits, Memory(
+    return limits, _new_memory(
         states=states,
         freshness=freshness,
         last_step_s=now_s,
@@ -285,7 +288,7 @@ def _limits(
     balancing: BalancingMemory,
     soc: SocMemory,
 ) -> Limits:
-    return Limits(
+    return _new_limits(
         cvl_v=draft[CVL],
         ccl_a=draft[CCL],
         dcl_a=draft[DCL],

@@ -4,11 +4,11 @@ No frame tells it. Chargers that feed in regulate at CVL + 0.4 V and heed no CCL
 its voltage above the CVL in force while it is charged, or clearly more current than CCL allows.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tinybms_bridge.battery.limits.rates import RateMemory
 from tinybms_bridge.battery.limits.room import room_above_ccl_a
-from tinybms_bridge.battery.quick import quick
+from tinybms_bridge.battery.quick import quick, replace
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 
 __all__ = ["FeedInMemory", "next_feed_in"]

@@ -16,7 +16,7 @@ from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import DCL, LimitCode
 from tinybms_bridge.battery.limits.policy_settings import ChargeProfile, PolicySettings
 from tinybms_bridge.battery.limits.resistance import current_adds_v
-from tinybms_bridge.battery.quick import quick
+from tinybms_bridge.battery.quick import maker, quick
 from tinybms_bridge.battery.snapshot import BmsStatus
 
 __all__ = [
@@ -66,6 +66,9 @@ class PolicyMemory:
     force_charge: bool = False
 
 
+_new_memory = maker(PolicyMemory)
+
+
 def next_policy(memory: PolicyMemory, context: Context, elapsed_s: float) -> PolicyMemory:
     """Return the memory after ``elapsed_s`` more seconds with this sample."""
     policy, pack, soc = context.settings.policy, context.snapshot.pack, context.soc
@@ -75,7 +78,7 @@ def next_policy(memory: PolicyMemory, context: Context, elapsed_s: float) -> Pol
     charged = full and (bms_says_full(context) or _is_charged(memory, context, tail_s))
     once = policy.profile is ChargeProfile.FULL_ONCE
     room, upper, lower = policy.soc_window_hysteresis_percent, _upper_soc(policy), policy.soc_min_percent
-    return PolicyMemory(
+    return _new_memory(
         full=full,
         full_soc_percent=_full_soc_percent(memory, pack.soc_percent) if full or uneven else memory.full_soc_percent,
         full_at_lifetime_s=pack.lifetime_s if charged else memory.full_at_lifetime_s,

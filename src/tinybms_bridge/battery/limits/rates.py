@@ -15,7 +15,7 @@ from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import CCL, CVL, DCL, LimitCode
 from tinybms_bridge.battery.limits.settings import RateSettings
-from tinybms_bridge.battery.quick import quick
+from tinybms_bridge.battery.quick import maker, quick
 
 __all__ = ["RateMemory", "limit_rates", "lowest_wish_v", "remember"]
 
@@ -62,6 +62,9 @@ class RateMemory:
     """Time for which rises have been paused because readings were in doubt."""
 
 
+_new_memory = maker(RateMemory)
+
+
 def lowest_wish_v(memory: RateMemory, elapsed_s: float) -> float:
     """Return the CVL below which no wish may bring it in this step; minus infinity while none is in force."""
     if not memory.running or memory.cvl_v is None or memory.cvl_v == math.inf:
@@ -98,7 +101,7 @@ def limit_rates(
         waiting_s = 0.0
     else:
         _stand(draft, context, memory, since_rise_s)
-    return RateMemory(
+    return _new_memory(
         before_v,
         memory.ccl_a,
         memory.dcl_a,
@@ -114,7 +117,7 @@ def remember(memory: RateMemory, draft: Draft, context: Context) -> RateMemory:
     """Return the memory with what is in force after the last stage."""
     cvl_v = draft[CVL]
     fell = memory.cvl_v is not None and cvl_v < memory.cvl_v < math.inf
-    return RateMemory(
+    return _new_memory(
         cvl_v,
         draft[CCL],
         draft[DCL],

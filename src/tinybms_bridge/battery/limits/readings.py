@@ -7,15 +7,17 @@ cell the third-highest of five, which is the third-lowest as well, and the same 
 SOC. What the BMS itself says (status of a fault, events, its settings) counts at once.
 """
 
+import dataclasses
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from operator import attrgetter, sub
+from dataclasses import dataclass, field
+from operator import sub
+from typing import Any
 
 from tinybms_bridge.battery.limits.doubts import DoubtMemory, next_doubts
 from tinybms_bridge.battery.limits.settings import LimitSettings
 from tinybms_bridge.battery.plausibility import BELIEVABLE, absurd_fields
-from tinybms_bridge.battery.quick import quick
+from tinybms_bridge.battery.quick import maker, quick, replace
 from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackState, Snapshot, Temperatures
 
 __all__ = ["ReadingMemory", "is_whole", "next_readings"]
@@ -27,11 +29,6 @@ _APART_S = 0.075
 """Readings nearer than this count as one, so that three span more than the 100 ms after which a BMS renews its data."""
 
 _ROUNDING_S = 1e-6
-_VOLTAGES = attrgetter("cells.voltages_v")
-_NUMBERS = attrgetter("voltage_v", "current_a", "soc_percent", "lifetime_s", "soc_known")
-_DEGREES = attrgetter("internal_c", "external_1_c", "external_2_c")
-
-_NO_COLUMNS: list[tuple[float, ...]] = []
 
 _HIGHEST_COUNTED_PERCENT = 99.0
 """An SOC that is only counted on never says that the battery is full."""
@@ -43,6 +40,9 @@ _NOTICED_V = 0.01
 """An extreme cell that differs by more might change a limit: a curve of CCL or DCL is some 0.1 V wide."""
 _NOTICED_PERCENT = 1.0
 _NOTICED_K = 1.0
+
+Row = tuple[Any, ...]
+"""Every number of a reading that counts by its middle: cells, pack and temperatures, infinite where there is none."""
 
 
 @quick
@@ -63,11 +63,17 @@ class ReadingMemory:
     in_doubt: bool = False
     """The same, where no step of current explains it: meanwhile nothing rises."""
     doubts: DoubtMemory = field(default_factory=DoubtMemory)
+    rows: tuple[Row, ...] = field(default=(), compare=False, repr=False)
+    """The numbers of the window."""
 
     @property
     def latest(self) -> Snapshot | None:
         """The latest sample; after a start or a gap the latest reading, as one that came too soon confirms nothing."""
         return self.window[-1] if 0 < len(self.window) < _CONFIRMING else self.sample
+
+
+_new_memory, _new_snapshot = maker(ReadingMemory), maker(Snapshot)
+_new_pack, _new_cells, _new_temperatures = maker(PackState), maker(Cells), maker(Temperatures)
 
 
 def is_whole(snapshot: Snapshot) -> bool:
@@ -94,21 +100,23 @@ def next_readings(
     usable = _usable(snapshot, memory.sample, last_soc_percent)
     window = _next_window(memory.window, usable, settings.freshness.fresh_timeout_s)
     samples = settings.freshness.start_samples if starting else settings.freshness.return_samples
-    counted, doubts, columns = memory.counted, memory.doubts, _NO_COLUMNS
+    rows, counted, doubts, columns = memory.rows, memory.counted, memory.doubts, None
+    if window is not memory.window:
+        rows = (*rows[len(rows) + 1 - len(window) :], _row(usable))
     if window is not memory.window and len(window) >= min(samples, _CONFIRMING):
-        odd = window if len(window) % 2 else window[:-1]
-        columns = list(zip(*map(sorted, zip(*map(_VOLTAGES, odd), strict=True)), strict=True))
-        counted = _counted(odd, columns[len(odd) // 2], usable)
+        odd = len(rows) if len(rows) % 2 else len(rows) - 1
+        columns = list(zip(*map(sorted, zip(*rows[:odd], strict=True)), strict=True))
+        counted = _counted(window[:odd], columns, usable)
     elif counted is not None:
         counted = _with_words_of(usable, counted)
-    if columns and len(window) == _WINDOW:
-        span_v = max(map(sub, columns[-1], columns[0]))
+    if columns is not None and len(window) == _WINDOW:
+        span_v = max(map(sub, columns[-1], columns[0][: usable.cells.count]))
         doubts = next_doubts(doubts, window, span_v, usable.taken_at_s - window[-2].taken_at_s)
     elif doubts.latest or (doubts.cells and len(window) < _WINDOW):
-        doubts = replace(doubts, cells=(), latest=())
+        doubts = dataclasses.replace(doubts, cells=(), latest=())
     in_doubt = bool(doubts.cells) or counted is None or _words_differ(usable, counted)
     read_again = in_doubt or counted is None or _cells_differ(usable, counted)
-    return ReadingMemory(snapshot, usable, window, counted, read_again, in_doubt, doubts)
+    return _new_memory(snapshot, usable, window, counted, read_again, in_doubt, doubts, rows)
 
 
 def _usable(raw: Snapshot, before: Snapshot | None, last_soc_percent: float | None) -> Snapshot:
@@ -154,32 +162,49 @@ def _next_window(window: tuple[Snapshot, ...], snapshot: Snapshot, timeout_s: fl
     return (*window[1 - _WINDOW :], snapshot)
 
 
-def _counted(window: Sequence[Snapshot], cells_v: tuple[float, ...], latest: Snapshot) -> Snapshot:
+def _row(reading: Snapshot) -> Row:
+    pack, old = reading.pack, reading.temperatures
+    return (
+        *reading.cells.voltages_v,
+        pack.voltage_v,
+        pack.current_a,
+        pack.soc_percent,
+        pack.lifetime_s,
+        pack.soc_known,
+        math.inf if old.internal_c is None else old.internal_c,
+        math.inf if old.external_1_c is None else old.external_1_c,
+        math.inf if old.external_2_c is None else old.external_2_c,
+    )
+
+
+def _counted(window: Sequence[Snapshot], columns: Sequence[Row], latest: Snapshot) -> Snapshot:
     """Return the middle of an odd number of readings, value by value: of one, of three, or of five.
 
-    ``cells_v`` are those of the cells. What the BMS says is that of the latest.
+    ``columns``: of each number the lowest first, the highest last. What the BMS says is that of the latest.
     """
     if len(window) == 1:
         return _with_words_of(latest, window[0])
-    packs, pack, cells = [each.pack for each in window], latest.pack, latest.cells
-    numbers = map(sorted, zip(*map(_NUMBERS, packs), strict=True))
-    voltage_v, current_a, soc_percent, lifetime_s, soc_known = [column[len(window) // 2] for column in numbers]
-    return Snapshot(
+    pack, cells, middle = latest.pack, latest.cells, columns[len(columns) // 2]
+    count = cells.count
+    voltage_v, current_a, soc_percent, lifetime_s, soc_known, *degrees = middle[count:]
+    if math.inf in columns[-1][-3:]:
+        degrees = [_celsius([each[number] for each in columns]) for number in (-3, -2, -1)]
+    return _new_snapshot(
         latest.sequence,
         latest.taken_at_s,
-        PackState(
+        _new_pack(
             voltage_v,
             current_a,
             soc_percent,
             pack.soh_percent,
-            _status(packs, pack.status),
+            _status([each.pack for each in window], pack.status),
             pack.status_raw,
             lifetime_s,
             pack.time_left_s,
             soc_known,
         ),
-        Cells(cells_v, cells.balancing, cells.wanted),
-        _temperatures([each.temperatures for each in window]),
+        _new_cells(middle[:count], cells.balancing, cells.wanted),
+        _new_temperatures(*degrees),
         latest.ratings,
         latest.open_events,
         latest.cause_unread,
@@ -233,13 +258,7 @@ def _status(packs: Sequence[PackState], latest: BmsStatus) -> BmsStatus:
     return next((status for status in reversed(seen) if status is not latest), BmsStatus.UNKNOWN)
 
 
-def _temperatures(readings: list[Temperatures]) -> Temperatures:
-    return Temperatures(*map(_celsius, zip(*map(_DEGREES, readings), strict=True)))
-
-
-def _celsius(readings: tuple[float | None, ...]) -> float | None:
+def _celsius(ordered: Sequence[float]) -> float | None:
     """Return the middle of the readings; None, which is a sensor that is lost, when most of them are."""
-    present = readings if None not in readings else [celsius for celsius in readings if celsius is not None]
-    if 2 * len(present) <= len(readings):
-        return None
-    return sorted(present)[len(present) // 2]  # type: ignore[type-var]
+    present = len(ordered) - ordered.count(math.inf)
+    return ordered[present // 2] if 2 * present > len(ordered) else None

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 
 from tinybms_bridge.battery.limits.memo import by_last
-from tinybms_bridge.battery.quick import quick
+from tinybms_bridge.battery.quick import maker, quick
 from tinybms_bridge.battery.snapshot import Temperatures
 
 __all__ = [
@@ -46,6 +46,9 @@ class SensorMemory:
     """State of charge by the BMS that counted last, from which one that cannot be is counted on."""
 
 
+_new_memory = maker(SensorMemory)
+
+
 def next_sensors(
     memory: SensorMemory,
     temperatures: Temperatures,
@@ -59,7 +62,7 @@ def next_sensors(
     if keep_lost:
         first_c = memory.external_1_c if first_c is None else first_c
         second_c = memory.external_2_c if second_c is None else second_c
-    return SensorMemory(
+    return _new_memory(
         first_c,
         second_c,
         memory.internal_c if board_c is None else board_c,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tinybms_bridge.battery.limits.presets import Preset
 from tinybms_bridge.battery.limits.resistance import current_adds_v
-from tinybms_bridge.battery.quick import quick
+from tinybms_bridge.battery.quick import maker, quick
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 
 __all__ = ["CredibleSoc", "RestMemory", "credible_soc", "full_share", "next_rest"]
@@ -67,6 +67,9 @@ class CredibleSoc:
         return min(self.counted_percent, self.most_percent)
 
 
+_new_rest, _new_soc = maker(RestMemory), maker(CredibleSoc)
+
+
 def next_rest(memory: RestMemory | None, snapshot: Snapshot, ratings: Ratings, elapsed_s: float) -> RestMemory:
     """Return the averages after ``elapsed_s`` more seconds with this sample; the sample itself is the first."""
     current_v, cells = current_adds_v(snapshot, ratings), snapshot.cells
@@ -74,7 +77,7 @@ def next_rest(memory: RestMemory | None, snapshot: Snapshot, ratings: Ratings, e
     if memory is None:
         return RestMemory(min_v, max_v, abs(current_v))
     share = elapsed_s / (elapsed_s + _LAG_S)
-    return RestMemory(
+    return _new_rest(
         memory.min_v + share * (min_v - memory.min_v),
         memory.max_v + share * (max_v - memory.max_v),
         memory.current_v + share * (abs(current_v) - memory.current_v),
@@ -89,7 +92,7 @@ def full_share(preset: Preset, ratings: Ratings) -> float:
 def credible_soc(preset: Preset, full: float, rest: RestMemory, snapshot: Snapshot) -> CredibleSoc:
     """Return the counted state of charge with what these cells allow; ``full`` is the ``full_share``."""
     doubt_v, curve = preset.rest_doubt_v + _DOUBT_SHARE * rest.current_v, preset.soc_at_rest
-    return CredibleSoc(
+    return _new_soc(
         snapshot.pack.soc_percent,
         known=snapshot.pack.soc_known,
         least_percent=min(100.0, 100.0 * curve.at(rest.min_v - doubt_v) / full),

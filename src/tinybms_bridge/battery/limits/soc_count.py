@@ -11,12 +11,12 @@ somebody sets (register 328), or that jumps, moves the offset between the two an
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from tinybms_bridge.battery.energy import MAX_GAP_S
 from tinybms_bridge.battery.limits.presets import Preset
-from tinybms_bridge.battery.quick import quick
+from tinybms_bridge.battery.quick import maker, quick, replace
 from tinybms_bridge.battery.snapshot import PackState, Ratings, Snapshot
 
 __all__ = ["NO_ANCHORS", "Anchors", "SocMemory", "SocSource", "next_anchors", "next_count", "set_count", "with_count"]
@@ -126,6 +126,9 @@ class SocMemory:
     """Time for which the current has read as 0."""
 
 
+_new_memory, _new_snapshot, _new_pack = maker(SocMemory), maker(Snapshot), maker(PackState)
+
+
 def next_count(memory: SocMemory, counted: Snapshot, ratings: Ratings, fresh_s: float = 0.0) -> SocMemory:
     """Return the count with a sample that is confirmed and fresh; the same memory when it is not new.
 
@@ -160,7 +163,7 @@ def next_count(memory: SocMemory, counted: Snapshot, ratings: Ratings, fresh_s: 
             since_full_ah += in_ah
             if since_full_ah > 0.0 and anchors.full:
                 since_full_ah = 0.0
-    return SocMemory(percent, bms_percent, pack.lifetime_s, since_full_ah, anchors, taken_at_s, current_a, idle_s)
+    return _new_memory(percent, bms_percent, pack.lifetime_s, since_full_ah, anchors, taken_at_s, current_a, idle_s)
 
 
 def next_anchors(
@@ -215,10 +218,10 @@ def with_count(snapshot: Snapshot, memory: SocMemory) -> Snapshot:
     percent, pack = memory.percent, snapshot.pack
     if percent is None:
         return snapshot
-    return Snapshot(
+    return _new_snapshot(
         snapshot.sequence,
         snapshot.taken_at_s,
-        PackState(
+        _new_pack(
             pack.voltage_v,
             pack.current_a,
             percent,

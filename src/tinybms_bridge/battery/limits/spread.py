@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tinybms_bridge.battery.limits.curves import Curve
 from tinybms_bridge.battery.limits.presets import Chemistry, Preset
 from tinybms_bridge.battery.limits.resistance import current_adds_v
-from tinybms_bridge.battery.quick import quick
+from tinybms_bridge.battery.quick import maker, quick
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 
 __all__ = ["Spread", "spread_of", "top_curve"]
@@ -33,6 +33,9 @@ class Spread:
     """Whether the lowest cell is on its plateau, so that it may be lower than it shows."""
 
 
+_new_spread = maker(Spread)
+
+
 def top_curve(chemistry: Chemistry, preset: Preset) -> Curve:
     """Return the state of charge, 0 to 1, of a cell near full by its voltage with next to no current."""
     return _LFP_TOP if chemistry is Chemistry.LFP else preset.soc_at_rest
@@ -46,4 +49,4 @@ def spread_of(snapshot: Snapshot, ratings: Ratings, curve: Curve, room_ah: float
     room = room_ah / capacity_ah if capacity_ah > 0.0 else 0.0
     work = sum([share - lowest - room for share in shares if share - lowest > room])
     at_least = curve is _LFP_TOP and lowest <= curve.points[0][1]
-    return Spread((max(shares) - lowest) * capacity_ah, work * capacity_ah, at_least)
+    return _new_spread((max(shares) - lowest) * capacity_ah, work * capacity_ah, at_least)

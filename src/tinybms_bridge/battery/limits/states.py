@@ -17,7 +17,7 @@ from tinybms_bridge.battery.limits.model import CCL, CVL, DCL, ChargeState, Limi
 from tinybms_bridge.battery.limits.resistance import current_adds_v
 from tinybms_bridge.battery.limits.room import room_above_ccl_a
 from tinybms_bridge.battery.limits.settings import StateSettings
-from tinybms_bridge.battery.quick import quick
+from tinybms_bridge.battery.quick import maker, quick
 
 __all__ = ["CellsSay", "StateMemory", "apply_state", "cells_say", "charges_past_ccl", "next_state"]
 
@@ -87,12 +87,15 @@ class StateMemory:
     """Time in SUSTAIN in which clearly more was charged than CCL allows; what has reached its end stays there."""
 
 
+_new_memory, _new_word = maker(StateMemory), maker(CellsSay)
+
+
 def cells_say(context: Context) -> CellsSay:
     """Return what the cells of this sample say; what hangs on rest is averaged but for the beginning of SUSTAIN."""
     rest, cells = context.rest, context.snapshot.cells
     lowest_v = cells.min_v - current_adds_v(context.snapshot, context.ratings)
     max_v, empty_v = cells.max_v, context.preset.empty_v
-    return CellsSay(
+    return _new_word(
         empty=lowest_v < empty_v,
         recovered=lowest_v >= empty_v + _RECOVERED_V,
         near_full=rest.max_v >= context.near_full_cell_v and context.others_near_full,
@@ -147,7 +150,7 @@ def next_state(
     recovered_s = memory.recovered_s + elapsed_s if cells.recovered else 0.0
     if not over and _sustains(memory.state, soc_percent if known else None, cells.empty, recovered_s, settings):
         sustained = memory if memory.state is ChargeState.SUSTAIN else StateMemory()
-        return StateMemory(
+        return _new_memory(
             ChargeState.SUSTAIN,
             latched,
             hold_spent=memory.hold_spent and delta_mv > settings.imbalance_release_mv,
@@ -159,9 +162,9 @@ def next_state(
     # A full battery gains nothing by a hold: FLOAT balances as well.
     if not spent and not over and _holds(memory.state, delta_mv, settings, cells):
         hold_capped = cells.held or (memory.hold_capped and not cells.below_held)
-        return StateMemory(ChargeState.IMBALANCE_HOLD, latched, held_s, float_capped=capped, hold_capped=hold_capped)
+        return _new_memory(ChargeState.IMBALANCE_HOLD, latched, held_s, float_capped=capped, hold_capped=hold_capped)
     state = _by_soc(memory.state, latched, soc_percent, settings)
-    return StateMemory(state, latched, held_s, spent, hold_capped=cells.held, float_capped=capped)
+    return _new_memory(state, latched, held_s, spent, hold_capped=cells.held, float_capped=capped)
 
 
 def apply_state(
