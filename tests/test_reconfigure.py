@@ -289,7 +289,7 @@ class Rig:
         self.watch = ConfigWatch(self.path, self.store, self.clock, self._reload, run_blocking=in_place)
         self.bridge.supervisor.add("settings", partial(self.settings.run, self.store))
         self.bridge.supervisor.add("configuration file", self.watch.run)
-        self.end_web = add_web(self.bridge, self.store, self.book, lambda: None, keep=False)
+        self.end_web = add_web(self.bridge, self.store, self.book, lambda: None)
         self.task = asyncio.create_task(self.bridge.run())
         await self.until(lambda: any(frame.arbitration_id == 0x351 for frame in self.heard) and self.web.runs)
 

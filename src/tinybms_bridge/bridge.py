@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tinybms_bridge.battery.advice import Advice, Weight, advise
 from tinybms_bridge.battery.bms_event_kinds import Severity
@@ -56,6 +57,9 @@ from tinybms_bridge.wiring import (
     poll_settings,
     transmitter_settings,
 )
+
+if TYPE_CHECKING:
+    from tinybms_bridge.services.web.service import WebState
 
 __all__ = ["Bridge", "CanOpener", "Machine"]
 
@@ -186,6 +190,8 @@ class Bridge:
         """What in the configuration in force does not fit this battery."""
         self.file_usable: Callable[[], bool] = lambda: True
         """Asked whether the configuration in force is that of its file."""
+        self.web_state: Callable[[], WebState | None] = lambda: None
+        """Asked how the web server is reached; None without one."""
         self.keeper = StateKeeper(
             machine.storage,
             clock,

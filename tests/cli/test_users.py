@@ -1,11 +1,14 @@
 import json
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from tinybms_bridge.cli import users as module
 from tinybms_bridge.cli.users import users_command
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.storage import FileStorage
@@ -15,6 +18,12 @@ from tinybms_bridge.services.web.accounts.tokens import read_token
 
 Users = Callable[..., Result]
 PASSWORD = "correct horse"
+
+
+@pytest.fixture(autouse=True)
+def _terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is one, in which click's runner types."""
+    monkeypatch.setattr(module, "_has_terminal", lambda: True)
 
 
 @pytest.fixture
@@ -73,13 +82,126 @@ def test_two_different_passwords_are_asked_for_again(users: Users, book: Callabl
     assert matches(PASSWORD, book().expect_account("boss").password)
 
 
-def test_without_a_terminal_nothing_is_done(users: Users, book: Callable[[], Book]) -> None:
-    """A script is told about --password-stdin."""
+def test_without_a_terminal_nothing_is_done(
+    users: Users, book: Callable[[], Book], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A script is told how to give the password; one that arrives unasked is not taken, nor shown."""
+    monkeypatch.setattr(module, "_has_terminal", lambda: False)
+    for command in (("add", "boss"), ("add", "boss", "--role", "admin")):
+        result = users(*command, typed=f"{PASSWORD}\n{PASSWORD}\n")
+
+        assert result.exit_code == 2
+        assert "--password-stdin" in result.output
+        assert "--password-file" in result.output
+        assert PASSWORD not in result.output
+    assert book().accounts == ()
+
+
+def test_nobody_is_asked_where_there_is_no_terminal(tmp_path: Path) -> None:
+    """The whole program in a session of its own, as cron and ansible start it."""
+    command = [sys.executable, "-m", "tinybms_bridge", "users", "--state-directory", str(tmp_path), "add", "boss"]
+    ended = subprocess.run(
+        command, check=False, capture_output=True, text=True, start_new_session=True, input="", timeout=120
+    )
+
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: there is no terminal to ask for a password")
+
+
+def test_an_interrupted_question_does_nothing(users: Users, book: Callable[[], Book]) -> None:
+    """Ctrl-D at the prompt."""
     result = users("add", "boss", typed="")
 
     assert result.exit_code == 1
-    assert "--password-stdin" in result.output
+    assert "nothing was done" in result.output
     assert book().accounts == ()
+
+
+def test_a_password_is_the_first_line_of_a_file(users: Users, book: Callable[[], Book], tmp_path: Path) -> None:
+    """As secret stores write it, with or without a line break."""
+    (tmp_path / "one").write_text(f"{PASSWORD}\nnot this\n")
+    (tmp_path / "two").write_bytes(b"another password\r\n")
+
+    added = users("add", "boss", "--role", "admin", "--password-file", str(tmp_path / "one"))
+    assert (added.exit_code, added.output) == (0, "boss was added as admin\n")
+    assert matches(PASSWORD, book().expect_account("boss").password)
+    assert users("password", "boss", "--password-file", str(tmp_path / "two")).exit_code == 0
+    assert matches("another password", book().expect_account("boss").password)
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "words"),
+    [
+        (None, 2, "No such file"),
+        (b"", 1, "password is"),
+        (b"\xff\xfe\xff", 2, "no text in UTF-8"),
+        (b"x" * 5000, 1, "password is"),
+    ],
+)
+def test_a_password_file_that_cannot_be_used_is_told(
+    users: Users, tmp_path: Path, data: bytes | None, status: int, words: str
+) -> None:
+    """In one line, without what is in it."""
+    if data is not None:
+        (tmp_path / "secret").write_bytes(data)
+    result = users("add", "boss", "--password-file", str(tmp_path / "secret"))
+
+    assert result.exit_code == status
+    assert words in result.output
+    assert len(result.output.splitlines()) == 1
+    assert "xxx" not in result.output
+
+
+def test_two_sources_of_a_password_are_refused(users: Users, tmp_path: Path) -> None:
+    """Which one counts would be a guess."""
+    result = users("add", "boss", "--password-stdin", "--password-file", "x", typed=f"{PASSWORD}\n")
+
+    assert result.exit_code == 2
+    assert "exclude each other" in result.output
+
+
+def test_a_viewer_alone_is_told_to_be_too_little(users: Users) -> None:
+    """The newcomer who forgot --role learns it before the first 403."""
+    result = users("add", "guest", "--password-stdin", typed=f"{PASSWORD}\n")
+
+    assert (result.exit_code, result.stdout) == (0, "guest was added as viewer\n")
+    assert "no administrator yet (--role admin)" in result.stderr
+
+
+def test_the_setup_token_is_printed_again_and_alone(users: Users, book: Callable[[], Book]) -> None:
+    """The same each time, and the one that a running bridge finds in the file."""
+    first, second = users("setup-token"), users("setup-token")
+
+    assert first.exit_code == 0, first.output
+    assert first.stdout == second.stdout == f"{book().setup_token}\n"
+    assert book().opens_setup(first.stdout.strip())
+
+
+@pytest.mark.usefixtures("boss")
+def test_with_an_administrator_there_is_no_setup_token(users: Users, book: Callable[[], Book]) -> None:
+    """It says who there is instead."""
+    result = users("setup-token")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "there is an administrator already: boss" in result.stderr
+    assert book().setup_token == ""
+
+
+def test_the_directory_is_that_of_the_configuration(tmp_path: Path) -> None:
+    """A bridge with ``advanced.state_directory`` and the command see the same users; a broken file is told."""
+    (tmp_path / "bridge.json").write_text(json.dumps({"advanced": {"state_directory": str(tmp_path / "far")}}))
+    (tmp_path / "broken.json").write_text("{")
+    run = CliRunner().invoke
+    config = ["-c", str(tmp_path / "bridge.json")]
+
+    assert run(users_command, [*config, "setup-token"]).exit_code == 0
+    assert (tmp_path / "far" / "users.json").exists()
+    usual = run(users_command, ["list"], env={"TINYBMS_BRIDGE_CONFIG": str(tmp_path / "bridge.json")})
+    assert usual.exit_code == 0
+    assert "no users yet" in usual.output
+    broken = run(users_command, ["-c", str(tmp_path / "broken.json"), "list"])
+    assert broken.exit_code == 2
+    assert "--state-directory can" in broken.stderr
 
 
 @pytest.mark.parametrize(
@@ -173,6 +295,21 @@ def test_a_token_is_the_only_thing_on_standard_output(users: Users, book: Callab
 
 
 @pytest.mark.usefixtures("guest")
+@pytest.mark.parametrize(
+    ("name", "options", "role"),
+    [("boss", [], "admin"), ("boss", ["--role", "viewer"], "viewer"), ("guest", [], "viewer")],
+)
+def test_a_token_says_which_role_it_has(
+    users: Users, book: Callable[[], Book], name: str, options: list[str], role: str
+) -> None:
+    """Unasked it is that of its user: a script of the administrator is not stopped by 403 at its first change."""
+    result = users("token", name, *options)
+
+    assert book().tokens[0].role == role
+    assert f"of {name} with the role {role}, valid until" in result.stderr
+
+
+@pytest.mark.usefixtures("guest")
 def test_a_token_can_do_no_more_than_its_user(users: Users, book: Callable[[], Book]) -> None:
     """Asking for more gives what the user has."""
     users("token", "guest", "--role", "admin")
@@ -212,7 +349,7 @@ def test_the_help_names_every_command(users: Users) -> None:
     """And says where the users are."""
     shown = users("--help").output
 
-    for command in ("list", "add", "remove", "password", "token"):
+    for command in ("list", "add", "remove", "password", "token", "setup-token"):
         assert command in shown
 
 

@@ -237,7 +237,7 @@ async def run_bridge(
         with logging_through(logs.book), ExitStack() as ending:
             if opened is not None:
                 ending.enter_context(_following(bridge, settings, opened))
-                ending.callback(add_web(bridge, opened.store, logs.book, _ender(bridge), keep=keep))
+                ending.callback(add_web(bridge, opened.store, logs.book, _ender(bridge)))
             for remark in remarks:
                 log.warning("%s", remark)
             try:

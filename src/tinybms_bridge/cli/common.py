@@ -5,10 +5,12 @@ import json
 import logging
 import os
 import selectors
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn, TextIO, TypeVar
 
 import click
@@ -25,6 +27,7 @@ __all__ = [
     "json_option",
     "logging_through",
     "occupy_standard_streams",
+    "own_command",
     "run_until_signal",
     "set_up_logging",
     "wants_json",
@@ -124,6 +127,15 @@ def logging_through(handler: logging.Handler) -> Iterator[None]:
         root.removeHandler(handler)
         for each in early:
             root.addHandler(each)
+
+
+def own_command() -> str:
+    """Return how this program is called in another terminal in this folder."""
+    name = "tinybms-bridge"
+    if shutil.which(name):
+        return name
+    here = Path(sys.executable).with_name(name)
+    return os.path.relpath(here) if here.is_relative_to(Path.cwd()) else str(here)
 
 
 def occupy_standard_streams() -> None:

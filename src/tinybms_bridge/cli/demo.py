@@ -1,14 +1,12 @@
 """``tinybms-bridge demo``: simulated battery, real bridge, simulated GX, in one process; what ``make run`` starts."""
 
-import os
-import shutil
 import sys
-from pathlib import Path
+import tempfile
 from typing import TYPE_CHECKING
 
 import click
 
-from tinybms_bridge.cli.common import fail, run_until_signal, set_up_logging
+from tinybms_bridge.cli.common import fail, own_command, run_until_signal, set_up_logging
 from tinybms_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
@@ -60,11 +58,14 @@ def demo_command(
     with --feed-in chargers that heed no CCL. A day takes four minutes.
 
     \b
-    In another terminal, watch the frames, or ask the web server:
+    In another terminal, watch the frames, or ask the web server, which has a first page at http://localhost:8080/ :
       tinybms-bridge decode --live
       curl http://localhost:8080/api/status
 
     A second demonstration on this machine takes a CAN channel and a web port of its own, and says which.
+
+    Users, history, events and log are kept in a temporary directory, which is removed at the end; the demo says how
+    `tinybms-bridge users` works on it.
     """  # noqa: D301 -- \b is click's mark for a paragraph that is not re-wrapped
     from tinybms_bridge.cli.again import StartAgain, start_again
     from tinybms_bridge.cli.assembly import Overrides, open_in_memory
@@ -94,10 +95,13 @@ def demo_command(
         server = PtyServer(device, clock)
         server.open()
         wanted = can_channel if can_interface == "udp_multicast" else can_channel or ""
-        with claim_places(can_channel=wanted, web_port=web_port) as places:
+        with (
+            claim_places(can_channel=wanted, web_port=web_port) as places,
+            tempfile.TemporaryDirectory(prefix="tinybms-bridge-demo-", ignore_cleanup_errors=True) as folder,
+        ):
             overrides = Overrides(server.path, can_interface, places.can_channel or None)
             web = {"port": places.web_port, "listen_address": "127.0.0.1"}
-            opened = open_in_memory({"web_server": web}, overrides)
+            opened = open_in_memory({"web_server": web, "advanced": {"state_directory": folder}}, overrides)
             if not live:
                 click.echo(f"Simulated TinyBMS on {server.path}; frames on {can_interface}. {watch_text(opened)}")
                 click.echo(web_text(places.web_port, sought=web_port is None))
@@ -129,7 +133,6 @@ async def _run(
             opened.config,
             [],
             live=live,
-            keep=False,
             opened=opened,
             status_interval_s=2.0,
             title="tinybms-bridge demo - everything but the bridge is simulated",
@@ -150,9 +153,7 @@ def watch_text(opened: "Opened") -> str:
     settings = can_settings(opened.config)
     if settings.interface == "virtual":
         return "No other process can watch this interface."
-    name = "tinybms-bridge"
-    here = Path(sys.executable).with_name(name)
-    words = [name if shutil.which(name) else os.path.relpath(here), "decode", "--live"]
+    words = [own_command(), "decode", "--live"]
     if settings.interface != "udp_multicast":
         words += ["--interface", settings.interface]
     if settings.channel:

@@ -1,6 +1,7 @@
 """``tinybms-bridge users``: who may use the web server; works whether the bridge runs or not."""
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tinybms_bridge.cli.common import fail, json_option
+from tinybms_bridge.cli.common import EXIT_REFUSED, fail, json_option
 from tinybms_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
@@ -18,28 +19,46 @@ if TYPE_CHECKING:
 __all__ = ["users_command"]
 
 _ROLES = click.Choice(["viewer", "admin"])
+_LONGEST_LINE = 1024
 
 
 @click.group("users")
 @click.option(
-    "--state-directory",
-    default="",
-    metavar="DIR",
-    help="Where the bridge keeps its state, if the configuration names another place (advanced.state_directory).",
+    "--state-directory", default="", metavar="DIR", help="Where the bridge keeps its state.  [default: as configured]"
 )
+@click.option("-c", "--config", "config_path", metavar="FILE", help="Configuration of the bridge, which names it.")
 @click.pass_context
-def users_command(context: click.Context, state_directory: str) -> None:
-    """Manage the users of the web server.
+def users_command(context: click.Context, state_directory: str, config_path: str | None) -> None:
+    """Manage the users of the web server and their tokens.
 
-    A running bridge takes a change up within seconds. Run it as the user under which the bridge runs: the file of
+    A running bridge takes a change up within two seconds. Run it as the user under which the bridge runs: the file of
     users is readable for nobody else.
-    """
-    from tinybms_bridge.config.paths import state_directory as find
+
+    \b
+    Examples:
+      tinybms-bridge users add anna --role admin         asks for the password
+      tinybms-bridge users add anna --role admin --password-file anna.txt
+      tinybms-bridge users token anna --label backup     prints a token for scripts
+      tinybms-bridge users setup-token                   prints what makes the first administrator by the web
+      tinybms-bridge users --state-directory DIR list    of a demo, which says its DIR when it starts
+    """  # noqa: D301 -- \b is click's mark for a paragraph that is not re-wrapped
     from tinybms_bridge.hal.storage import MOST_STATE_BYTES, FileStorage
     from tinybms_bridge.services.web.accounts import USERS_FILE, AccountStore
 
-    path = Path(find(state_directory)) / USERS_FILE
+    path = (Path(state_directory) if state_directory else _configured_directory(config_path)) / USERS_FILE
     context.obj = AccountStore(FileStorage(path, most_bytes=MOST_STATE_BYTES))
+
+
+def _configured_directory(config_path: str | None) -> Path:
+    from tinybms_bridge.cli.configuration import read_configuration
+    from tinybms_bridge.config.paths import state_directory
+
+    try:
+        config, _ = read_configuration(config_path)
+    except BridgeError as error:
+        click.echo("the configuration cannot tell the state directory; --state-directory can", err=True)
+        fail(error)
+    return state_directory(config.advanced.state_directory)
 
 
 def _clear_errors(command: Callable[..., None]) -> Callable[..., None]:
@@ -55,23 +74,51 @@ def _clear_errors(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def _asked_password(confirm: bool) -> str:
-    password = click.prompt("Password", hide_input=True, confirmation_prompt=confirm, err=True)
+def _password(from_stdin: bool, file: str | None) -> str:
+    """Return a password from the terminal, typed twice, or the first line of a file or of standard input.
+
+    Never from an argument or a variable of the environment: other programs of the machine can see those.
+    """
+    if from_stdin and file is not None:
+        fail("--password-stdin and --password-file exclude each other", EXIT_REFUSED)
+    if from_stdin:
+        return sys.stdin.readline(_LONGEST_LINE).rstrip("\r\n")
+    if file is not None:
+        return _first_line(file)
+    if not _has_terminal():
+        fail("there is no terminal to ask for a password; --password-file or --password-stdin gives one", EXIT_REFUSED)
+    try:
+        password = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    except click.Abort:
+        fail("nothing was done: no password was given")
     assert isinstance(password, str)
     return password
 
 
-def _password(from_stdin: bool) -> str:
-    """Return a password from the terminal, typed twice, or the first line of standard input."""
-    if from_stdin:
-        return sys.stdin.readline().rstrip("\r\n")
+def _first_line(path: str) -> str:
     try:
-        return _asked_password(confirm=True)
-    except click.Abort:
-        fail("nothing was done: no password was given; --password-stdin reads it from standard input")
+        with Path(path).open(encoding="utf-8") as file:
+            return file.readline(_LONGEST_LINE).rstrip("\r\n")
+    except OSError as error:
+        fail(error, EXIT_REFUSED)
+    except ValueError:
+        fail(f"{path} is no text in UTF-8", EXIT_REFUSED)
 
 
-_stdin_option = click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+def _has_terminal() -> bool:
+    """Tell whether somebody can be asked without showing what is typed: Python reads a password from there."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
+def _password_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the ways to give a password without a terminal."""
+    from_file = click.option("--password-file", metavar="FILE", help="Take the password from the first line of a file.")
+    from_stdin = click.option("--password-stdin", is_flag=True, help="Take it from the first line of standard input.")
+    return from_file(from_stdin(command))
 
 
 @users_command.command("list")
@@ -110,21 +157,23 @@ def _document(book: "Book") -> dict[str, object]:
 @users_command.command("add")
 @click.argument("name")
 @click.option("--role", type=_ROLES, default="viewer", show_default=True, help="What the user may do.")
-@_stdin_option
+@_password_options
 @click.pass_obj
 @_clear_errors
-def add_command(store: "AccountStore", name: str, role: str, password_stdin: bool) -> None:
+def add_command(store: "AccountStore", name: str, role: str, password_stdin: bool, password_file: str | None) -> None:
     """Add the user NAME; asks for the password."""
     from tinybms_bridge.services.web.accounts import Account, Role
     from tinybms_bridge.services.web.accounts.passwords import check_password, hash_password
 
     name = name.lower()
     store.read().with_account(Account(name, Role(role), ""))  # says at once what is wrong with the name
-    password = _password(password_stdin)
+    password = _password(password_stdin, password_file)
     check_password(password, name)
     account = Account(name, Role(role), hash_password(password))
-    store.update(lambda book: book.with_account(account))
+    book = store.update(lambda book: book.with_account(account))
     click.echo(f"{name} was added as {role}")
+    if not book.has_admin:
+        click.echo("there is no administrator yet (--role admin): nobody can change anything", err=True)
 
 
 @users_command.command("remove")
@@ -140,16 +189,18 @@ def remove_command(store: "AccountStore", name: str) -> None:
 @users_command.command("password")
 @click.argument("name")
 @click.option("--role", type=_ROLES, default=None, help="Give the user this role too.")
-@_stdin_option
+@_password_options
 @click.pass_obj
 @_clear_errors
-def password_command(store: "AccountStore", name: str, role: str | None, password_stdin: bool) -> None:
+def password_command(
+    store: "AccountStore", name: str, role: str | None, password_stdin: bool, password_file: str | None
+) -> None:
     """Give the user NAME another password; browsers have to log in again, and the user's tokens are void."""
     from tinybms_bridge.services.web.accounts import Role
     from tinybms_bridge.services.web.accounts.passwords import check_password, hash_password
 
     store.read().expect_account(name)
-    password = _password(password_stdin)
+    password = _password(password_stdin, password_file)
     check_password(password, name)
     hashed = hash_password(password)
     new_role = None if role is None else Role(role)
@@ -157,16 +208,38 @@ def password_command(store: "AccountStore", name: str, role: str | None, passwor
     click.echo(f"the password of {name.lower()} was changed; tokens of before are void")
 
 
+@users_command.command("setup-token")
+@click.pass_obj
+@_clear_errors
+def setup_token_command(store: "AccountStore") -> None:
+    """Print the one-time token that makes the first administrator by the web (POST /api/setup).
+
+    A running bridge shows the same one. It is void as soon as there is an administrator.
+    """
+    from tinybms_bridge.services.web.accounts import Book, Role
+
+    admin = next((account.name for account in store.read().accounts if account.role is Role.ADMIN), "")
+    if admin:
+        fail(f"there is an administrator already: {admin}; a setup token makes only the first one")
+    click.echo(store.update(Book.with_setup_token).setup_token)
+    click.echo("it makes the first administrator, and is void then", err=True)
+
+
 @users_command.command("token")
 @click.argument("name")
 @click.option("--label", default="script", show_default=True, help="What the token is for.")
-@click.option("--role", type=_ROLES, default="viewer", show_default=True, help="The most that the token may do.")
+@click.option("--role", type=_ROLES, help="The most that the token may do.  [default: what NAME may]")
 @click.option("--days", type=click.IntRange(1, 3650), default=365, show_default=True, help="How long it is valid.")
 @click.option("--revoke", "revoked", default=None, metavar="ID", help="Revoke this token of the user instead.")
 @click.pass_obj
 @_clear_errors
-def token_command(store: "AccountStore", name: str, label: str, role: str, days: int, revoked: str | None) -> None:
-    """Make a bearer token for scripts of the user NAME and print it, this once."""
+def token_command(
+    store: "AccountStore", name: str, label: str, role: str | None, days: int, revoked: str | None
+) -> None:
+    """Make a bearer token for scripts of the user NAME and print it, this once.
+
+    With the token of an administrator a script can change everything but users and passwords.
+    """
     from tinybms_bridge.hal.clock import SystemClock
     from tinybms_bridge.services.web.accounts import Role
     from tinybms_bridge.services.web.accounts.tokens import new_record, write_token
@@ -176,10 +249,10 @@ def token_command(store: "AccountStore", name: str, label: str, role: str, days:
         return
     now = SystemClock().wall()
     account = store.read().expect_account(name)
-    record = new_record(account.name, label, Role(role).at_most(account.role), now, days)
+    record = new_record(account.name, label, account.role.at_most(None if role is None else Role(role)), now, days)
     book = store.update(lambda book: book.with_token(record, now))
     click.echo(write_token(record, book.secret))
-    click.echo(f"token {record.id}, {record.role}, valid until {record.expires_at:%Y-%m-%d}", err=True)
+    click.echo(record.describe(), err=True)
 
 
 def _revoke(store: "AccountStore", name: str, token_id: str) -> None:

@@ -2,38 +2,41 @@
 
 import asyncio
 import gc
+import shlex
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinybms_bridge.bridge import Bridge
+from tinybms_bridge.cli.common import own_command
 from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.paths import state_directory
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.events import ConfigChanged
 from tinybms_bridge.services.logs import LogBook
 
 if TYPE_CHECKING:
     from tinybms_bridge.services.web.options import WebOptions
-    from tinybms_bridge.services.web.service import WebService
+    from tinybms_bridge.services.web.service import WebService, WebState
 
-__all__ = ["add_web"]
+__all__ = ["add_web", "users_command"]
 
 _WEB_DELAY_S = 5.0
 """Longest wait of the web server for the first frame after the start of the bridge."""
 
 
-def add_web(
-    bridge: Bridge, store: ConfigStore, book: LogBook, start_again: Callable[[], None], *, keep: bool
-) -> Callable[[], None]:
+def add_web(bridge: Bridge, store: ConfigStore, book: LogBook, start_again: Callable[[], None]) -> Callable[[], None]:
     """Add the web server, which takes up changes of its section and of its directory; return what ends that.
 
     It waits for the first frame: the path comes first, and the web stack takes seconds to import on a small board.
     """
-    part = _WebPart(bridge, lambda: _make_service(bridge, store, book, start_again, keep=keep))
+    part = _WebPart(bridge, lambda: _make_service(bridge, store, book, start_again))
     bridge.supervisor.add("web", part.run)
     bridge.supervisor.add("web watch", part.watch)
     bridge.supervisor.add("web settings", part.follow)
     store.guards.append(part.check)
+    bridge.web_state = part.state
     ending = ExitStack()
     ending.callback(part.close)
     ending.callback(store.guards.remove, part.check)
@@ -80,6 +83,10 @@ class _WebPart:
         if self._service is not None:
             self._service.check(_options_of(self._bridge, config))
 
+    def state(self) -> "WebState | None":
+        """Tell how the server is reached."""
+        return None if self._service is None else self._service.state
+
     def close(self) -> None:
         """Follow nothing any more."""
         self._changes.close()
@@ -96,9 +103,7 @@ class _WebPart:
         self._made.set()
 
 
-def _make_service(
-    bridge: Bridge, store: ConfigStore, book: LogBook, start_again: Callable[[], None], *, keep: bool
-) -> "WebService":
+def _make_service(bridge: Bridge, store: ConfigStore, book: LogBook, start_again: Callable[[], None]) -> "WebService":
     from tinybms_bridge.services.web.accounts import USERS_FILE
     from tinybms_bridge.services.web.service import WebService
     from tinybms_bridge.services.web.tls import CERTIFICATE_FILE, KEY_FILE
@@ -109,7 +114,21 @@ def _make_service(
         machine.stored(name, mode)  # browsers that trust our own certificate go on trusting it
     face = WebFace(bridge, store, book, start_again)
     users = machine.stored(USERS_FILE, 0o600)
-    return WebService(face, _options_of(bridge, bridge.config), users, machine.clock, command_line=keep)
+    return WebService(
+        face,
+        _options_of(bridge, bridge.config),
+        users,
+        machine.clock,
+        users_command=lambda: users_command(machine.folder()),
+    )
+
+
+def users_command(folder: Path) -> str:
+    """Return how ``tinybms-bridge users`` is called for the users of a state directory."""
+    words = [own_command(), "users"]
+    if folder != state_directory("", {}):
+        words += ["--state-directory", str(folder)]
+    return shlex.join(words)
 
 
 def _options_of(bridge: Bridge, config: Configuration) -> "WebOptions":

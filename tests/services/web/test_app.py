@@ -36,7 +36,7 @@ def test_without_a_gate_nobody_is_known(face: Any) -> None:
     gate = create_app(face, WebOptions(), routers=()).state.gate
 
     assert gate.accounts.book.accounts == ()
-    assert not gate.setup.matches("")
+    assert not gate.accounts.book.opens_setup("")
 
 
 async def test_no_page_loads_scripts_from_elsewhere(nobody: httpx.AsyncClient) -> None:

@@ -22,11 +22,11 @@ from tinybms_bridge.events import Noted
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.services.web import app as app_module
-from tinybms_bridge.services.web.accounts import Accounts, AccountStore
+from tinybms_bridge.services.web.accounts import Accounts, AccountStore, Book
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.security import Viewer
 from tinybms_bridge.services.web.server import EmbeddedServer
-from tinybms_bridge.services.web.service import WebService, bind
+from tinybms_bridge.services.web.service import WebService, WebState, bind
 
 WAIT_S = 30.0
 LOOPBACK = WebOptions(port=0, listen_address="127.0.0.1")
@@ -147,19 +147,75 @@ async def test_the_first_start_shows_a_setup_token_once(start: Start, said: list
         assert "users add" in text
 
 
-async def test_without_a_file_of_users_the_command_line_is_no_way(
+async def test_the_command_that_is_advised_works_on_the_same_users(
     face: Any, routes: APIRouter, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The demo keeps its users in memory: a command that would add one elsewhere is not advised."""
+    """The demo has a state directory of its own; who sits at the terminal sees address, token and command too."""
     monkeypatch.setattr(app_module, "_all_routers", lambda: (routes,))
-    service = WebService(face, LOOPBACK, MemoryStorage(), SystemClock(), announce=said.append, command_line=False)
+    command = "tinybms-bridge users --state-directory /state"
+    service = WebService(
+        face, LOOPBACK, MemoryStorage(), SystemClock(), announce=said.append, users_command=lambda: command
+    )
+    assert service.state == WebState("", "", command)
     task = asyncio.create_task(service.run())
-    while not said:
+    while service.port is None:
         await asyncio.sleep(0.001)
+    state = service.state
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
-    assert said[0].endswith("Open the web page and enter it.")
+    assert f"\nMake one: {command} add NAME --role admin\n" in said[0]
+    assert state.address.startswith("http://127.0.0.1:")
+    assert state.address in said[0]
+    assert f"web server: {state.setup_token}\n" in said[0]
+    assert service.state.address == ""
+
+
+async def shown(service: WebService, wanted: bool) -> str:
+    """Return the setup token once there is one, or none."""
+    while bool(service.state.setup_token) is not wanted:
+        await asyncio.sleep(0.01)
+    return service.state.setup_token
+
+
+async def test_the_setup_token_is_gone_once_the_command_line_made_an_administrator(
+    start: Start, said: list[str], people: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is there anew, and shown, when somebody removed the file of users."""
+    monkeypatch.setattr("tinybms_bridge.services.web.service._REFRESH_S", 0.01)
+    users = MemoryStorage()
+    async with start(users=users) as service:
+        first = await shown(service, True)
+        await asyncio.to_thread(AccountStore(users).update, lambda _: people)
+        assert await shown(service, False) == ""
+        users.data = None
+        while len(said) < 2:
+            await asyncio.sleep(0.01)
+
+    assert first
+    assert first not in said[1]
+
+
+async def test_a_state_directory_that_cannot_be_written_is_told_once(
+    start: Start, said: list[str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token that could not make anybody an administrator is not shown; reading works."""
+    monkeypatch.setattr("tinybms_bridge.services.web.service._REFRESH_S", 0.01)
+
+    class Full(MemoryStorage):
+        def write(self, data: bytes) -> None:
+            self.writes += 1
+            raise OSError(28, "No space left on device")
+
+    users = Full()
+    async with start(users=users) as service:
+        while users.writes < 3:
+            await asyncio.sleep(0.01)
+        assert (await get(service, "/api/session")).json()["setup_required"] is True
+
+    assert said == []
+    assert caplog.text.count("there is no administrator, and none can be made") == 1
+    assert "No space left on device" in caplog.text
 
 
 async def test_the_token_is_not_logged(start: Start, said: list[str], caplog: pytest.LogCaptureFixture) -> None:

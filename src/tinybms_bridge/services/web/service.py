@@ -8,6 +8,7 @@ import logging
 import socket
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Never
 
 from tinybms_bridge.battery.bms_event_kinds import Severity
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from tinybms_bridge.services.web.security.gate import Gate
     from tinybms_bridge.services.web.server import EmbeddedServer
 
-__all__ = ["WebService", "bind"]
+__all__ = ["WebService", "WebState", "bind"]
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,18 @@ def _to_standard_error(text: str) -> None:
     sys.stderr.flush()
 
 
+@dataclass(frozen=True, slots=True)
+class WebState:
+    """How the web server is reached, for whoever sits at the terminal: never for the log or an answer."""
+
+    address: str = ""
+    """URL on this machine; empty while the server does not listen."""
+    setup_token: str = ""
+    """Makes the first administrator; empty once there is one."""
+    users_command: str = ""
+    """How ``tinybms-bridge users`` is called here to work on the same users."""
+
+
 class WebService:
     """The web server of one bridge; ``run`` may be called again after it failed or was cancelled."""
 
@@ -49,7 +62,7 @@ class WebService:
         clock: Clock,
         *,
         announce: Callable[[str], None] = _to_standard_error,
-        command_line: bool = True,
+        users_command: Callable[[], str] = lambda: "tinybms-bridge users",
     ) -> None:
         self.options = options
         """May be replaced; the next ``run`` takes it up."""
@@ -61,10 +74,12 @@ class WebService:
         self._storage = storage
         self._clock = clock
         self._announce = announce  # not the log: that can be read without a login
-        self._command_line = command_line  # whether it reaches the same users
+        self._users_command = users_command  # that reaches the same users
         self._gate: Gate | None = None
         self._worked: WebOptions | None = None
-        self._setup_shown = False
+        self._address = ""
+        self._setup_shown = ""
+        self._unsaved = ""
 
     async def run(self) -> None:
         """Serve until cancelled, with the last options that worked if the present ones cannot be used.
@@ -84,6 +99,13 @@ class WebService:
             self._face.bus.publish(Noted(Severity.FAULT, "web.settings", text), "web")
             fallback = worked
         await self._run(fallback)
+
+    @property
+    def state(self) -> WebState:
+        """How the server is reached now."""
+        address = "" if self.port is None else self._address
+        setup_token = "" if self._gate is None else self._gate.accounts.book.setup_token
+        return WebState(address, setup_token, self._users_command())
 
     def check(self, wanted: WebOptions) -> None:
         """Raise ConfigError if the server could not go on with these options. Blocks; not for the event loop."""
@@ -111,8 +133,11 @@ class WebService:
             server, gate = await asyncio.to_thread(self._prepare, options)
             await gate.accounts.refresh()
             self._worked = options
-            self.port = listener.getsockname()[1]
-            self._show(gate, options)
+            port = listener.getsockname()[1]
+            self._address = _url(options, port)
+            log.info("web server listens on %s", _url(options, port, everywhere="*"))
+            await self._offer_setup(gate)
+            self.port = port
             try:
                 await self._serve(server, gate, listener)
             finally:
@@ -168,19 +193,31 @@ class WebService:
                 if str(error) != told:
                     log.warning("%s; the users known so far stay", error)
                 told = str(error)
-            if not gate.setup_required:
-                gate.setup.void()
+            await self._offer_setup(gate)
 
-    def _show(self, gate: "Gate", options: WebOptions) -> None:
-        scheme = "https" if options.encrypted else "http"
-        log.info("web server listens on %s://%s:%d/", scheme, options.listen_address or "*", self.port)
-        if gate.setup_required and not self._setup_shown:
-            self._setup_shown = True
-            other = ', or use "tinybms-bridge users add NAME --role admin"' if self._command_line else ""
+    async def _offer_setup(self, gate: "Gate") -> None:
+        """Have a setup token while there is no administrator, and show each one once."""
+        try:
+            await gate.accounts.offer_setup()
+            self._unsaved = ""
+        except BridgeError as error:
+            if str(error) != self._unsaved:
+                log.warning("there is no administrator, and none can be made: %s", error)
+            self._unsaved = str(error)
+        token = gate.accounts.book.setup_token
+        if token and token != self._setup_shown:
+            self._setup_shown = token
             self._announce(
-                f"There is no administrator yet. One-time setup token of the web server: {gate.setup.issue()}\n"
-                f"Open the web page and enter it{other}."
+                f"There is no administrator yet. One-time setup token of the web server: {token}\n"
+                f"Make one: {self.state.users_command} add NAME --role admin\n"
+                f"or with the token, as {self._address} says."
             )
+
+
+def _url(options: WebOptions, port: int, everywhere: str = "localhost") -> str:
+    """Return the address of the first page; ``everywhere`` is the name for all interfaces."""
+    host = options.listen_address or everywhere
+    return f"{'https' if options.encrypted else 'http'}://{f'[{host}]' if ':' in host else host}:{port}/"
 
 
 def bind(address: str, port: int) -> socket.socket:

@@ -47,7 +47,7 @@ async def test_a_new_user_can_log_in_at_once_and_after_a_restart(accounts: Accou
 async def test_the_first_administrator_is_made_once(accounts: Accounts) -> None:
     """Two browsers with the setup token: the second one is refused even if it was as fast."""
     with pytest.raises(AccountError) as error:
-        await accounts.add("ann", Role.ADMIN, "a fair password", first=True)
+        await accounts.set_up("ann", "a fair password", "")
 
     assert error.value.code == "setup_done"
     assert accounts.book.account("ann") is None
@@ -56,14 +56,46 @@ async def test_the_first_administrator_is_made_once(accounts: Accounts) -> None:
 async def test_two_first_administrators_at_once_make_one() -> None:
     """The check is made where the file is written, not before."""
     accounts = Accounts(MemoryStorage())
+    await accounts.offer_setup()
+    token = accounts.book.setup_token
 
     outcomes = await asyncio.gather(
-        *(accounts.add(name, Role.ADMIN, "a fair password", first=True) for name in ("ann", "bob")),
+        *(accounts.set_up(name, "a fair password", token) for name in ("ann", "bob")),
         return_exceptions=True,
     )
     accounts.close()
 
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Account", "AccountError"]
+
+
+async def test_a_setup_token_stays_until_it_is_used() -> None:
+    """A restart of the bridge or a second look does not void what somebody has written down."""
+    storage = MemoryStorage()
+    first, second = Accounts(storage), Accounts(storage)
+    for accounts in (first, second):
+        await accounts.refresh()
+        await accounts.offer_setup()
+
+    assert first.book.setup_token == second.book.setup_token != ""
+    await first.set_up("ann", "a fair password", first.book.setup_token)
+    await second.refresh()
+    await second.offer_setup()
+    assert second.book.setup_token == ""
+    first.close()
+    second.close()
+
+
+async def test_a_wrong_setup_token_makes_nobody() -> None:
+    """Nor is a password hashed for it."""
+    accounts = Accounts(MemoryStorage())
+    await accounts.offer_setup()
+
+    with pytest.raises(AccountError, match="setup token is wrong") as error:
+        await accounts.set_up("ann", "short", "0" * 24)
+    accounts.close()
+
+    assert error.value.code == "wrong_setup_token"
+    assert accounts.book.accounts == ()
 
 
 async def test_a_weak_password_changes_nothing(accounts: Accounts) -> None:

@@ -152,3 +152,66 @@ def test_another_password_ends_the_tokens_of_the_user_alone() -> None:
 
     assert [each.id for each in book.with_changes("Guest", password="h3").tokens] == ["2"]
     assert book.with_changes("guest", role=Role.ADMIN).tokens == book.tokens
+
+
+def test_without_a_setup_token_nothing_opens_the_setup() -> None:
+    """Before one is made, the empty text is no key."""
+    assert not Book().opens_setup("")
+    assert not Book().opens_setup("-")
+
+
+def test_the_setup_token_is_taken_as_people_type_it() -> None:
+    """Capitals, hyphens and blanks do not matter."""
+    book = Book().with_setup_token()
+    token = book.setup_token
+
+    assert book.opens_setup(token)
+    assert book.opens_setup(f" {token.upper().replace('-', ' ')} ")
+    assert not book.opens_setup(token[:-1])
+    assert not book.opens_setup(token + "0")
+    assert not book.opens_setup("\ud800")
+
+
+def test_a_setup_token_has_ninety_six_bits_and_stays() -> None:
+    """More than anybody can guess through the brake; who looks again sees the same."""
+    book = Book().with_setup_token()
+
+    assert len(book.setup_token.replace("-", "")) == 24
+    assert int(book.setup_token.replace("-", ""), 16) >= 0
+    assert book.with_setup_token() is book
+
+
+@pytest.mark.parametrize("way", ["add", "promote"])
+def test_the_first_administrator_voids_the_setup_token(way: str) -> None:
+    """Whichever way there is one now; a viewer does not."""
+    book = Book().with_setup_token()
+    token = book.setup_token
+    viewed = book.with_account(Account("guest", Role.VIEWER, "h"))
+    assert viewed.opens_setup(token)
+
+    done = viewed.with_changes("guest", role=Role.ADMIN) if way == "promote" else book.with_account(BOOK.accounts[0])
+
+    assert (done.setup_token, done.opens_setup(token)) == ("", False)
+    with pytest.raises(AccountError) as error:
+        done.with_setup_token()
+    assert refusal(error) == "setup_done"
+
+
+def test_a_setup_token_beside_an_administrator_opens_nothing() -> None:
+    """A file that somebody edited."""
+    assert not Book(BOOK.accounts, setup_token="abc-def").opens_setup("abcdef")
+
+
+@pytest.mark.parametrize(
+    ("own", "asked", "given"),
+    [
+        (Role.ADMIN, None, Role.ADMIN),
+        (Role.ADMIN, Role.ADMIN, Role.ADMIN),
+        (Role.ADMIN, Role.VIEWER, Role.VIEWER),
+        (Role.VIEWER, None, Role.VIEWER),
+        (Role.VIEWER, Role.ADMIN, Role.VIEWER),
+    ],
+)
+def test_a_role_is_at_most_another(own: Role, asked: Role | None, given: Role) -> None:
+    """A token gets what was asked for and what its user has, whichever is less; unasked, what its user has."""
+    assert own.at_most(asked) is given

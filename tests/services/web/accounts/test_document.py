@@ -14,7 +14,11 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 accounts = st.builds(Account, texts, st.sampled_from(Role), texts)
 tokens = st.builds(TokenRecord, texts, texts, texts, st.sampled_from(Role), moments, moments)
 books = st.builds(
-    Book, st.lists(accounts, max_size=4).map(tuple), st.lists(tokens, max_size=4).map(tuple), st.binary(min_size=32)
+    Book,
+    st.lists(accounts, max_size=4).map(tuple),
+    st.lists(tokens, max_size=4).map(tuple),
+    st.binary(min_size=32),
+    texts,
 )
 
 
@@ -47,6 +51,7 @@ def document(**changes: Any) -> bytes:
         document(users=[{"name": 5, "role": "admin", "password": ""}]),
         document(tokens=[{}]),
         document(tokens=[5]),
+        document(setup_token=5),
     ],
 )
 def test_another_document_is_refused(data: bytes) -> None:

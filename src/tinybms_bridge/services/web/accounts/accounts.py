@@ -1,6 +1,7 @@
 """The users as the event loop sees them: the last book at hand, everything slow in one thread of its own."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -42,9 +43,26 @@ class Accounts:
         """
         return await self._call(partial(self._verify, name, password), _MOST_WAITING if known else _MOST_STRANGERS)
 
-    async def add(self, name: str, role: Role, password: str, *, first: bool = False) -> Account:
-        """Add a user; ``first`` refuses if there is an administrator already. Raises AccountError."""
-        return await self._call(partial(self._add, name.lower(), role, password, first))
+    async def add(self, name: str, role: Role, password: str) -> Account:
+        """Add a user. Raises AccountError."""
+        return await self._call(partial(self._add, name.lower(), role, password, _expect_nothing))
+
+    async def set_up(self, name: str, password: str, setup_token: str) -> Account:
+        """Add the first administrator. Raises AccountError, also when the token is not the present one."""
+
+        def expect_setup(book: Book) -> None:
+            if book.has_admin:
+                raise AccountError("setup_done", "there is an administrator already: log in")
+            if not book.opens_setup(setup_token):
+                words = 'the setup token is wrong; "tinybms-bridge users setup-token" prints the present one'
+                raise AccountError("wrong_setup_token", words)
+
+        return await self._call(partial(self._add, name.lower(), Role.ADMIN, password, expect_setup))
+
+    async def offer_setup(self) -> None:
+        """Have a setup token while there is no administrator."""
+        if not (self.book.has_admin or self.book.setup_token):
+            await self._call(self._offer_setup)
 
     async def change(self, name: str, *, password: str | None = None, role: Role | None = None) -> Account:
         """Change a user. Raises AccountError."""
@@ -75,13 +93,17 @@ class Accounts:
             return None
         return account if matches(password, account.password) else None
 
-    def _add(self, name: str, role: Role, password: str, first: bool) -> Account:
+    def _offer_setup(self) -> None:
+        with contextlib.suppress(AccountError):  # the command line was faster
+            self._edit(Book.with_setup_token)
+
+    def _add(self, name: str, role: Role, password: str, expect: Callable[[Book], None]) -> Account:
+        expect(self._store.read())  # before the hash, which takes long
         check_password(password, name)
         account = Account(name, role, hash_password(password))
 
         def edit(book: Book) -> Book:
-            if first and book.has_admin:
-                raise AccountError("setup_done", "there is an administrator already: log in")
+            expect(book)
             return book.with_account(account)
 
         self._edit(edit)
@@ -96,3 +118,7 @@ class Accounts:
     def _edit(self, edit: Callable[[Book], Book]) -> Book:
         self.book = self._store.update(edit)
         return self.book
+
+
+def _expect_nothing(_: Book) -> None:
+    """Accept any book."""

@@ -1,5 +1,6 @@
 """The list of users and tokens: an immutable document and the changes that it allows."""
 
+import hmac
 import re
 import secrets
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
 _MOST_USERS = 50
 _MOST_TOKENS = 100
 _LONGEST_LABEL = 64
+_SETUP_GROUPS, _SETUP_GROUP_BYTES = 4, 3
 
 
 class AccountError(BridgeError):
@@ -41,9 +43,9 @@ class Role(StrEnum):
     ADMIN = "admin"
     """Read and change."""
 
-    def at_most(self, other: "Role") -> "Role":
-        """Return the lesser of two roles."""
-        return Role.ADMIN if self is other is Role.ADMIN else Role.VIEWER
+    def at_most(self, other: "Role | None") -> "Role":
+        """Return the lesser of two roles; with None this one."""
+        return self if other in (self, None) else Role.VIEWER
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,10 @@ class TokenRecord:
     created_at: datetime
     expires_at: datetime
 
+    def describe(self) -> str:
+        """Say what the token may do and how long, for whoever made it."""
+        return f"token {self.id} of {self.user} with the role {self.role}, valid until {self.expires_at:%Y-%m-%d}"
+
 
 @dataclass(frozen=True, slots=True)
 class Book:
@@ -76,6 +82,8 @@ class Book:
     tokens: tuple[TokenRecord, ...] = ()
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     """Signs the tokens."""
+    setup_token: str = field(default="", repr=False)
+    """Proves that whoever makes the first administrator can read this machine's own output; empty once there is one."""
 
     def account(self, name: str) -> Account | None:
         """Return a user, or None; capitals do not matter."""
@@ -99,7 +107,7 @@ class Book:
             raise AccountError("user_exists", f'there is already a user "{account.name}"')
         if len(self.accounts) >= _MOST_USERS:
             raise AccountError("too_many_users", f"there are already {_MOST_USERS} users")
-        return replace(self, accounts=(*self.accounts, account))
+        return self._checked(replace(self, accounts=(*self.accounts, account)))
 
     def without_account(self, name: str) -> Self:
         """Remove a user and the user's tokens."""
@@ -115,6 +123,20 @@ class Book:
         accounts = tuple(new if each is old else each for each in self.accounts)
         tokens = tuple(token for token in self.tokens if password is None or token.user != old.name)
         return self._checked(replace(self, accounts=accounts, tokens=tokens))
+
+    def with_setup_token(self) -> Self:
+        """Return the book with a setup token, 96 bits in groups of hexadecimal digits; one that is there stays."""
+        if self.has_admin:
+            raise AccountError("setup_done", "there is an administrator already")
+        if self.setup_token:
+            return self
+        groups = [secrets.token_hex(_SETUP_GROUP_BYTES) for _ in range(_SETUP_GROUPS)]
+        return replace(self, setup_token="-".join(groups))
+
+    def opens_setup(self, text: str) -> bool:
+        """Tell whether a text is the setup token; hyphens, blanks and capitals do not matter."""
+        wanted = "" if self.has_admin else _digits(self.setup_token)
+        return bool(wanted) and hmac.compare_digest(_digits(text).encode("utf-8", "surrogatepass"), wanted.encode())
 
     def with_token(self, token: TokenRecord, now: datetime) -> Self:
         """Add a token, and forget those that have expired."""
@@ -146,4 +168,8 @@ class Book:
     def _checked(self, new: Self) -> Self:
         if self.has_admin and not new.has_admin:
             raise AccountError("last_admin", "the last administrator has to stay; make another one first")
-        return new
+        return replace(new, setup_token="") if new.has_admin else new
+
+
+def _digits(text: str) -> str:
+    return text.replace("-", "").replace(" ", "").lower()

@@ -17,6 +17,7 @@ def to_json(book: Book) -> bytes:
     document = {
         "version": _VERSION,
         "secret": book.secret.hex(),
+        **({"setup_token": book.setup_token} if book.setup_token else {}),
         "users": [
             {"name": account.name, "role": account.role, "password": account.password} for account in book.accounts
         ],
@@ -38,6 +39,7 @@ def from_json(data: bytes) -> Book:
             tuple(_account_in(entry) for entry in document["users"]),
             tuple(_token_in(entry) for entry in document["tokens"]),
             secret,
+            _text(document.get("setup_token", "")),
         )
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"it is not a list of users ({type(error).__name__})") from error

@@ -14,6 +14,7 @@ _STATUS = {
     "user_exists": 409,
     "last_admin": 409,
     "setup_done": 409,
+    "wrong_setup_token": 403,
     "too_many_users": 409,
     "too_many_tokens": 409,
     "busy": 503,

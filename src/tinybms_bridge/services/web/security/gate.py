@@ -15,7 +15,6 @@ from tinybms_bridge.services.web.security.near import Neighbourhood, forwarded_a
 from tinybms_bridge.services.web.security.origin import address_of, origin_of
 from tinybms_bridge.services.web.security.rate import LoginLimiter, Try
 from tinybms_bridge.services.web.security.sessions import Session, Sessions
-from tinybms_bridge.services.web.security.setup import SetupToken
 from tinybms_bridge.services.web.security.user import User, Via
 
 __all__ = ["COOKIE", "Gate", "Seen", "address_of"]
@@ -39,7 +38,6 @@ class Gate:
         self.clock = clock
         self.options = options
         self.sessions = Sessions(clock)
-        self.setup = SetupToken()
         self.near = Neighbourhood()
         self._limiter = LoginLimiter(clock)
 

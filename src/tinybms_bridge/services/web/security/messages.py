@@ -78,11 +78,13 @@ class UserChange(_Body, json_schema_extra=examples({"role": "admin"})):
     role: RoleName | None = None
 
 
-class NewToken(_Body, json_schema_extra=examples({"label": "home automation", "role": "viewer", "days": 365})):
-    """A bearer token to make."""
+class NewToken(
+    _Body, json_schema_extra=examples({"label": "backup"}, {"label": "home automation", "role": "viewer", "days": 365})
+):
+    """A bearer token to make; without ``role`` it may do what its maker may."""
 
     label: Annotated[str, Field(min_length=1, max_length=64)]
-    role: RoleName = "viewer"
+    role: RoleName | None = None
     days: Annotated[int, Field(ge=1, le=LONGEST_DAYS)] = 365
 
 
@@ -166,4 +168,6 @@ class CreatedToken(TokenInfo):
     """A new bearer token; shown this once."""
 
     success: bool = True
+    message: str
+    """Which role the token has, and how long it is valid."""
     token: str

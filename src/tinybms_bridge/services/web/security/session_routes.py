@@ -2,7 +2,8 @@
 
 from fastapi import APIRouter, Request, Response
 
-from tinybms_bridge.services.web.accounts import Account, Role
+from tinybms_bridge.errors import BridgeError
+from tinybms_bridge.services.web.accounts import Account, AccountError, Role
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.security.audit import audit, audit_login
 from tinybms_bridge.services.web.security.dependencies import Login, OwnPage, TheGate, refuse_tokens
@@ -38,12 +39,17 @@ async def set_up(body: SetupBody, request: Request, response: Response, gate: Th
     if not gate.setup_required:
         raise ProblemError(409, "setup_done", "there is an administrator already: log in")
     begun = gate.begin_try(request)
-    if not gate.setup.matches(body.token.get_secret_value()):
-        audit_login("(setup)", address, "refused")
-        raise ProblemError(403, "wrong_setup_token", "the setup token is wrong; the bridge prints it when it starts")
+    try:
+        account = await gate.accounts.set_up(
+            body.username, body.password.get_secret_value(), body.token.get_secret_value()
+        )
+    except BridgeError as error:
+        if isinstance(error, AccountError) and error.code == "wrong_setup_token":
+            audit_login("(setup)", address, "refused")
+        else:
+            begun.succeeded()
+        raise
     begun.succeeded()
-    account = await gate.accounts.add(body.username, Role.ADMIN, body.password.get_secret_value(), first=True)
-    gate.setup.void()
     audit_login(account.name, address, "accepted")
     return _begin(account, request, response, gate)
 

@@ -66,13 +66,15 @@ async def list_tokens(user: Login, gate: TheGate) -> TokenList:
 
 @router.post("/tokens", status_code=201)
 async def make_token(body: NewToken, user: Login, gate: TheGate) -> CreatedToken:
-    """Make a bearer token for a script; it can do no more than its maker, and is shown this once."""
+    """Make a bearer token for a script; by default it can do what its maker can, never more. It is shown this once."""
     refuse_tokens(user, "make another token")
     now = gate.clock.wall()
-    record = new_record(user.name, body.label, Role(body.role).at_most(user.role), now, body.days)
+    record = new_record(user.name, body.label, user.role.at_most(body.role and Role(body.role)), now, body.days)
     book = await gate.accounts.edit(lambda book: book.with_token(record, now))
     audit(user, "bearer made", id=record.id, label=record.label, role=record.role)
-    return CreatedToken(**TokenInfo.of(record).model_dump(), token=write_token(record, book.secret))
+    return CreatedToken(
+        **TokenInfo.of(record).model_dump(), message=record.describe(), token=write_token(record, book.secret)
+    )
 
 
 @router.delete("/tokens/{token_id}")
