@@ -532,5 +532,5 @@ class Bridge:
 def _carry_over(old: CanStatistics, new: CanStatistics) -> None:
     """Add the counters of a port that was closed to those of the one in its place."""
     for each in fields(CanStatistics):
-        if each.name != "up":
+        if each.name not in ("up", "trouble"):
             setattr(new, each.name, getattr(new, each.name) + getattr(old, each.name))

@@ -242,6 +242,37 @@ async def test_full_transmit_buffer_is_counted_and_logged_once(
     assert (workshop.attempts, port.statistics.outages) == (1, 0)
 
 
+async def test_what_is_wrong_with_the_adapter_is_told_with_advice_until_it_works(
+    make_port: MakePort, workshop: Workshop, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log has it in one line, the statistics as long as it lasts."""
+    port = await make_port()
+    assert port.statistics.trouble == ""
+
+    workshop.bus.failure = OSError(errno.ENOBUFS, "No buffer space available")
+    port.send(FRAME)
+    await until(lambda: port.statistics.trouble != "")
+    trouble = port.statistics.trouble
+    workshop.bus.failure = None
+    port.send(FRAME)
+    await until(lambda: port.statistics.trouble == "")
+
+    assert trouble.startswith("sending fails: No buffer space available (nobody acknowledges the frames: check that")
+    assert caplog.messages[0] == f"CAN scripted: {trouble}"
+
+
+async def test_an_adapter_that_cannot_be_opened_again_tells_why(make_port: MakePort, workshop: Workshop) -> None:
+    """The last reason counts: first it was lost, now its interface is down."""
+    port = await make_port()
+    workshop.failures = [LinkError("cannot open CAN can0: Network is down", hint="bring it up")] * 1000
+    workshop.bus.incoming.put(OSError(errno.EPROTO, "Protocol error"))
+
+    await until(lambda: "cannot open" in port.statistics.trouble)
+
+    assert port.statistics.trouble == "cannot open CAN can0: Network is down (bring it up)"
+    workshop.failures.clear()
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -384,7 +415,8 @@ async def test_lost_adapter_is_tried_with_growing_pauses_and_logged_once(
     await until(lambda: len(caplog.records) == 2)
     assert pauses == [0.005, 0.01, 0.02, 0.02, 0.02]
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
-    assert "CAN scripted: lost: [Errno 19] No such device; opening it again" in caplog.messages[0]
+    lost = "CAN scripted: lost: No such device (no device found; check that the adapter is plugged in); opening it again"
+    assert caplog.messages[0] == lost
 
 
 async def test_pauses_stay_long_for_an_adapter_that_fails_at_once(make_port: MakePort, workshop: Workshop) -> None:

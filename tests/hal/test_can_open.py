@@ -12,7 +12,7 @@ from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal import can_open
 from tinybms_bridge.hal.can import CanSettings
 from tinybms_bridge.hal.can_loopback import LoopbackBus
-from tinybms_bridge.hal.can_open import error_number, open_bus
+from tinybms_bridge.hal.can_open import open_bus
 
 Opened = list[tuple[tuple[Any, ...], dict[str, Any]]]
 FailWith = Callable[[Exception], None]
@@ -115,7 +115,7 @@ def test_unknown_interface_lists_the_known_ones() -> None:
     ("error", "hint"),
     [
         (OSError(errno.ENODEV, "No such device"), "ip link set can7 up type can bitrate 500000 restart-ms 100"),
-        (OSError(errno.ENETDOWN, "Network is down"), "the interface is down; bring it up with: ip link set can7 up"),
+        (OSError(errno.ENETDOWN, "Network is down"), "the interface is down; bring it up with: sudo ip link set can7 up"),
         (OSError(errno.EAFNOSUPPORT, "Address family not supported"), "modprobe can_raw"),
         (OSError(errno.EPERM, "Operation not permitted"), "no permission"),
         (OSError(errno.EBUSY, "Device or resource busy"), "another program uses the adapter"),
@@ -186,21 +186,6 @@ def test_original_error_is_kept_as_the_cause(fail_with: FailWith) -> None:
     with pytest.raises(LinkError) as caught:
         open_bus(CanSettings("socketcan", "can0"))
     assert caught.value.__cause__ is error
-
-
-@pytest.mark.parametrize(
-    ("error", "number"),
-    [
-        (OSError(errno.ENOBUFS, "x"), errno.ENOBUFS),
-        (chained(can.CanOperationError("x"), OSError(errno.ENETDOWN, "x")), errno.ENETDOWN),
-        (chained(can.CanOperationError("x"), ValueError()), None),
-        (can.CanOperationError("Transmit buffer full", 105), None),
-        (OSError("without a number"), None),
-    ],
-)
-def test_error_number_of_a_chain(error: Exception, number: int | None) -> None:
-    """Only numbers of the operating system count; drivers have codes of their own."""
-    assert error_number(error) == number
 
 
 def test_library_is_quiet_unless_asked(library_logger: logging.Logger, opened: Opened) -> None:

@@ -232,7 +232,7 @@ async def test_what_is_not_a_port_is_refused(tmp_path: Path) -> None:
     file.touch()
 
     for path in (tmp_path, file, Path("/dev/null")):
-        assert str(await refusal(str(path))) == f"{path} is not a serial port"
+        assert (await refusal(str(path))).reason == f"{path} is not a serial port"
 
 
 async def test_unknown_scheme_is_refused() -> None:
@@ -295,13 +295,17 @@ def test_missing_permission_without_a_known_group(monkeypatch: pytest.MonkeyPatc
         (OSError(errno.EAGAIN, "Try again"), "serial port /dev/ttyS0 is in use by another program"),
         (OSError(errno.ENOTTY, "Inappropriate ioctl"), "/dev/ttyS0 is not a serial port"),
         (OSError(errno.EIO, "Input/output error"), "cannot open /dev/ttyS0: Input/output error"),
+        (OSError(errno.EPROTO, "Protocol error"), "cannot open /dev/ttyS0: Protocol error"),
         (OSError("no number"), "cannot open /dev/ttyS0: no number"),
         (RuntimeError("odd"), "cannot open /dev/ttyS0: odd"),
     ],
 )
 def test_each_error_has_its_words(error: Exception, text: str) -> None:
     """Each error number of the system leads to what a user can understand; without one the text is shown."""
-    assert explain_open_error("/dev/ttyS0", BAUDRATE, error).reason.startswith(text)
+    explained = explain_open_error("/dev/ttyS0", BAUDRATE, error)
+
+    assert explained.reason.startswith(text)
+    assert explained.hint
 
 
 async def test_auto_takes_the_only_port(pty: Pty, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:

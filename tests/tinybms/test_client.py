@@ -265,8 +265,9 @@ async def test_a_vanished_device_fails_the_request_and_can_be_opened_again(
     """Pulling the adapter is noticed at once, not after the time-out, and the same client goes on afterwards."""
     bms.deliver = lambda _data: []
     asyncio.get_running_loop().call_later(0.02, bms.vanish)
-    with pytest.raises(LinkError, match="vanished"):
+    with pytest.raises(LinkError, match="vanished") as caught:
         await client.request(ReadModbus(0, 4))
+    assert "USB plug" in caught.value.hint
     assert not client.connected
     bms.present = True
     bms.deliver = lambda data: [(0.0, data)]

@@ -18,9 +18,9 @@ __all__ = ["Heard", "examine_can", "judge_bus"]
 _CHECK = "CAN"
 _ALL_BMS_IDS = frozenset((*BMS_IDS, *OPTIONAL_FRAMES))
 _LIMITS_ID = 0x351
+_GX_KBIT_S = 500
 _ODD_BURSTS = 2
 """Bursts beyond those of the period: the one on the edge, and one that a change of the settings began."""
-_GX_PORT = "Set the port of the GX to CAN-bus BMS (500 kbit/s)."
 
 
 @dataclass
@@ -38,6 +38,10 @@ class Heard:
     """Frames that only a BMS sends, by who sent them, as far as the adapter tells."""
     tells_local: bool = False
     """Whether the adapter marks frames of this machine."""
+    bitrate_bps: int = 500_000
+    """As configured."""
+    trouble: str = ""
+    """What the adapter itself tells at the end; empty when it works."""
 
 
 async def examine_can(
@@ -66,15 +70,17 @@ async def examine_can(
         return
     yield ok(_CHECK, f"{settings} is open")
     try:
-        heard = await _listen(port, clock, listen_s, tells_local=settings.interface == "socketcan")
+        heard = await _listen(port, clock, listen_s, settings)
     finally:
         await port.close()
     for finding in judge_bus(heard, bridges, period_s):
         yield finding
 
 
-async def _listen(port: CanPort, clock: Clock, listen_s: float, *, tells_local: bool) -> Heard:
-    heard, gx = Heard(listen_s, tells_local=tells_local), GxPresence(clock)
+async def _listen(port: CanPort, clock: Clock, listen_s: float, settings: CanSettings) -> Heard:
+    tells_local = settings.interface == "socketcan"
+    heard = Heard(listen_s, tells_local=tells_local, bitrate_bps=settings.bitrate_bps)
+    gx = GxPresence(clock)
 
     def on_frame(frame: CanFrame) -> None:
         heard.ids[frame.arbitration_id] += 1
@@ -85,7 +91,7 @@ async def _listen(port: CanPort, clock: Clock, listen_s: float, *, tells_local: 
     end = port.subscribe(on_frame)
     await clock.sleep(listen_s)
     end()
-    heard.errors = port.statistics.rx_errors
+    heard.errors, heard.trouble = port.statistics.rx_errors, port.statistics.trouble
     if gx.state is GxState.PRESENT:
         heard.gx_frames, heard.is_victron = gx.frames, gx.identified
     return heard
@@ -93,10 +99,14 @@ async def _listen(port: CanPort, clock: Clock, listen_s: float, *, tells_local: 
 
 def judge_bus(heard: Heard, bridges: Sequence[Process], period_s: float = 1.0) -> list[Finding]:
     """Return what the bus tells: errors, the GX, and somebody else who speaks as a BMS."""
-    findings = [_gx(heard)]
+    findings = [problem(_CHECK, heard.trouble)] if heard.trouble else []
+    findings.append(_gx(heard))
     if heard.errors:
         text = f"{heard.errors} error frames in {heard.seconds:g} s"
-        advice = "Check the bit rate (500 kbit/s), the terminators at both ends (60 Ω together), and CAN-H and CAN-L."
+        advice = (
+            f"Check the bit rate ({heard.bitrate_bps // 1000} kbit/s is configured), the terminators at both ends "
+            "(60 Ω together), and CAN-H and CAN-L."
+        )
         findings.append(problem(_CHECK, text, advice))
     foreign = _foreign(heard, bridges, period_s)
     if foreign:
@@ -132,9 +142,21 @@ def _gx(heard: Heard) -> Finding:
         return ok("GX", f"{who} is there: {heard.gx_frames} frames in {heard.seconds:g} s")
     strangers = sum(count for identifier, count in heard.ids.items() if identifier not in _ALL_BMS_IDS)
     if strangers:
-        return warning("GX", f"{strangers} frames of other devices in {heard.seconds:g} s, but none of a GX", _GX_PORT)
+        text = f"{strangers} frames of other devices in {heard.seconds:g} s, but none of a GX"
+        return warning("GX", text, _gx_port(heard))
     return warning(
         "GX",
         f"no GX was heard in {heard.seconds:g} s",
-        f"Check the cable to the BMS-Can or VE.Can port and the terminators. {_GX_PORT}",
+        f"Check the cable to the BMS-Can or VE.Can port and the terminators. {_gx_port(heard)}",
+    )
+
+
+def _gx_port(heard: Heard) -> str:
+    """Return how to set the GX; its port has 250 kbit/s for VE.Can, and 500 kbit/s for a BMS."""
+    rate = heard.bitrate_bps // 1000
+    if rate == _GX_KBIT_S:
+        return f"Set the port of the GX to CAN-bus BMS ({rate} kbit/s)."
+    return (
+        f"The bridge speaks {rate} kbit/s (hardware.can.bitrate); CAN-bus BMS of a GX is {_GX_KBIT_S} kbit/s: "
+        "set both alike."
     )

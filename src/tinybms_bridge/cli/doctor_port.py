@@ -103,7 +103,8 @@ def silence_problem(client: TinyBmsClient, baudrate: int, error: BridgeError) ->
             "A TinyBMS speaks 115200 baud 8N1 only: check the ground, and that this is the port of the BMS.",
         )
     if not client.connected:
-        return problem(_LINK, str(error), "Check the USB plug and the supply of the adapter.")
+        reason, hint = (error.reason, error.hint) if isinstance(error, LinkError) else (str(error), "")
+        return problem(_LINK, reason, as_sentence(hint) or "Check the USB plug and the supply of the adapter.")
     return problem(
         _LINK,
         "nothing is received",

@@ -44,6 +44,8 @@ class CanStatistics:
     """Times that the adapter was lost."""
     up: bool = True
     """Whether the adapter is open now."""
+    trouble: str = ""
+    """What keeps frames from being sent or received, with what to do; empty once one was."""
 
 
 @dataclass(frozen=True, slots=True)

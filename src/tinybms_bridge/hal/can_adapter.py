@@ -14,9 +14,10 @@ import can
 
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.can import LOCAL, CanFrame, CanSettings, CanStatistics
-from tinybms_bridge.hal.can_open import error_number, open_bus
+from tinybms_bridge.hal.can_open import open_bus
 from tinybms_bridge.hal.can_outage import OutageLog
 from tinybms_bridge.hal.clock import monotonic_s
+from tinybms_bridge.hal.system_errors import can_advice, error_number, error_text
 
 __all__ = ["AdapterPort"]
 
@@ -115,7 +116,7 @@ class AdapterPort:
             if bus is None:
                 self._reopen()
             elif self._gone.is_set():
-                self._lose("sending failed")
+                self._lose("lost: sending failed; opening it again")
             elif self._anew:
                 self._open_anew()
             else:
@@ -127,7 +128,7 @@ class AdapterPort:
         try:
             message = bus.recv(_RECEIVE_TIMEOUT_S)
         except Exception as error:  # noqa: BLE001 - drivers let errors of their own libraries through; all mean a lost link
-            self._lose(str(error) or type(error).__name__)
+            self._lose(f"lost: {self._in_words(error)}; opening it again")
             return
         if message is not None:
             self._accept(message)
@@ -147,12 +148,12 @@ class AdapterPort:
         self.statistics.rx_errors += 1
         if message.arbitration_id & _ERROR_FRAME_BUS_OFF:
             self.statistics.bus_off_count += 1
-            self._outage.begin("bus-off; check cable, termination and bit rate")
+            self._begin_outage("bus-off; check cable, termination and bit rate")
 
     def _lose(self, reason: str) -> None:
         self.statistics.outages += 1
         self._exchange(None)
-        self._outage.begin(f"lost: {reason}; opening it again")
+        self._begin_outage(reason)
 
     def _open_anew(self) -> None:
         _LOGGER.info("CAN %s: opened anew: %s", self.settings, self._anew)
@@ -169,7 +170,7 @@ class AdapterPort:
         try:
             bus = open_bus(self.settings)
         except LinkError as error:
-            self._outage.begin(str(error))
+            self._begin_outage(str(error))
             return
         self._exchange(bus)
 
@@ -212,7 +213,7 @@ class AdapterPort:
 
     def _note_send_failure(self, error: Exception) -> None:
         self._count_tx_errors(1)
-        self._outage.begin(f"sending fails: {error}; further failures are only counted")
+        self._begin_outage(f"sending fails: {self._in_words(error)}; further failures are only counted")
         number = error_number(error)
         if number == errno.ENOBUFS:  # nobody acknowledges; a new socket would not change that
             return
@@ -222,7 +223,17 @@ class AdapterPort:
 
     def _note_success(self) -> None:
         self._retry_s = _FIRST_RETRY_S
+        self.statistics.trouble = ""
         self._outage.end()
+
+    def _begin_outage(self, what: str) -> None:
+        self.statistics.trouble = what
+        self._outage.begin(what)
+
+    def _in_words(self, error: Exception) -> str:
+        """Return an error of the adapter with what to do about it."""
+        advice = can_advice(error, self.settings)
+        return f"{error_text(error)} ({advice})" if advice else error_text(error)
 
     def _flush(self) -> None:
         """Drop what waits to be sent."""

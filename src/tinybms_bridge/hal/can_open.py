@@ -1,6 +1,5 @@
 """Opening an adapter through python-can, and saying what to do when that fails."""
 
-import errno
 import logging
 from typing import Any
 
@@ -9,9 +8,10 @@ import can
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.can import CanSettings
 from tinybms_bridge.hal.can_loopback import LoopbackBus
+from tinybms_bridge.hal.system_errors import can_advice
 from tinybms_bridge.suggestions import did_you_mean
 
-__all__ = ["error_number", "open_bus"]
+__all__ = ["open_bus"]
 
 _NO_HARDWARE = ("udp_multicast", "virtual")
 _EXTRAS = {
@@ -48,16 +48,6 @@ def open_bus(settings: CanSettings) -> can.BusABC:
         raise _explained(settings, error) from error
 
 
-def error_number(error: BaseException) -> int | None:
-    """Return the first system error number in a chain of causes; python-can wraps some errors, not all."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.errno is not None:
-            return cause.errno
-        cause = cause.__cause__ or cause.__context__
-    return None
-
-
 def _create(settings: CanSettings) -> can.BusABC:
     options: dict[str, Any] = dict(settings.extra)
     if settings.accept_ids:
@@ -90,34 +80,10 @@ def _hint(settings: CanSettings, error: Exception) -> str:
         return _driver_hint(settings.interface)
     if isinstance(error, TypeError | ValueError):
         return f"check channel and extra options of the interface {settings.interface}"
-    code = error_number(error)
-    if code == errno.EAFNOSUPPORT:
-        return "this kernel has no CAN support; load it with: modprobe can_raw"
-    if code in (errno.EPERM, errno.EACCES):
-        return "no permission; run as a user that may use the adapter, for example in the group dialout"
-    if code in (errno.ENODEV, errno.ENOENT, errno.ENXIO):
-        return _device_hint(settings)
-    if code == errno.ENETDOWN:
-        return f"the interface is down; {_link_command(settings)}"
-    if code in (errno.EBUSY, errno.EADDRINUSE):
-        return "another program uses the adapter"
-    return "check that the adapter is plugged in and not used by another program"
+    return can_advice(error, settings) or "check that the adapter is plugged in and not used by another program"
 
 
 def _driver_hint(interface: str) -> str:
     if interface in _EXTRAS:
         return f"its driver is not installed; try: pip install 'python-can[{_EXTRAS[interface]}]'"
     return _DRIVER_HINTS.get(interface, f"the driver of {interface} is not installed or not made for this system")
-
-
-def _device_hint(settings: CanSettings) -> str:
-    if settings.interface == "socketcan":
-        return f"no such interface, see: ip link show type can; {_link_command(settings)}"
-    if settings.interface == "udp_multicast":
-        return "the loopback interface is down; bring it up with: ip link set lo up"
-    return f"no device {settings.channel or 'found'}; check that the adapter is plugged in"
-
-
-def _link_command(settings: CanSettings) -> str:
-    name = settings.channel or "can0"
-    return f"bring it up with: ip link set {name} up type can bitrate {settings.bitrate_bps} restart-ms 100"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tinybms_bridge.errors import LinkError
+from tinybms_bridge.hal.system_errors import error_text, serial_advice
 
 __all__ = ["OnData", "OnLost", "SerialOpener", "SerialPort", "find_ports", "open_serial"]
 
@@ -131,11 +132,10 @@ def explain_open_error(device: str, baudrate: int, error: Exception) -> LinkErro
     if code in (errno.EBUSY, errno.EAGAIN):
         return LinkError(f"serial port {device} is in use by another program", hint="close the other program")
     if code in (errno.ENOTTY, errno.EISDIR):
-        return LinkError(f"{device} is not a serial port")
+        return LinkError(f"{device} is not a serial port", hint="name that of the adapter, for example /dev/ttyUSB0")
     if isinstance(error, ValueError) or code == errno.EINVAL:
         return LinkError(f"{device} does not accept {baudrate} baud: {error}", hint="the TinyBMS uses 115200")
-    reason = error.strerror if isinstance(error, OSError) else None
-    return LinkError(f"cannot open {device}: {reason or error}")
+    return LinkError(f"cannot open {device}: {error_text(error)}", hint=serial_advice(error))
 
 
 def _permission_hint(device: str) -> str:

@@ -20,6 +20,7 @@ from typing import Any, Literal
 from tinybms_bridge.errors import LINE_HINT, DeviceRefused, LinkError
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.hal.serial import SerialOpener, SerialPort
+from tinybms_bridge.hal.system_errors import error_text, serial_advice
 from tinybms_bridge.tinybms.frames import (
     Command,
     CrcMismatch,
@@ -334,8 +335,8 @@ class TinyBmsClient:
 
     def _lost(self, error: Exception | None) -> None:
         self._port = None
-        detail = f": {error}" if error else ""
-        failure = LinkError(f"the serial device vanished{detail}")
+        detail = f": {error_text(error)}" if error else ""
+        failure = LinkError(f"the serial device vanished{detail}", hint=serial_advice(error))
         self._note("note", note=str(failure))
         self._fail(failure)
         if self.on_lost is not None:
