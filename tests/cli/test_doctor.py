@@ -1,4 +1,5 @@
 import json
+import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -6,7 +7,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from tinybms_bridge.cli import doctor_bms, doctor_port
+from tinybms_bridge.cli import doctor_bms, doctor_machine, doctor_port
 from tinybms_bridge.cli.doctor import doctor_command
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.tinybms.simulator import Dump, DumpDevice, real_dump
@@ -20,7 +21,10 @@ CAN = ("--can-interface", "virtual", "--can-channel", "doctor", "--listen", "0.1
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A machine without a configuration, and few polls."""
+    """A machine without a configuration, whose web port is free and whose clock is right, and few polls."""
+    monkeypatch.setattr(doctor_machine, "bind", lambda _address, _port: socket.socket())
+    monkeypatch.setattr(doctor_machine, "clock_is_synchronised", lambda: True)
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
     monkeypatch.setattr(doctor_bms, "_POLLS", 3)
     monkeypatch.setattr(doctor_bms, "_POLL_INTERVAL_S", 0.01)
     monkeypatch.setenv("TINYBMS_BRIDGE_CONFIG", str(tmp_path / "none.json"))
@@ -67,6 +71,9 @@ def test_json_is_one_object_and_nothing_else(bms: str, invoke: Invoke) -> None:
         "state": "ok",
         "events": "ok",
         "history": "ok",
+        "web port": "ok",
+        "state directory": "ok",
+        "clock": "ok",
         "CAN": "ok",
         "GX": "warning",
     }

@@ -1,5 +1,7 @@
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -162,3 +164,48 @@ def test_error_frames_are_a_problem() -> None:
     assert found[1].verdict is Verdict.PROBLEM
     assert found[1].text == "5 error frames in 3 s"
     assert "60 Ω" in found[1].advice
+
+
+@pytest.mark.parametrize(
+    ("bitrate_bps", "words"),
+    [(500_000, "CAN-bus BMS (500 kbit/s)"), (250_000, "The bridge speaks 250 kbit/s (hardware.can.bitrate)")],
+)
+def test_the_configured_bit_rate_is_advised(bitrate_bps: int, words: str) -> None:
+    """A GX has one rate for a BMS: where another one is configured, that is the first thing to look at."""
+    silent, disturbed = Heard(3.0, bitrate_bps=bitrate_bps), Heard(3.0, bitrate_bps=bitrate_bps, errors=5)
+
+    assert words in judge_bus(silent, ())[0].advice
+    assert f"the bit rate ({bitrate_bps // 1000} kbit/s is configured)" in judge_bus(disturbed, ())[1].advice
+
+
+def test_what_the_adapter_tells_of_itself_comes_first() -> None:
+    """An interface that is down hears nothing, and no terminator helps."""
+    trouble = (
+        "lost: Network is down (the interface is down; bring it up with: sudo ip link set can0 up); opening it again"
+    )
+
+    found = judge_bus(Heard(3.0, trouble=trouble), ())
+
+    assert (found[0].check, found[0].verdict, found[0].text) == ("CAN", Verdict.PROBLEM, trouble)
+
+
+async def test_the_adapter_is_asked_for_its_trouble_and_its_rate(bench: Bench) -> None:
+    """What `run` would write into its log."""
+    settings = replace(SETTINGS, bitrate_bps=250_000)
+
+    async def open_lost(_: CanSettings) -> CanPort:
+        port = bench.bus.open()
+        port.statistics.trouble = "lost: Network is down"
+        return port
+
+    task = asyncio.create_task(collect(examine_can(settings, bench.clock, 3.0, (), opener=open_lost)))
+    await bench.clock.advance(4.0)
+
+    _, trouble, gx = await task
+    assert (trouble.text, trouble.verdict) == ("lost: Network is down", Verdict.PROBLEM)
+    assert "250 kbit/s" in gx.advice
+
+
+async def collect(findings: AsyncIterator[Finding]) -> list[Finding]:
+    """Return every finding."""
+    return [each async for each in findings]

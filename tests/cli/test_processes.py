@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tinybms_bridge.cli.processes import Process, processes_holding, running_bridges
+from tinybms_bridge.cli.processes import Process, processes_holding, processes_listening, running_bridges
 
 
 @pytest.fixture
@@ -100,3 +100,34 @@ def test_running_bridges_are_found(proc: Path) -> None:
 def test_the_real_proc_can_be_read() -> None:
     """The format is the kernel's: at least the first process is there for everybody."""
     assert all(process.pid != os.getpid() for process in processes_holding("/dev/null"))
+
+
+def listen(proc: Path, table: str, *rows: str) -> None:
+    """Put a table of sockets into a /proc, as proc(5) describes it."""
+    (proc / "net").mkdir(exist_ok=True)
+    head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode"
+    (proc / "net" / table).write_text("\n".join([head, *rows, ""]))
+
+
+def row(address: str, state: str, inode: int) -> str:
+    """Return one row of such a table."""
+    return f"   0: {address} 00000000:0000 {state} 00000000:00000000 00:00000000 00000000  1000        0 {inode} 1 0"
+
+
+def test_who_listens_on_a_port_is_found(proc: Path) -> None:
+    """Over IPv4 and IPv6; a connection to such a port, and another port, are not meant."""
+    listen(proc, "tcp", row("00000000:1F90", "0A", 11), row("0100007F:1F90", "01", 12), row("00000000:1F91", "0A", 13))
+    listen(proc, "tcp6", row("00000000000000000000000000000000:1F90", "0A", 14))
+    for pid, inode in ((101, 11), (102, 12), (103, 13), (104, 14)):
+        start(proc, pid, f"program{pid}", opened=(Path(f"socket:[{inode}]"),))
+
+    assert sorted(each.pid for each in processes_listening(8080, proc)) == [101, 104]
+
+
+def test_a_kernel_without_ipv6_has_no_such_table(proc: Path) -> None:
+    """The other one is read all the same; half a row says nothing."""
+    listen(proc, "tcp", row("00000000:1F90", "0A", 11), "   1: 00000000:1F90")
+    start(proc, 101, "nginx", opened=(Path("socket:[11]"),))
+
+    assert [str(each) for each in processes_listening(8080, proc)] == ["nginx (process 101)"]
+    assert processes_listening(81, proc) == []

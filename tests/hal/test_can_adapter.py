@@ -415,7 +415,9 @@ async def test_lost_adapter_is_tried_with_growing_pauses_and_logged_once(
     await until(lambda: len(caplog.records) == 2)
     assert pauses == [0.005, 0.01, 0.02, 0.02, 0.02]
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
-    lost = "CAN scripted: lost: No such device (no device found; check that the adapter is plugged in); opening it again"
+    lost = (
+        "CAN scripted: lost: No such device (no device found; check that the adapter is plugged in); opening it again"
+    )
     assert caplog.messages[0] == lost
 
 

@@ -115,7 +115,10 @@ def test_unknown_interface_lists_the_known_ones() -> None:
     ("error", "hint"),
     [
         (OSError(errno.ENODEV, "No such device"), "ip link set can7 up type can bitrate 500000 restart-ms 100"),
-        (OSError(errno.ENETDOWN, "Network is down"), "the interface is down; bring it up with: sudo ip link set can7 up"),
+        (
+            OSError(errno.ENETDOWN, "Network is down"),
+            "the interface is down; bring it up with: sudo ip link set can7 up",
+        ),
         (OSError(errno.EAFNOSUPPORT, "Address family not supported"), "modprobe can_raw"),
         (OSError(errno.EPERM, "Operation not permitted"), "no permission"),
         (OSError(errno.EBUSY, "Device or resource busy"), "another program uses the adapter"),

@@ -1,12 +1,14 @@
 import asyncio
+import ctypes
 import time
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinybms_bridge.hal.clock import Clock, FakeClock, SystemClock
+from tinybms_bridge.hal.clock import Clock, FakeClock, SystemClock, clock_is_synchronised
 
 
 def test_system_time_never_goes_backwards() -> None:
@@ -223,3 +225,18 @@ def test_every_sleeper_wakes_on_time_whatever_the_steps(delays_s: list[float], s
             task.cancel()
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("state", "synchronised"), [(0, True), (1, True), (5, False), (-1, None)])
+def test_the_kernel_is_asked_whether_its_clock_is_right(
+    state: int, synchronised: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """adjtimex(2): 5 is TIME_ERROR, 1 a leap second that comes, -1 a machine that does not let it be asked."""
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: SimpleNamespace(adjtimex=lambda _buffer: state))
+
+    assert clock_is_synchronised() is synchronised
+
+
+def test_a_system_without_adjtimex_does_not_know() -> None:
+    """What it says on this machine is one of three answers, and asking changes nothing."""
+    assert clock_is_synchronised() in (True, False, None)

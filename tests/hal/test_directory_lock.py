@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tinybms_bridge.hal.directory_lock import HOLDER_FILE, DirectoryLock, DirectoryTakenError
+from tinybms_bridge.hal.directory_lock import HOLDER_FILE, DirectoryLock, DirectoryTakenError, directory_holder
 
 HOLD = """
 import sys, time
@@ -97,3 +97,17 @@ def test_a_place_that_is_no_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OSError, match="file"):
         DirectoryLock(tmp_path / "file" / "state")
+
+
+def test_looking_who_holds_a_folder_keeps_nobody_out(tmp_path: Path) -> None:
+    """The doctor looks while a bridge may start; nothing is written for it."""
+    assert directory_holder(tmp_path) == ""
+    assert list(tmp_path.iterdir()) == []
+
+    lock = DirectoryLock(tmp_path)
+    assert str(os.getpid()) in directory_holder(tmp_path)
+    lock.release()
+
+    assert directory_holder(tmp_path) == ""
+    with pytest.raises(FileNotFoundError):
+        directory_holder(tmp_path / "none")

@@ -61,7 +61,8 @@ def doctor_command(
     """Find out what is wrong, and say what to do about it.
 
     Looks at the configuration, the serial port, the link to the BMS, its identity, settings, data, events and
-    history, at the CAN adapter, and whether a GX is heard. It changes nothing and sends nothing on the CAN bus.
+    history, at the web port, the state directory and the clock of the machine, at the CAN adapter, and whether a GX is
+    heard. It changes nothing and sends nothing on the CAN bus.
 
     \b
     Exit code: 0 when a bridge could work, warnings or not; 1 when there is a problem.
@@ -109,6 +110,7 @@ async def _examine(choices: _Choices) -> AsyncIterator[Finding]:
     import asyncio
 
     from tinybms_bridge.cli.doctor_can import examine_can
+    from tinybms_bridge.cli.doctor_machine import examine_machine
     from tinybms_bridge.cli.processes import running_bridges
     from tinybms_bridge.hal.clock import SystemClock
     from tinybms_bridge.wiring import can_settings
@@ -119,6 +121,8 @@ async def _examine(choices: _Choices) -> AsyncIterator[Finding]:
     async for finding in _examine_bms(config):
         yield finding
     bridges = await asyncio.to_thread(running_bridges)
+    for finding in await asyncio.to_thread(examine_machine, config, bridges):
+        yield finding
     period_s = config.victron.pgn_update_interval_ms / 1000.0
     async for finding in examine_can(can_settings(config), SystemClock(), choices.listen_s, bridges, period_s):
         yield finding

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Process", "processes_holding", "running_bridges"]
+__all__ = ["Process", "processes_holding", "processes_listening", "running_bridges"]
 
 _PROC = Path("/proc")
 _NAMES = frozenset({"tinybms-bridge", "tinybms_bridge"})
+_LISTEN = "0A"
 _BRIDGE_COMMANDS = ("run", "demo")
 
 
@@ -37,6 +38,22 @@ def processes_holding(path: str, proc: Path = _PROC) -> list[Process]:
     """Return the other processes that have a device open, as far as this user may see them. Blocks."""
     device = os.path.realpath(path)
     return [process for process in _others(proc) if device in _open_files(proc / str(process.pid) / "fd")]
+
+
+def processes_listening(port: int, proc: Path = _PROC) -> list[Process]:
+    """Return the other processes that listen on a TCP port, as far as this user may see them. Blocks."""
+    sockets = {f"socket:[{inode}]" for table in ("tcp", "tcp6") for inode in _listening(proc / "net" / table, port)}
+    return [process for process in _others(proc) if sockets & _open_files(proc / str(process.pid) / "fd")]
+
+
+def _listening(table: Path, port: int) -> list[str]:
+    """Return the inodes of the sockets that listen on a port; the table is that of proc(5), /proc/net/tcp."""
+    try:
+        rows = [line.split() for line in table.read_text().splitlines()[1:]]
+    except OSError:  # a kernel without IPv6
+        return []
+    ending = f":{port:04X}"
+    return [row[9] for row in rows if len(row) > 9 and row[3] == _LISTEN and row[1].endswith(ending)]
 
 
 def running_bridges(proc: Path = _PROC) -> list[Process]:

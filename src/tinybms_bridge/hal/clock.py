@@ -5,13 +5,32 @@ does not: a sleep goes on where it was. So whoever wakes up looks at the time an
 """
 
 import asyncio
+import ctypes
 import heapq
 import itertools
 import time
 from datetime import UTC, datetime
 from typing import Protocol
 
-__all__ = ["Clock", "FakeClock", "SystemClock", "monotonic_s"]
+__all__ = ["EARLIEST_WALL", "Clock", "FakeClock", "SystemClock", "clock_is_synchronised", "monotonic_s"]
+
+
+EARLIEST_WALL = datetime(2025, 1, 1, tzinfo=UTC)
+"""A clock that shows less is wrong for certain: this program is younger."""
+
+_TIME_ERROR = 5
+"""What adjtimex(2) returns for a clock that nothing has set to the time of the world."""
+_TIMEX_BYTES = 512
+"""More than struct timex has anywhere."""
+
+
+def clock_is_synchronised() -> bool | None:
+    """Return whether the kernel counts its clock as synchronised, which the time service tells it; None: unknown."""
+    try:
+        state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))  # all zero: only reads
+    except (OSError, AttributeError):
+        return None
+    return None if state < 0 else state != _TIME_ERROR
 
 
 def monotonic_s() -> float:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tinybms_bridge.hal.storage import open_regular
 
-__all__ = ["HOLDER_FILE", "DirectoryLock", "DirectoryTakenError"]
+__all__ = ["HOLDER_FILE", "DirectoryLock", "DirectoryTakenError", "directory_holder"]
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +55,20 @@ class DirectoryLock:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def directory_holder(folder: Path) -> str:
+    """Return which running process holds a directory, or nothing; makes and keeps nothing. Raises OSError. Blocks."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _TAKEN:
+            return _holder(folder)
+        raise
+    finally:
+        os.close(descriptor)
+    return ""
 
 
 def _sign(path: Path) -> None:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from tinybms_bridge.bus import Bus
 from tinybms_bridge.events import FreshnessChanged, LimitsDecided, SampleAccepted
-from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.hal.clock import EARLIEST_WALL, Clock
 from tinybms_bridge.services.history.levels import STEP_S
 from tinybms_bridge.services.history.step import Row, StepBuilder, Values
 
@@ -26,7 +26,7 @@ _SETTLED_S = 300.0
 """Seconds since the start of the machine after which its clock is as right as it will be."""
 _JUMP_S = 2.0
 """A greater difference between wall and monotonic time is a clock that was set."""
-_EARLIEST_S = datetime(2025, 1, 1, tzinfo=UTC).timestamp()
+_EARLIEST_S = EARLIEST_WALL.timestamp()
 """A clock that shows an earlier time is wrong."""
 _UNDATED = 360
 """Steps that wait for a right clock at most: an hour."""
