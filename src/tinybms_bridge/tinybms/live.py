@@ -17,7 +17,7 @@ from tinybms_bridge.battery.snapshot import (
     Switches,
     Temperatures,
 )
-from tinybms_bridge.tinybms.frames.words import WORD_MAX, pack_words, tidy_float
+from tinybms_bridge.tinybms.frames.wire import WORD_MAX, pack_words, tidy_float
 
 __all__ = [
     "IDENTITY_ADDRESS",

@@ -41,7 +41,7 @@ from tinybms_bridge.tinybms.frames import (
     WriteList,
     WriteModbus,
 )
-from tinybms_bridge.tinybms.frames.commands import SIMPLE_COMMANDS
+from tinybms_bridge.tinybms.frames.wire import SIMPLE_COMMANDS
 
 Item = TypeVar("Item")
 Exchange = tuple[Request, Reply]

@@ -37,7 +37,7 @@ from tinybms_bridge.tinybms.frames import (
     to_float,
     to_u32,
 )
-from tinybms_bridge.tinybms.frames.commands import SIMPLE_COMMANDS
+from tinybms_bridge.tinybms.frames.wire import SIMPLE_COMMANDS
 
 Vector = dict[str, Any]
 

@@ -27,7 +27,7 @@ from tinybms_bridge.tinybms.frames import (
     Version,
     WriteDone,
 )
-from tinybms_bridge.tinybms.frames.crc import has_valid_crc, seal
+from tinybms_bridge.tinybms.frames.wire import has_valid_crc, seal
 
 RELAXED = settings(deadline=None)
 

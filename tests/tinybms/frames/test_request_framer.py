@@ -17,7 +17,7 @@ from tinybms_bridge.tinybms.frames import (
     WriteList,
     WriteModbus,
 )
-from tinybms_bridge.tinybms.frames.crc import seal
+from tinybms_bridge.tinybms.frames.wire import seal
 
 RELAXED = settings(deadline=None)
 CUTS = st.lists(st.integers(0, 2000), max_size=12)

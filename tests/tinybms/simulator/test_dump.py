@@ -6,7 +6,7 @@ import pytest
 
 from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.tinybms.frames import Action, ReadModbus, Reply, Request, SettingsTable, SimpleRequest, to_u32
-from tinybms_bridge.tinybms.frames.commands import Command
+from tinybms_bridge.tinybms.frames.wire import Command
 from tinybms_bridge.tinybms.live import decode_identity, decode_live, decode_ratings
 from tinybms_bridge.tinybms.simulator import Device, Dump, DumpDevice, OffMap, Responder, load_dump, real_dump
 from tinybms_bridge.tinybms.simulator.events import entries_in

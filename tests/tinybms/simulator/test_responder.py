@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.tinybms.frames import Command, Nack, ReadModbus, ShortValue, SimpleRequest
-from tinybms_bridge.tinybms.frames.crc import seal
+from tinybms_bridge.tinybms.frames.wire import seal
 from tinybms_bridge.tinybms.simulator import DumpDevice, Responder, SimulatedBms, real_dump
 from tinybms_bridge.tinybms.simulator.responder import LATENCY_S, PARTIAL_TIMEOUT_S
 

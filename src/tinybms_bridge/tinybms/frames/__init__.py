@@ -1,11 +1,6 @@
 """The TinyBMS UART protocol without I/O: requests, replies and the two receivers (protocol Rev D, section 1)."""
 
-from tinybms_bridge.tinybms.frames.commands import START, Action, Command, SettingsTable
-from tinybms_bridge.tinybms.frames.crc import crc16
-from tinybms_bridge.tinybms.frames.decoder import decode_request
-from tinybms_bridge.tinybms.frames.errors import FrameError
 from tinybms_bridge.tinybms.frames.framer import CrcMismatch, Event, Framer, Garbage
-from tinybms_bridge.tinybms.frames.packets import split_packets
 from tinybms_bridge.tinybms.frames.replies import (
     Ack,
     CellValues,
@@ -37,10 +32,18 @@ from tinybms_bridge.tinybms.frames.requests import (
     WriteBlock,
     WriteList,
     WriteModbus,
+    decode_request,
 )
-from tinybms_bridge.tinybms.frames.words import (
+from tinybms_bridge.tinybms.frames.wire import (
+    START,
+    Action,
+    Command,
+    FrameError,
+    SettingsTable,
+    crc16,
     from_float,
     from_u32,
+    split_packets,
     tidy_float,
     to_float,
     to_u32,

@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from tinybms_bridge.tinybms.frames.commands import START
-from tinybms_bridge.tinybms.frames.crc import CRC_BYTES, crc16, received_crc
-from tinybms_bridge.tinybms.frames.expectations import expected_replies
-from tinybms_bridge.tinybms.frames.patterns import Pattern
+from tinybms_bridge.tinybms.frames.patterns import Pattern, expected_replies
 from tinybms_bridge.tinybms.frames.replies import Reply
 from tinybms_bridge.tinybms.frames.requests import Request
+from tinybms_bridge.tinybms.frames.wire import CRC_BYTES, START, crc16, received_crc
 
 __all__ = ["CrcMismatch", "Event", "Framer", "Garbage"]
 

@@ -1,30 +1,25 @@
 """Replies of the BMS (protocol Rev D, section 1): what they mean and their bytes.
 
 ``encode`` returns one frame per packet, and more than one only for 0x07 and 0x09. It raises ``ValueError`` for a
-value that does not fit its field.
+value that does not fit its field. First the envelopes (with a length byte and without one), then the replies to
+commands without parameters, then those that carry registers, then events and refusals.
 """
 
+import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
-from tinybms_bridge.tinybms.frames.commands import ACK, NACK, START, Command
-from tinybms_bridge.tinybms.frames.crc import seal
-from tinybms_bridge.tinybms.frames.envelopes import counted_reply, pack_fields
-from tinybms_bridge.tinybms.frames.fast_replies import (
-    CellValues,
-    ExtendedVersion,
-    FloatValue,
-    LongValue,
-    ShortValue,
-    TemperatureValues,
-    Trip,
-    Version,
-)
-from tinybms_bridge.tinybms.frames.register_replies import (
-    RegisterPairs,
-    Registers,
-    SettingsValues,
-    WriteDone,
+from tinybms_bridge.tinybms.frames.wire import (
+    ACK,
+    NACK,
+    START,
+    Command,
+    SettingsTable,
+    from_float,
+    pack_words,
+    seal,
+    split_packets,
 )
 
 __all__ = [
@@ -45,7 +40,219 @@ __all__ = [
     "Trip",
     "Version",
     "WriteDone",
+    "counted_reply",
+    "pack_fields",
+    "plain_reply",
 ]
+
+
+_MAX_PAYLOAD = 0xFF
+
+
+def pack_fields(layout: str, *fields: float) -> bytes:
+    """Return ``fields`` packed by ``struct`` layout.
+
+    Raises:
+        ValueError: If a field does not fit.
+
+    """
+    try:
+        return struct.pack(layout, *fields)
+    except (struct.error, OverflowError) as error:
+        raise ValueError(f"{fields} do not fit the layout {layout!r}: {error}") from error
+
+
+def plain_reply(command: Command, body: bytes) -> tuple[bytes, ...]:
+    """Return the one frame of a reply without a length byte."""
+    return (seal(bytes((START, command)) + body),)
+
+
+def counted_reply(command: Command, payload: bytes) -> tuple[bytes, ...]:
+    """Return the one frame of a reply with a length byte.
+
+    Raises:
+        ValueError: If the payload is longer than the length byte can tell.
+
+    """
+    if len(payload) > _MAX_PAYLOAD:
+        raise ValueError(f"{len(payload)} payload bytes, 0x{command:02X} can carry {_MAX_PAYLOAD}")
+    return plain_reply(command, bytes((len(payload),)) + payload)
+
+
+@dataclass(frozen=True, slots=True)
+class FloatValue:
+    """Pack voltage in volts (0x14) or pack current in amperes (0x15)."""
+
+    command: Literal[Command.PACK_VOLTAGE, Command.PACK_CURRENT]
+    value: float
+
+    def encode(self) -> tuple[bytes, ...]:
+        """Return the frame; the value is rounded to a single."""
+        return plain_reply(self.command, pack_words(from_float(self.value)))
+
+
+@dataclass(frozen=True, slots=True)
+class ShortValue:
+    """Largest (0x16) or smallest (0x17) cell voltage in millivolts, or the online status (0x18)."""
+
+    command: Literal[Command.MAX_CELL, Command.MIN_CELL, Command.STATUS]
+    value: int
+
+    def encode(self) -> tuple[bytes, ...]:
+        """Return the frame."""
+        return plain_reply(self.command, pack_fields("<H", self.value))
+
+
+@dataclass(frozen=True, slots=True)
+class LongValue:
+    """Lifetime counter in seconds (0x19) or state of charge in 0.000001 % (0x1A)."""
+
+    command: Literal[Command.LIFETIME, Command.SOC]
+    value: int
+
+    def encode(self) -> tuple[bytes, ...]:
+        """Return the frame."""
+        return plain_reply(self.command, pack_fields("<I", self.value))
+
+
+@dataclass(frozen=True, slots=True)
+class TemperatureValues:
+    """Raw temperatures in 0.1 °C; -32768 where no external sensor is connected (0x1B)."""
+
+    command: ClassVar[Command] = Command.TEMPERATURES
+    internal: int
+    external_1: int
+    external_2: int
+
+    def encode(self) -> tuple[bytes, ...]:
+        """Return the frame."""
+        return counted_reply(self.command, pack_fields("<3h", self.internal, self.external_1, self.external_2))
+
+
+@dataclass(frozen=True, slots=True)
+class CellValues:
+    """Raw cell voltages in 0.1 mV, one per series cell (0x1C).
+
+    Their order is not proven: use registers 0 to 15 where it matters.
+    """
+
+    command: ClassVar[Command] = Command.CELLS
+    values: tuple[int, ...]
+
+    def encode(self) -> tuple[bytes, ...]:
+        """Return the frame."""
+        return counted_reply(self.command, pack_words(self.values))
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """Hardware and firmware versions (0x1E)."""
+
+    command: ClassVar[Command] = Command.VERSION
+    hardware: int
+    hardware_changes: int
+    public_firmware: int
+    internal_firmware: int
+
+    def encode(self) -> tuple[bytes, ...]:
+        """Return the frame."""
+        fields = (self.hardware, self.hardware_changes, self.public_firmware, self.internal_firmware)
+        return counted_reply(self.command, pack_fields("<3BH", *fields))
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendedVersion:
+    """Hardware, firmware, bootloader and register map versions (0x1F)."""
+
+    command: ClassVar[Command] = Command.VERSION_EXTENDED
+    hardware: int
+    hardware_changes: int
+    public_firmware: int
+    internal_firmware: int
+    bootloader: int
+    register_map: int
+
+    def encode(self) -> tuple[bytes, ...]:
+        """Return the frame."""
+        fields: Sequence[int] = (
+            self.hardware,
+            self.hardware_changes,
+            self.public_firmware,
+            self.internal_firmware,
+            self.bootloader,
+            self.register_map,
+        )
+        return counted_reply(self.command, pack_fields("<3BHBB", *fields))
+
+
+@dataclass(frozen=True, slots=True)
+class Trip:
+    """Speed, distance left and time left (0x20)."""
+
+    command: ClassVar[Command] = Command.TRIP
+    speed_kmh: float
+    distance_km: int
+    time_left_s: int
+
+    def encode(self) -> tuple[bytes, ...]:
+        """Return the frame; the speed is rounded to a single."""
+        return plain_reply(self.command, pack_fields("<fII", self.speed_kmh, self.distance_km, self.time_left_s))
+
+
+@dataclass(frozen=True, slots=True)
+class Registers:
+    """Values of consecutive registers: the reply to 0x03 (big-endian) and 0x07 (little-endian)."""
+
+    command: Literal[Command.READ_MODBUS, Command.READ_BLOCK]
+    values: tuple[int, ...]
+
+    def encode(self, *, count_down: bool = True) -> tuple[bytes, ...]:
+        """Return one frame for 0x03 and the packets for 0x07; ``count_down`` as in ``split_packets``."""
+        if self.command is Command.READ_MODBUS:
+            return counted_reply(self.command, pack_words(self.values, big_endian=True))
+        return split_packets(self.command, pack_words(self.values), count_down=count_down)
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterPairs:
+    """``(address, value)`` of each register asked for by 0x09."""
+
+    command: ClassVar[Command] = Command.READ_LIST
+    pairs: tuple[tuple[int, int], ...]
+
+    def encode(self, *, count_down: bool = True) -> tuple[bytes, ...]:
+        """Return the packets; ``count_down`` as in ``split_packets``."""
+        payload = pack_words([word for pair in self.pairs for word in pair])
+        return split_packets(self.command, payload, count_down=count_down)
+
+
+@dataclass(frozen=True, slots=True)
+class WriteDone:
+    """The BMS accepted ``count`` registers from ``address`` (0x10)."""
+
+    command: ClassVar[Command] = Command.WRITE_MODBUS
+    address: int
+    count: int
+
+    def encode(self) -> tuple[bytes, ...]:
+        """Return the frame."""
+        return plain_reply(self.command, pack_fields(">HH", self.address, self.count))
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsValues:
+    """Raw values of the settings from register 300 (0x1D).
+
+    The table is not on the wire: a receiver takes it from its request.
+    """
+
+    command: ClassVar[Command] = Command.SETTINGS
+    table: SettingsTable
+    values: tuple[int, ...]
+
+    def encode(self) -> tuple[bytes, ...]:
+        """Return the frame."""
+        return counted_reply(self.command, pack_words(self.values))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tinybms_bridge.tinybms.frames.commands import SIMPLE_COMMANDS, START, Command
-from tinybms_bridge.tinybms.frames.crc import has_valid_crc
-from tinybms_bridge.tinybms.frames.decoder import decode_request
-from tinybms_bridge.tinybms.frames.errors import FrameError
-from tinybms_bridge.tinybms.frames.requests import Request
+from tinybms_bridge.tinybms.frames.requests import Request, decode_request
+from tinybms_bridge.tinybms.frames.wire import SIMPLE_COMMANDS, START, Command, FrameError, has_valid_crc
 
 __all__ = ["BadRequest", "RequestFramer"]
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Literal, TypeAlias
 
-from tinybms_bridge.tinybms.frames.words import (
+from tinybms_bridge.tinybms.frames.wire import (
     from_float,
     from_u32,
     pack_words,
