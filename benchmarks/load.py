@@ -5,6 +5,7 @@ import base64
 import os
 import socket
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -91,17 +92,21 @@ async def http_load(port: int, path: str, connections: int, seconds: float, per_
 class LiveClient(asyncio.Protocol):
     """One follower of ``/ws``: calls back with each text and its time of arrival."""
 
-    def __init__(self, port: int, commands: str, on_text: Callable[[bytes, float], None]) -> None:
+    def __init__(
+        self, port: int, commands: str, on_text: Callable[[bytes, float], None], *, deflate: bool = False
+    ) -> None:
+        asked = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n" if deflate else ""
         key = base64.b64encode(os.urandom(16)).decode()
         self._hello = (
             f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n"
+            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{asked}\r\n"
         ).encode()
         self._commands = commands
         self._on_text = on_text
         self._buffer = bytearray()
         self._open = False
         self.lost = False
+        self.received_bytes = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet."""
@@ -112,6 +117,7 @@ class LiveClient(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take what the server says."""
         now_s = time.monotonic()
+        self.received_bytes += len(data)
         self._buffer += data
         if not self._open:
             head, found, rest = bytes(self._buffer).partition(b"\r\n\r\n")
@@ -133,7 +139,9 @@ class LiveClient(asyncio.Protocol):
             if len(self._buffer) < start + length:
                 return
             payload = bytes(self._buffer[start : start + length])
-            opcode = self._buffer[0] & 0x0F
+            opcode, packed = self._buffer[0] & 0x0F, self._buffer[0] & 0x40
+            if packed:  # RFC 7692, section 7.2.2; each message by itself
+                payload = zlib.decompress(payload + b"\x00\x00\xff\xff", -15)
             del self._buffer[: start + length]
             if opcode == 0x1:
                 self._on_text(payload, now_s)
@@ -153,13 +161,15 @@ def _client_frame(opcode: int, payload: bytes) -> bytes:
 
 
 async def live_clients(
-    port: int, count: int, on_text: Callable[[bytes, float], None], commands: str = ""
+    port: int, count: int, on_text: Callable[[bytes, float], None], commands: str = "", *, deflate: bool = False
 ) -> list[LiveClient]:
     """Connect so many followers, a few at a time."""
     loop = asyncio.get_running_loop()
 
     async def connect() -> LiveClient:
-        _, client = await loop.create_connection(lambda: LiveClient(port, commands, on_text), "127.0.0.1", port)
+        _, client = await loop.create_connection(
+            lambda: LiveClient(port, commands, on_text, deflate=deflate), "127.0.0.1", port
+        )
         return client
 
     clients: list[LiveClient] = []

@@ -16,12 +16,18 @@ Row = tuple[str, str, str]
 
 
 @contextlib.asynccontextmanager
-async def program(folder: Path, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run ``tinybms-bridge`` with arguments in a home of its own; ends it with SIGTERM and checks its exit code."""
+async def program(
+    folder: Path, *arguments: str, source: Path | None = None
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run ``tinybms-bridge`` with arguments in a home of its own; ends it with SIGTERM and checks its exit code.
+
+    ``source`` is a folder with another revision of the package.
+    """
+    path = {} if source is None else {"PYTHONPATH": str(source)}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "tinybms_bridge", *arguments),
-        env={**os.environ, "HOME": str(folder), "XDG_STATE_HOME": str(folder)},
+        env={**os.environ, **path, "HOME": str(folder), "XDG_STATE_HOME": str(folder)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )

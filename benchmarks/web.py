@@ -65,7 +65,8 @@ def _p99(values: list[float]) -> float:
     return statistics.quantiles(values, n=100)[98]
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody uses now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -75,7 +76,7 @@ def _free_port() -> int:
 @contextlib.asynccontextmanager
 async def bridge(device: str, folder: Path) -> AsyncIterator[tuple[int, int]]:
     """Run the bridge with room for a thousand followers; gives pid and web port."""
-    port = _free_port()
+    port = free_port()
     document = {
         "hardware": {"uart": {"device": device}, "can": {"interface": "udp_multicast", "channel": _CHANNEL}},
         "web_server": {
@@ -114,9 +115,11 @@ async def requests(pid: int, port: int) -> list[Row]:
 
 
 @contextlib.asynccontextmanager
-async def following(port: int, count: int, arrivals: Arrivals, commands: str = "") -> AsyncIterator[list[LiveClient]]:
+async def following(
+    port: int, count: int, arrivals: Arrivals, commands: str = "", *, deflate: bool = False
+) -> AsyncIterator[list[LiveClient]]:
     """Have so many clients follow; all must still be there at the end."""
-    clients = await live_clients(port, count, arrivals.take, commands)
+    clients = await live_clients(port, count, arrivals.take, commands, deflate=deflate)
     try:
         await asyncio.sleep(2.0)
         for noted in (arrivals.at_s, arrivals.sample_age_ms):
