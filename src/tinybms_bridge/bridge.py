@@ -239,6 +239,13 @@ class Bridge:
         if self.poller.ratings is not None:
             self._check(self.poller.ratings)
 
+    def between_bursts(self, action: Callable[[], None]) -> bool:
+        """Let the sender call ``action`` in a pause; return whether there is one who sends."""
+        if self.transmitter is None:
+            return False
+        self.transmitter.between_bursts(action)
+        return True
+
     def view(self) -> View:
         """Return what may be shown of the battery at this moment."""
         return self.pipeline.view(self._clock.monotonic())

@@ -381,6 +381,7 @@ async def test_run_tells_its_remarks_and_what_happens(stage: Stage, caplog: pyte
         "state",
         "manual stops",
         "event list",
+        "garbage collection",
         "history",
         "log",
         "log counts",

@@ -253,6 +253,22 @@ async def test_action_between_bursts_waits_for_the_last_frame() -> None:
     assert done[1:] == [0]
 
 
+async def test_action_has_the_pause_after_a_burst() -> None:
+    """Asked for just before the next burst, it waits for the end of that one: it may take the time of the pause."""
+    stand = Stand()
+    done: list[float] = []
+    async with stand.running() as advance:
+        await advance(0.99)
+        begun_s = stand.clock.monotonic()
+        stand.transmitter.between_bursts(lambda: done.append(stand.clock.monotonic() - begun_s))
+        stand.transmitter.between_bursts(lambda: done.append(stand.clock.monotonic() - begun_s))
+        await advance(0.5)
+        assert done == []
+        await advance(2.0)
+    last_s = 0.8 * (len(IDS) - 1) / len(IDS)
+    assert done == pytest.approx([0.01 + last_s, 1.01 + last_s], abs=0.005)
+
+
 async def test_many_kicks_make_ten_bursts_a_second_at_most() -> None:
     """A limit that keeps falling cannot flood the bus."""
     stand = Stand()

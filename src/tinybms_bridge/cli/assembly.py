@@ -28,6 +28,7 @@ from tinybms_bridge.errors import BridgeError, ConfigError, ConfigProblem
 from tinybms_bridge.hal.can import CanPort, open_can
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.directory_lock import DirectoryTakenError
+from tinybms_bridge.hal.interpreter import Collector
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort, open_serial
 from tinybms_bridge.hal.storage import FileStorage, MemoryStorage, Storage
 from tinybms_bridge.hal.watchdog import find_watchdog
@@ -227,6 +228,7 @@ async def run_bridge(
         saved = await machine.run_blocking(_load, machine)
         bridge = Bridge(config, machine, saved)
         logs = _add_log(bridge, console=not live, keep=keep)
+        bridge.supervisor.add("garbage collection", Collector(machine.clock, bridge.between_bursts).run)
         bridge.supervisor.add("history", partial(machine.history.run, bridge.bus, machine.clock, machine.run_blocking))
         await machine.run_blocking(logs.book.load)
         if live:

@@ -80,6 +80,7 @@ class Transmitter:
         self._alone_at_s = float("-inf")
         self._between: list[Callable[[], None]] = []
         self._waiting: deque[CanFrame] = deque()
+        self._silent = False
         self._sent_at_s: dict[int, float] = {}
         self._due_s = 0.0
         self._begun_at_s = float("-inf")
@@ -108,7 +109,10 @@ class Transmitter:
         self._called.set()
 
     def between_bursts(self, action: Callable[[], None]) -> None:
-        """Call ``action`` once, when no frame of a burst waits to be sent."""
+        """Call ``action`` once, right after the last frame of a burst, or while nothing is sent.
+
+        So it has what is left of the period, some 200 ms, before it holds anything up. One action for each burst.
+        """
         self._between.append(action)
         self._called.set()
 
@@ -124,9 +128,11 @@ class Transmitter:
                 self._begin(now_s)
             elif now_s >= self._first_due_s:
                 self._begin_alone(now_s)
+            ended = self._silent
             if self._waiting and now_s >= self._frame_due_s:
                 self._send(self._waiting.popleft(), now_s)
-            if self._between and not self._waiting:
+                ended = not self._waiting
+            if self._between and ended:
                 self._between.pop(0)()
             await self._sleep_until(self._wake_s())
 
@@ -154,7 +160,7 @@ class Transmitter:
         if not frames:
             self._begin_nothing()
             return
-        self._alone_due_s = float("inf")
+        self._alone_due_s, self._silent = float("inf"), False
         self._waiting.clear()
         self.statistics.bursts += 1
         first, *others = frames
@@ -169,7 +175,7 @@ class Transmitter:
         if not frames:
             self._begin_nothing()
             return
-        self._alone_due_s, self._alone_at_s = float("inf"), now_s
+        self._alone_due_s, self._alone_at_s, self._silent = float("inf"), now_s, False
         self.statistics.alone += 1
         first = frames[0]
         if self._waiting and self._waiting[0].arbitration_id == first.arbitration_id:
@@ -177,7 +183,7 @@ class Transmitter:
         self._put(first, now_s)
 
     def _begin_nothing(self) -> None:
-        self._alone_due_s = float("inf")
+        self._alone_due_s, self._silent = float("inf"), True
         self._waiting.clear()
         self.statistics.skipped += 1
 
