@@ -81,11 +81,11 @@ def test_another_adapter_leaves_the_channel_of_the_file(home: Path) -> None:
 
 
 def test_what_is_not_overridden_stays(home: Path) -> None:
-    """The baud rate of the file is used with the port of the command line."""
-    (home / "bridge.json").write_text('{"hardware": {"uart": {"device": "/dev/ttyUSB7", "baudrate": 9600}}}')
+    """The timeout of the file is used with the port of the command line."""
+    (home / "bridge.json").write_text('{"hardware": {"uart": {"device": "/dev/ttyUSB7", "timeout_ms": 400}}}')
     config, _ = read_configuration(str(home / "bridge.json"))
     assert override(config, Overrides()).hardware.uart.device == "/dev/ttyUSB7"
-    assert override(config, Overrides(device="/dev/ttyUSB1")).hardware.uart.baudrate == 9600
+    assert override(config, Overrides(device="/dev/ttyUSB1")).hardware.uart.timeout_ms == 400
 
 
 def test_a_choice_that_is_not_allowed_is_refused() -> None:
