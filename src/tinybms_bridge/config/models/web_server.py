@@ -57,7 +57,12 @@ class WebServer(Section):
     )
     websocket_burst_max: int = number(4, 1, 100, "", "Burst limit", "Live messages allowed in one burst window.")
     websocket_max_payload_bytes: int = number(
-        4096, 1024, 1_048_576, "B", "Longest live message", "A longer live message is not sent."
+        4096,
+        1024,
+        1_048_576,
+        "B",
+        "Longest live message",
+        "A longer live message goes out without its registers, or not at all.",
     )
     enable_cors: bool = flag(
         False,

@@ -21,6 +21,7 @@ def test_parts_are_optional() -> None:
     """What is left out stays as it is."""
     assert parse_command('{"interval_ms": 100}') == Command(None, 100)
     assert parse_command('{"subscribe": []}') == Command(frozenset(), None)
+    assert parse_command('{"registers": false}') == Command(registers=False)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,9 @@ def test_parts_are_optional() -> None:
         ('{"interval_ms": true}', "100 to 60000"),
         ('{"interval_ms": 500.5}', "100 to 60000"),
         ('{"interval_ms": "500"}', "100 to 60000"),
+        ('{"registers": "no"}', "true or false"),
+        ('{"registers": 0}', "true or false"),
+        ('{"registers": [1]}', "true or false"),
     ],
 )
 def test_bad_messages_say_what_is_allowed(text: str, hint: str) -> None:

@@ -26,6 +26,14 @@ def test_every_topic_has_a_message(busy: Any, topic: Topic) -> None:
     assert message.get("topic", "status") == topic
 
 
+def test_registers_are_left_out_on_request(busy: Any) -> None:
+    """Of the flat message only; the topic of that name is what it says."""
+    full, bare = encode(busy, Topic.STATUS, 0), encode(busy, Topic.STATUS, 0, registers=False)
+    assert "registers" in json.loads(full.text)
+    assert "registers" not in json.loads(bare.text)
+    assert encode(busy, Topic.REGISTERS, 0, registers=False) == encode(busy, Topic.REGISTERS, 0)
+
+
 def test_batches_are_bounded(busy: Any) -> None:
     """A message holds the newest hundred frames or the next fifty entries, however many there are."""
     frames, events = encode(busy, Topic.CAN, 0), encode(busy, Topic.EVENTS, 0)

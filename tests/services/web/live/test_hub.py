@@ -61,6 +61,39 @@ async def test_one_encoding_for_500_clients(face: Any, clock: FakeClock) -> None
         hub.leave(client)
 
 
+async def test_registers_are_in_the_message_until_a_client_declines(face: Any, clock: FakeClock) -> None:
+    """The seed's clients find them; one message is made for each of the two wishes."""
+    hub = Hub(face, lambda: SETTINGS)
+    clients = [joined(hub) for _ in range(4)]
+    for client in clients[2:]:
+        hub.obey(client, Command(registers=False))
+    await clock.advance(0.0)
+    for client in clients:
+        await waiting(client)
+    before = hub.totals().encoded
+    await clock.advance(1.0)
+    texts = [await read(client) for client in clients]
+    assert ["registers" in json.loads(text) for text in texts] == [True, True, False, False]
+    assert (texts[0] is texts[1], texts[2] is texts[3], hub.totals().encoded) == (True, True, before + 2)
+    hub.obey(clients[3], Command(registers=True))
+    await clock.advance(1.0)
+    assert "registers" in json.loads(await read(clients[3]))
+    for client in clients:
+        hub.leave(client)
+
+
+async def test_registers_give_way_to_the_longest_message(face: Any, clock: FakeClock) -> None:
+    """A limit that was set for the message without them does not silence the live data."""
+    hub = Hub(face, lambda: replace(SETTINGS, throttle=ThrottleSettings(burst_max=100, max_payload_bytes=1600)))
+    client = joined(hub)
+    await clock.advance(0.0)
+    message = json.loads(await read(client))
+    assert "registers" not in message
+    assert message["voltage"] == 54.32
+    assert hub.totals().dropped == 0
+    hub.leave(client)
+
+
 async def test_many_clients_leave_turns_to_others(face: Any, clock: FakeClock) -> None:
     """While hundreds of clients get their messages the event loop turns to other work, such as the CAN burst."""
     hub = Hub(face, lambda: SETTINGS)

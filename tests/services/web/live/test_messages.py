@@ -8,6 +8,7 @@ from typing import Any
 
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
 from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.battery.limits import LimitCode, Quantity, Reason
 from tinybms_bridge.battery.notices import NoticeName, Notices
 from tinybms_bridge.battery.view import Last, View
 from tinybms_bridge.services.web.face import (
@@ -26,10 +27,11 @@ from tinybms_bridge.services.web.live.messages import (
     registers_message,
     status_message,
 )
+from tinybms_bridge.services.web.live.throttle import ThrottleSettings
 
 README_KEYS = {
     "voltage", "current", "soc_percent", "bms_soc_percent", "soh_percent", "temperature", "min_cell_mv", "max_cell_mv",
-    "cell_imbalance_mv", "online_status", "uptime_ms", "stats",
+    "cell_imbalance_mv", "online_status", "uptime_ms", "stats", "registers",
 }  # fmt: skip
 
 
@@ -44,14 +46,14 @@ def test_names_of_the_readme(face: Any) -> None:
     assert message.keys() >= README_KEYS
     assert "topic" not in message
     assert message["temperature"] == 24.1
-    assert message["cells"][0] == 3415
-    assert len(message["cells"]) == 16
+    assert message["cells_mv"][0] == 3415
+    assert len(message["cells_mv"]) == 16
     assert message["stats"]["cvl"]["state"] == "FLOAT"
     assert message["stats"]["victron_keepalive_ok"] is True
 
 
 async def test_at_most_1500_bytes_with_everything_at_its_longest(face: Any, picture: Picture) -> None:
-    """16 cells, every alarm, every notice and large counters fit into 1.5 KB."""
+    """16 cells, every alarm and notice and large counters fit into 1.5 KB, with the registers into the usual limit."""
     big = 4_294_967_295
     face.now = replace(
         picture,
@@ -63,10 +65,22 @@ async def test_at_most_1500_bytes_with_everything_at_its_longest(face: Any, pict
     face.can_figures = CanFigures(tx_count=big, tx_errors=big)
     for direction in Direction:
         await face.inhibit(direction, 60.0, "a reason", "boss")
-    text = status_message(face)
+    text = status_message(face, registers=False)
     assert len(text.encode()) <= 1500
+    assert len(status_message(face).encode()) <= 3500 < ThrottleSettings().max_payload_bytes
     assert ", " not in text
     assert ": " not in text
+
+
+def test_registers_as_the_seed_sends_them(face: Any) -> None:
+    """The README's message has them, in the form of ``/api/status``; who does not want them gets all else."""
+    message = json.loads(status_message(face))
+    registers = {each["address"]: each for each in message["registers"]}
+    assert registers[0] == {"address": 0, "name": "cell_1_voltage", "value": 3.4152, "unit": "V"}
+    assert registers[36]["value"] == 54.321
+    assert len(registers) == 29
+    del message["registers"]
+    assert json.loads(status_message(face, registers=False)) == message
 
 
 async def test_nothing_old_looks_live(face: Any, picture: Picture) -> None:
@@ -89,9 +103,18 @@ async def test_nothing_old_looks_live(face: Any, picture: Picture) -> None:
     text = status_message(face)
     message = json.loads(text)
     assert len(text.encode()) <= 1700
-    live = ("voltage", "current", "soc_percent", "power_w", "min_cell_mv", "online_status", "balancing", "time_left_s")
+    live = (
+        "voltage",
+        "current",
+        "soc_percent",
+        "power_w",
+        "min_cell_mv",
+        "online_status",
+        "balancing_bits",
+        "time_left_s",
+    )
     assert {message[name] for name in live} == {None}
-    assert message["cells"] == message["temperatures"] == []
+    assert message["cells_mv"] == message["temperatures"] == message["registers"] == []
     assert message["stats"]["cvl"]["ccl_limit_a"] == 0.0
     assert message["last"]["voltage"] == 54.32
     assert message["remark"].startswith("charging is stopped because")
@@ -109,7 +132,7 @@ def test_before_the_first_sample(face: Any) -> None:
     face.now = Picture(uptime_s=2.0, at=face.clock.wall())
     message = json.loads(status_message(face))
     assert message["voltage"] is None
-    assert message["cells"] == []
+    assert message["cells_mv"] == []
     assert message["temperatures"] == []
     assert message["freshness"] == "STARTING"
 
@@ -129,6 +152,14 @@ def test_limits_with_reasons(picture: Picture) -> None:
     assert message["reasons"][1]["code"] == "state"
     assert message["reasons"][1]["detail"] == "FLOAT"
     assert json.loads(limits_message(seen(picture, limits=None)))["reasons"] == []
+
+
+def test_reasons_have_sane_decimals(picture: Picture) -> None:
+    """Sums of binary fractions are no precision."""
+    assert picture.view.limits is not None
+    odd = Reason(Quantity.CVL, LimitCode.STATE, 53.690000000000005, 26.29450089899956)
+    message = json.loads(limits_message(seen(picture, limits=replace(picture.view.limits, reasons=(odd,)))))
+    assert (message["reasons"][0]["limit"], message["reasons"][0]["value"]) == (53.69, 26.2945)
 
 
 def test_registers(picture: Picture) -> None:

@@ -28,7 +28,7 @@ def test_no_sensor_and_no_health(picture: Picture) -> None:
     numbers = pack_numbers(bare)
     assert numbers["temperature"] is None
     assert numbers["soh_percent"] is None
-    assert numbers["voltage"] == 54.32
+    assert numbers["voltage"] == 54.321
 
 
 def test_names_are_the_same_without_a_sample(picture: Picture) -> None:
@@ -72,6 +72,6 @@ def test_last_values_are_apart_and_dated(picture: Picture) -> None:
     }
     found = last_numbers(old)
     assert found is not None
-    assert (found["at"], found["voltage"]) == ("2026-01-02T03:03:52+00:00", 54.32)
+    assert (found["at"], found["voltage"]) == ("2026-01-02T03:03:52+00:00", 54.321)
     assert found["cvl"] == limit_numbers(picture.view.limits)
     assert last_numbers(picture) is None

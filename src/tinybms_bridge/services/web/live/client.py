@@ -22,6 +22,8 @@ class Client:
     ) -> None:
         self.topics: frozenset[Topic] = frozenset({Topic.STATUS})
         """What it wants."""
+        self.registers = True
+        """Whether it wants the field of that name in the flat message, as the seed sends it."""
         self.interval_s = interval_s
         """Between two of its messages."""
         self.wanted_s: float | None = None

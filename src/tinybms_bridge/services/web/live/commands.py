@@ -11,7 +11,7 @@ __all__ = ["MAX_MESSAGE_BYTES", "BadCommand", "Command", "RateLimit", "parse_com
 MAX_MESSAGE_BYTES = 1024
 """Longest message that a client may send."""
 
-_KEYS = ("subscribe", "interval_ms")
+_KEYS = ("subscribe", "interval_ms", "registers")
 _MIN_INTERVAL_MS = 100
 _MAX_INTERVAL_MS = 60_000
 
@@ -26,6 +26,8 @@ class Command:
 
     topics: frozenset[Topic] | None = None
     interval_ms: int | None = None
+    registers: bool | None = None
+    """Whether the flat message has the field of that name."""
 
 
 def parse_command(text: str) -> Command:
@@ -36,8 +38,12 @@ def parse_command(text: str) -> Command:
         raise BadCommand("is not JSON") from None
     if not isinstance(document, dict) or not document or not document.keys() <= set(_KEYS):
         odd = next((key for key in document if key not in _KEYS), "") if isinstance(document, dict) else ""
-        raise BadCommand(f'must be an object with "subscribe", "interval_ms" or both{did_you_mean(odd, _KEYS)}')
-    return Command(_topics(document.get("subscribe")), _interval_ms(document.get("interval_ms")))
+        raise BadCommand(f'must be an object with "subscribe", "interval_ms" or "registers"{did_you_mean(odd, _KEYS)}')
+    return Command(
+        _topics(document.get("subscribe")),
+        _interval_ms(document.get("interval_ms")),
+        _switch(document.get("registers")),
+    )
 
 
 def _topics(value: object) -> frozenset[Topic] | None:
@@ -54,6 +60,12 @@ def _interval_ms(value: object) -> int | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not _MIN_INTERVAL_MS <= value <= _MAX_INTERVAL_MS:
         raise BadCommand(f"interval_ms must be a whole number {_MIN_INTERVAL_MS} to {_MAX_INTERVAL_MS}")
+    return value
+
+
+def _switch(value: object) -> bool | None:
+    if value is not None and not isinstance(value, bool):
+        raise BadCommand("registers must be true or false")
     return value
 
 

@@ -41,11 +41,11 @@ def newest(face: BridgeFace, topic: Topic) -> int:
     return 0
 
 
-def encode(face: BridgeFace, topic: Topic, after: int) -> Made:
-    """Return the message of a topic with what is newer than number ``after``."""
+def encode(face: BridgeFace, topic: Topic, after: int, *, registers: bool = True) -> Made:
+    """Return the message of a topic with what is newer than number ``after``; ``registers`` is about the flat one."""
     match topic:
         case Topic.STATUS:
-            return Made(status_message(face))
+            return Made(status_message(face, registers=registers))
         case Topic.LIMITS:
             return Made(limits_message(face.picture()))
         case Topic.REGISTERS:

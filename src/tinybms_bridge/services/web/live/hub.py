@@ -121,6 +121,8 @@ class Hub:
         """Change what a client gets. The interval is kept within what the configuration allows."""
         if command.topics is not None:
             self._begin_topics(client, command.topics)
+        if command.registers is not None:
+            client.registers = command.registers
         if command.interval_ms is not None:
             client.wanted_s = command.interval_ms / 1000.0
             client.interval_s = _interval_s(client.wanted_s, self._settings())
@@ -165,7 +167,7 @@ class Hub:
                 await clock.sleep(max(0.0, next_s - clock.monotonic()))
 
     async def _serve(self, due: list[Client], now_s: float) -> None:
-        made: dict[tuple[Topic, int], Made] = {}
+        made: dict[tuple[Topic, int, bool], Made] = {}
         settings = self._settings()
         for index, client in enumerate(due, 1):
             if client.still_may_read(now_s):
@@ -176,26 +178,34 @@ class Hub:
             if index % _SERVED_AT_ONCE == 0:
                 await asyncio.sleep(0)  # lets these send, and whatever else is due
 
-    def _serve_one(self, client: Client, settings: HubSettings, made: dict[tuple[Topic, int], Made]) -> None:
+    def _serve_one(self, client: Client, settings: HubSettings, made: dict[tuple[Topic, int, bool], Made]) -> None:
         client.throttle.settings = settings.throttle
         client.interval_s = _interval_s(client.wanted_s, settings)
         for topic in client.topics:
             self._offer(client, topic, made)
 
-    def _offer(self, client: Client, topic: Topic, made: dict[tuple[Topic, int], Made]) -> None:
+    def _offer(self, client: Client, topic: Topic, made: dict[tuple[Topic, int, bool], Made]) -> None:
         """Offer the message of one topic; a batch waits until the client has taken the one before."""
         if topic in BATCHES and client.waits_with(topic):
             return
-        key = (topic, client.seen.get(topic, 0))
-        if key not in made:
-            made[key] = encode(self._face, *key)
-            self.statistics.encoded += 1
-        message = made[key]
+        message = self._made(topic, client, made, registers=client.registers)
+        if client.registers and len(message.text) > client.throttle.settings.max_payload_bytes:
+            message = self._made(topic, client, made, registers=False)
         if not message.text or (topic is Topic.STATUS and not client.throttle.allow(client.due_s, len(message.text))):
             return
         if topic in BATCHES:
             client.seen[topic] = message.last
         client.offer(topic, message.text)
+
+    def _made(
+        self, topic: Topic, client: Client, made: dict[tuple[Topic, int, bool], Made], *, registers: bool
+    ) -> Made:
+        """Return the message of one topic for a client, made once for all who want the same."""
+        key = (topic, client.seen.get(topic, 0), registers and topic is Topic.STATUS)
+        if key not in made:
+            made[key] = encode(self._face, topic, key[1], registers=key[2])
+            self.statistics.encoded += 1
+        return made[key]
 
 
 def _interval_s(wanted_s: float | None, settings: HubSettings) -> float:

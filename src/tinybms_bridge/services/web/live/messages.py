@@ -6,18 +6,12 @@ from enum import StrEnum
 
 from pydantic_core import to_json
 
-from tinybms_bridge.battery.snapshot import Snapshot
+from tinybms_bridge.services.web.answer import rounded
 from tinybms_bridge.services.web.face import BridgeFace, EventEntry, MonitoredFrame, Picture
 from tinybms_bridge.services.web.live.decoding import decoded
-from tinybms_bridge.services.web.live.numbers import (
-    active_levels,
-    balancing_bits,
-    battery_numbers,
-    cells_mv,
-    flat_counters,
-    limit_numbers,
-)
+from tinybms_bridge.services.web.live.numbers import limit_numbers
 from tinybms_bridge.services.web.live.registers import live_registers
+from tinybms_bridge.services.web.live.status import live_status
 
 __all__ = [
     "Topic",
@@ -45,33 +39,22 @@ class Topic(StrEnum):
     """New entries of the event list."""
 
 
-def status_message(face: BridgeFace) -> str:
-    """Return the message of the seed: compact, at most 1.5 KB with 16 cells, and 1.6 while data is old."""
-    picture = face.picture()
-    snapshot = picture.view.measured
-    return _text(
-        {
-            **battery_numbers(picture),
-            "temperatures": _temperatures(snapshot),
-            "cells": cells_mv(snapshot),
-            "balancing": balancing_bits(snapshot),
-            "alarms": active_levels(picture),
-            "inhibits": [inhibit.direction.value for inhibit in face.inhibits()],
-            "stats": {**flat_counters(face.uart(), face.can()), "cvl": limit_numbers(picture.view.limits)},
-        }
-    )
+def status_message(face: BridgeFace, *, registers: bool = True) -> str:
+    """Return the message of the seed: compact, at most 1.6 KB with 16 cells; with ``registers`` about 2 KB more."""
+    return live_status(face).model_dump_json(exclude=None if registers else {"registers"})
 
 
 def limits_message(picture: Picture) -> str:
     """Return the reasons of the limits that are sent, as codes and numbers."""
     limits = picture.view.limits
-    reasons = [] if limits is None else limits.reasons
+    reasons = [] if limits is None else [asdict(reason) for reason in limits.reasons]
     return _text({"topic": Topic.LIMITS, **limit_numbers(limits), "reasons": reasons})
 
 
 def registers_message(picture: Picture) -> str:
     """Return the live sample as ``/api/status`` has it under ``registers``."""
-    return _text({"topic": Topic.REGISTERS, "registers": live_registers(picture.view.measured)})
+    registers = [asdict(each) for each in live_registers(picture.view.measured)]
+    return _text({"topic": Topic.REGISTERS, "registers": registers})
 
 
 def can_message(frames: Sequence[MonitoredFrame], missed: int = 0) -> str:
@@ -98,13 +81,5 @@ def _without_name(event: EventEntry) -> dict[str, object]:
     return entry
 
 
-def _temperatures(snapshot: Snapshot | None) -> list[float | None]:
-    if snapshot is None:
-        return []
-    sensors = snapshot.temperatures
-    readings = (sensors.internal_c, sensors.external_1_c, sensors.external_2_c)
-    return [None if celsius is None else round(celsius, 1) for celsius in readings]
-
-
 def _text(document: dict[str, object]) -> str:
-    return to_json(document, inf_nan_mode="null").decode()
+    return to_json(rounded("", document), inf_nan_mode="null").decode()

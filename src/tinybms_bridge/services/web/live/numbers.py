@@ -1,6 +1,7 @@
 """The flat numbers of the seed's README, made once for ``/api/status`` and for the live messages.
 
 What is not live or not sent is null, also under the names of the seed; the last values are in an object of their own.
+Fractions are as they come: whatever goes out gives them their decimals (``answer.rounded``).
 """
 
 from tinybms_bridge.battery.limits.model import Limits
@@ -16,6 +17,7 @@ __all__ = [
     "last_numbers",
     "limit_numbers",
     "pack_numbers",
+    "temperatures",
 ]
 
 
@@ -55,6 +57,14 @@ def cells_mv(snapshot: Snapshot | None) -> list[int]:
     return [] if snapshot is None else [round(voltage * 1000.0) for voltage in snapshot.cells.voltages_v]
 
 
+def temperatures(snapshot: Snapshot | None) -> list[float | None]:
+    """Return the board's own sensor and the two external ones; empty without a sample."""
+    if snapshot is None:
+        return []
+    sensors = snapshot.temperatures
+    return [sensors.internal_c, sensors.external_1_c, sensors.external_2_c]
+
+
 def balancing_bits(snapshot: Snapshot | None) -> int | None:
     """Return a mask of the cells that are being bled; bit 0 is cell 1. None without a sample."""
     if snapshot is None:
@@ -66,9 +76,9 @@ def limit_numbers(limits: Limits | None) -> dict[str, float | str | None]:
     """Return state and limits under the names of the README's ``stats.cvl``; None without limits that are sent."""
     return {
         "state": None if limits is None else limits.state.value,
-        "cvl_voltage_v": _rounded(limits.cvl_v, 2) if limits else None,
-        "ccl_limit_a": _rounded(limits.ccl_a, 1) if limits else None,
-        "dcl_limit_a": _rounded(limits.dcl_a, 1) if limits else None,
+        "cvl_voltage_v": limits.cvl_v if limits else None,
+        "ccl_limit_a": limits.ccl_a if limits else None,
+        "dcl_limit_a": limits.dcl_a if limits else None,
     }
 
 
@@ -110,20 +120,16 @@ _UNKNOWN: dict[str, float | int | None] = dict.fromkeys(_NAMES)
 def _measured(snapshot: Snapshot) -> dict[str, float | int | None]:
     pack, cells = snapshot.pack, snapshot.cells
     return {
-        "voltage": round(pack.voltage_v, 2),
-        "current": round(pack.current_a, 2),
-        "soc_percent": round(pack.soc_percent, 1),
-        "bms_soc_percent": round(pack.counted_by_bms_percent, 1),
-        "soh_percent": _rounded(pack.soh_percent, 1),
-        "temperature": _rounded(snapshot.temperatures.hottest_c, 1),
+        "voltage": pack.voltage_v,
+        "current": pack.current_a,
+        "soc_percent": pack.soc_percent,
+        "bms_soc_percent": pack.counted_by_bms_percent,
+        "soh_percent": pack.soh_percent,
+        "temperature": snapshot.temperatures.hottest_c,
         "min_cell_mv": round(cells.min_v * 1000.0),
         "max_cell_mv": round(cells.max_v * 1000.0),
         "cell_imbalance_mv": round(cells.delta_mv),
         "online_status": pack.status_raw,
-        "power_w": round(pack.power_w, 1),
+        "power_w": pack.power_w,
         "time_left_s": pack.time_left_s,
     }
-
-
-def _rounded(value: float | None, digits: int) -> float | None:
-    return None if value is None else round(value, digits)

@@ -27,7 +27,6 @@ class _Source:
     name: str
     unit: str
     read: Callable[[Snapshot], float | int | None]
-    decimals: int = 3
 
 
 _SOURCES = (
@@ -35,13 +34,13 @@ _SOURCES = (
     _Source(34, "estimated_time_left", "s", lambda s: s.pack.time_left_s),
     _Source(36, "pack_voltage", "V", lambda s: s.pack.voltage_v),
     _Source(38, "pack_current", "A", lambda s: s.pack.current_a),
-    _Source(40, "min_cell_voltage", "V", lambda s: s.cells.min_v, 4),
-    _Source(41, "max_cell_voltage", "V", lambda s: s.cells.max_v, 4),
-    _Source(42, "external_temperature_1", "°C", lambda s: s.temperatures.external_1_c, 1),
-    _Source(43, "external_temperature_2", "°C", lambda s: s.temperatures.external_2_c, 1),
+    _Source(40, "min_cell_voltage", "V", lambda s: s.cells.min_v),
+    _Source(41, "max_cell_voltage", "V", lambda s: s.cells.max_v),
+    _Source(42, "external_temperature_1", "°C", lambda s: s.temperatures.external_1_c),
+    _Source(43, "external_temperature_2", "°C", lambda s: s.temperatures.external_2_c),
     _Source(45, "state_of_health", "%", lambda s: s.pack.soh_percent),
     _Source(46, "state_of_charge", "%", lambda s: s.pack.counted_by_bms_percent),
-    _Source(48, "internal_temperature", "°C", lambda s: s.temperatures.internal_c, 1),
+    _Source(48, "internal_temperature", "°C", lambda s: s.temperatures.internal_c),
     _Source(50, "online_status", "", lambda s: s.pack.status_raw),
     _Source(52, "real_balancing_bits", "", lambda s: (balancing_bits(s) or 0) << (_CELLS - s.cells.count)),
 )
@@ -56,13 +55,11 @@ def live_registers(snapshot: Snapshot | None) -> list[LiveRegister]:
         return []
     first = _CELLS - snapshot.cells.count
     cells = [
-        LiveRegister(address=pin, name=f"cell_{pin + 1}_voltage", value=round(voltage_v, 4), unit="V")
+        LiveRegister(address=pin, name=f"cell_{pin + 1}_voltage", value=voltage_v, unit="V")
         for pin, voltage_v in enumerate(snapshot.cells.voltages_v, start=first)
     ]
     return cells + [_entry(source, snapshot) for source in _SOURCES]
 
 
 def _entry(source: _Source, snapshot: Snapshot) -> LiveRegister:
-    value = source.read(snapshot)
-    shown = round(value, source.decimals) if isinstance(value, float) else value
-    return LiveRegister(address=source.address, name=source.name, value=shown, unit=source.unit)
+    return LiveRegister(source.address, source.name, source.read(snapshot), source.unit)

@@ -4,13 +4,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tinybms_bridge.services.web.answer import Answer
+
 __all__ = ["Answer", "Done", "Remark", "Request"]
-
-
-class Answer(BaseModel):
-    """Base of every answer."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True, from_attributes=True, ser_json_inf_nan="null")
 
 
 class Request(BaseModel):

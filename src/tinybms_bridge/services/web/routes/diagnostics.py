@@ -46,13 +46,14 @@ async def diagnostics(watch: TheWatch, face: Face, _user: Viewer, heavy: Heavy) 
     can, frames = face.can(), face.frames()[-_MOST_FRAMES:]
     now = {
         "version": face.version,
-        "uptime_s": round(picture.uptime_s, 1),
+        "uptime_s": picture.uptime_s,
         "process": process(),
         "parts": [PartAnswer.model_validate(part) for part in face.parts()],
         "configuration": _configuration(face),
         "watchdog": _watchdog(face),
         "eventbus": EventBus.model_validate(face.bus.statistics()),
         "uart": _uart(face, picture),
+        "uart_trace": [TraceAnswer.model_validate(line) for line in face.trace()],
         "websocket": _live(watch.hub),
         "freshness": picture.view.freshness.value,
         "age_ms": None if picture.view.age_s is None else round(picture.view.age_s * 1000.0),
@@ -101,10 +102,8 @@ def _watchdog(face: BridgeFace) -> Watchdog:
 
 
 def _uart(face: BridgeFace, picture: Picture) -> Uart:
-    trace = [TraceAnswer.model_validate(line) for line in face.trace()]
-    return Uart.model_validate(
-        {**asdict(face.uart()), "rejected_samples": picture.rejected, "outliers": picture.outliers, "trace": trace}
-    )
+    counters = {"rejected_samples": picture.rejected, "outliers": picture.outliers}
+    return Uart.model_validate({**asdict(face.uart()), **counters})
 
 
 def _can(can: CanFigures, last: Sequence[MonitoredFrame]) -> Can:

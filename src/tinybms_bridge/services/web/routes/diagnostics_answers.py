@@ -55,8 +55,6 @@ class Uart(Answer):
     latency_max_ms: float
     latency_avg_ms: float
     poll_interval_ms: float
-    trace: list[TraceAnswer]
-    """The last traffic, oldest first."""
 
 
 class Can(Answer):
@@ -170,6 +168,8 @@ class Diagnostics(Answer):
     watchdog: Watchdog
     eventbus: EventBus
     uart: Uart
+    uart_trace: list[TraceAnswer]
+    """The last traffic with the BMS, oldest first."""
     can: Can
     websocket: LiveStats
     history: HistoryStats

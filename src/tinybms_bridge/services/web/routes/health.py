@@ -35,7 +35,7 @@ class Readiness(Answer):
 @router.get("/healthz")
 async def healthz(face: Face) -> Health:
     """Return 200 as long as the program answers."""
-    return Health(status="ok", version=face.version, uptime_s=round(face.picture().uptime_s, 1))
+    return Health(status="ok", version=face.version, uptime_s=face.picture().uptime_s)
 
 
 @router.get("/readyz", responses={503: {"model": Readiness, "description": "Not ready"}})

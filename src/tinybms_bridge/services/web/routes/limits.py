@@ -153,7 +153,7 @@ async def limits(face: Face, _user: Viewer) -> LimitsAnswer:
         uncontrolled=found is not None and found.uncontrolled,
         ccl_ignored=found is not None and found.ccl_ignored,
         balancing=None if found is None else _balancing(found, view.ratings),
-        discharge_voltage_v=round(found.discharge_voltage_v, 2) if found else None,
+        discharge_voltage_v=found.discharge_voltage_v if found else None,
         cvl=_one(found, Quantity.CVL),
         ccl=_one(found, Quantity.CCL),
         dcl=_one(found, Quantity.DCL),
@@ -164,9 +164,9 @@ async def limits(face: Face, _user: Viewer) -> LimitsAnswer:
 def _count(anchors: Anchors, ratings: Ratings | None) -> CountAnswer:
     drift_ah, off_percent, capacity_ah = anchors.drift_ah_per_day, anchors.off_percent, anchors.capacity_ah
     return CountAnswer(
-        drift_ah_per_day=None if drift_ah is None else round(drift_ah, 2),
-        off_percent=None if off_percent is None else round(off_percent, 1),
-        capacity_ah=None if capacity_ah is None else round(capacity_ah, 1),
+        drift_ah_per_day=drift_ah,
+        off_percent=off_percent,
+        capacity_ah=capacity_ah,
         remarks=[] if ratings is None else list(anchors.remarks(ratings)),
     )
 
@@ -174,15 +174,15 @@ def _count(anchors: Anchors, ratings: Ratings | None) -> CountAnswer:
 def _balancing(limits: Limits, ratings: Ratings | None) -> BalancingAnswer:
     memory = limits.balancing
     spread_ah, capacity_ah = memory.spread_ah, 0.0 if ratings is None else ratings.capacity_ah
-    percent = None if spread_ah is None or capacity_ah <= 0.0 else round(100.0 * spread_ah / capacity_ah, 2)
+    percent = None if spread_ah is None or capacity_ah <= 0.0 else 100.0 * spread_ah / capacity_ah
     return BalancingAnswer(
         active=memory.active,
         day=memory.day,
         phase=memory.phase.value,
-        spread_ah=None if spread_ah is None else round(spread_ah, 2),
+        spread_ah=spread_ah,
         spread_percent=percent,
         at_least=memory.at_least,
-        days_left=None if memory.days_left is None else round(memory.days_left, 1),
+        days_left=memory.days_left,
         full_voltage_refused=limits.full_voltage_refused,
         text=memory.text(capacity_ah),
     )
@@ -195,7 +195,7 @@ def _one(limits: Limits | None, quantity: Quantity) -> OneLimit:
     binding = limits.binding(quantity)
     reasons = [_cause(each, binding=each is binding) for each in limits.reasons if each.quantity is quantity]
     value = {Quantity.CVL: limits.cvl_v, Quantity.CCL: limits.ccl_a, Quantity.DCL: limits.dcl_a}[quantity]
-    return OneLimit(value=round(value, 3), unit=unit, reasons=reasons)
+    return OneLimit(value=value, unit=unit, reasons=reasons)
 
 
 def _last(picture: Picture) -> LastLimits | None:
@@ -205,9 +205,9 @@ def _last(picture: Picture) -> LastLimits | None:
     return LastLimits(
         at=last.at(picture.at),
         state=last.limits.state.value,
-        cvl_v=round(last.limits.cvl_v, 3),
-        ccl_a=round(last.limits.ccl_a, 3),
-        dcl_a=round(last.limits.dcl_a, 3),
+        cvl_v=last.limits.cvl_v,
+        ccl_a=last.limits.ccl_a,
+        dcl_a=last.limits.dcl_a,
     )
 
 

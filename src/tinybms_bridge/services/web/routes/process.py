@@ -53,7 +53,7 @@ def process() -> Process:
         pid=os.getpid(),
         python=sys.version.split()[0],
         threads=threading.active_count(),
-        cpu_s=round(used.user + used.system, 2),
+        cpu_s=used.user + used.system,
     )
 
 

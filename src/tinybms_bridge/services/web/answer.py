@@ -1,0 +1,86 @@
+"""The base of every answer and live message, which gives each number the decimals that its unit is worth."""
+
+import math
+from functools import cache
+from typing import Any, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+__all__ = ["Answer", "rounded"]
+
+_BY_UNIT = {
+    "cell_v": 4,
+    "v": 3,
+    "mv": 1,
+    "a": 3,
+    "ah": 2,
+    "w": 1,
+    "wh": 1,
+    "kwh": 3,
+    "c": 1,
+    "percent": 1,
+    "ms": 1,
+    "s": 2,
+    "h": 2,
+    "left": 1,
+    "day": 2,
+}
+"""By the end of a name, the longest that fits: about what the BMS, the clock or a count can tell."""
+
+_BY_NAME = {
+    "voltage": 2,
+    "current": 2,
+    "temperature": 1,
+    "temperatures": 1,
+    "scale": 6,
+}
+"""The names of the README that tell no unit, and steps of raw values."""
+
+_OTHERWISE = 4
+"""Of numbers whose unit stands beside them: the voltage of a cell, in V, is the finest."""
+
+
+def rounded(name: str, value: object) -> object:
+    """Return a value, or all in it, with the decimals of its name; what is no fraction is returned as it is.
+
+    In an object the name of each value is its key, in a list that of the list.
+    """
+    match value:
+        case float():
+            return round(value, _decimals(name)) + 0.0 if math.isfinite(value) else value  # no -0.0
+        case dict():
+            return {key: rounded(str(key), entry) for key, entry in value.items()}
+        case list() | tuple():
+            return [rounded(name, entry) for entry in value]
+    return value
+
+
+@cache
+def _decimals(name: str) -> int:
+    if name in _BY_NAME:
+        return _BY_NAME[name]
+    fitting = [unit for unit in _BY_UNIT if name == unit or name.endswith(f"_{unit}")]
+    return _BY_UNIT[max(fitting, key=len)] if fitting else _OTHERWISE
+
+
+class Answer(BaseModel):
+    """Base of every answer and live message; its fractions have the decimals of their names (``rounded``)."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True, from_attributes=True, ser_json_inf_nan="null")
+
+    @model_validator(mode="after")
+    def _round(self) -> Self:
+        values = self.__dict__
+        for name in _fractions(type(self)):
+            values[name] = rounded(name, values[name])
+        return self
+
+
+@cache
+def _fractions(model: type[Answer]) -> tuple[str, ...]:
+    """Return the fields that may hold a fraction, themselves or within a list or an object without a model."""
+    return tuple(name for name, field in model.model_fields.items() if _holds_fraction(field.annotation))
+
+
+def _holds_fraction(annotation: object) -> bool:
+    return annotation in (float, Any) or any(_holds_fraction(part) for part in get_args(annotation))
