@@ -8,6 +8,7 @@ from tinybms_bridge import __version__
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.services.web.accounts import Accounts
+from tinybms_bridge.services.web.document import document_contents
 from tinybms_bridge.services.web.face import BridgeFace
 from tinybms_bridge.services.web.head import HeadAsGet
 from tinybms_bridge.services.web.headers import Headers
@@ -58,6 +59,7 @@ def create_app(
     for router in included:
         app.include_router(router)
     document_logins(app, included)
+    document_contents(app)
     # The last one added is the outermost.
     app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit, max_bytes=options.max_body_bytes, timeout_s=options.body_timeout_s)

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tinybms_bridge.errors import BridgeError, ConfigError, DeviceRefused, LinkError
 from tinybms_bridge.suggestions import did_you_mean
 
-__all__ = ["PROBLEM_RESPONSES", "CatchAll", "Problem", "ProblemError", "install_problems", "problem"]
+__all__ = ["MEDIA_TYPE", "PROBLEM_RESPONSES", "CatchAll", "Problem", "ProblemError", "install_problems", "problem"]
 
 log = logging.getLogger(__name__)
 

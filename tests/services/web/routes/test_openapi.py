@@ -1,9 +1,13 @@
 """Every route of the OpenAPI document against hostile input: no server error, nothing undocumented."""
 
+import json
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import httpx
+import jsonschema_rs
 import pytest
 import schemathesis
 from fastapi import FastAPI
@@ -15,8 +19,11 @@ from schemathesis.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
+from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.services.web.face import EventEntry, MonitoredFrame
+from tinybms_bridge.services.web.live.messages import status_message
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
@@ -85,6 +92,80 @@ def test_every_operation_is_described(operations: dict[str, Any]) -> None:
     """Each operation says in a sentence what it does."""
     undescribed = [name for name, each in operations.items() if not each.definition.raw.get("description")]
     assert undescribed == []
+
+
+def test_the_document_is_valid(app: FastAPI) -> None:
+    """By the schema of OpenAPI 3.1, its schemas by that of JSON Schema, and no reference leads nowhere."""
+    document = json.loads(json.dumps(app.openapi()))
+    OPENAPI_31_VALIDATOR.validate(document)
+    schemas = document["components"]["schemas"]
+    for schema in schemas.values():
+        jsonschema_rs.meta.validate(schema)
+    named = set(re.findall(r'"\$ref": "([^"]*)"', json.dumps(document)))
+    assert {reference.removeprefix("#/components/schemas/") for reference in named} <= schemas.keys()
+
+
+def test_the_body_of_settings_is_described(app: FastAPI) -> None:
+    """Sections, keys, units and ranges of a change, in which null takes any key back; errors and answers as well."""
+    document = app.openapi()
+    schemas = document["components"]["schemas"]
+    change, replacement = (document["paths"]["/api/settings"][method] for method in ("post", "put"))
+    for operation, name in ((change, "SettingsChange"), (replacement, "Settings")):
+        body = operation["requestBody"]["content"]["application/json"]["schema"]
+        assert body == {"$ref": f"#/components/schemas/{name}"}
+        assert {"200", "400", "401", "403", "413", "415", "422", "500"} <= operation["responses"].keys()
+        assert schemas[name]["properties"].keys() == {*Configuration.model_fields, "cvl_algorithm"}
+    key = schemas["SettingsChangeCvl"]["properties"]["float_soc_threshold"]
+    assert (key["unit"], key["anyOf"][0]["maximum"]) == ("%", 100)
+    flag = schemas["SettingsChangeCvl"]["properties"]["enabled"]
+    assert flag["anyOf"] == [{"type": "boolean"}, {"type": "null"}]
+    length = schemas["SettingsVictron"]["properties"]["installed_capacity_bytes"]
+    assert (length["type"], length["enum"], length["default"]) == ("integer", [2, 8], 2)
+    shown = document["paths"]["/api/settings"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    assert shown == {"$ref": "#/components/schemas/Settings"}
+
+
+def _validator(app: FastAPI, name: str) -> Any:
+    """Return what checks a value against one schema of the document."""
+    components = {"components": app.openapi()["components"]}
+    return jsonschema_rs.validator_for({**components, "$ref": f"#/components/schemas/{name}"})
+
+
+@pytest.mark.parametrize(
+    ("change", "fits"),
+    [
+        (
+            {"cvl": {"enabled": True, "float_soc_threshold": 96.0}, "victron": {"thresholds": {"overvoltage_v": 59.0}}},
+            True,
+        ),
+        ({"cvl": {"float_soc_threshold": None, "enabled": None}, "hardware": None}, True),
+        ({"cvl_algorithm": {"float_offset": 100}}, True),
+        ({"cvl": {"float_soc_threshold": 400}}, False),
+        ({"cvl": {"enabled": 1}}, False),
+        ({"cvl": []}, False),
+        ({"victron": {"installed_capacity_bytes": 4}}, False),
+        ([], False),
+    ],
+)
+async def test_the_schema_of_a_change_agrees_with_the_route(
+    app: FastAPI, client: httpx.AsyncClient, change: object, fits: bool
+) -> None:
+    """What the document allows is taken, what it forbids is refused."""
+    assert _validator(app, "SettingsChange").is_valid(change) is fits
+    answer = await client.post("/api/settings", json=change)
+    assert answer.status_code == (200 if fits else 422)
+    if not fits:
+        assert _validator(app, "Mistaken").is_valid(answer.json())
+
+
+async def test_what_is_shown_and_sent_live_is_as_described(app: FastAPI, client: httpx.AsyncClient, face: Any) -> None:
+    """The schemas that no route leads to are those of the real thing."""
+    assert _validator(app, "Settings").is_valid((await client.get("/api/settings")).json())
+    message = json.loads(status_message(face))
+    assert _validator(app, "LiveStatus").is_valid(message)
+    properties = app.openapi()["components"]["schemas"]["LiveStatus"]["properties"]
+    assert message.keys() == properties.keys()
+    assert {name for name, each in properties.items() if each.get("deprecated")} == {"cells", "balancing"}
 
 
 def test_names_of_schemas_tell_nothing_of_our_modules(app: FastAPI) -> None:

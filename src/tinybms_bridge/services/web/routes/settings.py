@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse
 from tinybms_bridge.config.changes import ConfigChange
 from tinybms_bridge.config.json_text import read_object
 from tinybms_bridge.errors import ConfigError
+from tinybms_bridge.services.web.document import SETTINGS_PROBLEMS
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.answers import Done, Remark
 from tinybms_bridge.services.web.routes.deps import Face
@@ -23,12 +24,7 @@ router = APIRouter(tags=["settings"])
 
 _SOURCE = "request"
 
-_PART = {
-    "cvl": {"enabled": True, "float_soc_threshold": 96.0},
-    "victron": {"thresholds": {"overvoltage_v": 59.0}},
-}
-
-Document = Annotated[dict[str, Any], Body(examples=[_PART])]
+Document = Annotated[dict[str, Any], Body(description="See the schemas Settings and SettingsChange.")]
 
 
 class Saved(Done):
@@ -56,13 +52,13 @@ async def read_settings(
     return document
 
 
-@router.post("/api/settings")
+@router.post("/api/settings", responses=SETTINGS_PROBLEMS)
 async def change_settings(request: Request, face: Face, _user: Admin, facts: Facts, _document: Document) -> Saved:
     """Change the given keys, save, and apply at once; null takes a key back to its default (RFC 7396)."""
     return await _change(face.store.update, await request.body(), facts)
 
 
-@router.put("/api/settings")
+@router.put("/api/settings", responses=SETTINGS_PROBLEMS)
 async def replace_settings(request: Request, face: Face, _user: Admin, facts: Facts, _document: Document) -> Saved:
     """Put a whole configuration in the place of the present one, for example a backup; otherwise as POST.
 
