@@ -1,10 +1,15 @@
-"""A simulated BMS on a pseudo-terminal in a thread of its own, for commands that run in the thread of the test."""
+"""A simulated BMS in a thread of its own, for commands in that of the test; a terminal with a person at it."""
 
 import asyncio
+import fcntl
 import json
+import os
+import struct
+import termios
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -42,6 +47,77 @@ class _Served:
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._server.close)
         self._thread.join(WAIT_S)
+
+
+COLUMNS, LINES = 80, 24
+
+
+class Emulator:
+    """The other end of a terminal: what a person sees and types."""
+
+    def __init__(self) -> None:
+        import pyte  # only a few tests need it
+
+        self.master, self.slave = os.openpty()
+        os.set_blocking(self.master, False)
+        self.resize(COLUMNS, LINES)
+        self.screen = pyte.Screen(COLUMNS, LINES)
+        self.received = b""
+        self._stream = pyte.ByteStream(self.screen)
+
+    def resize(self, columns: int, lines: int) -> None:
+        """Give the window another size."""
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
+    def read(self) -> None:
+        """Take what has been written."""
+        try:
+            while data := os.read(self.master, 65536):
+                self.received += data
+                self._stream.feed(data)
+        except BlockingIOError:
+            pass
+
+    def modes(self) -> list[Any]:
+        """Return how the terminal is set."""
+        return termios.tcgetattr(self.slave)
+
+    def type(self, data: bytes) -> None:
+        """Press keys."""
+        os.write(self.master, data)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Read until something holds."""
+        async with asyncio.timeout(WAIT_S):
+            self.read()
+            while not condition():
+                await asyncio.sleep(0.01)
+                self.read()
+
+    async def shows(self, *rows: str) -> None:
+        """Wait until these are the first rows of the screen."""
+        await self.until(lambda: [row.rstrip() for row in self.screen.display[: len(rows)]] == list(rows))
+
+
+@pytest.fixture
+def streams(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Standard input and output of the module alone: those of pytest change under way."""
+    streams = SimpleNamespace(stdin=None, stdout=None)
+    monkeypatch.setattr("tinybms_bridge.cli.terminal.sys", streams)
+    return streams
+
+
+@pytest.fixture
+def emulator(monkeypatch: pytest.MonkeyPatch, streams: SimpleNamespace) -> Iterator[Emulator]:
+    """A terminal in place of standard input and output."""
+    emulator = Emulator()
+    monkeypatch.setenv("TERM", "xterm-256color")
+    with os.fdopen(os.dup(emulator.slave), "r") as stdin, os.fdopen(os.dup(emulator.slave), "w") as stdout:
+        streams.stdin, streams.stdout = stdin, stdout
+        yield emulator
+    for descriptor in (emulator.master, emulator.slave):
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 @pytest.fixture

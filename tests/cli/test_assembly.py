@@ -446,7 +446,32 @@ async def test_live_view_takes_the_lines(
     assert "on stage" in out
     assert ("a remark" in out) is shown
     assert "CAN: no adapter" in out
-    assert err == ""
+    assert err == "", "nobody else writes on the screen"
+
+
+@pytest.mark.usefixtures("loggers")
+async def test_q_in_the_live_view_ends_the_bridge_in_order(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As SIGINT does: what is under way is finished, and the exit code is 0."""
+    made: list[Any] = []
+
+    class View:
+        """A view that is not drawn."""
+
+        def __init__(self, *_: object, quit: Callable[[], object], **__: object) -> None:
+            made.append(quit)
+
+        async def run(self) -> None:
+            """Show nothing."""
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr("tinybms_bridge.cli.live.LiveView", View)
+    bridge = await stage.run(Configuration(), [], live=True, keep=False)
+    made[0]()
+    assert stage.task is not None
+    with suppress(asyncio.CancelledError):
+        await stage.task
+    assert stage.task.cancelled()
+    assert not bridge.starts_again
 
 
 async def test_charge_state_lines_follow_the_configuration(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

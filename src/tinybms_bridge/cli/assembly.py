@@ -44,7 +44,7 @@ from tinybms_bridge.services.status_line import StatusLine
 from tinybms_bridge.wiring import can_settings, history_settings
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.text import Text
 
 __all__ = [
     "Opened",
@@ -212,7 +212,8 @@ async def run_bridge(
     keep: bool = True,
     opened: Opened | None = None,
     title: str = "tinybms-bridge",
-    extra: Callable[[], "RenderableType"] | None = None,
+    extra: Callable[[], "Text"] | None = None,
+    speed: float = 1.0,
     status_interval_s: float = 60.0,
 ) -> None:
     """Run a bridge with its log, and the live view if asked for, until cancelled.
@@ -221,7 +222,7 @@ async def run_bridge(
     everything has ended because a user wants the program to start anew.
 
     ``keep`` says whether counters, events and log outlive the process. With ``opened`` each change of that
-    configuration takes effect at once, whoever makes it.
+    configuration takes effect at once, whoever makes it. ``title``, ``extra`` and ``speed`` are those of ``LiveView``.
     """
     machine = machine_for(config, keep=keep)
     async with _owning(machine):
@@ -232,14 +233,14 @@ async def run_bridge(
         bridge.supervisor.add("history", partial(machine.history.run, bridge.bus, machine.clock, machine.run_blocking))
         await machine.run_blocking(logs.book.load)
         if live:
-            _add_view(bridge, title, extra)
+            _add_view(bridge, title, extra, speed)
         else:
             bridge.supervisor.add("status line", StatusLine(bridge.view, machine.clock, status_interval_s).run)
         settings = Reconfigurer(bridge, logs, opened.store.adjust if opened else lambda new: new)
         with logging_through(logs.book), ExitStack() as ending:
             if opened is not None:
                 ending.enter_context(_following(bridge, settings, opened))
-                ending.callback(add_web(bridge, opened.store, logs.book, _ender(bridge)))
+                ending.callback(add_web(bridge, opened.store, logs.book, _ender(bridge), live=live))
             for remark in remarks:
                 log.warning("%s", remark)
             try:
@@ -305,13 +306,16 @@ def _add_log(bridge: Bridge, *, console: bool, keep: bool) -> LogParts:
     return LogParts(book, event_log, console=console, keep=keep)
 
 
-def _add_view(bridge: Bridge, title: str, extra: Callable[[], "RenderableType"] | None) -> None:
-    """Add the live view, which shows the last log lines itself."""
+def _add_view(bridge: Bridge, title: str, extra: Callable[[], "Text"] | None, speed: float) -> None:
+    """Add the live view, which shows the last log lines itself; its key q ends this task, as a signal does."""
     from tinybms_bridge.cli.live import LastLines, LiveView
 
+    task = asyncio.current_task()
+    assert task is not None
     lines = LastLines()
     set_up_logging(bridge.config.logging.log_level, lines)
-    bridge.supervisor.add("view", LiveView(bridge, bridge.machine.clock, lines, title, extra).run)
+    view = LiveView(bridge, bridge.machine.clock, lines, title, extra, quit=task.cancel, speed=speed)
+    bridge.supervisor.add("view", view.run)
 
 
 @contextmanager

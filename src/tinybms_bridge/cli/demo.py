@@ -70,6 +70,7 @@ def demo_command(
     from tinybms_bridge.cli.again import StartAgain, start_again
     from tinybms_bridge.cli.assembly import Overrides, open_in_memory
     from tinybms_bridge.cli.demo_places import claim_places
+    from tinybms_bridge.cli.terminal import is_terminal
     from tinybms_bridge.hal.clock import SystemClock
     from tinybms_bridge.tinybms.simulator import CHEMISTRIES, BmsOptions, PtyServer, SimulatedBms
     from tinybms_bridge.victron.dbc import frame_formats
@@ -78,7 +79,7 @@ def demo_command(
     if feed_in and island:
         raise click.UsageError("--feed-in and --island exclude each other: without a grid nobody buys")
     system = SystemPlan(feed_in=feed_in, island=island)
-    live = not plain and sys.stdout.isatty()
+    live = not plain and is_terminal(sys.stdout)
     if not live:
         set_up_logging("INFO")
     clock = SystemClock()
@@ -102,10 +103,12 @@ def demo_command(
             overrides = Overrides(server.path, can_interface, places.can_channel or None)
             web = {"port": places.web_port, "listen_address": "127.0.0.1"}
             opened = open_in_memory({"web_server": web, "advanced": {"state_directory": folder}}, overrides)
+            watch, web_address = watch_text(opened), web_text(places.web_port, sought=web_port is None)
             if not live:
-                click.echo(f"Simulated TinyBMS on {server.path}; frames on {can_interface}. {watch_text(opened)}")
-                click.echo(web_text(places.web_port, sought=web_port is None))
-            run_until_signal(lambda: _run(opened, device, server, system, live=live))
+                click.echo(f"Simulated TinyBMS on {server.path}; frames on {can_interface}. {watch}")
+                click.echo(web_address)
+            hints = f"{watch}\n{web_address}" if web_address.endswith(")") else watch
+            run_until_signal(lambda: _run(opened, device, server, system, live=live, speed=speed, hints=hints))
     except StartAgain:
         start_again()
     except (BridgeError, ValueError, OSError) as error:
@@ -113,7 +116,14 @@ def demo_command(
 
 
 async def _run(
-    opened: "Opened", device: "SimulatedBms", server: "PtyServer", system: "SystemPlan", *, live: bool
+    opened: "Opened",
+    device: "SimulatedBms",
+    server: "PtyServer",
+    system: "SystemPlan",
+    *,
+    live: bool,
+    speed: float,
+    hints: str,
 ) -> None:
     """Run simulator, GX and bridge side by side; the bridge decides when all ends."""
     import asyncio
@@ -135,8 +145,9 @@ async def _run(
             live=live,
             opened=opened,
             status_interval_s=2.0,
-            title="tinybms-bridge demo - everything but the bridge is simulated",
-            extra=lambda: _gx_text(gx.view(), watch_text(opened)),
+            title=f"tinybms-bridge demo: simulated but for the bridge, {speed:g} times as fast",
+            extra=lambda: _gx_text(gx.view(), hints),
+            speed=speed,
         )
     finally:
         for helper in helpers:
@@ -158,7 +169,7 @@ def watch_text(opened: "Opened") -> str:
         words += ["--interface", settings.interface]
     if settings.channel:
         words += ["--channel", settings.channel]
-    return f"Watch the frames in another terminal: {' '.join(words)}"
+    return f"Watch the frames: {' '.join(words)}"
 
 
 def web_text(port: int, *, sought: bool) -> str:
@@ -169,8 +180,8 @@ def web_text(port: int, *, sought: bool) -> str:
     return f"Web server on http://localhost:{port}/{elsewhere}"
 
 
-def _gx_text(view: "GxView", watch: str) -> "Text":
-    """Return what the simulated GX shows."""
+def _gx_text(view: "GxView", hints: str) -> "Text":
+    """Return what the simulated GX shows, and how to see more."""
     from rich.text import Text
 
     shown = (
@@ -180,5 +191,4 @@ def _gx_text(view: "GxView", watch: str) -> "Text":
     text.append(f"  sun {view.solar_w:.0f} of {view.solar_available_w:.0f} W, loads {view.served_w:.0f}")
     text.append("" if view.served_w > view.load_w - 0.5 else f" of {view.load_w:.0f}")
     text.append(f" W, battery {view.current_a:+.1f} A, grid {view.grid_w - view.sold_w:+.0f} W")
-    text.append(f"\n{watch}", style="dim")
-    return text
+    return text.append(f"\n{hints}", style="bright_black") if hints else text

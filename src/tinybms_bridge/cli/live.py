@@ -1,186 +1,202 @@
-"""The live one-screen view of a terminal: what the BMS says, what is decided and why, what is sent."""
+"""The live view of a terminal: pages that are drawn twice a second, and the keys that turn them.
 
+What the pages say is ``live_pages`` and ``live_words``; how they reach a terminal without holding up the frames is
+``terminal``.
+"""
+
+import asyncio
+import io
 import logging
 from collections import deque
 from collections.abc import Callable
+from datetime import datetime
 
-from rich.columns import Columns
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.panel import Panel
-from rich.table import Table
+from rich.console import Console, Group
 from rich.text import Text
 
-from tinybms_bridge.battery.freshness import Freshness
-from tinybms_bridge.battery.limits import Limits, Quantity, explain
-from tinybms_bridge.battery.snapshot import PackState, Snapshot
-from tinybms_bridge.battery.view import View
 from tinybms_bridge.bridge import Bridge
+from tinybms_bridge.cli.live_pages import PAGES, LogLine, Scene, page_lines
+from tinybms_bridge.cli.live_words import Flow, clean, duration
+from tinybms_bridge.cli.terminal import Terminal
 from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.services.history import HistoryError
 
 __all__ = ["LastLines", "LiveView"]
 
-_FRESHNESS_STYLE = {
-    Freshness.STARTING: "yellow",
-    Freshness.FRESH: "green",
-    Freshness.HOLD: "bold yellow",
-    Freshness.SILENT: "bold red",
-}
-
-
-_OLD = "bright_black"
-"""Grey: values of which nobody knows whether they still hold."""
+_INTERVAL_S = 0.5
+_ENERGY_INTERVAL_S = 30.0
+_NOT_KNOWN = "-"
+_STEADY_FOR_S, _LEAST_WINDOW_S = 60.0, 4.0
+_LEAST_ROWS = 4
+"""Rows below which title and keys give their rows to what matters."""
+_STYLES = {logging.WARNING: "yellow", logging.ERROR: "red", logging.CRITICAL: "red"}
 
 
 class LastLines(logging.Handler):
     """Keeps the last log lines for the view."""
 
-    def __init__(self, count: int = 6) -> None:
+    def __init__(self, count: int = 200) -> None:
         super().__init__()
-        self._lines: deque[str] = deque(maxlen=count)
+        self._lines: deque[LogLine] = deque(maxlen=count)
 
     def emit(self, record: logging.LogRecord) -> None:
         """See ``logging.Handler.emit``."""
-        self._lines.append(self.format(record))
+        try:
+            text = clean(record.getMessage())
+        except Exception:  # noqa: BLE001 -- as every handler: a wrong log call must not end what it tells of
+            self.handleError(record)
+            return
+        time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
+        self._lines.append(LogLine(time, text, _STYLES.get(record.levelno, "default")))
 
-    def lines(self) -> list[str]:
+    def lines(self) -> list[LogLine]:
         """Return the kept lines, oldest first."""
         return list(self._lines)
 
 
 class LiveView:
-    """Draws one bridge again and again."""
+    """Draws one bridge again and again.
+
+    Args:
+        bridge: What is shown.
+        clock: The clock of the bridge.
+        lines: The last log lines.
+        title: Says what runs.
+        extra: Text of a demonstration, which is shown below the GX.
+        quit: Called for the key q; None: there is nothing that it could end.
+        speed: How much faster than real the battery lives.
+
+    """
 
     def __init__(
-        self, bridge: Bridge, clock: Clock, lines: LastLines, title: str, extra: Callable[[], RenderableType] | None
+        self,
+        bridge: Bridge,
+        clock: Clock,
+        lines: LastLines,
+        title: str,
+        extra: Callable[[], Text] | None = None,
+        *,
+        quit: Callable[[], object] | None = None,
+        speed: float = 1.0,
     ) -> None:
+        self.page = PAGES[0]
+        """The page that is shown; ``help`` beside those of ``PAGES``."""
         self._bridge = bridge
         self._clock = clock
         self._lines = lines
         self._title = title
         self._extra = extra
+        self._quit = quit
+        self._flow = Flow(max(_STEADY_FOR_S / speed, _LEAST_WINDOW_S))
+        self._energy = _NOT_KNOWN
+        self._terminal: Terminal | None = None
+        self._console = Console(file=io.StringIO(), width=80, height=24, force_terminal=True)
 
     async def run(self) -> None:
         """Draw twice a second until cancelled; the last picture stays on the screen."""
-        with Live(self.render(), console=Console(), auto_refresh=False, redirect_stdout=False) as live:
-            while True:
-                await self._clock.sleep(0.5)
-                live.update(self.render(), refresh=True)
+        terminal = Terminal(self.key, self._return)
+        following = asyncio.create_task(self._follow_energy(), name="energy of the view")
+        try:
+            with terminal.opened():
+                self._terminal = terminal
+                while True:
+                    self.look()
+                    self._draw()
+                    await self._clock.sleep(_INTERVAL_S)
+        finally:
+            self._terminal = None
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
 
-    def render(self) -> RenderableType:
-        """Return the whole screen."""
+    def look(self) -> None:
+        """Take note of the present current, from which the time left follows; to be called twice a second."""
         view = self._bridge.view()
-        parts: list[RenderableType] = [_status_line(self._bridge), *_remark(view)]
-        snapshot = view.last.snapshot if view.last else view.measured
-        if snapshot is not None:
-            old = view.last is not None
-            columns = [_pack_table(snapshot, old=old), _link_table(self._bridge)]
-            parts.append(Columns(columns, padding=(0, 3)))
-            parts.append(_cells(snapshot, old=old))
-        if view.limits is not None:
-            parts.append(_limits_table(view.limits))
-        elif view.last is not None:
-            parts.append(Text("No limits are sent", style=_OLD))
-        if self._extra is not None:
-            parts.append(self._extra())
-        parts += [Text(line, style="dim", no_wrap=True, overflow="ellipsis") for line in self._lines.lines()]
-        return Panel(Group(*parts), title=self._title, subtitle="Ctrl-C ends")
+        self._flow.add(view.measured, view.limits, self._clock.monotonic())
 
+    def key(self, key: str) -> None:
+        """Do what a key stands for; any other changes nothing."""
+        if key in ("q", "Q") and self._quit is not None:
+            self._quit()
+            return
+        if key == "?":
+            self.page = PAGES[0] if self.page == "help" else "help"
+        elif key in ("\t", "back"):
+            present = PAGES.index(self.page) if self.page in PAGES else -1
+            self.page = PAGES[(present + (1 if key == "\t" else -1)) % len(PAGES)] if present >= 0 else PAGES[0]
+        elif key == "\x0c" and self._terminal is not None:  # Ctrl-L
+            self._terminal.redraw()
+        else:
+            return
+        self._draw()
 
-def _status_line(bridge: Bridge) -> Text:
-    freshness = bridge.pipeline.freshness
-    text = Text.assemble(
-        ("BMS ", "bold"),
-        ("answers", "green") if bridge.poller.link.up else (bridge.poller.link.reason, "red"),
-        ("   data ", "bold"),
-        (str(freshness), _FRESHNESS_STYLE[freshness]),
-        ("   CAN ", "bold"),
-        (bridge.can_error, "red") if bridge.can_error else ("open", "green"),
-        ("   GX ", "bold"),
-        bridge.gx.state.name.lower().replace("_", " "),
-        ("   up ", "bold"),
-        f"{bridge.uptime_s:.0f} s",
-    )
-    active = bridge.pipeline.alarms.active()
-    if active:
-        words = ", ".join(f"{name.replace('_', ' ')} ({level.name.lower()})" for name, level in active.items())
-        text.append(f"\nAlarms: {words}", style="bold red")
-    return text
+    def picture(self, width: int, height: int, *, keys: bool = True) -> list[Text]:
+        """Return the whole screen: ``height`` lines at most, none wider than ``width``."""
+        framed = height >= _LEAST_ROWS + 2
+        scene = Scene(
+            bridge=self._bridge,
+            view=self._bridge.view(),
+            flow=self._flow,
+            energy=self._energy,
+            log=self._lines.lines(),
+            extra=None if self._extra is None else self._extra(),
+        )
+        room = height - 2 if framed else height
+        lines = page_lines(scene, self.page, width, room)
+        if framed:
+            lines += [Text() for _ in range(room - len(lines))]
+            lines = [self._head(width), *lines, self._foot(width, keys=keys)]
+        for line in lines:
+            line.no_wrap, line.overflow = True, "crop"
+        return lines
 
+    def _head(self, width: int) -> Text:
+        up = f" up {duration(self._bridge.uptime_s)} "
+        title = Text(f" {clean(self._title)}", style="reverse")
+        title.truncate(max(width - len(up), 1), pad=True)
+        if width > 2 * len(up):
+            title.append(up)
+        return title
 
-def _remark(view: View) -> list[RenderableType]:
-    """Say why charging is stopped or nothing is sent, and how old the greyed values are."""
-    if view.last is None:
-        return []
-    first, rest = view.remark[:1].upper(), view.remark[1:]
-    return [Text(f"{first}{rest}. The values below are {view.last.age_s:.0f} s old.", _FRESHNESS_STYLE[view.freshness])]
+    def _foot(self, width: int, *, keys: bool) -> Text:
+        if not keys:
+            return Text("Ctrl-C ends", style="bright_black")
+        line = Text.assemble(("q", "bold"), " quit  ", ("?", "bold"), " help  ", ("Tab", "bold"), " pages: ")
+        for page in PAGES:
+            line.append(page, style="reverse" if page == self.page else "bright_black").append("  ")
+        line.truncate(width)
+        return line
 
+    def _draw(self) -> None:
+        terminal = self._terminal
+        if terminal is None:
+            return
+        width, height = terminal.size
+        terminal.show(self.encoded(self.picture(width, height, keys=terminal.has_keys), width))
 
-def _grid(rows: list[tuple[str, str]], *, old: bool = False) -> Table:
-    table = Table.grid(padding=(0, 2))
-    for name, value in rows:
-        table.add_row(Text(name, style=_OLD if old else "cyan"), Text(value, style=_OLD if old else ""))
-    return table
+    def encoded(self, lines: list[Text], width: int) -> list[str]:
+        """Return lines with their colours as the terminal understands them."""
+        console = self._console
+        console.size = (max(width, 1), len(lines) + 1)
+        with console.capture() as capture:
+            console.print(Group(*lines), crop=True, no_wrap=True, overflow="crop", highlight=False)
+        return capture.get().splitlines()
 
+    def _return(self) -> None:
+        self._draw()
 
-def _pack_table(snapshot: Snapshot, *, old: bool) -> Table:
-    pack, cells, temperatures = snapshot.pack, snapshot.cells, snapshot.temperatures
-    shown = [f"{celsius:.1f}" for celsius in temperatures.pack_c]
-    return _grid(
-        [
-            ("Voltage", f"{pack.voltage_v:.2f} V"),
-            ("Current", f"{pack.current_a:+.1f} A   {pack.power_w:+.0f} W"),
-            ("SOC", _soc(pack)),
-            ("SOH", "not reported" if pack.soh_percent is None else f"{pack.soh_percent:.1f} %"),
-            ("Status", pack.status.name.lower().replace("_", " ")),
-            ("Temperature", f"{', '.join(shown) or 'no sensor'} °C"),
-            ("Cells", f"{cells.count}: {cells.min_v:.3f} to {cells.max_v:.3f} V, Δ {cells.delta_mv:.0f} mV"),
-        ],
-        old=old,
-    )
+    async def _follow_energy(self) -> None:
+        """Read the energy of this day now and then, off the event loop."""
+        machine = self._bridge.machine
+        while True:
+            self._energy = await machine.run_blocking(self._read_energy)
+            await self._clock.sleep(_ENERGY_INTERVAL_S)
 
-
-def _soc(pack: PackState) -> str:
-    bms = "" if pack.bms_soc_percent is None else f"   BMS {pack.bms_soc_percent:.2f} %"
-    return f"{pack.soc_percent:.2f} %{bms}"
-
-
-def _link_table(bridge: Bridge) -> Table:
-    link, can, energy = bridge.client.statistics, bridge.can_statistics, bridge.pipeline.energy
-    return _grid(
-        [
-            ("Polls", f"{link.success} good, {link.errors} failed, {link.retries} repeated"),
-            ("Latency", f"{link.latency.last_ms:.1f} ms, mean {link.latency.average_ms:.1f}"),
-            ("Interval", f"{bridge.poller.interval.interval_ms:.0f} ms"),
-            ("Rejected", f"{bridge.pipeline.rejected} samples"),
-            ("CAN sent", f"{can.tx_count}, {can.tx_errors} errors"),
-            ("CAN received", f"{can.rx_count}"),
-            ("Energy", f"{energy.charged_wh / 1000:.3f} kWh in, {energy.discharged_wh / 1000:.3f} kWh out"),
-        ]
-    )
-
-
-def _cells(snapshot: Snapshot, *, old: bool) -> RenderableType:
-    cells = snapshot.cells
-    balancing = cells.balancing or (False,) * cells.count
-    items = []
-    for number, (voltage_v, bleeding) in enumerate(zip(cells.voltages_v, balancing, strict=True), start=1):
-        style = "green" if number == cells.max_number else "yellow" if number == cells.min_number else ""
-        style = _OLD if old else style
-        items.append(Text(f"{number:>2} {voltage_v:.3f}{'*' if bleeding else ' '}", style=style))
-    return Columns(items, padding=(0, 1))
-
-
-def _limits_table(limits: Limits) -> Table:
-    table = Table(box=None, padding=(0, 2), show_header=False)
-    values = (
-        (Quantity.CVL, f"{limits.cvl_v:.1f} V"),
-        (Quantity.CCL, f"{limits.ccl_a:.1f} A"),
-        (Quantity.DCL, f"{limits.dcl_a:.1f} A"),
-    )
-    for quantity, value in values:
-        reason = limits.binding(quantity)
-        why = "" if reason is None else explain(reason).partition(": ")[2]
-        table.add_row(Text(quantity.name, style="bold cyan"), Text(value, style="bold"), Text(why, style="dim"))
-    table.add_row(Text("State", style="bold cyan"), Text(str(limits.state), style="bold"), Text(""))
-    return table
+    def _read_energy(self) -> str:
+        """Return the energy since midnight in words. Blocks."""
+        history = self._bridge.machine.history
+        today = self._clock.wall().astimezone().date()
+        try:
+            days = history.days(today, today) if history.settings.enabled else ()
+        except HistoryError:
+            days = ()
+        return f"{days[0].charged_kwh:.2f} kWh in, {days[0].discharged_kwh:.2f} out" if days else _NOT_KNOWN

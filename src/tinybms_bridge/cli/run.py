@@ -40,12 +40,13 @@ def run_command(
     """  # noqa: D301 -- \b is click's mark for a paragraph that is not re-wrapped
     from tinybms_bridge.cli.again import StartAgain, start_again
     from tinybms_bridge.cli.assembly import Overrides, open_configuration, run_bridge
+    from tinybms_bridge.cli.terminal import is_terminal
 
     occupy_standard_streams()
     try:
         overrides = Overrides(device=device, can_interface=can_interface, can_channel=can_channel, log_level=log_level)
         opened = open_configuration(config_path, overrides)
-        live = not plain and sys.stdout is not None and sys.stdout.isatty()
+        live = not plain and is_terminal(sys.stdout)
         if not live:
             set_up_logging(opened.config.logging.log_level)
         run_until_signal(lambda: run_bridge(opened.config, opened.remarks, live=live, opened=opened))

@@ -26,12 +26,15 @@ _WEB_DELAY_S = 5.0
 """Longest wait of the web server for the first frame after the start of the bridge."""
 
 
-def add_web(bridge: Bridge, store: ConfigStore, book: LogBook, start_again: Callable[[], None]) -> Callable[[], None]:
+def add_web(
+    bridge: Bridge, store: ConfigStore, book: LogBook, start_again: Callable[[], None], *, live: bool = False
+) -> Callable[[], None]:
     """Add the web server, which takes up changes of its section and of its directory; return what ends that.
 
     It waits for the first frame: the path comes first, and the web stack takes seconds to import on a small board.
+    ``live``: a live view has the screen and shows the setup token by ``Bridge.web_state``; nothing is printed.
     """
-    part = _WebPart(bridge, lambda: _make_service(bridge, store, book, start_again))
+    part = _WebPart(bridge, lambda: _make_service(bridge, store, book, start_again, live=live))
     bridge.supervisor.add("web", part.run)
     bridge.supervisor.add("web watch", part.watch)
     bridge.supervisor.add("web settings", part.follow)
@@ -103,9 +106,11 @@ class _WebPart:
         self._made.set()
 
 
-def _make_service(bridge: Bridge, store: ConfigStore, book: LogBook, start_again: Callable[[], None]) -> "WebService":
+def _make_service(
+    bridge: Bridge, store: ConfigStore, book: LogBook, start_again: Callable[[], None], *, live: bool
+) -> "WebService":
     from tinybms_bridge.services.web.accounts import USERS_FILE
-    from tinybms_bridge.services.web.service import WebService
+    from tinybms_bridge.services.web.service import WebService, to_standard_error
     from tinybms_bridge.services.web.tls import CERTIFICATE_FILE, KEY_FILE
     from tinybms_bridge.web_face import WebFace
 
@@ -119,8 +124,13 @@ def _make_service(bridge: Bridge, store: ConfigStore, book: LogBook, start_again
         _options_of(bridge, bridge.config),
         users,
         machine.clock,
+        announce=_to_nobody if live else to_standard_error,
         users_command=lambda: users_command(machine.folder()),
     )
+
+
+def _to_nobody(_text: str) -> None:
+    """Print nothing."""
 
 
 def users_command(folder: Path) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tinybms_bridge.services.web.security.gate import Gate
     from tinybms_bridge.services.web.server import EmbeddedServer
 
-__all__ = ["WebService", "WebState", "bind"]
+__all__ = ["WebService", "WebState", "bind", "to_standard_error"]
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,8 @@ _REFRESH_S = 2.0
 _STOP_TIMEOUT_S = 2.0
 
 
-def _to_standard_error(text: str) -> None:
+def to_standard_error(text: str) -> None:
+    """Tell whoever can read the output of this machine."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
 
@@ -61,7 +62,7 @@ class WebService:
         storage: Storage,
         clock: Clock,
         *,
-        announce: Callable[[str], None] = _to_standard_error,
+        announce: Callable[[str], None] = to_standard_error,
         users_command: Callable[[], str] = lambda: "tinybms-bridge users",
     ) -> None:
         self.options = options

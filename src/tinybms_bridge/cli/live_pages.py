@@ -1,0 +1,434 @@
+"""The pages of the live view as lines of text: what matters most comes first and is the last to go.
+
+A page is made of blocks in the order of the screen. Each has a rank; where there are too few lines for all, those of
+the higher ranks give way. Nothing is cut at the right: what is too long goes on below.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+from tinybms_bridge.battery.alarms import AlarmLevel
+from tinybms_bridge.battery.limits import Limits, Quantity, explain
+from tinybms_bridge.battery.snapshot import Snapshot
+from tinybms_bridge.battery.view import View
+from tinybms_bridge.bridge import Bridge
+from tinybms_bridge.cli.live_words import (
+    Flow,
+    alarm_words,
+    clean,
+    describe,
+    duration,
+    gx_words,
+    in_words,
+    time_left,
+)
+
+__all__ = ["PAGES", "LogLine", "Scene", "page_lines"]
+
+PAGES = ("overview", "cells", "counters", "log")
+
+OLD = "bright_black"
+"""Grey: values of which nobody knows whether they still hold."""
+_LABEL = 8
+_NARROW = 60
+"""Columns below which labels have no column of their own."""
+_BAR, _LEAST_BAR = 20, 6
+_CELL = 10
+_LOG_LINES, _ENOUGH_LOG = 60, 6
+_VITAL, _BESIDE, _SPACE = 2, 20, 50
+"""Ranks: up to the first, blocks are whole before others begin; from the second on, what is only shown where there is
+room; empty lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of the log."""
+
+    time: str
+    text: str
+    style: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What a page is drawn from."""
+
+    bridge: Bridge
+    view: View
+    flow: Flow
+    energy: str
+    """Energy since midnight in words."""
+    log: Sequence[LogLine]
+    """Oldest first."""
+    extra: Text | None = None
+
+    @property
+    def shown(self) -> Snapshot | None:
+        """The present measurements, or the last ones."""
+        return self.view.last.snapshot if self.view.last else self.view.measured
+
+    @property
+    def old(self) -> bool:
+        """Whether what is shown may no longer hold."""
+        return self.view.last is not None
+
+    def style(self, usual: str = "") -> str:
+        """Return the style of a measured value."""
+        return OLD if self.old else usual
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Lines that belong together."""
+
+    lines: list[Text]
+    rank: int
+    """Who gets lines first."""
+    least: int = 1
+    """Fewer lines than these are not worth showing; 0: shown only where all others have what they need."""
+    newest: bool = False
+    """Whether the last lines matter most, and as many of them are shown as there is room."""
+
+
+def page_lines(scene: Scene, page: str, width: int, height: int) -> list[Text]:
+    """Return the lines of a page, ``height`` at most, none wider than ``width``."""
+    make = {"overview": _overview, "cells": _cells_page, "counters": _counters_page, "log": _log_page, "help": _help}
+    lines = _fit(make[page](scene, max(width, 2)), height)
+    for line in lines:
+        if line.cell_len > width:
+            line.truncate(width)
+    return lines
+
+
+def _fit(blocks: Sequence[_Block], height: int) -> list[Text]:
+    """Choose what is shown; the blocks of less than ``_BESIDE`` get all their lines before any other gets one."""
+    shown = [0] * len(blocks)
+    left = height
+    steps = sorted(step for place, block in enumerate(blocks) for step in _steps(place, block))
+    for _, number, wanted, whole in steps:
+        more = min(wanted, len(blocks[number].lines)) - shown[number]
+        if whole and more > left:
+            continue
+        if shown[number] or whole or blocks[number].least == 0:
+            more = max(min(more, left), 0)
+            shown[number] += more
+            left -= more
+    found: list[Text] = []
+    for block, count in zip(blocks, shown, strict=True):
+        found += block.lines[len(block.lines) - count :] if block.newest else _first(block.lines, count)
+    return found
+
+
+def _steps(number: int, block: _Block) -> Iterator[tuple[float, int, int, bool]]:
+    """Return when a block gets how many lines: order, number of the block, lines, whether fewer are of no use."""
+    if not block.least:
+        yield _SPACE, number, len(block.lines), False
+        return
+    yield block.rank, number, block.least, True
+    if block.newest:
+        yield _BESIDE - 0.1, number, _ENOUGH_LOG, False
+        yield _SPACE + 1, number, len(block.lines), False
+    elif block.rank < _BESIDE:
+        after = _VITAL if block.rank <= _VITAL else _BESIDE - 1
+        yield after + 0.1 + block.rank / 100, number, len(block.lines), False
+
+
+def _first(lines: list[Text], count: int) -> list[Text]:
+    """Return the first lines, the last of which says when more would follow."""
+    if not 0 < count < len(lines):
+        return lines[:count]
+    last = lines[count - 1].copy()
+    last.truncate(max(last.cell_len - 2, 0))
+    return [*lines[: count - 1], last.append(" …")]
+
+
+def _space() -> _Block:
+    return _Block([Text()], _SPACE, least=0)
+
+
+# The overview.
+
+
+def _overview(scene: Scene, width: int) -> list[_Block]:
+    sentence = describe(scene.bridge, scene.view, scene.flow)
+    snapshot = scene.shown
+    blocks = [_Block(_wrapped(sentence.text, width, sentence.style), 0), _space()]
+    blocks += _limit_blocks(scene, width)
+    blocks += _alarm_blocks(scene, width)
+    blocks.append(_Block(_row("GX", gx_words(scene.bridge), width), 4))
+    if snapshot is not None:
+        blocks += [_space(), _Block([_soc_line(scene, snapshot, width)], 3)]
+        blocks.append(_Block(_battery_lines(scene, snapshot, width), 6))
+    blocks += _web_blocks(scene, width)
+    if scene.extra is not None:
+        blocks += [_space(), _Block(_text_lines(scene.extra, width), 9, least=2)]
+    blocks += [_space(), _Block(_log_lines(scene, width), 7, least=2, newest=True)]
+    if snapshot is not None:
+        grid = [Text(), *_cell_grid(scene, snapshot, width)]
+        blocks.append(_Block(grid, _BESIDE, least=len(grid)))
+    counters = [Text(), *_counter_lines(scene, width)]
+    blocks.append(_Block(counters, _BESIDE + 1, least=len(counters)))
+    return blocks
+
+
+def _limit_blocks(scene: Scene, width: int) -> list[_Block]:
+    limits = scene.view.limits
+    if limits is None:
+        return [_Block(_row("Limits", "none are sent", width, OLD, OLD), 1)]
+    values = (
+        (Quantity.CVL, f"{limits.cvl_v:.1f} V"),
+        (Quantity.CCL, f"{limits.ccl_a:.1f} A"),
+        (Quantity.DCL, f"{limits.dcl_a:.1f} A"),
+    )
+    return [_Block(_limit_lines(limits, quantity, value, width), 1) for quantity, value in values]
+
+
+def _limit_lines(limits: Limits, quantity: Quantity, value: str, width: int) -> list[Text]:
+    reason = limits.binding(quantity)
+    why = "" if reason is None else clean(explain(reason).partition(": ")[2])
+    return _row(quantity.name, why, width, "bold cyan", value=f"{value:>8}  ")
+
+
+def _alarm_blocks(scene: Scene, width: int) -> list[_Block]:
+    alarms = alarm_words(scene.bridge, AlarmLevel.ALARM)
+    warnings = alarm_words(scene.bridge, AlarmLevel.WARNING)
+    blocks = []
+    if alarms:
+        blocks.append(_Block(_row("ALARM", alarms, width, "bold red", "bold red"), 2))
+    if warnings:
+        blocks.append(_Block(_row("Warning", warnings, width, "bold yellow", "yellow"), 2))
+    return blocks or [_Block(_row("Alarms", "none", width), 2)]
+
+
+def _soc_line(scene: Scene, snapshot: Snapshot, width: int) -> Text:
+    """Return SOC as figure and bar, time left and energy of the day; the bar gives way first, then the energy."""
+    pack = snapshot.pack
+    doubt = "" if pack.soc_known else "?"
+    bms = "" if pack.bms_soc_percent is None else f" (BMS {pack.bms_soc_percent:.1f} %)"
+    head = f"{'SOC':{_LABEL}}" if width >= _NARROW else "SOC "
+    figure = f"{pack.soc_percent:>6.1f} %{doubt}{bms}"
+    left = time_left(scene.bridge, scene.view, scene.flow)
+    tails = [f"  {left or 'time left -'}", f"  today {scene.energy}"]
+    room = width - len(head) - cell_len(figure)
+    while tails and sum(map(cell_len, tails)) > room:
+        tails.pop()
+    bar = min(room - sum(map(cell_len, tails)) - 2, _BAR)
+    line = Text(head, style=scene.style("cyan")).append(figure, style=scene.style("bold white"))
+    if bar >= _LEAST_BAR:
+        full = round(min(max(pack.soc_percent, 0.0), 100.0) / 100.0 * bar)
+        line.append("  ").append("█" * full, style=scene.style("green")).append("░" * (bar - full), style=OLD)
+    for tail in tails:
+        line.append(tail, style=scene.style())
+    line.truncate(width)
+    return line
+
+
+def _battery_lines(scene: Scene, snapshot: Snapshot, width: int) -> list[Text]:
+    pack, cells, limits = snapshot.pack, snapshot.cells, scene.view.limits
+    warmth = ", ".join(f"{celsius:.1f}" for celsius in snapshot.temperatures.pack_c)
+    health = "not reported" if pack.soh_percent is None else f"{pack.soh_percent:.0f} %"
+    state = "" if limits is None else f"  {limits.state}"
+    battery = (
+        f"{pack.voltage_v:.2f} V  {pack.current_a:+.1f} A  {pack.power_w:+.0f} W  {warmth or 'no sensor'} °C"
+        f"  SOH {health}{state}"
+    )
+    bled = sum(cells.balancing)
+    summary = (
+        f"{cells.count} cells, {cells.min_v:.3f} V (no. {cells.min_number}) to {cells.max_v:.3f} V"
+        f" (no. {cells.max_number}), Δ {cells.delta_mv:.0f} mV{f', {bled} balancing' if bled else ''}"
+    )
+    label, style = scene.style("cyan"), scene.style()
+    return [*_row("Battery", battery, width, label, style), *_row("Cells", summary, width, label, style)]
+
+
+def _web_blocks(scene: Scene, width: int) -> list[_Block]:
+    state = scene.bridge.web_state()
+    if state is None or not state.address:
+        return []
+    if not state.setup_token:
+        return [_Block(_row("Web", state.address, width), 8)]
+    lines = _row("Web", f"{state.address}  setup token until it is used:", width, "bold magenta")
+    token = _row("", state.setup_token, width, value_style="bold")
+    user = _row("", f"or {state.users_command} add NAME --role admin", width)
+    return [_Block([*lines, *token], 5, least=len(lines) + len(token)), _Block(user, 10)]
+
+
+def _log_lines(scene: Scene, width: int) -> list[Text]:
+    found: list[Text] = []
+    for entry in scene.log[-_LOG_LINES:]:
+        found += _row(entry.time, entry.text, width, OLD, entry.style, label_width=len(entry.time) + 1)
+    return found
+
+
+# Cells.
+
+
+def _cell_grid(scene: Scene, snapshot: Snapshot, width: int) -> list[Text]:
+    """Return the voltages in rows of ten columns each; a star marks a cell that is bled."""
+    in_row = max(1, width // _CELL)
+    balancing = snapshot.cells.balancing or (False,) * snapshot.cells.count
+    lines: list[Text] = []
+    for number, (voltage_v, bled) in enumerate(zip(snapshot.cells.voltages_v, balancing, strict=True), start=1):
+        if (number - 1) % in_row == 0:
+            lines.append(Text())
+        lines[-1].append(f"{number:>2} {voltage_v:.3f}{'*' if bled else ' '} ", style=_cell_style(scene, number))
+    for line in lines:
+        line.rstrip()
+    return lines
+
+
+def _cell_style(scene: Scene, number: int) -> str:
+    if scene.old or scene.shown is None:
+        return OLD
+    cells = scene.shown.cells
+    return "green" if number == cells.max_number else "yellow" if number == cells.min_number else ""
+
+
+def _cells_page(scene: Scene, width: int) -> list[_Block]:
+    snapshot = scene.shown
+    if snapshot is None:
+        return [_Block([Text("No cell has been read yet.", style="yellow")], 0)]
+    cells = snapshot.cells
+    balancing, wanted = (each or (False,) * cells.count for each in (cells.balancing, cells.wanted))
+    span_v = max(cells.max_v - cells.min_v, 0.001)
+    bar = max(0, min(40, width - 42))
+    lines = []
+    for number, voltage_v in enumerate(cells.voltages_v, start=1):
+        marks = [
+            word
+            for word, applies in (
+                ("highest", number == cells.max_number),
+                ("lowest", number == cells.min_number),
+                ("balancing", balancing[number - 1]),
+                ("to be balanced", wanted[number - 1] and not balancing[number - 1]),
+            )
+            if applies
+        ]
+        full = round((voltage_v - cells.min_v) / span_v * bar)
+        text = f"{number:>3}  {voltage_v:.4f} V  {'█' * full}{' ' * (bar - full)}  {', '.join(marks)}"
+        line = Text(text.rstrip(), style=_cell_style(scene, number))
+        line.truncate(width)
+        lines.append(line)
+    blocks = [_Block(_battery_lines(scene, snapshot, width), 0), _space(), _Block(lines, 1)]
+    if scene.old and scene.view.last is not None:
+        blocks.insert(0, _Block([Text(f"These values are {duration(scene.view.last.age_s)} old.", "bold yellow")], 0))
+    return blocks
+
+
+# Counters, log and help.
+
+
+def _counters_page(scene: Scene, width: int) -> list[_Block]:
+    return [_Block(_counter_lines(scene, width), 0), _space(), _Block(_part_lines(scene.bridge, width), 1)]
+
+
+def _counter_lines(scene: Scene, width: int) -> list[Text]:
+    bridge = scene.bridge
+    link, can, energy = bridge.client.statistics, bridge.can_statistics, bridge.pipeline.energy
+    polls = (
+        f"{link.success} polls good, {link.errors} failed, {link.retries} repeated; {link.latency.last_ms:.1f} ms, "
+        f"mean {link.latency.average_ms:.1f}; every {bridge.poller.interval.interval_ms:.0f} ms; "
+        f"{bridge.pipeline.rejected} readings rejected"
+    )
+    rows = (
+        ("BMS", polls),
+        ("CAN", f"{can.tx_count} frames sent, {can.tx_errors} errors; {can.rx_count} received; {can.outages} outages"),
+        ("Energy", f"{energy.charged_wh / 1000:.3f} kWh in, {energy.discharged_wh / 1000:.3f} kWh out, in all"),
+    )
+    return [line for label, text in rows for line in _row(label, text, width)]
+
+
+def _part_lines(bridge: Bridge, width: int) -> list[Text]:
+    identity = bridge.poller.identity
+    unit = "not known yet"
+    if identity is not None:
+        unit = (
+            f"hardware {identity.hardware_version or '?'}, firmware {identity.firmware_public}."
+            f"{identity.firmware_internal}, serial number {identity.serial_number or 'not reported'}"
+        )
+    parts = ", ".join(f"{part.name} {in_words(part.state)}" for part in bridge.supervisor.parts.values())
+    return [*_row("Unit", clean(unit), width), *_row("Parts", parts, width)]
+
+
+def _log_page(scene: Scene, width: int) -> list[_Block]:
+    if not scene.log:
+        return [_Block([Text("Nothing has been logged yet.", style=OLD)], 0)]
+    return [*_alarm_blocks(scene, width), _space(), _Block(_log_lines(scene, width), 3, newest=True)]
+
+
+_HELP = (
+    ("Keys", "q ends the program, Tab is the next page, Shift-Tab the last one, ? this"),
+    ("", ""),
+    ("CVL", "charge voltage limit: the chargers go no higher"),
+    ("CCL, DCL", "charge and discharge current limit; beside each is what binds it now"),
+    ("SOC, SOH", "state of charge, state of health; (BMS ...) where it counts otherwise"),
+    ("BMS", "battery management system: the TinyBMS that is read"),
+    ("GX", "Victron's control unit (Cerbo GX, Venus OS), which obeys the limits"),
+    ("CAN", "the bus between this program and the GX"),
+    ("Δ  *", "highest less lowest cell; a cell that is bled, to balance it"),
+    ("full in", "while the current has been steady for a minute; else -"),
+    ("today", "energy since midnight, from the history, up to a minute behind"),
+    ("", ""),
+    ("BULK", "charging with all that is allowed"),
+    ("", "TRANSITION, FLOAT_APPROACH: nearly full, gently; FLOAT: full and held"),
+    ("", "IMBALANCE_HOLD: the cells are too far apart; SUSTAIN: nearly empty"),
+    ("grey", "old values, of which nobody knows whether they still hold"),
+    ("", "HOLD: no new data, charging is stopped; SILENT: nothing is sent"),
+)
+
+
+def _help(_scene: Scene, width: int) -> list[_Block]:
+    lines: list[Text] = []
+    for label, text in _HELP:
+        lines += _row(label, text, width, "bold cyan", label_width=10) if text else [Text()]
+    return [_Block(lines, 0)]
+
+
+# Lines.
+
+
+def _row(
+    label: str,
+    text: str,
+    width: int,
+    label_style: str = "cyan",
+    text_style: str = "",
+    *,
+    value: str = "",
+    value_style: str = "bold",
+    label_width: int = _LABEL,
+) -> list[Text]:
+    """Return a label, a value and a text that goes on below itself; on a narrow screen below the label."""
+    if width < _NARROW:
+        return [*_wrapped(" ".join(part for part in (label, value.strip(), text) if part), width, text_style)]
+    indent = label_width + len(value)
+    pieces = _pieces(text, width - indent) or ("",)
+    first = Text(f"{label:{label_width}}", style=label_style)
+    if value:
+        first.append(value, style=value_style)
+    lines = [first.append(pieces[0], style=text_style or "default")]
+    return lines + [Text(" " * indent).append(piece, style=text_style) for piece in pieces[1:]]
+
+
+def _wrapped(text: str, width: int, style: str) -> list[Text]:
+    return [Text(piece, style=style) for piece in _pieces(text, width)]
+
+
+def _text_lines(text: Text, width: int) -> list[Text]:
+    return list(text.wrap(_measuring(), width))
+
+
+@lru_cache(maxsize=512)
+def _pieces(text: str, width: int) -> tuple[str, ...]:
+    """Return a text in pieces of at most ``width`` columns, between words where that is possible."""
+    return tuple(line.plain.rstrip() for line in Text(text).wrap(_measuring(), max(width, 2)))
+
+
+@lru_cache(maxsize=1)
+def _measuring() -> Console:
+    return Console(width=80, force_terminal=False)
