@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from tinybms_bridge.battery.limits.model import LimitCode, Quantity, Reason
+from tinybms_bridge.battery.limits.model import CCL, CVL, LimitCode, Quantity, Reason
 from tinybms_bridge.battery.quick import maker
 
 __all__ = ["Draft"]
@@ -11,12 +11,12 @@ __all__ = ["Draft"]
 _new_reason = maker(Reason)
 
 
-class Draft:
-    """Three limits under construction with the reasons so far."""
+class Draft(dict[Quantity, float]):
+    """Three limits under construction, by quantity, with the reasons so far."""
 
     def __init__(self, base: Mapping[Quantity, Reason]) -> None:
-        self._base = base
-        self._limits = {quantity: reason.limit for quantity, reason in base.items()}
+        super().__init__({quantity: reason.limit for quantity, reason in base.items()})
+        self._first = dict(self)
         self.reasons: list[Reason] = list(base.values())
         """Every cause so far; the last one of a quantity binds it."""
         self.stop_v = math.inf
@@ -35,16 +35,14 @@ class Draft:
     def copy(self) -> "Draft":
         """Return a draft that can be worked on while this one stays as it is."""
         new = Draft.__new__(Draft)
+        new.update(self)
         new.__dict__.update(self.__dict__)
-        new._limits, new.reasons = self._limits.copy(), self.reasons.copy()  # noqa: SLF001 -- of its own class
+        new.reasons = self.reasons.copy()
         return new
 
     def first(self, quantity: Quantity) -> float:
         """Return what the first stage set."""
-        return self._base[quantity].limit
-
-    def __getitem__(self, quantity: Quantity) -> float:
-        return self._limits[quantity]
+        return self._first[quantity]
 
     def lower(
         self,
@@ -59,9 +57,9 @@ class Draft:
         wait_s: float | None = None,
     ) -> None:
         """Lower a limit to ``limit`` and note the cause; a limit that is already as low stays, without a note."""
-        if quantity is Quantity.CVL and limit < self.lowest_v:
+        if quantity is CVL and limit < self.lowest_v:
             limit = self.lowest_v
-        if math.isfinite(limit) and limit < self._limits[quantity]:
+        if math.isfinite(limit) and limit < self[quantity]:
             self._set(_new_reason(quantity, code, limit, value, threshold, detail, step, wait_s))
 
     def stop_charge(
@@ -77,21 +75,21 @@ class Draft:
 
         The first stop that holds CVL where it is, is its cause, also where CVL was as low before.
         """
-        self.lower(Quantity.CCL, ccl_a, code, value=value, threshold=threshold, detail=detail)
-        present_v, stop_v = self._limits[Quantity.CVL], max(self.stop_v, self.lowest_v)
+        self.lower(CCL, ccl_a, code, value=value, threshold=threshold, detail=detail)
+        present_v, stop_v = self[CVL], max(self.stop_v, self.lowest_v)
         if stop_v < present_v or (stop_v == present_v and not self.stopped):
-            self._set(_new_reason(Quantity.CVL, code, stop_v, value, threshold, detail))
+            self._set(_new_reason(CVL, code, stop_v, value, threshold, detail))
         self.stopped = True
         self.pressed_v = min(self.pressed_v, self.level_v)
 
     def clamp(self, quantity: Quantity, low: float, high: float, low_code: LimitCode, high_code: LimitCode) -> None:
         """Force a limit into [low, high]; what is not a number becomes ``low``. Only the last stage may raise."""
-        present = self._limits[quantity]
+        present = self[quantity]
         if not present >= low:
             self._set(_new_reason(quantity, low_code, low, threshold=low))
         elif present > high:
             self._set(_new_reason(quantity, high_code, high, threshold=high))
 
     def _set(self, reason: Reason) -> None:
-        self._limits[reason.quantity] = reason.limit
+        self[reason.quantity] = reason.limit
         self.reasons.append(reason)

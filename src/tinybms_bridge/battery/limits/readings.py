@@ -11,7 +11,6 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from operator import sub
 from typing import Any
 
 from tinybms_bridge.battery.limits.doubts import DoubtMemory, next_doubts
@@ -105,12 +104,12 @@ def next_readings(
         rows = (*rows[len(rows) + 1 - len(window) :], _row(usable))
     if window is not memory.window and len(window) >= min(samples, _CONFIRMING):
         odd = len(rows) if len(rows) % 2 else len(rows) - 1
-        columns = list(zip(*map(sorted, zip(*rows[:odd], strict=True)), strict=True))
+        columns = list(map(sorted, zip(*rows[:odd], strict=True)))
         counted = _counted(window[:odd], columns, usable)
     elif counted is not None:
         counted = _with_words_of(usable, counted)
     if columns is not None and len(window) == _WINDOW:
-        span_v = max(map(sub, columns[-1], columns[0][: usable.cells.count]))
+        span_v = max([column[-1] - column[0] for column in columns[: usable.cells.count]])
         doubts = next_doubts(doubts, window, span_v, usable.taken_at_s - window[-2].taken_at_s)
     elif doubts.latest or (doubts.cells and len(window) < _WINDOW):
         doubts = dataclasses.replace(doubts, cells=(), latest=())
@@ -177,18 +176,16 @@ def _row(reading: Snapshot) -> Row:
     )
 
 
-def _counted(window: Sequence[Snapshot], columns: Sequence[Row], latest: Snapshot) -> Snapshot:
+def _counted(window: Sequence[Snapshot], columns: Sequence[list[Any]], latest: Snapshot) -> Snapshot:
     """Return the middle of an odd number of readings, value by value: of one, of three, or of five.
 
-    ``columns``: of each number the lowest first, the highest last. What the BMS says is that of the latest.
+    ``columns``: the readings of each number in ascending order. What the BMS says is that of the latest.
     """
-    if len(window) == 1:
+    middle = len(window) // 2
+    if middle == 0:
         return _with_words_of(latest, window[0])
-    pack, cells, middle = latest.pack, latest.cells, columns[len(columns) // 2]
-    count = cells.count
-    voltage_v, current_a, soc_percent, lifetime_s, soc_known, *degrees = middle[count:]
-    if math.inf in columns[-1][-3:]:
-        degrees = [_celsius([each[number] for each in columns]) for number in (-3, -2, -1)]
+    pack, cells = latest.pack, latest.cells
+    *cells_v, voltage_v, current_a, soc_percent, lifetime_s, soc_known, _, _, _ = [each[middle] for each in columns]
     return _new_snapshot(
         latest.sequence,
         latest.taken_at_s,
@@ -197,14 +194,14 @@ def _counted(window: Sequence[Snapshot], columns: Sequence[Row], latest: Snapsho
             current_a,
             soc_percent,
             pack.soh_percent,
-            _status([each.pack for each in window], pack.status),
+            _status(window, pack.status),
             pack.status_raw,
             lifetime_s,
             pack.time_left_s,
             soc_known,
         ),
-        _new_cells(middle[:count], cells.balancing, cells.wanted),
-        _new_temperatures(*degrees),
+        _new_cells(tuple(cells_v), cells.balancing, cells.wanted),
+        _new_temperatures(_celsius(columns[-3]), _celsius(columns[-2]), _celsius(columns[-1])),
         latest.ratings,
         latest.open_events,
         latest.cause_unread,
@@ -239,7 +236,7 @@ def _celsius_differ(new_c: float | None, old_c: float | None) -> bool:
 
 def _with_words_of(latest: Snapshot, counted: Snapshot) -> Snapshot:
     """Return what counts with what the BMS says now: its status, its events, its settings."""
-    status = _status([counted.pack], latest.pack.status)
+    status = _status((counted,), latest.pack.status)
     return replace(
         latest,
         pack=replace(counted.pack, status=status, status_raw=latest.pack.status_raw),
@@ -248,11 +245,11 @@ def _with_words_of(latest: Snapshot, counted: Snapshot) -> Snapshot:
     )
 
 
-def _status(packs: Sequence[PackState], latest: BmsStatus) -> BmsStatus:
+def _status(readings: Sequence[Snapshot], latest: BmsStatus) -> BmsStatus:
     """Return the status that counts: only that of a full battery, from which something is learned, is confirmed."""
     if latest is not BmsStatus.FULLY_CHARGED:
         return latest
-    seen = [pack.status for pack in packs]
+    seen = [each.pack.status for each in readings]
     if 2 * seen.count(latest) > len(seen):
         return latest
     return next((status for status in reversed(seen) if status is not latest), BmsStatus.UNKNOWN)
@@ -260,5 +257,7 @@ def _status(packs: Sequence[PackState], latest: BmsStatus) -> BmsStatus:
 
 def _celsius(ordered: Sequence[float]) -> float | None:
     """Return the middle of the readings; None, which is a sensor that is lost, when most of them are."""
+    if ordered[-1] < math.inf:
+        return ordered[len(ordered) // 2]
     present = len(ordered) - ordered.count(math.inf)
     return ordered[present // 2] if 2 * present > len(ordered) else None
