@@ -15,19 +15,16 @@ import math
 from dataclasses import dataclass
 
 from tinybms_bridge.battery.limits.balancing_memory import BalancingMemory, BalancingPhase
-from tinybms_bridge.battery.limits.charging import Charging
-from tinybms_bridge.battery.limits.context import Context
+from tinybms_bridge.battery.limits.context import Context, fixed
 from tinybms_bridge.battery.limits.curves import Curve
 from tinybms_bridge.battery.limits.draft import Draft
-from tinybms_bridge.battery.limits.fit import Fit
-from tinybms_bridge.battery.limits.memo import by_settings
 from tinybms_bridge.battery.limits.model import CCL, CVL, LimitCode
 from tinybms_bridge.battery.limits.presets import Chemistry
 from tinybms_bridge.battery.limits.resistance import current_adds_v
 from tinybms_bridge.battery.limits.spread import spread_of, top_curve
+from tinybms_bridge.battery.limits.times import DAY_S, lag_share
 from tinybms_bridge.battery.limits.wire_steps import down_to_step
 from tinybms_bridge.battery.quick import replace
-from tinybms_bridge.battery.snapshot import Ratings
 
 __all__ = ["apply_balancing", "hold_a", "next_balancing"]
 
@@ -100,7 +97,6 @@ _WORDS = {
     BalancingPhase.REST: "the highest cell comes down before it is charged again",
 }
 
-_DAY_S = 86400.0
 _SPAN_DAYS = 8.0
 """What has been bled is averaged over up to so many days."""
 
@@ -129,8 +125,9 @@ class _Plan:
     read_a: float
 
 
-@by_settings
-def _plan(ratings: Ratings, charging: Charging, fit: Fit) -> _Plan:
+@fixed
+def _plan(context: Context) -> _Plan:
+    ratings, charging, fit = context.ratings, context.charging, context.fit
     chemistry, capacity_ah, top_v = fit.chemistry.chemistry, ratings.capacity_ah, charging.target_cell_v
     from_v = ratings.early_balancing_cell_v or 0.0
     low_v = max(top_v - _DEEP_V[chemistry], from_v + _ABOVE_R303_V)
@@ -157,7 +154,7 @@ def _plan(ratings: Ratings, charging: Charging, fit: Fit) -> _Plan:
 
 def next_balancing(memory: BalancingMemory, context: Context, elapsed_s: float) -> BalancingMemory:
     """Return the memory after ``elapsed_s`` more seconds with this sample, which is fresh."""
-    plan, cells = _plan(context.ratings, context.charging, context.fit), context.snapshot.cells
+    plan, cells = _plan(context), context.snapshot.cells
     bleeds = True in cells.balancing
     if not (memory.active or bleeds or memory.seen_s) and cells.max_v < min(plan.near_v, plan.low_v):
         return memory
@@ -195,10 +192,10 @@ def _count(memory: BalancingMemory, context: Context, plan: _Plan, elapsed_s: fl
     """Count what is bled; older days count for less and less."""
     lifetime_s, bled_ah = context.snapshot.pack.lifetime_s, memory.bled_ah
     from_s = lifetime_s if memory.bled_from_lifetime_s is None else memory.bled_from_lifetime_s
-    if not 0 <= lifetime_s - from_s <= 2.0 * _SPAN_DAYS * _DAY_S:
+    if not 0 <= lifetime_s - from_s <= 2.0 * _SPAN_DAYS * DAY_S:
         from_s, bled_ah = lifetime_s, 0.0
-    elif lifetime_s - from_s > _SPAN_DAYS * _DAY_S:
-        from_s, bled_ah = from_s + int(_SPAN_DAYS / 2.0 * _DAY_S), bled_ah / 2.0
+    elif lifetime_s - from_s > _SPAN_DAYS * DAY_S:
+        from_s, bled_ah = from_s + int(_SPAN_DAYS / 2.0 * DAY_S), bled_ah / 2.0
     each_ah = _BLEED_A * elapsed_s / 3600.0
     now_ah = each_ah * sum(context.snapshot.cells.balancing)
     memory = replace(memory, bled_ah=bled_ah + now_ah, bled_from_lifetime_s=from_s, bled_to_lifetime_s=lifetime_s)
@@ -215,7 +212,7 @@ def _look(memory: BalancingMemory, context: Context, plan: _Plan, elapsed_s: flo
         far = memory.seen_s and memory.phase is BalancingPhase.OFF and high_v < plan.low_v
         return replace(memory, seen_s=0.0) if far else memory
     seen, seen_s = spread_of(snapshot, ratings, plan.curve, plan.end_ah), memory.seen_s + elapsed_s
-    share = elapsed_s / (elapsed_s + _LAG_S) if memory.seen_s else 1.0
+    share = lag_share(elapsed_s, _LAG_S) if memory.seen_s else 1.0
     ah, work_ah = memory.seen_ah, memory.seen_work_ah
     ah, work_ah = ah + share * (seen.ah - ah), work_ah + share * (seen.work_ah - work_ah)
     if seen_s < _SEEN_S or (seen.at_least and memory.at_least and memory.spread_ah is not None):
@@ -253,7 +250,7 @@ def _follow_day(memory: BalancingMemory, context: Context, plan: _Plan, elapsed_
         return replace(memory, day_at_lifetime_s=lifetime_s)
     if spread_ah >= plan.far_ah:
         interval_days = min(interval_days, _OFTEN_DAYS if plan.bleeds else _EACH_DAY)
-    if 0.0 <= (lifetime_s - last_s) / _DAY_S < interval_days:
+    if 0.0 <= (lifetime_s - last_s) / DAY_S < interval_days:
         return memory
     level_v = down_to_step(context.charging.target_v)
     return replace(memory, day=True, day_s=0.0, phase=BalancingPhase.OFF, seen_s=0.0, level_v=level_v, waited_s=0.0)

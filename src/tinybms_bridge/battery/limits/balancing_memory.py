@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from tinybms_bridge.battery.limits.times import DAY_S
 from tinybms_bridge.battery.quick import quick
 
 __all__ = ["NO_BALANCING", "BalancingMemory", "BalancingPhase"]
-
-_DAY_S = 86400.0
 
 
 class BalancingPhase(StrEnum):
@@ -79,7 +78,7 @@ class BalancingMemory:
         """After how many days like the last ones the cells will be alike; None where nobody can know."""
         if self.spread_ah is None or self.bled_from_lifetime_s is None or self.bled_ah <= 0.0:
             return None
-        days = (self.bled_to_lifetime_s - self.bled_from_lifetime_s) / _DAY_S
+        days = (self.bled_to_lifetime_s - self.bled_from_lifetime_s) / DAY_S
         return self.work_ah * days / self.bled_ah if days >= 1.0 else None
 
     def text(self, capacity_ah: float) -> str:

@@ -2,11 +2,9 @@
 
 from collections.abc import Mapping
 
-from tinybms_bridge.battery.limits.charging import Charging
-from tinybms_bridge.battery.limits.context import Context
+from tinybms_bridge.battery.limits.context import Context, fixed
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.fit import Fit
-from tinybms_bridge.battery.limits.memo import by_settings
 from tinybms_bridge.battery.limits.model import CCL, CVL, DCL, LimitCode, Quantity, Reason
 from tinybms_bridge.battery.limits.settings import LimitSettings
 from tinybms_bridge.battery.snapshot import Ratings
@@ -24,12 +22,13 @@ def base(context: Context) -> Draft:
     does not fit the battery is left out; where it is a voltage, the target is then a conservative one.
     Registers 102 and 103 are statistics and play no part.
     """
-    return _first_draft(context.ratings, context.settings, context.fit, context.charging).copy()
+    return _first_draft(context).copy()
 
 
-@by_settings
-def _first_draft(ratings: Ratings, settings: LimitSettings, fit: Fit, charging: Charging) -> Draft:
-    draft = Draft(_from_settings(ratings, settings, fit))
+@fixed
+def _first_draft(context: Context) -> Draft:
+    ratings, fit, charging = context.ratings, context.fit, context.charging
+    draft = Draft(_from_settings(ratings, context.settings, fit))
     full_v, cutoff_v, bound_v = ratings.fully_charged_cell_v, ratings.over_voltage_cell_v, fit.over_voltage_bound_v
     if full_v >= cutoff_v:  # this is the cause, and not the curve of a cell that follows from it
         draft.lower(CCL, 0.0, LimitCode.CROSSED_CUTOFFS, value=full_v, threshold=cutoff_v)

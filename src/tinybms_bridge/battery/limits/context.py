@@ -1,9 +1,10 @@
 """What every stage may look at: the sample, the settings, and the pack's voltages that follow from both."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import wraps
+from typing import Any, TypeVar
 
 from tinybms_bridge.battery.limits.charging import Charging, charging_for
 from tinybms_bridge.battery.limits.curve_defaults import curves_for, head_room_v
@@ -16,7 +17,9 @@ from tinybms_bridge.battery.limits.soc_by_cells import CredibleSoc, RestMemory, 
 from tinybms_bridge.battery.limits.wire_steps import down_to_step, up_to_step
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 
-__all__ = ["MPPT_OFFSET_V", "Context", "make_context", "ramp_floor"]
+__all__ = ["MPPT_OFFSET_V", "Context", "fixed", "make_context", "ramp_floor"]
+
+T = TypeVar("T")
 
 _BELOW_FLOOR_V = MPPT_OFFSET_V
 """With the floor alone a 12 V pack would be charged for ever: such a charger adds 0.1 V for each of its cells."""
@@ -113,6 +116,8 @@ class Context:
     """Voltage at rest of the highest cell from which a hold leaves no more than its small current."""
     curves: Mapping[str, Curve]
     """Every derating curve by name."""
+    fixed: dict[Callable[["Context"], Any], Any] = field(repr=False, compare=False)
+    """What stages have worked out from the settings alone, see ``fixed``."""
 
     @property
     def decidable(self) -> bool:
@@ -124,6 +129,20 @@ class Context:
         """Whether the highest cell is not alone: half of the cells are near full with it."""
         voltages_v = sorted(self.snapshot.cells.voltages_v)
         return voltages_v[(len(voltages_v) - 1) // 2] >= self.others_full_cell_v
+
+
+def fixed(function: Callable[[Context], T]) -> Callable[[Context], T]:
+    """Work out once for each set of settings what hangs on ratings, settings, fit and charging of a context alone."""
+
+    @wraps(function)
+    def remembered(context: Context) -> T:
+        known = context.fixed
+        if function not in known:
+            known[function] = function(context)
+        found: T = known[function]
+        return found
+
+    return remembered
 
 
 def make_context(
@@ -142,10 +161,9 @@ def make_context(
     ``lowest`` is the lowest chemistry that the cells leave possible. ``feed_in``: solar chargers stand above CVL.
     ``balancing``: a balancing day, where this battery has one.
     """
-    fixed = _from_settings(ratings, settings, lowest, feed_in, balancing)
+    values = _from_settings(ratings, settings, lowest, feed_in, balancing).copy()
     rest = rest or next_rest(None, snapshot, ratings, 0.0)
-    soc = credible_soc(fixed["preset"], fixed["full_share"], rest, snapshot)
-    values = fixed.copy()
+    soc = credible_soc(values["preset"], values["full_share"], rest, snapshot)
     values["snapshot"], values["ratings"], values["settings"] = snapshot, ratings, settings
     values["rest"], values["soc"] = rest, soc
     context = object.__new__(Context)
@@ -203,6 +221,7 @@ def _from_settings(
         "hold_end_cell_v": hold_min_v - _HOLD_HYSTERESIS_V,
         "hold_cap_cell_v": target_v / cells - _FULL_MEAN_MARGIN_V if follows_full else -math.inf,
         "curves": curves_for(ratings, settings.curves, charging.ccl_by_cell),
+        "fixed": {},
     }
 
 

@@ -40,6 +40,7 @@ from tinybms_bridge.battery.limits.rates import RateMemory, limit_rates, lowest_
 from tinybms_bridge.battery.limits.readings import ReadingMemory, next_readings
 from tinybms_bridge.battery.limits.rebulk import RebulkMemory, next_rebulk
 from tinybms_bridge.battery.limits.resistance import ResistanceMemory, next_resistance
+from tinybms_bridge.battery.limits.room import charges_past_ccl
 from tinybms_bridge.battery.limits.sensors import SensorMemory, lost_sensors, next_sensors
 from tinybms_bridge.battery.limits.settings import LimitSettings
 from tinybms_bridge.battery.limits.soc_by_cells import RestMemory, next_rest
@@ -48,7 +49,6 @@ from tinybms_bridge.battery.limits.states import (
     StateMemory,
     apply_state,
     cells_say,
-    charges_past_ccl,
     next_state,
 )
 from tinybms_bridge.battery.quick import maker, quick, replace
@@ -235,7 +235,7 @@ def _move_on(
         known=context.soc.known,
         over=over,
         until_full=fills_past_the_window(policy, context),
-        over_ccl=charges_past_ccl(context, memory.rates.ccl_a),
+        over_ccl=charges_past_ccl(snapshot.pack.current_a, memory.rates.ccl_a, context.ratings),
         rule=rule,
         rebulk=ends or balancing.active,
     )

@@ -7,7 +7,7 @@ its voltage above the CVL in force while it is charged, or clearly more current 
 from dataclasses import dataclass
 
 from tinybms_bridge.battery.limits.rates import RateMemory
-from tinybms_bridge.battery.limits.room import room_above_ccl_a
+from tinybms_bridge.battery.limits.room import charges_past_ccl
 from tinybms_bridge.battery.quick import quick, replace
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 
@@ -76,7 +76,6 @@ def _shows(snapshot: Snapshot, ratings: Ratings, rates: RateMemory, told_a: floa
     cvl_v, ccl_a, pack = rates.cvl_v, rates.ccl_a, snapshot.pack
     if not rates.running or cvl_v is None or ccl_a is None or pack.current_a <= ratings.least_current_a:
         return False
-    ccl_a = max(ccl_a, told_a)
     if _ABOVE_LEAST_V <= pack.voltage_v - cvl_v <= _ABOVE_MOST_V:
         return True
-    return pack.current_a > ccl_a + room_above_ccl_a(ccl_a, ratings)
+    return charges_past_ccl(pack.current_a, max(ccl_a, told_a), ratings)

@@ -16,6 +16,7 @@ from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import DCL, LimitCode
 from tinybms_bridge.battery.limits.policy_settings import ChargeProfile, PolicySettings
 from tinybms_bridge.battery.limits.resistance import current_adds_v
+from tinybms_bridge.battery.limits.times import DAY_S
 from tinybms_bridge.battery.quick import maker, quick
 from tinybms_bridge.battery.snapshot import BmsStatus
 
@@ -39,7 +40,6 @@ of bleeding are 0.08 Ah."""
 _ENDED_EARLY = frozenset({0x38, 0x39})
 """With these open, status 0x92 means that the charger does not fit, not that the battery is full (protocol 5.3)."""
 _NO_BOUND_PERCENT = 100.0
-_DAY_S = 86400.0
 _WINDOW_CCL_A = 1.0
 """Above the window CCL stays a little above 0, since 0 would stop the sun for the loads as well."""
 
@@ -95,9 +95,7 @@ def next_policy(memory: PolicyMemory, context: Context, elapsed_s: float) -> Pol
 def full_charge_is_old(memory: PolicyMemory, context: Context) -> bool:
     """Return whether the last full charge is longer ago than the user wants; False where none was seen."""
     interval_days, at_s = context.settings.policy.full_charge_interval_days, memory.full_at_lifetime_s
-    return (
-        at_s is not None and interval_days > 0.0 and context.snapshot.pack.lifetime_s - at_s >= interval_days * _DAY_S
-    )
+    return at_s is not None and interval_days > 0.0 and context.snapshot.pack.lifetime_s - at_s >= interval_days * DAY_S
 
 
 def full_charge_due(memory: PolicyMemory, context: Context) -> bool:

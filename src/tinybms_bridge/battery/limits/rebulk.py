@@ -9,6 +9,7 @@ that was overlooked can bring the cells up and down.
 from dataclasses import dataclass
 
 from tinybms_bridge.battery.limits.context import Context
+from tinybms_bridge.battery.limits.times import DAY_S
 from tinybms_bridge.battery.quick import quick
 
 __all__ = ["MOST_A_DAY", "RebulkMemory", "next_rebulk"]
@@ -18,7 +19,6 @@ _LOW_S = 600.0
 
 _LOW_SOC_PERCENT = 90.0
 MOST_A_DAY = 2
-_DAY_S = 86_400
 
 
 @quick
@@ -42,7 +42,7 @@ def next_rebulk(memory: RebulkMemory, context: Context, elapsed_s: float, *, due
     counted = context.soc.known and context.soc.to_discharge_percent < _LOW_SOC_PERCENT
     if low_s >= _LOW_S or counted or due:
         now_s = context.snapshot.pack.lifetime_s
-        recent = tuple([at_s for at_s in memory.begun_at_s if 0 <= now_s - at_s < _DAY_S])
+        recent = tuple([at_s for at_s in memory.begun_at_s if 0 <= now_s - at_s < DAY_S])
         if len(recent) < MOST_A_DAY:
             return RebulkMemory(0.0, (*recent, now_s)), True
     return memory if low_s == memory.low_s else RebulkMemory(low_s, memory.begun_at_s), False

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from tinybms_bridge.battery.limits.presets import Preset
 from tinybms_bridge.battery.limits.resistance import current_adds_v
+from tinybms_bridge.battery.limits.times import lag_share
 from tinybms_bridge.battery.quick import maker, quick
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 
@@ -76,7 +77,7 @@ def next_rest(memory: RestMemory | None, snapshot: Snapshot, ratings: Ratings, e
     min_v, max_v = cells.min_v - current_v, cells.max_v - current_v
     if memory is None:
         return RestMemory(min_v, max_v, abs(current_v))
-    share = elapsed_s / (elapsed_s + _LAG_S)
+    share = lag_share(elapsed_s, _LAG_S)
     return _new_rest(
         memory.min_v + share * (min_v - memory.min_v),
         memory.max_v + share * (max_v - memory.max_v),

@@ -16,6 +16,7 @@ from enum import StrEnum
 
 from tinybms_bridge.battery.energy import MAX_GAP_S
 from tinybms_bridge.battery.limits.presets import Preset
+from tinybms_bridge.battery.limits.times import DAY_S
 from tinybms_bridge.battery.quick import maker, quick, replace
 from tinybms_bridge.battery.snapshot import PackState, Ratings, Snapshot
 
@@ -46,11 +47,10 @@ _GAIN_PER_DAY, _MOST_GAIN = 0.5, 0.8
 """Share of a new finding that is believed: one cloudy or odd day does not decide."""
 _MOST_DRIFT_A = 0.5
 """Largest offset of a current sensor that is believed (0.3 A seen on Hall boards), where the dead band is not more."""
-_DAY_S = 86400.0
 _OVERDRAWN = 1.05
 """No battery gives more than it holds: past this share of register 306 since full, the register is too low."""
 _CAPACITY_STEP = 0.01
-_RECENT_S = 3.0 * _DAY_S
+_RECENT_S = 3.0 * DAY_S
 """Longer after a full charge, drift is as good an explanation."""
 _SHORT_S = 60.0
 """A gap of which nothing is known costs no more than a hundredth of the capacity, at 0.6C."""
@@ -313,7 +313,7 @@ def _set_full(memory: SocMemory, ratings: Ratings) -> SocMemory:
         span_s = lifetime_s - anchors.full_at_s
         if span_s >= _LEARN_S:
             most_a = max(_MOST_DRIFT_A, ratings.least_current_a)
-            gain = min(_MOST_GAIN, _GAIN_PER_DAY * span_s / _DAY_S)
+            gain = min(_MOST_GAIN, _GAIN_PER_DAY * span_s / DAY_S)
             drift_a = (drift_a or 0.0) + gain * memory.since_full_ah / (span_s / 3600.0)
             drift_a = min(max(drift_a, -most_a), most_a)
     off_percent = None if memory.percent is None else memory.percent - _FULL_PERCENT

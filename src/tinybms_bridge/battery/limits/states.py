@@ -15,11 +15,10 @@ from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import CCL, CVL, DCL, ChargeState, LimitCode
 from tinybms_bridge.battery.limits.resistance import current_adds_v
-from tinybms_bridge.battery.limits.room import room_above_ccl_a
 from tinybms_bridge.battery.limits.settings import StateSettings
 from tinybms_bridge.battery.quick import maker, quick
 
-__all__ = ["CellsSay", "StateMemory", "apply_state", "cells_say", "charges_past_ccl", "next_state"]
+__all__ = ["CellsSay", "StateMemory", "apply_state", "cells_say", "next_state"]
 
 _RECOVERED_S = 60.0
 """SUSTAIN ends when the lowest cell has rested above its end for so long: longer than a cloud or a load."""
@@ -107,13 +106,6 @@ def cells_say(context: Context) -> CellsSay:
         near_top=max_v >= context.hold_min_cell_v,
         far_from_top=max_v < context.hold_end_cell_v,
     )
-
-
-def charges_past_ccl(context: Context, ccl_a: float | None) -> bool:
-    """Return whether clearly more flows in than the CCL that was sent: then chargers feed in and heed none."""
-    if ccl_a is None:
-        return False
-    return context.snapshot.pack.current_a > ccl_a + room_above_ccl_a(ccl_a, context.ratings)
 
 
 def next_state(

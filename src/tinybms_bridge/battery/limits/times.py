@@ -1,0 +1,10 @@
+"""Times that several stages share, and what of a change counts after some time."""
+
+__all__ = ["DAY_S", "lag_share"]
+
+DAY_S = 86_400
+
+
+def lag_share(elapsed_s: float, lag_s: float) -> float:
+    """Return which share of a change an average with this lag takes over in ``elapsed_s``."""
+    return elapsed_s / (elapsed_s + lag_s)
