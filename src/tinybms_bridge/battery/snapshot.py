@@ -99,12 +99,12 @@ class Temperatures:
     @property
     def coldest_c(self) -> float | None:
         """Lowest of ``pack_c``, or None."""
-        return min(self.pack_c, default=None)
+        return min(self.pack_c) if self.pack_c else None
 
     @property
     def hottest_c(self) -> float | None:
         """Highest of ``pack_c``, or None."""
-        return max(self.pack_c, default=None)
+        return max(self.pack_c) if self.pack_c else None
 
 
 @quick

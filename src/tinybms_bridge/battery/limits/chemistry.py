@@ -121,8 +121,8 @@ def next_chemistry(
 
 def _asked(ratings: Ratings, settings: LimitSettings) -> bool:
     """Return whether register 300 and the owner leave open which chemistry it is."""
-    possible = possible_at(ratings.fully_charged_cell_v)
-    return len(possible) > 1 or settings.chemistry not in (None, *possible)
+    possible, typed = possible_at(ratings.fully_charged_cell_v), settings.chemistry
+    return len(possible) > 1 or (typed is not None and typed not in possible)
 
 
 def _held(voltage_v: float, cvl_v: float | None) -> bool:

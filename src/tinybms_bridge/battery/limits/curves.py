@@ -38,19 +38,22 @@ class Curve:
         low, high = self._whole
         return not low <= x <= high
 
+    def lowers_within(self, first_x: float, last_x: float) -> bool:
+        """Return whether anything may be taken away anywhere from ``first_x`` to ``last_x``."""
+        low, high = self._whole
+        return not (low <= first_x and last_x <= high)
+
     def at(self, x: float) -> float:
         """Return the fraction at ``x``; 0 when ``x`` is not a number."""
         low, high = self._whole
         if low <= x <= high:
             return 1.0
-        if math.isnan(x):
-            return 0.0
         above, points = bisect_right(self._xs, x), self.points
         if above == 0:
             return points[0][1]
         x0, y0 = points[above - 1]
-        if above == len(points):
-            return y0
+        if above == len(points):  # where what is not a number is found as well
+            return 0.0 if math.isnan(x) else y0
         x1, y1 = points[above]
         return y0 + (y1 - y0) * (x - x0) / (x1 - x0)
 

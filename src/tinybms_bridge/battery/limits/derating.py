@@ -88,7 +88,9 @@ def _lower_for_warmth(draft: Draft, context: Context, sensors: SensorMemory, bas
     keeps nothing once they have gone away from where the curve lowers. A lost sensor ends no discharge: off grid that
     switches the lights off.
     """
-    curve = context.curves["discharge_by_temperature"]
+    curve, pack_c = context.curves["discharge_by_temperature"], context.snapshot.temperatures.pack_c
+    if pack_c and not curve.lowers_within(min(pack_c) - _PLAY_C, max(pack_c) + _PLAY_C):
+        return 1.0
     most, least, celsius, lost = 1.0, 1.0, 0.0, ""
     for read_c, name in discharge_readings(sensors, context.snapshot.temperatures):
         if curve.lowers(read_c - _PLAY_C) or curve.lowers(read_c + _PLAY_C):
@@ -133,19 +135,23 @@ def stop_for_temperature(draft: Draft, context: Context, stopped: bool, sensors:
     if is_blind(sensors, context.snapshot.temperatures):
         draft.stop_charge(0.0, LimitCode.NO_TEMPERATURE)
         return True
-    curve, charging, first_a = context.curves["charge_by_temperature"], context.charging, draft.first(CCL)
-    cold_full_a = max(min(first_a, _RESTART_COLD_C_RATE / _RESTART_FRACTION * context.ratings.capacity_ah), _LITTLE_A)
+    curve, charging = context.curves["charge_by_temperature"], context.charging
     fraction, celsius, name = 1.0, 0.0, ""
     for read_c, lost in charge_readings(sensors, context.snapshot.temperatures):
         left = curve.at(read_c)
         if read_c < WARM_C and (stopped or not charging.charges_at(read_c)):
-            left = min(left, charging.cold_a(read_c) / cold_full_a)
+            left = min(left, charging.cold_a(read_c) / _cold_full_a(draft.first(CCL), context.ratings.capacity_ah))
         if left < fraction:
             fraction, celsius, name = left, read_c, lost
     stopped = fraction <= 0.0 or (stopped and fraction < min(_RESTART_FRACTION, curve.most))
     if stopped:
         draft.stop_charge(0.0, _code(name), value=celsius, threshold=0.0, detail=name)
     return stopped
+
+
+def _cold_full_a(first_a: float, capacity_ah: float) -> float:
+    """Return the charge current of which cells that were too cold have to bear a tenth before they are charged."""
+    return max(min(first_a, _RESTART_COLD_C_RATE / _RESTART_FRACTION * capacity_ah), _LITTLE_A)
 
 
 def _lower(

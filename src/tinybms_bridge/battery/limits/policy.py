@@ -88,7 +88,7 @@ def next_policy(memory: PolicyMemory, context: Context, elapsed_s: float) -> Pol
         full_once_done=once and (memory.full_once_done or charged),
         above_window=upper < _NO_BOUND_PERCENT and soc.percent >= upper - (room if memory.above_window else 0.0),
         below_window=lower > 0.0 and soc.to_discharge_percent <= lower + (room if memory.below_window else 0.0),
-        force_charge=_asks_for_charge(memory, policy, soc.to_discharge_percent),
+        force_charge=policy.force_charge_start_percent > 0.0 and _asks_for_charge(memory, context),
     )
 
 
@@ -142,9 +142,8 @@ def _upper_soc(policy: PolicySettings) -> float:
     return policy.soc_max_percent
 
 
-def _asks_for_charge(memory: PolicyMemory, policy: PolicySettings, soc_percent: float) -> bool:
-    if policy.force_charge_start_percent <= 0.0:
-        return False
+def _asks_for_charge(memory: PolicyMemory, context: Context) -> bool:
+    policy, soc_percent = context.settings.policy, context.soc.to_discharge_percent
     below_stop = memory.force_charge and soc_percent < policy.force_charge_stop_percent
     return below_stop or soc_percent <= policy.force_charge_start_percent
 
@@ -197,12 +196,11 @@ def _at_voltage_s(memory: PolicyMemory, context: Context, elapsed_s: float) -> t
     tail_s, uneven_s, snapshot = memory.tail_s, memory.uneven_s, context.snapshot
     if memory.full:
         return tail_s + elapsed_s, 0.0
-    pack, cells, ratings = snapshot.pack, snapshot.cells, context.ratings
-    at_voltage = cells.max_v * cells.count >= context.full_v
-    mean_v = pack.voltage_v / cells.count - current_adds_v(snapshot, ratings)
-    together = at_voltage and mean_v >= context.full_mean_cell_v
+    pack, cells = snapshot.pack, snapshot.cells
+    if not cells.max_v * cells.count >= context.full_v:
+        return max(0.0, tail_s - elapsed_s), uneven_s
+    mean_v = pack.voltage_v / cells.count - current_adds_v(snapshot, context.ratings)
     small = 0.0 <= pack.current_a <= context.charging.tail_a
-    if not together:
-        tail_s = max(0.0, tail_s - elapsed_s)
-        return tail_s, uneven_s + elapsed_s if at_voltage and small else uneven_s
+    if not mean_v >= context.full_mean_cell_v:
+        return max(0.0, tail_s - elapsed_s), uneven_s + elapsed_s if small else uneven_s
     return tail_s + elapsed_s if small else tail_s, max(0.0, uneven_s - elapsed_s)

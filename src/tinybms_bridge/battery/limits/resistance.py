@@ -131,7 +131,7 @@ def cell_resistance_ohm(capacity_ah: float, celsius: float | None = None) -> flo
         return 0.0
     warmth = 1.0
     if celsius is not None and math.isfinite(celsius):
-        warmth = max(0.0, min(1.0, (celsius - _COLD_C) / (_WARM_C - _COLD_C)))
+        warmth = 1.0 if celsius >= _WARM_C else max(0.0, (celsius - _COLD_C) / (_WARM_C - _COLD_C))
     return _VOLTS_PER_C / capacity_ah * (_COLD_FACTOR + (1.0 - _COLD_FACTOR) * warmth)
 
 
