@@ -130,3 +130,14 @@ def _on_the_line(x0: float, y0: float, x1: float, y1: float, x: float) -> float:
         return y0
     share = (Fraction(x) - Fraction(x0)) / (Fraction(x1) - Fraction(x0))
     return float(Fraction(y0) + (Fraction(y1) - Fraction(y0)) * share)
+
+
+def test_a_stretch_lowers_where_any_of_it_does() -> None:
+    """Asked for a stretch, a curve tells whether it is whole at both ends and between; no number is never whole."""
+    curve = Curve(((0.0, 0.0), (10.0, 1.0), (40.0, 1.0), (50.0, 0.0)))
+
+    assert not curve.lowers_within(10.0, 40.0)
+    assert curve.lowers_within(9.9, 40.0)
+    assert curve.lowers_within(10.0, 40.1)
+    assert curve.lowers_within(math.nan, 20.0)
+    assert curve.lowers_within(20.0, math.nan)

@@ -2,6 +2,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tinybms_bridge.battery.limits import LimitSettings
+from tinybms_bridge.battery.limits.context import Context, fixed, make_context
 from tinybms_bridge.battery.limits.memo import by_last, by_settings
 from tinybms_bridge.battery.snapshot import Ratings
 
@@ -50,3 +51,20 @@ def test_the_last_result_is_remembered_by_its_objects() -> None:
     assert joined([1], second) == [1, 2]
     assert joined(first, [3]) == [1, 3]
     assert len(asked) == 3
+
+
+def test_what_settings_decide_is_worked_out_once_for_all_samples(context: Callable[..., Context]) -> None:
+    """Contexts of other samples with the same settings share it; other settings have their own."""
+    asked: list[float] = []
+
+    @fixed
+    def fraction(of: Context) -> float:
+        asked.append(of.snapshot.cells.max_v)
+        return of.settings.current_fraction
+
+    first = context()
+    again = make_context(first.snapshot, first.ratings, first.settings)
+    other = make_context(first.snapshot, first.ratings, replace(first.settings, current_fraction=0.5))
+
+    assert [fraction(each) for each in (first, again, first, other)] == [0.9, 0.9, 0.9, 0.5]
+    assert len(asked) == 2

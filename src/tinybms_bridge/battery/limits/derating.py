@@ -88,12 +88,10 @@ def _lower_for_warmth(draft: Draft, context: Context, sensors: SensorMemory, bas
     keeps nothing once they have gone away from where the curve lowers. A lost sensor ends no discharge: off grid that
     switches the lights off.
     """
-    curve, pack_c = context.curves["discharge_by_temperature"], context.snapshot.temperatures.pack_c
-    if pack_c and not curve.lowers_within(min(pack_c) - _PLAY_C, max(pack_c) + _PLAY_C):
-        return 1.0
+    curve = context.curves["discharge_by_temperature"]
     most, least, celsius, lost = 1.0, 1.0, 0.0, ""
     for read_c, name in discharge_readings(sensors, context.snapshot.temperatures):
-        if curve.lowers(read_c - _PLAY_C) or curve.lowers(read_c + _PLAY_C):
+        if curve.lowers_within(read_c - _PLAY_C, read_c + _PLAY_C):
             at = curve.at(read_c)
             low = min(at, curve.at(read_c - _PLAY_C), curve.at(read_c + _PLAY_C))
             most = min(most, at)
