@@ -11,7 +11,7 @@ from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.tinybms.device_log import DeviceLog
 from tinybms_bridge.tinybms.frames import Command, EventEntry, Events, Reply, Request, SimpleRequest
-from tinybms_bridge.tinybms.simulator.events import EVENT_SLOTS
+from tinybms_bridge.tinybms.simulator.records import EVENT_SLOTS
 
 DISCHARGE, DISCHARGE_OVER = 0x05, 0x77
 CHARGE, CHARGE_OVER = 0x06, 0x76

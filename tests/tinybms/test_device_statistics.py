@@ -18,7 +18,7 @@ from tinybms_bridge.tinybms.device_statistics import (
 from tinybms_bridge.tinybms.frames import Command, Nack, ReadModbus, Reply, Request, from_u32
 from tinybms_bridge.tinybms.registers import catalogue
 from tinybms_bridge.tinybms.simulator import Device, Dump, DumpDevice, real_dump
-from tinybms_bridge.tinybms.simulator.answers import answer
+from tinybms_bridge.tinybms.simulator.responder import answer
 
 WORD = st.integers(0, 0xFFFF)
 

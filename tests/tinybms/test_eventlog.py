@@ -30,8 +30,8 @@ from tinybms_bridge.tinybms.frames import (
     SimpleRequest,
 )
 from tinybms_bridge.tinybms.simulator import Device, DumpDevice, real_dump
-from tinybms_bridge.tinybms.simulator.answers import answer
-from tinybms_bridge.tinybms.simulator.events import EventRing, newest_first
+from tinybms_bridge.tinybms.simulator.records import EventRing, newest_first
+from tinybms_bridge.tinybms.simulator.responder import answer
 
 WALL = datetime(2026, 7, 1, 12, 0, 0, tzinfo=UTC)
 SPAN_S = 1 << 24

@@ -44,7 +44,7 @@ from tinybms_bridge.tinybms.simulator import (
     Switches,
     parse_profile,
 )
-from tinybms_bridge.tinybms.simulator.answers import answer
+from tinybms_bridge.tinybms.simulator.responder import answer
 
 T = TypeVar("T")
 

@@ -8,8 +8,8 @@ from tinybms_bridge.bench.battery import BatteryPlan, BmsKind
 from tinybms_bridge.bench.judge import Judge, Protection
 from tinybms_bridge.bench.manual_bms import ManualCharge, Opening, thresholds
 from tinybms_bridge.bench.sensors import Sensors
-from tinybms_bridge.tinybms.simulator.balancing import balancing_now, balancing_wanted
-from tinybms_bridge.tinybms.simulator.gauge import FuelGauge
+from tinybms_bridge.tinybms.simulator.logic import balancing_now, balancing_wanted
+from tinybms_bridge.tinybms.simulator.model import FuelGauge
 
 __all__ = ["BenchBms"]
 

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tinybms_bridge.battery.snapshot import Ratings
-from tinybms_bridge.tinybms.simulator.charging import ChargeControl, ChargePhase
-from tinybms_bridge.tinybms.simulator.events import EventId
-from tinybms_bridge.tinybms.simulator.measurement import Measurement
-from tinybms_bridge.tinybms.simulator.thresholds import Thresholds
+from tinybms_bridge.tinybms.simulator.logic import ChargeControl, ChargePhase
+from tinybms_bridge.tinybms.simulator.measurement import Measurement, Thresholds
+from tinybms_bridge.tinybms.simulator.records import EventId
 
 __all__ = ["ManualCharge", "Opening", "thresholds"]
 

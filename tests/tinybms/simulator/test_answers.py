@@ -49,9 +49,9 @@ from tinybms_bridge.tinybms.simulator import (
     SimulatedBms,
     parse_profile,
 )
-from tinybms_bridge.tinybms.simulator.answers import answer
-from tinybms_bridge.tinybms.simulator.habits import BlockLength, CellOrder, EventOrder, Habits, PacketId
-from tinybms_bridge.tinybms.simulator.switches import Switches
+from tinybms_bridge.tinybms.simulator.hardware import Switches
+from tinybms_bridge.tinybms.simulator.responder import answer
+from tinybms_bridge.tinybms.simulator.variants import BlockLength, CellOrder, EventOrder, Habits, PacketId
 
 Exchange = Callable[[Device, Request], Reply | None]
 PassTime = Callable[[float], None]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybms_bridge.tinybms.simulator.charging import (
+from tinybms_bridge.tinybms.simulator.logic import (
     FOUND_AFTER_S,
     GONE_AFTER_S,
     PAUSE_AT_LEAST_S,
@@ -15,9 +15,8 @@ from tinybms_bridge.tinybms.simulator.charging import (
     ChargeControl,
     ChargePhase,
 )
-from tinybms_bridge.tinybms.simulator.events import EventId
-from tinybms_bridge.tinybms.simulator.measurement import Measurement
-from tinybms_bridge.tinybms.simulator.thresholds import Thresholds
+from tinybms_bridge.tinybms.simulator.measurement import Measurement, Thresholds
+from tinybms_bridge.tinybms.simulator.records import EventId
 
 LIMITS = Thresholds(
     full_v=3.6, empty_v=2.8, balance_above_v=3.4, finished_a=2.0, disbalance_v=0.015, idle_a=0.8,

@@ -24,8 +24,7 @@ from tinybms_bridge.tinybms.simulator import (
     Terminals,
     parse_profile,
 )
-from tinybms_bridge.tinybms.simulator.events import entries_in
-from tinybms_bridge.tinybms.simulator.statistics import ResetCause, WakeCause
+from tinybms_bridge.tinybms.simulator.records import ResetCause, WakeCause, entries_in
 
 PassTime = Callable[[float], None]
 

@@ -9,7 +9,7 @@ from tinybms_bridge.tinybms.frames import Action, ReadModbus, Reply, Request, Se
 from tinybms_bridge.tinybms.frames.wire import Command
 from tinybms_bridge.tinybms.live import decode_identity, decode_live, decode_ratings
 from tinybms_bridge.tinybms.simulator import Device, Dump, DumpDevice, OffMap, Responder, load_dump, real_dump
-from tinybms_bridge.tinybms.simulator.events import entries_in
+from tinybms_bridge.tinybms.simulator.records import entries_in
 
 PassTime = Callable[[float], None]
 Exchange = Callable[[Device, Request], Reply | None]

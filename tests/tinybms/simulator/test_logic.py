@@ -3,20 +3,56 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tinybms_bridge.battery.snapshot import BmsStatus
-from tinybms_bridge.tinybms.simulator.charging import ChargePhase
-from tinybms_bridge.tinybms.simulator.events import EventId
-from tinybms_bridge.tinybms.simulator.logic import BmsLogic
-from tinybms_bridge.tinybms.simulator.measurement import Measurement
-from tinybms_bridge.tinybms.simulator.switches import Switches
-from tinybms_bridge.tinybms.simulator.thresholds import Thresholds
+from tinybms_bridge.tinybms.simulator.hardware import Switches
+from tinybms_bridge.tinybms.simulator.logic import BmsLogic, ChargePhase, balancing_now, balancing_wanted
+from tinybms_bridge.tinybms.simulator.measurement import Measurement, Thresholds
+from tinybms_bridge.tinybms.simulator.records import EventId
 
-LIMITS = Thresholds(
+LIMITS = Thresholds(full_v=3.6, empty_v=2.8, balance_above_v=3.4, finished_a=2.0, disbalance_v=0.015, idle_a=0.8)
+
+
+def test_balancing_is_wanted_for_high_cells_only() -> None:
+    """Above register 303 and more than register 308 over the lowest, highest first."""
+    assert balancing_wanted([3.39, 3.41, 3.45, 3.400, 3.42], LIMITS) == [2, 4, 1]
+    assert balancing_wanted([3.30, 3.39, 3.31], LIMITS) == []
+    assert balancing_wanted([3.500, 3.510, 3.514], LIMITS) == []
+
+
+def test_in_an_over_voltage_fault_all_high_cells_bleed() -> None:
+    """Until the fault is over, however alike the cells are."""
+    assert balancing_wanted([3.77, 3.76, 3.39, 3.75], LIMITS, over_voltage=True) == [0, 1, 3]
+
+
+@given(st.lists(st.floats(min_value=3.0, max_value=3.7), min_size=4, max_size=16))
+def test_at_most_every_third_cell_bleeds(voltages_v: list[float]) -> None:
+    """Chosen cells are wanted, apart, and include the highest one."""
+    wanted = balancing_wanted(voltages_v, LIMITS)
+    now = balancing_now(wanted)
+
+    assert set(now) <= set(wanted)
+    assert now[:1] == wanted[:1]
+    assert all(abs(a - b) >= 3 for a in now for b in now if a != b)
+    assert all(any(abs(a - b) < 3 for b in now) for a in wanted)
+
+
+@given(st.lists(st.floats(min_value=3.0, max_value=4.5), min_size=4, max_size=16))
+def test_the_fault_widens_the_choice(voltages_v: list[float]) -> None:
+    """Whatever bleeds without the fault bleeds with it; nothing at or below register 303 ever does."""
+    usual, fault = (set(balancing_wanted(voltages_v, LIMITS, over_voltage=f)) for f in (False, True))
+
+    assert usual <= fault
+    assert all(voltages_v[index] > LIMITS.balance_above_v for index in fault)
+
+
+ALL_LIMITS = Thresholds(
     full_v=3.6, empty_v=2.8, balance_above_v=3.4, finished_a=2.0, disbalance_v=0.015, idle_a=0.8,
     over_voltage_v=3.75, under_voltage_v=2.5, charge_a=100.0, discharge_a=150.0, two_fets=False,
 )  # fmt: skip
-SINGLE = replace(LIMITS, single_port=True)
+SINGLE = replace(ALL_LIMITS, single_port=True)
 IDLE = Measurement(cells_v=(3.3,) * 4, current_a=0.0, board_c=25.0)
 LOAD = replace(IDLE, current_a=-20.0, load=True)
 CHARGER = replace(IDLE, charger=True, offered_a=20.0)
@@ -29,7 +65,7 @@ OVER = replace(IDLE, cells_v=(3.8, 3.5, 3.5, 3.5))
 SWINGING = replace(IDLE, current_a=20.0)
 
 
-def decide(*measurements: Measurement, limits: Thresholds = LIMITS, warning_is_fault: bool = False) -> BmsLogic:
+def decide(*measurements: Measurement, limits: Thresholds = ALL_LIMITS, warning_is_fault: bool = False) -> BmsLogic:
     """Return the logic after measurements, each of which held for a second."""
     logic = BmsLogic(warning_is_fault=warning_is_fault)
     for second, measured in enumerate(measurements):
@@ -159,7 +195,7 @@ def test_the_switch_of_one_port(measurements: tuple[Measurement, ...], on: bool)
 )
 def test_what_keeps_it_awake(measurements: tuple[Measurement, ...], awake: bool) -> None:
     """Under-voltage sleeps even with a charger."""
-    assert decide(*measurements).is_active(measurements[-1], LIMITS) is awake
+    assert decide(*measurements).is_active(measurements[-1], ALL_LIMITS) is awake
 
 
 @pytest.mark.parametrize(
@@ -175,7 +211,7 @@ def test_what_keeps_it_awake(measurements: tuple[Measurement, ...], awake: bool)
 )
 def test_with_an_ignition_input_only_it_and_a_charger_count(measured: Measurement, awake: bool) -> None:
     """Register 334."""
-    limits = replace(LIMITS, ignition=True)
+    limits = replace(ALL_LIMITS, ignition=True)
 
     assert decide(measured, limits=limits).is_active(measured, limits) is awake
 
@@ -196,6 +232,6 @@ def test_events_of_protections_come_before_those_of_the_charge() -> None:
     logic = decide(replace(IDLE, cells_v=(2.4, 3.0, 3.0, 3.0)))
     charger = replace(CHARGER, cells_v=(2.9,) * 4)
 
-    events = [event for tenth in range(10) for event in logic.step(charger, LIMITS, 10.0 + tenth / 10)]
+    events = [event for tenth in range(10) for event in logic.step(charger, ALL_LIMITS, 10.0 + tenth / 10)]
 
     assert events == [EventId.UNDER_VOLTAGE_OVER, EventId.CHARGER_FOUND, EventId.CHARGING_STARTED]

@@ -6,11 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybms_bridge.tinybms.simulator.events import EventId
-from tinybms_bridge.tinybms.simulator.measurement import CurrentSensor, Measurement
-from tinybms_bridge.tinybms.simulator.protection_rules import PROTECTIONS, Recovery, SinglePort
-from tinybms_bridge.tinybms.simulator.protections import Protections
-from tinybms_bridge.tinybms.simulator.thresholds import Thresholds
+from tinybms_bridge.tinybms.simulator.measurement import CurrentSensor, Measurement, Thresholds
+from tinybms_bridge.tinybms.simulator.protections import PROTECTIONS, Protections, Recovery, SinglePort
+from tinybms_bridge.tinybms.simulator.records import EventId
 
 LIMITS = Thresholds(
     full_v=3.6,

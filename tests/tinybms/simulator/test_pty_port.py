@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tinybms_bridge.tinybms.simulator.pty_port import PtyPort, known_speeds
+from tinybms_bridge.tinybms.simulator.server import PtyPort, known_speeds
 
 WAIT_S = 30.0
 

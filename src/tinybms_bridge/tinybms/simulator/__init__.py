@@ -3,22 +3,29 @@
 from tinybms_bridge.tinybms.simulator.chemistry import CHEMISTRIES, LFP, LI_ION, LTO, Chemistry
 from tinybms_bridge.tinybms.simulator.device import BmsOptions, SimulatedBms
 from tinybms_bridge.tinybms.simulator.dump import Dump, DumpDevice, load_dump, real_dump
-from tinybms_bridge.tinybms.simulator.events import EventId
 from tinybms_bridge.tinybms.simulator.faults import FAULT_NAMES, FaultInjector, FaultPlan, parse_faults
-from tinybms_bridge.tinybms.simulator.firmware import FIRMWARES, HIGH_POWER, LOW_POWER
-from tinybms_bridge.tinybms.simulator.habits import BlockLength, CellOrder, EventOrder, Habits, PacketId
-from tinybms_bridge.tinybms.simulator.interface import Device, Terminals
+from tinybms_bridge.tinybms.simulator.hardware import Switches
 from tinybms_bridge.tinybms.simulator.line import Line
-from tinybms_bridge.tinybms.simulator.memory import OffMap
 from tinybms_bridge.tinybms.simulator.pack import Cell, Pack
-from tinybms_bridge.tinybms.simulator.profile import BUILT_IN_PROFILES, Profile, Segment, parse_profile
-from tinybms_bridge.tinybms.simulator.responder import Outgoing, Responder
+from tinybms_bridge.tinybms.simulator.records import EventId
+from tinybms_bridge.tinybms.simulator.responder import Device, Outgoing, Responder, Terminals
 from tinybms_bridge.tinybms.simulator.scenario import Scenario
 from tinybms_bridge.tinybms.simulator.scenario_actions import Stage
 from tinybms_bridge.tinybms.simulator.scenario_file import built_in_scenarios, load_scenario, parse_scenario
 from tinybms_bridge.tinybms.simulator.server import PtyServer
 from tinybms_bridge.tinybms.simulator.settings import OutOfRange
-from tinybms_bridge.tinybms.simulator.switches import Switches
+from tinybms_bridge.tinybms.simulator.surroundings import BUILT_IN_PROFILES, Profile, Segment, parse_profile
+from tinybms_bridge.tinybms.simulator.variants import (
+    FIRMWARES,
+    HIGH_POWER,
+    LOW_POWER,
+    BlockLength,
+    CellOrder,
+    EventOrder,
+    Habits,
+    OffMap,
+    PacketId,
+)
 
 __all__ = [
     "BUILT_IN_PROFILES",

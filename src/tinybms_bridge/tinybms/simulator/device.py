@@ -1,29 +1,82 @@
-"""The simulated BMS: a battery model seen through the registers and the habits of a TinyBMS."""
+"""The simulated BMS: what kind it is, and a battery model seen through the registers and the habits of a TinyBMS."""
 
 import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.tinybms.frames import Action, SettingsTable
 from tinybms_bridge.tinybms.simulator.chemistry import LFP, Chemistry
 from tinybms_bridge.tinybms.simulator.control import OutsideControl
-from tinybms_bridge.tinybms.simulator.events import EventId, EventRing
-from tinybms_bridge.tinybms.simulator.image import live_words
-from tinybms_bridge.tinybms.simulator.memory import RegisterFile
-from tinybms_bridge.tinybms.simulator.model import BatteryModel
-from tinybms_bridge.tinybms.simulator.options import BmsOptions
+from tinybms_bridge.tinybms.simulator.hardware import Switches
+from tinybms_bridge.tinybms.simulator.model import BatteryModel, live_words
 from tinybms_bridge.tinybms.simulator.pack import Pack
-from tinybms_bridge.tinybms.simulator.presence import Presence
-from tinybms_bridge.tinybms.simulator.profile import Profile
-from tinybms_bridge.tinybms.simulator.setting_ranges import Hardware
-from tinybms_bridge.tinybms.simulator.settings import SETTINGS_ADDRESS, SettingsBlock, default_settings
-from tinybms_bridge.tinybms.simulator.statistics import ResetCause, WakeCause
-from tinybms_bridge.tinybms.simulator.surroundings import Surroundings, Wiring
-from tinybms_bridge.tinybms.simulator.switches import Switches
-from tinybms_bridge.tinybms.simulator.timeline import Timeline
+from tinybms_bridge.tinybms.simulator.records import EventId, EventRing, ResetCause, WakeCause
+from tinybms_bridge.tinybms.simulator.settings import (
+    SETTINGS_ADDRESS,
+    Hardware,
+    OutOfRange,
+    SettingsBlock,
+    default_settings,
+)
+from tinybms_bridge.tinybms.simulator.surroundings import Profile, Surroundings, Wiring
+from tinybms_bridge.tinybms.simulator.timeline import Presence, Timeline
+from tinybms_bridge.tinybms.simulator.variants import FIRMWARE_254, HIGH_POWER, Board, Firmware, OffMap, RegisterFile
 
 __all__ = ["REFRESH_S", "BmsOptions", "SimulatedBms"]
+
+
+_SERIAL = bytes.fromhex("53494D554C41544544000001")
+
+
+@dataclass(frozen=True, slots=True)
+class BmsOptions:
+    """What kind of BMS is simulated, and its habits where the documents leave a choice.
+
+    Raises:
+        ValueError: a value out of its range.
+
+    """
+
+    firmware: Firmware = FIRMWARE_254
+    board: Board = HIGH_POWER
+    external_sensors: int = 2
+    """Connected temperature sensors, 0 to 2."""
+    asleep_allowed: bool = True
+    """Whether it sleeps after 10 s without traffic and activity."""
+    off_map: OffMap = OffMap.NACK
+    speed: float = 1.0
+    """Seconds of pack time in one second; the BMS's own times (lifetime, sleep, refresh) stay real."""
+    lifetime_s: int = 2_592_000
+    """Lifetime counter at the start."""
+    serial: bytes = _SERIAL
+    """The 12 bytes of the serial number."""
+    external_current_sensor: bool = False
+    """Whether the external current sensor is plugged in at the start."""
+    warning_is_fault: bool = False
+    """Register 50 says "fault" during a warning (discharged, too cold to charge) too."""
+    out_of_range: OutOfRange = OutOfRange.NACK
+    """What happens to a setting outside its range."""
+    keeps_partial_writes: bool = False
+    """A refused write leaves the values before the bad one written."""
+    write_busy_s: float = 0.0
+    """Time without answers after a settings write; real units were given 0.5 to 1 s."""
+    adapter_on_5v: bool = False
+    """The client is powered by the 5 V output of the BMS, which is off in sleep: nothing it sends arrives then."""
+    first_event_slot: int = 0
+    """Where the event ring stands at the start."""
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.speed) and self.speed > 0):
+            raise ValueError(f"speed must be above 0, got {self.speed}")
+        if not 0 <= self.external_sensors <= 2:
+            raise ValueError(f"0 to 2 external sensors, got {self.external_sensors}")
+        if len(self.serial) != 12:
+            raise ValueError(f"a serial number has 12 bytes, got {len(self.serial)}")
+        if not (math.isfinite(self.write_busy_s) and self.write_busy_s >= 0):
+            raise ValueError(f"the time after a write must be 0 s or more, got {self.write_busy_s}")
+
 
 REFRESH_S = 0.1
 """The BMS renews its data ten times a second (user manual Rev D)."""

@@ -9,10 +9,10 @@ from typing import Any
 
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.tinybms.frames import Action, SettingsTable, from_u32, to_u32
-from tinybms_bridge.tinybms.simulator.memory import REGISTER_COUNT, OffMap, RegisterFile
-from tinybms_bridge.tinybms.simulator.presence import Presence
+from tinybms_bridge.tinybms.simulator.hardware import Switches
 from tinybms_bridge.tinybms.simulator.settings import SETTINGS_ADDRESS, SettingsBlock
-from tinybms_bridge.tinybms.simulator.switches import Switches
+from tinybms_bridge.tinybms.simulator.timeline import Presence
+from tinybms_bridge.tinybms.simulator.variants import REGISTER_COUNT, OffMap, RegisterFile
 
 __all__ = ["Dump", "DumpDevice", "load_dump", "real_dump"]
 

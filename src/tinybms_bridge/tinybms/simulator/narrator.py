@@ -5,7 +5,7 @@ from datetime import timedelta
 from tinybms_bridge.tinybms.live import LIVE_ADDRESS, LIVE_COUNT, decode_live
 from tinybms_bridge.tinybms.simulator.device import SimulatedBms
 from tinybms_bridge.tinybms.simulator.dump import DumpDevice
-from tinybms_bridge.tinybms.simulator.events import EventId
+from tinybms_bridge.tinybms.simulator.records import EventId
 from tinybms_bridge.tinybms.simulator.responder import Responder
 
 __all__ = ["Narrator", "in_words"]

@@ -8,14 +8,13 @@ from typing import Any
 
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.tinybms.simulator.chemistry import LFP, Chemistry
-from tinybms_bridge.tinybms.simulator.device import SimulatedBms
-from tinybms_bridge.tinybms.simulator.events import EventId
-from tinybms_bridge.tinybms.simulator.habits import Habits
+from tinybms_bridge.tinybms.simulator.device import BmsOptions, SimulatedBms
 from tinybms_bridge.tinybms.simulator.named_settings import NamedSettings
-from tinybms_bridge.tinybms.simulator.options import BmsOptions
 from tinybms_bridge.tinybms.simulator.pack import Pack
+from tinybms_bridge.tinybms.simulator.records import EventId
 from tinybms_bridge.tinybms.simulator.scenario_actions import ActionKind, Stage
 from tinybms_bridge.tinybms.simulator.settings import default_settings
+from tinybms_bridge.tinybms.simulator.variants import Habits
 
 __all__ = ["PackPlan", "Scenario", "Step", "built_in_scenario_texts"]
 

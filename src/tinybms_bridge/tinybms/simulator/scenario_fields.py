@@ -4,10 +4,7 @@ from collections.abc import Mapping
 from enum import Enum
 
 from tinybms_bridge.tinybms.simulator.chemistry import CHEMISTRIES
-from tinybms_bridge.tinybms.simulator.events import EventId
-from tinybms_bridge.tinybms.simulator.firmware import FIRMWARES, HIGH_POWER, LOW_POWER
-from tinybms_bridge.tinybms.simulator.habits import BlockLength, CellOrder, EventOrder, PacketId
-from tinybms_bridge.tinybms.simulator.memory import OffMap
+from tinybms_bridge.tinybms.simulator.records import EventId
 from tinybms_bridge.tinybms.simulator.scenario_checks import (
     Check,
     boolean,
@@ -19,6 +16,16 @@ from tinybms_bridge.tinybms.simulator.scenario_checks import (
     whole,
 )
 from tinybms_bridge.tinybms.simulator.settings import OutOfRange
+from tinybms_bridge.tinybms.simulator.variants import (
+    FIRMWARES,
+    HIGH_POWER,
+    LOW_POWER,
+    BlockLength,
+    CellOrder,
+    EventOrder,
+    OffMap,
+    PacketId,
+)
 
 __all__ = ["BMS_FIELDS", "LINE_FIELDS", "PACK_FIELDS", "TABLES", "TOP_FIELDS"]
 

@@ -7,9 +7,8 @@ from typing import Any
 
 from tinybms_bridge.errors import ConfigError, ConfigProblem
 from tinybms_bridge.suggestions import did_you_mean
-from tinybms_bridge.tinybms.simulator.habits import Habits
+from tinybms_bridge.tinybms.simulator.device import BmsOptions
 from tinybms_bridge.tinybms.simulator.named_settings import NamedSettings, named_settings
-from tinybms_bridge.tinybms.simulator.options import BmsOptions
 from tinybms_bridge.tinybms.simulator.scenario import PackPlan, Scenario, Step, built_in_scenario_texts
 from tinybms_bridge.tinybms.simulator.scenario_actions import action_kinds
 from tinybms_bridge.tinybms.simulator.scenario_checks import Check, duration_s
@@ -21,7 +20,8 @@ from tinybms_bridge.tinybms.simulator.scenario_fields import (
     TOP_FIELDS,
 )
 from tinybms_bridge.tinybms.simulator.scenario_lines import line_of
-from tinybms_bridge.tinybms.simulator.setting_ranges import Hardware, setting_range
+from tinybms_bridge.tinybms.simulator.settings import Hardware, setting_range
+from tinybms_bridge.tinybms.simulator.variants import Habits
 
 __all__ = ["built_in_scenarios", "load_scenario", "parse_scenario"]
 
