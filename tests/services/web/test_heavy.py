@@ -12,10 +12,10 @@ from fastapi import APIRouter, FastAPI
 from starlette.responses import Response
 
 from tinybms_bridge.services.web.app import create_app
-from tinybms_bridge.services.web.heavy import Caller, Heavy, HeavyWork, Text
+from tinybms_bridge.services.web.callers import Caller, Origin
+from tinybms_bridge.services.web.heavy import Heavy, HeavyWork, Text
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.problems import ProblemError
-from tinybms_bridge.services.web.security.origin import Origin
 
 LONG = "a line of the log, much like the one before\n" * 200
 PIECES = 5

@@ -502,6 +502,24 @@ async def test_too_many_connections_are_turned_away(start: Start) -> None:
     assert b"too_many_connections" in answer
 
 
+async def test_another_machine_finds_a_connection(start: Start) -> None:
+    """One that holds all connections loses one to another; it can come again, and is turned away."""
+    async with start(replace(LOOPBACK, max_connections=3)) as service:
+        kept = [await raw(service) for _ in range(3)]
+        assert service.port is not None
+        reader, writer = await asyncio.open_connection("127.0.0.1", service.port, local_addr=("127.0.0.66", 0))
+        writer.write(b"GET /api/session HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert b"200 OK" in await asyncio.wait_for(reader.readline(), WAIT_S)
+        with contextlib.suppress(ConnectionError):
+            assert await asyncio.wait_for(kept[2][0].read(), WAIT_S) == b""
+        kept[0][1].write(b"GET /api/session HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert b"200 OK" in await asyncio.wait_for(kept[0][0].readline(), WAIT_S)
+        again, again_writer = await raw(service)
+        assert b"503" in await asyncio.wait_for(again.readline(), WAIT_S)
+        for each in (*(pair[1] for pair in kept), writer, again_writer):
+            each.close()
+
+
 @pytest.mark.parametrize("path", ["/api/large", "/ws"])
 async def test_a_client_that_never_reads_is_cut(start: Start, path: str) -> None:
     """It must not hold memory for ever, neither over HTTP nor over a WebSocket."""

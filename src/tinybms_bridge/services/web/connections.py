@@ -10,7 +10,9 @@ from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from tinybms_bridge.services.web.callers import Caller, Origin
 from tinybms_bridge.services.web.options import WebOptions
+from tinybms_bridge.services.web.shares import Shares
 
 __all__ = ["BoundedConfig", "GuardedHttp", "GuardedWebSocket", "connection_cap"]
 
@@ -23,6 +25,8 @@ class BoundedConfig(Config):
 
     options: WebOptions
     max_connections: int
+    places: Shares[asyncio.BaseTransport]
+    """Every connection of the server."""
 
 
 def connection_cap(wanted: int) -> int:
@@ -57,24 +61,39 @@ class _Deadline:
 
 
 class GuardedHttp(H11Protocol):
-    """HTTP/1.1 with a deadline for the head, for taking the answer, and a cap on connections."""
+    """HTTP/1.1 with a deadline for the head, for taking the answer, and a cap on connections.
+
+    When there are too many, a machine that has most of them gives way to another one.
+    """
 
     def __init__(self, config: BoundedConfig, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own
         super().__init__(config, *args, **kwargs)
         self._max_connections = config.max_connections
+        self._places = config.places
         self._head = _Deadline(config.options.head_timeout_s)
         self._stuck = _Deadline(config.options.stuck_timeout_s)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Begin, or turn away when there are too many."""
         super().connection_made(transport)
-        if len(self.connections) > self._max_connections:
-            self._refuse(503, "Service Unavailable", "too_many_connections", "too many connections; try again later")
-        else:
-            self._head.begin(transport)
+        host = self.client[0] if self.client else ""
+        caller = Caller(Origin.of(host))
+        if len(self._places) >= self._max_connections:
+            loser = self._places.gives_way(caller)
+            if loser is None:
+                self._refuse(
+                    503, "Service Unavailable", "too_many_connections", "too many connections; try again later"
+                )
+                return
+            self._places.remove(loser)
+            assert isinstance(loser, asyncio.WriteTransport)
+            loser.abort()
+        self._places.add(transport, caller)
+        self._head.begin(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the timers."""
+        self._places.remove(self.transport)
         self._head.end()
         self._stuck.end()
         super().connection_lost(exc)
@@ -130,10 +149,12 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
 
     def __init__(self, config: BoundedConfig, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own
         super().__init__(config, *args, **kwargs)
+        self._places = config.places
         self._stuck = _Deadline(config.options.stuck_timeout_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the timer."""
+        self._places.remove(self.transport)
         self._stuck.end()
         super().connection_lost(exc)
 

@@ -23,18 +23,19 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from tinybms_bridge.services.web.callers import Caller
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.security.gate import Gate
-from tinybms_bridge.services.web.security.origin import Origin, origin_of
+from tinybms_bridge.services.web.security.origin import origin_of
 
 __all__ = ["Heavy", "HeavyAnswers", "HeavyWork", "Text"]
 
 T = TypeVar("T")
 
-_PACKED_FROM_BYTES = 2048
-"""A shorter answer fits into two packets anyway."""
-_LEVEL = 3
-"""Of zlib; docs/performance.md says what the others cost."""
+_PACKED_FROM_BYTES = 1024
+"""A shorter answer fits into one packet with its head."""
+_LEVEL, _LEVEL_OF_KEPT = 1, 9
+"""Of zlib: docs/performance.md says what the levels cost; an answer that is made once may cost more."""
 _GZIP = 16 + zlib.MAX_WBITS
 
 _LONGEST_REST_S = 0.05
@@ -49,15 +50,6 @@ class Text:
     """Becomes JSON unless it is text already."""
     media_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks."""
-
-    origin: Origin
-    known: bool = False
-    """Whether it is logged in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +222,7 @@ def _is_known(request: Request) -> bool:
         return False
 
 
-def _encoded(made: Text | BaseModel, *, packed: bool) -> tuple[Text, bytes, bytes]:
+def _encoded(made: Text | BaseModel, *, packed: bool, level: int = _LEVEL) -> tuple[Text, bytes, bytes]:
     """Return what is sent, as it is and compressed; the latter is empty where it would not pay."""
     text = made if isinstance(made, Text) else Text(made)
     body = text.body
@@ -238,11 +230,11 @@ def _encoded(made: Text | BaseModel, *, packed: bool) -> tuple[Text, bytes, byte
         body = body.encode("utf-8", "replace")
     elif not isinstance(body, bytes):
         body = to_json(body, inf_nan_mode="null")
-    return text, body, zlib.compress(body, _LEVEL, _GZIP) if packed and len(body) >= _PACKED_FROM_BYTES else b""
+    return text, body, zlib.compress(body, level, _GZIP) if packed and len(body) >= _PACKED_FROM_BYTES else b""
 
 
 def _keep(made: Text) -> _Kept:
-    text, plain, packed = _encoded(made, packed=True)
+    text, plain, packed = _encoded(made, packed=True, level=_LEVEL_OF_KEPT)
     return _Kept(text, plain, packed, f'W/"{hashlib.sha256(plain).hexdigest()[:32]}"')
 
 

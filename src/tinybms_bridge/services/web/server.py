@@ -12,6 +12,7 @@ from uvicorn import Server
 from tinybms_bridge.services.web.connections import BoundedConfig, GuardedHttp, GuardedWebSocket, connection_cap
 from tinybms_bridge.services.web.limits import HEAD_BYTES
 from tinybms_bridge.services.web.options import WebOptions
+from tinybms_bridge.services.web.shares import Shares
 
 __all__ = ["EmbeddedServer", "build_server"]
 
@@ -87,5 +88,6 @@ def build_server(app: FastAPI, options: WebOptions, context: ssl.SSLContext | No
     )
     config.options = options
     config.max_connections = connection_cap(options.max_connections)
+    config.places = Shares()
     config.load()
     return EmbeddedServer(config)

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ visitor = _FIXTURES.visitor
 class Browser:
     """One WebSocket at the level of ASGI. While ``stuck`` it takes nothing, as a client with a full buffer does."""
 
-    def __init__(self, application: FastAPI, query: str = "") -> None:
+    def __init__(self, application: FastAPI, query: str = "", headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
         self.got: list[dict[str, Any]] = []
         self.close_code: int | None = None
         self.close_reason = ""
@@ -46,7 +46,7 @@ class Browser:
             "raw_path": b"/ws",
             "root_path": "",
             "query_string": query.encode(),
-            "headers": [(b"host", b"bridge.test")],
+            "headers": [(b"host", b"bridge.test"), *headers],
             "client": ("127.0.0.1", 5000),
             "server": ("127.0.0.1", 80),
             "subprotocols": [],
@@ -100,8 +100,8 @@ async def browse(app: FastAPI) -> AsyncIterator[Callable[..., Browser]]:
     """Open browsers; all are closed at the end."""
     opened: list[Browser] = []
 
-    def open_browser(query: str = "") -> Browser:
-        opened.append(Browser(app, query))
+    def open_browser(query: str = "", headers: Sequence[tuple[bytes, bytes]] = ()) -> Browser:
+        opened.append(Browser(app, query, headers))
         return opened[-1]
 
     yield open_browser

@@ -56,6 +56,19 @@ async def test_a_client_too_many_is_told(browse: Browse, face: Any) -> None:
     assert fifth.got == []
 
 
+async def test_another_machine_gets_a_place(browse: Browse, face: Any) -> None:
+    """A machine with all places loses the last one to another behind the same proxy; it is told to come again later."""
+    await asyncio.to_thread(face.store.update, {"web_server": {"max_ws_clients": 2}})
+    greedy = [browse(), browse()]
+    for browser in greedy:
+        await browser.until(lambda browser=browser: browser.got)
+    other = browse(headers=[(b"x-forwarded-for", b"192.168.1.7")])
+    await other.until(lambda: other.got)
+    await greedy[1].until(lambda: greedy[1].close_code)
+    assert (greedy[1].close_code, greedy[1].close_reason) == (1013, "too many clients: somebody else needs the place")
+    assert greedy[0].close_code is None
+
+
 async def test_login_where_reading_is_closed(face: Any, browse: Browse) -> None:
     """Without a login nothing is shown where reading needs one."""
     closed = type(browse())(create_app(face, WebOptions(open_reading=False)))

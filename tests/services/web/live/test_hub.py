@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tinybms_bridge.hal.clock import FakeClock
+from tinybms_bridge.services.web.callers import Caller, Origin
 from tinybms_bridge.services.web.face import EventEntry, MonitoredFrame
 from tinybms_bridge.services.web.live import Client, Hub, HubSettings, ThrottleSettings, Topic
 from tinybms_bridge.services.web.live.commands import Command
@@ -92,6 +93,35 @@ async def test_registers_give_way_to_the_longest_message(face: Any, clock: FakeC
     assert message["voltage"] == 54.32
     assert hub.totals().dropped == 0
     hub.leave(client)
+
+
+async def test_one_machine_does_not_take_all_places(face: Any) -> None:
+    """When all are taken, the machine with most places loses one to another machine; counted, and told why."""
+    hub = Hub(face, lambda: replace(SETTINGS, max_clients=4))
+    greedy, other = Caller(Origin("10.0.0.66", "10.0.0.66")), Caller(Origin("10.0.0.7", "10.0.0.7"))
+    clients = [hub.join(caller=greedy) for _ in range(4)]
+    assert hub.join(caller=greedy) is None
+    newcomer = hub.join(caller=other)
+    assert newcomer is not None
+    assert clients[3] is not None
+    assert (clients[3].ended, clients[3].displaced) == (True, True)
+    assert (hub.clients, hub.totals().refused) == (4, 2)
+    for client in (*clients, newcomer):
+        if client is not None:
+            hub.leave(client)
+
+
+async def test_places_are_kept_for_who_is_logged_in(face: Any) -> None:
+    """Four strangers on four machines have all places, and the owner gets one."""
+    hub = Hub(face, lambda: replace(SETTINGS, max_clients=4))
+    strangers = [hub.join(caller=Caller(Origin(f"10.0.0.{n}", f"10.0.0.{n}"))) for n in range(4)]
+    owner = hub.join(caller=Caller(Origin("10.0.0.1", "10.0.0.1"), known=True))
+    assert owner is not None
+    assert sum(client is not None and client.displaced for client in strangers) == 1
+    assert hub.join(caller=Caller(Origin("10.0.0.9", "10.0.0.9"))) is None
+    for client in (*strangers, owner):
+        if client is not None:
+            hub.leave(client)
 
 
 async def test_many_clients_leave_turns_to_others(face: Any, clock: FakeClock) -> None:

@@ -1,36 +1,14 @@
 import pytest
 from starlette.requests import HTTPConnection
 
-from tinybms_bridge.services.web.security.origin import Origin, machine_of, network_of, origin_of
+from tinybms_bridge.services.web.callers import Origin
+from tinybms_bridge.services.web.security.origin import origin_of
 
 
 def from_peer(peer: str, **headers: str) -> Origin:
     """Return where a request of a peer comes from, with headers whose underscores are hyphens."""
     named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     return origin_of(HTTPConnection({"type": "http", "client": (peer, 4711), "headers": named}))
-
-
-@pytest.mark.parametrize(
-    ("address", "machine", "network"),
-    [
-        ("192.168.1.7", "192.168.1.7", "192.168.1.7"),
-        ("::ffff:192.168.1.7", "192.168.1.7", "192.168.1.7"),
-        ("2001:DB8::1", "2001:db8::1", "2001:db8::/64"),
-        ("2001:db8:0::ffff:1", "2001:db8::ffff:1", "2001:db8::/64"),
-        ("fe80::1%eth0", "fe80::1", "fe80::/64"),
-        ("testclient", "testclient", "testclient"),
-        ("", "", ""),
-    ],
-)
-def test_a_machine_is_an_address_and_a_guesser_a_network(address: str, machine: str, network: str) -> None:
-    """Whoever has one IPv6 address usually has 2^64 of them; each address is counted in one way of writing."""
-    assert machine_of(address) == machine
-    assert network_of(address) == network
-
-
-def test_text_that_is_no_address_is_cut() -> None:
-    """What a proxy says may be anything of any length."""
-    assert len(machine_of("x" * 10_000)) == len(network_of("x" * 10_000)) == 64
 
 
 def test_clients_of_one_proxy_are_machines_of_its_network() -> None:

@@ -1,7 +1,7 @@
 import pytest
 
 from tinybms_bridge.hal.clock import FakeClock
-from tinybms_bridge.services.web.security.origin import Origin
+from tinybms_bridge.services.web.callers import Origin
 from tinybms_bridge.services.web.security.rate import LoginLimiter
 
 

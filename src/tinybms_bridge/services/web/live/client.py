@@ -40,6 +40,8 @@ class Client:
         """Whether nothing more will come."""
         self.turned_away = False
         """Whether that is because its login has ended."""
+        self.displaced = False
+        """Whether that is because somebody else needed the place."""
         self._may_read = may_read
         self._checked_s = now_s
         self._slots: dict[str, str] = {}

@@ -3,10 +3,12 @@
 from fastapi import APIRouter
 from starlette.websockets import WebSocket
 
+from tinybms_bridge.services.web.callers import Caller
 from tinybms_bridge.services.web.face import BridgeFace
 from tinybms_bridge.services.web.live.session import Close, close, serve
 from tinybms_bridge.services.web.live.watch import Watch
 from tinybms_bridge.services.web.security import websocket_user
+from tinybms_bridge.services.web.security.origin import origin_of
 
 __all__ = ["router"]
 
@@ -23,7 +25,7 @@ async def live(websocket: WebSocket) -> None:
         return
     watch: Watch = websocket.app.state.watch
     hub = watch.hub
-    client = hub.join(lambda: websocket_user(websocket) is not None)
+    client = hub.join(lambda: websocket_user(websocket) is not None, Caller(origin_of(websocket), user.is_known))
     if client is None:
         await close(websocket, Close(1013, "too many clients"))
         return

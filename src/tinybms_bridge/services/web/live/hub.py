@@ -8,12 +8,14 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tinybms_bridge.services.web.callers import SOMEBODY, Caller
 from tinybms_bridge.services.web.face import BridgeFace
 from tinybms_bridge.services.web.live.client import Client
 from tinybms_bridge.services.web.live.commands import Command
 from tinybms_bridge.services.web.live.encoder import BATCHES, Made, encode, newest
 from tinybms_bridge.services.web.live.messages import Topic
 from tinybms_bridge.services.web.live.throttle import ThrottleSettings
+from tinybms_bridge.services.web.shares import Shares
 
 __all__ = ["Client", "Hub", "HubSettings", "HubStatistics"]
 
@@ -42,7 +44,7 @@ class HubStatistics:
 
     joined: int = 0
     refused: int = 0
-    """Clients turned away because there were too many."""
+    """Clients turned away, as newcomers or for one, because there were too many."""
     encoded: int = 0
     """Messages that were made."""
     sent: int = 0
@@ -65,6 +67,7 @@ class Hub:
         self._face = face
         self._settings = settings
         self._clients: set[Client] = set()
+        self._shares: Shares[Client] = Shares()
         self._ticker: asyncio.Task[None] | None = None
 
     @property
@@ -94,15 +97,23 @@ class Hub:
         for client in self._clients:
             client.sent = client.replaced = client.throttle.dropped = 0
 
-    def join(self, may_read: Callable[[], bool] = lambda: True) -> Client | None:
-        """Return a new client, or None when there are too many; ``may_read`` tells whether its login still counts."""
+    def join(self, may_read: Callable[[], bool] = lambda: True, caller: Caller = SOMEBODY) -> Client | None:
+        """Return a new client, or None when there are too many; ``may_read`` tells whether its login still counts.
+
+        When all places are taken, another one may have to leave for it; see ``Shares``.
+        """
         settings = self._settings()
         if len(self._clients) >= settings.max_clients:
             self.statistics.refused += 1
-            return None
+            loser = self._shares.gives_way(caller)
+            if loser is None:
+                return None
+            loser.displaced = True
+            self.leave(loser)
         self.statistics.joined += 1
         client = Client(_interval_s(None, settings), settings.throttle, self._face.clock.monotonic(), may_read)
         self._clients.add(client)
+        self._shares.add(client, caller)
         self._restart()
         return client
 
@@ -111,6 +122,7 @@ class Hub:
         if client not in self._clients:
             return
         self._clients.remove(client)
+        self._shares.remove(client)
         client.end()
         self.statistics.sent += client.sent
         self.statistics.dropped += client.replaced + client.throttle.dropped

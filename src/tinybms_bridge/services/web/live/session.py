@@ -60,6 +60,8 @@ async def _send(websocket: WebSocket, hub: Hub, client: Client) -> Close | None:
             return Close(1008, "the client does not take its messages")
         except (WebSocketDisconnect, RuntimeError):
             return None
+    if client.displaced:
+        return Close(1013, "too many clients: somebody else needs the place")
     return Close(1008, "the login has ended") if client.turned_away else Close(1011, "the live data ended")
 
 

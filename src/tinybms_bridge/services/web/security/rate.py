@@ -9,7 +9,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from tinybms_bridge.hal.clock import Clock
-from tinybms_bridge.services.web.security.origin import Origin
+from tinybms_bridge.services.web.callers import Origin
 
 __all__ = ["LoginLimiter", "Try"]
 
