@@ -15,7 +15,17 @@ from enum import StrEnum
 from tinybms_bridge.battery.quick import maker, quick, replace
 from tinybms_bridge.battery.snapshot import Snapshot
 
-__all__ = ["Freshness", "FreshnessMemory", "FreshnessSettings", "Motion", "advance"]
+__all__ = [
+    "FRESH",
+    "HOLD",
+    "SILENT",
+    "STARTING",
+    "Freshness",
+    "FreshnessMemory",
+    "FreshnessSettings",
+    "Motion",
+    "advance",
+]
 
 _LEARNED_CHANGES = 10
 """Changes after which it is known how often the readings of a unit change."""
@@ -43,6 +53,10 @@ class Freshness(StrEnum):
     """No good sample for a while: no charging, discharge as it was."""
     SILENT = "SILENT"
     """Too long without a good sample: no frames at all."""
+
+
+STARTING, FRESH, HOLD, SILENT = Freshness.STARTING, Freshness.FRESH, Freshness.HOLD, Freshness.SILENT
+"""For what is asked many times in a decision: a name of a module is found sooner than a member of an enum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +107,7 @@ class Motion:
 class FreshnessMemory:
     """What the state machine remembers between two steps."""
 
-    state: Freshness = Freshness.STARTING
+    state: Freshness = STARTING
     since_s: float = 0.0
     """Monotonic time of the last change of state."""
     streak: int = 0
@@ -175,34 +189,36 @@ def _move(motion: Motion, snapshot: Snapshot, *, seen: bool) -> Motion:
 
 def _expire(memory: FreshnessMemory, settings: FreshnessSettings, now_s: float) -> FreshnessMemory:
     """Go from FRESH to HOLD and on to SILENT as the time without a good sample demands."""
-    age_s = memory.age_s(now_s)
-    if age_s is None or memory.state not in (Freshness.FRESH, Freshness.HOLD):
+    age_s, state = memory.age_s(now_s), memory.state
+    if age_s is None or (state is not FRESH and state is not HOLD):
         return memory
-    if memory.state is Freshness.FRESH and age_s <= settings.fresh_timeout_s and not memory.frozen:
+    if state is FRESH and age_s <= settings.fresh_timeout_s and not memory.frozen:
         return memory
     in_time = age_s <= settings.fresh_timeout_s + settings.hold_s
     if memory.frozen:
         in_time = in_time and settings.hold_s > 0.0
-    if memory.state is Freshness.HOLD:
+    if memory.state is HOLD:
         # Samples that are too few to return do not prolong a hold.
         in_time = in_time and now_s - memory.since_s < settings.hold_s
-    return _change(memory, Freshness.HOLD if in_time else Freshness.SILENT, now_s)
+    return _change(memory, HOLD if in_time else SILENT, now_s)
 
 
 def _return(memory: FreshnessMemory, settings: FreshnessSettings, now_s: float) -> FreshnessMemory:
     """Go to FRESH when the last samples are young and enough of them came in a row."""
-    age_s = memory.age_s(now_s)
-    if age_s is None or memory.state is Freshness.FRESH:
+    if memory.state is FRESH:
         return memory
-    needed = settings.start_samples if memory.state is Freshness.STARTING else settings.return_samples
+    age_s = memory.age_s(now_s)
+    if age_s is None:
+        return memory
+    needed = settings.start_samples if memory.state is STARTING else settings.return_samples
     if age_s <= settings.fresh_timeout_s and memory.streak >= needed:
-        return _change(memory, Freshness.FRESH, now_s)
+        return _change(memory, FRESH, now_s)
     return memory
 
 
 def _change(memory: FreshnessMemory, state: Freshness, now_s: float) -> FreshnessMemory:
     if state is memory.state:
         return memory
-    streak = 0 if memory.state is Freshness.FRESH else memory.streak
-    frozen = memory.frozen and state is not Freshness.FRESH
+    streak = 0 if memory.state is FRESH else memory.streak
+    frozen = memory.frozen and state is not FRESH
     return replace(memory, state=state, since_s=now_s, streak=streak, frozen=frozen)

@@ -14,7 +14,7 @@ how far apart they are, and helps where register 303 lies above the target of ot
 import math
 from dataclasses import dataclass
 
-from tinybms_bridge.battery.limits.balancing_memory import BalancingMemory, BalancingPhase
+from tinybms_bridge.battery.limits.balancing_memory import CHARGE, OFF, REST, BalancingMemory, BalancingPhase
 from tinybms_bridge.battery.limits.context import Context, fixed
 from tinybms_bridge.battery.limits.curves import Curve
 from tinybms_bridge.battery.limits.draft import Draft
@@ -92,9 +92,9 @@ _UNBLED_S, _RAISE_SHARE = 60.0, 0.25
 """A cell that the BMS wants to bleed and does not for so long needs more current, by this share of the first."""
 
 _WORDS = {
-    BalancingPhase.OFF: "the highest cell comes slowly to its top",
-    BalancingPhase.CHARGE: "a small current while the BMS bleeds",
-    BalancingPhase.REST: "the highest cell comes down before it is charged again",
+    OFF: "the highest cell comes slowly to its top",
+    CHARGE: "a small current while the BMS bleeds",
+    REST: "the highest cell comes down before it is charged again",
 }
 
 _SPAN_DAYS = 8.0
@@ -172,12 +172,12 @@ def apply_balancing(draft: Draft, context: Context, memory: BalancingMemory) -> 
     Its CVL is no wish that is lowered in steps: it begins at the voltage of the pack, where nothing is sold, and during
     those steps a full sun would bring the highest cell past its top.
     """
-    if memory.phase is BalancingPhase.OFF and not _goes_slowly(memory, context):
+    if memory.phase is OFF and not _goes_slowly(memory, context):
         return
     spread_ah, detail = memory.spread_ah, _WORDS[memory.phase]
     level_v = max(memory.level_v, context.floor_v)
     draft.lower(CVL, level_v, LimitCode.BALANCING, value=spread_ah, detail=detail)
-    if memory.phase is BalancingPhase.OFF:
+    if memory.phase is OFF:
         return
     draft.lower(CCL, hold_a(memory, context), LimitCode.BALANCING, value=spread_ah, detail=detail)
 
@@ -209,7 +209,7 @@ def _look(memory: BalancingMemory, context: Context, plan: _Plan, elapsed_s: flo
     snapshot, ratings = context.snapshot, context.ratings
     high_v = snapshot.cells.max_v
     if high_v < plan.near_v or not 0.0 <= snapshot.pack.current_a <= plan.small_a:
-        far = memory.seen_s and memory.phase is BalancingPhase.OFF and high_v < plan.low_v
+        far = memory.seen_s and memory.phase is OFF and high_v < plan.low_v
         return replace(memory, seen_s=0.0) if far else memory
     seen, seen_s = spread_of(snapshot, ratings, plan.curve, plan.end_ah), memory.seen_s + elapsed_s
     share = lag_share(elapsed_s, _LAG_S) if memory.seen_s else 1.0
@@ -240,7 +240,7 @@ def _follow_day(memory: BalancingMemory, context: Context, plan: _Plan, elapsed_
             return replace(memory, day_s=day_s)
         done = alike or day_s >= _ENOUGH_OF_DAY_S
         at_s = lifetime_s if done else memory.day_at_lifetime_s
-        return replace(memory, day=False, day_s=0.0, day_at_lifetime_s=at_s, phase=BalancingPhase.OFF, seen_s=0.0)
+        return replace(memory, day=False, day_s=0.0, day_at_lifetime_s=at_s, phase=OFF, seen_s=0.0)
     spread_ah, last_s = memory.spread_ah, memory.day_at_lifetime_s
     if memory.seen_s < _SEEN_S or spread_ah is None or interval_days <= 0.0:
         return memory
@@ -253,32 +253,32 @@ def _follow_day(memory: BalancingMemory, context: Context, plan: _Plan, elapsed_
     if 0.0 <= (lifetime_s - last_s) / DAY_S < interval_days:
         return memory
     level_v = down_to_step(context.charging.target_v)
-    return replace(memory, day=True, day_s=0.0, phase=BalancingPhase.OFF, seen_s=0.0, level_v=level_v, waited_s=0.0)
+    return replace(memory, day=True, day_s=0.0, phase=OFF, seen_s=0.0, level_v=level_v, waited_s=0.0)
 
 
 def _go_on(memory: BalancingMemory, context: Context, plan: _Plan, elapsed_s: float) -> BalancingMemory:
     """Begin, turn round and end the going to and fro of the highest cell."""
     snapshot, spread_ah = context.snapshot, memory.spread_ah
     if spread_ah is None or not plan.bleeds:
-        memory = memory if memory.phase is BalancingPhase.OFF else replace(memory, phase=BalancingPhase.OFF)
+        memory = memory if memory.phase is OFF else replace(memory, phase=OFF)
         return _approach(memory, context, plan, elapsed_s)
     high_v, current_a = snapshot.cells.max_v, snapshot.pack.current_a
     rested_v = high_v - current_adds_v(snapshot, context.ratings)
-    if memory.phase is BalancingPhase.OFF:
+    if memory.phase is OFF:
         if spread_ah < (plan.end_ah if memory.day else plan.begin_ah) or rested_v < plan.low_v:
             return _approach(memory, context, plan, elapsed_s)
         level_v = down_to_step(snapshot.pack.voltage_v)
-        return replace(_in_phase(memory, BalancingPhase.CHARGE, level_v, 0.0), raised_a=0.0)
+        return replace(_in_phase(memory, CHARGE, level_v, 0.0), raised_a=0.0)
     away_ah = min(0.0, memory.away_ah + current_a * elapsed_s / 3600.0)
     alike = spread_ah < plan.end_ah and memory.seen_s >= _SEEN_S
     if alike or away_ah <= plan.left_ah:
-        return replace(memory, phase=BalancingPhase.OFF, seen_s=0.0)
-    if memory.phase is BalancingPhase.CHARGE and (high_v >= plan.top_v or _ends_early(memory, context, plan)):
+        return replace(memory, phase=OFF, seen_s=0.0)
+    if memory.phase is CHARGE and (high_v >= plan.top_v or _ends_early(memory, context, plan)):
         level_v = down_to_step(min(snapshot.pack.voltage_v - _STEP_V, memory.level_v))
-        return _in_phase(memory, BalancingPhase.REST, level_v, 0.0)
-    rested = memory.phase is BalancingPhase.REST and memory.phase_s >= _SHORTEST_REST_S and rested_v <= plan.low_v
-    if rested or (memory.phase is BalancingPhase.REST and away_ah <= plan.away_ah):
-        return _in_phase(memory, BalancingPhase.CHARGE, memory.level_v, away_ah)
+        return _in_phase(memory, REST, level_v, 0.0)
+    rested = memory.phase is REST and memory.phase_s >= _SHORTEST_REST_S and rested_v <= plan.low_v
+    if rested or (memory.phase is REST and away_ah <= plan.away_ah):
+        return _in_phase(memory, CHARGE, memory.level_v, away_ah)
     level_v, waited_s = _level(memory, context, plan, elapsed_s)
     phase_s = memory.phase_s + elapsed_s
     return replace(memory, phase_s=phase_s, level_v=level_v, waited_s=waited_s, away_ah=away_ah)
@@ -300,7 +300,7 @@ def _goes_slowly(memory: BalancingMemory, context: Context) -> bool:
     """Return whether CVL has to be held because chargers that heed no CCL would take every rise of it at once."""
     charging = context.charging
     of_day = memory.day or charging.of_balancing_day  # in the step in which it ends its target counts the last time
-    return of_day and memory.phase is BalancingPhase.OFF and charging.feed_in and memory.level_v > 0.0
+    return of_day and memory.phase is OFF and charging.feed_in and memory.level_v > 0.0
 
 
 def _in_phase(memory: BalancingMemory, phase: BalancingPhase, level_v: float, away_ah: float) -> BalancingMemory:
@@ -316,7 +316,7 @@ def _ends_early(memory: BalancingMemory, context: Context, plan: _Plan) -> bool:
 def _level(memory: BalancingMemory, context: Context, plan: _Plan, elapsed_s: float) -> tuple[float, float]:
     """Return the CVL of this phase, and the time since its last step."""
     pack, waited_s, level_v = context.snapshot.pack, memory.waited_s + elapsed_s, memory.level_v
-    if memory.phase is BalancingPhase.REST:
+    if memory.phase is REST:
         if pack.current_a < 0.0 or waited_s < _REST_STEP_S:
             return level_v, min(waited_s, _REST_STEP_S)
         lower_v = max(down_to_step(min(level_v, pack.voltage_v) - _STEP_V), context.floor_v)
@@ -334,7 +334,7 @@ def _raise(memory: BalancingMemory, context: Context, elapsed_s: float) -> Balan
     pack = context.snapshot.pack
     # A current that reads 0 may be smaller than CCL because CVL is still on its way up to the pack.
     flows = pack.current_a > 0.0 or (pack.current_a == 0.0 and pack.voltage_v < memory.level_v - _CVL_IS_FAR_V)
-    waits = flows and memory.phase is BalancingPhase.CHARGE and True in cells.wanted and True not in cells.balancing
+    waits = flows and memory.phase is CHARGE and True in cells.wanted and True not in cells.balancing
     if not waits:
         return replace(memory, unbled_s=0.0) if memory.unbled_s else memory
     unbled_s = memory.unbled_s + elapsed_s

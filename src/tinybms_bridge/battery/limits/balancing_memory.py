@@ -7,7 +7,7 @@ from typing import Any
 from tinybms_bridge.battery.limits.times import DAY_S
 from tinybms_bridge.battery.quick import quick
 
-__all__ = ["NO_BALANCING", "BalancingMemory", "BalancingPhase"]
+__all__ = ["CHARGE", "NO_BALANCING", "OFF", "REST", "BalancingMemory", "BalancingPhase"]
 
 
 class BalancingPhase(StrEnum):
@@ -18,6 +18,9 @@ class BalancingPhase(StrEnum):
     """A small current flows in until the highest cell is at its top."""
     REST = "rest"
     """CVL stands below the pack until loads have taken it down to where it may be charged again."""
+
+
+OFF, CHARGE, REST = BalancingPhase.OFF, BalancingPhase.CHARGE, BalancingPhase.REST
 
 
 @quick
@@ -41,7 +44,7 @@ class BalancingMemory:
     """What was bled from ``bled_from_lifetime_s`` to ``bled_to_lifetime_s``."""
     bled_from_lifetime_s: int | None = None
     bled_to_lifetime_s: int = 0
-    phase: BalancingPhase = BalancingPhase.OFF
+    phase: BalancingPhase = OFF
     phase_s: float = 0.0
     """For how long it has lasted."""
     level_v: float = 0.0
@@ -71,7 +74,7 @@ class BalancingMemory:
     @property
     def active(self) -> bool:
         """Whether the battery is kept from its FLOAT because balancing helps."""
-        return self.day or self.phase is not BalancingPhase.OFF
+        return self.day or self.phase is not OFF
 
     @property
     def days_left(self) -> float | None:

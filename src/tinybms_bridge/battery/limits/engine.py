@@ -9,9 +9,9 @@ the last, which clamps: so the clamp comes after the rates, and nothing passes a
 import math
 from dataclasses import dataclass, field
 
-from tinybms_bridge.battery.freshness import FreshnessMemory, advance
+from tinybms_bridge.battery.freshness import FRESH, HOLD, STARTING, Freshness, FreshnessMemory, advance
 from tinybms_bridge.battery.limits.balancing import apply_balancing, hold_a, next_balancing
-from tinybms_bridge.battery.limits.balancing_memory import NO_BALANCING, BalancingMemory, BalancingPhase
+from tinybms_bridge.battery.limits.balancing_memory import NO_BALANCING, REST, BalancingMemory
 from tinybms_bridge.battery.limits.base import base
 from tinybms_bridge.battery.limits.bms_state import obey_bms
 from tinybms_bridge.battery.limits.cell_protection import ProtectionMemory, protect_cells
@@ -25,7 +25,7 @@ from tinybms_bridge.battery.limits.doubts import loose_wires
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.enforcement import EnforcementMemory, enforce
 from tinybms_bridge.battery.limits.feed_in import FeedInMemory, next_feed_in
-from tinybms_bridge.battery.limits.model import CCL, CVL, DCL, Freshness, Limits
+from tinybms_bridge.battery.limits.model import CCL, CVL, DCL, Limits
 from tinybms_bridge.battery.limits.policy import (
     PolicyMemory,
     apply_policy,
@@ -117,12 +117,12 @@ def step(
     of the last samples, never one sample.
     """
     elapsed_s = _elapsed_s(memory, now_s)
-    starting = memory.freshness.state is Freshness.STARTING
+    starting = memory.freshness.state is STARTING
     readings = next_readings(memory.readings, snapshot, settings, starting, memory.sensors.soc_percent)
     freshness = advance(memory.freshness, readings.latest, settings.freshness, now_s)
     counted, soc = readings.counted, memory.soc
-    fresh = freshness.state is Freshness.FRESH
-    undecided = freshness.state is Freshness.HOLD and memory.last_fresh is None
+    fresh = freshness.state is FRESH
+    undecided = freshness.state is HOLD and memory.last_fresh is None
     new_sample = freshness.last_sequence != memory.freshness.last_sequence
     context, rest, chemistry, fresh_s = None, None, memory.chemistry, elapsed_s if fresh else 0.0
     feed_in = memory.feed_in
@@ -261,7 +261,7 @@ def _set_right(
     Cells that are balanced are not full for weeks: each time that the highest one has come to its top with most of the
     others near it, the charge is one that has ended uneven.
     """
-    at_top = balancing.phase is BalancingPhase.REST and context.others_near_full
+    at_top = balancing.phase is REST and context.others_near_full
     return next_anchors(
         soc,
         context.preset,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.battery.freshness import FRESH, HOLD, Freshness
 from tinybms_bridge.battery.limits.balancing_memory import NO_BALANCING, BalancingMemory
 from tinybms_bridge.battery.limits.presets import Chemistry
 from tinybms_bridge.battery.limits.soc_count import NO_ANCHORS, Anchors
@@ -148,7 +148,7 @@ class Limits:
     @property
     def may_send(self) -> bool:
         """Whether frames may be sent at all."""
-        return self.freshness in (Freshness.FRESH, Freshness.HOLD)
+        return self.freshness is FRESH or self.freshness is HOLD
 
     def binding(self, quantity: Quantity) -> Reason | None:
         """Return the cause that binds a quantity: the last one given for it, or None."""

@@ -40,6 +40,7 @@ of bleeding are 0.08 Ah."""
 _ENDED_EARLY = frozenset({0x38, 0x39})
 """With these open, status 0x92 means that the charger does not fit, not that the battery is full (protocol 5.3)."""
 _NO_BOUND_PERCENT = 100.0
+_FULL_ONCE, _STORAGE = ChargeProfile.FULL_ONCE, ChargeProfile.STORAGE
 _WINDOW_CCL_A = 1.0
 """Above the window CCL stays a little above 0, since 0 would stop the sun for the loads as well."""
 
@@ -76,7 +77,7 @@ def next_policy(memory: PolicyMemory, context: Context, elapsed_s: float) -> Pol
     full = _is_full(memory, context, tail_s)
     uneven = not full and _is_uneven(memory, context, uneven_s)
     charged = full and (bms_says_full(context) or _is_charged(memory, context, tail_s))
-    once = policy.profile is ChargeProfile.FULL_ONCE
+    once = policy.profile is _FULL_ONCE
     room, upper, lower = policy.soc_window_hysteresis_percent, _upper_soc(policy), policy.soc_min_percent
     return _new_memory(
         full=full,
@@ -101,9 +102,9 @@ def full_charge_is_old(memory: PolicyMemory, context: Context) -> bool:
 def full_charge_due(memory: PolicyMemory, context: Context) -> bool:
     """Return whether the window has kept the battery from a full charge for too long, or one was asked for."""
     policy = context.settings.policy
-    if policy.profile is ChargeProfile.FULL_ONCE:
+    if policy.profile is _FULL_ONCE:
         return not memory.full_once_done
-    if policy.profile is ChargeProfile.STORAGE or policy.full_charge_interval_days <= 0.0:
+    if policy.profile is _STORAGE or policy.full_charge_interval_days <= 0.0:
         return False
     if memory.full_at_lifetime_s is None:
         return True
@@ -113,7 +114,7 @@ def full_charge_due(memory: PolicyMemory, context: Context) -> bool:
 def fills_past_the_window(memory: PolicyMemory, context: Context) -> bool:
     """Return whether the upper bound of the user is ignored now in order to fill the battery."""
     policy = context.settings.policy
-    bounded = policy.profile is ChargeProfile.FULL_ONCE or policy.soc_max_percent < _NO_BOUND_PERCENT
+    bounded = policy.profile is _FULL_ONCE or policy.soc_max_percent < _NO_BOUND_PERCENT
     return bounded and full_charge_due(memory, context)
 
 
@@ -121,7 +122,7 @@ def apply_policy(draft: Draft, context: Context, memory: PolicyMemory) -> None:
     """Lower the draft to what the user's wishes allow."""
     policy, soc = context.settings.policy, context.soc
     if memory.above_window and not full_charge_due(memory, context):
-        ccl_a = 0.0 if policy.profile is ChargeProfile.STORAGE else _WINDOW_CCL_A
+        ccl_a = 0.0 if policy.profile is _STORAGE else _WINDOW_CCL_A
         upper = _upper_soc(policy)
         detail = str(policy.profile)
         draft.stop_charge(ccl_a, LimitCode.SOC_WINDOW, value=soc.percent, threshold=upper, detail=detail)
@@ -137,7 +138,7 @@ def apply_policy(draft: Draft, context: Context, memory: PolicyMemory) -> None:
 
 
 def _upper_soc(policy: PolicySettings) -> float:
-    if policy.profile is ChargeProfile.STORAGE:
+    if policy.profile is _STORAGE:
         return min(policy.soc_max_percent, policy.storage_soc_percent)
     return policy.soc_max_percent
 

@@ -1,9 +1,9 @@
 """Stages 6 and 7: what missing data and the user's own stops allow, and the final clamp that nothing passes around."""
 
-from tinybms_bridge.battery.freshness import FreshnessMemory
+from tinybms_bridge.battery.freshness import FRESH, FreshnessMemory
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
-from tinybms_bridge.battery.limits.model import CCL, CVL, DCL, Freshness, LimitCode, Limits
+from tinybms_bridge.battery.limits.model import CCL, CVL, DCL, LimitCode, Limits
 
 __all__ = ["apply_freshness", "apply_manual", "final_clamp"]
 
@@ -16,7 +16,7 @@ def apply_freshness(
 ) -> None:
     """Without fresh data: no charge current, CVL not above the resting voltage, DCL not above what it was."""
     state, settings = memory.state, context.settings.freshness
-    if state is Freshness.FRESH:
+    if state is FRESH:
         return
     code, value, threshold = LimitCode.STALE, memory.age_s(now_s), settings.fresh_timeout_s
     if memory.frozen:

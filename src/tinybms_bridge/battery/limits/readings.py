@@ -221,7 +221,7 @@ def _words_differ(latest: Snapshot, counted: Snapshot) -> bool:
     if abs(latest.pack.soc_percent - counted.pack.soc_percent) > _NOTICED_PERCENT:
         return True
     a, b = latest.temperatures, counted.temperatures
-    return a != b and (
+    return (
         _celsius_differ(a.internal_c, b.internal_c)
         or _celsius_differ(a.external_1_c, b.external_1_c)
         or _celsius_differ(a.external_2_c, b.external_2_c)

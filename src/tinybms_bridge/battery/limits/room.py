@@ -15,4 +15,4 @@ def room_above_ccl_a(ccl_a: float, ratings: Ratings) -> float:
 
 def charges_past_ccl(current_a: float, ccl_a: float | None, ratings: Ratings) -> bool:
     """Return whether clearly more flows in than the CCL that was sent: then chargers feed in and heed none."""
-    return ccl_a is not None and current_a > ccl_a + room_above_ccl_a(ccl_a, ratings)
+    return ccl_a is not None and current_a > ccl_a and current_a > ccl_a + room_above_ccl_a(ccl_a, ratings)

@@ -60,6 +60,8 @@ class CellsSay:
 _HELD_HYSTERESIS_V = 0.04
 """How far the highest cell without its current may fall before a hold charges on with what its voltage allows."""
 
+_BULK, _TRANSITION, _FLOAT_APPROACH, _FLOAT, _IMBALANCE_HOLD, _SUSTAIN = ChargeState
+
 _AGREE = CellsSay()
 _BY_SOC = FloatRule()
 
@@ -69,7 +71,7 @@ _BY_SOC = FloatRule()
 class StateMemory:
     """What the state machine remembers; all of it survives a restart."""
 
-    state: ChargeState = ChargeState.BULK
+    state: ChargeState = _BULK
     float_latched: bool = False
     """FLOAT was reached and SOC has not fallen below ``float_exit`` since."""
     hold_elapsed_s: float = 0.0
@@ -141,9 +143,9 @@ def next_state(
     capped = latched and (kept or cells.at_voltage or (over and not rule.follows_full))
     recovered_s = memory.recovered_s + elapsed_s if cells.recovered else 0.0
     if not over and _sustains(memory.state, soc_percent if known else None, cells.empty, recovered_s, settings):
-        sustained = memory if memory.state is ChargeState.SUSTAIN else StateMemory()
+        sustained = memory if memory.state is _SUSTAIN else StateMemory()
         return _new_memory(
-            ChargeState.SUSTAIN,
+            _SUSTAIN,
             latched,
             hold_spent=memory.hold_spent and delta_mv > settings.imbalance_release_mv,
             float_capped=capped,
@@ -154,7 +156,7 @@ def next_state(
     # A full battery gains nothing by a hold: FLOAT balances as well.
     if not spent and not over and _holds(memory.state, delta_mv, settings, cells):
         hold_capped = cells.held or (memory.hold_capped and not cells.below_held)
-        return _new_memory(ChargeState.IMBALANCE_HOLD, latched, held_s, float_capped=capped, hold_capped=hold_capped)
+        return _new_memory(_IMBALANCE_HOLD, latched, held_s, float_capped=capped, hold_capped=hold_capped)
     state = _by_soc(memory.state, latched, soc_percent, settings)
     return _new_memory(state, latched, held_s, spent, hold_capped=cells.held, float_capped=capped)
 
@@ -170,24 +172,21 @@ def apply_state(
     states = context.settings.states
     if not states.enabled:
         return
-    target_v = draft[CVL]
-    match memory.state:
-        case ChargeState.FLOAT_APPROACH:
-            _lower_cvl(draft, target_v - states.float_approach_offset_v, context, memory)
-        case ChargeState.FLOAT:
-            _lower_cvl(draft, context.charging.float_v, context, memory, uneven)
-            if memory.float_capped:
-                _cap_float_current(draft, context, memory, uneven, hold_a)
-        case ChargeState.IMBALANCE_HOLD:
-            if memory.float_latched:  # an imbalance must not raise the CVL of FLOAT
-                _lower_cvl(draft, context.charging.float_v, context, memory)
-            _apply_hold(draft, target_v, context, memory)
-            if memory.hold_capped:
-                _cap_float_current(draft, context, memory, hold_a=hold_a)
-        case ChargeState.SUSTAIN:
-            _apply_sustain(draft, context, memory)
-        case ChargeState.BULK | ChargeState.TRANSITION:
-            pass
+    state, target_v = memory.state, draft[CVL]
+    if state is _FLOAT_APPROACH:
+        _lower_cvl(draft, target_v - states.float_approach_offset_v, context, memory)
+    elif state is _FLOAT:
+        _lower_cvl(draft, context.charging.float_v, context, memory, uneven)
+        if memory.float_capped:
+            _cap_float_current(draft, context, memory, uneven, hold_a)
+    elif state is _IMBALANCE_HOLD:
+        if memory.float_latched:  # an imbalance must not raise the CVL of FLOAT
+            _lower_cvl(draft, context.charging.float_v, context, memory)
+        _apply_hold(draft, target_v, context, memory)
+        if memory.hold_capped:
+            _cap_float_current(draft, context, memory, hold_a=hold_a)
+    elif state is _SUSTAIN:
+        _apply_sustain(draft, context, memory)
 
 
 def _sustains(
@@ -196,7 +195,7 @@ def _sustains(
     """Return whether the battery is nearly empty: begun by count and cells, ended by either; None = not known."""
     if settings.sustain_exit_soc_percent <= settings.sustain_entry_soc_percent:
         return False
-    if state is ChargeState.SUSTAIN:
+    if state is _SUSTAIN:
         low = soc_percent is None or soc_percent < settings.sustain_exit_soc_percent
         return low and recovered_s < _RECOVERED_S
     return empty and (soc_percent is None or soc_percent <= settings.sustain_entry_soc_percent)
@@ -212,7 +211,7 @@ def _held(memory: StateMemory, delta_mv: float, settings: StateSettings, elapsed
     """Return the time in holds, and whether the present imbalance has used it up."""
     if delta_mv <= settings.imbalance_release_mv:
         return 0.0, False
-    holding = memory.state is ChargeState.IMBALANCE_HOLD
+    holding = memory.state is _IMBALANCE_HOLD
     held_s = memory.hold_elapsed_s + (elapsed_s if holding else 0.0)
     spent = memory.hold_spent or held_s >= settings.imbalance_hold_max_s
     return (0.0 if spent else held_s), spent
@@ -221,23 +220,20 @@ def _held(memory: StateMemory, delta_mv: float, settings: StateSettings, elapsed
 def _holds(state: ChargeState, delta_mv: float, settings: StateSettings, cells: CellsSay) -> bool:
     if delta_mv <= settings.imbalance_release_mv:
         return False
-    if state is ChargeState.IMBALANCE_HOLD:
+    if state is _IMBALANCE_HOLD:
         return not cells.far_from_top
     return cells.near_top and delta_mv > settings.imbalance_hold_mv
 
 
 def _by_soc(before: ChargeState, latched: bool, soc_percent: float, settings: StateSettings) -> ChargeState:
-    def reached(threshold_percent: float, state: ChargeState) -> bool:
-        kept = settings.soc_hysteresis_percent if before is state else 0.0
-        return soc_percent >= threshold_percent - kept
-
+    kept_percent = settings.soc_hysteresis_percent
     if latched:
-        return ChargeState.FLOAT
-    if reached(settings.transition_soc_percent, ChargeState.FLOAT_APPROACH):
-        return ChargeState.FLOAT_APPROACH
-    if reached(settings.bulk_soc_percent, ChargeState.TRANSITION):
-        return ChargeState.TRANSITION
-    return ChargeState.BULK
+        return _FLOAT
+    if soc_percent >= settings.transition_soc_percent - (kept_percent if before is _FLOAT_APPROACH else 0.0):
+        return _FLOAT_APPROACH
+    if soc_percent >= settings.bulk_soc_percent - (kept_percent if before is _TRANSITION else 0.0):
+        return _TRANSITION
+    return _BULK
 
 
 def _lower_cvl(draft: Draft, limit_v: float, context: Context, memory: StateMemory, uneven: bool = False) -> None:
