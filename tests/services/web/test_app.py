@@ -40,7 +40,7 @@ def test_without_a_gate_nobody_is_known(face: Any) -> None:
 
 
 async def test_no_page_loads_scripts_from_elsewhere(nobody: httpx.AsyncClient) -> None:
-    """The framework's own pages about the API do; the document itself is served."""
+    """The framework's own pages about the API do: they are not there; the document itself is served."""
     assert (await nobody.get("/docs")).status_code == 404
     assert (await nobody.get("/redoc")).status_code == 404
     assert (await nobody.get("/api/openapi.json")).json()["info"]["title"] == "tinybms-bridge"

@@ -1,11 +1,13 @@
 """Every operation of the API by everybody who may ask: who gets in, and what the others are told."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
 from tinybms_bridge.services.web.accounts import Account, Book, Role
 from tinybms_bridge.services.web.accounts.tokens import new_record, write_token
@@ -15,7 +17,12 @@ IN = "in"
 DOOR = {"login_required", "invalid_token", "admin_required", "csrf_token", "other_site", "session_required"}
 """What the door says; every other answer comes from the route behind it."""
 
+PAGES = {"GET /", "GET /api/openapi.json", "GET /docs", "GET /page.css"}
+"""What is not part of the API, and answers people in HTML."""
 OPEN = {
+    "GET /api/openapi.json",
+    "GET /docs",
+    "GET /page.css",
     "GET /api/session",
     "GET /api/setup",
     "GET /healthz",
@@ -102,6 +109,14 @@ def request_of(app: FastAPI, asker: Asker) -> tuple[httpx.AsyncClient, dict[str,
     return httpx.AsyncClient(transport=transport, base_url="http://bridge.test", trust_env=False), headers
 
 
+def code_of(answer: httpx.Response) -> str:
+    """Return the code of a problem document, or of a page that says what is wrong; else nothing."""
+    if "problem+json" in answer.headers.get("content-type", ""):
+        return str(answer.json()["error"])
+    found = re.search(r'<meta name="error" content="(\w+)">', answer.text)
+    return found[1] if found else ""
+
+
 @pytest.mark.parametrize("who", ASKERS)
 async def test_who_gets_in_where(app: FastAPI, who: str, make_operations: Callable[[], list[str]]) -> None:
     """A new operation is for administrators unless this list says otherwise."""
@@ -114,8 +129,7 @@ async def test_who_gets_in_where(app: FastAPI, who: str, make_operations: Callab
             answer = await client.request(
                 method, path.replace("{name}", "guest").replace("{token_id}", "x"), json=body, headers=headers
             )
-        problem = "problem+json" in answer.headers.get("content-type", "")
-        code = answer.json()["error"] if problem else ""
+        code = code_of(answer)
         told[operation] = code if code in DOOR else IN
 
     assert told == {operation: expected(operation, asker) for operation in told}
@@ -127,7 +141,13 @@ def make_operations(app: FastAPI) -> Callable[[], list[str]]:
 
     def build() -> list[str]:
         paths = app.openapi()["paths"].items()
-        return [f"{method.upper()} {path}" for path, methods in paths for method in methods]
+        described = [f"{method.upper()} {path}" for path, methods in paths for method in methods]
+        routers = [getattr(included, "original_router", app.router) for included in app.routes]
+        pages = [each for router in routers for each in router.routes if not getattr(each, "include_in_schema", True)]
+        hidden = [
+            f"{method} {each.path}" for each in pages if isinstance(each, APIRoute) for method in each.methods or ()
+        ]
+        return [*described, *hidden]
 
     return build
 
@@ -136,5 +156,24 @@ def test_every_operation_is_there(make_operations: Callable[[], list[str]]) -> N
     """Also those of the lists here."""
     found = set(make_operations())
 
-    assert found >= OPEN | LOGIN | ADMIN_READS | NOT_WITH_A_TOKEN
-    assert len(found) >= 44
+    assert found >= OPEN | LOGIN | ADMIN_READS | NOT_WITH_A_TOKEN | PAGES
+    assert len(found - PAGES) >= 44
+
+
+def test_the_document_says_who_may_do_what(app: FastAPI, make_operations: Callable[[], list[str]]) -> None:
+    """What the page of the API shows beside each operation is what this matrix finds."""
+    paths = app.openapi()["paths"]
+    described = {
+        f"{method.upper()} {path}": each for path, methods in paths.items() for method, each in methods.items()
+    }
+    who = {name: each["x-who"] for name, each in described.items()}
+
+    def wanted(name: str) -> str:
+        if name in OPEN:
+            return "everybody"
+        if name in LOGIN:
+            return "login"
+        return "reader" if name.startswith("GET ") and name not in ADMIN_READS else "admin"
+
+    assert who == {name: wanted(name) for name in described}
+    assert {name for name, each in described.items() if each.get("x-session-only")} == NOT_WITH_A_TOKEN

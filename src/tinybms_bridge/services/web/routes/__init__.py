@@ -13,6 +13,7 @@ from tinybms_bridge.services.web.routes.history import router as history
 from tinybms_bridge.services.web.routes.limits import router as limits
 from tinybms_bridge.services.web.routes.logs import router as logs
 from tinybms_bridge.services.web.routes.monitor import router as monitor
+from tinybms_bridge.services.web.routes.pages import router as pages
 from tinybms_bridge.services.web.routes.schema import router as schema
 from tinybms_bridge.services.web.routes.settings import router as settings
 from tinybms_bridge.services.web.routes.status import router as status
@@ -38,5 +39,6 @@ ROUTERS: tuple[APIRouter, ...] = (
     control,
     health,
     live,
+    pages,
 )
 """In the order of the documentation."""

@@ -1,7 +1,7 @@
 """What routes ask for: ``Viewer`` to read, ``Admin`` to change; and the same for the WebSocket."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
@@ -20,7 +20,18 @@ from tinybms_bridge.services.web.security.csrf import (
 from tinybms_bridge.services.web.security.gate import Gate, Seen
 from tinybms_bridge.services.web.security.user import User, Via
 
-__all__ = ["Admin", "Facts", "Login", "OwnPage", "TheGate", "Viewer", "refuse_tokens", "websocket_user"]
+__all__ = [
+    "SESSION_ONLY",
+    "Admin",
+    "Facts",
+    "Login",
+    "OwnPage",
+    "TheGate",
+    "Viewer",
+    "reader",
+    "refuse_tokens",
+    "websocket_user",
+]
 
 _LOGIN_HEADERS = {"WWW-Authenticate": "Bearer"}
 
@@ -35,13 +46,17 @@ TheGate = Annotated[Gate, Depends(_gate)]
 """The one gate of the application."""
 
 
-async def _viewer(request: Request, gate: TheGate) -> User:
+def reader(request: Request, gate: Gate) -> User:
     """Return who reads. Raises ProblemError 401 when reading needs a login."""
     seen = gate.identify(request)
     user = gate.anonymous(request) if seen is None else seen.user
     if user is None:
         raise _login_required(gate)
     return user
+
+
+async def _viewer(request: Request, gate: TheGate) -> User:
+    return reader(request, gate)
 
 
 async def _login(request: Request, gate: TheGate) -> User:
@@ -80,6 +95,10 @@ async def _admin(request: Request, user: Annotated[User, Depends(_login)], facts
         raise
     finally:
         audit(user, action, failure=failure, **facts)
+
+
+SESSION_ONLY: dict[str, Any] = {"x-session-only": True}
+"""``openapi_extra`` of an operation that calls ``refuse_tokens``."""
 
 
 def refuse_tokens(user: User, what: str) -> None:

@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from tinybms_bridge.services.web.security.dependencies import Admin, Login, Viewer
 from tinybms_bridge.services.web.security.gate import COOKIE
 
-__all__ = ["document_logins"]
+__all__ = ["WHO", "document_logins"]
 
 _SCHEMES = {
     "session": {
@@ -23,8 +23,16 @@ _SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "Made by /api/tokens."},
 }
 _NEEDED: list[dict[str, list[str]]] = [{"session": []}, {"bearer": []}]
-_OPEN: list[dict[str, list[str]]] = [{}, *_NEEDED]
-"""No login either while ``web_server.enable_auth`` is off."""
+
+_SECURITY: dict[str, list[dict[str, list[str]]]] = {
+    "everybody": [],
+    "reader": [{}, *_NEEDED],  # no login either while ``web_server.enable_auth`` is off
+    "login": _NEEDED,
+    "admin": _NEEDED,
+}
+
+WHO = "x-who"
+"""Member of an operation: ``everybody``, ``reader``, ``login`` or ``admin``; ``security`` cannot say which role."""
 
 _ADMIN, _LOGIN, _VIEWER = (get_args(each)[1].dependency for each in (Admin, Login, Viewer))
 
@@ -46,10 +54,10 @@ def document_logins(app: FastAPI, routers: Sequence[APIRouter]) -> None:
 
 def _describe(route: APIRoute, operations: dict[str, Any]) -> None:
     asked = set(_calls(route.dependant))
-    security = _NEEDED if asked & {_ADMIN, _LOGIN} else _OPEN if _VIEWER in asked else []
+    who = "admin" if _ADMIN in asked else "login" if _LOGIN in asked else "reader" if _VIEWER in asked else "everybody"
     for method in route.methods or ():
         if method.lower() in operations:
-            operations[method.lower()]["security"] = security
+            operations[method.lower()] |= {"security": _SECURITY[who], WHO: who}
 
 
 def _calls(dependant: Dependant) -> Iterator[object]:

@@ -6,7 +6,7 @@ from tinybms_bridge.errors import BridgeError
 from tinybms_bridge.services.web.accounts import Account, AccountError, Role
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.security.audit import audit, audit_login
-from tinybms_bridge.services.web.security.dependencies import Login, OwnPage, TheGate, refuse_tokens
+from tinybms_bridge.services.web.security.dependencies import SESSION_ONLY, Login, OwnPage, TheGate, refuse_tokens
 from tinybms_bridge.services.web.security.device import DEVICE_COOKIE, DEVICE_S
 from tinybms_bridge.services.web.security.gate import COOKIE, Gate, address_of
 from tinybms_bridge.services.web.security.messages import (
@@ -79,7 +79,7 @@ async def read_session(request: Request, gate: TheGate) -> SessionState:
     return _state(request, gate, name=seen.user.name, role=seen.user.role, csrf=csrf)
 
 
-@router.post("/password")
+@router.post("/password", openapi_extra=SESSION_ONLY)
 async def change_own_password(
     body: OwnPassword, user: Login, request: Request, response: Response, gate: TheGate
 ) -> SessionState:

@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from tinybms_bridge.services.web.accounts import AccountError, Book, Role
 from tinybms_bridge.services.web.accounts.tokens import new_record, write_token
 from tinybms_bridge.services.web.security.audit import audit
-from tinybms_bridge.services.web.security.dependencies import Admin, Facts, Login, TheGate, refuse_tokens
+from tinybms_bridge.services.web.security.dependencies import SESSION_ONLY, Admin, Facts, Login, TheGate, refuse_tokens
 from tinybms_bridge.services.web.security.messages import (
     CreatedToken,
     NewToken,
@@ -30,7 +30,7 @@ async def list_users(_: Admin, gate: TheGate) -> UserList:
     return UserList(users=[UserInfo.of(account) for account in gate.accounts.book.accounts])
 
 
-@router.post("/users", status_code=201)
+@router.post("/users", status_code=201, openapi_extra=SESSION_ONLY)
 async def add_user(body: NewUser, user: Admin, facts: Facts, gate: TheGate) -> UserInfo:
     """Add a user; not with a token."""
     refuse_tokens(user, "make a user")
@@ -39,7 +39,7 @@ async def add_user(body: NewUser, user: Admin, facts: Facts, gate: TheGate) -> U
     return UserInfo.of(account)
 
 
-@router.patch("/users/{name}")
+@router.patch("/users/{name}", openapi_extra=SESSION_ONLY)
 async def change_user(name: str, body: UserChange, user: Admin, facts: Facts, gate: TheGate) -> UserInfo:
     """Change the password or the role of a user; another password ends sessions and tokens. Not with a token."""
     refuse_tokens(user, "change a user")
@@ -64,7 +64,7 @@ async def list_tokens(user: Login, gate: TheGate) -> TokenList:
     return TokenList(tokens=[TokenInfo.of(record) for record in seen])
 
 
-@router.post("/tokens", status_code=201)
+@router.post("/tokens", status_code=201, openapi_extra=SESSION_ONLY)
 async def make_token(body: NewToken, user: Login, gate: TheGate) -> CreatedToken:
     """Make a bearer token for a script; by default it can do what its maker can, never more. It is shown this once."""
     refuse_tokens(user, "make another token")

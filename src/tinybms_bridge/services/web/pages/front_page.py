@@ -1,0 +1,246 @@
+"""The first page: what the battery does, how old that is, how to set up, and where to read on."""
+
+import re
+from dataclasses import dataclass
+
+from tinybms_bridge.battery.alarms import AlarmLevel
+from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.battery.limits import Limits, Quantity, explain
+from tinybms_bridge.battery.manual_stops import Direction
+from tinybms_bridge.battery.snapshot import Snapshot
+from tinybms_bridge.services.web.face import BridgeFace, CanFigures, Picture, UartFigures
+from tinybms_bridge.services.web.pages.elements import Child, document, element, table
+
+__all__ = ["REFRESH_S", "Visit", "closed_page", "front_page", "own_address"]
+
+REFRESH_S = 10
+"""How often the page loads itself anew: without a script an open one would show old values as present ones."""
+
+_AT_REST_A = 0.3
+"""Below it flows what the electronics take."""
+_HOST = re.compile(r"[A-Za-z0-9.\-]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?")
+_STATE_CLASS = {Freshness.FRESH: "good", Freshness.STARTING: "warn", Freshness.HOLD: "warn", Freshness.SILENT: "bad"}
+_GX = {
+    "present": "heard on the CAN bus",
+    "lost": "not heard any more",
+    "never_seen": "never heard: it sends 0x305 once a second while its port is set to CAN-bus BMS (500 kbit/s)",
+}
+_LINKS = (
+    ("/docs", "every route of the API"),
+    ("/api/status", "state"),
+    ("/api/limits", "limits with their reasons"),
+    ("/api/history/days", "energy by day"),
+    ("/api/alarms", "alarms"),
+    ("/api/events", "events"),
+    ("/api/logs", "log"),
+    ("/api/diagnostics", "diagnostics"),
+    ("/api/settings", "settings"),
+    ("/api/openapi.json", "OpenAPI document"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Who looks at a page."""
+
+    address: str
+    """The server as the browser calls it, for example ``http://192.168.1.5:8080``."""
+    user: str = ""
+    """Empty without a login."""
+    setup_required: bool = False
+    """Whether there is no administrator yet."""
+
+
+def own_address(scheme: str, host: str) -> str:
+    """Return the server's address for command lines; a ``Host`` that a shell could misread counts as localhost."""
+    return f"{'https' if scheme == 'https' else 'http'}://{host if _HOST.fullmatch(host) else 'localhost:8080'}"
+
+
+def front_page(face: BridgeFace, visit: Visit) -> bytes:
+    """Return the page for somebody who may read."""
+    picture, uart, can = face.picture(), face.uart(), face.can()
+    view = picture.view
+    snapshot = view.measured or (view.last.snapshot if view.last else None)
+    body: list[Child] = [
+        element("h1", "tinybms-bridge"),
+        element("p", _headline(picture, uart), class_=f"headline {_STATE_CLASS[view.freshness]}"),
+        element("p", _age(picture), class_="quiet"),
+        *_alarms(picture),
+        *_stops(face),
+    ]
+    if snapshot is not None:
+        old = view.last is not None
+        if view.last is not None:
+            when = f"{view.last.at(picture.at):%H:%M:%S} UTC, {_duration(view.last.age_s)} before this page"
+            words = f"Last values, of {when}. Nobody knows whether they still hold."
+            body += [element("h2", "Not live"), element("p", words)]
+        else:
+            body.append(element("h2", "Battery"))
+        body.append(table(_values(snapshot), class_="old" if old else "live"))
+    body += [element("h2", "Limits that are sent"), *_limits(view.limits)]
+    body += [element("h2", "Connections"), table(_connections(uart, can))]
+    if visit.setup_required:
+        body += _setup(visit)
+    body += [element("h2", "Read on"), _links(), *_login(visit)]
+    up = _duration(picture.uptime_s)
+    body.append(
+        element(
+            "p", f"Version {face.version}, running for {up}. Pages for a browser are still to come.", class_="quiet"
+        )
+    )
+    return document("tinybms-bridge", *body, version=face.version, refresh_s=REFRESH_S)
+
+
+def closed_page(version: str, visit: Visit, reason: str, code: str) -> bytes:
+    """Return the page for somebody who may not read: how to get access, and nothing of the battery."""
+    setup = _setup(visit) if visit.setup_required else []
+    return document(
+        "tinybms-bridge: login needed",
+        element("h1", "tinybms-bridge"),
+        element("p", "Reading needs a login here.", class_="headline warn"),
+        element("p", f"Refused: {reason}."),
+        element(
+            "p",
+            "Reading without a login is open to machines nearby (this one, private networks, the same link), unless ",
+            element("code", "web_server.enable_auth"),
+            " closes it for all. Whoever runs the bridge can make a user for you:",
+        ),
+        element("pre", "tinybms-bridge users add NAME\ntinybms-bridge users token NAME"),
+        element("p", "and then a program reads with the token:"),
+        element("pre", f'curl -H "Authorization: Bearer $TOKEN" {visit.address}/api/status'),
+        element("p", "or with name and password, which set a cookie:"),
+        element("pre", _login_line(visit)),
+        *setup,
+        version=version,
+        code=code,
+    )
+
+
+def _headline(picture: Picture, uart: UartFigures) -> str:
+    """Return the state in one or two sentences."""
+    view = picture.view
+    if view.measured is None or view.freshness is not Freshness.FRESH:
+        remark = view.remark or "nothing is known of the battery yet"
+        words = f"{remark[:1].upper()}{remark[1:]}."
+        return words if uart.up else f"The BMS does not answer{f': {uart.reason}' if uart.reason else ''}. {words}"
+    pack = view.measured.pack
+    if abs(pack.current_a) < _AT_REST_A:
+        doing = "The battery rests"
+    else:
+        verb = "charges" if pack.current_a > 0 else "discharges"
+        doing = f"The battery {verb} with {abs(pack.current_a):.1f} A ({abs(pack.power_w):.0f} W)"
+    soc = (
+        f"{doing} and is {pack.soc_percent:.0f} % full." if pack.soc_known else f"{doing}; how full it is is not known."
+    )
+    return f"{soc} {view.remark[:1].upper()}{view.remark[1:]}.".strip() if view.remark else soc
+
+
+def _age(picture: Picture) -> str:
+    age_s = picture.view.age_s
+    data = "No data has come from the BMS yet." if age_s is None else f"The last data is {_duration(age_s)} old."
+    return f"{data} This page shows {picture.at:%Y-%m-%d %H:%M:%S} UTC and loads itself anew every {REFRESH_S} s."
+
+
+def _alarms(picture: Picture) -> list[Child]:
+    items = []
+    for name, level in (*picture.alarms.active().items(), *picture.notices.active().items()):
+        kind = "alarm" if level is AlarmLevel.ALARM else "warning"
+        items.append(element("li", f"{kind}: {name.value.replace('_', ' ')}", class_=kind))
+    return [element("h2", "Alarms"), element("ul", *items)] if items else []
+
+
+def _stops(face: BridgeFace) -> list[Child]:
+    words = {Direction.CHARGE: "Charging", Direction.DISCHARGE: "Discharging"}
+    items = []
+    for stop in face.inhibits():
+        end = "until it is released" if stop.expires_at is None else f"until {stop.expires_at:%Y-%m-%d %H:%M:%S} UTC"
+        why = f": {stop.reason}" if stop.reason else ""
+        items.append(element("li", f"{words[stop.direction]} is stopped by hand {end}{why}", class_="warning"))
+    return [element("ul", *items)] if items else []
+
+
+def _values(snapshot: Snapshot) -> list[tuple[Child, ...]]:
+    pack, cells, temperatures = snapshot.pack, snapshot.cells, snapshot.temperatures
+    shown_c = ", ".join(f"{celsius:.1f}" for celsius in temperatures.pack_c)
+    bms = "" if pack.bms_soc_percent is None else f" (the BMS counts {pack.bms_soc_percent:.1f} %)"
+    soc = f"{pack.soc_percent:.1f} %{bms}" if pack.soc_known else "not known"
+    spread = f"{cells.min_v:.3f} V (cell {cells.min_number}) to {cells.max_v:.3f} V (cell {cells.max_number})"
+    return [
+        ("State of charge", soc),
+        ("Voltage", f"{pack.voltage_v:.2f} V"),
+        ("Current", f"{pack.current_a:+.1f} A, {pack.power_w:+.0f} W (+ is charging)"),
+        ("Cells", f"{cells.count}: {spread}, {cells.delta_mv:.0f} mV apart"),
+        ("Temperature", f"{shown_c} °C" if shown_c else "no sensor"),
+        ("BMS says", pack.status.name.lower().replace("_", " ")),
+    ]
+
+
+def _limits(limits: Limits | None) -> list[Child]:
+    if limits is None:
+        return [element("p", "None: nothing is sent.")]
+    values = (
+        (Quantity.CVL, "Charge voltage (CVL)", f"{limits.cvl_v:.1f} V"),
+        (Quantity.CCL, "Charge current (CCL)", f"{limits.ccl_a:.1f} A"),
+        (Quantity.DCL, "Discharge current (DCL)", f"{limits.dcl_a:.1f} A"),
+    )
+    rows: list[tuple[Child, ...]] = []
+    for quantity, name, value in values:
+        reason = limits.binding(quantity)
+        rows.append((name, value, "" if reason is None else explain(reason).partition(": ")[2]))
+    return [table([*rows, ("Charge state", str(limits.state), "")])]
+
+
+def _connections(uart: UartFigures, can: CanFigures) -> list[tuple[Child, ...]]:
+    bms = f"answers on {uart.device}" if uart.up else f"does not answer: {uart.reason or 'not asked yet'}"
+    bus = f"open, {can.tx_count} frames sent" if can.up else f"not open: {can.error or 'not opened yet'}"
+    return [("BMS", bms), ("CAN", bus), ("GX device", _GX.get(can.gx_state, can.gx_state))]
+
+
+def _setup(visit: Visit) -> list[Child]:
+    body = '{"token": "SETUP-TOKEN", "username": "NAME", "password": "PASSWORD"}'
+    return [
+        element("h2", "Make the first administrator"),
+        element("p", "Nobody can change anything yet. On the machine of the bridge, as the user under which it runs:"),
+        element("pre", "tinybms-bridge users add NAME --role admin"),
+        element(
+            "p",
+            "Or from here, with the one-time setup token, which the bridge shows when it starts; ",
+            element("code", "tinybms-bridge users setup-token"),
+            " prints it again. Then:",
+        ),
+        element(
+            "pre",
+            f"curl -c cookies.txt -H 'Content-Type: application/json' -d '{body}' {visit.address}/api/setup",
+        ),
+    ]
+
+
+def _login(visit: Visit) -> list[Child]:
+    if visit.user:
+        return [element("p", f"You are logged in as {visit.user}.")]
+    if visit.setup_required:
+        return []
+    return [
+        element("p", "To change something, log in:"),
+        element("pre", _login_line(visit)),
+        element("p", "or make a token for scripts: ", element("code", "tinybms-bridge users token NAME"), "."),
+    ]
+
+
+def _login_line(visit: Visit) -> str:
+    body = '{"username": "NAME", "password": "PASSWORD"}'
+    return f"curl -c cookies.txt -H 'Content-Type: application/json' -d '{body}' {visit.address}/api/login"
+
+
+def _links() -> Child:
+    return element("ul", *(element("li", element("a", path, href=path), f" {words}") for path, words in _LINKS))
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 10.0:
+        return f"{seconds:.1f} s"
+    if seconds < 120.0:
+        return f"{seconds:.0f} s"
+    if seconds < 7200.0:
+        return f"{seconds / 60.0:.0f} min"
+    return f"{seconds / 3600.0:.0f} h" if seconds < 172_800.0 else f"{seconds / 86_400.0:.0f} days"

@@ -1,0 +1,287 @@
+"""The pages for people: what they show to whom, and that nothing old looks present."""
+
+import re
+import shlex
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from html import unescape
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
+from tinybms_bridge.battery.limits import Freshness
+from tinybms_bridge.battery.view import Last, View
+from tinybms_bridge.services.web.accounts import Account, Book, Role
+from tinybms_bridge.services.web.app import create_app
+from tinybms_bridge.services.web.face import Direction, Inhibit, Picture
+from tinybms_bridge.services.web.options import WebOptions
+from tinybms_bridge.services.web.pages.front_page import own_address
+from tinybms_bridge.services.web.security.gate import COOKIE, Gate
+
+Show = Callable[..., Any]
+
+
+def text_of(page: str) -> str:
+    """Return what a person reads, without markup."""
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", page)))
+
+
+async def seen(client: httpx.AsyncClient, path: str = "/") -> str:
+    """Return what a person reads on a page."""
+    answer = await client.get(path)
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    return text_of(answer.text)
+
+
+def stale(face: Any, freshness: Freshness, *, sends: bool) -> None:
+    """Let the last data be 34 s old."""
+    view = face.now.view
+    limits = replace(view.limits, ccl_a=0.0) if sends else None
+    last = Last(view.measured, 34.0, view.limits)
+    face.now = replace(face.now, view=View(freshness, None, limits, 34.0, last))
+
+
+async def test_the_first_page_says_what_the_battery_does(visitor: httpx.AsyncClient) -> None:
+    """In words, with its age, the limits and why they are as they are, and where to read on."""
+    shown = await seen(visitor)
+
+    assert "The battery discharges with 12.5 A (679 W) and is 87 % full." in shown
+    assert "The last data is 0.1 s old. This page shows 2026-01-02 03:04:05 UTC" in shown
+    assert "Voltage 54.32 V" in shown
+    assert "16: 3.415 V (cell 1) to 3.435 V (cell 16), 20 mV apart" in shown
+    assert "Charge current (CCL) 5.0 A" in shown
+    assert "Discharge current (DCL) 50.0 A the BMS cuts off at 150 A" in shown
+    assert "warning: high voltage" in shown
+    assert "GX device heard on the CAN bus" in shown
+    for path in ("/docs", "/api/status", "/api/logs", "/api/openapi.json"):
+        assert f" {path} " in shown
+
+
+@pytest.mark.parametrize(
+    ("current_a", "words"),
+    [(-0.2, "The battery rests and is 87 % full."), (20.0, "The battery charges with 20.0 A (1086 W)")],
+)
+async def test_what_flows_is_told_in_words(visitor: httpx.AsyncClient, face: Any, current_a: float, words: str) -> None:
+    """What the electronics take is no discharge."""
+    measured = face.now.view.measured
+    pack = replace(measured.pack, current_a=current_a)
+    face.now = replace(face.now, view=replace(face.now.view, measured=replace(measured, pack=pack)))
+
+    assert words in await seen(visitor)
+
+
+async def test_an_unknown_state_of_charge_is_no_number(visitor: httpx.AsyncClient, face: Any) -> None:
+    """An absurd count is not shown as a percentage."""
+    measured = face.now.view.measured
+    pack = replace(measured.pack, soc_known=False)
+    face.now = replace(face.now, view=replace(face.now.view, measured=replace(measured, pack=pack)))
+    shown = await seen(visitor)
+
+    assert "how full it is is not known" in shown
+    assert "87" not in shown
+
+
+@pytest.mark.parametrize(
+    ("freshness", "sends", "words"),
+    [
+        (Freshness.HOLD, True, "Charging is stopped because no good data has come from the BMS for 34 s."),
+        (Freshness.SILENT, False, "Nothing is sent; the GX has lost the BMS."),
+    ],
+)
+async def test_old_values_are_never_shown_as_live(
+    visitor: httpx.AsyncClient, face: Any, freshness: Freshness, sends: bool, words: str
+) -> None:
+    """They stand under a heading of their own, with the time they are of; nothing says that the battery charges."""
+    stale(face, freshness, sends=sends)
+    page = (await visitor.get("/")).text
+    shown = text_of(page)
+
+    assert words in shown
+    assert "The battery" not in shown
+    assert (
+        "Not live Last values, of 03:03:31 UTC, 34 s before this page. Nobody knows whether they still hold." in shown
+    )
+    assert '<table class="old">' in page
+    assert '<table class="live">' not in page
+    assert ("Charge current (CCL) 0.0 A" in shown) is sends
+    assert ("None: nothing is sent." in shown) is not sends
+
+
+async def test_before_the_first_data_nothing_is_made_up(visitor: httpx.AsyncClient, face: Any) -> None:
+    """A start without a BMS: what is missing, and why."""
+    face.now = Picture(uptime_s=3.0, at=face.now.at)
+    face.uart_figures = replace(face.uart_figures, up=False, reason="serial port /dev/ttyUSB0 does not exist")
+    face.can_figures = replace(face.can_figures, up=False, error="no device can0", gx_state="never_seen")
+    shown = await seen(visitor)
+
+    assert "The BMS does not answer: serial port /dev/ttyUSB0 does not exist. Nothing is sent yet" in shown
+    assert "No data has come from the BMS yet." in shown
+    assert "CAN not open: no device can0" in shown
+    assert "GX device never heard: it sends 0x305" in shown
+    assert "Voltage" not in shown
+
+
+async def test_what_was_stopped_by_hand_is_told_without_a_name(visitor: httpx.AsyncClient, face: Any) -> None:
+    """Names are for who is logged in."""
+    since = datetime(2026, 1, 2, tzinfo=UTC)
+    face.stops[Direction.CHARGE] = Inhibit(
+        Direction.CHARGE, since, since + timedelta(hours=5), "<b>work</b>", "skipper"
+    )
+    face.stops[Direction.DISCHARGE] = Inhibit(Direction.DISCHARGE, since, None, "", "skipper")
+    page = (await visitor.get("/")).text
+
+    assert "Charging is stopped by hand until 2026-01-02 05:00:00 UTC: <b>work</b>" in text_of(page).replace("  ", " ")
+    assert "&lt;b&gt;work&lt;/b&gt;" in page
+    assert "Discharging is stopped by hand until it is released" in text_of(page)
+    assert "skipper" not in page
+
+
+async def test_texts_of_the_line_are_escaped(visitor: httpx.AsyncClient, face: Any) -> None:
+    """A device path, an error of the kernel, an alarm."""
+    face.uart_figures = replace(face.uart_figures, up=False, reason="<script>alert(1)</script>")
+    face.can_figures = replace(face.can_figures, up=False, error='"><img src=x>')
+    face.now = replace(face.now, alarms=Alarms({AlarmName.CONTACTOR: AlarmLevel.ALARM}))
+    page = (await visitor.get("/")).text
+
+    assert "<script" not in page
+    assert "<img" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert '<li class="alarm">alarm: contactor</li>' in page
+
+
+async def test_the_setup_is_explained_while_there_is_no_administrator(visitor: httpx.AsyncClient, app: FastAPI) -> None:
+    """With the lines to type, which name this server as the browser does; never with the token itself."""
+    await app.state.gate.accounts.offer_setup()
+    token = app.state.gate.accounts.book.setup_token
+    answer = await visitor.get("/", headers={"host": "192.168.1.5:8080"})
+    shown = text_of(answer.text)
+
+    assert "tinybms-bridge users add NAME --role admin" in shown
+    assert "tinybms-bridge users setup-token" in shown
+    assert "http://192.168.1.5:8080/api/setup" in shown
+    assert token not in answer.text
+    app.state.gate.accounts.book = Book((Account("boss", Role.ADMIN, "h"),))
+    later = await seen(visitor)
+    assert "/api/setup" not in later
+    assert "To change something, log in:" in later
+    assert "boss" not in later
+
+
+@pytest.mark.parametrize(
+    ("scheme", "host", "shown"),
+    [
+        ("http", "192.168.1.5:8080", "http://192.168.1.5:8080"),
+        ("https", "bridge.lan", "https://bridge.lan"),
+        ("http", "[fd00::5]:8080", "http://[fd00::5]:8080"),
+        ("http", "", "http://localhost:8080"),
+        ("http", "$(reboot)", "http://localhost:8080"),
+        ("http", "a;b", "http://localhost:8080"),
+        ("http", "a b", "http://localhost:8080"),
+        ("javascript", "x", "http://x"),
+    ],
+)
+def test_a_command_line_holds_nothing_that_a_shell_could_run(scheme: str, host: str, shown: str) -> None:
+    """The Host header is the client's."""
+    assert own_address(scheme, host) == shown
+    assert shlex.split(shown) == [shown]
+
+
+def closed(face: Any, options: WebOptions, address: str = "192.168.1.7") -> tuple[httpx.AsyncClient, Gate]:
+    """Return a client of an application with other options, and its gate."""
+    app = create_app(face, options)
+    transport = httpx.ASGITransport(app, client=(address, 50_000))
+    return httpx.AsyncClient(transport=transport, base_url="http://bridge.test"), app.state.gate
+
+
+@pytest.mark.parametrize(
+    ("options", "address"), [(WebOptions(open_reading=False), "192.168.1.7"), (WebOptions(), "203.0.113.9")]
+)
+async def test_who_may_not_read_learns_how_to_get_access(face: Any, options: WebOptions, address: str) -> None:
+    """And nothing of the battery; the status is that of the API, so that a monitor is not deceived."""
+    client, gate = closed(face, options, address)
+    gate.accounts.book = Book((Account("boss", Role.ADMIN, "h"),))
+    async with client:
+        answer = await client.get("/")
+    shown = text_of(answer.text)
+
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert '<meta name="error" content="login_required">' in answer.text
+    assert "tinybms-bridge users add NAME" in shown
+    assert "http://bridge.test/api/login" in shown
+    for secret in ("54.32", "87", "boss", "/dev/", "FLOAT", "12.5"):
+        assert secret not in shown
+
+
+async def test_a_login_opens_the_page_and_is_named(face: Any) -> None:
+    """By the cookie of a session; a wrong token is told as in the API."""
+    client, gate = closed(face, WebOptions(open_reading=False))
+    gate.accounts.book = Book((Account("boss", Role.ADMIN, "h"), Account("guest", Role.VIEWER, "h")))
+    key, _ = gate.sessions.begin(gate.accounts.book.expect_account("guest"))
+    async with client:
+        page = await client.get("/", headers={"Cookie": f"{COOKIE}={key}"})
+        wrong = await client.get("/", headers={"Authorization": "Bearer a.b.c"})
+
+    assert page.status_code == 200
+    assert "You are logged in as guest." in text_of(page.text)
+    assert "boss" not in page.text
+    assert wrong.status_code == 401
+    assert 'content="invalid_token"' in wrong.text
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/page.css"])
+async def test_a_page_needs_no_script_and_nothing_from_elsewhere(visitor: httpx.AsyncClient, path: str) -> None:
+    """Under the policy of every answer: no script, no style inside, no other host."""
+    answer = await visitor.get(path)
+
+    assert answer.status_code == 200
+    assert answer.headers["content-security-policy"].startswith("default-src 'self'")
+    assert "unsafe" not in answer.headers["content-security-policy"]
+    assert not re.search(r"<script|<style|\sstyle=|\son\w+=|javascript:", answer.text)
+    assert not re.findall(r'(?:src|href|action)="(?!/|#|data:,)', answer.text)
+    assert "@import" not in answer.text
+    assert "url(" not in answer.text
+
+
+async def test_a_page_that_is_open_stays_true(visitor: httpx.AsyncClient) -> None:
+    """It is not kept, and loads itself anew."""
+    answer = await visitor.get("/")
+
+    assert answer.headers["cache-control"] == "no-store"
+    assert '<meta http-equiv="refresh" content="10">' in answer.text
+    assert (await visitor.head("/")).status_code == 200
+
+
+async def test_the_api_page_shows_every_operation_with_a_line_to_type(visitor: httpx.AsyncClient, app: FastAPI) -> None:
+    """Who may call it, its parameters, its body and what it answers."""
+    page = (await visitor.get("/docs")).text
+    shown = text_of(page)
+    operations = [(method.upper(), path) for path, methods in app.openapi()["paths"].items() for method in methods]
+
+    assert len(operations) >= 44
+    for method, path in operations:
+        assert f"<code>{method} {path}</code>" in page
+    assert "POST /api/users administrators Add a user; not with a token." in shown
+    assert """curl -X POST -b cookies.txt -H "X-CSRF-Token: $CSRF" -H 'Content-Type: application/json' -d""" in shown
+    assert 'curl -X DELETE -H "Authorization: Bearer $TOKEN" $BRIDGE/api/tokens/TOKEN_ID' in shown
+    assert "GET /api/status who may read" in shown
+    assert 'from query string (at most 64 characters), default "-24h"' in shown
+
+
+async def test_every_link_of_the_api_page_leads_somewhere(visitor: httpx.AsyncClient) -> None:
+    """Schemas are linked by name, and no two things have one name."""
+    page = (await visitor.get("/docs")).text
+    targets = re.findall(r' id="([^"]+)"', page)
+
+    assert len(targets) == len(set(targets))
+    assert set(re.findall(r'href="#([^"]+)"', page)) <= set(targets)
+    assert len(re.findall(r'href="#schema-', page)) > 40
+
+
+async def test_pages_are_no_part_of_the_api(app: FastAPI) -> None:
+    """A client made from the document has no use for them."""
+    assert not {"/", "/docs", "/page.css"} & app.openapi()["paths"].keys()
