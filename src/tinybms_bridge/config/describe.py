@@ -132,8 +132,9 @@ What fits:
 
 `config.json` of the firmware, the samples of its README and what its REST interface returns are read as they are.
 `cvl_algorithm` is the same section as `cvl`, `system` and `webserver` are `web_server`; short Wi-Fi names, flat
-access-point keys, flat pins and the other names of its web page are known, and offsets that the page gives in negative
-volts become millivolts. Each key that is read under another name, or that has no effect on Linux, gives a notice.
+access-point keys, flat pins and the other names of its web page are known, offsets that the page gives in negative
+volts become millivolts, and its line speeds, the 19200 of the README among them, the vendor's 115200. Each key
+that is read differently or under another name, or that has no effect on Linux, gives a notice.
 """
 
 
