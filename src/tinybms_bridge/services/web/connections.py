@@ -11,6 +11,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from tinybms_bridge.services.web.callers import Caller, Origin
+from tinybms_bridge.services.web.deflate import Packer, SharedDeflateFactory
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.shares import Shares
 
@@ -27,6 +28,8 @@ class BoundedConfig(Config):
     max_connections: int
     places: Shares[asyncio.BaseTransport]
     """Every connection of the server."""
+    packer: Packer
+    """Compresses its messages."""
 
 
 def connection_cap(wanted: int) -> int:
@@ -145,10 +148,11 @@ class GuardedHttp(H11Protocol):
 
 
 class GuardedWebSocket(WebSocketsSansIOProtocol):
-    """WebSocket that is cut off when its client does not take its data."""
+    """WebSocket, compressed where the client asks; it is cut off when its client does not take its data."""
 
     def __init__(self, config: BoundedConfig, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own
         super().__init__(config, *args, **kwargs)
+        self.conn.available_extensions = [SharedDeflateFactory(config.packer)]
         self._places = config.places
         self._stuck = _Deadline(config.options.stuck_timeout_s)
 

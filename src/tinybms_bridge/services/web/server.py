@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from uvicorn import Server
 
 from tinybms_bridge.services.web.connections import BoundedConfig, GuardedHttp, GuardedWebSocket, connection_cap
+from tinybms_bridge.services.web.deflate import Packer
 from tinybms_bridge.services.web.limits import HEAD_BYTES
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.shares import Shares
@@ -78,7 +79,7 @@ def build_server(app: FastAPI, options: WebOptions, context: ssl.SSLContext | No
         proxy_headers=True,
         forwarded_allow_ips=_LOCAL_PROXIES,
         ws_max_size=_MESSAGE_BYTES,
-        ws_per_message_deflate=False,
+        ws_per_message_deflate=False,  # of its own for each connection; see deflate.py
         ws_ping_interval=_PING_S,
         ws_ping_timeout=_PING_S,
         timeout_keep_alive=int(options.idle_timeout_s),
@@ -88,6 +89,6 @@ def build_server(app: FastAPI, options: WebOptions, context: ssl.SSLContext | No
     )
     config.options = options
     config.max_connections = connection_cap(options.max_connections)
-    config.places = Shares()
+    config.places, config.packer = Shares(), Packer()
     config.load()
     return EmbeddedServer(config)

@@ -55,6 +55,29 @@ async def test_live_data_over_a_socket(address: str, clock: FakeClock, face: Any
     assert face.bus.statistics().total_published == 0
 
 
+@pytest.mark.parametrize("compression", ["deflate", None])
+async def test_compressed_where_the_client_asks(address: str, compression: str | None, clock: FakeClock) -> None:
+    """A browser asks for it, a small script does not; both read the same."""
+    async with connect(address, compression=compression) as connection:
+        agreed = connection.response.headers.get("Sec-WebSocket-Extensions", "")  # type: ignore[union-attr]
+        assert ("permessage-deflate" in agreed) == (compression is not None)
+        assert (await read(connection))["voltage"] == 54.32
+        await connection.send('{"subscribe": ["limits"]}')
+        await clock.advance(1.0)
+        assert (await read(connection))["topic"] == "limits"
+
+
+async def test_a_compressed_bomb_over_a_socket(address: str) -> None:
+    """A message that is short on the wire and long in memory ends the connection."""
+    async with connect(address) as connection:
+        await read(connection)
+        await connection.send("x" * 5_000_000)
+        with pytest.raises(ConnectionClosed) as closed:
+            await read_on(connection)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1009
+
+
 async def test_too_long_message_over_a_socket(address: str) -> None:
     """A client that sends too much is closed with "too big"."""
     async with connect(address) as connection:
