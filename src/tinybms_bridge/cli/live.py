@@ -184,11 +184,13 @@ class LiveView:
     def _return(self) -> None:
         self._draw()
 
+    async def note_energy(self) -> None:
+        """Take note of the energy of this day, read off the event loop."""
+        self._energy = await self._bridge.machine.run_blocking(self._read_energy)
+
     async def _follow_energy(self) -> None:
-        """Read the energy of this day now and then, off the event loop."""
-        machine = self._bridge.machine
         while True:
-            self._energy = await machine.run_blocking(self._read_energy)
+            await self.note_energy()
             await self._clock.sleep(_ENERGY_INTERVAL_S)
 
     def _read_energy(self) -> str:

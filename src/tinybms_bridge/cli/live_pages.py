@@ -38,6 +38,8 @@ _LABEL = 8
 _NARROW = 60
 """Columns below which labels have no column of their own."""
 _BAR, _LEAST_BAR = 20, 6
+_SOC_APART = 0.5
+"""Percent from which on the count of the BMS is shown beside the bridge's."""
 _CELL = 10
 _LOG_LINES, _ENOUGH_LOG = 60, 6
 _VITAL, _BESIDE, _SPACE = 2, 20, 50
@@ -120,7 +122,7 @@ def _fit(blocks: Sequence[_Block], height: int) -> list[Text]:
             left -= more
     found: list[Text] = []
     for block, count in zip(blocks, shown, strict=True):
-        found += block.lines[len(block.lines) - count :] if block.newest else _first(block.lines, count)
+        found += _last(block.lines, count) if block.newest else _first(block.lines, count)
     return found
 
 
@@ -145,6 +147,12 @@ def _first(lines: list[Text], count: int) -> list[Text]:
     last = lines[count - 1].copy()
     last.truncate(max(last.cell_len - 2, 0))
     return [*lines[: count - 1], last.append(" …")]
+
+
+def _last(lines: list[Text], count: int) -> list[Text]:
+    """Return the last lines, without the end of an entry whose beginning there is no room for."""
+    found = lines[len(lines) - count :]
+    return next((found[start:] for start, line in enumerate(found) if not line.plain.startswith(" ")), found)
 
 
 def _space() -> _Block:
@@ -209,7 +217,8 @@ def _soc_line(scene: Scene, snapshot: Snapshot, width: int) -> Text:
     """Return SOC as figure and bar, time left and energy of the day; the bar gives way first, then the energy."""
     pack = snapshot.pack
     doubt = "" if pack.soc_known else "?"
-    bms = "" if pack.bms_soc_percent is None else f" (BMS {pack.bms_soc_percent:.1f} %)"
+    apart = pack.bms_soc_percent is not None and abs(pack.bms_soc_percent - pack.soc_percent) >= _SOC_APART
+    bms = f" (BMS {pack.bms_soc_percent:.1f} %)" if apart else ""
     head = f"{'SOC':{_LABEL}}" if width >= _NARROW else "SOC "
     figure = f"{pack.soc_percent:>6.1f} %{doubt}{bms}"
     left = time_left(scene.bridge, scene.view, scene.flow)

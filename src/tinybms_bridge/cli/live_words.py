@@ -221,7 +221,11 @@ def gx_words(bridge: Bridge) -> str:
         GxState.NEVER_SEEN: "never seen",
     }[gx.state]
     can = clean(bridge.can_error) or "open"
-    answers = f"answers in {bridge.client.statistics.latency.last_ms:.0f} ms" if link.up else clean(link.reason)
+    answers = (
+        f"answers in {bridge.client.statistics.latency.last_ms:.0f} ms"
+        if link.up
+        else clean(link.reason).removeprefix("the BMS ")
+    )
     return f"{heard}; CAN {can}; BMS {answers}"
 
 
