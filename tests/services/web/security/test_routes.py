@@ -7,7 +7,8 @@ from fastapi import FastAPI
 
 from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.hal.storage import MemoryStorage
-from tinybms_bridge.services.web.accounts import Accounts, AccountStore, Book
+from tinybms_bridge.services.web.accounts import Accounts, AccountStore, Book, Role
+from tinybms_bridge.services.web.accounts.tokens import new_record, write_token
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.security.gate import Gate
 
@@ -84,6 +85,36 @@ async def test_a_token_of_the_command_line_counts_at_once(empty: FastAPI, connec
     assert empty.state.gate.accounts.book.setup_token == ""
 
     assert (await connect(empty).post("/api/setup", json={**ANN, "token": token})).status_code == 201
+
+
+async def test_a_token_of_the_command_line_reads_at_once(
+    app: FastAPI, nobody: httpx.AsyncClient, storage: MemoryStorage, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one line of a script; a revoked one is not looked for at each request, a forged one never."""
+    record = new_record("boss", "script", Role.ADMIN, clock.wall(), 1)
+    book = await asyncio.to_thread(AccountStore(storage).update, lambda book: book.with_token(record, clock.wall()))
+    reads: list[None] = []
+    refresh = app.state.gate.accounts.refresh
+
+    async def counted() -> None:
+        reads.append(None)
+        await refresh()
+
+    monkeypatch.setattr(app.state.gate.accounts, "refresh", counted)
+    nobody.headers["Authorization"] = f"Bearer {write_token(record, book.secret)}"
+    assert (await nobody.get("/api/thing")).json()["user"] == "boss"
+    assert len(reads) == 1
+
+    await app.state.gate.accounts.edit(lambda book: book.without_token(record.id))
+    answers = [await nobody.get("/api/thing") for _ in range(5)]
+    assert {refusal(answer) for answer in answers} == {(401, "invalid_token")}
+    await clock.advance(1.0)
+    assert refusal(await nobody.post("/api/thing", json={"a": 1})) == (401, "invalid_token")
+    assert len(reads) == 2
+    nobody.headers["Authorization"] = f"Bearer {write_token(record, b'x' * 32)}"
+    await clock.advance(1.0)
+    assert refusal(await nobody.get("/api/thing")) == (401, "invalid_token")
+    assert len(reads) == 2
 
 
 async def test_a_failed_setup_that_no_guess_caused_is_no_failed_try(empty: FastAPI, connect: Connect) -> None:

@@ -5,12 +5,19 @@ from datetime import datetime, timedelta
 
 from tinybms_bridge.services.web.accounts.book import AccountError, Book, Role, TokenRecord
 
-__all__ = ["LONGEST_DAYS", "new_record", "read_token", "write_token"]
+__all__ = ["LONGEST_DAYS", "UnknownTokenError", "new_record", "read_token", "write_token"]
 
 LONGEST_DAYS = 3650
 
 _ISSUER = "tinybms-bridge"
 _LONGEST_TEXT = 2048
+
+
+class UnknownTokenError(AccountError):
+    """A token was signed here and is not in the book: it was revoked, or made since the book was read."""
+
+    def __init__(self) -> None:
+        super().__init__("invalid_token", "the token has been revoked")
 
 
 def new_record(user: str, label: str, role: Role, now: datetime, days: int) -> TokenRecord:
@@ -51,7 +58,7 @@ def read_token(text: str, book: Book, now: datetime) -> TokenRecord:
         raise AccountError("invalid_token", "the token is not valid") from error
     record = book.token(str(claims["jti"]))
     if record is None or record.user != claims["sub"] or book.account(record.user) is None:
-        raise AccountError("invalid_token", "the token has been revoked")
+        raise UnknownTokenError
     if record.expires_at <= now:
         raise AccountError("expired_token", f"the token has expired on {record.expires_at:%Y-%m-%d}")
     return record

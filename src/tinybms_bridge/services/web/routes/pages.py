@@ -27,7 +27,7 @@ async def front(request: Request, face: Face, gate: TheGate) -> Response:
     """Show the battery to who may read it, and to others how to get access; never a name without a login."""
     address = own_address(request.url.scheme, request.headers.get("host", ""))
     try:
-        user = reader(request, gate)
+        user = await reader(request, gate)
     except ProblemError as error:
         visit = Visit(address, setup_required=gate.setup_required)
         page = closed_page(face.version, visit, error.message, error.code)

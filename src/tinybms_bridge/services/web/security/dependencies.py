@@ -46,9 +46,9 @@ TheGate = Annotated[Gate, Depends(_gate)]
 """The one gate of the application."""
 
 
-def reader(request: Request, gate: Gate) -> User:
+async def reader(request: Request, gate: Gate) -> User:
     """Return who reads. Raises ProblemError 401 when reading needs a login."""
-    seen = gate.identify(request)
+    seen = await gate.see(request)
     user = gate.anonymous(request) if seen is None else seen.user
     if user is None:
         raise _login_required(gate)
@@ -56,12 +56,12 @@ def reader(request: Request, gate: Gate) -> User:
 
 
 async def _viewer(request: Request, gate: TheGate) -> User:
-    return reader(request, gate)
+    return await reader(request, gate)
 
 
 async def _login(request: Request, gate: TheGate) -> User:
     """Return somebody who is logged in, whatever the role. Raises ProblemError 401, or 403 for another site's page."""
-    seen = gate.identify(request)
+    seen = await gate.see(request)
     if seen is None:
         raise _login_required(gate)
     _refuse_other_sites(request, seen)

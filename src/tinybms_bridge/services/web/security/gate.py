@@ -1,12 +1,14 @@
 """Decides who makes a request: one object for the whole web server."""
 
+import contextlib
 from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
 
+from tinybms_bridge.errors import BridgeError
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.services.web.accounts import Account, AccountError, Accounts, Role
-from tinybms_bridge.services.web.accounts.tokens import read_token
+from tinybms_bridge.services.web.accounts.tokens import UnknownTokenError, read_token
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.security.audit import audit_login
@@ -20,6 +22,10 @@ from tinybms_bridge.services.web.security.user import User, Via
 __all__ = ["COOKIE", "Gate", "Seen", "address_of"]
 
 COOKIE = "tinybms_session"
+
+
+_LOOK_AGAIN_S = 0.25
+"""Whoever holds a revoked token must not make the file be read at each request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,7 @@ class Gate:
         self.sessions = Sessions(clock)
         self.near = Neighbourhood()
         self._limiter = LoginLimiter(clock)
+        self._looked_s = -_LOOK_AGAIN_S
 
     @property
     def setup_required(self) -> bool:
@@ -58,6 +65,19 @@ class Gate:
             return None
         session, account = found
         return Seen(User(account.name, account.role, Via.SESSION, address_of(connection)), session)
+
+    async def see(self, connection: HTTPConnection) -> Seen | None:
+        """Do what ``identify`` does, and look at the file again for a token that the command line has just made."""
+        try:
+            return self.identify(connection)
+        except ProblemError as error:
+            now_s = self.clock.monotonic()
+            if not isinstance(error.__cause__, UnknownTokenError) or now_s - self._looked_s < _LOOK_AGAIN_S:
+                raise
+            self._looked_s = now_s
+            with contextlib.suppress(BridgeError):  # the users known so far stay
+                await self.accounts.refresh()
+            return self.identify(connection)
 
     def reading_is_open(self, connection: HTTPConnection) -> bool:
         """Tell whether a request may read without a login; behind a proxy every address on its way counts."""

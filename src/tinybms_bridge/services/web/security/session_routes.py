@@ -72,7 +72,7 @@ async def log_out(request: Request, response: Response, gate: TheGate) -> Succes
 @router.get("/session")
 async def read_session(request: Request, gate: TheGate) -> SessionState:
     """Tell who asks, and the CSRF token of the session."""
-    seen = gate.identify(request)
+    seen = await gate.see(request)
     if seen is None:
         return _state(request, gate)
     csrf = seen.session.csrf if seen.session else ""
