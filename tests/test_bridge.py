@@ -1070,8 +1070,7 @@ async def test_a_capacity_that_the_battery_has_shown_is_advised(rig: Rig, caplog
     assert 306 not in {each.register for each in bridge.advice}
     for measured_ah in (70.0, 71.0):
         memory = bridge.pipeline._memory
-        soc = replace(memory.soc, anchors=replace(memory.soc.anchors, capacity_ah=measured_ah))
-        bridge.pipeline._memory = replace(memory, soc=soc)
+        bridge.pipeline._memory = replace(memory, evidence=replace(memory.evidence, capacity_ah=measured_ah))
         await rig.wait(3.0)
         (advice,) = [each for each in bridge.advice if each.register == 306]
         assert (advice.present, advice.advised) == (100.0, measured_ah)

@@ -10,22 +10,26 @@ from hypothesis import strategies as st
 
 from tinybms_bridge.battery.alarm_rules import AlarmSettings
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName
+from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.freshness import Freshness, FreshnessSettings
 from tinybms_bridge.battery.limits import (
     ChargeDefaults,
     ChargeState,
     Chemistry,
+    Evidence,
     Limits,
     LimitSettings,
     ManualInhibits,
     Quantity,
+    ResistanceMemory,
     SocSource,
     StateMemory,
     StateSettings,
     in_wire_steps,
     step,
 )
+from tinybms_bridge.battery.limits.evidence_memory import UNLEARNED_S
 from tinybms_bridge.battery.limits.words import explain
 from tinybms_bridge.battery.plausibility import PlausibilitySettings
 from tinybms_bridge.battery.saved_state import SavedState
@@ -143,9 +147,9 @@ def number_of(fields: Mapping[str, FieldValue], name: str) -> float:
     return float(value)
 
 
-def settled(settings: PipelineSettings) -> Rig:
+def settled(settings: PipelineSettings = PipelineSettings(), saved: SavedState | None = None) -> Rig:  # noqa: B008 -- frozen
     """Return a pipeline whose limits have risen to their targets; the last samples came within a second."""
-    rig = Rig(settings)
+    rig = Rig(settings, saved)
     rig.feed(150, every_s=1.0)
     rig.feed(3)
     rig.taken(Event)
@@ -164,6 +168,28 @@ def test_a_leap_of_the_count_of_the_bms_is_told_once(rig: Rig) -> None:
     (noted,) = rig.taken(Noted)
     assert noted.text.startswith("The count of the BMS went from 50.0 to 20.0 % without a current")
     assert number_of(rig.sent(), "soc") == 50.0
+
+
+def test_what_use_has_shown_is_told_once() -> None:
+    """In full words when it is found, and that it is over; a restart repeats nothing."""
+    waited = replace(SavedState(), evidence=Evidence(flowing_s=UNLEARNED_S - 30.0))
+    rig = settled(saved=waited)
+    rig.feed(700, current_a=-5.0)
+    (noted,) = [each for each in rig.taken(Noted) if each.code.startswith("battery.")]
+    assert (noted.code, noted.severity) == ("battery.resistance_not_learned", Severity.INFO)
+    assert noted.text.startswith("the resistance of the cells is not learned: in 100 h")
+    rig.feed(700, current_a=-5.0)
+    again = settled(saved=rig.pipeline.saved_state())
+    again.feed(700, current_a=-5.0)
+    assert [each.code for each in (*rig.taken(Noted), *again.taken(Noted)) if each.code.startswith("battery.")] == []
+    taught = replace(again.pipeline.saved_state(), resistance=ResistanceMemory((*(1.0,) * 15, 2.5)))
+    last = Rig(saved=replace(taught, resistance=ResistanceMemory()))
+    last.pipeline._memory = replace(last.pipeline._memory, resistance=taught.resistance)
+    last.feed(20)
+    told = {each.code: each for each in last.taken(Noted) if each.code.startswith("battery.")}
+    assert told["battery.resistance_not_learned"].text == "No longer so: the resistance of the cells is not learned"
+    assert told["battery.resistive_cell"].severity is Severity.WARNING
+    assert told["battery.resistive_cell"].text.startswith("cell 16 has 2.5 times the resistance")
 
 
 def test_a_state_of_charge_that_was_written_counts(rig: Rig) -> None:

@@ -10,14 +10,25 @@ from tinybms_bridge.battery.alarms import Alarms
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.energy import EnergyCounter, EnergyTotals
 from tinybms_bridge.battery.freshness import Freshness
-from tinybms_bridge.battery.limits import Chemistry, Limits, LimitSettings, ManualInhibits, Memory, in_wire_steps, step
+from tinybms_bridge.battery.limits import (
+    Chemistry,
+    Evidence,
+    Limits,
+    LimitSettings,
+    ManualInhibits,
+    Memory,
+    RemarkCode,
+    in_wire_steps,
+    remarks_on,
+    step,
+)
 from tinybms_bridge.battery.limits.discharge import end_pause
 from tinybms_bridge.battery.limits.doubts import name_of_cells
 from tinybms_bridge.battery.limits.readings import ReadingMemory
 from tinybms_bridge.battery.limits.soc_count import SocMemory, set_count
 from tinybms_bridge.battery.plausibility import PlausibilityMemory, PlausibilitySettings, Verdict, judge
 from tinybms_bridge.battery.saved_state import SavedState
-from tinybms_bridge.battery.snapshot import Snapshot
+from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 from tinybms_bridge.battery.view import View, make_view
 from tinybms_bridge.bus import Bus
 from tinybms_bridge.events import (
@@ -142,8 +153,8 @@ class Pipeline:
 
     @property
     def measured_capacity_ah(self) -> float | None:
-        """What the battery has given from full to empty, where that is not about register 306; else None."""
-        return self._memory.soc.anchors.capacity_ah
+        """What the battery holds, as two ways between full and near empty have shown; None: not known."""
+        return self._memory.evidence.capacity_ah
 
     @property
     def alarms(self) -> Alarms:
@@ -216,6 +227,8 @@ class Pipeline:
             self._bus.publish(SampleAccepted(self.snapshot), _SOURCE)
             self._tell_outliers(before, now_s)
             self._tell_leap(before.soc, self._memory.soc)
+            if self._memory.evidence is not before.evidence and self.snapshot.ratings is not None:
+                self._tell_evidence(before.evidence, self._memory.evidence, self.snapshot.ratings)
         self._limits = None if limits is None else in_wire_steps(limits)
         if self._limits is not None and self._limits.freshness is Freshness.FRESH:
             self._last_fresh = self._limits
@@ -243,6 +256,18 @@ class Pipeline:
                 f" the state of charge stays {percent:.1f} %"
             )
             self._bus.publish(Noted(Severity.INFO, "soc.leap", text), _SOURCE)
+
+    def _tell_evidence(self, before: Evidence, after: Evidence, ratings: Ratings) -> None:
+        """Say on the bus what is newly found of the battery, and what is no longer so; a restart repeats nothing."""
+        old, new = ({(each.code, each.cells): each for each in remarks_on(found, ratings)} for found in (before, after))
+        for key, remark in new.items():
+            if key not in old:
+                known = remark.code is RemarkCode.RESISTANCE_NOT_LEARNED
+                severity = Severity.INFO if known else Severity.WARNING
+                self._bus.publish(Noted(severity, f"battery.{remark.code}", f"{remark.text}."), _SOURCE)
+        for code in {code for code, _ in old} - {code for code, _ in new}:
+            text = f"No longer so: {code.words}"
+            self._bus.publish(Noted(Severity.INFO, f"battery.{code}", text), _SOURCE)
 
     def _tell_outliers(self, before: Memory, now_s: float) -> None:
         """Say on the bus which readings did not count; of the same cells not more often than every ten minutes."""

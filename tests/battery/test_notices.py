@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName
 from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.battery.limits.evidence_memory import UNLEARNED_S, Evidence
 from tinybms_bridge.battery.limits.model import ChargeState, Limits
 from tinybms_bridge.battery.notices import (
     Communication,
@@ -18,7 +19,7 @@ from tinybms_bridge.battery.notices import (
     communication_causes,
     evaluate_notices,
 )
-from tinybms_bridge.battery.snapshot import Cells, PackState, Snapshot
+from tinybms_bridge.battery.snapshot import Cells, PackState, Ratings, Snapshot
 
 OK, WARNING, ALARM = AlarmLevel.OK, AlarmLevel.WARNING, AlarmLevel.ALARM
 FINE = Communication(Freshness.FRESH)
@@ -28,9 +29,12 @@ Levels = dict[NoticeName, AlarmLevel]
 Watch = Callable[..., Levels]
 
 
+RATINGS = Ratings(16, 3.6, 2.8, 3.75, 2.5, 100.0, 150.0, None, 60.0, 1.0, 280.0)
+
+
 def sample(soc_percent: float) -> Snapshot:
     """Return a sample with this state of charge."""
-    return Snapshot(1, 0.0, PackState(53.0, 0.0, soc_percent), Cells((3.3,) * 16))
+    return Snapshot(1, 0.0, PackState(53.0, 0.0, soc_percent), Cells((3.3,) * 16), ratings=RATINGS)
 
 
 def limits(ccl_a: float, dcl_a: float, **more: Any) -> Limits:
@@ -270,3 +274,19 @@ def test_what_the_bms_cannot_measure_is_an_alarm(changes: dict[str, Any], name: 
         decided = replace(limits(50.0, 100.0), **present)
         memory = evaluate_notices(memory, sample(50.0), decided, FINE, SETTINGS, now_s)
         assert memory.notices.levels[name] is (AlarmLevel.ALARM if 5.0 <= now_s < 11.0 else OK)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "active"),
+    [
+        (Evidence(cells=(0.8, *(1.0,) * 15)), {NoticeName.WEAK_CELL: WARNING}),
+        (Evidence(factors=(2.5, *(1.0,) * 15)), {NoticeName.WEAK_CELL: WARNING}),
+        (Evidence(capacity_ah=196.0), {NoticeName.CAPACITY_WRONG: WARNING}),
+        (Evidence(flowing_s=UNLEARNED_S), {}),
+        (Evidence(capacity_ah=275.0, cells=(1.0,) * 16, factors=(1.0,) * 16), {}),
+    ],
+)
+def test_what_use_has_shown_of_the_battery(watch: Watch, evidence: Evidence, active: Levels) -> None:
+    """Cells that are worn and a wrong register 306 stand there; a resistance that is not learned may be no fault."""
+    assert watch(evidence=evidence) == active
+    assert watch() == {}

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.limits import (
     NO_BALANCING,
+    NO_EVIDENCE,
     BalancingMemory,
     BalancingPhase,
     ChargeState,
     DischargeMemory,
+    Evidence,
     Memory,
     Pause,
     PolicyMemory,
@@ -24,6 +26,7 @@ from tinybms_bridge.battery.limits import (
     StateMemory,
     StopMemory,
 )
+from tinybms_bridge.battery.limits.evidence_memory import UNLEARNED_S
 from tinybms_bridge.battery.saved_state import SavedState
 
 amounts = st.floats(0.0, allow_nan=False, allow_infinity=False)
@@ -109,7 +112,30 @@ resistances = st.builds(
 )
 
 
-@given(totals, memories, policies, protections, limits_in_force, balancings, st.booleans(), discharges, resistances)
+shares = st.lists(st.floats(0.0, 1.0), max_size=16).map(tuple)
+flowed = st.none() | st.floats(-700.0, 700.0)
+evidences = st.builds(
+    Evidence,
+    flowing_s=st.floats(0.0, UNLEARNED_S),
+    capacity_ah=st.none() | st.floats(0.1, 1300.0),
+    at_least=st.booleans(),
+    cells=shares,
+    seen=shares,
+    full_at_s=st.none() | counters,
+    since_full_ah=flowed,
+    low_ah=flowed,
+    low_at_s=counters,
+    low_share=st.floats(0.0, 1.0),
+    low_at_least=st.booleans(),
+    low_cells=shares,
+    low_middle=st.floats(0.0, 1.0),
+)
+
+
+@given(
+    *(totals, memories, policies, protections, limits_in_force, balancings, st.booleans(), discharges, resistances),
+    evidences,
+)
 def test_round_trip_through_json(
     energy: EnergyTotals,
     states: StateMemory,
@@ -120,6 +146,7 @@ def test_round_trip_through_json(
     latched: bool,
     discharge: DischargeMemory,
     resistance: ResistanceMemory,
+    evidence: Evidence,
 ) -> None:
     """What was saved is what is loaded, to the last bit, through the text of a file."""
     saved = SavedState(
@@ -127,6 +154,7 @@ def test_round_trip_through_json(
         balancing=balancing,
         discharge=discharge,
         resistance=resistance,
+        evidence=evidence,
     )
     assert SavedState.from_document(json.loads(json.dumps(saved.to_document()))) == saved
 
@@ -263,6 +291,18 @@ def test_files_of_an_older_bridge_are_read() -> None:
     assert (state.policy, state.protection) == (PolicyMemory(), ProtectionMemory())
 
 
+def test_a_capacity_from_one_way_alone_is_not_taken_over() -> None:
+    """Earlier versions saved it beside the count; what use has shown begins anew, and the count goes on."""
+    state = SavedState.from_document({"version": 2, "soc": {"percent": 71.0, "full_at_s": 9, "capacity_ah": 40.0}})
+    assert (state.soc.percent, state.soc.anchors.full_at_s, state.evidence) == (71.0, 9, NO_EVIDENCE)
+
+
+@pytest.mark.parametrize("value", ["x", None, [1.0, "x"], [0.5, -1.0], [1.0] * 17, {"1": 1.0}, [math.nan]])
+def test_shares_of_cells_are_whole_or_not_there(value: Any) -> None:
+    """A damaged list blames no cell."""
+    assert SavedState.from_document({"evidence": {"cells": value, "seen": value}}).evidence == NO_EVIDENCE
+
+
 def test_policy_and_protection_in_the_document() -> None:
     """Both are written under names with their units."""
     state = SavedState(policy=PolicyMemory(full=True), protection=ProtectionMemory(57.1, 57.3, 12.0))
@@ -332,6 +372,9 @@ def test_limits_that_make_no_sense_are_none(limits: dict[str, Any], expected: Ra
         ({"discharge": DischargeMemory(Pause(True, 60.0))}, True),
         ({"stop": StopMemory(53.0)}, True),
         ({"sensors": SensorMemory(5.0)}, True),
+        ({"evidence": Evidence(flowing_s=7.0, since_full_ah=-7.0, low_ah=-9.0)}, False),
+        ({"evidence": Evidence(flowing_s=UNLEARNED_S)}, True),
+        ({"evidence": Evidence(capacity_ah=70.0)}, True),
         ({"rates": RateMemory(58.4, 90.0, 130.0)}, False),
         ({"rates": RateMemory(58.2, 50.0, 70.0)}, False),
         ({"rates": RateMemory(58.0, 80.0, 120.0)}, True),

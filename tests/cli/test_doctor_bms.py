@@ -1,10 +1,10 @@
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import pytest
 
-from tinybms_bridge.battery.limits import Anchors, BalancingMemory, SocMemory
+from tinybms_bridge.battery.limits import Anchors, BalancingMemory, Evidence, ResistanceMemory, SocMemory
+from tinybms_bridge.battery.limits.evidence_memory import UNLEARNED_S
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.saved_units import SavedUnits, unit_key
 from tinybms_bridge.cli import doctor_bms
@@ -101,17 +101,37 @@ async def test_a_healthy_unit_passes_every_check(unit: Unit) -> None:
 
 
 async def test_what_the_bridge_counted_is_told(unit: Unit) -> None:
-    """Its state of charge beside that of the BMS, with what it has learned; a doubt about register 306 is a warning."""
+    """Its state of charge beside that of the BMS, with what it has learned."""
     counted = SavedState(soc=SocMemory(71.0, 12.5, anchors=Anchors(drift_a=-0.1)))
-    doubted = replace(counted, soc=replace(counted.soc, anchors=Anchors(capacity_ah=40.0)))
     identity = by_check(await examine(unit()))["identity"][1]
     key = unit_key(identity.rpartition("serial number ")[2].partition(";")[0])
     found = by_check(await examine(unit(), SavedUnits({key: counted}, current=key)))
-    warned = by_check(await examine(unit(), SavedUnits({key: doubted}, current=key)))
     assert found["count"][0] is Verdict.OK
     assert found["count"][1].startswith("the bridge counted 71.0 %, the BMS 12.5 % when it last ran; the current is")
-    assert warned["count"][0] is Verdict.WARNING
-    assert "about 40 Ah, and register 306 says 66 Ah" in warned["count"][1]
+
+
+async def test_what_use_has_shown_of_the_battery_is_told(unit: Unit) -> None:
+    """A wrong register 306 with its command, weak cells as a warning, and how a resistance is taught as advice."""
+    shown = Evidence(flowing_s=UNLEARNED_S, capacity_ah=40.0, cells=(*(1.0,) * 13, 0.7))
+    identity = by_check(await examine(unit()))["identity"][1]
+    key = unit_key(identity.rpartition("serial number ")[2].partition(";")[0])
+    found = await examine(unit(), SavedUnits({key: SavedState(evidence=shown)}, current=key))
+    told = [(each.verdict, each.text) for each in found if each.check == "battery"]
+    (capacity,) = [each for each in found if each.check == "advice" and "register 306" in each.text]
+    assert (capacity.verdict, capacity.advice) == (
+        Verdict.WARNING,
+        "tinybms-bridge settings set battery_capacity_ah=40",
+    )
+    assert [verdict for verdict, _ in told] == [Verdict.OK, Verdict.WARNING]
+    assert told[0][1].startswith("the resistance of the cells is not learned: in 100 h")
+    assert told[1][1].startswith("cell 14 holds about 30 % less")
+    learned = SavedState(evidence=shown, resistance=ResistanceMemory((1.0,) * 13 + (2.5,)))
+    found = await examine(unit(), SavedUnits({key: learned}, current=key))
+    texts = [each.text for each in found if each.check == "battery"]
+    assert [text.partition(" the ")[0] for text in texts] == [
+        "cell 14 holds about 30 % less than",
+        "cell 14 has 2.5 times",
+    ]
 
 
 async def test_what_the_bridge_knows_of_the_balance_is_told(unit: Unit) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from tinybms_bridge.battery.limits.charging import charging_for
+from tinybms_bridge.battery.limits.evidence_memory import WRONG_CAPACITY
 from tinybms_bridge.battery.limits.fit import fit_to_battery
 from tinybms_bridge.battery.limits.presets import PRESETS, Chemistry
 from tinybms_bridge.battery.limits.settings import ChargeDefaults, LimitSettings
@@ -37,8 +38,6 @@ _LEAST_CHARGE_C = 0.0
 _GOOD_C_RATE, _MOST_C_RATE = 0.7, 1.0
 """LFP at 1C plated 13 minutes on a cold day, at 0.7C none."""
 _GENTLE_LI_ION_V = 4.10
-_WRONG_CAPACITY = 0.15
-"""More than temperature, age in one year and the measurement explain together."""
 _CAPACITIES_AH = (0.1, 655.0)
 """What register 306 holds."""
 _ROUNDING = 1e-6
@@ -98,7 +97,7 @@ def advise(
         ratings: The settings of the BMS, found sound.
         chemistry: The chemistry, or None while more than one is possible.
         firmware: Internal firmware version; 0 when unknown.
-        capacity_ah: What the battery was measured to hold between full and empty; None when it was not.
+        capacity_ah: What the battery was seen to hold between full and empty; None when it was not.
 
     """
     found = [*_for_all(ratings, firmware), *_capacity(ratings, capacity_ah)]
@@ -144,13 +143,12 @@ def _for_all(ratings: Ratings, firmware: int) -> Iterator[Advice]:
 def _capacity(ratings: Ratings, measured_ah: float | None) -> Iterator[Advice]:
     low_ah, high_ah = _CAPACITIES_AH
     set_ah = ratings.capacity_ah
-    if (
-        measured_ah is None
-        or not low_ah <= measured_ah <= high_ah
-        or abs(measured_ah / set_ah - 1.0) <= _WRONG_CAPACITY
-    ):
+    if measured_ah is None or not low_ah <= measured_ah <= high_ah or abs(measured_ah / set_ah - 1.0) <= WRONG_CAPACITY:
         return
-    reason = "so much was measured between full and empty; every state of charge in percent is counted with it"
+    reason = (
+        "so much flowed from full to near empty, and back; every state of charge in percent is counted with it. A "
+        "current sensor that is wrong by the same share looks alike: compare it with a clamp meter first"
+    )
     advised_ah = round(float(f"{measured_ah:.3g}"), 2)
     yield Advice(306, Weight.ADVISED, reason, "battery_capacity_ah", set_ah, advised_ah, "Ah")
 

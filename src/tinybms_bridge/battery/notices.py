@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from tinybms_bridge.battery.alarms import AlarmLevel
 from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.battery.limits.evidence_memory import RemarkCode, remarks_on
 from tinybms_bridge.battery.limits.model import Limits
 from tinybms_bridge.battery.snapshot import Snapshot
 
@@ -45,6 +46,10 @@ class NoticeName(StrEnum):
     COUNTER_STANDS = "lifetime_counter_stands"
     SECOND_BMS = "second_bms"
     CELLS_UNEVEN = "cells_uneven"
+    WEAK_CELL = "weak_cell"
+    """A cell that holds less than the others, or has a higher resistance."""
+    CAPACITY_WRONG = "capacity_wrong"
+    """Register 306 is not what the battery holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +145,7 @@ def evaluate_notices(
             wanted[NoticeName.LOOSE_WIRE] = AlarmLevel.ALARM if limits.loose_wires else AlarmLevel.OK
             wanted[NoticeName.UNCONTROLLED_SOURCE] = _warning_if(limits.uncontrolled)
             wanted[NoticeName.CCL_IGNORED] = _warning_if(limits.ccl_ignored)
+            wanted |= _evidence_levels(snapshot, limits)
     levels = dict(before)
     waiting: dict[NoticeName, _Change] = {}
     for name, level in wanted.items():
@@ -174,6 +180,17 @@ def _communication_level(communication: Communication) -> AlarmLevel:
     if communication.freshness is Freshness.SILENT or not communication.can_open:
         return AlarmLevel.ALARM
     return AlarmLevel.WARNING if communication_causes(communication) else AlarmLevel.OK
+
+
+def _evidence_levels(snapshot: Snapshot | None, limits: Limits) -> dict[NoticeName, AlarmLevel]:
+    """Return what use has shown. A resistance that is not learned is told elsewhere: nothing may be wrong."""
+    ratings = None if snapshot is None else snapshot.ratings
+    codes = set() if ratings is None else {each.code for each in remarks_on(limits.evidence, ratings)}
+    weak = codes & {RemarkCode.WEAK_CELL, RemarkCode.RESISTIVE_CELL}
+    return {
+        NoticeName.WEAK_CELL: _warning_if(bool(weak)),
+        NoticeName.CAPACITY_WRONG: _warning_if(RemarkCode.CAPACITY_WRONG in codes),
+    }
 
 
 def _soc_levels(

@@ -12,6 +12,7 @@ from tinybms_bridge.battery.limits import (
     Chemistry,
     ChemistryMemory,
     DischargeMemory,
+    Evidence,
     FeedInMemory,
     Pause,
     PolicyMemory,
@@ -25,6 +26,7 @@ from tinybms_bridge.battery.limits import (
     StopMemory,
 )
 from tinybms_bridge.battery.limits.discharge import LONGEST_PAUSE_S, NO_PAUSE
+from tinybms_bridge.battery.limits.evidence_memory import UNLEARNED_S
 from tinybms_bridge.battery.limits.rebulk import MOST_A_DAY
 from tinybms_bridge.battery.limits.resistance import LEAST_FACTOR, MOST_FACTOR
 
@@ -33,6 +35,7 @@ __all__ = [
     "read_chemistry",
     "read_discharge",
     "read_energy",
+    "read_evidence",
     "read_feed_in",
     "read_policy",
     "read_protection",
@@ -50,6 +53,9 @@ _MOST_SOC_PERCENT = 101.0
 """The SOC of a BMS may be a little above 100 %."""
 _MOST_AH, _MOST_CELLS = 655.35, 16
 """The largest capacity that register 306 can hold, and the most cells of a TinyBMS."""
+_LEAST_AH = 0.1
+_MOST_HELD = 100.0
+"""No cell holds so many times what the middle one does."""
 _MOST_COUNTED_AH = 10_000.0
 _MOST_DRIFT_A = 10.0
 """More than passes between two full charges, and than any sensor of such a battery is off."""
@@ -159,6 +165,25 @@ def read_resistance(document: Mapping[str, object]) -> ResistanceMemory:
     return ResistanceMemory(found) if all(LEAST_FACTOR <= each <= MOST_FACTOR for each in found) else ResistanceMemory()
 
 
+def read_evidence(document: Mapping[str, object]) -> Evidence:
+    """Return what use has shown of the battery."""
+    return Evidence(
+        flowing_s=min(_positive(document.get("flowing_s")), UNLEARNED_S),
+        capacity_ah=_within(document.get("capacity_ah"), _LEAST_AH, 2.0 * _MOST_AH),
+        at_least=document.get("at_least") is True,
+        cells=_shares(document.get("cells"), _MOST_HELD),
+        seen=_shares(document.get("seen"), _MOST_HELD),
+        full_at_s=_counter(document.get("full_at_s")),
+        since_full_ah=_within(document.get("since_full_ah"), -_MOST_COUNTED_AH, _MOST_COUNTED_AH),
+        low_ah=_within(document.get("low_ah"), -_MOST_COUNTED_AH, _MOST_COUNTED_AH),
+        low_at_s=_counter(document.get("low_at_s")) or 0,
+        low_share=_within(document.get("low_share"), 0.0, 1.0) or 0.0,
+        low_at_least=document.get("low_at_least") is True,
+        low_cells=_shares(document.get("low_cells"), 1.0),
+        low_middle=_within(document.get("low_middle"), 0.0, 1.0) or 0.0,
+    )
+
+
 def read_feed_in(document: Mapping[str, object]) -> FeedInMemory:
     """Return when solar chargers were last seen above CVL."""
     return FeedInMemory(_counter(document.get("seen_at_lifetime_s")))
@@ -206,9 +231,16 @@ def read_soc(document: Mapping[str, object]) -> SocMemory:
             full_at_s=_counter(document.get("full_at_s")),
             off_percent=_within(document.get("off_percent"), -100.0, 100.0),
             drift_a=_within(document.get("drift_a"), -_MOST_DRIFT_A, _MOST_DRIFT_A),
-            capacity_ah=_within(document.get("capacity_ah"), 0.0, 2.0 * _MOST_AH),
         ),
     )
+
+
+def _shares(value: object, most: float) -> tuple[float, ...]:
+    """Return a share of each cell; it is whole or not there."""
+    if not isinstance(value, list) or len(value) > _MOST_CELLS:
+        return ()
+    found = tuple([share for each in value if (share := _within(each, 0.0, most)) is not None])
+    return found if len(found) == len(value) else ()
 
 
 def _ah(value: object, most: float = _MOST_AH) -> float | None:

@@ -6,9 +6,11 @@ from dataclasses import asdict, dataclass, field, replace
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.limits import (
     NO_BALANCING,
+    NO_EVIDENCE,
     BalancingMemory,
     ChemistryMemory,
     DischargeMemory,
+    Evidence,
     FeedInMemory,
     Memory,
     PolicyMemory,
@@ -26,6 +28,7 @@ from tinybms_bridge.battery.saved_parts import (
     read_chemistry,
     read_discharge,
     read_energy,
+    read_evidence,
     read_feed_in,
     read_policy,
     read_protection,
@@ -76,6 +79,8 @@ class SavedState:
     """Whether the owner has been told what the values by chemistry change."""
     soc: SocMemory = field(default_factory=SocMemory)
     """The bridge's count, and the BMS's at the same moment: its change since then is what a restart has missed."""
+    evidence: Evidence = NO_EVIDENCE
+    """Without what is learned of the resistance, which is saved once."""
 
     @classmethod
     def of(cls, energy: EnergyTotals, memory: Memory) -> "SavedState":
@@ -97,6 +102,7 @@ class SavedState:
             soc=replace(memory.soc, taken_at_s=None, current_a=0.0, idle_s=0.0),
             feed_in=FeedInMemory(memory.feed_in.seen_at_lifetime_s),
             rebulk=memory.rebulk,
+            evidence=replace(memory.evidence, factors=(), looked_at_s=NO_EVIDENCE.looked_at_s),
         )
 
     def memory(self) -> Memory:
@@ -116,6 +122,7 @@ class SavedState:
             soc=self.soc,
             feed_in=self.feed_in,
             rebulk=self.rebulk,
+            evidence=replace(self.evidence, factors=self.resistance.factors),
         )
 
     def urgent_after(self, saved: "SavedState") -> bool:
@@ -157,6 +164,7 @@ class SavedState:
             },
             "feed_in": {"seen_at_lifetime_s": self.feed_in.seen_at_lifetime_s},
             "rebulk": {"low_s": self.rebulk.low_s, "begun_at_s": list(self.rebulk.begun_at_s)},
+            "evidence": self.evidence.to_document(),
             "told": {"charge_defaults": self.charging_told},
             "limits": {
                 "cvl_v": rates.cvl_v,
@@ -192,12 +200,13 @@ class SavedState:
             charging_told=_part(document, "told").get("charge_defaults") is True,
             feed_in=read_feed_in(_part(document, "feed_in")),
             rebulk=read_rebulk(_part(document, "rebulk")),
+            evidence=read_evidence(_part(document, "evidence")),
         )
 
 
 def _latches(state: SavedState) -> tuple[object, ...]:
     """Return what changes by itself only once in a while."""
-    policy = state.policy
+    policy, evidence = state.policy, state.evidence
     return (
         replace(state.states, hold_elapsed_s=0.0, recovered_s=0.0, fed_in_s=0.0),
         replace(policy, full_soc_percent=0.0, full_at_lifetime_s=None, tail_s=0.0, uneven_s=0.0),
@@ -219,6 +228,7 @@ def _latches(state: SavedState) -> tuple[object, ...]:
         state.balancing.day_at_lifetime_s,
         state.balancing.spread_ah is None,
         state.soc.anchors,
+        (evidence.capacity_ah, evidence.cells, evidence.seen, evidence.unlearned),
     )
 
 

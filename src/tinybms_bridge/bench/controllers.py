@@ -6,7 +6,15 @@ from dataclasses import replace
 from typing import Protocol
 
 from tinybms_bridge.battery.energy import EnergyTotals
-from tinybms_bridge.battery.limits import Chemistry, LimitSettings, Memory, chemistry_of, in_wire_steps, step
+from tinybms_bridge.battery.limits import (
+    Chemistry,
+    Evidence,
+    LimitSettings,
+    Memory,
+    chemistry_of,
+    in_wire_steps,
+    step,
+)
 from tinybms_bridge.battery.plausibility import PlausibilityMemory, PlausibilitySettings, judge
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
@@ -79,6 +87,11 @@ class EngineController:
         written = json.dumps(SavedState.of(EnergyTotals(), self._memory).to_document())
         self._memory = SavedState.from_document(json.loads(written)).memory()
         self._believed = PlausibilityMemory()
+
+    @property
+    def evidence(self) -> Evidence:
+        """What use has shown of the battery."""
+        return self._memory.evidence
 
     @property
     def _soc_percent(self) -> float:

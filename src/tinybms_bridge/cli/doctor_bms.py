@@ -5,8 +5,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from tinybms_bridge.battery.advice import advise
+from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.saved_units import SavedUnits, unit_key
-from tinybms_bridge.battery.snapshot import BmsStatus, Ratings, Snapshot
+from tinybms_bridge.battery.snapshot import BmsStatus, Identity, Ratings, Snapshot
 from tinybms_bridge.cli.doctor_port import ask, silence_problem
 from tinybms_bridge.cli.doctor_verdicts import (
     Polls,
@@ -14,6 +15,7 @@ from tinybms_bridge.cli.doctor_verdicts import (
     judge_balancing,
     judge_count,
     judge_events,
+    judge_evidence,
     judge_history,
     judge_identity,
     judge_polling,
@@ -119,8 +121,13 @@ class BmsExamination:
             version = await self._read(IDENTITY_ADDRESS, IDENTITY_COUNT)
             ratings = replace(ratings, least_current_a=least_current_a(version))
         readout = await BmsSettings(self.client, self.clock).read()
-        firmware = readout.identity.firmware_internal
-        advice = advise(ratings, chemistry_for(self.config, ratings), firmware=firmware)
+        state = self._saved_state(readout.identity)
+        advice = advise(
+            ratings,
+            chemistry_for(self.config, ratings),
+            firmware=readout.identity.firmware_internal,
+            capacity_ah=None if state is None else state.evidence.capacity_ah,
+        )
         return judge_advice(held_against(advice, readout), self.device)
 
     async def _polling(self) -> list[Finding]:
@@ -161,10 +168,15 @@ class BmsExamination:
 
     async def _balancing(self) -> list[Finding]:
         """Tell what the bridge has seen of the cells near full; nothing where it has not met this unit."""
-        state = self.saved.units.get(unit_key((await read_identity(self.client)).serial_number))
-        if state is None or self.ratings is None:
+        state, ratings = self._saved_state(await read_identity(self.client)), self.ratings
+        if state is None or ratings is None:
             return []
-        return judge_balancing(state.balancing, self.ratings) + judge_count(state.soc, self.ratings)
+        found = judge_balancing(state.balancing, ratings) + judge_count(state.soc, ratings)
+        return found + judge_evidence(state.memory().evidence, ratings)
+
+    def _saved_state(self, identity: Identity) -> SavedState | None:
+        """Return what the bridge on this machine has saved of a unit."""
+        return self.saved.units.get(unit_key(identity.serial_number))
 
     async def _read(self, address: int, count: int) -> tuple[int, ...]:
         reply = await self.client.request(ReadModbus(address, count))

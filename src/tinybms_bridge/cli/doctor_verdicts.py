@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tinybms_bridge.battery.advice import Advice, Weight
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.bms_events import BmsEvent, open_events
-from tinybms_bridge.battery.limits import BalancingMemory, Chemistry, SocMemory
+from tinybms_bridge.battery.limits import BalancingMemory, Chemistry, Evidence, RemarkCode, SocMemory, remarks_on
 from tinybms_bridge.battery.plausibility import PlausibilityMemory, PlausibilitySettings, judge
 from tinybms_bridge.battery.snapshot import BmsStatus, Identity, Ratings, Snapshot
 from tinybms_bridge.cli.findings import Finding, Verdict, ok, problem, warning
@@ -21,6 +21,7 @@ __all__ = [
     "judge_balancing",
     "judge_count",
     "judge_events",
+    "judge_evidence",
     "judge_history",
     "judge_identity",
     "judge_polling",
@@ -114,7 +115,16 @@ def judge_count(soc: SocMemory, ratings: Ratings) -> list[Finding]:
     bms = "" if soc.bms_percent is None else f", the BMS {soc.bms_percent:.1f} %"
     words = "".join(f"; {remark}" for remark in soc.anchors.remarks(ratings))
     text = f"the bridge counted {soc.percent:.1f} %{bms} when it last ran{words}"
-    return [ok("count", text) if soc.anchors.capacity_ah is None else warning("count", text, "Check register 306.")]
+    return [ok("count", text)]
+
+
+def judge_evidence(evidence: Evidence, ratings: Ratings) -> list[Finding]:
+    """Tell what days and weeks of use have shown of the battery, as it was saved; a capacity is advised elsewhere."""
+    return [
+        ok("battery", each.text) if each.code is RemarkCode.RESISTANCE_NOT_LEARNED else warning("battery", each.text)
+        for each in remarks_on(evidence, ratings)
+        if each.code is not RemarkCode.CAPACITY_WRONG
+    ]
 
 
 def judge_polling(polls: Polls, slow_ms: float) -> Finding:

@@ -286,21 +286,6 @@ def test_what_was_not_seen_teaches_nothing(counter: Counter) -> None:
     assert counter.full().anchors.drift_a is None
 
 
-def test_a_capacity_that_is_too_low_is_seen(counter: Counter) -> None:
-    """More has come out since full than register 306 says that there is."""
-    counter.full()
-    counter.flow(10.0, -30.0)
-    assert counter.settle().anchors.capacity_ah == pytest.approx(300.0, rel=0.02)
-
-
-def test_a_capacity_that_is_too_high_is_seen(counter: Counter) -> None:
-    """Its cells rest near empty after much less."""
-    counter.full()
-    counter.flow(18.0, -10.0)
-    counter.flow(0.6, 0.0)
-    assert counter.settle(3.05).anchors.capacity_ah == pytest.approx(180.0 / 0.939, rel=0.02)
-
-
 def test_a_person_sets_it(counter: Counter) -> None:
     """The value that was written and read back is that of both counts."""
     after = set_count(counter.memory, 80.0)

@@ -454,7 +454,7 @@ REMOVALS = [
 
 NO_STAGES = {
     "EnforcementMemory",
-    "Memory",
+    "_new_memory",
     "SocMemory",
     "_elapsed_s",
     "_limits",
@@ -464,11 +464,12 @@ NO_STAGES = {
     "loose_wires",
     "make_context",
     "next_count",
+    "next_evidence",
     "replace",
     "with_count",
 }
 """What the engine calls beside its stages: without it there is no decision at all, or the BMS's count (test_soc_count)
-is the state of charge."""
+is the state of charge; and what is told and decides nothing (test_evidence)."""
 
 
 def broken(make_engine: MakeEngine) -> set[str]:

@@ -9,6 +9,14 @@ from tinybms_bridge.battery.limits.curve_defaults import CURVE_NAMES, curves_for
 from tinybms_bridge.battery.limits.curves import Curve
 from tinybms_bridge.battery.limits.discharge import DischargeMemory, Pause
 from tinybms_bridge.battery.limits.engine import Memory, step
+from tinybms_bridge.battery.limits.evidence_memory import (
+    NO_EVIDENCE,
+    Evidence,
+    Remark,
+    RemarkCode,
+    holds_ah,
+    remarks_on,
+)
 from tinybms_bridge.battery.limits.feed_in import FeedInMemory
 from tinybms_bridge.battery.limits.fit import Fit, Misfit, fit_to_battery
 from tinybms_bridge.battery.limits.model import ChargeState, Freshness, LimitCode, Limits, Quantity, Reason
@@ -35,6 +43,7 @@ from tinybms_bridge.battery.limits.words import explain
 __all__ = [
     "CURVE_NAMES",
     "NO_BALANCING",
+    "NO_EVIDENCE",
     "PRESETS",
     "Anchors",
     "BalancingMemory",
@@ -47,6 +56,7 @@ __all__ = [
     "ChemistryMemory",
     "Curve",
     "DischargeMemory",
+    "Evidence",
     "FeedInMemory",
     "Fit",
     "Freshness",
@@ -67,6 +77,8 @@ __all__ = [
     "RateSettings",
     "Reason",
     "RebulkMemory",
+    "Remark",
+    "RemarkCode",
     "ResistanceMemory",
     "SensorMemory",
     "SocMemory",
@@ -78,6 +90,8 @@ __all__ = [
     "curves_for",
     "explain",
     "fit_to_battery",
+    "holds_ah",
     "in_wire_steps",
+    "remarks_on",
     "step",
 ]

@@ -24,6 +24,8 @@ from tinybms_bridge.battery.limits.discharge import CALM, DischargeMemory, limit
 from tinybms_bridge.battery.limits.doubts import loose_wires
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.enforcement import EnforcementMemory, enforce
+from tinybms_bridge.battery.limits.evidence import next_evidence
+from tinybms_bridge.battery.limits.evidence_memory import NO_EVIDENCE, Evidence
 from tinybms_bridge.battery.limits.feed_in import FeedInMemory, next_feed_in
 from tinybms_bridge.battery.limits.model import CCL, CVL, DCL, Limits
 from tinybms_bridge.battery.limits.policy import (
@@ -89,6 +91,8 @@ class Memory:
     """The bridge's count; without one the BMS's is the state of charge."""
     feed_in: FeedInMemory = field(default_factory=FeedInMemory)
     rebulk: RebulkMemory = field(default_factory=RebulkMemory)
+    evidence: Evidence = NO_EVIDENCE
+    """What its owner should know of the battery."""
 
     @property
     def sample(self) -> Snapshot | None:
@@ -161,9 +165,10 @@ def step(
     age_s = freshness.age_s(now_s)
     dcl_left = derate(draft, context, age_s, sensors, memory.dcl_left)
     too_cold_or_hot = stop_for_temperature(draft, context, memory.too_cold_or_hot, sensors)
-    resistance = memory.resistance
+    resistance, evidence = memory.resistance, memory.evidence
     if fresh and new_sample:
         resistance = next_resistance(resistance, context.snapshot, context.ratings, sure=not readings.in_doubt)
+        evidence = next_evidence(evidence, context, soc, resistance, sure=not readings.in_doubt)
     discharge = limit_discharge(
         draft, context, memory.discharge, resistance, fresh_s, fresh=fresh, starting=not memory.rates.running
     )
@@ -181,7 +186,7 @@ def step(
     )
     final_clamp(draft, context)
     limits = _limits(
-        draft, context, freshness.state, policy, states, sensors, enforcement, stop, readings, balancing, soc
+        draft, context, freshness.state, policy, states, sensors, enforcement, stop, readings, balancing, soc, evidence
     )
     return limits, _new_memory(
         states=states,
@@ -206,6 +211,7 @@ def step(
         soc=soc,
         feed_in=feed_in,
         rebulk=rebulk,
+        evidence=evidence,
     )
 
 
@@ -287,6 +293,7 @@ def _limits(
     readings: ReadingMemory,
     balancing: BalancingMemory,
     soc: SocMemory,
+    evidence: Evidence,
 ) -> Limits:
     return _new_limits(
         cvl_v=draft[CVL],
@@ -309,5 +316,6 @@ def _limits(
         ccl_ignored=enforcement.ccl_ignored,
         balancing=balancing,
         soc=soc.anchors,
+        evidence=evidence,
         full_voltage_refused=context.charging.full_voltage_refused,
     )

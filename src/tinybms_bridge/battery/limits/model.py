@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from tinybms_bridge.battery.freshness import FRESH, HOLD, Freshness
 from tinybms_bridge.battery.limits.balancing_memory import NO_BALANCING, BalancingMemory
+from tinybms_bridge.battery.limits.evidence_memory import NO_EVIDENCE, Evidence
 from tinybms_bridge.battery.limits.presets import Chemistry
 from tinybms_bridge.battery.limits.soc_count import NO_ANCHORS, Anchors
 from tinybms_bridge.battery.quick import quick
@@ -137,6 +138,8 @@ class Limits:
 
     balancing: BalancingMemory = NO_BALANCING
     """How far the cells are apart, and what is done about it."""
+    evidence: Evidence = NO_EVIDENCE
+    """What use has shown of the battery over days and weeks."""
     full_voltage_refused: str = ""
     """Why no balancing day goes to register 300 although the user wants it."""
 

@@ -20,6 +20,7 @@ __all__ = [
     "ResistanceMemory",
     "cell_resistance_ohm",
     "current_adds_v",
+    "least_step_a",
     "next_resistance",
     "rested_v",
 ]
@@ -107,7 +108,7 @@ def next_resistance(memory: ResistanceMemory, snapshot: Snapshot, ratings: Ratin
     when it agrees with the one before.
     """
     current_a, level = snapshot.pack.current_a, memory.level
-    least_a = max(_STEP_C_RATE * ratings.capacity_ah, _DEAD_BANDS * ratings.least_current_a)
+    least_a = least_step_a(ratings)
     if not (sure and least_a < math.inf):
         return memory if level is None else ResistanceMemory(memory.factors, memory.seen)
     if level is None:
@@ -123,6 +124,11 @@ def next_resistance(memory: ResistanceMemory, snapshot: Snapshot, ratings: Ratin
         return memory
     level_s = memory.level_s + since_s if 0.0 <= since_s <= _LONGEST_STEP_S else 0.0
     return ResistanceMemory(memory.factors, memory.seen, snapshot, min(level_s, _BEFORE_S))
+
+
+def least_step_a(ratings: Ratings) -> float:
+    """Return the smallest step of the current from which the resistance is learned."""
+    return max(_STEP_C_RATE * ratings.capacity_ah, _DEAD_BANDS * ratings.least_current_a)
 
 
 def cell_resistance_ohm(capacity_ah: float, celsius: float | None = None) -> float:

@@ -47,11 +47,6 @@ _GAIN_PER_DAY, _MOST_GAIN = 0.5, 0.8
 """Share of a new finding that is believed: one cloudy or odd day does not decide."""
 _MOST_DRIFT_A = 0.5
 """Largest offset of a current sensor that is believed (0.3 A seen on Hall boards), where the dead band is not more."""
-_OVERDRAWN = 1.05
-"""No battery gives more than it holds: past this share of register 306 since full, the register is too low."""
-_CAPACITY_STEP = 0.01
-_RECENT_S = 3.0 * DAY_S
-"""Longer after a full charge, drift is as good an explanation."""
 _SHORT_S = 60.0
 """A gap of which nothing is known costs no more than a hundredth of the capacity, at 0.6C."""
 
@@ -81,8 +76,6 @@ class Anchors:
     """How much the count was too high when it was last set right at full; negative = too low."""
     drift_a: float | None = None
     """Current that the sensor shows too much, by the mean over days; None before the second full charge."""
-    capacity_ah: float | None = None
-    """What a full battery has given until its cells were empty, where that is not about register 306."""
 
     @property
     def drift_ah_per_day(self) -> float | None:
@@ -97,9 +90,6 @@ class Anchors:
             words.append(f"the current is counted {drift_ah:+.1f} Ah a day off, which is taken off the state of charge")
         if ratings.misses_small_loads:
             words.append(f"loads under {ratings.least_current_a:g} A are not counted")
-        seen_ah, set_ah = self.capacity_ah, ratings.capacity_ah
-        if seen_ah is not None and not set_ah / _OVERDRAWN <= seen_ah <= set_ah * _OVERDRAWN:
-            words.append(f"a full battery gave about {seen_ah:.0f} Ah, and register 306 says {set_ah:.0f} Ah")
         return tuple(words)
 
 
@@ -195,10 +185,8 @@ def next_anchors(
     if memory.percent is None:
         return memory
     if memory.idle_s >= _REST_S and lowest_v <= preset.empty_v:
-        memory = _lowered_by_cells(memory, preset, full_share, lowest_v, ratings)
-    since_full_ah, before = memory.since_full_ah, memory.anchors
-    if since_full_ah is not None and since_full_ah < -_OVERDRAWN * ratings.capacity_ah and _recent(memory):
-        memory = _with_capacity(memory, -since_full_ah)
+        memory = _lowered_by_cells(memory, preset, full_share, lowest_v)
+    before = memory.anchors
     if full is before.full and charged is before.charged and uneven is before.uneven and empty is before.empty:
         return memory
     if (full and not before.full) or (charged and not before.charged):
@@ -277,32 +265,12 @@ def _stands(bms_percent: float) -> bool:
     return not _STANDS_PERCENT < bms_percent < _FULL_PERCENT - _STANDS_PERCENT
 
 
-def _recent(memory: SocMemory) -> bool:
-    full_at_s, lifetime_s = memory.anchors.full_at_s, memory.lifetime_s
-    return full_at_s is not None and lifetime_s is not None and 0 <= lifetime_s - full_at_s <= _RECENT_S
-
-
-def _lowered_by_cells(
-    memory: SocMemory, preset: Preset, full_share: float, lowest_v: float, ratings: Ratings
-) -> SocMemory:
+def _lowered_by_cells(memory: SocMemory, preset: Preset, full_share: float, lowest_v: float) -> SocMemory:
     """Return a count that is no higher than what the lowest cell, at rest near empty, can hold."""
     share = min(1.0, preset.soc_at_rest.at(lowest_v + preset.rest_doubt_v) / full_share)
     if memory.percent is None or memory.percent <= 100.0 * share or share >= 1.0:
         return memory
-    since_full_ah = memory.since_full_ah
-    if since_full_ah is not None and _recent(memory):
-        gave_ah = -since_full_ah / (1.0 - share)
-        if 0.0 < gave_ah < ratings.capacity_ah / _OVERDRAWN:
-            memory = _with_capacity(memory, gave_ah)
     return replace(memory, percent=100.0 * share)
-
-
-def _with_capacity(memory: SocMemory, capacity_ah: float) -> SocMemory:
-    """Return the memory with a capacity that was seen; in steps of a hundredth, as it is told and not counted on."""
-    known_ah = memory.anchors.capacity_ah
-    if known_ah is not None and abs(capacity_ah - known_ah) < _CAPACITY_STEP * known_ah:
-        return memory
-    return replace(memory, anchors=replace(memory.anchors, capacity_ah=capacity_ah))
 
 
 def _set_full(memory: SocMemory, ratings: Ratings) -> SocMemory:

@@ -13,6 +13,8 @@ __all__ = ["SCENARIOS"]
 
 _DAYS = 14
 _SUN = Days(tuple(4000.0 * share for share in (1.0, 1.0, 0.3, 1.0, 0.6, 1.0, 0.2)) * 2)
+_DARK = Days(tuple(4000.0 * share for share in (1.0, 0.3, 1.0, 1.0, 0.3, 1.0, 1.0)) * 2)
+"""Two cloudy days a week, after each of which the battery is nearly empty in the morning and full at noon."""
 _HOUSE = top_balanced(BatteryPlan(soc=0.6))
 
 
@@ -22,6 +24,7 @@ def _fortnight(
     battery: BatteryPlan,
     *,
     sensors: SensorPlan = SensorPlan(),  # noqa: B008 -- frozen
+    sun: Profile = _SUN,
     load: Profile = Constant(400.0),  # noqa: B008 -- frozen
     bar: Bar = Bar(),  # noqa: B008 -- frozen
     most_short_percent: float = 3.0,
@@ -31,7 +34,7 @@ def _fortnight(
         title,
         battery=battery,
         sensors=sensors,
-        sun=_SUN,
+        sun=sun,
         load=load,
         start_h=0.0,
         hours=24.0 * _DAYS - 5.0,
@@ -56,14 +59,18 @@ SCENARIOS = (
     ),
     _fortnight(
         "capacity-too-high",
-        "Register 306 is 30 % above the true capacity",
+        "Register 306 is 30 % above the true capacity; cloudy days take the battery near empty",
         replace(_HOUSE, told_capacity=1.3),
+        sun=_DARK,
+        load=Constant(625.0),
         bar=Bar(top_percent=99.0),
     ),
     _fortnight(
         "capacity-too-low",
-        "Register 306 is 30 % below the true capacity",
+        "Register 306 is 30 % below the true capacity; cloudy days take the battery near empty",
         replace(_HOUSE, told_capacity=0.7),
+        sun=_DARK,
+        load=Constant(625.0),
         bar=Bar(top_percent=99.0),
     ),
     _fortnight(
@@ -84,6 +91,8 @@ SCENARIOS = (
                 for i in range(16)
             ),
         ),
+        sun=_DARK,
+        load=Constant(540.0),
         most_short_percent=4.0,
     ),
 )

@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 from tinybms_bridge.battery.freshness import Freshness
-from tinybms_bridge.battery.limits import Anchors, BalancingMemory, BalancingPhase
+from tinybms_bridge.battery.limits import Anchors, BalancingMemory, BalancingPhase, Evidence
+from tinybms_bridge.battery.limits.evidence_memory import UNLEARNED_S
 from tinybms_bridge.battery.snapshot import Ratings
 from tinybms_bridge.battery.view import Last, View
 
@@ -64,9 +65,9 @@ async def test_what_was_learned_of_the_count_is_told(visitor: httpx.AsyncClient,
     before = (await visitor.get("/api/limits")).json()["soc"]
     picture = face.picture()
     ratings = Ratings(16, 3.6, 2.8, 3.75, 2.5, 100.0, 150.0, None, 60.0, 1.0, 280.0)
-    learned = Anchors(off_percent=-2.54, drift_a=0.25, capacity_ah=200.0)
+    learned, held = Anchors(off_percent=-2.54, drift_a=0.25), Evidence(capacity_ah=200.0)
     measured = replace(picture.view.measured, ratings=ratings)
-    limits = replace(picture.view.limits, soc=learned)
+    limits = replace(picture.view.limits, soc=learned, evidence=held)
     face.now = replace(picture, view=replace(picture.view, measured=measured, limits=limits))
     after = (await visitor.get("/api/limits")).json()["soc"]
     assert (before["drift_ah_per_day"], before["off_percent"], before["capacity_ah"]) == (None, None, None)
@@ -74,8 +75,26 @@ async def test_what_was_learned_of_the_count_is_told(visitor: httpx.AsyncClient,
     assert after["remarks"] == [
         "the current is counted +6.0 Ah a day off, which is taken off the state of charge",
         "loads under 0.8 A are not counted",
-        "a full battery gave about 200 Ah, and register 306 says 280 Ah",
     ]
+
+
+async def test_what_use_has_shown_of_the_battery_is_told(visitor: httpx.AsyncClient, face: Any) -> None:
+    """Each with its code, its cells and all of it in words; nothing where nothing was found, or nobody knows."""
+    before = (await visitor.get("/api/limits")).json()["battery"]
+    picture = face.picture()
+    ratings = Ratings(16, 3.6, 2.8, 3.75, 2.5, 100.0, 150.0, None, 60.0, 1.0, 280.0)
+    found = Evidence(flowing_s=UNLEARNED_S, capacity_ah=200.0, cells=(0.8, *(1.0,) * 15))
+    measured = replace(picture.view.measured, ratings=ratings)
+    limits = replace(picture.view.limits, evidence=found)
+    face.now = replace(picture, view=replace(picture.view, measured=measured, limits=limits))
+    after = (await visitor.get("/api/limits")).json()["battery"]
+    assert before == []
+    assert [(each["code"], each["cells"]) for each in after] == [
+        ("resistance_not_learned", []),
+        ("weak_cell", [1]),
+        ("capacity_wrong", []),
+    ]
+    assert after[1]["text"].startswith("cell 1 holds about 20 % less than the middle one")
 
 
 async def test_before_the_first_decision(visitor: httpx.AsyncClient, face: Any) -> None:
@@ -87,6 +106,7 @@ async def test_before_the_first_decision(visitor: httpx.AsyncClient, face: Any) 
     assert (found["state"], found["may_send"], found["last"]) == (None, False, None)
     assert found["balancing"] is None
     assert found["soc"] is None
+    assert found["battery"] == []
     assert found["cvl"] == {"value": None, "unit": "V", "reasons": []}
 
 

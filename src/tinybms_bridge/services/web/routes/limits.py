@@ -5,7 +5,7 @@ from datetime import datetime
 from fastapi import APIRouter
 from pydantic import Field
 
-from tinybms_bridge.battery.limits import Anchors, Limits, Quantity, Reason, explain
+from tinybms_bridge.battery.limits import Limits, Quantity, Reason, explain, holds_ah, remarks_on
 from tinybms_bridge.battery.snapshot import Ratings
 from tinybms_bridge.services.web.face import Picture
 from tinybms_bridge.services.web.routes.answers import Answer
@@ -76,8 +76,19 @@ class CountAnswer(Answer):
     off_percent: float | None
     """How much the count was too high when it was last set right by a full battery."""
     capacity_ah: float | None
-    """What a full battery has given, where that is not about what register 306 says."""
+    """What the battery holds, as was seen between full and near empty, where that is not about register 306."""
     remarks: list[str] = Field(examples=[["loads under 0.8 A are not counted"]])
+
+
+class RemarkAnswer(Answer):
+    """What days and weeks of use have shown of the battery."""
+
+    code: str = Field(examples=["weak_cell"])
+    """``resistance_not_learned``, ``weak_cell``, ``resistive_cell`` or ``capacity_wrong``."""
+    cells: list[int] = Field(examples=[[12]])
+    """Numbers of the cells that it is about; empty for the whole battery."""
+    text: str
+    """What was found, what follows, and what can be done."""
 
 
 class LastLimits(Answer):
@@ -114,6 +125,8 @@ class LimitsAnswer(Answer):
     """False while the BMS gives no state of charge that can be: then the last good one is counted on."""
     soc: CountAnswer | None
     """Null while nothing is sent."""
+    battery: list[RemarkAnswer]
+    """What the owner should know of the battery; empty for one that is as it should be, or not known yet."""
     loose_wires: list[str] = Field(examples=[["the wire between cells 7 and 8"]])
     """Cells whose readings disagree so often that a sense wire must be loose."""
     uncontrolled: bool
@@ -148,7 +161,8 @@ async def limits(face: Face, _user: Viewer) -> LimitsAnswer:
         full_charge_due=found is not None and found.full_charge_due,
         lost_sensors=list(found.lost_sensors) if found else [],
         soc_known=found is None or found.soc_known,
-        soc=None if found is None else _count(found.soc, view.ratings),
+        soc=None if found is None else _count(found, view.ratings),
+        battery=_battery(found, view.ratings),
         loose_wires=list(found.loose_wires) if found else [],
         uncontrolled=found is not None and found.uncontrolled,
         ccl_ignored=found is not None and found.ccl_ignored,
@@ -161,8 +175,17 @@ async def limits(face: Face, _user: Viewer) -> LimitsAnswer:
     )
 
 
-def _count(anchors: Anchors, ratings: Ratings | None) -> CountAnswer:
-    drift_ah, off_percent, capacity_ah = anchors.drift_ah_per_day, anchors.off_percent, anchors.capacity_ah
+def _battery(limits: Limits | None, ratings: Ratings | None) -> list[RemarkAnswer]:
+    if limits is None or ratings is None:
+        return []
+    found = remarks_on(limits.evidence, ratings)
+    return [RemarkAnswer(code=each.code.value, cells=list(each.cells), text=each.text) for each in found]
+
+
+def _count(limits: Limits, ratings: Ratings | None) -> CountAnswer:
+    anchors = limits.soc
+    drift_ah, off_percent = anchors.drift_ah_per_day, anchors.off_percent
+    capacity_ah = None if ratings is None else holds_ah(limits.evidence, ratings)
     return CountAnswer(
         drift_ah_per_day=drift_ah,
         off_percent=off_percent,
