@@ -42,7 +42,7 @@ from tinybms_bridge.hal.storage import FileStorage
 from tinybms_bridge.services.event_store import EVENTS_FILE, EventStore, News
 from tinybms_bridge.services.history import HistorySettings
 from tinybms_bridge.services.history.database import Database
-from tinybms_bridge.services.history.step import Row as HistoryRow
+from tinybms_bridge.services.history.recorder import Row as HistoryRow
 from tinybms_bridge.services.logs.lines import LogLine
 from tinybms_bridge.services.logs.rotating import LOG_FILE, RotatingFile
 

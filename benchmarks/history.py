@@ -15,8 +15,8 @@ from tinybms_bridge.battery.limits import ChargeState, Limits
 from tinybms_bridge.battery.snapshot import Cells, PackState, Snapshot, Temperatures
 from tinybms_bridge.services.history import History, HistorySettings, database
 from tinybms_bridge.services.history.database import Database
-from tinybms_bridge.services.history.step import Row as HistoryRow
-from tinybms_bridge.services.history.step import StepBuilder
+from tinybms_bridge.services.history.recorder import Row as HistoryRow
+from tinybms_bridge.services.history.recorder import StepBuilder
 
 BEGIN_S = 1_767_225_600
 DAY_S = 86_400

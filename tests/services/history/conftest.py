@@ -13,7 +13,7 @@ from tinybms_bridge.battery.snapshot import Cells, PackState, Snapshot, Temperat
 from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.services.history.database import Database
 from tinybms_bridge.services.history.levels import HistorySettings
-from tinybms_bridge.services.history.step import Row, StepBuilder
+from tinybms_bridge.services.history.recorder import Row, StepBuilder
 
 START_S = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
 

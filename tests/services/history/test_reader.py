@@ -12,12 +12,10 @@ from hypothesis import strategies as st
 
 from tinybms_bridge.battery.limits import ChargeState
 from tinybms_bridge.services.history.database import Database
-from tinybms_bridge.services.history.errors import HistoryError
-from tinybms_bridge.services.history.levels import LEVELS, HistorySettings
-from tinybms_bridge.services.history.reader import Day, Figures, Reader
-from tinybms_bridge.services.history.series import FIELDS, Cell
-from tinybms_bridge.services.history.step import Row
-from tinybms_bridge.services.history.view import View
+from tinybms_bridge.services.history.fields import FIELDS, Cell
+from tinybms_bridge.services.history.levels import LEVELS, HistoryError, HistorySettings
+from tinybms_bridge.services.history.reader import Day, Figures, Reader, View
+from tinybms_bridge.services.history.recorder import Row
 
 Minutes = Callable[..., Sequence[Row]]
 START_S = 1_767_225_600

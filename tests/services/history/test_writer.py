@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tinybms_bridge.services.history.errors import HistoryError
-from tinybms_bridge.services.history.step import Row
+from tinybms_bridge.services.history.levels import HistoryError
+from tinybms_bridge.services.history.recorder import Row
 from tinybms_bridge.services.history.writer import Writer
 
 

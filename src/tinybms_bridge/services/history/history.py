@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING
 from tinybms_bridge.bus import Bus
 from tinybms_bridge.hal.blocking import RunBlocking, in_thread
 from tinybms_bridge.hal.clock import Clock
-from tinybms_bridge.services.history.errors import HistoryError
-from tinybms_bridge.services.history.levels import LEVELS, HistorySettings
+from tinybms_bridge.services.history.fields import FIELDS, Field
+from tinybms_bridge.services.history.levels import LEVELS, HistoryError, HistorySettings
 from tinybms_bridge.services.history.recorder import Recorder
-from tinybms_bridge.services.history.series import FIELDS, Field
 from tinybms_bridge.services.history.writer import Batch, Writer
 
 if TYPE_CHECKING:
     from tinybms_bridge.services.history.database import Database
-    from tinybms_bridge.services.history.reader import Day, Figures, Reader
-    from tinybms_bridge.services.history.view import View
+    from tinybms_bridge.services.history.reader import Day, Figures, Reader, View
 
 __all__ = ["History", "HistoryState"]
 
@@ -90,7 +88,7 @@ class History:
 
     def view(self, from_s: int, to_s: int, names: Sequence[str], *, points: int, step_s: int | None = None) -> "View":
         """Return what answers a request; see ``grid_of`` and ``View``. Blocks. Raises HistoryError, KeyError."""
-        from tinybms_bridge.services.history.view import View
+        from tinybms_bridge.services.history.reader import View
 
         reader = self._reader
         return View(reader, reader.plan(from_s, to_s, points=points, step_s=step_s), names)

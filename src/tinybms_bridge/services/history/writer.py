@@ -6,8 +6,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from tinybms_bridge.services.history.errors import HistoryError
-from tinybms_bridge.services.history.step import Row
+from tinybms_bridge.services.history.levels import HistoryError
+from tinybms_bridge.services.history.recorder import Row
 
 __all__ = ["Writer"]
 

@@ -1,19 +1,21 @@
 """The settings of a TinyBMS: read, judge, write in a safe order, verify, back up and restore."""
 
 from tinybms_bridge.tinybms.settings.actions import ACTIONS, ActionInfo, ActionName, ActionResult
-from tinybms_bridge.tinybms.settings.advised import held_against
-from tinybms_bridge.tinybms.settings.backup import Backup, backup_of, backup_text, parse_backup
-from tinybms_bridge.tinybms.settings.cautions import Caution
+from tinybms_bridge.tinybms.settings.backup import (
+    Backup,
+    Difference,
+    backup_of,
+    backup_text,
+    differences,
+    parse_backup,
+    restore_plan,
+)
 from tinybms_bridge.tinybms.settings.errors import ConfirmationError, Problem, SettingsError, StaleSettingsError
 from tinybms_bridge.tinybms.settings.fields import Setting, all_settings, find_setting
-from tinybms_bridge.tinybms.settings.limits import present_range
-from tinybms_bridge.tinybms.settings.link import Link
 from tinybms_bridge.tinybms.settings.manager import BmsSettings
-from tinybms_bridge.tinybms.settings.plan import Change, Plan, make_plan
-from tinybms_bridge.tinybms.settings.restore import Difference, differences, restore_plan
-from tinybms_bridge.tinybms.settings.results import Outcome, Report, Result
-from tinybms_bridge.tinybms.settings.rules import Violation, violations
-from tinybms_bridge.tinybms.settings.table import Readout, firmware_text
+from tinybms_bridge.tinybms.settings.plan import Change, Plan, held_against, make_plan
+from tinybms_bridge.tinybms.settings.rules import Caution, Violation, present_range, violations
+from tinybms_bridge.tinybms.settings.table import Link, Readout, firmware_text
 from tinybms_bridge.tinybms.settings.values import (
     RawRange,
     allowed_values,
@@ -22,7 +24,7 @@ from tinybms_bridge.tinybms.settings.values import (
     range_text,
     shown_value,
 )
-from tinybms_bridge.tinybms.settings.writer import WriteOptions
+from tinybms_bridge.tinybms.settings.writer import Outcome, Report, Result, WriteOptions
 
 __all__ = [
     "ACTIONS",

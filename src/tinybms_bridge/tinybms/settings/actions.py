@@ -13,10 +13,8 @@ from tinybms_bridge.errors import BridgeError
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.tinybms.frames import Action, ActionRequest, WriteModbus, to_u32
 from tinybms_bridge.tinybms.settings.errors import Problem, SettingsError
-from tinybms_bridge.tinybms.settings.link import Link, read_registers
-from tinybms_bridge.tinybms.settings.results import Outcome
-from tinybms_bridge.tinybms.settings.table import firmware_text
-from tinybms_bridge.tinybms.settings.writer import Answer, Sent, WriteOptions, send_once
+from tinybms_bridge.tinybms.settings.table import Link, firmware_text, read_registers
+from tinybms_bridge.tinybms.settings.writer import Answer, Outcome, Sent, WriteOptions, send_once
 
 __all__ = ["ACTIONS", "ActionInfo", "ActionName", "ActionResult", "perform_request"]
 

@@ -2,13 +2,13 @@
 
 from dataclasses import asdict
 
+from tinybms_bridge.tinybms.settings.backup import Difference
 from tinybms_bridge.tinybms.settings.fields import Setting, all_settings
-from tinybms_bridge.tinybms.settings.limits import present_range
 from tinybms_bridge.tinybms.settings.plan import Change, Plan
-from tinybms_bridge.tinybms.settings.restore import Difference
-from tinybms_bridge.tinybms.settings.results import Outcome, Report, Result
+from tinybms_bridge.tinybms.settings.rules import present_range
 from tinybms_bridge.tinybms.settings.table import Readout, firmware_text
 from tinybms_bridge.tinybms.settings.values import allowed_values, range_text, shown_value
+from tinybms_bridge.tinybms.settings.writer import Outcome, Report, Result
 
 __all__ = [
     "Row",

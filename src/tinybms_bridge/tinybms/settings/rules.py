@@ -1,14 +1,89 @@
-"""What must hold between settings (protocol reference, 5.8; user manual Rev D)."""
+"""What bounds a setting, what must hold between settings, and what a change does to the power, in plain words.
 
-from collections.abc import Iterator, Sequence
+The range that counts is the BMS's own where it tells one that makes sense, else the vendor's. Some of the BMS's limits
+move with other settings (protocol reference, 2.3, 5.7 and 5.8; user manual Rev D): they are true for the present state
+and wrong for the state after a batch that changes those as well.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import combinations, pairwise
 
+from tinybms_bridge.battery.snapshot import BmsStatus, Snapshot
+from tinybms_bridge.tinybms.registers import RegisterValue
 from tinybms_bridge.tinybms.settings.fields import Setting, by_name
-from tinybms_bridge.tinybms.settings.values import shown_value
+from tinybms_bridge.tinybms.settings.table import Readout
+from tinybms_bridge.tinybms.settings.values import RawRange, shown_value
 
-__all__ = ["PINNED", "Severity", "Violation", "pin_of", "violations"]
+__all__ = [
+    "CURRENTS",
+    "PINNED",
+    "SHAPERS",
+    "Caution",
+    "Severity",
+    "Violation",
+    "cautions",
+    "pin_of",
+    "present_range",
+    "violations",
+    "writable_range",
+]
+
+
+LADDER = frozenset(
+    {"fully_charged_voltage_v", "fully_discharged_voltage_v", "over_voltage_cutoff_v", "under_voltage_cutoff_v"}
+)
+"""Each of these four limits its neighbours; the rules judge them together."""
+
+SHAPERS = frozenset({"operation_mode", "load_switch_type", "charger_switch_type", "single_port_switch_type"})
+"""What they are decides how much current may be set."""
+
+CURRENTS = frozenset(
+    {
+        "charge_finished_current_a",
+        "discharge_peak_current_cutoff_a",
+        "discharge_over_current_cutoff_a",
+        "charge_over_current_cutoff_a",
+    }
+)
+"""Limits of these depend on board, sensor, mode and switches."""
+
+_PEAK, _DISCHARGE = "discharge_peak_current_cutoff_a", "discharge_over_current_cutoff_a"
+
+
+def present_range(readout: Readout, setting: Setting) -> RawRange:
+    """Return the range that counts now.
+
+    The BMS's own is not believed where it is empty, zero throughout, or does not contain the present value.
+    """
+    documented = RawRange(*setting.register.raw_range, "vendor")
+    if readout.own is None:
+        return documented
+    low, high = setting.raw(readout.own.minimum), setting.raw(readout.own.maximum)
+    if low == high == 0 or not low <= setting.raw(readout.words) <= high:
+        return documented
+    return RawRange(low, high, "bms")
+
+
+def writable_range(readout: Readout, setting: Setting, changing: Collection[str]) -> RawRange:
+    """Return the range to hold a new value against, in a batch that changes the settings called ``changing``."""
+    documented = RawRange(*setting.register.raw_range, "vendor")
+    if setting.name in LADDER or (setting.name in CURRENTS and not SHAPERS.isdisjoint(changing)):
+        return documented
+    own = present_range(readout, setting)
+    if setting.name == _PEAK and _DISCHARGE in changing:
+        return RawRange(min(own.low, documented.low), own.high, own.origin)
+    if setting.name == _DISCHARGE and _PEAK in changing and _bound_by_peak(readout, own.high):
+        return RawRange(own.low, max(own.high, documented.high), "vendor")
+    return own
+
+
+def _bound_by_peak(readout: Readout, high: int) -> bool:
+    """Return whether a largest discharge current is but the present peak cutoff, which the batch moves too."""
+    peak = by_name(_PEAK).raw(readout.words)
+    return high in {peak - 1, peak}
+
 
 _LADDER = (
     "under_voltage_cutoff_v",
@@ -17,7 +92,6 @@ _LADDER = (
     "over_voltage_cutoff_v",
 )
 _STEP_MV = 10
-_PEAK, _DISCHARGE = "discharge_peak_current_cutoff_a", "discharge_over_current_cutoff_a"
 _PEAK_FIRMWARE = 251
 
 PINNED = (
@@ -114,3 +188,131 @@ def _charger_type(words: Sequence[int]) -> Iterator[Violation]:
     if str(by_name(name).value(words)).endswith("_reserved"):
         message = f"{_shown(name, words)} is reserved; the vendor supports cc_cv only"
         yield Violation((name,), Severity.DOUBTFUL, message, "charger type")
+
+
+_LARGEST_DOCUMENTED_A = 750
+
+
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """Something to know before a change is made."""
+
+    name: str
+    """The setting; empty when it is about the whole."""
+    text: str
+    needs_confirmation: bool = False
+    """It restarts the BMS, cuts the power or changes what is measured."""
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.text}" if self.name else self.text
+
+
+_HIGH_POWER = "the manual gives this to high-power boards only; this is a low-power one"
+_SWITCH = "is switched through another output from now on; if nothing is connected there, its power is cut"
+
+_CONFIRM: Mapping[str, str] = {
+    "series_cells": "changes which connector pins are measured; a wrong number makes every voltage and limit wrong",
+    "operation_mode": "the BMS restarts by itself and opens its switches: the power of the load is cut",
+    "load_switch_type": f"the load {_SWITCH}",
+    "charger_switch_type": f"the charger {_SWITCH}",
+    "single_port_switch_type": f"the battery {_SWITCH}",
+}
+
+_TELL: Mapping[str, str] = {
+    "charger_detection": "charging stops when no charger is seen at the new input",
+    "ignition": "the load is switched off while the ignition input is low",
+    "invert_external_current_sensor": "charge and discharge change places in every measurement",
+    "temperature_sensor_type": "a type that is not connected gives wrong temperatures",
+}
+
+_TELL_VALUE: Mapping[tuple[str, RegisterValue], str] = {
+    ("disable_switch_diagnostics", "disabled"): "a switch that is stuck is no longer noticed",
+    ("automatic_recovery_s", 0): "a fault then lasts until the charger is connected, the ignition or the BMS restarted",
+    ("ignition", "disabled"): "the load stays on while the BMS sleeps",
+}
+
+
+def cautions(readout: Readout, changes: Sequence[tuple[Setting, RegisterValue]], words: Sequence[int]) -> list[Caution]:
+    """Return what to know before ``changes`` (setting and new value) are made, which lead to ``words``."""
+    found: list[Caution] = []
+    for setting, value in changes:
+        found += _of_kind(setting.name, value)
+        found += _of_moment(setting.name, value, readout.live)
+        if readout.high_power is False and setting.name in PINNED and _needs_high_power(setting, value, words):
+            found.append(Caution(setting.name, _HIGH_POWER))
+    names = {setting.name for setting, _ in changes}
+    if names & SHAPERS and names & CURRENTS:
+        found.append(Caution("", "how much current may be set depends on the mode and the switches; the BMS decides"))
+    return found
+
+
+def _of_kind(name: str, value: RegisterValue) -> Iterator[Caution]:
+    if name in _CONFIRM:
+        yield Caution(name, _CONFIRM[name], needs_confirmation=True)
+    if (name, value) in _TELL_VALUE:
+        yield Caution(name, _TELL_VALUE[name, value])
+    elif name in _TELL:
+        yield Caution(name, _TELL[name])
+    if name == "broadcast_time" and value != "disabled":
+        yield Caution(name, "puts unasked text between the answers on the line that the bridge reads")
+    if name == "discharge_peak_current_cutoff_a" and isinstance(value, int) and value > _LARGEST_DOCUMENTED_A:
+        yield Caution(name, f"the vendor documents no current above {_LARGEST_DOCUMENTED_A} A")
+
+
+def _needs_high_power(setting: Setting, value: RegisterValue, words: Sequence[int]) -> bool:
+    precharge = setting.name == "precharge_pin" and value != "disabled"
+    return precharge or pin_of(setting, words) is not None
+
+
+_Measure = Callable[[Snapshot], float | None]
+
+
+def _discharge_a(live: Snapshot) -> float:
+    return max(0.0, -live.pack.current_a)
+
+
+def _through_the_load_a(live: Snapshot) -> float:
+    """Return what register 317 limits: the discharge current, or that of regeneration."""
+    return abs(live.pack.current_a) if live.pack.status is BmsStatus.REGENERATION else _discharge_a(live)
+
+
+def _charge_a(live: Snapshot) -> float:
+    return max(0.0, live.pack.current_a)
+
+
+_BELOW: Mapping[str, tuple[_Measure, str]] = {
+    "discharge_over_current_cutoff_a": (
+        _through_the_load_a,
+        "is below the present current of {:.1f} A: the BMS cuts it",
+    ),
+    "discharge_peak_current_cutoff_a": (_discharge_a, "is below the present load of {:.1f} A: the BMS cuts it at once"),
+    "charge_over_current_cutoff_a": (_charge_a, "is below the present charge current of {:.1f} A: the BMS cuts it"),
+    "over_voltage_cutoff_v": (lambda live: live.cells.max_v, "is below the highest cell, {:.3f} V: charging is cut"),
+    "fully_charged_voltage_v": (lambda live: live.cells.max_v, "is below the highest cell, {:.3f} V: charging ends"),
+    "over_heat_cutoff_c": (lambda live: live.temperatures.hottest_c, "is below the present {:.1f} °C: all is cut"),
+}
+"""Limits that act when the measured value is above them."""
+
+_ABOVE: Mapping[str, tuple[_Measure, str]] = {
+    "under_voltage_cutoff_v": (lambda live: live.cells.min_v, "is above the lowest cell, {:.3f} V: all is cut"),
+    "fully_discharged_voltage_v": (
+        lambda live: live.cells.min_v,
+        "is above the lowest cell, {:.3f} V: the load is cut",
+    ),
+    "low_temperature_charger_cutoff_c": (
+        lambda live: live.temperatures.coldest_c,
+        "is above the present {:.1f} °C: charging is cut",
+    ),
+}
+"""Limits that act when the measured value is below them."""
+
+
+def _of_moment(name: str, value: RegisterValue, live: Snapshot | None) -> Iterator[Caution]:
+    if live is None or isinstance(value, str) or value is None:
+        return
+    for table, sign in ((_BELOW, 1), (_ABOVE, -1)):
+        if name in table:
+            measure, text = table[name]
+            present = measure(live)
+            if present is not None and sign * (present - value) > 0:
+                yield Caution(name, text.format(present))

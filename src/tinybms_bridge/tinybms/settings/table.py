@@ -1,12 +1,22 @@
-"""Everything that one BMS says about its settings: values, its own limits and defaults, who it is, how it is now."""
+"""Everything that one BMS says about its settings: the reads, values, its limits and defaults, who it is, how it is."""
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from tinybms_bridge.battery.snapshot import Identity, Snapshot
 from tinybms_bridge.errors import DeviceRefused, LinkError
 from tinybms_bridge.hal.clock import Clock
-from tinybms_bridge.tinybms.frames import SettingsTable
+from tinybms_bridge.tinybms.frames import (
+    ReadModbus,
+    ReadSettings,
+    Registers,
+    Reply,
+    Request,
+    SettingsTable,
+    SettingsValues,
+)
 from tinybms_bridge.tinybms.live import (
     IDENTITY_ADDRESS,
     IDENTITY_COUNT,
@@ -17,9 +27,45 @@ from tinybms_bridge.tinybms.live import (
 )
 from tinybms_bridge.tinybms.registers import RegisterValue
 from tinybms_bridge.tinybms.settings.fields import FIRST, WORDS, WRITE_TO_SET, Setting, Words, all_settings
-from tinybms_bridge.tinybms.settings.link import Link, read_registers, read_settings_table
 
-__all__ = ["OwnTables", "Readout", "differing", "firmware_text", "read_settings", "read_words"]
+__all__ = [
+    "Link",
+    "OwnTables",
+    "Readout",
+    "differing",
+    "firmware_text",
+    "read_registers",
+    "read_settings",
+    "read_settings_table",
+    "read_words",
+]
+
+
+class Link(Protocol):
+    """A client that talks to one BMS, one transaction at a time; writes are sent once."""
+
+    async def request(self, request: Request, *, attempts: int | None = None) -> Reply:
+        """Send a request and return its reply. Raises DeviceRefused or LinkError."""
+        ...
+
+    def exclusive(self) -> AbstractAsyncContextManager[None]:
+        """Keep the line for the calling task; everyone else's requests, the poll among them, wait meanwhile."""
+        ...
+
+
+async def read_registers(link: Link, address: int, count: int, *, attempts: int | None = None) -> tuple[int, ...]:
+    """Return ``count`` registers from ``address``. Raises DeviceRefused or LinkError."""
+    reply = await link.request(ReadModbus(address, count), attempts=attempts)
+    assert isinstance(reply, Registers)
+    return reply.values
+
+
+async def read_settings_table(link: Link, table: SettingsTable, count: int) -> tuple[int, ...]:
+    """Return ``count`` words of one table of command 0x1D. Raises DeviceRefused or LinkError."""
+    reply = await link.request(ReadSettings(table, count))
+    assert isinstance(reply, SettingsValues)
+    return reply.values
+
 
 _SERIES_CELLS = 307
 _POWER_TYPE_BIT = 1 << 8

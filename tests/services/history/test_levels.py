@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybms_bridge.services.history.levels import LEVELS
-from tinybms_bridge.services.history.plan import grid_of
+from tinybms_bridge.services.history.levels import LEVELS, grid_of
 
 NOW_S = 1_767_225_600
 DAY_S = 86_400
