@@ -67,7 +67,7 @@ def test_what_is_no_fraction_stays(value: object) -> None:
 
 def test_nothing_is_less_than_nothing() -> None:
     """A current of -0.001 A is shown as 0.0, not as -0.0."""
-    assert math.copysign(1.0, rounded("current", -0.001)) == 1.0  # type: ignore[arg-type]  # it is a float
+    assert math.copysign(1.0, rounded("current", -0.001)) == 1.0
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

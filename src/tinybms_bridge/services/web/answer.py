@@ -40,23 +40,30 @@ _OTHERWISE = 4
 """Of numbers whose unit stands beside them: the voltage of a cell, in V, is the finest."""
 
 
-def rounded(name: str, value: object) -> object:
+_WHOLE = frozenset({int, str, bool, type(None)})
+"""What is most of an answer, and has nothing to round."""
+
+
+def rounded(name: str, value: Any) -> Any:  # noqa: ANN401 - whatever an answer holds
     """Return a value, or all in it, with the decimals of its name; what is no fraction is returned as it is.
 
     In an object the name of each value is its key, in a list that of the list.
     """
-    match value:
-        case float():
-            return round(value, _decimals(name)) + 0.0 if math.isfinite(value) else value  # no -0.0
-        case dict():
-            return {key: rounded(str(key), entry) for key, entry in value.items()}
-        case list() | tuple():
-            return [rounded(name, entry) for entry in value]
+    kind = value.__class__
+    if kind in _WHOLE:
+        return value
+    if kind is float:
+        return round(value, _decimals(name)) + 0.0 if math.isfinite(value) else value  # no -0.0
+    if kind is dict:
+        return {key: entry if entry.__class__ in _WHOLE else rounded(key, entry) for key, entry in value.items()}
+    if kind is list or kind is tuple:
+        return [entry if entry.__class__ in _WHOLE else rounded(name, entry) for entry in value]
     return value
 
 
 @cache
-def _decimals(name: str) -> int:
+def _decimals(name: object) -> int:
+    name = str(name)
     if name in _BY_NAME:
         return _BY_NAME[name]
     fitting = [unit for unit in _BY_UNIT if name == unit or name.endswith(f"_{unit}")]

@@ -72,6 +72,6 @@ def test_last_values_are_apart_and_dated(picture: Picture) -> None:
     }
     found = last_numbers(old)
     assert found is not None
-    assert (found["at"], found["voltage"]) == ("2026-01-02T03:03:52+00:00", 54.321)
+    assert (str(found["at"]), found["voltage"]) == ("2026-01-02 03:03:52+00:00", 54.321)
     assert found["cvl"] == limit_numbers(picture.view.limits)
     assert last_numbers(picture) is None

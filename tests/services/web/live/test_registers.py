@@ -14,9 +14,9 @@ from tinybms_bridge.tinybms.registers import catalogue
 def test_names_and_units_are_those_of_the_catalogue(picture: Picture) -> None:
     """Each value has the key and the unit that the register catalogue has at its address."""
     for each in live_registers(picture.view.measured):
-        found = {register.key: register.unit for register in catalogue().at(each.address)}
-        assert each.name in found
-        assert each.unit == found[each.name]
+        found = {register.key: register.unit for register in catalogue().at(each["address"])}
+        assert each["name"] in found
+        assert each["unit"] == found[each["name"]]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
@@ -25,7 +25,7 @@ def test_cells_end_at_the_last_pin(picture: Picture, voltages_v: list[float]) ->
     """Whatever the number of cells, the last one is register 15 and none is lost."""
     assert picture.view.measured is not None
     cells = Cells(tuple(voltages_v), (True,) * len(voltages_v))
-    found = {each.address: each.value for each in live_registers(replace(picture.view.measured, cells=cells))}
+    found = {each["address"]: each["value"] for each in live_registers(replace(picture.view.measured, cells=cells))}
     addresses = sorted(address for address in found if address < 16)
     assert addresses == list(range(16 - len(voltages_v), 16))
     assert [found[address] for address in addresses] == voltages_v

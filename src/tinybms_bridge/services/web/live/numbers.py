@@ -45,7 +45,7 @@ def last_numbers(picture: Picture) -> dict[str, object] | None:
     if last is None:
         return None
     return {
-        "at": last.at(picture.at).isoformat(),
+        "at": last.at(picture.at),
         **pack_numbers(last.snapshot),
         "cells_mv": cells_mv(last.snapshot),
         "cvl": limit_numbers(last.limits),

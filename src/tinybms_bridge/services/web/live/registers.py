@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypedDict
 
 from tinybms_bridge.battery.snapshot import Snapshot
 from tinybms_bridge.services.web.live.numbers import balancing_bits
@@ -11,8 +12,7 @@ __all__ = ["LiveRegister", "live_registers"]
 _CELLS = 16
 
 
-@dataclass(frozen=True, slots=True)
-class LiveRegister:
+class LiveRegister(TypedDict):
     """One value of the BMS (protocol Rev D, section 2)."""
 
     address: int
@@ -54,12 +54,12 @@ def live_registers(snapshot: Snapshot | None) -> list[LiveRegister]:
     if snapshot is None:
         return []
     first = _CELLS - snapshot.cells.count
-    cells = [
-        LiveRegister(address=pin, name=f"cell_{pin + 1}_voltage", value=voltage_v, unit="V")
+    cells: list[LiveRegister] = [
+        {"address": pin, "name": f"cell_{pin + 1}_voltage", "value": voltage_v, "unit": "V"}
         for pin, voltage_v in enumerate(snapshot.cells.voltages_v, start=first)
     ]
     return cells + [_entry(source, snapshot) for source in _SOURCES]
 
 
 def _entry(source: _Source, snapshot: Snapshot) -> LiveRegister:
-    return LiveRegister(source.address, source.name, source.read(snapshot), source.unit)
+    return {"address": source.address, "name": source.name, "value": source.read(snapshot), "unit": source.unit}

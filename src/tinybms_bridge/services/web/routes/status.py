@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from tinybms_bridge.services.web.face import BridgeFace, Picture
 from tinybms_bridge.services.web.live.numbers import flat_counters, limit_numbers
+from tinybms_bridge.services.web.live.registers import live_registers
 from tinybms_bridge.services.web.live.status import BatteryNow, FlatStats, RegisterValue, battery_now
 from tinybms_bridge.services.web.routes.answers import Answer
 from tinybms_bridge.services.web.routes.deps import Face
@@ -70,7 +71,8 @@ class Status(BatteryNow):
 async def status(face: Face, _user: Viewer) -> Status:
     """Return the whole state of battery and bridge."""
     picture = face.picture()
-    return Status.model_validate({**battery_now(face, picture), "stats": _stats(face, picture)})
+    registers = live_registers(picture.view.measured)
+    return Status.model_validate({**battery_now(face, picture), "stats": _stats(face, picture), "registers": registers})
 
 
 def _stats(face: BridgeFace, picture: Picture) -> dict[str, object]:
