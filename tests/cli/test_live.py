@@ -27,6 +27,7 @@ from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.services.history import HistoryError
+from tinybms_bridge.services.web.service import WebState
 from tinybms_bridge.tinybms.poller import LinkState
 
 RATINGS = Ratings(
@@ -322,6 +323,22 @@ async def test_a_history_that_is_off_is_not_read(scene: Scene, monkeypatch: pyte
         assert scene.row("SOC").endswith("today -")
 
 
+async def test_the_setup_token_stays_until_it_is_used(scene: Scene) -> None:
+    """It does not scroll away, and it stands beside how else an administrator is made; afterwards, only the address."""
+    token, users = "1f3a90-2b4c6d-8e0f12-345678", ".venv/bin/tinybms-bridge users"
+    scene.bridge.web_state = lambda: WebState("http://localhost:8080/", token, users)
+    await scene.feed(cells=16)
+    for _ in range(30):
+        scene.log(LONG)
+    assert scene.row("Web") == (
+        f"http://localhost:8080/ setup token until it is used: {token} or {users} add NAME --role admin"
+    )
+    scene.bridge.web_state = lambda: WebState("http://localhost:8080/", "", users)
+    assert scene.row("Web") == "http://localhost:8080/"
+    scene.bridge.web_state = lambda: WebState("", token, users)
+    assert token not in scene.text(), "nobody could use it while the server does not listen"
+
+
 async def test_log_lines_are_the_newest_and_are_text(scene: Scene) -> None:
     """Oldest first, in colours by their level; markup, line ends and escape sequences in them do nothing."""
     for number in range(300):
@@ -425,8 +442,8 @@ async def test_every_size_is_filled_and_never_exceeded(scene: Scene, state: Call
     """From two columns to a large window: no exception, no row too wide, no row too many."""
     await state(scene)
     scene.log(LONG)
-    for width in (1, 2, 5, 21, 59, 60, 80, 250):
-        for height in (1, 2, 3, 5, 13, 24, 100):
+    for width in (1, 5, 21, 59, 80, 250):
+        for height in (1, 3, 5, 24, 100):
             rows = scene.rows(width, height, page)
             assert len(rows) <= height
             encoded = scene.view.encoded(rows, width)

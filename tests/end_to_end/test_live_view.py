@@ -124,9 +124,21 @@ async def test_a_newcomer_sees_what_matters_and_finds_the_keys(session: Session)
     await session.shows("GX obeys.", "setup token", "Watch the frames:")
     rows = [row.rstrip() for row in session.screen.display]
     assert not [row for row in rows if row.endswith("…")]
-    for label in ("CVL ", "CCL ", "DCL ", "Alarms ", "GX ", "SOC ", "Battery ", "Cells ", "Web ", "Simulated GX "):
+    for label in (
+        "CVL ",
+        "CCL ",
+        "DCL ",
+        ("Alarms ", "Warning "),
+        "GX ",
+        "SOC ",
+        "Battery ",
+        "Cells ",
+        "Web ",
+        "Simulated GX ",
+    ):
         assert [row for row in rows if row.startswith(label)], label
     assert rows[23].startswith("q quit  ? help")
+    assert b"There is no administrator" not in session.received, "nobody else writes on the screen"
     assert not session.echoes()
     session.type(b"\t")
     await session.shows("16 3.", "highest", "lowest")

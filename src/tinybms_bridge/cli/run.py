@@ -33,7 +33,8 @@ def run_command(
       tinybms-bridge run --device auto --can-channel can1
       tinybms-bridge run -c /etc/tinybms-bridge/config.json --plain
 
-    In a terminal a live view is shown; otherwise plain log lines for the journal.
+    In a terminal a live view is shown, with keys: q ends, ? explains, Tab turns the page. Otherwise plain log lines
+    for the journal.
     A missing BMS or CAN adapter is reported once and waited for. A changed configuration file is in force within a
     second or two, or at once after SIGHUP, without a restart. Exit codes: 0 ended on request,
     1 the path failed, 2 the configuration is wrong.
