@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import MISSING, Field, fields
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["maker", "quick", "replace"]
+__all__ = ["maker", "quick", "replace", "replacer"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -90,6 +90,12 @@ def replace(old: T, **changes: object) -> T:
     """Do for a quick class what ``dataclasses.replace`` does, in less time."""
     new: T = old.__replace__(**changes)  # type: ignore[attr-defined]
     return new
+
+
+def replacer(cls: type[T]) -> Callable[..., T]:
+    """Return ``replace`` for objects of one quick class, in still less time."""
+    replaced: Callable[..., T] = cls.__replace__  # type: ignore[attr-defined]
+    return replaced
 
 
 def _default(each: "Field[Any]") -> str:

@@ -24,7 +24,7 @@ from tinybms_bridge.battery.limits.resistance import current_adds_v
 from tinybms_bridge.battery.limits.spread import spread_of, top_curve
 from tinybms_bridge.battery.limits.times import DAY_S, lag_share
 from tinybms_bridge.battery.limits.wire_steps import down_to_step
-from tinybms_bridge.battery.quick import replace
+from tinybms_bridge.battery.quick import replacer
 
 __all__ = ["apply_balancing", "hold_a", "next_balancing"]
 
@@ -125,6 +125,9 @@ class _Plan:
     read_a: float
 
 
+_changed = replacer(BalancingMemory)
+
+
 @fixed
 def _plan(context: Context) -> _Plan:
     ratings, charging, fit = context.ratings, context.charging, context.fit
@@ -198,10 +201,10 @@ def _count(memory: BalancingMemory, context: Context, plan: _Plan, elapsed_s: fl
         from_s, bled_ah = from_s + int(_SPAN_DAYS / 2.0 * DAY_S), bled_ah / 2.0
     each_ah = _BLEED_A * elapsed_s / 3600.0
     now_ah = each_ah * sum(context.snapshot.cells.balancing)
-    memory = replace(memory, bled_ah=bled_ah + now_ah, bled_from_lifetime_s=from_s, bled_to_lifetime_s=lifetime_s)
+    memory = _changed(memory, bled_ah=bled_ah + now_ah, bled_from_lifetime_s=from_s, bled_to_lifetime_s=lifetime_s)
     if not memory.at_least or memory.spread_ah is None or memory.spread_ah <= plan.far_ah:
         return memory
-    return replace(memory, spread_ah=memory.spread_ah - each_ah, work_ah=max(memory.work_ah - now_ah, plan.far_ah))
+    return _changed(memory, spread_ah=memory.spread_ah - each_ah, work_ah=max(memory.work_ah - now_ah, plan.far_ah))
 
 
 def _look(memory: BalancingMemory, context: Context, plan: _Plan, elapsed_s: float) -> BalancingMemory:
@@ -210,14 +213,14 @@ def _look(memory: BalancingMemory, context: Context, plan: _Plan, elapsed_s: flo
     high_v = snapshot.cells.max_v
     if high_v < plan.near_v or not 0.0 <= snapshot.pack.current_a <= plan.small_a:
         far = memory.seen_s and memory.phase is OFF and high_v < plan.low_v
-        return replace(memory, seen_s=0.0) if far else memory
+        return _changed(memory, seen_s=0.0) if far else memory
     seen, seen_s = spread_of(snapshot, ratings, plan.curve, plan.end_ah), memory.seen_s + elapsed_s
     share = lag_share(elapsed_s, _LAG_S) if memory.seen_s else 1.0
     ah, work_ah = memory.seen_ah, memory.seen_work_ah
     ah, work_ah = ah + share * (seen.ah - ah), work_ah + share * (seen.work_ah - work_ah)
     if seen_s < _SEEN_S or (seen.at_least and memory.at_least and memory.spread_ah is not None):
-        return replace(memory, seen_s=seen_s, seen_ah=ah, seen_work_ah=work_ah)
-    return replace(
+        return _changed(memory, seen_s=seen_s, seen_ah=ah, seen_work_ah=work_ah)
+    return _changed(
         memory,
         spread_ah=ah,
         work_ah=work_ah,
@@ -237,30 +240,30 @@ def _follow_day(memory: BalancingMemory, context: Context, plan: _Plan, elapsed_
         alike = memory.seen_s >= _SEEN_S and memory.spread_ah is not None and memory.spread_ah <= plan.end_ah
         over = context.rest.max_v < context.no_longer_full_cell_v
         if day_s < _LONGEST_DAY_S and not alike and not over:
-            return replace(memory, day_s=day_s)
+            return _changed(memory, day_s=day_s)
         done = alike or day_s >= _ENOUGH_OF_DAY_S
         at_s = lifetime_s if done else memory.day_at_lifetime_s
-        return replace(memory, day=False, day_s=0.0, day_at_lifetime_s=at_s, phase=OFF, seen_s=0.0)
+        return _changed(memory, day=False, day_s=0.0, day_at_lifetime_s=at_s, phase=OFF, seen_s=0.0)
     spread_ah, last_s = memory.spread_ah, memory.day_at_lifetime_s
     if memory.seen_s < _SEEN_S or spread_ah is None or interval_days <= 0.0:
         return memory
     if context.charging.balancing is None or not plan.helps:
         return memory
     if last_s is None:
-        return replace(memory, day_at_lifetime_s=lifetime_s)
+        return _changed(memory, day_at_lifetime_s=lifetime_s)
     if spread_ah >= plan.far_ah:
         interval_days = min(interval_days, _OFTEN_DAYS if plan.bleeds else _EACH_DAY)
     if 0.0 <= (lifetime_s - last_s) / DAY_S < interval_days:
         return memory
     level_v = down_to_step(context.charging.target_v)
-    return replace(memory, day=True, day_s=0.0, phase=OFF, seen_s=0.0, level_v=level_v, waited_s=0.0)
+    return _changed(memory, day=True, day_s=0.0, phase=OFF, seen_s=0.0, level_v=level_v, waited_s=0.0)
 
 
 def _go_on(memory: BalancingMemory, context: Context, plan: _Plan, elapsed_s: float) -> BalancingMemory:
     """Begin, turn round and end the going to and fro of the highest cell."""
     snapshot, spread_ah = context.snapshot, memory.spread_ah
     if spread_ah is None or not plan.bleeds:
-        memory = memory if memory.phase is OFF else replace(memory, phase=OFF)
+        memory = memory if memory.phase is OFF else _changed(memory, phase=OFF)
         return _approach(memory, context, plan, elapsed_s)
     high_v, current_a = snapshot.cells.max_v, snapshot.pack.current_a
     rested_v = high_v - current_adds_v(snapshot, context.ratings)
@@ -268,11 +271,11 @@ def _go_on(memory: BalancingMemory, context: Context, plan: _Plan, elapsed_s: fl
         if spread_ah < (plan.end_ah if memory.day else plan.begin_ah) or rested_v < plan.low_v:
             return _approach(memory, context, plan, elapsed_s)
         level_v = down_to_step(snapshot.pack.voltage_v)
-        return replace(_in_phase(memory, CHARGE, level_v, 0.0), raised_a=0.0)
+        return _changed(_in_phase(memory, CHARGE, level_v, 0.0), raised_a=0.0)
     away_ah = min(0.0, memory.away_ah + current_a * elapsed_s / 3600.0)
     alike = spread_ah < plan.end_ah and memory.seen_s >= _SEEN_S
     if alike or away_ah <= plan.left_ah:
-        return replace(memory, phase=OFF, seen_s=0.0)
+        return _changed(memory, phase=OFF, seen_s=0.0)
     if memory.phase is CHARGE and (high_v >= plan.top_v or _ends_early(memory, context, plan)):
         level_v = down_to_step(min(snapshot.pack.voltage_v - _STEP_V, memory.level_v))
         return _in_phase(memory, REST, level_v, 0.0)
@@ -281,7 +284,7 @@ def _go_on(memory: BalancingMemory, context: Context, plan: _Plan, elapsed_s: fl
         return _in_phase(memory, CHARGE, memory.level_v, away_ah)
     level_v, waited_s = _level(memory, context, plan, elapsed_s)
     phase_s = memory.phase_s + elapsed_s
-    return replace(memory, phase_s=phase_s, level_v=level_v, waited_s=waited_s, away_ah=away_ah)
+    return _changed(memory, phase_s=phase_s, level_v=level_v, waited_s=waited_s, away_ah=away_ah)
 
 
 def _approach(memory: BalancingMemory, context: Context, plan: _Plan, elapsed_s: float) -> BalancingMemory:
@@ -290,10 +293,10 @@ def _approach(memory: BalancingMemory, context: Context, plan: _Plan, elapsed_s:
         return memory
     pack, waited_s = context.snapshot.pack, min(memory.waited_s + elapsed_s, _STEP_S)
     if not memory.level_v > 0.0:  # after a restart
-        return replace(memory, level_v=down_to_step(pack.voltage_v), waited_s=0.0)
+        return _changed(memory, level_v=down_to_step(pack.voltage_v), waited_s=0.0)
     if waited_s < _STEP_S or pack.current_a >= plan.small_a or pack.voltage_v < memory.level_v - _STEP_V:
-        return memory if waited_s == memory.waited_s else replace(memory, waited_s=waited_s)
-    return replace(memory, level_v=min(memory.level_v + _STEP_V, context.charging.target_v), waited_s=0.0)
+        return memory if waited_s == memory.waited_s else _changed(memory, waited_s=waited_s)
+    return _changed(memory, level_v=min(memory.level_v + _STEP_V, context.charging.target_v), waited_s=0.0)
 
 
 def _goes_slowly(memory: BalancingMemory, context: Context) -> bool:
@@ -304,7 +307,7 @@ def _goes_slowly(memory: BalancingMemory, context: Context) -> bool:
 
 
 def _in_phase(memory: BalancingMemory, phase: BalancingPhase, level_v: float, away_ah: float) -> BalancingMemory:
-    return replace(memory, phase=phase, phase_s=0.0, level_v=level_v, waited_s=0.0, away_ah=away_ah)
+    return _changed(memory, phase=phase, phase_s=0.0, level_v=level_v, waited_s=0.0, away_ah=away_ah)
 
 
 def _ends_early(memory: BalancingMemory, context: Context, plan: _Plan) -> bool:
@@ -336,9 +339,9 @@ def _raise(memory: BalancingMemory, context: Context, elapsed_s: float) -> Balan
     flows = pack.current_a > 0.0 or (pack.current_a == 0.0 and pack.voltage_v < memory.level_v - _CVL_IS_FAR_V)
     waits = flows and memory.phase is CHARGE and True in cells.wanted and True not in cells.balancing
     if not waits:
-        return replace(memory, unbled_s=0.0) if memory.unbled_s else memory
+        return _changed(memory, unbled_s=0.0) if memory.unbled_s else memory
     unbled_s = memory.unbled_s + elapsed_s
     if unbled_s < _UNBLED_S:
-        return replace(memory, unbled_s=unbled_s)
+        return _changed(memory, unbled_s=unbled_s)
     raised_a = min(memory.raised_a + _RAISE_SHARE * charging.hold_a, max(0.0, charging.most_hold_a - charging.hold_a))
-    return replace(memory, raised_a=raised_a, unbled_s=0.0)
+    return _changed(memory, raised_a=raised_a, unbled_s=0.0)

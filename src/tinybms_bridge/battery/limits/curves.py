@@ -2,6 +2,7 @@
 
 import math
 from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -17,6 +18,8 @@ class Curve:
     _whole: tuple[float, float] = field(default=(math.inf, -math.inf), init=False, repr=False, compare=False)
     """Where nothing is taken away, which is where most questions are asked."""
     _xs: tuple[float, ...] = field(default=(), init=False, repr=False, compare=False)
+    _lines: tuple[tuple[float, float, float, float], ...] = field(default=(), init=False, repr=False, compare=False)
+    """From each point to the next: where it begins, and how far the next one is away."""
 
     def __post_init__(self) -> None:
         """Raise ValueError for points that are no curve."""
@@ -27,6 +30,8 @@ class Curve:
             raise ValueError(f"the fractions of a curve are 0 to 1, got {self.points}")
         object.__setattr__(self, "_whole", _whole(self.points))
         object.__setattr__(self, "_xs", tuple(xs))
+        lines = tuple([(x0, y0, x1 - x0, y1 - y0) for (x0, y0), (x1, y1) in pairwise(self.points)])
+        object.__setattr__(self, "_lines", lines)
 
     @property
     def most(self) -> float:
@@ -48,14 +53,25 @@ class Curve:
         low, high = self._whole
         if low <= x <= high:
             return 1.0
-        above, points = bisect_right(self._xs, x), self.points
+        above, lines = bisect_right(self._xs, x), self._lines
+        if 0 < above <= len(lines):
+            x0, y0, dx, dy = lines[above - 1]
+            return y0 + dy * (x - x0) / dx
         if above == 0:
-            return points[0][1]
-        x0, y0 = points[above - 1]
-        if above == len(points):  # where what is not a number is found as well
-            return 0.0 if math.isnan(x) else y0
-        x1, y1 = points[above]
-        return y0 + (y1 - y0) * (x - x0) / (x1 - x0)
+            return self.points[0][1]
+        return 0.0 if math.isnan(x) else self.points[-1][1]  # no number is found above all of them
+
+    def at_each(self, xs: Iterable[float]) -> list[float]:
+        """Return the fraction at each ``x``, in less time than one by one."""
+        find, bounds, lines, last, found = bisect_right, self._xs, self._lines, len(self._lines), []
+        for x in xs:
+            above = find(bounds, x)
+            if 0 < above <= last:
+                x0, y0, dx, dy = lines[above - 1]
+                found.append(y0 + dy * (x - x0) / dx)
+            else:
+                found.append(self.at(x))
+        return found
 
 
 def _whole(points: tuple[tuple[float, float], ...]) -> tuple[float, float]:
