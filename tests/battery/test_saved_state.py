@@ -16,6 +16,7 @@ from tinybms_bridge.battery.limits import (
     ChargeState,
     DischargeMemory,
     Evidence,
+    FeedInMemory,
     Memory,
     Pause,
     PolicyMemory,
@@ -312,6 +313,16 @@ def test_policy_and_protection_in_the_document() -> None:
     assert document["policy"]["full_at_lifetime_s"] is None
 
 
+def test_what_is_known_of_chargers_survives() -> None:
+    """When they were last seen above CVL, and when they last passed CCL; what is not yet shown begins anew."""
+    memory = Memory(feed_in=FeedInMemory(5, 12.0, 7, 2))
+    document = json.loads(json.dumps(SavedState.of(EnergyTotals(), memory).to_document()))
+
+    assert document["feed_in"] == {"seen_at_lifetime_s": 5, "unheeded_at_lifetime_s": 7}
+    assert SavedState.from_document(document).memory().feed_in == FeedInMemory(5, 0.0, 7)
+    assert SavedState.from_document({"feed_in": {"seen_at_lifetime_s": 5}}).memory().feed_in == FeedInMemory(5)
+
+
 def test_limits_in_force_and_latches_survive() -> None:
     """What was held back, and why, is there again after a restart; that it is in force is not."""
     memory = Memory(
@@ -371,6 +382,9 @@ def test_limits_that_make_no_sense_are_none(limits: dict[str, Any], expected: Ra
         ({"discharge": DischargeMemory(emptied=True)}, True),
         ({"discharge": DischargeMemory(Pause(True, 60.0))}, True),
         ({"stop": StopMemory(53.0)}, True),
+        ({"feed_in": FeedInMemory(5)}, True),
+        ({"feed_in": FeedInMemory(unheeded_at_lifetime_s=5)}, True),
+        ({"feed_in": FeedInMemory(passed=1, above_s=9.0)}, False),
         ({"sensors": SensorMemory(5.0)}, True),
         ({"evidence": Evidence(flowing_s=7.0, since_full_ah=-7.0, low_ah=-9.0)}, False),
         ({"evidence": Evidence(flowing_s=UNLEARNED_S)}, True),

@@ -241,15 +241,6 @@ def test_what_users_ask_for_excuses_a_day_without_charge() -> None:
     assert violations(replace(GOOD, life=Life(idle_days=2, false_sustain_h=1.0)), wished) == ()
 
 
-@pytest.mark.parametrize(("plating_min", "told"), [(1.0, []), (1.5, ["plating"])])
-def test_a_scenario_may_allow_a_first_minute_of_plating(plating_min: float, told: list[str]) -> None:
-    """And not a moment more: a tolerance goes on failing when it gets worse."""
-    allowing = replace(SCENARIO, most_plating_min=1.0)
-    found = violations(replace(GOOD, life=Life(plating_min=plating_min)), allowing)
-
-    assert [violation.name for violation in found] == told
-
-
 def test_what_no_limits_can_help_is_excused_by_name() -> None:
     """And nothing else is."""
     excusing = replace(SCENARIO, excused=("plating", "switch"))

@@ -85,7 +85,7 @@ def _trust_the_last_temperature(patch: Patch) -> None:
 
 
 def _enforce_nothing(patch: Patch) -> None:
-    patch.setattr(engine, "enforce", lambda draft, context, memory, rates, elapsed_s: memory)
+    patch.setattr(engine, "enforce", lambda draft, context, memory, rates, elapsed_s, unheeded: memory)
 
 
 def _stop_at_the_floor(patch: Patch) -> None:

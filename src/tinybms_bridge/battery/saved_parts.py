@@ -185,8 +185,9 @@ def read_evidence(document: Mapping[str, object]) -> Evidence:
 
 
 def read_feed_in(document: Mapping[str, object]) -> FeedInMemory:
-    """Return when solar chargers were last seen above CVL."""
-    return FeedInMemory(_counter(document.get("seen_at_lifetime_s")))
+    """Return when solar chargers were last seen above CVL, and when CCL was last found not to be heeded."""
+    seen_at_s, unheeded_at_s = (_counter(document.get(f"{name}_at_lifetime_s")) for name in ("seen", "unheeded"))
+    return FeedInMemory(seen_at_s, unheeded_at_lifetime_s=unheeded_at_s)
 
 
 def read_rebulk(document: Mapping[str, object]) -> RebulkMemory:

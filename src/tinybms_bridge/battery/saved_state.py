@@ -100,7 +100,9 @@ class SavedState:
             chemistry=ChemistryMemory(memory.chemistry.lowest),
             balancing=memory.balancing.lasting,
             soc=replace(memory.soc, taken_at_s=None, current_a=0.0, idle_s=0.0),
-            feed_in=FeedInMemory(memory.feed_in.seen_at_lifetime_s),
+            feed_in=FeedInMemory(
+                memory.feed_in.seen_at_lifetime_s, unheeded_at_lifetime_s=memory.feed_in.unheeded_at_lifetime_s
+            ),
             rebulk=memory.rebulk,
             evidence=replace(memory.evidence, factors=(), looked_at_s=NO_EVIDENCE.looked_at_s),
         )
@@ -162,7 +164,10 @@ class SavedState:
                 "since_full_ah": self.soc.since_full_ah,
                 **asdict(self.soc.anchors),
             },
-            "feed_in": {"seen_at_lifetime_s": self.feed_in.seen_at_lifetime_s},
+            "feed_in": {
+                "seen_at_lifetime_s": self.feed_in.seen_at_lifetime_s,
+                "unheeded_at_lifetime_s": self.feed_in.unheeded_at_lifetime_s,
+            },
             "rebulk": {"low_s": self.rebulk.low_s, "begun_at_s": list(self.rebulk.begun_at_s)},
             "evidence": self.evidence.to_document(),
             "told": {"charge_defaults": self.charging_told},
@@ -223,6 +228,7 @@ def _latches(state: SavedState) -> tuple[object, ...]:
         state.sensors.blind_s > 0.0,
         state.charging_told,
         state.feed_in.seen,
+        state.feed_in.unheeded,
         state.rebulk.begun_at_s,
         state.balancing.day,
         state.balancing.day_at_lifetime_s,

@@ -126,8 +126,6 @@ class Scenario:
     """How much less charge than an ideal charger stores may be in the battery at the end."""
     most_turns_per_h: float = 2.0
     """How often CVL may change direction within an hour of steady state."""
-    most_plating_min: float = 0.0
-    """How long more current may flow in than cold cells take; a scenario that allows any says why."""
     step_s: float = 1.0
     """Step while anything happens."""
     longest_step_s: float = 10.0

@@ -140,9 +140,44 @@ def test_what_heeds_ccl_moves_nothing(context: MakeContext, make_draft: MakeDraf
 def test_a_charge_that_the_bms_cuts_again_and_again_is_not_forgotten(
     context: MakeContext, make_draft: MakeDraft
 ) -> None:
-    """In frost the BMS opens its switch within a second, so no charge lasts; after some of them CVL goes down."""
+    """In frost the BMS opens its switch within a second, so no charge lasts; CVL goes down to the pack at rest."""
     seen = followed(context, make_draft, ([(3.31, 30.0)] * 2 + [(3.30, 0.0)] * 6) * 5, StopMemory())
-    assert seen[-1].level_v == pytest.approx(16 * 3.31 - 0.05, abs=0.05)
+    assert seen[-1].level_v == pytest.approx(16 * 3.30 - 0.05, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("unheeded", "current_a", "coldest_c", "level_v"),
+    [
+        pytest.param(True, 0.0, 25.0, PACK_V, id="the sun carries the loads"),
+        pytest.param(True, -3.0, 25.0, None, id="loads discharge the pack"),
+        pytest.param(False, 0.0, 25.0, None, id="chargers that heed CCL"),
+        pytest.param(True, 0.0, 0.7, PACK_V, id="just below register 320"),
+        pytest.param(True, 0.0, 0.3, None, id="frost, where the switch of the BMS is open"),
+    ],
+)
+def test_where_no_ccl_is_heeded_the_level_waits_at_the_pack(
+    context: MakeContext,
+    make_draft: MakeDraft,
+    make_ratings: Callable[..., Ratings],
+    unheeded: bool,
+    current_a: float,
+    coldest_c: float,
+    level_v: float | None,
+) -> None:
+    """Before a switch of the BMS closes that flutters at register 320: nothing flows when it does."""
+    ratings, temperatures_c = make_ratings(low_temperature_charge_c=1.0), (20.0, coldest_c, None)
+    now = context(
+        STOPPED,
+        max_cell_v=3.30,
+        delta_mv=0.0,
+        current_a=current_a,
+        ratings=ratings,
+        temperatures_c=temperatures_c,
+    )
+    draft = stopped(make_draft, now, StopMemory())
+    memory = follow_stop(draft, now, StopMemory(), IN_FORCE, 1.0, unheeded=unheeded)
+
+    assert memory.level_v == (None if level_v is None else pytest.approx(level_v))
 
 
 def test_the_level_sinks_slower_the_closer_it_is(context: MakeContext, make_draft: MakeDraft) -> None:

@@ -13,6 +13,7 @@ from tinybms_bridge.battery.limits import ChargeDefaults, LimitCode, LimitSettin
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.enforcement import EnforcementMemory, enforce
+from tinybms_bridge.battery.limits.wire_steps import down_to_step
 from tinybms_bridge.battery.snapshot import Ratings
 
 settings_before = partial(LimitSettings, defaults=ChargeDefaults.BEFORE)
@@ -80,6 +81,84 @@ def test_a_cold_ccl_is_enforced_by_cvl(make_engine: MakeEngine) -> None:
     assert binding.threshold == pytest.approx(CCL_A)
     assert not sun.engine.limits.uncontrolled
     assert not sun.engine.limits.ccl_ignored
+
+
+@pytest.mark.parametrize(
+    ("cells", "ohm"), [pytest.param(16, 0.01, id="16 cells"), pytest.param(4, 0.0028, id="4 cells")]
+)
+def test_a_start_in_the_cold_comes_from_below(
+    make_engine: MakeEngine, make_ratings: Callable[..., Ratings], cells: int, ohm: float
+) -> None:
+    """With the sun on and nothing known of chargers no half a minute passes with a fifth more than CCL."""
+    sun = Feeding(make_engine(ramped=True), open_v=cells * 3.30, ohm=ohm)
+    sun.cells = cells
+    sun.run(1800, ratings=make_ratings(series_cells=cells))
+
+    assert longest_s(sun, 1.2 * CCL_A) <= 30
+    assert sun.engine.memory.feed_in.unheeded
+    assert turns(sun, 600) <= 2
+
+
+def test_the_sun_behind_a_cloud_comes_back_to_a_cvl_near_the_pack(make_engine: MakeEngine) -> None:
+    """Once it is known that no CCL is heeded, a full sun passes it for half a minute at the most."""
+    sun = Feeding(make_engine(ramped=True))
+    sun.run(600)
+    for _ in range(4):
+        sun.most_a = 3.0
+        sun.run(400)
+        cvl_v = sun.seen[-1][2]
+        sun.most_a = 90.0
+        since = len(sun.seen)
+        sun.run(200)
+
+        assert cvl_v <= PACK_V + 0.5
+        assert longest_s(sun, 1.2 * CCL_A, since) <= 30
+
+
+def test_after_a_stop_cvl_rises_from_where_it_stood(make_engine: MakeEngine) -> None:
+    """Cells that are just warm enough are not met by a step of 0.4 V, which is a third of 1C."""
+    sun = Feeding(make_engine(ramped=True))
+    sun.run(300)
+    sun.run(300, temperatures_c=(20.0, -2.0, None))
+    stopped_v, since = sun.seen[-1][2], len(sun.seen)
+    sun.run(1200)
+
+    assert sun.seen[since - 1][0] < 1.0
+    assert longest_s(sun, 1.2 * CCL_A, since) <= 30
+    assert max(after[2] - before[2] for before, after in pairwise(sun.seen[since - 1 :])) <= 0.4 + 1e-9
+    assert sun.seen[-1][2] >= stopped_v
+
+
+def test_chargers_that_heed_ccl_get_their_cvl_back(make_engine: MakeEngine) -> None:
+    """A start in the cold costs them some minutes: CVL above the pack binds nothing and rises to its target."""
+    engine, told, current_a = make_engine(ramped=True), (0.0, 0.0), 0.0
+    for second in range(1800):
+        cell_v = (PACK_V + current_a * 0.01) / 16
+        limits = engine.feed(every_s=1.0, max_cell_v=cell_v, current_a=current_a, **COLD)
+        if second % 3 == 0:
+            told = (limits.cvl_v, limits.ccl_a)
+        current_a = max(0.0, min((told[0] - PACK_V) / 0.01, math.ceil(told[1]), 90.0))
+        if second == 180:
+            assert current_a >= 0.9 * CCL_A
+
+    assert limits.cvl_v == pytest.approx(58.4, abs=0.1)
+    assert not engine.memory.feed_in.unheeded
+
+
+def longest_s(sun: Feeding, most_a: float, since: int = 0) -> int:
+    """Return for how many seconds in a row more than ``most_a`` has flowed."""
+    longest = over = 0
+    for current_a, _, _ in sun.seen[since:]:
+        over = over + 1 if current_a > most_a else 0
+        longest = max(longest, over)
+    return longest
+
+
+def turns(sun: Feeding, since: int) -> int:
+    """Return how often CVL has turned, in steps of the frame."""
+    steps = [round(after - before, 1) for before, after in pairwise([down_to_step(v) for _, _, v in sun.seen[since:]])]
+    moved = [step for step in steps if step]
+    return sum(before * after < 0.0 for before, after in pairwise(moved))
 
 
 def test_cvl_sinks_by_two_hundredths_of_a_volt_a_second_at_most(make_engine: MakeEngine) -> None:

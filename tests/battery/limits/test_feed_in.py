@@ -84,6 +84,33 @@ def test_it_is_forgotten_after_two_weeks(sample: Sample, make_ratings: Callable[
     assert after(sample, ratings, 1, known, pack_v=55.0, lifetime_s=7).seen_at_lifetime_s == 7
 
 
+def test_two_steps_that_were_too_much_show_that_ccl_is_not_heeded(
+    sample: Sample, make_ratings: Callable[..., Ratings]
+) -> None:
+    """Where all surplus is sold nothing stands above CVL: it leaves no room for that, but no CCL holds a current."""
+
+    def step(memory: FeedInMemory, lifetime_s: int, *, passed: bool) -> FeedInMemory:
+        now = sample(current_a=10.0, pack={"voltage_v": 55.0, "lifetime_s": lifetime_s})
+        return next_feed_in(memory, now, make_ratings(), SENT, 1.0, passed=passed)
+
+    once = step(FeedInMemory(), 1000, passed=True)
+    twice = step(step(once, 2000, passed=False), 3000, passed=True)
+
+    assert not once.unheeded
+    assert (twice.unheeded, twice.seen, twice.unheeded_at_lifetime_s) == (True, False, 3000)
+    assert step(twice, 14 * DAY_S, passed=False).unheeded
+    assert step(twice, 10, passed=False).unheeded_at_lifetime_s == 10
+    forgotten = step(twice, 14 * DAY_S + 3001, passed=False)
+    assert (forgotten.unheeded, forgotten.passed) == (False, 0)
+    assert not step(forgotten, 14 * DAY_S + 3002, passed=True).unheeded
+
+
+def test_who_feeds_in_heeds_no_ccl() -> None:
+    """Chargers that stand above CVL are those that hear no CCL."""
+    assert FeedInMemory(5).unheeded
+    assert not FeedInMemory().unheeded
+
+
 @given(st.lists(st.tuples(st.floats(40.0, 65.0), st.floats(-200.0, 200.0), st.integers(0, 2**32 - 1)), max_size=20))
 def test_one_reading_in_a_minute_shows_nothing(
     sample: Sample, make_ratings: Callable[..., Ratings], readings: list[tuple[float, float, int]]

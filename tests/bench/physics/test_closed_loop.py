@@ -33,7 +33,7 @@ def test_the_end_of_a_charge_is_safe_and_plates_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["cold-derated-sale", "cold-derated-lfp-8", "cold-derated-lfp-4"])
 def test_the_first_minutes_of_cold_cells_plate_nothing(name: str) -> None:
-    """The bridge starts at 4 °C with the sun on; the electrode keeps 20 mV until CVL has sunk far enough."""
+    """The bridge starts at 4 °C with the sun on; the electrode keeps 20 mV while CVL looks for its step."""
     scenario = SCENARIOS[name].shortened(0.1)
     scenario = replace(scenario, battery=replace(scenario.battery, model=CellModel.SINGLE_PARTICLE))
 

@@ -31,6 +31,9 @@ __all__ = [
 _PATIENCE_S = 5.0
 """A GX needs up to 3 s, and chargers some more, to follow a new limit."""
 
+_CLOSES_WITHIN_C = 0.5
+"""The noise of a sensor closes the switch of the BMS for seconds from so far below register 320."""
+
 _FORGETTING = 0.1
 """A BMS that cuts the charge every few seconds does not make a charger heed CCL: slowly it is forgotten."""
 
@@ -98,16 +101,30 @@ def set_stop_level(draft: Draft, context: Context, memory: StopMemory) -> None:
     draft.stop_v = min(level_v, draft[CVL])
 
 
-def follow_stop(draft: Draft, context: Context, memory: StopMemory, rates: RateMemory, elapsed_s: float) -> StopMemory:
-    """Return the memory after ``elapsed_s`` more seconds with fresh data and the limits that have been in force."""
+def follow_stop(
+    draft: Draft,
+    context: Context,
+    memory: StopMemory,
+    rates: RateMemory,
+    elapsed_s: float,
+    *,
+    unheeded: bool = False,
+) -> StopMemory:
+    """Return the memory after ``elapsed_s`` more seconds with fresh data and the limits that have been in force.
+
+    ``unheeded``: chargers are known to heed no CCL.
+    """
     if not draft.stopped:
         return _after(context, rates)
     if rates.cvl_v is not None and context.resting_v < rates.cvl_v < math.inf:
         return memory  # CVL is on its way down, for a wish in steps, and has had no chance to end anything
-    pack, capacity_ah = context.snapshot.pack, context.ratings.capacity_ah
-    over_a = pack.current_a - (rates.ccl_a or 0.0) - max(_IDLE_A, _IDLE_C_RATE * capacity_ah)
+    pack, idle_a = context.snapshot.pack, max(_IDLE_A, _IDLE_C_RATE * context.ratings.capacity_ah)
+    over_a = pack.current_a - (rates.ccl_a or 0.0) - idle_a
     if not over_a > 0.0:
-        return StopMemory(memory.level_v, max(0.0, memory.over_s - _FORGETTING * elapsed_s))
+        level_v = memory.level_v
+        if (unheeded or memory.over_s >= _PATIENCE_S) and over_a >= -2.0 * idle_a and _may_flow(context):
+            level_v = min(draft.level_v, pack.voltage_v)
+        return StopMemory(level_v, max(0.0, memory.over_s - _FORGETTING * elapsed_s))
     over_s = min(memory.over_s + elapsed_s, _PATIENCE_S)
     if over_s < _PATIENCE_S:
         return StopMemory(memory.level_v, over_s, memory.attempt)
@@ -120,6 +137,12 @@ def follow_stop(draft: Draft, context: Context, memory: StopMemory, rates: RateM
         return StopMemory(level_v, over_s, attempt)
     sunk_v = max(level_v - sinking_v_per_s(context, over_a) * elapsed_s, lowest_v)
     return StopMemory(max(min(level_v, sunk_v), context.least_v), over_s, attempt)
+
+
+def _may_flow(context: Context) -> bool:
+    """Return whether the BMS lets a charge in, or soon may: in frost its own switch is open until register 320."""
+    coldest_c = context.snapshot.temperatures.coldest_c
+    return coldest_c is None or coldest_c >= context.ratings.low_temperature_charge_c - _CLOSES_WITHIN_C
 
 
 def lowest_level_v(context: Context) -> float:

@@ -139,7 +139,10 @@ def step(
         if fresh:
             rest = next_rest(memory.rest, counted, ratings, elapsed_s)
             chemistry = next_chemistry(chemistry, counted, ratings, settings, memory.rates.cvl_v, elapsed_s)
-            feed_in = next_feed_in(feed_in, counted, ratings, memory.rates, elapsed_s, memory.enforcement.told_a)
+            enforced = memory.enforcement
+            feed_in = next_feed_in(
+                feed_in, counted, ratings, memory.rates, elapsed_s, enforced.told_a, passed=enforced.passed
+            )
         day, lowest = memory.balancing.day, chemistry.lowest
         context = make_context(counted, ratings, settings, rest, lowest, feed_in=feed_in.seen, balancing=day)
         rise_s = memory.rates.waiting_s + elapsed_s if fresh and new_sample else 0.0
@@ -179,8 +182,9 @@ def step(
     if not fresh:
         enforcement = EnforcementMemory(memory.enforcement.level_v)
     else:
-        stop = follow_stop(draft, context, memory.stop, memory.rates, elapsed_s)
-        enforcement = enforce(draft, context, memory.enforcement, memory.rates, elapsed_s)
+        unheeded = feed_in.unheeded
+        stop = follow_stop(draft, context, memory.stop, memory.rates, elapsed_s, unheeded=unheeded)
+        enforcement = enforce(draft, context, memory.enforcement, memory.rates, elapsed_s, unheeded=unheeded)
     rates = limit_rates(
         draft, context, memory.rates, elapsed_s, fresh=fresh, new_sample=new_sample, in_doubt=readings.in_doubt
     )

@@ -25,6 +25,9 @@ _LONGEST_S = 5.0
 _FORGET_S = 14 * 86_400
 """Feed-in is a setting of the installation: two weeks without a sign of it, and it has been switched off."""
 
+_SHOWN_BY_STEPS = 2
+"""One may be a load that was switched off at that moment."""
+
 _RENEW_S = 3600
 """How often it is worth a new memory."""
 
@@ -38,11 +41,20 @@ class FeedInMemory:
     """Lifetime counter of the BMS when feed-in was last seen; it survives a restart."""
     above_s: float = 0.0
     """Time for which it shows."""
+    unheeded_at_lifetime_s: int | None = None
+    """The same for a CCL that is not heeded; without surplus that cannot be sold nothing stands above CVL."""
+    passed: int = 0
+    """How often a step of CVL has made more flow than CCL allows, before that counts."""
 
     @property
     def seen(self) -> bool:
         """Whether chargers feed in here."""
         return self.seen_at_lifetime_s is not None
+
+    @property
+    def unheeded(self) -> bool:
+        """Whether chargers heed no CCL here, so that CVL alone can keep it."""
+        return self.seen_at_lifetime_s is not None or self.unheeded_at_lifetime_s is not None
 
 
 def next_feed_in(
@@ -52,15 +64,22 @@ def next_feed_in(
     rates: RateMemory,
     elapsed_s: float,
     told_a: float = 0.0,
+    *,
+    passed: bool = False,
 ) -> FeedInMemory:
     """Return the memory after ``elapsed_s`` more seconds of fresh data with the limits that have been in force.
 
     ``told_a``: the highest CCL of the last seconds. Near full CCL falls all the time, and a GX follows it late.
+    ``passed``: a step of CVL has just made more flow than CCL allows; the second one shows that CCL is not heeded.
     """
-    seen_at_s, lifetime_s = memory.seen_at_lifetime_s, snapshot.pack.lifetime_s
+    seen_at_s, unheeded_at_s = memory.seen_at_lifetime_s, memory.unheeded_at_lifetime_s
+    lifetime_s = snapshot.pack.lifetime_s
     if seen_at_s is not None and not 0 <= lifetime_s - seen_at_s <= _FORGET_S:
-        # A counter that was set back tells nothing: the two weeks begin anew.
-        memory = FeedInMemory(lifetime_s if lifetime_s < seen_at_s else None, memory.above_s)
+        memory = replace(memory, seen_at_lifetime_s=_anew(seen_at_s, lifetime_s))
+    if unheeded_at_s is not None and not 0 <= lifetime_s - unheeded_at_s <= _FORGET_S:
+        memory = replace(memory, unheeded_at_lifetime_s=_anew(unheeded_at_s, lifetime_s), passed=0)
+    if passed:
+        memory = _passed(memory, lifetime_s)
     if not _shows(snapshot, ratings, rates, told_a):
         return memory if memory.above_s == 0.0 else replace(memory, above_s=max(0.0, memory.above_s - elapsed_s))
     above_s = min(memory.above_s + min(elapsed_s, _LONGEST_S), _CONFIRM_S)
@@ -69,7 +88,19 @@ def next_feed_in(
         seen_at_s = lifetime_s
     if above_s == memory.above_s and seen_at_s == memory.seen_at_lifetime_s:
         return memory
-    return FeedInMemory(seen_at_s, above_s)
+    return replace(memory, seen_at_lifetime_s=seen_at_s, above_s=above_s)
+
+
+def _anew(at_s: int, lifetime_s: int) -> int | None:
+    """Return the time that counts now: a counter that was set back tells nothing, and the two weeks begin anew."""
+    return lifetime_s if lifetime_s < at_s else None
+
+
+def _passed(memory: FeedInMemory, lifetime_s: int) -> FeedInMemory:
+    """Return the memory after one more step of CVL that was too much."""
+    passed = min(memory.passed + 1, _SHOWN_BY_STEPS)
+    at_s = lifetime_s if passed >= _SHOWN_BY_STEPS else memory.unheeded_at_lifetime_s
+    return replace(memory, unheeded_at_lifetime_s=at_s, passed=passed)
 
 
 def _shows(snapshot: Snapshot, ratings: Ratings, rates: RateMemory, told_a: float) -> bool:

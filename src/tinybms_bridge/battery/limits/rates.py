@@ -17,7 +17,7 @@ from tinybms_bridge.battery.limits.model import CCL, CVL, DCL, LimitCode
 from tinybms_bridge.battery.limits.settings import RateSettings
 from tinybms_bridge.battery.quick import maker, quick
 
-__all__ = ["RateMemory", "limit_rates", "lowest_wish_v", "remember"]
+__all__ = ["RateMemory", "limit_rates", "lowest_wish_v", "remember", "was_in_force"]
 
 _ROUNDING_S = 1e-3
 """Times are sums of many small steps."""
@@ -130,6 +130,11 @@ def remember(memory: RateMemory, draft: Draft, context: Context) -> RateMemory:
     )
 
 
+def was_in_force(memory: RateMemory, context: Context) -> bool:
+    """Return whether the limits remembered were in force less than a minute ago: chargers keep set points so long."""
+    return memory.at_lifetime_s is not None and 0 <= context.snapshot.pack.lifetime_s - memory.at_lifetime_s <= _SHORT_S
+
+
 def _start(context: Context, memory: RateMemory, elapsed_s: float) -> RateMemory:
     """Return the limits from which the first ones rise.
 
@@ -141,8 +146,7 @@ def _start(context: Context, memory: RateMemory, elapsed_s: float) -> RateMemory
     cvl_v = max(context.resting_v, pack.voltage_v) + context.settings.rates.cvl_least_rise_v
     ccl_a = max(0.0, pack.current_a)
     if memory.cvl_v is not None:
-        away_s = math.inf if memory.at_lifetime_s is None else pack.lifetime_s - memory.at_lifetime_s
-        cvl_v = memory.cvl_v if 0 <= away_s <= _SHORT_S else min(cvl_v, memory.cvl_v)
+        cvl_v = memory.cvl_v if was_in_force(memory, context) else min(cvl_v, memory.cvl_v)
     return RateMemory(
         cvl_v=cvl_v,
         ccl_a=ccl_a if memory.ccl_a is None else min(ccl_a, memory.ccl_a),

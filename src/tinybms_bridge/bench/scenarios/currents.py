@@ -10,17 +10,9 @@ from tinybms_bridge.bench.weather import Constant
 
 __all__ = ["SCENARIOS"]
 
-_TURNS_PER_H = 20.0
-"""Where CVL is what holds a current it looks every 20 s to 15 min for a step that it may come back."""
+_TURNS_PER_H = 8.0
+"""What heeds nothing is tried again each quarter of an hour."""
 _COLD_C, _HOT_C = 4.0, 51.0
-_FIRST_MIN, _FIRST_MIN_LFP_4 = 1.0, 1.75
-"""So long cells at 4 °C may get more than they take: once, right after the start.
-
-The bridge starts at noon with the sun on, does not know yet that CCL is not heard, and CVL has to sink by the 0.4 V
-that chargers which feed in stand above it. It sinks no faster than current can answer it, and one step of 0.1 V is
-0.09C with 16 cells, 0.18C with 8 and 0.36C with 4. It takes 0.8, 0.9 and 1.6 min; once more, which is 0.5 min at least,
-breaks the bar. Single-particle cells keep 57 mV at the electrode all the while (tests/bench/physics).
-"""
 
 
 def _derated(
@@ -31,7 +23,6 @@ def _derated(
     capacity_ah: float,
     temperature_c: float,
     over_a: float,
-    most_plating_min: float = 0.0,
     foreign: ForeignSource | None = None,
 ) -> Scenario:
     """Return an hour of feed-in with a CCL that temperature has lowered; what flows may be ``over_a`` above it."""
@@ -52,8 +43,6 @@ def _derated(
         foreign=foreign,
         expects_float=False,
         most_short_percent=100.0,
-        most_turns_per_h=_TURNS_PER_H,
-        most_plating_min=most_plating_min,
         bounds=(
             Bound(What.OVER_CCL, most=over_a, from_s=300.0, for_s=30.0),
             Bound(What.BELOW_PACK, most=0.75),
@@ -62,27 +51,9 @@ def _derated(
 
 
 SCENARIOS = (
-    _derated("cold-derated-sale", "Cells at 4 °C while surplus is sold", "lfp", 16, 280.0, _COLD_C, 12.0, _FIRST_MIN),
-    _derated(
-        "cold-derated-lfp-8",
-        "8 cells of 20 Ah at 4 °C while surplus is sold",
-        "lfp",
-        8,
-        20.0,
-        _COLD_C,
-        2.5,
-        _FIRST_MIN,
-    ),
-    _derated(
-        "cold-derated-lfp-4",
-        "4 cells of 100 Ah at 4 °C while surplus is sold",
-        "lfp",
-        4,
-        100.0,
-        _COLD_C,
-        5.0,
-        _FIRST_MIN_LFP_4,
-    ),
+    _derated("cold-derated-sale", "Cells at 4 °C while surplus is sold", "lfp", 16, 280.0, _COLD_C, 12.0),
+    _derated("cold-derated-lfp-8", "8 cells of 20 Ah at 4 °C while surplus is sold", "lfp", 8, 20.0, _COLD_C, 2.5),
+    _derated("cold-derated-lfp-4", "4 cells of 100 Ah at 4 °C while surplus is sold", "lfp", 4, 100.0, _COLD_C, 5.0),
     _derated("hot-derated-sale", "Li-ion cells at 51 °C while surplus is sold", "li-ion", 16, 100.0, _HOT_C, 8.0),
     Scenario(
         "stop-lfp-4-sale",

@@ -60,7 +60,6 @@ SCENARIOS = (
         hours=8.0,
         expects_float=False,  # its unequal cells have a balancing day in place of it
         system=SELLING,
-        most_turns_per_h=25.0,  # CVL holds what flows near a CCL that rises with the temperature
     ),
 )
 """In the order of the table."""
