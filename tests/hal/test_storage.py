@@ -392,3 +392,30 @@ def test_a_read_only_file_system_is_told(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_flag=os.ST_RDONLY))
 
     assert why_not_writable(tmp_path / "a.json") == f"the file system of {tmp_path} is read-only"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can write into the folder of somebody else")
+def test_what_root_writes_belongs_to_the_owner_of_the_folder(tmp_path: Path) -> None:
+    """`sudo tinybms-bridge users add`: the bridge, which runs as somebody else, goes on reading and locking."""
+    os.chown(tmp_path, 12345, 23456)
+    storage = FileStorage(tmp_path / "users.json")
+    with storage.exclusive():
+        storage.write(b"one")
+        storage.write(b"two")
+
+    owners = {each.name: (each.stat().st_uid, each.stat().st_gid) for each in tmp_path.iterdir()}
+    assert owners == dict.fromkeys((".users.json.lock", "users.json", "users.json.bak"), (12345, 23456))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_root_gives_nothing_away_that_was_there_before(tmp_path: Path) -> None:
+    """A link in the folder of somebody else, in the place of a lock, leads nowhere."""
+    os.chown(tmp_path, 12345, 23456)
+    precious = tmp_path / "precious"
+    precious.write_text("x")
+    (tmp_path / ".users.json.lock").symlink_to(precious)
+
+    with pytest.raises(OSError, match="symbolic links"), FileStorage(tmp_path / "users.json").exclusive():
+        pass
+
+    assert precious.stat().st_uid == 0

@@ -126,7 +126,7 @@ class FileStorage:
     def exclusive(self) -> Iterator[None]:
         """See ``Storage.exclusive``: a lock on a file beside the document."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.path.with_name(f".{self.path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = _open_lock(self.path.with_name(f".{self.path.name}.lock"))
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
@@ -138,6 +138,7 @@ class FileStorage:
         path.unlink(missing_ok=True)  # left by a power cut, perhaps with another mode
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, self._mode)
         with os.fdopen(descriptor, "wb") as file:
+            _leave_to_owner(descriptor, path.parent)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -164,6 +165,26 @@ class FileStorage:
             pass
         finally:
             os.close(descriptor)
+
+
+def _open_lock(path: Path) -> int:
+    """Open a lock file, and make it if there is none."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    except FileExistsError:
+        return os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+    _leave_to_owner(descriptor, path.parent)
+    return descriptor
+
+
+def _leave_to_owner(descriptor: int, folder: Path) -> None:
+    """Give a file that root has made just now to the owner of its folder, who could not read it otherwise.
+
+    ``sudo tinybms-bridge users add`` must not lock out the bridge, which runs as somebody else.
+    """
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 def open_regular(path: Path) -> BinaryIO:

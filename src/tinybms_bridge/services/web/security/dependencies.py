@@ -164,6 +164,6 @@ def _failure(error: Exception) -> str:
 
 def _login_required(gate: Gate) -> ProblemError:
     if gate.setup_required:
-        text = "there is no administrator yet: make one with the setup token that the bridge printed when it started"
+        text = 'there is no administrator yet: "tinybms-bridge users" makes one, or the setup token that it prints'
         return ProblemError(401, "setup_required", text, headers=_LOGIN_HEADERS)
     return ProblemError(401, "login_required", "this needs a login", headers=_LOGIN_HEADERS)

@@ -51,7 +51,7 @@ class SetupBody(
     """The first administrator."""
 
     token: Annotated[SecretStr, Field(min_length=1, max_length=64)]
-    """The setup token that the bridge printed when it started."""
+    """The setup token, which the bridge shows when it starts, and `tinybms-bridge users setup-token` again."""
 
 
 class OwnPassword(
