@@ -14,6 +14,8 @@ from pathlib import Path
 import pyte
 import pytest
 
+from tinybms_bridge.hal.can import CanFrame, CanSettings, open_can
+
 WAIT_S = 60.0
 
 _SHELL = """
@@ -182,4 +184,32 @@ async def test_it_can_be_stopped_and_goes_on(session: Session) -> None:
     await session.shows("charge voltage limit")
     session.type(b"q")
     await session.shows("exit code 0")
+    assert session.echoes()
+
+
+async def test_a_terminal_that_is_stopped_holds_up_no_frame(session: Session, can_group: str) -> None:
+    """Ctrl-S, as a session that hangs does: the battery goes on, and Ctrl-Q brings the present picture."""
+    await session.shows("q quit", "GX obeys.")
+    bursts = 0
+    enough = asyncio.Event()
+
+    def count(frame: CanFrame) -> None:
+        nonlocal bursts
+        bursts += frame.arbitration_id == 0x351
+        if bursts >= 5:
+            enough.set()
+
+    session.type(b"\x13")
+    port = await open_can(CanSettings(channel=can_group))
+    port.subscribe(count)
+    async with asyncio.timeout(WAIT_S):
+        await enough.wait()
+    await port.close()
+    session.type(b"\x11")
+    session.type(b"?")
+    await session.shows("charge voltage limit")
+    session.type(b"\x13")
+    os.kill(session.program(), signal.SIGTERM)
+    session.type(b"\x11")
+    await session.until(lambda: b"exit code 0" in session.received)
     assert session.echoes()
