@@ -86,6 +86,24 @@ async def test_reset_sets_every_counter_to_zero(clock: FakeClock) -> None:
     assert face.picture().rejected == 1
 
 
+async def test_what_keeps_frames_from_the_bus_is_told(clock: FakeClock) -> None:
+    """Why the adapter does not open, and later why nothing gets out; the diagnostics have it with what to do."""
+
+    async def absent(*_: object) -> NoReturn:
+        raise LinkError("not here")
+
+    bridge = Bridge(Configuration(), Machine(clock, absent, absent, MemoryStorage()), SavedUnits())
+    face = new_face(bridge)
+    assert (face.can().up, face.can().error) == (False, "not open yet")
+
+    bridge.can_error = ""
+    bridge.can_statistics.trouble = "sending fails: No buffer space available (nobody acknowledges the frames)"
+    assert (face.can().up, face.can().error) == (True, bridge.can_statistics.trouble)
+
+    bridge.can_statistics.trouble = ""
+    assert (face.can().up, face.can().error) == (True, "")
+
+
 async def test_no_interface_shows_old_values_as_live(clock: FakeClock) -> None:
     """One bridge through all states of its data: what API and WebSocket make of the same picture."""
 

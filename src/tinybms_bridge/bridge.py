@@ -210,6 +210,11 @@ class Bridge:
         )
 
     @property
+    def can_trouble(self) -> str:
+        """What keeps frames from the bus, with what to do about it; empty while they go out."""
+        return self.can_error or self._can_statistics.trouble
+
+    @property
     def can_statistics(self) -> CanStatistics:
         """Counters of the CAN port since the start of the program."""
         return self._can_statistics

@@ -138,7 +138,7 @@ class WebFace:
         bridge, figures, transmitter = self._bridge, self._bridge.can_statistics, self._bridge.transmitter
         return CanFigures(
             up=not bridge.can_error and figures.up,
-            error=bridge.can_error or figures.trouble,
+            error=bridge.can_trouble,
             interface=str(can_settings(bridge.config)),
             tx_count=figures.tx_count,
             tx_errors=figures.tx_errors,

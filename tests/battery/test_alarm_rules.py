@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinybms_bridge.battery.alarm_rules import AlarmMemory, AlarmSettings, Rule, evaluate, rules_for
-from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
+from tinybms_bridge.battery.alarms import AlarmCause, AlarmLevel, AlarmName, Alarms
+from tinybms_bridge.battery.bms_event_kinds import kind_of
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackState, Ratings, Snapshot, Temperatures
 
@@ -532,3 +533,102 @@ def test_levels_move_only_for_watched_alarms(values: list[tuple[float, float, fl
     for each in alarms:
         with pytest.raises(TypeError):
             each.levels[AlarmName.GENERAL] = OK  # type: ignore[index]  # shows that it cannot be done
+
+
+@pytest.mark.parametrize(
+    ("sample", "name", "text"),
+    [
+        (with_cells(3.3, 3.762), AlarmName.HIGH_VOLTAGE, "cell 3 at 3.762 V, threshold 3.750 V"),
+        (with_cells(3.3, 3.712), AlarmName.HIGH_VOLTAGE, "cell 3 at 3.712 V, threshold 3.700 V"),
+        (with_cells(2.42, 3.3), AlarmName.LOW_VOLTAGE, "cell 1 at 2.420 V, threshold 2.500 V"),
+        (with_sensor(61.5), AlarmName.HIGH_TEMPERATURE, "internal sensor at 61.5 °C, threshold 60.0 °C"),
+        (
+            replace(HEALTHY, temperatures=Temperatures(20.0, 15.0, -36.0)),
+            AlarmName.LOW_TEMPERATURE,
+            "external sensor 2 at -36.0 °C, threshold -35.0 °C",
+        ),
+        (
+            with_sensor(0.5, 10.0),
+            AlarmName.LOW_TEMPERATURE_CHARGE,
+            "internal sensor at 0.5 °C, threshold 1.0 °C",
+        ),
+        (with_current(61.0), AlarmName.HIGH_CHARGE_CURRENT, "charge current at 61.0 A, threshold 60.0 A"),
+        (with_current(-121.0), AlarmName.HIGH_DISCHARGE_CURRENT, "discharge current at 121.0 A, threshold 120.0 A"),
+        (with_cells(3.3, 3.45), AlarmName.CELL_IMBALANCE, "cells 1 and 3 differ by 150 mV, threshold 100 mV"),
+    ],
+)
+def test_an_alarm_tells_value_and_threshold(sample: Snapshot, name: AlarmName, text: str) -> None:
+    """What was measured where, and what it is held against: the line says what to look at."""
+    cause = settled(sample).causes[name]
+
+    assert str(cause) == text
+    assert cause.value is not None
+    assert cause.threshold is not None
+    assert f"{cause.unit}, threshold" in text
+
+
+def test_the_pack_voltage_of_the_user_is_told_as_such() -> None:
+    """It says nothing of a single cell."""
+    alarms = settled(with_pack_v(15.2), AlarmSettings(overvoltage_v=15.0))
+
+    assert str(alarms.causes[AlarmName.HIGH_VOLTAGE]) == "pack at 15.200 V, threshold 15.010 V"
+
+
+def test_a_cause_stays_while_the_level_does_and_a_clearing_tells_where_the_value_is() -> None:
+    """Written once when it rises and once when it is over, with the value of that moment."""
+    high, higher, back = with_cells(3.3, 3.762), with_cells(3.3, 3.79), with_cells(3.3, 3.5)
+    seen = watch([high] * 4 + [higher] * 4 + [back] * 4 + [HEALTHY] * 4)
+    texts = [str(each.causes.get(AlarmName.HIGH_VOLTAGE, "")) for each in seen]
+
+    raised, cleared = "cell 3 at 3.762 V, threshold 3.750 V", "cell 3 at 3.500 V, threshold 3.700 V"
+    assert texts[3] == texts[7] == raised
+    assert cleared in texts[8:12]
+    assert texts[-1] == ""
+    assert AlarmName.HIGH_VOLTAGE not in seen[-1].active()
+
+
+@pytest.mark.parametrize(
+    ("sample", "name", "cause"),
+    [
+        (replace(HEALTHY, open_events=(0x0B,)), AlarmName.CONTACTOR, "reported by the BMS: "),
+        (replace(HEALTHY, open_events=(0x03,)), AlarmName.HIGH_VOLTAGE, "reported by the BMS: "),
+        (
+            replace(HEALTHY, pack=replace(HEALTHY.pack, status=BmsStatus.FAULT)),
+            AlarmName.BMS_INTERNAL,
+            "the BMS is in a fault",
+        ),
+        (
+            replace(HEALTHY, pack=replace(HEALTHY.pack, status=BmsStatus.FAULT), open_events=(0x0C, 0x31)),
+            AlarmName.BMS_INTERNAL,
+            f"the BMS is in a fault: {kind_of(0x0C).text}",
+        ),
+        (
+            replace(HEALTHY, pack=replace(HEALTHY.pack, soc_known=False)),
+            AlarmName.BMS_INTERNAL,
+            "the BMS gives no state of charge that can be",
+        ),
+    ],
+)
+def test_an_alarm_that_nothing_measured_raises_tells_who_says_so(sample: Snapshot, name: AlarmName, cause: str) -> None:
+    """A number would be invented there."""
+    found = watch([sample])[0].causes[name]
+
+    assert found.text.startswith(cause)
+    assert not found.text.endswith(": ")
+    assert (found.value, found.threshold, found.unit) == (None, None, "")
+
+
+def test_a_loose_wire_and_missing_data_are_told() -> None:
+    """Both are the bridge's own findings."""
+    loose = evaluate(AlarmMemory(), HEALTHY, Freshness.FRESH, AlarmSettings(), 1.0, loose_wire=True)
+    held = evaluate(AlarmMemory(), HEALTHY, Freshness.HOLD, AlarmSettings(), 1.0)
+
+    assert loose.alarms.causes[AlarmName.BMS_INTERNAL] == AlarmCause("a sense wire must be loose")
+    assert held.alarms.causes[AlarmName.BMS_INTERNAL] == AlarmCause("no good data from the BMS")
+
+
+def test_nothing_is_made_anew_while_no_level_changes() -> None:
+    """Ten times a second the same alarms."""
+    memory = evaluate(AlarmMemory(), HEALTHY, Freshness.FRESH, AlarmSettings(), 1.0)
+
+    assert evaluate(memory, HEALTHY, Freshness.FRESH, AlarmSettings(), 2.0).alarms is memory.alarms

@@ -1,10 +1,12 @@
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackState, Snapshot, Temperatures
+from tinybms_bridge.battery.snapshot import BmsStatus, Cells, Identity, PackState, Snapshot, Temperatures, firmware_text
 
 
 @pytest.mark.parametrize("status", [status for status in BmsStatus if status is not BmsStatus.UNKNOWN])
@@ -70,3 +72,29 @@ def test_snapshot_cannot_be_changed(make_snapshot: Callable[..., Snapshot]) -> N
         snapshot.pack.voltage_v = 0.0  # type: ignore[misc]  # the point of the test
     with pytest.raises(AttributeError):
         snapshot.sequence = 2  # type: ignore[misc]  # the point of the test
+
+
+def test_the_firmware_version_is_written_in_one_way() -> None:
+    """As the vendor writes it: the numbers of registers 501 and 502 side by side look like another version."""
+    known = Identity("2.1", 3, 254, 24, 5, "00FF")
+
+    assert known.firmware == "2.3.254"
+    assert str(known) == "TinyBMS hardware 2.1, firmware 2.3.254, serial number 00FF"
+    assert known.as_dict()["firmware"] == "2.3.254"
+    assert str(Identity()) == "TinyBMS hardware unknown, firmware of unknown version, serial number unknown"
+    assert Identity().firmware == ""
+    assert (firmware_text(251), firmware_text(0)) == ("2.3.251", "of unknown version")
+
+
+def test_no_text_of_the_project_shortens_a_firmware_version() -> None:
+    """Neither program nor page says "firmware 254"; the public number of register 501 is put into no sentence."""
+    root = Path(__file__).parents[2]
+    files = [*root.glob("src/**/*.py"), *root.glob("src/**/*.csv"), *root.glob("docs/**/*.md"), *root.glob("*.md")]
+    short = re.compile(
+        r"(?<!-)\bfirmware(?: of)? 2[2-9]\d\b|\bfirmware [1-9]\.2[2-9]\d\b|\{[^}]*firmware_public\}", re.IGNORECASE
+    )
+
+    found = [f"{path.name}: {text[0]}" for path in files for text in short.finditer(path.read_text(encoding="utf-8"))]
+
+    assert len(files) > 100
+    assert found == []

@@ -2,6 +2,7 @@
 
 import builtins
 import importlib
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -63,7 +64,8 @@ def test_a_missing_matplotlib_is_explained() -> None:
         plots.require()
 
     assert str(caught.value) == (
-        "plots need matplotlib: install tinybms-bridge[bench], or leave the plots out with --no-plots"
+        f"plots need matplotlib: install it with {sys.executable} -m pip install matplotlib, "
+        "or leave the plots out with --no-plots"
     )
 
 

@@ -87,13 +87,13 @@ def by_check(findings: list[Finding]) -> dict[str, tuple[Verdict, str]]:
 
 
 async def test_a_healthy_unit_passes_every_check(unit: Unit) -> None:
-    """The captured unit: 14 cells at rest, firmware 242; its four events are history."""
+    """The captured unit: 14 cells at rest, firmware 2.3.242; its four events are history."""
     found = await examine(unit())
     checks = ("link", "identity", "settings", "advice", "polling", "plausibility", "state", "events", "history")
     assert list(dict.fromkeys(finding.check for finding in found)) == list(checks)
     assert {finding.verdict for finding in found} == {Verdict.OK}
     texts = {check: text for check, (_, text) in by_check(found).items()}
-    assert "firmware 1.242" in texts["identity"]
+    assert "firmware 2.3.242" in texts["identity"]
     assert texts["settings"].startswith("14 cells of 66 Ah")
     assert texts["polling"].startswith("20 reads took")
     assert texts["state"].startswith("idle: 55.78 V")

@@ -52,7 +52,7 @@ def test_a_unit_tells_who_it_is() -> None:
     """With the number that its type label and the vendor's support ask for."""
     found = judge_identity(Identity("2.1", 3, 254, 24, 5, "00FF"))
     assert found.verdict is Verdict.OK
-    assert found.text == "TinyBMS hardware 2.1, firmware 3.254, serial number 00FF"
+    assert found.text == "TinyBMS hardware 2.1, firmware 2.3.254, serial number 00FF"
 
 
 def test_an_old_firmware_has_no_state_of_health() -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tinybms_bridge.cli.processes import Process, processes_holding, processes_listening, running_bridges
+from tinybms_bridge.cli.processes import Process, processes_holding, processes_listening, running_bridges, stop_command
 
 
 @pytest.fixture
@@ -131,3 +131,24 @@ def test_a_kernel_without_ipv6_has_no_such_table(proc: Path) -> None:
 
     assert [str(each) for each in processes_listening(8080, proc)] == ["nginx (process 101)"]
     assert processes_listening(81, proc) == []
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "command"),
+    [
+        ("0::/system.slice/bridge.service\n", "sudo systemctl stop bridge.service"),
+        ("12:cpu:/\n1:name=systemd:/system.slice/my.service\n", "sudo systemctl stop my.service"),
+        ("0::/user.slice/user-1000.slice/user@1000.service/app.slice/b.service\n", "systemctl --user stop b.service"),
+        ("0::/user.slice/user-1000.slice/session-3.scope\n", "kill 101"),
+        ("0::/user.slice/user-1000.slice/user@1000.service\n", "kill 101"),
+        ("0::/\n", "kill 101"),
+        (None, "kill 101"),
+    ],
+)
+def test_how_to_stop_a_bridge_is_told_as_it_was_started(proc: Path, cgroup: str | None, command: str) -> None:
+    """A service that is only killed is started again; a unit that does not exist cannot be stopped."""
+    start(proc, 101, "tinybms-bridge", "run")
+    if cgroup is not None:
+        (proc / "101" / "cgroup").write_text(cgroup)
+
+    assert stop_command(Process(101, ("tinybms-bridge", "run")), proc) == command

@@ -40,7 +40,7 @@ def test_the_table_has_units_and_words(serve: Serve, invoke: Invoke) -> None:
     assert "watchdog" in row(result, "Last restart")
     assert row(result, "Last woken by") == "communication on the UART"
     assert row(result, "Hardware") == "2.1"
-    assert row(result, "Firmware") == "1.242, bootloader 24"
+    assert row(result, "Firmware") == "2.3.242, bootloader 24"
     assert row(result, "Running for").startswith("193.1 days")
 
 
@@ -72,6 +72,7 @@ def test_json_holds_every_value(serve: Serve, invoke_json: Callable[..., Any]) -
     assert document["statistics"]["reset_cause"] == "unknown"
     assert document["statistics"]["wake_cause"] == "uart"
     assert document["identity"]["firmware_internal"] == 242
+    assert document["identity"]["firmware"] == "2.3.242"
     assert len(document["statistics"]) == 16
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
+from tinybms_bridge.battery.alarms import AlarmCause, AlarmLevel, AlarmName, Alarms
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import ChargeState, Limits
@@ -94,7 +94,7 @@ async def test_identity_line(journal: Journal) -> None:
     """Which unit was found, in the words of its label."""
     identity = Identity("2.1", 2, 242, 1, 3, "0123456789ABCDEF01234567")
     assert await journal.tell(IdentityKnown(identity)) == [
-        (logging.INFO, "TinyBMS hardware 2.1, firmware 2.242, serial 0123456789ABCDEF01234567")
+        (logging.INFO, "TinyBMS hardware 2.1, firmware 2.3.242, serial number 0123456789ABCDEF01234567")
     ]
 
 
@@ -172,6 +172,20 @@ async def test_alarm_that_is_watched_from_now_on_is_no_news(journal: Journal) ->
     hot = Alarms({AlarmName.HIGH_TEMPERATURE: WARNING})
     assert await journal.tell(AlarmsChanged(Alarms(), hot)) == [(logging.WARNING, "high temperature: warning")]
     assert await journal.tell(AlarmsChanged(hot, Alarms())) == [(logging.INFO, "high temperature: cleared")]
+
+
+async def test_the_line_of_an_alarm_has_value_and_threshold(journal: Journal) -> None:
+    """When it rises and when it is over: nobody has to look the cell up elsewhere."""
+    name, cause = AlarmName.HIGH_VOLTAGE, AlarmCause("cell 3 at 3.762 V, threshold 3.750 V", 3.762, 3.75, "V")
+    high = Alarms({name: AlarmLevel.ALARM}, {name: cause})
+    over = Alarms({name: AlarmLevel.OK}, {name: AlarmCause("cell 3 at 3.690 V, threshold 3.700 V")})
+
+    assert await journal.tell(AlarmsChanged(Alarms(), high)) == [
+        (logging.ERROR, "high voltage: alarm (cell 3 at 3.762 V, threshold 3.750 V)")
+    ]
+    assert await journal.tell(AlarmsChanged(high, over)) == [
+        (logging.INFO, "high voltage: cleared (cell 3 at 3.690 V, threshold 3.700 V)")
+    ]
 
 
 async def test_repeated_rejection_is_counted_not_repeated(journal: Journal) -> None:

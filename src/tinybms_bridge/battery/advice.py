@@ -17,7 +17,7 @@ from tinybms_bridge.battery.limits.evidence_memory import WRONG_CAPACITY
 from tinybms_bridge.battery.limits.fit import fit_to_battery
 from tinybms_bridge.battery.limits.presets import PRESETS, Chemistry
 from tinybms_bridge.battery.limits.settings import ChargeDefaults, LimitSettings
-from tinybms_bridge.battery.snapshot import Ratings, Switches
+from tinybms_bridge.battery.snapshot import Ratings, Switches, firmware_text
 
 __all__ = ["RESTART_FIRMWARE", "Advice", "Weight", "advise"]
 
@@ -118,7 +118,8 @@ def _for_all(ratings: Ratings, firmware: int) -> Iterator[Advice]:
             "unplugged"
         )
         if firmware and firmware < RESTART_FIRMWARE:
-            reason += f"; firmware 2.3.{RESTART_FIRMWARE} brought a setting that ends this, and yours is 2.3.{firmware}"
+            reason += f"; firmware {firmware_text(RESTART_FIRMWARE)} brought a setting that ends this, "
+            reason += f"and yours is {firmware_text(firmware)}"
             yield Advice(329, Weight.NOTE, reason)
         else:
             level = "" if below is None else f", {below:g} % now"

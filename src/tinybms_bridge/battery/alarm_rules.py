@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeAlias
 
-from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
-from tinybms_bridge.battery.event_alarms import alarms_of_events
+from tinybms_bridge.battery.alarms import AlarmCause, AlarmLevel, AlarmName, Alarms
+from tinybms_bridge.battery.bms_event_kinds import Severity, kind_of, severity_of
+from tinybms_bridge.battery.event_alarms import alarm_of_event, alarms_of_events
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.snapshot import BmsStatus, Ratings, Snapshot
 
@@ -100,12 +101,105 @@ def evaluate(
     wire must be loose.
     """
     rules = rules_for(snapshot, snapshot.ratings, settings) if snapshot.ratings else ()
+    alarms = memory.alarms
     measured, waiting = _measured(memory, rules, settings.delay_s, now_s)
     levels = alarms_of_events(snapshot.open_events)
     for (name, _), level in measured.items():
         levels[name] = max(level, levels.get(name, AlarmLevel.OK))
     levels[AlarmName.BMS_INTERNAL] = _internal(snapshot, freshness, loose_wire)
-    return AlarmMemory(Alarms(MappingProxyType(levels)), MappingProxyType(measured), MappingProxyType(waiting))
+    if levels != alarms.levels:
+        causes = _causes(memory, levels, rules, measured, snapshot, loose_wire=loose_wire)
+        alarms = Alarms(MappingProxyType(levels), MappingProxyType(causes))
+    return AlarmMemory(alarms, MappingProxyType(measured), MappingProxyType(waiting))
+
+
+def _causes(
+    memory: AlarmMemory,
+    levels: Mapping[AlarmName, AlarmLevel],
+    rules: Iterable[Rule],
+    measured: Mapping[RuleKey, AlarmLevel],
+    snapshot: Snapshot,
+    *,
+    loose_wire: bool,
+) -> dict[AlarmName, AlarmCause]:
+    """Return the cause of each level that changes, and keep that of an alarm that goes on as it is."""
+    before, causes = memory.alarms, {}
+    for name, level in levels.items():
+        old = before.levels.get(name, AlarmLevel.OK)
+        cause = before.causes.get(name) if level is old else None
+        if level is not old:
+            reaching = [rule for rule in rules if rule.name is name and rule.key in measured]
+            if level is AlarmLevel.OK:  # what was beyond a threshold tells where it is now
+                reaching.sort(key=lambda rule: memory.measured.get(rule.key, AlarmLevel.OK), reverse=True)
+            else:
+                reaching = [rule for rule in reaching if measured[rule.key] >= level]
+            cause = _measured_cause(reaching[0], max(level, AlarmLevel.WARNING), snapshot) if reaching else None
+            cause = cause or _reported_cause(name, level, snapshot, loose_wire)
+        if cause is not None and (level is not old or level is not AlarmLevel.OK):
+            causes[name] = cause
+    return causes
+
+
+_VOLTS, _DEGREES, _AMPERES = ("V", 3), ("°C", 1), ("A", 1)
+_UNITS: Mapping[AlarmName, tuple[str, int]] = MappingProxyType(
+    {
+        AlarmName.HIGH_VOLTAGE: _VOLTS,
+        AlarmName.LOW_VOLTAGE: _VOLTS,
+        AlarmName.HIGH_TEMPERATURE: _DEGREES,
+        AlarmName.LOW_TEMPERATURE: _DEGREES,
+        AlarmName.LOW_TEMPERATURE_CHARGE: _DEGREES,
+        AlarmName.HIGH_CHARGE_CURRENT: _AMPERES,
+        AlarmName.HIGH_DISCHARGE_CURRENT: _AMPERES,
+        AlarmName.CELL_IMBALANCE: ("mV", 0),
+    }
+)
+"""Unit and decimals of what the rules measure."""
+
+
+def _measured_cause(rule: Rule, level: AlarmLevel, snapshot: Snapshot) -> AlarmCause:
+    """Return value and threshold of a rule; those of a warning for an alarm that has none."""
+    assert rule.value is not None
+    threshold = rule.warning if level is AlarmLevel.WARNING and rule.warning is not None else rule.alarm
+    unit, decimals = _UNITS[rule.name]
+    text = f"{_what(rule, snapshot)} {rule.value:.{decimals}f} {unit}, threshold {threshold:.{decimals}f} {unit}"
+    return AlarmCause(text, rule.value, threshold, unit)
+
+
+def _what(rule: Rule, snapshot: Snapshot) -> str:
+    """Return what a rule measures, for example ``cell 3 at``."""
+    cells, sensors = snapshot.cells, snapshot.temperatures
+    match rule.name:
+        case AlarmName.CELL_IMBALANCE:
+            return f"cells {cells.min_number} and {cells.max_number} differ by"
+        case AlarmName.HIGH_VOLTAGE | AlarmName.LOW_VOLTAGE if rule.of == "cells":
+            return f"cell {cells.max_number if rule.high else cells.min_number} at"
+        case AlarmName.HIGH_CHARGE_CURRENT:
+            return "charge current at"
+        case AlarmName.HIGH_DISCHARGE_CURRENT:
+            return "discharge current at"
+        case AlarmName.HIGH_TEMPERATURE | AlarmName.LOW_TEMPERATURE | AlarmName.LOW_TEMPERATURE_CHARGE:
+            external = {"external sensor 1": sensors.external_1_c, "external sensor 2": sensors.external_2_c}
+            return f"{next((name for name, found in external.items() if found == rule.value), 'internal sensor')} at"
+    return f"{rule.of} at"
+
+
+def _reported_cause(name: AlarmName, level: AlarmLevel, snapshot: Snapshot, loose_wire: bool) -> AlarmCause | None:
+    """Return the words of the BMS, or of the bridge, for an alarm that no rule of ours has raised."""
+    if level is AlarmLevel.OK:
+        return None
+    texts = [kind_of(number).text for number in snapshot.open_events if alarm_of_event(number) is name]
+    if texts:
+        return AlarmCause(f"reported by the BMS: {texts[-1]}")
+    if name is not AlarmName.BMS_INTERNAL:
+        return None
+    if snapshot.pack.status is BmsStatus.FAULT:
+        faults = [kind_of(each).text for each in snapshot.open_events if severity_of(each) is Severity.FAULT]
+        return AlarmCause(": ".join(("the BMS is in a fault", *([", ".join(faults)] if faults else []))))
+    if loose_wire:
+        return AlarmCause("a sense wire must be loose")
+    if not snapshot.pack.soc_known:
+        return AlarmCause("the BMS gives no state of charge that can be")
+    return AlarmCause("no good data from the BMS") if level is AlarmLevel.WARNING else None
 
 
 def _measured(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from types import MappingProxyType
 
-__all__ = ["AlarmLevel", "AlarmName", "Alarms"]
+__all__ = ["AlarmCause", "AlarmLevel", "AlarmName", "Alarms"]
 
 
 class AlarmName(StrEnum):
@@ -35,10 +35,27 @@ class AlarmLevel(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class AlarmCause:
+    """What an alarm rested on when its level changed last."""
+
+    text: str
+    """In words, for example ``cell 3 at 3.662 V, threshold 3.650 V``."""
+    value: float | None = None
+    """What was measured; None where the BMS or the bridge itself tells the cause."""
+    threshold: float | None = None
+    unit: str = ""
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
 class Alarms:
     """The level of each alarm that is watched; a name that is missing is not supported."""
 
     levels: Mapping[AlarmName, AlarmLevel] = field(default_factory=lambda: MappingProxyType({}))
+    causes: Mapping[AlarmName, AlarmCause] = field(default_factory=lambda: MappingProxyType({}), compare=False)
+    """Of the alarms that are active, and of those that cleared with the latest change; some have none."""
 
     def active(self) -> dict[AlarmName, AlarmLevel]:
         """Return the alarms that are not OK."""

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName
 from tinybms_bridge.battery.bms_event_kinds import DISCHARGED, TOO_COLD_TO_CHARGE, Severity, severity_of
 
-__all__ = ["alarms_of_events"]
+__all__ = ["alarm_of_event", "alarms_of_events"]
 
 _ALARM_OF_EVENT: Mapping[int, AlarmName] = MappingProxyType(
     {
@@ -32,11 +32,16 @@ _ALARM_OF_EVENT: Mapping[int, AlarmName] = MappingProxyType(
 _LEVELS = {Severity.FAULT: AlarmLevel.ALARM, Severity.WARNING: AlarmLevel.WARNING}
 
 
+def alarm_of_event(event_id: int) -> AlarmName | None:
+    """Return the alarm that an open event of the BMS raises, or None."""
+    return _ALARM_OF_EVENT.get(event_id)
+
+
 def alarms_of_events(open_events: Iterable[int]) -> dict[AlarmName, AlarmLevel]:
     """Return the alarms of open events, the worst of each name; ``CONTACTOR``, which has no other source, always."""
     levels = {AlarmName.CONTACTOR: AlarmLevel.OK}
     for number in open_events:
-        name = _ALARM_OF_EVENT.get(number)
+        name = alarm_of_event(number)
         if name is not None:
             levels[name] = max(levels.get(name, AlarmLevel.OK), _LEVELS[severity_of(number)])
     return levels

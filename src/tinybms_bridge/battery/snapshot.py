@@ -1,13 +1,25 @@
 """One sample of one pack: what the BMS measured at one moment, in units, immutable, grouped by topic."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import Enum, StrEnum
 
 from tinybms_bridge.battery.quick import quick
 
-__all__ = ["BmsStatus", "Cells", "Identity", "PackState", "Ratings", "Snapshot", "Switches", "Temperatures"]
+__all__ = [
+    "BmsStatus",
+    "Cells",
+    "Identity",
+    "PackState",
+    "Ratings",
+    "Snapshot",
+    "Switches",
+    "Temperatures",
+    "firmware_text",
+]
 
+_FIRMWARE = "2.3"
+"""What every published firmware of the s516 begins with (user manual Rev D); register 501 holds another number."""
 _SOH_FIRMWARE = 251
 """Last part of 2.3.251."""
 
@@ -222,9 +234,29 @@ class Identity:
     """24 hex digits; byte order over the registers is not documented by the vendor."""
 
     @property
+    def firmware(self) -> str:
+        """The firmware version as the vendor writes it, for example ``2.3.254``; empty when it is not known."""
+        return f"{_FIRMWARE}.{self.firmware_internal}" if self.firmware_internal else ""
+
+    @property
     def reports_soh(self) -> bool:
         """Whether register 45 is a state of health: 2.3.251 brought it, earlier firmware has it reserved."""
         return self.firmware_internal >= _SOH_FIRMWARE
+
+    def as_dict(self) -> dict[str, object]:
+        """Return it for other programs, with the firmware version as people know it."""
+        return asdict(self) | {"firmware": self.firmware}
+
+    def __str__(self) -> str:
+        return (
+            f"TinyBMS hardware {self.hardware_version or 'unknown'}, firmware {firmware_text(self.firmware_internal)}, "
+            f"serial number {self.serial_number or 'unknown'}"
+        )
+
+
+def firmware_text(internal: int) -> str:
+    """Return a firmware version by its last part, to be put behind the word firmware."""
+    return f"{_FIRMWARE}.{internal}" if internal else "of unknown version"
 
 
 @quick

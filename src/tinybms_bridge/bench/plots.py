@@ -2,6 +2,7 @@
 
 import importlib
 import io
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,10 @@ class PlottingError(BridgeError):
     """matplotlib is not installed."""
 
     def __str__(self) -> str:
-        return "plots need matplotlib: install tinybms-bridge[bench], or leave the plots out with --no-plots"
+        return (
+            f"plots need matplotlib: install it with {sys.executable} -m pip install matplotlib, "
+            "or leave the plots out with --no-plots"
+        )
 
 
 def require() -> None:

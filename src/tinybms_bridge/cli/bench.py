@@ -62,7 +62,7 @@ def charge_command(
     written to the folder of --out.
 
     \b
-    Exit code: 0 when the engine holds every criterion in every scenario; 1 when not.
+    Exit status: 0 when the engine holds every criterion in every scenario; 1 when not.
     """  # noqa: D301 -- \b is click's mark for a paragraph that is not re-wrapped
     from tinybms_bridge.bench.scenarios import SCENARIOS
 

@@ -71,12 +71,12 @@ async def _with_holder(device: str) -> LinkError | None:
     """Return an error that names the program that holds a port; None when nobody is seen, as for "auto"."""
     import asyncio
 
-    from tinybms_bridge.cli.processes import processes_holding
+    from tinybms_bridge.cli.processes import processes_holding, stop_command
 
     holders = [] if device == "auto" else await asyncio.to_thread(processes_holding, device)
     bridge = next((process for process in holders if process.is_bridge), None)
     if bridge is not None:
-        hint = "stop it first, for example: sudo systemctl stop tinybms-bridge"
+        hint = f"stop it first: {await asyncio.to_thread(stop_command, bridge)}"
         return LinkError(f"{device} is used by the running bridge (process {bridge.pid})", hint=hint)
     if holders:
         names = ", ".join(str(process) for process in holders)

@@ -65,7 +65,7 @@ def doctor_command(
     heard. It changes nothing and sends nothing on the CAN bus.
 
     \b
-    Exit code: 0 when a bridge could work, warnings or not; 1 when there is a problem.
+    Exit status: 0 when a bridge could work, warnings or not; 1 when there is a problem.
     """  # noqa: D301 -- \b is click's mark for a paragraph that is not re-wrapped
     choices = _Choices(config_path, device, can_interface, can_channel, listen_s)
     findings = run_until_signal(lambda: _collect(choices, quiet=as_json))

@@ -30,7 +30,7 @@ _LEAST_FREE_BYTES = 50_000_000
 _WITHOUT_STATE = "Until then energy, charge state, events, users and history do not survive a restart."
 _WITHOUT_TIME = (
     "Events, days of the history and log lines get wrong dates, a certificate counts as not yet valid, and logins and "
-    "tokens end at a wrong time; what is sent to the GX does not depend on it. Let the machine reach a time server "
+    "tokens end at a wrong time. Let the machine reach a time server "
     "(sudo timedatectl set-ntp true), or give it a clock module."
 )
 

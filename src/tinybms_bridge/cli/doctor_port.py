@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tinybms_bridge.cli.device import connected, is_busy
 from tinybms_bridge.cli.findings import Finding, as_sentence, ok, problem, warning
-from tinybms_bridge.cli.processes import Process, processes_holding
+from tinybms_bridge.cli.processes import Process, processes_holding, stop_command
 from tinybms_bridge.errors import BridgeError, LinkError
 from tinybms_bridge.hal.serial import find_ports
 from tinybms_bridge.tinybms.client import TinyBmsClient
@@ -89,7 +89,7 @@ def _held_by_bridge(port: str, bridge: Process) -> Finding:
     return warning(
         _CHECK,
         f"{port} is in use by the running bridge (process {bridge.pid}), as it should be",
-        "To have the BMS examined, stop the bridge first: sudo systemctl stop tinybms-bridge.",
+        f"To have the BMS examined, stop the bridge first: {stop_command(bridge)}",
     )
 
 

@@ -51,12 +51,9 @@ def judge_identity(identity: Identity) -> Finding:
     """Say who the BMS is."""
     if not identity.firmware_internal:
         return warning("identity", "the BMS does not tell its version", "Make sure that it is a TinyBMS s516.")
-    text = (
-        f"TinyBMS hardware {identity.hardware_version}, firmware {identity.firmware_public}."
-        f"{identity.firmware_internal}, serial number {identity.serial_number or 'unknown'}"
-    )
-    if identity.firmware_internal < _FIRST_FULL_FIRMWARE:
-        text += "; no state of health, which came with firmware 251"
+    text = str(identity)
+    if not identity.reports_soh:
+        text += "; no state of health, which came with firmware 2.3.251"
     return ok("identity", text)
 
 

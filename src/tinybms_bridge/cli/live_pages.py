@@ -354,12 +354,7 @@ def _counter_lines(scene: Scene, width: int) -> list[Text]:
 
 def _part_lines(bridge: Bridge, width: int) -> list[Text]:
     identity = bridge.poller.identity
-    unit = "not known yet"
-    if identity is not None:
-        unit = (
-            f"hardware {identity.hardware_version or '?'}, firmware {identity.firmware_public}."
-            f"{identity.firmware_internal}, serial number {identity.serial_number or 'not reported'}"
-        )
+    unit = "not known yet" if identity is None else str(identity)
     parts = ", ".join(f"{part.name} {in_words(part.state)}" for part in bridge.supervisor.parts.values())
     return [*_row("Unit", clean(unit), width), *_row("Parts", parts, width)]
 

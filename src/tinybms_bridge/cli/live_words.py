@@ -145,7 +145,7 @@ def describe(bridge: Bridge, view: View, flow: Flow) -> Sentence:
     others = f" and {len(alarms) - 1} more" if alarms[1:] else ""
     alarm = f"ALARM: {in_words(alarms[0])}{others}. " if alarms else ""
     text = f"{alarm}{_doing(bridge, view, flow)} {_listener(bridge, view.limits, flow)}"
-    worried = bridge.can_error or bridge.gx.state is not GxState.PRESENT
+    worried = bridge.can_trouble or bridge.gx.state is not GxState.PRESENT
     return Sentence(text, "bold red" if alarms else "bold yellow" if worried else "bold green")
 
 
@@ -193,7 +193,7 @@ def _doing(bridge: Bridge, view: View, flow: Flow) -> str:
 
 def _listener(bridge: Bridge, limits: Limits, flow: Flow) -> str:
     """Return whether the GX does what it is told."""
-    if bridge.can_error:
+    if bridge.can_trouble:
         return _can_words(bridge).strip()
     gx = bridge.gx
     if gx.state is GxState.NEVER_SEEN:
@@ -209,7 +209,7 @@ def _listener(bridge: Bridge, limits: Limits, flow: Flow) -> str:
 
 
 def _can_words(bridge: Bridge) -> str:
-    return f" Nothing reaches the GX: {clean(bridge.can_error)}." if bridge.can_error else ""
+    return f" Nothing reaches the GX: {clean(bridge.can_trouble)}." if bridge.can_trouble else ""
 
 
 def gx_words(bridge: Bridge) -> str:
@@ -220,7 +220,7 @@ def gx_words(bridge: Bridge) -> str:
         GxState.LOST: f"lost, last heard {duration(gx.silent_for_s)} ago",
         GxState.NEVER_SEEN: "never seen",
     }[gx.state]
-    can = clean(bridge.can_error) or "open"
+    can = clean(bridge.can_trouble) or "open"
     answers = (
         f"answers in {bridge.client.statistics.latency.last_ms:.0f} ms"
         if link.up

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Process", "processes_holding", "processes_listening", "running_bridges"]
+__all__ = ["Process", "processes_holding", "processes_listening", "running_bridges", "stop_command"]
 
 _PROC = Path("/proc")
 _NAMES = frozenset({"tinybms-bridge", "tinybms_bridge"})
@@ -32,6 +32,18 @@ class Process:
 
     def __str__(self) -> str:
         return f"{' '.join(self.arguments)[:80] or 'a program'} (process {self.pid})"
+
+
+def stop_command(process: Process, proc: Path = _PROC) -> str:
+    """Return how to end a bridge for good: as a service of systemd, which would start it again, or by its number."""
+    try:
+        group = (proc / str(process.pid) / "cgroup").read_text().strip().rpartition("\n")[2]
+    except OSError:
+        group = ""
+    parent, _, unit = group.rpartition("/")
+    if not unit.endswith(".service") or unit.startswith("user@"):
+        return f"kill {process.pid}"
+    return f"systemctl --user stop {unit}" if "/user@" in parent else f"sudo systemctl stop {unit}"
 
 
 def processes_holding(path: str, proc: Path = _PROC) -> list[Process]:

@@ -36,7 +36,7 @@ def run_command(
     In a terminal a live view is shown, with keys: q ends, ? explains, Tab turns the page. Otherwise plain log lines
     for the journal.
     A missing BMS or CAN adapter is reported once and waited for. A changed configuration file is in force within a
-    second or two, or at once after SIGHUP, without a restart. Exit codes: 0 ended on request,
+    second or two, or at once after SIGHUP, without a restart. Exit status: 0 ended on request,
     1 the path failed, 2 the configuration is wrong.
     """  # noqa: D301 -- \b is click's mark for a paragraph that is not re-wrapped
     from tinybms_bridge.cli.again import StartAgain, start_again

@@ -130,7 +130,7 @@ def backup_command(file: Path, force: bool, device: str, as_json: bool) -> None:
     except OSError as error:
         fail(f"{file} cannot be written: {error.strerror}")
     if as_json:
-        document = {"file": str(file), "settings": len(backup.settings), "identity": asdict(backup.identity)}
+        document = {"file": str(file), "settings": len(backup.settings), "identity": backup.identity.as_dict()}
         _print_document(document)
     else:
         click.echo(f"{file}: {len(backup.settings)} settings of {unit_text(readout)}")
@@ -150,8 +150,8 @@ def diff_command(file: Path, device: str, as_json: bool) -> None:
     found = differences(backup, readout)
     if as_json:
         document = {
-            "identity": asdict(readout.identity),
-            "backup": {"created": backup.created, "identity": asdict(backup.identity)},
+            "identity": readout.identity.as_dict(),
+            "backup": {"created": backup.created, "identity": backup.identity.as_dict()},
             "differences": [difference_document(each) for each in found],
         }
         _print_document(document)

@@ -62,7 +62,7 @@ _PACK_OPTIONS = ("cells", "chemistry", "capacity_ah", "soc", "profile", "dump", 
     type=click.Choice(["242", "254"]),
     default="254",
     show_default=True,
-    help="Register map: 242 is the one of 2018, 254 the one of 2025.",
+    help="Last part of the version: 2.3.242 has the register map of 2018, 2.3.254 the one of 2025.",
 )
 @click.option(
     "--baudrate", type=click.IntRange(300, 4_000_000), default=115200, show_default=True, help="Speed of the line."

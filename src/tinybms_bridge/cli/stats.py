@@ -129,7 +129,7 @@ def _rows(life: _Life) -> list[tuple[str, str]]:
 def _firmware(identity: "Identity") -> str:
     if not identity.firmware_internal:
         return "unknown"
-    return f"{identity.firmware_public}.{identity.firmware_internal}, bootloader {identity.bootloader_version}"
+    return f"{identity.firmware}, bootloader {identity.bootloader_version}"
 
 
 def _document(life: _Life) -> dict[str, Any]:
@@ -141,7 +141,7 @@ def _document(life: _Life) -> dict[str, Any]:
     }
     cleared = life.cleared_at
     return {
-        "identity": asdict(life.identity),
+        "identity": life.identity.as_dict(),
         "lifetime_s": life.lifetime_s,
         "cleared_at": None if cleared is None else cleared.isoformat(),
         "statistics": counted,

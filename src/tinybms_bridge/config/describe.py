@@ -47,8 +47,8 @@ the battery come from the BMS itself (`null` in the tables below).
 The file is the first of these: `$TINYBMS_BRIDGE_CONFIG`, `./tinybms-bridge.json` if present,
 `/etc/tinybms-bridge/config.json` if present, `~/.config/tinybms-bridge/config.json`.
 
-- `tinybms-bridge check` names every mistake of a file at once; `check --show` prints every value (`null` =
-  by the BMS or the chemistry) and `check --schema` a JSON Schema for editors.
+- `tinybms-bridge check` ([the command line](command-line.md)) names every mistake of a file at once; `check --show`
+  prints every value (`null` = by the BMS or the chemistry) and `check --schema` a JSON Schema for editors.
 - Numbers are numbers and switches are `true` or `false`: texts such as `"80"` are refused. Unknown keys are refused
   with the nearest known name.
 - A bad file never stops a running bridge: the last good configuration stays in force and the error is shown.
@@ -65,8 +65,8 @@ Ready-made files:
 
 - [Raspberry Pi with a CAN board](examples/raspberry-pi-socketcan.json), also right for a USB adapter that the kernel's
   `gs_usb` driver shows as `can0`;
-- [USB adapter with gs_usb](examples/usb-gs-usb.json) without the kernel's driver: needs python-can's `gs-usb` extra;
-- [USB adapter with slcan](examples/usb-slcan.json): needs python-can's `serial` extra;
+- [USB adapter with gs_usb](examples/usb-gs-usb.json) without the kernel's driver;
+- [USB adapter with slcan](examples/usb-slcan.json);
 - [14 Li-ion cells](examples/li-ion-14s.json), voltages chosen by hand instead of those of the BMS.
 """
 

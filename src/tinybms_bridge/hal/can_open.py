@@ -1,6 +1,7 @@
 """Opening an adapter through python-can, and saying what to do when that fails."""
 
 import logging
+import sys
 from typing import Any
 
 import can
@@ -85,5 +86,5 @@ def _hint(settings: CanSettings, error: Exception) -> str:
 
 def _driver_hint(interface: str) -> str:
     if interface in _EXTRAS:
-        return f"its driver is not installed; try: pip install 'python-can[{_EXTRAS[interface]}]'"
+        return f"its driver is not installed; try: {sys.executable} -m pip install 'python-can[{_EXTRAS[interface]}]'"
     return _DRIVER_HINTS.get(interface, f"the driver of {interface} is not installed or not made for this system")

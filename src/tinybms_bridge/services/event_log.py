@@ -2,9 +2,9 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from tinybms_bridge.battery.alarms import AlarmLevel
+from tinybms_bridge.battery.alarms import AlarmCause, AlarmLevel
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import Quantity, explain
@@ -59,6 +59,14 @@ _GX_LINES: Mapping[str, tuple[int, str]] = {
     "never_seen": (logging.WARNING, "no GX device heard on the CAN bus: check cable, termination and bit rate"),
 }
 
+_LEVEL_WORDS: Mapping[AlarmLevel, tuple[int, str]] = {
+    AlarmLevel.OK: (logging.INFO, "cleared"),
+    AlarmLevel.WARNING: (logging.WARNING, "warning"),
+    AlarmLevel.ALARM: (logging.ERROR, "alarm"),
+}
+
+_NO_CAUSES: Mapping[Any, AlarmCause] = {}
+
 _NOTED_LEVELS: Mapping[Severity, int] = {Severity.INFO: logging.INFO, Severity.FAULT: logging.ERROR}
 
 
@@ -104,17 +112,8 @@ class EventLog:
 
     @staticmethod
     def _identity(event: IdentityKnown) -> None:
-        identity = event.identity
-        if identity == Identity():
-            log.info("TinyBMS that does not tell its version")
-            return
-        log.info(
-            "TinyBMS hardware %s, firmware %d.%d, serial %s",
-            identity.hardware_version,
-            identity.firmware_public,
-            identity.firmware_internal,
-            identity.serial_number,
-        )
+        known = event.identity != Identity()
+        log.info("%s", event.identity if known else "TinyBMS that does not tell its version")
 
     @staticmethod
     def _freshness(event: FreshnessChanged) -> None:
@@ -154,7 +153,7 @@ class EventLog:
 
     @staticmethod
     def _alarms(event: AlarmsChanged) -> None:
-        _level_lines(event.old.levels, event.new.levels)
+        _level_lines(event.old.levels, event.new.levels, event.new.causes)
 
     @staticmethod
     def _notices(event: NoticesChanged) -> None:
@@ -187,17 +186,14 @@ class EventLog:
         log.log(_NOTED_LEVELS.get(event.severity, logging.WARNING), "%s", event.text)
 
 
-def _level_lines(old: Mapping[Name, AlarmLevel], new: Mapping[Name, AlarmLevel]) -> None:
-    """Write one line for each name whose level changed; a name that is missing is OK."""
+def _level_lines(
+    old: Mapping[Name, AlarmLevel], new: Mapping[Name, AlarmLevel], causes: Mapping[Name, AlarmCause] = _NO_CAUSES
+) -> None:
+    """Write one line for each name whose level changed, with value and threshold; a name that is missing is OK."""
     for name in sorted({*old, *new}):
         before, after = old.get(name, AlarmLevel.OK), new.get(name, AlarmLevel.OK)
         if before is after:
             continue
-        words = name.replace("_", " ")
-        match after:
-            case AlarmLevel.OK:
-                log.info("%s: cleared", words)
-            case AlarmLevel.WARNING:
-                log.warning("%s: warning", words)
-            case AlarmLevel.ALARM:
-                log.error("%s: alarm", words)
+        level, word = _LEVEL_WORDS[after]
+        cause = causes.get(name)
+        log.log(level, "%s: %s%s", name.replace("_", " "), word, "" if cause is None else f" ({cause})")

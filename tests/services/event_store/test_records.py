@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
+from tinybms_bridge.battery.alarms import AlarmCause, AlarmLevel, AlarmName, Alarms
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.bms_events import BmsEvent, DatedEvent
 from tinybms_bridge.battery.freshness import Freshness
@@ -182,7 +182,7 @@ def test_words_name_the_cause() -> None:
     (part,) = news_of(PartStateChanged("web", PartState.FAILED, "port 80 is in use"))
     assert part.text.endswith("web: port 80 is in use")
     (identity,) = news_of(IdentityKnown(Identity("2.1", 3, 254, 24, 5, "")))
-    assert identity.text == "TinyBMS hardware 2.1, firmware 3.254, serial number unknown"
+    assert identity.text == "TinyBMS hardware 2.1, firmware 2.3.254, serial number unknown"
 
 
 def test_each_alarm_that_changed_is_one_entry() -> None:
@@ -238,3 +238,15 @@ def test_names_in_the_texts_of_earlier_versions_are_taken_out(old: str, text: st
     """An update does not leave them for everybody for as long as the list is."""
     record = EventRecord.from_line(EventRecord(1, None, EventSource.BRIDGE, Severity.INFO, "x", old).to_line())
     assert (record.text, record.by) == (text, by)
+
+
+def test_an_alarm_is_kept_with_value_and_threshold() -> None:
+    """A year later the list still says which cell it was."""
+    name = AlarmName.HIGH_VOLTAGE
+    high = Alarms(
+        {name: AlarmLevel.ALARM}, {name: AlarmCause("cell 3 at 3.762 V, threshold 3.750 V", 3.762, 3.75, "V")}
+    )
+
+    assert [each.text for each in news_of(AlarmsChanged(Alarms(), high))] == [
+        "High voltage: alarm (cell 3 at 3.762 V, threshold 3.750 V)"
+    ]

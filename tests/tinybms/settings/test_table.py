@@ -21,7 +21,6 @@ from tinybms_bridge.tinybms.settings import (
     WriteOptions,
     all_settings,
     backup_of,
-    firmware_text,
     restore_plan,
 )
 from tinybms_bridge.tinybms.settings.fields import by_name
@@ -357,9 +356,3 @@ def test_differences_are_found_by_setting(readout: Make) -> None:
 
     assert [setting.name for setting in differing(before, after)] == ["discharge_over_current_timeout_s"]
     assert differing(before, before) == []
-
-
-@pytest.mark.parametrize(("internal", "text"), [(254, "2.3.254"), (0, "of unknown version")])
-def test_firmware_is_named_as_the_vendor_does(internal: int, text: str) -> None:
-    """Release notes say 2.3.254."""
-    assert firmware_text(internal) == text

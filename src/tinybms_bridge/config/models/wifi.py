@@ -52,7 +52,7 @@ class Wifi(Section):
     sta_hostname: HostName = text(
         "tinybms-bridge",
         "Host name",
-        "Name of the bridge on the network, reached as NAME.local.",
+        "Name of the machine on the network.",
         rule=HOST_NAME_RULE,
     )
     sta_ip_mode: Literal["dhcp", "static"] = text(

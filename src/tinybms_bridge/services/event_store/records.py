@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from tinybms_bridge.battery.alarms import AlarmLevel
+from tinybms_bridge.battery.alarms import AlarmCause, AlarmLevel
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.bms_events import BmsEvent, DatedEvent
 from tinybms_bridge.battery.freshness import Freshness
@@ -203,6 +203,9 @@ _LEVELS = {
 }
 
 
+_NO_CAUSES: Mapping[Any, AlarmCause] = {}
+
+
 def news_of(event: Event) -> Iterator[News]:
     """Yield what an event on the bus is worth; nothing for most."""
     match event:
@@ -213,7 +216,7 @@ def news_of(event: Event) -> Iterator[News]:
         case FreshnessChanged(new=new, frozen=frozen) if (new, frozen) in _FRESHNESS:
             yield _FRESHNESS[new, frozen]
         case AlarmsChanged(old=old, new=new_alarms):
-            yield from level_news("alarm", old.levels, new_alarms.levels)
+            yield from level_news("alarm", old.levels, new_alarms.levels, new_alarms.causes)
         case NoticesChanged(old=old_notices, new=new_notices):
             yield from level_news("notice", old_notices.levels, new_notices.levels)
         case GxChanged(state=state) if state in _GX:
@@ -223,18 +226,19 @@ def news_of(event: Event) -> Iterator[News]:
         case Noted(severity=severity, code=code, text=text, by=by):
             yield News(severity, code, text, by)
         case IdentityKnown(identity=identity) if identity.firmware_internal:
-            yield News(
-                Severity.INFO,
-                "identity",
-                f"TinyBMS hardware {identity.hardware_version}, firmware {identity.firmware_public}."
-                f"{identity.firmware_internal}, serial number {identity.serial_number or 'unknown'}",
-            )
+            yield News(Severity.INFO, "identity", str(identity))
 
 
-def level_news(prefix: str, old: Mapping[Name, AlarmLevel], new: Mapping[Name, AlarmLevel]) -> Iterator[News]:
-    """Yield one piece of news for each name whose level differs; a name that is missing is OK."""
+def level_news(
+    prefix: str,
+    old: Mapping[Name, AlarmLevel],
+    new: Mapping[Name, AlarmLevel],
+    causes: Mapping[Name, AlarmCause] = _NO_CAUSES,
+) -> Iterator[News]:
+    """Yield one piece of news for each name whose level differs, with its cause; a name that is missing is OK."""
     for name in sorted({*old, *new}):
         before, after = old.get(name, AlarmLevel.OK), new.get(name, AlarmLevel.OK)
         if before is not after:
             severity, word = _LEVELS[after]
-            yield News(severity, f"{prefix}.{name}", f"{name.replace('_', ' ').capitalize()}: {word}")
+            cause = f" ({causes[name]})" if name in causes else ""
+            yield News(severity, f"{prefix}.{name}", f"{name.replace('_', ' ').capitalize()}: {word}{cause}")

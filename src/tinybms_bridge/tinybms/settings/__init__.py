@@ -15,7 +15,7 @@ from tinybms_bridge.tinybms.settings.fields import Setting, all_settings, find_s
 from tinybms_bridge.tinybms.settings.manager import BmsSettings
 from tinybms_bridge.tinybms.settings.plan import Change, Plan, held_against, make_plan
 from tinybms_bridge.tinybms.settings.rules import Caution, Violation, present_range, violations
-from tinybms_bridge.tinybms.settings.table import Link, Readout, firmware_text
+from tinybms_bridge.tinybms.settings.table import Link, Readout
 from tinybms_bridge.tinybms.settings.values import (
     RawRange,
     allowed_values,
@@ -56,7 +56,6 @@ __all__ = [
     "backup_text",
     "differences",
     "find_setting",
-    "firmware_text",
     "held_against",
     "make_plan",
     "parse_backup",

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
+from tinybms_bridge.battery.snapshot import firmware_text
 from tinybms_bridge.errors import BridgeError
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.tinybms.frames import Action, ActionRequest, WriteModbus, to_u32
 from tinybms_bridge.tinybms.settings.errors import Problem, SettingsError
-from tinybms_bridge.tinybms.settings.table import Link, firmware_text, read_registers
+from tinybms_bridge.tinybms.settings.table import Link, read_registers
 from tinybms_bridge.tinybms.settings.writer import Answer, Outcome, Sent, WriteOptions, send_once
 
 __all__ = ["ACTIONS", "ActionInfo", "ActionName", "ActionResult", "perform_request"]

@@ -11,13 +11,13 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from tinybms_bridge.battery.snapshot import Identity
+from tinybms_bridge.battery.snapshot import Identity, firmware_text
 from tinybms_bridge.suggestions import did_you_mean
 from tinybms_bridge.tinybms.registers import RegisterValue
 from tinybms_bridge.tinybms.settings.errors import Problem, SettingsError
 from tinybms_bridge.tinybms.settings.fields import Setting, all_settings, find_setting
 from tinybms_bridge.tinybms.settings.plan import Plan, make_plan
-from tinybms_bridge.tinybms.settings.table import Readout, firmware_text
+from tinybms_bridge.tinybms.settings.table import Readout
 
 __all__ = [
     "FORMAT",

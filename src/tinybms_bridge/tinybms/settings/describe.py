@@ -1,12 +1,11 @@
 """Settings, plans and reports as rows of text for a table, and as values for JSON."""
 
-from dataclasses import asdict
-
+from tinybms_bridge.battery.snapshot import firmware_text
 from tinybms_bridge.tinybms.settings.backup import Difference
 from tinybms_bridge.tinybms.settings.fields import Setting, all_settings
 from tinybms_bridge.tinybms.settings.plan import Change, Plan
 from tinybms_bridge.tinybms.settings.rules import present_range
-from tinybms_bridge.tinybms.settings.table import Readout, firmware_text
+from tinybms_bridge.tinybms.settings.table import Readout
 from tinybms_bridge.tinybms.settings.values import allowed_values, range_text, shown_value
 from tinybms_bridge.tinybms.settings.writer import Outcome, Report, Result
 
@@ -45,7 +44,7 @@ def outcome_text(result: Result) -> str:
 def document(readout: Readout) -> dict[str, object]:
     """Return all settings with ranges, defaults and the identity of the unit, ready for JSON."""
     return {
-        "identity": asdict(readout.identity),
+        "identity": readout.identity.as_dict(),
         "own_limits": readout.own is not None,
         "own_limits_missing": readout.own_missing,
         "settings": [_entry(readout, setting) for setting in all_settings().values()],
@@ -55,7 +54,7 @@ def document(readout: Readout) -> dict[str, object]:
 def plan_document(plan: Plan, *, dry_run: bool) -> dict[str, object]:
     """Return what a plan would write, ready for JSON."""
     return {
-        "identity": asdict(plan.readout.identity),
+        "identity": plan.readout.identity.as_dict(),
         "dry_run": dry_run,
         "changes": [_change(each) for each in plan.changes],
         "unchanged": [each.name for each in plan.unchanged],

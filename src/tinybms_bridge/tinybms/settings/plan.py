@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tinybms_bridge.battery.advice import Advice
+from tinybms_bridge.battery.snapshot import firmware_text
 from tinybms_bridge.tinybms.registers import RegisterValue
 from tinybms_bridge.tinybms.settings.errors import Problem, SettingsError
 from tinybms_bridge.tinybms.settings.fields import Setting, Words, all_settings, by_name, find_setting
@@ -22,7 +23,7 @@ from tinybms_bridge.tinybms.settings.rules import (
     violations,
     writable_range,
 )
-from tinybms_bridge.tinybms.settings.table import Readout, firmware_text
+from tinybms_bridge.tinybms.settings.table import Readout
 from tinybms_bridge.tinybms.settings.values import encode, shown_value
 
 __all__ = ["Change", "Plan", "Step", "held_against", "in_safe_order", "make_plan"]

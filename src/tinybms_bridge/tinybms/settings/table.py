@@ -33,7 +33,6 @@ __all__ = [
     "OwnTables",
     "Readout",
     "differing",
-    "firmware_text",
     "read_registers",
     "read_settings",
     "read_settings_table",
@@ -149,11 +148,6 @@ async def read_settings(link: Link, clock: Clock) -> Readout:
 async def read_words(link: Link) -> Words:
     """Return registers 300 to 343. Raises DeviceRefused or LinkError."""
     return await read_registers(link, FIRST, WORDS)
-
-
-def firmware_text(internal: int) -> str:
-    """Return a firmware version as the vendor writes it."""
-    return f"2.3.{internal}" if internal else "of unknown version"
 
 
 def differing(before: Sequence[int], after: Sequence[int]) -> list[Setting]:

@@ -68,7 +68,7 @@ class Measurement:
 
 
 _BUILT_IN_STARTUP_S = 20.0
-"""What firmware 242 does without register 310: 22 s from charging started to charger gone, as captured."""
+"""What firmware 2.3.242 does without register 310: 22 s from charging started to charger gone, as captured."""
 
 _BUILT_IN_DISABLE_S = 5.0
 _FET_LOAD, _FET_CHARGER = 0, 1

@@ -32,6 +32,7 @@ def test_parts_are_optional() -> None:
         ("[]", "object"),
         ("{}", "object"),
         ('{"send_can": 1}', "object"),
+        ('{"subscibe": ["status"]}', r"did you mean subscribe\?"),
         ('{"subscribe": "status"}', "list"),
         ('{"subscribe": ["nothing"]}', "status, limits, registers, can, events"),
         ('{"subscribe": [1]}', "list"),

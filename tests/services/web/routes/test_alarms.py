@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
+from tinybms_bridge.battery.alarms import AlarmCause, AlarmLevel, AlarmName, Alarms
 
 
 async def test_active_alarms(visitor: httpx.AsyncClient) -> None:
@@ -52,3 +52,20 @@ async def test_acknowledging_needs_a_login(visitor: httpx.AsyncClient) -> None:
     """Nobody silences an alarm without a login."""
     assert (await visitor.post("/api/alarms/acknowledge")).status_code == 401
     assert (await visitor.get("/api/alarms")).json()["unacknowledged"] == 1
+
+
+async def test_an_alarm_says_value_and_threshold(visitor: httpx.AsyncClient, face: Any) -> None:
+    """For programs as numbers with their unit, for people in words; null where no number is the cause."""
+    causes = {
+        AlarmName.LOW_VOLTAGE: AlarmCause("cell 1 at 2.420 V, threshold 2.500 V", 2.42, 2.5, "V"),
+        AlarmName.CONTACTOR: AlarmCause("reported by the BMS: The switch is stuck"),
+    }
+    levels = dict.fromkeys((*causes, AlarmName.BMS_INTERNAL), AlarmLevel.ALARM)
+    face.now = replace(face.picture(), alarms=Alarms(MappingProxyType(levels), MappingProxyType(causes)))
+
+    found = {each["name"]: each for each in (await visitor.get("/api/alarms")).json()["alarms"]}
+
+    picked = {name: [each[key] for key in ("cause", "value", "threshold", "unit")] for name, each in found.items()}
+    assert picked["low_voltage"] == ["cell 1 at 2.420 V, threshold 2.500 V", 2.42, 2.5, "V"]
+    assert picked["contactor"] == ["reported by the BMS: The switch is stuck", None, None, ""]
+    assert picked["bms_internal"] == [None, None, None, ""]

@@ -21,6 +21,7 @@ async def test_who_it_is(visitor: httpx.AsyncClient, face: Any) -> None:
     face.now = replace(picture, view=replace(picture.view, measured=replace(snapshot, ratings=RATINGS)))
     found = (await visitor.get("/api/tinybms/info")).json()
     assert found["identity"]["firmware_internal"] == 254
+    assert found["identity"]["firmware"] == "2.3.254"
     assert found["ratings"]["over_voltage_cell_v"] == 3.75
     assert found["ratings"]["discharge_peak_current_a"] is None
     assert found["lifetime_s"] == 123_456

@@ -1,10 +1,11 @@
 """Active alarms with the time of their beginning, and who has seen them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName
+from tinybms_bridge.battery.alarms import AlarmCause, AlarmLevel, AlarmName
 from tinybms_bridge.battery.notices import NoticeName
 from tinybms_bridge.bus import Bus
 from tinybms_bridge.events import AlarmsChanged, NoticesChanged
@@ -13,6 +14,8 @@ from tinybms_bridge.services.web.face import Picture
 __all__ = ["ActiveAlarm", "AlarmDesk"]
 
 Kind = Literal["alarm", "notice"]
+
+_NO_CAUSES: Mapping[AlarmName, AlarmCause] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,8 @@ class ActiveAlarm:
     """When it reached this level."""
     acknowledged_by: str | None = None
     """Who has seen it at this level; None: nobody."""
+    cause: AlarmCause | None = None
+    """What it rested on when it reached this level."""
 
 
 class AlarmDesk:
@@ -42,7 +47,7 @@ class AlarmDesk:
     def active(self, picture: Picture, now: datetime) -> tuple[ActiveAlarm, ...]:
         """Return the active alarms, the worst first; ``picture`` counts where the bus was not heard."""
         self.drain()
-        self._set("alarm", _levels(picture.alarms.active()), now)
+        self._set("alarm", _levels(picture.alarms.active()), now, picture.alarms.causes)
         self._set("notice", _levels(picture.notices.active()), now)
         return tuple(sorted(self._active.values(), key=lambda each: (-each.level, each.since, each.name)))
 
@@ -66,11 +71,17 @@ class AlarmDesk:
 
     def _take(self, event: AlarmsChanged | NoticesChanged, at: datetime) -> None:
         if isinstance(event, AlarmsChanged):
-            self._set("alarm", _levels(event.new.active()), at)
+            self._set("alarm", _levels(event.new.active()), at, event.new.causes)
         else:
             self._set("notice", _levels(event.new.active()), at)
 
-    def _set(self, kind: Kind, levels: dict[str, AlarmLevel], at: datetime) -> None:
+    def _set(
+        self,
+        kind: Kind,
+        levels: dict[str, AlarmLevel],
+        at: datetime,
+        causes: Mapping[AlarmName, AlarmCause] = _NO_CAUSES,
+    ) -> None:
         for name in [name for name, each in self._active.items() if each.kind == kind and name not in levels]:
             del self._active[name]
         for name, level in levels.items():
@@ -78,7 +89,8 @@ class AlarmDesk:
             if before is None or before.level is not level:
                 risen = before is None or level > before.level
                 by = None if risen or before is None else before.acknowledged_by
-                self._active[name] = ActiveAlarm(name, kind, level, at, by)
+                cause = causes.get(AlarmName(name)) if kind == "alarm" else None
+                self._active[name] = ActiveAlarm(name, kind, level, at, by, cause)
 
 
 def _levels(active: dict[AlarmName, AlarmLevel] | dict[NoticeName, AlarmLevel]) -> dict[str, AlarmLevel]:

@@ -30,6 +30,13 @@ class AlarmAnswer(Answer):
     """When it reached this level."""
     acknowledged_by: str | None
     """Who has seen it at this level; null: nobody; without a login `somebody`."""
+    cause: str | None = Field(examples=["cell 3 at 3.762 V, threshold 3.750 V"])
+    """What it rested on when it reached this level, in words; null where there is nothing more to say."""
+    value: float | None = Field(examples=[3.762])
+    """What was measured then; null where no single value is the cause."""
+    threshold: float | None = Field(examples=[3.75])
+    unit: str = Field(examples=["V"])
+    """Of `value` and `threshold`; empty without them."""
 
 
 class Alarms(Answer):
@@ -79,6 +86,10 @@ def _alarms(desk: AlarmDesk, face: BridgeFace, user: User) -> Alarms:
             level="alarm" if each.level > 1 else "warning",
             since=each.since,
             acknowledged_by=None if each.acknowledged_by is None else user.shown(each.acknowledged_by),
+            cause=None if each.cause is None else each.cause.text,
+            value=None if each.cause is None else each.cause.value,
+            threshold=None if each.cause is None else each.cause.threshold,
+            unit="" if each.cause is None else each.cause.unit,
         )
         for each in desk.active(face.picture(), face.clock.wall())
     ]

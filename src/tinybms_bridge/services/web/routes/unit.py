@@ -22,6 +22,8 @@ class IdentityAnswer(Answer):
     hardware_version: str = Field(examples=["2.1"])
     firmware_public: int
     firmware_internal: int = Field(examples=[254])
+    firmware: str = Field(examples=["2.3.254"])
+    """As the vendor writes it; empty when the BMS does not tell it."""
     bootloader_version: int
     profile_version: int
     serial_number: str

@@ -1,0 +1,271 @@
+"""What README, CONTRIBUTING, docs and help texts say that can be tried: links, commands, keys, files, targets."""
+
+import re
+import shlex
+import string
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from pydantic import BaseModel
+
+from tinybms_bridge.cli import COMMANDS, cli
+from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.expectations import section_type
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("README*.md"), ROOT / "CONTRIBUTING.md"])
+SECTIONS = "|".join(Configuration.model_fields)
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+def prose_of(text: str) -> str:
+    """Return a page without its blocks of code."""
+    return re.sub(r"^(`{3,}).*?^\1", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def code_of(text: str) -> Iterator[str]:
+    """Yield each line of the blocks of code of a page, and each piece of code within its prose."""
+    for block in re.findall(r"^`{3,}[^\n]*\n(.*?)^`{3,}", text, flags=re.DOTALL | re.MULTILINE):
+        yield from block.splitlines()
+    yield from inline_of(text)
+
+
+def inline_of(text: str) -> list[str]:
+    """Return each piece of code within the prose of a page; in a table a bar has a backslash before it."""
+    return [piece.replace("\\|", "|") for piece in re.findall(r"`([^`\n]+)`", prose_of(text))]
+
+
+def anchors_of(page: Path) -> set[str]:
+    """Return the anchors of a page as GitHub makes them of its headings."""
+    anchors: set[str] = set()
+    for heading in re.findall(r"^#+ +(.*)$", prose_of(page.read_text(encoding="utf-8")), flags=re.MULTILINE):
+        kept = string.ascii_letters + string.digits + "-_ "
+        plain = "".join(letter for letter in heading.lower() if letter in kept or letter.isalnum())
+        anchor, number = plain.replace(" ", "-"), 1
+        while anchor in anchors:
+            anchor, number = f"{plain.replace(' ', '-')}-{number}", number + 1
+        anchors.add(anchor)
+    return anchors
+
+
+@each_page
+def test_every_link_leads_somewhere(page: Path) -> None:
+    """To a file that is there, and to a heading that it has."""
+    links = re.findall(r"\]\(([^)\s]+)\)", prose_of(page.read_text(encoding="utf-8")))
+    wrong = []
+    for link in links:
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in anchors_of(target)):
+            wrong.append(link)
+
+    assert wrong == []
+
+
+def test_every_page_of_the_docs_is_linked() -> None:
+    """From a README or another page; what nothing leads to is not read."""
+    linked = set()
+    for page in PAGES:
+        for link in re.findall(r"\]\(([^)#\s]+)", prose_of(page.read_text(encoding="utf-8"))):
+            if (page.parent / link).resolve() != page:
+                linked.add((page.parent / link).resolve())
+
+    assert [page.name for page in ROOT.glob("docs/*.md") if page not in linked] == []
+
+
+PLACEHOLDER = re.compile(r"[A-Z][A-Z_]*|\.\.\.|…")
+PROGRAM = re.compile(r"""(?:^|[\s("'])(?:\$ )?(?:\.venv/bin/)?tinybms-bridge((?: [^|;&>#"`()→]*)?)""")
+
+
+def commands_in(code: str) -> Iterator[list[str]]:
+    """Yield the arguments of each call of the program in a piece of code, without what may be left out."""
+    for found in PROGRAM.finditer(code):
+        words = shlex.split(found[1].replace("[", " ").replace("]", " "))
+        if words and (words[0] in COMMANDS or words[0].startswith("-")):
+            yield words
+
+
+def mistake_in(words: list[str]) -> str:
+    """Return what is wrong with the arguments of a call, as click sees it; nothing is run. Empty for nothing."""
+    command: click.Command = cli
+    context = click.Context(cli, info_name="tinybms-bridge")
+    try:
+        while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+            _, found, words = command.resolve_command(context, words)
+            assert found is not None
+            command = found
+            context = click.Context(command, info_name=command.name, parent=context)
+        given, _, _ = command.make_parser(context).parse_args(list(words))
+        for option in command.params:
+            value = given.get(option.name or "")
+            plain = isinstance(value, str) and not PLACEHOLDER.fullmatch(value) and not set(value) & set("/|")
+            if plain and isinstance(option.type, click.Choice | click.IntRange | click.FloatRange):
+                option.type_cast_value(context, value)
+    except click.UsageError as error:
+        return error.format_message()
+    return ""
+
+
+@each_page
+def test_every_command_of_a_page_can_be_typed(page: Path) -> None:
+    """Each command, option and choice exists; nothing is run."""
+    text = page.read_text(encoding="utf-8")
+    calls = [words for code in code_of(text) for words in commands_in(code)]
+    calls += [
+        words
+        for code in inline_of(text)
+        if len(words := code.split()) > 1 and words[0] in COMMANDS and re.fullmatch(r"[\w ./=-]+", code)
+    ]
+
+    assert [(" ".join(words), mistake) for words in calls if (mistake := mistake_in(words))] == []
+
+
+def helps(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+    """Yield the help text of every command with its name."""
+    yield " ".join(path), f"{command.help or ''}\n{command.epilog or ''}"
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None
+            yield from helps(inner, (*path, name))
+
+
+def test_every_example_of_a_help_text_can_be_typed() -> None:
+    """They are what people copy first."""
+    examples = [
+        (name, re.split(r"\s{3,}", line.strip())[0])
+        for name, text in helps(cli)
+        for line in text.splitlines()
+        if re.match(r"\s*(?:\S.*\| )?tinybms-bridge ", line)
+    ]
+    wrong = [
+        (name, line, mistake)
+        for name, line in examples
+        for words in commands_in(line)
+        if (mistake := mistake_in(words))
+    ]
+
+    assert len(examples) > 30
+    assert wrong == []
+
+
+def test_what_cannot_be_typed_is_noticed() -> None:
+    """The test of the tests above: an unknown option, command and choice."""
+    wrong = (
+        "$ tinybms-bridge check --shwo",
+        "tinybms-bridge setings show",
+        "x | tinybms-bridge users add a --role boss",
+    )
+
+    assert all(mistake_in(words) for line in wrong for words in commands_in(line))
+    assert sum(len(list(commands_in(line))) for line in wrong if "setings" not in line) == 2
+    assert mistake_in(["setings", "show"]) == "No such command 'setings'. Did you mean 'settings'?"
+
+
+@each_page
+def test_every_key_of_the_configuration_exists(page: Path) -> None:
+    """A key that was renamed is no longer named; * stands for all of a section."""
+    keys = [
+        code
+        for code in inline_of(page.read_text(encoding="utf-8"))
+        if re.fullmatch(rf"(?:{SECTIONS})(?:\.[a-z_0-9]+|\.\*)+", code)
+    ]
+
+    assert [key for key in keys if not exists(key)] == []
+
+
+def exists(key: str) -> bool:
+    """Return whether the configuration has a key."""
+    model: type[BaseModel] | None = Configuration
+    for name in key.split("."):
+        if model is None:
+            return False
+        if name == "*":
+            return True
+        field = model.model_fields.get(name)
+        if field is None:
+            return False
+        model = section_type(field)
+    return True
+
+
+@each_page
+def test_every_file_of_the_project_that_is_named_is_there(page: Path) -> None:
+    """By its path from the root, from the package, or beside the page."""
+    paths = {
+        code
+        for code in inline_of(page.read_text(encoding="utf-8"))
+        if re.fullmatch(r"[\w-][\w.-]*(?:/[\w.-]+)+\.(?:py|md|json|csv|dbc|toml|sh|txt|png)", code)
+    }
+    places = (ROOT, ROOT / "src", ROOT / "src" / "tinybms_bridge", page.parent)
+
+    assert [path for path in sorted(paths) if not any((place / path).exists() for place in places)] == []
+
+
+@each_page
+def test_every_target_of_make_exists(page: Path) -> None:
+    """`make NAME` is what a newcomer types."""
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
+    named = {
+        name for code in code_of(page.read_text(encoding="utf-8")) for name in re.findall(r"^make ([a-z-]+)", code)
+    }
+
+    assert named <= targets
+
+
+@each_page
+def test_no_page_promises_what_this_version_does_not_bring(page: Path) -> None:
+    """No unit of systemd, no name by mDNS, no package on an index is there yet."""
+    text = page.read_text(encoding="utf-8")
+    unit = r"systemctl \w+[^`\n]*tinybms-bridge|journalctl -u tinybms-bridge"
+    promises = re.findall(rf"{unit}|\b[\w-]+\.local\b(?!/)|pip install tinybms-bridge", text)
+
+    assert promises == []
+
+
+def test_the_page_of_the_command_line_names_every_command() -> None:
+    """With the word "no" where there is no --json; a new command has to be put into it."""
+    page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    rows = re.findall(
+        r"^\| (`[^|]*) \| ([^|]*) \|$", page.split("## For other programs")[1].split("## ")[0], re.MULTILINE
+    )
+    told = {name: not text.startswith("no") for names, text in rows for name in re.findall(r"`([a-z- ]+)`", names)}
+
+    for name, command in leaves(cli):
+        has_json = any("--json" in option.opts for option in command.params)
+        assert told.get(name, told.get(name.split()[0])) is has_json, name
+    assert len(told) > 15
+
+
+def leaves(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
+    """Yield every command that is no group, with its name."""
+    if not isinstance(command, click.Group):
+        yield " ".join(path), command
+        return
+    context = click.Context(command)
+    for name in command.list_commands(context):
+        inner = command.get_command(context, name)
+        assert inner is not None
+        yield from leaves(inner, (*path, name))
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_there_as_the_page_says(shell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the variable of the page, which click makes of the name of the program."""
+    from click.testing import CliRunner
+
+    page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    variable, instruction = re.findall(rf"(_\w+_COMPLETE)=({shell}_source)", page)[0]
+    if shell == "bash":  # click asks the bash of the machine for its version
+        monkeypatch.setattr("click.shell_completion.BashComplete._check_version", lambda *_: None)
+
+    result = CliRunner(env={variable: instruction}).invoke(cli, [], prog_name="tinybms-bridge")
+
+    assert result.exit_code == 0
+    assert "_TINYBMS_BRIDGE_COMPLETE" in result.output
