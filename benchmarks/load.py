@@ -141,7 +141,7 @@ class LiveClient(asyncio.Protocol):
             payload = bytes(self._buffer[start : start + length])
             opcode, packed = self._buffer[0] & 0x0F, self._buffer[0] & 0x40
             if packed:  # RFC 7692, section 7.2.2; each message by itself
-                payload = zlib.decompress(payload + b"\x00\x00\xff\xff", -15)
+                payload = zlib.decompressobj(-15).decompress(payload + b"\x00\x00\xff\xff")
             del self._buffer[: start + length]
             if opcode == 0x1:
                 self._on_text(payload, now_s)

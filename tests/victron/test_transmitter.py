@@ -59,6 +59,14 @@ class StallingClock(FakeClock):
         self._now_s += delay_s
 
 
+class BusyClock(StallingClock):
+    """A clock after whose timers the loop has one turn, as if all others then wanted much time."""
+
+    @staticmethod
+    async def _settle() -> None:
+        await asyncio.sleep(0)
+
+
 def busiest_second(times_s: list[float]) -> int:
     """Return the most frames within any second."""
     return max((sum(start <= t < start + 1.0 for t in times_s) for start in times_s), default=0)
@@ -72,6 +80,22 @@ async def test_each_frame_goes_out_each_second() -> None:
     assert {identifier: len(stand.times(identifier)) for identifier in IDS} == dict.fromkeys(IDS, 10)
     assert stand.transmitter.statistics.bursts == 10
     assert stand.transmitter.statistics.frames == 10 * len(IDS)
+
+
+async def test_a_frame_needs_one_turn_of_the_loop() -> None:
+    """A thousand clients make each turn long; a frame that needed four of them would be late by four times as much."""
+    stand = Stand()
+    stand.clock = BusyClock()
+    stand.transmitter = Transmitter(stand.bus.open(), stand.clock, stand.source)
+    times_s: list[float] = []
+    stand.transmitter.on_sent = lambda _frame, _taken: times_s.append(stand.clock.monotonic())
+    async with stand.running() as advance:
+        for _ in range(5):
+            await advance(0.0)  # until it runs
+        await advance(0.95)
+    assert [time_s - times_s[0] for time_s in times_s] == pytest.approx(
+        [0.8 * number / len(IDS) for number in range(len(IDS))]
+    )
 
 
 async def test_limits_go_first_and_the_rest_in_order() -> None:

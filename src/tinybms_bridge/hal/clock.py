@@ -9,10 +9,11 @@ import ctypes
 import heapq
 import itertools
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
-__all__ = ["EARLIEST_WALL", "Clock", "FakeClock", "SystemClock", "clock_is_synchronised", "monotonic_s"]
+__all__ = ["EARLIEST_WALL", "Clock", "FakeClock", "SystemClock", "Timer", "clock_is_synchronised", "monotonic_s"]
 
 
 EARLIEST_WALL = datetime(2025, 1, 1, tzinfo=UTC)
@@ -38,6 +39,14 @@ def monotonic_s() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+class Timer(Protocol):
+    """A call that is to come."""
+
+    def cancel(self) -> object:
+        """Let it not come; safe to call at any time."""
+        ...
+
+
 class Clock(Protocol):
     """Source of time."""
 
@@ -55,6 +64,10 @@ class Clock(Protocol):
 
     async def sleep(self, delay_s: float) -> None:
         """Suspend the caller for ``delay_s`` seconds."""
+        ...
+
+    def call_later(self, delay_s: float, action: Callable[[], None]) -> Timer:
+        """Call ``action`` in ``delay_s`` seconds, right from the event loop: for who has to be on time."""
         ...
 
 
@@ -76,6 +89,10 @@ class SystemClock:
     async def sleep(self, delay_s: float) -> None:
         """See ``Clock.sleep``."""
         await asyncio.sleep(delay_s)
+
+    def call_later(self, delay_s: float, action: Callable[[], None]) -> Timer:
+        """See ``Clock.call_later``."""
+        return asyncio.get_running_loop().call_later(delay_s, action)
 
 
 class FakeClock:
@@ -109,6 +126,16 @@ class FakeClock:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._sleepers, (self._now_s + delay_s, next(self._order), future))
         await future
+
+    def call_later(self, delay_s: float, action: Callable[[], None]) -> Timer:
+        """Call ``action`` once ``advance`` has passed the moment."""
+        loop = asyncio.get_running_loop()
+        if delay_s <= 0:
+            return loop.call_soon(action)
+        future: asyncio.Future[None] = loop.create_future()
+        future.add_done_callback(lambda done: None if done.cancelled() else action())
+        heapq.heappush(self._sleepers, (self._now_s + delay_s, next(self._order), future))
+        return future
 
     async def advance(self, delta_s: float) -> None:
         """Move time forward, waking each sleeper at its own moment and letting it run before the next."""

@@ -6,7 +6,10 @@ none. Whatever is waited for must happen on the loop: beside a thread, a pipe or
 
 import asyncio
 import selectors
+from collections.abc import Callable
 from datetime import UTC, datetime
+
+from tinybms_bridge.hal.clock import Timer
 
 __all__ = ["LoopClock", "VirtualLoop"]
 
@@ -68,3 +71,7 @@ class LoopClock:
     async def sleep(self, delay_s: float) -> None:
         """See ``Clock.sleep``."""
         await asyncio.sleep(delay_s)
+
+    def call_later(self, delay_s: float, action: Callable[[], None]) -> Timer:
+        """See ``Clock.call_later``."""
+        return asyncio.get_running_loop().call_later(delay_s, action)

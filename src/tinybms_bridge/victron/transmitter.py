@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tinybms_bridge.hal.can import CanFrame, CanPort
-from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.hal.clock import Clock, Timer
 
 __all__ = ["FrameSource", "Transmitter", "TransmitterSettings", "TransmitterStatistics"]
 
@@ -74,7 +74,8 @@ class Transmitter:
         self._port = port
         self._clock = clock
         self._source = source
-        self._called = asyncio.Event()
+        self._timer: Timer | None = None
+        self._failed: asyncio.Future[None] | None = None
         self._kicked = False
         self._alone_due_s = float("inf")
         self._alone_at_s = float("-inf")
@@ -96,7 +97,7 @@ class Transmitter:
         Also ends the burst under way when the source has become silent.
         """
         self._kicked = True
-        self._called.set()
+        self._wake()
 
     def send_first(self, *, small: bool = False) -> None:
         """Send the first frame of a new set alone, for a limit that was lowered; the burst under way goes on.
@@ -106,7 +107,7 @@ class Transmitter:
         now_s = self._clock.monotonic()
         due_s = self._first_sent_s + _SMALL_FALL_GAP_S if small else self._alone_at_s + _SMALLEST_KICK_GAP_S
         self._alone_due_s = min(self._alone_due_s, max(now_s, due_s))
-        self._called.set()
+        self._wake()
 
     def between_bursts(self, action: Callable[[], None]) -> None:
         """Call ``action`` once, right after the last frame of a burst, or while nothing is sent.
@@ -114,27 +115,44 @@ class Transmitter:
         So it has what is left of the period, some 200 ms, before it holds anything up. One action for each burst.
         """
         self._between.append(action)
-        self._called.set()
+        self._wake()
 
     async def run(self) -> None:
         """Send until cancelled. An exception of the source ends it: without valid frames the GX must stop."""
         self._due_s = self._clock.monotonic()
-        while True:
-            now_s = self._clock.monotonic()
-            if now_s >= self._due_s:
-                self._begin_periodic(now_s)
-            elif self._kicked and now_s >= self._begun_at_s + _SMALLEST_KICK_GAP_S:
-                self.statistics.kicks += 1
-                self._begin(now_s)
-            elif now_s >= self._first_due_s:
-                self._begin_alone(now_s)
-            ended = self._silent
-            if self._waiting and now_s >= self._frame_due_s:
-                self._send(self._waiting.popleft(), now_s)
-                ended = not self._waiting
-            if self._between and ended:
-                self._between.pop(0)()
-            await self._sleep_until(self._wake_s())
+        self._failed = asyncio.get_running_loop().create_future()
+        self._wake()
+        try:
+            await self._failed
+        finally:
+            self._failed = None
+            self._set_timer(None)
+
+    def _turn(self) -> None:
+        """Do what is due, right from the timer: a task would get its turn after all others, several times over."""
+        failed = self._failed
+        if failed is None or failed.done():
+            return
+        try:
+            self._do_what_is_due(self._clock.monotonic())
+            self._set_timer(self._clock.call_later(max(0.0, self._wake_s() - self._clock.monotonic()), self._turn))
+        except Exception as error:  # noqa: BLE001 -- raised by ``run``
+            failed.set_exception(error)
+
+    def _do_what_is_due(self, now_s: float) -> None:
+        if now_s >= self._due_s:
+            self._begin_periodic(now_s)
+        elif self._kicked and now_s >= self._begun_at_s + _SMALLEST_KICK_GAP_S:
+            self.statistics.kicks += 1
+            self._begin(now_s)
+        elif now_s >= self._first_due_s:
+            self._begin_alone(now_s)
+        ended = self._silent
+        if self._waiting and now_s >= self._frame_due_s:
+            self._send(self._waiting.popleft(), now_s)
+            ended = not self._waiting
+        if self._between and ended:
+            self._between.pop(0)()
 
     @property
     def _frame_due_s(self) -> float:
@@ -211,13 +229,12 @@ class Transmitter:
             wake_s = min(wake_s, self._begun_at_s + _SMALLEST_KICK_GAP_S)
         return min(wake_s, self._first_due_s)
 
-    async def _sleep_until(self, wake_s: float) -> None:
-        """Sleep to a moment or to the next call from outside."""
-        self._called.clear()
-        sleep = asyncio.ensure_future(self._clock.sleep(wake_s - self._clock.monotonic()))
-        call = asyncio.ensure_future(self._called.wait())
-        try:
-            await asyncio.wait([sleep, call], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            sleep.cancel()
-            call.cancel()
+    def _wake(self) -> None:
+        """Have a turn at once, for a call from outside."""
+        if self._failed is not None:
+            self._set_timer(self._clock.call_later(0.0, self._turn))
+
+    def _set_timer(self, timer: Timer | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = timer
