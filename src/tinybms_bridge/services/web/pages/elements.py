@@ -61,10 +61,12 @@ def document(title: str, *body: Child, version: str, refresh_s: int = 0, code: s
     if code:
         head.append(element("meta", name="error", content=code))
     root = element("html", element("head", *head), element("body", *body), lang="en")
-    text: bytes = ET.tostring(root, encoding="utf-8", method="html")
-    return b"<!DOCTYPE html>\n" + text
+    text: str = ET.tostring(root, encoding="unicode", method="html")
+    return f"<!DOCTYPE html>\n{text}".encode()
 
 
 def _printable(text: str) -> str:
     """Return text without what no HTML may hold; lone surrogates would have no encoding at all."""
+    if text.isprintable():
+        return text
     return text.translate(_CONTROLS).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
