@@ -56,7 +56,7 @@ def found(scenario: Scenario, hours: float) -> tuple[Mapping[RemarkCode, tuple[i
 def test_a_capacity_that_is_wrong_is_told_once_it_was_measured(name: str) -> None:
     """30 % off in either direction: a cloudy day and the sunny one after it are enough to measure it."""
     assert 306 not in told(name)
-    codes, evidence = found(SCENARIOS[name], 62.5)
+    codes, evidence = found(SCENARIOS[name], 86.5)
     assert set(codes) == {RemarkCode.CAPACITY_WRONG}
     assert evidence.capacity_ah == pytest.approx(0.98 * 280.0, rel=0.02), "that of the weakest cell"
     assert told(name, measured=True)[306].advised == 280.0

@@ -13,7 +13,7 @@ __all__ = ["SCENARIOS"]
 
 _DAYS = 14
 _SUN = Days(tuple(4000.0 * share for share in (1.0, 1.0, 0.3, 1.0, 0.6, 1.0, 0.2)) * 2)
-_DARK = Days(tuple(4000.0 * share for share in (1.0, 0.3, 1.0, 1.0, 0.3, 1.0, 1.0)) * 2)
+_DARK = Days(tuple(4000.0 * share for share in (1.0, 1.0, 0.3, 1.0, 0.3, 1.0, 1.0)) * 2)
 """Two cloudy days a week, after each of which the battery is nearly empty in the morning and full at noon."""
 _HOUSE = top_balanced(BatteryPlan(soc=0.6))
 
