@@ -141,3 +141,16 @@ def test_a_stretch_lowers_where_any_of_it_does() -> None:
     assert curve.lowers_within(10.0, 40.1)
     assert curve.lowers_within(math.nan, 20.0)
     assert curve.lowers_within(20.0, math.nan)
+
+
+@given(
+    curves(),
+    st.lists(st.floats(-50.0, 120.0) | st.just(math.nan) | st.just(math.inf), max_size=5),
+    st.floats(-1.0, 1.0),
+)
+def test_many_questions_are_answered_as_one_by_one(curve: Curve, xs: list[float], less: float) -> None:
+    """To the last bit, at the points, outside and for what is no number."""
+    xs += [x for x, _ in curve.points]
+
+    assert curve.at_each(xs) == [curve.at(x) for x in xs]
+    assert curve.at_each(xs, less=less) == [curve.at(x - less) for x in xs]

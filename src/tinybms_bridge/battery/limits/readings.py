@@ -104,7 +104,7 @@ def next_readings(
         rows = (*rows[len(rows) + 1 - len(window) :], _row(usable))
     if window is not memory.window and len(window) >= min(samples, _CONFIRMING):
         odd = len(rows) if len(rows) % 2 else len(rows) - 1
-        columns = list(map(sorted, zip(*rows[:odd], strict=True)))
+        columns = list(map(sorted, zip(*rows[:odd], strict=False)))  # all are as long
         counted = _counted(window[:odd], columns, usable)
     elif counted is not None:
         counted = _with_words_of(usable, counted)

@@ -44,9 +44,9 @@ def top_curve(chemistry: Chemistry, preset: Preset) -> Curve:
 def spread_of(snapshot: Snapshot, ratings: Ratings, curve: Curve, room_ah: float) -> Spread:
     """Return how far the cells are apart; ``room_ah`` above the lowest cell need no bleeding."""
     current_v, capacity_ah = current_adds_v(snapshot, ratings), ratings.capacity_ah
-    shares = curve.at_each([voltage_v - current_v for voltage_v in snapshot.cells.voltages_v])
-    lowest = min(shares)
+    shares = curve.at_each(snapshot.cells.voltages_v, less=current_v)
+    lowest, highest = min(shares), max(shares)
     room = room_ah / capacity_ah if capacity_ah > 0.0 else 0.0
-    work = sum([share - lowest - room for share in shares if share - lowest > room])
+    work = sum([share - lowest - room for share in shares if share - lowest > room]) if highest - lowest > room else 0.0
     at_least = curve is _LFP_TOP and lowest <= curve.points[0][1]
-    return _new_spread((max(shares) - lowest) * capacity_ah, work * capacity_ah, at_least)
+    return _new_spread((highest - lowest) * capacity_ah, work * capacity_ah, at_least)
