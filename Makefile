@@ -10,7 +10,7 @@ run: ## Simulated battery, bridge and GX in one process, with live values; Ctrl-
 
 test: ## Everything CI checks: lint, format, types, import rules, tests
 	@scripts/bootstrap.sh dev
-	@scripts/system-packages.sh mbpoll:mbpoll
+	@scripts/system-packages.sh mbpoll:mbpoll curl:curl
 	@$(MAKE) --no-print-directory lint types imports unit
 
 test-random: ## The tests with new examples in a new order, for a night: prints how to repeat what it finds

@@ -269,3 +269,27 @@ def test_completion_is_there_as_the_page_says(shell: str, monkeypatch: pytest.Mo
 
     assert result.exit_code == 0
     assert "_TINYBMS_BRIDGE_COMPLETE" in result.output
+
+
+def _shape_of(text: str) -> dict[str, object]:
+    """Return what two languages of one page have in common: commands, links, and how many parts of each kind."""
+    lines = text.splitlines()
+    commands = [
+        line.partition("  #")[0].rstrip()
+        for block in re.findall(r"```\w*\n(.*?)```", text, re.DOTALL)
+        for line in block.splitlines()
+    ]
+    return {
+        "commands": commands,
+        "links": sorted(set(re.findall(r"\]\(((?:docs|src|C)[^)]*)\)", text))),
+        "sections": sum(line.startswith("## ") for line in lines),
+        "promises": sum(line.startswith("- ") for line in lines),
+        "steps": sum(re.match(r"\d+\. ", line) is not None for line in lines),
+        "rows of tables": sum(line.startswith("|") for line in lines),
+    }
+
+
+def test_the_french_readme_says_all_that_the_english_one_says() -> None:
+    """The same commands in the same order, the same links, and as many sections, promises, steps and rows."""
+    english, french = (_shape_of((ROOT / name).read_text(encoding="utf-8")) for name in ("README.md", "README.fr.md"))
+    assert french == english
