@@ -125,6 +125,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Process
     """Return a function that starts ``tinybms-bridge`` with arguments, in a home of its own."""
     started: list[Process] = []
     environment = {**os.environ, "HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state"), "COLUMNS": "120"}
+    environment["TMPDIR"] = str(tmp_path)  # what a demo that is killed leaves behind goes with the test
     environment.pop("TINYBMS_BRIDGE_CONFIG", None)
     environment.pop("NOTIFY_SOCKET", None)
 

@@ -122,7 +122,12 @@ class Place:
     def environment(self) -> dict[str, str]:
         """Return an environment in which the programs are those of this test."""
         path = f"{self.folder / 'bin'}:{os.environ['PATH']}"
-        usual = {"HOME": str(self.folder), "XDG_STATE_HOME": str(self.folder / "state"), "PATH": path}
+        usual = {
+            "HOME": str(self.folder),
+            "XDG_STATE_HOME": str(self.folder / "state"),
+            "PATH": path,
+            "TMPDIR": str(self.folder),
+        }
         config = {"TINYBMS_BRIDGE_CONFIG": str(self.folder / "bridge.json"), "COLUMNS": "120"}
         kept = {name: value for name, value in os.environ.items() if name not in ("NOTIFY_SOCKET", "STATE_DIRECTORY")}
         return {**kept, **usual, **config}
