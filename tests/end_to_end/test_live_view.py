@@ -30,6 +30,10 @@ if child == 0:
     to_foreground(os.getpgrp())
     signal.signal(signal.SIGTTOU, signal.SIG_DFL)
     os.execv(sys.executable, [sys.executable, "-m", "tinybms_bridge", *sys.argv[1:]])
+def give_up(*_):
+    os.kill(child, signal.SIGKILL)
+    sys.exit(1)
+signal.signal(signal.SIGTERM, give_up)
 while True:
     _, status = os.waitpid(child, os.WUNTRACED)
     to_foreground(own)
@@ -101,13 +105,7 @@ class Session:
 
     def end(self) -> None:
         """End what still runs."""
-        if self.shell.poll() is None:
-            group = self.program()
-            for number in {group, self.shell.pid}:
-                try:
-                    os.kill(number, signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
+        self.shell.terminate()  # it ends the program first, wherever that is
         self.shell.wait()
         os.close(self.master)
         os.close(self._slave)
