@@ -110,6 +110,39 @@ def test_a_rise_below_one_step_of_the_frame_is_left_out(context: MakeContext, ma
     assert (kept.since_rise_s, memory.since_rise_s) == (31.0, 0.0)
 
 
+@pytest.mark.parametrize(
+    ("cvl_v", "since_fall_s", "expected_v"),
+    [
+        pytest.param(56.0, 1799.0, 56.0, id="the target, long after the last fall"),
+        pytest.param(56.0, 1798.0, 55.95, id="the target, soon after a fall"),
+        pytest.param(55.99, math.inf, 55.95, id="less than the target, which noise may be"),
+    ],
+)
+def test_the_last_part_of_a_step_to_the_target_is_made_in_the_end(
+    context: MakeContext, make_draft: MakeDraft, cvl_v: float, since_fall_s: float, expected_v: float
+) -> None:
+    """Where CVL starts from the voltage of the pack, its steps end below the target: no cell may stay low for that."""
+    draft = make_draft(cvl_v=cvl_v)
+    draft.target_v = 56.0
+    limit_rates(draft, context(), replace(in_force(55.95, 50.0, 100.0), since_fall_s=since_fall_s), 1.0)
+
+    assert draft[Quantity.CVL] == expected_v
+
+
+@pytest.mark.parametrize("cells", [4, 8, 16])
+@pytest.mark.parametrize("cell_v", [3.30, 3.301, 3.317, 3.3333])
+def test_a_start_at_any_voltage_leads_to_the_whole_target(
+    make_engine: MakeEngine, make_ratings: Callable[..., Any], cells: int, cell_v: float
+) -> None:
+    """Not to one step of the frame below it, which four cells feel as 25 mV each."""
+    engine = make_engine(LimitSettings(), start_samples=3, ramped=True)
+    sample = {"cells_v": (cell_v,) * cells, "current_a": 10.0, "ratings": make_ratings(series_cells=cells)}
+    engine.feed(3, **sample)
+    limits = engine.last_for(900.0, **sample)
+
+    assert limits.cvl_v == pytest.approx(cells * 3.5)
+
+
 @pytest.mark.parametrize("elapsed_s", [0.0, 0.1, 3600.0])
 def test_every_fall_goes_out_at_once(context: MakeContext, make_draft: MakeDraft, elapsed_s: float) -> None:
     """A reduction waits for nothing, right after a rise either."""

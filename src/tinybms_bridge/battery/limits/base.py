@@ -43,6 +43,7 @@ def _first_draft(context: Context) -> Draft:
     code = LimitCode.FEED_IN if charging.feed_in and charging.by_chemistry else LimitCode.CHEMISTRY
     cell_v, detail = charging.target_cell_v, str(fit.chemistry.chemistry)
     draft.lower(CVL, charging.target_v, code, value=cell_v, threshold=full_v, detail=detail)
+    draft.target_v = draft[CVL]
     return draft
 
 

@@ -19,6 +19,8 @@ class Draft(dict[Quantity, float]):
         self._first = dict(self)
         self.reasons: list[Reason] = list(base.values())
         """Every cause so far; the last one of a quantity binds it."""
+        self.target_v = math.inf
+        """CVL as the first stage leaves it: it follows from settings alone, so no noise moves it."""
         self.stop_v = math.inf
         """CVL of a charge stop."""
         self.level_v = math.inf

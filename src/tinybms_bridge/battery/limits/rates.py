@@ -34,6 +34,10 @@ _LONGEST_PAUSE_S = 1.0
 _PAUSE_RECOVERY = 0.1
 """How fast a pause may be taken anew: a doubt at each second sample counts nearly as one that lasts."""
 
+_SETTLED_S = 1800.0
+"""CVL that has not fallen for so long may rise to the target by less than the least rise: with four cells the rest
+would keep each of them 25 mV too low for good, and twice in an hour is no saw."""
+
 _WISH_STEP_V = 0.1
 _WISH_STEP_S = 3.0
 """CVL falls for a wish by one step of frame 0x351 in each loop of a GX: under feed-in a fall of volts at once would
@@ -96,7 +100,8 @@ def limit_rates(
         paused_s, waiting_s = paused_s + elapsed_s, memory.waiting_s
         _stand(draft, context, memory, since_rise_s)
     elif fresh and new_sample:
-        since_rise_s = _limit_cvl(draft, context, before_v, since_rise_s)
+        settled = memory.since_fall_s + elapsed_s >= _SETTLED_S
+        since_rise_s = _limit_cvl(draft, context, before_v, since_rise_s, settled=settled)
         _limit_currents(draft, rates, memory, waiting_s)
         waiting_s = 0.0
     else:
@@ -176,12 +181,14 @@ def _limit_currents(
             draft.lower(quantity, allowed_a, LimitCode.RATE, value=allowed_a, threshold=wanted_a, step=a_per_s)
 
 
-def _limit_cvl(draft: Draft, context: Context, before_v: float | None, since_rise_s: float) -> float:
+def _limit_cvl(draft: Draft, context: Context, before_v: float | None, since_rise_s: float, *, settled: bool) -> float:
     """Return the time since the last rise."""
     rates, step_v = context.settings.rates, context.charging.cvl_step_v
     if before_v is None or draft[CVL] <= before_v:
         return since_rise_s
     least_v = rates.cvl_least_rise_v if rates.cvl_interval_s > 0.0 else 0.0
+    if settled and draft[CVL] >= draft.target_v:
+        least_v = 0.0
     if since_rise_s < rates.cvl_interval_s - _ROUNDING_S or draft[CVL] < before_v + least_v:
         _keep_cvl(draft, context, before_v, before_v, since_rise_s)
         return since_rise_s
