@@ -28,13 +28,13 @@ from typing import Any
 
 from tinybms_bridge.battery.limits import ChargeState
 from tinybms_bridge.battery.snapshot import Snapshot
-from tinybms_bridge.bench import SCENARIOS, Outcome, Result, report_lives
-from tinybms_bridge.bench.controllers import Statistics
+from tinybms_bridge.bench import SCENARIOS, Outcome, Result
+from tinybms_bridge.bench.controllers import Sent, Statistics, quantised
 from tinybms_bridge.bench.flows import Finding
+from tinybms_bridge.bench.report import lived, lives, lives_legend
 from tinybms_bridge.bench.runner import engine_for, play_with
 from tinybms_bridge.bench.scenario import Bar, FaultKind, Scenario
 from tinybms_bridge.bench.scenarios import DIRTY
-from tinybms_bridge.bench.wire import Sent, quantised
 
 PACKAGE = "tinybms_bridge"
 EARLIER = "tinybms_bridge_before"
@@ -206,8 +206,8 @@ def main() -> None:
             results = list(pool.map(both, names))
     bounded = [result for result in results if SCENARIOS[result.scenario].bounds]
     tables = [bounds_table(bounded)] if bounded else []
-    if report_lives.lived(results):
-        tables.append([*report_lives.lives(results), "", report_lives.legend()])
+    if lived(results):
+        tables.append([*lives(results), "", lives_legend()])
     tables.append(broken_table(results))
     text = "\n\n".join("\n".join(table) for table in tables)
     print(text)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from tinybms_bridge.bench.battery import CellModel
 from tinybms_bridge.bench.controllers import Controller
 from tinybms_bridge.bench.criteria import Violation, violations
-from tinybms_bridge.bench.ideal import ideal_charge
+from tinybms_bridge.bench.flows import ideal_charge
 from tinybms_bridge.bench.loop import play
 from tinybms_bridge.bench.metrics import Metrics, measure
 from tinybms_bridge.bench.runner import engine_for

@@ -11,7 +11,7 @@ import pytest
 
 from tinybms_bridge.battery.limits import ChargeState
 from tinybms_bridge.bench.battery import BatteryPlan
-from tinybms_bridge.bench.judge import Trip
+from tinybms_bridge.bench.protections import Trip
 from tinybms_bridge.bench.runner import Result, play_scenario
 from tinybms_bridge.bench.scenario import Scenario
 from tinybms_bridge.bench.scenarios import LONG, SCENARIOS

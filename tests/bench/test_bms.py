@@ -8,7 +8,7 @@ import pytest
 from tinybms_bridge.battery.snapshot import BmsStatus, Temperatures
 from tinybms_bridge.bench.battery import BatteryPlan
 from tinybms_bridge.bench.bms import BenchBms
-from tinybms_bridge.bench.sensors import SensorPlan, Sensors
+from tinybms_bridge.bench.dirt import SensorPlan, Sensors
 from tinybms_bridge.tinybms.simulator.chemistry import LFP
 
 EXACT = SensorPlan(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, idle_a=0.8)

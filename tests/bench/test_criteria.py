@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from tinybms_bridge.bench.changes import Rise
 from tinybms_bridge.bench.criteria import CRITERIA, violations
 from tinybms_bridge.bench.flows import Finding
 from tinybms_bridge.bench.lives import Life
 from tinybms_bridge.bench.metrics import Metrics
-from tinybms_bridge.bench.rises import Rise
 from tinybms_bridge.bench.scenario import Bar, Scenario, Wish
 
 SCENARIO = Scenario("plain", "")

@@ -8,7 +8,7 @@ import pytest
 from tinybms_bridge.battery.limits import ChargeState
 from tinybms_bridge.bench.battery import BatteryPlan
 from tinybms_bridge.bench.lives import Life, live, most_charge_c, most_within
-from tinybms_bridge.bench.manual_bms import Opening
+from tinybms_bridge.bench.protections import Opening
 from tinybms_bridge.bench.scenario import Bar
 from tinybms_bridge.bench.trace import STATES, Column, Run
 

@@ -37,12 +37,10 @@ from tinybms_bridge.battery.plausibility import (
 )
 from tinybms_bridge.battery.snapshot import Cells, Snapshot
 from tinybms_bridge.bench import controllers, runner
-from tinybms_bridge.bench.controllers import Statistics
-from tinybms_bridge.bench.faults import FaultPlayer
+from tinybms_bridge.bench.controllers import Sent, Statistics
 from tinybms_bridge.bench.runner import engine_for, play_scenario
-from tinybms_bridge.bench.scenario import FaultKind, Scenario
+from tinybms_bridge.bench.scenario import FaultKind, FaultPlayer, Scenario
 from tinybms_bridge.bench.scenarios import DIRTY
-from tinybms_bridge.bench.wire import Sent
 
 pytestmark = pytest.mark.timeout(300)  # some scenarios take a simulated day
 

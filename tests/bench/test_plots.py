@@ -11,7 +11,7 @@ import pytest
 
 from tinybms_bridge.bench import plots
 from tinybms_bridge.bench.criteria import CRITERIA
-from tinybms_bridge.bench.page import page, write
+from tinybms_bridge.bench.plots import page, write
 from tinybms_bridge.bench.runner import Result, play_scenario
 from tinybms_bridge.bench.scenario import Fault, FaultKind, Scenario
 

@@ -8,16 +8,15 @@ from hypothesis import strategies as st
 from tinybms_bridge.battery.limits import ChargeState
 from tinybms_bridge.battery.snapshot import Snapshot
 from tinybms_bridge.bench.battery import BatteryPlan, OddCell
-from tinybms_bridge.bench.controllers import Statistics
+from tinybms_bridge.bench.controllers import Sent, Statistics, quantised
 from tinybms_bridge.bench.criteria import violations
-from tinybms_bridge.bench.ideal import ideal_charge
+from tinybms_bridge.bench.flows import ideal_charge
 from tinybms_bridge.bench.loop import Simulation
 from tinybms_bridge.bench.metrics import measure
 from tinybms_bridge.bench.runner import engine_for
 from tinybms_bridge.bench.scenario import Scenario
 from tinybms_bridge.bench.trace import Column
 from tinybms_bridge.bench.weather import ClearSky, Clouds, Pulses
-from tinybms_bridge.bench.wire import Sent, quantised
 from tinybms_bridge.victron.dvcc import SystemPlan
 
 _CHEMISTRIES = ("lfp", "li-ion", "lto")

@@ -10,13 +10,12 @@ from tinybms_bridge.battery.limits import ChargeDefaults, ChargeState
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.snapshot import Snapshot
 from tinybms_bridge.bench.battery import BatteryPlan, OddCell
-from tinybms_bridge.bench.controllers import Statistics
+from tinybms_bridge.bench.controllers import Sent, Statistics
 from tinybms_bridge.bench.loop import Simulation
 from tinybms_bridge.bench.runner import engine_for
 from tinybms_bridge.bench.scenario import Fault, FaultKind, Scenario
 from tinybms_bridge.bench.trace import STATES, Column, Trace
 from tinybms_bridge.bench.weather import ClearSky, Pulses
-from tinybms_bridge.bench.wire import Sent
 from tinybms_bridge.bus import Bus
 from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.pipeline import Pipeline, PipelineSettings

@@ -7,7 +7,7 @@ import pytest
 
 from tinybms_bridge.battery.limits import ChargeProfile
 from tinybms_bridge.bench.battery import BmsKind
-from tinybms_bridge.bench.ideal import ideal_charge
+from tinybms_bridge.bench.flows import ideal_charge
 from tinybms_bridge.bench.loop import play
 from tinybms_bridge.bench.metrics import measure
 from tinybms_bridge.bench.runner import baseline_for

@@ -5,9 +5,8 @@ from dataclasses import replace
 
 from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackState, Ratings, Snapshot, Temperatures
 from tinybms_bridge.bench.battery import BatteryPlan, BmsKind
-from tinybms_bridge.bench.judge import Judge, Protection
-from tinybms_bridge.bench.manual_bms import ManualCharge, Opening, thresholds
-from tinybms_bridge.bench.sensors import Sensors
+from tinybms_bridge.bench.dirt import Sensors
+from tinybms_bridge.bench.protections import Judge, ManualCharge, Opening, Protection, thresholds
 from tinybms_bridge.tinybms.simulator.logic import balancing_now, balancing_wanted
 from tinybms_bridge.tinybms.simulator.model import FuelGauge
 

@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tinybms_bridge.bench.changes import Rise
 from tinybms_bridge.bench.metrics import Metrics
-from tinybms_bridge.bench.rises import Rise
 from tinybms_bridge.bench.scenario import Scenario, Wish
 
 __all__ = ["CRITERIA", "Violation", "violations"]

@@ -1,26 +1,115 @@
-"""The closed loop: pack, BMS, controller, bus, GX and devices, in steps of a second or longer."""
+"""The closed loop: pack, BMS, controller, bus, GX and devices, in steps of a second or longer.
+
+A step lasts a second while anything happens, longer while nothing does. Beside it stands what the readings of a BMS
+demand by themselves, whatever an algorithm makes of them: where a BMS would open a switch (protocol reference,
+section 5.1) the limit of that direction has to be 0; where no reading has come for longer than a GX waits, no current
+may be promised to a charger.
+"""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tinybms_bridge.battery.limits import ChargeState
 from tinybms_bridge.battery.snapshot import Snapshot
 from tinybms_bridge.bench.bms import BenchBms
-from tinybms_bridge.bench.controllers import Controller
-from tinybms_bridge.bench.demands import demands
-from tinybms_bridge.bench.dirt import DirtPlayer
-from tinybms_bridge.bench.faults import FaultPlayer
-from tinybms_bridge.bench.pace import Pace
+from tinybms_bridge.bench.controllers import Bursts, Controller, Sent
+from tinybms_bridge.bench.dirt import DirtPlayer, Sensors
 from tinybms_bridge.bench.physics import lowest_anode_v
-from tinybms_bridge.bench.scenario import Scenario
-from tinybms_bridge.bench.sensors import Sensors
+from tinybms_bridge.bench.scenario import FaultPlayer, Scenario
 from tinybms_bridge.bench.trace import STATES, Run, Trace
-from tinybms_bridge.bench.wire import Bursts, Sent
 from tinybms_bridge.tinybms.simulator.pack import PackCell
 from tinybms_bridge.victron.devices import BatteryNow, Devices, Flow
-from tinybms_bridge.victron.dvcc import Dvcc
+from tinybms_bridge.victron.dvcc import BMS_TIMEOUT_S, LOOP_S, Dvcc
 
-__all__ = ["Simulation", "play", "spread_ah"]
+__all__ = ["Pace", "Simulation", "demands", "play", "spread_ah"]
+
+
+def demands(snapshot: Snapshot, age_s: float) -> tuple[float, float]:
+    """Return the most that CCL and DCL may be, ``age_s`` after this sample was taken; infinite for no bound."""
+    ratings = snapshot.ratings
+    assert ratings is not None
+    cells, temperatures = snapshot.cells.voltages_v, snapshot.temperatures
+    coldest_c, hottest_c = temperatures.coldest_c, temperatures.hottest_c
+    hot = hottest_c is not None and hottest_c > ratings.over_heat_c
+    cold = coldest_c is not None and coldest_c < ratings.low_temperature_charge_c
+    low = min(cells) < ratings.under_voltage_cell_v
+    high = max(cells) > ratings.over_voltage_cell_v
+    no_charge = hot or cold or high or low or age_s > BMS_TIMEOUT_S
+    return 0.0 if no_charge else math.inf, 0.0 if hot or low else math.inf
+
+
+_CALM_AFTER_S = 60.0
+_SETTLED_AFTER_S = 180.0
+"""CVL and charge state that have not changed for so long are settled, even near full."""
+_LEAD_S = 5.0
+"""The steps are short already before something happens, so that it meets a young sample."""
+_NEAR_FULL_SHARE = 0.04
+"""Cells this close below full charge (register 300) are near it, as a fraction of that voltage."""
+_NEAR_EMPTY_SHARE = 0.10
+_EDGE_OF_COLD_C = 1.0
+
+
+class Pace:
+    """Watches a run and chooses the steps."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        ratings = scenario.battery.ratings()
+        self._scenario = scenario
+        self._dirt = DirtPlayer(scenario.dirt, scenario.start_s, scenario.seed)
+        self._high_v = ratings.fully_charged_cell_v * (1.0 - _NEAR_FULL_SHARE)
+        self._low_v = ratings.fully_discharged_cell_v * (1.0 + _NEAR_EMPTY_SHARE)
+        self._cold_c = ratings.low_temperature_charge_c
+        self._busy_until_s = scenario.start_s + _CALM_AFTER_S
+        self._near_until_s = scenario.start_s
+        self._changed_s = scenario.start_s
+        self._edge_s = scenario.start_s
+        self._limits: tuple[float, ChargeState] | None = None
+
+    def step_s(self, now_s: float, faults: FaultPlayer) -> float:
+        """Return the length of the next step: the time between two readings while each of them matters."""
+        scenario = self._scenario
+        left_s = scenario.end_s - now_s
+        close = self._dirt.close(now_s)
+        if faults.active or close or self._dirt.active(now_s):
+            self._busy_until_s = now_s + _CALM_AFTER_S
+        if now_s >= self._edge_s:
+            self._busy_until_s = max(self._busy_until_s, now_s + _CALM_AFTER_S)
+            self._edge_s = self._next_edge_s(now_s, faults)
+        longest_s = self._longest_s(now_s)
+        if close:
+            return min(scenario.poll_s, left_s)
+        if longest_s > scenario.step_s:
+            longest_s = max(min(longest_s, self._edge_s - _LEAD_S - now_s), scenario.step_s)
+        return min(longest_s, left_s)
+
+    def observe(self, now_s: float, highest_v: float, lowest_v: float, coldest_c: float, sent: Sent | None) -> None:
+        """Take the outcome of a step."""
+        limits = None if sent is None else (sent.cvl_v, sent.state)
+        if limits is None or limits != self._limits:
+            self._changed_s = now_s
+            self._busy_until_s = max(self._busy_until_s, now_s + _CALM_AFTER_S)
+        if abs(coldest_c - self._cold_c) < _EDGE_OF_COLD_C or lowest_v < self._low_v:
+            self._busy_until_s = max(self._busy_until_s, now_s + _CALM_AFTER_S)
+        if highest_v > self._high_v:
+            self._near_until_s = now_s + _CALM_AFTER_S
+        self._limits = limits
+
+    def _longest_s(self, now_s: float) -> float:
+        scenario = self._scenario
+        if now_s < self._busy_until_s:
+            return scenario.step_s
+        if now_s >= self._near_until_s:
+            return scenario.longest_step_s
+        settled = now_s - self._changed_s >= _SETTLED_AFTER_S
+        return scenario.step_s * LOOP_S if settled else scenario.step_s
+
+    def _next_edge_s(self, now_s: float, faults: FaultPlayer) -> float:
+        scenario = self._scenario
+        profiles = (scenario.sun, scenario.load, scenario.ambient)
+        changes_s = (faults.next_change_s(now_s), self._dirt.next_change_s(now_s))
+        return min(*changes_s, *(profile.next_edge_s(now_s) for profile in profiles))
+
 
 _HURRY_S = 0.08
 """A bridge in doubt reads again at once, and no sooner than counts as another reading."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tinybms_bridge.bench.controllers import Controller, EngineController, FirmwareController, firmware_config
 from tinybms_bridge.bench.criteria import Violation, violations
-from tinybms_bridge.bench.ideal import ideal_charge
+from tinybms_bridge.bench.flows import ideal_charge
 from tinybms_bridge.bench.loop import play
 from tinybms_bridge.bench.metrics import Metrics, measure
 from tinybms_bridge.bench.scenario import Scenario

@@ -1,18 +1,81 @@
-"""One scenario: battery, installation, weather, loads and what goes wrong, for a number of hours."""
+"""One scenario: battery, installation, weather, loads and what goes wrong, for a number of hours.
+
+Its bounds say for a time what has to flow, and what may, in the true battery and on the bus. What goes wrong does so
+when the scenario says, and restarts of the bridge come in each charge state.
+"""
 
 import math
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from tinybms_bridge.battery.limits import LimitSettings
+from tinybms_bridge.battery.limits import ChargeState, LimitSettings
 from tinybms_bridge.bench.battery import BatteryPlan
-from tinybms_bridge.bench.bounds import Bound
-from tinybms_bridge.bench.dirt import Dirt
-from tinybms_bridge.bench.sensors import SensorPlan
+from tinybms_bridge.bench.dirt import Dirt, SensorPlan
 from tinybms_bridge.bench.weather import ClearSky, Constant, Profile
 from tinybms_bridge.victron.dvcc import SystemPlan
 
-__all__ = ["Bar", "Fault", "FaultKind", "ForeignSource", "Scenario", "Wish"]
+__all__ = ["Bar", "Bound", "Fault", "FaultKind", "FaultPlayer", "ForeignSource", "Scenario", "What", "Wish"]
+
+_FIRST_S = 60.0
+"""A run begins with the ramps of a start."""
+
+
+class What(Enum):
+    """What a bound is about: its words and its unit. Limits, and what is above one, are no number in silence."""
+
+    CVL = ("CVL", "V")
+    CCL = ("CCL", "A")
+    DCL = ("DCL", "A")
+    CURRENT = ("current into the battery", "A")
+    OVER_CCL = ("current above CCL", "A")
+    BELOW_PACK = ("pack above CVL", "V")
+    """How far the true voltage of the pack is above CVL: so far a GX that sells may take it down."""
+    CHARGED = ("charged", "Ah")
+    """In all, from begin to end of the bound."""
+    UNSERVED = ("power that the loads do not get", "W")
+    SILENT = ("time without frames", "s")
+    """In all."""
+
+    def __init__(self, words: str, unit: str) -> None:
+        self.words = words
+        self.unit = unit
+
+    @property
+    def summed(self) -> bool:
+        """Whether it is one number for the whole time."""
+        return self in (What.CHARGED, What.SILENT)
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """One thing that has to hold; times in seconds after the start of the scenario."""
+
+    what: What
+    least: float = -math.inf
+    most: float = math.inf
+    from_s: float = _FIRST_S
+    to_s: float = math.inf
+    for_s: float = 0.0
+    """It may be outside for so long in a row."""
+
+    def __str__(self) -> str:
+        parts = [self.what.words]
+        if not math.isinf(self.least):
+            parts.append(f"at least {self.least:g} {self.what.unit}")
+        if not math.isinf(self.most):
+            parts.append(f"at most {self.most:g} {self.what.unit}")
+        if self.from_s != _FIRST_S:
+            parts.append(f"from {_clock(self.from_s)}")
+        if not math.isinf(self.to_s):
+            parts.append(f"until {_clock(self.to_s)}")
+        if self.for_s:
+            parts.append(f"but for {self.for_s:g} s in a row")
+        return " ".join(parts)
+
+
+def _clock(after_s: float) -> str:
+    minutes, seconds = divmod(round(after_s), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
 
 
 class FaultKind(Enum):
@@ -151,3 +214,85 @@ class Scenario:
     def shortened(self, hours: float) -> "Scenario":
         """Return the same scenario, cut off after ``hours``."""
         return replace(self, hours=min(hours, self.hours))
+
+
+_STAY_S = 60.0
+"""A state must have lasted this long before the bridge restarts in it."""
+_RESTART_S = 5.0
+
+
+class FaultPlayer:
+    """Tells at any time what is wrong."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._faults = scenario.faults
+        self._each_state = scenario.restart_in_each_state
+        self._restarted: set[ChargeState] = set()
+        self._state: ChargeState | None = None
+        self._since_s = math.inf
+        self._restart: Fault | None = None
+        self._now: frozenset[FaultKind] = frozenset()
+        self._was_down = False
+
+    def advance(self, now_s: float, state: ChargeState | None) -> None:
+        """Move on to ``now_s``, with this charge state on the bus."""
+        if self._each_state:
+            self._watch(now_s, state)
+        self._was_down = self.bridge_down
+        active = [*self._faults] if self._restart is None else [*self._faults, self._restart]
+        self._now = frozenset(f.kind for f in active if f.at_s <= now_s < f.at_s + f.for_s)
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is wrong, or happens that is not of the weather."""
+        return bool(self._now)
+
+    @property
+    def bms_full(self) -> bool:
+        """Whether the BMS finds the end of a charge."""
+        return FaultKind.BMS_FULL in self._now
+
+    @property
+    def bms_silent(self) -> bool:
+        """Whether no sample arrives."""
+        return FaultKind.BMS_SILENT in self._now
+
+    @property
+    def gx_down(self) -> bool:
+        """Whether the GX is restarting."""
+        return FaultKind.GX_RESTART in self._now
+
+    @property
+    def bridge_down(self) -> bool:
+        """Whether the bridge is restarting."""
+        return FaultKind.BRIDGE_RESTART in self._now
+
+    @property
+    def can_dead(self) -> bool:
+        """Whether no frame reaches the GX."""
+        return FaultKind.CAN_DEAD in self._now
+
+    @property
+    def suspended(self) -> bool:
+        """Whether the machine of the bridge sleeps."""
+        return FaultKind.SUSPENDED in self._now
+
+    @property
+    def bridge_restarts(self) -> bool:
+        """Whether the restart of the bridge has begun just now."""
+        return self.bridge_down and not self._was_down
+
+    def next_change_s(self, now_s: float) -> float:
+        """Return the next time at which something goes wrong or is mended; infinity for never."""
+        times = [time_s for f in self._faults for time_s in (f.at_s, f.at_s + f.for_s) if time_s > now_s]
+        return min(times, default=math.inf)
+
+    def _watch(self, now_s: float, state: ChargeState | None) -> None:
+        """Restart the bridge in a state that has lasted and has not been tried yet."""
+        if state is None:
+            return
+        if state is not self._state:
+            self._state, self._since_s = state, now_s
+        if state not in self._restarted and now_s - self._since_s >= _STAY_S:
+            self._restarted.add(state)
+            self._restart = Fault(FaultKind.BRIDGE_RESTART, now_s, _RESTART_S)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from tinybms_bridge.battery.limits import ChargeState
-from tinybms_bridge.bench.judge import Trip
-from tinybms_bridge.bench.manual_bms import Opening
+from tinybms_bridge.bench.protections import Opening, Trip
 from tinybms_bridge.bench.scenario import Scenario
 
 __all__ = ["STATES", "Column", "Run", "Trace"]

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Protocol
 
-from tinybms_bridge.bench.noise import generator
+from tinybms_bridge.bench.dirt import generator
 
 __all__ = ["DAY_S", "ClearSky", "Clouds", "Constant", "Days", "Profile", "Pulses", "Seasons", "Steps", "Swing"]
 

@@ -150,7 +150,7 @@ def _show(results: "Sequence[Result]", *, as_json: bool) -> None:
 
 
 def _write(results: "Sequence[Result]", folder: Path) -> None:
-    from tinybms_bridge.bench.page import write
+    from tinybms_bridge.bench.plots import write
 
     try:
         index = write(results, folder)

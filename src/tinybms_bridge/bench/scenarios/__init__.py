@@ -12,30 +12,21 @@ from tinybms_bridge.bench.scenarios import (
     days,
     disturbances,
     empties,
-    fields,
-    images,
-    instruments,
     links,
     months,
-    outliers,
+    readings,
     registers,
-    systems,
     wishes,
 )
 
 __all__ = ["DIRTY", "LONG", "SCENARIOS", "UNCONFIGURED"]
 
-_PLAIN = (days, systems, batteries, instruments, disturbances, empties, colds)
 UNCONFIGURED: Mapping[str, Scenario] = MappingProxyType(
-    {
-        s.name: s
-        for part in (days, systems, batteries, instruments, disturbances, empties, colds)
-        for s in part.SCENARIOS
-    }
+    {s.name: s for part in (days, batteries, disturbances, empties, colds) for s in part.SCENARIOS}
 )
 """The scenarios of a bridge without a line of configuration, by name."""
 DIRTY: Mapping[str, Scenario] = MappingProxyType(
-    {s.name: s for part in (outliers, fields, images, counters, currents, links) for s in part.SCENARIOS}
+    {s.name: s for part in (readings, counters, currents, links) for s in part.SCENARIOS}
 )
 """Those of bad input, each with bounds for what has to flow and what may."""
 LONG: Mapping[str, Scenario] = MappingProxyType({s.name: s for part in (months, registers) for s in part.SCENARIOS})

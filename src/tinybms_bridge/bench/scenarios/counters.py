@@ -1,9 +1,8 @@
 """Counters of the BMS that have drifted."""
 
-from tinybms_bridge.bench.bounds import Bound, What
-from tinybms_bridge.bench.scenario import Scenario
+from tinybms_bridge.bench.dirt import SensorPlan
+from tinybms_bridge.bench.scenario import Bound, Scenario, What
 from tinybms_bridge.bench.scenarios.parts import HOUR_S, LIGHTS, LTO_SALE_SHORT, SELLING, pack
-from tinybms_bridge.bench.sensors import SensorPlan
 from tinybms_bridge.bench.weather import Constant, Days
 
 __all__ = ["SCENARIOS"]

@@ -3,8 +3,7 @@
 from dataclasses import replace
 
 from tinybms_bridge.battery.limits import LimitSettings, ManualInhibits
-from tinybms_bridge.bench.bounds import Bound, What
-from tinybms_bridge.bench.scenario import ForeignSource, Scenario, Wish
+from tinybms_bridge.bench.scenario import Bound, ForeignSource, Scenario, What, Wish
 from tinybms_bridge.bench.scenarios.parts import NO_SALE, SELLING, pack
 from tinybms_bridge.bench.weather import Constant
 

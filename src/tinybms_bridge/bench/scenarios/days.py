@@ -1,9 +1,13 @@
-"""Days on which nothing goes wrong, and days with clouds."""
+"""Ordinary days: nothing goes wrong, clouds, the three tests of the Victron document, and their neighbours.
+
+Those tests are feed-in, imbalance, and more sun than needed.
+"""
 
 from tinybms_bridge.bench.battery import BatteryPlan
 from tinybms_bridge.bench.scenario import Scenario
-from tinybms_bridge.bench.scenarios.parts import HOUR_S, SELLING
+from tinybms_bridge.bench.scenarios.parts import HOUR_S, NO_SALE, SELLING, STRONG_SUN, UNEQUAL
 from tinybms_bridge.bench.weather import ClearSky, Clouds, Constant, Seasons, Steps, Swing
+from tinybms_bridge.victron.dvcc import SystemPlan
 
 __all__ = ["SCENARIOS"]
 
@@ -43,5 +47,29 @@ SCENARIOS = (
         sun=Clouds(ClearSky(7500.0), seed=4),
         hours=5.0,
     ),
+    Scenario(
+        "feed-in", "Victron's test: surplus is sold, chargers at CVL + 0.4 V, no CCL", system=SELLING, sun=STRONG_SUN
+    ),
+    Scenario(
+        "imbalance",
+        "Victron's test: one cell 3 % fuller than the rest",
+        battery=BatteryPlan(odd=UNEQUAL),
+        hours=7.0,  # such a charge ends after four hours at the top, without the battery being full
+    ),
+    Scenario(
+        "imbalance-feed-in",
+        "One cell 3 % fuller while surplus is sold",
+        system=SELLING,
+        battery=BatteryPlan(odd=UNEQUAL),
+        sun=STRONG_SUN,
+        hours=6.0,
+    ),
+    Scenario(
+        "excess-pv",
+        "Victron's test: more sun than loads, battery and buyers take",
+        system=SystemPlan(feed_in=True, island=False, export_max_w=2500.0),
+        sun=ClearSky(10_000.0),
+    ),
+    Scenario("no-sale", "More sun than needed, on the grid, nothing may be sold", system=NO_SALE, sun=STRONG_SUN),
 )
 """In the order of the table."""

@@ -1,7 +1,6 @@
 """Links and machines that die for a while."""
 
-from tinybms_bridge.bench.bounds import Bound, What
-from tinybms_bridge.bench.scenario import Fault, FaultKind, Scenario
+from tinybms_bridge.bench.scenario import Bound, Fault, FaultKind, Scenario, What
 from tinybms_bridge.bench.scenarios.parts import HEARD, HOUR_S, LIGHTS, pack
 from tinybms_bridge.bench.weather import Constant
 

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from tinybms_bridge.bench.battery import BatteryPlan, BmsKind
+from tinybms_bridge.bench.dirt import SensorPlan
 from tinybms_bridge.bench.scenario import Bar, Fault, FaultKind, Scenario
 from tinybms_bridge.bench.scenarios.parts import HOUR_S, SELLING, pack, top_balanced
-from tinybms_bridge.bench.sensors import SensorPlan
 from tinybms_bridge.bench.weather import Days, Steps
 from tinybms_bridge.victron.dvcc import SystemPlan
 

@@ -3,10 +3,8 @@
 from dataclasses import replace
 
 from tinybms_bridge.bench.battery import BatteryPlan, OddCell, target_cell_v
-from tinybms_bridge.bench.bounds import Bound, What
-from tinybms_bridge.bench.dirt import Dirt
-from tinybms_bridge.bench.scenario import Scenario
-from tinybms_bridge.bench.sensors import SensorPlan
+from tinybms_bridge.bench.dirt import Dirt, SensorPlan
+from tinybms_bridge.bench.scenario import Bound, Scenario, What
 from tinybms_bridge.bench.weather import ClearSky, Constant, Profile
 from tinybms_bridge.victron.dvcc import SystemPlan
 

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from tinybms_bridge.bench.battery import BatteryPlan, OddCell
+from tinybms_bridge.bench.dirt import SensorPlan
 from tinybms_bridge.bench.scenario import Bar, Scenario
 from tinybms_bridge.bench.scenarios.parts import top_balanced
-from tinybms_bridge.bench.sensors import SensorPlan
 from tinybms_bridge.bench.weather import Constant, Days, Profile
 from tinybms_bridge.tinybms.simulator.chemistry import LFP
 

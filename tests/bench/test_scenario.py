@@ -6,8 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from tinybms_bridge.battery.limits import ChargeState
-from tinybms_bridge.bench.faults import FaultPlayer
-from tinybms_bridge.bench.scenario import Fault, FaultKind, Scenario
+from tinybms_bridge.bench.scenario import Fault, FaultKind, FaultPlayer, Scenario
 
 
 def player(*faults: Fault, each_state: bool = False) -> FaultPlayer:
