@@ -13,8 +13,7 @@ from tinybms_bridge.cli.users import users_command
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.storage import FileStorage
 from tinybms_bridge.services.web.accounts import AccountStore, Book, Role
-from tinybms_bridge.services.web.accounts.passwords import matches
-from tinybms_bridge.services.web.accounts.tokens import read_token
+from tinybms_bridge.services.web.accounts.credentials import matches, read_token
 
 Users = Callable[..., Result]
 PASSWORD = "correct horse"

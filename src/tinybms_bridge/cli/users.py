@@ -163,7 +163,7 @@ def _document(book: "Book") -> dict[str, object]:
 def add_command(store: "AccountStore", name: str, role: str, password_stdin: bool, password_file: str | None) -> None:
     """Add the user NAME; asks for the password."""
     from tinybms_bridge.services.web.accounts import Account, Role
-    from tinybms_bridge.services.web.accounts.passwords import check_password, hash_password
+    from tinybms_bridge.services.web.accounts.credentials import check_password, hash_password
 
     name = name.lower()
     store.read().with_account(Account(name, Role(role), ""))  # says at once what is wrong with the name
@@ -197,7 +197,7 @@ def password_command(
 ) -> None:
     """Give the user NAME another password; browsers have to log in again, and the user's tokens are void."""
     from tinybms_bridge.services.web.accounts import Role
-    from tinybms_bridge.services.web.accounts.passwords import check_password, hash_password
+    from tinybms_bridge.services.web.accounts.credentials import check_password, hash_password
 
     store.read().expect_account(name)
     password = _password(password_stdin, password_file)
@@ -242,7 +242,7 @@ def token_command(
     """
     from tinybms_bridge.hal.clock import SystemClock
     from tinybms_bridge.services.web.accounts import Role
-    from tinybms_bridge.services.web.accounts.tokens import new_record, write_token
+    from tinybms_bridge.services.web.accounts.credentials import new_record, write_token
 
     if revoked is not None:
         _revoke(store, name, revoked)

@@ -14,7 +14,7 @@ from tinybms_bridge.bus import Bus
 from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.services.web.accounts import Account, Accounts, AccountStore, Book, Role
-from tinybms_bridge.services.web.accounts.passwords import hash_password
+from tinybms_bridge.services.web.accounts.credentials import hash_password
 from tinybms_bridge.services.web.app import create_app
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.problems import ProblemError

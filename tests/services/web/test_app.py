@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
 
 from tinybms_bridge.services.web.accounts import Role
-from tinybms_bridge.services.web.accounts.tokens import new_record, write_token
+from tinybms_bridge.services.web.accounts.credentials import new_record, write_token
 from tinybms_bridge.services.web.app import create_app
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.security import Gate

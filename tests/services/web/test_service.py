@@ -691,7 +691,7 @@ async def test_a_proxy_on_this_machine_opens_reading_to_nobody_far(
 async def test_interfaces_are_known_once_it_serves(start: Start, face: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A neighbour with an address of the Internet reads from the beginning."""
     monkeypatch.setattr(
-        "tinybms_bridge.services.web.security.near.Neighbourhood._is_near",
+        "tinybms_bridge.services.web.security.origin.Neighbourhood._is_near",
         lambda near, _: near._on_link != frozenset(),
     )
     async with start() as service:

@@ -18,9 +18,9 @@ from tinybms_bridge.services.web.live.watch import Watch
 from tinybms_bridge.services.web.openapi import router as openapi
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.problems import PROBLEM_RESPONSES, CatchAll, install_problems
-from tinybms_bridge.services.web.security.document import document_logins
-from tinybms_bridge.services.web.security.errors import install_account_problems
+from tinybms_bridge.services.web.security.dependencies import document_logins
 from tinybms_bridge.services.web.security.gate import Gate
+from tinybms_bridge.services.web.security.messages import install_account_problems
 from tinybms_bridge.services.web.security.routes import SECURITY_ROUTERS
 
 __all__ = ["create_app"]

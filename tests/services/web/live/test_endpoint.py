@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.services.web.accounts import Account, Role
-from tinybms_bridge.services.web.accounts.tokens import new_record, write_token
+from tinybms_bridge.services.web.accounts.credentials import new_record, write_token
 from tinybms_bridge.services.web.app import create_app
 from tinybms_bridge.services.web.face import MonitoredFrame
 from tinybms_bridge.services.web.live import Hub, HubSettings

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from tinybms_bridge.services.web.accounts import Account, Book, Role
-from tinybms_bridge.services.web.accounts.tokens import new_record, write_token
+from tinybms_bridge.services.web.accounts.credentials import new_record, write_token
 from tinybms_bridge.services.web.security.gate import COOKIE, Gate
 
 IN = "in"

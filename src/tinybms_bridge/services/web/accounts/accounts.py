@@ -1,18 +1,69 @@
-"""The users as the event loop sees them: the last book at hand, everything slow in one thread of its own."""
+"""The users in their file, which the command line may change while the bridge runs, and as the event loop sees them."""
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
+from tinybms_bridge.errors import BridgeError
 from tinybms_bridge.hal.storage import Storage
-from tinybms_bridge.services.web.accounts.book import Account, AccountError, Book, Role
-from tinybms_bridge.services.web.accounts.passwords import check_password, hash_password, matches, waste_time
-from tinybms_bridge.services.web.accounts.store import AccountStore
+from tinybms_bridge.services.web.accounts.book import Account, AccountError, Book, Role, from_json, to_json
+from tinybms_bridge.services.web.accounts.credentials import check_password, hash_password, matches, waste_time
 
-__all__ = ["Accounts"]
+__all__ = ["USERS_FILE", "AccountStore", "Accounts"]
+
+USERS_FILE = "users.json"
+"""Name of the file in the state directory."""
+
+
+class AccountStore:
+    """One document of users. Every call blocks, and raises BridgeError when it cannot be read or written."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._seen: bytes | None = None
+        self._book = Book()
+        self._lock = threading.RLock()
+
+    def read(self) -> Book:
+        """Return what is stored now; an empty book when there is none yet."""
+        with self._lock:
+            try:
+                data = self._storage.read()
+                if data is not None and data != self._seen:
+                    self._book, self._seen = from_json(data), data
+            except (OSError, ValueError, RecursionError) as error:
+                # Never the previous file: a password or token that was taken away would be good again.
+                raise BridgeError(f"the users in {self._storage.name} cannot be read: {error}") from error
+            if data is None and self._seen is not None:
+                self._book, self._seen = Book(), None  # somebody removed the file: start anew, with a new secret
+            return self._book
+
+    def update(self, edit: Callable[[Book], Book]) -> Book:
+        """Apply a change to what is stored now and return the result. Raises what ``edit`` raises."""
+        with self._lock, self._alone():
+            new = edit(self.read())
+            data = to_json(new)
+            try:
+                self._storage.write(data)
+            except OSError as error:
+                raise BridgeError(f"the users cannot be saved in {self._storage.name}: {error}") from error
+            self._book, self._seen = new, data
+            return new
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other processes away between reading and writing."""
+        with contextlib.ExitStack() as lock:
+            try:
+                lock.enter_context(self._storage.exclusive())
+            except OSError as error:
+                raise BridgeError(f"the users cannot be saved in {self._storage.name}: {error}") from error
+            yield
+
 
 T = TypeVar("T")
 
@@ -23,7 +74,10 @@ _MOST_STRANGERS = 12
 
 
 class Accounts:
-    """Users for the web server. Calls raise BridgeError when the file cannot be used."""
+    """Users for the web server: the last book at hand, everything slow in one thread of its own.
+
+    Calls raise BridgeError when the file cannot be used.
+    """
 
     def __init__(self, storage: Storage) -> None:
         self.book = Book()

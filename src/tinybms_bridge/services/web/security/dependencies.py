@@ -1,37 +1,80 @@
-"""What routes ask for: ``Viewer`` to read, ``Admin`` to change; and the same for the WebSocket."""
+"""What routes ask for: ``Viewer`` to read, ``Admin`` to change; and the same for the WebSocket.
 
-from collections.abc import AsyncIterator
-from typing import Annotated, Any
+With it goes the protection against pages of other sites that use a browser's login (CSRF, cross-site WebSockets), and
+what the OpenAPI document says of logins: how one proves who one is, and which route asks for it.
+"""
 
-from fastapi import Depends, Request
+import hmac
+import itertools
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from typing import Annotated, Any, get_args
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 
 from tinybms_bridge.services.web.accounts import AccountError
 from tinybms_bridge.services.web.problems import ProblemError
-from tinybms_bridge.services.web.security.audit import audit
-from tinybms_bridge.services.web.security.csrf import (
-    SAFE_METHODS,
-    csrf_token_matches,
-    is_own_page,
-    is_own_page_or_listed,
-)
-from tinybms_bridge.services.web.security.gate import Gate, Seen
-from tinybms_bridge.services.web.security.user import User, Via
+from tinybms_bridge.services.web.security.gate import COOKIE, Gate, Seen, audit
+from tinybms_bridge.services.web.security.sessions import User, Via
 
 __all__ = [
+    "CSRF_HEADER",
+    "SAFE_METHODS",
     "SESSION_ONLY",
+    "WHO",
     "Admin",
     "Facts",
     "Login",
     "OwnPage",
     "TheGate",
     "Viewer",
+    "csrf_token_matches",
+    "document_logins",
+    "is_own_page",
+    "is_own_page_or_listed",
     "reader",
     "refuse_tokens",
     "websocket_user",
 ]
+
+
+CSRF_HEADER = "x-csrf-token"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def is_own_page(headers: Mapping[str, str]) -> bool:
+    """Tell whether a request comes from our own page, or from no page at all.
+
+    Browsers name the page in ``Origin`` (RFC 6454) and the relation in ``Sec-Fetch-Site`` (Fetch Metadata).
+    """
+    if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+        return False
+    origin = headers.get("origin")
+    return origin is None or _host_of(origin) == headers.get("host", "").lower()
+
+
+def is_own_page_or_listed(headers: Mapping[str, str], origins: Collection[str]) -> bool:
+    """Tell whether a request comes from our own page, from no page, or from a site that may read."""
+    return is_own_page(headers) or "*" in origins or headers.get("origin", "") in origins
+
+
+def csrf_token_matches(headers: Mapping[str, str], token: str) -> bool:
+    """Tell whether the request carries the token of its session."""
+    given = headers.get(CSRF_HEADER, "").encode("utf-8", "surrogatepass")
+    return hmac.compare_digest(given, token.encode())
+
+
+def _host_of(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc.lower() or None
+    except ValueError:
+        return None
+
 
 _LOGIN_HEADERS = {"WWW-Authenticate": "Bearer"}
 
@@ -167,3 +210,56 @@ def _login_required(gate: Gate) -> ProblemError:
         text = 'there is no administrator yet: "tinybms-bridge users" makes one, or the setup token that it prints'
         return ProblemError(401, "setup_required", text, headers=_LOGIN_HEADERS)
     return ProblemError(401, "login_required", "this needs a login", headers=_LOGIN_HEADERS)
+
+
+_SCHEMES = {
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": COOKIE,
+        "description": "Set by /api/login; whatever changes something also needs the header X-CSRF-Token.",
+    },
+    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "Made by /api/tokens."},
+}
+_NEEDED: list[dict[str, list[str]]] = [{"session": []}, {"bearer": []}]
+
+_SECURITY: dict[str, list[dict[str, list[str]]]] = {
+    "everybody": [],
+    "reader": [{}, *_NEEDED],  # no login either while ``web_server.enable_auth`` is off
+    "login": _NEEDED,
+    "admin": _NEEDED,
+}
+
+WHO = "x-who"
+"""Member of an operation: ``everybody``, ``reader``, ``login`` or ``admin``; ``security`` cannot say which role."""
+
+_ADMIN, _LOGIN, _VIEWER = (get_args(each)[1].dependency for each in (Admin, Login, Viewer))
+
+
+def document_logins(app: FastAPI, routers: Sequence[APIRouter]) -> None:
+    """Add the logins to the OpenAPI document of an application made of these routers."""
+    build = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        schema = build()
+        schema.setdefault("components", {})["securitySchemes"] = _SCHEMES
+        for route in itertools.chain.from_iterable(router.routes for router in routers):
+            if isinstance(route, APIRoute) and route.include_in_schema:
+                _describe(route, schema["paths"].get(route.path_format, {}))
+        return schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
+
+
+def _describe(route: APIRoute, operations: dict[str, Any]) -> None:
+    asked = set(_calls(route.dependant))
+    who = "admin" if _ADMIN in asked else "login" if _LOGIN in asked else "reader" if _VIEWER in asked else "everybody"
+    for method in route.methods or ():
+        if method.lower() in operations:
+            operations[method.lower()] |= {"security": _SECURITY[who], WHO: who}
+
+
+def _calls(dependant: Dependant) -> Iterator[object]:
+    for each in dependant.dependencies:
+        yield each.call
+        yield from _calls(each)

@@ -1,6 +1,7 @@
-"""Decides who makes a request: one object for the whole web server."""
+"""Decides who makes a request: one object for the whole web server; with one log line for each login and change."""
 
 import contextlib
+import logging
 from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
@@ -8,18 +9,56 @@ from starlette.requests import HTTPConnection
 from tinybms_bridge.errors import BridgeError
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.services.web.accounts import Account, AccountError, Accounts, Role
-from tinybms_bridge.services.web.accounts.tokens import UnknownTokenError, read_token
+from tinybms_bridge.services.web.accounts.credentials import UnknownTokenError, read_token
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.problems import ProblemError
-from tinybms_bridge.services.web.security.audit import audit_login
-from tinybms_bridge.services.web.security.device import DEVICE_COOKIE, device_of, new_device
-from tinybms_bridge.services.web.security.near import Neighbourhood, forwarded_addresses
-from tinybms_bridge.services.web.security.origin import address_of, origin_of
-from tinybms_bridge.services.web.security.rate import LoginLimiter, Try
-from tinybms_bridge.services.web.security.sessions import Session, Sessions
-from tinybms_bridge.services.web.security.user import User, Via
+from tinybms_bridge.services.web.security.origin import Neighbourhood, address_of, forwarded_addresses, origin_of
+from tinybms_bridge.services.web.security.rate import DEVICE_COOKIE, LoginLimiter, Try, device_of, new_device
+from tinybms_bridge.services.web.security.sessions import Session, Sessions, User, Via
 
-__all__ = ["COOKIE", "Gate", "Seen", "address_of"]
+__all__ = ["AUDIT", "COOKIE", "Gate", "Seen", "address_of", "audit", "audit_login"]
+
+AUDIT = "tinybms_bridge.audit"
+"""Logger of who did what; its lines are for who is logged in."""
+
+log = logging.getLogger(AUDIT)
+log.setLevel(logging.INFO)  # whatever the level of the log: who stopped the charger is always worth a line
+
+_LONGEST_DETAIL = 120
+_SECRET_WORDS = ("password", "token", "secret", "psk", "key")
+
+
+def audit(user: User, action: str, /, *, failure: str = "", **details: object) -> None:
+    """Write who did what from where, or as a warning what was refused or failed.
+
+    The line holds no secrets: details whose name sounds secret are masked, long ones are cut.
+    """
+    shown = f": {_clean(failure)}" if failure else ""
+    shown += "".join(f", {_clean(name)}={_shown(name, value)}" for name, value in details.items())
+    level = logging.WARNING if failure else logging.INFO
+    log.log(level, "%s by %s (%s) from %s%s", _clean(action), _clean(user.name), user.via, _clean(user.address), shown)
+
+
+def audit_login(name: str, address: str, outcome: str) -> None:
+    """Write how a login ended; a failed one as a warning. ``name`` is empty for one that no user has.
+
+    What somebody typed there may be a password.
+    """
+    level = logging.INFO if outcome == "accepted" else logging.WARNING
+    log.log(level, "login of %s from %s %s", _clean(name or "an unknown user"), _clean(address), outcome)
+
+
+def _shown(name: str, value: object) -> str:
+    if any(word in name.lower() for word in _SECRET_WORDS):
+        return "********"
+    return _clean(str(value))
+
+
+def _clean(text: str) -> str:
+    """Return text of a peer so that it stays one short line."""
+    shown = "".join(character if character.isprintable() else "?" for character in text[:_LONGEST_DETAIL])
+    return f"{shown}..." if len(text) > _LONGEST_DETAIL else shown or "nobody"
+
 
 COOKIE = "tinybms_session"
 

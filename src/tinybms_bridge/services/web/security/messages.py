@@ -1,13 +1,16 @@
-"""Bodies and answers of the routes for login, users and tokens."""
+"""Bodies and answers of the routes for login, users and tokens, and problem documents for what their store refuses."""
 
 from datetime import datetime
 from typing import Annotated, Literal
 
+from fastapi import FastAPI, Request
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from starlette.responses import Response
 
-from tinybms_bridge.services.web.accounts import Account, TokenRecord
-from tinybms_bridge.services.web.accounts.tokens import LONGEST_DAYS
+from tinybms_bridge.services.web.accounts import Account, AccountError, TokenRecord
+from tinybms_bridge.services.web.accounts.credentials import LONGEST_DAYS
 from tinybms_bridge.services.web.examples import examples
+from tinybms_bridge.services.web.problems import problem
 
 __all__ = [
     "CreatedToken",
@@ -24,7 +27,9 @@ __all__ = [
     "UserChange",
     "UserInfo",
     "UserList",
+    "install_account_problems",
 ]
+
 
 RoleName = Literal["viewer", "admin"]
 Password = Annotated[SecretStr, Field(min_length=1, max_length=256)]
@@ -171,3 +176,28 @@ class CreatedToken(TokenInfo):
     message: str
     """Which role the token has, and how long it is valid."""
     token: str
+
+
+_STATUS = {
+    "unknown_user": 404,
+    "unknown_token": 404,
+    "user_exists": 409,
+    "last_admin": 409,
+    "setup_done": 409,
+    "wrong_setup_token": 403,
+    "too_many_users": 409,
+    "too_many_tokens": 409,
+    "busy": 503,
+}
+
+
+def install_account_problems(app: FastAPI) -> None:
+    """Answer each AccountError with a problem document."""
+    app.add_exception_handler(AccountError, _answer)
+
+
+async def _answer(request: Request, error: Exception) -> Response:  # noqa: ARG001 - the framework's signature
+    assert isinstance(error, AccountError)
+    status = _STATUS.get(error.code, 422)
+    headers = {"Retry-After": "1"} if error.code == "busy" else None
+    return problem(status, error.code, error.message, headers=headers)

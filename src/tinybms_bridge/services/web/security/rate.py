@@ -2,16 +2,21 @@
 
 Failures are counted by machine, by network and by user name, and each of them counts only so many from the one within
 it: one machine cannot stop its network, one network cannot stop a user who comes from elsewhere. A device that has
-logged in before is counted by itself, and by nothing that others do.
+logged in before is counted by itself, and by nothing that others do: so strangers cannot keep it out. It is known again
+by a cookie, which is no login: it only gives its holder tries of its own for one user name. The cookie is signed, so
+nothing has to be kept.
 """
 
+import hashlib
+import hmac
+import secrets
 from collections import OrderedDict
 from dataclasses import dataclass
 
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.services.web.callers import Origin
 
-__all__ = ["LoginLimiter", "Try"]
+__all__ = ["DEVICE_COOKIE", "DEVICE_S", "LoginLimiter", "Try", "device_of", "new_device"]
 
 _FREE_OF_MACHINE = 5
 _FREE_OF_NETWORK = 20
@@ -133,3 +138,29 @@ class LoginLimiter:
             if not counter.count(key, now_s):
                 break
         return Try(0.0, tuple(counted), user)
+
+
+DEVICE_COOKIE = "tinybms_device"
+DEVICE_S = 365 * 86_400
+"""How long a browser keeps it."""
+
+_NONCE_BYTES = 16
+_LONGEST_COOKIE = 128
+
+
+def new_device(name: str, secret: bytes) -> str:
+    """Return the text of a cookie for who has just logged in as ``name``."""
+    nonce = secrets.token_urlsafe(_NONCE_BYTES)
+    return f"{nonce}.{_signature(nonce, name, secret)}"
+
+
+def device_of(text: str, name: str, secret: bytes) -> str:
+    """Return the name of the device, or an empty text for one that has not logged in as ``name``."""
+    nonce, _, signature = text[:_LONGEST_COOKIE].partition(".")
+    good = hmac.compare_digest(signature.encode("utf-8", "surrogatepass"), _signature(nonce, name, secret).encode())
+    return nonce if good else ""
+
+
+def _signature(nonce: str, name: str, secret: bytes) -> str:
+    told = f"device\0{name.lower()}\0{nonce}".encode("utf-8", "surrogatepass")
+    return hmac.new(secret, told, hashlib.sha256).hexdigest()

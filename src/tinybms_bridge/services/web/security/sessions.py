@@ -1,13 +1,51 @@
-"""Sessions of browsers: random keys kept in memory, so that a restart of the bridge ends them all."""
+"""Who makes a request, and the sessions of browsers."""
 
 import hashlib
 import secrets
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from tinybms_bridge.hal.clock import Clock
-from tinybms_bridge.services.web.accounts import Account, Book
+from tinybms_bridge.services.web.accounts import Account, Book, Role
 
-__all__ = ["IDLE_S", "LONGEST_S", "Session", "Sessions"]
+__all__ = ["IDLE_S", "LONGEST_S", "Session", "Sessions", "User", "Via"]
+
+
+class Via(StrEnum):
+    """How somebody proved who they are."""
+
+    OPEN = "open"
+    """Not at all: reading is open."""
+    SESSION = "session"
+    """Cookie of a browser."""
+    TOKEN = "token"  # noqa: S105 - a word, no secret
+    """Bearer token of a script."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """The user of one request; ``name`` is empty for somebody without a login."""
+
+    name: str
+    role: Role
+    via: Via
+    address: str = ""
+    """Address of the machine that asks."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether somebody has logged in: names of users and what they did are for nobody else."""
+        return self.via is not Via.OPEN
+
+    def shown(self, name: str) -> str:
+        """Return the name of a user as this one may see it."""
+        return name if self.is_known else "somebody"
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether this user may change something."""
+        return self.role is Role.ADMIN and self.via is not Via.OPEN
+
 
 IDLE_S = 24 * 3600.0
 """A session that is not used this long ends."""
@@ -31,7 +69,7 @@ class Session:
 
 
 class Sessions:
-    """Every session; keys are kept as digests."""
+    """Every session. Keys are random and kept in memory, as digests; a restart of the bridge ends them all."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

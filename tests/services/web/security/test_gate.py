@@ -5,8 +5,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tinybms_bridge.services.web.accounts import Role
-from tinybms_bridge.services.web.security.audit import audit, audit_login
-from tinybms_bridge.services.web.security.user import User, Via
+from tinybms_bridge.services.web.security.gate import audit, audit_login
+from tinybms_bridge.services.web.security.sessions import User, Via
 
 BOSS = User("boss", Role.ADMIN, Via.SESSION, "10.0.0.1")
 
