@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from tinybms_bridge.cli.doctor_can import Heard, examine_can, judge_bus
-from tinybms_bridge.cli.findings import Finding, Verdict
+from tinybms_bridge.cli.doctor.can import Heard, examine_can, judge_bus
+from tinybms_bridge.cli.doctor.findings import Finding, Verdict
 from tinybms_bridge.cli.processes import Process
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.can import LOCAL, CanFrame, CanPort, CanSettings

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tinybms_bridge.cli.common import EXIT_FAILURE, fail, json_option, run_until_signal
-from tinybms_bridge.cli.findings import Finding, Verdict, as_document, ok, problem, skipped, warning, worst
+from tinybms_bridge.cli.doctor.findings import Finding, Verdict, as_document, ok, problem, skipped, warning, worst
 
 if TYPE_CHECKING:
     from tinybms_bridge.config.configuration import Configuration
@@ -109,8 +109,8 @@ async def _examine(choices: _Choices) -> AsyncIterator[Finding]:
     """Yield every finding in the order in which a user would solve them."""
     import asyncio
 
-    from tinybms_bridge.cli.doctor_can import examine_can
-    from tinybms_bridge.cli.doctor_machine import examine_machine
+    from tinybms_bridge.cli.doctor.can import examine_can
+    from tinybms_bridge.cli.doctor.machine import examine_machine
     from tinybms_bridge.cli.processes import running_bridges
     from tinybms_bridge.hal.clock import SystemClock
     from tinybms_bridge.wiring import can_settings
@@ -157,8 +157,8 @@ async def _examine_bms(config: "Configuration") -> AsyncIterator[Finding]:
     import asyncio
 
     from tinybms_bridge.cli.device import connected
-    from tinybms_bridge.cli.doctor_bms import BmsExamination
-    from tinybms_bridge.cli.doctor_port import choose_port, open_problem
+    from tinybms_bridge.cli.doctor.bms import BmsExamination
+    from tinybms_bridge.cli.doctor.port import choose_port, open_problem
     from tinybms_bridge.config.paths import state_directory
     from tinybms_bridge.errors import LinkError
     from tinybms_bridge.hal.clock import SystemClock

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from tinybms_bridge.cli.findings import Finding, as_sentence, ok, skipped, warning
+from tinybms_bridge.cli.doctor.findings import Finding, as_sentence, ok, skipped, warning
 from tinybms_bridge.cli.processes import Process, processes_listening
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.models import WebServer

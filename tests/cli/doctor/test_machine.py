@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from tinybms_bridge.cli import doctor_machine
-from tinybms_bridge.cli.doctor_machine import examine_machine, judge_clock, judge_state_directory, judge_web_port
-from tinybms_bridge.cli.findings import Verdict
+from tinybms_bridge.cli.doctor import machine as doctor_machine
+from tinybms_bridge.cli.doctor.findings import Verdict
+from tinybms_bridge.cli.doctor.machine import examine_machine, judge_clock, judge_state_directory, judge_web_port
 from tinybms_bridge.cli.processes import Process
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.models import WebServer

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from tinybms_bridge.cli.findings import Verdict, as_document, as_sentence, ok, problem, skipped, warning, worst
+from tinybms_bridge.cli.doctor.findings import Verdict, as_document, as_sentence, ok, problem, skipped, warning, worst
 
 
 def test_the_worst_finding_decides() -> None:

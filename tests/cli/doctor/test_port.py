@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tinybms_bridge.cli import doctor_port
 from tinybms_bridge.cli.device import connected
-from tinybms_bridge.cli.doctor_port import ask, choose_port, open_problem, silence_problem
-from tinybms_bridge.cli.findings import Verdict
+from tinybms_bridge.cli.doctor import port as doctor_port
+from tinybms_bridge.cli.doctor.findings import Verdict
+from tinybms_bridge.cli.doctor.port import ask, choose_port, open_problem, silence_problem
 from tinybms_bridge.cli.processes import Process
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.clock import SystemClock

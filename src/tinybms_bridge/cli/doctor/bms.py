@@ -8,8 +8,9 @@ from tinybms_bridge.battery.advice import advise
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.saved_units import SavedUnits, unit_key
 from tinybms_bridge.battery.snapshot import BmsStatus, Identity, Ratings, Snapshot
-from tinybms_bridge.cli.doctor_port import ask, silence_problem
-from tinybms_bridge.cli.doctor_verdicts import (
+from tinybms_bridge.cli.doctor.findings import Finding, ok, problem
+from tinybms_bridge.cli.doctor.port import ask, silence_problem
+from tinybms_bridge.cli.doctor.verdicts import (
     Polls,
     judge_advice,
     judge_balancing,
@@ -23,7 +24,6 @@ from tinybms_bridge.cli.doctor_verdicts import (
     judge_settings,
     judge_state,
 )
-from tinybms_bridge.cli.findings import Finding, ok, problem
 from tinybms_bridge.config.battery import chemistry_for
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.errors import BridgeError, DeviceRefused

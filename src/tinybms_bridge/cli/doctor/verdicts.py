@@ -9,7 +9,7 @@ from tinybms_bridge.battery.bms_events import BmsEvent, open_events
 from tinybms_bridge.battery.limits import BalancingMemory, Chemistry, Evidence, RemarkCode, SocMemory, remarks_on
 from tinybms_bridge.battery.plausibility import PlausibilityMemory, PlausibilitySettings, judge
 from tinybms_bridge.battery.snapshot import BmsStatus, Identity, Ratings, Snapshot
-from tinybms_bridge.cli.findings import Finding, Verdict, ok, problem, warning
+from tinybms_bridge.cli.doctor.findings import Finding, Verdict, ok, problem, warning
 from tinybms_bridge.config.battery import check_with_ratings, chemistry_remark
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics

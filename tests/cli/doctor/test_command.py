@@ -1,3 +1,5 @@
+"""The command as a whole: every check in its order, its words, its JSON and its exit status."""
+
 import json
 import socket
 from collections.abc import Callable, Sequence
@@ -7,8 +9,10 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from tinybms_bridge.cli import doctor_bms, doctor_machine, doctor_port
+from tinybms_bridge.cli.doctor import bms as doctor_bms
 from tinybms_bridge.cli.doctor import doctor_command
+from tinybms_bridge.cli.doctor import machine as doctor_machine
+from tinybms_bridge.cli.doctor import port as doctor_port
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.tinybms.simulator import Dump, DumpDevice, real_dump
 
@@ -144,8 +148,8 @@ def test_the_port_of_the_configuration_is_examined(bms: str, tmp_path: Path, inv
 @pytest.mark.parametrize(("count", "words"), [((0, 0), "All is well."), ((0, 2), "A bridge can work; 2 to look at.")])
 def test_the_last_line_sums_up(count: Sequence[int], words: str) -> None:
     """What a hurried reader looks at."""
-    from tinybms_bridge.cli.doctor import _summary
-    from tinybms_bridge.cli.findings import ok, warning
+    from tinybms_bridge.cli.doctor.command import _summary
+    from tinybms_bridge.cli.doctor.findings import ok, warning
 
     findings = [ok("a", "x"), *(warning("b", "x") for _ in range(count[1]))]
     assert _summary(findings).strip() == words

@@ -7,9 +7,9 @@ from tinybms_bridge.battery.limits import Anchors, BalancingMemory, Evidence, Re
 from tinybms_bridge.battery.limits.evidence_memory import UNLEARNED_S
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.saved_units import SavedUnits, unit_key
-from tinybms_bridge.cli import doctor_bms
-from tinybms_bridge.cli.doctor_bms import BmsExamination
-from tinybms_bridge.cli.findings import Finding, Verdict
+from tinybms_bridge.cli.doctor import bms as doctor_bms
+from tinybms_bridge.cli.doctor.bms import BmsExamination
+from tinybms_bridge.cli.doctor.findings import Finding, Verdict
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
 from tinybms_bridge.hal.virtual_time import LoopClock

@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 
 from tinybms_bridge.cli.device import connected, is_busy
-from tinybms_bridge.cli.findings import Finding, as_sentence, ok, problem, warning
+from tinybms_bridge.cli.doctor.findings import Finding, as_sentence, ok, problem, warning
 from tinybms_bridge.cli.processes import Process, processes_holding, stop_command
 from tinybms_bridge.errors import BridgeError, LinkError
 from tinybms_bridge.hal.serial import find_ports

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from tinybms_bridge.cli.findings import Finding, as_sentence, ok, problem, warning
+from tinybms_bridge.cli.doctor.findings import Finding, as_sentence, ok, problem, warning
 from tinybms_bridge.cli.processes import Process
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.can import LOCAL, CanFrame, CanPort, CanSettings, open_can

@@ -7,7 +7,8 @@ from tinybms_bridge.battery.advice import Advice, Weight
 from tinybms_bridge.battery.bms_events import BmsEvent
 from tinybms_bridge.battery.limits import BalancingMemory
 from tinybms_bridge.battery.snapshot import BmsStatus, Cells, Identity, PackState, Ratings, Snapshot
-from tinybms_bridge.cli.doctor_verdicts import (
+from tinybms_bridge.cli.doctor.findings import Verdict
+from tinybms_bridge.cli.doctor.verdicts import (
     Polls,
     judge_advice,
     judge_balancing,
@@ -19,7 +20,6 @@ from tinybms_bridge.cli.doctor_verdicts import (
     judge_settings,
     judge_state,
 )
-from tinybms_bridge.cli.findings import Verdict
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.loader import interpret
 from tinybms_bridge.tinybms.device_statistics import decode_statistics
