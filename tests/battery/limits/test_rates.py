@@ -129,6 +129,16 @@ def test_the_last_part_of_a_step_to_the_target_is_made_in_the_end(
     assert draft[Quantity.CVL] == expected_v
 
 
+@pytest.mark.parametrize(("running", "since_fall_s"), [(True, 0.0), (False, math.inf)])
+def test_the_first_limits_of_a_start_are_no_fall(
+    context: MakeContext, make_draft: MakeDraft, running: bool, since_fall_s: float
+) -> None:
+    """A start that is kept low, for cold cells for example, does not put off the last part of its way up."""
+    memory = replace(in_force(54.0, 50.0, 100.0), running=running)
+
+    assert remember(memory, make_draft(cvl_v=53.6), context()).since_fall_s == since_fall_s
+
+
 @pytest.mark.parametrize("cells", [4, 8, 16])
 @pytest.mark.parametrize("cell_v", [3.30, 3.301, 3.317, 3.3333])
 def test_a_start_at_any_voltage_leads_to_the_whole_target(

@@ -121,7 +121,7 @@ def limit_rates(
 def remember(memory: RateMemory, draft: Draft, context: Context) -> RateMemory:
     """Return the memory with what is in force after the last stage."""
     cvl_v = draft[CVL]
-    fell = memory.cvl_v is not None and cvl_v < memory.cvl_v < math.inf
+    fell = memory.running and memory.cvl_v is not None and cvl_v < memory.cvl_v < math.inf  # a start is no fall
     return _new_memory(
         cvl_v,
         draft[CCL],
