@@ -11,14 +11,14 @@ SILENCE = LinkError("the BMS did not answer within 300 ms")
     ("seen", "hint"),
     [
         (LinkStatistics(), "RX and TX"),
-        (LinkStatistics(garbage_bytes=3), "baud rate"),
-        (LinkStatistics(crc_errors=1), "baud rate"),
+        (LinkStatistics(garbage_bytes=3), "115200 baud"),
+        (LinkStatistics(crc_errors=1), "115200 baud"),
         (LinkStatistics(garbage_bytes=3, success=1), None),
         (LinkStatistics(success=1), None),
     ],
 )
 def test_the_hint_fits_what_was_seen(seen: LinkStatistics, hint: str | None) -> None:
-    """Silence points at the wires, garbage at the baud rate, and a line that has worked at neither."""
+    """Silence points at the wires, garbage at the speed and the ground, and a line that has worked at neither."""
     text = explain_failure(SILENCE, seen)
     assert text.startswith(str(SILENCE))
     assert (hint in text) if hint else (text == str(SILENCE))
