@@ -17,7 +17,7 @@ from tinybms_bridge.hal.can import CanFrame
 from tinybms_bridge.hal.can_memory import MemoryCanBus
 from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.hal.storage import MemoryStorage
-from tinybms_bridge.services.web.live.numbers import battery_numbers, limit_numbers
+from tinybms_bridge.services.web.live.status import battery_numbers, limit_numbers
 from tinybms_bridge.victron.transmitter import Transmitter
 from tinybms_bridge.web_face import WebFace
 

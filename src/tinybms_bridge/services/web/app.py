@@ -8,13 +8,11 @@ from tinybms_bridge import __version__
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.services.web.accounts import Accounts
-from tinybms_bridge.services.web.document import document_contents
 from tinybms_bridge.services.web.face import BridgeFace
-from tinybms_bridge.services.web.head import HeadAsGet
-from tinybms_bridge.services.web.headers import Headers
 from tinybms_bridge.services.web.heavy import HeavyWork
-from tinybms_bridge.services.web.limits import BodyLimit
 from tinybms_bridge.services.web.live.watch import Watch
+from tinybms_bridge.services.web.middleware import BodyLimit, HeadAsGet, Headers
+from tinybms_bridge.services.web.openapi import document_contents
 from tinybms_bridge.services.web.openapi import router as openapi
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.problems import PROBLEM_RESPONSES, CatchAll, install_problems

@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from fastapi import FastAPI
 from uvicorn import Server
 
-from tinybms_bridge.services.web.connections import BoundedConfig, GuardedHttp, GuardedWebSocket, connection_cap
-from tinybms_bridge.services.web.deflate import Packer
-from tinybms_bridge.services.web.limits import HEAD_BYTES
+from tinybms_bridge.services.web.callers import Shares
+from tinybms_bridge.services.web.connections import BoundedConfig, GuardedHttp, GuardedWebSocket, Packer, connection_cap
+from tinybms_bridge.services.web.middleware import HEAD_BYTES
 from tinybms_bridge.services.web.options import WebOptions
-from tinybms_bridge.services.web.shares import Shares
 
 __all__ = ["EmbeddedServer", "build_server"]
 
@@ -79,7 +78,7 @@ def build_server(app: FastAPI, options: WebOptions, context: ssl.SSLContext | No
         proxy_headers=True,
         forwarded_allow_ips=_LOCAL_PROXIES,
         ws_max_size=_MESSAGE_BYTES,
-        ws_per_message_deflate=False,  # of its own for each connection; see deflate.py
+        ws_per_message_deflate=False,  # of its own for each connection; see connections.py
         ws_ping_interval=_PING_S,
         ws_ping_timeout=_PING_S,
         timeout_keep_alive=int(options.idle_timeout_s),

@@ -1,11 +1,142 @@
-"""What follows the bridge while no server listens."""
+"""What follows the bridge while no server listens: alarms with beginnings and acknowledgements, and recent changes."""
 
 import asyncio
+from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
-from tinybms_bridge.events import AlarmsChanged, LinkChanged
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
+from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.battery.limits import ChargeState
+from tinybms_bridge.battery.notices import NoticeName, Notices
+from tinybms_bridge.bus import Bus
+from tinybms_bridge.events import (
+    AlarmsChanged,
+    ChargeStateChanged,
+    FreshnessChanged,
+    GxChanged,
+    LinkChanged,
+    NoticesChanged,
+    PartStateChanged,
+)
 from tinybms_bridge.hal.clock import FakeClock
-from tinybms_bridge.services.web.live.watch import Watch
+from tinybms_bridge.services.web.face import Picture
+from tinybms_bridge.services.web.live.watch import AlarmDesk, Changes, Watch
+
+WALL = datetime(2026, 1, 1, tzinfo=UTC)
+
+HIGH, LOW = AlarmName.HIGH_VOLTAGE, AlarmName.LOW_VOLTAGE
+
+
+def alarms(**levels: int) -> Alarms:
+    """Return alarms by name."""
+    return Alarms(MappingProxyType({AlarmName(name): AlarmLevel(level) for name, level in levels.items()}))
+
+
+def picture(now: Alarms, notices: Notices | None = None) -> Picture:
+    """Return a picture with these alarms."""
+    return Picture(1.0, WALL, alarms=now, notices=notices or Notices())
+
+
+async def test_beginning_as_the_bus_told(clock: FakeClock) -> None:
+    """An alarm begins when it was published, however late somebody looks."""
+    bus = Bus(clock.monotonic, clock.wall)
+    desk = AlarmDesk(bus)
+    bus.publish(AlarmsChanged(Alarms(), alarms(high_voltage=1)), "test")
+    began = clock.wall()
+    await clock.advance(600.0)
+    (found,) = desk.active(picture(alarms(high_voltage=1)), clock.wall())
+    assert (found.name, found.kind, found.since) == ("high_voltage", "alarm", began)
+
+
+async def test_alarms_from_before_the_web_server(clock: FakeClock) -> None:
+    """What was active before the desk was made is known with the time of the last change."""
+    bus = Bus(clock.monotonic, clock.wall)
+    bus.publish(AlarmsChanged(Alarms(), alarms(low_voltage=2)), "test")
+    began = clock.wall()
+    await clock.advance(60.0)
+    (found,) = AlarmDesk(bus).active(picture(alarms(low_voltage=2)), clock.wall())
+    assert found.since == began
+
+
+async def test_notices_are_listed_after_worse_alarms(clock: FakeClock) -> None:
+    """The worst comes first, and notices are told apart."""
+    bus = Bus(clock.monotonic, clock.wall)
+    desk = AlarmDesk(bus)
+    notices = Notices(MappingProxyType({NoticeName.LOW_SOC: AlarmLevel.WARNING}))
+    bus.publish(NoticesChanged(Notices(), notices), "test")
+    await clock.advance(1.0)
+    bus.publish(AlarmsChanged(Alarms(), alarms(high_voltage=2)), "test")
+    found = desk.active(picture(alarms(high_voltage=2), notices), clock.wall())
+    assert [(each.name, each.kind) for each in found] == [("high_voltage", "alarm"), ("low_soc", "notice")]
+
+
+async def test_acknowledgement_until_it_comes_again(clock: FakeClock) -> None:
+    """It holds while the alarm lasts and when it eases, and is gone when it comes back."""
+    bus = Bus(clock.monotonic, clock.wall)
+    desk = AlarmDesk(bus)
+
+    def now(levels: Alarms) -> list[str | None]:
+        return [each.acknowledged_by for each in desk.active(picture(levels), clock.wall())]
+
+    assert now(alarms(high_voltage=2)) == [None]
+    assert desk.acknowledge("high_voltage", "ann")
+    assert now(alarms(high_voltage=2)) == ["ann"]
+    assert now(alarms(high_voltage=1)) == ["ann"]
+    assert now(alarms(high_voltage=2)) == [None]
+    assert now(alarms()) == []
+    assert not desk.acknowledge("high_voltage", "ann")
+
+
+@given(st.lists(st.dictionaries(st.sampled_from([HIGH, LOW]), st.sampled_from(AlarmLevel)), max_size=20))
+def test_list_is_what_is_active(steps: list[dict[AlarmName, AlarmLevel]]) -> None:
+    """Whatever happened before, exactly the active alarms are listed, each with its level."""
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    bus = Bus(lambda: 0.0, lambda: moment)
+    desk = AlarmDesk(bus)
+    before = Alarms()
+    for levels in steps:
+        after = Alarms(MappingProxyType(levels))
+        bus.publish(AlarmsChanged(before, after), "test")
+        before = after
+        listed = {each.name: each.level for each in desk.active(picture(after), moment)}
+        assert listed == {name.value: level for name, level in after.active().items()}
+
+
+async def test_kinds_and_times(clock: FakeClock) -> None:
+    """Each kind is told with the time at which it was published; other events are not."""
+    bus = Bus(clock.monotonic, clock.wall)
+    changes = Changes(bus)
+    began = clock.wall()
+    bus.publish(FreshnessChanged(Freshness.STARTING, Freshness.FRESH), "test")
+    bus.publish(LinkChanged(False, "no answer"), "test")
+    bus.publish(LinkChanged(True, ""), "test")
+    bus.publish(GxChanged("lost", 12.0), "test")
+    bus.publish(ChargeStateChanged(ChargeState.BULK, ChargeState.FLOAT), "test")
+    bus.publish(PartStateChanged("x", "running"), "test")
+    await clock.advance(5.0)
+    found = changes.recent()
+    assert [(each.kind, each.value, each.detail) for each in found] == [
+        ("freshness", "FRESH", ""),
+        ("link", "down", "no answer"),
+        ("link", "up", ""),
+        ("gx", "lost", ""),
+        ("charge_state", "FLOAT", ""),
+    ]
+    assert {each.at for each in found} == {began}
+
+
+def test_only_the_last_ones_are_kept(clock: FakeClock) -> None:
+    """Memory is bounded, and looking twice changes nothing."""
+    bus = Bus(clock.monotonic, clock.wall)
+    changes = Changes(bus, keep=3)
+    for number in range(1000):
+        bus.publish(LinkChanged(False, str(number)), "test")
+    assert [each.detail for each in changes.recent()] == ["997", "998", "999"]
+    assert changes.recent() == changes.recent()
 
 
 async def test_nothing_is_lost_while_nobody_looks(face: Any, clock: FakeClock) -> None:

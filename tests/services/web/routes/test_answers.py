@@ -13,8 +13,7 @@ from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.limits import LimitCode, Quantity, Reason
 from tinybms_bridge.battery.snapshot import Cells, Temperatures
 from tinybms_bridge.services.web.face import CanFigures, MonitoredFrame, Picture, TraceLine, UartFigures
-from tinybms_bridge.services.web.live.encoder import encode
-from tinybms_bridge.services.web.live.messages import Topic
+from tinybms_bridge.services.web.live.messages import Topic, encode
 
 NOISE = 17.112225551017573
 """As means and differences of times come."""

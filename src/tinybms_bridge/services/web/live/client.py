@@ -1,15 +1,160 @@
-"""One follower of the live data: what it wants, and the slot that holds what it has not taken yet."""
+"""One follower of the live data: what it may ask for, how many messages it may get, and the slots of those not taken.
+
+The bounds (shortest interval, burst, longest message) are those of the firmware reference, section 7.7.
+"""
 
 import asyncio
+import json
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from tinybms_bridge.services.web.live.messages import Topic
-from tinybms_bridge.services.web.live.throttle import Throttle, ThrottleSettings
+from tinybms_bridge.suggestions import did_you_mean
 
-__all__ = ["Client"]
+__all__ = [
+    "MAX_MESSAGE_BYTES",
+    "BadCommand",
+    "Client",
+    "Command",
+    "RateLimit",
+    "Throttle",
+    "ThrottleSettings",
+    "parse_command",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ThrottleSettings:
+    """Bounds, as in section ``web_server`` of the configuration."""
+
+    min_interval_s: float = 0.1
+    burst_window_s: float = 1.0
+    burst_max: int = 4
+    """Messages allowed in one window."""
+    max_payload_bytes: int = 4096
+
 
 _TOLERANCE_S = 1e-6
+"""Sums of intervals are not exact."""
+
+
+class Throttle:
+    """Allows or refuses messages; the first one is always allowed if it is short enough."""
+
+    def __init__(self, settings: ThrottleSettings) -> None:
+        self.settings = settings
+        """May be replaced at any time."""
+        self.dropped = 0
+        """Refused messages."""
+        self._last_s: float | None = None
+        self._window_s = 0.0
+        self._in_window = 0
+
+    def allow(self, now_s: float, payload_bytes: int) -> bool:
+        """Return whether a message of this length may go out at ``now_s``, and count it."""
+        if self._refused(now_s, payload_bytes):
+            self.dropped += 1
+            return False
+        if self._last_s is None or now_s - self._window_s >= self.settings.burst_window_s - _TOLERANCE_S:
+            self._window_s, self._in_window = now_s, 0
+        self._last_s = now_s
+        self._in_window += 1
+        return True
+
+    def _refused(self, now_s: float, payload_bytes: int) -> bool:
+        settings = self.settings
+        if payload_bytes > settings.max_payload_bytes:
+            return True
+        if self._last_s is None:
+            return False
+        if now_s - self._last_s < settings.min_interval_s - _TOLERANCE_S:
+            return True
+        in_window = now_s - self._window_s < settings.burst_window_s - _TOLERANCE_S
+        return in_window and self._in_window >= settings.burst_max
+
+
+MAX_MESSAGE_BYTES = 1024
+"""Longest message that a client may send."""
+
+_KEYS = ("subscribe", "interval_ms", "registers")
+_MIN_INTERVAL_MS = 100
+_MAX_INTERVAL_MS = 60_000
+
+
+class BadCommand(ValueError):  # noqa: N818 -- the message is bad, not the program
+    """A message that says nothing known; the text tells what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What a message asks for; None leaves something as it is."""
+
+    topics: frozenset[Topic] | None = None
+    interval_ms: int | None = None
+    registers: bool | None = None
+    """Whether the flat message has the field of that name."""
+
+
+def parse_command(text: str) -> Command:
+    """Return what ``{"subscribe": ["status", "can"], "interval_ms": 500}`` asks for. Raises BadCommand."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        raise BadCommand("is not JSON") from None
+    if not isinstance(document, dict) or not document or not document.keys() <= set(_KEYS):
+        odd = next((key for key in document if key not in _KEYS), "") if isinstance(document, dict) else ""
+        raise BadCommand(f'must be an object with "subscribe", "interval_ms" or "registers"{did_you_mean(odd, _KEYS)}')
+    return Command(
+        _topics(document.get("subscribe")),
+        _interval_ms(document.get("interval_ms")),
+        _switch(document.get("registers")),
+    )
+
+
+def _topics(value: object) -> frozenset[Topic] | None:
+    if value is None:
+        return None
+    known = [topic.value for topic in Topic]
+    if not isinstance(value, list) or not all(isinstance(name, str) and name in known for name in value):
+        raise BadCommand(f"subscribe must be a list of {', '.join(known)}")
+    return frozenset(Topic(name) for name in value)
+
+
+def _interval_ms(value: object) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not _MIN_INTERVAL_MS <= value <= _MAX_INTERVAL_MS:
+        raise BadCommand(f"interval_ms must be a whole number {_MIN_INTERVAL_MS} to {_MAX_INTERVAL_MS}")
+    return value
+
+
+def _switch(value: object) -> bool | None:
+    if value is not None and not isinstance(value, bool):
+        raise BadCommand("registers must be true or false")
+    return value
+
+
+class RateLimit:
+    """A bucket of messages: ``burst`` at once, then ``per_s`` each second."""
+
+    def __init__(self, burst: int = 20, per_s: float = 5.0) -> None:
+        self._burst = burst
+        self._per_s = per_s
+        self._left = float(burst)
+        self._at_s: float | None = None
+
+    def allow(self, now_s: float) -> bool:
+        """Return whether one more message at ``now_s`` is within the limit."""
+        if self._at_s is not None:
+            self._left = min(self._burst, self._left + (now_s - self._at_s) * self._per_s)
+        self._at_s = now_s
+        if self._left < 1.0:
+            return False
+        self._left -= 1.0
+        return True
+
+
 _CHECK_INTERVAL_S = 2.0
 """How long a login may have ended, by logout, removal, revocation or time, until its live data ends."""
 

@@ -8,14 +8,10 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tinybms_bridge.services.web.callers import SOMEBODY, Caller
+from tinybms_bridge.services.web.callers import SOMEBODY, Caller, Shares
 from tinybms_bridge.services.web.face import BridgeFace
-from tinybms_bridge.services.web.live.client import Client
-from tinybms_bridge.services.web.live.commands import Command
-from tinybms_bridge.services.web.live.encoder import BATCHES, Made, encode, newest
-from tinybms_bridge.services.web.live.messages import Topic
-from tinybms_bridge.services.web.live.throttle import ThrottleSettings
-from tinybms_bridge.services.web.shares import Shares
+from tinybms_bridge.services.web.live.client import Client, Command, ThrottleSettings
+from tinybms_bridge.services.web.live.messages import BATCHES, Made, Topic, encode, newest
 
 __all__ = ["Client", "Hub", "HubSettings", "HubStatistics"]
 

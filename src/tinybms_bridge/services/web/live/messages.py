@@ -1,27 +1,55 @@
-"""The live messages: one flat object with the README's names, and one kind of object for each further topic."""
+"""The live messages: one flat object with the README's names, and one kind of object for each further topic.
+
+``encode`` makes the text of one message from the bridge; CAN frames are told in words.
+"""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from pydantic_core import to_json
 
-from tinybms_bridge.services.web.answer import rounded
+from tinybms_bridge.hal.can import CanFrame
+from tinybms_bridge.services.web.answers import rounded
 from tinybms_bridge.services.web.face import BridgeFace, EventEntry, MonitoredFrame, Picture
-from tinybms_bridge.services.web.live.decoding import decoded
-from tinybms_bridge.services.web.live.numbers import limit_numbers
-from tinybms_bridge.services.web.live.registers import live_registers
-from tinybms_bridge.services.web.live.status import live_status
+from tinybms_bridge.services.web.live.status import limit_numbers, live_registers, live_status
+from tinybms_bridge.victron.codec import UnknownFrame, decode_frame
 
 __all__ = [
+    "BATCHES",
+    "Made",
     "Topic",
     "can_message",
+    "decoded",
+    "encode",
     "error_message",
     "events_message",
     "limits_message",
+    "newest",
     "registers_message",
     "status_message",
 ]
+
+
+def decoded(frame: MonitoredFrame) -> dict[str, object]:
+    """Return a frame with its name and the values of its fields; a frame that nobody knows has no name.
+
+    The first call of the process reads the frame table, a file: make it off the event loop.
+    """
+    document: dict[str, object] = {
+        "number": frame.number,
+        "at": frame.at.isoformat(timespec="milliseconds"),
+        "direction": frame.direction,
+        "id": f"0x{frame.arbitration_id:03X}",
+        "data": frame.data.hex().upper(),
+        "name": None,
+        "values": {},
+    }
+    try:
+        found = decode_frame(CanFrame(frame.arbitration_id, frame.data))
+    except (UnknownFrame, ValueError):
+        return document
+    return document | {"name": found.name, "values": found.values}
 
 
 class Topic(StrEnum):
@@ -82,3 +110,54 @@ def _without_name(event: EventEntry) -> dict[str, object]:
 
 def _text(document: dict[str, object]) -> str:
     return to_json(document, inf_nan_mode="null").decode()
+
+
+BATCHES = frozenset({Topic.CAN, Topic.EVENTS})
+"""Topics whose messages carry what is new since the one before; of the others only the newest matters."""
+
+_MOST_FRAMES = 100
+_MOST_EVENTS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A message that is ready to go out."""
+
+    text: str
+    """Empty when there is nothing new."""
+    last: int = 0
+    """Number of the last frame or entry in it."""
+
+
+def newest(face: BridgeFace, topic: Topic) -> int:
+    """Return the number of the newest frame or entry that there is; 0 for none and for other topics."""
+    if topic is Topic.CAN:
+        return max((frame.number for frame in face.frames()), default=0)
+    if topic is Topic.EVENTS:
+        return max((event.number for event in face.events()), default=0)
+    return 0
+
+
+def encode(face: BridgeFace, topic: Topic, after: int, *, registers: bool = True) -> Made:
+    """Return the message of a topic with what is newer than number ``after``; ``registers`` is about the flat one."""
+    match topic:
+        case Topic.STATUS:
+            return Made(status_message(face, registers=registers))
+        case Topic.LIMITS:
+            return Made(limits_message(face.picture()))
+        case Topic.REGISTERS:
+            return Made(registers_message(face.picture()))
+        case Topic.CAN:
+            return _frames(face.frames(after), after)
+        case Topic.EVENTS:
+            events = [event for event in face.events() if event.number > after][:_MOST_EVENTS]
+            return Made(events_message(events), events[-1].number) if events else Made("")
+
+
+def _frames(found: Sequence[MonitoredFrame], after: int) -> Made:
+    """Return the newest of some frames, which are numbered without a gap, and how many came before them."""
+    if not found:
+        return Made("")
+    shown = found[-_MOST_FRAMES:]
+    missed = shown[0].number - (after or found[0].number - 1) - 1
+    return Made(can_message(shown, missed), shown[-1].number)

@@ -1,13 +1,168 @@
-"""What follows the bridge for the web pages, whether the server listens or not: alarms, recent changes, live data."""
+"""What follows the bridge for the web pages, whether the server listens or not: alarms, recent changes, live data.
 
+Alarms come with the time of their beginning, and who has seen them. All of it is kept from the bus without a task of
+its own, and looked at when somebody asks.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from tinybms_bridge.battery.alarms import AlarmCause, AlarmLevel, AlarmName
+from tinybms_bridge.battery.notices import NoticeName
+from tinybms_bridge.bus import Bus, Envelope
 from tinybms_bridge.config.models import WebServer
-from tinybms_bridge.services.web.face import BridgeFace
-from tinybms_bridge.services.web.live.alarm_desk import AlarmDesk
-from tinybms_bridge.services.web.live.changes import Changes
+from tinybms_bridge.events import (
+    AlarmsChanged,
+    ChargeStateChanged,
+    Event,
+    FreshnessChanged,
+    GxChanged,
+    LinkChanged,
+    NoticesChanged,
+)
+from tinybms_bridge.services.web.face import BridgeFace, Picture
+from tinybms_bridge.services.web.live.client import ThrottleSettings
 from tinybms_bridge.services.web.live.hub import Hub, HubSettings
-from tinybms_bridge.services.web.live.throttle import ThrottleSettings
 
-__all__ = ["Watch", "hub_settings"]
+__all__ = ["ActiveAlarm", "AlarmDesk", "Change", "Changes", "Watch", "hub_settings"]
+
+Kind = Literal["alarm", "notice"]
+
+_NO_CAUSES: Mapping[AlarmName, AlarmCause] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveAlarm:
+    """One alarm or notice that is not OK."""
+
+    name: str
+    kind: Kind
+    """``alarm``: also sent to the GX; ``notice``: the bridge's own."""
+    level: AlarmLevel
+    since: datetime
+    """When it reached this level."""
+    acknowledged_by: str | None = None
+    """Who has seen it at this level; None: nobody."""
+    cause: AlarmCause | None = None
+    """What it rested on when it reached this level."""
+
+
+class AlarmDesk:
+    """Follows alarms by the bus, without a task. An acknowledgement ends when the level rises or the alarm clears."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._subscription = bus.subscribe(AlarmsChanged, NoticesChanged, depth=256, name="web alarms")
+        self._active: dict[str, ActiveAlarm] = {}
+        for known in (bus.latest(AlarmsChanged), bus.latest(NoticesChanged)):
+            if known is not None:
+                self._take(known.event, known.wall)
+
+    def active(self, picture: Picture, now: datetime) -> tuple[ActiveAlarm, ...]:
+        """Return the active alarms, the worst first; ``picture`` counts where the bus was not heard."""
+        self.drain()
+        self._set("alarm", _levels(picture.alarms.active()), now, picture.alarms.causes)
+        self._set("notice", _levels(picture.notices.active()), now)
+        return tuple(sorted(self._active.values(), key=lambda each: (-each.level, each.since, each.name)))
+
+    def acknowledge(self, name: str, by: str) -> bool:
+        """Note that somebody has seen an alarm; False when it is not active."""
+        found = self._active.get(name)
+        if found is None:
+            return False
+        self._active[name] = replace(found, acknowledged_by=by)
+        return True
+
+    def drain(self) -> None:
+        """Take what the bus has told since the last look."""
+        while (envelope := self._subscription.take()) is not None:
+            if isinstance(envelope.event, AlarmsChanged | NoticesChanged):
+                self._take(envelope.event, envelope.wall)
+
+    def close(self) -> None:
+        """Follow the bus no more; safe to call twice."""
+        self._subscription.close()
+
+    def _take(self, event: AlarmsChanged | NoticesChanged, at: datetime) -> None:
+        if isinstance(event, AlarmsChanged):
+            self._set("alarm", _levels(event.new.active()), at, event.new.causes)
+        else:
+            self._set("notice", _levels(event.new.active()), at)
+
+    def _set(
+        self,
+        kind: Kind,
+        levels: dict[str, AlarmLevel],
+        at: datetime,
+        causes: Mapping[AlarmName, AlarmCause] = _NO_CAUSES,
+    ) -> None:
+        for name in [name for name, each in self._active.items() if each.kind == kind and name not in levels]:
+            del self._active[name]
+        for name, level in levels.items():
+            before = self._active.get(name)
+            if before is None or before.level is not level:
+                risen = before is None or level > before.level
+                by = None if risen or before is None else before.acknowledged_by
+                cause = causes.get(AlarmName(name)) if kind == "alarm" else None
+                self._active[name] = ActiveAlarm(name, kind, level, at, by, cause)
+
+
+def _levels(active: dict[AlarmName, AlarmLevel] | dict[NoticeName, AlarmLevel]) -> dict[str, AlarmLevel]:
+    return {name.value: level for name, level in active.items()}
+
+
+_DEPTH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change."""
+
+    at: datetime
+    kind: str
+    """``freshness``, ``link``, ``gx`` or ``charge_state``."""
+    value: str
+    detail: str = ""
+
+
+class Changes:
+    """The last changes of freshness, link, GX and charge state since this was made."""
+
+    def __init__(self, bus: Bus, keep: int = 100) -> None:
+        types: tuple[type[Event], ...] = (FreshnessChanged, LinkChanged, GxChanged, ChargeStateChanged)
+        self._subscription = bus.subscribe(*types, depth=_DEPTH, name="web changes")
+        self._kept: deque[Change] = deque(maxlen=keep)
+
+    def recent(self) -> tuple[Change, ...]:
+        """Return the kept changes, oldest first."""
+        self.drain()
+        return tuple(self._kept)
+
+    def drain(self) -> None:
+        """Take what the bus has told since the last look."""
+        while (envelope := self._subscription.take()) is not None:
+            self._kept.append(_change(envelope))
+
+    def close(self) -> None:
+        """Follow the bus no more; safe to call twice."""
+        self._subscription.close()
+
+
+def _change(envelope: Envelope[Event]) -> Change:
+    match envelope.event:
+        case FreshnessChanged(new=new):
+            return Change(envelope.wall, "freshness", new.value)
+        case LinkChanged(up=up, reason=reason):
+            return Change(envelope.wall, "link", "up" if up else "down", reason)
+        case GxChanged(state=state):
+            return Change(envelope.wall, "gx", state)
+        case ChargeStateChanged(new=state_now):
+            return Change(envelope.wall, "charge_state", state_now.value)
+        case other:
+            return Change(envelope.wall, type(other).__name__, "")
+
 
 _DRAIN_INTERVAL_S = 10.0
 

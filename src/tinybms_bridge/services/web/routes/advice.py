@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from pydantic import Field
 
 from tinybms_bridge.battery.advice import Advice
-from tinybms_bridge.services.web.routes.answers import Answer
+from tinybms_bridge.services.web.answers import Answer
 from tinybms_bridge.services.web.routes.deps import Face
 from tinybms_bridge.services.web.routes.device_readout import cache_of
 from tinybms_bridge.services.web.security import Viewer

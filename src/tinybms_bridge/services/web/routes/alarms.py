@@ -6,10 +6,10 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import Field
 
+from tinybms_bridge.services.web.answers import Answer, Done
 from tinybms_bridge.services.web.face import BridgeFace
-from tinybms_bridge.services.web.live.alarm_desk import AlarmDesk
+from tinybms_bridge.services.web.live.watch import AlarmDesk
 from tinybms_bridge.services.web.problems import ProblemError
-from tinybms_bridge.services.web.routes.answers import Answer, Done
 from tinybms_bridge.services.web.routes.deps import Face, TheWatch
 from tinybms_bridge.services.web.routes.notes import note
 from tinybms_bridge.services.web.security import Admin, User, Viewer

@@ -8,10 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, Body
 from pydantic import Field
 
-from tinybms_bridge.services.web.examples import examples
+from tinybms_bridge.services.web.answers import Answer, Done, Request, examples
 from tinybms_bridge.services.web.face import Direction
 from tinybms_bridge.services.web.problems import ProblemError
-from tinybms_bridge.services.web.routes.answers import Answer, Done, Request
 from tinybms_bridge.services.web.routes.deps import Face, TheWatch
 from tinybms_bridge.services.web.routes.failures import config_problem
 from tinybms_bridge.services.web.routes.notes import note_release, note_stop

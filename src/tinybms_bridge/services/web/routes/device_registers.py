@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from tinybms_bridge.services.web.routes.answers import Answer
+from tinybms_bridge.services.web.answers import Answer
 from tinybms_bridge.tinybms.settings import Readout, Setting, all_settings, allowed_values, present_range
 
 __all__ = ["EnumValue", "RegisterAnswer", "register_answers"]

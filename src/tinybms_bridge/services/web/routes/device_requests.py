@@ -5,9 +5,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, StrictFloat, StrictInt, StrictStr
 from pydantic_core import PydanticCustomError
 
-from tinybms_bridge.services.web.examples import examples
+from tinybms_bridge.services.web.answers import Answer, Request, examples
 from tinybms_bridge.services.web.problems import ProblemError
-from tinybms_bridge.services.web.routes.answers import Answer, Request
 from tinybms_bridge.tinybms.settings import ActionName, Plan, Report, all_settings, find_setting
 
 __all__ = [

@@ -7,10 +7,10 @@ from dataclasses import asdict
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from tinybms_bridge.services.web.answers import Remark
 from tinybms_bridge.services.web.face import BridgeFace, CanFigures, MonitoredFrame, Picture
 from tinybms_bridge.services.web.heavy import Heavy
 from tinybms_bridge.services.web.live.hub import Hub
-from tinybms_bridge.services.web.routes.answers import Remark
 from tinybms_bridge.services.web.routes.deps import Face, TheWatch
 from tinybms_bridge.services.web.routes.diagnostics_answers import (
     Can,

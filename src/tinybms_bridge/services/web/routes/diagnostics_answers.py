@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import Field
 
-from tinybms_bridge.services.web.routes.answers import Answer, Remark
+from tinybms_bridge.services.web.answers import Answer, Remark
 from tinybms_bridge.services.web.routes.history_answers import HistoryStats
 from tinybms_bridge.services.web.routes.monitor import FrameAnswer
 from tinybms_bridge.services.web.routes.process import Memory, Process

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Query
 from pydantic import BeforeValidator, Field
 from starlette.responses import Response
 
+from tinybms_bridge.services.web.answers import Answer
 from tinybms_bridge.services.web.face import EventEntry
 from tinybms_bridge.services.web.heavy import Heavy
-from tinybms_bridge.services.web.routes.answers import Answer
 from tinybms_bridge.services.web.routes.deps import Face
 from tinybms_bridge.services.web.security import Viewer
 

@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
 from tinybms_bridge.battery.freshness import Freshness
-from tinybms_bridge.services.web.routes.answers import Answer
+from tinybms_bridge.services.web.answers import Answer
 from tinybms_bridge.services.web.routes.deps import Face
 
 __all__ = ["Health", "Readiness", "router"]

@@ -4,7 +4,7 @@ from datetime import date, datetime
 
 from pydantic import Field
 
-from tinybms_bridge.services.web.routes.answers import Answer
+from tinybms_bridge.services.web.answers import Answer
 
 __all__ = ["DayAnswer", "Days", "Fields", "HistoryAnswer", "HistoryField", "HistoryStats", "LevelAnswer"]
 

@@ -7,8 +7,8 @@ from pydantic import Field
 
 from tinybms_bridge.battery.limits import Limits, Quantity, Reason, explain, holds_ah, remarks_on
 from tinybms_bridge.battery.snapshot import Ratings
+from tinybms_bridge.services.web.answers import Answer
 from tinybms_bridge.services.web.face import Picture
-from tinybms_bridge.services.web.routes.answers import Answer
 from tinybms_bridge.services.web.routes.deps import Face
 from tinybms_bridge.services.web.security import Viewer
 

@@ -10,10 +10,10 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BeforeValidator
 from starlette.responses import Response
 
+from tinybms_bridge.services.web.answers import Answer, Done
 from tinybms_bridge.services.web.face import LogLine, LogPage
 from tinybms_bridge.services.web.heavy import Heavy, Text
 from tinybms_bridge.services.web.problems import ProblemError
-from tinybms_bridge.services.web.routes.answers import Answer, Done
 from tinybms_bridge.services.web.routes.deps import Face
 from tinybms_bridge.services.web.security import AUDIT, Admin, Viewer
 

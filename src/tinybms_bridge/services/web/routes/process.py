@@ -5,7 +5,7 @@ import sys
 import threading
 from pathlib import Path
 
-from tinybms_bridge.services.web.routes.answers import Answer
+from tinybms_bridge.services.web.answers import Answer
 
 __all__ = ["Memory", "Process", "memory", "process"]
 

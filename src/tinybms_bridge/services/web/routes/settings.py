@@ -11,9 +11,9 @@ from starlette.responses import JSONResponse
 from tinybms_bridge.config.changes import ConfigChange
 from tinybms_bridge.config.json_text import read_object
 from tinybms_bridge.errors import ConfigError
-from tinybms_bridge.services.web.document import SETTINGS_PROBLEMS
+from tinybms_bridge.services.web.answers import Done, Remark
+from tinybms_bridge.services.web.openapi import SETTINGS_PROBLEMS
 from tinybms_bridge.services.web.problems import ProblemError
-from tinybms_bridge.services.web.routes.answers import Done, Remark
 from tinybms_bridge.services.web.routes.deps import Face
 from tinybms_bridge.services.web.routes.failures import config_problem
 from tinybms_bridge.services.web.security import Admin, Facts, Viewer

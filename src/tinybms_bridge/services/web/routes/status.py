@@ -2,11 +2,17 @@
 
 from fastapi import APIRouter
 
+from tinybms_bridge.services.web.answers import Answer
 from tinybms_bridge.services.web.face import BridgeFace, Picture
-from tinybms_bridge.services.web.live.numbers import flat_counters, limit_numbers
-from tinybms_bridge.services.web.live.registers import live_registers
-from tinybms_bridge.services.web.live.status import BatteryNow, FlatStats, RegisterValue, battery_now
-from tinybms_bridge.services.web.routes.answers import Answer
+from tinybms_bridge.services.web.live.status import (
+    BatteryNow,
+    FlatStats,
+    RegisterValue,
+    battery_now,
+    flat_counters,
+    limit_numbers,
+    live_registers,
+)
 from tinybms_bridge.services.web.routes.deps import Face
 from tinybms_bridge.services.web.security import Viewer
 

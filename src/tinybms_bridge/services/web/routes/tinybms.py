@@ -9,9 +9,9 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from tinybms_bridge.battery.bms_event_kinds import Severity
+from tinybms_bridge.services.web.answers import Answer, Done
 from tinybms_bridge.services.web.heavy import Heavy
 from tinybms_bridge.services.web.problems import ProblemError
-from tinybms_bridge.services.web.routes.answers import Answer, Done
 from tinybms_bridge.services.web.routes.deps import Face
 from tinybms_bridge.services.web.routes.device_readout import cache_of
 from tinybms_bridge.services.web.routes.device_registers import RegisterAnswer, register_answers

@@ -6,7 +6,7 @@ from enum import Enum
 from fastapi import APIRouter
 from pydantic import Field
 
-from tinybms_bridge.services.web.routes.answers import Answer
+from tinybms_bridge.services.web.answers import Answer
 from tinybms_bridge.services.web.routes.deps import Face
 from tinybms_bridge.services.web.security import Viewer
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics

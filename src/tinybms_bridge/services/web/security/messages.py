@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from tinybms_bridge.services.web.accounts import Account, AccountError, TokenRecord
 from tinybms_bridge.services.web.accounts.credentials import LONGEST_DAYS
-from tinybms_bridge.services.web.examples import examples
+from tinybms_bridge.services.web.answers import examples
 from tinybms_bridge.services.web.problems import problem
 
 __all__ = [

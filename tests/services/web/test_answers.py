@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybms_bridge.services.web.answer import Answer, rounded
+from tinybms_bridge.services.web.answers import Answer, rounded
 
 
 class Inner(Answer):

@@ -1,12 +1,13 @@
-"""The base of every answer and live message, which gives each number the decimals that its unit is worth."""
+"""The base of every answer, live message and body; each number of an answer has the decimals that its unit is worth."""
 
 import math
+from collections.abc import Mapping
 from functools import cache
-from typing import Any, Self, get_args
+from typing import Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-__all__ = ["Answer", "rounded"]
+__all__ = ["Answer", "Done", "Remark", "Request", "examples", "rounded"]
 
 _BY_UNIT = {
     "cell_v": 4,
@@ -91,3 +92,29 @@ def _fractions(model: type[Answer]) -> tuple[str, ...]:
 
 def _holds_fraction(annotation: object) -> bool:
     return annotation in (float, Any) or any(_holds_fraction(part) for part in get_args(annotation))
+
+
+def examples(*bodies: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return what the document shows of a body, for ``json_schema_extra``."""
+    return {"examples": [dict(body) for body in bodies]}
+
+
+class Request(BaseModel):
+    """Base of every body: types are exact, unknown keys are refused."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Done(Answer):
+    """Something was done."""
+
+    success: Literal[True] = True
+    message: str = Field(examples=["Configuration updated"])
+
+
+class Remark(Answer):
+    """Something to know about the configuration in force."""
+
+    path: str
+    """Dotted path of the key; empty for the whole file."""
+    message: str
