@@ -9,7 +9,7 @@ import httpx
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.events import FreshnessChanged
 from tinybms_bridge.services.web.face import MonitoredFrame
-from tinybms_bridge.services.web.routes.process import memory, process
+from tinybms_bridge.services.web.routes.diagnostics import memory, process
 
 
 async def test_blocks_of_the_readme(visitor: httpx.AsyncClient) -> None:

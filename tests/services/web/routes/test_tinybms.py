@@ -1,14 +1,22 @@
-"""``/api/tinybms``: the settings of the BMS through the layer that judges and verifies."""
+"""``/api/tinybms``: which BMS it is, advice, and its settings through the layer that judges and verifies."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
+from tinybms_bridge.battery.advice import Advice, Weight
+from tinybms_bridge.battery.snapshot import Ratings
 from tinybms_bridge.hal.clock import FakeClock
+from tinybms_bridge.services.web.face import Picture
+from tinybms_bridge.tinybms.device_statistics import decode_statistics
 from tinybms_bridge.tinybms.settings import all_settings
 
+RATINGS = Ratings(16, 3.6, 2.8, 3.75, 2.5, 100.0, 150.0, None, 60.0, 1.0, 100.0)
+DISBALANCE = Advice(308, Weight.ADVISED, "so it is", "allowed_disbalance_v", 0.015, 0.05, "V")
+PORT = Advice(340, Weight.NOTE, "a single port has one switch")
 FIRST = 300
 
 
@@ -16,6 +24,66 @@ FIRST = 300
 def catalogue() -> None:
     """Read the register table before an event loop runs, as the bridge does at its start."""
     assert all_settings()
+
+
+async def test_who_it_is(visitor: httpx.AsyncClient, face: Any) -> None:
+    """Identity, ratings and statistics are told with units in the names and causes as words."""
+    words = [0, 0, 1234, 987, 150, 1, 2, 3, 4, 5, 0, 60, 40, 0x28FB, 0x0104, 0, 7, 0]
+    face.statistics = decode_statistics(words)
+    picture = face.picture()
+    snapshot = picture.view.measured
+    face.now = replace(picture, view=replace(picture.view, measured=replace(snapshot, ratings=RATINGS)))
+    found = (await visitor.get("/api/tinybms/info")).json()
+    assert found["identity"]["firmware_internal"] == 254
+    assert found["identity"]["firmware"] == "2.3.254"
+    assert found["ratings"]["over_voltage_cell_v"] == 3.75
+    assert found["ratings"]["discharge_peak_current_a"] is None
+    assert found["lifetime_s"] == 123_456
+    assert found["statistics"]["max_discharge_current_a"] == 123.4
+    assert found["statistics"]["min_temperature_c"] == -5
+    assert found["statistics"]["reset_cause"] == "SOFTWARE"
+
+
+async def test_nothing_is_told_before_anything_was_read(visitor: httpx.AsyncClient, face: Any) -> None:
+    """Nothing is claimed of a BMS that has not answered yet."""
+    face.now = Picture(uptime_s=1.0, at=face.clock.wall())
+    found = (await visitor.get("/api/tinybms/info")).json()
+    assert set(found.values()) == {None}
+
+
+async def test_advice_comes_with_its_command_and_its_request(visitor: httpx.AsyncClient, face: Any) -> None:
+    """A person takes the command, a page the body; a note has neither."""
+    face.advised = [DISBALANCE, PORT]
+    found = (await visitor.get("/api/tinybms/advice")).json()
+    disbalance, port = found["advice"]
+    assert found["count"] == 2
+    assert disbalance["command"] == "tinybms-bridge settings set allowed_disbalance_v=0.05"
+    assert disbalance["write"] == {"key": "allowed_disbalance_v", "value": 0.05}
+    assert (disbalance["address"], disbalance["weight"], disbalance["value"]) == (308, "advised", 0.015)
+    assert (port["key"], port["command"], port["write"]) == (None, None, None)
+    assert port["text"] == "register 340: a single port has one switch"
+
+
+async def test_the_request_is_one_that_the_api_takes(client: httpx.AsyncClient, face: Any) -> None:
+    """Sent back as it is, it changes the BMS, and the advice is gone."""
+    face.advised = [DISBALANCE]
+    (advice,) = (await client.get("/api/tinybms/advice")).json()["advice"]
+    assert (await client.post("/api/tinybms/write", json=advice["write"])).json()["success"] is True
+    assert face.bms.words[308 - 300] == 50
+    assert (await client.get("/api/tinybms/advice")).json()["count"] == 0
+
+
+async def test_a_silent_bms_leaves_the_advice(visitor: httpx.AsyncClient, face: Any) -> None:
+    """What was advised from its settings as last read is still true."""
+    face.advised, face.bms.silent = [DISBALANCE], True
+    assert (await visitor.get("/api/tinybms/advice")).json()["count"] == 1
+
+
+async def test_no_advice_before_anything_was_read(visitor: httpx.AsyncClient, face: Any) -> None:
+    """No advice about a BMS that nobody knows, and its line is left alone."""
+    reads = face.bms.reads
+    assert (await visitor.get("/api/tinybms/advice")).json() == {"success": True, "count": 0, "advice": []}
+    assert face.bms.reads == reads
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from fastapi import APIRouter
 
 from tinybms_bridge.services.web.live.endpoint import router as live
-from tinybms_bridge.services.web.routes.advice import router as advice
 from tinybms_bridge.services.web.routes.alarms import router as alarms
 from tinybms_bridge.services.web.routes.control import router as control
 from tinybms_bridge.services.web.routes.diagnostics import router as diagnostics
@@ -14,11 +13,9 @@ from tinybms_bridge.services.web.routes.limits import router as limits
 from tinybms_bridge.services.web.routes.logs import router as logs
 from tinybms_bridge.services.web.routes.monitor import router as monitor
 from tinybms_bridge.services.web.routes.pages import router as pages
-from tinybms_bridge.services.web.routes.schema import router as schema
 from tinybms_bridge.services.web.routes.settings import router as settings
 from tinybms_bridge.services.web.routes.status import router as status
 from tinybms_bridge.services.web.routes.tinybms import router as tinybms
-from tinybms_bridge.services.web.routes.unit import router as unit
 
 __all__ = ["ROUTERS"]
 
@@ -27,14 +24,11 @@ ROUTERS: tuple[APIRouter, ...] = (
     limits,
     history,
     settings,
-    schema,
     logs,
     events,
     alarms,
     diagnostics,
     monitor,
-    unit,
-    advice,
     tinybms,
     control,
     health,

@@ -10,8 +10,7 @@ from tinybms_bridge.services.web.answers import Answer, Done
 from tinybms_bridge.services.web.face import BridgeFace
 from tinybms_bridge.services.web.live.watch import AlarmDesk
 from tinybms_bridge.services.web.problems import ProblemError
-from tinybms_bridge.services.web.routes.deps import Face, TheWatch
-from tinybms_bridge.services.web.routes.notes import note
+from tinybms_bridge.services.web.routes.shared import Face, TheWatch, note
 from tinybms_bridge.services.web.security import Admin, User, Viewer
 
 __all__ = ["AlarmAnswer", "Alarms", "router"]

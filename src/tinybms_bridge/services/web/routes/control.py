@@ -11,10 +11,8 @@ from pydantic import Field
 from tinybms_bridge.services.web.answers import Answer, Done, Request, examples
 from tinybms_bridge.services.web.face import Direction
 from tinybms_bridge.services.web.problems import ProblemError
-from tinybms_bridge.services.web.routes.deps import Face, TheWatch
-from tinybms_bridge.services.web.routes.failures import config_problem
-from tinybms_bridge.services.web.routes.notes import note_release, note_stop
 from tinybms_bridge.services.web.routes.settings import Saved, saved
+from tinybms_bridge.services.web.routes.shared import Face, TheWatch, config_problem, note_release, note_stop
 from tinybms_bridge.services.web.security import Admin, Facts, Viewer
 
 __all__ = ["InhibitAnswer", "InhibitRequest", "Inhibits", "RestartRequest", "router"]

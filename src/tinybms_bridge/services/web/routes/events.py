@@ -12,7 +12,7 @@ from starlette.responses import Response
 from tinybms_bridge.services.web.answers import Answer
 from tinybms_bridge.services.web.face import EventEntry
 from tinybms_bridge.services.web.heavy import Heavy
-from tinybms_bridge.services.web.routes.deps import Face
+from tinybms_bridge.services.web.routes.shared import Face
 from tinybms_bridge.services.web.security import Viewer
 
 __all__ = ["EventAnswer", "Events", "router"]

@@ -5,7 +5,7 @@ from starlette.responses import JSONResponse
 
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.services.web.answers import Answer
-from tinybms_bridge.services.web.routes.deps import Face
+from tinybms_bridge.services.web.routes.shared import Face
 
 __all__ = ["Health", "Readiness", "router"]
 

@@ -1,20 +1,275 @@
-"""``/api/history``: what the battery did, for charts and spreadsheets."""
+"""``/api/history``: what the battery did, as columns for charts, as CSV for spreadsheets, and as figures.
 
+The times of a request may be ISO 8601, seconds since 1970, or relative to now.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
+from pydantic import Field
+from pydantic_core import to_json
 from starlette.responses import Response
 
-from tinybms_bridge.services.web.face_history import HistorySource, HistoryView
+from tinybms_bridge.services.web.answers import Answer
+from tinybms_bridge.services.web.face_history import Cell, HistorySource, HistoryState, HistoryView
 from tinybms_bridge.services.web.heavy import Heavy, Text
-from tinybms_bridge.services.web.routes.deps import Face
-from tinybms_bridge.services.web.routes.history_answers import DayAnswer, Days, Fields, HistoryAnswer, HistoryField
-from tinybms_bridge.services.web.routes.history_formats import columns_of, csv_of, levels_of
-from tinybms_bridge.services.web.routes.history_times import DEFAULT_FROM, TIME_HINT, day_of, period_of, refuse, step_of
+from tinybms_bridge.services.web.problems import ProblemError
+from tinybms_bridge.services.web.routes.shared import Face
 from tinybms_bridge.services.web.security import Viewer
 from tinybms_bridge.suggestions import did_you_mean
 
-__all__ = ["router"]
+__all__ = [
+    "DEFAULT_FROM",
+    "TIME_HINT",
+    "DayAnswer",
+    "Days",
+    "Fields",
+    "HistoryAnswer",
+    "HistoryField",
+    "HistoryStats",
+    "LevelAnswer",
+    "columns_of",
+    "csv_of",
+    "day_of",
+    "history_stats",
+    "levels_of",
+    "period_of",
+    "refuse",
+    "router",
+    "seconds_of",
+    "step_of",
+]
+
+Value = float | str | None
+
+
+class HistoryAnswer(Answer):
+    """Values in columns; every list has one entry for each step."""
+
+    from_: datetime = Field(serialization_alias="from", description="Beginning of the first step")
+    to: datetime = Field(description="End of the last step")
+    step_s: int = Field(examples=[300])
+    times: list[int] = Field(description="Beginning of each step, seconds since 1970", examples=[[1767225600]])
+    fields: dict[str, dict[str, list[Value]]] = Field(
+        description="Each field with its series; null where nothing is known",
+        examples=[
+            {"voltage_v": {"mean": [53.127], "min": [53.09], "max": [53.162]}, "charge_state": {"last": ["BULK"]}}
+        ],
+    )
+
+
+class HistoryField(Answer):
+    """Something that can be asked for."""
+
+    name: str = Field(examples=["voltage_v"])
+    unit: str = Field(examples=["V"], description="Empty for none")
+    text: str = Field(examples=["Voltage of the pack"])
+    series: list[str] = Field(examples=[["mean", "min", "max"]])
+
+
+class LevelAnswer(Answer):
+    """One resolution; null where nothing is stored."""
+
+    step_s: int = Field(examples=[10])
+    kept_days: int = Field(examples=[2], description="Days of recorded time that are kept")
+    rows: int
+    oldest: datetime | None
+    newest: datetime | None
+
+
+class Fields(Answer):
+    """What can be asked for, and how far back."""
+
+    enabled: bool
+    """Whether the history records."""
+    fields: list[HistoryField]
+    levels: list[LevelAnswer]
+
+
+class DayAnswer(Answer):
+    """One day in the time zone of the machine."""
+
+    day: date
+    charged_kwh: float = Field(examples=[7.412])
+    discharged_kwh: float = Field(examples=[6.98])
+    recorded_h: float = Field(examples=[24.0], description="Hours with fresh data: a day with fewer is not complete")
+
+
+class Days(Answer):
+    """Energy of each day that has data, oldest first."""
+
+    days: list[DayAnswer]
+
+
+class HistoryStats(Answer):
+    """The history; counters since the start."""
+
+    enabled: bool
+    path: str
+    bytes: int
+    """Size of its files."""
+    levels: list[LevelAnswer]
+    written_batches: int
+    """Batches of a minute, as the two that follow."""
+    waiting_batches: int
+    lost_batches: int
+    waits_for_clock: bool
+    """Whether what is recorded waits in memory for the clock of the machine to be set."""
+    lost_undated_steps: int
+    error: str
+    """Why nothing can be written or read; empty while all is well."""
+
+
+DEFAULT_FROM = "-24h"
+TIME_HINT = "ISO 8601 (UTC unless it says otherwise), seconds since 1970, `now`, or relative such as `-24h`, `-7d`."
+
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_LATEST_S = datetime(2200, 1, 1, tzinfo=UTC).timestamp()
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
+_SPAN = re.compile(r"-?([0-9]{1,9})([smhdw])")
+_LOST_PLUS = re.compile(r"(.*T.*) ([0-9]{2}:?[0-9]{2})")
+"""A time with an offset whose plus sign was not escaped in the address."""
+
+
+def refuse(path: str, value: object, message: str) -> ProblemError:
+    """Return the problem of one parameter."""
+    errors = [{"path": f"query.{path}", "value": value, "message": message}]
+    return ProblemError(422, "invalid_payload", f"query.{path} = {value}: {message}", errors=errors)
+
+
+def seconds_of(path: str, text: str, now: datetime) -> float:
+    """Return a moment in seconds since 1970. Raises ProblemError."""
+    if text == "now":
+        return now.timestamp()
+    if _NUMBER.fullmatch(text):
+        return _checked(path, text, float(text))
+    span = _SPAN.fullmatch(text)
+    if span and text.startswith("-"):
+        return _checked(path, text, now.timestamp() - int(span[1]) * _UNITS_S[span[2]])
+    return _checked(path, text, _iso(path, text).timestamp())
+
+
+def period_of(from_text: str, to_text: str, now: datetime) -> tuple[int, int]:
+    """Return begin and end in whole seconds. Raises ProblemError."""
+    from_s, to_s = int(seconds_of("from", from_text, now)), int(seconds_of("to", to_text, now))
+    if from_s >= to_s:
+        raise refuse("from", from_text, f"must be before the end, {to_text} ({_words(to_s)})")
+    return from_s, to_s
+
+
+def day_of(path: str, text: str, now: datetime) -> date:
+    """Return a date as it is, else the day of a moment in the time zone of the machine. Raises ProblemError."""
+    if _DAY.fullmatch(text):
+        return _iso(path, text).date()
+    return datetime.fromtimestamp(seconds_of(path, text, now)).astimezone().date()
+
+
+def step_of(text: str) -> int:
+    """Return a step in seconds: ``900``, ``15m``, ``1h``. Raises ProblemError."""
+    span = _SPAN.fullmatch(f"{text}s" if text.isdecimal() else text)
+    step_s = int(span[1]) * _UNITS_S[span[2]] if span and not text.startswith("-") else 0
+    if not 10 <= step_s <= 31_622_400:
+        raise refuse("step", text, "must be from 10 s to 366 d, for example 60, 15m or 1h")
+    return step_s
+
+
+def _iso(path: str, text: str) -> datetime:
+    lost = _LOST_PLUS.fullmatch(text)
+    try:
+        moment = datetime.fromisoformat(f"{lost[1]}+{lost[2]}" if lost else text)
+    except ValueError:
+        raise refuse(path, text[:64], f"must be a time: {TIME_HINT}") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _checked(path: str, text: str, moment_s: float) -> float:
+    if not 0 <= moment_s <= _LATEST_S:
+        raise refuse(path, text, "must be a time from 1970 to 2200")
+    return moment_s
+
+
+def _words(moment_s: float) -> str:
+    return f"{datetime.fromtimestamp(moment_s, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+_PIECE = 250
+"""Steps of a CSV file that are read and written at once."""
+
+
+def columns_of(view: HistoryView, names: Sequence[str]) -> bytes:
+    """Return a ``HistoryAnswer`` in JSON. Blocks."""
+    fields: dict[str, list[bytes]] = {}
+    for name, column in zip(names, view.columns(), strict=True):
+        field, _, series = name.partition(".")
+        # Column by column: encoding stops all other threads, and all of a large answer at once would do so for long.
+        fields.setdefault(field, []).append(b'"%b":%b' % (series.encode(), to_json(column)))
+    members = {
+        "from": to_json(_moment(view.times.start)),
+        "to": to_json(_moment(view.times.stop)),
+        "step_s": to_json(view.step_s),
+        "times": to_json(list(view.times)),
+        "fields": _object({field: b"{%b}" % b",".join(series) for field, series in fields.items()}),
+    }
+    return _object(members)
+
+
+def _object(members: Mapping[str, bytes]) -> bytes:
+    return b"{%b}" % b",".join(b'"%b":%b' % (name.encode(), value) for name, value in members.items())
+
+
+def csv_of(view: HistoryView, names: Sequence[str]) -> Iterator[str]:
+    """Yield the file piece by piece; between two pieces nothing is open. Blocks."""
+    yield ",".join(["time", *names]) + "\r\n"
+    for lines in view.lines(_PIECE):
+        yield "".join(_line(time, cells) for time, cells in lines)
+
+
+def history_stats(history: HistorySource) -> HistoryStats:
+    """Return the block of ``/api/diagnostics``. Blocks."""
+    state = history.state()
+    return HistoryStats(
+        enabled=state.enabled,
+        path=state.path,
+        bytes=state.stored.bytes,
+        levels=levels_of(state),
+        written_batches=state.written_batches,
+        waiting_batches=state.waiting_batches,
+        lost_batches=state.lost_batches,
+        waits_for_clock=state.waits_for_clock,
+        lost_undated_steps=state.lost_undated_steps,
+        error=state.error,
+    )
+
+
+def levels_of(state: HistoryState) -> list[LevelAnswer]:
+    """Return what is stored of each resolution."""
+    stored = {level.step_s: level for level in state.stored.levels}
+    answers = []
+    for step_s, kept_days in state.kept_days.items():
+        level = stored.get(step_s)
+        answer = LevelAnswer(
+            step_s=step_s,
+            kept_days=kept_days,
+            rows=level.rows if level else 0,
+            oldest=_moment(level.oldest_s) if level else None,
+            newest=_moment(level.newest_s) if level else None,
+        )
+        answers.append(answer)
+    return answers
+
+
+def _line(time: int, cells: Sequence[Cell]) -> str:
+    values = ["" if cell is None else str(cell) for cell in cells]
+    return ",".join([f"{_moment(time):%Y-%m-%dT%H:%M:%SZ}", *values]) + "\r\n"
+
+
+def _moment(time_s: int | None) -> datetime | None:
+    return None if time_s is None else datetime.fromtimestamp(time_s, UTC)
+
 
 router = APIRouter(tags=["history"])
 

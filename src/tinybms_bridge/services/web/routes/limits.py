@@ -9,7 +9,7 @@ from tinybms_bridge.battery.limits import Limits, Quantity, Reason, explain, hol
 from tinybms_bridge.battery.snapshot import Ratings
 from tinybms_bridge.services.web.answers import Answer
 from tinybms_bridge.services.web.face import Picture
-from tinybms_bridge.services.web.routes.deps import Face
+from tinybms_bridge.services.web.routes.shared import Face
 from tinybms_bridge.services.web.security import Viewer
 
 __all__ = ["Cause", "LimitsAnswer", "router"]

@@ -14,7 +14,7 @@ from tinybms_bridge.services.web.answers import Answer, Done
 from tinybms_bridge.services.web.face import LogLine, LogPage
 from tinybms_bridge.services.web.heavy import Heavy, Text
 from tinybms_bridge.services.web.problems import ProblemError
-from tinybms_bridge.services.web.routes.deps import Face
+from tinybms_bridge.services.web.routes.shared import Face
 from tinybms_bridge.services.web.security import AUDIT, Admin, Viewer
 
 __all__ = ["LineAnswer", "LogAnswer", "router"]

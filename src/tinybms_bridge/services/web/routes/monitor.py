@@ -12,7 +12,7 @@ from tinybms_bridge.services.web.answers import Answer
 from tinybms_bridge.services.web.face import MonitoredFrame
 from tinybms_bridge.services.web.heavy import Heavy, Text
 from tinybms_bridge.services.web.live.messages import decoded
-from tinybms_bridge.services.web.routes.deps import Face
+from tinybms_bridge.services.web.routes.shared import Face
 from tinybms_bridge.services.web.security import Viewer
 from tinybms_bridge.victron.dbc import FrameFormat, frame_formats
 

@@ -11,7 +11,7 @@ from tinybms_bridge.services.web.pages.api_page import api_page
 from tinybms_bridge.services.web.pages.elements import STYLE_PATH
 from tinybms_bridge.services.web.pages.front_page import Visit, closed_page, front_page, own_address
 from tinybms_bridge.services.web.problems import ProblemError
-from tinybms_bridge.services.web.routes.deps import Face
+from tinybms_bridge.services.web.routes.shared import Face
 from tinybms_bridge.services.web.security.dependencies import TheGate, reader
 
 __all__ = ["router"]

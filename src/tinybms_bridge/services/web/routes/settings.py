@@ -1,4 +1,4 @@
-"""``/api/settings``: the configuration, shown without secrets, changed in part or as a whole."""
+"""``/api/settings``: the configuration, shown without secrets, changed in part or as a whole; and its JSON Schema."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -6,16 +6,17 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query, Request
 from pydantic import Field
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from tinybms_bridge.config.changes import ConfigChange
+from tinybms_bridge.config.describe import json_schema
 from tinybms_bridge.config.json_text import read_object
 from tinybms_bridge.errors import ConfigError
 from tinybms_bridge.services.web.answers import Done, Remark
+from tinybms_bridge.services.web.heavy import Heavy, Text
 from tinybms_bridge.services.web.openapi import SETTINGS_PROBLEMS
 from tinybms_bridge.services.web.problems import ProblemError
-from tinybms_bridge.services.web.routes.deps import Face
-from tinybms_bridge.services.web.routes.failures import config_problem
+from tinybms_bridge.services.web.routes.shared import Face, config_problem
 from tinybms_bridge.services.web.security import Admin, Facts, Viewer
 
 __all__ = ["Saved", "router", "saved"]
@@ -91,3 +92,9 @@ def _checked(body: bytes) -> dict[str, Any]:
     if problems:
         raise ConfigError(problems, source=_SOURCE)
     return document
+
+
+@router.get("/api/settings/schema", response_model=dict[str, Any])
+async def schema(_user: Viewer, heavy: Heavy) -> Response:
+    """Return the JSON Schema of the configuration with units, ranges, defaults and descriptions."""
+    return await heavy.kept("schema", lambda: Text(json_schema()))

@@ -13,7 +13,7 @@ from tinybms_bridge.services.web.live.status import (
     limit_numbers,
     live_registers,
 )
-from tinybms_bridge.services.web.routes.deps import Face
+from tinybms_bridge.services.web.routes.shared import Face
 from tinybms_bridge.services.web.security import Viewer
 
 __all__ = ["CanStats", "EventBusStats", "Stats", "Status", "UartStats", "router"]

@@ -1,20 +1,25 @@
-"""``/api/tinybms``: the settings of the BMS, written through the layer that judges, orders and reads back."""
+"""``/api/tinybms``: which BMS this is, what an expert would change in it, and its settings.
+
+Settings are written through the layer that judges, orders and reads back.
+"""
 
 import asyncio
 import json
+from dataclasses import asdict
 from datetime import datetime
+from enum import Enum
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
+from pydantic import Field
 from starlette.responses import Response
 
+from tinybms_bridge.battery.advice import Advice
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.services.web.answers import Answer, Done
 from tinybms_bridge.services.web.heavy import Heavy
 from tinybms_bridge.services.web.problems import ProblemError
-from tinybms_bridge.services.web.routes.deps import Face
-from tinybms_bridge.services.web.routes.device_readout import cache_of
-from tinybms_bridge.services.web.routes.device_registers import RegisterAnswer, register_answers
+from tinybms_bridge.services.web.routes.device_registers import RegisterAnswer, cache_of, register_answers
 from tinybms_bridge.services.web.routes.device_requests import (
     ActionRequest,
     RestoreRequest,
@@ -23,22 +28,150 @@ from tinybms_bridge.services.web.routes.device_requests import (
     wanted,
     write_answer,
 )
-from tinybms_bridge.services.web.routes.failures import device_failures
-from tinybms_bridge.services.web.routes.notes import note, note_writes, plan_facts
+from tinybms_bridge.services.web.routes.shared import Face, device_failures, note, note_writes, plan_facts
 from tinybms_bridge.services.web.security import Admin, Facts, Viewer
+from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 from tinybms_bridge.tinybms.settings import (
     Backup,
     Problem,
     SettingsError,
     backup_of,
     backup_text,
+    held_against,
     parse_backup,
     restore_plan,
 )
 
-__all__ = ["Registers", "router"]
+__all__ = ["AdviceAnswer", "AdviceList", "Info", "Registers", "router"]
 
 router = APIRouter(prefix="/api/tinybms", tags=["BMS"])
+
+
+class IdentityAnswer(Answer):
+    """Who the BMS is."""
+
+    hardware_version: str = Field(examples=["2.1"])
+    firmware_public: int
+    firmware_internal: int = Field(examples=[254])
+    firmware: str = Field(examples=["2.3.254"])
+    """As the vendor writes it; empty when the BMS does not tell it."""
+    bootloader_version: int
+    profile_version: int
+    serial_number: str
+
+
+class RatingsAnswer(Answer):
+    """The BMS's own settings that bound every limit."""
+
+    series_cells: int
+    fully_charged_cell_v: float
+    fully_discharged_cell_v: float
+    over_voltage_cell_v: float
+    under_voltage_cell_v: float
+    charge_over_current_a: float
+    discharge_over_current_a: float
+    discharge_peak_current_a: float | None
+    over_heat_c: float
+    low_temperature_charge_c: float
+    capacity_ah: float
+    allowed_disbalance_mv: float
+    charge_finished_current_a: float
+    switches: str = Field(examples=["two_fets"])
+    """``two_fets``, ``apart`` (an external switch), ``single`` (port) or ``unknown``."""
+    early_balancing_cell_v: float | None
+    charge_restart: bool | None
+    """Whether the BMS charges again below ``charge_restart_percent``, and not only once the battery is empty."""
+    charge_restart_percent: float | None
+    least_current_a: float
+    """A smaller current is read as 0 and not counted."""
+
+
+class Info(Answer):
+    """Which BMS this is; null for what has not been read yet."""
+
+    identity: IdentityAnswer | None
+    ratings: RatingsAnswer | None
+    lifetime_s: int | None
+    """Age of the BMS; null while data is old."""
+    statistics: dict[str, float | int | str] | None
+    """Extremes and counts since the BMS cleared them (registers 100 to 117); none is a limit."""
+
+
+@router.get("/info")
+async def info(face: Face, _user: Viewer) -> Info:
+    """Return identity, ratings and lifetime statistics of the BMS, as last read."""
+    picture = face.picture()
+    view = picture.view
+    return Info(
+        identity=IdentityAnswer.model_validate(picture.identity) if picture.identity else None,
+        ratings=RatingsAnswer.model_validate(view.ratings) if view.ratings else None,
+        lifetime_s=view.measured.pack.lifetime_s if view.measured else None,
+        statistics=_statistics(face.device_statistics()),
+    )
+
+
+def _statistics(found: DeviceStatistics | None) -> dict[str, float | int | str] | None:
+    if found is None:
+        return None
+    return {name: value.name if isinstance(value, Enum) else value for name, value in asdict(found).items()}
+
+
+class AdviceAnswer(Answer):
+    """One thing to change, or to know."""
+
+    address: int = Field(examples=[308])
+    weight: str = Field(examples=["advised"])
+    """``note`` (nothing to change), ``choice`` (of the owner), ``advised`` or ``urgent``."""
+    text: str
+    """All of it in one line."""
+    reason: str
+    key: str | None = Field(examples=["allowed_disbalance_v"])
+    """Name of the setting; null for a note."""
+    unit: str
+    value: float | str | None = Field(examples=[0.015])
+    advised: float | str | None = Field(examples=[0.05])
+    obstacle: str
+    """Why this BMS does not take the advised value; empty as far as is known."""
+    command: str | None = Field(examples=["tinybms-bridge settings set allowed_disbalance_v=0.05"])
+    """Changes it in a terminal; null where nothing can be changed."""
+    write: dict[str, Any] | None = Field(examples=[{"key": "allowed_disbalance_v", "value": 0.05}])
+    """Body of ``POST /api/tinybms/write`` that changes it."""
+
+
+class AdviceList(Answer):
+    """Everything that is advised, in order of registers."""
+
+    success: bool = True
+    count: int
+    advice: list[AdviceAnswer]
+
+
+@router.get("/advice")
+async def advice(request: Request, face: Face, _user: Viewer) -> AdviceList:
+    """Return what an expert would change in the settings of the BMS; empty until they are known."""
+    found = tuple(face.advice())
+    if found:
+        readout = (await cache_of(request.app).get(refresh=False)).readout
+        if readout is not None:
+            found = await asyncio.to_thread(held_against, found, readout)
+    return AdviceList(count=len(found), advice=[_answer(each) for each in found])
+
+
+def _answer(advice: Advice) -> AdviceAnswer:
+    command = advice.command
+    return AdviceAnswer(
+        address=advice.register,
+        weight=advice.weight.value,
+        text=str(advice),
+        reason=advice.reason,
+        key=advice.setting or None,
+        unit=advice.unit,
+        value=advice.present,
+        advised=advice.advised,
+        obstacle=advice.obstacle,
+        command=command or None,
+        write={"key": advice.setting, "value": advice.advised} if command else None,
+    )
 
 
 class Registers(Answer):

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from tinybms_bridge.hal.clock import FakeClock
-from tinybms_bridge.services.web.routes.device_readout import ReadoutCache
-from tinybms_bridge.services.web.routes.device_registers import register_answers
+from tinybms_bridge.services.web.routes.device_registers import ReadoutCache, register_answers
 from tinybms_bridge.tinybms.settings import all_settings
 
 

@@ -1,0 +1,142 @@
+"""What routes share: the bridge, what it and the BMS can refuse, and what people do, in words.
+
+Refusals become problem documents; the words are for the audit line of the request and for the event list.
+"""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from tinybms_bridge.battery.bms_event_kinds import Severity
+from tinybms_bridge.errors import ConfigError, DeviceRefused, LinkError
+from tinybms_bridge.events import Noted
+from tinybms_bridge.services.web.face import BridgeFace, Direction
+from tinybms_bridge.services.web.live.watch import Watch
+from tinybms_bridge.services.web.problems import ProblemError
+from tinybms_bridge.services.web.security import Facts, User
+from tinybms_bridge.tinybms.settings import (
+    Change,
+    ConfirmationError,
+    Outcome,
+    Plan,
+    Report,
+    SettingsError,
+    StaleSettingsError,
+)
+
+__all__ = [
+    "Face",
+    "TheWatch",
+    "config_problem",
+    "device_failures",
+    "note",
+    "note_release",
+    "note_stop",
+    "note_writes",
+    "plain",
+    "plan_facts",
+]
+
+
+async def _face(connection: HTTPConnection) -> BridgeFace:
+    face: BridgeFace = connection.app.state.face
+    return face
+
+
+Face = Annotated[BridgeFace, Depends(_face)]
+"""The bridge."""
+
+
+async def _watch(connection: HTTPConnection) -> Watch:
+    watch: Watch = connection.app.state.watch
+    return watch
+
+
+TheWatch = Annotated[Watch, Depends(_watch)]
+"""Alarms, recent changes and live data."""
+
+
+def config_problem(error: ConfigError, code: str = "invalid_settings") -> ProblemError:
+    """Return the problem of a configuration that cannot be used: every mistake with path, value and allowed range."""
+    errors = [{"path": each.path, "value": plain(each.value), "message": each.message} for each in error.problems]
+    return ProblemError(422, code, "; ".join(str(each) for each in error.problems), errors=errors)
+
+
+@contextmanager
+def device_failures() -> Iterator[None]:
+    """Turn what the settings layer of the BMS raises into problems."""
+    try:
+        yield
+    except SettingsError as error:
+        errors = [{"path": each.name, "value": plain(each.value), "message": each.message} for each in error.problems]
+        raise ProblemError(422, "invalid_settings", str(error), errors=errors) from error
+    except ConfirmationError as error:
+        consequences = list(error.consequences)
+        raise ProblemError(409, "confirmation_required", str(error), consequences=consequences) from error
+    except StaleSettingsError as error:
+        raise ProblemError(409, "settings_changed", str(error), names=list(error.names)) from error
+    except DeviceRefused as error:
+        raise ProblemError(502, "bms_refused", str(error)) from error
+    except LinkError as error:
+        raise ProblemError(503, "bms_unreachable", str(error)) from error
+
+
+def plain(value: object) -> str | int | float | bool | None:
+    """Return a value if JSON can carry it, else None."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, str | int | bool) else None
+
+
+_MOST_CHANGES = 10
+_WORDS = {Direction.CHARGE: "Charging", Direction.DISCHARGE: "Discharging"}
+_LEFT_ALONE = frozenset({Outcome.UNCHANGED, Outcome.NOT_TRIED})
+
+
+def note(face: BridgeFace, code: str, text: str, user: User, severity: Severity = Severity.INFO) -> None:
+    """Have the bridge write what a user did into its log and its event list; the text names nobody."""
+    face.bus.publish(Noted(severity, code, text, user.name), "web")
+
+
+def note_stop(face: BridgeFace, direction: Direction, duration_s: float | None, reason: str, user: User) -> None:
+    """Tell that somebody stops a direction."""
+    how_long = "" if duration_s is None else f" for {duration_s:.0f} s"
+    why = f": {reason}" if reason else ""
+    text = f"{_WORDS[direction]} stopped by hand{how_long}{why}"
+    note(face, f"stop.{direction}", text, user, Severity.WARNING)
+
+
+def note_release(face: BridgeFace, direction: Direction, user: User) -> None:
+    """Tell that somebody ends a stop."""
+    note(face, f"stop.{direction}", f"{_WORDS[direction]} released by hand", user)
+
+
+def note_writes(face: BridgeFace, report: Report, user: User) -> None:
+    """Tell which settings of the BMS somebody has written, or tried to."""
+    done = [
+        _words(each.change) + ("" if each.outcome.good else f" ({each.outcome})")
+        for each in report.results
+        if each.outcome not in _LEFT_ALONE
+    ]
+    if done:
+        more = f" and {len(done) - _MOST_CHANGES} more" if len(done) > _MOST_CHANGES else ""
+        severity = Severity.INFO if report.good else Severity.WARNING
+        text = f"Settings of the BMS written: {', '.join(done[:_MOST_CHANGES])}{more}"
+        note(face, "write.settings", text, user, severity)
+
+
+def plan_facts(facts: Facts, plan: Plan, *, dry_run: bool) -> None:
+    """Add what a plan changes to the facts of a request."""
+    if dry_run:
+        facts["dry_run"] = True
+    facts["changes"] = len(plan.changes)
+    for change in plan.changes[:_MOST_CHANGES]:
+        facts[change.name] = f"{change.old} -> {change.new}"
+
+
+def _words(change: Change) -> str:
+    return f"{change.name} {change.old} -> {change.new} {change.setting.unit}".rstrip()
