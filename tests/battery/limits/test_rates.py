@@ -113,8 +113,8 @@ def test_a_rise_below_one_step_of_the_frame_is_left_out(context: MakeContext, ma
 @pytest.mark.parametrize(
     ("cvl_v", "since_fall_s", "expected_v"),
     [
-        pytest.param(56.0, 1799.0, 56.0, id="the target, long after the last fall"),
-        pytest.param(56.0, 1798.0, 55.95, id="the target, soon after a fall"),
+        pytest.param(56.0, 10_799.0, 56.0, id="the target, long after the last fall"),
+        pytest.param(56.0, 10_798.0, 55.95, id="the target, soon after a fall"),
         pytest.param(55.99, math.inf, 55.95, id="less than the target, which noise may be"),
     ],
 )

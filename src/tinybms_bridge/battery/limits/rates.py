@@ -34,9 +34,9 @@ _LONGEST_PAUSE_S = 1.0
 _PAUSE_RECOVERY = 0.1
 """How fast a pause may be taken anew: a doubt at each second sample counts nearly as one that lasts."""
 
-_SETTLED_S = 1800.0
+_SETTLED_S = 10_800.0
 """CVL that has not fallen for so long may rise to the target by less than the least rise: with four cells the rest
-would keep each of them 25 mV too low for good, and twice in an hour is no saw."""
+would keep each of them 25 mV too low for good. Near the top noise would bring it down again, so not sooner."""
 
 _WISH_STEP_V = 0.1
 _WISH_STEP_S = 3.0

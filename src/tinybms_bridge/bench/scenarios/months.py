@@ -110,7 +110,7 @@ SCENARIOS = (
         _one_high(_HOUSE),
         45,
         system=SELLING,
-        bar=replace(_UNEQUAL_BAR, balanced_after_days=40.0, count_error_percent=5.0),  # full is not seen before
+        bar=replace(_UNEQUAL_BAR, balanced_after_days=40.0, count_error_percent=5.5),  # full is not seen before
         most_short_percent=4.0,
     ),
     _month(
