@@ -28,13 +28,13 @@ from typing import Any
 
 from tinybms_bridge.battery.limits import ChargeState
 from tinybms_bridge.battery.snapshot import Snapshot
-from tinybms_bridge.bench import SCENARIOS, Outcome, Result
-from tinybms_bridge.bench.controllers import Sent, Statistics, quantised
-from tinybms_bridge.bench.flows import Finding
-from tinybms_bridge.bench.report import lived, lives, lives_legend
-from tinybms_bridge.bench.runner import engine_for, play_with
-from tinybms_bridge.bench.scenario import Bar, FaultKind, Scenario
-from tinybms_bridge.bench.scenarios import DIRTY
+from tinybms_lab.bench import SCENARIOS, Outcome, Result
+from tinybms_lab.bench.controllers import Sent, Statistics, quantised
+from tinybms_lab.bench.flows import Finding
+from tinybms_lab.bench.report import lived, lives, lives_legend
+from tinybms_lab.bench.runner import engine_for, play_with
+from tinybms_lab.bench.scenario import Bar, FaultKind, Scenario
+from tinybms_lab.bench.scenarios import DIRTY
 
 PACKAGE = "tinybms_bridge"
 EARLIER = "tinybms_bridge_before"

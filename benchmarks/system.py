@@ -16,12 +16,12 @@ from tinybms_bridge.battery.snapshot import Snapshot
 from tinybms_bridge.bridge import Bridge, Machine
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.hal.can import CanFrame, CanPort, CanSettings, open_can
-from tinybms_bridge.hal.can_memory import MemoryCanBus
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort, open_serial
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.tinybms.client import TinyBmsClient
 from tinybms_bridge.tinybms.frames import ReadModbus
+from tinybms_lab.testing.can_memory import MemoryCanBus
 
 WIRE_MS = 125 * 10 / 115200 * 1000
 BMS_LATENCY_MS = 1.0

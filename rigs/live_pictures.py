@@ -25,19 +25,19 @@ from tinybms_bridge.cli.live import LastLines, LiveView
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.hal.blocking import in_place
 from tinybms_bridge.hal.can import CanPort
-from tinybms_bridge.hal.can_memory import MemoryCanBus
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
 from tinybms_bridge.hal.storage import MemoryStorage
-from tinybms_bridge.hal.virtual_time import LoopClock, VirtualLoop
 from tinybms_bridge.services.event_log import EventLog
 from tinybms_bridge.services.history import History
 from tinybms_bridge.tinybms.registers import catalogue
-from tinybms_bridge.tinybms.simulator import CHEMISTRIES, BmsOptions, SimulatedBms
-from tinybms_bridge.tinybms.simulator.device import REFRESH_S
-from tinybms_bridge.tinybms.simulator.line import Line
 from tinybms_bridge.victron.dbc import frame_formats
-from tinybms_bridge.victron.simulator import GxPlan, GxSimulator
+from tinybms_lab.bms import CHEMISTRIES, BmsOptions, SimulatedBms
+from tinybms_lab.bms.device import REFRESH_S
+from tinybms_lab.bms.line import Line
+from tinybms_lab.gx.simulator import GxPlan, GxSimulator
+from tinybms_lab.testing.can_memory import MemoryCanBus
+from tinybms_lab.testing.virtual_time import LoopClock, VirtualLoop
 
 WIDTH, HEIGHT = 80, 24
 _DAWN = datetime(2026, 6, 21, 9, 30, tzinfo=UTC)

@@ -8,6 +8,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
 from typing import Any, ClassVar
 
 import pytest
@@ -15,13 +16,18 @@ from blockbuster import BlockBuster, blockbuster_ctx
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
+from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
+from tinybms_bridge.battery.energy import EnergyTotals
+from tinybms_bridge.battery.limits.model import ChargeState, Freshness, Limits
+from tinybms_bridge.battery.snapshot import Cells, Identity, PackState, Ratings, Snapshot, Temperatures
 from tinybms_bridge.hal.storage import Storage
-from tinybms_bridge.hal.virtual_time import VirtualLoop
 from tinybms_bridge.services.web.face import BridgeFace
 from tinybms_bridge.services.web.live.watch import Watch
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.tinybms.registers import catalogue
+from tinybms_bridge.victron.codec import Outgoing
 from tinybms_bridge.victron.dbc import frame_formats
+from tinybms_lab.testing.virtual_time import VirtualLoop
 
 # A loaded machine is no failure; what an example found is printed so that it can be repeated.
 common = settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
@@ -140,3 +146,59 @@ def web(monkeypatch: pytest.MonkeyPatch) -> type[_FakeWeb]:
     monkeypatch.setattr("tinybms_bridge.services.web.service.WebService", _FakeWeb)
     monkeypatch.setattr(_FakeWeb, "runs", [])
     return _FakeWeb
+
+
+RATINGS = Ratings(
+    series_cells=16,
+    fully_charged_cell_v=3.5,
+    fully_discharged_cell_v=3.0,
+    over_voltage_cell_v=3.65,
+    under_voltage_cell_v=2.8,
+    charge_over_current_a=120.0,
+    discharge_over_current_a=150.0,
+    discharge_peak_current_a=None,
+    over_heat_c=60.0,
+    low_temperature_charge_c=0.0,
+    capacity_ah=280.0,
+)
+
+HEALTHY = Outgoing(
+    snapshot=Snapshot(
+        sequence=1,
+        taken_at_s=10.0,
+        pack=PackState(voltage_v=53.12, current_a=-12.3, soc_percent=81.53, soh_percent=97.2),
+        cells=Cells((3.310, 3.325, *(3.320 for _ in range(14)))),
+        temperatures=Temperatures(internal_c=31.0, external_1_c=18.4, external_2_c=21.6),
+        ratings=RATINGS,
+    ),
+    limits=Limits(
+        cvl_v=56.0,
+        ccl_a=100.0,
+        dcl_a=120.0,
+        discharge_voltage_v=48.0,
+        state=ChargeState.BULK,
+        freshness=Freshness.FRESH,
+    ),
+    alarms=Alarms(dict.fromkeys(AlarmName, AlarmLevel.OK)),
+    energy=EnergyTotals(charged_wh=123_450.0, discharged_wh=98_760.0),
+    identity=Identity(firmware_internal=242, serial_number="0123456789abcdef01234567"),
+)
+
+
+@pytest.fixture(scope="session")
+def make_outgoing() -> Callable[..., Outgoing]:
+    """Return a function that builds a healthy battery with changes; a key names the part that holds it."""
+    of_snapshot = {"cells", "temperatures", "ratings"}
+    of_pack = {field.name for field in fields(PackState)}
+    of_limits = {field.name for field in fields(Limits)}
+
+    def make(**changes: Any) -> Outgoing:
+        def chosen(names: set[str]) -> dict[str, Any]:
+            return {name: changes.pop(name) for name in names & changes.keys()}
+
+        pack = replace(HEALTHY.snapshot.pack, **chosen(of_pack))
+        snapshot = replace(HEALTHY.snapshot, pack=pack, **chosen(of_snapshot))
+        limits = replace(HEALTHY.limits, **chosen(of_limits))
+        return replace(HEALTHY, snapshot=snapshot, limits=limits, **changes)
+
+    return make

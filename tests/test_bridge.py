@@ -26,13 +26,13 @@ from tinybms_bridge.errors import ConfigError, LinkError
 from tinybms_bridge.events import Event, GxChanged, IdentityKnown, LinkChanged, Noted, PartStateChanged, SampleAccepted
 from tinybms_bridge.hal.blocking import in_place
 from tinybms_bridge.hal.can import CanFrame, CanPort
-from tinybms_bridge.hal.can_memory import MemoryCanBus, MemoryCanPort
-from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.supervisor import PartState, PathFailure
-from tinybms_bridge.tinybms.simulator import BmsOptions, Responder, SimulatedBms
 from tinybms_bridge.victron.codec import decode_frame
+from tinybms_lab.bms import BmsOptions, Responder, SimulatedBms
+from tinybms_lab.testing.can_memory import MemoryCanBus, MemoryCanPort
+from tinybms_lab.testing.fake_clock import FakeClock
 
 STEP_S = 0.05
 KEEP_ALIVE = CanFrame(0x305, bytes(8))

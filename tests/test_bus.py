@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.bus import DEFAULT_DEPTH, Bus, Envelope, Subscription
 from tinybms_bridge.events import Event, FreshnessChanged, LinkChanged
-from tinybms_bridge.hal.clock import FakeClock
+from tinybms_lab.testing.fake_clock import FakeClock
 
 FRESHNESS = FreshnessChanged(Freshness.FRESH, Freshness.HOLD)
 UP, DOWN = LinkChanged(up=True, reason=""), LinkChanged(up=False, reason="unplugged")

@@ -26,8 +26,6 @@ from tinybms_bridge.errors import ConfigError, ConfigProblem
 from tinybms_bridge.events import ConfigChanged
 from tinybms_bridge.hal.blocking import in_place
 from tinybms_bridge.hal.can import CanFrame, CanPort, CanSettings
-from tinybms_bridge.hal.can_memory import MemoryCanBus, MemoryCanPort
-from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
 from tinybms_bridge.hal.storage import FileStorage, MemoryStorage
 from tinybms_bridge.reconfigure import LogParts, Reconfigurer, log_settings
@@ -35,8 +33,10 @@ from tinybms_bridge.services.config_watch import ConfigWatch
 from tinybms_bridge.services.event_log import EventLog
 from tinybms_bridge.services.logs import LogBook
 from tinybms_bridge.services.logs.lines import LogLine
-from tinybms_bridge.tinybms.simulator import BmsOptions, Responder, SimulatedBms
 from tinybms_bridge.wiring import can_settings, history_settings
+from tinybms_lab.bms import BmsOptions, Responder, SimulatedBms
+from tinybms_lab.testing.can_memory import MemoryCanBus, MemoryCanPort
+from tinybms_lab.testing.fake_clock import FakeClock
 
 BASE: dict[str, Any] = {"logging": {"syslog_server": "127.0.0.1:5599", "output_syslog": True}}
 """Without a server the switch of syslog could not be tried."""

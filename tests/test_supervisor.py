@@ -7,8 +7,8 @@ from itertools import pairwise
 import pytest
 
 from tinybms_bridge.errors import LinkError
-from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.supervisor import Part, PartState, PathFailure, RestartSettings, Supervisor, describe
+from tinybms_lab.testing.fake_clock import FakeClock
 
 Run = Callable[[], Awaitable[None]]
 STEADY = RestartSettings(jitter=0.0)

@@ -14,12 +14,12 @@ from tinybms_bridge.bridge import Bridge, Machine
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.can import CanFrame
-from tinybms_bridge.hal.can_memory import MemoryCanBus
-from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.services.web.live.status import battery_numbers, limit_numbers
 from tinybms_bridge.victron.transmitter import Transmitter
 from tinybms_bridge.web_face import WebFace
+from tinybms_lab.testing.can_memory import MemoryCanBus
+from tinybms_lab.testing.fake_clock import FakeClock
 
 SAMPLE = Snapshot(
     sequence=0,

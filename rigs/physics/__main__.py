@@ -9,9 +9,9 @@ from pathlib import Path
 from benchmarks import before
 
 from rigs.physics import batteries, comparison
-from tinybms_bridge.bench.controllers import Controller
-from tinybms_bridge.bench.runner import engine_for
-from tinybms_bridge.bench.scenario import Scenario
+from tinybms_lab.bench.controllers import Controller
+from tinybms_lab.bench.runner import engine_for
+from tinybms_lab.bench.scenario import Scenario
 
 __all__ = ["main"]
 

@@ -3,16 +3,16 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from tinybms_bridge.bench.battery import CellModel
-from tinybms_bridge.bench.controllers import Controller
-from tinybms_bridge.bench.criteria import Violation, violations
-from tinybms_bridge.bench.flows import ideal_charge
-from tinybms_bridge.bench.loop import play
-from tinybms_bridge.bench.metrics import Metrics, measure
-from tinybms_bridge.bench.runner import engine_for
-from tinybms_bridge.bench.scenario import Scenario
-from tinybms_bridge.bench.scenarios import SCENARIOS
-from tinybms_bridge.bench.trace import Column
+from tinybms_lab.bench.battery import CellModel
+from tinybms_lab.bench.controllers import Controller
+from tinybms_lab.bench.criteria import Violation, violations
+from tinybms_lab.bench.flows import ideal_charge
+from tinybms_lab.bench.loop import play
+from tinybms_lab.bench.metrics import Metrics, measure
+from tinybms_lab.bench.runner import engine_for
+from tinybms_lab.bench.scenario import Scenario
+from tinybms_lab.bench.scenarios import SCENARIOS
+from tinybms_lab.bench.trace import Column
 
 __all__ = ["NAMES", "Played", "of_particles", "play_all", "table"]
 

@@ -82,7 +82,7 @@ def document(differences: Sequence[Difference], version: str) -> dict[str, Any]:
     """Return PyBaMM's curves with where they came from, for the tests."""
     return {
         "source": f"PyBaMM {version}: lithium_ion.SPM, its sets Prada2013 and Chen2020, 300 shells in each particle; "
-        "diffusivities by temperature and series resistance as in tinybms_bridge.bench.physics.parameters",
+        "diffusivities by temperature and series resistance as in tinybms_lab.bench.physics.parameters",
         "made_by": "make rig-physics ARGS=--store",
         "bound_v": BOUND_V,
         "curves": [

@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tinybms_bridge.bench.physics import PARAMETERS, SingleParticleCell
-from tinybms_bridge.bench.physics.parameters import ZERO_C_K
-from tinybms_bridge.tinybms.simulator.chemistry import CHEMISTRIES
+from tinybms_lab.bench.physics import PARAMETERS, SingleParticleCell
+from tinybms_lab.bench.physics.parameters import ZERO_C_K
+from tinybms_lab.bms.chemistry import CHEMISTRIES
 
 __all__ = ["PROFILES", "Profile", "play"]
 

@@ -9,8 +9,8 @@ os.environ["PYBAMM_DISABLE_TELEMETRY"] = "true"  # it would call a server
 import pybamm
 
 from rigs.physics.profiles import Profile
-from tinybms_bridge.bench.physics import PARAMETERS, CellParameters
-from tinybms_bridge.bench.physics.parameters import GAS_J_MOL_K, ZERO_C_K, Electrode, arrhenius
+from tinybms_lab.bench.physics import PARAMETERS, CellParameters
+from tinybms_lab.bench.physics.parameters import GAS_J_MOL_K, ZERO_C_K, Electrode, arrhenius
 
 __all__ = ["VERSION", "play"]
 

@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.tinybms.client import ClientSettings
-from tinybms_bridge.tinybms.simulator import Device, PtyServer
+from tinybms_lab.bms import Device, PtyServer
 
 WAIT_S = 30.0
 

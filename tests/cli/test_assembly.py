@@ -39,7 +39,7 @@ from tinybms_bridge.errors import BridgeError, ConfigError, LinkError
 from tinybms_bridge.events import ConfigChanged
 from tinybms_bridge.hal.blocking import in_place, in_thread
 from tinybms_bridge.hal.can import CanPort, CanSettings
-from tinybms_bridge.hal.clock import FakeClock, SystemClock
+from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.directory_lock import HOLDER_FILE, DirectoryTakenError
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
 from tinybms_bridge.hal.storage import MemoryStorage, Storage
@@ -51,6 +51,7 @@ from tinybms_bridge.services.web.service import WebService
 from tinybms_bridge.supervisor import PartState
 from tinybms_bridge.web_face import WebFace
 from tinybms_bridge.wiring import can_settings
+from tinybms_lab.testing.fake_clock import FakeClock
 
 NOTHING = Overrides()
 

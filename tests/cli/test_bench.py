@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from tinybms_bridge.bench import plots, runner
-from tinybms_bridge.bench import story as stories
-from tinybms_bridge.bench.scenarios import SCENARIOS
 from tinybms_bridge.cli.bench import bench_command
+from tinybms_lab.bench import plots, runner
+from tinybms_lab.bench import story as stories
+from tinybms_lab.bench.scenarios import SCENARIOS
 
 
 @pytest.fixture(autouse=True)
@@ -133,7 +133,7 @@ def test_the_command_loads_nothing_heavy() -> None:
     """Its help must not wait for plotting or tables."""
     code = (
         "import sys, tinybms_bridge.cli.bench; "
-        "print([m for m in ('matplotlib', 'numpy', 'rich', 'tinybms_bridge.bench') if m in sys.modules])"
+        "print([m for m in ('matplotlib', 'numpy', 'rich', 'tinybms_lab.bench') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

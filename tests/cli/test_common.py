@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -213,3 +214,49 @@ def test_punctual_loop_has_no_coarse_timers() -> None:
         return type(asyncio.get_running_loop()._selector).__name__  # type: ignore[attr-defined]
 
     assert run_until_signal(selector, punctual=True) == "SelectSelector"
+
+
+WITHOUT_LABORATORY = """
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "tinybms_lab":
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Absent())
+import importlib.util
+found = importlib.util.find_spec
+importlib.util.find_spec = lambda name, package=None: None if name == "tinybms_lab" else found(name, package)
+from tinybms_bridge.cli import main
+sys.argv = ["tinybms-bridge", *sys.argv[1:]]
+main()
+"""
+
+
+def run_without_laboratory(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command where ``tinybms_lab`` is not installed."""
+    command = [sys.executable, "-c", WITHOUT_LABORATORY, *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+
+
+@pytest.mark.parametrize("words", [("demo",), ("simulate",), ("bench", "charge", "--list"), ("bench", "story")])
+def test_without_the_laboratory_its_commands_say_what_to_do(words: tuple[str, ...]) -> None:
+    """One line, exit status 2, and no traceback."""
+    ended = run_without_laboratory(*words)
+
+    assert ended.returncode == 2
+    assert "needs the laboratory (the package tinybms_lab)" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_bridge_needs_no_laboratory(tmp_path: Path) -> None:
+    """What looks at a configuration or a BMS loads no part of it; a missing port is what is told."""
+    file = tmp_path / "bridge.json"
+    file.write_text("{}")
+    checked = run_without_laboratory("check", str(file))
+    device = str(tmp_path / "none")
+    looked = run_without_laboratory("registers", "--live", "--device", device)
+
+    assert checked.returncode == 0, checked.stderr
+    assert looked.returncode == 1
+    assert device in looked.stderr
+    assert "tinybms_lab" not in looked.stderr + checked.stderr

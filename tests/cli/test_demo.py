@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from tinybms_bridge.cli.demo import _gx_text, demo_command, watch_text, web_text
 from tinybms_bridge.config.loader import interpret
-from tinybms_bridge.victron.simulator import GxMode, GxView
+from tinybms_lab.gx.simulator import GxMode, GxView
 
 
 def test_an_island_cannot_sell() -> None:

@@ -12,7 +12,7 @@ from tinybms_bridge.cli.processes import Process
 from tinybms_bridge.errors import BridgeError, DeviceRefused, LinkError
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.tinybms.frames import Command, ShortValue, SimpleRequest
-from tinybms_bridge.tinybms.simulator import DumpDevice, real_dump
+from tinybms_lab.bms import DumpDevice, real_dump
 
 Serve = Callable[..., str]
 

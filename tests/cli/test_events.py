@@ -13,7 +13,7 @@ from tinybms_bridge.cli.events import events_command
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.storage import FileStorage
 from tinybms_bridge.services.event_store import EVENTS_FILE, EventStore, News
-from tinybms_bridge.tinybms.simulator import Dump, DumpDevice, real_dump
+from tinybms_lab.bms import Dump, DumpDevice, real_dump
 
 Invoke = Callable[..., Result]
 Serve = Callable[..., str]

@@ -23,12 +23,12 @@ from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.blocking import in_place
 from tinybms_bridge.hal.can import CanFrame, CanPort
-from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.services.history import HistoryError
 from tinybms_bridge.services.web.service import WebState
 from tinybms_bridge.tinybms.poller import LinkState
+from tinybms_lab.testing.fake_clock import FakeClock
 
 RATINGS = Ratings(
     series_cells=4,

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from tinybms_bridge.cli import cli
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.tinybms.registers import catalogue
-from tinybms_bridge.tinybms.simulator import BmsOptions, Device, DumpDevice, PtyServer, SimulatedBms, real_dump
+from tinybms_lab.bms import BmsOptions, Device, DumpDevice, PtyServer, SimulatedBms, real_dump
 
 GROUPS = ("live", "statistics", "events", "settings", "version")
 

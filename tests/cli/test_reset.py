@@ -10,7 +10,7 @@ from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.tinybms.client import TinyBmsClient
 from tinybms_bridge.tinybms.frames import Action, ActionRequest, Reply, Request
-from tinybms_bridge.tinybms.simulator import DumpDevice, real_dump
+from tinybms_lab.bms import DumpDevice, real_dump
 
 Invoke = Callable[..., Result]
 Serve = Callable[..., str]

@@ -22,7 +22,7 @@ from tinybms_bridge.cli.settings import settings_command
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.tinybms.live import decode_ratings
 from tinybms_bridge.tinybms.settings import all_settings
-from tinybms_bridge.tinybms.simulator import Dump, DumpDevice, PtyServer, SimulatedBms, real_dump
+from tinybms_lab.bms import Dump, DumpDevice, PtyServer, SimulatedBms, real_dump
 
 Run = Callable[..., Result]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import tinybms_lab.bms
 from tinybms_bridge.cli.simulate import simulate_command
-from tinybms_bridge.tinybms import simulator
 from tinybms_bridge.tinybms.frames import (
     Command,
     FloatValue,
@@ -178,7 +178,7 @@ def test_the_line_delivers_in_pieces(
         made.append(chunk)
         raise OSError("no terminal")
 
-    monkeypatch.setattr(simulator, "PtyServer", make)
+    monkeypatch.setattr(tinybms_lab.bms, "PtyServer", make)
     result = CliRunner().invoke(simulate_command, [option.replace("FILE", str(path)) for option in options])
 
     assert result.output == "error: no terminal\n"

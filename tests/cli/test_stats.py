@@ -7,7 +7,7 @@ from click.testing import Result
 from tinybms_bridge.cli.stats import stats_command
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.tinybms.device_statistics import ResetCause, WakeCause
-from tinybms_bridge.tinybms.simulator import Dump, DumpDevice, real_dump
+from tinybms_lab.bms import Dump, DumpDevice, real_dump
 
 Invoke = Callable[..., Result]
 Serve = Callable[..., str]

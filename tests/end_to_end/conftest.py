@@ -14,10 +14,10 @@ from tinybms_bridge.battery.saved_units import SavedUnits
 from tinybms_bridge.bridge import Bridge, Machine
 from tinybms_bridge.config.loader import interpret
 from tinybms_bridge.hal.can import CanFrame, CanPort
-from tinybms_bridge.hal.can_memory import MemoryCanBus
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort, open_serial
 from tinybms_bridge.hal.storage import MemoryStorage
+from tinybms_lab.testing.can_memory import MemoryCanBus
 
 WAIT_S = 60.0
 """Longer than anything takes on a machine that is busy with something else."""

@@ -150,7 +150,7 @@ async def test_a_missing_cell_wire_is_never_sent(run_bridge: Any, start: Any, tm
 
 
 def _real_dump() -> Path:
-    import tinybms_bridge.tinybms.simulator as room
+    import tinybms_lab.bms as room
 
     (found,) = (Path(room.__file__).parent / "data").glob("*.json")
     return found

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinybms_bridge.hal.clock import Clock, FakeClock, SystemClock, clock_is_synchronised
+from tinybms_bridge.hal.clock import Clock, SystemClock, clock_is_synchronised
+from tinybms_lab.testing.fake_clock import FakeClock
 
 
 def test_system_time_never_goes_backwards() -> None:

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import pytest
 
 from tinybms_bridge.hal import interpreter
-from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.hal.interpreter import Collector
+from tinybms_lab.testing.fake_clock import FakeClock
 
 
 class Memory:

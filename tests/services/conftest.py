@@ -7,7 +7,7 @@ import pytest
 from tinybms_bridge.battery.limits import ChargeState, Freshness, Limits
 from tinybms_bridge.battery.snapshot import Cells, PackState, Snapshot, Temperatures
 from tinybms_bridge.bus import Bus
-from tinybms_bridge.hal.clock import FakeClock
+from tinybms_lab.testing.fake_clock import FakeClock
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import pytest
 
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.hal.blocking import in_place
-from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.hal.storage import FileStorage
 from tinybms_bridge.services.config_watch import ConfigWatch
+from tinybms_lab.testing.fake_clock import FakeClock
 
 
 class Desk:

@@ -28,8 +28,8 @@ from tinybms_bridge.events import (
     SampleAccepted,
     SampleRejected,
 )
-from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.services.event_log import EventLog
+from tinybms_lab.testing.fake_clock import FakeClock
 
 OK, WARNING, ALARM = AlarmLevel.OK, AlarmLevel.WARNING, AlarmLevel.ALARM
 

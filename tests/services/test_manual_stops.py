@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from tinybms_bridge.battery.limits import ManualInhibits
 from tinybms_bridge.battery.manual_stops import Direction, ManualStop
 from tinybms_bridge.hal.blocking import in_place
-from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.hal.storage import FileStorage, MemoryStorage
 from tinybms_bridge.services.manual_stops import ManualStops, load_stops
+from tinybms_lab.testing.fake_clock import FakeClock
 
 CHARGE, DISCHARGE = Direction.CHARGE, Direction.DISCHARGE
 FREE = ManualInhibits()

@@ -18,9 +18,9 @@ from tinybms_bridge.battery.limits import ChargeState, DischargeMemory, StateMem
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.saved_units import STATE_VERSION, SavedUnits
 from tinybms_bridge.hal.blocking import RunBlocking, in_place, in_thread
-from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.hal.storage import FileStorage, MemoryStorage
 from tinybms_bridge.services.persistence import StateKeeper, load_state, peek_state
+from tinybms_lab.testing.fake_clock import FakeClock
 
 INTERVAL_S = 300.0
 

@@ -9,9 +9,9 @@ from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.bus import Bus
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.events import Noted
-from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.services.soc_writer import SocWriter
 from tinybms_bridge.tinybms.settings import ActionName, ActionResult, Outcome
+from tinybms_lab.testing.fake_clock import FakeClock
 
 HOUR_S = 3600.0
 

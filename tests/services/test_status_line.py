@@ -9,8 +9,8 @@ import pytest
 from tinybms_bridge.battery.limits import Freshness, Limits
 from tinybms_bridge.battery.snapshot import Snapshot
 from tinybms_bridge.battery.view import Last, View
-from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.services.status_line import StatusLine, describe_status
+from tinybms_lab.testing.fake_clock import FakeClock
 
 
 class Desk:

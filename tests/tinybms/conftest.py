@@ -7,7 +7,6 @@ import pytest
 
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
-from tinybms_bridge.hal.virtual_time import LoopClock
 from tinybms_bridge.tinybms.client import ClientSettings, TinyBmsClient
 from tinybms_bridge.tinybms.frames import (
     Ack,
@@ -24,6 +23,7 @@ from tinybms_bridge.tinybms.frames import (
     WriteDone,
     WriteModbus,
 )
+from tinybms_lab.testing.virtual_time import LoopClock
 
 Delivery = Iterable[tuple[float, bytes]]
 

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from tinybms_bridge.errors import DeviceRefused, LinkError
-from tinybms_bridge.hal.virtual_time import LoopClock
 from tinybms_bridge.tinybms.client import ClientSettings, TinyBmsClient
 from tinybms_bridge.tinybms.frames import (
     Ack,
@@ -20,6 +19,7 @@ from tinybms_bridge.tinybms.frames import (
     WriteModbus,
 )
 from tinybms_bridge.tinybms.statistics import TraceEntry
+from tinybms_lab.testing.virtual_time import LoopClock
 
 ScriptedBms = Any
 

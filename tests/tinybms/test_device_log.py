@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from tinybms_bridge.battery.bms_events import BmsEvent, DatedEvent
 from tinybms_bridge.battery.snapshot import BmsStatus, Cells, Identity, PackState, Snapshot
 from tinybms_bridge.errors import LinkError
-from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.tinybms.device_log import DeviceLog
 from tinybms_bridge.tinybms.frames import Command, EventEntry, Events, Reply, Request, SimpleRequest
-from tinybms_bridge.tinybms.simulator.records import EVENT_SLOTS
+from tinybms_lab.bms.records import EVENT_SLOTS
+from tinybms_lab.testing.fake_clock import FakeClock
 
 DISCHARGE, DISCHARGE_OVER = 0x05, 0x77
 CHARGE, CHARGE_OVER = 0x06, 0x76

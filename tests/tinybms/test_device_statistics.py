@@ -4,7 +4,6 @@ from hypothesis import strategies as st
 
 from tinybms_bridge.battery.snapshot import Identity
 from tinybms_bridge.errors import DeviceRefused, LinkError
-from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.tinybms.device_statistics import (
     STATISTICS_ADDRESS,
     STATISTICS_COUNT,
@@ -17,8 +16,9 @@ from tinybms_bridge.tinybms.device_statistics import (
 )
 from tinybms_bridge.tinybms.frames import Command, Nack, ReadModbus, Reply, Request, from_u32
 from tinybms_bridge.tinybms.registers import catalogue
-from tinybms_bridge.tinybms.simulator import Device, Dump, DumpDevice, real_dump
-from tinybms_bridge.tinybms.simulator.responder import answer
+from tinybms_lab.bms import Device, Dump, DumpDevice, real_dump
+from tinybms_lab.bms.responder import answer
+from tinybms_lab.testing.fake_clock import FakeClock
 
 WORD = st.integers(0, 0xFFFF)
 

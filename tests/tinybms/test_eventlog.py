@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from tinybms_bridge.battery.bms_events import BmsEvent, DatedEvent
 from tinybms_bridge.errors import DeviceRefused, LinkError
-from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.tinybms.eventlog import (
     EVENT_SLOTS,
     KEPT_EVENTS,
@@ -29,9 +28,10 @@ from tinybms_bridge.tinybms.frames import (
     Request,
     SimpleRequest,
 )
-from tinybms_bridge.tinybms.simulator import Device, DumpDevice, real_dump
-from tinybms_bridge.tinybms.simulator.records import EventRing, newest_first
-from tinybms_bridge.tinybms.simulator.responder import answer
+from tinybms_lab.bms import Device, DumpDevice, real_dump
+from tinybms_lab.bms.records import EventRing, newest_first
+from tinybms_lab.bms.responder import answer
+from tinybms_lab.testing.fake_clock import FakeClock
 
 WALL = datetime(2026, 7, 1, 12, 0, 0, tzinfo=UTC)
 SPAN_S = 1 << 24

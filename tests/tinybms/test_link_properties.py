@@ -16,7 +16,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from tinybms_bridge.errors import DeviceRefused, LinkError
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
-from tinybms_bridge.hal.virtual_time import LoopClock, VirtualLoop
 from tinybms_bridge.tinybms.client import TinyBmsClient
 from tinybms_bridge.tinybms.frames import (
     Action,
@@ -32,7 +31,7 @@ from tinybms_bridge.tinybms.frames import (
     WriteList,
     WriteModbus,
 )
-from tinybms_bridge.tinybms.simulator import (
+from tinybms_lab.bms import (
     FAULT_NAMES,
     BmsOptions,
     FaultInjector,
@@ -44,7 +43,8 @@ from tinybms_bridge.tinybms.simulator import (
     Switches,
     parse_profile,
 )
-from tinybms_bridge.tinybms.simulator.responder import answer
+from tinybms_lab.bms.responder import answer
+from tinybms_lab.testing.virtual_time import LoopClock, VirtualLoop
 
 T = TypeVar("T")
 

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import pytest
 
 from tinybms_bridge.hal.clock import SystemClock
-from tinybms_bridge.tinybms.simulator import BmsOptions, PtyServer, SimulatedBms
-from tinybms_bridge.tinybms.simulator.responder import Responder
+from tinybms_lab.bms import BmsOptions, PtyServer, SimulatedBms
+from tinybms_lab.bms.responder import Responder
 
 T = TypeVar("T")
 

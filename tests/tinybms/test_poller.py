@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from tinybms_bridge.battery.snapshot import Identity, Snapshot
-from tinybms_bridge.hal.virtual_time import LoopClock
 from tinybms_bridge.tinybms.adaptive import AdaptiveSettings
 from tinybms_bridge.tinybms.client import ClientSettings, TinyBmsClient
 from tinybms_bridge.tinybms.frames import Command, Nack, ReadModbus, from_float, from_u32
 from tinybms_bridge.tinybms.poller import LinkState, Poller, PollSettings
+from tinybms_lab.testing.virtual_time import LoopClock
 
 ScriptedBms = Any
 

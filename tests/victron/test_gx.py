@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinybms_bridge.hal.can import CanFrame
-from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.victron.gx import IDENTIFICATION, GxChange, GxPresence, GxState
+from tinybms_lab.testing.fake_clock import FakeClock
 
 KEEP_ALIVE = CanFrame(0x305, bytes(8))
 IDENTITY = CanFrame(0x307, bytes.fromhex("1234567856494300"))

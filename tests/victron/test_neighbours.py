@@ -3,8 +3,8 @@
 import pytest
 
 from tinybms_bridge.hal.can import CanFrame
-from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.victron.neighbours import BMS_IDS, BusSilence, SecondBms
+from tinybms_lab.testing.fake_clock import FakeClock
 
 OURS, THEIRS = bytes(8), bytes.fromhex("2002F401F401CC01")
 

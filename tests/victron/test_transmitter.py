@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinybms_bridge.hal.can import CanFrame
-from tinybms_bridge.hal.can_memory import MemoryCanBus
-from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.victron.transmitter import Transmitter, TransmitterSettings
+from tinybms_lab.testing.can_memory import MemoryCanBus
+from tinybms_lab.testing.fake_clock import FakeClock
 
 IDS = (0x351, 0x355, 0x356, 0x35A, *range(0x370, 0x37F))
 MOST_PER_SECOND = 51  # 50 frames/s, and the one on the edge

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tinybms_bridge.cli.common import EXIT_FAILURE, EXIT_REFUSED, fail, json_option
+from tinybms_bridge.cli.common import EXIT_FAILURE, EXIT_REFUSED, fail, json_option, need_laboratory
 from tinybms_bridge.suggestions import did_you_mean
 
 if TYPE_CHECKING:
-    from tinybms_bridge.bench.runner import Result
+    from tinybms_lab.bench.runner import Result
 
 __all__ = ["bench_command"]
 
@@ -64,7 +64,8 @@ def charge_command(
     \b
     Exit status: 0 when the engine holds every criterion in every scenario; 1 when not.
     """  # noqa: D301 -- \b is click's mark for a paragraph that is not re-wrapped
-    from tinybms_bridge.bench.scenarios import SCENARIOS
+    need_laboratory("bench")
+    from tinybms_lab.bench.scenarios import SCENARIOS
 
     if list_only and as_json:
         listed = [{"name": each.name, "hours": each.hours, "title": each.title} for each in SCENARIOS.values()]
@@ -100,8 +101,9 @@ def story_command(names: tuple[str, ...], folder: Path) -> None:
 
     Takes some minutes; a month of balancing is among them.
     """
-    from tinybms_bridge.bench.plots import PlottingError, require
-    from tinybms_bridge.bench.story import STORIES, drawn
+    need_laboratory("bench")
+    from tinybms_lab.bench.plots import PlottingError, require
+    from tinybms_lab.bench.story import STORIES, drawn
 
     for name in names:
         if name not in STORIES:
@@ -121,8 +123,8 @@ def story_command(names: tuple[str, ...], folder: Path) -> None:
 
 def _play(names: Sequence[str], *, baseline: bool, plot: bool, jobs: int) -> "list[Result]":
     """Return the results in the order of the names; tell on standard error how far it is."""
-    from tinybms_bridge.bench.plots import PlottingError, require
-    from tinybms_bridge.bench.runner import play_all
+    from tinybms_lab.bench.plots import PlottingError, require
+    from tinybms_lab.bench.runner import play_all
 
     if plot:
         try:
@@ -141,7 +143,7 @@ def _play(names: Sequence[str], *, baseline: bool, plot: bool, jobs: int) -> "li
 def _show(results: "Sequence[Result]", *, as_json: bool) -> None:
     from rich.console import Console
 
-    from tinybms_bridge.bench.report import document, show
+    from tinybms_lab.bench.report import document, show
 
     if as_json:
         click.echo(json.dumps(document(results), indent=1))
@@ -150,7 +152,7 @@ def _show(results: "Sequence[Result]", *, as_json: bool) -> None:
 
 
 def _write(results: "Sequence[Result]", folder: Path) -> None:
-    from tinybms_bridge.bench.plots import write
+    from tinybms_lab.bench.plots import write
 
     try:
         index = write(results, folder)

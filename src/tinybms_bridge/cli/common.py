@@ -1,6 +1,7 @@
 """What the commands share: logging, running a coroutine until a signal, ending with one clear line."""
 
 import asyncio
+import importlib.util
 import json
 import logging
 import os
@@ -26,6 +27,7 @@ __all__ = [
     "fail",
     "json_option",
     "logging_through",
+    "need_laboratory",
     "occupy_standard_streams",
     "own_command",
     "run_until_signal",
@@ -41,6 +43,16 @@ EXIT_REFUSED = 2
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document, for other programs.")
 
 T = TypeVar("T")
+
+
+def need_laboratory(command: str) -> None:
+    """End the command with what to do where ``tinybms_lab`` is not part of this installation."""
+    if importlib.util.find_spec("tinybms_lab") is None:
+        fail(
+            f"{command} needs the laboratory (the package tinybms_lab), which this installation leaves out; "
+            "it is in a clone of the repository: make run",
+            EXIT_REFUSED,
+        )
 
 
 def fail(error: BridgeError | OSError | str, status: int | None = None) -> NoReturn:

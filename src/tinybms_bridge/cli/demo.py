@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tinybms_bridge.cli.common import fail, own_command, run_until_signal, set_up_logging
+from tinybms_bridge.cli.common import fail, need_laboratory, own_command, run_until_signal, set_up_logging
 from tinybms_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
     from rich.text import Text
 
     from tinybms_bridge.cli.assembly import Opened
-    from tinybms_bridge.tinybms.simulator import PtyServer, SimulatedBms
-    from tinybms_bridge.victron.dvcc import SystemPlan
-    from tinybms_bridge.victron.gx_view import GxView
+    from tinybms_lab.bms import PtyServer, SimulatedBms
+    from tinybms_lab.gx.dvcc import SystemPlan
+    from tinybms_lab.gx.gx_view import GxView
 
 __all__ = ["demo_command", "watch_text", "web_text"]
 
@@ -67,14 +67,15 @@ def demo_command(
     Users, history, events and log are kept in a temporary directory, which is removed at the end; the demo says how
     `tinybms-bridge users` works on it.
     """  # noqa: D301 -- \b is click's mark for a paragraph that is not re-wrapped
+    need_laboratory("demo")
     from tinybms_bridge.cli.again import StartAgain, start_again
     from tinybms_bridge.cli.assembly import Overrides, open_in_memory
     from tinybms_bridge.cli.demo_places import claim_places
     from tinybms_bridge.cli.terminal import is_terminal
     from tinybms_bridge.hal.clock import SystemClock
-    from tinybms_bridge.tinybms.simulator import CHEMISTRIES, BmsOptions, PtyServer, SimulatedBms
     from tinybms_bridge.victron.dbc import frame_formats
-    from tinybms_bridge.victron.dvcc import SystemPlan
+    from tinybms_lab.bms import CHEMISTRIES, BmsOptions, PtyServer, SimulatedBms
+    from tinybms_lab.gx.dvcc import SystemPlan
 
     if feed_in and island:
         raise click.UsageError("--feed-in and --island exclude each other: without a grid nobody buys")
@@ -132,8 +133,8 @@ async def _run(
     from tinybms_bridge.cli.assembly import run_bridge
     from tinybms_bridge.hal.can import open_can
     from tinybms_bridge.hal.clock import SystemClock
-    from tinybms_bridge.victron.simulator import GxPlan, GxSimulator
     from tinybms_bridge.wiring import can_settings
+    from tinybms_lab.gx.simulator import GxPlan, GxSimulator
 
     port = await open_can(replace(can_settings(opened.config), accept_ids=()))
     gx = GxSimulator(port, SystemClock(), device, GxPlan(system=system))

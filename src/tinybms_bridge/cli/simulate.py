@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from tinybms_bridge.cli.common import fail, run_until_signal
+from tinybms_bridge.cli.common import fail, need_laboratory, run_until_signal
 from tinybms_bridge.errors import ConfigError
 from tinybms_bridge.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from tinybms_bridge.hal.clock import Clock
-    from tinybms_bridge.tinybms.simulator import DumpDevice, FaultInjector, PtyServer, Scenario, SimulatedBms
+    from tinybms_lab.bms import DumpDevice, FaultInjector, PtyServer, Scenario, SimulatedBms
 
 __all__ = ["simulate_command"]
 
@@ -136,8 +136,9 @@ def simulate_command(
     Then, in another terminal:
       tinybms-bridge run --device ~/tinybms
     """  # noqa: D301 -- \b is click's mark for a paragraph that is not re-wrapped
+    need_laboratory("simulate")
     from tinybms_bridge.hal.clock import SystemClock
-    from tinybms_bridge.tinybms.simulator import (
+    from tinybms_lab.bms import (
         CHEMISTRIES,
         FIRMWARES,
         BmsOptions,
@@ -192,8 +193,8 @@ def simulate_command(
 
 
 def _list_scenarios() -> None:
-    from tinybms_bridge.tinybms.simulator import built_in_scenarios
-    from tinybms_bridge.tinybms.simulator.narrator import in_words
+    from tinybms_lab.bms import built_in_scenarios
+    from tinybms_lab.bms.narrator import in_words
 
     scenarios = built_in_scenarios()
     width = max(len(name) for name in scenarios)
@@ -205,7 +206,7 @@ def _injector(items: tuple[str, ...], seed: int) -> "FaultInjector":
     """Return what goes wrong; ends with the usage and code 2 on an item that is no fault."""
     import random
 
-    from tinybms_bridge.tinybms.simulator import FaultInjector, parse_faults
+    from tinybms_lab.bms import FaultInjector, parse_faults
 
     try:
         plan = parse_faults(items)
@@ -224,7 +225,7 @@ def _refuse_pack_options(context: click.Context) -> None:
 
 def _find_scenario(name: str) -> "Scenario":
     """Return a built-in scenario or one from a file. Raises ConfigError, OSError, ValueError."""
-    from tinybms_bridge.tinybms.simulator import built_in_scenarios, load_scenario
+    from tinybms_lab.bms import built_in_scenarios, load_scenario
 
     built_in = built_in_scenarios()
     if name in built_in:
@@ -237,7 +238,7 @@ def _find_scenario(name: str) -> "Scenario":
 
 
 def _replay(dump: str, clock: "Clock") -> "DumpDevice":
-    from tinybms_bridge.tinybms.simulator import DumpDevice, load_dump, real_dump
+    from tinybms_lab.bms import DumpDevice, load_dump, real_dump
 
     return DumpDevice(real_dump() if dump == "real" else load_dump(Path(dump)), clock)
 
@@ -247,7 +248,7 @@ async def _serve(
 ) -> None:
     import asyncio
 
-    from tinybms_bridge.tinybms.simulator.narrator import Narrator
+    from tinybms_lab.bms.narrator import Narrator
 
     click.echo(server.path)
     narrator = Narrator(device, server.responder)
@@ -267,8 +268,8 @@ async def _serve(
 
 def _play(scenario: "Scenario", server: "PtyServer", device: "SimulatedBms | DumpDevice", quiet: bool) -> None:
     """Start a scenario on the running simulation; its notes are printed when their time has come."""
-    from tinybms_bridge.tinybms.simulator import SimulatedBms, Stage
-    from tinybms_bridge.tinybms.simulator.narrator import in_words
+    from tinybms_lab.bms import SimulatedBms, Stage
+    from tinybms_lab.bms.narrator import in_words
 
     def say(text: str) -> None:
         if not quiet:

@@ -12,9 +12,9 @@ from tinybms_bridge.cli.doctor.bms import BmsExamination
 from tinybms_bridge.cli.doctor.findings import Finding, Verdict
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
-from tinybms_bridge.hal.virtual_time import LoopClock
 from tinybms_bridge.tinybms.client import TinyBmsClient
-from tinybms_bridge.tinybms.simulator import Dump, DumpDevice, Responder, real_dump
+from tinybms_lab.bms import Dump, DumpDevice, Responder, real_dump
+from tinybms_lab.testing.virtual_time import LoopClock
 
 Unit = Callable[..., "Odd"]
 

@@ -10,9 +10,9 @@ from tinybms_bridge.cli.doctor.findings import Finding, Verdict
 from tinybms_bridge.cli.processes import Process
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.can import LOCAL, CanFrame, CanPort, CanSettings
-from tinybms_bridge.hal.can_memory import MemoryCanBus
-from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.victron.gx import IDENTIFICATION
+from tinybms_lab.testing.can_memory import MemoryCanBus
+from tinybms_lab.testing.fake_clock import FakeClock
 
 BRIDGE = Process(7, ("tinybms-bridge", "run"))
 SETTINGS = CanSettings(interface="socketcan", channel="can0", accept_ids=(0x305,))

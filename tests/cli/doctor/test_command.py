@@ -14,7 +14,7 @@ from tinybms_bridge.cli.doctor import doctor_command
 from tinybms_bridge.cli.doctor import machine as doctor_machine
 from tinybms_bridge.cli.doctor import port as doctor_port
 from tinybms_bridge.hal.clock import SystemClock
-from tinybms_bridge.tinybms.simulator import Dump, DumpDevice, real_dump
+from tinybms_lab.bms import Dump, DumpDevice, real_dump
 
 Invoke = Callable[..., Result]
 Serve = Callable[..., str]

@@ -12,9 +12,9 @@ from tinybms_bridge.cli.processes import Process
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
-from tinybms_bridge.hal.virtual_time import LoopClock
 from tinybms_bridge.tinybms.client import TinyBmsClient
-from tinybms_bridge.tinybms.simulator import DumpDevice, real_dump
+from tinybms_lab.bms import DumpDevice, real_dump
+from tinybms_lab.testing.virtual_time import LoopClock
 
 Serve = Callable[..., str]
 Found = Callable[..., None]

@@ -10,8 +10,8 @@ from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.bus import Bus
 from tinybms_bridge.events import FreshnessChanged, LinkChanged, PartStateChanged
 from tinybms_bridge.hal.blocking import in_place
-from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.services.event_store import EventRecorder, EventStore
+from tinybms_lab.testing.fake_clock import FakeClock
 
 FailingStorage = Any
 Reopened = Callable[[FailingStorage], EventStore]

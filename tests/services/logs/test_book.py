@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.services.logs import LOG_FILE, LogBook, LogSettings
+from tinybms_lab.testing.fake_clock import FakeClock
 
 Make = Callable[..., logging.LogRecord]
 

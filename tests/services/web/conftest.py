@@ -11,7 +11,6 @@ import pytest
 from fastapi import APIRouter, FastAPI
 
 from tinybms_bridge.bus import Bus
-from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.services.web.accounts import Account, Accounts, AccountStore, Book, Role
 from tinybms_bridge.services.web.accounts.credentials import hash_password
@@ -20,6 +19,7 @@ from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.security import Admin, Facts, Viewer
 from tinybms_bridge.services.web.security.gate import COOKIE, Gate
+from tinybms_lab.testing.fake_clock import FakeClock
 
 ADDRESS = ("192.168.1.7", 50000)
 

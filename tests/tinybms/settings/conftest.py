@@ -10,7 +10,6 @@ import pytest
 from tinybms_bridge.battery.snapshot import Identity
 from tinybms_bridge.errors import DeviceRefused, LinkError
 from tinybms_bridge.hal.blocking import in_place
-from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.tinybms.frames import (
     Ack,
     Action,
@@ -31,6 +30,7 @@ from tinybms_bridge.tinybms.frames import (
 from tinybms_bridge.tinybms.live import decode_live
 from tinybms_bridge.tinybms.settings import BmsSettings, Readout, WriteOptions, all_settings
 from tinybms_bridge.tinybms.settings.table import OwnTables
+from tinybms_lab.testing.fake_clock import FakeClock
 
 TIMEOUT_S = 0.3
 ATTEMPTS = 3

@@ -3,7 +3,6 @@ from typing import Any
 import pytest
 
 from tinybms_bridge.errors import LinkError
-from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.tinybms.frames import Action, ActionRequest, WriteModbus, to_u32
 from tinybms_bridge.tinybms.settings import (
     ACTIONS,
@@ -13,6 +12,7 @@ from tinybms_bridge.tinybms.settings import (
     Outcome,
     SettingsError,
 )
+from tinybms_lab.testing.fake_clock import FakeClock
 
 FakeBms = Any
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from tinybms_bridge.errors import LinkError
-from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.tinybms.frames import WriteModbus
 from tinybms_bridge.tinybms.settings import (
     BmsSettings,
@@ -21,6 +20,7 @@ from tinybms_bridge.tinybms.settings import (
     manager,
 )
 from tinybms_bridge.tinybms.settings.manager import PlanRun
+from tinybms_lab.testing.fake_clock import FakeClock
 
 FakeBms = Any
 

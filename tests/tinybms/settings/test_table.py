@@ -8,8 +8,6 @@ import pytest
 from tinybms_bridge.battery.snapshot import Identity
 from tinybms_bridge.errors import DeviceRefused, LinkError
 from tinybms_bridge.hal.blocking import in_place
-from tinybms_bridge.hal.clock import FakeClock
-from tinybms_bridge.hal.virtual_time import LoopClock
 from tinybms_bridge.tinybms.client import ClientSettings, TinyBmsClient
 from tinybms_bridge.tinybms.frames import Command, ReadModbus, ReadSettings, Registers, Reply, Request, SettingsTable
 from tinybms_bridge.tinybms.settings import (
@@ -25,7 +23,9 @@ from tinybms_bridge.tinybms.settings import (
 )
 from tinybms_bridge.tinybms.settings.fields import by_name
 from tinybms_bridge.tinybms.settings.table import differing, read_registers, read_settings, read_settings_table
-from tinybms_bridge.tinybms.simulator import FIRMWARES, BmsOptions, DumpDevice, Responder, SimulatedBms, real_dump
+from tinybms_lab.bms import FIRMWARES, BmsOptions, DumpDevice, Responder, SimulatedBms, real_dump
+from tinybms_lab.testing.fake_clock import FakeClock
+from tinybms_lab.testing.virtual_time import LoopClock
 
 FakeBms = Any
 

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from tinybms_bridge.errors import LINE_HINT, LinkError
-from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.tinybms.frames import ReadModbus, Reply, Request, WriteModbus
 from tinybms_bridge.tinybms.settings import Outcome, Readout, Report, Result, WriteOptions, make_plan
 from tinybms_bridge.tinybms.settings.table import read_settings
 from tinybms_bridge.tinybms.settings.writer import Answer, Sent, StepWriter, send_once
+from tinybms_lab.testing.fake_clock import FakeClock
 
 Make = Callable[..., Readout]
 

@@ -8,7 +8,6 @@ import pytest
 from fastapi import FastAPI
 from starlette.websockets import WebSocketDisconnect
 
-from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.services.web.accounts import Account, Role
 from tinybms_bridge.services.web.accounts.credentials import new_record, write_token
 from tinybms_bridge.services.web.app import create_app
@@ -18,6 +17,7 @@ from tinybms_bridge.services.web.live.endpoint import Close, close, serve
 from tinybms_bridge.services.web.live.watch import hub_settings
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.security import Gate
+from tinybms_lab.testing.fake_clock import FakeClock
 
 
 class Socket:

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.services.web.callers import Caller, Origin
 from tinybms_bridge.services.web.face import EventEntry, MonitoredFrame
 from tinybms_bridge.services.web.live import Client, Hub, HubSettings, ThrottleSettings, Topic
 from tinybms_bridge.services.web.live.client import Command
 from tinybms_bridge.victron.dbc import frame_formats
+from tinybms_lab.testing.fake_clock import FakeClock
 
 WAIT_S = 30.0
 SETTINGS = HubSettings(max_clients=500, throttle=ThrottleSettings(burst_max=100))

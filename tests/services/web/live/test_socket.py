@@ -10,10 +10,11 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tinybms_bridge.hal.clock import FakeClock, SystemClock
+from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.service import WebService
+from tinybms_lab.testing.fake_clock import FakeClock
 
 
 @pytest.fixture

@@ -22,9 +22,9 @@ from tinybms_bridge.events import (
     NoticesChanged,
     PartStateChanged,
 )
-from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.services.web.face import Picture
 from tinybms_bridge.services.web.live.watch import AlarmDesk, Changes, Watch
+from tinybms_lab.testing.fake_clock import FakeClock
 
 WALL = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -20,7 +20,6 @@ from tinybms_bridge.battery.view import View
 from tinybms_bridge.bus import Bus
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.errors import DeviceRefused, LinkError
-from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.services.web.accounts import Role
 from tinybms_bridge.services.web.app import create_app
@@ -54,6 +53,7 @@ from tinybms_bridge.tinybms.frames import (
     from_u32,
 )
 from tinybms_bridge.tinybms.settings import BmsSettings
+from tinybms_lab.testing.fake_clock import FakeClock
 
 DELIVERED = (
     3600, 2800, 0, 3400, 2000, 180, 10000, 16, 15, 0, 20, 5, 1, 0, 2, 3750, 2500, 150, 100, 60, 1, 80, 1000, 0xFFFF,

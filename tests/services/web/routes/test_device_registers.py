@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.services.web.routes.device_registers import ReadoutCache, register_answers
 from tinybms_bridge.tinybms.settings import all_settings
+from tinybms_lab.testing.fake_clock import FakeClock
 
 
 @pytest.fixture(autouse=True)

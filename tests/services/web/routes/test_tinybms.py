@@ -9,10 +9,10 @@ import pytest
 
 from tinybms_bridge.battery.advice import Advice, Weight
 from tinybms_bridge.battery.snapshot import Ratings
-from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.services.web.face import Picture
 from tinybms_bridge.tinybms.device_statistics import decode_statistics
 from tinybms_bridge.tinybms.settings import all_settings
+from tinybms_lab.testing.fake_clock import FakeClock
 
 RATINGS = Ratings(16, 3.6, 2.8, 3.75, 2.5, 100.0, 150.0, None, 60.0, 1.0, 100.0)
 DISBALANCE = Advice(308, Weight.ADVISED, "so it is", "allowed_disbalance_v", 0.015, 0.05, "V")

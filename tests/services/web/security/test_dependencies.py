@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.websockets import WebSocket
 
-from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.services.web.accounts import Role
 from tinybms_bridge.services.web.accounts.credentials import new_record, write_token
@@ -16,6 +15,7 @@ from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.security import User, Via, websocket_user
 from tinybms_bridge.services.web.security.dependencies import csrf_token_matches, is_own_page, is_own_page_or_listed
 from tinybms_bridge.services.web.security.gate import COOKIE, Gate
+from tinybms_lab.testing.fake_clock import FakeClock
 
 HOST = {"host": "bridge.local"}
 

@@ -1,8 +1,8 @@
 import pytest
 
-from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.services.web.callers import Origin
 from tinybms_bridge.services.web.security.rate import LoginLimiter, device_of, new_device
+from tinybms_lab.testing.fake_clock import FakeClock
 
 
 def at(machine: str, network: str = "") -> Origin:

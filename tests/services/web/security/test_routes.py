@@ -5,12 +5,12 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.services.web.accounts import Accounts, AccountStore, Book, Role
 from tinybms_bridge.services.web.accounts.credentials import new_record, write_token
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.security.gate import Gate
+from tinybms_lab.testing.fake_clock import FakeClock
 
 Connect = Callable[..., httpx.AsyncClient]
 BOSS = {"username": "boss", "password": "correct horse"}

@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from tinybms_bridge.hal.clock import FakeClock
 from tinybms_bridge.services.web.accounts import Account, Book, Role
 from tinybms_bridge.services.web.security.sessions import IDLE_S, LONGEST_S, Sessions
+from tinybms_lab.testing.fake_clock import FakeClock
 
 BOSS = Account("boss", Role.ADMIN, "hash")
 BOOK = Book((BOSS,))

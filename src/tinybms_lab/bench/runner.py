@@ -1,0 +1,104 @@
+"""Plays scenarios with both controllers, one after another or several at once."""
+
+import multiprocessing
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+
+from tinybms_lab.bench.controllers import Controller, EngineController, FirmwareController, firmware_config
+from tinybms_lab.bench.criteria import Violation, violations
+from tinybms_lab.bench.flows import ideal_charge
+from tinybms_lab.bench.loop import play
+from tinybms_lab.bench.metrics import Metrics, measure
+from tinybms_lab.bench.scenario import Scenario
+from tinybms_lab.bench.scenarios import SCENARIOS
+from tinybms_lab.bench.trace import Run
+
+__all__ = ["Outcome", "Result", "baseline_for", "engine_for", "play_all", "play_scenario", "play_with"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One controller in one scenario."""
+
+    metrics: Metrics
+    violations: tuple[Violation, ...]
+    took_s: float
+    """Time that the simulation took."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One scenario."""
+
+    scenario: str
+    engine: Outcome
+    baseline: Outcome | None = None
+    plot: bytes | None = None
+    """PNG, when plots were asked for."""
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """Both, where there are two."""
+        return (self.engine,) if self.baseline is None else (self.engine, self.baseline)
+
+    @property
+    def simulated_s(self) -> float:
+        """Length of the scenario."""
+        return sum(self.engine.metrics.state_s.values())
+
+
+def engine_for(scenario: Scenario) -> Controller:
+    """Return our engine, set up for a scenario."""
+    return EngineController(scenario.settings, scenario.longest_step_s)
+
+
+def baseline_for(scenario: Scenario) -> Controller:
+    """Return the firmware's algorithm, set up for a scenario."""
+    return FirmwareController(firmware_config(scenario.battery.ratings()))
+
+
+def play_scenario(scenario: Scenario, *, baseline: bool = True, plot: bool = False) -> Result:
+    """Play a scenario with the engine and, if wanted, with the baseline; draw both if wanted."""
+    controllers = [engine_for(scenario), *([baseline_for(scenario)] if baseline else [])]
+    runs, outcomes = zip(*[_play(scenario, controller) for controller in controllers], strict=True)
+    png = None
+    if plot:
+        from tinybms_lab.bench.plots import draw
+
+        png = draw(runs)
+    return Result(scenario.name, outcomes[0], outcomes[1] if baseline else None, png)
+
+
+def play_all(names: Sequence[str], *, baseline: bool = True, plot: bool = False, jobs: int = 1) -> Iterator[Result]:
+    """Yield the result of each scenario as soon as there is one; with ``jobs`` processes in any order."""
+    if jobs <= 1 or len(names) <= 1:
+        for name in names:
+            yield play_scenario(SCENARIOS[name], baseline=baseline, plot=plot)
+        return
+    with ProcessPoolExecutor(min(jobs, len(names)), mp_context=multiprocessing.get_context("spawn")) as pool:
+        waiting = [pool.submit(_play_name, name, baseline, plot) for name in _longest_first(names)]
+        for done in as_completed(waiting):
+            yield done.result()
+
+
+def play_with(scenario: Scenario, controller: Controller) -> Outcome:
+    """Play a scenario with any controller."""
+    return _play(scenario, controller)[1]
+
+
+def _play(scenario: Scenario, controller: Controller) -> tuple[Run, Outcome]:
+    started_s = time.perf_counter()
+    run = play(scenario, controller)
+    took_s = time.perf_counter() - started_s
+    metrics = measure(run, ideal_charge(scenario))
+    return run, Outcome(metrics, violations(metrics, scenario), took_s)
+
+
+def _play_name(name: str, baseline: bool, plot: bool) -> Result:
+    return play_scenario(SCENARIOS[name], baseline=baseline, plot=plot)
+
+
+def _longest_first(names: Sequence[str]) -> list[str]:
+    return sorted(names, key=lambda name: -SCENARIOS[name].hours)

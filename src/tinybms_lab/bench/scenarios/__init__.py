@@ -1,0 +1,37 @@
+"""The scenario set. Sizes are those of a house with 14 kWh of LFP cells unless a scenario is about another battery."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from tinybms_lab.bench.scenario import Scenario
+from tinybms_lab.bench.scenarios import (
+    batteries,
+    colds,
+    counters,
+    currents,
+    days,
+    disturbances,
+    empties,
+    links,
+    months,
+    readings,
+    registers,
+    wishes,
+)
+
+__all__ = ["DIRTY", "LONG", "SCENARIOS", "UNCONFIGURED"]
+
+UNCONFIGURED: Mapping[str, Scenario] = MappingProxyType(
+    {s.name: s for part in (days, batteries, disturbances, empties, colds) for s in part.SCENARIOS}
+)
+"""The scenarios of a bridge without a line of configuration, by name."""
+DIRTY: Mapping[str, Scenario] = MappingProxyType(
+    {s.name: s for part in (readings, counters, currents, links) for s in part.SCENARIOS}
+)
+"""Those of bad input, each with bounds for what has to flow and what may."""
+LONG: Mapping[str, Scenario] = MappingProxyType({s.name: s for part in (months, registers) for s in part.SCENARIOS})
+"""Weeks and months; the command plays all of each, the tests a part."""
+SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
+    {**UNCONFIGURED, **{s.name: s for s in wishes.SCENARIOS}, **DIRTY, **LONG}
+)
+"""Every scenario by name."""

@@ -1,0 +1,75 @@
+"""A TinyBMS made of software: device model, protocol server on a pseudo-terminal, faults."""
+
+from tinybms_lab.bms.chemistry import CHEMISTRIES, LFP, LI_ION, LTO, Chemistry
+from tinybms_lab.bms.device import BmsOptions, SimulatedBms
+from tinybms_lab.bms.dump import Dump, DumpDevice, load_dump, real_dump
+from tinybms_lab.bms.faults import FAULT_NAMES, FaultInjector, FaultPlan, parse_faults
+from tinybms_lab.bms.hardware import Switches
+from tinybms_lab.bms.line import Line
+from tinybms_lab.bms.pack import Cell, Pack
+from tinybms_lab.bms.records import EventId
+from tinybms_lab.bms.responder import Device, Outgoing, Responder, Terminals
+from tinybms_lab.bms.scenario import Scenario
+from tinybms_lab.bms.scenario_actions import Stage
+from tinybms_lab.bms.scenario_file import built_in_scenarios, load_scenario, parse_scenario
+from tinybms_lab.bms.server import PtyServer
+from tinybms_lab.bms.settings import OutOfRange
+from tinybms_lab.bms.surroundings import BUILT_IN_PROFILES, Profile, Segment, parse_profile
+from tinybms_lab.bms.variants import (
+    FIRMWARES,
+    HIGH_POWER,
+    LOW_POWER,
+    BlockLength,
+    CellOrder,
+    EventOrder,
+    Habits,
+    OffMap,
+    PacketId,
+)
+
+__all__ = [
+    "BUILT_IN_PROFILES",
+    "CHEMISTRIES",
+    "FAULT_NAMES",
+    "FIRMWARES",
+    "HIGH_POWER",
+    "LFP",
+    "LI_ION",
+    "LOW_POWER",
+    "LTO",
+    "BlockLength",
+    "BmsOptions",
+    "Cell",
+    "CellOrder",
+    "Chemistry",
+    "Device",
+    "Dump",
+    "DumpDevice",
+    "EventId",
+    "EventOrder",
+    "FaultInjector",
+    "FaultPlan",
+    "Habits",
+    "Line",
+    "OffMap",
+    "OutOfRange",
+    "Outgoing",
+    "Pack",
+    "PacketId",
+    "Profile",
+    "PtyServer",
+    "Responder",
+    "Scenario",
+    "Segment",
+    "SimulatedBms",
+    "Stage",
+    "Switches",
+    "Terminals",
+    "built_in_scenarios",
+    "load_dump",
+    "load_scenario",
+    "parse_faults",
+    "parse_profile",
+    "parse_scenario",
+    "real_dump",
+]

@@ -1,0 +1,1 @@
+"""A simulated GX: DVCC, chargers, loads."""

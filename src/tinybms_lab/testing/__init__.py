@@ -1,0 +1,1 @@
+"""What tests need: clocks that they move, ports without hardware."""
