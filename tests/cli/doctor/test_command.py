@@ -1,6 +1,7 @@
 """The command as a whole: every check in its order, its words, its JSON and its exit status."""
 
 import json
+import math
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +14,12 @@ from tinybms_bridge.cli.doctor import bms as doctor_bms
 from tinybms_bridge.cli.doctor import doctor_command
 from tinybms_bridge.cli.doctor import machine as doctor_machine
 from tinybms_bridge.cli.doctor import port as doctor_port
-from tinybms_bridge.hal.clock import SystemClock
+from tinybms_bridge.cli.doctor.findings import Finding
+from tinybms_bridge.cli.doctor.verdicts import Polls, judge_polling
+from tinybms_bridge.hal.clock import Clock, SystemClock
+from tinybms_bridge.hal.serial import SerialOpener
+from tinybms_bridge.tinybms import client
+from tinybms_bridge.tinybms.client import ClientSettings, TinyBmsClient
 from tinybms_lab.bms import Dump, DumpDevice, real_dump
 
 Invoke = Callable[..., Result]
@@ -35,8 +41,17 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def bms(serve: Serve) -> str:
-    """A port with a BMS."""
+def bms(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A port with a BMS that is never too slow, however busy the machine is: how fast it is has tests of its own."""
+
+    def patient(open_port: SerialOpener, clock: Clock) -> TinyBmsClient:
+        return TinyBmsClient(open_port, clock, ClientSettings(timeout_s=60.0))
+
+    def judged(polls: Polls, _slow_ms: float) -> Finding:
+        return judge_polling(polls, math.inf)
+
+    monkeypatch.setattr(client, "TinyBmsClient", patient)
+    monkeypatch.setattr(doctor_bms, "judge_polling", judged)
     return serve(DumpDevice(real_dump(), SystemClock()))
 
 
