@@ -23,8 +23,7 @@ from tinybms_bridge.battery.limits import (
     step,
 )
 from tinybms_bridge.battery.limits.discharge import end_pause
-from tinybms_bridge.battery.limits.doubts import name_of_cells
-from tinybms_bridge.battery.limits.readings import ReadingMemory
+from tinybms_bridge.battery.limits.readings import ReadingMemory, name_of_cells
 from tinybms_bridge.battery.limits.soc_count import SocMemory, set_count
 from tinybms_bridge.battery.plausibility import PlausibilityMemory, PlausibilitySettings, Verdict, judge
 from tinybms_bridge.battery.saved_state import SavedState

@@ -15,7 +15,7 @@ from tinybms_bridge.battery.limits import (
     ProtectionSettings,
     fit_to_battery,
 )
-from tinybms_bridge.battery.limits.chemistry import judge_chemistry
+from tinybms_bridge.battery.limits.fit import judge_chemistry
 from tinybms_bridge.battery.limits.presets import possible_at, rank
 from tinybms_bridge.battery.snapshot import Ratings
 from tinybms_bridge.config.checks import (

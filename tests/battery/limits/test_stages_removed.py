@@ -34,7 +34,7 @@ from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import LimitCode, Reason
 from tinybms_bridge.battery.limits.readings import ReadingMemory
-from tinybms_bridge.battery.limits.soc_by_cells import next_rest
+from tinybms_bridge.battery.limits.soc_count import next_rest
 from tinybms_bridge.battery.snapshot import BmsStatus, Ratings
 
 settings_before = partial(LimitSettings, defaults=ChargeDefaults.BEFORE)

@@ -26,7 +26,7 @@ from tinybms_bridge.battery.limits.charging import FloatRule
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.policy import PolicyMemory
-from tinybms_bridge.battery.limits.soc_by_cells import CredibleSoc
+from tinybms_bridge.battery.limits.soc_count import CredibleSoc
 from tinybms_bridge.battery.limits.states import CellsSay
 from tinybms_bridge.battery.plausibility import (
     PlausibilityMemory,

@@ -4,9 +4,7 @@ from tinybms_bridge.battery.limits.balancing_memory import NO_BALANCING, Balanci
 from tinybms_bridge.battery.limits.cell_protection import ProtectionMemory
 from tinybms_bridge.battery.limits.charge_stop import StopMemory
 from tinybms_bridge.battery.limits.charging import Charging
-from tinybms_bridge.battery.limits.chemistry import ChemistryMemory
-from tinybms_bridge.battery.limits.curve_defaults import CURVE_NAMES, curves_for
-from tinybms_bridge.battery.limits.curves import Curve
+from tinybms_bridge.battery.limits.curves import CURVE_NAMES, Curve, curves_for
 from tinybms_bridge.battery.limits.discharge import DischargeMemory, Pause
 from tinybms_bridge.battery.limits.engine import Memory, step
 from tinybms_bridge.battery.limits.evidence_memory import (
@@ -18,10 +16,9 @@ from tinybms_bridge.battery.limits.evidence_memory import (
     remarks_on,
 )
 from tinybms_bridge.battery.limits.feed_in import FeedInMemory
-from tinybms_bridge.battery.limits.fit import Fit, Misfit, fit_to_battery
+from tinybms_bridge.battery.limits.fit import ChemistryMemory, Fit, Misfit, fit_to_battery
 from tinybms_bridge.battery.limits.model import ChargeState, Freshness, LimitCode, Limits, Quantity, Reason
 from tinybms_bridge.battery.limits.policy import PolicyMemory
-from tinybms_bridge.battery.limits.policy_settings import ChargeProfile, PolicySettings
 from tinybms_bridge.battery.limits.presets import PRESETS, Chemistry, Preset, chemistry_of
 from tinybms_bridge.battery.limits.rates import RateMemory
 from tinybms_bridge.battery.limits.rebulk import RebulkMemory
@@ -29,8 +26,10 @@ from tinybms_bridge.battery.limits.resistance import ResistanceMemory
 from tinybms_bridge.battery.limits.sensors import SensorMemory
 from tinybms_bridge.battery.limits.settings import (
     ChargeDefaults,
+    ChargeProfile,
     LimitSettings,
     ManualInhibits,
+    PolicySettings,
     ProtectionSettings,
     RateSettings,
     StateSettings,

@@ -10,8 +10,7 @@ values that the others had before, and ``ChargeDefaults.BEFORE`` keeps them all.
 import math
 from dataclasses import dataclass, replace
 
-from tinybms_bridge.battery.limits.curve_defaults import charge_by_cell_before, head_room_v, rising
-from tinybms_bridge.battery.limits.curves import Curve
+from tinybms_bridge.battery.limits.curves import Curve, charge_by_cell_before, head_room_v, rising
 from tinybms_bridge.battery.limits.fit import MPPT_OFFSET_V, Fit
 from tinybms_bridge.battery.limits.presets import Chemistry
 from tinybms_bridge.battery.limits.settings import ChargeDefaults, LimitSettings

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import DCL, LimitCode
-from tinybms_bridge.battery.limits.policy_settings import ChargeProfile, PolicySettings
 from tinybms_bridge.battery.limits.resistance import current_adds_v
+from tinybms_bridge.battery.limits.settings import ChargeProfile, PolicySettings
 from tinybms_bridge.battery.limits.times import DAY_S
 from tinybms_bridge.battery.quick import maker, quick
 from tinybms_bridge.battery.snapshot import BmsStatus

@@ -1,13 +1,17 @@
-"""The state of charge that the bridge counts itself, beside the BMS's own count.
+"""The state of charge: what the bridge counts itself, beside the BMS's own count, and what the cells say of either.
 
 The BMS counts the current of register 38 and sets its count right only when it says *fully charged*, which an LFP pack
-may never do (protocol 5.3, 5.4). Its count drifts to 0 or 100 % and stays there. The bridge counts the same current,
-but knows better when the battery is full: full sets the count to 100 %, whatever it was. Between two of them the same
-amount must go in as comes out; what does not is drift, of a sensor with an offset or of loads too small to be read,
-and is taken off the count from then on.
+may never do (protocol 5.3, 5.4). Its count is an integral of a current that is measured with an offset: within days it
+drifts to 0 or 100 % and stays there. The bridge counts the same current, but knows better when the battery is full:
+full sets the count to 100 %, whatever it was. Between two of them the same amount must go in as comes out; what does
+not is drift, of a sensor with an offset or of loads too small to be read, and is taken off the count from then on.
 
 The BMS's count only bridges what the bridge has not seen: its change over a gap, never its value. So a count that
 somebody sets (register 328), or that jumps, moves the offset between the two and not the state of charge.
+
+On the plateau of LFP the cells cannot correct a count, but they can contradict it: a battery whose cells rest at 3.32 V
+is not at 3 %. So no decision rests on the count alone: it counts between the least and the most that the cells allow,
+and where it is not known at all, what they allow is what counts.
 """
 
 import math
@@ -16,11 +20,112 @@ from enum import StrEnum
 
 from tinybms_bridge.battery.energy import MAX_GAP_S
 from tinybms_bridge.battery.limits.presets import Preset
-from tinybms_bridge.battery.limits.times import DAY_S
+from tinybms_bridge.battery.limits.resistance import current_adds_v
+from tinybms_bridge.battery.limits.times import DAY_S, lag_share
 from tinybms_bridge.battery.quick import maker, quick, replace
 from tinybms_bridge.battery.snapshot import PackState, Ratings, Snapshot
 
-__all__ = ["NO_ANCHORS", "Anchors", "SocMemory", "SocSource", "next_anchors", "next_count", "set_count", "with_count"]
+__all__ = [
+    "NO_ANCHORS",
+    "Anchors",
+    "CredibleSoc",
+    "RestMemory",
+    "SocMemory",
+    "SocSource",
+    "credible_soc",
+    "full_share",
+    "next_anchors",
+    "next_count",
+    "next_rest",
+    "set_count",
+    "with_count",
+]
+
+
+_LAG_S = 60.0
+"""Loads come and go within seconds and cells relax within minutes; over this time both of them average out."""
+
+_DOUBT_SHARE = 1.0
+"""The resistance is an estimate: it may be twice as much, or nothing."""
+
+
+@quick
+@dataclass(frozen=True, slots=True)
+class RestMemory:
+    """What the cells would show without current, averaged over about a minute; begins anew when data was missing."""
+
+    min_v: float
+    """Of the lowest cell."""
+    max_v: float
+    """Of the highest cell."""
+    current_v: float
+    """How much the current adds or takes away."""
+
+
+@quick
+@dataclass(frozen=True, slots=True)
+class CredibleSoc:
+    """A counted state of charge and what the cells allow."""
+
+    counted_percent: float
+    known: bool
+    """False for a count that the BMS has not given: nobody knows it better than the cells."""
+    least_percent: float
+    """The lowest cell shows that the battery holds this much."""
+    most_percent: float
+    """The highest cell shows that it holds no more."""
+
+    @property
+    def percent(self) -> float:
+        """The count, within what the cells allow: for what stops charging."""
+        return min(max(self.counted_percent, self.least_percent), self.most_percent)
+
+    @property
+    def to_discharge_percent(self) -> float:
+        """The count, or more where the cells show more: for what ends discharging, which may switch the lights off.
+
+        A count that is too high ends nothing here; the lowest cell does.
+        """
+        return max(self.counted_percent, self.least_percent) if self.known else self.percent
+
+    @property
+    def at_most_percent(self) -> float:
+        """The count, or less where the cells show less: for what slows charging down because the battery is full."""
+        return min(self.counted_percent, self.most_percent)
+
+
+_new_rest, _new_soc = maker(RestMemory), maker(CredibleSoc)
+
+
+def next_rest(memory: RestMemory | None, snapshot: Snapshot, ratings: Ratings, elapsed_s: float) -> RestMemory:
+    """Return the averages after ``elapsed_s`` more seconds with this sample; the sample itself is the first."""
+    current_v, cells = current_adds_v(snapshot, ratings), snapshot.cells
+    min_v, max_v = cells.min_v - current_v, cells.max_v - current_v
+    if memory is None:
+        return RestMemory(min_v, max_v, abs(current_v))
+    share = lag_share(elapsed_s, _LAG_S)
+    return _new_rest(
+        memory.min_v + share * (min_v - memory.min_v),
+        memory.max_v + share * (max_v - memory.max_v),
+        memory.current_v + share * (abs(current_v) - memory.current_v),
+    )
+
+
+def full_share(preset: Preset, ratings: Ratings) -> float:
+    """Return how full a cell is at register 300, where the BMS counts 100 %; at least the half, whatever it is."""
+    return max(0.5, preset.soc_at_rest.at(ratings.fully_charged_cell_v))
+
+
+def credible_soc(preset: Preset, full: float, rest: RestMemory, snapshot: Snapshot) -> CredibleSoc:
+    """Return the counted state of charge with what these cells allow; ``full`` is the ``full_share``."""
+    doubt_v, curve = preset.rest_doubt_v + _DOUBT_SHARE * rest.current_v, preset.soc_at_rest
+    return _new_soc(
+        snapshot.pack.soc_percent,
+        known=snapshot.pack.soc_known,
+        least_percent=min(100.0, 100.0 * curve.at(rest.min_v - doubt_v) / full),
+        most_percent=min(100.0, 100.0 * curve.at(rest.max_v + doubt_v) / full),
+    )
+
 
 _FULL_PERCENT = 100.0
 _MOST_PERCENT, _LEAST_PERCENT = 99.0, 1.0

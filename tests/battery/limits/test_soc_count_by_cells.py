@@ -25,7 +25,7 @@ from tinybms_bridge.battery.limits import (
     Quantity,
 )
 from tinybms_bridge.battery.limits.context import Context
-from tinybms_bridge.battery.limits.soc_by_cells import CredibleSoc, RestMemory, credible_soc, next_rest
+from tinybms_bridge.battery.limits.soc_count import CredibleSoc, RestMemory, credible_soc, next_rest
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 
 settings_before = partial(LimitSettings, defaults=ChargeDefaults.BEFORE)
