@@ -27,7 +27,7 @@ from tinybms_bridge.battery.limits import (
 )
 from tinybms_bridge.battery.limits.discharge import LONGEST_PAUSE_S, NO_PAUSE
 from tinybms_bridge.battery.limits.evidence_memory import UNLEARNED_S
-from tinybms_bridge.battery.limits.rebulk import MOST_A_DAY
+from tinybms_bridge.battery.limits.policy import MOST_A_DAY
 from tinybms_bridge.battery.limits.resistance import LEAST_FACTOR, MOST_FACTOR
 
 __all__ = [

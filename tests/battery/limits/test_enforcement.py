@@ -13,7 +13,7 @@ from tinybms_bridge.battery.limits import ChargeDefaults, LimitCode, LimitSettin
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.enforcement import EnforcementMemory, enforce
-from tinybms_bridge.battery.limits.wire_steps import down_to_step
+from tinybms_bridge.battery.limits.model import down_to_step
 from tinybms_bridge.battery.snapshot import Ratings
 
 settings_before = partial(LimitSettings, defaults=ChargeDefaults.BEFORE)

@@ -29,7 +29,7 @@ from tinybms_bridge.battery.limits import (
     step,
 )
 from tinybms_bridge.battery.limits.context import Context, make_context
-from tinybms_bridge.battery.limits.sensors import is_blind
+from tinybms_bridge.battery.limits.derating import is_blind
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackState, Ratings, Snapshot, Switches, Temperatures
 

@@ -1,10 +1,10 @@
 """The charge-limit engine: ``step(snapshot, settings, memory, now_s) -> (limits, memory)``, a pure function."""
 
 from tinybms_bridge.battery.limits.balancing_memory import NO_BALANCING, BalancingMemory, BalancingPhase
-from tinybms_bridge.battery.limits.cell_protection import ProtectionMemory
 from tinybms_bridge.battery.limits.charge_stop import StopMemory
 from tinybms_bridge.battery.limits.charging import Charging
 from tinybms_bridge.battery.limits.curves import CURVE_NAMES, Curve, curves_for
+from tinybms_bridge.battery.limits.derating import SensorMemory
 from tinybms_bridge.battery.limits.discharge import DischargeMemory, Pause
 from tinybms_bridge.battery.limits.engine import Memory, step
 from tinybms_bridge.battery.limits.evidence_memory import (
@@ -17,13 +17,20 @@ from tinybms_bridge.battery.limits.evidence_memory import (
 )
 from tinybms_bridge.battery.limits.feed_in import FeedInMemory
 from tinybms_bridge.battery.limits.fit import ChemistryMemory, Fit, Misfit, fit_to_battery
-from tinybms_bridge.battery.limits.model import ChargeState, Freshness, LimitCode, Limits, Quantity, Reason
-from tinybms_bridge.battery.limits.policy import PolicyMemory
+from tinybms_bridge.battery.limits.model import (
+    ChargeState,
+    Freshness,
+    LimitCode,
+    Limits,
+    Quantity,
+    Reason,
+    in_wire_steps,
+)
+from tinybms_bridge.battery.limits.policy import PolicyMemory, RebulkMemory
 from tinybms_bridge.battery.limits.presets import PRESETS, Chemistry, Preset, chemistry_of
+from tinybms_bridge.battery.limits.protection import ProtectionMemory
 from tinybms_bridge.battery.limits.rates import RateMemory
-from tinybms_bridge.battery.limits.rebulk import RebulkMemory
 from tinybms_bridge.battery.limits.resistance import ResistanceMemory
-from tinybms_bridge.battery.limits.sensors import SensorMemory
 from tinybms_bridge.battery.limits.settings import (
     ChargeDefaults,
     ChargeProfile,
@@ -36,7 +43,6 @@ from tinybms_bridge.battery.limits.settings import (
 )
 from tinybms_bridge.battery.limits.soc_count import Anchors, SocMemory, SocSource
 from tinybms_bridge.battery.limits.states import StateMemory
-from tinybms_bridge.battery.limits.wire_steps import in_wire_steps
 from tinybms_bridge.battery.limits.words import explain
 
 __all__ = [

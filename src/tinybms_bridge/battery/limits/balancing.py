@@ -14,16 +14,22 @@ how far apart they are, and helps where register 303 lies above the target of ot
 import math
 from dataclasses import dataclass
 
-from tinybms_bridge.battery.limits.balancing_memory import CHARGE, OFF, REST, BalancingMemory, BalancingPhase
+from tinybms_bridge.battery.limits.balancing_memory import (
+    CHARGE,
+    OFF,
+    REST,
+    BalancingMemory,
+    BalancingPhase,
+    spread_of,
+    top_curve,
+)
 from tinybms_bridge.battery.limits.context import Context, fixed
 from tinybms_bridge.battery.limits.curves import Curve
 from tinybms_bridge.battery.limits.draft import Draft
-from tinybms_bridge.battery.limits.model import CCL, CVL, LimitCode
+from tinybms_bridge.battery.limits.model import CCL, CVL, LimitCode, down_to_step
 from tinybms_bridge.battery.limits.presets import Chemistry
 from tinybms_bridge.battery.limits.resistance import current_adds_v
-from tinybms_bridge.battery.limits.spread import spread_of, top_curve
 from tinybms_bridge.battery.limits.times import DAY_S, lag_share
-from tinybms_bridge.battery.limits.wire_steps import down_to_step
 from tinybms_bridge.battery.quick import replacer
 
 __all__ = ["apply_balancing", "hold_a", "next_balancing"]

@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 from tinybms_bridge.battery.limits.charging import Charging, charging_for
 from tinybms_bridge.battery.limits.curves import Curve, curves_for, head_room_v
 from tinybms_bridge.battery.limits.fit import MPPT_OFFSET_V, Fit, fit_to_battery
-from tinybms_bridge.battery.limits.memo import by_settings
+from tinybms_bridge.battery.limits.model import down_to_step, up_to_step
 from tinybms_bridge.battery.limits.presets import Chemistry, Preset, room_v
 from tinybms_bridge.battery.limits.settings import ChargeDefaults, LimitSettings
 from tinybms_bridge.battery.limits.soc_count import CredibleSoc, RestMemory, credible_soc, full_share, next_rest
-from tinybms_bridge.battery.limits.wire_steps import down_to_step, up_to_step
+from tinybms_bridge.battery.quick import by_settings
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 
 __all__ = ["MPPT_OFFSET_V", "Context", "fixed", "make_context", "ramp_floor"]

@@ -24,9 +24,9 @@ from tinybms_bridge.battery.limits.charge_stop import (
 from tinybms_bridge.battery.limits.charging import WARM_C
 from tinybms_bridge.battery.limits.context import MPPT_OFFSET_V, Context
 from tinybms_bridge.battery.limits.draft import Draft
+from tinybms_bridge.battery.limits.feed_in import room_above_ccl_a
 from tinybms_bridge.battery.limits.model import CVL, LimitCode
 from tinybms_bridge.battery.limits.rates import RateMemory, was_in_force
-from tinybms_bridge.battery.limits.room import room_above_ccl_a
 from tinybms_bridge.battery.quick import maker, quick
 
 __all__ = ["EnforcementMemory", "enforce"]

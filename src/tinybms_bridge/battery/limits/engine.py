@@ -12,37 +12,52 @@ from dataclasses import dataclass, field
 from tinybms_bridge.battery.freshness import FRESH, HOLD, STARTING, Freshness, FreshnessMemory, advance
 from tinybms_bridge.battery.limits.balancing import apply_balancing, hold_a, next_balancing
 from tinybms_bridge.battery.limits.balancing_memory import NO_BALANCING, REST, BalancingMemory
-from tinybms_bridge.battery.limits.base import base
-from tinybms_bridge.battery.limits.bms_state import obey_bms
-from tinybms_bridge.battery.limits.cell_protection import ProtectionMemory, protect_cells
-from tinybms_bridge.battery.limits.charge_stop import StopMemory, follow_stop, set_stop_level
-from tinybms_bridge.battery.limits.charge_switch import NO_SWITCH, SwitchMemory, follow_switch
+from tinybms_bridge.battery.limits.charge_stop import (
+    NO_SWITCH,
+    StopMemory,
+    SwitchMemory,
+    follow_stop,
+    follow_switch,
+    set_stop_level,
+)
 from tinybms_bridge.battery.limits.context import Context, make_context, ramp_floor
-from tinybms_bridge.battery.limits.derating import derate, stop_for_temperature
+from tinybms_bridge.battery.limits.derating import (
+    SensorMemory,
+    derate,
+    lost_sensors,
+    next_sensors,
+    stop_for_temperature,
+)
 from tinybms_bridge.battery.limits.discharge import CALM, DischargeMemory, limit_discharge
-from tinybms_bridge.battery.limits.draft import Draft
+from tinybms_bridge.battery.limits.draft import Draft, base
 from tinybms_bridge.battery.limits.enforcement import EnforcementMemory, enforce
 from tinybms_bridge.battery.limits.evidence import next_evidence
 from tinybms_bridge.battery.limits.evidence_memory import NO_EVIDENCE, Evidence
-from tinybms_bridge.battery.limits.feed_in import FeedInMemory, next_feed_in
+from tinybms_bridge.battery.limits.feed_in import FeedInMemory, charges_past_ccl, next_feed_in
 from tinybms_bridge.battery.limits.fit import ChemistryMemory, next_chemistry
 from tinybms_bridge.battery.limits.model import CCL, CVL, DCL, Limits
 from tinybms_bridge.battery.limits.policy import (
     PolicyMemory,
+    RebulkMemory,
     apply_policy,
     bms_says_full,
     fills_past_the_window,
     full_charge_due,
     full_charge_is_old,
     next_policy,
+    next_rebulk,
 )
-from tinybms_bridge.battery.limits.protection import apply_freshness, apply_manual, final_clamp
+from tinybms_bridge.battery.limits.protection import (
+    ProtectionMemory,
+    apply_freshness,
+    apply_manual,
+    final_clamp,
+    obey_bms,
+    protect_cells,
+)
 from tinybms_bridge.battery.limits.rates import RateMemory, limit_rates, lowest_wish_v, remember
 from tinybms_bridge.battery.limits.readings import ReadingMemory, loose_wires, next_readings
-from tinybms_bridge.battery.limits.rebulk import RebulkMemory, next_rebulk
 from tinybms_bridge.battery.limits.resistance import ResistanceMemory, next_resistance
-from tinybms_bridge.battery.limits.room import charges_past_ccl
-from tinybms_bridge.battery.limits.sensors import SensorMemory, lost_sensors, next_sensors
 from tinybms_bridge.battery.limits.settings import LimitSettings
 from tinybms_bridge.battery.limits.soc_count import (
     RestMemory,

@@ -19,11 +19,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
 
+from tinybms_bridge.battery.limits.balancing_memory import top_curve
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.evidence_memory import UNLEARNED_S, WRONG_CAPACITY, Evidence
 from tinybms_bridge.battery.limits.resistance import ResistanceMemory, current_adds_v
 from tinybms_bridge.battery.limits.soc_count import SocMemory
-from tinybms_bridge.battery.limits.spread import top_curve
 from tinybms_bridge.battery.limits.times import DAY_S
 from tinybms_bridge.battery.snapshot import Snapshot
 

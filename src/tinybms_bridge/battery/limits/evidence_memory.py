@@ -7,9 +7,8 @@ from enum import StrEnum
 from statistics import median
 from typing import Any
 
-from tinybms_bridge.battery.limits.memo import by_last
 from tinybms_bridge.battery.limits.resistance import MOST_FACTOR, least_step_a
-from tinybms_bridge.battery.quick import quick
+from tinybms_bridge.battery.quick import by_last, quick
 from tinybms_bridge.battery.snapshot import Ratings
 
 __all__ = ["NO_EVIDENCE", "UNLEARNED_S", "WRONG_CAPACITY", "Evidence", "Remark", "RemarkCode", "holds_ah", "remarks_on"]

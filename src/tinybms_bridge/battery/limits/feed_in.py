@@ -1,17 +1,33 @@
-"""Whether solar chargers stand above CVL: then the system sells its surplus, and CVL has to leave room for them.
+"""What flows past CCL, and whether solar chargers stand above CVL.
 
-No frame tells it. Chargers that feed in regulate at CVL + 0.4 V and heed no CCL, and both can be seen at the battery:
-its voltage above the CVL in force while it is charged, or clearly more current than CCL allows.
+More than CCL may flow in by some room before CCL counts as not obeyed. Where solar chargers stand above CVL, the system
+sells its surplus, and CVL has to leave room for them. No frame tells it. Chargers that feed in regulate at CVL + 0.4 V
+and heed no CCL, and both can be seen at the battery: its voltage above the CVL in force while it is charged, or clearly
+more current than CCL allows.
 """
 
 from dataclasses import dataclass
 
 from tinybms_bridge.battery.limits.rates import RateMemory
-from tinybms_bridge.battery.limits.room import charges_past_ccl
 from tinybms_bridge.battery.quick import quick, replace
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 
-__all__ = ["FeedInMemory", "next_feed_in"]
+__all__ = ["FeedInMemory", "charges_past_ccl", "next_feed_in", "room_above_ccl_a"]
+
+
+_ROOM_RATIO, _ROOM_A, _ROOM_C_RATE = 0.1, 2.0, 0.005
+"""Room above CCL, the largest counts: loads that change, a GX that rounds up, and the offset of a current sensor."""
+
+
+def room_above_ccl_a(ccl_a: float, ratings: Ratings) -> float:
+    """Return how much more than ``ccl_a`` may flow in before CCL counts as not obeyed."""
+    return max(_ROOM_RATIO * ccl_a, _ROOM_A, _ROOM_C_RATE * ratings.capacity_ah)
+
+
+def charges_past_ccl(current_a: float, ccl_a: float | None, ratings: Ratings) -> bool:
+    """Return whether clearly more flows in than the CCL that was sent: then chargers feed in and heed none."""
+    return ccl_a is not None and current_a > ccl_a and current_a > ccl_a + room_above_ccl_a(ccl_a, ratings)
+
 
 _ABOVE_LEAST_V, _ABOVE_MOST_V = 0.2, 0.5
 """What a charger at CVL + 0.4 V makes of the pack; below, it is the error of a meter, and above, a CVL that fell."""

@@ -14,9 +14,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tinybms_bridge.battery.limits.model import down_to_step, up_to_step
 from tinybms_bridge.battery.limits.presets import Chemistry, Preset, possible_at, preset_for, rank, room_v
 from tinybms_bridge.battery.limits.settings import LimitSettings
-from tinybms_bridge.battery.limits.wire_steps import down_to_step, up_to_step
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 
 __all__ = [

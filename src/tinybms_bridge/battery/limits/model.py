@@ -1,6 +1,12 @@
-"""Values of the charge-limit engine: the limits it decides and the reasons that bind them."""
+"""Values of the charge-limit engine: its limits, the reasons that bind them, and both in the steps of a frame.
 
-from dataclasses import dataclass, field
+Frame 0x351 has steps of 0.1 V and 0.1 A. It would be rounded to the nearest step otherwise, which can lie above a
+ceiling or a user's maximum; so limits are put into steps before, never more than was decided, and those that a GX
+obeys, an API shows and a log names are the same numbers.
+"""
+
+import math
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from tinybms_bridge.battery.freshness import FRESH, HOLD, Freshness
@@ -10,7 +16,20 @@ from tinybms_bridge.battery.limits.presets import Chemistry
 from tinybms_bridge.battery.limits.soc_count import NO_ANCHORS, Anchors
 from tinybms_bridge.battery.quick import quick
 
-__all__ = ["CCL", "CVL", "DCL", "ChargeState", "Freshness", "LimitCode", "Limits", "Quantity", "Reason"]
+__all__ = [
+    "CCL",
+    "CVL",
+    "DCL",
+    "ChargeState",
+    "Freshness",
+    "LimitCode",
+    "Limits",
+    "Quantity",
+    "Reason",
+    "down_to_step",
+    "in_wire_steps",
+    "up_to_step",
+]
 
 
 class ChargeState(StrEnum):
@@ -156,3 +175,40 @@ class Limits:
     def binding(self, quantity: Quantity) -> Reason | None:
         """Return the cause that binds a quantity: the last one given for it, or None."""
         return next((reason for reason in reversed(self.reasons) if reason.quantity is quantity), None)
+
+
+_STEPS_PER_UNIT = 10
+_NOISE = 1e-6
+"""Sums of decimal numbers are off by less than this share of a step."""
+
+
+def down_to_step(limit: float) -> float:
+    """Return the largest multiple of 0.1 that is not above ``limit``; what is not finite stays."""
+    steps = limit * _STEPS_PER_UNIT + _NOISE
+    return math.floor(steps) / _STEPS_PER_UNIT if math.isfinite(steps) else limit
+
+
+def up_to_step(limit: float) -> float:
+    """Return the smallest multiple of 0.1 that is not below ``limit``."""
+    return math.ceil(limit * _STEPS_PER_UNIT - _NOISE) / _STEPS_PER_UNIT
+
+
+def in_wire_steps(limits: Limits) -> Limits:
+    """Return limits and reasons as a GX will read them; the floor of CVL is a step itself, so CVL stays above it."""
+    return replace(
+        limits,
+        cvl_v=down_to_step(limits.cvl_v),
+        ccl_a=down_to_step(limits.ccl_a),
+        dcl_a=down_to_step(limits.dcl_a),
+        reasons=tuple([_in_wire_steps(reason) for reason in limits.reasons]),
+    )
+
+
+def _in_wire_steps(reason: Reason) -> Reason:
+    """Return a reason whose limit is one that is sent."""
+    limit = down_to_step(reason.limit)
+    if not limit < reason.limit:
+        return reason
+    return Reason(
+        reason.quantity, reason.code, limit, reason.value, reason.threshold, reason.detail, reason.step, reason.wait_s
+    )

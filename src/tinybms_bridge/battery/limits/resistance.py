@@ -9,8 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tinybms_bridge.battery.limits.memo import by_last
-from tinybms_bridge.battery.quick import quick
+from tinybms_bridge.battery.quick import by_last, quick
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 
 __all__ = [

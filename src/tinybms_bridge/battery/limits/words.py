@@ -1,7 +1,6 @@
 """Reasons in words; a limit is told as it is sent, in the steps of frame 0x351."""
 
-from tinybms_bridge.battery.limits.model import LimitCode, Quantity, Reason
-from tinybms_bridge.battery.limits.wire_steps import down_to_step
+from tinybms_bridge.battery.limits.model import LimitCode, Quantity, Reason, down_to_step
 
 __all__ = ["explain"]
 

@@ -13,9 +13,8 @@ from tinybms_bridge.battery.limits import (
     chemistry_of,
     explain,
 )
-from tinybms_bridge.battery.limits.base import base
 from tinybms_bridge.battery.limits.context import Context, make_context
-from tinybms_bridge.battery.limits.draft import Draft
+from tinybms_bridge.battery.limits.draft import Draft, base
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 
 settings_before = partial(LimitSettings, defaults=ChargeDefaults.BEFORE)

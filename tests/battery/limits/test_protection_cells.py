@@ -19,9 +19,9 @@ from tinybms_bridge.battery.limits import (
     Quantity,
     RateSettings,
 )
-from tinybms_bridge.battery.limits.cell_protection import protect_cells
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
+from tinybms_bridge.battery.limits.protection import protect_cells
 from tinybms_bridge.battery.snapshot import Ratings
 
 settings_before = partial(LimitSettings, defaults=ChargeDefaults.BEFORE)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinybms_bridge.battery.limits import ChargeState, Freshness, LimitCode, Limits, Quantity, Reason, in_wire_steps
-from tinybms_bridge.battery.limits.wire_steps import down_to_step, up_to_step
+from tinybms_bridge.battery.limits.model import down_to_step, up_to_step
 
 numbers = st.floats(0.0, 3000.0)
 
