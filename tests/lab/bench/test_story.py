@@ -11,7 +11,7 @@ from tinybms_lab.bench.story import STORIES, Mark, Story, drawn, moments
 from tinybms_lab.bench.story_plots import draw_story
 from tinybms_lab.bench.trace import Column, Run, Trace
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 PAGE = DOCS / "what-your-battery-does.md"
 PNG = b"\x89PNG\r\n\x1a\n"
 
