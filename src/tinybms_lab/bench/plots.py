@@ -22,7 +22,7 @@ from tinybms_lab.bench.trace import STATES, Column, Run
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["PlottingError", "draw", "page", "require", "with_few_colours", "write"]
+__all__ = ["PlottingError", "draw", "hours_of", "page", "require", "with_few_colours", "write"]
 
 _HOUR_S = 3600.0
 _SHADES = ("#ffffff", "#eef6ff", "#e0eeff", "#e4f5e4", "#fdecd2", "#f7dede")
@@ -91,19 +91,20 @@ def with_few_colours(picture: io.BytesIO) -> bytes:
     return smaller.getvalue()
 
 
-def _hours(run: Run) -> list[float]:
+def hours_of(run: Run) -> list[float]:
+    """Return the time of each step in hours since the beginning."""
     return [time_s / _HOUR_S for time_s in run.trace.column(Column.TIME_S)]
 
 
 def _draw_pack(panel: "Axes", run: Run, colour: str) -> None:
-    hours = _hours(run)
+    hours = hours_of(run)
     panel.step(hours, run.trace.column(Column.CVL_V), color=colour, lw=1.4, label=f"CVL, {run.controller}")
     panel.plot(hours, run.trace.column(Column.PACK_V), color=colour, lw=0.7, alpha=0.7, label=f"pack, {run.controller}")
     panel.set_ylabel("pack, V")
 
 
 def _draw_cells(panel: "Axes", run: Run, colour: str) -> None:
-    hours = _hours(run)
+    hours = hours_of(run)
     panel.plot(hours, run.trace.column(Column.HIGHEST_V), color=colour, lw=1.0, label=f"highest, {run.controller}")
     panel.plot(
         hours, run.trace.column(Column.LOWEST_V), color=colour, lw=0.6, ls=":", label=f"lowest, {run.controller}"
@@ -118,7 +119,7 @@ def _draw_bounds(panel: "Axes", run: Run) -> None:
 
 
 def _draw_currents(panel: "Axes", run: Run, colour: str) -> None:
-    hours = _hours(run)
+    hours = hours_of(run)
     panel.plot(hours, run.trace.column(Column.CURRENT_A), color=colour, lw=0.8, label=f"battery, {run.controller}")
     panel.step(hours, run.trace.column(Column.CCL_A), color=colour, lw=1.0, ls="--", label=f"CCL, {run.controller}")
     discharge_a = [-limit_a for limit_a in run.trace.column(Column.DCL_A)]
@@ -127,7 +128,7 @@ def _draw_currents(panel: "Axes", run: Run, colour: str) -> None:
 
 
 def _draw_power(panel: "Axes", run: Run) -> None:
-    hours = _hours(run)
+    hours = hours_of(run)
     for column, colour, label in (
         (Column.SUN_W, "#e0a800", "sun offers"),
         (Column.SOLAR_W, "#8a6d00", "sun taken"),
@@ -144,7 +145,7 @@ def _draw_power(panel: "Axes", run: Run) -> None:
 
 def _shade_states(panel: "Axes", run: Run) -> None:
     """Colour the background by the charge state of a run."""
-    hours, states = _hours(run), run.trace.column(Column.STATE)
+    hours, states = hours_of(run), run.trace.column(Column.STATE)
     begin = 0
     for index in range(1, len(states) + 1):
         if index == len(states) or states[index] != states[begin]:

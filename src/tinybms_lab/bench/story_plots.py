@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from tinybms_lab.bench.plots import require, with_few_colours
+from tinybms_lab.bench.plots import hours_of, require, with_few_colours
 from tinybms_lab.bench.story import Panel, Story, moments
 from tinybms_lab.bench.trace import Column, Run
 
@@ -52,12 +52,8 @@ def draw_story(story: Story, run: Run) -> bytes:
     return with_few_colours(picture)
 
 
-def _hours(run: Run) -> list[float]:
-    return [time_s / _HOUR_S for time_s in run.trace.column(Column.TIME_S)]
-
-
 def _power(axis: "Axes", run: Run) -> None:
-    hours = _hours(run)
+    hours = hours_of(run)
     offered, taken, load = (
         [power_w / 1000.0 for power_w in run.trace.column(column)]
         for column in (Column.SUN_W, Column.SOLAR_W, Column.LOAD_W)
@@ -68,20 +64,20 @@ def _power(axis: "Axes", run: Run) -> None:
 
 
 def _charge(axis: "Axes", run: Run) -> None:
-    axis.fill_between(_hours(run), run.trace.column(Column.SOC_PERCENT), color=_BATTERY, alpha=0.35, lw=0)
-    axis.plot(_hours(run), run.trace.column(Column.SOC_PERCENT), color=_BATTERY, lw=1.5)
+    axis.fill_between(hours_of(run), run.trace.column(Column.SOC_PERCENT), color=_BATTERY, alpha=0.35, lw=0)
+    axis.plot(hours_of(run), run.trace.column(Column.SOC_PERCENT), color=_BATTERY, lw=1.5)
     axis.set_ylim(0.0, 104.0)
 
 
 def _voltage(axis: "Axes", run: Run) -> None:
-    hours = _hours(run)
+    hours = hours_of(run)
     axis.step(hours, run.trace.column(Column.CVL_V), color=_ALLOWED, lw=1.5, label="allowed (CVL)")
     axis.plot(hours, run.trace.column(Column.PACK_V), color=_BATTERY, lw=1.2, label="the battery")
 
 
 def _current(axis: "Axes", run: Run) -> None:
     """Draw what flows inside the band that is allowed; the band goes on beyond the picture."""
-    hours, current_a = _hours(run), run.trace.column(Column.CURRENT_A)
+    hours, current_a = hours_of(run), run.trace.column(Column.CURRENT_A)
     charging_a = _limit(run, Column.CCL_A)
     giving_a = [-limit_a for limit_a in _limit(run, Column.DCL_A)]
     axis.fill_between(hours, giving_a, charging_a, step="pre", color=_ALLOWED, alpha=0.16, lw=0, label="allowed")
@@ -100,19 +96,19 @@ def _limit(run: Run, column: Column) -> list[float]:
 
 
 def _temperature(axis: "Axes", run: Run) -> None:
-    hours = _hours(run)
+    hours = hours_of(run)
     axis.plot(hours, run.trace.column(Column.COLDEST_C), color=_BATTERY, lw=1.5, label="coldest cell")
     axis.axhline(0.0, color=_FROST, lw=1.0, ls="--", label="frost")
 
 
 def _cells(axis: "Axes", run: Run) -> None:
-    hours = _hours(run)
+    hours = hours_of(run)
     axis.plot(hours, run.trace.column(Column.HIGHEST_V), color=_BATTERY, lw=1.3, label="highest cell")
     axis.plot(hours, run.trace.column(Column.LOWEST_V), color=_LOW, lw=1.3, label="lowest cell")
 
 
 def _apart(axis: "Axes", run: Run) -> None:
-    axis.fill_between(_hours(run), run.trace.column(Column.SPREAD_AH), color=_BATTERY, alpha=0.5, lw=0)
+    axis.fill_between(hours_of(run), run.trace.column(Column.SPREAD_AH), color=_BATTERY, alpha=0.5, lw=0)
     axis.set_ylim(bottom=0.0)
 
 
@@ -154,7 +150,7 @@ def _mark(axes: "Sequence[Axes]", found: Sequence[tuple[str, float]]) -> None:
 
 
 def _clock(axis: "Axes", story: Story, run: Run) -> None:
-    hours = _hours(run)
+    hours = hours_of(run)
     low = hours[0] if story.from_h is None else story.from_h
     high = hours[-1] if story.to_h is None else story.to_h
     axis.set_xlim(low, high)

@@ -16,7 +16,7 @@ from tinybms_bridge.battery.limits.presets import Chemistry
 from tinybms_bridge.battery.limits.settings import ChargeDefaults, LimitSettings
 from tinybms_bridge.battery.snapshot import Ratings, Switches
 
-__all__ = ["WARM_C", "Charging", "FloatRule", "charging_for", "kept_by"]
+__all__ = ["WARM_C", "Charging", "FloatRule", "charging_for", "kept_by", "positive_or"]
 
 _FLOAT_OFFSET_BEFORE_V, _HOLD_BEFORE_A, _THRESHOLD_BEFORE_SHARE = 0.10, 5.0, 0.2
 _FLOAT_SOC_PERCENT, _FLOAT_EXIT_SOC_PERCENT = 95.0, 92.0
@@ -229,7 +229,7 @@ def charging_for(ratings: Ratings, settings: LimitSettings, fit: Fit, *, feed_in
 def _before(ratings: Ratings, settings: LimitSettings, fit: Fit, *, feed_in: bool) -> Charging:
     states, cells, full_v = settings.states, ratings.series_cells, ratings.fully_charged_cell_v
     offset_v = _FLOAT_OFFSET_BEFORE_V if states.float_offset_v is None else states.float_offset_v
-    threshold_v = _or(fit.threshold_v, full_v + _THRESHOLD_BEFORE_SHARE * head_room_v(ratings))
+    threshold_v = positive_or(fit.threshold_v, full_v + _THRESHOLD_BEFORE_SHARE * head_room_v(ratings))
     cold = () if settings.defaults is ChargeDefaults.BEFORE else _TABLES[fit.chemistry.chemistry].cold
     float_v = max(fit.target_v - offset_v, fit.floor_v)
     return Charging(
@@ -249,7 +249,7 @@ def _before(ratings: Ratings, settings: LimitSettings, fit: Fit, *, feed_in: boo
         hold_a=_typed(states.minimum_ccl_in_float_a, _HOLD_BEFORE_A),
         most_hold_a=_typed(states.minimum_ccl_in_float_a, _HOLD_BEFORE_A),
         threshold_cell_v=threshold_v,
-        release_cell_v=min(_or(fit.release_v, full_v), threshold_v),
+        release_cell_v=min(positive_or(fit.release_v, full_v), threshold_v),
         ccl_by_cell=charge_by_cell_before(ratings),
         relief_v=0.0,
         cold=_cold(ratings, settings, cold),
@@ -278,7 +278,7 @@ def _by_chemistry(ratings: Ratings, settings: LimitSettings, fit: Fit, *, feed_i
     rebulk_v = target_cell_v - table.rebulk_below_target_v if table.rebulk_v is None else table.rebulk_v
     hold_a, most_hold_a = _hold_a(ratings, states.minimum_ccl_in_float_a)
     end_v = max(min(table.curve_end_v, full_v - table.curve_end_gap_v - target_cell_v), 0.01 * scale)
-    typed_v, step_v = _or(fit.threshold_v, threshold_v), max(_STEP_V * cells / _USUAL_CELLS, _WIRE_STEP_V)
+    typed_v, step_v = positive_or(fit.threshold_v, threshold_v), max(_STEP_V * cells / _USUAL_CELLS, _WIRE_STEP_V)
     charging = Charging(
         by_chemistry=True,
         feed_in=feed_in,
@@ -292,7 +292,7 @@ def _by_chemistry(ratings: Ratings, settings: LimitSettings, fit: Fit, *, feed_i
         hold_a=hold_a,
         most_hold_a=most_hold_a,
         threshold_cell_v=typed_v,
-        release_cell_v=min(_or(fit.release_v, release_v), typed_v),
+        release_cell_v=min(positive_or(fit.release_v, release_v), typed_v),
         ccl_by_cell=_curve(target_cell_v, (*table.curve, (end_v, 0.0))),
         relief_v=table.relief_v,
         cold=_cold(ratings, settings, table.cold),
@@ -304,13 +304,13 @@ def _by_chemistry(ratings: Ratings, settings: LimitSettings, fit: Fit, *, feed_i
     )
     balancing_v, typed_v = (
         max(full_v - _BALANCING_BELOW_V * scale, wanted_v),
-        _or(fit.threshold_v, full_v - _BEGINS_BELOW_V * scale),
+        positive_or(fit.threshold_v, full_v - _BEGINS_BELOW_V * scale),
     )
     balancing = replace(
         charging,
         target_v=min(balancing_v * cells, fit.target_v),
         threshold_cell_v=typed_v,
-        release_cell_v=min(_or(fit.release_v, full_v - _BALANCING_RELEASE_BELOW_V * scale), typed_v),
+        release_cell_v=min(positive_or(fit.release_v, full_v - _BALANCING_RELEASE_BELOW_V * scale), typed_v),
         ccl_by_cell=_curve(balancing_v, (*table.curve, (_BALANCING_RELEASE_BELOW_V * scale, 0.0))),
     )
     highest_v = full_v - _BALANCING_BELOW_V * scale
@@ -349,8 +349,8 @@ def _at_full_voltage(balancing: Charging, ratings: Ratings, fit: Fit) -> Chargin
         balancing,
         target_v=target_v,
         target_cell_v=target_v / ratings.series_cells,
-        threshold_cell_v=_or(fit.threshold_v, threshold_v),
-        release_cell_v=min(_or(fit.release_v, full_v), _or(fit.threshold_v, threshold_v)),
+        threshold_cell_v=positive_or(fit.threshold_v, threshold_v),
+        release_cell_v=min(positive_or(fit.release_v, full_v), positive_or(fit.threshold_v, threshold_v)),
         ccl_by_cell=_curve(full_v, points),
     )
 
@@ -418,5 +418,6 @@ def _typed(value: float | None, default: float) -> float:
     return default if value is None else value
 
 
-def _or(value: float | None, default: float) -> float:
+def positive_or(value: float | None, default: float) -> float:
+    """Return a value where it is a finite number above 0, else the default."""
     return default if value is None or not 0.0 < value < math.inf else value

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import wraps
 from typing import Any, TypeVar
 
-from tinybms_bridge.battery.limits.charging import Charging, charging_for
+from tinybms_bridge.battery.limits.charging import Charging, charging_for, positive_or
 from tinybms_bridge.battery.limits.curves import Curve, curves_for, head_room_v
 from tinybms_bridge.battery.limits.fit import MPPT_OFFSET_V, Fit, fit_to_battery
 from tinybms_bridge.battery.limits.model import down_to_step, up_to_step
@@ -194,7 +194,10 @@ def _from_settings(
     cells, fit = ratings.series_cells, fit_to_battery(ratings, settings, lowest)
     charging = charging_for(ratings, settings, fit, feed_in=feed_in)
     charging = charging.balancing if balancing and charging.balancing is not None else charging
-    target_v, hold_min_v = charging.target_v, _or(settings.states.imbalance_min_cell_v, fit.preset.resting_v + 0.05)
+    target_v, hold_min_v = (
+        charging.target_v,
+        positive_or(settings.states.imbalance_min_cell_v, fit.preset.resting_v + 0.05),
+    )
     near_full_v = target_v / cells - _CLEARLY_BELOW_V
     before_v = min(fit.preset.near_full_v, near_full_v)
     full_v, follows_full = _full_v(ratings, settings, fit.preset, target_v), charging.follows_full
@@ -243,7 +246,3 @@ def _full_mean_cell_v(settings: LimitSettings, preset: Preset, target_v: float, 
     offset_v = min(settings.states.float_approach_offset_v, _OFFSET_SHARE_V * cells)
     sent_v = down_to_step(target_v - offset_v)
     return max(sent_v / cells - _FULL_MEAN_MARGIN_V, preset.resting_v + _ABOVE_RESTING_V)
-
-
-def _or(value: float | None, default: float) -> float:
-    return default if value is None or not 0.0 < value < math.inf else value

@@ -30,7 +30,6 @@ __all__ = [
     "judge_state",
 ]
 
-_FIRST_FULL_FIRMWARE = 251
 _LATE_BALANCING_V = 0.10
 """Register 303 this near register 300 lies above the target of days that are no balancing days."""
 _SENSE_WIRE_DROP_V = (0.5, 0.8)

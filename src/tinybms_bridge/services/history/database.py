@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tinybms_bridge.services.history.fields import BMS_COUNT, COLUMNS, GROUPS
 from tinybms_bridge.services.history.levels import (
+    DAY_S,
     HISTORY_FILE,
     LEVELS,
     HistoryError,
@@ -144,7 +145,6 @@ _CACHE_KIB = 256
 _LOG_BYTES = 1_000_000
 _PRUNE_EVERY = 60
 """Batches between two looks at the number of rows."""
-_DAY_S = 86_400
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _BESIDE = ("-wal", "-shm")
 
@@ -232,7 +232,7 @@ class Database:
             connection.executemany(ADD_DAY, map(_day, rows))
             if self._batches % _PRUNE_EVERY == 0 and rows:
                 for level in LEVELS:
-                    prune(connection, level, self.settings.most_rows(level), rows[-1].start_s + _DAY_S)
+                    prune(connection, level, self.settings.most_rows(level), rows[-1].start_s + DAY_S)
         self._batches += 1
 
     def _open(self) -> sqlite3.Connection:

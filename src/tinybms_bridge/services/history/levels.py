@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from tinybms_bridge.errors import BridgeError
 
 __all__ = [
+    "DAY_S",
     "HISTORY_FILE",
     "LEVELS",
     "STEP_S",
@@ -38,7 +39,7 @@ class NewerHistoryError(HistoryError):
 HISTORY_FILE = "history.db"
 """Name of the file in the state directory."""
 
-_DAY_S = 86_400
+DAY_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +72,10 @@ class HistorySettings:
 
     def most_rows(self, level: Level) -> int:
         """Return how many rows of a level are kept."""
-        return self.days[LEVELS.index(level)] * _DAY_S // level.step_s
+        return self.days[LEVELS.index(level)] * DAY_S // level.step_s
 
 
-_ROUND_S = (10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, _DAY_S)
+_ROUND_S = (10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, DAY_S)
 """Steps that people read easily; each one is a multiple of every level that is not coarser."""
 
 
@@ -118,7 +119,7 @@ def grid_of(from_s: int, to_s: int, *, points: int, step_s: int | None, oldest: 
 def _round_step_s(from_s: int, to_s: int, points: int) -> int:
     """Return the shortest step of those that people read easily with which there are at most ``points``."""
     least_s = -(-(to_s - from_s) // points)
-    steps = itertools.chain(_ROUND_S, itertools.count(max(2, least_s // _DAY_S) * _DAY_S, _DAY_S))
+    steps = itertools.chain(_ROUND_S, itertools.count(max(2, least_s // DAY_S) * DAY_S, DAY_S))
     grids = (_grid(LEVELS[0], from_s, to_s, each) for each in steps if each >= least_s)
     return next(grid.step_s for grid in grids if grid.count <= max(2, points))
 
