@@ -21,12 +21,14 @@ from dataclasses import dataclass
 
 from tinybms_bridge.battery.limits.context import MPPT_OFFSET_V, Context
 from tinybms_bridge.battery.limits.draft import Draft
+from tinybms_bridge.battery.limits.fit import least_flow_a
 from tinybms_bridge.battery.limits.model import CVL, LimitCode
 from tinybms_bridge.battery.limits.rates import RateMemory
 from tinybms_bridge.battery.quick import quick
 from tinybms_bridge.battery.snapshot import Snapshot
 
 __all__ = [
+    "LITTLE_V",
     "NO_ATTEMPT",
     "NO_SWITCH",
     "Attempt",
@@ -51,10 +53,6 @@ _CLOSES_WITHIN_C = 0.5
 _FORGETTING = 0.1
 """A BMS that cuts the charge every few seconds does not make a charger heed CCL: slowly it is forgotten."""
 
-_IDLE_A = 0.5
-_IDLE_C_RATE = 0.002
-"""What flows above CCL without being a charge: noise and offset of a sensor."""
-
 _SINKING_V_PER_S = 0.02
 """Faster, and chargers would not follow: the level would pass the voltage that it looks for."""
 
@@ -69,7 +67,7 @@ _MOST_BELOW_V = MPPT_OFFSET_V + 0.2
 _GIVEN_UP_BELOW_V = MPPT_OFFSET_V
 """Where the level stands when lowering it is in vain: the chargers of the GX, at least, add nothing."""
 
-_LITTLE_V = 0.05
+LITTLE_V = 0.05
 """A level this close to the lowest possible one is as low as it gets."""
 
 _EFFECT_RATIO = 0.8
@@ -132,7 +130,7 @@ def follow_stop(
         return _after(context, rates)
     if rates.cvl_v is not None and context.resting_v < rates.cvl_v < math.inf:
         return memory  # CVL is on its way down, for a wish in steps, and has had no chance to end anything
-    pack, idle_a = context.snapshot.pack, max(_IDLE_A, _IDLE_C_RATE * context.ratings.capacity_ah)
+    pack, idle_a = context.snapshot.pack, least_flow_a(context.ratings)
     over_a = pack.current_a - (rates.ccl_a or 0.0) - idle_a
     if not over_a > 0.0:
         level_v = memory.level_v
@@ -143,9 +141,9 @@ def follow_stop(
     if over_s < _PATIENCE_S:
         return StopMemory(memory.level_v, over_s, memory.attempt)
     level_v, lowest_v = min(draft.level_v, pack.voltage_v), lowest_level_v(context)
-    if draft[CVL] > draft.level_v + _LITTLE_V:
+    if draft[CVL] > draft.level_v + LITTLE_V:
         return StopMemory(level_v, over_s, memory.attempt)  # the same: it has to arrive before it sinks on
-    attempt = go_on(memory.attempt, pack.current_a, elapsed_s, lowest=level_v <= lowest_v + _LITTLE_V)
+    attempt = go_on(memory.attempt, pack.current_a, elapsed_s, lowest=level_v <= lowest_v + LITTLE_V)
     if attempt.given_up:
         level_v = min(max(pack.voltage_v - _GIVEN_UP_BELOW_V, context.least_v), context.resting_v)
         return StopMemory(level_v, over_s, attempt)

@@ -14,6 +14,7 @@ import math
 from dataclasses import dataclass
 
 from tinybms_bridge.battery.limits.charge_stop import (
+    LITTLE_V,
     NO_ATTEMPT,
     Attempt,
     go_on,
@@ -48,7 +49,6 @@ _NOTHING_SINKING_V_PER_S, _STEADY_SHARE, _ANSWER_S = 0.05, 0.9, 6.0
 """How fast CVL sinks through the 0.4 V in which it moves nothing, since chargers stand above it: as long as the current
 does not fall. That way has nothing to do with the cells."""
 
-_LITTLE_V = 0.05
 _RISE_V = 0.1
 """CVL comes back by one step of frame 0x351 at a time: for a 12 V pack that is a third of its capacity in amperes."""
 
@@ -274,7 +274,7 @@ def _press(
         math.inf if rates.cvl_v is None else rates.cvl_v,
         math.inf if memory.level_v is None else memory.level_v,
     )
-    attempt = go_on(memory.attempt, mean_a, elapsed_s, lowest=level_v <= lowest_v + _LITTLE_V)
+    attempt = go_on(memory.attempt, mean_a, elapsed_s, lowest=level_v <= lowest_v + LITTLE_V)
     if attempt.given_up:
         return max(pack_v - _GIVEN_UP_BELOW_V, context.least_v), attempt
     sinking_v = max(sinking_v_per_s(context, over_a), _LEAST_SINKING_V_PER_S) * elapsed_s

@@ -27,6 +27,7 @@ __all__ = [
     "Verdict",
     "fit_to_battery",
     "judge_chemistry",
+    "least_flow_a",
     "next_chemistry",
 ]
 
@@ -49,7 +50,13 @@ _TAKEN_SHARE = 0.01
 
 _IDLE_A = 0.5
 _IDLE_C_RATE = 0.002
-"""What flows without being a charge: noise and offset of a sensor (as in charge stops)."""
+"""What flows without being a charge: noise and offset of a sensor."""
+
+
+def least_flow_a(ratings: Ratings) -> float:
+    """Return the current up to which nothing counts as flowing, beyond what may flow."""
+    return max(_IDLE_A, _IDLE_C_RATE * ratings.capacity_ah)
+
 
 _HELD_BELOW_V = 0.2
 _HELD_ABOVE_V = 0.6
@@ -120,7 +127,7 @@ def next_chemistry(
         return ChemistryMemory(Chemistry.LFP)
     if not _asked(ratings, settings):
         return memory if lowest is not Chemistry.LI_ION else ChemistryMemory(Chemistry.LFP)
-    idle_a = max(_IDLE_A, _IDLE_C_RATE * ratings.capacity_ah)
+    idle_a = least_flow_a(ratings)
     current_a = snapshot.pack.current_a
     if current_a > idle_a:
         return memory if memory == ChemistryMemory(lowest) else ChemistryMemory(lowest)
