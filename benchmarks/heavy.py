@@ -37,9 +37,9 @@ from benchmarks.parts import cpu_s, program, rss_mb, simulator
 from benchmarks.web import Arrivals, following, free_port
 
 from tinybms_bridge.battery.bms_event_kinds import Severity
+from tinybms_bridge.core.event_store import EVENTS_FILE, EventStore, News
 from tinybms_bridge.hal.can_loopback import LoopbackBus
 from tinybms_bridge.hal.storage import FileStorage
-from tinybms_bridge.services.event_store import EVENTS_FILE, EventStore, News
 from tinybms_bridge.services.history import HistorySettings
 from tinybms_bridge.services.history.database import Database
 from tinybms_bridge.services.history.recorder import Row as HistoryRow

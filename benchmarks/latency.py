@@ -15,15 +15,15 @@ from benchmarks.parts import Row, print_table
 
 from tinybms_bridge.battery.saved_units import SavedUnits
 from tinybms_bridge.battery.snapshot import Snapshot
-from tinybms_bridge.bridge import Bridge, Machine
 from tinybms_bridge.config.loader import interpret
+from tinybms_bridge.core.bridge import Bridge, Machine
 from tinybms_bridge.hal.can import CanFrame, CanPort
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort, open_serial
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.tinybms.frames import from_float
 from tinybms_bridge.tinybms.live import LIVE_ADDRESS, LIVE_COUNT
-from tinybms_bridge.victron.codec import decode_frame
+from tinybms_bridge.victron.can.codec import decode_frame
 from tinybms_lab.bms import PtyServer, SimulatedBms
 from tinybms_lab.testing.can_memory import MemoryCanBus
 

@@ -13,8 +13,8 @@ from benchmarks.parts import Row, cpu_s, print_table, rss_mb, simulator
 
 from tinybms_bridge.battery.saved_units import SavedUnits
 from tinybms_bridge.battery.snapshot import Snapshot
-from tinybms_bridge.bridge import Bridge, Machine
 from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.core.bridge import Bridge, Machine
 from tinybms_bridge.hal.can import CanFrame, CanPort, CanSettings, open_can
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort, open_serial

@@ -10,11 +10,11 @@ import pytest
 
 from tinybms_bridge.battery.limits import Limits, LimitSettings, Memory, step
 from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackState, Ratings, Snapshot, Temperatures
-from tinybms_bridge.bus import Bus
-from tinybms_bridge.pipeline import Pipeline, PipelineSettings
+from tinybms_bridge.core.battery import Pipeline, PipelineSettings
+from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.tinybms.frames import Framer, ReadModbus, Registers
 from tinybms_bridge.tinybms.live import decode_live
-from tinybms_bridge.victron.codec import FrameSettings, Outgoing, encode_frames
+from tinybms_bridge.victron.can.codec import FrameSettings, Outgoing, encode_frames
 from tinybms_lab.testing.fake_clock import FakeClock
 
 Benchmark = Any

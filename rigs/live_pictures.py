@@ -20,18 +20,18 @@ from rich.console import Console
 from rich.text import Text
 
 from tinybms_bridge.battery.saved_units import SavedUnits
-from tinybms_bridge.bridge import Bridge, Machine
 from tinybms_bridge.cli.live import LastLines, LiveView
 from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.core.bridge import Bridge, Machine
+from tinybms_bridge.core.event_log import EventLog
 from tinybms_bridge.hal.blocking import in_place
 from tinybms_bridge.hal.can import CanPort
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
 from tinybms_bridge.hal.storage import MemoryStorage
-from tinybms_bridge.services.event_log import EventLog
 from tinybms_bridge.services.history import History
 from tinybms_bridge.tinybms.registers import catalogue
-from tinybms_bridge.victron.dbc import frame_formats
+from tinybms_bridge.victron.can.dbc import frame_formats
 from tinybms_lab.bms import CHEMISTRIES, BmsOptions, SimulatedBms
 from tinybms_lab.bms.device import REFRESH_S
 from tinybms_lab.bms.line import Line

@@ -21,12 +21,14 @@ from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.limits.model import ChargeState, Freshness, Limits
 from tinybms_bridge.battery.snapshot import Cells, Identity, PackState, Ratings, Snapshot, Temperatures
 from tinybms_bridge.hal.storage import Storage
+from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.services.web.face import BridgeFace
 from tinybms_bridge.services.web.live.watch import Watch
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.tinybms.registers import catalogue
-from tinybms_bridge.victron.codec import Outgoing
-from tinybms_bridge.victron.dbc import frame_formats
+from tinybms_bridge.victron.can.codec import Outgoing
+from tinybms_bridge.victron.can.dbc import frame_formats
+from tinybms_lab.testing.fake_clock import FakeClock
 from tinybms_lab.testing.virtual_time import VirtualLoop
 
 # A loaded machine is no failure; what an example found is printed so that it can be repeated.
@@ -202,3 +204,34 @@ def make_outgoing() -> Callable[..., Outgoing]:
         return replace(HEALTHY, snapshot=snapshot, limits=limits, **changes)
 
     return make
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock that stands until it is told to move."""
+    return FakeClock()
+
+
+@pytest.fixture
+def bus(clock: FakeClock) -> Bus:
+    """An empty bus."""
+    return Bus(clock.monotonic, clock.wall)
+
+
+@pytest.fixture(scope="session")
+def make_snapshot() -> Callable[..., Snapshot]:
+    """Return a builder of a sample of four cells."""
+
+    def build(
+        *, cells_v: tuple[float, ...] = (3.301, 3.302, 3.303, 3.304), current_a: float = -12.34, hottest_c: float | None
+    ) -> Snapshot:
+        pack = PackState(voltage_v=sum(cells_v), current_a=current_a, soc_percent=81.26)
+        return Snapshot(1, 0.0, pack, Cells(cells_v), Temperatures(hottest_c))
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def limits() -> Limits:
+    """Limits in force."""
+    return Limits(14.05, 54.0, 108.04, 11.6, ChargeState.TRANSITION, Freshness.FRESH)

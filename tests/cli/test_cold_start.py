@@ -14,7 +14,7 @@ from tinybms_bridge.cli.stats import stats_command
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.tinybms.registers import catalogue
 from tinybms_bridge.tinybms.settings import all_settings
-from tinybms_bridge.victron.dbc import frame_formats
+from tinybms_bridge.victron.can.dbc import frame_formats
 from tinybms_lab.bms import Device, DumpDevice, real_dump
 
 

@@ -18,8 +18,8 @@ from tinybms_bridge.cli.common import (
     run_until_signal,
     set_up_logging,
 )
+from tinybms_bridge.core.supervisor import PathFailure
 from tinybms_bridge.errors import BridgeError, ConfigError, ConfigProblem, DeviceRefused, LinkError
-from tinybms_bridge.supervisor import PathFailure
 
 
 class Lines(logging.Handler):
@@ -95,8 +95,8 @@ def test_log_shows_this_program_and_silences_the_libraries() -> None:
     """Our lines from the chosen level up, others only when they warn, python-can never."""
     handler = Lines()
     set_up_logging("INFO", handler)
-    logging.getLogger("tinybms_bridge.bridge").info("sending")
-    logging.getLogger("tinybms_bridge.bridge").debug("details")
+    logging.getLogger("tinybms_bridge.core.bridge").info("sending")
+    logging.getLogger("tinybms_bridge.core.bridge").debug("details")
     logging.getLogger("asyncio").info("loop")
     logging.getLogger("asyncio").warning("slow callback")
     logging.getLogger("can.bus").error("adapter gone")

@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from tinybms_bridge.cli.assembly import Overrides, override
+from tinybms_bridge.app.assembly import Overrides, override
 from tinybms_bridge.cli.configuration import read_configuration
 from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.core.settings import can_settings
 from tinybms_bridge.errors import ConfigError
-from tinybms_bridge.wiring import can_settings
 
 
 @pytest.fixture

@@ -242,6 +242,6 @@ def test_command_is_cheap_to_import() -> None:
     """Neither the frame table nor python-can is loaded to show the help."""
     code = (
         "import sys, tinybms_bridge.cli.decode\n"
-        "sys.exit(any(name in sys.modules for name in ('can', 'cantools', 'tinybms_bridge.victron.codec')))"
+        "sys.exit(any(name in sys.modules for name in ('can', 'cantools', 'tinybms_bridge.victron.can.codec')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -10,9 +10,9 @@ from click.testing import Result
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.bms_events import BmsEvent, DatedEvent
 from tinybms_bridge.cli.events import events_command
+from tinybms_bridge.core.event_store import EVENTS_FILE, EventStore, News
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.storage import FileStorage
-from tinybms_bridge.services.event_store import EVENTS_FILE, EventStore, News
 from tinybms_lab.bms import Dump, DumpDevice, real_dump
 
 Invoke = Callable[..., Result]

@@ -16,10 +16,10 @@ from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
 from tinybms_bridge.battery.notices import NoticeMemory, NoticeName, Notices
 from tinybms_bridge.battery.saved_units import SavedUnits
 from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackState, Ratings, Snapshot, Temperatures
-from tinybms_bridge.bridge import Bridge, Machine
 from tinybms_bridge.cli.live import LastLines, LiveView
 from tinybms_bridge.cli.live_pages import PAGES
 from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.core.bridge import Bridge, Machine
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.blocking import in_place
 from tinybms_bridge.hal.can import CanFrame, CanPort

@@ -15,8 +15,8 @@ from tinybms_bridge.config.battery import (
     new_problems,
 )
 from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.core.settings import pipeline_settings
 from tinybms_bridge.errors import ConfigProblem
-from tinybms_bridge.wiring import pipeline_settings
 
 LFP_16S: dict[str, Any] = {
     "series_cells": 16,

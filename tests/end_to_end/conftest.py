@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tinybms_bridge.battery.saved_units import SavedUnits
-from tinybms_bridge.bridge import Bridge, Machine
 from tinybms_bridge.config.loader import interpret
+from tinybms_bridge.core.bridge import Bridge, Machine
 from tinybms_bridge.hal.can import CanFrame, CanPort
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort, open_serial

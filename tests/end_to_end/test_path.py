@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tinybms_bridge.battery.freshness import Freshness
-from tinybms_bridge.events import SampleRejected
+from tinybms_bridge.link.events import SampleRejected
 
 
 async def test_the_real_units_dump_gives_the_matching_frames(run_bridge: Any, start: Any, tmp_path: Path) -> None:

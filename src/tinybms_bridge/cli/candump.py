@@ -6,8 +6,8 @@ from datetime import datetime
 
 from tinybms_bridge.cli.can_errors import describe_error, is_error_id
 from tinybms_bridge.hal.can import CanFrame
-from tinybms_bridge.victron.codec import DecodedFrame
-from tinybms_bridge.victron.dbc import frame_format
+from tinybms_bridge.victron.can.codec import DecodedFrame
+from tinybms_bridge.victron.can.dbc import frame_format
 
 __all__ = [
     "LARGEST_ID",

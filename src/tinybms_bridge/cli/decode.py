@@ -113,7 +113,7 @@ def _print_remark(remark: "Remark", *, as_json: bool) -> None:
 def _print(recorded: "Recorded", *, as_json: bool) -> None:
     """Print one frame. Raises LookupError for an id that the protocol does not have, ValueError for a cut frame."""
     from tinybms_bridge.cli.candump import as_record, as_text, expect_whole
-    from tinybms_bridge.victron.codec import decode_frame
+    from tinybms_bridge.victron.can.codec import decode_frame
 
     decoded = decode_frame(recorded.frame)
     expect_whole(recorded.frame)
@@ -131,8 +131,8 @@ def _bus(config: Path | None, interface: str | None, channel: str | None, bitrat
 
     if config is None:
         return CanSettings(interface or "udp_multicast", channel or "", bitrate_bps or 500_000)
-    from tinybms_bridge.cli.assembly import Overrides, load_configuration
-    from tinybms_bridge.wiring import can_settings
+    from tinybms_bridge.app.assembly import Overrides, load_configuration
+    from tinybms_bridge.core.settings import can_settings
 
     try:
         loaded, _ = load_configuration(str(config), Overrides(can_interface=interface, can_channel=channel))

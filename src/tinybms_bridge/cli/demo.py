@@ -12,7 +12,7 @@ from tinybms_bridge.errors import BridgeError
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from tinybms_bridge.cli.assembly import Opened
+    from tinybms_bridge.app.assembly import Opened
     from tinybms_lab.bms import PtyServer, SimulatedBms
     from tinybms_lab.gx.dvcc import SystemPlan
     from tinybms_lab.gx.gx_view import GxView
@@ -68,12 +68,12 @@ def demo_command(
     `tinybms-bridge users` works on it.
     """  # noqa: D301 -- \b is click's mark for a paragraph that is not re-wrapped
     need_laboratory("demo")
-    from tinybms_bridge.cli.again import StartAgain, start_again
-    from tinybms_bridge.cli.assembly import Overrides, open_in_memory
+    from tinybms_bridge.app.assembly import Overrides, open_in_memory
+    from tinybms_bridge.app.restart import StartAgain, start_again
     from tinybms_bridge.cli.demo_places import claim_places
     from tinybms_bridge.cli.terminal import is_terminal
     from tinybms_bridge.hal.clock import SystemClock
-    from tinybms_bridge.victron.dbc import frame_formats
+    from tinybms_bridge.victron.can.dbc import frame_formats
     from tinybms_lab.bms import CHEMISTRIES, BmsOptions, PtyServer, SimulatedBms
     from tinybms_lab.gx.dvcc import SystemPlan
 
@@ -130,10 +130,10 @@ async def _run(
     import asyncio
     from dataclasses import replace
 
-    from tinybms_bridge.cli.assembly import run_bridge
+    from tinybms_bridge.app.assembly import run_bridge
+    from tinybms_bridge.core.settings import can_settings
     from tinybms_bridge.hal.can import open_can
     from tinybms_bridge.hal.clock import SystemClock
-    from tinybms_bridge.wiring import can_settings
     from tinybms_lab.gx.simulator import GxPlan, GxSimulator
 
     port = await open_can(replace(can_settings(opened.config), accept_ids=()))
@@ -160,7 +160,7 @@ async def _run(
 
 def watch_text(opened: "Opened") -> str:
     """Say how to see the frames, as it can be typed in another terminal in this folder."""
-    from tinybms_bridge.wiring import can_settings
+    from tinybms_bridge.core.settings import can_settings
 
     settings = can_settings(opened.config)
     if settings.interface == "virtual":

@@ -14,7 +14,7 @@ from tinybms_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
     from tinybms_bridge.battery.bms_events import BmsEvent, DatedEvent
-    from tinybms_bridge.services.event_store import EventRecord
+    from tinybms_bridge.core.event_store import EventRecord
 
 __all__ = ["events_command"]
 
@@ -133,8 +133,8 @@ def _told(record: "EventRecord") -> str:
 def _recorded(config_path: str | None) -> "Sequence[EventRecord]":
     from tinybms_bridge.cli.configuration import read_configuration
     from tinybms_bridge.config.paths import state_directory
+    from tinybms_bridge.core.event_store import EVENTS_FILE, EventStore
     from tinybms_bridge.hal.storage import MOST_STATE_BYTES, FileStorage
-    from tinybms_bridge.services.event_store import EVENTS_FILE, EventStore
 
     config, _ = read_configuration(config_path)
     file = state_directory(config.advanced.state_directory) / EVENTS_FILE

@@ -14,10 +14,10 @@ from datetime import datetime
 from rich.console import Console, Group
 from rich.text import Text
 
-from tinybms_bridge.bridge import Bridge
 from tinybms_bridge.cli.live_pages import PAGES, LogLine, Scene, page_lines
 from tinybms_bridge.cli.live_words import Flow, clean, duration
 from tinybms_bridge.cli.terminal import Terminal
+from tinybms_bridge.core.bridge import Bridge
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.services.history import HistoryError
 

@@ -16,7 +16,6 @@ from tinybms_bridge.battery.alarms import AlarmLevel
 from tinybms_bridge.battery.limits import Limits, Quantity, explain
 from tinybms_bridge.battery.snapshot import Snapshot
 from tinybms_bridge.battery.view import View
-from tinybms_bridge.bridge import Bridge
 from tinybms_bridge.cli.live_words import (
     Flow,
     alarm_words,
@@ -27,6 +26,7 @@ from tinybms_bridge.cli.live_words import (
     in_words,
     time_left,
 )
+from tinybms_bridge.core.bridge import Bridge
 
 __all__ = ["PAGES", "LogLine", "Scene", "page_lines"]
 

@@ -9,8 +9,8 @@ from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import Limits
 from tinybms_bridge.battery.snapshot import Snapshot
 from tinybms_bridge.battery.view import View
-from tinybms_bridge.bridge import Bridge
-from tinybms_bridge.victron.gx import GxState
+from tinybms_bridge.core.bridge import Bridge
+from tinybms_bridge.victron.can.gx import GxState
 
 __all__ = [
     "Flow",

@@ -18,7 +18,7 @@ from typing import IO, Any, BinaryIO, cast
 from tinybms_bridge.cli.can_errors import describe_error, is_error_id
 from tinybms_bridge.cli.candump import LARGEST_ID, NotCandumpError, Recorded, Remark, parse_line
 from tinybms_bridge.hal.can import CanFrame
-from tinybms_bridge.victron.dbc import frame_formats
+from tinybms_bridge.victron.can.dbc import frame_formats
 
 __all__ = ["Entry", "read_recording"]
 

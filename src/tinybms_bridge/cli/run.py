@@ -39,8 +39,8 @@ def run_command(
     second or two, or at once after SIGHUP, without a restart. Exit status: 0 ended on request,
     1 the path failed, 2 the configuration is wrong.
     """  # noqa: D301 -- \b is click's mark for a paragraph that is not re-wrapped
-    from tinybms_bridge.cli.again import StartAgain, start_again
-    from tinybms_bridge.cli.assembly import Overrides, open_configuration, run_bridge
+    from tinybms_bridge.app.assembly import Overrides, open_configuration, run_bridge
+    from tinybms_bridge.app.restart import StartAgain, start_again
     from tinybms_bridge.cli.terminal import is_terminal
 
     occupy_standard_streams()

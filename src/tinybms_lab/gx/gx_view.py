@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from tinybms_bridge.victron.codec import DecodedFrame
+from tinybms_bridge.victron.can.codec import DecodedFrame
 from tinybms_lab.gx.dvcc import Told
 
 __all__ = ["GxMode", "GxView", "Received"]

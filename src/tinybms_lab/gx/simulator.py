@@ -5,8 +5,8 @@ What it makes of CVL, CCL and DCL is ``dvcc.py``, what flows then is ``devices.p
 
 from tinybms_bridge.hal.can import CanFrame, CanPort
 from tinybms_bridge.hal.clock import Clock
-from tinybms_bridge.victron.codec import decode_frame
-from tinybms_bridge.victron.gx import IDENTIFICATION, IDENTIFICATION_ID, KEEP_ALIVE_ID
+from tinybms_bridge.victron.can.codec import decode_frame
+from tinybms_bridge.victron.can.gx import IDENTIFICATION, IDENTIFICATION_ID, KEEP_ALIVE_ID
 from tinybms_lab.gx.devices import BatteryNow, Devices, Flow
 from tinybms_lab.gx.dvcc import BMS_TIMEOUT_S, Dvcc, SetPoints
 from tinybms_lab.gx.gx_view import GxMode, GxView, Received

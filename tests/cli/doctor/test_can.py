@@ -10,7 +10,7 @@ from tinybms_bridge.cli.doctor.findings import Finding, Verdict
 from tinybms_bridge.cli.processes import Process
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.can import LOCAL, CanFrame, CanPort, CanSettings
-from tinybms_bridge.victron.gx import IDENTIFICATION
+from tinybms_bridge.victron.can.gx import IDENTIFICATION
 from tinybms_lab.testing.can_memory import MemoryCanBus
 from tinybms_lab.testing.fake_clock import FakeClock
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tinybms_bridge.battery.limits import CURVE_NAMES, Curve
 from tinybms_bridge.config.loader import interpret
 from tinybms_bridge.config.models.curves import Curves
-from tinybms_bridge.wiring import pipeline_settings
+from tinybms_bridge.core.settings import pipeline_settings
 
 Complaints = Callable[[object], dict[str, str]]
 

@@ -9,9 +9,9 @@ import pytest
 from tinybms_bridge.battery.limits import ChargeDefaults, ChargeState
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.snapshot import Snapshot
-from tinybms_bridge.bus import Bus
-from tinybms_bridge.pipeline import Pipeline, PipelineSettings
-from tinybms_bridge.victron.codec import FrameSettings, Outgoing, decode_frame, encode_frames
+from tinybms_bridge.core.battery import Pipeline, PipelineSettings
+from tinybms_bridge.link.bus import Bus
+from tinybms_bridge.victron.can.codec import FrameSettings, Outgoing, decode_frame, encode_frames
 from tinybms_lab.bench.battery import BatteryPlan, OddCell
 from tinybms_lab.bench.controllers import Sent, Statistics
 from tinybms_lab.bench.loop import Simulation

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from tinybms_bridge.hal.can import CanFrame
-from tinybms_bridge.victron.codec import decode_frame
+from tinybms_bridge.victron.can.codec import decode_frame
 from tinybms_lab.gx.dvcc import Told
 from tinybms_lab.gx.gx_view import Received
 

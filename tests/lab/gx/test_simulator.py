@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
 from tinybms_bridge.hal.can import CanFrame
-from tinybms_bridge.victron.codec import FrameSettings, Outgoing, encode_frames
-from tinybms_bridge.victron.gx import IDENTIFICATION, GxPresence, GxState
-from tinybms_bridge.victron.transmitter import Transmitter
+from tinybms_bridge.victron.can.codec import FrameSettings, Outgoing, encode_frames
+from tinybms_bridge.victron.can.gx import IDENTIFICATION, GxPresence, GxState
+from tinybms_bridge.victron.can.transmitter import Transmitter
 from tinybms_lab.gx.devices import INVERTER_EFFICIENCY
 from tinybms_lab.gx.dvcc import SystemPlan
 from tinybms_lab.gx.simulator import GxMode, GxPlan, GxSimulator

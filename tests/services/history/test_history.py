@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tinybms_bridge.battery.snapshot import Snapshot
-from tinybms_bridge.bus import Bus
-from tinybms_bridge.events import SampleAccepted
+from tinybms_bridge.link.bus import Bus
+from tinybms_bridge.link.events import SampleAccepted
 from tinybms_bridge.services.history import History, HistorySettings
 
 START_S = 1_767_225_600

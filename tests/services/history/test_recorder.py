@@ -15,8 +15,8 @@ from tinybms_bridge.battery.energy import EnergyCounter
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import ChargeState, Limits
 from tinybms_bridge.battery.snapshot import Cells, PackState, Snapshot
-from tinybms_bridge.bus import Bus
-from tinybms_bridge.events import FreshnessChanged, LimitsDecided, SampleAccepted
+from tinybms_bridge.link.bus import Bus
+from tinybms_bridge.link.events import FreshnessChanged, LimitsDecided, SampleAccepted
 from tinybms_bridge.services.history.fields import CHARGE_STATES, COLUMNS, FRESHNESS, GROUPS
 from tinybms_bridge.services.history.recorder import Recorder, Row, StepBuilder
 

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
 
-from tinybms_bridge.bus import Bus
 from tinybms_bridge.hal.storage import MemoryStorage
+from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.services.web.accounts import Account, Accounts, AccountStore, Book, Role
 from tinybms_bridge.services.web.accounts.credentials import hash_password
 from tinybms_bridge.services.web.app import create_app

@@ -18,9 +18,9 @@ from starlette.websockets import WebSocket
 from websockets.asyncio.client import connect as open_socket
 
 from tinybms_bridge.errors import BridgeError, ConfigError, LinkError
-from tinybms_bridge.events import Noted
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.storage import MemoryStorage
+from tinybms_bridge.link.events import Noted
 from tinybms_bridge.services.web import app as app_module
 from tinybms_bridge.services.web.accounts import Accounts, AccountStore, Book
 from tinybms_bridge.services.web.options import WebOptions

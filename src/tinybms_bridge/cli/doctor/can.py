@@ -9,9 +9,9 @@ from tinybms_bridge.cli.processes import Process
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.can import LOCAL, CanFrame, CanPort, CanSettings, open_can
 from tinybms_bridge.hal.clock import Clock
-from tinybms_bridge.victron.gx import GxPresence, GxState
-from tinybms_bridge.victron.neighbours import BMS_IDS
-from tinybms_bridge.victron.outgoing import OPTIONAL_FRAMES
+from tinybms_bridge.victron.can.gx import GxPresence, GxState
+from tinybms_bridge.victron.can.neighbours import BMS_IDS
+from tinybms_bridge.victron.can.outgoing import OPTIONAL_FRAMES
 
 __all__ = ["Heard", "examine_can", "judge_bus"]
 

@@ -112,8 +112,8 @@ async def _examine(choices: _Choices) -> AsyncIterator[Finding]:
     from tinybms_bridge.cli.doctor.can import examine_can
     from tinybms_bridge.cli.doctor.machine import examine_machine
     from tinybms_bridge.cli.processes import running_bridges
+    from tinybms_bridge.core.settings import can_settings
     from tinybms_bridge.hal.clock import SystemClock
-    from tinybms_bridge.wiring import can_settings
 
     config, findings = await asyncio.to_thread(_load, choices)
     for finding in findings:
@@ -130,7 +130,7 @@ async def _examine(choices: _Choices) -> AsyncIterator[Finding]:
 
 def _load(choices: _Choices) -> tuple["Configuration", list[Finding]]:
     """Return the configuration to work with, the default one if the user's is wrong, and what is wrong with it."""
-    from tinybms_bridge.cli.assembly import Overrides, override
+    from tinybms_bridge.app.assembly import Overrides, override
     from tinybms_bridge.cli.configuration import read_configuration
     from tinybms_bridge.config.configuration import Configuration
     from tinybms_bridge.errors import ConfigError
@@ -160,10 +160,10 @@ async def _examine_bms(config: "Configuration") -> AsyncIterator[Finding]:
     from tinybms_bridge.cli.doctor.bms import BmsExamination
     from tinybms_bridge.cli.doctor.port import choose_port, open_problem
     from tinybms_bridge.config.paths import state_directory
+    from tinybms_bridge.core.persistence import STATE_FILE, peek_state
     from tinybms_bridge.errors import LinkError
     from tinybms_bridge.hal.clock import SystemClock
     from tinybms_bridge.hal.storage import MOST_STATE_BYTES, FileStorage
-    from tinybms_bridge.services.persistence import STATE_FILE, peek_state
 
     file = FileStorage(state_directory(config.advanced.state_directory) / STATE_FILE, most_bytes=MOST_STATE_BYTES)
     saved = await asyncio.to_thread(peek_state, file)

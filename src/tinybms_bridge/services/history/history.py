@@ -7,9 +7,9 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tinybms_bridge.bus import Bus
 from tinybms_bridge.hal.blocking import RunBlocking, in_thread
 from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.services.history.fields import FIELDS, Field
 from tinybms_bridge.services.history.levels import LEVELS, HistoryError, HistorySettings
 from tinybms_bridge.services.history.recorder import Recorder

@@ -15,9 +15,9 @@ from tinybms_bridge.battery.energy import EnergyCounter
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import Limits
 from tinybms_bridge.battery.snapshot import Snapshot
-from tinybms_bridge.bus import Bus
-from tinybms_bridge.events import FreshnessChanged, LimitsDecided, SampleAccepted
 from tinybms_bridge.hal.clock import EARLIEST_WALL, Clock
+from tinybms_bridge.link.bus import Bus
+from tinybms_bridge.link.events import FreshnessChanged, LimitsDecided, SampleAccepted
 from tinybms_bridge.services.history.fields import (
     CHARGE_STATES,
     FRESHNESS,

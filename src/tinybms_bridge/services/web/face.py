@@ -12,9 +12,9 @@ from tinybms_bridge.battery.manual_stops import Direction
 from tinybms_bridge.battery.notices import Notices
 from tinybms_bridge.battery.snapshot import Identity
 from tinybms_bridge.battery.view import View
-from tinybms_bridge.bus import Bus
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.services.web.face_history import HistorySource
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 from tinybms_bridge.tinybms.settings import BmsSettings

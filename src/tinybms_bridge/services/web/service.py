@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Never
 
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.errors import BridgeError, ConfigError, ConfigProblem, LinkError
-from tinybms_bridge.events import Noted
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.hal.storage import Storage
+from tinybms_bridge.link.events import Noted
 from tinybms_bridge.services.web.face import BridgeFace
 from tinybms_bridge.services.web.live.watch import Watch
 from tinybms_bridge.services.web.options import WebOptions

@@ -14,7 +14,7 @@ from tinybms_bridge.services.web.callers import Caller, Origin
 from tinybms_bridge.services.web.face import EventEntry, MonitoredFrame
 from tinybms_bridge.services.web.live import Client, Hub, HubSettings, ThrottleSettings, Topic
 from tinybms_bridge.services.web.live.client import Command
-from tinybms_bridge.victron.dbc import frame_formats
+from tinybms_bridge.victron.can.dbc import frame_formats
 from tinybms_lab.testing.fake_clock import FakeClock
 
 WAIT_S = 30.0

@@ -12,8 +12,8 @@ from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import ChargeState
 from tinybms_bridge.battery.notices import NoticeName, Notices
-from tinybms_bridge.bus import Bus
-from tinybms_bridge.events import (
+from tinybms_bridge.link.bus import Bus
+from tinybms_bridge.link.events import (
     AlarmsChanged,
     ChargeStateChanged,
     FreshnessChanged,

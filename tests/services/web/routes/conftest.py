@@ -17,10 +17,10 @@ from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.limits import ChargeState, Freshness, LimitCode, Limits, Quantity, Reason
 from tinybms_bridge.battery.snapshot import BmsStatus, Cells, Identity, PackState, Snapshot, Temperatures
 from tinybms_bridge.battery.view import View
-from tinybms_bridge.bus import Bus
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.errors import DeviceRefused, LinkError
 from tinybms_bridge.hal.storage import MemoryStorage
+from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.services.web.accounts import Role
 from tinybms_bridge.services.web.app import create_app
 from tinybms_bridge.services.web.face import (

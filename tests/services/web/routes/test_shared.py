@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.errors import BridgeError, ConfigError, ConfigProblem, DeviceRefused, LinkError
-from tinybms_bridge.events import Noted
+from tinybms_bridge.link.events import Noted
 from tinybms_bridge.services.web.face import EventEntry
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.shared import config_problem, device_failures, plain

@@ -16,7 +16,7 @@ from tinybms_bridge.services.web.live.messages import Topic, error_message
 from tinybms_bridge.services.web.live.watch import Watch
 from tinybms_bridge.services.web.security import websocket_user
 from tinybms_bridge.services.web.security.origin import origin_of
-from tinybms_bridge.victron.dbc import frame_formats
+from tinybms_bridge.victron.can.dbc import frame_formats
 
 __all__ = ["Close", "close", "router", "serve"]
 

@@ -13,7 +13,7 @@ from tinybms_bridge.hal.can import CanFrame
 from tinybms_bridge.services.web.answers import rounded
 from tinybms_bridge.services.web.face import BridgeFace, EventEntry, MonitoredFrame, Picture
 from tinybms_bridge.services.web.live.status import limit_numbers, live_registers, live_status
-from tinybms_bridge.victron.codec import UnknownFrame, decode_frame
+from tinybms_bridge.victron.can.codec import UnknownFrame, decode_frame
 
 __all__ = [
     "BATCHES",

@@ -12,9 +12,9 @@ from typing import Literal
 
 from tinybms_bridge.battery.alarms import AlarmCause, AlarmLevel, AlarmName
 from tinybms_bridge.battery.notices import NoticeName
-from tinybms_bridge.bus import Bus, Envelope
 from tinybms_bridge.config.models import WebServer
-from tinybms_bridge.events import (
+from tinybms_bridge.link.bus import Bus, Envelope
+from tinybms_bridge.link.events import (
     AlarmsChanged,
     ChargeStateChanged,
     Event,

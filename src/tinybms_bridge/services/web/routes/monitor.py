@@ -14,7 +14,7 @@ from tinybms_bridge.services.web.heavy import Heavy, Text
 from tinybms_bridge.services.web.live.messages import decoded
 from tinybms_bridge.services.web.routes.shared import Face
 from tinybms_bridge.services.web.security import Viewer
-from tinybms_bridge.victron.dbc import FrameFormat, frame_formats
+from tinybms_bridge.victron.can.dbc import FrameFormat, frame_formats
 
 __all__ = ["FormatAnswer", "FrameAnswer", "Frames", "decoded_frames", "router"]
 

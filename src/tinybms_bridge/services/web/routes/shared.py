@@ -13,7 +13,7 @@ from starlette.requests import HTTPConnection
 
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.errors import ConfigError, DeviceRefused, LinkError
-from tinybms_bridge.events import Noted
+from tinybms_bridge.link.events import Noted
 from tinybms_bridge.services.web.face import BridgeFace, Direction
 from tinybms_bridge.services.web.live.watch import Watch
 from tinybms_bridge.services.web.problems import ProblemError

@@ -1,0 +1,1 @@
+"""Puts processes together: which parts run, from configuration and command line."""

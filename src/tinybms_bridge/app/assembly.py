@@ -1,0 +1,346 @@
+"""Puts a bridge together from a configuration and this machine, for ``run`` and ``demo``."""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tinybms_bridge.app.last_good import LastGood
+from tinybms_bridge.app.reconfigure import LogParts, Reconfigurer, log_settings
+from tinybms_bridge.app.restart import StartAgain
+from tinybms_bridge.app.state_files import StateFiles
+from tinybms_bridge.app.web import add_web
+from tinybms_bridge.battery.bms_event_kinds import Severity
+from tinybms_bridge.battery.saved_units import SavedUnits
+from tinybms_bridge.cli.common import logging_through, set_up_logging
+from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.exposure import exposure
+from tinybms_bridge.config.paths import default_path, state_directory
+from tinybms_bridge.config.store import ConfigStore
+from tinybms_bridge.core.bridge import Bridge, Machine
+from tinybms_bridge.core.config_watch import ConfigWatch
+from tinybms_bridge.core.event_log import EventLog
+from tinybms_bridge.core.event_store import EVENTS_FILE, EventStore, News
+from tinybms_bridge.core.manual_stops import STOPS_FILE
+from tinybms_bridge.core.persistence import STATE_FILE, load_state
+from tinybms_bridge.core.settings import can_settings, history_settings
+from tinybms_bridge.core.status_line import StatusLine
+from tinybms_bridge.errors import BridgeError, ConfigError, ConfigProblem
+from tinybms_bridge.hal.can import CanPort, open_can
+from tinybms_bridge.hal.clock import SystemClock
+from tinybms_bridge.hal.directory_lock import DirectoryTakenError
+from tinybms_bridge.hal.interpreter import Collector
+from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort, open_serial
+from tinybms_bridge.hal.storage import FileStorage, MemoryStorage, Storage
+from tinybms_bridge.hal.watchdog import find_watchdog
+from tinybms_bridge.services.history import History
+from tinybms_bridge.services.logs import LogBook
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+__all__ = [
+    "Opened",
+    "Overrides",
+    "load_configuration",
+    "load_defaults",
+    "machine_for",
+    "open_configuration",
+    "open_in_memory",
+    "override",
+    "run_bridge",
+]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What the command line says in place of the configuration; None leaves it."""
+
+    device: str | None = None
+    can_interface: str | None = None
+    can_channel: str | None = None
+    log_level: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A configuration with the store that it came from."""
+
+    config: Configuration
+    """What is in force, with the command line's choices."""
+    remarks: tuple[str, ...]
+    """What to tell the user."""
+    store: ConfigStore
+    """Knows what the command line says: ``adjust`` lays it over each later configuration."""
+    path: Path
+
+
+def load_configuration(path: str | None, overrides: Overrides) -> tuple[Configuration, list[str]]:
+    """Return the configuration and what to tell the user about it; see ``open_configuration``."""
+    opened = open_configuration(path, overrides)
+    return opened.config, list(opened.remarks)
+
+
+def open_configuration(path: str | None, overrides: Overrides) -> Opened:
+    """Return the configuration with its store.
+
+    A file that cannot be used gives way to its last good copy, with the problems among the remarks. Raises
+    ConfigError when there is no good copy, when a file that was named does not exist, or when an override is wrong.
+    """
+    file = Path(path) if path else default_path()
+    if path and not file.exists():
+        raise ConfigError([ConfigProblem("", None, "the file does not exist")], source=path)
+    store = ConfigStore(FileStorage(file), last_good=LastGood(file))
+    config = store.load()
+    remarks = [str(notice) for notice in store.notices]
+    if store.error is not None:
+        if not store.fell_back:
+            raise store.error
+        remarks = [f"configuration not used: {problem}" for problem in store.error.problems]
+        remarks.append("the last good configuration is in force")
+    exposed = exposure(file, config)
+    if exposed is not None:
+        remarks.append(str(exposed))
+    return _opened(store, overrides, tuple(remarks), file)
+
+
+def load_defaults(overrides: Overrides) -> Configuration:
+    """Return the default configuration with the command line's choices. Raises ConfigError."""
+    return override(Configuration(), overrides)
+
+
+def open_in_memory(document: Mapping[str, Any], overrides: Overrides) -> Opened:
+    """Return a configuration that no file holds; changes of it are forgotten at the end. Raises ConfigError."""
+    store = ConfigStore(MemoryStorage(json.dumps(document).encode()))
+    store.load()
+    if store.error is not None:
+        raise store.error
+    return _opened(store, overrides, (), Path(os.devnull))
+
+
+def _opened(store: ConfigStore, overrides: Overrides, remarks: tuple[str, ...], path: Path) -> Opened:
+    config = override(store.configuration, overrides)
+    store.adjust = partial(override, overrides=overrides)
+    return Opened(config, remarks, store, path)
+
+
+def override(config: Configuration, overrides: Overrides) -> Configuration:
+    """Return the configuration with the command line's choices. Raises ConfigError for one that is not allowed."""
+    from tinybms_bridge.config.loader import interpret
+
+    hardware: dict[str, Any] = config.hardware.model_dump(exclude_unset=True)
+    if overrides.device is not None:
+        hardware.setdefault("uart", {})["device"] = overrides.device
+    if overrides.can_interface is not None:
+        if overrides.can_interface != config.hardware.can.interface:  # its channel and options mean nothing to another
+            for key in ("channel", "options"):
+                hardware.get("can", {}).pop(key, None)
+        hardware.setdefault("can", {})["interface"] = overrides.can_interface
+    if overrides.can_channel is not None:
+        hardware.setdefault("can", {})["channel"] = overrides.can_channel
+    checked = interpret({"hardware": hardware}, "command line").configuration
+    changed: dict[str, Any] = {"hardware": checked.hardware}
+    if overrides.log_level is not None:
+        changed["logging"] = config.logging.model_copy(update={"log_level": overrides.log_level})
+    return config.model_copy(update=changed)
+
+
+def machine_for(config: Configuration, *, keep: bool) -> Machine:
+    """Return this machine's clock, ports, files and watchdog."""
+    ports = _Ports(config, keep=keep)
+
+    def stored(name: str, mode: int) -> Storage:
+        return ports.files.stored(name, mode) if keep else MemoryStorage()
+
+    return Machine(
+        clock=SystemClock(),
+        open_serial=ports.open_serial,
+        open_can=ports.open_can,
+        storage=stored(STATE_FILE, 0o644),
+        events=EventStore(stored(EVENTS_FILE, 0o644)),
+        history=ports.history,
+        stops=stored(STOPS_FILE, 0o600),
+        watchdog=find_watchdog(),
+        use=ports.use,
+        stored=stored,
+        folder=lambda: ports.files.folder,
+        own=ports.files.own if keep else lambda: None,
+        release=ports.files.release,
+    )
+
+
+class _Ports:
+    """Opens what the configuration in force names, and keeps files where it says."""
+
+    def __init__(self, config: Configuration, *, keep: bool) -> None:
+        self._config = config
+        self.files = StateFiles(state_directory(config.advanced.state_directory))
+        self.history = History(self.files.folder if keep else None, history_settings(config))
+        """The history, which follows a change of the directory and of its settings."""
+        self.files.also.append(self.history.move_to)
+
+    async def open_serial(self, on_data: OnData, on_lost: OnLost) -> SerialPort:
+        """Open the serial port."""
+        uart = self._config.hardware.uart
+        return await open_serial(uart.device, uart.baudrate, on_data, on_lost)
+
+    async def open_can(self) -> CanPort:
+        """Open the CAN adapter."""
+        return await open_can(can_settings(self._config))
+
+    def use(self, config: Configuration) -> None:
+        """Follow a change of the configuration. Blocks. Raises OSError for a state directory that cannot be used."""
+        self._config = config
+        self.history.settings = history_settings(config)
+        self.files.move_to(state_directory(config.advanced.state_directory))
+
+
+async def run_bridge(
+    config: Configuration,
+    remarks: Sequence[str],
+    *,
+    live: bool,
+    keep: bool = True,
+    opened: Opened | None = None,
+    title: str = "tinybms-bridge",
+    extra: Callable[[], "Text"] | None = None,
+    speed: float = 1.0,
+    status_interval_s: float = 60.0,
+) -> None:
+    """Run a bridge with its log, and the live view if asked for, until cancelled.
+
+    Raises PathFailure, BridgeError when the state directory belongs to another running bridge, or StartAgain once
+    everything has ended because a user wants the program to start anew.
+
+    ``keep`` says whether counters, events and log outlive the process. With ``opened`` each change of that
+    configuration takes effect at once, whoever makes it. ``title``, ``extra`` and ``speed`` are those of ``LiveView``.
+    """
+    machine = machine_for(config, keep=keep)
+    async with _owning(machine):
+        saved = await machine.run_blocking(_load, machine)
+        bridge = Bridge(config, machine, saved)
+        logs = _add_log(bridge, console=not live, keep=keep)
+        bridge.supervisor.add("garbage collection", Collector(machine.clock, bridge.between_bursts).run)
+        bridge.supervisor.add("history", partial(machine.history.run, bridge.bus, machine.clock, machine.run_blocking))
+        await machine.run_blocking(logs.book.load)
+        if live:
+            _add_view(bridge, title, extra, speed)
+        else:
+            bridge.supervisor.add("status line", StatusLine(bridge.view, machine.clock, status_interval_s).run)
+        settings = Reconfigurer(bridge, logs, opened.store.adjust if opened else lambda new: new)
+        with logging_through(logs.book), ExitStack() as ending:
+            if opened is not None:
+                ending.enter_context(_following(bridge, settings, opened))
+                ending.callback(add_web(bridge, opened.store, logs.book, _ender(bridge), live=live))
+            for remark in remarks:
+                log.warning("%s", remark)
+            try:
+                await bridge.stops.load()
+                await bridge.run()
+            except asyncio.CancelledError:
+                if not _starts_again(bridge):
+                    raise
+                raise StartAgain from None
+            finally:
+                await machine.run_blocking(logs.book.close)
+
+
+@asynccontextmanager
+async def _owning(machine: Machine) -> AsyncIterator[None]:
+    """Keep the state directory for this process: two bridges would overwrite each other's counters and events."""
+    try:
+        await machine.run_blocking(machine.own)
+    except DirectoryTakenError as error:
+        raise BridgeError(str(error)) from error
+    try:
+        yield
+    finally:
+        machine.release()
+
+
+def _load(machine: Machine) -> SavedUnits:
+    """Read state and event list; what could not be used is told in the log, and in the list. Blocks."""
+    told: list[str] = []
+    saved = load_state(machine.storage, told.append)
+    machine.events.load(told.append)
+    for text in told:
+        log.warning("%s", text)
+        machine.events.add(News(Severity.WARNING, "state_file", text[:1].upper() + text[1:]), machine.clock.wall())
+    return saved
+
+
+def _ender(bridge: Bridge) -> Callable[[], None]:
+    """Return what ends this task in order, as a signal does, for a new start."""
+    task = asyncio.current_task()
+    assert task is not None
+
+    def end() -> None:
+        if not bridge.starts_again:
+            bridge.starts_again = True
+            task.cancel()
+
+    return end
+
+
+def _starts_again(bridge: Bridge) -> bool:
+    """Tell whether nothing but the wish for a new start ended this task; a signal that came too wins."""
+    task = asyncio.current_task()
+    return bridge.starts_again and task is not None and task.uncancel() == 0
+
+
+def _add_log(bridge: Bridge, *, console: bool, keep: bool) -> LogParts:
+    """Add what writes the log."""
+    event_log = EventLog(bridge.bus, log_charge_states=bridge.config.logging.log_cvl_changes)
+    book = LogBook(log_settings(bridge.config, console=console, keep=keep))
+    bridge.supervisor.add("log", event_log.run)
+    bridge.supervisor.add("log counts", partial(book.run, bridge.machine.clock))
+    return LogParts(book, event_log, console=console, keep=keep)
+
+
+def _add_view(bridge: Bridge, title: str, extra: Callable[[], "Text"] | None, speed: float) -> None:
+    """Add the live view, which shows the last log lines itself; its key q ends this task, as a signal does."""
+    from tinybms_bridge.cli.live import LastLines, LiveView
+
+    task = asyncio.current_task()
+    assert task is not None
+    lines = LastLines()
+    set_up_logging(bridge.config.logging.log_level, lines)
+    view = LiveView(bridge, bridge.machine.clock, lines, title, extra, quit=task.cancel, speed=speed)
+    bridge.supervisor.add("view", view.run)
+
+
+@contextmanager
+def _following(bridge: Bridge, settings: Reconfigurer, opened: Opened) -> Iterator[None]:
+    """Have the bridge follow its configuration: edits of the file each second, or at once after SIGHUP."""
+
+    def reload() -> None:
+        with settings.source("file"):
+            opened.store.reload_if_changed()
+
+    def judge(wanted: Configuration) -> None:
+        bridge.refuse_misfits(opened.store.adjust(wanted))  # the device of the command line is the one that is judged
+
+    store = opened.store
+    store.judges.append(judge)
+    bridge.file_usable = lambda: store.error is None and not store.fell_back
+    watch = ConfigWatch(
+        opened.path, opened.store, bridge.machine.clock, reload, run_blocking=bridge.machine.run_blocking
+    )
+    bridge.supervisor.add("settings", partial(settings.run, opened.store))
+    bridge.supervisor.add("configuration file", watch.run)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, watch.hurry)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
+        store.judges.remove(judge)

@@ -1,0 +1,1 @@
+"""What core and services say to each other: state, events and commands as typed messages."""

@@ -1,0 +1,121 @@
+"""The minimum set of frames, which alone lets a GX charge and discharge (victron-can.md, sections 2 and 3)."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Final, TypeGuard
+
+from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName
+from tinybms_bridge.battery.limits.model import Freshness
+from tinybms_bridge.battery.snapshot import Temperatures
+from tinybms_bridge.hal.can import CanFrame
+from tinybms_bridge.victron.can.dbc import frame_format
+from tinybms_bridge.victron.can.field import FieldValue
+from tinybms_bridge.victron.can.outgoing import FrameSettings, Outgoing
+
+__all__ = ["MINIMUM_BUILDERS", "Builder", "check_sendable", "known", "pack_sensors"]
+
+Builder = Callable[[Outgoing, FrameSettings], CanFrame | None]
+"""Builds one frame; None when its data is not known."""
+
+_SMALLEST_CVL_V = 0.05  # rounds to one step of 0.1 V; anything less would be sent as 0
+
+_ALARM_WORDS: Final = {
+    None: ("not supported", "not supported"),
+    AlarmLevel.OK: ("ok", "ok"),
+    AlarmLevel.WARNING: ("ok", "active"),
+    AlarmLevel.ALARM: ("active", "active"),
+}
+"""Alarm pair and warning pair for each level; None where nobody watches."""
+
+
+def check_sendable(outgoing: Outgoing) -> None:
+    """Raise ValueError when a value that a GX acts on is not a number or would do harm."""
+    limits, pack = outgoing.limits, outgoing.snapshot.pack
+    required = {
+        "CVL": limits.cvl_v,
+        "CCL": limits.ccl_a,
+        "DCL": limits.dcl_a,
+        "voltage": pack.voltage_v,
+        "current": pack.current_a,
+        "SOC": pack.soc_percent,
+    }
+    for name, value in required.items():
+        if not math.isfinite(value):
+            raise ValueError(f"{name} is {value}; nothing is sent")
+    if not all(map(math.isfinite, outgoing.snapshot.cells.voltages_v)):
+        raise ValueError("a cell voltage is not a number; nothing is sent")
+    if limits.cvl_v < _SMALLEST_CVL_V:
+        raise ValueError(f"CVL is {limits.cvl_v} V; a GX would discharge the battery to that voltage")
+    if limits.ccl_a < 0.0 or limits.dcl_a < 0.0:
+        raise ValueError(f"CCL is {limits.ccl_a} A and DCL is {limits.dcl_a} A; neither may be negative")
+
+
+def _limits(outgoing: Outgoing, settings: FrameSettings) -> CanFrame:
+    limits = outgoing.limits
+    values: dict[str, FieldValue] = {
+        "charge_voltage_limit": limits.cvl_v,
+        "charge_current_limit": limits.ccl_a,
+        "discharge_current_limit": limits.dcl_a,
+    }
+    low_voltage_v = limits.discharge_voltage_v
+    if settings.discharge_voltage_in_351 and known(low_voltage_v) and low_voltage_v > 0.0:
+        return frame_format(0x351).encode(values | {"discharge_voltage": low_voltage_v})
+    return frame_format(0x351).encode(values, 6)
+
+
+def _state_of_charge(outgoing: Outgoing, settings: FrameSettings) -> CanFrame:
+    pack = outgoing.snapshot.pack
+    values: dict[str, FieldValue] = {
+        "soc": pack.soc_percent,
+        "soh": pack.soh_percent if known(pack.soh_percent) else settings.unknown_soh_percent,
+    }
+    if not settings.send_high_resolution_soc:
+        return frame_format(0x355).encode(values, 4)
+    return frame_format(0x355).encode(values | {"soc_high_resolution": pack.soc_percent})
+
+
+def _measurements(outgoing: Outgoing, _: FrameSettings) -> CanFrame:
+    pack = outgoing.snapshot.pack
+    values: dict[str, FieldValue] = {"voltage": pack.voltage_v, "current": pack.current_a}
+    sensors = pack_sensors(outgoing.snapshot.temperatures)
+    if not sensors:
+        return frame_format(0x356).encode(values, 4)
+    return frame_format(0x356).encode(values | {"temperature": max(sensors.values())})
+
+
+def _alarms(outgoing: Outgoing, settings: FrameSettings) -> CanFrame:
+    values: dict[str, FieldValue] = {"system_status": _system_status(outgoing, settings)}
+    for name in AlarmName:
+        alarm, warning = _ALARM_WORDS[outgoing.alarms.levels.get(name)]
+        values[f"alarm_{name.value}"] = alarm
+        values[f"warning_{name.value}"] = warning
+    return frame_format(0x35A).encode(values)
+
+
+def _system_status(outgoing: Outgoing, settings: FrameSettings) -> int:
+    if settings.system_status == "online":
+        return 2 if outgoing.limits.freshness is Freshness.FRESH else 1
+    return settings.system_status
+
+
+def known(value: float | None) -> TypeGuard[float]:
+    """Return whether there is a value and it is a finite number."""
+    return value is not None and math.isfinite(value)
+
+
+def pack_sensors(temperatures: Temperatures) -> dict[str, float]:
+    """Return the sensors that stand for the cells, by the name that a GX shows: the board's own only as a stand-in."""
+    external = {"SENSOR 1": temperatures.external_1_c, "SENSOR 2": temperatures.external_2_c}
+    for candidates in (external, {"INTERNAL": temperatures.internal_c}):
+        found = {name: value for name, value in candidates.items() if known(value)}
+        if found:
+            return found
+    return {}
+
+
+MINIMUM_BUILDERS: Final[Mapping[int, Builder]] = {
+    0x351: _limits,
+    0x355: _state_of_charge,
+    0x356: _measurements,
+    0x35A: _alarms,
+}

@@ -1,0 +1,53 @@
+"""A new start in the same process."""
+
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from tinybms_bridge.app.restart import start_again
+
+
+class ExecutedError(Exception):
+    """The process would have been replaced."""
+
+
+def execute(path: str, arguments: list[str]) -> NoReturn:
+    """Stand in for ``os.execv``."""
+    raise ExecutedError(path, arguments)
+
+
+def test_same_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the interpreter's own options, as a script or as a module."""
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-X", "dev", "-m", "tinybms_bridge", "run", "-c", "my file.json"])
+    with pytest.raises(ExecutedError) as caught:
+        start_again(execute)
+    wanted = [sys.executable, "-X", "dev", "-m", "tinybms_bridge", "run", "-c", "my file.json"]
+    assert caught.value.args == (sys.executable, wanted)
+
+
+def test_nothing_is_kept_open(tmp_path: Path) -> None:
+    """A serial port that a library opened in its own way must be free for the new start."""
+    descriptor = os.open(tmp_path / "port", os.O_RDWR | os.O_CREAT)
+    os.set_inheritable(descriptor, True)
+    try:
+        with pytest.raises(ExecutedError):
+            start_again(execute)
+        assert not os.get_inheritable(descriptor)
+        assert os.get_inheritable(2)
+    finally:
+        os.close(descriptor)
+
+
+def test_impossible_start_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    """A program that was removed meanwhile: the service manager sees an exit code, a person one line."""
+
+    def fail(*_: object) -> NoReturn:
+        raise FileNotFoundError(2, "No such file or directory")
+
+    with pytest.raises(SystemExit) as caught:
+        start_again(fail)
+    assert caught.value.code == 1
+    assert "cannot start again" in capsys.readouterr().err
