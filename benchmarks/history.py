@@ -12,7 +12,7 @@ from benchmarks.parts import Row, print_table
 
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import ChargeState, Limits
-from tinybms_bridge.battery.snapshot import Cells, PackState, Snapshot, Temperatures
+from tinybms_bridge.battery.snapshot import Cells, PackValues, Snapshot, Temperatures
 from tinybms_bridge.services.history import History, HistorySettings, database
 from tinybms_bridge.services.history.database import Database
 from tinybms_bridge.services.history.recorder import Row as HistoryRow
@@ -31,7 +31,7 @@ def filled_step(start_s: int, samples: int = 20) -> HistoryRow:
     for number in range(samples):
         wave = math.sin(start_s + number)
         cells = tuple(3.3 + 0.05 * sun + 0.002 * wave * (cell % 3) for cell in range(16))
-        pack = PackState(sum(cells), 40.0 * sun + wave, 50.0 + 30.0 * sun)
+        pack = PackValues(sum(cells), 40.0 * sun + wave, 50.0 + 30.0 * sun)
         warmth = Temperatures(25.0 + sun, 20.0 + 5.0 * sun, 21.0)
         builder.add_sample(Snapshot(number + 1, number * 10.0 / samples, pack, Cells(cells), warmth))
     for _ in range(10):

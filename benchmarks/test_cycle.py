@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tinybms_bridge.battery.limits import Limits, LimitSettings, Memory, step
-from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackState, Ratings, Snapshot, Temperatures
+from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackValues, Ratings, Snapshot, Temperatures
 from tinybms_bridge.core.battery import Pipeline, PipelineSettings
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.tinybms.frames import Framer, ReadModbus, Registers
@@ -92,7 +92,7 @@ def test_limits_step_on_a_new_sample(benchmark: Benchmark, ratings: Ratings, nam
         snapshot = Snapshot(
             number,
             1000.0 + number / 10,
-            PackState(sum(cells_v), current_a, at.soc_percent, 100.0, status, status.value, 100_000 + number // 10),
+            PackValues(sum(cells_v), current_a, at.soc_percent, 100.0, status, status.value, 100_000 + number // 10),
             Cells(cells_v, bled, bled),
             Temperatures(at.celsius, at.celsius + 0.1 * (number % 3)),
             ratings,

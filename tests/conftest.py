@@ -19,7 +19,7 @@ from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.limits.model import ChargeState, Freshness, Limits
-from tinybms_bridge.battery.snapshot import Cells, Identity, PackState, Ratings, Snapshot, Temperatures
+from tinybms_bridge.battery.snapshot import Cells, Identity, PackValues, Ratings, Snapshot, Temperatures
 from tinybms_bridge.hal.storage import Storage
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.services.web.face import BridgeFace
@@ -168,7 +168,7 @@ HEALTHY = Outgoing(
     snapshot=Snapshot(
         sequence=1,
         taken_at_s=10.0,
-        pack=PackState(voltage_v=53.12, current_a=-12.3, soc_percent=81.53, soh_percent=97.2),
+        pack=PackValues(voltage_v=53.12, current_a=-12.3, soc_percent=81.53, soh_percent=97.2),
         cells=Cells((3.310, 3.325, *(3.320 for _ in range(14)))),
         temperatures=Temperatures(internal_c=31.0, external_1_c=18.4, external_2_c=21.6),
         ratings=RATINGS,
@@ -191,7 +191,7 @@ HEALTHY = Outgoing(
 def make_outgoing() -> Callable[..., Outgoing]:
     """Return a function that builds a healthy battery with changes; a key names the part that holds it."""
     of_snapshot = {"cells", "temperatures", "ratings"}
-    of_pack = {field.name for field in fields(PackState)}
+    of_pack = {field.name for field in fields(PackValues)}
     of_limits = {field.name for field in fields(Limits)}
 
     def make(**changes: Any) -> Outgoing:
@@ -225,7 +225,7 @@ def make_snapshot() -> Callable[..., Snapshot]:
     def build(
         *, cells_v: tuple[float, ...] = (3.301, 3.302, 3.303, 3.304), current_a: float = -12.34, hottest_c: float | None
     ) -> Snapshot:
-        pack = PackState(voltage_v=sum(cells_v), current_a=current_a, soc_percent=81.26)
+        pack = PackValues(voltage_v=sum(cells_v), current_a=current_a, soc_percent=81.26)
         return Snapshot(1, 0.0, pack, Cells(cells_v), Temperatures(hottest_c))
 
     return build

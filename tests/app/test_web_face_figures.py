@@ -10,7 +10,7 @@ import pytest
 from tinybms_bridge.app.web_face import WebFace
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.saved_units import SavedUnits
-from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackState, Ratings, Snapshot, Temperatures
+from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackValues, Ratings, Snapshot, Temperatures
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.core.bridge import Bridge, Machine
 from tinybms_bridge.errors import LinkError
@@ -24,7 +24,7 @@ from tinybms_lab.testing.fake_clock import FakeClock
 SAMPLE = Snapshot(
     sequence=0,
     taken_at_s=0.0,
-    pack=PackState(13.2, 12.0, 54.0, 98.0, BmsStatus.CHARGING, 0x91),
+    pack=PackValues(13.2, 12.0, 54.0, 98.0, BmsStatus.CHARGING, 0x91),
     cells=Cells((3.3, 3.3, 3.3, 3.3)),
     temperatures=Temperatures(internal_c=30.0, external_1_c=21.5),
     ratings=Ratings(4, 3.5, 2.9, 3.75, 2.5, 60.0, 120.0, None, 60.0, 1.0, 100.0),

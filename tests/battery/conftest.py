@@ -10,7 +10,7 @@ import pytest
 
 from tinybms_bridge.battery.freshness import FreshnessSettings
 from tinybms_bridge.battery.limits import Limits, LimitSettings, Memory, RateMemory, SocSource, step
-from tinybms_bridge.battery.snapshot import Cells, PackState, Ratings, Snapshot, Temperatures
+from tinybms_bridge.battery.snapshot import Cells, PackValues, Ratings, Snapshot, Temperatures
 
 LFP_16 = Ratings(
     series_cells=16,
@@ -48,7 +48,7 @@ def _snapshot(
     return Snapshot(
         sequence=sequence,
         taken_at_s=taken_at_s,
-        pack=PackState(voltage_v=sum(cells_v), current_a=current_a, soc_percent=soc),
+        pack=PackValues(voltage_v=sum(cells_v), current_a=current_a, soc_percent=soc),
         cells=Cells(cells_v),
         temperatures=Temperatures(internal_c=25.0),
         ratings=ratings,

@@ -10,7 +10,7 @@ from tinybms_bridge.battery.alarm_rules import AlarmMemory, AlarmSettings, Rule,
 from tinybms_bridge.battery.alarms import AlarmCause, AlarmLevel, AlarmName, Alarms
 from tinybms_bridge.battery.bms_event_kinds import kind_of
 from tinybms_bridge.battery.freshness import Freshness
-from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackState, Ratings, Snapshot, Temperatures
+from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackValues, Ratings, Snapshot, Temperatures
 
 OK, WARNING, ALARM = AlarmLevel.OK, AlarmLevel.WARNING, AlarmLevel.ALARM
 
@@ -32,7 +32,7 @@ RATINGS = Ratings(
 HEALTHY = Snapshot(
     sequence=1,
     taken_at_s=0.0,
-    pack=PackState(voltage_v=13.2, current_a=0.0, soc_percent=50.0, status=BmsStatus.IDLE),
+    pack=PackValues(voltage_v=13.2, current_a=0.0, soc_percent=50.0, status=BmsStatus.IDLE),
     cells=Cells((3.30, 3.30, 3.30, 3.30)),
     temperatures=Temperatures(internal_c=25.0),
     ratings=RATINGS,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinybms_bridge.battery.energy import MAX_GAP_S, EnergyCounter, EnergyTotals
-from tinybms_bridge.battery.snapshot import PackState, Snapshot
+from tinybms_bridge.battery.snapshot import PackValues, Snapshot
 
 Build = Callable[[float, float, float], Snapshot]
 
@@ -18,7 +18,7 @@ def _sample(make_snapshot: Callable[..., Snapshot]) -> Build:
 
     def build(taken_at_s: float, voltage_v: float, current_a: float) -> Snapshot:
         base = make_snapshot(taken_at_s=taken_at_s)
-        return Snapshot(base.sequence, taken_at_s, PackState(voltage_v, current_a, 50.0), base.cells)
+        return Snapshot(base.sequence, taken_at_s, PackValues(voltage_v, current_a, 50.0), base.cells)
 
     return build
 

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from tinybms_bridge.battery.freshness import Freshness, FreshnessMemory, FreshnessSettings, Motion, advance
-from tinybms_bridge.battery.snapshot import Cells, PackState, Snapshot
+from tinybms_bridge.battery.snapshot import Cells, PackValues, Snapshot
 
 STARTING, FRESH, HOLD, SILENT = Freshness.STARTING, Freshness.FRESH, Freshness.HOLD, Freshness.SILENT
-EMPTY = Snapshot(0, 0.0, PackState(53.0, 0.0, 50.0), Cells((3.3,) * 16))
+EMPTY = Snapshot(0, 0.0, PackValues(53.0, 0.0, 50.0), Cells((3.3,) * 16))
 
 
 def sample(sequence: int, taken_at_s: float, shows: int | None = None) -> Snapshot:

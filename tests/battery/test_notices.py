@@ -19,7 +19,7 @@ from tinybms_bridge.battery.notices import (
     communication_causes,
     evaluate_notices,
 )
-from tinybms_bridge.battery.snapshot import Cells, PackState, Ratings, Snapshot
+from tinybms_bridge.battery.snapshot import Cells, PackValues, Ratings, Snapshot
 
 OK, WARNING, ALARM = AlarmLevel.OK, AlarmLevel.WARNING, AlarmLevel.ALARM
 FINE = Communication(Freshness.FRESH)
@@ -34,7 +34,7 @@ RATINGS = Ratings(16, 3.6, 2.8, 3.75, 2.5, 100.0, 150.0, None, 60.0, 1.0, 280.0)
 
 def sample(soc_percent: float) -> Snapshot:
     """Return a sample with this state of charge."""
-    return Snapshot(1, 0.0, PackState(53.0, 0.0, soc_percent), Cells((3.3,) * 16), ratings=RATINGS)
+    return Snapshot(1, 0.0, PackValues(53.0, 0.0, soc_percent), Cells((3.3,) * 16), ratings=RATINGS)
 
 
 def limits(ccl_a: float, dcl_a: float, **more: Any) -> Limits:

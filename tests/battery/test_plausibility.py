@@ -14,7 +14,7 @@ from tinybms_bridge.battery.plausibility import (
     Verdict,
     judge,
 )
-from tinybms_bridge.battery.snapshot import Cells, PackState, Ratings, Snapshot, Temperatures
+from tinybms_bridge.battery.snapshot import Cells, PackValues, Ratings, Snapshot, Temperatures
 
 SETTINGS = PlausibilitySettings()
 Build = Callable[..., Snapshot]
@@ -198,7 +198,7 @@ _samples = st.builds(
     Snapshot,
     sequence=st.integers(0, 5),
     taken_at_s=_wild,
-    pack=st.builds(PackState, voltage_v=_wild, current_a=_wild, soc_percent=_wild),
+    pack=st.builds(PackValues, voltage_v=_wild, current_a=_wild, soc_percent=_wild),
     cells=st.builds(Cells, st.lists(_wild, max_size=17).map(tuple)),
     temperatures=st.builds(Temperatures, st.none() | _wild, st.none() | _wild, st.none() | _wild),
 )

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybms_bridge.battery.snapshot import BmsStatus, Cells, Identity, PackState, Snapshot, Temperatures, firmware_text
+from tinybms_bridge.battery.snapshot import (
+    BmsStatus,
+    Cells,
+    Identity,
+    PackValues,
+    Snapshot,
+    Temperatures,
+    firmware_text,
+)
 
 
 @pytest.mark.parametrize("status", [status for status in BmsStatus if status is not BmsStatus.UNKNOWN])
@@ -61,7 +69,7 @@ def test_external_sensors_stand_for_the_cells(
 @pytest.mark.parametrize(("current_a", "power_w"), [(10.0, 500.0), (-10.0, -500.0), (0.0, 0.0)])
 def test_power_is_positive_into_the_battery(current_a: float, power_w: float) -> None:
     """The sign of the power follows the sign of the current: positive charges."""
-    assert PackState(voltage_v=50.0, current_a=current_a, soc_percent=50.0).power_w == power_w
+    assert PackValues(voltage_v=50.0, current_a=current_a, soc_percent=50.0).power_w == power_w
 
 
 def test_snapshot_cannot_be_changed(make_snapshot: Callable[..., Snapshot]) -> None:

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import ChargeState, Limits
-from tinybms_bridge.battery.snapshot import Cells, PackState, Ratings, Snapshot
+from tinybms_bridge.battery.snapshot import Cells, PackValues, Ratings, Snapshot
 from tinybms_bridge.battery.view import Last, View, make_view
 
 RATINGS = Ratings(4, 3.6, 2.8, 3.75, 2.5, 100.0, 150.0, None, 60.0, 1.0, 100.0)
-SAMPLE = Snapshot(1, 100.0, PackState(13.2, 1.0, 50.0), Cells((3.3, 3.3, 3.3, 3.3)), ratings=RATINGS)
+SAMPLE = Snapshot(1, 100.0, PackValues(13.2, 1.0, 50.0), Cells((3.3, 3.3, 3.3, 3.3)), ratings=RATINGS)
 
 
 def limits(freshness: Freshness, ccl_a: float = 50.0) -> Limits:

@@ -15,7 +15,7 @@ from rich.text import Text
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
 from tinybms_bridge.battery.notices import NoticeMemory, NoticeName, Notices
 from tinybms_bridge.battery.saved_units import SavedUnits
-from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackState, Ratings, Snapshot, Temperatures
+from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackValues, Ratings, Snapshot, Temperatures
 from tinybms_bridge.cli.live import LastLines, LiveView
 from tinybms_bridge.cli.live_pages import PAGES
 from tinybms_bridge.config.configuration import Configuration
@@ -47,7 +47,7 @@ RATINGS = Ratings(
 SAMPLE = Snapshot(
     sequence=0,
     taken_at_s=0.0,
-    pack=PackState(voltage_v=13.25, current_a=12.34, soc_percent=54.32, soh_percent=98.0, status=BmsStatus.CHARGING),
+    pack=PackValues(voltage_v=13.25, current_a=12.34, soc_percent=54.32, soh_percent=98.0, status=BmsStatus.CHARGING),
     cells=Cells((3.311, 3.322, 3.301, 3.316), (False, True, False, False)),
     temperatures=Temperatures(internal_c=30.0, external_1_c=21.5, external_2_c=22.5),
     ratings=RATINGS,

@@ -6,7 +6,7 @@ import pytest
 
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import ChargeState, Limits
-from tinybms_bridge.battery.snapshot import Cells, PackState, Snapshot
+from tinybms_bridge.battery.snapshot import Cells, PackValues, Snapshot
 from tinybms_bridge.cli.live_words import Flow, clean, duration, rough_time
 
 LIMITS = Limits(54.0, 50.0, 80.0, 44.0, ChargeState.BULK, Freshness.FRESH)
@@ -14,7 +14,7 @@ LIMITS = Limits(54.0, 50.0, 80.0, 44.0, ChargeState.BULK, Freshness.FRESH)
 
 def sample(at_s: float, current_a: float, soc_percent: float = 50.0, *, known: bool = True) -> Snapshot:
     """Return a sample."""
-    pack = PackState(voltage_v=53.0, current_a=current_a, soc_percent=soc_percent, soc_known=known)
+    pack = PackValues(voltage_v=53.0, current_a=current_a, soc_percent=soc_percent, soc_known=known)
     return Snapshot(sequence=int(at_s * 10) + 1, taken_at_s=at_s, pack=pack, cells=Cells((3.3,) * 16))
 
 

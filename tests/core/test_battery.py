@@ -33,7 +33,7 @@ from tinybms_bridge.battery.limits.evidence_memory import UNLEARNED_S
 from tinybms_bridge.battery.limits.words import explain
 from tinybms_bridge.battery.plausibility import PlausibilitySettings
 from tinybms_bridge.battery.saved_state import SavedState
-from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackState, Ratings, Snapshot, Temperatures
+from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackValues, Ratings, Snapshot, Temperatures
 from tinybms_bridge.core.battery import Decision, Pipeline, PipelineSettings
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.events import (
@@ -79,7 +79,7 @@ def sample(at_s: float, number: int, *, frozen: bool = False, **changes: Any) ->
     cells_v = tuple(changes.pop("cells_v", CELLS_V))
     temperatures = changes.pop("temperatures", Temperatures(internal_c=25.0))
     ratings = changes.pop("ratings", RATINGS)
-    pack = PackState(voltage_v=sum(cells_v), current_a=0.0, soc_percent=50.0, status=BmsStatus.IDLE)
+    pack = PackValues(voltage_v=sum(cells_v), current_a=0.0, soc_percent=50.0, status=BmsStatus.IDLE)
     image = b"" if frozen else number.to_bytes(8)  # a BMS that lives: something moves with each sample
     return Snapshot(number, at_s, replace(pack, **changes), Cells(cells_v), temperatures, ratings, image=image)
 

@@ -19,7 +19,7 @@ from tinybms_bridge.battery.limits import (
     StateSettings,
     step,
 )
-from tinybms_bridge.battery.snapshot import Cells, PackState, Ratings, Snapshot
+from tinybms_bridge.battery.snapshot import Cells, PackValues, Ratings, Snapshot
 from tinybms_bridge.config.battery import check_against_battery
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.loader import interpret
@@ -360,7 +360,7 @@ def test_accepted_configuration_never_charges_above_its_target(
     memory, found = Memory(), None
     for number in range(1, 4):
         now_s = 1000.0 + number / 10
-        snapshot = Snapshot(number, now_s, PackState(52.8, 0.0, 50.0), Cells((3.3,) * 16), ratings=ratings)
+        snapshot = Snapshot(number, now_s, PackValues(52.8, 0.0, 50.0), Cells((3.3,) * 16), ratings=ratings)
         found, memory = step(snapshot, pipeline_settings(config).limits, memory, now_s)
     assert found is not None
     target_v = config.cvl.bulk_voltage_v or full_v * 16

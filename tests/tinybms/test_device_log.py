@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinybms_bridge.battery.bms_events import BmsEvent, DatedEvent
-from tinybms_bridge.battery.snapshot import BmsStatus, Cells, Identity, PackState, Snapshot
+from tinybms_bridge.battery.snapshot import BmsStatus, Cells, Identity, PackValues, Snapshot
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.tinybms.device_log import DeviceLog
 from tinybms_bridge.tinybms.frames import Command, EventEntry, Events, Reply, Request, SimpleRequest
@@ -66,7 +66,7 @@ class Desk:
     def sees(self, status: BmsStatus, after_s: int = 10) -> tuple[int, ...]:
         """Take a sample; returns the open events."""
         self.ring.now_s += after_s
-        pack = PackState(53.0, 0.0, 50.0, status=status, lifetime_s=self.ring.now_s)
+        pack = PackValues(53.0, 0.0, 50.0, status=status, lifetime_s=self.ring.now_s)
         self.snapshot = self.log.observe(Snapshot(1, 0.0, pack, Cells((3.3,) * 16)))
         return self.snapshot.open_events
 

@@ -10,7 +10,7 @@ __all__ = [
     "BmsStatus",
     "Cells",
     "Identity",
-    "PackState",
+    "PackValues",
     "Ratings",
     "Snapshot",
     "Switches",
@@ -121,7 +121,7 @@ class Temperatures:
 
 @quick
 @dataclass(frozen=True, slots=True)
-class PackState:
+class PackValues:
     """Pack-level measurements."""
 
     voltage_v: float
@@ -268,7 +268,7 @@ class Snapshot:
     """Counts accepted reads from 1; never repeats within one run."""
     taken_at_s: float
     """Monotonic time at which the reply was complete."""
-    pack: PackState
+    pack: PackValues
     cells: Cells
     temperatures: Temperatures = Temperatures()
     ratings: Ratings | None = None

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 
 from tinybms_bridge.battery.limits import Limits
-from tinybms_bridge.battery.snapshot import PackState, Snapshot
+from tinybms_bridge.battery.snapshot import PackValues, Snapshot
 from tinybms_bridge.battery.view import View
 from tinybms_bridge.hal.clock import Clock
 
@@ -36,7 +36,7 @@ def _measured(snapshot: Snapshot) -> str:
     )
 
 
-def _by_the_bms(pack: PackState) -> str:
+def _by_the_bms(pack: PackValues) -> str:
     return "" if pack.bms_soc_percent is None else f" (BMS {pack.bms_soc_percent:.1f} %)"
 
 

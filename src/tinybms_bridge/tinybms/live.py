@@ -11,7 +11,7 @@ from tinybms_bridge.battery.snapshot import (
     BmsStatus,
     Cells,
     Identity,
-    PackState,
+    PackValues,
     Ratings,
     Snapshot,
     Switches,
@@ -94,7 +94,7 @@ def decode_live(
     return Snapshot(
         sequence=sequence,
         taken_at_s=taken_at_s,
-        pack=PackState(
+        pack=PackValues(
             voltage_v=tidy_float(voltage_v),
             current_a=tidy_float(current_a),
             soc_percent=soc_raw / 1_000_000,

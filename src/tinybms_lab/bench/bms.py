@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackState, Ratings, Snapshot, Temperatures
+from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackValues, Ratings, Snapshot, Temperatures
 from tinybms_lab.bench.battery import BatteryPlan, BmsKind
 from tinybms_lab.bench.dirt import Sensors
 from tinybms_lab.bench.protections import Judge, ManualCharge, Opening, Protection, thresholds
@@ -127,7 +127,7 @@ class BenchBms:
         return Snapshot(
             sequence=self._sequence,
             taken_at_s=now_s,
-            pack=PackState(
+            pack=PackValues(
                 voltage_v=round(sum(self._cells_v), 3),
                 current_a=self._current_a,
                 soc_percent=self._gauge.soc_percent,

@@ -30,7 +30,7 @@ BEFORE = LimitSettings(defaults=ChargeDefaults.BEFORE)
 
 @pytest.fixture(scope="session", name="sample")
 def _sample(make_snapshot: Callable[..., Snapshot]) -> Callable[..., Snapshot]:
-    """Return a builder of samples that also takes fields of ``PackState``, bits of cells, temperatures and events."""
+    """Return a builder of samples that also takes fields of ``PackValues``, bits of cells, temperatures and events."""
 
     def build(
         *,

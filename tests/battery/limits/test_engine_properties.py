@@ -27,7 +27,7 @@ from tinybms_bridge.battery.limits import (
 from tinybms_bridge.battery.limits.charge_stop import Attempt
 from tinybms_bridge.battery.limits.context import make_context
 from tinybms_bridge.battery.limits.enforcement import EnforcementMemory
-from tinybms_bridge.battery.snapshot import Cells, PackState, Ratings, Snapshot
+from tinybms_bridge.battery.snapshot import Cells, PackValues, Ratings, Snapshot
 
 T = TypeVar("T")
 
@@ -64,7 +64,7 @@ any_snapshot = st.builds(
     Snapshot,
     sequence=st.integers(0, 5),
     taken_at_s=time_s,
-    pack=st.builds(PackState, voltage_v=wild, current_a=wild, soc_percent=percent),
+    pack=st.builds(PackValues, voltage_v=wild, current_a=wild, soc_percent=percent),
     cells=st.builds(Cells, mostly(st.lists(cell_v, min_size=1, max_size=17), st.just([])).map(tuple)),
     ratings=mostly(any_ratings, st.none()),
 )
@@ -260,7 +260,7 @@ def plausible_sample(draw: st.DrawFn, ratings: Ratings) -> Snapshot:
     """Return a sample that the plausibility filter lets pass; number and time are set later."""
     count = ratings.series_cells
     cells = draw(st.lists(st.floats(0.5, 5.0), min_size=count, max_size=count))
-    pack = PackState(sum(cells), draw(st.floats(-750.0, 750.0)), draw(st.floats(0.0, 100.4)))
+    pack = PackValues(sum(cells), draw(st.floats(-750.0, 750.0)), draw(st.floats(0.0, 100.4)))
     return Snapshot(0, 0.0, pack, Cells(tuple(cells)), ratings=ratings)
 
 

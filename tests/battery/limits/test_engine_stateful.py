@@ -31,7 +31,7 @@ from tinybms_bridge.battery.limits import (
 from tinybms_bridge.battery.limits.context import Context, make_context
 from tinybms_bridge.battery.limits.derating import is_blind
 from tinybms_bridge.battery.saved_state import SavedState
-from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackState, Ratings, Snapshot, Switches, Temperatures
+from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackValues, Ratings, Snapshot, Switches, Temperatures
 
 EPSILON = 1e-6
 
@@ -161,7 +161,7 @@ class Life(RuleBasedStateMachine):
             self.snapshot = Snapshot(
                 self.number,
                 self.now_s,
-                PackState(sum(cells_v), current_a, self.soc, status=status, lifetime_s=int(self.lifetime_s)),
+                PackValues(sum(cells_v), current_a, self.soc, status=status, lifetime_s=int(self.lifetime_s)),
                 Cells(cells_v),
                 Temperatures(*temperatures_c),
                 self.ratings,

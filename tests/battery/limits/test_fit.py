@@ -22,7 +22,7 @@ from tinybms_bridge.battery.limits import (
 from tinybms_bridge.battery.limits.context import make_context, ramp_floor
 from tinybms_bridge.battery.limits.fit import judge_chemistry, next_chemistry
 from tinybms_bridge.battery.limits.presets import possible_at, preset_for
-from tinybms_bridge.battery.snapshot import Cells, PackState, Ratings, Snapshot
+from tinybms_bridge.battery.snapshot import Cells, PackValues, Ratings, Snapshot
 
 LTO, LFP, LI_ION = Chemistry.LTO, Chemistry.LFP, Chemistry.LI_ION
 UNIT = Ratings(16, 3.70, 2.9, 3.90, 2.5, 60.0, 120.0, None, 60.0, 1.0, 100.0)
@@ -43,7 +43,7 @@ def live_for(
 ) -> ChemistryMemory:
     """Return the memory after some time with cells at one voltage, one of them perhaps lower."""
     cells = ((low_v if low_v is not None else cell_v), *(cell_v,) * 15)
-    snapshot = Snapshot(1, 0.0, PackState(sum(cells), current_a, 50.0), Cells(cells), ratings=ratings)
+    snapshot = Snapshot(1, 0.0, PackValues(sum(cells), current_a, 50.0), Cells(cells), ratings=ratings)
     for _ in range(round(seconds)):
         memory = next_chemistry(memory, snapshot, ratings, typed or LimitSettings(), cvl_v, 1.0)
     return memory
@@ -138,7 +138,7 @@ def test_memory_stays_bounded(moments: list[tuple[float, float, float | None]], 
     memory = ChemistryMemory()
     for cell_v, current_a, cvl_v in moments:
         cells = (cell_v,) * 16
-        snapshot = Snapshot(1, 0.0, PackState(sum(cells), current_a, 50.0), Cells(cells), ratings=UNIT)
+        snapshot = Snapshot(1, 0.0, PackValues(sum(cells), current_a, 50.0), Cells(cells), ratings=UNIT)
         memory = next_chemistry(memory, snapshot, UNIT, LimitSettings(), cvl_v, elapsed_s)
         assert memory.lowest in Chemistry
         assert 0.0 <= memory.rest_s < 3600.0
@@ -197,7 +197,7 @@ typed_settings = st.builds(
 def sample(ratings: Ratings, cell_v: float) -> Snapshot:
     """Return a sample of equal cells at rest."""
     cells = (cell_v,) * ratings.series_cells
-    return Snapshot(1, 100.0, PackState(sum(cells), 0.0, 50.0), Cells(cells), ratings=ratings)
+    return Snapshot(1, 100.0, PackValues(sum(cells), 0.0, 50.0), Cells(cells), ratings=ratings)
 
 
 @given(ratings=valid_units(), typed=typed_settings, lowest=st.sampled_from(Chemistry), share=st.floats(0.0, 1.0))

@@ -20,7 +20,7 @@ from tinybms_bridge.battery.limits import (
 )
 from tinybms_bridge.battery.limits.readings import DoubtMemory, Outlier, loose_wires, name_of_cells, next_doubts
 from tinybms_bridge.battery.saved_state import SavedState
-from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackState, Snapshot, Temperatures
+from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackValues, Snapshot, Temperatures
 
 MakeEngine = Callable[..., Any]
 MakeSnapshot = Callable[..., Snapshot]
@@ -459,4 +459,4 @@ def test_reasons_name_a_battery_without_temperature(make_engine: MakeEngine) -> 
 
 def test_a_pack_state_is_known_by_default() -> None:
     """Only what cannot be is unknown."""
-    assert PackState(50.0, 0.0, 50.0).soc_known
+    assert PackValues(50.0, 0.0, 50.0).soc_known

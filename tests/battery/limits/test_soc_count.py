@@ -14,7 +14,7 @@ from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.limits import PRESETS, Anchors, Chemistry, Memory, SocMemory, SocSource
 from tinybms_bridge.battery.limits.soc_count import next_anchors, next_count, set_count, with_count
 from tinybms_bridge.battery.saved_state import SavedState
-from tinybms_bridge.battery.snapshot import BmsStatus, PackState, Ratings, Snapshot
+from tinybms_bridge.battery.snapshot import BmsStatus, PackValues, Ratings, Snapshot
 
 MakeEngine = Callable[..., Any]
 LFP = PRESETS[Chemistry.LFP]
@@ -46,7 +46,7 @@ class Counter:
 
     def see(self, current_a: float = 0.0) -> SocMemory:
         """Hand over one sample."""
-        pack = PackState(52.8, current_a, self.bms_percent, lifetime_s=int(self.lifetime_s), soc_known=self.known)
+        pack = PackValues(52.8, current_a, self.bms_percent, lifetime_s=int(self.lifetime_s), soc_known=self.known)
         self.memory = next_count(self.memory, Snapshot(1, self.now_s, pack, None), self.ratings, self.fresh_s)  # type: ignore[arg-type]  # a count asks for no cell
         return self.memory
 

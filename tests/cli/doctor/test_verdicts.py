@@ -6,7 +6,7 @@ import pytest
 from tinybms_bridge.battery.advice import Advice, Weight
 from tinybms_bridge.battery.bms_events import BmsEvent
 from tinybms_bridge.battery.limits import BalancingMemory
-from tinybms_bridge.battery.snapshot import BmsStatus, Cells, Identity, PackState, Ratings, Snapshot
+from tinybms_bridge.battery.snapshot import BmsStatus, Cells, Identity, PackValues, Ratings, Snapshot
 from tinybms_bridge.cli.doctor.findings import Verdict
 from tinybms_bridge.cli.doctor.verdicts import (
     Polls,
@@ -44,7 +44,7 @@ def sample(
 ) -> Snapshot:
     """Return a sample of four cells."""
     cells_v = cells_v or (3.301, 3.302, 3.303, 3.304)
-    pack = PackState(sum(cells_v), 0.0, soc, status=status, status_raw=raw)
+    pack = PackValues(sum(cells_v), 0.0, soc, status=status, status_raw=raw)
     return Snapshot(number, 0.1 * number, pack, Cells(cells_v), ratings=RATINGS)
 
 

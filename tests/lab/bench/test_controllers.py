@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tinybms_bridge.battery.limits import ChargeState, LimitSettings
 from tinybms_bridge.battery.saved_state import SavedState
-from tinybms_bridge.battery.snapshot import Cells, PackState, Snapshot, Temperatures
+from tinybms_bridge.battery.snapshot import Cells, PackValues, Snapshot, Temperatures
 from tinybms_lab.bench.baseline import FirmwareConfig
 from tinybms_lab.bench.battery import BatteryPlan
 from tinybms_lab.bench.controllers import (
@@ -105,7 +105,7 @@ def sample(number: int, at_s: float, soc: float = 50.0, cell_v: float = 3.3) -> 
     return Snapshot(
         sequence=number,
         taken_at_s=at_s,
-        pack=PackState(16 * cell_v, 5.0, soc, lifetime_s=int(at_s)),
+        pack=PackValues(16 * cell_v, 5.0, soc, lifetime_s=int(at_s)),
         cells=Cells((cell_v,) * 16),
         temperatures=Temperatures(None, 25.0, 25.0),
         ratings=BatteryPlan().ratings(),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybms_bridge.battery.snapshot import Cells, PackState, Snapshot, Temperatures
+from tinybms_bridge.battery.snapshot import Cells, PackValues, Snapshot, Temperatures
 from tinybms_lab.bench.dirt import (
     Dirt,
     DirtPlayer,
@@ -115,7 +115,7 @@ def test_a_generator_repeats_itself() -> None:
 
 def reading(number: int, at_s: float) -> Snapshot:
     """Return a reading of four cells that differs from every other one."""
-    pack = PackState(13.2, float(number), 50.0, lifetime_s=1000 + number)
+    pack = PackValues(13.2, float(number), 50.0, lifetime_s=1000 + number)
     return Snapshot(number, at_s, pack, Cells((3.3,) * 4), Temperatures(24.0, 25.0, 26.0))
 
 

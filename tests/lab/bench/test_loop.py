@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinybms_bridge.battery.limits import ChargeState
-from tinybms_bridge.battery.snapshot import Cells, PackState, Snapshot, Temperatures
+from tinybms_bridge.battery.snapshot import Cells, PackValues, Snapshot, Temperatures
 from tinybms_lab.bench.battery import BatteryPlan, OddCell
 from tinybms_lab.bench.controllers import Sent, Statistics
 from tinybms_lab.bench.dirt import Frozen, Outliers, SensorPlan
@@ -27,7 +27,7 @@ from tinybms_lab.gx.dvcc import SystemPlan
 CALM = Snapshot(
     sequence=1,
     taken_at_s=0.0,
-    pack=PackState(53.0, 0.0, 50.0),
+    pack=PackValues(53.0, 0.0, 50.0),
     cells=Cells((3.3, 3.31)),
     temperatures=Temperatures(None, 25.0, 25.0),
     ratings=BatteryPlan().ratings(),

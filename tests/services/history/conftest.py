@@ -9,7 +9,7 @@ import pytest
 
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import ChargeState, Limits
-from tinybms_bridge.battery.snapshot import Cells, PackState, Snapshot, Temperatures
+from tinybms_bridge.battery.snapshot import Cells, PackValues, Snapshot, Temperatures
 from tinybms_bridge.services.history.database import Database
 from tinybms_bridge.services.history.levels import HistorySettings
 from tinybms_bridge.services.history.recorder import Row, StepBuilder
@@ -50,7 +50,7 @@ def sample() -> Callable[..., Snapshot]:
         soc_percent: float = 50.0,
         internal_c: float | None = 25.0,
     ) -> Snapshot:
-        pack = PackState(sum(cells_v), current_a, soc_percent)
+        pack = PackValues(sum(cells_v), current_a, soc_percent)
         return Snapshot(1 + int(at_s * 1000), at_s, pack, Cells(cells_v), Temperatures(internal_c))
 
     return build

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import ChargeState, Limits
-from tinybms_bridge.battery.snapshot import Cells, PackState, Snapshot, Temperatures
+from tinybms_bridge.battery.snapshot import Cells, PackValues, Snapshot, Temperatures
 from tinybms_bridge.services.history import database
 from tinybms_bridge.services.history import database as module
 from tinybms_bridge.services.history.database import (
@@ -56,7 +56,7 @@ def rows_of(parts: list[list[Event]]) -> list[tuple[int | None, ...]]:
             now_s += 1.0
             cells = Cells((3.3, 3.3 + current_a / 1000.0))
             temperatures = Temperatures(celsius)
-            builder.add_sample(Snapshot(int(now_s), now_s, PackState(6.6, current_a, 50.0), cells, temperatures))
+            builder.add_sample(Snapshot(int(now_s), now_s, PackValues(6.6, current_a, 50.0), cells, temperatures))
             builder.note_freshness(Freshness.FRESH if sends else Freshness.SILENT)
             freshness = Freshness.FRESH if sends else Freshness.SILENT
             builder.add_second(Limits(54.4, abs(current_a), 80.0, 44.0, ChargeState.BULK, freshness))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tinybms_bridge.battery.energy import EnergyCounter
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import ChargeState, Limits
-from tinybms_bridge.battery.snapshot import Cells, PackState, Snapshot
+from tinybms_bridge.battery.snapshot import Cells, PackValues, Snapshot
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.events import FreshnessChanged, LimitsDecided, SampleAccepted
 from tinybms_bridge.services.history.fields import CHARGE_STATES, COLUMNS, FRESHNESS, GROUPS
@@ -33,7 +33,7 @@ def snapshots(draw: st.DrawFn) -> list[Snapshot]:
     found = []
     for number in range(draw(st.integers(1, 12))):
         cells = tuple(draw(st.lists(volts, min_size=2, max_size=4)))
-        pack = PackState(sum(cells), draw(st.floats(-500, 500)), draw(st.floats(0, 100)))
+        pack = PackValues(sum(cells), draw(st.floats(-500, 500)), draw(st.floats(0, 100)))
         found.append(Snapshot(number + 1, number * 0.5, pack, Cells(cells)))
     return found
 
@@ -57,7 +57,7 @@ def test_mean_lies_between_least_and_greatest(samples: list[Snapshot]) -> None:
 def test_step_without_samples_knows_nothing() -> None:
     """A gap stays a gap: no value is carried over from the step before."""
     builder = StepBuilder()
-    builder.add_sample(Snapshot(1, 0.0, PackState(13.2, 5.0, 50.0), Cells((3.3,) * 4)))
+    builder.add_sample(Snapshot(1, 0.0, PackValues(13.2, 5.0, 50.0), Cells((3.3,) * 4)))
     builder.finish()
     row = named(builder.finish())
     assert [row[column] for quantity in GROUPS[0].quantities for column in quantity.columns] == [None] * 21
@@ -111,7 +111,7 @@ def test_energy_of_all_steps_is_the_energy(moves: list[tuple[float, float, bool]
     builder, counter, now_s, charged, discharged = StepBuilder(), EnergyCounter(), 0.0, 0, 0
     for number, (after_s, current_a, ends) in enumerate(moves):
         now_s += after_s
-        snapshot = Snapshot(number + 1, now_s, PackState(13.2, current_a, 50.0), Cells((3.3,) * 4))
+        snapshot = Snapshot(number + 1, now_s, PackValues(13.2, current_a, 50.0), Cells((3.3,) * 4))
         builder.add_sample(snapshot)
         counter.add(snapshot)
         if ends:

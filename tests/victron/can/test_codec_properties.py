@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.limits.model import ChargeState, Freshness, Limits
-from tinybms_bridge.battery.snapshot import Cells, Identity, PackState, Snapshot, Temperatures
+from tinybms_bridge.battery.snapshot import Cells, Identity, PackValues, Snapshot, Temperatures
 from tinybms_bridge.hal.can import CanFrame
 from tinybms_bridge.victron.can.codec import FrameSettings, Outgoing, UnknownFrame, decode_frame, encode_frames
 from tinybms_bridge.victron.can.dbc import frame_format, frame_formats
@@ -27,7 +27,7 @@ limits = st.builds(
     freshness=st.sampled_from(Freshness),
 )
 packs = st.builds(
-    PackState,
+    PackValues,
     voltage_v=anything | st.floats(0, 100),
     current_a=anything | st.floats(-500, 500),
     soc_percent=anything | st.floats(0, 100),

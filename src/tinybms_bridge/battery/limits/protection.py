@@ -22,7 +22,7 @@ from tinybms_bridge.battery.freshness import FRESH, FreshnessMemory
 from tinybms_bridge.battery.limits.context import MPPT_OFFSET_V, Context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import CCL, CVL, DCL, LimitCode, Limits
-from tinybms_bridge.battery.snapshot import BmsStatus, PackState
+from tinybms_bridge.battery.snapshot import BmsStatus, PackValues
 
 __all__ = ["ProtectionMemory", "apply_freshness", "apply_manual", "final_clamp", "obey_bms", "protect_cells"]
 
@@ -100,7 +100,7 @@ def _lower(
     return ProtectionMemory(cap_v=max(cap_v, context.floor_v), knee_v=knee_v)
 
 
-def _leads_to_v(pack: PackState, ccl_a: float) -> float:
+def _leads_to_v(pack: PackValues, ccl_a: float) -> float:
     """Return the CVL that leads to the present voltage of the pack.
 
     Solar chargers that feed in keep to no CCL, and stay above CVL: by their current they are known.

@@ -21,7 +21,7 @@ from typing import Any
 from tinybms_bridge.battery.limits.settings import LimitSettings
 from tinybms_bridge.battery.plausibility import BELIEVABLE, absurd_fields
 from tinybms_bridge.battery.quick import maker, quick, replace
-from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackState, Snapshot, Temperatures
+from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackValues, Snapshot, Temperatures
 
 __all__ = [
     "DoubtMemory",
@@ -232,7 +232,7 @@ class ReadingMemory:
 
 
 _new_memory, _new_snapshot = maker(ReadingMemory), maker(Snapshot)
-_new_pack, _new_cells, _new_temperatures = maker(PackState), maker(Cells), maker(Temperatures)
+_new_pack, _new_cells, _new_temperatures = maker(PackValues), maker(Cells), maker(Temperatures)
 
 
 def is_whole(snapshot: Snapshot) -> bool:

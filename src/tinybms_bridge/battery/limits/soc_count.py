@@ -23,7 +23,7 @@ from tinybms_bridge.battery.limits.presets import Preset
 from tinybms_bridge.battery.limits.resistance import current_adds_v
 from tinybms_bridge.battery.limits.times import DAY_S, lag_share
 from tinybms_bridge.battery.quick import maker, quick, replace
-from tinybms_bridge.battery.snapshot import PackState, Ratings, Snapshot
+from tinybms_bridge.battery.snapshot import PackValues, Ratings, Snapshot
 
 __all__ = [
     "NO_ANCHORS",
@@ -221,7 +221,7 @@ class SocMemory:
     """Time for which the current has read as 0."""
 
 
-_new_memory, _new_snapshot, _new_pack = maker(SocMemory), maker(Snapshot), maker(PackState)
+_new_memory, _new_snapshot, _new_pack = maker(SocMemory), maker(Snapshot), maker(PackValues)
 
 
 def next_count(memory: SocMemory, counted: Snapshot, ratings: Ratings, fresh_s: float = 0.0) -> SocMemory:
@@ -343,7 +343,7 @@ def _bounded(before: float, percent: float, anchors: Anchors) -> float:
 
 
 def _bridged_ah(
-    memory: SocMemory, pack: PackState, bms_percent: float | None, ratings: Ratings, gap_s: float
+    memory: SocMemory, pack: PackValues, bms_percent: float | None, ratings: Ratings, gap_s: float
 ) -> float | None:
     """Return what went in over a gap by the BMS's count; None where it tells nothing and the gap was long.
 

@@ -15,7 +15,7 @@ from tinybms_bridge.battery.advice import Advice
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.limits import ChargeState, Freshness, LimitCode, Limits, Quantity, Reason
-from tinybms_bridge.battery.snapshot import BmsStatus, Cells, Identity, PackState, Snapshot, Temperatures
+from tinybms_bridge.battery.snapshot import BmsStatus, Cells, Identity, PackValues, Snapshot, Temperatures
 from tinybms_bridge.battery.view import View
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.errors import DeviceRefused, LinkError
@@ -404,7 +404,7 @@ def picture() -> Picture:
     snapshot = Snapshot(
         sequence=7,
         taken_at_s=0.0,
-        pack=PackState(
+        pack=PackValues(
             voltage_v=54.321,
             current_a=-12.5,
             soc_percent=87.345,
