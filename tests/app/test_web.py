@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tinybms_bridge.app.restart import own_command
 from tinybms_bridge.app.web import users_command
-from tinybms_bridge.cli.common import own_command
 
 
 @pytest.fixture(autouse=True)

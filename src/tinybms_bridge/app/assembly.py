@@ -19,7 +19,6 @@ from tinybms_bridge.app.state_files import StateFiles
 from tinybms_bridge.app.web import add_web
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.saved_units import SavedUnits
-from tinybms_bridge.cli.common import logging_through, set_up_logging
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.exposure import exposure
 from tinybms_bridge.config.paths import default_path, state_directory
@@ -37,6 +36,7 @@ from tinybms_bridge.hal.can import CanPort, open_can
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.directory_lock import DirectoryTakenError
 from tinybms_bridge.hal.interpreter import Collector
+from tinybms_bridge.hal.logs import logging_through, set_up_logging
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort, open_serial
 from tinybms_bridge.hal.storage import FileStorage, MemoryStorage, Storage
 from tinybms_bridge.hal.watchdog import find_watchdog

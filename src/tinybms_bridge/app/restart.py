@@ -1,16 +1,16 @@
-"""Starts the program anew in its own process: the same command line and process number, nothing kept open."""
+"""How this program is called, and its new start in the same process: same command line, nothing kept open."""
 
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from tinybms_bridge.cli.common import fail
 from tinybms_bridge.errors import BridgeError
 
-__all__ = ["StartAgain", "start_again"]
+__all__ = ["StartAgain", "own_command", "start_again"]
 
 _OPEN_FILES = Path("/proc/self/fd")
 _FIRST_OWN = 3
@@ -23,8 +23,17 @@ class StartAgain(BridgeError):  # noqa: N818 -- a wish, not a failure
         return "the program is to start again"
 
 
+def own_command() -> str:
+    """Return how this program is called in another terminal in this folder."""
+    name = "tinybms-bridge"
+    if shutil.which(name):
+        return name
+    here = Path(sys.executable).with_name(name)
+    return os.path.relpath(here) if here.is_relative_to(Path.cwd()) else str(here)
+
+
 def start_again(execute: Callable[[str, list[str]], NoReturn] = os.execv) -> NoReturn:
-    """Replace this process by a new start of its command line; ends it with a failure when that is not possible."""
+    """Replace this process by a new start of its command line. Raises BridgeError when that is not possible."""
     _keep_nothing_open()
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
@@ -33,7 +42,7 @@ def start_again(execute: Callable[[str, list[str]], NoReturn] = os.execv) -> NoR
     try:
         execute(sys.executable, [sys.executable, *sys.orig_argv[1:]])
     except OSError as error:
-        fail(f"the program cannot start again: {error}")
+        raise BridgeError(f"the program cannot start again: {error}") from error
 
 
 def _keep_nothing_open() -> None:

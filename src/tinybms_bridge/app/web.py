@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tinybms_bridge.cli.common import own_command
+from tinybms_bridge.app.restart import own_command
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.paths import state_directory
 from tinybms_bridge.config.store import ConfigStore

@@ -1,18 +1,14 @@
-"""What the commands share: logging, running a coroutine until a signal, ending with one clear line."""
+"""What the commands share: running a coroutine until a signal, ending with one clear line."""
 
 import asyncio
 import importlib.util
 import json
-import logging
 import os
 import selectors
-import shutil
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, NoReturn, TextIO, TypeVar
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, NoReturn, TypeVar
 
 import click
 
@@ -21,17 +17,13 @@ from tinybms_bridge.errors import BridgeError, ConfigError, LinkError
 __all__ = [
     "EXIT_FAILURE",
     "EXIT_REFUSED",
-    "EarlyHandler",
     "end_with",
     "error_document",
     "fail",
     "json_option",
-    "logging_through",
     "need_laboratory",
     "occupy_standard_streams",
-    "own_command",
     "run_until_signal",
-    "set_up_logging",
     "wants_json",
 ]
 
@@ -107,47 +99,6 @@ def wants_json() -> bool:
     """Return whether the command that runs now was given --json."""
     context = click.get_current_context(silent=True)
     return context is not None and bool(context.params.get("as_json"))
-
-
-class EarlyHandler(logging.StreamHandler[TextIO]):
-    """Writes to standard error until a log book takes over."""
-
-
-def set_up_logging(level: str, handler: logging.Handler | None = None) -> None:
-    """Send log lines of this program to standard error, or to ``handler``; libraries only from WARNING up."""
-    handler = handler or EarlyHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%d %H:%M:%S"))
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(logging.WARNING)
-    # An adapter that is gone is reported by the bridge itself, once; python-can repeats it for each call.
-    logging.getLogger("can").setLevel(logging.CRITICAL)
-    logging.getLogger("tinybms_bridge").setLevel(level)
-
-
-@contextmanager
-def logging_through(handler: logging.Handler) -> Iterator[None]:
-    """Let a handler take the log lines of the whole program, in place of the early one, until the block ends."""
-    root = logging.getLogger()
-    early = [each for each in root.handlers if isinstance(each, EarlyHandler)]
-    for each in early:
-        root.removeHandler(each)
-    root.addHandler(handler)
-    try:
-        yield
-    finally:
-        root.removeHandler(handler)
-        for each in early:
-            root.addHandler(each)
-
-
-def own_command() -> str:
-    """Return how this program is called in another terminal in this folder."""
-    name = "tinybms-bridge"
-    if shutil.which(name):
-        return name
-    here = Path(sys.executable).with_name(name)
-    return os.path.relpath(here) if here.is_relative_to(Path.cwd()) else str(here)
 
 
 def occupy_standard_streams() -> None:

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tinybms_bridge.cli.common import fail, need_laboratory, own_command, run_until_signal, set_up_logging
+from tinybms_bridge.app.restart import StartAgain, own_command, start_again
+from tinybms_bridge.cli.common import fail, need_laboratory, run_until_signal
 from tinybms_bridge.errors import BridgeError
+from tinybms_bridge.hal.logs import set_up_logging
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -69,7 +71,6 @@ def demo_command(
     """  # noqa: D301 -- \b is click's mark for a paragraph that is not re-wrapped
     need_laboratory("demo")
     from tinybms_bridge.app.assembly import Overrides, open_in_memory
-    from tinybms_bridge.app.restart import StartAgain, start_again
     from tinybms_bridge.cli.demo_places import claim_places
     from tinybms_bridge.cli.terminal import is_terminal
     from tinybms_bridge.hal.clock import SystemClock
@@ -111,7 +112,10 @@ def demo_command(
             hints = f"{watch}\n{web_address}" if web_address.endswith(")") else watch
             run_until_signal(lambda: _run(opened, device, server, system, live=live, speed=speed, hints=hints))
     except StartAgain:
-        start_again()
+        try:
+            start_again()
+        except BridgeError as error:
+            fail(error)
     except (BridgeError, ValueError, OSError) as error:
         fail(str(error) if isinstance(error, ValueError) else error)
 

@@ -4,8 +4,10 @@ import sys
 
 import click
 
-from tinybms_bridge.cli.common import fail, occupy_standard_streams, run_until_signal, set_up_logging
+from tinybms_bridge.app.restart import StartAgain, start_again
+from tinybms_bridge.cli.common import fail, occupy_standard_streams, run_until_signal
 from tinybms_bridge.errors import BridgeError
+from tinybms_bridge.hal.logs import set_up_logging
 
 __all__ = ["run_command"]
 
@@ -40,7 +42,6 @@ def run_command(
     1 the path failed, 2 the configuration is wrong.
     """  # noqa: D301 -- \b is click's mark for a paragraph that is not re-wrapped
     from tinybms_bridge.app.assembly import Overrides, open_configuration, run_bridge
-    from tinybms_bridge.app.restart import StartAgain, start_again
     from tinybms_bridge.cli.terminal import is_terminal
 
     occupy_standard_streams()
@@ -50,8 +51,9 @@ def run_command(
         live = not plain and is_terminal(sys.stdout)
         if not live:
             set_up_logging(opened.config.logging.log_level)
-        run_until_signal(lambda: run_bridge(opened.config, opened.remarks, live=live, opened=opened))
-    except StartAgain:
-        start_again()
+        try:
+            run_until_signal(lambda: run_bridge(opened.config, opened.remarks, live=live, opened=opened))
+        except StartAgain:
+            start_again()
     except BridgeError as error:
         fail(error)
