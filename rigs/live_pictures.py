@@ -31,7 +31,6 @@ from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.services.history import History
 from tinybms_bridge.tinybms.registers import catalogue
-from tinybms_bridge.victron.can.dbc import frame_formats
 from tinybms_lab.bms import CHEMISTRIES, BmsOptions, SimulatedBms
 from tinybms_lab.bms.device import REFRESH_S
 from tinybms_lab.bms.line import Line
@@ -210,7 +209,6 @@ def main() -> None:
     os.environ["TZ"] = "UTC"
     time.tzset()
     catalogue()
-    frame_formats()
     for scene in (from_sun_to_silence, alarm):
         with asyncio.Runner(loop_factory=VirtualLoop) as runner:
             pictures = runner.run(scene())

@@ -27,7 +27,6 @@ from tinybms_bridge.services.web.live.watch import Watch
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.tinybms.registers import catalogue
 from tinybms_bridge.victron.can.codec import Outgoing
-from tinybms_bridge.victron.can.dbc import frame_formats
 from tinybms_lab.testing.fake_clock import FakeClock
 from tinybms_lab.testing.virtual_time import VirtualLoop
 
@@ -97,7 +96,6 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], a
 def tables() -> None:
     """Read the tables of the package before any event loop, as the programs do (``test_cold_start.py``)."""
     catalogue()
-    frame_formats()
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,6 @@ from tinybms_bridge.cli.stats import stats_command
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.tinybms.registers import catalogue
 from tinybms_bridge.tinybms.settings import all_settings
-from tinybms_bridge.victron.can.dbc import frame_formats
 from tinybms_lab.bms import Device, DumpDevice, real_dump
 
 
@@ -37,7 +36,7 @@ def test_a_command_that_has_just_started_reads_no_file_on_its_loop(
 ) -> None:
     """``blockbuster`` ends a command whose event loop reads a table; the device of this test has read them before."""
     port = serve(DumpDevice(real_dump(), SystemClock()))
-    for table in (catalogue, all_settings, frame_formats):
+    for table in (catalogue, all_settings):
         table.cache_clear()
     result = invoke(command, *arguments, "--device", port)
     assert "Blocking call" not in result.output + repr(result.exception)

@@ -7,7 +7,7 @@ from datetime import datetime
 from tinybms_bridge.cli.can_errors import describe_error, is_error_id
 from tinybms_bridge.hal.can import CanFrame
 from tinybms_bridge.victron.can.codec import DecodedFrame
-from tinybms_bridge.victron.can.dbc import frame_format
+from tinybms_bridge.victron.can.frame_table import FRAME_FORMATS
 
 __all__ = [
     "LARGEST_ID",
@@ -120,7 +120,7 @@ def _bytes_of(match: re.Match[str]) -> bytes:
 
 def expect_whole(frame: CanFrame) -> None:
     """Raise ValueError for a frame that is shorter than any that the protocol has under this id."""
-    expected = frame_format(frame.arbitration_id)
+    expected = FRAME_FORMATS[frame.arbitration_id]
     if len(frame.data) < expected.shortest:
         span = (
             f"{expected.length}"
@@ -136,7 +136,7 @@ def _bytes(count: int) -> str:
 
 def as_record(recorded: Recorded, decoded: DecodedFrame) -> dict[str, object]:
     """Return a frame as a JSON object: id, name, values, units of those that have one, bytes and time."""
-    fields = frame_format(decoded.arbitration_id).fields
+    fields = FRAME_FORMATS[decoded.arbitration_id].fields
     record: dict[str, object] = {} if recorded.time_s is None else {"time": recorded.time_s}
     return record | {
         "id": f"0x{decoded.arbitration_id:03X}",
@@ -168,7 +168,7 @@ def _moment(time_s: float | None) -> str:
 
 
 def _values(decoded: DecodedFrame) -> str:
-    fields = frame_format(decoded.arbitration_id).fields
+    fields = FRAME_FORMATS[decoded.arbitration_id].fields
     return "  ".join(
         f"{name} {_shown(value, fields[name].scale.as_tuple().exponent)} {fields[name].unit}".rstrip()
         for name, value in decoded.values.items()

@@ -74,7 +74,6 @@ def demo_command(
     from tinybms_bridge.cli.demo_places import claim_places
     from tinybms_bridge.cli.terminal import is_terminal
     from tinybms_bridge.hal.clock import SystemClock
-    from tinybms_bridge.victron.can.dbc import frame_formats
     from tinybms_lab.bms import CHEMISTRIES, BmsOptions, PtyServer, SimulatedBms
     from tinybms_lab.gx.dvcc import SystemPlan
 
@@ -85,7 +84,6 @@ def demo_command(
     if not live:
         set_up_logging("INFO")
     clock = SystemClock()
-    frame_formats()  # reads the frame table, which the simulated GX needs on the event loop
     try:
         device = SimulatedBms.build(
             clock,

@@ -18,7 +18,7 @@ from typing import IO, Any, BinaryIO, cast
 from tinybms_bridge.cli.can_errors import describe_error, is_error_id
 from tinybms_bridge.cli.candump import LARGEST_ID, NotCandumpError, Recorded, Remark, parse_line
 from tinybms_bridge.hal.can import CanFrame
-from tinybms_bridge.victron.can.dbc import frame_formats
+from tinybms_bridge.victron.can.frame_table import FRAME_FORMATS
 
 __all__ = ["Entry", "read_recording"]
 
@@ -229,7 +229,7 @@ def _anywhere(line: str) -> Recorded | None:
     """
     for identifier in _IDENTIFIER.finditer(line):
         number = int(identifier[1], 16)
-        if number not in frame_formats() and not identifier[0].lower().startswith("0x"):
+        if number not in FRAME_FORMATS and not identifier[0].lower().startswith("0x"):
             continue
         runs = [
             re.findall(r"[0-9A-Fa-f]{2}", re.sub(r"0[xX]", " ", run[0]))

@@ -52,7 +52,6 @@ from tinybms_bridge.tinybms.device_log import DeviceLog
 from tinybms_bridge.tinybms.poller import LinkState, Poller
 from tinybms_bridge.tinybms.settings import BmsSettings
 from tinybms_bridge.victron.can.codec import FrameSettings, Outgoing, encode_frames
-from tinybms_bridge.victron.can.dbc import frame_formats
 from tinybms_bridge.victron.can.gx import GxChange, GxPresence, GxState
 from tinybms_bridge.victron.can.neighbours import BusSilence, SecondBms
 from tinybms_bridge.victron.can.outgoing import Fall, fall_of
@@ -488,7 +487,6 @@ class Bridge:
 
     async def _run_can(self) -> None:
         """Open the CAN adapter, again and again if need be, and send until cancelled."""
-        await self.machine.run_blocking(frame_formats)  # reads the frame table, which the sender must not wait for
         delay_s, failed = 0.5, False
         while True:
             self._can_attempts += 1

@@ -4,7 +4,7 @@ import logging
 
 from tinybms_bridge.hal.can import CanFrame
 from tinybms_bridge.tinybms.statistics import TraceEntry
-from tinybms_bridge.victron.can.dbc import frame_formats
+from tinybms_bridge.victron.can.frame_table import FRAME_FORMATS
 
 __all__ = ["UartTraffic", "log_can_frame"]
 
@@ -43,6 +43,6 @@ class UartTraffic:
 
 def log_can_frame(frame: CanFrame, direction: str) -> None:
     """Write one CAN frame with its name; ``direction`` is ``tx``, ``rx`` or, for one that was not sent, ``dropped``."""
-    known = frame_formats().get(frame.arbitration_id)
+    known = FRAME_FORMATS.get(frame.arbitration_id)
     name = "" if known is None else f" {known.name}"
     log.debug("CAN %s %03X%s %s", direction, frame.arbitration_id, name, frame.data.hex(" ").upper())

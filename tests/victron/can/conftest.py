@@ -9,18 +9,11 @@ import pytest
 
 from tinybms_bridge.hal.can import CanFrame
 from tinybms_bridge.victron.can.codec import FrameSettings, Outgoing, decode_frame, encode_frames
-from tinybms_bridge.victron.can.dbc import frame_formats
 from tinybms_bridge.victron.can.field import FieldValue
 
 MakeOutgoing = Callable[..., Outgoing]
 Encode = Callable[..., dict[int, CanFrame]]
 DecodeField = Callable[[CanFrame, str], FieldValue]
-
-
-@pytest.fixture(scope="session", autouse=True)
-def loaded_table() -> None:
-    """Load the frame table outside of any event loop, as a program does at its start."""
-    frame_formats()
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from tinybms_bridge.battery.limits.model import ChargeState, Freshness, Limits
 from tinybms_bridge.battery.snapshot import Cells, Identity, PackValues, Snapshot, Temperatures
 from tinybms_bridge.hal.can import CanFrame
 from tinybms_bridge.victron.can.codec import FrameSettings, Outgoing, UnknownFrame, decode_frame, encode_frames
-from tinybms_bridge.victron.can.dbc import frame_format, frame_formats
+from tinybms_bridge.victron.can.frame_table import FRAME_FORMATS
 from tinybms_bridge.victron.can.outgoing import OPTIONAL_FRAMES
 
 NEVER_SENT = {0x305, 0x307, 0x359, 0x35C, 0x360}
@@ -135,7 +135,7 @@ def test_decoded_values_are_within_half_a_step(
         0x356: {"voltage": voltage_v, "current": current_a},
     }
     for identifier, sent in values.items():
-        table = frame_format(identifier)
+        table = FRAME_FORMATS[identifier]
         received = decode_frame(table.encode(sent))
         for name, value in sent.items():
             half_step = float(table.fields[name].scale) / 2
@@ -148,15 +148,15 @@ def test_any_frame_on_the_bus_can_be_decoded_or_is_unknown(identifier: int, data
     try:
         decoded = decode_frame(CanFrame(identifier, data))
     except UnknownFrame:
-        assert identifier not in frame_formats()
+        assert identifier not in FRAME_FORMATS
     else:
-        assert set(decoded.values) <= set(frame_format(identifier).fields)
+        assert set(decoded.values) <= set(FRAME_FORMATS[identifier].fields)
 
 
 @given(st.sampled_from([0x351, 0x355, 0x356, 0x35F, 0x372, 0x373, 0x378, 0x379]), st.data())
 def test_decoded_frames_encode_to_the_same_bytes(identifier: int, data: st.DataObject) -> None:
     """The codec is its own inverse for every frame of numbers within the bounds of the table."""
-    table = frame_format(identifier)
+    table = FRAME_FORMATS[identifier]
     raw = {name: data.draw(st.integers(field.min_raw, field.max_raw)) for name, field in table.fields.items()}
     values = {name: field.from_raw(raw[name]) for name, field in table.fields.items()}
     frame = table.encode(values)

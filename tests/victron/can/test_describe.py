@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tinybms_bridge.victron.can import describe
-from tinybms_bridge.victron.can.dbc import frame_formats
+from tinybms_bridge.victron.can.frame_table import FRAME_FORMATS
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "victron-frames.md"
 
@@ -19,7 +19,7 @@ def test_document_is_up_to_date() -> None:
 def test_every_frame_and_field_is_in_the_tables() -> None:
     """No field of the frame table is left out."""
     tables = describe.frame_table() + describe.alarm_table()
-    for frame in frame_formats().values():
+    for frame in FRAME_FORMATS.values():
         assert f"| 0x{frame.arbitration_id:03X} | **{frame.name}**" in tables
         assert all(f"| {name} |" in tables for name in frame.fields)
 

@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybms_bridge.victron.can.dbc import frame_format, frame_formats
 from tinybms_bridge.victron.can.field import Encoding, Field
+from tinybms_bridge.victron.can.frame_table import FRAME_FORMATS
 
 NUMBERS = [
-    field for frame in frame_formats().values() for field in frame.fields.values() if field.encoding is Encoding.NUMBER
+    field for frame in FRAME_FORMATS.values() for field in frame.fields.values() if field.encoding is Encoding.NUMBER
 ]
 
 
 def field(arbitration_id: int, name: str) -> Field:
     """Return a field of the table."""
-    return frame_format(arbitration_id).fields[name]
+    return FRAME_FORMATS[arbitration_id].fields[name]
 
 
 def test_every_millivolt_of_a_cell_is_sent_as_it_is() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from tinybms_bridge.hal.can import CanFrame
 from tinybms_bridge.victron.can.codec import FrameSettings, decode_frame
-from tinybms_bridge.victron.can.dbc import frame_format
+from tinybms_bridge.victron.can.frame_table import FRAME_FORMATS
 
 Golden = dict[str, Any]
 
@@ -21,7 +21,7 @@ def test_stated_values_encode_to_the_recorded_bytes(golden: Golden) -> None:
     values = golden["values"]
     if "not_sendable" in golden:
         values = {name: value for name, value in values.items() if value}
-    frame = frame_format(int(golden["id"], 16)).encode(values, len(data))
+    frame = FRAME_FORMATS[int(golden["id"], 16)].encode(values, len(data))
     used = len(data) - golden.get("ignored_tail", 0)
     assert frame.data[:used] == data[:used]
     assert len(frame.data) == len(data)

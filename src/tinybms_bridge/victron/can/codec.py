@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from tinybms_bridge.hal.can import CanFrame
-from tinybms_bridge.victron.can.dbc import frame_formats
 from tinybms_bridge.victron.can.field import FieldValue
+from tinybms_bridge.victron.can.frame_table import FRAME_FORMATS
 from tinybms_bridge.victron.can.frames import MINIMUM_BUILDERS, check_sendable
 from tinybms_bridge.victron.can.frames_optional import OPTIONAL_BUILDERS
 from tinybms_bridge.victron.can.outgoing import FrameSettings, Outgoing
@@ -54,7 +54,7 @@ def encode_frames(outgoing: Outgoing, settings: FrameSettings) -> tuple[CanFrame
 
 def decode_frame(frame: CanFrame) -> DecodedFrame:
     """Return what a frame says. Raises UnknownFrame when the protocol has no such id."""
-    frame_format = frame_formats().get(frame.arbitration_id)
+    frame_format = FRAME_FORMATS.get(frame.arbitration_id)
     if frame_format is None:
         raise UnknownFrame(frame.arbitration_id)
     return DecodedFrame(frame.arbitration_id, frame_format.name, frame_format.decode(frame.data))

@@ -1,89 +1,53 @@
-"""The frame table ``victron_bms.dbc``: every frame with its fields; one source for encoder, decoder, docs and tests."""
+"""Makes ``frame_table.py`` from ``victron_bms.dbc``; run as a module after a change of that file.
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+The program itself reads the table only, so that cantools and its parser are needed by developers alone.
+"""
+
+import json
+from collections.abc import Iterator
 from decimal import Decimal
-from enum import StrEnum
-from functools import lru_cache
-from importlib import resources
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tinybms_bridge.hal.can import CanFrame
-from tinybms_bridge.victron.can.field import Encoding, Field, FieldValue
+from tinybms_bridge.victron.can.field import Encoding, Field
+from tinybms_bridge.victron.can.frame_format import FrameFormat, Need, by_name
 
 if TYPE_CHECKING:
     from cantools.database.can import Message, Signal
 
-__all__ = ["FrameFormat", "Need", "frame_format", "frame_formats"]
+__all__ = ["DBC", "TABLE", "read_dbc", "table_source"]
 
-_TABLE = "victron_bms.dbc"
+DBC = Path(__file__).with_name("victron_bms.dbc")
+TABLE = Path(__file__).with_name("frame_table.py")
 
+_WIDTH = 120
+_HEAD = '''"""Every frame with its fields; made from victron_bms.dbc by: python -m tinybms_bridge.victron.can.dbc."""
 
-class Need(StrEnum):
-    """How much a GX needs a frame (attribute ``Need`` of the table)."""
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Final
 
-    MINIMUM = "minimum"
-    SUPPORTED = "supported"
-    """Sent by the batteries that Victron supports officially."""
-    OPTIONAL = "optional"
-    RECEIVED = "received"
-    """Comes from the GX; a battery never sends it."""
+from tinybms_bridge.victron.can.field import Encoding, Field
+from tinybms_bridge.victron.can.frame_format import FrameFormat, Need, by_name
 
+__all__ = ["FRAME_FORMATS"]
 
-@dataclass(frozen=True, slots=True)
-class FrameFormat:
-    """One frame: id, length and fields."""
-
-    arbitration_id: int
-    name: str
-    length: int
-    """Bytes of the complete frame."""
-    shortest: int
-    """Bytes that a frame has at least which is not cut (attribute ``ShortestLength``); optional fields end some."""
-    need: Need
-    period_s: float
-    comment: str
-    fields: Mapping[str, Field]
-    """By name, in the order of the bits."""
-    message: "Message"
-    """cantools' own object, which packs and unpacks the bits."""
-
-    def encode(self, values: Mapping[str, FieldValue], length: int | None = None) -> CanFrame:
-        """Return the frame with these values, cut or padded with zeros to ``length`` bytes.
-
-        Fields that are not given are 0. Raises ValueError for an unknown field or an impossible value.
-        """
-        unknown = values.keys() - self.fields.keys()
-        if unknown:
-            raise ValueError(f"frame 0x{self.arbitration_id:03X} has no field {', '.join(sorted(unknown))}")
-        raw = {name: field.to_raw(values[name]) if name in values else 0 for name, field in self.fields.items()}
-        data = self.message.encode(raw, scaling=False, strict=False)
-        size = self.length if length is None else length
-        return CanFrame(self.arbitration_id, data[:size].ljust(size, b"\0"))
-
-    def decode(self, data: bytes) -> dict[str, FieldValue]:
-        """Return the fields that lie completely within ``data``; bytes after the last field are ignored."""
-        if any(field.encoding is Encoding.TEXT for field in self.fields.values()):
-            data = data.ljust(self.length, b"\0")
-        raw: dict[str, Any] = dict(
-            self.message.decode_simple(data, decode_choices=False, scaling=False, allow_truncated=True)
-        )
-        return {name: field.from_raw(raw[name]) for name, field in self.fields.items() if name in raw}
+FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
+'''
 
 
-@lru_cache(maxsize=1)
-def frame_formats() -> Mapping[int, FrameFormat]:
-    """Return every frame of the table by id, in the order of the table; loaded at the first call."""
+def read_dbc(text: str) -> tuple[FrameFormat, ...]:
+    """Return the frames of a DBC in its order. Raises ValueError for a field that our format cannot tell."""
     from cantools.database.can import Database
 
     database = Database(sort_signals=None)
-    database.add_dbc_string(resources.files(__package__).joinpath(_TABLE).read_text("utf-8"))
-    return {message.frame_id: _format(message) for message in database.messages}
+    database.add_dbc_string(text)
+    return tuple(_format(message) for message in database.messages)
 
 
-def frame_format(arbitration_id: int) -> FrameFormat:
-    """Return the frame with this id. Raises KeyError when the table has none."""
-    return frame_formats()[arbitration_id]
+def table_source(frames: tuple[FrameFormat, ...]) -> str:
+    """Return the module that holds these frames by their id, as the formatter would write it."""
+    return _HEAD + "".join(line for frame in frames for line in _frame_lines(frame)) + "}\n"
 
 
 def _format(message: "Message") -> FrameFormat:
@@ -96,23 +60,25 @@ def _format(message: "Message") -> FrameFormat:
         need=Need(_attribute(message, "Need", Need.OPTIONAL)),
         period_s=(message.cycle_time or 0) / 1000.0,
         comment=message.comment or "",
-        fields={field.name: field for field in fields},
-        message=message,
+        fields=by_name(*fields),
     )
 
 
 def _field(signal: "Signal") -> Field:
     scale = Decimal(str(signal.scale))
+    big_endian = signal.byte_order == "big_endian"
+    if big_endian and (signal.length % 8 or _first_bit(signal) % 8):
+        raise ValueError(f"{signal.name} is big-endian and not of whole bytes")
     return Field(
         name=signal.name,
-        unit=signal.unit or "",
-        scale=scale,
-        min_raw=int(Decimal(str(signal.minimum or 0)) / scale),
-        max_raw=int(Decimal(str(signal.maximum or 0)) / scale),
         first_bit=_first_bit(signal),
         length_bits=signal.length,
+        min_raw=int(Decimal(str(signal.minimum or 0)) / scale),
+        max_raw=int(Decimal(str(signal.maximum or 0)) / scale),
+        scale=scale,
+        unit=signal.unit or "",
         signed=signal.is_signed,
-        big_endian=signal.byte_order == "big_endian",
+        big_endian=big_endian,
         encoding=Encoding(_attribute(signal, "Encoding", Encoding.NUMBER)),
         choices={raw: str(word) for raw, word in (signal.choices or {}).items()},
         comment=signal.comment or "",
@@ -137,3 +103,68 @@ def _number(owner: "Message", name: str, default: int) -> int:
     """Return an INT attribute of the table."""
     attributes = owner.dbc.attributes if owner.dbc else {}
     return int(attributes[name].value) if name in attributes else default
+
+
+def _frame_lines(frame: FrameFormat) -> Iterator[str]:
+    yield f"    0x{frame.arbitration_id:03X}: FrameFormat(\n"
+    yield f"        arbitration_id=0x{frame.arbitration_id:03X},\n"
+    yield f"        name={_text(frame.name)},\n"
+    yield f"        length={frame.length},\n"
+    yield f"        shortest={frame.shortest},\n"
+    yield f"        need=Need.{frame.need.name},\n"
+    yield f"        period_s={frame.period_s!r},\n"
+    comment = f"        comment={_text(frame.comment)},"
+    yield f"{comment}  # noqa: E501\n" if len(comment) > _WIDTH else f"{comment}\n"
+    if frame.fields:
+        yield "        fields=by_name(\n"
+        for field in frame.fields.values():
+            yield from _field_lines(field)
+        yield "        ),\n"
+    else:
+        yield "        fields=by_name(),\n"
+    yield "    ),\n"
+
+
+def _field_lines(field: Field) -> Iterator[str]:
+    """Yield a field in one line where it fits, else with a line for each argument."""
+    arguments = list(_arguments(field))
+    line = f"            Field({', '.join(arguments)}),\n"
+    if len(line) <= _WIDTH + 1:
+        yield line
+    else:
+        yield "            Field(\n"
+        yield from (f"                {argument},\n" for argument in arguments)
+        yield "            ),\n"
+
+
+def _arguments(field: Field) -> Iterator[str]:
+    """Yield what makes the field; what is as the default has it is left out."""
+    yield from (_text(field.name), f"first_bit={field.first_bit}", f"length_bits={field.length_bits}")
+    yield from (f"min_raw={field.min_raw}", f"max_raw={field.max_raw}")
+    if field.scale != 1:
+        yield f"scale=Decimal({field.scale if field.scale == int(field.scale) else _text(str(field.scale))})"
+    if field.unit:
+        yield f"unit={_text(field.unit)}"
+    if field.signed:
+        yield "signed=True"
+    if field.big_endian:
+        yield "big_endian=True"
+    if field.encoding is not Encoding.NUMBER:
+        yield f"encoding=Encoding.{field.encoding.name}"
+    if field.choices:
+        yield f"choices={{{', '.join(f'{raw}: {_text(word)}' for raw, word in field.choices.items())}}}"
+    if field.comment:
+        yield f"comment={_text(field.comment)}"
+
+
+def _text(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def main() -> None:
+    """Renew the table in place."""
+    TABLE.write_text(table_source(read_dbc(DBC.read_text("utf-8"))), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

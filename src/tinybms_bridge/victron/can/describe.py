@@ -4,8 +4,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tinybms_bridge.victron.can.dbc import FrameFormat, Need, frame_formats
 from tinybms_bridge.victron.can.field import Encoding, Field
+from tinybms_bridge.victron.can.frame_format import FrameFormat, Need
+from tinybms_bridge.victron.can.frame_table import FRAME_FORMATS
 
 __all__ = ["BEGIN", "END", "alarm_table", "frame_table", "renewed"]
 
@@ -18,7 +19,7 @@ _ALARMS_ID = 0x35A
 def frame_table() -> str:
     """Return one table row for each field of each frame, but for 0x35A, which has a table of its own."""
     lines = ["| Id | Frame | Byte | Field | Type | Step | Range | Meaning |", "|---|---|---|---|---|---|---|---|"]
-    for frame in frame_formats().values():
+    for frame in FRAME_FORMATS.values():
         lines.extend(_frame_rows(frame))
     return "\n".join(lines)
 
@@ -26,7 +27,7 @@ def frame_table() -> str:
 def alarm_table() -> str:
     """Return the fields of 0x35A by byte and bits."""
     lines = ["| Byte | bits 0-1 | bits 2-3 | bits 4-5 | bits 6-7 |", "|---|---|---|---|---|"]
-    at = {field.first_bit: field.name for field in frame_formats()[_ALARMS_ID].fields.values()}
+    at = {field.first_bit: field.name for field in FRAME_FORMATS[_ALARMS_ID].fields.values()}
     for byte in range(8):
         names = (at.get(8 * byte + bit, "reserved") for bit in (0, 2, 4, 6))
         lines.append(f"| {byte} | {' | '.join(names)} |")

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from typing import Final, Literal
@@ -29,20 +29,35 @@ class Field:
     """One field of a frame, as the table ``victron_bms.dbc`` has it."""
 
     name: str
-    unit: str
-    scale: Decimal
-    """Units per raw step."""
+    first_bit: int
+    """Lowest bit, counted from bit 0 of byte 0; of a big-endian field, that of its first byte."""
+    length_bits: int
     min_raw: int
     max_raw: int
-    first_bit: int
-    """Lowest bit, counted from bit 0 of byte 0."""
-    length_bits: int
-    signed: bool
-    big_endian: bool
-    encoding: Encoding
-    choices: Mapping[int, str]
+    scale: Decimal = Decimal(1)
+    """Units per raw step."""
+    unit: str = ""
+    signed: bool = False
+    big_endian: bool = False
+    """Only of whole bytes."""
+    encoding: Encoding = Encoding.NUMBER
+    choices: Mapping[int, str] = field(default_factory=dict)
     """Raw values that stand for a word instead of a number."""
-    comment: str
+    comment: str = ""
+
+    def to_bits(self, raw: int) -> int:
+        """Return a raw value at its place among the bits of the frame, of which bit 0 of byte 0 counts 1."""
+        bits = raw & ((1 << self.length_bits) - 1)
+        if self.big_endian:
+            bits = int.from_bytes(bits.to_bytes(self.length_bits // 8, "big"), "little")
+        return bits << self.first_bit
+
+    def from_bits(self, frame_bits: int) -> int:
+        """Return the raw value out of the bits of a frame; the inverse of ``to_bits``."""
+        raw = frame_bits >> self.first_bit & ((1 << self.length_bits) - 1)
+        if self.big_endian:
+            raw = int.from_bytes(raw.to_bytes(self.length_bits // 8, "little"), "big")
+        return raw - (1 << self.length_bits) if self.signed and raw >> (self.length_bits - 1) else raw
 
     def to_raw(self, value: FieldValue) -> int:
         """Return the raw value: rounded half away from zero on the decimal value, saturated, never wrapped.

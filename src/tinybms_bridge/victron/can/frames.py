@@ -8,8 +8,8 @@ from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName
 from tinybms_bridge.battery.limits.model import Freshness
 from tinybms_bridge.battery.snapshot import Temperatures
 from tinybms_bridge.hal.can import CanFrame
-from tinybms_bridge.victron.can.dbc import frame_format
 from tinybms_bridge.victron.can.field import FieldValue
+from tinybms_bridge.victron.can.frame_table import FRAME_FORMATS
 from tinybms_bridge.victron.can.outgoing import FrameSettings, Outgoing
 
 __all__ = ["MINIMUM_BUILDERS", "Builder", "check_sendable", "known", "pack_sensors"]
@@ -59,8 +59,8 @@ def _limits(outgoing: Outgoing, settings: FrameSettings) -> CanFrame:
     }
     low_voltage_v = limits.discharge_voltage_v
     if settings.discharge_voltage_in_351 and known(low_voltage_v) and low_voltage_v > 0.0:
-        return frame_format(0x351).encode(values | {"discharge_voltage": low_voltage_v})
-    return frame_format(0x351).encode(values, 6)
+        return FRAME_FORMATS[0x351].encode(values | {"discharge_voltage": low_voltage_v})
+    return FRAME_FORMATS[0x351].encode(values, 6)
 
 
 def _state_of_charge(outgoing: Outgoing, settings: FrameSettings) -> CanFrame:
@@ -70,8 +70,8 @@ def _state_of_charge(outgoing: Outgoing, settings: FrameSettings) -> CanFrame:
         "soh": pack.soh_percent if known(pack.soh_percent) else settings.unknown_soh_percent,
     }
     if not settings.send_high_resolution_soc:
-        return frame_format(0x355).encode(values, 4)
-    return frame_format(0x355).encode(values | {"soc_high_resolution": pack.soc_percent})
+        return FRAME_FORMATS[0x355].encode(values, 4)
+    return FRAME_FORMATS[0x355].encode(values | {"soc_high_resolution": pack.soc_percent})
 
 
 def _measurements(outgoing: Outgoing, _: FrameSettings) -> CanFrame:
@@ -79,8 +79,8 @@ def _measurements(outgoing: Outgoing, _: FrameSettings) -> CanFrame:
     values: dict[str, FieldValue] = {"voltage": pack.voltage_v, "current": pack.current_a}
     sensors = pack_sensors(outgoing.snapshot.temperatures)
     if not sensors:
-        return frame_format(0x356).encode(values, 4)
-    return frame_format(0x356).encode(values | {"temperature": max(sensors.values())})
+        return FRAME_FORMATS[0x356].encode(values, 4)
+    return FRAME_FORMATS[0x356].encode(values | {"temperature": max(sensors.values())})
 
 
 def _alarms(outgoing: Outgoing, settings: FrameSettings) -> CanFrame:
@@ -89,7 +89,7 @@ def _alarms(outgoing: Outgoing, settings: FrameSettings) -> CanFrame:
         alarm, warning = _ALARM_WORDS[outgoing.alarms.levels.get(name)]
         values[f"alarm_{name.value}"] = alarm
         values[f"warning_{name.value}"] = warning
-    return frame_format(0x35A).encode(values)
+    return FRAME_FORMATS[0x35A].encode(values)
 
 
 def _system_status(outgoing: Outgoing, settings: FrameSettings) -> int:

@@ -6,8 +6,8 @@ from typing import Final
 
 from tinybms_bridge.battery.limits.model import Freshness
 from tinybms_bridge.hal.can import CanFrame
-from tinybms_bridge.victron.can.dbc import frame_format
 from tinybms_bridge.victron.can.field import FieldValue
+from tinybms_bridge.victron.can.frame_table import FRAME_FORMATS
 from tinybms_bridge.victron.can.frames import Builder, known, pack_sensors
 from tinybms_bridge.victron.can.outgoing import FrameSettings, Outgoing
 
@@ -25,7 +25,7 @@ def _manufacturer_name(_: Outgoing, settings: FrameSettings) -> CanFrame:
 def _version_and_capacity(outgoing: Outgoing, settings: FrameSettings) -> CanFrame:
     ratings, identity = outgoing.snapshot.ratings, outgoing.identity
     version = min(identity.firmware_internal, _LARGEST_VERSION) if identity else 0
-    return frame_format(0x35F).encode(
+    return FRAME_FORMATS[0x35F].encode(
         {
             "battery_model": settings.battery_model_id,
             "firmware_version": f"{version // 100}.{version % 100}",
@@ -45,10 +45,10 @@ def _battery_name_2(_: Outgoing, settings: FrameSettings) -> CanFrame | None:
 def _modules(outgoing: Outgoing, _: FrameSettings) -> CanFrame:
     """Return 0x372: a module is OK while it is online, and may block a direction beside that, as readers expect it."""
     online = outgoing.limits.freshness is Freshness.FRESH
-    sent = frame_format(0x351).fields
+    sent = FRAME_FORMATS[0x351].fields
     no_charge = sent["charge_current_limit"].to_raw(outgoing.limits.ccl_a) == 0
     no_discharge = sent["discharge_current_limit"].to_raw(outgoing.limits.dcl_a) == 0
-    return frame_format(0x372).encode(
+    return FRAME_FORMATS[0x372].encode(
         {
             "ok": int(online),
             "blocking_charge": int(no_charge),
@@ -68,10 +68,10 @@ def _cell_extremes(outgoing: Outgoing, _: FrameSettings) -> CanFrame | None:
     }
     sensors = pack_sensors(outgoing.snapshot.temperatures)
     if not sensors:
-        return frame_format(0x373).encode(values, 4)
+        return FRAME_FORMATS[0x373].encode(values, 4)
     values["lowest_cell_temperature"] = min(sensors.values()) + _KELVIN
     values["highest_cell_temperature"] = max(sensors.values()) + _KELVIN
-    return frame_format(0x373).encode(values)
+    return FRAME_FORMATS[0x373].encode(values)
 
 
 def _lowest_voltage_cell(outgoing: Outgoing, _: FrameSettings) -> CanFrame | None:
@@ -98,7 +98,7 @@ def _energy(outgoing: Outgoing, _: FrameSettings) -> CanFrame | None:
     energy = outgoing.energy
     if not (math.isfinite(energy.charged_wh) and math.isfinite(energy.discharged_wh)):
         return None
-    return frame_format(0x378).encode(
+    return FRAME_FORMATS[0x378].encode(
         {
             "charged": _rolled_over(energy.charged_wh),
             "discharged": _rolled_over(energy.discharged_wh),
@@ -110,7 +110,7 @@ def _installed_capacity(outgoing: Outgoing, settings: FrameSettings) -> CanFrame
     ratings = outgoing.snapshot.ratings
     if ratings is None or not known(ratings.capacity_ah):
         return None
-    return frame_format(0x379).encode({"capacity": ratings.capacity_ah}, settings.installed_capacity_bytes)
+    return FRAME_FORMATS[0x379].encode({"capacity": ratings.capacity_ah}, settings.installed_capacity_bytes)
 
 
 def _serial_number_1(outgoing: Outgoing, _: FrameSettings) -> CanFrame | None:
@@ -128,7 +128,7 @@ def _family_name(_: Outgoing, settings: FrameSettings) -> CanFrame | None:
 
 
 def _text(arbitration_id: int, text: str) -> CanFrame:
-    return frame_format(arbitration_id).encode({"text": text})
+    return FRAME_FORMATS[arbitration_id].encode({"text": text})
 
 
 def _rolled_over(energy_wh: float) -> float:

@@ -14,7 +14,6 @@ from tinybms_bridge.services.web.callers import Caller, Origin
 from tinybms_bridge.services.web.face import EventEntry, MonitoredFrame
 from tinybms_bridge.services.web.live import Client, Hub, HubSettings, ThrottleSettings, Topic
 from tinybms_bridge.services.web.live.client import Command
-from tinybms_bridge.victron.can.dbc import frame_formats
 from tinybms_lab.testing.fake_clock import FakeClock
 
 WAIT_S = 30.0
@@ -256,7 +255,6 @@ async def test_nobody_listening_costs_nothing(face: Any, clock: FakeClock) -> No
 
 async def test_can_batches_are_complete(face: Any, clock: FakeClock, make_frame: Callable[..., MonitoredFrame]) -> None:
     """The topic starts with the frames after the subscription, and a slow client still misses none."""
-    await asyncio.to_thread(frame_formats)
     seen = face.seen_frames
     seen.append(make_frame(1))
     hub = Hub(face, lambda: SETTINGS)

@@ -12,11 +12,10 @@ from tinybms_bridge.services.web.callers import Caller
 from tinybms_bridge.services.web.face import BridgeFace
 from tinybms_bridge.services.web.live.client import MAX_MESSAGE_BYTES, BadCommand, RateLimit, parse_command
 from tinybms_bridge.services.web.live.hub import Client, Hub
-from tinybms_bridge.services.web.live.messages import Topic, error_message
+from tinybms_bridge.services.web.live.messages import error_message
 from tinybms_bridge.services.web.live.watch import Watch
 from tinybms_bridge.services.web.security import websocket_user
 from tinybms_bridge.services.web.security.origin import origin_of
-from tinybms_bridge.victron.can.dbc import frame_formats
 
 __all__ = ["Close", "close", "router", "serve"]
 
@@ -84,17 +83,15 @@ async def _receive(websocket: WebSocket, hub: Hub, client: Client, clock: Clock)
             return Close(1009, f"messages must not be longer than {MAX_MESSAGE_BYTES} characters")
         if not limit.allow(clock.monotonic()):
             return Close(1008, "too many messages")
-        await _obey(hub, client, text)
+        _obey(hub, client, text)
 
 
-async def _obey(hub: Hub, client: Client, text: str) -> None:
+def _obey(hub: Hub, client: Client, text: str) -> None:
     try:
         command = parse_command(text)
     except BadCommand as error:
         client.offer("error", error_message(str(error)))
         return
-    if command.topics and Topic.CAN in command.topics:
-        await asyncio.to_thread(frame_formats)  # reads the frame table
     hub.obey(client, command)
 
 

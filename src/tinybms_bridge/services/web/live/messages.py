@@ -32,10 +32,7 @@ __all__ = [
 
 
 def decoded(frame: MonitoredFrame) -> dict[str, object]:
-    """Return a frame with its name and the values of its fields; a frame that nobody knows has no name.
-
-    The first call of the process reads the frame table, a file: make it off the event loop.
-    """
+    """Return a frame with its name and the values of its fields; a frame that nobody knows has no name."""
     document: dict[str, object] = {
         "number": frame.number,
         "at": frame.at.isoformat(timespec="milliseconds"),
@@ -85,10 +82,7 @@ def registers_message(picture: Picture) -> str:
 
 
 def can_message(frames: Sequence[MonitoredFrame], missed: int = 0) -> str:
-    """Return frames with the names of their fields, and how many were left out before them.
-
-    The first call reads the frame table, a file.
-    """
+    """Return frames with the names of their fields, and how many were left out before them."""
     return _text({"topic": Topic.CAN, "missed": missed, "frames": [decoded(frame) for frame in frames]})
 
 

@@ -14,7 +14,8 @@ from tinybms_bridge.services.web.heavy import Heavy, Text
 from tinybms_bridge.services.web.live.messages import decoded
 from tinybms_bridge.services.web.routes.shared import Face
 from tinybms_bridge.services.web.security import Viewer
-from tinybms_bridge.victron.can.dbc import FrameFormat, frame_formats
+from tinybms_bridge.victron.can.frame_format import FrameFormat
+from tinybms_bridge.victron.can.frame_table import FRAME_FORMATS
 
 __all__ = ["FormatAnswer", "FrameAnswer", "Frames", "decoded_frames", "router"]
 
@@ -89,11 +90,11 @@ async def frames(
 @router.get("/api/can/mapping", response_model=list[FormatAnswer])
 async def mapping(_user: Viewer, heavy: Heavy) -> Response:
     """Return the layout of every frame of the Victron CAN-bus BMS protocol that the bridge knows."""
-    return await heavy.kept("mapping", lambda: Text([_format(each) for each in frame_formats().values()]))
+    return await heavy.kept("mapping", lambda: Text([_format(each) for each in FRAME_FORMATS.values()]))
 
 
 def decoded_frames(found: Sequence[MonitoredFrame]) -> list[FrameAnswer]:
-    """Return frames in words. Blocks: the first call reads the frame table."""
+    """Return frames in words."""
     return [FrameAnswer.model_validate(decoded(frame)) for frame in found]
 
 
