@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinybms_bridge.battery.energy import EnergyTotals
-from tinybms_bridge.battery.limits import ChargeState, StateMemory
+from tinybms_bridge.battery.limits import ChargeState, Memory, StateMemory
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.saved_units import NO_SERIAL, SavedUnits, unit_key
 
@@ -17,7 +17,7 @@ A, B = "36000000000000000000000A", "36000000000000000000000B"
 
 def state(charged_wh: float) -> SavedState:
     """Return a state that is told apart by its counter."""
-    return SavedState(EnergyTotals(charged_wh=charged_wh), StateMemory(ChargeState.FLOAT, float_latched=True))
+    return SavedState(EnergyTotals(charged_wh=charged_wh), Memory(StateMemory(ChargeState.FLOAT, float_latched=True)))
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from tinybms_bridge.battery.limits import (
     Limits,
     LimitSettings,
     ManualInhibits,
+    Memory,
     Quantity,
     ResistanceMemory,
     SocSource,
@@ -172,7 +173,7 @@ def test_a_leap_of_the_count_of_the_bms_is_told_once(rig: Rig) -> None:
 
 def test_what_use_has_shown_is_told_once() -> None:
     """In full words when it is found, and that it is over; a restart repeats nothing."""
-    waited = replace(SavedState(), evidence=Evidence(flowing_s=UNLEARNED_S - 30.0))
+    waited = SavedState(memory=Memory(evidence=Evidence(flowing_s=UNLEARNED_S - 30.0)))
     rig = settled(saved=waited)
     rig.feed(700, current_a=-5.0)
     (noted,) = [each for each in rig.taken(Noted) if each.code.startswith("battery.")]
@@ -182,9 +183,9 @@ def test_what_use_has_shown_is_told_once() -> None:
     again = settled(saved=rig.pipeline.saved_state())
     again.feed(700, current_a=-5.0)
     assert [each.code for each in (*rig.taken(Noted), *again.taken(Noted)) if each.code.startswith("battery.")] == []
-    taught = replace(again.pipeline.saved_state(), resistance=ResistanceMemory((*(1.0,) * 15, 2.5)))
-    last = Rig(saved=replace(taught, resistance=ResistanceMemory()))
-    last.pipeline._memory = replace(last.pipeline._memory, resistance=taught.resistance)
+    last = Rig(saved=again.pipeline.saved_state())
+    taught = ResistanceMemory((*(1.0,) * 15, 2.5))
+    last.pipeline._memory = replace(last.pipeline._memory, resistance=taught)
     last.feed(20)
     told = {each.code: each for each in last.taken(Noted) if each.code.startswith("battery.")}
     assert told["battery.resistance_not_learned"].text == "No longer so: the resistance of the cells is not learned"
@@ -429,7 +430,7 @@ def test_a_stop_by_hand_makes_no_settings_anew_for_each_sample(rig: Rig) -> None
 
 def test_restart_in_float_stays_in_float() -> None:
     """Between the end and the start of float a restart does not go back to the bulk voltage (case 14)."""
-    saved = SavedState(EnergyTotals(charged_wh=1234.0), StateMemory(ChargeState.FLOAT, float_latched=True))
+    saved = SavedState(EnergyTotals(charged_wh=1234.0), Memory(StateMemory(ChargeState.FLOAT, float_latched=True)))
     restarted, fresh_start = Rig(FLOAT_BY_SOC, saved), Rig(FLOAT_BY_SOC)
     for rig in (restarted, fresh_start):
         rig.feed(3, soc_percent=93.0, cells_v=(3.34,) * 16)
@@ -438,7 +439,7 @@ def test_restart_in_float_stays_in_float() -> None:
     assert number_of(restarted.sent(), "charge_voltage_limit") == pytest.approx(FULL_V - 0.1)
     assert fresh_start.decided().limits.state is ChargeState.FLOAT_APPROACH
     assert restarted.pipeline.energy.charged_wh == 1234.0
-    assert restarted.pipeline.saved_state().states == saved.states
+    assert restarted.pipeline.saved_state().memory.states == saved.memory.states
 
 
 def test_saved_state_is_what_a_restart_needs() -> None:
@@ -449,7 +450,7 @@ def test_saved_state_is_what_a_restart_needs() -> None:
         rig.feed(1, every_s=2.0, soc_percent=float(soc), current_a=50.0, cells_v=(3.56,) * 16)
     rig.feed(2, soc_percent=96.0, current_a=50.0, cells_v=(3.56,) * 16)
     saved = rig.pipeline.saved_state()
-    assert saved.states.state is ChargeState.FLOAT
+    assert saved.memory.states.state is ChargeState.FLOAT
     following = Rig(FLOAT_BY_SOC, SavedState.from_document(saved.to_document()))
     following.feed(3, soc_percent=94.0, cells_v=(3.34,) * 16)
     assert following.decided().limits.state is ChargeState.FLOAT
@@ -460,7 +461,7 @@ def test_saved_state_is_what_a_restart_needs() -> None:
 
 def test_state_is_kept_before_anything_was_decided() -> None:
     """A bridge that never heard its BMS saves what it loaded, not zeros."""
-    saved = SavedState(EnergyTotals(1.0, 2.0, 3.0, 4.0), StateMemory(ChargeState.FLOAT, float_latched=True))
+    saved = SavedState(EnergyTotals(1.0, 2.0, 3.0, 4.0), Memory(StateMemory(ChargeState.FLOAT, float_latched=True)))
     rig = Rig(saved=saved)
     rig.wait(60.0)
     assert rig.pipeline.saved_state() == saved

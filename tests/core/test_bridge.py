@@ -920,7 +920,7 @@ async def test_service_that_fails_is_shown_and_started_again(rig: Rig) -> None:
 
 async def test_stop_saves_and_releases(rig: Rig) -> None:
     """On SIGTERM: counters written, both ports released, the service manager told."""
-    saved = SavedState(EnergyTotals(charged_wh=500.0), StateMemory(ChargeState.FLOAT, float_latched=True))
+    saved = SavedState(EnergyTotals(charged_wh=500.0), Memory(StateMemory(ChargeState.FLOAT, float_latched=True)))
     await rig.started(saved=saved)
     rig.line.bms.set_current_a(20.0)
     await rig.wait(5.0)
@@ -951,7 +951,7 @@ async def test_restart_takes_over_what_was_saved(rig: Rig) -> None:
     rig.line.bms.write([(328, round(93.0 / 0.002))])
     for cell in range(1, 17):
         rig.line.bms.set_cell_soc(cell, 0.93)
-    saved = SavedState(EnergyTotals(charged_wh=12_340.0), StateMemory(ChargeState.FLOAT, float_latched=True))
+    saved = SavedState(EnergyTotals(charged_wh=12_340.0), Memory(StateMemory(ChargeState.FLOAT, float_latched=True)))
     bridge = await rig.started(saved=saved)
     await rig.until(lambda: rig.count(0x378) >= 1)
     assert rig.last(0x378)["charged"] == pytest.approx(12_300.0, abs=100.0)
@@ -964,7 +964,7 @@ async def test_another_unit_has_its_own_counters_and_memory(rig: Rig) -> None:
 
     Frames pause until the new one has given as many good samples as at a start.
     """
-    saved = SavedState(EnergyTotals(charged_wh=12_340.0), StateMemory(ChargeState.FLOAT, float_latched=True))
+    saved = SavedState(EnergyTotals(charged_wh=12_340.0), Memory(StateMemory(ChargeState.FLOAT, float_latched=True)))
     rig.line.bms.write([(328, round(93.0 / 0.002))])
     bridge = await rig.started(saved=saved)
     await rig.wait(5.0)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinybms_bridge.battery.energy import EnergyTotals
-from tinybms_bridge.battery.limits import ChargeState, DischargeMemory, StateMemory
+from tinybms_bridge.battery.limits import ChargeState, DischargeMemory, Memory, StateMemory
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.saved_units import STATE_VERSION, SavedUnits
 from tinybms_bridge.core.persistence import StateKeeper, load_state, peek_state
@@ -30,7 +30,7 @@ WAIT_S = 30.0
 
 def state(charged_wh: float) -> SavedState:
     """Return a state that differs from the start values."""
-    return SavedState(EnergyTotals(charged_wh=charged_wh), StateMemory(ChargeState.FLOAT, float_latched=True))
+    return SavedState(EnergyTotals(charged_wh=charged_wh), Memory(StateMemory(ChargeState.FLOAT, float_latched=True)))
 
 
 def text(saved: SavedState) -> bytes:
@@ -362,7 +362,7 @@ def test_power_cut_while_writing_keeps_the_old_state(tmp_path: Path, monkeypatch
 
 def latched(*, empty: bool) -> SavedState:
     """Return a state with a latch."""
-    return replace(state(1.0), discharge=DischargeMemory(emptied=empty))
+    return replace(state(1.0), memory=replace(state(1.0).memory, discharge=DischargeMemory(emptied=empty)))
 
 
 async def test_a_latch_is_saved_soon(bench: Bench) -> None:

@@ -89,7 +89,7 @@ class Pipeline:
         self._plausibility = PlausibilityMemory()
         self.charging_told = saved.charging_told
         """Whether the owner has been told what the values by chemistry change."""
-        self._memory = saved.memory()
+        self._memory = saved.memory
         self._shown: tuple[Snapshot | None, SocMemory | None, Snapshot | None] = None, None, None
         self._alarms = AlarmMemory()
         self._limits: Limits | None = None
@@ -167,7 +167,7 @@ class Pipeline:
 
     def saved_state(self) -> SavedState:
         """Return what must survive a restart."""
-        return replace(SavedState.of(self._energy.totals, self._memory), charging_told=self.charging_told)
+        return SavedState.of(self._energy.totals, self._memory, charging_told=self.charging_told)
 
     def begin_with(self, saved: SavedState) -> None:
         """Go on with another unit: its counters and what was learned of it, and nothing of the one before."""
@@ -175,7 +175,7 @@ class Pipeline:
         self._energy = EnergyCounter(saved.energy)
         self._plausibility = PlausibilityMemory()
         self.charging_told = saved.charging_told
-        self._memory = saved.memory()
+        self._memory = saved.memory
         self._alarms = AlarmMemory()
         self._limits = self._last_fresh = None
         self._announce(before, old_limits, old_alarms)

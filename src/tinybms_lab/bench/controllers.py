@@ -164,7 +164,7 @@ class EngineController:
     def restart(self) -> None:
         """See ``Controller.restart``: what the bridge writes to its state file comes back, nothing else does."""
         written = json.dumps(SavedState.of(EnergyTotals(), self._memory).to_document())
-        self._memory = SavedState.from_document(json.loads(written)).memory()
+        self._memory = SavedState.from_document(json.loads(written)).memory
         self._believed = PlausibilityMemory()
 
     @property

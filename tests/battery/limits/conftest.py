@@ -128,7 +128,7 @@ class _Engine:
     def restart(self) -> None:
         """Start anew with what is saved; the clock and the numbers begin again."""
         document = json.dumps(SavedState.of(EnergyTotals(), self.memory).to_document())
-        self.memory = SavedState.from_document(json.loads(document)).memory()
+        self.memory = SavedState.from_document(json.loads(document)).memory
         self.now_s, self.number, self.snapshot, self.limits = 5.0, 0, None, None
 
 

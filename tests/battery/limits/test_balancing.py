@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.limits import (
     NO_BALANCING,
     BalancingMemory,
     BalancingPhase,
     LimitCode,
     LimitSettings,
+    Memory,
     PolicySettings,
     Quantity,
     explain,
@@ -21,6 +23,7 @@ from tinybms_bridge.battery.limits.balancing import apply_balancing, hold_a, nex
 from tinybms_bridge.battery.limits.context import Context, make_context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.settings import ChargeDefaults
+from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot, Switches
 
 MakeDraft = Callable[..., Draft]
@@ -506,7 +509,7 @@ def test_no_step_waits_for_the_sun(balance: Balance) -> None:
 def test_a_restart_on_a_balancing_day_keeps_the_battery(balance: Balance) -> None:
     """The level is not saved: it begins at the voltage of the pack, where nothing is sold, and not at the floor."""
     _on_a_day(balance)
-    balance.memory = balance.memory.lasting
+    balance.memory = SavedState.of(EnergyTotals(), Memory(balancing=balance.memory)).memory.balancing
     balance.at(LOW_V, current_a=0.0)
     assert balance.cvl_v == pytest.approx(53.6)
 

@@ -195,7 +195,7 @@ class Life(RuleBasedStateMachine):
         saved = SavedState.of(EnergyTotals(), self.memory)
         loaded = SavedState.from_document(json.loads(json.dumps(saved.to_document())))
         assert loaded == saved
-        self.memory = loaded.memory()
+        self.memory = loaded.memory
         self.snapshot = self.fresh = None
         self.running = False
         self.now_s, self.number = 50.0, 0

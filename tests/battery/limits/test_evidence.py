@@ -94,7 +94,7 @@ class Life:
         resistance = ResistanceMemory(self.resistance.factors)
         memory = Memory(evidence=self.memory, soc=self.soc, resistance=resistance)
         document = json.loads(json.dumps(SavedState.of(EnergyTotals(), memory).to_document()))
-        self.memory, self.now_s = SavedState.from_document(document).memory().evidence, 3.0
+        self.memory, self.now_s = SavedState.from_document(document).memory.evidence, 3.0
 
     @property
     def codes(self) -> list[RemarkCode]:

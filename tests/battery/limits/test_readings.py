@@ -429,21 +429,21 @@ def test_no_single_sample_changes_a_limit_or_what_is_saved(
         assert dirty == pytest.approx(clean, abs=1.0)
     assert latched(dirty_saved) == latched(clean_saved)
     for name in ("percent", "bms_percent", "since_full_ah"):
-        assert getattr(dirty_saved.soc, name) == pytest.approx(getattr(clean_saved.soc, name), abs=0.01)
-    assert dirty_saved.soc.anchors == clean_saved.soc.anchors
+        assert getattr(dirty_saved.memory.soc, name) == pytest.approx(getattr(clean_saved.memory.soc, name), abs=0.01)
+    assert dirty_saved.memory.soc.anchors == clean_saved.memory.soc.anchors
 
 
 def latched(saved: SavedState) -> tuple[object, ...]:
     """Return what is learned; times that run differ by a sample that was not used."""
-    policy = replace(saved.policy, tail_s=0.0)
+    memory = saved.memory
     return (
-        replace(saved.states, hold_elapsed_s=0.0),
-        policy,
-        saved.protection.knee_v,
-        replace(saved.sensors, blind_s=0.0),
-        saved.too_cold_or_hot,
-        saved.discharge,
-        saved.stop.level_v,
+        replace(memory.states, hold_elapsed_s=0.0),
+        replace(memory.policy, tail_s=0.0),
+        memory.protection.knee_v,
+        replace(memory.sensors, blind_s=0.0),
+        memory.too_cold_or_hot,
+        memory.discharge,
+        memory.stop.level_v,
     )
 
 

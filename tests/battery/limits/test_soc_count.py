@@ -64,7 +64,7 @@ class Counter:
     def restart(self) -> None:
         """Begin again with what is saved; the clock of the process begins anew."""
         document = json.loads(json.dumps(SavedState.of(EnergyTotals(), Memory(soc=self.memory)).to_document()))
-        self.memory, self.now_s = SavedState.from_document(document).soc, 3.0
+        self.memory, self.now_s = SavedState.from_document(document).memory.soc, 3.0
 
 
 @pytest.fixture(name="counter")

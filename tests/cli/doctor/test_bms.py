@@ -3,7 +3,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from tinybms_bridge.battery.limits import Anchors, BalancingMemory, Evidence, ResistanceMemory, SocMemory
+from tinybms_bridge.battery.energy import EnergyTotals
+from tinybms_bridge.battery.limits import Anchors, BalancingMemory, Evidence, Memory, ResistanceMemory, SocMemory
 from tinybms_bridge.battery.limits.evidence_memory import UNLEARNED_S
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.saved_units import SavedUnits, unit_key
@@ -102,7 +103,7 @@ async def test_a_healthy_unit_passes_every_check(unit: Unit) -> None:
 
 async def test_what_the_bridge_counted_is_told(unit: Unit) -> None:
     """Its state of charge beside that of the BMS, with what it has learned."""
-    counted = SavedState(soc=SocMemory(71.0, 12.5, anchors=Anchors(drift_a=-0.1)))
+    counted = SavedState(memory=Memory(soc=SocMemory(71.0, 12.5, anchors=Anchors(drift_a=-0.1))))
     identity = by_check(await examine(unit()))["identity"][1]
     key = unit_key(identity.rpartition("serial number ")[2].partition(";")[0])
     found = by_check(await examine(unit(), SavedUnits({key: counted}, current=key)))
@@ -115,7 +116,7 @@ async def test_what_use_has_shown_of_the_battery_is_told(unit: Unit) -> None:
     shown = Evidence(flowing_s=UNLEARNED_S, capacity_ah=40.0, cells=(*(1.0,) * 13, 0.7))
     identity = by_check(await examine(unit()))["identity"][1]
     key = unit_key(identity.rpartition("serial number ")[2].partition(";")[0])
-    found = await examine(unit(), SavedUnits({key: SavedState(evidence=shown)}, current=key))
+    found = await examine(unit(), SavedUnits({key: SavedState(memory=Memory(evidence=shown))}, current=key))
     told = [(each.verdict, each.text) for each in found if each.check == "battery"]
     (capacity,) = [each for each in found if each.check == "advice" and "register 306" in each.text]
     assert (capacity.verdict, capacity.advice) == (
@@ -125,7 +126,7 @@ async def test_what_use_has_shown_of_the_battery_is_told(unit: Unit) -> None:
     assert [verdict for verdict, _ in told] == [Verdict.OK, Verdict.WARNING]
     assert told[0][1].startswith("the resistance of the cells is not learned: in 100 h")
     assert told[1][1].startswith("cell 14 holds about 30 % less")
-    learned = SavedState(evidence=shown, resistance=ResistanceMemory((1.0,) * 13 + (2.5,)))
+    learned = SavedState.of(EnergyTotals(), Memory(evidence=shown, resistance=ResistanceMemory((1.0,) * 13 + (2.5,))))
     found = await examine(unit(), SavedUnits({key: learned}, current=key))
     texts = [each.text for each in found if each.check == "battery"]
     assert [text.partition(" the ")[0] for text in texts] == [
@@ -136,7 +137,7 @@ async def test_what_use_has_shown_of_the_battery_is_told(unit: Unit) -> None:
 
 async def test_what_the_bridge_knows_of_the_balance_is_told(unit: Unit) -> None:
     """How far the cells were apart when it saw them near full last, by the serial number of the unit."""
-    apart = SavedState(balancing=BalancingMemory(spread_ah=3.3, work_ah=3.0))
+    apart = SavedState(memory=Memory(balancing=BalancingMemory(spread_ah=3.3, work_ah=3.0)))
     identity = by_check(await examine(unit()))["identity"][1]
     key = unit_key(identity.rpartition("serial number ")[2].partition(";")[0])
     found = by_check(await examine(unit(), SavedUnits({key: apart}, current=key)))

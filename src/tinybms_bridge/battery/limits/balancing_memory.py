@@ -6,7 +6,6 @@ charge, while the highest cell is near its target and little flows, from what ea
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from tinybms_bridge.battery.limits.curves import Curve
 from tinybms_bridge.battery.limits.presets import Chemistry, Preset
@@ -119,15 +118,6 @@ class BalancingMemory:
     """For how long a cell has waited to be bled with a current flowing."""
 
     @property
-    def lasting(self) -> "BalancingMemory":
-        """What survives a restart."""
-        return BalancingMemory(**self.to_document())
-
-    def to_document(self) -> dict[str, Any]:
-        """Return it ready for JSON."""
-        return {name: getattr(self, name) for name in _LASTING}
-
-    @property
     def active(self) -> bool:
         """Whether the battery is kept from its FLOAT because balancing helps."""
         return self.day or self.phase is not OFF
@@ -152,10 +142,5 @@ class BalancingMemory:
             words += f": balanced in about {max(1.0, self.days_left):.0f} day{'' if self.days_left < 1.5 else 's'}"
         return f"{words}; a balancing day goes on" if self.day else words
 
-
-_LASTING = (
-    *("spread_ah", "work_ah", "at_least", "day", "day_s", "day_at_lifetime_s"),
-    *("bled_ah", "bled_from_lifetime_s", "bled_to_lifetime_s"),
-)
 
 NO_BALANCING = BalancingMemory()

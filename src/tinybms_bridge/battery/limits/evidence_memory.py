@@ -2,10 +2,9 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import StrEnum
 from statistics import median
-from typing import Any
 
 from tinybms_bridge.battery.limits.resistance import MOST_FACTOR, least_step_a
 from tinybms_bridge.battery.quick import by_last, quick
@@ -65,12 +64,6 @@ class Evidence:
         """Whether the resistance could not be learned although there was time enough."""
         return self.flowing_s >= UNLEARNED_S
 
-    def to_document(self) -> dict[str, Any]:
-        """Return what is saved of it, ready for JSON."""
-        return {each.name: getattr(self, each.name) for each in fields(self) if each.name not in _NOT_SAVED}
-
-
-_NOT_SAVED = frozenset({"factors", "looked_at_s"})
 
 NO_EVIDENCE = Evidence()
 

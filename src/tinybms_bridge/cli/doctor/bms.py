@@ -126,7 +126,7 @@ class BmsExamination:
             ratings,
             chemistry_for(self.config, ratings),
             firmware=readout.identity.firmware_internal,
-            capacity_ah=None if state is None else state.evidence.capacity_ah,
+            capacity_ah=None if state is None else state.memory.evidence.capacity_ah,
         )
         return judge_advice(held_against(advice, readout), self.device)
 
@@ -171,8 +171,8 @@ class BmsExamination:
         state, ratings = self._saved_state(await read_identity(self.client)), self.ratings
         if state is None or ratings is None:
             return []
-        found = judge_balancing(state.balancing, ratings) + judge_count(state.soc, ratings)
-        return found + judge_evidence(state.memory().evidence, ratings)
+        found = judge_balancing(state.memory.balancing, ratings) + judge_count(state.memory.soc, ratings)
+        return found + judge_evidence(state.memory.evidence, ratings)
 
     def _saved_state(self, identity: Identity) -> SavedState | None:
         """Return what the bridge on this machine has saved of a unit."""
