@@ -1,0 +1,94 @@
+"""Errors that cross the link."""
+
+import errno
+
+import pytest
+
+from tinybms_bridge.errors import BridgeError, ConfigError, ConfigProblem, DeviceRefused, LinkError
+from tinybms_bridge.link.codec import decoder, from_json, to_json
+from tinybms_bridge.link.failures import Failure, FailureKind, error_of, failure_of
+from tinybms_bridge.tinybms.settings import ConfirmationError, Problem, SettingsError, StaleSettingsError
+
+
+def crossed(error: BaseException) -> Exception:
+    """Return what the caller gets of an error of the core."""
+    failure = failure_of(error)
+    assert failure is not None
+    return error_of(decoder(Failure)(from_json(to_json(failure))))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        LinkError("no answer", hint="check the cable"),
+        LinkError("no answer"),
+        DeviceRefused(0x10, 0),
+        DeviceRefused(0x10, 1),
+        ConfigError([ConfigProblem("a.b", 3, "too small"), ConfigProblem("", None, "no object")], source="file"),
+        SettingsError([Problem("x_v", "is too high", 3.7), Problem("", "is doubtful")]),
+        ConfirmationError(["it restarts", "power is cut"]),
+        StaleSettingsError(["over_voltage_cutoff_v"]),
+        ValueError("duration_s: must be 1 or more"),
+        KeyError("mqtt"),
+        OSError(errno.ENOSPC, "No space left on device", "/var/lib/x"),
+        PermissionError(errno.EACCES, "Permission denied"),
+        BridgeError("the bridge ends"),
+    ],
+)
+def test_caller_gets_the_error_that_the_core_raised(error: Exception) -> None:
+    """The same class, the same words, the same facts: what a caller does about it does not depend on the link."""
+    back = crossed(error)
+
+    assert type(back) is type(error)
+    assert str(back) == str(error)
+    assert vars(back).keys() == vars(error).keys()
+
+
+def test_problems_of_a_configuration_keep_their_values() -> None:
+    """A value that is no data is told in words."""
+    back = crossed(ConfigError([ConfigProblem("a", {"b": [1.5, None]}, "x"), ConfigProblem("c", object, "y")]))
+
+    assert isinstance(back, ConfigError)
+    assert back.problems[0].value == {"b": [1.5, None]}
+    assert back.problems[1].value == "<class 'object'>"
+
+
+def test_class_of_an_error_that_is_not_known_is_that_of_its_base() -> None:
+    """Every error of the program can be told, also one that has no kind of its own."""
+
+    class NovelError(BridgeError):
+        """Of a part that the link does not know."""
+
+    assert type(crossed(NovelError("a novelty"))) is BridgeError
+    assert str(crossed(NovelError("a novelty"))) == "a novelty"
+
+
+def test_time_that_ran_out_may_be_tried_again() -> None:
+    """A time-out has no number of the system and says that something was too slow."""
+    back = crossed(TimeoutError())
+
+    assert isinstance(back, LinkError)
+    assert str(back) == "it took too long"
+
+
+def test_fault_of_the_program_is_no_failure_of_the_caller() -> None:
+    """It goes to the log of the core instead."""
+    assert failure_of(ZeroDivisionError()) is None
+    assert failure_of(AttributeError("x")) is None
+
+
+def test_kind_of_a_newer_core_can_be_tried_again() -> None:
+    """Its words are told, and nothing is guessed from its name."""
+    back = error_of(Failure("novel", "something new", hint="wait"))
+
+    assert isinstance(back, LinkError)
+    assert str(back) == "something new (wait)"
+
+
+@pytest.mark.parametrize("kind", FailureKind)
+def test_every_kind_is_an_error(kind: FailureKind) -> None:
+    """No kind is without one, and each tells what the core said."""
+    back = error_of(Failure(kind, "so it is", problems=(ConfigProblem("x", 1, "so it is"),), texts=("so it is",)))
+
+    assert isinstance(back, BridgeError | OSError | ValueError | KeyError)
+    assert "so it is" in str(back) or isinstance(back, DeviceRefused)
