@@ -80,7 +80,7 @@ class Rig:
         machine = Machine(self.clock, self._open_serial, self._open_can, MemoryStorage())
         self.bridge = Bridge(config, machine, SavedUnits())
         self.watch = Watch()
-        accept = self.bridge.pipeline.accept
+        accept = self.bridge.battery.accept
 
         def noted(snapshot: Snapshot, now_s: float) -> bool:
             if self.bms.shown and self._shows(snapshot):
@@ -91,7 +91,7 @@ class Rig:
             return accept(snapshot, now_s)
 
         self.most = 1_000_000
-        self.bridge.pipeline.accept = noted  # type: ignore[method-assign]
+        self.bridge.battery.accept = noted  # type: ignore[method-assign]
         self.bus.open().subscribe(self._on_frame)
 
     def _shows(self, snapshot: Snapshot) -> bool:

@@ -71,22 +71,22 @@ async def uart_to_can(device: str, bursts: int = 60) -> list[Row]:
     enough = asyncio.Event()
 
     def on_frame(frame: CanFrame) -> None:
-        snapshot = bridge.pipeline.snapshot
+        snapshot = bridge.battery.snapshot
         if frame.arbitration_id == 0x351 and snapshot is not None:
             latencies_ms.append((clock.monotonic() - snapshot.taken_at_s) * 1000)
             if len(latencies_ms) >= bursts:
                 enough.set()
 
     can_bus.open().subscribe(on_frame)
-    accept = bridge.pipeline.accept
+    accept = bridge.battery.accept
 
     def accept_and_send(snapshot: Snapshot, now_s: float) -> bool:
         accepted = accept(snapshot, now_s)
-        if bridge.transmitter is not None:
-            bridge.transmitter.kick()
+        if bridge.can.transmitter is not None:
+            bridge.can.transmitter.kick()
         return accepted
 
-    bridge.pipeline.accept = accept_and_send  # type: ignore[method-assign]
+    bridge.battery.accept = accept_and_send  # type: ignore[method-assign]
     task = asyncio.create_task(bridge.run())
     await enough.wait()
     task.cancel()

@@ -10,11 +10,11 @@ import pytest
 
 from tinybms_bridge.battery.limits import Limits, LimitSettings, Memory, step
 from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackValues, Ratings, Snapshot, Temperatures
-from tinybms_bridge.core.battery import Pipeline, PipelineSettings
+from tinybms_bridge.core.battery import Battery, BatterySettings
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.tinybms.frames import Framer, ReadModbus, Registers
 from tinybms_bridge.tinybms.live import decode_live
-from tinybms_bridge.victron.can.codec import FrameSettings, Outgoing, encode_frames
+from tinybms_bridge.victron.can.codec import FrameSettings, encode_frames
 from tinybms_lab.testing.fake_clock import FakeClock
 
 Benchmark = Any
@@ -116,11 +116,8 @@ def test_limits_step_on_a_new_sample(benchmark: Benchmark, ratings: Ratings, nam
 
 def test_encode_frames(benchmark: Benchmark, request_and_reply: Fast, ratings: Ratings) -> None:
     """One burst of all frames."""
-    pipeline, snapshot = _started(request_and_reply, ratings)
-    decision = pipeline.decision()
-    assert decision is not None
-    outgoing = Outgoing(snapshot, decision.limits, decision.alarms, decision.energy)
-    frames = benchmark(encode_frames, outgoing, FrameSettings())
+    pipeline, _ = _started(request_and_reply, ratings)
+    frames = benchmark(encode_frames, pipeline.state(), FrameSettings())
     assert len(frames) > 10
 
 
@@ -128,7 +125,7 @@ def test_full_cycle(benchmark: Benchmark, request_and_reply: Fast, ratings: Rati
     """Everything one poll costs: parse, snapshot, plausibility, limits, alarms, energy, bus; and the frames."""
     request, reply = request_and_reply
     clock, framer = FakeClock(), Framer()
-    pipeline = Pipeline(Bus(clock.monotonic, clock.wall), PipelineSettings())
+    pipeline = Battery(Bus(clock.monotonic, clock.wall), BatterySettings())
     settings = FrameSettings()
 
     def cycle() -> object:
@@ -139,21 +136,19 @@ def test_full_cycle(benchmark: Benchmark, request_and_reply: Fast, ratings: Rati
         assert isinstance(registers, Registers)
         snapshot = decode_live(registers.values, sequence=sequence, taken_at_s=now_s, ratings=ratings)
         pipeline.accept(snapshot, now_s)
-        decision = pipeline.decision()
-        if decision is None:
-            return ()
-        return encode_frames(Outgoing(snapshot, decision.limits, decision.alarms, decision.energy), settings)
+        state = pipeline.state()
+        return encode_frames(state, settings) if state.may_send else ()
 
     for _ in range(5):
         cycle()
     assert benchmark(cycle)
 
 
-def _started(request_and_reply: Fast, ratings: Ratings) -> tuple[Pipeline, Snapshot]:
+def _started(request_and_reply: Fast, ratings: Ratings) -> tuple[Battery, Snapshot]:
     _, reply = request_and_reply
     words = [int.from_bytes(reply[i : i + 2], "big") for i in range(3, 115, 2)]
     clock = FakeClock()
-    pipeline = Pipeline(Bus(clock.monotonic, clock.wall), PipelineSettings())
+    pipeline = Battery(Bus(clock.monotonic, clock.wall), BatterySettings())
     for n in range(5):
         snapshot = decode_live(words, sequence=n + 1, taken_at_s=1000.0 + n / 10, ratings=ratings)
         pipeline.accept(snapshot, 1000.0 + n / 10)

@@ -7,8 +7,9 @@ Hypothesis tries the same examples each time, so that a change is red for its ow
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, replace
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import pytest
@@ -20,13 +21,13 @@ from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.limits.model import ChargeState, Freshness, Limits
 from tinybms_bridge.battery.snapshot import Cells, Identity, PackValues, Ratings, Snapshot, Temperatures
+from tinybms_bridge.battery.state import MAIN_PACK, BatteryState, PackState
 from tinybms_bridge.hal.storage import Storage
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.services.web.face import BridgeFace
 from tinybms_bridge.services.web.live.watch import Watch
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.tinybms.registers import catalogue
-from tinybms_bridge.victron.can.codec import Outgoing
 from tinybms_lab.testing.fake_clock import FakeClock
 from tinybms_lab.testing.virtual_time import VirtualLoop
 
@@ -162,44 +163,54 @@ RATINGS = Ratings(
     capacity_ah=280.0,
 )
 
-HEALTHY = Outgoing(
-    snapshot=Snapshot(
-        sequence=1,
-        taken_at_s=10.0,
-        pack=PackValues(voltage_v=53.12, current_a=-12.3, soc_percent=81.53, soh_percent=97.2),
-        cells=Cells((3.310, 3.325, *(3.320 for _ in range(14)))),
-        temperatures=Temperatures(internal_c=31.0, external_1_c=18.4, external_2_c=21.6),
-        ratings=RATINGS,
-    ),
-    limits=Limits(
-        cvl_v=56.0,
-        ccl_a=100.0,
-        dcl_a=120.0,
-        discharge_voltage_v=48.0,
-        state=ChargeState.BULK,
-        freshness=Freshness.FRESH,
-    ),
-    alarms=Alarms(dict.fromkeys(AlarmName, AlarmLevel.OK)),
-    energy=EnergyTotals(charged_wh=123_450.0, discharged_wh=98_760.0),
-    identity=Identity(firmware_internal=242, serial_number="0123456789abcdef01234567"),
+HEALTHY = Snapshot(
+    sequence=1,
+    taken_at_s=10.0,
+    pack=PackValues(voltage_v=53.12, current_a=-12.3, soc_percent=81.53, soh_percent=97.2),
+    cells=Cells((3.310, 3.325, *(3.320 for _ in range(14)))),
+    temperatures=Temperatures(internal_c=31.0, external_1_c=18.4, external_2_c=21.6),
+    ratings=RATINGS,
+)
+HEALTHY_LIMITS = Limits(
+    cvl_v=56.0,
+    ccl_a=100.0,
+    dcl_a=120.0,
+    discharge_voltage_v=48.0,
+    state=ChargeState.BULK,
+    freshness=Freshness.FRESH,
+)
+HEALTHY_VALUES: Mapping[str, Any] = MappingProxyType(
+    {
+        "identity": Identity(firmware_internal=242, serial_number="0123456789abcdef01234567"),
+        "alarms": Alarms(dict.fromkeys(AlarmName, AlarmLevel.OK)),
+        "energy": EnergyTotals(charged_wh=123_450.0, discharged_wh=98_760.0),
+    }
 )
 
 
 @pytest.fixture(scope="session")
-def make_outgoing() -> Callable[..., Outgoing]:
-    """Return a function that builds a healthy battery with changes; a key names the part that holds it."""
+def make_state() -> Callable[..., BatteryState]:
+    """Return a function that builds the state of a healthy battery with changes; a key names the part that holds it."""
     of_snapshot = {"cells", "temperatures", "ratings"}
     of_pack = {field.name for field in fields(PackValues)}
     of_limits = {field.name for field in fields(Limits)}
 
-    def make(**changes: Any) -> Outgoing:
+    def make(**changes: Any) -> BatteryState:
         def chosen(names: set[str]) -> dict[str, Any]:
             return {name: changes.pop(name) for name in names & changes.keys()}
 
-        pack = replace(HEALTHY.snapshot.pack, **chosen(of_pack))
-        snapshot = replace(HEALTHY.snapshot, pack=pack, **chosen(of_snapshot))
-        limits = replace(HEALTHY.limits, **chosen(of_limits))
-        return replace(HEALTHY, snapshot=snapshot, limits=limits, **changes)
+        pack = replace(HEALTHY.pack, **chosen(of_pack))
+        snapshot = replace(HEALTHY, pack=pack, **chosen(of_snapshot))
+        limits = replace(HEALTHY_LIMITS, **chosen(of_limits))
+        values = {**HEALTHY_VALUES, **changes}
+        return BatteryState(
+            packs={MAIN_PACK: PackState(snapshot, values["identity"])},
+            freshness=limits.freshness,
+            decided=limits,
+            alarms=values["alarms"],
+            energy=values["energy"],
+            saved_energy=values["energy"],
+        )
 
     return make
 

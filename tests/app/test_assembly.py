@@ -334,7 +334,7 @@ class Stage:
         """Start and wait until the parts run."""
         self.task = asyncio.create_task(run_bridge(config, remarks, **options))
         async with asyncio.timeout(30.0):
-            while not self.bridges or self.bridges[0].can_error == "not open yet":
+            while not self.bridges or self.bridges[0].can.error == "not open yet":
                 assert not self.task.done() or self.task.result()
                 await asyncio.sleep(0.002)
         return self.bridges[0]
@@ -397,7 +397,7 @@ async def test_run_takes_over_and_saves_the_state(stage: Stage) -> None:
     saved = SavedState(EnergyTotals(charged_wh=77.0))
     storage = stage.storage = MemoryStorage(json.dumps(saved.to_document()).encode())
     bridge = await stage.run(Configuration(), [], live=False, keep=False)
-    assert bridge.pipeline.energy.charged_wh == 77.0
+    assert bridge.battery.energy.charged_wh == 77.0
     await stage.end()
     assert SavedUnits.from_document(json.loads(storage.data or b"")).state == saved
     assert storage.writes == 2, "once more beside the file that was there, and at the end"
@@ -651,7 +651,7 @@ async def test_the_battery_judges_changes_and_edits(stage: Stage, home: Path) ->
     path = write(home / "a.json", {})
     opened = await asyncio.to_thread(open_configuration, path, Overrides(device="/dev/ttyUSB3"))
     bridge = await stage.run(opened.config, [], live=False, keep=False, opened=opened)
-    bridge.poller.ratings = Ratings(16, 3.65, 2.9, 3.75, 2.5, 60.0, 120.0, None, 60.0, 1.0, 100.0)
+    bridge.pack.poller.ratings = Ratings(16, 3.65, 2.9, 3.75, 2.5, 60.0, 120.0, None, 60.0, 1.0, 100.0)
     with pytest.raises(ConfigError, match="contradicts the BMS"):
         await asyncio.to_thread(opened.store.update, {"cvl": {"chemistry": "lto"}})
     await asyncio.to_thread(write, home / "a.json", {"cvl": {"chemistry": "li-ion"}})
@@ -672,14 +672,14 @@ async def test_manual_stop_is_in_force_before_anything_runs(stage: Stage, caplog
 
     class Watched(MemoryStorage):
         def read(self) -> bytes | None:
-            seen.append(stage.bridges[0].can_error)
+            seen.append(stage.bridges[0].can.error)
             return super().read()
 
     stage.stops = Watched(b'{"stops": [{"direction": "charge", "reason": "cables", "by": "boss"}]}')
     bridge = await stage.run(Configuration(), [], live=False, keep=False)
     await stage.end()
     assert seen == ["not open yet"]
-    assert bridge.pipeline.manual == ManualInhibits(stop_charge=True)
+    assert bridge.battery.manual == ManualInhibits(stop_charge=True)
     assert caplog.messages[0] == "charging is stopped by hand, until released: cables"
 
 

@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args
@@ -14,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 from tinybms_bridge.app.reconfigure import LogParts, Reconfigurer, log_settings
 from tinybms_bridge.app.web import add_web
+from tinybms_bridge.battery.notices import NoticeSettings
 from tinybms_bridge.battery.saved_units import SavedUnits
 from tinybms_bridge.config.battery import check_alone
 from tinybms_bridge.config.configuration import Configuration
@@ -317,22 +319,22 @@ class Rig:
         envelope = self.news.take()
         assert envelope is not None
         assert isinstance(envelope.event, ConfigChanged)
-        await self.until(lambda: self.bridge.transmitter is not None and self.bridge.client.connected)
+        await self.until(lambda: self.bridge.can.transmitter is not None and self.bridge.pack.client.connected)
         return envelope.event
 
     def observe(self) -> dict[str, object]:
         """Return what is in force in each part."""
         bridge = self.bridge
         return {
-            "client": bridge.client.settings,
-            "poller": bridge.poller.settings,
+            "client": bridge.pack.client.settings,
+            "poller": bridge.pack.poller.settings,
             "soc writer": bridge.config.tinybms.write_soc,
-            "interval": bridge.poller.interval.interval_ms,
-            "pipeline": bridge.pipeline.settings,
-            "frames": bridge.frame_settings,
-            "notices": bridge.notices.settings,
-            "gx": bridge.gx.timeout_s,
-            "period": bridge.transmitter.settings if bridge.transmitter else None,
+            "interval": bridge.pack.poller.interval.interval_ms,
+            "pipeline": replace(bridge.battery.settings, notices=NoticeSettings()),
+            "frames": bridge.can._frame_settings,
+            "notices": bridge.battery.settings.notices,
+            "gx": bridge.can.gx.timeout_s,
+            "period": bridge.can.transmitter.settings if bridge.can.transmitter else None,
             "serial": (self.opened_serial[-1], len(self.opened_serial), self.line.closed),
             "can": (self.opened_can[-1], len(self.opened_can), self.ports[-1].statistics.up),
             "watchdog": (bridge.guard.enabled, bridge.guard.timeout_s),
@@ -341,9 +343,9 @@ class Rig:
             "history": history_settings(self.config),
             "log": self.book.settings,
             "charge states": self.event_log.log_charge_states,
-            "uart traffic": bridge.client.on_traffic,
-            "can traffic": bridge.on_can_traffic,
-            "fit": bridge.misfits,
+            "uart traffic": bridge.pack.client.on_traffic,
+            "can traffic": bridge.can.on_traffic,
+            "fit": bridge.advisor.conflicts,
             "web": len(self.web.runs),
             "pages": self.web.runs[-1],
             "live": self.web.watch.hub.settings,
@@ -415,7 +417,7 @@ async def test_every_key_takes_effect_without_a_restart(rig: Rig, path: str) -> 
     if "serial" in owner(path):
         await rig.until(lambda: len(rig.opened_serial) == 2)
     if "can" in owner(path):
-        await rig.until(lambda: len(rig.opened_can) == 2 and rig.bridge.transmitter is not None)
+        await rig.until(lambda: len(rig.opened_can) == 2 and rig.bridge.can.transmitter is not None)
     if "web" in owner(path):
         await rig.until(lambda: len(rig.web.runs) == 2)
     after = rig.observe()
@@ -479,7 +481,7 @@ async def test_edited_file_is_in_force_within_two_seconds(rig: Rig) -> None:
     await rig.edit(json.dumps({"victron": {"stale_hold_s": 12}}))
     event = await rig.told()
     assert event == ConfigChanged(("victron.stale_hold_s",), "file")
-    assert rig.bridge.pipeline.settings.limits.freshness.hold_s == 12
+    assert rig.bridge.battery.settings.limits.freshness.hold_s == 12
 
 
 async def test_bad_file_changes_nothing_and_is_told_once(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
@@ -543,7 +545,7 @@ async def test_state_directory_that_cannot_be_used_is_told(rig: Rig, caplog: pyt
     rig.full = True
     folder = rig.book.settings.folder
     await rig.change({"advanced": {"state_directory": "/full"}, "victron": {"stale_hold_s": 5}})
-    assert rig.bridge.pipeline.settings.limits.freshness.hold_s == 5
+    assert rig.bridge.battery.settings.limits.freshness.hold_s == 5
     assert rig.book.settings.folder == folder
     assert any("No space left on device; the old one stays in use" in line for line in caplog.messages)
 
@@ -565,4 +567,4 @@ async def test_changes_in_quick_succession_end_with_the_last(rig: Rig) -> None:
     )
     await rig.until(lambda: rig.bridge.config.victron.stale_hold_s == rig.store.configuration.victron.stale_hold_s)
     await rig.until(lambda: len(rig.news) > 0)
-    assert rig.bridge.pipeline.settings.limits.freshness.hold_s == rig.store.configuration.victron.stale_hold_s
+    assert rig.bridge.battery.settings.limits.freshness.hold_s == rig.store.configuration.victron.stale_hold_s

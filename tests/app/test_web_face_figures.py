@@ -2,7 +2,6 @@
 
 from dataclasses import asdict, replace
 from datetime import timedelta
-from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import pytest
@@ -37,10 +36,9 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-@pytest.fixture
-def bridge(clock: FakeClock) -> Any:
-    """As much of a bridge as the monitor of CAN frames needs."""
-    return SimpleNamespace(client=None, machine=SimpleNamespace(clock=clock, run_blocking=None), frame_taps=[])
+async def absent(*_: object) -> NoReturn:
+    """Open nothing."""
+    raise LinkError("not here")
 
 
 def new_face(bridge: Any) -> WebFace:
@@ -49,67 +47,56 @@ def new_face(bridge: Any) -> WebFace:
     return WebFace(bridge, nothing, nothing, lambda: None)
 
 
-async def test_numbers_of_frames_grow_over_restarts(bridge: Any, clock: FakeClock) -> None:
+async def test_numbers_of_frames_grow_over_restarts(clock: FakeClock) -> None:
     """Who follows the frames by number goes on after a restart."""
-    new_face(bridge)
+    before = Bridge(Configuration(), Machine(clock, absent, absent, MemoryStorage()), SavedUnits())
     for number in range(3):
-        bridge.frame_taps[0](CanFrame(0x351, bytes([number])), "tx")
+        before.can._on_frame(CanFrame(0x351, bytes([number])))
     await clock.advance(2.0)
-    later = new_face(bridge)
-    bridge.frame_taps[1](CanFrame(0x355, b""), "rx")
-    (frame,) = later.frames(after=int(clock.wall().timestamp() * 1000.0) - 1)
-    assert (frame.arbitration_id, frame.direction) == (0x355, "rx")
-    assert later.frames(after=frame.number) == []
-    assert later.frames(after=frame.number + 10_000) == [frame], "a number of a run whose clock was ahead"
+    later = Bridge(Configuration(), Machine(clock, absent, absent, MemoryStorage()), SavedUnits())
+    later.can._on_sent(CanFrame(0x355, b""), True)
+    later.can._on_sent(CanFrame(0x356, b""), False)
+    (frame,) = later.can.monitored(after=int(clock.wall().timestamp() * 1000.0) - 1)
+    assert (frame.arbitration_id, frame.direction) == (0x355, "tx"), "a frame that was dropped was never on the bus"
+    assert later.can.monitored(after=frame.number) == []
+    assert later.can.monitored(after=frame.number + 10_000) == [frame], "a number of a run whose clock was ahead"
 
 
 async def test_reset_sets_every_counter_to_zero(clock: FakeClock) -> None:
     """Nothing that counts from the start is left out, so that figures belong to the same time; gauges stay."""
-
-    async def absent(*_: object) -> NoReturn:
-        raise LinkError("not here")
-
     bridge = Bridge(Configuration(), Machine(clock, absent, absent, MemoryStorage()), SavedUnits())
     face = new_face(bridge)
     untouched = asdict(face.can()), asdict(face.uart())
-    bridge.transmitter = Transmitter(MemoryCanBus().open(), clock, tuple)
-    sent, line, can = bridge.transmitter.statistics, bridge.client.statistics, bridge.can_statistics
+    bridge.can.transmitter = Transmitter(MemoryCanBus().open(), clock, tuple)
+    sent, line, can = bridge.can.transmitter.statistics, bridge.pack.client.statistics, bridge.can.statistics
     sent.bursts, sent.skipped, sent.jitter_max_s = 7, 2, 0.01
     line.polls, line.errors = 9, 1
     can.tx_count = can.rx_errors = 3
-    bridge.pipeline.rejected = 4
+    bridge.battery.rejected = 4
     assert (face.can().bursts, face.uart().polls, face.picture().rejected) == (7, 9, 4)
     face.reset_statistics()
     assert (asdict(face.can()), asdict(face.uart())) == untouched
     assert face.picture().rejected == 0
-    bridge.pipeline.rejected += 1
+    bridge.battery.rejected += 1
     assert face.picture().rejected == 1
 
 
 async def test_what_keeps_frames_from_the_bus_is_told(clock: FakeClock) -> None:
     """Why the adapter does not open, and later why nothing gets out; the diagnostics have it with what to do."""
-
-    async def absent(*_: object) -> NoReturn:
-        raise LinkError("not here")
-
     bridge = Bridge(Configuration(), Machine(clock, absent, absent, MemoryStorage()), SavedUnits())
     face = new_face(bridge)
     assert (face.can().up, face.can().error) == (False, "not open yet")
 
-    bridge.can_error = ""
-    bridge.can_statistics.trouble = "sending fails: No buffer space available (nobody acknowledges the frames)"
-    assert (face.can().up, face.can().error) == (True, bridge.can_statistics.trouble)
+    bridge.can.error = ""
+    bridge.can.statistics.trouble = "sending fails: No buffer space available (nobody acknowledges the frames)"
+    assert (face.can().up, face.can().error) == (True, bridge.can.statistics.trouble)
 
-    bridge.can_statistics.trouble = ""
+    bridge.can.statistics.trouble = ""
     assert (face.can().up, face.can().error) == (True, "")
 
 
 async def test_no_interface_shows_old_values_as_live(clock: FakeClock) -> None:
     """One bridge through all states of its data: what API and WebSocket make of the same picture."""
-
-    async def absent(*_: object) -> NoReturn:
-        raise LinkError("not here")
-
     bridge = Bridge(Configuration(), Machine(clock, absent, absent, MemoryStorage()), SavedUnits())
     face = new_face(bridge)
     sequence = 0
@@ -120,11 +107,11 @@ async def test_no_interface_shows_old_values_as_live(clock: FakeClock) -> None:
             await clock.advance(0.1)
             sequence += 1
             now_s, pack = clock.monotonic(), replace(SAMPLE.pack, lifetime_s=sequence)
-            bridge.pipeline.accept(replace(SAMPLE, sequence=sequence, taken_at_s=now_s, pack=pack), now_s)
+            bridge.battery.accept(replace(SAMPLE, sequence=sequence, taken_at_s=now_s, pack=pack), now_s)
 
     async def wait(seconds: float) -> tuple[Any, Any, Any]:
         await clock.advance(seconds)
-        bridge.pipeline.tick(clock.monotonic())
+        bridge.battery.tick(clock.monotonic())
         picture = face.picture()
         return picture.view.freshness, battery_numbers(picture), limit_numbers(picture.view.limits)
 

@@ -71,7 +71,7 @@ class Scene:
         self.clock = FakeClock()
         machine = Machine(self.clock, no_serial, no_can, MemoryStorage(), run_blocking=in_place)
         self.bridge = Bridge(Configuration(), machine, SavedUnits())
-        self.bridge.can_error = ""
+        self.bridge.can.error = ""
         self.lines = LastLines()
         self.view = LiveView(self.bridge, self.clock, self.lines, "a title", quit=self.quit)
         self.ended = 0
@@ -96,19 +96,19 @@ class Scene:
             now_s = self.clock.monotonic()
             image = self.number.to_bytes(8)  # a BMS that lives: something moves with each sample
             sample = replace(SAMPLE, sequence=self.number, taken_at_s=now_s, image=image, **changes)
-            assert self.bridge.pipeline.accept(sample, now_s)
+            assert self.bridge.battery.accept(sample, now_s)
             self.view.look()
-        self.bridge.poller.link = LinkState(up=True)
+        self.bridge.pack.poller.link = LinkState(up=True)
 
     async def silence(self, seconds: float) -> None:
         """Let time pass without a sample."""
         await self.clock.advance(seconds)
-        self.bridge.pipeline.tick(self.clock.monotonic())
+        self.bridge.battery.tick(self.clock.monotonic())
         self.view.look()
 
     def hear_gx(self) -> None:
         """Let a GX send its keep-alive."""
-        self.bridge.gx.on_frame(CanFrame(0x305, bytes(8)))
+        self.bridge.can.gx.on_frame(CanFrame(0x305, bytes(8)))
 
     def log(self, text: str, level: int = logging.INFO) -> None:
         """Log something."""
@@ -165,7 +165,7 @@ async def scene() -> Scene:
 
 async def test_before_the_first_sample(scene: Scene) -> None:
     """What is missing is said; nothing is shown that is not known."""
-    scene.bridge.can_error = "cannot open CAN socketcan:can0"
+    scene.bridge.can.error = "cannot open CAN socketcan:can0"
     text = scene.text()
     assert "a title" in text
     assert "Starting: not connected yet. Nothing is sent yet." in text
@@ -197,7 +197,7 @@ async def test_a_battery_that_is_charged(scene: Scene) -> None:
 async def test_hold_says_what_stops_and_since_when(scene: Scene) -> None:
     """Old values are grey with their age; the limits are those that are sent."""
     await scene.feed()
-    scene.bridge.poller.link = LinkState(up=False, reason="no answer within 300 ms")
+    scene.bridge.pack.poller.link = LinkState(up=False, reason="no answer within 300 ms")
     await scene.silence(5.0)
     text = scene.text()
     assert "Charging is stopped because no good data has come from the BMS for 5 s (no answer within 300 ms)." in text
@@ -248,7 +248,7 @@ async def test_a_gx_that_is_lost(scene: Scene) -> None:
     """Since when it has been silent."""
     scene.hear_gx()
     await scene.feed(30, every_s=1.0)
-    scene.bridge.gx.check()
+    scene.bridge.can.gx.check()
     assert "The GX has not been heard for 30 s." in scene.text()
     assert scene.row("GX").startswith("lost, last heard 30 s ago")
 
@@ -266,10 +266,10 @@ async def test_a_gx_that_does_not_obey(scene: Scene) -> None:
 
 async def test_what_is_wrong_is_said_in_full(scene: Scene) -> None:
     """Reasons come in full, brackets and all: they are text, not markup."""
-    scene.bridge.poller.link = LinkState(up=False, reason="serial port [red]/dev/ttyUSB0[/red] does not exist")
-    scene.bridge.can_error = "cannot open CAN socketcan:can0: no such device; bring it up with: ip link set can0 up"
+    scene.bridge.pack.poller.link = LinkState(up=False, reason="serial port [red]/dev/ttyUSB0[/red] does not exist")
+    scene.bridge.can.error = "cannot open CAN socketcan:can0: no such device; bring it up with: ip link set can0 up"
     assert "serial port [red]/dev/ttyUSB0[/red] does not exist" in scene.text()
-    assert scene.bridge.can_error in scene.row("GX")
+    assert scene.bridge.can.error in scene.row("GX")
 
 
 async def test_what_the_unit_does_not_report(scene: Scene) -> None:
@@ -388,8 +388,8 @@ async def alarmed(scene: Scene) -> None:
     """Every alarm and every notice there is."""
     await scene.feed(40, cells=16, temperatures=Temperatures(internal_c=62.0))
     levels = {name: AlarmLevel.ALARM if number % 3 else AlarmLevel.WARNING for number, name in enumerate(AlarmName)}
-    scene.bridge.pipeline._alarms = replace(scene.bridge.pipeline._alarms, alarms=Alarms(levels))
-    scene.bridge.notices._memory = NoticeMemory(Notices(dict.fromkeys(NoticeName, AlarmLevel.WARNING)))
+    scene.bridge.battery._alarms = replace(scene.bridge.battery._alarms, alarms=Alarms(levels))
+    scene.bridge.battery._notices = NoticeMemory(Notices(dict.fromkeys(NoticeName, AlarmLevel.WARNING)))
 
 
 async def held(scene: Scene) -> None:

@@ -15,7 +15,7 @@ from tinybms_bridge.config.battery import (
     new_problems,
 )
 from tinybms_bridge.config.configuration import Configuration
-from tinybms_bridge.core.settings import pipeline_settings
+from tinybms_bridge.core.settings import battery_settings
 from tinybms_bridge.errors import ConfigProblem
 
 LFP_16S: dict[str, Any] = {
@@ -292,7 +292,7 @@ def test_what_the_engine_leaves_out_is_named(
     except ValueError:
         return  # contradicts itself, and is never in force
     ratings = replace(ratings_at(full_v), series_cells=cells, over_voltage_cell_v=over_v, under_voltage_cell_v=under_v)
-    fit = fit_to_battery(ratings, pipeline_settings(config).limits)
+    fit = fit_to_battery(ratings, battery_settings(config).limits)
     found = check_with_ratings(config, ratings)
 
     assert len({problem.path for problem in found}) >= len(fit.misfits)

@@ -35,7 +35,8 @@ from tinybms_bridge.battery.limits.words import explain
 from tinybms_bridge.battery.plausibility import PlausibilitySettings
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackValues, Ratings, Snapshot, Temperatures
-from tinybms_bridge.core.battery import Decision, Pipeline, PipelineSettings
+from tinybms_bridge.battery.state import BatteryState
+from tinybms_bridge.core.battery import Battery, BatterySettings
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.events import (
     AlarmsChanged,
@@ -47,7 +48,7 @@ from tinybms_bridge.link.events import (
     SampleAccepted,
     SampleRejected,
 )
-from tinybms_bridge.victron.can.codec import FrameSettings, Outgoing, decode_frame, encode_frames
+from tinybms_bridge.victron.can.codec import FrameSettings, decode_frame, encode_frames
 from tinybms_bridge.victron.can.field import FieldValue
 
 RATINGS = Ratings(
@@ -68,8 +69,8 @@ CELLS_V = (3.30,) * 16
 FULL_V = 16 * 3.50
 
 
-BY_THE_BMS = PipelineSettings(limits=LimitSettings(soc_source=SocSource.BMS))
-FLOAT_BY_SOC = PipelineSettings(limits=LimitSettings(soc_source=SocSource.BMS, defaults=ChargeDefaults.BEFORE))
+BY_THE_BMS = BatterySettings(limits=LimitSettings(soc_source=SocSource.BMS))
+FLOAT_BY_SOC = BatterySettings(limits=LimitSettings(soc_source=SocSource.BMS, defaults=ChargeDefaults.BEFORE))
 TARGET_V = 54.7
 """By chemistry: 16 x (register 300 - 0.08 V), in the steps of the frame."""
 """The state of charge is that of the samples, which may leap."""
@@ -89,7 +90,7 @@ def sample(at_s: float, number: int, *, frozen: bool = False, **changes: Any) ->
 class Rig:
     """A pipeline with the clock and the BMS in the hand of the test."""
 
-    settings: PipelineSettings = field(default_factory=PipelineSettings)
+    settings: BatterySettings = field(default_factory=BatterySettings)
     saved: SavedState | None = None
     now_s: float = 1000.0
     number: int = 0
@@ -97,7 +98,7 @@ class Rig:
     def __post_init__(self) -> None:
         self.bus = Bus(lambda: self.now_s, lambda: datetime(2026, 1, 1, tzinfo=UTC))
         self.events = self.bus.subscribe(depth=100_000)
-        self.pipeline = Pipeline(self.bus, self.settings, self.saved)
+        self.pipeline = Battery(self.bus, self.settings, self.saved)
 
     def feed(self, count: int = 1, *, every_s: float = 0.1, **changes: Any) -> bool:
         """Hand over samples; returns whether the last one was believed."""
@@ -108,13 +109,18 @@ class Rig:
             accepted = self.pipeline.accept(sample(self.now_s, self.number, **changes), self.now_s)
         return accepted
 
-    def wait(self, seconds: float, *, tick_s: float = 0.25) -> Decision | None:
+    def wait(self, seconds: float, *, tick_s: float = 0.25) -> BatteryState | None:
         """Let time pass without a sample; returns what may be sent then."""
         end_s = self.now_s + seconds
         while self.now_s < end_s:
             self.now_s = min(end_s, self.now_s + tick_s)
             self.pipeline.tick(self.now_s)
-        return self.pipeline.decision()
+        return self.sendable()
+
+    def sendable(self) -> BatteryState | None:
+        """Return the state if it may be sent now."""
+        state = self.pipeline.state()
+        return state if state.may_send else None
 
     def taken(self, kind: type[Event]) -> list[Any]:
         """Return the waiting events of a kind, oldest first, and forget all others."""
@@ -123,9 +129,9 @@ class Rig:
             taken.append(envelope.event)
         return [event for event in taken if isinstance(event, kind)]
 
-    def decided(self) -> Decision:
+    def decided(self) -> BatteryState:
         """Return what may be sent now; there must be something."""
-        decision = self.pipeline.decision()
+        decision = self.sendable()
         assert decision is not None
         return decision
 
@@ -134,10 +140,9 @@ class Rig:
         return decoded(self.decided())
 
 
-def decoded(decision: Decision) -> dict[str, FieldValue]:
+def decoded(decision: BatteryState) -> dict[str, FieldValue]:
     """Return the fields of the minimum frames of a decision, as a GX reads them."""
-    outgoing = Outgoing(decision.snapshot, decision.limits, decision.alarms, decision.energy)
-    frames = encode_frames(outgoing, FrameSettings())[:4]
+    frames = encode_frames(decision, FrameSettings())[:4]
     return {name: value for frame in frames for name, value in decode_frame(frame).values.items()}
 
 
@@ -148,7 +153,7 @@ def number_of(fields: Mapping[str, FieldValue], name: str) -> float:
     return float(value)
 
 
-def settled(settings: PipelineSettings = PipelineSettings(), saved: SavedState | None = None) -> Rig:  # noqa: B008 -- frozen
+def settled(settings: BatterySettings = BatterySettings(), saved: SavedState | None = None) -> Rig:  # noqa: B008 -- frozen
     """Return a pipeline whose limits have risen to their targets; the last samples came within a second."""
     rig = Rig(settings, saved)
     rig.feed(150, every_s=1.0)
@@ -160,7 +165,7 @@ def settled(settings: PipelineSettings = PipelineSettings(), saved: SavedState |
 @pytest.fixture
 def rig() -> Rig:
     """A pipeline whose limits have risen to their targets; the last samples came within a second."""
-    return settled(PipelineSettings())
+    return settled(BatterySettings())
 
 
 def test_a_leap_of_the_count_of_the_bms_is_told_once(rig: Rig) -> None:
@@ -219,10 +224,10 @@ def test_nothing_may_be_sent_before_enough_good_samples() -> None:
     """Neither before the first sample nor before the third; then there is a consistent set."""
     rig = Rig()
     rig.pipeline.tick(rig.now_s)
-    assert rig.pipeline.decision() is None
+    assert rig.sendable() is None
     for expected in (None, None, Freshness.FRESH):
         rig.feed()
-        decision = rig.pipeline.decision()
+        decision = rig.sendable()
         assert (decision and decision.limits.freshness) is expected
     assert rig.decided().snapshot.sequence == 3
 
@@ -231,19 +236,19 @@ def test_nothing_may_be_sent_without_the_settings_of_the_bms() -> None:
     """Without cutoffs no limit is known to be safe."""
     rig = Rig()
     assert rig.feed(10, ratings=None)
-    assert (rig.pipeline.limits, rig.pipeline.decision()) == (None, None)
+    assert (rig.pipeline.limits, rig.sendable()) == (None, None)
 
 
 def test_settings_without_a_safe_voltage_send_nothing() -> None:
     """An over-voltage cutoff near 0 leaves no CVL to send; a limit that was there before is not kept."""
     rig = Rig()
     rig.feed(3)
-    assert rig.pipeline.decision() is not None
+    assert rig.sendable() is not None
     rig.taken(Event)
     rig.feed(1, ratings=replace(RATINGS, over_voltage_cell_v=0.01))
-    assert rig.pipeline.decision() is None
+    assert rig.sendable() is None
     assert [event.limits for event in rig.taken(LimitsDecided)] == [None], "who shows limits learns that there are none"
-    assert rig.pipeline.view(rig.now_s).limits is None
+    assert rig.pipeline.state().view(rig.now_s).limits is None
 
 
 def test_decision_is_one_consistent_set() -> None:
@@ -255,27 +260,27 @@ def test_decision_is_one_consistent_set() -> None:
     assert decoded(before) == fields
     assert number_of(rig.sent(), "soc") == 52.0
     with pytest.raises(FrozenInstanceError):
-        before.snapshot = rig.decided().snapshot  # type: ignore[misc]  # shows that it cannot be done
+        before.freshness = rig.decided().freshness  # type: ignore[misc]  # shows that it cannot be done
 
 
 def test_the_view_tells_what_is_live(rig: Rig) -> None:
     """Fresh, held, silent and back: measurements and limits are there only while they are true and sent."""
     rig.feed(3, soc_percent=52.0)
-    fresh = rig.pipeline.view(rig.now_s)
+    fresh = rig.pipeline.state().view(rig.now_s)
     assert (fresh.measured, fresh.limits) == (rig.pipeline.snapshot, rig.pipeline.limits)
     rig.wait(5.0)
-    held = rig.pipeline.view(rig.now_s)
+    held = rig.pipeline.state().view(rig.now_s)
     assert (held.freshness, held.measured, held.limits) == (Freshness.HOLD, None, rig.pipeline.limits)
     assert held.last is not None
     assert held.last.limits is not None
     assert (held.last.snapshot, held.last.limits.freshness) == (fresh.measured, Freshness.FRESH)
     rig.wait(40.0)
-    silent = rig.pipeline.view(rig.now_s)
+    silent = rig.pipeline.state().view(rig.now_s)
     assert (silent.measured, silent.limits) == (None, None)
     assert silent.last is not None
     assert silent.last.limits == held.last.limits
     rig.feed(3)
-    back = rig.pipeline.view(rig.now_s)
+    back = rig.pipeline.state().view(rig.now_s)
     assert back.measured is not None
     assert back.last is None
 
@@ -378,14 +383,14 @@ def test_lost_battery_holds_then_falls_silent(rig: Rig) -> None:
         rig.wait(1.0)
     rig.wait(1.5)
     assert rig.pipeline.freshness is Freshness.SILENT
-    assert rig.pipeline.decision() is None
+    assert rig.sendable() is None
 
 
 def test_return_needs_several_good_samples(rig: Rig) -> None:
     """One sample after a silence is not yet a battery; three in a row are."""
     rig.wait(40.0)
     rig.feed(2)
-    assert rig.pipeline.decision() is None
+    assert rig.sendable() is None
     rig.feed(1)
     assert rig.decided().limits.freshness is Freshness.FRESH
 
@@ -395,7 +400,7 @@ def test_rejected_samples_do_not_keep_the_battery_fresh(rig: Rig) -> None:
     rig.feed(40, current_a=15000.0)
     assert rig.pipeline.freshness is Freshness.HOLD
     rig.feed(300, current_a=15000.0)
-    assert rig.pipeline.decision() is None
+    assert rig.sendable() is None
 
 
 def test_sample_from_the_future_is_not_fresh_for_ever(rig: Rig) -> None:
@@ -403,7 +408,7 @@ def test_sample_from_the_future_is_not_fresh_for_ever(rig: Rig) -> None:
     ahead = sample(rig.now_s + 3600.0, rig.number + 1)
     rig.pipeline.accept(ahead, rig.now_s)
     rig.wait(40.0)
-    assert rig.pipeline.decision() is None
+    assert rig.sendable() is None
 
 
 def test_alarm_that_clears_is_supported_and_ok(rig: Rig) -> None:
@@ -521,7 +526,7 @@ def test_rejections_are_numbered(rig: Rig) -> None:
 
 def test_limits_are_published_with_their_reasons(rig: Rig) -> None:
     """Who listens learns the value and why."""
-    rig.pipeline.settings = PipelineSettings(limits=LimitSettings(max_charge_current_a=20.0))
+    rig.pipeline.settings = BatterySettings(limits=LimitSettings(max_charge_current_a=20.0))
     rig.feed()
     (event,) = rig.taken(LimitsDecided)
     assert event.limits is not None
@@ -530,46 +535,46 @@ def test_limits_are_published_with_their_reasons(rig: Rig) -> None:
     assert rig.bus.latest(LimitsDecided).event is event  # type: ignore[union-attr]  # there is one
 
 
-REPLACED: list[tuple[str, PipelineSettings, Callable[[Rig], object], object]] = [
+REPLACED: list[tuple[str, BatterySettings, Callable[[Rig], object], object]] = [
     (
         "charge current",
-        PipelineSettings(limits=LimitSettings(max_charge_current_a=12.0)),
+        BatterySettings(limits=LimitSettings(max_charge_current_a=12.0)),
         lambda rig: rig.sent()["charge_current_limit"],
         12.0,
     ),
     (
         "discharge current",
-        PipelineSettings(limits=LimitSettings(max_discharge_current_a=0.0)),
+        BatterySettings(limits=LimitSettings(max_discharge_current_a=0.0)),
         lambda rig: rig.sent()["discharge_current_limit"],
         0.0,
     ),
     (
         "target",
-        PipelineSettings(limits=LimitSettings(bulk_voltage_v=53.0)),
+        BatterySettings(limits=LimitSettings(bulk_voltage_v=53.0)),
         lambda rig: rig.sent()["charge_voltage_limit"],
         53.0,
     ),
     (
         "manual stop",
-        PipelineSettings(limits=LimitSettings(manual=ManualInhibits(stop_charge=True))),
+        BatterySettings(limits=LimitSettings(manual=ManualInhibits(stop_charge=True))),
         lambda rig: rig.sent()["charge_current_limit"],
         0.0,
     ),
     (
         "hold",
-        PipelineSettings(limits=LimitSettings(freshness=FreshnessSettings(fresh_timeout_s=0.05, hold_s=0.0))),
+        BatterySettings(limits=LimitSettings(freshness=FreshnessSettings(fresh_timeout_s=0.05, hold_s=0.0))),
         lambda rig: rig.wait(0.2),
         None,
     ),
     (
         "alarm threshold",
-        PipelineSettings(alarms=AlarmSettings(overtemp_c=24.0, delay_s=0.0)),
+        BatterySettings(alarms=AlarmSettings(overtemp_c=24.0, delay_s=0.0)),
         lambda rig: rig.sent()["alarm_high_temperature"],
         "active",
     ),
     (
         "plausibility",
-        PipelineSettings(plausibility=PlausibilitySettings(cell_max_v=3.2)),
+        BatterySettings(plausibility=PlausibilitySettings(cell_max_v=3.2)),
         lambda rig: rig.feed(),
         False,
     ),
@@ -578,7 +583,7 @@ REPLACED: list[tuple[str, PipelineSettings, Callable[[Rig], object], object]] = 
 
 @pytest.mark.parametrize(("replaced", "read", "expected"), [r[1:] for r in REPLACED], ids=[r[0] for r in REPLACED])
 def test_replaced_settings_are_in_force_from_the_next_step(
-    rig: Rig, replaced: PipelineSettings, read: Callable[[Rig], object], expected: object
+    rig: Rig, replaced: BatterySettings, read: Callable[[Rig], object], expected: object
 ) -> None:
     """A change of the configuration needs no restart and no new sample."""
     rig.pipeline.settings = replaced
@@ -687,7 +692,7 @@ def happen(rig: Rig, moment: tuple[float, int, Mapping[str, Any] | None], rating
 
 def expect_safe(rig: Rig, limits: LimitSettings, ratings: Ratings) -> None:
     """Check the frames of this moment, if any, against what may never be on the bus."""
-    decision = rig.pipeline.decision()
+    decision = rig.sendable()
     if decision is None:
         return
     fields = decoded(decision)
@@ -714,7 +719,7 @@ def test_no_frame_ever_harms(ratings: Ratings, limits: LimitSettings, story: lis
 
     And what is decided can always be put into frames: an exception there ends the program.
     """
-    rig = Rig(PipelineSettings(limits=limits))
+    rig = Rig(BatterySettings(limits=limits))
     for _ in range(3):
         rig.feed(cells_v=[ratings.fully_charged_cell_v] * ratings.series_cells, ratings=ratings)
     for moment in story:
@@ -781,7 +786,7 @@ def test_frozen_line_is_told_for_what_it_is(rig: Rig) -> None:
     assert explain(reason).startswith("CCL 0.0 A: the readings of the BMS have stood still for")
     assert [event.frozen for event in rig.taken(FreshnessChanged)] == [True]
     assert rig.pipeline.frozen_since_s == pytest.approx(rig.now_s - 6.0 + 0.1)
-    assert "have stood still for 6 s" in rig.pipeline.view(rig.now_s).remark
+    assert "have stood still for 6 s" in rig.pipeline.state().view(rig.now_s).remark
 
     states = []
     for _ in range(3):

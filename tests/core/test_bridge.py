@@ -215,14 +215,14 @@ class Rig:
     @property
     def sample(self) -> Snapshot:
         """The last accepted sample."""
-        assert self.bridge.pipeline.snapshot is not None
-        return self.bridge.pipeline.snapshot
+        assert self.bridge.battery.snapshot is not None
+        return self.bridge.battery.snapshot
 
     @property
     def limits(self) -> Limits:
         """The limits in force."""
-        assert self.bridge.pipeline.limits is not None
-        return self.bridge.pipeline.limits
+        assert self.bridge.battery.limits is not None
+        return self.bridge.battery.limits
 
     async def wait(self, seconds: float, step_s: float = STEP_S) -> None:
         """Let time pass on the clock of the bridge."""
@@ -252,8 +252,8 @@ class Rig:
 
         The waiting of the client is real: the shortest takes no more than some steps on the clock of the bridge.
         """
-        shortest = replace(self.bridge.client.settings, timeout_s=0.001, wake_wait_s=0.001, attempts=1)
-        self.bridge.client.settings = shortest
+        shortest = replace(self.bridge.pack.client.settings, timeout_s=0.001, wake_wait_s=0.001, attempts=1)
+        self.bridge.pack.client.settings = shortest
         self.line.mute = True
 
     async def ended(self) -> None:
@@ -306,14 +306,15 @@ async def test_bytes_become_frames(rig: Rig) -> None:
     """The whole path: the BMS is asked, believed after three samples, and a GX reads what the BMS measured."""
     bridge = await rig.started()
     await rig.wait(2.0)
-    snapshot, limits = bridge.pipeline.snapshot, bridge.pipeline.limits
+    snapshot, limits = bridge.battery.snapshot, bridge.battery.limits
     assert snapshot is not None
     assert limits is not None
     assert rig.last(0x356)["voltage"] == pytest.approx(snapshot.pack.voltage_v, abs=0.006)
     assert rig.last(0x355)["soc_high_resolution"] == pytest.approx(50.0, abs=0.2)
     assert rig.last(0x351)["charge_voltage_limit"] == pytest.approx(limits.cvl_v, abs=0.05)
     assert rig.last(0x379)["capacity"] == 100
-    assert {frame.arbitration_id for _, frame in rig.heard} == {frame.arbitration_id for frame in bridge.last_frames}
+    last = bridge.can.last_frames
+    assert {frame.arbitration_id for _, frame in rig.heard} == {frame.arbitration_id for frame in last}
     assert len(rig.published(SampleAccepted)) >= 10
 
 
@@ -360,8 +361,8 @@ async def test_lowered_limit_goes_out_at_once(
     await rig.wait(0.2)
     assert rig.last(0x351)[f"{key}_limit"] == pytest.approx(lowered_to, abs=0.11)
     assert rig.count(0x355) - bursts <= 1
-    assert bridge.transmitter is not None
-    assert bridge.transmitter.statistics.kicks <= 1
+    assert bridge.can.transmitter is not None
+    assert bridge.can.transmitter.statistics.kicks <= 1
 
 
 async def test_lowered_discharge_limit_goes_out_at_once(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -398,8 +399,8 @@ async def test_news_of_the_link_and_the_unit(rig: Rig) -> None:
     rig.line.pull()
     await rig.wait(2.0)
     rig.line.present = True
-    await rig.until(lambda: bridge.poller.link.up)
-    await rig.until(lambda: bridge.poller.identity is not None)
+    await rig.until(lambda: bridge.pack.poller.link.up)
+    await rig.until(lambda: bridge.pack.poller.identity is not None)
     await rig.wait(1.0)
     ups = [event.up for event in rig.published(LinkChanged)]
     assert (ups[0], ups[-1], ups.count(True)) == (True, True, 2)
@@ -426,8 +427,8 @@ async def test_configured_times_reach_the_parts(rig: Rig) -> None:
     before = rig.count(0x351)
     await rig.wait(10.0)
     assert rig.count(0x351) - before == 5
-    assert bridge.gx.timeout_s == 4.0
-    assert bridge.client.settings.attempts == 7
+    assert bridge.can.gx.timeout_s == 4.0
+    assert bridge.pack.client.settings.attempts == 7
 
 
 async def test_names_a_gx_would_misread_are_refused_before_the_start(rig: Rig) -> None:
@@ -447,11 +448,11 @@ async def test_missing_can_adapter_is_told_once_and_waited_for(rig: Rig, caplog:
     await rig.until(lambda: rig.adapter.attempts == 1)
     await rig.wait(60.0)
     assert 6 <= rig.adapter.attempts <= 12, "0.5 s, doubling up to 10 s"
-    assert bridge.can_error == told
-    assert bridge.pipeline.freshness is Freshness.FRESH, "the BMS is read all the same"
+    assert bridge.can.error == told
+    assert bridge.battery.freshness is Freshness.FRESH, "the BMS is read all the same"
     rig.adapter.error = ""
     assert await rig.until(lambda: rig.count(0x351) >= 2, 12.5) <= 12.0
-    assert bridge.can_error == ""
+    assert bridge.can.error == ""
     assert [line for line in lines(caplog, logging.INFO) if line.startswith("CAN")] == [f"CAN: {told}", "CAN: open now"]
 
 
@@ -481,14 +482,13 @@ async def test_unexpected_error_of_the_adapter_ends_the_program(rig: Rig) -> Non
 async def test_frames_that_cannot_be_built_end_the_program(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """A CVL of 0 is not sent and not skipped in silence: the part, the value and the reason are named."""
     bridge = await rig.started()
-    decide = bridge.pipeline.decision
+    decide = bridge.battery.state
 
     def wrong() -> Any:
-        decision = decide()
-        assert decision is not None
-        return replace(decision, limits=replace(decision.limits, cvl_v=0.0))
+        state = decide()
+        return replace(state, decided=replace(state.limits, cvl_v=0.0))
 
-    monkeypatch.setattr(bridge.pipeline, "decision", wrong)
+    monkeypatch.setattr(bridge.battery, "state", wrong)
     sent = len(rig.heard)
     await rig.wait(2.5)
     assert rig.task is not None
@@ -520,7 +520,7 @@ async def test_failure_of_the_decision_ends_the_program(rig: Rig, monkeypatch: p
     def fail(_now_s: float) -> None:
         raise RuntimeError("lost its mind")
 
-    monkeypatch.setattr(bridge.pipeline, "tick", fail)
+    monkeypatch.setattr(bridge.battery, "tick", fail)
     fed = rig.dog.calls.count("feed")
     await rig.wait(0.5)
     assert rig.task is not None
@@ -571,7 +571,7 @@ async def test_watchdog_starves_when_the_poller_hangs(
     async def stuck(*_: object, **__: object) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(bridge.client, "request", stuck)
+    monkeypatch.setattr(bridge.pack.client, "request", stuck)
     await rig.wait(35.0)
     fed = rig.dog.calls.count("feed")
     await rig.wait(10.0)
@@ -583,9 +583,9 @@ async def test_watchdog_starves_when_the_poller_hangs(
 async def test_watchdog_starves_when_the_sender_hangs(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sender that stops its bursts without an error is noticed, too."""
     bridge = await rig.started({"advanced": {"watchdog_timeout_s": 5}})
-    assert bridge.transmitter is not None
+    assert bridge.can.transmitter is not None
 
-    monkeypatch.setattr(bridge.transmitter, "_do_what_is_due", lambda _now_s: None)
+    monkeypatch.setattr(bridge.can.transmitter, "_do_what_is_due", lambda _now_s: None)
     await rig.wait(20.0)
     fed = rig.dog.calls.count("feed")
     await rig.wait(5.0)
@@ -597,16 +597,16 @@ async def test_restarted_can_part_goes_on_alone(rig: Rig) -> None:
     """The adapter is closed and opened again; the BMS is read meanwhile, and the counters go on."""
     bridge = await rig.started()
     await rig.wait(3.0)
-    sent, polls = bridge.can_statistics.tx_count, bridge.client.statistics.connects
+    sent, polls = bridge.can.statistics.tx_count, bridge.pack.client.statistics.connects
     bridge.supervisor.restart("can")
     await rig.until(lambda: len(rig.adapter.ports) == 2)
-    await rig.until(lambda: bridge.transmitter is not None)
+    await rig.until(lambda: bridge.can.transmitter is not None)
     assert not rig.adapter.ports[0].statistics.up
     await rig.wait(2.0)
-    assert bridge.can_statistics is rig.adapter.ports[1].statistics
-    assert bridge.can_statistics.tx_count > sent
-    assert bridge.client.statistics.connects == polls
-    assert bridge.can_error == ""
+    assert bridge.can.statistics is rig.adapter.ports[1].statistics
+    assert bridge.can.statistics.tx_count > sent
+    assert bridge.pack.client.statistics.connects == polls
+    assert bridge.can.error == ""
 
 
 async def test_restarted_uart_part_opens_its_port_again(rig: Rig) -> None:
@@ -616,16 +616,16 @@ async def test_restarted_uart_part_opens_its_port_again(rig: Rig) -> None:
     before = rig.count(0x351)
     bridge.supervisor.restart("uart")
     await rig.wait(3.0)
-    assert (rig.line.closed, bridge.client.statistics.connects) == (1, 2)
+    assert (rig.line.closed, bridge.pack.client.statistics.connects) == (1, 2)
     assert rig.count(0x351) - before == 3
-    assert bridge.pipeline.freshness is Freshness.FRESH
+    assert bridge.battery.freshness is Freshness.FRESH
 
 
 async def test_traffic_hooks_see_both_directions(rig: Rig) -> None:
     """Whoever wants to log frames gets each one with its direction, also those the adapter refused."""
     bridge = await rig.started()
     heard: list[tuple[int, str]] = []
-    bridge.on_can_traffic = lambda frame, direction: heard.append((frame.arbitration_id, direction))
+    bridge.can.on_traffic = lambda frame, direction: heard.append((frame.arbitration_id, direction))
     rig.gx.send(KEEP_ALIVE)
     await rig.wait(1.0)
     rig.adapter.bus.down = True
@@ -650,7 +650,7 @@ async def test_gx_comes_and_goes(rig: Rig) -> None:
     rig.gx.send(KEEP_ALIVE)
     await rig.wait(0.1)
     assert [event.state for event in rig.published(GxChanged)] == ["present", "lost", "present"]
-    assert bridge.can_statistics.rx_count == 6
+    assert bridge.can.statistics.rx_count == 6
 
 
 async def test_gx_that_was_never_heard_is_told_once(rig: Rig) -> None:
@@ -667,7 +667,7 @@ async def test_lost_battery_stops_charging_with_the_next_frame(rig: Rig, phase_s
     bridge = await rig.started()
     await rig.wait(3.0 + phase_s)
     rig.line.pull()
-    await rig.until(lambda: bridge.pipeline.freshness is Freshness.HOLD)
+    await rig.until(lambda: bridge.battery.freshness is Freshness.HOLD)
     await rig.until(lambda: rig.last(0x351)["charge_current_limit"] == 0.0, 0.15)
     assert rig.last(0x351)["discharge_current_limit"] > 0.0
 
@@ -676,9 +676,9 @@ async def test_lost_battery_holds_and_then_falls_silent(rig: Rig) -> None:
     """30 s without charge current, then not a single frame."""
     bridge = await rig.started()
     rig.line.pull()
-    await rig.until(lambda: bridge.pipeline.freshness is Freshness.HOLD)
+    await rig.until(lambda: bridge.battery.freshness is Freshness.HOLD)
     held_s = rig.clock.monotonic()
-    await rig.until(lambda: bridge.pipeline.freshness is Freshness.SILENT, 35.0)
+    await rig.until(lambda: bridge.battery.freshness is Freshness.SILENT, 35.0)
     assert rig.clock.monotonic() - held_s == pytest.approx(30.0, abs=0.4)
     await rig.wait(0.1)
     silent = len(rig.heard)
@@ -700,13 +700,13 @@ async def test_suspended_machine_wakes_up_with_old_data(
     await rig.until(lambda: rig.last(0x351)["charge_current_limit"] > 10.0)
     await rig.wait(1.0 + phase_s)
     states: list[Freshness] = []
-    tick = bridge.pipeline.tick
+    tick = bridge.battery.tick
 
     def watched(now_s: float) -> None:
         tick(now_s)
-        states.append(bridge.pipeline.freshness)
+        states.append(bridge.battery.freshness)
 
-    bridge.pipeline.tick = watched  # type: ignore[method-assign]
+    bridge.battery.tick = watched  # type: ignore[method-assign]
     before, fed = len(rig.heard), rig.dog.calls.count("feed")
     rig.clock.suspend(slept_s)
     rig.line.mute = True
@@ -719,7 +719,7 @@ async def test_suspended_machine_wakes_up_with_old_data(
     assert noted.text.startswith(f"The machine was suspended for {slept_s:.0f} s")
     assert "no progress" not in caplog.text
     rig.line.mute = False
-    await rig.until(lambda: bridge.pipeline.freshness is Freshness.FRESH)
+    await rig.until(lambda: bridge.battery.freshness is Freshness.FRESH)
     assert states.count(state) >= 3
 
 
@@ -727,10 +727,10 @@ async def test_battery_that_comes_back_is_sent_at_once(rig: Rig) -> None:
     """Three good samples after a silence and the frames are there again, within the GX's patience."""
     bridge = await rig.started()
     rig.line.pull()
-    await rig.until(lambda: bridge.pipeline.freshness is Freshness.SILENT, 40.0)
+    await rig.until(lambda: bridge.battery.freshness is Freshness.SILENT, 40.0)
     rig.line.present = True
     silent = rig.count(0x351)
-    await rig.until(lambda: bridge.pipeline.freshness is Freshness.FRESH, 15.0)
+    await rig.until(lambda: bridge.battery.freshness is Freshness.FRESH, 15.0)
     await rig.until(lambda: rig.count(0x351) > silent, 0.1)
     await rig.until(lambda: rig.last(0x351)["charge_current_limit"] > 0.0, 3.0)
 
@@ -742,7 +742,7 @@ async def test_dead_line_is_opened_anew(rig: Rig) -> None:
     rig.mute_line()
     last_s = rig.clock.monotonic()
     await rig.until(lambda: len(rig.line.opened_s) >= 1)
-    assert bridge.pipeline.freshness is Freshness.HOLD
+    assert bridge.battery.freshness is Freshness.HOLD
     await rig.until(lambda: len(rig.line.opened_s) >= 6)
     after_s = [opened_s - last_s for opened_s in rig.line.opened_s]
     pauses_s = [later - earlier for earlier, later in pairwise(after_s)]
@@ -750,9 +750,9 @@ async def test_dead_line_is_opened_anew(rig: Rig) -> None:
     # A turn of the poller on a dead line: its attempts, a slow read, its longest interval and the pause of the port.
     assert pauses_s == pytest.approx([10.0, 20.0, 40.0, 60.0, 60.0], abs=4.0)
     rig.line.heals_after = len(rig.line.opened_s)
-    await rig.until(lambda: bridge.pipeline.freshness is Freshness.FRESH)
+    await rig.until(lambda: bridge.battery.freshness is Freshness.FRESH)
     assert not rig.line.mute
-    assert bridge.poller.reopened == len(rig.line.opened_s)
+    assert bridge.pack.poller.reopened == len(rig.line.opened_s)
 
 
 async def test_line_that_heals_by_opening_returns_before_silence(rig: Rig) -> None:
@@ -760,18 +760,18 @@ async def test_line_that_heals_by_opening_returns_before_silence(rig: Rig) -> No
     bridge = await rig.started()
     rig.line.heals_after = 1
     rig.mute_line()
-    await rig.until(lambda: bridge.pipeline.freshness is Freshness.HOLD)
-    await rig.until(lambda: bridge.pipeline.freshness is not Freshness.HOLD)
-    assert bridge.pipeline.freshness is Freshness.FRESH
+    await rig.until(lambda: bridge.battery.freshness is Freshness.HOLD)
+    await rig.until(lambda: bridge.battery.freshness is not Freshness.HOLD)
+    assert bridge.battery.freshness is Freshness.FRESH
     assert len(rig.line.opened_s) == 2
 
 
 async def test_line_that_answers_is_not_opened_anew(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """A BMS whose answers are not believed needs no new port."""
     bridge = await rig.started()
-    monkeypatch.setattr(bridge.pipeline, "accept", lambda _snapshot, _now_s: False)
+    monkeypatch.setattr(bridge.battery, "accept", lambda _snapshot, _now_s: False)
     await rig.wait(20.0)
-    assert bridge.pipeline.freshness is Freshness.HOLD
+    assert bridge.battery.freshness is Freshness.HOLD
     assert len(rig.line.opened_s) == 1
 
 
@@ -781,9 +781,9 @@ async def test_second_bms_is_an_alarm(rig: Rig) -> None:
     for _ in range(10):
         rig.gx.send(CanFrame(0x351, bytes.fromhex("2002F401F401CC01")))
         await rig.wait(1.0)
-    assert bridge.notices.notices.levels[NoticeName.SECOND_BMS] is AlarmLevel.ALARM
+    assert bridge.battery.notices.levels[NoticeName.SECOND_BMS] is AlarmLevel.ALARM
     await rig.wait(20.0)
-    assert bridge.notices.notices.levels[NoticeName.SECOND_BMS] is AlarmLevel.OK
+    assert bridge.battery.notices.levels[NoticeName.SECOND_BMS] is AlarmLevel.OK
     (begun, ended) = [event for event in rig.published(Noted) if event.code == "second_bms"]
     assert (begun.severity, ended.severity) == (Severity.FAULT, Severity.INFO)
     assert "A second BMS sends on this CAN bus (0x351 every 1.0 s)" in begun.text
@@ -798,9 +798,9 @@ async def test_silent_adapter_is_opened_anew_between_bursts(rig: Rig) -> None:
     rig.gx.send(KEEP_ALIVE)
     await rig.wait(59.0, step_s=0.25)
     assert port.reopened == []
-    assert bridge.transmitter is not None
+    assert bridge.can.transmitter is not None
     waiting: list[int] = []
-    transmitter = bridge.transmitter
+    transmitter = bridge.can.transmitter
     port.reopen = lambda reason: waiting.append(len(transmitter._waiting))  # type: ignore[method-assign]
     await rig.wait(4.0)
     assert waiting == [0]
@@ -815,7 +815,7 @@ async def test_missing_bms_is_waited_for(rig: Rig) -> None:
     assert [event.reason for event in rig.published(LinkChanged)] == ["serial port /dev/ttyUSB0 does not exist"]
     rig.line.present = True
     await rig.until(lambda: rig.count(0x351) >= 1)
-    assert bridge.pipeline.freshness is Freshness.FRESH
+    assert bridge.battery.freshness is Freshness.FRESH
 
 
 async def test_a_new_fault_is_not_taken_for_the_old_one(rig: Rig) -> None:
@@ -858,7 +858,7 @@ async def test_configuration_that_does_not_fit_is_told_once(rig: Rig, caplog: py
     assert "cvl.bulk_voltage_v = 59.9" in told[0]
     assert "60.4 V" in told[0]
     assert "victron.max_charge_current_a = 700" in told[1]
-    ratings = rig.bridge.poller.ratings
+    ratings = rig.bridge.pack.poller.ratings
     assert ratings is not None
     assert f"{16 * ratings.over_voltage_cell_v:g} V" in told[0]
     assert rig.last(0x351)["charge_voltage_limit"] <= 16 * ratings.over_voltage_cell_v - 0.4
@@ -930,7 +930,7 @@ async def test_stop_saves_and_releases(rig: Rig) -> None:
     assert state.state.energy.charged_wh > 500.5
     assert rig.line.closed == 1
     assert not rig.adapter.ports[-1].statistics.up
-    assert rig.bridge.transmitter is None
+    assert rig.bridge.can.transmitter is None
     frames = len(rig.heard)
     await rig.wait(5.0)
     assert len(rig.heard) == frames, "nothing repeats frames once the bridge is gone"
@@ -955,8 +955,8 @@ async def test_restart_takes_over_what_was_saved(rig: Rig) -> None:
     bridge = await rig.started(saved=saved)
     await rig.until(lambda: rig.count(0x378) >= 1)
     assert rig.last(0x378)["charged"] == pytest.approx(12_300.0, abs=100.0)
-    assert bridge.pipeline.limits is not None
-    assert bridge.pipeline.limits.state is ChargeState.FLOAT
+    assert bridge.battery.limits is not None
+    assert bridge.battery.limits.state is ChargeState.FLOAT
 
 
 async def test_another_unit_has_its_own_counters_and_memory(rig: Rig) -> None:
@@ -968,22 +968,22 @@ async def test_another_unit_has_its_own_counters_and_memory(rig: Rig) -> None:
     rig.line.bms.write([(328, round(93.0 / 0.002))])
     bridge = await rig.started(saved=saved)
     await rig.wait(5.0)
-    first = bridge.poller.identity
+    first = bridge.pack.poller.identity
     assert first is not None
     assert bridge.saved_units().current == first.serial_number
     assert bridge.saved_units().unclaimed is None, "adopted by the first unit"
-    bridge.poller.identity = replace(first, serial_number="B" * 24)
+    bridge.pack.poller.identity = replace(first, serial_number="B" * 24)
     await rig.until(lambda: bridge.saved_units().current == "B" * 24)
-    assert bridge.pipeline.energy.charged_wh < 1.0
-    assert bridge.pipeline.limits is None or bridge.pipeline.limits.state is not ChargeState.FLOAT
-    await rig.until(lambda: bridge.pipeline.freshness is Freshness.FRESH)
+    assert bridge.battery.energy.charged_wh < 1.0
+    assert bridge.battery.limits is None or bridge.battery.limits.state is not ChargeState.FLOAT
+    await rig.until(lambda: bridge.battery.freshness is Freshness.FRESH)
     texts = [event.text for event in rig.published(Noted) if event.code == "unit.changed"]
     assert texts == [
         f"Another BMS answers, serial number {'B' * 24}, before {first.serial_number}: its counters begin at 0"
     ]
-    bridge.poller.identity = first
+    bridge.pack.poller.identity = first
     await rig.until(lambda: bridge.saved_units().current == first.serial_number)
-    assert bridge.pipeline.energy.charged_wh >= 12_340.0
+    assert bridge.battery.energy.charged_wh >= 12_340.0
     await rig.ended()
     kept = SavedUnits.from_document(json.loads(rig.disk.data or b"{}"))
     assert set(kept.units) == {first.serial_number, "B" * 24}
@@ -992,12 +992,12 @@ async def test_another_unit_has_its_own_counters_and_memory(rig: Rig) -> None:
 async def test_a_unit_without_a_serial_number_is_told(rig: Rig) -> None:
     """Its counters are those of all such units; one that tells nothing at all is taken for the last one."""
     bridge = await rig.started()
-    first = bridge.poller.identity
+    first = bridge.pack.poller.identity
     assert first is not None
-    bridge.poller.identity = Identity()
+    bridge.pack.poller.identity = Identity()
     await rig.wait(3.0)
     assert bridge.saved_units().current == first.serial_number
-    bridge.poller.identity = replace(first, serial_number="0" * 24)
+    bridge.pack.poller.identity = replace(first, serial_number="0" * 24)
     await rig.until(lambda: bridge.saved_units().current == "")
     told = [event.code for event in rig.published(Noted) if event.code.startswith("unit.")]
     assert told == ["unit.no_serial", "unit.changed"]
@@ -1006,9 +1006,9 @@ async def test_a_unit_without_a_serial_number_is_told(rig: Rig) -> None:
 async def test_bridge_before_its_start_tells_what_is_missing(rig: Rig) -> None:
     """The interfaces may ask at any time: nothing is sent, the adapter is not open, no time has passed."""
     bridge = rig.build()
-    assert bridge.frames() is None
-    assert (bridge.can_error, bridge.transmitter, bridge.last_frames) == ("not open yet", None, ())
-    assert bridge.can_statistics.tx_count == 0
+    assert bridge.can.frames() is None
+    assert (bridge.can.error, bridge.can.transmitter, bridge.can.last_frames) == ("not open yet", None, ())
+    assert bridge.can.statistics.tx_count == 0
     await rig.wait(5.0)
     assert bridge.uptime_s == pytest.approx(5.0)
 
@@ -1017,11 +1017,11 @@ async def test_statistics_of_the_port_are_those_in_use(rig: Rig) -> None:
     """What the interfaces show counts what really went out."""
     bridge = await rig.started()
     await rig.wait(3.0)
-    assert bridge.can_statistics is rig.adapter.ports[-1].statistics
-    assert bridge.can_statistics.tx_count == len(rig.heard)
+    assert bridge.can.statistics is rig.adapter.ports[-1].statistics
+    assert bridge.can.statistics.tx_count == len(rig.heard)
     rig.adapter.bus.down = True
     await rig.wait(1.0)
-    assert bridge.can_statistics.tx_errors > 0
+    assert bridge.can.statistics.tx_errors > 0
     rig.adapter.bus.down = False
     before = rig.count(0x351)
     await rig.wait(2.0)
@@ -1034,18 +1034,18 @@ async def test_configuration_that_is_not_its_file_is_a_notice(rig: Rig) -> None:
     usable = False
     bridge.file_usable = lambda: usable
     await rig.wait(7.0)
-    assert NoticeName.CONFIGURATION in bridge.notices.notices.active()
+    assert NoticeName.CONFIGURATION in bridge.battery.notices.active()
     usable = True
     await rig.wait(7.0)
-    assert NoticeName.CONFIGURATION not in bridge.notices.notices.active()
+    assert NoticeName.CONFIGURATION not in bridge.battery.notices.active()
 
 
 async def test_configuration_that_does_not_fit_the_battery_is_a_notice(rig: Rig) -> None:
     """Not only a line of the log that scrolls away."""
     bridge = await rig.started({"victron": {"max_charge_current_a": 700}})
     await rig.wait(7.0)
-    assert NoticeName.CONFIGURATION in bridge.notices.notices.active()
-    (misfit,) = bridge.misfits
+    assert NoticeName.CONFIGURATION in bridge.battery.notices.active()
+    (misfit,) = bridge.advisor.conflicts
     assert misfit.startswith("victron.max_charge_current_a = 700")
 
 
@@ -1061,23 +1061,23 @@ async def test_settings_of_the_bms_that_could_be_better_are_told_once(
     assert "register 320" in frost
     (told,) = [line for line in lines(caplog, logging.INFO) if "could be better" in line]
     assert "308" in told
-    assert {308, 320} <= {each.register for each in bridge.advice}
-    assert NoticeName.CONFIGURATION not in bridge.notices.notices.active()
+    assert {308, 320} <= {each.register for each in bridge.advisor.advice}
+    assert NoticeName.CONFIGURATION not in bridge.battery.notices.active()
     assert rig.line.bms.write([(308, 50), (320, 0)])
     await rig.wait(65.0, 0.1)
-    assert {308, 320}.isdisjoint(each.register for each in bridge.advice)
+    assert {308, 320}.isdisjoint(each.register for each in bridge.advisor.advice)
 
 
 async def test_a_capacity_that_the_battery_has_shown_is_advised(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
     """Register 306 is 30 % above what the battery gave from full to empty; told once, though the value is refined."""
     caplog.set_level(logging.INFO)
     bridge = await rig.started()
-    assert 306 not in {each.register for each in bridge.advice}
+    assert 306 not in {each.register for each in bridge.advisor.advice}
     for measured_ah in (70.0, 71.0):
-        memory = bridge.pipeline._memory
-        bridge.pipeline._memory = replace(memory, evidence=replace(memory.evidence, capacity_ah=measured_ah))
+        memory = bridge.battery._memory
+        bridge.battery._memory = replace(memory, evidence=replace(memory.evidence, capacity_ah=measured_ah))
         await rig.wait(3.0)
-        (advice,) = [each for each in bridge.advice if each.register == 306]
+        (advice,) = [each for each in bridge.advisor.advice if each.register == 306]
         assert (advice.present, advice.advised) == (100.0, measured_ah)
     assert len([line for line in lines(caplog, logging.INFO) if "306" in line]) == 1
 
@@ -1087,11 +1087,11 @@ async def test_what_does_not_fit_the_battery_is_refused(rig: Rig) -> None:
     bridge = await rig.started({"victron": {"max_charge_current_a": 700}})
     await rig.wait(3.0)
     old = bridge.config.model_dump(exclude_unset=True)
-    bridge.refuse_misfits(interpret({**old, "cvl": {"float_soc_threshold": 96}}, "test").configuration)
+    bridge.refuse_conflicts(interpret({**old, "cvl": {"float_soc_threshold": 96}}, "test").configuration)
     for cvl in ({"chemistry": "lto"}, {"chemistry": "li-ion"}, {"bulk_voltage_v": 3.45}, {"bulk_voltage_v": 62.0}):
         (key,) = cvl
         with pytest.raises(ConfigError) as caught:
-            bridge.refuse_misfits(interpret({**old, "cvl": cvl}, "test").configuration)
+            bridge.refuse_conflicts(interpret({**old, "cvl": cvl}, "test").configuration)
         assert [problem.path for problem in caught.value.problems] == [f"cvl.{key}"]
     moved = {**old, "cvl": {"chemistry": "lto"}, "hardware": {"uart": {"device": "/dev/other"}}}
-    bridge.refuse_misfits(interpret(moved, "test").configuration)  # nobody knows that battery yet
+    bridge.refuse_conflicts(interpret(moved, "test").configuration)  # nobody knows that battery yet

@@ -25,12 +25,12 @@ from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.loader import interpret
 from tinybms_bridge.config.models.hardware import CanInterface
 from tinybms_bridge.config.store import ConfigStore
-from tinybms_bridge.core.battery import PipelineSettings
+from tinybms_bridge.core.battery import BatterySettings
 from tinybms_bridge.core.settings import (
+    battery_settings,
     can_settings,
     client_settings,
     frame_settings,
-    pipeline_settings,
     poll_settings,
     transmitter_settings,
 )
@@ -46,7 +46,7 @@ from tinybms_bridge.victron.can.transmitter import TransmitterSettings
 PARTS: dict[str, Callable[[Configuration], object]] = {
     "client": client_settings,
     "poll": poll_settings,
-    "pipeline": pipeline_settings,
+    "pipeline": battery_settings,
     "frames": frame_settings,
     "transmitter": transmitter_settings,
     "can": can_settings,
@@ -57,6 +57,9 @@ POLICY, PROTECTION, RATES = "pipeline.limits.policy", "pipeline.limits.protectio
 ALARMS, ADAPTIVE = "pipeline.alarms", "poll.adaptive"
 
 DRIVEN: list[tuple[str, object, dict[str, object]]] = [
+    ("victron.thresholds.soc_low_percent", 12, {"pipeline.notices.soc_low_percent": 12.0}),
+    ("victron.thresholds.soc_high_percent", 95, {"pipeline.notices.soc_high_percent": 95.0}),
+    ("victron.thresholds.derate_current_a", 3, {"pipeline.notices.derate_current_a": 3.0}),
     ("hardware.uart.timeout_ms", 450, {"client.timeout_s": 0.45}),
     ("tinybms.uart_retry_count", 5, {"client.attempts": 5}),
     ("tinybms.uart_retry_delay_ms", 250, {"client.retry_delay_s": 0.25}),
@@ -176,6 +179,9 @@ NOT_IN_THE_CONFIGURATION = {
     "pipeline.limits.manual.stop_discharge",
     "pipeline.alarms.charging_above_a",
     "pipeline.alarms.delay_s",
+    "pipeline.notices.delay_s",
+    "pipeline.notices.soc_hysteresis_percent",
+    "pipeline.notices.current_hysteresis_a",
     "frames.separate_manufacturer",
     "frames.send_high_resolution_soc",
     "frames.unknown_soh_percent",
@@ -233,7 +239,7 @@ def test_every_setting_is_driven_or_known_to_be_fixed() -> None:
     [
         (client_settings, ClientSettings()),
         (poll_settings, PollSettings()),
-        (pipeline_settings, PipelineSettings()),
+        (battery_settings, BatterySettings()),
         (frame_settings, FrameSettings()),
         (transmitter_settings, TransmitterSettings()),
     ],
@@ -246,7 +252,7 @@ def test_bare_configuration_is_the_default_of_each_part(make: Callable[[Configur
 
 def test_nothing_configured_comes_from_the_bms() -> None:
     """Voltages, currents and alarm thresholds that nobody has set stay open, for the BMS's own settings."""
-    pipeline = pipeline_settings(Configuration())
+    pipeline = battery_settings(Configuration())
     assert pipeline.alarms == AlarmSettings()
     limits = pipeline.limits
     assert {limits.chemistry, limits.bulk_voltage_v, limits.alarm_voltage_v, limits.cell_max_v} == {None}
@@ -263,7 +269,7 @@ def test_floor_of_its_own_wins_over_the_floor_of_reductions() -> None:
     for floor_v, reduction_v in ((3.1, 3.2), (3.2, 3.1)):
         cvl = {"floor_cell_voltage_v": floor_v, "cell_min_float_voltage_v": reduction_v}
         config = interpret({"cvl": cvl}, "test").configuration
-        assert pipeline_settings(config).limits.floor_cell_v == floor_v
+        assert battery_settings(config).limits.floor_cell_v == floor_v
 
 
 def test_real_can_bus_is_the_default() -> None:
@@ -318,7 +324,7 @@ def test_name_of_another_maker_is_an_error_of_the_configuration(key: str, name: 
 
 def test_states_and_freshness_are_those_of_the_engine() -> None:
     """The engine gets its own kinds of settings, ready for use."""
-    pipeline = pipeline_settings(Configuration())
+    pipeline = battery_settings(Configuration())
     assert (pipeline.limits.states, pipeline.limits.freshness) == (StateSettings(), FreshnessSettings())
     assert (pipeline.limits, poll_settings(Configuration()).adaptive) == (LimitSettings(), AdaptiveSettings())
 
@@ -361,7 +367,7 @@ def test_accepted_configuration_never_charges_above_its_target(
     for number in range(1, 4):
         now_s = 1000.0 + number / 10
         snapshot = Snapshot(number, now_s, PackValues(52.8, 0.0, 50.0), Cells((3.3,) * 16), ratings=ratings)
-        found, memory = step(snapshot, pipeline_settings(config).limits, memory, now_s)
+        found, memory = step(snapshot, battery_settings(config).limits, memory, now_s)
     assert found is not None
     target_v = config.cvl.bulk_voltage_v or full_v * 16
     assert found.cvl_v <= target_v + 1e-5

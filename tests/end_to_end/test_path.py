@@ -24,7 +24,7 @@ async def test_the_real_units_dump_gives_the_matching_frames(run_bridge: Any, st
     await simulator.line()
     async with run_bridge(str(link)) as watched:
         await watched.until(lambda: watched.count(0x382) > 0)
-        snapshot, limits = watched.bridge.pipeline.snapshot, watched.bridge.pipeline.limits
+        snapshot, limits = watched.bridge.battery.snapshot, watched.bridge.battery.limits
     assert snapshot is not None
     assert limits is not None
     assert (round(snapshot.pack.voltage_v, 2), snapshot.cells.count) == (55.78, 14)
@@ -66,7 +66,7 @@ async def test_a_killed_bms_leads_to_hold_then_silence_then_frames_again(
     await simulator.line()
     with keeping_the_terminal(link):
         async with run_bridge(str(link)) as watched:
-            pipeline = watched.bridge.pipeline
+            pipeline = watched.bridge.battery
             await watched.until(lambda: watched.count(0x351) >= 2)
             assert internal_warning(watched) == SOUND
             assert pipeline.limits is not None
@@ -141,7 +141,7 @@ async def test_a_missing_cell_wire_is_never_sent(run_bridge: Any, start: Any, tm
         simulator = await start("simulate", "--dump", str(file), "--link", str(link))
         await simulator.line()
         async with run_bridge(str(link)) as watched:
-            await watched.until(lambda: watched.bridge.pipeline.rejected >= 5)
+            await watched.until(lambda: watched.bridge.battery.rejected >= 5)
             await asyncio.sleep(0.3)
             rejected = watched.bridge.bus.latest(SampleRejected)
         assert watched.frames == []
@@ -162,7 +162,7 @@ async def test_energy_and_charge_state_survive_a_restart(run_bridge: Any, start:
     simulator = await start("simulate", "--link", str(link), "--profile", "300:+40", "--soc", "90")
     await simulator.line()
     async with run_bridge(str(link)) as watched:
-        await watched.until(lambda: watched.bridge.pipeline.energy.charged_wh > 0.2)
+        await watched.until(lambda: watched.bridge.battery.energy.charged_wh > 0.2)
     document = json.loads(watched.storage.data or b"{}")
     saved = document["units"][document["unit"]]
     assert saved["energy"]["charged_wh"] > 0.2

@@ -229,7 +229,7 @@ async def run_bridge(
         saved = await machine.run_blocking(_load, machine)
         bridge = Bridge(config, machine, saved)
         logs = _add_log(bridge, console=not live, keep=keep)
-        bridge.supervisor.add("garbage collection", Collector(machine.clock, bridge.between_bursts).run)
+        bridge.supervisor.add("garbage collection", Collector(machine.clock, bridge.can.between_bursts).run)
         bridge.supervisor.add("history", partial(machine.history.run, bridge.bus, machine.clock, machine.run_blocking))
         await machine.run_blocking(logs.book.load)
         if live:
@@ -327,7 +327,7 @@ def _following(bridge: Bridge, settings: Reconfigurer, opened: Opened) -> Iterat
             opened.store.reload_if_changed()
 
     def judge(wanted: Configuration) -> None:
-        bridge.refuse_misfits(opened.store.adjust(wanted))  # the device of the command line is the one that is judged
+        bridge.refuse_conflicts(opened.store.adjust(wanted))  # the device of the command line is the one that is judged
 
     store = opened.store
     store.judges.append(judge)

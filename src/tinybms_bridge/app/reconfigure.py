@@ -19,19 +19,12 @@ from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.core.bridge import Bridge
 from tinybms_bridge.core.event_log import EventLog
 from tinybms_bridge.core.settings import (
-    can_settings,
-    client_settings,
     frame_settings,
-    notice_settings,
-    pipeline_settings,
-    poll_settings,
-    transmitter_settings,
 )
 from tinybms_bridge.core.traffic import UartTraffic, log_can_frame
 from tinybms_bridge.errors import ConfigError
 from tinybms_bridge.link.events import ConfigChanged
 from tinybms_bridge.services.logs import LogBook, LogSettings
-from tinybms_bridge.tinybms.adaptive import AdaptiveInterval
 
 __all__ = ["LogParts", "Reconfigurer", "log_settings"]
 
@@ -117,7 +110,7 @@ class Reconfigurer:
         bridge, old = self._bridge, self._bridge.config
         try:
             new = self._adjust(wanted)
-            frames = frame_settings(new)
+            frame_settings(new)
         except ConfigError as error:
             log.error("the changed configuration is not used: %s", error)  # noqa: TRY400 -- one clear line
             return ()
@@ -125,13 +118,8 @@ class Reconfigurer:
         if not paths:
             return ()
         moved = await self._tell_machine(new)
-        bridge.config = new
-        bridge.frame_settings = frames
-        self._apply_parts(new)
-        self._apply_cadence(old, new)
+        bridge.apply(new)
         self._apply_logging(new, moved=moved)
-        bridge.check_configuration()
-        self._reopen(old, new)
         bridge.bus.publish(ConfigChanged(paths, source), "settings")
         return paths
 
@@ -144,30 +132,6 @@ class Reconfigurer:
             return False
         return True
 
-    def _apply_parts(self, new: Configuration) -> None:
-        """Replace the settings of the parts, which take effect with their next step."""
-        bridge = self._bridge
-        bridge.client.settings = client_settings(new)
-        bridge.poller.settings = poll_settings(new)
-        bridge.pipeline.settings = pipeline_settings(new)
-        bridge.notices.settings = notice_settings(new)
-        bridge.gx.timeout_s = new.victron.keepalive_timeout_ms / 1000.0
-        if bridge.transmitter is not None:
-            bridge.transmitter.settings = transmitter_settings(new)
-            bridge.transmitter.kick()
-
-    def _apply_cadence(self, old: Configuration, new: Configuration) -> None:
-        """Change what is in the middle of a wait."""
-        bridge = self._bridge
-        if new.tinybms.poll_interval_ms != old.tinybms.poll_interval_ms:
-            bridge.poller.interval = AdaptiveInterval(poll_settings(new).adaptive)
-        if new.advanced.energy_save_interval_s != old.advanced.energy_save_interval_s:
-            bridge.keeper.interval_s = new.advanced.energy_save_interval_s
-            bridge.supervisor.restart("state")
-        watchdog = (new.advanced.enable_watchdog, new.advanced.watchdog_timeout_s)
-        if watchdog != (bridge.guard.enabled, bridge.guard.timeout_s):
-            bridge.guard.configure(enabled=watchdog[0], timeout_s=watchdog[1])
-
     def _apply_logging(self, config: Configuration, *, moved: bool = True) -> None:
         logs, bridge = self._logs, self._bridge
         wanted = log_settings(config, console=logs.console, keep=logs.keep)
@@ -176,14 +140,5 @@ class Reconfigurer:
         if wanted != logs.book.settings:
             logs.book.settings = wanted
         logs.events.log_charge_states = config.logging.log_cvl_changes
-        bridge.client.on_traffic = self._uart_traffic if config.logging.log_uart_traffic else None
-        bridge.on_can_traffic = log_can_frame if config.logging.log_can_traffic else None
-
-    def _reopen(self, old: Configuration, new: Configuration) -> None:
-        """Open a port anew where its own settings changed."""
-        bridge = self._bridge
-        if old.hardware.uart.device != new.hardware.uart.device:
-            bridge.poller.ratings = None  # another BMS may be at the other end: nothing before its own bounds
-            bridge.supervisor.restart("uart")
-        if can_settings(old) != can_settings(new):
-            bridge.supervisor.restart("can")
+        bridge.pack.client.on_traffic = self._uart_traffic if config.logging.log_uart_traffic else None
+        bridge.can.on_traffic = log_can_frame if config.logging.log_can_traffic else None

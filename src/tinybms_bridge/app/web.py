@@ -151,5 +151,5 @@ async def _path_started(bridge: Bridge) -> None:
     """Wait for the first frame, but not long where there is no BMS or no CAN: then people need the web pages most."""
     clock = bridge.machine.clock
     end_s = bridge.started_s + _WEB_DELAY_S
-    while not bridge.last_frames and clock.monotonic() < end_s:
+    while not bridge.can.last_frames and clock.monotonic() < end_s:
         await clock.sleep(0.1)

@@ -1,6 +1,5 @@
 """The bridge as the web room sees it: the adapter behind ``services.web.face.BridgeFace``."""
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
@@ -10,31 +9,16 @@ from tinybms_bridge.battery.manual_stops import Direction, ManualStop
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.core.bridge import Bridge
 from tinybms_bridge.core.event_store import EventRecord
-from tinybms_bridge.core.settings import can_settings
-from tinybms_bridge.hal.can import CanFrame, CanStatistics
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.link.bus import Bus
+from tinybms_bridge.link.state import CanState, MonitoredFrame, PartStatus, TraceLine, UartState, WatchdogState
 from tinybms_bridge.services.history import History
 from tinybms_bridge.services.logs import LogBook
-from tinybms_bridge.services.web.face import (
-    CanFigures,
-    EventEntry,
-    Inhibit,
-    MonitoredFrame,
-    PartFigures,
-    Picture,
-    TraceLine,
-    UartFigures,
-    WatchdogFigures,
-)
+from tinybms_bridge.services.web.face import EventEntry, Inhibit, Picture
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 from tinybms_bridge.tinybms.settings import BmsSettings
-from tinybms_bridge.tinybms.statistics import LinkStatistics
-from tinybms_bridge.victron.can.transmitter import TransmitterStatistics
 
 __all__ = ["WebFace"]
-
-_REMEMBERED_FRAMES = 500
 
 
 class WebFace:
@@ -45,12 +29,8 @@ class WebFace:
         self._store = store
         self._book = book
         self._start_again = start_again
-        self._frames: deque[MonitoredFrame] = deque(maxlen=_REMEMBERED_FRAMES)
-        self._frame_number = int(bridge.machine.clock.wall().timestamp() * 1000.0)  # grows over restarts
-        self._rejected_before = 0
         self._records: tuple[EventRecord, ...] = ()
         self._events: list[EventEntry] = []
-        bridge.frame_taps.append(self._remember)
 
     @property
     def version(self) -> str:
@@ -69,16 +49,16 @@ class WebFace:
 
     def misfits(self) -> Sequence[str]:
         """See ``BridgeFace``."""
-        return self._bridge.misfits
+        return self._bridge.advisor.conflicts
 
     def advice(self) -> Sequence[Advice]:
         """See ``BridgeFace``."""
-        return self._bridge.advice
+        return self._bridge.advisor.advice
 
     @property
     def device_settings(self) -> BmsSettings:
         """See ``BridgeFace``."""
-        return self._bridge.device_settings
+        return self._bridge.pack.settings
 
     @property
     def logs(self) -> LogBook:
@@ -97,83 +77,38 @@ class WebFace:
 
     def picture(self) -> Picture:
         """See ``BridgeFace``."""
-        bridge, pipeline = self._bridge, self._bridge.pipeline
+        bridge, state = self._bridge, self._bridge.state()
         return Picture(
             uptime_s=bridge.uptime_s,
             at=self.clock.wall(),
-            view=bridge.view(),
-            alarms=pipeline.alarms,
-            notices=bridge.notices.notices,
-            energy=pipeline.energy,
-            identity=bridge.poller.identity,
-            rejected=pipeline.rejected - self._rejected_before,
-            outliers=pipeline.readings.doubts.count,
+            view=state.view(self.clock.monotonic()),
+            alarms=state.alarms,
+            notices=state.notices,
+            energy=state.energy,
+            identity=state.identity,
+            rejected=state.main.rejected,
+            outliers=state.main.outliers,
         )
 
-    def uart(self) -> UartFigures:
+    def uart(self) -> UartState:
         """See ``BridgeFace``."""
-        bridge, figures = self._bridge, self._bridge.client.statistics
-        return UartFigures(
-            up=bridge.poller.link.up,
-            reason=bridge.poller.link.reason,
-            device=bridge.config.hardware.uart.device,
-            polls=figures.polls,
-            success=figures.success,
-            errors=figures.errors,
-            timeouts=figures.timeouts,
-            crc_errors=figures.crc_errors,
-            retries=figures.retries,
-            refused=figures.refused,
-            garbage_bytes=figures.garbage_bytes,
-            wakeups=figures.wakeups,
-            connects=figures.connects,
-            latency_last_ms=figures.latency.last_ms,
-            latency_max_ms=figures.latency.max_ms,
-            latency_avg_ms=figures.latency.average_ms,
-            poll_interval_ms=bridge.poller.interval.interval_ms,
-        )
+        return self._bridge.pack.state()
 
-    def can(self) -> CanFigures:
+    def can(self) -> CanState:
         """See ``BridgeFace``."""
-        bridge, figures, transmitter = self._bridge, self._bridge.can_statistics, self._bridge.transmitter
-        return CanFigures(
-            up=not bridge.can_error and figures.up,
-            error=bridge.can_trouble,
-            interface=str(can_settings(bridge.config)),
-            tx_count=figures.tx_count,
-            tx_errors=figures.tx_errors,
-            rx_count=figures.rx_count,
-            rx_errors=figures.rx_errors,
-            bus_off_count=figures.bus_off_count,
-            outages=figures.outages,
-            bursts=0 if transmitter is None else transmitter.statistics.bursts,
-            skipped=0 if transmitter is None else transmitter.statistics.skipped,
-            jitter_max_ms=0.0 if transmitter is None else transmitter.statistics.jitter_max_s * 1000.0,
-            gx_state=bridge.gx.state.lower(),
-            gx_silent_for_s=bridge.gx.silent_for_s,
-        )
+        return self._bridge.can.state()
 
     def device_statistics(self) -> DeviceStatistics | None:
         """See ``BridgeFace``."""
-        return self._bridge.device_log.statistics
+        return self._bridge.pack.log.statistics
 
-    def watchdog(self) -> WatchdogFigures:
+    def watchdog(self) -> WatchdogState:
         """See ``BridgeFace``."""
-        guard = self._bridge.guard
-        fed_s = guard.last_feed_s
-        return WatchdogFigures(
-            enabled=guard.enabled,
-            timeout_s=guard.timeout_s,
-            feed_count=guard.feeds,
-            since_last_feed_s=None if fed_s is None else max(0.0, self.clock.awake() - fed_s),
-        )
+        return self._bridge.watchdog()
 
-    def parts(self) -> Sequence[PartFigures]:
+    def parts(self) -> Sequence[PartStatus]:
         """See ``BridgeFace``."""
-        return [
-            PartFigures(part.name, part.state, part.error, part.restarts, part.critical)
-            for part in self._bridge.supervisor.parts.values()
-        ]
+        return self._bridge.parts()
 
     def events(self) -> Sequence[EventEntry]:
         """See ``BridgeFace``."""
@@ -188,17 +123,11 @@ class WebFace:
 
     def frames(self, after: int = 0) -> Sequence[MonitoredFrame]:
         """See ``BridgeFace``."""
-        if after > self._frame_number:  # of another run, when the clock was ahead
-            after = 0
-        return [frame for frame in self._frames if frame.number > after]
+        return self._bridge.can.monitored(after)
 
     def trace(self) -> Sequence[TraceLine]:
         """See ``BridgeFace``."""
-        now_s = self.clock.monotonic()
-        return [
-            TraceLine(max(0.0, now_s - entry.at_s), entry.direction, entry.data.hex(" ").upper() or entry.note)
-            for entry in self._bridge.client.trace.entries()
-        ]
+        return self._bridge.pack.trace()
 
     def inhibits(self) -> Sequence[Inhibit]:
         """See ``BridgeFace``."""
@@ -210,18 +139,11 @@ class WebFace:
 
     async def release(self, direction: Direction) -> bool:
         """See ``BridgeFace``."""
-        paused = direction is Direction.DISCHARGE and self._bridge.pipeline.end_pause()
-        return await self._bridge.stops.release(direction) or paused
+        return await self._bridge.release(direction)
 
     def reset_statistics(self) -> None:
         """See ``BridgeFace``."""
-        self._bridge.client.statistics = LinkStatistics()
-        self._bridge.bus.reset_statistics()
-        self._rejected_before = self._bridge.pipeline.rejected
-        if self._bridge.transmitter is not None:
-            self._bridge.transmitter.statistics = TransmitterStatistics()
-        for name in ("tx_count", "tx_errors", "rx_count", "rx_errors", "bus_off_count", "outages"):
-            setattr(self._bridge.can_statistics, name, getattr(CanStatistics(), name))
+        self._bridge.reset_statistics()
 
     def restart(self, part: str | None) -> None:
         """See ``BridgeFace``."""
@@ -236,16 +158,3 @@ class WebFace:
         if stop.remaining_s is not None:
             ends_at = (self.clock.wall() + timedelta(seconds=stop.remaining_s + 0.5)).replace(microsecond=0)
         return Inhibit(stop.direction, stop.since, ends_at, stop.reason, stop.by)
-
-    def _remember(self, frame: CanFrame, direction: str) -> None:
-        if direction in ("tx", "rx"):
-            self._frame_number += 1
-            self._frames.append(
-                MonitoredFrame(
-                    self._frame_number,
-                    self.clock.wall(),
-                    "tx" if direction == "tx" else "rx",
-                    frame.arbitration_id,
-                    frame.data,
-                )
-            )

@@ -338,11 +338,11 @@ def _counters_page(scene: Scene, width: int) -> list[_Block]:
 
 def _counter_lines(scene: Scene, width: int) -> list[Text]:
     bridge = scene.bridge
-    link, can, energy = bridge.client.statistics, bridge.can_statistics, bridge.pipeline.energy
+    link, can, energy = bridge.pack.client.statistics, bridge.can.statistics, bridge.battery.energy
     polls = (
         f"{link.success} polls good, {link.errors} failed, {link.retries} repeated; {link.latency.last_ms:.1f} ms, "
-        f"mean {link.latency.average_ms:.1f}; every {bridge.poller.interval.interval_ms:.0f} ms; "
-        f"{bridge.pipeline.rejected} readings rejected"
+        f"mean {link.latency.average_ms:.1f}; every {bridge.pack.poller.interval.interval_ms:.0f} ms; "
+        f"{bridge.battery.rejected} readings rejected"
     )
     rows = (
         ("BMS", polls),
@@ -353,7 +353,7 @@ def _counter_lines(scene: Scene, width: int) -> list[Text]:
 
 
 def _part_lines(bridge: Bridge, width: int) -> list[Text]:
-    identity = bridge.poller.identity
+    identity = bridge.pack.poller.identity
     unit = "not known yet" if identity is None else str(identity)
     parts = ", ".join(f"{part.name} {in_words(part.state)}" for part in bridge.supervisor.parts.values())
     return [*_row("Unit", clean(unit), width), *_row("Parts", parts, width)]

@@ -130,22 +130,22 @@ def _excess(current_a: float, limits: Limits) -> str:
 def describe(bridge: Bridge, view: View, flow: Flow) -> Sentence:
     """Return what the battery does, what comes of that, and whether the GX goes by it."""
     if view.freshness is Freshness.STARTING and view.measured is None:
-        link = bridge.poller.link
+        link = bridge.pack.poller.link
         why = "the BMS answers, its first readings are looked at" if link.up else link.reason
         return Sentence(f"Starting: {clean(why)}. Nothing is sent yet.{_can_words(bridge)}", "bold yellow")
     if view.last is not None:
-        link = bridge.poller.link
+        link = bridge.pack.poller.link
         cause = "" if link.up or view.frozen else f" ({clean(link.reason)})"
         goes_on = " Discharging goes on." if view.limits is not None and view.limits.dcl_a > 0.0 else ""
         text = f"{_first_up(view.remark)}{cause}.{goes_on} What is grey is {duration(view.last.age_s)} old."
         return Sentence(text, "bold red" if view.freshness is Freshness.SILENT else "bold yellow")
     if view.limits is None or view.measured is None:
         return Sentence(f"Starting: {view.remark or 'nothing is known yet'}.{_can_words(bridge)}", "bold yellow")
-    alarms = [name for name, level in bridge.pipeline.alarms.active().items() if level is AlarmLevel.ALARM]
+    alarms = [name for name, level in bridge.battery.alarms.active().items() if level is AlarmLevel.ALARM]
     others = f" and {len(alarms) - 1} more" if alarms[1:] else ""
     alarm = f"ALARM: {in_words(alarms[0])}{others}. " if alarms else ""
     text = f"{alarm}{_doing(bridge, view, flow)} {_listener(bridge, view.limits, flow)}"
-    worried = bridge.can_trouble or bridge.gx.state is not GxState.PRESENT
+    worried = bridge.can.trouble or bridge.can.gx.state is not GxState.PRESENT
     return Sentence(text, "bold red" if alarms else "bold yellow" if worried else "bold green")
 
 
@@ -155,7 +155,7 @@ def time_left(bridge: Bridge, view: View, flow: Flow) -> str:
     if snapshot is None or limits is None or limits.full:
         return ""
     set_ah = None if snapshot.ratings is None else snapshot.ratings.capacity_ah
-    hours = flow.hours(bridge.pipeline.measured_capacity_ah or set_ah)
+    hours = flow.hours(bridge.battery.measured_capacity_ah or set_ah)
     charging = snapshot.pack.current_a > 0.0
     if hours is None or (limits.ccl_a if charging else limits.dcl_a) <= 0.0:
         return ""
@@ -193,9 +193,9 @@ def _doing(bridge: Bridge, view: View, flow: Flow) -> str:
 
 def _listener(bridge: Bridge, limits: Limits, flow: Flow) -> str:
     """Return whether the GX does what it is told."""
-    if bridge.can_trouble:
+    if bridge.can.trouble:
         return _can_words(bridge).strip()
-    gx = bridge.gx
+    gx = bridge.can.gx
     if gx.state is GxState.NEVER_SEEN:
         waits = gx.silent_for_s < gx.timeout_s
         return "Waiting for the GX." if waits else "No GX is heard: limits are sent, nobody is known to read them."
@@ -209,20 +209,20 @@ def _listener(bridge: Bridge, limits: Limits, flow: Flow) -> str:
 
 
 def _can_words(bridge: Bridge) -> str:
-    return f" Nothing reaches the GX: {clean(bridge.can_trouble)}." if bridge.can_trouble else ""
+    return f" Nothing reaches the GX: {clean(bridge.can.trouble)}." if bridge.can.trouble else ""
 
 
 def gx_words(bridge: Bridge) -> str:
     """Return how it stands with the neighbours: GX, CAN adapter, BMS."""
-    gx, link = bridge.gx, bridge.poller.link
+    gx, link = bridge.can.gx, bridge.pack.poller.link
     heard = {
         GxState.PRESENT: f"present, heard {gx.silent_for_s:.1f} s ago",
         GxState.LOST: f"lost, last heard {duration(gx.silent_for_s)} ago",
         GxState.NEVER_SEEN: "never seen",
     }[gx.state]
-    can = clean(bridge.can_trouble) or "open"
+    can = clean(bridge.can.trouble) or "open"
     answers = (
-        f"answers in {bridge.client.statistics.latency.last_ms:.0f} ms"
+        f"answers in {bridge.pack.client.statistics.latency.last_ms:.0f} ms"
         if link.up
         else clean(link.reason).removeprefix("the BMS ")
     )
@@ -231,8 +231,8 @@ def gx_words(bridge: Bridge) -> str:
 
 def alarm_words(bridge: Bridge, level: AlarmLevel) -> str:
     """Return the alarms and notices of a level in words, the alarms that a GX shows first; empty without any."""
-    found = [name for name, each in bridge.pipeline.alarms.active().items() if each is level]
-    beside = [name for name, each in bridge.notices.notices.active().items() if each is level]
+    found = [name for name, each in bridge.battery.alarms.active().items() if each is level]
+    beside = [name for name, each in bridge.battery.notices.active().items() if each is level]
     return ", ".join(in_words(name) for name in (*found, *beside))
 
 

@@ -1,8 +1,9 @@
-"""The path between the two buses: a sample becomes accepted, limits, alarms and energy, and is kept for the sender.
+"""The battery: a snapshot becomes accepted, limits, alarms, notices and energy, and one state for all who read it.
 
 Everything here runs on the event loop in well under a millisecond; nothing waits for a disk, a service or a lock.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from tinybms_bridge.battery.alarm_rules import AlarmMemory, AlarmSettings, evaluate
@@ -25,10 +26,11 @@ from tinybms_bridge.battery.limits import (
 from tinybms_bridge.battery.limits.discharge import end_pause
 from tinybms_bridge.battery.limits.readings import ReadingMemory, name_of_cells
 from tinybms_bridge.battery.limits.soc_count import SocMemory, set_count
+from tinybms_bridge.battery.notices import Communication, NoticeMemory, Notices, NoticeSettings, evaluate_notices
 from tinybms_bridge.battery.plausibility import PlausibilityMemory, PlausibilitySettings, Verdict, judge
 from tinybms_bridge.battery.saved_state import SavedState
-from tinybms_bridge.battery.snapshot import Ratings, Snapshot
-from tinybms_bridge.battery.view import View, make_view
+from tinybms_bridge.battery.snapshot import Identity, Ratings, Snapshot
+from tinybms_bridge.battery.state import MAIN_PACK, BatteryState, PackState
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.events import (
     AlarmsChanged,
@@ -36,13 +38,14 @@ from tinybms_bridge.link.events import (
     FreshnessChanged,
     LimitsDecided,
     Noted,
+    NoticesChanged,
     SampleAccepted,
     SampleRejected,
 )
 
-__all__ = ["Decision", "Pipeline", "PipelineSettings"]
+__all__ = ["Battery", "BatterySettings"]
 
-_SOURCE = "pipeline"
+_SOURCE = "battery"
 
 _TELL_AGAIN_S = 600.0
 """A loose wire gives outliers for days: its alarm tells of that, each single one need not."""
@@ -53,35 +56,48 @@ _LEAP_PERCENT = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class PipelineSettings:
+class BatterySettings:
     """Settings of the stages."""
 
     limits: LimitSettings = field(default_factory=LimitSettings)
     plausibility: PlausibilitySettings = field(default_factory=PlausibilitySettings)
     alarms: AlarmSettings = field(default_factory=AlarmSettings)
+    notices: NoticeSettings = field(default_factory=NoticeSettings)
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """One consistent set: a sample, and what was decided from it."""
+class Battery:
+    """Turns snapshots into limits and the state of the battery.
 
-    snapshot: Snapshot
-    limits: Limits
-    alarms: Alarms
-    energy: EnergyTotals
+    Args:
+        bus: Where changes are published.
+        settings: May be replaced at any time; see ``apply``.
+        saved: What has survived a restart.
+        identity: Returns who the BMS is.
+        saved_energy: Returns what of the present counters is on the disk.
 
+    """
 
-class Pipeline:
-    """Turns samples into decisions."""
-
-    def __init__(self, bus: Bus, settings: PipelineSettings, saved: SavedState | None = None) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        settings: BatterySettings,
+        saved: SavedState | None = None,
+        *,
+        identity: Callable[[], Identity | None] = lambda: None,
+        saved_energy: Callable[[EnergyTotals], EnergyTotals] = lambda present: present,
+    ) -> None:
         saved = saved or SavedState()
+        self._identity = identity
+        self._saved_energy = saved_energy
+        self._notices = NoticeMemory()
+        self._decided_s = 0.0
         self.settings = settings
         """May be replaced at any time; in force from the next step."""
         self.manual = ManualInhibits()
         """What the user has stopped by hand; stays in force when the settings are replaced."""
         self.rejected = 0
-        """Samples that were not believed."""
+        """Snapshots that were not believed, since the start."""
+        self._rejected_before = 0
         self.last_verdict = Verdict()
         """Judgement of the last sample."""
         self._bus = bus
@@ -133,17 +149,53 @@ class Pipeline:
         """The limits in force, whether or not they may be sent."""
         return self._limits
 
-    def view(self, now_s: float) -> View:
-        """Return what may be shown at ``now_s``: what is measured and in force, or else the last of it."""
-        return make_view(
-            self.freshness,
-            self.snapshot,
-            self._limits,
-            last_limits=self._last_fresh,
-            now_s=now_s,
+    def state(self) -> BatteryState:
+        """Return what is known and in force now."""
+        energy = self.energy
+        pack = PackState(
+            latest=self.snapshot,
+            identity=self._identity(),
+            rejected=self.rejected - self._rejected_before,
+            outliers=self.readings.doubts.count,
+        )
+        return BatteryState(
+            made_s=self._decided_s,
+            packs={MAIN_PACK: pack},
+            freshness=self.freshness,
+            decided=self._limits,
+            fresh_limits=self._last_fresh,
+            alarms=self.alarms,
+            notices=self.notices,
+            energy=energy,
+            saved_energy=self._saved_energy(energy),
             live_for_s=self.settings.limits.freshness.fresh_timeout_s,
             frozen_since_s=self.frozen_since_s,
         )
+
+    def reset_statistics(self) -> None:
+        """Count the snapshots that are not believed from 0 again."""
+        self._rejected_before = self.rejected
+
+    @property
+    def notices(self) -> Notices:
+        """The notices in force."""
+        return self._notices.notices
+
+    def look(self, communication: Communication, now_s: float, *, configuration_ok: bool = True) -> None:
+        """Judge the notices again, and publish what changed."""
+        before = self.notices
+        self._notices = evaluate_notices(
+            self._notices,
+            self.snapshot,
+            self._limits,
+            communication,
+            self.settings.notices,
+            now_s,
+            configuration_ok=configuration_ok,
+        )
+        active = {name: level for name, level in self.notices.levels.items() if before.levels.get(name) != level}
+        if any(level or name in before.levels for name, level in active.items()):
+            self._bus.publish(NoticesChanged(before, self.notices), _SOURCE)
 
     @property
     def lowest_chemistry(self) -> Chemistry:
@@ -221,6 +273,7 @@ class Pipeline:
     def _decide(self, snapshot: Snapshot | None, now_s: float) -> None:
         """Decide from a new sample, or None: from what is known."""
         before, old_limits, old_alarms = self._memory, self._limits, self._alarms
+        self._decided_s = now_s
         limits, self._memory = step(snapshot, self._limit_settings(), before, now_s)
         if snapshot is not None and self.snapshot is not None:
             self._bus.publish(SampleAccepted(self.snapshot), _SOURCE)
@@ -282,13 +335,6 @@ class Pipeline:
                     f" ({doubts.count} since the start)"
                 )
                 self._bus.publish(Noted(Severity.WARNING, "reading.outlier", text), _SOURCE)
-
-    def decision(self) -> Decision | None:
-        """Return what may be sent now, or None: not started yet, or silent."""
-        snapshot, limits = self.snapshot, self._limits
-        if snapshot is None or limits is None or not limits.may_send:
-            return None
-        return Decision(snapshot, limits, self._alarms.alarms, self._energy.totals)
 
     def _limit_settings(self) -> LimitSettings:
         """Return the settings with what is stopped by hand; the same object until one changes, as stages know it by."""

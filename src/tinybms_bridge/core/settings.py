@@ -17,7 +17,7 @@ from tinybms_bridge.battery.limits import (
 from tinybms_bridge.battery.notices import NoticeSettings
 from tinybms_bridge.config.battery import limit_settings
 from tinybms_bridge.config.configuration import Configuration
-from tinybms_bridge.core.battery import PipelineSettings
+from tinybms_bridge.core.battery import BatterySettings
 from tinybms_bridge.errors import ConfigError, ConfigProblem
 from tinybms_bridge.hal.can import CanSettings
 from tinybms_bridge.services.history import HistorySettings
@@ -30,12 +30,11 @@ from tinybms_bridge.victron.can.neighbours import BMS_IDS
 from tinybms_bridge.victron.can.transmitter import TransmitterSettings
 
 __all__ = [
+    "battery_settings",
     "can_settings",
     "client_settings",
     "frame_settings",
     "history_settings",
-    "notice_settings",
-    "pipeline_settings",
     "poll_settings",
     "transmitter_settings",
 ]
@@ -71,10 +70,10 @@ def poll_settings(config: Configuration) -> PollSettings:
     )
 
 
-def pipeline_settings(config: Configuration) -> PipelineSettings:
-    """Return the settings of the stages between the two buses."""
+def battery_settings(config: Configuration) -> BatterySettings:
+    """Return the settings of limits, alarms and notices."""
     victron, cvl = config.victron, config.cvl
-    return PipelineSettings(
+    return BatterySettings(
         limits=replace(
             limit_settings(config),
             current_fraction=victron.current_fraction,
@@ -97,6 +96,7 @@ def pipeline_settings(config: Configuration) -> PipelineSettings:
             ),
         ),
         alarms=_alarm_settings(config),
+        notices=_notice_settings(config),
     )
 
 
@@ -174,7 +174,7 @@ def _alarm_settings(config: Configuration) -> AlarmSettings:
     )
 
 
-def notice_settings(config: Configuration) -> NoticeSettings:
+def _notice_settings(config: Configuration) -> NoticeSettings:
     """Return the thresholds of the bridge's own notices."""
     thresholds = config.victron.thresholds
     return NoticeSettings(

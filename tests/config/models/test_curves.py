@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tinybms_bridge.battery.limits import CURVE_NAMES, Curve
 from tinybms_bridge.config.loader import interpret
 from tinybms_bridge.config.models.curves import Curves
-from tinybms_bridge.core.settings import pipeline_settings
+from tinybms_bridge.core.settings import battery_settings
 
 Complaints = Callable[[object], dict[str, str]]
 
@@ -97,4 +97,4 @@ def test_every_accepted_curve_is_one_for_the_engine(points: list[tuple[float, fl
     points.sort()
     config = interpret(curve([list(point) for point in points], "discharge_by_temperature"), "test").configuration
 
-    assert pipeline_settings(config).limits.curves == (("discharge_by_temperature", Curve(tuple(points))),)
+    assert battery_settings(config).limits.curves == (("discharge_by_temperature", Curve(tuple(points))),)

@@ -9,9 +9,9 @@ import pytest
 from tinybms_bridge.battery.limits import ChargeDefaults, ChargeState
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.snapshot import Snapshot
-from tinybms_bridge.core.battery import Pipeline, PipelineSettings
+from tinybms_bridge.core.battery import Battery, BatterySettings
 from tinybms_bridge.link.bus import Bus
-from tinybms_bridge.victron.can.codec import FrameSettings, Outgoing, decode_frame, encode_frames
+from tinybms_bridge.victron.can.codec import FrameSettings, decode_frame, encode_frames
 from tinybms_lab.bench.battery import BatteryPlan, OddCell
 from tinybms_lab.bench.controllers import Sent, Statistics
 from tinybms_lab.bench.loop import Simulation
@@ -61,27 +61,26 @@ class PipelineController:
             assert self._pipeline.accept(snapshot, now_s)
         else:
             self._pipeline.tick(now_s)
-        decision = self._pipeline.decision()
-        if decision is None:
+        state = self._pipeline.state()
+        if not state.may_send:
             return None
-        outgoing = Outgoing(decision.snapshot, decision.limits, decision.alarms, decision.energy)
-        burst = {frame.arbitration_id: decode_frame(frame) for frame in encode_frames(outgoing, FrameSettings())}
+        burst = {frame.arbitration_id: decode_frame(frame) for frame in encode_frames(state, FrameSettings())}
         names = ("charge_voltage_limit", "charge_current_limit", "discharge_current_limit")
         cvl_v, ccl_a, dcl_a = (burst[0x351].number(name) for name in names)
         assert cvl_v is not None
         assert ccl_a is not None
         assert dcl_a is not None
         in_doubt = self._pipeline._memory.readings.read_again
-        return Sent(cvl_v, ccl_a, dcl_a, decision.limits.state, now_s, in_doubt)
+        return Sent(cvl_v, ccl_a, dcl_a, state.limits.state, now_s, in_doubt)
 
     def restart(self) -> None:
         """End and begin again with the state file."""
         written = json.dumps(self._pipeline.saved_state().to_document())
         self._pipeline = self._started(SavedState.from_document(json.loads(written)))
 
-    def _started(self, saved: SavedState | None) -> Pipeline:
+    def _started(self, saved: SavedState | None) -> Battery:
         bus = Bus(self._clock.monotonic, lambda: datetime.now(UTC))
-        return Pipeline(bus, PipelineSettings(limits=self._settings), saved)
+        return Battery(bus, BatterySettings(limits=self._settings), saved)
 
 
 def played(scenario: Scenario, controller: object) -> Trace:

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
+from tinybms_bridge.battery.state import BatteryState
 from tinybms_bridge.hal.can import CanFrame
-from tinybms_bridge.victron.can.codec import FrameSettings, Outgoing, encode_frames
+from tinybms_bridge.victron.can.codec import FrameSettings, encode_frames
 from tinybms_bridge.victron.can.gx import IDENTIFICATION, GxPresence, GxState
 from tinybms_bridge.victron.can.transmitter import Transmitter
 from tinybms_lab.gx.devices import INVERTER_EFFICIENCY
@@ -47,11 +48,11 @@ class House:
     """A bus with a sending battery on one side and the GX on the other."""
 
     def __init__(
-        self, outgoing: Outgoing | None, solar_w: float, load_w: float, system: SystemPlan | None = None
+        self, state: BatteryState | None, solar_w: float, load_w: float, system: SystemPlan | None = None
     ) -> None:
         self.clock = FakeClock()
         self.bus = MemoryCanBus()
-        self.outgoing = outgoing
+        self.state = state
         self.solar_w, self.load_w = solar_w, load_w
         self.battery = Battery()
         self.port = self.bus.open()
@@ -61,7 +62,7 @@ class House:
 
     def frames(self) -> tuple[CanFrame, ...] | None:
         """Return what the battery tells now."""
-        return encode_frames(self.outgoing, FrameSettings()) if self.outgoing else None
+        return encode_frames(self.state, FrameSettings()) if self.state else None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Advance]:
@@ -76,9 +77,9 @@ class House:
 
 
 @pytest.fixture
-def house(make_outgoing: Any) -> House:
+def house(make_state: Any) -> House:
     """Return a house with 3 kW of sun and 500 W of loads."""
-    return House(make_outgoing(cvl_v=56.0, ccl_a=100.0, dcl_a=100.0), solar_w=3000.0, load_w=500.0)
+    return House(make_state(cvl_v=56.0, ccl_a=100.0, dcl_a=100.0), solar_w=3000.0, load_w=500.0)
 
 
 async def test_gx_announces_itself_each_second(house: House) -> None:
@@ -102,9 +103,9 @@ async def test_bridge_sees_the_simulated_gx(house: House) -> None:
     assert (presence.state, presence.identified) == (GxState.PRESENT, True)
 
 
-async def test_battery_is_shown_as_it_tells(house: House, make_outgoing: Any) -> None:
+async def test_battery_is_shown_as_it_tells(house: House, make_state: Any) -> None:
     """The display has name, measurements, limits and alarms from the frames."""
-    house.outgoing = make_outgoing(
+    house.state = make_state(
         cvl_v=56.0, ccl_a=80.0, dcl_a=90.0, alarms=Alarms({AlarmName.CELL_IMBALANCE: AlarmLevel.WARNING})
     )
     async with house.running() as advance:
@@ -119,7 +120,7 @@ async def test_battery_is_shown_as_it_tells(house: House, make_outgoing: Any) ->
 
 async def test_no_current_without_a_battery(house: House) -> None:
     """Before the first frames nothing flows."""
-    house.outgoing = None
+    house.state = None
     async with house.running() as advance:
         await advance(5.0)
         view = house.gx.view()
@@ -129,7 +130,7 @@ async def test_no_current_without_a_battery(house: House) -> None:
 
 async def test_battery_is_not_recognised_without_0x35a(house: House) -> None:
     """A GX detects a battery by 0x35A; limits alone do not do."""
-    house.outgoing = None
+    house.state = None
     async with house.running() as advance:
         for _ in range(5):
             house.port.send(CanFrame(0x351, bytes.fromhex("4302E8039E07D001")))
@@ -166,9 +167,9 @@ async def test_loads_discharge_at_night(house: House) -> None:
 
 
 @pytest.mark.parametrize("ccl_a", [0.0, 5.0, 20.0])
-async def test_charge_current_limit_is_obeyed(house: House, make_outgoing: Any, ccl_a: float) -> None:
+async def test_charge_current_limit_is_obeyed(house: House, make_state: Any, ccl_a: float) -> None:
     """CCL bounds the current, and the sun is used no further."""
-    house.outgoing = make_outgoing(ccl_a=ccl_a)
+    house.state = make_state(ccl_a=ccl_a)
     async with house.running() as advance:
         await advance(10.0)
         view = house.gx.view()
@@ -178,9 +179,9 @@ async def test_charge_current_limit_is_obeyed(house: House, make_outgoing: Any, 
 
 
 @pytest.mark.parametrize("dcl_a", [0.0, 5.0, 20.0])
-async def test_discharge_current_limit_is_obeyed(house: House, make_outgoing: Any, dcl_a: float) -> None:
+async def test_discharge_current_limit_is_obeyed(house: House, make_state: Any, dcl_a: float) -> None:
     """DCL bounds the current, and the grid serves the rest."""
-    house.outgoing = make_outgoing(dcl_a=dcl_a)
+    house.state = make_state(dcl_a=dcl_a)
     house.solar_w, house.load_w = 0.0, 3000.0
     async with house.running() as advance:
         await advance(5.0)
@@ -191,9 +192,9 @@ async def test_discharge_current_limit_is_obeyed(house: House, make_outgoing: An
     assert view.served_w == 3000.0
 
 
-async def test_current_tapers_at_the_voltage_limit(house: House, make_outgoing: Any) -> None:
+async def test_current_tapers_at_the_voltage_limit(house: House, make_state: Any) -> None:
     """At CVL the voltage is held, but for the drop in the cables, and the current falls below what the sun offers."""
-    house.outgoing = make_outgoing(cvl_v=53.3, ccl_a=100.0)
+    house.state = make_state(cvl_v=53.3, ccl_a=100.0)
     async with house.running() as advance:
         await advance(60.0)
         view = house.gx.view()
@@ -204,12 +205,12 @@ async def test_current_tapers_at_the_voltage_limit(house: House, make_outgoing: 
     assert view.solar_w < view.solar_available_w
 
 
-async def test_voltage_limit_below_the_battery_stops_the_charge(house: House, make_outgoing: Any) -> None:
+async def test_voltage_limit_below_the_battery_stops_the_charge(house: House, make_state: Any) -> None:
     """A CVL under the battery's voltage ends charging within a burst, a loop and the lag; then the loads come first."""
     async with house.running() as advance:
         await advance(10.0)
         assert house.gx.view().current_a > 40.0
-        house.outgoing = make_outgoing(cvl_v=52.0)
+        house.state = make_state(cvl_v=52.0)
         await advance(5.0)
         assert house.gx.view().current_a <= 0.0
         await advance(10.0)
@@ -220,7 +221,7 @@ async def test_silent_battery_is_lost_after_three_seconds(house: House) -> None:
     """Without 0x351 neither charge nor discharge goes on, and the solar charger stops."""
     async with house.running() as advance:
         await advance(5.5)
-        house.outgoing = None
+        house.state = None
         await advance(2.0)
         assert house.gx.view().mode is GxMode.CHARGING
         await advance(2.0)
@@ -228,7 +229,7 @@ async def test_silent_battery_is_lost_after_three_seconds(house: House) -> None:
     assert (view.mode, view.current_a, view.solar_w, view.grid_w) == (GxMode.BMS_LOST, 0.0, 0.0, 500.0)
 
 
-async def test_lost_battery_comes_back(house: House, make_outgoing: Any) -> None:
+async def test_lost_battery_comes_back(house: House, make_state: Any) -> None:
     """With the first burst after an outage the system works again."""
     async with house.running() as advance:
         await advance(2.0)
@@ -247,7 +248,7 @@ async def test_cut_off_limits_do_not_count(house: House, data: str) -> None:
     async with house.running() as advance:
         await advance(2.0)
         before = house.gx.view().ccl_a
-        house.outgoing = None
+        house.state = None
         for _ in range(8):
             house.port.send(CanFrame(0x351, bytes.fromhex(data)))
             await advance(0.5)
@@ -257,7 +258,7 @@ async def test_cut_off_limits_do_not_count(house: House, data: str) -> None:
 
 async def test_short_name_is_shown(house: House) -> None:
     """A battery with 0x35E alone is called by it, one without any name in general terms."""
-    house.outgoing = None
+    house.state = None
     async with house.running() as advance:
         house.port.send(CanFrame(0x35A, bytes(8)))
         await advance(0.5)
@@ -276,11 +277,9 @@ async def test_end_of_the_simulation_opens_the_circuit(house: House) -> None:
 
 
 @pytest.fixture
-def selling(make_outgoing: Any) -> House:
+def selling(make_state: Any) -> House:
     """Return a house with 3 kW of sun that sells what it does not need, and a battery at its CVL."""
-    return House(
-        make_outgoing(cvl_v=52.8, ccl_a=0.0, dcl_a=100.0), 3000.0, 500.0, SystemPlan(feed_in=True, island=False)
-    )
+    return House(make_state(cvl_v=52.8, ccl_a=0.0, dcl_a=100.0), 3000.0, 500.0, SystemPlan(feed_in=True, island=False))
 
 
 async def test_surplus_is_sold(selling: House) -> None:
@@ -295,18 +294,18 @@ async def test_surplus_is_sold(selling: House) -> None:
     assert view.grid_w == pytest.approx(0.0, abs=1e-6)
 
 
-async def test_feed_in_heeds_no_charge_current_limit(selling: House, make_outgoing: Any) -> None:
+async def test_feed_in_heeds_no_charge_current_limit(selling: House, make_state: Any) -> None:
     """With CCL 0 and a CVL above the battery the chargers charge on: CVL alone protects."""
-    selling.outgoing = make_outgoing(cvl_v=54.0, ccl_a=0.0)
+    selling.state = make_state(cvl_v=54.0, ccl_a=0.0)
     async with selling.running() as advance:
         await advance(20.0)
         assert selling.gx.view().current_a > 30.0
 
 
-async def test_feed_in_without_buyers_ends_four_tenths_above(selling: House, make_outgoing: Any) -> None:
+async def test_feed_in_without_buyers_ends_four_tenths_above(selling: House, make_state: Any) -> None:
     """What nobody buys lifts the battery to the chargers' own target."""
     plan = SystemPlan(feed_in=True, island=False, export_max_w=0.0)
-    house = House(make_outgoing(cvl_v=53.0), 9000.0, 0.0, plan)
+    house = House(make_state(cvl_v=53.0), 9000.0, 0.0, plan)
     async with house.running() as advance:
         await advance(60.0)
         voltage_v, view = house.battery.voltage_v, house.gx.view()
@@ -315,11 +314,9 @@ async def test_feed_in_without_buyers_ends_four_tenths_above(selling: House, mak
 
 
 @pytest.mark.parametrize(("dcl_a", "mode", "served_w"), [(1.0, GxMode.DISCHARGING, 2000.0), (0.0, GxMode.DARK, 0.0)])
-async def test_an_island_hears_no_limit_but_zero(
-    make_outgoing: Any, dcl_a: float, mode: GxMode, served_w: float
-) -> None:
+async def test_an_island_hears_no_limit_but_zero(make_state: Any, dcl_a: float, mode: GxMode, served_w: float) -> None:
     """DCL 0 switches the inverter off, and nothing else serves the loads."""
-    house = House(make_outgoing(dcl_a=dcl_a), 0.0, 2000.0, SystemPlan(island=True))
+    house = House(make_state(dcl_a=dcl_a), 0.0, 2000.0, SystemPlan(island=True))
     async with house.running() as advance:
         await advance(5.0)
         view = house.gx.view()
@@ -337,10 +334,10 @@ async def test_an_island_hears_no_limit_but_zero(
     cvl_v=st.floats(40, 60),
 )
 async def test_limits_hold_for_any_sun_and_load(
-    make_outgoing: Any, solar_w: float, load_w: float, ccl_a: float, dcl_a: float, cvl_v: float
+    make_state: Any, solar_w: float, load_w: float, ccl_a: float, dcl_a: float, cvl_v: float
 ) -> None:
     """No sun and no load make the system exceed DCL, nor CCL and CVL by more than a moment's swing."""
-    house = House(make_outgoing(cvl_v=cvl_v, ccl_a=ccl_a, dcl_a=dcl_a), solar_w, load_w)
+    house = House(make_state(cvl_v=cvl_v, ccl_a=ccl_a, dcl_a=dcl_a), solar_w, load_w)
     async with house.running() as advance:
         for _ in range(20):
             await advance(1.0)

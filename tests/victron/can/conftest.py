@@ -7,21 +7,22 @@ from typing import Any
 
 import pytest
 
+from tinybms_bridge.battery.state import BatteryState
 from tinybms_bridge.hal.can import CanFrame
-from tinybms_bridge.victron.can.codec import FrameSettings, Outgoing, decode_frame, encode_frames
+from tinybms_bridge.victron.can.codec import FrameSettings, decode_frame, encode_frames
 from tinybms_bridge.victron.can.field import FieldValue
 
-MakeOutgoing = Callable[..., Outgoing]
+MakeState = Callable[..., BatteryState]
 Encode = Callable[..., dict[int, CanFrame]]
 DecodeField = Callable[[CanFrame, str], FieldValue]
 
 
 @pytest.fixture(scope="session")
-def encode(make_outgoing: MakeOutgoing) -> Encode:
+def encode(make_state: MakeState) -> Encode:
     """Return a function that encodes a changed battery and gives the frames by id."""
 
     def encoded(settings: FrameSettings | None = None, **changes: Any) -> dict[int, CanFrame]:
-        frames = encode_frames(make_outgoing(**changes), settings or FrameSettings())
+        frames = encode_frames(make_state(**changes), settings or FrameSettings())
         return {frame.arbitration_id: frame for frame in frames}
 
     return encoded

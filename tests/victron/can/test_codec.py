@@ -17,22 +17,22 @@ MINIMUM = (0x351, 0x355, 0x356, 0x35A)
 BARE = FrameSettings(optional_frames=frozenset())
 
 
-def test_burst_of_a_healthy_battery_is_complete_and_in_order(make_outgoing: Any) -> None:
+def test_burst_of_a_healthy_battery_is_complete_and_in_order(make_state: Any) -> None:
     """The controlling frame goes first, then the rest of the minimum, then all that is known."""
-    frames = encode_frames(make_outgoing(), FrameSettings())
+    frames = encode_frames(make_state(), FrameSettings())
     assert tuple(frame.arbitration_id for frame in frames) == (*MINIMUM, *OPTIONAL_FRAMES)
 
 
-def test_minimum_cannot_be_switched_off(make_outgoing: Any) -> None:
+def test_minimum_cannot_be_switched_off(make_state: Any) -> None:
     """With no optional frame chosen, what a GX needs still goes out."""
-    frames = encode_frames(make_outgoing(), BARE)
+    frames = encode_frames(make_state(), BARE)
     assert tuple(frame.arbitration_id for frame in frames) == MINIMUM
 
 
 @pytest.mark.parametrize("chosen", [0x35E, 0x35F, 0x372, 0x373, 0x378, 0x379, 0x382])
-def test_single_optional_frames_can_be_chosen(make_outgoing: Any, chosen: int) -> None:
+def test_single_optional_frames_can_be_chosen(make_state: Any, chosen: int) -> None:
     """Only the chosen frame is added."""
-    frames = encode_frames(make_outgoing(), FrameSettings(optional_frames=frozenset({chosen})))
+    frames = encode_frames(make_state(), FrameSettings(optional_frames=frozenset({chosen})))
     assert tuple(frame.arbitration_id for frame in frames) == (*MINIMUM, chosen)
 
 

@@ -9,8 +9,9 @@ from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.limits.model import ChargeState, Freshness, Limits
 from tinybms_bridge.battery.snapshot import Cells, Identity, PackValues, Snapshot, Temperatures
+from tinybms_bridge.battery.state import BatteryState, PackState
 from tinybms_bridge.hal.can import CanFrame
-from tinybms_bridge.victron.can.codec import FrameSettings, Outgoing, UnknownFrame, decode_frame, encode_frames
+from tinybms_bridge.victron.can.codec import FrameSettings, UnknownFrame, decode_frame, encode_frames
 from tinybms_bridge.victron.can.frame_table import FRAME_FORMATS
 from tinybms_bridge.victron.can.outgoing import OPTIONAL_FRAMES
 
@@ -48,32 +49,31 @@ snapshots = st.builds(
     temperatures=temperatures,
     ratings=st.none(),
 )
-anything_outgoing = st.builds(
-    Outgoing,
-    snapshot=snapshots,
-    limits=limits,
+identities = st.builds(Identity, firmware_internal=st.integers(0, 65535), serial_number=st.text(max_size=30))
+any_state = st.builds(
+    BatteryState,
+    packs=st.fixed_dictionaries({"main": st.builds(PackState, snapshots, st.none() | identities)}),
+    decided=limits,
     alarms=st.builds(Alarms, st.dictionaries(st.sampled_from(AlarmName), st.sampled_from(AlarmLevel))),
-    energy=st.builds(EnergyTotals, charged_wh=anything, discharged_wh=st.floats(0, 1e15)),
-    identity=st.none()
-    | st.builds(Identity, firmware_internal=st.integers(0, 65535), serial_number=st.text(max_size=30)),
+    saved_energy=st.builds(EnergyTotals, charged_wh=anything, discharged_wh=st.floats(0, 1e15)),
 )
 chosen = st.sets(st.sampled_from([i for i in OPTIONAL_FRAMES if i not in (0x370, 0x371, 0x380, 0x381)])).map(frozenset)
 
 
-def burst(outgoing: Outgoing, frame_settings: FrameSettings) -> dict[int, CanFrame]:
+def burst(state: BatteryState, frame_settings: FrameSettings) -> dict[int, CanFrame]:
     """Return the frames by id, or none where the codec refuses."""
     try:
-        frames = encode_frames(outgoing, frame_settings)
+        frames = encode_frames(state, frame_settings)
     except ValueError:
         return {}
     return {frame.arbitration_id: frame for frame in frames}
 
 
 @settings(max_examples=300, deadline=None)
-@given(anything_outgoing, st.builds(FrameSettings, optional_frames=chosen | st.just(frozenset(OPTIONAL_FRAMES))))
-def test_no_battery_whatsoever_makes_a_dangerous_frame(outgoing: Outgoing, frame_settings: FrameSettings) -> None:
+@given(any_state, st.builds(FrameSettings, optional_frames=chosen | st.just(frozenset(OPTIONAL_FRAMES))))
+def test_no_battery_whatsoever_makes_a_dangerous_frame(state: BatteryState, frame_settings: FrameSettings) -> None:
     """CVL is never 0 or 65535, no limit negative, SOC at most 100, no frame of another's; or nothing is sent."""
-    frames = burst(outgoing, frame_settings)
+    frames = burst(state, frame_settings)
     if not frames:
         return
     cvl_raw = int.from_bytes(frames[0x351].data[0:2], "little")
@@ -89,25 +89,25 @@ def test_no_battery_whatsoever_makes_a_dangerous_frame(outgoing: Outgoing, frame
 
 
 @settings(max_examples=300, deadline=None)
-@given(anything_outgoing)
-def test_burst_is_complete_or_refused(outgoing: Outgoing) -> None:
+@given(any_state)
+def test_burst_is_complete_or_refused(state: BatteryState) -> None:
     """Whatever optional data is broken or missing, the minimum goes out, unless a required value is no number."""
     required = (
-        outgoing.limits.cvl_v,
-        outgoing.limits.ccl_a,
-        outgoing.limits.dcl_a,
-        outgoing.snapshot.pack.voltage_v,
-        outgoing.snapshot.pack.current_a,
-        outgoing.snapshot.pack.soc_percent,
-        *outgoing.snapshot.cells.voltages_v,
+        state.limits.cvl_v,
+        state.limits.ccl_a,
+        state.limits.dcl_a,
+        state.snapshot.pack.voltage_v,
+        state.snapshot.pack.current_a,
+        state.snapshot.pack.soc_percent,
+        *state.snapshot.cells.voltages_v,
     )
     sound = (
         all(map(math.isfinite, required))
-        and outgoing.limits.cvl_v >= 0.05
-        and outgoing.limits.ccl_a >= 0
-        and outgoing.limits.dcl_a >= 0
+        and state.limits.cvl_v >= 0.05
+        and state.limits.ccl_a >= 0
+        and state.limits.dcl_a >= 0
     )
-    frames = burst(outgoing, FrameSettings())
+    frames = burst(state, FrameSettings())
     assert ({0x351, 0x355, 0x356, 0x35A} <= set(frames)) == sound
     assert bool(frames) == sound
 

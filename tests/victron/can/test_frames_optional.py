@@ -65,10 +65,10 @@ def test_version_frame_has_the_layout_of_the_field_capture(encode: Any) -> None:
 
 @pytest.mark.parametrize(("capacity_ah", "sent"), [(280.0, 280), (99.5, 100), (99.49, 99), (0.4, 0), (70000.0, 65535)])
 def test_capacity_is_rounded_to_ampere_hours(
-    make_outgoing: Any, encode: Any, field_of: Any, capacity_ah: float, sent: int
+    make_state: Any, encode: Any, field_of: Any, capacity_ah: float, sent: int
 ) -> None:
     """Installed and online capacity are the BMS's own setting, rounded and saturated."""
-    frames = encode(ratings=replace(make_outgoing().snapshot.ratings, capacity_ah=capacity_ah))
+    frames = encode(ratings=replace(make_state().snapshot.ratings, capacity_ah=capacity_ah))
     assert field_of(frames[0x379], "capacity") == sent
     assert field_of(frames[0x35F], "online_capacity") == sent
 

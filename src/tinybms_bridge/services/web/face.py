@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Protocol
 
 from tinybms_bridge.battery.advice import Advice
 from tinybms_bridge.battery.alarms import Alarms
@@ -15,25 +15,20 @@ from tinybms_bridge.battery.view import View
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.link.bus import Bus
+from tinybms_bridge.link.state import CanState, MonitoredFrame, PartStatus, TraceLine, UartState, WatchdogState
 from tinybms_bridge.services.web.face_history import HistorySource
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 from tinybms_bridge.tinybms.settings import BmsSettings
 
 __all__ = [
     "BridgeFace",
-    "CanFigures",
     "Direction",
     "EventEntry",
     "Inhibit",
     "LogLine",
     "LogPage",
     "LogSource",
-    "MonitoredFrame",
-    "PartFigures",
     "Picture",
-    "TraceLine",
-    "UartFigures",
-    "WatchdogFigures",
 ]
 
 
@@ -58,81 +53,6 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class UartFigures:
-    """How the line to the BMS is, with counters since the start."""
-
-    up: bool = False
-    """Whether the BMS answers."""
-    reason: str = ""
-    """Why not."""
-    device: str = ""
-    polls: int = 0
-    success: int = 0
-    errors: int = 0
-    timeouts: int = 0
-    crc_errors: int = 0
-    retries: int = 0
-    refused: int = 0
-    garbage_bytes: int = 0
-    wakeups: int = 0
-    connects: int = 0
-    latency_last_ms: float = 0.0
-    latency_max_ms: float = 0.0
-    latency_avg_ms: float = 0.0
-    poll_interval_ms: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class CanFigures:
-    """How the CAN bus is, with counters since the start."""
-
-    up: bool = False
-    """Whether the adapter is open."""
-    error: str = ""
-    """Why not."""
-    interface: str = ""
-    tx_count: int = 0
-    tx_errors: int = 0
-    rx_count: int = 0
-    rx_errors: int = 0
-    bus_off_count: int = 0
-    outages: int = 0
-    bursts: int = 0
-    skipped: int = 0
-    """Bursts without anything that may be sent."""
-    jitter_max_ms: float = 0.0
-    gx_state: str = "never_seen"
-    """``never_seen``, ``present`` or ``lost``."""
-    gx_silent_for_s: float = 0.0
-
-    @property
-    def keepalive_ok(self) -> bool:
-        """Whether a GX is heard."""
-        return self.gx_state == "present"
-
-
-@dataclass(frozen=True, slots=True)
-class WatchdogFigures:
-    """How the watchdog is fed."""
-
-    enabled: bool = False
-    timeout_s: float = 0.0
-    feed_count: int = 0
-    since_last_feed_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PartFigures:
-    """One supervised part."""
-
-    name: str
-    state: str
-    error: str = ""
-    restarts: int = 0
-    critical: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class EventEntry:
     """One entry of the bridge's event list."""
 
@@ -144,28 +64,6 @@ class EventEntry:
     text: str
     by: str = ""
     """Which user did it; only for who is logged in."""
-
-
-@dataclass(frozen=True, slots=True)
-class MonitoredFrame:
-    """One CAN frame that was sent or received."""
-
-    number: int
-    """Grows by one from frame to frame, and over restarts of the bridge."""
-    at: datetime
-    direction: Literal["tx", "rx"]
-    arbitration_id: int
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class TraceLine:
-    """One piece of traffic on the line to the BMS."""
-
-    age_s: float
-    direction: Literal["tx", "rx", "note"]
-    text: str
-    """Hex digits, or a remark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,11 +189,11 @@ class BridgeFace(Protocol):
         """Return what is known of the battery."""
         ...
 
-    def uart(self) -> UartFigures:
+    def uart(self) -> UartState:
         """Return how the line to the BMS is."""
         ...
 
-    def can(self) -> CanFigures:
+    def can(self) -> CanState:
         """Return how the CAN bus is."""
         ...
 
@@ -303,11 +201,11 @@ class BridgeFace(Protocol):
         """Return what the BMS has counted, as last read."""
         ...
 
-    def watchdog(self) -> WatchdogFigures:
+    def watchdog(self) -> WatchdogState:
         """Return how the watchdog is fed."""
         ...
 
-    def parts(self) -> Sequence[PartFigures]:
+    def parts(self) -> Sequence[PartStatus]:
         """Return the supervised parts."""
         ...
 

@@ -2,14 +2,15 @@
 
 from dataclasses import dataclass
 
+from tinybms_bridge.battery.state import BatteryState
 from tinybms_bridge.hal.can import CanFrame
 from tinybms_bridge.victron.can.field import FieldValue
 from tinybms_bridge.victron.can.frame_table import FRAME_FORMATS
 from tinybms_bridge.victron.can.frames import MINIMUM_BUILDERS, check_sendable
 from tinybms_bridge.victron.can.frames_optional import OPTIONAL_BUILDERS
-from tinybms_bridge.victron.can.outgoing import FrameSettings, Outgoing
+from tinybms_bridge.victron.can.outgoing import FrameSettings
 
-__all__ = ["DecodedFrame", "FrameSettings", "Outgoing", "UnknownFrame", "decode_frame", "encode_frames"]
+__all__ = ["DecodedFrame", "FrameSettings", "UnknownFrame", "decode_frame", "encode_frames"]
 
 
 class UnknownFrame(LookupError):  # noqa: N818 - a statement about the bus, not a fault of the program
@@ -40,15 +41,15 @@ class DecodedFrame:
         return None if value is None or isinstance(value, str) else float(value)
 
 
-def encode_frames(outgoing: Outgoing, settings: FrameSettings) -> tuple[CanFrame, ...]:
+def encode_frames(state: BatteryState, settings: FrameSettings) -> tuple[CanFrame, ...]:
     """Return one burst: the minimum set first, then the chosen frames whose data is known.
 
     Raises ValueError when voltage, current, SOC or a limit is not a finite number, CVL is 0 or a current limit
     negative; nothing may be sent then.
     """
-    check_sendable(outgoing)
+    check_sendable(state)
     chosen = (build for identifier, build in OPTIONAL_BUILDERS.items() if identifier in settings.optional_frames)
-    built = (build(outgoing, settings) for build in (*MINIMUM_BUILDERS.values(), *chosen))
+    built = (build(state, settings) for build in (*MINIMUM_BUILDERS.values(), *chosen))
     return tuple(frame for frame in built if frame is not None)
 
 

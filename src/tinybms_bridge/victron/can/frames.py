@@ -7,14 +7,15 @@ from typing import Final, TypeGuard
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName
 from tinybms_bridge.battery.limits.model import Freshness
 from tinybms_bridge.battery.snapshot import Temperatures
+from tinybms_bridge.battery.state import BatteryState
 from tinybms_bridge.hal.can import CanFrame
 from tinybms_bridge.victron.can.field import FieldValue
 from tinybms_bridge.victron.can.frame_table import FRAME_FORMATS
-from tinybms_bridge.victron.can.outgoing import FrameSettings, Outgoing
+from tinybms_bridge.victron.can.outgoing import FrameSettings
 
 __all__ = ["MINIMUM_BUILDERS", "Builder", "check_sendable", "known", "pack_sensors"]
 
-Builder = Callable[[Outgoing, FrameSettings], CanFrame | None]
+Builder = Callable[[BatteryState, FrameSettings], CanFrame | None]
 """Builds one frame; None when its data is not known."""
 
 _SMALLEST_CVL_V = 0.05  # rounds to one step of 0.1 V; anything less would be sent as 0
@@ -28,9 +29,9 @@ _ALARM_WORDS: Final = {
 """Alarm pair and warning pair for each level; None where nobody watches."""
 
 
-def check_sendable(outgoing: Outgoing) -> None:
+def check_sendable(state: BatteryState) -> None:
     """Raise ValueError when a value that a GX acts on is not a number or would do harm."""
-    limits, pack = outgoing.limits, outgoing.snapshot.pack
+    limits, pack = state.limits, state.snapshot.pack
     required = {
         "CVL": limits.cvl_v,
         "CCL": limits.ccl_a,
@@ -42,7 +43,7 @@ def check_sendable(outgoing: Outgoing) -> None:
     for name, value in required.items():
         if not math.isfinite(value):
             raise ValueError(f"{name} is {value}; nothing is sent")
-    if not all(map(math.isfinite, outgoing.snapshot.cells.voltages_v)):
+    if not all(map(math.isfinite, state.snapshot.cells.voltages_v)):
         raise ValueError("a cell voltage is not a number; nothing is sent")
     if limits.cvl_v < _SMALLEST_CVL_V:
         raise ValueError(f"CVL is {limits.cvl_v} V; a GX would discharge the battery to that voltage")
@@ -50,8 +51,8 @@ def check_sendable(outgoing: Outgoing) -> None:
         raise ValueError(f"CCL is {limits.ccl_a} A and DCL is {limits.dcl_a} A; neither may be negative")
 
 
-def _limits(outgoing: Outgoing, settings: FrameSettings) -> CanFrame:
-    limits = outgoing.limits
+def _limits(state: BatteryState, settings: FrameSettings) -> CanFrame:
+    limits = state.limits
     values: dict[str, FieldValue] = {
         "charge_voltage_limit": limits.cvl_v,
         "charge_current_limit": limits.ccl_a,
@@ -63,8 +64,8 @@ def _limits(outgoing: Outgoing, settings: FrameSettings) -> CanFrame:
     return FRAME_FORMATS[0x351].encode(values, 6)
 
 
-def _state_of_charge(outgoing: Outgoing, settings: FrameSettings) -> CanFrame:
-    pack = outgoing.snapshot.pack
+def _state_of_charge(state: BatteryState, settings: FrameSettings) -> CanFrame:
+    pack = state.snapshot.pack
     values: dict[str, FieldValue] = {
         "soc": pack.soc_percent,
         "soh": pack.soh_percent if known(pack.soh_percent) else settings.unknown_soh_percent,
@@ -74,27 +75,27 @@ def _state_of_charge(outgoing: Outgoing, settings: FrameSettings) -> CanFrame:
     return FRAME_FORMATS[0x355].encode(values | {"soc_high_resolution": pack.soc_percent})
 
 
-def _measurements(outgoing: Outgoing, _: FrameSettings) -> CanFrame:
-    pack = outgoing.snapshot.pack
+def _measurements(state: BatteryState, _: FrameSettings) -> CanFrame:
+    pack = state.snapshot.pack
     values: dict[str, FieldValue] = {"voltage": pack.voltage_v, "current": pack.current_a}
-    sensors = pack_sensors(outgoing.snapshot.temperatures)
+    sensors = pack_sensors(state.snapshot.temperatures)
     if not sensors:
         return FRAME_FORMATS[0x356].encode(values, 4)
     return FRAME_FORMATS[0x356].encode(values | {"temperature": max(sensors.values())})
 
 
-def _alarms(outgoing: Outgoing, settings: FrameSettings) -> CanFrame:
-    values: dict[str, FieldValue] = {"system_status": _system_status(outgoing, settings)}
+def _alarms(state: BatteryState, settings: FrameSettings) -> CanFrame:
+    values: dict[str, FieldValue] = {"system_status": _system_status(state, settings)}
     for name in AlarmName:
-        alarm, warning = _ALARM_WORDS[outgoing.alarms.levels.get(name)]
+        alarm, warning = _ALARM_WORDS[state.alarms.levels.get(name)]
         values[f"alarm_{name.value}"] = alarm
         values[f"warning_{name.value}"] = warning
     return FRAME_FORMATS[0x35A].encode(values)
 
 
-def _system_status(outgoing: Outgoing, settings: FrameSettings) -> int:
+def _system_status(state: BatteryState, settings: FrameSettings) -> int:
     if settings.system_status == "online":
-        return 2 if outgoing.limits.freshness is Freshness.FRESH else 1
+        return 2 if state.limits.freshness is Freshness.FRESH else 1
     return settings.system_status
 
 

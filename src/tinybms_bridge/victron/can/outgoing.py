@@ -1,13 +1,10 @@
-"""What goes out: the consistent set of values behind one burst, and the settings of the frames."""
+"""The settings of the frames, and how far limits have fallen below those that were sent."""
 
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, Literal
 
-from tinybms_bridge.battery.alarms import Alarms
-from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.limits.model import Limits
-from tinybms_bridge.battery.snapshot import Identity, Snapshot
 
 __all__ = [
     "INSTALLED_CAPACITY_BYTES",
@@ -15,7 +12,6 @@ __all__ = [
     "RESERVED_NAMES",
     "Fall",
     "FrameSettings",
-    "Outgoing",
     "fall_of",
 ]
 
@@ -39,17 +35,6 @@ _ROUNDING = 1e-6
 
 _FRAME_TEXT = 8
 _PAIRS = ((0x370, 0x371), (0x380, 0x381))
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """Everything that one burst tells, taken at one moment."""
-
-    snapshot: Snapshot
-    limits: Limits
-    alarms: Alarms
-    energy: EnergyTotals
-    identity: Identity | None = None
 
 
 class Fall(IntEnum):

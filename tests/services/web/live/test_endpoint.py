@@ -8,10 +8,10 @@ import pytest
 from fastapi import FastAPI
 from starlette.websockets import WebSocketDisconnect
 
+from tinybms_bridge.link.state import MonitoredFrame
 from tinybms_bridge.services.web.accounts import Account, Role
 from tinybms_bridge.services.web.accounts.credentials import new_record, write_token
 from tinybms_bridge.services.web.app import create_app
-from tinybms_bridge.services.web.face import MonitoredFrame
 from tinybms_bridge.services.web.live import Hub, HubSettings
 from tinybms_bridge.services.web.live.endpoint import Close, close, serve
 from tinybms_bridge.services.web.live.watch import hub_settings

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from tinybms_bridge.link.state import MonitoredFrame
 from tinybms_bridge.services.web.callers import Caller, Origin
-from tinybms_bridge.services.web.face import EventEntry, MonitoredFrame
+from tinybms_bridge.services.web.face import EventEntry
 from tinybms_bridge.services.web.live import Client, Hub, HubSettings, ThrottleSettings, Topic
 from tinybms_bridge.services.web.live.client import Command
 from tinybms_lab.testing.fake_clock import FakeClock

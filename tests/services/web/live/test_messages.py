@@ -16,14 +16,8 @@ from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import LimitCode, Quantity, Reason
 from tinybms_bridge.battery.notices import NoticeName, Notices
 from tinybms_bridge.battery.view import Last, View
-from tinybms_bridge.services.web.face import (
-    CanFigures,
-    Direction,
-    EventEntry,
-    MonitoredFrame,
-    Picture,
-    UartFigures,
-)
+from tinybms_bridge.link.state import CanState, MonitoredFrame, UartState
+from tinybms_bridge.services.web.face import Direction, EventEntry, Picture
 from tinybms_bridge.services.web.live.client import ThrottleSettings
 from tinybms_bridge.services.web.live.messages import (
     BATCHES,
@@ -92,8 +86,8 @@ async def test_at_most_1500_bytes_with_everything_at_its_longest(face: Any, pict
         alarms=Alarms(dict.fromkeys(AlarmName, AlarmLevel.ALARM)),
         notices=Notices(dict.fromkeys(NoticeName, AlarmLevel.ALARM)),
     )
-    face.uart_figures = UartFigures(success=big, errors=big)
-    face.can_figures = CanFigures(tx_count=big, tx_errors=big)
+    face.uart_figures = UartState(success=big, errors=big)
+    face.can_figures = CanState(tx_count=big, tx_errors=big)
     for direction in Direction:
         await face.inhibit(direction, 60.0, "a reason", "boss")
     text = status_message(face, registers=False)
@@ -129,8 +123,8 @@ async def test_nothing_old_looks_live(face: Any, picture: Picture) -> None:
         alarms=Alarms(dict.fromkeys(AlarmName, AlarmLevel.ALARM)),
         notices=Notices(dict.fromkeys(NoticeName, AlarmLevel.ALARM)),
     )
-    face.uart_figures = UartFigures(success=big, errors=big)
-    face.can_figures = CanFigures(tx_count=big, tx_errors=big)
+    face.uart_figures = UartState(success=big, errors=big)
+    face.can_figures = CanState(tx_count=big, tx_errors=big)
     text = status_message(face)
     message = json.loads(text)
     assert len(text.encode()) <= 1750

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.snapshot import Cells
 from tinybms_bridge.battery.view import Last, View
-from tinybms_bridge.services.web.face import CanFigures, Direction, Picture, UartFigures
+from tinybms_bridge.link.state import CanState, UartState
+from tinybms_bridge.services.web.face import Direction, Picture
 from tinybms_bridge.services.web.live.messages import status_message
 from tinybms_bridge.services.web.live.status import (
     LiveStatus,
@@ -62,8 +63,8 @@ def test_cells_and_balancing(picture: Picture) -> None:
 
 def test_keepalive_is_a_present_gx() -> None:
     """Only a GX that is heard now counts."""
-    states = {state: CanFigures(gx_state=state) for state in ("never_seen", "present", "lost")}
-    flat = {state: flat_counters(UartFigures(), can)["victron_keepalive_ok"] for state, can in states.items()}
+    states = {state: CanState(gx_state=state) for state in ("never_seen", "present", "lost")}
+    flat = {state: flat_counters(UartState(), can)["victron_keepalive_ok"] for state, can in states.items()}
     assert flat == {"never_seen": False, "present": True, "lost": False}
 
 

@@ -21,20 +21,10 @@ from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.errors import DeviceRefused, LinkError
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.link.bus import Bus
+from tinybms_bridge.link.state import CanState, MonitoredFrame, PartStatus, TraceLine, UartState, WatchdogState
 from tinybms_bridge.services.web.accounts import Role
 from tinybms_bridge.services.web.app import create_app
-from tinybms_bridge.services.web.face import (
-    CanFigures,
-    Direction,
-    EventEntry,
-    Inhibit,
-    MonitoredFrame,
-    PartFigures,
-    Picture,
-    TraceLine,
-    UartFigures,
-    WatchdogFigures,
-)
+from tinybms_bridge.services.web.face import Direction, EventEntry, Inhibit, Picture
 from tinybms_bridge.services.web.face_history import Cell
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.security import Admin, User, Via, Viewer
@@ -298,8 +288,8 @@ class FakeFace:
         self.logs = FakeLogs()
         self.history = FakeHistory()
         self.now = Picture(uptime_s=3600.0, at=clock.wall())
-        self.uart_figures = UartFigures(up=True, polls=100, success=98, errors=2, latency_avg_ms=15.5)
-        self.can_figures = CanFigures(up=True, tx_count=50, tx_errors=1, gx_state="present")
+        self.uart_figures = UartState(up=True, polls=100, success=98, errors=2, latency_avg_ms=15.5)
+        self.can_figures = CanState(up=True, tx_count=50, tx_errors=1, gx_state="present")
         self.statistics: DeviceStatistics | None = None
         self.event_list: list[EventEntry] = []
         self.seen_frames: list[MonitoredFrame] = []
@@ -324,11 +314,11 @@ class FakeFace:
         self.pictures_taken += 1
         return self.now
 
-    def uart(self) -> UartFigures:
+    def uart(self) -> UartState:
         """See ``BridgeFace``."""
         return self.uart_figures
 
-    def can(self) -> CanFigures:
+    def can(self) -> CanState:
         """See ``BridgeFace``."""
         return self.can_figures
 
@@ -336,13 +326,13 @@ class FakeFace:
         """See ``BridgeFace``."""
         return self.statistics
 
-    def watchdog(self) -> WatchdogFigures:
+    def watchdog(self) -> WatchdogState:
         """See ``BridgeFace``."""
-        return WatchdogFigures(enabled=True, timeout_s=30.0, feed_count=12, since_last_feed_s=0.25)
+        return WatchdogState(enabled=True, timeout_s=30.0, feed_count=12, since_last_feed_s=0.25)
 
-    def parts(self) -> Sequence[PartFigures]:
+    def parts(self) -> Sequence[PartStatus]:
         """See ``BridgeFace``."""
-        return [PartFigures("uart", "running", critical=True), PartFigures("mqtt", "failed", "no route", 3)]
+        return [PartStatus("uart", "running", critical=True), PartStatus("mqtt", "failed", "no route", 3)]
 
     def events(self) -> Sequence[EventEntry]:
         """See ``BridgeFace``."""

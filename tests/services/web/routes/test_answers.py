@@ -12,7 +12,8 @@ from fastapi import FastAPI
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.limits import LimitCode, Quantity, Reason
 from tinybms_bridge.battery.snapshot import Cells, Temperatures
-from tinybms_bridge.services.web.face import CanFigures, MonitoredFrame, Picture, TraceLine, UartFigures
+from tinybms_bridge.link.state import CanState, MonitoredFrame, TraceLine, UartState
+from tinybms_bridge.services.web.face import Picture
 from tinybms_bridge.services.web.live.messages import Topic, encode
 
 NOISE = 17.112225551017573
@@ -76,10 +77,10 @@ def noisy(
         view=replace(view, measured=measured, limits=limits),
         energy=EnergyTotals(NOISE, NOISE, NOISE, NOISE),
     )
-    face.uart_figures = UartFigures(
+    face.uart_figures = UartState(
         up=True, latency_last_ms=NOISE, latency_max_ms=NOISE, latency_avg_ms=NOISE, poll_interval_ms=NOISE
     )
-    face.can_figures = CanFigures(up=True, jitter_max_ms=NOISE, gx_silent_for_s=NOISE)
+    face.can_figures = CanState(up=True, jitter_max_ms=NOISE, gx_silent_for_s=NOISE)
     face.seen_frames.extend([make_frame(1), make_frame(2, 0x356, "6114D3FEEB00")])
     monkeypatch.setattr(face, "trace", lambda: [TraceLine(NOISE, "tx", "AA 03")])
     return face

@@ -8,7 +8,7 @@ import httpx
 
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.link.events import FreshnessChanged
-from tinybms_bridge.services.web.face import MonitoredFrame
+from tinybms_bridge.link.state import MonitoredFrame
 from tinybms_bridge.services.web.routes.diagnostics import memory, process
 
 

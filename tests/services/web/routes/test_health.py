@@ -8,8 +8,8 @@ import pytest
 
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.view import View
+from tinybms_bridge.link.state import CanState
 from tinybms_bridge.services.web.app import create_app
-from tinybms_bridge.services.web.face import CanFigures
 from tinybms_bridge.services.web.options import WebOptions
 
 
@@ -38,9 +38,9 @@ async def test_not_ready_without_fresh_data(visitor: httpx.AsyncClient, face: An
 
 async def test_not_ready_without_can(visitor: httpx.AsyncClient, face: Any) -> None:
     """A lost adapter is not ready; a GX that is not heard alone does not matter."""
-    face.can_figures = CanFigures(up=False, error="gone")
+    face.can_figures = CanState(up=False, error="gone")
     assert (await visitor.get("/readyz")).json()["can"] is False
-    face.can_figures = CanFigures(up=True, gx_state="lost")
+    face.can_figures = CanState(up=True, gx_state="lost")
     assert (await visitor.get("/readyz")).status_code == 200
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from tinybms_bridge.services.web.face import MonitoredFrame
+from tinybms_bridge.link.state import MonitoredFrame
 
 
 async def test_frames_in_words(

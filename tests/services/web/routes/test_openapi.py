@@ -22,7 +22,8 @@ from schemathesis.checks import (
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 from tinybms_bridge.config.configuration import Configuration
-from tinybms_bridge.services.web.face import EventEntry, MonitoredFrame
+from tinybms_bridge.link.state import MonitoredFrame
+from tinybms_bridge.services.web.face import EventEntry
 from tinybms_bridge.services.web.live.messages import status_message
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]

@@ -10,8 +10,9 @@ from enum import StrEnum
 from pydantic_core import to_json
 
 from tinybms_bridge.hal.can import CanFrame
+from tinybms_bridge.link.state import MonitoredFrame
 from tinybms_bridge.services.web.answers import rounded
-from tinybms_bridge.services.web.face import BridgeFace, EventEntry, MonitoredFrame, Picture
+from tinybms_bridge.services.web.face import BridgeFace, EventEntry, Picture
 from tinybms_bridge.services.web.live.status import limit_numbers, live_registers, live_status
 from tinybms_bridge.victron.can.codec import UnknownFrame, decode_frame
 

@@ -15,8 +15,9 @@ from pydantic import Field
 
 from tinybms_bridge.battery.limits.model import Limits
 from tinybms_bridge.battery.snapshot import Snapshot
+from tinybms_bridge.link.state import CanState, UartState
 from tinybms_bridge.services.web.answers import Answer
-from tinybms_bridge.services.web.face import BridgeFace, CanFigures, Picture, UartFigures
+from tinybms_bridge.services.web.face import BridgeFace, Picture
 
 __all__ = [
     "BatteryNow",
@@ -101,7 +102,7 @@ def limit_numbers(limits: Limits | None) -> dict[str, float | str | None]:
     }
 
 
-def flat_counters(uart: UartFigures, can: CanFigures) -> dict[str, int | bool]:
+def flat_counters(uart: UartState, can: CanState) -> dict[str, int | bool]:
     """Return the health indicators that the README reads under ``stats``."""
     return {
         "uart_success_count": uart.success,

@@ -8,7 +8,8 @@ from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import Limits, Quantity, explain
 from tinybms_bridge.battery.manual_stops import Direction
 from tinybms_bridge.battery.snapshot import Snapshot
-from tinybms_bridge.services.web.face import BridgeFace, CanFigures, Picture, UartFigures
+from tinybms_bridge.link.state import CanState, UartState
+from tinybms_bridge.services.web.face import BridgeFace, Picture
 from tinybms_bridge.services.web.pages.elements import Child, document, element, table
 
 __all__ = ["REFRESH_S", "Visit", "closed_page", "front_page", "own_address"]
@@ -116,7 +117,7 @@ def closed_page(version: str, visit: Visit, reason: str, code: str) -> bytes:
     )
 
 
-def _headline(picture: Picture, uart: UartFigures) -> str:
+def _headline(picture: Picture, uart: UartState) -> str:
     """Return the state in one or two sentences."""
     view = picture.view
     if view.measured is None or view.freshness is not Freshness.FRESH:
@@ -190,7 +191,7 @@ def _limits(limits: Limits | None) -> list[Child]:
     return [table([*rows, ("Charge state", str(limits.state), "")])]
 
 
-def _connections(uart: UartFigures, can: CanFigures) -> list[tuple[Child, ...]]:
+def _connections(uart: UartState, can: CanState) -> list[tuple[Child, ...]]:
     bms = f"answers on {uart.device}" if uart.up else f"does not answer: {uart.reason or 'not asked yet'}"
     bus = f"open, {can.tx_count} frames sent" if can.up else f"not open: {can.error or 'not opened yet'}"
     return [("BMS", bms), ("CAN", bus), ("GX device", _GX.get(can.gx_state, can.gx_state))]

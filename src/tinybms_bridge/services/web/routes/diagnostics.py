@@ -16,8 +16,9 @@ from fastapi import APIRouter
 from pydantic import Field
 from starlette.responses import Response
 
+from tinybms_bridge.link.state import CanState, MonitoredFrame
 from tinybms_bridge.services.web.answers import Answer, Remark
-from tinybms_bridge.services.web.face import BridgeFace, CanFigures, MonitoredFrame, Picture
+from tinybms_bridge.services.web.face import BridgeFace, Picture
 from tinybms_bridge.services.web.heavy import Heavy
 from tinybms_bridge.services.web.live.hub import Hub
 from tinybms_bridge.services.web.routes.history import HistoryStats, history_stats
@@ -338,7 +339,7 @@ def _uart(face: BridgeFace, picture: Picture) -> Uart:
     return Uart.model_validate({**asdict(face.uart()), **counters})
 
 
-def _can(can: CanFigures, last: Sequence[MonitoredFrame]) -> Can:
+def _can(can: CanState, last: Sequence[MonitoredFrame]) -> Can:
     frames = decoded_frames(last)
     return Can.model_validate({**asdict(can), "keepalive_ok": can.keepalive_ok, "last_frames": frames})
 

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 from starlette.responses import Response
 
+from tinybms_bridge.link.state import MonitoredFrame
 from tinybms_bridge.services.web.answers import Answer
-from tinybms_bridge.services.web.face import MonitoredFrame
 from tinybms_bridge.services.web.heavy import Heavy, Text
 from tinybms_bridge.services.web.live.messages import decoded
 from tinybms_bridge.services.web.routes.shared import Face

@@ -1,0 +1,120 @@
+"""What in the configuration does not fit the battery, and what an expert would change in the settings of its BMS."""
+
+import logging
+from collections.abc import Callable
+
+from tinybms_bridge.battery.advice import Advice, Weight, advise
+from tinybms_bridge.battery.bms_event_kinds import Severity
+from tinybms_bridge.battery.charging_words import defaults_changed, narrow_remark
+from tinybms_bridge.battery.limits import Chemistry
+from tinybms_bridge.battery.snapshot import Identity, Ratings
+from tinybms_bridge.config.battery import check_with_ratings, chemistry_for, chemistry_remark, new_problems
+from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.core.battery import Battery
+from tinybms_bridge.core.settings import battery_settings
+from tinybms_bridge.errors import ConfigError
+from tinybms_bridge.link.bus import Bus
+from tinybms_bridge.link.events import Noted
+
+__all__ = ["Advisor"]
+
+log = logging.getLogger(__name__)
+
+
+class Advisor:
+    """Judges the configuration by the battery, once for each set of remarks.
+
+    Args:
+        config: The configuration in force.
+        battery: What is known of the cells, and whether its owner has been told of new defaults.
+        bus: Where remarks are published.
+        identity: Returns who the BMS is.
+
+    """
+
+    def __init__(
+        self, config: Configuration, battery: Battery, bus: Bus, identity: Callable[[], Identity | None]
+    ) -> None:
+        self._config = config
+        self._battery = battery
+        self._bus = bus
+        self._identity = identity
+        self._checked: tuple[Ratings | None, Chemistry | None, float | None] = (None, None, None)
+        self.advice: tuple[Advice, ...] = ()
+        """What an expert would change in the settings of this BMS, and what its owner should know."""
+        self.conflicts: tuple[str, ...] = ()
+        """What in the configuration in force does not fit this battery."""
+
+    def apply(self, config: Configuration, ratings: Ratings | None) -> None:
+        """Put a configuration in force, and judge it where the settings of the BMS are known."""
+        self._config = config
+        if ratings is not None:
+            self._check(ratings)
+
+    def look(self, ratings: Ratings | None) -> None:
+        """Judge again where something new is known of the battery."""
+        known = ratings, self._battery.lowest_chemistry, self._battery.measured_capacity_ah
+        if ratings is not None and known != self._checked:
+            self._check(ratings)
+
+    def refuse_conflicts(self, wanted: Configuration, ratings: Ratings | None) -> None:
+        """Raise ConfigError for a configuration that brings what does not fit this battery, once that is known.
+
+        May be called from any thread.
+        """
+        lowest = self._battery.lowest_chemistry
+        if ratings is None or wanted.hardware.uart.device != self._config.hardware.uart.device:
+            return
+        before = check_with_ratings(self._config, ratings, lowest)
+        problems = new_problems(before, check_with_ratings(wanted, ratings, lowest))
+        if problems:
+            raise ConfigError(problems, source="this battery")
+
+    def _check(self, ratings: Ratings) -> None:
+        """Say once what in the configuration does not fit this battery; the engine leaves it out."""
+        config, lowest = self._config, self._battery.lowest_chemistry
+        self._checked = ratings, lowest, self._battery.measured_capacity_ah
+        unfit = [str(problem) for problem in check_with_ratings(config, ratings, lowest)]
+        remark = chemistry_remark(config, ratings.fully_charged_cell_v, lowest)
+        narrow = narrow_remark(ratings, battery_settings(config).limits, lowest)
+        remark = "; ".join(each for each in (remark, narrow) if each)
+        texts = (*unfit, *([remark] if remark else []))
+        if texts != self.conflicts:
+            self.conflicts = texts
+            for text in unfit:
+                log.error("configuration does not fit this battery: %s", text)
+            if unfit:
+                log.warning("what does not fit is not used, and the charge target is a careful one until it is mended")
+            if remark:
+                log.warning("%s", remark)
+        self._tell_charging(ratings, lowest)
+        self._advise(ratings, lowest)
+
+    def _tell_charging(self, ratings: Ratings, lowest: Chemistry) -> None:
+        """Tell once in the life of a unit that its charge values are no longer those of earlier versions."""
+        if self._battery.charging_told:
+            return
+        self._battery.charging_told = True
+        text = defaults_changed(ratings, battery_settings(self._config).limits, lowest)
+        if text:
+            self._bus.publish(Noted(Severity.INFO, "charge.defaults", text), "bridge")
+
+    def _advise(self, ratings: Ratings, lowest: Chemistry) -> None:
+        """Say once which settings of the BMS would better be others."""
+        identity = self._identity()
+        before = {each.register for each in self.advice}
+        self.advice = advise(
+            ratings,
+            chemistry_for(self._config, ratings, lowest),
+            firmware=0 if identity is None else identity.firmware_internal,
+            capacity_ah=self._battery.measured_capacity_ah,
+        )
+        if {each.register for each in self.advice} == before:
+            return
+        better = [each for each in self.advice if each.weight in (Weight.ADVISED, Weight.URGENT)]
+        for each in better:
+            if each.weight is Weight.URGENT:
+                log.warning("setting of the BMS: %s", each)
+        if better:
+            registers = ", ".join(str(each.register) for each in better)
+            log.info("settings of the BMS: registers %s could be better; the command doctor says how", registers)

@@ -1,0 +1,265 @@
+"""The CAN output: it opens the adapter, sends the state of the battery in bursts, and hears who else is on the bus."""
+
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import fields
+
+from tinybms_bridge.battery.bms_event_kinds import Severity
+from tinybms_bridge.battery.limits import Limits
+from tinybms_bridge.battery.state import BatteryState
+from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.core.settings import can_settings, frame_settings, transmitter_settings
+from tinybms_bridge.errors import LinkError
+from tinybms_bridge.hal.can import CanFrame, CanPort, CanStatistics
+from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.link.bus import Bus
+from tinybms_bridge.link.events import GxChanged, Noted
+from tinybms_bridge.link.state import CanState, MonitoredFrame
+from tinybms_bridge.victron.can.codec import encode_frames
+from tinybms_bridge.victron.can.gx import GxChange, GxPresence, GxState
+from tinybms_bridge.victron.can.neighbours import BusSilence, SecondBms
+from tinybms_bridge.victron.can.outgoing import Fall, fall_of
+from tinybms_bridge.victron.can.transmitter import Transmitter, TransmitterStatistics
+
+__all__ = ["CanOpener", "CanOutput"]
+
+log = logging.getLogger(__name__)
+
+CanOpener = Callable[[], Awaitable[CanPort]]
+"""Opens the CAN adapter that was configured. Raises LinkError."""
+
+_RETRY_MAX_S = 10.0
+_REMEMBERED_FRAMES = 500
+
+
+class CanOutput:
+    """Gives the state of the battery to a GX over CAN, at its own pace.
+
+    Args:
+        config: The configuration in force; a change of it is told by ``apply``.
+        open_can: Opens the adapter that the configuration in force names.
+        clock: Source of time.
+        bus: Where changes are published.
+        state: Returns the state of the battery at this moment.
+
+    Raises ConfigError for a configuration that cannot be put into frames.
+
+    """
+
+    def __init__(
+        self,
+        config: Configuration,
+        open_can: CanOpener,
+        clock: Clock,
+        bus: Bus,
+        state: Callable[[], BatteryState],
+    ) -> None:
+        self._config = config
+        self._open_can = open_can
+        self._clock = clock
+        self._bus = bus
+        self._state = state
+        self._frame_settings = frame_settings(config)
+        self.gx = GxPresence(clock, timeout_s=config.victron.keepalive_timeout_ms / 1000.0)
+        self.second_bms = SecondBms(clock)
+        """Watches for another BMS on the bus."""
+        self.transmitter: Transmitter | None = None
+        """The sender, while the adapter is open."""
+        self.error = "not open yet"
+        """Why the adapter is not open; empty while it is."""
+        self.last_frames: tuple[CanFrame, ...] = ()
+        """The last burst that was made."""
+        self.on_traffic: Callable[[CanFrame, str], None] | None = None
+        """Called with each CAN frame and ``tx``, ``rx`` or ``dropped``, for a log of the traffic."""
+        self._attempts = 0
+        self._statistics = CanStatistics()
+        self._silence = BusSilence(clock, lambda: self._statistics.rx_count)
+        self._port: CanPort | None = None
+        self._sending = False
+        self._sent: Limits | None = None
+        self._heard: deque[MonitoredFrame] = deque(maxlen=_REMEMBERED_FRAMES)
+        self._number = int(clock.wall().timestamp() * 1000.0)  # grows over restarts
+
+    @property
+    def trouble(self) -> str:
+        """What keeps frames from the bus, with what to do about it; empty while they go out."""
+        return self.error or self._statistics.trouble
+
+    @property
+    def statistics(self) -> CanStatistics:
+        """Counters of the port since the start of the program."""
+        return self._statistics
+
+    @property
+    def open(self) -> bool:
+        """Whether the adapter is open and on the bus."""
+        return not self.error and self._statistics.up
+
+    @property
+    def gx_heard(self) -> bool:
+        """Whether a GX is heard, or the time for that is not over."""
+        return self.gx.state is GxState.PRESENT or self.gx.silent_for_s < self.gx.timeout_s
+
+    @property
+    def progress(self) -> tuple[tuple[int, ...], float]:
+        """Return counters that grow while this output works, with or without an adapter, and its longest pause."""
+        sender = self.transmitter
+        sent = (0, 0) if sender is None else (sender.statistics.bursts, sender.statistics.skipped)
+        return (self._attempts, *sent), _RETRY_MAX_S
+
+    def apply(self, config: Configuration) -> bool:
+        """Put a configuration in force; return whether the adapter has to be opened again. Raises ConfigError."""
+        frames = frame_settings(config)
+        old, self._config = self._config, config
+        self._frame_settings = frames
+        self.gx.timeout_s = config.victron.keepalive_timeout_ms / 1000.0
+        if self.transmitter is not None:
+            self.transmitter.settings = transmitter_settings(config)
+            self.transmitter.kick()
+        return can_settings(old) != can_settings(config)
+
+    def between_bursts(self, action: Callable[[], None]) -> bool:
+        """Let the sender call ``action`` in a pause; return whether there is one who sends."""
+        if self.transmitter is None:
+            return False
+        self.transmitter.between_bursts(action)
+        return True
+
+    def frames(self) -> tuple[CanFrame, ...] | None:
+        """Return the burst for this moment, or None when nothing may be sent."""
+        state = self._state()
+        if not state.may_send:
+            self._sent = None
+            return None
+        self._sent = state.limits
+        self.last_frames = encode_frames(state, self._frame_settings)
+        return self.last_frames
+
+    def hurry(self, limits: Limits | None) -> None:
+        """Send at once what has fallen, and begin or end the bursts when sending begins or ends."""
+        transmitter = self.transmitter
+        sending = limits is not None and limits.may_send
+        if sending is not self._sending:
+            self._sending = sending
+            if transmitter is not None:
+                transmitter.kick()
+        elif sending and limits is not None and transmitter is not None and self._sent is not None:
+            fall = fall_of(self._sent, limits)
+            if fall is not Fall.NONE:
+                transmitter.send_first(small=fall is Fall.SMALL)
+
+    def look(self) -> None:
+        """Notice a GX that is gone and a second BMS, and open the adapter again when it hears nothing any more."""
+        self._note_gx(self.gx.check())
+        text = self.second_bms.check()
+        if text is not None:
+            present = self.second_bms.present
+            self._bus.publish(Noted(Severity.FAULT if present else Severity.INFO, "second_bms", text), "can")
+        silent_s, port, transmitter = self._silence.check(), self._port, self.transmitter
+        if silent_s is not None and port is not None and transmitter is not None:
+            transmitter.between_bursts(lambda: port.reopen(f"no frame was heard for {silent_s:.0f} s"))
+
+    def reset_statistics(self) -> None:
+        """Count the traffic from 0 again."""
+        if self.transmitter is not None:
+            self.transmitter.statistics = TransmitterStatistics()
+        for each in fields(CanStatistics):
+            if each.name not in ("up", "trouble"):
+                setattr(self._statistics, each.name, each.default)
+
+    def state(self) -> CanState:
+        """Return how the output is."""
+        counted, sender = self._statistics, self.transmitter
+        return CanState(
+            up=self.open,
+            error=self.trouble,
+            interface=str(can_settings(self._config)),
+            tx_count=counted.tx_count,
+            tx_errors=counted.tx_errors,
+            rx_count=counted.rx_count,
+            rx_errors=counted.rx_errors,
+            bus_off_count=counted.bus_off_count,
+            outages=counted.outages,
+            bursts=0 if sender is None else sender.statistics.bursts,
+            skipped=0 if sender is None else sender.statistics.skipped,
+            jitter_max_ms=0.0 if sender is None else sender.statistics.jitter_max_s * 1000.0,
+            gx_state=self.gx.state.lower(),
+            gx_silent_for_s=self.gx.silent_for_s,
+        )
+
+    def monitored(self, after: int = 0) -> list[MonitoredFrame]:
+        """Return the remembered frames whose number is above ``after``, oldest first."""
+        if after > self._number:  # of another run, when the clock was ahead
+            after = 0
+        return [frame for frame in self._heard if frame.number > after]
+
+    async def run(self) -> None:
+        """Open the adapter, again and again if need be, and send until cancelled."""
+        delay_s, failed = 0.5, False
+        while True:
+            self._attempts += 1
+            try:
+                port = await self._open_can()
+            except LinkError as error:
+                failed = True
+                if str(error) != self.error:
+                    self.error = str(error)
+                    log.error("CAN: %s", error)  # noqa: TRY400 -- one clear line, no traceback
+                await self._clock.sleep(delay_s)
+                delay_s = min(_RETRY_MAX_S, 2 * delay_s)
+                continue
+            break
+        if failed:
+            log.info("CAN: open now")
+        self.error = ""
+        _carry_over(self._statistics, port.statistics)
+        self._statistics = port.statistics
+        self._port = port
+        end_subscription = port.subscribe(self._on_frame)
+        self.transmitter = Transmitter(port, self._clock, self.frames, transmitter_settings(self._config))
+        self.transmitter.on_sent = self._on_sent
+        try:
+            await self.transmitter.run()
+        finally:
+            self.transmitter = self._port = None
+            self.error = "closed"
+            end_subscription()
+            await port.close()
+
+    def _on_sent(self, frame: CanFrame, taken: bool) -> None:
+        if taken:
+            self.second_bms.on_sent(frame)
+        self._monitor(frame, "tx" if taken else "dropped")
+
+    def _on_frame(self, frame: CanFrame) -> None:
+        self._monitor(frame, "rx")
+        self.second_bms.on_frame(frame)
+        self._note_gx(self.gx.on_frame(frame))
+
+    def _monitor(self, frame: CanFrame, direction: str) -> None:
+        if self.on_traffic is not None:
+            self.on_traffic(frame, direction)
+        if direction == "dropped":
+            return
+        self._number += 1
+        self._heard.append(
+            MonitoredFrame(
+                self._number,
+                self._clock.wall(),
+                "tx" if direction == "tx" else "rx",
+                frame.arbitration_id,
+                frame.data,
+            )
+        )
+
+    def _note_gx(self, change: GxChange | None) -> None:
+        if change is not None:
+            self._bus.publish(GxChanged(change.state.lower(), change.silent_for_s), "can")
+
+
+def _carry_over(old: CanStatistics, new: CanStatistics) -> None:
+    """Add the counters of a port that was closed to those of the one in its place."""
+    for each in fields(CanStatistics):
+        if each.name not in ("up", "trouble"):
+            setattr(new, each.name, getattr(new, each.name) + getattr(old, each.name))
