@@ -39,12 +39,12 @@ from benchmarks.web import Arrivals, following, free_port
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.core.event_store import EVENTS_FILE, EventStore, News
 from tinybms_bridge.hal.can_loopback import LoopbackBus
+from tinybms_bridge.hal.logs import LogLine
 from tinybms_bridge.hal.storage import FileStorage
 from tinybms_bridge.services.history import HistorySettings
 from tinybms_bridge.services.history.database import Database
 from tinybms_bridge.services.history.recorder import Row as HistoryRow
-from tinybms_bridge.services.logs.lines import LogLine
-from tinybms_bridge.services.logs.rotating import LOG_FILE, RotatingFile
+from tinybms_bridge.services.logs.rotating_file import LOG_FILE, RotatingFile
 
 STRANGERS = 6
 ROUTES = (
@@ -112,11 +112,10 @@ def full_state(folder: Path) -> None:
         events.add(news, now - timedelta(minutes=1000 - number))
     events.save_quietly()
     text = "settings of the BMS read again: the cell of {} has changed its mind, and so has the one beside it"
-    lines = [
-        LogLine(now - timedelta(minutes=2000 - number), "INFO", "tinybms_bridge.bench", text.format(number))
-        for number in range(2000)
-    ]
-    RotatingFile(folder / LOG_FILE).write(lines)
+    log_file = RotatingFile(folder / LOG_FILE)
+    for number in range(2000):
+        at = now - timedelta(minutes=2000 - number)
+        log_file.emit(LogLine(at, "INFO", "tinybms_bridge.bench", text.format(number)).record())
 
 
 def _watch(channel: str, stop: Event, out: Seen) -> None:

@@ -34,8 +34,7 @@ from tinybms_bridge.hal.can import CanFrame, CanPort, CanSettings
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
 from tinybms_bridge.hal.storage import FileStorage, MemoryStorage
 from tinybms_bridge.link.events import ConfigChanged
-from tinybms_bridge.services.logs import LogBook
-from tinybms_bridge.services.logs.lines import LogLine
+from tinybms_bridge.services.logs import LogStore
 from tinybms_lab.bms import BmsOptions, Responder, SimulatedBms
 from tinybms_lab.testing.can_memory import MemoryCanBus, MemoryCanPort
 from tinybms_lab.testing.fake_clock import FakeClock
@@ -242,17 +241,6 @@ class Line:
             self._on_data(data)
 
 
-class Quiet:
-    """A console that keeps what is written."""
-
-    def __init__(self) -> None:
-        self.lines: list[LogLine] = []
-
-    def write(self, lines: Any) -> None:
-        """See ``Target.write``."""
-        self.lines.extend(lines)
-
-
 class Rig:
     """A running bridge whose configuration changes."""
 
@@ -284,14 +272,14 @@ class Rig:
             run_blocking=in_place,
         )
         self.bridge = Bridge(self.config, machine, SavedUnits())
-        self.book = LogBook(log_settings(self.config, keep=True), console=Quiet(), monotonic=self.clock.monotonic)
+        self.logs = LogStore(log_settings(self.config, keep=True), console=logging.NullHandler)
         self.event_log = EventLog(self.bridge.bus, log_charge_states=self.config.logging.log_cvl_changes)
-        self.settings = Reconfigurer(self.bridge, LogParts(self.book, self.event_log), lambda new: self.adjust(new))
+        self.settings = Reconfigurer(self.bridge, LogParts(self.logs, self.event_log), lambda new: self.adjust(new))
         self.news = self.bridge.bus.subscribe(ConfigChanged, depth=100)
         self.watch = ConfigWatch(self.path, self.store, self.clock, self._reload, run_blocking=in_place)
         self.bridge.supervisor.add("settings", partial(self.settings.run, self.store))
         self.bridge.supervisor.add("configuration file", self.watch.run)
-        self.end_web = add_web(self.bridge, self.store, self.book, lambda: None)
+        self.end_web = add_web(self.bridge, self.store, self.logs, lambda: None)
         self.task = asyncio.create_task(self.bridge.run())
         await self.until(lambda: any(frame.arbitration_id == 0x351 for frame in self.heard) and self.web.runs)
 
@@ -341,7 +329,7 @@ class Rig:
             "saving": (bridge.keeper.interval_s, bridge.supervisor.parts["state"].restarts),
             "folder": self.config.advanced.state_directory,
             "history": history_settings(self.config),
-            "log": self.book.settings,
+            "log": self.logs.settings,
             "charge states": self.event_log.log_charge_states,
             "uart traffic": bridge.pack.client.on_traffic,
             "can traffic": bridge.can.on_traffic,
@@ -358,7 +346,7 @@ class Rig:
             with suppress(asyncio.CancelledError):
                 await self.task
             self.end_web()
-            await asyncio.to_thread(self.book.close)
+            await asyncio.to_thread(self.logs.close)
 
     def _load(self, document: dict[str, Any]) -> None:
         self.path.write_text(json.dumps(document))
@@ -521,7 +509,7 @@ async def test_command_line_wins_over_later_changes(rig: Rig) -> None:
     rig.adjust = adjust
     event = await rig.change({"logging": {"log_level": "DEBUG"}})
     assert event.paths == ("logging.log_level",)
-    assert rig.bridge.config.logging.log_level == rig.book.settings.level == "ERROR"
+    assert rig.bridge.config.logging.log_level == rig.logs.settings.level == "ERROR"
 
 
 async def test_change_that_cannot_be_adjusted_is_told(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
@@ -543,10 +531,10 @@ async def test_state_directory_that_cannot_be_used_is_told(rig: Rig, caplog: pyt
     """A full disk does not keep the other keys of the same change from taking effect."""
     await rig.start({})
     rig.full = True
-    folder = rig.book.settings.folder
+    folder = rig.logs.settings.folder
     await rig.change({"advanced": {"state_directory": "/full"}, "victron": {"stale_hold_s": 5}})
     assert rig.bridge.battery.settings.limits.freshness.hold_s == 5
-    assert rig.book.settings.folder == folder
+    assert rig.logs.settings.folder == folder
     assert any("No space left on device; the old one stays in use" in line for line in caplog.messages)
 
 

@@ -36,12 +36,12 @@ from tinybms_bridge.hal.can import CanPort, open_can
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.directory_lock import DirectoryTakenError
 from tinybms_bridge.hal.interpreter import Collector
-from tinybms_bridge.hal.logs import logging_through, set_up_logging
+from tinybms_bridge.hal.logs import LineHandler, logging_through, set_up_logging
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort, open_serial
 from tinybms_bridge.hal.storage import FileStorage, MemoryStorage, Storage
 from tinybms_bridge.hal.watchdog import find_watchdog
 from tinybms_bridge.services.history import History
-from tinybms_bridge.services.logs import LogBook
+from tinybms_bridge.services.logs import LogStore
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -231,16 +231,18 @@ async def run_bridge(
         logs = _add_log(bridge, console=not live, keep=keep)
         bridge.supervisor.add("garbage collection", Collector(machine.clock, bridge.can.between_bursts).run)
         bridge.supervisor.add("history", partial(machine.history.run, bridge.bus, machine.clock, machine.run_blocking))
-        await machine.run_blocking(logs.book.load)
+        await machine.run_blocking(logs.store.load)
         if live:
             _add_view(bridge, title, extra, speed)
         else:
             bridge.supervisor.add("status line", StatusLine(bridge.view, machine.clock, status_interval_s).run)
         settings = Reconfigurer(bridge, logs, opened.store.adjust if opened else lambda new: new)
-        with logging_through(logs.book), ExitStack() as ending:
+        lines = LineHandler(logs.store.take)
+        bridge.supervisor.add("log counts", partial(lines.run, machine.clock))
+        with logging_through(lines), ExitStack() as ending:
             if opened is not None:
                 ending.enter_context(_following(bridge, settings, opened))
-                ending.callback(add_web(bridge, opened.store, logs.book, _ender(bridge), live=live))
+                ending.callback(add_web(bridge, opened.store, logs.store, _ender(bridge), live=live))
             for remark in remarks:
                 log.warning("%s", remark)
             try:
@@ -251,7 +253,8 @@ async def run_bridge(
                     raise
                 raise StartAgain from None
             finally:
-                await machine.run_blocking(logs.book.close)
+                lines.close()
+                await machine.run_blocking(logs.store.close)
 
 
 @asynccontextmanager
@@ -300,10 +303,9 @@ def _starts_again(bridge: Bridge) -> bool:
 def _add_log(bridge: Bridge, *, console: bool, keep: bool) -> LogParts:
     """Add what writes the log."""
     event_log = EventLog(bridge.bus, log_charge_states=bridge.config.logging.log_cvl_changes)
-    book = LogBook(log_settings(bridge.config, console=console, keep=keep))
+    store = LogStore(log_settings(bridge.config, console=console, keep=keep))
     bridge.supervisor.add("log", event_log.run)
-    bridge.supervisor.add("log counts", partial(book.run, bridge.machine.clock))
-    return LogParts(book, event_log, console=console, keep=keep)
+    return LogParts(store, event_log, console=console, keep=keep)
 
 
 def _add_view(bridge: Bridge, title: str, extra: Callable[[], "Text"] | None, speed: float) -> None:

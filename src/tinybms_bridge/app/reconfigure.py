@@ -24,7 +24,7 @@ from tinybms_bridge.core.settings import (
 from tinybms_bridge.core.traffic import UartTraffic, log_can_frame
 from tinybms_bridge.errors import ConfigError
 from tinybms_bridge.link.events import ConfigChanged
-from tinybms_bridge.services.logs import LogBook, LogSettings
+from tinybms_bridge.services.logs import LogSettings, LogStore
 
 __all__ = ["LogParts", "Reconfigurer", "log_settings"]
 
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 class LogParts:
     """What writes the log."""
 
-    book: LogBook
+    store: LogStore
     events: EventLog
     console: bool = True
     """False while something else has the terminal."""
@@ -136,9 +136,9 @@ class Reconfigurer:
         logs, bridge = self._logs, self._bridge
         wanted = log_settings(config, console=logs.console, keep=logs.keep)
         if not moved:
-            wanted = replace(wanted, folder=logs.book.settings.folder)
-        if wanted != logs.book.settings:
-            logs.book.settings = wanted
+            wanted = replace(wanted, folder=logs.store.settings.folder)
+        if wanted != logs.store.settings:
+            logs.store.settings = wanted
         logs.events.log_charge_states = config.logging.log_cvl_changes
         bridge.pack.client.on_traffic = self._uart_traffic if config.logging.log_uart_traffic else None
         bridge.can.on_traffic = log_can_frame if config.logging.log_can_traffic else None

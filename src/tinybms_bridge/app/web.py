@@ -14,7 +14,7 @@ from tinybms_bridge.config.paths import state_directory
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.core.bridge import Bridge
 from tinybms_bridge.link.events import ConfigChanged
-from tinybms_bridge.services.logs import LogBook
+from tinybms_bridge.services.logs import LogStore
 
 if TYPE_CHECKING:
     from tinybms_bridge.services.web.options import WebOptions
@@ -27,14 +27,14 @@ _WEB_DELAY_S = 5.0
 
 
 def add_web(
-    bridge: Bridge, store: ConfigStore, book: LogBook, start_again: Callable[[], None], *, live: bool = False
+    bridge: Bridge, store: ConfigStore, logs: LogStore, start_again: Callable[[], None], *, live: bool = False
 ) -> Callable[[], None]:
     """Add the web server, which takes up changes of its section and of its directory; return what ends that.
 
     It waits for the first frame: the path comes first, and the web stack takes seconds to import on a small board.
     ``live``: a live view has the screen and shows the setup token by ``Bridge.web_state``; nothing is printed.
     """
-    part = _WebPart(bridge, lambda: _make_service(bridge, store, book, start_again, live=live))
+    part = _WebPart(bridge, lambda: _make_service(bridge, store, logs, start_again, live=live))
     bridge.supervisor.add("web", part.run)
     bridge.supervisor.add("web watch", part.watch)
     bridge.supervisor.add("web settings", part.follow)
@@ -107,7 +107,7 @@ class _WebPart:
 
 
 def _make_service(
-    bridge: Bridge, store: ConfigStore, book: LogBook, start_again: Callable[[], None], *, live: bool
+    bridge: Bridge, store: ConfigStore, logs: LogStore, start_again: Callable[[], None], *, live: bool
 ) -> "WebService":
     from tinybms_bridge.app.web_face import WebFace
     from tinybms_bridge.services.web.accounts import USERS_FILE
@@ -117,7 +117,7 @@ def _make_service(
     machine = bridge.machine
     for name, mode in ((CERTIFICATE_FILE, 0o644), (KEY_FILE, 0o600)):
         machine.stored(name, mode)  # browsers that trust our own certificate go on trusting it
-    face = WebFace(bridge, store, book, start_again)
+    face = WebFace(bridge, store, logs, start_again)
     users = machine.stored(USERS_FILE, 0o600)
     return WebService(
         face,

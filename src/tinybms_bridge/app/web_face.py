@@ -13,7 +13,7 @@ from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.state import CanState, MonitoredFrame, PartStatus, TraceLine, UartState, WatchdogState
 from tinybms_bridge.services.history import History
-from tinybms_bridge.services.logs import LogBook
+from tinybms_bridge.services.logs import LogStore
 from tinybms_bridge.services.web.face import EventEntry, Inhibit, Picture
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 from tinybms_bridge.tinybms.settings import BmsSettings
@@ -24,10 +24,10 @@ __all__ = ["WebFace"]
 class WebFace:
     """One bridge, its configuration and its log behind the protocol of the web room."""
 
-    def __init__(self, bridge: Bridge, store: ConfigStore, book: LogBook, start_again: Callable[[], None]) -> None:
+    def __init__(self, bridge: Bridge, store: ConfigStore, logs: LogStore, start_again: Callable[[], None]) -> None:
         self._bridge = bridge
         self._store = store
-        self._book = book
+        self._logs = logs
         self._start_again = start_again
         self._records: tuple[EventRecord, ...] = ()
         self._events: list[EventEntry] = []
@@ -61,9 +61,9 @@ class WebFace:
         return self._bridge.pack.settings
 
     @property
-    def logs(self) -> LogBook:
+    def logs(self) -> LogStore:
         """See ``BridgeFace``."""
-        return self._book
+        return self._logs
 
     @property
     def history(self) -> History:

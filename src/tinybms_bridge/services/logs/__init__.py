@@ -1,7 +1,6 @@
-"""The log: recent lines in memory, and outlets to the console, a rotating file and a syslog server."""
+"""The log: recent lines in memory for the pages, a rotating file, a syslog server."""
 
-from tinybms_bridge.services.logs.book import LogBook, LogSettings
-from tinybms_bridge.services.logs.lines import LogLine, LogPage
-from tinybms_bridge.services.logs.rotating import LOG_FILE
+from tinybms_bridge.services.logs.rotating_file import LOG_FILE
+from tinybms_bridge.services.logs.store import LogPage, LogSettings, LogStore
 
-__all__ = ["LOG_FILE", "LogBook", "LogLine", "LogPage", "LogSettings"]
+__all__ = ["LOG_FILE", "LogPage", "LogSettings", "LogStore"]

@@ -1,19 +1,25 @@
-"""A syslog server: one UDP datagram for each line (RFC 5424, RFC 5426)."""
+"""A syslog server: one UDP datagram for each line (RFC 5424, RFC 5426), sent by ``SysLogHandler``.
 
+The name is looked up once for a handler: left to itself the standard one asks for it with each line. It is in the way
+of nobody, because the handler is made in the thread of its output; after a failure another one is made, and asks again.
+"""
+
+import logging
 import os
 import re
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from datetime import UTC, datetime
+from logging.handlers import SysLogHandler
 
-from tinybms_bridge.services.logs.console import PRIORITIES
-from tinybms_bridge.services.logs.lines import LogLine
+from tinybms_bridge.hal.log_output import RaisingHandler
 
-__all__ = ["Syslog", "server_address"]
+__all__ = ["open_syslog", "server_address"]
 
 _PORT = 514
-_FACILITY_DAEMON = 3
 _MOST_BYTES = 2048
 """What every receiver should accept (RFC 5426, section 3.2)."""
+_PRIORITY_BYTES = len("<31>")
 
 
 def server_address(server: str) -> tuple[str, int]:
@@ -25,37 +31,32 @@ def server_address(server: str) -> tuple[str, int]:
     return host, number
 
 
-class Syslog:
-    """Sends lines to a server; the name is looked up again after a failure.
+def open_syslog(server: str, *, hostname: Callable[[], str] = socket.gethostname) -> logging.Handler:
+    """Return what sends lines to ``HOST`` or ``HOST:PORT``; ``hostname`` is the own name in the datagrams.
 
-    Args:
-        server: ``HOST`` or ``HOST:PORT``.
-        hostname: Own name in the datagrams; the machine's by default.
-
+    Blocks for the name. Raises OSError for a server that is not known, ValueError for one that cannot be.
     """
+    host, port = server_address(server)
+    found = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_DGRAM)
+    handler = _Syslog((str(found[0][4][0]), port), SysLogHandler.LOG_DAEMON, socket.SOCK_DGRAM)
+    handler.setFormatter(_Rfc5424Formatter(hostname))
+    return handler
 
-    def __init__(self, server: str, *, hostname: Callable[[], str] = socket.gethostname) -> None:
-        self._server = server
+
+class _Syslog(RaisingHandler, SysLogHandler):
+    append_nul = False
+
+
+class _Rfc5424Formatter(logging.Formatter):
+    """What follows the priority: version, time, host, program, process, logger, no structured data, text."""
+
+    def __init__(self, hostname: Callable[[], str]) -> None:
+        super().__init__()
         self._hostname = hostname
-        self._address: tuple[str, int] | None = None
 
-    def write(self, lines: Sequence[LogLine]) -> None:
-        """See ``Target.write``; a port that cannot be is a ValueError here."""
-        try:
-            if self._address is None:
-                host, port = server_address(self._server)
-                found = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_DGRAM)
-                self._address = (str(found[0][4][0]), port)
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
-                for line in lines:
-                    sender.sendto(self._datagram(line), self._address)
-        except OSError:
-            self._address = None
-            raise
-
-    def _datagram(self, line: LogLine) -> bytes:
-        priority = 8 * _FACILITY_DAEMON + PRIORITIES[line.level]
+    def format(self, record: logging.LogRecord) -> str:
         host = re.sub(r"[^\x21-\x7E]", "", self._hostname()) or "-"
-        text = line.text.replace("\n", " | ")
-        head = f"<{priority}>1 {line.at:%Y-%m-%dT%H:%M:%S.%f}Z {host} tinybms-bridge {os.getpid()} {line.source} - "
-        return (head.encode(errors="replace") + text.encode(errors="replace"))[:_MOST_BYTES]
+        at = datetime.fromtimestamp(record.created, UTC)
+        head = f"1 {at:%Y-%m-%dT%H:%M:%S.%f}Z {host} tinybms-bridge {os.getpid()} {record.name} - "
+        text = record.getMessage().replace("\n", " | ")
+        return (head + text).encode(errors="replace")[: _MOST_BYTES - _PRIORITY_BYTES].decode(errors="ignore")

@@ -1,6 +1,12 @@
-"""A file of limited size, with its predecessors beside it."""
+"""A file of limited size, with its predecessors beside it, that can be read again.
+
+It takes the place of ``RotatingFileHandler``, which counts characters where the bound is in bytes, keeps the file open
+and so writes on into one that was moved or deleted, waits for a reader where a pipe has its name, writes again what a
+full disk has refused, and begins a new file before a line that no file can hold.
+"""
 
 import itertools
+import logging
 import os
 import re
 import threading
@@ -9,8 +15,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tinybms_bridge.hal.log_output import RaisingHandler
+from tinybms_bridge.hal.logs import LEVELS, LogLine
 from tinybms_bridge.hal.storage import open_regular
-from tinybms_bridge.services.logs.lines import LEVELS, LogLine
 
 __all__ = ["LOG_FILE", "RotatingFile"]
 
@@ -23,7 +30,7 @@ _INDENT = "  "
 _HEAD = re.compile(rf"(\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{{6}})Z ({'|'.join(LEVELS)}) (\S+): (.*)")
 
 
-class RotatingFile:
+class RotatingFile(RaisingHandler):
     """Appends lines to a file; a full one becomes ``NAME.1``, that one ``NAME.2``, and so on.
 
     The file is open only while it is written to, so that it may be moved or deleted at any time.
@@ -36,15 +43,16 @@ class RotatingFile:
     """
 
     def __init__(self, path: Path, *, size_bytes: int = _SIZE_BYTES, files: int = _FILES) -> None:
+        super().__init__()
         self.path = path
         self._size_bytes = size_bytes
         self._files = files
         self._busy = threading.Lock()
 
-    def write(self, lines: Sequence[LogLine]) -> None:
-        """See ``Target.write``."""
+    def emit(self, record: logging.LogRecord) -> None:
+        """Append a line. Blocks; raises OSError."""
         with self._busy:
-            self._write(lines)
+            self._append(_encoded(record))
 
     def read(self) -> list[LogLine]:
         """Return the lines of every file, oldest first; what is no line of ours is left out. Blocks; raises OSError."""
@@ -58,31 +66,20 @@ class RotatingFile:
             for path in self._paths():
                 path.unlink(missing_ok=True)
 
-    def _write(self, lines: Sequence[LogLine]) -> None:
+    def _append(self, data: bytes) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        room = self._size_bytes - self._present_size()
-        chunk: list[bytes] = []
-        for data in map(_encoded, lines):
-            if len(data) > room and room < self._size_bytes:
-                self._append(chunk)
-                self._rotate()
-                chunk, room = [], self._size_bytes
-            chunk.append(data)
-            room -= len(data)
-        self._append(chunk)
+        size = self._present_size()
+        if size and size + len(data) > self._size_bytes:
+            self._rotate()
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o640)
+        with os.fdopen(descriptor, "ab") as file:
+            file.write(data)
 
     def _present_size(self) -> int:
         try:
             return self.path.stat().st_size
         except FileNotFoundError:
             return 0
-
-    def _append(self, chunk: list[bytes]) -> None:
-        if not chunk:
-            return
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o640)
-        with os.fdopen(descriptor, "ab") as file:
-            file.write(b"".join(chunk))
 
     def _rotate(self) -> None:
         if self._files < 2:
@@ -106,11 +103,10 @@ class RotatingFile:
             return []
 
 
-def _encoded(line: LogLine) -> bytes:
-    text = line.text.replace("\n", f"\n{_INDENT}")
-    return f"{line.at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z {line.level} {line.source}: {text}\n".encode(
-        errors="replace"
-    )
+def _encoded(record: logging.LogRecord) -> bytes:
+    at = datetime.fromtimestamp(record.created, UTC)
+    text = record.getMessage().replace("\n", f"\n{_INDENT}")
+    return f"{at:%Y-%m-%dT%H:%M:%S.%f}Z {record.levelname} {record.name}: {text}\n".encode(errors="replace")
 
 
 def _decoded(texts: Sequence[str]) -> Iterator[LogLine]:

@@ -1,27 +1,26 @@
-"""The log book: takes every log line of the program, keeps the recent ones, and hands them to the outlets."""
+"""The log: keeps the recent lines for the pages, and hands each on to console, file and syslog server."""
 
 import logging
-import time
+import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
-from tinybms_bridge.hal.clock import Clock
-from tinybms_bridge.services.logs.console import Console
-from tinybms_bridge.services.logs.lines import LEVELS, LogLine, LogPage, level_number, line_of
-from tinybms_bridge.services.logs.outlets import Outlet, Target
-from tinybms_bridge.services.logs.repeats import Repeats
-from tinybms_bridge.services.logs.rotating import LOG_FILE, RotatingFile
-from tinybms_bridge.services.logs.syslog import Syslog
+from tinybms_bridge.hal.log_output import LogOutput, open_console
+from tinybms_bridge.hal.logs import LEVELS, LogLine, level_number, set_level
+from tinybms_bridge.services.logs.rotating_file import LOG_FILE, RotatingFile
+from tinybms_bridge.services.logs.syslog import open_syslog
 
-__all__ = ["LogBook", "LogSettings"]
+__all__ = ["LogPage", "LogSettings", "LogStore"]
 
 log = logging.getLogger(__name__)
 
-_LOGGER = "tinybms_bridge"
 _CLOSE_S = 1.0
+
+MakeHandler = Callable[[], logging.Handler]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,41 +30,43 @@ class LogSettings:
     level: str = "INFO"
     console: bool = True
     memory: bool = True
-    """Keep the recent lines for ``LogBook.read``."""
+    """Keep the recent lines for ``LogStore.read``."""
     syslog_server: str = ""
     """``HOST`` or ``HOST:PORT``; empty for none."""
     folder: Path | None = None
     """Where the rotating file is kept; None for none."""
 
 
-class LogBook(logging.Handler):
-    """A handler for the root logger. Taking a line never blocks and never fails.
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """Some lines of the log, oldest first."""
+
+    lines: tuple[LogLine, ...]
+    next_cursor: int
+    """Give this to the next ``read`` for the lines that follow, also for those that are yet to come."""
+    more: bool = False
+    """Whether there are such lines already."""
+
+
+class LogStore:
+    """Takes the lines of this process, from a ``LineHandler``, and of others; that never waits and never fails.
 
     Args:
         settings: What is written where.
         lines: Lines to keep in memory.
-        console: Writes to the console when the settings ask for it.
-        monotonic: Source of time for repetitions.
+        console: Makes what writes to the console when the settings ask for it.
 
     """
 
-    def __init__(
-        self,
-        settings: LogSettings,
-        *,
-        lines: int = 2000,
-        console: Target | None = None,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
-        super().__init__()
-        self.outlets: dict[str, Outlet] = {}
-        """The outlets in use by name."""
+    def __init__(self, settings: LogSettings, *, lines: int = 2000, console: MakeHandler = open_console) -> None:
+        self.outputs: dict[str, LogOutput] = {}
+        """The outputs in use by name."""
         self._settings = LogSettings(console=False)
-        self._console = console or Console()
-        self._monotonic = monotonic
+        self._console = console
         self._lines: deque[LogLine] = deque(maxlen=lines)
         self._number = 0
-        self._repeats = Repeats()
+        self._busy = threading.Lock()
+        """Held for moments only: nothing that waits happens under it."""
         self._file: RotatingFile | None = None
         self.settings = settings
 
@@ -83,10 +84,12 @@ class LogBook(logging.Handler):
         if settings.console != old.console:
             self._exchange("console", self._console if settings.console else None)
         if settings.folder != old.folder:
-            self._file = RotatingFile(settings.folder / LOG_FILE) if settings.folder else None
-            self._exchange("file", self._file)
+            file = RotatingFile(settings.folder / LOG_FILE) if settings.folder else None
+            self._file = file
+            self._exchange("file", (lambda: file) if file else None)
         if settings.syslog_server != old.syslog_server:
-            self._exchange("syslog", Syslog(settings.syslog_server) if settings.syslog_server else None)
+            server = settings.syslog_server
+            self._exchange("syslog", partial(open_syslog, server) if server else None)
 
     def load(self) -> None:
         """Begin with the lines that earlier runs left in the file, before any other line. Blocks; never raises."""
@@ -97,17 +100,20 @@ class LogBook(logging.Handler):
         except OSError as error:
             log.warning("the log of earlier runs in %s cannot be read: %s", self._file.path, error)
             return
-        with _Held(self):
+        with self._busy:
             for line in found:
                 self._keep(line)
 
     def set_level(self, level: str) -> None:
         """Write the program's lines from this level up, until the settings are replaced. Raises ValueError."""
-        logging.getLogger(_LOGGER).setLevel(level_number(level))
+        set_level(level)
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """See ``logging.Handler.emit``."""
-        self._write(self._repeats.offer(line_of(record), self._monotonic()))
+    def take(self, line: LogLine) -> None:
+        """Keep a line and hand it on; also one that another process has made, repeats already counted."""
+        with self._busy:
+            numbered = self._keep(line)
+            for output in self.outputs.values():
+                output.offer(numbered)
 
     def read(
         self,
@@ -122,10 +128,8 @@ class LogBook(logging.Handler):
         Without a cursor these are the latest, with one those that follow it; one beyond the last line is of another log
         and begins anew. Lines whose source is ``hidden`` are left out. Raises ValueError for an unknown level.
         """
-        wanted = LEVELS[LEVELS.index(level) :] if level in LEVELS else LEVELS
-        if level is not None and level not in LEVELS:
-            level_number(level)
-        with _Held(self):
+        wanted = LEVELS if level is None else LEVELS[level_number(level) // 10 - 1 :]
+        with self._busy:
             lines, last = list(self._lines), self._number
         if cursor is not None and cursor > last:
             cursor = 0
@@ -149,33 +153,14 @@ class LogBook(logging.Handler):
         if self._file is not None:
             self._file.delete()
 
-    def settle(self) -> None:
-        """Write the counts of repeated lines whose time is over."""
-        with _Held(self):
-            self._write(self._repeats.due(self._monotonic()))
-
-    async def run(self, clock: Clock) -> None:
-        """Settle each second until cancelled."""
-        while True:
-            await clock.sleep(1.0)
-            self.settle()
-
     def close(self) -> None:
-        """Write what waits, a second at most for each outlet, and end. Blocks; may be called again."""
-        with _Held(self):
-            self._write(self._repeats.rest())
-            outlets, self.outlets = list(self.outlets.values()), {}
-        for outlet in outlets:
-            outlet.stop()
-        for outlet in outlets:
-            outlet.join(_CLOSE_S)
-        super().close()
-
-    def _write(self, lines: Iterable[LogLine]) -> None:
-        for line in lines:
-            numbered = self._keep(line)
-            for outlet in self.outlets.values():
-                outlet.offer(numbered)
+        """Write what waits, a second at most for each output, and end. Blocks; may be called again."""
+        with self._busy:
+            outputs, self.outputs = list(self.outputs.values()), {}
+        for output in outputs:
+            output.stop()
+        for output in outputs:
+            output.join(_CLOSE_S)
 
     def _keep(self, line: LogLine) -> LogLine:
         numbered = line.numbered(self._number)
@@ -185,27 +170,14 @@ class LogBook(logging.Handler):
         return numbered
 
     def _forget(self) -> None:
-        with _Held(self):
+        with self._busy:
             self._lines.clear()
 
-    def _exchange(self, name: str, target: Target | None) -> None:
-        """Put a target in the place of another, which still writes what waits for it."""
-        with _Held(self):
-            old = self.outlets.pop(name, None)
-            if target is not None:
-                self.outlets[name] = Outlet(target, name=name)
+    def _exchange(self, name: str, make: MakeHandler | None) -> None:
+        """Put an output in the place of another, which still writes what waits for it."""
+        with self._busy:
+            old = self.outputs.pop(name, None)
+            if make is not None:
+                self.outputs[name] = LogOutput(make, name=name)
         if old is not None:
             old.stop()
-
-
-class _Held:
-    """The handler's own lock, which the standard library takes around ``emit``; held for moments only."""
-
-    def __init__(self, handler: logging.Handler) -> None:
-        self._handler = handler
-
-    def __enter__(self) -> None:
-        self._handler.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._handler.release()
