@@ -17,12 +17,9 @@ from tinybms_bridge.battery.limits.evidence_memory import WRONG_CAPACITY
 from tinybms_bridge.battery.limits.fit import fit_to_battery
 from tinybms_bridge.battery.limits.presets import PRESETS, Chemistry
 from tinybms_bridge.battery.limits.settings import ChargeDefaults, LimitSettings
-from tinybms_bridge.battery.snapshot import Ratings, Switches, firmware_text
+from tinybms_bridge.battery.snapshot import REV_D_FIRMWARE, Ratings, Switches, firmware_text
 
-__all__ = ["RESTART_FIRMWARE", "Advice", "Weight", "advise"]
-
-RESTART_FIRMWARE = 251
-"""Internal firmware that brought bit 2 of register 329 (protocol Rev D)."""
+__all__ = ["Advice", "Weight", "advise"]
 
 _MOST_LFP_V = 3.65
 """Makers of LFP cells allow no more."""
@@ -117,8 +114,8 @@ def _for_all(ratings: Ratings, firmware: int) -> Iterator[Advice]:
             "once this BMS has called the battery full, it charges again only when a cell is empty or the charger was "
             "unplugged"
         )
-        if firmware and firmware < RESTART_FIRMWARE:
-            reason += f"; firmware {firmware_text(RESTART_FIRMWARE)} brought a setting that ends this, "
+        if firmware and firmware < REV_D_FIRMWARE:
+            reason += f"; firmware {firmware_text(REV_D_FIRMWARE)} brought a setting that ends this, "
             reason += f"and yours is {firmware_text(firmware)}"
             yield Advice(329, Weight.NOTE, reason)
         else:

@@ -7,6 +7,7 @@ from enum import Enum, StrEnum
 from tinybms_bridge.battery.quick import quick
 
 __all__ = [
+    "REV_D_FIRMWARE",
     "BmsStatus",
     "Cells",
     "Identity",
@@ -20,8 +21,9 @@ __all__ = [
 
 _FIRMWARE = "2.3"
 """What every published firmware of the s516 begins with (user manual Rev D); register 501 holds another number."""
-_SOH_FIRMWARE = 251
-"""Last part of 2.3.251."""
+REV_D_FIRMWARE = 251
+"""Internal number of firmware 2.3.251: the first with what protocol Rev D has and Rev B has not, which is the state of
+health (register 45, reserved before) and some settings."""
 
 
 class BmsStatus(Enum):
@@ -131,7 +133,7 @@ class PackValues:
     soc_percent: float
     """State of charge, 0..100: the BMS's count (register 46), or the bridge's where it has been put in its place."""
     soh_percent: float | None = None
-    """State of health, or None on firmware without it (register 45, 2.3.251 and later)."""
+    """State of health, or None on firmware that has none (see ``REV_D_FIRMWARE``)."""
     status: BmsStatus = BmsStatus.UNKNOWN
     status_raw: int = 0
     """Register 50 as received."""
@@ -240,8 +242,8 @@ class Identity:
 
     @property
     def reports_soh(self) -> bool:
-        """Whether register 45 is a state of health: 2.3.251 brought it, earlier firmware has it reserved."""
-        return self.firmware_internal >= _SOH_FIRMWARE
+        """Whether the firmware has a state of health."""
+        return self.firmware_internal >= REV_D_FIRMWARE
 
     def as_dict(self) -> dict[str, object]:
         """Return it for other programs, with the firmware version as people know it."""

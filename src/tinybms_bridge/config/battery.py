@@ -6,6 +6,7 @@ nobody has to find out by what the battery does; the engine itself is asked last
 
 from collections.abc import Iterable, Iterator
 
+from tinybms_bridge.battery.gx import MPPT_OFFSET_V
 from tinybms_bridge.battery.limits import (
     ChargeDefaults,
     Chemistry,
@@ -19,7 +20,6 @@ from tinybms_bridge.battery.limits.fit import judge_chemistry
 from tinybms_bridge.battery.limits.presets import possible_at, rank
 from tinybms_bridge.battery.snapshot import Ratings
 from tinybms_bridge.config.checks import (
-    MPPT_RISE_V,
     PEAK_TOLERANCE_V,
     Target,
     bulk_findings,
@@ -235,12 +235,12 @@ def _pack_voltages(
 
 def _limit_message(config: Configuration, limit_v: float, cells: int, over_cell_v: float, under_cell_v: float) -> str:
     margin_v = config.cvl.over_voltage_margin_v
-    peak_v, over_v, under_v = limit_v + MPPT_RISE_V + margin_v, over_cell_v * cells, under_cell_v * cells
+    peak_v, over_v, under_v = limit_v + MPPT_OFFSET_V + margin_v, over_cell_v * cells, under_cell_v * cells
     if peak_v > over_v + PEAK_TOLERANCE_V:
         return (
-            f"a charge voltage of {limit_v:g} V could reach {peak_v:g} V ({MPPT_RISE_V:g} V from a solar charger and a "
-            f"margin of {margin_v:g} V), above the over-voltage cutoff of {over_v:g} V ({cells} cells × "
-            f"{over_cell_v:g} V); the charge voltage may be at most {over_v - MPPT_RISE_V - margin_v:g} V"
+            f"a charge voltage of {limit_v:g} V could reach {peak_v:g} V ({MPPT_OFFSET_V:g} V from a solar charger and "
+            f"a margin of {margin_v:g} V), above the over-voltage cutoff of {over_v:g} V ({cells} cells × "
+            f"{over_cell_v:g} V); the charge voltage may be at most {over_v - MPPT_OFFSET_V - margin_v:g} V"
         )
     if limit_v <= under_v + PEAK_TOLERANCE_V:
         return (

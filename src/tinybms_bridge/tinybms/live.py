@@ -29,6 +29,8 @@ __all__ = [
     "decode_identity",
     "decode_live",
     "decode_ratings",
+    "decode_soc",
+    "decode_soh",
     "least_current_a",
 ]
 
@@ -77,7 +79,7 @@ def decode_live(
         taken_at_s: Monotonic time of the sample.
         ratings: The settings of the BMS, when known; their number of cells decides.
         series_cells: Number of cells to use while ``ratings`` is None; else the number that the BMS detected.
-        has_soh: Whether the firmware has register 45 (2.3.251 and later).
+        has_soh: Whether the firmware has a state of health.
 
     Raises:
         ValueError: If there are not 56 words of 16 bits. No content of 56 words raises.
@@ -97,8 +99,8 @@ def decode_live(
         pack=PackValues(
             voltage_v=tidy_float(voltage_v),
             current_a=tidy_float(current_a),
-            soc_percent=soc_raw / 1_000_000,
-            soh_percent=soh_raw / 500 if has_soh and 0 < soh_raw <= _FULL_SOH else None,
+            soc_percent=decode_soc(soc_raw),
+            soh_percent=decode_soh(soh_raw) if has_soh else None,
             status=status,
             status_raw=status_raw,
             lifetime_s=lifetime_s,
@@ -109,6 +111,16 @@ def decode_live(
         ratings=ratings,
         image=image,
     )
+
+
+def decode_soc(raw: int) -> float:
+    """Return the state of charge in percent that registers 46 and 47 hold."""
+    return raw / 1_000_000
+
+
+def decode_soh(raw: int) -> float | None:
+    """Return the state of health in percent that register 45 holds; None for what is none."""
+    return raw / 500 if 0 < raw <= _FULL_SOH else None
 
 
 def decode_ratings(words_from_300: Sequence[int]) -> Ratings:

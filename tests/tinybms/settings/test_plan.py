@@ -8,8 +8,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tinybms_bridge.battery.advice import RESTART_FIRMWARE, Advice, advise
+from tinybms_bridge.battery.advice import Advice, advise
 from tinybms_bridge.battery.limits import Chemistry
+from tinybms_bridge.battery.snapshot import REV_D_FIRMWARE
 from tinybms_bridge.tinybms.live import decode_ratings
 from tinybms_bridge.tinybms.settings import Plan, Readout, SettingsError, find_setting, held_against, make_plan
 from tinybms_bridge.tinybms.settings.fields import Words, all_settings, by_name
@@ -481,7 +482,7 @@ def test_what_the_bms_itself_limits_is_said(readout: Make) -> None:
 
 def test_a_setting_that_the_firmware_lacks_has_no_command(readout: Make) -> None:
     """Also where the firmware was not known when the advice was made."""
-    assert find_setting("enable_charger_restart_level").firmware == RESTART_FIRMWARE  # type: ignore[union-attr]
+    assert find_setting("enable_charger_restart_level").firmware == REV_D_FIRMWARE  # type: ignore[union-attr]
     unit = readout(FACTORY, firmware=242)
     (advice,) = [each for each in held_against(advised(unit, firmware=0), unit) if each.register == 329]
 

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.battery.gx import RESERVED_NAMES
 from tinybms_bridge.battery.limits import ChargeState, Limits
-from tinybms_bridge.victron.can.outgoing import OPTIONAL_FRAMES, RESERVED_NAMES, Fall, FrameSettings, fall_of
+from tinybms_bridge.victron.can.outgoing import OPTIONAL_FRAMES, Fall, FrameSettings, fall_of
 
 
 def named(key: str, name: str) -> FrameSettings:

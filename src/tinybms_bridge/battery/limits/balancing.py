@@ -14,6 +14,7 @@ how far apart they are, and helps where register 303 lies above the target of ot
 import math
 from dataclasses import dataclass
 
+from tinybms_bridge.battery.gx import STOPPED_BELOW_V
 from tinybms_bridge.battery.limits.balancing_memory import (
     CHARGE,
     OFF,
@@ -84,9 +85,6 @@ _STEP_SHARE = 0.5
 
 _SHORTEST_REST_S = 300.0
 """A pack of few cells goes down and up within seconds, where a step of CVL is a third of 1C."""
-
-_MOST_BELOW_V = 0.6
-"""So far below the pack CVL goes: there every charger has stopped."""
 
 _READ_SHARE = 0.8
 """CVL rises while less than this share of the hold current flows."""
@@ -329,7 +327,7 @@ def _level(memory: BalancingMemory, context: Context, plan: _Plan, elapsed_s: fl
         if pack.current_a < 0.0 or waited_s < _REST_STEP_S:
             return level_v, min(waited_s, _REST_STEP_S)
         lower_v = max(down_to_step(min(level_v, pack.voltage_v) - _STEP_V), context.floor_v)
-        return max(lower_v, min(level_v, pack.voltage_v - _MOST_BELOW_V)), 0.0
+        return max(lower_v, min(level_v, pack.voltage_v - STOPPED_BELOW_V)), 0.0
     # Under feed-in the pack stands at CVL or above: below it is the sun that is missing, and a rise would meet it.
     no_sun = context.charging.feed_in and pack.voltage_v < level_v - _STEP_V
     if pack.current_a >= plan.read_a or waited_s < _STEP_S or no_sun:

@@ -19,7 +19,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tinybms_bridge.battery.limits.context import MPPT_OFFSET_V, Context
+from tinybms_bridge.battery.gx import MPPT_OFFSET_V, STOPPED_BELOW_V
+from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.fit import least_flow_a
 from tinybms_bridge.battery.limits.model import CVL, LimitCode
@@ -59,9 +60,6 @@ _SINKING_V_PER_S = 0.02
 _SINKING_CELL_V_PER_S_C = 0.005
 """How fast the level sinks for each 1C above CCL, per cell. Between a frame and the current that follows lie some 8 s,
 and a good cell has some 0.07 V per 1C: half of the way in that time, so that the level does not swing."""
-
-_MOST_BELOW_V = MPPT_OFFSET_V + 0.2
-"""Below the pack by this much, every charger that heeds CVL has stopped; who charges on heeds none."""
 
 
 _GIVEN_UP_BELOW_V = MPPT_OFFSET_V
@@ -159,7 +157,7 @@ def _may_flow(context: Context) -> bool:
 
 def lowest_level_v(context: Context) -> float:
     """Return the lowest CVL against chargers that heed no CCL, at the present voltage of the pack."""
-    return max(context.least_v, context.snapshot.pack.voltage_v - _MOST_BELOW_V)
+    return max(context.least_v, context.snapshot.pack.voltage_v - STOPPED_BELOW_V)
 
 
 def sinking_v_per_s(context: Context, over_a: float) -> float:

@@ -10,10 +10,12 @@ values that the others had before, and ``ChargeDefaults.BEFORE`` keeps them all.
 import math
 from dataclasses import dataclass, replace
 
+from tinybms_bridge.battery.gx import MPPT_OFFSET_V
 from tinybms_bridge.battery.limits.curves import Curve, charge_by_cell_before, head_room_v, rising
-from tinybms_bridge.battery.limits.fit import MPPT_OFFSET_V, Fit
+from tinybms_bridge.battery.limits.fit import Fit
 from tinybms_bridge.battery.limits.presets import Chemistry
 from tinybms_bridge.battery.limits.settings import ChargeDefaults, LimitSettings
+from tinybms_bridge.battery.limits.times import SHORTEST_CVL_INTERVAL_S
 from tinybms_bridge.battery.snapshot import Ratings, Switches
 
 __all__ = ["WARM_C", "Charging", "FloatRule", "charging_for", "kept_by", "positive_or"]
@@ -49,7 +51,7 @@ _SUSTAIN_A, _SUSTAIN_C_RATE = 5.0, 0.1
 _USUAL_CELLS, _WIRE_STEP_V = 16, 0.1
 """Steps were chosen for 16 cells; the frame has no smaller one than the second."""
 
-_STEP_V, _NO_LIMIT_V, _SHORTEST_INTERVAL_S = 0.4, 1000.0, 0.5
+_STEP_V, _NO_LIMIT_V = 0.4, 1000.0
 """Rise of CVL in one interval; a step that no pack can take where the user wants none; as in the configuration."""
 
 
@@ -410,7 +412,7 @@ def _sustain_a(ratings: Ratings, settings: LimitSettings) -> float:
 def _recovery_v_per_s(settings: LimitSettings, step_v: float) -> float:
     """Return one step of CVL in each of its intervals."""
     wanted_v = _typed(settings.rates.cvl_step_v, step_v) or _NO_LIMIT_V
-    interval_s = max(settings.rates.cvl_interval_s, _SHORTEST_INTERVAL_S)
+    interval_s = max(settings.rates.cvl_interval_s, SHORTEST_CVL_INTERVAL_S)
     return wanted_v / interval_s
 
 

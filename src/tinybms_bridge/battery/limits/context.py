@@ -6,17 +6,19 @@ from dataclasses import dataclass, field, replace
 from functools import wraps
 from typing import Any, TypeVar
 
+from tinybms_bridge.battery.gx import MPPT_OFFSET_V, STOPPED_BELOW_V
 from tinybms_bridge.battery.limits.charging import Charging, charging_for, positive_or
 from tinybms_bridge.battery.limits.curves import Curve, curves_for, head_room_v
-from tinybms_bridge.battery.limits.fit import MPPT_OFFSET_V, Fit, fit_to_battery
+from tinybms_bridge.battery.limits.fit import Fit, fit_to_battery
 from tinybms_bridge.battery.limits.model import down_to_step, up_to_step
 from tinybms_bridge.battery.limits.presets import Chemistry, Preset, room_v
 from tinybms_bridge.battery.limits.settings import ChargeDefaults, LimitSettings
 from tinybms_bridge.battery.limits.soc_count import CredibleSoc, RestMemory, credible_soc, full_share, next_rest
+from tinybms_bridge.battery.limits.times import SHORTEST_CVL_INTERVAL_S
 from tinybms_bridge.battery.quick import by_settings
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 
-__all__ = ["MPPT_OFFSET_V", "Context", "fixed", "make_context", "ramp_floor"]
+__all__ = ["Context", "fixed", "make_context", "ramp_floor"]
 
 T = TypeVar("T")
 
@@ -53,12 +55,6 @@ _ABOVE_RESTING_V = 0.03
 
 _NO_LONGER_FULL_V = 0.15
 """Nor is a cell that rests this far below its charge voltage full any more."""
-
-_SHORTEST_INTERVAL_S = 0.5
-"""As in the configuration; 0 would be no ramp."""
-
-_STOPPED_BELOW_V = MPPT_OFFSET_V + 0.2
-"""Below the pack by this much, every charger that heeds CVL has stopped."""
 
 
 @dataclass(frozen=True)
@@ -180,9 +176,9 @@ def ramp_floor(context: Context, cvl_before_v: float | None, elapsed_s: float) -
     floor_v, rates, step_v = context.floor_v, context.settings.rates, context.charging.cvl_step_v
     if cvl_before_v is None or not cvl_before_v < floor_v or step_v <= 0.0:
         return context
-    rise_v = step_v * elapsed_s / max(rates.cvl_interval_s, _SHORTEST_INTERVAL_S)
+    rise_v = step_v * elapsed_s / max(rates.cvl_interval_s, SHORTEST_CVL_INTERVAL_S)
     least_v = (context.ratings.under_voltage_cell_v + room_v(context.ratings)) * context.ratings.series_cells
-    stopped_v = context.snapshot.pack.voltage_v - _STOPPED_BELOW_V
+    stopped_v = context.snapshot.pack.voltage_v - STOPPED_BELOW_V
     return replace(context, floor_v=min(floor_v, max(cvl_before_v + rise_v, least_v, stopped_v)))
 
 

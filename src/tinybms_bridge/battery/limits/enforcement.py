@@ -13,6 +13,7 @@ where they are not heeded, the user is told.
 import math
 from dataclasses import dataclass
 
+from tinybms_bridge.battery.gx import MPPT_OFFSET_V
 from tinybms_bridge.battery.limits.charge_stop import (
     LITTLE_V,
     NO_ATTEMPT,
@@ -23,7 +24,7 @@ from tinybms_bridge.battery.limits.charge_stop import (
     sinking_v_per_s,
 )
 from tinybms_bridge.battery.limits.charging import WARM_C
-from tinybms_bridge.battery.limits.context import MPPT_OFFSET_V, Context
+from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.feed_in import room_above_ccl_a
 from tinybms_bridge.battery.limits.model import CVL, LimitCode

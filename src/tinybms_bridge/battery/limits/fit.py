@@ -14,13 +14,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tinybms_bridge.battery.gx import MPPT_OFFSET_V
 from tinybms_bridge.battery.limits.model import down_to_step, up_to_step
 from tinybms_bridge.battery.limits.presets import Chemistry, Preset, possible_at, preset_for, rank, room_v
 from tinybms_bridge.battery.limits.settings import LimitSettings
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 
 __all__ = [
-    "MPPT_OFFSET_V",
     "ChemistryMemory",
     "Fit",
     "Misfit",
@@ -59,8 +59,8 @@ def least_flow_a(ratings: Ratings) -> float:
 
 
 _HELD_BELOW_V = 0.2
-_HELD_ABOVE_V = 0.6
-"""Between CVL less this and CVL plus this (0.4 V of solar chargers) the chargers may be holding the pack."""
+_HELD_ABOVE_V = MPPT_OFFSET_V + 0.2
+"""Between CVL less this and CVL plus this the chargers may be holding the pack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +155,6 @@ def _held(voltage_v: float, cvl_v: float | None) -> bool:
     """Return whether chargers that obey the CVL may be holding the pack at its voltage."""
     return cvl_v is not None and cvl_v - _HELD_BELOW_V < voltage_v < cvl_v + _HELD_ABOVE_V
 
-
-MPPT_OFFSET_V = 0.4
-"""What a solar charger adds to the CVL while feeding in (Victron's dvcc.py; reference victron-can, section 4)."""
 
 _MARGIN_V = 0.1
 """Margin where the typed one leaves no room below the over-voltage cutoff."""

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 
 from tinybms_bridge.battery.bms_event_kinds import Severity, Stops, kind_of
 from tinybms_bridge.battery.freshness import FRESH, FreshnessMemory
-from tinybms_bridge.battery.limits.context import MPPT_OFFSET_V, Context
+from tinybms_bridge.battery.gx import MPPT_OFFSET_V, STOPPED_BELOW_V
+from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import CCL, CVL, DCL, LimitCode, Limits
 from tinybms_bridge.battery.snapshot import BmsStatus, PackValues
@@ -29,9 +30,6 @@ __all__ = ["ProtectionMemory", "apply_freshness", "apply_manual", "final_clamp",
 
 _BACKOFF_V = 0.1
 """How far below the voltage that was too high the controller stays: one step of frame 0x351."""
-
-_GENTLE_DROP_V = MPPT_OFFSET_V + 0.2
-"""Below the pack by this much, chargers that feed in have stopped, and the battery is not emptied into the grid."""
 
 _SINKING_V_PER_S = 0.005
 """How fast the knee goes down while the cell stays too high: one such step in the 20 s of Victron's advice."""
@@ -94,7 +92,7 @@ def _lower(
     weight = 1.0 + max(0.0, current_a) / max(settings.nominal_current_a, 1.0)
     cap_v = knee_v - _BACKOFF_V - settings.gain * weight * excess_v
     if context.snapshot.cells.max_v < context.emergency_v:
-        cap_v = max(cap_v, min(context.snapshot.pack.voltage_v - _GENTLE_DROP_V, knee_v - _BACKOFF_V))
+        cap_v = max(cap_v, min(context.snapshot.pack.voltage_v - STOPPED_BELOW_V, knee_v - _BACKOFF_V))
     if memory.cap_v is not None:
         cap_v = min(cap_v, memory.cap_v)
     return ProtectionMemory(cap_v=max(cap_v, context.floor_v), knee_v=knee_v)

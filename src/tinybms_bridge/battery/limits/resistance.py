@@ -37,7 +37,8 @@ MOST_OHM_AH = _VOLTS_PER_C * _COLD_FACTOR
 """The estimate in any cold, times the capacity."""
 
 _COLD_C = 0.0
-_WARM_C = 25.0
+_REFERENCE_C = 25.0
+"""Between these the resistance falls evenly; warmer it is taken as no lower, since makers state it at 25 °C."""
 
 _STEP_C_RATE = 0.1
 """A smaller step of the current moves cells by no more than ten times the noise of their readings."""
@@ -136,7 +137,7 @@ def cell_resistance_ohm(capacity_ah: float, celsius: float | None = None) -> flo
         return 0.0
     warmth = 1.0
     if celsius is not None and math.isfinite(celsius):
-        warmth = 1.0 if celsius >= _WARM_C else max(0.0, (celsius - _COLD_C) / (_WARM_C - _COLD_C))
+        warmth = 1.0 if celsius >= _REFERENCE_C else max(0.0, (celsius - _COLD_C) / (_REFERENCE_C - _COLD_C))
     return _VOLTS_PER_C / capacity_ah * (_COLD_FACTOR + (1.0 - _COLD_FACTOR) * warmth)
 
 

@@ -1,8 +1,11 @@
 """Times that several stages share, and what of a change counts after some time."""
 
-__all__ = ["DAY_S", "lag_share"]
+__all__ = ["DAY_S", "SHORTEST_CVL_INTERVAL_S", "lag_share"]
 
 DAY_S = 86_400
+
+SHORTEST_CVL_INTERVAL_S = 0.5
+"""Between two rises of CVL, as in the configuration; 0 would be no ramp."""
 
 
 def lag_share(elapsed_s: float, lag_s: float) -> float:

@@ -8,7 +8,7 @@ from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.bms_events import BmsEvent, open_events
 from tinybms_bridge.battery.limits import BalancingMemory, Chemistry, Evidence, RemarkCode, SocMemory, remarks_on
 from tinybms_bridge.battery.plausibility import PlausibilityMemory, PlausibilitySettings, judge
-from tinybms_bridge.battery.snapshot import BmsStatus, Identity, Ratings, Snapshot
+from tinybms_bridge.battery.snapshot import REV_D_FIRMWARE, BmsStatus, Identity, Ratings, Snapshot, firmware_text
 from tinybms_bridge.cli.doctor.findings import Finding, Verdict, ok, problem, warning
 from tinybms_bridge.config.battery import check_with_ratings, chemistry_remark
 from tinybms_bridge.config.configuration import Configuration
@@ -52,7 +52,7 @@ def judge_identity(identity: Identity) -> Finding:
         return warning("identity", "the BMS does not tell its version", "Make sure that it is a TinyBMS s516.")
     text = str(identity)
     if not identity.reports_soh:
-        text += "; no state of health, which came with firmware 2.3.251"
+        text += f"; no state of health, which came with firmware {firmware_text(REV_D_FIRMWARE)}"
     return ok("identity", text)
 
 

@@ -2,15 +2,13 @@
 
 from collections.abc import Iterator
 
+from tinybms_bridge.battery.gx import MPPT_OFFSET_V
 from tinybms_bridge.config.checks.finding import Finding, ordered
 from tinybms_bridge.config.checks.target import PEAK_TOLERANCE_V, target_findings
 from tinybms_bridge.config.models.cvl import Cvl
 from tinybms_bridge.config.models.victron import Thresholds
 
-__all__ = ["MPPT_RISE_V", "charging_findings"]
-
-MPPT_RISE_V = 0.4
-"""Volts above CVL that a solar charger holds while feeding in (Victron dvcc.py)."""
+__all__ = ["charging_findings"]
 
 # (lower, higher, strictly) among the voltages per cell of section cvl.
 _CELL_ORDER = (
@@ -123,7 +121,7 @@ def _upper_bounds(cvl: Cvl) -> Iterator[tuple[str, float]]:
 def _over_voltage(cvl: Cvl, thresholds: Thresholds) -> Iterator[Finding]:
     for path in ("cvl.bulk_voltage_v", "cvl.sustain_voltage_v"):
         target_v = getattr(cvl, path.removeprefix("cvl.")) or 0.0
-        peak_v = target_v + MPPT_RISE_V + cvl.over_voltage_margin_v
+        peak_v = target_v + MPPT_OFFSET_V + cvl.over_voltage_margin_v
         for bound_paths, bound_v, words in _bounds(cvl, thresholds):
             if target_v and peak_v > bound_v + PEAK_TOLERANCE_V:
                 paths = (path, *bound_paths, "cvl.over_voltage_margin_v")
@@ -131,9 +129,9 @@ def _over_voltage(cvl: Cvl, thresholds: Thresholds) -> Iterator[Finding]:
 
 
 def _too_high(cvl: Cvl, peak_v: float, bound_v: float, words: str) -> str:
-    most_v = bound_v - MPPT_RISE_V - cvl.over_voltage_margin_v
+    most_v = bound_v - MPPT_OFFSET_V - cvl.over_voltage_margin_v
     return (
-        f"with the {MPPT_RISE_V:g} V that a solar charger may add and a margin of {cvl.over_voltage_margin_v:g} V "
+        f"with the {MPPT_OFFSET_V:g} V that a solar charger may add and a margin of {cvl.over_voltage_margin_v:g} V "
         f"this is {peak_v:g} V, above {bound_v:g} V ({words}); use at most {most_v:g} V"
     )
 

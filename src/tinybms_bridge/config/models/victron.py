@@ -2,20 +2,26 @@
 
 from typing import Annotated
 
+from tinybms_bridge.battery.gx import (
+    INSTALLED_CAPACITY_BYTES,
+    LONGEST_BURST_MS,
+    RESERVED_NAMES,
+    SHORTEST_BURST_MS,
+    reserved_beginning,
+)
 from tinybms_bridge.config.models.base import Section, flag, listed, must, number, text
 
 __all__ = ["Thresholds", "Victron"]
 
-_QUIRKY_NAMES = ("BYD", "DYNESS", "LG", "PELIO", "PYLON")
 _NAME_RULE = (
-    "must be 1 to {} ASCII characters and not begin with BYD, DYNESS, LG, PELIO or PYLON, which a GX treats apart"
+    "must be 1 to {} ASCII characters and not begin with "
+    f"{', '.join(RESERVED_NAMES[:-1])} or {RESERVED_NAMES[-1]}, which a GX treats apart"
 )
-_CAPACITY_BYTES = (2, 8)
 _NO_KEEPALIVE = "no effect: 0x305 is sent by the GX device; the bridge only listens for it"
 
 
 def _is_plain_name(value: str) -> bool:
-    return not value.upper().strip().startswith(_QUIRKY_NAMES) and bool(value.strip())
+    return bool(value.strip()) and reserved_beginning(value) is None
 
 
 class Thresholds(Section):
@@ -74,7 +80,12 @@ class Victron(Section):
     """The battery as the GX device sees it."""
 
     pgn_update_interval_ms: int = number(
-        1000, 100, 2000, "ms", "Frame period", "Time between two bursts of frames; a GX gives the BMS up after 3000."
+        1000,
+        SHORTEST_BURST_MS,
+        LONGEST_BURST_MS,
+        "ms",
+        "Frame period",
+        "Time between two bursts of frames; a GX gives the BMS up after 3000.",
     )
     cvl_update_interval_ms: int = number(
         20_000, 500, 60_000, "ms", "CVL period", "Shortest time between two rises of the charge voltage limit."
@@ -123,9 +134,9 @@ class Victron(Section):
         "System status",
         "Status bits of 0x35A: 0 is not supported; Victron gives no coding of 1 and 2.",
     )
-    installed_capacity_bytes: Annotated[int, must(_CAPACITY_BYTES.__contains__)] = listed(
+    installed_capacity_bytes: Annotated[int, must(INSTALLED_CAPACITY_BYTES.__contains__)] = listed(
         2,
-        _CAPACITY_BYTES,
+        INSTALLED_CAPACITY_BYTES,
         "B",
         "Length of 0x379",
         "Bytes of the capacity frame: 2 as Victron has it, or 8 with zeros for readers that fail on a short frame.",

@@ -139,7 +139,24 @@ class _Deadline:
             self._timer = None
 
 
-class GuardedHttp(H11Protocol):
+class _CutsOffSlowReaders(asyncio.Protocol):
+    """A connection that is ended when its client does not take its data for so long."""
+
+    transport: asyncio.Transport
+    _stuck: _Deadline
+
+    def pause_writing(self) -> None:
+        """The client takes its data too slowly."""
+        super().pause_writing()
+        self._stuck.begin(self.transport)
+
+    def resume_writing(self) -> None:
+        """The client goes on."""
+        super().resume_writing()
+        self._stuck.end()
+
+
+class GuardedHttp(_CutsOffSlowReaders, H11Protocol):
     """HTTP/1.1 with a deadline for the head, for taking the answer, and a cap on connections.
 
     When there are too many, a machine that has most of them gives way to another one.
@@ -199,16 +216,6 @@ class GuardedHttp(H11Protocol):
         else:
             self.transport.close()
 
-    def pause_writing(self) -> None:
-        """The client takes its data too slowly."""
-        super().pause_writing()
-        self._stuck.begin(self.transport)
-
-    def resume_writing(self) -> None:
-        """The client goes on."""
-        super().resume_writing()
-        self._stuck.end()
-
     @property
     def _answering(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle  # None before the first request, whatever uvicorn declares
@@ -223,7 +230,7 @@ class GuardedHttp(H11Protocol):
         self._stuck.begin(self.transport)
 
 
-class GuardedWebSocket(WebSocketsSansIOProtocol):
+class GuardedWebSocket(_CutsOffSlowReaders, WebSocketsSansIOProtocol):
     """WebSocket, compressed where the client asks; it is cut off when its client does not take its data."""
 
     def __init__(self, config: BoundedConfig, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own
@@ -237,13 +244,3 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         self._places.remove(self.transport)
         self._stuck.end()
         super().connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        """The client takes its data too slowly."""
-        super().pause_writing()
-        self._stuck.begin(self.transport)
-
-    def resume_writing(self) -> None:
-        """The client goes on."""
-        super().resume_writing()
-        self._stuck.end()

@@ -44,9 +44,13 @@ class Kind(StrEnum):
     BYTES = "bytes"
     """Two bytes a word, low byte first: serial number and reserved areas."""
 
+    @property
+    def is_signed(self) -> bool:
+        """Whether the value is a two's complement."""
+        return self in {Kind.I16, Kind.I8_LO, Kind.I8_HI}
+
 
 _BITS_OF_KIND = {Kind.U32: 32, Kind.F32: 32, Kind.EVENT: 32, Kind.BYTES: 0}
-_SIGNED = frozenset({Kind.I16, Kind.I8_LO, Kind.I8_HI})
 
 
 @cache
@@ -106,7 +110,7 @@ class Register:
     def raw_range(self) -> tuple[int, int]:
         """Smallest and largest raw integer: as documented, else what the field holds."""
         bits = _BITS_OF_KIND.get(self.kind, self.width)
-        low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if self.kind in _SIGNED else (0, (1 << bits) - 1)
+        low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if self.kind.is_signed else (0, (1 << bits) - 1)
         return (
             low if self.minimum_raw is None else self.minimum_raw,
             high if self.maximum_raw is None else self.maximum_raw,
@@ -157,7 +161,7 @@ class Register:
         if self.kind is Kind.U32:
             return to_u32(words[0], words[1])
         raw = (words[0] & self.mask) >> self.offset
-        return raw - (1 << self.width) if self.kind in _SIGNED and raw >> self.width - 1 else raw
+        return raw - (1 << self.width) if self.kind.is_signed and raw >> self.width - 1 else raw
 
     def _words_of(self, raw: int) -> tuple[int, ...]:
         if self.kind is Kind.U32:

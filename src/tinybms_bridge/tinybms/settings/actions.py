@@ -4,15 +4,16 @@ Commands 0x02 and the write-to-set registers 323 and 328 (protocol Rev D, sectio
 too, and restarts the BMS.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from tinybms_bridge.battery.snapshot import firmware_text
+from tinybms_bridge.battery.snapshot import REV_D_FIRMWARE, firmware_text
 from tinybms_bridge.errors import BridgeError
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.tinybms.frames import Action, ActionRequest, WriteModbus, to_u32
+from tinybms_bridge.tinybms.live import decode_soc, decode_soh
 from tinybms_bridge.tinybms.settings.errors import Problem, SettingsError
 from tinybms_bridge.tinybms.settings.table import Link, read_registers
 from tinybms_bridge.tinybms.settings.writer import Answer, Outcome, Sent, WriteOptions, send_once
@@ -103,7 +104,7 @@ class _Gauge:
     set_address: int
     live_address: int
     live_words: int
-    live_scale: float
+    decode: Callable[[int], float | None]
     since_firmware: int
 
 
@@ -112,8 +113,8 @@ _TOLERANCE_PERCENT = 0.5
 """The state of charge goes on moving with the current."""
 
 _GAUGES = {
-    ActionName.SET_STATE_OF_CHARGE: _Gauge(328, 46, 2, 1e-6, 0),
-    ActionName.SET_STATE_OF_HEALTH: _Gauge(323, 45, 1, 0.002, 251),
+    ActionName.SET_STATE_OF_CHARGE: _Gauge(328, 46, 2, decode_soc, 0),
+    ActionName.SET_STATE_OF_HEALTH: _Gauge(323, 45, 1, decode_soh, REV_D_FIRMWARE),
 }
 
 _REQUESTS = {
@@ -190,7 +191,7 @@ async def _live_percent(link: Link, gauge: _Gauge) -> float | None:
         words = await read_registers(link, gauge.live_address, gauge.live_words, attempts=1)
     except BridgeError:
         return None
-    return (to_u32(*words) if gauge.live_words == 2 else words[0]) * gauge.live_scale
+    return gauge.decode(to_u32(*words) if gauge.live_words == 2 else words[0])
 
 
 def _gauge_result(action: ActionName, sent: Sent, percent: float, live: float | None) -> ActionResult:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
 
+from tinybms_bridge.battery.snapshot import REV_D_FIRMWARE
 from tinybms_bridge.suggestions import nearest
 from tinybms_bridge.tinybms.frames import to_u32
 from tinybms_bridge.tinybms.registers import Kind, Register, RegisterValue, catalogue
@@ -29,16 +30,15 @@ Words = tuple[int, ...]
 
 _SUFFIX = {"V": "_v", "A": "_a", "Ah": "_ah", "s": "_s", "°C": "_c", "%": "_percent"}
 _ADDRESS_DIGITS = 5
-_SIGNED = frozenset({Kind.I16, Kind.I8_LO, Kind.I8_HI})
 
 _SINCE = {
-    "discharge_peak_current_cutoff": 251,
-    "charger_startup_delay": 251,
-    "charger_disable_delay": 251,
-    "charge_restart_level": 251,
-    "battery_max_cycles": 251,
-    "enable_charger_restart_level": 251,
-    "discharge_over_current_timeout": 251,
+    "discharge_peak_current_cutoff": REV_D_FIRMWARE,
+    "charger_startup_delay": REV_D_FIRMWARE,
+    "charger_disable_delay": REV_D_FIRMWARE,
+    "charge_restart_level": REV_D_FIRMWARE,
+    "battery_max_cycles": REV_D_FIRMWARE,
+    "enable_charger_restart_level": REV_D_FIRMWARE,
+    "discharge_over_current_timeout": REV_D_FIRMWARE,
     "invert_external_current_sensor": 243,
     "disable_switch_diagnostics": 243,
 }
@@ -85,7 +85,7 @@ class Setting:
         if self.register.kind is Kind.U32:
             return to_u32(*words)
         raw = (words[0] & self.register.mask) >> self.register.offset
-        signed = self.register.kind in _SIGNED and raw >> self.register.width - 1
+        signed = self.register.kind.is_signed and raw >> self.register.width - 1
         return raw - (1 << self.register.width) if signed else raw
 
     def put(self, table: Sequence[int], words: Sequence[int]) -> Words:

@@ -92,7 +92,6 @@ _LADDER = (
     "over_voltage_cutoff_v",
 )
 _STEP_MV = 10
-_PEAK_FIRMWARE = 251
 
 PINNED = (
     "speed_sensor_input",
@@ -158,7 +157,7 @@ def _ladder(words: Sequence[int]) -> Iterator[Violation]:
 
 
 def _peak(words: Sequence[int], firmware: int) -> Iterator[Violation]:
-    if firmware < _PEAK_FIRMWARE:
+    if firmware < by_name(_PEAK).firmware:
         return
     above_a = by_name(_PEAK).raw(words) - by_name(_DISCHARGE).raw(words)
     if above_a <= 0:

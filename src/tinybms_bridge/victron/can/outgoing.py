@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, Literal
 
+from tinybms_bridge.battery.gx import INSTALLED_CAPACITY_BYTES, reserved_beginning
 from tinybms_bridge.battery.limits.model import Limits
 
 __all__ = [
-    "INSTALLED_CAPACITY_BYTES",
     "OPTIONAL_FRAMES",
-    "RESERVED_NAMES",
     "Fall",
     "FrameSettings",
     "fall_of",
@@ -20,12 +19,6 @@ OPTIONAL_FRAMES: Final = (
     *(0x378, 0x379, 0x380, 0x381, 0x382),
 )
 """Sent after the minimum, in this order, where the data is known."""
-
-INSTALLED_CAPACITY_BYTES: Final = (2, 8)
-"""Lengths that 0x379 may have."""
-
-RESERVED_NAMES: Final = ("BYD", "DYNESS", "LG", "PELIO", "PYLON")
-"""Beginnings of names for which a GX replaces the battery's limits by its own (dvcc.py; Dyness counts as Pylontech)."""
 
 _SMALL_SHARE = 0.02
 _SMALL_A = 1.0
@@ -130,7 +123,7 @@ def _check_name(key: str, name: str, size: int) -> None:
         raise ValueError(f"{key} {name!r} has {len(name)} characters, allowed are {size}")
     if not (name.isascii() and name.isprintable()):
         raise ValueError(f"{key} {name!r} has characters other than printable 7-bit ASCII")
-    reserved = next((start for start in RESERVED_NAMES if name.strip().upper().startswith(start)), None)
+    reserved = reserved_beginning(name)
     if reserved:
         raise ValueError(
             f"{key} {name!r} begins like {reserved}: a GX would apply that maker's own limits to this battery"

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tinybms_bridge.battery.gx import LONGEST_BURST_MS, SHORTEST_BURST_MS
 from tinybms_bridge.hal.can import CanFrame, CanPort
 from tinybms_bridge.hal.clock import Clock, Timer
 
@@ -29,8 +30,9 @@ class TransmitterSettings:
     """Part of the period over which a burst is spread, 0 to 0.95."""
 
     def __post_init__(self) -> None:
-        if not 0.1 <= self.period_s <= 2.0:
-            raise ValueError(f"period_s is {self.period_s}, allowed are 0.1 to 2.0")
+        if not SHORTEST_BURST_MS <= self.period_s * 1000.0 <= LONGEST_BURST_MS:
+            bounds = f"{SHORTEST_BURST_MS / 1000.0} to {LONGEST_BURST_MS / 1000.0}"
+            raise ValueError(f"period_s is {self.period_s}, allowed are {bounds}")
         if not 0.0 <= self.spread <= 0.95:
             raise ValueError(f"spread is {self.spread}, allowed are 0 to 0.95")
 

@@ -14,7 +14,7 @@ from typing import TypedDict
 from pydantic import Field
 
 from tinybms_bridge.battery.limits.model import Limits
-from tinybms_bridge.battery.snapshot import Snapshot
+from tinybms_bridge.battery.snapshot import REV_D_FIRMWARE, Snapshot, firmware_text
 from tinybms_bridge.link.state import CanState, UartState
 from tinybms_bridge.services.web.answers import Answer
 from tinybms_bridge.services.web.face import BridgeFace, Picture
@@ -249,7 +249,8 @@ class Measured(Answer):
     soc_percent: float | None = Field(examples=[87.3])
     bms_soc_percent: float | None = Field(description="The BMS's own count, register 46", examples=[84.1])
     soh_percent: float | None = Field(
-        description="Null where the firmware of the BMS reports none, which is before 2.3.251", examples=[98.5]
+        description=f"Null where the firmware of the BMS reports none, which is before {firmware_text(REV_D_FIRMWARE)}",
+        examples=[98.5],
     )
     temperature: float | None = Field(
         description="°C, the hottest external sensor, or the board's own without any", examples=[25.4]

@@ -12,14 +12,12 @@ from starlette.responses import Response
 from tinybms_bridge.services.web.answers import Answer
 from tinybms_bridge.services.web.face import EventEntry
 from tinybms_bridge.services.web.heavy import Heavy
-from tinybms_bridge.services.web.routes.shared import Face
+from tinybms_bridge.services.web.routes.shared import LARGEST_NUMBER, Face
 from tinybms_bridge.services.web.security import Viewer
 
 __all__ = ["EventAnswer", "Events", "router"]
 
 router = APIRouter(tags=["events"])
-
-_LARGEST = 2**63 - 1
 
 
 class EventAnswer(Answer):
@@ -50,8 +48,10 @@ async def events(
     user: Viewer,
     heavy: Heavy,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    before: Annotated[int | None, Query(ge=1, le=_LARGEST, description="Only entries with a smaller number.")] = None,
-    after: Annotated[int, Query(ge=0, le=_LARGEST, description="Only entries with a larger number.")] = 0,
+    before: Annotated[
+        int | None, Query(ge=1, le=LARGEST_NUMBER, description="Only entries with a smaller number.")
+    ] = None,
+    after: Annotated[int, Query(ge=0, le=LARGEST_NUMBER, description="Only entries with a larger number.")] = 0,
     source: Literal["bms", "bridge"] | None = None,
     severity: Literal["info", "warning", "fault", "unknown"] | None = None,
 ) -> Response:

@@ -14,7 +14,7 @@ from tinybms_bridge.services.web.answers import Answer, Done
 from tinybms_bridge.services.web.face import LogLine, LogPage
 from tinybms_bridge.services.web.heavy import Heavy, Text
 from tinybms_bridge.services.web.problems import ProblemError
-from tinybms_bridge.services.web.routes.shared import Face
+from tinybms_bridge.services.web.routes.shared import LARGEST_NUMBER, Face
 from tinybms_bridge.services.web.security import AUDIT, Admin, Viewer
 
 __all__ = ["LineAnswer", "LogAnswer", "router"]
@@ -24,7 +24,6 @@ router = APIRouter(tags=["logs"])
 Level = Annotated[Literal["CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG"], BeforeValidator(str.upper)]
 Format = Literal["text", "json"]
 
-_LARGEST = 2**63 - 1
 _MOST_CHARACTERS = 500_000
 """Of all lines of one answer; a traceback has thousands."""
 
@@ -67,7 +66,7 @@ async def read_logs(
     user: Viewer,
     heavy: Heavy,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 2000,
-    cursor: Annotated[int | None, Query(ge=0, le=_LARGEST, description="From the page before.")] = None,
+    cursor: Annotated[int | None, Query(ge=0, le=LARGEST_NUMBER, description="From the page before.")] = None,
     level: Annotated[Level | None, Query(description="Least important lines to show.")] = None,
     since: Annotated[datetime | None, Query(description="Oldest lines to show; UTC unless it says otherwise.")] = None,
     form: Annotated[Format | None, Query(alias="format", description="Else as the Accept header asks.")] = None,

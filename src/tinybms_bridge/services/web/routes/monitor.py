@@ -12,7 +12,7 @@ from tinybms_bridge.link.state import MonitoredFrame
 from tinybms_bridge.services.web.answers import Answer
 from tinybms_bridge.services.web.heavy import Heavy, Text
 from tinybms_bridge.services.web.live.messages import decoded
-from tinybms_bridge.services.web.routes.shared import Face
+from tinybms_bridge.services.web.routes.shared import LARGEST_NUMBER, Face
 from tinybms_bridge.services.web.security import Viewer
 from tinybms_bridge.victron.can.frame_format import FrameFormat
 from tinybms_bridge.victron.can.frame_table import FRAME_FORMATS
@@ -20,8 +20,6 @@ from tinybms_bridge.victron.can.frame_table import FRAME_FORMATS
 __all__ = ["FormatAnswer", "FrameAnswer", "Frames", "decoded_frames", "router"]
 
 router = APIRouter(tags=["diagnostics"])
-
-_LARGEST = 2**63 - 1
 
 
 class FrameAnswer(Answer):
@@ -78,7 +76,7 @@ async def frames(
     face: Face,
     _user: Viewer,
     heavy: Heavy,
-    after: Annotated[int, Query(ge=0, le=_LARGEST, description="Only frames with a larger number.")] = 0,
+    after: Annotated[int, Query(ge=0, le=LARGEST_NUMBER, description="Only frames with a larger number.")] = 0,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> Response:
     """Return the last frames; the topic ``can`` of ``/ws`` streams them."""

@@ -29,6 +29,7 @@ from tinybms_bridge.tinybms.settings import (
 )
 
 __all__ = [
+    "LARGEST_NUMBER",
     "Face",
     "TheWatch",
     "config_problem",
@@ -46,6 +47,9 @@ async def _face(connection: HTTPConnection) -> BridgeFace:
     face: BridgeFace = connection.app.state.face
     return face
 
+
+LARGEST_NUMBER = 2**63 - 1
+"""Of an entry, a frame or a cursor in a question."""
 
 Face = Annotated[BridgeFace, Depends(_face)]
 """The bridge."""
