@@ -31,7 +31,7 @@ from tinybms_bridge.battery.limits import (
     step,
 )
 from tinybms_bridge.battery.limits.evidence_memory import UNLEARNED_S
-from tinybms_bridge.battery.limits.words import explain
+from tinybms_bridge.battery.limits.reasons import explain
 from tinybms_bridge.battery.plausibility import PlausibilitySettings
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackValues, Ratings, Snapshot, Temperatures

@@ -10,6 +10,7 @@ from enum import Flag, StrEnum, auto
 from types import MappingProxyType
 
 from tinybms_bridge.battery.snapshot import Switches
+from tinybms_bridge.words import Message, message
 
 __all__ = [
     "BMS_STARTED",
@@ -21,6 +22,7 @@ __all__ = [
     "Severity",
     "Stops",
     "kind_of",
+    "message_of_key",
     "severity_of",
 ]
 
@@ -60,10 +62,6 @@ class EventKind:
     event_id: int
     key: str
     """Name for programs, for example ``over_voltage``."""
-    text: str
-    """What happened, in plain words."""
-    advice: str = ""
-    """What a user can do about it; empty where nothing is to be done."""
     ended_by: tuple[int, ...] = ()
     """Numbers of the events that end it; a restart ends every fault and warning."""
     stops: Stops = Stops.NOTHING
@@ -80,6 +78,23 @@ class EventKind:
         """How bad it is."""
         return severity_of(self.event_id)
 
+    @property
+    def message(self) -> Message:
+        """What happened, and what a user can do about it."""
+        if self.event_id in EVENT_KINDS:
+            return message(f"bms.{self.key}")
+        return message("bms.unlisted", severity=self.severity, id=f"0x{self.event_id:02X}")
+
+    @property
+    def text(self) -> str:
+        """What happened, in English."""
+        return self.message.text
+
+    @property
+    def advice(self) -> str:
+        """What a user can do about it, in English; empty where nothing is to be done."""
+        return self.message.advice()
+
 
 def severity_of(event_id: int) -> Severity:
     """Return the severity of an event number by the vendor's ranges (protocol Rev D, events)."""
@@ -95,49 +110,46 @@ def kind_of(event_id: int) -> EventKind:
     known = EVENT_KINDS.get(event_id)
     if known is not None:
         return known
-    severity = severity_of(event_id)
-    what = f"A {severity}" if severity in (Severity.FAULT, Severity.WARNING) else "An event"
-    text = f"{what} that the vendor's documents do not list: 0x{event_id:02X}"
-    return EventKind(event_id, f"unlisted_0x{event_id:02x}", text)
+    return EventKind(event_id, f"{_UNLISTED}{event_id:02x}")
 
+
+def message_of_key(key: str) -> Message:
+    """Return what an event with such a key means; a key of no event, for example ``unknown_fault``, is its own code."""
+    number = _NUMBERS.get(key)
+    if number is None and key.startswith(_UNLISTED):
+        number = int(key.removeprefix(_UNLISTED), 16)
+    return message(f"bms.{key}") if number is None else kind_of(number).message
+
+
+_UNLISTED = "unlisted_0x"
 
 _ONE_PORT = frozenset({Switches.SINGLE})
 _ONE_BOARD = frozenset({Switches.SINGLE, Switches.TWO_FETS, Switches.UNKNOWN})
 """Units without a charger switch that stays closed; one that is not known counts, as what is not known is no permission
 to charge."""
 
-_STUCK = "Disconnect the pack from whatever drives the current, then test the switch: it may have failed shorted."
-
 _FAULTS = (
     EventKind(
         UNDER_VOLTAGE,
         "under_voltage",
-        "Cell under-voltage: a cell is below the cutoff, everything is off",
-        "Connect a charger while every cell is above register 316, or restart the BMS; time alone never ends it.",
         (0x7B,),
         Stops.BOTH,
     ),
     EventKind(
         0x03,
         "over_voltage",
-        "Cell over-voltage: a cell is above the cutoff, charging is off",
-        "Let the cells balance or discharge, then check the voltage of every charger (cutoff: register 315).",
         (0x79,),
         Stops.CHARGE,
     ),
     EventKind(
         0x04,
         "over_heat",
-        "Too hot: a sensor or the board is above its limit, everything is off",
-        "Let it cool; check currents, connections and ventilation (limit: register 319, board 90 °C).",
         (0x73,),
         Stops.BOTH,
     ),
     EventKind(
         0x05,
         "discharge_over_current",
-        "Discharge current too high: discharging is off, charging too where one board or port switches both",
-        "Reduce the loads (cutoffs: register 317 and, without delay, 305).",
         (0x77,),
         Stops.DISCHARGE,
         _ONE_BOARD,
@@ -145,8 +157,6 @@ _FAULTS = (
     EventKind(
         0x06,
         "charge_over_current",
-        "Charge current too high: charging is off, with a single port discharging too",
-        "Reduce the current of the chargers (cutoff: register 318).",
         (0x76,),
         Stops.CHARGE,
         _ONE_PORT,
@@ -154,35 +164,27 @@ _FAULTS = (
     EventKind(
         0x07,
         "regeneration_over_current",
-        "Current into the load terminal too high, everything is off",
-        "Reduce what flows in through the load terminal (cutoff: register 317).",
         (0x78,),
         Stops.BOTH,
     ),
     EventKind(
         0x0A,
         "too_cold",
-        "Too cold for any use: below -40 °C, everything is off",
-        "Warm the battery; if it is not that cold, check the temperature sensors.",
         (0x75,),
         Stops.BOTH,
     ),
-    EventKind(0x0B, "charge_switch_stuck", "Charge switch stuck: charge current flows while it is off", _STUCK),
-    EventKind(0x0C, "load_switch_stuck", "Load switch stuck: current flows while it is off", _STUCK),
-    EventKind(0x0D, "single_port_switch_stuck", "Single-port switch stuck: current flows while it is off", _STUCK),
+    EventKind(0x0B, "charge_switch_stuck"),
+    EventKind(0x0C, "load_switch_stuck"),
+    EventKind(0x0D, "single_port_switch_stuck"),
     EventKind(
         0x0E,
         "current_sensor_lost",
-        "External current sensor lost, everything is off",
-        "Check its plug; plug it in again or restart the BMS.",
         (0x7C,),
         Stops.BOTH,
     ),
     EventKind(
         0x0F,
         "current_sensor_not_ready",
-        "External current sensor plugged in, but not in use yet",
-        "Restart the BMS, which takes the sensor into use.",
     ),
 )
 
@@ -190,16 +192,12 @@ _WARNINGS = (
     EventKind(
         DISCHARGED,
         "discharged",
-        "Discharged: a cell is below the lower level, discharging is off",
-        "Charge the battery (level: register 301).",
         (0x7A,),
         Stops.DISCHARGE,
     ),
     EventKind(
         TOO_COLD_TO_CHARGE,
         "too_cold_to_charge",
-        "Too cold to charge, charging is off",
-        "Warm the battery, or wait (limit: register 320).",
         (0x74,),
         Stops.CHARGE,
     ),
@@ -207,41 +205,39 @@ _WARNINGS = (
     EventKind(
         0x38,
         "charger_voltage_too_high",
-        "Charging ended early: the voltage of the charger is too high",
-        "Lower the charge voltage; the state of charge was not set to 100 %.",
         (0x62, 0x63, 0x65),
     ),
     EventKind(
         0x39,
         "charger_voltage_too_low",
-        "Charging ended early: the voltage of the charger is too low",
-        "Raise the charge voltage to register 300 for each cell; the state of charge was not set to 100 %.",
         (0x62, 0x63, 0x65),
     ),
 )
 
 _INFORMATION = (
-    EventKind(BMS_STARTED, "started", "The BMS started"),
-    EventKind(0x62, "charging_started", "Charging started"),
-    EventKind(0x63, "charging_complete", "Charging is complete; the state of charge is 100 %"),
-    EventKind(0x64, "charger_connected", "A charger is there"),
-    EventKind(0x65, "charger_gone", "The charger is gone"),
-    EventKind(0x66, "dual_port_mode", "Dual-port mode is active"),
-    EventKind(0x67, "single_port_mode", "Single-port mode is active"),
-    EventKind(0x73, "over_heat_ended", "Cool enough again"),
-    EventKind(0x74, "too_cold_to_charge_ended", "Warm enough to charge again"),
-    EventKind(0x75, "too_cold_ended", "No longer below -40 °C"),
-    EventKind(0x76, "charge_over_current_ended", "Charge current no longer too high"),
-    EventKind(0x77, "discharge_over_current_ended", "Discharge current no longer too high"),
-    EventKind(0x78, "regeneration_over_current_ended", "Current into the load terminal no longer too high"),
-    EventKind(0x79, "over_voltage_ended", "Cell over-voltage is over"),
-    EventKind(0x7A, "discharged_ended", "No longer discharged"),
-    EventKind(0x7B, "under_voltage_ended", "Cell under-voltage is over"),
-    EventKind(0x7C, "current_sensor_in_use", "External current sensor connected and in use"),
-    EventKind(0x7D, "current_sensor_removed", "External current sensor removed, the internal one is in use"),
+    EventKind(BMS_STARTED, "started"),
+    EventKind(0x62, "charging_started"),
+    EventKind(0x63, "charging_complete"),
+    EventKind(0x64, "charger_connected"),
+    EventKind(0x65, "charger_gone"),
+    EventKind(0x66, "dual_port_mode"),
+    EventKind(0x67, "single_port_mode"),
+    EventKind(0x73, "over_heat_ended"),
+    EventKind(0x74, "too_cold_to_charge_ended"),
+    EventKind(0x75, "too_cold_ended"),
+    EventKind(0x76, "charge_over_current_ended"),
+    EventKind(0x77, "discharge_over_current_ended"),
+    EventKind(0x78, "regeneration_over_current_ended"),
+    EventKind(0x79, "over_voltage_ended"),
+    EventKind(0x7A, "discharged_ended"),
+    EventKind(0x7B, "under_voltage_ended"),
+    EventKind(0x7C, "current_sensor_in_use"),
+    EventKind(0x7D, "current_sensor_removed"),
 )
 
 EVENT_KINDS: Mapping[int, EventKind] = MappingProxyType(
     {kind.event_id: kind for kind in (*_FAULTS, *_WARNINGS, *_INFORMATION)}
 )
 """Every event that the vendor lists, by number."""
+
+_NUMBERS: Mapping[str, int] = MappingProxyType({kind.key: number for number, kind in EVENT_KINDS.items()})

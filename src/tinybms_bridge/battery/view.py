@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits.model import Limits
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
+from tinybms_bridge.words import Message, message
 
 __all__ = ["Last", "View", "make_view"]
 
@@ -52,18 +53,18 @@ class View:
         return None if known is None else known.ratings
 
     @property
-    def remark(self) -> str:
-        """Why this is not the usual state, in words; empty while fresh data is sent."""
+    def explanation(self) -> Message | None:
+        """Why this is not the usual state; None while fresh data is sent."""
         if self.freshness is Freshness.HOLD and self.limits is not None:
-            age = _seconds(self.age_s)
-            if self.frozen:
-                return f"charging is stopped because the readings of the BMS have stood still for {age}"
-            return f"charging is stopped because no good data has come from the BMS for {age}"
+            return message("view.hold_frozen" if self.frozen else "view.hold", age_s=self.age_s)
         if self.freshness in (Freshness.HOLD, Freshness.SILENT):
-            return "nothing is sent; the GX has lost the BMS"
-        if self.limits is None:
-            return "nothing is sent yet: not enough is known of the battery"
-        return ""
+            return message("view.lost")
+        return message("view.starting") if self.limits is None else None
+
+    @property
+    def remark(self) -> str:
+        """The explanation in English; empty while fresh data is sent."""
+        return "" if self.explanation is None else self.explanation.text
 
 
 def make_view(
@@ -97,7 +98,3 @@ def make_view(
     if frozen_since_s is not None:
         age_s = max(0.0, now_s - frozen_since_s)
     return View(freshness, None, sent, age_s, Last(snapshot, age_s, last_limits), frozen=frozen_since_s is not None)
-
-
-def _seconds(value: float | None) -> str:
-    return "some time" if value is None else f"{value:.0f} s"

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tinybms_bridge.battery.alarms import AlarmLevel
-from tinybms_bridge.battery.limits import Limits, Quantity, explain
+from tinybms_bridge.battery.limits import Limits, Quantity, sentence_of
 from tinybms_bridge.battery.snapshot import Snapshot
 from tinybms_bridge.battery.view import View
 from tinybms_bridge.cli.live_words import (
@@ -198,7 +198,7 @@ def _limit_blocks(scene: Scene, width: int) -> list[_Block]:
 
 def _limit_lines(limits: Limits, quantity: Quantity, value: str, width: int) -> list[Text]:
     reason = limits.binding(quantity)
-    why = "" if reason is None else clean(explain(reason).partition(": ")[2])
+    why = "" if reason is None else clean(sentence_of(reason))
     return _row(quantity.name, why, width, "bold cyan", value=f"{value:>8}  ")
 
 

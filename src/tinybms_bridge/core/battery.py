@@ -42,6 +42,7 @@ from tinybms_bridge.link.events import (
     SampleAccepted,
     SampleRejected,
 )
+from tinybms_bridge.words import say
 
 __all__ = ["Battery", "BatterySettings"]
 
@@ -316,9 +317,9 @@ class Battery:
             if key not in old:
                 known = remark.code is RemarkCode.RESISTANCE_NOT_LEARNED
                 severity = Severity.INFO if known else Severity.WARNING
-                self._bus.publish(Noted(severity, f"battery.{remark.code}", f"{remark.text}."), _SOURCE)
+                self._bus.publish(Noted(severity, f"battery.{remark.code}", f"{remark.message.text}."), _SOURCE)
         for code in {code for code, _ in old} - {code for code, _ in new}:
-            text = f"No longer so: {code.words}"
+            text = say(f"battery.{code}.over", {})
             self._bus.publish(Noted(Severity.INFO, f"battery.{code}", text), _SOURCE)
 
     def _tell_outliers(self, before: Memory, now_s: float) -> None:

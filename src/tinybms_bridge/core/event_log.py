@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from tinybms_bridge.battery.alarms import AlarmCause, AlarmLevel
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.freshness import Freshness
-from tinybms_bridge.battery.limits import Quantity, explain
+from tinybms_bridge.battery.limits import Quantity, sentence_of
 from tinybms_bridge.battery.snapshot import Identity
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.events import (
@@ -133,7 +133,7 @@ class EventLog:
         cvl_v = round(event.limits.cvl_v, 1)
         if self.log_charge_states and cvl_v != self._cvl_v:
             reason = event.limits.binding(Quantity.CVL)
-            log.debug("CVL %.1f V: %s", cvl_v, "" if reason is None else explain(reason).partition(": ")[2])
+            log.debug("CVL %.1f V: %s", cvl_v, "" if reason is None else sentence_of(reason))
         self._cvl_v = cvl_v
 
     def _rejected(self, event: SampleRejected) -> None:

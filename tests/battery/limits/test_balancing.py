@@ -241,7 +241,7 @@ def test_cells_that_have_come_together_end_it(balance: Balance) -> None:
     balance.at(3.48, 3.46, times=900)
     assert balance.memory.phase is BalancingPhase.OFF
     assert not balance.memory.active
-    assert balance.memory.text(280.0).endswith("balanced")
+    assert balance.memory.summary(280.0).text.endswith("balanced")
 
 
 def test_a_balancing_day_every_fortnight(balance: Balance) -> None:
@@ -398,7 +398,7 @@ def test_progress_is_told_after_a_day(balance: Balance) -> None:
         balance.memory = replace(balance.memory, phase=BalancingPhase.OFF, spread_ah=8.0, work_ah=8.0)
         balance.lifetime_s += 18 * 3600
     assert balance.memory.days_left == pytest.approx(9.0, rel=0.3)
-    assert "cells are 8.0 Ah (2.9 %) apart: balanced in about" in balance.memory.text(280.0)
+    assert "cells are 8.0 Ah (2.9 %) apart: balanced in about" in balance.memory.summary(280.0).text
 
 
 def test_old_days_count_for_less(balance: Balance) -> None:
@@ -415,11 +415,12 @@ def test_old_days_count_for_less(balance: Balance) -> None:
 
 def test_what_is_not_known_is_not_told() -> None:
     """Neither a spread nor a day is invented."""
-    assert "shows near full" in NO_BALANCING.text(280.0)
+    assert "shows near full" in NO_BALANCING.summary(280.0).text
     assert NO_BALANCING.days_left is None
-    assert "about 1 day;" in replace(
-        APART, bled_ah=9.0, bled_from_lifetime_s=0, bled_to_lifetime_s=DAY_S, day=True
-    ).text(280.0)
+    assert (
+        "about 1 day;"
+        in replace(APART, bled_ah=9.0, bled_from_lifetime_s=0, bled_to_lifetime_s=DAY_S, day=True).summary(280.0).text
+    )
 
 
 def test_far_from_full_the_memory_is_the_same_object(balance: Balance) -> None:

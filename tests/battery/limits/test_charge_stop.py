@@ -52,7 +52,7 @@ def stopped(make_draft: MakeDraft, context: Context, memory: StopMemory) -> Draf
     """Return a draft in which charging is stopped."""
     draft = make_draft()
     set_stop_level(draft, context, memory)
-    draft.stop_charge(0.0, LimitCode.MANUAL, detail="stop charge")
+    draft.stop_charge(0.0, LimitCode.MANUAL, detail="charge")
     return draft
 
 

@@ -191,19 +191,19 @@ def test_a_pack_in_its_best_years_is_not_derated(context: MakeContext, make_draf
 
 
 @pytest.mark.parametrize(
-    ("max_cell_v", "ccl_a", "detail"), [(3.60, 50.0, ""), (3.65, 20.0, "cell 1"), (3.69, 5.0, "cell 1"), (3.73, 0, "")]
+    ("max_cell_v", "ccl_a", "cell"), [(3.60, 50.0, None), (3.65, 20.0, 1), (3.69, 5.0, 1), (3.73, 0, None)]
 )
 def test_charge_follows_the_highest_cell(
-    context: MakeContext, make_draft: MakeDraft, max_cell_v: float, ccl_a: float, detail: str
+    context: MakeContext, make_draft: MakeDraft, max_cell_v: float, ccl_a: float, cell: int | None
 ) -> None:
     """From 50 mV below register 300 to 80 mV above: full, 40 %, 10 %, nothing; DCL does not care about high cells."""
     draft = make_draft()
     derate(draft, context(max_cell_v=max_cell_v, delta_mv=5.0), 0.0)
 
     assert currents(draft) == pytest.approx((ccl_a, 100.0), abs=1e-9)
-    if detail:
+    if cell is not None:
         (reason,) = draft.reasons[3:]
-        assert (reason.value, reason.detail) == (max_cell_v, detail)
+        assert (reason.value, reason.cell) == (max_cell_v, cell)
         assert reason.threshold == pytest.approx(ccl_a / 50.0)
 
 

@@ -120,9 +120,9 @@ def test_a_wrong_register_306_is_told_with_what_the_battery_holds(life: Life, tr
     assert life.memory.capacity_ah == pytest.approx(true_ah, rel=0.01)
     (told,) = remarks_on(life.memory, life.ratings)
     assert told.code is RemarkCode.CAPACITY_WRONG
-    assert f"about {true_ah:.0f} Ah, and register 306 says 280 Ah" in told.text
-    assert told.text.endswith(f"tinybms-bridge settings set battery_capacity_ah={true_ah:.0f}")
-    assert "clamp meter" in told.text
+    assert f"about {true_ah:.0f} Ah, and register 306 says 280 Ah" in told.message.text
+    assert told.message.text.endswith(f"tinybms-bridge settings set battery_capacity_ah={true_ah:.0f}")
+    assert "clamp meter" in told.message.text
 
 
 @pytest.mark.parametrize("true_ah", [245.0, 280.0, 315.0])
@@ -200,7 +200,7 @@ def test_more_than_register_306_says_with_cells_that_are_not_empty(life: Life) -
     life.cycle(182.0, 182.0, low=(3.28,) * 16)
     (told,) = remarks_on(life.memory, life.ratings)
     assert life.memory.at_least
-    assert "at least about 228 Ah, and register 306 says 196 Ah" in told.text
+    assert "at least about 228 Ah, and register 306 says 196 Ah" in told.message.text
 
 
 def test_it_ends_when_the_register_is_mended_or_a_new_round_says_otherwise(life: Life) -> None:
@@ -223,8 +223,8 @@ def test_a_weak_cell_is_told_after_two_rounds(life: Life) -> None:
     life.cycle(260.0, 260.0, low=(LOW_V, *(3.26,) * 15))
     (told,) = remarks_on(life.memory, life.ratings)
     assert (told.code, told.cells) == (RemarkCode.WEAK_CELL, (1,))
-    assert told.text.startswith("cell 1 holds about 12 % less than the middle one")
-    assert "balancing cannot mend that" in told.text
+    assert told.message.text.startswith("cell 1 holds about 12 % less than the middle one")
+    assert "balancing cannot mend that" in told.message.text
     life.cycle(260.0, 260.0)
     assert life.codes == []
 
@@ -236,7 +236,7 @@ def test_several_weak_cells_are_told_together(life: Life) -> None:
         life.cycle(260.0, 260.0, low=low)
     (told,) = remarks_on(life.memory, life.ratings)
     assert (told.code, told.cells) == (RemarkCode.WEAK_CELL, (4, 8, 12, 16))
-    assert told.text.startswith("cells 4, 8, 12 and 16 hold about ")
+    assert told.message.text.startswith("cells 4, 8, 12 and 16 hold about ")
 
 
 @pytest.mark.parametrize("behind_v", [3.33, 3.38])
@@ -266,8 +266,8 @@ def test_a_cell_of_high_resistance_is_told(life: Life) -> None:
     life.look()
     (told,) = remarks_on(life.memory, life.ratings)
     assert (told.code, told.cells) == (RemarkCode.RESISTIVE_CELL, (9,))
-    assert told.text.startswith("cell 9 has 2.2 times the resistance of the middle one")
-    assert "Check the connections first" in told.text
+    assert told.message.text.startswith("cell 9 has 2.2 times the resistance of the middle one")
+    assert "Check the connections first" in told.message.text
     life.resistance = ResistanceMemory((*(1.1,) * 8, 1.5, *(0.9,) * 7))
     life.look()
     assert life.codes == []
@@ -288,9 +288,9 @@ def test_a_resistance_that_nothing_teaches_is_told_after_100_hours(life: Life) -
     use(life, 1.1)
     (told,) = remarks_on(life.memory, life.ratings)
     assert told.code is RemarkCode.RESISTANCE_NOT_LEARNED
-    assert "28 A or more" in told.text
-    assert "register 301" in told.text
-    assert "a load of 1700 W on for half a minute and off again" in told.text
+    assert "28 A or more" in told.message.text
+    assert "register 301" in told.message.text
+    assert "a load of 1700 W on for half a minute and off again" in told.message.text
     assert life.memory.flowing_s == UNLEARNED_S
     life.resistance = ResistanceMemory((1.0,) * 16)
     use(life, 0.1)

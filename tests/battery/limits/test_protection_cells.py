@@ -87,7 +87,7 @@ def test_cvl_drops_with_the_sample_that_is_too_high(controller: Controller) -> N
     reason = controller.draft.reasons[-1]
     assert (reason.quantity, reason.code) == (Quantity.CVL, LimitCode.CELL_HIGH)
     assert (reason.value, reason.threshold) == pytest.approx((3.673, THRESHOLD_V))
-    assert reason.detail == "cell 1"
+    assert reason.cell == 1
 
 
 def test_the_further_above_the_lower(context: MakeContext, make_draft: MakeDraft) -> None:

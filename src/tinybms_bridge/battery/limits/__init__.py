@@ -30,6 +30,7 @@ from tinybms_bridge.battery.limits.policy import PolicyMemory, RebulkMemory
 from tinybms_bridge.battery.limits.presets import PRESETS, Chemistry, Preset, chemistry_of
 from tinybms_bridge.battery.limits.protection import ProtectionMemory
 from tinybms_bridge.battery.limits.rates import RateMemory
+from tinybms_bridge.battery.limits.reasons import explain, parameters_of, sentence_of
 from tinybms_bridge.battery.limits.resistance import ResistanceMemory
 from tinybms_bridge.battery.limits.settings import (
     ChargeDefaults,
@@ -43,7 +44,6 @@ from tinybms_bridge.battery.limits.settings import (
 )
 from tinybms_bridge.battery.limits.soc_count import Anchors, SocMemory, SocSource
 from tinybms_bridge.battery.limits.states import StateMemory
-from tinybms_bridge.battery.limits.words import explain
 
 __all__ = [
     "CURVE_NAMES",
@@ -97,6 +97,8 @@ __all__ = [
     "fit_to_battery",
     "holds_ah",
     "in_wire_steps",
+    "parameters_of",
     "remarks_on",
+    "sentence_of",
     "step",
 ]

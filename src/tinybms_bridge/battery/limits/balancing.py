@@ -95,12 +95,6 @@ _CVL_IS_FAR_V = 0.3
 _UNBLED_S, _RAISE_SHARE = 60.0, 0.25
 """A cell that the BMS wants to bleed and does not for so long needs more current, by this share of the first."""
 
-_WORDS = {
-    OFF: "the highest cell comes slowly to its top",
-    CHARGE: "a small current while the BMS bleeds",
-    REST: "the highest cell comes down before it is charged again",
-}
-
 _SPAN_DAYS = 8.0
 """What has been bled is averaged over up to so many days."""
 
@@ -181,7 +175,7 @@ def apply_balancing(draft: Draft, context: Context, memory: BalancingMemory) -> 
     """
     if memory.phase is OFF and not _goes_slowly(memory, context):
         return
-    spread_ah, detail = memory.spread_ah, _WORDS[memory.phase]
+    spread_ah, detail = memory.spread_ah, memory.phase.value
     level_v = max(memory.level_v, context.floor_v)
     draft.lower(CVL, level_v, LimitCode.BALANCING, value=spread_ah, detail=detail)
     if memory.phase is OFF:

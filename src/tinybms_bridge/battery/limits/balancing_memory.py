@@ -13,6 +13,7 @@ from tinybms_bridge.battery.limits.resistance import current_adds_v
 from tinybms_bridge.battery.limits.times import DAY_S
 from tinybms_bridge.battery.quick import maker, quick
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
+from tinybms_bridge.words import Message, message
 
 __all__ = [
     "CHARGE",
@@ -130,17 +131,20 @@ class BalancingMemory:
         days = (self.bled_to_lifetime_s - self.bled_from_lifetime_s) / DAY_S
         return self.work_ah * days / self.bled_ah if days >= 1.0 else None
 
-    def text(self, capacity_ah: float) -> str:
-        """Return in words how far the cells are apart and what is done about it."""
+    def summary(self, capacity_ah: float) -> Message:
+        """Return how far the cells are apart and what is done about it."""
         if self.spread_ah is None or not capacity_ah > 0.0:
-            return "how far the cells are apart shows near full"
-        at_least = "at least " if self.at_least else ""
-        words = f"cells are {at_least}{self.spread_ah:.1f} Ah ({100.0 * self.spread_ah / capacity_ah:.1f} %) apart"
-        if self.work_ah <= 0.0:
-            return f"{words}: balanced"
-        if self.days_left is not None:
-            words += f": balanced in about {max(1.0, self.days_left):.0f} day{'' if self.days_left < 1.5 else 's'}"
-        return f"{words}; a balancing day goes on" if self.day else words
+            return message("balancing.unknown")
+        done, days = self.work_ah <= 0.0, self.days_left
+        return message(
+            "balancing.apart",
+            spread_ah=self.spread_ah,
+            spread_percent=100.0 * self.spread_ah / capacity_ah,
+            at_least=self.at_least,
+            done=done,
+            days=None if done or days is None else max(1.0, days),
+            day=self.day and not done,
+        )
 
 
 NO_BALANCING = BalancingMemory()

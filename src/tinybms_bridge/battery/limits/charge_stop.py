@@ -262,7 +262,7 @@ def follow_switch(
         LimitCode.SWITCH_OPEN,
         value=context.snapshot.cells.max_v,
         threshold=context.ratings.fully_charged_cell_v,
-        detail=f"cell {context.snapshot.cells.max_number}",
+        cell=context.snapshot.cells.max_number,
     )
     return memory if level_v == memory.level_v else SwitchMemory(None, level_v, memory.open_s)
 

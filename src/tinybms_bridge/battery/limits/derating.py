@@ -168,7 +168,7 @@ def _derate_charge(draft: Draft, context: Context, age_s: float | None, sensors:
     base_a = draft.first(CCL) if context.charging.by_chemistry else draft[CCL]
     curve = curves["charge_by_cell_voltage"]
     if curve.lowers(cells.max_v):
-        _lower(draft, CCL, base_a, cells.max_v, curve, LimitCode.CELL_VOLTAGE, f"cell {cells.max_number}")
+        _lower(draft, CCL, base_a, cells.max_v, curve, LimitCode.CELL_VOLTAGE, cell=cells.max_number)
     if age_s is not None and _BY_AGE.lowers(age_s):
         _lower(draft, CCL, base_a, age_s, _BY_AGE, LimitCode.LINK)
     curve = curves["charge_by_temperature"]
@@ -189,7 +189,7 @@ def _derate_discharge(draft: Draft, context: Context, sensors: SensorMemory, lef
     curves = context.curves
     curve = curves["discharge_by_cell_voltage"]
     if curve.lowers(cells.min_v):
-        _lower(draft, DCL, base_a, cells.min_v, curve, LimitCode.CELL_VOLTAGE, f"cell {cells.min_number}")
+        _lower(draft, DCL, base_a, cells.min_v, curve, LimitCode.CELL_VOLTAGE, cell=cells.min_number)
     left = _lower_for_warmth(draft, context, sensors, base_a, left)
     curve = curves["discharge_by_soc"]
     if curve.lowers(soc.to_discharge_percent):
@@ -269,15 +269,22 @@ def _cold_full_a(first_a: float, capacity_ah: float) -> float:
 
 
 def _lower(
-    draft: Draft, quantity: Quantity, base_a: float, value: float, curve: Curve, code: LimitCode, detail: str = ""
+    draft: Draft,
+    quantity: Quantity,
+    base_a: float,
+    value: float,
+    curve: Curve,
+    code: LimitCode,
+    detail: str = "",
+    cell: int | None = None,
 ) -> None:
-    """Lower a limit to what a curve leaves at a value; ``detail`` names the cell, or a sensor that is lost."""
+    """Lower a limit to what a curve leaves at a value; ``detail`` names a sensor that is lost."""
     fraction = curve.at(value)
     if fraction >= 1.0:
         return
     if quantity is CCL and code in _PROTECTING:
         draft.enforced_a = min(draft.enforced_a, draft.first(quantity) * fraction)
-    draft.lower(quantity, base_a * fraction, code, value=value, threshold=fraction, detail=detail)
+    draft.lower(quantity, base_a * fraction, code, value=value, threshold=fraction, detail=detail, cell=cell)
 
 
 def _code(lost: str) -> LimitCode:

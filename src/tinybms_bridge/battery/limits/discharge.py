@@ -266,12 +266,12 @@ def _follow(
 def _lower(draft: Draft, context: Context, memory: DischargeMemory) -> None:
     """Lower DCL to what is remembered; the last cause is the one that binds."""
     cells, empty_v = context.snapshot.cells, context.ratings.fully_discharged_cell_v
-    detail = f"cell {cells.min_number}"
+    cell = cells.min_number
     if memory.held_a is not None:
         level_v = empty_v + _ABOVE_V
-        draft.lower(DCL, memory.held_a, LimitCode.NEAR_EMPTY, value=cells.min_v, threshold=level_v, detail=detail)
+        draft.lower(DCL, memory.held_a, LimitCode.NEAR_EMPTY, value=cells.min_v, threshold=level_v, cell=cell)
     if memory.emptied:
-        draft.lower(DCL, 0.0, LimitCode.CELL_VOLTAGE, value=cells.min_v, threshold=0.0, detail=detail)
+        draft.lower(DCL, 0.0, LimitCode.CELL_VOLTAGE, value=cells.min_v, threshold=0.0, cell=cell)
     if memory.pause.on:
         wait_s = float(math.ceil(memory.pause.left_s))
-        draft.lower(DCL, 0.0, LimitCode.EMPTY, value=cells.min_v, threshold=empty_v, detail=detail, wait_s=wait_s)
+        draft.lower(DCL, 0.0, LimitCode.EMPTY, value=cells.min_v, threshold=empty_v, cell=cell, wait_s=wait_s)

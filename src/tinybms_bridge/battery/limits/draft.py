@@ -66,12 +66,13 @@ class Draft(dict[Quantity, float]):
         detail: str = "",
         step: float | None = None,
         wait_s: float | None = None,
+        cell: int | None = None,
     ) -> None:
         """Lower a limit to ``limit`` and note the cause; a limit that is already as low stays, without a note."""
         if quantity is CVL and limit < self.lowest_v:
             limit = self.lowest_v
         if math.isfinite(limit) and limit < self[quantity]:
-            self._set(_new_reason(quantity, code, limit, value, threshold, detail, step, wait_s))
+            self._set(_new_reason(quantity, code, limit, value, threshold, detail, step, wait_s, cell))
 
     def stop_charge(
         self,

@@ -40,6 +40,9 @@ _HEARD_S = 10.0
 """What flows is judged by the highest CCL that was sent in the last 10 to 20 s: the noise of a sensor makes CCL fall a
 little all the time, and a real fall needs the time of a GX and its chargers."""
 
+_IN_VAIN = "in_vain"
+"""Detail of a reason: no CVL changes what flows."""
+
 _LEAST_SINKING_V_PER_S = 0.005
 """So that a small excess shows an effect before the attempt is given up."""
 
@@ -230,7 +233,7 @@ def _near_v(draft: Draft, context: Context, level_v: float | None, mean_a: float
 def _lower(draft: Draft, level_v: float | None, mean_a: float, may_a: float, attempt: Attempt) -> None:
     if level_v is None:
         return
-    detail = ", and no CVL changes it" if attempt.given_up else ""
+    detail = _IN_VAIN if attempt.given_up else ""
     draft.lower(CVL, level_v, LimitCode.ENFORCED, value=mean_a, threshold=may_a, detail=detail)
     draft.pressed_v = min(draft.pressed_v, level_v)
 

@@ -9,6 +9,7 @@ from statistics import median
 from tinybms_bridge.battery.limits.resistance import MOST_FACTOR, least_step_a
 from tinybms_bridge.battery.quick import by_last, quick
 from tinybms_bridge.battery.snapshot import Ratings
+from tinybms_bridge.words import Message, message
 
 __all__ = ["NO_EVIDENCE", "UNLEARNED_S", "WRONG_CAPACITY", "Evidence", "Remark", "RemarkCode", "holds_ah", "remarks_on"]
 
@@ -76,27 +77,13 @@ class RemarkCode(StrEnum):
     RESISTIVE_CELL = "resistive_cell"
     CAPACITY_WRONG = "capacity_wrong"
 
-    @property
-    def words(self) -> str:
-        """What it says, in a few words."""
-        return _WORDS[self]
-
-
-_WORDS = {
-    RemarkCode.RESISTANCE_NOT_LEARNED: "the resistance of the cells is not learned",
-    RemarkCode.WEAK_CELL: "a cell holds less than the others",
-    RemarkCode.RESISTIVE_CELL: "a cell has a higher resistance than the others",
-    RemarkCode.CAPACITY_WRONG: "register 306 is not what the battery holds",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """One thing to tell."""
+    """One thing to tell: what was found, what follows, what can be done."""
 
     code: RemarkCode
-    text: str
-    """In plain words: what was found, what follows, what can be done."""
+    message: Message
     cells: tuple[int, ...] = ()
     """Numbers of the cells that it is about, from 1; empty for the whole battery."""
 
@@ -123,27 +110,14 @@ def _unlearned(evidence: Evidence, ratings: Ratings) -> Remark | None:
     if not least_a < math.inf:
         return None
     watts = 100.0 * math.ceil(least_a * ratings.series_cells * ratings.fully_charged_cell_v / 100.0)
-    text = (
-        f"the resistance of the cells is not learned: in {UNLEARNED_S / 3600.0:.0f} h with a current no two alike "
-        f"steps of the load, {least_a:.0f} A or more, have moved all cells. Near empty what is usual for such a "
-        "capacity counts in its place: old or cold cells may then be cut by the BMS (register 301) before DCL comes "
-        f"down; good ones lose nothing. To teach it, switch a load of {watts:.0f} W on for half a minute and off "
-        "again, at 20 to 90 %, while sun and other loads stand still"
-    )
-    return Remark(RemarkCode.RESISTANCE_NOT_LEARNED, text)
+    return _remark(RemarkCode.RESISTANCE_NOT_LEARNED, hours=UNLEARNED_S / 3600.0, least_a=least_a, watts=watts)
 
 
 def _weak(held: Sequence[float]) -> Remark | None:
     cells = tuple([number for number, share in enumerate(held, 1) if share <= _WEAK])
     if not cells:
         return None
-    less_percent = 100.0 * (1.0 - min(held))
-    text = (
-        f"{_named(cells, 'holds', 'hold')} about {less_percent:.0f} % less than the middle one: nearly empty before "
-        "the others and full with them, on two charges. The battery gives no more than its weakest cell holds, and "
-        "balancing cannot mend that; cells of one age can"
-    )
-    return Remark(RemarkCode.WEAK_CELL, text, cells)
+    return _remark(RemarkCode.WEAK_CELL, cells, less_percent=100.0 * (1.0 - min(held)))
 
 
 def _resistive(factors: Sequence[float]) -> Remark | None:
@@ -152,29 +126,22 @@ def _resistive(factors: Sequence[float]) -> Remark | None:
     if not cells:
         return None
     most = max(factors)
-    times = f"{'at least ' if most >= MOST_FACTOR else ''}{most / middle:.1f} times"
-    text = (
-        f"{_named(cells, 'has', 'have')} {times} the resistance of the middle one, as steps of the load have shown: "
-        "worn, or badly connected. Check the connections first, since a loose one gets hot; under load such a cell is "
-        "the first near empty, under charge the first near full, and balancing cannot mend that"
-    )
-    return Remark(RemarkCode.RESISTIVE_CELL, text, cells)
+    return _remark(RemarkCode.RESISTIVE_CELL, cells, times=most / middle, at_least=most >= MOST_FACTOR)
 
 
 def _capacity(evidence: Evidence, ratings: Ratings) -> Remark | None:
     found_ah, set_ah = holds_ah(evidence, ratings), ratings.capacity_ah
     if found_ah is None:
         return None
-    least = "at least " if evidence.at_least else ""
-    text = (
-        f"the battery holds {least}about {found_ah:.3g} Ah, and register 306 says {set_ah:.3g} Ah: so much flowed from "
-        "full to near empty, and back. Every state of charge in between is wrong by that. A current sensor that is "
-        "wrong by the same share looks alike: compare it with a clamp meter first. Then: tinybms-bridge settings set "
-        f"battery_capacity_ah={found_ah:.3g}"
+    return _remark(
+        RemarkCode.CAPACITY_WRONG,
+        found_ah=found_ah,
+        set_ah=set_ah,
+        at_least=evidence.at_least,
+        command_ah=f"{found_ah:.3g}",
     )
-    return Remark(RemarkCode.CAPACITY_WRONG, text)
 
 
-def _named(cells: Sequence[int], one: str, many: str) -> str:
-    *first, last = map(str, cells)
-    return f"cells {', '.join(first)} and {last} {many}" if first else f"cell {last} {one}"
+def _remark(code: RemarkCode, cells: tuple[int, ...] = (), **parameters: float | str) -> Remark:
+    about = {"cells": cells} if cells else {}
+    return Remark(code, message(f"battery.{code}", **about, **parameters), cells)

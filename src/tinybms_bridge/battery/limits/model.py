@@ -109,11 +109,13 @@ class Reason:
     threshold: float | None = None
     """What the value was compared with."""
     detail: str = ""
-    """A name that belongs to the cause, for example the charge state."""
+    """A name that belongs to the cause, for example the charge state; of several, comma between."""
     step: float | None = None
     """How much a limit that rises will rise next: V at once for CVL, A per second for the currents."""
     wait_s: float | None = None
     """Time until then, or until a pause may end, in whole seconds."""
+    cell: int | None = None
+    """Number of the cell whose voltage it is, from 1; None for a cause of the whole battery."""
 
 
 @quick
@@ -210,5 +212,13 @@ def _in_wire_steps(reason: Reason) -> Reason:
     if not limit < reason.limit:
         return reason
     return Reason(
-        reason.quantity, reason.code, limit, reason.value, reason.threshold, reason.detail, reason.step, reason.wait_s
+        reason.quantity,
+        reason.code,
+        limit,
+        reason.value,
+        reason.threshold,
+        reason.detail,
+        reason.step,
+        reason.wait_s,
+        reason.cell,
     )

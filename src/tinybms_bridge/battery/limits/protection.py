@@ -72,7 +72,7 @@ def protect_cells(draft: Draft, context: Context, memory: ProtectionMemory, elap
             LimitCode.CELL_HIGH,
             value=max_v,
             threshold=context.charging.threshold_cell_v,
-            detail=f"cell {context.snapshot.cells.max_number}",
+            cell=context.snapshot.cells.max_number,
         )
     return memory
 
@@ -123,7 +123,8 @@ def _recover(memory: ProtectionMemory, context: Context, target_v: float, elapse
     return ProtectionMemory(cap_v=cap_v, knee_v=knee_v, since_knee_s=since_s)
 
 
-_UNKNOWN = "a fault of unknown cause"
+_UNKNOWN = "unknown_fault"
+"""Stands for the key of an event that was not read."""
 
 
 def obey_bms(draft: Draft, context: Context) -> None:
@@ -139,17 +140,17 @@ def obey_bms(draft: Draft, context: Context) -> None:
     if not snapshot.open_events and snapshot.pack.status is not BmsStatus.FAULT and not snapshot.cause_unread:
         return
     kinds = [kind_of(number) for number in snapshot.open_events]
-    causes = [(kind.text, kind.stops_with(context.ratings.switches)) for kind in kinds if kind.stops]
+    causes = [(kind.key, kind.stops_with(context.ratings.switches)) for kind in kinds if kind.stops]
     if snapshot.cause_unread:
         causes.append((_UNKNOWN, Stops.CHARGE))
     elif not causes and snapshot.pack.status is BmsStatus.FAULT:
-        faults = (kind.text for kind in kinds if kind.severity is Severity.FAULT)
+        faults = (kind.key for kind in kinds if kind.severity is Severity.FAULT)
         causes = [(next(faults, _UNKNOWN), Stops.CHARGE)]
-    for text, stops in causes:
+    for key, stops in causes:
         if Stops.CHARGE in stops:
-            draft.stop_charge(0.0, LimitCode.BMS_FAULT, detail=text)
+            draft.stop_charge(0.0, LimitCode.BMS_FAULT, detail=key)
         if Stops.DISCHARGE in stops:
-            draft.lower(DCL, 0.0, LimitCode.BMS_FAULT, detail=text)
+            draft.lower(DCL, 0.0, LimitCode.BMS_FAULT, detail=key)
 
 
 _UNLIMITED_A = 3276.7
@@ -175,9 +176,9 @@ def apply_manual(draft: Draft, context: Context) -> None:
     """Apply what the user has stopped by hand. A charge stop lowers CVL too: CCL does not bind every solar charger."""
     manual = context.settings.manual
     if manual.stop_charge:
-        draft.stop_charge(0.0, LimitCode.MANUAL, detail="stop charge")
+        draft.stop_charge(0.0, LimitCode.MANUAL, detail="charge")
     if manual.stop_discharge:
-        draft.lower(DCL, 0.0, LimitCode.MANUAL, detail="stop discharge")
+        draft.lower(DCL, 0.0, LimitCode.MANUAL, detail="discharge")
 
 
 def final_clamp(draft: Draft, context: Context) -> None:

@@ -24,6 +24,7 @@ from tinybms_bridge.battery.limits.resistance import current_adds_v
 from tinybms_bridge.battery.limits.times import DAY_S, lag_share
 from tinybms_bridge.battery.quick import maker, quick, replace
 from tinybms_bridge.battery.snapshot import PackValues, Ratings, Snapshot
+from tinybms_bridge.words import Message, message
 
 __all__ = [
     "NO_ANCHORS",
@@ -187,15 +188,14 @@ class Anchors:
         """What the sensor counts too much in a day, less the loads that it does not see; None while not known."""
         return None if self.drift_a is None else self.drift_a * 24.0
 
-    def remarks(self, ratings: Ratings) -> tuple[str, ...]:
-        """Return in words what a person should know of the count."""
-        words = []
-        drift_ah = self.drift_ah_per_day
-        if drift_ah is not None:
-            words.append(f"the current is counted {drift_ah:+.1f} Ah a day off, which is taken off the state of charge")
+    def remarks(self, ratings: Ratings) -> tuple[Message, ...]:
+        """Return what a person should know of the count."""
+        found = []
+        if self.drift_ah_per_day is not None:
+            found.append(message("count.drift", drift_ah=self.drift_ah_per_day))
         if ratings.misses_small_loads:
-            words.append(f"loads under {ratings.least_current_a:g} A are not counted")
-        return tuple(words)
+            found.append(message("count.small_loads", least_a=ratings.least_current_a))
+        return tuple(found)
 
 
 NO_ANCHORS = Anchors()

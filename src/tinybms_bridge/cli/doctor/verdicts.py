@@ -96,7 +96,7 @@ def judge_balancing(balancing: BalancingMemory, ratings: Ratings) -> list[Findin
     """Tell how far the cells are apart and how long balancing will take, as the bridge saw it last."""
     if balancing.spread_ah is None:
         return []
-    text = balancing.text(ratings.capacity_ah)
+    text = balancing.summary(ratings.capacity_ah).text
     early_v, full_v = ratings.early_balancing_cell_v, ratings.fully_charged_cell_v
     if balancing.work_ah > 0.0 and early_v is not None and early_v > full_v - _LATE_BALANCING_V:
         advice = f"Register 303 ({early_v:.2f} V) is so near full charge that the BMS bleeds on balancing days only."
@@ -117,7 +117,9 @@ def judge_count(soc: SocMemory, ratings: Ratings) -> list[Finding]:
 def judge_evidence(evidence: Evidence, ratings: Ratings) -> list[Finding]:
     """Tell what days and weeks of use have shown of the battery, as it was saved; a capacity is advised elsewhere."""
     return [
-        ok("battery", each.text) if each.code is RemarkCode.RESISTANCE_NOT_LEARNED else warning("battery", each.text)
+        ok("battery", each.message.text)
+        if each.code is RemarkCode.RESISTANCE_NOT_LEARNED
+        else warning("battery", each.message.text)
         for each in remarks_on(evidence, ratings)
         if each.code is not RemarkCode.CAPACITY_WRONG
     ]

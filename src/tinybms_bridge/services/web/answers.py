@@ -7,7 +7,9 @@ from typing import Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-__all__ = ["Answer", "Done", "Remark", "Request", "examples", "rounded"]
+from tinybms_bridge.words import ENGLISH, Language, Message
+
+__all__ = ["Answer", "Done", "MessageAnswer", "Remark", "Request", "examples", "rounded"]
 
 _BY_UNIT = {
     "cell_v": 4,
@@ -110,6 +112,21 @@ class Done(Answer):
 
     success: Literal[True] = True
     message: str = Field(examples=["Configuration updated"])
+
+
+class MessageAnswer(Answer):
+    """Something told to a person."""
+
+    code: str
+    """Name for programs."""
+    parameters: dict[str, Any]
+    """What the text is made from."""
+    text: str
+
+    @classmethod
+    def of(cls, message: Message, language: Language = ENGLISH) -> Self:
+        """Return the answer with the text in a language."""
+        return cls(code=message.code, parameters=dict(message.parameters), text=message.say(language))
 
 
 class Remark(Answer):

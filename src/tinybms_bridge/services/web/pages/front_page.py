@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tinybms_bridge.battery.alarms import AlarmLevel
 from tinybms_bridge.battery.freshness import Freshness
-from tinybms_bridge.battery.limits import Limits, Quantity, explain
+from tinybms_bridge.battery.limits import Limits, Quantity, sentence_of
 from tinybms_bridge.battery.manual_stops import Direction
 from tinybms_bridge.battery.snapshot import Snapshot
 from tinybms_bridge.link.state import CanState, UartState
@@ -187,7 +187,7 @@ def _limits(limits: Limits | None) -> list[Child]:
     rows: list[tuple[Child, ...]] = []
     for quantity, name, value in values:
         reason = limits.binding(quantity)
-        rows.append((name, value, "" if reason is None else explain(reason).partition(": ")[2]))
+        rows.append((name, value, "" if reason is None else sentence_of(reason)))
     return [table([*rows, ("Charge state", str(limits.state), "")])]
 
 

@@ -5,12 +5,13 @@ from datetime import datetime
 from fastapi import APIRouter
 from pydantic import Field
 
-from tinybms_bridge.battery.limits import Limits, Quantity, Reason, explain, holds_ah, remarks_on
+from tinybms_bridge.battery.limits import Limits, Quantity, Reason, explain, holds_ah, parameters_of, remarks_on
 from tinybms_bridge.battery.snapshot import Ratings
-from tinybms_bridge.services.web.answers import Answer
+from tinybms_bridge.services.web.answers import Answer, MessageAnswer
 from tinybms_bridge.services.web.face import Picture
-from tinybms_bridge.services.web.routes.shared import Face
+from tinybms_bridge.services.web.routes.shared import Face, TextLanguage
 from tinybms_bridge.services.web.security import Viewer
+from tinybms_bridge.words import ENGLISH, JsonValue, Language
 
 __all__ = ["Cause", "LimitsAnswer", "router"]
 
@@ -21,13 +22,18 @@ class Cause(Answer):
     """One cause that set or lowered a limit."""
 
     code: str = Field(examples=["temperature"])
+    parameters: dict[str, JsonValue] = Field(examples=[{"value": 3.5, "share_percent": 40.0}])
+    """What the text is made from."""
     limit: float
     """What the cause allows, V or A."""
     value: float | None
     """What was measured or configured."""
     threshold: float | None
     """What the value was compared with."""
+    cell: int | None
+    """Number of the cell that it is about, from 1."""
     detail: str
+    """A name that belongs to the cause, for example the charge state."""
     step: float | None
     """How much a limit that rises will rise next: V at once for CVL, A per second for the currents."""
     wait_s: float | None
@@ -64,6 +70,9 @@ class BalancingAnswer(Answer):
     """After how many days like the last ones the cells will be alike; null while nobody can know."""
     full_voltage_refused: str
     """Why ``cvl.balance_at_full_voltage`` is not followed; empty where it is, or is off."""
+    code: str = Field(examples=["balancing.apart"])
+    parameters: dict[str, JsonValue]
+    """What the text is made from."""
     text: str = Field(examples=["cells are 8.1 Ah (2.9 %) apart: balanced in about 9 days"])
 
 
@@ -78,6 +87,8 @@ class CountAnswer(Answer):
     capacity_ah: float | None
     """What the battery holds, as was seen between full and near empty, where that is not about register 306."""
     remarks: list[str] = Field(examples=[["loads under 0.8 A are not counted"]])
+    messages: list[MessageAnswer]
+    """The remarks with their codes."""
 
 
 class RemarkAnswer(Answer):
@@ -85,6 +96,8 @@ class RemarkAnswer(Answer):
 
     code: str = Field(examples=["weak_cell"])
     """``resistance_not_learned``, ``weak_cell``, ``resistive_cell`` or ``capacity_wrong``."""
+    parameters: dict[str, JsonValue]
+    """What the text is made from."""
     cells: list[int] = Field(examples=[[12]])
     """Numbers of the cells that it is about; empty for the whole battery."""
     text: str
@@ -113,6 +126,9 @@ class LimitsAnswer(Answer):
     """Age of the last sample."""
     remark: str
     """Why charging is stopped or nothing is sent, for want of data; empty while fresh data is sent."""
+    remark_code: str | None = Field(examples=["view.hold"])
+    """Its code; null while fresh data is sent."""
+    remark_parameters: dict[str, JsonValue]
     force_charge: bool
     full: bool
     uneven: bool
@@ -144,60 +160,73 @@ class LimitsAnswer(Answer):
 
 
 @router.get("/api/limits")
-async def limits(face: Face, _user: Viewer) -> LimitsAnswer:
+async def limits(face: Face, _user: Viewer, lang: TextLanguage = ENGLISH) -> LimitsAnswer:
     """Return the limits that are sent and their reasons."""
     picture = face.picture()
     view = picture.view
-    found = view.limits
+    found, explanation = view.limits, view.explanation
     return LimitsAnswer(
         state=found.state.value if found else None,
         freshness=view.freshness.value,
         may_send=found is not None,
         age_ms=None if view.age_s is None else round(view.age_s * 1000.0),
-        remark=view.remark,
+        remark="" if explanation is None else explanation.say(lang),
+        remark_code=None if explanation is None else explanation.code,
+        remark_parameters={} if explanation is None else dict(explanation.parameters),
         force_charge=found is not None and found.force_charge,
         full=found is not None and found.full,
         uneven=found is not None and found.uneven,
         full_charge_due=found is not None and found.full_charge_due,
         lost_sensors=list(found.lost_sensors) if found else [],
         soc_known=found is None or found.soc_known,
-        soc=None if found is None else _count(found, view.ratings),
-        battery=_battery(found, view.ratings),
+        soc=None if found is None else _count(found, view.ratings, lang),
+        battery=_battery(found, view.ratings, lang),
         loose_wires=list(found.loose_wires) if found else [],
         uncontrolled=found is not None and found.uncontrolled,
         ccl_ignored=found is not None and found.ccl_ignored,
-        balancing=None if found is None else _balancing(found, view.ratings),
+        balancing=None if found is None else _balancing(found, view.ratings, lang),
         discharge_voltage_v=found.discharge_voltage_v if found else None,
-        cvl=_one(found, Quantity.CVL),
-        ccl=_one(found, Quantity.CCL),
-        dcl=_one(found, Quantity.DCL),
+        cvl=_one(found, Quantity.CVL, lang),
+        ccl=_one(found, Quantity.CCL, lang),
+        dcl=_one(found, Quantity.DCL, lang),
         last=_last(picture),
     )
 
 
-def _battery(limits: Limits | None, ratings: Ratings | None) -> list[RemarkAnswer]:
+def _battery(limits: Limits | None, ratings: Ratings | None, language: Language) -> list[RemarkAnswer]:
     if limits is None or ratings is None:
         return []
     found = remarks_on(limits.evidence, ratings)
-    return [RemarkAnswer(code=each.code.value, cells=list(each.cells), text=each.text) for each in found]
+    return [
+        RemarkAnswer(
+            code=each.code.value,
+            parameters=dict(each.message.parameters),
+            cells=list(each.cells),
+            text=each.message.say(language),
+        )
+        for each in found
+    ]
 
 
-def _count(limits: Limits, ratings: Ratings | None) -> CountAnswer:
+def _count(limits: Limits, ratings: Ratings | None, language: Language) -> CountAnswer:
     anchors = limits.soc
     drift_ah, off_percent = anchors.drift_ah_per_day, anchors.off_percent
     capacity_ah = None if ratings is None else holds_ah(limits.evidence, ratings)
+    remarks = () if ratings is None else anchors.remarks(ratings)
     return CountAnswer(
         drift_ah_per_day=drift_ah,
         off_percent=off_percent,
         capacity_ah=capacity_ah,
-        remarks=[] if ratings is None else list(anchors.remarks(ratings)),
+        remarks=[each.say(language) for each in remarks],
+        messages=[MessageAnswer.of(each, language) for each in remarks],
     )
 
 
-def _balancing(limits: Limits, ratings: Ratings | None) -> BalancingAnswer:
+def _balancing(limits: Limits, ratings: Ratings | None, language: Language) -> BalancingAnswer:
     memory = limits.balancing
     spread_ah, capacity_ah = memory.spread_ah, 0.0 if ratings is None else ratings.capacity_ah
     percent = None if spread_ah is None or capacity_ah <= 0.0 else 100.0 * spread_ah / capacity_ah
+    summary = memory.summary(capacity_ah)
     return BalancingAnswer(
         active=memory.active,
         day=memory.day,
@@ -207,16 +236,18 @@ def _balancing(limits: Limits, ratings: Ratings | None) -> BalancingAnswer:
         at_least=memory.at_least,
         days_left=memory.days_left,
         full_voltage_refused=limits.full_voltage_refused,
-        text=memory.text(capacity_ah),
+        code=summary.code,
+        parameters=dict(summary.parameters),
+        text=summary.say(language),
     )
 
 
-def _one(limits: Limits | None, quantity: Quantity) -> OneLimit:
+def _one(limits: Limits | None, quantity: Quantity, language: Language) -> OneLimit:
     unit = "V" if quantity is Quantity.CVL else "A"
     if limits is None:
         return OneLimit(value=None, unit=unit, reasons=[])
     binding = limits.binding(quantity)
-    reasons = [_cause(each, binding=each is binding) for each in limits.reasons if each.quantity is quantity]
+    reasons = [_cause(each, language, binding=each is binding) for each in limits.reasons if each.quantity is quantity]
     value = {Quantity.CVL: limits.cvl_v, Quantity.CCL: limits.ccl_a, Quantity.DCL: limits.dcl_a}[quantity]
     return OneLimit(value=value, unit=unit, reasons=reasons)
 
@@ -234,15 +265,17 @@ def _last(picture: Picture) -> LastLimits | None:
     )
 
 
-def _cause(reason: Reason, *, binding: bool) -> Cause:
+def _cause(reason: Reason, language: Language, *, binding: bool) -> Cause:
     return Cause(
         code=reason.code.value,
+        parameters=parameters_of(reason),
         limit=reason.limit,
         value=reason.value,
         threshold=reason.threshold,
-        detail=reason.detail,
+        cell=reason.cell,
+        detail=f"cell {reason.cell}" if reason.cell is not None else reason.detail,
         step=reason.step,
         wait_s=reason.wait_s,
-        text=explain(reason),
+        text=explain(reason, language),
         binding=binding,
     )

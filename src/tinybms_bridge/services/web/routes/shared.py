@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Query
 from starlette.requests import HTTPConnection
 
 from tinybms_bridge.battery.bms_event_kinds import Severity
@@ -27,10 +27,12 @@ from tinybms_bridge.tinybms.settings import (
     SettingsError,
     StaleSettingsError,
 )
+from tinybms_bridge.words import Language
 
 __all__ = [
     "LARGEST_NUMBER",
     "Face",
+    "TextLanguage",
     "TheWatch",
     "config_problem",
     "device_failures",
@@ -59,6 +61,9 @@ async def _watch(connection: HTTPConnection) -> Watch:
     watch: Watch = connection.app.state.watch
     return watch
 
+
+TextLanguage = Annotated[Language, Query(alias="lang", description="Language of the texts.")]
+"""In which language texts are answered; codes and parameters are the same in all."""
 
 TheWatch = Annotated[Watch, Depends(_watch)]
 """Alarms, recent changes and live data."""

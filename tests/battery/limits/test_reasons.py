@@ -25,7 +25,7 @@ from tinybms_bridge.battery.limits import LimitCode, Quantity, Reason, explain
         ),
         (Reason(Quantity.CCL, LimitCode.STALE, 0.0, 4.25, 3.0), "CCL 0.0 A: no good data from the BMS for 4.2 s"),
         (
-            Reason(Quantity.CCL, LimitCode.MANUAL, 0.0, detail="stop charge"),
+            Reason(Quantity.CCL, LimitCode.MANUAL, 0.0, detail="charge"),
             "CCL 0.0 A: stopped by the user (stop charge)",
         ),
         (

@@ -1,0 +1,122 @@
+"""Every code has words in every language, and every sentence a code that gives what it names."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import tinybms_bridge
+from tinybms_bridge.battery.bms_event_kinds import EVENT_KINDS, Severity
+from tinybms_bridge.battery.limits import BalancingPhase, ChargeProfile, LimitCode, Quantity, Reason, RemarkCode
+from tinybms_bridge.battery.limits.reasons import parameters_of
+from tinybms_bridge.words import LANGUAGES, codes
+from tinybms_bridge.words.catalogue import fields_of
+from tinybms_bridge.words.english import SENTENCES as ENGLISH
+from tinybms_bridge.words.french import SENTENCES as FRENCH
+
+SOURCES = sorted(Path(tinybms_bridge.__file__).parent.rglob("*.py"))
+
+REASON = set(parameters_of(Reason(Quantity.CVL, LimitCode.STATE, 0.0)))
+
+MADE_BY_NAME: dict[str, set[str]] = {
+    "limit": {"quantity", "unit", "limit", "reason"},
+    **{f"limit.{code}": REASON for code in LimitCode},
+    **{f"limit.rate.{how}": REASON for how in ("small", "slope", "step")},
+    **{f"bms.{kind.key}": set() for kind in EVENT_KINDS.values()},
+    "bms.unknown_fault": set(),
+    "battery.resistance_not_learned": {"hours", "least_a", "watts"},
+    "battery.weak_cell": {"cells", "less_percent"},
+    "battery.resistive_cell": {"cells", "times", "at_least"},
+    "battery.capacity_wrong": {"found_ah", "set_ah", "at_least", "command_ah"},
+    **{f"battery.{code}.over": set() for code in RemarkCode},
+}
+"""Codes that are put together from a member of an enumeration, and their parameters."""
+
+NAMES: dict[str, set[str]] = {
+    "balancing_phase": set(BalancingPhase),
+    "direction": {"charge", "discharge"},
+    "sensor": {"external_sensor_1", "external_sensor_2", "internal_sensor"},
+    "window": {"minimum", *ChargeProfile},
+    "unlisted": set(Severity),
+}
+"""Families of names that sentences look up with ``@``."""
+
+
+def messages() -> Iterator[tuple[str, set[str], str]]:
+    """Yield code, parameters and place of each message that the product makes with a code in full."""
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call) or not node.args:
+                continue
+            name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+            if name != "message":
+                continue
+            names = {each.arg for each in node.keywords if each.arg is not None}
+            for code in _codes(node.args[0]):
+                yield code, names, f"{path.name}:{node.lineno}"
+
+
+def _codes(node: ast.expr) -> list[str]:
+    if isinstance(node, ast.IfExp):
+        return _codes(node.body) + _codes(node.orelse)
+    return [node.value] if isinstance(node, ast.Constant) and isinstance(node.value, str) else []
+
+
+WRITTEN = list(messages())
+
+
+def of_names() -> set[str]:
+    """Return the codes of the names that are looked up."""
+    return {f"{family}.{name}" for family, names in NAMES.items() for name in names}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_code_has_words(language: str) -> None:
+    """A code without words would be shown to a person as such."""
+    wanted = {code for code, _, _ in WRITTEN} | set(MADE_BY_NAME) | of_names()
+
+    assert sorted(wanted - codes("fr" if language == "fr" else "en")) == []
+
+
+def test_no_words_are_left_of_a_code_that_is_gone() -> None:
+    """What nothing says any more is not translated either; advice belongs to a code."""
+    known = {code for code, _, _ in WRITTEN} | set(MADE_BY_NAME) | of_names()
+    left = {code for code in ENGLISH if code not in known and code.removesuffix(".advice") not in known}
+
+    assert sorted(left) == []
+
+
+def test_both_languages_have_the_same_codes() -> None:
+    """A line that is missing in one language would be English there."""
+    assert sorted(set(ENGLISH) ^ set(FRENCH)) == []
+
+
+@pytest.mark.parametrize("code", sorted(ENGLISH))
+def test_both_languages_tell_the_same(code: str) -> None:
+    """A number that one language leaves out, or shows with other decimals, is a mistake of the translation."""
+    assert fields_of(ENGLISH[code]) == fields_of(FRENCH[code])
+
+
+@pytest.mark.parametrize(("code", "names", "place"), [*WRITTEN, *((c, n, "") for c, n in MADE_BY_NAME.items())])
+def test_a_sentence_names_only_what_its_code_gives(code: str, names: set[str], place: str) -> None:
+    """A field that is no parameter would be shown as a question mark."""
+    for each in (code, f"{code}.advice"):
+        asked = {name for name, _ in fields_of(ENGLISH.get(each, ""))}
+        assert asked <= names, f"{each} asks for {sorted(asked - names)}, given at {place}: {sorted(names)}"
+
+
+def test_what_is_looked_up_is_a_family_of_names() -> None:
+    """A sentence that looks up a family which nobody fills would show the bare name."""
+    families = {spec[1:] for sentence in ENGLISH.values() for _, spec in fields_of(sentence) if spec.startswith("@")}
+
+    assert families <= set(NAMES)
+
+
+@pytest.mark.parametrize("code", sorted(FRENCH))
+def test_french_marks_stand_as_french_has_them(code: str) -> None:
+    """A space before a colon or semicolon, none before comma or full stop; no decimal point in a number."""
+    sentence = re.sub(r"\{[^}]*\}", "X", FRENCH[code])
+
+    assert not re.search(r"\w[:;](\s|$)|\s[,.](\s|$)|(?<![\d.])\d+\.\d+(?![\d.])", sentence)
