@@ -11,10 +11,10 @@ from tinybms_bridge.core.bridge import Bridge
 from tinybms_bridge.core.event_store import EventRecord
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.link.bus import Bus
-from tinybms_bridge.link.state import CanState, MonitoredFrame, PartStatus, TraceLine, UartState, WatchdogState
+from tinybms_bridge.link.state import CanState, Inhibit, MonitoredFrame, PartStatus, TraceLine, UartState, WatchdogState
 from tinybms_bridge.services.history import History
 from tinybms_bridge.services.logs import LogStore
-from tinybms_bridge.services.web.face import EventEntry, Inhibit, Picture
+from tinybms_bridge.services.web.face import EventEntry, Picture
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 from tinybms_bridge.tinybms.settings import BmsSettings
 

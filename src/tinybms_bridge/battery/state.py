@@ -47,7 +47,7 @@ class BatteryState:
     decided: Limits | None = None
     """The limits in force, whether or not they may be sent; None: none can be decided."""
     fresh_limits: Limits | None = None
-    """The last limits that were decided from fresh data."""
+    """The last limits that were decided from fresh data; None while those in force are."""
     alarms: Alarms = field(default_factory=Alarms)
     notices: Notices = field(default_factory=Notices)
     energy: EnergyTotals = field(default_factory=EnergyTotals)
@@ -90,12 +90,17 @@ class BatteryState:
         return self.main.latest is not None and self.decided is not None and self.decided.may_send
 
     def view(self, now_s: float) -> View:
-        """Return what may be shown at ``now_s``: what is measured and in force, or else the last of it."""
+        """Return what may be shown at ``now_s``: what is measured and in force, or else the last of it.
+
+        A state that nobody has made again for so long that its data is old is one of a core that stands: then nothing
+        is sent.
+        """
+        stands = now_s - self.made_s > self.live_for_s
         return make_view(
-            self.freshness,
+            Freshness.SILENT if stands and self.freshness is not Freshness.STARTING else self.freshness,
             self.main.latest,
-            self.decided,
-            last_limits=self.fresh_limits,
+            None if stands else self.decided,
+            last_limits=self.decided if self.freshness is Freshness.FRESH else self.fresh_limits,
             now_s=now_s,
             live_for_s=self.live_for_s,
             frozen_since_s=self.frozen_since_s,

@@ -164,7 +164,7 @@ class Battery:
             packs={MAIN_PACK: pack},
             freshness=self.freshness,
             decided=self._limits,
-            fresh_limits=self._last_fresh,
+            fresh_limits=None if self.freshness is Freshness.FRESH else self._last_fresh,
             alarms=self.alarms,
             notices=self.notices,
             energy=energy,

@@ -1,13 +1,33 @@
-"""What the core tells of itself beside the state of the battery: its lines, outputs, parts and watchdog.
+"""The state tree: all that the core tells of itself, in branches that change each at its own pace.
 
-Each is one plain class, filled in by the part that it tells of, and answered by API and command line as it is.
+``battery`` is the state of the battery; beside it are its lines, outputs, parts, inhibits and the configuration. Each
+branch is one plain class, filled in by the part that it tells of, and answered by API and command line as it is.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
-__all__ = ["CanState", "MonitoredFrame", "PartStatus", "TraceLine", "UartState", "WatchdogState"]
+from tinybms_bridge.battery.advice import Advice
+from tinybms_bridge.battery.manual_stops import Direction
+from tinybms_bridge.battery.state import BatteryState
+from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
+
+__all__ = [
+    "CanState",
+    "ConfigurationState",
+    "CoreInfo",
+    "CoreState",
+    "Inhibit",
+    "MonitoredFrame",
+    "PackDetails",
+    "PartStatus",
+    "ServicesState",
+    "TraceLine",
+    "UartState",
+    "WatchdogState",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +125,88 @@ class TraceLine:
     direction: Literal["tx", "rx", "note"]
     text: str
     """Hex digits, or a remark."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inhibit:
+    """A direction that is stopped by hand."""
+
+    direction: Direction
+    since: datetime
+    expires_at: datetime | None = None
+    """When it ends by itself, to the second; None: only by hand."""
+    reason: str = ""
+    by: str = ""
+    """Who stopped it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackDetails:
+    """What is known of one pack beside what it measures."""
+
+    uart: UartState = field(default_factory=UartState)
+    statistics: DeviceStatistics | None = None
+    """What the BMS has counted, as last read."""
+    advice: tuple[Advice, ...] = ()
+    """What an expert would change in the settings of its BMS."""
+    conflicts: tuple[str, ...] = ()
+    """What in the configuration in force does not fit this pack, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationState:
+    """The configuration in force, and how its file is."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """Every key with the value in force, secrets in clear: who may open the link may read the file."""
+    file: str = ""
+    """The file; empty for a configuration that no file holds."""
+    number: int = 0
+    """Grows with each change."""
+    usable: bool = True
+    """Whether what is in force is what the file says."""
+    problems: tuple[str, ...] = ()
+    """Why not."""
+
+
+@dataclass(frozen=True, slots=True)
+class CoreInfo:
+    """The process itself."""
+
+    version: str = ""
+    run: str = ""
+    """Another one with each start."""
+    pid: int = 0
+    started_s: float = 0.0
+    """Monotonic time, which all processes of a machine share."""
+    state_directory: str = ""
+    """Empty where nothing is kept."""
+    real_time: str = ""
+    """Which scheduling the system has granted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServicesState:
+    """What the services process tells the core of itself, for who looks at the core only."""
+
+    pid: int = 0
+    web_address: str = ""
+    """Where the pages are; empty while there are none."""
+    web_remark: str = ""
+    """What keeps them from being reached, or the token of the first set-up."""
+    parts: tuple[PartStatus, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CoreState:
+    """The whole tree; a field is a branch."""
+
+    core: CoreInfo = field(default_factory=CoreInfo)
+    battery: BatteryState = field(default_factory=BatteryState)
+    packs: Mapping[str, PackDetails] = field(default_factory=dict)
+    outputs: Mapping[str, CanState] = field(default_factory=dict)
+    parts: tuple[PartStatus, ...] = ()
+    inhibits: tuple[Inhibit, ...] = ()
+    watchdog: WatchdogState = field(default_factory=WatchdogState)
+    configuration: ConfigurationState = field(default_factory=ConfigurationState)
+    services: ServicesState = field(default_factory=ServicesState)

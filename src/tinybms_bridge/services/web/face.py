@@ -15,7 +15,7 @@ from tinybms_bridge.battery.view import View
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.link.bus import Bus
-from tinybms_bridge.link.state import CanState, MonitoredFrame, PartStatus, TraceLine, UartState, WatchdogState
+from tinybms_bridge.link.state import CanState, Inhibit, MonitoredFrame, PartStatus, TraceLine, UartState, WatchdogState
 from tinybms_bridge.services.web.face_history import HistorySource
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 from tinybms_bridge.tinybms.settings import BmsSettings
@@ -24,7 +24,6 @@ __all__ = [
     "BridgeFace",
     "Direction",
     "EventEntry",
-    "Inhibit",
     "LogLine",
     "LogPage",
     "LogSource",
@@ -64,19 +63,6 @@ class EventEntry:
     text: str
     by: str = ""
     """Which user did it; only for who is logged in."""
-
-
-@dataclass(frozen=True, slots=True)
-class Inhibit:
-    """Something that the user has stopped by hand."""
-
-    direction: Direction
-    since: datetime
-    expires_at: datetime | None = None
-    """When it ends by itself; None: only by hand."""
-    reason: str = ""
-    by: str = ""
-    """Who stopped it."""
 
 
 class LogLine(Protocol):

@@ -21,10 +21,10 @@ from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.errors import DeviceRefused, LinkError
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.link.bus import Bus
-from tinybms_bridge.link.state import CanState, MonitoredFrame, PartStatus, TraceLine, UartState, WatchdogState
+from tinybms_bridge.link.state import CanState, Inhibit, MonitoredFrame, PartStatus, TraceLine, UartState, WatchdogState
 from tinybms_bridge.services.web.accounts import Role
 from tinybms_bridge.services.web.app import create_app
-from tinybms_bridge.services.web.face import Direction, EventEntry, Inhibit, Picture
+from tinybms_bridge.services.web.face import Direction, EventEntry, Picture
 from tinybms_bridge.services.web.face_history import Cell
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.security import Admin, User, Via, Viewer

@@ -15,9 +15,10 @@ from fastapi import FastAPI
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
 from tinybms_bridge.battery.limits import Freshness
 from tinybms_bridge.battery.view import Last, View
+from tinybms_bridge.link.state import Inhibit
 from tinybms_bridge.services.web.accounts import Account, Book, Role
 from tinybms_bridge.services.web.app import create_app
-from tinybms_bridge.services.web.face import Direction, Inhibit, Picture
+from tinybms_bridge.services.web.face import Direction, Picture
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.pages.front_page import own_address
 from tinybms_bridge.services.web.security.gate import COOKIE, Gate
