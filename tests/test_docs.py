@@ -8,16 +8,15 @@ from pathlib import Path
 
 import click
 import pytest
-from pydantic import BaseModel
 
-from tinybms_bridge import __version__
 from tinybms_bridge.cli import COMMANDS, cli
 from tinybms_bridge.config.configuration import Configuration
-from tinybms_bridge.config.expectations import section_type
+from tinybms_bridge.config.keys import keys_of
+from tinybms_bridge.config.models.base import Section
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("README*.md"), ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"])
-SECTIONS = "|".join(Configuration.model_fields)
+SECTIONS = "|".join(keys_of(Configuration))
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
@@ -183,16 +182,16 @@ def test_every_key_of_the_configuration_exists(page: Path) -> None:
 
 def exists(key: str) -> bool:
     """Return whether the configuration has a key."""
-    model: type[BaseModel] | None = Configuration
+    model: type[Section] | None = Configuration
     for name in key.split("."):
         if model is None:
             return False
         if name == "*":
             return True
-        field = model.model_fields.get(name)
-        if field is None:
+        found = keys_of(model).get(name)
+        if found is None:
             return False
-        model = section_type(field)
+        model = found.section
     return True
 
 
@@ -294,24 +293,3 @@ def test_the_french_readme_says_all_that_the_english_one_says() -> None:
     """The same commands in the same order, the same links, and as many sections, promises, steps and rows."""
     english, french = (_shape_of((ROOT / name).read_text(encoding="utf-8")) for name in ("README.md", "README.fr.md"))
     assert french == english
-
-
-CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-
-
-def test_the_changelog_tells_versions_from_the_newest_with_sections_in_one_order() -> None:
-    """*Keep a Changelog*: no version twice, no section of a version empty, and the present one is there or to come."""
-    titles = re.findall(r"^## (.*)$", CHANGELOG, flags=re.MULTILINE)
-    assert titles[0] == "Unreleased"
-    released = [re.fullmatch(r"(\d+)\.(\d+)\.(\d+) - \d{4}-\d\d-\d\d", title) for title in titles[1:]]
-    numbers = [tuple(int(part) for part in found.groups()) for found in released if found]
-    assert len(numbers) == len(titles) - 1
-    assert numbers == sorted(set(numbers), reverse=True)
-    assert tuple(int(part) for part in __version__.split(".")) >= numbers[0]
-
-    order = ["Security", "Removed", "Deprecated", "Added", "Changed", "Fixed"]
-    for title, text in zip(titles, re.split(r"^## .*$", CHANGELOG, flags=re.MULTILINE)[1:], strict=True):
-        sections = re.findall(r"^### (.*)$", text, flags=re.MULTILINE)
-        assert sections == [name for name in order if name in sections], title
-        empty = re.findall(r"^### (.*)\n\s*(?=^###|\Z)", text, flags=re.MULTILINE)
-        assert not empty or title == "Unreleased", (title, empty)

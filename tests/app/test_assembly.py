@@ -18,7 +18,6 @@ import tinybms_bridge.cli.live  # noqa: F401 -- the import reads files, which no
 from tinybms_bridge.app import assembly
 from tinybms_bridge.app.assembly import (
     Opened,
-    Overrides,
     load_configuration,
     load_defaults,
     machine_for,
@@ -35,6 +34,7 @@ from tinybms_bridge.battery.saved_units import SavedUnits
 from tinybms_bridge.battery.snapshot import Ratings
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.loader import interpret
+from tinybms_bridge.config.overrides import Overrides
 from tinybms_bridge.core.bridge import Bridge, Machine
 from tinybms_bridge.core.event_log import EventLog
 from tinybms_bridge.core.settings import can_settings
@@ -263,7 +263,7 @@ def test_defaults_know_no_file(home: Path) -> None:
     write(home / "usual.json", device("/dev/ttyS6"))
     config = load_defaults(Overrides(device="/dev/pts/7", can_interface="udp_multicast"))
     assert config.hardware.uart.device == "/dev/pts/7"
-    assert config.model_copy(update={"hardware": Configuration().hardware}) == Configuration()
+    assert replace(config, hardware=Configuration().hardware) == Configuration()
     assert can_settings(config).channel == ""
 
 

@@ -8,10 +8,9 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
-from pydantic.fields import FieldInfo
 
 from tinybms_bridge.app.reconfigure import LogParts, Reconfigurer, log_settings
 from tinybms_bridge.app.web import add_web
@@ -19,7 +18,7 @@ from tinybms_bridge.battery.notices import NoticeSettings
 from tinybms_bridge.battery.saved_units import SavedUnits
 from tinybms_bridge.config.battery import check_alone
 from tinybms_bridge.config.configuration import Configuration
-from tinybms_bridge.config.expectations import choices, extra, section_type, value_range
+from tinybms_bridge.config.keys import Key, keys_of
 from tinybms_bridge.config.loader import interpret
 from tinybms_bridge.config.models import Section
 from tinybms_bridge.config.paths import state_directory
@@ -135,17 +134,16 @@ COMPANIONS: dict[str, dict[str, Any]] = {
 """What must already be set for a key to be changed at all."""
 
 
-def leaves(model: type[Section], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+def leaves(model: type[Section], prefix: str = "") -> Iterator[tuple[str, Key]]:
     """Yield every key with its path."""
-    for name, field in model.model_fields.items():
-        inner = section_type(field)
-        if inner is None:
-            yield f"{prefix}{name}", field
+    for name, key in keys_of(model).items():
+        if key.section is None:
+            yield f"{prefix}{name}", key
         else:
-            yield from leaves(inner, f"{prefix}{name}.")
+            yield from leaves(key.section, f"{prefix}{name}.")
 
 
-LEAVES = {path: field for path, field in leaves(Configuration) if len(choices(field)) != 1}
+LEAVES = {path: key for path, key in leaves(Configuration) if len(key.choices) != 1}
 """The keys that can have more than one value."""
 
 
@@ -174,7 +172,7 @@ def value_at(config: Configuration, path: str) -> object:
     return value
 
 
-def candidates(path: str, field: FieldInfo) -> Iterator[object]:
+def candidates(path: str, key: Key) -> Iterator[object]:
     """Yield values to try, likely ones first."""
     if path in TEXTS:
         yield TEXTS[path]
@@ -184,16 +182,16 @@ def candidates(path: str, field: FieldInfo) -> Iterator[object]:
         yield [[3.0, 1], [3.5, 0.5]]
         yield [[3.5, 0.5], [3.0, 1]]
         yield [[2.5, 0], [3.0, 1]]
-    elif choices(field):
-        yield from choices(field)
-    elif field.annotation is bool:
+    elif key.choices:
+        yield from key.choices
+    elif key.type is bool:
         yield from (True, False)
     else:
-        bounds = value_range(field)
+        bounds = key.range
         assert bounds is not None, f"no value known for {path}"
-        whole = field.annotation is int or int in get_args(field.annotation)
+        whole = key.type is int
         low, high = bounds
-        near = [] if field.default is None else [field.default + step for step in (1, -1, 0.5, 0.05, -0.05)]
+        near = [] if key.default is None else [key.default + step for step in (1, -1, 0.5, 0.05, -0.05)]
         spread = [low + (high - low) * part / 40 for part in range(41)]
         for value in (*near, *spread):
             if low <= value <= high:
@@ -386,7 +384,7 @@ async def rig(
 
 def owner(path: str) -> set[str]:
     """Return what a key drives; nothing for keys without a meaning here."""
-    if extra(LEAVES[path], "no_effect") or path.partition(".")[0] in WITHOUT_SERVICE:
+    if LEAVES[path].meaning.no_effect or path.partition(".")[0] in WITHOUT_SERVICE:
         return set()
     name = path
     while name not in OWNERS:
@@ -422,7 +420,7 @@ def test_keys_without_an_effect_say_why() -> None:
     silent = {path for path in LEAVES if not owner(path)}
     waiting = {path for path in silent if path.partition(".")[0] in WITHOUT_SERVICE}
     assert len(silent - waiting) == 14
-    assert all(extra(LEAVES[path], "no_effect") for path in silent - waiting)
+    assert all(LEAVES[path].meaning.no_effect for path in silent - waiting)
     for path in waiting:
         changed = interpret(another(path, merged(BASE, COMPANIONS.get(path, {}))), "test")
         (notice,) = (each for each in changed.notices if each.path == path.partition(".")[0])
@@ -503,7 +501,7 @@ async def test_command_line_wins_over_later_changes(rig: Rig) -> None:
     """What was chosen at the start stays for this run; only what is in force afterwards is told as changed."""
 
     def adjust(config: Configuration) -> Configuration:
-        return config.model_copy(update={"logging": config.logging.model_copy(update={"log_level": "ERROR"})})
+        return replace(config, logging=replace(config.logging, log_level="ERROR"))
 
     await rig.start({})
     rig.adjust = adjust

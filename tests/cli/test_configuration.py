@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from tinybms_bridge.app.assembly import Overrides, override
 from tinybms_bridge.cli.configuration import read_configuration
 from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.loader import Loaded
+from tinybms_bridge.config.overrides import Overrides, override
 from tinybms_bridge.core.settings import can_settings
 from tinybms_bridge.errors import ConfigError
 
@@ -21,16 +22,16 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_without_a_file_everything_has_its_default(home: Path) -> None:
     """A new machine can be examined."""
     if not Path("/etc/tinybms-bridge/config.json").exists():
-        assert read_configuration(None) == (Configuration(), [])
+        assert read_configuration(None) == Loaded(Configuration(), {}, ())
 
 
 def test_the_usual_place_is_read(home: Path) -> None:
     """The same file as the bridge takes, with its remarks."""
     (home / "tinybms-bridge.json").write_text('{"hardware": {"uart": {"device": "/dev/ttyUSB7", "rx_pin": 4}}}')
-    config, remarks = read_configuration(None)
-    assert config.hardware.uart.device == "/dev/ttyUSB7"
-    assert len(remarks) == 1
-    assert "rx_pin" in remarks[0]
+    loaded = read_configuration(None)
+    assert loaded.configuration.hardware.uart.device == "/dev/ttyUSB7"
+    (notice,) = loaded.notices
+    assert "rx_pin" in str(notice)
 
 
 def test_looking_writes_nothing(home: Path) -> None:
@@ -65,17 +66,16 @@ def test_a_folder_is_no_configuration(home: Path) -> None:
 
 
 def test_the_command_line_wins() -> None:
-    """And counts as the user's choice, so that nothing is searched for."""
+    """Over the file and over the defaults."""
     config = override(Configuration(), Overrides(device="/dev/ttyACM0", can_interface="gs_usb"))
     assert config.hardware.uart.device == "/dev/ttyACM0"
-    assert "device" in config.hardware.uart.model_fields_set
     assert str(can_settings(config)) == "gs_usb"
 
 
 def test_another_adapter_leaves_the_channel_of_the_file(home: Path) -> None:
     """The doctor opens what the bridge would open with the same choices."""
     (home / "bridge.json").write_text('{"hardware": {"can": {"channel": "can3"}}}')
-    config, _ = read_configuration(str(home / "bridge.json"))
+    config = read_configuration(str(home / "bridge.json")).configuration
     assert str(can_settings(override(config, Overrides(can_interface="gs_usb")))) == "gs_usb"
     assert str(can_settings(override(config, Overrides(can_interface="socketcan")))) == "socketcan:can3"
 
@@ -83,7 +83,7 @@ def test_another_adapter_leaves_the_channel_of_the_file(home: Path) -> None:
 def test_what_is_not_overridden_stays(home: Path) -> None:
     """The timeout of the file is used with the port of the command line."""
     (home / "bridge.json").write_text('{"hardware": {"uart": {"device": "/dev/ttyUSB7", "timeout_ms": 400}}}')
-    config, _ = read_configuration(str(home / "bridge.json"))
+    config = read_configuration(str(home / "bridge.json")).configuration
     assert override(config, Overrides()).hardware.uart.device == "/dev/ttyUSB7"
     assert override(config, Overrides(device="/dev/ttyUSB1")).hardware.uart.timeout_ms == 400
 

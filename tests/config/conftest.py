@@ -4,10 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic.fields import FieldInfo
 
 from tinybms_bridge.config.configuration import Configuration
-from tinybms_bridge.config.expectations import section_type
+from tinybms_bridge.config.keys import Key, keys_of
 from tinybms_bridge.config.loader import parse
 from tinybms_bridge.config.models import Section
 from tinybms_bridge.errors import ConfigError, ConfigProblem
@@ -18,17 +17,16 @@ Complaints = Callable[[object], dict[str, str]]
 Nested = Callable[[str, object], dict[str, Any]]
 
 
-def _leaves(model: type[Section], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    for name, field in model.model_fields.items():
-        inner = section_type(field)
-        if inner is None:
-            yield f"{prefix}{name}", field
+def _leaves(model: type[Section], prefix: str = "") -> Iterator[tuple[str, Key]]:
+    for name, key in keys_of(model).items():
+        if key.section is None:
+            yield f"{prefix}{name}", key
         else:
-            yield from _leaves(inner, f"{prefix}{name}.")
+            yield from _leaves(key.section, f"{prefix}{name}.")
 
 
 @pytest.fixture(scope="session")
-def leaves() -> dict[str, FieldInfo]:
+def leaves() -> dict[str, Key]:
     """Every key of the configuration by its dotted path."""
     return dict(_leaves(Configuration))
 

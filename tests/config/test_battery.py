@@ -15,8 +15,9 @@ from tinybms_bridge.config.battery import (
     new_problems,
 )
 from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.loader import interpret
 from tinybms_bridge.core.settings import battery_settings
-from tinybms_bridge.errors import ConfigProblem
+from tinybms_bridge.errors import ConfigError, ConfigProblem
 
 LFP_16S: dict[str, Any] = {
     "series_cells": 16,
@@ -28,6 +29,11 @@ LFP_16S: dict[str, Any] = {
 }
 
 
+def configured(document: dict[str, Any]) -> Configuration:
+    """Return the configuration that a document means."""
+    return interpret(document, "test").configuration
+
+
 def ratings_at(full_v: float) -> Ratings:
     """Return the settings of a BMS with 16 cells and this register 300."""
     return Ratings(16, full_v, full_v - 0.7, full_v + 0.1, full_v - 0.8, 30.0, 60.0, None, 60.0, 0.0, 100.0)
@@ -35,7 +41,7 @@ def ratings_at(full_v: float) -> Ratings:
 
 def problems(document: dict[str, Any], **changes: Any) -> dict[str, str]:
     """Return the problems of a document with a battery of 16 LFP cells, by path."""
-    found = check_against_battery(Configuration.model_validate(document), **{**LFP_16S, **changes})
+    found = check_against_battery(configured(document), **{**LFP_16S, **changes})
     return {problem.path: problem.message for problem in found}
 
 
@@ -186,7 +192,7 @@ def test_another_chemistry_than_that_of_the_bms_is_refused(chemistry: str, full_
 def test_cells_that_contradict_the_owner_are_a_problem() -> None:
     """Register 300 leaves a choice, the owner has made one, and the cells rest where no such cell rests."""
     ratings = ratings_at(3.70)
-    config = Configuration.model_validate({"cvl": {"chemistry": "lfp"}})
+    config = configured({"cvl": {"chemistry": "lfp"}})
 
     assert check_with_ratings(config, ratings, Chemistry.LFP) == []
     (problem,) = check_with_ratings(config, ratings, Chemistry.LI_ION)
@@ -208,7 +214,7 @@ def test_cells_that_contradict_the_owner_are_a_problem() -> None:
 )
 def test_a_register_that_leaves_a_choice_is_told(chemistry: str, full_v: float, lowest: Chemistry, told: bool) -> None:
     """From 3.66 to 3.80 V it may be LFP or Li-ion, until the cells or the owner say which."""
-    config = Configuration.model_validate({"cvl": {"chemistry": chemistry}})
+    config = configured({"cvl": {"chemistry": chemistry}})
 
     assert bool(chemistry_remark(config, full_v, lowest)) is told
 
@@ -240,7 +246,7 @@ def test_a_register_that_leaves_a_choice_is_told(chemistry: str, full_v: float, 
 )
 def test_a_value_per_cell_is_found_without_a_battery(document: dict[str, Any], path: str, message: str) -> None:
     """No pack has so little: the command ``check`` says it before a battery is there, and once it is, says the same."""
-    (problem,) = check_alone(Configuration.model_validate(document))
+    (problem,) = check_alone(configured(document))
 
     assert (problem.path, problem.message) == (path, message)
     assert problems(document)[path] == message or "cvl.series_cell_count" in problems(document)
@@ -249,7 +255,7 @@ def test_a_value_per_cell_is_found_without_a_battery(document: dict[str, Any], p
 def test_pack_values_are_no_values_per_cell() -> None:
     """The smallest pack that there is has 4 LTO cells."""
     for value_v in (7.2, 9.2, 27.6, 80.0):
-        assert check_alone(Configuration.model_validate({"cvl": {"bulk_voltage_v": value_v}})) == []
+        assert check_alone(configured({"cvl": {"bulk_voltage_v": value_v}})) == []
     assert check_alone(Configuration()) == []
 
 
@@ -286,10 +292,8 @@ def test_what_the_engine_leaves_out_is_named(
     """Nothing that a user has typed is ignored in silence: each value that the engine does not use is a problem."""
     under_v, _, full_v, over_v = (each / 1000.0 for each in registers_mv)
     try:
-        config = Configuration.model_validate(
-            {"cvl": document, "victron": {**victron, "thresholds": {"overvoltage_v": overvoltage_v}}}
-        )
-    except ValueError:
+        config = configured({"cvl": document, "victron": {**victron, "thresholds": {"overvoltage_v": overvoltage_v}}})
+    except ConfigError:
         return  # contradicts itself, and is never in force
     ratings = replace(ratings_at(full_v), series_cells=cells, over_voltage_cell_v=over_v, under_voltage_cell_v=under_v)
     fit = fit_to_battery(ratings, battery_settings(config).limits)
@@ -373,7 +377,7 @@ def test_thresholds_that_alarm_for_ever_are_refused() -> None:
 
 def test_the_value_is_part_of_the_problem() -> None:
     """The line shows what was configured beside what is allowed."""
-    configuration = Configuration.model_validate({"victron": {"max_charge_current_a": 50}})
+    configuration = configured({"victron": {"max_charge_current_a": 50}})
 
     (problem,) = check_against_battery(configuration, **LFP_16S)
 

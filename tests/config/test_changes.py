@@ -5,7 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinybms_bridge.config.changes import ConfigChange, changed_paths, merged, with_secrets_of, without_masks
-from tinybms_bridge.config.configuration import MASK, Configuration
+from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.loader import interpret
+from tinybms_bridge.config.models.base import MASK
 
 DOCUMENTS = st.recursive(
     st.booleans() | st.integers(0, 9) | st.text(max_size=3),
@@ -14,9 +16,14 @@ DOCUMENTS = st.recursive(
 ).filter(lambda value: isinstance(value, dict))
 
 
+def configured(document: dict[str, Any]) -> Configuration:
+    """Return the configuration that a document means."""
+    return interpret(document, "test").configuration
+
+
 def change(document: dict[str, Any]) -> ConfigChange:
     """Return the change from the defaults to a document."""
-    old, new = Configuration(), Configuration.model_validate(document)
+    old, new = Configuration(), configured(document)
     return ConfigChange(old, new, tuple(changed_paths(old, new)))
 
 

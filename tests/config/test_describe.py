@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic.fields import FieldInfo
 
 from tinybms_bridge.config.describe import json_schema, markdown
+from tinybms_bridge.config.keys import Key
 from tinybms_bridge.config.loader import parse
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -26,15 +26,15 @@ def test_the_document_is_renewed_by_the_module(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out == markdown()
 
 
-def test_every_key_is_in_the_document(leaves: dict[str, FieldInfo]) -> None:
+def test_every_key_is_in_the_document(leaves: dict[str, Key]) -> None:
     """No setting is undocumented."""
     text = markdown()
 
-    for path, field in leaves.items():
-        section, _, key = path.rpartition(".")
+    for path, key in leaves.items():
+        section, _, name = path.rpartition(".")
         table = text.split(f"## `{section}`")[1].split("\n## ")[0]
-        assert f"| `{key}` |" in table, path
-        assert str(field.description) in table, path
+        assert f"| `{name}` |" in table, path
+        assert key.meaning.help in table, path
 
 
 def test_tables_are_well_formed() -> None:

@@ -3,9 +3,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from pydantic.fields import FieldInfo
 
-from tinybms_bridge.config.expectations import extra, is_secret
+from tinybms_bridge.config.keys import Key
 from tinybms_bridge.config.loader import parse
 from tinybms_bridge.config.notices import Notice
 
@@ -23,9 +22,9 @@ def test_the_defaults_need_no_remark() -> None:
     assert remarks({}) == {}
 
 
-def test_keys_without_a_use_on_linux_are_told(leaves: dict[str, FieldInfo], nested: Nested) -> None:
+def test_keys_without_a_use_on_linux_are_told(leaves: dict[str, Key], nested: Nested) -> None:
     """The firmware's file is accepted, but nobody should wonder why a key does nothing."""
-    without_use = {path: field for path, field in leaves.items() if extra(field, "no_effect")}
+    without_use = {path: key for path, key in leaves.items() if key.meaning.no_effect}
 
     assert set(without_use) == {
         "hardware.uart.rx_pin",
@@ -43,9 +42,9 @@ def test_keys_without_a_use_on_linux_are_told(leaves: dict[str, FieldInfo], nest
         "advanced.enable_ota",
         "advanced.stack_size_bytes",
     }
-    for path, field in without_use.items():
-        value = "" if is_secret(field) else field.get_default()
-        assert remarks(nested(path, value)) == {path: extra(field, "no_effect")}
+    for path, key in without_use.items():
+        value = "" if key.is_secret else key.default
+        assert remarks(nested(path, value)) == {path: key.meaning.no_effect}
 
 
 @pytest.mark.parametrize(

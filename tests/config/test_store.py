@@ -2,6 +2,7 @@ import json
 import stat
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -12,8 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinybms_bridge.config.changes import ConfigChange
-from tinybms_bridge.config.configuration import MASK, Configuration
+from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.models.base import MASK
 from tinybms_bridge.config.store import ConfigStore
+from tinybms_bridge.config.values import public_values
 from tinybms_bridge.errors import ConfigError, ConfigProblem
 from tinybms_bridge.hal.storage import FileStorage, MemoryStorage
 
@@ -417,10 +420,10 @@ def test_the_whole_masked_configuration_can_be_sent_back() -> None:
     """Export, then import: nothing changes."""
     store, _ = loaded_store(b'{"wifi": {"sta_password": "hush hush"}, "cvl": {"float_soc_threshold": 96}}')
 
-    change = store.replace(store.configuration.public_dict())
+    change = store.replace(public_values(store.configuration))
 
     assert change.changed_paths == ()
-    assert change.new.wifi.sta_password.get_secret_value() == "hush hush"
+    assert change.new.wifi.sta_password.value == "hush hush"
 
 
 @pytest.mark.parametrize("data", [None, b"{}", b'{"cvl": {"bulk_soc_threshold": 80.0, "enabled": true}, "mqtt": {}}'])
@@ -429,7 +432,7 @@ def test_the_configuration_as_it_is_shown_adds_nothing_to_the_file(data: bytes |
     """No key without an effect appears, later defaults still count, and what the user wrote out stays."""
     store, storage = loaded_store(data)
 
-    change = getattr(store, method)(store.configuration.public_dict())
+    change = getattr(store, method)(public_values(store.configuration))
 
     assert saved(storage) == json.loads(data or b"{}")
     assert change.notices == ()
@@ -771,10 +774,10 @@ def test_a_value_per_cell_is_refused_as_a_change_and_told_at_the_start() -> None
 
 def laid_over(config: Configuration) -> Configuration:
     """Say, as a command line does, which port and which log level to use."""
-    uart = config.hardware.uart.model_copy(update={"device": "/dev/ttyUSB3"})
-    hardware = config.hardware.model_copy(update={"uart": uart})
-    logging = config.logging.model_copy(update={"log_level": "DEBUG"})
-    return config.model_copy(update={"hardware": hardware, "logging": logging})
+    uart = replace(config.hardware.uart, device="/dev/ttyUSB3")
+    hardware = replace(config.hardware, uart=uart)
+    logging = replace(config.logging, log_level="DEBUG")
+    return replace(config, hardware=hardware, logging=logging)
 
 
 DEVICE = {"hardware": {"uart": {"device": "/dev/ttyS5", "timeout_ms": 400}}}
@@ -798,7 +801,7 @@ def test_what_the_command_line_says_is_not_saved_when_it_is_sent_back(data: byte
     store.adjust = laid_over
     before = {} if data is None else json.loads(data)
 
-    change = getattr(store, method)(store.in_force.public_dict())
+    change = getattr(store, method)(public_values(store.in_force))
 
     assert saved(storage) == before
     assert change.changed_paths == ()

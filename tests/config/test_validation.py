@@ -4,12 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.keys import keys_of
+from tinybms_bridge.config.models import Wifi
 from tinybms_bridge.config.validation import judge, lookup, shown_key, shown_value
 
-TEXT = Configuration.model_fields["wifi"].annotation
-SSID = TEXT.model_fields["sta_ssid"] if TEXT is not None else None
-PASSWORD = TEXT.model_fields["sta_password"] if TEXT is not None else None
+SSID, PASSWORD = keys_of(Wifi)["sta_ssid"], keys_of(Wifi)["sta_password"]
 
 
 def messages(document: dict[str, Any]) -> dict[str, str]:

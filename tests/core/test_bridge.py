@@ -434,7 +434,7 @@ async def test_configured_times_reach_the_parts(rig: Rig) -> None:
 async def test_names_a_gx_would_misread_are_refused_before_the_start(rig: Rig) -> None:
     """A configuration that cannot be put into frames never runs."""
     config = interpret({}, "test").configuration
-    config = config.model_copy(update={"victron": config.victron.model_copy(update={"battery_name": "BYD Premium"})})
+    config = replace(config, victron=replace(config.victron, battery_name="BYD Premium"))
     machine = Machine(rig.clock, rig.line.open, rig.adapter.open, rig.disk)
     with pytest.raises(ConfigError, match="begins like BYD"):
         Bridge(config, machine, SavedUnits())
@@ -1084,9 +1084,9 @@ async def test_a_capacity_that_the_battery_has_shown_is_advised(rig: Rig, caplog
 
 async def test_what_does_not_fit_the_battery_is_refused(rig: Rig) -> None:
     """Once the BMS is known, a change is judged by it; what was there before keeps from nothing else."""
-    bridge = await rig.started({"victron": {"max_charge_current_a": 700}})
+    old: dict[str, Any] = {"victron": {"max_charge_current_a": 700}}
+    bridge = await rig.started(old)
     await rig.wait(3.0)
-    old = bridge.config.model_dump(exclude_unset=True)
     bridge.refuse_conflicts(interpret({**old, "cvl": {"float_soc_threshold": 96}}, "test").configuration)
     for cvl in ({"chemistry": "lto"}, {"chemistry": "li-ion"}, {"bulk_voltage_v": 3.45}, {"bulk_voltage_v": 62.0}):
         (key,) = cvl

@@ -1,6 +1,6 @@
 import json
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import Any, get_args
 
 import pytest
@@ -25,6 +25,7 @@ from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.loader import interpret
 from tinybms_bridge.config.models.hardware import CanInterface
 from tinybms_bridge.config.store import ConfigStore
+from tinybms_bridge.config.values import public_values
 from tinybms_bridge.core.battery import BatterySettings
 from tinybms_bridge.core.settings import (
     battery_settings,
@@ -297,7 +298,7 @@ def test_adapter_is_the_same_after_the_settings_were_sent_back(
     storage = MemoryStorage(json.dumps({"hardware": {"can": {"interface": interface, **channel}}}).encode())
     store = ConfigStore(storage)
     before = can_settings(store.load())
-    change = getattr(store, method)(store.configuration.public_dict())
+    change = getattr(store, method)(public_values(store.configuration))
     assert change.changed_paths == ()
     assert can_settings(change.new) == before
     assert can_settings(ConfigStore(storage).load()) == before
@@ -316,7 +317,8 @@ def test_loopback_keeps_the_options_of_the_user() -> None:
 def test_name_of_another_maker_is_an_error_of_the_configuration(key: str, name: str) -> None:
     """A GX would apply that maker's limits: refused in words for the user, not with a traceback."""
     config = Configuration()  # past its own checks, which know fewer names than the frames do
-    config = config.model_copy(update={"victron": config.victron.model_copy(update={key: name})})
+    victron = replace(config.victron, **{key: name})  # type: ignore[arg-type]  # each of these keys is a text
+    config = replace(config, victron=victron)
     with pytest.raises(ConfigError, match=f"{key} '{name}' begins like") as caught:
         frame_settings(config)
     assert [problem.path for problem in caught.value.problems] == ["victron"]

@@ -21,6 +21,7 @@ from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.saved_units import SavedUnits
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.exposure import exposure
+from tinybms_bridge.config.overrides import Overrides, override
 from tinybms_bridge.config.paths import default_path, state_directory
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.core.bridge import Bridge, Machine
@@ -48,27 +49,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Opened",
-    "Overrides",
     "load_configuration",
     "load_defaults",
     "machine_for",
     "open_configuration",
     "open_in_memory",
-    "override",
     "run_bridge",
 ]
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Overrides:
-    """What the command line says in place of the configuration; None leaves it."""
-
-    device: str | None = None
-    can_interface: str | None = None
-    can_channel: str | None = None
-    log_level: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,27 +120,6 @@ def _opened(store: ConfigStore, overrides: Overrides, remarks: tuple[str, ...], 
     config = override(store.configuration, overrides)
     store.adjust = partial(override, overrides=overrides)
     return Opened(config, remarks, store, path)
-
-
-def override(config: Configuration, overrides: Overrides) -> Configuration:
-    """Return the configuration with the command line's choices. Raises ConfigError for one that is not allowed."""
-    from tinybms_bridge.config.loader import interpret
-
-    hardware: dict[str, Any] = config.hardware.model_dump(exclude_unset=True)
-    if overrides.device is not None:
-        hardware.setdefault("uart", {})["device"] = overrides.device
-    if overrides.can_interface is not None:
-        if overrides.can_interface != config.hardware.can.interface:  # its channel and options mean nothing to another
-            for key in ("channel", "options"):
-                hardware.get("can", {}).pop(key, None)
-        hardware.setdefault("can", {})["interface"] = overrides.can_interface
-    if overrides.can_channel is not None:
-        hardware.setdefault("can", {})["channel"] = overrides.can_channel
-    checked = interpret({"hardware": hardware}, "command line").configuration
-    changed: dict[str, Any] = {"hardware": checked.hardware}
-    if overrides.log_level is not None:
-        changed["logging"] = config.logging.model_copy(update={"log_level": overrides.log_level})
-    return config.model_copy(update=changed)
 
 
 def machine_for(config: Configuration, *, keep: bool) -> Machine:

@@ -104,7 +104,7 @@ def _show(found: _Checked, *, show: bool) -> None:
     for notice in found.notices:
         click.echo(f"notice: {notice}", err=True)
     if show and found.configuration is not None:
-        click.echo(_pretty(found.configuration.public_dict()))
+        click.echo(_pretty(_values(found.configuration)))
     count = len(found.problems)
     click.echo(f"{found.name}: {f'{count} problem' + 's' * (count > 1) if count else 'usable'}", err=True)
 
@@ -117,8 +117,14 @@ def _document(found: _Checked, *, show: bool) -> dict[str, object]:
         "notices": list(found.notices),
     }
     if show and found.configuration is not None:
-        document["configuration"] = found.configuration.public_dict()
+        document["configuration"] = _values(found.configuration)
     return document
+
+
+def _values(configuration: "Configuration") -> dict[str, object]:
+    from tinybms_bridge.config.values import public_values
+
+    return public_values(configuration)
 
 
 def _line(path: str, value: object, message: str) -> str:

@@ -70,9 +70,10 @@ def demo_command(
     `tinybms-bridge users` works on it.
     """  # noqa: D301 -- \b is click's mark for a paragraph that is not re-wrapped
     need_laboratory("demo")
-    from tinybms_bridge.app.assembly import Overrides, open_in_memory
+    from tinybms_bridge.app.assembly import open_in_memory
     from tinybms_bridge.cli.demo_places import claim_places
     from tinybms_bridge.cli.terminal import is_terminal
+    from tinybms_bridge.config.overrides import Overrides
     from tinybms_bridge.hal.clock import SystemClock
     from tinybms_lab.bms import CHEMISTRIES, BmsOptions, PtyServer, SimulatedBms
     from tinybms_lab.gx.dvcc import SystemPlan

@@ -136,7 +136,7 @@ def _recorded(config_path: str | None) -> "Sequence[EventRecord]":
     from tinybms_bridge.core.event_store import EVENTS_FILE, EventStore
     from tinybms_bridge.hal.storage import MOST_STATE_BYTES, FileStorage
 
-    config, _ = read_configuration(config_path)
+    config = read_configuration(config_path).configuration
     file = state_directory(config.advanced.state_directory) / EVENTS_FILE
     store = EventStore(FileStorage(file, most_bytes=MOST_STATE_BYTES))
     store.look()

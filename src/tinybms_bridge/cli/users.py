@@ -54,7 +54,7 @@ def _configured_directory(config_path: str | None) -> Path:
     from tinybms_bridge.config.paths import state_directory
 
     try:
-        config, _ = read_configuration(config_path)
+        config = read_configuration(config_path).configuration
     except BridgeError as error:
         click.echo("the configuration cannot tell the state directory; --state-directory can", err=True)
         fail(error)

@@ -5,12 +5,9 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import SecretStr
-from pydantic.fields import FieldInfo
-
-from tinybms_bridge.config.configuration import MASK, Configuration
-from tinybms_bridge.config.expectations import is_secret, section_type
-from tinybms_bridge.config.models import Section
+from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.keys import Key, keys_of
+from tinybms_bridge.config.models.base import MASK, Secret, Section
 from tinybms_bridge.config.notices import Notice
 
 __all__ = [
@@ -45,9 +42,9 @@ class ConfigChange:
 
 def changed_paths(old: Section, new: Section, prefix: str = "") -> Iterator[str]:
     """Yield the dotted path of each key with different values in two sections of one type."""
-    for name, field in type(old).model_fields.items():
+    for name, key in keys_of(type(old)).items():
         before, after = getattr(old, name), getattr(new, name)
-        if section_type(field) is not None:
+        if key.section is not None:
             yield from changed_paths(before, after, f"{prefix}{name}.")
         elif before != after:
             yield f"{prefix}{name}"
@@ -75,20 +72,19 @@ def without_new_defaults(
     A client that sends back the effective configuration so changes nothing in the file.
     """
     result: dict[str, Any] = {}
-    for key, value in document.items():
-        field, earlier = model.model_fields[key], before.get(key)
-        inner = section_type(field)
-        if inner is not None:
-            section = without_new_defaults(value, earlier if isinstance(earlier, Mapping) else {}, inner)
-            if section or key in before:
-                result[key] = section
-        elif key in before or value != _plain(field.get_default(call_default_factory=True)):
-            result[key] = value
+    for name, value in document.items():
+        key, earlier = keys_of(model)[name], before.get(name)
+        if key.section is not None:
+            section = without_new_defaults(value, earlier if isinstance(earlier, Mapping) else {}, key.section)
+            if section or name in before:
+                result[name] = section
+        elif name in before or value != _plain(key.default):
+            result[name] = value
     return result
 
 
 def _plain(value: object) -> object:
-    return value.get_secret_value() if isinstance(value, SecretStr) else value
+    return value.value if isinstance(value, Secret) else value
 
 
 def with_secrets_of(known: object, document: Mapping[str, Any], model: type[Section] = Configuration) -> dict[str, Any]:
@@ -98,26 +94,25 @@ def with_secrets_of(known: object, document: Mapping[str, Any], model: type[Sect
     """
     earlier = known if isinstance(known, Mapping) else {}
     result: dict[str, Any] = {}
-    for key, value in document.items():
-        field = model.model_fields.get(key)
-        inner = section_type(field) if field is not None else None
-        if inner is not None and isinstance(value, Mapping):
-            result[key] = with_secrets_of(earlier.get(key), value, inner)
-        elif _is_mask(field, value) and key in earlier:
-            result[key] = earlier[key]
+    for name, value in document.items():
+        key = keys_of(model).get(name)
+        if key is not None and key.section is not None and isinstance(value, Mapping):
+            result[name] = with_secrets_of(earlier.get(name), value, key.section)
+        elif _is_mask(key, value) and name in earlier:
+            result[name] = earlier[name]
         else:
-            result[key] = value
+            result[name] = value
     return result
 
 
 def with_kept(known: object, document: Mapping[str, Any], model: type[Section]) -> dict[str, Any]:
     """Return the document of a section with each key of ``known`` that it does not name."""
     result = dict(document)
-    for key, value in known.items() if isinstance(known, Mapping) else ():
-        given = result.setdefault(key, value)
-        inner = section_type(model.model_fields[key])
-        if inner is not None and isinstance(given, Mapping):
-            result[key] = with_kept(value, given, inner)
+    for name, value in known.items() if isinstance(known, Mapping) else ():
+        given = result.setdefault(name, value)
+        section = keys_of(model)[name].section
+        if section is not None and isinstance(given, Mapping):
+            result[name] = with_kept(value, given, section)
     return result
 
 
@@ -152,20 +147,19 @@ def without_masks(
     """Return a document without the secrets that are only ``MASK``, and a notice for each: a backup has no secrets."""
     result: dict[str, Any] = {}
     notices: list[Notice] = []
-    for key, value in document.items():
-        field = model.model_fields.get(key)
-        inner = section_type(field) if field is not None else None
-        if inner is not None and isinstance(value, Mapping):
-            result[key], found = without_masks(value, inner, f"{prefix}{key}.")
+    for name, value in document.items():
+        key = keys_of(model).get(name)
+        if key is not None and key.section is not None and isinstance(value, Mapping):
+            result[name], found = without_masks(value, key.section, f"{prefix}{name}.")
             notices += found
-        elif _is_mask(field, value):
+        elif _is_mask(key, value):
             notices.append(
-                Notice(f"{prefix}{key}", f"{MASK} stands for a secret that is not known here; it is not set")
+                Notice(f"{prefix}{name}", f"{MASK} stands for a secret that is not known here; it is not set")
             )
         else:
-            result[key] = value
+            result[name] = value
     return result, notices
 
 
-def _is_mask(field: FieldInfo | None, value: object) -> bool:
-    return field is not None and is_secret(field) and value == MASK
+def _is_mask(key: Key | None, value: object) -> bool:
+    return key is not None and key.is_secret and value == MASK

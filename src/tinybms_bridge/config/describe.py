@@ -8,20 +8,11 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic.fields import FieldInfo
-
 from tinybms_bridge.config.configuration import Configuration
-from tinybms_bridge.config.expectations import (
-    choices,
-    expectation,
-    extra,
-    is_nullable,
-    is_secret,
-    section_type,
-    value_range,
-    value_types,
-)
-from tinybms_bridge.config.models import Section
+from tinybms_bridge.config.keys import Key, keys_of
+from tinybms_bridge.config.models.base import Section
+from tinybms_bridge.config.validation import CHECKER
+from tinybms_bridge.config.values import values_of
 
 __all__ = ["json_schema", "markdown"]
 
@@ -140,7 +131,9 @@ that is read differently or under another name, or that has no effect on Linux, 
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of the file, with ``unit``, ``rule`` and ``no_effect`` as further annotations."""
-    schema = Configuration.model_json_schema()
+    schema = CHECKER.json_schema()
+    schema["description"] = Configuration.__doc__
+    _explain(schema["properties"], Configuration, schema["$defs"])
     other_name = {"$ref": "#/$defs/Cvl", "description": "Other name of cvl; a file may have one of the two."}
     schema["properties"]["cvl_algorithm"] = other_name
     return {
@@ -150,58 +143,79 @@ def json_schema() -> dict[str, Any]:
     }
 
 
+def _explain(properties: dict[str, Any], section: type[Section], sections: dict[str, Any]) -> None:
+    """Add what pydantic does not know of the keys of a section, and of the sections below it."""
+    for name, key in keys_of(section).items():
+        if key.section is not None:
+            below = sections[key.section.__name__]
+            below["description"] = key.section.__doc__
+            _explain(below["properties"], key.section, sections)
+            properties[name]["default"] = values_of(key.default)
+            continue
+        meaning = key.meaning
+        told = {
+            "title": meaning.title,
+            "description": meaning.help,
+            "unit": meaning.unit,
+            "enum": list(meaning.accepted),
+            "pattern": meaning.pattern,
+            "rule": meaning.rule,
+            "no_effect": meaning.no_effect,
+        }
+        properties[name] |= {word: value for word, value in told.items() if value} | {"default": _default(key)}
+
+
 def markdown() -> str:
     """Return the text of ``docs/configuration.md``."""
     tables = "\n".join(_sections(Configuration))
     return f"{_INTRODUCTION}\n{tables}\n{_CONCLUSION}"
 
 
-def _sections(model: type[Section], prefix: str = "") -> Iterator[str]:
-    for name, field in model.model_fields.items():
-        inner = section_type(field)
-        if inner is not None:
+def _sections(section: type[Section], prefix: str = "") -> Iterator[str]:
+    for name, key in keys_of(section).items():
+        if key.section is not None:
             path = f"{prefix}{name}"
-            if any(section_type(child) is None for child in inner.model_fields.values()):
-                yield _table(path, inner)
-            yield from _sections(inner, f"{path}.")
+            if any(below.section is None for below in keys_of(key.section).values()):
+                yield _table(path, key.section)
+            yield from _sections(key.section, f"{path}.")
 
 
-def _table(path: str, model: type[Section]) -> str:
+def _table(path: str, section: type[Section]) -> str:
     rows = [
-        f"| `{name}` | {_cell(_default(field))} | {_cell(_accepted(field))} | {_cell(_meaning(field))} |"
-        for name, field in model.model_fields.items()
-        if section_type(field) is None
+        f"| `{name}` | `{_cell(json.dumps(_default(key)))}` | {_cell(_accepted(key))} | {_cell(_meaning(key))} |"
+        for name, key in keys_of(section).items()
+        if key.section is None
     ]
     head = ["| Key | Default | Accepted | Meaning |", "|---|---|---|---|"]
-    return "\n".join([f"## `{path}`", "", (model.__doc__ or "").strip(), "", *head, *rows, ""])
+    return "\n".join([f"## `{path}`", "", (section.__doc__ or "").strip(), "", *head, *rows, ""])
 
 
-def _default(field: FieldInfo) -> str:
-    if is_secret(field):
-        return '`""`'
-    return f"`{json.dumps(field.get_default(call_default_factory=True))}`"
+def _default(key: Key) -> object:
+    """Return the default as a person would write it in the file."""
+    default = key.default
+    if key.is_secret:
+        return default.value
+    return int(default) if isinstance(default, float) and default.is_integer() else default
 
 
-def _accepted(field: FieldInfo) -> str:
-    listed = choices(field)
-    (kind, *_) = value_types(field)
-    bounds = value_range(field)
-    if listed:
-        words = ", ".join(f"`{json.dumps(choice)}`" for choice in listed)
-        words = f"{words} {extra(field, 'unit')}".rstrip()
-    elif kind is bool:
+def _accepted(key: Key) -> str:
+    unit = key.meaning.unit
+    if key.choices:
+        words = ", ".join(f"`{json.dumps(choice)}`" for choice in key.choices)
+        words = f"{words} {unit}".rstrip()
+    elif key.type is bool:
         words = "`true`, `false`"
-    elif bounds is not None:
-        whole = "whole, " if kind is int else ""
-        words = f"{whole}{bounds[0]} to {bounds[1]} {extra(field, 'unit')}".rstrip()
+    elif key.range is not None:
+        whole = "whole, " if key.type is int else ""
+        words = f"{whole}{key.range[0]} to {key.range[1]} {unit}".rstrip()
     else:
-        return expectation(field).removeprefix("must be ")
-    return f"{words}; `null`" if is_nullable(field) else words
+        return key.expectation.removeprefix("must be ")
+    return f"{words}; `null`" if key.nullable else words
 
 
-def _meaning(field: FieldInfo) -> str:
-    no_effect = extra(field, "no_effect")
-    return f"{field.description} *Accepted; {no_effect}.*" if no_effect else f"{field.description}"
+def _meaning(key: Key) -> str:
+    meaning = key.meaning
+    return f"{meaning.help} *Accepted; {meaning.no_effect}.*" if meaning.no_effect else meaning.help
 
 
 def _cell(text: str) -> str:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tinybms_bridge.config.configuration import Configuration
-from tinybms_bridge.config.expectations import is_secret, section_type
-from tinybms_bridge.config.models import Section
+from tinybms_bridge.config.keys import keys_of
+from tinybms_bridge.config.models.base import Section
 from tinybms_bridge.config.notices import Notice
 
 __all__ = ["exposure"]
@@ -26,9 +26,9 @@ def exposure(path: Path, configuration: Configuration) -> Notice | None:
 
 
 def _secrets(section: Section, prefix: str = "") -> Iterator[str]:
-    for name, field in type(section).model_fields.items():
+    for name, key in keys_of(type(section)).items():
         value = getattr(section, name)
-        if section_type(field) is not None:
+        if key.section is not None:
             yield from _secrets(value, f"{prefix}{name}.")
-        elif is_secret(field) and value.get_secret_value():
+        elif key.is_secret and value.value:
             yield f"{prefix}{name}"

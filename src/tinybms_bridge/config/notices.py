@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinybms_bridge.config.configuration import Configuration
-from tinybms_bridge.config.expectations import extra, section_type
-from tinybms_bridge.config.models import Section
+from tinybms_bridge.config.keys import keys_of
+from tinybms_bridge.config.models.base import Section
 
 __all__ = ["Notice", "notices_of"]
 
@@ -34,13 +34,12 @@ def notices_of(document: dict[str, Any], configuration: Configuration) -> list[N
 
 
 def _without_effect(document: dict[str, Any], model: type[Section], prefix: str = "") -> Iterator[Notice]:
-    for key, value in document.items():
-        field = model.model_fields[key]
-        inner = section_type(field)
-        if inner is not None:
-            yield from _without_effect(value, inner, f"{prefix}{key}.")
-        elif message := extra(field, "no_effect"):
-            yield Notice(f"{prefix}{key}", message)
+    for name, value in document.items():
+        key = keys_of(model)[name]
+        if key.section is not None:
+            yield from _without_effect(value, key.section, f"{prefix}{name}.")
+        elif key.meaning.no_effect:
+            yield Notice(f"{prefix}{name}", key.meaning.no_effect)
 
 
 def _values(configuration: Configuration) -> Iterator[Notice]:
@@ -112,5 +111,5 @@ def _passwords(configuration: Configuration) -> Iterator[Notice]:
         "web_server.password": configuration.web_server.password,
     }
     for path, password in secrets.items():
-        if password.get_secret_value() in _PUBLISHED_PASSWORDS:
+        if password.value in _PUBLISHED_PASSWORDS:
             yield Notice(path, "this password is printed in public documents; choose another one")

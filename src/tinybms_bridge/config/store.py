@@ -24,6 +24,7 @@ from tinybms_bridge.config.firmware import import_firmware
 from tinybms_bridge.config.loader import Loaded, load
 from tinybms_bridge.config.notices import Notice
 from tinybms_bridge.config.validation import lookup
+from tinybms_bridge.config.values import values_of
 from tinybms_bridge.errors import ConfigError, ConfigProblem
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.storage import Storage
@@ -286,7 +287,7 @@ class ConfigStore:
     def _said_elsewhere(self) -> dict[str, object]:
         """Return the values that the command line has put in the place of those of the file, by path."""
         own, used = self.configuration, self.in_force
-        shown = used.model_dump()
+        shown = values_of(used)
         return {path: lookup(shown, path.split(".")) for path in changed_paths(own, used)}
 
     def _adopt(self, loaded: Loaded) -> ConfigChange:

@@ -4,18 +4,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-from pydantic.fields import FieldInfo
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from tinybms_bridge.config.checks import CROSS_CHECK, Finding
+from tinybms_bridge.config.checks import Finding, charging_findings, link_findings, network_findings
 from tinybms_bridge.config.configuration import Configuration
-from tinybms_bridge.config.expectations import expectation, is_secret, section_type
-from tinybms_bridge.config.models import Section
+from tinybms_bridge.config.keys import Key, keys_of
+from tinybms_bridge.config.models.base import Section
 from tinybms_bridge.errors import ConfigProblem
 from tinybms_bridge.suggestions import did_you_mean
 
-__all__ = ["Verdict", "judge", "lookup", "shown_key", "shown_value"]
+__all__ = ["CHECKER", "Verdict", "judge", "lookup", "shown_key", "shown_value"]
+
+CHECKER = TypeAdapter(Configuration)
+"""Judges each key by itself."""
 
 _LONGEST_SHOWN = 60
 
@@ -33,16 +35,19 @@ def judge(document: dict[str, Any]) -> Verdict:
 
     Checks across keys are also done when single keys are wrong, except where such a key takes part.
     """
-    try:
-        return Verdict(Configuration.model_validate(document))
-    except ValidationError as error:
-        problems, wrong = _key_problems(error, document)
-        findings = _findings(error) if not wrong else _findings_without(document, wrong)
-    concerned = {".".join(path) for path in wrong}
-    for finding in findings:
-        if not any(_within(path, concerned) for path in finding.paths):
-            problems.append(_cross_problem(finding, document))
-    return Verdict(None, tuple(problems))
+    configuration, problems = _by_key(document)
+    wrong = set(problems)
+    if configuration is None:
+        configuration, _ = _by_key(_pruned(document, wrong))
+    found = list(problems.values())
+    if configuration is not None:
+        concerned = {".".join(path) for path in wrong}
+        found += [
+            _cross_problem(finding, document)
+            for finding in _across_keys(configuration)
+            if not any(_within(path, concerned) for path in finding.paths)
+        ]
+    return Verdict(None if found else configuration, tuple(found))
 
 
 def lookup(document: object, path: Iterable[str]) -> object:
@@ -58,9 +63,9 @@ def shown_key(key: str) -> str:
     return printable if len(printable) <= _LONGEST_SHOWN else printable[: _LONGEST_SHOWN - 1] + "…"
 
 
-def shown_value(value: object, field: FieldInfo | None) -> object:
+def shown_value(value: object, key: Key | None) -> object:
     """Return the value for a message: None for secrets, objects and lists, and for what may hide a password."""
-    if field is None or is_secret(field) or section_type(field) is not None:
+    if key is None or key.is_secret or key.section is not None:
         return None
     if not isinstance(value, str | int | float | bool):
         return None
@@ -71,74 +76,67 @@ def shown_value(value: object, field: FieldInfo | None) -> object:
     return None if isinstance(value, int) and abs(value) > 10**_LONGEST_SHOWN else value
 
 
-def _key_problems(error: ValidationError, document: dict[str, Any]) -> tuple[list[ConfigProblem], set[tuple[str, ...]]]:
+def _by_key(document: dict[str, Any]) -> tuple[Configuration | None, dict[tuple[str, ...], ConfigProblem]]:
+    """Return the configuration, or a problem for each wrong key by its path."""
     problems: dict[tuple[str, ...], ConfigProblem] = {}
-    for detail in error.errors(include_url=False):
-        if detail["type"] == CROSS_CHECK:
-            continue
-        path, field, owner = _locate(detail)
-        if path not in problems:
-            problems[path] = _key_problem(path, field, owner, document)
-    return list(problems.values()), set(problems)
+    try:
+        return CHECKER.validate_python(document), problems
+    except ValidationError as error:
+        for detail in error.errors(include_url=False, include_input=False):
+            path, key, owner = _locate(detail)
+            if path not in problems:
+                problems[path] = _key_problem(path, key, owner, document)
+    return None, problems
+
+
+def _across_keys(configuration: Configuration) -> list[Finding]:
+    """Return what does not fit together although each key by itself is right."""
+    return [
+        *network_findings(configuration.wifi, configuration.mqtt, configuration.web_server, configuration.logging),
+        *link_findings(configuration.tinybms, configuration.victron),
+        *charging_findings(configuration.cvl, configuration.victron.thresholds),
+    ]
 
 
 def _key_problem(
-    path: tuple[str, ...], field: FieldInfo | None, owner: type[Section], document: dict[str, Any]
+    path: tuple[str, ...], key: Key | None, owner: type[Section], document: dict[str, Any]
 ) -> ConfigProblem:
-    where = ".".join(shown_key(key) for key in path)
-    if field is None:
+    where = ".".join(shown_key(name) for name in path)
+    if key is None:
         return ConfigProblem(where, None, _unknown_key(path[-1], owner))
-    return ConfigProblem(where, shown_value(lookup(document, path), field), expectation(field))
+    return ConfigProblem(where, shown_value(lookup(document, path), key), key.expectation)
 
 
-def _locate(detail: ErrorDetails) -> tuple[tuple[str, ...], FieldInfo | None, type[Section]]:
-    """Return the keys down to the wrong value, its field (None: unknown key) and the model that owns it."""
+def _locate(detail: ErrorDetails) -> tuple[tuple[str, ...], Key | None, type[Section]]:
+    """Return the names down to the wrong value, its key (None: unknown) and the section that owns it."""
     owner: type[Section] = Configuration
-    field: FieldInfo | None = None
+    key: Key | None = None
     path: list[str] = []
     for part in detail["loc"]:
         path.append(str(part))
-        field = owner.model_fields.get(str(part))
-        inner = section_type(field) if field is not None else None
-        if inner is None or len(path) == len(detail["loc"]):
+        key = keys_of(owner).get(str(part))
+        if key is None or key.section is None or len(path) == len(detail["loc"]):
             break
-        owner = inner
-    return tuple(path), field, owner
+        owner = key.section
+    return tuple(path), key, owner
 
 
-def _unknown_key(key: str, owner: type[Section]) -> str:
-    homes = _homes(Configuration, key)
+def _unknown_key(name: str, owner: type[Section]) -> str:
+    homes = _homes(Configuration, name)
     if homes:
         return "unknown key here; it belongs to " + " or ".join(f'"{home}"' for home in homes)
-    hint = did_you_mean(key, owner.model_fields)
+    hint = did_you_mean(name, keys_of(owner))
     if not hint and owner is Configuration:
-        return "unknown section; the sections are " + ", ".join(owner.model_fields)
+        return "unknown section; the sections are " + ", ".join(keys_of(owner))
     return f"unknown key{hint}"
 
 
-def _homes(model: type[Section], key: str, prefix: str = "") -> list[str]:
-    homes = [prefix] if prefix and key in model.model_fields else []
-    for name, field in model.model_fields.items():
-        inner = section_type(field)
-        if inner is not None:
-            homes += _homes(inner, key, f"{prefix}.{name}" if prefix else name)
+def _homes(section: type[Section], name: str, prefix: str = "") -> list[str]:
+    homes = [prefix] if prefix and name in keys_of(section) else []
+    for key in keys_of(section).values():
+        if key.section is not None:
+            homes += _homes(key.section, name, f"{prefix}.{key.name}" if prefix else key.name)
     return homes
-
-
-def _findings(error: ValidationError) -> list[Finding]:
-    found: list[Finding] = []
-    for detail in error.errors(include_url=False):
-        if detail["type"] == CROSS_CHECK:
-            found += detail["ctx"]["findings"]
-    return found
-
-
-def _findings_without(document: dict[str, Any], wrong: set[tuple[str, ...]]) -> list[Finding]:
-    try:
-        Configuration.model_validate(_pruned(document, wrong))
-    except ValidationError as error:
-        return _findings(error)
-    return []
 
 
 def _pruned(document: Mapping[str, Any], wrong: set[tuple[str, ...]], at: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -159,11 +157,11 @@ def _cross_problem(finding: Finding, document: dict[str, Any]) -> ConfigProblem:
     given = (pair for pair in seen if lookup(document, pair[0].split(".")) is not None)
     where, message = next(given, seen[0])
     path = tuple(where.split("."))
-    return ConfigProblem(where, shown_value(lookup(document, path), _field(path)), message)
+    return ConfigProblem(where, shown_value(lookup(document, path), _key(path)), message)
 
 
-def _field(path: tuple[str, ...]) -> FieldInfo:
+def _key(path: tuple[str, ...]) -> Key:
     owner: type[Section] = Configuration
-    for key in path[:-1]:
-        owner = section_type(owner.model_fields[key]) or owner
-    return owner.model_fields[path[-1]]
+    for name in path[:-1]:
+        owner = keys_of(owner)[name].section or owner
+    return keys_of(owner)[path[-1]]

@@ -2,9 +2,11 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -13,6 +15,7 @@ from tinybms_bridge.cli.doctor.findings import Verdict
 from tinybms_bridge.cli.doctor.machine import examine_machine, judge_clock, judge_state_directory, judge_web_port
 from tinybms_bridge.cli.processes import Process
 from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.loader import interpret
 from tinybms_bridge.config.models import WebServer
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.directory_lock import DirectoryLock
@@ -20,6 +23,11 @@ from tinybms_bridge.hal.directory_lock import DirectoryLock
 BRIDGE = Process(7, ("tinybms-bridge", "run"))
 OTHER = Process(8, ("/usr/bin/nginx",))
 NOW = datetime(2026, 11, 30, 8, 0, tzinfo=UTC)
+
+
+def configured(document: dict[str, Any]) -> Configuration:
+    """Return the configuration that a document means."""
+    return interpret(document, "test").configuration
 
 
 @pytest.fixture
@@ -102,7 +110,7 @@ def test_an_address_of_another_machine_is_a_warning() -> None:
 
 def test_a_web_server_that_is_off_needs_no_port(web: WebServer) -> None:
     """Nothing to complain of."""
-    assert judge_web_port(web.model_copy(update={"enabled": False}), ()).verdict is Verdict.SKIPPED
+    assert judge_web_port(replace(web, enabled=False), ()).verdict is Verdict.SKIPPED
 
 
 def test_a_state_directory_that_can_be_written_is_fine(tmp_path: Path) -> None:
@@ -198,9 +206,7 @@ def test_the_clock_is_judged(now: datetime, synchronised: bool | None, verdict: 
 
 def test_everything_is_looked_at_where_the_configuration_says(tmp_path: Path, web: WebServer) -> None:
     """The port and the directory of this bridge, not those of another one."""
-    config = Configuration.model_validate(
-        {"web_server": {"port": web.port}, "advanced": {"state_directory": str(tmp_path)}}
-    )
+    config = configured({"web_server": {"port": web.port}, "advanced": {"state_directory": str(tmp_path)}})
 
     findings = {each.check: each for each in examine_machine(config, ())}
 

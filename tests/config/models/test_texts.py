@@ -3,7 +3,7 @@ from collections.abc import Callable
 import can
 import pytest
 
-from tinybms_bridge.config.expectations import choices
+from tinybms_bridge.config.keys import keys_of
 from tinybms_bridge.config.models import Can
 
 Complaints = Callable[[object], dict[str, str]]
@@ -178,7 +178,7 @@ def test_impossible_serial_ports_are_refused(device: str, complaints: Complaints
 
 def test_can_interfaces_are_those_of_the_library() -> None:
     """Every choice offered exists in python-can."""
-    offered = {str(choice) for choice in choices(Can.model_fields["interface"])}
+    offered = {str(choice) for choice in keys_of(Can)["interface"].choices}
 
     assert offered <= set(can.VALID_INTERFACES)
     assert {"socketcan", "slcan", "gs_usb", "pcan", "socketcand", "udp_multicast", "virtual"} <= offered

@@ -115,10 +115,10 @@ async def _examine(choices: _Choices) -> AsyncIterator[Finding]:
     from tinybms_bridge.core.settings import can_settings
     from tinybms_bridge.hal.clock import SystemClock
 
-    config, findings = await asyncio.to_thread(_load, choices)
+    config, port, findings = await asyncio.to_thread(_load, choices)
     for finding in findings:
         yield finding
-    async for finding in _examine_bms(config):
+    async for finding in _examine_bms(config, port):
         yield finding
     bridges = await asyncio.to_thread(running_bridges)
     for finding in await asyncio.to_thread(examine_machine, config, bridges):
@@ -128,24 +128,29 @@ async def _examine(choices: _Choices) -> AsyncIterator[Finding]:
         yield finding
 
 
-def _load(choices: _Choices) -> tuple["Configuration", list[Finding]]:
-    """Return the configuration to work with, the default one if the user's is wrong, and what is wrong with it."""
-    from tinybms_bridge.app.assembly import Overrides, override
+def _load(choices: _Choices) -> tuple["Configuration", str | None, list[Finding]]:
+    """Return the configuration to work with, the serial port that the user chose, and what is wrong with the file.
+
+    The configuration is the default one if the user's cannot be used.
+    """
     from tinybms_bridge.cli.configuration import read_configuration
     from tinybms_bridge.config.configuration import Configuration
+    from tinybms_bridge.config.overrides import Overrides, override
     from tinybms_bridge.errors import ConfigError
 
-    config, findings = Configuration(), [ok("configuration", "usable")]
+    config, port, findings = Configuration(), choices.device, [ok("configuration", "usable")]
     try:
-        config, remarks = read_configuration(choices.config_path)
-        findings = [warning("configuration", remark) for remark in remarks] or findings
+        loaded = read_configuration(choices.config_path)
+        config = loaded.configuration
+        port = port or loaded.document.get("hardware", {}).get("uart", {}).get("device")
+        findings = [warning("configuration", str(notice)) for notice in loaded.notices] or findings
     except ConfigError as error:
         findings = _mistakes(error)
     try:
         config = override(config, Overrides(choices.device, choices.can_interface, choices.can_channel))
     except ConfigError as error:
         findings += _mistakes(error)
-    return config, findings
+    return config, port, findings
 
 
 def _mistakes(error: "ConfigError") -> list[Finding]:
@@ -153,7 +158,7 @@ def _mistakes(error: "ConfigError") -> list[Finding]:
     return [problem("configuration", f"{error.source}: {mistake}", advice) for mistake in error.problems]
 
 
-async def _examine_bms(config: "Configuration") -> AsyncIterator[Finding]:
+async def _examine_bms(config: "Configuration", chosen: str | None) -> AsyncIterator[Finding]:
     import asyncio
 
     from tinybms_bridge.cli.device import connected
@@ -168,8 +173,7 @@ async def _examine_bms(config: "Configuration") -> AsyncIterator[Finding]:
     file = FileStorage(state_directory(config.advanced.state_directory) / STATE_FILE, most_bytes=MOST_STATE_BYTES)
     saved = await asyncio.to_thread(peek_state, file)
     uart = config.hardware.uart
-    named = uart.device if "device" in uart.model_fields_set else None
-    port, findings = await choose_port(named, uart.device, uart.baudrate)
+    port, findings = await choose_port(chosen, uart.device, uart.baudrate)
     for finding in findings:
         yield finding
     if port is None:

@@ -1,7 +1,7 @@
 """Checks across keys: each yields findings with the numbers that do not fit together."""
 
 from tinybms_bridge.config.checks.charging import charging_findings
-from tinybms_bridge.config.checks.finding import CROSS_CHECK, Finding
+from tinybms_bridge.config.checks.finding import Finding
 from tinybms_bridge.config.checks.link import link_findings
 from tinybms_bridge.config.checks.network import network_findings
 from tinybms_bridge.config.checks.target import (
@@ -14,7 +14,6 @@ from tinybms_bridge.config.checks.target import (
 )
 
 __all__ = [
-    "CROSS_CHECK",
     "PEAK_TOLERANCE_V",
     "Finding",
     "Target",

@@ -3,10 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["CROSS_CHECK", "Finding", "ordered"]
-
-CROSS_CHECK = "cross_check"
-"""Type of the pydantic error that carries findings in its context."""
+__all__ = ["Finding", "ordered"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ def network_findings(wifi: Wifi, mqtt: Mqtt, web: WebServer, logging: Logging) -
     if wifi.sta_ip_mode == "static":
         yield from _static_address(wifi)
     yield from _access_point(wifi)
-    if mqtt.password.get_secret_value() and not mqtt.username:
+    if mqtt.password.value and not mqtt.username:
         yield Finding(("mqtt.username", "mqtt.password"), ("must be given, because mqtt.password is given",))
     shortest_ms = web.websocket_min_interval_ms
     for longer in ("websocket_update_interval_ms", "websocket_burst_window_ms"):
@@ -41,7 +41,7 @@ def _access_point(wifi: Wifi) -> Iterator[Finding]:
         return
     if not wifi.ap_fallback.ssid:
         yield Finding(("wifi.ap_fallback.ssid", reason), (f"must be given, because {reason} asks for an access point",))
-    if not wifi.ap_fallback.password.get_secret_value():
+    if not wifi.ap_fallback.password.value:
         yield Finding(
             ("wifi.ap_fallback.password", reason),
             (f"must be given (8 to 63 characters), because {reason} asks for an access point",),

@@ -1,146 +1,147 @@
-"""What every section of the configuration shares: strictness, and one way to declare a key."""
+"""What every section of the configuration shares, and how a key says what it accepts and means.
 
-import ipaddress
+A section is a frozen dataclass. What there is to know of a key beside its type and default is a ``Meaning`` in its
+``Annotated`` type::
+
+    timeout_ms: Annotated[int, number(20, 5000, "ms", "Reply timeout", "Longest wait for a reply.")] = 300
+
+Nothing here needs a library: the checker (``config.validation``) has pydantic read the same declarations.
+"""
+
 import re
-from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from collections.abc import Callable, Iterator
+from dataclasses import Field, dataclass
+from typing import Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+__all__ = ["MASK", "Meaning", "Secret", "Section", "flag", "listed", "number", "text"]
 
-__all__ = [
-    "HOST_NAME_RULE",
-    "IPV4_RULE",
-    "SSID_RULE",
-    "WPA_RULE",
-    "HostName",
-    "Ipv4Text",
-    "Section",
-    "Ssid",
-    "WpaKey",
-    "flag",
-    "listed",
-    "must",
-    "number",
-    "secret",
-    "text",
-]
-
-HOST_NAME_RULE = "must be 1 to 63 letters, digits or inner hyphens"
-IPV4_RULE = "must be an IPv4 address such as 192.168.1.20, or empty"
-SSID_RULE = "must be at most 32 bytes of text without control characters"
-WPA_RULE = "must be 8 to 63 printable ASCII characters or 64 hexadecimal digits; empty for an open network"
+MASK = "********"
+"""What is shown in place of a secret that is set."""
 
 
-T = TypeVar("T")
+class Section:
+    """One object of the file: types are exact, unknown keys are refused, values never change.
+
+    The constructor takes values as they are: what comes from outside goes through ``config.validation`` first.
+    """
+
+    __slots__ = ()
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+    __pydantic_config__: ClassVar[dict[str, Any]] = {
+        "strict": True,
+        "extra": "forbid",
+        "allow_inf_nan": False,
+    }
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:  # noqa: ANN401 - types of pydantic
+        """Let an object of the file become a section, which strictness alone would refuse."""
+        schema = handler(source)
+        handler.resolve_ref_schema(schema)["strict"] = False
+        return schema
 
 
-class Section(BaseModel):
-    """One object of the file: types are exact, unknown keys are refused, values never change."""
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A text that is stored but never shown: neither ``str`` nor ``repr`` gives it away."""
 
-    model_config = ConfigDict(
-        strict=True,
-        extra="forbid",
-        frozen=True,
-        validate_default=True,
-        allow_inf_nan=False,
-        hide_input_in_errors=True,
-    )
+    value: str = ""
+    """The text itself."""
 
+    def __str__(self) -> str:
+        return MASK if self.value else ""
 
-def number(
-    default: float | None,
-    low: float,
-    high: float,
-    unit: str,
-    title: str,
-    description: str,
-    *,
-    no_effect: str = "",
-) -> Any:  # noqa: ANN401 - the the annotation of the key is its type
-    """Declare a number from ``low`` to ``high`` in ``unit``; the annotation says whether it is whole or may be null."""
-    extra = _extra(unit=unit, no_effect=no_effect)
-    return Field(default, ge=low, le=high, title=title, description=description, json_schema_extra=extra)
+    def __repr__(self) -> str:
+        return f"Secret({str(self)!r})"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:  # noqa: ANN401 - types of pydantic
+        """Let a text of the file become a secret."""
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_after_validator_function(cls, core_schema.str_schema(strict=True))
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _schema: Any, _handler: Any) -> dict[str, Any]:  # noqa: ANN401 - as above
+        """Describe a password field."""
+        return {"type": "string", "format": "password", "writeOnly": True}
 
 
-def listed(default: int, accepted: tuple[int, ...], unit: str, title: str, description: str) -> Any:  # noqa: ANN401 - as above
-    """Declare a whole number that must be one of ``accepted``."""
-    extra: dict[str, Any] = {"unit": unit, "enum": list(accepted)}
-    return Field(default, title=title, description=description, json_schema_extra=extra)
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a key is for, and what it accepts within its type; null passes where the type has it.
+
+    Iterating over it yields the constraints in the vocabulary of annotated-types, as its ``GroupedMetadata`` does.
+    """
+
+    title: str = ""
+    help: str = ""
+    """One sentence."""
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    """Both ends of the range belong to it."""
+    accepted: tuple[int, ...] = ()
+    """The only values, where there are few."""
+    longest: int | None = None
+    """Characters of a text."""
+    pattern: str = ""
+    """Regular expression that a whole text matches."""
+    holds: Callable[[Any], bool] | None = None
+    """A test that no range or pattern can say."""
+    rule: str = ""
+    """What ``pattern`` and ``holds`` ask for, in words: "must be …"."""
+    no_effect: str = ""
+    """Why the key does nothing here; empty for a key that does."""
+
+    __is_annotated_types_grouped_metadata__: ClassVar[Literal[True]] = True
+
+    def __iter__(self) -> Iterator[object]:
+        from annotated_types import Ge, Le, MaxLen, Predicate
+
+        if self.low is not None:
+            yield Ge(self.low)
+        if self.high is not None:
+            yield Le(self.high)
+        if self.longest is not None:
+            yield MaxLen(self.longest)
+        if self.accepted or self.pattern or self.holds:
+            yield Predicate(self._passes)
+
+    def _passes(self, value: Any) -> bool:  # noqa: ANN401 - a value of the key's type
+        if value is None:
+            return True
+        if self.accepted and value not in self.accepted:
+            return False
+        if self.pattern and not re.fullmatch(self.pattern, value):
+            return False
+        return self.holds is None or self.holds(value)
 
 
-def flag(default: bool, title: str, description: str, *, no_effect: str = "") -> Any:  # noqa: ANN401 - the annotation of the key is its type
-    """Declare a switch."""
-    return Field(default, title=title, description=description, json_schema_extra=_extra(no_effect=no_effect))
+def number(low: float, high: float, unit: str, title: str, help_: str, *, no_effect: str = "") -> Meaning:
+    """Describe a number from ``low`` to ``high`` in ``unit``; the type says whether it is whole or may be null."""
+    return Meaning(title, help_, unit, low, high, no_effect=no_effect)
+
+
+def listed(accepted: tuple[int, ...], unit: str, title: str, help_: str) -> Meaning:
+    """Describe a whole number that must be one of ``accepted``."""
+    return Meaning(title, help_, unit, accepted=accepted)
+
+
+def flag(title: str, help_: str, *, no_effect: str = "") -> Meaning:
+    """Describe a switch."""
+    return Meaning(title, help_, no_effect=no_effect)
 
 
 def text(
-    default: str,
     title: str,
-    description: str,
+    help_: str,
     *,
     rule: str = "",
-    max_length: int | None = None,
-    pattern: str | None = None,
+    longest: int | None = None,
+    pattern: str = "",
+    holds: Callable[[Any], bool] | None = None,
     no_effect: str = "",
-) -> Any:  # noqa: ANN401 - the annotation of the key is its type
-    """Declare a text or a choice; ``rule`` is shown when a value breaks the type's check or ``pattern``."""
-    extra = _extra(rule=rule, no_effect=no_effect)
-    return Field(
-        default,
-        title=title,
-        description=description,
-        max_length=max_length,
-        pattern=pattern,
-        json_schema_extra=extra,
-    )
-
-
-def secret(title: str, description: str, *, rule: str = "") -> Any:  # noqa: ANN401 - the annotation of the key is its type
-    """Declare a text that is stored but never shown; empty by default."""
-    return Field(SecretStr(""), title=title, description=description, json_schema_extra=_extra(rule=rule))
-
-
-def must(holds: Callable[[T], bool]) -> AfterValidator:
-    """Return a validator that refuses a value for which ``holds`` is false; the key's ``rule`` says why."""
-
-    def check(value: T) -> T:
-        if not holds(value):
-            raise ValueError
-        return value
-
-    return AfterValidator(check)
-
-
-def _extra(**entries: str) -> dict[str, Any]:
-    return {name: value for name, value in entries.items() if value}
-
-
-def _is_host_name(value: str) -> bool:
-    return re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?", value) is not None
-
-
-def _is_ipv4_or_empty(value: str) -> bool:
-    if not value:
-        return True
-    try:
-        ipaddress.IPv4Address(value)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_ssid(value: str) -> bool:
-    return value.isprintable() and len(value.encode()) <= 32
-
-
-def _is_wpa_key_or_empty(value: SecretStr) -> bool:
-    key = value.get_secret_value()
-    if len(key) == 64:
-        return re.fullmatch(r"[0-9A-Fa-f]{64}", key) is not None
-    return not key or (8 <= len(key) <= 63 and key.isascii() and key.isprintable())
-
-
-HostName = Annotated[str, must(_is_host_name)]
-Ipv4Text = Annotated[str, must(_is_ipv4_or_empty)]
-Ssid = Annotated[str, must(_is_ssid)]
-WpaKey = Annotated[SecretStr, must(_is_wpa_key_or_empty)]
+) -> Meaning:
+    """Describe a text, a choice or a secret; ``rule`` is shown when a value breaks ``pattern`` or ``holds``."""
+    return Meaning(title, help_, rule=rule, longest=longest, pattern=pattern, holds=holds, no_effect=no_effect)

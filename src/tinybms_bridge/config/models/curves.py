@@ -1,11 +1,10 @@
 """Section ``cvl.curves``: what fraction of the charge or discharge current is left, as points."""
 
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Any
 
-from pydantic import Field
-
-from tinybms_bridge.config.models.base import Section, must
+from tinybms_bridge.config.models.base import Meaning, Section
 
 __all__ = ["Curves"]
 
@@ -25,31 +24,39 @@ def _is_curve(points: list[Any]) -> bool:
     return all(a[0] < b[0] for a, b in pairwise(points)) and all(0 <= fraction <= 1 for _, fraction in points)
 
 
-Points = Annotated[list[Any], must(_is_curve)]
+def _curve(unit: str, title: str, help_: str) -> Meaning:
+    return Meaning(title, help_, unit, rule=_RULE, holds=_is_curve)
 
 
-def _curve(unit: str, title: str, description: str) -> Any:  # noqa: ANN401 - the annotation of the key is its type
-    return Field(None, title=title, description=description, json_schema_extra={"unit": unit, "rule": _RULE})
-
-
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Curves(Section):
     """Derating of the currents; null = from the BMS's own settings."""
 
-    charge_by_cell_voltage: Points | None = _curve(
-        "V",
-        "Charge by cell voltage",
-        "Fraction of the charge current; null = zero below register 315.",
-    )
-    discharge_by_cell_voltage: Points | None = _curve(
-        "V",
-        "Discharge by cell voltage",
-        "Fraction of the discharge current; null = by the resistance of the cells alone.",
-    )
-    charge_by_temperature: Points | None = _curve(
-        "°C", "Charge by temperature", "Fraction of the charge current; null = between registers 320 and 319."
-    )
-    discharge_by_temperature: Points | None = _curve(
-        "°C", "Discharge by temperature", "Fraction of the discharge current; null = from -40 °C to register 319."
-    )
-    charge_by_soc: Points | None = _curve("%", "Charge by SOC", "Fraction of the charge current; null = 1.")
-    discharge_by_soc: Points | None = _curve("%", "Discharge by SOC", "Fraction of the discharge current; null = 1.")
+    charge_by_cell_voltage: Annotated[
+        list[Any] | None,
+        _curve("V", "Charge by cell voltage", "Fraction of the charge current; null = zero below register 315."),
+    ] = None
+    discharge_by_cell_voltage: Annotated[
+        list[Any] | None,
+        _curve(
+            "V",
+            "Discharge by cell voltage",
+            "Fraction of the discharge current; null = by the resistance of the cells alone.",
+        ),
+    ] = None
+    charge_by_temperature: Annotated[
+        list[Any] | None,
+        _curve("°C", "Charge by temperature", "Fraction of the charge current; null = between registers 320 and 319."),
+    ] = None
+    discharge_by_temperature: Annotated[
+        list[Any] | None,
+        _curve(
+            "°C", "Discharge by temperature", "Fraction of the discharge current; null = from -40 °C to register 319."
+        ),
+    ] = None
+    charge_by_soc: Annotated[
+        list[Any] | None, _curve("%", "Charge by SOC", "Fraction of the charge current; null = 1.")
+    ] = None
+    discharge_by_soc: Annotated[
+        list[Any] | None, _curve("%", "Discharge by SOC", "Fraction of the discharge current; null = 1.")
+    ] = None

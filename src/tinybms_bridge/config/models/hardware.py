@@ -1,10 +1,9 @@
 """Section ``hardware``: the serial port and the CAN adapter."""
 
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from pydantic import Field
-
-from tinybms_bridge.config.models.base import Section, flag, listed, must, number, text
+from tinybms_bridge.config.models.base import Section, flag, listed, number, text
 
 __all__ = ["BAUD_RATE", "CAN_BITRATES", "FIRMWARE_BAUD_RATES", "Can", "CanInterface", "Hardware", "Uart"]
 
@@ -40,69 +39,88 @@ _PIN = "no meaning on Linux: the port is named by its device, not by pins"
 _TERMINATION = "no meaning on Linux: the 120 Ω resistor is set on the adapter or the cable"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Uart(Section):
     """Serial line to the TinyBMS."""
 
-    device: str = text(
-        "/dev/ttyUSB0",
-        "Serial port",
-        'Path of the serial port, or "auto" to search for the BMS.',
-        rule='must be the path of a serial port, or "auto"',
-        pattern=r"^[^\x00-\x1F\x7F]{1,200}$",
-    )
-    rx_pin: int | None = number(None, -1, 48, "", "RX pin", "Receive pin of the firmware.", no_effect=_PIN)
-    tx_pin: int | None = number(None, -1, 48, "", "TX pin", "Transmit pin of the firmware.", no_effect=_PIN)
-    baudrate: Annotated[int, must((BAUD_RATE,).__contains__)] = listed(
-        BAUD_RATE,
-        (BAUD_RATE,),
-        "bit/s",
-        "Line speed",
-        "Speed of the serial line, fixed by the vendor; 9600, 19200 (the README), 38400 and 57600 are read as it.",
-    )
-    timeout_ms: int = number(
-        300,
-        20,
-        5000,
-        "ms",
-        "Reply timeout",
-        "Longest wait for a reply; the README's 100 is short for a USB adapter, the firmware's 1000 delays retries.",
-    )
+    device: Annotated[
+        str,
+        text(
+            "Serial port",
+            'Path of the serial port, or "auto" to search for the BMS.',
+            rule='must be the path of a serial port, or "auto"',
+            pattern=r"^[^\x00-\x1F\x7F]{1,200}$",
+        ),
+    ] = "/dev/ttyUSB0"
+    rx_pin: Annotated[int | None, number(-1, 48, "", "RX pin", "Receive pin of the firmware.", no_effect=_PIN)] = None
+    tx_pin: Annotated[int | None, number(-1, 48, "", "TX pin", "Transmit pin of the firmware.", no_effect=_PIN)] = None
+    baudrate: Annotated[
+        int,
+        listed(
+            (BAUD_RATE,),
+            "bit/s",
+            "Line speed",
+            "Speed of the serial line, fixed by the vendor; 9600, 19200 (the README), 38400 and 57600 are read as it.",
+        ),
+    ] = BAUD_RATE
+    timeout_ms: Annotated[
+        int,
+        number(
+            20,
+            5000,
+            "ms",
+            "Reply timeout",
+            "Longest wait for a reply; the README's 100 is short for a USB adapter,"
+            " the firmware's 1000 delays retries.",
+        ),
+    ] = 300
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Can(Section):
     """CAN adapter towards the GX device."""
 
-    interface: CanInterface = text("socketcan", "CAN interface", "Kind of adapter, as python-can names it.")
-    channel: str = text(
-        "",
-        "CAN channel",
-        "Network interface, serial port or number of the adapter; empty = its default (can0 for socketcan).",
-        rule="must be the name of a channel, for example can0 or /dev/ttyACM0, or empty",
-        pattern=r"^[^\x00-\x1F\x7F]{0,200}$",
-    )
-    options: dict[str, str | int | float | bool] = Field(
-        default_factory=dict,
-        title="CAN options",
-        description="Further options of the adapter, passed to python-can as they are.",
-        json_schema_extra={"rule": "must be an object of texts, numbers and switches"},
-    )
-    tx_pin: int | None = number(None, -1, 48, "", "TX pin", "Transmit pin of the firmware.", no_effect=_PIN)
-    rx_pin: int | None = number(None, -1, 48, "", "RX pin", "Receive pin of the firmware.", no_effect=_PIN)
-    bitrate: Annotated[int, must(CAN_BITRATES.__contains__)] = listed(
-        500_000,
-        CAN_BITRATES,
-        "bit/s",
-        "CAN bit rate",
-        "Speed of the bus; Victron prefers 500000 and has 250000 on some ports.",
-    )
-    mode: Literal["normal", "loopback"] = text(
-        "normal", "CAN mode", "Use the bus as it is, or, as a test, receive the own frames too (loopback)."
-    )
-    termination: bool = flag(False, "CAN termination", "Terminate the bus at the bridge.", no_effect=_TERMINATION)
+    interface: Annotated[CanInterface, text("CAN interface", "Kind of adapter, as python-can names it.")] = "socketcan"
+    channel: Annotated[
+        str,
+        text(
+            "CAN channel",
+            "Network interface, serial port or number of the adapter; empty = its default (can0 for socketcan).",
+            rule="must be the name of a channel, for example can0 or /dev/ttyACM0, or empty",
+            pattern=r"^[^\x00-\x1F\x7F]{0,200}$",
+        ),
+    ] = ""
+    options: Annotated[
+        dict[str, str | int | float | bool],
+        text(
+            "CAN options",
+            "Further options of the adapter, passed to python-can as they are.",
+            rule="must be an object of texts, numbers and switches",
+        ),
+    ] = field(default_factory=dict)
+    tx_pin: Annotated[int | None, number(-1, 48, "", "TX pin", "Transmit pin of the firmware.", no_effect=_PIN)] = None
+    rx_pin: Annotated[int | None, number(-1, 48, "", "RX pin", "Receive pin of the firmware.", no_effect=_PIN)] = None
+    bitrate: Annotated[
+        int,
+        listed(
+            CAN_BITRATES,
+            "bit/s",
+            "CAN bit rate",
+            "Speed of the bus; Victron prefers 500000 and has 250000 on some ports.",
+        ),
+    ] = 500_000
+    mode: Annotated[
+        Literal["normal", "loopback"],
+        text("CAN mode", "Use the bus as it is, or, as a test, receive the own frames too (loopback)."),
+    ] = "normal"
+    termination: Annotated[
+        bool, flag("CAN termination", "Terminate the bus at the bridge.", no_effect=_TERMINATION)
+    ] = False
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Hardware(Section):
     """Ports of the machine."""
 
-    uart: Uart = Uart()
-    can: Can = Can()
+    uart: Uart = field(default_factory=Uart)
+    can: Can = field(default_factory=Can)

@@ -1,6 +1,7 @@
 """Section ``logging``: what is written where."""
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 from tinybms_bridge.config.models.base import Section, flag, number, text
 
@@ -10,26 +11,40 @@ _NO_CONSOLE = "no meaning on Linux: the log goes to the journal, not to a serial
 _NO_CARD = "no meaning on Linux: there is no SD card writer; the journal keeps the log"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Logging(Section):
     """Log level, topics and destinations."""
 
-    serial_baudrate: int = number(
-        115_200, 300, 4_000_000, "bit/s", "Console speed", "Speed of the firmware's console.", no_effect=_NO_CONSOLE
+    serial_baudrate: Annotated[
+        int, number(300, 4_000_000, "bit/s", "Console speed", "Speed of the firmware's console.", no_effect=_NO_CONSOLE)
+    ] = 115_200
+    log_level: Annotated[
+        Literal["ERROR", "WARNING", "INFO", "DEBUG"],
+        text("Log level", "Least important messages that are still written."),
+    ] = "INFO"
+    log_uart_traffic: Annotated[
+        bool, flag("Log UART traffic", "Write each frame of the serial line at level DEBUG.")
+    ] = False
+    log_can_traffic: Annotated[bool, flag("Log CAN traffic", "Write each CAN frame at level DEBUG.")] = False
+    log_cvl_changes: Annotated[
+        bool, flag("Log charge states", "Write each change of the charge state at level INFO.")
+    ] = True
+    output_serial: Annotated[
+        bool, flag("Log to console", "Write to standard error; systemd puts that in the journal.")
+    ] = True
+    output_web: Annotated[
+        bool, flag("Log for the browser", "Keep recent messages for the log page and GET /api/logs.")
+    ] = True
+    output_sd: Annotated[bool, flag("Log to an SD card", "Write to the firmware's SD card.", no_effect=_NO_CARD)] = (
+        False
     )
-    log_level: Literal["ERROR", "WARNING", "INFO", "DEBUG"] = text(
-        "INFO", "Log level", "Least important messages that are still written."
-    )
-    log_uart_traffic: bool = flag(False, "Log UART traffic", "Write each frame of the serial line at level DEBUG.")
-    log_can_traffic: bool = flag(False, "Log CAN traffic", "Write each CAN frame at level DEBUG.")
-    log_cvl_changes: bool = flag(True, "Log charge states", "Write each change of the charge state at level INFO.")
-    output_serial: bool = flag(True, "Log to console", "Write to standard error; systemd puts that in the journal.")
-    output_web: bool = flag(True, "Log for the browser", "Keep recent messages for the log page and GET /api/logs.")
-    output_sd: bool = flag(False, "Log to an SD card", "Write to the firmware's SD card.", no_effect=_NO_CARD)
-    output_syslog: bool = flag(False, "Log to syslog", "Send messages to the syslog server below.")
-    syslog_server: str = text(
-        "",
-        "Syslog server",
-        "Host of the syslog server, with :PORT if it is not 514.",
-        rule="must be HOST or HOST:PORT, or empty",
-        pattern=r"^([A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?)?$",
-    )
+    output_syslog: Annotated[bool, flag("Log to syslog", "Send messages to the syslog server below.")] = False
+    syslog_server: Annotated[
+        str,
+        text(
+            "Syslog server",
+            "Host of the syslog server, with :PORT if it is not 514.",
+            rule="must be HOST or HOST:PORT, or empty",
+            pattern=r"^([A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?)?$",
+        ),
+    ] = ""

@@ -2,11 +2,10 @@
 
 import ipaddress
 import re
+from dataclasses import dataclass, field
 from typing import Annotated
 
-from pydantic import Field, SecretStr
-
-from tinybms_bridge.config.models.base import Section, flag, must, number, text
+from tinybms_bridge.config.models.base import Secret, Section, flag, number, text
 
 __all__ = ["WebServer"]
 
@@ -26,91 +25,121 @@ def _is_address_or_empty(value: str) -> bool:
         return False
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
 class WebServer(Section):
     """Web server and live data."""
 
-    enabled: bool = flag(
-        True, "Web server", "Serve pages, REST and live data; off, only an edit of the file turns it on again."
-    )
-    port: int = number(
-        8080,
-        1,
-        65535,
-        "",
-        "Port",
-        "Port of the web server; the firmware's 80 needs a right (CAP_NET_BIND_SERVICE), like every port below 1024.",
-    )
-    listen_address: Annotated[str, must(_is_address_or_empty)] = text(
-        "",
-        "Listen on",
-        "IP address of the interface on which the server listens; empty for all, `127.0.0.1` for this machine alone.",
-        rule="must be an IP address, or empty",
-    )
-    websocket_update_interval_ms: int = number(
-        1000, 100, 60_000, "ms", "Live update interval", "Time between two live messages to a browser."
-    )
-    websocket_min_interval_ms: int = number(
-        100, 100, 60_000, "ms", "Shortest live interval", "Shortest time between two live messages, events included."
-    )
-    websocket_burst_window_ms: int = number(
-        1000, 100, 60_000, "ms", "Burst window", "Time over which a burst of live messages is counted."
-    )
-    websocket_burst_max: int = number(4, 1, 100, "", "Burst limit", "Live messages allowed in one burst window.")
-    websocket_max_payload_bytes: int = number(
-        4096,
-        1024,
-        1_048_576,
-        "B",
-        "Longest live message",
-        "A longer live message goes out without its registers, or not at all.",
-    )
-    enable_cors: bool = flag(
-        False,
-        "CORS",
-        "Let pages of the sites in `cors_origins` use the API; off by default, unlike the firmware, for safety.",
-    )
-    cors_origins: Annotated[list[str], must(_are_origins)] = Field(
-        default=[],
-        title="Allowed sites",
-        description="Sites whose pages may use the API while `enable_cors` is on; never with a browser's login.",
-        json_schema_extra={"rule": _ORIGIN_RULE},
-    )
-    enable_auth: bool = flag(
-        False, "Login for reading", "Ask for a login for reading too; whatever changes something always needs one."
-    )
-    reading_from_anywhere: bool = flag(
-        False,
-        "Reading from anywhere",
-        "Without `enable_auth`, let addresses beyond this machine, private networks and its own links read too.",
-    )
-    username: str = text(
-        "admin",
-        "User name",
-        "User name of the firmware's login.",
-        rule="must be 1 to 64 printable characters",
-        pattern=r"^[^\x00-\x1F\x7F]{1,64}$",
-        no_effect=_NO_ACCOUNT,
-    )
-    password: SecretStr = Field(
-        default=SecretStr(""),
-        title="Password",
-        description="Password of the firmware's login; there is no default, the first start shows a setup token.",
-        json_schema_extra={"no_effect": _NO_ACCOUNT},
-    )
-    tls_certificate: str = text(
-        "", "Certificate", "Path of a certificate chain (PEM); with `tls_key` the server speaks HTTPS.", max_length=4096
-    )
-    tls_key: str = text(
-        "", "Private key", "Path of the private key (PEM, without a password) of `tls_certificate`.", max_length=4096
-    )
-    tls_self_signed: bool = flag(
-        False, "Own certificate", "Speak HTTPS with a certificate made here, if none is given; needs `openssl`."
-    )
-    max_ws_clients: int = number(
-        32,
-        1,
-        1000,
-        "",
-        "Live clients",
-        "Browsers that may receive live data at once; the firmware's 4 was its memory's.",
-    )
+    enabled: Annotated[
+        bool, flag("Web server", "Serve pages, REST and live data; off, only an edit of the file turns it on again.")
+    ] = True
+    port: Annotated[
+        int,
+        number(
+            1,
+            65535,
+            "",
+            "Port",
+            "Port of the web server; the firmware's 80 needs a right (CAP_NET_BIND_SERVICE),"
+            " like every port below 1024.",
+        ),
+    ] = 8080
+    listen_address: Annotated[
+        str,
+        text(
+            "Listen on",
+            "IP address of the interface on which the server listens; empty for all,"
+            " `127.0.0.1` for this machine alone.",
+            rule="must be an IP address, or empty",
+            holds=_is_address_or_empty,
+        ),
+    ] = ""
+    websocket_update_interval_ms: Annotated[
+        int, number(100, 60_000, "ms", "Live update interval", "Time between two live messages to a browser.")
+    ] = 1000
+    websocket_min_interval_ms: Annotated[
+        int,
+        number(
+            100, 60_000, "ms", "Shortest live interval", "Shortest time between two live messages, events included."
+        ),
+    ] = 100
+    websocket_burst_window_ms: Annotated[
+        int, number(100, 60_000, "ms", "Burst window", "Time over which a burst of live messages is counted.")
+    ] = 1000
+    websocket_burst_max: Annotated[
+        int, number(1, 100, "", "Burst limit", "Live messages allowed in one burst window.")
+    ] = 4
+    websocket_max_payload_bytes: Annotated[
+        int,
+        number(
+            1024,
+            1_048_576,
+            "B",
+            "Longest live message",
+            "A longer live message goes out without its registers, or not at all.",
+        ),
+    ] = 4096
+    enable_cors: Annotated[
+        bool,
+        flag(
+            "CORS",
+            "Let pages of the sites in `cors_origins` use the API; off by default, unlike the firmware, for safety.",
+        ),
+    ] = False
+    cors_origins: Annotated[
+        list[str],
+        text(
+            "Allowed sites",
+            "Sites whose pages may use the API while `enable_cors` is on; never with a browser's login.",
+            rule=_ORIGIN_RULE,
+            holds=_are_origins,
+        ),
+    ] = field(default_factory=list)
+    enable_auth: Annotated[
+        bool, flag("Login for reading", "Ask for a login for reading too; whatever changes something always needs one.")
+    ] = False
+    reading_from_anywhere: Annotated[
+        bool,
+        flag(
+            "Reading from anywhere",
+            "Without `enable_auth`, let addresses beyond this machine, private networks and its own links read too.",
+        ),
+    ] = False
+    username: Annotated[
+        str,
+        text(
+            "User name",
+            "User name of the firmware's login.",
+            rule="must be 1 to 64 printable characters",
+            pattern=r"^[^\x00-\x1F\x7F]{1,64}$",
+            no_effect=_NO_ACCOUNT,
+        ),
+    ] = "admin"
+    password: Annotated[
+        Secret,
+        text(
+            "Password",
+            "Password of the firmware's login; there is no default, the first start shows a setup token.",
+            no_effect=_NO_ACCOUNT,
+        ),
+    ] = Secret()
+    tls_certificate: Annotated[
+        str,
+        text("Certificate", "Path of a certificate chain (PEM); with `tls_key` the server speaks HTTPS.", longest=4096),
+    ] = ""
+    tls_key: Annotated[
+        str,
+        text("Private key", "Path of the private key (PEM, without a password) of `tls_certificate`.", longest=4096),
+    ] = ""
+    tls_self_signed: Annotated[
+        bool, flag("Own certificate", "Speak HTTPS with a certificate made here, if none is given; needs `openssl`.")
+    ] = False
+    max_ws_clients: Annotated[
+        int,
+        number(
+            1,
+            1000,
+            "",
+            "Live clients",
+            "Browsers that may receive live data at once; the firmware's 4 was its memory's.",
+        ),
+    ] = 32

@@ -1,6 +1,7 @@
 """``/api/settings``: shown without secrets, changed in part or as a whole, saved."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -53,7 +54,7 @@ async def test_passwords_are_write_only(client: httpx.AsyncClient, face: Any) ->
     assert "hunter2" not in answer.text
     assert answer.json()["mqtt"]["password"] == "********"
     assert (await client.put("/api/settings", json=answer.json())).status_code == 200
-    assert face.store.configuration.mqtt.password.get_secret_value() == "hunter2hunter2"
+    assert face.store.configuration.mqtt.password.value == "hunter2hunter2"
 
 
 async def test_every_mistake_at_once(client: httpx.AsyncClient, face: Any) -> None:
@@ -127,8 +128,8 @@ async def test_what_the_command_line_says_is_shown(client: httpx.AsyncClient, fa
     """The page shows the port that is used, and sends it back without making it that of the file."""
 
     def laid_over(config: Configuration) -> Configuration:
-        uart = config.hardware.uart.model_copy(update={"device": "/dev/ttyUSB3"})
-        return config.model_copy(update={"hardware": config.hardware.model_copy(update={"uart": uart})})
+        uart = replace(config.hardware.uart, device="/dev/ttyUSB3")
+        return replace(config, hardware=replace(config.hardware, uart=uart))
 
     face.store.adjust = laid_over
     shown = (await client.get("/api/settings")).json()

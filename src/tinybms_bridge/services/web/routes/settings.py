@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from tinybms_bridge.config.changes import ConfigChange
 from tinybms_bridge.config.describe import json_schema
 from tinybms_bridge.config.json_text import read_object
+from tinybms_bridge.config.values import public_values
 from tinybms_bridge.errors import ConfigError
 from tinybms_bridge.services.web.answers import Done, Remark
 from tinybms_bridge.services.web.heavy import Heavy, Text
@@ -46,7 +47,7 @@ async def read_settings(
 
     It may be sent back as it is: a secret that is set is ``********``, and what the command line says is not saved.
     """
-    document = face.store.in_force.public_dict()
+    document = public_values(face.store.in_force)
     if download:
         headers = {"Content-Disposition": 'attachment; filename="tinybms-bridge.json"'}
         return JSONResponse(document, headers=headers)  # type: ignore[return-value]  # FastAPI passes responses on

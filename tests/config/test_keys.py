@@ -1,27 +1,21 @@
+from dataclasses import dataclass, field
+from typing import Annotated
+
 import pytest
-from pydantic import Field, SecretStr
-from pydantic.fields import FieldInfo
 
 from tinybms_bridge.config.configuration import Configuration
-from tinybms_bridge.config.expectations import (
-    choices,
-    expectation,
-    extra,
-    is_nullable,
-    is_secret,
-    section_type,
-    value_range,
-    value_types,
-)
+from tinybms_bridge.config.keys import Key, keys_of
 from tinybms_bridge.config.models import Cvl, Section
+from tinybms_bridge.config.models.base import Secret, text
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Sample(Section):
     """A section for these tests."""
 
     free: str = ""
-    short: str = Field("", max_length=5)
-    options: dict[str, int] = Field(default_factory=dict)
+    short: Annotated[str, text("Short", "A short text.", longest=5)] = ""
+    options: dict[str, int] = field(default_factory=dict)
     open_number: float = 1.0
 
 
@@ -43,53 +37,53 @@ class Sample(Section):
 )
 def test_a_key_says_what_it_accepts(path: str, sentence: str) -> None:
     """Range, unit, choices and null all appear in the sentence."""
-    assert expectation(field_at(path)) == sentence
+    assert field_at(path).expectation == sentence
 
 
 def test_plain_fields_have_plain_words() -> None:
     """Keys without a rule still get a sentence."""
-    assert expectation(Sample.model_fields["free"]) == "must be text"
-    assert expectation(Sample.model_fields["short"]) == "must be text of at most 5 characters"
+    assert keys_of(Sample)["free"].expectation == "must be text"
+    assert keys_of(Sample)["short"].expectation == "must be text of at most 5 characters"
 
 
 def test_the_parts_of_a_field() -> None:
     """Each part that the documentation shows is read from the model."""
     bulk_v = field_at("cvl.bulk_voltage_v")
 
-    assert value_types(bulk_v) == (float,)
-    assert is_nullable(bulk_v)
-    assert value_range(bulk_v) == (3, 80)
-    assert extra(bulk_v, "unit") == "V"
-    assert extra(bulk_v, "rule") == ""
-    assert choices(bulk_v) == ()
+    assert bulk_v.type is float
+    assert bulk_v.nullable
+    assert bulk_v.range == (3.0, 80.0)
+    assert bulk_v.meaning.unit == "V"
+    assert bulk_v.meaning.rule == ""
+    assert bulk_v.choices == ()
 
 
 def test_fields_without_a_range() -> None:
     """Only both bounds together are a range."""
-    assert value_range(Sample.model_fields["open_number"]) is None
-    assert extra(Sample.model_fields["open_number"], "unit") == ""
+    assert keys_of(Sample)["open_number"].range is None
+    assert keys_of(Sample)["open_number"].meaning.unit == ""
 
 
 def test_sections_are_told_from_values() -> None:
     """Walking the models must stop at dictionaries of free keys."""
-    assert section_type(Configuration.model_fields["cvl"]) is Cvl
-    assert section_type(Sample.model_fields["options"]) is None
-    assert section_type(Sample.model_fields["free"]) is None
+    assert keys_of(Configuration)["cvl"].section is Cvl
+    assert keys_of(Sample)["options"].section is None
+    assert keys_of(Sample)["free"].section is None
 
 
 def test_secrets_are_recognised() -> None:
     """What is a secret is decided by its type alone."""
-    assert is_secret(field_at("wifi.ap_fallback.password"))
-    assert not is_secret(field_at("wifi.ap_fallback.ssid"))
-    assert value_types(field_at("mqtt.password")) == (SecretStr,)
+    assert field_at("wifi.ap_fallback.password").is_secret
+    assert not field_at("wifi.ap_fallback.ssid").is_secret
+    assert field_at("mqtt.password").type is Secret
 
 
-def field_at(path: str) -> FieldInfo:
+def field_at(path: str) -> Key:
     """Return the field at a dotted path."""
     *parents, key = path.split(".")
     model: type[Section] = Configuration
     for parent in parents:
-        inner = section_type(model.model_fields[parent])
+        inner = keys_of(model)[parent].section
         assert inner is not None
         model = inner
-    return model.model_fields[key]
+    return keys_of(model)[key]

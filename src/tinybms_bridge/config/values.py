@@ -1,0 +1,97 @@
+"""A configuration as JSON values, and back: for other processes, for the API, and for saving.
+
+Reading back needs no checker: structure and types are exact, while ranges and what keys ask of each other are left to
+whoever checked the values before (``config.validation``).
+"""
+
+from collections.abc import Callable
+from copy import deepcopy
+from math import inf
+from types import UnionType
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.keys import keys_of
+from tinybms_bridge.config.models.base import Secret, Section
+from tinybms_bridge.errors import ConfigError, ConfigProblem
+
+__all__ = ["from_values", "public_values", "values_of"]
+
+S = TypeVar("S", bound=Section)
+
+
+class _Misfit(Exception):  # noqa: N818 - control flow inside this module
+    """A value has another type."""
+
+
+def values_of(section: Section) -> dict[str, Any]:
+    """Return every value as JSON types, secrets in clear: for files and for processes of this program only."""
+    return _values(section, lambda secret: secret.value)
+
+
+def public_values(section: Section) -> dict[str, Any]:
+    """Return every value as JSON types, each secret replaced by ``MASK`` or by an empty text."""
+    return _values(section, str)
+
+
+def _values(section: Section, show: Callable[[Secret], str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in keys_of(type(section)):
+        value = getattr(section, name)
+        if isinstance(value, Section):
+            found[name] = _values(value, show)
+        else:
+            found[name] = show(value) if isinstance(value, Secret) else deepcopy(value)
+    return found
+
+
+def from_values(document: object) -> Configuration:
+    """Return the configuration of which ``document`` holds the values; a key that it lacks has its default.
+
+    Raises ConfigError, with each path, for unknown keys and for values of another type than the key's.
+    """
+    problems: list[ConfigProblem] = []
+    found = _section(Configuration, document, "", problems)
+    if found is None or problems:
+        raise ConfigError(problems, source="configuration values")
+    return found
+
+
+def _section(model: type[S], value: object, path: str, problems: list[ConfigProblem]) -> S | None:
+    if not isinstance(value, dict):
+        problems.append(ConfigProblem(path, None, "must be an object"))
+        return None
+    keys, prefix = keys_of(model), f"{path}." if path else ""
+    problems += [ConfigProblem(f"{prefix}{name}", None, "unknown key") for name in value if name not in keys]
+    given: dict[str, object] = {}
+    for name, key in keys.items():
+        if name not in value:
+            continue
+        if key.section is not None:
+            given[name] = _section(key.section, value[name], f"{prefix}{name}", problems)
+            continue
+        try:
+            given[name] = None if key.nullable and value[name] is None else _decoded(key.type, value[name])
+        except (_Misfit, OverflowError):
+            problems.append(ConfigProblem(f"{prefix}{name}", None, key.expectation))
+    return model(**given)
+
+
+def _decoded(kind: Any, value: Any) -> object:  # noqa: ANN401 - a type expression and any JSON value
+    """Return a JSON value as ``kind`` has it. Raises _Misfit where it is of another type."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is UnionType:
+        return _decoded(next((member for member in inner if type(value) is member), None), value)
+    if origin is list and isinstance(value, list):
+        return [_decoded(inner[0], each) for each in value]
+    if origin is dict and isinstance(value, dict):
+        return {name: _decoded(inner[1], each) for name, each in value.items()}
+    if kind is float and type(value) in (int, float):
+        if abs(value) < inf:
+            return float(value)
+        raise _Misfit
+    if kind is Secret and isinstance(value, str):
+        return Secret(value)
+    if kind is Any or type(value) is kind or (origin is Literal and value in inner):
+        return value
+    raise _Misfit
