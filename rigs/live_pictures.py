@@ -79,6 +79,9 @@ class Wire:
             self._line.receive(data)
             self._work.set()
 
+    def expect(self, count: int) -> None:
+        """See ``SerialPort.expect``."""
+
     async def close(self) -> None:
         """Close the line."""
         self._on_data = lambda _data: None

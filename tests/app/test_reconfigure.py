@@ -229,6 +229,9 @@ class Line:
         for reply in self._responder.feed(data):
             asyncio.get_running_loop().call_soon(self._deliver, reply.data)
 
+    def expect(self, count: int) -> None:
+        """See ``SerialPort.expect``."""
+
     async def close(self) -> None:
         """Release the port."""
         self.closed += 1

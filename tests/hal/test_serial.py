@@ -1,10 +1,13 @@
+import array
 import asyncio
 import errno
+import fcntl
 import glob
 import grp
 import os
+import termios
 import tty
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -29,6 +32,12 @@ class Pty:
         self.path = os.ttyname(self._slave)
         self.present = True
 
+    def waiting(self) -> int:
+        """Return how many bytes wait to be read at the side of the program."""
+        count = array.array("i", [0])
+        fcntl.ioctl(self._slave, termios.FIONREAD, count)
+        return count[0]
+
     def vanish(self) -> None:
         """Close both ends, as when a USB adapter is pulled."""
         if self.present:
@@ -42,12 +51,15 @@ class Receiver:
 
     def __init__(self) -> None:
         self.data = bytearray()
+        self.pieces: list[int] = []
+        """Length of each report."""
         self.lost: list[Exception | None] = []
         self.event = asyncio.Event()
 
     def on_data(self, data: bytes) -> None:
         """Take received bytes."""
         self.data += data
+        self.pieces.append(len(data))
         self.event.set()
 
     def on_lost(self, error: Exception | None) -> None:
@@ -174,6 +186,156 @@ async def test_nothing_is_handed_on_while_closing(receiver: Receiver) -> None:
 
     assert bytes(receiver.data) == b"before"
     assert receiver.lost == []
+
+
+class Paced:
+    """A port whose timers a test lets come, so that nothing depends on how fast the machine is."""
+
+    def __init__(self, port: SerialPort, pty: Pty, receiver: Receiver) -> None:
+        assert isinstance(port, module._Port)
+        self.port = port
+        self._pty = pty
+        self._receiver = receiver
+        self._timers: list[tuple[float, asyncio.TimerHandle]] = []
+        port._call_later = self._call_later  # type: ignore[assignment]
+
+    @property
+    def pieces(self) -> list[int]:
+        """Length of each piece that was reported."""
+        return self._receiver.pieces
+
+    @property
+    def resting(self) -> bool:
+        """Whether a look is to come."""
+        return any(not timer.cancelled() for _, timer in self._timers)
+
+    def ask(self, request_bytes: int, reply_bytes: int) -> None:
+        """Send a request and wait for its reply."""
+        self.port.write(bytes(request_bytes))
+        self.port.expect(reply_bytes)
+
+    def look(self) -> float:
+        """Let the one timer come; return the milliseconds after which it would."""
+        ((delay_s, timer),) = ((delay_s, timer) for delay_s, timer in self._timers if not timer.cancelled())
+        self._timers.clear()
+        timer._run()
+        return round(delay_s * 1000.0, 3)
+
+    async def comes(self, data: bytes) -> None:
+        """Have the device send, and wait until all of it waits to be read."""
+        os.write(self._pty.master, data)
+        async with asyncio.timeout(WAIT_S):
+            while self._pty.waiting() < len(data):
+                await asyncio.sleep(0.001)
+
+    async def comes_and_is_read(self, data: bytes) -> None:
+        """Have the device send, and wait until it was reported."""
+        wanted = len(self._receiver.data) + len(data)
+        os.write(self._pty.master, data)
+        await self._receiver.wait_for(lambda: len(self._receiver.data) >= wanted)
+
+    def _call_later(self, delay_s: float, action: Callable[[], None]) -> asyncio.TimerHandle:
+        self._timers.append((delay_s, asyncio.TimerHandle(0.0, action, (), asyncio.get_running_loop())))
+        return self._timers[-1][1]
+
+
+@pytest.fixture(name="paced")
+async def _paced(pty: Pty, receiver: Receiver) -> AsyncIterator[Paced]:
+    paced = Paced(await open_pty(pty, receiver), pty, receiver)
+    yield paced
+    await paced.port.close()
+
+
+async def test_expected_reply_is_reported_in_one_piece(pty: Pty, receiver: Receiver, paced: Paced) -> None:
+    """The pieces of a reply are one report, when its last byte is due: request, 1 ms, reply, at the speed of the line.
+
+    What follows is reported as it comes.
+    """
+    paced.ask(8, 117)
+    await paced.comes(bytes(range(117)))
+    assert paced.pieces == []
+
+    assert paced.look() == 11.851
+    assert paced.pieces == [117]
+    await paced.comes_and_is_read(b"noise")
+    assert bytes(receiver.data) == bytes(range(117)) + b"noise"
+
+
+async def test_rest_of_a_late_reply_is_waited_for(paced: Paced) -> None:
+    """A BMS that begins later costs one more look, at the time that the missing bytes take, and no byte."""
+    paced.ask(8, 117)
+    await paced.comes(bytes(50))
+    paced.look()
+    await paced.comes(bytes(67))
+    assert paced.pieces == [50]
+
+    assert paced.look() == round(67 * 10 / BAUDRATE * 1000.0, 3)
+    assert paced.pieces == [50, 67]
+    assert not paced.resting
+
+
+@pytest.mark.parametrize("first", [0, 105])
+async def test_what_comes_after_its_time_is_reported_at_once(paced: Paced, first: int) -> None:
+    """Once nothing has come, or only a few bytes are missing, each piece is reported as it comes."""
+    paced.ask(8, 117)
+    await paced.comes(bytes(first))
+    paced.look()
+    assert not paced.resting
+    for _ in range(2):
+        await paced.comes_and_is_read(bytes(6))
+
+    assert sum(paced.pieces) == first + 12
+
+
+async def test_a_refusal_of_a_long_reply_is_seen_soon(paced: Paced) -> None:
+    """What is short where a long reply was expected is reported long before any time-out."""
+    paced.ask(8, 1000)
+    await paced.comes(b"refused")
+
+    assert paced.look() == 30.0
+    assert paced.pieces == [7]
+    paced.port.expect(0)
+    assert not paced.resting
+
+
+async def test_short_replies_are_reported_as_they_come(paced: Paced) -> None:
+    """A timer keeps to whole milliseconds: for a reply that takes one it would only be late."""
+    paced.ask(5, 6)
+    assert not paced.resting
+    await paced.comes_and_is_read(bytes(6))
+    assert sum(paced.pieces) == 6
+
+
+async def test_nothing_expected_any_more_is_read_at_once(receiver: Receiver, paced: Paced) -> None:
+    """Noise that comes while nobody waits has to be seen before the next request."""
+    paced.ask(8, 117)
+    await paced.comes(b"noise")
+    paced.port.expect(0)
+    await receiver.wait_for(lambda: len(receiver.data) >= 5)
+
+    assert bytes(receiver.data) == b"noise"
+
+
+async def test_a_device_that_vanishes_meanwhile_is_told(pty: Pty, receiver: Receiver, paced: Paced) -> None:
+    """The loss is noticed with the next look at the latest, and nothing rests afterwards."""
+    paced.ask(8, 117)
+    pty.vanish()
+    paced.look()
+    await receiver.wait_for(lambda: bool(receiver.lost))
+    paced.port.expect(117)
+
+    assert len(receiver.lost) == 1
+    assert not paced.resting
+
+
+async def test_closing_meanwhile_reads_nothing_more(paced: Paced) -> None:
+    """A look that comes after the close must not read from a descriptor that may belong to another file by now."""
+    paced.ask(8, 117)
+    await paced.comes(b"late")
+    await paced.port.close()
+    paced.look()
+
+    assert paced.pieces == []
 
 
 async def test_close_is_not_a_loss(pty: Pty, receiver: Receiver) -> None:

@@ -64,6 +64,9 @@ class ScriptedBms:
             for packet in self.answer(item):
                 self.send_all(self.deliver(packet))
 
+    def expect(self, count: int) -> None:
+        """See ``SerialPort.expect``."""
+
     async def close(self) -> None:
         """Close the line."""
         self._on_data = None

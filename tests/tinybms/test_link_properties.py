@@ -122,6 +122,9 @@ class MemoryPort:
         self._on_data = on_data
         return self
 
+    def expect(self, count: int) -> None:
+        pass
+
     async def close(self) -> None:
         self._on_data = None
 

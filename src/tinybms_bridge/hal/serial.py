@@ -30,6 +30,13 @@ class SerialPort(Protocol):
         """Queue bytes for sending; never blocks and never raises."""
         ...
 
+    def expect(self, count: int) -> None:
+        """Say after ``write`` how many bytes are waited for: a part of them is worth no report for some milliseconds.
+
+        Nothing is lost or reordered by it; 0 has each piece reported as it comes again.
+        """
+        ...
+
     async def close(self) -> None:
         """Release the port; safe to call twice."""
         ...
@@ -59,17 +66,69 @@ class _Protocol(asyncio.Protocol):
             self._on_lost(exc)
 
 
-class _Port:
-    """A serialx transport behind the ``SerialPort`` protocol."""
+_BITS_PER_BYTE = 10
+_LATENCY_S = 0.001
+"""What a TinyBMS takes to begin its reply."""
+_LEAST_REST_S = 0.002
+"""A shorter one would end late: timers of the event loop keep to whole milliseconds."""
+_MOST_REST_S = 0.03
+"""A refusal is far shorter than what was expected, and must not wait for long."""
+_READ_BYTES = 4096
 
-    def __init__(self, transport: asyncio.Transport, protocol: _Protocol) -> None:
+
+class _Port:
+    """A serialx transport behind the ``SerialPort`` protocol.
+
+    A reply of 117 bytes comes in some ten pieces, and each would wake up the event loop. So nothing is read until its
+    last byte is due by the speed of the line; what is missing then is read as it comes.
+    """
+
+    def __init__(self, transport: asyncio.Transport, protocol: _Protocol, baudrate: int) -> None:
         self._transport = transport
         self._protocol = protocol
+        self._byte_s = _BITS_PER_BYTE / baudrate
+        self._descriptor = _descriptor(transport)
+        self._sent = 0
+        self._missing = 0
+        self._look: asyncio.TimerHandle | None = None
+        self._call_later = asyncio.get_running_loop().call_later
 
     def write(self, data: bytes) -> None:
+        self._sent = len(data)
         # A device that has vanished is reported through on_lost; until that comes, writes go nowhere.
         with contextlib.suppress(OSError):
             self._transport.write(data)
+
+    def expect(self, count: int) -> None:
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
+        self._missing = count
+        self._rest(_LATENCY_S + (self._sent + count) * self._byte_s if count else 0.0)
+
+    def _rest(self, duration_s: float) -> None:
+        """Read nothing for so long, or go on reading what comes when that is not worth it."""
+        if self._descriptor is None or self._transport.is_closing():
+            return
+        if duration_s < _LEAST_REST_S:
+            self._transport.resume_reading()
+            return
+        self._transport.pause_reading()
+        self._look = self._call_later(min(duration_s, _MOST_REST_S), self._look_now)
+
+    def _look_now(self) -> None:
+        """Hand on what has come; rest again while some more is under way."""
+        self._look = None
+        if self._descriptor is None or self._transport.is_closing():
+            return
+        try:
+            data = os.read(self._descriptor, _READ_BYTES)
+        except OSError:  # nothing yet, or a device that has vanished, which the transport will report
+            data = b""
+        self._missing -= len(data)
+        self._rest(self._missing * self._byte_s if data and self._missing > 0 else 0.0)
+        if data:
+            self._protocol.data_received(data)
 
     async def close(self) -> None:
         self._protocol.closing = True
@@ -79,6 +138,14 @@ class _Port:
                 await asyncio.shield(self._protocol.lost)
         except TimeoutError:
             return
+
+
+def _descriptor(transport: asyncio.Transport) -> int | None:
+    """Return the descriptor of a transport that reads from one, as those of serial ports do."""
+    from serialx.descriptor_transport import DescriptorTransport
+
+    serial = transport.get_extra_info("serial")
+    return int(serial.fileno()) if isinstance(transport, DescriptorTransport) and serial is not None else None
 
 
 async def open_serial(device: str, baudrate: int, on_data: OnData, on_lost: OnLost) -> SerialPort:
@@ -97,7 +164,7 @@ async def open_serial(device: str, baudrate: int, on_data: OnData, on_lost: OnLo
     except (OSError, ValueError, serialx.SerialException) as error:
         raise await asyncio.to_thread(explain_open_error, device, baudrate, error) from error
     assert isinstance(protocol, _Protocol)
-    return _Port(transport, protocol)
+    return _Port(transport, protocol, baudrate)
 
 
 def find_ports() -> list[str]:

@@ -248,6 +248,7 @@ class TinyBmsClient:
         self._note("tx", frame)
         sent_s = self._clock.monotonic()
         port.write(frame)
+        port.expect(self._framer.answer_bytes)
         try:
             async with asyncio.timeout(timeout_s):
                 reply = await self._pending
@@ -261,6 +262,7 @@ class TinyBmsClient:
         finally:
             self._pending = None
             self._framer.reset()
+            port.expect(0)
 
     async def _complete_half_request(self) -> None:
         self._unheard = 0

@@ -64,6 +64,9 @@ class Wire:
         for reply in self._responder.feed(data):
             asyncio.get_running_loop().call_soon(self._deliver, reply.data)
 
+    def expect(self, count: int) -> None:
+        pass
+
     async def close(self) -> None:
         self._on_data = None
 

@@ -175,6 +175,9 @@ class Line:
         if self._answer:
             self._on_data(self._answer)
 
+    def expect(self, count: int) -> None:
+        pass
+
     async def close(self) -> None:
         pass
 

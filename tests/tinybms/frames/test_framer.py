@@ -266,6 +266,20 @@ def test_refusal_after_the_first_packet(framer: Framer) -> None:
     assert framer.feed(_joined(Nack(Command.READ_BLOCK, 0))) == [Nack(Command.READ_BLOCK, 0)]
 
 
+@RELAXED
+@given(data=st.data())
+def test_no_answer_is_shorter_than_said(exchanges: SearchStrategy[tuple[Request, Reply]], data: st.DataObject) -> None:
+    """Whoever reads nothing before so many bytes can be there waits for no byte in vain."""
+    request, reply = data.draw(exchanges)
+    framer = Framer()
+    assert framer.answer_bytes == 0
+    framer.expect(request)
+    said = framer.answer_bytes
+
+    assert 5 <= said <= len(_joined(reply)) or isinstance(reply, Nack)
+    assert ReadModbus(0, 56) != request or said == 117
+
+
 @pytest.mark.parametrize(
     ("request_", "received", "missing"),
     [

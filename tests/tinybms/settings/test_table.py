@@ -47,6 +47,9 @@ class Wire:
         for reply in self._responder.feed(data):
             asyncio.get_running_loop().call_soon(self._on_data, reply.data)
 
+    def expect(self, count: int) -> None:
+        pass
+
     async def close(self) -> None:
         self._on_data = lambda _data: None
 

@@ -43,7 +43,7 @@ class Framer:
     def __init__(self, max_buffer: int = 1024) -> None:
         self.max_buffer = max_buffer
         """Most bytes kept between two calls, joined packets included."""
-        self._patterns: tuple[Pattern, ...] = ()  # shapes of the reply waited for; none when there is no request
+        self._patterns: tuple[Pattern, Pattern] | tuple[()] = ()  # refusal and answer; none when there is no request
         self._longest = 0  # most bytes that these shapes make us keep
         self._buffer = bytearray()  # empty, or a frame begun by a start byte
         self._skipped = bytearray()  # garbage not yet reported; empty between calls
@@ -78,6 +78,14 @@ class Framer:
             length + pattern.bytes_after_frame() for pattern in self._patterns if (length := pattern.frame_length(head))
         ]
         return min(possible) - len(head) if possible else 0
+
+    @property
+    def answer_bytes(self) -> int:
+        """Least number of bytes of an answer that is no refusal; 0 when no reply is expected."""
+        if not self._patterns:
+            return 0
+        _, answer = self._patterns
+        return answer.frame_length(b"") + answer.bytes_after_frame()
 
     def feed(self, data: bytes) -> list[Event]:
         """Take received bytes and return what they complete, in order.
