@@ -1,18 +1,13 @@
 """Puts a bridge together from a configuration and this machine, for ``run`` and ``demo``."""
 
 import asyncio
-import json
 import logging
-import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tinybms_bridge.app.last_good import LastGood
 from tinybms_bridge.app.reconfigure import LogParts, Reconfigurer, log_settings
 from tinybms_bridge.app.restart import StartAgain
 from tinybms_bridge.app.state_files import StateFiles
@@ -20,10 +15,8 @@ from tinybms_bridge.app.web import add_web
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.saved_units import SavedUnits
 from tinybms_bridge.config.configuration import Configuration
-from tinybms_bridge.config.exposure import exposure
-from tinybms_bridge.config.overrides import Overrides, override
-from tinybms_bridge.config.paths import default_path, state_directory
-from tinybms_bridge.config.store import ConfigStore
+from tinybms_bridge.config.opening import Opened
+from tinybms_bridge.config.paths import state_directory
 from tinybms_bridge.core.bridge import Bridge, Machine
 from tinybms_bridge.core.config_watch import ConfigWatch
 from tinybms_bridge.core.event_log import EventLog
@@ -32,14 +25,14 @@ from tinybms_bridge.core.manual_stops import STOPS_FILE
 from tinybms_bridge.core.persistence import STATE_FILE, load_state
 from tinybms_bridge.core.settings import can_settings, history_settings
 from tinybms_bridge.core.status_line import StatusLine
-from tinybms_bridge.errors import BridgeError, ConfigError, ConfigProblem
+from tinybms_bridge.errors import BridgeError
 from tinybms_bridge.hal.can import CanPort, open_can
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.directory_lock import DirectoryTakenError
 from tinybms_bridge.hal.interpreter import Collector
 from tinybms_bridge.hal.logs import LineHandler, logging_through, set_up_logging
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort, open_serial
-from tinybms_bridge.hal.storage import FileStorage, MemoryStorage, Storage
+from tinybms_bridge.hal.storage import MemoryStorage, Storage
 from tinybms_bridge.hal.watchdog import find_watchdog
 from tinybms_bridge.services.history import History
 from tinybms_bridge.services.logs import LogStore
@@ -48,78 +41,11 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 __all__ = [
-    "Opened",
-    "load_configuration",
-    "load_defaults",
     "machine_for",
-    "open_configuration",
-    "open_in_memory",
     "run_bridge",
 ]
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A configuration with the store that it came from."""
-
-    config: Configuration
-    """What is in force, with the command line's choices."""
-    remarks: tuple[str, ...]
-    """What to tell the user."""
-    store: ConfigStore
-    """Knows what the command line says: ``adjust`` lays it over each later configuration."""
-    path: Path
-
-
-def load_configuration(path: str | None, overrides: Overrides) -> tuple[Configuration, list[str]]:
-    """Return the configuration and what to tell the user about it; see ``open_configuration``."""
-    opened = open_configuration(path, overrides)
-    return opened.config, list(opened.remarks)
-
-
-def open_configuration(path: str | None, overrides: Overrides) -> Opened:
-    """Return the configuration with its store.
-
-    A file that cannot be used gives way to its last good copy, with the problems among the remarks. Raises
-    ConfigError when there is no good copy, when a file that was named does not exist, or when an override is wrong.
-    """
-    file = Path(path) if path else default_path()
-    if path and not file.exists():
-        raise ConfigError([ConfigProblem("", None, "the file does not exist")], source=path)
-    store = ConfigStore(FileStorage(file), last_good=LastGood(file))
-    config = store.load()
-    remarks = [str(notice) for notice in store.notices]
-    if store.error is not None:
-        if not store.fell_back:
-            raise store.error
-        remarks = [f"configuration not used: {problem}" for problem in store.error.problems]
-        remarks.append("the last good configuration is in force")
-    exposed = exposure(file, config)
-    if exposed is not None:
-        remarks.append(str(exposed))
-    return _opened(store, overrides, tuple(remarks), file)
-
-
-def load_defaults(overrides: Overrides) -> Configuration:
-    """Return the default configuration with the command line's choices. Raises ConfigError."""
-    return override(Configuration(), overrides)
-
-
-def open_in_memory(document: Mapping[str, Any], overrides: Overrides) -> Opened:
-    """Return a configuration that no file holds; changes of it are forgotten at the end. Raises ConfigError."""
-    store = ConfigStore(MemoryStorage(json.dumps(document).encode()))
-    store.load()
-    if store.error is not None:
-        raise store.error
-    return _opened(store, overrides, (), Path(os.devnull))
-
-
-def _opened(store: ConfigStore, overrides: Overrides, remarks: tuple[str, ...], path: Path) -> Opened:
-    config = override(store.configuration, overrides)
-    store.adjust = partial(override, overrides=overrides)
-    return Opened(config, remarks, store, path)
 
 
 def machine_for(config: Configuration, *, keep: bool) -> Machine:

@@ -131,7 +131,7 @@ def _bus(config: Path | None, interface: str | None, channel: str | None, bitrat
 
     if config is None:
         return CanSettings(interface or "udp_multicast", channel or "", bitrate_bps or 500_000)
-    from tinybms_bridge.app.assembly import load_configuration
+    from tinybms_bridge.config.opening import load_configuration
     from tinybms_bridge.config.overrides import Overrides
     from tinybms_bridge.core.settings import can_settings
 

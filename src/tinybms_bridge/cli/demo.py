@@ -14,7 +14,7 @@ from tinybms_bridge.hal.logs import set_up_logging
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from tinybms_bridge.app.assembly import Opened
+    from tinybms_bridge.config.opening import Opened
     from tinybms_lab.bms import PtyServer, SimulatedBms
     from tinybms_lab.gx.dvcc import SystemPlan
     from tinybms_lab.gx.gx_view import GxView
@@ -70,9 +70,9 @@ def demo_command(
     `tinybms-bridge users` works on it.
     """  # noqa: D301 -- \b is click's mark for a paragraph that is not re-wrapped
     need_laboratory("demo")
-    from tinybms_bridge.app.assembly import open_in_memory
     from tinybms_bridge.cli.demo_places import claim_places
     from tinybms_bridge.cli.terminal import is_terminal
+    from tinybms_bridge.config.opening import open_in_memory
     from tinybms_bridge.config.overrides import Overrides
     from tinybms_bridge.hal.clock import SystemClock
     from tinybms_lab.bms import CHEMISTRIES, BmsOptions, PtyServer, SimulatedBms

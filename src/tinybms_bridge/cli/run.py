@@ -41,8 +41,9 @@ def run_command(
     second or two, or at once after SIGHUP, without a restart. Exit status: 0 ended on request,
     1 the path failed, 2 the configuration is wrong.
     """  # noqa: D301 -- \b is click's mark for a paragraph that is not re-wrapped
-    from tinybms_bridge.app.assembly import open_configuration, run_bridge
+    from tinybms_bridge.app.assembly import run_bridge
     from tinybms_bridge.cli.terminal import is_terminal
+    from tinybms_bridge.config.opening import open_configuration
     from tinybms_bridge.config.overrides import Overrides
 
     occupy_standard_streams()

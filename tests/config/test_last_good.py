@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tinybms_bridge.app.last_good import LastGood
+from tinybms_bridge.config.last_good import LastGood
 
 
 @pytest.fixture(autouse=True)
