@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
+from tinybms_bridge import __version__
 from tinybms_bridge.cli import COMMANDS, cli
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.keys import keys_of
@@ -293,3 +294,24 @@ def test_the_french_readme_says_all_that_the_english_one_says() -> None:
     """The same commands in the same order, the same links, and as many sections, promises, steps and rows."""
     english, french = (_shape_of((ROOT / name).read_text(encoding="utf-8")) for name in ("README.md", "README.fr.md"))
     assert french == english
+
+
+CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_the_changelog_tells_versions_from_the_newest_with_sections_in_one_order() -> None:
+    """*Keep a Changelog*: no version twice, no section of a version empty, and the present one is there or to come."""
+    titles = re.findall(r"^## (.*)$", CHANGELOG, flags=re.MULTILINE)
+    assert titles[0] == "Unreleased"
+    released = [re.fullmatch(r"(\d+)\.(\d+)\.(\d+) - \d{4}-\d\d-\d\d", title) for title in titles[1:]]
+    numbers = [tuple(int(part) for part in found.groups()) for found in released if found]
+    assert len(numbers) == len(titles) - 1
+    assert numbers == sorted(set(numbers), reverse=True)
+    assert tuple(int(part) for part in __version__.split(".")) >= numbers[0]
+
+    order = ["Security", "Removed", "Deprecated", "Added", "Changed", "Fixed"]
+    for title, text in zip(titles, re.split(r"^## .*$", CHANGELOG, flags=re.MULTILINE)[1:], strict=True):
+        sections = re.findall(r"^### (.*)$", text, flags=re.MULTILINE)
+        assert sections == [name for name in order if name in sections], title
+        empty = re.findall(r"^### (.*)\n\s*(?=^###|\Z)", text, flags=re.MULTILINE)
+        assert not empty or title == "Unreleased", (title, empty)

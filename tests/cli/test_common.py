@@ -152,7 +152,7 @@ def test_without_the_laboratory_its_commands_say_what_to_do(words: tuple[str, ..
     ended = run_without_laboratory(*words)
 
     assert ended.returncode == 2
-    assert "needs the laboratory (the package tinybms_lab)" in ended.stderr
+    assert "needs the laboratory: install tinybms-bridge-lab" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 

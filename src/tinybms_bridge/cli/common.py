@@ -12,6 +12,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
+from tinybms_bridge import __version__
 from tinybms_bridge.errors import BridgeError, ConfigError, LinkError
 
 __all__ = [
@@ -41,8 +42,8 @@ def need_laboratory(command: str) -> None:
     """End the command with what to do where ``tinybms_lab`` is not part of this installation."""
     if importlib.util.find_spec("tinybms_lab") is None:
         fail(
-            f"{command} needs the laboratory (the package tinybms_lab), which this installation leaves out; "
-            "it is in a clone of the repository: make run",
+            f"{command} needs the laboratory: install tinybms-bridge-lab {__version__} (the extra lab) too; "
+            "a clone of the repository has it (make run)",
             EXIT_REFUSED,
         )
 
