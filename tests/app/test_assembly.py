@@ -23,7 +23,7 @@ from tinybms_bridge.app.assembly import (
 from tinybms_bridge.app.restart import StartAgain
 from tinybms_bridge.app.web_face import WebFace
 from tinybms_bridge.battery.energy import EnergyTotals
-from tinybms_bridge.battery.limits import ManualInhibits
+from tinybms_bridge.battery.limits import Inhibited
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.saved_units import SavedUnits
 from tinybms_bridge.battery.snapshot import Ratings
@@ -110,7 +110,7 @@ class Stage:
         self.bridges: list[Bridge] = []
         self.task: asyncio.Task[None] | None = None
         self.storage = MemoryStorage()
-        self.stops = MemoryStorage()
+        self.inhibits = MemoryStorage()
         self.keeps_files = False
 
     def machine(self, config: Configuration, *, keep: bool) -> Machine:
@@ -123,7 +123,7 @@ class Stage:
         async def no_can() -> CanPort:
             raise LinkError("no adapter")
 
-        machine = Machine(self.clock, no_serial, no_can, storage, stops=self.stops, run_blocking=in_place)
+        machine = Machine(self.clock, no_serial, no_can, storage, inhibits=self.inhibits, run_blocking=in_place)
         if self.keeps_files:
             real = machine_for(config, keep=True)
             machine = replace(
@@ -186,7 +186,7 @@ async def test_run_tells_its_remarks_and_what_happens(stage: Stage, caplog: pyte
         "state of charge",
         "can",
         "state",
-        "manual stops",
+        "inhibits",
         "event list",
         "garbage collection",
         "history",
@@ -451,7 +451,7 @@ async def test_the_battery_judges_changes_and_edits(stage: Stage, home: Path) ->
     assert opened.store.judges == []
 
 
-async def test_manual_stop_is_in_force_before_anything_runs(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_inhibit_is_in_force_before_anything_runs(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
     """What was stopped before a restart is read, applied and told before the BMS is asked for the first time."""
     seen: list[str] = []
 
@@ -460,20 +460,20 @@ async def test_manual_stop_is_in_force_before_anything_runs(stage: Stage, caplog
             seen.append(stage.bridges[0].can.error)
             return super().read()
 
-    stage.stops = Watched(b'{"stops": [{"direction": "charge", "reason": "cables", "by": "boss"}]}')
+    stage.inhibits = Watched(b'{"stops": [{"direction": "charge", "reason": "cables", "by": "boss"}]}')
     bridge = await stage.run(Configuration(), [], live=False, keep=False)
     await stage.end()
     assert seen == ["not open yet"]
-    assert bridge.battery.manual == ManualInhibits(stop_charge=True)
+    assert bridge.battery.inhibited == Inhibited(charge=True)
     assert caplog.messages[0] == "charging is stopped by hand, until released: cables"
 
 
-def test_manual_stops_are_kept_with_the_other_files(home: Path) -> None:
+def test_inhibits_are_kept_with_the_other_files(home: Path) -> None:
     """In the state directory, readable for nobody else, since they name users; and they move along."""
     machine = machine_for(Configuration(), keep=True)
-    machine.stops.write(b"{}")
+    machine.inhibits.write(b"{}")
     path = home / ".local" / "state" / "tinybms-bridge" / "stops.json"
-    assert (path.read_bytes(), machine.stops.name) == (b"{}", str(path))
+    assert (path.read_bytes(), machine.inhibits.name) == (b"{}", str(path))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     machine.use(interpret({"advanced": {"state_directory": str(home / "new")}}, "test").configuration)
     assert (home / "new" / "stops.json").read_bytes() == b"{}"

@@ -18,9 +18,9 @@ from tinybms_bridge.battery.limits import (
     ChargeState,
     Chemistry,
     Evidence,
+    Inhibited,
     Limits,
     LimitSettings,
-    ManualInhibits,
     Memory,
     Quantity,
     ResistanceMemory,
@@ -425,11 +425,11 @@ def test_alarm_that_clears_is_supported_and_ok(rig: Rig) -> None:
 def test_a_stop_by_hand_makes_no_settings_anew_for_each_sample(rig: Rig) -> None:
     """The engine remembers by the object what follows from settings; a stop and its end still count at once."""
     plain = rig.pipeline._limit_settings()
-    rig.pipeline.manual = ManualInhibits(stop_charge=True)
+    rig.pipeline.inhibited = Inhibited(charge=True)
     stopped = rig.pipeline._limit_settings()
-    assert stopped.manual.stop_charge
+    assert stopped.inhibited.charge
     assert rig.pipeline._limit_settings() is stopped
-    rig.pipeline.manual = ManualInhibits()
+    rig.pipeline.inhibited = Inhibited()
     assert rig.pipeline._limit_settings() is plain is rig.settings.limits
 
 
@@ -555,8 +555,8 @@ REPLACED: list[tuple[str, BatterySettings, Callable[[Rig], object], object]] = [
         53.0,
     ),
     (
-        "manual stop",
-        BatterySettings(limits=LimitSettings(manual=ManualInhibits(stop_charge=True))),
+        "inhibit",
+        BatterySettings(limits=LimitSettings(inhibited=Inhibited(charge=True))),
         lambda rig: rig.sent()["charge_current_limit"],
         0.0,
     ),
@@ -643,7 +643,7 @@ limit_settings = st.builds(
         sustain_ccl_a=st.floats(0.0, 750.0),
         sustain_dcl_a=st.floats(0.0, 750.0),
     ),
-    manual=st.builds(ManualInhibits, st.booleans(), st.booleans()),
+    inhibited=st.builds(Inhibited, st.booleans(), st.booleans()),
 )
 
 plausible = st.fixed_dictionaries(
@@ -706,7 +706,7 @@ def expect_safe(rig: Rig, limits: LimitSettings, ratings: Ratings) -> None:
         ("discharge_current_limit", limits.max_discharge_current_a),
     ):
         assert 0.0 <= number_of(fields, name) <= (750.0 if maximum_a is None else maximum_a) + noise
-    if limits.manual.stop_charge or decision.limits.freshness is not Freshness.FRESH:
+    if limits.inhibited.charge or decision.limits.freshness is not Freshness.FRESH:
         assert fields["charge_current_limit"] == 0.0
     assert 0.0 <= number_of(fields, "soc") <= 100.0
     assert 0.0 <= number_of(fields, "soc_high_resolution") <= 100.0

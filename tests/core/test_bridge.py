@@ -13,8 +13,8 @@ from tinybms_bridge.battery.alarms import AlarmLevel
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.battery.inhibits import Direction
 from tinybms_bridge.battery.limits import ChargeState, Limits, Memory, StateMemory, step
-from tinybms_bridge.battery.manual_stops import Direction
 from tinybms_bridge.battery.notices import NoticeName
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.saved_units import SavedUnits
@@ -186,7 +186,7 @@ class Rig:
         self.line = Line(self.clock)
         self.adapter = Adapter()
         self.disk = Disk()
-        self.stops = MemoryStorage()
+        self.inhibits = MemoryStorage()
         self.dog = Dog()
         self.gx = self.adapter.bus.open()
         self.heard: list[tuple[float, CanFrame]] = []
@@ -202,7 +202,7 @@ class Rig:
             self.adapter.open,
             self.disk,
             self.dog,
-            stops=self.stops,
+            inhibits=self.inhibits,
             run_blocking=self._run_blocking,
         )
         self.bridge = Bridge(interpret(document or {}, "test").configuration, machine, SavedUnits(unclaimed=saved))
@@ -321,28 +321,28 @@ async def test_bytes_become_frames(rig: Rig) -> None:
     assert len(rig.published(SampleAccepted)) >= 10
 
 
-async def test_manual_stop_outlives_the_process(rig: Rig) -> None:
+async def test_an_inhibit_outlives_the_process(rig: Rig) -> None:
     """After a crash the very first limits that a GX hears allow no charge; a release is heard within a second."""
     bridge = rig.build()
-    await bridge.stops.stop(Direction.CHARGE, None, "work on the cables", "boss")
+    await bridge.inhibits.inhibit(Direction.CHARGE, None, "work on the cables", "boss")
     again = rig.build()
-    await again.stops.load()
+    await again.inhibits.load()
     rig.task = asyncio.create_task(again.run())
     await rig.until(lambda: rig.count(0x351) >= 3)
     heard = [decode_frame(frame).values for _, frame in rig.heard if frame.arbitration_id == 0x351]
     assert {values["charge_current_limit"] for values in heard} == {0.0}
     assert rig.last(0x351)["discharge_current_limit"] > 0.0
-    await again.stops.release(Direction.CHARGE)
+    await again.inhibits.release(Direction.CHARGE)
     await rig.wait(3.0)
     assert rig.last(0x351)["charge_current_limit"] > 0.0
 
 
-async def test_manual_stop_takes_effect_at_once(rig: Rig) -> None:
+async def test_an_inhibit_takes_effect_at_once(rig: Rig) -> None:
     """The stop does not wait for the next burst nor for the disk."""
     bridge = await rig.started()
     await rig.until(lambda: rig.last(0x351)["charge_current_limit"] > 0.0)
     await rig.wait(0.3)
-    saving = asyncio.create_task(bridge.stops.stop(Direction.CHARGE, None, "", "boss"))
+    saving = asyncio.create_task(bridge.inhibits.inhibit(Direction.CHARGE, None, "", "boss"))
     await rig.wait(0.1)
     assert rig.last(0x351)["charge_current_limit"] == 0.0
     await saving
@@ -510,7 +510,7 @@ async def test_frames_that_cannot_be_built_end_the_program(rig: Rig, monkeypatch
         "decide": "stopped",
         "can": "failed",
         "state": "stopped",
-        "manual stops": "stopped",
+        "inhibits": "stopped",
         "state of charge": "stopped",
         "event list": "stopped",
     }

@@ -303,4 +303,4 @@ async def test_limits_that_can_no_longer_be_decided_are_a_warning(journal: Journ
 )
 async def test_what_a_person_or_a_service_did(journal: Journal, severity: Severity, level: int) -> None:
     """A stop by hand that ends, a setting that cannot be used: in the words of whoever noticed it."""
-    assert await journal.tell(Noted(severity, "stop.charge", "Charging goes on")) == [(level, "Charging goes on")]
+    assert await journal.tell(Noted(severity, "inhibit.charge", "Charging goes on")) == [(level, "Charging goes on")]

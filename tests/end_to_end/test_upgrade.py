@@ -1,7 +1,7 @@
 """What the version before this one left behind, under the program of today: state, configuration, and its API.
 
 ``landed/`` was made by the program as of commit d655b58 (0.1.0) in two starts against its own simulator, with the web
-server, users, a change of settings, a manual stop and an acknowledgement. Between the two its state file was given
+server, users, a change of settings, an inhibit and an acknowledgement. Between the two its state file was given
 what a battery learns in months, and a second unit; the second start read and saved both. ``config.json`` has names
 and values of the firmware beside those of that version, ``last-good.json`` what its API made of them. ``fields.json``
 has the fields of each answer, without names that stand for values (alarms, frames).

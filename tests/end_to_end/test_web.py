@@ -104,7 +104,7 @@ async def test_settings_take_effect_at_once_and_need_a_login(site: Site) -> None
     assert (await site.client.delete("/api/logs")).status_code == 200
 
 
-async def test_a_manual_stop_holds_until_it_is_over(site: Site) -> None:
+async def test_an_inhibit_holds_until_it_is_over(site: Site) -> None:
     """Charging is stopped by hand for a while, and comes back by itself, with or without the web server."""
     await site.log_in()
     await site.status_until(lambda s: s["stats"]["cvl"]["ccl_limit_a"] > 0)
@@ -114,8 +114,8 @@ async def test_a_manual_stop_holds_until_it_is_over(site: Site) -> None:
     await site.status_until(lambda s: s["stats"]["cvl"]["ccl_limit_a"] > 0)
     assert (await site.client.get("/api/inhibits")).json()["inhibits"] == []
     events = (await site.client.get("/api/events?source=bridge")).json()["events"]
-    assert [event["text"] for event in events if event["code"] == "stop.charge"] == [
-        "The time of the manual stop is over: charge is free again",
+    assert [event["text"] for event in events if event["code"] == "inhibit.charge"] == [
+        "The time of the inhibit is over: charge is free again",
         "Charging stopped by hand for 3 s: test",
     ]
     logs = (await site.client.get("/api/logs")).text

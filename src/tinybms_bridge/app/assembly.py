@@ -21,7 +21,7 @@ from tinybms_bridge.core.bridge import Bridge, Machine
 from tinybms_bridge.core.config_watch import ConfigWatch
 from tinybms_bridge.core.event_log import EventLog
 from tinybms_bridge.core.event_store import EVENTS_FILE, EventStore, News
-from tinybms_bridge.core.manual_stops import STOPS_FILE
+from tinybms_bridge.core.inhibits import INHIBITS_FILE
 from tinybms_bridge.core.persistence import STATE_FILE, load_state
 from tinybms_bridge.core.settings import can_settings, history_settings
 from tinybms_bridge.core.status_line import StatusLine
@@ -62,7 +62,7 @@ def machine_for(config: Configuration, *, keep: bool) -> Machine:
         storage=stored(STATE_FILE, 0o644),
         events=EventStore(stored(EVENTS_FILE, 0o644)),
         history=ports.history,
-        stops=stored(STOPS_FILE, 0o600),
+        inhibits=stored(INHIBITS_FILE, 0o600),
         watchdog=find_watchdog(),
         use=ports.use,
         stored=stored,
@@ -140,7 +140,7 @@ async def run_bridge(
             for remark in remarks:
                 log.warning("%s", remark)
             try:
-                await bridge.stops.load()
+                await bridge.inhibits.load()
                 await bridge.run()
             except asyncio.CancelledError:
                 if not _starts_again(bridge):

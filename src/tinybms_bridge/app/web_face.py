@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from tinybms_bridge import __version__
 from tinybms_bridge.battery.advice import Advice
-from tinybms_bridge.battery.manual_stops import Direction, ManualStop
+from tinybms_bridge.battery.inhibits import Direction, TimedInhibit
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.core.bridge import Bridge
 from tinybms_bridge.core.event_store import EventRecord
@@ -131,11 +131,11 @@ class WebFace:
 
     def inhibits(self) -> Sequence[Inhibit]:
         """See ``BridgeFace``."""
-        return [self._shown(stop) for stop in self._bridge.stops.current()]
+        return [self._shown(each) for each in self._bridge.inhibits.current()]
 
     async def inhibit(self, direction: Direction, duration_s: float | None, reason: str, by: str) -> Inhibit:
         """See ``BridgeFace``."""
-        return self._shown(await self._bridge.stops.stop(direction, duration_s, reason, by))
+        return self._shown(await self._bridge.inhibits.inhibit(direction, duration_s, reason, by))
 
     async def release(self, direction: Direction) -> bool:
         """See ``BridgeFace``."""
@@ -152,9 +152,9 @@ class WebFace:
         else:
             self._bridge.supervisor.restart(part)
 
-    def _shown(self, stop: ManualStop) -> Inhibit:
-        """Return a stop with its end by the present wall clock, to the second."""
+    def _shown(self, kept: TimedInhibit) -> Inhibit:
+        """Return an inhibit with its end by the present wall clock, to the second."""
         ends_at = None
-        if stop.remaining_s is not None:
-            ends_at = (self.clock.wall() + timedelta(seconds=stop.remaining_s + 0.5)).replace(microsecond=0)
-        return Inhibit(stop.direction, stop.since, ends_at, stop.reason, stop.by)
+        if kept.remaining_s is not None:
+            ends_at = (self.clock.wall() + timedelta(seconds=kept.remaining_s + 0.5)).replace(microsecond=0)
+        return Inhibit(kept.direction, kept.since, ends_at, kept.reason, kept.by)

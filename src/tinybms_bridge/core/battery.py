@@ -14,9 +14,9 @@ from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import (
     Chemistry,
     Evidence,
+    Inhibited,
     Limits,
     LimitSettings,
-    ManualInhibits,
     Memory,
     RemarkCode,
     in_wire_steps,
@@ -94,7 +94,7 @@ class Battery:
         self._decided_s = 0.0
         self.settings = settings
         """May be replaced at any time; in force from the next step."""
-        self.manual = ManualInhibits()
+        self.inhibited = Inhibited()
         """What the user has stopped by hand; stays in force when the settings are replaced."""
         self.rejected = 0
         """Snapshots that were not believed, since the start."""
@@ -113,7 +113,7 @@ class Battery:
         self._last_fresh: Limits | None = None
         self._told_s: dict[tuple[int, ...], float] = {}
         self._ignored = ""
-        self._joined = settings.limits, ManualInhibits(), settings.limits
+        self._joined = settings.limits, Inhibited(), settings.limits
 
     @property
     def freshness(self) -> Freshness:
@@ -339,11 +339,11 @@ class Battery:
 
     def _limit_settings(self) -> LimitSettings:
         """Return the settings with what is stopped by hand; the same object until one changes, as stages know it by."""
-        limits, manual, joined = self._joined
-        if limits is not self.settings.limits or manual is not self.manual:
-            limits, manual = self.settings.limits, self.manual
-            joined = replace(limits, manual=manual) if manual.stop_charge or manual.stop_discharge else limits
-            self._joined = limits, manual, joined
+        limits, inhibited, joined = self._joined
+        if limits is not self.settings.limits or inhibited is not self.inhibited:
+            limits, inhibited = self.settings.limits, self.inhibited
+            joined = replace(limits, inhibited=inhibited) if inhibited.charge or inhibited.discharge else limits
+            self._joined = limits, inhibited, joined
         return joined
 
     def _announce(self, before: Memory, old_limits: Limits | None, old_alarms: Alarms) -> None:

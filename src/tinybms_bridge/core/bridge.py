@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.freshness import Freshness
-from tinybms_bridge.battery.limits import ManualInhibits
-from tinybms_bridge.battery.manual_stops import Direction
+from tinybms_bridge.battery.inhibits import Direction
+from tinybms_bridge.battery.limits import Inhibited
 from tinybms_bridge.battery.notices import Communication
 from tinybms_bridge.battery.saved_units import NO_SERIAL, SavedUnits, unit_key
 from tinybms_bridge.battery.snapshot import Identity, Snapshot
@@ -23,7 +23,7 @@ from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.core.advisor import Advisor
 from tinybms_bridge.core.battery import Battery
 from tinybms_bridge.core.event_store import EventRecorder, EventStore
-from tinybms_bridge.core.manual_stops import ManualStops
+from tinybms_bridge.core.inhibits import Inhibits
 from tinybms_bridge.core.outputs import CanOpener, CanOutput
 from tinybms_bridge.core.pack import Pack
 from tinybms_bridge.core.persistence import StateKeeper
@@ -63,8 +63,8 @@ class Machine:
     watchdog: Watchdog = field(default_factory=NullWatchdog)
     events: EventStore = field(default_factory=lambda: EventStore(MemoryStorage()))
     """The bridge's own event list, loaded."""
-    stops: Storage = field(default_factory=MemoryStorage)
-    """Where manual stops are kept."""
+    inhibits: Storage = field(default_factory=MemoryStorage)
+    """Where inhibits are kept."""
     history: History = field(default_factory=History)
     """What the battery did; records once it is added to the parts."""
     use: Callable[[Configuration], None] = lambda _config: None
@@ -115,7 +115,9 @@ class Bridge:
         """The only pack."""
         self.can = CanOutput(config, machine.open_can, clock, self.bus, self._state_to_send)
         self.advisor = Advisor(config, self.battery, self.bus, lambda: self.pack.identity)
-        self.stops = ManualStops(machine.stops, clock, self._apply_stops, self._on_stop_expired, machine.run_blocking)
+        self.inhibits = Inhibits(
+            machine.inhibits, clock, self._apply_inhibits, self._on_inhibit_expired, machine.run_blocking
+        )
         """What the user has stopped by hand; to be loaded before ``run``."""
         self.started_s = clock.monotonic()
         self.supervisor = Supervisor(clock, self._on_part)
@@ -146,7 +148,7 @@ class Bridge:
         self.supervisor.add("decide", self._decide, critical=True)
         self.supervisor.add("can", self.can.run, critical=True)
         self.supervisor.add("state", self.keeper.run)
-        self.supervisor.add("manual stops", self.stops.run)
+        self.supervisor.add("inhibits", self.inhibits.run)
         self.supervisor.add("state of charge", SocWriter(self._soc_apart, self.pack.settings, self.bus, clock).run)
         self.supervisor.add(
             "event list", EventRecorder(self.bus, self.events, clock, run_blocking=machine.run_blocking).run
@@ -225,12 +227,12 @@ class Bridge:
         self.advisor.refuse_conflicts(wanted, self.pack.ratings)
 
     async def release(self, direction: Direction) -> bool:
-        """End a stop by hand and save that, and for discharging a pause of the bridge; False when there was neither.
+        """End an inhibit and save that, and for discharging a pause of the bridge; False when there was neither.
 
         Raises OSError when it could not be saved.
         """
         paused = direction is Direction.DISCHARGE and self.battery.end_pause()
-        return await self.stops.release(direction) or paused
+        return await self.inhibits.release(direction) or paused
 
     def reset_statistics(self) -> None:
         """Set the counters of UART, snapshots, CAN and bus to zero; the energy counters stay."""
@@ -302,12 +304,12 @@ class Bridge:
             return 0.0
         return measured.pack.counted_by_bms_percent - measured.pack.soc_percent
 
-    def _on_stop_expired(self, direction: Direction) -> None:
-        text = f"The time of the manual stop is over: {direction} is free again"
-        self.bus.publish(Noted(Severity.INFO, f"stop.{direction}", text), "manual stops")
+    def _on_inhibit_expired(self, direction: Direction) -> None:
+        text = f"The time of the inhibit is over: {direction} is free again"
+        self.bus.publish(Noted(Severity.INFO, f"inhibit.{direction}", text), "inhibits")
 
-    def _apply_stops(self, manual: ManualInhibits) -> None:
-        self.battery.manual = manual
+    def _apply_inhibits(self, inhibited: Inhibited) -> None:
+        self.battery.inhibited = inhibited
         self.battery.tick(self._clock.monotonic())
         self.can.hurry(self.battery.limits)
 

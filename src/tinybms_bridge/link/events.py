@@ -153,7 +153,7 @@ class Noted(Event):
 
     severity: Severity
     code: str
-    """Name for programs, for example ``stop.charge``."""
+    """Name for programs, for example ``inhibit.charge``."""
     text: str
     """What happened, in plain words; everybody may read it."""
     by: str = ""

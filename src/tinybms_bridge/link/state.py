@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from tinybms_bridge.battery.advice import Advice
-from tinybms_bridge.battery.manual_stops import Direction
+from tinybms_bridge.battery.inhibits import Direction
 from tinybms_bridge.battery.state import BatteryState
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from tinybms_bridge.battery.limits import (
     ChargeDefaults,
     ChargeProfile,
+    Inhibited,
     LimitCode,
     LimitSettings,
-    ManualInhibits,
     PolicySettings,
     Quantity,
     RateMemory,
@@ -40,7 +40,7 @@ MakeContext = Callable[..., Context]
 MakeDraft = Callable[..., Draft]
 MakeEngine = Callable[..., Any]
 
-STOPPED = settings_before(manual=ManualInhibits(stop_charge=True))
+STOPPED = settings_before(inhibited=Inhibited(charge=True))
 STORED = settings_before(policy=PolicySettings(profile=ChargeProfile.STORAGE))
 FEEDING_IN = {"max_cell_v": 3.30, "delta_mv": 0.0, "current_a": 40.0, "soc": 60.0}
 PACK_V = 16 * 3.30
@@ -233,9 +233,9 @@ def test_after_a_stop_cvl_rises_by_its_rate(make_engine: MakeEngine) -> None:
     """The end of a stop is no jump, and a stop that comes again meanwhile begins where CVL has come to."""
     engine = make_engine(STOPPED)
     low_v = engine.last_for(60.0, **FEEDING_IN).cvl_v
-    engine.settings = replace(engine.settings, manual=ManualInhibits())
+    engine.settings = replace(engine.settings, inhibited=Inhibited())
     risen_v = engine.last_for(30.0, **{**FEEDING_IN, "current_a": 0.0}).cvl_v
-    engine.settings = replace(engine.settings, manual=STOPPED.manual)
+    engine.settings = replace(engine.settings, inhibited=STOPPED.inhibited)
     again_v = engine.feed(**FEEDING_IN).cvl_v
 
     assert low_v < PACK_V < risen_v <= low_v + 0.8 + 1e-9

@@ -13,10 +13,10 @@ from tinybms_bridge.battery.limits import (
     ChargeDefaults,
     ChargeState,
     Freshness,
+    Inhibited,
     LimitCode,
     Limits,
     LimitSettings,
-    ManualInhibits,
     Memory,
     Quantity,
     RateMemory,
@@ -160,9 +160,9 @@ def test_restart_in_every_state(drive: Drive, before: ChargeState) -> None:
     assert 51.2 <= limits.cvl_v <= 58.4
 
 
-def test_manual_stop_binds_over_the_state(drive: Drive) -> None:
+def test_an_inhibit_binds_over_the_state(drive: Drive) -> None:
     """A stop by hand wins over what the state allows, and the reasons say so."""
-    settings = replace(SETTINGS, manual=ManualInhibits(stop_charge=True, stop_discharge=True))
+    settings = replace(SETTINGS, inhibited=Inhibited(charge=True, discharge=True))
     (limits,) = drive(settings, [{"soc": 98}])
 
     assert values(limits) == pytest.approx((53.6, 0.0, 0.0))

@@ -11,10 +11,10 @@ from tinybms_bridge.battery.limits import (
     ChargeState,
     Chemistry,
     Freshness,
+    Inhibited,
     LimitCode,
     Limits,
     LimitSettings,
-    ManualInhibits,
     Memory,
     Quantity,
     RateMemory,
@@ -98,7 +98,7 @@ any_freshness = st.builds(
     start_samples=st.integers(-1, 5),
     return_samples=st.integers(-1, 5),
 )
-manual_inhibits = st.builds(ManualInhibits, st.booleans(), st.booleans())
+some_inhibited = st.builds(Inhibited, st.booleans(), st.booleans())
 any_settings = st.builds(
     LimitSettings,
     defaults=st.sampled_from(ChargeDefaults),
@@ -114,7 +114,7 @@ any_settings = st.builds(
     current_fraction=wild,
     states=any_states,
     freshness=any_freshness,
-    manual=manual_inhibits,
+    inhibited=some_inhibited,
 )
 some_limits = st.builds(
     Limits,
@@ -283,7 +283,7 @@ def sensible_settings(draw: st.DrawFn) -> LimitSettings:
             float_approach_offset_v=draw(st.floats(0.0, 5.0)),
             sustain_voltage_v=draw(st.floats(0.0, 80.0)),
         ),
-        manual=draw(manual_inhibits),
+        inhibited=draw(some_inhibited),
     )
 
 

@@ -15,10 +15,10 @@ from tinybms_bridge.battery.limits import (
     ChargeProfile,
     Curve,
     Freshness,
+    Inhibited,
     LimitCode,
     Limits,
     LimitSettings,
-    ManualInhibits,
     Memory,
     PolicySettings,
     ProtectionSettings,
@@ -103,7 +103,7 @@ some_settings = st.builds(
         cvl_step_v=st.sampled_from([0.1, 0.4]),
         current_rise_s=st.sampled_from([5.0, 30.0]),
     ),
-    manual=st.builds(ManualInhibits, st.booleans(), st.booleans()),
+    inhibited=st.builds(Inhibited, st.booleans(), st.booleans()),
 )
 
 sensors_c = st.none() | st.floats(-45.0, 70.0) | st.just(25.0)
@@ -116,7 +116,7 @@ class Life(RuleBasedStateMachine):
     @initialize(ratings=rated(), asked=some_settings, soc=st.floats(0.0, 100.0), spread_v=st.floats(0.0, 0.3))
     def begin(self, ratings: Ratings, asked: LimitSettings, soc: float, spread_v: float) -> None:
         """Switch everything on."""
-        self.ratings, self.asked = ratings, replace(asked, manual=ManualInhibits())
+        self.ratings, self.asked = ratings, replace(asked, inhibited=Inhibited())
         self.soc, self.rest_v, self.spread_v = soc, ratings.fully_charged_cell_v - 0.05, spread_v
         self.lifetime_s = 1000.0
         self.memory, self.now_s, self.number = Memory(), 100.0, 0
@@ -275,7 +275,7 @@ class Life(RuleBasedStateMachine):
 
     def _check_demands(self, limits: Limits, context: Context) -> None:
         """What the readings that count and the user demand is in force with this very step."""
-        snapshot, curves, manual = context.snapshot, context.curves, self.asked.manual
+        snapshot, curves, inhibited = context.snapshot, context.curves, self.asked.inhibited
         charge_a, discharge_a = (
             next(reason.limit for reason in limits.reasons if reason.quantity is quantity)
             for quantity in (Quantity.CCL, Quantity.DCL)
@@ -292,8 +292,8 @@ class Life(RuleBasedStateMachine):
                 assert limits.ccl_a <= charge_a * curves["charge_by_temperature"].at(celsius) + EPSILON
         if snapshot.cells.max_v > context.charging.threshold_cell_v:
             assert limits.cvl_v <= max(context.floor_v, snapshot.pack.voltage_v - 0.1) + EPSILON
-        assert not manual.stop_charge or limits.ccl_a == 0.0
-        assert not manual.stop_discharge or limits.dcl_a == 0.0
+        assert not inhibited.charge or limits.ccl_a == 0.0
+        assert not inhibited.discharge or limits.dcl_a == 0.0
 
     def _check_rates(self, limits: Limits, context: Context, elapsed_s: float) -> None:
         """Nothing jumps up, over a restart and a silence neither; what comes first lies not above what flows."""
@@ -357,7 +357,7 @@ class Life(RuleBasedStateMachine):
         states = asked.states
         return (
             stopped
-            or asked.manual.stop_discharge
+            or asked.inhibited.discharge
             or asked.max_discharge_current_a == 0.0
             or (policy.soc_min_percent > 0.0 and snapshot.pack.soc_percent <= window_end)
             or snapshot.cells.min_v < empty_until_v
@@ -375,7 +375,7 @@ class Life(RuleBasedStateMachine):
         in_store = context.soc.percent >= upper - asked.policy.soc_window_hysteresis_percent
         return (
             stopped
-            or asked.manual.stop_charge
+            or asked.inhibited.charge
             or asked.max_charge_current_a == 0.0
             or (asked.policy.profile is ChargeProfile.STORAGE and in_store)
             or context.curves["charge_by_cell_voltage"].at(snapshot.cells.max_v) <= 0.0

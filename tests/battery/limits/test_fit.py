@@ -12,8 +12,8 @@ from tinybms_bridge.battery.limits import (
     ChargeDefaults,
     Chemistry,
     ChemistryMemory,
+    Inhibited,
     LimitSettings,
-    ManualInhibits,
     Memory,
     ProtectionSettings,
     fit_to_battery,
@@ -319,7 +319,7 @@ def test_a_raised_floor_is_a_ramp(cvl_v: float, cell_v: float, elapsed_s: float,
 def test_new_settings_do_not_lift_a_stop(make_ratings: MakeRatings, make_snapshot: Callable[..., Snapshot]) -> None:
     """Changing the chemistry while charging is stopped never makes CVL jump up."""
     ratings = make_ratings(fully_charged_cell_v=3.75, over_voltage_cell_v=3.90)
-    stopped = LimitSettings(manual=ManualInhibits(stop_charge=True), chemistry=Chemistry.LFP)
+    stopped = LimitSettings(inhibited=Inhibited(charge=True), chemistry=Chemistry.LFP)
     memory, now_s, before_v = Memory(), 100.0, None
     for number in range(1, 400):
         now_s += 1.0

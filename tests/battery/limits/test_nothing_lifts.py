@@ -13,10 +13,10 @@ from tinybms_bridge.battery.limits import (
     ChargeProfile,
     ChargeState,
     Curve,
+    Inhibited,
     LimitCode,
     Limits,
     LimitSettings,
-    ManualInhibits,
     PolicyMemory,
     PolicySettings,
     Quantity,
@@ -30,7 +30,7 @@ from tinybms_bridge.battery.snapshot import BmsStatus
 MakeEngine = Callable[..., Any]
 
 BINDING = ("protect_cells", "derate", "stop_for_temperature", "limit_discharge", "obey_bms", "apply_freshness")
-"""The stages whose word stands, in their order; then comes ``apply_manual``."""
+"""The stages whose word stands, in their order; then comes ``apply_inhibits``."""
 
 EPSILON = 1e-9
 
@@ -43,7 +43,7 @@ class Watcher:
 
     def watch(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Put itself around every stage that binds."""
-        for name in (*BINDING, "apply_manual"):
+        for name in (*BINDING, "apply_inhibits"):
             monkeypatch.setattr(engine, name, self._around(name, getattr(engine, name)))
 
     def _around(self, name: str, stage: Callable[..., Any]) -> Callable[..., Any]:
@@ -105,7 +105,7 @@ samples = st.fixed_dictionaries(
     asked=wishes,
     states=memories,
     policy=histories,
-    manual=st.builds(ManualInhibits, st.booleans(), st.booleans()),
+    inhibited=st.builds(Inhibited, st.booleans(), st.booleans()),
     story=st.lists(samples, min_size=1, max_size=4),
     silent=st.booleans(),
 )
@@ -114,7 +114,7 @@ def test_no_later_stage_lifts(
     asked: LimitSettings,
     states: StateMemory,
     policy: PolicyMemory,
-    manual: ManualInhibits,
+    inhibited: Inhibited,
     story: list[dict[str, Any]],
     silent: bool,
 ) -> None:
@@ -122,7 +122,7 @@ def test_no_later_stage_lifts(
     watcher = Watcher()
     with pytest.MonkeyPatch.context() as monkeypatch:
         watcher.watch(monkeypatch)
-        made = make_engine(replace(asked, manual=manual))
+        made = make_engine(replace(asked, inhibited=inhibited))
         made.memory = replace(made.memory, states=states, policy=policy)
         decided: list[Limits | None] = []
         for sample in story:
@@ -133,7 +133,7 @@ def test_no_later_stage_lifts(
     limits = decided[-1]
     assert limits is not None
     last = watcher.seen[-len(BINDING) - 1 :]
-    assert [name for name, _ in last] == [*BINDING, "apply_manual"]
+    assert [name for name, _ in last] == [*BINDING, "apply_inhibits"]
     for quantity in Quantity:
         story_of_it = [found[quantity] for _, found in last]
         assert story_of_it == sorted(story_of_it, reverse=True)

@@ -14,16 +14,16 @@ from tinybms_bridge.battery.limits import (
     ChargeDefaults,
     ChargeState,
     Freshness,
+    Inhibited,
     LimitCode,
     Limits,
     LimitSettings,
-    ManualInhibits,
     Quantity,
     Reason,
 )
 from tinybms_bridge.battery.limits.context import Context, make_context
 from tinybms_bridge.battery.limits.draft import Draft
-from tinybms_bridge.battery.limits.protection import apply_freshness, apply_manual, final_clamp, obey_bms
+from tinybms_bridge.battery.limits.protection import apply_freshness, apply_inhibits, final_clamp, obey_bms
 from tinybms_bridge.battery.limits.reasons import explain
 from tinybms_bridge.battery.snapshot import BmsStatus, Ratings, Snapshot, Switches
 
@@ -214,7 +214,7 @@ def test_end_of_a_fault_ends_its_cap(make_engine: Callable[..., Engine]) -> None
 
 def test_stop_by_hand_and_fault_keep_their_directions(make_engine: Callable[..., Engine]) -> None:
     """A charge stop by hand and a discharge fault together stop both, each with its own reason."""
-    limits = make_engine(settings_before(manual=ManualInhibits(stop_charge=True))).feed(open_events=(0x31,))
+    limits = make_engine(settings_before(inhibited=Inhibited(charge=True))).feed(open_events=(0x31,))
 
     assert (limits.ccl_a, limits.dcl_a) == (0.0, 0.0)
     assert limits.binding(Quantity.CCL).code is LimitCode.MANUAL
@@ -301,18 +301,18 @@ def test_old_data_without_a_past_stops_discharging(context_with: MakeContext) ->
 
 
 @pytest.mark.parametrize(
-    ("manual", "expected"),
+    ("inhibited", "expected"),
     [
-        (ManualInhibits(), (57.0, 50.0, 100.0)),
-        (ManualInhibits(stop_charge=True), (53.6, 0.0, 100.0)),
-        (ManualInhibits(stop_discharge=True), (57.0, 50.0, 0.0)),
-        (ManualInhibits(stop_charge=True, stop_discharge=True), (53.6, 0.0, 0.0)),
+        (Inhibited(), (57.0, 50.0, 100.0)),
+        (Inhibited(charge=True), (53.6, 0.0, 100.0)),
+        (Inhibited(discharge=True), (57.0, 50.0, 0.0)),
+        (Inhibited(charge=True, discharge=True), (53.6, 0.0, 0.0)),
     ],
 )
-def test_manual_stops(context_with: MakeContext, manual: ManualInhibits, expected: tuple[float, float, float]) -> None:
+def test_inhibits(context_with: MakeContext, inhibited: Inhibited, expected: tuple[float, float, float]) -> None:
     """A charge stop lowers CVL too, since a GX that feeds in applies CCL to no solar charger; each stop is named."""
     draft = draft_of()
-    apply_manual(draft, context_with(LimitSettings(manual=manual)))
+    apply_inhibits(draft, context_with(LimitSettings(inhibited=inhibited)))
 
     assert values(draft) == pytest.approx(expected)
     assert {reason.code for reason in draft.reasons[3:]} <= {LimitCode.MANUAL}

@@ -14,10 +14,10 @@ from tinybms_bridge.battery.limits import (
     ChargeDefaults,
     ChargeState,
     Freshness,
+    Inhibited,
     LimitCode,
     Limits,
     LimitSettings,
-    ManualInhibits,
     Quantity,
     RateSettings,
     StateSettings,
@@ -34,7 +34,7 @@ MakeDraft = Callable[..., Draft]
 MakeEngine = Callable[..., Any]
 
 SETTINGS = settings_before(bulk_voltage_v=58.4, max_charge_current_a=60.0, max_discharge_current_a=90.0)
-STOPPED = replace(SETTINGS, manual=ManualInhibits(stop_charge=True, stop_discharge=True))
+STOPPED = replace(SETTINGS, inhibited=Inhibited(charge=True, discharge=True))
 
 
 def in_force(cvl_v: float, ccl_a: float, dcl_a: float, since_rise_s: float = math.inf) -> RateMemory:
@@ -273,7 +273,7 @@ def test_a_restart_is_no_jump(make_engine: MakeEngine) -> None:
     """What was held back before a restart is held back after it, and rises by the same rates."""
     engine = make_engine(STOPPED, start_samples=3)
     engine.last_for(30.0)
-    engine.settings = replace(engine.settings, manual=ManualInhibits())
+    engine.settings = replace(engine.settings, inhibited=Inhibited())
     before = engine.feed(20)
     engine.restart()
     after = engine.feed(3)
@@ -304,7 +304,7 @@ def test_cvl_comes_back_step_by_step(make_engine: MakeEngine) -> None:
     """From the resting voltage to the target in steps of 0.4 V, 20 s apart; a jump of CVL is a jump of current."""
     engine = make_engine(STOPPED)
     engine.feed()
-    engine.settings = replace(engine.settings, manual=ManualInhibits())
+    engine.settings = replace(engine.settings, inhibited=Inhibited())
     seen = [engine.feed(every_s=0.5).cvl_v for _ in range(600)]
     rises = [(number / 2, after - before) for number, (before, after) in enumerate(pairwise(seen)) if after != before]
 
@@ -375,7 +375,7 @@ def test_a_clock_that_steps_back_raises_nothing(make_engine: MakeEngine) -> None
     """Without time that has passed nothing rises; the ramp goes on from where it was."""
     engine = make_engine(STOPPED)
     engine.feed()
-    engine.settings = replace(engine.settings, manual=ManualInhibits())
+    engine.settings = replace(engine.settings, inhibited=Inhibited())
     before = engine.feed(10)
     engine.now_s -= 1.1
     assert engine.feed().ccl_a == pytest.approx(before.ccl_a)
@@ -386,7 +386,7 @@ def test_time_without_a_decision_is_no_head_start(make_engine: MakeEngine, make_
     """While the BMS's settings make no sense nothing is decided; afterwards limits go on from the last ones sent."""
     engine = make_engine(STOPPED)
     engine.feed()
-    engine.settings = replace(engine.settings, manual=ManualInhibits())
+    engine.settings = replace(engine.settings, inhibited=Inhibited())
     nonsense = make_ratings(over_voltage_cell_v=0.0)
     assert [engine.offer(every_s=1.0, ratings=nonsense) for _ in range(100)] == [None] * 100
     assert engine.feed().ccl_a == pytest.approx(0.2)

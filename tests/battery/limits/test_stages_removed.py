@@ -20,8 +20,8 @@ from tinybms_bridge.battery.limits import (
     ChargeProfile,
     ChargeState,
     Freshness,
+    Inhibited,
     LimitSettings,
-    ManualInhibits,
     PolicyMemory,
     PolicySettings,
     ProtectionMemory,
@@ -171,7 +171,7 @@ def old_data_stops_charging(make_engine: MakeEngine) -> None:
 
 def rested_cells_decide_the_chemistry(make_engine: MakeEngine) -> None:
     """With register 300 at 3.75 V a pack that rests at 3.6 V is Li-ion, and rests there when charging is stopped."""
-    made = make_engine(settings_before(manual=ManualInhibits(stop_charge=True)))
+    made = make_engine(settings_before(inhibited=Inhibited(charge=True)))
     ratings = replace(made.sample().ratings, fully_charged_cell_v=3.75, over_voltage_cell_v=3.85)
     made.last_for(4000.0, max_cell_v=3.60, ratings=ratings)
     assert made.limits.cvl_v == pytest.approx(59.2)
@@ -179,7 +179,7 @@ def rested_cells_decide_the_chemistry(make_engine: MakeEngine) -> None:
 
 def a_raised_floor_is_no_jump(make_engine: MakeEngine) -> None:
     """While charging is stopped, a floor that is raised by new settings lifts CVL by steps, not at once."""
-    stopped = settings_before(manual=ManualInhibits(stop_charge=True), resting_cell_v=3.22)
+    stopped = settings_before(inhibited=Inhibited(charge=True), resting_cell_v=3.22)
     made = make_engine(stopped)
     before = made.last_for(5.0, max_cell_v=3.20)
     made.settings = replace(stopped, floor_cell_v=3.32, resting_cell_v=3.33)
@@ -196,7 +196,7 @@ def silence_ends_in_silence(make_engine: MakeEngine) -> None:
 
 def the_hand_of_the_user_counts(make_engine: MakeEngine) -> None:
     """A stop by hand stops."""
-    limits = make_engine(settings_before(manual=ManualInhibits(stop_discharge=True))).feed()
+    limits = make_engine(settings_before(inhibited=Inhibited(discharge=True))).feed()
     assert limits.dcl_a == 0.0
 
 
@@ -281,7 +281,7 @@ def a_full_charge_goes_on_until_full(make_engine: MakeEngine) -> None:
 
 def a_stop_ends_what_heeds_no_ccl(make_engine: MakeEngine) -> None:
     """Solar chargers that feed in charge on at the resting voltage: CVL goes below the pack."""
-    made = make_engine(settings_before(manual=ManualInhibits(stop_charge=True)))
+    made = make_engine(settings_before(inhibited=Inhibited(charge=True)))
     limits = made.last_for(30.0, max_cell_v=3.3, delta_mv=0.0, current_a=40.0)
     assert limits.cvl_v < 52.8
 
@@ -445,7 +445,7 @@ REMOVALS = [
     removal("obey_bms", nothing, fault_stops_charging),
     removal("advance", always_fresh, old_data_stops_charging, silence_ends_in_silence),
     removal("apply_freshness", nothing, old_data_stops_charging),
-    removal("apply_manual", nothing, the_hand_of_the_user_counts),
+    removal("apply_inhibits", nothing, the_hand_of_the_user_counts),
     removal("limit_rates", lambda _draft, _context, memory, *_, **__: memory, currents_rise_slowly, cvl_rises_slowly),
     removal("lowest_wish_v", lambda *_: -math.inf, wishes_take_their_time),
     removal("remember", lambda memory, *_: memory, currents_rise_slowly, cvl_rises_slowly),

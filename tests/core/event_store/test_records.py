@@ -209,13 +209,13 @@ def test_notices_have_the_same_words() -> None:
 
 def test_what_a_person_or_a_service_did_is_an_entry_as_it_is() -> None:
     """Whoever publishes it has the words."""
-    noted = Noted(Severity.WARNING, "stop.charge", "Charging stopped by hand")
-    assert list(news_of(noted)) == [News(Severity.WARNING, "stop.charge", "Charging stopped by hand")]
+    noted = Noted(Severity.WARNING, "inhibit.charge", "Charging stopped by hand")
+    assert list(news_of(noted)) == [News(Severity.WARNING, "inhibit.charge", "Charging stopped by hand")]
 
 
 def test_who_did_it_is_kept_beside_the_text() -> None:
     """The text may be read without a login."""
-    (news,) = news_of(Noted(Severity.WARNING, "stop.charge", "Charging stopped by hand", "anna"))
+    (news,) = news_of(Noted(Severity.WARNING, "inhibit.charge", "Charging stopped by hand", "anna"))
     record = EventRecord(1, None, EventSource.BRIDGE, news.severity, news.code, news.text, by=news.by)
     assert (news.text, news.by) == ("Charging stopped by hand", "anna")
     assert EventRecord.from_line(record.to_line()) == record

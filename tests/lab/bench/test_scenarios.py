@@ -187,7 +187,7 @@ def test_what_users_ask_for_is_there(feed_in: bool) -> None:
 
     assert set(ChargeProfile) <= profiles
     assert any(s.policy.soc_max_percent < 100.0 and s.policy.profile is ChargeProfile.NORMAL for s in settings)
-    assert any(s.manual.stop_charge for s in settings)
+    assert any(s.inhibited.charge for s in settings)
 
 
 def test_wishes_about_discharging_are_there() -> None:
@@ -196,7 +196,7 @@ def test_wishes_about_discharging_are_there() -> None:
 
     assert any(s.policy.soc_min_percent > 0.0 for s in settings)
     assert any(s.policy.force_charge_start_percent > 0.0 for s in settings)
-    assert any(s.manual.stop_discharge for s in settings)
+    assert any(s.inhibited.discharge for s in settings)
     assert any(s.policy.soc_max_percent < 100.0 and s.policy.full_charge_interval_days > 0.0 for s in settings)
 
 

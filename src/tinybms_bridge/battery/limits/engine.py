@@ -1,7 +1,7 @@
 """The charge-limit engine: the stages in their fixed order.
 
 First of all the readings are confirmed and the state of charge is counted. Then come 1 base, 2 charge states and the
-user's wishes, 3 cell protection, 4 derating, 5 state of the BMS, 6 freshness and manual stops, then CVL against what is
+user's wishes, 3 cell protection, 4 derating, 5 state of the BMS, 6 freshness and inhibits, then CVL against what is
 not heeded, 8 rates, 7 final clamp. Each may only lower what the one before allowed, except the first, which sets, and
 the last, which clamps: so the clamp comes after the rates, and nothing passes around it.
 """
@@ -50,7 +50,7 @@ from tinybms_bridge.battery.limits.policy import (
 from tinybms_bridge.battery.limits.protection import (
     ProtectionMemory,
     apply_freshness,
-    apply_manual,
+    apply_inhibits,
     final_clamp,
     obey_bms,
     protect_cells,
@@ -198,7 +198,7 @@ def step(
     )
     obey_bms(draft, context)
     apply_freshness(draft, context, freshness, now_s, memory.last_fresh)
-    apply_manual(draft, context)
+    apply_inhibits(draft, context)
     stop = memory.stop
     if not fresh:
         enforcement = EnforcementMemory(memory.enforcement.level_v)

@@ -25,7 +25,7 @@ from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import CCL, CVL, DCL, LimitCode, Limits
 from tinybms_bridge.battery.snapshot import BmsStatus, PackValues
 
-__all__ = ["ProtectionMemory", "apply_freshness", "apply_manual", "final_clamp", "obey_bms", "protect_cells"]
+__all__ = ["ProtectionMemory", "apply_freshness", "apply_inhibits", "final_clamp", "obey_bms", "protect_cells"]
 
 
 _BACKOFF_V = 0.1
@@ -172,12 +172,12 @@ def apply_freshness(
     draft.lower(DCL, dcl_a, code, value=value, threshold=threshold, detail=state)
 
 
-def apply_manual(draft: Draft, context: Context) -> None:
+def apply_inhibits(draft: Draft, context: Context) -> None:
     """Apply what the user has stopped by hand. A charge stop lowers CVL too: CCL does not bind every solar charger."""
-    manual = context.settings.manual
-    if manual.stop_charge:
+    inhibited = context.settings.inhibited
+    if inhibited.charge:
         draft.stop_charge(0.0, LimitCode.MANUAL, detail="charge")
-    if manual.stop_discharge:
+    if inhibited.discharge:
         draft.lower(DCL, 0.0, LimitCode.MANUAL, detail="discharge")
 
 

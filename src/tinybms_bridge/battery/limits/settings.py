@@ -14,8 +14,8 @@ from tinybms_bridge.battery.limits.soc_count import SocSource
 __all__ = [
     "ChargeDefaults",
     "ChargeProfile",
+    "Inhibited",
     "LimitSettings",
-    "ManualInhibits",
     "PolicySettings",
     "ProtectionSettings",
     "RateSettings",
@@ -132,11 +132,11 @@ class RateSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class ManualInhibits:
-    """What the user has stopped by hand."""
+class Inhibited:
+    """Which directions the user has inhibited."""
 
-    stop_charge: bool = False
-    stop_discharge: bool = False
+    charge: bool = False
+    discharge: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,4 +170,4 @@ class LimitSettings:
     """The user's derating curves by name; the others follow from the BMS's own settings."""
     rates: RateSettings = field(default_factory=RateSettings)
     freshness: FreshnessSettings = field(default_factory=FreshnessSettings)
-    manual: ManualInhibits = field(default_factory=ManualInhibits)
+    inhibited: Inhibited = field(default_factory=Inhibited)

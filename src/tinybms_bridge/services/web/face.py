@@ -8,7 +8,7 @@ from typing import Protocol
 from tinybms_bridge.battery.advice import Advice
 from tinybms_bridge.battery.alarms import Alarms
 from tinybms_bridge.battery.energy import EnergyTotals
-from tinybms_bridge.battery.manual_stops import Direction
+from tinybms_bridge.battery.inhibits import Direction
 from tinybms_bridge.battery.notices import Notices
 from tinybms_bridge.battery.snapshot import Identity
 from tinybms_bridge.battery.view import View

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tinybms_bridge.battery.limits import LimitSettings, ManualInhibits
+from tinybms_bridge.battery.limits import Inhibited, LimitSettings
 from tinybms_lab.bench.scenario import Bound, ForeignSource, Scenario, What, Wish
 from tinybms_lab.bench.scenarios.parts import NO_SALE, SELLING, pack
 from tinybms_lab.bench.weather import Constant
@@ -57,7 +57,7 @@ SCENARIOS = (
     Scenario(
         "stop-lfp-4-sale",
         "Charging stopped by hand, four cells of 3.2 V while surplus is sold",
-        settings=LimitSettings(manual=ManualInhibits(stop_charge=True)),
+        settings=LimitSettings(inhibited=Inhibited(charge=True)),
         battery=pack("lfp", 4, 100.0, 0.2),
         system=replace(SELLING, export_max_w=100.0),
         sun=Constant(1200.0),

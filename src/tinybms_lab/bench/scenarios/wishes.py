@@ -6,7 +6,7 @@ where no CCL is heard.
 
 from dataclasses import replace
 
-from tinybms_bridge.battery.limits import ChargeProfile, LimitSettings, ManualInhibits, PolicySettings
+from tinybms_bridge.battery.limits import ChargeProfile, Inhibited, LimitSettings, PolicySettings
 from tinybms_lab.bench.battery import BatteryPlan
 from tinybms_lab.bench.scenario import Scenario, Wish
 from tinybms_lab.bench.scenarios.parts import LI_ION, LTO, NO_SALE, SELLING, SMALL_LFP, STRONG_SUN
@@ -21,7 +21,7 @@ _SALE_PERCENT = 6.0
 """How much of it may be sold: CVL has steps of 0.1 V, which on the plateau of LFP are a tenth of the charge."""
 _HALF = BatteryPlan(soc=0.55)
 _STORED = LimitSettings(policy=PolicySettings(profile=ChargeProfile.STORAGE))
-_STOPPED = LimitSettings(manual=ManualInhibits(stop_charge=True))
+_STOPPED = LimitSettings(inhibited=Inhibited(charge=True))
 
 
 def _window(most: float, least: float = 0.0, full_every_days: float = 0.0) -> LimitSettings:
@@ -147,7 +147,7 @@ SCENARIOS = (
     Scenario(
         "stop-discharge",
         "Discharging stopped by hand, a night on the grid",
-        settings=LimitSettings(manual=ManualInhibits(stop_discharge=True)),
+        settings=LimitSettings(inhibited=Inhibited(discharge=True)),
         battery=_HALF,
         system=NO_SALE,
         sun=Constant(0.0),

@@ -74,7 +74,8 @@ async def test_bad_parameters(visitor: httpx.AsyncClient, query: str) -> None:
 
 async def test_who_did_it_is_for_who_is_logged_in(visitor: httpx.AsyncClient, face: Any) -> None:
     """Everybody else reads what happened."""
-    face.event_list.append(EventEntry(9, None, "bridge", "warning", "stop.charge", "Charging stopped by hand", "boss"))
+    entry = EventEntry(9, None, "bridge", "warning", "inhibit.charge", "Charging stopped by hand", "boss")
+    face.event_list.append(entry)
 
     answer = await visitor.get("/api/events", params={"limit": 1})
 
@@ -84,7 +85,8 @@ async def test_who_did_it_is_for_who_is_logged_in(visitor: httpx.AsyncClient, fa
 
 async def test_an_administrator_sees_who_did_it(client: httpx.AsyncClient, face: Any) -> None:
     """Null where nobody did anything."""
-    face.event_list.append(EventEntry(9, None, "bridge", "warning", "stop.charge", "Charging stopped by hand", "boss"))
+    entry = EventEntry(9, None, "bridge", "warning", "inhibit.charge", "Charging stopped by hand", "boss")
+    face.event_list.append(entry)
 
     events = (await client.get("/api/events", params={"limit": 2})).json()["events"]
 

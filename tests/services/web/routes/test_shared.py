@@ -85,16 +85,16 @@ def noted(face: Any) -> list[Noted]:
     return found
 
 
-async def test_manual_stops(client: httpx.AsyncClient, noted: list[Noted]) -> None:
+async def test_inhibits(client: httpx.AsyncClient, noted: list[Noted]) -> None:
     """Who stopped charging, for how long and why, and who released it; a release of nothing is no event."""
     await client.put("/api/inhibits/charge", json={"duration_s": 3600, "reason": "work"})
     await client.put("/api/inhibits/discharge")
     for _ in range(2):
         await client.delete("/api/inhibits/charge")
     assert [(each.severity, each.code, each.text, each.by) for each in noted] == [
-        (Severity.WARNING, "stop.charge", "Charging stopped by hand for 3600 s: work", "tester"),
-        (Severity.WARNING, "stop.discharge", "Discharging stopped by hand", "tester"),
-        (Severity.INFO, "stop.charge", "Charging released by hand", "tester"),
+        (Severity.WARNING, "inhibit.charge", "Charging stopped by hand for 3600 s: work", "tester"),
+        (Severity.WARNING, "inhibit.discharge", "Discharging stopped by hand", "tester"),
+        (Severity.INFO, "inhibit.charge", "Charging released by hand", "tester"),
     ]
 
 
@@ -156,7 +156,7 @@ async def test_no_route_that_everybody_reads_names_a_user(app: FastAPI, client: 
     await client.post("/api/alarms/acknowledge")
     await client.post("/api/tinybms/write", json={"key": "over_voltage_cutoff_v", "value": 3.7})
     face.event_list.append(
-        EventEntry(9, None, "bridge", "warning", "stop.charge", "Charging stopped by hand", "tester")
+        EventEntry(9, None, "bridge", "warning", "inhibit.charge", "Charging stopped by hand", "tester")
     )
     face.logs.write("INFO", "PUT /api/inhibits/charge by tester (token) from 10.0.0.1", "tinybms_bridge.audit")
     paths = [path for path, each in app.openapi()["paths"].items() if "get" in each and "{" not in path]

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from tinybms_bridge.battery.alarms import AlarmLevel
 from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.battery.inhibits import Direction
 from tinybms_bridge.battery.limits import Limits, Quantity, sentence_of
-from tinybms_bridge.battery.manual_stops import Direction
 from tinybms_bridge.battery.snapshot import Snapshot
 from tinybms_bridge.link.state import CanState, UartState
 from tinybms_bridge.services.web.face import BridgeFace, Picture

@@ -12,7 +12,7 @@ from tinybms_bridge.services.web.answers import Answer, Done, Request, examples
 from tinybms_bridge.services.web.face import Direction
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.settings import Saved, saved
-from tinybms_bridge.services.web.routes.shared import Face, TheWatch, config_problem, note_release, note_stop
+from tinybms_bridge.services.web.routes.shared import Face, TheWatch, config_problem, note_inhibit, note_release
 from tinybms_bridge.services.web.security import Admin, Facts, Viewer
 
 __all__ = ["InhibitAnswer", "InhibitRequest", "Inhibits", "RestartRequest", "router"]
@@ -76,7 +76,7 @@ async def inhibit(
     """
     wanted = wanted or InhibitRequest()
     facts |= {"duration_s": wanted.duration_s, "reason": wanted.reason}
-    note_stop(face, direction, wanted.duration_s, wanted.reason, user)
+    note_inhibit(face, direction, wanted.duration_s, wanted.reason, user)
     try:
         stop = await face.inhibit(direction, wanted.duration_s, wanted.reason, user.name)
     except OSError as error:

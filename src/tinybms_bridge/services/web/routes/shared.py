@@ -37,8 +37,8 @@ __all__ = [
     "config_problem",
     "device_failures",
     "note",
+    "note_inhibit",
     "note_release",
-    "note_stop",
     "note_writes",
     "plain",
     "plan_facts",
@@ -111,17 +111,17 @@ def note(face: BridgeFace, code: str, text: str, user: User, severity: Severity 
     face.bus.publish(Noted(severity, code, text, user.name), "web")
 
 
-def note_stop(face: BridgeFace, direction: Direction, duration_s: float | None, reason: str, user: User) -> None:
-    """Tell that somebody stops a direction."""
+def note_inhibit(face: BridgeFace, direction: Direction, duration_s: float | None, reason: str, user: User) -> None:
+    """Note that somebody inhibits a direction."""
     how_long = "" if duration_s is None else f" for {duration_s:.0f} s"
     why = f": {reason}" if reason else ""
     text = f"{_WORDS[direction]} stopped by hand{how_long}{why}"
-    note(face, f"stop.{direction}", text, user, Severity.WARNING)
+    note(face, f"inhibit.{direction}", text, user, Severity.WARNING)
 
 
 def note_release(face: BridgeFace, direction: Direction, user: User) -> None:
-    """Tell that somebody ends a stop."""
-    note(face, f"stop.{direction}", f"{_WORDS[direction]} released by hand", user)
+    """Note that somebody ends an inhibit."""
+    note(face, f"inhibit.{direction}", f"{_WORDS[direction]} released by hand", user)
 
 
 def note_writes(face: BridgeFace, report: Report, user: User) -> None:

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinybms_bridge.battery.limits import ManualInhibits
-from tinybms_bridge.battery.manual_stops import Direction, ManualStop
-from tinybms_bridge.core.manual_stops import ManualStops, load_stops
+from tinybms_bridge.battery.inhibits import Direction, TimedInhibit
+from tinybms_bridge.battery.limits import Inhibited
+from tinybms_bridge.core.inhibits import Inhibits, load_inhibits
 from tinybms_bridge.hal.blocking import in_place
 from tinybms_bridge.hal.storage import FileStorage, MemoryStorage
 from tinybms_lab.testing.fake_clock import FakeClock
 
 CHARGE, DISCHARGE = Direction.CHARGE, Direction.DISCHARGE
-FREE = ManualInhibits()
+FREE = Inhibited()
 
 
 class SteppedClock(FakeClock):
@@ -50,26 +50,26 @@ class Bench:
     def __init__(self) -> None:
         self.clock = SteppedClock()
         self.disk = Disk()
-        self.applied: list[ManualInhibits] = []
+        self.applied: list[Inhibited] = []
         self.task: asyncio.Task[None] | None = None
         self.expired: list[Direction] = []
         """Stops that ended by themselves."""
-        self.stops = self._make()
+        self.inhibits = self._make()
 
-    def _make(self) -> ManualStops:
-        return ManualStops(self.disk, self.clock, self.applied.append, self.expired.append, run_blocking=in_place)
+    def _make(self) -> Inhibits:
+        return Inhibits(self.disk, self.clock, self.applied.append, self.expired.append, run_blocking=in_place)
 
     @property
-    def in_force(self) -> ManualInhibits:
+    def in_force(self) -> Inhibited:
         """What the pipeline was told last."""
         return self.applied[-1] if self.applied else FREE
 
     async def start(self) -> None:
         """Begin as the program does."""
         self.applied.clear()
-        self.stops = self._make()
-        await self.stops.load()
-        self.task = asyncio.create_task(self.stops.run())
+        self.inhibits = self._make()
+        await self.inhibits.load()
+        self.task = asyncio.create_task(self.inhibits.run())
 
     async def end(self) -> None:
         """End as by SIGTERM."""
@@ -101,31 +101,35 @@ async def bench() -> AsyncIterator[Bench]:
 
 async def test_stop_without_an_end_is_back_after_a_crash(bench: Bench) -> None:
     """Who stopped what, when and why is on the disk before success is told, and in force before anything is decided."""
-    stop = await bench.stops.stop(CHARGE, None, "work on the cables", "boss")
-    assert bench.in_force == ManualInhibits(stop_charge=True)
+    inhibit = await bench.inhibits.inhibit(CHARGE, None, "work on the cables", "boss")
+    assert bench.in_force == Inhibited(charge=True)
     await bench.crash()
     await bench.start()
-    assert bench.applied == [ManualInhibits(stop_charge=True)]
-    assert bench.stops.current() == (stop,)
-    assert (stop.reason, stop.by, stop.since) == ("work on the cables", "boss", datetime(2026, 1, 1, tzinfo=UTC))
+    assert bench.applied == [Inhibited(charge=True)]
+    assert bench.inhibits.current() == (inhibit,)
+    assert (inhibit.reason, inhibit.by, inhibit.since) == (
+        "work on the cables",
+        "boss",
+        datetime(2026, 1, 1, tzinfo=UTC),
+    )
 
 
 async def test_release_is_kept_too(bench: Bench) -> None:
     """What was released does not come back; the other direction stays."""
-    await bench.stops.stop(CHARGE, None, "", "boss")
-    await bench.stops.stop(DISCHARGE, None, "", "boss")
-    assert await bench.stops.release(CHARGE)
-    assert not await bench.stops.release(CHARGE)
+    await bench.inhibits.inhibit(CHARGE, None, "", "boss")
+    await bench.inhibits.inhibit(DISCHARGE, None, "", "boss")
+    assert await bench.inhibits.release(CHARGE)
+    assert not await bench.inhibits.release(CHARGE)
     await bench.crash()
     await bench.start()
-    assert bench.in_force == ManualInhibits(stop_discharge=True)
+    assert bench.in_force == Inhibited(discharge=True)
 
 
 async def test_stop_is_on_the_disk_and_not_only_in_memory(tmp_path: Path) -> None:
     """The file is there, whole, when the call returns."""
     path = tmp_path / "stops.json"
-    stops = ManualStops(FileStorage(path), FakeClock(), lambda _manual: None, run_blocking=in_place)
-    await stops.stop(DISCHARGE, 90.0, "lightning", "guest")
+    inhibits = Inhibits(FileStorage(path), FakeClock(), lambda _manual: None, run_blocking=in_place)
+    await inhibits.inhibit(DISCHARGE, 90.0, "lightning", "guest")
     document = json.loads(await asyncio.to_thread(path.read_bytes))
     assert document["stops"] == [
         {
@@ -140,9 +144,9 @@ async def test_stop_is_on_the_disk_and_not_only_in_memory(tmp_path: Path) -> Non
 
 async def test_end_by_time_is_told_and_a_release_is_not(bench: Bench) -> None:
     """Whoever stopped it finds in the event list when it went on by itself."""
-    await bench.stops.stop(Direction.CHARGE, 60.0, "", "ann")
-    await bench.stops.stop(Direction.DISCHARGE, 60.0, "", "ann")
-    await bench.stops.release(Direction.DISCHARGE)
+    await bench.inhibits.inhibit(Direction.CHARGE, 60.0, "", "ann")
+    await bench.inhibits.inhibit(Direction.DISCHARGE, 60.0, "", "ann")
+    await bench.inhibits.release(Direction.DISCHARGE)
     await bench.advance(59.0)
     assert bench.expired == []
     await bench.advance(3.0)
@@ -151,28 +155,28 @@ async def test_end_by_time_is_told_and_a_release_is_not(bench: Bench) -> None:
 
 async def test_time_is_over_by_the_monotonic_clock(bench: Bench) -> None:
     """An hour is an hour, whatever NTP does to the wall clock meanwhile."""
-    await bench.stops.stop(CHARGE, 3600.0, "", "boss")
+    await bench.inhibits.inhibit(CHARGE, 3600.0, "", "boss")
     bench.clock.step = timedelta(hours=5)
     await bench.advance(100)
-    assert bench.in_force.stop_charge
+    assert bench.in_force.charge
     bench.clock.step = timedelta(days=-3000)
     await bench.advance(3500)
     assert bench.in_force == FREE
-    assert bench.stops.current() == ()
+    assert bench.inhibits.current() == ()
 
 
 @pytest.mark.parametrize("step", [timedelta(), timedelta(days=400), timedelta(days=-9000)])
 async def test_restart_neither_ends_a_stop_early_nor_begins_it_anew(bench: Bench, step: timedelta) -> None:
     """After a restart the time that was left at the end is left, whether or not the clock is set by then."""
-    await bench.stops.stop(CHARGE, 600.0, "", "boss")
+    await bench.inhibits.inhibit(CHARGE, 600.0, "", "boss")
     await bench.advance(200)
     await bench.end()
     bench.clock.step = step
     await bench.start()
-    (stop,) = bench.stops.current()
-    assert stop.remaining_s == pytest.approx(400, abs=1)
+    (inhibit,) = bench.inhibits.current()
+    assert inhibit.remaining_s == pytest.approx(400, abs=1)
     await bench.advance(390)
-    assert bench.in_force.stop_charge
+    assert bench.in_force.charge
     await bench.advance(15)
     assert bench.in_force == FREE
     await bench.crash()
@@ -182,20 +186,20 @@ async def test_restart_neither_ends_a_stop_early_nor_begins_it_anew(bench: Bench
 
 async def test_crash_costs_at_most_a_minute(bench: Bench) -> None:
     """The time that is left is saved while the stop lasts, so crashes in a row do not make it endless."""
-    await bench.stops.stop(CHARGE, 600.0, "", "boss")
+    await bench.inhibits.inhibit(CHARGE, 600.0, "", "boss")
     await bench.advance(500)
     await bench.crash()
     await bench.start()
-    (stop,) = bench.stops.current()
-    assert stop.remaining_s is not None
-    assert 100 <= stop.remaining_s <= 165
+    (inhibit,) = bench.inhibits.current()
+    assert inhibit.remaining_s is not None
+    assert 100 <= inhibit.remaining_s <= 165
 
 
 async def test_nothing_is_written_while_there_is_nothing_to_write(bench: Bench) -> None:
     """A stop without an end, or none at all, wears no flash memory."""
     await bench.advance(200)
     assert bench.disk.writes == 0
-    await bench.stops.stop(CHARGE, None, "", "boss")
+    await bench.inhibits.inhibit(CHARGE, None, "", "boss")
     await bench.advance(200)
     await bench.end()
     assert bench.disk.writes == 1
@@ -207,28 +211,28 @@ async def test_stop_that_cannot_be_saved_is_in_force_and_tells_so(
     """A full disk keeps nobody from stopping; it is saved as soon as there is room, and told once until then."""
     bench.disk.full = True
     with pytest.raises(OSError, match="No space left"):
-        await bench.stops.stop(CHARGE, None, "fire", "boss")
-    assert bench.in_force.stop_charge
+        await bench.inhibits.inhibit(CHARGE, None, "fire", "boss")
+    assert bench.in_force.charge
     await bench.advance(200)
-    assert sum("the manual stops cannot be saved" in line for line in caplog.messages) == 1
+    assert sum("the inhibits cannot be saved" in line for line in caplog.messages) == 1
     bench.disk.full = False
     await bench.advance(70)
     await bench.crash()
     await bench.start()
-    assert bench.in_force.stop_charge
+    assert bench.in_force.charge
 
 
 async def test_release_that_cannot_be_saved_is_in_force_and_can_be_repeated(bench: Bench) -> None:
     """A full disk must not keep charging stopped for ever; asking again saves it."""
-    await bench.stops.stop(CHARGE, None, "", "boss")
+    await bench.inhibits.inhibit(CHARGE, None, "", "boss")
     bench.disk.full = True
     with pytest.raises(OSError, match="No space left"):
-        await bench.stops.release(CHARGE)
+        await bench.inhibits.release(CHARGE)
     assert bench.in_force == FREE
     with pytest.raises(OSError, match="No space left"):
-        await bench.stops.release(CHARGE)
+        await bench.inhibits.release(CHARGE)
     bench.disk.full = False
-    assert not await bench.stops.release(CHARGE)
+    assert not await bench.inhibits.release(CHARGE)
     await bench.crash()
     await bench.start()
     assert bench.in_force == FREE
@@ -236,7 +240,7 @@ async def test_release_that_cannot_be_saved_is_in_force_and_can_be_repeated(benc
 
 async def test_what_is_still_stopped_is_told_at_the_start(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     """Nobody should wonder for days why the battery does not charge."""
-    await bench.stops.stop(CHARGE, 600.0, "cables", "boss")
+    await bench.inhibits.inhibit(CHARGE, 600.0, "cables", "boss")
     await bench.end()
     await bench.start()
     assert "charging is stopped by hand, for another 600 s: cables" in caplog.messages
@@ -247,14 +251,14 @@ def test_file_that_cannot_be_read_is_no_permission_to_charge(data: bytes, caplog
     """Then charging is stopped until somebody releases it, and what the file before said of discharging counts."""
     now = datetime(2026, 1, 1, tzinfo=UTC)
     disk = MemoryStorage(data)
-    (stop,) = load_stops(disk, now)
-    assert (stop.direction, stop.remaining_s, stop.by) == (CHARGE, None, "tinybms-bridge")
-    assert "cannot be read" in stop.reason
+    (inhibit,) = load_inhibits(disk, now)
+    assert (inhibit.direction, inhibit.remaining_s, inhibit.by) == (CHARGE, None, "tinybms-bridge")
+    assert "cannot be read" in inhibit.reason
     assert any("charging is stopped until somebody releases it" in line for line in caplog.messages)
     assert disk.aside == [data], "what it was is not lost"
     disk.data = data
     disk.previous = b'{"stops": [{"direction": "discharge", "by": "boss"}, {"direction": "charge", "remaining_s": 5}]}'
-    assert load_stops(disk, now) == (ManualStop(DISCHARGE, now, by="boss"), stop)
+    assert load_inhibits(disk, now) == (TimedInhibit(DISCHARGE, now, by="boss"), inhibit)
 
 
 async def test_a_stop_for_want_of_a_file_outlasts_the_next_crash(bench: Bench) -> None:
@@ -271,27 +275,27 @@ def test_a_list_that_is_gone_is_no_permission_to_charge() -> None:
     disk = MemoryStorage()
     disk.previous = b'{"stops": [{"direction": "discharge", "by": "boss"}]}'
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    assert {stop.direction for stop in load_stops(disk, now)} == {CHARGE, DISCHARGE}
+    assert {stop.direction for stop in load_inhibits(disk, now)} == {CHARGE, DISCHARGE}
 
 
-def test_stops_of_a_later_version_are_no_permission_to_charge() -> None:
+def test_inhibits_of_a_later_version_are_no_permission_to_charge() -> None:
     """What they say is not known."""
     disk = MemoryStorage(b'{"version": 2, "stops": []}')
-    (stop,) = load_stops(disk, datetime(2026, 1, 1, tzinfo=UTC))
-    assert stop.direction is CHARGE
-    assert "later version" in stop.reason
+    (inhibit,) = load_inhibits(disk, datetime(2026, 1, 1, tzinfo=UTC))
+    assert inhibit.direction is CHARGE
+    assert "later version" in inhibit.reason
 
 
 def test_disk_that_cannot_be_read_is_no_permission_to_charge(tmp_path: Path) -> None:
     """A folder in place of the file, or an input error."""
     (tmp_path / "stops.json").mkdir()
-    (stop,) = load_stops(FileStorage(tmp_path / "stops.json"), datetime(2026, 1, 1, tzinfo=UTC))
-    assert stop.direction is CHARGE
+    (inhibit,) = load_inhibits(FileStorage(tmp_path / "stops.json"), datetime(2026, 1, 1, tzinfo=UTC))
+    assert inhibit.direction is CHARGE
 
 
 def test_without_a_file_nothing_is_stopped() -> None:
     """The first start."""
-    assert load_stops(MemoryStorage(), datetime(2026, 1, 1, tzinfo=UTC)) == ()
+    assert load_inhibits(MemoryStorage(), datetime(2026, 1, 1, tzinfo=UTC)) == ()
 
 
 ACTIONS = st.one_of(
@@ -316,10 +320,10 @@ async def _play(actions: list[tuple[str, Direction, int | None]]) -> None:
     left: dict[Direction, float | None] = {}
     for what, direction, number in actions:
         if what == "stop":
-            await bench.stops.stop(direction, number, "", "boss")
+            await bench.inhibits.inhibit(direction, number, "", "boss")
             left[direction] = number
         elif what == "release":
-            await bench.stops.release(direction)
+            await bench.inhibits.release(direction)
             left.pop(direction, None)
         elif what == "run":
             assert number is not None
@@ -331,7 +335,7 @@ async def _play(actions: list[tuple[str, Direction, int | None]]) -> None:
             await bench.start()
         elif number is not None:
             bench.clock.step = timedelta(minutes=number)
-        stopped = {stop.direction for stop in bench.stops.current()}
+        stopped = {inhibit.direction for inhibit in bench.inhibits.current()}
         assert {key for key, rest in left.items() if rest is None or rest > 0} <= stopped
         assert not {key for key, rest in left.items() if rest is not None and rest < -len(actions)} & stopped
         assert stopped <= left.keys()

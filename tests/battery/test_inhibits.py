@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybms_bridge.battery.manual_stops import Direction, ManualStop, stops_from_document, stops_to_document
+from tinybms_bridge.battery.inhibits import Direction, TimedInhibit, inhibits_from_document, inhibits_to_document
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 TEXT = st.text(alphabet='aZ0 é☕"\\\n{', max_size=20)
 
 STOPS = st.builds(
-    ManualStop,
+    TimedInhibit,
     direction=st.sampled_from(Direction),
     since=st.datetimes(timezones=st.just(UTC)),
     remaining_s=st.none() | st.floats(0, 700_000),
@@ -23,10 +23,10 @@ STOPS = st.builds(
 
 
 @given(st.lists(STOPS, unique_by=lambda stop: stop.direction))
-def test_what_is_kept_comes_back(stops: list[ManualStop]) -> None:
+def test_what_is_kept_comes_back(stops: list[TimedInhibit]) -> None:
     """Direction, begin, time that is left, reason and name survive the way through a file."""
-    document = json.loads(json.dumps(stops_to_document(stops)))
-    assert stops_from_document(document, NOW) == tuple(stops)
+    document = json.loads(json.dumps(inhibits_to_document(stops)))
+    assert inhibits_from_document(document, NOW) == tuple(stops)
 
 
 @pytest.mark.parametrize(
@@ -34,20 +34,20 @@ def test_what_is_kept_comes_back(stops: list[ManualStop]) -> None:
 )
 def test_document_that_does_not_say_what_is_stopped_is_refused(document: object) -> None:
     """What is not understood must not pass for "nothing is stopped"."""
-    with pytest.raises(ValueError, match=r"list of stops|not a valid Direction"):
-        stops_from_document(document, NOW)
+    with pytest.raises(ValueError, match=r"list of inhibits|not a valid Direction"):
+        inhibits_from_document(document, NOW)
 
 
 @pytest.mark.parametrize("remaining", ["60", True, -1, float("nan"), float("inf"), 1e300, 10**400, [], {}])
 def test_duration_that_makes_no_sense_has_no_end(remaining: Any) -> None:
     """A stop is not ended early by a damaged number."""
-    (stop,) = stops_from_document({"stops": [{"direction": "charge", "remaining_s": remaining}]}, NOW)
-    assert stop == ManualStop(Direction.CHARGE, NOW)
+    (inhibit,) = inhibits_from_document({"stops": [{"direction": "charge", "remaining_s": remaining}]}, NOW)
+    assert inhibit == TimedInhibit(Direction.CHARGE, NOW)
 
 
 @pytest.mark.parametrize("since", [None, 5, "yesterday", "2026-01-01T00:00:00"])
 def test_stop_without_a_date_began_now(since: object) -> None:
     """The date is for people; without it the stop is in force all the same."""
     now = NOW + timedelta(days=1)
-    (stop,) = stops_from_document({"stops": [{"direction": "discharge", "since": since, "by": 7}]}, now)
-    assert stop == ManualStop(Direction.DISCHARGE, now)
+    (inhibit,) = inhibits_from_document({"stops": [{"direction": "discharge", "since": since, "by": 7}]}, now)
+    assert inhibit == TimedInhibit(Direction.DISCHARGE, now)

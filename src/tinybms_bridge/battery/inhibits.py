@@ -1,4 +1,4 @@
-"""What the user has stopped by hand, and the document that keeps it over a restart."""
+"""What the user has inhibited, and the document that keeps it over a restart."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -6,22 +6,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-__all__ = ["STOPS_VERSION", "Direction", "ManualStop", "stops_from_document", "stops_to_document"]
+__all__ = ["INHIBITS_VERSION", "Direction", "TimedInhibit", "inhibits_from_document", "inhibits_to_document"]
 
-STOPS_VERSION = 1
+INHIBITS_VERSION = 1
 """Version of the document."""
 
 
 class Direction(StrEnum):
-    """What the user can stop."""
+    """What the user can inhibit."""
 
     CHARGE = "charge"
     DISCHARGE = "discharge"
 
 
 @dataclass(frozen=True, slots=True)
-class ManualStop:
-    """One direction that is stopped."""
+class TimedInhibit:
+    """One direction that is inhibited."""
 
     direction: Direction
     since: datetime
@@ -30,41 +30,41 @@ class ManualStop:
     """How much longer it lasts; None: until it is released by hand."""
     reason: str = ""
     by: str = ""
-    """Who stopped it."""
+    """Who asked for it."""
 
 
-def stops_to_document(stops: Iterable[ManualStop]) -> dict[str, object]:
+def inhibits_to_document(inhibits: Iterable[TimedInhibit]) -> dict[str, object]:
     """Return a JSON-ready document."""
     return {
-        "version": STOPS_VERSION,
+        "version": INHIBITS_VERSION,
         "stops": [
             {
-                "direction": stop.direction.value,
-                "since": stop.since.isoformat(),
-                "remaining_s": stop.remaining_s,
-                "reason": stop.reason,
-                "by": stop.by,
+                "direction": each.direction.value,
+                "since": each.since.isoformat(),
+                "remaining_s": each.remaining_s,
+                "reason": each.reason,
+                "by": each.by,
             }
-            for stop in stops
+            for each in inhibits
         ],
     }
 
 
-def stops_from_document(document: object, now: datetime) -> tuple[ManualStop, ...]:
-    """Return the stops of a document, one for each direction.
+def inhibits_from_document(document: object, now: datetime) -> tuple[TimedInhibit, ...]:
+    """Return the inhibits of a document, one for each direction.
 
-    A stop whose duration makes no sense lasts until it is released by hand; one without a date began ``now``. Raises
-    ValueError for a document that does not say what is stopped.
+    An inhibit whose duration makes no sense lasts until it is released by hand; one without a date began ``now``.
+    Raises ValueError for a document that does not say what is inhibited.
     """
     entries = document.get("stops") if isinstance(document, Mapping) else None
     if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
-        raise ValueError("it is no list of stops")
-    stops = [_stop(entry, now) for entry in entries]
-    return tuple({stop.direction: stop for stop in stops}.values())
+        raise ValueError("it is no list of inhibits")
+    found = [_inhibit(entry, now) for entry in entries]
+    return tuple({each.direction: each for each in found}.values())
 
 
-def _stop(entry: Mapping[str, object], now: datetime) -> ManualStop:
-    return ManualStop(
+def _inhibit(entry: Mapping[str, object], now: datetime) -> TimedInhibit:
+    return TimedInhibit(
         direction=Direction(str(entry.get("direction"))),
         since=_date(entry.get("since"), now),
         remaining_s=_seconds(entry.get("remaining_s")),

@@ -1,7 +1,7 @@
-"""Keeps what the user has stopped by hand: in force at once, on the disk before success is told, back after a restart.
+"""Keeps what the user has inhibited: in force at once, on the disk before success is told, back after a restart.
 
-A stop with an end counts the time in which the bridge runs, by the monotonic clock. Wall time decides nothing: a clock
-that is set, or not set yet after a power cut, ends no stop early. While the bridge is off the time stands still.
+An inhibit with an end counts the time in which the bridge runs, by the monotonic clock. Wall time decides nothing: a
+clock that is set, or not set yet after a power cut, ends none early. While the bridge is off the time stands still.
 """
 
 import asyncio
@@ -13,29 +13,29 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
-from tinybms_bridge.battery.limits import ManualInhibits
-from tinybms_bridge.battery.manual_stops import (
-    STOPS_VERSION,
+from tinybms_bridge.battery.inhibits import (
+    INHIBITS_VERSION,
     Direction,
-    ManualStop,
-    stops_from_document,
-    stops_to_document,
+    TimedInhibit,
+    inhibits_from_document,
+    inhibits_to_document,
 )
+from tinybms_bridge.battery.limits import Inhibited
 from tinybms_bridge.hal.blocking import RunBlocking, in_thread
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.hal.documents import check_version, load, parse_json
 from tinybms_bridge.hal.storage import Storage
 
-__all__ = ["STOPS_FILE", "ManualStops", "load_stops"]
+__all__ = ["INHIBITS_FILE", "Inhibits", "load_inhibits"]
 
 log = logging.getLogger(__name__)
 
-STOPS_FILE = "stops.json"
-"""Name of the file in the state directory."""
+INHIBITS_FILE = "stops.json"
+"""Name of the file in the state directory, as it was before it held what is called an inhibit now."""
 
 _CHECK_INTERVAL_S = 1.0
 _SAVE_INTERVAL_S = 60.0
-"""How much longer than asked a stop may last after a crash, and the pause between two attempts to save."""
+"""How much longer than asked an inhibit may last after a crash, and the pause between two attempts to save."""
 
 _UNKNOWN = "tinybms-bridge"
 """Who has stopped charging when it cannot be read who did."""
@@ -43,46 +43,52 @@ _UNKNOWN = "tinybms-bridge"
 _WORDS = {Direction.CHARGE: "charging", Direction.DISCHARGE: "discharging"}
 
 
-def load_stops(storage: Storage, now: datetime) -> tuple[ManualStop, ...]:
-    """Return what was stopped. Blocks; never raises.
+def load_inhibits(storage: Storage, now: datetime) -> tuple[TimedInhibit, ...]:
+    """Return what was inhibited. Blocks; never raises.
 
     When the file cannot be used it is kept aside, what its predecessor says counts, and charging is stopped in any
     case; so it is when only the predecessor is there.
     """
-    found = load(storage, "the list of manual stops", partial(_parse, now=now))
-    problem = found.problem or (f"the list of manual stops in {storage.name} is gone" if found.from_previous else "")
-    stops = found.value or ()
+    found = load(storage, "the list of inhibits", partial(_parse, now=now))
+    problem = found.problem or (f"the list of inhibits in {storage.name} is gone" if found.from_previous else "")
+    inhibits = found.value or ()
     if not problem:
-        return stops
+        return inhibits
     log.error("%s; charging is stopped until somebody releases it", problem)
-    unknown = ManualStop(Direction.CHARGE, now, reason=problem[:200], by=_UNKNOWN)
-    return (*(stop for stop in stops if stop.direction is not Direction.CHARGE), unknown)
+    unknown = TimedInhibit(Direction.CHARGE, now, reason=problem[:200], by=_UNKNOWN)
+    return (*(inhibit for inhibit in inhibits if inhibit.direction is not Direction.CHARGE), unknown)
 
 
-def _parse(data: bytes, now: datetime) -> tuple[ManualStop, ...]:
+def _parse(data: bytes, now: datetime) -> tuple[TimedInhibit, ...]:
     document = parse_json(data)
     if isinstance(document, Mapping):
-        check_version(document.get("version"), STOPS_VERSION)
-    return stops_from_document(document, now)
+        check_version(document.get("version"), INHIBITS_VERSION)
+    return inhibits_from_document(document, now)
 
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """A stop in force."""
+    """An inhibit in force."""
 
-    stop: ManualStop
+    inhibit: TimedInhibit
     ends_at_s: float | None
     """Monotonic time."""
 
+    def at(self, now_s: float) -> TimedInhibit:
+        """Return it with the time that is left."""
+        if self.ends_at_s is None:
+            return self.inhibit
+        return replace(self.inhibit, remaining_s=max(0.0, self.ends_at_s - now_s))
 
-class ManualStops:
-    """The stops in force; used on the event loop.
+
+class Inhibits:
+    """The inhibits in force; used on the event loop.
 
     Args:
         storage: Where they are kept.
         clock: Source of time.
-        apply: Told of each change, before it is saved.
-        on_expired: Told of each stop whose time is over.
+        apply: Called with each change, before it is saved.
+        on_expired: Called with each direction whose time is over.
         run_blocking: Runs what reads and writes files.
 
     """
@@ -91,7 +97,7 @@ class ManualStops:
         self,
         storage: Storage,
         clock: Clock,
-        apply: Callable[[ManualInhibits], None],
+        apply: Callable[[Inhibited], None],
         on_expired: Callable[[Direction], None] = lambda _direction: None,
         run_blocking: RunBlocking = in_thread,
     ) -> None:
@@ -107,19 +113,19 @@ class ManualStops:
         self._writing = threading.Lock()
 
     async def load(self) -> None:
-        """Put in force again what was stopped when the program ended; call it before the first decision."""
-        stops = await self._run_blocking(load_stops, self._storage, self._clock.wall())
-        for stop in stops:
-            left = "until released" if stop.remaining_s is None else f"for another {stop.remaining_s:.0f} s"
-            why = f": {stop.reason}" if stop.reason else ""
-            log.warning("%s is stopped by hand, %s%s", _WORDS[stop.direction], left, why)
-        self._hold(tuple(self._begin(stop) for stop in stops))
+        """Put in force again what was inhibited when the program ended; call it before the first decision."""
+        inhibits = await self._run_blocking(load_inhibits, self._storage, self._clock.wall())
+        for inhibit in inhibits:
+            left = "until released" if inhibit.remaining_s is None else f"for another {inhibit.remaining_s:.0f} s"
+            why = f": {inhibit.reason}" if inhibit.reason else ""
+            log.warning("%s is stopped by hand, %s%s", _WORDS[inhibit.direction], left, why)
+        self._hold(tuple(self._begin(inhibit) for inhibit in inhibits))
         self._changed = False
-        if any(stop.by == _UNKNOWN for stop in stops):  # the file that said something else is no longer there
+        if any(inhibit.by == _UNKNOWN for inhibit in inhibits):  # the file that said something else is no longer there
             await self._run_blocking(self._save_or_tell)
 
     async def run(self) -> None:
-        """End stops when their time is over and save how long the others last, until cancelled."""
+        """End inhibits when their time is over and save how long the others last, until cancelled."""
         try:
             while True:
                 await self._clock.sleep(_CHECK_INTERVAL_S)
@@ -131,26 +137,28 @@ class ManualStops:
                 await self._run_blocking(self._save_or_tell)
             raise
 
-    def current(self) -> tuple[ManualStop, ...]:
-        """Return what is stopped, each with the time that is left."""
+    def current(self) -> tuple[TimedInhibit, ...]:
+        """Return what is inhibited, each with the time that is left."""
         now_s = self._clock.monotonic()
         return tuple(
-            held.stop if held.ends_at_s is None else replace(held.stop, remaining_s=max(0.0, held.ends_at_s - now_s))
+            held.inhibit
+            if held.ends_at_s is None
+            else replace(held.inhibit, remaining_s=max(0.0, held.ends_at_s - now_s))
             for held in self._held
         )
 
-    async def stop(self, direction: Direction, duration_s: float | None, reason: str, by: str) -> ManualStop:
-        """Stop a direction at once, in place of an earlier stop of it, and save that.
+    async def inhibit(self, direction: Direction, duration_s: float | None, reason: str, by: str) -> TimedInhibit:
+        """TimedInhibit a direction at once, in place of an earlier inhibit of it, and save that.
 
         Raises OSError when it could not be saved: then it is in force, but would be gone after a restart.
         """
-        stop = ManualStop(direction, self._clock.wall(), duration_s, reason, by)
-        self._hold((*self._others(direction), self._begin(stop)))
+        inhibit = TimedInhibit(direction, self._clock.wall(), duration_s, reason, by)
+        self._hold((*self._others(direction), self._begin(inhibit)))
         await self._run_blocking(self._save)
-        return stop
+        return inhibit
 
     async def release(self, direction: Direction) -> bool:
-        """End a stop and save that; False when there was none.
+        """End an inhibit and save that; False when there was none.
 
         Raises OSError when it could not be saved: then it has ended, but would be back after a restart.
         """
@@ -166,11 +174,11 @@ class ManualStops:
     def _worth_saving(self) -> bool:
         return self._changed or any(held.ends_at_s is not None for held in self._held)
 
-    def _begin(self, stop: ManualStop) -> _Held:
-        return _Held(stop, None if stop.remaining_s is None else self._clock.monotonic() + stop.remaining_s)
+    def _begin(self, inhibit: TimedInhibit) -> _Held:
+        return _Held(inhibit, None if inhibit.remaining_s is None else self._clock.monotonic() + inhibit.remaining_s)
 
     def _others(self, direction: Direction) -> tuple[_Held, ...]:
-        return tuple(held for held in self._held if held.stop.direction is not direction)
+        return tuple(held for held in self._held if held.inhibit.direction is not direction)
 
     def _end_expired(self) -> bool:
         now_s = self._clock.monotonic()
@@ -180,21 +188,19 @@ class ManualStops:
             expired = set(self._held) - set(kept)
             self._hold(kept)
             for held in expired:
-                self._on_expired(held.stop.direction)
+                self._on_expired(held.inhibit.direction)
         return ended
 
     def _hold(self, held: tuple[_Held, ...]) -> None:
         self._held, self._changed = held, True
-        directions = {each.stop.direction for each in held}
-        self._apply(
-            ManualInhibits(stop_charge=Direction.CHARGE in directions, stop_discharge=Direction.DISCHARGE in directions)
-        )
+        directions = {each.inhibit.direction for each in held}
+        self._apply(Inhibited(charge=Direction.CHARGE in directions, discharge=Direction.DISCHARGE in directions))
 
     def _save(self) -> None:
         with self._writing:  # the later of two writes has the later state
-            self._changed, stops = False, self.current()
+            self._changed, inhibits = False, self.current()
             try:
-                self._storage.write(json.dumps(stops_to_document(stops), indent=1).encode())
+                self._storage.write(json.dumps(inhibits_to_document(inhibits), indent=1).encode())
             except OSError:
                 self._changed = True
                 raise
@@ -206,7 +212,7 @@ class ManualStops:
         try:
             self._save()
         except OSError as error:
-            text = f"the manual stops cannot be saved in {self._storage.name}: {error}"
+            text = f"the inhibits cannot be saved in {self._storage.name}: {error}"
             if text != self._told:
                 log.error("%s", text)  # noqa: TRY400 -- one clear line
             self._told = text
