@@ -37,7 +37,7 @@ class LinkError(BridgeError):
 
 
 class DeviceRefused(BridgeError):  # noqa: N818 -- named in the design: the device refused, nothing went wrong
-    """The BMS answered a request with NACK (protocol Rev D, section 1: ``AA 00 CMD ERR``)."""
+    """The BMS answered a request with NACK (tinybms-protocol.md, 1.1: ``AA 00 CMD ERR``)."""
 
     def __init__(self, command: int, code: int) -> None:
         super().__init__(command, code)

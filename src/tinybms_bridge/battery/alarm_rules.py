@@ -19,7 +19,7 @@ from tinybms_bridge.battery.snapshot import BmsStatus, Ratings, Snapshot
 __all__ = ["AlarmMemory", "AlarmSettings", "Rule", "evaluate", "rules_for"]
 
 _COLD_FAULT_C = -40.0
-"""Below this the BMS switches everything off; fixed in its firmware (protocol reference, section 5.1)."""
+"""Below this the BMS switches everything off; fixed in its firmware (tinybms-protocol.md, 5.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class AlarmSettings:
     imbalance_warn_mv: float | None = None
     imbalance_alarm_mv: float | None = None
     charging_above_a: float = 3.0
-    """Current above which the battery counts as charging for the cold-charge alarm (the seed's figure)."""
+    """Current above which the battery counts as charging for the cold-charge alarm (the ESP32 firmware's figure)."""
     delay_s: float = 2.0
 
 

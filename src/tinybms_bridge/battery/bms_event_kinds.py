@@ -1,7 +1,7 @@
 """The BMS's own events: what each number means, how bad it is, what ends it and what to do.
 
-Numbers, severities and pairs: protocol Rev D, events. What a fault switches off, also where one transistor or one port
-serves both directions: user manual Rev D, protections.
+Numbers, severities and pairs: tinybms-protocol.md, 3. What a fault switches off, also where one transistor or one port
+serves both directions: tinybms-protocol.md, 5.1.
 """
 
 from collections.abc import Mapping
@@ -97,7 +97,7 @@ class EventKind:
 
 
 def severity_of(event_id: int) -> Severity:
-    """Return the severity of an event number by the vendor's ranges (protocol Rev D, events)."""
+    """Return the severity of an event number by the vendor's ranges (tinybms-protocol.md, 3)."""
     if 0x01 <= event_id <= 0x30:
         return Severity.FAULT
     if 0x31 <= event_id <= 0x60:

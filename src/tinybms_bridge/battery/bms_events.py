@@ -1,6 +1,6 @@
 """The BMS's event log, pure: the time of an event, the order of a ring, and which faults are open.
 
-The BMS has no alarm register; its open faults follow only from its events (protocol Rev D, events).
+The BMS has no alarm register; its open faults follow only from its events (tinybms-protocol.md, 3).
 """
 
 import itertools
@@ -14,7 +14,7 @@ __all__ = ["BmsEvent", "DatedEvent", "open_events", "ring_order", "unwrap"]
 
 _SEQUENCES = frozenset({(0x64, 0x62), (0x62, 0x63), (0x63, 0x65)})
 """What comes first of two events that are no fault and its end: a charger is there, a charge begins, it is complete,
-the charger goes (protocol Rev D, one charge)."""
+the charger goes (tinybms-protocol.md, 5.2)."""
 
 _STAMP_SPAN_S = 1 << 24
 """A time stamp has 24 bits and repeats every 194 days."""

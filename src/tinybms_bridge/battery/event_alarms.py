@@ -27,7 +27,7 @@ _ALARM_OF_EVENT: Mapping[int, AlarmName] = MappingProxyType(
         TOO_COLD_TO_CHARGE: AlarmName.LOW_TEMPERATURE_CHARGE,
     }
 )
-"""Numbers of protocol Rev D. What is missing here shows as ``BMS_INTERNAL`` when it is a fault."""
+"""Numbers of events (tinybms-protocol.md, 3). What is missing here shows as ``BMS_INTERNAL`` when it is a fault."""
 
 _LEVELS = {Severity.FAULT: AlarmLevel.ALARM, Severity.WARNING: AlarmLevel.WARNING}
 

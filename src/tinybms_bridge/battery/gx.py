@@ -1,6 +1,6 @@
 """What is known of a GX and of the chargers it controls: facts that limits, frames and configuration share.
 
-Sources: Victron's ``dvcc.py`` and the CAN-bus protocol of batteries (reference victron-can, sections 2 and 4).
+Sources: Victron's ``dvcc.py`` and the CAN-bus protocol of batteries (victron-can.md, 2 and 4).
 """
 
 from typing import Final

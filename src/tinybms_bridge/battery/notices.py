@@ -1,6 +1,6 @@
-"""Notices: warnings of the seed that have no field in frame 0x35A, so only the bridge itself shows them.
+"""Notices: warnings of the ESP32 firmware that have no field in frame 0x35A, so only the bridge itself shows them.
 
-They are communication, low state of charge, high state of charge and derating (firmware reference, section 4.4), and
+They are communication, low state of charge, high state of charge and derating (firmware.md, 4), and
 our own for a temperature sensor that is lost, a lifetime counter that stands, a second BMS on the bus and a
 configuration that cannot be used; the alarms with a field are in ``alarm_rules``. Levels change after a delay and fall
 back with hysteresis.

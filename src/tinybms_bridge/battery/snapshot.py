@@ -20,14 +20,15 @@ __all__ = [
 ]
 
 _FIRMWARE = "2.3"
-"""What every published firmware of the s516 begins with (user manual Rev D); register 501 holds another number."""
+"""What every published firmware of the s516 begins with; register 501 holds another number
+(tinybms-protocol.md, 2.3)."""
 REV_D_FIRMWARE = 251
 """Internal number of firmware 2.3.251: the first with what protocol Rev D has and Rev B has not, which is the state of
 health (register 45, reserved before) and some settings."""
 
 
 class BmsStatus(Enum):
-    """Online status of the BMS, register 50 (protocol Rev D, section 2). Unknown values are UNKNOWN, never a guess."""
+    """Online status of the BMS, register 50 (tinybms-protocol.md, 2). Unknown values are UNKNOWN, never a guess."""
 
     CHARGING = 0x91
     FULLY_CHARGED = 0x92
@@ -276,7 +277,7 @@ class Snapshot:
     ratings: Ratings | None = None
     """The BMS's own settings, or None until they have been read."""
     open_events: tuple[int, ...] = ()
-    """Ids of the BMS's faults and warnings that have not ended (protocol Rev D, section 3); empty when unknown."""
+    """Ids of the BMS's faults and warnings that have not ended (tinybms-protocol.md, 3); empty when unknown."""
     cause_unread: bool = False
     """Whether a fault began after the events were last read, so that ``open_events`` may not hold its cause."""
     image: bytes = field(default=b"", compare=False, repr=False)

@@ -24,7 +24,7 @@ class _Target:
     """One thing that can be reset."""
 
     action: int
-    """Option of command 0x02 (protocol Rev D)."""
+    """Option of command 0x02 (tinybms-protocol.md, 1.2)."""
     consequence: str
     word: str
     """What must be typed to go on; names the consequence."""

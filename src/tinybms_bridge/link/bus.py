@@ -16,7 +16,7 @@ from tinybms_bridge.link.events import Event
 __all__ = ["DEFAULT_DEPTH", "Bus", "BusStatistics", "Envelope", "Subscription"]
 
 DEFAULT_DEPTH = 32
-"""Slots of a subscriber's queue, the figure of the seed."""
+"""Slots of a subscriber's queue, the figure of the ESP32 firmware."""
 
 E = TypeVar("E", bound=Event)
 

@@ -1,6 +1,6 @@
 """The adaptive poll interval: faster while the link is quick and sound, slower while it is not.
 
-The rules are those of the seed's firmware (reference firmware, section 2.5), with one mended: there, an interval
+The rules are those of the ESP32 firmware (firmware.md, 2), with one mended: there, an interval
 that had grown never shrank again while the latency stayed above target + slack. Here it shrinks at any latency that
 leaves room within the interval, only more slowly and not below latency + slack.
 """
@@ -12,7 +12,7 @@ __all__ = ["AdaptiveInterval", "AdaptiveSettings"]
 
 @dataclass(frozen=True, slots=True)
 class AdaptiveSettings:
-    """Times in milliseconds, as in the seed's configuration."""
+    """Times in milliseconds, as in the ESP32 firmware's configuration."""
 
     base_ms: float = 100.0
     """First interval."""

@@ -1,7 +1,7 @@
 """The client: one transaction at a time with the BMS, with retries, wake-up, and nothing old taken for new.
 
 Reads are repeated; writes and actions are sent once, since a repeated reset cuts the power of the load twice
-(protocol reference, sections 1.2 and 1.5). A reply to 0x03 or 0x07 names neither address nor count, so that a late or
+(tinybms-protocol.md, 1.2 and 1.5). A reply to 0x03 or 0x07 names neither address nor count, so that a late or
 doubled one could pass for the next. Therefore each request begins after silence, unexpected bytes are drained, and
 after a request without a reply a probe is sent first: its reply is like no other that may still come, and since
 replies come in the order of the requests, nothing older can come after it.
@@ -61,7 +61,7 @@ class ClientSettings:
     """Times of the dialogue. May be replaced while the client runs."""
 
     attempts: int = 3
-    """Attempts for a read (the seed's ``uart_retry_count`` counts attempts)."""
+    """Attempts for a read (the ESP32 firmware's ``uart_retry_count`` counts attempts)."""
     retry_delay_s: float = 0.1
     timeout_s: float = 0.3
     """Time for one complete answer; 300 to 500 ms is right for a wired line."""

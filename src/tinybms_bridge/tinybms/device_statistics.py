@@ -1,4 +1,4 @@
-"""The BMS's lifetime statistics, registers 100 to 117, and its identity (protocol Rev D, section 2).
+"""The BMS's lifetime statistics, registers 100 to 117, and its identity (tinybms-protocol.md, 2).
 
 The statistics are extremes and counts since they were last cleared; none of them is a limit.
 """

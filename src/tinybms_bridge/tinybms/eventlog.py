@@ -1,6 +1,6 @@
 """The BMS's event log: reading it, and telling what in it is new.
 
-The log is a ring of 49 slots whose time stamps have 24 bits (protocol Rev D, events). Reading it again and again
+The log is a ring of 49 slots whose time stamps have 24 bits (tinybms-protocol.md, 3). Reading it again and again
 shows the same events again and again; ``merge`` lets each through once.
 """
 

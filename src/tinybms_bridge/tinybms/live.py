@@ -43,7 +43,7 @@ IDENTITY_COUNT = 10
 
 _HIGH_POWER = 0x100
 _HIGH_POWER_LEAST_A, _LOW_POWER_LEAST_A = 0.8, 0.08
-"""Thresholds of the two boards (protocol reference, sections 5.4 and 5.6)."""
+"""Thresholds of the two boards (tinybms-protocol.md, 5.4 and 5.6)."""
 _MAX_CELLS = 16
 _CELL_COUNTS = range(4, _MAX_CELLS + 1)
 _LOAD_SWITCHES, _LOAD_FET = range(9), 0
@@ -71,7 +71,7 @@ def decode_live(
     series_cells: int | None = None,
     has_soh: bool = True,
 ) -> Snapshot:
-    """Return the snapshot held by registers 0 to 55 (protocol Rev D, section 2).
+    """Return the snapshot held by registers 0 to 55 (tinybms-protocol.md, 2).
 
     Args:
         words: The 56 registers.
@@ -124,7 +124,7 @@ def decode_soh(raw: int) -> float | None:
 
 
 def decode_ratings(words_from_300: Sequence[int]) -> Ratings:
-    """Return the ratings held by registers 300 to 343 (protocol Rev D, section 2).
+    """Return the ratings held by registers 300 to 343 (tinybms-protocol.md, 2).
 
     Raises:
         ValueError: If the registers up to 320 are not all there.
@@ -173,7 +173,7 @@ def _switches(words: Sequence[int]) -> Switches:
 
 
 def decode_identity(words_from_500: Sequence[int]) -> Identity:
-    """Return the identity held by registers 500 to 509 (protocol Rev D, section 2).
+    """Return the identity held by registers 500 to 509 (tinybms-protocol.md, 2).
 
     Raises:
         ValueError: If there are not 10 words of 16 bits.

@@ -6,7 +6,7 @@ __all__ = ["ratings_problems"]
 
 
 def ratings_problems(ratings: Ratings) -> list[str]:
-    """Return what contradicts the vendor's ranges and order (protocol reference, 2.3 and 5.8); empty if sound."""
+    """Return what contradicts the vendor's ranges and order (tinybms-protocol.md, 2.3 and 5.8); empty if sound."""
     problems = []
     if not 4 <= ratings.series_cells <= 16:
         problems.append(f"{ratings.series_cells} series cells (register 307), expected 4 to 16")

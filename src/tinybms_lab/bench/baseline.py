@@ -1,7 +1,7 @@
 """The charge control of the ESP32 firmware, faults included: the baseline that the engine is compared with.
 
-Formulas, defaults and faults are those of the reference firmware, section 5; what it sends instead of 0 is in section
-4.2. It works on what a real BMS gives, and in the scales of the Victron document, both of which the firmware misses.
+Formulas, defaults and faults are told in firmware.md, 5; what it sends instead of 0 in firmware.md, 3. It works on
+what a real BMS gives, and in the scales of the Victron document, both of which the firmware misses.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ __all__ = ["FirmwareConfig", "FirmwareInput", "FirmwareResult", "compute"]
 
 @dataclass(frozen=True, slots=True)
 class FirmwareConfig:
-    """Configuration with the defaults of the firmware's code (reference firmware, sections 1.5 and 1.6)."""
+    """Configuration with the defaults of the firmware's code (firmware.md, 1)."""
 
     enabled: bool = True
     target_v: float = 58.4
@@ -73,7 +73,7 @@ class FirmwareResult:
 
 
 def compute(inputs: FirmwareInput, config: FirmwareConfig, before: FirmwareResult) -> FirmwareResult:
-    """Return the limits as the firmware computes them (reference firmware, sections 5.2 to 5.4)."""
+    """Return the limits as the firmware computes them (firmware.md, 5.2 to 5.4)."""
     target_v = config.target_v if config.target_v > 0.0 else inputs.pack_v
     base_ccl_a, base_dcl_a = max(inputs.base_ccl_a, 0.0), max(inputs.base_dcl_a, 0.0)
     if not config.enabled:

@@ -22,7 +22,7 @@ class BmsKind(Enum):
     COUNTING = "counting"
     """It bleeds while it reads a charge current, and opens its switches for protections only."""
     DUAL_PORT = "dual port"
-    """That of the user manual (protocol reference, section 5.3): its charger switch opens at register 300 as well."""
+    """That of the user manual (tinybms-protocol.md, 5.3): its charger switch opens at register 300 as well."""
     SINGLE_PORT = "single port"
     """The same with one switch for both directions, which darkens the house."""
 
@@ -150,7 +150,7 @@ def _of_particles(pack: Pack) -> Pack:
 
 
 def target_cell_v(chemistry: str, full_v: float) -> float:
-    """Return where a cell is full enough (reference charging-physics); ``full_v``: register 300."""
+    """Return where a cell is full enough (charging-physics.md, 2); ``full_v``: register 300."""
     return {"lfp": min(3.50, full_v - 0.08), "li-ion": full_v - 0.04, "lto": full_v - 0.06}[chemistry]
 
 

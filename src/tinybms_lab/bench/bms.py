@@ -16,7 +16,7 @@ _MAX_CYCLES = 3000
 _FULL_TOLERANCE_V = 0.002
 """A charger that holds the voltage approaches register 300 without ever reaching it."""
 _HALL_A, _LOW_POWER_A = 0.8, 0.08
-"""Currents that a board with a Hall sensor, and a low-power board, read as 0 (protocol reference, section 5.2)."""
+"""Currents that a board with a Hall sensor, and a low-power board, read as 0 (tinybms-protocol.md, 5.2)."""
 _SEEN_CHARGE_C = 0.4
 """Largest charge current in the statistics of a used pack, as a multiple of its capacity."""
 _SEEN_DISCHARGE_C = 0.7
@@ -151,7 +151,7 @@ class BenchBms:
         return tuple([i in indexes for i in range(len(self._cells_v))]) if indexes else self._no_bits
 
     def _follow(self, now_s: float, true_a: float, offered_a: float) -> None:
-        """Find the end of a charge, and the cells to bleed (protocol reference, sections 5.3 and 5.5)."""
+        """Find the end of a charge, and the cells to bleed (tinybms-protocol.md, 5.3 and 5.5)."""
         over_voltage = Protection.OVER_VOLTAGE in self.judge.open
         high = balancing_wanted(self._cells_v, self._limits, over_voltage=over_voltage)
         self.wanted = frozenset(high)

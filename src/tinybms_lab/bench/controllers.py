@@ -1,6 +1,6 @@
 """What decides the limits in a run, our engine or the firmware's task, and what of it is on the bus, and when.
 
-Frame 0x351 carries the three limits in steps of 0.1, rounded, saturated (reference victron-can, section 2). A burst
+Frame 0x351 carries the three limits in steps of 0.1, rounded, saturated (victron-can.md, 2). A burst
 goes out once a second with what was decided before; a limit that fell does not wait for it.
 """
 
@@ -185,7 +185,7 @@ class EngineController:
 
 
 class FirmwareController:
-    """The task of the ESP32 firmware (reference firmware, section 5.1): every 20 s, first result 20 s after boot."""
+    """The task of the ESP32 firmware (firmware.md, 5.1): every 20 s, first result 20 s after boot."""
 
     def __init__(self, config: FirmwareConfig, period_s: float = 20.0) -> None:
         self.name = "firmware"
@@ -211,7 +211,7 @@ class FirmwareController:
         self._result = self._due_s = None
 
     def _frame(self, snapshot: Snapshot, statistics: Statistics, now_s: float) -> Sent:
-        """Return the frame; what is not above 0 is replaced (reference firmware, section 4.2)."""
+        """Return the frame; what is not above 0 is replaced (firmware.md, 3)."""
         result = self._result or FirmwareResult()
         sent = quantised(
             result.cvl_v if result.cvl_v > 0.0 else snapshot.pack.voltage_v,

@@ -51,7 +51,7 @@ class SensorPlan:
     current_noise_a: float = 0.1
     temperature_noise_c: float = 0.1
     idle_a: float = 0.8
-    """Currents within ± this read as exactly 0 (protocol reference, section 5.2: the high-power board)."""
+    """Currents within ± this read as exactly 0 (tinybms-protocol.md, 5.2: the high-power board)."""
     external: bool = True
     """Whether two external temperature sensors are on the cells."""
     board: bool = False

@@ -1,8 +1,8 @@
 """The closed loop: pack, BMS, controller, bus, GX and devices, in steps of a second or longer.
 
 A step lasts a second while anything happens, longer while nothing does. Beside it stands what the readings of a BMS
-demand by themselves, whatever an algorithm makes of them: where a BMS would open a switch (protocol reference,
-section 5.1) the limit of that direction has to be 0; where no reading has come for longer than a GX waits, no current
+demand by themselves, whatever an algorithm makes of them: where a BMS would open a switch (tinybms-protocol.md,
+5.1) the limit of that direction has to be 0; where no reading has come for longer than a GX waits, no current
 may be promised to a charger.
 """
 

@@ -1,9 +1,9 @@
 """What lets the switches of a TinyBMS open: its protections, and the course of a charge.
 
-Protections are judged on the true cell voltages: what would have tripped, and which switch opens (protocol reference,
-section 5.1: registers 301, 305 and 315 to 320; automatic recovery after the 5 s of register 332).
+Protections are judged on the true cell voltages: what would have tripped, and which switch opens (tinybms-protocol.md,
+5.1: registers 301, 305 and 315 to 320; automatic recovery after the 5 s of register 332).
 
-A charge goes as the user manual tells it (protocol reference, section 5.3), with the decisions and times of the
+A charge goes as the user manual tells it (tinybms-protocol.md, 5.3), with the decisions and times of the
 simulated TinyBMS. The charger never unplugs itself: on a solar system it is always there, so that after a full charge
 only an empty cell, or register 321, lets it charge again.
 """

@@ -73,7 +73,7 @@ def _inner_slope(secant_0: float, secant_1: float, width_0: float, width_1: floa
 
 @dataclass(frozen=True, slots=True)
 class CellSettings:
-    """Cell settings of the BMS for one chemistry, in the units of the registers (protocol Rev D, settings 300-320).
+    """Cell settings of the BMS for one chemistry, in the units of the registers (tinybms-protocol.md, 2.3).
 
     Raises:
         ValueError: the four voltages break the order 316 + 10 <= 301, 301 + 10 <= 300, 300 + 10 <= 315.

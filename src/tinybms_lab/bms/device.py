@@ -79,7 +79,7 @@ class BmsOptions:
 
 
 REFRESH_S = 0.1
-"""The BMS renews its data ten times a second (user manual Rev D)."""
+"""The BMS renews its data ten times a second (tinybms-protocol.md, 1.6)."""
 
 _LIVE, _STATISTICS, _EVENTS, _VERSION = 0, 100, 200, 500
 _SOC_SET, _SOH_SET, _MODE = 328, 323, 340

@@ -1,4 +1,4 @@
-"""Injected faults of the line: what may happen to a request or a reply on its way (protocol reference, 5.9)."""
+"""Injected faults of the line: what may happen to a request or a reply on its way (tinybms-protocol.md, 5.9)."""
 
 import random
 from collections import Counter

@@ -1,6 +1,6 @@
 """The device's end of a serial line without I/O: bytes in, bytes out when due, broadcasts and faults in between.
 
-Registers 342 and 343 make a BMS send text unasked (user manual Rev D, broadcast). Known of the formats are the thirteen
+Registers 342 and 343 make a BMS send text unasked (tinybms-protocol.md, 1.7). Known of the formats are the thirteen
 numbers of CA V3; of ASCII that its fields are ``KEY:value`` with tabs between, the keys BPV, MINCV, OS, LST, LSS, CST,
 CSS, ST and SS, and ``----`` for a sensor that is not there. The other keys, the numbers of decimals and the SOC BAR
 bytes are choices.
@@ -224,7 +224,7 @@ def _sensor(word: int) -> str:
 
 
 BAUDRATE = 115200
-"""Speed of a TinyBMS, fixed by the vendor (protocol Rev D, section 1)."""
+"""Speed of a TinyBMS, fixed by the vendor (tinybms-protocol.md, 1)."""
 
 
 class Line:

@@ -1,6 +1,6 @@
 """The decisions of the BMS from one measurement to the next: balancing, charge, protections, switches, status.
 
-For the course of a charge the manual (user manual Rev D, charging) names the conditions and two times (registers 310
+For the course of a charge the manual (tinybms-protocol.md, 5.3) names the conditions and two times (registers 310
 and 311); the shorter times here are choices.
 """
 
@@ -268,7 +268,7 @@ class BmsLogic:
         return events
 
     def is_active(self, measured: Measurement, limits: Thresholds) -> bool:
-        """Return whether something keeps the BMS awake (user manual Rev D, sleep)."""
+        """Return whether something keeps the BMS awake (tinybms-protocol.md, 5.6)."""
         active = self.protections.active
         empty = EventId.UNDER_VOLTAGE in active or EventId.DISCHARGED in active
         charger = self.charge.charger and EventId.UNDER_VOLTAGE not in active

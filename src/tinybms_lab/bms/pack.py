@@ -10,7 +10,7 @@ from tinybms_lab.bms.chemistry import Chemistry
 __all__ = ["BLEED_A", "Cell", "Pack", "PackCell", "warmed_c"]
 
 BLEED_A = 0.150
-"""Balancing current per cell of a v2.2 board (user manual Rev D, balancing)."""
+"""Balancing current per cell of a v2.2 board (tinybms-protocol.md, 5.5)."""
 
 _THERMAL_TAU_S = 3600.0
 _GOLDEN_RATIO = 0.6180339887498949

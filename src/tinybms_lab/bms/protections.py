@@ -1,4 +1,4 @@
-"""Protections: what trips each, what it switches off, its delays and how it ends (user manual Rev D, protections).
+"""Protections: what trips each, what it switches off, its delays and how it ends (tinybms-protocol.md, 5.1).
 
 Limits are strict: a value at the limit does not trip.
 """

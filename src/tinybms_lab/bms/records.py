@@ -20,7 +20,7 @@ _LAST_WARNING = 0x60
 
 
 class EventId(IntEnum):
-    """Numbers of the events (protocol Rev D, events)."""
+    """Numbers of the events (tinybms-protocol.md, 3)."""
 
     UNDER_VOLTAGE = 0x02
     OVER_VOLTAGE = 0x03

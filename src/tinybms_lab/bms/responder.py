@@ -1,4 +1,4 @@
-"""The protocol side of a simulated BMS, without I/O: request bytes in, packets to send out (protocol Rev D)."""
+"""The protocol side of a simulated BMS, without I/O: request bytes in, packets to send out (tinybms-protocol.md, 1)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -244,7 +244,7 @@ _SIMPLE: dict[Command, _Answer] = {
 
 
 LATENCY_S = 0.001
-"""Time of a real unit between the end of a request and the start of its reply (protocol reference, 1.6)."""
+"""Time of a real unit between the end of a request and the start of its reply (tinybms-protocol.md, 1.6)."""
 
 PARTIAL_TIMEOUT_S = 3.0
 """A request that stops half way is forgotten after this long (UART time-out of firmware 2.3.222)."""

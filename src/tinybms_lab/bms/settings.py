@@ -1,6 +1,6 @@
 """The settings of a simulated BMS: registers 300 to 399 with defaults, writes, and ranges that move.
 
-The vendor says which ranges move (protocol Rev D, 0x1D; user manual Rev D, settings and port modes), with all numbers
+The vendor says which ranges move (tinybms-protocol.md, 1.2, 5.7 and 5.8), with all numbers
 for 300, 301, 315 and 316, and with the largest values of 317 and 318. Where the manual contradicts itself the table
 of the port modes counts. The smallest value of 304 and the largest of 305 are choices.
 """
@@ -109,7 +109,7 @@ def _single_port_fet(settings: Mapping[int, int]) -> bool:
 
 SETTINGS_ADDRESS = 300
 SETTINGS_COUNT = 100
-"""Commands 0x1D and the writable area reach from 300 to 399 (protocol Rev D, section 1)."""
+"""Commands 0x1D and the writable area reach from 300 to 399 (tinybms-protocol.md, 1)."""
 
 WRITE_TO_SET = (323, 328)
 """State of health and of charge: a write sets the live value, a read always gives 0xFFFF."""
@@ -142,7 +142,7 @@ def default_settings(chemistry: Chemistry, board: Board, cells: int, capacity_ah
 
 
 class OutOfRange(Enum):
-    """What a unit does with a value outside its range; the vendor does not say (protocol reference, 5.8)."""
+    """What a unit does with a value outside its range; the vendor does not say (tinybms-protocol.md, 5.8)."""
 
     NACK = "nack"
     CLAMP = "clamp"

@@ -116,7 +116,7 @@ _SENSOR_RANGE_V = 4.5
 """Most that a cell input can read."""
 
 _LOWEST_WIRE_DROP_V = 0.65
-"""Without the lowest sense wire the lowest cell reads 0.6 to 0.7 V low (user manual Rev D)."""
+"""Without the lowest sense wire the lowest cell reads 0.6 to 0.7 V low (tinybms-protocol.md, 5.8)."""
 
 
 @dataclass(frozen=True, slots=True)

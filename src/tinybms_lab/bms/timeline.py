@@ -12,7 +12,7 @@ __all__ = ["RESTART_S", "SLEEP_AFTER_S", "Presence", "Timeline"]
 
 
 SLEEP_AFTER_S = 10.0
-"""The BMS sleeps after this long without traffic and without activity (user manual Rev D, sleep)."""
+"""The BMS sleeps after this long without traffic and without activity (tinybms-protocol.md, 5.6)."""
 
 RESTART_S = 1.5
 """Silence after a restart; the vendor does not document how long it lasts."""

@@ -26,7 +26,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """The power part of the BMS: its activity threshold and its current cutoffs (user manual Rev D)."""
+    """The power part of the BMS: its activity threshold and its current cutoffs (tinybms-protocol.md, 5.2 and 5.7)."""
 
     type_bits: int
     """Power type and current sensor: bits 8 to 10 of register 501."""
@@ -111,7 +111,7 @@ _GARBAGE = (0xFFFF, 0xFFFB)
 
 
 class OffMap(Enum):
-    """Answer to a read of addresses that are in no document; real units did both (protocol reference, 1.3)."""
+    """Answer to a read of addresses that are in no document; real units did both (tinybms-protocol.md, 1.3)."""
 
     NACK = "nack"
     GARBAGE = "garbage"

@@ -1,6 +1,6 @@
 """A GX with DVCC: how it turns CVL, CCL and DCL into set points for chargers and inverter.
 
-Behaviour from Victron's dvcc.py as told in the reference victron-can, section 4: a loop of 3 s; solar chargers
+Behaviour from Victron's dvcc.py as told in victron-can.md, 4: a loop of 3 s; solar chargers
 regulate at CVL + 0.4 V and without CCL while they feed in; CCL otherwise limits what the chargers give beyond the
 loads; in an island DCL is ignored unless it is 0, which switches the inverter off; without limits for 3 s everything
 stops.

@@ -1,7 +1,7 @@
 """Balancing gets done: a small charge current is kept where the BMS bleeds, until the cells are alike.
 
-A TinyBMS bleeds 150 mA, only from cells above register 303 and only while it reads a charge current (protocol
-reference, section 5.5). A charge that ends when its first cell is full therefore balances next to nothing: that cell
+A TinyBMS bleeds 150 mA, only from cells above register 303 and only while it reads a charge current
+(tinybms-protocol.md, 5.5). A charge that ends when its first cell is full therefore balances next to nothing: that cell
 passes from register 303 to its target within minutes, and then no current flows. A held current of 1 A does not help
 either, since it charges a cell seven times as fast as the bleeding empties it. What helps is to go to and fro: the
 highest cell is charged with a small current up to its top, discharged a little by the loads (or sold) to just above
@@ -36,7 +36,7 @@ from tinybms_bridge.battery.quick import replacer
 __all__ = ["apply_balancing", "hold_a", "next_balancing"]
 
 _BLEED_A = 0.15
-"""Of each cell that is bled (protocol reference, section 5.5)."""
+"""Of each cell that is bled (tinybms-protocol.md, 5.5)."""
 
 _BEGIN_SHARE, _END_SHARE = 0.005, 0.003
 """Of the capacity: cells further apart are balanced, until they are nearer than the second. A BMS calls cells alike at

@@ -9,7 +9,7 @@ Where the lowest level changes nothing, a source charges that no GX controls: th
 and the user is told.
 
 A TinyBMS opens its charger switch where a cell comes to register 300, balances, and closes it when the cells agree
-(protocol reference, section 5.3). Behind an open switch the chargers stand at their target, volts above the pack, and
+(tinybms-protocol.md, 5.3). Behind an open switch the chargers stand at their target, volts above the pack, and
 it would close into all that they have. So CVL follows the pack down and waits there for as long: it closes without a
 step. The switch itself is told by no register. What shows it is a charge that ends within a second, at a cell that was
 there.

@@ -1,6 +1,6 @@
 """How this battery is charged: target, FLOAT, protection and charge currents as one coherent set.
 
-By chemistry the values are those that an expert would choose (reference charging-physics, last table): a target that
+By chemistry the values are those that an expert would choose (charging-physics.md, 2): a target that
 fills the cells without keeping them at their highest voltage, a FLOAT at the voltage of a full cell at rest, and a
 protection that ends below register 300, where a TinyBMS opens its charger switch. They hang together: a protection that
 begins below the target would fight it. So a configuration that sets target, FLOAT voltage or FLOAT rule keeps the
@@ -78,7 +78,7 @@ class _Table:
 
 
 _COLD = ((0.0, 0.0), (5.0, 0.12), (10.0, 0.30), (15.0, 0.5), (20.0, 0.7))
-"""Makers' tables; above, lithium is plated (reference charging-physics)."""
+"""Makers' tables; above, lithium is plated (charging-physics.md, 2)."""
 
 WARM_C = 25.0
 """From here register 318 alone counts."""
@@ -325,7 +325,7 @@ def _by_chemistry(ratings: Ratings, settings: LimitSettings, fit: Fit, *, feed_i
 
 
 def _full_voltage_refused(ratings: Ratings, *, feed_in: bool) -> str:
-    """Return why this unit may not be balanced at register 300; empty where it may (protocol reference, 5.3)."""
+    """Return why this unit may not be balanced at register 300; empty where it may (tinybms-protocol.md, 5.3)."""
     if ratings.switches is Switches.SINGLE:
         return "a single port: its switch opens at register 300 and takes the loads with it"
     if ratings.switches is Switches.UNKNOWN:

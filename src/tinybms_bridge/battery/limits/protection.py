@@ -1,14 +1,14 @@
 """Stages 3, 5, 6 and 7: the highest cell, a fault of the BMS, missing data and the user's stops, and the final clamp.
 
 Stage 3: CVL follows the highest cell, so that no cell passes the BMS's cutoff while others are still low. It is the
-controller of the seed's firmware (reference firmware, section 5.4), with its faults mended: it acts on the CVL that is
+controller of the ESP32 firmware (firmware.md, 5.4), with its faults mended: it acts on the CVL that is
 in force instead of on a ceiling far above it, learns at which pack voltage the highest cell was too high and stays
 below it, rises again by a ramp up to the target and not only for one cycle, and leaves DCL alone. What it does follows
 from measured voltages and from time, never from how often it is asked: a GX answers within seconds, samples come ten
 times a second. Stage 4 is in ``derating`` and ``discharge``.
 
 Stage 5: a fault of the BMS caps the direction that the BMS itself cuts, and only that direction. Register 50 says only
-"fault"; the cause comes from the open events of the BMS (protocol reference, sections 3 and 5.1), and what some of them
+"fault"; the cause comes from the open events of the BMS (tinybms-protocol.md, 3 and 5.1), and what some of them
 cut hangs on the switches of the unit. A fault that is not known, or not known to cut anything, stops charging, never
 the loads: off grid a DCL of 0 switches the lights off, and a BMS that wants the loads off has cut them already.
 

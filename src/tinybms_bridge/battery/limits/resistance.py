@@ -28,7 +28,7 @@ LEAST_FACTOR, MOST_FACTOR = 0.3, 3.0
 """Of the estimate: no cell with its connections has less, and one with more is not what a limit should be set by."""
 
 _VOLTS_PER_C = 0.2
-"""At 25 °C a current of 0.01C moves a usual cell by 2 mV after some minutes (reference charging-physics)."""
+"""At 25 °C a current of 0.01C moves a usual cell by 2 mV after some minutes (charging-physics.md, 3)."""
 
 _COLD_FACTOR = 3.0
 """At 0 °C the resistance is this many times that at 25 °C; colder, it is taken as no higher."""

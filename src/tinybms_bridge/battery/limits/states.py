@@ -1,4 +1,4 @@
-"""Stage 2: the six charge states of the seed, with hysteresis, a memory of FLOAT, and a cap on every hold.
+"""Stage 2: the six charge states of the ESP32 firmware, with hysteresis, a memory of FLOAT, and a cap on every hold.
 
 Order of precedence: SUSTAIN (nearly empty), IMBALANCE_HOLD (cells differ), FLOAT (latched from ``float_soc``, unless
 the cells contradict, down to ``float_exit``), then FLOAT_APPROACH, TRANSITION and BULK by SOC. A state that is held
@@ -164,7 +164,7 @@ def next_state(
 def apply_state(
     draft: Draft, context: Context, memory: StateMemory, uneven: bool = False, hold_a: float | None = None
 ) -> None:
-    """Lower the draft to what the state allows (reference firmware, section 5.2).
+    """Lower the draft to what the state allows (firmware.md, 5.2).
 
     ``uneven``: the charge is over although the cells are far apart. ``hold_a``: the current of FLOAT and of a hold,
     where it is another than the battery's own.

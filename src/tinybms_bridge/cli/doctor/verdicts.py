@@ -33,7 +33,7 @@ __all__ = [
 _LATE_BALANCING_V = 0.10
 """Register 303 this near register 300 lies above the target of days that are no balancing days."""
 _SENSE_WIRE_DROP_V = (0.5, 0.8)
-"""The lowest cell reads 0.6 to 0.7 V low when its lower sense wire is missing (user manual Rev D)."""
+"""The lowest cell reads 0.6 to 0.7 V low when its lower sense wire is missing (tinybms-protocol.md, 5.8)."""
 
 
 @dataclass(frozen=True, slots=True)

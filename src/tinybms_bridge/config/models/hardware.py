@@ -8,7 +8,7 @@ from tinybms_bridge.config.models.base import Section, flag, listed, number, tex
 __all__ = ["BAUD_RATE", "CAN_BITRATES", "FIRMWARE_BAUD_RATES", "Can", "CanInterface", "Hardware", "Uart"]
 
 BAUD_RATE = 115_200
-"""The vendor fixes the line of a TinyBMS at 115200 8N1 (protocol Rev D, section 1)."""
+"""The vendor fixes the line of a TinyBMS at 115200 8N1 (tinybms-protocol.md, 1)."""
 
 FIRMWARE_BAUD_RATES = (9_600, 19_200, 38_400, 57_600)
 """Other rates of the firmware's page and samples, with which no TinyBMS would ever answer; read as ``BAUD_RATE``."""

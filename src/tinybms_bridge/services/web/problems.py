@@ -40,7 +40,7 @@ _CODES = {
 
 
 class Problem(BaseModel):
-    """Shape of every error (RFC 9457, section 3, and firmware.md section 7.1)."""
+    """Shape of every error (RFC 9457, section 3, and firmware.md, 6)."""
 
     type: str
     title: str

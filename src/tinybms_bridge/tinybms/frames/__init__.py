@@ -1,4 +1,4 @@
-"""The TinyBMS UART protocol without I/O: requests, replies and the two receivers (protocol Rev D, section 1)."""
+"""The TinyBMS UART protocol without I/O: requests, replies and the two receivers (tinybms-protocol.md, 1)."""
 
 from tinybms_bridge.tinybms.frames.framer import CrcMismatch, Event, Framer, Garbage
 from tinybms_bridge.tinybms.frames.replies import (

@@ -1,4 +1,4 @@
-"""What may answer a request, and what that looks like on the wire (protocol Rev D, section 1)."""
+"""What may answer a request, and what that looks like on the wire (tinybms-protocol.md, 1)."""
 
 import struct
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Replies of the BMS (protocol Rev D, section 1): what they mean and their bytes.
+"""Replies of the BMS (tinybms-protocol.md, 1): what they mean and their bytes.
 
 ``encode`` returns one frame per packet, and more than one only for 0x07 and 0x09. It raises ``ValueError`` for a
 value that does not fit its field. First the envelopes (with a length byte and without one), then the replies to

@@ -1,4 +1,4 @@
-"""Requests of the host to the BMS (protocol Rev D, section 1): what they mean, their bytes, and the way back."""
+"""Requests of the host to the BMS (tinybms-protocol.md, 1): what they mean, their bytes, and the way back."""
 
 import struct
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What every frame is made of: command codes, checksum, words, packets (protocol Rev D, sections 1 and 2)."""
+"""What every frame is made of: command codes, checksum, words, packets (tinybms-protocol.md, 1 and 2)."""
 
 import struct
 from collections.abc import Sequence

@@ -61,7 +61,7 @@ def _decimals(scale: float) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """One row of the register catalogue (protocol Rev D, section 2)."""
+    """One row of the register catalogue (tinybms-protocol.md, 2)."""
 
     address: int
     """First register."""

@@ -1,6 +1,6 @@
 """Actions: what is no setting, because it acts once. Each needs an explicit confirmation.
 
-Commands 0x02 and the write-to-set registers 323 and 328 (protocol Rev D, sections 1 and 2); register 340 is a setting
+Commands 0x02 and the write-to-set registers 323 and 328 (tinybms-protocol.md, 1 and 2); register 340 is a setting
 too, and restarts the BMS.
 """
 

@@ -1,4 +1,4 @@
-"""The settings by name: one typed field each, with its place in registers 300 to 343 (protocol Rev D, section 2).
+"""The settings by name: one typed field each, with its place in registers 300 to 343 (tinybms-protocol.md, 2).
 
 A name is the key of the register catalogue with its unit: ``over_voltage_cutoff_v``. Several fields may share a
 register; the bits around a field are kept. The two registers that set the state of charge and of health are no

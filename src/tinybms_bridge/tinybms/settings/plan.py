@@ -1,6 +1,6 @@
 """From wanted values to a plan: everything judged before anything is written, in an order that is safe throughout.
 
-Every rule that holds before and after holds in between as well. The BMS has dynamic limits (protocol reference, 5.8):
+Every rule that holds before and after holds in between as well. The BMS has dynamic limits (tinybms-protocol.md, 5.8):
 a batch in ascending order can be refused half way, and a power loss may leave any intermediate state for good.
 """
 

@@ -1,7 +1,7 @@
 """What bounds a setting, what must hold between settings, and what a change does to the power, in plain words.
 
 The range that counts is the BMS's own where it tells one that makes sense, else the vendor's. Some of the BMS's limits
-move with other settings (protocol reference, 2.3, 5.7 and 5.8; user manual Rev D): they are true for the present state
+move with other settings (tinybms-protocol.md, 2.3, 5.7 and 5.8): they are true for the present state
 and wrong for the state after a batch that changes those as well.
 """
 

@@ -167,7 +167,7 @@ async def _unless_refused(link: Link, address: int, count: int) -> Words | None:
 async def _own_tables(link: Link, words: Words) -> tuple[OwnTables | None, str]:
     """Return the tables of 0x1D, or why there are none to trust.
 
-    The vendor does not say at which register they start (protocol Rev D, section 1); that the table of current values
+    The vendor does not say at which register they start (tinybms-protocol.md, 1); that the table of current values
     equals the registers shows it.
     """
     try:

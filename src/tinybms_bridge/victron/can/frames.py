@@ -1,4 +1,4 @@
-"""The minimum set of frames, which alone lets a GX charge and discharge (victron-can.md, sections 2 and 3)."""
+"""The minimum set of frames, which alone lets a GX charge and discharge (victron-can.md, 2 and 3)."""
 
 import math
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""The optional frames: names, versions, modules, cells, energy, serial number (victron-can.md, section 2)."""
+"""The optional frames: names, versions, modules, cells, energy, serial number (victron-can.md, 2)."""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Whether a GX is at the other end of the bus, from its frames 0x305 and 0x307 (victron-can.md, section 1)."""
+"""Whether a GX is at the other end of the bus, from its frames 0x305 and 0x307 (victron-can.md, 1)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

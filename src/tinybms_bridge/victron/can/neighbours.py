@@ -10,7 +10,7 @@ from tinybms_bridge.hal.clock import Clock
 __all__ = ["BMS_IDS", "BusSilence", "SecondBms"]
 
 BMS_IDS = (0x351, 0x355, 0x356, 0x35A)
-"""Frames that only a BMS sends: limits, state of charge, measurements, alarms (victron-can.md, section 2)."""
+"""Frames that only a BMS sends: limits, state of charge, measurements, alarms (victron-can.md, 2)."""
 
 _ECHO_S = 2.0
 """An adapter that hears its own frames hears them within this time."""

@@ -69,14 +69,14 @@ class FrameSettings:
     """Up to 8 characters for 0x382; empty: not sent."""
     separate_manufacturer: bool = False
     """False: 0x35E has the text of 0x370, as the document asks; the manufacturer shows when the battery has no name.
-    True: 0x35E carries the manufacturer beside 0x370, as a battery in the field does (section 5)."""
+    True: 0x35E carries the manufacturer beside 0x370, as a battery in the field does (victron-can.md, 5)."""
     battery_model_id: int = 0
     """Model or type id of 0x35F, 0..65535."""
     send_high_resolution_soc: bool = True
     discharge_voltage_in_351: bool = True
     """False: 0x351 ends after DCL."""
     system_status: int | Literal["online"] = 0
-    """0..3 as they are, or ``online``: 2 while the samples are fresh, otherwise 1 (section 3)."""
+    """0..3 as they are, or ``online``: 2 while the samples are fresh, otherwise 1 (victron-can.md, 3)."""
     unknown_soh_percent: float = 100.0
     """State of health to send when the BMS does not report one."""
     installed_capacity_bytes: int = 2

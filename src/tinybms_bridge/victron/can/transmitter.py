@@ -14,7 +14,7 @@ __all__ = ["FrameSource", "Transmitter", "TransmitterSettings", "TransmitterStat
 FrameSource = Callable[[], tuple[CanFrame, ...] | None]
 """Returns one consistent set of frames, the most urgent first, or None when nothing may be sent."""
 
-_SMALLEST_GAP_S = 0.02  # 50 frames/s; some 300/s broke the detection of the battery (victron-can.md, section 1)
+_SMALLEST_GAP_S = 0.02  # 50 frames/s; some 300/s broke the detection of the battery (victron-can.md, 1)
 _SMALLEST_KICK_GAP_S = 0.1
 _SMALL_FALL_GAP_S = 1.0
 """A fall that matters little may wait as long as a burst does; it must not fill the bus."""

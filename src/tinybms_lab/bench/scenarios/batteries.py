@@ -17,7 +17,7 @@ _FOUR = BatteryPlan(cells=4, soc=0.85)
 _EIGHT = BatteryPlan(cells=8, soc=0.85)
 _LI_ION_SHORT = 7.0
 """The target is 40 mV below register 300, where the slope of Li-ion keeps 3.5 % of the charge, and FLOAT 30 mV below
-that: more is the owner's choice, at the cost of the life of the cells (reference charging-physics)."""
+that: more is the owner's choice, at the cost of the life of the cells (charging-physics.md, 2)."""
 _COLD = BatteryPlan(temperature_c=-6.0, soc=0.85)
 _FROST = Swing(1.0, 14.0, lowest_h=4.0)
 

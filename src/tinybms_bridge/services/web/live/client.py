@@ -1,6 +1,6 @@
 """One follower of the live data: what it may ask for, how many messages it may get, and the slots of those not taken.
 
-The bounds (shortest interval, burst, longest message) are those of the firmware reference, section 7.7.
+The bounds (shortest interval, burst, longest message) are those of the ESP32 firmware (firmware.md, 6).
 """
 
 import asyncio
@@ -168,7 +168,7 @@ class Client:
         self.topics: frozenset[Topic] = frozenset({Topic.STATUS})
         """What it wants."""
         self.registers = True
-        """Whether it wants the field of that name in the flat message, as the seed sends it."""
+        """Whether it wants the field of that name in the flat message, as the ESP32 firmware sends it."""
         self.interval_s = interval_s
         """Between two of its messages."""
         self.wanted_s: float | None = None

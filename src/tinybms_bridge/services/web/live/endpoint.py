@@ -1,4 +1,4 @@
-"""``/ws``: the live data of the seed. A sender and a reader side by side; the first to end ends both."""
+"""``/ws``: the live data, as of the ESP32 firmware. A sender and a reader side by side; the first to end ends both."""
 
 import asyncio
 from contextlib import suppress

@@ -1,9 +1,9 @@
-"""The state of the battery under the names of the seed: once for ``/api/status`` and ``/ws``, so that they agree.
+"""The battery in the flat fields of the ESP32 firmware: once for ``/api/status`` and ``/ws``, so that they agree.
 
 ``BatteryNow`` is what both say. What a document has beside it, it adds to that model and names nothing anew. What is
-not live or not sent is null, also under the names of the seed; the last values are in an object of their own. The field
-``registers`` has the last sample as the registers that it came from. Fractions are as they come: whatever goes out
-gives them their decimals (``answers.rounded``).
+not live or not sent is null, also under the names of the ESP32 firmware; the last values are in an object of their
+own. The field ``registers`` has the last sample as the registers that it came from. Fractions are as they come:
+whatever goes out gives them their decimals (``answers.rounded``).
 """
 
 from collections.abc import Callable
@@ -159,7 +159,7 @@ _CELLS = 16
 
 
 class LiveRegister(TypedDict):
-    """One value of the BMS (protocol Rev D, section 2)."""
+    """One value of the BMS (tinybms-protocol.md, 2)."""
 
     address: int
     name: str
@@ -233,7 +233,7 @@ class FlatStats(Answer):
 
 
 class RegisterValue(Answer):
-    """One value of the live sample by register of the BMS (protocol Rev D, section 2)."""
+    """One value of the live sample by register of the BMS (tinybms-protocol.md, 2)."""
 
     address: int
     name: str

@@ -242,7 +242,7 @@ class Diagnostics(Answer):
     version: str
     uptime_s: float
     heap_free: int | None
-    """Bytes that the machine could still give; the seed's name for it."""
+    """Bytes that the machine could still give; the ESP32 firmware's name for it."""
     memory: Memory
     process: Process
     tasks: list[str]

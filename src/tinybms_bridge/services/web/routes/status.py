@@ -1,4 +1,4 @@
-"""``GET /api/status``: the flat object of the seed's README."""
+"""``GET /api/status``: the flat object that the README of the ESP32 firmware shows."""
 
 from fastapi import APIRouter
 
