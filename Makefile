@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 
-.PHONY: run test test-random bench lint format types imports unit rig-physics wheels lock clean help
+.PHONY: run test test-random bench lint format types imports unit rig-physics rig-socketcan wheels lock clean help
 
 run: ## Simulated battery, bridge and GX in one process, with live values; Ctrl-C ends it
 	@scripts/bootstrap.sh runtime
@@ -45,6 +45,10 @@ bench: ## Measure; figures go to docs/performance.md by hand, with machine and d
 rig-physics: ## The cells of the bench against PyBaMM, then the engine with packs of them: half an hour, 830 MB
 	@scripts/bootstrap.sh physics
 	@.venv-physics/bin/python -m rigs.physics $(ARGS)
+
+rig-socketcan: ## The port of SocketCAN on a real kernel, as root on vcan0, which it removes and adds again
+	@scripts/bootstrap.sh dev
+	@$(BIN)/python -m rigs.socketcan $(ARGS)
 
 wheels: ## The program and its laboratory as two wheels in dist/
 	@scripts/bootstrap.sh runtime

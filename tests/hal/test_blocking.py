@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tinybms_bridge.hal.blocking import RunBlocking, in_place, in_thread
+from tinybms_bridge.hal.blocking import RunBlocking, in_place, in_thread, or_discard
 
 
 def divide(dividend: int, *, by: int) -> float:
@@ -44,3 +44,38 @@ async def test_in_place_is_over_before_anything_else_runs(tmp_path: Path) -> Non
     assert await in_place(write, "text") == 4
     assert others == []
     await task
+
+
+async def test_what_opens_after_its_opener_was_cancelled_is_discarded() -> None:
+    """A thread cannot be stopped, so what it opened is closed again; an error then is nobody's."""
+    results: list[asyncio.Future[str]] = [asyncio.get_running_loop().create_future() for _ in range(2)]
+    discarded: list[str] = []
+    waiting = [asyncio.create_task(_waits(each, discarded.append)) for each in results]
+    await asyncio.sleep(0)
+    for task in waiting:
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert discarded == []
+    results[0].set_result("socket")
+    results[1].set_exception(OSError("too late"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert discarded == ["socket"]
+
+
+async def test_what_opens_in_time_is_kept() -> None:
+    """Neither the result nor an error is taken from who waits."""
+    discarded: list[str] = []
+    opened: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    opened.set_result("socket")
+    assert await or_discard(opened, discarded.append) == "socket"
+    refused: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    refused.set_exception(OSError("busy"))
+    with pytest.raises(OSError, match="busy"):
+        await or_discard(refused, discarded.append)
+    assert discarded == []
+
+
+async def _waits(opening: asyncio.Future[str], discard: Callable[[str], object]) -> str:
+    return await or_discard(opening, discard)

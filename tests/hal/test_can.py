@@ -129,6 +129,7 @@ async def test_adapter_that_cannot_be_opened_is_a_link_error() -> None:
 
 
 def test_interface_alone_does_not_import_python_can() -> None:
-    """Its 20 MB are paid when an adapter is opened, not by every command."""
-    code = "import sys, tinybms_bridge.hal.can, tinybms_lab.testing.can_memory; sys.exit('can' in sys.modules)"
+    """Its memory is paid when an adapter other than SocketCAN is opened, not by every command."""
+    modules = "tinybms_bridge.hal.can, tinybms_bridge.hal.socketcan, tinybms_lab.testing.can_memory"
+    code = f"import sys, {modules}; sys.exit('can' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -79,7 +79,7 @@ def test_channel_of_digits_is_a_number(opened: Opened, channel: str, sent: objec
 
 def test_only_wanted_frames_are_received(opened: Opened) -> None:
     """On a busy bus the adapter filters, if it can."""
-    open_bus(CanSettings("socketcan", "can0", accept_ids=(0x305, 0x307)))
+    open_bus(CanSettings("slcan", "/dev/ttyACM0", accept_ids=(0x305, 0x307)))
     assert opened[0][1]["can_filters"] == [
         {"can_id": 0x305, "can_mask": 0x7FF, "extended": False},
         {"can_id": 0x307, "can_mask": 0x7FF, "extended": False},
@@ -114,24 +114,19 @@ def test_unknown_interface_lists_the_known_ones() -> None:
 @pytest.mark.parametrize(
     ("error", "hint"),
     [
-        (OSError(errno.ENODEV, "No such device"), "ip link set can7 up type can bitrate 500000 restart-ms 100"),
-        (
-            OSError(errno.ENETDOWN, "Network is down"),
-            "the interface is down; bring it up with: sudo ip link set can7 up",
-        ),
-        (OSError(errno.EAFNOSUPPORT, "Address family not supported"), "modprobe can_raw"),
+        (OSError(errno.ENODEV, "No such device"), "no device 7; check that the adapter is plugged in"),
         (OSError(errno.EPERM, "Operation not permitted"), "no permission"),
         (OSError(errno.EBUSY, "Device or resource busy"), "another program uses the adapter"),
         (can.CanInitializationError("nothing there"), "plugged in"),
         (TypeError("missing 1 required positional argument: 'host'"), "check channel and extra options"),
     ],
 )
-def test_errors_of_socketcan_come_with_the_command_that_helps(fail_with: FailWith, error: Exception, hint: str) -> None:
+def test_errors_of_an_adapter_come_with_what_helps(fail_with: FailWith, error: Exception, hint: str) -> None:
     """The user can mend the usual mistakes from the message alone."""
     fail_with(error)
     with pytest.raises(LinkError) as caught:
-        open_bus(CanSettings("socketcan", "can7"))
-    assert "cannot open CAN socketcan:can7" in caught.value.reason
+        open_bus(CanSettings("gs_usb", "7"))
+    assert "cannot open CAN gs_usb:7" in caught.value.reason
     assert hint in caught.value.hint
 
 
@@ -187,7 +182,7 @@ def test_original_error_is_kept_as_the_cause(fail_with: FailWith) -> None:
     error = OSError(errno.EIO, "Input/output error")
     fail_with(error)
     with pytest.raises(LinkError) as caught:
-        open_bus(CanSettings("socketcan", "can0"))
+        open_bus(CanSettings("slcan", "/dev/ttyACM0"))
     assert caught.value.__cause__ is error
 
 

@@ -4,10 +4,10 @@ A test that moves a fake clock cannot know when a real thread is done, so whoeve
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, ParamSpec, Protocol, TypeVar
 
-__all__ = ["RunBlocking", "in_place", "in_thread"]
+__all__ = ["RunBlocking", "in_place", "in_thread", "or_discard"]
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -29,3 +29,18 @@ async def in_thread(work: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwar
 async def in_place(work: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
     """Run ``work`` at once, before anything else on the event loop: for tests, which need to know when it is done."""
     return work(*args, **kwargs)
+
+
+async def or_discard(opening: Awaitable[_T], discard: Callable[[_T], object]) -> _T:
+    """Return what ``opening`` gives; cancelled, ``discard`` it when it is there: a thread cannot be stopped."""
+    future = asyncio.ensure_future(opening)
+
+    def discard_result(done: asyncio.Future[_T]) -> None:
+        if not done.cancelled() and done.exception() is None:
+            discard(done.result())
+
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        future.add_done_callback(discard_result)
+        raise

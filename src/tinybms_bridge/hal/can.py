@@ -1,10 +1,12 @@
-"""CAN: one small port in front of every adapter of python-can; receiving and sending happen off the event loop."""
+"""CAN: one small port in front of every adapter: SocketCAN on the event loop, the others through python-can."""
 
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
+
+from tinybms_bridge.hal.blocking import in_thread, or_discard
 
 if TYPE_CHECKING:
     from tinybms_bridge.hal.can_adapter import AdapterPort
@@ -73,7 +75,7 @@ class CanPort(Protocol):
     statistics: CanStatistics
 
     def send(self, frame: CanFrame) -> bool:
-        """Queue a frame and return at once; False when the queue is full (counted as an error, frame dropped)."""
+        """Send or queue a frame and return at once; False when that is not possible (counted, frame dropped)."""
         ...
 
     def subscribe(self, on_frame: Callable[[CanFrame], None]) -> Callable[[], None]:
@@ -85,30 +87,24 @@ class CanPort(Protocol):
         ...
 
     async def close(self) -> None:
-        """Stop the threads and release the adapter."""
+        """Release the adapter."""
         ...
 
 
 async def open_can(settings: CanSettings) -> CanPort:
-    """Open an adapter in a thread and return its port, which reopens it by itself whenever it is lost.
+    """Open an adapter off the event loop and return its port, which reopens it by itself whenever it is lost.
 
     Raises LinkError with a hint when the adapter cannot be opened now.
     """
-    opening = asyncio.ensure_future(asyncio.to_thread(_open, settings, asyncio.get_running_loop()))
-    try:
-        return await asyncio.shield(opening)
-    except asyncio.CancelledError:
-        opening.add_done_callback(_discard)
-        raise
+    if settings.interface == "socketcan":
+        from tinybms_bridge.hal.socketcan import open_socketcan
+
+        return await open_socketcan(settings)
+    opening = in_thread(_open_adapter, settings, asyncio.get_running_loop())
+    return await or_discard(opening, lambda port: port.stop())
 
 
-def _discard(opening: "asyncio.Future[AdapterPort]") -> None:
-    """End a port that was opened after its opener had been cancelled; a thread cannot be."""
-    if not opening.cancelled() and opening.exception() is None:
-        opening.result().stop()
-
-
-def _open(settings: CanSettings, loop: asyncio.AbstractEventLoop) -> "AdapterPort":
-    from tinybms_bridge.hal.can_adapter import AdapterPort  # imports python-can: 20 MB and some 0.1 s
+def _open_adapter(settings: CanSettings, loop: asyncio.AbstractEventLoop) -> "AdapterPort":
+    from tinybms_bridge.hal.can_adapter import AdapterPort  # imports python-can: 8 MB and some 0.1 s
 
     return AdapterPort(settings, loop)

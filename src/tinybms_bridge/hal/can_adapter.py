@@ -89,8 +89,9 @@ class AdapterPort:
         return unsubscribe
 
     def reopen(self, reason: str) -> None:
-        """See ``CanPort.reopen``."""
-        self._anew = reason
+        """See ``CanPort.reopen``; an adapter that is lost is being opened anyway."""
+        if self._bus is not None:
+            self._anew = reason
 
     def stop(self) -> None:
         """Ask the threads to end and to release the adapter; does not wait for it."""

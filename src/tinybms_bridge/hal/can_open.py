@@ -1,4 +1,4 @@
-"""Opening an adapter through python-can, and saying what to do when that fails."""
+"""Opening an adapter through python-can, which is any but SocketCAN, and saying what to do when that fails."""
 
 import logging
 import sys

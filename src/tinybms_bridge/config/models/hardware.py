@@ -94,7 +94,7 @@ class Can(Section):
         dict[str, str | int | float | bool],
         text(
             "CAN options",
-            "Further options of the adapter, passed to python-can as they are.",
+            "Further options of the adapter, as python-can names them; not all of them are for socketcan.",
             rule="must be an object of texts, numbers and switches",
         ),
     ] = field(default_factory=dict)
