@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import stat
@@ -165,3 +166,18 @@ def test_another_name_of_the_same_directory_removes_nothing(tmp_path: Path, home
         data = configuration(folder)
         keep(tmp_path / "a.json", data)
         assert LastGood(tmp_path / "a.json").read() == data
+
+
+def test_a_file_is_kept_only_as_it_was_judged(tmp_path: Path, home: Path) -> None:
+    """Whoever has judged one version of the file does not vouch for the next."""
+    file = tmp_path / "a.json"
+    file.write_bytes(configuration())
+    judged = hashlib.sha256(configuration()).hexdigest()
+    LastGood(file).keep(judged)
+    assert LastGood(file).read() == configuration()
+
+    file.write_bytes(b"{")
+    LastGood(file).keep(judged)
+    file.unlink()
+    LastGood(file).keep(judged)
+    assert LastGood(file).read() == configuration()

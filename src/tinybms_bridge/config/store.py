@@ -1,5 +1,6 @@
 """The configuration in force and its file: loading, changing, saving, following changes made by hand."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
@@ -108,6 +109,11 @@ class ConfigStore:
     def name(self) -> str:
         """What to call the file in messages."""
         return self._storage.name
+
+    @property
+    def digest(self) -> str | None:
+        """SHA-256 of the file as it was last read or written; None when there is none."""
+        return None if self._seen is None else hashlib.sha256(self._seen).hexdigest()
 
     def load(self) -> Configuration:
         """Read the file and return the configuration in force afterwards; never raises for what the file holds.
