@@ -183,18 +183,18 @@ async def test_run_tells_its_remarks_and_what_happens(stage: Stage, caplog: pyte
     assert set(bridge.supervisor.parts) == {
         "uart",
         "decide",
-        "state of charge",
+        "soc-writer",
         "can",
         "state",
         "inhibits",
-        "event list",
-        "garbage collection",
+        "event-list",
+        "garbage-collection",
         "history",
         "log",
-        "log counts",
-        "status line",
+        "log-counts",
+        "status-line",
     }
-    assert not any(part.critical for name, part in bridge.supervisor.parts.items() if name in ("log", "status line"))
+    assert not any(part.critical for name, part in bridge.supervisor.parts.items() if name in ("log", "status-line"))
     await stage.end()
 
 
@@ -248,7 +248,7 @@ async def test_live_view_takes_the_lines(
     await stage.clock.advance(1.0)
     await stage.end()
     assert "view" in bridge.supervisor.parts
-    assert "status line" not in bridge.supervisor.parts
+    assert "status-line" not in bridge.supervisor.parts
     out, err = capfd.readouterr()
     assert "on stage" in out
     assert ("a remark" in out) is shown
@@ -424,7 +424,7 @@ async def test_run_follows_its_file(stage: Stage, home: Path, caplog: pytest.Log
             await stage.clock.advance(0.5)
             await asyncio.sleep(0.005)
     assert bridge.config.logging.log_level == "WARNING"
-    assert {"settings", "configuration file"} <= bridge.supervisor.parts.keys()
+    assert {"settings", "config-watch"} <= bridge.supervisor.parts.keys()
     assert signal.getsignal(signal.SIGHUP) not in (signal.SIG_DFL, None)
     await stage.end()
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL

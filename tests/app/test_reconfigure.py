@@ -279,7 +279,7 @@ class Rig:
         self.news = self.bridge.bus.subscribe(ConfigChanged, depth=100)
         self.watch = ConfigWatch(self.path, self.store, self.clock, self._reload, run_blocking=in_place)
         self.bridge.supervisor.add("settings", partial(self.settings.run, self.store))
-        self.bridge.supervisor.add("configuration file", self.watch.run)
+        self.bridge.supervisor.add("config-watch", self.watch.run)
         self.end_web = add_web(self.bridge, self.store, self.logs, lambda: None)
         self.task = asyncio.create_task(self.bridge.run())
         await self.until(lambda: any(frame.arbitration_id == 0x351 for frame in self.heard) and self.web.runs)
@@ -466,7 +466,7 @@ async def test_another_adapter_leaves_the_other_bus_alone(rig: Rig) -> None:
 async def test_edited_file_is_in_force_within_two_seconds(rig: Rig) -> None:
     """An editor is as good as the API; the news names the file as the source."""
     await rig.start({})
-    await rig.until(lambda: rig.bridge.supervisor.parts["configuration file"].state == "running")
+    await rig.until(lambda: rig.bridge.supervisor.parts["config-watch"].state == "running")
     await rig.edit(json.dumps({"victron": {"stale_hold_s": 12}}))
     event = await rig.told()
     assert event == ConfigChanged(("victron.stale_hold_s",), "file")

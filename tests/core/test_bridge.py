@@ -511,8 +511,8 @@ async def test_frames_that_cannot_be_built_end_the_program(rig: Rig, monkeypatch
         "can": "failed",
         "state": "stopped",
         "inhibits": "stopped",
-        "state of charge": "stopped",
-        "event list": "stopped",
+        "soc-writer": "stopped",
+        "event-list": "stopped",
     }
 
 

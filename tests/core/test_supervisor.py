@@ -303,6 +303,27 @@ async def test_unexpected_failure_keeps_its_traceback(clock: FakeClock, caplog: 
     assert any(r.exc_info and r.levelno == logging.DEBUG for r in caplog.records)
 
 
+@pytest.mark.parametrize("name", ["Web", "web watch", "web_watch", "-web", ""])
+def test_a_part_is_named_in_one_way(clock: FakeClock, name: str) -> None:
+    """Small letters with dashes: what is typed into a command or a URL needs no quotes."""
+    with pytest.raises(ValueError, match="small letters"):
+        Supervisor(clock).add(name, forever)
+
+
+async def test_a_part_is_found_by_its_name_of_before(clock: FakeClock) -> None:
+    """A script that was written for 0.1 restarts the same part."""
+    supervisor = Supervisor(clock)
+    supervisor.add("inhibits", forever)
+    task = asyncio.create_task(supervisor.run())
+    await clock.advance(1.0)
+
+    supervisor.restart("manual stops")
+    await clock.advance(0.1)
+
+    assert supervisor.parts["inhibits"].restarts == 1
+    await stop(task)
+
+
 async def run_twice(clock: FakeClock, supervisor: Supervisor, *, at_s: float) -> asyncio.Task[None]:
     """Run a supervisor and ask for a restart of ``part``."""
     task = asyncio.create_task(supervisor.run())

@@ -123,16 +123,16 @@ async def run_bridge(
         saved = await machine.run_blocking(_load, machine)
         bridge = Bridge(config, machine, saved)
         logs = _add_log(bridge, console=not live, keep=keep)
-        bridge.supervisor.add("garbage collection", Collector(machine.clock, bridge.can.between_bursts).run)
+        bridge.supervisor.add("garbage-collection", Collector(machine.clock, bridge.can.between_bursts).run)
         bridge.supervisor.add("history", partial(machine.history.run, bridge.bus, machine.clock, machine.run_blocking))
         await machine.run_blocking(logs.store.load)
         if live:
             _add_view(bridge, title, extra, speed)
         else:
-            bridge.supervisor.add("status line", StatusLine(bridge.view, machine.clock, status_interval_s).run)
+            bridge.supervisor.add("status-line", StatusLine(bridge.view, machine.clock, status_interval_s).run)
         settings = Reconfigurer(bridge, logs, opened.store.adjust if opened else lambda new: new)
         lines = LineHandler(logs.store.take)
-        bridge.supervisor.add("log counts", partial(lines.run, machine.clock))
+        bridge.supervisor.add("log-counts", partial(lines.run, machine.clock))
         with logging_through(lines), ExitStack() as ending:
             if opened is not None:
                 ending.enter_context(_following(bridge, settings, opened))
@@ -232,7 +232,7 @@ def _following(bridge: Bridge, settings: Reconfigurer, opened: Opened) -> Iterat
         opened.path, opened.store, bridge.machine.clock, reload, run_blocking=bridge.machine.run_blocking
     )
     bridge.supervisor.add("settings", partial(settings.run, opened.store))
-    bridge.supervisor.add("configuration file", watch.run)
+    bridge.supervisor.add("config-watch", watch.run)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, watch.hurry)
     try:

@@ -36,8 +36,8 @@ def add_web(
     """
     part = _WebPart(bridge, lambda: _make_service(bridge, store, logs, start_again, live=live))
     bridge.supervisor.add("web", part.run)
-    bridge.supervisor.add("web watch", part.watch)
-    bridge.supervisor.add("web settings", part.follow)
+    bridge.supervisor.add("web-watch", part.watch)
+    bridge.supervisor.add("web-settings", part.follow)
     store.guards.append(part.check)
     bridge.web_state = part.state
     ending = ExitStack()

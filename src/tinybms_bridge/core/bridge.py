@@ -149,9 +149,9 @@ class Bridge:
         self.supervisor.add("can", self.can.run, critical=True)
         self.supervisor.add("state", self.keeper.run)
         self.supervisor.add("inhibits", self.inhibits.run)
-        self.supervisor.add("state of charge", SocWriter(self._soc_apart, self.pack.settings, self.bus, clock).run)
+        self.supervisor.add("soc-writer", SocWriter(self._soc_apart, self.pack.settings, self.bus, clock).run)
         self.supervisor.add(
-            "event list", EventRecorder(self.bus, self.events, clock, run_blocking=machine.run_blocking).run
+            "event-list", EventRecorder(self.bus, self.events, clock, run_blocking=machine.run_blocking).run
         )
 
     @property

@@ -56,4 +56,4 @@ class SocWriter:
         text, severity = f"The BMS counted {apart:+.1f} % beside the bridge, which has set its count", Severity.INFO
         if failure:
             text, severity = f"The state of charge of the BMS could not be set: {failure}", Severity.WARNING
-        self._bus.publish(Noted(severity, "soc.written", text), "state of charge")
+        self._bus.publish(Noted(severity, "soc.written", text), "soc-writer")

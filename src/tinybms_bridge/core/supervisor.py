@@ -7,6 +7,7 @@ has run well again. A critical part that raises, or that ends on its own, ends e
 import asyncio
 import logging
 import random
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -68,8 +69,24 @@ class Part:
     """Starts beyond the first, those that were asked for included."""
     task: asyncio.Task[None] | None = None
     """What runs it; None before the start."""
-    wanted_anew: bool = False
+    restart_wanted: bool = False
     """Whether ``Supervisor.restart`` stopped it, so that it starts again at once."""
+
+
+_KEBAB_CASE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+_OLD_NAMES = {
+    "configuration file": "config-watch",
+    "event list": "event-list",
+    "garbage collection": "garbage-collection",
+    "log counts": "log-counts",
+    "manual stops": "inhibits",
+    "state of charge": "soc-writer",
+    "status line": "status-line",
+    "web settings": "web-settings",
+    "web watch": "web-watch",
+}
+"""Names that the parts had in 0.1, to be given up with 0.3."""
 
 
 class Supervisor:
@@ -91,18 +108,21 @@ class Supervisor:
         """Register a part before ``run``; ``run()`` of the part is called once for each start."""
         if name in self.parts:
             raise ValueError(f"part {name!r} is registered twice")
+        if not _KEBAB_CASE.fullmatch(name):
+            raise ValueError(f"part {name!r} is to be named in small letters, with - between words")
         self.parts[name] = Part(name, run, critical)
 
     def restart(self, name: str) -> None:
         """Stop one part in order and start it again at once; nothing else notices. Raises KeyError.
 
+        Names of version 0.1 are understood as well.
         A part that waits after a failure starts now; one that has not been started or has ended is left alone.
         """
-        part = self.parts[name]
+        part = self.parts[_OLD_NAMES.get(name, name)]
         if part.task is None or part.task.done() or part.state is PartState.STARTING:
             return
-        if not part.wanted_anew:
-            part.wanted_anew = True
+        if not part.restart_wanted:
+            part.restart_wanted = True
             part.task.cancel()
 
     async def run(self) -> None:
@@ -111,22 +131,22 @@ class Supervisor:
             async with asyncio.TaskGroup() as group:
                 for part in self.parts.values():
                     watch = self._run_critical if part.critical else self._run_service
-                    part.wanted_anew = False
+                    part.restart_wanted = False
                     part.task = group.create_task(self._again_when_wanted(part, watch), name=part.name)
         except* PathFailure as failures:
             raise failures.exceptions[0] from None
 
     @staticmethod
     async def _again_when_wanted(part: Part, watch: Callable[[Part], Awaitable[None]]) -> None:
-        """Watch a part, anew each time that ``restart`` stopped it. A stop of the supervisor wins."""
+        """Watch a part, again each time that ``restart`` stopped it. A stop of the supervisor wins."""
         while True:
             try:
                 return await watch(part)
             except asyncio.CancelledError:
                 task = asyncio.current_task()
-                if not part.wanted_anew or task is None or task.uncancel() > 0:
+                if not part.restart_wanted or task is None or task.uncancel() > 0:
                     raise
-                part.wanted_anew = False
+                part.restart_wanted = False
                 part.restarts += 1
 
     async def _run_critical(self, part: Part) -> None:
@@ -190,13 +210,13 @@ class Supervisor:
 
 def _is_to_end(part: Part) -> bool:
     """Tell whether a part that failed was being stopped for good: its failure must not swallow the stop."""
-    return part.task is not None and part.task.cancelling() > int(part.wanted_anew)
+    return part.task is not None and part.task.cancelling() > int(part.restart_wanted)
 
 
 async def _run_once(part: Part) -> None:
     """Run a part to its end. A cancellation that leaks from inside the part is a failure, not a stop."""
-    if part.wanted_anew and part.task is not None:  # the part failed while it was stopped for a restart
-        part.wanted_anew = False
+    if part.restart_wanted and part.task is not None:  # the part failed while it was stopped for a restart
+        part.restart_wanted = False
         part.task.uncancel()
     try:
         await part.run()
