@@ -14,18 +14,19 @@ from tinybms_bridge.link.wire import (
     FROM_CLIENT,
     FROM_CORE,
     LINK_VERSION,
-    Alive,
-    Answer,
+    BranchChange,
     Bye,
-    Change,
-    Command,
+    Call,
+    CallAnswer,
+    CallProgress,
     EventMessage,
+    EventsLost,
     Hello,
-    Lost,
+    KeepAlive,
     Message,
     MessageReader,
-    Progress,
-    State,
+    Unknown,
+    WholeState,
     encode,
     why_incompatible,
 )
@@ -44,14 +45,14 @@ objects = st.dictionaries(texts, values, max_size=3)
 failures = st.builds(Failure, texts, texts, hint=texts, texts=st.lists(texts, max_size=2).map(tuple), code=numbers)
 messages: st.SearchStrategy[Message] = st.one_of(
     st.builds(Hello, texts, program_version=texts, who=texts, run=texts, sequence=numbers, resumed=st.booleans()),
-    st.builds(State, numbers, objects),
-    st.builds(Change, numbers, texts, values),
+    st.builds(WholeState, numbers, objects),
+    st.builds(BranchChange, numbers, texts, values),
     st.builds(EventMessage, numbers, texts, values),
-    st.builds(Lost, numbers),
-    st.builds(Command, numbers, texts, objects),
-    st.builds(Progress, numbers, values),
-    st.builds(Answer, numbers, values, st.none() | failures),
-    st.just(Alive()),
+    st.builds(EventsLost, numbers),
+    st.builds(Call, numbers, texts, objects),
+    st.builds(CallProgress, numbers, values),
+    st.builds(CallAnswer, numbers, values, st.none() | failures),
+    st.just(KeepAlive()),
     st.builds(Bye, texts),
 )
 
@@ -117,9 +118,9 @@ def test_flipped_byte_never_raises(message: Message, data: st.DataObject) -> Non
         (raw(b""), "is not JSON: "),
         (raw(b"{"), "is not JSON: "),
         (raw(b"\xff\xfe"), "is not JSON: "),
-        (raw([1, 2]), "a message is no object"),
-        (raw({"a": 1}), "a message has no type"),
-        (raw({"type": 5}), "a message has no type"),
+        (raw([1, 2]), "a message is no object with a type"),
+        (raw({"a": 1}), "a message is no object with a type"),
+        (raw({"type": 5}), "a message is no object with a type"),
         (raw({"type": "command", "id": 1}), "a message of type command: name: is missing"),
         (raw({"type": "command", "id": "1", "name": "x"}), "a message of type command: id: must be a whole number"),
         (raw({"type": "hello"}), "a message of type hello: link_version: is missing"),
@@ -130,9 +131,9 @@ def test_what_is_wrong_ends_the_reading_with_a_reason(sent: bytes, reason: str) 
     """Nothing after it is believed, good as it may look."""
     reader = MessageReader(ALL, MOST)
 
-    found = read(reader, encode(Alive()) + sent, encode(Alive()))
+    found = read(reader, encode(KeepAlive()) + sent, encode(KeepAlive()))
 
-    assert found == [Alive()]
+    assert found == [KeepAlive()]
     assert reader.broken.startswith(reason)
     assert (reader.waiting, reader.take()) == (0, None)
 
@@ -148,17 +149,17 @@ def test_announced_megabyte_is_not_waited_for() -> None:
 
 def test_truncated_message_is_waited_for() -> None:
     """Half a message is no message, and no error."""
-    whole = encode(Change(3, "battery", {"soc": 1.5}))
+    whole = encode(BranchChange(3, "battery", {"soc": 1.5}))
     reader = MessageReader(ALL, MOST)
 
     assert read(reader, whole[:-1]) == []
     assert reader.broken == ""
-    assert read(reader, whole[-1:]) == [Change(3, "battery", {"soc": 1.5})]
+    assert read(reader, whole[-1:]) == [BranchChange(3, "battery", {"soc": 1.5})]
 
 
 def test_doubled_message_is_read_twice() -> None:
     """What it means twice is for who gets it to say."""
-    assert read(MessageReader(ALL, MOST), encode(Lost(4)) * 2) == [Lost(4), Lost(4)]
+    assert read(MessageReader(ALL, MOST), encode(EventsLost(4)) * 2) == [EventsLost(4), EventsLost(4)]
 
 
 def test_newer_peer_is_understood_as_far_as_it_goes() -> None:
@@ -167,20 +168,20 @@ def test_newer_peer_is_understood_as_far_as_it_goes() -> None:
 
     found = read(reader, raw({"type": "novelty", "x": 1}), raw({"type": "lost", "events": 2, "since": "yesterday"}))
 
-    assert found == [Lost(2)]
+    assert found == [Unknown("novelty"), EventsLost(2)]
     assert reader.broken == ""
 
 
 def test_each_side_listens_to_its_own_messages() -> None:
     """A client that sends a state tells the core nothing."""
-    assert read(MessageReader(FROM_CLIENT, MOST), encode(State(1, {})), encode(Alive())) == [Alive()]
-    assert read(MessageReader(FROM_CORE, MOST), encode(Command(1, "x")), encode(Alive())) == [Alive()]
+    assert read(MessageReader(FROM_CLIENT, MOST), encode(WholeState(1, {}))) == [Unknown("state")]
+    assert read(MessageReader(FROM_CORE, MOST), encode(Call(1, "x"))) == [Unknown("command")]
 
 
 def test_message_that_is_too_long_is_not_sent() -> None:
     """The other side would close the connection for it."""
     with pytest.raises(ValueError, match=r"a message of 10\d\d bytes is longer than the 1000 that the link takes"):
-        encode(Command(1, "x" * 970), most=1000)
+        encode(Call(1, "x" * 970), most=1000)
 
 
 def test_dataclasses_are_written_as_they_are() -> None:
@@ -190,9 +191,9 @@ def test_dataclasses_are_written_as_they_are() -> None:
     class Value:
         voltage_v: float
 
-    (change,) = read(MessageReader(FROM_CORE, MOST), encode(Change(1, "a", Value(1.5))))
+    (change,) = read(MessageReader(FROM_CORE, MOST), encode(BranchChange(1, "a", Value(1.5))))
 
-    assert change == Change(1, "a", {"voltage_v": 1.5})
+    assert change == BranchChange(1, "a", {"voltage_v": 1.5})
 
 
 @pytest.mark.parametrize("theirs", ["1.0", "1.1", LINK_VERSION])

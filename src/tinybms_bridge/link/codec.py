@@ -8,6 +8,7 @@ their defaults, so that either side may be of another minor version. A number th
 import base64
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum
 from types import MappingProxyType, NoneType
 from typing import TypeVar, cast
@@ -82,6 +83,13 @@ def _text(value: object) -> str:
     raise DecodeError("must be a text")
 
 
+def _bytes(value: object) -> bytes:
+    if type(value) is str:
+        with suppress(ValueError):
+            return base64.b64decode(value, validate=True)
+    raise DecodeError("must be bytes in base64")
+
+
 def _nothing(value: object) -> None:
     if value is not None:
         raise DecodeError("must be null")
@@ -99,6 +107,7 @@ class Strict(Dialect):
         int: {"deserialize": _whole},
         bool: {"deserialize": _truth},
         str: {"deserialize": _text},
+        bytes: {"deserialize": _bytes},
         NoneType: {"deserialize": _nothing},
         object: {"deserialize": _any},
     }

@@ -22,7 +22,7 @@ A minor version may add such things, with defaults. Members of an enum, and anot
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, TypeAlias
 
 from tinybms_bridge.link.codec import DecodeError, decoder, from_json, printable, to_json
 from tinybms_bridge.link.failures import Failure
@@ -34,19 +34,20 @@ __all__ = [
     "MOST_FROM_CLIENT",
     "MOST_FROM_CORE",
     "MOST_IN_FLIGHT",
-    "Alive",
-    "Answer",
+    "BranchChange",
     "Bye",
-    "Change",
-    "Command",
+    "Call",
+    "CallAnswer",
+    "CallProgress",
     "EventMessage",
+    "EventsLost",
     "Hello",
-    "Lost",
+    "KeepAlive",
     "Message",
     "MessageReader",
-    "Progress",
-    "State",
+    "WholeState",
     "encode",
+    "prepare",
     "why_incompatible",
 ]
 
@@ -83,7 +84,7 @@ class Hello:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class WholeState:
     """Every branch of the state tree that is known."""
 
     type: str = field(default="state", init=False, repr=False)
@@ -92,7 +93,7 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class BranchChange:
     """One branch of the state tree has another value."""
 
     type: str = field(default="change", init=False, repr=False)
@@ -112,7 +113,7 @@ class EventMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class EventsLost:
     """Events that the client did not read in time; they are gone."""
 
     type: str = field(default="lost", init=False, repr=False)
@@ -120,7 +121,7 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class Call:
     """Something that the core is asked to do."""
 
     type: str = field(default="command", init=False, repr=False)
@@ -130,7 +131,7 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class CallProgress:
     """Something on the way to the answer."""
 
     type: str = field(default="progress", init=False, repr=False)
@@ -139,7 +140,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CallAnswer:
     """What became of a command."""
 
     type: str = field(default="answer", init=False, repr=False)
@@ -149,10 +150,17 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Alive:
+class KeepAlive:
     """The sender is there, with nothing to say."""
 
     type: str = field(default="alive", init=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A message of a newer peer, which is passed over; never sent."""
+
+    type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,17 +171,37 @@ class Bye:
     reason: str = ""
 
 
-Message: TypeAlias = Hello | State | Change | EventMessage | Lost | Command | Progress | Answer | Alive | Bye
+Message: TypeAlias = (
+    Hello
+    | WholeState
+    | BranchChange
+    | EventMessage
+    | EventsLost
+    | Call
+    | CallProgress
+    | CallAnswer
+    | KeepAlive
+    | Unknown
+    | Bye
+)
 
 
 def _by_tag(kinds: Iterable[type[Message]]) -> Mapping[str, type[Message]]:
     return {str(kind.__dataclass_fields__["type"].default): kind for kind in kinds}
 
 
-FROM_CORE = _by_tag((Hello, State, Change, EventMessage, Lost, Progress, Answer, Alive, Bye))
+FROM_CORE = _by_tag(
+    (Hello, WholeState, BranchChange, EventMessage, EventsLost, CallProgress, CallAnswer, KeepAlive, Bye)
+)
 """What a client listens to, by type."""
-FROM_CLIENT = _by_tag((Hello, Command, Alive, Bye))
+FROM_CLIENT = _by_tag((Hello, Call, KeepAlive, Bye))
 """What the core listens to, by type."""
+
+
+def prepare(known: Mapping[str, type[Message]]) -> None:
+    """Make what reads these messages, so that the first one waits for nothing; takes some milliseconds."""
+    for kind in known.values():
+        decoder(kind)
 
 
 def encode(message: Message, most: int = MOST_FROM_CORE) -> bytes:
@@ -188,16 +216,16 @@ class MessageReader:
     """Cuts a stream of bytes into messages; never raises, and reads no further once something is wrong.
 
     Args:
-        known: The types of messages to listen to; others are passed over.
+        known: The types of messages to listen to; others are read as ``Unknown``.
         most: Longest message in bytes.
 
     """
 
-    HEAD: ClassVar[int] = _HEAD
-
     def __init__(self, known: Mapping[str, type[Message]], most: int) -> None:
         self.broken = ""
         """Why nothing more can be read, or empty."""
+        self.size = 0
+        """Bytes of the message that was taken last."""
         self._known = known
         self._most = most
         self._buffer = bytearray()
@@ -219,18 +247,15 @@ class MessageReader:
 
     def take(self) -> Message | None:
         """Return the next message, or None when there is no whole one or ``broken`` says why there will be none."""
-        while not self.broken:
-            body = self._body()
-            if body is None:
-                return None
-            try:
-                message = self._parsed(body)
-            except DecodeError as error:
-                self._break(str(error))
-                return None
-            if message is not None:
-                return message
-        return None
+        body = None if self.broken else self._body()
+        if body is None:
+            return None
+        self.size = len(body)
+        try:
+            return self._parsed(body)
+        except DecodeError as error:
+            self._break(str(error))
+            return None
 
     def _body(self) -> bytes | None:
         if self.waiting < _HEAD:
@@ -245,16 +270,14 @@ class MessageReader:
         self._start = start + length
         return bytes(self._buffer[start : self._start])
 
-    def _parsed(self, body: bytes) -> Message | None:
+    def _parsed(self, body: bytes) -> Message:
         document = from_json(body)
-        if not isinstance(document, dict):
-            raise DecodeError("a message is no object")
-        tag = document.get("type")
-        kind = self._known.get(tag) if isinstance(tag, str) else None
+        tag = document.get("type") if isinstance(document, dict) else None
+        if not isinstance(tag, str):
+            raise DecodeError("a message is no object with a type")
+        kind = self._known.get(tag)
         if kind is None:
-            if isinstance(tag, str):
-                return None
-            raise DecodeError("a message has no type")
+            return Unknown(printable(tag, 40))
         try:
             return decoder(kind)(document)
         except DecodeError as error:

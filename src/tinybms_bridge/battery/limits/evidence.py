@@ -60,7 +60,7 @@ def next_evidence(
 ) -> Evidence:
     """Return the evidence with a sample that is fresh; the same one within a minute, and unless it is ``sure``."""
     snapshot = context.snapshot
-    gap_s = snapshot.taken_at_s - memory.looked_at_s
+    gap_s = math.inf if memory.looked_at_s is None else snapshot.taken_at_s - memory.looked_at_s
     if not sure or 0.0 <= gap_s < _LOOK_S:
         return memory
     factors, flowing_s = resistance.factors_of(snapshot.cells.count), memory.flowing_s

@@ -57,8 +57,8 @@ class Evidence:
     """How full each cell was; empty where they were too far from empty to tell."""
     low_middle: float = 0.0
     """How full the middle one was at the least; on its plateau an LFP cell shows not much."""
-    looked_at_s: float = -math.inf
-    """Time of the sample that was looked at."""
+    looked_at_s: float | None = None
+    """Time of the sample that was looked at; None before the first."""
 
     @property
     def unlearned(self) -> bool:
