@@ -81,9 +81,7 @@ def test_no_accepted_target_can_reach_the_cutoff(cells: int, over_v: float, bulk
     assert is_refused == (bulk_v + 0.4 + margin_v > cells * over_v + 1e-6)
 
 
-@pytest.mark.parametrize(
-    "key", ["cell_min_float_voltage_v", "floor_cell_voltage_v", "resting_cell_voltage_v", "sustain_per_cell_voltage_v"]
-)
+@pytest.mark.parametrize("key", ["floor_cell_voltage_v", "resting_cell_voltage_v", "sustain_per_cell_voltage_v"])
 def test_voltages_per_cell_are_judged_for_the_pack(key: str) -> None:
     """Each may become the charge voltage limit."""
     assert problems({"cvl": {key: 3.3}}) == {}
@@ -100,11 +98,11 @@ def test_voltages_per_cell_are_judged_for_the_pack(key: str) -> None:
     ("cvl", "path", "message"),
     [
         (
-            {"bulk_voltage_v": 53, "cell_min_float_voltage_v": 3.34},
+            {"bulk_voltage_v": 53, "floor_cell_voltage_v": 3.34},
             "cvl.bulk_voltage_v",
             (
-                "must be at least 53.44 V (cvl.cell_min_float_voltage_v 3.34 V × 16 cells), "
-                "or cvl.cell_min_float_voltage_v at most 3.312 V"
+                "must be at least 53.44 V (cvl.floor_cell_voltage_v 3.34 V × 16 cells), "
+                "or cvl.floor_cell_voltage_v at most 3.312 V"
             ),
         ),
         (
@@ -272,7 +270,6 @@ def maybe(low: float, high: float) -> st.SearchStrategy[float | None]:
             "over_voltage_margin_v": st.floats(0, 2),
             "cell_max_voltage_v": maybe(1.2, 4.5),
             "floor_cell_voltage_v": maybe(0.8, 4.5),
-            "cell_min_float_voltage_v": maybe(0.8, 4.5),
             "resting_cell_voltage_v": maybe(0.8, 4.5),
             "cell_safety_threshold_v": maybe(1.2, 4.5),
             "cell_safety_release_v": maybe(1.2, 4.5),

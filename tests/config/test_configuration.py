@@ -110,7 +110,6 @@ def test_defaults_follow_the_stated_precedence(path: str, expected: object) -> N
         "cvl.cell_max_voltage_v",
         "cvl.cell_safety_threshold_v",
         "cvl.cell_safety_release_v",
-        "cvl.cell_min_float_voltage_v",
         "cvl.floor_cell_voltage_v",
         "cvl.resting_cell_voltage_v",
         "cvl.sustain_per_cell_voltage_v",

@@ -33,6 +33,8 @@ from tinybms_bridge.errors import ConfigError
         ("cvl", "float_offset", 120, {"float_offset_mv": 120}),
         ("cvl", "imbalance_trigger_mv", 80, {"imbalance_hold_threshold_mv": 80}),
         ("cvl", "imbalance_release_mv", 30, {"imbalance_release_threshold_mv": 30}),
+        ("cvl", "minimum_ccl_in_float_a", 5, {"maximum_ccl_in_float_a": 5}),
+        ("cvl", "cell_min_float_voltage_v", 3.2, {"floor_cell_voltage_v": 3.2}),
         ("victron", "manufacturer", "ENEPAQ", {"manufacturer_name": "ENEPAQ"}),
         ("victron", "pgn_interval_ms", 900, {"pgn_update_interval_ms": 900}),
         ("victron", "cvl_interval_ms", 9000, {"cvl_update_interval_ms": 9000}),
@@ -159,8 +161,8 @@ def test_the_misdirected_offset_is_dropped() -> None:
     """The firmware's page overwrote the float current with it: it must not reach ours."""
     document, notices = import_firmware({"cvl": {"imbalance_offset": -0.15, "minimum_ccl_in_float_a": 5}})
 
-    assert document == {"cvl": {"minimum_ccl_in_float_a": 5}}
-    assert [notice.path for notice in notices] == ["cvl.imbalance_offset"]
+    assert document == {"cvl": {"maximum_ccl_in_float_a": 5}}
+    assert [notice.path for notice in notices] == ["cvl.imbalance_offset", "cvl.minimum_ccl_in_float_a"]
 
 
 def test_states_of_the_firmware_are_dropped() -> None:
@@ -185,6 +187,35 @@ def test_the_full_name_wins() -> None:
         document, notices = import_firmware({"wifi": keys})
         assert document == {"wifi": {"sta_ssid": "New"}}
         assert [str(notice) for notice in notices] == ['wifi.ssid: is given again as "wifi.sta_ssid", which counts']
+
+
+@pytest.mark.parametrize(
+    ("keys", "floor_v", "told"),
+    [
+        ({"cell_min_float_voltage_v": 3.2, "floor_cell_voltage_v": None}, 3.2, 1),
+        ({"cell_min_float_voltage_v": None, "floor_cell_voltage_v": 3.2}, 3.2, 0),
+        ({"cell_min_float_voltage_v": None, "floor_cell_voltage_v": None}, None, 0),
+        ({"cell_min_float_voltage_v": None}, None, 1),
+    ],
+)
+def test_null_under_one_name_leaves_the_value_of_the_other(keys: dict[str, Any], floor_v: object, told: int) -> None:
+    """A backup of the version before names every key: those that nobody had set say nothing."""
+    document, notices = import_firmware({"cvl": keys})
+
+    assert document == {"cvl": {"floor_cell_voltage_v": floor_v}}
+    assert len(notices) == told
+
+
+def test_an_old_floor_above_the_resting_voltage_is_left_out() -> None:
+    """The version before took such a file, and left one of the two out; a start must not fail for it now."""
+    configuration, notices = parse('{"cvl": {"cell_min_float_voltage_v": 3.3, "resting_cell_voltage_v": 3.2}}', "a")
+
+    assert (configuration.cvl.floor_cell_voltage_v, configuration.cvl.resting_cell_voltage_v) == (None, 3.2)
+    assert [str(notice) for notice in notices] == [
+        "cvl.cell_min_float_voltage_v: is above resting_cell_voltage_v; it is not used"
+    ]
+    configuration, _ = parse('{"cvl": {"cell_min_float_voltage_v": 3.2, "resting_cell_voltage_v": 3.2}}', "a")
+    assert configuration.cvl.floor_cell_voltage_v == 3.2
 
 
 def test_flat_access_point_keys_win() -> None:

@@ -80,7 +80,6 @@ DRIVEN: list[tuple[str, object, dict[str, object]]] = [
     ("cvl.over_voltage_margin_v", 0.35, {f"{LIMITS}.over_voltage_margin_v": 0.35}),
     ("cvl.cell_max_voltage_v", 3.6, {f"{LIMITS}.cell_max_v": 3.6}),
     ("cvl.floor_cell_voltage_v", 3.1, {f"{LIMITS}.floor_cell_v": 3.1}),
-    ("cvl.cell_min_float_voltage_v", 3.15, {f"{LIMITS}.floor_cell_v": 3.15}),
     ("cvl.resting_cell_voltage_v", 3.3, {f"{LIMITS}.resting_cell_v": 3.3}),
     ("victron.max_charge_current_a", 80, {f"{LIMITS}.max_charge_current_a": 80}),
     ("victron.max_discharge_current_a", 90.5, {f"{LIMITS}.max_discharge_current_a": 90.5}),
@@ -94,7 +93,7 @@ DRIVEN: list[tuple[str, object, dict[str, object]]] = [
     ("cvl.soc_hysteresis_percent", 1.5, {f"{STATES}.soc_hysteresis_percent": 1.5}),
     ("cvl.float_approach_offset_mv", 75, {f"{STATES}.float_approach_offset_v": 0.075}),
     ("cvl.float_offset_mv", 250, {f"{STATES}.float_offset_v": 0.25}),
-    ("cvl.minimum_ccl_in_float_a", 12, {f"{STATES}.minimum_ccl_in_float_a": 12}),
+    ("cvl.maximum_ccl_in_float_a", 12, {f"{STATES}.maximum_ccl_in_float_a": 12}),
     ("cvl.imbalance_hold_threshold_mv", 80, {f"{STATES}.imbalance_hold_mv": 80}),
     ("cvl.imbalance_release_threshold_mv", 30, {f"{STATES}.imbalance_release_mv": 30}),
     ("cvl.imbalance_hold_max_s", 3600, {f"{STATES}.imbalance_hold_max_s": 3600}),
@@ -265,12 +264,14 @@ def test_nothing_configured_comes_from_the_bms() -> None:
     } == {None}
 
 
-def test_floor_of_its_own_wins_over_the_floor_of_reductions() -> None:
-    """With both keys the one that names the floor counts, whether it is the higher or the lower one."""
-    for floor_v, reduction_v in ((3.1, 3.2), (3.2, 3.1)):
+def test_floor_wins_over_its_old_name() -> None:
+    """With both names today's counts, whether it is the higher or the lower one; the old one alone is the floor."""
+    for floor_v, reduction_v in ((3.1, 3.2), (3.2, 3.1), (3.1, None)):
         cvl = {"floor_cell_voltage_v": floor_v, "cell_min_float_voltage_v": reduction_v}
         config = interpret({"cvl": cvl}, "test").configuration
         assert battery_settings(config).limits.floor_cell_v == floor_v
+    alone = interpret({"cvl": {"cell_min_float_voltage_v": 3.15}}, "test").configuration
+    assert battery_settings(alone).limits.floor_cell_v == 3.15
 
 
 def test_real_can_bus_is_the_default() -> None:
@@ -334,7 +335,6 @@ def test_states_and_freshness_are_those_of_the_engine() -> None:
 VOLTAGES = {
     "bulk_voltage_v": st.floats(40, 68),
     "floor_cell_voltage_v": st.floats(2.5, 4.2),
-    "cell_min_float_voltage_v": st.floats(2.5, 4.2),
     "resting_cell_voltage_v": st.floats(2.5, 4.2),
     "cell_max_voltage_v": st.floats(3.3, 4.2),
     "series_cell_count": st.just(16),

@@ -28,7 +28,10 @@ UNIT, OTHER_UNIT = "53494D554C41544544000001", "36001D000551363235363630"
 
 WAIT_S = 60.0
 
-RENAMED = {"cvl.minimum_ccl_in_float_a": "cvl.maximum_ccl_in_float_a"}
+RENAMED = {
+    "cvl.minimum_ccl_in_float_a": "cvl.maximum_ccl_in_float_a",
+    "cvl.cell_min_float_voltage_v": "cvl.floor_cell_voltage_v",
+}
 """Fields of an answer that have another name now; each is in the changelog, and is read under both."""
 
 ANSWERS: dict[str, dict[str, list[str]]] = json.loads((LANDED / "fields.json").read_text(encoding="utf-8"))

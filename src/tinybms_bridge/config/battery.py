@@ -50,19 +50,19 @@ _PACK_VOLTAGES = (
 )
 
 _KEYS = {
-    "chemistry": ("cvl.chemistry",),
-    "over_voltage_margin_v": ("cvl.over_voltage_margin_v",),
-    "cell_max_v": ("cvl.cell_max_voltage_v",),
-    "floor_cell_v": ("cvl.floor_cell_voltage_v", "cvl.cell_min_float_voltage_v"),
-    "resting_cell_v": ("cvl.resting_cell_voltage_v",),
-    "protection.threshold_v": ("cvl.cell_safety_threshold_v",),
-    "protection.release_v": ("cvl.cell_safety_release_v",),
-    "alarm_voltage_v": ("victron.thresholds.overvoltage_v",),
-    "bulk_voltage_v": ("cvl.bulk_voltage_v",),
-    "max_charge_current_a": ("victron.max_charge_current_a",),
-    "max_discharge_current_a": ("victron.max_discharge_current_a",),
+    "chemistry": "cvl.chemistry",
+    "over_voltage_margin_v": "cvl.over_voltage_margin_v",
+    "cell_max_v": "cvl.cell_max_voltage_v",
+    "floor_cell_v": "cvl.floor_cell_voltage_v",
+    "resting_cell_v": "cvl.resting_cell_voltage_v",
+    "protection.threshold_v": "cvl.cell_safety_threshold_v",
+    "protection.release_v": "cvl.cell_safety_release_v",
+    "alarm_voltage_v": "victron.thresholds.overvoltage_v",
+    "bulk_voltage_v": "cvl.bulk_voltage_v",
+    "max_charge_current_a": "victron.max_charge_current_a",
+    "max_discharge_current_a": "victron.max_discharge_current_a",
 }
-"""Where the settings of the engine that have to fit the battery come from; the first key that is given counts."""
+"""Where the settings of the engine that have to fit the battery come from."""
 
 
 def check_alone(config: Configuration) -> list[ConfigProblem]:
@@ -167,7 +167,7 @@ def limit_settings(config: Configuration) -> LimitSettings:
         alarm_voltage_v=victron.thresholds.overvoltage_v,
         over_voltage_margin_v=cvl.over_voltage_margin_v,
         cell_max_v=cvl.cell_max_voltage_v,
-        floor_cell_v=cvl.cell_min_float_voltage_v if cvl.floor_cell_voltage_v is None else cvl.floor_cell_voltage_v,
+        floor_cell_v=cvl.floor_cell_voltage_v,
         resting_cell_v=cvl.resting_cell_voltage_v,
         max_charge_current_a=victron.max_charge_current_a,
         max_discharge_current_a=victron.max_discharge_current_a,
@@ -178,8 +178,7 @@ def limit_settings(config: Configuration) -> LimitSettings:
 def _misfits(config: Configuration, fit: Fit, ratings: Ratings) -> Iterator[ConfigProblem]:
     """Name what the engine would leave out."""
     for misfit in fit.misfits:
-        paths = _KEYS[misfit.name]
-        path = next((each for each in paths if _value(config, each) is not None), paths[0])
+        path = _KEYS[misfit.name]
         message = _chemistry_message(config, ratings) if misfit.name == "chemistry" else _range_message(misfit)
         yield ConfigProblem(path, _value(config, path), message)
 
@@ -220,7 +219,6 @@ def _pack_voltages(
     cvl = config.cvl
     pack = {key: getattr(cvl, key) for key in ("bulk_voltage_v", "sustain_voltage_v")}
     per_cell = (
-        "cell_min_float_voltage_v",
         "floor_cell_voltage_v",
         "resting_cell_voltage_v",
         "sustain_per_cell_voltage_v",

@@ -72,11 +72,10 @@ Beyond its own range a value must fit the others; a refusal names both numbers.
 - SOC bounds: `soc_min_percent` plus the hysteresis below `soc_max_percent` (and, with the profile storage, below
   `storage_soc_percent`); a forced charge ends above its start and not above those two.
 - Voltages per cell: release < threshold of the protection ≤ highest cell voltage, floor ≤ resting ≤ highest cell
-  voltage, resting < threshold of the protection, floor of reductions ≤ end of protection, sustain ≤ highest cell
-  voltage.
-- Where the number of cells is known, in the file or from the BMS: floor, floor of reductions, resting and sustain
-  voltage × cells ≤ `bulk_voltage_v` (without one, the floors ≤ register 300 × cells) ≤ threshold of the protection ×
-  cells and the highest cell voltage × cells; what is not given comes from the chemistry.
+  voltage, resting < threshold of the protection, sustain ≤ highest cell voltage.
+- Where the number of cells is known, in the file or from the BMS: floor, resting and sustain voltage × cells ≤
+  `bulk_voltage_v` (without one, the floor ≤ register 300 × cells) ≤ threshold of the protection × cells and the highest
+  cell voltage × cells; what is not given comes from the chemistry.
 - Over-voltage: `bulk_voltage_v` and `sustain_voltage_v` plus 0.4 V (what a solar charger may add) plus
   `over_voltage_margin_v` stay at or below `victron.thresholds.overvoltage_v` and `cell_max_voltage_v` × cells, and,
   once the BMS is known, its over-voltage cutoff × cells.
@@ -113,13 +112,17 @@ What fits:
 - `victron.thresholds.overvoltage_v`: from the floor.
 - `cvl.cell_max_voltage_v`: from the floor of the chemistry to register 315; above the ceiling of the chemistry only
   where the chemistry is certain.
-- `cvl.floor_cell_voltage_v`, `cvl.cell_min_float_voltage_v`: above register 316, up to the chemistry's resting voltage.
+- `cvl.floor_cell_voltage_v`: above register 316, up to the chemistry's resting voltage.
 - `cvl.resting_cell_voltage_v`: from the floor to the careful target above, and below register 300.
 - `cvl.cell_safety_threshold_v`: from the resting voltage to register 315. `cvl.cell_safety_release_v`: from the floor.
 - `cvl.over_voltage_margin_v`: leaves room for the floor below register 315 × cells − 0.4 V.
 - `victron.max_charge_current_a`: up to register 318. `victron.max_discharge_current_a`: up to register 317, or 305.
 
-## Files of the ESP32 firmware
+## Files of earlier versions and of the ESP32 firmware
+
+`minimum_ccl_in_float_a` of 0.1.0 and of the firmware is `maximum_ccl_in_float_a`, for that is what it means, and
+`cell_min_float_voltage_v` is `floor_cell_voltage_v`, which counts where both are given; both old names are read, with a
+notice, until the version after this one.
 
 `config.json` of the firmware, the samples of its README and what its REST interface returns are read as they are.
 `cvl_algorithm` is the same section as `cvl`, `system` and `webserver` are `web_server`; short Wi-Fi names, flat

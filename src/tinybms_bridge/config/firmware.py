@@ -1,4 +1,4 @@
-"""Names of the ESP32 firmware and of its web pages, turned into ours.
+"""Names of the ESP32 firmware, of its web pages and of earlier versions of this program, turned into ours.
 
 Covers the aliases of its configuration file (long and short Wi-Fi names, flat access-point keys), the other names of
 its REST interface (flat pins, ``system``, ``bulk_transition_soc``, ...) and the offsets that its page gives in
@@ -58,6 +58,8 @@ _KEYS: dict[str, dict[str, str]] = {
         "float_offset": "float_offset_mv",
         "imbalance_trigger_mv": "imbalance_hold_threshold_mv",
         "imbalance_release_mv": "imbalance_release_threshold_mv",
+        "minimum_ccl_in_float_a": "maximum_ccl_in_float_a",
+        "cell_min_float_voltage_v": "floor_cell_voltage_v",
     },
     "victron": {
         "manufacturer": "manufacturer_name",
@@ -86,6 +88,9 @@ _OVERRIDING = frozenset({"ap_ssid", "ap_password", "ap_channel"})
 """Aliases that win over the full name, as in the firmware."""
 
 _STATE = "is a state of the firmware, not a setting; ignored"
+_OLD_FLOOR = "cell_min_float_voltage_v"
+"""The other name of the floor, beside which versions before this one let a lower resting voltage pass."""
+
 _DROPPED = {
     "wifi": dict.fromkeys(("connected", "ip", "rssi", "mode_active"), _STATE),
     "cvl": {"imbalance_offset": "overwrote minimum_ccl_in_float_a by mistake in the firmware; ignored"},
@@ -143,6 +148,9 @@ def _unwrapped(document: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
 def _section(translation: Translation, name: str, content: dict[str, Any]) -> dict[str, Any]:
     written = translation.origins.get(name, name)
     section, aliases = _sorted_keys(translation, name, _flattened(name, content))
+    if name == "cvl" and _above(aliases.get(_OLD_FLOOR), section.get("resting_cell_voltage_v")):
+        del aliases[_OLD_FLOOR]
+        translation.notices.append(Notice(f"{written}.{_OLD_FLOOR}", "is above resting_cell_voltage_v; it is not used"))
     for alias, value in aliases.items():
         _place(translation, section, name, f"{written}.{alias}", value)
     for path, mend in _VALUES.get(name, {}).items():
@@ -196,15 +204,20 @@ def _place(translation: Translation, section: dict[str, Any], name: str, written
         owner = owner.setdefault(parent, {})
     if not isinstance(owner, dict):  # the parent itself is wrong and will be reported
         return
-    if key in owner and owner[key] == value:
+    given = owner.get(key)
+    if key in owner and (given == value or value is None):  # null is as good as not given
         return
-    if key in owner and alias not in _OVERRIDING:
+    if given is not None and alias not in _OVERRIDING:
         translation.notices.append(Notice(written, f'is given again as "{name}.{path}", which counts'))
         return
-    verb = "replaces" if key in owner else "is read as"
+    verb = "is read as" if given is None else "replaces"
     owner[key] = value
     translation.origins[f"{name}.{path}"] = written
     translation.notices.append(Notice(written, f'{verb} "{name}.{path}"'))
+
+
+def _above(one: object, other: object) -> bool:
+    return isinstance(one, int | float) and isinstance(other, int | float) and one > other
 
 
 def _mode(value: object) -> object:

@@ -111,7 +111,7 @@ def _state_settings(config: Configuration) -> StateSettings:
         soc_hysteresis_percent=cvl.soc_hysteresis_percent,
         float_approach_offset_v=cvl.float_approach_offset_mv / 1000.0,
         float_offset_v=None if cvl.float_offset_mv is None else cvl.float_offset_mv / 1000.0,
-        minimum_ccl_in_float_a=cvl.minimum_ccl_in_float_a,
+        maximum_ccl_in_float_a=cvl.maximum_ccl_in_float_a,
         imbalance_hold_mv=cvl.imbalance_hold_threshold_mv,
         imbalance_release_mv=cvl.imbalance_release_threshold_mv,
         imbalance_hold_max_s=cvl.imbalance_hold_max_s,

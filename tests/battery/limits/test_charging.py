@@ -177,7 +177,7 @@ def test_typed_values_count_beside_the_set(make_ratings: Callable[..., Ratings])
     curve = Curve(((-10.0, 0.5), (0.0, 1.0)))
     settings = LimitSettings(
         protection=ProtectionSettings(threshold_v=3.6, release_v=3.58),
-        states=StateSettings(minimum_ccl_in_float_a=7.0, sustain_ccl_a=3.0),
+        states=StateSettings(maximum_ccl_in_float_a=7.0, sustain_ccl_a=3.0),
         rates=RateSettings(cvl_step_v=0.3),
         curves=(("charge_by_temperature", curve),),
     )

@@ -41,7 +41,7 @@ FIRMWARE = StateSettings(
 
 UNIT_TEST = replace(
     FIRMWARE,
-    minimum_ccl_in_float_a=0.5,
+    maximum_ccl_in_float_a=0.5,
     imbalance_hold_mv=120.0,
     imbalance_release_mv=40.0,
     imbalance_drop_max_v=1.5,
@@ -293,7 +293,7 @@ def test_voltage_of_sustain(drive: Drive, sustain_v: float, sustain_cell_v: floa
 
 
 def test_no_cap_in_float_when_zero(drive: Drive) -> None:
-    """``minimum_ccl_in_float_a`` = 0 means no cap, not no current."""
-    (limits,) = drive(configured(replace(FIRMWARE, minimum_ccl_in_float_a=0.0)), [sample(99)])
+    """``maximum_ccl_in_float_a`` = 0 means no cap, not no current."""
+    (limits,) = drive(configured(replace(FIRMWARE, maximum_ccl_in_float_a=0.0)), [sample(99)])
 
     assert limits.ccl_a == 50.0

@@ -98,8 +98,6 @@ def test_sustain_voltage_is_zero_or_believable(voltage_v: float, is_good: bool, 
     [
         ("cell_safety_release_v", 3.5, "cell_safety_threshold_v", 3.5),
         ("cell_safety_threshold_v", 3.66, "cell_max_voltage_v", 3.65),
-        ("cell_min_float_voltage_v", 3.5, "cell_safety_release_v", 3.47),
-        ("cell_min_float_voltage_v", 3.7, "cell_max_voltage_v", 3.65),
         ("floor_cell_voltage_v", 3.4, "resting_cell_voltage_v", 3.35),
         ("floor_cell_voltage_v", 3.7, "cell_max_voltage_v", 3.65),
         ("resting_cell_voltage_v", 3.7, "cell_max_voltage_v", 3.65),
@@ -184,20 +182,20 @@ def test_bulk_voltage_is_not_below_the_floor(complaints: Complaints) -> None:
     }
 
 
-@pytest.mark.parametrize("key", ["floor_cell_voltage_v", "cell_min_float_voltage_v"])
 @pytest.mark.parametrize("target", ["cvl.bulk_voltage_v", "victron.thresholds.overvoltage_v"])
-def test_floor_is_not_above_the_target(key: str, target: str, complaints: Complaints) -> None:
+def test_floor_is_not_above_the_target(target: str, complaints: Complaints) -> None:
     """The floor wins over every other limit: above the target it would overcharge the battery."""
-    document = cvl(**{key: 3.6}, series_cell_count=16)
+    document = cvl(floor_cell_voltage_v=3.6, series_cell_count=16)
     section = {"bulk_voltage_v": 54} if target.startswith("cvl") else {}
     document["cvl"] |= section
     if not section:
         document["victron"] = {"thresholds": {"overvoltage_v": 54}}
 
     assert complaints(document) == {
-        target: f"must be at least 57.6 V (cvl.{key} 3.6 V × 16 cells), or cvl.{key} at most 3.375 V"
+        target: "must be at least 57.6 V (cvl.floor_cell_voltage_v 3.6 V × 16 cells), "
+        "or cvl.floor_cell_voltage_v at most 3.375 V"
     }
-    document["cvl"][key] = 3.375
+    document["cvl"]["floor_cell_voltage_v"] = 3.375
     assert complaints(document) == {}
 
 

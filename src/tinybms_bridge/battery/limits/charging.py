@@ -248,8 +248,8 @@ def _before(ratings: Ratings, settings: LimitSettings, fit: Fit, *, feed_in: boo
             exit_soc_percent=_typed(states.float_exit_soc_percent, _FLOAT_EXIT_SOC_PERCENT),
         ),
         rebulk_cell_v=fit.preset.no_longer_full_v,
-        hold_a=_typed(states.minimum_ccl_in_float_a, _HOLD_BEFORE_A),
-        most_hold_a=_typed(states.minimum_ccl_in_float_a, _HOLD_BEFORE_A),
+        hold_a=_typed(states.maximum_ccl_in_float_a, _HOLD_BEFORE_A),
+        most_hold_a=_typed(states.maximum_ccl_in_float_a, _HOLD_BEFORE_A),
         threshold_cell_v=threshold_v,
         release_cell_v=min(positive_or(fit.release_v, full_v), threshold_v),
         ccl_by_cell=charge_by_cell_before(ratings),
@@ -278,7 +278,7 @@ def _by_chemistry(ratings: Ratings, settings: LimitSettings, fit: Fit, *, feed_i
     threshold_v = max(full_v - table.threshold_gap_v, release_v + _BAND_V * scale)
     float_v = target_cell_v - table.float_below_target_v if table.float_v is None else table.float_v
     rebulk_v = target_cell_v - table.rebulk_below_target_v if table.rebulk_v is None else table.rebulk_v
-    hold_a, most_hold_a = _hold_a(ratings, states.minimum_ccl_in_float_a)
+    hold_a, most_hold_a = _hold_a(ratings, states.maximum_ccl_in_float_a)
     end_v = max(min(table.curve_end_v, full_v - table.curve_end_gap_v - target_cell_v), 0.01 * scale)
     typed_v, step_v = positive_or(fit.threshold_v, threshold_v), max(_STEP_V * cells / _USUAL_CELLS, _WIRE_STEP_V)
     charging = Charging(

@@ -81,7 +81,7 @@ class StateSettings:
     """Below the target, whole pack."""
     float_offset_v: float | None = None
     """The same in FLOAT; None = by chemistry."""
-    minimum_ccl_in_float_a: float | None = None
+    maximum_ccl_in_float_a: float | None = None
     """CCL cap in FLOAT and IMBALANCE_HOLD; 0 = none; None = what balancing needs."""
     imbalance_hold_mv: float = 50.0
     imbalance_release_mv: float = 20.0

@@ -15,8 +15,6 @@ _CELL_ORDER = (
     ("cell_safety_release_v", "cell_safety_threshold_v", True),
     ("cell_safety_threshold_v", "cell_max_voltage_v", False),
     ("resting_cell_voltage_v", "cell_safety_threshold_v", True),
-    ("cell_min_float_voltage_v", "cell_safety_release_v", False),
-    ("cell_min_float_voltage_v", "cell_max_voltage_v", False),
     ("floor_cell_voltage_v", "resting_cell_voltage_v", False),
     ("floor_cell_voltage_v", "cell_max_voltage_v", False),
     ("resting_cell_voltage_v", "cell_max_voltage_v", False),

@@ -22,7 +22,6 @@ PEAK_TOLERANCE_V = 1e-6
 """Rounding of sums of decimal volts."""
 
 _CELLS = "cvl.series_cell_count"
-_FLOORS = ("cvl.floor_cell_voltage_v", "cvl.cell_min_float_voltage_v")
 _BELOW_TARGET = ("cvl.resting_cell_voltage_v", "cvl.sustain_per_cell_voltage_v")
 
 
@@ -77,9 +76,12 @@ def bulk_findings(cvl: Cvl, cells: int) -> Iterator[Finding]:
 
 def floor_findings(cvl: Cvl, cells: int, target: Target, preset: Preset | None) -> Iterator[Finding]:
     """Yield a finding for a target below the floor, which would be charged to all the same."""
-    yield from _pairs(cvl, cells, target, _FLOORS)
-    given = any(_value(cvl, path) is not None for path in _FLOORS)
-    if given or preset is None or target.voltage_v >= preset.floor_v * cells - PEAK_TOLERANCE_V:
+    yield from _pairs(cvl, cells, target, ("cvl.floor_cell_voltage_v",))
+    if (
+        cvl.floor_cell_voltage_v is not None
+        or preset is None
+        or target.voltage_v >= preset.floor_v * cells - PEAK_TOLERANCE_V
+    ):
         return
     floor_v, product = preset.floor_v * cells, f"{preset.floor_v:g} V × {cells} cells"
     if target.path:

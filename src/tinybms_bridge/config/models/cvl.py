@@ -74,7 +74,7 @@ class Cvl(Section):
             "Pack voltage below the target in FLOAT (README 100); null = by chemistry.",
         ),
     ] = None
-    minimum_ccl_in_float_a: Annotated[
+    maximum_ccl_in_float_a: Annotated[
         float | None,
         number(
             0,
@@ -133,10 +133,6 @@ class Cvl(Section):
     cell_safety_release_v: Annotated[
         float | None,
         number(1.2, 4.5, "V", "End of protection", "Cell voltage at which protection ends; null = by chemistry."),
-    ] = None
-    cell_min_float_voltage_v: Annotated[
-        float | None,
-        number(0.8, 4.5, "V", "Floor of reductions", "No reduction goes below this per cell; null = by chemistry."),
     ] = None
     floor_cell_voltage_v: Annotated[
         float | None,
