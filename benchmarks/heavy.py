@@ -37,14 +37,16 @@ from benchmarks.parts import cpu_s, program, rss_mb, simulator
 from benchmarks.web import Arrivals, following, free_port
 
 from tinybms_bridge.battery.bms_event_kinds import Severity
-from tinybms_bridge.core.event_store import EVENTS_FILE, EventStore, News
+from tinybms_bridge.core.event_store import EVENTS_FILE, EventStore
 from tinybms_bridge.hal.can_loopback import LoopbackBus
 from tinybms_bridge.hal.logs import LogLine
 from tinybms_bridge.hal.storage import FileStorage
+from tinybms_bridge.link.events import Noted
 from tinybms_bridge.services.history import HistorySettings
 from tinybms_bridge.services.history.database import Database
 from tinybms_bridge.services.history.recorder import Row as HistoryRow
 from tinybms_bridge.services.logs.rotating_file import LOG_FILE, RotatingFile
+from tinybms_bridge.words import message
 
 STRANGERS = 6
 ROUTES = (
@@ -108,8 +110,9 @@ def full_state(folder: Path) -> None:
     now = datetime.now(UTC)
     events = EventStore(FileStorage(folder / EVENTS_FILE))
     for number in range(1000):
-        news = News(Severity.WARNING, "alarm.high_voltage", f"High voltage: warning at {3.6 + number / 1e4:.4f} V")
-        events.add(news, now - timedelta(minutes=1000 - number))
+        cause = message("cause.cell_voltage", cell=3, value=3.6 + number / 1e4, threshold=3.6)
+        noted = Noted(Severity.WARNING, message("alarm.high_voltage", level="warning", cause=cause))
+        events.add(noted, now - timedelta(minutes=1000 - number))
     events.save_quietly()
     text = "settings of the BMS read again: the cell of {} has changed its mind, and so has the one beside it"
     log_file = RotatingFile(folder / LOG_FILE)

@@ -33,7 +33,6 @@ from tinybms_bridge.config.opening import Opened, load_defaults, open_configurat
 from tinybms_bridge.config.overrides import Overrides
 from tinybms_bridge.core.bridge import Bridge, Machine
 from tinybms_bridge.core.event_log import EventLog
-from tinybms_bridge.core.supervisor import PartState
 from tinybms_bridge.errors import BridgeError, ConfigError, LinkError
 from tinybms_bridge.hal.blocking import in_place, in_thread
 from tinybms_bridge.hal.can import CanPort, CanSettings
@@ -42,7 +41,7 @@ from tinybms_bridge.hal.directory_lock import HOLDER_FILE, DirectoryTakenError
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
 from tinybms_bridge.hal.storage import MemoryStorage, Storage
 from tinybms_bridge.hal.watchdog import NullWatchdog
-from tinybms_bridge.link.events import ConfigChanged
+from tinybms_bridge.link.events import ConfigChanged, PartState
 from tinybms_bridge.services.history import HistorySettings
 from tinybms_bridge.services.web.accounts import Account, AccountStore, Role
 from tinybms_bridge.services.web.service import WebService

@@ -32,7 +32,7 @@ from tinybms_bridge.hal.blocking import in_place
 from tinybms_bridge.hal.can import CanFrame, CanPort, CanSettings
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
 from tinybms_bridge.hal.storage import FileStorage, MemoryStorage
-from tinybms_bridge.link.events import ConfigChanged
+from tinybms_bridge.link.events import ChangeSource, ConfigChanged
 from tinybms_bridge.services.logs import LogStore
 from tinybms_lab.bms import BmsOptions, Responder, SimulatedBms
 from tinybms_lab.testing.can_memory import MemoryCanBus, MemoryCanPort
@@ -355,7 +355,7 @@ class Rig:
         self.config = self.store.load()
 
     def _reload(self) -> None:
-        with self.settings.source("file"):
+        with self.settings.source(ChangeSource.FILE):
             self.store.reload_if_changed()
 
     def _use(self, config: Configuration) -> None:
@@ -411,7 +411,7 @@ async def test_every_key_takes_effect_without_a_restart(rig: Rig, path: str) -> 
         await rig.until(lambda: len(rig.web.runs) == 2)
     after = rig.observe()
     different = {name for name in before if before[name] != after[name]}
-    assert event == ConfigChanged((path,), "api")
+    assert event == ConfigChanged((path,), ChangeSource.API)
     assert value_at(rig.bridge.config, path) == value_at(interpret(changed, "test").configuration, path)
     allowed = {"fit", "pages"} if "folder" in owner(path) else {"fit"}  # the folder is also that of the certificate
     assert owner(path) <= different <= owner(path) | allowed
@@ -469,7 +469,7 @@ async def test_edited_file_is_in_force_within_two_seconds(rig: Rig) -> None:
     await rig.until(lambda: rig.bridge.supervisor.parts["config-watch"].state == "running")
     await rig.edit(json.dumps({"victron": {"stale_hold_s": 12}}))
     event = await rig.told()
-    assert event == ConfigChanged(("victron.stale_hold_s",), "file")
+    assert event == ConfigChanged(("victron.stale_hold_s",), ChangeSource.FILE)
     assert rig.bridge.battery.settings.limits.freshness.hold_s == 12
 
 

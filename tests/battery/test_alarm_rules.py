@@ -11,6 +11,7 @@ from tinybms_bridge.battery.alarms import AlarmCause, AlarmLevel, AlarmName, Ala
 from tinybms_bridge.battery.bms_event_kinds import kind_of
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackValues, Ratings, Snapshot, Temperatures
+from tinybms_bridge.words import message
 
 OK, WARNING, ALARM = AlarmLevel.OK, AlarmLevel.WARNING, AlarmLevel.ALARM
 
@@ -623,8 +624,8 @@ def test_a_loose_wire_and_missing_data_are_told() -> None:
     loose = evaluate(AlarmMemory(), HEALTHY, Freshness.FRESH, AlarmSettings(), 1.0, loose_wire=True)
     held = evaluate(AlarmMemory(), HEALTHY, Freshness.HOLD, AlarmSettings(), 1.0)
 
-    assert loose.alarms.causes[AlarmName.BMS_INTERNAL] == AlarmCause("a sense wire must be loose")
-    assert held.alarms.causes[AlarmName.BMS_INTERNAL] == AlarmCause("no good data from the BMS")
+    assert loose.alarms.causes[AlarmName.BMS_INTERNAL] == AlarmCause(message("cause.loose_wire"))
+    assert held.alarms.causes[AlarmName.BMS_INTERNAL] == AlarmCause(message("cause.no_data"))
 
 
 def test_nothing_is_made_anew_while_no_level_changes() -> None:

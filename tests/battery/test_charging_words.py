@@ -7,15 +7,16 @@ from tinybms_bridge.battery.snapshot import Ratings
 
 def test_what_changed_is_told_with_the_way_back(make_ratings: Callable[..., Ratings]) -> None:
     """Who relies on defaults reads both numbers, and the key that keeps the old ones."""
-    text = defaults_changed(make_ratings(), LimitSettings())
+    told = defaults_changed(make_ratings(), LimitSettings())
+    assert told is not None
     for part in ("56.0 V (before 58.4 V)", "FLOAT 54.0 V", "3.620 V", "cvl.charge_defaults = before"):
-        assert part in text
+        assert part in told.text
 
 
 def test_who_keeps_the_values_is_told_nothing(make_ratings: Callable[..., Ratings]) -> None:
     """Nothing has changed for them."""
     for settings in (LimitSettings(defaults=ChargeDefaults.BEFORE), LimitSettings(bulk_voltage_v=57.0)):
-        assert defaults_changed(make_ratings(), settings) == ""
+        assert defaults_changed(make_ratings(), settings) is None
 
 
 def test_a_narrow_unit_is_told(make_ratings: Callable[..., Ratings]) -> None:

@@ -10,9 +10,11 @@ from click.testing import Result
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.bms_events import BmsEvent, DatedEvent
 from tinybms_bridge.cli.events import events_command
-from tinybms_bridge.core.event_store import EVENTS_FILE, EventStore, News
+from tinybms_bridge.core.event_store import EVENTS_FILE, EventStore
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.storage import FileStorage
+from tinybms_bridge.link.events import Noted
+from tinybms_bridge.words import message
 from tinybms_lab.bms import Dump, DumpDevice, real_dump
 
 Invoke = Callable[..., Result]
@@ -108,7 +110,7 @@ def config(tmp_path: Path) -> str:
     """A configuration whose state directory holds a list of two entries."""
     store = EventStore(FileStorage(tmp_path / EVENTS_FILE))
     store.add_bms([DatedEvent(BmsEvent(5_000, 0x03), None)])
-    store.add(News(Severity.WARNING, "link", "No contact with the BMS: unplugged"), AT)
+    store.add(Noted(Severity.WARNING, message("link.down", reason="unplugged")), AT)
     store.save_quietly()
     path = tmp_path / "bridge.json"
     path.write_text(json.dumps({"advanced": {"state_directory": str(tmp_path)}}))

@@ -193,7 +193,9 @@ def test_what_use_has_shown_is_told_once() -> None:
     last.pipeline._memory = replace(last.pipeline._memory, resistance=taught)
     last.feed(20)
     told = {each.code: each for each in last.taken(Noted) if each.code.startswith("battery.")}
-    assert told["battery.resistance_not_learned"].text == "No longer so: the resistance of the cells is not learned"
+    assert (
+        told["battery.resistance_not_learned.over"].text == "No longer so: the resistance of the cells is not learned"
+    )
     assert told["battery.resistive_cell"].severity is Severity.WARNING
     assert told["battery.resistive_cell"].text.startswith("cell 16 has 2.5 times the resistance")
 

@@ -16,6 +16,7 @@ from tinybms_bridge.core.event_log import EventLog
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.events import (
     AlarmsChanged,
+    ChangeSource,
     ChargeStateChanged,
     ConfigChanged,
     Event,
@@ -25,13 +26,22 @@ from tinybms_bridge.link.events import (
     LimitsDecided,
     LinkChanged,
     Noted,
+    PartState,
     PartStateChanged,
     SampleAccepted,
     SampleRejected,
 )
+from tinybms_bridge.victron.can.gx import GxState
+from tinybms_bridge.words import message
 from tinybms_lab.testing.fake_clock import FakeClock
 
 OK, WARNING, ALARM = AlarmLevel.OK, AlarmLevel.WARNING, AlarmLevel.ALARM
+
+
+def at_cell(cell: int, value: float, threshold: float) -> AlarmCause:
+    """Return the cause of an alarm of one cell."""
+    told = message("cause.cell_voltage", cell=cell, value=value, threshold=threshold)
+    return AlarmCause(told, value, threshold, "V")
 
 
 @dataclass
@@ -125,14 +135,13 @@ async def test_freshness_lines(journal: Journal, new: Freshness, level: int, wor
 @pytest.mark.parametrize(
     ("state", "level", "words"),
     [
-        ("present", logging.INFO, "GX device present"),
-        ("lost", logging.WARNING, "no longer heard"),
-        ("never_seen", logging.WARNING, "termination and bit rate"),
-        ("tomorrow", logging.INFO, "tomorrow"),
+        (GxState.PRESENT, logging.INFO, "GX device present"),
+        (GxState.LOST, logging.WARNING, "no longer heard"),
+        (GxState.NEVER_SEEN, logging.WARNING, "termination and bit rate"),
     ],
 )
-async def test_gx_lines(journal: Journal, state: str, level: int, words: str) -> None:
-    """A GX that was never heard comes with what to check; a state of a later version is shown as it is."""
+async def test_gx_lines(journal: Journal, state: GxState, level: int, words: str) -> None:
+    """A GX that was never heard comes with what to check."""
     ((found, line),) = await journal.tell(GxChanged(state, 10.0))
     assert found == level
     assert words in line
@@ -176,9 +185,12 @@ async def test_alarm_that_is_watched_from_now_on_is_no_news(journal: Journal) ->
 
 async def test_the_line_of_an_alarm_has_value_and_threshold(journal: Journal) -> None:
     """When it rises and when it is over: nobody has to look the cell up elsewhere."""
-    name, cause = AlarmName.HIGH_VOLTAGE, AlarmCause("cell 3 at 3.762 V, threshold 3.750 V", 3.762, 3.75, "V")
+    name, cause = (
+        AlarmName.HIGH_VOLTAGE,
+        at_cell(3, 3.762, 3.75),
+    )
     high = Alarms({name: AlarmLevel.ALARM}, {name: cause})
-    over = Alarms({name: AlarmLevel.OK}, {name: AlarmCause("cell 3 at 3.690 V, threshold 3.700 V")})
+    over = Alarms({name: AlarmLevel.OK}, {name: at_cell(3, 3.69, 3.7)})
 
     assert await journal.tell(AlarmsChanged(Alarms(), high)) == [
         (logging.ERROR, "high voltage: alarm (cell 3 at 3.762 V, threshold 3.750 V)")
@@ -232,7 +244,7 @@ async def test_next_spell_is_told_again(journal: Journal) -> None:
 
 async def test_events_of_others_are_not_its_business(journal: Journal) -> None:
     """The supervisor writes its own lines."""
-    assert await journal.tell(PartStateChanged("mqtt", "failed", "refused")) == []
+    assert await journal.tell(PartStateChanged("mqtt", PartState.FAILED, "refused")) == []
 
 
 async def test_news_before_the_start_is_not_lost(bus: Bus, clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
@@ -252,10 +264,10 @@ async def test_news_before_the_start_is_not_lost(bus: Bus, clock: FakeClock, cap
 
 async def test_changed_configuration_is_one_line(journal: Journal) -> None:
     """Who changed what; a long list is cut, and says so."""
-    assert await journal.tell(ConfigChanged(("cvl.enabled", "victron.stale_hold_s"), "file")) == [
+    assert await journal.tell(ConfigChanged(("cvl.enabled", "victron.stale_hold_s"), ChangeSource.FILE)) == [
         (logging.INFO, "configuration changed (file): cvl.enabled, victron.stale_hold_s")
     ]
-    ((_, text),) = await journal.tell(ConfigChanged(tuple(f"key{number}" for number in range(14)), "api"))
+    ((_, text),) = await journal.tell(ConfigChanged(tuple(f"key{number}" for number in range(14)), ChangeSource.API))
     assert text.endswith("key9 and 4 more")
 
 
@@ -303,4 +315,5 @@ async def test_limits_that_can_no_longer_be_decided_are_a_warning(journal: Journ
 )
 async def test_what_a_person_or_a_service_did(journal: Journal, severity: Severity, level: int) -> None:
     """A stop by hand that ends, a setting that cannot be used: in the words of whoever noticed it."""
-    assert await journal.tell(Noted(severity, "inhibit.charge", "Charging goes on")) == [(level, "Charging goes on")]
+    noted = Noted(severity, message("inhibit.charge.released"))
+    assert await journal.tell(noted) == [(level, "Charging released by hand")]

@@ -6,8 +6,9 @@ from itertools import pairwise
 
 import pytest
 
-from tinybms_bridge.core.supervisor import Part, PartState, PathFailure, RestartSettings, Supervisor, describe
+from tinybms_bridge.core.supervisor import Part, PathFailure, RestartSettings, Supervisor, describe
 from tinybms_bridge.errors import LinkError
+from tinybms_bridge.link.events import PartState
 from tinybms_lab.testing.fake_clock import FakeClock
 
 Run = Callable[[], Awaitable[None]]

@@ -8,13 +8,20 @@ from pathlib import Path
 import pytest
 
 import tinybms_bridge
+from tinybms_bridge.battery.alarms import AlarmName
 from tinybms_bridge.battery.bms_event_kinds import EVENT_KINDS, Severity
 from tinybms_bridge.battery.limits import BalancingPhase, ChargeProfile, LimitCode, Quantity, Reason, RemarkCode
 from tinybms_bridge.battery.limits.reasons import parameters_of
+from tinybms_bridge.battery.notices import NoticeName
+from tinybms_bridge.link.events import EventCode
+from tinybms_bridge.tinybms.settings import ActionName
 from tinybms_bridge.words import LANGUAGES, codes
 from tinybms_bridge.words.catalogue import fields_of
 from tinybms_bridge.words.english import SENTENCES as ENGLISH
 from tinybms_bridge.words.french import SENTENCES as FRENCH
+
+BESIDE = r"\.(advice|explanation)$"
+"""What stands beside the sentence of a code."""
 
 SOURCES = sorted(Path(tinybms_bridge.__file__).parent.rglob("*.py"))
 
@@ -31,6 +38,8 @@ MADE_BY_NAME: dict[str, set[str]] = {
     "battery.resistive_cell": {"cells", "times", "at_least"},
     "battery.capacity_wrong": {"found_ah", "set_ah", "at_least", "command_ah"},
     **{f"battery.{code}.over": set() for code in RemarkCode},
+    **{f"alarm.{name}": {"level", "cause"} for name in AlarmName},
+    **{f"notice.{name}": {"level", "cause"} for name in NoticeName},
 }
 """Codes that are put together from a member of an enumeration, and their parameters."""
 
@@ -40,6 +49,12 @@ NAMES: dict[str, set[str]] = {
     "sensor": {"external_sensor_1", "external_sensor_2", "internal_sensor"},
     "window": {"minimum", *ChargeProfile},
     "unlisted": set(Severity),
+    "action": set(ActionName),
+    "level": {"over", "warning", "alarm"},
+    "reading_of": {
+        *("cell", "pack_voltage", "pack_current", "number_of_cells", "state_of_charge"),
+        *("internal_temperature", "external_1_temperature", "external_2_temperature"),
+    },
 }
 """Families of names that sentences look up with ``@``."""
 
@@ -61,6 +76,10 @@ def messages() -> Iterator[tuple[str, set[str], str]]:
 def _codes(node: ast.expr) -> list[str]:
     if isinstance(node, ast.IfExp):
         return _codes(node.body) + _codes(node.orelse)
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "EventCode":
+        return [EventCode[node.attr].value]
+    if isinstance(node, ast.Name) and node.id == "code":
+        return []
     return [node.value] if isinstance(node, ast.Constant) and isinstance(node.value, str) else []
 
 
@@ -75,15 +94,15 @@ def of_names() -> set[str]:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_code_has_words(language: str) -> None:
     """A code without words would be shown to a person as such."""
-    wanted = {code for code, _, _ in WRITTEN} | set(MADE_BY_NAME) | of_names()
+    wanted = {code for code, _, _ in WRITTEN} | set(MADE_BY_NAME) | set(EventCode) | of_names()
 
     assert sorted(wanted - codes("fr" if language == "fr" else "en")) == []
 
 
 def test_no_words_are_left_of_a_code_that_is_gone() -> None:
     """What nothing says any more is not translated either; advice belongs to a code."""
-    known = {code for code, _, _ in WRITTEN} | set(MADE_BY_NAME) | of_names()
-    left = {code for code in ENGLISH if code not in known and code.removesuffix(".advice") not in known}
+    known = {code for code, _, _ in WRITTEN} | set(MADE_BY_NAME) | set(EventCode) | of_names()
+    left = {code for code in ENGLISH if code not in known and re.sub(BESIDE, "", code) not in known}
 
     assert sorted(left) == []
 
@@ -102,7 +121,7 @@ def test_both_languages_tell_the_same(code: str) -> None:
 @pytest.mark.parametrize(("code", "names", "place"), [*WRITTEN, *((c, n, "") for c, n in MADE_BY_NAME.items())])
 def test_a_sentence_names_only_what_its_code_gives(code: str, names: set[str], place: str) -> None:
     """A field that is no parameter would be shown as a question mark."""
-    for each in (code, f"{code}.advice"):
+    for each in (code, f"{code}.advice", f"{code}.explanation"):
         asked = {name for name, _ in fields_of(ENGLISH.get(each, ""))}
         assert asked <= names, f"{each} asks for {sorted(asked - names)}, given at {place}: {sorted(names)}"
 
@@ -120,3 +139,18 @@ def test_french_marks_stand_as_french_has_them(code: str) -> None:
     sentence = re.sub(r"\{[^}]*\}", "X", FRENCH[code])
 
     assert not re.search(r"\w[:;](\s|$)|\s[,.](\s|$)|(?<![\d.])\d+\.\d+(?![\d.])", sentence)
+
+
+@pytest.mark.parametrize("code", [*(f"alarm.{name}" for name in AlarmName), *(f"notice.{name}" for name in NoticeName)])
+def test_every_alarm_is_explained(code: str) -> None:
+    """Whoever sees an alarm for the first time reads what it means, and mostly what to do."""
+    assert ENGLISH[f"{code}.explanation"].endswith(".")
+    assert ENGLISH.get(f"{code}.advice", ".").endswith(".")
+
+
+def test_the_page_of_events_has_every_code() -> None:
+    """Who reads the list with a program finds what each code means."""
+    page = (Path(__file__).parents[2] / "docs" / "events.md").read_text()
+    plain = [code for code in EventCode if not code.startswith(("inhibit.discharge.", "freshness."))]
+
+    assert [code for code in plain if f"`{code}`" not in page] == []

@@ -20,7 +20,7 @@ from tinybms_bridge.config.paths import state_directory
 from tinybms_bridge.core.bridge import Bridge, Machine
 from tinybms_bridge.core.config_watch import ConfigWatch
 from tinybms_bridge.core.event_log import EventLog
-from tinybms_bridge.core.event_store import EVENTS_FILE, EventStore, News
+from tinybms_bridge.core.event_store import EVENTS_FILE, EventStore
 from tinybms_bridge.core.inhibits import INHIBITS_FILE
 from tinybms_bridge.core.persistence import STATE_FILE, load_state
 from tinybms_bridge.core.settings import can_settings, history_settings
@@ -34,8 +34,10 @@ from tinybms_bridge.hal.logs import LineHandler, logging_through, set_up_logging
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort, open_serial
 from tinybms_bridge.hal.storage import MemoryStorage, Storage
 from tinybms_bridge.hal.watchdog import find_watchdog
+from tinybms_bridge.link.events import ChangeSource, EventCode, Noted
 from tinybms_bridge.services.history import History
 from tinybms_bridge.services.logs import LogStore
+from tinybms_bridge.words import message
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -171,7 +173,8 @@ def _load(machine: Machine) -> SavedUnits:
     machine.events.load(told.append)
     for text in told:
         log.warning("%s", text)
-        machine.events.add(News(Severity.WARNING, "state_file", text[:1].upper() + text[1:]), machine.clock.wall())
+        said = message(EventCode.STATE_FILE, problem=text[:1].upper() + text[1:])
+        machine.events.add(Noted(Severity.WARNING, said), machine.clock.wall())
     return saved
 
 
@@ -219,7 +222,7 @@ def _following(bridge: Bridge, settings: Reconfigurer, opened: Opened) -> Iterat
     """Have the bridge follow its configuration: edits of the file each second, or at once after SIGHUP."""
 
     def reload() -> None:
-        with settings.source("file"):
+        with settings.source(ChangeSource.FILE):
             opened.store.reload_if_changed()
 
     def judge(wanted: Configuration) -> None:

@@ -23,7 +23,7 @@ from tinybms_bridge.core.settings import (
 )
 from tinybms_bridge.core.traffic import UartTraffic, log_can_frame
 from tinybms_bridge.errors import ConfigError
-from tinybms_bridge.link.events import ConfigChanged
+from tinybms_bridge.link.events import ChangeSource, ConfigChanged
 from tinybms_bridge.services.logs import LogSettings, LogStore
 
 __all__ = ["LogParts", "Reconfigurer", "log_settings"]
@@ -78,15 +78,15 @@ class Reconfigurer:
     async def run(self, store: ConfigStore) -> None:
         """Apply each change of ``store``, one after the other, until cancelled."""
         loop = asyncio.get_running_loop()
-        changes: asyncio.Queue[tuple[ConfigChange, str]] = asyncio.Queue()
+        changes: asyncio.Queue[tuple[ConfigChange, ChangeSource]] = asyncio.Queue()
 
         def listen(change: ConfigChange) -> None:
-            item = (change, getattr(self._source, "name", "api"))
+            item = (change, getattr(self._source, "name", ChangeSource.API))
             loop.call_soon_threadsafe(changes.put_nowait, item)
 
         end = store.subscribe(listen)
         try:
-            await self.apply(store.configuration, "file")  # what changed while nobody listened
+            await self.apply(store.configuration, ChangeSource.FILE)  # what changed while nobody listened
             while True:
                 change, source = await changes.get()
                 await self.apply(change.new, source)
@@ -94,7 +94,7 @@ class Reconfigurer:
             end()
 
     @contextmanager
-    def source(self, name: str) -> Iterator[None]:
+    def source(self, name: ChangeSource) -> Iterator[None]:
         """Name who makes the changes of this thread; without it they are those of the API."""
         self._source.name = name
         try:
@@ -102,7 +102,7 @@ class Reconfigurer:
         finally:
             del self._source.name
 
-    async def apply(self, wanted: Configuration, source: str) -> tuple[str, ...]:
+    async def apply(self, wanted: Configuration, source: ChangeSource) -> tuple[str, ...]:
         """Put a configuration in force and return the paths that changed; on an error all stays as it was.
 
         A state directory that cannot be written is told, and everything else takes effect.

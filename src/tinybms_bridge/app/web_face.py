@@ -8,13 +8,13 @@ from tinybms_bridge.battery.advice import Advice
 from tinybms_bridge.battery.inhibits import Direction, TimedInhibit
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.core.bridge import Bridge
-from tinybms_bridge.core.event_store import EventRecord
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.link.bus import Bus
+from tinybms_bridge.link.event_list import EventRecord
 from tinybms_bridge.link.state import CanState, Inhibit, MonitoredFrame, PartStatus, TraceLine, UartState, WatchdogState
 from tinybms_bridge.services.history import History
 from tinybms_bridge.services.logs import LogStore
-from tinybms_bridge.services.web.face import EventEntry, Picture
+from tinybms_bridge.services.web.face import Picture
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 from tinybms_bridge.tinybms.settings import BmsSettings
 
@@ -29,8 +29,6 @@ class WebFace:
         self._store = store
         self._logs = logs
         self._start_again = start_again
-        self._records: tuple[EventRecord, ...] = ()
-        self._events: list[EventEntry] = []
 
     @property
     def version(self) -> str:
@@ -110,16 +108,9 @@ class WebFace:
         """See ``BridgeFace``."""
         return self._bridge.parts()
 
-    def events(self) -> Sequence[EventEntry]:
+    def events(self) -> Sequence[EventRecord]:
         """See ``BridgeFace``."""
-        records = self._bridge.events.records()
-        if records is not self._records:
-            self._records = records
-            self._events = [
-                EventEntry(each.number, each.at, each.source, each.severity, each.code, each.text, each.by)
-                for each in records
-            ]
-        return self._events
+        return self._bridge.events.records()
 
     def frames(self, after: int = 0) -> Sequence[MonitoredFrame]:
         """See ``BridgeFace``."""

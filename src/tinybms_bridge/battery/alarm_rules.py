@@ -15,6 +15,7 @@ from tinybms_bridge.battery.bms_event_kinds import Severity, kind_of, severity_o
 from tinybms_bridge.battery.event_alarms import alarm_of_event, alarms_of_events
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.snapshot import BmsStatus, Ratings, Snapshot
+from tinybms_bridge.words import Message, message
 
 __all__ = ["AlarmMemory", "AlarmSettings", "Rule", "evaluate", "rules_for"]
 
@@ -140,66 +141,67 @@ def _causes(
     return causes
 
 
-_VOLTS, _DEGREES, _AMPERES = ("V", 3), ("°C", 1), ("A", 1)
-_UNITS: Mapping[AlarmName, tuple[str, int]] = MappingProxyType(
+_UNITS: Mapping[AlarmName, str] = MappingProxyType(
     {
-        AlarmName.HIGH_VOLTAGE: _VOLTS,
-        AlarmName.LOW_VOLTAGE: _VOLTS,
-        AlarmName.HIGH_TEMPERATURE: _DEGREES,
-        AlarmName.LOW_TEMPERATURE: _DEGREES,
-        AlarmName.LOW_TEMPERATURE_CHARGE: _DEGREES,
-        AlarmName.HIGH_CHARGE_CURRENT: _AMPERES,
-        AlarmName.HIGH_DISCHARGE_CURRENT: _AMPERES,
-        AlarmName.CELL_IMBALANCE: ("mV", 0),
+        AlarmName.HIGH_VOLTAGE: "V",
+        AlarmName.LOW_VOLTAGE: "V",
+        AlarmName.HIGH_TEMPERATURE: "°C",
+        AlarmName.LOW_TEMPERATURE: "°C",
+        AlarmName.LOW_TEMPERATURE_CHARGE: "°C",
+        AlarmName.HIGH_CHARGE_CURRENT: "A",
+        AlarmName.HIGH_DISCHARGE_CURRENT: "A",
+        AlarmName.CELL_IMBALANCE: "mV",
     }
 )
-"""Unit and decimals of what the rules measure."""
+"""Units of what the rules measure."""
 
 
 def _measured_cause(rule: Rule, level: AlarmLevel, snapshot: Snapshot) -> AlarmCause:
     """Return value and threshold of a rule; those of a warning for an alarm that has none."""
     assert rule.value is not None
     threshold = rule.warning if level is AlarmLevel.WARNING and rule.warning is not None else rule.alarm
-    unit, decimals = _UNITS[rule.name]
-    text = f"{_what(rule, snapshot)} {rule.value:.{decimals}f} {unit}, threshold {threshold:.{decimals}f} {unit}"
-    return AlarmCause(text, rule.value, threshold, unit)
+    told = _measured_message(rule, rule.value, threshold, snapshot)
+    return AlarmCause(told, rule.value, threshold, _UNITS[rule.name])
 
 
-def _what(rule: Rule, snapshot: Snapshot) -> str:
-    """Return what a rule measures, for example ``cell 3 at``."""
+def _measured_message(rule: Rule, value: float, threshold: float, snapshot: Snapshot) -> Message:
+    """Return what a rule measures, for example ``cell 3 at 3.762 V, threshold 3.750 V``."""
     cells, sensors = snapshot.cells, snapshot.temperatures
     match rule.name:
         case AlarmName.CELL_IMBALANCE:
-            return f"cells {cells.min_number} and {cells.max_number} differ by"
+            apart = (cells.min_number, cells.max_number)
+            return message("cause.imbalance", cells=apart, value=value, threshold=threshold)
         case AlarmName.HIGH_VOLTAGE | AlarmName.LOW_VOLTAGE if rule.of == "cells":
-            return f"cell {cells.max_number if rule.high else cells.min_number} at"
+            number = cells.max_number if rule.high else cells.min_number
+            return message("cause.cell_voltage", cell=number, value=value, threshold=threshold)
         case AlarmName.HIGH_CHARGE_CURRENT:
-            return "charge current at"
+            return message("cause.charge_current", value=value, threshold=threshold)
         case AlarmName.HIGH_DISCHARGE_CURRENT:
-            return "discharge current at"
+            return message("cause.discharge_current", value=value, threshold=threshold)
         case AlarmName.HIGH_TEMPERATURE | AlarmName.LOW_TEMPERATURE | AlarmName.LOW_TEMPERATURE_CHARGE:
             external = {"external sensor 1": sensors.external_1_c, "external sensor 2": sensors.external_2_c}
-            return f"{next((name for name, found in external.items() if found == rule.value), 'internal sensor')} at"
-    return f"{rule.of} at"
+            sensor = next((name for name, found in external.items() if found == value), "internal sensor")
+            return message("cause.temperature", sensor=sensor, value=value, threshold=threshold)
+    return message("cause.pack_voltage", value=value, threshold=threshold)
 
 
 def _reported_cause(name: AlarmName, level: AlarmLevel, snapshot: Snapshot, loose_wire: bool) -> AlarmCause | None:
     """Return the words of the BMS, or of the bridge, for an alarm that no rule of ours has raised."""
     if level is AlarmLevel.OK:
         return None
-    texts = [kind_of(number).text for number in snapshot.open_events if alarm_of_event(number) is name]
-    if texts:
-        return AlarmCause(f"reported by the BMS: {texts[-1]}")
+    reported = [kind_of(number).message for number in snapshot.open_events if alarm_of_event(number) is name]
+    if reported:
+        return AlarmCause(message("cause.reported", event=reported[-1]))
     if name is not AlarmName.BMS_INTERNAL:
         return None
     if snapshot.pack.status is BmsStatus.FAULT:
-        faults = [kind_of(each).text for each in snapshot.open_events if severity_of(each) is Severity.FAULT]
-        return AlarmCause(": ".join(("the BMS is in a fault", *([", ".join(faults)] if faults else []))))
+        faults = [kind_of(each).message for each in snapshot.open_events if severity_of(each) is Severity.FAULT]
+        return AlarmCause(message("cause.fault", events=faults))
     if loose_wire:
-        return AlarmCause("a sense wire must be loose")
+        return AlarmCause(message("cause.loose_wire"))
     if not snapshot.pack.soc_known:
-        return AlarmCause("the BMS gives no state of charge that can be")
-    return AlarmCause("no good data from the BMS") if level is AlarmLevel.WARNING else None
+        return AlarmCause(message("cause.no_soc"))
+    return AlarmCause(message("cause.no_data")) if level is AlarmLevel.WARNING else None
 
 
 def _measured(

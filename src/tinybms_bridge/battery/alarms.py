@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from types import MappingProxyType
 
+from tinybms_bridge.words import Message
+
 __all__ = ["AlarmCause", "AlarmLevel", "AlarmName", "Alarms"]
 
 
@@ -38,12 +40,17 @@ class AlarmLevel(IntEnum):
 class AlarmCause:
     """What an alarm rested on when its level changed last."""
 
-    text: str
-    """In words, for example ``cell 3 at 3.662 V, threshold 3.650 V``."""
+    message: Message
+    """For example ``cell 3 at 3.662 V, threshold 3.650 V``."""
     value: float | None = None
     """What was measured; None where the BMS or the bridge itself tells the cause."""
     threshold: float | None = None
     unit: str = ""
+
+    @property
+    def text(self) -> str:
+        """The cause in English."""
+        return self.message.text
 
     def __str__(self) -> str:
         return self.text

@@ -5,24 +5,31 @@ from dataclasses import replace
 from tinybms_bridge.battery.limits import ChargeDefaults, Chemistry, LimitSettings, fit_to_battery
 from tinybms_bridge.battery.limits.charging import charging_for
 from tinybms_bridge.battery.snapshot import Ratings
+from tinybms_bridge.words import Message, message
 
 __all__ = ["defaults_changed", "narrow_remark"]
 
 
-def defaults_changed(ratings: Ratings, settings: LimitSettings, lowest: Chemistry = Chemistry.LTO) -> str:
-    """Return what is charged otherwise than by earlier versions, and how to keep it; empty where nothing is."""
+def defaults_changed(ratings: Ratings, settings: LimitSettings, lowest: Chemistry = Chemistry.LTO) -> Message | None:
+    """Return what is charged otherwise than by earlier versions, and how to keep it; None where nothing is."""
     fit = fit_to_battery(ratings, settings, lowest)
     now = charging_for(ratings, settings, fit)
     if not now.by_chemistry:
-        return ""
+        return None
     before = charging_for(ratings, replace(settings, defaults=ChargeDefaults.BEFORE), fit)
     rule = before.float_rule
-    return (
-        f"charge values now follow the chemistry ({fit.chemistry.chemistry}): target {now.target_v:.1f} V (before "
-        f"{before.target_v:.1f} V), FLOAT {now.float_v:.1f} V with a full battery (before {before.float_v:.1f} V from "
-        f"{rule.soc_percent:g} %), at {now.hold_a:.2g} A (before {before.hold_a:.2g} A), protection from "
-        f"{now.threshold_cell_v:.3f} V per cell (before {before.threshold_cell_v:.3f} V); "
-        "cvl.charge_defaults = before keeps the values of earlier versions"
+    return message(
+        "charge.defaults",
+        chemistry=fit.chemistry.chemistry,
+        target_v=now.target_v,
+        before_target_v=before.target_v,
+        float_v=now.float_v,
+        before_float_v=before.float_v,
+        before_float_percent=rule.soc_percent,
+        hold_a=now.hold_a,
+        before_hold_a=before.hold_a,
+        protection_v=now.threshold_cell_v,
+        before_protection_v=before.threshold_cell_v,
     )
 
 

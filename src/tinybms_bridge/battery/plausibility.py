@@ -8,6 +8,7 @@ its own use; what jumps is possible, and counts once several readings say so (``
 from dataclasses import dataclass, field
 
 from tinybms_bridge.battery.snapshot import Snapshot
+from tinybms_bridge.words import Message, message
 
 __all__ = ["BELIEVABLE", "PlausibilityMemory", "PlausibilitySettings", "Problem", "Verdict", "absurd_fields", "judge"]
 
@@ -42,9 +43,13 @@ class Problem:
     high: float
     unit: str = ""
 
+    @property
+    def message(self) -> Message:
+        """What is wrong with it."""
+        return message("reading", what=self.what, value=self.value, unit=self.unit, low=self.low, high=self.high)
+
     def __str__(self) -> str:
-        found = f"{self.value:.6g} {self.unit}".rstrip()
-        return f"{self.what} is {found}, expected {self.low:.6g} to {self.high:.6g}"
+        return self.message.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,11 @@ class Verdict:
     def cause(self) -> str:
         """A key that stays the same while the same things are wrong, for logging a repetition once."""
         return ", ".join(p.what for p in self.problems or self.ignored)
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """Why it may not be used, or what of it is not."""
+        return tuple(problem.message for problem in self.problems or self.ignored)
 
     def __str__(self) -> str:
         return "; ".join(str(problem) for problem in self.problems or self.ignored) or "plausible"

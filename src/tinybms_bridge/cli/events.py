@@ -14,7 +14,7 @@ from tinybms_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
     from tinybms_bridge.battery.bms_events import BmsEvent, DatedEvent
-    from tinybms_bridge.core.event_store import EventRecord
+    from tinybms_bridge.link.event_list import EventRecord
 
 __all__ = ["events_command"]
 
@@ -117,10 +117,12 @@ def _document(event: "BmsEvent", at: datetime | None) -> dict[str, Any]:
 
 
 def _show_recorded(config_path: str | None, count: int | None, as_json: bool) -> None:
+    from tinybms_bridge.core.event_store import line_of
+
     records = _recorded(config_path)
     shown = records if count is None else records[-count:]
     if as_json:
-        click.echo(json.dumps([json.loads(record.to_line()) for record in shown], indent=1, ensure_ascii=False))
+        click.echo(json.dumps([json.loads(line_of(record)) for record in shown], indent=1, ensure_ascii=False))
         return
     _table([(_moment(r.at), str(r.severity), str(r.source), _told(r)) for r in shown], "From")
     _summary(len(shown), len(records))

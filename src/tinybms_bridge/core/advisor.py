@@ -95,9 +95,9 @@ class Advisor:
         if self._battery.charging_told:
             return
         self._battery.charging_told = True
-        text = defaults_changed(ratings, battery_settings(self._config).limits, lowest)
-        if text:
-            self._bus.publish(Noted(Severity.INFO, "charge.defaults", text), "bridge")
+        told = defaults_changed(ratings, battery_settings(self._config).limits, lowest)
+        if told is not None:
+            self._bus.publish(Noted(Severity.INFO, told), "bridge")
 
     def _advise(self, ratings: Ratings, lowest: Chemistry) -> None:
         """Say once which settings of the BMS would better be others."""

@@ -24,7 +24,7 @@ from tinybms_bridge.battery.limits import (
     step,
 )
 from tinybms_bridge.battery.limits.discharge import end_pause
-from tinybms_bridge.battery.limits.readings import ReadingMemory, name_of_cells
+from tinybms_bridge.battery.limits.readings import ReadingMemory, place_of_cells
 from tinybms_bridge.battery.limits.soc_count import SocMemory, set_count
 from tinybms_bridge.battery.notices import Communication, NoticeMemory, Notices, NoticeSettings, evaluate_notices
 from tinybms_bridge.battery.plausibility import PlausibilityMemory, PlausibilitySettings, Verdict, judge
@@ -35,6 +35,7 @@ from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.events import (
     AlarmsChanged,
     ChargeStateChanged,
+    EventCode,
     FreshnessChanged,
     LimitsDecided,
     Noted,
@@ -42,7 +43,7 @@ from tinybms_bridge.link.events import (
     SampleAccepted,
     SampleRejected,
 )
-from tinybms_bridge.words import say
+from tinybms_bridge.words import message
 
 __all__ = ["Battery", "BatterySettings"]
 
@@ -295,7 +296,9 @@ class Battery:
         """Say on the bus which fields are not used, once while it is the same ones."""
         cause = verdict.cause
         if cause and cause != self._ignored:
-            self._bus.publish(Noted(Severity.WARNING, "reading.absurd", f"Not used: {verdict}"), _SOURCE)
+            self._bus.publish(
+                Noted(Severity.WARNING, message(EventCode.READING_ABSURD, fields=verdict.messages)), _SOURCE
+            )
         self._ignored = cause
 
     def _tell_leap(self, before: SocMemory, after: SocMemory) -> None:
@@ -304,11 +307,8 @@ class Battery:
         if old is None or new is None or percent is None or abs(new - old) < _LEAP_PERCENT:
             return
         if before.percent is not None and abs(percent - before.percent - (new - old)) >= _LEAP_PERCENT:
-            text = (
-                f"The count of the BMS went from {old:.1f} to {new:.1f} % without a current that explains it;"
-                f" the state of charge stays {percent:.1f} %"
-            )
-            self._bus.publish(Noted(Severity.INFO, "soc.leap", text), _SOURCE)
+            told = message(EventCode.SOC_LEAP, before_percent=old, after_percent=new, soc_percent=percent)
+            self._bus.publish(Noted(Severity.INFO, told), _SOURCE)
 
     def _tell_evidence(self, before: Evidence, after: Evidence, ratings: Ratings) -> None:
         """Say on the bus what is newly found of the battery, and what is no longer so; a restart repeats nothing."""
@@ -317,10 +317,9 @@ class Battery:
             if key not in old:
                 known = remark.code is RemarkCode.RESISTANCE_NOT_LEARNED
                 severity = Severity.INFO if known else Severity.WARNING
-                self._bus.publish(Noted(severity, f"battery.{remark.code}", f"{remark.message.text}."), _SOURCE)
+                self._bus.publish(Noted(severity, remark.message), _SOURCE)
         for code in {code for code, _ in old} - {code for code, _ in new}:
-            text = say(f"battery.{code}.over", {})
-            self._bus.publish(Noted(Severity.INFO, f"battery.{code}", text), _SOURCE)
+            self._bus.publish(Noted(Severity.INFO, message(f"battery.{code}.over")), _SOURCE)
 
     def _tell_outliers(self, before: Memory, now_s: float) -> None:
         """Say on the bus which readings did not count; of the same cells not more often than every ten minutes."""
@@ -331,11 +330,13 @@ class Battery:
             told_s = self._told_s.get(outlier.cells)
             if told_s is None or now_s - told_s >= _TELL_AGAIN_S:
                 self._told_s[outlier.cells] = now_s
-                text = (
-                    f"A reading of {name_of_cells(outlier.cells)} was off by {outlier.off_v:+.2f} V and does not count"
-                    f" ({doubts.count} since the start)"
+                told = message(
+                    EventCode.READING_OUTLIER,
+                    place=place_of_cells(outlier.cells),
+                    off_v=outlier.off_v,
+                    count=doubts.count,
                 )
-                self._bus.publish(Noted(Severity.WARNING, "reading.outlier", text), _SOURCE)
+                self._bus.publish(Noted(Severity.WARNING, told), _SOURCE)
 
     def _limit_settings(self) -> LimitSettings:
         """Return the settings with what is stopped by hand; the same object until one changes, as stages know it by."""

@@ -36,9 +36,10 @@ from tinybms_bridge.hal.serial import SerialOpener
 from tinybms_bridge.hal.storage import MemoryStorage, Storage
 from tinybms_bridge.hal.watchdog import NullWatchdog, ProgressGuard, Watchdog
 from tinybms_bridge.link.bus import Bus
-from tinybms_bridge.link.events import Noted, PartStateChanged
+from tinybms_bridge.link.events import EventCode, Noted, PartStateChanged
 from tinybms_bridge.link.state import PartStatus, WatchdogState
 from tinybms_bridge.services.history import History
+from tinybms_bridge.words import message
 
 if TYPE_CHECKING:
     from tinybms_bridge.services.web.service import WebState
@@ -265,14 +266,12 @@ class Bridge:
         before, key = self.saved_units(), unit_key(identity.serial_number)
         self._units = before.meet(key)
         if key == NO_SERIAL:
-            text = "The BMS has no serial number of its own: its counters are those of all units without one"
-            self.bus.publish(Noted(Severity.WARNING, "unit.no_serial", text), "uart")
+            self.bus.publish(Noted(Severity.WARNING, message(EventCode.UNIT_WITHOUT_SERIAL)), "uart")
         if self._units.state is before.state:
             return
         self.battery.begin_with(self._units.state)
-        known = "its counters go on" if key in before.units else "its counters begin at 0"
-        text = f"Another BMS answers, serial number {key or 'unknown'}, before {before.current or 'unknown'}: {known}"
-        self.bus.publish(Noted(Severity.WARNING, "unit.changed", text), "uart")
+        told = message(EventCode.UNIT_CHANGED, serial=key, before=before.current, new=key not in before.units)
+        self.bus.publish(Noted(Severity.WARNING, told), "uart")
 
     def dead_since_s(self, last_heard_s: float) -> float | None:
         """Return since when the line to the BMS has given nothing new; None while data is fresh."""
@@ -305,8 +304,9 @@ class Bridge:
         return measured.pack.counted_by_bms_percent - measured.pack.soc_percent
 
     def _on_inhibit_expired(self, direction: Direction) -> None:
-        text = f"The time of the inhibit is over: {direction} is free again"
-        self.bus.publish(Noted(Severity.INFO, f"inhibit.{direction}", text), "inhibits")
+        charge = direction is Direction.CHARGE
+        told = message(EventCode.CHARGE_INHIBIT_ENDED if charge else EventCode.DISCHARGE_INHIBIT_ENDED)
+        self.bus.publish(Noted(Severity.INFO, told), "inhibits")
 
     def _apply_inhibits(self, inhibited: Inhibited) -> None:
         self.battery.inhibited = inhibited
@@ -336,8 +336,8 @@ class Bridge:
         asleep_s, before_s = now_s - self._clock.awake(), self._asleep_s
         self._asleep_s = asleep_s
         if asleep_s - before_s >= _SUSPEND_S:
-            text = f"The machine was suspended for {asleep_s - before_s:.0f} s: what was read before is old"
-            self.bus.publish(Noted(Severity.WARNING, "suspended", text), "bridge")
+            told = message(EventCode.SUSPENDED, duration_s=asleep_s - before_s)
+            self.bus.publish(Noted(Severity.WARNING, told), "bridge")
 
     def _feed_watchdog(self) -> None:
         """Feed the watchdog unless the poller or the CAN part hangs, which is told once."""

@@ -26,6 +26,7 @@ from tinybms_bridge.link.events import (
     SampleAccepted,
     SampleRejected,
 )
+from tinybms_bridge.victron.can.gx import GxState
 
 __all__ = ["EventLog"]
 
@@ -53,10 +54,10 @@ _FRESHNESS_LINES: Mapping[Freshness, tuple[int, str]] = {
     Freshness.SILENT: (logging.ERROR, f"{_NO_DATA} for too long: SILENT, no frames are sent"),
 }
 
-_GX_LINES: Mapping[str, tuple[int, str]] = {
-    "present": (logging.INFO, "GX device present on the CAN bus"),
-    "lost": (logging.WARNING, "GX device no longer heard on the CAN bus; frames are still sent"),
-    "never_seen": (logging.WARNING, "no GX device heard on the CAN bus: check cable, termination and bit rate"),
+_GX_LINES: Mapping[GxState, tuple[int, str]] = {
+    GxState.PRESENT: (logging.INFO, "GX device present on the CAN bus"),
+    GxState.LOST: (logging.WARNING, "GX device no longer heard on the CAN bus; frames are still sent"),
+    GxState.NEVER_SEEN: (logging.WARNING, "no GX device heard on the CAN bus: check cable, termination and bit rate"),
 }
 
 _LEVEL_WORDS: Mapping[AlarmLevel, tuple[int, str]] = {
@@ -172,7 +173,7 @@ class EventLog:
 
     @staticmethod
     def _gx(event: GxChanged) -> None:
-        level, text = _GX_LINES.get(event.state, (logging.INFO, f"GX device: {event.state}"))
+        level, text = _GX_LINES[event.state]
         log.log(level, text)
 
     @staticmethod

@@ -152,10 +152,10 @@ class CanOutput:
     def look(self) -> None:
         """Notice a GX that is gone and a second BMS, and open the adapter again when it hears nothing any more."""
         self._note_gx(self.gx.check())
-        text = self.second_bms.check()
-        if text is not None:
-            present = self.second_bms.present
-            self._bus.publish(Noted(Severity.FAULT if present else Severity.INFO, "second_bms", text), "can")
+        told = self.second_bms.check()
+        if told is not None:
+            severity = Severity.FAULT if self.second_bms.present else Severity.INFO
+            self._bus.publish(Noted(severity, told), "can")
         silent_s, port, transmitter = self._silence.check(), self._port, self.transmitter
         if silent_s is not None and port is not None and transmitter is not None:
             transmitter.between_bursts(lambda: port.reopen(f"no frame was heard for {silent_s:.0f} s"))
@@ -255,7 +255,7 @@ class CanOutput:
 
     def _note_gx(self, change: GxChange | None) -> None:
         if change is not None:
-            self._bus.publish(GxChanged(change.state.lower(), change.silent_for_s), "can")
+            self._bus.publish(GxChanged(change.state, change.silent_for_s), "can")
 
 
 def _carry_over(old: CanStatistics, new: CanStatistics) -> None:

@@ -7,8 +7,9 @@ from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.errors import BridgeError
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.link.bus import Bus
-from tinybms_bridge.link.events import Noted
+from tinybms_bridge.link.events import EventCode, Noted
 from tinybms_bridge.tinybms.settings import ActionName, BmsSettings
+from tinybms_bridge.words import message
 
 __all__ = ["SocWriter"]
 
@@ -53,7 +54,7 @@ class SocWriter:
             failure = str(error)
         else:
             failure = "" if result.outcome.good else f"{result.outcome.value} {result.detail}".rstrip()
-        text, severity = f"The BMS counted {apart:+.1f} % beside the bridge, which has set its count", Severity.INFO
+        told = Noted(Severity.INFO, message(EventCode.SOC_WRITTEN, apart_percent=apart))
         if failure:
-            text, severity = f"The state of charge of the BMS could not be set: {failure}", Severity.WARNING
-        self._bus.publish(Noted(severity, "soc.written", text), "soc-writer")
+            told = Noted(Severity.WARNING, message(EventCode.SOC_NOT_WRITTEN, reason=failure))
+        self._bus.publish(told, "soc-writer")

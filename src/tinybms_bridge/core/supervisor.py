@@ -10,12 +10,12 @@ import random
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from enum import StrEnum
 
 from tinybms_bridge.errors import BridgeError
 from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.link.events import PartState
 
-__all__ = ["Part", "PartState", "PathFailure", "RestartSettings", "Supervisor"]
+__all__ = ["Part", "PathFailure", "RestartSettings", "Supervisor"]
 
 log = logging.getLogger(__name__)
 
@@ -30,16 +30,6 @@ class PathFailure(BridgeError):  # noqa: N818 -- names what failed: the path fro
 
     def __str__(self) -> str:
         return f"{self.part} failed: {self.reason}"
-
-
-class PartState(StrEnum):
-    """State of a supervised part."""
-
-    STARTING = "starting"
-    RUNNING = "running"
-    FAILED = "failed"
-    """Waiting for its restart."""
-    STOPPED = "stopped"
 
 
 @dataclass(frozen=True, slots=True)

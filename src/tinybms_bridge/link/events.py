@@ -1,6 +1,7 @@
 """What happens in the bridge, as values on the bus."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from tinybms_bridge.battery.alarms import Alarms
 from tinybms_bridge.battery.bms_event_kinds import Severity
@@ -10,13 +11,17 @@ from tinybms_bridge.battery.limits.model import ChargeState, Limits
 from tinybms_bridge.battery.notices import Notices
 from tinybms_bridge.battery.plausibility import Verdict
 from tinybms_bridge.battery.snapshot import Identity, Snapshot
+from tinybms_bridge.victron.can.gx import GxState
+from tinybms_bridge.words import Message
 
 __all__ = [
     "AlarmsChanged",
     "BmsEventsSeen",
+    "ChangeSource",
     "ChargeStateChanged",
     "ConfigChanged",
     "Event",
+    "EventCode",
     "FreshnessChanged",
     "GxChanged",
     "IdentityKnown",
@@ -24,10 +29,67 @@ __all__ = [
     "LinkChanged",
     "Noted",
     "NoticesChanged",
+    "PartState",
     "PartStateChanged",
     "SampleAccepted",
     "SampleRejected",
 ]
+
+
+class EventCode(StrEnum):
+    """Codes of what is kept in the event list, beside ``alarm.*``, ``notice.*``, ``battery.*`` and ``bms.*``."""
+
+    LINK_UP = "link.up"
+    LINK_DOWN = "link.down"
+    FRESH = "freshness.fresh"
+    HOLD = "freshness.hold"
+    HOLD_FROZEN = "freshness.hold_frozen"
+    SILENT = "freshness.silent"
+    SILENT_FROZEN = "freshness.silent_frozen"
+    GX_PRESENT = "gx.present"
+    GX_LOST = "gx.lost"
+    GX_NEVER_SEEN = "gx.never_seen"
+    IDENTITY = "identity"
+    UNIT_CHANGED = "unit.changed"
+    UNIT_WITHOUT_SERIAL = "unit.no_serial"
+    PART_FAILED = "part.failed"
+    READING_ABSURD = "reading.absurd"
+    READING_OUTLIER = "reading.outlier"
+    SOC_LEAP = "soc.leap"
+    SOC_WRITTEN = "soc.written"
+    SOC_NOT_WRITTEN = "soc.not_written"
+    CHARGE_DEFAULTS = "charge.defaults"
+    SECOND_BMS = "second_bms"
+    SECOND_BMS_GONE = "second_bms.gone"
+    SUSPENDED = "suspended"
+    STATE_FILE = "state_file"
+    WEB_SETTINGS = "web.settings"
+    CHARGE_INHIBITED = "inhibit.charge"
+    CHARGE_RELEASED = "inhibit.charge.released"
+    CHARGE_INHIBIT_ENDED = "inhibit.charge.ended"
+    DISCHARGE_INHIBITED = "inhibit.discharge"
+    DISCHARGE_RELEASED = "inhibit.discharge.released"
+    DISCHARGE_INHIBIT_ENDED = "inhibit.discharge.ended"
+    ACKNOWLEDGED = "acknowledged"
+    ACTION_DONE = "action.done"
+    SETTINGS_WRITTEN = "write.settings"
+
+
+class PartState(StrEnum):
+    """Where a supervised part is in its life."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+class ChangeSource(StrEnum):
+    """Who changed the configuration."""
+
+    FILE = "file"
+    """An edit of the file."""
+    API = "api"
 
 
 class Event:
@@ -122,8 +184,8 @@ class BmsEventsSeen(Event):
 class GxChanged(Event):
     """A GX device appeared on the CAN bus or is no longer heard."""
 
-    state: str
-    """``never_seen`` (reported once after the timeout), ``present`` or ``lost``."""
+    state: GxState
+    """``NEVER_SEEN`` is reported once after the timeout."""
     silent_for_s: float
     """Time since its last frame before the change, or since the start."""
 
@@ -134,8 +196,7 @@ class ConfigChanged(Event):
 
     paths: tuple[str, ...]
     """Dotted paths of the keys whose value in force has changed."""
-    source: str
-    """Who changed it: ``file`` for an edit of the file, ``api``, or another name."""
+    source: ChangeSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +204,7 @@ class PartStateChanged(Event):
     """A supervised part started, failed, or stopped."""
 
     name: str
-    state: str
+    state: PartState
     error: str = ""
 
 
@@ -152,9 +213,17 @@ class Noted(Event):
     """Something for log and event list that no other event tells: what a person did, what a service could not do."""
 
     severity: Severity
-    code: str
-    """Name for programs, for example ``inhibit.charge``."""
-    text: str
-    """What happened, in plain words; everybody may read it."""
+    message: Message
+    """What happened; everybody may read it."""
     by: str = ""
     """Which user did it."""
+
+    @property
+    def code(self) -> str:
+        """Name for programs, for example ``inhibit.charge``."""
+        return self.message.code
+
+    @property
+    def text(self) -> str:
+        """What happened, in English."""
+        return self.message.text

@@ -3,11 +3,13 @@
 A sentence is a line with fields, as ``str.format`` has them:
 
 ``{name}``, ``{name:.1f}``: the parameter; numbers get the decimal sign of the language, and a list its ", " and "and".
+``{name:;}``, ``{name:,}``: a list with that sign between its items.
 ``[ ... ]``: left out when one of the parameters within is missing or empty.
 ``{name:one|many}``: the first word for one (in French also for none), the second for more; of a truth value the first
 for true. A list counts its items.
 ``{name:?text}``: the text when the parameter is true or not empty.
-``{name:@family}``: the words of the code ``family.value``; of each, where the value names several, comma between.
+``{name:@family}``: the words of the code ``family.value``; of each, where the value names several, comma between. A
+number at its end, as in ``cell 3``, is the parameter ``number`` of ``family.cell``.
 
 A parameter may itself be a message, ``{"code": ..., "parameters": {...}, "text": ...}``: its sentence is put in.
 """
@@ -52,6 +54,8 @@ _UNKNOWN = "?"
 """In place of a parameter that is not there."""
 
 _OPTIONAL = re.compile(r"\[([^\[\]]*)\]")
+_NUMBERED = re.compile(r"(.+)_(\d{1,9})")
+_SEPARATORS = frozenset({";", ","})
 _FORMATTER = Formatter()
 
 
@@ -141,7 +145,9 @@ def _shown(value: object, spec: str, grammar: _Grammar, language: Language) -> s
     if isinstance(value, Mapping):
         return _nested(value, language)
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return _joined([_shown(each, spec, grammar, language) for each in value], grammar)
+        plain = spec in _SEPARATORS
+        words = [_shown(each, "" if plain else spec, grammar, language) for each in value]
+        return f"{spec} ".join(words) if plain else _joined(words, grammar)
     if value is None:
         return _UNKNOWN
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -161,8 +167,15 @@ def _looked_up(value: object, family: str, grammar: _Grammar, language: Language
     if value is None:
         return _UNKNOWN
     names = value.split(", ") if isinstance(value, str) else value if isinstance(value, Sequence) else [value]
-    words = [say(f"{family}.{str(name).lower().replace(' ', '_')}", {}, language, str(name)) for name in names]
-    return _joined(words, grammar)
+    return _joined([_name(str(name), family, language) for name in names], grammar)
+
+
+def _name(name: str, family: str, language: Language) -> str:
+    code = f"{family}.{name.lower().replace(' ', '_')}"
+    numbered = _NUMBERED.fullmatch(code)
+    if numbered and not knows(code):
+        return say(numbered[1], {"number": int(numbered[2])}, language, name)
+    return say(code, {}, language, name)
 
 
 def _is_singular(value: object, grammar: _Grammar) -> bool:

@@ -27,17 +27,26 @@ class Message:
     """In English: what is shown by whoever does not know the code."""
 
     def say(self, language: Language = ENGLISH) -> str:
-        """Return the sentence in a language."""
+        """Return the sentence in a language; in English as it was made."""
+        if language == ENGLISH and self.text:
+            return self.text
         return say(self.code, self.parameters, language, self.text)
 
     def advice(self, language: Language = ENGLISH) -> str:
         """Return what to do about it; empty where the catalogue knows nothing."""
-        code = f"{self.code}.advice"
-        return say(code, self.parameters, language) if knows(code) else ""
+        return self._beside("advice", language)
+
+    def explanation(self, language: Language = ENGLISH) -> str:
+        """Return what it means; empty where the catalogue knows nothing."""
+        return self._beside("explanation", language)
 
     def document(self) -> dict[str, JsonValue]:
         """Return what JSON carries of it."""
         return {"code": self.code, "parameters": dict(self.parameters), "text": self.text}
+
+    def _beside(self, what: str, language: Language) -> str:
+        code = f"{self.code}.{what}"
+        return say(code, self.parameters, language) if knows(code) else ""
 
     def __str__(self) -> str:
         return self.text

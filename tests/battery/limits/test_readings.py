@@ -18,7 +18,7 @@ from tinybms_bridge.battery.limits import (
     Quantity,
     step,
 )
-from tinybms_bridge.battery.limits.readings import DoubtMemory, Outlier, loose_wires, name_of_cells, next_doubts
+from tinybms_bridge.battery.limits.readings import DoubtMemory, Outlier, loose_wires, next_doubts, place_of_cells
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackValues, Snapshot, Temperatures
 
@@ -85,7 +85,7 @@ def test_two_neighbours_against_each_other_are_one_wire(watch: Watch, first: int
     watch.read(CELLS_V, times=5)
 
     assert [outlier.cells for outlier in watch.found] == [(first, first + 1)]
-    assert name_of_cells(watch.found[0].cells) == f"the wire between cells {first} and {first + 1}"
+    assert place_of_cells(watch.found[0].cells).text == f"the wire between cells {first} and {first + 1}"
 
 
 def test_a_step_of_current_is_no_outlier(watch: Watch) -> None:
@@ -137,7 +137,7 @@ def test_a_rest_forgets(watch: Watch) -> None:
 
 def test_cells_in_words() -> None:
     """One, a wire, or several."""
-    names = [name_of_cells(cells) for cells in ((3,), (3, 4), (3, 5))]
+    names = [place_of_cells(cells).text for cells in ((3,), (3, 4), (3, 5))]
 
     assert names == ["cell 3", "the wire between cells 3 and 4", "cells 3, 5"]
 

@@ -10,7 +10,7 @@ from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.core.event_store import EventRecorder, EventStore
 from tinybms_bridge.hal.blocking import in_place
 from tinybms_bridge.link.bus import Bus
-from tinybms_bridge.link.events import FreshnessChanged, LinkChanged, PartStateChanged
+from tinybms_bridge.link.events import FreshnessChanged, LinkChanged, PartState, PartStateChanged
 from tinybms_lab.testing.fake_clock import FakeClock
 
 FailingStorage = Any
@@ -45,7 +45,7 @@ async def test_what_happens_on_the_bus_is_written_down(
     envelope = bus.publish(LinkChanged(up=False, reason="unplugged"), "uart")
     await clock.advance(3.0)
     (record,) = store.records()
-    assert (record.code, record.at) == ("link", envelope.wall)
+    assert (record.code, record.at) == ("link.down", envelope.wall)
     await ended(task)
 
 
@@ -74,7 +74,7 @@ async def test_a_part_that_fails_for_weeks_is_one_entry(
     await clock.advance(1.0)
 
     async def fail(reason: str) -> None:
-        for state in ("failed", "running"):
+        for state in (PartState.FAILED, PartState.RUNNING):
             bus.publish(PartStateChanged("web", state, reason), "supervisor")
         await clock.advance(30.0)
 

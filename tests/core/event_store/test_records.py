@@ -12,8 +12,8 @@ from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import ChargeState
 from tinybms_bridge.battery.notices import NoticeName
 from tinybms_bridge.battery.snapshot import Identity
-from tinybms_bridge.core.event_store.records import RECORDED, EventRecord, EventSource, News, level_news, news_of
-from tinybms_bridge.core.supervisor import PartState
+from tinybms_bridge.core.event_store.records import RECORDED, level_news, line_of, news_of, record_of
+from tinybms_bridge.link.event_list import EventRecord, EventSource
 from tinybms_bridge.link.events import (
     AlarmsChanged,
     BmsEventsSeen,
@@ -25,8 +25,11 @@ from tinybms_bridge.link.events import (
     LinkChanged,
     Noted,
     NoticesChanged,
+    PartState,
     PartStateChanged,
 )
+from tinybms_bridge.victron.can.gx import GxState
+from tinybms_bridge.words import message
 
 AT = datetime(2026, 7, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -41,12 +44,18 @@ RECORDS = st.builds(
 )
 
 
+def at_cell(cell: int, value: float, threshold: float) -> AlarmCause:
+    """Return the cause of an alarm of one cell."""
+    told = message("cause.cell_voltage", cell=cell, value=value, threshold=threshold)
+    return AlarmCause(told, value, threshold, "V")
+
+
 @given(RECORDS)
 def test_what_the_bridge_noticed_survives_as_a_line(record: EventRecord) -> None:
     """Any text, also with line breaks in it: one entry is one line."""
-    line = record.to_line()
+    line = line_of(record)
     assert "\n" not in line
-    assert EventRecord.from_line(line) == record
+    assert record_of(line) == record
 
 
 @given(RECORDS, st.integers(-(2**24), 2**32 - 1), st.integers(0, 255))
@@ -54,7 +63,7 @@ def test_an_event_of_the_bms_survives_as_a_line(record: EventRecord, lifetime_s:
     """Number and second must come back: they tell after a restart what is known."""
     at, number = record.at, record.number
     record = EventRecord(number, at, EventSource.BMS, Severity.FAULT, "bms.x", "X", lifetime_s, event_id)
-    found = EventRecord.from_line(record.to_line())
+    found = record_of(line_of(record))
     assert found == record
     assert found.dated_event == DatedEvent(BmsEvent(lifetime_s, event_id), at)
 
@@ -64,7 +73,7 @@ def test_an_event_of_the_bms_survives_as_a_line(record: EventRecord, lifetime_s:
 def test_unit_and_gap_of_an_event_survive_as_a_line(serial_number: str, after_gap: bool) -> None:
     """After a restart the events of another unit, and those before a gap, must not count as open."""
     record = EventRecord(7, AT, EventSource.BMS, Severity.WARNING, "bms.x", "X", 5, 0x31, serial_number, after_gap)
-    found = EventRecord.from_line(record.to_line())
+    found = record_of(line_of(record))
     assert found == record
     assert found.dated_event == DatedEvent(BmsEvent(5, 0x31), AT, serial_number, after_gap)
 
@@ -72,14 +81,14 @@ def test_unit_and_gap_of_an_event_survive_as_a_line(serial_number: str, after_ga
 def test_an_event_of_an_earlier_version_has_no_unit() -> None:
     """Files in the field go on being read."""
     record = EventRecord(7, AT, EventSource.BMS, Severity.WARNING, "bms.x", "X", 5, 0x31)
-    assert set(json.loads(record.to_line())) & {"serial_number", "after_gap"} == set()
-    assert EventRecord.from_line(record.to_line()).dated_event == DatedEvent(BmsEvent(5, 0x31), AT)
+    assert set(json.loads(line_of(record))) & {"serial_number", "after_gap"} == set()
+    assert record_of(line_of(record)).dated_event == DatedEvent(BmsEvent(5, 0x31), AT)
 
 
 def test_a_line_is_plain_json_for_other_programs() -> None:
     """The file may be read with jq; times are UTC, letters are not escaped."""
     record = EventRecord(7, AT, EventSource.BRIDGE, Severity.WARNING, "link", "below -40 °C")
-    assert json.loads(record.to_line()) == {
+    assert json.loads(line_of(record)) == {
         "number": 7,
         "at": "2026-07-01T12:00:00+00:00",
         "source": "bridge",
@@ -87,7 +96,7 @@ def test_a_line_is_plain_json_for_other_programs() -> None:
         "code": "link",
         "text": "below -40 °C",
     }
-    assert "°" in record.to_line()
+    assert "°" in line_of(record)
 
 
 def test_what_the_bridge_noticed_is_no_event_of_the_bms() -> None:
@@ -116,14 +125,14 @@ def test_what_the_bridge_noticed_is_no_event_of_the_bms() -> None:
 def test_anything_else_is_refused(line: str) -> None:
     """A damaged line must not become an entry, nor end the program with another error."""
     with pytest.raises(ValueError, match=r".+"):
-        EventRecord.from_line(line)
+        record_of(line)
 
 
 @pytest.mark.parametrize("text", ["2026-07-01T14:00:00+02:00", "2026-07-01T12:00:00"])
 def test_times_become_utc(text: str) -> None:
     """Whoever edited the file, and wherever."""
     line = f'{{"number": 1, "at": "{text}", "source": "bms", "severity": "info", "code": "c", "text": "t"}}'
-    found = EventRecord.from_line(line).at
+    found = record_of(line).at
     assert found == AT
     assert found is not None
     assert found.utcoffset() == timedelta(0)
@@ -138,17 +147,16 @@ def told(event: Event) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("event", "expected"),
     [
-        (LinkChanged(up=True, reason=""), [("info", "link")]),
-        (LinkChanged(up=False, reason="unplugged"), [("warning", "link")]),
-        (FreshnessChanged(Freshness.STARTING, Freshness.FRESH), [("info", "freshness")]),
-        (FreshnessChanged(Freshness.FRESH, Freshness.HOLD), [("warning", "freshness")]),
-        (FreshnessChanged(Freshness.HOLD, Freshness.SILENT), [("fault", "freshness")]),
+        (LinkChanged(up=True, reason=""), [("info", "link.up")]),
+        (LinkChanged(up=False, reason="unplugged"), [("warning", "link.down")]),
+        (FreshnessChanged(Freshness.STARTING, Freshness.FRESH), [("info", "freshness.fresh")]),
+        (FreshnessChanged(Freshness.FRESH, Freshness.HOLD), [("warning", "freshness.hold")]),
+        (FreshnessChanged(Freshness.HOLD, Freshness.SILENT), [("fault", "freshness.silent")]),
         (FreshnessChanged(Freshness.FRESH, Freshness.STARTING), []),
-        (GxChanged("present", 1.0), [("info", "gx")]),
-        (GxChanged("lost", 10.0), [("warning", "gx")]),
-        (GxChanged("never_seen", 10.0), [("warning", "gx")]),
-        (GxChanged("confused", 10.0), []),
-        (PartStateChanged("web", PartState.FAILED, "port in use"), [("warning", "part.web")]),
+        (GxChanged(GxState.PRESENT, 1.0), [("info", "gx.present")]),
+        (GxChanged(GxState.LOST, 10.0), [("warning", "gx.lost")]),
+        (GxChanged(GxState.NEVER_SEEN, 10.0), [("warning", "gx.never_seen")]),
+        (PartStateChanged("web", PartState.FAILED, "port in use"), [("warning", "part.failed")]),
         (PartStateChanged("web", PartState.RUNNING), []),
         (IdentityKnown(Identity("2.1", 3, 254, 24, 5, "00FF")), [("info", "identity")]),
         (IdentityKnown(Identity()), []),
@@ -182,7 +190,7 @@ def test_words_name_the_cause() -> None:
     (part,) = news_of(PartStateChanged("web", PartState.FAILED, "port 80 is in use"))
     assert part.text.endswith("web: port 80 is in use")
     (identity,) = news_of(IdentityKnown(Identity("2.1", 3, 254, 24, 5, "")))
-    assert identity.text == "TinyBMS hardware 2.1, firmware 2.3.254, serial number unknown"
+    assert identity.text == "TinyBMS hardware 2.1, firmware 2.3.254"
 
 
 def test_each_alarm_that_changed_is_one_entry() -> None:
@@ -196,29 +204,29 @@ def test_each_alarm_that_changed_is_one_entry() -> None:
     )
     new = Alarms({AlarmName.HIGH_VOLTAGE: AlarmLevel.ALARM, AlarmName.CELL_IMBALANCE: AlarmLevel.WARNING})
     assert list(news_of(AlarmsChanged(old, new))) == [
-        News(Severity.FAULT, "alarm.high_voltage", "High voltage: alarm"),
-        News(Severity.INFO, "alarm.low_voltage", "Low voltage: over"),
+        Noted(Severity.FAULT, message("alarm.high_voltage", level="alarm", cause=None)),
+        Noted(Severity.INFO, message("alarm.low_voltage", level="over", cause=None)),
     ]
 
 
 def test_notices_have_the_same_words() -> None:
     """The root records notices with the same function under their own code."""
     news = list(level_news("notice", {}, {NoticeName.LOW_SOC: AlarmLevel.WARNING, NoticeName.DERATING: AlarmLevel.OK}))
-    assert news == [News(Severity.WARNING, "notice.low_soc", "Low soc: warning")]
+    assert [(each.code, each.text) for each in news] == [("notice.low_soc", "Low state of charge: warning")]
 
 
 def test_what_a_person_or_a_service_did_is_an_entry_as_it_is() -> None:
     """Whoever publishes it has the words."""
-    noted = Noted(Severity.WARNING, "inhibit.charge", "Charging stopped by hand")
-    assert list(news_of(noted)) == [News(Severity.WARNING, "inhibit.charge", "Charging stopped by hand")]
+    noted = Noted(Severity.WARNING, message("inhibit.charge"))
+    assert list(news_of(noted)) == [noted]
 
 
 def test_who_did_it_is_kept_beside_the_text() -> None:
     """The text may be read without a login."""
-    (news,) = news_of(Noted(Severity.WARNING, "inhibit.charge", "Charging stopped by hand", "anna"))
-    record = EventRecord(1, None, EventSource.BRIDGE, news.severity, news.code, news.text, by=news.by)
+    (news,) = news_of(Noted(Severity.WARNING, message("inhibit.charge"), "anna"))
+    record = EventRecord(1, None, EventSource.BRIDGE, news.severity, news.code, news.text, by=news.by, parameters={})
     assert (news.text, news.by) == ("Charging stopped by hand", "anna")
-    assert EventRecord.from_line(record.to_line()) == record
+    assert record_of(line_of(record)) == record
 
 
 @pytest.mark.parametrize(
@@ -236,7 +244,7 @@ def test_who_did_it_is_kept_beside_the_text() -> None:
 )
 def test_names_in_the_texts_of_earlier_versions_are_taken_out(old: str, text: str, by: str) -> None:
     """An update does not leave them for everybody for as long as the list is."""
-    record = EventRecord.from_line(EventRecord(1, None, EventSource.BRIDGE, Severity.INFO, "x", old).to_line())
+    record = record_of(line_of(EventRecord(1, None, EventSource.BRIDGE, Severity.INFO, "x", old)))
     assert (record.text, record.by) == (text, by)
 
 
@@ -244,9 +252,39 @@ def test_an_alarm_is_kept_with_value_and_threshold() -> None:
     """A year later the list still says which cell it was."""
     name = AlarmName.HIGH_VOLTAGE
     high = Alarms(
-        {name: AlarmLevel.ALARM}, {name: AlarmCause("cell 3 at 3.762 V, threshold 3.750 V", 3.762, 3.75, "V")}
+        {name: AlarmLevel.ALARM},
+        {name: at_cell(3, 3.762, 3.75)},
     )
 
     assert [each.text for each in news_of(AlarmsChanged(Alarms(), high))] == [
         "High voltage: alarm (cell 3 at 3.762 V, threshold 3.750 V)"
     ]
+
+
+def test_an_entry_keeps_what_its_text_is_made_from() -> None:
+    """A year later it can be read in another language."""
+    noted = Noted(Severity.WARNING, message("alarm.high_voltage", level="alarm", cause=at_cell(3, 3.762, 3.75).message))
+    parameters = noted.message.parameters
+    record = EventRecord(1, AT, EventSource.BRIDGE, noted.severity, noted.code, noted.text, parameters=parameters)
+    found = record_of(line_of(record))
+
+    assert found == record
+    assert found.say("en") == "High voltage: alarm (cell 3 at 3.762 V, threshold 3.750 V)"
+    assert found.say("fr") == "Tension haute : alarme (cellule 3 à 3,762 V, seuil 3,750 V)"
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "french"),
+    [
+        ("link", "No contact with the BMS: unplugged", "No contact with the BMS: unplugged"),
+        ("inhibit.charge", "Charging stopped by hand for 60 s", "Charging stopped by hand for 60 s"),
+        ("gx.lost", "GX device no longer heard on the CAN bus", "Plus d'appareil GX entendu sur le bus CAN"),
+        ("bms.started", "The BMS started", "Le BMS a démarré"),
+    ],
+)
+def test_an_entry_without_parameters_is_shown_as_it_was_written(code: str, text: str, french: str) -> None:
+    """Files of version 0.1.0 have texts only: what a text says beyond its code must not be lost in translation."""
+    line = json.dumps({"number": 1, "at": None, "source": "bridge", "severity": "info", "code": code, "text": text})
+    found = record_of(line)
+
+    assert (found.say("en"), found.say("fr")) == (text, french)

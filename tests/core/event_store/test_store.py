@@ -14,20 +14,23 @@ import pytest
 
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.bms_events import BmsEvent, DatedEvent
-from tinybms_bridge.core.event_store import EventSource, EventStore, News
+from tinybms_bridge.core.event_store import EventStore, line_of
 from tinybms_bridge.hal.storage import FileStorage, MemoryStorage, Storage
+from tinybms_bridge.link.event_list import EventSource
+from tinybms_bridge.link.events import Noted
+from tinybms_bridge.words import Message, message
 
 FailingStorage = Any
 Reopened = Callable[[Storage], EventStore]
 
 AT = datetime(2026, 7, 1, 12, 0, 0, tzinfo=UTC)
-LINK = News(Severity.WARNING, "link", "No contact with the BMS")
+LINK = Noted(Severity.WARNING, message("link.down", reason="unplugged"))
 FAULT = DatedEvent(BmsEvent(5000, 0x03), AT)
 
 
-def news(number: int) -> News:
+def news(number: int) -> Noted:
     """Return a piece of news with a text of its own."""
-    return News(Severity.INFO, "test", f"news {number}")
+    return Noted(Severity.INFO, Message("test", {}, f"news {number}"))
 
 
 async def test_entries_survive_a_restart(reopened: Reopened) -> None:
@@ -117,7 +120,7 @@ async def test_any_text_can_be_kept(text: str, reopened: Reopened) -> None:
     """Reasons come from the system and hold paths: strange ones must neither split an entry nor stop the saving."""
     storage = MemoryStorage()
     store = EventStore(storage)
-    store.add(News(Severity.INFO, "test", text), AT)
+    store.add(Noted(Severity.INFO, Message("test", {}, text)), AT)
     await store.save()
     (record,) = reopened(storage).records()
     assert record.text == text.replace("\udcff", "?")
@@ -152,7 +155,7 @@ async def test_a_damaged_line_costs_one_entry(caplog: pytest.LogCaptureFixture, 
 def test_a_line_that_is_nested_too_deeply_is_a_damaged_line(reopened: Reopened) -> None:
     """It once kept the bridge from starting."""
     store = EventStore(MemoryStorage())
-    line = store.add(LINK, AT).to_line().encode()
+    line = line_of(store.add(LINK, AT)).encode()
     for nested in (b"[" * 100_000, b'{"number": ' * 100_000):
         found = reopened(MemoryStorage(line + b"\n" + nested + b"\n"))
         assert len(found.records()) == 1
@@ -160,7 +163,7 @@ def test_a_line_that_is_nested_too_deeply_is_a_damaged_line(reopened: Reopened) 
 
 def test_a_list_of_a_later_version_is_kept_aside(reopened: Reopened, caplog: pytest.LogCaptureFixture) -> None:
     """Its lines may mean something else; the numbers go on from what is known."""
-    later = b'{"version": 2}\n' + EventStore(MemoryStorage()).add(LINK, AT).to_line().encode()
+    later = b'{"version": 2}\n' + line_of(EventStore(MemoryStorage()).add(LINK, AT)).encode()
     storage = MemoryStorage(later)
     assert reopened(storage).records() == ()
     assert storage.aside == [later]
@@ -173,7 +176,7 @@ def test_a_list_that_belongs_to_another_process_is_only_looked_at() -> None:
     store = EventStore(storage)
     store.look()
     assert (store.records(), storage.data, storage.aside) == ((), b"garbage", [])
-    storage.previous = EventStore(MemoryStorage()).add(LINK, AT).to_line().encode()
+    storage.previous = line_of(EventStore(MemoryStorage()).add(LINK, AT)).encode()
     store.look()
     assert len(store.records()) == 1
 
@@ -228,11 +231,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.hal.storage import FileStorage
-from tinybms_bridge.core.event_store import EventStore, News
+from tinybms_bridge.core.event_store import EventStore
+from tinybms_bridge.link.events import Noted
+from tinybms_bridge.words import Message
 
 store = EventStore(FileStorage(Path(sys.argv[1])))
 while True:
-    store.add(News(Severity.INFO, "test", "x" * 200), datetime.now(UTC))
+    store.add(Noted(Severity.INFO, Message("test", {}, "x" * 200)), datetime.now(UTC))
     store.save_quietly()
     print(flush=True)
 """

@@ -26,7 +26,7 @@ class Bus:
         for _ in range(4):
             text = self.second.check()
             if text is not None:
-                self.told.append(text)
+                self.told.append(text.text)
             await self.clock.advance(0.25)
 
 

@@ -22,6 +22,7 @@ from tinybms_bridge.battery.limits.settings import LimitSettings
 from tinybms_bridge.battery.plausibility import BELIEVABLE, absurd_fields
 from tinybms_bridge.battery.quick import maker, quick, replace
 from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackValues, Snapshot, Temperatures
+from tinybms_bridge.words import Message, message
 
 __all__ = [
     "DoubtMemory",
@@ -29,9 +30,9 @@ __all__ = [
     "ReadingMemory",
     "is_whole",
     "loose_wires",
-    "name_of_cells",
     "next_doubts",
     "next_readings",
+    "place_of_cells",
 ]
 
 
@@ -108,13 +109,10 @@ def next_doubts(memory: DoubtMemory, window: Sequence[Snapshot], span_v: float, 
     return _with_shares(memory, doubtful, outliers, len(columns), elapsed_s)
 
 
-def name_of_cells(cells: Sequence[int]) -> str:
-    """Return cells in words, for example ``the wire between cells 7 and 8``."""
-    if len(cells) == 1:
-        return f"cell {cells[0]}"
-    if len(cells) == 2 and cells[1] - cells[0] == 1:
-        return f"the wire between cells {cells[0]} and {cells[1]}"
-    return f"cells {', '.join(str(n) for n in cells)}"
+def place_of_cells(cells: Sequence[int]) -> Message:
+    """Return where cells are, for example ``the wire between cells 7 and 8``."""
+    between = len(cells) == 2 and cells[1] - cells[0] == 1
+    return message("place.wire" if between else "place.cells", cells=cells)
 
 
 def loose_wires(memory: DoubtMemory) -> tuple[str, ...]:
@@ -123,7 +121,7 @@ def loose_wires(memory: DoubtMemory) -> tuple[str, ...]:
     while left:
         first, rest = left[0], left[1:]
         together = (first, first + 1) if first + 1 in rest else (first,)
-        names.append(name_of_cells(together))
+        names.append(place_of_cells(together).text)
         left = [n for n in rest if n not in together]
     return tuple(names)
 

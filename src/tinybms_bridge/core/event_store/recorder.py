@@ -8,7 +8,7 @@ from tinybms_bridge.core.event_store.store import EventStore
 from tinybms_bridge.hal.blocking import RunBlocking, in_thread
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.link.bus import Bus, Envelope
-from tinybms_bridge.link.events import BmsEventsSeen, Event, PartStateChanged
+from tinybms_bridge.link.events import BmsEventsSeen, Event, PartState, PartStateChanged
 
 __all__ = ["EventRecorder"]
 
@@ -61,7 +61,7 @@ class EventRecorder:
 
     def _is_known(self, event: PartStateChanged, now_s: float) -> bool:
         """Tell whether a part only goes on failing, and remember its failure."""
-        if event.state != "failed":
+        if event.state is not PartState.FAILED:
             return False
         error, at_s = self._part_failures.get(event.name, ("", 0.0))
         self._part_failures[event.name] = (event.error, now_s)

@@ -3,145 +3,108 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any, TypeVar
 
 from tinybms_bridge.battery.alarms import AlarmCause, AlarmLevel
 from tinybms_bridge.battery.bms_event_kinds import Severity
-from tinybms_bridge.battery.bms_events import BmsEvent, DatedEvent
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.hal.documents import check_version, parse_json
+from tinybms_bridge.link.event_list import EventRecord, EventSource
 from tinybms_bridge.link.events import (
     AlarmsChanged,
     BmsEventsSeen,
     Event,
+    EventCode,
     FreshnessChanged,
     GxChanged,
     IdentityKnown,
     LinkChanged,
     Noted,
     NoticesChanged,
+    PartState,
     PartStateChanged,
 )
+from tinybms_bridge.victron.can.gx import GxState
+from tinybms_bridge.words import JsonValue, knows, message, say
 
-__all__ = ["RECORDED", "EventRecord", "EventSource", "News", "level_news", "news_of"]
+__all__ = ["RECORDED", "level_news", "line_of", "news_of", "record_of"]
 
 Name = TypeVar("Name", bound=str)
 
 
 _NAME_WITHIN = re.compile(
     r"((?:Charging|Discharging) (?:stopped|released)|Settings of the BMS written|[^:]*: (?:done|acknowledged))"
-    r" by ([a-z0-9][a-z0-9._-]{0,31})(|: .*| for \d+ s.*)"
+    r" by (?!hand\b)([a-z0-9][a-z0-9._-]{0,31})(|: .*| for \d+ s.*)"
 )
 _VERSION = 1
 """Version of a line that names none."""
 
 
-class EventSource(StrEnum):
-    """Who noticed it."""
+def line_of(record: EventRecord) -> str:
+    """Return an entry as one line of JSON."""
+    document: dict[str, JsonValue] = {
+        "number": record.number,
+        "at": None if record.at is None else record.at.isoformat(),
+        "source": record.source,
+        "severity": record.severity,
+        "code": record.code,
+        "text": record.text,
+    }
+    if record.event_id is not None:
+        document |= {"lifetime_s": record.lifetime_s, "event_id": record.event_id}
+    if record.serial_number:
+        document["serial_number"] = record.serial_number
+    if record.after_gap:
+        document["after_gap"] = True
+    if record.by:
+        document["by"] = record.by
+    if record.parameters:
+        document["parameters"] = record.parameters
+    return json.dumps(document, ensure_ascii=False)
 
-    BMS = "bms"
-    BRIDGE = "bridge"
 
+def record_of(line: str) -> EventRecord:
+    """Return the entry of a line made by ``line_of``.
 
-@dataclass(frozen=True, slots=True)
-class News:
-    """Something worth an entry."""
-
-    severity: Severity
-    code: str
-    """Name for programs, for example ``link`` or ``alarm.high_voltage``."""
-    text: str
-    """What happened, in plain words; everybody may read it."""
-    by: str = ""
-    """Which user did it."""
-
-
-@dataclass(frozen=True, slots=True)
-class EventRecord:
-    """One entry."""
-
-    number: int
-    """Counts entries from 1; never used again."""
-    at: datetime | None
-    """UTC; None for an event of the BMS whose time cannot be told."""
-    source: EventSource
-    severity: Severity
-    code: str
-    text: str
-    lifetime_s: int | None = None
-    """Lifetime counter of the BMS, for its events."""
-    event_id: int | None = None
-    """Number of the BMS's event."""
-    serial_number: str = ""
-    """Of the BMS that logged it; empty when it is not known."""
-    after_gap: bool = False
-    """Whether events of the BMS right before it were lost."""
-    by: str = ""
-    """Which user did it."""
-
-    @property
-    def dated_event(self) -> DatedEvent | None:
-        """The BMS's event behind it, or None."""
-        if self.lifetime_s is None or self.event_id is None:
-            return None
-        return DatedEvent(BmsEvent(self.lifetime_s, self.event_id), self.at, self.serial_number, self.after_gap)
-
-    def to_line(self) -> str:
-        """Return one line of JSON."""
-        document = {
-            "number": self.number,
-            "at": None if self.at is None else self.at.isoformat(),
-            "source": self.source,
-            "severity": self.severity,
-            "code": self.code,
-            "text": self.text,
-        }
-        if self.event_id is not None:
-            document |= {"lifetime_s": self.lifetime_s, "event_id": self.event_id}
-        if self.serial_number:
-            document["serial_number"] = self.serial_number
-        if self.after_gap:
-            document["after_gap"] = True
-        if self.by:
-            document["by"] = self.by
-        return json.dumps(document, ensure_ascii=False)
-
-    @classmethod
-    def from_line(cls, line: str) -> "EventRecord":
-        """Return the entry of a line made by ``to_line``.
-
-        Raises ValueError for any other text, and LaterVersionError for one that names a later version.
-        """
-        document = parse_json(line)
-        if not isinstance(document, Mapping):
-            raise ValueError(f"not an entry: {line[:60]!r}")  # noqa: TRY004 -- what the file holds is no type error
-        check_version(document.get("version"), _VERSION)
-        try:
-            text, by = _apart(str(document["text"]), str(document.get("by", "")))
-            return cls(
-                number=_whole(document["number"]),
-                at=_moment(document["at"]),
-                source=EventSource(document["source"]),
-                severity=Severity(document["severity"]),
-                code=str(document["code"]),
-                text=text,
-                lifetime_s=_optional(document.get("lifetime_s")),
-                event_id=_optional(document.get("event_id")),
-                serial_number=str(document.get("serial_number", "")),
-                after_gap=document.get("after_gap") is True,
-                by=by,
-            )
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"not an entry: {line[:60]!r}") from error
+    Raises ValueError for any other text, and LaterVersionError for one that names a later version.
+    """
+    document = parse_json(line)
+    if not isinstance(document, Mapping):
+        raise ValueError(f"not an entry: {line[:60]!r}")  # noqa: TRY004 -- what the file holds is no type error
+    check_version(document.get("version"), _VERSION)
+    try:
+        text, by = _apart(str(document["text"]), str(document.get("by", "")))
+        return EventRecord(
+            number=_whole(document["number"]),
+            at=_moment(document["at"]),
+            source=EventSource(document["source"]),
+            severity=Severity(document["severity"]),
+            code=str(document["code"]),
+            text=text,
+            lifetime_s=_optional(document.get("lifetime_s")),
+            event_id=_optional(document.get("event_id")),
+            serial_number=str(document.get("serial_number", "")),
+            after_gap=document.get("after_gap") is True,
+            by=by,
+            parameters=_parameters(document),
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not an entry: {line[:60]!r}") from error
 
 
 def _apart(text: str, by: str) -> tuple[str, str]:
     """Return the text without the name of a user, which earlier versions wrote into it, and the name."""
     found = None if by else _NAME_WITHIN.fullmatch(text)
     return (found[1] + found[3], found[2]) if found else (text, by)
+
+
+def _parameters(document: Mapping[str, JsonValue]) -> Mapping[str, JsonValue] | None:
+    """Return the parameters of a line; empty for a code that says all without."""
+    found, code = document.get("parameters"), str(document["code"])
+    if isinstance(found, Mapping):
+        return found
+    return {} if knows(code) and say(code, {}) == document["text"] else None
 
 
 def _whole(value: object) -> int:
@@ -175,25 +138,17 @@ RECORDED: tuple[type[Event], ...] = (
 """What on the bus is worth an entry."""
 
 _FRESHNESS = {
-    (Freshness.FRESH, False): News(Severity.INFO, "freshness", "Data of the BMS is fresh: sending"),
-    (Freshness.HOLD, False): News(
-        Severity.WARNING, "freshness", "No good data from the BMS: charging is stopped (HOLD)"
-    ),
-    (Freshness.SILENT, False): News(
-        Severity.FAULT, "freshness", "No good data from the BMS: nothing is sent any more (SILENT)"
-    ),
-    (Freshness.HOLD, True): News(
-        Severity.WARNING, "freshness", "The readings of the BMS stand still: charging is stopped (HOLD)"
-    ),
-    (Freshness.SILENT, True): News(
-        Severity.FAULT, "freshness", "The readings of the BMS stand still: nothing is sent any more (SILENT)"
-    ),
+    (Freshness.FRESH, False): (Severity.INFO, EventCode.FRESH),
+    (Freshness.HOLD, False): (Severity.WARNING, EventCode.HOLD),
+    (Freshness.SILENT, False): (Severity.FAULT, EventCode.SILENT),
+    (Freshness.HOLD, True): (Severity.WARNING, EventCode.HOLD_FROZEN),
+    (Freshness.SILENT, True): (Severity.FAULT, EventCode.SILENT_FROZEN),
 }
 
 _GX = {
-    "present": News(Severity.INFO, "gx", "GX device present on the CAN bus"),
-    "lost": News(Severity.WARNING, "gx", "GX device no longer heard on the CAN bus"),
-    "never_seen": News(Severity.WARNING, "gx", "No GX device heard on the CAN bus"),
+    GxState.PRESENT: (Severity.INFO, EventCode.GX_PRESENT),
+    GxState.LOST: (Severity.WARNING, EventCode.GX_LOST),
+    GxState.NEVER_SEEN: (Severity.WARNING, EventCode.GX_NEVER_SEEN),
 }
 
 _LEVELS = {
@@ -206,27 +161,35 @@ _LEVELS = {
 _NO_CAUSES: Mapping[Any, AlarmCause] = {}
 
 
-def news_of(event: Event) -> Iterator[News]:
+def news_of(event: Event) -> Iterator[Noted]:
     """Yield what an event on the bus is worth; nothing for most."""
     match event:
         case LinkChanged(up=True):
-            yield News(Severity.INFO, "link", "The BMS answers")
+            yield Noted(Severity.INFO, message(EventCode.LINK_UP))
         case LinkChanged(reason=reason):
-            yield News(Severity.WARNING, "link", f"No contact with the BMS: {reason}")
+            yield Noted(Severity.WARNING, message(EventCode.LINK_DOWN, reason=reason))
         case FreshnessChanged(new=new, frozen=frozen) if (new, frozen) in _FRESHNESS:
-            yield _FRESHNESS[new, frozen]
+            severity, code = _FRESHNESS[new, frozen]
+            yield Noted(severity, message(code))
         case AlarmsChanged(old=old, new=new_alarms):
             yield from level_news("alarm", old.levels, new_alarms.levels, new_alarms.causes)
         case NoticesChanged(old=old_notices, new=new_notices):
             yield from level_news("notice", old_notices.levels, new_notices.levels)
-        case GxChanged(state=state) if state in _GX:
-            yield _GX[state]
-        case PartStateChanged(name=name, state="failed", error=error):
-            yield News(Severity.WARNING, f"part.{name}", f"A part of the bridge failed, {name}: {error}")
-        case Noted(severity=severity, code=code, text=text, by=by):
-            yield News(severity, code, text, by)
+        case GxChanged(state=state):
+            severity, code = _GX[state]
+            yield Noted(severity, message(code))
+        case PartStateChanged(name=name, state=PartState.FAILED, error=error):
+            yield Noted(Severity.WARNING, message(EventCode.PART_FAILED, part=name, error=error))
+        case Noted():
+            yield event
         case IdentityKnown(identity=identity) if identity.firmware_internal:
-            yield News(Severity.INFO, "identity", str(identity))
+            told = message(
+                EventCode.IDENTITY,
+                hardware=identity.hardware_version,
+                firmware=identity.firmware,
+                serial=identity.serial_number,
+            )
+            yield Noted(Severity.INFO, told)
 
 
 def level_news(
@@ -234,11 +197,11 @@ def level_news(
     old: Mapping[Name, AlarmLevel],
     new: Mapping[Name, AlarmLevel],
     causes: Mapping[Name, AlarmCause] = _NO_CAUSES,
-) -> Iterator[News]:
+) -> Iterator[Noted]:
     """Yield one piece of news for each name whose level differs, with its cause; a name that is missing is OK."""
     for name in sorted({*old, *new}):
         before, after = old.get(name, AlarmLevel.OK), new.get(name, AlarmLevel.OK)
         if before is not after:
-            severity, word = _LEVELS[after]
-            cause = f" ({causes[name]})" if name in causes else ""
-            yield News(severity, f"{prefix}.{name}", f"{name.replace('_', ' ').capitalize()}: {word}{cause}")
+            severity, level = _LEVELS[after]
+            cause = causes[name].message if name in causes else None
+            yield Noted(severity, message(f"{prefix}.{name}", level=level, cause=cause))

@@ -13,10 +13,12 @@ from contextlib import suppress
 from datetime import datetime
 
 from tinybms_bridge.battery.bms_events import DatedEvent
-from tinybms_bridge.core.event_store.records import EventRecord, EventSource, News
+from tinybms_bridge.core.event_store.records import line_of, record_of
 from tinybms_bridge.hal.blocking import RunBlocking, in_thread
 from tinybms_bridge.hal.documents import LaterVersionError, load, put_aside
 from tinybms_bridge.hal.storage import Storage
+from tinybms_bridge.link.event_list import EventRecord, EventSource
+from tinybms_bridge.link.events import Noted
 
 __all__ = ["EVENTS_FILE", "EventStore"]
 
@@ -93,10 +95,18 @@ class EventStore:
         found = (record.dated_event for record, _ in self._entries[EventSource.BMS])
         return tuple(event for event in found if event is not None)
 
-    def add(self, news: News, at: datetime) -> EventRecord:
+    def add(self, noted: Noted, at: datetime) -> EventRecord:
         """Add what the bridge noticed."""
-        number = self._last_number + 1
-        record = EventRecord(number, at, EventSource.BRIDGE, news.severity, news.code, news.text, by=news.by)
+        record = EventRecord(
+            number=self._last_number + 1,
+            at=at,
+            source=EventSource.BRIDGE,
+            severity=noted.severity,
+            code=noted.code,
+            text=noted.text,
+            by=noted.by,
+            parameters=noted.message.parameters,
+        )
         self._append(record)
         return record
 
@@ -112,6 +122,7 @@ class EventStore:
                 severity=kind.severity,
                 code=f"bms.{kind.key}",
                 text=kind.text,
+                parameters=kind.message.parameters,
                 lifetime_s=dated.event.lifetime_s,
                 event_id=dated.event.event_id,
                 serial_number=dated.serial_number,
@@ -143,7 +154,7 @@ class EventStore:
                 self._saved_number = number
 
     def _append(self, record: EventRecord) -> None:
-        self._entries[record.source].append((record, record.to_line()))
+        self._entries[record.source].append((record, line_of(record)))
         self._records = None
         self._last_number = max(self._last_number, record.number)
 
@@ -159,7 +170,7 @@ def _parse(data: bytes) -> tuple[list[EventRecord], int]:
     records, damaged = [], 0
     for line in data.decode(errors="replace").rstrip("\n").split("\n"):
         try:
-            records.append(EventRecord.from_line(line))
+            records.append(record_of(line))
         except LaterVersionError:
             raise
         except ValueError:

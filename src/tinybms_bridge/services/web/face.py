@@ -15,6 +15,7 @@ from tinybms_bridge.battery.view import View
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.link.bus import Bus
+from tinybms_bridge.link.event_list import EventRecord
 from tinybms_bridge.link.state import CanState, Inhibit, MonitoredFrame, PartStatus, TraceLine, UartState, WatchdogState
 from tinybms_bridge.services.web.face_history import HistorySource
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
@@ -23,7 +24,6 @@ from tinybms_bridge.tinybms.settings import BmsSettings
 __all__ = [
     "BridgeFace",
     "Direction",
-    "EventEntry",
     "LogLine",
     "LogPage",
     "LogSource",
@@ -49,20 +49,6 @@ class Picture:
     """Samples that were not believed."""
     outliers: int = 0
     """Readings of a cell that did not count."""
-
-
-@dataclass(frozen=True, slots=True)
-class EventEntry:
-    """One entry of the bridge's event list."""
-
-    number: int
-    at: datetime | None
-    source: str
-    severity: str
-    code: str
-    text: str
-    by: str = ""
-    """Which user did it; only for who is logged in."""
 
 
 class LogLine(Protocol):
@@ -195,7 +181,7 @@ class BridgeFace(Protocol):
         """Return the supervised parts."""
         ...
 
-    def events(self) -> Sequence[EventEntry]:
+    def events(self) -> Sequence[EventRecord]:
         """Return the event list, oldest first."""
         ...
 

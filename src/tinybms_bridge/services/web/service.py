@@ -15,11 +15,12 @@ from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.errors import BridgeError, ConfigError, ConfigProblem, LinkError
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.hal.storage import Storage
-from tinybms_bridge.link.events import Noted
+from tinybms_bridge.link.events import EventCode, Noted
 from tinybms_bridge.services.web.face import BridgeFace
 from tinybms_bridge.services.web.live.watch import Watch
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.tls import tls_context
+from tinybms_bridge.words import message
 
 if TYPE_CHECKING:
     from tinybms_bridge.services.web.security.gate import Gate
@@ -96,8 +97,8 @@ class WebService:
         except (LinkError, ConfigError) as error:
             if worked is None or wanted in (worked, self._worked):
                 raise
-            text = f"The web server cannot use its new settings and keeps those before: {error}"
-            self._face.bus.publish(Noted(Severity.FAULT, "web.settings", text), "web")
+            told = message(EventCode.WEB_SETTINGS, error=str(error))
+            self._face.bus.publish(Noted(Severity.FAULT, told), "web")
             fallback = worked
         await self._run(fallback)
 

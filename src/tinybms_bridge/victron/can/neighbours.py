@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from tinybms_bridge.hal.can import CanFrame
 from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.words import Message, message
 
 __all__ = ["BMS_IDS", "BusSilence", "SecondBms"]
 
@@ -80,23 +81,23 @@ class SecondBms:
         if frame.arbitration_id in BMS_IDS and not self._is_echo(frame):
             self._heard.setdefault(frame.arbitration_id, _Sequence()).add(self._clock.monotonic())
 
-    def check(self) -> str | None:
-        """Return what is new to tell, in words: that a second BMS sends, or that it has gone; else None."""
+    def check(self) -> Message | None:
+        """Return what is new to tell: that a second BMS sends, or that it has gone; else None."""
         now_s = self._clock.monotonic()
         if not self.present:
             told, self._told, self._since_s = self._told, False, None
-            return "The second BMS on the CAN bus is no longer heard" if told else None
+            return message("second_bms.gone") if told else None
         if self._since_s is None:
             self._since_s = now_s
         if self._told or now_s - self._since_s < _COLLECT_S:
             return None
         self._told = True
-        frames = ", ".join(
-            f"0x{identifier:03X} every {each.period_s:.1f} s"
+        frames = [
+            message("second_bms.frame", id=f"0x{identifier:03X}", period_s=each.period_s)
             for identifier, each in sorted(self._heard.items())
             if each.is_heard(now_s)
-        )
-        return f"A second BMS sends on this CAN bus ({frames}): the two contradict each other, give each its own bus"
+        ]
+        return message("second_bms", frames=frames)
 
     def _is_echo(self, frame: CanFrame) -> bool:
         times_s = self._own.get((frame.arbitration_id, frame.data))

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from tinybms_bridge.battery.bms_event_kinds import Severity
+from tinybms_bridge.link.event_list import EventRecord, EventSource
 from tinybms_bridge.link.state import MonitoredFrame
 from tinybms_bridge.services.web.callers import Caller, Origin
-from tinybms_bridge.services.web.face import EventEntry
 from tinybms_bridge.services.web.live import Client, Hub, HubSettings, ThrottleSettings, Topic
 from tinybms_bridge.services.web.live.client import Command
 from tinybms_lab.testing.fake_clock import FakeClock
@@ -277,13 +278,13 @@ async def test_can_batches_are_complete(face: Any, clock: FakeClock, make_frame:
 async def test_new_events_only(face: Any, clock: FakeClock) -> None:
     """The topic brings entries that are newer than the subscription, once."""
     entries = face.event_list
-    entries.append(EventEntry(7, None, "bridge", "info", "old", ""))
+    entries.append(EventRecord(7, None, EventSource.BRIDGE, Severity.INFO, "old", ""))
     hub = Hub(face, lambda: SETTINGS)
     client = joined(hub)
     hub.obey(client, Command(frozenset({Topic.EVENTS})))
     await clock.advance(1.0)
     await waiting(client)
-    entries.append(EventEntry(8, None, "bridge", "info", "new", ""))
+    entries.append(EventRecord(8, None, EventSource.BRIDGE, Severity.INFO, "new", ""))
     await clock.advance(2.0)
     (message,) = [json.loads(text) for text in await waiting(client)]
     assert [event["code"] for event in message["events"]] == ["new"]

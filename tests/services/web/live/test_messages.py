@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from pydantic_core import to_json
 
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
+from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import LimitCode, Quantity, Reason
 from tinybms_bridge.battery.notices import NoticeName, Notices
 from tinybms_bridge.battery.view import Last, View
+from tinybms_bridge.link.event_list import EventRecord, EventSource
 from tinybms_bridge.link.state import CanState, MonitoredFrame, UartState
-from tinybms_bridge.services.web.face import Direction, EventEntry, Picture
+from tinybms_bridge.services.web.face import Direction, Picture
 from tinybms_bridge.services.web.live.client import ThrottleSettings
 from tinybms_bridge.services.web.live.messages import (
     BATCHES,
@@ -209,7 +211,9 @@ def test_can_frames_in_words(make_frame: Callable[..., MonitoredFrame]) -> None:
 
 def test_events_and_errors() -> None:
     """Entries have ISO times; errors carry the firmware's success field."""
-    entry = EventEntry(3, datetime(2026, 1, 1, tzinfo=UTC), "bridge", "info", "gx", "GX present", "boss")
+    entry = EventRecord(
+        3, datetime(2026, 1, 1, tzinfo=UTC), EventSource.BRIDGE, Severity.INFO, "gx", "GX present", by="boss"
+    )
     assert "boss" not in events_message([entry]), "one message goes to every client, logged in or not"
     assert json.loads(events_message([entry]))["events"][0]["at"] == "2026-01-01T00:00:00Z"
     assert json.loads(error_message("is not JSON")) == {"topic": "error", "success": False, "message": "is not JSON"}
@@ -219,7 +223,9 @@ def test_events_and_errors() -> None:
 def busy(face: Any, make_frame: Callable[..., MonitoredFrame]) -> Any:
     """A bridge with 300 frames and 120 entries."""
     face.seen_frames.extend(make_frame(number) for number in range(1, 301))
-    face.event_list.extend(EventEntry(number, None, "bridge", "info", "x", "") for number in range(1, 121))
+    face.event_list.extend(
+        EventRecord(number, None, EventSource.BRIDGE, Severity.INFO, "x", "") for number in range(1, 121)
+    )
     return face
 
 

@@ -20,10 +20,12 @@ from tinybms_bridge.link.events import (
     GxChanged,
     LinkChanged,
     NoticesChanged,
+    PartState,
     PartStateChanged,
 )
 from tinybms_bridge.services.web.face import Picture
 from tinybms_bridge.services.web.live.watch import AlarmDesk, Changes, Watch
+from tinybms_bridge.victron.can.gx import GxState
 from tinybms_lab.testing.fake_clock import FakeClock
 
 WALL = datetime(2026, 1, 1, tzinfo=UTC)
@@ -114,9 +116,9 @@ async def test_kinds_and_times(clock: FakeClock) -> None:
     bus.publish(FreshnessChanged(Freshness.STARTING, Freshness.FRESH), "test")
     bus.publish(LinkChanged(False, "no answer"), "test")
     bus.publish(LinkChanged(True, ""), "test")
-    bus.publish(GxChanged("lost", 12.0), "test")
+    bus.publish(GxChanged(GxState.LOST, 12.0), "test")
     bus.publish(ChargeStateChanged(ChargeState.BULK, ChargeState.FLOAT), "test")
-    bus.publish(PartStateChanged("x", "running"), "test")
+    bus.publish(PartStateChanged("x", PartState.RUNNING), "test")
     await clock.advance(5.0)
     found = changes.recent()
     assert [(each.kind, each.value, each.detail) for each in found] == [

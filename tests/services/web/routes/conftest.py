@@ -21,10 +21,11 @@ from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.errors import DeviceRefused, LinkError
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.link.bus import Bus
+from tinybms_bridge.link.event_list import EventRecord
 from tinybms_bridge.link.state import CanState, Inhibit, MonitoredFrame, PartStatus, TraceLine, UartState, WatchdogState
 from tinybms_bridge.services.web.accounts import Role
 from tinybms_bridge.services.web.app import create_app
-from tinybms_bridge.services.web.face import Direction, EventEntry, Picture
+from tinybms_bridge.services.web.face import Direction, Picture
 from tinybms_bridge.services.web.face_history import Cell
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.security import Admin, User, Via, Viewer
@@ -291,7 +292,7 @@ class FakeFace:
         self.uart_figures = UartState(up=True, polls=100, success=98, errors=2, latency_avg_ms=15.5)
         self.can_figures = CanState(up=True, tx_count=50, tx_errors=1, gx_state="present")
         self.statistics: DeviceStatistics | None = None
-        self.event_list: list[EventEntry] = []
+        self.event_list: list[EventRecord] = []
         self.seen_frames: list[MonitoredFrame] = []
         self.stops: dict[Direction, Inhibit] = {}
         self.disk_full = False
@@ -334,7 +335,7 @@ class FakeFace:
         """See ``BridgeFace``."""
         return [PartStatus("uart", "running", critical=True), PartStatus("mqtt", "failed", "no route", 3)]
 
-    def events(self) -> Sequence[EventEntry]:
+    def events(self) -> Sequence[EventRecord]:
         """See ``BridgeFace``."""
         return self.event_list
 

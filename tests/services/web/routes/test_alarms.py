@@ -7,6 +7,13 @@ from typing import Any
 import httpx
 
 from tinybms_bridge.battery.alarms import AlarmCause, AlarmLevel, AlarmName, Alarms
+from tinybms_bridge.words import message
+
+
+def at_cell(cell: int, value: float, threshold: float) -> AlarmCause:
+    """Return the cause of an alarm of one cell."""
+    told = message("cause.cell_voltage", cell=cell, value=value, threshold=threshold)
+    return AlarmCause(told, value, threshold, "V")
 
 
 async def test_active_alarms(visitor: httpx.AsyncClient) -> None:
@@ -57,8 +64,10 @@ async def test_acknowledging_needs_a_login(visitor: httpx.AsyncClient) -> None:
 async def test_an_alarm_says_value_and_threshold(visitor: httpx.AsyncClient, face: Any) -> None:
     """For programs as numbers with their unit, for people in words; null where no number is the cause."""
     causes = {
-        AlarmName.LOW_VOLTAGE: AlarmCause("cell 1 at 2.420 V, threshold 2.500 V", 2.42, 2.5, "V"),
-        AlarmName.CONTACTOR: AlarmCause("reported by the BMS: The switch is stuck"),
+        AlarmName.LOW_VOLTAGE: AlarmCause(
+            message("cause.cell_voltage", cell=1, value=2.42, threshold=2.5), 2.42, 2.5, "V"
+        ),
+        AlarmName.CONTACTOR: AlarmCause(message("cause.reported", event=message("bms.started"))),
     }
     levels = dict.fromkeys((*causes, AlarmName.BMS_INTERNAL), AlarmLevel.ALARM)
     face.now = replace(face.picture(), alarms=Alarms(MappingProxyType(levels), MappingProxyType(causes)))
@@ -67,5 +76,27 @@ async def test_an_alarm_says_value_and_threshold(visitor: httpx.AsyncClient, fac
 
     picked = {name: [each[key] for key in ("cause", "value", "threshold", "unit")] for name, each in found.items()}
     assert picked["low_voltage"] == ["cell 1 at 2.420 V, threshold 2.500 V", 2.42, 2.5, "V"]
-    assert picked["contactor"] == ["reported by the BMS: The switch is stuck", None, None, ""]
+    assert picked["contactor"] == ["reported by the BMS: The BMS started", None, None, ""]
     assert picked["bms_internal"] == [None, None, None, ""]
+
+
+async def test_an_alarm_is_explained_in_a_language(visitor: httpx.AsyncClient, face: Any) -> None:
+    """What it is, what it means and what to do, beside code and parameters for programs."""
+    causes = {AlarmName.LOW_VOLTAGE: at_cell(1, 2.42, 2.5)}
+    levels = {AlarmName.LOW_VOLTAGE: AlarmLevel.ALARM}
+    face.now = replace(face.picture(), alarms=Alarms(MappingProxyType(levels), MappingProxyType(causes)))
+
+    (english,) = [each for each in (await visitor.get("/api/alarms")).json()["alarms"] if each["kind"] == "alarm"]
+    (french,) = [
+        each for each in (await visitor.get("/api/alarms?lang=fr")).json()["alarms"] if each["kind"] == "alarm"
+    ]
+
+    assert english["text"] == "Low voltage: alarm (cell 1 at 2.420 V, threshold 2.500 V)"
+    assert french["text"] == "Tension basse : alarme (cellule 1 à 2,420 V, seuil 2,500 V)"
+    assert (french["cause"], english["advice"]) == (
+        "cellule 1 à 2,420 V, seuil 2,500 V",
+        "Charge the battery, and reduce the loads until it is charged.",
+    )
+    assert french["explanation"].startswith("Une cellule, ou le pack, est sous sa tension minimale")
+    assert english["code"] == french["code"] == "alarm.low_voltage"
+    assert english["parameters"] == french["parameters"]

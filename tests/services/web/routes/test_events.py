@@ -6,7 +6,13 @@ from typing import Any
 import httpx
 import pytest
 
-from tinybms_bridge.services.web.face import EventEntry
+from tinybms_bridge.battery.bms_event_kinds import Severity
+from tinybms_bridge.link.event_list import EventRecord, EventSource
+from tinybms_bridge.words import message
+
+STOPPED = EventRecord(
+    9, None, EventSource.BRIDGE, Severity.WARNING, "inhibit.charge", "Charging stopped by hand", by="boss"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -14,15 +20,15 @@ def entries(face: Any) -> None:
     """Ten entries, the even ones of the BMS, the third a fault without a time."""
     at = datetime(2026, 1, 1, tzinfo=UTC)
     for number in range(1, 11):
-        source = "bridge" if number % 2 else "bms"
-        severity = "fault" if number == 3 else "info"
-        entry = EventEntry(number, None if number == 3 else at, source, severity, f"code.{number}", "text")
+        source = EventSource.BRIDGE if number % 2 else EventSource.BMS
+        severity = Severity.FAULT if number == 3 else Severity.INFO
+        entry = EventRecord(number, None if number == 3 else at, source, severity, f"code.{number}", "text")
         face.event_list.append(entry)
 
 
 async def test_number_of_a_list_that_was_lost(visitor: httpx.AsyncClient, face: Any) -> None:
     """Who follows the list sees new entries at once, not when numbers have caught up."""
-    face.event_list = [EventEntry(1, None, "bridge", "info", "link", "The BMS answers")]
+    face.event_list = [EventRecord(1, None, EventSource.BRIDGE, Severity.INFO, "link", "The BMS answers")]
     assert len((await visitor.get("/api/events?after=1")).json()["events"]) == 0
     assert len((await visitor.get("/api/events?after=99")).json()["events"]) == 1
 
@@ -74,8 +80,7 @@ async def test_bad_parameters(visitor: httpx.AsyncClient, query: str) -> None:
 
 async def test_who_did_it_is_for_who_is_logged_in(visitor: httpx.AsyncClient, face: Any) -> None:
     """Everybody else reads what happened."""
-    entry = EventEntry(9, None, "bridge", "warning", "inhibit.charge", "Charging stopped by hand", "boss")
-    face.event_list.append(entry)
+    face.event_list.append(STOPPED)
 
     answer = await visitor.get("/api/events", params={"limit": 1})
 
@@ -85,9 +90,25 @@ async def test_who_did_it_is_for_who_is_logged_in(visitor: httpx.AsyncClient, fa
 
 async def test_an_administrator_sees_who_did_it(client: httpx.AsyncClient, face: Any) -> None:
     """Null where nobody did anything."""
-    entry = EventEntry(9, None, "bridge", "warning", "inhibit.charge", "Charging stopped by hand", "boss")
-    face.event_list.append(entry)
+    face.event_list.append(STOPPED)
 
     events = (await client.get("/api/events", params={"limit": 2})).json()["events"]
 
     assert [each["by"] for each in events] == ["boss", None]
+
+
+async def test_entries_in_french(visitor: httpx.AsyncClient, face: Any) -> None:
+    """Code and parameters are the same in every language; what is known as a text only stays English."""
+    told = message("link.down", reason="unplugged")
+    face.event_list = [
+        EventRecord(1, None, EventSource.BRIDGE, Severity.INFO, "link", "The BMS answers"),
+        EventRecord(2, None, EventSource.BRIDGE, Severity.WARNING, told.code, told.text, parameters=told.parameters),
+    ]
+
+    english = (await visitor.get("/api/events")).json()["events"]
+    french = (await visitor.get("/api/events", params={"lang": "fr"})).json()["events"]
+
+    assert [each["text"] for each in english] == ["No contact with the BMS: unplugged", "The BMS answers"]
+    assert [each["text"] for each in french] == ["Pas de contact avec le BMS : unplugged", "The BMS answers"]
+    assert [each["parameters"] for each in french] == [{"reason": "unplugged"}, None]
+    assert (await visitor.get("/api/events", params={"lang": "de"})).status_code == 422

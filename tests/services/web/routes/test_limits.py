@@ -124,3 +124,12 @@ async def test_old_data(visitor: httpx.AsyncClient, face: Any, freshness: Freshn
     assert found["cvl"]["value"] == (54.4 if sent else None)
     assert (found["last"]["ccl_a"], found["last"]["at"]) == (5.0, "2026-01-02T03:04:00Z")
     assert found["remark"]
+
+
+async def test_reasons_in_french(visitor: httpx.AsyncClient) -> None:
+    """The limits are the same, their reasons in another language."""
+    english, french = [(await visitor.get(f"/api/limits?lang={each}")).json()["cvl"] for each in ("en", "fr")]
+
+    assert french["reasons"][1]["text"] == "CVL 54,4 V : phase de charge FLOAT"
+    assert [each["parameters"] for each in french["reasons"]] == [each["parameters"] for each in english["reasons"]]
+    assert english["reasons"][1]["parameters"]["detail"] == "FLOAT"

@@ -21,10 +21,11 @@ from schemathesis.checks import (
 )
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
+from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.keys import keys_of
+from tinybms_bridge.link.event_list import EventRecord, EventSource
 from tinybms_bridge.link.state import MonitoredFrame
-from tinybms_bridge.services.web.face import EventEntry
 from tinybms_bridge.services.web.live.messages import status_message
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -47,7 +48,7 @@ def blockbuster() -> None:
 def operations(app: FastAPI, as_admin: None, face: Any, make_frame: Callable[..., MonitoredFrame]) -> dict[str, Any]:
     """The operations of these routers, for a bridge that has something to tell everywhere."""
     face.seen_frames.extend([make_frame(1), make_frame(2, 0x7FF, "00")])
-    face.event_list.append(EventEntry(1, None, "bms", "fault", "bms.x", "text"))
+    face.event_list.append(EventRecord(1, None, EventSource.BMS, Severity.FAULT, "bms.x", "text"))
     face.logs.write("ERROR", "something")
     schema: Any = schemathesis.openapi.from_asgi(
         "/api/openapi.json", app, timeout=250.0

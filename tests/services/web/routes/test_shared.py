@@ -8,8 +8,8 @@ from fastapi import FastAPI
 
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.errors import BridgeError, ConfigError, ConfigProblem, DeviceRefused, LinkError
+from tinybms_bridge.link.event_list import EventRecord, EventSource
 from tinybms_bridge.link.events import Noted
-from tinybms_bridge.services.web.face import EventEntry
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.shared import config_problem, device_failures, plain
 from tinybms_bridge.tinybms.settings import (
@@ -94,7 +94,7 @@ async def test_inhibits(client: httpx.AsyncClient, noted: list[Noted]) -> None:
     assert [(each.severity, each.code, each.text, each.by) for each in noted] == [
         (Severity.WARNING, "inhibit.charge", "Charging stopped by hand for 3600 s: work", "tester"),
         (Severity.WARNING, "inhibit.discharge", "Discharging stopped by hand", "tester"),
-        (Severity.INFO, "inhibit.charge", "Charging released by hand", "tester"),
+        (Severity.INFO, "inhibit.charge.released", "Charging released by hand", "tester"),
     ]
 
 
@@ -124,7 +124,7 @@ async def test_actions_of_the_bms(client: httpx.AsyncClient, noted: list[Noted])
     body = {"action": "clear_statistics", "confirm": True}
     assert (await client.post("/api/tinybms/action", json=body)).status_code == 200
     assert [(each.code, each.text, each.by) for each in noted] == [
-        ("action.clear_statistics", f"{ActionName.CLEAR_STATISTICS.info.title}: done", "tester")
+        ("action.done", f"{ActionName.CLEAR_STATISTICS.info.title}: done", "tester")
     ]
 
 
@@ -133,7 +133,7 @@ async def test_acknowledgements(client: httpx.AsyncClient, noted: list[Noted]) -
     for _ in range(2):
         await client.post("/api/alarms/acknowledge")
     assert [(each.code, each.text, each.by) for each in noted] == [
-        ("acknowledged.high_voltage", "High voltage: acknowledged", "tester")
+        ("acknowledged", "High voltage: acknowledged", "tester")
     ]
 
 
@@ -156,7 +156,7 @@ async def test_no_route_that_everybody_reads_names_a_user(app: FastAPI, client: 
     await client.post("/api/alarms/acknowledge")
     await client.post("/api/tinybms/write", json={"key": "over_voltage_cutoff_v", "value": 3.7})
     face.event_list.append(
-        EventEntry(9, None, "bridge", "warning", "inhibit.charge", "Charging stopped by hand", "tester")
+        EventRecord(9, None, EventSource.BRIDGE, Severity.WARNING, "inhibit.charge", "Charging stopped", by="tester")
     )
     face.logs.write("INFO", "PUT /api/inhibits/charge by tester (token) from 10.0.0.1", "tinybms_bridge.audit")
     paths = [path for path, each in app.openapi()["paths"].items() if "get" in each and "{" not in path]

@@ -9,10 +9,12 @@ from enum import StrEnum
 
 from pydantic_core import to_json
 
+from tinybms_bridge.battery.limits import explain
 from tinybms_bridge.hal.can import CanFrame
+from tinybms_bridge.link.event_list import EventRecord
 from tinybms_bridge.link.state import MonitoredFrame
 from tinybms_bridge.services.web.answers import rounded
-from tinybms_bridge.services.web.face import BridgeFace, EventEntry, Picture
+from tinybms_bridge.services.web.face import BridgeFace, Picture
 from tinybms_bridge.services.web.live.status import limit_numbers, live_registers, live_status
 from tinybms_bridge.victron.can.codec import UnknownFrame, decode_frame
 
@@ -71,9 +73,9 @@ def status_message(face: BridgeFace, *, registers: bool = True) -> str:
 
 
 def limits_message(picture: Picture) -> str:
-    """Return the reasons of the limits that are sent, as codes and numbers."""
+    """Return the reasons of the limits that are sent: codes, numbers and the English text."""
     limits = picture.view.limits
-    reasons = [] if limits is None else [asdict(reason) for reason in limits.reasons]
+    reasons = [] if limits is None else [asdict(each) | {"text": explain(each)} for each in limits.reasons]
     return _text(rounded("", {"topic": Topic.LIMITS, **limit_numbers(limits), "reasons": reasons}))
 
 
@@ -87,7 +89,7 @@ def can_message(frames: Sequence[MonitoredFrame], missed: int = 0) -> str:
     return _text({"topic": Topic.CAN, "missed": missed, "frames": [decoded(frame) for frame in frames]})
 
 
-def events_message(events: Sequence[EventEntry]) -> str:
+def events_message(events: Sequence[EventRecord]) -> str:
     """Return entries of the event list, without names of users: one message goes to every client."""
     return _text({"topic": Topic.EVENTS, "events": [_without_name(event) for event in events]})
 
@@ -97,10 +99,16 @@ def error_message(message: str) -> str:
     return _text({"topic": "error", "success": False, "message": message})
 
 
-def _without_name(event: EventEntry) -> dict[str, object]:
-    entry = asdict(event)
-    del entry["by"]
-    return entry
+def _without_name(event: EventRecord) -> dict[str, object]:
+    return {
+        "number": event.number,
+        "at": event.at,
+        "source": event.source,
+        "severity": event.severity,
+        "code": event.code,
+        "parameters": event.parameters,
+        "text": event.text,
+    }
 
 
 def _text(document: dict[str, object]) -> str:

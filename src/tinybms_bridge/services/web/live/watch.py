@@ -157,7 +157,7 @@ def _change(envelope: Envelope[Event]) -> Change:
         case LinkChanged(up=up, reason=reason):
             return Change(envelope.wall, "link", "up" if up else "down", reason)
         case GxChanged(state=state):
-            return Change(envelope.wall, "gx", state)
+            return Change(envelope.wall, "gx", state.lower())
         case ChargeStateChanged(new=state_now):
             return Change(envelope.wall, "charge_state", state_now.value)
         case other:

@@ -6,12 +6,15 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import Field
 
+from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName
+from tinybms_bridge.link.events import EventCode
 from tinybms_bridge.services.web.answers import Answer, Done
 from tinybms_bridge.services.web.face import BridgeFace
-from tinybms_bridge.services.web.live.watch import AlarmDesk
+from tinybms_bridge.services.web.live.watch import ActiveAlarm, AlarmDesk
 from tinybms_bridge.services.web.problems import ProblemError
-from tinybms_bridge.services.web.routes.shared import Face, TheWatch, note
+from tinybms_bridge.services.web.routes.shared import Face, TextLanguage, TheWatch, note
 from tinybms_bridge.services.web.security import Admin, User, Viewer
+from tinybms_bridge.words import ENGLISH, JsonValue, Language, message
 
 __all__ = ["AlarmAnswer", "Alarms", "router"]
 
@@ -27,6 +30,14 @@ class AlarmAnswer(Answer):
     level: Literal["warning", "alarm"]
     since: datetime
     """When it reached this level."""
+    code: str = Field(examples=["alarm.high_voltage"])
+    text: str = Field(examples=["High voltage: alarm (cell 3 at 3.762 V, threshold 3.750 V)"])
+    explanation: str
+    """What it means; empty where there is nothing to say."""
+    advice: str
+    """What can be done; empty where there is nothing to do."""
+    parameters: dict[str, JsonValue]
+    """What the text is made from: `level`, and `cause` with its own code, parameters and text."""
     acknowledged_by: str | None
     """Who has seen it at this level; null: nobody; without a login `somebody`."""
     cause: str | None = Field(examples=["cell 3 at 3.762 V, threshold 3.750 V"])
@@ -46,20 +57,20 @@ class Alarms(Answer):
 
 
 @router.get("/api/alarms")
-async def alarms(watch: TheWatch, face: Face, user: Viewer) -> Alarms:
+async def alarms(watch: TheWatch, face: Face, user: Viewer, lang: TextLanguage = ENGLISH) -> Alarms:
     """Return the active alarms and notices."""
-    return _alarms(watch.alarms, face, user)
+    return _alarms(watch.alarms, face, user, lang)
 
 
 @router.post("/api/alarms/acknowledge")
-async def acknowledge_all(watch: TheWatch, face: Face, user: Admin) -> Alarms:
+async def acknowledge_all(watch: TheWatch, face: Face, user: Admin, lang: TextLanguage = ENGLISH) -> Alarms:
     """Acknowledge every active alarm; one that rises or comes again is new."""
     desk = watch.alarms
     for alarm in desk.active(face.picture(), face.clock.wall()):
         if alarm.acknowledged_by is None:
             desk.acknowledge(alarm.name, user.name)
             _note(alarm.name, user, face)
-    return _alarms(desk, face, user)
+    return _alarms(desk, face, user, lang)
 
 
 @router.post("/api/alarms/{name}/acknowledge")
@@ -74,22 +85,32 @@ async def acknowledge(name: str, watch: TheWatch, face: Face, user: Admin) -> Do
 
 
 def _note(name: str, user: User, face: BridgeFace) -> None:
-    note(face, f"acknowledged.{name}", f"{name.replace('_', ' ').capitalize()}: acknowledged", user)
+    kind = "alarm" if name in set(AlarmName) else "notice"
+    note(face, message(EventCode.ACKNOWLEDGED, alarm=message(f"{kind}.{name}")), user)
 
 
-def _alarms(desk: AlarmDesk, face: BridgeFace, user: User) -> Alarms:
-    active = [
-        AlarmAnswer(
-            name=each.name,
-            kind=each.kind,
-            level="alarm" if each.level > 1 else "warning",
-            since=each.since,
-            acknowledged_by=None if each.acknowledged_by is None else user.shown(each.acknowledged_by),
-            cause=None if each.cause is None else each.cause.text,
-            value=None if each.cause is None else each.cause.value,
-            threshold=None if each.cause is None else each.cause.threshold,
-            unit="" if each.cause is None else each.cause.unit,
-        )
-        for each in desk.active(face.picture(), face.clock.wall())
-    ]
+def _alarms(desk: AlarmDesk, face: BridgeFace, user: User, language: Language) -> Alarms:
+    active = [_answer(each, user, language) for each in desk.active(face.picture(), face.clock.wall())]
     return Alarms(alarms=active, unacknowledged=sum(each.acknowledged_by is None for each in active))
+
+
+def _answer(alarm: ActiveAlarm, user: User, language: Language) -> AlarmAnswer:
+    cause = alarm.cause
+    level: Literal["warning", "alarm"] = "alarm" if alarm.level is AlarmLevel.ALARM else "warning"
+    told = message(f"{alarm.kind}.{alarm.name}", level=level, cause=None if cause is None else cause.message)
+    return AlarmAnswer(
+        name=alarm.name,
+        kind=alarm.kind,
+        level=level,
+        since=alarm.since,
+        code=told.code,
+        text=told.say(language),
+        explanation=told.explanation(language),
+        advice=told.advice(language),
+        parameters=dict(told.parameters),
+        acknowledged_by=None if alarm.acknowledged_by is None else user.shown(alarm.acknowledged_by),
+        cause=None if cause is None else cause.message.say(language),
+        value=None if cause is None else cause.value,
+        threshold=None if cause is None else cause.threshold,
+        unit="" if cause is None else cause.unit,
+    )

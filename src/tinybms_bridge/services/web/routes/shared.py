@@ -13,7 +13,7 @@ from starlette.requests import HTTPConnection
 
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.errors import ConfigError, DeviceRefused, LinkError
-from tinybms_bridge.link.events import Noted
+from tinybms_bridge.link.events import EventCode, Noted
 from tinybms_bridge.services.web.face import BridgeFace, Direction
 from tinybms_bridge.services.web.live.watch import Watch
 from tinybms_bridge.services.web.problems import ProblemError
@@ -27,7 +27,7 @@ from tinybms_bridge.tinybms.settings import (
     SettingsError,
     StaleSettingsError,
 )
-from tinybms_bridge.words import Language
+from tinybms_bridge.words import Language, Message, message
 
 __all__ = [
     "LARGEST_NUMBER",
@@ -102,26 +102,24 @@ def plain(value: object) -> str | int | float | bool | None:
 
 
 _MOST_CHANGES = 10
-_WORDS = {Direction.CHARGE: "Charging", Direction.DISCHARGE: "Discharging"}
 _LEFT_ALONE = frozenset({Outcome.UNCHANGED, Outcome.NOT_TRIED})
 
 
-def note(face: BridgeFace, code: str, text: str, user: User, severity: Severity = Severity.INFO) -> None:
+def note(face: BridgeFace, told: Message, user: User, severity: Severity = Severity.INFO) -> None:
     """Have the bridge write what a user did into its log and its event list; the text names nobody."""
-    face.bus.publish(Noted(severity, code, text, user.name), "web")
+    face.bus.publish(Noted(severity, told, user.name), "web")
 
 
 def note_inhibit(face: BridgeFace, direction: Direction, duration_s: float | None, reason: str, user: User) -> None:
     """Note that somebody inhibits a direction."""
-    how_long = "" if duration_s is None else f" for {duration_s:.0f} s"
-    why = f": {reason}" if reason else ""
-    text = f"{_WORDS[direction]} stopped by hand{how_long}{why}"
-    note(face, f"inhibit.{direction}", text, user, Severity.WARNING)
+    code = EventCode.CHARGE_INHIBITED if direction is Direction.CHARGE else EventCode.DISCHARGE_INHIBITED
+    note(face, message(code, duration_s=duration_s, reason=reason), user, Severity.WARNING)
 
 
 def note_release(face: BridgeFace, direction: Direction, user: User) -> None:
     """Note that somebody ends an inhibit."""
-    note(face, f"inhibit.{direction}", f"{_WORDS[direction]} released by hand", user)
+    code = EventCode.CHARGE_RELEASED if direction is Direction.CHARGE else EventCode.DISCHARGE_RELEASED
+    note(face, message(code), user)
 
 
 def note_writes(face: BridgeFace, report: Report, user: User) -> None:
@@ -132,10 +130,10 @@ def note_writes(face: BridgeFace, report: Report, user: User) -> None:
         if each.outcome not in _LEFT_ALONE
     ]
     if done:
-        more = f" and {len(done) - _MOST_CHANGES} more" if len(done) > _MOST_CHANGES else ""
         severity = Severity.INFO if report.good else Severity.WARNING
-        text = f"Settings of the BMS written: {', '.join(done[:_MOST_CHANGES])}{more}"
-        note(face, "write.settings", text, user, severity)
+        more = max(0, len(done) - _MOST_CHANGES) or None
+        told = message(EventCode.SETTINGS_WRITTEN, changes=done[:_MOST_CHANGES], more=more)
+        note(face, told, user, severity)
 
 
 def plan_facts(facts: Facts, plan: Plan, *, dry_run: bool) -> None:

@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from tinybms_bridge.battery.advice import Advice
 from tinybms_bridge.battery.bms_event_kinds import Severity
+from tinybms_bridge.link.events import EventCode
 from tinybms_bridge.services.web.answers import Answer, Done
 from tinybms_bridge.services.web.heavy import Heavy
 from tinybms_bridge.services.web.problems import ProblemError
@@ -41,6 +42,7 @@ from tinybms_bridge.tinybms.settings import (
     parse_backup,
     restore_plan,
 )
+from tinybms_bridge.words import message
 
 __all__ = ["AdviceAnswer", "AdviceList", "Info", "Registers", "router"]
 
@@ -229,8 +231,8 @@ async def act(request: Request, face: Face, user: Admin, facts: Facts, body: Act
     if not result.outcome.good:
         text = f"{body.action.value}: {result.outcome.value} {result.detail}".rstrip()
         raise ProblemError(502, "action_failed", text, result=result.as_dict())
-    value = "" if body.value is None else f" {body.value}"
-    note(face, f"action.{body.action}", f"{body.action.info.title}{value}: done", user, Severity.WARNING)
+    told = message(EventCode.ACTION_DONE, action=body.action, value=body.value)
+    note(face, told, user, Severity.WARNING)
     return Done(message=f"{body.action.info.title}: done")
 
 

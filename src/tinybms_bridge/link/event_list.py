@@ -1,0 +1,58 @@
+"""The event list of the bridge: what it noticed, what people did, and what the BMS logged."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from tinybms_bridge.battery.bms_event_kinds import Severity
+from tinybms_bridge.battery.bms_events import BmsEvent, DatedEvent
+from tinybms_bridge.words import ENGLISH, JsonValue, Language, Message
+
+__all__ = ["EventRecord", "EventSource"]
+
+
+class EventSource(StrEnum):
+    """Who noticed it."""
+
+    BMS = "bms"
+    BRIDGE = "bridge"
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    """One entry."""
+
+    number: int
+    """Counts entries from 1; never used again."""
+    at: datetime | None
+    """UTC; None for an event of the BMS whose time cannot be told."""
+    source: EventSource
+    severity: Severity
+    code: str
+    text: str
+    lifetime_s: int | None = None
+    """Lifetime counter of the BMS, for its events."""
+    event_id: int | None = None
+    """Number of the BMS's event."""
+    serial_number: str = ""
+    """Of the BMS that logged it; empty when it is not known."""
+    after_gap: bool = False
+    """Whether events of the BMS right before it were lost."""
+    by: str = ""
+    """Which user did it."""
+    parameters: Mapping[str, JsonValue] | None = field(default=None, hash=False)
+    """What the text is made from; None for an entry of a version that did not keep it."""
+
+    def say(self, language: Language = ENGLISH) -> str:
+        """Return what happened in a language; in English where only the text is known."""
+        if self.parameters is None:
+            return self.text
+        return Message(self.code, self.parameters, self.text).say(language)
+
+    @property
+    def dated_event(self) -> DatedEvent | None:
+        """The BMS's event behind it, or None."""
+        if self.lifetime_s is None or self.event_id is None:
+            return None
+        return DatedEvent(BmsEvent(self.lifetime_s, self.event_id), self.at, self.serial_number, self.after_gap)
