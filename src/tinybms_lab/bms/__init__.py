@@ -9,8 +9,7 @@ from tinybms_lab.bms.line import Line
 from tinybms_lab.bms.pack import Cell, Pack
 from tinybms_lab.bms.records import EventId
 from tinybms_lab.bms.responder import Device, Outgoing, Responder, Terminals
-from tinybms_lab.bms.scenario import Scenario
-from tinybms_lab.bms.scenario_actions import Stage
+from tinybms_lab.bms.scenario import Scenario, Stage
 from tinybms_lab.bms.scenario_file import built_in_scenarios, load_scenario, parse_scenario
 from tinybms_lab.bms.server import PtyServer
 from tinybms_lab.bms.settings import OutOfRange

@@ -77,7 +77,7 @@ def test_these_scenarios_come_with_the_package() -> None:
         assert scenario.title
         assert scenario.ends_with
         assert 600 <= scenario.duration_s <= 6 * 3600
-        assert all(step.at_s < scenario.duration_s for step in scenario.steps)
+        assert all(step["at"] < scenario.duration_s for step in scenario.steps)
 
 
 @pytest.mark.parametrize("name", NAMES)

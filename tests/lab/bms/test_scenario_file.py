@@ -19,7 +19,8 @@ from tinybms_lab.bms import (
     load_scenario,
     parse_scenario,
 )
-from tinybms_lab.bms.scenario_fields import PACK_FIELDS
+from tinybms_lab.bms.scenario import PackPlan
+from tinybms_lab.bms.scenario_file import line_of
 
 HEAD = 'title = "A test"\nduration = "1h"\n'
 
@@ -96,13 +97,13 @@ def test_everything_that_can_be_said() -> None:
         0.02,
         0.03,
     )
-    assert (scenario.options["firmware"], scenario.options["board"]) == (FIRMWARES[242], LOW_POWER)
-    assert (scenario.options["off_map"], scenario.options["out_of_range"]) == (OffMap.GARBAGE, OutOfRange.CLAMP)
+    assert (scenario.bms["firmware"], scenario.bms["board"]) == (FIRMWARES[242], LOW_POWER)
+    assert (scenario.bms["off_map"], scenario.bms["out_of_range"]) == (OffMap.GARBAGE, OutOfRange.CLAMP)
     assert (scenario.habits.cell_order, scenario.habits.newest_count) == (CellOrder.HIGHEST_FIRST, 3)
     assert scenario.chunk == 64
     assert scenario.settings.words(lambda _address: 0) == {332: 12}
-    assert [step.at_s for step in scenario.steps] == [300.0]
-    assert [value for _, value in scenario.steps[0].actions] == [-10.0, "a load"]
+    assert [step["at"] for step in scenario.steps] == [300.0]
+    assert list(scenario.steps[0].items()) == [("at", 300.0), ("current_a", -10.0), ("note", "a load")]
 
 
 def test_all_mistakes_are_told_at_once_with_line_and_what_is_allowed() -> None:
@@ -125,11 +126,11 @@ fault = { bit_flip = 2 }
 
     assert found == [
         "line 4: pack.chemistry = 'lead': must be one of lfp, li-ion, lto",
-        f"line 5: pack.cels: is not known: use {', '.join(PACK_FIELDS)}; did you mean cells?",
+        f"line 5: pack.cels: is not known: use {', '.join(PackPlan.model_fields)}; did you mean cells?",
         "line 7: bms.firmware = 250: must be one of 242, 254; did you mean 254?",
         "line 9: settings.automatic_recovery = 99: automatic_recovery = 99: allowed is a whole number 0..30 s",
-        "line 11: step[1].current_a = 'much': must be a number of -1000 to 1000",
         'line 10: step[1].at: is missing: give a time such as "10s"',
+        "line 11: step[1].current_a = 'much': must be a number of -1000 to 1000",
         'line 13: step[2].at = \'soon\': must be a time such as "90s", "5min", "2h" or "1h 30min"',
         "line 14: step[2].fault = {'bit_flip': 2}: must be a number of 0 to 1",
     ]
@@ -141,7 +142,7 @@ fault = { bit_flip = 2 }
         ('[[step]]\nat = "1s"\n', "line 3: step[1]: does nothing: add one of current_a, charger"),
         ("[step]\nat = 1\n", "line 3: step: must be written as [[step]]"),
         ("pack = 5\n", "line 3: pack = 5: must be a table: [pack]"),
-        ("settings = 5\n", "line 3: settings = 5: must be a table: [settings]"),
+        ("settings = 5\n", "line 3: settings = 5: must be a table of settings, such as"),
         ("[bmss]\n", "line 3: bmss: is not known"),
         ('ends_with = ["done"]\n', "line 3: ends_with = ['done']: must be one of under_voltage"),
         (
@@ -226,3 +227,76 @@ def test_whatever_the_values_are_a_file_is_taken_or_refused(steps: list[dict[str
         found.append(len(parse_scenario("\n".join(lines), name="any").steps))
 
     assert found in ([], [len(steps)])
+
+
+TEXT = """\
+# a comment with title = "no"
+title = "x"
+"duration" = "1h"
+
+[pack]
+cells = 4
+soc= 50
+
+[[step]]
+at = "1s"
+current_a = 1
+
+[[ step ]]  # the second
+at = "2s"
+fault = { noise = 1 }
+[step.cell_soc]
+3 = 50
+
+[bms]
+firmware = 242
+"""
+
+
+@pytest.mark.parametrize(
+    ("section", "index", "key", "line"),
+    [
+        ("", 0, "title", 2),
+        ("", 0, "duration", 3),
+        ("pack", 0, "", 5),
+        ("pack", 0, "cells", 6),
+        ("pack", 0, "soc", 7),
+        ("step", 0, "", 9),
+        ("step", 0, "current_a", 11),
+        ("step", 1, "", 13),
+        ("step", 1, "at", 14),
+        ("step", 1, "fault", 15),
+        ("step", 1, "cell_soc", 16),
+        ("bms", 0, "firmware", 20),
+        ("", 0, "pack", 5),
+        ("", 0, "step", 9),
+    ],
+)
+def test_keys_are_found(section: str, index: int, key: str, line: int) -> None:
+    """In their section, not in another of the same name."""
+    assert line_of(TEXT, section, index, key) == line
+
+
+@pytest.mark.parametrize(
+    ("section", "index", "key", "line"),
+    [
+        ("pack", 0, "chemistry", 5),
+        ("step", 0, "fault", 9),
+        ("step", 2, "at", None),
+        ("settings", 0, "", None),
+        ("", 0, "cells", None),
+        ("", 0, "bmss", None),
+        ("", 0, "", None),
+    ],
+)
+def test_a_missing_key_leads_to_its_section(section: str, index: int, key: str, line: int | None) -> None:
+    """A key that should be there is wanted there; without a section there is no line."""
+    assert line_of(TEXT, section, index, key) == line
+
+
+@given(st.text(max_size=200), st.sampled_from(["", "pack", "step"]), st.integers(0, 3), st.text(max_size=5))
+def test_any_text_has_a_line_or_none(text: str, section: str, index: int, key: str) -> None:
+    """It is a help for people and never stands in the way."""
+    line = line_of(text, section, index, key)
+
+    assert line is None or 1 <= line <= len(text.splitlines())

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from tinybms_lab.bms import EventId, FaultInjector, SimulatedBms, Stage, Switches
-from tinybms_lab.bms.scenario_actions import action_kinds
+from tinybms_lab.bms.scenario import _ACTIONS, StepTable, play_step
 from tinybms_lab.testing.fake_clock import FakeClock
 
 PassTime = Callable[[float], None]
-KINDS = action_kinds(16)
+STEP = TypeAdapter(StepTable)
 
 
 @pytest.fixture
@@ -29,8 +30,7 @@ def silence() -> None:
 
 def do(stage: Stage, name: str, value: object) -> None:
     """Check and carry out one action, as a scenario does."""
-    kind = KINDS[name]
-    kind.apply(stage, kind.check(value))
+    play_step(stage, STEP.validate_python({"at": 0, name: value}, context={"cells": 16}))
 
 
 def current_a(stage: Stage) -> float:
@@ -186,20 +186,27 @@ def test_notes_are_said(stage: Stage) -> None:
 )
 def test_impossible_values_are_refused(name: str, value: object, message: str) -> None:
     """Before the scenario starts."""
-    with pytest.raises(ValueError, match="must be") as caught:
-        KINDS[name].check(value)
+    with pytest.raises(ValidationError) as caught:
+        STEP.validate_python({"at": 0, name: value}, context={"cells": 16})
 
-    assert message in str(caught.value)
+    assert message in caught.value.errors()[0]["msg"]
 
 
-def test_cells_and_wires_are_those_of_the_pack() -> None:
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [("break_wire", 7, "must be a whole number of 0 to 4"), ("cell_leak_a", {"7": 1}, "must be a number of 1 to 4")],
+)
+def test_cells_and_wires_are_those_of_the_pack(name: str, value: object, message: str) -> None:
     """A pack of four has no seventh cell."""
-    kinds = action_kinds(4)
+    with pytest.raises(ValidationError) as caught:
+        STEP.validate_python({"at": 0, name: value}, context={"cells": 4})
 
-    with pytest.raises(ValueError, match="0 to 4"):
-        kinds["break_wire"].check(7)
-    with pytest.raises(ValueError, match="1 to 4"):
-        kinds["cell_leak_a"].check({"7": 1})
+    assert message in caught.value.errors()[0]["msg"]
+
+
+def test_every_action_of_the_file_can_be_done(stage: Stage) -> None:
+    """No key is accepted that would then do nothing."""
+    assert set(StepTable.__annotations__) - {"at"} == set(_ACTIONS)
 
 
 def test_a_stage_needs_no_more_than_a_bms(clock: FakeClock) -> None:
