@@ -19,6 +19,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from tinybms_bridge.app.services import today
 from tinybms_bridge.battery.saved_units import SavedUnits
 from tinybms_bridge.cli.live import LastLines, LiveView
 from tinybms_bridge.config.configuration import Configuration
@@ -29,6 +30,7 @@ from tinybms_bridge.hal.can import CanPort
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
 from tinybms_bridge.hal.storage import MemoryStorage
+from tinybms_bridge.link.state import ServicesState
 from tinybms_bridge.services.history import History
 from tinybms_bridge.tinybms.registers import catalogue
 from tinybms_lab.bms import CHEMISTRIES, BmsOptions, SimulatedBms
@@ -104,10 +106,13 @@ class Wire:
 class Plant:
     """Everything that runs, with the view of it."""
 
-    def __init__(self, clock: Clock, bridge: Bridge, wire: Wire, view: LiveView) -> None:
+    def __init__(self, clock: Clock, bridge: Bridge, wire: Wire, history: History) -> None:
+        self.services = ServicesState()
+        """What the services tell the view."""
+        self.lines = LastLines()
         self._clock = clock
-        self._bridge = bridge
-        self._view = view
+        self._history = history
+        self._view = LiveView(bridge, clock, self.lines, "tinybms-bridge", services=lambda: self.services)
         self.wire = wire
 
     async def live(self, seconds: float) -> None:
@@ -119,9 +124,9 @@ class Plant:
     async def picture(self) -> list[Text]:
         """Return the screen."""
         deadline_s = time.monotonic() + 30.0
-        while self._bridge.machine.history.state().waiting_batches and time.monotonic() < deadline_s:
+        while self._history.state().waiting_batches and time.monotonic() < deadline_s:
             time.sleep(0.01)  # noqa: ASYNC251 -- the history writes in a thread, for which virtual time does not wait
-        await self._view.note_energy()
+        self.services = ServicesState(today=today(self._history, self._clock))
         return self._view.picture(WIDTH, HEIGHT)
 
 
@@ -144,13 +149,12 @@ async def running(*, ambient_c: float = 21.0) -> AsyncIterator[Plant]:
         return bus.open()
 
     history = History()
-    machine = Machine(clock, wire.open, open_can, MemoryStorage(), history=history, run_blocking=in_place)
+    machine = Machine(clock, wire.open, open_can, MemoryStorage(), run_blocking=in_place)
     bridge = Bridge(Configuration(), machine, SavedUnits())
     bridge.supervisor.add("log", EventLog(bridge.bus).run)
     bridge.supervisor.add("history", lambda: history.run(bridge.bus, clock, in_place))
     gx = GxSimulator(bus.open(), clock, device, GxPlan(lambda _time_s: 3000.0, lambda _time_s: 400.0))
-    lines = LastLines()
-    view = LiveView(bridge, clock, lines, "tinybms-bridge")
+    plant = Plant(clock, bridge, wire, history)
     logger, factory = logging.getLogger("tinybms_bridge"), logging.getLogRecordFactory()
 
     def dated(*arguments: object, **more: object) -> logging.LogRecord:
@@ -159,17 +163,17 @@ async def running(*, ambient_c: float = 21.0) -> AsyncIterator[Plant]:
         return record
 
     logging.setLogRecordFactory(dated)
-    logger.addHandler(lines)
+    logger.addHandler(plant.lines)
     logger.setLevel(logging.INFO)
     logger.propagate = False
     tasks = [asyncio.create_task(each) for each in (wire.run(), gx.run(), bridge.run())]
     try:
-        yield Plant(clock, bridge, wire, view)
+        yield plant
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        logger.removeHandler(lines)
+        logger.removeHandler(plant.lines)
         logging.setLogRecordFactory(factory)
 
 

@@ -5,8 +5,6 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import replace
-from datetime import date
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,8 +23,7 @@ from tinybms_bridge.hal.blocking import in_place
 from tinybms_bridge.hal.can import CanFrame, CanPort
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
 from tinybms_bridge.hal.storage import MemoryStorage
-from tinybms_bridge.services.history import HistoryError
-from tinybms_bridge.services.web.service import WebState
+from tinybms_bridge.link.state import EnergyToday, ServicesState
 from tinybms_bridge.tinybms.poller import LinkState
 from tinybms_lab.testing.fake_clock import FakeClock
 
@@ -73,7 +70,10 @@ class Scene:
         self.bridge = Bridge(Configuration(), machine, SavedUnits())
         self.bridge.can.error = ""
         self.lines = LastLines()
-        self.view = LiveView(self.bridge, self.clock, self.lines, "a title", quit=self.quit)
+        self.services = ServicesState()
+        self.view = LiveView(
+            self.bridge, self.clock, self.lines, "a title", services=lambda: self.services, quit=self.quit
+        )
         self.ended = 0
         self.number = 0
 
@@ -280,62 +280,29 @@ async def test_what_the_unit_does_not_report(scene: Scene) -> None:
     assert "SOH not reported" in scene.text()
 
 
-async def test_energy_of_the_day_comes_from_the_history(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sums of the local day; none while nothing is recorded, or where the history cannot be read."""
-    history = scene.bridge.machine.history
-    answers: list[Any] = [
-        [],
-        [SimpleNamespace(charged_kwh=3.214, discharged_kwh=1.1)],
-        HistoryError("history.db", "gone"),
-    ]
-    asked: list[tuple[date, date]] = []
-
-    def days(first: date, last: date) -> Any:
-        asked.append((first, last))
-        answer = answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    monkeypatch.setattr(history, "days", days)
-    monkeypatch.setattr("tinybms_bridge.cli.live.Terminal", NoTerminal)
+async def test_energy_of_the_day_is_what_the_services_tell(scene: Scene) -> None:
+    """Sums of the local day; none while there are no services, or no history."""
     await scene.feed()
-    async with scene.running():
-        assert scene.row("SOC").endswith("today -")
-        await scene.clock.advance(30.0)
-        await scene.feed()
-        assert scene.row("SOC").endswith("today 3.21 kWh in, 1.10 out")
-        await scene.clock.advance(30.0)
-        await scene.feed()
-        assert scene.row("SOC").endswith("today -")
-    today = scene.clock.wall().astimezone().date()
-    assert set(asked) == {(today, today)}
-
-
-async def test_a_history_that_is_off_is_not_read(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQLite is not loaded for it."""
-    history = scene.bridge.machine.history
-    history.settings = replace(history.settings, enabled=False)
-    monkeypatch.setattr(history, "days", None)
-    monkeypatch.setattr("tinybms_bridge.cli.live.Terminal", NoTerminal)
-    await scene.feed()
-    async with scene.running():
-        assert scene.row("SOC").endswith("today -")
+    assert scene.row("SOC").endswith("today -")
+    scene.services = ServicesState(today=EnergyToday(3.214, 1.1, 5.0))
+    assert scene.row("SOC").endswith("today 3.21 kWh in, 1.10 out")
+    scene.services = ServicesState()
+    assert scene.row("SOC").endswith("today -")
 
 
 async def test_the_setup_token_stays_until_it_is_used(scene: Scene) -> None:
     """It does not scroll away, and it stands beside how else an administrator is made; afterwards, only the address."""
     token, users = "1f3a90-2b4c6d-8e0f12-345678", ".venv/bin/tinybms-bridge users"
-    scene.bridge.web_state = lambda: WebState("http://localhost:8080/", token, users)
+    scene.services = ServicesState(1, "http://localhost:8080/", token, users)
     await scene.feed(cells=16)
     for _ in range(30):
         scene.log(LONG)
     assert scene.row("Web") == (
         f"http://localhost:8080/ setup token until it is used: {token} or {users} add NAME --role admin"
     )
-    scene.bridge.web_state = lambda: WebState("http://localhost:8080/", "", users)
+    scene.services = ServicesState(1, "http://localhost:8080/", "", users)
     assert scene.row("Web") == "http://localhost:8080/"
-    scene.bridge.web_state = lambda: WebState("", token, users)
+    scene.services = ServicesState(1, "", token, users)
     assert token not in scene.text(), "nobody could use it while the server does not listen"
 
 

@@ -11,6 +11,7 @@ import pytest
 from tinybms_bridge.errors import ConfigError, ConfigProblem, LinkError
 from tinybms_bridge.link.client import Backoff, Connection, LinkClient, open_link
 from tinybms_bridge.link.commands import ActOnDevice, ApplySettings, Configure, Reload, ResetStatistics, RestartPart
+from tinybms_bridge.link.events import ChangeSource
 from tinybms_bridge.link.mirror import Mirror
 from tinybms_bridge.link.session import Caller
 from tinybms_bridge.link.wire import (
@@ -216,7 +217,7 @@ async def test_error_of_the_core_is_raised_here(here: Place) -> None:
     link = await here.connect()
 
     with pytest.raises(ConfigError, match=r"api: a\.b = 5: is odd"):
-        await link.call(Configure({"a": 5}, source="api"))
+        await link.call(Configure({"a": 5}, source=ChangeSource.API))
 
 
 async def test_command_that_is_too_long_is_not_sent(here: Place) -> None:

@@ -14,6 +14,8 @@ __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS: Mapping[str, str] = {
     "run": "tinybms_bridge.cli.run:run_command",
+    "run-core": "tinybms_bridge.cli.run:run_core_command",
+    "run-services": "tinybms_bridge.cli.run:run_services_command",
     "demo": "tinybms_bridge.cli.demo:demo_command",
     "simulate": "tinybms_bridge.cli.simulate:simulate_command",
     "decode": "tinybms_bridge.cli.decode:decode_command",

@@ -133,7 +133,7 @@ async def _run(
     import asyncio
     from dataclasses import replace
 
-    from tinybms_bridge.app.assembly import run_bridge
+    from tinybms_bridge.app.core import CoreStart, Screen, run_core
     from tinybms_bridge.core.settings import can_settings
     from tinybms_bridge.hal.can import open_can
     from tinybms_bridge.hal.clock import SystemClock
@@ -143,16 +143,9 @@ async def _run(
     gx = GxSimulator(port, SystemClock(), device, GxPlan(system=system))
     helpers = [asyncio.create_task(server.run()), asyncio.create_task(gx.run())]
     try:
-        await run_bridge(
-            opened.config,
-            [],
-            live=live,
-            opened=opened,
-            status_interval_s=2.0,
-            title=f"tinybms-bridge demo: simulated but for the bridge, {speed:g} times as fast",
-            extra=lambda: _gx_text(gx.view(), hints),
-            speed=speed,
-        )
+        title = f"tinybms-bridge demo: simulated but for the bridge, {speed:g} times as fast"
+        screen = Screen(title, lambda: _gx_text(gx.view(), hints), speed)
+        await run_core(CoreStart(opened.config), screen=screen if live else None, status_s=2.0)
     finally:
         for helper in helpers:
             helper.cancel()

@@ -4,7 +4,6 @@ What the pages say is ``live_pages`` and ``live_words``; how they reach a termin
 ``terminal``.
 """
 
-import asyncio
 import io
 import logging
 from collections import deque
@@ -19,13 +18,11 @@ from tinybms_bridge.cli.live_words import Flow, clean, duration
 from tinybms_bridge.cli.terminal import Terminal
 from tinybms_bridge.core.bridge import Bridge
 from tinybms_bridge.hal.clock import Clock
-from tinybms_bridge.services.history import HistoryError
+from tinybms_bridge.link.state import ServicesState
 
 __all__ = ["LastLines", "LiveView"]
 
 _INTERVAL_S = 0.5
-_ENERGY_INTERVAL_S = 30.0
-_NOT_KNOWN = "-"
 _STEADY_FOR_S, _LEAST_WINDOW_S = 60.0, 4.0
 _LEAST_ROWS = 4
 """Rows below which title and keys give their rows to what matters."""
@@ -63,6 +60,7 @@ class LiveView:
         lines: The last log lines.
         title: Says what runs.
         extra: Text of a demonstration, which is shown below the GX.
+        services: Tells how the services are.
         quit: Called for the key q; None: there is nothing that it could end.
         speed: How much faster than real the battery lives.
 
@@ -76,6 +74,7 @@ class LiveView:
         title: str,
         extra: Callable[[], Text] | None = None,
         *,
+        services: Callable[[], ServicesState] = ServicesState,
         quit: Callable[[], object] | None = None,
         speed: float = 1.0,
     ) -> None:
@@ -87,15 +86,14 @@ class LiveView:
         self._title = title
         self._extra = extra
         self._quit = quit
+        self._services = services
         self._flow = Flow(max(_STEADY_FOR_S / speed, _LEAST_WINDOW_S))
-        self._energy = _NOT_KNOWN
         self._terminal: Terminal | None = None
         self._console = Console(file=io.StringIO(), width=80, height=24, force_terminal=True)
 
     async def run(self) -> None:
         """Draw twice a second until cancelled; the last picture stays on the screen."""
         terminal = Terminal(self.key, self._return)
-        following = asyncio.create_task(self._follow_energy(), name="energy of the view")
         try:
             with terminal.opened():
                 self._terminal = terminal
@@ -105,8 +103,6 @@ class LiveView:
                     await self._clock.sleep(_INTERVAL_S)
         finally:
             self._terminal = None
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
 
     def look(self) -> None:
         """Take note of the present current, from which the time left follows; to be called twice a second."""
@@ -136,7 +132,7 @@ class LiveView:
             bridge=self._bridge,
             view=self._bridge.view(),
             flow=self._flow,
-            energy=self._energy,
+            services=self._services(),
             log=self._lines.lines(),
             extra=None if self._extra is None else self._extra(),
         )
@@ -183,22 +179,3 @@ class LiveView:
 
     def _return(self) -> None:
         self._draw()
-
-    async def note_energy(self) -> None:
-        """Take note of the energy of this day, read off the event loop."""
-        self._energy = await self._bridge.machine.run_blocking(self._read_energy)
-
-    async def _follow_energy(self) -> None:
-        while True:
-            await self.note_energy()
-            await self._clock.sleep(_ENERGY_INTERVAL_S)
-
-    def _read_energy(self) -> str:
-        """Return the energy since midnight in words. Blocks."""
-        history = self._bridge.machine.history
-        today = self._clock.wall().astimezone().date()
-        try:
-            days = history.days(today, today) if history.settings.enabled else ()
-        except HistoryError:
-            days = ()
-        return f"{days[0].charged_kwh:.2f} kWh in, {days[0].discharged_kwh:.2f} out" if days else _NOT_KNOWN

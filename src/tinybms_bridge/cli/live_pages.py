@@ -27,6 +27,7 @@ from tinybms_bridge.cli.live_words import (
     time_left,
 )
 from tinybms_bridge.core.bridge import Bridge
+from tinybms_bridge.link.state import EnergyToday, ServicesState
 
 __all__ = ["PAGES", "LogLine", "Scene", "page_lines"]
 
@@ -63,7 +64,7 @@ class Scene:
     bridge: Bridge
     view: View
     flow: Flow
-    energy: str
+    services: ServicesState
     """Energy since midnight in words."""
     log: Sequence[LogLine]
     """Oldest first."""
@@ -222,7 +223,7 @@ def _soc_line(scene: Scene, snapshot: Snapshot, width: int) -> Text:
     head = f"{'SOC':{_LABEL}}" if width >= _NARROW else "SOC "
     figure = f"{pack.soc_percent:>6.1f} %{doubt}{bms}"
     left = time_left(scene.bridge, scene.view, scene.flow)
-    tails = [f"  {left or 'time left -'}", f"  today {scene.energy}"]
+    tails = [f"  {left or 'time left -'}", f"  today {_energy_words(scene.services.today)}"]
     room = width - len(head) - cell_len(figure)
     while tails and sum(map(cell_len, tails)) > room:
         tails.pop()
@@ -255,13 +256,17 @@ def _battery_lines(scene: Scene, snapshot: Snapshot, width: int) -> list[Text]:
     return [*_row("Battery", battery, width, label, style), *_row("Cells", summary, width, label, style)]
 
 
+def _energy_words(today: EnergyToday | None) -> str:
+    return "-" if today is None else f"{today.charged_kwh:.2f} kWh in, {today.discharged_kwh:.2f} out"
+
+
 def _web_blocks(scene: Scene, width: int) -> list[_Block]:
-    state = scene.bridge.web_state()
-    if state is None or not state.address:
+    state = scene.services
+    if not state.web_address:
         return []
     if not state.setup_token:
-        return [_Block(_row("Web", state.address, width), 8)]
-    lines = _row("Web", f"{state.address}  setup token until it is used:", width, "bold magenta")
+        return [_Block(_row("Web", state.web_address, width), 8)]
+    lines = _row("Web", f"{state.web_address}  setup token until it is used:", width, "bold magenta")
     token = _row("", state.setup_token, width, value_style="bold")
     user = _row("", f"or {state.users_command} add NAME --role admin", width)
     return [_Block([*lines, *token], 5, least=len(lines) + len(token)), _Block(user, 10)]

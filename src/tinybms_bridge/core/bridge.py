@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.energy import EnergyTotals
@@ -38,13 +37,9 @@ from tinybms_bridge.hal.watchdog import NullWatchdog, ProgressGuard, Watchdog
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.events import EventCode, Noted, PartStateChanged
 from tinybms_bridge.link.state import PartStatus, WatchdogState
-from tinybms_bridge.services.history import History
 from tinybms_bridge.words import message
 
-if TYPE_CHECKING:
-    from tinybms_bridge.services.web.service import WebState
-
-__all__ = ["Bridge", "CanOpener", "Machine"]
+__all__ = ["Bridge", "CanOpener", "Machine", "statuses"]
 
 log = logging.getLogger(__name__)
 
@@ -66,20 +61,30 @@ class Machine:
     """The bridge's own event list, loaded."""
     inhibits: Storage = field(default_factory=MemoryStorage)
     """Where inhibits are kept."""
-    history: History = field(default_factory=History)
-    """What the battery did; records once it is added to the parts."""
     use: Callable[[Configuration], None] = lambda _config: None
     """Told of a new configuration before a port is opened again or a file is written. Blocks; raises OSError."""
     stored: Callable[[str, int], Storage] = lambda _name, _mode: MemoryStorage()
     """Returns a file of the state directory by name and mode; it follows the directory."""
     folder: Callable[[], Path] = Path
     """Returns the state directory in use."""
+    keeps: bool = False
+    """Whether anything outlives the process."""
+    real_time: str = ""
+    """Which scheduling the system has granted, in words."""
     own: Callable[[], None] = lambda: None
     """Keeps the state directory for this process. Blocks; raises DirectoryTakenError."""
     release: Callable[[], None] = lambda: None
     """Lets another process have it."""
     run_blocking: RunBlocking = in_thread
     """Runs what blocks, off the event loop."""
+
+
+def statuses(supervisor: Supervisor) -> list[PartStatus]:
+    """Return how supervised parts are."""
+    return [
+        PartStatus(part.name, part.state, part.error, part.restarts, part.critical)
+        for part in supervisor.parts.values()
+    ]
 
 
 class Bridge:
@@ -133,8 +138,8 @@ class Bridge:
         """Whether the program starts anew in this process after the end, which is nothing for its service manager."""
         self.file_usable: Callable[[], bool] = lambda: True
         """Asked whether the configuration in force is that of its file."""
-        self.web_state: Callable[[], WebState | None] = lambda: None
-        """Asked how the web server is reached; None without one."""
+        self.on_decided: Callable[[bool], None] = lambda _accepted: None
+        """Called after each decision, with whether it was made from a new snapshot."""
         self._hanging: tuple[str, ...] = ()
         self._asleep_s = clock.monotonic() - clock.awake()
         self._announced_ready = False
@@ -215,10 +220,7 @@ class Bridge:
 
     def parts(self) -> list[PartStatus]:
         """Return the supervised parts."""
-        return [
-            PartStatus(part.name, part.state, part.error, part.restarts, part.critical)
-            for part in self.supervisor.parts.values()
-        ]
+        return statuses(self.supervisor)
 
     def refuse_conflicts(self, wanted: Configuration) -> None:
         """Raise ConfigError for a configuration that brings what does not fit this battery, once that is known.
@@ -253,6 +255,7 @@ class Bridge:
         self.can.hurry(self.battery.limits)
         self.pack.announce_identity()
         self.advisor.look(snapshot.ratings)
+        self.on_decided(True)
         return self.battery.readings.read_again
 
     def meet(self, identity: Identity) -> None:
@@ -326,6 +329,7 @@ class Bridge:
             self.can.look()
             usable = not self.advisor.conflicts and self.file_usable()
             self.battery.look(self._communication(), now_s, configuration_ok=usable)
+            self.on_decided(False)
             if not self._announced_ready:
                 self._announced_ready = True
                 self.machine.watchdog.ready()

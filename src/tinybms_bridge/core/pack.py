@@ -15,12 +15,14 @@ from tinybms_bridge.link.state import TraceLine, UartState
 from tinybms_bridge.tinybms.adaptive import AdaptiveInterval
 from tinybms_bridge.tinybms.client import TinyBmsClient
 from tinybms_bridge.tinybms.device_log import DeviceLog
+from tinybms_bridge.tinybms.frames import ReadBlock, ReadList, ReadModbus, ReadSettings, SimpleRequest, decode_request
 from tinybms_bridge.tinybms.poller import LinkState, Poller
 from tinybms_bridge.tinybms.settings import BmsSettings
 from tinybms_bridge.tinybms.statistics import LinkStatistics
 
 __all__ = ["Pack", "Reader"]
 
+_READING = (ReadBlock, ReadList, ReadModbus, ReadSettings, SimpleRequest)
 _EVENTS_INTERVAL_S = 60.0
 _NEWEST_INTERVAL_S = 3.0
 """A warning may not show in the status: its event alone says that the BMS has cut one direction."""
@@ -173,6 +175,16 @@ class Pack:
             TraceLine(max(0.0, now_s - entry.at_s), entry.direction, entry.data.hex(" ").upper() or entry.note)
             for entry in self.client.trace.entries()
         ]
+
+    async def ask(self, request: bytes) -> bytes:
+        """Send one request that only reads, as bytes of the protocol, and return the reply as bytes.
+
+        Raises ValueError for anything but a request that reads, LinkError or DeviceRefused.
+        """
+        wanted = decode_request(request)
+        if not isinstance(wanted, _READING):
+            raise ValueError(f"{type(wanted).__name__} is no request that only reads")  # noqa: TRY004 -- of bytes
+        return b"".join((await self.client.request(wanted)).encode())
 
     def _on_snapshot(self, snapshot: Snapshot) -> None:
         if self.poller.identity is not None:

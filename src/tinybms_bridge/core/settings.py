@@ -20,7 +20,6 @@ from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.core.battery import BatterySettings
 from tinybms_bridge.errors import ConfigError, ConfigProblem
 from tinybms_bridge.hal.can import CanSettings
-from tinybms_bridge.services.history import HistorySettings
 from tinybms_bridge.tinybms.adaptive import AdaptiveSettings
 from tinybms_bridge.tinybms.client import ClientSettings
 from tinybms_bridge.tinybms.poller import PollSettings
@@ -34,7 +33,6 @@ __all__ = [
     "can_settings",
     "client_settings",
     "frame_settings",
-    "history_settings",
     "poll_settings",
     "transmitter_settings",
 ]
@@ -205,15 +203,6 @@ def frame_settings(config: Configuration) -> FrameSettings:
 def transmitter_settings(config: Configuration) -> TransmitterSettings:
     """Return the cadence of the bursts."""
     return TransmitterSettings(period_s=config.victron.pgn_update_interval_ms / 1000.0)
-
-
-def history_settings(config: Configuration) -> HistorySettings:
-    """Return whether and how much of the history is kept."""
-    advanced = config.advanced
-    return HistorySettings(
-        enabled=advanced.history_enabled,
-        days=(advanced.history_days_10s, advanced.history_days_1min, advanced.history_days_15min),
-    )
 
 
 def can_settings(config: Configuration) -> CanSettings:

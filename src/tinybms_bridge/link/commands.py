@@ -1,6 +1,6 @@
 """What the core can be asked to do: each command with its arguments and the type of its answer.
 
-``await link.call(SetInhibit(Direction.CHARGE, 3600.0))`` returns a ``Inhibit`` or raises what the core raised. The
+``await link.call(SetInhibit(Direction.CHARGE, 3600.0))`` returns an ``Inhibit`` or raises what the core raised. The
 core checks every argument, whoever sends it. ``pack`` may be left empty while there is one.
 """
 
@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, TypeVar, cast, get_args
 
+from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.inhibits import Direction
 from tinybms_bridge.errors import ConfigProblem
 from tinybms_bridge.link.codec import DecodeError, Strict, decoder
-from tinybms_bridge.link.state import Inhibit
+from tinybms_bridge.link.event_list import EventRecord
+from tinybms_bridge.link.events import ChangeSource
+from tinybms_bridge.link.state import Inhibit, LogWritten, ServicesState, TraceLine
 from tinybms_bridge.tinybms.registers import RegisterValue
 from tinybms_bridge.tinybms.settings.actions import ActionName, ActionResult
 from tinybms_bridge.tinybms.settings.backup import Backup
@@ -20,6 +23,7 @@ from tinybms_bridge.tinybms.settings.fields import Setting, Words, all_settings
 from tinybms_bridge.tinybms.settings.plan import Plan
 from tinybms_bridge.tinybms.settings.table import Readout
 from tinybms_bridge.tinybms.settings.writer import Report, Result
+from tinybms_bridge.words import Message
 
 __all__ = [
     "COMMANDS",
@@ -30,12 +34,18 @@ __all__ = [
     "Command",
     "Configure",
     "Configured",
+    "JudgeConfiguration",
     "LinkDialect",
+    "Note",
     "PlanBackup",
     "PlanSettings",
+    "ReadEvents",
+    "ReadLog",
     "ReadSettings",
+    "ReadTrace",
     "ReleaseInhibit",
     "Reload",
+    "ReportServices",
     "ResetStatistics",
     "RestartPart",
     "RestartProgram",
@@ -49,6 +59,7 @@ R_co = TypeVar("R_co", covariant=True)
 _WEEK_S = 7 * 24 * 3600.0
 _LONGEST_TEXT = 200
 _LONGEST_NAME = 64
+_LONGEST_NOTE = 1000
 _LONGEST_REQUEST = 300
 """Longer than any request of the protocol."""
 
@@ -132,11 +143,11 @@ class Configure(Command[Configured]):
     name = "configure"
 
     values: Mapping[str, object]
-    """The whole document, only with the keys that the user gave."""
+    """Every key with the value that is to be in force, secrets in clear."""
     digest: str = ""
     """Of the file that holds it, so that the core does not take its own file for one that somebody edited."""
-    source: str = ""
-    """Who changed it: ``file``, ``api``, or another name."""
+    source: ChangeSource = ChangeSource.API
+    """Who changed it."""
     by: str = ""
 
 
@@ -251,6 +262,70 @@ class AskDevice(Command[bytes]):
 
 
 @dataclass(frozen=True, slots=True)
+class JudgeConfiguration(Command[None]):
+    """Raise ConfigError for values that do not fit this battery; changes nothing."""
+
+    name = "judge"
+
+    values: Mapping[str, object]
+    """Every key with its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadEvents(Command[tuple[EventRecord, ...]]):
+    """Answer the entries of the event list whose number is above ``after``, oldest first."""
+
+    name = "events"
+
+    after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLog(Command[tuple[LogWritten, ...]]):
+    """Answer the lines that this run has logged, with numbers above ``after``, oldest first; some hundreds are kept."""
+
+    name = "log"
+
+    after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTrace(Command[tuple[TraceLine, ...]]):
+    """Answer the last traffic with a BMS, oldest first."""
+
+    name = "trace"
+
+    pack: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Note(Command[None]):
+    """Write into the event list what happened beside the core."""
+
+    name = "note"
+
+    severity: Severity
+    message: Message
+    by: str = ""
+    """Which user did it."""
+
+    def __post_init__(self) -> None:
+        """Check what a type cannot say."""
+        _check_text("code", self.message.code, _LONGEST_NAME)
+        _check_text("text", self.message.text, _LONGEST_NOTE)
+        _check_text("by", self.by, _LONGEST_NAME)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportServices(Command[None]):
+    """Tell how the services are, for who looks at the core only."""
+
+    name = "services"
+
+    state: ServicesState
+
+
+@dataclass(frozen=True, slots=True)
 class ResetStatistics(Command[None]):
     """Set the counters of lines, snapshots, outputs and link to zero; those of energy stay."""
 
@@ -290,6 +365,12 @@ _KINDS: tuple[type[Command[Any]], ...] = (
     ApplyBackup,
     ActOnDevice,
     AskDevice,
+    JudgeConfiguration,
+    ReadEvents,
+    ReadLog,
+    ReadTrace,
+    Note,
+    ReportServices,
     ResetStatistics,
     RestartPart,
     RestartProgram,

@@ -6,20 +6,27 @@ branch is one plain class, filled in by the part that it tells of, and answered 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from tinybms_bridge.battery.advice import Advice
-from tinybms_bridge.battery.inhibits import Direction
+from tinybms_bridge.battery.inhibits import Direction, TimedInhibit
 from tinybms_bridge.battery.state import BatteryState
+from tinybms_bridge.config.overrides import Overrides
+from tinybms_bridge.link.event_list import EventRecord
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 
 __all__ = [
+    "EVENTS",
     "CanState",
     "ConfigurationState",
     "CoreInfo",
     "CoreState",
+    "EnergyToday",
+    "EventRecorded",
+    "FramesSeen",
     "Inhibit",
+    "LogWritten",
     "MonitoredFrame",
     "PackDetails",
     "PartStatus",
@@ -139,6 +146,13 @@ class Inhibit:
     by: str = ""
     """Who stopped it."""
 
+    @classmethod
+    def of(cls, inhibit: TimedInhibit, now: datetime) -> "Inhibit":
+        """Return an inhibit with its end by the wall clock that shows ``now``."""
+        left_s = inhibit.remaining_s
+        ends_at = None if left_s is None else (now + timedelta(seconds=left_s + 0.5)).replace(microsecond=0)
+        return cls(inhibit.direction, inhibit.since, ends_at, inhibit.reason, inhibit.by)
+
 
 @dataclass(frozen=True, slots=True)
 class PackDetails:
@@ -167,6 +181,8 @@ class ConfigurationState:
     """Whether what is in force is what the file says."""
     problems: tuple[str, ...] = ()
     """Why not."""
+    overrides: Overrides = field(default_factory=Overrides)
+    """What the command line of the core says in place of the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,14 +202,28 @@ class CoreInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class EnergyToday:
+    """Energy since midnight in the time zone of the machine."""
+
+    charged_kwh: float
+    discharged_kwh: float
+    recorded_h: float
+    """Hours with fresh data."""
+
+
+@dataclass(frozen=True, slots=True)
 class ServicesState:
     """What the services process tells the core of itself, for who looks at the core only."""
 
     pid: int = 0
     web_address: str = ""
     """Where the pages are; empty while there are none."""
-    web_remark: str = ""
-    """What keeps them from being reached, or the token of the first set-up."""
+    setup_token: str = ""
+    """Makes the first administrator; empty once there is one. For who sits at the machine: never for log or answer."""
+    users_command: str = ""
+    """How ``tinybms-bridge users`` is called here to work on the same users."""
+    today: EnergyToday | None = None
+    """Energy since midnight; None without a history."""
     parts: tuple[PartStatus, ...] = ()
 
 
@@ -210,3 +240,33 @@ class CoreState:
     watchdog: WatchdogState = field(default_factory=WatchdogState)
     configuration: ConfigurationState = field(default_factory=ConfigurationState)
     services: ServicesState = field(default_factory=ServicesState)
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecorded:
+    """An entry was added to the event list."""
+
+    record: EventRecord
+
+
+@dataclass(frozen=True, slots=True)
+class FramesSeen:
+    """CAN frames that were sent and received since the last time, oldest first."""
+
+    frames: tuple[MonitoredFrame, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LogWritten:
+    """The core wrote a line of its log."""
+
+    number: int
+    """Grows by one from line to line of one run."""
+    at: datetime
+    level: str
+    source: str
+    text: str
+
+
+EVENTS: Mapping[str, type[object]] = {"recorded": EventRecorded, "frames": FramesSeen, "log": LogWritten}
+"""What happens in the core that is no state, by its kind on the link."""

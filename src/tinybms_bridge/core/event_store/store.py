@@ -38,6 +38,8 @@ class EventStore:
     """
 
     def __init__(self, storage: Storage, *, limit: int = 2000) -> None:
+        self.on_added: Callable[[EventRecord], None] = lambda _record: None
+        """Called with each entry that is added; not for those of the file."""
         self._storage = storage
         self._entries: dict[EventSource, deque[tuple[EventRecord, str]]] = {
             source: deque(maxlen=max(1, limit // 2)) for source in EventSource
@@ -108,6 +110,7 @@ class EventStore:
             parameters=noted.message.parameters,
         )
         self._append(record)
+        self.on_added(record)
         return record
 
     def add_bms(self, events: Iterable[DatedEvent]) -> list[EventRecord]:
@@ -129,6 +132,7 @@ class EventStore:
                 after_gap=dated.after_gap,
             )
             self._append(record)
+            self.on_added(record)
             added.append(record)
         return added
 

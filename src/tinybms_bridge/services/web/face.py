@@ -1,9 +1,9 @@
 """What the web room sees of the bridge: one protocol, and plain values. The adapter outside this room implements it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from tinybms_bridge.battery.advice import Advice
 from tinybms_bridge.battery.alarms import Alarms
@@ -16,13 +16,20 @@ from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.event_list import EventRecord
+from tinybms_bridge.link.events import Noted
 from tinybms_bridge.link.state import CanState, Inhibit, MonitoredFrame, PartStatus, TraceLine, UartState, WatchdogState
 from tinybms_bridge.services.web.face_history import HistorySource
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
-from tinybms_bridge.tinybms.settings import BmsSettings
+from tinybms_bridge.tinybms.registers import RegisterValue
+from tinybms_bridge.tinybms.settings.actions import ActionName, ActionResult
+from tinybms_bridge.tinybms.settings.backup import Backup
+from tinybms_bridge.tinybms.settings.plan import Plan
+from tinybms_bridge.tinybms.settings.table import Readout
+from tinybms_bridge.tinybms.settings.writer import Report
 
 __all__ = [
     "BridgeFace",
+    "DeviceSettings",
     "Direction",
     "LogLine",
     "LogPage",
@@ -111,6 +118,34 @@ class LogSource(Protocol):
         ...
 
 
+class DeviceSettings(Protocol):
+    """The settings of a BMS; every method raises LinkError or DeviceRefused, and SettingsError for wrong values."""
+
+    async def read(self) -> Readout:
+        """Return all that the BMS says of its settings."""
+        ...
+
+    async def plan(self, wanted: Mapping[str, Any]) -> Plan:
+        """Return what writing these values, by name of setting, would do."""
+        ...
+
+    async def apply(self, wanted: Mapping[str, Any], seen: Plan, *, confirm: bool, by: str) -> Report:
+        """Write values as somebody has seen them in a plan. Raises ConfirmationError, StaleSettingsError."""
+        ...
+
+    async def plan_backup(self, backup: Backup, *, force: bool) -> Plan:
+        """Return what restoring a backup would do."""
+        ...
+
+    async def apply_backup(self, backup: Backup, seen: Plan, *, force: bool, confirm: bool, by: str) -> Report:
+        """Restore a backup; otherwise as ``apply``."""
+        ...
+
+    async def perform(self, action: ActionName, value: RegisterValue = None, *, confirm: bool, by: str) -> ActionResult:
+        """Let the BMS do something once. Raises ConfirmationError."""
+        ...
+
+
 class BridgeFace(Protocol):
     """The bridge as the web room sees it; called on the event loop; what is not async returns at once."""
 
@@ -129,7 +164,7 @@ class BridgeFace(Protocol):
         """The configuration; its methods are called in a thread."""
         ...
 
-    def misfits(self) -> Sequence[str]:
+    def conflicts(self) -> Sequence[str]:
         """Return what in the configuration in force does not fit the battery, in words."""
         ...
 
@@ -138,7 +173,7 @@ class BridgeFace(Protocol):
         ...
 
     @property
-    def device_settings(self) -> BmsSettings:
+    def device_settings(self) -> DeviceSettings:
         """The settings of the BMS."""
         ...
 
@@ -189,8 +224,8 @@ class BridgeFace(Protocol):
         """Return the remembered CAN frames whose number is above ``after``, oldest first."""
         ...
 
-    def trace(self) -> Sequence[TraceLine]:
-        """Return the last traffic with the BMS, oldest first."""
+    async def trace(self) -> Sequence[TraceLine]:
+        """Return the last traffic with the BMS, oldest first. Raises LinkError."""
         ...
 
     def inhibits(self) -> Sequence[Inhibit]:
@@ -211,10 +246,14 @@ class BridgeFace(Protocol):
         """
         ...
 
-    def reset_statistics(self) -> None:
+    async def reset_statistics(self) -> None:
         """Set the counters of UART, samples, CAN and bus to zero; the energy counters stay."""
         ...
 
-    def restart(self, part: str | None) -> None:
+    async def restart(self, part: str | None) -> None:
         """Restart a supervised part soon, or the whole program. Raises KeyError for a part that there is not."""
+        ...
+
+    def note(self, event: Noted) -> None:
+        """Have the core write into its event list what happened here."""
         ...

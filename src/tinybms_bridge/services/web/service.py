@@ -98,7 +98,7 @@ class WebService:
             if worked is None or wanted in (worked, self._worked):
                 raise
             told = message(EventCode.WEB_SETTINGS, error=str(error))
-            self._face.bus.publish(Noted(Severity.FAULT, told), "web")
+            self._face.note(Noted(Severity.FAULT, told))
             fallback = worked
         await self._run(fallback)
 

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
-from typing import get_args
+from typing import Any, get_args
 
 import httpx
 import pytest
@@ -22,6 +22,7 @@ from tinybms_bridge.errors import DeviceRefused, LinkError
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.event_list import EventRecord
+from tinybms_bridge.link.events import Noted
 from tinybms_bridge.link.state import CanState, Inhibit, MonitoredFrame, PartStatus, TraceLine, UartState, WatchdogState
 from tinybms_bridge.services.web.accounts import Role
 from tinybms_bridge.services.web.app import create_app
@@ -44,6 +45,11 @@ from tinybms_bridge.tinybms.frames import (
     from_u32,
 )
 from tinybms_bridge.tinybms.settings import BmsSettings
+from tinybms_bridge.tinybms.settings.actions import ActionName, ActionResult
+from tinybms_bridge.tinybms.settings.backup import Backup, restore_plan
+from tinybms_bridge.tinybms.settings.plan import Plan
+from tinybms_bridge.tinybms.settings.table import Readout
+from tinybms_bridge.tinybms.settings.writer import Report
 from tinybms_lab.testing.fake_clock import FakeClock
 
 DELIVERED = (
@@ -274,6 +280,43 @@ class FakeHistory:
         return self.now
 
 
+class FakeDevice:
+    """The settings of a simulated BMS as the core does what the web asks of it."""
+
+    def __init__(self, settings: BmsSettings) -> None:
+        self._settings = settings
+        self.by: list[str] = []
+
+    async def read(self) -> Readout:
+        """See ``DeviceSettings``."""
+        return await self._settings.read()
+
+    async def plan(self, wanted: Mapping[str, Any]) -> Plan:
+        """See ``DeviceSettings``."""
+        return await self._settings.plan(wanted)
+
+    async def apply(self, wanted: Mapping[str, Any], seen: Plan, *, confirm: bool, by: str) -> Report:
+        """See ``DeviceSettings``."""
+        assert set(wanted) == {each.setting.name for each in (*seen.changes, *seen.unchanged)}
+        self.by.append(by)
+        return await self._settings.apply(seen, confirm=confirm)
+
+    async def plan_backup(self, backup: Backup, *, force: bool) -> Plan:
+        """See ``DeviceSettings``."""
+        return restore_plan(backup, await self._settings.read(), force=force)
+
+    async def apply_backup(self, backup: Backup, seen: Plan, *, force: bool, confirm: bool, by: str) -> Report:
+        """See ``DeviceSettings``."""
+        del backup, force
+        self.by.append(by)
+        return await self._settings.apply(seen, confirm=confirm)
+
+    async def perform(self, action: ActionName, value: Any = None, *, confirm: bool, by: str) -> ActionResult:
+        """See ``DeviceSettings``."""
+        self.by.append(by)
+        return await self._settings.perform(action, value, confirm=confirm)
+
+
 class FakeFace:
     """Implements ``BridgeFace`` with values that a test may replace."""
 
@@ -285,7 +328,7 @@ class FakeFace:
         self.storage = MemoryStorage()
         self.store = ConfigStore(self.storage)
         self.bms = FakeBms()
-        self.device_settings = BmsSettings(self.bms, InstantClock())
+        self.device_settings = FakeDevice(BmsSettings(self.bms, InstantClock()))
         self.logs = FakeLogs()
         self.history = FakeHistory()
         self.now = Picture(uptime_s=3600.0, at=clock.wall())
@@ -302,7 +345,7 @@ class FakeFace:
         self.restarts: list[str | None] = []
         self.pictures_taken = 0
 
-    def misfits(self) -> Sequence[str]:
+    def conflicts(self) -> Sequence[str]:
         """See ``BridgeFace``."""
         return self.unfit
 
@@ -343,7 +386,7 @@ class FakeFace:
         """See ``BridgeFace``."""
         return [frame for frame in self.seen_frames if frame.number > after]
 
-    def trace(self) -> Sequence[TraceLine]:
+    async def trace(self) -> Sequence[TraceLine]:
         """See ``BridgeFace``."""
         return [TraceLine(0.5, "tx", "AA 03"), TraceLine(0.48, "rx", "AA 03 01")]
 
@@ -369,15 +412,19 @@ class FakeFace:
         if self.disk_full:
             raise OSError(28, "No space left on device")
 
-    def reset_statistics(self) -> None:
+    async def reset_statistics(self) -> None:
         """See ``BridgeFace``."""
         self.resets += 1
 
-    def restart(self, part: str | None) -> None:
+    async def restart(self, part: str | None) -> None:
         """See ``BridgeFace``."""
         if part not in {None, "uart", "mqtt"}:
             raise KeyError(part)
         self.restarts.append(part)
+
+    def note(self, event: Noted) -> None:
+        """See ``BridgeFace``."""
+        self.bus.publish(event, "web")
 
 
 @pytest.fixture

@@ -82,7 +82,11 @@ def noisy(
     )
     face.can_figures = CanState(up=True, jitter_max_ms=NOISE, gx_silent_for_s=NOISE)
     face.seen_frames.extend([make_frame(1), make_frame(2, 0x356, "6114D3FEEB00")])
-    monkeypatch.setattr(face, "trace", lambda: [TraceLine(NOISE, "tx", "AA 03")])
+
+    async def trace() -> list[TraceLine]:
+        return [TraceLine(NOISE, "tx", "AA 03")]
+
+    monkeypatch.setattr(face, "trace", trace)
     return face
 
 

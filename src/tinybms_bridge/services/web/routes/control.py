@@ -104,7 +104,7 @@ async def release(direction: Direction, face: Face, user: Admin) -> Done:
 @router.post("/api/stats/reset")
 async def reset_statistics(face: Face, watch: TheWatch, _user: Admin) -> Done:
     """Set the counters of line, samples, CAN bus, internal bus and live data to zero; the energy counters stay."""
-    face.reset_statistics()
+    await face.reset_statistics()
     watch.hub.reset_statistics()
     return Done(message="Statistics reset")
 
@@ -130,7 +130,7 @@ async def restart(
     part = wanted.part if wanted else None
     facts["part"] = part or "the whole program"
     try:
-        face.restart(part)
+        await face.restart(part)
     except KeyError as error:
         raise ProblemError(404, "unknown_part", f"there is no part called {part!r}") from error
     return Done(message=f"Restarting {part}" if part else "Restarting")

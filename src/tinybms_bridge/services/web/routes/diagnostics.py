@@ -16,7 +16,8 @@ from fastapi import APIRouter
 from pydantic import Field
 from starlette.responses import Response
 
-from tinybms_bridge.link.state import CanState, MonitoredFrame
+from tinybms_bridge.errors import LinkError
+from tinybms_bridge.link.state import CanState, MonitoredFrame, TraceLine
 from tinybms_bridge.services.web.answers import Answer, Remark
 from tinybms_bridge.services.web.face import BridgeFace, Picture
 from tinybms_bridge.services.web.heavy import Heavy
@@ -286,7 +287,7 @@ async def diagnostics(watch: TheWatch, face: Face, _user: Viewer, heavy: Heavy) 
         "watchdog": _watchdog(face),
         "eventbus": EventBus.model_validate(face.bus.statistics()),
         "uart": _uart(face, picture),
-        "uart_trace": [TraceAnswer.model_validate(line) for line in face.trace()],
+        "uart_trace": [TraceAnswer.model_validate(line) for line in await _trace(face)],
         "websocket": _live(watch.hub),
         "freshness": picture.view.freshness.value,
         "age_ms": None if picture.view.age_s is None else round(picture.view.age_s * 1000.0),
@@ -310,6 +311,14 @@ async def diagnostics(watch: TheWatch, face: Face, _user: Viewer, heavy: Heavy) 
     return await heavy.answer(made)
 
 
+async def _trace(face: BridgeFace) -> Sequence[TraceLine]:
+    """Return the last traffic with the BMS; none while the core is not heard, which the answer says elsewhere."""
+    try:
+        return await face.trace()
+    except LinkError:
+        return ()
+
+
 def _configuration(face: BridgeFace) -> ConfigurationAnswer:
     store = face.store
     problems = store.error.problems if store.error is not None else []
@@ -319,7 +328,7 @@ def _configuration(face: BridgeFace) -> ConfigurationAnswer:
         fell_back=store.fell_back,
         loaded_at=store.loaded_at,
         notices=[Remark.model_validate(notice) for notice in store.notices],
-        misfits=list(face.misfits()),
+        misfits=list(face.conflicts()),
     )
 
 

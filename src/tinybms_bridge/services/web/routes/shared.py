@@ -107,7 +107,7 @@ _LEFT_ALONE = frozenset({Outcome.UNCHANGED, Outcome.NOT_TRIED})
 
 def note(face: BridgeFace, told: Message, user: User, severity: Severity = Severity.INFO) -> None:
     """Have the bridge write what a user did into its log and its event list; the text names nobody."""
-    face.bus.publish(Noted(severity, told, user.name), "web")
+    face.note(Noted(severity, told, user.name))
 
 
 def note_inhibit(face: BridgeFace, direction: Direction, duration_s: float | None, reason: str, user: User) -> None:

@@ -40,7 +40,6 @@ from tinybms_bridge.tinybms.settings import (
     backup_text,
     held_against,
     parse_backup,
-    restore_plan,
 )
 from tinybms_bridge.words import message
 
@@ -216,7 +215,7 @@ async def write(request: Request, face: Face, user: Admin, facts: Facts, body: W
         if body.dry_run:
             return write_answer(plan, None)
         cache_of(request.app).forget()
-        report = await face.device_settings.apply(plan, confirm=body.confirm)
+        report = await face.device_settings.apply(values, plan, confirm=body.confirm, by=user.name)
     note_writes(face, report, user)
     return write_answer(plan, report)
 
@@ -227,7 +226,7 @@ async def act(request: Request, face: Face, user: Admin, facts: Facts, body: Act
     facts |= {"action": body.action, "value": body.value}
     with device_failures():
         cache_of(request.app).forget()
-        result = await face.device_settings.perform(body.action, body.value, confirm=body.confirm)
+        result = await face.device_settings.perform(body.action, body.value, confirm=body.confirm, by=user.name)
     if not result.outcome.good:
         text = f"{body.action.value}: {result.outcome.value} {result.detail}".rstrip()
         raise ProblemError(502, "action_failed", text, result=result.as_dict())
@@ -254,12 +253,14 @@ async def restore(request: Request, face: Face, user: Admin, facts: Facts, body:
     """Write a backup to the BMS; what it holds already is not written again."""
     with device_failures():
         kept = await asyncio.to_thread(_parsed, body.backup)
-        plan = restore_plan(kept, await face.device_settings.read(), force=body.force)
+        plan = await face.device_settings.plan_backup(kept, force=body.force)
         plan_facts(facts, plan, dry_run=body.dry_run)
         if body.dry_run:
             return write_answer(plan, None)
         cache_of(request.app).forget()
-        report = await face.device_settings.apply(plan, confirm=body.confirm)
+        report = await face.device_settings.apply_backup(
+            kept, plan, force=body.force, confirm=body.confirm, by=user.name
+        )
     note_writes(face, report, user)
     return write_answer(plan, report)
 

@@ -1,0 +1,332 @@
+"""The core process: reads the packs, sends to the GX, and serves the link; the services run beside it as its child."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, fields
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tinybms_bridge import __version__
+from tinybms_bridge.app.child import ServicesChild
+from tinybms_bridge.app.restart import StartAgain
+from tinybms_bridge.app.state_files import StateFiles
+from tinybms_bridge.battery.bms_event_kinds import Severity
+from tinybms_bridge.battery.saved_units import SavedUnits
+from tinybms_bridge.config.checker import Request
+from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.overrides import Overrides
+from tinybms_bridge.config.paths import state_directory
+from tinybms_bridge.core.bridge import Bridge, Machine
+from tinybms_bridge.core.configuration import Checked, check_file
+from tinybms_bridge.core.control import Control
+from tinybms_bridge.core.event_log import EventLog
+from tinybms_bridge.core.event_store import EVENTS_FILE, EventStore
+from tinybms_bridge.core.follow import Follower
+from tinybms_bridge.core.inhibits import INHIBITS_FILE
+from tinybms_bridge.core.persistence import STATE_FILE, load_state
+from tinybms_bridge.core.settings import can_settings
+from tinybms_bridge.core.status_line import StatusLine
+from tinybms_bridge.core.traffic import UartTraffic, log_can_frame
+from tinybms_bridge.errors import BridgeError, ConfigProblem
+from tinybms_bridge.hal.can import CanPort, open_can
+from tinybms_bridge.hal.clock import SystemClock
+from tinybms_bridge.hal.directory_lock import DirectoryTakenError
+from tinybms_bridge.hal.interpreter import Collector
+from tinybms_bridge.hal.log_output import LogOutput, open_console
+from tinybms_bridge.hal.logs import LineHandler, LogLine, logging_through, set_level, set_up_logging
+from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort, open_serial
+from tinybms_bridge.hal.storage import MemoryStorage, Storage
+from tinybms_bridge.hal.watchdog import find_watchdog
+from tinybms_bridge.link.events import EventCode, Noted
+from tinybms_bridge.link.path import core_path
+from tinybms_bridge.link.server import LinkServer
+from tinybms_bridge.link.state import CoreState
+from tinybms_bridge.words import message
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+__all__ = ["CoreStart", "Screen", "machine_for", "open_core", "run_core"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class CoreStart:
+    """With what the core begins."""
+
+    config: Configuration
+    """Checked, with what the command line says in its place."""
+    remarks: tuple[str, ...] = ()
+    """What to tell the user."""
+    path: Path | None = None
+    """The configuration file, which is followed; None for a configuration that no file holds."""
+    overrides: Overrides = field(default_factory=Overrides)
+    digest: str = ""
+    """Of the file that was read."""
+    fell_back: bool = False
+    """Whether an earlier file counts, since the present one cannot be used."""
+    problems: tuple[ConfigProblem, ...] = ()
+    """Why it cannot."""
+    socket: str = ""
+    """Where to listen; empty for the usual place."""
+    services: bool = True
+    """Whether to run the services as a child."""
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """A live view in the terminal."""
+
+    title: str = "tinybms-bridge"
+    extra: Callable[[], "Text"] | None = None
+    """Text of a demonstration, which is shown below the GX."""
+    speed: float = 1.0
+
+
+async def open_core(path: str | None, overrides: Overrides, *, socket: str = "", services: bool = True) -> CoreStart:
+    """Return with what the core begins; the file is checked by a process of its own. Raises ConfigError."""
+    checked = await check_file(Request(path, overrides), SystemClock())
+    said = checked.answer
+    return CoreStart(
+        checked.configuration,
+        said.remarks,
+        Path(said.path),
+        overrides,
+        said.digest or "",
+        said.fell_back,
+        said.problems,
+        socket,
+        services,
+    )
+
+
+async def run_core(
+    start: CoreStart, *, keep: bool = True, screen: Screen | None = None, status_s: float = 60.0
+) -> None:
+    """Run the core, its link and the services until cancelled.
+
+    Raises PathFailure, BridgeError when the state directory belongs to another running bridge, or StartAgain once
+    everything has ended because somebody wants the program to start again.
+
+    Args:
+        start: The configuration, and where to listen.
+        keep: Whether counters and events outlive the process.
+        screen: The live view; None for log lines.
+        status_s: Pause between two lines that say how the battery is.
+
+    """
+    machine = machine_for(start.config, keep=keep)
+    async with _owning(machine):
+        saved = await machine.run_blocking(_load, machine)
+        bridge = Bridge(start.config, machine, saved)
+        process = _Process(start, bridge, screen)
+        bridge.supervisor.add("garbage-collection", Collector(machine.clock, bridge.can.between_bursts).run)
+        if screen is None:
+            bridge.supervisor.add("status-line", StatusLine(bridge.view, machine.clock, status_s).run)
+        with process.following():
+            for remark in start.remarks:
+                log.warning("%s", remark)
+            try:
+                await bridge.inhibits.load()
+                await bridge.run()
+            except asyncio.CancelledError:
+                if not process.starts_again():
+                    raise
+                raise StartAgain from None
+
+
+class _Process:
+    """What the core process runs beside the bridge itself: link, services, log, signals."""
+
+    def __init__(self, start: CoreStart, bridge: Bridge, screen: Screen | None) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._bridge = bridge
+        self._start = start
+        self._screen = screen
+        machine, supervisor = bridge.machine, bridge.supervisor
+        self._event_log = EventLog(bridge.bus, log_charge_states=bridge.config.logging.log_cvl_changes)
+        self._uart_traffic = UartTraffic()
+        self.follower = Follower(
+            bridge,
+            start.path,
+            self._check,
+            overrides=start.overrides,
+            seen=start.digest,
+            fell_back=start.fell_back,
+            problems=start.problems,
+            on_applied=self._apply,
+        )
+        bridge.file_usable = lambda: self.follower.usable
+        socket_path = core_path(start.socket, machine.folder())
+        server = LinkServer(
+            socket_path,
+            machine.clock,
+            [each.name for each in fields(CoreState)],
+            program_version=__version__,
+            run_blocking=machine.run_blocking,
+        )
+        self.control = Control(bridge, server, self.follower, self._end_for_new_start)
+        self._lines = LineHandler(self._take_line)
+        self._console: LogOutput | None = None
+        self._loop = asyncio.get_running_loop()
+        supervisor.add("log", self._event_log.run)
+        supervisor.add("log-counts", partial(self._lines.run, machine.clock))
+        supervisor.add("link", self.control.run)
+        supervisor.add("configuration", self.follower.run)
+        if start.services:
+            child = ServicesChild(
+                socket_path,
+                machine.clock,
+                ready=lambda: bool(bridge.can.last_frames),
+                quiet=screen is not None,
+            )
+            supervisor.add("services", child.run)
+        if screen is not None:
+            self._add_view(screen)
+        self._apply(bridge.config)
+
+    async def _check(self) -> Checked:
+        request = Request(str(self._start.path), self._start.overrides, fall_back=False)
+        return await check_file(request, self._bridge.machine.clock, in_force=self._bridge.config)
+
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """Take the log lines of the process, and SIGHUP, until the block ends."""
+        self._loop.add_signal_handler(signal.SIGHUP, self.follower.hurry)
+        try:
+            with logging_through(self._lines):
+                yield
+        finally:
+            self._loop.remove_signal_handler(signal.SIGHUP)
+            self._lines.close()
+            if self._console is not None:
+                self._console.stop()
+                self._console.join(1.0)
+
+    def starts_again(self) -> bool:
+        """Tell whether nothing but the wish for a new start ended the process; a signal that came too wins."""
+        return self._bridge.starts_again and self._task.uncancel() == 0
+
+    def _end_for_new_start(self) -> None:
+        if not self._bridge.starts_again:
+            self._bridge.starts_again = True
+            self._task.cancel()
+
+    def _apply(self, config: Configuration) -> None:
+        """Put in force what a configuration says of the log."""
+        wanted, bridge = config.logging, self._bridge
+        set_level(wanted.log_level)
+        console = wanted.output_serial and self._screen is None
+        if console and self._console is None:
+            self._console = LogOutput(open_console, name="console")
+        elif not console and self._console is not None:
+            self._console.stop()
+            self._console = None
+        self._event_log.log_charge_states = wanted.log_cvl_changes
+        bridge.pack.client.on_traffic = self._uart_traffic if wanted.log_uart_traffic else None
+        bridge.can.on_traffic = log_can_frame if wanted.log_can_traffic else None
+
+    def _take_line(self, line: LogLine) -> None:
+        if self._console is not None:
+            self._console.offer(line)
+        try:
+            self._loop.call_soon_threadsafe(self.control.write_log, line)
+        except RuntimeError:  # the loop is closed: nobody listens any more
+            return
+
+    def _add_view(self, screen: Screen) -> None:
+        """Add the live view, which shows the last log lines itself; its key q ends this task, as a signal does."""
+        from tinybms_bridge.cli.live import LastLines, LiveView
+
+        bridge = self._bridge
+        lines = LastLines()
+        set_up_logging(bridge.config.logging.log_level, lines)
+        view = LiveView(
+            bridge,
+            bridge.machine.clock,
+            lines,
+            screen.title,
+            screen.extra,
+            services=lambda: self.control.services,
+            quit=self._task.cancel,
+            speed=screen.speed,
+        )
+        bridge.supervisor.add("view", view.run)
+
+
+def machine_for(config: Configuration, *, keep: bool) -> Machine:
+    """Return this machine's clock, ports, files and watchdog."""
+    ports = _Ports(config)
+
+    def stored(name: str, mode: int) -> Storage:
+        return ports.files.stored(name, mode) if keep else MemoryStorage()
+
+    return Machine(
+        clock=SystemClock(),
+        open_serial=ports.open_serial,
+        open_can=ports.open_can,
+        storage=stored(STATE_FILE, 0o644),
+        events=EventStore(stored(EVENTS_FILE, 0o644)),
+        inhibits=stored(INHIBITS_FILE, 0o600),
+        watchdog=find_watchdog(),
+        use=ports.use,
+        stored=stored,
+        folder=lambda: ports.files.folder,
+        own=ports.files.own if keep else lambda: None,
+        release=ports.files.release,
+        keeps=keep,
+    )
+
+
+class _Ports:
+    """Opens what the configuration in force names, and keeps files where it says."""
+
+    def __init__(self, config: Configuration) -> None:
+        self._config = config
+        self.files = StateFiles(state_directory(config.advanced.state_directory))
+
+    async def open_serial(self, on_data: OnData, on_lost: OnLost) -> SerialPort:
+        """Open the serial port."""
+        uart = self._config.hardware.uart
+        return await open_serial(uart.device, uart.baudrate, on_data, on_lost)
+
+    async def open_can(self) -> CanPort:
+        """Open the CAN adapter."""
+        return await open_can(can_settings(self._config))
+
+    def use(self, config: Configuration) -> None:
+        """Follow a change of the configuration. Blocks. Raises OSError for a state directory that cannot be used."""
+        self._config = config
+        self.files.move_to(state_directory(config.advanced.state_directory))
+
+
+@asynccontextmanager
+async def _owning(machine: Machine) -> AsyncIterator[None]:
+    """Keep the state directory for this process: two bridges would overwrite each other's counters and events."""
+    try:
+        await machine.run_blocking(machine.own)
+    except DirectoryTakenError as error:
+        raise BridgeError(str(error)) from error
+    try:
+        yield
+    finally:
+        machine.release()
+
+
+def _load(machine: Machine) -> SavedUnits:
+    """Read state and event list; what could not be used is told in the log, and in the list. Blocks."""
+    told: list[str] = []
+    saved = load_state(machine.storage, told.append)
+    machine.events.load(told.append)
+    for text in told:
+        log.warning("%s", text)
+        said = message(EventCode.STATE_FILE, problem=text[:1].upper() + text[1:])
+        machine.events.add(Noted(Severity.WARNING, said), machine.clock.wall())
+    return saved

@@ -1,0 +1,355 @@
+"""The core as the services see it: its state from the mirror, and whatever changes something as a command."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any
+
+from tinybms_bridge.battery.advice import Advice
+from tinybms_bridge.battery.inhibits import Direction
+from tinybms_bridge.battery.state import BatteryState
+from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.store import ConfigStore
+from tinybms_bridge.config.values import values_of
+from tinybms_bridge.core.bridge import statuses
+from tinybms_bridge.core.supervisor import Supervisor
+from tinybms_bridge.errors import LinkError
+from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.link import commands
+from tinybms_bridge.link.bus import Bus
+from tinybms_bridge.link.client import LinkClient
+from tinybms_bridge.link.event_list import EventRecord
+from tinybms_bridge.link.events import (
+    AlarmsChanged,
+    ChargeStateChanged,
+    Event,
+    FreshnessChanged,
+    GxChanged,
+    LimitsDecided,
+    LinkChanged,
+    Noted,
+    NoticesChanged,
+    SampleAccepted,
+)
+from tinybms_bridge.link.mirror import Mirror
+from tinybms_bridge.link.state import (
+    CanState,
+    CoreState,
+    EventRecorded,
+    FramesSeen,
+    Inhibit,
+    MonitoredFrame,
+    PackDetails,
+    PartStatus,
+    TraceLine,
+    UartState,
+    WatchdogState,
+)
+from tinybms_bridge.services.history import History
+from tinybms_bridge.services.logs import LogStore
+from tinybms_bridge.services.web.face import Picture
+from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
+from tinybms_bridge.tinybms.registers import RegisterValue
+from tinybms_bridge.tinybms.settings.actions import ActionName, ActionResult
+from tinybms_bridge.tinybms.settings.backup import Backup
+from tinybms_bridge.tinybms.settings.plan import Plan
+from tinybms_bridge.tinybms.settings.table import Readout
+from tinybms_bridge.tinybms.settings.writer import Report
+from tinybms_bridge.victron.can.gx import GxState
+
+__all__ = ["CoreChanges", "RemoteCore", "RemoteDevice"]
+
+log = logging.getLogger(__name__)
+
+_DEVICE_S = 120.0
+"""Settings that are written and read back one by one, with a BMS that answers slowly."""
+_SAVED_S = 20.0
+_REMEMBERED_FRAMES = 500
+_MOST_EVENTS = 2000
+_NOTHING = PackDetails()
+
+
+class RemoteDevice:
+    """The settings of a BMS, which the core reads and writes."""
+
+    def __init__(self, call: LinkClient[CoreState]) -> None:
+        self._link = call
+
+    async def read(self) -> Readout:
+        """Return all that the BMS says of its settings. Raises LinkError or DeviceRefused."""
+        return await self._link.call(commands.ReadSettings(), timeout_s=_DEVICE_S)
+
+    async def plan(self, wanted: Mapping[str, Any]) -> Plan:
+        """Return what writing these values would do. Raises SettingsError, LinkError or DeviceRefused."""
+        return await self._link.call(commands.PlanSettings(wanted), timeout_s=_DEVICE_S)
+
+    async def apply(self, wanted: Mapping[str, Any], seen: Plan, *, confirm: bool, by: str) -> Report:
+        """Write values as a person has seen them in a plan; see ``BmsSettings.apply``."""
+        command = commands.ApplySettings(wanted, seen.readout.words, confirm, by)
+        return await self._link.call(command, timeout_s=_DEVICE_S)
+
+    async def plan_backup(self, backup: Backup, *, force: bool) -> Plan:
+        """Return what restoring a backup would do. Raises SettingsError, LinkError or DeviceRefused."""
+        return await self._link.call(commands.PlanBackup(backup, force), timeout_s=_DEVICE_S)
+
+    async def apply_backup(self, backup: Backup, seen: Plan, *, force: bool, confirm: bool, by: str) -> Report:
+        """Restore a backup; see ``apply``."""
+        command = commands.ApplyBackup(backup, force, seen.readout.words, confirm, by)
+        return await self._link.call(command, timeout_s=_DEVICE_S)
+
+    async def perform(self, action: ActionName, value: RegisterValue = None, *, confirm: bool, by: str) -> ActionResult:
+        """Let the BMS do something once; see ``BmsSettings.perform``."""
+        return await self._link.call(commands.ActOnDevice(action, value, confirm, by), timeout_s=_DEVICE_S)
+
+
+class CoreChanges:
+    """Publishes on the bus of the services what changes in the core, for history and live data."""
+
+    def __init__(self, mirror: Mirror[CoreState], bus: Bus) -> None:
+        self._mirror = mirror
+        self._bus = bus
+        self._before = mirror.state
+        mirror.on_change(self._look)
+
+    def _look(self, _branches: frozenset[str]) -> None:
+        before, now = self._before, self._mirror.state
+        self._before = now
+        for event in (*_battery_changes(before.battery, now.battery), *_line_changes(before, now)):
+            self._bus.publish(event, "core")
+
+
+def _battery_changes(before: BatteryState, now: BatteryState) -> list[Event]:
+    events: list[Event] = []
+    latest = now.main.latest
+    if latest is not None and latest != before.main.latest:
+        events.append(SampleAccepted(latest))
+    if now.decided != before.decided:
+        events.append(LimitsDecided(now.decided))
+    if now.freshness is not before.freshness:
+        events.append(FreshnessChanged(before.freshness, now.freshness, now.frozen_since_s is not None))
+    if now.decided is not None and before.decided is not None and now.decided.state is not before.decided.state:
+        events.append(ChargeStateChanged(before.decided.state, now.decided.state))
+    if now.alarms.levels != before.alarms.levels:
+        events.append(AlarmsChanged(before.alarms, now.alarms))
+    if now.notices != before.notices:
+        events.append(NoticesChanged(before.notices, now.notices))
+    return events
+
+
+def _line_changes(before: CoreState, now: CoreState) -> list[Event]:
+    events: list[Event] = []
+    for name, pack in now.packs.items():
+        if pack.uart.up is not before.packs.get(name, _NOTHING).uart.up:
+            events.append(LinkChanged(pack.uart.up, pack.uart.reason))
+    for name, output in now.outputs.items():
+        if output.gx_state != before.outputs.get(name, CanState()).gx_state:
+            events.append(GxChanged(GxState(output.gx_state.upper()), output.gx_silent_for_s))
+    return events
+
+
+class RemoteCore:
+    """What the services know of the core, and ask of it; on the event loop of the services.
+
+    Args:
+        link: The connection, which comes and goes.
+        mirror: Its state.
+        clock: Source of time.
+        store: The configuration and its file; see ``follow_store``.
+        bus: The bus of the services.
+        parts: The parts of this process.
+        logs: The log of both processes.
+        history: What the battery did.
+
+    """
+
+    def __init__(
+        self,
+        link: LinkClient[CoreState],
+        mirror: Mirror[CoreState],
+        clock: Clock,
+        store: ConfigStore,
+        bus: Bus,
+        parts: Supervisor,
+        logs: LogStore,
+        history: History,
+    ) -> None:
+        self.clock = clock
+        self.store = store
+        self.bus = bus
+        self.logs = logs
+        self.history = history
+        self._loop = asyncio.get_running_loop()
+        self.device_settings = RemoteDevice(link)
+        self._link = link
+        self._mirror = mirror
+        self._parts = parts
+        self._frames: deque[MonitoredFrame] = deque(maxlen=_REMEMBERED_FRAMES)
+        self._records: deque[EventRecord] = deque(maxlen=_MOST_EVENTS)
+        self._listed: tuple[EventRecord, ...] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        mirror.on_event(self._recorded, EventRecorded)
+        mirror.on_event(self._seen, FramesSeen)
+        mirror.on_connection(self._connected)
+
+    @property
+    def version(self) -> str:
+        """Version of the core."""
+        return self._mirror.state.core.version
+
+    @property
+    def uptime_s(self) -> float:
+        """Seconds since the start of the core; 0 before it was heard."""
+        started_s = self._mirror.state.core.started_s
+        return max(0.0, self.clock.monotonic() - started_s) if started_s else 0.0
+
+    def picture(self) -> Picture:
+        """Return what is known of the battery."""
+        state = self._mirror.state.battery
+        return Picture(
+            uptime_s=self.uptime_s,
+            at=self.clock.wall(),
+            view=state.view(self.clock.monotonic()),
+            alarms=state.alarms,
+            notices=state.notices,
+            energy=state.energy,
+            identity=state.identity,
+            rejected=state.main.rejected,
+            outliers=state.main.outliers,
+        )
+
+    def _pack(self) -> PackDetails:
+        return next(iter(self._mirror.state.packs.values()), _NOTHING)
+
+    def conflicts(self) -> Sequence[str]:
+        """Return what in the configuration in force does not fit the battery, in words."""
+        return self._pack().conflicts
+
+    def advice(self) -> Sequence[Advice]:
+        """Return what an expert would change in the settings of the BMS."""
+        return self._pack().advice
+
+    def uart(self) -> UartState:
+        """Return how the line to the BMS is."""
+        return self._pack().uart
+
+    def can(self) -> CanState:
+        """Return how the CAN output is."""
+        return self._mirror.state.outputs.get("can", CanState())
+
+    def device_statistics(self) -> DeviceStatistics | None:
+        """Return what the BMS has counted, as last read."""
+        return self._pack().statistics
+
+    def watchdog(self) -> WatchdogState:
+        """Return how the watchdog is fed."""
+        return self._mirror.state.watchdog
+
+    def parts(self) -> Sequence[PartStatus]:
+        """Return the parts of both processes."""
+        return [*self._mirror.state.parts, *statuses(self._parts)]
+
+    def inhibits(self) -> Sequence[Inhibit]:
+        """Return what is inhibited now."""
+        return self._mirror.state.inhibits
+
+    def events(self) -> Sequence[EventRecord]:
+        """Return the event list, oldest first."""
+        if self._listed is None:
+            self._listed = tuple(self._records)
+        return self._listed
+
+    def frames(self, after: int = 0) -> Sequence[MonitoredFrame]:
+        """Return the remembered CAN frames whose number is above ``after``, oldest first."""
+        if self._frames and after > self._frames[-1].number:  # of another run, when the clock was ahead
+            after = 0
+        return [frame for frame in self._frames if frame.number > after]
+
+    async def trace(self) -> Sequence[TraceLine]:
+        """Return the last traffic with the BMS, oldest first. Raises LinkError."""
+        return await self._link.call(commands.ReadTrace())
+
+    async def inhibit(self, direction: Direction, duration_s: float | None, reason: str, by: str) -> Inhibit:
+        """Stop a direction. Raises OSError when it is in force but could not be saved, LinkError."""
+        return await self._link.call(commands.SetInhibit(direction, duration_s, reason, by))
+
+    async def release(self, direction: Direction) -> bool:
+        """Release a direction; False when it was not inhibited. Raises OSError, LinkError."""
+        return await self._link.call(commands.ReleaseInhibit(direction))
+
+    async def reset_statistics(self) -> None:
+        """Set the counters of the core to zero; those of energy stay. Raises LinkError."""
+        await self._link.call(commands.ResetStatistics())
+        self.bus.reset_statistics()
+
+    async def restart(self, part: str | None) -> None:
+        """Restart a part of either process, or the whole core. Raises KeyError for an unknown name, LinkError."""
+        if part is None:
+            await self._link.call(commands.RestartProgram())
+            return
+        try:
+            self._parts.restart(part)
+        except KeyError:
+            await self._link.call(commands.RestartPart(part))
+
+    def note(self, event: Noted) -> None:
+        """Have the core write into its event list what happened here; not told while it is away."""
+        self._soon(self._noted(event))
+
+    async def _noted(self, event: Noted) -> None:
+        try:
+            await self._link.call(commands.Note(event.severity, event.message, event.by))
+        except LinkError as error:
+            log.warning("not in the event list (%s): %s", error, event.text)
+
+    # the configuration
+
+    def judge(self, wanted: Configuration) -> None:
+        """Raise ConfigError for what does not fit the battery; called in the thread that changes the store."""
+        self._ask(commands.JudgeConfiguration(values_of(self.store.adjust(wanted))))
+
+    def configured(self, wanted: Configuration, digest: str | None) -> None:
+        """Put in force what was saved; called in the thread that changed the store."""
+        self._ask(commands.Configure(values_of(self.store.adjust(wanted)), digest or ""))
+
+    def _ask(self, command: commands.Command[Any]) -> None:
+        loop = self._loop
+        future = asyncio.run_coroutine_threadsafe(self._link.call(command, timeout_s=_SAVED_S), loop)
+        try:
+            future.result(_SAVED_S + 1.0)
+        except LinkError as error:
+            log.warning("the core is not told of the configuration, and reads the file once it is back: %s", error)
+
+    # what the core says
+
+    def _recorded(self, event: object) -> None:
+        if isinstance(event, EventRecorded):
+            self._records.append(event.record)
+            self._listed = None
+
+    def _seen(self, event: object) -> None:
+        if isinstance(event, FramesSeen):
+            self._frames.extend(event.frames)
+
+    def _connected(self, connected: bool) -> None:
+        if connected:
+            self._soon(self._read_events())
+
+    async def _read_events(self) -> None:
+        """Take what was recorded before, or while the core was away."""
+        after = self._records[-1].number if self._records else 0
+        try:
+            found = await self._link.call(commands.ReadEvents(after))
+        except LinkError as error:
+            log.warning("the event list cannot be read: %s", error)
+            return
+        known = {each.number for each in self._records}
+        self._listed = None
+        missed = [each for each in found if each.number not in known]
+        both = sorted((*self._records, *missed), key=lambda each: each.number)
+        self._records = deque(both, maxlen=_MOST_EVENTS)
+
+    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,430 @@
+"""The services process: web pages, history and log, beside the core and without a hand on its ports.
+
+It follows the core over the link and goes on while the core is away; whatever fails here costs the battery nothing.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import shlex
+import threading
+from collections.abc import Coroutine
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tinybms_bridge import __version__
+from tinybms_bridge.app.remote import CoreChanges, RemoteCore
+from tinybms_bridge.app.restart import own_command
+from tinybms_bridge.app.state_files import StateFiles
+from tinybms_bridge.config.changes import ConfigChange, changed_paths
+from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.last_good import LastGood
+from tinybms_bridge.config.overrides import override
+from tinybms_bridge.config.paths import state_directory
+from tinybms_bridge.config.store import ConfigStore
+from tinybms_bridge.config.values import from_values
+from tinybms_bridge.core.bridge import statuses
+from tinybms_bridge.core.supervisor import Part, Supervisor
+from tinybms_bridge.errors import ConfigError, LinkError
+from tinybms_bridge.hal.blocking import RunBlocking, in_thread
+from tinybms_bridge.hal.clock import Clock, SystemClock
+from tinybms_bridge.hal.logs import LineHandler, LogLine, logging_through
+from tinybms_bridge.hal.storage import FileStorage, MemoryStorage
+from tinybms_bridge.link import commands
+from tinybms_bridge.link.bus import Bus
+from tinybms_bridge.link.client import LinkClient
+from tinybms_bridge.link.events import ChangeSource, ConfigChanged, PartStateChanged
+from tinybms_bridge.link.mirror import Mirror
+from tinybms_bridge.link.state import EVENTS, CoreState, EnergyToday, LogWritten, ServicesState
+from tinybms_bridge.services.history import History, HistoryError, HistorySettings
+from tinybms_bridge.services.logs import LogSettings, LogStore
+
+if TYPE_CHECKING:
+    from tinybms_bridge.services.web.options import WebOptions
+    from tinybms_bridge.services.web.service import WebService, WebState
+
+__all__ = ["Services", "ServicesOptions", "history_settings", "run_services", "today", "users_command"]
+
+log = logging.getLogger(__name__)
+
+_REPORT_S = 2.0
+_TODAY_S = 30.0
+_PARENT_LOOK_S = 1.0
+_PATH_FIRST_S = 5.0
+"""Longest wait of the web server for the first frame: the web stack takes seconds of a small board's processor."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServicesOptions:
+    """How the services are started."""
+
+    paths: tuple[Path, ...]
+    """Where the core may listen."""
+    child: bool = False
+    """Whether the core has started them: they end when it has gone."""
+    quiet: bool = False
+    """Whether something else has the terminal."""
+
+
+async def run_services(options: ServicesOptions, clock: Clock | None = None) -> None:
+    """Run the services until cancelled, or as a child until the core that started them has gone.
+
+    Raises BridgeError when the core cannot be talked to.
+    """
+    clock = clock or SystemClock()
+    mirror = Mirror(CoreState, EVENTS, clock.monotonic)
+    link = LinkClient(options.paths, mirror, clock, who="services", program_version=__version__)
+    async with asyncio.TaskGroup() as group:
+        connection = group.create_task(link.run(), name="link")
+        if options.child:
+            group.create_task(_end_with_parent(clock, asyncio.current_task()))
+        await _first_state(mirror)
+        services = Services(link, mirror, clock, quiet=options.quiet)
+        try:
+            await services.run()
+        finally:
+            connection.cancel()
+
+
+async def _first_state(mirror: Mirror[CoreState]) -> None:
+    """Wait until the core has told what it is."""
+    told = asyncio.Event()
+    end = mirror.on_change(lambda _branches: told.set(), "core")
+    try:
+        while not mirror.state.core.version:
+            told.clear()
+            await told.wait()
+    finally:
+        end()
+
+
+async def _end_with_parent(clock: Clock, task: "asyncio.Task[None] | None") -> None:
+    """End when the process that started this one has gone, as it does when it is killed."""
+    parent = os.getppid()
+    while os.getppid() == parent:
+        await clock.sleep(_PARENT_LOOK_S)
+    log.warning("the core has gone, and the services end with it")
+    if task is not None:
+        task.cancel()
+
+
+class Services:
+    """Everything beside the core, joined."""
+
+    def __init__(
+        self,
+        link: LinkClient[CoreState],
+        mirror: Mirror[CoreState],
+        clock: Clock,
+        *,
+        quiet: bool,
+        run_blocking: RunBlocking = in_thread,
+    ) -> None:
+        self.config = from_values(mirror.state.configuration.values)
+        """The configuration in force."""
+        self.bus = Bus(clock.monotonic, clock.wall)
+        self.supervisor = Supervisor(clock, self._on_part)
+        self.run_blocking = run_blocking
+        self._link = link
+        self._mirror = mirror
+        self._clock = clock
+        self._quiet = quiet
+        self._run_id = mirror.run_id
+        self._lines_of = ""
+        self._last_line = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        folder = mirror.state.core.state_directory
+        self.files = StateFiles(Path(folder) if folder else Path(state_directory("")))
+        self._keep = bool(folder)
+        self.history = History(self.files.folder if self._keep else None, history_settings(self.config))
+        self.files.also.append(self.history.move_to)
+        self.logs = LogStore(self._log_settings())
+        self._lines = LineHandler(self.logs.take)
+        self._following = threading.local()
+        self._number = mirror.state.configuration.number
+        self.store = self._open_store()
+        self.core = RemoteCore(link, mirror, clock, self.store, self.bus, self.supervisor, self.logs, self.history)
+        self.web = WebPart(self)
+        CoreChanges(mirror, self.bus)
+        supervisor = self.supervisor
+        supervisor.add("history", partial(self.history.run, self.bus, clock, run_blocking))
+        supervisor.add("services-log-counts", partial(self._lines.run, clock))
+        supervisor.add("web", self.web.run)
+        supervisor.add("web-watch", self.web.watch)
+        supervisor.add("web-settings", self.web.follow)
+        supervisor.add("report", self._report)
+
+    @property
+    def folder(self) -> Path:
+        """The state directory in use."""
+        return self.files.folder
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        await self.run_blocking(self.logs.load)
+        await self.run_blocking(self._load_store)
+        ending = ExitStack()
+        ending.enter_context(logging_through(self._lines))
+        ending.callback(self._mirror.on_event(self._line_written, LogWritten))
+        ending.callback(self._mirror.on_change(self._configured, "configuration", "core"))
+        ending.callback(self._mirror.on_connection(self._connected))
+        ending.callback(self.web.close)
+        try:
+            with ending:
+                self._connected(self._mirror.connected)
+                await self.supervisor.run()
+        finally:
+            self._lines.close()
+            await self.run_blocking(self.logs.close)
+
+    def web_options(self, config: Configuration) -> "WebOptions":
+        """Return what a configuration says of the web server."""
+        from tinybms_bridge.services.web.options import WebOptions
+
+        return WebOptions.from_config(config.web_server, self.folder)
+
+    def make_web(self) -> "WebService":
+        """Return the web server."""
+        from tinybms_bridge.services.web.accounts import USERS_FILE
+        from tinybms_bridge.services.web.service import WebService, to_standard_error
+        from tinybms_bridge.services.web.tls import CERTIFICATE_FILE, KEY_FILE
+
+        for name, mode in ((CERTIFICATE_FILE, 0o644), (KEY_FILE, 0o600)):
+            self.files.stored(name, mode)  # browsers that trust our own certificate go on trusting it
+        return WebService(
+            self.core,
+            self.web_options(self.config),
+            self.files.stored(USERS_FILE, 0o600),
+            self._clock,
+            announce=_to_nobody if self._quiet else to_standard_error,
+            users_command=lambda: users_command(self.folder),
+        )
+
+    async def path_started(self) -> None:
+        """Wait for the first frame, but not long where there is no BMS or no CAN: then people need the pages most."""
+        end_s = self._clock.monotonic() + _PATH_FIRST_S
+        while not self._mirror.state.battery.may_send and self._clock.monotonic() < end_s:
+            await self._clock.sleep(0.1)
+
+    # the configuration
+
+    def _open_store(self) -> ConfigStore:
+        told = self._mirror.state.configuration
+        if told.file:
+            store = ConfigStore(FileStorage(Path(told.file)), last_good=LastGood(Path(told.file)))
+        else:
+            store = ConfigStore(MemoryStorage(json.dumps(told.values).encode()))
+        store.adjust = partial(override, overrides=told.overrides)
+        return store
+
+    def _load_store(self) -> None:
+        store = self.store
+        store.load()
+        store.judges.append(self.core.judge)
+        store.guards.append(self.web.check)
+        store.subscribe(self._saved)
+
+    def _saved(self, change: ConfigChange) -> None:
+        """Have the core put in force what was saved; called in the thread that changed the store."""
+        if getattr(self._following, "file", False):
+            return
+        self.core.configured(change.new, self.store.digest)
+
+    def _follow_file(self) -> None:
+        """Read the file that the core has in force already. Blocks."""
+        self._following.file = True
+        try:
+            self.store.reload_if_changed()
+        finally:
+            self._following.file = False
+
+    def _configured(self, _branches: frozenset[str]) -> None:
+        """Take up what is in force in the core now."""
+        told = self._mirror.state.configuration
+        folder = self._mirror.state.core.state_directory
+        if folder and Path(folder) != self.folder:
+            self._soon(self._move(Path(folder)))
+        if told.number == self._number and self._mirror.run_id == self._run_id:
+            return
+        self._number, self._run_id = told.number, self._mirror.run_id
+        try:
+            new = from_values(told.values)
+        except ConfigError as error:
+            log.warning("the configuration of the core cannot be read: %s", error)
+            return
+        paths, self.config = tuple(changed_paths(self.config, new)), new
+        self._soon(self.run_blocking(self._follow_file))
+        if paths:
+            self.history.settings = history_settings(new)
+            self.logs.settings = self._log_settings()
+            self.bus.publish(ConfigChanged(paths, ChangeSource.API), "services")
+
+    async def _move(self, folder: Path) -> None:
+        try:
+            await self.run_blocking(self.files.move_to, folder)
+        except OSError as error:
+            log.error("advanced.state_directory: %s; the old one stays in use", error)  # noqa: TRY400 -- one clear line
+        self.logs.settings = self._log_settings()
+
+    def _log_settings(self) -> LogSettings:
+        wanted = self.config.logging
+        return LogSettings(
+            level=wanted.log_level,
+            console=False,
+            memory=wanted.output_web,
+            syslog_server=wanted.syslog_server if wanted.output_syslog else "",
+            folder=self.folder if self._keep else None,
+        )
+
+    # the log of both processes
+
+    def _line_written(self, event: object) -> None:
+        if isinstance(event, LogWritten) and event.number > self._last_line:
+            self._last_line = event.number
+            self.logs.take(LogLine(event.at, event.level, event.source, event.text))
+
+    def _connected(self, connected: bool) -> None:
+        if connected:
+            self._soon(self._read_lines())
+
+    async def _read_lines(self) -> None:
+        """Take the lines that the core has written before, or while it was not heard."""
+        if self._mirror.run_id != self._lines_of:
+            self._lines_of, self._last_line = self._mirror.run_id, 0
+        try:
+            for line in await self._link.call(commands.ReadLog(self._last_line)):
+                self._line_written(line)
+        except LinkError as error:
+            log.warning("the log of the core cannot be read: %s", error)
+
+    # what the core is told
+
+    async def _report(self) -> None:
+        """Tell the core how the services are, for who looks at the core only."""
+        energy: EnergyToday | None = None
+        read_s, before = float("-inf"), ServicesState()
+        while True:
+            if self._clock.monotonic() - read_s >= _TODAY_S:
+                read_s = self._clock.monotonic()
+                energy = await self.run_blocking(today, self.history, self._clock)
+            state = self._state(energy)
+            if state != before or self._mirror.state.services != state:
+                before = state
+                with suppress(LinkError):  # told again when the core is heard
+                    await self._link.call(commands.ReportServices(state))
+            await self._clock.sleep(_REPORT_S)
+
+    def _state(self, energy: EnergyToday | None) -> ServicesState:
+        web = self.web.state
+        return ServicesState(
+            pid=os.getpid(),
+            web_address="" if web is None else web.address,
+            setup_token="" if web is None else web.setup_token,
+            users_command="" if web is None else web.users_command,
+            today=energy,
+            parts=tuple(statuses(self.supervisor)),
+        )
+
+    def _on_part(self, part: Part) -> None:
+        event = PartStateChanged(part.name, part.state, part.error)
+        self.bus.publish(event, "supervisor")
+
+    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+class WebPart:
+    """The web server, made when it is first wanted: without it a small board has the memory for something else."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._made = asyncio.Event()
+        self._changes = services.bus.subscribe(ConfigChanged, name="web")
+        self._service: WebService | None = None
+
+    async def run(self) -> None:
+        """Serve once there is something to serve."""
+        await self._services.path_started()
+        if self._services.config.web_server.enabled:
+            await self._make()
+        await (await self._wanted()).run()
+
+    async def watch(self) -> None:
+        """Follow the core for the pages."""
+        await (await self._wanted()).watch.run()
+
+    async def follow(self) -> None:
+        """Take up what the configuration says."""
+        async for _ in self._changes:
+            config = self._services.config
+            if self._service is None:
+                if config.web_server.enabled:
+                    await self._make()
+                continue
+            options = self._services.web_options(config)
+            if options != self._service.options:  # the live data reads its own keys at each tick
+                self._service.options = options
+                self._services.supervisor.restart("web")
+
+    def check(self, config: Configuration) -> None:
+        """Raise ConfigError if the server could not go on with this configuration. Blocks."""
+        if self._service is not None:
+            self._service.check(self._services.web_options(config))
+
+    @property
+    def state(self) -> "WebState | None":
+        """How the server is reached."""
+        return None if self._service is None else self._service.state
+
+    def close(self) -> None:
+        """Follow nothing any more."""
+        self._changes.close()
+        if self._service is not None:
+            self._service.close()
+
+    async def _make(self) -> None:
+        if self._service is None:
+            self._service = await self._services.run_blocking(self._services.make_web)
+            self._made.set()
+
+    async def _wanted(self) -> "WebService":
+        await self._made.wait()
+        assert self._service is not None
+        return self._service
+
+
+def today(history: History, clock: Clock) -> EnergyToday | None:
+    """Return the energy since midnight; None where it is not recorded. Blocks."""
+    day = clock.wall().astimezone().date()
+    try:
+        found = history.days(day, day) if history.settings.enabled else ()
+    except HistoryError:
+        return None
+    return EnergyToday(found[0].charged_kwh, found[0].discharged_kwh, found[0].recorded_h) if found else None
+
+
+def history_settings(config: Configuration) -> HistorySettings:
+    """Return whether and how much of the history is kept."""
+    advanced = config.advanced
+    return HistorySettings(
+        enabled=advanced.history_enabled,
+        days=(advanced.history_days_10s, advanced.history_days_1min, advanced.history_days_15min),
+    )
+
+
+def users_command(folder: Path) -> str:
+    """Return how ``tinybms-bridge users`` is called for the users of a state directory."""
+    words = [own_command(), "users"]
+    if folder != state_directory("", {}):
+        words += ["--state-directory", str(folder)]
+    return shlex.join(words)
+
+
+def _to_nobody(_text: str) -> None:
+    """Print nothing."""
