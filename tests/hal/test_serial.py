@@ -317,7 +317,7 @@ async def test_nothing_expected_any_more_is_read_at_once(receiver: Receiver, pac
 
 
 async def test_a_device_that_vanishes_meanwhile_is_told(pty: Pty, receiver: Receiver, paced: Paced) -> None:
-    """The loss is noticed with the next look at the latest, and nothing rests afterwards."""
+    """The loss is noticed with the next look at the latest; nothing is watched or waited for afterwards."""
     paced.ask(8, 117)
     pty.vanish()
     paced.look()
@@ -326,6 +326,8 @@ async def test_a_device_that_vanishes_meanwhile_is_told(pty: Pty, receiver: Rece
 
     assert len(receiver.lost) == 1
     assert not paced.resting
+    assert paced.port._reader is not None
+    assert paced.port._reader.ended
 
 
 async def test_closing_meanwhile_reads_nothing_more(paced: Paced) -> None:

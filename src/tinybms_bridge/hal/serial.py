@@ -6,6 +6,7 @@ import errno
 import glob
 import grp
 import os
+import select
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
@@ -87,7 +88,9 @@ class _Port:
         self._transport = transport
         self._protocol = protocol
         self._byte_s = _BITS_PER_BYTE / baudrate
-        self._descriptor = _descriptor(transport)
+        self._reader = reader = _Reader.of(transport, protocol.data_received)
+        if reader is not None:
+            protocol.lost.add_done_callback(lambda _lost: reader.end())
         self._sent = 0
         self._missing = 0
         self._look: asyncio.TimerHandle | None = None
@@ -108,23 +111,21 @@ class _Port:
 
     def _rest(self, duration_s: float) -> None:
         """Read nothing for so long, or go on reading what comes when that is not worth it."""
-        if self._descriptor is None or self._transport.is_closing():
+        reader = self._reader
+        if reader is None:
             return
-        if duration_s < _LEAST_REST_S:
-            self._transport.resume_reading()
-            return
-        self._transport.pause_reading()
-        self._look = self._call_later(min(duration_s, _MOST_REST_S), self._look_now)
+        resting = duration_s >= _LEAST_REST_S and not reader.ended
+        reader.pause(resting)
+        if resting:
+            self._look = self._call_later(min(duration_s, _MOST_REST_S), self._look_now)
 
     def _look_now(self) -> None:
         """Hand on what has come; rest again while some more is under way."""
         self._look = None
-        if self._descriptor is None or self._transport.is_closing():
+        reader = self._reader
+        if reader is None:
             return
-        try:
-            data = os.read(self._descriptor, _READ_BYTES)
-        except OSError:  # nothing yet, or a device that has vanished, which the transport will report
-            data = b""
+        data = reader.read()
         self._missing -= len(data)
         self._rest(self._missing * self._byte_s if data and self._missing > 0 else 0.0)
         if data:
@@ -132,6 +133,8 @@ class _Port:
 
     async def close(self) -> None:
         self._protocol.closing = True
+        if self._reader is not None:
+            self._reader.end()
         self._transport.abort()
         try:
             async with asyncio.timeout(1.0):
@@ -140,12 +143,73 @@ class _Port:
             return
 
 
-def _descriptor(transport: asyncio.Transport) -> int | None:
-    """Return the descriptor of a transport that reads from one, as those of serial ports do."""
-    from serialx.descriptor_transport import DescriptorTransport
+class _Reader:
+    """Reads the descriptor of a transport in its place, since that can be paused for much less than its own reading.
 
-    serial = transport.get_extra_info("serial")
-    return int(serial.fileno()) if isinstance(transport, DescriptorTransport) and serial is not None else None
+    The event loop watches an epoll of our own, so that to pause is one call of the system. Whatever is wrong with the
+    device is left for the transport to find.
+    """
+
+    def __init__(self, transport: asyncio.Transport, descriptor: int, on_data: OnData) -> None:
+        self._transport = transport
+        self._descriptor = descriptor
+        self._on_data = on_data
+        self._loop = asyncio.get_running_loop()
+        self._paused = False
+        self._epoll = select.epoll()
+        self._epoll.register(descriptor, select.EPOLLIN)
+        transport.pause_reading()
+        self._loop.add_reader(self._epoll.fileno(), self._readable)
+
+    @classmethod
+    def of(cls, transport: asyncio.Transport, on_data: OnData) -> "_Reader | None":
+        """Return what reads for a transport; None for one without a descriptor, which goes on reading by itself."""
+        from serialx.descriptor_transport import DescriptorTransport
+
+        serial = transport.get_extra_info("serial")
+        if serial is None or not isinstance(transport, DescriptorTransport) or not hasattr(select, "epoll"):
+            return None
+        return cls(transport, serial.fileno(), on_data)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the descriptor is no longer to be read: it may belong to another file soon."""
+        return self._epoll.closed or self._transport.is_closing()
+
+    def pause(self, paused: bool) -> None:
+        """Leave what comes where it is, or report it as it comes again."""
+        if paused is not self._paused and not self.ended:
+            self._paused = paused
+            self._epoll.modify(self._descriptor, 0 if paused else select.EPOLLIN)
+
+    def read(self) -> bytes:
+        """Return what has come; nothing also for a device that has vanished, which the transport will report."""
+        if self.ended:
+            return b""
+        try:
+            return os.read(self._descriptor, _READ_BYTES)
+        except BlockingIOError:
+            return b""
+        except OSError:
+            self._give_back()
+            return b""
+
+    def end(self) -> None:
+        """Watch no longer; may be called again."""
+        if not self._epoll.closed:
+            self._loop.remove_reader(self._epoll.fileno())
+            self._epoll.close()
+
+    def _readable(self) -> None:
+        data = self.read()
+        if data:
+            self._on_data(data)
+        else:  # nothing although there is something to read: the end of the device
+            self._give_back()
+
+    def _give_back(self) -> None:
+        self.end()
+        self._transport.resume_reading()
 
 
 async def open_serial(device: str, baudrate: int, on_data: OnData, on_lost: OnLost) -> SerialPort:
