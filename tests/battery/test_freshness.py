@@ -3,11 +3,19 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from tinybms_bridge.battery.freshness import Freshness, FreshnessMemory, FreshnessSettings, Motion, advance
+from tinybms_bridge.battery.freshness import (
+    Freshness,
+    FreshnessMemory,
+    FreshnessSettings,
+    Motion,
+    advance,
+    stale_from_s,
+)
 from tinybms_bridge.battery.snapshot import Cells, PackValues, Snapshot
 
 STARTING, FRESH, HOLD, SILENT = Freshness.STARTING, Freshness.FRESH, Freshness.HOLD, Freshness.SILENT
@@ -68,6 +76,34 @@ def test_the_same_sample_counts_once() -> None:
 def test_age_decides_the_state(age_s: float, state: Freshness) -> None:
     """FRESH lasts 3 s without a sample, HOLD 30 s more; then the bridge is silent, even when nobody looked before."""
     assert run([1.0, 1.1, 1.2], [1.2, 1.2 + age_s])[-1] is state
+
+
+@given(
+    samples=st.lists(st.tuples(st.floats(0.01, 5.0), st.booleans()), max_size=20),
+    timeout_s=st.floats(0.5, 5.0),
+    hold_s=st.floats(0.0, 60.0),
+)
+def test_the_next_look_that_matters_is_known(
+    samples: list[tuple[float, bool]], timeout_s: float, hold_s: float
+) -> None:
+    """Until ``stale_from_s`` time alone changes nothing, and right after it freshness is over, or silence begins."""
+    settings, memory, at_s = FreshnessSettings(fresh_timeout_s=timeout_s, hold_s=hold_s), FreshnessMemory(), 0.0
+    latest = None
+    for number, (pause_s, moves) in enumerate(samples, start=1):
+        at_s += pause_s
+        latest = sample(number, at_s, shows=number if moves else 0)
+        memory = advance(memory, latest, settings, at_s)
+    for _ in range(3):
+        stale_s = stale_from_s(memory, settings)
+        if math.isinf(stale_s):
+            break
+        if stale_s > at_s:
+            assert advance(memory, latest, settings, at_s + 0.999 * (stale_s - at_s)).state is memory.state
+        at_s = max(at_s, stale_s) + 0.001
+        after = advance(memory, latest, settings, at_s)
+        assert after.state is SILENT if memory.state is HOLD else after.state in (HOLD, SILENT)
+        memory = after
+    assert memory.state in (STARTING, SILENT) or not math.isinf(stale_from_s(memory, settings))
 
 
 def test_hold_ends_on_time_when_looked_at_each_second() -> None:

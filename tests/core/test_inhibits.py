@@ -31,6 +31,13 @@ class SteppedClock(FakeClock):
         """See ``Clock.wall``."""
         return super().wall() + self.step
 
+    slept = 0
+
+    async def sleep(self, delay_s: float) -> None:
+        """See ``Clock.sleep``."""
+        self.slept += 1
+        await super().sleep(delay_s)
+
 
 class Disk(MemoryStorage):
     """A disk that may be full."""
@@ -193,6 +200,20 @@ async def test_crash_costs_at_most_a_minute(bench: Bench) -> None:
     (inhibit,) = bench.inhibits.current()
     assert inhibit.remaining_s is not None
     assert 100 <= inhibit.remaining_s <= 165
+
+
+async def test_nobody_looks_at_a_clock_for_what_does_not_end(bench: Bench) -> None:
+    """Without a time that runs out there is nothing to wake up for; the next stop with an end ends all the same."""
+    await bench.inhibits.inhibit(CHARGE, None, "", "boss")
+    await bench.advance(3)
+    slept = bench.clock.slept
+    await bench.advance(200)
+    assert bench.clock.slept == slept
+
+    await bench.inhibits.inhibit(CHARGE, 5.0, "", "boss")
+    await bench.advance(7)
+    assert bench.in_force == FREE
+    assert bench.expired == [CHARGE]
 
 
 async def test_nothing_is_written_while_there_is_nothing_to_write(bench: Bench) -> None:

@@ -68,6 +68,17 @@ def test_subscriber_gets_what_it_asked_for(bus: Bus) -> None:
     assert drain(every) == [UP, FRESHNESS, Numbered(1), DOWN]
 
 
+def test_a_subscriber_may_change_what_it_asks_for(bus: Bus) -> None:
+    """What is wanted no longer does not wake up anybody; what waits already stays."""
+    some = bus.subscribe(LinkChanged, Numbered)
+    bus.publish(UP, "test")
+    some.want(Numbered)
+    bus.publish(DOWN, "test")
+    bus.publish(Numbered(1), "test")
+
+    assert drain(some) == [UP, Numbered(1)]
+
+
 def test_nothing_published_before_is_delivered(bus: Bus) -> None:
     """A subscription begins empty; the past is asked for with ``latest``."""
     bus.publish(UP, "test")

@@ -4,10 +4,11 @@ An end may have left the ring unread, and a fault that ended long ago must not p
 A warning is over only when the BMS does what it would cut and the measured values no longer give cause for it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tinybms_bridge.battery.bms_event_kinds import DISCHARGED, TOO_COLD_TO_CHARGE, Severity
 from tinybms_bridge.battery.bms_events import BmsEvent
+from tinybms_bridge.battery.quick import quick
 from tinybms_bridge.battery.snapshot import BmsStatus, Snapshot
 
 __all__ = ["FaultEnds"]
@@ -20,6 +21,7 @@ _SETTLING_S = 2
 _NO_PROOF = frozenset({BmsStatus.FAULT, BmsStatus.UNKNOWN})
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class FaultEnds:
     """Until when, on the lifetime counter, what has begun is known to be over."""
@@ -33,12 +35,11 @@ class FaultEnds:
         if snapshot.pack.status in _NO_PROOF:
             return self
         until_s = snapshot.pack.lifetime_s - _SETTLING_S
-        ends = replace(self, faults_until_s=until_s)
-        if _discharges(snapshot):
-            ends = replace(ends, discharged_until_s=until_s)
-        if _charges_warm(snapshot):
-            ends = replace(ends, cold_until_s=until_s)
-        return ends
+        discharged_s = until_s if _discharges(snapshot) else self.discharged_until_s
+        cold_s = until_s if _charges_warm(snapshot) else self.cold_until_s
+        if (until_s, discharged_s, cold_s) == (self.faults_until_s, self.discharged_until_s, self.cold_until_s):
+            return self  # samples come more often than the counter counts
+        return FaultEnds(until_s, discharged_s, cold_s)
 
     def covers(self, event: BmsEvent) -> bool:
         """Return whether an event is a fault or a warning that is over."""

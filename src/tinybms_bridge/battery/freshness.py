@@ -9,6 +9,7 @@ that lives shows it, if by nothing else than by its lifetime counter. How often 
 unit, since neither its noise nor its counter is documented.
 """
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -25,6 +26,7 @@ __all__ = [
     "FreshnessSettings",
     "Motion",
     "advance",
+    "stale_from_s",
 ]
 
 _LEARNED_CHANGES = 10
@@ -144,6 +146,14 @@ def advance(
         memory = _count(memory, snapshot, settings)
     memory = _expire(memory, settings, now_s)
     return _return(memory, settings, now_s)
+
+
+def stale_from_s(memory: FreshnessMemory, settings: FreshnessSettings) -> float:
+    """Return after which time ``advance`` goes on to HOLD or SILENT without another sample; infinity for never."""
+    if memory.last_sample_s is None or (memory.state is not FRESH and memory.state is not HOLD):
+        return math.inf
+    stale_s = memory.last_sample_s + settings.fresh_timeout_s
+    return stale_s if memory.state is FRESH else min(stale_s, memory.since_s) + settings.hold_s
 
 
 def _count(memory: FreshnessMemory, snapshot: Snapshot, settings: FreshnessSettings) -> FreshnessMemory:

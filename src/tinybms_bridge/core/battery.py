@@ -10,7 +10,7 @@ from tinybms_bridge.battery.alarm_rules import AlarmMemory, AlarmSettings, evalu
 from tinybms_bridge.battery.alarms import Alarms
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.energy import EnergyCounter, EnergyTotals
-from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.battery.freshness import Freshness, stale_from_s
 from tinybms_bridge.battery.limits import (
     Chemistry,
     Evidence,
@@ -120,6 +120,16 @@ class Battery:
     def freshness(self) -> Freshness:
         """How much the last good sample can be trusted."""
         return self._memory.freshness.state
+
+    @property
+    def decided_s(self) -> float:
+        """Monotonic time of the last decision."""
+        return self._decided_s
+
+    @property
+    def stale_from_s(self) -> float:
+        """Monotonic time after which freshness ends, or silence begins, if nothing better comes until then."""
+        return stale_from_s(self._memory.freshness, self.settings.limits.freshness)
 
     @property
     def frozen_since_s(self) -> float | None:

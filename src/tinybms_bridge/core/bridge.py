@@ -43,7 +43,12 @@ __all__ = ["Bridge", "CanOpener", "Machine", "statuses"]
 
 log = logging.getLogger(__name__)
 
-_TICK_S = 0.25
+_LOOK_S = 0.5
+"""How soon a GX that is gone, a notice or a part that hangs is seen, and a limit that time alone changes."""
+_RECENT_S = 0.4
+"""A decision that is no older need not be made again at a look: a snapshot or a burst has brought it."""
+_AFTER_S = 0.001
+"""Freshness ends after its time, not with it."""
 _SUSPEND_S = 1.0
 """A shorter one changes nothing."""
 
@@ -324,7 +329,8 @@ class Bridge:
         while True:
             now_s = self._clock.monotonic()
             self._note_suspend(now_s)
-            self.battery.tick(now_s)
+            if now_s - self.battery.decided_s >= _RECENT_S or now_s > self.battery.stale_from_s:
+                self.battery.tick(now_s)
             self.can.hurry(self.battery.limits)
             self.can.look()
             usable = not self.advisor.conflicts and self.file_usable()
@@ -334,7 +340,8 @@ class Bridge:
                 self._announced_ready = True
                 self.machine.watchdog.ready()
             self._feed_watchdog()
-            await self._clock.sleep(_TICK_S)
+            rest_s = self.battery.stale_from_s + _AFTER_S - now_s
+            await self._clock.sleep(rest_s if 0.0 < rest_s < _LOOK_S else _LOOK_S)
 
     def _note_suspend(self, now_s: float) -> None:
         asleep_s, before_s = now_s - self._clock.awake(), self._asleep_s

@@ -98,11 +98,16 @@ class EventLog:
         }
         # From now on, not from the start of run: what happens before that, or during a restart, is not lost.
         self._events = bus.subscribe(*self._lines, name="event log")
+        self._want(spell=False)
 
     async def run(self) -> None:
         """Write until cancelled."""
         async for envelope in self._events:
             self._lines[type(envelope.event)](envelope.event)
+
+    def _want(self, *, spell: bool) -> None:
+        """Hear of good samples only while there are bad ones: ten a second would wake up for nothing."""
+        self._events.want(*(event for event in self._lines if spell or event is not SampleAccepted))
 
     @staticmethod
     def _link(event: LinkChanged) -> None:
@@ -140,6 +145,7 @@ class EventLog:
     def _rejected(self, event: SampleRejected) -> None:
         if not self._causes:
             self._rejected_before = event.count - 1
+            self._want(spell=True)
         if event.verdict.cause not in self._causes and len(self._causes) < _MOST_CAUSES:
             self._causes.add(event.verdict.cause)
             log.warning("sample not used: %s", event.verdict)
@@ -150,6 +156,7 @@ class EventLog:
         if not self._causes or last is None or now is None or now.timestamp_s - last.timestamp_s < _QUIET_S:
             return
         self._causes.clear()
+        self._want(spell=False)
         log.info("samples are plausible again after %d rejected", last.event.count - self._rejected_before)
 
     @staticmethod

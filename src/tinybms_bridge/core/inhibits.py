@@ -106,6 +106,7 @@ class Inhibits:
         self._apply = apply
         self._on_expired = on_expired
         self._run_blocking = run_blocking
+        self._news = asyncio.Event()
         self._held: tuple[_Held, ...] = ()
         self._changed = False
         self._next_save_s = clock.monotonic() + _SAVE_INTERVAL_S
@@ -128,6 +129,9 @@ class Inhibits:
         """End inhibits when their time is over and save how long the others last, until cancelled."""
         try:
             while True:
+                if not self._worth_saving:
+                    await self._news.wait()
+                self._news.clear()
                 await self._clock.sleep(_CHECK_INTERVAL_S)
                 ended = self._end_expired()
                 if ended or (self._worth_saving and self._clock.monotonic() >= self._next_save_s):
@@ -148,13 +152,13 @@ class Inhibits:
         )
 
     async def inhibit(self, direction: Direction, duration_s: float | None, reason: str, by: str) -> TimedInhibit:
-        """TimedInhibit a direction at once, in place of an earlier inhibit of it, and save that.
+        """Inhibit a direction at once, in place of an earlier inhibit of it, and save that.
 
         Raises OSError when it could not be saved: then it is in force, but would be gone after a restart.
         """
         inhibit = TimedInhibit(direction, self._clock.wall(), duration_s, reason, by)
         self._hold((*self._others(direction), self._begin(inhibit)))
-        await self._run_blocking(self._save)
+        await self._save_now()
         return inhibit
 
     async def release(self, direction: Direction) -> bool:
@@ -167,8 +171,14 @@ class Inhibits:
         if found:
             self._hold(others)
         if self._changed:
-            await self._run_blocking(self._save)
+            await self._save_now()
         return found
+
+    async def _save_now(self) -> None:
+        try:
+            await self._run_blocking(self._save)
+        finally:
+            self._news.set()  # what could not be saved is tried again
 
     @property
     def _worth_saving(self) -> bool:
@@ -193,6 +203,7 @@ class Inhibits:
 
     def _hold(self, held: tuple[_Held, ...]) -> None:
         self._held, self._changed = held, True
+        self._news.set()
         directions = {each.inhibit.direction for each in held}
         self._apply(Inhibited(charge=Direction.CHARGE in directions, discharge=Direction.DISCHARGE in directions))
 

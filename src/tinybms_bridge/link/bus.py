@@ -73,6 +73,10 @@ class Subscription:
         self._ready.set()
         return True
 
+    def want(self, *types: type[Event]) -> None:
+        """Take events of these types from now on, in place of those asked for before; what waits stays."""
+        self._types = types
+
     def take(self) -> Envelope[Event] | None:
         """Return the oldest waiting event, or None."""
         return self._queue.popleft() if self._queue else None

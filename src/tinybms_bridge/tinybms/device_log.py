@@ -1,11 +1,11 @@
 """What the BMS itself remembers, as the bridge keeps it: its events without repetition, and its statistics."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from tinybms_bridge.battery.bms_event_kinds import BMS_STARTED
 from tinybms_bridge.battery.bms_events import BmsEvent, DatedEvent, open_events
 from tinybms_bridge.battery.fault_ends import FaultEnds
+from tinybms_bridge.battery.quick import replace
 from tinybms_bridge.battery.snapshot import BmsStatus, Identity, Snapshot
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics, read_statistics
@@ -65,11 +65,10 @@ class DeviceLog:
             self._edges += 1
         self._status = status
         self._ends = self._ends.seen(snapshot)
-        return replace(
-            snapshot,
-            open_events=self._open_event_ids(),
-            cause_unread=status is BmsStatus.FAULT and self.unread,
-        )
+        open_events, cause_unread = self._open_event_ids(), status is BmsStatus.FAULT and self.unread
+        if (open_events, cause_unread) == (snapshot.open_events, snapshot.cause_unread):
+            return snapshot
+        return replace(snapshot, open_events=open_events, cause_unread=cause_unread)
 
     def lose_sight(self) -> None:
         """Take note that the BMS does not answer: a fault that it shows afterwards may be another one."""

@@ -6,7 +6,7 @@ obeys, an API shows and a log names are the same numbers.
 """
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tinybms_bridge.battery.freshness import FRESH, HOLD, Freshness
@@ -14,7 +14,7 @@ from tinybms_bridge.battery.limits.balancing_memory import NO_BALANCING, Balanci
 from tinybms_bridge.battery.limits.evidence_memory import NO_EVIDENCE, Evidence
 from tinybms_bridge.battery.limits.presets import Chemistry
 from tinybms_bridge.battery.limits.soc_count import NO_ANCHORS, Anchors
-from tinybms_bridge.battery.quick import quick
+from tinybms_bridge.battery.quick import maker, quick, replacer
 
 __all__ = [
     "CCL",
@@ -195,9 +195,12 @@ def up_to_step(limit: float) -> float:
     return math.ceil(limit * _STEPS_PER_UNIT - _NOISE) / _STEPS_PER_UNIT
 
 
+_new_reason, _replace_limits = maker(Reason), replacer(Limits)
+
+
 def in_wire_steps(limits: Limits) -> Limits:
     """Return limits and reasons as a GX will read them; the floor of CVL is a step itself, so CVL stays above it."""
-    return replace(
+    return _replace_limits(
         limits,
         cvl_v=down_to_step(limits.cvl_v),
         ccl_a=down_to_step(limits.ccl_a),
@@ -211,7 +214,7 @@ def _in_wire_steps(reason: Reason) -> Reason:
     limit = down_to_step(reason.limit)
     if not limit < reason.limit:
         return reason
-    return Reason(
+    return _new_reason(
         reason.quantity,
         reason.code,
         limit,

@@ -16,7 +16,7 @@ from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import Limits
 from tinybms_bridge.battery.snapshot import Snapshot
 from tinybms_bridge.hal.clock import EARLIEST_WALL, Clock
-from tinybms_bridge.link.bus import Bus
+from tinybms_bridge.link.bus import Bus, Subscription
 from tinybms_bridge.link.events import FreshnessChanged, LimitsDecided, SampleAccepted
 from tinybms_bridge.services.history.fields import (
     CHARGE_STATES,
@@ -181,6 +181,7 @@ class Recorder:
         self._clock = clock
         self._hand_over = hand_over
         self._enabled = enabled
+        self._events: Subscription | None = None
         self._builder = StepBuilder()
         self._undated: deque[_Undated] = deque()
         self._rows: list[Row] = []
@@ -203,7 +204,9 @@ class Recorder:
         if known is not None:
             self._builder.note_freshness(known.event.new)
             self._builder.clear()
-        with self._bus.subscribe(SampleAccepted, FreshnessChanged, name="history") as events:
+        with self._bus.subscribe(FreshnessChanged, name="history") as events:
+            self._events = events
+            self._want()
             try:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._tick())
@@ -242,6 +245,12 @@ class Recorder:
         if wanted != self._recording:
             self.flush()
             self._recording = wanted
+            self._want()
+
+    def _want(self) -> None:
+        """Hear of samples only while they are recorded."""
+        if self._events is not None:
+            self._events.want(FreshnessChanged, *([SampleAccepted] if self._recording else []))
 
     def _turn(self) -> None:
         """Begin a new step, and a new batch, when it is time."""
