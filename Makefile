@@ -41,6 +41,7 @@ bench: ## Measure; figures go to docs/performance.md by hand, with machine and d
 	@$(BIN)/python -m benchmarks.latency
 	@$(BIN)/python -m benchmarks.web
 	@$(BIN)/python -m benchmarks.history
+	@$(BIN)/python -m benchmarks.link
 
 rig-physics: ## The cells of the bench against PyBaMM, then the engine with packs of them: half an hour, 830 MB
 	@scripts/bootstrap.sh physics

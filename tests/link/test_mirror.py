@@ -114,7 +114,7 @@ def test_what_cannot_be_read_is_unknown_and_said_once(mirror: Mirror[Tree], capl
 
     assert mirror.state == Tree()
     assert [record.getMessage() for record in caplog.records] == [
-        "what the core says of tank cannot be read: level_m: must be a number",
+        "what the core says of tank cannot be read: level_m: is not of the expected form",
         "what the core says of count.a cannot be read: is no map",
         "an event of kind rained cannot be read: is not of the expected form",
     ]

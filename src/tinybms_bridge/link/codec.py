@@ -18,7 +18,7 @@ from mashumaro.codecs.basic import BasicDecoder
 from mashumaro.dialect import Dialect
 from mashumaro.exceptions import InvalidFieldValue, MissingField
 
-__all__ = ["DecodeError", "Strict", "decoder", "from_json", "printable", "to_json"]
+__all__ = ["DecodeError", "Strict", "Trusting", "decoder", "from_json", "printable", "to_json"]
 
 T = TypeVar("T")
 
@@ -99,17 +99,25 @@ def _any(value: object) -> object:
     return value
 
 
-class Strict(Dialect):
-    """How plain values are read: as they are or not at all."""
+class Trusting(Dialect):
+    """How values are read that this program wrote itself, in the core: quickly."""
 
     serialization_strategy = {  # noqa: RUF012 -- mashumaro reads it from the class
+        bytes: {"deserialize": _bytes},
+        NoneType: {"deserialize": _nothing},
+        object: {"deserialize": _any},
+    }
+
+
+class Strict(Dialect):
+    """How values of others are read: plain ones as they are or not at all."""
+
+    serialization_strategy = {  # noqa: RUF012 -- mashumaro reads it from the class
+        **Trusting.serialization_strategy,
         float: {"deserialize": _number},
         int: {"deserialize": _whole},
         bool: {"deserialize": _truth},
         str: {"deserialize": _text},
-        bytes: {"deserialize": _bytes},
-        NoneType: {"deserialize": _nothing},
-        object: {"deserialize": _any},
     }
 
 

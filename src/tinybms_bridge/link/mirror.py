@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
-from tinybms_bridge.link.codec import DecodeError, decoder
+from tinybms_bridge.link.codec import DecodeError, Trusting, decoder
+from tinybms_bridge.link.reader import BranchReader
 from tinybms_bridge.link.wire import BranchChange, EventMessage, EventsLost, WholeState
 
 __all__ = ["Mirror", "OnChange", "OnEvent"]
@@ -60,6 +61,7 @@ class Mirror(Generic[S]):
         self._changed: set[str] = set()
         self._told: set[str] = set()
         hints = get_type_hints(tree)
+        self._readers: dict[str, BranchReader[Any]] = {}
         self._types = {field.name: hints[field.name] for field in fields(tree)}  # type: ignore[arg-type]
 
     # who watches
@@ -117,7 +119,7 @@ class Mirror(Generic[S]):
         if kind is None:
             return
         try:
-            event = decoder(kind)(message.value)
+            event = decoder(kind, Trusting)(message.value)
         except DecodeError as error:
             self._tell(message.kind, f"an event of kind {message.kind} cannot be read: {error}")
             return
@@ -141,27 +143,44 @@ class Mirror(Generic[S]):
     def _put(self, branch: str, document: object) -> None:
         """Put a value into the state; one that cannot be read is unknown from then on, and that is said once."""
         name, _, key = branch.partition(".")
-        kind = self._types.get(name)
-        if kind is None:
+        if name not in self._types:
             return
         try:
-            value = self._entry(name, key, kind, document) if key else decoder(kind)(document)
+            value = self._reader(branch, name, key).read(document)
         except DecodeError as error:
             self._tell(branch, f"what the core says of {branch} cannot be read: {error}")
-            value = getattr(self._empty, name)
+            value, key = getattr(self._empty, name), ""
+        if key:
+            value = {**getattr(self.state, name), key: value}
+        else:
+            self._forget_entries(name)
         self.state = replace(self.state, **{name: value})  # type: ignore[type-var]
 
-    def _entry(self, name: str, key: str, kind: object, document: object) -> object:
-        """Return a map with another value of one entry."""
-        origin = get_origin(kind)
-        if not isinstance(origin, type) or not issubclass(origin, Mapping):
-            raise DecodeError("is no map")
-        return {**getattr(self.state, name), key: decoder(get_args(kind)[1])(document)}
+    def _reader(self, branch: str, name: str, key: str) -> BranchReader[Any]:
+        """Return what reads a branch, with its memory of the last value."""
+        found = self._readers.get(branch)
+        if found is None:
+            kind = self._types[name]
+            found = self._readers[branch] = BranchReader(_entry_type(kind) if key else kind)
+        return found
+
+    def _forget_entries(self, name: str) -> None:
+        """Forget what read single entries of a map that is there as a whole again."""
+        for branch in [each for each in self._readers if each.startswith(f"{name}.")]:
+            del self._readers[branch]
 
     def _tell(self, about: str, text: str) -> None:
         if about not in self._told and len(self._told) < _MOST_TOLD:
             self._told.add(about)
             log.warning("%s", text)
+
+
+def _entry_type(kind: object) -> Any:  # noqa: ANN401 -- any type that an annotation names
+    """Return the type of the entries of a map. Raises DecodeError for another type."""
+    origin = get_origin(kind)
+    if not isinstance(origin, type) or not issubclass(origin, Mapping):
+        raise DecodeError("is no map")
+    return get_args(kind)[1]
 
 
 def _call(call: Callable[[Any], None], argument: object) -> None:

@@ -1,0 +1,77 @@
+"""The state tree across the link."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from types import MappingProxyType, NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinybms_bridge.link.codec import Trusting, decoder, from_json, to_json
+from tinybms_bridge.link.reader import BranchReader
+from tinybms_bridge.link.state import CoreState
+
+PLAIN: dict[object, st.SearchStrategy[Any]] = {
+    int: st.integers(-(2**53), 2**53),
+    float: st.floats(allow_nan=False, allow_infinity=False),
+    str: st.text(st.characters(codec="utf-8"), max_size=8),
+    bool: st.booleans(),
+    bytes: st.binary(max_size=8),
+    NoneType: st.none(),
+    object: st.none() | st.integers(0, 9),
+    Any: st.none() | st.integers(0, 9) | st.dictionaries(st.sampled_from("ab"), st.integers(0, 9)),
+}
+
+
+def values_of(kind: object) -> st.SearchStrategy[Any]:
+    """Return a strategy for any type of which a field of the state may be."""
+    if kind in PLAIN:
+        return PLAIN[kind]
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        return st.one_of(*map(values_of, arguments))
+    if origin is Literal:
+        return st.sampled_from(arguments)
+    if origin is tuple:
+        return st.lists(values_of(arguments[0]), max_size=2).map(tuple)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return st.dictionaries(values_of(arguments[0]), values_of(arguments[1]), max_size=2).map(MappingProxyType)
+    assert isinstance(kind, type), f"a field of type {kind} cannot cross the link"
+    if is_dataclass(kind):
+        hints = get_type_hints(kind)
+        return st.builds(kind, **{each.name: values_of(hints[each.name]) for each in fields(kind) if each.init})
+    if issubclass(kind, Enum):
+        return st.sampled_from(kind)
+    return st.from_type(kind)
+
+
+def branches() -> Iterator[tuple[str, Any]]:
+    """Yield each branch with its type."""
+    hints = get_type_hints(CoreState)
+    for each in fields(CoreState):
+        yield each.name, hints[each.name]
+
+
+@pytest.mark.parametrize(("name", "kind"), list(branches()))
+def test_branch_comes_back_as_it_was(name: str, kind: Any) -> None:
+    """Every field of every branch, whatever it holds, read alone and again and again."""
+    reader = BranchReader(kind)
+
+    @given(values_of(kind))
+    def comes_back(value: object) -> None:
+        document = from_json(to_json(value))
+        assert decoder(kind, Trusting)(document) == value
+        assert reader.read(document) == value
+
+    comes_back()
+
+
+def test_tree_has_a_default_for_each_branch() -> None:
+    """Before the core was heard, everything is unknown."""
+    state = CoreState()
+
+    assert decoder(CoreState, Trusting)({}) == state
+    assert state.battery.main.latest is None
