@@ -28,9 +28,9 @@ from typing import Any
 
 from tinybms_bridge.battery.limits import ChargeState
 from tinybms_bridge.battery.snapshot import Snapshot
-from tinybms_lab.bench import SCENARIOS, Outcome, Result
-from tinybms_lab.bench.controllers import Sent, Statistics, quantised
-from tinybms_lab.bench.flows import Finding
+from tinybms_lab.bench import SCENARIOS, ScenarioOutcome, ScenarioResult
+from tinybms_lab.bench.controllers import SentLimits, Statistics, quantised
+from tinybms_lab.bench.flows import FlowFinding
 from tinybms_lab.bench.report import lived, lives, lives_legend
 from tinybms_lab.bench.runner import engine_for, play_with
 from tinybms_lab.bench.scenario import Bar, FaultKind, Scenario
@@ -67,7 +67,7 @@ class EarlierEngine:
         self._memory = self._limits.Memory()
         self._believed = self._plausibility.PlausibilityMemory()
 
-    def decide(self, snapshot: Snapshot | None, statistics: Statistics, now_s: float) -> Sent | None:  # noqa: ARG002 -- statistics are no limits
+    def decide(self, snapshot: Snapshot | None, statistics: Statistics, now_s: float) -> SentLimits | None:  # noqa: ARG002 -- statistics are no limits
         """See ``Controller.decide``."""
         gap_s = 0.0 if self._last_s is None else self._clock_s(now_s) - self._last_s
         self._last_s = self._clock_s(now_s)
@@ -149,13 +149,13 @@ def _type_of_before(value: object) -> Any:  # noqa: ANN401 -- likewise
 LONG_RUN = [name for name, each in SCENARIOS.items() if each.hours >= 24.0 or each.bar != Bar()]
 
 
-def both(name: str) -> Result:
+def both(name: str) -> ScenarioResult:
     """Play a scenario with today's engine, and as its baseline with that of before."""
     scenario = SCENARIOS[name]
-    return Result(name, play_with(scenario, engine_for(scenario)), play_with(scenario, EarlierEngine(scenario)))
+    return ScenarioResult(name, play_with(scenario, engine_for(scenario)), play_with(scenario, EarlierEngine(scenario)))
 
 
-def bounds_table(results: Sequence[Result]) -> list[str]:
+def bounds_table(results: Sequence[ScenarioResult]) -> list[str]:
     """Return a row for each bound, and one for the other criteria; what is outside is bold."""
     lines = ["| Scenario | What has to hold | Before | Now |", "|---|---|---|---|"]
     for result in results:
@@ -171,7 +171,7 @@ def bounds_table(results: Sequence[Result]) -> list[str]:
     return lines
 
 
-def broken_table(results: Sequence[Result]) -> list[str]:
+def broken_table(results: Sequence[ScenarioResult]) -> list[str]:
     """Return what each engine does not hold, in words."""
     lines = ["| Scenario | Before | Now |", "|---|---|---|"]
     for result in results:
@@ -180,12 +180,12 @@ def broken_table(results: Sequence[Result]) -> list[str]:
     return lines
 
 
-def _before_and_now(result: Result) -> tuple[Outcome, Outcome]:
+def _before_and_now(result: ScenarioResult) -> tuple[ScenarioOutcome, ScenarioOutcome]:
     assert result.baseline is not None
     return result.baseline, result.engine
 
 
-def _told(finding: Finding) -> str:
+def _told(finding: FlowFinding) -> str:
     return str(finding) if finding.kept else f"**{finding}**"
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from tinybms_lab.bench.battery import CellModel
 from tinybms_lab.bench.controllers import Controller
-from tinybms_lab.bench.criteria import Violation, violations
+from tinybms_lab.bench.criteria import CriterionViolation, violations
 from tinybms_lab.bench.flows import ideal_charge
 from tinybms_lab.bench.loop import play
 from tinybms_lab.bench.metrics import Metrics, measure
@@ -79,7 +79,7 @@ class Played:
     metrics: Metrics
     anode_v: float
     """Lowest potential of a negative electrode against lithium: the margin before it plates."""
-    missed: tuple[Violation, ...]
+    missed: tuple[CriterionViolation, ...]
 
 
 def of_particles(scenario: Scenario) -> Scenario:

@@ -36,11 +36,11 @@ from tinybms_lab.bms import (
     BmsOptions,
     FaultInjector,
     FaultPlan,
-    Habits,
     Line,
     PacketId,
+    Quirks,
     SimulatedBms,
-    Switches,
+    SwitchStates,
     parse_profile,
 )
 from tinybms_lab.bms.responder import answer
@@ -57,7 +57,7 @@ class Frozen:
     """The registers of one refresh, as a device that answers from them."""
 
     silent = False
-    switches = Switches(load=True, charger=False)
+    switches = SwitchStates(load=True, charger=False)
 
     def __init__(self, words: Sequence[int]) -> None:
         self._words = words
@@ -184,14 +184,14 @@ def fault_plan(values: dict[str, Any]) -> FaultPlan:
 class Bench:
     """A client and a BMS, and a line between them."""
 
-    def __init__(self, seed: int, *, habits: Habits | None = None, options: BmsOptions | None = None) -> None:
+    def __init__(self, seed: int, *, quirks: Quirks | None = None, options: BmsOptions | None = None) -> None:
         self.loop = VirtualLoop()
         self.clock = LoopClock(self.loop)
         bms = Recorded.build(self.clock, profile=parse_profile("7:-40,5:+25,3:0"), options=options)
         assert isinstance(bms, Recorded)
         self.bms = bms
         self.faults = FaultInjector(chance=random.Random(seed))
-        self.port = MemoryPort(Line(self.bms, self.clock, faults=self.faults, habits=habits), self.clock)
+        self.port = MemoryPort(Line(self.bms, self.clock, faults=self.faults, quirks=quirks), self.clock)
         self.client = TinyBmsClient(self.port.open, self.clock)
         self.run(self.client.connect())
 
@@ -267,7 +267,7 @@ class LinkMachine(RuleBasedStateMachine):
 
     @initialize(seed=st.integers(0, 2**32 - 1), packet_id=st.sampled_from(PacketId), busy=st.sampled_from([0.0, 0.5]))
     def start(self, seed: int, packet_id: PacketId, busy: float) -> None:
-        self.link = self.bench = Bench(seed, habits=Habits(packet_id=packet_id), options=BmsOptions(write_busy_s=busy))
+        self.link = self.bench = Bench(seed, quirks=Quirks(packet_id=packet_id), options=BmsOptions(write_busy_s=busy))
         self.possible = {15}
 
     def teardown(self) -> None:

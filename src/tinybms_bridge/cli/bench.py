@@ -13,7 +13,7 @@ from tinybms_bridge.cli.common import EXIT_FAILURE, EXIT_REFUSED, fail, json_opt
 from tinybms_bridge.suggestions import did_you_mean
 
 if TYPE_CHECKING:
-    from tinybms_lab.bench.runner import Result
+    from tinybms_lab.bench.runner import ScenarioResult
 
 __all__ = ["bench_command"]
 
@@ -121,7 +121,7 @@ def story_command(names: tuple[str, ...], folder: Path) -> None:
         fail(f"{folder}: cannot be written: {error.strerror}")
 
 
-def _play(names: Sequence[str], *, baseline: bool, plot: bool, jobs: int) -> "list[Result]":
+def _play(names: Sequence[str], *, baseline: bool, plot: bool, jobs: int) -> "list[ScenarioResult]":
     """Return the results in the order of the names; tell on standard error how far it is."""
     from tinybms_lab.bench.plots import PlottingError, require
     from tinybms_lab.bench.runner import play_all
@@ -131,7 +131,7 @@ def _play(names: Sequence[str], *, baseline: bool, plot: bool, jobs: int) -> "li
             require()
         except PlottingError as error:
             fail(error)
-    results: dict[str, Result] = {}
+    results: dict[str, ScenarioResult] = {}
     for result in play_all(names, baseline=baseline, plot=plot, jobs=jobs):
         results[result.scenario] = result
         took_s = sum(outcome.took_s for outcome in result.outcomes)
@@ -140,7 +140,7 @@ def _play(names: Sequence[str], *, baseline: bool, plot: bool, jobs: int) -> "li
     return [results[name] for name in dict.fromkeys(names)]
 
 
-def _show(results: "Sequence[Result]", *, as_json: bool) -> None:
+def _show(results: "Sequence[ScenarioResult]", *, as_json: bool) -> None:
     from rich.console import Console
 
     from tinybms_lab.bench.report import document, show
@@ -151,7 +151,7 @@ def _show(results: "Sequence[Result]", *, as_json: bool) -> None:
     show(results, Console())
 
 
-def _write(results: "Sequence[Result]", folder: Path) -> None:
+def _write(results: "Sequence[ScenarioResult]", folder: Path) -> None:
     from tinybms_lab.bench.plots import write
 
     try:

@@ -12,7 +12,7 @@ from tinybms_bridge.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from tinybms_bridge.hal.clock import Clock
-    from tinybms_lab.bms import DumpDevice, FaultInjector, PtyServer, Scenario, SimulatedBms
+    from tinybms_lab.bms import BmsScenario, DumpDevice, FaultInjector, PtyServer, SimulatedBms
 
 __all__ = ["simulate_command"]
 
@@ -178,7 +178,7 @@ def simulate_command(
             baudrate=baudrate,
             link=link,
             chunk=chunk,
-            habits=plan.habits if plan else None,
+            quirks=plan.quirks if plan else None,
             faults=faults,
         )
         server.open()
@@ -194,7 +194,7 @@ def simulate_command(
 
 def _list_scenarios() -> None:
     from tinybms_lab.bms import built_in_scenarios
-    from tinybms_lab.bms.narrator import in_words
+    from tinybms_lab.bms.event_printer import in_words
 
     scenarios = built_in_scenarios()
     width = max(len(name) for name in scenarios)
@@ -223,7 +223,7 @@ def _refuse_pack_options(context: click.Context) -> None:
         raise click.UsageError(f"a scenario brings its own pack and BMS: leave out {names}")
 
 
-def _find_scenario(name: str) -> "Scenario":
+def _find_scenario(name: str) -> "BmsScenario":
     """Return a built-in scenario or one from a file. Raises ConfigError, OSError, ValueError."""
     from tinybms_lab.bms import built_in_scenarios, load_scenario
 
@@ -244,21 +244,21 @@ def _replay(dump: str, clock: "Clock") -> "DumpDevice":
 
 
 async def _serve(
-    server: "PtyServer", device: "SimulatedBms | DumpDevice", quiet: bool, scenario: "Scenario | None"
+    server: "PtyServer", device: "SimulatedBms | DumpDevice", quiet: bool, scenario: "BmsScenario | None"
 ) -> None:
     import asyncio
 
-    from tinybms_lab.bms.narrator import Narrator
+    from tinybms_lab.bms.event_printer import EventPrinter
 
     click.echo(server.path)
-    narrator = Narrator(device, server.responder)
+    event_printer = EventPrinter(device, server.responder)
     serving = asyncio.create_task(server.run())
     if scenario is not None:
         _play(scenario, server, device, quiet)
     try:
         await asyncio.wait([serving], timeout=_FIRST_STATUS_S)
         while not quiet and not serving.done():
-            click.echo("\n".join(narrator.lines()))
+            click.echo("\n".join(event_printer.lines()))
             await asyncio.wait([serving], timeout=_STATUS_INTERVAL_S)
         await serving
     finally:
@@ -266,10 +266,10 @@ async def _serve(
         await serving
 
 
-def _play(scenario: "Scenario", server: "PtyServer", device: "SimulatedBms | DumpDevice", quiet: bool) -> None:
+def _play(scenario: "BmsScenario", server: "PtyServer", device: "SimulatedBms | DumpDevice", quiet: bool) -> None:
     """Start a scenario on the running simulation; its notes are printed when their time has come."""
     from tinybms_lab.bms import SimulatedBms, Stage
-    from tinybms_lab.bms.narrator import in_words
+    from tinybms_lab.bms.event_printer import in_words
 
     def say(text: str) -> None:
         if not quiet:

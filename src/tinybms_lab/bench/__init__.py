@@ -5,7 +5,7 @@ No bytes, no ports, no event loop: the pure parts of the bridge against models o
 
 from tinybms_lab.bench.loop import play
 from tinybms_lab.bench.metrics import Metrics, measure
-from tinybms_lab.bench.runner import Outcome, Result, play_all, play_scenario
+from tinybms_lab.bench.runner import ScenarioOutcome, ScenarioResult, play_all, play_scenario
 from tinybms_lab.bench.scenario import Scenario
 from tinybms_lab.bench.scenarios import SCENARIOS
 from tinybms_lab.bench.trace import Column, Run, Trace
@@ -14,10 +14,10 @@ __all__ = [
     "SCENARIOS",
     "Column",
     "Metrics",
-    "Outcome",
-    "Result",
     "Run",
     "Scenario",
+    "ScenarioOutcome",
+    "ScenarioResult",
     "Trace",
     "measure",
     "play",

@@ -6,8 +6,8 @@ from enum import Enum
 from tinybms_bridge.battery.limits import PRESETS, LimitSettings, Preset, chemistry_of
 from tinybms_bridge.battery.snapshot import Ratings, Switches
 from tinybms_lab.bench.physics import SingleParticleCell
-from tinybms_lab.bms.chemistry import CHEMISTRIES, CellSettings, Chemistry
-from tinybms_lab.bms.pack import Pack
+from tinybms_lab.bms.chemistry import CHEMISTRIES, CellSettings, ChemistryModel
+from tinybms_lab.bms.pack import SimulatedPack
 
 __all__ = ["BatteryPlan", "BmsKind", "CellModel", "OddCell", "floor_v", "least_cvl_v", "target_cell_v"]
 
@@ -87,18 +87,18 @@ class BatteryPlan:
     """Register 304."""
     restart_percent: float | None = None
     """Register 321, where bit 2 of register 329 is set; None: the bit is not set."""
-    told_capacity: float = 1.0
+    stated_capacity: float = 1.0
     """Register 306 as a multiple of the true capacity."""
     model: CellModel = CellModel.TABLE
 
     @property
-    def kind(self) -> Chemistry:
+    def kind(self) -> ChemistryModel:
         """The cells."""
         return CHEMISTRIES[self.chemistry]
 
-    def build(self) -> Pack:
+    def build(self) -> SimulatedPack:
         """Return the pack. A cell of smaller capacity was full together with the others (a top-balanced pack)."""
-        pack = Pack.build(
+        pack = SimulatedPack.build(
             self.kind,
             self.cells,
             capacity_ah=self.capacity_ah,
@@ -130,7 +130,7 @@ class BatteryPlan:
             discharge_peak_current_a=self.peak_cutoff_a,
             over_heat_c=float(settings.over_heat_c),
             low_temperature_charge_c=float(settings.low_temperature_charge_c),
-            capacity_ah=self.capacity_ah * self.told_capacity,
+            capacity_ah=self.capacity_ah * self.stated_capacity,
             allowed_disbalance_mv=float(settings.allowed_disbalance_mv),
             charge_finished_current_a=self.finished_a,
             switches=_SWITCHES[self.bms],
@@ -140,13 +140,13 @@ class BatteryPlan:
         )
 
 
-def _of_particles(pack: Pack) -> Pack:
+def _of_particles(pack: SimulatedPack) -> SimulatedPack:
     """Return a pack of single-particle cells that differ from one another as those of ``pack`` do."""
     cells = [
         SingleParticleCell(cell.chemistry, cell.capacity_ah, cell.soc, cell.resistance_factor, cell.temperature_c)
         for cell in pack.cells
     ]
-    return Pack(cells, ambient_c=pack.ambient_c, bleed_a=pack.bleed_a)
+    return SimulatedPack(cells, ambient_c=pack.ambient_c, bleed_a=pack.bleed_a)
 
 
 def target_cell_v(chemistry: str, full_v: float) -> float:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackValues, Ratings, Snapshot, Temperatures
 from tinybms_lab.bench.battery import BatteryPlan, BmsKind
 from tinybms_lab.bench.dirt import Sensors
-from tinybms_lab.bench.protections import Judge, ManualCharge, Opening, Protection, thresholds
+from tinybms_lab.bench.protections import ManualCharge, Opening, Protection, ProtectionMonitor, thresholds
 from tinybms_lab.bms.logic import balancing_now, balancing_wanted
 from tinybms_lab.bms.model import FuelGauge
 
@@ -35,7 +35,7 @@ class BenchBms:
     def __init__(self, plan: BatteryPlan, true_soc_percent: float, sensors: Sensors) -> None:
         least_a = _HALL_A if sensors.plan.idle_a >= _HALL_A else _LOW_POWER_A
         self.ratings: Ratings = replace(plan.ratings(), least_current_a=least_a)
-        self.judge = Judge(self.ratings)
+        self.monitor = ProtectionMonitor(self.ratings)
         self.bleeding: frozenset[int] = frozenset()
         """Indexes of the cells that are bled now."""
         self.wanted: frozenset[int] = frozenset()
@@ -66,12 +66,12 @@ class BenchBms:
     @property
     def takes(self) -> bool:
         """Whether current may flow in."""
-        return self.judge.takes and (self._charge is None or self._charge.takes)
+        return self.monitor.takes and (self._charge is None or self._charge.takes)
 
     @property
     def gives(self) -> bool:
         """Whether current may flow out."""
-        return self.judge.gives and (self._charge is None or self._charge.gives)
+        return self.monitor.gives and (self._charge is None or self._charge.gives)
 
     @property
     def full(self) -> bool:
@@ -109,7 +109,7 @@ class BenchBms:
             sensors.temperature_c(sum(temperatures_c[:half]) / half),
             sensors.temperature_c(sum(temperatures_c[half:]) / (len(temperatures_c) - half)),
         )
-        self.judge.observe(now_s, dt_s, cells_v, current_a, self._temperatures_c)
+        self.monitor.observe(now_s, dt_s, cells_v, current_a, self._temperatures_c)
         self.max_charge_a = max(self.max_charge_a, self._current_a)
         self.max_discharge_a = max(self.max_discharge_a, -self._current_a)
         self._gauge.count(self._current_a, dt_s, self.ratings.capacity_ah, _MAX_CYCLES)
@@ -139,7 +139,7 @@ class BenchBms:
             cells=Cells(self._cells_v, self._bits(self.bleeding), self._bits(self.wanted)),
             temperatures=self._temperatures(),
             ratings=self.ratings,
-            open_events=tuple([protection.event_id for protection in self.judge.open]),
+            open_events=tuple([protection.event_id for protection in self.monitor.open]),
         )
 
     def _temperatures(self) -> Temperatures:
@@ -152,7 +152,7 @@ class BenchBms:
 
     def _follow(self, now_s: float, true_a: float, offered_a: float) -> None:
         """Find the end of a charge, and the cells to bleed (tinybms-protocol.md, 5.3 and 5.5)."""
-        over_voltage = Protection.OVER_VOLTAGE in self.judge.open
+        over_voltage = Protection.OVER_VOLTAGE in self.monitor.open
         high = balancing_wanted(self._cells_v, self._limits, over_voltage=over_voltage)
         self.wanted = frozenset(high)
         if self._charge is None:
@@ -160,7 +160,7 @@ class BenchBms:
         else:
             completed = self._charge.observe(
                 now_s, self._cells_v, self._current_a, true_a, offered_a, self._gauge.soc_percent,
-                allowed=self.judge.takes, unbalanced=bool(high),
+                allowed=self.monitor.takes, unbalanced=bool(high),
             )  # fmt: skip
             self._full, pauses = self._charge.ended, self._charge.pauses
         if completed:
@@ -180,7 +180,7 @@ class BenchBms:
         return False
 
     def _status(self) -> BmsStatus:
-        if self.judge.faulted:
+        if self.monitor.faulted:
             return BmsStatus.FAULT
         if self._full:
             return BmsStatus.FULLY_CHARGED

@@ -25,7 +25,7 @@ from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 from tinybms_lab.bench.baseline import FirmwareConfig, FirmwareInput, FirmwareResult, compute
 from tinybms_lab.bench.battery import floor_v
-from tinybms_lab.gx.dvcc import Told
+from tinybms_lab.gx.dvcc import BatteryLimits
 
 __all__ = [
     "RESOLUTION",
@@ -33,7 +33,7 @@ __all__ = [
     "Controller",
     "EngineController",
     "FirmwareController",
-    "Sent",
+    "SentLimits",
     "Statistics",
     "firmware_config",
     "quantised",
@@ -48,7 +48,7 @@ _BURST_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Sent(Told):
+class SentLimits(BatteryLimits):
     """What a GX gets to know; the charge state behind it, and when it was decided."""
 
     state: ChargeState
@@ -65,11 +65,11 @@ class Bursts:
     """What is on the bus of what was decided."""
 
     def __init__(self) -> None:
-        self.sent: Sent | None = None
-        self._waiting: Sent | None = None
+        self.sent: SentLimits | None = None
+        self._waiting: SentLimits | None = None
         self._burst_s = -math.inf
 
-    def decide(self, decided: Sent | None, now_s: float, dt_s: float) -> None:
+    def decide(self, decided: SentLimits | None, now_s: float, dt_s: float) -> None:
         """Take what is decided at ``now_s``, for a step of ``dt_s`` seconds.
 
         In steps of up to a second what was decided at the step before goes out, at the time of a burst or because a
@@ -82,15 +82,15 @@ class Bursts:
             self.sent, self._burst_s = before, now_s
 
 
-def _fell(old: Told | None, new: Told | None) -> bool:
+def _fell(old: BatteryLimits | None, new: BatteryLimits | None) -> bool:
     if old is None or new is None:
         return False
     return new.cvl_v < old.cvl_v or new.ccl_a < old.ccl_a or new.dcl_a < old.dcl_a
 
 
-def quantised(cvl_v: float, ccl_a: float, dcl_a: float, state: ChargeState, decided_s: float = 0.0) -> Sent:
+def quantised(cvl_v: float, ccl_a: float, dcl_a: float, state: ChargeState, decided_s: float = 0.0) -> SentLimits:
     """Return the limits as they arrive: rounded to the nearest step, half away from zero."""
-    return Sent(
+    return SentLimits(
         _step(cvl_v, _LARGEST_VOLTAGE_V),
         _step(ccl_a, _LARGEST_CURRENT_A),
         _step(dcl_a, _LARGEST_CURRENT_A),
@@ -117,7 +117,7 @@ class Controller(Protocol):
 
     name: str
 
-    def decide(self, snapshot: Snapshot | None, statistics: Statistics, now_s: float) -> Sent | None:
+    def decide(self, snapshot: Snapshot | None, statistics: Statistics, now_s: float) -> SentLimits | None:
         """Return what to send at ``now_s``; ``snapshot`` is the latest sample, however old. None: nothing is sent."""
         ...
 
@@ -144,7 +144,7 @@ class EngineController:
         self._believed = PlausibilityMemory()
         self._last_s: float | None = None
 
-    def decide(self, snapshot: Snapshot | None, statistics: Statistics, now_s: float) -> Sent | None:  # noqa: ARG002 -- statistics are no limits
+    def decide(self, snapshot: Snapshot | None, statistics: Statistics, now_s: float) -> SentLimits | None:  # noqa: ARG002 -- statistics are no limits
         """See ``Controller.decide``."""
         settings = self._settings(now_s)
         if snapshot is not None and snapshot.taken_at_s != self._believed.judged_at_s:
@@ -194,7 +194,7 @@ class FirmwareController:
         self._result: FirmwareResult | None = None
         self._due_s: float | None = None
 
-    def decide(self, snapshot: Snapshot | None, statistics: Statistics, now_s: float) -> Sent | None:
+    def decide(self, snapshot: Snapshot | None, statistics: Statistics, now_s: float) -> SentLimits | None:
         """See ``Controller.decide``. The age of the sample plays no part: the firmware never looks at it."""
         if snapshot is None:
             return None
@@ -210,7 +210,7 @@ class FirmwareController:
         """See ``Controller.restart``: the firmware saves nothing."""
         self._result = self._due_s = None
 
-    def _frame(self, snapshot: Snapshot, statistics: Statistics, now_s: float) -> Sent:
+    def _frame(self, snapshot: Snapshot, statistics: Statistics, now_s: float) -> SentLimits:
         """Return the frame; what is not above 0 is replaced (firmware.md, 3)."""
         result = self._result or FirmwareResult()
         sent = quantised(

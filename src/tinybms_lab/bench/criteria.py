@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from tinybms_lab.bench.changes import Rise
 from tinybms_lab.bench.metrics import Metrics
-from tinybms_lab.bench.scenario import Scenario, Wish
+from tinybms_lab.bench.scenario import Scenario, UserProfile
 
-__all__ = ["CRITERIA", "Violation", "violations"]
+__all__ = ["CRITERIA", "CriterionViolation", "violations"]
 
 CRITERIA = (
     "no over-voltage protection of the BMS trips",
@@ -43,7 +43,7 @@ _DCL_TURNS_PER_H = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Violation:
+class CriterionViolation:
     """One criterion that a run does not hold."""
 
     name: str
@@ -52,7 +52,7 @@ class Violation:
     """What was found, with its number."""
 
 
-def violations(metrics: Metrics, scenario: Scenario) -> tuple[Violation, ...]:
+def violations(metrics: Metrics, scenario: Scenario) -> tuple[CriterionViolation, ...]:
     """Return what a run does not hold, in the order of ``CRITERIA``; empty when it holds everything."""
     findings = (
         (
@@ -88,31 +88,31 @@ def violations(metrics: Metrics, scenario: Scenario) -> tuple[Violation, ...]:
             f"CVL {metrics.cvl_lowest_v:.1f} V, the least is {metrics.least_cvl_v:.1f} V",
         ),
     )
-    broken = [Violation(name, text) for is_broken, name, text in findings if is_broken]
+    broken = [CriterionViolation(name, text) for is_broken, name, text in findings if is_broken]
     found = (*broken, *_battery_violations(metrics, scenario), *_life_violations(metrics, scenario))
     return tuple(violation for violation in found if violation.name not in scenario.excused)
 
 
-def _battery_violations(metrics: Metrics, scenario: Scenario) -> Iterator[Violation]:
+def _battery_violations(metrics: Metrics, scenario: Scenario) -> Iterator[CriterionViolation]:
     """Yield what becomes of the battery and should not."""
     trips = {name: count for name, count in metrics.avoidable_trips.items() if name != _OVER_VOLTAGE}
     if trips:
         told = ", ".join(f"{name} {count} times" for name, count in trips.items())
-        yield Violation("trips", f"protections tripped that limits can prevent: {told}")
+        yield CriterionViolation("trips", f"protections tripped that limits can prevent: {told}")
     for finding in metrics.findings:
         if not finding.kept:
-            yield Violation("flow", f"{finding.bound}: {finding}")
-    if scenario.wish is not None:
-        yield from _wish_violations(metrics, scenario.wish)
+            yield CriterionViolation("flow", f"{finding.bound}: {finding}")
+    if scenario.user_profile is not None:
+        yield from _profile_violations(metrics, scenario.user_profile)
     elif metrics.soc_short_percent > scenario.most_short_percent:
-        yield Violation(
+        yield CriterionViolation(
             "short",
             f"the battery ends {metrics.soc_short_percent:.1f} % short of an ideal charger's, "
             f"allowed are {scenario.most_short_percent:.1f} %",
         )
 
 
-def _life_violations(metrics: Metrics, scenario: Scenario) -> Iterator[Violation]:
+def _life_violations(metrics: Metrics, scenario: Scenario) -> Iterator[CriterionViolation]:
     """Yield what wears the battery, or what its owner lacks, in the long run."""
     life, bar = metrics.life, scenario.bar
     days, most_days = life.balanced_after_days, bar.balanced_after_days
@@ -130,12 +130,12 @@ def _life_violations(metrics: Metrics, scenario: Scenario) -> Iterator[Violation
             f"more current than cold cells take flowed in for {life.plating_min:.1f} min",
         ),
         (
-            scenario.wish is None and life.false_sustain_h > 0.0,
+            scenario.user_profile is None and life.false_sustain_h > 0.0,
             "SUSTAIN",
             f"SUSTAIN for {life.false_sustain_h:.1f} h with a battery that is not empty",
         ),
         (
-            scenario.wish is None and life.idle_days > 0,
+            scenario.user_profile is None and life.idle_days > 0,
             "no charge",
             f"on {life.idle_days} days of sun a battery with room was not charged",
         ),
@@ -170,20 +170,24 @@ def _life_violations(metrics: Metrics, scenario: Scenario) -> Iterator[Violation
             f"the BMS switched the loads off {empty_trips} times",
         ),
     )
-    yield from [Violation(name, text) for is_broken, name, text in findings if is_broken]
+    yield from [CriterionViolation(name, text) for is_broken, name, text in findings if is_broken]
 
 
-def _wish_violations(metrics: Metrics, wish: Wish) -> Iterator[Violation]:
+def _profile_violations(metrics: Metrics, user_profile: UserProfile) -> Iterator[CriterionViolation]:
     ends = (metrics.soc_end_percent, metrics.soc_end_percent)
     for bounds, found, when in (
-        (wish.soc_percent, metrics.soc_range_percent, "was"),
-        (wish.soc_end_percent, ends, "ended"),
+        (user_profile.soc_percent, metrics.soc_range_percent, "was"),
+        (user_profile.soc_end_percent, ends, "ended"),
     ):
         if not bounds[0] <= found[0] <= found[1] <= bounds[1]:
             span = " to ".join(f"{percent:.1f}" for percent in dict.fromkeys(found))
-            yield Violation("wish", f"SOC {when} at {span} %, asked for was {bounds[0]:.0f} to {bounds[1]:.0f} %")
-    if metrics.full_charges != wish.full_charges and wish.full_charges is not None:
-        yield Violation("wish", f"the battery became full {metrics.full_charges} times in place of {wish.full_charges}")
+            yield CriterionViolation(
+                "wish", f"SOC {when} at {span} %, asked for was {bounds[0]:.0f} to {bounds[1]:.0f} %"
+            )
+    if metrics.full_charges != user_profile.full_charges and user_profile.full_charges is not None:
+        yield CriterionViolation(
+            "wish", f"the battery became full {metrics.full_charges} times in place of {user_profile.full_charges}"
+        )
 
 
 def _after(days: float | None) -> str:

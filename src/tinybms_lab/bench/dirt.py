@@ -17,7 +17,7 @@ from tinybms_bridge.battery.snapshot import Cells, Snapshot, Temperatures
 __all__ = [
     "Dirt",
     "DirtPlayer",
-    "Field",
+    "DirtyField",
     "Frozen",
     "Outliers",
     "Replaced",
@@ -101,7 +101,7 @@ _CLOSE_S = 15.0
 """So long after its begin and its end a change is watched reading by reading."""
 
 
-class Field(Enum):
+class DirtyField(Enum):
     """What a reading can be replaced in."""
 
     SOC = "state of charge"
@@ -132,7 +132,7 @@ class Replaced:
 
     after_s: float
     for_s: float
-    field: Field
+    field: DirtyField
     value: float | None
     """None: the sensor is lost."""
 
@@ -232,12 +232,12 @@ def _with_outliers(dirt: Outliers, snapshot: Snapshot, reading: int, chance: Ran
     return replace(snapshot, cells=Cells(voltages_v, snapshot.cells.balancing, snapshot.cells.wanted), pack=pack)
 
 
-def _with_field(snapshot: Snapshot, field: Field, value: float | None) -> Snapshot:
-    if field is Field.SOC:
+def _with_field(snapshot: Snapshot, field: DirtyField, value: float | None) -> Snapshot:
+    if field is DirtyField.SOC:
         assert value is not None
         return replace(snapshot, pack=replace(snapshot.pack, soc_percent=value))
     old = snapshot.temperatures
-    first_c = value if field is Field.EXTERNAL_1 else old.external_1_c
-    second_c = value if field is Field.EXTERNAL_2 else old.external_2_c
-    board_c = value if field is Field.BOARD else old.internal_c
+    first_c = value if field is DirtyField.EXTERNAL_1 else old.external_1_c
+    second_c = value if field is DirtyField.EXTERNAL_2 else old.external_2_c
+    board_c = value if field is DirtyField.BOARD else old.internal_c
     return replace(snapshot, temperatures=Temperatures(board_c, first_c, second_c))

@@ -13,11 +13,11 @@ from tinybms_lab.bench.trace import Column, Run, Trace
 from tinybms_lab.bms.pack import PackCell
 from tinybms_lab.gx.devices import INVERTER_EFFICIENCY
 
-__all__ = ["Finding", "Ideal", "findings", "ideal_charge"]
+__all__ = ["FlowFinding", "Ideal", "findings", "ideal_charge"]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class FlowFinding:
     """What a run makes of a bound."""
 
     bound: str
@@ -34,18 +34,18 @@ class Finding:
         return found if self.kept else f"{found} ({self.outside_s:.0f} s outside)"
 
 
-def findings(run: Run) -> tuple[Finding, ...]:
+def findings(run: Run) -> tuple[FlowFinding, ...]:
     """Return what a run makes of the bounds of its scenario, in their order."""
     return tuple(_find(run, bound) for bound in run.scenario.bounds)
 
 
-def _find(run: Run, bound: Bound) -> Finding:
+def _find(run: Run, bound: Bound) -> FlowFinding:
     start_s = run.scenario.start_s
     rows = list(_rows(run.trace, bound.what, start_s + bound.from_s, start_s + bound.to_s))
     if bound.what.summed:
         total = sum(value for value, _ in rows)
         kept = bound.least <= total <= bound.most
-        return Finding(str(bound), total, bound.what.unit, 0.0 if kept else sum(step for _, step in rows), kept)
+        return FlowFinding(str(bound), total, bound.what.unit, 0.0 if kept else sum(step for _, step in rows), kept)
     longest_s = since_s = 0.0
     worst, worst_far = math.nan, -math.inf
     for value, step_s in rows:
@@ -54,7 +54,7 @@ def _find(run: Run, bound: Bound) -> Finding:
         longest_s = max(longest_s, since_s)
         if far > worst_far and not (far > 0.0 and since_s <= bound.for_s):
             worst, worst_far = value, far
-    return Finding(str(bound), worst, bound.what.unit, longest_s, longest_s <= bound.for_s + 1e-6)
+    return FlowFinding(str(bound), worst, bound.what.unit, longest_s, longest_s <= bound.for_s + 1e-6)
 
 
 def _far(bound: Bound, value: float) -> float:

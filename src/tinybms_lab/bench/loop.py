@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from tinybms_bridge.battery.limits import ChargeState
 from tinybms_bridge.battery.snapshot import Snapshot
 from tinybms_lab.bench.bms import BenchBms
-from tinybms_lab.bench.controllers import Bursts, Controller, Sent
+from tinybms_lab.bench.controllers import Bursts, Controller, SentLimits
 from tinybms_lab.bench.dirt import DirtPlayer, Sensors
 from tinybms_lab.bench.physics import lowest_anode_v
 from tinybms_lab.bench.scenario import FaultPlayer, Scenario
 from tinybms_lab.bench.trace import STATES, Run, Trace
 from tinybms_lab.bms.pack import PackCell
-from tinybms_lab.gx.devices import BatteryNow, Devices, Flow
+from tinybms_lab.gx.devices import BatterySource, Devices, PowerFlow
 from tinybms_lab.gx.dvcc import BMS_TIMEOUT_S, LOOP_S, Dvcc
 
-__all__ = ["Pace", "Simulation", "demands", "play", "spread_ah"]
+__all__ = ["Simulation", "StepSize", "demands", "play", "spread_ah"]
 
 
 def demands(snapshot: Snapshot, age_s: float) -> tuple[float, float]:
@@ -50,7 +50,7 @@ _NEAR_EMPTY_SHARE = 0.10
 _EDGE_OF_COLD_C = 1.0
 
 
-class Pace:
+class StepSize:
     """Watches a run and chooses the steps."""
 
     def __init__(self, scenario: Scenario) -> None:
@@ -83,7 +83,9 @@ class Pace:
             longest_s = max(min(longest_s, self._edge_s - _LEAD_S - now_s), scenario.step_s)
         return min(longest_s, left_s)
 
-    def observe(self, now_s: float, highest_v: float, lowest_v: float, coldest_c: float, sent: Sent | None) -> None:
+    def observe(
+        self, now_s: float, highest_v: float, lowest_v: float, coldest_c: float, sent: SentLimits | None
+    ) -> None:
         """Take the outcome of a step."""
         limits = None if sent is None else (sent.cvl_v, sent.state)
         if limits is None or limits != self._limits:
@@ -138,7 +140,7 @@ class Simulation:
         self._controller = controller
         self._faults = FaultPlayer(scenario)
         self._dirt = DirtPlayer(scenario.dirt, scenario.start_s, scenario.seed)
-        self._pace = Pace(scenario)
+        self._step_size = StepSize(scenario)
         self._failing = [odd for odd in battery.odd if odd.failing_per_h]
         self._open_v, self._ohms = self.pack.tangents()
         self._sample: Snapshot | None = None
@@ -146,16 +148,16 @@ class Simulation:
         self._arrived: Snapshot | None = None
         """What the line made of it."""
         self._bursts = Bursts()
-        self._decided: Sent | None = None
-        self._sent: Sent | None = None
+        self._decided: SentLimits | None = None
+        self._sent: SentLimits | None = None
         self.bms.observe(self.now_s, 0.0, self._open_v, 0.0, self.pack.temperatures_c)
 
     def run(self) -> Run:
         """Play the scenario to its end."""
         end_s = self.scenario.end_s - 1e-6
         while self.now_s < end_s:
-            self.step(self._pace.step_s(self.now_s, self._faults))
-        return Run(self.scenario, self._controller.name, self.trace, tuple(self.bms.judge.trips), self.bms.openings)
+            self.step(self._step_size.step_s(self.now_s, self._faults))
+        return Run(self.scenario, self._controller.name, self.trace, tuple(self.bms.monitor.trips), self.bms.openings)
 
     def step(self, dt_s: float) -> None:
         """Let ``dt_s`` seconds pass."""
@@ -163,7 +165,7 @@ class Simulation:
         weather = _Weather(self.scenario.sun.at(self.now_s), self.scenario.load.at(self.now_s))
         points = self.gx.step(self.now_s, self.devices.inverter_a)
         bms = self.bms
-        battery = BatteryNow(sum(self._open_v), sum(self._ohms), self.pack.current_a, bms.takes, bms.gives)
+        battery = BatterySource(sum(self._open_v), sum(self._ohms), self.pack.current_a, bms.takes, bms.gives)
         flow = self.devices.step(dt_s, battery, weather.sun_w, weather.load_w, points)
         current_a = bms.allowed_a(flow.battery_a + self._foreign_a())
         self._charge(dt_s, current_a)
@@ -171,7 +173,7 @@ class Simulation:
         cells_v = [v + current_a * ohm for v, ohm in zip(self._open_v, self._ohms, strict=True)]
         bms.observe(self.now_s, dt_s, cells_v, current_a, self.pack.temperatures_c, flow.offered_a)
         self._record(dt_s, weather, flow, cells_v)
-        self._pace.observe(self.now_s, max(cells_v), min(cells_v), min(self.pack.temperatures_c), self._sent)
+        self._step_size.observe(self.now_s, max(cells_v), min(cells_v), min(self.pack.temperatures_c), self._sent)
 
     def _communicate(self, dt_s: float) -> None:
         """Sample, decide, send: what was decided goes out with the next burst."""
@@ -200,7 +202,7 @@ class Simulation:
         self._sample = self.bms.sample(now_s)
         self._arrived = self._dirt.spoil(self._sample, now_s)
 
-    def _decide(self, now_s: float) -> Sent | None:
+    def _decide(self, now_s: float) -> SentLimits | None:
         if self._faults.bridge_down or self._faults.suspended:
             return None
         return self._controller.decide(self._arrived, (self.bms.max_charge_a, self.bms.max_discharge_a), now_s)
@@ -225,7 +227,7 @@ class Simulation:
             pack.cells[odd.index].resistance_factor += odd.failing_per_h * dt_s / 3600.0
         self._open_v, self._ohms = pack.tangents()
 
-    def _record(self, dt_s: float, weather: _Weather, flow: Flow, cells_v: list[float]) -> None:
+    def _record(self, dt_s: float, weather: _Weather, flow: PowerFlow, cells_v: list[float]) -> None:
         sent, temperatures_c = self._sent, self.pack.temperatures_c
         ccl_demand_a, dcl_demand_a = math.inf, math.inf
         if self._sample is not None:

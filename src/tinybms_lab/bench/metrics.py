@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from tinybms_bridge.battery.limits import ChargeState
 from tinybms_lab.bench.battery import least_cvl_v
 from tinybms_lab.bench.changes import Rise, ccl_rise, count_reversals, cvl_rise
-from tinybms_lab.bench.flows import Finding, Ideal, findings
+from tinybms_lab.bench.flows import FlowFinding, Ideal, findings
 from tinybms_lab.bench.lives import Life, live, most_within
-from tinybms_lab.bench.protections import Protection, Trip
+from tinybms_lab.bench.protections import Protection, ProtectionTrip
 from tinybms_lab.bench.trace import STATES, Column, Run, Trace
 
 __all__ = ["FROST_GRACE_S", "Metrics", "avoidable_trips", "longest_disobedience_s", "measure"]
@@ -40,7 +40,7 @@ def avoidable_trips(run: Run) -> dict[str, int]:
     return dict(counted)
 
 
-def _unavoidable(run: Run, trip: Trip) -> bool:
+def _unavoidable(run: Run, trip: ProtectionTrip) -> bool:
     if trip.protection in _ISLAND_ONLY:
         return run.scenario.system.island
     if trip.protection is Protection.COLD_CHARGE:
@@ -118,7 +118,7 @@ class Metrics:
     soc_end_percent: float
     full_charges: int
     """How often the battery became full."""
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[FlowFinding, ...] = ()
     """What flowed, beside the bounds of the scenario."""
     life: Life = field(default_factory=Life)
     """What it does to the battery in the long run."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from tinybms_bridge.errors import BridgeError
 from tinybms_lab.bench.criteria import CRITERIA
 from tinybms_lab.bench.report import HEADINGS, failures, flows, legend, lives, lives_legend, markdown, row
-from tinybms_lab.bench.runner import Outcome, Result
+from tinybms_lab.bench.runner import ScenarioOutcome, ScenarioResult
 from tinybms_lab.bench.scenarios import SCENARIOS
 from tinybms_lab.bench.trace import STATES, Column, Run
 
@@ -167,7 +167,7 @@ img { max-width: 100%; background: white; }
 """
 
 
-def page(results: Sequence[Result]) -> str:
+def page(results: Sequence[ScenarioResult]) -> str:
     """Return the page; it needs nothing else."""
     rows = "\n".join(_row(result, outcome) for result in results for outcome in result.outcomes)
     heads = "".join(f"<th>{html.escape(heading)}</th>" for heading in HEADINGS)
@@ -183,7 +183,7 @@ def page(results: Sequence[Result]) -> str:
     )
 
 
-def write(results: Sequence[Result], folder: Path) -> Path:
+def write(results: Sequence[ScenarioResult], folder: Path) -> Path:
     """Write ``index.html``, ``results.md`` and one PNG for each scenario; return the path of the page.
 
     Raises:
@@ -200,7 +200,7 @@ def write(results: Sequence[Result], folder: Path) -> Path:
     return index
 
 
-def _row(result: Result, outcome: Outcome) -> str:
+def _row(result: ScenarioResult, outcome: ScenarioOutcome) -> str:
     name, *values, judgement = row(outcome)
     link = html.escape(name)
     if result.plot is not None:
@@ -210,13 +210,13 @@ def _row(result: Result, outcome: Outcome) -> str:
     return f'<tr><td>{link}</td>{middle}<td class="{mark}">{html.escape(judgement)}</td></tr>'
 
 
-def _lives(results: Sequence[Result]) -> str:
+def _lives(results: Sequence[ScenarioResult]) -> str:
     """Return the table of ``lives``, and what its words mean."""
     table = _table(lives(results))
     return f"{table}<p>{html.escape(lives_legend())}</p>" if table else ""
 
 
-def _flows(results: Sequence[Result]) -> str:
+def _flows(results: Sequence[ScenarioResult]) -> str:
     """Return the table of ``report.flows``."""
     return _table(flows(results))
 
@@ -238,7 +238,7 @@ def _flow(value: str) -> str:
     return f"<td{mark}>{html.escape(told.strip('*`'))}</td>"
 
 
-def _picture(result: Result) -> str:
+def _picture(result: ScenarioResult) -> str:
     assert result.plot is not None
     name = html.escape(result.scenario)
     title = html.escape(SCENARIOS[result.scenario].title) if result.scenario in SCENARIOS else ""

@@ -14,10 +14,10 @@ from enum import Enum
 
 from tinybms_bridge.battery.snapshot import Ratings
 from tinybms_lab.bms.logic import ChargeControl, ChargePhase
-from tinybms_lab.bms.measurement import Measurement, Thresholds
+from tinybms_lab.bms.measurement import BmsThresholds, Measurement
 from tinybms_lab.bms.records import EventId
 
-__all__ = ["Judge", "ManualCharge", "Opening", "Protection", "Trip", "thresholds"]
+__all__ = ["ManualCharge", "Opening", "Protection", "ProtectionMonitor", "ProtectionTrip", "thresholds"]
 
 RECOVERY_S = 5.0
 """Register 332, default."""
@@ -52,14 +52,14 @@ class Protection(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Trip:
+class ProtectionTrip:
     """One protection that opened a switch."""
 
     time_s: float
     protection: Protection
 
 
-class Judge:
+class ProtectionMonitor:
     """Watches one pack.
 
     Args:
@@ -69,7 +69,7 @@ class Judge:
     """
 
     def __init__(self, ratings: Ratings, idle_a: float = 0.8) -> None:
-        self.trips: list[Trip] = []
+        self.trips: list[ProtectionTrip] = []
         self._ratings = ratings
         self._idle_a = idle_a
         self._clear_s: dict[Protection, float] = {}
@@ -104,7 +104,7 @@ class Judge:
         active = self._active(max(cells_v), min(cells_v), current_a, temperatures_c)
         for protection in active:
             if protection not in self._clear_s:
-                self.trips.append(Trip(now_s, protection))
+                self.trips.append(ProtectionTrip(now_s, protection))
             self._clear_s[protection] = 0.0
         for protection in [p for p in self._clear_s if p not in active]:
             self._clear_s[protection] += dt_s
@@ -137,10 +137,10 @@ class Opening:
     """True current that it cut."""
 
 
-def thresholds(ratings: Ratings, *, single_port: bool = False) -> Thresholds:
+def thresholds(ratings: Ratings, *, single_port: bool = False) -> BmsThresholds:
     """Return the settings that a charge, and balancing, follow."""
     assert ratings.early_balancing_cell_v is not None
-    return Thresholds(
+    return BmsThresholds(
         full_v=ratings.fully_charged_cell_v,
         empty_v=ratings.fully_discharged_cell_v,
         balance_above_v=ratings.early_balancing_cell_v,
@@ -160,7 +160,7 @@ class ManualCharge:
 
     """
 
-    def __init__(self, limits: Thresholds) -> None:
+    def __init__(self, limits: BmsThresholds) -> None:
         self.openings: list[Opening] = []
         self._limits = limits
         self._control = ChargeControl()

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from tinybms_bridge.battery.limits import ChargeState
 from tinybms_lab.bench.metrics import Metrics
-from tinybms_lab.bench.runner import Outcome, Result
+from tinybms_lab.bench.runner import ScenarioOutcome, ScenarioResult
 from tinybms_lab.bench.scenario import Bar
 from tinybms_lab.bench.scenarios import SCENARIOS
 
@@ -62,7 +62,7 @@ _WIDTH = 200
 """A narrower table would be unreadable; a terminal may wrap its lines instead."""
 
 
-def row(outcome: Outcome) -> tuple[str, ...]:
+def row(outcome: ScenarioOutcome) -> tuple[str, ...]:
     """Return the values of one row, in the order of ``HEADINGS``."""
     m = outcome.metrics
     return (
@@ -84,7 +84,7 @@ def row(outcome: Outcome) -> tuple[str, ...]:
     )
 
 
-def table(results: Sequence[Result]) -> Table:
+def table(results: Sequence[ScenarioResult]) -> Table:
     """Return the table for a terminal: two rows for a scenario, the engine's and the firmware's."""
     shown = Table(title="Charge control", header_style="bold", padding=(0, 1, 0, 0), pad_edge=False)
     for heading in HEADINGS:
@@ -100,7 +100,7 @@ def table(results: Sequence[Result]) -> Table:
     return shown
 
 
-def show(results: Sequence[Result], console: Console) -> None:
+def show(results: Sequence[ScenarioResult], console: Console) -> None:
     """Print the table, what its words mean, and what the engine does not hold."""
     console.width = max(console.width, _WIDTH)
     console.print(table(results))
@@ -112,12 +112,12 @@ def show(results: Sequence[Result], console: Console) -> None:
         console.print(line, style="red", highlight=False)
 
 
-def failures(results: Sequence[Result]) -> list[str]:
+def failures(results: Sequence[ScenarioResult]) -> list[str]:
     """Return a line for everything that the engine does not hold."""
     return [f"{result.scenario}: {violation.text}" for result in results for violation in result.engine.violations]
 
 
-def markdown(results: Sequence[Result]) -> str:
+def markdown(results: Sequence[ScenarioResult]) -> str:
     """Return the same as Markdown."""
     lines = ["| " + " | ".join(HEADINGS) + " |", "|" + "---|" * len(HEADINGS)]
     lines += ["| " + " | ".join(row(outcome)) + " |" for result in results for outcome in result.outcomes]
@@ -128,7 +128,7 @@ def markdown(results: Sequence[Result]) -> str:
     return "\n".join([*lines, "", legend(), "", *broken, "", *long_run, *comparison(results), "", *flows(results), ""])
 
 
-def comparison(results: Sequence[Result]) -> list[str]:
+def comparison(results: Sequence[ScenarioResult]) -> list[str]:
     """Return a short Markdown table of what was played with a baseline: engine / firmware in each column."""
     heads = ("Scenario", "Highest cell", "Turns of CVL in an hour; in all", "Sun lost", "SOC short", "To float")
     lines = [f"| {' | '.join((*heads, 'Protections tripped', 'Broken by the firmware'))} |", "|" + "---|" * 8]
@@ -162,7 +162,7 @@ def _trips(metrics: Metrics) -> str:
     return ", ".join(f"{count} {name}" for name, count in metrics.trips.items()) or "-"
 
 
-def flows(results: Sequence[Result]) -> list[str]:
+def flows(results: Sequence[ScenarioResult]) -> list[str]:
     """Return a Markdown table of what flowed beside what had to and what was allowed; empty without bounds.
 
     One row for a bound, one column for a controller; what is outside is bold.
@@ -195,7 +195,7 @@ def legend() -> str:
     )
 
 
-def document(results: Sequence[Result]) -> dict[str, object]:
+def document(results: Sequence[ScenarioResult]) -> dict[str, object]:
     """Return a JSON-ready document; what is infinite or never happened is null."""
     return {
         "scenarios": [
@@ -209,7 +209,7 @@ def document(results: Sequence[Result]) -> dict[str, object]:
     }
 
 
-def _record(outcome: Outcome) -> dict[str, object]:
+def _record(outcome: ScenarioOutcome) -> dict[str, object]:
     metrics = {name: _finite(value) for name, value in dataclasses.asdict(outcome.metrics).items()}
     broken = [dataclasses.asdict(violation) for violation in outcome.violations]
     return metrics | {"violations": broken, "took_s": outcome.took_s}
@@ -255,7 +255,7 @@ LIFE_HEADINGS = (
 _LONG_S = 24.0 * 3600.0
 
 
-def lived(results: Sequence[Result]) -> list[Result]:
+def lived(results: Sequence[ScenarioResult]) -> list[ScenarioResult]:
     """Return those that are about the long run: a day and more, or with a bar of their own."""
     return [result for result in results if result.simulated_s >= _LONG_S or _has_bar(result.scenario)]
 
@@ -283,7 +283,7 @@ def life_row(metrics: Metrics) -> tuple[str, ...]:
     )
 
 
-def lives_table(results: Sequence[Result]) -> Table:
+def lives_table(results: Sequence[ScenarioResult]) -> Table:
     """Return the table for a terminal: a row for each controller."""
     shown = Table(title="The long run", header_style="bold", padding=(0, 1, 0, 0), pad_edge=False)
     for heading in LIFE_HEADINGS:
@@ -295,7 +295,7 @@ def lives_table(results: Sequence[Result]) -> Table:
     return shown
 
 
-def lives(results: Sequence[Result]) -> list[str]:
+def lives(results: Sequence[ScenarioResult]) -> list[str]:
     """Return the same as the lines of a Markdown table; empty where nothing is about the long run."""
     chosen = lived(results)
     if not chosen:

@@ -7,7 +7,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 
 from tinybms_lab.bench.controllers import Controller, EngineController, FirmwareController, firmware_config
-from tinybms_lab.bench.criteria import Violation, violations
+from tinybms_lab.bench.criteria import CriterionViolation, violations
 from tinybms_lab.bench.flows import ideal_charge
 from tinybms_lab.bench.loop import play
 from tinybms_lab.bench.metrics import Metrics, measure
@@ -15,31 +15,31 @@ from tinybms_lab.bench.scenario import Scenario
 from tinybms_lab.bench.scenarios import SCENARIOS
 from tinybms_lab.bench.trace import Run
 
-__all__ = ["Outcome", "Result", "baseline_for", "engine_for", "play_all", "play_scenario", "play_with"]
+__all__ = ["ScenarioOutcome", "ScenarioResult", "baseline_for", "engine_for", "play_all", "play_scenario", "play_with"]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ScenarioOutcome:
     """One controller in one scenario."""
 
     metrics: Metrics
-    violations: tuple[Violation, ...]
+    violations: tuple[CriterionViolation, ...]
     took_s: float
     """Time that the simulation took."""
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class ScenarioResult:
     """One scenario."""
 
     scenario: str
-    engine: Outcome
-    baseline: Outcome | None = None
+    engine: ScenarioOutcome
+    baseline: ScenarioOutcome | None = None
     plot: bytes | None = None
     """PNG, when plots were asked for."""
 
     @property
-    def outcomes(self) -> tuple[Outcome, ...]:
+    def outcomes(self) -> tuple[ScenarioOutcome, ...]:
         """Both, where there are two."""
         return (self.engine,) if self.baseline is None else (self.engine, self.baseline)
 
@@ -59,7 +59,7 @@ def baseline_for(scenario: Scenario) -> Controller:
     return FirmwareController(firmware_config(scenario.battery.ratings()))
 
 
-def play_scenario(scenario: Scenario, *, baseline: bool = True, plot: bool = False) -> Result:
+def play_scenario(scenario: Scenario, *, baseline: bool = True, plot: bool = False) -> ScenarioResult:
     """Play a scenario with the engine and, if wanted, with the baseline; draw both if wanted."""
     controllers = [engine_for(scenario), *([baseline_for(scenario)] if baseline else [])]
     runs, outcomes = zip(*[_play(scenario, controller) for controller in controllers], strict=True)
@@ -68,10 +68,12 @@ def play_scenario(scenario: Scenario, *, baseline: bool = True, plot: bool = Fal
         from tinybms_lab.bench.plots import draw
 
         png = draw(runs)
-    return Result(scenario.name, outcomes[0], outcomes[1] if baseline else None, png)
+    return ScenarioResult(scenario.name, outcomes[0], outcomes[1] if baseline else None, png)
 
 
-def play_all(names: Sequence[str], *, baseline: bool = True, plot: bool = False, jobs: int = 1) -> Iterator[Result]:
+def play_all(
+    names: Sequence[str], *, baseline: bool = True, plot: bool = False, jobs: int = 1
+) -> Iterator[ScenarioResult]:
     """Yield the result of each scenario as soon as there is one; with ``jobs`` processes in any order."""
     if jobs <= 1 or len(names) <= 1:
         for name in names:
@@ -83,20 +85,20 @@ def play_all(names: Sequence[str], *, baseline: bool = True, plot: bool = False,
             yield done.result()
 
 
-def play_with(scenario: Scenario, controller: Controller) -> Outcome:
+def play_with(scenario: Scenario, controller: Controller) -> ScenarioOutcome:
     """Play a scenario with any controller."""
     return _play(scenario, controller)[1]
 
 
-def _play(scenario: Scenario, controller: Controller) -> tuple[Run, Outcome]:
+def _play(scenario: Scenario, controller: Controller) -> tuple[Run, ScenarioOutcome]:
     started_s = time.perf_counter()
     run = play(scenario, controller)
     took_s = time.perf_counter() - started_s
     metrics = measure(run, ideal_charge(scenario))
-    return run, Outcome(metrics, violations(metrics, scenario), took_s)
+    return run, ScenarioOutcome(metrics, violations(metrics, scenario), took_s)
 
 
-def _play_name(name: str, baseline: bool, plot: bool) -> Result:
+def _play_name(name: str, baseline: bool, plot: bool) -> ScenarioResult:
     return play_scenario(SCENARIOS[name], baseline=baseline, plot=plot)
 
 

@@ -14,7 +14,7 @@ from tinybms_lab.bench.dirt import Dirt, SensorPlan
 from tinybms_lab.bench.weather import ClearSky, Constant, Profile
 from tinybms_lab.gx.dvcc import SystemPlan
 
-__all__ = ["Bar", "Bound", "Fault", "FaultKind", "FaultPlayer", "ForeignSource", "Scenario", "What", "Wish"]
+__all__ = ["Bar", "Bound", "Fault", "FaultKind", "FaultPlayer", "ForeignSource", "Scenario", "UserProfile", "What"]
 
 _FIRST_S = 60.0
 """A run begins with the ramps of a start."""
@@ -121,7 +121,7 @@ class ForeignSource:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class UserProfile:
     """What the settings of a scenario ask for, as it has to show in the battery; true states of charge."""
 
     soc_percent: tuple[float, float] = (-math.inf, math.inf)
@@ -198,7 +198,7 @@ class Scenario:
     excused: tuple[str, ...] = ()
     """Names of violations that the engine cannot help here; the scenario says why."""
     bar: Bar = Bar()
-    wish: Wish | None = None
+    user_profile: UserProfile | None = None
     """What has to come of settings that are not the default; takes the place of ``most_short_percent``."""
 
     @property

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from tinybms_bridge.battery.limits import ChargeState
-from tinybms_lab.bench.protections import Opening, Trip
+from tinybms_lab.bench.protections import Opening, ProtectionTrip
 from tinybms_lab.bench.scenario import Scenario
 
 __all__ = ["STATES", "Column", "Run", "Trace"]
@@ -99,6 +99,6 @@ class Run:
     scenario: Scenario
     controller: str
     trace: Trace
-    trips: tuple[Trip, ...]
+    trips: tuple[ProtectionTrip, ...]
     openings: tuple[Opening, ...] = ()
     """Of the charger switch, without a protection."""

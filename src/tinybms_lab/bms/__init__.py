@@ -1,19 +1,19 @@
 """A TinyBMS made of software: device model, protocol server on a pseudo-terminal, faults."""
 
-from tinybms_lab.bms.chemistry import CHEMISTRIES, LFP, LI_ION, LTO, Chemistry
+from tinybms_lab.bms.chemistry import CHEMISTRIES, LFP, LI_ION, LTO, ChemistryModel
 from tinybms_lab.bms.device import BmsOptions, SimulatedBms
 from tinybms_lab.bms.dump import Dump, DumpDevice, load_dump, real_dump
+from tinybms_lab.bms.environment import BUILT_IN_PROFILES, CurrentProfile, Segment, parse_profile
 from tinybms_lab.bms.faults import FAULT_NAMES, FaultInjector, FaultPlan, parse_faults
-from tinybms_lab.bms.hardware import Switches
+from tinybms_lab.bms.hardware import SwitchStates
 from tinybms_lab.bms.line import Line
-from tinybms_lab.bms.pack import Cell, Pack
+from tinybms_lab.bms.pack import Cell, SimulatedPack
 from tinybms_lab.bms.records import EventId
 from tinybms_lab.bms.responder import Device, Outgoing, Responder, Terminals
-from tinybms_lab.bms.scenario import Scenario, Stage
+from tinybms_lab.bms.scenario import BmsScenario, Stage
 from tinybms_lab.bms.scenario_file import built_in_scenarios, load_scenario, parse_scenario
 from tinybms_lab.bms.server import PtyServer
 from tinybms_lab.bms.settings import OutOfRange
-from tinybms_lab.bms.surroundings import BUILT_IN_PROFILES, Profile, Segment, parse_profile
 from tinybms_lab.bms.variants import (
     FIRMWARES,
     HIGH_POWER,
@@ -21,9 +21,9 @@ from tinybms_lab.bms.variants import (
     BlockLength,
     CellOrder,
     EventOrder,
-    Habits,
     OffMap,
     PacketId,
+    Quirks,
 )
 
 __all__ = [
@@ -38,9 +38,11 @@ __all__ = [
     "LTO",
     "BlockLength",
     "BmsOptions",
+    "BmsScenario",
     "Cell",
     "CellOrder",
-    "Chemistry",
+    "ChemistryModel",
+    "CurrentProfile",
     "Device",
     "Dump",
     "DumpDevice",
@@ -48,21 +50,19 @@ __all__ = [
     "EventOrder",
     "FaultInjector",
     "FaultPlan",
-    "Habits",
     "Line",
     "OffMap",
     "OutOfRange",
     "Outgoing",
-    "Pack",
     "PacketId",
-    "Profile",
     "PtyServer",
+    "Quirks",
     "Responder",
-    "Scenario",
     "Segment",
     "SimulatedBms",
+    "SimulatedPack",
     "Stage",
-    "Switches",
+    "SwitchStates",
     "Terminals",
     "built_in_scenarios",
     "load_dump",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from types import MappingProxyType
 
-__all__ = ["CHEMISTRIES", "LFP", "LI_ION", "LTO", "CellSettings", "Chemistry", "MonotoneCurve"]
+__all__ = ["CHEMISTRIES", "LFP", "LI_ION", "LTO", "CellSettings", "ChemistryModel", "MonotoneCurve"]
 
 
 class MonotoneCurve:
@@ -117,7 +117,7 @@ class CellSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Chemistry:
+class ChemistryModel:
     """One kind of cell. Values that scale with size are given for a cell of 1 Ah."""
 
     name: str
@@ -148,7 +148,7 @@ class Chemistry:
         return min(volts, self.ceiling_v)
 
 
-LFP = Chemistry(
+LFP = ChemistryModel(
     name="lfp",
     ocv_points=(
         (0.00, 2.600), (0.02, 2.860), (0.05, 3.060), (0.10, 3.200), (0.15, 3.235), (0.20, 3.255), (0.30, 3.285),
@@ -163,7 +163,7 @@ LFP = Chemistry(
 )  # fmt: skip
 """Lithium iron phosphate: flat near 3.3 V, 3.65 V when full."""
 
-LI_ION = Chemistry(
+LI_ION = ChemistryModel(
     name="li-ion",
     ocv_points=(
         (0.00, 3.000), (0.02, 3.220), (0.05, 3.360), (0.10, 3.450), (0.20, 3.550), (0.30, 3.610), (0.40, 3.660),
@@ -177,7 +177,7 @@ LI_ION = Chemistry(
 )  # fmt: skip
 """Nickel manganese cobalt oxide: slopes from 3.0 V to 4.2 V."""
 
-LTO = Chemistry(
+LTO = ChemistryModel(
     name="lto",
     ocv_points=(
         (0.00, 1.800), (0.02, 1.920), (0.05, 2.020), (0.10, 2.110), (0.20, 2.170), (0.30, 2.210), (0.40, 2.240),
@@ -191,5 +191,5 @@ LTO = Chemistry(
 )  # fmt: skip
 """Lithium titanate: 1.8 V to 2.75 V, low resistance, charges in frost."""
 
-CHEMISTRIES: Mapping[str, Chemistry] = MappingProxyType({c.name: c for c in (LFP, LI_ION, LTO)})
+CHEMISTRIES: Mapping[str, ChemistryModel] = MappingProxyType({c.name: c for c in (LFP, LI_ION, LTO)})
 """Chemistry by the name used on the command line."""

@@ -2,9 +2,9 @@
 
 from abc import ABC, abstractmethod
 
+from tinybms_lab.bms.environment import Charger
 from tinybms_lab.bms.model import BatteryModel
 from tinybms_lab.bms.pack import PackCell
-from tinybms_lab.bms.surroundings import Charger
 
 __all__ = ["OutsideControl"]
 
@@ -27,7 +27,7 @@ class OutsideControl(ABC):
             ValueError: the current is not finite.
 
         """
-        self._settled().surroundings.drive(current_a)
+        self._settled().environment.drive(current_a)
 
     def connect_charger(self, current_a: float, voltage_v: float | None = None) -> None:
         """Connect a charger that gives ``current_a`` until the pack reaches ``voltage_v``.
@@ -38,15 +38,15 @@ class OutsideControl(ABC):
             ValueError: a value that is negative or not finite.
 
         """
-        self._settled().surroundings.connect_charger(Charger(current_a, voltage_v))
+        self._settled().environment.connect_charger(Charger(current_a, voltage_v))
 
     def disconnect_charger(self) -> None:
         """Take the charger away; a positive current that is driven from now on is regeneration."""
-        self._settled().surroundings.connect_charger(None)
+        self._settled().environment.connect_charger(None)
 
     def charger_follows_current(self) -> None:
         """Take each positive current for that of a charger again, as at the start."""
-        self._settled().surroundings.charger_follows_current()
+        self._settled().environment.charger_follows_current()
 
     def set_ambient_c(self, ambient_c: float) -> None:
         """Set the temperature of the room; cells and board follow slowly."""
@@ -96,7 +96,7 @@ class OutsideControl(ABC):
         """
         if sensor not in (1, 2):
             raise ValueError(f"external temperature sensors are 1 and 2, got {sensor}")
-        self._settled().surroundings.wiring.temperature_sensors[sensor - 1] = connected
+        self._settled().environment.wiring.temperature_sensors[sensor - 1] = connected
 
     def unplug_sensor(self, sensor: int) -> None:
         """Disconnect external temperature sensor 1 or 2. Raises as ``plug_sensor``."""
@@ -104,15 +104,15 @@ class OutsideControl(ABC):
 
     def plug_current_sensor(self, *, connected: bool = True) -> None:
         """Plug the external current sensor in, or pull it; the BMS looks for it only when it starts."""
-        self._settled().surroundings.wiring.external_current_sensor = connected
+        self._settled().environment.wiring.external_current_sensor = connected
 
     def set_ignition(self, on: bool) -> None:
         """Set the level of the ignition input; it matters where register 334 names one."""
-        self._settled().surroundings.wiring.ignition = on
+        self._settled().environment.wiring.ignition = on
 
     def stick_switches(self, *, load: bool = False, charger: bool = False) -> None:
         """Let switches conduct although they are off; in single-port mode ``load`` is the one switch."""
-        wiring = self._settled().surroundings.wiring
+        wiring = self._settled().environment.wiring
         wiring.stuck_load, wiring.stuck_charger = load, charger
 
     @abstractmethod
@@ -129,4 +129,4 @@ class OutsideControl(ABC):
         model = self._settled()
         if not 0 <= wire <= len(model.pack.cells):
             raise ValueError(f"sense wires are 0 to {len(model.pack.cells)}, got {wire}")
-        return model.surroundings.wiring.broken_wires
+        return model.environment.wiring.broken_wires

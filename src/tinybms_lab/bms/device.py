@@ -1,4 +1,4 @@
-"""The simulated BMS: what kind it is, and a battery model seen through the registers and the habits of a TinyBMS."""
+"""The simulated BMS: what kind it is, and a battery model seen through the registers and the quirks of a TinyBMS."""
 
 import math
 from collections import deque
@@ -7,20 +7,20 @@ from dataclasses import dataclass
 
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.tinybms.frames import Action, SettingsTable
-from tinybms_lab.bms.chemistry import LFP, Chemistry
+from tinybms_lab.bms.chemistry import LFP, ChemistryModel
 from tinybms_lab.bms.control import OutsideControl
-from tinybms_lab.bms.hardware import Switches
+from tinybms_lab.bms.environment import CurrentProfile, Environment, Wiring
+from tinybms_lab.bms.hardware import SwitchStates
 from tinybms_lab.bms.model import BatteryModel, live_words
-from tinybms_lab.bms.pack import Pack
-from tinybms_lab.bms.records import EventId, EventRing, ResetCause, WakeCause
+from tinybms_lab.bms.pack import SimulatedPack
+from tinybms_lab.bms.records import EventId, EventRing, SimulatedResetCause, SimulatedWakeCause
 from tinybms_lab.bms.settings import (
     SETTINGS_ADDRESS,
-    Hardware,
+    BoardHardware,
     OutOfRange,
     SettingsBlock,
     default_settings,
 )
-from tinybms_lab.bms.surroundings import Profile, Surroundings, Wiring
 from tinybms_lab.bms.timeline import Presence, Timeline
 from tinybms_lab.bms.variants import FIRMWARE_254, HIGH_POWER, Board, Firmware, OffMap, RegisterFile
 
@@ -32,7 +32,7 @@ _SERIAL = bytes.fromhex("53494D554C41544544000001")
 
 @dataclass(frozen=True, slots=True)
 class BmsOptions:
-    """What kind of BMS is simulated, and its habits where the documents leave a choice.
+    """What kind of BMS is simulated, and its quirks where the documents leave a choice.
 
     Raises:
         ValueError: a value out of its range.
@@ -96,19 +96,19 @@ class SimulatedBms(OutsideControl):
         chemistry: kind of cell, for the settings at delivery.
         capacity_ah: capacity set in register 306.
         profile: what charges and discharges the pack; None for nothing.
-        options: kind and habits of the BMS.
+        options: kind and quirks of the BMS.
         settings: raw registers that were set before the start, by address.
 
     """
 
     def __init__(
         self,
-        pack: Pack,
+        pack: SimulatedPack,
         clock: Clock,
         *,
-        chemistry: Chemistry = LFP,
+        chemistry: ChemistryModel = LFP,
         capacity_ah: float = 100.0,
-        profile: Profile | None = None,
+        profile: CurrentProfile | None = None,
         options: BmsOptions | None = None,
         settings: Mapping[int, int] | None = None,
     ) -> None:
@@ -138,12 +138,12 @@ class SimulatedBms(OutsideControl):
         cls,
         clock: Clock,
         *,
-        chemistry: Chemistry = LFP,
+        chemistry: ChemistryModel = LFP,
         cells: int = 16,
         capacity_ah: float = 100.0,
         soc: float = 0.6,
         ambient_c: float = 25.0,
-        profile: Profile | None = None,
+        profile: CurrentProfile | None = None,
         options: BmsOptions | None = None,
     ) -> "SimulatedBms":
         """Return a BMS with a pack of slightly unequal cells.
@@ -152,7 +152,7 @@ class SimulatedBms(OutsideControl):
             ValueError: an argument out of its range.
 
         """
-        pack = Pack.build(chemistry, cells, capacity_ah=capacity_ah, soc=soc, ambient_c=ambient_c)
+        pack = SimulatedPack.build(chemistry, cells, capacity_ah=capacity_ah, soc=soc, ambient_c=ambient_c)
         return cls(pack, clock, chemistry=chemistry, capacity_ah=capacity_ah, profile=profile, options=options)
 
     @property
@@ -168,7 +168,7 @@ class SimulatedBms(OutsideControl):
         return self._presence.silent
 
     @property
-    def switches(self) -> Switches:
+    def switches(self) -> SwitchStates:
         """The switches that are closed now."""
         self.refresh()
         presence = self._presence
@@ -211,7 +211,7 @@ class SimulatedBms(OutsideControl):
         was_asleep = self._presence.asleep
         heard = self._presence.hear()
         if was_asleep and not self._presence.asleep:
-            self._model.statistics.wake_cause = WakeCause.UART
+            self._model.statistics.wake_cause = SimulatedWakeCause.UART
         return heard
 
     def read(self, address: int, count: int) -> tuple[int, ...] | None:
@@ -232,7 +232,7 @@ class SimulatedBms(OutsideControl):
         if accepted:
             self._presence.be_busy(self.options.write_busy_s)
         if self._settings[_MODE] != mode:
-            self._timeline.restart(ResetCause.SOFTWARE_RESET, mode_changed=True)
+            self._timeline.restart(SimulatedResetCause.SOFTWARE_RESET, mode_changed=True)
         return accepted
 
     def act(self, action: Action) -> bool:
@@ -243,14 +243,14 @@ class SimulatedBms(OutsideControl):
         elif action is Action.CLEAR_STATISTICS:
             model.statistics.clear(self.lifetime_s)
         else:
-            self._timeline.restart(ResetCause.SOFTWARE_RESET)
+            self._timeline.restart(SimulatedResetCause.SOFTWARE_RESET)
         self._show_data()
         return True
 
     def crash(self) -> None:
         """Restart by the watchdog; see ``Device``."""
         self._settled()
-        self._timeline.restart(ResetCause.INDEPENDENT_WATCHDOG)
+        self._timeline.restart(SimulatedResetCause.INDEPENDENT_WATCHDOG)
 
     def settings_table(self, table: SettingsTable, count: int) -> tuple[int, ...]:
         """Return settings or their limits at present; see ``Device``."""
@@ -274,8 +274,8 @@ class SimulatedBms(OutsideControl):
         memory.patch(_LIVE, live_words(model.sample(self._lifetime_at(self._timeline.time_s))))
         memory.patch(_STATISTICS, model.statistics.words())
         memory.patch(_EVENTS, self._events.words())
-        external = model.senses.external_in_use
-        self._settings.hardware = Hardware(options.board, external)
+        external = model.circuit.external_in_use
+        self._settings.hardware = BoardHardware(options.board, external)
         memory.patch(_VERSION, options.firmware.version_words(options.board, options.serial, external_sensor=external))
 
     def _show_settings(self) -> None:
@@ -286,20 +286,22 @@ def _settings_block(delivered: Mapping[int, int], options: BmsOptions) -> Settin
     return SettingsBlock(
         delivered,
         options.firmware.masks,
-        hardware=Hardware(options.board, options.external_current_sensor),
+        hardware=BoardHardware(options.board, options.external_current_sensor),
         out_of_range=options.out_of_range,
         keeps_partial_writes=options.keeps_partial_writes,
     )
 
 
-def _battery(pack: Pack, settings: SettingsBlock, profile: Profile | None, options: BmsOptions) -> BatteryModel:
+def _battery(
+    pack: SimulatedPack, settings: SettingsBlock, profile: CurrentProfile | None, options: BmsOptions
+) -> BatteryModel:
     sensors = [number < options.external_sensors for number in range(2)]
     wiring = Wiring(sensors, external_current_sensor=options.external_current_sensor)
     return BatteryModel(
         pack,
         settings,
         options.board,
-        Surroundings(wiring, profile),
+        Environment(wiring, profile),
         firmware=options.firmware,
         warning_is_fault=options.warning_is_fault,
     )

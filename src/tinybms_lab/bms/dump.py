@@ -9,7 +9,7 @@ from typing import Any
 
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.tinybms.frames import Action, SettingsTable, from_u32, to_u32
-from tinybms_lab.bms.hardware import Switches
+from tinybms_lab.bms.hardware import SwitchStates
 from tinybms_lab.bms.settings import SETTINGS_ADDRESS, SettingsBlock
 from tinybms_lab.bms.timeline import Presence
 from tinybms_lab.bms.variants import REGISTER_COUNT, OffMap, RegisterFile
@@ -92,9 +92,9 @@ class DumpDevice:
         return self._presence.silent
 
     @property
-    def switches(self) -> Switches:
+    def switches(self) -> SwitchStates:
         """The load on and the charger off, as on a unit at rest; a dump does not tell."""
-        return Switches(load=True, charger=False)
+        return SwitchStates(load=True, charger=False)
 
     def refresh(self) -> None:
         """Let the lifetime counter go on; see ``Device``."""

@@ -4,37 +4,37 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tinybms_lab.bms.measurement import CurrentSensor, Measurement, Thresholds
-from tinybms_lab.bms.pack import Pack
-from tinybms_lab.bms.protections import Protection, SinglePort
+from tinybms_lab.bms.environment import Demand, Wiring
+from tinybms_lab.bms.measurement import BmsThresholds, CurrentSensor, Measurement
+from tinybms_lab.bms.pack import SimulatedPack
+from tinybms_lab.bms.protections import ProtectionRow, SinglePort
 from tinybms_lab.bms.records import EventId
-from tinybms_lab.bms.surroundings import Demand, Wiring
 from tinybms_lab.bms.variants import Board
 
-__all__ = ["ALL_OFF", "Flow", "Senses", "Switches", "conduct", "dual_port", "single_port"]
+__all__ = ["ALL_OFF", "MeasuringCircuit", "PackCurrent", "SwitchStates", "conduct", "dual_port", "single_port"]
 
 
 @dataclass(frozen=True, slots=True)
-class Switches:
+class SwitchStates:
     """Which switches are closed; in single-port mode both fields are the one switch."""
 
     load: bool
     charger: bool
 
 
-ALL_OFF = Switches(load=False, charger=False)
+ALL_OFF = SwitchStates(load=False, charger=False)
 """Nothing flows."""
 
 
-def dual_port(active: Iterable[Protection], limits: Thresholds, *, charge: bool) -> Switches:
+def dual_port(active: Iterable[ProtectionRow], limits: BmsThresholds, *, charge: bool) -> SwitchStates:
     """Return the switches of the dual-port mode; ``charge`` tells whether the course of the charge wants current."""
     rows = tuple(active)
-    return Switches(
+    return SwitchStates(
         load=all(row.load for row in rows), charger=charge and all(row.leaves_charger(limits) for row in rows)
     )
 
 
-def single_port(active: Iterable[Protection], *, charge_over: bool, load: bool, charger: bool) -> Switches:
+def single_port(active: Iterable[ProtectionRow], *, charge_over: bool, load: bool, charger: bool) -> SwitchStates:
     """Return the one switch of the single-port mode.
 
     Args:
@@ -52,11 +52,11 @@ def single_port(active: Iterable[Protection], *, charge_over: bool, load: bool, 
         on = on and load
     if SinglePort.CHARGE_ONLY in wishes:
         on = on and charger and not load
-    return Switches(load=on, charger=on)
+    return SwitchStates(load=on, charger=on)
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
+class PackCurrent:
     """What flows."""
 
     current_a: float
@@ -65,7 +65,7 @@ class Flow:
     """The switch that conducts more than the activity threshold although it is open."""
 
 
-def conduct(demand: Demand, switches: Switches, wiring: Wiring, limits: Thresholds) -> Flow:
+def conduct(demand: Demand, switches: SwitchStates, wiring: Wiring, limits: BmsThresholds) -> PackCurrent:
     """Return the part of the demand that closed and stuck switches let through."""
     paths = [
         (demand.charger_a, switches.charger, wiring.stuck_charger, EventId.CHARGER_SWITCH_STUCK),
@@ -81,7 +81,7 @@ def conduct(demand: Demand, switches: Switches, wiring: Wiring, limits: Threshol
             current_a += wanted_a
             if not closed and abs(wanted_a) > limits.idle_a:
                 culprit = event
-    return Flow(current_a, culprit)
+    return PackCurrent(current_a, culprit)
 
 
 _BOARD_TAU_S = 300.0
@@ -90,7 +90,7 @@ _BOARD_FULL_LOAD_WARMTH_C = 15.0
 _BLEEDER_WARMTH_C = 1.0
 
 
-class Senses:
+class MeasuringCircuit:
     """The inputs of the board.
 
     Args:
@@ -100,7 +100,7 @@ class Senses:
 
     """
 
-    def __init__(self, pack: Pack, wiring: Wiring, board: Board) -> None:
+    def __init__(self, pack: SimulatedPack, wiring: Wiring, board: Board) -> None:
         self.board_c = pack.ambient_c + _BOARD_OWN_WARMTH_C
         """Temperature of the board itself."""
         self.external_in_use = wiring.external_current_sensor
@@ -131,7 +131,7 @@ class Senses:
         return CurrentSensor.NOT_READY if plugged else CurrentSensor.LOST
 
     def measure(
-        self, demand: Demand, flow: Flow, limits: Thresholds, *, configured: int, soc_percent: float
+        self, demand: Demand, flow: PackCurrent, limits: BmsThresholds, *, configured: int, soc_percent: float
     ) -> Measurement:
         """Return the readings while ``flow`` flows; ``configured`` is the number of cells in register 307."""
         self.cells_v = self._wiring.readings_v(self._pack.cell_voltages_v)
@@ -161,7 +161,7 @@ class Senses:
         """Return the readings of as many cells as are configured, from the top; inputs without a cell read 0."""
         return ((0.0,) * (count - len(self.cells_v)) + self.cells_v)[-count:]
 
-    def _current_a(self, current_a: float, limits: Thresholds) -> float:
+    def _current_a(self, current_a: float, limits: BmsThresholds) -> float:
         if self.current_sensor is CurrentSensor.LOST:
             return 0.0
         inverted = self.external_in_use and limits.invert_external

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.tinybms.frames import START, to_float, to_u32
 from tinybms_lab.bms.faults import FaultInjector
-from tinybms_lab.bms.hardware import Switches
+from tinybms_lab.bms.hardware import SwitchStates
 from tinybms_lab.bms.responder import LATENCY_S, Device, Responder
-from tinybms_lab.bms.variants import Habits
+from tinybms_lab.bms.variants import Quirks
 
 __all__ = ["BAUDRATE", "BITS_PER_CHARACTER", "Broadcaster", "Line", "Wire", "ascii_line", "ca_v3_line", "soc_bar_bytes"]
 
@@ -164,7 +164,7 @@ def ca_v3_line(words: Sequence[int], capacity_ah: float) -> bytes:
     return _line(numbers)
 
 
-def ascii_line(words: Sequence[int], settings: Sequence[int], switches: Switches) -> bytes:
+def ascii_line(words: Sequence[int], settings: Sequence[int], switches: SwitchStates) -> bytes:
     """Return the ``KEY:value`` fields; the only place where a BMS tells the state of its switches."""
     fields = [
         f"BPV:{to_float(words[36], words[37]):.2f}",
@@ -192,7 +192,7 @@ def soc_bar_bytes(words: Sequence[int]) -> bytes:
     return bytes(byte if byte != START else START ^ 0xFF for byte in data)
 
 
-def _text(words: Sequence[int], settings: Sequence[int], switches: Switches) -> bytes:
+def _text(words: Sequence[int], settings: Sequence[int], switches: SwitchStates) -> bytes:
     match settings[43] & 0xFF:
         case 0:
             return ca_v3_line(words, settings[6] / 100.0)
@@ -236,7 +236,7 @@ class Line:
         baudrate: speed of the line.
         latency_s: time that the device takes to answer.
         chunk: bytes are delivered in groups of this many: None for as they come, 1 singly, 64 like a USB adapter.
-        habits: how the device speaks.
+        quirks: how the device speaks.
         faults: what goes wrong; its plan may be replaced at any time.
 
     Raises:
@@ -252,10 +252,10 @@ class Line:
         baudrate: int = BAUDRATE,
         latency_s: float = LATENCY_S,
         chunk: int | None = None,
-        habits: Habits | None = None,
+        quirks: Quirks | None = None,
         faults: FaultInjector | None = None,
     ) -> None:
-        self.responder = Responder(device, clock, latency_s=latency_s, habits=habits)
+        self.responder = Responder(device, clock, latency_s=latency_s, quirks=quirks)
         """Counts the requests."""
         self.faults = faults or FaultInjector()
         """What goes wrong."""

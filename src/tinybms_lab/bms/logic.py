@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from enum import Enum
 
 from tinybms_bridge.battery.snapshot import BmsStatus
-from tinybms_lab.bms.hardware import Switches, dual_port, single_port
-from tinybms_lab.bms.measurement import NEVER_S, Delay, Measurement, Thresholds
+from tinybms_lab.bms.hardware import SwitchStates, dual_port, single_port
+from tinybms_lab.bms.measurement import NEVER_S, BmsThresholds, Delay, Measurement
 from tinybms_lab.bms.protections import Protections
 from tinybms_lab.bms.records import EventId
 
@@ -19,7 +19,7 @@ __all__ = ["BmsLogic", "ChargeControl", "ChargePhase", "balancing_now", "balanci
 _BLEED_STRIDE = 3
 
 
-def balancing_wanted(voltages_v: Sequence[float], limits: Thresholds, *, over_voltage: bool = False) -> list[int]:
+def balancing_wanted(voltages_v: Sequence[float], limits: BmsThresholds, *, over_voltage: bool = False) -> list[int]:
     """Return the indexes (from 0) of the cells that should bleed, highest voltage first.
 
     Those above register 303 that stand more than register 308 over the lowest; in an over-voltage fault all above
@@ -109,7 +109,7 @@ class ChargeControl:
         return self.phase is ChargePhase.CHARGING or (not self.charger and now_s < self._off_due_s)
 
     def step(
-        self, measured: Measurement, limits: Thresholds, now_s: float, *, allowed: bool, unbalanced: bool
+        self, measured: Measurement, limits: BmsThresholds, now_s: float, *, allowed: bool, unbalanced: bool
     ) -> list[EventId]:
         """Take a measurement and return the events of the charge.
 
@@ -139,7 +139,7 @@ class ChargeControl:
             case _:
                 return self._rest(measured, limits)
 
-    def _lost(self, measured: Measurement, limits: Thresholds, now_s: float) -> bool:
+    def _lost(self, measured: Measurement, limits: BmsThresholds, now_s: float) -> bool:
         if not limits.internal_detection:
             return not measured.charger
         if self.phase is not ChargePhase.CHARGING:
@@ -149,7 +149,7 @@ class ChargeControl:
         patience_s = GONE_AFTER_S + (0.0 if self._flowed else limits.startup_s)
         return self._gone.ripe(not flowing, now_s, patience_s)
 
-    def _leave(self, limits: Thresholds, now_s: float) -> list[EventId]:
+    def _leave(self, limits: BmsThresholds, now_s: float) -> list[EventId]:
         was_on = self.phase is ChargePhase.CHARGING
         self._enter(ChargePhase.AWAY)
         self._spent = True
@@ -173,7 +173,7 @@ class ChargeControl:
         return [EventId.CHARGING_STARTED]
 
     def _charge(
-        self, measured: Measurement, limits: Thresholds, now_s: float, *, allowed: bool, unbalanced: bool
+        self, measured: Measurement, limits: BmsThresholds, now_s: float, *, allowed: bool, unbalanced: bool
     ) -> list[EventId]:
         if not allowed:
             self._enter(ChargePhase.FOUND)
@@ -195,7 +195,7 @@ class ChargeControl:
             self._pause.ripe(True, now_s, PAUSE_AT_LEAST_S)
         return []
 
-    def _starved(self, measured: Measurement, limits: Thresholds, *, at_full: bool) -> bool:
+    def _starved(self, measured: Measurement, limits: BmsThresholds, *, at_full: bool) -> bool:
         """Return whether the current has run out below the target, as seen by a BMS that is told of the charger."""
         return not limits.internal_detection and not at_full and measured.current_a < limits.finished_a
 
@@ -205,7 +205,7 @@ class ChargeControl:
             self._flowed = False
         return []
 
-    def _rest(self, measured: Measurement, limits: Thresholds) -> list[EventId]:
+    def _rest(self, measured: Measurement, limits: BmsThresholds) -> list[EventId]:
         level = limits.restart_percent
         if measured.lowest_v <= limits.empty_v or (level is not None and measured.soc_percent < level):
             return self._begin()
@@ -217,7 +217,7 @@ class ChargeControl:
             delay.reset()
 
 
-_AT_POWER_UP = Switches(load=True, charger=False)
+_AT_POWER_UP = SwitchStates(load=True, charger=False)
 
 
 class BmsLogic:
@@ -252,7 +252,7 @@ class BmsLogic:
         self.status = BmsStatus.IDLE
         self.wanted = self.bleeding = ()
 
-    def step(self, measured: Measurement, limits: Thresholds, now_s: float) -> list[EventId]:
+    def step(self, measured: Measurement, limits: BmsThresholds, now_s: float) -> list[EventId]:
         """Decide on a measurement at ``now_s`` and return the events."""
         events = self.protections.step(measured, limits, now_s, charging=self.charge.charger)
         over_voltage = EventId.OVER_VOLTAGE in self.protections.active
@@ -267,7 +267,7 @@ class BmsLogic:
         self.status = self._status(measured, limits)
         return events
 
-    def is_active(self, measured: Measurement, limits: Thresholds) -> bool:
+    def is_active(self, measured: Measurement, limits: BmsThresholds) -> bool:
         """Return whether something keeps the BMS awake (tinybms-protocol.md, 5.6)."""
         active = self.protections.active
         empty = EventId.UNDER_VOLTAGE in active or EventId.DISCHARGED in active
@@ -281,20 +281,20 @@ class BmsLogic:
     def _charges(self) -> bool:
         return self.charge.phase in (ChargePhase.CHARGING, ChargePhase.BALANCING)
 
-    def _charger_allowed(self, limits: Thresholds) -> bool:
+    def _charger_allowed(self, limits: BmsThresholds) -> bool:
         return all(row.leaves_charger(limits) for row in self.protections.active.values())
 
-    def _regenerates(self, measured: Measurement, limits: Thresholds) -> bool:
+    def _regenerates(self, measured: Measurement, limits: BmsThresholds) -> bool:
         return measured.current_a > 0.0 and not (self.charge.charger or limits.single_port)
 
-    def _switches(self, measured: Measurement, limits: Thresholds, now_s: float) -> Switches:
+    def _switches(self, measured: Measurement, limits: BmsThresholds, now_s: float) -> SwitchStates:
         active = self.protections.active.values()
         if not limits.single_port:
             return dual_port(active, limits, charge=self.charge.switched_on(now_s))
         over = self.charge.ended or self.charge.phase is ChargePhase.BALANCING
         return single_port(active, charge_over=over, load=measured.load, charger=measured.offered_a > 0.0)
 
-    def _status(self, measured: Measurement, limits: Thresholds) -> BmsStatus:
+    def _status(self, measured: Measurement, limits: BmsThresholds) -> BmsStatus:
         protections = self.protections
         if protections.fault or (protections.warning and self._warning_is_fault):
             return BmsStatus.FAULT

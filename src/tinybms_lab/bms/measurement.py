@@ -8,7 +8,7 @@ from enum import Enum
 from tinybms_lab.bms.records import EventId
 from tinybms_lab.bms.variants import Firmware
 
-__all__ = ["NEVER_S", "CurrentSensor", "Delay", "Measurement", "Thresholds"]
+__all__ = ["NEVER_S", "BmsThresholds", "CurrentSensor", "Delay", "Measurement"]
 
 
 class CurrentSensor(Enum):
@@ -76,7 +76,7 @@ _INTERNAL_DETECTION = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Thresholds:
+class BmsThresholds:
     """Settings of the BMS in units."""
 
     full_v: float
@@ -129,7 +129,7 @@ class Thresholds:
     """Register 329, bit 0."""
 
     @classmethod
-    def of(cls, settings: Mapping[int, int], idle_a: float, firmware: Firmware) -> "Thresholds":
+    def of(cls, settings: Mapping[int, int], idle_a: float, firmware: Firmware) -> "BmsThresholds":
         """Return the thresholds held by raw settings registers."""
         flags = settings[329]
         return cls(

@@ -1,17 +1,17 @@
-"""The battery behind the registers: pack, surroundings, counting and decisions, seen as registers 0 to 55."""
+"""The battery behind the registers: pack, environment, counting and decisions, seen as registers 0 to 55."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from tinybms_bridge.battery.snapshot import BmsStatus
 from tinybms_bridge.tinybms.frames import from_float, from_u32
-from tinybms_lab.bms.hardware import ALL_OFF, Flow, Senses, Switches, conduct
+from tinybms_lab.bms.environment import Demand, Environment
+from tinybms_lab.bms.hardware import ALL_OFF, MeasuringCircuit, PackCurrent, SwitchStates, conduct
 from tinybms_lab.bms.logic import BmsLogic
-from tinybms_lab.bms.measurement import Measurement, Thresholds
-from tinybms_lab.bms.pack import Pack
+from tinybms_lab.bms.measurement import BmsThresholds, Measurement
+from tinybms_lab.bms.pack import SimulatedPack
 from tinybms_lab.bms.records import EventId, Statistics
 from tinybms_lab.bms.settings import SettingsBlock
-from tinybms_lab.bms.surroundings import Demand, Surroundings
 from tinybms_lab.bms.variants import FIRMWARE_254, Board, Firmware
 
 __all__ = ["LIVE_WORDS", "BatteryModel", "FuelGauge", "Sample", "live_words"]
@@ -150,7 +150,7 @@ class BatteryModel:
         pack: the cells.
         settings: settings registers in force.
         board: power part of the BMS.
-        surroundings: what the BMS is wired to.
+        environment: what the BMS is wired to.
         firmware: which settings there are.
         warning_is_fault: register 50 says "fault" during a warning too.
 
@@ -158,17 +158,17 @@ class BatteryModel:
 
     def __init__(
         self,
-        pack: Pack,
+        pack: SimulatedPack,
         settings: SettingsBlock,
         board: Board,
-        surroundings: Surroundings,
+        environment: Environment,
         *,
         firmware: Firmware = FIRMWARE_254,
         warning_is_fault: bool = False,
     ) -> None:
         self.pack = pack
-        self.surroundings = surroundings
-        self.senses = Senses(pack, surroundings.wiring, board)
+        self.environment = environment
+        self.circuit = MeasuringCircuit(pack, environment.wiring, board)
         self.gauge = FuelGauge(pack.soc * 100.0)
         self.statistics = Statistics()
         self.logic = BmsLogic(warning_is_fault=warning_is_fault)
@@ -179,18 +179,18 @@ class BatteryModel:
         self._settings = settings
         self._board = board
         self._firmware = firmware
-        self._limits = Thresholds.of(settings, board.idle_current_a, firmware)
+        self._limits = BmsThresholds.of(settings, board.idle_current_a, firmware)
         self._limits_revision = settings.revision
         self._events: list[tuple[float, EventId]] = []
         self._demand = Demand()
-        self._measured = self._measure(self._demand, Flow(0.0))
+        self._measured = self._measure(self._demand, PackCurrent(0.0))
         self._decide()
 
     @property
-    def limits(self) -> Thresholds:
+    def limits(self) -> BmsThresholds:
         """Settings in units."""
         if self._limits_revision != self._settings.revision:
-            self._limits = Thresholds.of(self._settings, self._board.idle_current_a, self._firmware)
+            self._limits = BmsThresholds.of(self._settings, self._board.idle_current_a, self._firmware)
             self._limits_revision = self._settings.revision
         return self._limits
 
@@ -205,11 +205,11 @@ class BatteryModel:
         longest_s = max(_STEP_S, span_s / _MAX_STEPS)
         steps = 0
         while self.time_s < end_s - 1e-9:
-            demand = self.surroundings.demand(self.time_s, self.pack, self.limits.idle_a)
+            demand = self.environment.demand(self.time_s, self.pack, self.limits.idle_a)
             flow = conduct(
                 demand,
                 self.closed_switches(restarting=restarting, asleep=asleep),
-                self.surroundings.wiring,
+                self.environment.wiring,
                 self.limits,
             )
             dt_s = min(end_s - self.time_s, longest_s)
@@ -222,13 +222,13 @@ class BatteryModel:
 
     def restart(self) -> None:
         """Begin to decide anew, with the current sensor that is there."""
-        plugged = self.surroundings.wiring.external_current_sensor
-        if plugged is not self.senses.external_in_use:
+        plugged = self.environment.wiring.external_current_sensor
+        if plugged is not self.circuit.external_in_use:
             event = EventId.CURRENT_SENSOR_IN_USE if plugged else EventId.CURRENT_SENSOR_REMOVED
             self._events.append((self.time_s, event))
-        self.senses.external_in_use = plugged
+        self.circuit.external_in_use = plugged
         self.logic.restart()
-        self._measured = self._measure(Demand(), Flow(0.0))
+        self._measured = self._measure(Demand(), PackCurrent(0.0))
         self._decide()
 
     def take_events(self) -> list[tuple[float, EventId]]:
@@ -236,50 +236,50 @@ class BatteryModel:
         events, self._events = self._events, []
         return events
 
-    def closed_switches(self, *, restarting: bool, asleep: bool) -> Switches:
+    def closed_switches(self, *, restarting: bool, asleep: bool) -> SwitchStates:
         """Return the closed switches; asleep, a unit with an ignition input opens them all."""
         return ALL_OFF if restarting or (asleep and self.limits.ignition) else self.logic.switches
 
     def sample(self, lifetime_s: int) -> Sample:
         """Return what the BMS has measured and decided."""
         return Sample(
-            cells_v=self.senses.cells_v,
+            cells_v=self.circuit.cells_v,
             configured_cells=self._settings[307],
             current_a=self._measured.current_a,
             soc_percent=self.gauge.soc_percent,
             soh_percent=self.gauge.soh_percent,
             left_ah=self.gauge.left_ah(self._capacity_ah()),
             lifetime_s=lifetime_s,
-            internal_c=self.senses.board_c,
-            external_c=self.senses.external_c,
+            internal_c=self.circuit.board_c,
+            external_c=self.circuit.external_c,
             status=self.logic.status,
             balancing_wanted=self._wired(self.logic.wanted),
             balancing_now=self._wired(self.logic.bleeding),
         )
 
-    def _steady_for_s(self, demand: Demand, flow: Flow) -> float:
+    def _steady_for_s(self, demand: Demand, flow: PackCurrent) -> float:
         """Return for how long one step may last without crossing a moment at which something happens."""
         before, self._demand = self._demand, demand
         if abs(flow.current_a - self.pack.current_a) > _CHANGE_A or demand.differs(before, _CHANGE_A):
             return _STEP_AFTER_CHANGE_S
         decision_s = self.logic.due_s - self.time_s
-        return max(min(decision_s, self.surroundings.steady_for_s(self.time_s)), _SHORTEST_STEP_S)
+        return max(min(decision_s, self.environment.steady_for_s(self.time_s)), _SHORTEST_STEP_S)
 
-    def _step(self, dt_s: float, demand: Demand, flow: Flow) -> None:
+    def _step(self, dt_s: float, demand: Demand, flow: PackCurrent) -> None:
         """Let time pass for the cells, then read them."""
         bleeding = self._wired(self.logic.bleeding)
         self.pack.step(dt_s, flow.current_a, bleeding)
         self.time_s += dt_s
-        self.senses.warm(dt_s, flow.current_a, len(bleeding))
+        self.circuit.warm(dt_s, flow.current_a, len(bleeding))
         self._measured = measured = self._measure(demand, flow)
         self.gauge.count(measured.current_a, dt_s, self._capacity_ah(), self._settings[322])
         self.statistics.observe(measured.current_a, measured.cells_v, measured.external_c or (measured.board_c,))
         active = self.logic.is_active(measured, self.limits)
         self.quiet_s = 0.0 if active else self.quiet_s + dt_s
 
-    def _measure(self, demand: Demand, flow: Flow) -> Measurement:
+    def _measure(self, demand: Demand, flow: PackCurrent) -> Measurement:
         configured, soc_percent = self._settings[307], self.gauge.soc_percent
-        return self.senses.measure(demand, flow, self.limits, configured=configured, soc_percent=soc_percent)
+        return self.circuit.measure(demand, flow, self.limits, configured=configured, soc_percent=soc_percent)
 
     def _decide(self) -> None:
         for event in self.logic.step(self._measured, self.limits, self.time_s):

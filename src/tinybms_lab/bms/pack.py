@@ -5,9 +5,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tinybms_lab.bms.chemistry import Chemistry
+from tinybms_lab.bms.chemistry import ChemistryModel
 
-__all__ = ["BLEED_A", "Cell", "Pack", "PackCell", "warmed_c"]
+__all__ = ["BLEED_A", "Cell", "PackCell", "SimulatedPack", "warmed_c"]
 
 BLEED_A = 0.150
 """Balancing current per cell of a v2.2 board (tinybms-protocol.md, 5.5)."""
@@ -19,7 +19,7 @@ _GOLDEN_RATIO = 0.6180339887498949
 class PackCell(Protocol):
     """What a pack needs of a cell, whatever model is inside."""
 
-    chemistry: Chemistry
+    chemistry: ChemistryModel
     capacity_ah: float
     resistance_factor: float
     temperature_c: float
@@ -55,7 +55,7 @@ class PackCell(Protocol):
 class Cell:
     """One cell: what it is and what state it is in."""
 
-    chemistry: Chemistry
+    chemistry: ChemistryModel
     capacity_ah: float
     soc: float
     """State of charge, 0..1; may leave the range when the pack is abused."""
@@ -109,7 +109,7 @@ def warmed_c(temperature_c: float, dt_s: float, heat_w: float, heat_capacity_j_k
     return settled_c + (temperature_c - settled_c) * math.exp(-dt_s / _THERMAL_TAU_S)
 
 
-class Pack:
+class SimulatedPack:
     """Cells in series, cell 1 (lowest potential) first.
 
     Args:
@@ -138,7 +138,7 @@ class Pack:
     @classmethod
     def build(
         cls,
-        chemistry: Chemistry,
+        chemistry: ChemistryModel,
         count: int,
         *,
         capacity_ah: float = 100.0,
@@ -147,7 +147,7 @@ class Pack:
         soc_spread: float = 0.002,
         resistance_spread: float = 0.08,
         ambient_c: float = 25.0,
-    ) -> "Pack":
+    ) -> "SimulatedPack":
         """Return a rested pack whose cells differ by a fixed pattern, so that every run is alike.
 
         Args:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
-from tinybms_lab.bms.measurement import NEVER_S, CurrentSensor, Delay, Measurement, Thresholds
+from tinybms_lab.bms.measurement import NEVER_S, BmsThresholds, CurrentSensor, Delay, Measurement
 from tinybms_lab.bms.records import EventId
 
-__all__ = ["BOARD_LIMIT_C", "COLD_FAULT_C", "PROTECTIONS", "Protection", "Protections", "Recovery", "SinglePort"]
+__all__ = ["BOARD_LIMIT_C", "COLD_FAULT_C", "PROTECTIONS", "ProtectionRow", "Protections", "Recovery", "SinglePort"]
 
 
 BOARD_LIMIT_C = 90.0
@@ -20,7 +20,7 @@ BOARD_LIMIT_C = 90.0
 COLD_FAULT_C = -40.0
 """Fixed."""
 
-Condition: TypeAlias = Callable[[Measurement, Thresholds, bool], bool]
+Condition: TypeAlias = Callable[[Measurement, BmsThresholds, bool], bool]
 """Tells whether the readings trip a protection; the flag tells whether a charger was detected."""
 
 
@@ -46,12 +46,12 @@ class Recovery(Enum):
     """Only by a restart."""
 
 
-def _at_once(_measured: Measurement, _limits: Thresholds) -> float:
+def _at_once(_measured: Measurement, _limits: BmsThresholds) -> float:
     return 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Protection:
+class ProtectionRow:
     """One row of the manual's table; what stays on here, something else may still switch off."""
 
     event: EventId
@@ -65,55 +65,55 @@ class Protection:
     spares_external_charger: bool = False
     """The charger stays on unless the board's own transistors switch both load and charger."""
     single: SinglePort = SinglePort.OFF
-    delay_s: Callable[[Measurement, Thresholds], float] = _at_once
+    delay_s: Callable[[Measurement, BmsThresholds], float] = _at_once
     """For how long the condition must hold."""
     recovery: Recovery = Recovery.TIMED
     keeps_awake: bool = False
     after: EventId | None = None
     """A protection that has to end first."""
 
-    def leaves_charger(self, limits: Thresholds) -> bool:
+    def leaves_charger(self, limits: BmsThresholds) -> bool:
         """Return whether the charger stays on, in dual-port mode."""
         return self.charger or (self.spares_external_charger and not limits.two_fets)
 
 
-def _too_hot(measured: Measurement, limits: Thresholds, _charger: bool) -> bool:
+def _too_hot(measured: Measurement, limits: BmsThresholds, _charger: bool) -> bool:
     if not measured.external_c:
         return measured.board_c > limits.over_heat_c
     return max(measured.external_c) > limits.over_heat_c or measured.board_c > BOARD_LIMIT_C
 
 
-def _discharging_too_much(measured: Measurement, limits: Thresholds, _charger: bool) -> bool:
+def _discharging_too_much(measured: Measurement, limits: BmsThresholds, _charger: bool) -> bool:
     return -measured.current_a > min(limits.discharge_a, limits.peak_a)
 
 
-def _discharge_delay_s(measured: Measurement, limits: Thresholds) -> float:
+def _discharge_delay_s(measured: Measurement, limits: BmsThresholds) -> float:
     return 0.0 if -measured.current_a > limits.peak_a else limits.discharge_timeout_s
 
 
-def _charging_too_much(measured: Measurement, limits: Thresholds, charger: bool) -> bool:
+def _charging_too_much(measured: Measurement, limits: BmsThresholds, charger: bool) -> bool:
     return (charger or limits.single_port) and measured.current_a > limits.charge_a
 
 
-def _regenerating_too_much(measured: Measurement, limits: Thresholds, charger: bool) -> bool:
+def _regenerating_too_much(measured: Measurement, limits: BmsThresholds, charger: bool) -> bool:
     return not (charger or limits.single_port) and measured.current_a > limits.discharge_a
 
 
-def _stuck(event: EventId) -> Protection:
-    def trips(measured: Measurement, limits: Thresholds, _charger: bool) -> bool:
+def _stuck(event: EventId) -> ProtectionRow:
+    def trips(measured: Measurement, limits: BmsThresholds, _charger: bool) -> bool:
         return limits.diagnostics and measured.stuck is event
 
-    return Protection(event, None, trips, recovery=Recovery.RESTART)
+    return ProtectionRow(event, None, trips, recovery=Recovery.RESTART)
 
 
 _VOLTAGE = (
-    Protection(
+    ProtectionRow(
         EventId.UNDER_VOLTAGE,
         EventId.UNDER_VOLTAGE_OVER,
         lambda measured, limits, _: measured.lowest_v < limits.under_voltage_v,
         recovery=Recovery.CHARGER,
     ),
-    Protection(
+    ProtectionRow(
         EventId.DISCHARGED,
         EventId.DISCHARGED_OVER,
         lambda measured, limits, _: measured.lowest_v < limits.empty_v,
@@ -121,7 +121,7 @@ _VOLTAGE = (
         single=SinglePort.CHARGE_ONLY,
         after=EventId.UNDER_VOLTAGE,
     ),
-    Protection(
+    ProtectionRow(
         EventId.OVER_VOLTAGE,
         EventId.OVER_VOLTAGE_OVER,
         lambda measured, limits, _: measured.highest_v > limits.over_voltage_v,
@@ -132,13 +132,13 @@ _VOLTAGE = (
 )
 
 _TEMPERATURE = (
-    Protection(EventId.OVER_HEAT, EventId.OVER_HEAT_OVER, _too_hot),
-    Protection(
+    ProtectionRow(EventId.OVER_HEAT, EventId.OVER_HEAT_OVER, _too_hot),
+    ProtectionRow(
         EventId.TOO_COLD,
         EventId.TOO_COLD_OVER,
         lambda measured, _limits, _: measured.coldest_c < COLD_FAULT_C,
     ),
-    Protection(
+    ProtectionRow(
         EventId.TOO_COLD_TO_CHARGE,
         EventId.TOO_COLD_TO_CHARGE_OVER,
         lambda measured, limits, _: measured.coldest_c < limits.cold_c,
@@ -149,7 +149,7 @@ _TEMPERATURE = (
 )
 
 _CURRENT = (
-    Protection(
+    ProtectionRow(
         EventId.DISCHARGE_OVER_CURRENT,
         EventId.DISCHARGE_OVER_CURRENT_OVER,
         _discharging_too_much,
@@ -157,14 +157,14 @@ _CURRENT = (
         delay_s=_discharge_delay_s,
         keeps_awake=True,
     ),
-    Protection(
+    ProtectionRow(
         EventId.CHARGE_OVER_CURRENT,
         EventId.CHARGE_OVER_CURRENT_OVER,
         _charging_too_much,
         load=True,
         keeps_awake=True,
     ),
-    Protection(
+    ProtectionRow(
         EventId.REGENERATION_OVER_CURRENT,
         EventId.REGENERATION_OVER_CURRENT_OVER,
         _regenerating_too_much,
@@ -176,13 +176,13 @@ _HARDWARE = (
     _stuck(EventId.CHARGER_SWITCH_STUCK),
     _stuck(EventId.LOAD_SWITCH_STUCK),
     _stuck(EventId.PORT_SWITCH_STUCK),
-    Protection(
+    ProtectionRow(
         EventId.CURRENT_SENSOR_LOST,
         EventId.CURRENT_SENSOR_IN_USE,
         lambda measured, _limits, _: measured.sensor is CurrentSensor.LOST,
         recovery=Recovery.AT_ONCE,
     ),
-    Protection(
+    ProtectionRow(
         EventId.CURRENT_SENSOR_NOT_READY,
         None,
         lambda measured, _limits, _: measured.sensor is CurrentSensor.NOT_READY,
@@ -194,7 +194,7 @@ _HARDWARE = (
 )
 """The manual gives no switch states for stuck switches and for a sensor that is not ready; these are choices."""
 
-PROTECTIONS: tuple[Protection, ...] = _VOLTAGE + _TEMPERATURE + _CURRENT + _HARDWARE
+PROTECTIONS: tuple[ProtectionRow, ...] = _VOLTAGE + _TEMPERATURE + _CURRENT + _HARDWARE
 """Each protection once; one that has to end before another stands before it."""
 
 
@@ -202,13 +202,13 @@ class Protections:
     """Follows every protection by itself; several may be active at once (firmware 2.3.236 and later)."""
 
     def __init__(self) -> None:
-        self._active: dict[EventId, Protection] = {}
+        self._active: dict[EventId, ProtectionRow] = {}
         self._delays = {row.event: Delay() for row in PROTECTIONS}
         self._charger = False
         self._ignition = True
 
     @property
-    def active(self) -> Mapping[EventId, Protection]:
+    def active(self) -> Mapping[EventId, ProtectionRow]:
         """The active protections by the event that began them."""
         return self._active
 
@@ -233,7 +233,7 @@ class Protections:
         for delay in self._delays.values():
             delay.reset()
 
-    def step(self, measured: Measurement, limits: Thresholds, now_s: float, *, charging: bool) -> list[EventId]:
+    def step(self, measured: Measurement, limits: BmsThresholds, now_s: float, *, charging: bool) -> list[EventId]:
         """Take a measurement and return the events of protections that begin or end.
 
         Args:
@@ -261,7 +261,14 @@ class Protections:
         return events
 
     def _ends(
-        self, row: Protection, trips: bool, measured: Measurement, limits: Thresholds, now_s: float, *, arrived: bool
+        self,
+        row: ProtectionRow,
+        trips: bool,
+        measured: Measurement,
+        limits: BmsThresholds,
+        now_s: float,
+        *,
+        arrived: bool,
     ) -> bool:
         gone = not trips and row.after not in self._active
         match row.recovery:

@@ -8,7 +8,16 @@ from types import MappingProxyType
 
 from tinybms_bridge.tinybms.frames import EventEntry, from_u32
 
-__all__ = ["EVENT_SLOTS", "EventId", "EventRing", "ResetCause", "Statistics", "WakeCause", "entries_in", "newest_first"]
+__all__ = [
+    "EVENT_SLOTS",
+    "EventId",
+    "EventRing",
+    "SimulatedResetCause",
+    "SimulatedWakeCause",
+    "Statistics",
+    "entries_in",
+    "newest_first",
+]
 
 
 EVENT_SLOTS = 49
@@ -116,7 +125,7 @@ def newest_first(entries: Iterable[EventEntry], now_s: int) -> list[EventEntry]:
     return [entry for _, entry in sorted(newest_first, key=lambda aged: aged[0])]
 
 
-class ResetCause(IntEnum):
+class SimulatedResetCause(IntEnum):
     """Low byte of register 114, as far as the simulator causes it."""
 
     INDEPENDENT_WATCHDOG = 3
@@ -124,7 +133,7 @@ class ResetCause(IntEnum):
     POWER_ON = 5
 
 
-class WakeCause(IntEnum):
+class SimulatedWakeCause(IntEnum):
     """High byte of register 114."""
 
     CHARGER_CONNECTED = 0
@@ -149,8 +158,8 @@ class Statistics:
     full_charge_count: int = 0
     min_temperature_c: float | None = None
     max_temperature_c: float | None = None
-    reset_cause: ResetCause = ResetCause.POWER_ON
-    wake_cause: WakeCause = WakeCause.CHARGER_CONNECTED
+    reset_cause: SimulatedResetCause = SimulatedResetCause.POWER_ON
+    wake_cause: SimulatedWakeCause = SimulatedWakeCause.CHARGER_CONNECTED
     cleared_at_s: int = 0
     """Lifetime counter at the last clearing."""
 

@@ -40,9 +40,9 @@ from tinybms_bridge.tinybms.frames import (
     to_float,
     to_u32,
 )
-from tinybms_lab.bms.hardware import Switches
+from tinybms_lab.bms.hardware import SwitchStates
 from tinybms_lab.bms.records import EVENT_SLOTS, entries_in, newest_first
-from tinybms_lab.bms.variants import BlockLength, CellOrder, EventOrder, Habits, PacketId
+from tinybms_lab.bms.variants import BlockLength, CellOrder, EventOrder, PacketId, Quirks
 
 __all__ = ["LATENCY_S", "PARTIAL_TIMEOUT_S", "Device", "Outgoing", "Responder", "Terminals", "answer"]
 
@@ -56,7 +56,7 @@ class Device(Protocol):
         ...
 
     @property
-    def switches(self) -> Switches:
+    def switches(self) -> SwitchStates:
         """Its switches, which only its broadcast text tells."""
         ...
 
@@ -103,15 +103,15 @@ class Terminals(Protocol):
 
 
 _COMMAND_ERROR = 0
-_USUAL = Habits()
+_USUAL = Quirks()
 
 
-def answer(device: Device, request: Request, habits: Habits = _USUAL) -> Reply:
+def answer(device: Device, request: Request, quirks: Quirks = _USUAL) -> Reply:
     """Return what ``device`` answers; a NACK with code 0 for what it refuses."""
     match request:
         case ReadModbus() | ReadBlock() | ReadList():
             reply = _read(device, request)
-        case WriteBlock() if not _takes_length(request, habits):
+        case WriteBlock() if not _takes_length(request, quirks):
             reply = None
         case WriteBlock() | WriteList() | WriteModbus():
             reply = _write(device, request)
@@ -120,7 +120,7 @@ def answer(device: Device, request: Request, habits: Habits = _USUAL) -> Reply:
         case ActionRequest(action=action):
             reply = Ack(Command.ACTION) if device.act(action) else None
         case SimpleRequest(command=command):
-            reply = _SIMPLE[command](device, habits)
+            reply = _SIMPLE[command](device, quirks)
     return reply or Nack(request.command, _COMMAND_ERROR)
 
 
@@ -146,10 +146,10 @@ def _write(device: Device, request: WriteBlock | WriteList | WriteModbus) -> Rep
     return Ack(request.command)
 
 
-def _takes_length(request: WriteBlock, habits: Habits) -> bool:
-    if habits.block_length is BlockLength.EITHER:
+def _takes_length(request: WriteBlock, quirks: Quirks) -> bool:
+    if quirks.block_length is BlockLength.EITHER:
         return True
-    return request.count_address_bytes is (habits.block_length is BlockLength.WITH_ADDRESS)
+    return request.count_address_bytes is (quirks.block_length is BlockLength.WITH_ADDRESS)
 
 
 def _words(device: Device, address: int, count: int) -> tuple[int, ...]:
@@ -176,11 +176,11 @@ def _float(device: Device, address: int) -> float:
     return to_float(*_words(device, address, 2))
 
 
-def _events(device: Device, habits: Habits, *, newest_only: bool) -> Events:
+def _events(device: Device, quirks: Quirks, *, newest_only: bool) -> Events:
     now_s = _long(device, 32)
     slots = entries_in(_words(device, 200, 2 * EVENT_SLOTS))
-    kept = newest_first(slots, now_s)[: habits.newest_count] if newest_only else newest_first(slots, now_s)
-    order = habits.newest_order if newest_only else habits.all_order
+    kept = newest_first(slots, now_s)[: quirks.newest_count] if newest_only else newest_first(slots, now_s)
+    order = quirks.newest_order if newest_only else quirks.all_order
     if order is EventOrder.SLOT:
         kept = [entry for entry in slots if any(entry is other for other in kept)]
     elif order is EventOrder.OLDEST_FIRST:
@@ -188,41 +188,41 @@ def _events(device: Device, habits: Habits, *, newest_only: bool) -> Events:
     return Events(newest_only, now_s, tuple(kept))
 
 
-def _newest_events(device: Device, habits: Habits) -> Events:
-    return _events(device, habits, newest_only=True)
+def _newest_events(device: Device, quirks: Quirks) -> Events:
+    return _events(device, quirks, newest_only=True)
 
 
-def _all_events(device: Device, habits: Habits) -> Events:
-    return _events(device, habits, newest_only=False)
+def _all_events(device: Device, quirks: Quirks) -> Events:
+    return _events(device, quirks, newest_only=False)
 
 
-def _temperatures(device: Device, _habits: Habits) -> TemperatureValues:
+def _temperatures(device: Device, _quirks: Quirks) -> TemperatureValues:
     internal, external_1, external_2 = (_signed(_word(device, address)) for address in (48, 42, 43))
     return TemperatureValues(internal, external_1, external_2)
 
 
-def _cells(device: Device, habits: Habits) -> CellValues:
+def _cells(device: Device, quirks: Quirks) -> CellValues:
     """Return the configured cells."""
     cells = min(max(_word(device, 307), 0), 16)
     values = _words(device, 16 - cells, cells)
-    return CellValues(values if habits.cell_order is CellOrder.LOWEST_FIRST else values[::-1])
+    return CellValues(values if quirks.cell_order is CellOrder.LOWEST_FIRST else values[::-1])
 
 
-def _version(device: Device, _habits: Habits) -> Version:
+def _version(device: Device, _quirks: Quirks) -> Version:
     hardware, public, internal = _words(device, 500, 3)
     return Version(hardware & 0xFF, hardware >> 8, public & 0xFF, internal)
 
 
-def _extended_version(device: Device, _habits: Habits) -> ExtendedVersion:
+def _extended_version(device: Device, _quirks: Quirks) -> ExtendedVersion:
     hardware, public, internal, bootloader = _words(device, 500, 4)
     return ExtendedVersion(hardware & 0xFF, hardware >> 8, public & 0xFF, internal, bootloader & 0xFF, bootloader >> 8)
 
 
-def _trip(device: Device, _habits: Habits) -> Trip:
+def _trip(device: Device, _quirks: Quirks) -> Trip:
     return Trip(_float(device, 54), _word(device, 44), _long(device, 34))
 
 
-_Answer: TypeAlias = Callable[[Device, Habits], Reply]
+_Answer: TypeAlias = Callable[[Device, Quirks], Reply]
 
 _SIMPLE: dict[Command, _Answer] = {
     Command.EVENTS_NEWEST: _newest_events,
@@ -272,12 +272,12 @@ class Responder:
         device: what is asked.
         clock: source of time.
         latency_s: time that the device takes to answer.
-        habits: how the device speaks.
+        quirks: how the device speaks.
 
     """
 
     def __init__(
-        self, device: Device, clock: Clock, *, latency_s: float = LATENCY_S, habits: Habits | None = None
+        self, device: Device, clock: Clock, *, latency_s: float = LATENCY_S, quirks: Quirks | None = None
     ) -> None:
         self.requests = 0
         """Frames received, bad ones and those lost on a sleeping device included."""
@@ -288,7 +288,7 @@ class Responder:
         self._device = device
         self._clock = clock
         self._latency_s = latency_s
-        self._habits = habits or Habits()
+        self._quirks = quirks or Quirks()
         self._framer = RequestFramer()
         self._fed_s = clock.monotonic()
 
@@ -313,11 +313,11 @@ class Responder:
         if isinstance(request, BadRequest):
             reply: Reply = Nack(request.command, request.code)
         else:
-            reply = answer(self._device, request, self._habits)
+            reply = answer(self._device, request, self._quirks)
         self.refused += isinstance(reply, Nack)
         return Outgoing(self._latency_s, self._encode(reply))
 
     def _encode(self, reply: Reply) -> tuple[bytes, ...]:
         if isinstance(reply, Registers | RegisterPairs):
-            return reply.encode(count_down=self._habits.packet_id is PacketId.LEFT)
+            return reply.encode(count_down=self._quirks.packet_id is PacketId.LEFT)
         return reply.encode()

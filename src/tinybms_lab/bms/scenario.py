@@ -11,10 +11,11 @@ from typing_extensions import TypedDict  # pydantic, which brings it, takes no o
 
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.tinybms.frames import Action
-from tinybms_lab.bms.chemistry import CHEMISTRIES, LFP, Chemistry
+from tinybms_lab.bms.chemistry import CHEMISTRIES, LFP, ChemistryModel
 from tinybms_lab.bms.device import BmsOptions, SimulatedBms
+from tinybms_lab.bms.environment import Charger
 from tinybms_lab.bms.faults import FaultInjector
-from tinybms_lab.bms.pack import Pack
+from tinybms_lab.bms.pack import SimulatedPack
 from tinybms_lab.bms.records import EventId
 from tinybms_lab.bms.scenario_values import (
     Cells,
@@ -30,7 +31,6 @@ from tinybms_lab.bms.scenario_values import (
     Within,
 )
 from tinybms_lab.bms.settings import OutOfRange, default_settings
-from tinybms_lab.bms.surroundings import Charger
 from tinybms_lab.bms.variants import (
     FIRMWARES,
     HIGH_POWER,
@@ -40,12 +40,12 @@ from tinybms_lab.bms.variants import (
     CellOrder,
     EventOrder,
     Firmware,
-    Habits,
     OffMap,
     PacketId,
+    Quirks,
 )
 
-__all__ = ["BmsTable", "LineTable", "PackPlan", "Scenario", "Stage", "StepTable", "play_step"]
+__all__ = ["BmsScenario", "BmsTable", "LineTable", "PackPlan", "Stage", "StepTable", "play_step"]
 
 _STRICT = ConfigDict(strict=True, extra="forbid", frozen=True, arbitrary_types_allowed=True)
 _USUAL_RATE = 0.3
@@ -75,7 +75,7 @@ class PackPlan(BaseModel):
 
     model_config = _STRICT
 
-    chemistry: Annotated[Chemistry, Choice(CHEMISTRIES)] = LFP
+    chemistry: Annotated[ChemistryModel, Choice(CHEMISTRIES)] = LFP
     cells: Annotated[int, Within(4, 16)] = 16
     capacity_ah: Annotated[float, Within(0.1, 655)] = 100.0
     soc: Annotated[float, Within(0, 100, scale=0.01)] = 0.6
@@ -84,10 +84,10 @@ class PackPlan(BaseModel):
     soc_spread: Annotated[float, Within(0, 50, scale=0.01)] = 0.002
     resistance_spread: Annotated[float, Within(0, 90, scale=0.01)] = 0.08
 
-    def build(self) -> Pack:
+    def build(self) -> SimulatedPack:
         """Return the pack."""
         plan = dict(self)
-        return Pack.build(plan.pop("chemistry"), plan.pop("cells"), **plan)
+        return SimulatedPack.build(plan.pop("chemistry"), plan.pop("cells"), **plan)
 
 
 @with_config(_STRICT)
@@ -111,7 +111,7 @@ class BmsTable(TypedDict, total=False):
 
 @with_config(_STRICT)
 class LineTable(TypedDict, total=False):
-    """Fields of ``Habits``, and ``chunk``, a property of the line."""
+    """Fields of ``Quirks``, and ``chunk``, a property of the line."""
 
     block_length: Annotated[BlockLength, Choice(_names(BlockLength))]
     cell_order: Annotated[CellOrder, Choice(_names(CellOrder))]
@@ -158,14 +158,14 @@ def _in_order(value: object, check: ValidatorFunctionWrapHandler) -> dict[str, A
     return {key: checked[key] for key in value}
 
 
-class Scenario(BaseModel):
+class BmsScenario(BaseModel):
     """What is simulated, and what happens to it. ``name`` comes with the context of the validation."""
 
     model_config = _STRICT
 
     title: Text
     duration_s: Duration = Field(alias="duration")
-    """Pack time after which nothing more is to be seen."""
+    """Time after which nothing more is to be seen."""
     ends_with: Annotated[tuple[EventId, ...], Choices({event.name.lower(): event for event in EventId})] = ()
     """Events that occur in this order until the end, others in between."""
     pack: PackPlan = Field(default_factory=PackPlan)
@@ -186,9 +186,9 @@ class Scenario(BaseModel):
         return self._name
 
     @property
-    def habits(self) -> Habits:
+    def quirks(self) -> Quirks:
         """How the unit speaks."""
-        return Habits(**{key: value for key, value in self.line.items() if key != "chunk"})  # type: ignore[arg-type]
+        return Quirks(**{key: value for key, value in self.line.items() if key != "chunk"})  # type: ignore[arg-type]
 
     @property
     def chunk(self) -> int | None:

@@ -13,15 +13,15 @@ from pydantic_core import ErrorDetails
 from tinybms_bridge.errors import ConfigError, ConfigProblem
 from tinybms_bridge.suggestions import did_you_mean
 from tinybms_lab.bms.device import BmsOptions
-from tinybms_lab.bms.scenario import BmsTable, LineTable, PackPlan, Scenario, StepTable
-from tinybms_lab.bms.settings import Hardware, setting_range
+from tinybms_lab.bms.scenario import BmsScenario, BmsTable, LineTable, PackPlan, StepTable
+from tinybms_lab.bms.settings import BoardHardware, setting_range
 
 __all__ = ["built_in_scenarios", "line_of", "load_scenario", "parse_scenario"]
 
 _STEP = "step"
 _HEADER = re.compile(r"\s*\[+\s*([\w.-]+)\s*\]+")
 _KEYS: Mapping[str, tuple[str, ...]] = {
-    "": tuple(field.alias or name for name, field in Scenario.model_fields.items()),
+    "": tuple(field.alias or name for name, field in BmsScenario.model_fields.items()),
     "pack": tuple(PackPlan.model_fields),
     "bms": tuple(BmsTable.__annotations__),
     "line": tuple(LineTable.__annotations__),
@@ -38,19 +38,19 @@ _NOWHERE = 1_000_000
 _TABLE_ERRORS = ("model_type", "dict_type", "tuple_type")
 
 
-def load_scenario(path: Path) -> Scenario:
+def load_scenario(path: Path) -> BmsScenario:
     """Return the scenario in a file. Raises OSError, and ConfigError as ``parse_scenario``."""
     return parse_scenario(path.read_text(encoding="utf-8"), name=path.stem, source=str(path))
 
 
-def built_in_scenarios() -> dict[str, Scenario]:
+def built_in_scenarios() -> dict[str, BmsScenario]:
     """Return the scenarios that come with the package, by name. Reads files: call it off the event loop."""
     folder = files(__package__ or "").joinpath("data", "scenarios")
     found = {entry.name.removesuffix(".toml"): entry for entry in folder.iterdir() if entry.name.endswith(".toml")}
     return {name: parse_scenario(found[name].read_text(encoding="utf-8"), name=name) for name in sorted(found)}
 
 
-def parse_scenario(text: str, *, name: str, source: str = "") -> Scenario:
+def parse_scenario(text: str, *, name: str, source: str = "") -> BmsScenario:
     """Return the scenario in TOML text.
 
     Raises:
@@ -62,7 +62,7 @@ def parse_scenario(text: str, *, name: str, source: str = "") -> Scenario:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError([ConfigProblem("", None, f"is not TOML: {error}")], source=source or name) from error
     try:
-        scenario = Scenario.model_validate(document, context={"name": name, "cells": _cells(document)})
+        scenario = BmsScenario.model_validate(document, context={"name": name, "cells": _cells(document)})
     except ValidationError as error:
         found = sorted(error.errors(include_url=False), key=lambda each: _line(text, each["loc"]) or _NOWHERE)
         raise ConfigError([_problem(text, each) for each in found], source=source or name) from error
@@ -104,11 +104,11 @@ def _message(error: ErrorDetails, loc: Sequence[int | str], kind: str) -> str:
     return _WORDS.get(kind, error["msg"])
 
 
-def _out_of_order(text: str, scenario: Scenario) -> Iterable[ConfigProblem]:
+def _out_of_order(text: str, scenario: BmsScenario) -> Iterable[ConfigProblem]:
     """Yield the settings of a scenario that the BMS would not take beside the others."""
     delivered = scenario.delivered()
     words = delivered | scenario.settings.words(delivered.__getitem__)
-    hardware = Hardware(BmsOptions(**scenario.bms).board, scenario.bms.get("external_current_sensor", False))
+    hardware = BoardHardware(BmsOptions(**scenario.bms).board, scenario.bms.get("external_current_sensor", False))
     for register, encoded in scenario.settings.entries:
         low, high = setting_range(register, words, hardware)
         if register.words == 1 and register.raw_range[0] >= 0 and not low <= encoded[0] >> register.offset <= high:

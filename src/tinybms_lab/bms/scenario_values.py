@@ -11,8 +11,8 @@ from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, cor
 
 from tinybms_bridge.suggestions import did_you_mean
 from tinybms_bridge.tinybms.registers import Kind, Register, catalogue
+from tinybms_lab.bms.environment import Charger
 from tinybms_lab.bms.faults import FAULT_NAMES, FaultPlan
-from tinybms_lab.bms.surroundings import Charger
 
 __all__ = [
     "FOLLOWS_CURRENT",

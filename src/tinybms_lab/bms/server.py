@@ -13,7 +13,7 @@ from tinybms_lab.bms.device import REFRESH_S
 from tinybms_lab.bms.faults import FaultInjector
 from tinybms_lab.bms.line import BAUDRATE, Line
 from tinybms_lab.bms.responder import LATENCY_S, Device
-from tinybms_lab.bms.variants import Habits
+from tinybms_lab.bms.variants import Quirks
 
 __all__ = ["BAUDRATE", "PtyPort", "PtyServer", "known_speeds"]
 
@@ -126,7 +126,7 @@ class PtyServer:
         latency_s: time that the device takes to answer.
         link: stable name of the port.
         chunk: bytes are delivered in groups of this many: None for as they come, 1 singly, 64 like a USB adapter.
-        habits: how the device speaks.
+        quirks: how the device speaks.
         faults: what goes wrong on the line; its plan may be replaced while the server runs.
 
     Raises:
@@ -143,11 +143,11 @@ class PtyServer:
         latency_s: float = LATENCY_S,
         link: Path | None = None,
         chunk: int | None = None,
-        habits: Habits | None = None,
+        quirks: Quirks | None = None,
         faults: FaultInjector | None = None,
     ) -> None:
         self.line = Line(
-            device, clock, baudrate=baudrate, latency_s=latency_s, chunk=chunk, habits=habits, faults=faults
+            device, clock, baudrate=baudrate, latency_s=latency_s, chunk=chunk, quirks=quirks, faults=faults
         )
         """The line without its terminal."""
         self.responder = self.line.responder

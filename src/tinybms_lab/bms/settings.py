@@ -11,14 +11,14 @@ from enum import Enum
 
 from tinybms_bridge.tinybms.frames import SettingsTable, from_u32, to_u32
 from tinybms_bridge.tinybms.registers import Kind, Register, catalogue
-from tinybms_lab.bms.chemistry import Chemistry
+from tinybms_lab.bms.chemistry import ChemistryModel
 from tinybms_lab.bms.variants import Board
 
 __all__ = [
     "SETTINGS_ADDRESS",
     "SETTINGS_COUNT",
     "WRITE_TO_SET",
-    "Hardware",
+    "BoardHardware",
     "OutOfRange",
     "SettingsBlock",
     "default_settings",
@@ -36,7 +36,7 @@ _FET, _CHARGE_FET = 0, 1
 
 
 @dataclass(frozen=True, slots=True)
-class Hardware:
+class BoardHardware:
     """What bounds the currents."""
 
     board: Board
@@ -56,7 +56,7 @@ class Hardware:
         return _CHARGE_FET_A if fet else min(self.discharge_limit_a(settings), _EXTERNAL_SENSOR_A)
 
 
-def setting_range(register: Register, settings: Mapping[int, int], hardware: Hardware | None) -> tuple[int, int]:
+def setting_range(register: Register, settings: Mapping[int, int], hardware: BoardHardware | None) -> tuple[int, int]:
     """Return the smallest and largest raw value that the BMS takes now.
 
     Args:
@@ -83,7 +83,7 @@ def setting_range(register: Register, settings: Mapping[int, int], hardware: Har
 
 
 def _within_hardware(
-    address: int, span: tuple[int, int], settings: Mapping[int, int], hardware: Hardware
+    address: int, span: tuple[int, int], settings: Mapping[int, int], hardware: BoardHardware
 ) -> tuple[int, int]:
     low, high = span
     match address:
@@ -118,7 +118,7 @@ _SPAN = range(SETTINGS_ADDRESS, SETTINGS_ADDRESS + SETTINGS_COUNT)
 _TAKEN_OVER = 0xFFFF
 
 
-def default_settings(chemistry: Chemistry, board: Board, cells: int, capacity_ah: float) -> dict[int, int]:
+def default_settings(chemistry: ChemistryModel, board: Board, cells: int, capacity_ah: float) -> dict[int, int]:
     """Return raw settings by address: what suits the pack, else the values shown in the user manual Rev D.
 
     Raises:
@@ -168,7 +168,7 @@ class SettingsBlock(Mapping[int, int]):
         defaults: Mapping[int, int],
         masks: Mapping[int, int] | None = None,
         *,
-        hardware: Hardware | None = None,
+        hardware: BoardHardware | None = None,
         out_of_range: OutOfRange = OutOfRange.NACK,
         keeps_partial_writes: bool = False,
     ) -> None:

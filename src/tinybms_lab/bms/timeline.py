@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tinybms_bridge.hal.clock import Clock
 from tinybms_lab.bms.model import BatteryModel
-from tinybms_lab.bms.records import EventId, ResetCause, WakeCause
+from tinybms_lab.bms.records import EventId, SimulatedResetCause, SimulatedWakeCause
 
 __all__ = ["RESTART_S", "SLEEP_AFTER_S", "Presence", "Timeline"]
 
@@ -140,7 +140,7 @@ class Timeline:
                 self._acting = False
         self._run_to(now_s)
 
-    def restart(self, cause: ResetCause, *, mode_changed: bool = False) -> None:
+    def restart(self, cause: SimulatedResetCause, *, mode_changed: bool = False) -> None:
         """Begin a restart now."""
         self._mode_changed = self._mode_changed or mode_changed
         self._model.statistics.reset_cause = cause
@@ -179,10 +179,10 @@ class Timeline:
         for pack_time_s, event in self._model.take_events():
             self._log(self._real_s(pack_time_s), event)
 
-    def _wake_cause(self) -> WakeCause:
+    def _wake_cause(self) -> SimulatedWakeCause:
         if self._model.logic.charge.charger:
-            return WakeCause.CHARGER_CONNECTED
-        return WakeCause.IGNITION if self._model.limits.ignition else WakeCause.DISCHARGING_DETECTED
+            return SimulatedWakeCause.CHARGER_CONNECTED
+        return SimulatedWakeCause.IGNITION if self._model.limits.ignition else SimulatedWakeCause.DISCHARGING_DETECTED
 
     def _real_s(self, pack_time_s: float) -> float:
         return self._start_s + pack_time_s / self._speed

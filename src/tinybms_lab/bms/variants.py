@@ -1,4 +1,4 @@
-"""How units differ: firmware, which addresses exist, and habits where the documents leave a choice."""
+"""How units differ: firmware, which addresses exist, and quirks where the documents leave a choice."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ __all__ = [
     "CellOrder",
     "EventOrder",
     "Firmware",
-    "Habits",
     "OffMap",
     "PacketId",
+    "Quirks",
     "RegisterFile",
 ]
 
@@ -189,7 +189,7 @@ class PacketId(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Habits:
+class Quirks:
     """How a unit speaks.
 
     Raises:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tinybms_lab.gx.dvcc import SetPoints, SystemPlan
 
-__all__ = ["INVERTER_EFFICIENCY", "BatteryNow", "Devices", "Flow"]
+__all__ = ["INVERTER_EFFICIENCY", "BatterySource", "Devices", "PowerFlow"]
 
 INVERTER_EFFICIENCY = 0.94
 _CHARGER_LAG_S = 0.7
@@ -17,7 +17,7 @@ _LOWEST_BUS_V = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class BatteryNow:
+class BatterySource:
     """The battery as a source: electromotive force behind a resistance, and the current of the last step."""
 
     emf_v: float
@@ -31,7 +31,7 @@ class BatteryNow:
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
+class PowerFlow:
     """What flows during a step."""
 
     battery_a: float
@@ -56,7 +56,7 @@ class Devices:
         """What the inverter takes from the bus in order to sell it."""
         self.inverter_a = 0.0
 
-    def step(self, dt_s: float, battery: BatteryNow, sun_w: float, load_w: float, points: SetPoints) -> Flow:
+    def step(self, dt_s: float, battery: BatterySource, sun_w: float, load_w: float, points: SetPoints) -> PowerFlow:
         """Return the flows of the next ``dt_s`` seconds. What the devices see is the end of the step before."""
         bus_v = max(battery.emf_v + battery.current_a * (battery.ohm + self._plan.cable_ohm), _LOWEST_BUS_V)
         self.solar_a = self._solar(dt_s, battery, bus_v, sun_w, points)
@@ -74,7 +74,7 @@ class Devices:
             served_w *= self.solar_a / self.inverter_a
             self.export_a *= self.solar_a / self.inverter_a
             self.inverter_a = self.solar_a
-        return Flow(self.solar_a - self.inverter_a, self.solar_a * bus_v, self.inverter_a, served_w, offered_a)
+        return PowerFlow(self.solar_a - self.inverter_a, self.solar_a * bus_v, self.inverter_a, served_w, offered_a)
 
     def sold_w(self, bus_v: float) -> float:
         """Return the power that is sold, at this voltage of the bus."""
@@ -89,7 +89,7 @@ class Devices:
         self.solar_a = min(offered_a, load_a + sold_a)
         self.export_a = max(self.solar_a - load_a, 0.0)
 
-    def _solar(self, dt_s: float, battery: BatteryNow, bus_v: float, sun_w: float, points: SetPoints) -> float:
+    def _solar(self, dt_s: float, battery: BatterySource, bus_v: float, sun_w: float, points: SetPoints) -> float:
         if not points.charging:
             return 0.0
         own_ohm = self._plan.charger_cable_ohm
@@ -107,7 +107,7 @@ class Devices:
         load_a = min(wanted_a, self.solar_a + points.discharge_limit_a)
         return load_a, load_a * INVERTER_EFFICIENCY * bus_v
 
-    def _export(self, dt_s: float, battery: BatteryNow, bus_v: float, load_a: float, points: SetPoints) -> float:
+    def _export(self, dt_s: float, battery: BatterySource, bus_v: float, load_a: float, points: SetPoints) -> float:
         if math.isinf(points.export_above_v):
             return 0.0
         read_v = bus_v + self._plan.inverter_offset_v

@@ -9,7 +9,7 @@ stops.
 import math
 from dataclasses import dataclass, replace
 
-__all__ = ["BMS_TIMEOUT_S", "FEED_IN_RISE_V", "LOOP_S", "Dvcc", "SetPoints", "SystemPlan", "Told"]
+__all__ = ["BMS_TIMEOUT_S", "FEED_IN_RISE_V", "LOOP_S", "BatteryLimits", "Dvcc", "SetPoints", "SystemPlan"]
 
 LOOP_S = 3.0
 BMS_TIMEOUT_S = 3.0
@@ -19,7 +19,7 @@ _DEVICE_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class BatteryLimits:
     """The three limits as frame 0x351 brings them."""
 
     cvl_v: float
@@ -71,14 +71,14 @@ class Dvcc:
 
     def __init__(self, plan: SystemPlan) -> None:
         self._plan = plan
-        self._frame: Told | None = None
+        self._frame: BatteryLimits | None = None
         self._frame_at_s = -math.inf
         self._loop_at_s = -math.inf
         self._points = SetPoints()
         self.running = True
         """False while the GX restarts."""
 
-    def receive(self, frame: Told, now_s: float) -> None:
+    def receive(self, frame: BatteryLimits, now_s: float) -> None:
         """Take a frame from the bus; one that comes while the GX restarts is lost."""
         if self.running:
             self._frame, self._frame_at_s = frame, now_s
@@ -93,7 +93,7 @@ class Dvcc:
         self.running = True
 
     @property
-    def frame(self) -> Told | None:
+    def frame(self) -> BatteryLimits | None:
         """The last frame, however old."""
         return self._frame
 
@@ -111,7 +111,7 @@ class Dvcc:
             self._points = self._decide(self._frame, inverter_a)
         return self._points
 
-    def _decide(self, frame: Told, inverter_a: float) -> SetPoints:
+    def _decide(self, frame: BatteryLimits, inverter_a: float) -> SetPoints:
         common = SetPoints(
             charge_v=frame.cvl_v,
             charge_limit_a=min(frame.ccl_a + max(inverter_a, 0.0), self._plan.solar_max_a),

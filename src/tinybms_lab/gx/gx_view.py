@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tinybms_bridge.victron.can.codec import DecodedFrame
-from tinybms_lab.gx.dvcc import Told
+from tinybms_lab.gx.dvcc import BatteryLimits
 
 __all__ = ["GxMode", "GxView", "Received"]
 
@@ -81,10 +81,10 @@ class Received:
         return 0x351 in self.frames and 0x35A in self.frames
 
     @property
-    def told(self) -> Told:
+    def told(self) -> BatteryLimits:
         """The limits of the last 0x351."""
         names = ("charge_voltage_limit", "charge_current_limit", "discharge_current_limit")
-        return Told(*(self.number(0x351, name) or 0.0 for name in names))
+        return BatteryLimits(*(self.number(0x351, name) or 0.0 for name in names))
 
     @property
     def battery_name(self) -> str:

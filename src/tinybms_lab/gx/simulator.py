@@ -7,7 +7,7 @@ from tinybms_bridge.hal.can import CanFrame, CanPort
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.victron.can.codec import decode_frame
 from tinybms_bridge.victron.can.gx import IDENTIFICATION, IDENTIFICATION_ID, KEEP_ALIVE_ID
-from tinybms_lab.gx.devices import BatteryNow, Devices, Flow
+from tinybms_lab.gx.devices import BatterySource, Devices, PowerFlow
 from tinybms_lab.gx.dvcc import BMS_TIMEOUT_S, Dvcc, SetPoints
 from tinybms_lab.gx.gx_view import GxMode, GxView, Received
 from tinybms_lab.gx.plant import BatteryTerminals, GxPlan
@@ -99,11 +99,11 @@ class GxSimulator:
         """Return what a display shows, as of the last step."""
         return self._view
 
-    def _flow(self, voltage_v: float, solar_w: float, load_w: float, points: SetPoints, elapsed_s: float) -> Flow:
-        battery = BatteryNow(voltage_v - self._current_a * _BATTERY_OHM, _BATTERY_OHM, self._current_a)
+    def _flow(self, voltage_v: float, solar_w: float, load_w: float, points: SetPoints, elapsed_s: float) -> PowerFlow:
+        battery = BatterySource(voltage_v - self._current_a * _BATTERY_OHM, _BATTERY_OHM, self._current_a)
         return self._devices.step(elapsed_s, battery, solar_w, load_w, points)
 
-    def _mode(self, flow: Flow, solar_w: float, points: SetPoints) -> GxMode:
+    def _mode(self, flow: PowerFlow, solar_w: float, points: SetPoints) -> GxMode:
         """Return what the system does; the more telling word where two fit."""
         absence = self._absence()
         if absence is not None:
@@ -126,7 +126,7 @@ class GxSimulator:
         lost = self._clock.monotonic() - self._received.limits_at_s > BMS_TIMEOUT_S
         return GxMode.BMS_LOST if lost else None
 
-    def _look(self, mode: GxMode, flow: Flow, solar_available_w: float, load_w: float) -> GxView:
+    def _look(self, mode: GxMode, flow: PowerFlow, solar_available_w: float, load_w: float) -> GxView:
         received = self._received
         from_grid = not self.plan.system.island
         return GxView(

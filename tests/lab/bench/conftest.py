@@ -11,8 +11,8 @@ import pytest
 
 from tinybms_bridge.battery.limits import ChargeState
 from tinybms_lab.bench.battery import BatteryPlan
-from tinybms_lab.bench.protections import Trip
-from tinybms_lab.bench.runner import Result, play_scenario
+from tinybms_lab.bench.protections import ProtectionTrip
+from tinybms_lab.bench.runner import ScenarioResult, play_scenario
 from tinybms_lab.bench.scenario import Scenario
 from tinybms_lab.bench.scenarios import LONG, SCENARIOS
 from tinybms_lab.bench.trace import STATES, Column, Run, Trace
@@ -82,7 +82,7 @@ def _make_trace() -> MakeTrace:
 def _make_run(make_trace: MakeTrace) -> MakeRun:
     """Return a maker of runs of 16 LFP cells off grid."""
 
-    def make(rows: Sequence[dict[Column, float]], trips: Sequence[Trip] = (), **scenario: object) -> Run:
+    def make(rows: Sequence[dict[Column, float]], trips: Sequence[ProtectionTrip] = (), **scenario: object) -> Run:
         plan = Scenario("by hand", "rows of a test", **scenario)  # type: ignore[arg-type]  # fields by name
         return Run(plan, "engine", make_trace(rows), tuple(trips))
 
@@ -109,7 +109,7 @@ def _played() -> dict[str, Scenario]:
 
 
 @pytest.fixture(name="engine_results", scope="session")
-def _engine_results(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Result]]]:
+def _engine_results(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[ScenarioResult]]]:
     """Return the results, still to come, of all scenarios that this session asks for, in the order of its tests.
 
     They are played on all processors; each for all tests together, with the engine alone.
@@ -127,6 +127,6 @@ def _engine_results(request: pytest.FixtureRequest) -> Iterator[dict[str, Future
 
 
 @pytest.fixture(name="engine_result")
-def _engine_result(name: str, engine_results: dict[str, Future[Result]]) -> Result:
+def _engine_result(name: str, engine_results: dict[str, Future[ScenarioResult]]) -> ScenarioResult:
     """Return the result of the scenario that is the parameter ``name`` of a test."""
     return engine_results[name].result()

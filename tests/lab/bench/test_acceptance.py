@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from tinybms_lab.bench.runner import Result
+from tinybms_lab.bench.runner import ScenarioResult
 from tinybms_lab.bench.scenario import Scenario
 from tinybms_lab.bench.scenarios import SCENARIOS
 
@@ -13,14 +13,14 @@ pytestmark = pytest.mark.timeout(300)  # a result may have to wait for those of 
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_the_engine_holds_every_criterion(name: str, engine_result: Result) -> None:
+def test_the_engine_holds_every_criterion(name: str, engine_result: ScenarioResult) -> None:
     """Numbers and words are in ``bench.criteria``."""
     assert engine_result.scenario == name
     assert [violation.text for violation in engine_result.engine.violations] == []
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_every_measure_is_a_number(name: str, engine_result: Result, played: dict[str, Scenario]) -> None:
+def test_every_measure_is_a_number(name: str, engine_result: ScenarioResult, played: dict[str, Scenario]) -> None:
     """And the time in states is all of the scenario."""
     measures = dataclasses.asdict(engine_result.engine.metrics)
     numbers = {key: value for key, value in measures.items() if isinstance(value, float)}
@@ -41,7 +41,7 @@ def test_every_measure_is_a_number(name: str, engine_result: Result, played: dic
     ],
 )
 def test_an_undisturbed_battery_gets_nearly_full(
-    name: str, short_percent: float, lost_percent: float, engine_result: Result
+    name: str, short_percent: float, lost_percent: float, engine_result: ScenarioResult
 ) -> None:
     """Within a few percent of what an ideal charger stores up to register 300, and of what it harvests.
 

@@ -87,7 +87,7 @@ def test_a_worn_cell_is_told_as_soon_as_loads_have_shown_it() -> None:
 def test_a_good_battery_is_told_nothing() -> None:
     """The same weather, loads that teach, and cells that differ by 2 %, with the noise and errors of its sensors."""
     house = SCENARIOS["capacity-too-high"]
-    battery = replace(house.battery, told_capacity=1.0)
+    battery = replace(house.battery, stated_capacity=1.0)
     codes, evidence = found(replace(house, battery=battery, load=_KETTLE), 134.0)
     assert codes == {}
     assert evidence.capacity_ah == pytest.approx(0.98 * 280.0, rel=0.02), "it was measured"

@@ -177,7 +177,7 @@ def test_it_wants_to_bleed_without_a_current(current_a: float) -> None:
 def test_settings_of_the_plan_are_told() -> None:
     """What an owner has set, and what a board reads as no current."""
     registers = replace(LFP.settings, early_balancing_mv=3380, allowed_disbalance_mv=50)
-    plan = replace(PLAN, registers=registers, finished_a=3.0, restart_percent=95.0, told_capacity=0.7)
+    plan = replace(PLAN, registers=registers, finished_a=3.0, restart_percent=95.0, stated_capacity=0.7)
     bms = BenchBms(plan, 80.0, Sensors(replace(EXACT, idle_a=0.08), plan.cells, seed=1))
     ratings = bms.ratings
 

@@ -16,7 +16,7 @@ from tinybms_lab.bench.controllers import (
     Bursts,
     EngineController,
     FirmwareController,
-    Sent,
+    SentLimits,
     firmware_config,
     quantised,
 )
@@ -41,7 +41,9 @@ def test_values_saturate() -> None:
 
 def test_state_and_time_travel_along() -> None:
     """They are not on the bus; the measures need them."""
-    assert quantised(57.6, 180.0, 270.0, ChargeState.FLOAT, 12.0) == Sent(57.6, 180.0, 270.0, ChargeState.FLOAT, 12.0)
+    assert quantised(57.6, 180.0, 270.0, ChargeState.FLOAT, 12.0) == SentLimits(
+        57.6, 180.0, 270.0, ChargeState.FLOAT, 12.0
+    )
 
 
 @given(value=st.floats(0.0, 3000.0))
@@ -62,7 +64,7 @@ HIGH = quantised(57.6, 180.0, 270.0, ChargeState.BULK)
 LOW = quantised(57.6, 0.0, 270.0, ChargeState.BULK)
 
 
-def on_the_bus(*decided: Sent | None, dt_s: float) -> list[Sent | None]:
+def on_the_bus(*decided: SentLimits | None, dt_s: float) -> list[SentLimits | None]:
     """Return what is on the bus in each step."""
     bursts = Bursts()
     sent = []
@@ -206,7 +208,7 @@ def firmware(**config: float) -> FirmwareController:
 
 def test_the_firmware_sends_the_pack_voltage_before_its_first_result() -> None:
     """Until its task has run the CVL is what the battery has, the currents are the statistics (section 4.2)."""
-    sent = Sent(52.8, 112.0, 196.0, ChargeState.BULK, 0.0, soc_percent=50.0)
+    sent = SentLimits(52.8, 112.0, 196.0, ChargeState.BULK, 0.0, soc_percent=50.0)
 
     assert firmware().decide(sample(1, 0.0), STATISTICS, 0.0) == sent
 

@@ -6,10 +6,10 @@ import pytest
 
 from tinybms_lab.bench.changes import Rise
 from tinybms_lab.bench.criteria import CRITERIA, violations
-from tinybms_lab.bench.flows import Finding
+from tinybms_lab.bench.flows import FlowFinding
 from tinybms_lab.bench.lives import Life
 from tinybms_lab.bench.metrics import Metrics
-from tinybms_lab.bench.scenario import Bar, Scenario, Wish
+from tinybms_lab.bench.scenario import Bar, Scenario, UserProfile
 
 SCENARIO = Scenario("plain", "")
 GOOD = Metrics(
@@ -103,7 +103,7 @@ def test_a_good_run_holds_everything() -> None:
             "the battery ends 3.1 % short of an ideal charger's, allowed are 3.0 %",
         ),
         (
-            replace(GOOD, findings=(Finding("CCL at least 90 A", 0.0, "A", 30.0, kept=False),)),
+            replace(GOOD, findings=(FlowFinding("CCL at least 90 A", 0.0, "A", 30.0, kept=False),)),
             "flow",
             "CCL at least 90 A: 0.0 A (30 s outside)",
         ),
@@ -130,10 +130,10 @@ def test_everything_that_does_not_hold_is_told() -> None:
         cvl_lowest_v=0.0,
         avoidable_trips={"cold charge": 1},
         soc_short_percent=50.0,
-        findings=(Finding("CCL at least 90 A", 0.0, "A", 30.0, kept=False),),
+        findings=(FlowFinding("CCL at least 90 A", 0.0, "A", 30.0, kept=False),),
         life=replace(WORN, high_h_usual_day=0.0, top_percent=100.0),
     )
-    wished = replace(SCENARIO, wish=Wish(full_charges=2))
+    wished = replace(SCENARIO, user_profile=UserProfile(full_charges=2))
 
     assert len(violations(worst, LONG)) == len(CRITERIA)  # a ramp has two names, a wish was not made
     assert {v.name for v in violations(worst, wished)} ^ {v.name for v in violations(worst, SCENARIO)} == {
@@ -157,21 +157,21 @@ def test_over_voltage_is_told_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "text"),
+    ("user_profile", "text"),
     [
-        (Wish(soc_percent=(50.0, 99.0)), None),
-        (Wish(soc_percent=(61.0, 99.0)), "SOC was at 60.0 to 99.0 %, asked for was 61 to 99 %"),
-        (Wish(soc_percent=(50.0, 98.0)), "SOC was at 60.0 to 99.0 %, asked for was 50 to 98 %"),
-        (Wish(soc_end_percent=(97.0, 99.0)), None),
-        (Wish(soc_end_percent=(50.0, 60.0)), "SOC ended at 98.0 %, asked for was 50 to 60 %"),
-        (Wish(full_charges=1), None),
-        (Wish(full_charges=2), "the battery became full 1 times in place of 2"),
-        (Wish(full_charges=0), "the battery became full 1 times in place of 0"),
+        (UserProfile(soc_percent=(50.0, 99.0)), None),
+        (UserProfile(soc_percent=(61.0, 99.0)), "SOC was at 60.0 to 99.0 %, asked for was 61 to 99 %"),
+        (UserProfile(soc_percent=(50.0, 98.0)), "SOC was at 60.0 to 99.0 %, asked for was 50 to 98 %"),
+        (UserProfile(soc_end_percent=(97.0, 99.0)), None),
+        (UserProfile(soc_end_percent=(50.0, 60.0)), "SOC ended at 98.0 %, asked for was 50 to 60 %"),
+        (UserProfile(full_charges=1), None),
+        (UserProfile(full_charges=2), "the battery became full 1 times in place of 2"),
+        (UserProfile(full_charges=0), "the battery became full 1 times in place of 0"),
     ],
 )
-def test_a_wish_is_judged_by_the_battery(wish: Wish, text: str | None) -> None:
+def test_a_wish_is_judged_by_the_battery(user_profile: UserProfile, text: str | None) -> None:
     """What the limits were does not matter."""
-    found = violations(GOOD, replace(SCENARIO, wish=wish))
+    found = violations(GOOD, replace(SCENARIO, user_profile=user_profile))
 
     assert [(violation.name, violation.text) for violation in found] == ([] if text is None else [("wish", text)])
 
@@ -180,7 +180,7 @@ def test_a_wish_takes_the_place_of_a_full_battery() -> None:
     """Whoever stores a battery half full has it half full in the evening."""
     half = replace(GOOD, soc_short_percent=45.0)
 
-    assert violations(half, replace(SCENARIO, wish=Wish())) == ()
+    assert violations(half, replace(SCENARIO, user_profile=UserProfile())) == ()
     assert violations(half, replace(SCENARIO, most_short_percent=46.0)) == ()
 
 
@@ -236,7 +236,7 @@ def test_a_short_scenario_demands_nothing_of_a_life() -> None:
 
 def test_what_users_ask_for_excuses_a_day_without_charge() -> None:
     """Storage, a window, a stop by hand."""
-    wished = replace(SCENARIO, wish=Wish())
+    wished = replace(SCENARIO, user_profile=UserProfile())
 
     assert violations(replace(GOOD, life=Life(idle_days=2, false_sustain_h=1.0)), wished) == ()
 

@@ -11,7 +11,7 @@ from tinybms_bridge.battery.snapshot import Cells, PackValues, Snapshot, Tempera
 from tinybms_lab.bench.dirt import (
     Dirt,
     DirtPlayer,
-    Field,
+    DirtyField,
     Frozen,
     Outliers,
     Replaced,
@@ -166,12 +166,12 @@ def test_chance_hits_one_cell_at_a_time_and_repeats() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "expected"),
     [
-        (Field.BOARD, None, Temperatures(None, 25.0, 26.0)),
-        (Field.EXTERNAL_1, -60.1, Temperatures(24.0, -60.1, 26.0)),
-        (Field.EXTERNAL_2, 200.0, Temperatures(24.0, 25.0, 200.0)),
+        (DirtyField.BOARD, None, Temperatures(None, 25.0, 26.0)),
+        (DirtyField.EXTERNAL_1, -60.1, Temperatures(24.0, -60.1, 26.0)),
+        (DirtyField.EXTERNAL_2, 200.0, Temperatures(24.0, 25.0, 200.0)),
     ],
 )
-def test_a_sensor_shows_something_else(field: Field, value: float | None, expected: Temperatures) -> None:
+def test_a_sensor_shows_something_else(field: DirtyField, value: float | None, expected: Temperatures) -> None:
     """For its time; the others go on."""
     readings = played(Replaced(5.0, 5.0, field, value))
 
@@ -181,7 +181,9 @@ def test_a_sensor_shows_something_else(field: Field, value: float | None, expect
 
 def test_the_counted_charge_shows_something_else() -> None:
     """And nothing else of the pack."""
-    assert played(Replaced(5.0, 5.0, Field.SOC, 655.35))[5].pack == replace(reading(5, 0.0).pack, soc_percent=655.35)
+    assert played(Replaced(5.0, 5.0, DirtyField.SOC, 655.35))[5].pack == replace(
+        reading(5, 0.0).pack, soc_percent=655.35
+    )
 
 
 def test_a_frozen_image_is_answered_in_time() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tinybms_lab.bench.battery import BatteryPlan, OddCell
-from tinybms_lab.bench.flows import Finding, findings, ideal_charge
+from tinybms_lab.bench.flows import FlowFinding, findings, ideal_charge
 from tinybms_lab.bench.loop import play
 from tinybms_lab.bench.metrics import measure
 from tinybms_lab.bench.runner import engine_for
@@ -21,7 +21,7 @@ MakeRun = Callable[..., Run]
 START_S = 9.0 * 3600.0
 
 
-def found(make_run: MakeRun, bound: Bound, rows: list[dict[Column, float]]) -> Finding:
+def found(make_run: MakeRun, bound: Bound, rows: list[dict[Column, float]]) -> FlowFinding:
     """Return what rows of a second each, from the start of the scenario, make of one bound."""
     timed = [{Column.TIME_S: START_S + 1.0 + n, **row} for n, row in enumerate(rows)]
     (finding,) = findings(make_run(timed, bounds=(bound,)))

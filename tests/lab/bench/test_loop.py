@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from tinybms_bridge.battery.limits import ChargeState
 from tinybms_bridge.battery.snapshot import Cells, PackValues, Snapshot, Temperatures
 from tinybms_lab.bench.battery import BatteryPlan, OddCell
-from tinybms_lab.bench.controllers import Sent, Statistics
+from tinybms_lab.bench.controllers import SentLimits, Statistics
 from tinybms_lab.bench.dirt import Frozen, Outliers, SensorPlan
-from tinybms_lab.bench.loop import Pace, Simulation, demands, play
+from tinybms_lab.bench.loop import Simulation, StepSize, demands, play
 from tinybms_lab.bench.protections import Protection
 from tinybms_lab.bench.runner import engine_for
 from tinybms_lab.bench.scenario import Fault, FaultKind, FaultPlayer, ForeignSource, Scenario
@@ -64,7 +64,7 @@ def test_a_missing_sensor_demands_nothing() -> None:
     assert demands(replace(CALM, temperatures=Temperatures()), 1.0) == (math.inf, math.inf)
 
 
-BULK = Sent(57.6, 180.0, 270.0, ChargeState.BULK)
+BULK = SentLimits(57.6, 180.0, 270.0, ChargeState.BULK)
 START_S = 9.0 * 3600.0
 
 
@@ -73,11 +73,11 @@ def steps(
     highest_v: float = 3.35,
     lowest_v: float = 3.34,
     coldest_c: float = 25.0,
-    sent: Sent | None = BULK,
+    sent: SentLimits | None = BULK,
     seconds: float = 1200.0,
 ) -> list[tuple[float, float]]:
     """Return time since the start and length of each step, with a battery that stays as it is."""
-    pace, faults = Pace(scenario), FaultPlayer(scenario)
+    pace, faults = StepSize(scenario), FaultPlayer(scenario)
     now_s, taken = scenario.start_s, []
     while now_s < scenario.start_s + seconds:
         faults.advance(now_s, ChargeState.BULK)
@@ -147,7 +147,7 @@ def test_a_fault_is_watched_while_it_lasts() -> None:
 def test_a_change_of_the_limits_makes_the_steps_short() -> None:
     """A charge state or a CVL that has just changed is watched second by second."""
     scenario = plain()
-    pace, faults = Pace(scenario), FaultPlayer(scenario)
+    pace, faults = StepSize(scenario), FaultPlayer(scenario)
     now_s = scenario.start_s
     for second in range(300):
         now_s = scenario.start_s + second
@@ -155,7 +155,7 @@ def test_a_change_of_the_limits_makes_the_steps_short() -> None:
         pace.observe(now_s, 3.35, 3.34, 25.0, BULK)
     assert pace.step_s(now_s, faults) == 10.0
 
-    pace.observe(now_s, 3.35, 3.34, 25.0, Sent(57.5, 5.0, 270.0, ChargeState.FLOAT))
+    pace.observe(now_s, 3.35, 3.34, 25.0, SentLimits(57.5, 5.0, 270.0, ChargeState.FLOAT))
 
     assert pace.step_s(now_s, faults) == 1.0
 
@@ -171,7 +171,7 @@ def test_a_scenario_may_have_longer_steps() -> None:
 def test_the_steps_end_with_the_scenario(hours: float, longest_s: float) -> None:
     """No step goes beyond the end, and none has no length."""
     scenario = Scenario("short", "", sun=ClearSky(3000.0), hours=hours, longest_step_s=longest_s)
-    pace, faults = Pace(scenario), FaultPlayer(scenario)
+    pace, faults = StepSize(scenario), FaultPlayer(scenario)
     now_s = scenario.start_s
     while now_s < scenario.end_s - 1e-6:
         step_s = pace.step_s(now_s, faults)
@@ -206,11 +206,11 @@ class Fixed:
     name = "fixed"
 
     def __init__(self, cvl_v: float = 57.6, ccl_a: float = 180.0, dcl_a: float = 270.0) -> None:
-        self.sent = Sent(cvl_v, ccl_a, dcl_a, ChargeState.BULK)
+        self.sent = SentLimits(cvl_v, ccl_a, dcl_a, ChargeState.BULK)
         self.restarts = 0
         self.samples: list[Snapshot | None] = []
 
-    def decide(self, snapshot: Snapshot | None, statistics: Statistics, now_s: float) -> Sent | None:
+    def decide(self, snapshot: Snapshot | None, statistics: Statistics, now_s: float) -> SentLimits | None:
         """Return the same limits."""
         self.samples.append(snapshot)
         return replace(self.sent, decided_s=now_s)
@@ -223,12 +223,12 @@ class Fixed:
 class Scripted(Fixed):
     """A controller whose limits depend on the time since its first decision."""
 
-    def __init__(self, script: Callable[[float], Sent]) -> None:
+    def __init__(self, script: Callable[[float], SentLimits]) -> None:
         super().__init__()
         self.script = script
         self.start_s: float | None = None
 
-    def decide(self, snapshot: Snapshot | None, statistics: Statistics, now_s: float) -> Sent | None:
+    def decide(self, snapshot: Snapshot | None, statistics: Statistics, now_s: float) -> SentLimits | None:
         """Return what the script says."""
         self.start_s = now_s if self.start_s is None else self.start_s
         return self.script(now_s - self.start_s)
@@ -320,7 +320,7 @@ def test_a_decision_waits_for_the_next_burst(calm: Scenario) -> None:
 
 def test_a_cvl_reaches_the_chargers_within_burst_and_loop(calm: Scenario) -> None:
     """One second for the burst, up to three for the loop: then the current is gone."""
-    low, high = Sent(51.2, 180.0, 270.0, ChargeState.BULK), Sent(57.6, 180.0, 270.0, ChargeState.BULK)
+    low, high = SentLimits(51.2, 180.0, 270.0, ChargeState.BULK), SentLimits(57.6, 180.0, 270.0, ChargeState.BULK)
     simulation = Simulation(calm, Scripted(lambda since_s: high if since_s < 30.0 else low))
     currents_a = []
     for _ in range(45):
@@ -463,7 +463,7 @@ def test_a_failing_cell_grows_worse(calm: Scenario) -> None:
 
 
 def test_air_warms_the_cells(calm: Scenario) -> None:
-    """The pack follows its surroundings."""
+    """The pack follows its environment."""
     battery = replace(calm.battery, temperature_c=0.0)
     run = play(replace(calm, battery=battery, ambient=Constant(20.0)), Fixed(ccl_a=0.0))
     coldest_c = column(run, Column.COLDEST_C)
@@ -547,7 +547,7 @@ def test_the_line_spoils_what_the_bridge_sees_and_nothing_else(calm: Scenario) -
 class Doubting(Fixed):
     """A controller that doubts each first reading of a second."""
 
-    def decide(self, snapshot: Snapshot | None, statistics: Statistics, now_s: float) -> Sent | None:
+    def decide(self, snapshot: Snapshot | None, statistics: Statistics, now_s: float) -> SentLimits | None:
         """Return the same limits, and whether to read again."""
         sent = super().decide(snapshot, statistics, now_s)
         assert sent is not None

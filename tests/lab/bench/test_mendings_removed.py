@@ -37,7 +37,7 @@ from tinybms_bridge.battery.plausibility import (
 )
 from tinybms_bridge.battery.snapshot import Cells, Snapshot
 from tinybms_lab.bench import controllers, runner
-from tinybms_lab.bench.controllers import Sent, Statistics
+from tinybms_lab.bench.controllers import SentLimits, Statistics
 from tinybms_lab.bench.runner import engine_for, play_scenario
 from tinybms_lab.bench.scenario import FaultKind, FaultPlayer, Scenario
 from tinybms_lab.bench.scenarios import DIRTY
@@ -133,7 +133,7 @@ class _StandingClock:
         self._engine = engine_for(scenario)
         self._sleeps = [(f.at_s, f.for_s) for f in scenario.faults if f.kind is FaultKind.SUSPENDED]
 
-    def decide(self, snapshot: Snapshot | None, statistics: Statistics, now_s: float) -> Sent | None:
+    def decide(self, snapshot: Snapshot | None, statistics: Statistics, now_s: float) -> SentLimits | None:
         """See ``Controller.decide``."""
         if snapshot is not None:
             snapshot = replace(snapshot, taken_at_s=self._awake_s(snapshot.taken_at_s))

@@ -8,7 +8,7 @@ import pytest
 from tinybms_bridge.battery.limits import ChargeState
 from tinybms_lab.bench.flows import Ideal
 from tinybms_lab.bench.metrics import FROST_GRACE_S, Metrics, avoidable_trips, longest_disobedience_s, measure
-from tinybms_lab.bench.protections import Protection, Trip
+from tinybms_lab.bench.protections import Protection, ProtectionTrip
 from tinybms_lab.bench.trace import STATES, Column, Run, Trace
 from tinybms_lab.gx.dvcc import SystemPlan
 
@@ -28,7 +28,7 @@ def cold(make_run: MakeRun, rows: list[dict[Column, float]], after_s: float) -> 
     """Return what is avoidable of one trip of cold charge, so long after the first row."""
     first_s = 9.0 * 3600.0
     timed = [{**row, Column.TIME_S: first_s + 1.0 + second} for second, row in enumerate(rows)]
-    return avoidable_trips(make_run(timed, [Trip(first_s + after_s, Protection.COLD_CHARGE)]))
+    return avoidable_trips(make_run(timed, [ProtectionTrip(first_s + after_s, Protection.COLD_CHARGE)]))
 
 
 @pytest.mark.parametrize(
@@ -37,13 +37,13 @@ def cold(make_run: MakeRun, rows: list[dict[Column, float]], after_s: float) -> 
 )
 def test_most_protections_are_avoidable(make_run: MakeRun, protection: Protection) -> None:
     """Limits in time keep clear of them, in an island too."""
-    assert avoidable_trips(make_run([{}], [Trip(1.0, protection)] * 2)) == {protection.label: 2}
+    assert avoidable_trips(make_run([{}], [ProtectionTrip(1.0, protection)] * 2)) == {protection.label: 2}
 
 
 @pytest.mark.parametrize("protection", [Protection.DISCHARGED, Protection.DISCHARGE_CURRENT])
 def test_an_island_hears_no_discharge_limit(make_run: MakeRun, protection: Protection) -> None:
     """On a grid it is heard."""
-    trips = [Trip(1.0, protection)]
+    trips = [ProtectionTrip(1.0, protection)]
 
     assert avoidable_trips(make_run([{}], trips, system=ISLAND)) == {}
     assert avoidable_trips(make_run([{}], trips, system=GRID)) == {protection.label: 1}
@@ -129,7 +129,11 @@ def test_charge_short_is_counted_at_the_end(make_run: MakeRun) -> None:
 
 def test_trips_are_counted_by_name(make_run: MakeRun) -> None:
     """Each protection with its own number."""
-    trips = [Trip(1.0, Protection.OVER_VOLTAGE), Trip(9.0, Protection.OVER_VOLTAGE), Trip(5.0, Protection.OVER_HEAT)]
+    trips = [
+        ProtectionTrip(1.0, Protection.OVER_VOLTAGE),
+        ProtectionTrip(9.0, Protection.OVER_VOLTAGE),
+        ProtectionTrip(5.0, Protection.OVER_HEAT),
+    ]
 
     assert metrics_of(make_run([{}], trips)).trips == {"over-voltage": 2, "over-heat": 1}
 

@@ -12,14 +12,14 @@ import pytest
 from tinybms_lab.bench import plots
 from tinybms_lab.bench.criteria import CRITERIA
 from tinybms_lab.bench.plots import page, write
-from tinybms_lab.bench.runner import Result, play_scenario
+from tinybms_lab.bench.runner import ScenarioResult, play_scenario
 from tinybms_lab.bench.scenario import Fault, FaultKind, Scenario
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @pytest.fixture(name="result")
-def _result(calm: Scenario) -> Result:
+def _result(calm: Scenario) -> ScenarioResult:
     """Return a result without a picture."""
     return play_scenario(replace(calm, hours=0.2))
 
@@ -89,7 +89,7 @@ def test_the_bench_itself_needs_no_matplotlib(monkeypatch: pytest.MonkeyPatch, c
     assert play_scenario(replace(calm, hours=0.05)).plot is None
 
 
-def test_the_page_holds_everything(result: Result) -> None:
+def test_the_page_holds_everything(result: ScenarioResult) -> None:
     """Criteria, both rows, failures and the picture, in one file that loads nothing."""
     text = page([replace(result, plot=PNG)])
 
@@ -101,7 +101,7 @@ def test_the_page_holds_everything(result: Result) -> None:
     assert "http" not in text
 
 
-def test_the_page_works_without_pictures(result: Result) -> None:
+def test_the_page_works_without_pictures(result: ScenarioResult) -> None:
     """No link leads nowhere."""
     text = page([result])
 
@@ -109,7 +109,7 @@ def test_the_page_works_without_pictures(result: Result) -> None:
     assert "<a href" not in text
 
 
-def test_files_are_written_beside_the_page(result: Result, tmp_path: Path) -> None:
+def test_files_are_written_beside_the_page(result: ScenarioResult, tmp_path: Path) -> None:
     """A PNG for each scenario, the page, and the table as Markdown; the folder is made."""
     folder = tmp_path / "new" / "folder"
     index = write([replace(result, plot=PNG)], folder)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tinybms_bridge.battery.limits import ChargeState
 from tinybms_bridge.battery.snapshot import Snapshot
 from tinybms_lab.bench.battery import BatteryPlan, OddCell
-from tinybms_lab.bench.controllers import Sent, Statistics, quantised
+from tinybms_lab.bench.controllers import SentLimits, Statistics, quantised
 from tinybms_lab.bench.criteria import violations
 from tinybms_lab.bench.flows import ideal_charge
 from tinybms_lab.bench.loop import Simulation
@@ -68,7 +68,7 @@ class Unsteady:
     def __init__(self, choices: list[tuple[float, float, float]]) -> None:
         self._choices = choices
 
-    def decide(self, snapshot: Snapshot | None, statistics: Statistics, now_s: float) -> Sent | None:
+    def decide(self, snapshot: Snapshot | None, statistics: Statistics, now_s: float) -> SentLimits | None:
         """Return the next of the choices, as shares of the battery's voltage and cutoffs."""
         if snapshot is None or snapshot.ratings is None:
             return None

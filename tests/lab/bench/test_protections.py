@@ -13,7 +13,7 @@ from tinybms_lab.bench.battery import BatteryPlan, BmsKind
 from tinybms_lab.bench.bms import BenchBms
 from tinybms_lab.bench.dirt import SensorPlan, Sensors
 from tinybms_lab.bench.loop import Simulation
-from tinybms_lab.bench.protections import RECOVERY_S, Judge, Protection
+from tinybms_lab.bench.protections import RECOVERY_S, Protection, ProtectionMonitor
 from tinybms_lab.bench.runner import engine_for
 from tinybms_lab.bench.scenario import Scenario
 from tinybms_lab.bench.weather import Constant
@@ -27,9 +27,9 @@ def judge_after(
     current_a: float = 0.0,
     temperatures_c: tuple[float, ...] = (25.0, 25.0),
     ratings: Ratings = RATINGS,
-) -> Judge:
+) -> ProtectionMonitor:
     """Return a judge that has seen one second of this."""
-    judge = Judge(ratings)
+    judge = ProtectionMonitor(ratings)
     judge.observe(1.0, 1.0, cells_v or CALM_V, current_a, temperatures_c)
     return judge
 

@@ -13,7 +13,7 @@ from tinybms_bridge.core.battery import Battery, BatterySettings
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.victron.can.codec import FrameSettings, decode_frame, encode_frames
 from tinybms_lab.bench.battery import BatteryPlan, OddCell
-from tinybms_lab.bench.controllers import Sent, Statistics
+from tinybms_lab.bench.controllers import SentLimits, Statistics
 from tinybms_lab.bench.loop import Simulation
 from tinybms_lab.bench.runner import engine_for
 from tinybms_lab.bench.scenario import Fault, FaultKind, Scenario
@@ -54,7 +54,7 @@ class PipelineController:
         self._pipeline = self._started(None)
         self._sequence = -1
 
-    def decide(self, snapshot: Snapshot | None, statistics: Statistics, now_s: float) -> Sent | None:
+    def decide(self, snapshot: Snapshot | None, statistics: Statistics, now_s: float) -> SentLimits | None:
         """Return what the frames of the next burst say."""
         if snapshot is not None and snapshot.sequence != self._sequence:
             self._sequence = snapshot.sequence
@@ -71,7 +71,7 @@ class PipelineController:
         assert ccl_a is not None
         assert dcl_a is not None
         in_doubt = self._pipeline._memory.readings.read_again
-        return Sent(cvl_v, ccl_a, dcl_a, state.limits.state, now_s, in_doubt)
+        return SentLimits(cvl_v, ccl_a, dcl_a, state.limits.state, now_s, in_doubt)
 
     def restart(self) -> None:
         """End and begin again with the state file."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tinybms_lab.bench import runner
-from tinybms_lab.bench.runner import Result, baseline_for, engine_for, play_all, play_scenario
+from tinybms_lab.bench.runner import ScenarioResult, baseline_for, engine_for, play_all, play_scenario
 from tinybms_lab.bench.scenario import Scenario
 from tinybms_lab.bench.scenarios import SCENARIOS
 
@@ -85,10 +85,10 @@ def test_several_jobs_give_the_same_results(monkeypatch: pytest.MonkeyPatch) -> 
     class Done:
         """A future that is done."""
 
-        def __init__(self, result: Result) -> None:
+        def __init__(self, result: ScenarioResult) -> None:
             self._result = result
 
-        def result(self) -> Result:
+        def result(self) -> ScenarioResult:
             return self._result
 
     monkeypatch.setattr(runner, "ProcessPoolExecutor", Pool)

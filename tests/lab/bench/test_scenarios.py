@@ -117,7 +117,7 @@ def test_most_scenarios_know_the_defaults_only() -> None:
     """The bridge has to be right without a line of configuration."""
     default = Scenario("default", "").settings
 
-    assert all(s.settings == default and s.wish is None for s in UNCONFIGURED.values())
+    assert all(s.settings == default and s.user_profile is None for s in UNCONFIGURED.values())
 
 
 def test_settings_come_with_what_they_are_for() -> None:
@@ -126,7 +126,7 @@ def test_settings_come_with_what_they_are_for() -> None:
     configured = [s for name, s in SCENARIOS.items() if name not in UNCONFIGURED and s.settings != default]
 
     assert configured
-    assert all(s.wish is not None for s in configured)
+    assert all(s.user_profile is not None for s in configured)
 
 
 def test_bad_input_comes_with_what_has_to_flow() -> None:
@@ -173,7 +173,7 @@ def test_units_that_are_set_wrong_are_there() -> None:
 
     assert any(r.fully_charged_cell_v > 3.65 for r in ratings if r.over_voltage_cell_v < 4.0)
     assert any(r.early_balancing_cell_v == 3.2 and r.allowed_disbalance_mv == 15.0 for r in ratings)
-    assert {0.7, 1.3} <= {battery.told_capacity for battery in batteries}
+    assert {0.7, 1.3} <= {battery.stated_capacity for battery in batteries}
     assert {0.2, 0.7, 1.0, 1.2} <= {round(b.charge_cutoff_a / b.capacity_ah, 3) for b in batteries}
     assert {-20.0, 0.0, 1.0} <= {r.low_temperature_charge_c for r in ratings if r.over_voltage_cell_v > 3.0}
     assert any(cell.capacity_factor == 0.75 for battery in batteries for cell in battery.odd)

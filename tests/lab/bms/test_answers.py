@@ -48,9 +48,9 @@ from tinybms_lab.bms import (
     SimulatedBms,
     parse_profile,
 )
-from tinybms_lab.bms.hardware import Switches
+from tinybms_lab.bms.hardware import SwitchStates
 from tinybms_lab.bms.responder import answer
-from tinybms_lab.bms.variants import BlockLength, CellOrder, EventOrder, Habits, PacketId
+from tinybms_lab.bms.variants import BlockLength, CellOrder, EventOrder, PacketId, Quirks
 from tinybms_lab.testing.fake_clock import FakeClock
 
 Exchange = Callable[[Device, Request], Reply | None]
@@ -273,10 +273,10 @@ def test_the_length_of_a_block_write_is_a_habit(
     bms: SimulatedBms, habit: BlockLength, data_only: bool, with_address: bool
 ) -> None:
     """Nobody knows whether the length byte of 0x0B counts the address; a unit takes one of both."""
-    habits = Habits(block_length=habit)
+    quirks = Quirks(block_length=habit)
     requests = [WriteBlock(315, (3700,), count_address_bytes=counted) for counted in (False, True)]
 
-    taken = [answer(bms, request, habits) == Ack(Command.WRITE_BLOCK) for request in requests]
+    taken = [answer(bms, request, quirks) == Ack(Command.WRITE_BLOCK) for request in requests]
 
     assert taken == [data_only, with_address]
 
@@ -286,7 +286,7 @@ def test_the_order_of_the_cells_is_a_habit(charged: SimulatedBms) -> None:
     request = SimpleRequest(Command.CELLS)
     cells = _words(charged, 2, 14)
 
-    assert answer(charged, request, Habits(cell_order=CellOrder.HIGHEST_FIRST)) == CellValues(cells[::-1])
+    assert answer(charged, request, Quirks(cell_order=CellOrder.HIGHEST_FIRST)) == CellValues(cells[::-1])
     assert len(set(cells)) > 1
 
 
@@ -303,7 +303,7 @@ def test_number_and_order_of_the_newest_events_are_habits(order: EventOrder, ids
     ring = [(10, 0x64), (11, 0x65), *[(0, 0)] * 45, (8, 0x62), (9, 0x63)]
     device = _Ring(100, ring)
 
-    found = answer(device, SimpleRequest(Command.EVENTS_NEWEST), Habits(newest_count=3, newest_order=order))
+    found = answer(device, SimpleRequest(Command.EVENTS_NEWEST), Quirks(newest_count=3, newest_order=order))
 
     assert isinstance(found, Events)
     assert [entry.event_id for entry in found.entries] == ids
@@ -322,7 +322,7 @@ def test_the_order_of_all_events_is_a_habit(order: EventOrder, ids: list[int]) -
     """0x12 sorts as told, whatever the number for 0x11 is."""
     device = _Ring(100, [(10, 0x64), (11, 0x65), *[(0, 0)] * 46, (9, 0x63)])
 
-    found = answer(device, SimpleRequest(Command.EVENTS_ALL), Habits(newest_count=0, all_order=order))
+    found = answer(device, SimpleRequest(Command.EVENTS_ALL), Quirks(newest_count=0, all_order=order))
 
     assert isinstance(found, Events)
     assert [entry.event_id for entry in found.entries] == ids
@@ -333,7 +333,7 @@ def test_the_meaning_of_the_packet_id_is_a_habit(
     clock: FakeClock, charged: SimulatedBms, habit: PacketId, ids: list[int]
 ) -> None:
     """Both count the same for two packets, as seen on hardware; for three they differ."""
-    responder = Responder(charged, clock, habits=Habits(packet_id=habit))
+    responder = Responder(charged, clock, quirks=Quirks(packet_id=habit))
 
     (block,) = responder.feed(ReadBlock(0, 70).encode())
     (listed,) = responder.feed(ReadList(tuple(range(31))).encode())
@@ -346,7 +346,7 @@ def test_the_meaning_of_the_packet_id_is_a_habit(
 def test_a_reply_has_room_for_49_events(count: int) -> None:
     """The ring has no more."""
     with pytest.raises(ValueError, match=f"0 to 49 events, got {count}"):
-        Habits(newest_count=count)
+        Quirks(newest_count=count)
 
 
 def test_nothing_is_answered_during_a_restart(bms: SimulatedBms, exchange: Exchange, pass_time: PassTime) -> None:
@@ -366,7 +366,7 @@ class _Broken:
     """A device that refuses what every real one has."""
 
     silent = False
-    switches = Switches(load=True, charger=False)
+    switches = SwitchStates(load=True, charger=False)
 
     def refresh(self) -> None: ...
 

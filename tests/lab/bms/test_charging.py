@@ -15,10 +15,10 @@ from tinybms_lab.bms.logic import (
     ChargeControl,
     ChargePhase,
 )
-from tinybms_lab.bms.measurement import Measurement, Thresholds
+from tinybms_lab.bms.measurement import BmsThresholds, Measurement
 from tinybms_lab.bms.records import EventId
 
-LIMITS = Thresholds(
+LIMITS = BmsThresholds(
     full_v=3.6, empty_v=2.8, balance_above_v=3.4, finished_a=2.0, disbalance_v=0.015, idle_a=0.8,
     startup_s=20.0, disable_s=5.0,
 )  # fmt: skip
@@ -33,7 +33,7 @@ HIGH = replace(FLOWING, cells_v=(3.6, 3.5, 3.5, 3.5))
 class Course:
     """A charge control and the time."""
 
-    def __init__(self, limits: Thresholds = LIMITS) -> None:
+    def __init__(self, limits: BmsThresholds = LIMITS) -> None:
         self.control = ChargeControl()
         self.limits = limits
         self.now_s = 0.0

@@ -11,7 +11,7 @@ from tinybms_lab.bms.chemistry import (
     LI_ION,
     LTO,
     CellSettings,
-    Chemistry,
+    ChemistryModel,
     MonotoneCurve,
 )
 
@@ -97,7 +97,7 @@ def test_the_three_chemistries_have_their_command_line_names() -> None:
 
 @_ANY
 @given(a=_SOC, b=_SOC)
-def test_open_circuit_voltage_rises_with_charge(chemistry: Chemistry, a: float, b: float) -> None:
+def test_open_circuit_voltage_rises_with_charge(chemistry: ChemistryModel, a: float, b: float) -> None:
     """A fuller cell never shows less voltage, inside the table and beyond."""
     low, high = sorted((a, b))
 
@@ -106,14 +106,14 @@ def test_open_circuit_voltage_rises_with_charge(chemistry: Chemistry, a: float, 
 
 @_ANY
 @given(st.floats(min_value=0.0, max_value=0.99))
-def test_within_the_table_every_percent_shows(chemistry: Chemistry, soc: float) -> None:
+def test_within_the_table_every_percent_shows(chemistry: ChemistryModel, soc: float) -> None:
     """No stretch of the curve is so flat that charge leaves no trace at all."""
     assert chemistry.ocv_v(soc + 0.01) - chemistry.ocv_v(soc) > 0.0002
 
 
 @_ANY
 @given(st.floats(min_value=-1e6, max_value=1e6))
-def test_voltage_has_stops(chemistry: Chemistry, soc: float) -> None:
+def test_voltage_has_stops(chemistry: ChemistryModel, soc: float) -> None:
     """However a cell is abused, its voltage is that of a cell."""
     assert 0.0 < chemistry.floor_v <= chemistry.ocv_v(soc) <= chemistry.ceiling_v == 5.0
 
@@ -126,13 +126,13 @@ def test_lfp_is_flat_in_the_middle_and_full_at_3_65_v() -> None:
 
 
 @pytest.mark.parametrize(("chemistry", "empty_v", "full_v"), [(LI_ION, 3.0, 4.2), (LTO, 1.8, 2.75)])
-def test_the_others_span_their_usual_range(chemistry: Chemistry, empty_v: float, full_v: float) -> None:
+def test_the_others_span_their_usual_range(chemistry: ChemistryModel, empty_v: float, full_v: float) -> None:
     """Empty and full are where data sheets put them."""
     assert (chemistry.ocv_v(0.0), chemistry.ocv_v(1.0)) == pytest.approx((empty_v, full_v))
 
 
 @_ANY
-def test_settings_keep_the_order_of_the_bms(chemistry: Chemistry) -> None:
+def test_settings_keep_the_order_of_the_bms(chemistry: ChemistryModel) -> None:
     """R316 + 10 <= R301, R301 + 10 <= R300, R300 + 10 <= R315, as the BMS enforces."""
     registers = chemistry.settings.registers()
 
@@ -142,7 +142,7 @@ def test_settings_keep_the_order_of_the_bms(chemistry: Chemistry) -> None:
 
 
 @_ANY
-def test_settings_fit_the_register_catalogue(chemistry: Chemistry) -> None:
+def test_settings_fit_the_register_catalogue(chemistry: ChemistryModel) -> None:
     """A simulated BMS never holds what a real one would refuse."""
     for address, raw in chemistry.settings.registers().items():
         (register,) = catalogue().at(address)
@@ -152,7 +152,9 @@ def test_settings_fit_the_register_catalogue(chemistry: Chemistry) -> None:
 
 
 @_ANY
-def test_a_full_cell_is_above_the_charge_target_and_an_empty_one_below_the_cutoff_warning(chemistry: Chemistry) -> None:
+def test_a_full_cell_is_above_the_charge_target_and_an_empty_one_below_the_cutoff_warning(
+    chemistry: ChemistryModel,
+) -> None:
     """Charging ends and discharging ends within 0..100 %."""
     settings = chemistry.settings
 
@@ -177,7 +179,7 @@ def test_settings_out_of_order_are_refused(voltages: tuple[int, int, int, int, i
 
 
 @_ANY
-def test_resistance_of_a_100_ah_cell_is_believable(chemistry: Chemistry) -> None:
+def test_resistance_of_a_100_ah_cell_is_believable(chemistry: ChemistryModel) -> None:
     """A few tenths of a milliohm up to two milliohms, as data sheets say for cells of that size."""
     milliohm = (chemistry.ohmic_ohm_ah + chemistry.polarisation_ohm_ah) / 100.0 * 1000.0
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tinybms_bridge.battery.snapshot import BmsStatus, Snapshot
 from tinybms_bridge.tinybms.live import decode_live
-from tinybms_lab.bms import BmsOptions, EventId, SimulatedBms, Switches
+from tinybms_lab.bms import BmsOptions, EventId, SimulatedBms, SwitchStates
 from tinybms_lab.testing.fake_clock import FakeClock
 
 PassTime = Callable[[float], None]
@@ -47,7 +47,7 @@ def test_load_and_charger_add_up(bms: SimulatedBms, pass_time: PassTime) -> None
     pass_time(5.0)
 
     assert look(bms).pack.current_a == 15.0
-    assert bms.switches == Switches(load=True, charger=True)
+    assert bms.switches == SwitchStates(load=True, charger=True)
 
 
 def test_without_its_charger_a_positive_current_is_regeneration(bms: SimulatedBms, pass_time: PassTime) -> None:
@@ -160,7 +160,7 @@ def test_the_external_current_sensor_is_pulled_and_plugged(clock: FakeClock, pas
 
     device.plug_current_sensor(connected=False)
     pass_time(1.0)
-    assert device.switches == Switches(load=False, charger=False)
+    assert device.switches == SwitchStates(load=False, charger=False)
     device.plug_current_sensor()
     pass_time(1.0)
 
@@ -194,7 +194,7 @@ def test_ignition_wakes_and_sleeps_where_there_is_one(bms: SimulatedBms, pass_ti
     bms.set_ignition(True)
     pass_time(1.0)
 
-    assert asleep == (True, Switches(load=False, charger=False))
+    assert asleep == (True, SwitchStates(load=False, charger=False))
     assert (bms.asleep, bms.switches.load) == (False, True)
 
 

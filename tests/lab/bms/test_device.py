@@ -18,12 +18,12 @@ from tinybms_lab.bms import (
     EventId,
     OffMap,
     OutOfRange,
-    Pack,
     SimulatedBms,
+    SimulatedPack,
     Terminals,
     parse_profile,
 )
-from tinybms_lab.bms.records import ResetCause, WakeCause, entries_in
+from tinybms_lab.bms.records import SimulatedResetCause, SimulatedWakeCause, entries_in
 from tinybms_lab.testing.fake_clock import FakeClock
 
 PassTime = Callable[[float], None]
@@ -241,7 +241,7 @@ def test_idle_it_sleeps_and_swallows_one_frame(bms: SimulatedBms, pass_time: Pas
 
     assert [bms.hear(), bms.hear()] == [False, True]
     pass_time(0.1)
-    assert _words(bms, 114, 1)[0] >> 8 == WakeCause.UART
+    assert _words(bms, 114, 1)[0] >> 8 == SimulatedWakeCause.UART
     assert not bms.asleep
 
 
@@ -330,7 +330,7 @@ def test_a_restart_is_silent_and_cuts_the_current(clock: FakeClock, pass_time: P
     assert after.pack.soc_percent == pytest.approx(before.pack.soc_percent, abs=0.01)
     assert _words(device, 300, 1) == (3550,)
     assert [e.event_id for e in entries_in(_words(device, 200, 98))] == [0x61, 0x61]
-    assert _words(device, 114, 1)[0] & 0xFF == ResetCause.SOFTWARE_RESET
+    assert _words(device, 114, 1)[0] & 0xFF == SimulatedResetCause.SOFTWARE_RESET
 
 
 def test_a_change_of_mode_restarts(bms: SimulatedBms, pass_time: PassTime) -> None:
@@ -352,7 +352,7 @@ def test_a_crash_is_a_restart_by_the_watchdog(bms: SimulatedBms, pass_time: Pass
     bms.crash()
     pass_time(2.0)
 
-    assert _words(bms, 114, 1)[0] & 0xFF == ResetCause.INDEPENDENT_WATCHDOG
+    assert _words(bms, 114, 1)[0] & 0xFF == SimulatedResetCause.INDEPENDENT_WATCHDOG
     assert bms.event_count == 2
 
 
@@ -379,7 +379,7 @@ def test_an_adapter_on_the_5_v_output_cannot_wake_it(clock: FakeClock, pass_time
     heard.append(device.hear())
 
     assert heard == [False, False, True]
-    assert _words(device, 114, 1)[0] >> 8 == WakeCause.DISCHARGING_DETECTED
+    assert _words(device, 114, 1)[0] >> 8 == SimulatedWakeCause.DISCHARGING_DETECTED
 
 
 def test_limits_at_present_follow_the_hardware(bms: SimulatedBms, pass_time: PassTime) -> None:
@@ -468,7 +468,7 @@ def test_actions_can_be_put_off(clock: FakeClock, pass_time: PassTime) -> None:
 
 def test_settings_can_differ_from_those_of_delivery(clock: FakeClock) -> None:
     """They are the defaults of this unit, too."""
-    pack = Pack.build(LFP, 4)
+    pack = SimulatedPack.build(LFP, 4)
     device = SimulatedBms(pack, clock, settings={332: 12, 300: 3500})
 
     assert _words(device, 332, 1) == (12,)

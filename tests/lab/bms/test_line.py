@@ -22,11 +22,11 @@ from tinybms_lab.bms import (
     DumpDevice,
     FaultInjector,
     FaultPlan,
-    Habits,
     Line,
     PacketId,
+    Quirks,
     SimulatedBms,
-    Switches,
+    SwitchStates,
     parse_profile,
     real_dump,
 )
@@ -163,7 +163,7 @@ def test_impossible_lines_are_refused(baudrate: int, chunk: int | None) -> None:
 
 PassTime = Callable[[float], None]
 INTERVALS_S = {1: 0.1, 2: 0.2, 3: 0.5, 4: 1.0, 5: 2.0, 6: 5.0, 7: 10.0}
-BOTH = Switches(load=True, charger=True)
+BOTH = SwitchStates(load=True, charger=True)
 ANY_WORDS = st.lists(st.integers(0, 0xFFFF), min_size=56, max_size=56)
 
 
@@ -454,7 +454,7 @@ def test_a_corrupted_request_is_refused(clock: FakeClock, unit: DumpDevice, pass
 
 def test_habits_and_latency_reach_the_line(clock: FakeClock, unit: DumpDevice, pass_time: PassTime) -> None:
     """As options."""
-    line = Line(unit, clock, latency_s=0.02, habits=Habits(packet_id=PacketId.TOTAL))
+    line = Line(unit, clock, latency_s=0.02, quirks=Quirks(packet_id=PacketId.TOTAL))
     line.receive(ReadBlock(0, 70).encode())
     early = after(line, pass_time, 0.02)
     data = after(line, pass_time, 0.1)

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinybms_bridge.battery.snapshot import BmsStatus
-from tinybms_lab.bms.hardware import Switches
+from tinybms_lab.bms.hardware import SwitchStates
 from tinybms_lab.bms.logic import BmsLogic, ChargePhase, balancing_now, balancing_wanted
-from tinybms_lab.bms.measurement import Measurement, Thresholds
+from tinybms_lab.bms.measurement import BmsThresholds, Measurement
 from tinybms_lab.bms.records import EventId
 
-LIMITS = Thresholds(full_v=3.6, empty_v=2.8, balance_above_v=3.4, finished_a=2.0, disbalance_v=0.015, idle_a=0.8)
+LIMITS = BmsThresholds(full_v=3.6, empty_v=2.8, balance_above_v=3.4, finished_a=2.0, disbalance_v=0.015, idle_a=0.8)
 
 
 def test_balancing_is_wanted_for_high_cells_only() -> None:
@@ -48,7 +48,7 @@ def test_the_fault_widens_the_choice(voltages_v: list[float]) -> None:
     assert all(voltages_v[index] > LIMITS.balance_above_v for index in fault)
 
 
-ALL_LIMITS = Thresholds(
+ALL_LIMITS = BmsThresholds(
     full_v=3.6, empty_v=2.8, balance_above_v=3.4, finished_a=2.0, disbalance_v=0.015, idle_a=0.8,
     over_voltage_v=3.75, under_voltage_v=2.5, charge_a=100.0, discharge_a=150.0, two_fets=False,
 )  # fmt: skip
@@ -65,7 +65,7 @@ OVER = replace(IDLE, cells_v=(3.8, 3.5, 3.5, 3.5))
 SWINGING = replace(IDLE, current_a=20.0)
 
 
-def decide(*measurements: Measurement, limits: Thresholds = ALL_LIMITS, warning_is_fault: bool = False) -> BmsLogic:
+def decide(*measurements: Measurement, limits: BmsThresholds = ALL_LIMITS, warning_is_fault: bool = False) -> BmsLogic:
     """Return the logic after measurements, each of which held for a second."""
     logic = BmsLogic(warning_is_fault=warning_is_fault)
     for second, measured in enumerate(measurements):
@@ -137,7 +137,7 @@ def test_a_charge_pauses_while_a_cell_is_bled() -> None:
     logic = decide(CHARGER, CHARGE, replace(CHARGE, cells_v=(3.61, 3.5, 3.5, 3.5)))
 
     assert logic.charge.phase is ChargePhase.BALANCING
-    assert logic.switches == Switches(load=True, charger=False)
+    assert logic.switches == SwitchStates(load=True, charger=False)
     assert list(logic.bleeding) == [0]
     assert logic.status in (BmsStatus.CHARGING, BmsStatus.FULLY_CHARGED)
     assert decide(CHARGER, CHARGE, replace(CHARGE, cells_v=(3.61, 3.5, 3.5, 3.5)), CHARGER).status is BmsStatus.CHARGING
@@ -157,7 +157,7 @@ def test_a_charge_pauses_while_a_cell_is_bled() -> None:
 )
 def test_the_switches_of_two_ports(measurements: tuple[Measurement, ...], load: bool, charger: bool) -> None:
     """Charge and protections together."""
-    assert decide(*measurements).switches == Switches(load=load, charger=charger)
+    assert decide(*measurements).switches == SwitchStates(load=load, charger=charger)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_the_switches_of_two_ports(measurements: tuple[Measurement, ...], load: 
 )
 def test_the_switch_of_one_port(measurements: tuple[Measurement, ...], on: bool) -> None:
     """On for everything, or for one direction."""
-    assert decide(*measurements, limits=SINGLE).switches == Switches(load=on, charger=on)
+    assert decide(*measurements, limits=SINGLE).switches == SwitchStates(load=on, charger=on)
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_a_restart_forgets_what_was_decided() -> None:
     logic.restart()
 
     assert logic.status is BmsStatus.IDLE
-    assert logic.switches == Switches(load=True, charger=False)
+    assert logic.switches == SwitchStates(load=True, charger=False)
     assert not logic.protections.active
     assert not logic.charge.charger
 

@@ -5,15 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinybms_lab.bms.chemistry import LFP
-from tinybms_lab.bms.measurement import NEVER_S, Delay, Thresholds
+from tinybms_lab.bms.measurement import NEVER_S, BmsThresholds, Delay
 from tinybms_lab.bms.settings import SettingsBlock, default_settings
 from tinybms_lab.bms.variants import FIRMWARE_242, FIRMWARE_254, HIGH_POWER, LOW_POWER
 
 
-def _thresholds(changes: dict[int, int] | None = None, *, low_power: bool = False) -> Thresholds:
+def _thresholds(changes: dict[int, int] | None = None, *, low_power: bool = False) -> BmsThresholds:
     board = LOW_POWER if low_power else HIGH_POWER
     settings = default_settings(LFP, board, 16, 100.0) | (changes or {})
-    return Thresholds.of(SettingsBlock(settings), board.idle_current_a, FIRMWARE_254)
+    return BmsThresholds.of(SettingsBlock(settings), board.idle_current_a, FIRMWARE_254)
 
 
 def test_voltages_and_currents_come_in_units() -> None:
@@ -70,7 +70,7 @@ def test_modes_and_inputs() -> None:
 def test_firmware_242_has_its_own_times_and_no_peak_limit() -> None:
     """It lacks 305, 310 and 311; the captured 22 s are 20 s and the two of the detection."""
     settings = SettingsBlock(default_settings(LFP, HIGH_POWER, 16, 100.0), FIRMWARE_242.masks)
-    limits = Thresholds.of(settings, 0.8, FIRMWARE_242)
+    limits = BmsThresholds.of(settings, 0.8, FIRMWARE_242)
 
     assert limits.peak_a == math.inf
     assert (limits.startup_s, limits.disable_s) == (20.0, 5.0)

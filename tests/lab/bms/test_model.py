@@ -9,11 +9,11 @@ from tinybms_bridge.battery.snapshot import BmsStatus, Snapshot
 from tinybms_bridge.tinybms.frames import to_u32
 from tinybms_bridge.tinybms.live import decode_live
 from tinybms_lab.bms.chemistry import LFP, LI_ION
+from tinybms_lab.bms.environment import Charger, CurrentProfile, Environment, Segment, Wiring, parse_profile
 from tinybms_lab.bms.model import LIVE_WORDS, BatteryModel, FuelGauge, Sample, live_words
-from tinybms_lab.bms.pack import Pack
+from tinybms_lab.bms.pack import SimulatedPack
 from tinybms_lab.bms.records import EventId
 from tinybms_lab.bms.settings import SettingsBlock, default_settings
-from tinybms_lab.bms.surroundings import Charger, Profile, Segment, Surroundings, Wiring, parse_profile
 from tinybms_lab.bms.variants import HIGH_POWER, LOW_POWER
 
 
@@ -198,9 +198,9 @@ def _model(
     changes: dict[int, int] | None = None,
     sensors: int = 2,
 ) -> BatteryModel:
-    pack = Pack.build(LI_ION, 4, capacity_ah=100.0, soc=soc, soc_spread=spread, capacity_spread=0.0)
+    pack = SimulatedPack.build(LI_ION, 4, capacity_ah=100.0, soc=soc, soc_spread=spread, capacity_spread=0.0)
     block = SettingsBlock(default_settings(LI_ION, HIGH_POWER, 4, 100.0) | (changes or {}))
-    around = Surroundings(Wiring([sensors > 0, sensors > 1]), parse_profile(profile) if profile else None)
+    around = Environment(Wiring([sensors > 0, sensors > 1]), parse_profile(profile) if profile else None)
     return BatteryModel(pack, block, HIGH_POWER, around)
 
 
@@ -252,7 +252,7 @@ def test_a_driven_current_replaces_the_profile() -> None:
     """A simulated GX takes over from its first word."""
     model = _model("charge")
     model.run(10.0)
-    model.surroundings.drive(-12.5)
+    model.environment.drive(-12.5)
     model.run(10.0)
 
     assert _sample(model).current_a == -12.5
@@ -288,7 +288,7 @@ def test_a_load_is_cut_at_the_empty_level_and_comes_back() -> None:
 def test_a_driven_charge_current_is_cut_like_any_other() -> None:
     """A simulated GX that pushes on meets an open switch."""
     model = _model(soc=0.5)
-    model.surroundings.drive(30.0)
+    model.environment.drive(30.0)
     model.run(10.0)
     flowing = _sample(model).current_a
     model.pack.ambient_c = -30.0
@@ -309,7 +309,7 @@ def test_in_the_cold_the_load_goes_on() -> None:
     model = _model()
     for cell in model.pack.cells:
         cell.temperature_c = -5.0
-    model.surroundings.drive(-20.0)
+    model.environment.drive(-20.0)
     model.run(10.0)
 
     assert _sample(model).current_a == -20.0
@@ -327,7 +327,7 @@ def test_too_much_current_is_cut_within_a_refresh_and_tried_again(
 ) -> None:
     """A tenth of a second of it flows every five seconds, and the counter of the statistics follows."""
     model = _model()
-    model.surroundings.drive(current_a)
+    model.environment.drive(current_a)
     model.run(20.0)
     times_s = [time_s for time_s, found in model.take_events() if found is event]
 
@@ -338,14 +338,14 @@ def test_too_much_current_is_cut_within_a_refresh_and_tried_again(
 def test_the_timeout_lets_a_short_peak_pass() -> None:
     """High byte of register 330; register 305 stays without delay."""
     patient = _model(changes={330: 10 << 8 | 1})
-    patient.surroundings.drive(-160.0)
+    patient.environment.drive(-160.0)
     patient.run(9.0)
     assert _ids(patient) == []
     patient.run(2.0)
     assert _ids(patient) == [EventId.DISCHARGE_OVER_CURRENT]
 
     peak = _model(changes={330: 10 << 8 | 1})
-    peak.surroundings.drive(-181.0)
+    peak.environment.drive(-181.0)
     peak.run(0.2)
     assert _ids(peak) == [EventId.DISCHARGE_OVER_CURRENT]
 
@@ -364,9 +364,9 @@ def test_small_currents_flow_unseen() -> None:
 
 def test_the_low_power_board_sees_smaller_currents() -> None:
     """80 mA instead of 800 mA."""
-    pack = Pack.build(LFP, 4, capacity_ah=10.0)
+    pack = SimulatedPack.build(LFP, 4, capacity_ah=10.0)
     block = SettingsBlock(default_settings(LFP, LOW_POWER, 4, 10.0))
-    around = Surroundings(Wiring([True, True]), Profile([Segment(10.0, -0.5)]))
+    around = Environment(Wiring([True, True]), CurrentProfile([Segment(10.0, -0.5)]))
     model = BatteryModel(pack, block, LOW_POWER, around)
     model.run(5.0)
 
@@ -376,7 +376,7 @@ def test_the_low_power_board_sees_smaller_currents() -> None:
 def test_a_regulated_charge_completes_and_sets_the_count_to_100_percent() -> None:
     """Constant current, constant voltage, and the end that the manual describes."""
     model = _model(soc=0.93)
-    model.surroundings.connect_charger(Charger(30.0, 4 * 4.15))
+    model.environment.connect_charger(Charger(30.0, 4 * 4.15))
     for _ in range(60):
         model.run(60.0)
     sample = _sample(model)
@@ -390,11 +390,11 @@ def test_a_regulated_charge_completes_and_sets_the_count_to_100_percent() -> Non
 
 def test_a_cell_that_is_ahead_is_bled_while_the_charger_pauses() -> None:
     """The charger is switched off and on, without events, until the cells are alike."""
-    pack = Pack.build(LI_ION, 4, capacity_ah=2.0, soc=0.93, soc_spread=0.0, capacity_spread=0.0)
+    pack = SimulatedPack.build(LI_ION, 4, capacity_ah=2.0, soc=0.93, soc_spread=0.0, capacity_spread=0.0)
     pack.cells[2].soc = 0.96
     block = SettingsBlock(default_settings(LI_ION, LOW_POWER, 4, 2.0))
-    model = BatteryModel(pack, block, LOW_POWER, Surroundings(Wiring([True, True])))
-    model.surroundings.connect_charger(Charger(1.0, 4 * 4.15))
+    model = BatteryModel(pack, block, LOW_POWER, Environment(Wiring([True, True])))
+    model.environment.connect_charger(Charger(1.0, 4 * 4.15))
     states = []
     for _ in range(3600):
         model.run(1.0)
@@ -412,10 +412,10 @@ def test_high_cells_bleed_while_charging_only() -> None:
     model = _model(soc=0.6, spread=0.05)
     model.run(10.0)
     resting = _sample(model)
-    model.surroundings.drive(10.0)
+    model.environment.drive(10.0)
     model.run(10.0)
     charging = _sample(model)
-    model.surroundings.drive(-10.0)
+    model.environment.drive(-10.0)
     model.run(10.0)
 
     assert not resting.balancing_now
@@ -428,7 +428,7 @@ def test_high_cells_bleed_while_charging_only() -> None:
 def test_a_restart_opens_the_switches() -> None:
     """Whatever is wanted."""
     for model in (_model("charge"), _model()):
-        model.surroundings.drive(-10.0)
+        model.environment.drive(-10.0)
         model.run(5.0, restarting=True)
 
         assert model.pack.net_ah == 0.0
@@ -439,7 +439,7 @@ def test_a_restart_opens_the_switches() -> None:
 def test_asleep_only_a_unit_with_ignition_opens_its_switches(ignition: int, flows: bool) -> None:
     """Register 334; the others keep the load on."""
     model = _model(changes={334: ignition})
-    model.surroundings.drive(-0.5)
+    model.environment.drive(-0.5)
     model.run(5.0, asleep=True)
 
     assert (model.pack.net_ah < 0.0) is flows
@@ -448,8 +448,8 @@ def test_asleep_only_a_unit_with_ignition_opens_its_switches(ignition: int, flow
 def test_a_stuck_switch_is_found_by_the_current_through_it() -> None:
     """And only a restart ends the fault."""
     model = _model()
-    model.surroundings.wiring.stuck_load = True
-    model.surroundings.drive(-20.0)
+    model.environment.wiring.stuck_load = True
+    model.environment.drive(-20.0)
     model.run(5.0)
     assert _ids(model) == []
 
@@ -505,9 +505,9 @@ def test_a_long_jump_is_walked_in_a_bounded_number_of_steps(monkeypatch: pytest.
 
 def test_settings_act_as_soon_as_they_are_written() -> None:
     """A cutoff that is lowered below a cell trips with the next measurement."""
-    pack = Pack.build(LI_ION, 4, soc=0.5)
+    pack = SimulatedPack.build(LI_ION, 4, soc=0.5)
     block = SettingsBlock(default_settings(LI_ION, HIGH_POWER, 4, 100.0))
-    model = BatteryModel(pack, block, HIGH_POWER, Surroundings(Wiring([True, True])))
+    model = BatteryModel(pack, block, HIGH_POWER, Environment(Wiring([True, True])))
     block.write([(300, 3650), (315, 3700)])
     model.run(1.0)
 
@@ -526,7 +526,7 @@ def test_fewer_configured_cells_shift_the_balancing_bits() -> None:
     """The lowest cell that counts is not the lowest that is there."""
     model = _model(changes={307: 3}, soc=0.6)
     model.pack.cells[1].soc = 0.7
-    model.surroundings.drive(10.0)
+    model.environment.drive(10.0)
     model.run(5.0)
 
     assert list(_sample(model).balancing_now) == [1]
@@ -538,10 +538,10 @@ def test_fewer_configured_cells_shift_the_balancing_bits() -> None:
 )
 def test_a_restart_takes_the_current_sensor_that_is_there(plugged: bool, event: EventId) -> None:
     """0x7C or 0x7D, and no fault any more."""
-    pack = Pack.build(LI_ION, 4)
+    pack = SimulatedPack.build(LI_ION, 4)
     block = SettingsBlock(default_settings(LI_ION, HIGH_POWER, 4, 100.0))
     wiring = Wiring([True, True], external_current_sensor=not plugged)
-    model = BatteryModel(pack, block, HIGH_POWER, Surroundings(wiring))
+    model = BatteryModel(pack, block, HIGH_POWER, Environment(wiring))
     wiring.external_current_sensor = plugged
     model.run(1.0)
     assert len(_ids(model)) == 1

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybms_lab.bms.chemistry import CHEMISTRIES, LFP, LI_ION, Chemistry
-from tinybms_lab.bms.pack import BLEED_A, Cell, Pack
+from tinybms_lab.bms.chemistry import CHEMISTRIES, LFP, LI_ION, ChemistryModel
+from tinybms_lab.bms.pack import BLEED_A, Cell, SimulatedPack
 
 _STEPS = st.lists(
     st.tuples(
@@ -20,9 +20,9 @@ _CHEMISTRY = st.sampled_from(list(CHEMISTRIES.values()))
 
 
 @given(_CHEMISTRY, _STEPS)
-def test_charge_is_conserved(chemistry: Chemistry, steps: list[tuple[float, float, set[int]]]) -> None:
+def test_charge_is_conserved(chemistry: ChemistryModel, steps: list[tuple[float, float, set[int]]]) -> None:
     """What a cell holds is what it held, plus what flowed in, less what was bled."""
-    pack = Pack.build(chemistry, 4, capacity_ah=50.0, soc=0.5)
+    pack = SimulatedPack.build(chemistry, 4, capacity_ah=50.0, soc=0.5)
     before_ah = [cell.soc * cell.capacity_ah for cell in pack.cells]
 
     for dt_s, current_a, bleeding in steps:
@@ -34,9 +34,9 @@ def test_charge_is_conserved(chemistry: Chemistry, steps: list[tuple[float, floa
 
 
 @given(_CHEMISTRY, _STEPS)
-def test_cells_stay_finite(chemistry: Chemistry, steps: list[tuple[float, float, set[int]]]) -> None:
+def test_cells_stay_finite(chemistry: ChemistryModel, steps: list[tuple[float, float, set[int]]]) -> None:
     """No abuse makes a voltage or temperature that is not a number of this world."""
-    pack = Pack.build(chemistry, 4, capacity_ah=5.0, soc=0.9)
+    pack = SimulatedPack.build(chemistry, 4, capacity_ah=5.0, soc=0.9)
 
     for dt_s, current_a, bleeding in steps:
         pack.step(dt_s, current_a, bleeding)
@@ -46,10 +46,11 @@ def test_cells_stay_finite(chemistry: Chemistry, steps: list[tuple[float, float,
 
 
 @given(_CHEMISTRY, st.floats(min_value=0.0, max_value=1.0), st.floats(min_value=0.0, max_value=1.0))
-def test_voltage_rises_with_charge(chemistry: Chemistry, a: float, b: float) -> None:
+def test_voltage_rises_with_charge(chemistry: ChemistryModel, a: float, b: float) -> None:
     """A fuller pack at rest shows at least the voltage of an emptier one."""
     low, high = (
-        Pack.build(chemistry, 8, soc=soc, soc_spread=0.0, capacity_spread=0.0).voltage_v for soc in sorted((a, b))
+        SimulatedPack.build(chemistry, 8, soc=soc, soc_spread=0.0, capacity_spread=0.0).voltage_v
+        for soc in sorted((a, b))
     )
 
     assert low <= high + 1e-9
@@ -58,7 +59,7 @@ def test_voltage_rises_with_charge(chemistry: Chemistry, a: float, b: float) -> 
 @given(st.floats(min_value=-100.0, max_value=100.0), st.floats(min_value=-100.0, max_value=100.0))
 def test_voltage_rises_with_current(a: float, b: float) -> None:
     """Charging lifts the terminal voltage and discharging pulls it down."""
-    pack = Pack.build(LI_ION, 4)
+    pack = SimulatedPack.build(LI_ION, 4)
     low, high = (sum(pack.cell_voltages_at(current_a)) for current_a in sorted((a, b)))
 
     assert low <= high + 1e-9
@@ -67,7 +68,7 @@ def test_voltage_rises_with_current(a: float, b: float) -> None:
 @given(st.integers(min_value=4, max_value=16), st.floats(min_value=0.0, max_value=1.0))
 def test_the_spread_leaves_the_mean(count: int, soc: float) -> None:
     """Unequal cells still make a pack of the size and charge that was asked for."""
-    pack = Pack.build(LFP, count, capacity_ah=80.0, soc=soc, soc_spread=0.0, capacity_spread=0.05)
+    pack = SimulatedPack.build(LFP, count, capacity_ah=80.0, soc=soc, soc_spread=0.0, capacity_spread=0.05)
 
     assert sum(cell.capacity_ah for cell in pack.cells) / count == pytest.approx(80.0)
     assert pack.soc == pytest.approx(soc)
@@ -75,7 +76,7 @@ def test_the_spread_leaves_the_mean(count: int, soc: float) -> None:
 
 def test_the_same_arguments_give_the_same_pack() -> None:
     """A run can be repeated."""
-    first, second = (Pack.build(LFP, 16, soc=0.5) for _ in range(2))
+    first, second = (SimulatedPack.build(LFP, 16, soc=0.5) for _ in range(2))
 
     for pack in (first, second):
         pack.step(600.0, 50.0, {3})
@@ -85,7 +86,9 @@ def test_the_same_arguments_give_the_same_pack() -> None:
 
 def test_cells_differ_within_the_spread() -> None:
     """Each quantity has its own pattern, and none leaves its spread."""
-    pack = Pack.build(LFP, 16, capacity_ah=100.0, soc=0.5, capacity_spread=0.02, soc_spread=0.01, resistance_spread=0.1)
+    pack = SimulatedPack.build(
+        LFP, 16, capacity_ah=100.0, soc=0.5, capacity_spread=0.02, soc_spread=0.01, resistance_spread=0.1
+    )
 
     assert len({round(cell.capacity_ah, 6) for cell in pack.cells}) > 8
     assert all(98.0 - 1e-9 <= cell.capacity_ah <= 102.0 + 1e-9 for cell in pack.cells)
@@ -98,7 +101,7 @@ def test_cells_differ_within_the_spread() -> None:
 
 def test_without_spread_all_cells_are_equal() -> None:
     """The spread arguments are the only source of difference."""
-    pack = Pack.build(LFP, 8, capacity_spread=0.0, soc_spread=0.0, resistance_spread=0.0)
+    pack = SimulatedPack.build(LFP, 8, capacity_spread=0.0, soc_spread=0.0, resistance_spread=0.0)
     pack.step(60.0, 20.0)
 
     assert len(set(pack.cell_voltages_v)) == 1
@@ -106,7 +109,7 @@ def test_without_spread_all_cells_are_equal() -> None:
 
 def test_an_hour_at_a_tenth_of_the_capacity_is_ten_percent() -> None:
     """Coulomb counting in the plainest case."""
-    pack = Pack.build(LFP, 4, capacity_ah=100.0, soc=0.5)
+    pack = SimulatedPack.build(LFP, 4, capacity_ah=100.0, soc=0.5)
     before = pack.soc
 
     pack.step(3600.0, 10.0)
@@ -116,7 +119,7 @@ def test_an_hour_at_a_tenth_of_the_capacity_is_ten_percent() -> None:
 
 def test_bleeding_takes_charge_from_the_chosen_cells_alone() -> None:
     """150 mA for an hour is 0.15 Ah, of that cell."""
-    pack = Pack.build(LFP, 4, capacity_ah=10.0, soc=0.5, soc_spread=0.0, capacity_spread=0.0)
+    pack = SimulatedPack.build(LFP, 4, capacity_ah=10.0, soc=0.5, soc_spread=0.0, capacity_spread=0.0)
 
     pack.step(3600.0, 0.0, {2})
 
@@ -141,7 +144,7 @@ def test_voltage_answers_a_current_at_once_and_then_creeps() -> None:
 
 def test_polarisation_fades_at_rest() -> None:
     """After a load the voltage relaxes to the open-circuit voltage."""
-    pack = Pack.build(LI_ION, 4, capacity_ah=50.0)
+    pack = SimulatedPack.build(LI_ION, 4, capacity_ah=50.0)
     pack.step(600.0, -50.0)
     loaded_v = pack.voltage_v
 
@@ -157,7 +160,7 @@ def test_polarisation_fades_at_rest() -> None:
 
 def test_current_warms_the_cells_towards_a_limit() -> None:
     """Heat rises with the square of the current and settles; rest cools down to the room."""
-    pack = Pack.build(LFP, 4, capacity_ah=100.0, ambient_c=10.0)
+    pack = SimulatedPack.build(LFP, 4, capacity_ah=100.0, ambient_c=10.0)
     pack.step(100_000.0, 100.0)
     warm_c = max(pack.temperatures_c)
     pack.step(100_000.0, -100.0)
@@ -171,7 +174,7 @@ def test_current_warms_the_cells_towards_a_limit() -> None:
 
 def test_long_steps_are_as_good_as_short_ones_for_charge_and_polarisation() -> None:
     """The step length does not decide the result at constant current."""
-    coarse, fine = (Pack.build(LI_ION, 4, capacity_ah=50.0, soc=0.4) for _ in range(2))
+    coarse, fine = (SimulatedPack.build(LI_ION, 4, capacity_ah=50.0, soc=0.4) for _ in range(2))
 
     coarse.step(600.0, 20.0)
     for _ in range(600):
@@ -185,7 +188,7 @@ def test_long_steps_are_as_good_as_short_ones_for_charge_and_polarisation() -> N
 def test_a_number_of_cells_that_no_tinybms_has_is_refused(count: int) -> None:
     """4 to 16 cells, and the message says so."""
     with pytest.raises(ValueError, match=f"4 to 16 cells in series, got {count}"):
-        Pack.build(LFP, count)
+        SimulatedPack.build(LFP, count)
 
 
 @pytest.mark.parametrize(
@@ -200,13 +203,13 @@ def test_an_impossible_pack_is_refused(name: str, value: float, message: str) ->
     """A mistake in an argument is told with its value."""
     arguments = {"capacity_ah": 100.0, "soc": 0.5} | {name: value}
     with pytest.raises(ValueError, match=message):
-        Pack.build(LFP, 4, capacity_ah=arguments["capacity_ah"], soc=arguments["soc"])
+        SimulatedPack.build(LFP, 4, capacity_ah=arguments["capacity_ah"], soc=arguments["soc"])
 
 
 @pytest.mark.parametrize(("dt_s", "current_a"), [(-1.0, 0.0), (1.0, math.nan), (math.inf, 1.0), (1.0, math.inf)])
 def test_an_impossible_step_is_refused_and_changes_nothing(dt_s: float, current_a: float) -> None:
     """One bad number does not poison the pack."""
-    pack = Pack.build(LFP, 4)
+    pack = SimulatedPack.build(LFP, 4)
     before = (pack.soc, pack.voltage_v, pack.net_ah)
 
     with pytest.raises(ValueError, match="cannot step"):

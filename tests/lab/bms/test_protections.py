@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybms_lab.bms.measurement import CurrentSensor, Measurement, Thresholds
+from tinybms_lab.bms.measurement import BmsThresholds, CurrentSensor, Measurement
 from tinybms_lab.bms.protections import PROTECTIONS, Protections, Recovery, SinglePort
 from tinybms_lab.bms.records import EventId
 
-LIMITS = Thresholds(
+LIMITS = BmsThresholds(
     full_v=3.6,
     empty_v=2.8,
     balance_above_v=3.4,
@@ -46,7 +46,7 @@ class Row:
     single: SinglePort
     keeps_awake: bool = False
     with_charger: bool = False
-    limits: Thresholds = LIMITS
+    limits: BmsThresholds = LIMITS
 
     def step(self, protections: Protections, measured: Measurement, now_s: float, **changes: float) -> list[EventId]:
         """Take one measurement."""
@@ -239,7 +239,7 @@ def step(
     protections: Protections,
     measured: Measurement,
     now_s: float,
-    limits: Thresholds = LIMITS,
+    limits: BmsThresholds = LIMITS,
     *,
     charging: bool = False,
 ) -> list[EventId]:

@@ -8,9 +8,9 @@ from tinybms_lab.bms.records import (
     EVENT_SLOTS,
     EventId,
     EventRing,
-    ResetCause,
+    SimulatedResetCause,
+    SimulatedWakeCause,
     Statistics,
-    WakeCause,
     entries_in,
     newest_first,
 )
@@ -136,7 +136,7 @@ def test_a_new_unit_has_seen_nothing() -> None:
     words = Statistics().words()
 
     assert len(words) == 18
-    assert words[14] == ResetCause.POWER_ON
+    assert words[14] == SimulatedResetCause.POWER_ON
     assert not any(words[:14])
     assert not any(words[15:])
 
@@ -212,7 +212,7 @@ def test_other_events_move_nothing(event: EventId) -> None:
 
 def test_causes_share_a_register() -> None:
     """Reset cause in the low byte, wake-up cause in the high one."""
-    statistics = Statistics(reset_cause=ResetCause.SOFTWARE_RESET, wake_cause=WakeCause.UART)
+    statistics = Statistics(reset_cause=SimulatedResetCause.SOFTWARE_RESET, wake_cause=SimulatedWakeCause.UART)
 
     assert _value(statistics, "last_reset_event") == "software_reset"
     assert _value(statistics, "last_wakeup_event") == "uart_communication"
@@ -220,13 +220,15 @@ def test_causes_share_a_register() -> None:
 
 def test_clearing_keeps_the_causes_and_notes_the_time() -> None:
     """After 0x02/02 register 116 tells when."""
-    statistics = Statistics(reset_cause=ResetCause.SOFTWARE_RESET, wake_cause=WakeCause.UART, charging_count=9)
+    statistics = Statistics(
+        reset_cause=SimulatedResetCause.SOFTWARE_RESET, wake_cause=SimulatedWakeCause.UART, charging_count=9
+    )
     statistics.observe(100.0, [3.0, 4.0], [50.0])
 
     statistics.clear(123456)
 
     assert statistics == Statistics(
-        reset_cause=ResetCause.SOFTWARE_RESET, wake_cause=WakeCause.UART, cleared_at_s=123456
+        reset_cause=SimulatedResetCause.SOFTWARE_RESET, wake_cause=SimulatedWakeCause.UART, cleared_at_s=123456
     )
 
 

@@ -8,9 +8,9 @@ import pytest
 from tinybms_bridge.tinybms.live import decode_ratings
 from tinybms_lab.bms import (
     BmsOptions,
+    BmsScenario,
     EventId,
     FaultInjector,
-    Scenario,
     SimulatedBms,
     Stage,
     built_in_scenarios,
@@ -36,7 +36,7 @@ STEP_S = 10.0
 class Played:
     """A scenario from its start to its end, with what was said and what the pack went through."""
 
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: BmsScenario) -> None:
         clock = FakeClock()
         self.said: list[str] = []
         self.currents_a: list[float] = []

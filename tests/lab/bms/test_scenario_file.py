@@ -11,11 +11,11 @@ from tinybms_lab.bms import (
     FIRMWARES,
     LI_ION,
     LOW_POWER,
+    BmsScenario,
     CellOrder,
     EventId,
     OffMap,
     OutOfRange,
-    Scenario,
     load_scenario,
     parse_scenario,
 )
@@ -25,7 +25,7 @@ from tinybms_lab.bms.scenario_file import line_of
 HEAD = 'title = "A test"\nduration = "1h"\n'
 
 
-def parse(text: str) -> Scenario:
+def parse(text: str) -> BmsScenario:
     """Return the scenario of a text with the two keys that each must have."""
     return parse_scenario(HEAD + text, name="test")
 
@@ -99,7 +99,7 @@ def test_everything_that_can_be_said() -> None:
     )
     assert (scenario.bms["firmware"], scenario.bms["board"]) == (FIRMWARES[242], LOW_POWER)
     assert (scenario.bms["off_map"], scenario.bms["out_of_range"]) == (OffMap.GARBAGE, OutOfRange.CLAMP)
-    assert (scenario.habits.cell_order, scenario.habits.newest_count) == (CellOrder.HIGHEST_FIRST, 3)
+    assert (scenario.quirks.cell_order, scenario.quirks.newest_count) == (CellOrder.HIGHEST_FIRST, 3)
     assert scenario.chunk == 64
     assert scenario.settings.words(lambda _address: 0) == {332: 12}
     assert [step["at"] for step in scenario.steps] == [300.0]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from tinybms_lab.bms import EventId, FaultInjector, SimulatedBms, Stage, Switches
+from tinybms_lab.bms import EventId, FaultInjector, SimulatedBms, Stage, SwitchStates
 from tinybms_lab.bms.scenario import _ACTIONS, StepTable, play_step
 from tinybms_lab.testing.fake_clock import FakeClock
 
@@ -63,7 +63,7 @@ def test_the_usual_charger_stops_at_the_voltage_of_the_settings(stage: Stage, pa
     """57.6 V for 16 cells of 3.6 V."""
     do(stage, "charger", True)
     pass_time(2.0)
-    charger = stage.bms._model.surroundings._charger
+    charger = stage.bms._model.environment._charger
 
     assert charger is not None
     assert charger.voltage_v == pytest.approx(57.6)
@@ -77,7 +77,7 @@ def test_a_charger_that_follows_the_current(stage: Stage, pass_time: PassTime) -
     pass_time(2.0)
 
     assert current_a(stage) == 20.0
-    assert stage.bms.switches == Switches(load=True, charger=True)
+    assert stage.bms.switches == SwitchStates(load=True, charger=True)
 
 
 def test_the_room(stage: Stage) -> None:
@@ -89,7 +89,7 @@ def test_the_room(stage: Stage) -> None:
 
 def test_sensors_and_wires(stage: Stage) -> None:
     """There and back."""
-    wiring = stage.bms._model.surroundings.wiring
+    wiring = stage.bms._model.environment.wiring
     seen = []
     for name, value in (("unplug_sensor", 2), ("plug_sensor", 2), ("break_wire", 7), ("mend_wire", 7)):
         do(stage, name, value)
@@ -110,7 +110,7 @@ def test_cells(stage: Stage) -> None:
 
 def test_inputs_and_switches(stage: Stage) -> None:
     """Ignition, current sensor, stuck switches."""
-    wiring = stage.bms._model.surroundings.wiring
+    wiring = stage.bms._model.environment.wiring
     do(stage, "ignition", False)
     do(stage, "current_sensor", True)
     do(stage, "stuck_switches", ["load"])

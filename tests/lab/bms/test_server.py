@@ -27,9 +27,9 @@ from tinybms_lab.bms import (
     DumpDevice,
     FaultInjector,
     FaultPlan,
-    Habits,
     PacketId,
     PtyServer,
+    Quirks,
     SimulatedBms,
     parse_profile,
     real_dump,
@@ -463,7 +463,7 @@ async def test_faults_can_be_switched_while_it_serves(serve: Serve) -> None:
 
 async def test_habits_are_an_option(serve: Serve) -> None:
     """The other meaning of the packet id."""
-    async with serve(habits=Habits(packet_id=PacketId.TOTAL)) as (_, client):
+    async with serve(quirks=Quirks(packet_id=PacketId.TOTAL)) as (_, client):
         client.write(ReadBlock(0, 70).encode())
         data = await client.receive(140 + 15)
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from tinybms_bridge.tinybms.frames import SettingsTable
 from tinybms_bridge.tinybms.live import decode_ratings
 from tinybms_bridge.tinybms.registers import Register, catalogue
-from tinybms_lab.bms.chemistry import CHEMISTRIES, LFP, LTO, Chemistry
+from tinybms_lab.bms.chemistry import CHEMISTRIES, LFP, LTO, ChemistryModel
 from tinybms_lab.bms.settings import (
-    Hardware,
+    BoardHardware,
     OutOfRange,
     SettingsBlock,
     default_settings,
@@ -67,7 +67,7 @@ def test_the_largest_discharge_cutoff_depends_on_the_hardware(
 ) -> None:
     """30, 60, 150 or 750 A, as the manual lists them."""
     words = settings(board, {**changes, 305: 1000})
-    hardware = Hardware(board, external)
+    hardware = BoardHardware(board, external)
 
     assert hardware.discharge_limit_a(words) == limit_a
     assert setting_range(register(317), words, hardware)[1] == limit_a
@@ -91,12 +91,12 @@ def test_the_largest_charge_cutoff_depends_on_the_switch(
     """30 A through the board's own transistor."""
     words = settings(board, changes)
 
-    assert setting_range(register(318), words, Hardware(board, external))[1] == limit_a
+    assert setting_range(register(318), words, BoardHardware(board, external))[1] == limit_a
 
 
 def test_the_peak_cutoff_stays_above_the_slow_one() -> None:
     """305 above 317, and 317 below 305."""
-    words, hardware = settings(), Hardware(HIGH_POWER)
+    words, hardware = settings(), BoardHardware(HIGH_POWER)
 
     assert setting_range(register(305), words, hardware) == (151, 300)
     assert setting_range(register(317), settings(changes={305: 100}), hardware) == (1, 99)
@@ -104,13 +104,13 @@ def test_the_peak_cutoff_stays_above_the_slow_one() -> None:
 
 def test_without_a_peak_cutoff_nothing_is_below_it() -> None:
     """Firmware 242 holds 0 there."""
-    assert setting_range(register(317), settings(changes={305: 0}), Hardware(HIGH_POWER)) == (1, 150)
+    assert setting_range(register(317), settings(changes={305: 0}), BoardHardware(HIGH_POWER)) == (1, 150)
 
 
 @pytest.mark.parametrize(("board", "least"), [(LOW_POWER, 100), (HIGH_POWER, 1000)])
 def test_the_finishing_current_can_be_seen_by_the_board(board: Board, least: int) -> None:
     """Below the activity threshold a charge would never be seen to end."""
-    low, high = setting_range(register(304), settings(board), Hardware(board))
+    low, high = setting_range(register(304), settings(board), BoardHardware(board))
 
     assert (low, high) == (least, 5000)
     assert low / 1000.0 > board.idle_current_a
@@ -118,12 +118,12 @@ def test_the_finishing_current_can_be_seen_by_the_board(board: Board, least: int
 
 @pytest.mark.parametrize("chemistry", CHEMISTRIES.values(), ids=list(CHEMISTRIES))
 @pytest.mark.parametrize("board", [LOW_POWER, HIGH_POWER], ids=["low", "high"])
-def test_what_is_delivered_is_in_range(chemistry: Chemistry, board: Board) -> None:
+def test_what_is_delivered_is_in_range(chemistry: ChemistryModel, board: Board) -> None:
     """Every setting, dynamic limits and hardware included."""
     words = default_settings(chemistry, board, 8, 20.0)
     for setting in catalogue().settings():
         if setting.words == 1 and setting.address not in {323, 328} and setting.raw_range[0] >= 0:
-            low, high = setting_range(setting, words, Hardware(board))
+            low, high = setting_range(setting, words, BoardHardware(board))
             assert low <= (words[setting.address] & setting.mask) >> setting.offset <= high, setting.key
 
 
@@ -132,7 +132,7 @@ def test_other_settings_do_not_move() -> None:
     strange = {300: 4400, 315: 4500, 316: 900, 301: 1000, 317: 1, 340: 1}
     for setting in catalogue().settings():
         if setting.address not in {300, 301, 304, 305, 315, 316, 317, 318}:
-            found = setting_range(setting, settings(changes=strange), Hardware(HIGH_POWER))
+            found = setting_range(setting, settings(changes=strange), BoardHardware(HIGH_POWER))
             assert found == setting.raw_range
 
 
@@ -144,11 +144,11 @@ def block() -> SettingsBlock:
 
 @pytest.mark.parametrize("chemistry", CHEMISTRIES.values(), ids=list(CHEMISTRIES))
 @pytest.mark.parametrize("board", [LOW_POWER, HIGH_POWER], ids=["low", "high"])
-def test_defaults_are_within_the_documented_ranges(chemistry: Chemistry, board: object) -> None:
+def test_defaults_are_within_the_documented_ranges(chemistry: ChemistryModel, board: object) -> None:
     """Writing every default back is accepted: nothing holds what the device itself would refuse."""
     board = LOW_POWER if board is LOW_POWER else HIGH_POWER
     defaults = default_settings(chemistry, board, 4, 0.5)
-    block = SettingsBlock(defaults, hardware=Hardware(board))
+    block = SettingsBlock(defaults, hardware=BoardHardware(board))
     pairs = [(a, v) for a, v in defaults.items() if a < 344 and a not in {323, 328}]
 
     assert block.write(pairs)
@@ -264,8 +264,8 @@ def test_the_tables_of_command_1d(block: SettingsBlock) -> None:
 def test_whatever_is_in_range_is_accepted(register: object, data: st.DataObject) -> None:
     """Every setting, alone in its register or not, over its whole range as it stands."""
     (register,) = [r for r in catalogue().settings() if r is register]
-    block = SettingsBlock(default_settings(LFP, HIGH_POWER, 16, 100.0), hardware=Hardware(HIGH_POWER))
-    raw = data.draw(st.integers(*setting_range(register, block, Hardware(HIGH_POWER))))
+    block = SettingsBlock(default_settings(LFP, HIGH_POWER, 16, 100.0), hardware=BoardHardware(HIGH_POWER))
+    raw = data.draw(st.integers(*setting_range(register, block, BoardHardware(HIGH_POWER))))
     word = block[register.address] & ~register.mask | (raw << register.offset) & register.mask
 
     assert block.write([(register.address, word & 0xFFFF)])
@@ -283,7 +283,9 @@ def test_firmware_242_takes_writes_to_missing_registers_and_reads_zero() -> None
 
 def _block(out_of_range: OutOfRange = OutOfRange.NACK, *, keeps: bool = False) -> SettingsBlock:
     defaults = default_settings(LFP, HIGH_POWER, 16, 100.0)
-    return SettingsBlock(defaults, hardware=Hardware(HIGH_POWER), out_of_range=out_of_range, keeps_partial_writes=keeps)
+    return SettingsBlock(
+        defaults, hardware=BoardHardware(HIGH_POWER), out_of_range=out_of_range, keeps_partial_writes=keeps
+    )
 
 
 @pytest.mark.parametrize(

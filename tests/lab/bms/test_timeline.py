@@ -5,11 +5,11 @@ from collections.abc import Callable
 import pytest
 
 from tinybms_lab.bms.chemistry import LI_ION
+from tinybms_lab.bms.environment import Charger, Environment, Wiring
 from tinybms_lab.bms.model import BatteryModel
-from tinybms_lab.bms.pack import Pack
-from tinybms_lab.bms.records import EventId, ResetCause, WakeCause
+from tinybms_lab.bms.pack import SimulatedPack
+from tinybms_lab.bms.records import EventId, SimulatedResetCause, SimulatedWakeCause
 from tinybms_lab.bms.settings import SettingsBlock, default_settings
-from tinybms_lab.bms.surroundings import Charger, Surroundings, Wiring
 from tinybms_lab.bms.timeline import RESTART_S, SLEEP_AFTER_S, Presence, Timeline
 from tinybms_lab.bms.variants import HIGH_POWER
 from tinybms_lab.testing.fake_clock import FakeClock
@@ -145,8 +145,8 @@ class Life:
     def __init__(self, clock: FakeClock, *, speed: float = 1.0, changes: dict[int, int] | None = None) -> None:
         self.clock = clock
         self.settings = SettingsBlock(default_settings(LI_ION, HIGH_POWER, 4, 100.0) | (changes or {}))
-        pack = Pack.build(LI_ION, 4, soc=0.5)
-        self.model = BatteryModel(pack, self.settings, HIGH_POWER, Surroundings(Wiring([True, True])))
+        pack = SimulatedPack.build(LI_ION, 4, soc=0.5)
+        self.model = BatteryModel(pack, self.settings, HIGH_POWER, Environment(Wiring([True, True])))
         self.presence = Presence(clock)
         self.events: list[tuple[float, EventId]] = []
         self.line = Timeline(
@@ -223,7 +223,7 @@ def test_an_action_may_look_at_the_present(life: Life) -> None:
 def test_events_are_stamped_with_clock_time(clock: FakeClock) -> None:
     """Their place in pack time, at the speed of the simulation."""
     life = Life(clock, speed=100.0)
-    life.line.at(300.0, lambda: life.model.surroundings.wiring.broken_wires.add(4))
+    life.line.at(300.0, lambda: life.model.environment.wiring.broken_wires.add(4))
     life.advance(10.0)
 
     assert {round(time_s, 1) for time_s, _ in life.events} == {1003.0}
@@ -237,9 +237,9 @@ def test_events_of_the_first_moment_are_not_lost(clock: FakeClock) -> None:
 
 def test_a_restart_cuts_the_current_and_starts_anew(life: Life) -> None:
     """Outage, then 0x61; charge is kept, the cause is told."""
-    life.model.surroundings.drive(-20.0)
+    life.model.environment.drive(-20.0)
     life.advance(10.0)
-    life.line.restart(ResetCause.INDEPENDENT_WATCHDOG)
+    life.line.restart(SimulatedResetCause.INDEPENDENT_WATCHDOG)
     before_ah = life.model.pack.net_ah
     life.advance(RESTART_S - 0.1)
     during_ah = life.model.pack.net_ah
@@ -248,16 +248,16 @@ def test_a_restart_cuts_the_current_and_starts_anew(life: Life) -> None:
     assert during_ah == before_ah
     assert life.model.pack.net_ah < before_ah
     assert life.events == [(1010.0 + RESTART_S, EventId.BMS_STARTED)]
-    assert life.model.statistics.reset_cause is ResetCause.INDEPENDENT_WATCHDOG
+    assert life.model.statistics.reset_cause is SimulatedResetCause.INDEPENDENT_WATCHDOG
 
 
 @pytest.mark.parametrize(("mode", "event"), [(1, EventId.SINGLE_PORT), (0, EventId.DUAL_PORT)])
 def test_a_change_of_mode_is_told_after_the_restart(clock: FakeClock, mode: int, event: EventId) -> None:
     """0x66 or 0x67, once."""
     life = Life(clock, changes={340: mode})
-    life.line.restart(ResetCause.SOFTWARE_RESET, mode_changed=True)
+    life.line.restart(SimulatedResetCause.SOFTWARE_RESET, mode_changed=True)
     life.advance(2.0)
-    life.line.restart(ResetCause.SOFTWARE_RESET)
+    life.line.restart(SimulatedResetCause.SOFTWARE_RESET)
     life.advance(2.0)
 
     assert life.ids == [EventId.BMS_STARTED, event, EventId.BMS_STARTED]
@@ -265,13 +265,13 @@ def test_a_change_of_mode_is_told_after_the_restart(clock: FakeClock, mode: int,
 
 def test_a_restart_forgets_a_latched_fault(life: Life) -> None:
     """Under-voltage ends with a restart when the cells have recovered."""
-    life.model.surroundings.wiring.broken_wires.add(4)
+    life.model.environment.wiring.broken_wires.add(4)
     life.advance(1.0)
-    life.model.surroundings.wiring.broken_wires.clear()
+    life.model.environment.wiring.broken_wires.clear()
     life.advance(100.0)
     assert EventId.UNDER_VOLTAGE in life.model.logic.protections.active
 
-    life.line.restart(ResetCause.SOFTWARE_RESET)
+    life.line.restart(SimulatedResetCause.SOFTWARE_RESET)
     life.advance(3.0)
     assert not life.model.logic.protections.active
 
@@ -279,14 +279,14 @@ def test_a_restart_forgets_a_latched_fault(life: Life) -> None:
 @pytest.mark.parametrize(
     ("wake", "cause"),
     [
-        (lambda life: life.model.surroundings.drive(-5.0), WakeCause.DISCHARGING_DETECTED),
-        (lambda life: life.model.surroundings.connect_charger(Charger(5.0)), WakeCause.CHARGER_CONNECTED),
+        (lambda life: life.model.environment.drive(-5.0), SimulatedWakeCause.DISCHARGING_DETECTED),
+        (lambda life: life.model.environment.connect_charger(Charger(5.0)), SimulatedWakeCause.CHARGER_CONNECTED),
     ],
     ids=["load", "charger"],
 )
-def test_activity_wakes_and_tells_why(life: Life, wake: Callable[[Life], None], cause: WakeCause) -> None:
+def test_activity_wakes_and_tells_why(life: Life, wake: Callable[[Life], None], cause: SimulatedWakeCause) -> None:
     """High byte of register 114."""
-    life.model.statistics.wake_cause = WakeCause.UART
+    life.model.statistics.wake_cause = SimulatedWakeCause.UART
     life.advance(15.0)
     seen = [life.presence.asleep]
     wake(life)
@@ -299,33 +299,33 @@ def test_activity_wakes_and_tells_why(life: Life, wake: Callable[[Life], None], 
 def test_the_ignition_wakes(clock: FakeClock) -> None:
     """And its absence lets the unit sleep, whatever the load."""
     life = Life(clock, changes={334: 5})
-    wiring = life.model.surroundings.wiring
+    wiring = life.model.environment.wiring
     wiring.ignition = False
-    life.model.surroundings.drive(-5.0)
+    life.model.environment.drive(-5.0)
     life.advance(15.0)
     seen = [life.presence.asleep]
     wiring.ignition = True
     life.advance(1.0)
 
     assert [*seen, life.presence.asleep] == [True, False]
-    assert life.model.statistics.wake_cause is WakeCause.IGNITION
+    assert life.model.statistics.wake_cause is SimulatedWakeCause.IGNITION
 
 
 def test_activity_while_awake_changes_no_cause(life: Life) -> None:
     """Only a wake-up has one."""
-    life.model.statistics.wake_cause = WakeCause.UART
-    life.model.surroundings.drive(-5.0)
+    life.model.statistics.wake_cause = SimulatedWakeCause.UART
+    life.model.environment.drive(-5.0)
     life.advance(30.0)
 
-    assert life.model.statistics.wake_cause is WakeCause.UART
+    assert life.model.statistics.wake_cause is SimulatedWakeCause.UART
 
 
 def test_sleep_follows_the_clock_not_the_pack(clock: FakeClock) -> None:
     """A fast pack does not make the BMS tired: ten real seconds after the last current."""
     life = Life(clock, speed=60.0)
-    life.model.surroundings.drive(-5.0)
+    life.model.environment.drive(-5.0)
     life.advance(1.0)
-    life.model.surroundings.drive(0.0)
+    life.model.environment.drive(0.0)
 
     seen = []
     for seconds in (9.0, 2.0):

@@ -7,22 +7,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybms_lab.gx.devices import INVERTER_EFFICIENCY, BatteryNow, Devices, Flow
+from tinybms_lab.gx.devices import INVERTER_EFFICIENCY, BatterySource, Devices, PowerFlow
 from tinybms_lab.gx.dvcc import SetPoints, SystemPlan
 
 PLAN = SystemPlan(cable_ohm=0.0, charger_cable_ohm=0.0)
-RESTING = BatteryNow(emf_v=53.0, ohm=0.005, current_a=0.0)
+RESTING = BatterySource(emf_v=53.0, ohm=0.005, current_a=0.0)
 OPEN = SetPoints(charge_v=57.6, charge_limit_a=150.0, discharge_limit_a=math.inf, charging=True, inverting=True)
 
 
 def settle(
     plan: SystemPlan, points: SetPoints, sun_w: float, load_w: float, emf_v: float = 53.0, seconds: int = 60
-) -> Flow:
+) -> PowerFlow:
     """Return the flow after a while, with a battery whose charge does not change."""
-    devices, battery = Devices(plan), BatteryNow(emf_v, 0.005, 0.0)
+    devices, battery = Devices(plan), BatterySource(emf_v, 0.005, 0.0)
     for _ in range(seconds):
         flow = devices.step(1.0, battery, sun_w, load_w, points)
-        battery = BatteryNow(emf_v, 0.005, flow.battery_a)
+        battery = BatterySource(emf_v, 0.005, flow.battery_a)
     return flow
 
 
@@ -55,7 +55,7 @@ def test_chargers_obey_their_current_limit() -> None:
 
 def test_chargers_stand_still_without_set_points() -> None:
     """A GX that has lost its battery stops everything."""
-    assert settle(PLAN, SetPoints(), sun_w=6000.0, load_w=400.0) == Flow(0.0, 0.0, 0.0, 0.0)
+    assert settle(PLAN, SetPoints(), sun_w=6000.0, load_w=400.0) == PowerFlow(0.0, 0.0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize("offset_v", [-0.3, 0.3])
@@ -159,11 +159,11 @@ def test_a_load_that_is_switched_off_leaves_its_current_in_the_battery() -> None
     points = replace(OPEN, charge_v=53.1, charge_limit_a=200.0)
     for _ in range(30):
         flow = devices.step(1.0, battery, 9000.0, 8000.0, points)
-        battery = BatteryNow(53.0, 0.005, flow.battery_a)
+        battery = BatterySource(53.0, 0.005, flow.battery_a)
     before_a = flow.battery_a
 
     surge_a = devices.step(1.0, battery, 9000.0, 0.0, points).battery_a
-    after_a = devices.step(1.0, BatteryNow(53.0, 0.005, surge_a), 9000.0, 0.0, points).battery_a
+    after_a = devices.step(1.0, BatterySource(53.0, 0.005, surge_a), 9000.0, 0.0, points).battery_a
 
     assert surge_a > before_a + 100.0
     assert after_a < 0.5 * surge_a
@@ -177,7 +177,7 @@ def test_a_charger_needs_seconds_to_find_the_sun_again() -> None:
     for _ in range(12):
         flow = devices.step(1.0, battery, 5300.0, 0.0, OPEN)
         currents_a.append(flow.battery_a)
-        battery = BatteryNow(53.0, 0.005, flow.battery_a)
+        battery = BatterySource(53.0, 0.005, flow.battery_a)
 
     assert currents_a[0] < 40.0
     assert currents_a == sorted(currents_a)
@@ -246,7 +246,7 @@ def test_power_is_neither_made_nor_lost(
 ) -> None:
     """What the panels give goes into the battery or the inverter, and the switches of the BMS are respected."""
     points = replace(OPEN, charge_v=charge_v, export_above_v=charge_v - 0.4 if selling else math.inf)
-    devices, battery = Devices(PLAN), BatteryNow(53.0, 0.005, 0.0, takes, gives)
+    devices, battery = Devices(PLAN), BatterySource(53.0, 0.005, 0.0, takes, gives)
     for _ in range(5):
         flow = devices.step(dt_s, battery, sun_w, load_w, points)
         bus_v = 53.0 + battery.current_a * 0.005
@@ -256,16 +256,16 @@ def test_power_is_neither_made_nor_lost(
         assert flow.battery_a == pytest.approx(flow.solar_w / bus_v - flow.inverter_a, abs=1e-6)
         assert takes or flow.battery_a <= 1e-9
         assert gives or flow.battery_a >= -1e-9
-        battery = BatteryNow(53.0, 0.005, flow.battery_a, takes, gives)
+        battery = BatterySource(53.0, 0.005, flow.battery_a, takes, gives)
 
 
 @given(dt_s=st.floats(0.5, 120.0), emf_v=st.floats(50.0, 57.0), ohm=st.floats(0.001, 0.05))
 def test_the_regulation_is_stable_at_any_step(dt_s: float, emf_v: float, ohm: float) -> None:
     """Long steps of calm times do not make the chargers oscillate."""
-    devices, battery = Devices(PLAN), BatteryNow(emf_v, ohm, 0.0)
+    devices, battery = Devices(PLAN), BatterySource(emf_v, ohm, 0.0)
     points = replace(OPEN, charge_v=57.2, charge_limit_a=500.0)
     for _ in range(60):
         flow = devices.step(dt_s, battery, 200_000.0, 0.0, points)
-        battery = BatteryNow(emf_v, ohm, flow.battery_a)
+        battery = BatterySource(emf_v, ohm, flow.battery_a)
 
     assert emf_v + flow.battery_a * ohm <= 57.2 + 0.02

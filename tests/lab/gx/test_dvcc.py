@@ -6,19 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybms_lab.gx.dvcc import BMS_TIMEOUT_S, FEED_IN_RISE_V, LOOP_S, Dvcc, SetPoints, SystemPlan, Told
+from tinybms_lab.gx.dvcc import BMS_TIMEOUT_S, FEED_IN_RISE_V, LOOP_S, BatteryLimits, Dvcc, SetPoints, SystemPlan
 
 ISLAND = SystemPlan(island=True, feed_in=False)
 GRID = SystemPlan(island=False, feed_in=False)
 SELLING = SystemPlan(island=False, feed_in=True)
 
 
-def frame(cvl_v: float = 57.6, ccl_a: float = 100.0, dcl_a: float = 200.0) -> Told:
+def frame(cvl_v: float = 57.6, ccl_a: float = 100.0, dcl_a: float = 200.0) -> BatteryLimits:
     """Return a frame of a charging battery."""
-    return Told(cvl_v, ccl_a, dcl_a)
+    return BatteryLimits(cvl_v, ccl_a, dcl_a)
 
 
-def points_of(plan: SystemPlan, sent: Told, inverter_a: float = 0.0) -> SetPoints:
+def points_of(plan: SystemPlan, sent: BatteryLimits, inverter_a: float = 0.0) -> SetPoints:
     """Return the set points of a GX that has just received a frame."""
     gx = Dvcc(plan)
     gx.receive(sent, 10.0)

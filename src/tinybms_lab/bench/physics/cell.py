@@ -13,8 +13,8 @@ from tinybms_lab.bench.physics.parameters import (
     Electrode,
     arrhenius,
 )
-from tinybms_lab.bms.chemistry import Chemistry
-from tinybms_lab.bms.pack import Pack, warmed_c
+from tinybms_lab.bms.chemistry import ChemistryModel
+from tinybms_lab.bms.pack import SimulatedPack, warmed_c
 
 __all__ = ["SingleParticleCell", "lowest_anode_v"]
 
@@ -124,7 +124,7 @@ class SingleParticleCell:
 
     def __init__(
         self,
-        chemistry: Chemistry,
+        chemistry: ChemistryModel,
         capacity_ah: float,
         soc: float,
         resistance_factor: float = 1.0,
@@ -221,6 +221,6 @@ def _reacting(x: float) -> float:
     return math.sqrt(x * (1.0 - x))
 
 
-def lowest_anode_v(pack: Pack) -> float:
+def lowest_anode_v(pack: SimulatedPack) -> float:
     """Return the lowest potential of a negative electrode against lithium; NaN for cells that know none."""
     return min((cell.anode_v() for cell in pack.cells if isinstance(cell, SingleParticleCell)), default=math.nan)

@@ -16,7 +16,7 @@ from tinybms_lab.bench.scenarios import (
     months,
     readings,
     registers,
-    wishes,
+    user_profiles,
 )
 
 __all__ = ["DIRTY", "LONG", "SCENARIOS", "UNCONFIGURED"]
@@ -32,6 +32,6 @@ DIRTY: Mapping[str, Scenario] = MappingProxyType(
 LONG: Mapping[str, Scenario] = MappingProxyType({s.name: s for part in (months, registers) for s in part.SCENARIOS})
 """Weeks and months; the command plays all of each, the tests a part."""
 SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
-    {**UNCONFIGURED, **{s.name: s for s in wishes.SCENARIOS}, **DIRTY, **LONG}
+    {**UNCONFIGURED, **{s.name: s for s in user_profiles.SCENARIOS}, **DIRTY, **LONG}
 )
 """Every scenario by name."""

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from tinybms_bridge.battery.limits import Inhibited, LimitSettings
-from tinybms_lab.bench.scenario import Bound, ForeignSource, Scenario, What, Wish
+from tinybms_lab.bench.scenario import Bound, ForeignSource, Scenario, UserProfile, What
 from tinybms_lab.bench.scenarios.parts import NO_SALE, SELLING, pack
 from tinybms_lab.bench.weather import Constant
 
@@ -66,7 +66,7 @@ SCENARIOS = (
         hours=2.0,
         expects_float=False,
         bounds=(Bound(What.CHARGED, most=3.0),),
-        wish=Wish(soc_percent=(10.0, 25.0)),
+        user_profile=UserProfile(soc_percent=(10.0, 25.0)),
     ),
     Scenario(
         "obeys-nothing",

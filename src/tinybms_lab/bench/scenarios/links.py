@@ -1,7 +1,7 @@
 """Links and machines that die for a while."""
 
 from tinybms_lab.bench.scenario import Bound, Fault, FaultKind, Scenario, What
-from tinybms_lab.bench.scenarios.parts import HEARD, HOUR_S, LIGHTS, pack
+from tinybms_lab.bench.scenarios.parts import HOUR_S, LIGHTS, NEVER_SILENT, pack
 from tinybms_lab.bench.weather import Constant
 
 __all__ = ["SCENARIOS"]
@@ -27,7 +27,7 @@ SCENARIOS = (
             Bound(What.CURRENT, most=0.5, from_s=431.0, to_s=438.0),
             Bound(What.CHARGED, least=2.0, from_s=480.0),
             LIGHTS,
-            HEARD,
+            NEVER_SILENT,
         ),
     ),
     Scenario(

@@ -10,12 +10,12 @@ from tinybms_lab.gx.dvcc import SystemPlan
 
 __all__ = [
     "BEGIN_S",
-    "HEARD",
     "HOUR_S",
     "LIGHTS",
     "LI_ION",
     "LTO",
     "LTO_SALE_SHORT",
+    "NEVER_SILENT",
     "NO_SALE",
     "SELLING",
     "SMALL_LFP",
@@ -56,7 +56,7 @@ BEGIN_S = 420.0
 """When dirt begins: CVL has risen to its target by then."""
 LIGHTS = Bound(What.UNSERVED, most=1.0)
 """In an island the lights are on."""
-HEARD = Bound(What.SILENT, most=0.0)
+NEVER_SILENT = Bound(What.SILENT, most=0.0)
 """Frames go on."""
 
 

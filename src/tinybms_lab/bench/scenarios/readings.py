@@ -5,9 +5,9 @@ battery; images that do not change, in whole or in part.
 """
 
 from tinybms_lab.bench.battery import OddCell
-from tinybms_lab.bench.dirt import Field, Frozen, Outliers, Replaced, SensorPlan, StandingCounter
+from tinybms_lab.bench.dirt import DirtyField, Frozen, Outliers, Replaced, SensorPlan, StandingCounter
 from tinybms_lab.bench.scenario import Bound, What
-from tinybms_lab.bench.scenarios.parts import BEGIN_S, HEARD, HOUR_S, LIGHTS, SELLING, noon, pack, untouched
+from tinybms_lab.bench.scenarios.parts import BEGIN_S, HOUR_S, LIGHTS, NEVER_SILENT, SELLING, noon, pack, untouched
 from tinybms_lab.bench.weather import Pulses
 
 __all__ = ["SCENARIOS"]
@@ -108,20 +108,20 @@ SCENARIOS = (
         "sensor-absurd",
         "An external sensor is shorted: 200 °C for 20 minutes",
         _DARK,
-        (Replaced(BEGIN_S, _LONG_S, Field.EXTERNAL_2, 200.0),),
-        (*untouched(_DARK, minutes=_HALF_HOUR), LIGHTS, HEARD),
+        (Replaced(BEGIN_S, _LONG_S, DirtyField.EXTERNAL_2, 200.0),),
+        (*untouched(_DARK, minutes=_HALF_HOUR), LIGHTS, NEVER_SILENT),
         minutes=_HALF_HOUR,
     ),
     noon(
         "sensor-absurd-cold",
         "An external sensor on cells of 6 °C breaks: -60.1 °C; its last reading limits on",
         _COLD,
-        (Replaced(BEGIN_S, _LONG_S, Field.EXTERNAL_1, -60.1),),
+        (Replaced(BEGIN_S, _LONG_S, DirtyField.EXTERNAL_1, -60.1),),
         (
             Bound(What.CCL, least=14.0, most=17.0, from_s=BEGIN_S - 10.0),
             Bound(What.CHARGED, least=0.9 * 15.6 * 0.38, from_s=BEGIN_S),
             LIGHTS,
-            HEARD,
+            NEVER_SILENT,
         ),
         minutes=_HALF_HOUR,
         charge_c=0.15,
@@ -130,8 +130,8 @@ SCENARIOS = (
         "board-absurd",
         "The board's own sensor shows 327.6 °C beside two good ones on the cells",
         _LI_ION_16,
-        (Replaced(BEGIN_S, _LONG_S, Field.BOARD, 327.6),),
-        (*untouched(_LI_ION_16, 0.15, _HALF_HOUR), LIGHTS, HEARD),
+        (Replaced(BEGIN_S, _LONG_S, DirtyField.BOARD, 327.6),),
+        (*untouched(_LI_ION_16, 0.15, _HALF_HOUR), LIGHTS, NEVER_SILENT),
         minutes=_HALF_HOUR,
         charge_c=0.15,
         sensors=_WITH_BOARD,
@@ -140,14 +140,14 @@ SCENARIOS = (
         "board-lost",
         "The only sensor is lost, at 6 °C: nobody knows how cold it gets",
         _COLD_BOARD,
-        (Replaced(BEGIN_S, _LONG_S, Field.BOARD, None),),
+        (Replaced(BEGIN_S, _LONG_S, DirtyField.BOARD, None),),
         (
             Bound(What.CCL, least=14.0, most=17.0, to_s=BEGIN_S + 8.0, from_s=BEGIN_S - 10.0),
             Bound(What.CCL, most=0.0, from_s=BEGIN_S + 12.0, to_s=BEGIN_S + _LONG_S),
             Bound(What.CURRENT, most=0.5, from_s=BEGIN_S + 25.0, to_s=BEGIN_S + _LONG_S),
             Bound(What.DCL, least=0.89 * 150.0, from_s=BEGIN_S - 10.0),
             LIGHTS,
-            HEARD,
+            NEVER_SILENT,
         ),
         minutes=_HALF_HOUR,
         charge_c=0.15,
@@ -158,16 +158,16 @@ SCENARIOS = (
         "soc-absurd",
         "The register of SOC shows 4294.97 % for 20 minutes",
         pack("lfp", 4, 280.0, 0.6),
-        (Replaced(BEGIN_S, _LONG_S, Field.SOC, 4294.967),),
-        (*untouched(pack("lfp", 4, 280.0, 0.6), minutes=_HALF_HOUR), LIGHTS, HEARD),
+        (Replaced(BEGIN_S, _LONG_S, DirtyField.SOC, 4294.967),),
+        (*untouched(pack("lfp", 4, 280.0, 0.6), minutes=_HALF_HOUR), LIGHTS, NEVER_SILENT),
         minutes=_HALF_HOUR,
     ),
     noon(
         "soc-absurd-li-ion",
         "The register of SOC shows 655.35 % for 20 minutes while surplus is sold",
         _LI_ION_8,
-        (Replaced(BEGIN_S, _LONG_S, Field.SOC, 655.35),),
-        (*untouched(_LI_ION_8, 0.15, _HALF_HOUR), HEARD),
+        (Replaced(BEGIN_S, _LONG_S, DirtyField.SOC, 655.35),),
+        (*untouched(_LI_ION_8, 0.15, _HALF_HOUR), NEVER_SILENT),
         minutes=_HALF_HOUR,
         charge_c=0.15,
         system=SELLING,
@@ -209,7 +209,7 @@ SCENARIOS = (
         "The lifetime counter stands for 20 minutes while readings move: no more than a notice",
         pack("lto", 16, 20.0, 0.5),
         (StandingCounter(BEGIN_S, _LONG_S),),
-        (*untouched(pack("lto", 16, 20.0, 0.5), minutes=_HALF_HOUR), LIGHTS, HEARD),
+        (*untouched(pack("lto", 16, 20.0, 0.5), minutes=_HALF_HOUR), LIGHTS, NEVER_SILENT),
         minutes=_HALF_HOUR,
     ),
 )

@@ -60,7 +60,7 @@ SCENARIOS = (
     _fortnight(
         "capacity-too-high",
         "Register 306 is 30 % above the true capacity; cloudy days take the battery near empty",
-        replace(_HOUSE, told_capacity=1.3),
+        replace(_HOUSE, stated_capacity=1.3),
         sun=_DARK,
         load=Constant(625.0),
         bar=Bar(top_percent=99.0),
@@ -68,7 +68,7 @@ SCENARIOS = (
     _fortnight(
         "capacity-too-low",
         "Register 306 is 30 % below the true capacity; cloudy days take the battery near empty",
-        replace(_HOUSE, told_capacity=0.7),
+        replace(_HOUSE, stated_capacity=0.7),
         sun=_DARK,
         load=Constant(625.0),
         bar=Bar(top_percent=99.0),

@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 
 from tinybms_lab.bench.battery import BatteryPlan, CellModel, OddCell
 from tinybms_lab.bench.physics import PARAMETERS, SingleParticleCell, lowest_anode_v
-from tinybms_lab.bms.chemistry import CHEMISTRIES, LFP, LTO, Chemistry
-from tinybms_lab.bms.pack import Pack
+from tinybms_lab.bms.chemistry import CHEMISTRIES, LFP, LTO, ChemistryModel
+from tinybms_lab.bms.pack import SimulatedPack
 
 _KINDS = st.sampled_from([CHEMISTRIES[name] for name in PARAMETERS])
 _STEPS = st.lists(st.tuples(st.floats(0.0, 3600.0), st.floats(-300.0, 300.0)), max_size=20)
 
 
 @given(_KINDS, st.floats(0.05, 0.95), _STEPS)
-def test_charge_is_conserved(chemistry: Chemistry, soc: float, steps: list[tuple[float, float]]) -> None:
+def test_charge_is_conserved(chemistry: ChemistryModel, soc: float, steps: list[tuple[float, float]]) -> None:
     """What a cell holds is what it held plus what flowed."""
     cell = SingleParticleCell(chemistry, 100.0, soc)
     for dt_s, current_a in steps:
@@ -27,7 +27,7 @@ def test_charge_is_conserved(chemistry: Chemistry, soc: float, steps: list[tuple
 
 @given(_KINDS, st.floats(0.0, 1.0), st.floats(-30.0, 50.0), _STEPS)
 def test_no_abuse_gives_a_voltage_that_is_none(
-    chemistry: Chemistry, soc: float, ambient_c: float, steps: list[tuple[float, float]]
+    chemistry: ChemistryModel, soc: float, ambient_c: float, steps: list[tuple[float, float]]
 ) -> None:
     """Overcharge, deep discharge, frost, 60C: finite, and within the stops of the chemistry."""
     cell = SingleParticleCell(chemistry, 5.0, soc, temperature_c=ambient_c)
@@ -43,7 +43,7 @@ def test_no_abuse_gives_a_voltage_that_is_none(
 
 @given(_KINDS, st.floats(0.1, 0.9), st.floats(0.1, 200.0), st.floats(-10.0, 40.0))
 def test_charge_and_discharge_bend_the_voltage_alike(
-    chemistry: Chemistry, soc: float, current_a: float, temperature_c: float
+    chemistry: ChemistryModel, soc: float, current_a: float, temperature_c: float
 ) -> None:
     """The reaction is symmetric: what a current adds in one direction it takes in the other."""
     cell = SingleParticleCell(chemistry, 100.0, soc, temperature_c=temperature_c)
@@ -54,7 +54,7 @@ def test_charge_and_discharge_bend_the_voltage_alike(
 
 
 @given(_KINDS, st.floats(0.1, 0.9), st.floats(-200.0, 200.0), st.floats(-10.0, 40.0))
-def test_the_tangent_touches(chemistry: Chemistry, soc: float, current_a: float, temperature_c: float) -> None:
+def test_the_tangent_touches(chemistry: ChemistryModel, soc: float, current_a: float, temperature_c: float) -> None:
     """Right at its current, and right beside it to second order."""
     cell = SingleParticleCell(chemistry, 100.0, soc, temperature_c=temperature_c)
     open_v, ohm = cell.tangent(current_a)
@@ -64,7 +64,7 @@ def test_the_tangent_touches(chemistry: Chemistry, soc: float, current_a: float,
 
 
 @given(_KINDS, st.floats(0.25, 0.75), st.floats(-50.0, 50.0))
-def test_a_cell_comes_to_rest(chemistry: Chemistry, soc: float, current_a: float) -> None:
+def test_a_cell_comes_to_rest(chemistry: ChemistryModel, soc: float, current_a: float) -> None:
     """After days without current it shows the voltage at rest of what it holds."""
     cell = SingleParticleCell(chemistry, 100.0, soc)
     cell.step(900.0, current_a, 25.0)
@@ -74,7 +74,7 @@ def test_a_cell_comes_to_rest(chemistry: Chemistry, soc: float, current_a: float
 
 
 @given(_KINDS, st.floats(0.2, 0.8), st.floats(20.0, 400.0))
-def test_size_changes_nothing_but_size(chemistry: Chemistry, soc: float, capacity_ah: float) -> None:
+def test_size_changes_nothing_but_size(chemistry: ChemistryModel, soc: float, capacity_ah: float) -> None:
     """A cell of another capacity at the same rate shows the same voltage."""
     small, large = SingleParticleCell(chemistry, 1.0, soc), SingleParticleCell(chemistry, capacity_ah, soc)
     small.step(600.0, 0.3, 25.0)
@@ -122,5 +122,5 @@ def test_a_plan_makes_a_pack_of_them() -> None:
 
 def test_only_particles_know_their_anode() -> None:
     """The table has none: no figure is better than a wrong one."""
-    assert math.isnan(lowest_anode_v(Pack.build(LFP, 4)))
+    assert math.isnan(lowest_anode_v(SimulatedPack.build(LFP, 4)))
     assert 0.05 < lowest_anode_v(BatteryPlan(model=CellModel.SINGLE_PARTICLE).build()) < 0.2

@@ -5,9 +5,18 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tinybms_lab.bms.pack import Pack
+from tinybms_lab.bms.pack import SimulatedPack
 
-__all__ = ["BUILT_IN_PROFILES", "Charger", "Demand", "Profile", "Segment", "Surroundings", "Wiring", "parse_profile"]
+__all__ = [
+    "BUILT_IN_PROFILES",
+    "Charger",
+    "CurrentProfile",
+    "Demand",
+    "Environment",
+    "Segment",
+    "Wiring",
+    "parse_profile",
+]
 
 
 BUILT_IN_PROFILES = ("idle", "cycle", "charge", "discharge")
@@ -47,7 +56,7 @@ class Segment:
         return self.value / voltage_v if voltage_v > 0 else 0.0
 
 
-class Profile:
+class CurrentProfile:
     """Segments one after the other, then again from the first.
 
     Raises:
@@ -75,7 +84,7 @@ class Profile:
         return self.segments[0], self.segments[0].duration_s
 
 
-def parse_profile(text: str, *, capacity_ah: float = 100.0) -> Profile:
+def parse_profile(text: str, *, capacity_ah: float = 100.0) -> CurrentProfile:
     """Return the profile for a built-in name or for text such as ``300:-20,300:+30`` or ``60:-500W``.
 
     Args:
@@ -90,7 +99,7 @@ def parse_profile(text: str, *, capacity_ah: float = 100.0) -> Profile:
     name = text.strip().lower()
     if name in BUILT_IN_PROFILES:
         return _built_in(name, min(_BUILT_IN_RATE * capacity_ah, _BUILT_IN_MAX_A))
-    return Profile([_parse_item(item) for item in text.split(",")])
+    return CurrentProfile([_parse_item(item) for item in text.split(",")])
 
 
 def _parse_item(item: str) -> Segment:
@@ -101,15 +110,15 @@ def _parse_item(item: str) -> Segment:
     return Segment(float(match["duration"]), float(match["value"]), match["unit"].upper() == "W")
 
 
-def _built_in(name: str, current_a: float) -> Profile:
+def _built_in(name: str, current_a: float) -> CurrentProfile:
     rest = Segment(_REST_S, 0.0)
     if name == "charge":
-        return Profile([Segment(3600.0, current_a)])
+        return CurrentProfile([Segment(3600.0, current_a)])
     if name == "discharge":
-        return Profile([Segment(3600.0, -current_a)])
+        return CurrentProfile([Segment(3600.0, -current_a)])
     if name == "idle":
-        return Profile([Segment(3600.0, 0.0)])
-    return Profile([Segment(_CYCLE_S, -current_a), rest, Segment(_CYCLE_S, current_a), rest])
+        return CurrentProfile([Segment(3600.0, 0.0)])
+    return CurrentProfile([Segment(_CYCLE_S, -current_a), rest, Segment(_CYCLE_S, current_a), rest])
 
 
 _SENSOR_RANGE_V = 4.5
@@ -137,7 +146,7 @@ class Charger:
             if not (math.isfinite(value) and value >= 0):
                 raise ValueError(f"a charger gives 0 or more amperes at 0 or more volts, got {value}")
 
-    def offered_a(self, pack: Pack, load_a: float) -> float:
+    def offered_a(self, pack: SimulatedPack, load_a: float) -> float:
         """Return the current that it gives to the pack while ``load_a`` flows besides."""
         if self.voltage_v is None:
             return self.current_a
@@ -195,7 +204,7 @@ class Wiring:
         return tuple(min(reading, _SENSOR_RANGE_V) for reading in readings)
 
 
-class Surroundings:
+class Environment:
     """Everything outside the board.
 
     Args:
@@ -204,7 +213,7 @@ class Surroundings:
 
     """
 
-    def __init__(self, wiring: Wiring, profile: Profile | None = None) -> None:
+    def __init__(self, wiring: Wiring, profile: CurrentProfile | None = None) -> None:
         self.wiring = wiring
         self.profile = profile
         self._driven_a: float | None = None
@@ -237,7 +246,7 @@ class Surroundings:
         self._follows_current = True
         self._seen = False
 
-    def demand(self, time_s: float, pack: Pack, idle_a: float) -> Demand:
+    def demand(self, time_s: float, pack: SimulatedPack, idle_a: float) -> Demand:
         """Return what is wanted at ``time_s``; currents up to ``idle_a`` do not count as a discharge."""
         wanted_a = self._wanted_a(time_s, pack)
         if not self._follows_current:
@@ -256,7 +265,7 @@ class Surroundings:
             return math.inf
         return self.profile.at(time_s)[1]
 
-    def _wanted_a(self, time_s: float, pack: Pack) -> float:
+    def _wanted_a(self, time_s: float, pack: SimulatedPack) -> float:
         if self._driven_a is not None:
             return self._driven_a
         if self.profile is None:

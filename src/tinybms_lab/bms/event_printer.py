@@ -8,10 +8,10 @@ from tinybms_lab.bms.dump import DumpDevice
 from tinybms_lab.bms.records import EventId
 from tinybms_lab.bms.responder import Responder
 
-__all__ = ["Narrator", "in_words"]
+__all__ = ["EventPrinter", "in_words"]
 
 
-class Narrator:
+class EventPrinter:
     """Tells the events of a device and its state, read from the registers as a client would.
 
     Args:

@@ -4,7 +4,7 @@ import pytest
 
 from tinybms_bridge.tinybms.frames import Command, SimpleRequest
 from tinybms_lab.bms import DumpDevice, Responder, SimulatedBms, real_dump
-from tinybms_lab.bms.narrator import Narrator, in_words
+from tinybms_lab.bms.event_printer import EventPrinter, in_words
 from tinybms_lab.testing.fake_clock import FakeClock
 
 PassTime = Callable[[float], None]
@@ -12,18 +12,18 @@ PassTime = Callable[[float], None]
 
 def test_events_are_told_once(clock: FakeClock, bms: SimulatedBms, pass_time: PassTime) -> None:
     """Each with its pack time and number, before the state."""
-    narrator = Narrator(bms, Responder(bms, clock))
-    first = narrator.lines()
+    event_printer = EventPrinter(bms, Responder(bms, clock))
+    first = event_printer.lines()
     bms.connect_charger(20.0)
     pass_time(61.0)
-    second = narrator.lines()
+    second = event_printer.lines()
 
     assert first[0] == "0:00:00  event 0x61 bms started"
     assert [line.split("  ", 1)[1] for line in second[:-1]] == [
         "event 0x64 charger found",
         "event 0x62 charging started",
     ]
-    assert len(narrator.lines()) == 1
+    assert len(event_printer.lines()) == 1
 
 
 def test_the_state_is_one_line(clock: FakeClock, bms: SimulatedBms, pass_time: PassTime) -> None:
@@ -32,7 +32,7 @@ def test_the_state_is_one_line(clock: FakeClock, bms: SimulatedBms, pass_time: P
     responder.feed(SimpleRequest(Command.STATUS).encode())
     bms.set_current_a(-30.0)
     pass_time(1.0)
-    line = Narrator(bms, responder).lines()[-1]
+    line = EventPrinter(bms, responder).lines()[-1]
 
     assert "-30.0 A" in line
     assert "SOC 60.0 %" in line
@@ -46,30 +46,30 @@ def test_troubles_stand_out(clock: FakeClock, bms: SimulatedBms, pass_time: Pass
     bms.break_wire(3)
     pass_time(1.0)
 
-    assert "fault  under voltage!  discharged!  over voltage!" in Narrator(bms, Responder(bms, clock)).lines()[-1]
+    assert "fault  under voltage!  discharged!  over voltage!" in EventPrinter(bms, Responder(bms, clock)).lines()[-1]
 
 
 def test_sleep_is_told(clock: FakeClock, bms: SimulatedBms, pass_time: PassTime) -> None:
     """Somebody wonders why nothing is answered."""
     pass_time(12.0)
 
-    assert "  asleep  " in Narrator(bms, Responder(bms, clock)).lines()[-1]
+    assert "  asleep  " in EventPrinter(bms, Responder(bms, clock)).lines()[-1]
 
 
 def test_more_events_than_are_kept(clock: FakeClock, bms: SimulatedBms) -> None:
     """The oldest are missing, and nothing else."""
-    narrator = Narrator(bms, Responder(bms, clock))
-    narrator.lines()
+    event_printer = EventPrinter(bms, Responder(bms, clock))
+    event_printer.lines()
     for _ in range(1200):
         bms._log(1000.0, next(iter(bms.history))[1])
 
-    assert len(narrator.lines()) == 1000 + 1
+    assert len(event_printer.lines()) == 1000 + 1
 
 
 def test_a_dump_has_no_events(clock: FakeClock) -> None:
     """Only a state, here without temperature sensors outside."""
     device = DumpDevice(real_dump(), clock)
-    (line,) = Narrator(device, Responder(device, clock)).lines()
+    (line,) = EventPrinter(device, Responder(device, clock)).lines()
 
     assert line.startswith("55.78 V")
     assert "9.7 °C" in line

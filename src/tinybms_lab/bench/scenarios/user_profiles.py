@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from tinybms_bridge.battery.limits import ChargeProfile, Inhibited, LimitSettings, PolicySettings
 from tinybms_lab.bench.battery import BatteryPlan
-from tinybms_lab.bench.scenario import Scenario, Wish
+from tinybms_lab.bench.scenario import Scenario, UserProfile
 from tinybms_lab.bench.scenarios.parts import LI_ION, LTO, NO_SALE, SELLING, SMALL_LFP, STRONG_SUN
 from tinybms_lab.bench.weather import ClearSky, Constant, Steps
 from tinybms_lab.gx.dvcc import SystemPlan
@@ -51,7 +51,7 @@ def _stays(
         sun=sun,
         hours=5.0,
         expects_float=False,
-        wish=Wish(soc_percent=(least, most)),
+        user_profile=UserProfile(soc_percent=(least, most)),
     )
 
 
@@ -67,7 +67,7 @@ SCENARIOS = (
         start_h=0.0,
         hours=12.0,
         expects_float=False,
-        wish=Wish(soc_percent=(42.0, 58.0), soc_end_percent=(52.0, 58.0)),
+        user_profile=UserProfile(soc_percent=(42.0, 58.0), soc_end_percent=(52.0, 58.0)),
     ),
     _stays(
         "storage-li-ion-sale",
@@ -94,7 +94,7 @@ SCENARIOS = (
         load=Steps(350.0, ((18 * 3600.0, 1600.0),)),
         hours=16.0,
         expects_float=False,
-        wish=Wish(soc_percent=(28.0, 74.0), soc_end_percent=(28.0, 31.0)),
+        user_profile=UserProfile(soc_percent=(28.0, 74.0), soc_end_percent=(28.0, 31.0)),
     ),
     Scenario(
         "full-once",
@@ -102,7 +102,7 @@ SCENARIOS = (
         settings=LimitSettings(policy=PolicySettings(profile=ChargeProfile.FULL_ONCE, soc_max_percent=80.0)),
         battery=BatteryPlan(soc=0.6, soc_error_percent=12.0),
         hours=6.0,
-        wish=Wish(full_charges=1),
+        user_profile=UserProfile(full_charges=1),
     ),
     Scenario(
         "full-once-feed-in",
@@ -112,7 +112,7 @@ SCENARIOS = (
         system=SELLING,
         sun=STRONG_SUN,
         hours=6.0,
-        wish=Wish(full_charges=1),
+        user_profile=UserProfile(full_charges=1),
     ),
     Scenario(
         "full-in-time",
@@ -126,7 +126,7 @@ SCENARIOS = (
         hours=96.0,
         step_s=5.0,
         longest_step_s=60.0,
-        wish=Wish(full_charges=2),
+        user_profile=UserProfile(full_charges=2),
     ),
     Scenario(
         "force-charge",
@@ -140,7 +140,7 @@ SCENARIOS = (
         start_h=4.0,
         hours=12.0,
         expects_float=False,
-        wish=Wish(soc_percent=(13.5, 101.0), soc_end_percent=(80.0, 101.0)),
+        user_profile=UserProfile(soc_percent=(13.5, 101.0), soc_end_percent=(80.0, 101.0)),
     ),
     _stays("stop-charge", "Charging stopped by hand, off grid", _STOPPED, _HALF, SystemPlan()),
     _stays("stop-charge-feed-in", "Charging stopped by hand while surplus is sold", _STOPPED, _HALF, SELLING),
@@ -155,7 +155,7 @@ SCENARIOS = (
         start_h=18.0,
         hours=4.0,
         expects_float=False,
-        wish=Wish(soc_percent=(54.0, 56.0)),
+        user_profile=UserProfile(soc_percent=(54.0, 56.0)),
     ),
 )
 """In the order of the table."""

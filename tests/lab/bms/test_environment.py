@@ -5,17 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinybms_lab.bms.chemistry import LI_ION
-from tinybms_lab.bms.pack import Pack
-from tinybms_lab.bms.surroundings import (
+from tinybms_lab.bms.environment import (
     BUILT_IN_PROFILES,
     Charger,
+    CurrentProfile,
     Demand,
-    Profile,
+    Environment,
     Segment,
-    Surroundings,
     Wiring,
     parse_profile,
 )
+from tinybms_lab.bms.pack import SimulatedPack
 
 _SEGMENTS = st.lists(
     st.builds(Segment, st.floats(min_value=0.1, max_value=1000.0), st.floats(min_value=-100.0, max_value=100.0)),
@@ -62,7 +62,7 @@ def test_a_load_that_is_no_number_is_refused(value: float) -> None:
 def test_no_segment_is_no_profile() -> None:
     """There is always a segment in force."""
     with pytest.raises(ValueError, match="at least 1 segment"):
-        Profile([])
+        CurrentProfile([])
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_the_profile_repeats() -> None:
 @given(_SEGMENTS, st.floats(min_value=0.0, max_value=1e7))
 def test_a_segment_always_holds_for_a_while(segments: list[Segment], time_s: float) -> None:
     """A simulation that steps to the end of the segment always moves on."""
-    profile = Profile(segments)
+    profile = CurrentProfile(segments)
 
     segment, left_s = profile.at(time_s)
 
@@ -126,31 +126,31 @@ IDLE_A = 0.8
 
 
 @pytest.fixture
-def pack() -> Pack:
+def pack() -> SimulatedPack:
     """Four alike cells of 100 Ah at 50 %: 14.9 V at rest, 2.8 mΩ."""
-    return Pack.build(LI_ION, 4, soc=0.5, soc_spread=0.0, capacity_spread=0.0, resistance_spread=0.0)
+    return SimulatedPack.build(LI_ION, 4, soc=0.5, soc_spread=0.0, capacity_spread=0.0, resistance_spread=0.0)
 
 
 @pytest.fixture
-def around() -> Surroundings:
+def around() -> Environment:
     """Nothing but sensors."""
-    return Surroundings(Wiring([True, True]))
+    return Environment(Wiring([True, True]))
 
 
-def demand(around: Surroundings, pack: Pack, time_s: float = 0.0) -> Demand:
+def demand(around: Environment, pack: SimulatedPack, time_s: float = 0.0) -> Demand:
     """Return what is wanted."""
     return around.demand(time_s, pack, IDLE_A)
 
 
-def test_nothing_is_wanted_at_first(around: Surroundings, pack: Pack) -> None:
+def test_nothing_is_wanted_at_first(around: Environment, pack: SimulatedPack) -> None:
     """No profile, no driver, no charger."""
     assert demand(around, pack) == Demand()
     assert around.steady_for_s(0.0) == float("inf")
 
 
-def test_a_profile_is_followed(pack: Pack) -> None:
+def test_a_profile_is_followed(pack: SimulatedPack) -> None:
     """Positive segments come from a charger, negative ones go to a load."""
-    around = Surroundings(Wiring([True, True]), parse_profile("10:-20,5:+30,5:-149W"))
+    around = Environment(Wiring([True, True]), parse_profile("10:-20,5:+30,5:-149W"))
 
     assert demand(around, pack, 3.0) == Demand(0.0, -20.0)
     assert demand(around, pack, 12.0) == Demand(30.0, 0.0, True)
@@ -158,9 +158,9 @@ def test_a_profile_is_followed(pack: Pack) -> None:
     assert around.steady_for_s(3.0) == pytest.approx(7.0)
 
 
-def test_a_driven_current_replaces_the_profile(pack: Pack) -> None:
+def test_a_driven_current_replaces_the_profile(pack: SimulatedPack) -> None:
     """For good."""
-    around = Surroundings(Wiring([True, True]), parse_profile("10:-20"))
+    around = Environment(Wiring([True, True]), parse_profile("10:-20"))
     around.drive(5.0)
 
     assert demand(around, pack) == Demand(5.0, 0.0, True)
@@ -168,13 +168,15 @@ def test_a_driven_current_replaces_the_profile(pack: Pack) -> None:
 
 
 @pytest.mark.parametrize("current_a", [float("nan"), float("inf")])
-def test_a_driven_current_must_be_a_number(around: Surroundings, current_a: float) -> None:
+def test_a_driven_current_must_be_a_number(around: Environment, current_a: float) -> None:
     """One bad word from a simulated GX does not poison the pack."""
     with pytest.raises(ValueError, match="must be finite"):
         around.drive(current_a)
 
 
-def test_the_charger_of_a_driven_current_stays_until_the_pack_is_discharged(around: Surroundings, pack: Pack) -> None:
+def test_the_charger_of_a_driven_current_stays_until_the_pack_is_discharged(
+    around: Environment, pack: SimulatedPack
+) -> None:
     """A GX that floats at 0 A is still there; one that draws power is a load."""
     seen = []
     for current_a in (-5.0, 10.0, 0.0, -0.8, -0.9, 0.0):
@@ -184,7 +186,9 @@ def test_the_charger_of_a_driven_current_stays_until_the_pack_is_discharged(arou
     assert seen == [False, True, True, True, False, False]
 
 
-def test_with_a_named_charger_other_positive_currents_are_regeneration(around: Surroundings, pack: Pack) -> None:
+def test_with_a_named_charger_other_positive_currents_are_regeneration(
+    around: Environment, pack: SimulatedPack
+) -> None:
     """Both at once are possible."""
     around.connect_charger(Charger(20.0))
     around.drive(-8.0)
@@ -195,7 +199,7 @@ def test_with_a_named_charger_other_positive_currents_are_regeneration(around: S
     assert demand(around, pack) == Demand(0.0, 8.0, False)
 
 
-def test_the_usual_reading_of_currents_can_be_restored(around: Surroundings, pack: Pack) -> None:
+def test_the_usual_reading_of_currents_can_be_restored(around: Environment, pack: SimulatedPack) -> None:
     """As at the start."""
     around.connect_charger(Charger(20.0))
     around.drive(8.0)
@@ -208,7 +212,9 @@ def test_the_usual_reading_of_currents_can_be_restored(around: Surroundings, pac
     ("voltage_v", "load_a", "offered_a"),
     [(None, 0.0, 20.0), (20.0, 0.0, 20.0), (14.928, 0.0, 10.0), (14.928, -4.0, 14.0), (14.0, 0.0, 0.0)],
 )
-def test_a_charger_holds_its_voltage(pack: Pack, voltage_v: float | None, load_a: float, offered_a: float) -> None:
+def test_a_charger_holds_its_voltage(
+    pack: SimulatedPack, voltage_v: float | None, load_a: float, offered_a: float
+) -> None:
     """Constant current until the pack comes near, then what keeps it there, the load included; never negative."""
     assert pack.resting_voltage_v == pytest.approx(14.9)
     assert pack.ohmic_ohm == pytest.approx(0.0028)
