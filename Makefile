@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 
-.PHONY: run test test-random bench lint format types imports unit rig-physics rig-socketcan wheels lock clean help
+.PHONY: run test test-random pythons bench lint format types imports unit rig-physics rig-socketcan wheels lock clean help
 
 run: ## Simulated battery, bridge and GX in one process, with live values; Ctrl-C ends it
 	@scripts/bootstrap.sh runtime
@@ -16,6 +16,9 @@ test: ## Everything CI checks: lint, format, types, import rules, tests
 test-random: ## The tests with new examples in a new order, for a night: prints how to repeat what it finds
 	@scripts/bootstrap.sh dev
 	@HYPOTHESIS_PROFILE=random $(BIN)/pytest -n auto $(ARGS)
+
+pythons: ## Every module and the quick tests on each Python from 3.11 to 3.13 that is here
+	@scripts/other_pythons.py $(ARGS)
 
 lint:
 	$(BIN)/ruff check .
@@ -60,7 +63,7 @@ lock: ## Renew the hashed locks (needs uv)
 	@scripts/lock.sh --upgrade
 
 clean:
-	rm -rf .venv .venv-physics build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
