@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tinybms_bridge.config import validation
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.keys import Key, keys_of
 from tinybms_bridge.config.models import Mqtt, Section
@@ -23,8 +24,15 @@ def values_for(key: Key) -> st.SearchStrategy[Any]:
     if key.section is not None:
         return sections(key.section)
     low, high = key.range or (None, None)
-    if key.choices:
-        made: st.SearchStrategy[Any] = st.sampled_from(key.choices)
+    meaning = key.meaning
+    if meaning.holds is not None and not key.nullable:
+        made: st.SearchStrategy[Any] = st.just(key.default)
+    elif meaning.holds is not None:
+        made = st.floats(-40, 40).map(lambda x: [[x, 0.5], [x + 1, 1]])
+    elif meaning.pattern:
+        made = st.from_regex(meaning.pattern, fullmatch=True).filter(meaning.accepts)
+    elif key.choices:
+        made = st.sampled_from(key.choices)
     elif key.type is int:
         made = st.integers(None if low is None else math.ceil(low), None if high is None else math.floor(high))
     elif key.type is float:
@@ -97,6 +105,14 @@ def test_a_key_that_is_missing_has_its_default() -> None:
         ("cvl.bulk_soc_threshold", True),
         ("cvl.bulk_soc_threshold", math.nan),
         ("cvl.bulk_soc_threshold", math.inf),
+        ("cvl.bulk_soc_threshold", 100.5),
+        ("cvl.bulk_soc_threshold", -1),
+        ("cvl.curves.charge_by_soc", [[1, 0], [0, 1]]),
+        ("tinybms.poll_interval_ms", 19),
+        ("hardware.can.bitrate", 123),
+        ("hardware.uart.device", ""),
+        ("mqtt.username", "x" * 257),
+        ("wifi.sta_password", "short"),
         ("cvl.bulk_soc_threshold", 10**400),
         ("cvl.curves", None),
         ("cvl.curves.charge_by_soc", {"0": 1}),
@@ -114,8 +130,8 @@ def test_a_key_that_is_missing_has_its_default() -> None:
         ("mqqt", {}),
     ],
 )
-def test_values_of_another_type_are_refused(path: str, wrong: object) -> None:
-    """A number that is a text, or a switch that is a number, never becomes a limit."""
+def test_values_that_their_key_does_not_accept_are_refused(path: str, wrong: object) -> None:
+    """A number that is a text, a switch that is a number, or a limit out of its range never is in force."""
     with pytest.raises(ConfigError) as caught:
         from_values(nested(path, wrong))
 
@@ -158,3 +174,31 @@ def test_public_values_have_no_secret() -> None:
     assert public_values(config)["mqtt"]["password"] == MASK
     assert public_values(config)["web_server"]["password"] == ""
     assert values_of(config)["mqtt"]["password"] == "hush hush"
+
+
+JUNK: st.SearchStrategy[Any] = st.sampled_from(
+    [None, True, False, 0, 1, -0.05, 2, 3.4, 8, 50, 95.0, 1000, 10**30, math.nan, -math.inf, "", "auto", "x\n", [], {}]
+)
+
+
+def documents(section: type[Section]) -> st.SearchStrategy[dict[str, Any]]:
+    """Make documents with some keys, known and unknown, whose values are good, nearly good, or anything."""
+    keys: dict[str, st.SearchStrategy[Any]] = {"unknown": JUNK}
+    for name, key in keys_of(section).items():
+        good = values_for(key).map(lambda value: value.value if isinstance(value, Secret) else value)
+        keys[name] = (documents(key.section) if key.section else good) | JUNK
+    return st.fixed_dictionaries({}, optional=keys)
+
+
+@given(documents(Configuration))
+@settings(max_examples=200, deadline=None)
+def test_values_are_judged_as_by_the_checker(document: dict[str, Any]) -> None:
+    """The core, which has no checker, takes and refuses the same values at each key."""
+    checked, problems = validation._by_key(document)
+    try:
+        read, wrong = from_values(document), set[str]()
+    except ConfigError as error:
+        read, wrong = None, {problem.path for problem in error.problems}
+
+    assert wrong == {".".join(path) for path in problems}
+    assert repr(read) == repr(checked)

@@ -1,7 +1,7 @@
 """A configuration as JSON values, and back: for other processes, for the API, and for saving.
 
-Reading back needs no checker: structure and types are exact, while ranges and what keys ask of each other are left to
-whoever checked the values before (``config.validation``).
+Reading back needs no checker: each key by itself is judged here as strictly as by ``config.validation``, which also
+judges what keys ask of each other, and finds words for every mistake.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from types import UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from tinybms_bridge.config.configuration import Configuration
-from tinybms_bridge.config.keys import keys_of
+from tinybms_bridge.config.keys import Key, keys_of
 from tinybms_bridge.config.models.base import Secret, Section
 from tinybms_bridge.errors import ConfigError, ConfigProblem
 
@@ -21,7 +21,7 @@ S = TypeVar("S", bound=Section)
 
 
 class _Misfit(Exception):  # noqa: N818 - control flow inside this module
-    """A value has another type."""
+    """A value that its key does not accept."""
 
 
 def values_of(section: Section) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def _values(section: Section, show: Callable[[Secret], str]) -> dict[str, Any]:
 def from_values(document: object) -> Configuration:
     """Return the configuration of which ``document`` holds the values; a key that it lacks has its default.
 
-    Raises ConfigError, with each path, for unknown keys and for values of another type than the key's.
+    Raises ConfigError, with each path, for unknown keys and for values that their key does not accept.
     """
     problems: list[ConfigProblem] = []
     found = _section(Configuration, document, "", problems)
@@ -71,10 +71,20 @@ def _section(model: type[S], value: object, path: str, problems: list[ConfigProb
             given[name] = _section(key.section, value[name], f"{prefix}{name}", problems)
             continue
         try:
-            given[name] = None if key.nullable and value[name] is None else _decoded(key.type, value[name])
+            given[name] = _of_key(key, value[name])
         except (_Misfit, OverflowError):
             problems.append(ConfigProblem(f"{prefix}{name}", None, key.expectation))
     return model(**given)
+
+
+def _of_key(key: Key, value: object) -> object:
+    """Return a JSON value as the key has it. Raises _Misfit or OverflowError where the key does not accept it."""
+    if key.nullable and value is None:
+        return None
+    found = _decoded(key.type, value)
+    if key.meaning.accepts(found):
+        return found
+    raise _Misfit
 
 
 def _decoded(kind: Any, value: Any) -> object:  # noqa: ANN401 - a type expression and any JSON value

@@ -108,7 +108,16 @@ class Meaning:
         if self.accepted or self.pattern or self.holds:
             yield Predicate(self._passes)
 
-    def _passes(self, value: Any) -> bool:  # noqa: ANN401 - a value of the key's type
+    def accepts(self, value: Any) -> bool:  # noqa: ANN401 - a value of the key's type
+        """Tell whether a value of the right type may be used."""
+        if value is None:
+            return True
+        if (self.low is not None and value < self.low) or (self.high is not None and value > self.high):
+            return False
+        return (self.longest is None or len(value) <= self.longest) and self._passes(value)
+
+    def _passes(self, value: Any) -> bool:  # noqa: ANN401 - as above
+        """Do what ``accepts`` does for what annotated-types has no word for."""
         if value is None:
             return True
         if self.accepted and value not in self.accepted:
