@@ -55,7 +55,7 @@ def test_the_factory_s_balancing_is_told() -> None:
     }
     assert advice[303].command == "tinybms-bridge settings set early_balancing_threshold_v=3.38"
     assert advice[308].command == "tinybms-bridge settings set allowed_disbalance_v=0.05"
-    assert "never calls the battery full" in advice[308].reason
+    assert "never calls the battery full" in advice[308].reason.text
 
 
 def test_frost_is_urgent() -> None:
@@ -111,7 +111,7 @@ def test_a_bms_that_never_tops_up_is_told() -> None:
     """Register 329 bit 2, with the level that then counts."""
     advice = found(replace(GOOD, charge_restart=False))
     assert advice[329].command == "tinybms-bridge settings set enable_charger_restart_level=enabled"
-    assert "90 % now" in advice[329].reason
+    assert "90 % now" in advice[329].reason.text
 
 
 def test_an_old_firmware_cannot_be_set_but_is_told() -> None:
@@ -126,14 +126,14 @@ def test_a_single_port_is_told_what_register_300_does_to_it() -> None:
     """Its one switch would darken the house."""
     note = found(replace(GOOD, switches=Switches.SINGLE))[340]
     assert (note.weight, note.command) == (Weight.NOTE, "")
-    assert "dark" in note.reason
+    assert "dark" in note.reason.text
 
 
 def test_a_board_that_counts_no_small_current_is_told() -> None:
     """0.8 A are 19.2 Ah a day: 7 % of 280 Ah, and no more than all of a small pack."""
-    assert "up to 7 % of the battery a day" in found(replace(GOOD, least_current_a=0.8))[501].reason
+    assert "up to 7 % of the battery a day" in found(replace(GOOD, least_current_a=0.8))[501].reason.text
     small = replace(GOOD, least_current_a=0.8, capacity_ah=4.0, charge_over_current_a=2.0)
-    assert "up to 100 %" in found(small)[501].reason
+    assert "up to 100 %" in found(small)[501].reason.text
 
 
 @pytest.mark.parametrize(("measured_ah", "told"), [(196.0, True), (364.0, True), (260.0, False), (300.0, False)])
@@ -176,7 +176,7 @@ def test_li_ion_may_be_charged_less_high() -> None:
     )
     advice = found(li_ion, Chemistry.LI_ION)
     assert {register: each.weight for register, each in advice.items()} == {300: Weight.CHOICE}
-    assert "about 5 % of the charge" in advice[300].reason
+    assert "about 5 % of the charge" in advice[300].reason.text
     assert found(replace(li_ion, fully_charged_cell_v=4.10), Chemistry.LI_ION) == {}
 
 

@@ -18,6 +18,7 @@ from tinybms_bridge.battery.limits.fit import fit_to_battery
 from tinybms_bridge.battery.limits.presets import PRESETS, Chemistry
 from tinybms_bridge.battery.limits.settings import ChargeDefaults, LimitSettings
 from tinybms_bridge.battery.snapshot import REV_D_FIRMWARE, Ratings, Switches, firmware_text
+from tinybms_bridge.words import Message, message
 
 __all__ = ["Advice", "Weight", "advise"]
 
@@ -58,8 +59,7 @@ class Advice:
 
     register: int
     weight: Weight
-    reason: str
-    """Why, in plain words."""
+    reason: Message
     setting: str = ""
     """Name in ``tinybms-bridge settings``; empty when nothing is to change."""
     present: float | str | None = None
@@ -75,14 +75,26 @@ class Advice:
             return ""
         return f"tinybms-bridge settings set {self.setting}={_plain(self.advised)}"
 
+    @property
+    def message(self) -> Message:
+        """All of it in one line."""
+        if not self.setting:
+            return message("advice.line.note", register=self.register, reason=self.reason)
+        choice = self.weight is Weight.CHOICE
+        return message(
+            "advice.line.choice" if choice else "advice.line.better",
+            register=self.register,
+            setting=self.setting,
+            present=self.present,
+            advised=self.advised,
+            unit=self.unit,
+            reason=self.reason,
+            obstacle=self.obstacle,
+        )
+
     def __str__(self) -> str:
         """Return it as one line for a person."""
-        if not self.setting:
-            return f"register {self.register}: {self.reason}"
-        now, better = (f"{_plain(value)} {self.unit}".rstrip() for value in (self.present, self.advised))
-        kept = f" (cannot be set: {self.obstacle})" if self.obstacle else ""
-        word = "could be" if self.weight is Weight.CHOICE else "better"
-        return f"register {self.register} ({self.setting}) is {now}, {word} {better}: {self.reason}{kept}"
+        return self.message.text
 
 
 def advise(
@@ -110,31 +122,17 @@ def advise(
 def _for_all(ratings: Ratings, firmware: int) -> Iterator[Advice]:
     below = ratings.charge_restart_percent
     if ratings.charge_restart is False:
-        reason = (
-            "once this BMS has called the battery full, it charges again only when a cell is empty or the charger was "
-            "unplugged"
-        )
         if firmware and firmware < REV_D_FIRMWARE:
-            reason += f"; firmware {firmware_text(REV_D_FIRMWARE)} brought a setting that ends this, "
-            reason += f"and yours is {firmware_text(firmware)}"
-            yield Advice(329, Weight.NOTE, reason)
+            needed, present = firmware_text(REV_D_FIRMWARE), firmware_text(firmware)
+            yield Advice(329, Weight.NOTE, message("advice.no_restart_yet", needed=needed, present=present))
         else:
-            level = "" if below is None else f", {below:g} % now"
-            reason += f"; with this it charges again below the level of register 321{level}"
-            setting = "enable_charger_restart_level"
+            reason, setting = message("advice.restart", level_percent=below), "enable_charger_restart_level"
             yield Advice(329, Weight.ADVISED, reason, setting, "disabled", "enabled")
     if ratings.switches is Switches.SINGLE:
-        reason = (
-            "a single port has one switch for charger and loads: when a cell reaches register 300, it opens and the "
-            "house is dark, so the bridge never charges a cell up to there"
-        )
-        yield Advice(340, Weight.NOTE, reason)
+        yield Advice(340, Weight.NOTE, message("advice.single_port"))
     if ratings.misses_small_loads:
         a_day = ratings.least_current_a * 24.0 / ratings.capacity_ah * 100.0
-        reason = (
-            f"this board reads currents below {ratings.least_current_a:g} A as 0 and does not count them, up to "
-            f"{min(a_day, 100.0):.0f} % of the battery a day; a full charge sets the count right"
-        )
+        reason = message("advice.small_loads", least_a=ratings.least_current_a, day_percent=min(a_day, 100.0))
         yield Advice(501, Weight.NOTE, reason)
 
 
@@ -143,10 +141,7 @@ def _capacity(ratings: Ratings, measured_ah: float | None) -> Iterator[Advice]:
     set_ah = ratings.capacity_ah
     if measured_ah is None or not low_ah <= measured_ah <= high_ah or abs(measured_ah / set_ah - 1.0) <= WRONG_CAPACITY:
         return
-    reason = (
-        "so much flowed from full to near empty, and back; every state of charge in percent is counted with it. A "
-        "current sensor that is wrong by the same share looks alike: compare it with a clamp meter first"
-    )
+    reason = message("advice.capacity")
     advised_ah = round(float(f"{measured_ah:.3g}"), 2)
     yield Advice(306, Weight.ADVISED, reason, "battery_capacity_ah", set_ah, advised_ah, "Ah")
 
@@ -155,12 +150,10 @@ def _by_voltage(ratings: Ratings, chemistry: Chemistry) -> Iterator[Advice]:
     """Advise on registers 300 and 303, which are voltages of a known chemistry."""
     full_v, bleed_v = ratings.fully_charged_cell_v, ratings.early_balancing_cell_v
     if chemistry is Chemistry.LFP and full_v > _MOST_LFP_V + _ROUNDING:
-        reason = f"no maker of LFP cells allows more than {_MOST_LFP_V:g} V"
+        reason = message("advice.lfp_voltage", most_v=_MOST_LFP_V)
         yield _voltage(300, Weight.URGENT, reason, full_v, _MOST_LFP_V)
     if chemistry is Chemistry.LI_ION and full_v > _GENTLE_LI_ION_V + _ROUNDING:
-        reason = (
-            f"cells that are charged less high last longer; it costs about {_cost_percent(ratings):.0f} % of the charge"
-        )
+        reason = message("advice.gentle_voltage", cost_percent=_cost_percent(ratings))
         yield _voltage(300, Weight.CHOICE, reason, full_v, _GENTLE_LI_ION_V)
     if bleed_v is None:
         return
@@ -169,10 +162,10 @@ def _by_voltage(ratings: Ratings, chemistry: Chemistry) -> Iterator[Advice]:
     if least_v > most_v:
         return  # it is charged too low for both
     if bleed_v < least_v - _ROUNDING:
-        reason = "lower down the voltage of a cell hardly tells its charge, so charge is bled from the wrong cells"
+        reason = message("advice.bleed_low")
         yield _voltage(303, Weight.ADVISED, reason, bleed_v, least_v)
     elif bleed_v > most_v + _ROUNDING:
-        reason = "cells rarely get there, so the BMS hardly ever balances them"
+        reason = message("advice.bleed_high")
         advised_v = least_v or round(full_v - _GOOD_LI_ION_BLEED_BELOW_FULL_V, 3)
         yield _voltage(303, Weight.ADVISED, reason, bleed_v, advised_v)
 
@@ -180,10 +173,7 @@ def _by_voltage(ratings: Ratings, chemistry: Chemistry) -> Iterator[Advice]:
 def _lfp(ratings: Ratings) -> Iterator[Advice]:
     disbalance_mv, charge_a = ratings.allowed_disbalance_mv, ratings.charge_over_current_a
     if disbalance_mv < _LEAST_LFP_DISBALANCE_MV - _ROUNDING:
-        reason = (
-            "LFP cells under charge do not come that close to each other, so the BMS never calls the battery full and "
-            "never sets its count right"
-        )
+        reason = message("advice.disbalance")
         advised_v = _LEAST_LFP_DISBALANCE_MV / 1000.0
         setting = "allowed_disbalance_v"
         yield Advice(308, Weight.ADVISED, reason, setting, disbalance_mv / 1000.0, advised_v, "V")
@@ -191,11 +181,9 @@ def _lfp(ratings: Ratings) -> Iterator[Advice]:
     if charge_a > _GOOD_C_RATE * ratings.capacity_ah + _ROUNDING and good_a >= 1.0:
         c_rate, setting = charge_a / ratings.capacity_ah, "charge_over_current_cutoff_a"
         if c_rate > _MOST_C_RATE + _ROUNDING:
-            reason = f"{c_rate:.1f} times the capacity in an hour harms LFP cells for good, most of all when cool"
-            weight = Weight.URGENT
+            weight, reason = Weight.URGENT, message("advice.fast_charge", c_rate=c_rate)
         else:
-            reason, weight = "charged more slowly, LFP cells last longer", Weight.ADVISED
-        reason += "; all chargers together must then stay below, or the BMS stops them"
+            weight, reason = Weight.ADVISED, message("advice.slower_charge")
         yield Advice(318, weight, reason, setting, charge_a, good_a, "A")
 
 
@@ -204,15 +192,12 @@ def _cold(ratings: Ratings) -> Iterator[Advice]:
     coldest_c = ratings.low_temperature_charge_c
     if coldest_c >= _LEAST_CHARGE_C:
         return
-    reason = (
-        "charged in frost, cells are damaged for good without a sign; this also stops chargers that do not listen to "
-        "the bridge"
-    )
+    reason = message("advice.frost")
     setting = "low_temperature_charger_cutoff_c"
     yield Advice(320, Weight.URGENT, reason, setting, coldest_c, _LEAST_CHARGE_C, "°C")
 
 
-def _voltage(register: int, weight: Weight, reason: str, present_v: float, advised_v: float) -> Advice:
+def _voltage(register: int, weight: Weight, reason: Message, present_v: float, advised_v: float) -> Advice:
     setting = {300: "fully_charged_voltage_v", 303: "early_balancing_threshold_v"}[register]
     return Advice(register, weight, reason, setting, present_v, advised_v, "V")
 

@@ -304,7 +304,26 @@ _ALARMS = {
     "notice.capacity_wrong.advice": "Compare the current sensor with a clamp meter, then set the capacity that the limits name.",
 }
 
+_ADVICE = {
+    "advice.line.note": "register {register}: {reason}",
+    "advice.line.choice": "register {register} ({setting}) is {present}[ {unit}], could be {advised}[ {unit}]: {reason}[ (cannot be set: {obstacle})]",
+    "advice.line.better": "register {register} ({setting}) is {present}[ {unit}], better {advised}[ {unit}]: {reason}[ (cannot be set: {obstacle})]",
+    "advice.no_restart_yet": "once this BMS has called the battery full, it charges again only when a cell is empty or the charger was unplugged; firmware {needed} brought a setting that ends this, and yours is {present}",
+    "advice.restart": "once this BMS has called the battery full, it charges again only when a cell is empty or the charger was unplugged; with this it charges again below the level of register 321[, {level_percent:g} % now]",
+    "advice.single_port": "a single port has one switch for charger and loads: when a cell reaches register 300, it opens and the house is dark, so the bridge never charges a cell up to there",
+    "advice.small_loads": "this board reads currents below {least_a:g} A as 0 and does not count them, up to {day_percent:.0f} % of the battery a day; a full charge sets the count right",
+    "advice.capacity": "so much flowed from full to near empty, and back; every state of charge in percent is counted with it. A current sensor that is wrong by the same share looks alike: compare it with a clamp meter first",
+    "advice.lfp_voltage": "no maker of LFP cells allows more than {most_v:g} V",
+    "advice.gentle_voltage": "cells that are charged less high last longer; it costs about {cost_percent:.0f} % of the charge",
+    "advice.bleed_low": "lower down the voltage of a cell hardly tells its charge, so charge is bled from the wrong cells",
+    "advice.bleed_high": "cells rarely get there, so the BMS hardly ever balances them",
+    "advice.disbalance": "LFP cells under charge do not come that close to each other, so the BMS never calls the battery full and never sets its count right",
+    "advice.fast_charge": "{c_rate:.1f} times the capacity in an hour harms LFP cells for good, most of all when cool; all chargers together must then stay below, or the BMS stops them",
+    "advice.slower_charge": "charged more slowly, LFP cells last longer; all chargers together must then stay below, or the BMS stops them",
+    "advice.frost": "charged in frost, cells are damaged for good without a sign; this also stops chargers that do not listen to the bridge",
+}
+
 SENTENCES: Mapping[str, str] = MappingProxyType(
-    _LIMITS | _NAMES | _STATE | _BATTERY | _BMS_EVENTS | _EVENTS | _EVENT_NAMES | _CAUSES | _ALARMS
+    _LIMITS | _NAMES | _STATE | _BATTERY | _BMS_EVENTS | _EVENTS | _EVENT_NAMES | _CAUSES | _ALARMS | _ADVICE
 )
 """The sentence of each code."""

@@ -304,7 +304,26 @@ _ALARMS = {
     "notice.capacity_wrong.advice": "Comparez le capteur de courant avec une pince ampèremétrique, puis fixez la capacité que nomment les limites.",
 }
 
+_ADVICE = {
+    "advice.line.note": "registre {register} : {reason}",
+    "advice.line.choice": "registre {register} ({setting}) : {present}[ {unit}], pourrait être {advised}[ {unit}] : {reason}[ (ne peut pas être réglé : {obstacle})]",
+    "advice.line.better": "registre {register} ({setting}) : {present}[ {unit}], mieux {advised}[ {unit}] : {reason}[ (ne peut pas être réglé : {obstacle})]",
+    "advice.no_restart_yet": "une fois la batterie déclarée pleine, ce BMS ne charge de nouveau que si une cellule est vide ou si le chargeur a été débranché ; le firmware {needed} a apporté un réglage qui y met fin, et le vôtre est {present}",
+    "advice.restart": "une fois la batterie déclarée pleine, ce BMS ne charge de nouveau que si une cellule est vide ou si le chargeur a été débranché ; avec ce réglage il recharge sous le niveau du registre 321[, {level_percent:g} % actuellement]",
+    "advice.single_port": "un port unique n'a qu'un interrupteur pour chargeur et consommations : quand une cellule atteint le registre 300, il s'ouvre et la maison est dans le noir, aussi le pont ne charge-t-il jamais une cellule jusque-là",
+    "advice.small_loads": "cette carte lit les courants sous {least_a:g} A comme 0 et ne les compte pas, jusqu'à {day_percent:.0f} % de la batterie par jour ; une charge complète corrige le compte",
+    "advice.capacity": "tant a circulé du plein au presque vide, et retour ; tout état de charge en pour cent en dépend. Un capteur de courant faux de la même part donne le même effet : comparez-le d'abord avec une pince ampèremétrique",
+    "advice.lfp_voltage": "aucun fabricant de cellules LFP ne permet plus de {most_v:g} V",
+    "advice.gentle_voltage": "des cellules chargées moins haut durent plus longtemps ; cela coûte environ {cost_percent:.0f} % de la charge",
+    "advice.bleed_low": "plus bas, la tension d'une cellule ne dit guère sa charge, et l'équilibrage vide les mauvaises cellules",
+    "advice.bleed_high": "les cellules y arrivent rarement, aussi le BMS ne les équilibre-t-il presque jamais",
+    "advice.disbalance": "des cellules LFP en charge ne se rapprochent pas autant, aussi le BMS ne déclare-t-il jamais la batterie pleine et ne corrige jamais son compte",
+    "advice.fast_charge": "{c_rate:.1f} fois la capacité en une heure abîme les cellules LFP pour toujours, surtout au frais ; tous les chargeurs ensemble doivent alors rester dessous, sinon le BMS les arrête",
+    "advice.slower_charge": "chargées plus lentement, les cellules LFP durent plus longtemps ; tous les chargeurs ensemble doivent alors rester dessous, sinon le BMS les arrête",
+    "advice.frost": "chargées par le gel, les cellules s'abîment pour toujours sans signe ; ceci arrête aussi les chargeurs qui n'écoutent pas le pont",
+}
+
 SENTENCES: Mapping[str, str] = MappingProxyType(
-    _LIMITS | _NAMES | _STATE | _BATTERY | _BMS_EVENTS | _EVENTS | _EVENT_NAMES | _CAUSES | _ALARMS
+    _LIMITS | _NAMES | _STATE | _BATTERY | _BMS_EVENTS | _EVENTS | _EVENT_NAMES | _CAUSES | _ALARMS | _ADVICE
 )
 """La phrase de chaque code."""

@@ -23,6 +23,7 @@ from tinybms_bridge.cli.doctor.verdicts import (
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.loader import interpret
 from tinybms_bridge.tinybms.device_statistics import decode_statistics
+from tinybms_bridge.words import message
 
 RATINGS = Ratings(
     series_cells=4,
@@ -241,10 +242,27 @@ def test_advice_names_its_command_with_the_port() -> None:
     """What is better otherwise is a warning; what the owner may choose, or only has to know, is none."""
     found = judge_advice(
         [
-            Advice(300, Weight.CHOICE, "longer life", "fully_charged_voltage_v", 4.15, 4.1, "V"),
-            Advice(308, Weight.ADVISED, "so it is", "allowed_disbalance_v", 0.015, 0.05, "V"),
-            Advice(320, Weight.URGENT, "frost", "low_temperature_charger_cutoff_c", -20.0, 0.0, "°C", "not here"),
-            Advice(340, Weight.NOTE, "one switch"),
+            Advice(
+                300,
+                Weight.CHOICE,
+                message("advice.gentle_voltage", cost_percent=5.0),
+                "fully_charged_voltage_v",
+                4.15,
+                4.1,
+                "V",
+            ),
+            Advice(308, Weight.ADVISED, message("advice.disbalance"), "allowed_disbalance_v", 0.015, 0.05, "V"),
+            Advice(
+                320,
+                Weight.URGENT,
+                message("advice.frost"),
+                "low_temperature_charger_cutoff_c",
+                -20.0,
+                0.0,
+                "°C",
+                "not here",
+            ),
+            Advice(340, Weight.NOTE, message("advice.single_port")),
         ],
         "/dev/ttyUSB0",
     )

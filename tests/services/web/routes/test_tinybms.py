@@ -12,11 +12,12 @@ from tinybms_bridge.battery.snapshot import Ratings
 from tinybms_bridge.services.web.face import Picture
 from tinybms_bridge.tinybms.device_statistics import decode_statistics
 from tinybms_bridge.tinybms.settings import all_settings
+from tinybms_bridge.words import message
 from tinybms_lab.testing.fake_clock import FakeClock
 
 RATINGS = Ratings(16, 3.6, 2.8, 3.75, 2.5, 100.0, 150.0, None, 60.0, 1.0, 100.0)
-DISBALANCE = Advice(308, Weight.ADVISED, "so it is", "allowed_disbalance_v", 0.015, 0.05, "V")
-PORT = Advice(340, Weight.NOTE, "a single port has one switch")
+DISBALANCE = Advice(308, Weight.ADVISED, message("advice.disbalance"), "allowed_disbalance_v", 0.015, 0.05, "V")
+PORT = Advice(340, Weight.NOTE, message("advice.single_port"))
 FIRST = 300
 
 
@@ -61,7 +62,12 @@ async def test_advice_comes_with_its_command_and_its_request(visitor: httpx.Asyn
     assert disbalance["write"] == {"key": "allowed_disbalance_v", "value": 0.05}
     assert (disbalance["address"], disbalance["weight"], disbalance["value"]) == (308, "advised", 0.015)
     assert (port["key"], port["command"], port["write"]) == (None, None, None)
-    assert port["text"] == "register 340: a single port has one switch"
+    assert port["text"].startswith("register 340: a single port has one switch")
+    french = (await visitor.get("/api/tinybms/advice?lang=fr")).json()["advice"]
+    assert french[0]["text"].startswith(
+        "registre 308 (allowed_disbalance_v) : 0,015 V, mieux 0,05 V : des cellules LFP"
+    )
+    assert (french[0]["code"], french[0]["command"]) == ("advice.disbalance", disbalance["command"])
 
 
 async def test_the_request_is_one_that_the_api_takes(client: httpx.AsyncClient, face: Any) -> None:

@@ -29,7 +29,7 @@ from tinybms_bridge.services.web.routes.device_requests import (
     wanted,
     write_answer,
 )
-from tinybms_bridge.services.web.routes.shared import Face, device_failures, note, note_writes, plan_facts
+from tinybms_bridge.services.web.routes.shared import Face, TextLanguage, device_failures, note, note_writes, plan_facts
 from tinybms_bridge.services.web.security import Admin, Facts, Viewer
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 from tinybms_bridge.tinybms.settings import (
@@ -41,7 +41,7 @@ from tinybms_bridge.tinybms.settings import (
     held_against,
     parse_backup,
 )
-from tinybms_bridge.words import message
+from tinybms_bridge.words import ENGLISH, Language, message
 
 __all__ = ["AdviceAnswer", "AdviceList", "Info", "Registers", "router"]
 
@@ -123,6 +123,10 @@ class AdviceAnswer(Answer):
     address: int = Field(examples=[308])
     weight: str = Field(examples=["advised"])
     """``note`` (nothing to change), ``choice`` (of the owner), ``advised`` or ``urgent``."""
+    code: str = Field(examples=["advice.disbalance"])
+    """Of the reason."""
+    parameters: dict[str, Any]
+    """What the reason is made from."""
     text: str
     """All of it in one line."""
     reason: str
@@ -148,23 +152,25 @@ class AdviceList(Answer):
 
 
 @router.get("/advice")
-async def advice(request: Request, face: Face, _user: Viewer) -> AdviceList:
+async def advice(request: Request, face: Face, _user: Viewer, lang: TextLanguage = ENGLISH) -> AdviceList:
     """Return what an expert would change in the settings of the BMS; empty until they are known."""
     found = tuple(face.advice())
     if found:
         readout = (await cache_of(request.app).get(refresh=False)).readout
         if readout is not None:
             found = await asyncio.to_thread(held_against, found, readout)
-    return AdviceList(count=len(found), advice=[_answer(each) for each in found])
+    return AdviceList(count=len(found), advice=[_answer(each, lang) for each in found])
 
 
-def _answer(advice: Advice) -> AdviceAnswer:
+def _answer(advice: Advice, language: Language) -> AdviceAnswer:
     command = advice.command
     return AdviceAnswer(
         address=advice.register,
         weight=advice.weight.value,
-        text=str(advice),
-        reason=advice.reason,
+        code=advice.reason.code,
+        parameters=dict(advice.reason.parameters),
+        text=advice.message.say(language),
+        reason=advice.reason.say(language),
         key=advice.setting or None,
         unit=advice.unit,
         value=advice.present,
