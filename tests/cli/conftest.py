@@ -161,3 +161,9 @@ def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A simulated BMS in another thread of a machine that is busy answers late; a write is sent only once."""
     patient = partial(ClientSettings, timeout_s=2.0, drain_max_s=1.0)
     monkeypatch.setattr("tinybms_bridge.tinybms.client.ClientSettings", patient)
+
+
+@pytest.fixture(autouse=True)
+def english(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the language of the machine on which the tests run."""
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")

@@ -11,6 +11,7 @@ from tinybms_bridge.cli.common import (
     EXIT_FAILURE,
     EXIT_REFUSED,
     fail,
+    language_of,
     run_until_signal,
 )
 from tinybms_bridge.core.supervisor import PathFailure
@@ -168,3 +169,19 @@ def test_the_bridge_needs_no_laboratory(tmp_path: Path) -> None:
     assert looked.returncode == 1
     assert device in looked.stderr
     assert "tinybms_lab" not in looked.stderr + checked.stderr
+
+
+@pytest.mark.parametrize(
+    ("environment", "language"),
+    [
+        ({}, "en"),
+        ({"LANG": "fr_FR.UTF-8"}, "fr"),
+        ({"LANG": "de_DE.UTF-8"}, "en"),
+        ({"LANG": "fr_FR.UTF-8", "LC_ALL": "C"}, "en"),
+        ({"LANG": "C", "LC_MESSAGES": "fr_CA"}, "fr"),
+        ({"LC_ALL": "", "LANG": "fr"}, "fr"),
+    ],
+)
+def test_the_language_is_that_of_the_environment(environment: dict[str, str], language: str) -> None:
+    """As other programs: the first of LC_ALL, LC_MESSAGES and LANG that says something."""
+    assert language_of(environment) == language

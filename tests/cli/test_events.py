@@ -147,3 +147,30 @@ def test_a_wrong_configuration_is_told(tmp_path: Path, invoke: Invoke) -> None:
     result = invoke(events_command, "--recorded", "-c", str(tmp_path / "missing.json"))
     assert result.exit_code == 2
     assert "the file does not exist" in result.stderr
+
+
+def test_the_list_in_french(config: str, invoke: Invoke) -> None:
+    """What the bridge noticed and what the BMS logged; --json stays English."""
+    shown = invoke(events_command, "--recorded", "-c", config, "--lang", "fr").stdout
+    document = json.loads(invoke(events_command, "--recorded", "-c", config, "--lang", "fr", "--json").stdout)
+
+    head, fault, link = shown.splitlines()
+    assert "Gravité" in head
+    assert "heure inconnue" in fault
+    assert "Surtension de cellule : une cellule est au-dessus de la coupure, la charge est coupée" in fault
+    assert "Pas de contact avec le BMS : unplugged" in link
+    assert document[1]["text"] == "No contact with the BMS: unplugged"
+    assert document[1]["parameters"] == {"reason": "unplugged"}
+
+
+def test_open_faults_in_french(serve: Serve, invoke: Invoke) -> None:
+    """With what to do, in the same language."""
+    shown = invoke(events_command, "--device", serve(unit((9_000, 0x31))), "--lang", "fr").stdout
+
+    assert (
+        "ouvert : Déchargée : une cellule est sous le niveau bas, la décharge est coupée. Chargez la batterie" in shown
+    )
+    assert invoke(events_command, "--device", serve(unit()), "--lang", "fr").stdout.splitlines() == [
+        "aucun événement",
+        "ouvert : rien",
+    ]

@@ -13,6 +13,9 @@ from tinybms_bridge.battery.bms_event_kinds import EVENT_KINDS, Severity
 from tinybms_bridge.battery.limits import BalancingPhase, ChargeProfile, LimitCode, Quantity, Reason, RemarkCode
 from tinybms_bridge.battery.limits.reasons import parameters_of
 from tinybms_bridge.battery.notices import NoticeName
+from tinybms_bridge.battery.snapshot import BmsStatus
+from tinybms_bridge.cli.doctor.findings import Verdict
+from tinybms_bridge.link.event_list import EventSource
 from tinybms_bridge.link.events import EventCode
 from tinybms_bridge.tinybms.settings import ActionName
 from tinybms_bridge.words import LANGUAGES, codes
@@ -27,12 +30,18 @@ SOURCES = sorted(Path(tinybms_bridge.__file__).parent.rglob("*.py"))
 
 REASON = set(parameters_of(Reason(Quantity.CVL, LimitCode.STATE, 0.0)))
 
+ADVICE = {"register", "setting", "present", "advised", "unit", "reason", "obstacle"}
+
 MADE_BY_NAME: dict[str, set[str]] = {
     "limit": {"quantity", "unit", "limit", "reason"},
     **{f"limit.{code}": REASON for code in LimitCode},
     **{f"limit.rate.{how}": REASON for how in ("small", "slope", "step")},
     **{f"bms.{kind.key}": set() for kind in EVENT_KINDS.values()},
     "bms.unknown_fault": set(),
+    **{f"doctor.{code}": {"count", "seconds"} for code in ("gx", "gx_unnamed")},
+    **{f"doctor.{code}": {"count", "mean_ms", "most_ms"} for code in ("polls", "polls_slow")},
+    **{f"doctor.summary.{code}": {"problems", "warnings"} for code in ("problems", "warnings", "well")},
+    **{f"advice.line.{code}": ADVICE for code in ("choice", "better")},
     "battery.resistance_not_learned": {"hours", "least_a", "watts"},
     "battery.weak_cell": {"cells", "less_percent"},
     "battery.resistive_cell": {"cells", "times", "at_least"},
@@ -43,12 +52,25 @@ MADE_BY_NAME: dict[str, set[str]] = {
 }
 """Codes that are put together from a member of an enumeration, and their parameters."""
 
+CHECKS = {
+    *("configuration", "serial_port", "link", "bms", "identity", "settings", "advice", "polling", "plausibility"),
+    *("state", "events", "history", "balancing", "count", "battery", "web_port", "state_directory", "clock", "can"),
+    "gx",
+}
+"""What the doctor looks at."""
+
 NAMES: dict[str, set[str]] = {
     "balancing_phase": set(BalancingPhase),
     "direction": {"charge", "discharge"},
     "sensor": {"external_sensor_1", "external_sensor_2", "internal_sensor"},
     "window": {"minimum", *ChargeProfile},
     "unlisted": set(Severity),
+    "status": {status.name.lower() for status in BmsStatus},
+    "verdict": set(Verdict),
+    "check": CHECKS,
+    "severity": set(Severity),
+    "source": set(EventSource),
+    "column": {"time", "severity", "number", "source", "what"},
     "action": set(ActionName),
     "level": {"over", "warning", "alarm"},
     "reading_of": {
@@ -66,11 +88,19 @@ def messages() -> Iterator[tuple[str, set[str], str]]:
             if not isinstance(node, ast.Call) or not node.args:
                 continue
             name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
-            if name != "message":
+            if name not in ("message", "say"):
                 continue
             names = {each.arg for each in node.keywords if each.arg is not None}
+            if name == "say":
+                if len(node.args) < 2 or not isinstance(node.args[1], ast.Dict):
+                    continue
+                names = _keys(node.args[1])
             for code in _codes(node.args[0]):
                 yield code, names, f"{path.name}:{node.lineno}"
+
+
+def _keys(node: ast.Dict) -> set[str]:
+    return {key.value for key in node.keys if isinstance(key, ast.Constant) and isinstance(key.value, str)}
 
 
 def _codes(node: ast.expr) -> list[str]:

@@ -14,6 +14,7 @@ import click
 
 from tinybms_bridge import __version__
 from tinybms_bridge.errors import BridgeError, ConfigError, LinkError
+from tinybms_bridge.words import ENGLISH, LANGUAGES, Language
 
 __all__ = [
     "EXIT_FAILURE",
@@ -22,6 +23,8 @@ __all__ = [
     "error_document",
     "fail",
     "json_option",
+    "language_of",
+    "language_option",
     "need_laboratory",
     "occupy_standard_streams",
     "run_until_signal",
@@ -34,6 +37,22 @@ EXIT_REFUSED = 2
 """The request cannot be carried out as it is: a mistake in the command, its values, its files or the configuration."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document, for other programs.")
+
+language_option = click.option(
+    "--lang",
+    "language",
+    type=click.Choice(LANGUAGES),
+    default=lambda: language_of(os.environ),
+    help="Language of the texts; by default that of the environment (LC_ALL, LC_MESSAGES, LANG).",
+)
+
+
+def language_of(environment: Mapping[str, str]) -> Language:
+    """Return the language that an environment asks for, English unless it is one of the catalogue."""
+    names = (environment.get(name, "") for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+    wanted = next((name for name in names if name), "")[:2].lower()
+    return next((language for language in LANGUAGES if language == wanted), ENGLISH)
+
 
 T = TypeVar("T")
 

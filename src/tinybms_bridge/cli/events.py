@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tinybms_bridge.cli.common import fail, json_option, run_until_signal
+from tinybms_bridge.cli.common import fail, json_option, language_option, run_until_signal
 from tinybms_bridge.errors import BridgeError
+from tinybms_bridge.words import Language, say
 
 if TYPE_CHECKING:
     from tinybms_bridge.battery.bms_events import BmsEvent, DatedEvent
@@ -27,9 +28,16 @@ _STYLES = {"fault": "bold red", "warning": "yellow", "unknown": "yellow"}
 @click.option("--device", default="auto", show_default=True, metavar="PORT", help="Serial port of the BMS.")
 @click.option("--recorded", is_flag=True, help="Show the list that the bridge keeps; does not need the port.")
 @click.option("-c", "--config", "config_path", metavar="FILE", help="With --recorded: configuration of the bridge.")
+@language_option
 @json_option
 def events_command(
-    newest: int, show_all: bool, device: str, recorded: bool, config_path: str | None, as_json: bool
+    newest: int,
+    show_all: bool,
+    device: str,
+    recorded: bool,
+    config_path: str | None,
+    language: Language,
+    as_json: bool,
 ) -> None:
     """Show what happened: the event log of the BMS, oldest first.
 
@@ -46,14 +54,14 @@ def events_command(
     count = None if show_all else newest
     try:
         if recorded:
-            _show_recorded(config_path, count, as_json)
+            _show_recorded(config_path, count, language, as_json)
             return
         found = run_until_signal(lambda: _read(device))
     except BridgeError as error:
         fail(with_doctor(error, device))
     if found is None:
         fail("interrupted before everything was read")
-    _show_log(found, count, as_json)
+    _show_log(found, count, language, as_json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +91,7 @@ async def _read(device: str) -> _Log:
     return _Log(reading.now_s, dated, open_events(reading.events, faulted=faulted))
 
 
-def _show_log(found: _Log, count: int | None, as_json: bool) -> None:
+def _show_log(found: _Log, count: int | None, language: Language, as_json: bool) -> None:
     shown = found.events if count is None else found.events[-count:]
     if as_json:
         document = {
@@ -94,15 +102,21 @@ def _show_log(found: _Log, count: int | None, as_json: bool) -> None:
         click.echo(json.dumps(document, indent=1, ensure_ascii=False))
         return
     rows = [
-        (_moment(dated.at), str(dated.event.severity), f"0x{dated.event.event_id:02X}", dated.event.kind.text)
+        _Row(
+            dated.at,
+            dated.event.severity,
+            f"0x{dated.event.event_id:02X}",
+            dated.event.kind.message.say(language),
+        )
         for dated in shown
     ]
-    _table(rows, "Number")
-    _summary(len(shown), len(found.events))
+    _table(rows, "number", language)
+    _summary(len(shown), len(found.events), language)
     for event in found.still_open:
-        click.echo(f"open: {event.kind.text}. {event.kind.advice}".rstrip())
+        told = event.kind.message
+        click.echo(say("events.open", {"event": told.document(), "advice": told.advice(language)}, language).rstrip())
     if not found.still_open:
-        click.echo("open: nothing")
+        click.echo(say("events.none_open", {}, language))
 
 
 def _document(event: "BmsEvent", at: datetime | None) -> dict[str, Any]:
@@ -116,7 +130,7 @@ def _document(event: "BmsEvent", at: datetime | None) -> dict[str, Any]:
     }
 
 
-def _show_recorded(config_path: str | None, count: int | None, as_json: bool) -> None:
+def _show_recorded(config_path: str | None, count: int | None, language: Language, as_json: bool) -> None:
     from tinybms_bridge.core.event_store import line_of
 
     records = _recorded(config_path)
@@ -124,12 +138,16 @@ def _show_recorded(config_path: str | None, count: int | None, as_json: bool) ->
     if as_json:
         click.echo(json.dumps([json.loads(line_of(record)) for record in shown], indent=1, ensure_ascii=False))
         return
-    _table([(_moment(r.at), str(r.severity), str(r.source), _told(r)) for r in shown], "From")
-    _summary(len(shown), len(records))
+    rows = [
+        _Row(each.at, each.severity, say(f"source.{each.source}", {}, language), _told(each, language))
+        for each in shown
+    ]
+    _table(rows, "source", language)
+    _summary(len(shown), len(records), language)
 
 
-def _told(record: "EventRecord") -> str:
-    return f"{record.text} (by {record.by})" if record.by else record.text
+def _told(record: "EventRecord", language: Language) -> str:
+    return say("events.entry", {"text": record.say(language), "by": record.by}, language)
 
 
 def _recorded(config_path: str | None) -> "Sequence[EventRecord]":
@@ -145,26 +163,39 @@ def _recorded(config_path: str | None) -> "Sequence[EventRecord]":
     return store.records()
 
 
-def _moment(at: datetime | None) -> str:
-    return "time unknown" if at is None else at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One event as it is shown."""
+
+    at: datetime | None
+    severity: str
+    third: str
+    """Number of the BMS's event, or who noticed it."""
+    text: str
 
 
-def _summary(shown: int, total: int) -> None:
+def _moment(at: datetime | None, language: Language) -> str:
+    return say("events.no_time", {}, language) if at is None else at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _summary(shown: int, total: int, language: Language) -> None:
     if shown < total:
-        click.echo(f"{shown} of {total} events; --all shows them all")
+        click.echo(say("events.some", {"shown": shown, "total": total}, language))
     elif not total:
-        click.echo("no events")
+        click.echo(say("events.none", {}, language))
 
 
-def _table(rows: Sequence[tuple[str, str, str, str]], third: str) -> None:
+def _table(rows: Sequence[_Row], third: str, language: Language) -> None:
     from rich.console import Console
     from rich.table import Table
 
     if not rows:
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("Time", "Severity", third, "What"):
-        table.add_column(title, overflow="fold")
+    for name in ("time", "severity", third, "what"):
+        table.add_column(say(f"column.{name}", {}, language), overflow="fold")
     for row in rows:
-        table.add_row(*row, style=_STYLES.get(row[1]))
+        severity = say(f"severity.{row.severity}", {}, language)
+        style = _STYLES.get(row.severity)
+        table.add_row(_moment(row.at, language), severity, row.third, row.text, style=style)
     Console(width=None if sys.stdout.isatty() else 160).print(table)

@@ -36,6 +36,12 @@ class Message:
         """Return what to do about it; empty where the catalogue knows nothing."""
         return self._beside("advice", language)
 
+    @property
+    def advice_message(self) -> "Message | None":
+        """What to do about it, as a message; None where the catalogue knows nothing."""
+        code = f"{self.code}.advice"
+        return Message(code, self.parameters, self.advice()) if knows(code) else None
+
     def explanation(self, language: Language = ENGLISH) -> str:
         """Return what it means; empty where the catalogue knows nothing."""
         return self._beside("explanation", language)

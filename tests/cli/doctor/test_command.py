@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from tinybms_bridge.hal.clock import Clock, SystemClock
 from tinybms_bridge.hal.serial import SerialOpener
 from tinybms_bridge.tinybms import client
 from tinybms_bridge.tinybms.client import ClientSettings, TinyBmsClient
+from tinybms_bridge.words import message
 from tinybms_lab.bms import Dump, DumpDevice, real_dump
 
 Invoke = Callable[..., Result]
@@ -166,5 +168,33 @@ def test_the_last_line_sums_up(count: Sequence[int], words: str) -> None:
     from tinybms_bridge.cli.doctor.command import _summary
     from tinybms_bridge.cli.doctor.findings import ok, warning
 
-    findings = [ok("a", "x"), *(warning("b", "x") for _ in range(count[1]))]
+    found = message("doctor.usable")
+    findings = [ok("a", found), *(warning("b", found) for _ in range(count[1]))]
     assert _summary(findings).strip() == words
+
+
+def test_everything_is_told_in_french(monkeypatch: pytest.MonkeyPatch, invoke: Invoke) -> None:
+    """By choice or by the environment: verdicts, checks, what was found and what to do; no check stays English."""
+    monkeypatch.setattr(doctor_port, "find_ports", list)
+    arguments = ("--can-interface", "gs_usb", "--can-channel", "0", "--listen", "0.1")
+    chosen = invoke(doctor_command, "--lang", "fr", *arguments)
+    monkeypatch.setenv("LC_ALL", "fr_FR.UTF-8")
+    inherited = invoke(doctor_command, *arguments)
+    as_json = invoke(doctor_command, "--json", *arguments)
+
+    for result in (chosen, inherited):
+        assert "PROBLÈME  port série : aucun adaptateur série USB trouvé" in result.stdout
+        assert "          → Branchez l'adaptateur du BMS, ou nommez le port avec --device" in result.stdout
+        assert "   omis  BMS : non examiné, car son port n'est pas connu" in result.stdout
+        assert "à résoudre avant qu'un pont puisse marcher" in result.stdout
+    found = {each["code"]: each for each in json.loads(as_json.stdout)["findings"]}
+    assert found["doctor.no_adapter"]["text"] == "no USB serial adapter was found"
+
+
+def test_a_bms_is_told_in_french(bms: str, invoke: Invoke) -> None:
+    """Decimals with a comma, and the advice with its command as it is typed."""
+    result = invoke(doctor_command, "--device", bms, "--lang", "fr", *CAN)
+
+    assert "      ok  liaison : le BMS répond" in result.stdout
+    assert re.search(r"ok {2}état : \S.*: \d+,\d\d V [+-]\d+,\d A, SOC \d+,\d %", result.stdout)
+    assert re.search(r"tinybms-bridge settings set \w+=", result.stdout)

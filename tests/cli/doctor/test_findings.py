@@ -2,12 +2,16 @@ import json
 
 import pytest
 
-from tinybms_bridge.cli.doctor.findings import Verdict, as_document, as_sentence, ok, problem, skipped, warning, worst
+from tinybms_bridge.cli.doctor.findings import Verdict, as_document, ok, problem, said, skipped, warning, worst
+from tinybms_bridge.words import message
+
+X = message("doctor.usable")
+FOUND = [ok("link", message("doctor.answers")), problem("CAN", message("doctor.other_bms", frames=["0x351"], pid=None))]
 
 
 def test_the_worst_finding_decides() -> None:
     """The exit code of the doctor depends on it."""
-    fine, left_out, odd, bad = ok("a", "x"), skipped("b", "x"), warning("c", "x"), problem("d", "x")
+    fine, left_out, odd, bad = ok("a", X), skipped("b", X), warning("c", X), problem("d", X)
     assert worst([]) is Verdict.OK
     assert worst([fine]) is Verdict.OK
     assert worst([left_out, fine]) is Verdict.SKIPPED
@@ -17,18 +21,32 @@ def test_the_worst_finding_decides() -> None:
 
 def test_each_builder_has_its_verdict() -> None:
     """A problem that is shown as a warning would end with 0."""
-    verdicts = [build("a", "x").verdict for build in (ok, skipped, warning, problem)]
+    verdicts = [build("a", X).verdict for build in (ok, skipped, warning, problem)]
     assert verdicts == [Verdict.OK, Verdict.SKIPPED, Verdict.WARNING, Verdict.PROBLEM]
 
 
 def test_findings_become_plain_json() -> None:
     """For other programs: the verdict, and each finding with its advice."""
-    document = json.loads(json.dumps(as_document([ok("link", "fine"), problem("GX", "none", "Look.")])))
+    document = json.loads(json.dumps(as_document(FOUND)))
     assert document == {
         "verdict": "problem",
         "findings": [
-            {"check": "link", "verdict": "ok", "text": "fine", "advice": ""},
-            {"check": "GX", "verdict": "problem", "text": "none", "advice": "Look."},
+            {
+                "check": "link",
+                "verdict": "ok",
+                "code": "doctor.answers",
+                "parameters": {},
+                "text": "the BMS answers",
+                "advice": "",
+            },
+            {
+                "check": "CAN",
+                "verdict": "problem",
+                "code": "doctor.other_bms",
+                "parameters": {"frames": ["0x351"], "pid": None},
+                "text": "another BMS sends on this bus (0x351)",
+                "advice": "Two BMSs contradict each other: give each its own bus.",
+            },
         ],
     }
 
@@ -38,4 +56,6 @@ def test_findings_become_plain_json() -> None:
 )
 def test_hints_become_sentences(hint: str, sentence: str) -> None:
     """Errors carry half sentences; only the first letter changes."""
-    assert as_sentence(hint) == sentence
+    finding = problem("CAN", said("not open"), said(hint, sentence=True))
+    assert (finding.text, finding.advice) == ("not open", sentence)
+    assert (finding.message.say("fr"), finding.advice_in("fr")) == ("not open", sentence)

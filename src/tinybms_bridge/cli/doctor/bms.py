@@ -8,7 +8,7 @@ from tinybms_bridge.battery.advice import advise
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.saved_units import SavedUnits, unit_key
 from tinybms_bridge.battery.snapshot import BmsStatus, Identity, Ratings, Snapshot
-from tinybms_bridge.cli.doctor.findings import Finding, ok, problem
+from tinybms_bridge.cli.doctor.findings import Finding, ok, problem, said
 from tinybms_bridge.cli.doctor.port import ask, silence_problem
 from tinybms_bridge.cli.doctor.verdicts import (
     Polls,
@@ -45,6 +45,7 @@ from tinybms_bridge.tinybms.live import (
 )
 from tinybms_bridge.tinybms.ratings import ratings_problems
 from tinybms_bridge.tinybms.settings import BmsSettings, held_against
+from tinybms_bridge.words import message
 
 __all__ = ["BmsExamination"]
 
@@ -75,17 +76,17 @@ class BmsExamination:
         try:
             await ask(self.client)
         except DeviceRefused as refusal:
-            yield ok("link", f"the BMS answers, though {refusal}")
+            yield ok("link", message("doctor.answers_refusing", refusal=str(refusal)))
         except BridgeError as error:
             yield silence_problem(self.client, self.config.hardware.uart.baudrate, error)
             return
         else:
-            yield ok("link", "the BMS answers")
+            yield ok("link", message("doctor.answers"))
         for name, check in self._checks().items():
             try:
                 results = await check()
             except BridgeError as error:
-                results = [problem(name, str(error), "Run the doctor again; if it stays, look at the line.")]
+                results = [problem(name, said(str(error)), message("doctor.again"))]
             for finding in results:
                 yield finding
 

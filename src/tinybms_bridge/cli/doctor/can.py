@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from tinybms_bridge.cli.doctor.findings import Finding, as_sentence, ok, problem, warning
+from tinybms_bridge.cli.doctor.findings import Finding, ok, problem, said, warning
 from tinybms_bridge.cli.processes import Process
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.can import LOCAL, CanFrame, CanPort, CanSettings, open_can
@@ -12,6 +12,7 @@ from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.victron.can.gx import GxPresence, GxState
 from tinybms_bridge.victron.can.neighbours import BMS_IDS
 from tinybms_bridge.victron.can.outgoing import OPTIONAL_FRAMES
+from tinybms_bridge.words import Message, message
 
 __all__ = ["Heard", "examine_can", "judge_bus"]
 
@@ -66,9 +67,9 @@ async def examine_can(
     try:
         port = await opener(replace(settings, accept_ids=()))
     except LinkError as error:
-        yield problem(_CHECK, error.reason, as_sentence(error.hint))
+        yield problem(_CHECK, said(error.reason), said(error.hint, sentence=True))
         return
-    yield ok(_CHECK, f"{settings} is open")
+    yield ok(_CHECK, message("doctor.open", what=str(settings)))
     try:
         heard = await _listen(port, clock, listen_s, settings)
     finally:
@@ -99,23 +100,18 @@ async def _listen(port: CanPort, clock: Clock, listen_s: float, settings: CanSet
 
 def judge_bus(heard: Heard, bridges: Sequence[Process], period_s: float = 1.0) -> list[Finding]:
     """Return what the bus tells: errors, the GX, and somebody else who speaks as a BMS."""
-    findings = [problem(_CHECK, heard.trouble)] if heard.trouble else []
+    findings = [problem(_CHECK, said(heard.trouble))] if heard.trouble else []
     findings.append(_gx(heard))
     if heard.errors:
-        text = f"{heard.errors} error frames in {heard.seconds:g} s"
-        advice = (
-            f"Check the bit rate ({heard.bitrate_bps // 1000} kbit/s is configured), the terminators at both ends "
-            "(60 Ω together), and CAN-H and CAN-L."
-        )
-        findings.append(problem(_CHECK, text, advice))
+        rate = heard.bitrate_bps // 1000
+        told = message("doctor.can_errors", count=heard.errors, seconds=heard.seconds, rate_kbit_s=rate)
+        findings.append(problem(_CHECK, told))
     foreign = _foreign(heard, bridges, period_s)
     if foreign:
-        beside = f"beside the running bridge (process {bridges[0].pid}) " if bridges else ""
-        frames = ", ".join(f"0x{identifier:03X}" for identifier in foreign)
-        text = f"{beside}another BMS sends on this bus ({frames})"
-        findings.append(problem(_CHECK, text, "Two BMSs contradict each other: give each its own bus."))
+        frames, pid = [f"0x{identifier:03X}" for identifier in foreign], bridges[0].pid if bridges else None
+        findings.append(problem(_CHECK, message("doctor.other_bms", frames=frames, pid=pid)))
     elif bridges and heard.ids[_LIMITS_ID]:
-        findings.append(ok(_CHECK, f"the frames of the running bridge are on the bus (process {bridges[0].pid})"))
+        findings.append(ok(_CHECK, message("doctor.own_frames", pid=bridges[0].pid)))
     return findings
 
 
@@ -138,25 +134,18 @@ def _foreign(heard: Heard, bridges: Sequence[Process], period_s: float) -> list[
 
 def _gx(heard: Heard) -> Finding:
     if heard.gx_frames:
-        who = "a Victron GX" if heard.is_victron else "a GX (which did not name itself)"
-        return ok("GX", f"{who} is there: {heard.gx_frames} frames in {heard.seconds:g} s")
+        code = "doctor.gx" if heard.is_victron else "doctor.gx_unnamed"
+        return ok("GX", message(code, count=heard.gx_frames, seconds=heard.seconds))
     strangers = sum(count for identifier, count in heard.ids.items() if identifier not in _ALL_BMS_IDS)
     if strangers:
-        text = f"{strangers} frames of other devices in {heard.seconds:g} s, but none of a GX"
-        return warning("GX", text, _gx_port(heard))
-    return warning(
-        "GX",
-        f"no GX was heard in {heard.seconds:g} s",
-        f"Check the cable to the BMS-Can or VE.Can port and the terminators. {_gx_port(heard)}",
-    )
+        return warning("GX", message("doctor.strangers", count=strangers, seconds=heard.seconds), _gx_port(heard))
+    told = message("doctor.no_gx", seconds=heard.seconds)
+    return warning("GX", told, message("doctor.check_gx", port=_gx_port(heard)))
 
 
-def _gx_port(heard: Heard) -> str:
+def _gx_port(heard: Heard) -> Message:
     """Return how to set the GX; its port has 250 kbit/s for VE.Can, and 500 kbit/s for a BMS."""
     rate = heard.bitrate_bps // 1000
     if rate == _GX_KBIT_S:
-        return f"Set the port of the GX to CAN-bus BMS ({rate} kbit/s)."
-    return (
-        f"The bridge speaks {rate} kbit/s (hardware.can.bitrate); CAN-bus BMS of a GX is {_GX_KBIT_S} kbit/s: "
-        "set both alike."
-    )
+        return message("doctor.gx_port", rate_kbit_s=rate)
+    return message("doctor.gx_rate", rate_kbit_s=rate, gx_kbit_s=_GX_KBIT_S)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tinybms_bridge.cli.common import EXIT_FAILURE, fail, json_option, run_until_signal
-from tinybms_bridge.cli.doctor.findings import Finding, Verdict, as_document, ok, problem, skipped, warning, worst
+from tinybms_bridge.cli.common import EXIT_FAILURE, fail, json_option, language_option, run_until_signal
+from tinybms_bridge.cli.doctor.findings import Finding, Verdict, as_document, ok, problem, said, skipped, warning, worst
+from tinybms_bridge.words import ENGLISH, Language, message, say
 
 if TYPE_CHECKING:
     from tinybms_bridge.config.configuration import Configuration
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
 
 __all__ = ["doctor_command"]
 
-_MARKS = {
-    Verdict.OK: ("ok", "green"),
-    Verdict.SKIPPED: ("skipped", "cyan"),
-    Verdict.WARNING: ("WARNING", "yellow"),
-    Verdict.PROBLEM: ("PROBLEM", "red"),
+_COLOURS = {
+    Verdict.OK: "green",
+    Verdict.SKIPPED: "cyan",
+    Verdict.WARNING: "yellow",
+    Verdict.PROBLEM: "red",
 }
 
 
@@ -49,6 +50,7 @@ class _Choices:
     show_default=True,
     help="Seconds to listen for a GX.",
 )
+@language_option
 @json_option
 def doctor_command(
     config_path: str | None,
@@ -56,6 +58,7 @@ def doctor_command(
     can_interface: str | None,
     can_channel: str | None,
     listen_s: float,
+    language: Language,
     as_json: bool,
 ) -> None:
     """Find out what is wrong, and say what to do about it.
@@ -68,41 +71,42 @@ def doctor_command(
     Exit status: 0 when a bridge could work, warnings or not; 1 when there is a problem.
     """  # noqa: D301 -- \b is click's mark for a paragraph that is not re-wrapped
     choices = _Choices(config_path, device, can_interface, can_channel, listen_s)
-    findings = run_until_signal(lambda: _collect(choices, quiet=as_json))
+    findings = run_until_signal(lambda: _collect(choices, None if as_json else language))
     if findings is None:
         fail("interrupted before everything was examined")
     if as_json:
         click.echo(json.dumps(as_document(findings), indent=1, ensure_ascii=False))
     else:
-        click.echo(_summary(findings))
+        click.echo(_summary(findings, language))
     if worst(findings) is Verdict.PROBLEM:
         sys.exit(EXIT_FAILURE)
 
 
-async def _collect(choices: _Choices, *, quiet: bool) -> list[Finding]:
-    """Return every finding, showing each as it comes unless ``quiet``."""
+async def _collect(choices: _Choices, language: Language | None) -> list[Finding]:
+    """Return every finding, showing each as it comes in a language; None: showing none."""
     findings = []
     async for finding in _examine(choices):
         findings.append(finding)
-        if not quiet:
-            _show(finding)
+        if language is not None:
+            _show(finding, language)
     return findings
 
 
-def _show(finding: Finding) -> None:
-    word, colour = _MARKS[finding.verdict]
-    click.echo(f"{click.style(f'{word:>8}', fg=colour)}  {finding.check}: {finding.text}")
-    if finding.advice:
-        click.echo(f"{'':8}  → {finding.advice}")
+def _show(finding: Finding, language: Language) -> None:
+    word = say(f"verdict.{finding.verdict}", {}, language)
+    check = say(f"check.{finding.check.lower().replace(' ', '_')}", {}, language, finding.check)
+    line = say("doctor.line", {"check": check, "text": finding.message.say(language)}, language)
+    click.echo(f"{click.style(f'{word:>8}', fg=_COLOURS[finding.verdict])}  {line}")
+    advice = finding.advice_in(language)
+    if advice:
+        click.echo(f"{'':8}  → {advice}")
 
 
-def _summary(findings: list[Finding]) -> str:
+def _summary(findings: list[Finding], language: Language = ENGLISH) -> str:
     counts = {verdict: sum(f.verdict is verdict for f in findings) for verdict in Verdict}
-    if counts[Verdict.PROBLEM]:
-        return f"\n{counts[Verdict.PROBLEM]} to solve before a bridge can work, {counts[Verdict.WARNING]} to look at."
-    if counts[Verdict.WARNING]:
-        return f"\nA bridge can work; {counts[Verdict.WARNING]} to look at."
-    return "\nAll is well."
+    problems, warnings = counts[Verdict.PROBLEM], counts[Verdict.WARNING]
+    code = "doctor.summary.problems" if problems else "doctor.summary.warnings" if warnings else "doctor.summary.well"
+    return f"\n{say(code, {'problems': problems, 'warnings': warnings}, language)}"
 
 
 async def _examine(choices: _Choices) -> AsyncIterator[Finding]:
@@ -138,12 +142,12 @@ def _load(choices: _Choices) -> tuple["Configuration", str | None, list[Finding]
     from tinybms_bridge.config.overrides import Overrides, override
     from tinybms_bridge.errors import ConfigError
 
-    config, port, findings = Configuration(), choices.device, [ok("configuration", "usable")]
+    config, port, findings = Configuration(), choices.device, [ok("configuration", message("doctor.usable"))]
     try:
         loaded = read_configuration(choices.config_path)
         config = loaded.configuration
         port = port or loaded.document.get("hardware", {}).get("uart", {}).get("device")
-        findings = [warning("configuration", str(notice)) for notice in loaded.notices] or findings
+        findings = [warning("configuration", said(str(notice))) for notice in loaded.notices] or findings
     except ConfigError as error:
         findings = _mistakes(error)
     try:
@@ -154,8 +158,8 @@ def _load(choices: _Choices) -> tuple["Configuration", str | None, list[Finding]
 
 
 def _mistakes(error: "ConfigError") -> list[Finding]:
-    advice = "Correct it; the defaults are examined instead."
-    return [problem("configuration", f"{error.source}: {mistake}", advice) for mistake in error.problems]
+    advice = message("doctor.correct_configuration")
+    return [problem("configuration", said(f"{error.source}: {mistake}"), advice) for mistake in error.problems]
 
 
 async def _examine_bms(config: "Configuration", chosen: str | None) -> AsyncIterator[Finding]:
@@ -177,13 +181,13 @@ async def _examine_bms(config: "Configuration", chosen: str | None) -> AsyncIter
     for finding in findings:
         yield finding
     if port is None:
-        yield skipped("BMS", "not examined, because its port is not known")
+        yield skipped("BMS", message("doctor.port_unknown"))
         return
     try:
         async with connected(port, uart.baudrate) as client:
-            yield ok("serial port", f"{port} is open")
+            yield ok("serial port", message("doctor.open", what=port))
             async for finding in BmsExamination(client, config, SystemClock(), port, saved).findings():
                 yield finding
     except LinkError as error:
         yield await asyncio.to_thread(open_problem, port, error)
-        yield skipped("BMS", "not examined, because its port could not be opened")
+        yield skipped("BMS", message("doctor.port_not_open"))

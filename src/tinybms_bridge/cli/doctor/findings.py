@@ -1,10 +1,12 @@
 """What a check found, and how a list of findings is shown."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Finding", "Verdict", "as_document", "as_sentence", "ok", "problem", "skipped", "warning", "worst"]
+from tinybms_bridge.words import Language, Message, message
+
+__all__ = ["Finding", "Verdict", "as_document", "ok", "problem", "said", "skipped", "warning", "worst"]
 
 
 class Verdict(StrEnum):
@@ -24,30 +26,51 @@ class Finding:
     check: str
     """What was looked at, for example ``serial port``."""
     verdict: Verdict
-    text: str
-    """What was found, in plain words."""
-    advice: str = ""
-    """What to do about it; empty when there is nothing to do."""
+    message: Message
+    """What was found; the catalogue may have advice beside it."""
+    own_advice: Message | None = None
+    """What to do about it, where that does not follow from what was found."""
+
+    @property
+    def text(self) -> str:
+        """What was found, in English."""
+        return self.message.text
+
+    @property
+    def advice(self) -> str:
+        """What to do about it, in English; empty when there is nothing to do."""
+        return self.advice_in("en")
+
+    def advice_in(self, language: Language) -> str:
+        """Return what to do about it in a language; empty when there is nothing to do."""
+        return self.message.advice(language) if self.own_advice is None else self.own_advice.say(language)
 
 
-def ok(check: str, text: str) -> Finding:
+def ok(check: str, found: Message, advice: Message | None = None) -> Finding:
     """Return a finding that is fine."""
-    return Finding(check, Verdict.OK, text)
+    return Finding(check, Verdict.OK, found, advice)
 
 
-def skipped(check: str, text: str, advice: str = "") -> Finding:
+def skipped(check: str, found: Message, advice: Message | None = None) -> Finding:
     """Return a finding about something that could not be looked at."""
-    return Finding(check, Verdict.SKIPPED, text, advice)
+    return Finding(check, Verdict.SKIPPED, found, advice)
 
 
-def warning(check: str, text: str, advice: str = "") -> Finding:
+def warning(check: str, found: Message, advice: Message | None = None) -> Finding:
     """Return a finding that does not keep the bridge from working."""
-    return Finding(check, Verdict.WARNING, text, advice)
+    return Finding(check, Verdict.WARNING, found, advice)
 
 
-def problem(check: str, text: str, advice: str = "") -> Finding:
+def problem(check: str, found: Message, advice: Message | None = None) -> Finding:
     """Return a finding that keeps the bridge from working."""
-    return Finding(check, Verdict.PROBLEM, text, advice)
+    return Finding(check, Verdict.PROBLEM, found, advice)
+
+
+def said(text: str, *, sentence: bool = False) -> Message:
+    """Return words that come from elsewhere, an error for example; ``sentence``: made one of a hint."""
+    if sentence and text:
+        text = f"{text[0].upper()}{text[1:]}."
+    return message("doctor.said", text=text)
 
 
 def worst(findings: Sequence[Finding]) -> Verdict:
@@ -57,10 +80,18 @@ def worst(findings: Sequence[Finding]) -> Verdict:
 
 
 def as_document(findings: Sequence[Finding]) -> dict[str, object]:
-    """Return the findings as a JSON-ready object."""
-    return {"verdict": worst(findings), "findings": [asdict(finding) for finding in findings]}
-
-
-def as_sentence(hint: str) -> str:
-    """Return the hint of an error as a sentence; empty stays empty."""
-    return f"{hint[0].upper()}{hint[1:]}." if hint else ""
+    """Return the findings as a JSON-ready object, in English with codes and parameters."""
+    return {
+        "verdict": worst(findings),
+        "findings": [
+            {
+                "check": each.check,
+                "verdict": each.verdict,
+                "code": each.message.code,
+                "parameters": dict(each.message.parameters),
+                "text": each.text,
+                "advice": each.advice,
+            }
+            for each in findings
+        ],
+    }

@@ -5,18 +5,18 @@ import os
 from collections.abc import Sequence
 
 from tinybms_bridge.cli.device import connected, is_busy
-from tinybms_bridge.cli.doctor.findings import Finding, as_sentence, ok, problem, warning
+from tinybms_bridge.cli.doctor.findings import Finding, ok, problem, said, warning
 from tinybms_bridge.cli.processes import Process, processes_holding, stop_command
 from tinybms_bridge.errors import BridgeError, LinkError
 from tinybms_bridge.hal.serial import find_ports
 from tinybms_bridge.tinybms.client import TinyBmsClient
 from tinybms_bridge.tinybms.frames import Command, SimpleRequest
+from tinybms_bridge.words import message
 
 __all__ = ["ask", "choose_port", "open_problem", "silence_problem"]
 
 _CHECK = "serial port"
 _LINK = "link"
-_NAME_IT = "name the port with --device, or with hardware.uart.device in the configuration."
 
 
 async def choose_port(named: str | None, default: str, baudrate: int) -> tuple[str | None, list[Finding]]:
@@ -32,16 +32,13 @@ async def choose_port(named: str | None, default: str, baudrate: int) -> tuple[s
         return named, []
     found = [port for port in await asyncio.to_thread(find_ports) if "ttyS" not in port]
     if not found:
-        return None, [
-            problem(_CHECK, "no USB serial adapter was found", f"Plug in the adapter of the BMS, or {_NAME_IT}")
-        ]
+        return None, [problem(_CHECK, message("doctor.no_adapter"))]
     port, findings = (found[0], []) if len(found) == 1 else await _search(found, baudrate)
     if port is None:
         return None, findings
     if named is None and not await asyncio.to_thread(_same_device, port, default):
-        text = f"{port} is there, but the bridge would open {default}"
-        return port, [*findings, warning(_CHECK, text, f'Set hardware.uart.device to "{port}".')]
-    return port, findings or [ok(_CHECK, f"{port} is the only one")]
+        return port, [*findings, warning(_CHECK, message("doctor.other_port", port=port, default=default))]
+    return port, findings or [ok(_CHECK, message("doctor.only_port", port=port))]
 
 
 def _same_device(port: str, other: str) -> bool:
@@ -56,10 +53,8 @@ async def _search(ports: Sequence[str], baudrate: int) -> tuple[str | None, list
                 await ask(client)
         except BridgeError:
             continue
-        return port, [ok(_CHECK, f"a TinyBMS answers on {port}, one of {len(ports)} ports")]
-    listed = ", ".join(ports)
-    advice = f"Check the wiring and that the battery is on, or {_NAME_IT}"
-    return None, [problem(_CHECK, f"no TinyBMS answers on any of {listed}", advice)]
+        return port, [ok(_CHECK, message("doctor.port_found", port=port, count=len(ports)))]
+    return None, [problem(_CHECK, message("doctor.no_port_answers", ports=ports))]
 
 
 async def ask(client: TinyBmsClient) -> None:
@@ -70,44 +65,29 @@ async def ask(client: TinyBmsClient) -> None:
 def open_problem(port: str, error: LinkError) -> Finding:
     """Return why a port did not open. Blocks: looks who holds it."""
     if not is_busy(error):
-        return problem(_CHECK, error.reason, as_sentence(error.hint))
+        return problem(_CHECK, said(error.reason), said(error.hint, sentence=True))
     holders = processes_holding(port)
     bridge = next((holder for holder in holders if holder.is_bridge), None)
     if bridge is not None:
         return _held_by_bridge(port, bridge)
     if holders:
-        names = ", ".join(str(holder) for holder in holders)
-        return problem(_CHECK, f"{port} is in use by {names}", "Close that program.")
-    return problem(
-        _CHECK,
-        f"{port} is in use by another program",
-        "Find it with `sudo fuser -v` and the port; if it is ModemManager, stop that service.",
-    )
+        names = [str(holder) for holder in holders]
+        return problem(_CHECK, message("doctor.port_held", port=port, holders=names))
+    return problem(_CHECK, message("doctor.port_held_by_somebody", port=port))
 
 
 def _held_by_bridge(port: str, bridge: Process) -> Finding:
-    return warning(
-        _CHECK,
-        f"{port} is in use by the running bridge (process {bridge.pid}), as it should be",
-        f"To have the BMS examined, stop the bridge first: {stop_command(bridge)}",
-    )
+    command = stop_command(bridge)
+    return warning(_CHECK, message("doctor.port_held_by_bridge", port=port, pid=bridge.pid, command=command))
 
 
 def silence_problem(client: TinyBmsClient, baudrate: int, error: BridgeError) -> Finding:
     """Return why nothing sensible comes from an open port, from what was seen on the line."""
     statistics = client.statistics
     if statistics.garbage_bytes or statistics.crc_errors:
-        return problem(
-            _LINK,
-            f"bytes arrive at {baudrate} baud, but no valid frame ({statistics.garbage_bytes} bytes of noise)",
-            "A TinyBMS speaks 115200 baud 8N1 only: check the ground, and that this is the port of the BMS.",
-        )
+        return problem(_LINK, message("doctor.noise", baudrate=baudrate, count=statistics.garbage_bytes))
     if not client.connected:
         reason, hint = (error.reason, error.hint) if isinstance(error, LinkError) else (str(error), "")
-        return problem(_LINK, reason, as_sentence(hint) or "Check the USB plug and the supply of the adapter.")
-    return problem(
-        _LINK,
-        "nothing is received",
-        "Check that RX and TX are crossed, the ground is connected, the battery is on, and that this is the port of "
-        "the BMS.",
-    )
+        advice = said(hint, sentence=True) if hint else message("doctor.check_plug")
+        return problem(_LINK, said(reason), advice)
+    return problem(_LINK, message("doctor.silence"))

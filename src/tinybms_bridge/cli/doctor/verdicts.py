@@ -8,12 +8,13 @@ from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.bms_events import BmsEvent, open_events
 from tinybms_bridge.battery.limits import BalancingMemory, Chemistry, Evidence, RemarkCode, SocMemory, remarks_on
 from tinybms_bridge.battery.plausibility import PlausibilityMemory, PlausibilitySettings, judge
-from tinybms_bridge.battery.snapshot import REV_D_FIRMWARE, BmsStatus, Identity, Ratings, Snapshot, firmware_text
-from tinybms_bridge.cli.doctor.findings import Finding, Verdict, ok, problem, warning
+from tinybms_bridge.battery.snapshot import BmsStatus, Identity, Ratings, Snapshot
+from tinybms_bridge.cli.doctor.findings import Finding, Verdict, ok, problem, said, warning
 from tinybms_bridge.config.battery import check_with_ratings, chemistry_remark
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 from tinybms_bridge.tinybms.ratings import ratings_problems
+from tinybms_bridge.words import Message, message
 
 __all__ = [
     "Polls",
@@ -49,44 +50,46 @@ class Polls:
 def judge_identity(identity: Identity) -> Finding:
     """Say who the BMS is."""
     if not identity.firmware_internal:
-        return warning("identity", "the BMS does not tell its version", "Make sure that it is a TinyBMS s516.")
-    text = str(identity)
-    if not identity.reports_soh:
-        text += f"; no state of health, which came with firmware {firmware_text(REV_D_FIRMWARE)}"
-    return ok("identity", text)
+        return warning("identity", message("doctor.no_identity"))
+    told = message(
+        "doctor.identity",
+        hardware=identity.hardware_version,
+        firmware=identity.firmware,
+        serial=identity.serial_number,
+        old=not identity.reports_soh,
+    )
+    return ok("identity", told)
 
 
 def judge_settings(ratings: Ratings, broadcast: int, config: Configuration) -> list[Finding]:
     """Judge the BMS's own settings, the text it sends by itself (register 342), and whether the configuration fits."""
     unsound = ratings_problems(ratings)
     if unsound:
-        advice = "Correct the settings of the BMS; until then the bridge sends nothing."
-        return [problem("settings", text, advice) for text in unsound]
+        return [problem("settings", said(text), message("doctor.correct_settings")) for text in unsound]
     findings = [ok("settings", _describe(ratings))]
     findings += [
-        problem("configuration", str(misfit), "Change the configuration, or the setting of the BMS.")
+        problem("configuration", said(str(misfit)), message("doctor.change_either"))
         for misfit in check_with_ratings(config, ratings)
     ]
     remark = chemistry_remark(config, ratings.fully_charged_cell_v, Chemistry.LTO)
     if remark:
-        findings.append(warning("configuration", remark, "Set cvl.chemistry, or register 300 of the BMS."))
+        findings.append(warning("configuration", said(remark), message("doctor.set_chemistry")))
     if broadcast:
-        text = "the BMS prints text between its answers (register 342)"
-        findings.append(warning("settings", text, "The bridge skips it, but it costs time: set register 342 to 0."))
+        findings.append(warning("settings", message("doctor.broadcast")))
     return findings
 
 
 def judge_advice(advice: Sequence[Advice], device: str = "") -> list[Finding]:
     """Show what an expert would change in the BMS's settings, each with its command, and what the owner should know."""
     if not advice:
-        return [ok("advice", "the settings of the BMS are as an expert would choose them")]
+        return [ok("advice", message("doctor.well_set"))]
     place = f" --device {device}" if device else ""
     return [
         Finding(
             "advice",
             Verdict.WARNING if each.weight in (Weight.ADVISED, Weight.URGENT) else Verdict.OK,
-            f"your choice: {each}" if each.weight is Weight.CHOICE else str(each),
-            f"{each.command}{place}" if each.command else "",
+            message("doctor.choice", advice=each.message) if each.weight is Weight.CHOICE else each.message,
+            said(f"{each.command}{place}") if each.command else None,
         )
         for each in advice
     ]
@@ -96,30 +99,28 @@ def judge_balancing(balancing: BalancingMemory, ratings: Ratings) -> list[Findin
     """Tell how far the cells are apart and how long balancing will take, as the bridge saw it last."""
     if balancing.spread_ah is None:
         return []
-    text = balancing.summary(ratings.capacity_ah).text
+    told = balancing.summary(ratings.capacity_ah)
     early_v, full_v = ratings.early_balancing_cell_v, ratings.fully_charged_cell_v
     if balancing.work_ah > 0.0 and early_v is not None and early_v > full_v - _LATE_BALANCING_V:
-        advice = f"Register 303 ({early_v:.2f} V) is so near full charge that the BMS bleeds on balancing days only."
-        return [warning("balancing", text, advice)]
-    return [ok("balancing", text)]
+        return [warning("balancing", told, message("doctor.late_balancing", early_v=early_v))]
+    return [ok("balancing", told)]
 
 
 def judge_count(soc: SocMemory, ratings: Ratings) -> list[Finding]:
     """Tell the bridge's count of the state of charge beside the BMS's, as it was saved, and what it has learned."""
     if soc.percent is None:
         return []
-    bms = "" if soc.bms_percent is None else f", the BMS {soc.bms_percent:.1f} %"
-    words = "".join(f"; {remark}" for remark in soc.anchors.remarks(ratings))
-    text = f"the bridge counted {soc.percent:.1f} %{bms} when it last ran{words}"
-    return [ok("count", text)]
+    remarks = soc.anchors.remarks(ratings)
+    told = message("doctor.count", percent=soc.percent, bms_percent=soc.bms_percent, remarks=remarks)
+    return [ok("count", told)]
 
 
 def judge_evidence(evidence: Evidence, ratings: Ratings) -> list[Finding]:
     """Tell what days and weeks of use have shown of the battery, as it was saved; a capacity is advised elsewhere."""
     return [
-        ok("battery", each.message.text)
+        ok("battery", each.message)
         if each.code is RemarkCode.RESISTANCE_NOT_LEARNED
-        else warning("battery", each.message.text)
+        else warning("battery", each.message)
         for each in remarks_on(evidence, ratings)
         if each.code is not RemarkCode.CAPACITY_WRONG
     ]
@@ -128,14 +129,22 @@ def judge_evidence(evidence: Evidence, ratings: Ratings) -> list[Finding]:
 def judge_polling(polls: Polls, slow_ms: float) -> Finding:
     """Judge how reading at the pace of the bridge went; ``slow_ms`` is the configured patience."""
     mean_ms = sum(polls.latencies_ms) / len(polls.latencies_ms)
-    text = f"{len(polls.latencies_ms)} reads took {mean_ms:.0f} ms each, {max(polls.latencies_ms):.0f} ms at most"
+    count, most_ms = len(polls.latencies_ms), max(polls.latencies_ms)
     if polls.retries:
-        text += f"; {polls.retries} repeated ({polls.timeouts} without an answer, {polls.crc_errors} corrupted)"
-        advice = "Shorten the cable, keep it away from the inverter, use an isolated adapter and a common ground."
-        return warning("polling", text, advice)
-    if mean_ms > slow_ms:
-        return warning("polling", f"{text}: slow", "Is the machine busy, or the adapter behind a hub or a network?")
-    return ok("polling", text)
+        told = message(
+            "doctor.polls_repeated",
+            count=count,
+            mean_ms=mean_ms,
+            most_ms=most_ms,
+            repeated=polls.retries,
+            unanswered=polls.timeouts,
+            corrupted=polls.crc_errors,
+        )
+        return warning("polling", told)
+    slow = mean_ms > slow_ms
+    code = "doctor.polls_slow" if slow else "doctor.polls"
+    told = message(code, count=count, mean_ms=mean_ms, most_ms=most_ms)
+    return warning("polling", told) if slow else ok("polling", told)
 
 
 def judge_samples(snapshots: Sequence[Snapshot], detected_cells: int, series_cells: int) -> Finding:
@@ -144,33 +153,37 @@ def judge_samples(snapshots: Sequence[Snapshot], detected_cells: int, series_cel
     for snapshot in snapshots:
         verdict, memory = judge(memory, snapshot, settings)
         if not verdict.accepted:
-            advice = f"The bridge does not use such data. Check sense wires and register 307 ({series_cells} cells)."
-            return problem("plausibility", str(verdict), advice)
+            told = message("doctor.implausible", fields=verdict.messages, cells=series_cells)
+            return problem("plausibility", told)
         if verdict.ignored:
-            return warning("plausibility", str(verdict), "The bridge goes on without it. Check sensors and counter.")
+            return warning("plausibility", message("doctor.ignored", fields=verdict.messages))
     if detected_cells != series_cells:
-        text = f"the BMS detects {detected_cells} cells and is set to {series_cells} (register 307)"
-        return warning("plausibility", text, "Check the sense wires and the setting.")
+        return warning("plausibility", message("doctor.cells_differ", detected=detected_cells, set=series_cells))
     first_v, *others_v = snapshots[-1].cells.voltages_v
     drop_v = min(others_v) - first_v
     if _SENSE_WIRE_DROP_V[0] <= drop_v <= _SENSE_WIRE_DROP_V[1]:
-        text = f"cell 1 reads {first_v:.3f} V, {drop_v:.2f} V below all others"
-        return warning("plausibility", text, "The lowest sense wire is probably not connected.")
-    return ok("plausibility", "every sample is believable")
+        return warning("plausibility", message("doctor.sense_wire", voltage_v=first_v, drop_v=drop_v))
+    return ok("plausibility", message("doctor.plausible"))
 
 
 def judge_state(snapshot: Snapshot) -> Finding:
     """Say what the battery does now; an unknown status stays unknown."""
     pack, cells = snapshot.pack, snapshot.cells
-    text = (
-        f"{_status_words(snapshot)}: {pack.voltage_v:.2f} V {pack.current_a:+.1f} A, SOC {pack.soc_percent:.1f} %, "
-        f"cells {cells.min_v:.3f} to {cells.max_v:.3f} V"
+    told = message(
+        "doctor.state",
+        status=pack.status.name.lower(),
+        raw=f"0x{pack.status_raw:02X}" if pack.status is BmsStatus.UNKNOWN else None,
+        voltage_v=pack.voltage_v,
+        current_a=pack.current_a,
+        soc_percent=pack.soc_percent,
+        low_v=cells.min_v,
+        high_v=cells.max_v,
     )
     if pack.status is BmsStatus.FAULT:
-        return problem("state", text, "The open events say why.")
+        return problem("state", told, message("doctor.see_events"))
     if pack.status is BmsStatus.UNKNOWN:
-        return warning("state", text, "The vendor does not document this status; please report it.")
-    return ok("state", text)
+        return warning("state", told, message("doctor.unknown_status"))
+    return ok("state", told)
 
 
 def judge_events(events: Sequence[BmsEvent], status: BmsStatus) -> list[Finding]:
@@ -178,16 +191,15 @@ def judge_events(events: Sequence[BmsEvent], status: BmsStatus) -> list[Finding]
     faulted = None if status is BmsStatus.UNKNOWN else status is BmsStatus.FAULT
     still_open = open_events(events, faulted=faulted)
     if not still_open and faulted:
-        text = "a fault is active, but the event log does not tell which"
-        return [problem("events", text, "The log was probably cleared since: look at cell voltages and temperatures.")]
+        return [problem("events", message("doctor.hidden_fault"))]
     if not still_open:
-        return [ok("events", f"{len(events)} in the log, none open")]
-    return [
-        (problem if event.severity is Severity.FAULT else warning)(
-            "events", f"open: {event.kind.text}", event.kind.advice
-        )
-        for event in still_open
-    ]
+        return [ok("events", message("doctor.none_open", count=len(events)))]
+    return [_open(event) for event in still_open]
+
+
+def _open(event: BmsEvent) -> Finding:
+    told, advice = message("doctor.open_event", event=event.kind.message), event.kind.message.advice_message
+    return (problem if event.severity is Severity.FAULT else warning)("events", told, advice)
 
 
 def judge_history(statistics: DeviceStatistics) -> Finding:
@@ -199,22 +211,19 @@ def judge_history(statistics: DeviceStatistics) -> Finding:
         + statistics.charge_over_current_count
         + statistics.over_heat_count
     )
-    text = f"{protections} protections and {statistics.full_charge_count} full charges so far"
+    full = statistics.full_charge_count
     if statistics.reset_cause.is_watchdog:
-        return warning("history", f"{text}; the program of the BMS hung and was restarted", "Update its firmware.")
-    return ok("history", text)
+        return warning("history", message("doctor.history_hung", protections=protections, full=full))
+    return ok("history", message("doctor.history", protections=protections, full=full))
 
 
-def _describe(ratings: Ratings) -> str:
-    return (
-        f"{ratings.series_cells} cells of {ratings.capacity_ah:g} Ah, {ratings.under_voltage_cell_v:.2f} to "
-        f"{ratings.over_voltage_cell_v:.2f} V, charge up to {ratings.charge_over_current_a:.0f} A, "
-        f"discharge up to {ratings.discharge_over_current_a:.0f} A"
+def _describe(ratings: Ratings) -> Message:
+    return message(
+        "doctor.settings",
+        cells=ratings.series_cells,
+        capacity_ah=ratings.capacity_ah,
+        low_v=ratings.under_voltage_cell_v,
+        high_v=ratings.over_voltage_cell_v,
+        charge_a=ratings.charge_over_current_a,
+        discharge_a=ratings.discharge_over_current_a,
     )
-
-
-def _status_words(snapshot: Snapshot) -> str:
-    status = snapshot.pack.status
-    if status is BmsStatus.UNKNOWN:
-        return f"unknown status 0x{snapshot.pack.status_raw:02X}"
-    return status.name.lower().replace("_", " ")
