@@ -78,6 +78,13 @@ def test_a_named_file_that_is_missing_is_a_problem(home: Path) -> None:
     assert found.source == str(home / "typo.json")
 
 
+def test_a_file_that_is_gone_is_no_problem_of_a_running_bridge(home: Path) -> None:
+    """An editor may be about to put the next one there; without a digest nobody takes the defaults for its values."""
+    found = answer(Request(str(home / "gone.json"), fall_back=False))
+
+    assert (found.problems, found.digest) == ((), None)
+
+
 def test_every_problem_is_told_with_its_value(home: Path) -> None:
     """As `check` does, and no value of a secret."""
     document = {"cvl": {"bulk_soc_threshold": 101}, "mqtt": {"password": 5, "username": "x"}, "mqqt": {}}

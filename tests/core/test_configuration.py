@@ -190,6 +190,14 @@ async def test_what_fits_no_battery_is_refused_while_one_is_in_force() -> None:
     assert (await check_file(REQUEST, FakeClock(), in_force=at_start, run=answering(again))).answer == again
 
 
+async def test_a_file_that_is_gone_leaves_what_is_in_force() -> None:
+    """Not the defaults, which an answer without a file has."""
+    in_force = configured({"victron": {"max_charge_current_a": 20}})
+    checked = await check_file(REQUEST, FakeClock(), in_force=in_force, run=answering(replace(good({}), digest=None)))
+
+    assert checked.configuration is in_force
+
+
 async def test_a_file_is_checked_by_a_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the file to the configuration in force, with nothing but the real parts."""
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -43,11 +43,12 @@ def open_configuration(path: str | None, overrides: Overrides, *, fall_back: boo
     """Return the configuration with its store; a good file becomes the last good copy.
 
     A file that cannot be used gives way to its last good copy, with the problems among the remarks. Without
-    ``fall_back`` copies are neither read nor written. Raises ConfigError when the file cannot be used and nothing takes
-    its place, when a file that was named does not exist, or when an override is wrong.
+    ``fall_back``, for a bridge that runs, copies are neither read nor written, and no file at all is no error. Raises
+    ConfigError when the file cannot be used and nothing takes its place, when a file that was named does not exist, or
+    when an override is wrong.
     """
     file = Path(path) if path else default_path()
-    if path and not file.exists():
+    if path and fall_back and not file.exists():
         raise ConfigError([ConfigProblem("", None, "the file does not exist")], source=path)
     store = ConfigStore(FileStorage(file), last_good=LastGood(file) if fall_back else None)
     config = store.load()

@@ -60,7 +60,8 @@ async def check_file(
     Args:
         request: Which file.
         clock: Source of time for the limit.
-        in_force: The configuration of a running bridge; None at a start, where what fits no battery gives a notice.
+        in_force: The configuration of a running bridge, which stays when there is no file any more; None at a start,
+            where what fits no battery gives a notice.
         run: Runs the checker; None: in a process.
         timeout_s: Longest time for the check.
 
@@ -74,6 +75,8 @@ async def check_file(
         problem = ConfigProblem("", None, f"could not be checked: {error}")
         raise ConfigError([problem], source=request.path or "") from error
     if in_force is not None:
+        if checked.answer.digest is None:
+            return Checked(in_force, checked.answer)
         problems = new_problems(check_alone(in_force), check_alone(checked.configuration))
         if problems:
             raise ConfigError(problems, source=checked.answer.source)
