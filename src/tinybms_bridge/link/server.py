@@ -32,17 +32,17 @@ from tinybms_bridge.link.wire import (
     prepare,
 )
 
-__all__ = ["LinkServer"]
+__all__ = ["CONNECTIONS_AT_ONCE", "CONNECTIONS_PER_S", "MOST_CLIENTS", "MOST_OF_A_PROCESS", "LinkServer"]
 
 log = logging.getLogger(__name__)
 
 C = TypeVar("C", bound=Command[Any])
 
 _TICK_S = 5.0
-_MOST_CLIENTS = 16
-_MOST_OF_A_PROCESS = 6
-_CONNECTIONS_PER_S = 4.0
-_CONNECTIONS_AT_ONCE = 12.0
+MOST_CLIENTS = 16
+MOST_OF_A_PROCESS = 6
+CONNECTIONS_PER_S = 4.0
+CONNECTIONS_AT_ONCE = 12.0
 _ACCEPT_AGAIN_S = 1.0
 """Pause after the system refused to take a connection, for want of descriptors for example."""
 _MOST_BUDGETS = 64
@@ -88,7 +88,7 @@ class LinkServer:
         self._listening: ListeningSocket | None = None
         self._sessions: set[ClientSession] = set()
         self._budgets: dict[int, Budget] = {}
-        self._accepting = Budget(_CONNECTIONS_PER_S, _CONNECTIONS_AT_ONCE, clock.awake())
+        self._accepting = Budget(CONNECTIONS_PER_S, CONNECTIONS_AT_ONCE, clock.awake())
         self._accepts: set[asyncio.Task[None]] = set()
         self._left_over: set[asyncio.Task[None]] = set()
         self._flushing = False
@@ -246,10 +246,10 @@ class LinkServer:
             self._take(connection, peer, now_s)
 
     def _why_not(self, peer: Peer) -> str:
-        if len(self._sessions) >= _MOST_CLIENTS:
-            return f"{_MOST_CLIENTS} clients are connected, and there may be no more"
+        if len(self._sessions) >= MOST_CLIENTS:
+            return f"{MOST_CLIENTS} clients are connected, and there may be no more"
         own = sum(session.peer.pid == peer.pid for session in self._sessions)
-        if peer.pid and peer.pid != os.getpid() and own >= _MOST_OF_A_PROCESS:
+        if peer.pid and peer.pid != os.getpid() and own >= MOST_OF_A_PROCESS:
             return f"it has {own} connections, and may have no more"
         return ""
 
