@@ -1,4 +1,4 @@
-"""How soon a cut reaches the GX: from its first reading, at the end of a reply, to 0x351 at the CAN port.
+"""How soon a cut or another value reaches the GX: from its first reading, at the end of a reply, to the CAN port.
 
 The simulated BMS stands on a pseudo-terminal in this process, and the bus is in memory; what a cell or the status shows
 is changed at a random moment. Prints one table.
@@ -153,11 +153,7 @@ async def measure(poll_ms: int, rounds: int) -> list[Row]:
         for name, shown, readings, aim in kinds:
             took_s = [await rig.cut(shown, readings) for _ in range(rounds)]
             known_s = [each for each in took_s if each is not None]
-            text = f"never in {rounds}"
-            if known_s:
-                missed = "" if len(known_s) == rounds else f", {rounds - len(known_s)} never"
-                text = f"{statistics.median(known_s):.3f} s, max {max(known_s):.3f} s{missed}"
-            rows.append((f"{1000 / poll_ms:.0f} Hz: {name}", text, aim))
+            rows.append((f"{1000 / poll_ms:.0f} Hz: {name}", _spread(known_s, rounds), aim))
     finally:
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -167,9 +163,54 @@ async def measure(poll_ms: int, rounds: int) -> list[Row]:
     return rows
 
 
+async def measure_values(rounds: int) -> list[Row]:
+    """Return how soon a cell's voltage and the current, which are no limits, are in their frames, polled at 10 Hz."""
+    rig = Rig(100)
+    serving, running = asyncio.create_task(rig.server.run()), asyncio.create_task(rig.bridge.run())
+    wanted: dict[int, tuple[str, float]] = {}
+    seen_s: dict[int, float] = {}
+    took_s: dict[int, list[float]] = {0x356: [], 0x373: []}
+
+    def on_frame(frame: CanFrame) -> None:
+        if frame.arbitration_id in wanted:
+            name, value = wanted[frame.arbitration_id]
+            number = decode_frame(frame).number(name)
+            if number is not None and abs(number - value) < 1e-6:
+                seen_s.setdefault(frame.arbitration_id, rig.clock.monotonic())
+
+    rig.bus.open().subscribe(on_frame)
+    try:
+        await asyncio.sleep(5.0)
+        for number in range(rounds):
+            cell_v, current_a = (3.36, 3.0) if number % 2 else (3.38, -3.0)
+            await asyncio.sleep(random.random())
+            seen_s.clear()
+            rig.watch = Watch()
+            wanted.update({0x356: ("current", current_a), 0x373: ("highest_cell_voltage", 1000.0 * cell_v)})
+            rig.bms.shown = {CELL: round(10_000 * cell_v), **dict(zip((38, 39), from_float(current_a), strict=True))}
+            await asyncio.sleep(WATCH_S)
+            for identifier, at_s in seen_s.items():
+                took_s[identifier].append(at_s - (rig.watch.changed_s or at_s))
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        rig.server.close()
+        await serving
+    return [
+        (f"10 Hz: {name} in 0x{identifier:03X}", _spread(took_s[identifier], rounds), "<= 0.6 s, max 1.05")
+        for identifier, name in ((0x356, "another current"), (0x373, "another cell voltage"))
+    ]
+
+
+def _spread(took_s: list[float], rounds: int) -> str:
+    missed = "" if len(took_s) == rounds else f", {rounds - len(took_s)} never"
+    return f"{statistics.median(took_s):.3f} s, max {max(took_s):.3f} s{missed}" if took_s else f"never in {rounds}"
+
+
 async def main(rounds: int = 10) -> None:
     """Measure and print."""
-    found = await asyncio.gather(measure(100, rounds), measure(1000, rounds))
+    found = await asyncio.gather(measure(100, rounds), measure(1000, rounds), measure_values(4 * rounds))
     print_table([row for rows in found for row in rows])
 
 

@@ -297,8 +297,10 @@ class Bridge:
         """Go on from a state of charge that was written to the BMS and read back."""
         self.battery.set_soc(percent)
 
-    def _state_to_send(self) -> BatteryState:
-        self.battery.tick(self._clock.monotonic())
+    def _state_to_send(self, oldest_s: float) -> BatteryState:
+        now_s = self._clock.monotonic()
+        if now_s - self.battery.decided_s > oldest_s:
+            self.battery.tick(now_s)
         return self.state()
 
     def _saved_energy(self, present: EnergyTotals) -> EnergyTotals:

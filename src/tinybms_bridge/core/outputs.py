@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import fields
 
 from tinybms_bridge.battery.bms_event_kinds import Severity
@@ -16,7 +16,7 @@ from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.events import GxChanged, Noted
 from tinybms_bridge.link.state import CanState, MonitoredFrame
-from tinybms_bridge.victron.can.codec import encode_frames
+from tinybms_bridge.victron.can.codec import LIMITS_ID, burst_ids, encode_together
 from tinybms_bridge.victron.can.gx import GxChange, GxPresence, GxState
 from tinybms_bridge.victron.can.neighbours import BusSilence, SecondBms
 from tinybms_bridge.victron.can.outgoing import Fall, fall_of
@@ -29,7 +29,9 @@ log = logging.getLogger(__name__)
 CanOpener = Callable[[], Awaitable[CanPort]]
 """Opens the CAN adapter that was configured. Raises LinkError."""
 
-_RETRY_MAX_S = 10.0
+_RETRY_MAX_S = 5.0
+_OLDEST_S = 0.25
+"""What is sent was decided at most this long ago; limits are decided for their frame."""
 _REMEMBERED_FRAMES = 500
 
 
@@ -41,7 +43,7 @@ class CanOutput:
         open_can: Opens the adapter that the configuration in force names.
         clock: Source of time.
         bus: Where changes are published.
-        state: Returns the state of the battery at this moment.
+        state: Returns the state of the battery, decided anew when it is older than so many seconds.
 
     Raises ConfigError for a configuration that cannot be put into frames.
 
@@ -53,7 +55,7 @@ class CanOutput:
         open_can: CanOpener,
         clock: Clock,
         bus: Bus,
-        state: Callable[[], BatteryState],
+        state: Callable[[float], BatteryState],
     ) -> None:
         self._config = config
         self._open_can = open_can
@@ -68,8 +70,7 @@ class CanOutput:
         """The sender, while the adapter is open."""
         self.error = "not open yet"
         """Why the adapter is not open; empty while it is."""
-        self.last_frames: tuple[CanFrame, ...] = ()
-        """The last burst that was made."""
+        self._last_frames: dict[int, CanFrame] = {}
         self.on_traffic: Callable[[CanFrame, str], None] | None = None
         """Called with each CAN frame and ``tx``, ``rx`` or ``dropped``, for a log of the traffic."""
         self._attempts = 0
@@ -126,15 +127,34 @@ class CanOutput:
         self.transmitter.between_bursts(action)
         return True
 
-    def frames(self) -> tuple[CanFrame, ...] | None:
-        """Return the burst for this moment, or None when nothing may be sent."""
-        state = self._state()
+    @property
+    def last_frames(self) -> tuple[CanFrame, ...]:
+        """The last of each frame that was made; empty before the first."""
+        return tuple(self._last_frames.values())
+
+    def may_send(self) -> bool:
+        """See ``FrameSource``."""
+        return self._state(_OLDEST_S).may_send
+
+    def burst_ids(self) -> tuple[int, ...]:
+        """See ``FrameSource``."""
+        state = self._state(_OLDEST_S)
+        if not state.may_send:
+            self._sent = None
+            return ()
+        return burst_ids(state, self._frame_settings)
+
+    def make_frames(self, identifier: int, waiting: Collection[int]) -> tuple[CanFrame, ...] | None:
+        """See ``FrameSource``."""
+        state = self._state(0.0 if identifier == LIMITS_ID else _OLDEST_S)
         if not state.may_send:
             self._sent = None
             return None
-        self._sent = state.limits
-        self.last_frames = encode_frames(state, self._frame_settings)
-        return self.last_frames
+        if identifier == LIMITS_ID:
+            self._sent = state.limits
+        frames = encode_together(identifier, waiting, state, self._frame_settings)
+        self._last_frames.update((frame.arbitration_id, frame) for frame in frames)
+        return frames
 
     def hurry(self, limits: Limits | None) -> None:
         """Send at once what has fallen, and begin or end the bursts when sending begins or ends."""
@@ -217,7 +237,7 @@ class CanOutput:
         self._statistics = port.statistics
         self._port = port
         end_subscription = port.subscribe(self._on_frame)
-        self.transmitter = Transmitter(port, self._clock, self.frames, transmitter_settings(self._config))
+        self.transmitter = Transmitter(port, self._clock, self, transmitter_settings(self._config))
         self.transmitter.on_sent = self._on_sent
         try:
             await self.transmitter.run()

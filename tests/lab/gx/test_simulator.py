@@ -1,7 +1,7 @@
 """The simulated GX: what it sends, and that it obeys the limits."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
 from tinybms_bridge.battery.state import BatteryState
 from tinybms_bridge.hal.can import CanFrame
-from tinybms_bridge.victron.can.codec import FrameSettings, encode_frames
+from tinybms_bridge.victron.can.codec import FrameSettings, burst_ids, encode_together
 from tinybms_bridge.victron.can.gx import IDENTIFICATION, GxPresence, GxState
 from tinybms_bridge.victron.can.transmitter import Transmitter
 from tinybms_lab.gx.devices import INVERTER_EFFICIENCY
@@ -56,13 +56,21 @@ class House:
         self.solar_w, self.load_w = solar_w, load_w
         self.battery = Battery()
         self.port = self.bus.open()
-        self.transmitter = Transmitter(self.port, self.clock, self.frames)
+        self.transmitter = Transmitter(self.port, self.clock, self)
         plan = GxPlan(lambda _: self.solar_w, lambda _: self.load_w, system or SystemPlan(island=False))
         self.gx = GxSimulator(self.bus.open(), self.clock, self.battery, plan)
 
-    def frames(self) -> tuple[CanFrame, ...] | None:
-        """Return what the battery tells now."""
-        return encode_frames(self.state, FrameSettings()) if self.state else None
+    def may_send(self) -> bool:
+        """See ``FrameSource``."""
+        return self.state is not None
+
+    def burst_ids(self) -> tuple[int, ...]:
+        """See ``FrameSource``."""
+        return burst_ids(self.state, FrameSettings()) if self.state else ()
+
+    def make_frames(self, identifier: int, waiting: Collection[int]) -> tuple[CanFrame, ...] | None:
+        """See ``FrameSource``: what the battery tells now."""
+        return encode_together(identifier, waiting, self.state, FrameSettings()) if self.state else None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Advance]:

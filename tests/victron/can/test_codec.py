@@ -10,7 +10,14 @@ from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
 from tinybms_bridge.battery.limits.model import Freshness
 from tinybms_bridge.battery.snapshot import Cells, Temperatures
 from tinybms_bridge.hal.can import CanFrame
-from tinybms_bridge.victron.can.codec import FrameSettings, UnknownFrame, decode_frame, encode_frames
+from tinybms_bridge.victron.can.codec import (
+    FrameSettings,
+    UnknownFrame,
+    burst_ids,
+    decode_frame,
+    encode_frames,
+    encode_together,
+)
 from tinybms_bridge.victron.can.outgoing import OPTIONAL_FRAMES
 
 MINIMUM = (0x351, 0x355, 0x356, 0x35A)
@@ -211,3 +218,52 @@ def test_numbers_can_be_asked_for_without_checking_words() -> None:
     assert decoded.number("lowest_cell_voltage") == 3257.0
     assert decoded.number("lowest_cell_temperature") is None
     assert decoded.number("highest_cell_temperature") is None
+
+
+def test_whole_burst_is_what_its_frames_are_one_by_one(make_state: Any) -> None:
+    """Made when each is sent or all at once: the same state gives the same bytes, and each frame once."""
+    state, settings = make_state(), FrameSettings()
+    waiting = list(burst_ids(state, settings))
+    made: dict[int, CanFrame] = {}
+    while waiting:
+        for frame in encode_together(waiting[0], waiting, state, settings):
+            assert frame.arbitration_id not in made
+            made[frame.arbitration_id] = frame
+            waiting.remove(frame.arbitration_id)
+    assert sorted(made.values(), key=str) == sorted(encode_frames(state, settings), key=str)
+    assert burst_ids(state, settings) == tuple(frame.arbitration_id for frame in encode_frames(state, settings))
+
+
+@pytest.mark.parametrize(
+    ("identifier", "others"),
+    [
+        (0x351, (0x35A, 0x372)),
+        (0x35A, (0x351, 0x372)),
+        (0x370, (0x371,)),
+        (0x381, (0x380,)),
+        (0x375, (0x373, 0x374, 0x376, 0x377)),
+        (0x356, ()),
+    ],
+)
+def test_frames_that_have_to_agree_are_made_together(make_state: Any, identifier: int, others: tuple[int, ...]) -> None:
+    """Limits with their alarms, halves of a name, extremes with the cells that have them; only what still waits."""
+    state, settings = make_state(), FrameSettings()
+    everything = encode_together(identifier, burst_ids(state, settings), state, settings)
+    assert {frame.arbitration_id for frame in everything} == {identifier, *others}
+    alone = encode_together(identifier, (), state, settings)
+    assert [frame.arbitration_id for frame in alone] == [identifier]
+
+
+def test_frame_without_data_is_not_made(make_state: Any) -> None:
+    """A sensor may be lost between the beginning of a burst and the turn of its frame."""
+    state = make_state(temperatures=Temperatures(None, None, None))
+    frames = encode_together(0x373, (0x374, 0x375, 0x376, 0x377), state, FrameSettings())
+    assert [frame.arbitration_id for frame in frames] == [0x373, 0x374, 0x375]
+    assert encode_together(0x376, (), state, FrameSettings()) == ()
+    assert encode_together(0x382, (), state, FrameSettings(optional_frames=frozenset())) == ()
+
+
+def test_frame_alone_is_refused_like_a_burst(make_state: Any) -> None:
+    """No frame goes out beside a limit that may not be sent."""
+    with pytest.raises(ValueError, match="CVL is 0"):
+        encode_together(0x356, (), make_state(cvl_v=0.0), FrameSettings())

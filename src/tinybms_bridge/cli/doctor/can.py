@@ -9,6 +9,7 @@ from tinybms_bridge.cli.processes import Process
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.can import LOCAL, CanFrame, CanPort, CanSettings, open_can
 from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.victron.can.codec import LIMITS_ID
 from tinybms_bridge.victron.can.gx import GxPresence, GxState
 from tinybms_bridge.victron.can.neighbours import BMS_IDS
 from tinybms_bridge.victron.can.outgoing import OPTIONAL_FRAMES
@@ -18,7 +19,6 @@ __all__ = ["Heard", "examine_can", "judge_bus"]
 
 _CHECK = "CAN"
 _ALL_BMS_IDS = frozenset((*BMS_IDS, *OPTIONAL_FRAMES))
-_LIMITS_ID = 0x351
 _GX_KBIT_S = 500
 _ODD_BURSTS = 2
 """Bursts beyond those of the period: the one on the edge, and one that a change of the settings began."""
@@ -110,7 +110,7 @@ def judge_bus(heard: Heard, bridges: Sequence[Process], period_s: float = 1.0) -
     if foreign:
         frames, pid = [f"0x{identifier:03X}" for identifier in foreign], bridges[0].pid if bridges else None
         findings.append(problem(_CHECK, message("doctor.other_bms", frames=frames, pid=pid)))
-    elif bridges and heard.ids[_LIMITS_ID]:
+    elif bridges and heard.ids[LIMITS_ID]:
         findings.append(ok(_CHECK, message("doctor.own_frames", pid=bridges[0].pid)))
     return findings
 
@@ -129,7 +129,7 @@ def _foreign(heard: Heard, bridges: Sequence[Process], period_s: float) -> list[
     if strangers:
         return [identifier for identifier in BMS_IDS if any(ids[identifier] for ids in strangers)]
     most = heard.seconds / period_s + _ODD_BURSTS  # 0x351 is left out: it may come more often
-    return [identifier for identifier in BMS_IDS if identifier != _LIMITS_ID and heard.ids[identifier] > most]
+    return [identifier for identifier in BMS_IDS if identifier != LIMITS_ID and heard.ids[identifier] > most]
 
 
 def _gx(heard: Heard) -> Finding:

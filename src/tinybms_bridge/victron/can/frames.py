@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final, TypeGuard
 
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName
@@ -15,8 +16,20 @@ from tinybms_bridge.victron.can.outgoing import FrameSettings
 
 __all__ = ["MINIMUM_BUILDERS", "Builder", "check_sendable", "known", "pack_sensors"]
 
-Builder = Callable[[BatteryState, FrameSettings], CanFrame | None]
-"""Builds one frame; None when its data is not known."""
+
+def _always(_: BatteryState, __: FrameSettings) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Builder:
+    """Makes one frame."""
+
+    build: Callable[[BatteryState, FrameSettings], CanFrame]
+    """Only to be called while there is something to tell."""
+    has_data: Callable[[BatteryState, FrameSettings], bool] = _always
+    """Whether there is something to tell; what is not known is not sent."""
+
 
 _SMALLEST_CVL_V = 0.05  # rounds to one step of 0.1 V; anything less would be sent as 0
 
@@ -115,8 +128,8 @@ def pack_sensors(temperatures: Temperatures) -> dict[str, float]:
 
 
 MINIMUM_BUILDERS: Final[Mapping[int, Builder]] = {
-    0x351: _limits,
-    0x355: _state_of_charge,
-    0x356: _measurements,
-    0x35A: _alarms,
+    0x351: Builder(_limits),
+    0x355: Builder(_state_of_charge),
+    0x356: Builder(_measurements),
+    0x35A: Builder(_alarms),
 }

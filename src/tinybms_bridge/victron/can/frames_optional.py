@@ -24,23 +24,27 @@ def _manufacturer_name(_: BatteryState, settings: FrameSettings) -> CanFrame:
 
 
 def _version_and_capacity(state: BatteryState, settings: FrameSettings) -> CanFrame:
-    ratings, identity = state.snapshot.ratings, state.identity
+    identity = state.identity
     version = min(identity.firmware_internal, _LARGEST_VERSION) if identity else 0
     return FRAME_FORMATS[0x35F].encode(
         {
             "battery_model": settings.battery_model_id,
             "firmware_version": f"{version // 100}.{version % 100}",
-            "online_capacity": ratings.capacity_ah if ratings and known(ratings.capacity_ah) else 0,
+            "online_capacity": _capacity_ah(state),
         }
     )
 
 
-def _battery_name_1(_: BatteryState, settings: FrameSettings) -> CanFrame | None:
-    return _text(0x370, settings.battery_name_texts[0]) if settings.has_long_name else None
+def _has_long_name(_: BatteryState, settings: FrameSettings) -> bool:
+    return settings.has_long_name
 
 
-def _battery_name_2(_: BatteryState, settings: FrameSettings) -> CanFrame | None:
-    return _text(0x371, settings.battery_name_texts[1]) if settings.has_long_name else None
+def _battery_name_1(_: BatteryState, settings: FrameSettings) -> CanFrame:
+    return _text(0x370, settings.battery_name_texts[0])
+
+
+def _battery_name_2(_: BatteryState, settings: FrameSettings) -> CanFrame:
+    return _text(0x371, settings.battery_name_texts[1])
 
 
 def _modules(state: BatteryState, _: FrameSettings) -> CanFrame:
@@ -59,10 +63,12 @@ def _modules(state: BatteryState, _: FrameSettings) -> CanFrame:
     )
 
 
-def _cell_extremes(state: BatteryState, _: FrameSettings) -> CanFrame | None:
+def _has_cells(state: BatteryState, _: FrameSettings) -> bool:
+    return state.snapshot.cells.count > 0
+
+
+def _cell_extremes(state: BatteryState, _: FrameSettings) -> CanFrame:
     cells = state.snapshot.cells
-    if not cells.count:
-        return None
     values: dict[str, FieldValue] = {
         "lowest_cell_voltage": cells.min_v * 1000.0,
         "highest_cell_voltage": cells.max_v * 1000.0,
@@ -75,30 +81,34 @@ def _cell_extremes(state: BatteryState, _: FrameSettings) -> CanFrame | None:
     return FRAME_FORMATS[0x373].encode(values)
 
 
-def _lowest_voltage_cell(state: BatteryState, _: FrameSettings) -> CanFrame | None:
-    cells = state.snapshot.cells
-    return _text(0x374, f"CELL {cells.min_number:02d}") if cells.count else None
+def _lowest_voltage_cell(state: BatteryState, _: FrameSettings) -> CanFrame:
+    return _text(0x374, f"CELL {state.snapshot.cells.min_number:02d}")
 
 
-def _highest_voltage_cell(state: BatteryState, _: FrameSettings) -> CanFrame | None:
-    cells = state.snapshot.cells
-    return _text(0x375, f"CELL {cells.max_number:02d}") if cells.count else None
+def _highest_voltage_cell(state: BatteryState, _: FrameSettings) -> CanFrame:
+    return _text(0x375, f"CELL {state.snapshot.cells.max_number:02d}")
 
 
-def _coldest_sensor(state: BatteryState, _: FrameSettings) -> CanFrame | None:
+def _has_sensors(state: BatteryState, _: FrameSettings) -> bool:
+    return bool(pack_sensors(state.snapshot.temperatures))
+
+
+def _coldest_sensor(state: BatteryState, _: FrameSettings) -> CanFrame:
     sensors = pack_sensors(state.snapshot.temperatures)
-    return _text(0x376, min(sensors, key=sensors.__getitem__)) if sensors else None
+    return _text(0x376, min(sensors, key=sensors.__getitem__))
 
 
-def _hottest_sensor(state: BatteryState, _: FrameSettings) -> CanFrame | None:
+def _hottest_sensor(state: BatteryState, _: FrameSettings) -> CanFrame:
     sensors = pack_sensors(state.snapshot.temperatures)
-    return _text(0x377, max(sensors, key=sensors.__getitem__)) if sensors else None
+    return _text(0x377, max(sensors, key=sensors.__getitem__))
 
 
-def _energy(state: BatteryState, _: FrameSettings) -> CanFrame | None:
+def _has_energy(state: BatteryState, _: FrameSettings) -> bool:
+    return math.isfinite(state.saved_energy.charged_wh) and math.isfinite(state.saved_energy.discharged_wh)
+
+
+def _energy(state: BatteryState, _: FrameSettings) -> CanFrame:
     energy = state.saved_energy
-    if not (math.isfinite(energy.charged_wh) and math.isfinite(energy.discharged_wh)):
-        return None
     return FRAME_FORMATS[0x378].encode(
         {
             "charged": _rolled_over(energy.charged_wh),
@@ -107,25 +117,39 @@ def _energy(state: BatteryState, _: FrameSettings) -> CanFrame | None:
     )
 
 
-def _installed_capacity(state: BatteryState, settings: FrameSettings) -> CanFrame | None:
+def _capacity_ah(state: BatteryState) -> float:
+    """Return the capacity; 0 while it is not known."""
     ratings = state.snapshot.ratings
-    if ratings is None or not known(ratings.capacity_ah):
-        return None
-    return FRAME_FORMATS[0x379].encode({"capacity": ratings.capacity_ah}, settings.installed_capacity_bytes)
+    return ratings.capacity_ah if ratings and known(ratings.capacity_ah) else 0.0
 
 
-def _serial_number_1(state: BatteryState, _: FrameSettings) -> CanFrame | None:
-    serial = _serial(state)
-    return _text(0x380, serial[:8]) if serial else None
+def _has_capacity(state: BatteryState, _: FrameSettings) -> bool:
+    ratings = state.snapshot.ratings
+    return ratings is not None and known(ratings.capacity_ah)
 
 
-def _serial_number_2(state: BatteryState, _: FrameSettings) -> CanFrame | None:
-    serial = _serial(state)
-    return _text(0x381, serial[8:]) if serial else None
+def _installed_capacity(state: BatteryState, settings: FrameSettings) -> CanFrame:
+    return FRAME_FORMATS[0x379].encode({"capacity": _capacity_ah(state)}, settings.installed_capacity_bytes)
 
 
-def _family_name(_: BatteryState, settings: FrameSettings) -> CanFrame | None:
-    return _text(0x382, settings.family_name) if settings.family_name else None
+def _has_serial(state: BatteryState, _: FrameSettings) -> bool:
+    return bool(_serial(state))
+
+
+def _serial_number_1(state: BatteryState, _: FrameSettings) -> CanFrame:
+    return _text(0x380, _serial(state)[:8])
+
+
+def _serial_number_2(state: BatteryState, _: FrameSettings) -> CanFrame:
+    return _text(0x381, _serial(state)[8:])
+
+
+def _has_family_name(_: BatteryState, settings: FrameSettings) -> bool:
+    return bool(settings.family_name)
+
+
+def _family_name(_: BatteryState, settings: FrameSettings) -> CanFrame:
+    return _text(0x382, settings.family_name)
 
 
 def _text(arbitration_id: int, text: str) -> CanFrame:
@@ -145,19 +169,19 @@ def _serial(state: BatteryState) -> str:
 
 
 OPTIONAL_BUILDERS: Final[Mapping[int, Builder]] = {
-    0x35E: _manufacturer_name,
-    0x35F: _version_and_capacity,
-    0x370: _battery_name_1,
-    0x371: _battery_name_2,
-    0x372: _modules,
-    0x373: _cell_extremes,
-    0x374: _lowest_voltage_cell,
-    0x375: _highest_voltage_cell,
-    0x376: _coldest_sensor,
-    0x377: _hottest_sensor,
-    0x378: _energy,
-    0x379: _installed_capacity,
-    0x380: _serial_number_1,
-    0x381: _serial_number_2,
-    0x382: _family_name,
+    0x35E: Builder(_manufacturer_name),
+    0x35F: Builder(_version_and_capacity),
+    0x370: Builder(_battery_name_1, _has_long_name),
+    0x371: Builder(_battery_name_2, _has_long_name),
+    0x372: Builder(_modules),
+    0x373: Builder(_cell_extremes, _has_cells),
+    0x374: Builder(_lowest_voltage_cell, _has_cells),
+    0x375: Builder(_highest_voltage_cell, _has_cells),
+    0x376: Builder(_coldest_sensor, _has_sensors),
+    0x377: Builder(_hottest_sensor, _has_sensors),
+    0x378: Builder(_energy, _has_energy),
+    0x379: Builder(_installed_capacity, _has_capacity),
+    0x380: Builder(_serial_number_1, _has_serial),
+    0x381: Builder(_serial_number_2, _has_serial),
+    0x382: Builder(_family_name, _has_family_name),
 }

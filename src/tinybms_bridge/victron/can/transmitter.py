@@ -1,18 +1,16 @@
-"""One burst of frames a second, spread over the period, from one consistent set of values; a lowered limit at once."""
+"""One burst of frames a second, spread over the period, each made when it is sent; a lowered limit at once."""
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Protocol
 
 from tinybms_bridge.battery.gx import LONGEST_BURST_MS, SHORTEST_BURST_MS
 from tinybms_bridge.hal.can import CanFrame, CanPort
 from tinybms_bridge.hal.clock import Clock, Timer
 
 __all__ = ["FrameSource", "Transmitter", "TransmitterSettings", "TransmitterStatistics"]
-
-FrameSource = Callable[[], tuple[CanFrame, ...] | None]
-"""Returns one consistent set of frames, the most urgent first, or None when nothing may be sent."""
 
 _SMALLEST_GAP_S = 0.02  # 50 frames/s; some 300/s broke the detection of the battery (victron-can.md, 1)
 _SMALLEST_KICK_GAP_S = 0.1
@@ -58,12 +56,31 @@ class TransmitterStatistics:
     jitter_max_s: float = 0.0
 
 
+class FrameSource(Protocol):
+    """Makes the frames."""
+
+    def may_send(self) -> bool:
+        """Return whether anything may be sent now, what was made a moment ago included."""
+        ...
+
+    def burst_ids(self) -> tuple[int, ...]:
+        """Return which frames a burst has that begins now, the most urgent first; empty: nothing may be sent."""
+        ...
+
+    def make_frames(self, identifier: int, waiting: Collection[int]) -> tuple[CanFrame, ...] | None:
+        """Return a frame of this moment, and those of the ``waiting`` ones that have to agree with it.
+
+        Without the frame itself when it has nothing to tell any more; None when nothing may be sent.
+        """
+        ...
+
+
 class Transmitter:
     """Sends what the source gives, on a grid that does not drift; nothing else repeats frames.
 
-    A burst begins with the first frame of its set; the others follow, those first that were sent longest ago. So
-    neither a short period nor many kicks keep any frame from being sent. A lowered limit goes out with the first frame
-    alone, beside the burst under way. Never more than 50 frames/s, whatever happened before.
+    A burst begins with its first frame; the others follow, those first that were sent longest ago. So neither a short
+    period nor many kicks keep any frame from being sent. Each is made when it is sent. A lowered limit goes out with
+    the first frame alone, beside the burst under way. Never more than 50 frames/s, whatever happened before.
     """
 
     def __init__(
@@ -82,7 +99,8 @@ class Transmitter:
         self._alone_due_s = float("inf")
         self._alone_at_s = float("-inf")
         self._between: list[Callable[[], None]] = []
-        self._waiting: deque[CanFrame] = deque()
+        self._waiting: deque[int] = deque()
+        self._made: dict[int, CanFrame] = {}  # of the waiting ones, those that agree with one that was sent
         self._silent = False
         self._sent_at_s: dict[int, float] = {}
         self._due_s = 0.0
@@ -102,7 +120,7 @@ class Transmitter:
         self._wake()
 
     def send_first(self, *, small: bool = False) -> None:
-        """Send the first frame of a new set alone, for a limit that was lowered; the burst under way goes on.
+        """Send the first frame alone, for a limit that was lowered; the burst under way goes on.
 
         At once, but at least 100 ms after the last such frame; for a ``small`` fall 1 s after the last one of its kind.
         """
@@ -151,7 +169,7 @@ class Transmitter:
             self._begin_alone(now_s)
         ended = self._silent
         if self._waiting and now_s >= self._frame_due_s:
-            self._send(self._waiting.popleft(), now_s)
+            self._send_next(now_s)
             ended = not self._waiting
         if self._between and ended:
             self._between.pop(0)()
@@ -176,40 +194,62 @@ class Transmitter:
     def _begin(self, now_s: float) -> None:
         self._kicked = False
         self._begun_at_s = now_s
-        frames = self._source()
-        if not frames:
+        identifiers = self._source.burst_ids()
+        if not identifiers:
             self._begin_nothing()
             return
         self._alone_due_s, self._silent = float("inf"), False
-        self._waiting.clear()
+        self._clear()
         self.statistics.bursts += 1
-        first, *others = frames
-        others.sort(key=lambda frame: self._sent_at_s.get(frame.arbitration_id, float("-inf")))
+        first, *others = identifiers
+        others.sort(key=lambda identifier: self._sent_at_s.get(identifier, float("-inf")))
         self._waiting.extend((first, *others))
-        self._first_id = first.arbitration_id
-        self._gap_s = self.settings.period_s * self.settings.spread / len(frames)
+        self._first_id = first
+        self._gap_s = self.settings.period_s * self.settings.spread / len(identifiers)
         self._next_frame_s = now_s
 
     def _begin_alone(self, now_s: float) -> None:
-        frames = self._source()
-        if not frames:
+        identifiers = self._source.burst_ids()
+        if not identifiers:
             self._begin_nothing()
             return
         self._alone_due_s, self._alone_at_s, self._silent = float("inf"), now_s, False
         self.statistics.alone += 1
-        first = frames[0]
-        if self._waiting and self._waiting[0].arbitration_id == first.arbitration_id:
-            self._waiting.popleft()  # has not gone out yet, and must not follow with the old value
-        self._put(first, now_s)
+        first = identifiers[0]
+        if self._waiting and self._waiting[0] == first:
+            self._waiting.popleft()  # has not gone out yet, and need not follow
+        self._make(first, now_s)
 
     def _begin_nothing(self) -> None:
         self._alone_due_s, self._silent = float("inf"), True
-        self._waiting.clear()
+        self._clear()
         self.statistics.skipped += 1
 
-    def _send(self, frame: CanFrame, now_s: float) -> None:
+    def _clear(self) -> None:
+        self._waiting.clear()
+        self._made.clear()
+
+    def _send_next(self, now_s: float) -> None:
         self._next_frame_s += self._gap_s
-        self._put(frame, now_s)
+        identifier = self._waiting.popleft()
+        frame = self._made.pop(identifier, None)
+        if frame is None:
+            self._make(identifier, now_s)
+        elif self._source.may_send():
+            self._put(frame, now_s)
+        else:
+            self._begin_nothing()
+
+    def _make(self, identifier: int, now_s: float) -> None:
+        """Make a frame and send it; those that have to agree with it wait for their turn."""
+        frames = self._source.make_frames(identifier, self._waiting)
+        if frames is None:
+            self._begin_nothing()
+            return
+        self._made.update((frame.arbitration_id, frame) for frame in frames)
+        frame = self._made.pop(identifier, None)
+        if frame is not None:
+            self._put(frame, now_s)
 
     def _put(self, frame: CanFrame, now_s: float) -> None:
         self._sent_at_s[frame.arbitration_id] = self._last_frame_s = now_s
