@@ -394,6 +394,55 @@ def test_a_read_only_file_system_is_told(tmp_path: Path, monkeypatch: pytest.Mon
     assert why_not_writable(tmp_path / "a.json") == f"the file system of {tmp_path} is read-only"
 
 
+def test_keeping_the_predecessor_writes_nothing(tmp_path: Path) -> None:
+    """The file of before gets another name: what is saved each minute wears a card half as much."""
+    storage = FileStorage(tmp_path / "a.json")
+    storage.write(OLD)
+    before = storage.path.stat().st_ino
+    storage.write(NEW)
+
+    assert storage.backup_path.stat().st_ino == before
+    assert storage.path.stat().st_nlink == storage.backup_path.stat().st_nlink == 1
+    assert (storage.read(), storage.read_previous()) == (NEW, OLD)
+
+
+@pytest.mark.parametrize("how", ["readable", "linked", "symbolic", "refused"])
+def test_a_predecessor_that_cannot_be_linked_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """It is never readable by more than the file itself should be, and is no file that somebody else changes."""
+    storage = FileStorage(tmp_path / "a.json")
+    other = tmp_path / "other.json"
+    storage.write(OLD)
+    if how == "readable":
+        storage.path.chmod(0o644)
+    elif how == "linked":
+        os.link(storage.path, other)
+    elif how == "symbolic":
+        storage.path.replace(other)
+        storage.path.symlink_to(other)
+    else:
+        monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(OSError(errno.EPERM, "not permitted")))
+    before = storage.path.stat().st_ino
+    storage.write(NEW)
+
+    assert (storage.read(), storage.read_previous()) == (NEW, OLD)
+    assert storage.backup_path.stat().st_ino != before
+    assert stat.S_IMODE(storage.backup_path.stat().st_mode) == 0o600
+
+
+def test_a_crash_between_the_names_costs_no_document(tmp_path: Path) -> None:
+    """The name of a link that a power cut left is used again."""
+    storage = FileStorage(tmp_path / "a.json")
+    storage.write(OLD)
+    os.link(storage.path, storage.path.with_name(".a.json.bak"))
+    storage.write(NEW)
+    storage.write(OLD)
+
+    assert (storage.read(), storage.read_previous()) == (OLD, NEW)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "a.json.bak"]
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can write into the folder of somebody else")
 def test_what_root_writes_belongs_to_the_owner_of_the_folder(tmp_path: Path) -> None:
     """`sudo tinybms-bridge users add`: the bridge, which runs as somebody else, goes on reading and locking."""

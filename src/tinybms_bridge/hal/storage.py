@@ -8,7 +8,7 @@ import os
 import shlex
 import stat
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -154,17 +154,40 @@ class FileStorage:
         if old is None:
             return
         copy = self.path.with_name(f".{self.path.name}.bak")
-        self._write_through(copy, old)
+        if not self._link(copy):
+            self._write_through(copy, old)
         copy.replace(self.backup_path)
 
-    def _sync_folder(self) -> None:
-        descriptor = os.open(self.path.parent, os.O_RDONLY)
+    def _link(self, copy: Path) -> bool:
+        """Give the present file a second name, which writes nothing; False where its bytes have to be copied.
+
+        That is a file that belongs to somebody else or that more may read, a symbolic link, and a system without links.
+        """
+        status, owner = self.path.lstat(), os.geteuid() or self.path.parent.stat().st_uid
+        if status.st_uid != owner or stat.S_IMODE(status.st_mode) & ~self._mode:
+            return False
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+            return False
         try:
-            os.fsync(descriptor)
-        except OSError:  # some network file systems refuse to sync a folder
-            pass
-        finally:
-            os.close(descriptor)
+            copy.unlink(missing_ok=True)  # left by a power cut
+            os.link(self.path, copy)
+            _sync(copy)  # an editor may have written it
+        except OSError:
+            return False
+        return True
+
+    def _sync_folder(self) -> None:
+        with suppress(OSError):  # some network file systems refuse to sync a folder
+            _sync(self.path.parent)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file or folder is on the disk. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _open_lock(path: Path) -> int:
