@@ -3,7 +3,7 @@
 import pytest
 
 from tinybms_bridge.battery.snapshot import Ratings
-from tinybms_bridge.tinybms.frames import Command, ReadModbus, Registers, from_float, from_u32
+from tinybms_bridge.tinybms.frames import CommandCode, ReadModbus, RegistersReply, from_float, from_u32
 
 
 @pytest.fixture
@@ -33,5 +33,5 @@ def request_and_reply() -> tuple[ReadModbus, bytes]:
     words[36:38] = from_float(sum(words[:16]) / 10000)
     words[40:44] = [3300, 3315, 0x8000, 0x8000]
     words[45], words[48], words[50], words[53] = 49000, 250, 0x91, 16
-    (reply,) = Registers(Command.READ_MODBUS, tuple(words)).encode()
+    (reply,) = RegistersReply(CommandCode.READ_MODBUS, tuple(words)).encode()
     return ReadModbus(0, 56), reply

@@ -12,7 +12,7 @@ from tinybms_bridge.battery.limits import Limits, LimitSettings, Memory, step
 from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackValues, Ratings, Snapshot, Temperatures
 from tinybms_bridge.core.battery import Battery, BatterySettings
 from tinybms_bridge.link.bus import Bus
-from tinybms_bridge.tinybms.frames import Framer, ReadModbus, Registers
+from tinybms_bridge.tinybms.frames import Framer, ReadModbus, RegistersReply
 from tinybms_bridge.tinybms.live import decode_live
 from tinybms_bridge.victron.can.codec import FrameSettings, encode_frames
 from tinybms_lab.testing.fake_clock import FakeClock
@@ -38,7 +38,7 @@ def test_parse_reply(benchmark: Benchmark, request_and_reply: Fast) -> None:
         framer.feed(reply[:64])
         return framer.feed(reply[64:])[0]
 
-    assert isinstance(benchmark(parse), Registers)
+    assert isinstance(benchmark(parse), RegistersReply)
 
 
 def test_limits_step(benchmark: Benchmark, request_and_reply: Fast, ratings: Ratings) -> None:
@@ -133,7 +133,7 @@ def test_full_cycle(benchmark: Benchmark, request_and_reply: Fast, ratings: Rati
         framer.expect(request)
         framer.feed(reply[:64])
         (registers,) = framer.feed(reply[64:])
-        assert isinstance(registers, Registers)
+        assert isinstance(registers, RegistersReply)
         snapshot = decode_live(registers.values, sequence=sequence, taken_at_s=now_s, ratings=ratings)
         pipeline.accept(snapshot, now_s)
         state = pipeline.state()

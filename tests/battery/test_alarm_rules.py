@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybms_bridge.battery.alarm_rules import AlarmMemory, AlarmSettings, Rule, evaluate, rules_for
+from tinybms_bridge.battery.alarm_rules import AlarmMemory, AlarmRule, AlarmSettings, evaluate, rules_for
 from tinybms_bridge.battery.alarms import AlarmCause, AlarmLevel, AlarmName, Alarms
 from tinybms_bridge.battery.bms_event_kinds import kind_of
 from tinybms_bridge.battery.freshness import Freshness
@@ -470,7 +470,7 @@ gaps = st.floats(0.0, 100.0)
 def test_level_of_a_rule(value: float, threshold: float, gap: float, hysteresis: float, high: bool) -> None:
     """From OK a rule fires exactly at its thresholds; a level that is held is never lower than one from OK."""
     warning, alarm = (threshold, threshold + gap) if high else (threshold, threshold - gap)
-    rule = Rule(AlarmName.GENERAL, value, warning, alarm, hysteresis, high)
+    rule = AlarmRule(AlarmName.GENERAL, value, warning, alarm, hysteresis, high)
 
     def reached(limit: float) -> bool:
         return value >= limit if high else value <= limit

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tinybms_bridge.battery.plausibility import (
     PlausibilityMemory,
     PlausibilitySettings,
-    Problem,
-    Verdict,
+    PlausibilityVerdict,
+    ReadingProblem,
     judge,
 )
 from tinybms_bridge.battery.snapshot import Cells, PackValues, Ratings, Snapshot, Temperatures
@@ -26,7 +26,7 @@ def make_snapshot(make_snapshot: Build) -> Build:
     return partial(make_snapshot, max_cell_v=3.40)
 
 
-def verdicts(samples: Iterable[Snapshot], memory: PlausibilityMemory | None = None) -> list[Verdict]:
+def verdicts(samples: Iterable[Snapshot], memory: PlausibilityMemory | None = None) -> list[PlausibilityVerdict]:
     """Return the verdict on each sample of a sequence."""
     memory = memory or PlausibilityMemory()
     found = []
@@ -190,7 +190,7 @@ def test_cause_is_the_same_while_the_same_is_wrong(make_snapshot: Build) -> None
 
 def test_problem_says_which_numbers() -> None:
     """The text of a problem gives value, unit and range."""
-    assert str(Problem("number of cells", 15, 16, 16)) == "number of cells is 15, expected 16 to 16"
+    assert str(ReadingProblem("number of cells", 15, 16, 16)) == "number of cells is 15, expected 16 to 16"
 
 
 _wild = st.floats() | st.floats(0.0, 6.0)

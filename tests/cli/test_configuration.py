@@ -4,7 +4,7 @@ import pytest
 
 from tinybms_bridge.cli.configuration import read_configuration
 from tinybms_bridge.config.configuration import Configuration
-from tinybms_bridge.config.loader import Loaded
+from tinybms_bridge.config.loader import LoadedConfig
 from tinybms_bridge.config.overrides import Overrides, override
 from tinybms_bridge.core.settings import can_settings
 from tinybms_bridge.errors import ConfigError
@@ -22,7 +22,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_without_a_file_everything_has_its_default(home: Path) -> None:
     """A new machine can be examined."""
     if not Path("/etc/tinybms-bridge/config.json").exists():
-        assert read_configuration(None) == Loaded(Configuration(), {}, ())
+        assert read_configuration(None) == LoadedConfig(Configuration(), {}, ())
 
 
 def test_the_usual_place_is_read(home: Path) -> None:

@@ -11,7 +11,7 @@ from tinybms_bridge.cli.device import connected, is_busy, with_doctor
 from tinybms_bridge.cli.processes import Process
 from tinybms_bridge.errors import BridgeError, DeviceRefused, LinkError
 from tinybms_bridge.hal.clock import SystemClock
-from tinybms_bridge.tinybms.frames import Command, ShortValue, SimpleRequest
+from tinybms_bridge.tinybms.frames import CommandCode, ShortValue, SimpleRequest
 from tinybms_lab.bms import DumpDevice, real_dump
 
 Serve = Callable[..., str]
@@ -27,7 +27,7 @@ async def test_a_bms_can_be_asked_within_the_block(port: str) -> None:
     """The port is open inside and free again outside."""
     for _ in range(2):
         async with connected(port) as client:
-            reply = await client.request(SimpleRequest(Command.STATUS))
+            reply = await client.request(SimpleRequest(CommandCode.STATUS))
             assert isinstance(reply, ShortValue)
         assert not client.connected
 

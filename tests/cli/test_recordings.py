@@ -12,9 +12,9 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybms_bridge.cli.candump import Recorded, Remark
+from tinybms_bridge.cli.candump import CaptureRemark, Recorded
 from tinybms_bridge.cli.decode import decode_command
-from tinybms_bridge.cli.recordings import Entry, read_recording
+from tinybms_bridge.cli.recordings import RecordedFrame, read_recording
 from tinybms_bridge.hal.can import CanFrame
 
 LIMITS = CanFrame(0x351, bytes.fromhex("2802E8035E01C201"))
@@ -22,7 +22,7 @@ CHARGE = CanFrame(0x355, bytes.fromhex("4B0064004C1D"))
 HEX = "28 02 E8 03 5E 01 C2 01"
 
 
-def entries(text: str | bytes) -> list[Entry]:
+def entries(text: str | bytes) -> list[RecordedFrame]:
     """Return what a recording holds."""
     return list(read_recording(io.BytesIO(text.encode() if isinstance(text, str) else text)))
 
@@ -75,14 +75,14 @@ def test_dates_are_local_time() -> None:
 def test_errors_of_the_bus_are_named(line: str, text: str) -> None:
     """An error frame and a loss of candump are told in words; neither is a frame or a mistake."""
     (entry,) = entries(line)
-    assert isinstance(entry.found, Remark)
+    assert isinstance(entry.found, CaptureRemark)
     assert text in entry.found.text
 
 
 def test_details_below_an_error_frame_are_no_mistake() -> None:
     """What candump -e adds on a line of its own was told with the frame."""
     text = "can0  20000004   [8]  00 04 00 00 00 00 00 00   ERRORFRAME\n\tcontroller-problem{rx-error-warning}\n305#\n"
-    assert [type(entry.found) for entry in entries(text)] == [Remark, Recorded]
+    assert [type(entry.found) for entry in entries(text)] == [CaptureRemark, Recorded]
 
 
 ASC = """\
@@ -213,4 +213,4 @@ def test_any_bytes_are_read_without_a_traceback(data: bytes) -> None:
         found = entries(data)
     except (OSError, EOFError, ValueError, zlib.error):
         return
-    assert all(isinstance(entry.found, Recorded | Remark | ValueError) for entry in found)
+    assert all(isinstance(entry.found, Recorded | CaptureRemark | ValueError) for entry in found)

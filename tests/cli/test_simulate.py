@@ -15,11 +15,11 @@ from click.testing import CliRunner
 import tinybms_lab.bms
 from tinybms_bridge.cli.simulate import simulate_command
 from tinybms_bridge.tinybms.frames import (
-    Command,
+    CommandCode,
     FloatValue,
     Framer,
     ReadModbus,
-    Registers,
+    RegistersReply,
     Reply,
     Request,
     SimpleRequest,
@@ -58,7 +58,7 @@ def _ask(path: str, request: Request) -> Reply:
         end_s = time.monotonic() + WAIT_S
         while time.monotonic() < end_s and select.select([descriptor], [], [], WAIT_S)[0]:
             for event in framer.feed(os.read(descriptor, 4096)):
-                assert isinstance(event, FloatValue | Registers)
+                assert isinstance(event, FloatValue | RegistersReply)
                 return event
     finally:
         os.close(descriptor)
@@ -84,7 +84,7 @@ def test_the_capture_is_served_through_the_link_and_ended_by_a_signal(tmp_path: 
 
     assert simulator.path.startswith("/dev/")
     assert str(link.readlink()) == simulator.path
-    voltage = _ask(str(link), SimpleRequest(Command.PACK_VOLTAGE))
+    voltage = _ask(str(link), SimpleRequest(CommandCode.PACK_VOLTAGE))
     code, out, err = simulator.end(signal.SIGTERM)
 
     assert isinstance(voltage, FloatValue)
@@ -110,8 +110,8 @@ def test_a_simulated_pack_tells_its_state_and_ends_with_ctrl_c(running: list[Run
     assert "SOC 30.0 %" in status
     assert "17." in status.split(" V")[0]
     assert "5.0 °C" in status
-    assert settings == Registers(Command.READ_MODBUS, (4000, 8))
-    assert version == Registers(Command.READ_MODBUS, (242,))
+    assert settings == RegistersReply(CommandCode.READ_MODBUS, (4000, 8))
+    assert version == RegistersReply(CommandCode.READ_MODBUS, (242,))
     assert (code, err) == (0, "")
 
 
@@ -127,7 +127,7 @@ def test_a_scenario_plays_and_tells_its_notes_and_events(running: list[Running])
     assert "# lamps and a kettle: 12 A" in lines
     assert "0:00:00  event 0x37 too cold to charge" in lines
     assert "too cold to charge!" in (lines[-1] + out)
-    assert settings == Registers(Command.READ_MODBUS, (10000, 16))
+    assert settings == RegistersReply(CommandCode.READ_MODBUS, (10000, 16))
     assert (code, err) == (0, "")
 
 
@@ -144,7 +144,7 @@ def test_a_scenario_from_a_file_brings_its_bms_and_its_way_of_speaking(tmp_path:
     seen = [_ask(simulator.path, ReadModbus(address, 1)) for address in (307, 308, 502)]
     code, out, err = simulator.end()
 
-    assert seen == [Registers(Command.READ_MODBUS, (value,)) for value in (5, 42, 242)]
+    assert seen == [RegistersReply(CommandCode.READ_MODBUS, (value,)) for value in (5, 42, 242)]
     assert (code, out, err) == (0, "", "")
 
 
@@ -153,7 +153,7 @@ def test_faults_reach_the_line(running: list[Running]) -> None:
     simulator = Running("--fault", "silence=1", "--seed", "5")
     running.append(simulator)
     descriptor = os.open(simulator.path, os.O_RDWR | os.O_NOCTTY)
-    os.write(descriptor, SimpleRequest(Command.STATUS).encode())
+    os.write(descriptor, SimpleRequest(CommandCode.STATUS).encode())
     answered = select.select([descriptor], [], [], 0.5)[0]
     os.close(descriptor)
     code, _, err = simulator.end()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tinybms_bridge.config.checker import Answer, Request
+from tinybms_bridge.config.checker import CheckAnswer, CheckRequest
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.loader import interpret
 from tinybms_bridge.config.notices import Notice
@@ -21,10 +21,10 @@ from tinybms_bridge.errors import BridgeError, ConfigError, ConfigProblem
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_lab.testing.fake_clock import FakeClock
 
-REQUEST = Request("/etc/bridge.json", Overrides(device="/dev/ttyUSB3"))
+REQUEST = CheckRequest("/etc/bridge.json", Overrides(device="/dev/ttyUSB3"))
 
 
-def answering(answer: Answer | bytes) -> RunChecker:
+def answering(answer: CheckAnswer | bytes) -> RunChecker:
     """Return a checker that always says the same."""
 
     async def run(_request: bytes) -> bytes:
@@ -38,9 +38,9 @@ def configured(document: dict[str, Any]) -> Configuration:
     return interpret(document, "test").configuration
 
 
-def good(document: dict[str, Any]) -> Answer:
+def good(document: dict[str, Any]) -> CheckAnswer:
     """Return the answer for a document that can be used."""
-    return Answer(
+    return CheckAnswer(
         path="/etc/bridge.json", values=values_of(configured(document)), source="/etc/bridge.json", digest="0"
     )
 
@@ -84,7 +84,7 @@ async def test_the_checker_hears_the_whole_request() -> None:
 async def test_problems_of_the_file_are_the_error() -> None:
     """Every one, with path, value and message; not wrapped into another."""
     problems = (ConfigProblem("cvl.a", 5, "must be 6"), ConfigProblem("mqtt.b", None, "must be text"))
-    error = await refusal(answering(Answer(problems=problems, source="/etc/bridge.json")))
+    error = await refusal(answering(CheckAnswer(problems=problems, source="/etc/bridge.json")))
 
     assert (error.problems, error.source) == (list(problems), "/etc/bridge.json")
 
@@ -98,10 +98,13 @@ async def test_problems_of_the_file_are_the_error() -> None:
         (b"[]", "cannot be read"),
         (b'{"values": 5}', "cannot be read: values"),
         (b'{"fell_back": "no"}', "cannot be read: fell_back"),
-        (json.dumps(asdict(Answer(values={"cvl": {"enabled": 1}}))).encode(), "cannot be used: configuration values"),
-        (json.dumps(asdict(Answer(values={"cvl": {"new_key": 1}}))).encode(), "cvl.new_key: unknown key"),
         (
-            json.dumps(asdict(Answer(values={}, version="9.9.9"))).encode(),
+            json.dumps(asdict(CheckAnswer(values={"cvl": {"enabled": 1}}))).encode(),
+            "cannot be used: configuration values",
+        ),
+        (json.dumps(asdict(CheckAnswer(values={"cvl": {"new_key": 1}}))).encode(), "cvl.new_key: unknown key"),
+        (
+            json.dumps(asdict(CheckAnswer(values={}, version="9.9.9"))).encode(),
             "are those of version 9.9.9 now; start it again",
         ),
     ],
@@ -204,7 +207,7 @@ async def test_a_file_is_checked_by_a_process(tmp_path: Path, monkeypatch: pytes
     monkeypatch.delenv("STATE_DIRECTORY", raising=False)
     path = tmp_path / "a.json"
     path.write_text('{"cvl": {"bulk_soc_threshold": 70}}')
-    request = Request(str(path), Overrides(device="/dev/ttyUSB3"))
+    request = CheckRequest(str(path), Overrides(device="/dev/ttyUSB3"))
     checked = await check_file(request, SystemClock(), timeout_s=250.0)
 
     assert checked.configuration == replace(

@@ -10,7 +10,7 @@ from tinybms_bridge.battery.alarms import AlarmCause, AlarmLevel, AlarmName, Ala
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import ChargeState, Limits
-from tinybms_bridge.battery.plausibility import Problem, Verdict
+from tinybms_bridge.battery.plausibility import PlausibilityVerdict, ReadingProblem
 from tinybms_bridge.battery.snapshot import Identity, Snapshot
 from tinybms_bridge.core.event_log import EventLog
 from tinybms_bridge.link.bus import Bus
@@ -68,7 +68,7 @@ class Journal:
         lines = []
         for what in whats:
             self.rejected += 1
-            verdict = Verdict((Problem(what, 6.5535 + self.rejected, 0.5, 5.0, "V"),))
+            verdict = PlausibilityVerdict((ReadingProblem(what, 6.5535 + self.rejected, 0.5, 5.0, "V"),))
             lines += await self.tell(SampleRejected(self.snapshot, verdict, self.rejected))
         return lines
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybms_bridge.hal.documents import LaterVersionError, Loaded, check_version, load, parse_json
+from tinybms_bridge.hal.documents import LaterVersionError, LoadedDocument, check_version, load, parse_json
 from tinybms_bridge.hal.storage import FileStorage, MemoryStorage, UnusableFileError
 
 MOST = 4096
@@ -104,7 +104,7 @@ def test_a_hostile_predecessor_is_no_obstacle(hostile: Path) -> None:
     assert os.path.lexists(backup.with_name("state.json.bak.unusable-1")) or not backup.exists()
     storage(hostile).write(b'{"version": 1}')
     storage(hostile).write(b'{"version": 1, "a": 2}')
-    assert load(storage(hostile), "the state", parse) == Loaded({"version": 1, "a": 2})
+    assert load(storage(hostile), "the state", parse) == LoadedDocument({"version": 1, "a": 2})
 
 
 def test_writing_over_a_hostile_file_keeps_it(hostile: Path) -> None:
@@ -121,13 +121,13 @@ def test_a_document_that_is_whole_stays(tmp_path: Path) -> None:
     """No file is touched by reading it."""
     path = tmp_path / "state.json"
     path.write_text('{"version": 1}')
-    assert load(storage(path), "the state", parse) == Loaded({"version": 1})
+    assert load(storage(path), "the state", parse) == LoadedDocument({"version": 1})
     assert [each.name for each in tmp_path.iterdir()] == ["state.json"]
 
 
 def test_without_a_document_there_is_no_problem(tmp_path: Path) -> None:
     """The first start."""
-    assert load(storage(tmp_path / "state.json"), "the state", parse) == Loaded(None)
+    assert load(storage(tmp_path / "state.json"), "the state", parse) == LoadedDocument(None)
 
 
 def test_names_run_out_without_an_end(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from tinybms_bridge.link.commands import AskDevice
 from tinybms_bridge.link.device import LinkedDevice
 from tinybms_bridge.link.session import Caller
 from tinybms_bridge.tinybms.frames import (
-    Command,
+    CommandCode,
     ReadModbus,
-    Registers,
+    RegistersReply,
     Reply,
     ShortValue,
     SimpleRequest,
@@ -18,8 +18,8 @@ from tinybms_bridge.tinybms.frames import (
 )
 from tinybms_lab.testing.link_place import Place
 
-STATUS = ShortValue(Command.STATUS, 0x97)
-WORDS = Registers(Command.READ_MODBUS, tuple(range(44)))
+STATUS = ShortValue(CommandCode.STATUS, 0x97)
+WORDS = RegistersReply(CommandCode.READ_MODBUS, tuple(range(44)))
 
 
 async def ask(command: AskDevice, _caller: Caller) -> bytes:
@@ -46,7 +46,7 @@ async def test_reply_is_that_of_the_bms(here: Place) -> None:
     linked = await device(here)
 
     assert await linked.request(ReadModbus(300, 44)) == WORDS
-    assert await linked.request(SimpleRequest(Command.STATUS), attempts=1) == STATUS
+    assert await linked.request(SimpleRequest(CommandCode.STATUS), attempts=1) == STATUS
 
 
 async def test_errors_are_those_of_the_line(here: Place) -> None:

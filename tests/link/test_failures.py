@@ -7,7 +7,7 @@ import pytest
 from tinybms_bridge.errors import BridgeError, ConfigError, ConfigProblem, DeviceRefused, LinkError
 from tinybms_bridge.link.codec import decoder, from_json, to_json
 from tinybms_bridge.link.failures import Failure, FailureKind, error_of, failure_of
-from tinybms_bridge.tinybms.settings import ConfirmationError, Problem, SettingsError, StaleSettingsError
+from tinybms_bridge.tinybms.settings import ConfirmationError, SettingProblem, SettingsError, StaleSettingsError
 
 
 def crossed(error: BaseException) -> Exception:
@@ -25,7 +25,7 @@ def crossed(error: BaseException) -> Exception:
         DeviceRefused(0x10, 0),
         DeviceRefused(0x10, 1),
         ConfigError([ConfigProblem("a.b", 3, "too small"), ConfigProblem("", None, "no object")], source="file"),
-        SettingsError([Problem("x_v", "is too high", 3.7), Problem("", "is doubtful")]),
+        SettingsError([SettingProblem("x_v", "is too high", 3.7), SettingProblem("", "is doubtful")]),
         ConfirmationError(["it restarts", "power is cut"]),
         StaleSettingsError(["over_voltage_cutoff_v"]),
         ValueError("duration_s: must be 1 or more"),

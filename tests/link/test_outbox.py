@@ -8,20 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybms_bridge.link.outbox import Branches, Entry, EventRing, Outbox
+from tinybms_bridge.link.outbox import Branches, EventRing, Outbox, QueuedMessage
 from tinybms_bridge.link.wire import FROM_CORE, BranchChange, EventMessage, EventsLost, Message, MessageReader
 
 ENOUGH = 1_000_000
 
 
-def change(sequence: int, name: str = "a", value: object = 0) -> Entry:
+def change(sequence: int, name: str = "a", value: object = 0) -> QueuedMessage:
     """Return a change of a branch."""
-    return Entry(BranchChange(sequence, name, value))
+    return QueuedMessage(BranchChange(sequence, name, value))
 
 
-def event(sequence: int) -> Entry:
+def event(sequence: int) -> QueuedMessage:
     """Return an event."""
-    return Entry(EventMessage(sequence, "rained", sequence))
+    return QueuedMessage(EventMessage(sequence, "rained", sequence))
 
 
 def messages(data: bytes) -> list[Message]:

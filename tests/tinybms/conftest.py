@@ -12,10 +12,10 @@ from tinybms_bridge.tinybms.frames import (
     Ack,
     ActionRequest,
     BadRequest,
-    Command,
+    CommandCode,
     Nack,
     ReadModbus,
-    Registers,
+    RegistersReply,
     Request,
     RequestFramer,
     ShortValue,
@@ -58,7 +58,7 @@ class ScriptedBms:
                 self.asleep = False
                 continue
             if isinstance(item, BadRequest):
-                self.send(Nack(Command(item.command), item.code).encode()[0])
+                self.send(Nack(CommandCode(item.command), item.code).encode()[0])
                 continue
             self.requests.append(item)
             for packet in self.answer(item):
@@ -78,13 +78,13 @@ class ScriptedBms:
         match request:
             case ReadModbus(address, count):
                 values = tuple(self.registers[n] for n in range(address, address + count))
-                return Registers(Command.READ_MODBUS, values).encode()
+                return RegistersReply(CommandCode.READ_MODBUS, values).encode()
             case WriteModbus(address, values):
                 return WriteDone(address, len(values)).encode()
             case ActionRequest():
-                return Ack(Command.ACTION).encode()
-            case SimpleRequest(command=Command.STATUS):
-                return ShortValue(Command.STATUS, 0x97).encode()
+                return Ack(CommandCode.ACTION).encode()
+            case SimpleRequest(command=CommandCode.STATUS):
+                return ShortValue(CommandCode.STATUS, 0x97).encode()
             case _:
                 raise AssertionError(f"the scripted BMS has no answer to {request}")
 
@@ -135,7 +135,7 @@ async def client(bms: ScriptedBms, quick: ClientSettings) -> AsyncIterator[TinyB
     """A connected client; its first wake-up is done."""
     client = TinyBmsClient(bms.open, LoopClock(), quick)
     await client.connect()
-    await client.request(SimpleRequest(Command.STATUS))
+    await client.request(SimpleRequest(CommandCode.STATUS))
     bms.requests.clear()
     client.statistics = type(client.statistics)()
     yield client

@@ -11,10 +11,10 @@ from tinybms_bridge.tinybms.frames import (
     Ack,
     Action,
     ActionRequest,
-    Command,
+    CommandCode,
     Nack,
     ReadModbus,
-    Registers,
+    RegistersReply,
     SimpleRequest,
     WriteModbus,
 )
@@ -26,9 +26,9 @@ ScriptedBms = Any
 pytestmark = pytest.mark.virtual_time
 
 
-def values(first: int, count: int) -> Registers:
+def values(first: int, count: int) -> RegistersReply:
     """Return what the scripted BMS answers to a read."""
-    return Registers(Command.READ_MODBUS, tuple(range(first + 1000, first + 1000 + count)))
+    return RegistersReply(CommandCode.READ_MODBUS, tuple(range(first + 1000, first + 1000 + count)))
 
 
 class SuspendedClock(LoopClock):
@@ -74,17 +74,17 @@ async def test_a_silent_bms_gives_a_link_error_after_all_attempts(client: TinyBm
 
 async def test_a_refusal_is_raised_at_once(client: TinyBmsClient, bms: ScriptedBms) -> None:
     """NACK means that asking again is of no use."""
-    bms.refuse = Nack(Command.READ_MODBUS, 0)
+    bms.refuse = Nack(CommandCode.READ_MODBUS, 0)
     with pytest.raises(DeviceRefused) as refused:
         await client.request(ReadModbus(400, 2))
-    assert (refused.value.command, refused.value.code) == (Command.READ_MODBUS, 0)
+    assert (refused.value.command, refused.value.code) == (CommandCode.READ_MODBUS, 0)
     assert len(bms.requests) == 1
     assert client.statistics.refused == 1
 
 
 async def test_a_request_that_arrived_corrupted_is_sent_again(client: TinyBmsClient, bms: ScriptedBms) -> None:
     """NACK with code 1 is the BMS saying that the line garbled the request; nothing was carried out."""
-    bms.refuse = Nack(Command.READ_MODBUS, 1)
+    bms.refuse = Nack(CommandCode.READ_MODBUS, 1)
     asyncio.get_running_loop().call_later(0.005, setattr, bms, "refuse", None)
     assert await client.request(ReadModbus(5, 2)) == values(5, 2)
     assert client.statistics.crc_errors >= 1
@@ -92,7 +92,7 @@ async def test_a_request_that_arrived_corrupted_is_sent_again(client: TinyBmsCli
 
 async def test_a_line_that_garbles_every_request_is_a_link_error(client: TinyBmsClient, bms: ScriptedBms) -> None:
     """The BMS refused nothing: whoever goes on without what a device refuses must not go on without this."""
-    bms.refuse = Nack(Command.READ_MODBUS, 1)
+    bms.refuse = Nack(CommandCode.READ_MODBUS, 1)
     with pytest.raises(LinkError, match=r"received something corrupted \(the line is disturbed: check cable"):
         await client.request(ReadModbus(500, 2))
     assert len(bms.requests) == 3
@@ -100,7 +100,7 @@ async def test_a_line_that_garbles_every_request_is_a_link_error(client: TinyBms
 
 async def test_a_write_that_arrived_corrupted_is_refused(client: TinyBmsClient, bms: ScriptedBms) -> None:
     """It was not carried out, which is worth knowing; it is not repeated all the same."""
-    bms.refuse = Nack(Command.WRITE_MODBUS, 1)
+    bms.refuse = Nack(CommandCode.WRITE_MODBUS, 1)
     with pytest.raises(DeviceRefused) as refused:
         await client.request(WriteModbus(315, (3700,)))
     assert refused.value.corrupted
@@ -122,7 +122,7 @@ async def test_a_sleeping_bms_is_woken_by_a_read_not_by_the_write(bms: ScriptedB
     client = TinyBmsClient(bms.open, LoopClock(), replace(quick, wake_after_s=0.0))
     await client.connect()
     bms.asleep = True
-    assert await client.request(ActionRequest(Action.CLEAR_EVENTS)) == Ack(Command.ACTION)
+    assert await client.request(ActionRequest(Action.CLEAR_EVENTS)) == Ack(CommandCode.ACTION)
     assert bms.requests == [ActionRequest(Action.CLEAR_EVENTS)]
     assert (client.statistics.wakeups, client.statistics.errors, client.statistics.timeouts) == (1, 0, 0)
     await client.close()
@@ -198,7 +198,7 @@ async def test_a_reply_from_before_a_suspend_is_not_believed(bms: ScriptedBms, q
     clock = SuspendedClock()
     client = TinyBmsClient(bms.open, clock, replace(quick, attempts=1))
     await client.connect()
-    await client.request(SimpleRequest(Command.STATUS))
+    await client.request(SimpleRequest(CommandCode.STATUS))
 
     def sleep(data: bytes) -> list[tuple[float, bytes]]:
         clock.slept_s = 3600.0
@@ -289,17 +289,17 @@ async def test_whoever_logs_the_traffic_gets_what_the_trace_gets(client: TinyBms
     """Each piece once, in both directions; not any more once the hook is taken away."""
     heard: list[TraceEntry] = []
     client.on_traffic = heard.append
-    await client.request(SimpleRequest(Command.STATUS))
+    await client.request(SimpleRequest(CommandCode.STATUS))
     assert heard == list(client.trace.entries())[-len(heard) :]
     assert {entry.direction for entry in heard} == {"tx", "rx"}
     client.on_traffic, count = None, len(heard)
-    await client.request(SimpleRequest(Command.STATUS))
+    await client.request(SimpleRequest(CommandCode.STATUS))
     assert len(heard) == count
 
 
 async def test_the_trace_keeps_the_last_frames(client: TinyBmsClient) -> None:
     """Diagnosis shows both directions, in order, with times."""
-    await client.request(SimpleRequest(Command.STATUS))
+    await client.request(SimpleRequest(CommandCode.STATUS))
     sent, received = client.trace.entries()[-2:]
     assert (sent.direction, sent.data) == ("tx", bytes.fromhex("AA187F1A"))
     assert received.direction == "rx"

@@ -9,7 +9,7 @@ from tinybms_bridge.battery.bms_events import BmsEvent, DatedEvent
 from tinybms_bridge.battery.snapshot import BmsStatus, Cells, Identity, PackValues, Snapshot
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.tinybms.device_log import DeviceLog
-from tinybms_bridge.tinybms.frames import Command, EventEntry, Events, Reply, Request, SimpleRequest
+from tinybms_bridge.tinybms.frames import CommandCode, EventEntry, EventsReply, Reply, Request, SimpleRequest
 from tinybms_lab.bms.records import EVENT_SLOTS
 from tinybms_lab.testing.fake_clock import FakeClock
 
@@ -27,7 +27,7 @@ class Ring:
     newest: int = 3
     silent: bool = False
     events: list[tuple[int, int]] = field(default_factory=list)
-    asked: list[Command] = field(default_factory=list)
+    asked: list[CommandCode] = field(default_factory=list)
     on_request: Callable[[], object] = tuple
     """Called while a request is under way."""
 
@@ -39,9 +39,9 @@ class Ring:
         self.on_request()
         if self.silent:
             raise LinkError("no answer")
-        newest_only = request.command is Command.EVENTS_NEWEST
+        newest_only = request.command is CommandCode.EVENTS_NEWEST
         kept = self.events[-self.newest :] if newest_only else self.events[-EVENT_SLOTS:]
-        return Events(
+        return EventsReply(
             newest_only, self.now_s, tuple(EventEntry(stamp_s & 0xFFFFFF, number) for stamp_s, number in kept)
         )
 
@@ -224,10 +224,10 @@ async def test_the_newest_are_asked_for_with_their_own_short_command(desk: Desk)
     await desk.log.read_events()
     desk.happens(CHARGER_FOUND)
     await desk.log.read_newest()
-    assert desk.ring.asked == [Command.EVENTS_ALL, Command.EVENTS_NEWEST]
+    assert desk.ring.asked == [CommandCode.EVENTS_ALL, CommandCode.EVENTS_NEWEST]
     desk.happens(DISCHARGED, CHARGER_FOUND, CHARGER_FOUND, CHARGER_FOUND)
     await desk.log.read_newest()
-    assert desk.ring.asked[2:] == [Command.EVENTS_NEWEST, Command.EVENTS_ALL]
+    assert desk.ring.asked[2:] == [CommandCode.EVENTS_NEWEST, CommandCode.EVENTS_ALL]
     assert desk.sees(IDLE) == (DISCHARGED,)
 
 
@@ -294,7 +294,7 @@ async def test_what_was_open_before_a_gap_does_not_stay_open() -> None:
         desk.happens(CHARGER_FOUND)
     assert desk.sees(IDLE) == (DISCHARGED,)
     await desk.log.read_newest()
-    assert desk.ring.asked == [Command.EVENTS_NEWEST, Command.EVENTS_ALL]
+    assert desk.ring.asked == [CommandCode.EVENTS_NEWEST, CommandCode.EVENTS_ALL]
     assert desk.sees(IDLE) == ()
     again = Desk([DatedEvent(BmsEvent(500, DISCHARGED), None), *desk.log.events])
     assert again.sees(IDLE) == ()

@@ -14,7 +14,7 @@ from tinybms_bridge.tinybms.device_statistics import (
     read_identity,
     read_statistics,
 )
-from tinybms_bridge.tinybms.frames import Command, Nack, ReadModbus, Reply, Request, from_u32
+from tinybms_bridge.tinybms.frames import CommandCode, Nack, ReadModbus, Reply, Request, from_u32
 from tinybms_bridge.tinybms.registers import catalogue
 from tinybms_lab.bms import Device, Dump, DumpDevice, real_dump
 from tinybms_lab.bms.responder import answer
@@ -26,7 +26,7 @@ WORD = st.integers(0, 0xFFFF)
 class DeviceLink:
     """A link to a simulated device that refuses what it is told to refuse."""
 
-    def __init__(self, device: Device, *refused: Command) -> None:
+    def __init__(self, device: Device, *refused: CommandCode) -> None:
         self.asked: list[tuple[Request, int | None]] = []
         self.broken = False
         self._device = device
@@ -168,7 +168,7 @@ async def test_the_captured_unit_has_its_temperatures(real: DumpDevice) -> None:
 async def test_statistics_that_are_refused_are_a_refusal(unit: DumpDevice) -> None:
     """There is no other way to them."""
     with pytest.raises(DeviceRefused):
-        await read_statistics(DeviceLink(unit, Command.READ_MODBUS))
+        await read_statistics(DeviceLink(unit, CommandCode.READ_MODBUS))
 
 
 async def test_the_identity_comes_from_the_registers(unit: DumpDevice) -> None:
@@ -182,7 +182,7 @@ async def test_the_identity_comes_from_the_registers(unit: DumpDevice) -> None:
 
 async def test_a_unit_that_refuses_the_registers_is_asked_for_its_version(unit: DumpDevice) -> None:
     """0x1F tells all but profile and serial number."""
-    link = DeviceLink(unit, Command.READ_MODBUS)
+    link = DeviceLink(unit, CommandCode.READ_MODBUS)
     assert await read_identity(link) == Identity(
         hardware_version="2.1", firmware_public=3, firmware_internal=254, bootloader_version=24
     )
@@ -190,14 +190,14 @@ async def test_a_unit_that_refuses_the_registers_is_asked_for_its_version(unit: 
 
 async def test_the_short_version_is_the_next_way(unit: DumpDevice) -> None:
     """0x1E has no bootloader."""
-    link = DeviceLink(unit, Command.READ_MODBUS, Command.VERSION_EXTENDED)
+    link = DeviceLink(unit, CommandCode.READ_MODBUS, CommandCode.VERSION_EXTENDED)
     assert await read_identity(link) == Identity(hardware_version="2.1", firmware_public=3, firmware_internal=254)
     assert len(link.asked) == 3
 
 
 async def test_a_unit_that_tells_nothing_has_an_empty_identity(unit: DumpDevice) -> None:
     """It can still be used: nothing depends on its name."""
-    link = DeviceLink(unit, Command.READ_MODBUS, Command.VERSION_EXTENDED, Command.VERSION)
+    link = DeviceLink(unit, CommandCode.READ_MODBUS, CommandCode.VERSION_EXTENDED, CommandCode.VERSION)
     assert await read_identity(link) == Identity()
 
 

@@ -20,7 +20,7 @@ from tinybms_bridge.tinybms.eventlog import (
     since_last_gap,
 )
 from tinybms_bridge.tinybms.frames import (
-    Command,
+    CommandCode,
     EventEntry,
     Nack,
     ReadModbus,
@@ -29,7 +29,7 @@ from tinybms_bridge.tinybms.frames import (
     SimpleRequest,
 )
 from tinybms_lab.bms import Device, DumpDevice, real_dump
-from tinybms_lab.bms.records import EventRing, newest_first
+from tinybms_lab.bms.records import SimulatedEventRing, newest_first
 from tinybms_lab.bms.responder import answer
 from tinybms_lab.testing.fake_clock import FakeClock
 
@@ -48,7 +48,7 @@ CAPTURED = (
 class DeviceLink:
     """A link to a simulated device that refuses what it is told to refuse."""
 
-    def __init__(self, device: Device, *refused: Command, error: Exception | None = None) -> None:
+    def __init__(self, device: Device, *refused: CommandCode, error: Exception | None = None) -> None:
         self.asked: list[tuple[Request, int | None]] = []
         self._device = device
         self._refused = refused
@@ -90,7 +90,7 @@ async def test_the_whole_log_is_read_with_one_command(real: DumpDevice) -> None:
     link = DeviceLink(real)
     found = await read_events(link)
     assert found == EventLogReading(16_683_981, CAPTURED, complete=True)
-    assert [request for request, _ in link.asked] == [SimpleRequest(Command.EVENTS_ALL)]
+    assert [request for request, _ in link.asked] == [SimpleRequest(CommandCode.EVENTS_ALL)]
 
 
 async def test_the_newest_are_read_with_their_own_command(real: DumpDevice) -> None:
@@ -98,13 +98,13 @@ async def test_the_newest_are_read_with_their_own_command(real: DumpDevice) -> N
     link = DeviceLink(real)
     found = await read_events(link, newest_only=True)
     assert found == EventLogReading(16_683_981, CAPTURED, complete=False)
-    assert [request for request, _ in link.asked] == [SimpleRequest(Command.EVENTS_NEWEST)]
+    assert [request for request, _ in link.asked] == [SimpleRequest(CommandCode.EVENTS_NEWEST)]
 
 
 @pytest.mark.parametrize("newest_only", [False, True])
 async def test_a_bms_that_refuses_is_asked_for_the_registers(real: DumpDevice, newest_only: bool) -> None:
     """Registers 200 to 297 hold the same ring, and the counter is read after them."""
-    link = DeviceLink(real, Command.EVENTS_ALL, Command.EVENTS_NEWEST)
+    link = DeviceLink(real, CommandCode.EVENTS_ALL, CommandCode.EVENTS_NEWEST)
     found = await read_events(link, newest_only=newest_only)
     assert found == EventLogReading(16_683_981, CAPTURED, complete=True)
     assert [request for request, _ in link.asked[1:]] == [ReadModbus(200, 98), ReadModbus(32, 2)]
@@ -112,7 +112,7 @@ async def test_a_bms_that_refuses_is_asked_for_the_registers(real: DumpDevice, n
 
 async def test_the_newest_are_the_last_resort(real: DumpDevice) -> None:
     """Some events are better than none."""
-    link = DeviceLink(real, Command.EVENTS_ALL, Command.READ_MODBUS)
+    link = DeviceLink(real, CommandCode.EVENTS_ALL, CommandCode.READ_MODBUS)
     found = await read_events(link)
     assert found.events == CAPTURED
     assert not found.complete
@@ -120,7 +120,7 @@ async def test_the_newest_are_the_last_resort(real: DumpDevice) -> None:
 
 async def test_a_bms_that_refuses_every_way_is_a_refusal(real: DumpDevice) -> None:
     """The caller has to know that there is no log."""
-    link = DeviceLink(real, Command.EVENTS_ALL, Command.EVENTS_NEWEST, Command.READ_MODBUS)
+    link = DeviceLink(real, CommandCode.EVENTS_ALL, CommandCode.EVENTS_NEWEST, CommandCode.READ_MODBUS)
     with pytest.raises(DeviceRefused):
         await read_events(link)
 
@@ -135,7 +135,7 @@ async def test_a_dead_link_is_not_asked_again(real: DumpDevice) -> None:
 
 async def test_the_number_of_attempts_is_passed_on(real: DumpDevice) -> None:
     """Between two fast polls a slow read gets one attempt, whichever way it takes."""
-    link = DeviceLink(real, Command.EVENTS_ALL)
+    link = DeviceLink(real, CommandCode.EVENTS_ALL)
     await read_events(link, attempts=1)
     assert [attempts for _, attempts in link.asked] == [1, 1, 1]
 
@@ -252,7 +252,7 @@ def test_every_event_is_new_exactly_once(
     start_s: int, steps: list[tuple[list[tuple[int, int]], int, bool]], first_slot: int
 ) -> None:
     """Whatever the ring does, each event comes through once, in order, as long as none is overwritten unread."""
-    ring, now_s = EventRing(first_slot), start_s
+    ring, now_s = SimulatedEventRing(first_slot), start_s
     logged: list[BmsEvent] = []
     known: tuple[DatedEvent, ...] = ()
     told: list[BmsEvent] = []

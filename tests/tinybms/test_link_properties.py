@@ -19,7 +19,7 @@ from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
 from tinybms_bridge.tinybms.client import TinyBmsClient
 from tinybms_bridge.tinybms.frames import (
     Action,
-    Command,
+    CommandCode,
     ReadBlock,
     ReadList,
     ReadModbus,
@@ -164,8 +164,8 @@ READS: tuple[Request, ...] = (
     ReadSettings(SettingsTable.CURRENT, 44),
     *(
         SimpleRequest(command)
-        for command in Command
-        if command >= Command.EVENTS_NEWEST and command is not Command.SETTINGS
+        for command in CommandCode
+        if command >= CommandCode.EVENTS_NEWEST and command is not CommandCode.SETTINGS
     ),
 )
 """Every kind of read."""

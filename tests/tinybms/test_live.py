@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinybms_bridge.battery.snapshot import BmsStatus, Identity, Ratings, Snapshot, Switches
-from tinybms_bridge.tinybms.frames import Command, Framer, ReadBlock, Registers, from_float, from_u32
+from tinybms_bridge.tinybms.frames import CommandCode, Framer, ReadBlock, RegistersReply, from_float, from_u32
 from tinybms_bridge.tinybms.live import (
     IDENTITY_ADDRESS,
     IDENTITY_COUNT,
@@ -53,8 +53,8 @@ def _captured() -> list[int]:
     framer = Framer()
     framer.expect(ReadBlock(0, 57))
     (reply,) = framer.feed(bytes.fromhex("".join(vectors[f"inf_07_0_57_rsp_{n}"]["hex"] for n in (1, 2))))
-    assert isinstance(reply, Registers)
-    assert reply.command is Command.READ_BLOCK
+    assert isinstance(reply, RegistersReply)
+    assert reply.command is CommandCode.READ_BLOCK
     return list(reply.values[:LIVE_COUNT])
 
 

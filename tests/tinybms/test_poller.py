@@ -9,7 +9,7 @@ import pytest
 from tinybms_bridge.battery.snapshot import Identity, Snapshot
 from tinybms_bridge.tinybms.adaptive import AdaptiveSettings
 from tinybms_bridge.tinybms.client import ClientSettings, TinyBmsClient
-from tinybms_bridge.tinybms.frames import Command, Nack, ReadModbus, from_float, from_u32
+from tinybms_bridge.tinybms.frames import CommandCode, Nack, ReadModbus, from_float, from_u32
 from tinybms_bridge.tinybms.poller import LinkState, Poller, PollSettings
 from tinybms_lab.testing.virtual_time import LoopClock
 
@@ -148,7 +148,7 @@ async def test_a_wrong_baud_rate_is_told_from_silence(pack: ScriptedBms, quick: 
 
 async def test_a_refusing_bms_is_reported(pack: ScriptedBms, quick: ClientSettings) -> None:
     """A NACK is shown as what it is, not as a dead line."""
-    pack.refuse = Nack(Command.READ_MODBUS, 0)
+    pack.refuse = Nack(CommandCode.READ_MODBUS, 0)
     async with polling(pack, quick) as (_, seen):
         await until(lambda: bool(seen.links))
     assert "refused command 0x03" in seen.links[0].reason
@@ -247,7 +247,7 @@ async def test_another_unit_on_the_port_brings_its_own_settings(pack: ScriptedBm
 async def test_a_unit_that_refuses_to_say_who_it_is_works(pack: ScriptedBms, quick: ClientSettings) -> None:
     """It is asked once for each connection, and its settings are read anew at each."""
     answer = pack.answer
-    refusal = Nack(Command.READ_MODBUS, 0).encode()
+    refusal = Nack(CommandCode.READ_MODBUS, 0).encode()
     pack.answer = lambda request: refusal if request == ReadModbus(500, 10) else answer(request)
     async with polling(pack, quick) as (poller, seen):
         await until(lambda: len(seen.snapshots) >= 10)

@@ -16,7 +16,7 @@ from tinybms_bridge.app.restart import StartAgain
 from tinybms_bridge.app.state_files import StateFiles
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.saved_units import SavedUnits
-from tinybms_bridge.config.checker import Request
+from tinybms_bridge.config.checker import CheckRequest
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.overrides import Overrides
 from tinybms_bridge.config.paths import state_directory
@@ -90,7 +90,7 @@ class Screen:
 
 async def open_core(path: str | None, overrides: Overrides, *, socket: str = "", services: bool = True) -> CoreStart:
     """Return with what the core begins; the file is checked by a process of its own. Raises ConfigError."""
-    checked = await check_file(Request(path, overrides), SystemClock())
+    checked = await check_file(CheckRequest(path, overrides), SystemClock())
     said = checked.answer
     return CoreStart(
         checked.configuration,
@@ -193,7 +193,7 @@ class _Process:
         self._apply(bridge.config)
 
     async def _check(self) -> Checked:
-        request = Request(str(self._start.path), self._start.overrides, fall_back=False)
+        request = CheckRequest(str(self._start.path), self._start.overrides, fall_back=False)
         return await check_file(request, self._bridge.machine.clock, in_force=self._bridge.config)
 
     @contextmanager

@@ -17,7 +17,7 @@ from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.snapshot import BmsStatus, Ratings, Snapshot
 from tinybms_bridge.words import Message, message
 
-__all__ = ["AlarmMemory", "AlarmSettings", "Rule", "evaluate", "rules_for"]
+__all__ = ["AlarmMemory", "AlarmRule", "AlarmSettings", "evaluate", "rules_for"]
 
 _COLD_FAULT_C = -40.0
 """Below this the BMS switches everything off; fixed in its firmware (tinybms-protocol.md, 5.1)."""
@@ -44,7 +44,7 @@ RuleKey: TypeAlias = tuple[AlarmName, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class AlarmRule:
     """One comparison. ``high`` rules fire at or above a threshold, the others at or below."""
 
     name: AlarmName
@@ -117,7 +117,7 @@ def evaluate(
 def _causes(
     memory: AlarmMemory,
     levels: Mapping[AlarmName, AlarmLevel],
-    rules: Iterable[Rule],
+    rules: Iterable[AlarmRule],
     measured: Mapping[RuleKey, AlarmLevel],
     snapshot: Snapshot,
     *,
@@ -156,7 +156,7 @@ _UNITS: Mapping[AlarmName, str] = MappingProxyType(
 """Units of what the rules measure."""
 
 
-def _measured_cause(rule: Rule, level: AlarmLevel, snapshot: Snapshot) -> AlarmCause:
+def _measured_cause(rule: AlarmRule, level: AlarmLevel, snapshot: Snapshot) -> AlarmCause:
     """Return value and threshold of a rule; those of a warning for an alarm that has none."""
     assert rule.value is not None
     threshold = rule.warning if level is AlarmLevel.WARNING and rule.warning is not None else rule.alarm
@@ -164,7 +164,7 @@ def _measured_cause(rule: Rule, level: AlarmLevel, snapshot: Snapshot) -> AlarmC
     return AlarmCause(told, rule.value, threshold, _UNITS[rule.name])
 
 
-def _measured_message(rule: Rule, value: float, threshold: float, snapshot: Snapshot) -> Message:
+def _measured_message(rule: AlarmRule, value: float, threshold: float, snapshot: Snapshot) -> Message:
     """Return what a rule measures, for example ``cell 3 at 3.762 V, threshold 3.750 V``."""
     cells, sensors = snapshot.cells, snapshot.temperatures
     match rule.name:
@@ -205,7 +205,7 @@ def _reported_cause(name: AlarmName, level: AlarmLevel, snapshot: Snapshot, loos
 
 
 def _measured(
-    memory: AlarmMemory, rules: Iterable[Rule], delay_s: float, now_s: float
+    memory: AlarmMemory, rules: Iterable[AlarmRule], delay_s: float, now_s: float
 ) -> tuple[dict[RuleKey, AlarmLevel], dict[tuple[RuleKey, AlarmLevel], float]]:
     """Return the level of each rule that has a value, and the changes that wait for their delay."""
     levels: dict[RuleKey, AlarmLevel] = {}
@@ -248,7 +248,7 @@ def _internal(snapshot: Snapshot, freshness: Freshness, loose_wire: bool) -> Ala
     return AlarmLevel.WARNING if freshness in (Freshness.HOLD, Freshness.SILENT) else AlarmLevel.OK
 
 
-def rules_for(snapshot: Snapshot, ratings: Ratings, settings: AlarmSettings) -> tuple[Rule, ...]:
+def rules_for(snapshot: Snapshot, ratings: Ratings, settings: AlarmSettings) -> tuple[AlarmRule, ...]:
     """Return every rule with its present value and thresholds."""
     return (
         *_voltage_rules(snapshot, ratings, settings),
@@ -258,30 +258,32 @@ def rules_for(snapshot: Snapshot, ratings: Ratings, settings: AlarmSettings) -> 
     )
 
 
-def _voltage_rules(snapshot: Snapshot, ratings: Ratings, settings: AlarmSettings) -> Iterator[Rule]:
+def _voltage_rules(snapshot: Snapshot, ratings: Ratings, settings: AlarmSettings) -> Iterator[AlarmRule]:
     """Yield the rules of the cells, and those of the pack that are configured: these say nothing of a single cell."""
     cells, pack_v = snapshot.cells, snapshot.pack.voltage_v
     over_v, under_v = ratings.over_voltage_cell_v, ratings.under_voltage_cell_v
     midway_v = (ratings.fully_charged_cell_v + over_v) / 2.0
     empty_v = ratings.fully_discharged_cell_v
-    yield Rule(AlarmName.HIGH_VOLTAGE, cells.max_v, midway_v, over_v, hysteresis=0.02)
-    yield Rule(AlarmName.LOW_VOLTAGE, cells.min_v, empty_v, under_v, hysteresis=0.05, high=False)
+    yield AlarmRule(AlarmName.HIGH_VOLTAGE, cells.max_v, midway_v, over_v, hysteresis=0.02)
+    yield AlarmRule(AlarmName.LOW_VOLTAGE, cells.min_v, empty_v, under_v, hysteresis=0.05, high=False)
     if settings.overvoltage_v is not None:
-        yield Rule(AlarmName.HIGH_VOLTAGE, pack_v, None, settings.overvoltage_v + 0.01, hysteresis=0.2, of="pack")
+        yield AlarmRule(AlarmName.HIGH_VOLTAGE, pack_v, None, settings.overvoltage_v + 0.01, hysteresis=0.2, of="pack")
     if settings.undervoltage_v is not None:
-        yield Rule(AlarmName.LOW_VOLTAGE, pack_v, None, settings.undervoltage_v, 0.5, high=False, of="pack")
+        yield AlarmRule(AlarmName.LOW_VOLTAGE, pack_v, None, settings.undervoltage_v, 0.5, high=False, of="pack")
 
 
-def _temperature_rules(snapshot: Snapshot, ratings: Ratings, settings: AlarmSettings) -> tuple[Rule, Rule, Rule]:
+def _temperature_rules(
+    snapshot: Snapshot, ratings: Ratings, settings: AlarmSettings
+) -> tuple[AlarmRule, AlarmRule, AlarmRule]:
     hottest_c, coldest_c = snapshot.temperatures.hottest_c, snapshot.temperatures.coldest_c
     hot_c = ratings.over_heat_c if settings.overtemp_c is None else settings.overtemp_c
     cold_c = ratings.low_temperature_charge_c if settings.low_temp_charge_c is None else settings.low_temp_charge_c
     charging = snapshot.pack.current_a > settings.charging_above_a
     return (
-        Rule(AlarmName.HIGH_TEMPERATURE, hottest_c, hot_c - 5.0, hot_c, hysteresis=2.0),
-        Rule(AlarmName.LOW_TEMPERATURE, coldest_c, _COLD_FAULT_C + 5.0, _COLD_FAULT_C, 2.0, high=False),
+        AlarmRule(AlarmName.HIGH_TEMPERATURE, hottest_c, hot_c - 5.0, hot_c, hysteresis=2.0),
+        AlarmRule(AlarmName.LOW_TEMPERATURE, coldest_c, _COLD_FAULT_C + 5.0, _COLD_FAULT_C, 2.0, high=False),
         # Cold alone only means that charging has to wait; charging while cold is what harms the cells.
-        Rule(
+        AlarmRule(
             AlarmName.LOW_TEMPERATURE_CHARGE,
             coldest_c,
             cold_c,
@@ -292,17 +294,17 @@ def _temperature_rules(snapshot: Snapshot, ratings: Ratings, settings: AlarmSett
     )
 
 
-def _current_rules(snapshot: Snapshot, ratings: Ratings) -> tuple[Rule, Rule]:
+def _current_rules(snapshot: Snapshot, ratings: Ratings) -> tuple[AlarmRule, AlarmRule]:
     current_a = snapshot.pack.current_a
     charge_a, discharge_a = ratings.charge_over_current_a, ratings.discharge_over_current_a
     # The limits offer 0.9 of the cutoff: a warning must clear there, so its hysteresis ends above that.
     return (
-        Rule(AlarmName.HIGH_CHARGE_CURRENT, current_a, 0.95 * charge_a, charge_a, 0.03 * charge_a),
-        Rule(AlarmName.HIGH_DISCHARGE_CURRENT, -current_a, 0.95 * discharge_a, discharge_a, 0.03 * discharge_a),
+        AlarmRule(AlarmName.HIGH_CHARGE_CURRENT, current_a, 0.95 * charge_a, charge_a, 0.03 * charge_a),
+        AlarmRule(AlarmName.HIGH_DISCHARGE_CURRENT, -current_a, 0.95 * discharge_a, discharge_a, 0.03 * discharge_a),
     )
 
 
-def _imbalance_rule(snapshot: Snapshot, ratings: Ratings, settings: AlarmSettings) -> Rule:
+def _imbalance_rule(snapshot: Snapshot, ratings: Ratings, settings: AlarmSettings) -> AlarmRule:
     """Twice the disbalance the BMS allows, but at least 100 mV: cells part widely near full without harm."""
     warn_mv, alarm_mv = settings.imbalance_warn_mv, settings.imbalance_alarm_mv
     if warn_mv is None:
@@ -312,4 +314,4 @@ def _imbalance_rule(snapshot: Snapshot, ratings: Ratings, settings: AlarmSetting
     if alarm_mv is None:
         alarm_mv = 2.0 * warn_mv
     delta_mv = snapshot.cells.delta_mv
-    return Rule(AlarmName.CELL_IMBALANCE, delta_mv, warn_mv, max(alarm_mv, warn_mv), hysteresis=0.2 * warn_mv)
+    return AlarmRule(AlarmName.CELL_IMBALANCE, delta_mv, warn_mv, max(alarm_mv, warn_mv), hysteresis=0.2 * warn_mv)

@@ -10,7 +10,15 @@ from dataclasses import dataclass, field
 from tinybms_bridge.battery.snapshot import Snapshot
 from tinybms_bridge.words import Message, message
 
-__all__ = ["BELIEVABLE", "PlausibilityMemory", "PlausibilitySettings", "Problem", "Verdict", "absurd_fields", "judge"]
+__all__ = [
+    "BELIEVABLE",
+    "PlausibilityMemory",
+    "PlausibilitySettings",
+    "PlausibilityVerdict",
+    "ReadingProblem",
+    "absurd_fields",
+    "judge",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +41,7 @@ BELIEVABLE = PlausibilitySettings()
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ReadingProblem:
     """One thing that cannot be true."""
 
     what: str
@@ -53,12 +61,12 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class PlausibilityVerdict:
     """The judgement of one sample."""
 
-    problems: tuple[Problem, ...] = field(default=())
+    problems: tuple[ReadingProblem, ...] = field(default=())
     """Why it may not be used."""
-    ignored: tuple[Problem, ...] = field(default=())
+    ignored: tuple[ReadingProblem, ...] = field(default=())
     """Fields of it that are not used."""
 
     @property
@@ -91,19 +99,19 @@ class PlausibilityMemory:
 
 def judge(
     memory: PlausibilityMemory, snapshot: Snapshot, settings: PlausibilitySettings
-) -> tuple[Verdict, PlausibilityMemory]:
+) -> tuple[PlausibilityVerdict, PlausibilityMemory]:
     """Return the verdict on a sample and the memory for the next one."""
     problems, ignored = [*_cell_problems(snapshot, settings)], absurd_fields(snapshot, settings)
     current_a, most_a = snapshot.pack.current_a, settings.current_max_a
     if not -most_a <= current_a <= most_a:
-        problems.append(Problem("pack current", current_a, -most_a, most_a, "A"))
+        problems.append(ReadingProblem("pack current", current_a, -most_a, most_a, "A"))
     if all(problem.what != "pack voltage" for problem in ignored):
         problems += _contradiction(snapshot, settings)
     accepted = memory.accepted if problems else snapshot
-    return Verdict(tuple(problems), ignored), PlausibilityMemory(accepted, snapshot.taken_at_s)
+    return PlausibilityVerdict(tuple(problems), ignored), PlausibilityMemory(accepted, snapshot.taken_at_s)
 
 
-def absurd_fields(snapshot: Snapshot, settings: PlausibilitySettings) -> tuple[Problem, ...]:
+def absurd_fields(snapshot: Snapshot, settings: PlausibilitySettings) -> tuple[ReadingProblem, ...]:
     """Return the fields of a sample that cannot be true, and without which limits can be decided all the same."""
     pack, old = snapshot.pack, snapshot.temperatures
     count, low_c, high_c = snapshot.cells.count, settings.temperature_min_c, settings.temperature_max_c
@@ -124,30 +132,30 @@ def absurd_fields(snapshot: Snapshot, settings: PlausibilitySettings) -> tuple[P
     )
     return tuple(
         [
-            Problem(what, value, low, high, unit)
+            ReadingProblem(what, value, low, high, unit)
             for what, value, low, high, unit in checks
             if value is not None and not low <= value <= high
         ]
     )
 
 
-def _contradiction(snapshot: Snapshot, settings: PlausibilitySettings) -> list[Problem]:
+def _contradiction(snapshot: Snapshot, settings: PlausibilitySettings) -> list[ReadingProblem]:
     """Find cells whose sum is not the voltage of the pack: one of them is not what it reads, and nobody knows which."""
     pack_v, total_v = snapshot.pack.voltage_v, sum(snapshot.cells.voltages_v)
     room_v = max(settings.sum_tolerance_v, settings.sum_tolerance_fraction * total_v)
     if total_v - room_v <= pack_v <= total_v + room_v:
         return []
-    return [Problem("pack voltage", pack_v, total_v - room_v, total_v + room_v, "V")]
+    return [ReadingProblem("pack voltage", pack_v, total_v - room_v, total_v + room_v, "V")]
 
 
-def _cell_problems(snapshot: Snapshot, settings: PlausibilitySettings) -> list[Problem]:
+def _cell_problems(snapshot: Snapshot, settings: PlausibilitySettings) -> list[ReadingProblem]:
     cells = snapshot.cells
     expected = snapshot.ratings.series_cells if snapshot.ratings else cells.count
     low, high = (expected, expected) if 4 <= expected <= 16 else (4, 16)
     if not low <= cells.count <= high:
-        return [Problem("number of cells", cells.count, low, high)]
+        return [ReadingProblem("number of cells", cells.count, low, high)]
     return [
-        Problem(f"cell {number}", voltage_v, settings.cell_min_v, settings.cell_max_v, "V")
+        ReadingProblem(f"cell {number}", voltage_v, settings.cell_min_v, settings.cell_max_v, "V")
         for number, voltage_v in enumerate(cells.voltages_v, start=1)
         if not settings.cell_min_v <= voltage_v <= settings.cell_max_v
     ]

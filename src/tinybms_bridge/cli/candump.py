@@ -11,9 +11,9 @@ from tinybms_bridge.victron.can.frame_table import FRAME_FORMATS
 
 __all__ = [
     "LARGEST_ID",
+    "CaptureRemark",
     "NotCandumpError",
     "Recorded",
-    "Remark",
     "as_record",
     "as_text",
     "expect_whole",
@@ -55,14 +55,14 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
-class Remark:
+class CaptureRemark:
     """What a recording says beside its data frames: an error of the bus, or frames that were lost."""
 
     text: str
     time_s: float | None = None
 
 
-def parse_line(line: str) -> Recorded | Remark | None:
+def parse_line(line: str) -> Recorded | CaptureRemark | None:
     """Return the frame or the remark of a line of candump; None for an empty line or a comment.
 
     Every form of candump is read: times as ``-t a``, ``d``, ``z`` or ``A``, bytes with ``-i`` and ``-S``, ``-x``,
@@ -76,17 +76,17 @@ def parse_line(line: str) -> Recorded | Remark | None:
         raise ValueError("a remote frame; it carries no data")
     dropped = _DROPPED.match(line)
     if dropped is not None:
-        return Remark(f"candump lost {dropped[1]} frames of {dropped[2]}, {dropped[3]} in all")
+        return CaptureRemark(f"candump lost {dropped[1]} frames of {dropped[2]}, {dropped[3]} in all")
     match = _COMPACT.match(line) or _COLUMNS.match(line)
     if match is None:
         raise NotCandumpError(f"not a line of candump: {line.strip()[:60]!r}")
     return _content(match)
 
 
-def _content(match: re.Match[str]) -> Recorded | Remark:
+def _content(match: re.Match[str]) -> Recorded | CaptureRemark:
     identifier, data, time_s = int(match["id"], 16), _bytes_of(match), _time_s(match)
     if len(match["id"]) == 8 and is_error_id(identifier):
-        return Remark(f"bus error: {describe_error(identifier, data)}", time_s)
+        return CaptureRemark(f"bus error: {describe_error(identifier, data)}", time_s)
     if len(match["id"]) == 8 or identifier > LARGEST_ID:
         raise ValueError(f"id {match['id']} has more than 11 bits; the protocol has none")
     return Recorded(CanFrame(identifier, data), time_s)
@@ -147,12 +147,12 @@ def as_record(recorded: Recorded, decoded: DecodedFrame) -> dict[str, object]:
     }
 
 
-def remark_as_record(remark: Remark) -> dict[str, object]:
+def remark_as_record(remark: CaptureRemark) -> dict[str, object]:
     """Return a remark as a JSON object."""
     return ({} if remark.time_s is None else {"time": remark.time_s}) | {"remark": remark.text}
 
 
-def remark_as_text(remark: Remark) -> str:
+def remark_as_text(remark: CaptureRemark) -> str:
     """Return a remark as one line, aligned with frames."""
     return f"{_moment(remark.time_s)}----   {remark.text}"
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.exposure import exposure
-from tinybms_bridge.config.loader import Loaded, load
+from tinybms_bridge.config.loader import LoadedConfig, load
 from tinybms_bridge.config.paths import default_path
 from tinybms_bridge.errors import ConfigError, ConfigProblem
 
 __all__ = ["read_configuration"]
 
 
-def read_configuration(path: str | None) -> Loaded:
+def read_configuration(path: str | None) -> LoadedConfig:
     """Return the configuration in ``path``, or in the usual place, and notices on it; defaults if there is no file.
 
     Blocks. Raises ConfigError for a file that cannot be used or that was named and does not exist.
@@ -23,7 +23,7 @@ def read_configuration(path: str | None) -> Loaded:
     except FileNotFoundError:
         if path:
             raise ConfigError([ConfigProblem("", None, "the file does not exist")], source=path) from None
-        return Loaded(Configuration(), {}, ())
+        return LoadedConfig(Configuration(), {}, ())
     except OSError as error:
         raise ConfigError([ConfigProblem("", None, f"cannot be read: {error.strerror}")], source=str(file)) from error
     loaded = load(data, str(file))

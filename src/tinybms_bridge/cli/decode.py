@@ -13,7 +13,7 @@ from tinybms_bridge.cli.common import fail, run_until_signal
 from tinybms_bridge.errors import BridgeError, LinkError
 
 if TYPE_CHECKING:
-    from tinybms_bridge.cli.candump import Recorded, Remark
+    from tinybms_bridge.cli.candump import CaptureRemark, Recorded
     from tinybms_bridge.hal.can import CanFrame, CanSettings
 
 __all__ = ["decode_command"]
@@ -70,7 +70,7 @@ def decode_command(
 
 def _decode_stream(stream: IO[bytes], *, as_json: bool) -> int:
     """Print each frame of a recording as it comes; return how many could be decoded."""
-    from tinybms_bridge.cli.candump import Remark
+    from tinybms_bridge.cli.candump import CaptureRemark
     from tinybms_bridge.cli.recordings import read_recording
 
     decoded, name = 0, _name(stream)
@@ -78,7 +78,7 @@ def _decode_stream(stream: IO[bytes], *, as_json: bool) -> int:
         for entry in read_recording(stream):
             place = name if entry.line is None else f"{name}:{entry.line}"
             try:
-                if isinstance(entry.found, Remark):
+                if isinstance(entry.found, CaptureRemark):
                     _print_remark(entry.found, as_json=as_json)
                 else:
                     _print(_frame_of(entry.found), as_json=as_json)
@@ -103,7 +103,7 @@ def _name(stream: IO[bytes]) -> str:
     return name if isinstance(name, str) else "<stdin>"
 
 
-def _print_remark(remark: "Remark", *, as_json: bool) -> None:
+def _print_remark(remark: "CaptureRemark", *, as_json: bool) -> None:
     from tinybms_bridge.cli.candump import remark_as_record, remark_as_text
 
     text = json.dumps(remark_as_record(remark), separators=(",", ":")) if as_json else remark_as_text(remark)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from tinybms_bridge.errors import LinkError
 
-__all__ = ["DEFAULT_WEB_PORT", "Places", "claim_places"]
+__all__ = ["DEFAULT_WEB_PORT", "DemoPlaces", "claim_places"]
 
 DEFAULT_WEB_PORT = 8080
 _LISTEN_ADDRESS = "127.0.0.1"
@@ -24,7 +24,7 @@ _PORTS_TRIED = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class DemoPlaces:
     """What one demonstration has for itself."""
 
     can_channel: str
@@ -39,7 +39,7 @@ def claim_places(
     web_port: int | None = None,
     first_port: int = DEFAULT_WEB_PORT,
     names: str = _NAMES,
-) -> Iterator[Places]:
+) -> Iterator[DemoPlaces]:
     """Keep a CAN channel and a web port for this process until the block ends.
 
     Args:
@@ -57,7 +57,7 @@ def claim_places(
             can_channel = _claim_channel(claims, names)
         if web_port is None:
             web_port = _claim_port(claims, names, first_port)
-        yield Places(can_channel, web_port)
+        yield DemoPlaces(can_channel, web_port)
 
 
 def _claim_channel(claims: contextlib.ExitStack, names: str) -> str:

@@ -79,10 +79,10 @@ async def _read(device: str) -> _Log:
     from tinybms_bridge.cli.device import connected
     from tinybms_bridge.hal.clock import SystemClock
     from tinybms_bridge.tinybms.eventlog import merge, read_events
-    from tinybms_bridge.tinybms.frames import Command, ShortValue, SimpleRequest
+    from tinybms_bridge.tinybms.frames import CommandCode, ShortValue, SimpleRequest
 
     async with connected(device) as client:
-        reply = await client.request(SimpleRequest(Command.STATUS))
+        reply = await client.request(SimpleRequest(CommandCode.STATUS))
         assert isinstance(reply, ShortValue)
         reading = await read_events(client)
     status = BmsStatus.from_raw(reply.value)

@@ -13,7 +13,7 @@ from datetime import datetime
 from rich.console import Console, Group
 from rich.text import Text
 
-from tinybms_bridge.cli.live_pages import PAGES, LogLine, Scene, page_lines
+from tinybms_bridge.cli.live_pages import PAGES, Scene, ShownLine, page_lines
 from tinybms_bridge.cli.live_words import Flow, clean, duration
 from tinybms_bridge.cli.terminal import Terminal
 from tinybms_bridge.core.bridge import Bridge
@@ -34,7 +34,7 @@ class LastLines(logging.Handler):
 
     def __init__(self, count: int = 200) -> None:
         super().__init__()
-        self._lines: deque[LogLine] = deque(maxlen=count)
+        self._lines: deque[ShownLine] = deque(maxlen=count)
 
     def emit(self, record: logging.LogRecord) -> None:
         """See ``logging.Handler.emit``."""
@@ -44,9 +44,9 @@ class LastLines(logging.Handler):
             self.handleError(record)
             return
         time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
-        self._lines.append(LogLine(time, text, _STYLES.get(record.levelno, "default")))
+        self._lines.append(ShownLine(time, text, _STYLES.get(record.levelno, "default")))
 
-    def lines(self) -> list[LogLine]:
+    def lines(self) -> list[ShownLine]:
         """Return the kept lines, oldest first."""
         return list(self._lines)
 

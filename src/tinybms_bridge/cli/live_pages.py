@@ -29,7 +29,7 @@ from tinybms_bridge.cli.live_words import (
 from tinybms_bridge.core.bridge import Bridge
 from tinybms_bridge.link.state import EnergyToday, ServicesState
 
-__all__ = ["PAGES", "LogLine", "Scene", "page_lines"]
+__all__ = ["PAGES", "Scene", "ShownLine", "page_lines"]
 
 PAGES = ("overview", "cells", "counters", "log")
 
@@ -49,7 +49,7 @@ room; empty lines."""
 
 
 @dataclass(frozen=True, slots=True)
-class LogLine:
+class ShownLine:
     """One line of the log."""
 
     time: str
@@ -66,7 +66,7 @@ class Scene:
     flow: Flow
     services: ServicesState
     """Energy since midnight in words."""
-    log: Sequence[LogLine]
+    log: Sequence[ShownLine]
     """Oldest first."""
     extra: Text | None = None
 

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from typing import IO, Any, BinaryIO, cast
 
 from tinybms_bridge.cli.can_errors import describe_error, is_error_id
-from tinybms_bridge.cli.candump import LARGEST_ID, NotCandumpError, Recorded, Remark, parse_line
+from tinybms_bridge.cli.candump import LARGEST_ID, CaptureRemark, NotCandumpError, Recorded, parse_line
 from tinybms_bridge.hal.can import CanFrame
 from tinybms_bridge.victron.can.frame_table import FRAME_FORMATS
 
-__all__ = ["Entry", "read_recording"]
+__all__ = ["RecordedFrame", "read_recording"]
 
 _GZIP, _BLF = b"\x1f\x8b", b"LOGG"
 _SNIFFED_BYTES = 4096
@@ -35,16 +35,16 @@ _UNIX_TIME = re.compile(r"(?<![\d.])(\d{9,10}\.\d+)(?![\d.])")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class RecordedFrame:
     """What one place of a recording says."""
 
     line: int | None
     """Number of the line, from 1; None in a file without lines."""
-    found: Recorded | Remark | ValueError
+    found: Recorded | CaptureRemark | ValueError
     """A frame; something that is no frame but worth telling; or why the line cannot be read."""
 
 
-def read_recording(stream: IO[bytes]) -> Iterator[Entry]:
+def read_recording(stream: IO[bytes]) -> Iterator[RecordedFrame]:
     """Yield what a recording holds, as it comes; lines that say nothing are passed over.
 
     Raises OSError, EOFError or zlib.error for a packed file that is damaged or ends too soon, ValueError for a binary
@@ -77,7 +77,7 @@ def _encoding(head: bytes) -> str:
     return "utf-8-sig"
 
 
-def _text(text: IO[str]) -> Iterator[Entry]:
+def _text(text: IO[str]) -> Iterator[RecordedFrame]:
     first = next(iter(text), "")
     lines = _Lines(first, text)
     if first.startswith(_SAVVYCAN):
@@ -141,7 +141,7 @@ class _Lines(io.TextIOBase):
         self.number -= len(self._kept)
 
 
-def _by_python_can(lines: _Lines, reader: Callable[[Any], Iterable[Any]]) -> Iterator[Entry]:
+def _by_python_can(lines: _Lines, reader: Callable[[Any], Iterable[Any]]) -> Iterator[RecordedFrame]:
     """Read with python-can; a line that its reader stumbles over is told, and the rest is read."""
     reached = 0
     while reached < lines.number or not reached:
@@ -149,29 +149,31 @@ def _by_python_can(lines: _Lines, reader: Callable[[Any], Iterable[Any]]) -> Ite
         try:
             for message in reader(lines):
                 lines.end_head()
-                yield Entry(lines.number, _message(message))
+                yield RecordedFrame(lines.number, _message(message))
         except (ValueError, LookupError, TypeError, NotImplementedError) as error:
-            yield Entry(lines.number, ValueError(f"{lines.latest.strip()[:60]!r}: {error}"))
+            yield RecordedFrame(lines.number, ValueError(f"{lines.latest.strip()[:60]!r}: {error}"))
             lines.begin_anew()
         else:
             return
 
 
-def _binary(stream: IO[bytes]) -> Iterator[Entry]:
+def _binary(stream: IO[bytes]) -> Iterator[RecordedFrame]:
     from can.io import BLFReader
     from can.io.blf import BLFParseError
 
     try:
         for message in BLFReader(cast("BinaryIO", stream)):
-            yield Entry(None, _message(message))
+            yield RecordedFrame(None, _message(message))
     except (BLFParseError, struct.error, zlib.error, LookupError, OverflowError) as error:
         raise ValueError(f"the file is damaged: {error}") from error
 
 
-def _message(message: Any) -> Recorded | Remark | ValueError:  # noqa: ANN401 -- python-can's Message
+def _message(message: Any) -> Recorded | CaptureRemark | ValueError:  # noqa: ANN401 -- python-can's Message
     """Return what a message of python-can says."""
     if message.is_error_frame:
-        return Remark(f"bus error: {describe_error(message.arbitration_id, bytes(message.data))}", message.timestamp)
+        return CaptureRemark(
+            f"bus error: {describe_error(message.arbitration_id, bytes(message.data))}", message.timestamp
+        )
     kinds = (
         (message.is_fd, "a CAN FD frame; the protocol has classic ones only"),
         (message.is_remote_frame, "a remote frame; it carries no data"),
@@ -183,7 +185,7 @@ def _message(message: Any) -> Recorded | Remark | ValueError:  # noqa: ANN401 --
     return Recorded(CanFrame(message.arbitration_id, bytes(message.data)), message.timestamp)
 
 
-def _savvycan(lines: _Lines) -> Iterator[Entry]:
+def _savvycan(lines: _Lines) -> Iterator[RecordedFrame]:
     """Yield the rows of SavvyCAN's CSV: time in microseconds, id and bytes in hex."""
     rows = csv.reader(lines)
     names = [name.strip() for name in next(rows)]
@@ -191,27 +193,29 @@ def _savvycan(lines: _Lines) -> Iterator[Entry]:
         if not any(row):
             continue
         try:
-            yield Entry(lines.number, _savvycan_row(dict(zip(names, row, strict=False))))
+            yield RecordedFrame(lines.number, _savvycan_row(dict(zip(names, row, strict=False))))
         except (KeyError, ValueError) as error:
-            yield Entry(lines.number, ValueError(f"not a row of SavvyCAN: {lines.latest.strip()[:60]!r} ({error})"))
+            yield RecordedFrame(
+                lines.number, ValueError(f"not a row of SavvyCAN: {lines.latest.strip()[:60]!r} ({error})")
+            )
 
 
-def _savvycan_row(row: dict[str, str]) -> Recorded | Remark:
+def _savvycan_row(row: dict[str, str]) -> Recorded | CaptureRemark:
     identifier, length = int(row["ID"], 16), int(row["LEN"])
     data = bytes(int(row[f"D{number}"], 16) for number in range(1, length + 1))
     time_s = int(row["Time Stamp"]) / 1e6
     if is_error_id(identifier):
-        return Remark(f"bus error: {describe_error(identifier, data)}", time_s)
+        return CaptureRemark(f"bus error: {describe_error(identifier, data)}", time_s)
     if identifier > LARGEST_ID or row["Extended"].strip().lower() == "true":
         raise ValueError(f"id {identifier:X} has more than 11 bits; the protocol has none")
     return Recorded(CanFrame(identifier, data), time_s)
 
 
-def _by_line(lines: _Lines) -> Iterator[Entry]:
+def _by_line(lines: _Lines) -> Iterator[RecordedFrame]:
     for line in lines:
         if line.startswith(_BUSMASTER_HEAD):
             continue
-        found: Recorded | Remark | ValueError | None
+        found: Recorded | CaptureRemark | ValueError | None
         try:
             found = parse_line(line)
         except NotCandumpError as error:
@@ -219,7 +223,7 @@ def _by_line(lines: _Lines) -> Iterator[Entry]:
         except ValueError as error:
             found = error
         if found is not None:
-            yield Entry(lines.number, found)
+            yield RecordedFrame(lines.number, found)
 
 
 def _anywhere(line: str) -> Recorded | None:

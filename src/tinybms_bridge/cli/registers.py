@@ -57,7 +57,7 @@ def registers_command(live: bool, device: str, group: str | None, as_json: bool)
 async def _read_blocks(device: str, groups: Iterable[str]) -> dict[int, int]:
     """Return the words of each block that the BMS knows. Raises DeviceRefused when it refuses all, LinkError."""
     from tinybms_bridge.cli.device import connected
-    from tinybms_bridge.tinybms.frames import ReadModbus, Registers
+    from tinybms_bridge.tinybms.frames import ReadModbus, RegistersReply
 
     words: dict[int, int] = {}
     refused: DeviceRefused | None = None
@@ -70,7 +70,7 @@ async def _read_blocks(device: str, groups: Iterable[str]) -> dict[int, int]:
                 refused = refusal
                 click.echo(f"registers {address} to {address + count - 1}: {refusal}", err=True)
                 continue
-            assert isinstance(reply, Registers)
+            assert isinstance(reply, RegistersReply)
             words.update(enumerate(reply.values, start=address))
     if refused is not None and not words:
         raise refused

@@ -96,12 +96,12 @@ def _confirm(target: _Target) -> None:
 
 async def _reset(target: _Target, device: str) -> str:
     from tinybms_bridge.cli.device import connected
-    from tinybms_bridge.tinybms.frames import Action, Command, SimpleRequest
+    from tinybms_bridge.tinybms.frames import Action, CommandCode, SimpleRequest
 
     action = Action(target.action)
     async with connected(device) as client:
         # Proves the link and wakes the BMS: what must not be repeated shall not be lost on a sleeping one.
-        await client.request(SimpleRequest(Command.STATUS))
+        await client.request(SimpleRequest(CommandCode.STATUS))
         await _act(client, action)
         if action is Action.CLEAR_EVENTS:
             return await _events_left(client)
@@ -137,7 +137,7 @@ async def _statistics_cleared(client: "TinyBmsClient") -> str:
 async def _back_again(client: "TinyBmsClient") -> str:
     """Wait for the BMS to answer again. Raises LinkError if it does not."""
     from tinybms_bridge.hal.clock import SystemClock
-    from tinybms_bridge.tinybms.frames import Command, SimpleRequest
+    from tinybms_bridge.tinybms.frames import CommandCode, SimpleRequest
 
     clock = SystemClock()
     started_s = clock.monotonic()
@@ -145,7 +145,7 @@ async def _back_again(client: "TinyBmsClient") -> str:
         await clock.sleep(_RETURN_INTERVAL_S)
         try:
             await client.connect()
-            await client.request(SimpleRequest(Command.STATUS), attempts=1)
+            await client.request(SimpleRequest(CommandCode.STATUS), attempts=1)
         except LinkError:
             continue
         return f"the BMS has restarted and answers again after {clock.monotonic() - started_s:.1f} s"

@@ -14,7 +14,7 @@ from tinybms_bridge.errors import BridgeError
 from tinybms_bridge.suggestions import did_you_mean
 
 if TYPE_CHECKING:
-    from tinybms_bridge.tinybms.settings import Backup, BmsSettings, Plan, Problem, Readout, Report, Result
+    from tinybms_bridge.tinybms.settings import Backup, BmsSettings, Plan, Readout, Report, Result, SettingProblem
 
 __all__ = ["settings_command"]
 
@@ -257,7 +257,7 @@ def _refuse(message: str) -> NoReturn:
     end_with([message], EXIT_REFUSED)
 
 
-def _refuse_all(problems: Sequence["Problem"], source: str = "") -> NoReturn:
+def _refuse_all(problems: Sequence["SettingProblem"], source: str = "") -> NoReturn:
     mistakes = [{"path": each.name, "message": each.message} for each in problems]
     end_with([f"{source}{each}" for each in problems], EXIT_REFUSED, problems=mistakes, note="nothing was written")
 
@@ -268,25 +268,25 @@ def _print_document(document: object) -> None:
 
 def _parse(assignments: Sequence[str]) -> dict[str, object]:
     """Return the wanted values by name; end the command with every mistake that can be told without the BMS."""
-    from tinybms_bridge.tinybms.settings import Problem, find_setting, parse_text
+    from tinybms_bridge.tinybms.settings import SettingProblem, find_setting, parse_text
 
     wanted: dict[str, object] = {}
-    problems: list[Problem] = []
+    problems: list[SettingProblem] = []
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         setting = find_setting(name)
         if not equals:
-            problems.append(Problem(assignment, "is not of the form NAME=VALUE"))
+            problems.append(SettingProblem(assignment, "is not of the form NAME=VALUE"))
         elif name in wanted:
-            problems.append(Problem(name, "is given more than once", text))
+            problems.append(SettingProblem(name, "is given more than once", text))
         elif isinstance(setting, str):
-            problems.append(Problem(name, setting, text))
+            problems.append(SettingProblem(name, setting, text))
         else:
             wanted[name] = text
             try:
                 wanted[name] = parse_text(setting, text)
             except ValueError as error:
-                problems.append(Problem(name, str(error), text))
+                problems.append(SettingProblem(name, str(error), text))
     if problems:
         _refuse_all(problems)
     return wanted

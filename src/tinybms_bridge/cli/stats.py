@@ -78,12 +78,12 @@ async def _read(device: str) -> _Life:
     from tinybms_bridge.cli.device import connected
     from tinybms_bridge.hal.clock import SystemClock
     from tinybms_bridge.tinybms.device_statistics import read_identity, read_statistics
-    from tinybms_bridge.tinybms.frames import Command, LongValue, SimpleRequest
+    from tinybms_bridge.tinybms.frames import CommandCode, LongValue, SimpleRequest
 
     async with connected(device) as client:
         identity = await read_identity(client)
         statistics = await read_statistics(client)
-        reply = await client.request(SimpleRequest(Command.LIFETIME))
+        reply = await client.request(SimpleRequest(CommandCode.LIFETIME))
     assert isinstance(reply, LongValue)
     return _Life(identity, statistics, reply.value, SystemClock().wall())
 

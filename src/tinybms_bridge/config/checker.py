@@ -1,8 +1,8 @@
 """A short-lived process that checks a configuration for a core, which loads no checker itself.
 
-``python -m tinybms_bridge.config.checker`` reads one ``Request`` as JSON from standard input and writes one ``Answer``
-to standard output. ``core.configuration`` is the other end. What it does is what the command line does for itself
-(``config.opening``).
+``python -m tinybms_bridge.config.checker`` reads one ``CheckRequest`` as JSON from standard input and writes one
+``CheckAnswer`` to standard output. ``core.configuration`` is the other end. What it does is what the command line
+does for itself (``config.opening``).
 """
 
 import json
@@ -16,11 +16,11 @@ from tinybms_bridge.config.overrides import Overrides
 from tinybms_bridge.config.paths import default_path
 from tinybms_bridge.errors import ConfigError, ConfigProblem
 
-__all__ = ["Answer", "Request", "answer"]
+__all__ = ["CheckAnswer", "CheckRequest", "answer"]
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class CheckRequest:
     """Which configuration is to be checked."""
 
     path: str | None = None
@@ -35,7 +35,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CheckAnswer:
     """What was found."""
 
     version: str = __version__
@@ -58,7 +58,7 @@ class Answer:
     """SHA-256 of the file as it was read; None when there is none."""
 
 
-def answer(request: Request) -> Answer:
+def answer(request: CheckRequest) -> CheckAnswer:
     """Check a configuration. Reads the file and, with ``fall_back``, keeps a copy of it."""
     from tinybms_bridge.config.opening import open_configuration
     from tinybms_bridge.config.values import values_of
@@ -67,9 +67,9 @@ def answer(request: Request) -> Answer:
     try:
         opened = open_configuration(request.path, request.overrides, fall_back=request.fall_back)
     except ConfigError as refusal:
-        return Answer(path=path, problems=tuple(refusal.problems), source=refusal.source)
+        return CheckAnswer(path=path, problems=tuple(refusal.problems), source=refusal.source)
     store, error = opened.store, opened.store.error
-    return Answer(
+    return CheckAnswer(
         path=path,
         values=values_of(opened.config),
         remarks=opened.remarks,
@@ -84,7 +84,7 @@ def answer(request: Request) -> Answer:
 def _main() -> None:
     from pydantic import TypeAdapter
 
-    request = TypeAdapter(Request).validate_json(sys.stdin.buffer.read())
+    request = TypeAdapter(CheckRequest).validate_json(sys.stdin.buffer.read())
     sys.stdout.write(json.dumps(asdict(answer(request))))
 
 

@@ -12,11 +12,11 @@ from tinybms_bridge.config.notices import Notice, notices_of
 from tinybms_bridge.config.validation import judge, shown_key
 from tinybms_bridge.errors import ConfigError, ConfigProblem
 
-__all__ = ["Loaded", "interpret", "load", "parse"]
+__all__ = ["LoadedConfig", "interpret", "load", "parse"]
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedConfig:
     """A usable document."""
 
     configuration: Configuration
@@ -35,13 +35,13 @@ def parse(text: str | bytes, source: str) -> tuple[Configuration, list[Notice]]:
     return loaded.configuration, list(loaded.notices)
 
 
-def load(text: str | bytes, source: str) -> Loaded:
+def load(text: str | bytes, source: str) -> LoadedConfig:
     """Do what ``parse`` does and also return the document itself."""
     document, doubled = read_object(text, source)
     return interpret(document, source, doubled)
 
 
-def interpret(document: Mapping[str, Any], source: str, found: Iterable[ConfigProblem] = ()) -> Loaded:
+def interpret(document: Mapping[str, Any], source: str, found: Iterable[ConfigProblem] = ()) -> LoadedConfig:
     """Return what a parsed document means; ``found`` are problems that are already known.
 
     Raises ConfigError as ``parse`` does.
@@ -57,7 +57,7 @@ def interpret(document: Mapping[str, Any], source: str, found: Iterable[ConfigPr
         replace(notice, path=_origin(notice.path, translation.origins))
         for notice in (*masked, *notices_of(clear, verdict.configuration))
     ]
-    return Loaded(verdict.configuration, clear, (*translation.notices, *remarks))
+    return LoadedConfig(verdict.configuration, clear, (*translation.notices, *remarks))
 
 
 def _origin(path: str, origins: Mapping[str, str]) -> str:

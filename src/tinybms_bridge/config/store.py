@@ -22,7 +22,7 @@ from tinybms_bridge.config.changes import (
 )
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.firmware import import_firmware
-from tinybms_bridge.config.loader import Loaded, load
+from tinybms_bridge.config.loader import LoadedConfig, load
 from tinybms_bridge.config.notices import Notice
 from tinybms_bridge.config.validation import lookup
 from tinybms_bridge.config.values import values_of
@@ -70,7 +70,7 @@ class ConfigStore:
         self._storage = storage
         self._last_good = last_good
         self._wall = wall
-        self._loaded = Loaded(Configuration(), {}, ())
+        self._loaded = LoadedConfig(Configuration(), {}, ())
         self._is_loaded = False
         self._seen: bytes | None = None
         self._listeners: list[Listener] = []
@@ -190,7 +190,7 @@ class ConfigStore:
 
         return end
 
-    def _from_file(self) -> Loaded | None:
+    def _from_file(self) -> LoadedConfig | None:
         """Return what the file holds, or None and leave ``error``."""
         try:
             data = self._storage.read()
@@ -202,7 +202,7 @@ class ConfigStore:
         if data is None:
             self.error = None
             notice = Notice("", f"{self.name} does not exist; every key has its default")
-            return Loaded(Configuration(), {}, (notice,))
+            return LoadedConfig(Configuration(), {}, (notice,))
         try:
             loaded = load(data, self.name)
         except ConfigError as error:
@@ -214,7 +214,7 @@ class ConfigStore:
         )
         return replace(loaded, notices=(*loaded.notices, *unfit))
 
-    def _judged(self, loaded: Loaded | None) -> Loaded | None:
+    def _judged(self, loaded: LoadedConfig | None) -> LoadedConfig | None:
         """Return what the file holds if it may take the place of what is in force, else None and leave ``error``."""
         if loaded is None:
             return None
@@ -235,7 +235,7 @@ class ConfigStore:
         for judge in self.judges:
             judge(wanted)
 
-    def _good_copy(self) -> Loaded | None:
+    def _good_copy(self) -> LoadedConfig | None:
         copies = (self._last_good.read if self._last_good else lambda: None, self._storage.read_previous)
         for read in copies:
             with suppress(OSError, ConfigError):
@@ -296,7 +296,7 @@ class ConfigStore:
         shown = values_of(used)
         return {path: lookup(shown, path.split(".")) for path in changed_paths(own, used)}
 
-    def _adopt(self, loaded: Loaded) -> ConfigChange:
+    def _adopt(self, loaded: LoadedConfig) -> ConfigChange:
         old, new = self._loaded.configuration, loaded.configuration
         self._loaded = loaded
         self._is_loaded = True

@@ -7,14 +7,14 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from tinybms_bridge.config.checks import Finding, charging_findings, link_findings, network_findings
+from tinybms_bridge.config.checks import ConfigFinding, charging_findings, link_findings, network_findings
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.keys import Key, keys_of
 from tinybms_bridge.config.models.base import Section
 from tinybms_bridge.errors import ConfigProblem
 from tinybms_bridge.suggestions import did_you_mean
 
-__all__ = ["CHECKER", "Verdict", "judge", "lookup", "shown_key", "shown_value"]
+__all__ = ["CHECKER", "ConfigVerdict", "judge", "lookup", "shown_key", "shown_value"]
 
 CHECKER = TypeAdapter(Configuration)
 """Judges each key by itself."""
@@ -23,14 +23,14 @@ _LONGEST_SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ConfigVerdict:
     """A configuration, or why there is none."""
 
     configuration: Configuration | None
     problems: tuple[ConfigProblem, ...] = ()
 
 
-def judge(document: dict[str, Any]) -> Verdict:
+def judge(document: dict[str, Any]) -> ConfigVerdict:
     """Validate a document under the names of the models; one mistake never hides another.
 
     Checks across keys are also done when single keys are wrong, except where such a key takes part.
@@ -47,7 +47,7 @@ def judge(document: dict[str, Any]) -> Verdict:
             for finding in _across_keys(configuration)
             if not any(_within(path, concerned) for path in finding.paths)
         ]
-    return Verdict(None if found else configuration, tuple(found))
+    return ConfigVerdict(None if found else configuration, tuple(found))
 
 
 def lookup(document: object, path: Iterable[str]) -> object:
@@ -89,7 +89,7 @@ def _by_key(document: dict[str, Any]) -> tuple[Configuration | None, dict[tuple[
     return None, problems
 
 
-def _across_keys(configuration: Configuration) -> list[Finding]:
+def _across_keys(configuration: Configuration) -> list[ConfigFinding]:
     """Return what does not fit together although each key by itself is right."""
     return [
         *network_findings(configuration.wifi, configuration.mqtt, configuration.web_server, configuration.logging),
@@ -151,7 +151,7 @@ def _within(path: str, concerned: set[str]) -> bool:
     return any(path == other or path.startswith(f"{other}.") for other in concerned)
 
 
-def _cross_problem(finding: Finding, document: dict[str, Any]) -> ConfigProblem:
+def _cross_problem(finding: ConfigFinding, document: dict[str, Any]) -> ConfigProblem:
     """Report a finding at the first of its keys that the document gives."""
     seen = list(zip(finding.paths, finding.messages, strict=False))
     given = (pair for pair in seen if lookup(document, pair[0].split(".")) is not None)

@@ -27,7 +27,7 @@ from tinybms_bridge.battery.limits.discharge import end_pause
 from tinybms_bridge.battery.limits.readings import ReadingMemory, place_of_cells
 from tinybms_bridge.battery.limits.soc_count import SocMemory, set_count
 from tinybms_bridge.battery.notices import Communication, NoticeMemory, Notices, NoticeSettings, evaluate_notices
-from tinybms_bridge.battery.plausibility import PlausibilityMemory, PlausibilitySettings, Verdict, judge
+from tinybms_bridge.battery.plausibility import PlausibilityMemory, PlausibilitySettings, PlausibilityVerdict, judge
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.snapshot import Identity, Ratings, Snapshot
 from tinybms_bridge.battery.state import MAIN_PACK, BatteryState, PackState
@@ -100,7 +100,7 @@ class Battery:
         self.rejected = 0
         """Snapshots that were not believed, since the start."""
         self._rejected_before = 0
-        self.last_verdict = Verdict()
+        self.last_verdict = PlausibilityVerdict()
         """Judgement of the last sample."""
         self._bus = bus
         self._energy = EnergyCounter(saved.energy)
@@ -302,7 +302,7 @@ class Battery:
             self._alarms = evaluate(old_alarms, counted, self.freshness, self.settings.alarms, now_s, loose_wire=loose)
         self._announce(before, old_limits, old_alarms.alarms)
 
-    def _tell_ignored(self, verdict: Verdict) -> None:
+    def _tell_ignored(self, verdict: PlausibilityVerdict) -> None:
         """Say on the bus which fields are not used, once while it is the same ones."""
         cause = verdict.cause
         if cause and cause != self._ignored:

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 from tinybms_bridge import __version__
 from tinybms_bridge.config.battery import check_alone, new_problems
-from tinybms_bridge.config.checker import Answer, Request
+from tinybms_bridge.config.checker import CheckAnswer, CheckRequest
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.values import from_values
 from tinybms_bridge.errors import BridgeError, ConfigError, ConfigProblem
@@ -40,12 +40,12 @@ class Checked:
 
     configuration: Configuration
     """With the command line's choices in it."""
-    answer: Answer
+    answer: CheckAnswer
     """What the checker says about it."""
 
 
 async def check_file(
-    request: Request,
+    request: CheckRequest,
     clock: Clock,
     *,
     in_force: Configuration | None = None,
@@ -127,7 +127,7 @@ async def _limited(running: Coroutine[Any, Any, bytes], clock: Clock, timeout_s:
 def _read(said: bytes) -> Checked:
     """Return what the checker says. Raises ConfigError where nothing can be used, BridgeError for what is no answer."""
     try:
-        answer = decoder(Answer)(json.loads(said))
+        answer = decoder(CheckAnswer)(json.loads(said))
     except ValueError as error:
         raise BridgeError(f"the answer of the checker cannot be read: {printable(str(error))}") from None
     if answer.version != __version__:

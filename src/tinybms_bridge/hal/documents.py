@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from tinybms_bridge.hal.storage import Storage
 
-__all__ = ["LaterVersionError", "Loaded", "check_version", "load", "parse_json", "put_aside"]
+__all__ = ["LaterVersionError", "LoadedDocument", "check_version", "load", "parse_json", "put_aside"]
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ class LaterVersionError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded(Generic[T]):
+class LoadedDocument(Generic[T]):
     """What was found of a document."""
 
     value: T | None
@@ -51,7 +51,7 @@ def check_version(version: object, newest: int) -> None:
 
 def load(
     storage: Storage, what: str, parse: Callable[[bytes], T], tell: Callable[[str], None] = log.warning
-) -> Loaded[T]:
+) -> LoadedDocument[T]:
     """Return what a document says, or else the one before the last write. Blocks; never raises.
 
     Args:
@@ -66,12 +66,12 @@ def load(
         try:
             data = storage.read_previous() if previous else storage.read()
             if data is not None:
-                return Loaded(parse(data), problem, previous)
+                return LoadedDocument(parse(data), problem, previous)
         except (OSError, ValueError) as error:
             text = f"{'the previous copy of ' if previous else ''}{what} in {storage.name} cannot be read: {error}"
             tell(f"{text}; {put_aside(storage, previous=previous)}")
             problem = problem or text
-    return Loaded(None, problem)
+    return LoadedDocument(None, problem)
 
 
 def put_aside(storage: Storage, *, previous: bool = False, keep: bool = False) -> str:

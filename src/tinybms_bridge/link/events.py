@@ -9,7 +9,7 @@ from tinybms_bridge.battery.bms_events import DatedEvent
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits.model import ChargeState, Limits
 from tinybms_bridge.battery.notices import Notices
-from tinybms_bridge.battery.plausibility import Verdict
+from tinybms_bridge.battery.plausibility import PlausibilityVerdict
 from tinybms_bridge.battery.snapshot import Identity, Snapshot
 from tinybms_bridge.victron.can.gx import GxState
 from tinybms_bridge.words import Message
@@ -110,7 +110,7 @@ class SampleRejected(Event):
     """A sample that cannot be true and was not used."""
 
     snapshot: Snapshot
-    verdict: Verdict
+    verdict: PlausibilityVerdict
     count: int
     """Rejected samples since the start."""
 

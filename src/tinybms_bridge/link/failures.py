@@ -12,7 +12,7 @@ from typing import Any
 
 from tinybms_bridge.errors import BridgeError, ConfigError, ConfigProblem, DeviceRefused, LinkError
 from tinybms_bridge.link.codec import DecodeError, printable, to_json
-from tinybms_bridge.tinybms.settings.errors import ConfirmationError, Problem, SettingsError, StaleSettingsError
+from tinybms_bridge.tinybms.settings.errors import ConfirmationError, SettingProblem, SettingsError, StaleSettingsError
 
 __all__ = ["Failure", "FailureKind", "error_of", "failure_of"]
 
@@ -139,7 +139,7 @@ def error_of(failure: Failure) -> Exception:
 
 
 def _settings_error(failure: Failure) -> Exception:
-    return SettingsError([Problem(each.path, each.message, each.value) for each in failure.problems])
+    return SettingsError([SettingProblem(each.path, each.message, each.value) for each in failure.problems])
 
 
 def _system_error(failure: Failure) -> Exception:

@@ -8,7 +8,7 @@ from collections import deque
 
 from tinybms_bridge.link.wire import BranchChange, EventMessage, EventsLost, encode
 
-__all__ = ["MOST_EVENTS", "Branches", "Entry", "EventRing", "Outbox"]
+__all__ = ["MOST_EVENTS", "Branches", "EventRing", "Outbox", "QueuedMessage"]
 
 log = logging.getLogger(__name__)
 
@@ -16,7 +16,7 @@ MOST_EVENTS = 256
 """Events that are kept for a client that does not read, and for one that comes back."""
 
 
-class Entry:
+class QueuedMessage:
     """One change or event, with its number; becomes bytes when the first client takes it."""
 
     __slots__ = ("_frame", "message", "sequence")
@@ -46,12 +46,12 @@ class Branches:
     """
 
     def __init__(self) -> None:
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, QueuedMessage] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def put(self, name: str, entry: Entry) -> bool:
+    def put(self, name: str, entry: QueuedMessage) -> bool:
         """Keep an entry, and return whether it took the place of one."""
         found = self._entries.pop(name, None)
         if "." not in name:
@@ -61,15 +61,15 @@ class Branches:
         self._entries[name] = entry
         return found is not None
 
-    def since(self, sequence: int) -> list[tuple[str, Entry]]:
+    def since(self, sequence: int) -> list[tuple[str, QueuedMessage]]:
         """Return names and entries with a higher number."""
         return [(name, entry) for name, entry in self._entries.items() if entry.sequence > sequence]
 
-    def first(self) -> Entry | None:
+    def first(self) -> QueuedMessage | None:
         """Return the entry with the lowest number."""
         return next(iter(self._entries.values()), None)
 
-    def take(self) -> Entry:
+    def take(self) -> QueuedMessage:
         """Return the entry with the lowest number, and keep it no longer."""
         return self._entries.pop(next(iter(self._entries)))
 
@@ -78,16 +78,16 @@ class EventRing:
     """The last events, for a client that comes back."""
 
     def __init__(self, most: int = MOST_EVENTS) -> None:
-        self._entries: deque[Entry] = deque(maxlen=most)
+        self._entries: deque[QueuedMessage] = deque(maxlen=most)
         self._last_dropped = 0
 
-    def put(self, entry: Entry) -> None:
+    def put(self, entry: QueuedMessage) -> None:
         """Keep an event; the oldest goes."""
         if len(self._entries) == self._entries.maxlen:
             self._last_dropped = self._entries[0].sequence
         self._entries.append(entry)
 
-    def since(self, sequence: int) -> list[Entry] | None:
+    def since(self, sequence: int) -> list[QueuedMessage] | None:
         """Return the events with a higher number; None when some of them are not kept any more."""
         if self._last_dropped > sequence:
             return None
@@ -103,7 +103,7 @@ class Outbox:
         self.merged = 0
         """Changes that a newer one of the same branch replaced since the start."""
         self._branches = Branches()
-        self._events: deque[Entry] = deque()
+        self._events: deque[QueuedMessage] = deque()
         self._most_events = most_events
         self._untold = 0
 
@@ -115,11 +115,11 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._branches) + len(self._events)
 
-    def put_branch(self, name: str, entry: Entry) -> None:
+    def put_branch(self, name: str, entry: QueuedMessage) -> None:
         """Add a change; one of the same branch that has not been taken is replaced."""
         self.merged += self._branches.put(name, entry)
 
-    def put_event(self, entry: Entry) -> None:
+    def put_event(self, entry: QueuedMessage) -> None:
         """Add an event; where there are too many the oldest is dropped, counted, and the count told."""
         if len(self._events) >= self._most_events:
             self._events.popleft()
@@ -144,7 +144,7 @@ class Outbox:
             size += len(frame)
         return b"".join(frames)
 
-    def _next(self) -> Entry:
+    def _next(self) -> QueuedMessage:
         first = self._branches.first()
         if first is None or (self._events and self._events[0].sequence < first.sequence):
             return self._events.popleft()

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from tinybms_bridge.hal.blocking import RunBlocking, in_thread
 from tinybms_bridge.hal.clock import Clock, Timer
 from tinybms_bridge.link.commands import Command
-from tinybms_bridge.link.outbox import Branches, Entry, EventRing, Outbox
+from tinybms_bridge.link.outbox import Branches, EventRing, Outbox, QueuedMessage
 from tinybms_bridge.link.session import Budget, Caller, ClientSession, Handler, SessionBounds, Traffic
 from tinybms_bridge.link.sockets import ListeningSocket, Peer, listen, peer_of
 from tinybms_bridge.link.wire import (
@@ -106,7 +106,7 @@ class LinkServer:
         if branch.partition(".")[0] not in self._names:
             raise ValueError(f"the state has no branch {branch!r}")
         self.traffic.changes += 1
-        entry = Entry(BranchChange(self._next(), branch, value))
+        entry = QueuedMessage(BranchChange(self._next(), branch, value))
         self._branches.put(branch, entry)
         for session in self._sessions:
             if session.greeted:
@@ -116,7 +116,7 @@ class LinkServer:
     def publish_event(self, kind: str, event: object) -> None:
         """Tell an event; one that a client does not take in time is lost to it, and that is told."""
         self.traffic.events += 1
-        entry = Entry(EventMessage(self._next(), kind, event))
+        entry = QueuedMessage(EventMessage(self._next(), kind, event))
         self._events.put(entry)
         for session in self._sessions:
             if session.greeted:

@@ -22,7 +22,7 @@ from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.hal.serial import SerialOpener, SerialPort
 from tinybms_bridge.hal.system_errors import error_text, serial_advice
 from tinybms_bridge.tinybms.frames import (
-    Command,
+    CommandCode,
     CrcMismatch,
     Framer,
     Garbage,
@@ -53,7 +53,7 @@ its checksum misses by into nothing."""
 _REST_S = 0.05
 """Time in which the rest is sent and refused; 264 bytes take 23 ms."""
 
-_WRITES = frozenset({Command.ACTION, Command.WRITE_BLOCK, Command.WRITE_LIST, Command.WRITE_MODBUS})
+_WRITES = frozenset({CommandCode.ACTION, CommandCode.WRITE_BLOCK, CommandCode.WRITE_LIST, CommandCode.WRITE_MODBUS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +200,7 @@ class TinyBmsClient:
             return
         self.statistics.wakeups += 1
         try:
-            await self._exchange(SimpleRequest(Command.STATUS), self.settings.wake_wait_s)
+            await self._exchange(SimpleRequest(CommandCode.STATUS), self.settings.wake_wait_s)
         except TimeoutError:
             self._dirty = True
         except DeviceRefused:

@@ -9,7 +9,14 @@ from tinybms_bridge.battery.quick import replace
 from tinybms_bridge.battery.snapshot import BmsStatus, Identity, Snapshot
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics, read_statistics
-from tinybms_bridge.tinybms.eventlog import EventLogReading, Link, merge, read_events, shares_events, since_last_gap
+from tinybms_bridge.tinybms.eventlog import (
+    EventLogReading,
+    Requester,
+    merge,
+    read_events,
+    shares_events,
+    since_last_gap,
+)
 
 __all__ = ["DeviceLog"]
 
@@ -27,7 +34,7 @@ class DeviceLog:
 
     def __init__(
         self,
-        link: Link,
+        link: Requester,
         clock: Clock,
         *,
         known: Sequence[DatedEvent] = (),

@@ -9,12 +9,12 @@ from enum import Enum
 
 from tinybms_bridge.battery.snapshot import Identity
 from tinybms_bridge.errors import DeviceRefused
-from tinybms_bridge.tinybms.eventlog import Link
+from tinybms_bridge.tinybms.eventlog import Requester
 from tinybms_bridge.tinybms.frames import (
-    Command,
+    CommandCode,
     ExtendedVersion,
     ReadModbus,
-    Registers,
+    RegistersReply,
     SimpleRequest,
     Version,
     to_u32,
@@ -134,28 +134,28 @@ def _signed_byte(byte: int) -> int:
     return byte - 0x100 if byte & 0x80 else byte
 
 
-async def read_statistics(link: Link, *, attempts: int | None = None) -> DeviceStatistics:
+async def read_statistics(link: Requester, *, attempts: int | None = None) -> DeviceStatistics:
     """Read the statistics. Raises DeviceRefused or LinkError."""
     reply = await link.request(ReadModbus(STATISTICS_ADDRESS, STATISTICS_COUNT), attempts=attempts)
-    assert isinstance(reply, Registers)
+    assert isinstance(reply, RegistersReply)
     return decode_statistics(reply.values)
 
 
-async def read_identity(link: Link, *, attempts: int | None = None) -> Identity:
+async def read_identity(link: Requester, *, attempts: int | None = None) -> Identity:
     """Read who the BMS is: registers 500 to 509, or 0x1F, or 0x1E where it refuses; empty if it refuses them all.
 
     Raises LinkError.
     """
     for request in (
         ReadModbus(IDENTITY_ADDRESS, IDENTITY_COUNT),
-        SimpleRequest(Command.VERSION_EXTENDED),
-        SimpleRequest(Command.VERSION),
+        SimpleRequest(CommandCode.VERSION_EXTENDED),
+        SimpleRequest(CommandCode.VERSION),
     ):
         try:
             reply = await link.request(request, attempts=attempts)
         except DeviceRefused:
             continue
-        if isinstance(reply, Registers):
+        if isinstance(reply, RegistersReply):
             return decode_identity(reply.values)
         assert isinstance(reply, ExtendedVersion | Version)
         return _identity_of(reply)

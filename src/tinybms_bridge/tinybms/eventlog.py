@@ -13,11 +13,11 @@ from typing import Protocol
 from tinybms_bridge.battery.bms_events import BmsEvent, DatedEvent, open_events, ring_order, unwrap
 from tinybms_bridge.errors import DeviceRefused
 from tinybms_bridge.tinybms.frames import (
-    Command,
+    CommandCode,
     EventEntry,
-    Events,
+    EventsReply,
     ReadModbus,
-    Registers,
+    RegistersReply,
     Reply,
     Request,
     SimpleRequest,
@@ -30,7 +30,7 @@ __all__ = [
     "EVENT_SLOTS",
     "KEPT_EVENTS",
     "EventLogReading",
-    "Link",
+    "Requester",
     "merge",
     "read_events",
     "reading_of",
@@ -51,7 +51,7 @@ _COMPARED_EVENTS = 2 * EVENT_SLOTS
 """What a ring shows again is among the last 49 known; twice that leaves room for a known list out of order."""
 
 
-class Link(Protocol):
+class Requester(Protocol):
     """What the readers need of a client."""
 
     async def request(self, request: Request, *, attempts: int | None = None) -> Reply:
@@ -71,7 +71,7 @@ class EventLogReading:
     """Whether the whole ring was read, not only its newest events."""
 
 
-async def read_events(link: Link, *, newest_only: bool = False, attempts: int | None = None) -> EventLogReading:
+async def read_events(link: Requester, *, newest_only: bool = False, attempts: int | None = None) -> EventLogReading:
     """Read the log by 0x12, or 0x11 for the newest; a BMS that refuses is asked for registers 200 to 297 instead.
 
     Raises:
@@ -79,7 +79,7 @@ async def read_events(link: Link, *, newest_only: bool = False, attempts: int | 
         LinkError: no good answer.
 
     """
-    first, last = Command.EVENTS_ALL, Command.EVENTS_NEWEST
+    first, last = CommandCode.EVENTS_ALL, CommandCode.EVENTS_NEWEST
     if newest_only:
         first, last = last, first
     for command in (first, None, last):
@@ -90,17 +90,17 @@ async def read_events(link: Link, *, newest_only: bool = False, attempts: int | 
         except DeviceRefused as error:
             refusal = error
             continue
-        assert isinstance(reply, Events)
+        assert isinstance(reply, EventsReply)
         return reading_of(reply.entries, reply.now_s, complete=not reply.newest_only)
     raise refusal
 
 
-async def _from_registers(link: Link, attempts: int | None) -> EventLogReading:
+async def _from_registers(link: Requester, attempts: int | None) -> EventLogReading:
     """Read the events before the counter: no event can then lie ahead of it."""
     slots = await link.request(ReadModbus(EVENTS_ADDRESS, EVENTS_COUNT), attempts=attempts)
     counter = await link.request(ReadModbus(_LIFETIME_ADDRESS, 2), attempts=attempts)
-    assert isinstance(slots, Registers)
-    assert isinstance(counter, Registers)
+    assert isinstance(slots, RegistersReply)
+    assert isinstance(counter, RegistersReply)
     return reading_of(registers_to_entries(slots.values), to_u32(*counter.values), complete=True)
 
 

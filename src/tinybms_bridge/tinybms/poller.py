@@ -20,7 +20,7 @@ from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.tinybms.adaptive import AdaptiveInterval, AdaptiveSettings
 from tinybms_bridge.tinybms.client import TinyBmsClient
 from tinybms_bridge.tinybms.diagnosis import explain_failure
-from tinybms_bridge.tinybms.frames import ReadModbus, Registers
+from tinybms_bridge.tinybms.frames import ReadModbus, RegistersReply
 from tinybms_bridge.tinybms.live import (
     IDENTITY_ADDRESS,
     IDENTITY_COUNT,
@@ -300,7 +300,7 @@ class Poller:
 
     async def _read(self, address: int, count: int, *, attempts: int | None = None) -> tuple[int, ...]:
         reply = await self._client.request(ReadModbus(address, count), attempts=attempts)
-        assert isinstance(reply, Registers)
+        assert isinstance(reply, RegistersReply)
         return reply.values
 
     def _succeeded(self) -> None:

@@ -13,7 +13,7 @@ from tinybms_lab.bms.environment import CurrentProfile, Environment, Wiring
 from tinybms_lab.bms.hardware import SwitchStates
 from tinybms_lab.bms.model import BatteryModel, live_words
 from tinybms_lab.bms.pack import SimulatedPack
-from tinybms_lab.bms.records import EventId, EventRing, SimulatedResetCause, SimulatedWakeCause
+from tinybms_lab.bms.records import EventId, SimulatedEventRing, SimulatedResetCause, SimulatedWakeCause
 from tinybms_lab.bms.settings import (
     SETTINGS_ADDRESS,
     BoardHardware,
@@ -124,7 +124,7 @@ class SimulatedBms(OutsideControl):
         self._settings = _settings_block(delivered | dict(settings or {}), options)
         self._memory = RegisterFile(options.off_map, options.firmware.masks)
         self._presence = Presence(clock, asleep_allowed=options.asleep_allowed, wakes_by_uart=not options.adapter_on_5v)
-        self._events = EventRing(options.first_event_slot)
+        self._events = SimulatedEventRing(options.first_event_slot)
         self._model = _battery(pack, self._settings, profile, options)
         self._log(self._started_s, EventId.BMS_STARTED)
         self._timeline = Timeline(

@@ -11,7 +11,7 @@ from tinybms_bridge.tinybms.frames import EventEntry, from_u32
 __all__ = [
     "EVENT_SLOTS",
     "EventId",
-    "EventRing",
+    "SimulatedEventRing",
     "SimulatedResetCause",
     "SimulatedWakeCause",
     "Statistics",
@@ -77,7 +77,7 @@ class EventId(IntEnum):
         return _LAST_FAULT < self <= _LAST_WARNING
 
 
-class EventRing:
+class SimulatedEventRing:
     """A ring that overwrites its oldest entry.
 
     Args:

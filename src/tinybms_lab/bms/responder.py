@@ -11,8 +11,8 @@ from tinybms_bridge.tinybms.frames import (
     ActionRequest,
     BadRequest,
     CellValues,
-    Command,
-    Events,
+    CommandCode,
+    EventsReply,
     ExtendedVersion,
     FloatValue,
     LongValue,
@@ -22,7 +22,7 @@ from tinybms_bridge.tinybms.frames import (
     ReadModbus,
     ReadSettings,
     RegisterPairs,
-    Registers,
+    RegistersReply,
     Reply,
     Request,
     RequestFramer,
@@ -118,7 +118,7 @@ def answer(device: Device, request: Request, quirks: Quirks = _USUAL) -> Reply:
         case ReadSettings(table=table, count=count):
             reply = SettingsValues(table, device.settings_table(table, count))
         case ActionRequest(action=action):
-            reply = Ack(Command.ACTION) if device.act(action) else None
+            reply = Ack(CommandCode.ACTION) if device.act(action) else None
         case SimpleRequest(command=command):
             reply = _SIMPLE[command](device, quirks)
     return reply or Nack(request.command, _COMMAND_ERROR)
@@ -133,7 +133,7 @@ def _read(device: Device, request: ReadModbus | ReadBlock | ReadList) -> Reply |
     if words is None:
         return None
     modbus = isinstance(request, ReadModbus)
-    return Registers(Command.READ_MODBUS if modbus else Command.READ_BLOCK, words)
+    return RegistersReply(CommandCode.READ_MODBUS if modbus else CommandCode.READ_BLOCK, words)
 
 
 def _write(device: Device, request: WriteBlock | WriteList | WriteModbus) -> Reply | None:
@@ -176,7 +176,7 @@ def _float(device: Device, address: int) -> float:
     return to_float(*_words(device, address, 2))
 
 
-def _events(device: Device, quirks: Quirks, *, newest_only: bool) -> Events:
+def _events(device: Device, quirks: Quirks, *, newest_only: bool) -> EventsReply:
     now_s = _long(device, 32)
     slots = entries_in(_words(device, 200, 2 * EVENT_SLOTS))
     kept = newest_first(slots, now_s)[: quirks.newest_count] if newest_only else newest_first(slots, now_s)
@@ -185,14 +185,14 @@ def _events(device: Device, quirks: Quirks, *, newest_only: bool) -> Events:
         kept = [entry for entry in slots if any(entry is other for other in kept)]
     elif order is EventOrder.OLDEST_FIRST:
         kept.reverse()
-    return Events(newest_only, now_s, tuple(kept))
+    return EventsReply(newest_only, now_s, tuple(kept))
 
 
-def _newest_events(device: Device, quirks: Quirks) -> Events:
+def _newest_events(device: Device, quirks: Quirks) -> EventsReply:
     return _events(device, quirks, newest_only=True)
 
 
-def _all_events(device: Device, quirks: Quirks) -> Events:
+def _all_events(device: Device, quirks: Quirks) -> EventsReply:
     return _events(device, quirks, newest_only=False)
 
 
@@ -224,21 +224,21 @@ def _trip(device: Device, _quirks: Quirks) -> Trip:
 
 _Answer: TypeAlias = Callable[[Device, Quirks], Reply]
 
-_SIMPLE: dict[Command, _Answer] = {
-    Command.EVENTS_NEWEST: _newest_events,
-    Command.EVENTS_ALL: _all_events,
-    Command.PACK_VOLTAGE: lambda device, _: FloatValue(Command.PACK_VOLTAGE, _float(device, 36)),
-    Command.PACK_CURRENT: lambda device, _: FloatValue(Command.PACK_CURRENT, _float(device, 38)),
-    Command.MAX_CELL: lambda device, _: ShortValue(Command.MAX_CELL, _word(device, 41)),
-    Command.MIN_CELL: lambda device, _: ShortValue(Command.MIN_CELL, _word(device, 40)),
-    Command.STATUS: lambda device, _: ShortValue(Command.STATUS, _word(device, 50)),
-    Command.LIFETIME: lambda device, _: LongValue(Command.LIFETIME, _long(device, 32)),
-    Command.SOC: lambda device, _: LongValue(Command.SOC, _long(device, 46)),
-    Command.TEMPERATURES: _temperatures,
-    Command.CELLS: _cells,
-    Command.VERSION: _version,
-    Command.VERSION_EXTENDED: _extended_version,
-    Command.TRIP: _trip,
+_SIMPLE: dict[CommandCode, _Answer] = {
+    CommandCode.EVENTS_NEWEST: _newest_events,
+    CommandCode.EVENTS_ALL: _all_events,
+    CommandCode.PACK_VOLTAGE: lambda device, _: FloatValue(CommandCode.PACK_VOLTAGE, _float(device, 36)),
+    CommandCode.PACK_CURRENT: lambda device, _: FloatValue(CommandCode.PACK_CURRENT, _float(device, 38)),
+    CommandCode.MAX_CELL: lambda device, _: ShortValue(CommandCode.MAX_CELL, _word(device, 41)),
+    CommandCode.MIN_CELL: lambda device, _: ShortValue(CommandCode.MIN_CELL, _word(device, 40)),
+    CommandCode.STATUS: lambda device, _: ShortValue(CommandCode.STATUS, _word(device, 50)),
+    CommandCode.LIFETIME: lambda device, _: LongValue(CommandCode.LIFETIME, _long(device, 32)),
+    CommandCode.SOC: lambda device, _: LongValue(CommandCode.SOC, _long(device, 46)),
+    CommandCode.TEMPERATURES: _temperatures,
+    CommandCode.CELLS: _cells,
+    CommandCode.VERSION: _version,
+    CommandCode.VERSION_EXTENDED: _extended_version,
+    CommandCode.TRIP: _trip,
 }
 """Answers to the commands without parameters; their values are those of the registers."""
 
@@ -318,6 +318,6 @@ class Responder:
         return Outgoing(self._latency_s, self._encode(reply))
 
     def _encode(self, reply: Reply) -> tuple[bytes, ...]:
-        if isinstance(reply, Registers | RegisterPairs):
+        if isinstance(reply, RegistersReply | RegisterPairs):
             return reply.encode(count_down=self._quirks.packet_id is PacketId.LEFT)
         return reply.encode()

@@ -18,7 +18,7 @@ from tinybms_lab.bms.faults import FaultInjector
 from tinybms_lab.bms.pack import SimulatedPack
 from tinybms_lab.bms.records import EventId
 from tinybms_lab.bms.scenario_values import (
-    Cells,
+    CellNumbers,
     ChargerChoice,
     Choice,
     Choices,
@@ -138,8 +138,8 @@ class StepTable(_At, total=False):
     plug_sensor: Annotated[int, Within(1, 2)]
     break_wire: Wire
     mend_wire: Wire
-    cell_soc: Annotated[dict[int, Annotated[float, Within(0, 100, scale=0.01)]], Cells()]
-    cell_leak_a: Annotated[dict[int, Annotated[float, Within(0, 1000)]], Cells()]
+    cell_soc: Annotated[dict[int, Annotated[float, Within(0, 100, scale=0.01)]], CellNumbers()]
+    cell_leak_a: Annotated[dict[int, Annotated[float, Within(0, 1000)]], CellNumbers()]
     ignition: bool
     current_sensor: bool
     stuck_switches: Annotated[tuple[str, ...], Choices({"load": "load", "charger": "charger"})]

@@ -16,7 +16,7 @@ from tinybms_lab.bms.faults import FAULT_NAMES, FaultPlan
 
 __all__ = [
     "FOLLOWS_CURRENT",
-    "Cells",
+    "CellNumbers",
     "ChargerChoice",
     "Choice",
     "Choices",
@@ -125,7 +125,7 @@ Wire = Annotated[int, PlainValidator(_wire)]
 """A sense wire of the pack: n leads to the upper end of cell n, 0 to the lower end of the pack."""
 
 
-class Cells(BeforeValidator):
+class CellNumbers(BeforeValidator):
     """A table by cell such as ``{ 7 = 12.5 }``, whose keys are those of the pack."""
 
     def __init__(self) -> None:

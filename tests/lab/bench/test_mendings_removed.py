@@ -31,7 +31,7 @@ from tinybms_bridge.battery.limits.states import CellsSay
 from tinybms_bridge.battery.plausibility import (
     PlausibilityMemory,
     PlausibilitySettings,
-    Verdict,
+    PlausibilityVerdict,
     absurd_fields,
     judge,
 )
@@ -71,9 +71,9 @@ def _count_what_agrees_five_times(patch: Patch) -> None:
 def _reject_what_has_an_absurd_field(patch: Patch) -> None:
     def strict(
         memory: PlausibilityMemory, snapshot: Snapshot, settings: PlausibilitySettings
-    ) -> tuple[Verdict, PlausibilityMemory]:
+    ) -> tuple[PlausibilityVerdict, PlausibilityMemory]:
         absurd = absurd_fields(snapshot, settings)
-        return (Verdict(absurd), memory) if absurd else judge(memory, snapshot, settings)
+        return (PlausibilityVerdict(absurd), memory) if absurd else judge(memory, snapshot, settings)
 
     patch.setattr(controllers, "judge", strict)
 

@@ -9,9 +9,9 @@ from tinybms_bridge.tinybms.frames import (
     Action,
     ActionRequest,
     CellValues,
-    Command,
+    CommandCode,
     EventEntry,
-    Events,
+    EventsReply,
     ExtendedVersion,
     FloatValue,
     Framer,
@@ -22,7 +22,7 @@ from tinybms_bridge.tinybms.frames import (
     ReadModbus,
     ReadSettings,
     RegisterPairs,
-    Registers,
+    RegistersReply,
     Reply,
     Request,
     SettingsTable,
@@ -82,7 +82,7 @@ _REQUESTS: st.SearchStrategy[Request] = st.one_of(
     st.builds(ActionRequest, st.sampled_from([Action.CLEAR_EVENTS, Action.CLEAR_STATISTICS])),
     st.builds(
         SimpleRequest,
-        st.sampled_from([c for c in Command if c >= Command.EVENTS_NEWEST and c is not Command.SETTINGS]),
+        st.sampled_from([c for c in CommandCode if c >= CommandCode.EVENTS_NEWEST and c is not CommandCode.SETTINGS]),
     ),
 )
 
@@ -121,13 +121,13 @@ def test_every_request_is_answered_in_its_shape(requests: list[Request]) -> None
 @pytest.mark.parametrize("count", [1, 56, 127])
 def test_modbus_read(charged: SimulatedBms, exchange: Exchange, count: int) -> None:
     """0x03 up to its 127 registers."""
-    assert exchange(charged, ReadModbus(0, count)) == Registers(Command.READ_MODBUS, _words(charged, 0, count))
+    assert exchange(charged, ReadModbus(0, count)) == RegistersReply(CommandCode.READ_MODBUS, _words(charged, 0, count))
 
 
 @pytest.mark.parametrize("count", [1, 31, 32, 57, 255])
 def test_block_read(charged: SimulatedBms, exchange: Exchange, count: int) -> None:
     """0x07 in one packet or in several."""
-    assert exchange(charged, ReadBlock(0, count)) == Registers(Command.READ_BLOCK, _words(charged, 0, count))
+    assert exchange(charged, ReadBlock(0, count)) == RegistersReply(CommandCode.READ_BLOCK, _words(charged, 0, count))
 
 
 @pytest.mark.parametrize("addresses", [(50,), (306, 36, 37), tuple(range(31))])
@@ -150,16 +150,16 @@ def test_fast_values_are_those_of_the_registers(charged: SimulatedBms, exchange:
     """0x14 to 0x1A; 0x16 is the largest cell and 0x17 the smallest."""
     live = _words(charged, 0, 56)
 
-    def ask(command: Command) -> Reply | None:
+    def ask(command: CommandCode) -> Reply | None:
         return exchange(charged, SimpleRequest(command))
 
-    assert ask(Command.PACK_VOLTAGE) == FloatValue(Command.PACK_VOLTAGE, to_float(*live[36:38]))
-    assert ask(Command.PACK_CURRENT) == FloatValue(Command.PACK_CURRENT, 30.0)
-    assert ask(Command.MAX_CELL) == ShortValue(Command.MAX_CELL, live[41])
-    assert ask(Command.MIN_CELL) == ShortValue(Command.MIN_CELL, live[40])
-    assert ask(Command.STATUS) == ShortValue(Command.STATUS, 0x91)
-    assert ask(Command.LIFETIME) == LongValue(Command.LIFETIME, to_u32(*live[32:34]))
-    assert ask(Command.SOC) == LongValue(Command.SOC, to_u32(*live[46:48]))
+    assert ask(CommandCode.PACK_VOLTAGE) == FloatValue(CommandCode.PACK_VOLTAGE, to_float(*live[36:38]))
+    assert ask(CommandCode.PACK_CURRENT) == FloatValue(CommandCode.PACK_CURRENT, 30.0)
+    assert ask(CommandCode.MAX_CELL) == ShortValue(CommandCode.MAX_CELL, live[41])
+    assert ask(CommandCode.MIN_CELL) == ShortValue(CommandCode.MIN_CELL, live[40])
+    assert ask(CommandCode.STATUS) == ShortValue(CommandCode.STATUS, 0x91)
+    assert ask(CommandCode.LIFETIME) == LongValue(CommandCode.LIFETIME, to_u32(*live[32:34]))
+    assert ask(CommandCode.SOC) == LongValue(CommandCode.SOC, to_u32(*live[46:48]))
     assert live[41] > live[40]
 
 
@@ -167,36 +167,36 @@ def test_temperatures_in_the_vendors_order(clock: FakeClock, exchange: Exchange)
     """Internal first, then the external ones; absent is -32768, frost is negative."""
     device = SimulatedBms.build(clock, ambient_c=-12.0, options=BmsOptions(external_sensors=1))
 
-    assert exchange(device, SimpleRequest(Command.TEMPERATURES)) == TemperatureValues(-100, -120, -32768)
+    assert exchange(device, SimpleRequest(CommandCode.TEMPERATURES)) == TemperatureValues(-100, -120, -32768)
 
 
 def test_cell_values_are_as_many_as_cells(charged: SimulatedBms, exchange: Exchange) -> None:
     """0x1C gives register 307 entries, the lowest cell first."""
-    assert exchange(charged, SimpleRequest(Command.CELLS)) == CellValues(_words(charged, 2, 14))
+    assert exchange(charged, SimpleRequest(CommandCode.CELLS)) == CellValues(_words(charged, 2, 14))
 
 
 def test_versions(clock: FakeClock, exchange: Exchange) -> None:
     """0x1E and 0x1F split the words of registers 500 to 503."""
     device = SimulatedBms.build(clock, options=BmsOptions(firmware=FIRMWARES[242]))
 
-    assert exchange(device, SimpleRequest(Command.VERSION)) == Version(2, 1, 1, 242)
-    assert exchange(device, SimpleRequest(Command.VERSION_EXTENDED)) == ExtendedVersion(2, 1, 1, 242, 24, 4)
+    assert exchange(device, SimpleRequest(CommandCode.VERSION)) == Version(2, 1, 1, 242)
+    assert exchange(device, SimpleRequest(CommandCode.VERSION_EXTENDED)) == ExtendedVersion(2, 1, 1, 242, 24, 4)
 
 
 def test_trip_has_no_speed_and_the_time_left(charged: SimulatedBms, exchange: Exchange) -> None:
     """0x20 without a speed sensor."""
     left_s = to_u32(*_words(charged, 34, 2))
 
-    assert exchange(charged, SimpleRequest(Command.TRIP)) == Trip(0.0, 0, left_s)
+    assert exchange(charged, SimpleRequest(CommandCode.TRIP)) == Trip(0.0, 0, left_s)
 
 
-@pytest.mark.parametrize("command", [Command.EVENTS_NEWEST, Command.EVENTS_ALL])
-def test_events_start_with_the_start(bms: SimulatedBms, exchange: Exchange, command: Command) -> None:
+@pytest.mark.parametrize("command", [CommandCode.EVENTS_NEWEST, CommandCode.EVENTS_ALL])
+def test_events_start_with_the_start(bms: SimulatedBms, exchange: Exchange, command: CommandCode) -> None:
     """0x11 and 0x12 add the present time."""
     now_s = to_u32(*_words(bms, 32, 2))
 
-    assert exchange(bms, SimpleRequest(command)) == Events(
-        command is Command.EVENTS_NEWEST, now_s, (EventEntry(2_592_000, 0x61),)
+    assert exchange(bms, SimpleRequest(command)) == EventsReply(
+        command is CommandCode.EVENTS_NEWEST, now_s, (EventEntry(2_592_000, 0x61),)
     )
 
 
@@ -208,11 +208,11 @@ def test_newest_events_are_few_and_newest_first(
         exchange(bms, ActionRequest(Action.RESET))
         pass_time(2.0)
 
-    newest = exchange(bms, SimpleRequest(Command.EVENTS_NEWEST))
-    every = exchange(bms, SimpleRequest(Command.EVENTS_ALL))
+    newest = exchange(bms, SimpleRequest(CommandCode.EVENTS_NEWEST))
+    every = exchange(bms, SimpleRequest(CommandCode.EVENTS_ALL))
 
-    assert isinstance(newest, Events)
-    assert isinstance(every, Events)
+    assert isinstance(newest, EventsReply)
+    assert isinstance(every, EventsReply)
     assert len(every.entries) == 15
     times_s = sorted((entry.time_s for entry in every.entries), reverse=True)
     assert [entry.time_s for entry in newest.entries] == times_s[:10]
@@ -229,16 +229,16 @@ def test_settings_tables(charged: SimulatedBms, exchange: Exchange, table: Setti
     ("request_", "reply"),
     [
         (WriteModbus(315, (3700, 2600)), WriteDone(315, 2)),
-        (WriteList(((315, 3700), (316, 2600))), Ack(Command.WRITE_LIST)),
-        (WriteBlock(315, (3700, 2600)), Ack(Command.WRITE_BLOCK)),
-        (WriteBlock(315, (3700, 2600), count_address_bytes=True), Ack(Command.WRITE_BLOCK)),
+        (WriteList(((315, 3700), (316, 2600))), Ack(CommandCode.WRITE_LIST)),
+        (WriteBlock(315, (3700, 2600)), Ack(CommandCode.WRITE_BLOCK)),
+        (WriteBlock(315, (3700, 2600), count_address_bytes=True), Ack(CommandCode.WRITE_BLOCK)),
     ],
     ids=["0x10", "0x0D", "0x0B", "0x0B with address"],
 )
 def test_writes(bms: SimulatedBms, exchange: Exchange, request_: Request, reply: Reply) -> None:
     """0x10 echoes, the others acknowledge; the value is there."""
     assert exchange(bms, request_) == reply
-    assert exchange(bms, ReadModbus(315, 2)) == Registers(Command.READ_MODBUS, (3700, 2600))
+    assert exchange(bms, ReadModbus(315, 2)) == RegistersReply(CommandCode.READ_MODBUS, (3700, 2600))
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ def test_bad_writes_are_refused_whole(bms: SimulatedBms, exchange: Exchange, req
 @pytest.mark.parametrize("action", Action)
 def test_actions_are_acknowledged(bms: SimulatedBms, exchange: Exchange, action: Action) -> None:
     """The ACK of a restart still goes out."""
-    assert exchange(bms, ActionRequest(action)) == Ack(Command.ACTION)
+    assert exchange(bms, ActionRequest(action)) == Ack(CommandCode.ACTION)
 
 
 @pytest.mark.parametrize(
@@ -276,14 +276,14 @@ def test_the_length_of_a_block_write_is_a_habit(
     quirks = Quirks(block_length=habit)
     requests = [WriteBlock(315, (3700,), count_address_bytes=counted) for counted in (False, True)]
 
-    taken = [answer(bms, request, quirks) == Ack(Command.WRITE_BLOCK) for request in requests]
+    taken = [answer(bms, request, quirks) == Ack(CommandCode.WRITE_BLOCK) for request in requests]
 
     assert taken == [data_only, with_address]
 
 
 def test_the_order_of_the_cells_is_a_habit(charged: SimulatedBms) -> None:
     """One public driver reads 0x1C from the top."""
-    request = SimpleRequest(Command.CELLS)
+    request = SimpleRequest(CommandCode.CELLS)
     cells = _words(charged, 2, 14)
 
     assert answer(charged, request, Quirks(cell_order=CellOrder.HIGHEST_FIRST)) == CellValues(cells[::-1])
@@ -303,9 +303,9 @@ def test_number_and_order_of_the_newest_events_are_habits(order: EventOrder, ids
     ring = [(10, 0x64), (11, 0x65), *[(0, 0)] * 45, (8, 0x62), (9, 0x63)]
     device = _Ring(100, ring)
 
-    found = answer(device, SimpleRequest(Command.EVENTS_NEWEST), Quirks(newest_count=3, newest_order=order))
+    found = answer(device, SimpleRequest(CommandCode.EVENTS_NEWEST), Quirks(newest_count=3, newest_order=order))
 
-    assert isinstance(found, Events)
+    assert isinstance(found, EventsReply)
     assert [entry.event_id for entry in found.entries] == ids
     assert found.now_s == 100
 
@@ -322,9 +322,9 @@ def test_the_order_of_all_events_is_a_habit(order: EventOrder, ids: list[int]) -
     """0x12 sorts as told, whatever the number for 0x11 is."""
     device = _Ring(100, [(10, 0x64), (11, 0x65), *[(0, 0)] * 46, (9, 0x63)])
 
-    found = answer(device, SimpleRequest(Command.EVENTS_ALL), Quirks(newest_count=0, all_order=order))
+    found = answer(device, SimpleRequest(CommandCode.EVENTS_ALL), Quirks(newest_count=0, all_order=order))
 
-    assert isinstance(found, Events)
+    assert isinstance(found, EventsReply)
     assert [entry.event_id for entry in found.entries] == ids
 
 
@@ -352,14 +352,14 @@ def test_a_reply_has_room_for_49_events(count: int) -> None:
 def test_nothing_is_answered_during_a_restart(bms: SimulatedBms, exchange: Exchange, pass_time: PassTime) -> None:
     """Then it answers again, without a wake-up."""
     exchange(bms, ActionRequest(Action.RESET))
-    status = SimpleRequest(Command.STATUS)
+    status = SimpleRequest(CommandCode.STATUS)
 
     seen = []
     for seconds in (0.1, 1.3, 0.2):
         pass_time(seconds)
         seen.append(exchange(bms, status))
 
-    assert seen == [None, None, ShortValue(Command.STATUS, 0x97)]
+    assert seen == [None, None, ShortValue(CommandCode.STATUS, 0x97)]
 
 
 class _Broken:
@@ -402,10 +402,10 @@ class _Ring(_Broken):
 
 def test_a_device_may_refuse_an_action() -> None:
     """NACK for 0x02 as for the rest."""
-    assert answer(_Broken(), ActionRequest(Action.RESET)) == Nack(Command.ACTION, 0)
+    assert answer(_Broken(), ActionRequest(Action.RESET)) == Nack(CommandCode.ACTION, 0)
 
 
 def test_a_device_without_the_documented_map_is_a_mistake_of_the_simulator() -> None:
     """It is told, not sent as data."""
     with pytest.raises(LookupError, match="refuses registers 36 to 37"):
-        answer(_Broken(), SimpleRequest(Command.PACK_VOLTAGE))
+        answer(_Broken(), SimpleRequest(CommandCode.PACK_VOLTAGE))

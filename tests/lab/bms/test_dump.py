@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tinybms_bridge.tinybms.frames import Action, ReadModbus, Reply, Request, SettingsTable, SimpleRequest, to_u32
-from tinybms_bridge.tinybms.frames.wire import Command
+from tinybms_bridge.tinybms.frames.wire import CommandCode
 from tinybms_bridge.tinybms.live import decode_identity, decode_live, decode_ratings
 from tinybms_lab.bms import Device, Dump, DumpDevice, OffMap, Responder, load_dump, real_dump
 from tinybms_lab.bms.records import entries_in
@@ -137,7 +137,7 @@ def test_actions_work_in_memory(dump: DumpDevice, exchange: Exchange) -> None:
     assert _words(dump, 100, 18) == (0,) * 18
 
     assert dump.act(Action.RESET)
-    assert exchange(dump, SimpleRequest(Command.STATUS)) is None
+    assert exchange(dump, SimpleRequest(CommandCode.STATUS)) is None
 
 
 def test_reading_off_the_map_follows_the_option(clock: FakeClock, dump: DumpDevice, exchange: Exchange) -> None:

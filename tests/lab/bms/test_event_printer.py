@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tinybms_bridge.tinybms.frames import Command, SimpleRequest
+from tinybms_bridge.tinybms.frames import CommandCode, SimpleRequest
 from tinybms_lab.bms import DumpDevice, Responder, SimulatedBms, real_dump
 from tinybms_lab.bms.event_printer import EventPrinter, in_words
 from tinybms_lab.testing.fake_clock import FakeClock
@@ -29,7 +29,7 @@ def test_events_are_told_once(clock: FakeClock, bms: SimulatedBms, pass_time: Pa
 def test_the_state_is_one_line(clock: FakeClock, bms: SimulatedBms, pass_time: PassTime) -> None:
     """As a client would read it, with the traffic."""
     responder = Responder(bms, clock)
-    responder.feed(SimpleRequest(Command.STATUS).encode())
+    responder.feed(SimpleRequest(CommandCode.STATUS).encode())
     bms.set_current_a(-30.0)
     pass_time(1.0)
     line = EventPrinter(bms, responder).lines()[-1]

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybms_bridge.tinybms.frames import Command, Framer, ReadModbus, Registers, Reply
+from tinybms_bridge.tinybms.frames import CommandCode, Framer, ReadModbus, RegistersReply, Reply
 from tinybms_lab.bms.faults import FAULT_NAMES, FaultInjector, FaultPlan, Mangled, parse_faults
 
 REQUEST = ReadModbus(0, 16)
-REPLY = Registers(Command.READ_MODBUS, tuple(range(16))).encode()[0]
+REPLY = RegistersReply(CommandCode.READ_MODBUS, tuple(range(16))).encode()[0]
 SEEDS = st.integers(min_value=0, max_value=2**32 - 1)
 DATA = st.binary(min_size=1, max_size=120)
 
@@ -23,7 +23,7 @@ def understood(data: bytes) -> list[Reply]:
     """Return the replies that a host finds in received bytes."""
     framer = Framer()
     framer.expect(REQUEST)
-    return [event for event in framer.feed(data) if isinstance(event, Registers)]
+    return [event for event in framer.feed(data) if isinstance(event, RegistersReply)]
 
 
 @given(DATA)
@@ -115,7 +115,9 @@ def test_a_damaged_reply_is_not_understood(name: str, seed: int) -> None:
 @given(SEEDS)
 def test_a_reply_after_noise_is_understood(seed: int) -> None:
     """The receiver finds the start."""
-    assert understood(injector(seed, noise=1).reply(REPLY).data) == [Registers(Command.READ_MODBUS, tuple(range(16)))]
+    assert understood(injector(seed, noise=1).reply(REPLY).data) == [
+        RegistersReply(CommandCode.READ_MODBUS, tuple(range(16)))
+    ]
 
 
 @pytest.mark.parametrize("name", FAULT_NAMES)

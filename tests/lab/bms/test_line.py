@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from tinybms_bridge.tinybms.frames import (
     START,
     Action,
-    Command,
+    CommandCode,
     Framer,
     ReadBlock,
     ReadModbus,
-    Registers,
+    RegistersReply,
     ShortValue,
     SimpleRequest,
 )
@@ -339,8 +339,8 @@ def test_a_replayed_unit_broadcasts_too(clock: FakeClock, pass_time: PassTime) -
 
 
 CHARACTER_S = 10 / BAUDRATE
-STATUS = SimpleRequest(Command.STATUS).encode()
-IDLE = ShortValue(Command.STATUS, 0x97).encode()[0]
+STATUS = SimpleRequest(CommandCode.STATUS).encode()
+IDLE = ShortValue(CommandCode.STATUS, 0x97).encode()[0]
 LIVE = ReadModbus(0, 56)
 
 
@@ -396,7 +396,7 @@ def test_text_fills_the_silence_between_replies(clock: FakeClock, pass_time: Pas
     framer.expect(ReadModbus(0, 127))
     events = framer.feed(data)
 
-    assert isinstance(events[0], Registers)
+    assert isinstance(events[0], RegistersReply)
     assert data[259:].startswith(b"BPV:")
     assert data.endswith(b"\r\n")
 
@@ -449,7 +449,7 @@ def test_a_corrupted_request_is_refused(clock: FakeClock, unit: DumpDevice, pass
     line = Line(unit, clock)
     line.receive(STATUS[:-1] + bytes((STATUS[-1] ^ 1,)))
 
-    assert after(line, pass_time, 0.1)[:4] == bytes((0xAA, 0x00, Command.STATUS, 0x01))
+    assert after(line, pass_time, 0.1)[:4] == bytes((0xAA, 0x00, CommandCode.STATUS, 0x01))
 
 
 def test_habits_and_latency_reach_the_line(clock: FakeClock, unit: DumpDevice, pass_time: PassTime) -> None:

@@ -7,7 +7,7 @@ from tinybms_bridge.tinybms.registers import catalogue
 from tinybms_lab.bms.records import (
     EVENT_SLOTS,
     EventId,
-    EventRing,
+    SimulatedEventRing,
     SimulatedResetCause,
     SimulatedWakeCause,
     Statistics,
@@ -46,12 +46,12 @@ def test_the_numbers_are_those_that_the_vendor_lists() -> None:
 
 def test_an_empty_ring_reads_zero() -> None:
     """Empty slots have id 0."""
-    assert EventRing().words() == [0] * 98
+    assert SimulatedEventRing().words() == [0] * 98
 
 
 def test_words_follow_the_vendors_layout() -> None:
     """Lower 16 bits of the stamp first, then its upper 8 bits and the id."""
-    ring = EventRing()
+    ring = SimulatedEventRing()
 
     ring.add(0x12345678, 0x62)
 
@@ -60,7 +60,7 @@ def test_words_follow_the_vendors_layout() -> None:
 
 def test_words_mean_the_same_to_the_register_catalogue() -> None:
     """The catalogue of the bridge reads what the simulator writes."""
-    ring = EventRing()
+    ring = SimulatedEventRing()
     ring.add(4646, 0x65)
     register = catalogue().by_key("event_0")
 
@@ -71,7 +71,7 @@ def test_words_mean_the_same_to_the_register_catalogue() -> None:
 @given(_LOG)
 def test_the_ring_keeps_the_last_49_events(log: list[tuple[int, int]]) -> None:
     """The oldest slot is overwritten, nothing else."""
-    ring = EventRing()
+    ring = SimulatedEventRing()
     for time_s, event_id in log:
         ring.add(time_s, event_id)
 
@@ -84,7 +84,7 @@ def test_the_ring_keeps_the_last_49_events(log: list[tuple[int, int]]) -> None:
 
 def test_the_slot_says_nothing_about_age() -> None:
     """After a turn of the ring the newest event stands before the oldest."""
-    ring = EventRing(first_slot=48)
+    ring = SimulatedEventRing(first_slot=48)
     ring.add(1, 0x61)
     ring.add(2, 0x62)
 
@@ -93,7 +93,7 @@ def test_the_slot_says_nothing_about_age() -> None:
 
 def test_clearing_empties_the_ring() -> None:
     """After 0x02/01 there is no event, and the next one is kept."""
-    ring = EventRing()
+    ring = SimulatedEventRing()
     ring.add(1, EventId.BMS_STARTED)
 
     ring.clear()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybms_bridge.tinybms.frames import Command, Nack, ReadModbus, ShortValue, SimpleRequest
+from tinybms_bridge.tinybms.frames import CommandCode, Nack, ReadModbus, ShortValue, SimpleRequest
 from tinybms_bridge.tinybms.frames.wire import seal
 from tinybms_lab.bms import DumpDevice, Responder, SimulatedBms, real_dump
 from tinybms_lab.bms.responder import LATENCY_S, PARTIAL_TIMEOUT_S
@@ -12,8 +12,8 @@ from tinybms_lab.testing.fake_clock import FakeClock
 
 PassTime = Callable[[float], None]
 
-STATUS = SimpleRequest(Command.STATUS).encode()
-IDLE = ShortValue(Command.STATUS, 0x97).encode()[0]
+STATUS = SimpleRequest(CommandCode.STATUS).encode()
+IDLE = ShortValue(CommandCode.STATUS, 0x97).encode()[0]
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_the_latency_is_an_option(clock: FakeClock, dump: DumpDevice) -> None:
 
 def test_two_requests_in_one_piece_get_two_answers(responder: Responder) -> None:
     """In order."""
-    voltage = SimpleRequest(Command.PACK_VOLTAGE).encode()
+    voltage = SimpleRequest(CommandCode.PACK_VOLTAGE).encode()
 
     first, second = _sent(responder, STATUS + voltage)
 

@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from tinybms_lab.bms.scenario_values import Cells, Choice, Choices, Duration, NamedSettings, Settings, Text, Within
+from tinybms_lab.bms.scenario_values import (
+    CellNumbers,
+    Choice,
+    Choices,
+    Duration,
+    NamedSettings,
+    Settings,
+    Text,
+    Within,
+)
 
 STRICT = ConfigDict(strict=True)
 NUMBER = TypeAdapter(Annotated[float, Within(-5, 5)], config=STRICT)
@@ -16,7 +25,7 @@ WHOLE = TypeAdapter(Annotated[int, Within(1, 16)], config=STRICT)
 TEXT = TypeAdapter(Text, config=STRICT)
 ONE = TypeAdapter(Annotated[str, Choice({"low": "L", "high": "H", 242: "B"})], config=STRICT)
 SEVERAL = TypeAdapter(Annotated[tuple[str, ...], Choices({"load": 1, "charger": 2})], config=STRICT)
-BY_CELL = TypeAdapter(Annotated[dict[int, Annotated[float, Within(0, 100)]], Cells()], config=STRICT)
+BY_CELL = TypeAdapter(Annotated[dict[int, Annotated[float, Within(0, 100)]], CellNumbers()], config=STRICT)
 DURATION = TypeAdapter(Duration, config=STRICT)
 SETTINGS = TypeAdapter(Settings)
 ALL: dict[str, TypeAdapter[Any]] = {

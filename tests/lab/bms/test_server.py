@@ -13,11 +13,11 @@ import pytest
 
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.tinybms.frames import (
-    Command,
+    CommandCode,
     Framer,
     ReadBlock,
     ReadModbus,
-    Registers,
+    RegistersReply,
     Reply,
     Request,
     ShortValue,
@@ -105,8 +105,8 @@ async def test_a_port_that_cannot_be_had_ends_the_run(tmp_path: Path, unit: Dump
 
 
 CHARACTER_S = 10 / 115200
-STATUS = SimpleRequest(Command.STATUS)
-IDLE = ShortValue(Command.STATUS, 0x97)
+STATUS = SimpleRequest(CommandCode.STATUS)
+IDLE = ShortValue(CommandCode.STATUS, 0x97)
 LIVE = ReadModbus(0, 56)
 WAIT_S = 30.0
 
@@ -145,7 +145,7 @@ class Client:
         framer.expect(request)
         self.write(request.encode())
         async with asyncio.timeout(WAIT_S):
-            while not (replies := [e for e in framer.feed(self.data) if isinstance(e, ShortValue | Registers)]):
+            while not (replies := [e for e in framer.feed(self.data) if isinstance(e, ShortValue | RegistersReply)]):
                 framer.expect(request)
                 self._fresh.clear()
                 await self._fresh.wait()
@@ -201,7 +201,7 @@ async def test_a_raw_client_gets_its_answer(serve: Serve, unit: DumpDevice) -> N
     async with serve() as (server, client):
         assert await client.ask(STATUS) == IDLE
         reply = await client.ask(LIVE)
-        assert isinstance(reply, Registers)
+        assert isinstance(reply, RegistersReply)
         assert reply.values[34:] == (unit.read(34, 22) or ())
         assert server.responder.requests == 2
 
@@ -259,7 +259,7 @@ async def test_an_adapter_delivers_in_blocks_of_64(serve: Serve) -> None:
 async def test_bytes_may_come_one_by_one(serve: Serve) -> None:
     """The whole reply all the same."""
     async with serve(chunk=1) as (_, client):
-        assert isinstance(await client.ask(LIVE), Registers)
+        assert isinstance(await client.ask(LIVE), RegistersReply)
 
 
 async def test_multi_packet_replies_come_as_one_burst(serve: Serve) -> None:
@@ -444,7 +444,7 @@ async def test_text_is_broadcast_at_its_time(clock: FakeClock, faked: tuple[PtyS
     await _until(lambda: server.responder.requests == 1)
     await clock.advance(0.05)
 
-    assert await client.receive(6) == ShortValue(Command.STATUS, 0x93).encode()[0]
+    assert await client.receive(6) == ShortValue(CommandCode.STATUS, 0x93).encode()[0]
 
 
 async def test_faults_can_be_switched_while_it_serves(serve: Serve) -> None:

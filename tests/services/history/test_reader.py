@@ -14,7 +14,7 @@ from tinybms_bridge.battery.limits import ChargeState
 from tinybms_bridge.services.history.database import Database
 from tinybms_bridge.services.history.fields import FIELDS, Cell
 from tinybms_bridge.services.history.levels import LEVELS, HistoryError, HistorySettings
-from tinybms_bridge.services.history.reader import Day, Figures, Reader, View
+from tinybms_bridge.services.history.reader import Day, Figures, HistoryReader, HistoryView
 from tinybms_bridge.services.history.recorder import Row
 
 Minutes = Callable[..., Sequence[Row]]
@@ -22,13 +22,15 @@ START_S = 1_767_225_600
 EVERYTHING = [f"{name}.{series}" for name, field in FIELDS.items() for series in field.series]
 
 
-def view(folder: Path, from_s: int, to_s: int, *names: str, points: int = 5000, step_s: int | None = None) -> View:
+def view(
+    folder: Path, from_s: int, to_s: int, *names: str, points: int = 5000, step_s: int | None = None
+) -> HistoryView:
     """Ask for some series."""
-    reader = Reader(folder / "history.db")
-    return View(reader, reader.plan(from_s, to_s, points=points, step_s=step_s), names)
+    reader = HistoryReader(folder / "history.db")
+    return HistoryView(reader, reader.plan(from_s, to_s, points=points, step_s=step_s), names)
 
 
-def table(found: View, names: Sequence[str]) -> dict[int, dict[str, Cell]]:
+def table(found: HistoryView, names: Sequence[str]) -> dict[int, dict[str, Cell]]:
     """Return the values by time and name."""
     columns = found.columns()
     return {
@@ -133,7 +135,7 @@ def test_days(database: Database, folder: Path, make_row: Callable[..., Row]) ->
     noon_s = START_S + 43_200
     for day in (3, 0, 1):
         database.write([make_row(noon_s + 86_400 * day, *[1000.0 * (day - 1)] * 3)])
-    reader = Reader(folder / "history.db")
+    reader = HistoryReader(folder / "history.db")
     found = reader.days(date(2026, 1, 1), date(2026, 1, 2))
     assert found == [
         Day(date(2026, 1, 1), 0.0, 0.003672, 0.001),
@@ -147,7 +149,7 @@ def test_figures(database: Database, folder: Path, minutes: Minutes) -> None:
     """Rows, oldest and newest of each level, and the size of all files."""
     for number in range(2):
         database.write(minutes(number))
-    figures = Reader(folder / "history.db").figures()
+    figures = HistoryReader(folder / "history.db").figures()
     assert [(each.step_s, each.rows, each.oldest_s, each.newest_s) for each in figures.levels] == [
         (10, 12, START_S, START_S + 110), (60, 2, START_S, START_S + 60), (900, 1, START_S, START_S),
     ]  # fmt: skip
@@ -163,10 +165,10 @@ def test_no_history_yet(folder: Path, content: bytes | None) -> None:
     found = view(folder, START_S, START_S + 30, "voltage_v.mean")
     assert found.columns() == [[None] * 3]
     assert list(found.lines(2)) == [[], []]
-    reader = Reader(folder / "history.db")
+    reader = HistoryReader(folder / "history.db")
     assert reader.days(date(2026, 1, 1), date(2026, 1, 2)) == []
     assert reader.figures() == Figures(0)
-    assert Reader(None).figures() == Figures(0)
+    assert HistoryReader(None).figures() == Figures(0)
     assert folder.exists() is (content is not None)
 
 
@@ -181,7 +183,7 @@ def test_damaged_file_is_an_error(folder: Path) -> None:
 def test_reading_changes_nothing(database: Database, folder: Path, minutes: Minutes) -> None:
     """The connection of a reader cannot write, whatever it is asked."""
     database.write(minutes(0))
-    with Reader(folder / "history.db")._opened() as connection:
+    with HistoryReader(folder / "history.db")._opened() as connection:
         assert connection is not None
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
             connection.execute("DELETE FROM steps")
@@ -198,7 +200,7 @@ def test_levels_agree(database: Database, folder: Path, minutes: Minutes) -> Non
     """The same time asked in quarters of an hour is the same from whichever level it comes."""
     for number in range(30):
         database.write(minutes(number, number - 7.77))
-    reader = Reader(folder / "history.db")
+    reader = HistoryReader(folder / "history.db")
     grid = reader.plan(START_S, START_S + 1800, points=2, step_s=900)
     assert grid.level is LEVELS[2]
     series = [each for field in FIELDS.values() for each in field.series.values()]

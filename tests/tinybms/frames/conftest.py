@@ -13,10 +13,10 @@ from tinybms_bridge.tinybms.frames import (
     Action,
     ActionRequest,
     CellValues,
-    Command,
+    CommandCode,
     Event,
     EventEntry,
-    Events,
+    EventsReply,
     ExtendedVersion,
     FloatValue,
     Garbage,
@@ -26,7 +26,7 @@ from tinybms_bridge.tinybms.frames import (
     ReadModbus,
     ReadSettings,
     RegisterPairs,
-    Registers,
+    RegistersReply,
     Reply,
     Request,
     SettingsTable,
@@ -45,18 +45,20 @@ from tinybms_bridge.tinybms.frames.wire import SIMPLE_COMMANDS
 
 Item = TypeVar("Item")
 Exchange = tuple[Request, Reply]
-FloatCommand = Literal[Command.PACK_VOLTAGE, Command.PACK_CURRENT]
-ShortCommand = Literal[Command.MAX_CELL, Command.MIN_CELL, Command.STATUS]
-LongCommand = Literal[Command.LIFETIME, Command.SOC]
+FloatCommand = Literal[CommandCode.PACK_VOLTAGE, CommandCode.PACK_CURRENT]
+ShortCommand = Literal[CommandCode.MAX_CELL, CommandCode.MIN_CELL, CommandCode.STATUS]
+LongCommand = Literal[CommandCode.LIFETIME, CommandCode.SOC]
 
 BYTE = st.integers(0, 0xFF)
 WORD = st.integers(0, 0xFFFF)
 LONG = st.integers(0, 0xFFFFFFFF)
 SHORT = st.integers(-0x8000, 0x7FFF)
 SINGLE = st.floats(width=32, allow_nan=False)
-FLOAT_COMMAND: SearchStrategy[FloatCommand] = st.sampled_from([Command.PACK_VOLTAGE, Command.PACK_CURRENT])
-SHORT_COMMAND: SearchStrategy[ShortCommand] = st.sampled_from([Command.MAX_CELL, Command.MIN_CELL, Command.STATUS])
-LONG_COMMAND: SearchStrategy[LongCommand] = st.sampled_from([Command.LIFETIME, Command.SOC])
+FLOAT_COMMAND: SearchStrategy[FloatCommand] = st.sampled_from([CommandCode.PACK_VOLTAGE, CommandCode.PACK_CURRENT])
+SHORT_COMMAND: SearchStrategy[ShortCommand] = st.sampled_from(
+    [CommandCode.MAX_CELL, CommandCode.MIN_CELL, CommandCode.STATUS]
+)
+LONG_COMMAND: SearchStrategy[LongCommand] = st.sampled_from([CommandCode.LIFETIME, CommandCode.SOC])
 
 
 def _tuples(items: SearchStrategy[Item], smallest: int, largest: int) -> SearchStrategy[tuple[Item, ...]]:
@@ -77,14 +79,14 @@ def _address_for(count: int) -> SearchStrategy[int]:
 def _modbus_reads(draw: st.DrawFn) -> Exchange:
     count = draw(st.integers(1, 127))
     request = ReadModbus(draw(_address_for(count)), count)
-    return request, Registers(Command.READ_MODBUS, draw(_words(count)))
+    return request, RegistersReply(CommandCode.READ_MODBUS, draw(_words(count)))
 
 
 @st.composite
 def _block_reads(draw: st.DrawFn) -> Exchange:
     count = draw(st.integers(1, 255))
     request = ReadBlock(draw(_address_for(count)), count)
-    return request, Registers(Command.READ_BLOCK, draw(_words(count)))
+    return request, RegistersReply(CommandCode.READ_BLOCK, draw(_words(count)))
 
 
 @st.composite
@@ -97,7 +99,7 @@ def _list_reads(draw: st.DrawFn) -> Exchange:
 def _block_writes(draw: st.DrawFn) -> Exchange:
     counted = draw(st.booleans())
     count = draw(st.integers(1, 30 if counted else 31))
-    return WriteBlock(draw(_address_for(count)), draw(_words(count)), counted), Ack(Command.WRITE_BLOCK)
+    return WriteBlock(draw(_address_for(count)), draw(_words(count)), counted), Ack(CommandCode.WRITE_BLOCK)
 
 
 @st.composite
@@ -114,17 +116,17 @@ def _settings_reads(draw: st.DrawFn) -> Exchange:
 
 
 def _list_writes() -> SearchStrategy[Exchange]:
-    return _tuples(st.tuples(WORD, WORD), 1, 15).map(lambda pairs: (WriteList(pairs), Ack(Command.WRITE_LIST)))
+    return _tuples(st.tuples(WORD, WORD), 1, 15).map(lambda pairs: (WriteList(pairs), Ack(CommandCode.WRITE_LIST)))
 
 
 def _actions() -> SearchStrategy[Exchange]:
-    return st.sampled_from(Action).map(lambda action: (ActionRequest(action), Ack(Command.ACTION)))
+    return st.sampled_from(Action).map(lambda action: (ActionRequest(action), Ack(CommandCode.ACTION)))
 
 
 def _simple_replies() -> SearchStrategy[Reply]:
     entries = _tuples(st.builds(EventEntry, st.integers(0, 0xFFFFFF), BYTE), 0, 49)
     return st.one_of(
-        st.builds(Events, st.booleans(), LONG, entries),
+        st.builds(EventsReply, st.booleans(), LONG, entries),
         st.builds(FloatValue, FLOAT_COMMAND, SINGLE),
         st.builds(ShortValue, SHORT_COMMAND, WORD),
         st.builds(LongValue, LONG_COMMAND, LONG),
@@ -137,7 +139,7 @@ def _simple_replies() -> SearchStrategy[Reply]:
 
 
 def _simple_reads() -> SearchStrategy[Exchange]:
-    return _simple_replies().map(lambda reply: (SimpleRequest(Command(reply.command)), reply))
+    return _simple_replies().map(lambda reply: (SimpleRequest(CommandCode(reply.command)), reply))
 
 
 EXCHANGES: SearchStrategy[Exchange] = st.one_of(

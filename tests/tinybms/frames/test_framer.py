@@ -10,11 +10,11 @@ from tinybms_bridge.tinybms.frames import (
     Action,
     ActionRequest,
     CellValues,
-    Command,
+    CommandCode,
     CrcMismatch,
     Event,
     EventEntry,
-    Events,
+    EventsReply,
     FloatValue,
     Framer,
     Garbage,
@@ -24,7 +24,7 @@ from tinybms_bridge.tinybms.frames import (
     ReadModbus,
     ReadSettings,
     RegisterPairs,
-    Registers,
+    RegistersReply,
     Reply,
     Request,
     SettingsTable,
@@ -39,8 +39,8 @@ from tinybms_bridge.tinybms.frames import (
 RELAXED = settings(deadline=None)
 CUTS = st.lists(st.integers(0, 2000), max_size=12)
 
-STATUS = SimpleRequest(Command.STATUS)
-IDLE = ShortValue(Command.STATUS, 0x97)
+STATUS = SimpleRequest(CommandCode.STATUS)
+IDLE = ShortValue(CommandCode.STATUS, 0x97)
 
 
 def _joined(reply: Reply) -> bytes:
@@ -126,14 +126,14 @@ def test_refusal_of_any_request(requests: SearchStrategy[Request], data: st.Data
 @pytest.mark.parametrize(
     ("request_", "reply"),
     [
-        (ReadModbus(0, 127), Registers(Command.READ_MODBUS, (0xAAAA,) * 127)),
-        (ReadBlock(0, 255), Registers(Command.READ_BLOCK, (0xAAAA,) * 255)),
+        (ReadModbus(0, 127), RegistersReply(CommandCode.READ_MODBUS, (0xAAAA,) * 127)),
+        (ReadBlock(0, 255), RegistersReply(CommandCode.READ_BLOCK, (0xAAAA,) * 255)),
         (ReadList((0xAAAA,) * 31), RegisterPairs(((0xAAAA, 0xAAAA),) * 31)),
         (ReadSettings(SettingsTable.CURRENT, 100), SettingsValues(SettingsTable.CURRENT, (0xAAAA,) * 100)),
-        (SimpleRequest(Command.EVENTS_ALL), Events(False, 0, (EventEntry(0xAAAAAA, 0xAA),) * 49)),
-        (SimpleRequest(Command.EVENTS_NEWEST), Events(True, 0, ())),
-        (SimpleRequest(Command.CELLS), CellValues((0xAAAA,) * 16)),
-        (SimpleRequest(Command.CELLS), CellValues(())),
+        (SimpleRequest(CommandCode.EVENTS_ALL), EventsReply(False, 0, (EventEntry(0xAAAAAA, 0xAA),) * 49)),
+        (SimpleRequest(CommandCode.EVENTS_NEWEST), EventsReply(True, 0, ())),
+        (SimpleRequest(CommandCode.CELLS), CellValues((0xAAAA,) * 16)),
+        (SimpleRequest(CommandCode.CELLS), CellValues(())),
     ],
 )
 def test_longest_and_shortest_replies(framer: Framer, request_: Request, reply: Reply) -> None:
@@ -176,8 +176,8 @@ def test_expect_forgets_partial_reply(framer: Framer) -> None:
 
 def test_expect_forgets_joined_packets(framer: Framer) -> None:
     """The first packet of an old reply is not joined with the second packet of the next one."""
-    old = Registers(Command.READ_BLOCK, (1,) * 57).encode()
-    new = Registers(Command.READ_BLOCK, (2,) * 57)
+    old = RegistersReply(CommandCode.READ_BLOCK, (1,) * 57).encode()
+    new = RegistersReply(CommandCode.READ_BLOCK, (2,) * 57)
     framer.expect(ReadBlock(0, 57))
     framer.feed(old[0])
     framer.expect(ReadBlock(0, 57))
@@ -198,23 +198,23 @@ def test_reset_drops_expectation_and_bytes(framer: Framer) -> None:
 @pytest.mark.parametrize(
     ("request_", "late"),
     [
-        (STATUS, FloatValue(Command.PACK_VOLTAGE, 55.78)),
-        (ReadModbus(0, 5), Registers(Command.READ_MODBUS, (1, 2, 3, 4))),
-        (ReadModbus(0, 5), Registers(Command.READ_MODBUS, (1, 2, 3, 4, 5, 6))),
-        (ReadModbus(0, 5), Registers(Command.READ_BLOCK, (1, 2, 3, 4, 5))),
-        (ReadBlock(0, 5), Registers(Command.READ_BLOCK, (1, 2, 3, 4))),
-        (ReadBlock(0, 57), Registers(Command.READ_BLOCK, (1, 2, 3))),
+        (STATUS, FloatValue(CommandCode.PACK_VOLTAGE, 55.78)),
+        (ReadModbus(0, 5), RegistersReply(CommandCode.READ_MODBUS, (1, 2, 3, 4))),
+        (ReadModbus(0, 5), RegistersReply(CommandCode.READ_MODBUS, (1, 2, 3, 4, 5, 6))),
+        (ReadModbus(0, 5), RegistersReply(CommandCode.READ_BLOCK, (1, 2, 3, 4, 5))),
+        (ReadBlock(0, 5), RegistersReply(CommandCode.READ_BLOCK, (1, 2, 3, 4))),
+        (ReadBlock(0, 57), RegistersReply(CommandCode.READ_BLOCK, (1, 2, 3))),
         (ReadList((34, 35)), RegisterPairs(((34, 1), (36, 2)))),
         (ReadList((34, 35)), RegisterPairs(((35, 1), (34, 2)))),
         (ReadList((34, 35)), RegisterPairs(((34, 1),))),
         (WriteModbus(315, (1, 2)), WriteDone(316, 2)),
         (WriteModbus(315, (1, 2)), WriteDone(315, 1)),
-        (ActionRequest(Action.CLEAR_EVENTS), Ack(Command.WRITE_LIST)),
-        (ReadModbus(0, 5), Ack(Command.ACTION)),
-        (STATUS, Nack(Command.SOC, 0)),
+        (ActionRequest(Action.CLEAR_EVENTS), Ack(CommandCode.WRITE_LIST)),
+        (ReadModbus(0, 5), Ack(CommandCode.ACTION)),
+        (STATUS, Nack(CommandCode.SOC, 0)),
         (ReadSettings(SettingsTable.CURRENT, 44), SettingsValues(SettingsTable.CURRENT, (0,) * 43)),
-        (SimpleRequest(Command.EVENTS_NEWEST), Events(False, 0, ())),
-        (SimpleRequest(Command.EVENTS_ALL), Events(False, 0, (EventEntry(1, 1),) * 50)),
+        (SimpleRequest(CommandCode.EVENTS_NEWEST), EventsReply(False, 0, ())),
+        (SimpleRequest(CommandCode.EVENTS_ALL), EventsReply(False, 0, (EventEntry(1, 1),) * 50)),
     ],
 )
 def test_reply_to_another_request_is_garbage(framer: Framer, request_: Request, late: Reply) -> None:
@@ -226,7 +226,7 @@ def test_reply_to_another_request_is_garbage(framer: Framer, request_: Request, 
 
 def test_late_reply_before_the_right_one(framer: Framer) -> None:
     """A late reply is skipped and the right one, in the same burst, is found."""
-    late = _joined(FloatValue(Command.PACK_CURRENT, -3.0))
+    late = _joined(FloatValue(CommandCode.PACK_CURRENT, -3.0))
     framer.expect(STATUS)
 
     assert framer.feed(late + _joined(IDLE)) == [Garbage(late), IDLE]
@@ -242,7 +242,7 @@ def test_settings_table_comes_from_the_request(framer: Framer) -> None:
 
 def test_packet_ids_are_ignored(framer: Framer) -> None:
     """Packets are joined in order of arrival, whichever way the ids count."""
-    reply = Registers(Command.READ_BLOCK, tuple(range(100)))
+    reply = RegistersReply(CommandCode.READ_BLOCK, tuple(range(100)))
     framer.expect(ReadBlock(0, 100))
 
     assert framer.feed(b"".join(reply.encode(count_down=False))) == [reply]
@@ -250,7 +250,7 @@ def test_packet_ids_are_ignored(framer: Framer) -> None:
 
 def test_noise_between_packets(framer: Framer) -> None:
     """Text between two packets is skipped without losing the first packet."""
-    reply = Registers(Command.READ_BLOCK, tuple(range(57)))
+    reply = RegistersReply(CommandCode.READ_BLOCK, tuple(range(57)))
     first, second = reply.encode()
     framer.expect(ReadBlock(0, 57))
 
@@ -259,11 +259,11 @@ def test_noise_between_packets(framer: Framer) -> None:
 
 def test_refusal_after_the_first_packet(framer: Framer) -> None:
     """A NACK ends the wait for a second packet."""
-    first, _ = Registers(Command.READ_BLOCK, (0,) * 57).encode()
+    first, _ = RegistersReply(CommandCode.READ_BLOCK, (0,) * 57).encode()
     framer.expect(ReadBlock(0, 57))
 
     assert framer.feed(first) == []
-    assert framer.feed(_joined(Nack(Command.READ_BLOCK, 0))) == [Nack(Command.READ_BLOCK, 0)]
+    assert framer.feed(_joined(Nack(CommandCode.READ_BLOCK, 0))) == [Nack(CommandCode.READ_BLOCK, 0)]
 
 
 @RELAXED
@@ -290,8 +290,8 @@ def test_no_answer_is_shorter_than_said(exchanges: SearchStrategy[tuple[Request,
         (WriteList(((300, 1),)), "", 5),
         (WriteList(((300, 1),)), "AA 01", 3),
         (ReadBlock(0, 57), "AA 07", 122),
-        (SimpleRequest(Command.CELLS), "AA 1C", 3),
-        (SimpleRequest(Command.CELLS), "AA 1C 1C", 30),
+        (SimpleRequest(CommandCode.CELLS), "AA 1C", 3),
+        (SimpleRequest(CommandCode.CELLS), "AA 1C 1C", 30),
     ],
 )
 def test_missing(framer: Framer, request_: Request, received: str, missing: int) -> None:

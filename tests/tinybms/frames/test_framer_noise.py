@@ -6,14 +6,14 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from tinybms_bridge.tinybms.frames import (
-    Command,
+    CommandCode,
     CrcMismatch,
     Event,
     Framer,
     Garbage,
     ReadBlock,
     ReadModbus,
-    Registers,
+    RegistersReply,
     Reply,
     Request,
     SimpleRequest,
@@ -24,8 +24,8 @@ CUTS = st.lists(st.integers(0, 2000), max_size=12)
 
 ASCII_LINE = b"BPV:49.05\tMINCV:3.766\tMAXCV:3.776\tBPC:-3.03\tSOC:80\tEXT1:----\tOS:151\r\n"
 LIVE = ReadModbus(0, 56)
-SAMPLE = Registers(Command.READ_MODBUS, tuple(range(56)))
-EDGES = [LIVE, ReadBlock(0, 255), SimpleRequest(Command.CELLS), SimpleRequest(Command.EVENTS_ALL)]
+SAMPLE = RegistersReply(CommandCode.READ_MODBUS, tuple(range(56)))
+EDGES = [LIVE, ReadBlock(0, 255), SimpleRequest(CommandCode.CELLS), SimpleRequest(CommandCode.EVENTS_ALL)]
 
 
 def _joined(reply: Reply) -> bytes:
@@ -75,7 +75,7 @@ def test_start_bytes_in_noise(noise: str) -> None:
 
 def test_start_bytes_in_data() -> None:
     """A reply full of 0xAA, and of what looks like replies, is still one reply."""
-    reply = Registers(Command.READ_MODBUS, (0xAA03, 0x70AA, *(0xAAAA,) * 54))
+    reply = RegistersReply(CommandCode.READ_MODBUS, (0xAA03, 0x70AA, *(0xAAAA,) * 54))
     framer = Framer()
     framer.expect(LIVE)
 
@@ -90,7 +90,7 @@ def test_good_reply_inside_a_damaged_one() -> None:
     framer.expect(LIVE)
     events = framer.feed(truncated + good + bytes(40))
 
-    assert [type(event) for event in events] == [CrcMismatch, Garbage, Registers, Garbage]
+    assert [type(event) for event in events] == [CrcMismatch, Garbage, RegistersReply, Garbage]
     assert _replies(events) == [SAMPLE]
     assert _garbage(events) == truncated + bytes(40)
 

@@ -12,7 +12,7 @@ from tinybms_bridge.tinybms.frames import (
     ActionRequest,
     BadRequest,
     CellValues,
-    Command,
+    CommandCode,
     FloatValue,
     Framer,
     Nack,
@@ -21,7 +21,7 @@ from tinybms_bridge.tinybms.frames import (
     ReadModbus,
     ReadSettings,
     RegisterPairs,
-    Registers,
+    RegistersReply,
     Reply,
     Request,
     RequestFramer,
@@ -75,19 +75,19 @@ def _replies() -> list[tuple[str, Vector | None, list[Vector]]]:
 REPLIES = _replies()
 
 
-def _request_for(command: Command) -> Request:
+def _request_for(command: CommandCode) -> Request:
     """Return some request of ``command``: what a reply without a recorded request answers."""
     if command in SIMPLE_COMMANDS:
         return SimpleRequest(command)
-    some: dict[Command, Request] = {
-        Command.ACTION: ActionRequest(Action.CLEAR_EVENTS),
-        Command.READ_MODBUS: ReadModbus(0, 56),
-        Command.READ_BLOCK: ReadBlock(0, 57),
-        Command.READ_LIST: ReadList((34, 35)),
-        Command.WRITE_BLOCK: WriteBlock(315, (4200, 2900)),
-        Command.WRITE_LIST: WriteList(((315, 4200),)),
-        Command.WRITE_MODBUS: WriteModbus(315, (4200,)),
-        Command.SETTINGS: ReadSettings(SettingsTable.CURRENT),
+    some: dict[CommandCode, Request] = {
+        CommandCode.ACTION: ActionRequest(Action.CLEAR_EVENTS),
+        CommandCode.READ_MODBUS: ReadModbus(0, 56),
+        CommandCode.READ_BLOCK: ReadBlock(0, 57),
+        CommandCode.READ_LIST: ReadList((34, 35)),
+        CommandCode.WRITE_BLOCK: WriteBlock(315, (4200, 2900)),
+        CommandCode.WRITE_LIST: WriteList(((315, 4200),)),
+        CommandCode.WRITE_MODBUS: WriteModbus(315, (4200,)),
+        CommandCode.SETTINGS: ReadSettings(SettingsTable.CURRENT),
     }
     return some[command]
 
@@ -95,7 +95,7 @@ def _request_for(command: Command) -> Request:
 def _receive(request_vector: Vector | None, packets: list[Vector]) -> Reply:
     first = _frame(packets[0])
     code = first[2] if first[1] in {0, 1} else first[1]
-    request = decode_request(_frame(request_vector)) if request_vector else _request_for(Command(code))
+    request = decode_request(_frame(request_vector)) if request_vector else _request_for(CommandCode(code))
     framer = Framer()
     framer.expect(request)
     (event,) = framer.feed(b"".join(map(_frame, packets)))
@@ -110,7 +110,7 @@ def _reply_to(pair: str) -> Reply:
 
 def _registers(pair: str) -> tuple[int, ...]:
     reply = _reply_to(pair)
-    assert isinstance(reply, Registers)
+    assert isinstance(reply, RegistersReply)
     return reply.values
 
 
@@ -201,7 +201,7 @@ def test_nack(vector: Vector) -> None:
 @pytest.mark.parametrize("vector", [vector for vector in RESPONSES if "ack" in vector.get("decoded", {})], ids=_by_id)
 def test_ack(vector: Vector) -> None:
     """Every acknowledgement names its command."""
-    assert _reply_to(vector["id"]) == Ack(Command(vector["decoded"]["command"]))
+    assert _reply_to(vector["id"]) == Ack(CommandCode(vector["decoded"]["command"]))
 
 
 def test_vendor_write() -> None:

@@ -7,12 +7,12 @@ from tinybms_bridge.tinybms.frames import (
     Action,
     ActionRequest,
     CellValues,
-    Command,
+    CommandCode,
     ReadBlock,
     ReadModbus,
     ReadSettings,
     RegisterPairs,
-    Registers,
+    RegistersReply,
     Reply,
     Request,
     SettingsTable,
@@ -29,11 +29,13 @@ def _fixed() -> FixedReply:
 
 
 def _counted() -> CountedReply:
-    return CountedReply(Command.CELLS, range(2, 33, 2), lambda body: CellValues(unpack_words(body)))
+    return CountedReply(CommandCode.CELLS, range(2, 33, 2), lambda body: CellValues(unpack_words(body)))
 
 
 def _packets(words: int) -> PacketReply:
-    return PacketReply(Command.READ_BLOCK, 2 * words, lambda body: Registers(Command.READ_BLOCK, unpack_words(body)))
+    return PacketReply(
+        CommandCode.READ_BLOCK, 2 * words, lambda body: RegistersReply(CommandCode.READ_BLOCK, unpack_words(body))
+    )
 
 
 def _listed(*addresses: int) -> PacketReply:
@@ -41,7 +43,7 @@ def _listed(*addresses: int) -> PacketReply:
         words = unpack_words(body)
         return RegisterPairs(tuple(zip(words[::2], words[1::2], strict=True)))
 
-    return PacketReply(Command.READ_LIST, 4 * len(addresses), build, pack_words(addresses))
+    return PacketReply(CommandCode.READ_LIST, 4 * len(addresses), build, pack_words(addresses))
 
 
 @pytest.mark.parametrize("head", ["", "AA", "AA 10", "AA 10 01 3B 00 02", "AA 10 01 3B 00 02 FF FF"])
@@ -124,7 +126,9 @@ def test_packets_are_joined() -> None:
 
     assert pattern.accept(seal(b"\xaa\x07\x82" + payload[:63])) is None
     assert pattern.frame_length(b"\xaa\x07\x01") == 6
-    assert pattern.accept(seal(b"\xaa\x07\x01" + payload[63:])) == Registers(Command.READ_BLOCK, unpack_words(payload))
+    assert pattern.accept(seal(b"\xaa\x07\x01" + payload[63:])) == RegistersReply(
+        CommandCode.READ_BLOCK, unpack_words(payload)
+    )
 
 
 def test_list_reply_must_repeat_the_addresses() -> None:
@@ -193,7 +197,7 @@ def test_longest_covers_the_reply(exchanges: SearchStrategy[tuple[Request, Reply
 
 
 @pytest.mark.parametrize("command", sorted(SIMPLE_COMMANDS))
-def test_every_simple_command_has_an_answer(command: Command) -> None:
+def test_every_simple_command_has_an_answer(command: CommandCode) -> None:
     """No command without parameters lacks a shape, and each shape begins with its own command."""
     _, answer = expected_replies(SimpleRequest(command))
 
@@ -210,15 +214,15 @@ def test_every_simple_command_has_an_answer(command: Command) -> None:
         (ReadBlock(0, 56), 68),
         (WriteModbus(300, (1, 2)), 8),
         (ReadSettings(SettingsTable.CURRENT), 205),
-        (SimpleRequest(Command.PACK_VOLTAGE), 8),
-        (SimpleRequest(Command.STATUS), 6),
-        (SimpleRequest(Command.SOC), 8),
-        (SimpleRequest(Command.TEMPERATURES), 11),
-        (SimpleRequest(Command.VERSION), 10),
-        (SimpleRequest(Command.VERSION_EXTENDED), 12),
-        (SimpleRequest(Command.TRIP), 16),
-        (SimpleRequest(Command.CELLS), 5),
-        (SimpleRequest(Command.EVENTS_ALL), 9),
+        (SimpleRequest(CommandCode.PACK_VOLTAGE), 8),
+        (SimpleRequest(CommandCode.STATUS), 6),
+        (SimpleRequest(CommandCode.SOC), 8),
+        (SimpleRequest(CommandCode.TEMPERATURES), 11),
+        (SimpleRequest(CommandCode.VERSION), 10),
+        (SimpleRequest(CommandCode.VERSION_EXTENDED), 12),
+        (SimpleRequest(CommandCode.TRIP), 16),
+        (SimpleRequest(CommandCode.CELLS), 5),
+        (SimpleRequest(CommandCode.EVENTS_ALL), 9),
     ],
 )
 def test_lengths_of_the_vendor_table(request_: Request, length: int) -> None:

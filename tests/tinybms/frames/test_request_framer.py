@@ -7,7 +7,7 @@ from hypothesis.strategies import SearchStrategy
 
 from tinybms_bridge.tinybms.frames import (
     BadRequest,
-    Command,
+    CommandCode,
     ReadList,
     ReadModbus,
     Request,
@@ -23,7 +23,7 @@ RELAXED = settings(deadline=None)
 CUTS = st.lists(st.integers(0, 2000), max_size=12)
 Cut = Callable[[bytes, list[int]], list[bytes]]
 
-STATUS = SimpleRequest(Command.STATUS)
+STATUS = SimpleRequest(CommandCode.STATUS)
 
 
 def _sealed(text: str) -> bytes:

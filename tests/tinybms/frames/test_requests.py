@@ -8,7 +8,7 @@ from hypothesis.strategies import SearchStrategy
 from tinybms_bridge.tinybms.frames import (
     Action,
     ActionRequest,
-    Command,
+    CommandCode,
     FrameError,
     ReadBlock,
     ReadList,
@@ -35,7 +35,7 @@ from tinybms_bridge.tinybms.frames.wire import seal
         (WriteBlock(315, (4200, 2900)), "AA 0B 04 3B 01 68 10 54 0B D3 CD"),
         (WriteList(((315, 4200), (316, 2900))), "AA 0D 08 3B 01 68 10 3C 01 54 0B 6A DF"),
         (WriteModbus(315, (4200, 2500)), "AA 10 01 3B 00 02 04 10 68 09 C4 19 61"),
-        (SimpleRequest(Command.STATUS), "AA 18 7F 1A"),
+        (SimpleRequest(CommandCode.STATUS), "AA 18 7F 1A"),
         (ReadSettings(SettingsTable.DEFAULT), "AA 1D 03 00 64 CB 9F"),
     ],
 )
@@ -62,7 +62,7 @@ def test_block_write_with_counted_address() -> None:
         (WriteBlock(300, (0,)), 0x0B),
         (WriteList(((300, 0),)), 0x0D),
         (WriteModbus(300, (0,)), 0x10),
-        (SimpleRequest(Command.SOC), 0x1A),
+        (SimpleRequest(CommandCode.SOC), 0x1A),
         (ReadSettings(SettingsTable.CURRENT), 0x1D),
     ],
 )
@@ -138,8 +138,8 @@ def test_word_out_of_range(build: Callable[[], Request], message: str) -> None:
     assert str(caught.value) == message
 
 
-@pytest.mark.parametrize("command", [Command.ACTION, Command.READ_MODBUS, Command.SETTINGS])
-def test_simple_request_needs_a_simple_command(command: Command) -> None:
+@pytest.mark.parametrize("command", [CommandCode.ACTION, CommandCode.READ_MODBUS, CommandCode.SETTINGS])
+def test_simple_request_needs_a_simple_command(command: CommandCode) -> None:
     """A command with parameters cannot be sent without them."""
     with pytest.raises(ValueError, match=f"command 0x{command:02X} needs parameters"):
         SimpleRequest(command)

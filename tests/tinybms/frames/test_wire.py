@@ -9,7 +9,7 @@ from tinybms_bridge.errors import BridgeError, LinkError
 from tinybms_bridge.tinybms.frames import (
     START,
     Action,
-    Command,
+    CommandCode,
     FrameError,
     SettingsTable,
     from_float,
@@ -38,8 +38,8 @@ DOCUMENTED = {0x02, 0x03, 0x07, 0x09, 0x0B, 0x0D, 0x10, 0x11, 0x12, *range(0x14,
 
 def test_every_documented_command_is_known() -> None:
     """The 22 codes of the vendor's table, no more and no less."""
-    assert {int(command) for command in Command} == DOCUMENTED
-    assert len(Command) == 22
+    assert {int(command) for command in CommandCode} == DOCUMENTED
+    assert len(CommandCode) == 22
 
 
 def test_start_byte_is_the_modbus_address() -> None:
@@ -50,7 +50,7 @@ def test_start_byte_is_the_modbus_address() -> None:
 @pytest.mark.parametrize("code", [ACK, NACK, START])
 def test_no_command_looks_like_an_envelope(code: int) -> None:
     """The second byte tells ACK, NACK and commands apart, so their codes never meet."""
-    assert code not in {int(command) for command in Command}
+    assert code not in {int(command) for command in CommandCode}
 
 
 def test_commands_without_parameters() -> None:
@@ -71,7 +71,7 @@ def test_options() -> None:
 
 def test_maximum_and_minimum_cell_are_not_swapped() -> None:
     """0x16 is the highest and 0x17 the lowest cell, the reverse of registers 40 and 41."""
-    assert (int(Command.MAX_CELL), int(Command.MIN_CELL)) == (0x16, 0x17)
+    assert (int(CommandCode.MAX_CELL), int(CommandCode.MIN_CELL)) == (0x16, 0x17)
 
 
 def _bitwise_crc(data: bytes) -> int:
@@ -222,7 +222,7 @@ def test_number_that_only_looks_like_a_word() -> None:
 
 def test_fifty_seven_registers_take_124_bytes() -> None:
     """The reply that a real unit sent for 57 registers: 0x82 with 63 bytes, then the other 51."""
-    first, second = split_packets(Command.READ_BLOCK, bytes(114))
+    first, second = split_packets(CommandCode.READ_BLOCK, bytes(114))
 
     assert len(first) + len(second) == 124
     assert (first[2], second[2]) == (0x82, 51)
@@ -230,23 +230,23 @@ def test_fifty_seven_registers_take_124_bytes() -> None:
 
 def test_forty_five_registers_end_with_27_bytes() -> None:
     """The last packet that a real unit sent for 45 registers had length 27."""
-    assert split_packets(Command.READ_BLOCK, bytes(90))[-1][2] == 27
+    assert split_packets(CommandCode.READ_BLOCK, bytes(90))[-1][2] == 27
 
 
 @pytest.mark.parametrize(("size", "lengths"), [(0, [0]), (62, [62]), (63, [63]), (64, [0x82, 1]), (126, [0x82, 63])])
 def test_borders(size: int, lengths: list[int]) -> None:
     """Sixty-three bytes still fit one packet, one more needs a second."""
-    assert [frame[2] for frame in split_packets(Command.READ_LIST, bytes(size))] == lengths
+    assert [frame[2] for frame in split_packets(CommandCode.READ_LIST, bytes(size))] == lengths
 
 
 def test_ids_count_packets_left() -> None:
     """By default the id says how many packets are left, itself included."""
-    assert [frame[2] for frame in split_packets(Command.READ_BLOCK, bytes(200))] == [0x84, 0x83, 0x82, 11]
+    assert [frame[2] for frame in split_packets(CommandCode.READ_BLOCK, bytes(200))] == [0x84, 0x83, 0x82, 11]
 
 
 def test_ids_may_give_the_total() -> None:
     """The other reading of what was seen on hardware: every id is the number of packets."""
-    frames = split_packets(Command.READ_BLOCK, bytes(200), count_down=False)
+    frames = split_packets(CommandCode.READ_BLOCK, bytes(200), count_down=False)
 
     assert [frame[2] for frame in frames] == [0x84, 0x84, 0x84, 11]
 
@@ -254,7 +254,7 @@ def test_ids_may_give_the_total() -> None:
 @given(st.binary(max_size=510), st.booleans())
 def test_payload_is_kept_in_order(payload: bytes, count_down: bool) -> None:
     """Joining the packets gives the payload; each has its own header and CRC."""
-    frames = split_packets(Command.READ_BLOCK, payload, count_down=count_down)
+    frames = split_packets(CommandCode.READ_BLOCK, payload, count_down=count_down)
 
     assert b"".join(frame[3:-2] for frame in frames) == payload
     assert all(frame[:2] == b"\xaa\x07" and has_valid_crc(frame) for frame in frames)
@@ -264,7 +264,7 @@ def test_payload_is_kept_in_order(payload: bytes, count_down: bool) -> None:
 @given(st.integers(64, 510))
 def test_only_the_last_packet_lacks_the_flag(size: int) -> None:
     """Bit 7 is set in every packet but the last, and all those are full."""
-    *others, last = split_packets(Command.READ_BLOCK, bytes(size))
+    *others, last = split_packets(CommandCode.READ_BLOCK, bytes(size))
 
     assert all(frame[2] & 0x80 and len(frame) == 68 for frame in others)
     assert not last[2] & 0x80

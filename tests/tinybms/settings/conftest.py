@@ -14,10 +14,10 @@ from tinybms_bridge.tinybms.frames import (
     Ack,
     Action,
     ActionRequest,
-    Command,
+    CommandCode,
     ReadModbus,
     ReadSettings,
-    Registers,
+    RegistersReply,
     Reply,
     Request,
     SettingsTable,
@@ -172,13 +172,13 @@ class FakeBms:
     def _read(self, request: Request) -> Reply:
         if isinstance(request, ReadSettings):
             if self.tables is None:
-                raise DeviceRefused(Command.SETTINGS, 0)
+                raise DeviceRefused(CommandCode.SETTINGS, 0)
             table = self.words if request.table is SettingsTable.CURRENT else self.tables[request.table]
             return SettingsValues(request.table, tuple(table[300 + i] for i in range(request.count)))
         assert isinstance(request, ReadModbus)
         registers = {**self.live, **self.words, **self._version()}
         span = range(request.address, request.address + request.count)
-        return Registers(Command.READ_MODBUS, tuple(registers[address] for address in span))
+        return RegistersReply(CommandCode.READ_MODBUS, tuple(registers[address] for address in span))
 
     def _version(self) -> dict[int, int]:
         serial = {504 + i: 0x4D00 + i for i in range(6)}
@@ -193,7 +193,7 @@ class FakeBms:
         if not self._answers() or fault == "lost":
             return await self._no_answer()
         if fault in {"nack", "crc"}:
-            raise DeviceRefused(Command.WRITE_MODBUS, int(fault == "crc"))
+            raise DeviceRefused(CommandCode.WRITE_MODBUS, int(fault == "crc"))
         if fault == "slow":
             self._late.append((self.clock.monotonic() + 0.8, request))
         elif fault == "clamped":
@@ -220,7 +220,7 @@ class FakeBms:
         if self.enforces and not set(rules_broken(wanted, self.firmware)) <= set(
             rules_broken(self.words, self.firmware)
         ):
-            raise DeviceRefused(Command.WRITE_MODBUS, 0)
+            raise DeviceRefused(CommandCode.WRITE_MODBUS, 0)
         if request.address == 340 and self.restart_s and wanted[340] != self.words[340]:
             self._silent_until_s = self.clock.monotonic() + self.restart_s
         self.words = wanted
@@ -238,13 +238,13 @@ class FakeBms:
         self.unguarded += not self._held
         fault = self.faults.get(1, "")
         if fault == "nack":
-            raise DeviceRefused(Command.ACTION, 0)
+            raise DeviceRefused(CommandCode.ACTION, 0)
         if request.action is Action.RESET:
             self._silent_until_s = self.clock.monotonic() + self.restart_s
         if fault in {"lost", "dies"}:
             self.alive = fault == "lost"
             return await self._no_answer()
-        return Ack(Command.ACTION)
+        return Ack(CommandCode.ACTION)
 
     async def _no_answer(self) -> Reply:
         await self.clock.sleep(TIMEOUT_S)

@@ -1,20 +1,20 @@
 import pytest
 
 from tinybms_bridge.errors import BridgeError
-from tinybms_bridge.tinybms.settings import ConfirmationError, Problem, SettingsError, StaleSettingsError
+from tinybms_bridge.tinybms.settings import ConfirmationError, SettingProblem, SettingsError, StaleSettingsError
 from tinybms_bridge.tinybms.settings.errors import shown
 
 
 @pytest.mark.parametrize(
     ("problem", "text"),
     [
-        (Problem("ignition", "is missing"), "ignition: is missing"),
-        (Problem("ignition", "allowed are a, b", "c"), "ignition = c: allowed are a, b"),
-        (Problem("", "is not JSON"), "is not JSON"),
-        (Problem("a\x1b[31m", "is unknown"), "'a\\x1b[31m': is unknown"),
+        (SettingProblem("ignition", "is missing"), "ignition: is missing"),
+        (SettingProblem("ignition", "allowed are a, b", "c"), "ignition = c: allowed are a, b"),
+        (SettingProblem("", "is not JSON"), "is not JSON"),
+        (SettingProblem("a\x1b[31m", "is unknown"), "'a\\x1b[31m': is unknown"),
     ],
 )
-def test_a_problem_is_one_line(problem: Problem, text: str) -> None:
+def test_a_problem_is_one_line(problem: SettingProblem, text: str) -> None:
     """Name, value and what is allowed; text from a file cannot colour a terminal."""
     assert str(problem) == text
 
@@ -46,7 +46,7 @@ def test_long_values_are_cut() -> None:
 
 def test_every_problem_is_kept() -> None:
     """The user mends all mistakes at once."""
-    error = SettingsError([Problem("a", "is missing"), Problem("b", "is unknown")])
+    error = SettingsError([SettingProblem("a", "is missing"), SettingProblem("b", "is unknown")])
 
     assert str(error) == "a: is missing; b: is unknown"
     assert [problem.name for problem in error.problems] == ["a", "b"]

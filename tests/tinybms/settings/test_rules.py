@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tinybms_bridge.tinybms.settings import Caution, RawRange, Readout, make_plan, present_range, violations
 from tinybms_bridge.tinybms.settings.fields import by_name
-from tinybms_bridge.tinybms.settings.rules import PINNED, Severity, pin_of, writable_range
+from tinybms_bridge.tinybms.settings.rules import PINNED, RuleSeverity, pin_of, writable_range
 
 Make = Callable[..., Readout]
 
@@ -148,8 +148,8 @@ def test_equal_currents_are_doubtful_and_lower_peak_is_wrong(readout: Make) -> N
     equal = violations(readout({305: 60, 317: 60}).words, 254)
     lower = violations(readout({305: 59, 317: 60}).words, 254)
 
-    assert [each.severity for each in equal] == [Severity.DOUBTFUL]
-    assert [each.severity for each in lower] == [Severity.WRONG]
+    assert [each.severity for each in equal] == [RuleSeverity.DOUBTFUL]
+    assert [each.severity for each in lower] == [RuleSeverity.WRONG]
     assert equal[0].key != lower[0].key
 
 

@@ -9,7 +9,15 @@ from tinybms_bridge.battery.snapshot import Identity
 from tinybms_bridge.errors import DeviceRefused, LinkError
 from tinybms_bridge.hal.blocking import in_place
 from tinybms_bridge.tinybms.client import ClientSettings, TinyBmsClient
-from tinybms_bridge.tinybms.frames import Command, ReadModbus, ReadSettings, Registers, Reply, Request, SettingsTable
+from tinybms_bridge.tinybms.frames import (
+    CommandCode,
+    ReadModbus,
+    ReadSettings,
+    RegistersReply,
+    Reply,
+    Request,
+    SettingsTable,
+)
 from tinybms_bridge.tinybms.settings import (
     ActionName,
     BmsSettings,
@@ -167,7 +175,7 @@ async def test_actions_reach_the_simulated_bms(system: LoopClock) -> None:
     cleared = await bms.perform(ActionName.CLEAR_EVENTS, confirm=True)
 
     assert [result.outcome for result in (soc, soh, cleared)] == [Outcome.WRITTEN] * 3
-    assert (await client.request(ReadModbus(45, 1))) == Registers(Command.READ_MODBUS, (38500,))
+    assert (await client.request(ReadModbus(45, 1))) == RegistersReply(CommandCode.READ_MODBUS, (38500,))
 
 
 async def test_a_write_to_the_last_setting_is_one_frame(fake: FakeBms, clock: FakeClock) -> None:
@@ -287,7 +295,7 @@ async def test_a_unit_that_refuses_the_rest_can_still_be_read(fake: FakeBms, clo
 
     async def refusing(request: Request, *, attempts: int | None = None) -> Any:
         if isinstance(request, ReadModbus) and request.address == address:
-            raise DeviceRefused(Command.READ_MODBUS, 0)
+            raise DeviceRefused(CommandCode.READ_MODBUS, 0)
         return await original(request, attempts=attempts)
 
     fake.request = refusing
@@ -305,7 +313,7 @@ async def test_noise_is_no_refusal(fake: FakeBms, clock: FakeClock, address: int
 
     async def noisy(request: Request, *, attempts: int | None = None) -> Any:
         if isinstance(request, ReadModbus) and request.address == address:
-            raise DeviceRefused(Command.READ_MODBUS, 1)
+            raise DeviceRefused(CommandCode.READ_MODBUS, 1)
         return await original(request, attempts=attempts)
 
     fake.request = noisy
@@ -332,7 +340,7 @@ async def test_a_refusal_of_the_settings_is_an_error(fake: FakeBms, clock: FakeC
 
     async def refusing(request: Request, *, attempts: int | None = None) -> Any:
         if isinstance(request, ReadModbus) and request.address == 300:
-            raise DeviceRefused(Command.READ_MODBUS, 0)
+            raise DeviceRefused(CommandCode.READ_MODBUS, 0)
         return await original(request, attempts=attempts)
 
     fake.request = refusing

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybms_bridge.victron.can.field import Encoding, Field
+from tinybms_bridge.victron.can.field import Encoding, FrameField
 from tinybms_bridge.victron.can.frame_table import FRAME_FORMATS
 
 NUMBERS = [
@@ -14,7 +14,7 @@ NUMBERS = [
 ]
 
 
-def field(arbitration_id: int, name: str) -> Field:
+def field(arbitration_id: int, name: str) -> FrameField:
     """Return a field of the table."""
     return FRAME_FORMATS[arbitration_id].fields[name]
 
@@ -60,13 +60,13 @@ def test_noise_of_a_sum_does_not_change_the_rounding() -> None:
 
 
 @given(st.sampled_from(NUMBERS), st.floats(allow_nan=False))
-def test_any_number_saturates_and_never_wraps(checked: Field, value: float) -> None:
+def test_any_number_saturates_and_never_wraps(checked: FrameField, value: float) -> None:
     """No number, not even infinity, leaves the range of its field."""
     assert checked.min_raw <= checked.to_raw(value) <= checked.max_raw
 
 
 @given(st.sampled_from(NUMBERS), st.data())
-def test_raw_values_survive_the_way_there_and_back(checked: Field, data: st.DataObject) -> None:
+def test_raw_values_survive_the_way_there_and_back(checked: FrameField, data: st.DataObject) -> None:
     """to_raw is the inverse of from_raw over the whole range."""
     raw = data.draw(st.integers(checked.min_raw, checked.max_raw))
     if list(checked.choices.values()).count(checked.choices.get(raw, "")) < 2:
@@ -74,7 +74,7 @@ def test_raw_values_survive_the_way_there_and_back(checked: Field, data: st.Data
 
 
 @given(st.sampled_from(NUMBERS), st.decimals(-7000, 7000, places=4))
-def test_rounding_agrees_with_decimal_arithmetic(checked: Field, value: Decimal) -> None:
+def test_rounding_agrees_with_decimal_arithmetic(checked: FrameField, value: Decimal) -> None:
     """The rounded value is that of exact decimal arithmetic on the value as it is written."""
     exact = int((value / checked.scale).to_integral_value(ROUND_HALF_UP))
     assert checked.to_raw(float(value)) == max(checked.min_raw, min(checked.max_raw, exact))

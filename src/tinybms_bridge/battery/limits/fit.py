@@ -22,9 +22,9 @@ from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 
 __all__ = [
     "ChemistryMemory",
+    "ChemistryVerdict",
     "Fit",
     "Misfit",
-    "Verdict",
     "fit_to_battery",
     "judge_chemistry",
     "least_flow_a",
@@ -78,7 +78,7 @@ class ChemistryMemory:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ChemistryVerdict:
     """What counts as the chemistry, and how sure that is."""
 
     chemistry: Chemistry
@@ -93,7 +93,7 @@ class Verdict:
         return len(self.possible) == 1
 
 
-def judge_chemistry(ratings: Ratings, settings: LimitSettings, lowest: Chemistry = Chemistry.LTO) -> Verdict:
+def judge_chemistry(ratings: Ratings, settings: LimitSettings, lowest: Chemistry = Chemistry.LTO) -> ChemistryVerdict:
     """Return the chemistry that counts; ``lowest`` is what the cells leave possible.
 
     The owner decides where register 300 leaves a choice. A word that contradicts the register counts only downwards,
@@ -101,11 +101,11 @@ def judge_chemistry(ratings: Ratings, settings: LimitSettings, lowest: Chemistry
     """
     typed, by_register = settings.chemistry, possible_at(ratings.fully_charged_cell_v)
     if typed in by_register:
-        return Verdict(typed, (typed,), fits=rank(typed) >= rank(lowest))
+        return ChemistryVerdict(typed, (typed,), fits=rank(typed) >= rank(lowest))
     candidates = {*by_register, *(() if typed is None else (typed,))}
     left = [each for each in candidates if rank(each) >= rank(lowest) or (each,) == by_register]
     possible = tuple(sorted(left, key=rank))
-    return Verdict(possible[0], possible, fits=typed is None)
+    return ChemistryVerdict(possible[0], possible, fits=typed is None)
 
 
 def next_chemistry(
@@ -182,7 +182,7 @@ class Misfit:
 class Fit:
     """What follows from the BMS's own settings and those typed values that fit them. Voltages of the whole pack."""
 
-    chemistry: Verdict
+    chemistry: ChemistryVerdict
     preset: Preset
     """What the chemistry tolerates on this unit."""
     over_voltage_bound_v: float

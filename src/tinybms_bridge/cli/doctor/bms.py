@@ -31,7 +31,7 @@ from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.tinybms.client import TinyBmsClient
 from tinybms_bridge.tinybms.device_statistics import read_identity, read_statistics
 from tinybms_bridge.tinybms.eventlog import read_events
-from tinybms_bridge.tinybms.frames import ReadModbus, Registers
+from tinybms_bridge.tinybms.frames import ReadModbus, RegistersReply
 from tinybms_bridge.tinybms.live import (
     IDENTITY_ADDRESS,
     IDENTITY_COUNT,
@@ -181,5 +181,5 @@ class BmsExamination:
 
     async def _read(self, address: int, count: int) -> tuple[int, ...]:
         reply = await self.client.request(ReadModbus(address, count))
-        assert isinstance(reply, Registers)
+        assert isinstance(reply, RegistersReply)
         return reply.values

@@ -10,7 +10,7 @@ from tinybms_bridge.cli.processes import Process, processes_holding, stop_comman
 from tinybms_bridge.errors import BridgeError, LinkError
 from tinybms_bridge.hal.serial import find_ports
 from tinybms_bridge.tinybms.client import TinyBmsClient
-from tinybms_bridge.tinybms.frames import Command, SimpleRequest
+from tinybms_bridge.tinybms.frames import CommandCode, SimpleRequest
 from tinybms_bridge.words import message
 
 __all__ = ["ask", "choose_port", "open_problem", "silence_problem"]
@@ -59,7 +59,7 @@ async def _search(ports: Sequence[str], baudrate: int) -> tuple[str | None, list
 
 async def ask(client: TinyBmsClient) -> None:
     """Read the status, twice if need be: the first frame only wakes a sleeping BMS. Raises LinkError, DeviceRefused."""
-    await client.request(SimpleRequest(Command.STATUS), attempts=2)
+    await client.request(SimpleRequest(CommandCode.STATUS), attempts=2)
 
 
 def open_problem(port: str, error: LinkError) -> Finding:

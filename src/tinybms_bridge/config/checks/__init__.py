@@ -1,7 +1,7 @@
 """Checks across keys: each yields findings with the numbers that do not fit together."""
 
 from tinybms_bridge.config.checks.charging import charging_findings
-from tinybms_bridge.config.checks.finding import Finding
+from tinybms_bridge.config.checks.finding import ConfigFinding
 from tinybms_bridge.config.checks.link import link_findings
 from tinybms_bridge.config.checks.network import network_findings
 from tinybms_bridge.config.checks.target import (
@@ -15,7 +15,7 @@ from tinybms_bridge.config.checks.target import (
 
 __all__ = [
     "PEAK_TOLERANCE_V",
-    "Finding",
+    "ConfigFinding",
     "Target",
     "bulk_findings",
     "ceiling_findings",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tinybms_bridge.battery.gx import MPPT_OFFSET_V
-from tinybms_bridge.config.checks.finding import Finding, ordered
+from tinybms_bridge.config.checks.finding import ConfigFinding, ordered
 from tinybms_bridge.config.checks.target import PEAK_TOLERANCE_V, target_findings
 from tinybms_bridge.config.models.cvl import Cvl
 from tinybms_bridge.config.models.victron import Thresholds
@@ -22,7 +22,7 @@ _CELL_ORDER = (
 )
 
 
-def charging_findings(cvl: Cvl, thresholds: Thresholds) -> Iterator[Finding]:
+def charging_findings(cvl: Cvl, thresholds: Thresholds) -> Iterator[ConfigFinding]:
     """Yield what does not fit in the sections ``cvl`` and ``victron.thresholds``."""
     yield from _states(cvl)
     yield from _sustain(cvl)
@@ -43,7 +43,7 @@ def _typed_or_before(value: float | None, key: str) -> float | None:
     return _BEFORE.get(key) if value is None else value
 
 
-def _states(cvl: Cvl) -> Iterator[Finding]:
+def _states(cvl: Cvl) -> Iterator[ConfigFinding]:
     soc_order = (
         ("bulk_soc_threshold", "transition_soc_threshold", False),
         ("transition_soc_threshold", "float_soc_threshold", False),
@@ -66,10 +66,10 @@ def _states(cvl: Cvl) -> Iterator[Finding]:
     )
 
 
-def _sustain(cvl: Cvl) -> Iterator[Finding]:
+def _sustain(cvl: Cvl) -> Iterator[ConfigFinding]:
     entry, leave = cvl.sustain_soc_entry_percent, cvl.sustain_soc_exit_percent
     if leave <= entry and (entry, leave) != (0, 0):
-        yield Finding(
+        yield ConfigFinding(
             ("cvl.sustain_soc_exit_percent", "cvl.sustain_soc_entry_percent"),
             (
                 f"must be above cvl.sustain_soc_entry_percent, which is {entry:g} %; both 0 switch SUSTAIN off",
@@ -86,15 +86,15 @@ def _sustain(cvl: Cvl) -> Iterator[Finding]:
             strictly=True,
         )
     if 0 < cvl.sustain_voltage_v < 3:
-        yield Finding(("cvl.sustain_voltage_v",), ("must be 0 (from the value per cell) or from 3 to 80 V",))
+        yield ConfigFinding(("cvl.sustain_voltage_v",), ("must be 0 (from the value per cell) or from 3 to 80 V",))
 
 
-def _window(cvl: Cvl) -> Iterator[Finding]:
+def _window(cvl: Cvl) -> Iterator[ConfigFinding]:
     """The SOC bounds must leave room between them, and a forced charge must end above its start and below the top."""
     room_percent, low_percent = cvl.soc_window_hysteresis_percent, cvl.soc_min_percent
     for path, high_percent in _upper_bounds(cvl):
         if low_percent > 0 and low_percent + room_percent >= high_percent:
-            yield Finding(
+            yield ConfigFinding(
                 ("cvl.soc_min_percent", path),
                 (
                     f"must be more than {room_percent:g} % below {path}, which is {high_percent:g} %",
@@ -116,14 +116,14 @@ def _upper_bounds(cvl: Cvl) -> Iterator[tuple[str, float]]:
         yield "cvl.storage_soc_percent", cvl.storage_soc_percent
 
 
-def _over_voltage(cvl: Cvl, thresholds: Thresholds) -> Iterator[Finding]:
+def _over_voltage(cvl: Cvl, thresholds: Thresholds) -> Iterator[ConfigFinding]:
     for path in ("cvl.bulk_voltage_v", "cvl.sustain_voltage_v"):
         target_v = getattr(cvl, path.removeprefix("cvl.")) or 0.0
         peak_v = target_v + MPPT_OFFSET_V + cvl.over_voltage_margin_v
         for bound_paths, bound_v, words in _bounds(cvl, thresholds):
             if target_v and peak_v > bound_v + PEAK_TOLERANCE_V:
                 paths = (path, *bound_paths, "cvl.over_voltage_margin_v")
-                yield Finding(paths, (_too_high(cvl, peak_v, bound_v, words),))
+                yield ConfigFinding(paths, (_too_high(cvl, peak_v, bound_v, words),))
 
 
 def _too_high(cvl: Cvl, peak_v: float, bound_v: float, words: str) -> str:
@@ -144,7 +144,7 @@ def _bounds(cvl: Cvl, thresholds: Thresholds) -> Iterator[tuple[tuple[str, ...],
         yield paths, cvl.cell_max_voltage_v * cvl.series_cell_count, words
 
 
-def _thresholds(thresholds: Thresholds) -> Iterator[Finding]:
+def _thresholds(thresholds: Thresholds) -> Iterator[ConfigFinding]:
     pairs = (
         ("undervoltage_v", "overvoltage_v", "V"),
         ("low_temp_charge_c", "overtemp_c", "°C"),

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["Finding", "ordered"]
+__all__ = ["ConfigFinding", "ordered"]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ConfigFinding:
     """Keys that do not fit together."""
 
     paths: tuple[str, ...]
@@ -24,12 +24,12 @@ def ordered(
     unit: str,
     *,
     strictly: bool = False,
-) -> Iterator[Finding]:
+) -> Iterator[ConfigFinding]:
     """Yield a finding when the higher value is below (or, strictly, not above) the lower one; None fits all."""
     if low is None or high is None or low < high or (low == high and not strictly):
         return
     above, below = ("above", "below") if strictly else ("at least", "at most")
-    yield Finding(
+    yield ConfigFinding(
         (high_path, low_path),
         (
             f"must be {above} {low_path}, which is {low:g} {unit}",

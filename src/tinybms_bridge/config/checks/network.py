@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
-from tinybms_bridge.config.checks.finding import Finding, ordered
+from tinybms_bridge.config.checks.finding import ConfigFinding, ordered
 from tinybms_bridge.config.models.logs import Logging
 from tinybms_bridge.config.models.mqtt import Mqtt
 from tinybms_bridge.config.models.web_server import WebServer
@@ -12,26 +12,26 @@ from tinybms_bridge.config.models.wifi import Wifi
 __all__ = ["network_findings"]
 
 
-def network_findings(wifi: Wifi, mqtt: Mqtt, web: WebServer, logging: Logging) -> Iterator[Finding]:
+def network_findings(wifi: Wifi, mqtt: Mqtt, web: WebServer, logging: Logging) -> Iterator[ConfigFinding]:
     """Yield what does not fit in the network sections."""
     if wifi.sta_ip_mode == "static":
         yield from _static_address(wifi)
     yield from _access_point(wifi)
     if mqtt.password.value and not mqtt.username:
-        yield Finding(("mqtt.username", "mqtt.password"), ("must be given, because mqtt.password is given",))
+        yield ConfigFinding(("mqtt.username", "mqtt.password"), ("must be given, because mqtt.password is given",))
     shortest_ms = web.websocket_min_interval_ms
     for longer in ("websocket_update_interval_ms", "websocket_burst_window_ms"):
         yield from ordered(
             "web_server.websocket_min_interval_ms", shortest_ms, f"web_server.{longer}", getattr(web, longer), "ms"
         )
     if logging.output_syslog and not logging.syslog_server:
-        yield Finding(
+        yield ConfigFinding(
             ("logging.syslog_server", "logging.output_syslog"),
             ("must be given, because logging.output_syslog is true",),
         )
 
 
-def _access_point(wifi: Wifi) -> Iterator[Finding]:
+def _access_point(wifi: Wifi) -> Iterator[ConfigFinding]:
     reasons = {
         "wifi.ap_fallback.enabled": wifi.ap_fallback.enabled,
         "wifi.mode": wifi.mode != "sta",
@@ -40,31 +40,35 @@ def _access_point(wifi: Wifi) -> Iterator[Finding]:
     if reason is None:
         return
     if not wifi.ap_fallback.ssid:
-        yield Finding(("wifi.ap_fallback.ssid", reason), (f"must be given, because {reason} asks for an access point",))
+        yield ConfigFinding(
+            ("wifi.ap_fallback.ssid", reason), (f"must be given, because {reason} asks for an access point",)
+        )
     if not wifi.ap_fallback.password.value:
-        yield Finding(
+        yield ConfigFinding(
             ("wifi.ap_fallback.password", reason),
             (f"must be given (8 to 63 characters), because {reason} asks for an access point",),
         )
 
 
-def _static_address(wifi: Wifi) -> Iterator[Finding]:
+def _static_address(wifi: Wifi) -> Iterator[ConfigFinding]:
     given = {"sta_static_ip": wifi.sta_static_ip, "sta_gateway": wifi.sta_gateway, "sta_subnet": wifi.sta_subnet}
     for key, value in given.items():
         if not value:
-            yield Finding((f"wifi.{key}", "wifi.sta_ip_mode"), ('must be given, because wifi.sta_ip_mode is "static"',))
+            yield ConfigFinding(
+                (f"wifi.{key}", "wifi.sta_ip_mode"), ('must be given, because wifi.sta_ip_mode is "static"',)
+            )
     if all(given.values()):
         yield from _same_network(**given)
 
 
-def _same_network(sta_static_ip: str, sta_gateway: str, sta_subnet: str) -> Iterator[Finding]:
+def _same_network(sta_static_ip: str, sta_gateway: str, sta_subnet: str) -> Iterator[ConfigFinding]:
     host_bits = int(IPv4Address(sta_subnet)) ^ 0xFFFF_FFFF
     if host_bits & (host_bits + 1):
-        yield Finding(("wifi.sta_subnet",), ("must be a netmask such as 255.255.255.0",))
+        yield ConfigFinding(("wifi.sta_subnet",), ("must be a netmask such as 255.255.255.0",))
         return
     network = IPv4Network((sta_static_ip, 32 - host_bits.bit_length()), strict=False)
     if IPv4Address(sta_gateway) not in network:
-        yield Finding(
+        yield ConfigFinding(
             ("wifi.sta_gateway", "wifi.sta_static_ip", "wifi.sta_subnet"),
             (f"must lie in the network of wifi.sta_static_ip, which is {network}",),
         )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tinybms_bridge.battery.limits.presets import PRESETS, Chemistry, Preset
-from tinybms_bridge.config.checks.finding import Finding
+from tinybms_bridge.config.checks.finding import ConfigFinding
 from tinybms_bridge.config.models.cvl import Cvl
 from tinybms_bridge.config.models.victron import Thresholds
 
@@ -41,11 +41,11 @@ def preset_of(cvl: Cvl) -> Preset | None:
     return None if cvl.chemistry == "auto" else PRESETS[Chemistry(cvl.chemistry)]
 
 
-def target_findings(cvl: Cvl, thresholds: Thresholds) -> Iterator[Finding]:
+def target_findings(cvl: Cvl, thresholds: Thresholds) -> Iterator[ConfigFinding]:
     """Yield what does not fit the targets that the file itself gives."""
     bulk_v, cells = cvl.bulk_voltage_v, cvl.series_cell_count
     if bulk_v is not None and cvl.sustain_voltage_v > bulk_v + PEAK_TOLERANCE_V:
-        yield Finding(
+        yield ConfigFinding(
             ("cvl.bulk_voltage_v", "cvl.sustain_voltage_v"),
             (
                 f"must be at least cvl.sustain_voltage_v, which is {cvl.sustain_voltage_v:g} V",
@@ -66,7 +66,7 @@ def target_findings(cvl: Cvl, thresholds: Thresholds) -> Iterator[Finding]:
         yield from ceiling_findings(cvl, cells, preset)
 
 
-def bulk_findings(cvl: Cvl, cells: int) -> Iterator[Finding]:
+def bulk_findings(cvl: Cvl, cells: int) -> Iterator[ConfigFinding]:
     """Yield what does not fit the bulk voltage, if there is one."""
     if cvl.bulk_voltage_v is not None:
         bulk = Target("cvl.bulk_voltage_v", cvl.bulk_voltage_v, "cvl.bulk_voltage_v")
@@ -74,7 +74,7 @@ def bulk_findings(cvl: Cvl, cells: int) -> Iterator[Finding]:
         yield from _protection(cvl, cells, cvl.bulk_voltage_v)
 
 
-def floor_findings(cvl: Cvl, cells: int, target: Target, preset: Preset | None) -> Iterator[Finding]:
+def floor_findings(cvl: Cvl, cells: int, target: Target, preset: Preset | None) -> Iterator[ConfigFinding]:
     """Yield a finding for a target below the floor, which would be charged to all the same."""
     yield from _pairs(cvl, cells, target, ("cvl.floor_cell_voltage_v",))
     if (
@@ -86,13 +86,13 @@ def floor_findings(cvl: Cvl, cells: int, target: Target, preset: Preset | None) 
     floor_v, product = preset.floor_v * cells, f"{preset.floor_v:g} V × {cells} cells"
     if target.path:
         words = f"{product}, below which this chemistry is not kept; cvl.floor_cell_voltage_v sets another floor"
-        yield Finding((target.path, "cvl.chemistry", _CELLS), (f"must be at least {floor_v:g} V ({words})",))
+        yield ConfigFinding((target.path, "cvl.chemistry", _CELLS), (f"must be at least {floor_v:g} V ({words})",))
     else:
         above = f"above {target.words}, which is {target.voltage_v:g} V"
-        yield Finding(("cvl.chemistry",), (f"is kept at {floor_v:g} V ({product}) or more, {above}",))
+        yield ConfigFinding(("cvl.chemistry",), (f"is kept at {floor_v:g} V ({product}) or more, {above}",))
 
 
-def ceiling_findings(cvl: Cvl, cells: int, preset: Preset | None) -> Iterator[Finding]:
+def ceiling_findings(cvl: Cvl, cells: int, preset: Preset | None) -> Iterator[ConfigFinding]:
     """Yield a finding for a bulk voltage above what the chemistry allows or the user's own highest cell voltage."""
     cell_v = cvl.cell_max_voltage_v or (preset.ceiling_v if preset else None)
     if cell_v is None or cvl.bulk_voltage_v is None or cvl.bulk_voltage_v <= cell_v * cells + PEAK_TOLERANCE_V:
@@ -100,13 +100,13 @@ def ceiling_findings(cvl: Cvl, cells: int, preset: Preset | None) -> Iterator[Fi
     words = "the most for this chemistry unless cvl.cell_max_voltage_v says otherwise"
     if cvl.cell_max_voltage_v:
         words = "cvl.cell_max_voltage_v"
-    yield Finding(
+    yield ConfigFinding(
         ("cvl.bulk_voltage_v", "cvl.chemistry", "cvl.cell_max_voltage_v", _CELLS),
         (f"must be at most {cell_v * cells:g} V ({cell_v:g} V × {cells} cells, {words})",),
     )
 
 
-def _pairs(cvl: Cvl, cells: int, target: Target, paths: tuple[str, ...]) -> Iterator[Finding]:
+def _pairs(cvl: Cvl, cells: int, target: Target, paths: tuple[str, ...]) -> Iterator[ConfigFinding]:
     """Yield a finding for each voltage per cell that lies above the target."""
     for path in paths:
         cell_v = _value(cvl, path)
@@ -116,19 +116,19 @@ def _pairs(cvl: Cvl, cells: int, target: Target, paths: tuple[str, ...]) -> Iter
         at_most = f"must be {most}, the share of a cell in {target.words}, which is {target.voltage_v:g} V"
         if target.path:
             at_least = f"must be at least {cell_v * cells:g} V ({path} {cell_v:g} V × {cells} cells), or {path} {most}"
-            yield Finding((target.path, path, _CELLS), (at_least, at_most))
+            yield ConfigFinding((target.path, path, _CELLS), (at_least, at_most))
         else:
-            yield Finding((path,), (at_most,))
+            yield ConfigFinding((path,), (at_most,))
 
 
-def _protection(cvl: Cvl, cells: int, bulk_v: float) -> Iterator[Finding]:
+def _protection(cvl: Cvl, cells: int, bulk_v: float) -> Iterator[ConfigFinding]:
     """Yield a finding for a protection that begins before the target is reached."""
     threshold_v = cvl.cell_safety_threshold_v
     if threshold_v is None or threshold_v * cells >= bulk_v - PEAK_TOLERANCE_V:
         return
     share = f"the share of a cell in cvl.bulk_voltage_v, which is {bulk_v:g} V"
     product = f"cvl.cell_safety_threshold_v {threshold_v:g} V × {cells} cells"
-    yield Finding(
+    yield ConfigFinding(
         ("cvl.cell_safety_threshold_v", "cvl.bulk_voltage_v", _CELLS),
         (
             f"must be at least {bulk_v / cells:.4g} V, {share}",

@@ -19,9 +19,9 @@ __all__ = [
     "FRESHNESS",
     "GROUPS",
     "Cell",
-    "Field",
     "Group",
-    "Quantity",
+    "RecordedField",
+    "RecordedQuantity",
     "Series",
     "bms_count_values",
     "limit_values",
@@ -32,7 +32,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class Quantity:
+class RecordedQuantity:
     """Something of which mean, least and greatest value are kept."""
 
     name: str
@@ -52,42 +52,42 @@ class Group:
     """Quantities that are known together, with the column that counts how often they were."""
 
     counter: str
-    quantities: tuple[Quantity, ...]
+    quantities: tuple[RecordedQuantity, ...]
 
 
 PACK = Group(
     "samples",
     (
-        Quantity("voltage_v", "V", 1000, "Voltage of the pack"),
-        Quantity("current_a", "A", 100, "Current, positive into the battery"),
-        Quantity("power_w", "W", 10, "Power, positive into the battery"),
-        Quantity("soc_percent", "%", 100, "State of charge"),
-        Quantity("lowest_cell_mv", "mV", 10, "Voltage of the lowest cell"),
-        Quantity("highest_cell_mv", "mV", 10, "Voltage of the highest cell"),
-        Quantity("cell_delta_mv", "mV", 10, "Difference between the highest and the lowest cell"),
+        RecordedQuantity("voltage_v", "V", 1000, "Voltage of the pack"),
+        RecordedQuantity("current_a", "A", 100, "Current, positive into the battery"),
+        RecordedQuantity("power_w", "W", 10, "Power, positive into the battery"),
+        RecordedQuantity("soc_percent", "%", 100, "State of charge"),
+        RecordedQuantity("lowest_cell_mv", "mV", 10, "Voltage of the lowest cell"),
+        RecordedQuantity("highest_cell_mv", "mV", 10, "Voltage of the highest cell"),
+        RecordedQuantity("cell_delta_mv", "mV", 10, "Difference between the highest and the lowest cell"),
     ),
 )
 
 TEMPERATURE = Group(
     "temperatures",
     (
-        Quantity("coldest_c", "°C", 10, "Temperature of the coldest sensor"),
-        Quantity("hottest_c", "°C", 10, "Temperature of the hottest sensor"),
+        RecordedQuantity("coldest_c", "°C", 10, "Temperature of the coldest sensor"),
+        RecordedQuantity("hottest_c", "°C", 10, "Temperature of the hottest sensor"),
     ),
 )
 
 LIMITS = Group(
     "decisions",
     (
-        Quantity("cvl_v", "V", 100, "Charge voltage limit, while limits are sent"),
-        Quantity("ccl_a", "A", 10, "Charge current limit, while limits are sent"),
-        Quantity("dcl_a", "A", 10, "Discharge current limit, while limits are sent"),
+        RecordedQuantity("cvl_v", "V", 100, "Charge voltage limit, while limits are sent"),
+        RecordedQuantity("ccl_a", "A", 10, "Charge current limit, while limits are sent"),
+        RecordedQuantity("dcl_a", "A", 10, "Discharge current limit, while limits are sent"),
     ),
 )
 
 BMS_COUNT = Group(
     "bms_counts",
-    (Quantity("bms_soc_percent", "%", 100, "State of charge by the BMS's own count"),),
+    (RecordedQuantity("bms_soc_percent", "%", 100, "State of charge by the BMS's own count"),),
 )
 
 GROUPS = (PACK, TEMPERATURE, LIMITS, BMS_COUNT)
@@ -164,7 +164,7 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class RecordedField:
     """Something that can be asked for, with its series by name."""
 
     name: str
@@ -173,7 +173,7 @@ class Field:
     series: dict[str, Series]
 
 
-def _of_quantity(group: Group, quantity: Quantity) -> Field:
+def _of_quantity(group: Group, quantity: RecordedQuantity) -> RecordedField:
     total, least, greatest = quantity.columns
     # Whole numbers divided by the scale have few decimals by themselves; SQLite's round() is slow. The shift keeps
     # the rounding of negative means right, and dividing by no rows at all gives null.
@@ -181,7 +181,7 @@ def _of_quantity(group: Group, quantity: Quantity) -> Field:
     mean = f"(sum({total}) + {rows} * {_SHIFT} + {rows} / 2) / {rows} - {_SHIFT}"
     expressions = {"mean": f"({mean})", "min": f"min({least})", "max": f"max({greatest})"}
     series = {name: Series(f"{expression} / {quantity.scale}.0") for name, expression in expressions.items()}
-    return Field(quantity.name, quantity.unit, quantity.text, series)
+    return RecordedField(quantity.name, quantity.unit, quantity.text, series)
 
 
 def _name_in(names: tuple[str, ...]) -> Callable[[float | int | None], Cell]:
@@ -192,25 +192,25 @@ def _name_in(names: tuple[str, ...]) -> Callable[[float | int | None], Cell]:
 _LAST_STATE = "max(start_s * 8 + charge_state) & 7"
 
 _OTHERS = (
-    Field(
+    RecordedField(
         "charge_state",
         "",
         "Charge state at the end, while limits are sent",
         {"last": Series(_LAST_STATE, _name_in(CHARGE_STATES))},
     ),
-    Field(
+    RecordedField(
         "freshness",
         "",
         "Worst freshness of the data",
         {"worst": Series("max(freshness)", _name_in(FRESHNESS))},
     ),
-    Field("charged_wh", "Wh", "Energy into the battery", {"sum": Series("sum(charged_mwh) / 1000.0")}),
-    Field("discharged_wh", "Wh", "Energy out of the battery", {"sum": Series("sum(discharged_mwh) / 1000.0")}),
-    Field("fresh_s", "s", "Time with fresh data", {"sum": Series("sum(fresh_s)")}),
-    Field("samples", "", "Number of samples", {"sum": Series("sum(samples)")}),
+    RecordedField("charged_wh", "Wh", "Energy into the battery", {"sum": Series("sum(charged_mwh) / 1000.0")}),
+    RecordedField("discharged_wh", "Wh", "Energy out of the battery", {"sum": Series("sum(discharged_mwh) / 1000.0")}),
+    RecordedField("fresh_s", "s", "Time with fresh data", {"sum": Series("sum(fresh_s)")}),
+    RecordedField("samples", "", "Number of samples", {"sum": Series("sum(samples)")}),
 )
 
-FIELDS: dict[str, Field] = {
+FIELDS: dict[str, RecordedField] = {
     field.name: field
     for field in (*(_of_quantity(group, each) for group in GROUPS for each in group.quantities), *_OTHERS)
 }

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from tinybms_bridge.hal.blocking import RunBlocking, in_thread
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.link.bus import Bus
-from tinybms_bridge.services.history.fields import FIELDS, Field
+from tinybms_bridge.services.history.fields import FIELDS, RecordedField
 from tinybms_bridge.services.history.levels import LEVELS, HistoryError, HistorySettings
 from tinybms_bridge.services.history.recorder import Recorder
 from tinybms_bridge.services.history.writer import Batch, Writer
 
 if TYPE_CHECKING:
     from tinybms_bridge.services.history.database import Database
-    from tinybms_bridge.services.history.reader import Day, Figures, Reader, View
+    from tinybms_bridge.services.history.reader import Day, Figures, HistoryReader, HistoryView
 
 __all__ = ["History", "HistoryState"]
 
@@ -68,7 +68,7 @@ class History:
             self._opened.settings = settings
 
     @property
-    def fields(self) -> Sequence[Field]:
+    def fields(self) -> Sequence[RecordedField]:
         """Everything that can be asked for."""
         return tuple(FIELDS.values())
 
@@ -86,15 +86,17 @@ class History:
         """Take the history to another folder. Raises OSError and stays where it is. Blocks."""
         self._database.move_to(folder)
 
-    def view(self, from_s: int, to_s: int, names: Sequence[str], *, points: int, step_s: int | None = None) -> "View":
-        """Return what answers a request; see ``grid_of`` and ``View``. Blocks. Raises HistoryError, KeyError."""
-        from tinybms_bridge.services.history.reader import View
+    def view(
+        self, from_s: int, to_s: int, names: Sequence[str], *, points: int, step_s: int | None = None
+    ) -> "HistoryView":
+        """Return what answers a request; see ``grid_of`` and ``HistoryView``. Blocks. Raises HistoryError, KeyError."""
+        from tinybms_bridge.services.history.reader import HistoryView
 
         reader = self._reader
-        return View(reader, reader.plan(from_s, to_s, points=points, step_s=step_s), names)
+        return HistoryView(reader, reader.plan(from_s, to_s, points=points, step_s=step_s), names)
 
     def days(self, first: date, last: date) -> "Sequence[Day]":
-        """See ``Reader.days``."""
+        """See ``HistoryReader.days``."""
         return self._reader.days(first, last)
 
     def state(self) -> HistoryState:
@@ -137,7 +139,7 @@ class History:
             self._opened.close()
 
     @property
-    def _reader(self) -> "Reader":
-        from tinybms_bridge.services.history.reader import Reader
+    def _reader(self) -> "HistoryReader":
+        from tinybms_bridge.services.history.reader import HistoryReader
 
-        return Reader(self._database.path)
+        return HistoryReader(self._database.path)

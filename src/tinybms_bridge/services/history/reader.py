@@ -12,7 +12,7 @@ from tinybms_bridge.services.history.database import version_of
 from tinybms_bridge.services.history.fields import Cell, Series, series_named
 from tinybms_bridge.services.history.levels import LEVELS, Grid, HistoryError, Level, grid_of
 
-__all__ = ["Day", "Figures", "LevelFigures", "Reader", "View"]
+__all__ = ["Day", "Figures", "HistoryReader", "HistoryView", "LevelFigures"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Figures:
     levels: tuple[LevelFigures, ...] = ()
 
 
-class Reader:
+class HistoryReader:
     """Reads one file. All methods block; all raise HistoryError. A file that is missing is an empty history."""
 
     def __init__(self, path: Path | None) -> None:
@@ -118,7 +118,7 @@ def _figures(connection: sqlite3.Connection, level: Level) -> LevelFigures:
     return LevelFigures(level.step_s, *found.fetchone())
 
 
-class View:
+class HistoryView:
     """The values of some series over a time. Reading blocks and raises HistoryError; names raise KeyError.
 
     Args:
@@ -128,7 +128,7 @@ class View:
 
     """
 
-    def __init__(self, reader: Reader, grid: Grid, names: Sequence[str]) -> None:
+    def __init__(self, reader: HistoryReader, grid: Grid, names: Sequence[str]) -> None:
         self._reader = reader
         self._grid = grid
         self._series = [series_named(name) for name in names]

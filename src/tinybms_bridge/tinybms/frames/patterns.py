@@ -10,13 +10,13 @@ from tinybms_bridge.tinybms.frames.replies import (
     Ack,
     CellValues,
     EventEntry,
-    Events,
+    EventsReply,
     ExtendedVersion,
     FloatValue,
     LongValue,
     Nack,
     RegisterPairs,
-    Registers,
+    RegistersReply,
     Reply,
     SettingsValues,
     ShortValue,
@@ -44,7 +44,7 @@ from tinybms_bridge.tinybms.frames.wire import (
     NACK,
     PACKET_BYTES,
     START,
-    Command,
+    CommandCode,
     pack_words,
     packet_count,
     unpack_words,
@@ -111,7 +111,7 @@ class FixedReply:
 class CountedReply:
     """A frame whose length byte is one of ``sizes``."""
 
-    command: Command
+    command: CommandCode
     sizes: range
     build: Callable[[bytes], Reply]
     """Makes the reply from the payload."""
@@ -141,7 +141,7 @@ class CountedReply:
 class PacketReply:
     """A payload of known size in one or more packets, joined in order of arrival; for one reply only."""
 
-    command: Command
+    command: CommandCode
     size: int
     build: Callable[[bytes], Reply]
     """Makes the reply from the joined payload."""
@@ -223,11 +223,11 @@ def _answer(request: Request) -> Pattern:
             return _fixed(prefix, 2 * count, lambda body: SettingsValues(table, unpack_words(body)))
 
 
-def _nack(command: Command, body: bytes) -> Nack:
+def _nack(command: CommandCode, body: bytes) -> Nack:
     return Nack(command, body[0])
 
 
-def _ack(command: Command, _body: bytes) -> Ack:
+def _ack(command: CommandCode, _body: bytes) -> Ack:
     return Ack(command)
 
 
@@ -235,12 +235,12 @@ def _fixed(prefix: bytes, body_bytes: int, build: Callable[[bytes], Reply]) -> F
     return FixedReply(prefix, len(prefix) + body_bytes + CRC_BYTES, build)
 
 
-def _modbus_registers(body: bytes) -> Registers:
-    return Registers(Command.READ_MODBUS, unpack_words(body, big_endian=True))
+def _modbus_registers(body: bytes) -> RegistersReply:
+    return RegistersReply(CommandCode.READ_MODBUS, unpack_words(body, big_endian=True))
 
 
-def _block_registers(body: bytes) -> Registers:
-    return Registers(Command.READ_BLOCK, unpack_words(body))
+def _block_registers(body: bytes) -> RegistersReply:
+    return RegistersReply(CommandCode.READ_BLOCK, unpack_words(body))
 
 
 def _pairs(body: bytes) -> RegisterPairs:
@@ -248,37 +248,37 @@ def _pairs(body: bytes) -> RegisterPairs:
     return RegisterPairs(tuple(zip(words[::2], words[1::2], strict=True)))
 
 
-def _events(newest_only: bool, body: bytes) -> Events:
+def _events(newest_only: bool, body: bytes) -> EventsReply:
     (now_s,) = struct.unpack_from("<I", body)
     entries = tuple(EventEntry(raw & 0xFFFFFF, raw >> 24) for (raw,) in struct.iter_unpack("<I", body[4:]))
-    return Events(newest_only, now_s, entries)
+    return EventsReply(newest_only, now_s, entries)
 
 
-def _plain(command: Command, layout: str, build: Callable[..., Reply]) -> Pattern:
+def _plain(command: CommandCode, layout: str, build: Callable[..., Reply]) -> Pattern:
     """Return the shape of a reply without a length byte."""
     return _fixed(bytes((START, command)), struct.calcsize(layout), lambda body: build(*struct.unpack(layout, body)))
 
 
-def _sized(command: Command, layout: str, build: Callable[..., Reply]) -> Pattern:
+def _sized(command: CommandCode, layout: str, build: Callable[..., Reply]) -> Pattern:
     """Return the shape of a reply of fixed size with a length byte."""
     size = struct.calcsize(layout)
     return _fixed(bytes((START, command, size)), size, lambda body: build(*struct.unpack(layout, body)))
 
 
-_SIMPLE: dict[Command, Pattern] = {
-    Command.EVENTS_NEWEST: CountedReply(Command.EVENTS_NEWEST, _EVENT_SIZES, partial(_events, True)),
-    Command.EVENTS_ALL: CountedReply(Command.EVENTS_ALL, _EVENT_SIZES, partial(_events, False)),
-    Command.PACK_VOLTAGE: _plain(Command.PACK_VOLTAGE, "<f", partial(FloatValue, Command.PACK_VOLTAGE)),
-    Command.PACK_CURRENT: _plain(Command.PACK_CURRENT, "<f", partial(FloatValue, Command.PACK_CURRENT)),
-    Command.MAX_CELL: _plain(Command.MAX_CELL, "<H", partial(ShortValue, Command.MAX_CELL)),
-    Command.MIN_CELL: _plain(Command.MIN_CELL, "<H", partial(ShortValue, Command.MIN_CELL)),
-    Command.STATUS: _plain(Command.STATUS, "<H", partial(ShortValue, Command.STATUS)),
-    Command.LIFETIME: _plain(Command.LIFETIME, "<I", partial(LongValue, Command.LIFETIME)),
-    Command.SOC: _plain(Command.SOC, "<I", partial(LongValue, Command.SOC)),
-    Command.TEMPERATURES: _sized(Command.TEMPERATURES, "<3h", TemperatureValues),
-    Command.CELLS: CountedReply(Command.CELLS, _CELL_SIZES, lambda body: CellValues(unpack_words(body))),
-    Command.VERSION: _sized(Command.VERSION, "<3BH", Version),
-    Command.VERSION_EXTENDED: _sized(Command.VERSION_EXTENDED, "<3BHBB", ExtendedVersion),
-    Command.TRIP: _plain(Command.TRIP, "<fII", Trip),
+_SIMPLE: dict[CommandCode, Pattern] = {
+    CommandCode.EVENTS_NEWEST: CountedReply(CommandCode.EVENTS_NEWEST, _EVENT_SIZES, partial(_events, True)),
+    CommandCode.EVENTS_ALL: CountedReply(CommandCode.EVENTS_ALL, _EVENT_SIZES, partial(_events, False)),
+    CommandCode.PACK_VOLTAGE: _plain(CommandCode.PACK_VOLTAGE, "<f", partial(FloatValue, CommandCode.PACK_VOLTAGE)),
+    CommandCode.PACK_CURRENT: _plain(CommandCode.PACK_CURRENT, "<f", partial(FloatValue, CommandCode.PACK_CURRENT)),
+    CommandCode.MAX_CELL: _plain(CommandCode.MAX_CELL, "<H", partial(ShortValue, CommandCode.MAX_CELL)),
+    CommandCode.MIN_CELL: _plain(CommandCode.MIN_CELL, "<H", partial(ShortValue, CommandCode.MIN_CELL)),
+    CommandCode.STATUS: _plain(CommandCode.STATUS, "<H", partial(ShortValue, CommandCode.STATUS)),
+    CommandCode.LIFETIME: _plain(CommandCode.LIFETIME, "<I", partial(LongValue, CommandCode.LIFETIME)),
+    CommandCode.SOC: _plain(CommandCode.SOC, "<I", partial(LongValue, CommandCode.SOC)),
+    CommandCode.TEMPERATURES: _sized(CommandCode.TEMPERATURES, "<3h", TemperatureValues),
+    CommandCode.CELLS: CountedReply(CommandCode.CELLS, _CELL_SIZES, lambda body: CellValues(unpack_words(body))),
+    CommandCode.VERSION: _sized(CommandCode.VERSION, "<3BH", Version),
+    CommandCode.VERSION_EXTENDED: _sized(CommandCode.VERSION_EXTENDED, "<3BHBB", ExtendedVersion),
+    CommandCode.TRIP: _plain(CommandCode.TRIP, "<fII", Trip),
 }
 """Answers to the commands without parameters; these shapes keep no state."""

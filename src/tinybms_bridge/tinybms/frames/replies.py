@@ -14,7 +14,7 @@ from tinybms_bridge.tinybms.frames.wire import (
     ACK,
     NACK,
     START,
-    Command,
+    CommandCode,
     SettingsTable,
     from_float,
     pack_words,
@@ -26,13 +26,13 @@ __all__ = [
     "Ack",
     "CellValues",
     "EventEntry",
-    "Events",
+    "EventsReply",
     "ExtendedVersion",
     "FloatValue",
     "LongValue",
     "Nack",
     "RegisterPairs",
-    "Registers",
+    "RegistersReply",
     "Reply",
     "SettingsValues",
     "ShortValue",
@@ -62,12 +62,12 @@ def pack_fields(layout: str, *fields: float) -> bytes:
         raise ValueError(f"{fields} do not fit the layout {layout!r}: {error}") from error
 
 
-def plain_reply(command: Command, body: bytes) -> tuple[bytes, ...]:
+def plain_reply(command: CommandCode, body: bytes) -> tuple[bytes, ...]:
     """Return the one frame of a reply without a length byte."""
     return (seal(bytes((START, command)) + body),)
 
 
-def counted_reply(command: Command, payload: bytes) -> tuple[bytes, ...]:
+def counted_reply(command: CommandCode, payload: bytes) -> tuple[bytes, ...]:
     """Return the one frame of a reply with a length byte.
 
     Raises:
@@ -83,7 +83,7 @@ def counted_reply(command: Command, payload: bytes) -> tuple[bytes, ...]:
 class FloatValue:
     """Pack voltage in volts (0x14) or pack current in amperes (0x15)."""
 
-    command: Literal[Command.PACK_VOLTAGE, Command.PACK_CURRENT]
+    command: Literal[CommandCode.PACK_VOLTAGE, CommandCode.PACK_CURRENT]
     value: float
 
     def encode(self) -> tuple[bytes, ...]:
@@ -95,7 +95,7 @@ class FloatValue:
 class ShortValue:
     """Largest (0x16) or smallest (0x17) cell voltage in millivolts, or the online status (0x18)."""
 
-    command: Literal[Command.MAX_CELL, Command.MIN_CELL, Command.STATUS]
+    command: Literal[CommandCode.MAX_CELL, CommandCode.MIN_CELL, CommandCode.STATUS]
     value: int
 
     def encode(self) -> tuple[bytes, ...]:
@@ -107,7 +107,7 @@ class ShortValue:
 class LongValue:
     """Lifetime counter in seconds (0x19) or state of charge in 0.000001 % (0x1A)."""
 
-    command: Literal[Command.LIFETIME, Command.SOC]
+    command: Literal[CommandCode.LIFETIME, CommandCode.SOC]
     value: int
 
     def encode(self) -> tuple[bytes, ...]:
@@ -119,7 +119,7 @@ class LongValue:
 class TemperatureValues:
     """Raw temperatures in 0.1 °C; -32768 where no external sensor is connected (0x1B)."""
 
-    command: ClassVar[Command] = Command.TEMPERATURES
+    command: ClassVar[CommandCode] = CommandCode.TEMPERATURES
     internal: int
     external_1: int
     external_2: int
@@ -136,7 +136,7 @@ class CellValues:
     Their order is not proven: use registers 0 to 15 where it matters.
     """
 
-    command: ClassVar[Command] = Command.CELLS
+    command: ClassVar[CommandCode] = CommandCode.CELLS
     values: tuple[int, ...]
 
     def encode(self) -> tuple[bytes, ...]:
@@ -148,7 +148,7 @@ class CellValues:
 class Version:
     """Hardware and firmware versions (0x1E)."""
 
-    command: ClassVar[Command] = Command.VERSION
+    command: ClassVar[CommandCode] = CommandCode.VERSION
     hardware: int
     hardware_changes: int
     public_firmware: int
@@ -164,7 +164,7 @@ class Version:
 class ExtendedVersion:
     """Hardware, firmware, bootloader and register map versions (0x1F)."""
 
-    command: ClassVar[Command] = Command.VERSION_EXTENDED
+    command: ClassVar[CommandCode] = CommandCode.VERSION_EXTENDED
     hardware: int
     hardware_changes: int
     public_firmware: int
@@ -189,7 +189,7 @@ class ExtendedVersion:
 class Trip:
     """Speed, distance left and time left (0x20)."""
 
-    command: ClassVar[Command] = Command.TRIP
+    command: ClassVar[CommandCode] = CommandCode.TRIP
     speed_kmh: float
     distance_km: int
     time_left_s: int
@@ -200,15 +200,15 @@ class Trip:
 
 
 @dataclass(frozen=True, slots=True)
-class Registers:
+class RegistersReply:
     """Values of consecutive registers: the reply to 0x03 (big-endian) and 0x07 (little-endian)."""
 
-    command: Literal[Command.READ_MODBUS, Command.READ_BLOCK]
+    command: Literal[CommandCode.READ_MODBUS, CommandCode.READ_BLOCK]
     values: tuple[int, ...]
 
     def encode(self, *, count_down: bool = True) -> tuple[bytes, ...]:
         """Return one frame for 0x03 and the packets for 0x07; ``count_down`` as in ``split_packets``."""
-        if self.command is Command.READ_MODBUS:
+        if self.command is CommandCode.READ_MODBUS:
             return counted_reply(self.command, pack_words(self.values, big_endian=True))
         return split_packets(self.command, pack_words(self.values), count_down=count_down)
 
@@ -217,7 +217,7 @@ class Registers:
 class RegisterPairs:
     """``(address, value)`` of each register asked for by 0x09."""
 
-    command: ClassVar[Command] = Command.READ_LIST
+    command: ClassVar[CommandCode] = CommandCode.READ_LIST
     pairs: tuple[tuple[int, int], ...]
 
     def encode(self, *, count_down: bool = True) -> tuple[bytes, ...]:
@@ -230,7 +230,7 @@ class RegisterPairs:
 class WriteDone:
     """The BMS accepted ``count`` registers from ``address`` (0x10)."""
 
-    command: ClassVar[Command] = Command.WRITE_MODBUS
+    command: ClassVar[CommandCode] = CommandCode.WRITE_MODBUS
     address: int
     count: int
 
@@ -246,7 +246,7 @@ class SettingsValues:
     The table is not on the wire: a receiver takes it from its request.
     """
 
-    command: ClassVar[Command] = Command.SETTINGS
+    command: ClassVar[CommandCode] = CommandCode.SETTINGS
     table: SettingsTable
     values: tuple[int, ...]
 
@@ -259,7 +259,7 @@ class SettingsValues:
 class Ack:
     """The BMS has done what 0x02, 0x0B or 0x0D asked."""
 
-    command: Command
+    command: CommandCode
 
     def encode(self) -> tuple[bytes, ...]:
         """Return the frame."""
@@ -290,7 +290,7 @@ class EventEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Events:
+class EventsReply:
     """Events and the lifetime counter at the time of the reply (0x11 and 0x12), in the order of the BMS."""
 
     newest_only: bool
@@ -298,9 +298,9 @@ class Events:
     entries: tuple[EventEntry, ...]
 
     @property
-    def command(self) -> Command:
+    def command(self) -> CommandCode:
         """0x11 for the newest events, 0x12 for all."""
-        return Command.EVENTS_NEWEST if self.newest_only else Command.EVENTS_ALL
+        return CommandCode.EVENTS_NEWEST if self.newest_only else CommandCode.EVENTS_ALL
 
     def encode(self) -> tuple[bytes, ...]:
         """Return the frame."""
@@ -313,10 +313,10 @@ class Events:
 Reply: TypeAlias = (
     Ack
     | Nack
-    | Registers
+    | RegistersReply
     | RegisterPairs
     | WriteDone
-    | Events
+    | EventsReply
     | FloatValue
     | ShortValue
     | LongValue

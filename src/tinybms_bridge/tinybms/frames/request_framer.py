@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tinybms_bridge.tinybms.frames.requests import Request, decode_request
-from tinybms_bridge.tinybms.frames.wire import SIMPLE_COMMANDS, START, Command, FrameError, has_valid_crc
+from tinybms_bridge.tinybms.frames.wire import SIMPLE_COMMANDS, START, CommandCode, FrameError, has_valid_crc
 
 __all__ = ["BadRequest", "RequestFramer"]
 
@@ -12,18 +12,18 @@ COMMAND_ERROR = 0
 CRC_ERROR = 1
 
 _FIXED_LENGTHS: dict[int, int] = {
-    Command.ACTION: 5,
-    Command.READ_MODBUS: 8,
-    Command.READ_BLOCK: 7,
-    Command.SETTINGS: 7,
+    CommandCode.ACTION: 5,
+    CommandCode.READ_MODBUS: 8,
+    CommandCode.READ_BLOCK: 7,
+    CommandCode.SETTINGS: 7,
     **dict.fromkeys(SIMPLE_COMMANDS, 4),
 }
 
 _COUNTED_LENGTHS: dict[int, tuple[int, tuple[int, ...]]] = {
-    Command.READ_LIST: (2, (5,)),
-    Command.WRITE_LIST: (2, (5,)),
-    Command.WRITE_BLOCK: (2, (5, 7)),
-    Command.WRITE_MODBUS: (6, (9,)),
+    CommandCode.READ_LIST: (2, (5,)),
+    CommandCode.WRITE_LIST: (2, (5,)),
+    CommandCode.WRITE_BLOCK: (2, (5, 7)),
+    CommandCode.WRITE_MODBUS: (6, (9,)),
 }
 """Index of the length byte, and what to add to it for the length of the frame.
 

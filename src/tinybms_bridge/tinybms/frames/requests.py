@@ -11,7 +11,7 @@ from tinybms_bridge.tinybms.frames.wire import (
     START,
     WORD_MAX,
     Action,
-    Command,
+    CommandCode,
     FrameError,
     SettingsTable,
     crc16,
@@ -69,7 +69,7 @@ def _check_words(values: tuple[int, ...]) -> None:
 class ActionRequest:
     """Clear the events, clear the statistics or restart (0x02); answered by ``Ack``."""
 
-    command: ClassVar[Command] = Command.ACTION
+    command: ClassVar[CommandCode] = CommandCode.ACTION
     action: Action
 
     def __post_init__(self) -> None:
@@ -84,7 +84,7 @@ class ActionRequest:
 class ReadModbus:
     """Read up to 127 consecutive registers, big-endian (0x03); answered by ``Registers``."""
 
-    command: ClassVar[Command] = Command.READ_MODBUS
+    command: ClassVar[CommandCode] = CommandCode.READ_MODBUS
     address: int
     count: int
 
@@ -100,7 +100,7 @@ class ReadModbus:
 class ReadBlock:
     """Read up to 255 consecutive registers, little-endian (0x07); answered by ``Registers``."""
 
-    command: ClassVar[Command] = Command.READ_BLOCK
+    command: ClassVar[CommandCode] = CommandCode.READ_BLOCK
     address: int
     count: int
 
@@ -116,7 +116,7 @@ class ReadBlock:
 class ReadList:
     """Read up to 31 registers by address (0x09); answered by ``RegisterPairs``, which names them."""
 
-    command: ClassVar[Command] = Command.READ_LIST
+    command: ClassVar[CommandCode] = CommandCode.READ_LIST
     addresses: tuple[int, ...]
 
     def __post_init__(self) -> None:
@@ -138,7 +138,7 @@ class WriteBlock:
     Prefer ``WriteList`` or ``WriteModbus``.
     """
 
-    command: ClassVar[Command] = Command.WRITE_BLOCK
+    command: ClassVar[CommandCode] = CommandCode.WRITE_BLOCK
     address: int
     values: tuple[int, ...]
     count_address_bytes: bool = False
@@ -159,7 +159,7 @@ class WriteBlock:
 class WriteList:
     """Write up to 15 registers, each an ``(address, value)`` pair (0x0D); answered by ``Ack``."""
 
-    command: ClassVar[Command] = Command.WRITE_LIST
+    command: ClassVar[CommandCode] = CommandCode.WRITE_LIST
     pairs: tuple[tuple[int, int], ...]
 
     def __post_init__(self) -> None:
@@ -178,7 +178,7 @@ class WriteList:
 class WriteModbus:
     """Write up to 100 consecutive registers, big-endian (0x10); answered by ``WriteDone``."""
 
-    command: ClassVar[Command] = Command.WRITE_MODBUS
+    command: ClassVar[CommandCode] = CommandCode.WRITE_MODBUS
     address: int
     values: tuple[int, ...]
 
@@ -197,7 +197,7 @@ class WriteModbus:
 class SimpleRequest:
     """A command without parameters: events, fast values, versions, trip (0x11 to 0x20, less 0x1D)."""
 
-    command: Command
+    command: CommandCode
 
     def __post_init__(self) -> None:
         if self.command not in SIMPLE_COMMANDS:
@@ -212,7 +212,7 @@ class SimpleRequest:
 class ReadSettings:
     """Read minimum, maximum, default or current values of the settings from register 300 (0x1D)."""
 
-    command: ClassVar[Command] = Command.SETTINGS
+    command: ClassVar[CommandCode] = CommandCode.SETTINGS
     table: SettingsTable
     count: int = _MAX_SETTINGS
 
@@ -306,18 +306,18 @@ def _read_settings(frame: bytes) -> Request:
 
 
 def _simple(frame: bytes) -> Request:
-    return SimpleRequest(Command(frame[1]))
+    return SimpleRequest(CommandCode(frame[1]))
 
 
 _FIELDS: dict[int, Callable[[bytes], Request]] = {
-    Command.ACTION: _action,
-    Command.READ_MODBUS: _read_modbus,
-    Command.READ_BLOCK: _read_block,
-    Command.READ_LIST: _read_list,
-    Command.WRITE_BLOCK: _write_block,
-    Command.WRITE_LIST: _write_list,
-    Command.WRITE_MODBUS: _write_modbus,
-    Command.SETTINGS: _read_settings,
+    CommandCode.ACTION: _action,
+    CommandCode.READ_MODBUS: _read_modbus,
+    CommandCode.READ_BLOCK: _read_block,
+    CommandCode.READ_LIST: _read_list,
+    CommandCode.WRITE_BLOCK: _write_block,
+    CommandCode.WRITE_LIST: _write_list,
+    CommandCode.WRITE_MODBUS: _write_modbus,
+    CommandCode.SETTINGS: _read_settings,
     **dict.fromkeys(SIMPLE_COMMANDS, _simple),
 }
 """Each reads the fields without care for shape; ``decode_request`` proves the shape by encoding again."""

@@ -17,7 +17,7 @@ __all__ = [
     "START",
     "WORD_MAX",
     "Action",
-    "Command",
+    "CommandCode",
     "FrameError",
     "SettingsTable",
     "crc16",
@@ -72,7 +72,7 @@ NACK = 0x00
 """Second byte of a reply that refuses a request."""
 
 
-class Command(IntEnum):
+class CommandCode(IntEnum):
     """Second byte of a request."""
 
     ACTION = 0x02
@@ -119,25 +119,25 @@ class SettingsTable(IntEnum):
     CURRENT = 4
 
 
-ACKNOWLEDGED_COMMANDS = frozenset({Command.ACTION, Command.WRITE_BLOCK, Command.WRITE_LIST})
+ACKNOWLEDGED_COMMANDS = frozenset({CommandCode.ACTION, CommandCode.WRITE_BLOCK, CommandCode.WRITE_LIST})
 """Commands that the BMS answers with ACK."""
 
 SIMPLE_COMMANDS = frozenset(
     {
-        Command.EVENTS_NEWEST,
-        Command.EVENTS_ALL,
-        Command.PACK_VOLTAGE,
-        Command.PACK_CURRENT,
-        Command.MAX_CELL,
-        Command.MIN_CELL,
-        Command.STATUS,
-        Command.LIFETIME,
-        Command.SOC,
-        Command.TEMPERATURES,
-        Command.CELLS,
-        Command.VERSION,
-        Command.VERSION_EXTENDED,
-        Command.TRIP,
+        CommandCode.EVENTS_NEWEST,
+        CommandCode.EVENTS_ALL,
+        CommandCode.PACK_VOLTAGE,
+        CommandCode.PACK_CURRENT,
+        CommandCode.MAX_CELL,
+        CommandCode.MIN_CELL,
+        CommandCode.STATUS,
+        CommandCode.LIFETIME,
+        CommandCode.SOC,
+        CommandCode.TEMPERATURES,
+        CommandCode.CELLS,
+        CommandCode.VERSION,
+        CommandCode.VERSION_EXTENDED,
+        CommandCode.TRIP,
     }
 )
 """Commands whose request carries nothing but the command code."""
@@ -272,7 +272,7 @@ def packet_count(size: int) -> int:
     return max(1, -(-size // PACKET_BYTES))
 
 
-def split_packets(command: Command, payload: bytes, *, count_down: bool = True) -> tuple[bytes, ...]:
+def split_packets(command: CommandCode, payload: bytes, *, count_down: bool = True) -> tuple[bytes, ...]:
     """Return the frames that carry ``payload``, each with its own header and CRC.
 
     The id of a packet that is not the last is the number of packets left, itself included; with ``count_down`` False

@@ -10,10 +10,10 @@ from tinybms_bridge.tinybms.settings.backup import (
     parse_backup,
     restore_plan,
 )
-from tinybms_bridge.tinybms.settings.errors import ConfirmationError, Problem, SettingsError, StaleSettingsError
+from tinybms_bridge.tinybms.settings.errors import ConfirmationError, SettingProblem, SettingsError, StaleSettingsError
 from tinybms_bridge.tinybms.settings.fields import Setting, all_settings, find_setting
 from tinybms_bridge.tinybms.settings.manager import BmsSettings
-from tinybms_bridge.tinybms.settings.plan import Change, Plan, held_against, make_plan
+from tinybms_bridge.tinybms.settings.plan import Plan, SettingChange, held_against, make_plan
 from tinybms_bridge.tinybms.settings.rules import Caution, Violation, present_range, violations
 from tinybms_bridge.tinybms.settings.table import Link, Readout
 from tinybms_bridge.tinybms.settings.values import (
@@ -34,18 +34,18 @@ __all__ = [
     "Backup",
     "BmsSettings",
     "Caution",
-    "Change",
     "ConfirmationError",
     "Difference",
     "Link",
     "Outcome",
     "Plan",
-    "Problem",
     "RawRange",
     "Readout",
     "Report",
     "Result",
     "Setting",
+    "SettingChange",
+    "SettingProblem",
     "SettingsError",
     "StaleSettingsError",
     "Violation",

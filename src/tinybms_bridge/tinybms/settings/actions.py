@@ -14,9 +14,9 @@ from tinybms_bridge.errors import BridgeError
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.tinybms.frames import Action, ActionRequest, WriteModbus, to_u32
 from tinybms_bridge.tinybms.live import decode_soc, decode_soh
-from tinybms_bridge.tinybms.settings.errors import Problem, SettingsError
+from tinybms_bridge.tinybms.settings.errors import SettingProblem, SettingsError
 from tinybms_bridge.tinybms.settings.table import Link, read_registers
-from tinybms_bridge.tinybms.settings.writer import Answer, Outcome, Sent, WriteOptions, send_once
+from tinybms_bridge.tinybms.settings.writer import Outcome, Sent, WriteAnswer, WriteOptions, send_once
 
 __all__ = ["ACTIONS", "ActionInfo", "ActionName", "ActionResult", "perform_request"]
 
@@ -50,9 +50,9 @@ class ActionName(StrEnum):
     def check_given(self, value: object) -> None:
         """Raise SettingsError when the action needs a value and there is none, or takes none and there is one."""
         if self.info.value and value is None:
-            raise SettingsError([Problem(self, f"needs a value: {self.info.value}")])
+            raise SettingsError([SettingProblem(self, f"needs a value: {self.info.value}")])
         if not self.info.value and value is not None:
-            raise SettingsError([Problem(self, "takes no value", value)])
+            raise SettingsError([SettingProblem(self, "takes no value", value)])
 
 
 ACTIONS: Mapping[ActionName, ActionInfo] = MappingProxyType(
@@ -125,7 +125,11 @@ _REQUESTS = {
 
 _FIRMWARE_ADDRESS = 502
 
-_OUTCOME = {Answer.DONE: Outcome.WRITTEN, Answer.REFUSED: Outcome.REFUSED, Answer.SILENT: Outcome.NO_ANSWER}
+_OUTCOME = {
+    WriteAnswer.DONE: Outcome.WRITTEN,
+    WriteAnswer.REFUSED: Outcome.REFUSED,
+    WriteAnswer.SILENT: Outcome.NO_ANSWER,
+}
 
 
 async def perform_request(
@@ -145,7 +149,7 @@ async def perform_request(
         return await _set_gauge(link, clock, options, action, gauge, _percent(action, value))
     async with link.exclusive():
         sent = await send_once(link, _REQUESTS[action])
-    if action is ActionName.RESTART and sent.answer is not Answer.REFUSED:
+    if action is ActionName.RESTART and sent.answer is not WriteAnswer.REFUSED:
         return await _await_return(link, clock, options, sent)
     return ActionResult(action, _OUTCOME[sent.answer], sent.detail)
 
@@ -167,7 +171,7 @@ async def _await_return(link: Link, clock: Clock, options: WriteOptions, sent: S
 
 def _percent(action: ActionName, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
-        raise SettingsError([Problem(action, "allowed are numbers 0 to 100 %", value)])
+        raise SettingsError([SettingProblem(action, "allowed are numbers 0 to 100 %", value)])
     return value
 
 
@@ -178,7 +182,7 @@ async def _set_gauge(
         (firmware,) = await read_registers(link, _FIRMWARE_ADDRESS, 1)
         if firmware < gauge.since_firmware:
             have, need = firmware_text(firmware), firmware_text(gauge.since_firmware)
-            raise SettingsError([Problem(action, f"not available on firmware {have}, needs {need}")])
+            raise SettingsError([SettingProblem(action, f"not available on firmware {have}, needs {need}")])
     async with link.exclusive():
         sent = await send_once(link, WriteModbus(gauge.set_address, (round(percent / _SET_SCALE),)))
         await clock.sleep(options.settle_s)
@@ -195,11 +199,11 @@ async def _live_percent(link: Link, gauge: _Gauge) -> float | None:
 
 
 def _gauge_result(action: ActionName, sent: Sent, percent: float, live: float | None) -> ActionResult:
-    if sent.answer is Answer.REFUSED:
+    if sent.answer is WriteAnswer.REFUSED:
         return ActionResult(action, Outcome.REFUSED, sent.detail)
     if live is None:
         return ActionResult(action, Outcome.NO_ANSWER, f"{sent.detail or 'acknowledged'}; it cannot be read back")
     if abs(live - percent) <= _TOLERANCE_PERCENT:
         return ActionResult(action, Outcome.WRITTEN)
-    outcome = Outcome.NO_ANSWER if sent.answer is Answer.SILENT else Outcome.DIFFERS
+    outcome = Outcome.NO_ANSWER if sent.answer is WriteAnswer.SILENT else Outcome.DIFFERS
     return ActionResult(action, outcome, f"{sent.detail + '; ' if sent.detail else ''}the BMS shows {live:.1f} %")

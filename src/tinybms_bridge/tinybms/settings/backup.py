@@ -14,7 +14,7 @@ from typing import Any
 from tinybms_bridge.battery.snapshot import Identity, firmware_text
 from tinybms_bridge.suggestions import did_you_mean
 from tinybms_bridge.tinybms.registers import RegisterValue
-from tinybms_bridge.tinybms.settings.errors import Problem, SettingsError
+from tinybms_bridge.tinybms.settings.errors import SettingProblem, SettingsError
 from tinybms_bridge.tinybms.settings.fields import Setting, all_settings, find_setting
 from tinybms_bridge.tinybms.settings.plan import Plan, make_plan
 from tinybms_bridge.tinybms.settings.table import Readout
@@ -64,7 +64,7 @@ def backup_of(readout: Readout, created: datetime, *, force: bool = False) -> Ba
         message = (
             "the BMS does not tell its firmware, so some settings would be missing in the backup unless it is forced"
         )
-        raise SettingsError([Problem("", message)])
+        raise SettingsError([SettingProblem("", message)])
     values = {setting.name: readout.value(setting) for setting in readout.settings()}
     return Backup(created.isoformat(timespec="seconds"), readout.identity, values)
 
@@ -93,14 +93,14 @@ def parse_backup(data: bytes) -> Backup:
         raise _broken(f'is no backup: "format" must be "{FORMAT}"')
     if document.get("version") != VERSION or isinstance(document["version"], bool):
         raise _broken(f'"version" must be {VERSION}; a newer file needs a newer program')
-    problems: list[Problem] = []
+    problems: list[SettingProblem] = []
     created = document.get("created")
     if not isinstance(created, str):
-        problems.append(Problem("created", "must be a time in double quotes", created))
+        problems.append(SettingProblem("created", "must be a time in double quotes", created))
     identity = _identity(document.get("identity"), problems)
     settings = _settings(document.get("settings"), identity, problems)
     problems += [
-        Problem(key, "is no part of a backup")
+        SettingProblem(key, "is no part of a backup")
         for key in document
         if key not in {"format", "version", "created", "identity", "settings"}
     ]
@@ -110,7 +110,7 @@ def parse_backup(data: bytes) -> Backup:
 
 
 def _broken(message: str) -> SettingsError:
-    return SettingsError([Problem("", message)])
+    return SettingsError([SettingProblem("", message)])
 
 
 def _object(data: bytes) -> dict[str, object]:
@@ -132,51 +132,51 @@ def _object(data: bytes) -> dict[str, object]:
     if not isinstance(document, dict):
         raise _broken("is no JSON object")
     if doubled:
-        raise SettingsError([Problem(key, "is given more than once") for key in doubled])
+        raise SettingsError([SettingProblem(key, "is given more than once") for key in doubled])
     return document
 
 
-def _identity(entry: object, problems: list[Problem]) -> Identity:
+def _identity(entry: object, problems: list[SettingProblem]) -> Identity:
     if not isinstance(entry, dict):
-        problems.append(Problem("identity", "must be an object", entry))
+        problems.append(SettingProblem("identity", "must be an object", entry))
         return Identity()
     known: dict[str, Any] = {field.name: field.default for field in fields(Identity)}
     for name, default in known.items():
         value = entry.get(name)
         if isinstance(value, bool) or not isinstance(value, type(default)):
             kind = "a text" if isinstance(default, str) else "a whole number"
-            problems.append(Problem(f"identity.{name}", f"must be {kind}", value))
+            problems.append(SettingProblem(f"identity.{name}", f"must be {kind}", value))
         else:
             known[name] = value
     problems += [
-        Problem(f"identity.{key}", f"is unknown{did_you_mean(key, known)}") for key in entry if key not in known
+        SettingProblem(f"identity.{key}", f"is unknown{did_you_mean(key, known)}") for key in entry if key not in known
     ]
     return Identity(**known)
 
 
-def _settings(entry: object, identity: Identity, problems: list[Problem]) -> dict[str, RegisterValue]:
+def _settings(entry: object, identity: Identity, problems: list[SettingProblem]) -> dict[str, RegisterValue]:
     if not isinstance(entry, dict):
-        problems.append(Problem("settings", "must be an object", entry))
+        problems.append(SettingProblem("settings", "must be an object", entry))
         return {}
     for name, value in entry.items():
         setting = find_setting(name)
-        problems += [Problem(name, setting, value)] if isinstance(setting, str) else _mistyped(setting, value)
+        problems += [SettingProblem(name, setting, value)] if isinstance(setting, str) else _mistyped(setting, value)
     missing = [
         each.name
         for each in all_settings().values()
         if each.firmware <= identity.firmware_internal and each.name not in entry
     ]
-    problems += [Problem(name, "is missing") for name in missing]
+    problems += [SettingProblem(name, "is missing") for name in missing]
     return dict(entry)
 
 
-def _mistyped(setting: Setting, value: object) -> Iterator[Problem]:
+def _mistyped(setting: Setting, value: object) -> Iterator[SettingProblem]:
     if setting.choices:
         known = isinstance(value, str) and (value in setting.choices.values() or _UNKNOWN_CHOICE.fullmatch(value))
         if not known:
-            yield Problem(setting.name, f"must be one of {', '.join(setting.choices.values())}", value)
+            yield SettingProblem(setting.name, f"must be one of {', '.join(setting.choices.values())}", value)
     elif isinstance(value, bool) or not isinstance(value, int | float):
-        yield Problem(setting.name, "must be a number", value)
+        yield SettingProblem(setting.name, "must be a number", value)
 
 
 _CELLS = "series_cells"
@@ -215,7 +215,9 @@ def restore_plan(backup: Backup, readout: Readout, *, force: bool = False) -> Pl
     """
     doubts = [] if force else list(_doubts(backup, readout))
     if doubts:
-        raise SettingsError([Problem("", f"{doubt}; nothing is written unless it is forced") for doubt in doubts])
+        raise SettingsError(
+            [SettingProblem("", f"{doubt}; nothing is written unless it is forced") for doubt in doubts]
+        )
     wanted = {each.name: backup.settings[each.name] for each in readout.settings() if each.name in backup.settings}
     return make_plan(readout, wanted, from_unit=True, notes=_notes(backup, readout))
 

@@ -3,7 +3,7 @@
 from tinybms_bridge.battery.snapshot import firmware_text
 from tinybms_bridge.tinybms.settings.backup import Difference
 from tinybms_bridge.tinybms.settings.fields import Setting, all_settings
-from tinybms_bridge.tinybms.settings.plan import Change, Plan
+from tinybms_bridge.tinybms.settings.plan import Plan, SettingChange
 from tinybms_bridge.tinybms.settings.rules import present_range
 from tinybms_bridge.tinybms.settings.table import Readout
 from tinybms_bridge.tinybms.settings.values import allowed_values, range_text, shown_value
@@ -85,7 +85,7 @@ def difference_document(difference: Difference) -> dict[str, object]:
     }
 
 
-def _change(change: Change) -> dict[str, object]:
+def _change(change: SettingChange) -> dict[str, object]:
     setting = change.setting
     return {
         "name": change.name,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tinybms_bridge.errors import BridgeError
 
-__all__ = ["ConfirmationError", "Problem", "SettingsError", "StaleSettingsError", "shown"]
+__all__ = ["ConfirmationError", "SettingProblem", "SettingsError", "StaleSettingsError", "shown"]
 
 _LONGEST = 60
 _PLAIN = re.compile(r"[A-Za-z_][\w .()%=-]{0,58}")
@@ -27,7 +27,7 @@ def shown(value: object) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class SettingProblem:
     """One mistake in a request."""
 
     name: str
@@ -47,7 +47,7 @@ class Problem:
 class SettingsError(BridgeError):
     """A request or a backup cannot be used."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[SettingProblem]) -> None:
         super().__init__(tuple(problems))
         self.problems = tuple(problems)
         """Every problem found."""

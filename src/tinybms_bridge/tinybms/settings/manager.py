@@ -10,7 +10,7 @@ from tinybms_bridge.tinybms.registers import RegisterValue
 from tinybms_bridge.tinybms.settings.actions import ActionName, ActionResult, perform_request
 from tinybms_bridge.tinybms.settings.errors import ConfirmationError, StaleSettingsError
 from tinybms_bridge.tinybms.settings.fields import Setting, Words, all_settings
-from tinybms_bridge.tinybms.settings.plan import Change, Plan, Step, make_plan
+from tinybms_bridge.tinybms.settings.plan import Plan, SettingChange, Step, make_plan
 from tinybms_bridge.tinybms.settings.table import Link, Readout, differing, read_settings, read_words
 from tinybms_bridge.tinybms.settings.values import shown_value
 from tinybms_bridge.tinybms.settings.writer import Outcome, Report, Result, StepWriter, WriteOptions
@@ -64,10 +64,10 @@ class PlanRun:
                 self._results[change.setting] = self._left_over(change, "it was interrupted before")
         return self._report(unverified="it was interrupted")
 
-    def _open_changes(self) -> list[Change]:
+    def _open_changes(self) -> list[SettingChange]:
         return [change for change in self._plan.changes if change.setting not in self._results]
 
-    def _left_over(self, change: Change, why: str) -> Result:
+    def _left_over(self, change: SettingChange, why: str) -> Result:
         if change.setting in self._parked:
             held = self._parked[change.setting]
             return Result(change, Outcome.NOT_TRIED, held, f"left at {held}, because {why}")
@@ -86,7 +86,7 @@ class PlanRun:
         (setting,) = step.settings
         register = setting.register
         (result,) = await self._writer.write(
-            step, [Change(setting, register.decode(step.before), register.decode(step.after))]
+            step, [SettingChange(setting, register.decode(step.before), register.decode(step.after))]
         )
         if not result.outcome.good:
             detail = f"to free its pin for a moment: {result.detail}"
@@ -113,15 +113,15 @@ class PlanRun:
                 self._note(Result(result.change, Outcome.DIFFERS, found, detail))
         return self._report(self._side_effects(words))
 
-    def _side_effects(self, words: Words) -> tuple[Change, ...]:
+    def _side_effects(self, words: Words) -> tuple[SettingChange, ...]:
         before = self._plan.readout.words
         return tuple(
-            Change(setting, setting.value(before), setting.value(words))
+            SettingChange(setting, setting.value(before), setting.value(words))
             for setting in differing(before, words)
             if setting not in self._results and self._plan.readout.available(setting)
         )
 
-    def _report(self, side_effects: tuple[Change, ...] = (), unverified: str = "") -> Report:
+    def _report(self, side_effects: tuple[SettingChange, ...] = (), unverified: str = "") -> Report:
         ordered = sorted(
             self._results.values(), key=lambda r: (r.change.setting.address, r.change.setting.register.offset)
         )

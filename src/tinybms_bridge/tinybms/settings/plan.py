@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from tinybms_bridge.battery.advice import Advice
 from tinybms_bridge.battery.snapshot import firmware_text
 from tinybms_bridge.tinybms.registers import RegisterValue
-from tinybms_bridge.tinybms.settings.errors import Problem, SettingsError
+from tinybms_bridge.tinybms.settings.errors import SettingProblem, SettingsError
 from tinybms_bridge.tinybms.settings.fields import Setting, Words, all_settings, by_name, find_setting
 from tinybms_bridge.tinybms.settings.rules import (
     CURRENTS,
     PINNED,
     Caution,
-    Severity,
+    RuleSeverity,
     cautions,
     pin_of,
     present_range,
@@ -26,7 +26,7 @@ from tinybms_bridge.tinybms.settings.rules import (
 from tinybms_bridge.tinybms.settings.table import Readout
 from tinybms_bridge.tinybms.settings.values import encode, shown_value
 
-__all__ = ["Change", "Plan", "Step", "held_against", "in_safe_order", "make_plan"]
+__all__ = ["Plan", "SettingChange", "Step", "held_against", "in_safe_order", "make_plan"]
 
 
 _MODE = 340
@@ -34,7 +34,7 @@ _ORDER = (306, 307, 303, 308, 304, 315, 316, 300, 301, 305, 317, 318, 319, 320, 
           314, 334, 335, 336, 337, 338, 339, 331, 333, 341, 342, 343, _MODE)  # fmt: skip
 """Preferred order: capacity and balancing, cutoffs, charge levels, the rest, the switches, and the restart last."""
 
-_Key = tuple[str, tuple[str, ...], Severity]
+_Key = tuple[str, tuple[str, ...], RuleSeverity]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ def _put(words: Words, group: Mapping[Setting, Words]) -> Words:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class SettingChange:
     """One setting and the value that it is to have."""
 
     setting: Setting
@@ -176,9 +176,9 @@ class Plan:
 
     readout: Readout
     """What the plan was made for."""
-    changes: tuple[Change, ...]
+    changes: tuple[SettingChange, ...]
     """Settings that get another value, in order of registers."""
-    unchanged: tuple[Change, ...]
+    unchanged: tuple[SettingChange, ...]
     """Settings that hold the wanted value already; they are not written."""
     steps: tuple[Step, ...]
     """Writes, in order."""
@@ -206,7 +206,7 @@ def make_plan(
         SettingsError: Anything is wrong; names every problem.
 
     """
-    problems: list[Problem] = []
+    problems: list[SettingProblem] = []
     encoded = _encoded(readout, wanted, problems)
     changed = {each: words for each, words in encoded.items() if each.put(readout.words, words) != readout.words}
     final = _final(readout.words, changed)
@@ -228,22 +228,22 @@ def make_plan(
     )
 
 
-def _encoded(readout: Readout, wanted: Mapping[str, object], problems: list[Problem]) -> dict[Setting, Words]:
+def _encoded(readout: Readout, wanted: Mapping[str, object], problems: list[SettingProblem]) -> dict[Setting, Words]:
     encoded: dict[Setting, Words] = {}
     changing = [name for name, value in wanted.items() if not _held(readout, name, value)]
     for name, value in wanted.items():
         setting = find_setting(name)
         if isinstance(setting, str):
-            problems.append(Problem(name, setting, value))
+            problems.append(SettingProblem(name, setting, value))
         elif not readout.available(setting):
-            problems.append(Problem(name, _not_available(readout, setting), value))
+            problems.append(SettingProblem(name, _not_available(readout, setting), value))
         elif name not in changing:
             encoded[setting] = setting.cut(readout.words)
         else:
             try:
                 encoded[setting] = encode(setting, value, writable_range(readout, setting, changing))
             except ValueError as error:
-                problems.append(Problem(name, str(error), value))
+                problems.append(SettingProblem(name, str(error), value))
     return dict(sorted(encoded.items(), key=lambda item: (item[0].address, item[0].register.offset)))
 
 
@@ -276,7 +276,7 @@ def _final(words: Words, encoded: Mapping[Setting, Words]) -> Words:
 
 
 def _judged(
-    readout: Readout, final: Words, changed: Mapping[Setting, Words], problems: list[Problem], *, from_unit: bool
+    readout: Readout, final: Words, changed: Mapping[Setting, Words], problems: list[SettingProblem], *, from_unit: bool
 ) -> list[Caution]:
     """Add the broken rules that a change has to do with to ``problems``; return the others as cautions."""
     names = {setting.name for setting in changed}
@@ -285,17 +285,17 @@ def _judged(
         touched = [name for name in violation.names if name in names]
         if not touched:
             doubts.append(Caution("", f"not changed by this, but wrong: {violation.message}"))
-        elif from_unit and violation.severity is Severity.DOUBTFUL:
+        elif from_unit and violation.severity is RuleSeverity.DOUBTFUL:
             doubts.append(Caution("", violation.message))
         else:
-            problems.append(Problem("", violation.message))
+            problems.append(SettingProblem("", violation.message))
     return doubts
 
 
 def _changes(
     readout: Readout, final: Words, settings: Mapping[Setting, Words] | Sequence[Setting]
-) -> tuple[Change, ...]:
-    return tuple(Change(each, each.value(readout.words), each.value(final)) for each in settings)
+) -> tuple[SettingChange, ...]:
+    return tuple(SettingChange(each, each.value(readout.words), each.value(final)) for each in settings)
 
 
 def held_against(advice: Sequence[Advice], readout: Readout) -> tuple[Advice, ...]:

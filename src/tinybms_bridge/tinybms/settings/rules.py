@@ -21,7 +21,7 @@ __all__ = [
     "PINNED",
     "SHAPERS",
     "Caution",
-    "Severity",
+    "RuleSeverity",
     "Violation",
     "cautions",
     "pin_of",
@@ -108,7 +108,7 @@ _PINS = frozenset({"aido1", "aido2", "dido1", "dido2", "aiho1", "aiho2"})
 _TOO_FAST = frozenset({"0.1s", "0.2s", "0.5s"})
 
 
-class Severity(Enum):
+class RuleSeverity(Enum):
     """How sure it is that a combination is bad."""
 
     WRONG = "wrong"
@@ -122,12 +122,12 @@ class Violation:
 
     names: tuple[str, ...]
     """The settings concerned."""
-    severity: Severity
+    severity: RuleSeverity
     message: str
     rule: str
 
     @property
-    def key(self) -> tuple[str, tuple[str, ...], Severity]:
+    def key(self) -> tuple[str, tuple[str, ...], RuleSeverity]:
         """Tells violations apart whatever their numbers are."""
         return self.rule, self.names, self.severity
 
@@ -153,7 +153,7 @@ def _ladder(words: Sequence[int]) -> Iterator[Violation]:
     for lower, upper in pairwise(_LADDER):
         if by_name(upper).raw(words) - by_name(lower).raw(words) < _STEP_MV:
             message = f"{_shown(lower, words)} must be at least {_STEP_MV} mV below {_shown(upper, words)}"
-            yield Violation((lower, upper), Severity.WRONG, message, "order of voltages")
+            yield Violation((lower, upper), RuleSeverity.WRONG, message, "order of voltages")
 
 
 def _peak(words: Sequence[int], firmware: int) -> Iterator[Violation]:
@@ -161,7 +161,7 @@ def _peak(words: Sequence[int], firmware: int) -> Iterator[Violation]:
         return
     above_a = by_name(_PEAK).raw(words) - by_name(_DISCHARGE).raw(words)
     if above_a <= 0:
-        severity = Severity.WRONG if above_a else Severity.DOUBTFUL
+        severity = RuleSeverity.WRONG if above_a else RuleSeverity.DOUBTFUL
         message = f"{_shown(_PEAK, words)} must be above {_shown(_DISCHARGE, words)}"
         yield Violation((_PEAK, _DISCHARGE), severity, message, "peak current")
 
@@ -171,7 +171,7 @@ def _pins(words: Sequence[int]) -> Iterator[Violation]:
     for (first, pin), (second, other) in combinations(used, 2):
         if pin is not None and pin == other:
             message = f"{_shown(first, words)} and {_shown(second, words)} use the same pin {pin}"
-            yield Violation((first, second), Severity.WRONG, message, f"pin {pin}")
+            yield Violation((first, second), RuleSeverity.WRONG, message, f"pin {pin}")
 
 
 def _broadcast(words: Sequence[int]) -> Iterator[Violation]:
@@ -179,14 +179,14 @@ def _broadcast(words: Sequence[int]) -> Iterator[Violation]:
     time, protocol = (by_name(name).value(words) for name in names)
     if protocol == "soc_bar" and time in _TOO_FAST:
         message = f"{_shown(names[0], words)} is too fast for {_shown(names[1], words)}; from 1s on, or disabled"
-        yield Violation(names, Severity.WRONG, message, "broadcast")
+        yield Violation(names, RuleSeverity.WRONG, message, "broadcast")
 
 
 def _charger_type(words: Sequence[int]) -> Iterator[Violation]:
     name = "charger_type"
     if str(by_name(name).value(words)).endswith("_reserved"):
         message = f"{_shown(name, words)} is reserved; the vendor supports cc_cv only"
-        yield Violation((name,), Severity.DOUBTFUL, message, "charger type")
+        yield Violation((name,), RuleSeverity.DOUBTFUL, message, "charger type")
 
 
 _LARGEST_DOCUMENTED_A = 750

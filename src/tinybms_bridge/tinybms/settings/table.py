@@ -11,7 +11,7 @@ from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.tinybms.frames import (
     ReadModbus,
     ReadSettings,
-    Registers,
+    RegistersReply,
     Reply,
     Request,
     SettingsTable,
@@ -55,7 +55,7 @@ class Link(Protocol):
 async def read_registers(link: Link, address: int, count: int, *, attempts: int | None = None) -> tuple[int, ...]:
     """Return ``count`` registers from ``address``. Raises DeviceRefused or LinkError."""
     reply = await link.request(ReadModbus(address, count), attempts=attempts)
-    assert isinstance(reply, Registers)
+    assert isinstance(reply, RegistersReply)
     return reply.values
 
 

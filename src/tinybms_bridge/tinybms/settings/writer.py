@@ -13,11 +13,11 @@ from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.tinybms.frames import Request, WriteModbus
 from tinybms_bridge.tinybms.registers import RegisterValue
 from tinybms_bridge.tinybms.settings.fields import Words
-from tinybms_bridge.tinybms.settings.plan import Change, Step
+from tinybms_bridge.tinybms.settings.plan import SettingChange, Step
 from tinybms_bridge.tinybms.settings.table import Link, read_registers
 from tinybms_bridge.tinybms.settings.values import shown_value
 
-__all__ = ["Answer", "Outcome", "Report", "Result", "Sent", "StepWriter", "WriteOptions", "send_once"]
+__all__ = ["Outcome", "Report", "Result", "Sent", "StepWriter", "WriteAnswer", "WriteOptions", "send_once"]
 
 
 class Outcome(StrEnum):
@@ -46,7 +46,7 @@ class Outcome(StrEnum):
 class Result:
     """What became of one setting."""
 
-    change: Change
+    change: SettingChange
     outcome: Outcome
     found: RegisterValue = None
     """The value read back, or None when nothing was read."""
@@ -78,7 +78,7 @@ class Report:
 
     results: tuple[Result, ...]
     """One for each setting asked for, in order of registers."""
-    side_effects: tuple[Change, ...] = ()
+    side_effects: tuple[SettingChange, ...] = ()
     """Settings nobody asked to change and that the BMS changed meanwhile."""
     unverified: str = ""
     """Why the last look at all settings failed, or empty."""
@@ -107,7 +107,7 @@ class WriteOptions:
     """From the write to the first reading back where the BMS restarts."""
 
 
-class Answer(Enum):
+class WriteAnswer(Enum):
     """How the BMS answered a write."""
 
     DONE = "done"
@@ -119,7 +119,7 @@ class Answer(Enum):
 class Sent:
     """What came of sending a write, and later of reading it back."""
 
-    answer: Answer
+    answer: WriteAnswer
     detail: str = ""
     """Why there is no acknowledgement."""
     found: Words | None = None
@@ -131,10 +131,10 @@ async def send_once(link: Link, request: Request) -> Sent:
     try:
         await link.request(request, attempts=1)
     except DeviceRefused as error:
-        return Sent(Answer.REFUSED, str(error))
+        return Sent(WriteAnswer.REFUSED, str(error))
     except LinkError as error:
-        return Sent(Answer.SILENT, str(error))
-    return Sent(Answer.DONE)
+        return Sent(WriteAnswer.SILENT, str(error))
+    return Sent(WriteAnswer.DONE)
 
 
 class StepWriter:
@@ -145,7 +145,7 @@ class StepWriter:
         self._clock = clock
         self._options = options
 
-    async def write(self, step: Step, changes: Sequence[Change]) -> list[Result]:
+    async def write(self, step: Step, changes: Sequence[SettingChange]) -> list[Result]:
         """Carry out one step and return what became of each of its changes; never raises for the line or the BMS."""
         try:
             present = await read_registers(self._link, step.address, len(step.after))
@@ -164,7 +164,7 @@ class StepWriter:
             sent = await send_once(self._link, WriteModbus(step.address, step.merged(present)))
             await self._clock.sleep(self._options.settle_s)
             found = None if step.restarts else await self._look(step)
-        if sent.answer is not Answer.REFUSED:
+        if sent.answer is not WriteAnswer.REFUSED:
             found = await self._look_again(step, found)
         return replace(sent, found=found)
 
@@ -191,15 +191,15 @@ class StepWriter:
             return None
 
 
-def _result(change: Change, sent: Sent) -> Result:
+def _result(change: SettingChange, sent: Sent) -> Result:
     found = None if sent.found is None else change.setting.register.decode(sent.found)
-    if sent.answer is Answer.REFUSED:
+    if sent.answer is WriteAnswer.REFUSED:
         return Result(change, Outcome.REFUSED, found, sent.detail)
     if found is None:
         return Result(change, Outcome.NO_ANSWER, None, f"{sent.detail or 'acknowledged'}; it cannot be read back")
     shown = shown_value(found, change.setting.unit)
     if found == change.new:
         return Result(change, Outcome.WRITTEN, found)
-    if sent.answer is Answer.SILENT and found == change.old:
+    if sent.answer is WriteAnswer.SILENT and found == change.old:
         return Result(change, Outcome.NO_ANSWER, found, f"{sent.detail}; it still holds {shown}")
     return Result(change, Outcome.DIFFERS, found, f"it holds {shown}")

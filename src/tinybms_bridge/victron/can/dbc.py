@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tinybms_bridge.victron.can.field import Encoding, Field
+from tinybms_bridge.victron.can.field import Encoding, FrameField
 from tinybms_bridge.victron.can.frame_format import FrameFormat, Need, by_name
 
 if TYPE_CHECKING:
@@ -64,12 +64,12 @@ def _format(message: "Message") -> FrameFormat:
     )
 
 
-def _field(signal: "Signal") -> Field:
+def _field(signal: "Signal") -> FrameField:
     scale = Decimal(str(signal.scale))
     big_endian = signal.byte_order == "big_endian"
     if big_endian and (signal.length % 8 or _first_bit(signal) % 8):
         raise ValueError(f"{signal.name} is big-endian and not of whole bytes")
-    return Field(
+    return FrameField(
         name=signal.name,
         first_bit=_first_bit(signal),
         length_bits=signal.length,
@@ -125,7 +125,7 @@ def _frame_lines(frame: FrameFormat) -> Iterator[str]:
     yield "    ),\n"
 
 
-def _field_lines(field: Field) -> Iterator[str]:
+def _field_lines(field: FrameField) -> Iterator[str]:
     """Yield a field in one line where it fits, else with a line for each argument."""
     arguments = list(_arguments(field))
     line = f"            Field({', '.join(arguments)}),\n"
@@ -137,7 +137,7 @@ def _field_lines(field: Field) -> Iterator[str]:
         yield "            ),\n"
 
 
-def _arguments(field: Field) -> Iterator[str]:
+def _arguments(field: FrameField) -> Iterator[str]:
     """Yield what makes the field; what is as the default has it is left out."""
     yield from (_text(field.name), f"first_bit={field.first_bit}", f"length_bits={field.length_bits}")
     yield from (f"min_raw={field.min_raw}", f"max_raw={field.max_raw}")

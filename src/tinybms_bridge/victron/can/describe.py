@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tinybms_bridge.victron.can.field import Encoding, Field
+from tinybms_bridge.victron.can.field import Encoding, FrameField
 from tinybms_bridge.victron.can.frame_format import FrameFormat, Need
 from tinybms_bridge.victron.can.frame_table import FRAME_FORMATS
 
@@ -18,7 +18,7 @@ _ALARMS_ID = 0x35A
 
 def frame_table() -> str:
     """Return one table row for each field of each frame, but for 0x35A, which has a table of its own."""
-    lines = ["| Id | Frame | Byte | Field | Type | Step | Range | Meaning |", "|---|---|---|---|---|---|---|---|"]
+    lines = ["| Id | Frame | Byte | FrameField | Type | Step | Range | Meaning |", "|---|---|---|---|---|---|---|---|"]
     for frame in FRAME_FORMATS.values():
         lines.extend(_frame_rows(frame))
     return "\n".join(lines)
@@ -53,18 +53,18 @@ def _frame_rows(frame: FrameFormat) -> Iterator[str]:
         yield f"| | | {' | '.join(cells)} |"
 
 
-def _type(field: Field) -> str:
+def _type(field: FrameField) -> str:
     if field.encoding is Encoding.TEXT:
         return f"text {field.length_bits // 8}"
     order = " big-endian" if field.big_endian else ""
     return f"{'sn' if field.signed else 'un'}{field.length_bits}{order}"
 
 
-def _step(field: Field) -> str:
+def _step(field: FrameField) -> str:
     return "" if field.encoding is Encoding.TEXT else f"{field.scale} {field.unit}".rstrip()
 
 
-def _range(field: Field) -> str:
+def _range(field: FrameField) -> str:
     if field.encoding is Encoding.TEXT:
         return ""
     numbers = f"{field.min_raw * field.scale} to {field.max_raw * field.scale}"

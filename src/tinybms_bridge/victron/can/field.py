@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from typing import Final, Literal
 
-__all__ = ["Encoding", "Field", "FieldValue"]
+__all__ = ["Encoding", "FieldValue", "FrameField"]
 
 FieldValue = float | int | str
 
@@ -25,7 +25,7 @@ class Encoding(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class FrameField:
     """One field of a frame, as the table ``victron_bms.dbc`` has it."""
 
     name: str

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tinybms_bridge.hal.can import CanFrame
-from tinybms_bridge.victron.can.field import Encoding, Field, FieldValue
+from tinybms_bridge.victron.can.field import Encoding, FieldValue, FrameField
 
 __all__ = ["FrameFormat", "Need", "by_name"]
 
@@ -34,7 +34,7 @@ class FrameFormat:
     need: Need
     period_s: float
     comment: str
-    fields: Mapping[str, Field]
+    fields: Mapping[str, FrameField]
     """By name, in the order of the bits."""
 
     def encode(self, values: Mapping[str, FieldValue], length: int | None = None) -> CanFrame:
@@ -65,6 +65,6 @@ class FrameFormat:
         }
 
 
-def by_name(*fields: Field) -> Mapping[str, Field]:
+def by_name(*fields: FrameField) -> Mapping[str, FrameField]:
     """Return fields by their name, in the order given."""
     return {field.name: field for field in fields}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
-from tinybms_bridge.victron.can.field import Encoding, Field
+from tinybms_bridge.victron.can.field import Encoding, FrameField
 from tinybms_bridge.victron.can.frame_format import FrameFormat, Need, by_name
 
 __all__ = ["FRAME_FORMATS"]
@@ -19,7 +19,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
         period_s=1.0,
         comment="What charger and inverter may do. The only frame that controls; charge and discharge stop when it is missing for 3 s (section 2).",  # noqa: E501
         fields=by_name(
-            Field(
+            FrameField(
                 "charge_voltage_limit",
                 first_bit=0,
                 length_bits=16,
@@ -29,7 +29,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 unit="V",
                 comment="CVL. Never 0: the system would discharge the battery to that voltage (section 4).",
             ),
-            Field(
+            FrameField(
                 "charge_current_limit",
                 first_bit=16,
                 length_bits=16,
@@ -40,7 +40,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 signed=True,
                 comment="CCL, positive. Not applied to solar chargers while DC feed-in is on (section 4).",
             ),
-            Field(
+            FrameField(
                 "discharge_current_limit",
                 first_bit=32,
                 length_bits=16,
@@ -51,7 +51,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 signed=True,
                 comment="DCL, positive. Off grid, 0 switches the inverter off (section 4).",
             ),
-            Field(
+            FrameField(
                 "discharge_voltage",
                 first_bit=48,
                 length_bits=16,
@@ -72,7 +72,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
         period_s=1.0,
         comment="State of charge and of health (section 2).",
         fields=by_name(
-            Field(
+            FrameField(
                 "soc",
                 first_bit=0,
                 length_bits=16,
@@ -81,7 +81,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 unit="%",
                 comment="Clamped to 0..100, the GX does not clamp (section 2).",
             ),
-            Field(
+            FrameField(
                 "soh",
                 first_bit=16,
                 length_bits=16,
@@ -90,7 +90,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 unit="%",
                 comment="State of health (section 2).",
             ),
-            Field(
+            FrameField(
                 "soc_high_resolution",
                 first_bit=32,
                 length_bits=16,
@@ -111,7 +111,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
         period_s=1.0,
         comment="Measurements of the pack (section 2).",
         fields=by_name(
-            Field(
+            FrameField(
                 "voltage",
                 first_bit=0,
                 length_bits=16,
@@ -122,7 +122,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 signed=True,
                 comment="Battery voltage (section 2).",
             ),
-            Field(
+            FrameField(
                 "current",
                 first_bit=16,
                 length_bits=16,
@@ -133,7 +133,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 signed=True,
                 comment="Negative = discharge (section 2).",
             ),
-            Field(
+            FrameField(
                 "temperature",
                 first_bit=32,
                 length_bits=16,
@@ -155,7 +155,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
         period_s=1.0,
         comment="Alarms in bytes 0-3, warnings in bytes 4-7. The GX recognises a battery by this frame; it has no effect on charging (section 3).",  # noqa: E501
         fields=by_name(
-            Field(
+            FrameField(
                 "alarm_general",
                 first_bit=0,
                 length_bits=2,
@@ -164,7 +164,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 choices={0: "not supported", 1: "active", 2: "ok", 3: "not supported"},
                 comment="Not implemented by the GX (section 3).",
             ),
-            Field(
+            FrameField(
                 "alarm_high_voltage",
                 first_bit=2,
                 length_bits=2,
@@ -172,7 +172,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 max_raw=3,
                 choices={0: "not supported", 1: "active", 2: "ok", 3: "not supported"},
             ),
-            Field(
+            FrameField(
                 "alarm_low_voltage",
                 first_bit=4,
                 length_bits=2,
@@ -180,7 +180,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 max_raw=3,
                 choices={0: "not supported", 1: "active", 2: "ok", 3: "not supported"},
             ),
-            Field(
+            FrameField(
                 "alarm_high_temperature",
                 first_bit=6,
                 length_bits=2,
@@ -188,7 +188,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 max_raw=3,
                 choices={0: "not supported", 1: "active", 2: "ok", 3: "not supported"},
             ),
-            Field(
+            FrameField(
                 "alarm_low_temperature",
                 first_bit=8,
                 length_bits=2,
@@ -196,7 +196,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 max_raw=3,
                 choices={0: "not supported", 1: "active", 2: "ok", 3: "not supported"},
             ),
-            Field(
+            FrameField(
                 "alarm_high_temperature_charge",
                 first_bit=10,
                 length_bits=2,
@@ -204,7 +204,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 max_raw=3,
                 choices={0: "not supported", 1: "active", 2: "ok", 3: "not supported"},
             ),
-            Field(
+            FrameField(
                 "alarm_low_temperature_charge",
                 first_bit=12,
                 length_bits=2,
@@ -212,7 +212,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 max_raw=3,
                 choices={0: "not supported", 1: "active", 2: "ok", 3: "not supported"},
             ),
-            Field(
+            FrameField(
                 "alarm_high_discharge_current",
                 first_bit=14,
                 length_bits=2,
@@ -221,7 +221,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 choices={0: "not supported", 1: "active", 2: "ok", 3: "not supported"},
                 comment="High (discharge) current (section 3).",
             ),
-            Field(
+            FrameField(
                 "alarm_high_charge_current",
                 first_bit=16,
                 length_bits=2,
@@ -229,7 +229,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 max_raw=3,
                 choices={0: "not supported", 1: "active", 2: "ok", 3: "not supported"},
             ),
-            Field(
+            FrameField(
                 "alarm_contactor",
                 first_bit=18,
                 length_bits=2,
@@ -238,7 +238,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 choices={0: "not supported", 1: "active", 2: "ok", 3: "not supported"},
                 comment="Not implemented by the GX (section 3).",
             ),
-            Field(
+            FrameField(
                 "alarm_short_circuit",
                 first_bit=20,
                 length_bits=2,
@@ -247,7 +247,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 choices={0: "not supported", 1: "active", 2: "ok", 3: "not supported"},
                 comment="Not implemented by the GX (section 3).",
             ),
-            Field(
+            FrameField(
                 "alarm_bms_internal",
                 first_bit=22,
                 length_bits=2,
@@ -255,7 +255,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 max_raw=3,
                 choices={0: "not supported", 1: "active", 2: "ok", 3: "not supported"},
             ),
-            Field(
+            FrameField(
                 "alarm_cell_imbalance",
                 first_bit=24,
                 length_bits=2,
@@ -263,7 +263,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 max_raw=3,
                 choices={0: "not supported", 1: "active", 2: "ok", 3: "not supported"},
             ),
-            Field(
+            FrameField(
                 "warning_general",
                 first_bit=32,
                 length_bits=2,
@@ -272,7 +272,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 choices={0: "not supported", 1: "active", 2: "ok", 3: "not supported"},
                 comment="Not implemented by the GX (section 3).",
             ),
-            Field(
+            FrameField(
                 "warning_high_voltage",
                 first_bit=34,
                 length_bits=2,
@@ -280,7 +280,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 max_raw=3,
                 choices={0: "not supported", 1: "active", 2: "ok", 3: "not supported"},
             ),
-            Field(
+            FrameField(
                 "warning_low_voltage",
                 first_bit=36,
                 length_bits=2,
@@ -288,7 +288,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 max_raw=3,
                 choices={0: "not supported", 1: "active", 2: "ok", 3: "not supported"},
             ),
-            Field(
+            FrameField(
                 "warning_high_temperature",
                 first_bit=38,
                 length_bits=2,
@@ -296,7 +296,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 max_raw=3,
                 choices={0: "not supported", 1: "active", 2: "ok", 3: "not supported"},
             ),
-            Field(
+            FrameField(
                 "warning_low_temperature",
                 first_bit=40,
                 length_bits=2,
@@ -304,7 +304,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 max_raw=3,
                 choices={0: "not supported", 1: "active", 2: "ok", 3: "not supported"},
             ),
-            Field(
+            FrameField(
                 "warning_high_temperature_charge",
                 first_bit=42,
                 length_bits=2,
@@ -312,7 +312,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 max_raw=3,
                 choices={0: "not supported", 1: "active", 2: "ok", 3: "not supported"},
             ),
-            Field(
+            FrameField(
                 "warning_low_temperature_charge",
                 first_bit=44,
                 length_bits=2,
@@ -320,7 +320,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 max_raw=3,
                 choices={0: "not supported", 1: "active", 2: "ok", 3: "not supported"},
             ),
-            Field(
+            FrameField(
                 "warning_high_discharge_current",
                 first_bit=46,
                 length_bits=2,
@@ -329,7 +329,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 choices={0: "not supported", 1: "active", 2: "ok", 3: "not supported"},
                 comment="High (discharge) current (section 3).",
             ),
-            Field(
+            FrameField(
                 "warning_high_charge_current",
                 first_bit=48,
                 length_bits=2,
@@ -337,7 +337,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 max_raw=3,
                 choices={0: "not supported", 1: "active", 2: "ok", 3: "not supported"},
             ),
-            Field(
+            FrameField(
                 "warning_contactor",
                 first_bit=50,
                 length_bits=2,
@@ -346,7 +346,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 choices={0: "not supported", 1: "active", 2: "ok", 3: "not supported"},
                 comment="Not implemented by the GX (section 3).",
             ),
-            Field(
+            FrameField(
                 "warning_short_circuit",
                 first_bit=52,
                 length_bits=2,
@@ -355,7 +355,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 choices={0: "not supported", 1: "active", 2: "ok", 3: "not supported"},
                 comment="Not implemented by the GX (section 3).",
             ),
-            Field(
+            FrameField(
                 "warning_bms_internal",
                 first_bit=54,
                 length_bits=2,
@@ -363,7 +363,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 max_raw=3,
                 choices={0: "not supported", 1: "active", 2: "ok", 3: "not supported"},
             ),
-            Field(
+            FrameField(
                 "warning_cell_imbalance",
                 first_bit=56,
                 length_bits=2,
@@ -371,7 +371,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 max_raw=3,
                 choices={0: "not supported", 1: "active", 2: "ok", 3: "not supported"},
             ),
-            Field(
+            FrameField(
                 "system_status",
                 first_bit=58,
                 length_bits=2,
@@ -390,7 +390,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
         period_s=1.0,
         comment="Manufacturer name, or the battery name when it has 8 characters or less (section 2).",
         fields=by_name(
-            Field("text", first_bit=0, length_bits=64, min_raw=0, max_raw=0, encoding=Encoding.TEXT),
+            FrameField("text", first_bit=0, length_bits=64, min_raw=0, max_raw=0, encoding=Encoding.TEXT),
         ),
     ),
     0x35F: FrameFormat(
@@ -402,7 +402,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
         period_s=1.0,
         comment="Model, firmware and usable capacity (section 2).",
         fields=by_name(
-            Field(
+            FrameField(
                 "battery_model",
                 first_bit=0,
                 length_bits=16,
@@ -410,7 +410,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 max_raw=65535,
                 comment="Battery model or type id (section 2).",
             ),
-            Field(
+            FrameField(
                 "firmware_version",
                 first_bit=16,
                 length_bits=16,
@@ -420,7 +420,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 encoding=Encoding.VERSION,
                 comment="Big-endian: major byte, then minor byte (section 2).",
             ),
-            Field(
+            FrameField(
                 "online_capacity",
                 first_bit=32,
                 length_bits=16,
@@ -440,7 +440,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
         period_s=1.0,
         comment="Battery name, characters 1-8; only together with 0x371 (section 2).",
         fields=by_name(
-            Field("text", first_bit=0, length_bits=64, min_raw=0, max_raw=0, encoding=Encoding.TEXT),
+            FrameField("text", first_bit=0, length_bits=64, min_raw=0, max_raw=0, encoding=Encoding.TEXT),
         ),
     ),
     0x371: FrameFormat(
@@ -452,7 +452,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
         period_s=1.0,
         comment="Battery name, characters 9-16; only together with 0x370 (section 2).",
         fields=by_name(
-            Field("text", first_bit=0, length_bits=64, min_raw=0, max_raw=0, encoding=Encoding.TEXT),
+            FrameField("text", first_bit=0, length_bits=64, min_raw=0, max_raw=0, encoding=Encoding.TEXT),
         ),
     ),
     0x372: FrameFormat(
@@ -464,8 +464,8 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
         period_s=1.0,
         comment="How many modules are in which state (section 2).",
         fields=by_name(
-            Field("ok", first_bit=0, length_bits=16, min_raw=0, max_raw=65534, choices={65535: "not supported"}),
-            Field(
+            FrameField("ok", first_bit=0, length_bits=16, min_raw=0, max_raw=65534, choices={65535: "not supported"}),
+            FrameField(
                 "blocking_charge",
                 first_bit=16,
                 length_bits=16,
@@ -473,7 +473,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 max_raw=65534,
                 choices={65535: "not supported"},
             ),
-            Field(
+            FrameField(
                 "blocking_discharge",
                 first_bit=32,
                 length_bits=16,
@@ -481,7 +481,9 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 max_raw=65534,
                 choices={65535: "not supported"},
             ),
-            Field("offline", first_bit=48, length_bits=16, min_raw=0, max_raw=65534, choices={65535: "not supported"}),
+            FrameField(
+                "offline", first_bit=48, length_bits=16, min_raw=0, max_raw=65534, choices={65535: "not supported"}
+            ),
         ),
     ),
     0x373: FrameFormat(
@@ -493,9 +495,9 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
         period_s=1.0,
         comment="Extremes of the cells; ends after the voltages when there is no temperature sensor (section 2).",
         fields=by_name(
-            Field("lowest_cell_voltage", first_bit=0, length_bits=16, min_raw=0, max_raw=65534, unit="mV"),
-            Field("highest_cell_voltage", first_bit=16, length_bits=16, min_raw=0, max_raw=65534, unit="mV"),
-            Field(
+            FrameField("lowest_cell_voltage", first_bit=0, length_bits=16, min_raw=0, max_raw=65534, unit="mV"),
+            FrameField("highest_cell_voltage", first_bit=16, length_bits=16, min_raw=0, max_raw=65534, unit="mV"),
+            FrameField(
                 "lowest_cell_temperature",
                 first_bit=32,
                 length_bits=16,
@@ -504,7 +506,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 unit="K",
                 choices={65535: "no sensor"},
             ),
-            Field(
+            FrameField(
                 "highest_cell_temperature",
                 first_bit=48,
                 length_bits=16,
@@ -524,7 +526,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
         period_s=1.0,
         comment="Which cell has the lowest voltage (section 2).",
         fields=by_name(
-            Field("text", first_bit=0, length_bits=64, min_raw=0, max_raw=0, encoding=Encoding.TEXT),
+            FrameField("text", first_bit=0, length_bits=64, min_raw=0, max_raw=0, encoding=Encoding.TEXT),
         ),
     ),
     0x375: FrameFormat(
@@ -536,7 +538,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
         period_s=1.0,
         comment="Which cell has the highest voltage (section 2).",
         fields=by_name(
-            Field("text", first_bit=0, length_bits=64, min_raw=0, max_raw=0, encoding=Encoding.TEXT),
+            FrameField("text", first_bit=0, length_bits=64, min_raw=0, max_raw=0, encoding=Encoding.TEXT),
         ),
     ),
     0x376: FrameFormat(
@@ -548,7 +550,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
         period_s=1.0,
         comment="Which sensor is the coldest (section 2).",
         fields=by_name(
-            Field("text", first_bit=0, length_bits=64, min_raw=0, max_raw=0, encoding=Encoding.TEXT),
+            FrameField("text", first_bit=0, length_bits=64, min_raw=0, max_raw=0, encoding=Encoding.TEXT),
         ),
     ),
     0x377: FrameFormat(
@@ -560,7 +562,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
         period_s=1.0,
         comment="Which sensor is the hottest (section 2).",
         fields=by_name(
-            Field("text", first_bit=0, length_bits=64, min_raw=0, max_raw=0, encoding=Encoding.TEXT),
+            FrameField("text", first_bit=0, length_bits=64, min_raw=0, max_raw=0, encoding=Encoding.TEXT),
         ),
     ),
     0x378: FrameFormat(
@@ -572,7 +574,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
         period_s=1.0,
         comment="Energy counters; they roll over to 0 (section 2).",
         fields=by_name(
-            Field(
+            FrameField(
                 "charged",
                 first_bit=0,
                 length_bits=32,
@@ -582,7 +584,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 unit="Wh",
                 comment="Energy into the battery (section 2).",
             ),
-            Field(
+            FrameField(
                 "discharged",
                 first_bit=32,
                 length_bits=32,
@@ -603,7 +605,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
         period_s=1.0,
         comment="Installed capacity; 2 bytes, or 8 of which the others are 0 (section 2).",
         fields=by_name(
-            Field("capacity", first_bit=0, length_bits=16, min_raw=0, max_raw=65535, unit="Ah"),
+            FrameField("capacity", first_bit=0, length_bits=16, min_raw=0, max_raw=65535, unit="Ah"),
         ),
     ),
     0x380: FrameFormat(
@@ -615,7 +617,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
         period_s=1.0,
         comment="Serial number, characters 1-8; only together with 0x381 (section 2).",
         fields=by_name(
-            Field("text", first_bit=0, length_bits=64, min_raw=0, max_raw=0, encoding=Encoding.TEXT),
+            FrameField("text", first_bit=0, length_bits=64, min_raw=0, max_raw=0, encoding=Encoding.TEXT),
         ),
     ),
     0x381: FrameFormat(
@@ -627,7 +629,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
         period_s=1.0,
         comment="Serial number, characters 9-16; only together with 0x380 (section 2).",
         fields=by_name(
-            Field("text", first_bit=0, length_bits=64, min_raw=0, max_raw=0, encoding=Encoding.TEXT),
+            FrameField("text", first_bit=0, length_bits=64, min_raw=0, max_raw=0, encoding=Encoding.TEXT),
         ),
     ),
     0x382: FrameFormat(
@@ -639,7 +641,7 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
         period_s=1.0,
         comment="Battery family name (section 2).",
         fields=by_name(
-            Field("text", first_bit=0, length_bits=64, min_raw=0, max_raw=0, encoding=Encoding.TEXT),
+            FrameField("text", first_bit=0, length_bits=64, min_raw=0, max_raw=0, encoding=Encoding.TEXT),
         ),
     ),
     0x305: FrameFormat(
@@ -661,8 +663,8 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
         period_s=1.0,
         comment="Each second from the GX: 12 34 56 78 and VIC (section 1).",
         fields=by_name(
-            Field("signature", first_bit=0, length_bits=32, min_raw=0, max_raw=4294967295, big_endian=True),
-            Field("vendor", first_bit=32, length_bits=32, min_raw=0, max_raw=0, encoding=Encoding.TEXT),
+            FrameField("signature", first_bit=0, length_bits=32, min_raw=0, max_raw=4294967295, big_endian=True),
+            FrameField("vendor", first_bit=32, length_bits=32, min_raw=0, max_raw=0, encoding=Encoding.TEXT),
         ),
     ),
 }

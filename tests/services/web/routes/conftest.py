@@ -34,9 +34,9 @@ from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 from tinybms_bridge.tinybms.frames import (
     Ack,
     ActionRequest,
-    Command,
+    CommandCode,
     ReadModbus,
-    Registers,
+    RegistersReply,
     Reply,
     Request,
     WriteDone,
@@ -93,15 +93,15 @@ class FakeBms:
             table = {0: self.live, 300: self.words, 500: [0x0102, 0x0301, 254, 0x0418, *range(0x4D00, 0x4D06)]}
             base = max(start for start in table if start <= request.address)
             found = table[base][request.address - base :][: request.count]
-            return Registers(Command.READ_MODBUS, tuple(found))
+            return RegistersReply(CommandCode.READ_MODBUS, tuple(found))
         if isinstance(request, WriteModbus) and not self.refuses_writes:
             start = request.address - 300
             self.words[start : start + len(request.values)] = request.values
             return WriteDone(request.address, len(request.values))
         if isinstance(request, ActionRequest):
             self.actions.append(request)
-            return Ack(Command.ACTION)
-        raise DeviceRefused(Command.SETTINGS, 0)
+            return Ack(CommandCode.ACTION)
+        raise DeviceRefused(CommandCode.SETTINGS, 0)
 
 
 @dataclass(frozen=True)

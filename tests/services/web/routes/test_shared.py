@@ -15,7 +15,7 @@ from tinybms_bridge.services.web.routes.shared import config_problem, device_fai
 from tinybms_bridge.tinybms.settings import (
     ActionName,
     ConfirmationError,
-    Problem,
+    SettingProblem,
     SettingsError,
     StaleSettingsError,
     all_settings,
@@ -25,7 +25,7 @@ from tinybms_bridge.tinybms.settings import (
 @pytest.mark.parametrize(
     ("error", "status", "code"),
     [
-        (SettingsError([Problem("a", "wrong", 5)]), 422, "invalid_settings"),
+        (SettingsError([SettingProblem("a", "wrong", 5)]), 422, "invalid_settings"),
         (ConfirmationError(["cuts power"]), 409, "confirmation_required"),
         (StaleSettingsError(["a"]), 409, "settings_changed"),
         (DeviceRefused(0x10, 0), 502, "bms_refused"),

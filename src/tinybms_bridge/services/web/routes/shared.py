@@ -19,11 +19,11 @@ from tinybms_bridge.services.web.live.watch import Watch
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.security import Facts, User
 from tinybms_bridge.tinybms.settings import (
-    Change,
     ConfirmationError,
     Outcome,
     Plan,
     Report,
+    SettingChange,
     SettingsError,
     StaleSettingsError,
 )
@@ -145,5 +145,5 @@ def plan_facts(facts: Facts, plan: Plan, *, dry_run: bool) -> None:
         facts[change.name] = f"{change.old} -> {change.new}"
 
 
-def _words(change: Change) -> str:
+def _words(change: SettingChange) -> str:
     return f"{change.name} {change.old} -> {change.new} {change.setting.unit}".rstrip()

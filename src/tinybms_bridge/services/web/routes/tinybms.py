@@ -34,7 +34,7 @@ from tinybms_bridge.services.web.security import Admin, Facts, Viewer
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 from tinybms_bridge.tinybms.settings import (
     Backup,
-    Problem,
+    SettingProblem,
     SettingsError,
     backup_of,
     backup_text,
@@ -275,4 +275,4 @@ def _parsed(document: dict[str, Any]) -> Backup:
     try:
         return parse_backup(json.dumps(document).encode())
     except RecursionError:
-        raise SettingsError([Problem("", "is nested too deep")]) from None
+        raise SettingsError([SettingProblem("", "is nested too deep")]) from None
