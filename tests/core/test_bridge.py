@@ -1103,3 +1103,106 @@ async def test_what_does_not_fit_the_battery_is_refused(rig: Rig) -> None:
         assert [problem.path for problem in caught.value.problems] == [f"cvl.{key}"]
     moved = {**old, "cvl": {"chemistry": "lto"}, "hardware": {"uart": {"device": "/dev/other"}}}
     bridge.refuse_conflicts(interpret(moved, "test").configuration)  # nobody knows that battery yet
+
+
+async def test_changed_configuration_is_in_force_in_every_part(rig: Rig) -> None:
+    """Without a restart: periods, patience, polling, saving, watchdog, limits; no port is opened again for it."""
+    bridge = await rig.started()
+    opened = len(rig.line.opened_s), rig.adapter.attempts
+    document = {
+        "victron": {"pgn_update_interval_ms": 2000, "keepalive_timeout_ms": 4000, "max_charge_current_a": 10},
+        "tinybms": {"poll_interval_ms": 300, "uart_retry_count": 7},
+        "advanced": {"energy_save_interval_s": 120, "enable_watchdog": True, "watchdog_timeout_s": 40},
+    }
+    bridge.apply(interpret(document, "test").configuration)
+    before = rig.count(0x351)
+    await rig.wait(10.0)
+
+    assert rig.count(0x351) - before in (5, 6)
+    assert rig.last(0x351)["charge_current_limit"] <= 10.0
+    assert bridge.can.gx.timeout_s == 4.0
+    assert bridge.pack.client.settings.attempts == 7
+    assert bridge.keeper.interval_s == 120
+    assert (bridge.guard.enabled, bridge.guard.timeout_s) == (True, 40)
+    assert (len(rig.line.opened_s), rig.adapter.attempts) == opened
+
+
+async def test_port_whose_own_settings_changed_is_opened_again(rig: Rig) -> None:
+    """Each alone; behind another device may be another BMS, whose bounds are not those that were read."""
+    bridge = await rig.started()
+    await rig.wait(3.0)
+    bridge.apply(interpret({"hardware": {"can": {"channel": "can7"}}}, "test").configuration)
+    await rig.wait(3.0)
+    assert (len(rig.line.opened_s), rig.adapter.attempts) == (1, 2)
+
+    device = {"hardware": {"can": {"channel": "can7"}, "uart": {"device": "/dev/ttyS7"}}}
+    bridge.apply(interpret(device, "test").configuration)
+    assert bridge.pack.poller.ratings is None
+    await rig.wait(5.0)
+    assert (len(rig.line.opened_s), rig.adapter.attempts) == (2, 2)
+    assert bridge.pack.poller.ratings is not None
+
+
+async def test_configuration_that_is_refused_changes_nothing(rig: Rig) -> None:
+    """What no frame can hold stops before the first part has taken it."""
+    bridge = await rig.started()
+    before = bridge.config
+    wrong = replace(before, victron=replace(before.victron, battery_name="BYD Premium", keepalive_timeout_ms=4000))
+    with pytest.raises(ConfigError, match="begins like BYD"):
+        bridge.apply(wrong)
+    assert bridge.config is before
+    assert bridge.can.gx.timeout_s == before.victron.keepalive_timeout_ms / 1000.0
+
+
+async def test_configuration_may_change_before_there_is_an_adapter(rig: Rig) -> None:
+    """Nothing sends yet, and nothing is counted; what was changed holds once it does."""
+    bridge = rig.build()
+    bridge.apply(interpret({"victron": {"pgn_update_interval_ms": 2000}}, "test").configuration)
+    bridge.can.reset_statistics()
+    assert bridge.can.between_bursts(lambda: None) is False
+    assert (bridge.can.state().bursts, bridge.can.state().up) == (0, False)
+    rig.task = asyncio.create_task(bridge.run())
+    await rig.until(lambda: rig.count(0x351) >= 1)
+    before = rig.count(0x351)
+    await rig.wait(10.0)
+    assert rig.count(0x351) - before == 5
+
+
+async def test_statistics_begin_again_when_they_are_reset(rig: Rig) -> None:
+    """Of both lines; whether they are up is no count."""
+    bridge = await rig.started()
+    await rig.wait(5.0)
+    assert bridge.can.state().tx_count > 0
+    assert bridge.pack.state().polls > 0
+    bridge.can.reset_statistics()
+    bridge.pack.reset_statistics()
+    assert (bridge.can.state().tx_count, bridge.can.state().bursts, bridge.can.state().up) == (0, 0, True)
+    assert (bridge.pack.state().polls, bridge.pack.state().up) == (0, True)
+
+
+async def test_frames_and_traffic_can_be_followed(rig: Rig) -> None:
+    """By number; one of another run, when the clock was ahead, begins from the first again."""
+    bridge = await rig.started()
+    rig.gx.send(KEEP_ALIVE)
+    await rig.wait(2.0)
+    everything = bridge.can.monitored()
+    assert everything
+    assert [frame.number for frame in bridge.can.monitored(everything[0].number)] == [
+        frame.number for frame in everything[1:]
+    ]
+    assert bridge.can.monitored(everything[-1].number) == []
+    assert bridge.can.monitored(everything[-1].number + 10**9) == everything
+    assert all(each.age_s >= 0.0 for each in bridge.pack.trace())
+
+
+async def test_conflict_that_a_change_brings_is_told_once(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    """At once, not only when the settings of the BMS are read again; the same configuration again says nothing."""
+    bridge = await rig.started()
+    await rig.wait(3.0)
+    caplog.clear()
+    bridge.apply(interpret({"cvl": {"bulk_voltage_v": 59.9}}, "test").configuration)
+    bridge.apply(interpret({"cvl": {"bulk_voltage_v": 59.9}}, "test").configuration)
+    told = [line for line in lines(caplog, logging.ERROR) if "does not fit this battery" in line]
+    assert len(told) == 1
+    assert len(bridge.advisor.conflicts) >= 1
+    assert len([line for line in lines(caplog) if "what does not fit is not used" in line]) == 1

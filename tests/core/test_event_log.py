@@ -3,11 +3,13 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 import pytest
 
 from tinybms_bridge.battery.alarms import AlarmCause, AlarmLevel, AlarmName, Alarms
 from tinybms_bridge.battery.bms_event_kinds import Severity
+from tinybms_bridge.battery.bms_events import BmsEvent, DatedEvent
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import ChargeState, Limits
 from tinybms_bridge.battery.plausibility import PlausibilityVerdict, ReadingProblem
@@ -16,6 +18,7 @@ from tinybms_bridge.core.event_log import EventLog
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.events import (
     AlarmsChanged,
+    BmsEventsSeen,
     ChangeSource,
     ChargeStateChanged,
     ConfigChanged,
@@ -317,3 +320,18 @@ async def test_what_a_person_or_a_service_did(journal: Journal, severity: Severi
     """A stop by hand that ends, a setting that cannot be used: in the words of whoever noticed it."""
     noted = Noted(severity, message("inhibit.charge.released"))
     assert await journal.tell(noted) == [(level, "Charging released by hand")]
+
+
+async def test_events_of_the_bms_are_written_with_their_time(journal: Journal) -> None:
+    """At first contact the whole ring is new: the number of its entries, and the latest of them."""
+    at = datetime(2026, 11, 30, 8, 5, tzinfo=UTC)
+    some = (DatedEvent(BmsEvent(100, 0x02), at), DatedEvent(BmsEvent(200, 0x61), None))
+    one, other = await journal.tell(BmsEventsSeen(some))
+    assert one[1].startswith("BMS event: ")
+    assert one[1].endswith(", 2026-11-30 08:05 UTC")
+    assert not other[1].endswith("UTC")
+    assert {one[0], other[0]} <= {logging.INFO, logging.WARNING}
+
+    told = await journal.tell(BmsEventsSeen(some * 20))
+    assert told[0][1] == "event log of the BMS: 40 entries, the latest follow"
+    assert 1 < len(told) < 40

@@ -259,3 +259,14 @@ def test_no_event_is_unaccounted_for(actions: list[tuple[str, Event | None]], de
     assert bus.statistics().total_delivered == len(taken) + subscription.overruns + len(subscription)
     assert [e.sequence for e in taken] == sorted({e.sequence for e in taken})
     assert len(subscription) <= depth
+
+
+def test_statistics_begin_again_and_numbers_go_on(bus: Bus) -> None:
+    """What was lost before no longer counts; a number never comes twice."""
+    slow = bus.subscribe(depth=1)
+    before = [bus.publish(UP, "test") for _ in range(3)][-1]
+    assert slow.overruns == 2
+    bus.reset_statistics()
+    after = bus.publish(DOWN, "test")
+    assert slow.overruns == 1, "this one found the queue full again"
+    assert after.sequence == before.sequence + 1

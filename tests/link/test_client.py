@@ -1,7 +1,9 @@
 """Clients of the link."""
 
 import asyncio
+import errno
 import logging
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
@@ -127,6 +129,30 @@ async def test_no_bridge_is_said_at_once(tmp_path: Path, clock: FakeClock) -> No
 
     assert caught.value.reason == "no bridge runs here"
     assert caught.value.hint == f"tried {tmp_path}/nothing: not there; {tmp_path}/file: nobody listens"
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (errno.EACCES, "no permission; run as a user in the group of the service"),
+        (errno.EPERM, "no permission; run as a user in the group of the service"),
+        (errno.ENAMETOOLONG, "File name too long"),
+    ],
+)
+async def test_place_that_cannot_be_opened_is_explained(
+    tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, number: int, told: str
+) -> None:
+    """What a user can do about it, or the words of the system."""
+
+    async def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_unix_connection", refuse)
+    with pytest.raises(LinkError) as caught:
+        async with open_link([tmp_path / "s"], new_mirror(clock), clock, who="status"):
+            pass
+
+    assert caught.value.hint == f"tried {tmp_path}/s: {told}"
 
 
 async def test_first_that_listens_is_taken(here: Place, tmp_path: Path) -> None:

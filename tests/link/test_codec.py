@@ -124,6 +124,8 @@ def test_newer_and_older_documents_are_read() -> None:
         ({"by_colour": {"green": {"depth_m": 1}}}, "by_colour: is not of the expected form"),
         ({"value": []}, "value: is not of the expected form"),
         ({"at": "soon"}, "at: is not of the expected form"),
+        ({"raw": "not base64!"}, "raw: must be bytes in base64"),
+        ({"raw": 5}, "raw: must be bytes in base64"),
     ],
 )
 def test_wrong_value_is_refused_by_name(change: dict[str, Any], message: str) -> None:

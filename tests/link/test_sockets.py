@@ -1,5 +1,6 @@
 """The core's Unix socket."""
 
+import errno
 import os
 import socket
 import stat
@@ -140,3 +141,23 @@ def test_end_that_is_not_told_is_another_process() -> None:
     with socket.socket(socket.AF_UNIX) as alone:
         alone.close()
         assert str(peer_of(alone)) == "another process"
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [(errno.EACCES, "belongs to another user"), (errno.ETIMEDOUT, "another process listens at")],
+)
+def test_socket_that_cannot_be_asked_is_left_alone(
+    path: Path, monkeypatch: pytest.MonkeyPatch, number: int, told: str
+) -> None:
+    """Of another user, or of somebody too busy to answer: nobody's socket is removed on a guess."""
+    listening = listen(path)
+
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    with pytest.raises(LinkError, match=told):
+        listen(path)
+    assert path.is_socket()
+    listening.close()
