@@ -8,32 +8,52 @@ BridgeError
 
 from dataclasses import dataclass
 
+from tinybms_bridge.words import Message, message
+
 __all__ = ["LINE_HINT", "BridgeError", "ConfigError", "ConfigProblem", "DeviceRefused", "LinkError"]
 
 _CRC_ERROR = 1
-_NACK_REASONS = {0: "command error"}
 
-
-LINE_HINT = "the line is disturbed: check cable and ground, and try again"
+LINE_HINT = message("device.line")
 """What a user can do about bytes that arrive damaged."""
 
 
 class BridgeError(Exception):
     """Base of every error that this program raises on purpose."""
 
+    @property
+    def description(self) -> Message:
+        """What ``str`` says, by code where there is one."""
+        return message("said", text=str(self))
+
 
 class LinkError(BridgeError):
     """The line or the device at its other end did not do what was asked; retrying may help."""
 
-    def __init__(self, reason: str, *, hint: str = "") -> None:
+    def __init__(self, reason: Message | str, *, hint: Message | str = "") -> None:
         super().__init__(reason, hint)
-        self.reason = reason
+        self.what = _message(reason)
         """What happened, without a full stop."""
-        self.hint = hint
-        """What the user can do about it; may be empty."""
+        self.remedy = _message(hint) if hint else None
+        """What the user can do about it; None where there is nothing to say."""
+
+    @property
+    def reason(self) -> str:
+        """What happened, in English."""
+        return self.what.text
+
+    @property
+    def hint(self) -> str:
+        """What the user can do about it, in English; may be empty."""
+        return "" if self.remedy is None else self.remedy.text
+
+    @property
+    def description(self) -> Message:
+        """Both in one."""
+        return message("link_error", reason=self.what, hint=self.remedy)
 
     def __str__(self) -> str:
-        return f"{self.reason} ({self.hint})" if self.hint else self.reason
+        return self.description.text
 
 
 class DeviceRefused(BridgeError):  # noqa: N818 -- named in the design: the device refused, nothing went wrong
@@ -51,11 +71,16 @@ class DeviceRefused(BridgeError):  # noqa: N818 -- named in the design: the devi
         """Whether the request only arrived damaged: noise on the line, and no word about the request itself."""
         return self.code == _CRC_ERROR
 
-    def __str__(self) -> str:
+    @property
+    def description(self) -> Message:
+        """What was refused, and why."""
+        command = f"0x{self.command:02X}"
         if self.corrupted:
-            return f"the BMS received command 0x{self.command:02X} corrupted ({LINE_HINT})"
-        reason = _NACK_REASONS.get(self.code, "unknown reason")
-        return f"the BMS refused command 0x{self.command:02X}: {reason} (code {self.code})"
+            return message("device.received_corrupted", command=command, hint=LINE_HINT)
+        return message("device.refused", command=command, reason="0" if self.code == 0 else "unknown", code=self.code)
+
+    def __str__(self) -> str:
+        return self.description.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +113,7 @@ class ConfigError(BridgeError):
     def __str__(self) -> str:
         head = f"{self.source}: " if self.source else ""
         return head + "; ".join(str(problem) for problem in self.problems)
+
+
+def _message(told: Message | str) -> Message:
+    return told if isinstance(told, Message) else message("said", text=told)

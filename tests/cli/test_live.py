@@ -25,6 +25,7 @@ from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.link.state import EnergyToday, ServicesState
 from tinybms_bridge.tinybms.poller import LinkState
+from tinybms_bridge.words import message
 from tinybms_lab.testing.fake_clock import FakeClock
 
 RATINGS = Ratings(
@@ -197,7 +198,7 @@ async def test_a_battery_that_is_charged(scene: Scene) -> None:
 async def test_hold_says_what_stops_and_since_when(scene: Scene) -> None:
     """Old values are grey with their age; the limits are those that are sent."""
     await scene.feed()
-    scene.bridge.pack.poller.link = LinkState(up=False, reason="no answer within 300 ms")
+    scene.bridge.pack.poller.link = LinkState(up=False, message=message("said", text="no answer within 300 ms"))
     await scene.silence(5.0)
     text = scene.text()
     assert "Charging is stopped because no good data has come from the BMS for 5 s (no answer within 300 ms)." in text
@@ -266,7 +267,9 @@ async def test_a_gx_that_does_not_obey(scene: Scene) -> None:
 
 async def test_what_is_wrong_is_said_in_full(scene: Scene) -> None:
     """Reasons come in full, brackets and all: they are text, not markup."""
-    scene.bridge.pack.poller.link = LinkState(up=False, reason="serial port [red]/dev/ttyUSB0[/red] does not exist")
+    scene.bridge.pack.poller.link = LinkState(
+        up=False, message=message("said", text="serial port [red]/dev/ttyUSB0[/red] does not exist")
+    )
     scene.bridge.can.error = "cannot open CAN socketcan:can0: no such device; bring it up with: ip link set can0 up"
     assert "serial port [red]/dev/ttyUSB0[/red] does not exist" in scene.text()
     assert scene.bridge.can.error in scene.row("GX")

@@ -41,13 +41,13 @@ def wrapped(error: Exception) -> Exception:
 )
 def test_a_serial_port_that_fails_comes_with_advice(number: int, words: str) -> None:
     """Whatever the number; what the table does not hold is looked for at the plug."""
-    assert words in serial_advice(system_error(number))
+    assert words in serial_advice(system_error(number)).text
 
 
 @pytest.mark.parametrize("error", [None, ValueError("odd"), OSError("without a number")])
 def test_a_serial_port_without_a_number_comes_with_advice_too(error: Exception | None) -> None:
     """A port that just ends, as a USB adapter does whose driver reports nothing."""
-    assert serial_advice(error) == "check the USB plug and the supply of the adapter"
+    assert serial_advice(error).text == "check the USB plug and the supply of the adapter"
 
 
 @pytest.mark.parametrize(
@@ -70,16 +70,16 @@ def test_a_serial_port_without_a_number_comes_with_advice_too(error: Exception |
 def test_a_can_adapter_that_fails_comes_with_advice(number: int, words: str) -> None:
     """With the configured bit rate; python-can wraps the system's error, which is found all the same."""
     for error in (system_error(number), wrapped(system_error(number))):
-        assert words in can_advice(error, CAN0)
+        assert words in str(can_advice(error, CAN0) or "")
         assert bool(can_advice(error, CAN0)) is bool(words)
 
 
 def test_an_adapter_that_is_no_interface_of_the_kernel_is_named() -> None:
     """No `ip link` helps there."""
-    assert can_advice(system_error(errno.ENOENT), ADAPTER) == (
+    assert str(can_advice(system_error(errno.ENOENT), ADAPTER)) == (
         "no device /dev/ttyACM0; check that the adapter is plugged in"
     )
-    assert "ip link set lo up" in can_advice(system_error(errno.ENODEV), CanSettings())
+    assert "ip link set lo up" in str(can_advice(system_error(errno.ENODEV), CanSettings()))
 
 
 def test_the_command_of_a_link_without_a_name_is_that_of_the_first() -> None:

@@ -19,7 +19,7 @@ SILENCE = LinkError("the BMS did not answer within 300 ms")
 )
 def test_the_hint_fits_what_was_seen(seen: LinkStatistics, hint: str | None) -> None:
     """Silence points at the wires, garbage at the speed and the ground, and a line that has worked at neither."""
-    text = explain_failure(SILENCE, seen)
+    text = explain_failure(SILENCE, seen).text
     assert text.startswith(str(SILENCE))
     assert (hint in text) if hint else (text == str(SILENCE))
 
@@ -27,4 +27,4 @@ def test_the_hint_fits_what_was_seen(seen: LinkStatistics, hint: str | None) -> 
 def test_a_refusal_is_no_fault_of_the_line() -> None:
     """A BMS that says no has been heard well."""
     refusal = DeviceRefused(3, 0)
-    assert explain_failure(refusal, LinkStatistics()) == str(refusal)
+    assert explain_failure(refusal, LinkStatistics()).text == str(refusal)

@@ -15,6 +15,7 @@ from tinybms_bridge.battery.limits.reasons import parameters_of
 from tinybms_bridge.battery.notices import NoticeName
 from tinybms_bridge.battery.snapshot import BmsStatus
 from tinybms_bridge.cli.doctor.findings import Verdict
+from tinybms_bridge.hal.system_errors import USB_ADVICE
 from tinybms_bridge.link.event_list import EventSource
 from tinybms_bridge.link.events import EventCode
 from tinybms_bridge.tinybms.settings import ActionName
@@ -38,6 +39,8 @@ MADE_BY_NAME: dict[str, set[str]] = {
     **{f"limit.rate.{how}": REASON for how in ("small", "slope", "step")},
     **{f"bms.{kind.key}": set() for kind in EVENT_KINDS.values()},
     "bms.unknown_fault": set(),
+    **{f"link_failure.{code}": {"error"} for code in ("noise", "silence")},
+    **{code: set() for code in (*USB_ADVICE.values(), "usb.check")},
     **{f"doctor.{code}": {"count", "seconds"} for code in ("gx", "gx_unnamed")},
     **{f"doctor.{code}": {"count", "mean_ms", "most_ms"} for code in ("polls", "polls_slow")},
     **{f"doctor.summary.{code}": {"problems", "warnings"} for code in ("problems", "warnings", "well")},
@@ -72,6 +75,7 @@ NAMES: dict[str, set[str]] = {
     "source": set(EventSource),
     "column": {"time", "severity", "number", "source", "what"},
     "action": set(ActionName),
+    "nack": {"0", "unknown"},
     "level": {"over", "warning", "alarm"},
     "reading_of": {
         *("cell", "pack_voltage", "pack_current", "number_of_cells", "state_of_charge"),

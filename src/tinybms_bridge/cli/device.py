@@ -41,7 +41,7 @@ async def connected(device: str, baudrate: int = BAUDRATE) -> "AsyncIterator[Tin
     try:
         yield client
     except LinkError as error:
-        text = explain_failure(error, client.statistics) if client.connected else str(error)
+        text = str(explain_failure(error, client.statistics)) if client.connected else str(error)
         if text == str(error):
             raise
         raise LinkError(text) from error

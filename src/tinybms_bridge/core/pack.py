@@ -208,7 +208,7 @@ class Pack:
     def _on_link(self, state: LinkState) -> None:
         if not state.up:
             self.log.lose_sight()
-        self._bus.publish(LinkChanged(state.up, state.reason), "uart")
+        self._bus.publish(LinkChanged(state.up, state.reason, state.message), "uart")
 
     def _on_events(self, events: tuple[DatedEvent, ...]) -> None:
         self._bus.publish(BmsEventsSeen(events), "uart")

@@ -10,7 +10,8 @@ from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.can import CanSettings
 from tinybms_bridge.hal.can_loopback import LoopbackBus
 from tinybms_bridge.hal.system_errors import can_advice
-from tinybms_bridge.suggestions import did_you_mean
+from tinybms_bridge.suggestions import nearest
+from tinybms_bridge.words import Message, message
 
 __all__ = ["open_bus"]
 
@@ -28,10 +29,8 @@ _EXTRAS = {
 }
 """Extras of python-can that bring the driver of an interface."""
 
-_DRIVER_HINTS = {
-    "pcan": "install PEAK's PCAN-Basic library, or use the adapter through the kernel as interface socketcan",
-    "kvaser": "install Kvaser's CANlib, or use the adapter through the kernel as interface socketcan",
-}
+_DRIVER_LIBRARIES = {"pcan": "PEAK PCAN-Basic", "kvaser": "Kvaser CANlib"}
+"""Libraries of makers without which python-can does not reach an adapter."""
 
 _DRIVER_MISSING = ("library not found", "is not installed", "is unavailable", "could not be imported")
 
@@ -41,8 +40,8 @@ def open_bus(settings: CanSettings) -> can.BusABC:
     _silence_library()
     if settings.interface not in can.VALID_INTERFACES:
         known = sorted(can.VALID_INTERFACES)
-        hint = f"use one of {', '.join(known)}{did_you_mean(settings.interface, known)}"
-        raise LinkError(f"unknown CAN interface {settings.interface!r}", hint=hint)
+        hint = message("can.use_one_of", known=known, meant=nearest(settings.interface, known))
+        raise LinkError(message("can.unknown", name=repr(settings.interface)), hint=hint)
     try:
         return _create(settings)
     except Exception as error:  # whatever the driver's own libraries raise
@@ -72,19 +71,22 @@ def _silence_library() -> None:
 
 
 def _explained(settings: CanSettings, error: Exception) -> LinkError:
-    reason = f"cannot open CAN {settings}: {str(error) or type(error).__name__}"
-    return LinkError(reason, hint=_hint(settings, error))
+    told = message("can.cannot_open", what=str(settings), reason=str(error) or type(error).__name__)
+    return LinkError(told, hint=_hint(settings, error))
 
 
-def _hint(settings: CanSettings, error: Exception) -> str:
+def _hint(settings: CanSettings, error: Exception) -> Message:
     if isinstance(error, NotImplementedError | ImportError) or any(text in str(error) for text in _DRIVER_MISSING):
         return _driver_hint(settings.interface)
     if isinstance(error, TypeError | ValueError):
-        return f"check channel and extra options of the interface {settings.interface}"
-    return can_advice(error, settings) or "check that the adapter is plugged in and not used by another program"
+        return message("can.check_options", interface=settings.interface)
+    return can_advice(error, settings) or message("can.check")
 
 
-def _driver_hint(interface: str) -> str:
+def _driver_hint(interface: str) -> Message:
     if interface in _EXTRAS:
-        return f"its driver is not installed; try: {sys.executable} -m pip install 'python-can[{_EXTRAS[interface]}]'"
-    return _DRIVER_HINTS.get(interface, f"the driver of {interface} is not installed or not made for this system")
+        command = f"{sys.executable} -m pip install 'python-can[{_EXTRAS[interface]}]'"
+        return message("can.driver_to_install", command=command)
+    if interface in _DRIVER_LIBRARIES:
+        return message("can.driver_library", library=_DRIVER_LIBRARIES[interface])
+    return message("can.no_driver", interface=interface)

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.system_errors import error_text, serial_advice
+from tinybms_bridge.words import Message, message
 
 __all__ = ["OnData", "OnLost", "SerialOpener", "SerialPort", "find_ports", "open_serial"]
 
@@ -245,33 +246,32 @@ def _only_port() -> str:
     if len(ports) == 1:
         return ports[0]
     if not ports:
-        raise LinkError("no serial port found", hint="plug in the USB adapter, or set hardware.uart.device")
-    raise LinkError(f"{len(ports)} serial ports found: {', '.join(ports)}", hint="choose one with hardware.uart.device")
+        raise LinkError(message("serial.none"), hint=message("serial.plug_in"))
+    raise LinkError(message("serial.several", count=len(ports), ports=ports), hint=message("serial.choose"))
 
 
 def explain_open_error(device: str, baudrate: int, error: Exception) -> LinkError:
     """Return the LinkError that tells a user why a port did not open and what to do. Blocks on the file system."""
     code = error.errno if isinstance(error, OSError) else None
     if code in (errno.ENOENT, errno.ENXIO, errno.ENODEV):
-        found = ", ".join(find_ports())
-        return LinkError(
-            f"serial port {device} does not exist",
-            hint=f"ports found: {found}" if found else "no serial port found; is the adapter plugged in?",
-        )
+        found = find_ports()
+        hint = message("serial.ports", ports=found) if found else message("serial.no_ports")
+        return LinkError(message("serial.missing", port=device), hint=hint)
     if code in (errno.EACCES, errno.EPERM):
-        return LinkError(f"no permission to open {device}", hint=_permission_hint(device))
+        return LinkError(message("serial.forbidden", port=device), hint=_permission_hint(device))
     if code in (errno.EBUSY, errno.EAGAIN):
-        return LinkError(f"serial port {device} is in use by another program", hint="close the other program")
+        return LinkError(message("serial.busy", port=device), hint=message("serial.close_other"))
     if code in (errno.ENOTTY, errno.EISDIR):
-        return LinkError(f"{device} is not a serial port", hint="name that of the adapter, for example /dev/ttyUSB0")
+        return LinkError(message("serial.no_port", port=device), hint=message("serial.name_it"))
     if isinstance(error, ValueError) or code == errno.EINVAL:
-        return LinkError(f"{device} does not accept {baudrate} baud: {error}", hint="the TinyBMS uses 115200")
-    return LinkError(f"cannot open {device}: {error_text(error)}", hint=serial_advice(error))
+        told = message("serial.baud", port=device, baudrate=baudrate, reason=str(error))
+        return LinkError(told, hint=message("serial.speed"))
+    return LinkError(message("serial.cannot_open", port=device, reason=error_text(error)), hint=serial_advice(error))
 
 
-def _permission_hint(device: str) -> str:
+def _permission_hint(device: str) -> Message:
     try:
         group = grp.getgrgid(Path(device).stat().st_gid).gr_name
     except (OSError, KeyError):
         group = "dialout"
-    return f"add the user to the group {group}: sudo usermod -aG {group} $USER, then log in again"
+    return message("serial.group", group=group)

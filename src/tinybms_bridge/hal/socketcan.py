@@ -18,6 +18,7 @@ from tinybms_bridge.hal.blocking import RunBlocking, in_thread, or_discard
 from tinybms_bridge.hal.can import LOCAL, CanFrame, CanSettings, CanStatistics
 from tinybms_bridge.hal.can_outage import OutageLog
 from tinybms_bridge.hal.system_errors import can_advice, error_text
+from tinybms_bridge.words import message
 
 __all__ = ["SocketCanPort", "open_socket", "open_socketcan"]
 
@@ -258,8 +259,9 @@ def open_socket(settings: CanSettings) -> socket.socket:
             bus.close()
             raise
     except OSError as error:
-        hint = can_advice(error, settings) or "check that the adapter is plugged in, and the name of its interface"
-        raise LinkError(f"cannot open CAN {settings}: {error_text(error)}", hint=hint) from error
+        hint = can_advice(error, settings) or message("can.check_name")
+        told = message("can.cannot_open", what=str(settings), reason=error_text(error))
+        raise LinkError(told, hint=hint) from error
     return bus
 
 

@@ -9,32 +9,29 @@ import errno
 from collections.abc import Mapping
 
 from tinybms_bridge.hal.can import CanSettings
+from tinybms_bridge.words import Message, message
 
-__all__ = ["can_advice", "error_number", "error_text", "link_command", "serial_advice"]
+__all__ = ["USB_ADVICE", "can_advice", "error_number", "error_text", "link_command", "serial_advice"]
 
-_USB_GONE = "the adapter is gone: check its USB plug and its supply; dmesg tells what the kernel saw"
-_USB_DISTURBED = (
-    "the USB connection is disturbed: take another cable or port, no hub, and keep the cable away from the inverter"
-)
-
-_USB: Mapping[int, str] = {
-    errno.EIO: "the adapter is gone or does not answer: check its USB plug and its supply, and plug it in again",
-    errno.ENODEV: _USB_GONE,
-    errno.ENXIO: _USB_GONE,
-    errno.ESHUTDOWN: _USB_GONE,
-    errno.ENOENT: _USB_GONE,
-    errno.EPROTO: _USB_DISTURBED,
-    errno.EILSEQ: _USB_DISTURBED,
-    errno.EOVERFLOW: _USB_DISTURBED,
-    errno.ETIME: _USB_DISTURBED,
-    errno.ETIMEDOUT: _USB_DISTURBED,
-    errno.EPIPE: _USB_DISTURBED,
-    errno.ENOSPC: "the USB bus has no room left: plug the adapter into another port, away from cameras and disks",
-    errno.EBUSY: "another program uses the adapter",
-    errno.EADDRINUSE: "another program uses the adapter",
-    errno.EACCES: "no permission; run as a user that may use the adapter, for example in the group dialout",
-    errno.EPERM: "no permission; run as a user that may use the adapter, for example in the group dialout",
+USB_ADVICE: Mapping[int, str] = {
+    errno.EIO: "usb.silent",
+    errno.ENODEV: "usb.gone",
+    errno.ENXIO: "usb.gone",
+    errno.ESHUTDOWN: "usb.gone",
+    errno.ENOENT: "usb.gone",
+    errno.EPROTO: "usb.disturbed",
+    errno.EILSEQ: "usb.disturbed",
+    errno.EOVERFLOW: "usb.disturbed",
+    errno.ETIME: "usb.disturbed",
+    errno.ETIMEDOUT: "usb.disturbed",
+    errno.EPIPE: "usb.disturbed",
+    errno.ENOSPC: "usb.full",
+    errno.EBUSY: "usb.busy",
+    errno.EADDRINUSE: "usb.busy",
+    errno.EACCES: "usb.forbidden",
+    errno.EPERM: "usb.forbidden",
 }
+"""Codes of what to do."""
 
 
 def error_number(error: BaseException | None) -> int | None:
@@ -53,26 +50,23 @@ def error_text(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def serial_advice(error: BaseException | None) -> str:
+def serial_advice(error: BaseException | None) -> Message:
     """Return what to do about a serial port that failed while it was open; there is always something to look at."""
-    return _USB.get(error_number(error) or 0, "check the USB plug and the supply of the adapter")
+    return message(USB_ADVICE.get(error_number(error) or 0, "usb.check"))
 
 
-def can_advice(error: BaseException, settings: CanSettings) -> str:
-    """Return what to do about a CAN adapter that does not open or fails; empty when the number says nothing."""
+def can_advice(error: BaseException, settings: CanSettings) -> Message | None:
+    """Return what to do about a CAN adapter that does not open or fails; None when the number says nothing."""
     code = error_number(error)
     if code == errno.ENOBUFS:
-        return (
-            "nobody acknowledges the frames: check that the GX is on, its port set to CAN-bus BMS"
-            f" ({settings.bitrate_bps // 1000} kbit/s), CAN-H and CAN-L, and a terminator at each end"
-        )
+        return message("can.no_acknowledge", rate_kbit_s=settings.bitrate_bps // 1000)
     if code == errno.EAFNOSUPPORT:
-        return "this kernel has no CAN support; load it with: sudo modprobe can_raw"
+        return message("can.no_kernel_support")
     if code == errno.ENETDOWN:
-        return f"the interface is down; bring it up with: {link_command(settings)}"
+        return message("can.down", command=link_command(settings))
     if code in (errno.ENODEV, errno.ENOENT, errno.ENXIO):
         return _missing(settings)
-    return "" if code is None else _USB.get(code, "")
+    return None if code is None or code not in USB_ADVICE else message(USB_ADVICE[code])
 
 
 def link_command(settings: CanSettings) -> str:
@@ -81,10 +75,9 @@ def link_command(settings: CanSettings) -> str:
     return f"sudo ip link set {name} up type can bitrate {settings.bitrate_bps} restart-ms 100"
 
 
-def _missing(settings: CanSettings) -> str:
+def _missing(settings: CanSettings) -> Message:
     if settings.interface == "socketcan":
-        command = link_command(settings)
-        return f"no such interface: see `ip link show type can`, plug the adapter in, and bring it up with: {command}"
+        return message("can.no_interface", command=link_command(settings))
     if settings.interface == "udp_multicast":
-        return "the loopback interface is down; bring it up with: sudo ip link set lo up"
-    return f"no device {settings.channel or 'found'}; check that the adapter is plugged in"
+        return message("can.loopback_down")
+    return message("can.no_device", channel=settings.channel) if settings.channel else message("can.none_found")

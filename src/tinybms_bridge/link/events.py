@@ -147,6 +147,9 @@ class LinkChanged(Event):
 
     up: bool
     reason: str
+    """Why it does not, in English."""
+    message: Message | None = None
+    """The same by code, where it is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ from tinybms_bridge.tinybms.frames import (
     SimpleRequest,
 )
 from tinybms_bridge.tinybms.statistics import FrameTrace, LinkStatistics, TraceEntry
+from tinybms_bridge.words import message
 
 __all__ = ["ClientSettings", "TinyBmsClient"]
 
@@ -122,7 +123,7 @@ class TinyBmsClient:
     async def close(self) -> None:
         """Close the serial port; a transaction under way fails with LinkError."""
         port, self._port = self._port, None
-        self._fail(LinkError("the serial port was closed"))
+        self._fail(LinkError(message("serial.closed")))
         if port is not None:
             await port.close()
 
@@ -231,16 +232,17 @@ class TinyBmsClient:
             self._dirty = True
             if self._crc_failed:
                 self.statistics.crc_errors += 1
-                raise LinkError("the answer of the BMS was corrupted", hint=LINE_HINT) from None
+                raise LinkError(message("device.answer_corrupted"), hint=LINE_HINT) from None
             self._unheard += 1
             self.statistics.timeouts += 1
-            raise LinkError(f"the BMS did not answer within {self.settings.timeout_s * 1000:.0f} ms") from None
+            timeout_ms = self.settings.timeout_s * 1000.0
+            raise LinkError(message("device.no_answer", timeout_ms=timeout_ms)) from None
 
     async def _exchange(self, request: Request, timeout_s: float) -> Reply:
         """Send once and wait for the reply. Raises TimeoutError, DeviceRefused, LinkError."""
         port = self._port
         if port is None:
-            raise LinkError("the serial port is not open")
+            raise LinkError(message("serial.not_open"))
         self._pending = asyncio.get_running_loop().create_future()
         self._crc_failed = False
         self._framer.expect(request)
@@ -337,8 +339,8 @@ class TinyBmsClient:
 
     def _lost(self, error: Exception | None) -> None:
         self._port = None
-        detail = f": {error_text(error)}" if error else ""
-        failure = LinkError(f"the serial device vanished{detail}", hint=serial_advice(error))
+        told = message("serial.vanished", reason=error_text(error) if error else "")
+        failure = LinkError(told, hint=serial_advice(error))
         self._note("note", note=str(failure))
         self._fail(failure)
         if self.on_lost is not None:
@@ -355,4 +357,4 @@ class TinyBmsClient:
 
 
 def _heard_corrupted() -> LinkError:
-    return LinkError("the BMS received something corrupted", hint=LINE_HINT)
+    return LinkError(message("device.request_corrupted"), hint=LINE_HINT)

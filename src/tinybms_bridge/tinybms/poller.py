@@ -35,6 +35,7 @@ from tinybms_bridge.tinybms.live import (
 )
 from tinybms_bridge.tinybms.ratings import ratings_problems
 from tinybms_bridge.tinybms.slow_reads import ONCE, SlowReads
+from tinybms_bridge.words import Message, message
 
 __all__ = ["LinkState", "PollSettings", "Poller"]
 
@@ -75,7 +76,13 @@ class LinkState:
     """Whether the BMS answers, and if not, why."""
 
     up: bool
-    reason: str = ""
+    message: Message | None = None
+    """Why not; None while it answers."""
+
+    @property
+    def reason(self) -> str:
+        """Why not, in English; empty while it answers."""
+        return "" if self.message is None else self.message.text
 
 
 class Poller:
@@ -96,7 +103,7 @@ class Poller:
         """Who the BMS is, once read."""
         self.ratings: Ratings | None = None
         """The BMS's own settings, once read and found sound."""
-        self.link = LinkState(up=False, reason="not connected yet")
+        self.link = LinkState(up=False, message=message("link_failure.not_connected"))
         """The present state of the link."""
         self.dead_since_s: Callable[[], float | None] = lambda: None
         """Asked since when the line has given nothing new; None while its data is fresh."""
@@ -152,7 +159,7 @@ class Poller:
                 try:
                     await self._client.connect()
                 except LinkError as error:
-                    self._note_link(LinkState(up=False, reason=str(error)))
+                    self._note_link(LinkState(up=False, message=error.description))
                     jitter = random.uniform(0.8, 1.2)  # noqa: S311 -- spreads retries, no secret
                     await self._clock.sleep(delay_s * jitter)
                     delay_s = min(self._settings.reconnect_max_s, 2 * delay_s)
@@ -273,7 +280,8 @@ class Poller:
             ratings = replace(ratings, least_current_a=self._least_current_a)
         problems = ratings_problems(ratings)
         if problems:
-            self._note_link(LinkState(up=False, reason=f"the settings of the BMS make no sense: {'; '.join(problems)}"))
+            told = message("link_failure.settings", problems=problems)
+            self._note_link(LinkState(up=False, message=told))
             return False
         self.ratings = ratings
         return True
@@ -316,10 +324,10 @@ class Poller:
             self.interval.timeout()
         never_answered = not self._client.statistics.success
         if never_answered or self._failures >= self._settings.silent_after or not self._client.connected:
-            self._note_link(LinkState(up=False, reason=self._diagnosis(error)))
+            self._note_link(LinkState(up=False, message=self._diagnosis(error)))
 
-    def _diagnosis(self, error: BridgeError) -> str:
-        return explain_failure(error, self._client.statistics) if self._client.connected else str(error)
+    def _diagnosis(self, error: BridgeError) -> Message:
+        return explain_failure(error, self._client.statistics) if self._client.connected else error.description
 
     def _note_link(self, state: LinkState) -> None:
         if state != self.link:

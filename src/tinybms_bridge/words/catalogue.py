@@ -8,6 +8,7 @@ A sentence is a line with fields, as ``str.format`` has them:
 ``{name:one|many}``: the first word for one (in French also for none), the second for more; of a truth value the first
 for true. A list counts its items.
 ``{name:?text}``: the text when the parameter is true or not empty.
+``{name:^}``: the parameter with a capital letter.
 ``{name:@family}``: the words of the code ``family.value``; of each, where the value names several, comma between. A
 number at its end, as in ``cell 3``, is the parameter ``number`` of ``family.cell``.
 
@@ -137,6 +138,9 @@ def _shown(value: object, spec: str, grammar: _Grammar, language: Language) -> s
     """Return one parameter as a sentence has it."""
     if spec.startswith("?"):
         return "" if _is_empty(value) else spec[1:]
+    if spec == "^":
+        text = _shown(value, "", grammar, language)
+        return f"{text[:1].upper()}{text[1:]}"
     if spec.startswith("@"):
         return _looked_up(value, spec[1:], grammar, language)
     if "|" in spec:

@@ -324,7 +324,6 @@ _ADVICE = {
 }
 
 _DOCTOR = {
-    "doctor.said": "{text}",
     "doctor.line": "{check}: {text}",
     "doctor.summary.problems": "{problems} to solve before a bridge can work, {warnings} to look at.",
     "doctor.summary.warnings": "A bridge can work; {warnings} to look at.",
@@ -482,6 +481,66 @@ _EVENTS_COMMAND = {
     "source.bridge": "bridge",
 }
 
+_ERRORS = {
+    "said": "{text}",
+    "sentence": "{text:^}.",
+    "link_error": "{reason}[ ({hint})]",
+    "link_failure.not_connected": "not connected yet",
+    "link_failure.settings": "the settings of the BMS make no sense: {problems:;}",
+    "link_failure.noise": "{error}; bytes arrive but no valid frame, which a TinyBMS sends at 115200 baud 8N1: check the ground, and that this is the port of the BMS",
+    "link_failure.silence": "{error}; nothing was received: check that RX and TX are crossed, the ground, and that the BMS is awake",
+    "device.line": "the line is disturbed: check cable and ground, and try again",
+    "device.no_answer": "the BMS did not answer within {timeout_ms:.0f} ms",
+    "device.answer_corrupted": "the answer of the BMS was corrupted",
+    "device.request_corrupted": "the BMS received something corrupted",
+    "device.received_corrupted": "the BMS received command {command} corrupted ({hint})",
+    "device.refused": "the BMS refused command {command}: {reason:@nack} (code {code})",
+    "serial.closed": "the serial port was closed",
+    "serial.not_open": "the serial port is not open",
+    "serial.vanished": "the serial device vanished[: {reason}]",
+    "serial.none": "no serial port found",
+    "serial.plug_in": "plug in the USB adapter, or set hardware.uart.device",
+    "serial.several": "{count} serial ports found: {ports:,}",
+    "serial.choose": "choose one with hardware.uart.device",
+    "serial.missing": "serial port {port} does not exist",
+    "serial.ports": "ports found: {ports:,}",
+    "serial.no_ports": "no serial port found; is the adapter plugged in?",
+    "serial.forbidden": "no permission to open {port}",
+    "serial.group": "add the user to the group {group}: sudo usermod -aG {group} $USER, then log in again",
+    "serial.busy": "serial port {port} is in use by another program",
+    "serial.close_other": "close the other program",
+    "serial.no_port": "{port} is not a serial port",
+    "serial.name_it": "name that of the adapter, for example /dev/ttyUSB0",
+    "serial.baud": "{port} does not accept {baudrate} baud: {reason}",
+    "serial.speed": "the TinyBMS uses 115200",
+    "serial.cannot_open": "cannot open {port}: {reason}",
+    "usb.silent": "the adapter is gone or does not answer: check its USB plug and its supply, and plug it in again",
+    "usb.gone": "the adapter is gone: check its USB plug and its supply; dmesg tells what the kernel saw",
+    "usb.disturbed": "the USB connection is disturbed: take another cable or port, no hub, and keep the cable away from the inverter",
+    "usb.full": "the USB bus has no room left: plug the adapter into another port, away from cameras and disks",
+    "usb.busy": "another program uses the adapter",
+    "usb.forbidden": "no permission; run as a user that may use the adapter, for example in the group dialout",
+    "usb.check": "check the USB plug and the supply of the adapter",
+    "can.cannot_open": "cannot open CAN {what}: {reason}",
+    "can.no_acknowledge": "nobody acknowledges the frames: check that the GX is on, its port set to CAN-bus BMS ({rate_kbit_s} kbit/s), CAN-H and CAN-L, and a terminator at each end",
+    "can.no_kernel_support": "this kernel has no CAN support; load it with: sudo modprobe can_raw",
+    "can.down": "the interface is down; bring it up with: {command}",
+    "can.no_interface": "no such interface: see `ip link show type can`, plug the adapter in, and bring it up with: {command}",
+    "can.loopback_down": "the loopback interface is down; bring it up with: sudo ip link set lo up",
+    "can.no_device": "no device {channel}; check that the adapter is plugged in",
+    "can.none_found": "no device found; check that the adapter is plugged in",
+    "can.check_name": "check that the adapter is plugged in, and the name of its interface",
+    "can.check": "check that the adapter is plugged in and not used by another program",
+    "can.check_options": "check channel and extra options of the interface {interface}",
+    "can.unknown": "unknown CAN interface {name}",
+    "can.use_one_of": "use one of {known:,}[; did you mean {meant:,}?]",
+    "can.driver_to_install": "its driver is not installed; try: {command}",
+    "can.driver_library": "install the library {library}, or use the adapter through the kernel as interface socketcan",
+    "can.no_driver": "the driver of {interface} is not installed or not made for this system",
+    "nack.0": "command error",
+    "nack.unknown": "unknown reason",
+}
+
 SENTENCES: Mapping[str, str] = MappingProxyType(
     _LIMITS
     | _NAMES
@@ -495,5 +554,6 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
     | _ADVICE
     | _DOCTOR
     | _EVENTS_COMMAND
+    | _ERRORS
 )
 """The sentence of each code."""

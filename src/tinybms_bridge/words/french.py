@@ -324,7 +324,6 @@ _ADVICE = {
 }
 
 _DOCTOR = {
-    "doctor.said": "{text}",
     "doctor.line": "{check} : {text}",
     "doctor.summary.problems": "{problems} à résoudre avant qu'un pont puisse marcher, {warnings} à regarder.",
     "doctor.summary.warnings": "Un pont peut marcher ; {warnings} à regarder.",
@@ -482,6 +481,66 @@ _EVENTS_COMMAND = {
     "source.bridge": "pont",
 }
 
+_ERRORS = {
+    "said": "{text}",
+    "sentence": "{text:^}.",
+    "link_error": "{reason}[ ({hint})]",
+    "link_failure.not_connected": "pas encore connecté",
+    "link_failure.settings": "les réglages du BMS n'ont pas de sens : {problems:;}",
+    "link_failure.noise": "{error} ; des octets arrivent mais aucune trame valable, qu'un TinyBMS envoie à 115200 bauds 8N1 : vérifiez la masse, et que c'est bien le port du BMS",
+    "link_failure.silence": "{error} ; rien n'a été reçu : vérifiez que RX et TX sont croisés, la masse, et que le BMS est réveillé",
+    "device.line": "la ligne est perturbée : vérifiez câble et masse, et réessayez",
+    "device.no_answer": "le BMS n'a pas répondu en {timeout_ms:.0f} ms",
+    "device.answer_corrupted": "la réponse du BMS était altérée",
+    "device.request_corrupted": "le BMS a reçu quelque chose d'altéré",
+    "device.received_corrupted": "le BMS a reçu la commande {command} altérée ({hint})",
+    "device.refused": "le BMS a refusé la commande {command} : {reason:@nack} (code {code})",
+    "serial.closed": "le port série a été fermé",
+    "serial.not_open": "le port série n'est pas ouvert",
+    "serial.vanished": "l'appareil série a disparu[ : {reason}]",
+    "serial.none": "aucun port série trouvé",
+    "serial.plug_in": "branchez l'adaptateur USB, ou réglez hardware.uart.device",
+    "serial.several": "{count} ports série trouvés : {ports:,}",
+    "serial.choose": "choisissez-en un avec hardware.uart.device",
+    "serial.missing": "le port série {port} n'existe pas",
+    "serial.ports": "ports trouvés : {ports:,}",
+    "serial.no_ports": "aucun port série trouvé ; l'adaptateur est-il branché ?",
+    "serial.forbidden": "pas le droit d'ouvrir {port}",
+    "serial.group": "ajoutez l'utilisateur au groupe {group} : sudo usermod -aG {group} $USER, puis reconnectez-vous",
+    "serial.busy": "le port série {port} est utilisé par un autre programme",
+    "serial.close_other": "fermez l'autre programme",
+    "serial.no_port": "{port} n'est pas un port série",
+    "serial.name_it": "nommez celui de l'adaptateur, par exemple /dev/ttyUSB0",
+    "serial.baud": "{port} n'accepte pas {baudrate} bauds : {reason}",
+    "serial.speed": "le TinyBMS utilise 115200",
+    "serial.cannot_open": "impossible d'ouvrir {port} : {reason}",
+    "usb.silent": "l'adaptateur est parti ou ne répond pas : vérifiez sa fiche USB et son alimentation, et rebranchez-le",
+    "usb.gone": "l'adaptateur est parti : vérifiez sa fiche USB et son alimentation ; dmesg dit ce qu'a vu le noyau",
+    "usb.disturbed": "la liaison USB est perturbée : prenez un autre câble ou port, pas de hub, et éloignez le câble de l'onduleur",
+    "usb.full": "le bus USB n'a plus de place : branchez l'adaptateur sur un autre port, loin des caméras et des disques",
+    "usb.busy": "un autre programme utilise l'adaptateur",
+    "usb.forbidden": "droit manquant ; lancez sous un utilisateur qui peut utiliser l'adaptateur, par exemple du groupe dialout",
+    "usb.check": "vérifiez la fiche USB et l'alimentation de l'adaptateur",
+    "can.cannot_open": "impossible d'ouvrir le CAN {what} : {reason}",
+    "can.no_acknowledge": "personne n'acquitte les trames : vérifiez que le GX est allumé, sa prise réglée sur CAN-bus BMS ({rate_kbit_s} kbit/s), CAN-H et CAN-L, et une terminaison à chaque bout",
+    "can.no_kernel_support": "ce noyau ne connaît pas le CAN ; chargez-le avec : sudo modprobe can_raw",
+    "can.down": "l'interface est arrêtée ; démarrez-la avec : {command}",
+    "can.no_interface": "interface inconnue : voyez `ip link show type can`, branchez l'adaptateur, et démarrez-la avec : {command}",
+    "can.loopback_down": "l'interface de bouclage est arrêtée ; démarrez-la avec : sudo ip link set lo up",
+    "can.no_device": "aucun appareil {channel} ; vérifiez que l'adaptateur est branché",
+    "can.none_found": "aucun appareil trouvé ; vérifiez que l'adaptateur est branché",
+    "can.check_name": "vérifiez que l'adaptateur est branché, et le nom de son interface",
+    "can.check": "vérifiez que l'adaptateur est branché et qu'aucun autre programme ne l'utilise",
+    "can.check_options": "vérifiez canal et options de l'interface {interface}",
+    "can.unknown": "interface CAN inconnue {name}",
+    "can.use_one_of": "prenez parmi {known:,}[ ; pensiez-vous à {meant:,} ?]",
+    "can.driver_to_install": "son pilote n'est pas installé ; essayez : {command}",
+    "can.driver_library": "installez la bibliothèque {library}, ou passez par le noyau avec l'interface socketcan",
+    "can.no_driver": "le pilote de {interface} n'est pas installé ou pas fait pour ce système",
+    "nack.0": "erreur de commande",
+    "nack.unknown": "raison inconnue",
+}
+
 SENTENCES: Mapping[str, str] = MappingProxyType(
     _LIMITS
     | _NAMES
@@ -495,5 +554,6 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
     | _ADVICE
     | _DOCTOR
     | _EVENTS_COMMAND
+    | _ERRORS
 )
 """La phrase de chaque code."""

@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from tinybms_bridge.cli.doctor.findings import Verdict, as_document, ok, problem, said, skipped, warning, worst
+from tinybms_bridge.cli.doctor.findings import Verdict, as_document, ok, problem, remedy_of, skipped, warning, worst
+from tinybms_bridge.errors import LinkError
 from tinybms_bridge.words import message
 
 X = message("doctor.usable")
@@ -56,6 +57,17 @@ def test_findings_become_plain_json() -> None:
 )
 def test_hints_become_sentences(hint: str, sentence: str) -> None:
     """Errors carry half sentences; only the first letter changes."""
-    finding = problem("CAN", said("not open"), said(hint, sentence=True))
+    error = LinkError("not open", hint=hint)
+    finding = problem("CAN", error.what, remedy_of(error))
     assert (finding.text, finding.advice) == ("not open", sentence)
     assert (finding.message.say("fr"), finding.advice_in("fr")) == ("not open", sentence)
+
+
+def test_an_error_with_a_code_is_told_in_french() -> None:
+    """What the machine lacks is what people ask the doctor for most."""
+    error = LinkError(message("serial.missing", port="/dev/ttyX"), hint=message("serial.ports", ports=["/dev/ttyUSB0"]))
+    finding = problem("serial port", error.what, remedy_of(error))
+
+    assert (finding.text, finding.advice) == ("serial port /dev/ttyX does not exist", "Ports found: /dev/ttyUSB0.")
+    assert finding.message.say("fr") == "le port série /dev/ttyX n'existe pas"
+    assert finding.advice_in("fr") == "Ports trouvés : /dev/ttyUSB0."

@@ -8,7 +8,7 @@ from tinybms_bridge.battery.advice import advise
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.saved_units import SavedUnits, unit_key
 from tinybms_bridge.battery.snapshot import BmsStatus, Identity, Ratings, Snapshot
-from tinybms_bridge.cli.doctor.findings import Finding, ok, problem, said
+from tinybms_bridge.cli.doctor.findings import Finding, ok, problem
 from tinybms_bridge.cli.doctor.port import ask, silence_problem
 from tinybms_bridge.cli.doctor.verdicts import (
     Polls,
@@ -76,7 +76,7 @@ class BmsExamination:
         try:
             await ask(self.client)
         except DeviceRefused as refusal:
-            yield ok("link", message("doctor.answers_refusing", refusal=str(refusal)))
+            yield ok("link", message("doctor.answers_refusing", refusal=refusal.description))
         except BridgeError as error:
             yield silence_problem(self.client, self.config.hardware.uart.baudrate, error)
             return
@@ -86,7 +86,7 @@ class BmsExamination:
             try:
                 results = await check()
             except BridgeError as error:
-                results = [problem(name, said(str(error)), message("doctor.again"))]
+                results = [problem(name, error.description, message("doctor.again"))]
             for finding in results:
                 yield finding
 

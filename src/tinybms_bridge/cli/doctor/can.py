@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from tinybms_bridge.cli.doctor.findings import Finding, ok, problem, said, warning
+from tinybms_bridge.cli.doctor.findings import Finding, ok, problem, remedy_of, said, warning
 from tinybms_bridge.cli.processes import Process
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.can import LOCAL, CanFrame, CanPort, CanSettings, open_can
@@ -67,7 +67,7 @@ async def examine_can(
     try:
         port = await opener(replace(settings, accept_ids=()))
     except LinkError as error:
-        yield problem(_CHECK, said(error.reason), said(error.hint, sentence=True))
+        yield problem(_CHECK, error.what, remedy_of(error))
         return
     yield ok(_CHECK, message("doctor.open", what=str(settings)))
     try:

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tinybms_bridge.errors import LinkError
 from tinybms_bridge.words import Language, Message, message
 
-__all__ = ["Finding", "Verdict", "as_document", "ok", "problem", "said", "skipped", "warning", "worst"]
+__all__ = ["Finding", "Verdict", "as_document", "ok", "problem", "remedy_of", "said", "skipped", "warning", "worst"]
 
 
 class Verdict(StrEnum):
@@ -66,11 +67,14 @@ def problem(check: str, found: Message, advice: Message | None = None) -> Findin
     return Finding(check, Verdict.PROBLEM, found, advice)
 
 
-def said(text: str, *, sentence: bool = False) -> Message:
-    """Return words that come from elsewhere, an error for example; ``sentence``: made one of a hint."""
-    if sentence and text:
-        text = f"{text[0].upper()}{text[1:]}."
-    return message("doctor.said", text=text)
+def said(text: str) -> Message:
+    """Return words that come from elsewhere and have no code."""
+    return message("said", text=text)
+
+
+def remedy_of(error: LinkError) -> Message | None:
+    """Return what to do about an error as a sentence; None where it does not say."""
+    return None if error.remedy is None else message("sentence", text=error.remedy)
 
 
 def worst(findings: Sequence[Finding]) -> Verdict:

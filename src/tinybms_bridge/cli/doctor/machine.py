@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from tinybms_bridge.cli.doctor.findings import Finding, ok, said, skipped, warning
+from tinybms_bridge.cli.doctor.findings import Finding, ok, remedy_of, skipped, warning
 from tinybms_bridge.cli.processes import Process, processes_listening
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.models import WebServer
@@ -55,7 +55,7 @@ def judge_web_port(web: WebServer, bridges: Sequence[Process]) -> Finding:
     except LinkError as error:
         if error_number(error.__cause__) == errno.EADDRINUSE:
             return _taken(web.port, bridges)
-        return warning(_WEB, said(error.reason), said(error.hint, sentence=True))
+        return warning(_WEB, error.what, remedy_of(error))
     return ok(_WEB, message("doctor.web_free", port=web.port))
 
 

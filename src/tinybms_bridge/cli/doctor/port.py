@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 
 from tinybms_bridge.cli.device import connected, is_busy
-from tinybms_bridge.cli.doctor.findings import Finding, ok, problem, said, warning
+from tinybms_bridge.cli.doctor.findings import Finding, ok, problem, remedy_of, warning
 from tinybms_bridge.cli.processes import Process, processes_holding, stop_command
 from tinybms_bridge.errors import BridgeError, LinkError
 from tinybms_bridge.hal.serial import find_ports
@@ -65,7 +65,7 @@ async def ask(client: TinyBmsClient) -> None:
 def open_problem(port: str, error: LinkError) -> Finding:
     """Return why a port did not open. Blocks: looks who holds it."""
     if not is_busy(error):
-        return problem(_CHECK, said(error.reason), said(error.hint, sentence=True))
+        return problem(_CHECK, error.what, remedy_of(error))
     holders = processes_holding(port)
     bridge = next((holder for holder in holders if holder.is_bridge), None)
     if bridge is not None:
@@ -87,7 +87,7 @@ def silence_problem(client: TinyBmsClient, baudrate: int, error: BridgeError) ->
     if statistics.garbage_bytes or statistics.crc_errors:
         return problem(_LINK, message("doctor.noise", baudrate=baudrate, count=statistics.garbage_bytes))
     if not client.connected:
-        reason, hint = (error.reason, error.hint) if isinstance(error, LinkError) else (str(error), "")
-        advice = said(hint, sentence=True) if hint else message("doctor.check_plug")
-        return problem(_LINK, said(reason), advice)
+        if isinstance(error, LinkError):
+            return problem(_LINK, error.what, remedy_of(error) or message("doctor.check_plug"))
+        return problem(_LINK, error.description, message("doctor.check_plug"))
     return problem(_LINK, message("doctor.silence"))

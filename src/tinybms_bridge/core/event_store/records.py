@@ -166,8 +166,8 @@ def news_of(event: Event) -> Iterator[Noted]:
     match event:
         case LinkChanged(up=True):
             yield Noted(Severity.INFO, message(EventCode.LINK_UP))
-        case LinkChanged(reason=reason):
-            yield Noted(Severity.WARNING, message(EventCode.LINK_DOWN, reason=reason))
+        case LinkChanged(reason=reason, message=known):
+            yield Noted(Severity.WARNING, message(EventCode.LINK_DOWN, reason=known or reason))
         case FreshnessChanged(new=new, frozen=frozen) if (new, frozen) in _FRESHNESS:
             severity, code = _FRESHNESS[new, frozen]
             yield Noted(severity, message(code))
