@@ -314,3 +314,13 @@ def test_the_changelog_tells_versions_from_the_newest_with_sections_in_one_order
         assert sections == [name for name in order if name in sections], title
         empty = re.findall(r"^### (.*)\n\s*(?=^###|\Z)", text, flags=re.MULTILINE)
         assert not empty or title == "Unreleased", (title, empty)
+
+
+def test_every_path_of_where_to_change_what_is_there() -> None:
+    """Files and folders, from the root or below the package; a file that moves takes the page along."""
+    text = (ROOT / "docs" / "where-to-change.md").read_text(encoding="utf-8")
+    paths = {code for code in inline_of(text) if re.fullmatch(r"[\w.-]+(?:/[\w.-]*)+", code)}
+    places = (ROOT, ROOT / "src" / "tinybms_bridge")
+
+    assert len(paths) > 40
+    assert [path for path in sorted(paths) if not any((place / path).exists() for place in places)] == []

@@ -1,1 +1,1 @@
-"""What touches the machine: serial port, CAN, files, clock, watchdog; each a protocol, a real and a fake form."""
+"""What touches the machine: serial port, CAN, files, clock, watchdog; each a small protocol with a real form."""

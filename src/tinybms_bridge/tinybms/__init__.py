@@ -1,1 +1,1 @@
-"""The device: register catalogue, frame codec, client, poller and a byte-accurate simulator of a TinyBMS s516."""
+"""The device: registers, frames, client, poller, settings and event log of a TinyBMS s516."""

@@ -1,1 +1,1 @@
-"""The other side: Victron CAN-bus BMS frames, their transmitter, presence of the GX, and a simulated GX."""
+"""What a GX understands: the frames of a battery on CAN, their transmitter, and the presence of a GX."""
