@@ -13,6 +13,7 @@ import os
 import re
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from tinybms_bridge.hal.can import CanPort
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
 from tinybms_bridge.hal.storage import MemoryStorage
-from tinybms_bridge.link.state import ServicesState
+from tinybms_bridge.link.state import CoreState, ServicesState
 from tinybms_bridge.services.history import History
 from tinybms_bridge.tinybms.registers import catalogue
 from tinybms_lab.bms import CHEMISTRIES, BmsOptions, SimulatedBms
@@ -112,8 +113,12 @@ class Plant:
         self.lines = LastLines()
         self._clock = clock
         self._history = history
-        self._view = LiveView(bridge, clock, self.lines, "tinybms-bridge", services=lambda: self.services)
+        self._bridge = bridge
+        self._view = LiveView(self._tree, clock, self.lines, "tinybms-bridge")
         self.wire = wire
+
+    def _tree(self) -> CoreState:
+        return replace(self._bridge.tree(), services=self.services)
 
     async def live(self, seconds: float) -> None:
         """Let time pass, with a look at it twice a second, as the view has."""

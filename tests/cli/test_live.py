@@ -73,7 +73,11 @@ class Scene:
         self.lines = LastLines()
         self.services = ServicesState()
         self.view = LiveView(
-            self.bridge, self.clock, self.lines, "a title", services=lambda: self.services, quit=self.quit
+            lambda: replace(self.bridge.tree(), services=self.services),
+            self.clock,
+            self.lines,
+            "a title",
+            quit=self.quit,
         )
         self.ended = 0
         self.number = 0

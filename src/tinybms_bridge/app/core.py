@@ -249,12 +249,11 @@ class _Process:
         lines = LastLines()
         set_up_logging(bridge.config.logging.log_level, lines)
         view = LiveView(
-            bridge,
+            self.control.tree,
             bridge.machine.clock,
             lines,
             screen.title,
             screen.extra,
-            services=lambda: self.control.services,
             quit=self._task.cancel,
             speed=screen.speed,
         )

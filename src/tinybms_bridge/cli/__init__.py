@@ -17,6 +17,9 @@ COMMANDS: Mapping[str, str] = {
     "run-core": "tinybms_bridge.cli.run:run_core_command",
     "run-services": "tinybms_bridge.cli.run:run_services_command",
     "demo": "tinybms_bridge.cli.demo:demo_command",
+    "status": "tinybms_bridge.cli.status:status_command",
+    "inhibit": "tinybms_bridge.cli.inhibit:inhibit_command",
+    "release": "tinybms_bridge.cli.inhibit:release_command",
     "simulate": "tinybms_bridge.cli.simulate:simulate_command",
     "decode": "tinybms_bridge.cli.decode:decode_command",
     "registers": "tinybms_bridge.cli.registers:registers_command",
@@ -92,6 +95,7 @@ def cli() -> None:
       tinybms-bridge demo                    everything simulated, nothing to connect
       tinybms-bridge check bridge.json       say all that is wrong with a configuration
       tinybms-bridge run -c bridge.json      the real thing
+      tinybms-bridge status                  how the running bridge is
       tinybms-bridge decode --live           watch the CAN frames of a running demo
 
     \b

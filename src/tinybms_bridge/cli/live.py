@@ -16,9 +16,8 @@ from rich.text import Text
 from tinybms_bridge.cli.live_pages import PAGES, Scene, ShownLine, page_lines
 from tinybms_bridge.cli.live_words import Flow, clean, duration
 from tinybms_bridge.cli.terminal import Terminal
-from tinybms_bridge.core.bridge import Bridge
 from tinybms_bridge.hal.clock import Clock
-from tinybms_bridge.link.state import ServicesState
+from tinybms_bridge.link.state import CoreState
 
 __all__ = ["LastLines", "LiveView"]
 
@@ -55,12 +54,11 @@ class LiveView:
     """Draws one bridge again and again.
 
     Args:
-        bridge: What is shown.
+        read: Returns what is shown.
         clock: The clock of the bridge.
         lines: The last log lines.
         title: Says what runs.
         extra: Text of a demonstration, which is shown below the GX.
-        services: Tells how the services are.
         quit: Called for the key q; None: there is nothing that it could end.
         speed: How much faster than real the battery lives.
 
@@ -68,25 +66,23 @@ class LiveView:
 
     def __init__(
         self,
-        bridge: Bridge,
+        read: Callable[[], CoreState],
         clock: Clock,
         lines: LastLines,
         title: str,
         extra: Callable[[], Text] | None = None,
         *,
-        services: Callable[[], ServicesState] = ServicesState,
         quit: Callable[[], object] | None = None,
         speed: float = 1.0,
     ) -> None:
         self.page = PAGES[0]
         """The page that is shown; ``help`` beside those of ``PAGES``."""
-        self._bridge = bridge
+        self._read = read
         self._clock = clock
         self._lines = lines
         self._title = title
         self._extra = extra
         self._quit = quit
-        self._services = services
         self._flow = Flow(max(_STEADY_FOR_S / speed, _LEAST_WINDOW_S))
         self._terminal: Terminal | None = None
         self._console = Console(file=io.StringIO(), width=80, height=24, force_terminal=True)
@@ -106,7 +102,7 @@ class LiveView:
 
     def look(self) -> None:
         """Take note of the present current, from which the time left follows; to be called twice a second."""
-        view = self._bridge.view()
+        view = self._read().battery.view(self._clock.monotonic())
         self._flow.add(view.measured, view.limits, self._clock.monotonic())
 
     def key(self, key: str) -> None:
@@ -125,14 +121,14 @@ class LiveView:
             return
         self._draw()
 
-    def picture(self, width: int, height: int, *, keys: bool = True) -> list[Text]:
-        """Return the whole screen: ``height`` lines at most, none wider than ``width``."""
+    def picture(self, width: int, height: int, *, keys: bool = True, foot: bool = True) -> list[Text]:
+        """Return the screen: ``height`` lines at most, none wider than ``width``; ``foot``: with the line of keys."""
         framed = height >= _LEAST_ROWS + 2
+        core = self._read()
         scene = Scene(
-            bridge=self._bridge,
-            view=self._bridge.view(),
+            core=core,
+            view=core.battery.view(self._clock.monotonic()),
             flow=self._flow,
-            services=self._services(),
             log=self._lines.lines(),
             extra=None if self._extra is None else self._extra(),
         )
@@ -140,13 +136,13 @@ class LiveView:
         lines = page_lines(scene, self.page, width, room)
         if framed:
             lines += [Text() for _ in range(room - len(lines))]
-            lines = [self._head(width), *lines, self._foot(width, keys=keys)]
+            lines = [self._head(width), *lines, *([self._foot(width, keys=keys)] if foot else [])]
         for line in lines:
             line.no_wrap, line.overflow = True, "crop"
         return lines
 
     def _head(self, width: int) -> Text:
-        up = f" up {duration(self._bridge.uptime_s)} "
+        up = f" up {duration(max(0.0, self._clock.monotonic() - self._read().core.started_s))} "
         title = Text(f" {clean(self._title)}", style="reverse")
         title.truncate(max(width - len(up), 1), pad=True)
         if width > 2 * len(up):

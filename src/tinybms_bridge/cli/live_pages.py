@@ -19,15 +19,16 @@ from tinybms_bridge.battery.view import View
 from tinybms_bridge.cli.live_words import (
     Flow,
     alarm_words,
+    can_of,
     clean,
     describe,
     duration,
     gx_words,
     in_words,
     time_left,
+    uart_of,
 )
-from tinybms_bridge.core.bridge import Bridge
-from tinybms_bridge.link.state import EnergyToday, ServicesState
+from tinybms_bridge.link.state import CoreState, EnergyToday
 
 __all__ = ["PAGES", "Scene", "ShownLine", "page_lines"]
 
@@ -61,10 +62,9 @@ class ShownLine:
 class Scene:
     """What a page is drawn from."""
 
-    bridge: Bridge
+    core: CoreState
     view: View
     flow: Flow
-    services: ServicesState
     """Energy since midnight in words."""
     log: Sequence[ShownLine]
     """Oldest first."""
@@ -164,12 +164,12 @@ def _space() -> _Block:
 
 
 def _overview(scene: Scene, width: int) -> list[_Block]:
-    sentence = describe(scene.bridge, scene.view, scene.flow)
+    sentence = describe(scene.core, scene.view, scene.flow)
     snapshot = scene.shown
     blocks = [_Block(_wrapped(sentence.text, width, sentence.style), 0), _space()]
     blocks += _limit_blocks(scene, width)
     blocks += _alarm_blocks(scene, width)
-    blocks.append(_Block(_row("GX", gx_words(scene.bridge), width), 4))
+    blocks.append(_Block(_row("GX", gx_words(scene.core), width), 4))
     if snapshot is not None:
         blocks += [_space(), _Block([_soc_line(scene, snapshot, width)], 3)]
         blocks.append(_Block(_battery_lines(scene, snapshot, width), 6))
@@ -204,8 +204,8 @@ def _limit_lines(limits: Limits, quantity: Quantity, value: str, width: int) -> 
 
 
 def _alarm_blocks(scene: Scene, width: int) -> list[_Block]:
-    alarms = alarm_words(scene.bridge, AlarmLevel.ALARM)
-    warnings = alarm_words(scene.bridge, AlarmLevel.WARNING)
+    alarms = alarm_words(scene.core, AlarmLevel.ALARM)
+    warnings = alarm_words(scene.core, AlarmLevel.WARNING)
     blocks = []
     if alarms:
         blocks.append(_Block(_row("ALARM", alarms, width, "bold red", "bold red"), 2))
@@ -222,8 +222,8 @@ def _soc_line(scene: Scene, snapshot: Snapshot, width: int) -> Text:
     bms = f" (BMS {pack.bms_soc_percent:.1f} %)" if apart else ""
     head = f"{'SOC':{_LABEL}}" if width >= _NARROW else "SOC "
     figure = f"{pack.soc_percent:>6.1f} %{doubt}{bms}"
-    left = time_left(scene.bridge, scene.view, scene.flow)
-    tails = [f"  {left or 'time left -'}", f"  today {_energy_words(scene.services.today)}"]
+    left = time_left(scene.view, scene.flow)
+    tails = [f"  {left or 'time left -'}", f"  today {_energy_words(scene.core.services.today)}"]
     room = width - len(head) - cell_len(figure)
     while tails and sum(map(cell_len, tails)) > room:
         tails.pop()
@@ -261,7 +261,7 @@ def _energy_words(today: EnergyToday | None) -> str:
 
 
 def _web_blocks(scene: Scene, width: int) -> list[_Block]:
-    state = scene.services
+    state = scene.core.services
     if not state.web_address:
         return []
     if not state.setup_token:
@@ -338,16 +338,16 @@ def _cells_page(scene: Scene, width: int) -> list[_Block]:
 
 
 def _counters_page(scene: Scene, width: int) -> list[_Block]:
-    return [_Block(_counter_lines(scene, width), 0), _space(), _Block(_part_lines(scene.bridge, width), 1)]
+    return [_Block(_counter_lines(scene, width), 0), _space(), _Block(_part_lines(scene.core, width), 1)]
 
 
 def _counter_lines(scene: Scene, width: int) -> list[Text]:
-    bridge = scene.bridge
-    link, can, energy = bridge.pack.client.statistics, bridge.can.statistics, bridge.battery.energy
+    core = scene.core
+    link, can, energy = uart_of(core), can_of(core), core.battery.energy
     polls = (
-        f"{link.success} polls good, {link.errors} failed, {link.retries} repeated; {link.latency.last_ms:.1f} ms, "
-        f"mean {link.latency.average_ms:.1f}; every {bridge.pack.poller.interval.interval_ms:.0f} ms; "
-        f"{bridge.battery.rejected} readings rejected"
+        f"{link.success} polls good, {link.errors} failed, {link.retries} repeated; {link.latency_last_ms:.1f} ms, "
+        f"mean {link.latency_avg_ms:.1f}; every {link.poll_interval_ms:.0f} ms; "
+        f"{core.battery.main.rejected} readings rejected"
     )
     rows = (
         ("BMS", polls),
@@ -357,10 +357,10 @@ def _counter_lines(scene: Scene, width: int) -> list[Text]:
     return [line for label, text in rows for line in _row(label, text, width)]
 
 
-def _part_lines(bridge: Bridge, width: int) -> list[Text]:
-    identity = bridge.pack.poller.identity
+def _part_lines(core: CoreState, width: int) -> list[Text]:
+    identity = core.battery.identity
     unit = "not known yet" if identity is None else str(identity)
-    parts = ", ".join(f"{part.name} {in_words(part.state)}" for part in bridge.supervisor.parts.values())
+    parts = ", ".join(f"{part.name} {in_words(part.state)}" for part in (*core.parts, *core.services.parts))
     return [*_row("Unit", clean(unit), width), *_row("Parts", parts, width)]
 
 

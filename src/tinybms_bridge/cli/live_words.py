@@ -9,13 +9,13 @@ from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import Limits
 from tinybms_bridge.battery.snapshot import Snapshot
 from tinybms_bridge.battery.view import View
-from tinybms_bridge.core.bridge import Bridge
-from tinybms_bridge.victron.can.gx import GxState
+from tinybms_bridge.link.state import CanState, CoreState, UartState
 
 __all__ = [
     "Flow",
     "Sentence",
     "alarm_words",
+    "can_of",
     "clean",
     "describe",
     "duration",
@@ -23,6 +23,7 @@ __all__ = [
     "in_words",
     "rough_time",
     "time_left",
+    "uart_of",
 ]
 
 _NO_CURRENT_A = 0.05
@@ -127,35 +128,45 @@ def _excess(current_a: float, limits: Limits) -> str:
     return ""
 
 
-def describe(bridge: Bridge, view: View, flow: Flow) -> Sentence:
+def uart_of(core: CoreState) -> UartState:
+    """Return how the line to the BMS is; of the first pack."""
+    return next((pack.uart for pack in core.packs.values()), UartState(reason="nothing is known of the BMS yet"))
+
+
+def can_of(core: CoreState) -> CanState:
+    """Return how the CAN output is."""
+    return core.outputs.get("can", CanState(error="nothing is known of the output yet"))
+
+
+def describe(core: CoreState, view: View, flow: Flow) -> Sentence:
     """Return what the battery does, what comes of that, and whether the GX goes by it."""
     if view.freshness is Freshness.STARTING and view.measured is None:
-        link = bridge.pack.poller.link
+        link = uart_of(core)
         why = "the BMS answers, its first readings are looked at" if link.up else link.reason
-        return Sentence(f"Starting: {clean(why)}. Nothing is sent yet.{_can_words(bridge)}", "bold yellow")
+        return Sentence(f"Starting: {clean(why)}. Nothing is sent yet.{_can_words(core)}", "bold yellow")
     if view.last is not None:
-        link = bridge.pack.poller.link
+        link = uart_of(core)
         cause = "" if link.up or view.frozen else f" ({clean(link.reason)})"
         goes_on = " Discharging goes on." if view.limits is not None and view.limits.dcl_a > 0.0 else ""
         text = f"{_first_up(view.remark)}{cause}.{goes_on} What is grey is {duration(view.last.age_s)} old."
         return Sentence(text, "bold red" if view.freshness is Freshness.SILENT else "bold yellow")
     if view.limits is None or view.measured is None:
-        return Sentence(f"Starting: {view.remark or 'nothing is known yet'}.{_can_words(bridge)}", "bold yellow")
-    alarms = [name for name, level in bridge.battery.alarms.active().items() if level is AlarmLevel.ALARM]
+        return Sentence(f"Starting: {view.remark or 'nothing is known yet'}.{_can_words(core)}", "bold yellow")
+    alarms = [name for name, level in core.battery.alarms.active().items() if level is AlarmLevel.ALARM]
     others = f" and {len(alarms) - 1} more" if alarms[1:] else ""
     alarm = f"ALARM: {in_words(alarms[0])}{others}. " if alarms else ""
-    text = f"{alarm}{_doing(bridge, view, flow)} {_listener(bridge, view.limits, flow)}"
-    worried = bridge.can.trouble or bridge.can.gx.state is not GxState.PRESENT
+    text = f"{alarm}{_doing(view, flow)} {_listener(core, view.limits, flow)}"
+    worried = can_of(core).error or not can_of(core).keepalive_ok
     return Sentence(text, "bold red" if alarms else "bold yellow" if worried else "bold green")
 
 
-def time_left(bridge: Bridge, view: View, flow: Flow) -> str:
+def time_left(view: View, flow: Flow) -> str:
     """Return the time until the battery is full or empty as a rough figure; empty where it is not known."""
     snapshot, limits = view.measured, view.limits
     if snapshot is None or limits is None or limits.full:
         return ""
     set_ah = None if snapshot.ratings is None else snapshot.ratings.capacity_ah
-    hours = flow.hours(bridge.battery.measured_capacity_ah or set_ah)
+    hours = flow.hours(limits.evidence.capacity_ah or set_ah)
     charging = snapshot.pack.current_a > 0.0
     if hours is None or (limits.ccl_a if charging else limits.dcl_a) <= 0.0:
         return ""
@@ -171,7 +182,7 @@ def rough_time(hours: float) -> str:
     return " ".join(part for part in (f"{whole} h" if whole else "", f"{rest} min" if rest else "") if part)
 
 
-def _doing(bridge: Bridge, view: View, flow: Flow) -> str:
+def _doing(view: View, flow: Flow) -> str:
     assert view.measured is not None
     assert view.limits is not None
     current_a, limits = view.measured.pack.current_a, view.limits
@@ -182,7 +193,7 @@ def _doing(bridge: Bridge, view: View, flow: Flow) -> str:
         doing = f"Full; {amperes} flow in"
     else:
         doing = f"{'Charging' if current_a > 0.0 else 'Discharging'} with {amperes}"
-        left = time_left(bridge, view, flow)
+        left = time_left(view, flow)
         if left:
             doing += f"; {left}"
     stopped = " or ".join(
@@ -191,16 +202,16 @@ def _doing(bridge: Bridge, view: View, flow: Flow) -> str:
     return f"{doing}. May not be {stopped} now." if stopped else f"{doing}."
 
 
-def _listener(bridge: Bridge, limits: Limits, flow: Flow) -> str:
+def _listener(core: CoreState, limits: Limits, flow: Flow) -> str:
     """Return whether the GX does what it is told."""
-    if bridge.can.trouble:
-        return _can_words(bridge).strip()
-    gx = bridge.can.gx
-    if gx.state is GxState.NEVER_SEEN:
-        waits = gx.silent_for_s < gx.timeout_s
+    can = can_of(core)
+    if can.error:
+        return _can_words(core).strip()
+    if can.gx_state == "never_seen":
+        waits = can.gx_silent_for_s < can.gx_timeout_s
         return "Waiting for the GX." if waits else "No GX is heard: limits are sent, nobody is known to read them."
-    if gx.state is GxState.LOST:
-        return f"The GX has not been heard for {duration(gx.silent_for_s)}."
+    if not can.keepalive_ok:
+        return f"The GX has not been heard for {duration(can.gx_silent_for_s)}."
     if flow.excess:
         return f"GX present, but {flow.excess}."
     if limits.uncontrolled or limits.ccl_ignored:
@@ -208,31 +219,26 @@ def _listener(bridge: Bridge, limits: Limits, flow: Flow) -> str:
     return "GX obeys."
 
 
-def _can_words(bridge: Bridge) -> str:
-    return f" Nothing reaches the GX: {clean(bridge.can.trouble)}." if bridge.can.trouble else ""
+def _can_words(core: CoreState) -> str:
+    error = can_of(core).error
+    return f" Nothing reaches the GX: {clean(error)}." if error else ""
 
 
-def gx_words(bridge: Bridge) -> str:
+def gx_words(core: CoreState) -> str:
     """Return how it stands with the neighbours: GX, CAN adapter, BMS."""
-    gx, link = bridge.can.gx, bridge.pack.poller.link
+    can, link = can_of(core), uart_of(core)
     heard = {
-        GxState.PRESENT: f"present, heard {gx.silent_for_s:.1f} s ago",
-        GxState.LOST: f"lost, last heard {duration(gx.silent_for_s)} ago",
-        GxState.NEVER_SEEN: "never seen",
-    }[gx.state]
-    can = clean(bridge.can.trouble) or "open"
-    answers = (
-        f"answers in {bridge.pack.client.statistics.latency.last_ms:.0f} ms"
-        if link.up
-        else clean(link.reason).removeprefix("the BMS ")
-    )
-    return f"{heard}; CAN {can}; BMS {answers}"
+        "present": f"present, heard {can.gx_silent_for_s:.1f} s ago",
+        "lost": f"lost, last heard {duration(can.gx_silent_for_s)} ago",
+    }.get(can.gx_state, "never seen")
+    answers = f"answers in {link.latency_last_ms:.0f} ms" if link.up else clean(link.reason).removeprefix("the BMS ")
+    return f"{heard}; CAN {clean(can.error) or 'open'}; BMS {answers}"
 
 
-def alarm_words(bridge: Bridge, level: AlarmLevel) -> str:
+def alarm_words(core: CoreState, level: AlarmLevel) -> str:
     """Return the alarms and notices of a level in words, the alarms that a GX shows first; empty without any."""
-    found = [name for name, each in bridge.battery.alarms.active().items() if each is level]
-    beside = [name for name, each in bridge.battery.notices.active().items() if each is level]
+    found = [name for name, each in core.battery.alarms.active().items() if each is level]
+    beside = [name for name, each in core.battery.notices.active().items() if each is level]
     return ", ".join(in_words(name) for name in (*found, *beside))
 
 

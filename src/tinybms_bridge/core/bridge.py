@@ -36,7 +36,7 @@ from tinybms_bridge.hal.storage import MemoryStorage, Storage
 from tinybms_bridge.hal.watchdog import NullWatchdog, ProgressGuard, Watchdog
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.events import EventCode, Noted, PartStateChanged
-from tinybms_bridge.link.state import PartStatus, WatchdogState
+from tinybms_bridge.link.state import CoreInfo, CoreState, Inhibit, PackDetails, PartStatus, WatchdogState
 from tinybms_bridge.words import message
 
 __all__ = ["Bridge", "CanOpener", "Machine", "statuses"]
@@ -208,6 +208,20 @@ class Bridge:
     def state(self) -> BatteryState:
         """Return the state of the battery as it was last decided."""
         return self.battery.state()
+
+    def tree(self) -> CoreState:
+        """Return the whole state of the bridge, as it is known here."""
+        advice, conflicts, now = self.advisor.advice, self.advisor.conflicts, self._clock.wall()
+        packs = self.packs.items()
+        return CoreState(
+            core=CoreInfo(started_s=self.started_s),
+            battery=self.state(),
+            packs={name: PackDetails(pack.state(), pack.log.statistics, advice, conflicts) for name, pack in packs},
+            outputs={"can": self.can.state()},
+            parts=tuple(self.parts()),
+            inhibits=tuple(Inhibit.of(each, now) for each in self.inhibits.current()),
+            watchdog=self.watchdog(),
+        )
 
     def view(self) -> View:
         """Return what may be shown of the battery at this moment."""

@@ -8,6 +8,7 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from tinybms_bridge import __version__
@@ -22,11 +23,11 @@ from tinybms_bridge.link.session import Caller
 from tinybms_bridge.link.state import (
     ConfigurationState,
     CoreInfo,
+    CoreState,
     EventRecorded,
     FramesSeen,
     Inhibit,
     LogWritten,
-    PackDetails,
     ServicesState,
     TraceLine,
 )
@@ -113,24 +114,29 @@ class Control:
 
     def look(self) -> None:
         """Say what has changed without being announced, and that the battery's state is still looked after."""
-        bridge = self._bridge
-        self._say_battery(bridge.state())
-        self._say("core", self._core())
-        for name, pack in bridge.packs.items():
-            details = PackDetails(pack.state(), pack.log.statistics, bridge.advisor.advice, bridge.advisor.conflicts)
-            self._say(f"packs.{name}", details)
-        self._say("outputs.can", bridge.can.state())
-        self._say("parts", tuple(bridge.parts()))
-        self._say("watchdog", bridge.watchdog())
-        now = self._clock.wall()
-        self._say("inhibits", tuple(Inhibit.of(each, now) for each in bridge.inhibits.current()))
-        self._say("configuration", self._configuration.state())
+        tree = self.tree()
+        self._say_battery(tree.battery)
+        for name, pack in tree.packs.items():
+            self._say(f"packs.{name}", pack)
+        for name, output in tree.outputs.items():
+            self._say(f"outputs.{name}", output)
+        for branch in ("core", "parts", "inhibits", "watchdog", "configuration", "services"):
+            self._say(branch, getattr(tree, branch))
         if not self._server.clients:
             return
-        frames = bridge.can.monitored(self._shown_frame)
+        frames = self._bridge.can.monitored(self._shown_frame)
         if frames:
             self._shown_frame = frames[-1].number
             self._server.publish_event("frames", FramesSeen(tuple(frames)))
+
+    def tree(self) -> CoreState:
+        """Return the whole state tree."""
+        return replace(
+            self._bridge.tree(),
+            core=self._core(),
+            configuration=self._configuration.state(),
+            services=self.services,
+        )
 
     def write_log(self, line: LogLine) -> None:
         """Hand a line of the log to the services, which keep it."""

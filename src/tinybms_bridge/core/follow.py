@@ -5,13 +5,16 @@ libraries that judge a file. What the services have checked and saved they hand 
 """
 
 import asyncio
+import hashlib
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from tinybms_bridge.config.changes import changed_paths
 from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.last_good import LastGood
 from tinybms_bridge.config.overrides import Overrides
 from tinybms_bridge.config.values import from_values, values_of
 from tinybms_bridge.core.bridge import Bridge
@@ -100,12 +103,13 @@ class Follower:
         if self._path is None:
             await asyncio.Event().wait()
             return
-        seen: Signature | None = await self._bridge.machine.run_blocking(_signature, self._path)
-        again = True  # what changed while nobody looked
+        run_blocking = self._bridge.machine.run_blocking
+        seen: Signature | None = await run_blocking(_signature, self._path)
+        again = await run_blocking(_digest, self._path) != self._seen  # what changed while nobody looked
         while True:
             asked = self._hurry.is_set()
             self._hurry.clear()
-            signature = await self._bridge.machine.run_blocking(_signature, self._path)
+            signature = await run_blocking(_signature, self._path)
             changed = signature != seen
             if changed or again or asked:
                 seen, again = signature, changed
@@ -142,6 +146,9 @@ class Follower:
 
     async def _follow_file(self, *, sure: bool) -> tuple[str, ...]:
         """Put in force what the file says; a bad one changes nothing."""
+        path = self._path
+        if path is None:
+            return ()
         async with self._changing:
             try:
                 checked = await self._check()
@@ -153,6 +160,8 @@ class Follower:
                 return ()
             self._seen, self._fell_back = checked.answer.digest, False
             self._say_problems((), sure=True)
+            with suppress(OSError):  # the copy is for a start with a file that cannot be used
+                await self._bridge.machine.run_blocking(LastGood(path).keep, checked.answer.digest)
             return await self._apply(checked.configuration, ChangeSource.FILE)
 
     async def _apply(self, config: Configuration, source: ChangeSource) -> tuple[str, ...]:
@@ -191,6 +200,14 @@ class Follower:
         finally:
             sleep.cancel()
             hurry.cancel()
+
+
+def _digest(path: Path) -> str:
+    """Return what names the content of a file; empty when it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
 
 
 def _signature(path: Path) -> Signature | None:

@@ -206,6 +206,7 @@ class CanOutput:
             jitter_max_ms=0.0 if sender is None else sender.statistics.jitter_max_s * 1000.0,
             gx_state=self.gx.state.lower(),
             gx_silent_for_s=self.gx.silent_for_s,
+            gx_timeout_s=self.gx.timeout_s,
         )
 
     def monitored(self, after: int = 0) -> list[MonitoredFrame]:

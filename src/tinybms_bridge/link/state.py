@@ -84,6 +84,8 @@ class CanState:
     gx_state: str = "never_seen"
     """``never_seen``, ``present`` or ``lost``."""
     gx_silent_for_s: float = 0.0
+    gx_timeout_s: float = 10.0
+    """Silence after which a GX counts as lost."""
 
     @property
     def keepalive_ok(self) -> bool:
