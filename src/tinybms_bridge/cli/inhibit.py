@@ -43,7 +43,7 @@ def inhibit_command(direction: str, duration_s: float | None, reason: str, as_js
 
     \b
     Examples:
-      tinybms-bridge inhibit charge --for 2h --reason "work on the solar cables"
+      tinybms-bridge inhibit charge --for 2h --reason cables
       tinybms-bridge inhibit discharge
       tinybms-bridge release discharge
 
