@@ -23,7 +23,7 @@ from tinybms_bridge.tinybms.frames import (
     ReadBlock,
     ReadList,
     ReadModbus,
-    ReadSettings,
+    ReadSettingValues,
     Reply,
     Request,
     SettingsTable,
@@ -160,8 +160,8 @@ READS: tuple[Request, ...] = (
     ReadBlock(0, 16),
     ReadList((306, 307, 36, 37)),
     ReadList(tuple(range(300, 320))),
-    ReadSettings(SettingsTable.CURRENT),
-    ReadSettings(SettingsTable.CURRENT, 44),
+    ReadSettingValues(SettingsTable.CURRENT),
+    ReadSettingValues(SettingsTable.CURRENT, 44),
     *(
         SimpleRequest(command)
         for command in CommandCode

@@ -15,14 +15,21 @@ from tinybms_bridge.link.state import TraceLine, UartState
 from tinybms_bridge.tinybms.adaptive import AdaptiveInterval
 from tinybms_bridge.tinybms.client import TinyBmsClient
 from tinybms_bridge.tinybms.device_log import DeviceLog
-from tinybms_bridge.tinybms.frames import ReadBlock, ReadList, ReadModbus, ReadSettings, SimpleRequest, decode_request
+from tinybms_bridge.tinybms.frames import (
+    ReadBlock,
+    ReadList,
+    ReadModbus,
+    ReadSettingValues,
+    SimpleRequest,
+    decode_request,
+)
 from tinybms_bridge.tinybms.poller import LinkState, Poller
 from tinybms_bridge.tinybms.settings import BmsSettings
 from tinybms_bridge.tinybms.statistics import LinkStatistics
 
 __all__ = ["Pack", "Reader"]
 
-_READING = (ReadBlock, ReadList, ReadModbus, ReadSettings, SimpleRequest)
+_READING = (ReadBlock, ReadList, ReadModbus, ReadSettingValues, SimpleRequest)
 _EVENTS_INTERVAL_S = 60.0
 _NEWEST_INTERVAL_S = 3.0
 """A warning may not show in the status: its event alone says that the BMS has cut one direction."""

@@ -20,7 +20,7 @@ from tinybms_bridge.tinybms.frames import (
     ReadBlock,
     ReadList,
     ReadModbus,
-    ReadSettings,
+    ReadSettingValues,
     RegisterPairs,
     RegistersReply,
     Reply,
@@ -115,7 +115,7 @@ def answer(device: Device, request: Request, quirks: Quirks = _USUAL) -> Reply:
             reply = None
         case WriteBlock() | WriteList() | WriteModbus():
             reply = _write(device, request)
-        case ReadSettings(table=table, count=count):
+        case ReadSettingValues(table=table, count=count):
             reply = SettingsValues(table, device.settings_table(table, count))
         case ActionRequest(action=action):
             reply = Ack(CommandCode.ACTION) if device.act(action) else None

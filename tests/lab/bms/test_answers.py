@@ -20,7 +20,7 @@ from tinybms_bridge.tinybms.frames import (
     ReadBlock,
     ReadList,
     ReadModbus,
-    ReadSettings,
+    ReadSettingValues,
     RegisterPairs,
     RegistersReply,
     Reply,
@@ -78,7 +78,7 @@ _REQUESTS: st.SearchStrategy[Request] = st.one_of(
         st.lists(_WORDS, min_size=1, max_size=30).map(tuple),
         st.booleans(),
     ),
-    st.builds(ReadSettings, st.sampled_from(SettingsTable), st.integers(min_value=1, max_value=100)),
+    st.builds(ReadSettingValues, st.sampled_from(SettingsTable), st.integers(min_value=1, max_value=100)),
     st.builds(ActionRequest, st.sampled_from([Action.CLEAR_EVENTS, Action.CLEAR_STATISTICS])),
     st.builds(
         SimpleRequest,
@@ -221,8 +221,8 @@ def test_newest_events_are_few_and_newest_first(
 @pytest.mark.parametrize("table", SettingsTable)
 def test_settings_tables(charged: SimulatedBms, exchange: Exchange, table: SettingsTable) -> None:
     """0x1D from register 300, up to a hundred."""
-    assert exchange(charged, ReadSettings(table)) == SettingsValues(table, charged.settings_table(table, 100))
-    assert exchange(charged, ReadSettings(table, 20)) == SettingsValues(table, charged.settings_table(table, 20))
+    assert exchange(charged, ReadSettingValues(table)) == SettingsValues(table, charged.settings_table(table, 100))
+    assert exchange(charged, ReadSettingValues(table, 20)) == SettingsValues(table, charged.settings_table(table, 20))
 
 
 @pytest.mark.parametrize(

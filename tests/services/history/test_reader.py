@@ -14,7 +14,7 @@ from tinybms_bridge.battery.limits import ChargeState
 from tinybms_bridge.services.history.database import Database
 from tinybms_bridge.services.history.fields import FIELDS, Cell
 from tinybms_bridge.services.history.levels import LEVELS, HistoryError, HistorySettings
-from tinybms_bridge.services.history.reader import Day, Figures, HistoryReader, HistoryView
+from tinybms_bridge.services.history.reader import DatabaseView, Day, Figures, HistoryReader
 from tinybms_bridge.services.history.recorder import Row
 
 Minutes = Callable[..., Sequence[Row]]
@@ -24,13 +24,13 @@ EVERYTHING = [f"{name}.{series}" for name, field in FIELDS.items() for series in
 
 def view(
     folder: Path, from_s: int, to_s: int, *names: str, points: int = 5000, step_s: int | None = None
-) -> HistoryView:
+) -> DatabaseView:
     """Ask for some series."""
     reader = HistoryReader(folder / "history.db")
-    return HistoryView(reader, reader.plan(from_s, to_s, points=points, step_s=step_s), names)
+    return DatabaseView(reader, reader.plan(from_s, to_s, points=points, step_s=step_s), names)
 
 
-def table(found: HistoryView, names: Sequence[str]) -> dict[int, dict[str, Cell]]:
+def table(found: DatabaseView, names: Sequence[str]) -> dict[int, dict[str, Cell]]:
     """Return the values by time and name."""
     columns = found.columns()
     return {

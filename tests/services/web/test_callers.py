@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybms_bridge.services.web.callers import Caller, Origin, Shares, machine_of, network_of
+from tinybms_bridge.services.web.callers import HttpCaller, Origin, Shares, machine_of, network_of
 
 
 @pytest.mark.parametrize(
@@ -34,12 +34,12 @@ def test_text_that_is_no_address_is_cut() -> None:
 PREFIX = "2001:db8::/64"
 
 
-def at(machine: str, network: str = "", *, known: bool = False) -> Caller:
+def at(machine: str, network: str = "", *, known: bool = False) -> HttpCaller:
     """Return a caller; an IPv4 address is a network of its own."""
-    return Caller(Origin(machine, network or machine), known)
+    return HttpCaller(Origin(machine, network or machine), known)
 
 
-def shared(*callers: Caller) -> Shares[int]:
+def shared(*callers: HttpCaller) -> Shares[int]:
     """Return places that are taken, numbered from 0."""
     shares: Shares[int] = Shares()
     for number, caller in enumerate(callers):
@@ -108,7 +108,7 @@ def test_nobody_there() -> None:
 def test_shares_never_become_less_even(arrivals: list[tuple[int, bool]]) -> None:
     """Whoever comes in whatever order: places are bounded, and nobody loses one to a network that has as many."""
     shares: Shares[int] = Shares()
-    callers: dict[int, Caller] = {}
+    callers: dict[int, HttpCaller] = {}
     for number, (machine, known) in enumerate(arrivals):
         newcomer = at(f"10.0.0.{machine}", known=known)
         if len(shares) >= 8:

@@ -12,7 +12,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.responses import Response
 
 from tinybms_bridge.services.web.app import create_app
-from tinybms_bridge.services.web.callers import Caller, Origin
+from tinybms_bridge.services.web.callers import HttpCaller, Origin
 from tinybms_bridge.services.web.heavy import Heavy, HeavyWork, Text
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.problems import ProblemError
@@ -21,9 +21,9 @@ LONG = "a line of the log, much like the one before\n" * 200
 PIECES = 5
 
 
-def caller(number: int = 0, network: str = "", *, known: bool = False) -> Caller:
+def caller(number: int = 0, network: str = "", *, known: bool = False) -> HttpCaller:
     """Return a machine, by default in a network of its own."""
-    return Caller(Origin(f"machine {number}", network or f"network {number}"), known)
+    return HttpCaller(Origin(f"machine {number}", network or f"network {number}"), known)
 
 
 class Jam:
@@ -61,7 +61,7 @@ async def work(jam: Jam) -> AsyncIterator[HeavyWork]:
     await first
 
 
-async def refused(work: HeavyWork, who: Caller) -> bool:
+async def refused(work: HeavyWork, who: HttpCaller) -> bool:
     """Ask for something that nobody waits for; tell whether there was no place."""
     asked = asyncio.ensure_future(work.do(who, lambda: None))
     await asyncio.sleep(0)
@@ -77,7 +77,7 @@ async def refused(work: HeavyWork, who: Caller) -> bool:
     return True
 
 
-def ask(work: HeavyWork, who: Caller, job: Callable[[], object] = lambda: None) -> "asyncio.Task[object]":
+def ask(work: HeavyWork, who: HttpCaller, job: Callable[[], object] = lambda: None) -> "asyncio.Task[object]":
     """Begin to wait for a turn."""
     return asyncio.ensure_future(work.do(who, job))
 

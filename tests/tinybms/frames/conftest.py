@@ -24,7 +24,7 @@ from tinybms_bridge.tinybms.frames import (
     ReadBlock,
     ReadList,
     ReadModbus,
-    ReadSettings,
+    ReadSettingValues,
     RegisterPairs,
     RegistersReply,
     Reply,
@@ -112,7 +112,7 @@ def _modbus_writes(draw: st.DrawFn) -> Exchange:
 @st.composite
 def _settings_reads(draw: st.DrawFn) -> Exchange:
     table, count = draw(st.sampled_from(SettingsTable)), draw(st.integers(1, 100))
-    return ReadSettings(table, count), SettingsValues(table, draw(_words(count)))
+    return ReadSettingValues(table, count), SettingsValues(table, draw(_words(count)))
 
 
 def _list_writes() -> SearchStrategy[Exchange]:

@@ -22,7 +22,7 @@ from tinybms_bridge.tinybms.frames import (
     ReadBlock,
     ReadList,
     ReadModbus,
-    ReadSettings,
+    ReadSettingValues,
     RegisterPairs,
     RegistersReply,
     Reply,
@@ -129,7 +129,7 @@ def test_refusal_of_any_request(requests: SearchStrategy[Request], data: st.Data
         (ReadModbus(0, 127), RegistersReply(CommandCode.READ_MODBUS, (0xAAAA,) * 127)),
         (ReadBlock(0, 255), RegistersReply(CommandCode.READ_BLOCK, (0xAAAA,) * 255)),
         (ReadList((0xAAAA,) * 31), RegisterPairs(((0xAAAA, 0xAAAA),) * 31)),
-        (ReadSettings(SettingsTable.CURRENT, 100), SettingsValues(SettingsTable.CURRENT, (0xAAAA,) * 100)),
+        (ReadSettingValues(SettingsTable.CURRENT, 100), SettingsValues(SettingsTable.CURRENT, (0xAAAA,) * 100)),
         (SimpleRequest(CommandCode.EVENTS_ALL), EventsReply(False, 0, (EventEntry(0xAAAAAA, 0xAA),) * 49)),
         (SimpleRequest(CommandCode.EVENTS_NEWEST), EventsReply(True, 0, ())),
         (SimpleRequest(CommandCode.CELLS), CellValues((0xAAAA,) * 16)),
@@ -212,7 +212,7 @@ def test_reset_drops_expectation_and_bytes(framer: Framer) -> None:
         (ActionRequest(Action.CLEAR_EVENTS), Ack(CommandCode.WRITE_LIST)),
         (ReadModbus(0, 5), Ack(CommandCode.ACTION)),
         (STATUS, Nack(CommandCode.SOC, 0)),
-        (ReadSettings(SettingsTable.CURRENT, 44), SettingsValues(SettingsTable.CURRENT, (0,) * 43)),
+        (ReadSettingValues(SettingsTable.CURRENT, 44), SettingsValues(SettingsTable.CURRENT, (0,) * 43)),
         (SimpleRequest(CommandCode.EVENTS_NEWEST), EventsReply(False, 0, ())),
         (SimpleRequest(CommandCode.EVENTS_ALL), EventsReply(False, 0, (EventEntry(1, 1),) * 50)),
     ],
@@ -235,7 +235,7 @@ def test_late_reply_before_the_right_one(framer: Framer) -> None:
 def test_settings_table_comes_from_the_request(framer: Framer) -> None:
     """The wire does not say whether values are minima or maxima; the request does."""
     values = SettingsValues(SettingsTable.CURRENT, (1200, 1000))
-    framer.expect(ReadSettings(SettingsTable.MAXIMUM, 2))
+    framer.expect(ReadSettingValues(SettingsTable.MAXIMUM, 2))
 
     assert framer.feed(_joined(values)) == [SettingsValues(SettingsTable.MAXIMUM, (1200, 1000))]
 

@@ -19,7 +19,7 @@ from tinybms_bridge.tinybms.frames import (
     ReadBlock,
     ReadList,
     ReadModbus,
-    ReadSettings,
+    ReadSettingValues,
     RegisterPairs,
     RegistersReply,
     Reply,
@@ -87,7 +87,7 @@ def _request_for(command: CommandCode) -> Request:
         CommandCode.WRITE_BLOCK: WriteBlock(315, (4200, 2900)),
         CommandCode.WRITE_LIST: WriteList(((315, 4200),)),
         CommandCode.WRITE_MODBUS: WriteModbus(315, (4200,)),
-        CommandCode.SETTINGS: ReadSettings(SettingsTable.CURRENT),
+        CommandCode.SETTINGS: ReadSettingValues(SettingsTable.CURRENT),
     }
     return some[command]
 

@@ -13,7 +13,7 @@ from tinybms_bridge.tinybms.frames import (
     ReadBlock,
     ReadList,
     ReadModbus,
-    ReadSettings,
+    ReadSettingValues,
     Request,
     SettingsTable,
     SimpleRequest,
@@ -36,7 +36,7 @@ from tinybms_bridge.tinybms.frames.wire import seal
         (WriteList(((315, 4200), (316, 2900))), "AA 0D 08 3B 01 68 10 3C 01 54 0B 6A DF"),
         (WriteModbus(315, (4200, 2500)), "AA 10 01 3B 00 02 04 10 68 09 C4 19 61"),
         (SimpleRequest(CommandCode.STATUS), "AA 18 7F 1A"),
-        (ReadSettings(SettingsTable.DEFAULT), "AA 1D 03 00 64 CB 9F"),
+        (ReadSettingValues(SettingsTable.DEFAULT), "AA 1D 03 00 64 CB 9F"),
     ],
 )
 def test_bytes(request_: Request, frame: str) -> None:
@@ -63,7 +63,7 @@ def test_block_write_with_counted_address() -> None:
         (WriteList(((300, 0),)), 0x0D),
         (WriteModbus(300, (0,)), 0x10),
         (SimpleRequest(CommandCode.SOC), 0x1A),
-        (ReadSettings(SettingsTable.CURRENT), 0x1D),
+        (ReadSettingValues(SettingsTable.CURRENT), 0x1D),
     ],
 )
 def test_command(request_: Request, command: int) -> None:
@@ -82,7 +82,7 @@ def test_command(request_: Request, command: int) -> None:
         lambda: WriteBlock(300, (1,) * 30, count_address_bytes=True),
         lambda: WriteList(((300, 1),) * 15),
         lambda: WriteModbus(300, (1,) * 100),
-        lambda: ReadSettings(SettingsTable.CURRENT, 100),
+        lambda: ReadSettingValues(SettingsTable.CURRENT, 100),
         lambda: ReadModbus(0xFFFF, 1),
         lambda: ReadModbus(0xFF81, 127),
     ],
@@ -106,7 +106,7 @@ def test_largest_requests_are_accepted(build: Callable[[], Request]) -> None:
         (lambda: WriteList(((300, 1),) * 16), "16 pairs, allowed are 1 to 15"),
         (lambda: WriteModbus(300, (1,) * 101), "101 registers, allowed are 1 to 100"),
         (lambda: WriteModbus(300, ()), "0 registers, allowed are 1 to 100"),
-        (lambda: ReadSettings(SettingsTable.CURRENT, 101), "101 settings, allowed are 1 to 100"),
+        (lambda: ReadSettingValues(SettingsTable.CURRENT, 101), "101 settings, allowed are 1 to 100"),
     ],
 )
 def test_count_out_of_range(build: Callable[[], Request], message: str) -> None:
@@ -150,7 +150,7 @@ def test_unknown_options() -> None:
     with pytest.raises(ValueError, match="3 is not a valid Action"):
         ActionRequest(3)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="5 is not a valid SettingsTable"):
-        ReadSettings(5)  # type: ignore[arg-type]
+        ReadSettingValues(5)  # type: ignore[arg-type]
 
 
 def test_requests_are_values() -> None:

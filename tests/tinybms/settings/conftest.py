@@ -16,7 +16,7 @@ from tinybms_bridge.tinybms.frames import (
     ActionRequest,
     CommandCode,
     ReadModbus,
-    ReadSettings,
+    ReadSettingValues,
     RegistersReply,
     Reply,
     Request,
@@ -170,7 +170,7 @@ class FakeBms:
         return self.alive and self.clock.monotonic() >= self._silent_until_s
 
     def _read(self, request: Request) -> Reply:
-        if isinstance(request, ReadSettings):
+        if isinstance(request, ReadSettingValues):
             if self.tables is None:
                 raise DeviceRefused(CommandCode.SETTINGS, 0)
             table = self.words if request.table is SettingsTable.CURRENT else self.tables[request.table]

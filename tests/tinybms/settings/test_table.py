@@ -12,7 +12,7 @@ from tinybms_bridge.tinybms.client import ClientSettings, TinyBmsClient
 from tinybms_bridge.tinybms.frames import (
     CommandCode,
     ReadModbus,
-    ReadSettings,
+    ReadSettingValues,
     RegistersReply,
     Reply,
     Request,
@@ -220,7 +220,7 @@ async def test_everything_is_read(fake: FakeBms, clock: FakeClock) -> None:
     assert readout.live.cells.max_v == 3.311
     assert len(fake.requests) == 7
     assert ReadModbus(300, 44) in fake.requests
-    assert [r.table for r in fake.requests if isinstance(r, ReadSettings)] == [
+    assert [r.table for r in fake.requests if isinstance(r, ReadSettingValues)] == [
         SettingsTable.CURRENT,
         SettingsTable.MINIMUM,
         SettingsTable.MAXIMUM,
@@ -243,7 +243,7 @@ async def test_tables_that_start_elsewhere_are_not_believed(fake: FakeBms, clock
     original = fake.request
 
     async def shifted(request: Request, *, attempts: int | None = None) -> Any:
-        if isinstance(request, ReadSettings):
+        if isinstance(request, ReadSettingValues):
             reply = await original(ReadModbus(300, 44), attempts=attempts)
             return type(await original(request))(request.table, (0, *reply.values[:-1]))
         return await original(request, attempts=attempts)
@@ -263,7 +263,7 @@ async def test_write_to_set_registers_do_not_count_in_that_proof(fake: FakeBms, 
 
     async def other(request: Request, *, attempts: int | None = None) -> Any:
         reply = await original(request, attempts=attempts)
-        if isinstance(request, ReadSettings) and request.table is SettingsTable.CURRENT:
+        if isinstance(request, ReadSettingValues) and request.table is SettingsTable.CURRENT:
             values = list(reply.values)
             values[23] = values[28] = 0
             return type(reply)(request.table, tuple(values))
@@ -279,7 +279,7 @@ async def test_a_silent_1d_is_no_reason_to_give_up(fake: FakeBms, clock: FakeClo
     original = fake.request
 
     async def silent(request: Request, *, attempts: int | None = None) -> Any:
-        if isinstance(request, ReadSettings):
+        if isinstance(request, ReadSettingValues):
             raise LinkError("the BMS did not answer within 300 ms")
         return await original(request, attempts=attempts)
 

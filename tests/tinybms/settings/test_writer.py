@@ -8,7 +8,7 @@ from tinybms_bridge.errors import LINE_HINT, LinkError
 from tinybms_bridge.tinybms.frames import ReadModbus, Reply, Request, WriteModbus
 from tinybms_bridge.tinybms.settings import Outcome, Readout, Report, Result, WriteOptions, make_plan
 from tinybms_bridge.tinybms.settings.table import read_settings
-from tinybms_bridge.tinybms.settings.writer import Sent, StepWriter, WriteAnswer, send_once
+from tinybms_bridge.tinybms.settings.writer import Acknowledgement, Sent, StepWriter, send_once
 from tinybms_lab.testing.fake_clock import FakeClock
 
 Make = Callable[..., Readout]
@@ -258,8 +258,8 @@ async def test_a_unit_that_does_not_come_back_is_given_up(fake: FakeBms, clock: 
 async def test_send_once_never_raises_for_line_or_device(fake: FakeBms) -> None:
     """Whatever the answer, the caller goes on to read back."""
     request = WriteModbus(315, (3800,))
-    assert await send_once(fake, request) == Sent(WriteAnswer.DONE)
+    assert await send_once(fake, request) == Sent(Acknowledgement.DONE)
     fake.faults = {2: "nack"}
-    assert (await send_once(fake, request)).answer is WriteAnswer.REFUSED
+    assert (await send_once(fake, request)).answer is Acknowledgement.REFUSED
     fake.alive = False
-    assert (await send_once(fake, request)).answer is WriteAnswer.SILENT
+    assert (await send_once(fake, request)).answer is Acknowledgement.SILENT

@@ -17,7 +17,7 @@ from tinybms_bridge.services.history.writer import Batch, Writer
 
 if TYPE_CHECKING:
     from tinybms_bridge.services.history.database import Database
-    from tinybms_bridge.services.history.reader import Day, Figures, HistoryReader, HistoryView
+    from tinybms_bridge.services.history.reader import DatabaseView, Day, Figures, HistoryReader
 
 __all__ = ["History", "HistoryState"]
 
@@ -88,12 +88,12 @@ class History:
 
     def view(
         self, from_s: int, to_s: int, names: Sequence[str], *, points: int, step_s: int | None = None
-    ) -> "HistoryView":
-        """Return what answers a request; see ``grid_of`` and ``HistoryView``. Blocks. Raises HistoryError, KeyError."""
-        from tinybms_bridge.services.history.reader import HistoryView
+    ) -> "DatabaseView":
+        """Return what answers a request; see ``grid_of``, ``DatabaseView``. Blocks. Raises HistoryError, KeyError."""
+        from tinybms_bridge.services.history.reader import DatabaseView
 
         reader = self._reader
-        return HistoryView(reader, reader.plan(from_s, to_s, points=points, step_s=step_s), names)
+        return DatabaseView(reader, reader.plan(from_s, to_s, points=points, step_s=step_s), names)
 
     def days(self, first: date, last: date) -> "Sequence[Day]":
         """See ``HistoryReader.days``."""

@@ -12,7 +12,7 @@ from tinybms_bridge.services.history.database import version_of
 from tinybms_bridge.services.history.fields import Cell, Series, series_named
 from tinybms_bridge.services.history.levels import LEVELS, Grid, HistoryError, Level, grid_of
 
-__all__ = ["Day", "Figures", "HistoryReader", "HistoryView", "LevelFigures"]
+__all__ = ["DatabaseView", "Day", "Figures", "HistoryReader", "LevelFigures"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def _figures(connection: sqlite3.Connection, level: Level) -> LevelFigures:
     return LevelFigures(level.step_s, *found.fetchone())
 
 
-class HistoryView:
+class DatabaseView:
     """The values of some series over a time. Reading blocks and raises HistoryError; names raise KeyError.
 
     Args:

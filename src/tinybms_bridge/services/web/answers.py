@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from tinybms_bridge.words import ENGLISH, Language, Message
 
-__all__ = ["Answer", "Done", "MessageAnswer", "Remark", "Request", "examples", "rounded"]
+__all__ = ["Answer", "ConfigNoticeAnswer", "Done", "MessageAnswer", "Request", "examples", "rounded"]
 
 _BY_UNIT = {
     "cell_v": 4,
@@ -129,7 +129,7 @@ class MessageAnswer(Answer):
         return cls(code=message.code, parameters=dict(message.parameters), text=message.say(language))
 
 
-class Remark(Answer):
+class ConfigNoticeAnswer(Answer):
     """Something to know about the configuration in force."""
 
     path: str

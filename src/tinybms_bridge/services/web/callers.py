@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-__all__ = ["SOMEBODY", "Caller", "Origin", "Shares", "machine_of", "network_of"]
+__all__ = ["SOMEBODY", "HttpCaller", "Origin", "Shares", "machine_of", "network_of"]
 
 _LONGEST = 64
 
@@ -31,7 +31,7 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class HttpCaller:
     """Who wants something."""
 
     origin: Origin
@@ -39,7 +39,7 @@ class Caller:
     """Whether it is logged in."""
 
 
-SOMEBODY = Caller(Origin("", ""))
+SOMEBODY = HttpCaller(Origin("", ""))
 """Where it does not matter who it is."""
 
 
@@ -74,12 +74,12 @@ class Shares(Generic[M]):
     """Who has a place."""
 
     def __init__(self) -> None:
-        self._callers: dict[M, Caller] = {}
+        self._callers: dict[M, HttpCaller] = {}
 
     def __len__(self) -> int:
         return len(self._callers)
 
-    def add(self, member: M, caller: Caller) -> None:
+    def add(self, member: M, caller: HttpCaller) -> None:
         """Give a place."""
         self._callers[member] = caller
 
@@ -87,7 +87,7 @@ class Shares(Generic[M]):
         """Take it back; safe to call twice."""
         self._callers.pop(member, None)
 
-    def gives_way(self, newcomer: Caller) -> M | None:
+    def gives_way(self, newcomer: HttpCaller) -> M | None:
         """Return who has to leave so that a newcomer gets a place; None: it is the newcomer.
 
         Strangers give way to who is logged in. Among equals a network gives way to one that has at least two places
@@ -107,7 +107,7 @@ class Shares(Generic[M]):
         return None
 
 
-def _last_of_most(callers: dict[M, Caller], members: Iterable[M]) -> M:
+def _last_of_most(callers: dict[M, HttpCaller], members: Iterable[M]) -> M:
     """Return the last member of the machine with most places, of the network with most."""
     members = list(members)
     networks = Counter(callers[member].origin.network for member in members)

@@ -22,7 +22,7 @@ from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPe
 from websockets.frames import Frame, Opcode
 from websockets.typing import ExtensionParameter
 
-from tinybms_bridge.services.web.callers import Caller, Origin, Shares
+from tinybms_bridge.services.web.callers import HttpCaller, Origin, Shares
 from tinybms_bridge.services.web.options import WebOptions
 
 __all__ = ["BoundedConfig", "GuardedHttp", "GuardedWebSocket", "Packer", "SharedDeflateFactory", "connection_cap"]
@@ -173,7 +173,7 @@ class GuardedHttp(_CutsOffSlowReaders, H11Protocol):
         """Begin, or turn away when there are too many."""
         super().connection_made(transport)
         host = self.client[0] if self.client else ""
-        caller = Caller(Origin.of(host))
+        caller = HttpCaller(Origin.of(host))
         if len(self._places) >= self._max_connections:
             loser = self._places.gives_way(caller)
             if loser is None:

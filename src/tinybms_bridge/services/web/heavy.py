@@ -23,7 +23,7 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from tinybms_bridge.services.web.callers import Caller
+from tinybms_bridge.services.web.callers import HttpCaller
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.security.gate import Gate
 from tinybms_bridge.services.web.security.origin import origin_of
@@ -62,7 +62,7 @@ class Places:
     in_all: int
     """The rest is for who is logged in."""
 
-    def check(self, caller: Caller, others: Sequence[Caller]) -> None:
+    def check(self, caller: HttpCaller, others: Sequence[HttpCaller]) -> None:
         """Raise ProblemError 503 when there is none for a caller."""
         alike = [each.origin for each in others if each.known == caller.known]
         if (
@@ -95,28 +95,28 @@ class HeavyWork:
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "web-heavy")
-        self._waiting: list[tuple[Caller, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[HttpCaller, asyncio.Future[None]]] = []
         self._working = False
         self._rest_until_s = 0.0
-        self._streams: list[Caller] = []
+        self._streams: list[HttpCaller] = []
         self._kept: dict[str, _Kept] = {}
 
-    async def do(self, caller: Caller, work: Callable[[], T]) -> T:
+    async def do(self, caller: HttpCaller, work: Callable[[], T]) -> T:
         """Return what ``work`` returns, once it is its turn. Raises ProblemError 503 when too many wait."""
         _QUEUE.check(caller, [each for each, _ in self._waiting])
         return await self._in_turn(caller, work)
 
-    async def kept(self, caller: Caller, name: str, make: Callable[[], Text]) -> _Kept:
+    async def kept(self, caller: HttpCaller, name: str, make: Callable[[], Text]) -> _Kept:
         """Return an answer that is made once."""
         if name not in self._kept:
             self._kept[name] = await self.do(caller, lambda: _keep(make()))
         return self._kept[name]
 
-    def check_stream(self, caller: Caller) -> None:
+    def check_stream(self, caller: HttpCaller) -> None:
         """Raise ProblemError 503 when too many files are under way."""
         _STREAMS.check(caller, self._streams)
 
-    async def stream(self, caller: Caller, pieces: Iterator[str], *, packed: bool) -> AsyncIterator[bytes]:
+    async def stream(self, caller: HttpCaller, pieces: Iterator[str], *, packed: bool) -> AsyncIterator[bytes]:
         """Yield a text piece by piece; between two of them others have their turns, however slow the client is."""
         packer = zlib.compressobj(_LEVEL, wbits=_GZIP) if packed else None
         self._streams.append(caller)
@@ -129,7 +129,7 @@ class HeavyWork:
         finally:
             self._streams.remove(caller)
 
-    async def _in_turn(self, caller: Caller, work: Callable[[], T]) -> T:
+    async def _in_turn(self, caller: HttpCaller, work: Callable[[], T]) -> T:
         if self._working:
             await self._wait(caller)
         self._working = True
@@ -138,7 +138,7 @@ class HeavyWork:
         finally:
             self._call_next()
 
-    async def _wait(self, caller: Caller) -> None:
+    async def _wait(self, caller: HttpCaller) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((caller, turn))
         try:
@@ -175,7 +175,7 @@ class HeavyAnswers:
 
     def __init__(self, request: Request) -> None:
         self._work: HeavyWork = request.app.state.heavy
-        self._caller = Caller(origin_of(request), _is_known(request))
+        self._caller = HttpCaller(origin_of(request), _is_known(request))
         self._packed = _takes_gzip(request.headers.get("accept-encoding", ""))
         self._has = request.headers.get("if-none-match", "")
 

@@ -30,7 +30,7 @@ from tinybms_bridge.tinybms.frames.requests import (
     ReadBlock,
     ReadList,
     ReadModbus,
-    ReadSettings,
+    ReadSettingValues,
     Request,
     SimpleRequest,
     WriteBlock,
@@ -218,7 +218,7 @@ def _answer(request: Request) -> Pattern:
         case WriteModbus(command=command, address=address, values=values):
             done = WriteDone(address, len(values))
             return _fixed(struct.pack(">BBHH", START, command, done.address, done.count), 0, lambda _body: done)
-        case ReadSettings(command=command, table=table, count=count):
+        case ReadSettingValues(command=command, table=table, count=count):
             prefix = bytes((START, command, 2 * count))
             return _fixed(prefix, 2 * count, lambda body: SettingsValues(table, unpack_words(body)))
 

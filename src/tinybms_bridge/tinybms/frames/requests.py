@@ -26,7 +26,7 @@ __all__ = [
     "ReadBlock",
     "ReadList",
     "ReadModbus",
-    "ReadSettings",
+    "ReadSettingValues",
     "Request",
     "SimpleRequest",
     "WriteBlock",
@@ -209,7 +209,7 @@ class SimpleRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadSettings:
+class ReadSettingValues:
     """Read minimum, maximum, default or current values of the settings from register 300 (0x1D)."""
 
     command: ClassVar[CommandCode] = CommandCode.SETTINGS
@@ -234,7 +234,7 @@ Request: TypeAlias = (
     | WriteList
     | WriteModbus
     | SimpleRequest
-    | ReadSettings
+    | ReadSettingValues
 )
 """Anything the host may send."""
 
@@ -302,7 +302,7 @@ def _write_modbus(frame: bytes) -> Request:
 
 def _read_settings(frame: bytes) -> Request:
     option, _zero, count = struct.unpack_from("<3B", frame, 2)
-    return ReadSettings(SettingsTable(option), count)
+    return ReadSettingValues(SettingsTable(option), count)
 
 
 def _simple(frame: bytes) -> Request:

@@ -16,7 +16,7 @@ from tinybms_bridge.tinybms.frames import Action, ActionRequest, WriteModbus, to
 from tinybms_bridge.tinybms.live import decode_soc, decode_soh
 from tinybms_bridge.tinybms.settings.errors import SettingProblem, SettingsError
 from tinybms_bridge.tinybms.settings.table import Link, read_registers
-from tinybms_bridge.tinybms.settings.writer import Outcome, Sent, WriteAnswer, WriteOptions, send_once
+from tinybms_bridge.tinybms.settings.writer import Acknowledgement, Outcome, Sent, WriteOptions, send_once
 
 __all__ = ["ACTIONS", "ActionInfo", "ActionName", "ActionResult", "perform_request"]
 
@@ -126,9 +126,9 @@ _REQUESTS = {
 _FIRMWARE_ADDRESS = 502
 
 _OUTCOME = {
-    WriteAnswer.DONE: Outcome.WRITTEN,
-    WriteAnswer.REFUSED: Outcome.REFUSED,
-    WriteAnswer.SILENT: Outcome.NO_ANSWER,
+    Acknowledgement.DONE: Outcome.WRITTEN,
+    Acknowledgement.REFUSED: Outcome.REFUSED,
+    Acknowledgement.SILENT: Outcome.NO_ANSWER,
 }
 
 
@@ -149,7 +149,7 @@ async def perform_request(
         return await _set_gauge(link, clock, options, action, gauge, _percent(action, value))
     async with link.exclusive():
         sent = await send_once(link, _REQUESTS[action])
-    if action is ActionName.RESTART and sent.answer is not WriteAnswer.REFUSED:
+    if action is ActionName.RESTART and sent.answer is not Acknowledgement.REFUSED:
         return await _await_return(link, clock, options, sent)
     return ActionResult(action, _OUTCOME[sent.answer], sent.detail)
 
@@ -199,11 +199,11 @@ async def _live_percent(link: Link, gauge: _Gauge) -> float | None:
 
 
 def _gauge_result(action: ActionName, sent: Sent, percent: float, live: float | None) -> ActionResult:
-    if sent.answer is WriteAnswer.REFUSED:
+    if sent.answer is Acknowledgement.REFUSED:
         return ActionResult(action, Outcome.REFUSED, sent.detail)
     if live is None:
         return ActionResult(action, Outcome.NO_ANSWER, f"{sent.detail or 'acknowledged'}; it cannot be read back")
     if abs(live - percent) <= _TOLERANCE_PERCENT:
         return ActionResult(action, Outcome.WRITTEN)
-    outcome = Outcome.NO_ANSWER if sent.answer is WriteAnswer.SILENT else Outcome.DIFFERS
+    outcome = Outcome.NO_ANSWER if sent.answer is Acknowledgement.SILENT else Outcome.DIFFERS
     return ActionResult(action, outcome, f"{sent.detail + '; ' if sent.detail else ''}the BMS shows {live:.1f} %")

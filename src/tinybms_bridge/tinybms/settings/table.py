@@ -10,7 +10,7 @@ from tinybms_bridge.errors import DeviceRefused, LinkError
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.tinybms.frames import (
     ReadModbus,
-    ReadSettings,
+    ReadSettingValues,
     RegistersReply,
     Reply,
     Request,
@@ -61,7 +61,7 @@ async def read_registers(link: Link, address: int, count: int, *, attempts: int 
 
 async def read_settings_table(link: Link, table: SettingsTable, count: int) -> tuple[int, ...]:
     """Return ``count`` words of one table of command 0x1D. Raises DeviceRefused or LinkError."""
-    reply = await link.request(ReadSettings(table, count))
+    reply = await link.request(ReadSettingValues(table, count))
     assert isinstance(reply, SettingsValues)
     return reply.values
 

@@ -17,7 +17,7 @@ from tinybms_bridge.tinybms.settings.plan import SettingChange, Step
 from tinybms_bridge.tinybms.settings.table import Link, read_registers
 from tinybms_bridge.tinybms.settings.values import shown_value
 
-__all__ = ["Outcome", "Report", "Result", "Sent", "StepWriter", "WriteAnswer", "WriteOptions", "send_once"]
+__all__ = ["Acknowledgement", "Outcome", "Report", "Result", "Sent", "StepWriter", "WriteOptions", "send_once"]
 
 
 class Outcome(StrEnum):
@@ -107,7 +107,7 @@ class WriteOptions:
     """From the write to the first reading back where the BMS restarts."""
 
 
-class WriteAnswer(Enum):
+class Acknowledgement(Enum):
     """How the BMS answered a write."""
 
     DONE = "done"
@@ -119,7 +119,7 @@ class WriteAnswer(Enum):
 class Sent:
     """What came of sending a write, and later of reading it back."""
 
-    answer: WriteAnswer
+    answer: Acknowledgement
     detail: str = ""
     """Why there is no acknowledgement."""
     found: Words | None = None
@@ -131,10 +131,10 @@ async def send_once(link: Link, request: Request) -> Sent:
     try:
         await link.request(request, attempts=1)
     except DeviceRefused as error:
-        return Sent(WriteAnswer.REFUSED, str(error))
+        return Sent(Acknowledgement.REFUSED, str(error))
     except LinkError as error:
-        return Sent(WriteAnswer.SILENT, str(error))
-    return Sent(WriteAnswer.DONE)
+        return Sent(Acknowledgement.SILENT, str(error))
+    return Sent(Acknowledgement.DONE)
 
 
 class StepWriter:
@@ -164,7 +164,7 @@ class StepWriter:
             sent = await send_once(self._link, WriteModbus(step.address, step.merged(present)))
             await self._clock.sleep(self._options.settle_s)
             found = None if step.restarts else await self._look(step)
-        if sent.answer is not WriteAnswer.REFUSED:
+        if sent.answer is not Acknowledgement.REFUSED:
             found = await self._look_again(step, found)
         return replace(sent, found=found)
 
@@ -193,13 +193,13 @@ class StepWriter:
 
 def _result(change: SettingChange, sent: Sent) -> Result:
     found = None if sent.found is None else change.setting.register.decode(sent.found)
-    if sent.answer is WriteAnswer.REFUSED:
+    if sent.answer is Acknowledgement.REFUSED:
         return Result(change, Outcome.REFUSED, found, sent.detail)
     if found is None:
         return Result(change, Outcome.NO_ANSWER, None, f"{sent.detail or 'acknowledged'}; it cannot be read back")
     shown = shown_value(found, change.setting.unit)
     if found == change.new:
         return Result(change, Outcome.WRITTEN, found)
-    if sent.answer is WriteAnswer.SILENT and found == change.old:
+    if sent.answer is Acknowledgement.SILENT and found == change.old:
         return Result(change, Outcome.NO_ANSWER, found, f"{sent.detail}; it still holds {shown}")
     return Result(change, Outcome.DIFFERS, found, f"it holds {shown}")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tinybms_bridge.services.web.live.client import (
     BadCommand,
     Client,
-    Command,
+    ClientCommand,
     RateLimit,
     Throttle,
     ThrottleSettings,
@@ -70,14 +70,14 @@ def test_no_window_holds_more_than_the_burst(gaps_s: list[float]) -> None:
 def test_topics_and_interval() -> None:
     """Both parts of a message are read."""
     command = parse_command('{"subscribe": ["status", "can"], "interval_ms": 250}')
-    assert command == Command(frozenset({Topic.STATUS, Topic.CAN}), 250)
+    assert command == ClientCommand(frozenset({Topic.STATUS, Topic.CAN}), 250)
 
 
 def test_parts_are_optional() -> None:
     """What is left out stays as it is."""
-    assert parse_command('{"interval_ms": 100}') == Command(None, 100)
-    assert parse_command('{"subscribe": []}') == Command(frozenset(), None)
-    assert parse_command('{"registers": false}') == Command(registers=False)
+    assert parse_command('{"interval_ms": 100}') == ClientCommand(None, 100)
+    assert parse_command('{"subscribe": []}') == ClientCommand(frozenset(), None)
+    assert parse_command('{"registers": false}') == ClientCommand(registers=False)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_any_text_gives_a_command_or_a_refusal(text: str) -> None:
     command = None
     with suppress(BadCommand):
         command = parse_command(text)
-    assert command is None or command != Command()
+    assert command is None or command != ClientCommand()
 
 
 def test_flood_empties_the_bucket() -> None:

@@ -13,9 +13,9 @@ import pytest
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.link.event_list import EventRecord, EventSource
 from tinybms_bridge.link.state import MonitoredFrame
-from tinybms_bridge.services.web.callers import Caller, Origin
+from tinybms_bridge.services.web.callers import HttpCaller, Origin
 from tinybms_bridge.services.web.live import Client, Hub, HubSettings, ThrottleSettings, Topic
-from tinybms_bridge.services.web.live.client import Command
+from tinybms_bridge.services.web.live.client import ClientCommand
 from tinybms_lab.testing.fake_clock import FakeClock
 
 WAIT_S = 30.0
@@ -68,7 +68,7 @@ async def test_registers_are_in_the_message_until_a_client_declines(face: Any, c
     hub = Hub(face, lambda: SETTINGS)
     clients = [joined(hub) for _ in range(4)]
     for client in clients[2:]:
-        hub.obey(client, Command(registers=False))
+        hub.obey(client, ClientCommand(registers=False))
     await clock.advance(0.0)
     for client in clients:
         await waiting(client)
@@ -77,7 +77,7 @@ async def test_registers_are_in_the_message_until_a_client_declines(face: Any, c
     texts = [await read(client) for client in clients]
     assert ["registers" in json.loads(text) for text in texts] == [True, True, False, False]
     assert (texts[0] is texts[1], texts[2] is texts[3], hub.totals().encoded) == (True, True, before + 2)
-    hub.obey(clients[3], Command(registers=True))
+    hub.obey(clients[3], ClientCommand(registers=True))
     await clock.advance(1.0)
     assert "registers" in json.loads(await read(clients[3]))
     for client in clients:
@@ -99,7 +99,7 @@ async def test_registers_give_way_to_the_longest_message(face: Any, clock: FakeC
 async def test_one_machine_does_not_take_all_places(face: Any) -> None:
     """When all are taken, the machine with most places loses one to another machine; counted, and told why."""
     hub = Hub(face, lambda: replace(SETTINGS, max_clients=4))
-    greedy, other = Caller(Origin("10.0.0.66", "10.0.0.66")), Caller(Origin("10.0.0.7", "10.0.0.7"))
+    greedy, other = HttpCaller(Origin("10.0.0.66", "10.0.0.66")), HttpCaller(Origin("10.0.0.7", "10.0.0.7"))
     clients = [hub.join(caller=greedy) for _ in range(4)]
     assert hub.join(caller=greedy) is None
     newcomer = hub.join(caller=other)
@@ -115,11 +115,11 @@ async def test_one_machine_does_not_take_all_places(face: Any) -> None:
 async def test_places_are_kept_for_who_is_logged_in(face: Any) -> None:
     """Four strangers on four machines have all places, and the owner gets one."""
     hub = Hub(face, lambda: replace(SETTINGS, max_clients=4))
-    strangers = [hub.join(caller=Caller(Origin(f"10.0.0.{n}", f"10.0.0.{n}"))) for n in range(4)]
-    owner = hub.join(caller=Caller(Origin("10.0.0.1", "10.0.0.1"), known=True))
+    strangers = [hub.join(caller=HttpCaller(Origin(f"10.0.0.{n}", f"10.0.0.{n}"))) for n in range(4)]
+    owner = hub.join(caller=HttpCaller(Origin("10.0.0.1", "10.0.0.1"), known=True))
     assert owner is not None
     assert sum(client is not None and client.displaced for client in strangers) == 1
-    assert hub.join(caller=Caller(Origin("10.0.0.9", "10.0.0.9"))) is None
+    assert hub.join(caller=HttpCaller(Origin("10.0.0.9", "10.0.0.9"))) is None
     for client in (*strangers, owner):
         if client is not None:
             hub.leave(client)
@@ -164,7 +164,7 @@ async def test_own_rates(face: Any, clock: FakeClock) -> None:
     """A client may be faster than the others, within the configured bounds."""
     hub = Hub(face, lambda: SETTINGS)
     slow, fast = joined(hub), joined(hub)
-    hub.obey(fast, Command(interval_ms=100))
+    hub.obey(fast, ClientCommand(interval_ms=100))
     got = {slow: 0, fast: 0}
     for _ in range(50):
         await clock.advance(0.1)
@@ -180,7 +180,7 @@ async def test_interval_is_not_below_the_configured_one(face: Any) -> None:
     """The shortest interval of the configuration bounds what a client asks for."""
     hub = Hub(face, lambda: replace(SETTINGS, throttle=ThrottleSettings(min_interval_s=0.5)))
     client = joined(hub)
-    hub.obey(client, Command(interval_ms=100))
+    hub.obey(client, ClientCommand(interval_ms=100))
     assert client.interval_s == 0.5
     hub.leave(client)
 
@@ -191,7 +191,7 @@ async def test_fast_clients_are_spread_over_the_burst_window(face: Any, clock: F
     client = joined(hub)
     await clock.advance(0.0)
     await waiting(client)
-    hub.obey(client, Command(interval_ms=100))
+    hub.obey(client, ClientCommand(interval_ms=100))
     got = []
     for _ in range(100):
         await clock.advance(0.05)
@@ -208,7 +208,7 @@ async def test_changed_interval_counts_from_the_next_message(face: Any, clock: F
     settings = [SETTINGS]
     hub = Hub(face, lambda: settings[0])
     plain, own = joined(hub), joined(hub)
-    hub.obey(own, Command(interval_ms=500))
+    hub.obey(own, ClientCommand(interval_ms=500))
     settings[0] = replace(SETTINGS, interval_s=5.0)
     await clock.advance(2.0)
     assert (plain.interval_s, own.interval_s) == (5.0, 0.5)
@@ -261,7 +261,7 @@ async def test_can_batches_are_complete(face: Any, clock: FakeClock, make_frame:
     seen.append(make_frame(1))
     hub = Hub(face, lambda: SETTINGS)
     client = joined(hub)
-    hub.obey(client, Command(frozenset({Topic.CAN})))
+    hub.obey(client, ClientCommand(frozenset({Topic.CAN})))
     await clock.advance(1.0)
     await waiting(client)
     for number in (2, 3, 4):
@@ -281,7 +281,7 @@ async def test_new_events_only(face: Any, clock: FakeClock) -> None:
     entries.append(EventRecord(7, None, EventSource.BRIDGE, Severity.INFO, "old", ""))
     hub = Hub(face, lambda: SETTINGS)
     client = joined(hub)
-    hub.obey(client, Command(frozenset({Topic.EVENTS})))
+    hub.obey(client, ClientCommand(frozenset({Topic.EVENTS})))
     await clock.advance(1.0)
     await waiting(client)
     entries.append(EventRecord(8, None, EventSource.BRIDGE, Severity.INFO, "new", ""))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tinybms_bridge.services.web.problems import ProblemError
-from tinybms_bridge.services.web.routes.device_requests import ActionRequest, RestoreRequest, WriteRequest, wanted
+from tinybms_bridge.services.web.routes.device_requests import ActionBody, RestoreRequest, WriteRequest, wanted
 from tinybms_bridge.tinybms.settings import ActionName, all_settings
 
 
@@ -80,10 +80,10 @@ def test_one_setting_or_a_refusal(key: str | None, address: int | None, value: f
 
 def test_actions_by_name() -> None:
     """An action is known by its name only, and needs no value."""
-    found = ActionRequest.model_validate({"action": "restart"})
+    found = ActionBody.model_validate({"action": "restart"})
     assert (found.action, found.value, found.confirm) == (ActionName.RESTART, None, False)
     with pytest.raises(ValidationError):
-        ActionRequest.model_validate({"action": "explode"})
+        ActionBody.model_validate({"action": "explode"})
 
 
 def test_restoring_is_careful_by_default() -> None:

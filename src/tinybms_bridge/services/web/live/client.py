@@ -16,7 +16,7 @@ __all__ = [
     "MAX_MESSAGE_BYTES",
     "BadCommand",
     "Client",
-    "Command",
+    "ClientCommand",
     "RateLimit",
     "Throttle",
     "ThrottleSettings",
@@ -87,7 +87,7 @@ class BadCommand(ValueError):  # noqa: N818 -- the message is bad, not the progr
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class ClientCommand:
     """What a message asks for; None leaves something as it is."""
 
     topics: frozenset[Topic] | None = None
@@ -96,7 +96,7 @@ class Command:
     """Whether the flat message has the field of that name."""
 
 
-def parse_command(text: str) -> Command:
+def parse_command(text: str) -> ClientCommand:
     """Return what ``{"subscribe": ["status", "can"], "interval_ms": 500}`` asks for. Raises BadCommand."""
     try:
         document = json.loads(text)
@@ -105,7 +105,7 @@ def parse_command(text: str) -> Command:
     if not isinstance(document, dict) or not document or not document.keys() <= set(_KEYS):
         odd = next((key for key in document if key not in _KEYS), "") if isinstance(document, dict) else ""
         raise BadCommand(f'must be an object with "subscribe", "interval_ms" or "registers"{did_you_mean(odd, _KEYS)}')
-    return Command(
+    return ClientCommand(
         _topics(document.get("subscribe")),
         _interval_ms(document.get("interval_ms")),
         _switch(document.get("registers")),

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from tinybms_bridge.hal.clock import Clock
-from tinybms_bridge.services.web.callers import Caller
+from tinybms_bridge.services.web.callers import HttpCaller
 from tinybms_bridge.services.web.face import BridgeFace
 from tinybms_bridge.services.web.live.client import MAX_MESSAGE_BYTES, BadCommand, RateLimit, parse_command
 from tinybms_bridge.services.web.live.hub import Client, Hub
@@ -108,7 +108,7 @@ async def live(websocket: WebSocket) -> None:
         return
     watch: Watch = websocket.app.state.watch
     hub = watch.hub
-    client = hub.join(lambda: websocket_user(websocket) is not None, Caller(origin_of(websocket), user.is_known))
+    client = hub.join(lambda: websocket_user(websocket) is not None, HttpCaller(origin_of(websocket), user.is_known))
     if client is None:
         await close(websocket, Close(1013, "too many clients"))
         return

@@ -8,9 +8,9 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tinybms_bridge.services.web.callers import SOMEBODY, Caller, Shares
+from tinybms_bridge.services.web.callers import SOMEBODY, HttpCaller, Shares
 from tinybms_bridge.services.web.face import BridgeFace
-from tinybms_bridge.services.web.live.client import Client, Command, ThrottleSettings
+from tinybms_bridge.services.web.live.client import Client, ClientCommand, ThrottleSettings
 from tinybms_bridge.services.web.live.messages import BATCHES, Made, Topic, encode, newest
 
 __all__ = ["Client", "Hub", "HubSettings", "HubStatistics"]
@@ -93,7 +93,7 @@ class Hub:
         for client in self._clients:
             client.sent = client.replaced = client.throttle.dropped = 0
 
-    def join(self, may_read: Callable[[], bool] = lambda: True, caller: Caller = SOMEBODY) -> Client | None:
+    def join(self, may_read: Callable[[], bool] = lambda: True, caller: HttpCaller = SOMEBODY) -> Client | None:
         """Return a new client, or None when there are too many; ``may_read`` tells whether its login still counts.
 
         When all places are taken, another one may have to leave for it; see ``Shares``.
@@ -125,7 +125,7 @@ class Hub:
         if not self._clients:
             self._stop()
 
-    def obey(self, client: Client, command: Command) -> None:
+    def obey(self, client: Client, command: ClientCommand) -> None:
         """Change what a client gets. The interval is kept within what the configuration allows."""
         if command.topics is not None:
             self._begin_topics(client, command.topics)

@@ -16,7 +16,7 @@ from tinybms_bridge.services.web.routes.shared import Face, TextLanguage, TheWat
 from tinybms_bridge.services.web.security import Admin, User, Viewer
 from tinybms_bridge.words import ENGLISH, JsonValue, Language, message
 
-__all__ = ["AlarmAnswer", "Alarms", "router"]
+__all__ = ["AlarmAnswer", "AlarmsAnswer", "router"]
 
 router = APIRouter(tags=["events"])
 
@@ -49,7 +49,7 @@ class AlarmAnswer(Answer):
     """Of `value` and `threshold`; empty without them."""
 
 
-class Alarms(Answer):
+class AlarmsAnswer(Answer):
     """The active alarms, the worst first."""
 
     alarms: list[AlarmAnswer]
@@ -57,13 +57,13 @@ class Alarms(Answer):
 
 
 @router.get("/api/alarms")
-async def alarms(watch: TheWatch, face: Face, user: Viewer, lang: TextLanguage = ENGLISH) -> Alarms:
+async def alarms(watch: TheWatch, face: Face, user: Viewer, lang: TextLanguage = ENGLISH) -> AlarmsAnswer:
     """Return the active alarms and notices."""
     return _alarms(watch.alarms, face, user, lang)
 
 
 @router.post("/api/alarms/acknowledge")
-async def acknowledge_all(watch: TheWatch, face: Face, user: Admin, lang: TextLanguage = ENGLISH) -> Alarms:
+async def acknowledge_all(watch: TheWatch, face: Face, user: Admin, lang: TextLanguage = ENGLISH) -> AlarmsAnswer:
     """Acknowledge every active alarm; one that rises or comes again is new."""
     desk = watch.alarms
     for alarm in desk.active(face.picture(), face.clock.wall()):
@@ -89,9 +89,9 @@ def _note(name: str, user: User, face: BridgeFace) -> None:
     note(face, message(EventCode.ACKNOWLEDGED, alarm=message(f"{kind}.{name}")), user)
 
 
-def _alarms(desk: AlarmDesk, face: BridgeFace, user: User, language: Language) -> Alarms:
+def _alarms(desk: AlarmDesk, face: BridgeFace, user: User, language: Language) -> AlarmsAnswer:
     active = [_answer(each, user, language) for each in desk.active(face.picture(), face.clock.wall())]
-    return Alarms(alarms=active, unacknowledged=sum(each.acknowledged_by is None for each in active))
+    return AlarmsAnswer(alarms=active, unacknowledged=sum(each.acknowledged_by is None for each in active))
 
 
 def _answer(alarm: ActiveAlarm, user: User, language: Language) -> AlarmAnswer:

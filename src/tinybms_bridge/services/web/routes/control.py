@@ -15,7 +15,7 @@ from tinybms_bridge.services.web.routes.settings import Saved, saved
 from tinybms_bridge.services.web.routes.shared import Face, TheWatch, config_problem, note_inhibit, note_release
 from tinybms_bridge.services.web.security import Admin, Facts, Viewer
 
-__all__ = ["InhibitAnswer", "InhibitRequest", "Inhibits", "RestartRequest", "router"]
+__all__ = ["InhibitAnswer", "InhibitRequest", "InhibitsAnswer", "RestartRequest", "router"]
 
 router = APIRouter(tags=["control"])
 
@@ -34,7 +34,7 @@ class InhibitAnswer(Answer):
     """Who stopped it; without a login `somebody`."""
 
 
-class Inhibits(Answer):
+class InhibitsAnswer(Answer):
     """What is stopped by hand now."""
 
     inhibits: list[InhibitAnswer]
@@ -56,10 +56,10 @@ class RestartRequest(Request, json_schema_extra=examples({"part": "mqtt"})):
 
 
 @router.get("/api/inhibits")
-async def inhibits(face: Face, user: Viewer) -> Inhibits:
+async def inhibits(face: Face, user: Viewer) -> InhibitsAnswer:
     """Return what is stopped by hand."""
     shown = [replace(each, by=user.shown(each.by)) for each in face.inhibits()]
-    return Inhibits(inhibits=[InhibitAnswer.model_validate(each) for each in shown])
+    return InhibitsAnswer(inhibits=[InhibitAnswer.model_validate(each) for each in shown])
 
 
 @router.put("/api/inhibits/{direction}")

@@ -10,7 +10,7 @@ from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.tinybms.settings import ActionName, Plan, Report, all_settings, find_setting
 
 __all__ = [
-    "ActionRequest",
+    "ActionBody",
     "PlanAnswer",
     "RestoreRequest",
     "WriteAnswer",
@@ -71,7 +71,7 @@ class RestoreRequest(Consent, json_schema_extra=examples(_BACKUP)):
     """Also a backup of a battery with another number of cells."""
 
 
-class ActionRequest(Request, json_schema_extra=examples({"action": "clear_statistics", "confirm": True})):
+class ActionBody(Request, json_schema_extra=examples({"action": "clear_statistics", "confirm": True})):
     """Something that the BMS does once."""
 
     action: Annotated[ActionName, Field(strict=False, examples=["clear_statistics"])]
@@ -80,7 +80,7 @@ class ActionRequest(Request, json_schema_extra=examples({"action": "clear_statis
     confirm: bool = False
 
 
-class SettingChange(Answer):
+class SettingChangeAnswer(Answer):
     """One setting that is to change."""
 
     name: str
@@ -93,7 +93,7 @@ class SettingChange(Answer):
 class PlanAnswer(Answer):
     """What would be written."""
 
-    changes: list[SettingChange]
+    changes: list[SettingChangeAnswer]
     cautions: list[str]
     """What to know before."""
     consequences: list[str]
@@ -126,7 +126,7 @@ def wanted(request: WriteRequest) -> dict[str, object]:
 def _plan_answer(plan: Plan) -> PlanAnswer:
     """Return a plan for JSON."""
     changes = [
-        SettingChange(
+        SettingChangeAnswer(
             name=each.name, register_=each.setting.address, unit=each.setting.unit, old=each.old, new=each.new
         )
         for each in plan.changes

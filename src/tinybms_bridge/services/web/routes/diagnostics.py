@@ -18,7 +18,7 @@ from starlette.responses import Response
 
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.link.state import CanState, MonitoredFrame, TraceLine
-from tinybms_bridge.services.web.answers import Answer, Remark
+from tinybms_bridge.services.web.answers import Answer, ConfigNoticeAnswer
 from tinybms_bridge.services.web.face import BridgeFace, Picture
 from tinybms_bridge.services.web.heavy import Heavy
 from tinybms_bridge.services.web.live.hub import Hub
@@ -28,19 +28,19 @@ from tinybms_bridge.services.web.routes.shared import Face, TheWatch, plain
 from tinybms_bridge.services.web.security import Viewer
 
 __all__ = [
-    "Can",
+    "CanAnswer",
     "ChangeAnswer",
     "ConfigurationAnswer",
     "Diagnostics",
     "EventBus",
     "LiveStats",
-    "Memory",
+    "MemoryAnswer",
     "Mistake",
     "PartAnswer",
-    "Process",
+    "ProcessAnswer",
     "TraceAnswer",
-    "Uart",
-    "Watchdog",
+    "UartAnswer",
+    "WatchdogAnswer",
     "memory",
     "process",
     "router",
@@ -49,7 +49,7 @@ __all__ = [
 _KIB = 1024
 
 
-class Memory(Answer):
+class MemoryAnswer(Answer):
     """Bytes; null where the system does not tell."""
 
     resident: int | None
@@ -61,7 +61,7 @@ class Memory(Answer):
     total: int | None
 
 
-class Process(Answer):
+class ProcessAnswer(Answer):
     """The running program."""
 
     pid: int
@@ -71,11 +71,11 @@ class Process(Answer):
     """Processor time since the start."""
 
 
-def memory(proc: Path = Path("/proc")) -> Memory:
+def memory(proc: Path = Path("/proc")) -> MemoryAnswer:
     """Return the use of memory. Reads files: call it in a thread."""
     own = _table(proc / "self" / "status")
     machine = _table(proc / "meminfo")
-    return Memory(
+    return MemoryAnswer(
         resident=own.get("VmRSS"),
         resident_max=own.get("VmHWM"),
         available=machine.get("MemAvailable"),
@@ -83,10 +83,10 @@ def memory(proc: Path = Path("/proc")) -> Memory:
     )
 
 
-def process() -> Process:
+def process() -> ProcessAnswer:
     """Return facts of the process."""
     used = os.times()
-    return Process(
+    return ProcessAnswer(
         pid=os.getpid(),
         python=sys.version.split()[0],
         threads=threading.active_count(),
@@ -117,7 +117,7 @@ class TraceAnswer(Answer):
     text: str
 
 
-class Uart(Answer):
+class UartAnswer(Answer):
     """The line to the BMS; counters since the start."""
 
     up: bool
@@ -142,7 +142,7 @@ class Uart(Answer):
     poll_interval_ms: float
 
 
-class Can(Answer):
+class CanAnswer(Answer):
     """The CAN bus; counters since the start."""
 
     up: bool
@@ -182,12 +182,12 @@ class ConfigurationAnswer(Answer):
     """Whether the last good copy is in force, because the file could not be used at the start."""
     loaded_at: datetime | None
     """When the configuration in force was read or changed."""
-    notices: list[Remark]
+    notices: list[ConfigNoticeAnswer]
     misfits: list[str]
     """What does not fit the battery; the limits are bounded all the same."""
 
 
-class Watchdog(Answer):
+class WatchdogAnswer(Answer):
     """The watchdog of the service manager."""
 
     enabled: bool
@@ -244,18 +244,18 @@ class Diagnostics(Answer):
     uptime_s: float
     heap_free: int | None
     """Bytes that the machine could still give; the ESP32 firmware's name for it."""
-    memory: Memory
-    process: Process
+    memory: MemoryAnswer
+    process: ProcessAnswer
     tasks: list[str]
     """Names of the tasks of the event loop."""
     parts: list[PartAnswer]
     configuration: ConfigurationAnswer
-    watchdog: Watchdog
+    watchdog: WatchdogAnswer
     eventbus: EventBus
-    uart: Uart
+    uart: UartAnswer
     uart_trace: list[TraceAnswer]
     """The last traffic with the BMS, oldest first."""
-    can: Can
+    can: CanAnswer
     websocket: LiveStats
     history: HistoryStats
     freshness: str = Field(examples=["FRESH"])
@@ -327,15 +327,15 @@ def _configuration(face: BridgeFace) -> ConfigurationAnswer:
         errors=[Mistake(path=each.path, value=plain(each.value), message=each.message) for each in problems],
         fell_back=store.fell_back,
         loaded_at=store.loaded_at,
-        notices=[Remark.model_validate(notice) for notice in store.notices],
+        notices=[ConfigNoticeAnswer.model_validate(notice) for notice in store.notices],
         misfits=list(face.conflicts()),
     )
 
 
-def _watchdog(face: BridgeFace) -> Watchdog:
+def _watchdog(face: BridgeFace) -> WatchdogAnswer:
     found = face.watchdog()
     ago_s = found.since_last_feed_s
-    return Watchdog(
+    return WatchdogAnswer(
         enabled=found.enabled,
         timeout_s=found.timeout_s,
         feed_count=found.feed_count,
@@ -343,14 +343,14 @@ def _watchdog(face: BridgeFace) -> Watchdog:
     )
 
 
-def _uart(face: BridgeFace, picture: Picture) -> Uart:
+def _uart(face: BridgeFace, picture: Picture) -> UartAnswer:
     counters = {"rejected_samples": picture.rejected, "outliers": picture.outliers}
-    return Uart.model_validate({**asdict(face.uart()), **counters})
+    return UartAnswer.model_validate({**asdict(face.uart()), **counters})
 
 
-def _can(can: CanState, last: Sequence[MonitoredFrame]) -> Can:
+def _can(can: CanState, last: Sequence[MonitoredFrame]) -> CanAnswer:
     frames = decoded_frames(last)
-    return Can.model_validate({**asdict(can), "keepalive_ok": can.keepalive_ok, "last_frames": frames})
+    return CanAnswer.model_validate({**asdict(can), "keepalive_ok": can.keepalive_ok, "last_frames": frames})
 
 
 def _live(hub: Hub) -> LiveStats:

@@ -25,10 +25,10 @@ __all__ = [
     "DEFAULT_FROM",
     "TIME_HINT",
     "DayAnswer",
-    "Days",
+    "DaysAnswer",
     "Fields",
     "HistoryAnswer",
-    "HistoryField",
+    "HistoryFieldAnswer",
     "HistoryStats",
     "LevelAnswer",
     "columns_of",
@@ -61,7 +61,7 @@ class HistoryAnswer(Answer):
     )
 
 
-class HistoryField(Answer):
+class HistoryFieldAnswer(Answer):
     """Something that can be asked for."""
 
     name: str = Field(examples=["voltage_v"])
@@ -85,7 +85,7 @@ class Fields(Answer):
 
     enabled: bool
     """Whether the history records."""
-    fields: list[HistoryField]
+    fields: list[HistoryFieldAnswer]
     levels: list[LevelAnswer]
 
 
@@ -98,7 +98,7 @@ class DayAnswer(Answer):
     recorded_h: float = Field(examples=[24.0], description="Hours with fresh data: a day with fewer is not complete")
 
 
-class Days(Answer):
+class DaysAnswer(Answer):
     """Energy of each day that has data, oldest first."""
 
     days: list[DayAnswer]
@@ -334,7 +334,7 @@ async def history_fields(face: Face, _user: Viewer, heavy: Heavy) -> Response:
     return await heavy.answer(lambda: _fields(face.history))
 
 
-@router.get("/api/history/days", response_model=Days)
+@router.get("/api/history/days", response_model=DaysAnswer)
 async def history_days(
     face: Face,
     _user: Viewer,
@@ -350,14 +350,14 @@ async def history_days(
     if (last - first).days >= _MOST_DAYS:
         raise refuse("from", begin, f"{(last - first).days + 1} days are too many: at most {_MOST_DAYS}")
     return await heavy.answer(
-        lambda: Days(days=[DayAnswer.model_validate(day) for day in face.history.days(first, last)])
+        lambda: DaysAnswer(days=[DayAnswer.model_validate(day) for day in face.history.days(first, last)])
     )
 
 
 def _fields(history: HistorySource) -> Fields:
     state = history.state()
     fields = [
-        HistoryField(name=field.name, unit=field.unit, text=field.text, series=list(field.series))
+        HistoryFieldAnswer(name=field.name, unit=field.unit, text=field.text, series=list(field.series))
         for field in history.fields
     ]
     return Fields(enabled=state.enabled, fields=fields, levels=levels_of(state))

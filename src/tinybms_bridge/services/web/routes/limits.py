@@ -91,7 +91,7 @@ class CountAnswer(Answer):
     """The remarks with their codes."""
 
 
-class RemarkAnswer(Answer):
+class BatteryRemarkAnswer(Answer):
     """What days and weeks of use have shown of the battery."""
 
     code: str = Field(examples=["weak_cell"])
@@ -141,7 +141,7 @@ class LimitsAnswer(Answer):
     """False while the BMS gives no state of charge that can be: then the last good one is counted on."""
     soc: CountAnswer | None
     """Null while nothing is sent."""
-    battery: list[RemarkAnswer]
+    battery: list[BatteryRemarkAnswer]
     """What the owner should know of the battery; empty for one that is as it should be, or not known yet."""
     loose_wires: list[str] = Field(examples=[["the wire between cells 7 and 8"]])
     """Cells whose readings disagree so often that a sense wire must be loose."""
@@ -193,12 +193,12 @@ async def limits(face: Face, _user: Viewer, lang: TextLanguage = ENGLISH) -> Lim
     )
 
 
-def _battery(limits: Limits | None, ratings: Ratings | None, language: Language) -> list[RemarkAnswer]:
+def _battery(limits: Limits | None, ratings: Ratings | None, language: Language) -> list[BatteryRemarkAnswer]:
     if limits is None or ratings is None:
         return []
     found = remarks_on(limits.evidence, ratings)
     return [
-        RemarkAnswer(
+        BatteryRemarkAnswer(
             code=each.code.value,
             parameters=dict(each.message.parameters),
             cells=list(each.cells),

@@ -13,7 +13,7 @@ from tinybms_bridge.config.describe import json_schema
 from tinybms_bridge.config.json_text import read_object
 from tinybms_bridge.config.values import public_values
 from tinybms_bridge.errors import ConfigError
-from tinybms_bridge.services.web.answers import Done, Remark
+from tinybms_bridge.services.web.answers import ConfigNoticeAnswer, Done
 from tinybms_bridge.services.web.heavy import Heavy, Text
 from tinybms_bridge.services.web.openapi import SETTINGS_PROBLEMS
 from tinybms_bridge.services.web.problems import ProblemError
@@ -34,7 +34,7 @@ class Saved(Done):
 
     changed: list[str]
     """Dotted paths of the keys with another value."""
-    notices: list[Remark] = Field(default_factory=list)
+    notices: list[ConfigNoticeAnswer] = Field(default_factory=list)
 
 
 @router.get("/api/settings")
@@ -72,7 +72,7 @@ async def replace_settings(request: Request, face: Face, _user: Admin, facts: Fa
 def saved(change: ConfigChange, message: str, facts: Facts) -> Saved:
     """Return the answer for a change, and add its keys to the facts of the request."""
     facts["changed"] = " ".join(change.changed_paths) or "nothing"
-    notices = [Remark(path=notice.path, message=notice.message) for notice in change.notices]
+    notices = [ConfigNoticeAnswer(path=notice.path, message=notice.message) for notice in change.notices]
     return Saved(message=message, changed=list(change.changed_paths), notices=notices)
 
 

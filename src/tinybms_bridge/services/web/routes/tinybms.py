@@ -22,7 +22,7 @@ from tinybms_bridge.services.web.heavy import Heavy
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.device_registers import RegisterAnswer, cache_of, register_answers
 from tinybms_bridge.services.web.routes.device_requests import (
-    ActionRequest,
+    ActionBody,
     RestoreRequest,
     WriteAnswer,
     WriteRequest,
@@ -227,7 +227,7 @@ async def write(request: Request, face: Face, user: Admin, facts: Facts, body: W
 
 
 @router.post("/action")
-async def act(request: Request, face: Face, user: Admin, facts: Facts, body: ActionRequest) -> Done:
+async def act(request: Request, face: Face, user: Admin, facts: Facts, body: ActionBody) -> Done:
     """Let the BMS do something once: restart, set its state of charge, clear its counters."""
     facts |= {"action": body.action, "value": body.value}
     with device_failures():
