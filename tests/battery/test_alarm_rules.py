@@ -92,6 +92,8 @@ CASES = [
     Case(AlarmName.CELL_IMBALANCE, lambda mv: with_cells(3.3, 3.3 + mv / 1000.0), 100.0, 200.0, 20.0),
 ]
 
+SETTINGS = AlarmSettings()
+
 each_rule = pytest.mark.parametrize("case", CASES, ids=lambda case: str(case.name))
 
 
@@ -633,3 +635,64 @@ def test_nothing_is_made_anew_while_no_level_changes() -> None:
     memory = evaluate(AlarmMemory(), HEALTHY, Freshness.FRESH, AlarmSettings(), 1.0)
 
     assert evaluate(memory, HEALTHY, Freshness.FRESH, AlarmSettings(), 2.0).alarms is memory.alarms
+
+
+SAMPLES = st.builds(
+    lambda cells, pack, sensors, events, rated: replace(
+        HEALTHY, cells=cells, pack=pack, temperatures=sensors, open_events=events, ratings=RATINGS if rated else None
+    ),
+    st.lists(st.sampled_from([3.3, 3.3, 2.5, 2.9, 2.901, 3.699, 3.7, 3.75, 3.69]), min_size=1, max_size=4).map(
+        lambda cells: Cells(tuple(cells))
+    ),
+    st.builds(
+        PackValues,
+        voltage_v=st.sampled_from([13.2, 13.2, 10.0, 11.0, 14.0, 14.01, 15.0]),
+        current_a=st.sampled_from([0.0, 0.0, 2.0, 4.0, 57.0, 60.0, -114.0, -120.0, 55.0]),
+        soc_percent=st.just(50.0),
+        status=st.sampled_from([BmsStatus.IDLE, BmsStatus.IDLE, BmsStatus.CHARGING, BmsStatus.FAULT]),
+        soc_known=st.sampled_from([True, True, True, False]),
+    ),
+    st.builds(
+        Temperatures,
+        internal_c=st.none() | st.sampled_from([25.0, 25.0, 1.0, 1.1, -40.0, 55.0, 60.0]),
+        external_1_c=st.none() | st.sampled_from([25.0, 0.9]),
+    ),
+    st.sampled_from([(), (), (), (0x02,), (0x0B,)]),
+    st.sampled_from([True, True, True, True, False]),
+)
+
+
+@given(
+    steps=st.lists(
+        st.tuples(SAMPLES, st.integers(1, 4), st.sampled_from([Freshness.FRESH, Freshness.FRESH, Freshness.HOLD])),
+        max_size=12,
+    ),
+    settings=st.sampled_from(
+        [AlarmSettings(), AlarmSettings(overvoltage_v=14.0, undervoltage_v=11.0), AlarmSettings(imbalance_warn_mv=50.0)]
+    ),
+    loose=st.booleans(),
+)
+def test_what_is_remembered_of_a_calm_battery_changes_nothing(
+    steps: list[tuple[Snapshot, int, Freshness]], settings: AlarmSettings, loose: bool
+) -> None:
+    """A decision that finds everything as calm as before is the one that would have been worked out."""
+    short, long, now_s = AlarmMemory(), AlarmMemory(), 0.0
+    for snapshot, times, freshness in steps:
+        for _ in range(times):
+            now_s += 0.7
+            wire = loose and now_s > 10.0
+            short = evaluate(short, snapshot, freshness, settings, now_s, loose_wire=wire)
+            long = evaluate(replace(long, calm=None), snapshot, freshness, settings, now_s, loose_wire=wire)
+            assert short == long
+            assert short.alarms.causes == long.alarms.causes
+
+
+def test_a_calm_battery_costs_no_decision() -> None:
+    """Months in which nothing happens are most of a battery's life: the memory is the same object then."""
+    first = evaluate(AlarmMemory(), HEALTHY, Freshness.FRESH, SETTINGS, 0.0)
+    other = replace(HEALTHY, sequence=2, cells=Cells((3.31, 3.30, 3.30, 3.32)))
+
+    assert evaluate(first, other, Freshness.FRESH, SETTINGS, 0.1) is first
+    assert evaluate(first, with_cells(3.3, 3.7), Freshness.FRESH, SETTINGS, 0.1).waiting
+    assert evaluate(first, with_sensor(None), Freshness.FRESH, SETTINGS, 0.1) != first
+    assert evaluate(first, other, Freshness.FRESH, SETTINGS, 0.1, loose_wire=True) != first

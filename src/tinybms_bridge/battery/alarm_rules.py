@@ -5,6 +5,7 @@ its threshold for the delay, and left when the value is back by the hysteresis. 
 and open events of the BMS raise it, too: the worst level counts.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -13,8 +14,9 @@ from typing import TypeAlias
 from tinybms_bridge.battery.alarms import AlarmCause, AlarmLevel, AlarmName, Alarms
 from tinybms_bridge.battery.bms_event_kinds import Severity, kind_of, severity_of
 from tinybms_bridge.battery.event_alarms import alarm_of_event, alarms_of_events
-from tinybms_bridge.battery.freshness import Freshness
-from tinybms_bridge.battery.snapshot import BmsStatus, Ratings, Snapshot
+from tinybms_bridge.battery.freshness import HOLD, SILENT, Freshness
+from tinybms_bridge.battery.quick import by_settings, maker, quick
+from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackValues, Ratings, Snapshot, Temperatures
 from tinybms_bridge.words import Message, message
 
 __all__ = ["AlarmMemory", "AlarmRule", "AlarmSettings", "evaluate", "rules_for"]
@@ -43,6 +45,7 @@ RuleKey: TypeAlias = tuple[AlarmName, str]
 """Name of the alarm, and what is measured."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class AlarmRule:
     """One comparison. ``high`` rules fire at or above a threshold, the others at or below."""
@@ -76,6 +79,37 @@ class AlarmRule:
         return self.value >= threshold - room if self.high else self.value <= threshold + room
 
 
+@quick
+@dataclass(frozen=True, slots=True)
+class _Calm:
+    """What no value of a calm battery is beyond: the first threshold of each rule."""
+
+    high_cell_v: float
+    low_cell_v: float
+    high_pack_v: float
+    low_pack_v: float
+    hot_c: float
+    cold_c: float
+    charge_a: float
+    discharge_a: float
+    difference_mv: float
+
+    def holds(self, snapshot: Snapshot) -> bool:
+        """Return whether no value is beyond any threshold."""
+        cells, pack, sensors_c = snapshot.cells, snapshot.pack, snapshot.temperatures.pack_c
+        return not (
+            cells.max_v >= self.high_cell_v
+            or cells.min_v <= self.low_cell_v
+            or cells.delta_mv >= self.difference_mv
+            or pack.current_a >= self.charge_a
+            or -pack.current_a >= self.discharge_a
+            or pack.voltage_v >= self.high_pack_v
+            or pack.voltage_v <= self.low_pack_v
+            or (sensors_c and (max(sensors_c) >= self.hot_c or min(sensors_c) <= self.cold_c))
+        )
+
+
+@quick
 @dataclass(frozen=True, slots=True)
 class AlarmMemory:
     """Levels in force and changes that wait for their delay."""
@@ -85,6 +119,13 @@ class AlarmMemory:
     """The level of each rule, whatever the BMS says."""
     waiting: Mapping[tuple[RuleKey, AlarmLevel], float] = field(default_factory=lambda: MappingProxyType({}))
     """Since when a value is on the other side of a level than the level in force says."""
+    calm: _Calm | None = field(default=None, compare=False)
+    """Thresholds with which every level is OK and nothing waits; None while that is not so."""
+    with_sensors: bool = field(default=False, compare=False)
+    """Whether temperatures were measured then."""
+
+
+_new_rule, _new_memory = maker(AlarmRule), maker(AlarmMemory)
 
 
 def evaluate(
@@ -101,17 +142,52 @@ def evaluate(
     The snapshot is what counts of the last readings, so that no alarm rests on one of them. ``loose_wire``: a sense
     wire must be loose.
     """
-    rules = rules_for(snapshot, snapshot.ratings, settings) if snapshot.ratings else ()
+    ratings = snapshot.ratings
+    calm = None if ratings is None else _calm(ratings, settings)
+    internal, with_sensors = _internal(snapshot, freshness, loose_wire), bool(snapshot.temperatures.pack_c)
+    if calm is not None and internal is AlarmLevel.OK and not snapshot.open_events and calm.holds(snapshot):
+        if memory.calm is calm and memory.with_sensors is with_sensors:
+            return memory  # nothing else can come of it, ten times a second for months
+    else:
+        calm = None
+    rules = () if ratings is None else rules_for(snapshot, ratings, settings)
     alarms = memory.alarms
     measured, waiting = _measured(memory, rules, settings.delay_s, now_s)
     levels = alarms_of_events(snapshot.open_events)
     for (name, _), level in measured.items():
         levels[name] = max(level, levels.get(name, AlarmLevel.OK))
-    levels[AlarmName.BMS_INTERNAL] = _internal(snapshot, freshness, loose_wire)
+    levels[AlarmName.BMS_INTERNAL] = internal
     if levels != alarms.levels:
         causes = _causes(memory, levels, rules, measured, snapshot, loose_wire=loose_wire)
         alarms = Alarms(MappingProxyType(levels), MappingProxyType(causes))
-    return AlarmMemory(alarms, MappingProxyType(measured), MappingProxyType(waiting))
+    if waiting or any(levels.values()):
+        calm = None
+    return _new_memory(alarms, MappingProxyType(measured), MappingProxyType(waiting), calm, with_sensors)
+
+
+@by_settings
+def _calm(ratings: Ratings, settings: AlarmSettings) -> _Calm:
+    """Return the first threshold of each rule; which cells, current and temperatures there are changes none of them."""
+    nothing = Snapshot(0, 0.0, PackValues(0.0, 0.0, 0.0), Cells((0.0,)), Temperatures(internal_c=0.0))
+    first: dict[RuleKey, float] = {}
+    for rule in rules_for(nothing, ratings, settings):
+        thresholds = (rule.alarm,) if rule.warning is None else (rule.warning, rule.alarm)
+        first[rule.key] = min(thresholds) if rule.high else max(thresholds)
+
+    def of(name: AlarmName, measured: str = "cells") -> float:
+        return first[name, measured]
+
+    return _Calm(
+        high_cell_v=of(AlarmName.HIGH_VOLTAGE),
+        low_cell_v=of(AlarmName.LOW_VOLTAGE),
+        high_pack_v=first.get((AlarmName.HIGH_VOLTAGE, "pack"), math.inf),
+        low_pack_v=first.get((AlarmName.LOW_VOLTAGE, "pack"), -math.inf),
+        hot_c=of(AlarmName.HIGH_TEMPERATURE),
+        cold_c=max(of(AlarmName.LOW_TEMPERATURE), of(AlarmName.LOW_TEMPERATURE_CHARGE)),
+        charge_a=of(AlarmName.HIGH_CHARGE_CURRENT),
+        discharge_a=of(AlarmName.HIGH_DISCHARGE_CURRENT),
+        difference_mv=of(AlarmName.CELL_IMBALANCE),
+    )
 
 
 def _causes(
@@ -245,7 +321,7 @@ def _internal(snapshot: Snapshot, freshness: Freshness, loose_wire: bool) -> Ala
     """A fault of the BMS or of what it measures is an alarm; missing data is a warning. No delay: all are confirmed."""
     if snapshot.pack.status is BmsStatus.FAULT or loose_wire or not snapshot.pack.soc_known:
         return AlarmLevel.ALARM
-    return AlarmLevel.WARNING if freshness in (Freshness.HOLD, Freshness.SILENT) else AlarmLevel.OK
+    return AlarmLevel.WARNING if freshness is HOLD or freshness is SILENT else AlarmLevel.OK
 
 
 def rules_for(snapshot: Snapshot, ratings: Ratings, settings: AlarmSettings) -> tuple[AlarmRule, ...]:
@@ -264,12 +340,12 @@ def _voltage_rules(snapshot: Snapshot, ratings: Ratings, settings: AlarmSettings
     over_v, under_v = ratings.over_voltage_cell_v, ratings.under_voltage_cell_v
     midway_v = (ratings.fully_charged_cell_v + over_v) / 2.0
     empty_v = ratings.fully_discharged_cell_v
-    yield AlarmRule(AlarmName.HIGH_VOLTAGE, cells.max_v, midway_v, over_v, hysteresis=0.02)
-    yield AlarmRule(AlarmName.LOW_VOLTAGE, cells.min_v, empty_v, under_v, hysteresis=0.05, high=False)
+    yield _new_rule(AlarmName.HIGH_VOLTAGE, cells.max_v, midway_v, over_v, hysteresis=0.02)
+    yield _new_rule(AlarmName.LOW_VOLTAGE, cells.min_v, empty_v, under_v, hysteresis=0.05, high=False)
     if settings.overvoltage_v is not None:
-        yield AlarmRule(AlarmName.HIGH_VOLTAGE, pack_v, None, settings.overvoltage_v + 0.01, hysteresis=0.2, of="pack")
+        yield _new_rule(AlarmName.HIGH_VOLTAGE, pack_v, None, settings.overvoltage_v + 0.01, hysteresis=0.2, of="pack")
     if settings.undervoltage_v is not None:
-        yield AlarmRule(AlarmName.LOW_VOLTAGE, pack_v, None, settings.undervoltage_v, 0.5, high=False, of="pack")
+        yield _new_rule(AlarmName.LOW_VOLTAGE, pack_v, None, settings.undervoltage_v, 0.5, high=False, of="pack")
 
 
 def _temperature_rules(
@@ -280,10 +356,10 @@ def _temperature_rules(
     cold_c = ratings.low_temperature_charge_c if settings.low_temp_charge_c is None else settings.low_temp_charge_c
     charging = snapshot.pack.current_a > settings.charging_above_a
     return (
-        AlarmRule(AlarmName.HIGH_TEMPERATURE, hottest_c, hot_c - 5.0, hot_c, hysteresis=2.0),
-        AlarmRule(AlarmName.LOW_TEMPERATURE, coldest_c, _COLD_FAULT_C + 5.0, _COLD_FAULT_C, 2.0, high=False),
+        _new_rule(AlarmName.HIGH_TEMPERATURE, hottest_c, hot_c - 5.0, hot_c, hysteresis=2.0),
+        _new_rule(AlarmName.LOW_TEMPERATURE, coldest_c, _COLD_FAULT_C + 5.0, _COLD_FAULT_C, 2.0, high=False),
         # Cold alone only means that charging has to wait; charging while cold is what harms the cells.
-        AlarmRule(
+        _new_rule(
             AlarmName.LOW_TEMPERATURE_CHARGE,
             coldest_c,
             cold_c,
@@ -299,8 +375,8 @@ def _current_rules(snapshot: Snapshot, ratings: Ratings) -> tuple[AlarmRule, Ala
     charge_a, discharge_a = ratings.charge_over_current_a, ratings.discharge_over_current_a
     # The limits offer 0.9 of the cutoff: a warning must clear there, so its hysteresis ends above that.
     return (
-        AlarmRule(AlarmName.HIGH_CHARGE_CURRENT, current_a, 0.95 * charge_a, charge_a, 0.03 * charge_a),
-        AlarmRule(AlarmName.HIGH_DISCHARGE_CURRENT, -current_a, 0.95 * discharge_a, discharge_a, 0.03 * discharge_a),
+        _new_rule(AlarmName.HIGH_CHARGE_CURRENT, current_a, 0.95 * charge_a, charge_a, 0.03 * charge_a),
+        _new_rule(AlarmName.HIGH_DISCHARGE_CURRENT, -current_a, 0.95 * discharge_a, discharge_a, 0.03 * discharge_a),
     )
 
 
@@ -314,4 +390,4 @@ def _imbalance_rule(snapshot: Snapshot, ratings: Ratings, settings: AlarmSetting
     if alarm_mv is None:
         alarm_mv = 2.0 * warn_mv
     delta_mv = snapshot.cells.delta_mv
-    return AlarmRule(AlarmName.CELL_IMBALANCE, delta_mv, warn_mv, max(alarm_mv, warn_mv), hysteresis=0.2 * warn_mv)
+    return _new_rule(AlarmName.CELL_IMBALANCE, delta_mv, warn_mv, max(alarm_mv, warn_mv), hysteresis=0.2 * warn_mv)
