@@ -134,7 +134,7 @@ class CanOutput:
 
     def may_send(self) -> bool:
         """See ``FrameSource``."""
-        return self._state(_OLDEST_S).may_send
+        return self._sending or self._state(_OLDEST_S).may_send
 
     def burst_ids(self) -> tuple[int, ...]:
         """See ``FrameSource``."""

@@ -29,12 +29,12 @@ LIMITS_ID: Final = 0x351
 _BUILDERS: Final[Mapping[int, Builder]] = {**MINIMUM_BUILDERS, **OPTIONAL_BUILDERS}
 
 _TOGETHER: Final = (
-    (LIMITS_ID, 0x35A, 0x372),  # limits, the alarms that go with them, and which direction they block
-    (0x370, 0x371),
-    (0x373, 0x374, 0x375, 0x376, 0x377),  # extremes, and the cells and sensors that have them
-    (0x380, 0x381),
+    # limits, the alarms that go with them, and which direction they block; and what hardly changes: names, numbers
+    (LIMITS_ID, 0x35A, 0x35E, 0x35F, 0x370, 0x371, 0x372, 0x378, 0x379, 0x380, 0x381, 0x382),
+    # extremes, and the cells and sensors that have them
+    (0x373, 0x374, 0x375, 0x376, 0x377),
 )
-"""Frames that have to tell the same moment; each other one stands for itself."""
+"""Frames that tell the same moment, because they have to agree; each other one stands for itself."""
 
 
 class UnknownFrame(LookupError):  # noqa: N818 - a statement about the bus, not a fault of the program

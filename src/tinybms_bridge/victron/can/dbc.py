@@ -27,7 +27,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
-from tinybms_bridge.victron.can.field import Encoding, Field
+from tinybms_bridge.victron.can.field import Encoding, FrameField
 from tinybms_bridge.victron.can.frame_format import FrameFormat, Need, by_name
 
 __all__ = ["FRAME_FORMATS"]
@@ -128,11 +128,11 @@ def _frame_lines(frame: FrameFormat) -> Iterator[str]:
 def _field_lines(field: FrameField) -> Iterator[str]:
     """Yield a field in one line where it fits, else with a line for each argument."""
     arguments = list(_arguments(field))
-    line = f"            Field({', '.join(arguments)}),\n"
+    line = f"            FrameField({', '.join(arguments)}),\n"
     if len(line) <= _WIDTH + 1:
         yield line
     else:
-        yield "            Field(\n"
+        yield "            FrameField(\n"
         yield from (f"                {argument},\n" for argument in arguments)
         yield "            ),\n"
 

@@ -18,7 +18,7 @@ _ALARMS_ID = 0x35A
 
 def frame_table() -> str:
     """Return one table row for each field of each frame, but for 0x35A, which has a table of its own."""
-    lines = ["| Id | Frame | Byte | FrameField | Type | Step | Range | Meaning |", "|---|---|---|---|---|---|---|---|"]
+    lines = ["| Id | Frame | Byte | Field | Type | Step | Range | Meaning |", "|---|---|---|---|---|---|---|---|"]
     for frame in FRAME_FORMATS.values():
         lines.extend(_frame_rows(frame))
     return "\n".join(lines)

@@ -482,7 +482,12 @@ FRAME_FORMATS: Final[Mapping[int, FrameFormat]] = {
                 choices={65535: "not supported"},
             ),
             FrameField(
-                "offline", first_bit=48, length_bits=16, min_raw=0, max_raw=65534, choices={65535: "not supported"}
+                "offline",
+                first_bit=48,
+                length_bits=16,
+                min_raw=0,
+                max_raw=65534,
+                choices={65535: "not supported"},
             ),
         ),
     ),

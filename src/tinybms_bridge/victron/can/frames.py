@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, TypeGuard
 
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName
@@ -98,9 +99,16 @@ def _measurements(state: BatteryState, _: FrameSettings) -> CanFrame:
 
 
 def _alarms(state: BatteryState, settings: FrameSettings) -> CanFrame:
-    values: dict[str, FieldValue] = {"system_status": _system_status(state, settings)}
-    for name in AlarmName:
-        alarm, warning = _ALARM_WORDS[state.alarms.levels.get(name)]
+    levels = state.alarms.levels
+    return _alarm_frame(tuple(levels.get(name) for name in AlarmName), _system_status(state, settings))
+
+
+@lru_cache(maxsize=16)
+def _alarm_frame(levels: tuple[AlarmLevel | None, ...], system_status: int) -> CanFrame:
+    """Return 0x35A; its levels, in the order of the names, are the same for hours."""
+    values: dict[str, FieldValue] = {"system_status": system_status}
+    for name, level in zip(AlarmName, levels, strict=True):
+        alarm, warning = _ALARM_WORDS[level]
         values[f"alarm_{name.value}"] = alarm
         values[f"warning_{name.value}"] = warning
     return FRAME_FORMATS[0x35A].encode(values)

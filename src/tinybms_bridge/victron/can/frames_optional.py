@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from tinybms_bridge.battery.limits.model import Freshness
@@ -152,6 +153,7 @@ def _family_name(_: BatteryState, settings: FrameSettings) -> CanFrame:
     return _text(0x382, settings.family_name)
 
 
+@lru_cache(maxsize=64)
 def _text(arbitration_id: int, text: str) -> CanFrame:
     return FRAME_FORMATS[arbitration_id].encode({"text": text})
 
@@ -164,7 +166,11 @@ def _rolled_over(energy_wh: float) -> float:
 
 def _serial(state: BatteryState) -> str:
     """Return the last 16 of the TinyBMS's 24 hex digits; the vendor's own short id is the end of the number, too."""
-    serial = state.identity.serial_number if state.identity else ""
+    return _end_of(state.identity.serial_number) if state.identity else ""
+
+
+@lru_cache(maxsize=4)
+def _end_of(serial: str) -> str:
     return "".join(letter for letter in serial if letter.isascii() and letter.isalnum())[-16:]
 
 
