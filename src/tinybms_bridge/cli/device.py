@@ -1,27 +1,172 @@
-"""The BMS for commands that talk to it themselves: opening its port, and saying who holds it when that fails."""
+"""The BMS for commands that talk to it: through the running bridge, which has the port, or by opening the port.
+
+Who holds a port that cannot be opened is said.
+"""
 
 import errno
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any, Protocol
 
+from tinybms_bridge.cli.link import linked, user_name
 from tinybms_bridge.errors import BridgeError, LinkError
 
 if TYPE_CHECKING:
+    from tinybms_bridge.link.client import Connection
+    from tinybms_bridge.link.state import CoreState
     from tinybms_bridge.tinybms.client import TinyBmsClient
+    from tinybms_bridge.tinybms.frames import Reply, Request
+    from tinybms_bridge.tinybms.registers import RegisterValue
+    from tinybms_bridge.tinybms.settings import Backup, Plan, Readout, Report
+    from tinybms_bridge.tinybms.settings.actions import ActionName, ActionResult
+    from tinybms_bridge.tinybms.settings.manager import OnResult
+    from tinybms_bridge.tinybms.statistics import LinkStatistics
 
-__all__ = ["BAUDRATE", "connected", "is_busy", "with_doctor"]
+__all__ = [
+    "BAUDRATE",
+    "Device",
+    "LinkedDevice",
+    "LinkedSettings",
+    "connected",
+    "is_busy",
+    "linked_device",
+    "with_doctor",
+]
 
 BAUDRATE = 115200
+SOCKET_VARIABLE = "TINYBMS_BRIDGE_SOCKET"
+_DEVICE_S = 300.0
+"""Settings are written and read back one by one."""
+
+
+class Device(Protocol):
+    """A BMS that answers requests: ``TinyBmsClient`` is one."""
+
+    @property
+    def statistics(self) -> "LinkStatistics":
+        """What happened on the line."""
+        ...
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a line."""
+        ...
+
+    async def request(self, request: "Request", *, attempts: int | None = None) -> "Reply":
+        """Return the reply. Raises LinkError or DeviceRefused."""
+        ...
+
+
+class LinkedDevice:
+    """The BMS of the running bridge, which asks it what only reads."""
+
+    def __init__(self, link: "Connection[CoreState]") -> None:
+        from tinybms_bridge.tinybms.statistics import LinkStatistics
+
+        self.statistics = LinkStatistics()
+        """Of the requests of this command."""
+        self.connected = True
+        self.link = link
+        self.port = next((pack.uart.device for pack in link.mirror.state.packs.values()), "")
+        """The port that the bridge has."""
+
+    async def request(self, request: "Request", *, attempts: int | None = None) -> "Reply":
+        """Return the reply. Raises LinkError, DeviceRefused, or ValueError for a request that does not only read."""
+        from tinybms_bridge.link.commands import AskDevice
+        from tinybms_bridge.tinybms.frames import CrcMismatch, Framer, Garbage
+
+        del attempts  # the bridge has its own
+        framer = Framer()
+        framer.expect(request)
+        events = framer.feed(await self.link.call(AskDevice(request.encode())))
+        reply = events[0] if len(events) == 1 else None
+        if reply is None or isinstance(reply, CrcMismatch | Garbage):
+            raise LinkError("the bridge answered what is no reply of a BMS")
+        return reply
+
+
+class LinkedSettings:
+    """The settings of the BMS of the running bridge, which judges and writes them; see ``BmsSettings``."""
+
+    def __init__(self, link: "Connection[CoreState]") -> None:
+        self._link = link
+
+    async def read(self) -> "Readout":
+        """See ``BmsSettings.read``."""
+        from tinybms_bridge.link.commands import ReadSettings
+
+        return await self._link.call(ReadSettings(), timeout_s=_DEVICE_S)
+
+    async def plan(self, wanted: "Mapping[str, Any]") -> "Plan":
+        """See ``BmsSettings.plan``."""
+        from tinybms_bridge.link.commands import PlanSettings
+
+        return await self._link.call(PlanSettings(wanted), timeout_s=_DEVICE_S)
+
+    async def apply(
+        self,
+        plan: "Plan",
+        *,
+        confirm: bool = False,
+        on_result: "OnResult | None" = None,
+        backup: "Backup | None" = None,
+        force: bool = False,
+    ) -> "Report":
+        """See ``BmsSettings.apply``; interrupted, it goes on in the bridge. ``backup``: what the plan was made from."""
+        from tinybms_bridge.link.commands import ApplyBackup, ApplySettings
+
+        words, by = plan.readout.words, user_name()
+        if backup is not None:
+            restore = ApplyBackup(backup, force, words, confirm, by)
+            return await self._link.call(restore, timeout_s=_DEVICE_S, on_progress=on_result)
+        wanted = {each.name: each.new for each in (*plan.changes, *plan.unchanged)}
+        write = ApplySettings(wanted, words, confirm, by)
+        return await self._link.call(write, timeout_s=_DEVICE_S, on_progress=on_result)
+
+    async def perform(
+        self, action: "ActionName", value: "RegisterValue" = None, *, confirm: bool = False
+    ) -> "ActionResult":
+        """See ``BmsSettings.perform``."""
+        from tinybms_bridge.link.commands import ActOnDevice
+
+        return await self._link.call(ActOnDevice(action, value, confirm, user_name()), timeout_s=_DEVICE_S)
 
 
 @asynccontextmanager
-async def connected(device: str, baudrate: int = BAUDRATE) -> "AsyncIterator[TinyBmsClient]":
-    """Open the port of a BMS for the time of a block.
+async def linked_device(device: str) -> "AsyncIterator[LinkedDevice | None]":
+    """Give the BMS of the bridge that runs here, if it is the one at ``device``; None where that is to be opened."""
+    async with AsyncExitStack() as stack:
+        try:
+            link = await stack.enter_async_context(linked(os.environ.get(SOCKET_VARIABLE, "")))
+        except LinkError:  # none runs, or it is not ours to ask: whoever holds the port is named when it is opened
+            yield None
+            return
+        ports = [pack.uart.device for pack in link.mirror.state.packs.values()]
+        yield LinkedDevice(link) if device == "auto" or _is_one_of(device, ports) else None
+
+
+@asynccontextmanager
+async def connected(device: str, baudrate: int = BAUDRATE) -> "AsyncIterator[Device]":
+    """Reach a BMS for the time of a block: through the running bridge that has it, else by opening its port.
 
     Raises LinkError when it cannot be opened; one that is in use names the program that holds it. A LinkError of the
     block leaves it with what the line points at.
     """
+    async with linked_device(device) as running:
+        if running is not None:
+            yield running
+            return
+    async with _opened(device, baudrate) as client:
+        yield client
+
+
+def _is_one_of(port: str, others: Sequence[str]) -> bool:
+    return any(os.path.realpath(port) == os.path.realpath(other) for other in others)
+
+
+@asynccontextmanager
+async def _opened(device: str, baudrate: int) -> "AsyncIterator[TinyBmsClient]":
     from tinybms_bridge.hal.clock import SystemClock
     from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort, open_serial
     from tinybms_bridge.tinybms.client import TinyBmsClient

@@ -10,6 +10,7 @@ from tinybms_bridge.cli.common import fail, json_option, run_until_signal
 from tinybms_bridge.errors import BridgeError, LinkError
 
 if TYPE_CHECKING:
+    from tinybms_bridge.cli.device import LinkedDevice
     from tinybms_bridge.tinybms.client import TinyBmsClient
     from tinybms_bridge.tinybms.frames import Action
 
@@ -95,11 +96,15 @@ def _confirm(target: _Target) -> None:
 
 
 async def _reset(target: _Target, device: str) -> str:
-    from tinybms_bridge.cli.device import connected
+    from tinybms_bridge.cli.device import LinkedDevice, connected
+    from tinybms_bridge.tinybms.client import TinyBmsClient
     from tinybms_bridge.tinybms.frames import Action, CommandCode, SimpleRequest
 
     action = Action(target.action)
     async with connected(device) as client:
+        if isinstance(client, LinkedDevice):
+            return await _through_the_bridge(client, target)
+        assert isinstance(client, TinyBmsClient)
         # Proves the link and wakes the BMS: what must not be repeated shall not be lost on a sleeping one.
         await client.request(SimpleRequest(CommandCode.STATUS))
         await _act(client, action)
@@ -108,6 +113,23 @@ async def _reset(target: _Target, device: str) -> str:
         if action is Action.CLEAR_STATISTICS:
             return await _statistics_cleared(client)
         return await _back_again(client)
+
+
+async def _through_the_bridge(client: "LinkedDevice", target: _Target) -> str:
+    """Have the running bridge do it, and return what became of it. Raises LinkError when it was not done."""
+    from tinybms_bridge.cli.device import LinkedSettings
+    from tinybms_bridge.tinybms.frames import Action
+    from tinybms_bridge.tinybms.settings.actions import ActionName
+
+    name = {
+        Action.CLEAR_EVENTS: ActionName.CLEAR_EVENTS,
+        Action.CLEAR_STATISTICS: ActionName.CLEAR_STATISTICS,
+        Action.RESET: ActionName.RESTART,
+    }[Action(target.action)]
+    result = await LinkedSettings(client.link).perform(name, confirm=True)
+    if not result.outcome.good:
+        raise LinkError(f"{name}: {result.outcome} {result.detail}".rstrip(), hint="look before doing it again")
+    return result.detail or f"{name.info.title}: done"
 
 
 async def _act(client: "TinyBmsClient", action: "Action") -> None:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar
 
 import click
 
@@ -14,12 +14,14 @@ from tinybms_bridge.errors import BridgeError
 from tinybms_bridge.suggestions import did_you_mean
 
 if TYPE_CHECKING:
+    from tinybms_bridge.cli.device import LinkedSettings
     from tinybms_bridge.tinybms.settings import Backup, BmsSettings, Plan, Readout, Report, Result, SettingProblem
 
 __all__ = ["settings_command"]
 
 T = TypeVar("T")
-Job = Callable[["BmsSettings"], Awaitable[T]]
+Settings: TypeAlias = "BmsSettings | LinkedSettings"
+Job = Callable[[Settings], Awaitable[T]]
 Command = Callable[..., Any]
 
 _NO_TERMINAL_WIDTH = 160
@@ -185,11 +187,12 @@ def restore_command(
 
     backup = _read_backup(file)
 
-    async def make(bms: "BmsSettings") -> "Plan":
+    async def make(bms: "Settings") -> "Plan":
         return restore_plan(backup, await bms.read(), force=force)
 
     plan = _with_bms(device, make)
-    _carry_out(plan, device, _Consent(dry_run, yes, confirm), settle_s, as_json=as_json)
+    source = _Source(backup, force)
+    _carry_out(plan, device, _Consent(dry_run, yes, confirm), settle_s, source, as_json=as_json)
 
 
 @settings_command.command("action")
@@ -234,12 +237,16 @@ def action_command(
 
 def _with_bms(device: str, job: Job[T], settle_s: float = 0.5) -> T:
     """Return what ``job`` returns for the BMS at ``device``; end the command with one clear line if it fails."""
-    from tinybms_bridge.cli.device import connected, with_doctor
+    from tinybms_bridge.cli.device import LinkedDevice, LinkedSettings, connected, with_doctor
     from tinybms_bridge.hal.clock import SystemClock
+    from tinybms_bridge.tinybms.client import TinyBmsClient
     from tinybms_bridge.tinybms.settings import BmsSettings, SettingsError, WriteOptions
 
     async def body() -> tuple[T]:
         async with connected(device) as client:
+            if isinstance(client, LinkedDevice):
+                return (await job(LinkedSettings(client.link)),)
+            assert isinstance(client, TinyBmsClient)
             return (await job(BmsSettings(client, SystemClock(), WriteOptions(settle_s=settle_s))),)
 
     try:
@@ -312,7 +319,20 @@ class _Consent:
     confirm: bool
 
 
-def _carry_out(plan: "Plan", device: str, consent: _Consent, settle_s: float, *, as_json: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What a plan was made from, if not from values of the command line."""
+
+    backup: "Backup | None" = None
+    force: bool = False
+
+
+_TYPED = _Source()
+
+
+def _carry_out(
+    plan: "Plan", device: str, consent: _Consent, settle_s: float, source: _Source = _TYPED, *, as_json: bool
+) -> None:
     """Write a plan as far as the user lets it; with ``as_json`` tell at the end only, in one document."""
     from tinybms_bridge.tinybms.settings.describe import plan_document, report_document
 
@@ -328,7 +348,7 @@ def _carry_out(plan: "Plan", device: str, consent: _Consent, settle_s: float, *,
             click.echo("nothing to write: the BMS holds all of this already")
         return
     _ask_what_is_open(plan, consent)
-    report = _written(plan, device, settle_s, quiet=as_json)
+    report = _written(plan, device, settle_s, source, quiet=as_json)
     if as_json:
         _print_document(told | report_document(report))
     else:
@@ -337,8 +357,9 @@ def _carry_out(plan: "Plan", device: str, consent: _Consent, settle_s: float, *,
         sys.exit(EXIT_FAILURE)
 
 
-def _written(plan: "Plan", device: str, settle_s: float, *, quiet: bool) -> "Report":
+def _written(plan: "Plan", device: str, settle_s: float, source: _Source, *, quiet: bool) -> "Report":
     """Write a plan and return what became of it, telling of each setting as it is done unless ``quiet``."""
+    from tinybms_bridge.cli.device import LinkedSettings
     from tinybms_bridge.tinybms.settings import Outcome
     from tinybms_bridge.tinybms.settings.describe import outcome_text
 
@@ -350,7 +371,9 @@ def _written(plan: "Plan", device: str, settle_s: float, *, quiet: bool) -> "Rep
         if not quiet:
             _show_report(report)
 
-    def job(bms: "BmsSettings") -> "Awaitable[Report]":
+    def job(bms: "Settings") -> "Awaitable[Report]":
+        if isinstance(bms, LinkedSettings):
+            return bms.apply(plan, confirm=True, on_result=progress, backup=source.backup, force=source.force)
         return bms.apply(plan, confirm=True, on_result=progress, on_interrupt=interrupted)
 
     return _with_bms(device, job, settle_s)

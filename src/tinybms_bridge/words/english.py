@@ -333,6 +333,7 @@ _DOCTOR = {
     "doctor.port_unknown": "not examined, because its port is not known",
     "doctor.port_not_open": "not examined, because its port could not be opened",
     "doctor.open": "{what} is open",
+    "doctor.through_bridge": "{port} is in use by the running bridge, as it should be; it asks the BMS",
     "doctor.no_adapter": "no USB serial adapter was found",
     "doctor.no_adapter.advice": "Plug in the adapter of the BMS, or name the port with --device, or with hardware.uart.device in the configuration.",
     "doctor.other_port": "{port} is there, but the bridge would open {default}",

@@ -333,6 +333,7 @@ _DOCTOR = {
     "doctor.port_unknown": "non examiné, car son port n'est pas connu",
     "doctor.port_not_open": "non examiné, car son port n'a pas pu être ouvert",
     "doctor.open": "{what} est ouvert",
+    "doctor.through_bridge": "{port} est utilisé par le pont en marche, comme il se doit ; il interroge le BMS",
     "doctor.no_adapter": "aucun adaptateur série USB trouvé",
     "doctor.no_adapter.advice": "Branchez l'adaptateur du BMS, ou nommez le port avec --device, ou avec hardware.uart.device dans la configuration.",
     "doctor.other_port": "{port} est là, mais le pont ouvrirait {default}",

@@ -8,6 +8,7 @@ from tinybms_bridge.battery.advice import advise
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.saved_units import SavedUnits, unit_key
 from tinybms_bridge.battery.snapshot import BmsStatus, Identity, Ratings, Snapshot
+from tinybms_bridge.cli.device import Device, LinkedDevice, LinkedSettings
 from tinybms_bridge.cli.doctor.findings import Finding, ok, problem
 from tinybms_bridge.cli.doctor.port import ask, silence_problem
 from tinybms_bridge.cli.doctor.verdicts import (
@@ -59,7 +60,7 @@ _BROADCAST = 342
 class BmsExamination:
     """One look at one BMS."""
 
-    client: TinyBmsClient
+    client: Device
     config: Configuration
     clock: Clock
     device: str = ""
@@ -121,7 +122,11 @@ class BmsExamination:
         with suppress(DeviceRefused):
             version = await self._read(IDENTITY_ADDRESS, IDENTITY_COUNT)
             ratings = replace(ratings, least_current_a=least_current_a(version))
-        readout = await BmsSettings(self.client, self.clock).read()
+        if isinstance(self.client, LinkedDevice):
+            readout = await LinkedSettings(self.client.link).read()
+        else:
+            assert isinstance(self.client, TinyBmsClient)
+            readout = await BmsSettings(self.client, self.clock).read()
         state = self._saved_state(readout.identity)
         advice = advise(
             ratings,

@@ -165,7 +165,7 @@ def _mistakes(error: "ConfigError") -> list[Finding]:
 async def _examine_bms(config: "Configuration", chosen: str | None) -> AsyncIterator[Finding]:
     import asyncio
 
-    from tinybms_bridge.cli.device import connected
+    from tinybms_bridge.cli.device import connected, linked_device
     from tinybms_bridge.cli.doctor.bms import BmsExamination
     from tinybms_bridge.cli.doctor.port import choose_port, open_problem
     from tinybms_bridge.config.paths import state_directory
@@ -177,6 +177,12 @@ async def _examine_bms(config: "Configuration", chosen: str | None) -> AsyncIter
     file = FileStorage(state_directory(config.advanced.state_directory) / STATE_FILE, most_bytes=MOST_STATE_BYTES)
     saved = await asyncio.to_thread(peek_state, file)
     uart = config.hardware.uart
+    async with linked_device(chosen or "auto") as running:
+        if running is not None:
+            yield ok("serial port", message("doctor.through_bridge", port=running.port))
+            async for finding in BmsExamination(running, config, SystemClock(), "", saved).findings():
+                yield finding
+            return
     port, findings = await choose_port(chosen, uart.device, uart.baudrate)
     for finding in findings:
         yield finding

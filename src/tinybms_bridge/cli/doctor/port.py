@@ -4,12 +4,11 @@ import asyncio
 import os
 from collections.abc import Sequence
 
-from tinybms_bridge.cli.device import connected, is_busy
+from tinybms_bridge.cli.device import Device, connected, is_busy
 from tinybms_bridge.cli.doctor.findings import Finding, ok, problem, remedy_of, warning
 from tinybms_bridge.cli.processes import Process, processes_holding, stop_command
 from tinybms_bridge.errors import BridgeError, LinkError
 from tinybms_bridge.hal.serial import find_ports
-from tinybms_bridge.tinybms.client import TinyBmsClient
 from tinybms_bridge.tinybms.frames import CommandCode, SimpleRequest
 from tinybms_bridge.words import message
 
@@ -57,7 +56,7 @@ async def _search(ports: Sequence[str], baudrate: int) -> tuple[str | None, list
     return None, [problem(_CHECK, message("doctor.no_port_answers", ports=ports))]
 
 
-async def ask(client: TinyBmsClient) -> None:
+async def ask(client: Device) -> None:
     """Read the status, twice if need be: the first frame only wakes a sleeping BMS. Raises LinkError, DeviceRefused."""
     await client.request(SimpleRequest(CommandCode.STATUS), attempts=2)
 
@@ -81,7 +80,7 @@ def _held_by_bridge(port: str, bridge: Process) -> Finding:
     return warning(_CHECK, message("doctor.port_held_by_bridge", port=port, pid=bridge.pid, command=command))
 
 
-def silence_problem(client: TinyBmsClient, baudrate: int, error: BridgeError) -> Finding:
+def silence_problem(client: Device, baudrate: int, error: BridgeError) -> Finding:
     """Return why nothing sensible comes from an open port, from what was seen on the line."""
     statistics = client.statistics
     if statistics.garbage_bytes or statistics.crc_errors:
