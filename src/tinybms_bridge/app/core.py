@@ -38,6 +38,7 @@ from tinybms_bridge.hal.directory_lock import DirectoryTakenError
 from tinybms_bridge.hal.interpreter import Collector
 from tinybms_bridge.hal.log_output import LogOutput, open_console
 from tinybms_bridge.hal.logs import LineHandler, LogLine, logging_through, set_level, set_up_logging
+from tinybms_bridge.hal.real_time import become_real_time
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort, open_serial
 from tinybms_bridge.hal.storage import MemoryStorage, Storage
 from tinybms_bridge.hal.watchdog import find_watchdog
@@ -76,6 +77,8 @@ class CoreStart:
     """Where to listen; empty for the usual place."""
     services: bool = True
     """Whether to run the services as a child."""
+    real_time: bool = False
+    """Whether to ask the system for real-time scheduling."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,7 @@ async def open_core(path: str | None, overrides: Overrides, *, socket: str = "",
         said.problems,
         socket,
         services,
+        real_time=True,
     )
 
 
@@ -133,6 +137,9 @@ async def run_core(
                 log.warning("%s", remark)
             try:
                 await bridge.inhibits.load()
+                if start.real_time:  # not before all is loaded, which takes a small board some seconds
+                    process.control.real_time = become_real_time()
+                    log.info("scheduling: %s", process.control.real_time)
                 await bridge.run()
             except asyncio.CancelledError:
                 if not process.starts_again():

@@ -74,8 +74,6 @@ class Machine:
     """Returns the state directory in use."""
     keeps: bool = False
     """Whether anything outlives the process."""
-    real_time: str = ""
-    """Which scheduling the system has granted, in words."""
     own: Callable[[], None] = lambda: None
     """Keeps the state directory for this process. Blocks; raises DirectoryTakenError."""
     release: Callable[[], None] = lambda: None

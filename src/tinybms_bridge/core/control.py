@@ -87,6 +87,8 @@ class Control:
     ) -> None:
         self.services = ServicesState()
         """What the services process has told of itself; empty while there is none."""
+        self.real_time = ""
+        """Which scheduling the system has granted, in words."""
         self._bridge = bridge
         self._server = server
         self._configuration = configuration
@@ -153,7 +155,7 @@ class Control:
             pid=os.getpid(),
             started_s=bridge.started_s,
             state_directory=str(bridge.machine.folder()) if bridge.machine.keeps else "",
-            real_time=bridge.machine.real_time,
+            real_time=self.real_time,
         )
 
     def _battery_changed(self, accepted: bool) -> None:
