@@ -243,7 +243,7 @@ def test_a_lost_sensor_is_noticed(watch: Watch) -> None:
     assert watch() == {}
 
 
-def test_chargers_that_do_not_heed_their_limits_are_noticed(watch: Watch) -> None:
+def test_chargers_that_do_not_obey_their_limits_are_noticed(watch: Watch) -> None:
     """Whoever has a charger of his own on the battery, or sells surplus, reads why more flows than CCL says."""
     assert watch(uncontrolled=True) == {NoticeName.UNCONTROLLED_SOURCE: WARNING}
     assert watch(ccl_ignored=True) == {NoticeName.CCL_IGNORED: WARNING}

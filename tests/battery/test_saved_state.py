@@ -417,7 +417,7 @@ def test_limits_that_make_no_sense_are_none(limits: dict[str, Any], expected: Ra
         ({"discharge": DischargeMemory(Pause(True, 60.0))}, True),
         ({"stop": StopMemory(53.0)}, True),
         ({"feed_in": FeedInMemory(5)}, True),
-        ({"feed_in": FeedInMemory(unheeded_at_lifetime_s=5)}, True),
+        ({"feed_in": FeedInMemory(disobeyed_at_lifetime_s=5)}, True),
         ({"feed_in": FeedInMemory(passed=1, above_s=9.0)}, False),
         ({"sensors": SensorMemory(5.0)}, True),
         ({"evidence": Evidence(flowing_s=7.0, since_full_ah=-7.0, low_ah=-9.0)}, False),

@@ -158,6 +158,7 @@ _DECLARATION = Declaration(
         "memory.too_cold_or_hot": ("stopped", "too_cold_or_hot"),
         "memory.discharge.emptied": ("stopped", "empty"),
         "memory.stop.level_v": ("stopped", "charge_level_v"),
+        "memory.feed_in.disobeyed_at_lifetime_s": ("feed_in", "unheeded_at_lifetime_s"),
     },
     rules={
         "memory.policy.full_soc_percent": _SOC_PERCENT,
@@ -232,7 +233,7 @@ def _latches(state: SavedState) -> tuple[object, ...]:
         memory.sensors.blind_s > 0.0,
         state.charging_told,
         memory.feed_in.seen,
-        memory.feed_in.unheeded,
+        memory.feed_in.disobeyed,
         memory.rebulk.begun_at_s,
         memory.balancing.day,
         memory.balancing.day_at_lifetime_s,

@@ -57,7 +57,7 @@ def demo_command(
 
     A byte-accurate TinyBMS answers on a pseudo-terminal, the real bridge reads it and sends Victron frames, and a
     simulated GX with sun and a house makes of the limits what Victron's DVCC does: a decision each three seconds, and
-    with --feed-in chargers that heed no CCL. A day takes four minutes.
+    with --feed-in chargers that obey no CCL. A day takes four minutes.
 
     \b
     In another terminal, watch the frames, or ask the web server, which has a first page at http://localhost:8080/ :

@@ -1,7 +1,7 @@
 """Real-time scheduling of the event loop where the system allows it: frames leave on time beside busy programs.
 
-It is asked for, never needed: a service manager grants it with ``LimitRTPRIO``, and with ``LimitMEMLOCK`` for the memory.
-What was granted is said in words for the diagnostics.
+It is asked for, never needed: a service manager grants it with ``LimitRTPRIO``, and with ``LimitMEMLOCK`` for the
+memory. What was granted is said in words for the diagnostics.
 """
 
 import errno

@@ -285,7 +285,7 @@ _ALARMS = {
     "notice.uncontrolled_source.explanation": "A source that no GX controls charges the battery more than may be.",
     "notice.uncontrolled_source.advice": "Find it and switch it off, or have the GX control it.",
     "notice.ccl_ignored": "CCL ignored[: {level:@level}]",
-    "notice.ccl_ignored.explanation": "Chargers give clearly more than CCL; usual while surplus is sold, when solar chargers heed no CCL.",
+    "notice.ccl_ignored.explanation": "Chargers give clearly more than CCL; usual while surplus is sold, when solar chargers obey no CCL.",
     "notice.ccl_ignored.advice": "Without feed-in, check that DVCC is on and that every charger is under its control.",
     "notice.lifetime_counter_stands": "Lifetime counter stands[: {level:@level}]",
     "notice.lifetime_counter_stands.explanation": "The lifetime counter of the BMS stands while its readings move; times of its events may be wrong.",

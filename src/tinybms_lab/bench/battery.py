@@ -12,7 +12,7 @@ from tinybms_lab.bms.pack import SimulatedPack
 __all__ = ["BatteryPlan", "BmsKind", "CellModel", "OddCell", "floor_v", "least_cvl_v", "target_cell_v"]
 
 _BELOW_FLOOR_V = 0.4
-"""Where chargers heed no CCL they stand so much above CVL: on the floor they would charge a pack of 12 V on."""
+"""Where chargers obey no CCL they stand so much above CVL: on the floor they would charge a pack of 12 V on."""
 _ABOVE_CUTOFF_V = 0.2
 
 

@@ -32,7 +32,7 @@ def avoidable_trips(run: Run) -> dict[str, int]:
     Not avoidable are
 
     - cold charge, before ``FROST_GRACE_S`` of charging have passed since the frost began;
-    - in an island "discharged" and discharge over-current: the inverter heeds no DCL but 0, and 0 switches the loads
+    - in an island "discharged" and discharge over-current: the inverter obeys no DCL but 0, and 0 switches the loads
       off just as the BMS does.
 
     """

@@ -76,7 +76,7 @@ def followed(
         pytest.param(settings_before(), {"pack": {"status": BmsStatus.FAULT}}, LimitCode.BMS_FAULT, id="fault"),
     ],
 )
-def test_every_stop_ends_what_heeds_no_ccl(
+def test_every_stop_ends_what_obeys_no_ccl(
     make_engine: MakeEngine, settings: LimitSettings, changes: dict[str, Any], code: LimitCode
 ) -> None:
     """It begins at rest, whatever a load does; under feed-in CVL goes below the pack, and the stop is its reason."""
@@ -139,7 +139,7 @@ def test_the_first_stop_is_the_reason(context: MakeContext, make_draft: MakeDraf
     assert (lower[Quantity.CVL], lower.stopped) == (52.0, True)
 
 
-def test_what_heeds_ccl_moves_nothing(context: MakeContext, make_draft: MakeDraft) -> None:
+def test_what_obeys_ccl_moves_nothing(context: MakeContext, make_draft: MakeDraft) -> None:
     """Peaks of a load that is switched off, noise and discharge leave the level at rest."""
     peaks = [(3.30, 60.0)] * 3 + [(3.30, -60.0)] * 40
     seen = followed(context, make_draft, peaks * 5 + [(3.30, 0.4)] * 600 + [(3.0, -100.0)] * 600, StopMemory())
@@ -155,20 +155,20 @@ def test_a_charge_that_the_bms_cuts_again_and_again_is_not_forgotten(
 
 
 @pytest.mark.parametrize(
-    ("unheeded", "current_a", "coldest_c", "level_v"),
+    ("disobeyed", "current_a", "coldest_c", "level_v"),
     [
         pytest.param(True, 0.0, 25.0, PACK_V, id="the sun carries the loads"),
         pytest.param(True, -3.0, 25.0, None, id="loads discharge the pack"),
-        pytest.param(False, 0.0, 25.0, None, id="chargers that heed CCL"),
+        pytest.param(False, 0.0, 25.0, None, id="chargers that obey CCL"),
         pytest.param(True, 0.0, 0.7, PACK_V, id="just below register 320"),
         pytest.param(True, 0.0, 0.3, None, id="frost, where the switch of the BMS is open"),
     ],
 )
-def test_where_no_ccl_is_heeded_the_level_waits_at_the_pack(
+def test_where_no_ccl_is_obeyed_the_level_waits_at_the_pack(
     context: MakeContext,
     make_draft: MakeDraft,
     make_ratings: Callable[..., Ratings],
-    unheeded: bool,
+    disobeyed: bool,
     current_a: float,
     coldest_c: float,
     level_v: float | None,
@@ -184,7 +184,7 @@ def test_where_no_ccl_is_heeded_the_level_waits_at_the_pack(
         temperatures_c=temperatures_c,
     )
     draft = stopped(make_draft, now, StopMemory())
-    memory = follow_stop(draft, now, StopMemory(), IN_FORCE, 1.0, unheeded=unheeded)
+    memory = follow_stop(draft, now, StopMemory(), IN_FORCE, 1.0, disobeyed=disobeyed)
 
     assert memory.level_v == (None if level_v is None else pytest.approx(level_v))
 

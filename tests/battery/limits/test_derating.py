@@ -311,7 +311,7 @@ def test_reasons_of_a_cold_morning(make_engine: Callable[..., Engine]) -> None:
 
 
 def test_nothing_of_ccl_is_a_low_cvl_as_well(make_engine: Callable[..., Engine]) -> None:
-    """Below register 320 CVL rests: a solar charger that feeds in heeds no CCL. Loads go on."""
+    """Below register 320 CVL rests: a solar charger that feeds in obeys no CCL. Loads go on."""
     limits: Limits = make_engine().feed(temperatures_c=(25.0, 1.0))
 
     assert (limits.cvl_v, limits.ccl_a, limits.dcl_a) == pytest.approx((53.6, 0.0, 108.0))

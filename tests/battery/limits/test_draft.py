@@ -237,7 +237,7 @@ def test_crossed_cutoffs_are_the_reason(drive: Drive, make_ratings: MakeRatings,
     assert explain(reason) == f"CCL 0.0 A: the BMS is full at 3.65 V per cell and cuts off at {cutoff_v:.2f} V"
 
 
-def test_crossed_cutoffs_end_a_charge_that_heeds_no_ccl(drive: Drive, make_ratings: MakeRatings) -> None:
+def test_crossed_cutoffs_end_a_charge_that_obeys_no_ccl(drive: Drive, make_ratings: MakeRatings) -> None:
     """They are a stop like others: CVL goes down as well, since CCL does not bind every solar charger."""
     crossed = make_ratings(over_voltage_cell_v=3.60)
     limits = drive(settings_before(), [{"soc": 50, "ratings": crossed, "current_a": 40.0}] * 30)[-1]

@@ -30,7 +30,7 @@ PACK_V = 16 * 3.30
 
 
 class Feeding:
-    """An engine in the cold whose solar chargers heed CVL alone: what flows follows CVL through a resistance.
+    """An engine in the cold whose solar chargers obey CVL alone: what flows follows CVL through a resistance.
 
     Args:
         engine: it is fed once a second.
@@ -95,12 +95,12 @@ def test_a_start_in_the_cold_comes_from_below(
     sun.run(1800, ratings=make_ratings(series_cells=cells))
 
     assert longest_s(sun, 1.2 * CCL_A) <= 30
-    assert sun.engine.memory.feed_in.unheeded
+    assert sun.engine.memory.feed_in.disobeyed
     assert turns(sun, 600) <= 2
 
 
 def test_the_sun_behind_a_cloud_comes_back_to_a_cvl_near_the_pack(make_engine: MakeEngine) -> None:
-    """Once it is known that no CCL is heeded, a full sun passes it for half a minute at the most."""
+    """Once it is known that no CCL is obeyed, a full sun passes it for half a minute at the most."""
     sun = Feeding(make_engine(ramped=True))
     sun.run(600)
     for _ in range(4):
@@ -129,7 +129,7 @@ def test_after_a_stop_cvl_rises_from_where_it_stood(make_engine: MakeEngine) -> 
     assert sun.seen[-1][2] >= stopped_v
 
 
-def test_chargers_that_heed_ccl_get_their_cvl_back(make_engine: MakeEngine) -> None:
+def test_chargers_that_obey_ccl_get_their_cvl_back(make_engine: MakeEngine) -> None:
     """A start in the cold costs them some minutes: CVL above the pack binds nothing and rises to its target."""
     engine, told, current_a = make_engine(ramped=True), (0.0, 0.0), 0.0
     for second in range(1800):
@@ -142,7 +142,7 @@ def test_chargers_that_heed_ccl_get_their_cvl_back(make_engine: MakeEngine) -> N
             assert current_a >= 0.9 * CCL_A
 
     assert limits.cvl_v == pytest.approx(58.4, abs=0.1)
-    assert not engine.memory.feed_in.unheeded
+    assert not engine.memory.feed_in.disobeyed
 
 
 def longest_s(sun: Feeding, most_a: float, since: int = 0) -> int:
@@ -171,8 +171,8 @@ def test_cvl_sinks_by_two_hundredths_of_a_volt_a_second_at_most(make_engine: Mak
     assert max(before - after for before, after in pairwise(levels)) <= 0.025
 
 
-def test_what_heeds_ccl_is_left_alone(make_engine: MakeEngine) -> None:
-    """A GX rounds CCL up and adds loads; noise, and a load that is switched off, are no source that heeds nothing."""
+def test_what_obeys_ccl_is_left_alone(make_engine: MakeEngine) -> None:
+    """A GX rounds CCL up and adds loads; noise, and a load that is switched off, are no source that obeys nothing."""
     engine = make_engine()
     engine.last_for(120.0, current_a=CCL_A, max_cell_v=3.30, **COLD)
     for _ in range(20):
@@ -195,7 +195,7 @@ def test_a_ccl_that_falls_is_given_time(make_engine: MakeEngine) -> None:
 
 
 def test_without_effect_it_is_given_up_and_told(make_engine: MakeEngine) -> None:
-    """An alternator heeds nothing: CVL comes back to just below the pack, and is tried again after 15 min."""
+    """An alternator obeys nothing: CVL comes back to just below the pack, and is tried again after 15 min."""
     engine = make_engine()
     alternator = {**COLD, "current_a": 60.0, "max_cell_v": 3.30}
     down = engine.last_for(80.0, **alternator)
@@ -279,7 +279,7 @@ def test_at_night_nothing_is_sold(make_engine: MakeEngine) -> None:
 @pytest.mark.parametrize(
     ("current_a", "soc", "told"), [(5.9, 96.0, False), (10.5, 96.0, True), (53.0, 50.0, False), (60.5, 50.0, True)]
 )
-def test_a_wish_that_is_not_heeded_is_told(make_engine: MakeEngine, current_a: float, soc: float, told: bool) -> None:
+def test_a_wish_that_is_not_obeyed_is_told(make_engine: MakeEngine, current_a: float, soc: float, told: bool) -> None:
     """More than CCL by 5 % of the capacity (here 5 A; 10 A at most) for 60 s, in FLOAT and above the maximum."""
     engine = make_engine()
     moment = {"current_a": current_a, "soc": soc, "max_cell_v": 3.45 if soc < 90 else 3.60, "delta_mv": 0.0}

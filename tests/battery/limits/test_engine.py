@@ -1,7 +1,12 @@
+import ast
+import inspect
 import math
+import re
+import textwrap
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -323,3 +328,76 @@ def test_cells_that_are_balanced_set_the_count_right(
     engine.memory = replace(engine.memory, balancing=apart)
     engine.feed(2, **sample)
     assert engine.memory.soc.percent == pytest.approx(percent)
+
+
+_STAGES = {
+    "base": 1,
+    "apply_state": 2,
+    "apply_policy": 2,
+    "apply_balancing": 2,
+    "protect_cells": 3,
+    "follow_switch": 3,
+    "derate": 4,
+    "stop_for_temperature": 4,
+    "limit_discharge": 4,
+    "obey_bms": 5,
+    "apply_freshness": 6,
+    "apply_inhibits": 6,
+    "follow_stop": 7,
+    "enforce": 7,
+    "limit_rates": 8,
+    "final_clamp": 9,
+}
+
+
+def test_stages_are_numbered_in_their_order() -> None:
+    """In the code that calls them, in its description, and on the page that explains them."""
+    (function,) = ast.parse(textwrap.dedent(inspect.getsource(step))).body
+    calls = sorted(
+        (node.lineno, node.func.id)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _STAGES
+    )
+    assert [name for _, name in calls] == list(_STAGES)
+    assert list(_STAGES.values()) == sorted(_STAGES.values())
+
+    described = [int(number) for number in re.findall(r"\b(\d) [a-zA-Z]", inspect.getmodule(step).__doc__ or "")]
+    page = (Path(__file__).resolve().parents[3] / "docs" / "charge-control.md").read_text(encoding="utf-8")
+    headings = [
+        int(n) for line in re.findall(r"^## Stages? ([\d and]+):", page, re.MULTILINE) for n in line.split(" and ")
+    ]
+    boxes = [int(number) for number in re.findall(r'\["(\d) ', page.split("```")[1])]
+    assert described == headings == boxes == sorted(set(_STAGES.values()))
+
+
+def test_each_constant_of_the_control_says_what_it_is() -> None:
+    """A number without its reason can be changed by nobody: the text below it, or below the group it begins."""
+    silent = [
+        f"{path.name}: {name}"
+        for path in sorted(Path(inspect.getfile(step)).parent.glob("*.py"))
+        for name in _unexplained(path.read_text(encoding="utf-8"))
+    ]
+    assert silent == []
+
+
+def _unexplained(source: str) -> list[str]:
+    """Return the constants with a number of their own that no text follows before the next blank line."""
+    found: list[str] = []
+    waiting: list[str] = []
+    lines = source.splitlines()
+    for node in [*ast.parse(source).body, ast.Pass(lineno=0)]:
+        if isinstance(node, ast.Expr):
+            waiting = []
+            continue
+        if waiting and (not isinstance(node, ast.Assign | ast.AnnAssign) or not lines[node.lineno - 2].strip()):
+            found, waiting = found + waiting, []
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names = [name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
+            numbers = [
+                part
+                for part in ast.walk(node.value)
+                if isinstance(part, ast.Constant) and type(part.value) in (int, float)
+            ]
+            waiting += [name for name in names if name.lstrip("_").isupper() and numbers]
+    return found

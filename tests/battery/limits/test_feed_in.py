@@ -24,7 +24,7 @@ def test_ccl_is_passed_by_clearly_more_only(
 
 
 def test_no_ccl_is_passed_before_one_was_sent(make_ratings: Callable[..., Ratings]) -> None:
-    """What flows before the first limit heeds none, and that shows nothing."""
+    """What flows before the first limit obeys none, and that shows nothing."""
     assert not charges_past_ccl(1000.0, None, make_ratings())
 
 
@@ -61,7 +61,7 @@ def after(
         pytest.param(56.4, 0.5, 300, False, id="no current that counts"),
         pytest.param(56.1, 10.0, 300, False, id="the error of a meter"),
         pytest.param(57.0, 10.0, 300, False, id="a CVL that fell"),
-        pytest.param(55.0, 30.0, 61, True, id="no CCL is heeded"),
+        pytest.param(55.0, 30.0, 61, True, id="no CCL is obeyed"),
         pytest.param(55.0, 21.0, 300, False, id="a GX that rounds up"),
     ],
 )
@@ -104,7 +104,7 @@ def test_it_is_forgotten_after_two_weeks(sample: Sample, make_ratings: Callable[
     assert after(sample, ratings, 1, known, pack_v=55.0, lifetime_s=7).seen_at_lifetime_s == 7
 
 
-def test_two_steps_that_were_too_much_show_that_ccl_is_not_heeded(
+def test_two_steps_that_were_too_much_show_that_ccl_is_not_obeyed(
     sample: Sample, make_ratings: Callable[..., Ratings]
 ) -> None:
     """Where all surplus is sold nothing stands above CVL: it leaves no room for that, but no CCL holds a current."""
@@ -116,19 +116,19 @@ def test_two_steps_that_were_too_much_show_that_ccl_is_not_heeded(
     once = step(FeedInMemory(), 1000, passed=True)
     twice = step(step(once, 2000, passed=False), 3000, passed=True)
 
-    assert not once.unheeded
-    assert (twice.unheeded, twice.seen, twice.unheeded_at_lifetime_s) == (True, False, 3000)
-    assert step(twice, 14 * DAY_S, passed=False).unheeded
-    assert step(twice, 10, passed=False).unheeded_at_lifetime_s == 10
+    assert not once.disobeyed
+    assert (twice.disobeyed, twice.seen, twice.disobeyed_at_lifetime_s) == (True, False, 3000)
+    assert step(twice, 14 * DAY_S, passed=False).disobeyed
+    assert step(twice, 10, passed=False).disobeyed_at_lifetime_s == 10
     forgotten = step(twice, 14 * DAY_S + 3001, passed=False)
-    assert (forgotten.unheeded, forgotten.passed) == (False, 0)
-    assert not step(forgotten, 14 * DAY_S + 3002, passed=True).unheeded
+    assert (forgotten.disobeyed, forgotten.passed) == (False, 0)
+    assert not step(forgotten, 14 * DAY_S + 3002, passed=True).disobeyed
 
 
-def test_who_feeds_in_heeds_no_ccl() -> None:
+def test_who_feeds_in_obeys_no_ccl() -> None:
     """Chargers that stand above CVL are those that hear no CCL."""
-    assert FeedInMemory(5).unheeded
-    assert not FeedInMemory().unheeded
+    assert FeedInMemory(5).disobeyed
+    assert not FeedInMemory().disobeyed
 
 
 @given(st.lists(st.tuples(st.floats(40.0, 65.0), st.floats(-200.0, 200.0), st.integers(0, 2**32 - 1)), max_size=20))

@@ -110,7 +110,7 @@ def test_a_charge_in_between_begins_anew() -> None:
 
 
 def test_a_wrong_verdict_is_taken_back() -> None:
-    """A charger that heeds nobody has held LFP cells up: once they rest below 3.40 V for an hour, they may be LFP."""
+    """A charger that obeys nobody has held LFP cells up: once they rest below 3.40 V for an hour, they may be LFP."""
     memory = ChemistryMemory(LI_ION)
     assert live_for(memory, 3500, 3.33).lowest is LI_ION
     assert live_for(memory, 3601, 3.33).lowest is LFP

@@ -271,7 +271,7 @@ def test_a_cell_that_rests_high_is_left_to_the_balancer(controller: Controller) 
         (10.9, 5.0, 57.0),
         (97.0, 5.0, 56.6),
         (97.0, 100.0, 57.0),
-        # A GX that heeds CCL rounds it up and is late by a load that is gone: a fifth and 5 A; above, it feeds in.
+        # A GX that obeys CCL rounds it up and is late by a load that is gone: a fifth and 5 A; above, it feeds in.
         (64.9, 50.0, 57.0),
         (66.0, 50.0, 56.6),
         (125.1, 100.0, 56.6),

@@ -135,7 +135,7 @@ def cold_lowers_ccl(make_engine: MakeEngine) -> None:
 
 
 def frost_stops_solar_chargers(make_engine: MakeEngine) -> None:
-    """Below register 320 CVL goes down as well: under feed-in no solar charger heeds CCL."""
+    """Below register 320 CVL goes down as well: under feed-in no solar charger obeys CCL."""
     assert make_engine().feed(temperatures_c=(25.0, 0.0)).cvl_v == pytest.approx(53.6)
 
 
@@ -240,7 +240,7 @@ def clouds_are_averaged(make_engine: MakeEngine) -> None:
 
 
 def what_is_fed_in_counts(make_engine: MakeEngine) -> None:
-    """Chargers that heed no CCL fill a nearly empty battery at the resting voltage."""
+    """Chargers that obey no CCL fill a nearly empty battery at the resting voltage."""
     limits = make_engine().last_for(240.0, soc=3.0, max_cell_v=3.14, current_a=20.0)
     assert limits.state is ChargeState.SUSTAIN
     assert limits.cvl_v == pytest.approx(53.6)
@@ -279,7 +279,7 @@ def a_full_charge_goes_on_until_full(make_engine: MakeEngine) -> None:
     assert limits.ccl_a == pytest.approx(54.0)
 
 
-def a_stop_ends_what_heeds_no_ccl(make_engine: MakeEngine) -> None:
+def a_stop_ends_what_obeys_no_ccl(make_engine: MakeEngine) -> None:
     """Solar chargers that feed in charge on at the resting voltage: CVL goes below the pack."""
     made = make_engine(settings_before(inhibited=Inhibited(charge=True)))
     limits = made.last_for(30.0, max_cell_v=3.3, delta_mv=0.0, current_a=40.0)
@@ -287,7 +287,7 @@ def a_stop_ends_what_heeds_no_ccl(make_engine: MakeEngine) -> None:
 
 
 def a_cold_ccl_is_enforced(make_engine: MakeEngine) -> None:
-    """Solar chargers that feed in heed no CCL in the cold: CVL goes below the pack."""
+    """Solar chargers that feed in obey no CCL in the cold: CVL goes below the pack."""
     made = make_engine()
     limits = made.last_for(60.0, temperatures_c=(20.0, 5.0), max_cell_v=3.3, delta_mv=0.0, current_a=40.0)
     assert limits.cvl_v < 52.8
@@ -348,7 +348,7 @@ INVARIANTS: dict[str, Scenario] = {
         a_sample_with_a_hole_is_none,
         one_reading_decides_nothing,
         a_lost_sensor_frees_no_charge,
-        a_stop_ends_what_heeds_no_ccl,
+        a_stop_ends_what_obeys_no_ccl,
         a_cold_ccl_is_enforced,
         a_full_charge_goes_on_until_full,
         clouds_are_averaged,
@@ -412,7 +412,7 @@ REMOVALS = [
     removal("next_policy", as_before, full_by_voltage_floats_too, window_ends_charging),
     removal("fills_past_the_window", lambda *_: False, a_full_charge_goes_on_until_full),
     removal("set_stop_level", nothing, frost_stops_solar_chargers, old_data_stops_charging),
-    removal("follow_stop", lambda _draft, _context, memory, *_, **__: memory, a_stop_ends_what_heeds_no_ccl),
+    removal("follow_stop", lambda _draft, _context, memory, *_, **__: memory, a_stop_ends_what_obeys_no_ccl),
     removal("enforce", lambda _draft, _context, memory, *_, **__: memory, a_cold_ccl_is_enforced),
     removal("next_sensors", as_before, a_lost_sensor_frees_no_charge),
     removal("next_rest", lambda _memory, *args: next_rest(None, *args), clouds_are_averaged),

@@ -83,7 +83,7 @@ def _trust_the_last_temperature(patch: Patch) -> None:
 
 
 def _enforce_nothing(patch: Patch) -> None:
-    patch.setattr(engine, "enforce", lambda draft, context, memory, rates, elapsed_s, unheeded: memory)
+    patch.setattr(engine, "enforce", lambda draft, context, memory, rates, elapsed_s, disobeyed: memory)
 
 
 def _stop_at_the_floor(patch: Patch) -> None:

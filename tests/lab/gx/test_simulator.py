@@ -302,7 +302,7 @@ async def test_surplus_is_sold(selling: House) -> None:
     assert view.grid_w == pytest.approx(0.0, abs=1e-6)
 
 
-async def test_feed_in_heeds_no_charge_current_limit(selling: House, make_state: Any) -> None:
+async def test_feed_in_obeys_no_charge_current_limit(selling: House, make_state: Any) -> None:
     """With CCL 0 and a CVL above the battery the chargers charge on: CVL alone protects."""
     selling.state = make_state(cvl_v=54.0, ccl_a=0.0)
     async with selling.running() as advance:

@@ -298,7 +298,7 @@ def _approach(memory: BalancingMemory, context: Context, plan: _Plan, elapsed_s:
 
 
 def _goes_slowly(memory: BalancingMemory, context: Context) -> bool:
-    """Return whether CVL has to be held because chargers that heed no CCL would take every rise of it at once."""
+    """Return whether CVL has to be held because chargers that obey no CCL would take every rise of it at once."""
     charging = context.charging
     of_day = memory.day or charging.of_balancing_day  # in the step in which it ends its target counts the last time
     return of_day and memory.phase is OFF and charging.feed_in and memory.level_v > 0.0

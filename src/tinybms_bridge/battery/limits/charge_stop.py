@@ -1,6 +1,6 @@
-"""The CVL of every charge stop: those that the bridge decides, and that of the charger switch of the BMS.
+"""Stage 7, the CVL of every charge stop: those that the bridge decides, and that of the charger switch of the BMS.
 
-At a stop CVL is the resting voltage, and lower where charging goes on all the same. A solar charger that feeds in heeds
+At a stop CVL is the resting voltage, and lower where charging goes on all the same. A solar charger that feeds in obeys
 no CCL, and a cell at rest near full is far above one that is half charged: a CVL at the resting voltage alone would let
 the sun fill a battery that must not be charged. So the level goes down to the voltage of the pack as soon as more flows
 in than CCL allows, and on until it does not. It follows no pack that is not charged, and does not rise again while the
@@ -52,7 +52,7 @@ _CLOSES_WITHIN_C = 0.5
 """The noise of a sensor closes the switch of the BMS for seconds from so far below register 320."""
 
 _FORGETTING = 0.1
-"""A BMS that cuts the charge every few seconds does not make a charger heed CCL: slowly it is forgotten."""
+"""A BMS that cuts the charge every few seconds does not make a charger obey CCL: slowly it is forgotten."""
 
 _SINKING_V_PER_S = 0.02
 """Faster, and chargers would not follow: the level would pass the voltage that it looks for."""
@@ -118,11 +118,11 @@ def follow_stop(
     rates: RateMemory,
     elapsed_s: float,
     *,
-    unheeded: bool = False,
+    disobeyed: bool = False,
 ) -> StopMemory:
     """Return the memory after ``elapsed_s`` more seconds with fresh data and the limits that have been in force.
 
-    ``unheeded``: chargers are known to heed no CCL.
+    ``disobeyed``: chargers are known to obey no CCL.
     """
     if not draft.stopped:
         return _after(context, rates)
@@ -132,7 +132,7 @@ def follow_stop(
     over_a = pack.current_a - (rates.ccl_a or 0.0) - idle_a
     if not over_a > 0.0:
         level_v = memory.level_v
-        if (unheeded or memory.over_s >= _PATIENCE_S) and over_a >= -2.0 * idle_a and _may_flow(context):
+        if (disobeyed or memory.over_s >= _PATIENCE_S) and over_a >= -2.0 * idle_a and _may_flow(context):
             level_v = min(draft.level_v, pack.voltage_v)
         return StopMemory(level_v, max(0.0, memory.over_s - _FORGETTING * elapsed_s))
     over_s = min(memory.over_s + elapsed_s, _PATIENCE_S)
@@ -156,7 +156,7 @@ def _may_flow(context: Context) -> bool:
 
 
 def lowest_level_v(context: Context) -> float:
-    """Return the lowest CVL against chargers that heed no CCL, at the present voltage of the pack."""
+    """Return the lowest CVL against chargers that obey no CCL, at the present voltage of the pack."""
     return max(context.least_v, context.snapshot.pack.voltage_v - STOPPED_BELOW_V)
 
 

@@ -83,10 +83,6 @@ _COLD = ((0.0, 0.0), (5.0, 0.12), (10.0, 0.30), (15.0, 0.5), (20.0, 0.7))
 WARM_C = 25.0
 """From here register 318 alone counts."""
 
-# FLOAT of Li-ion and LTO: the reference proposes target - 0.10 V and 2.45 V. Their voltage slopes, so that is 9 % and
-# 10 % of the charge, which loads and feed-in take out within the afternoon (bench: li-ion, lto), 0.03 V are 3 and 1 %,
-# and no cell stays at the target for it. Under feed-in with few cells the reference lowers FLOAT by 0.4 V; the
-# inverter holds the pack at CVL and would sell 64 % of an LFP battery of 4 cells, so FLOAT + 0.4 V is the target there.
 _TABLES = {
     Chemistry.LFP: _Table(
         most_target_v=3.50,
@@ -121,6 +117,11 @@ _TABLES = {
         rebulk_v=2.35,
     ),
 }
+"""By chemistry. FLOAT of Li-ion and LTO: the reference proposes target - 0.10 V and 2.45 V. Their voltage slopes, so
+that is 9 % and 10 % of the charge, which loads and feed-in take out within the afternoon (bench: li-ion, lto), 0.03 V
+are 3 and 1 %, and no cell stays at the target for it. Under feed-in with few cells the reference lowers FLOAT by 0.4 V;
+the inverter holds the pack at CVL and would sell 64 % of an LFP battery of 4 cells, so FLOAT + 0.4 V is the target
+there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,7 +334,7 @@ def _full_voltage_refused(ratings: Ratings, *, feed_in: bool) -> str:
     if not ratings.charge_restart:
         return "register 329, bit 2, is not set: after a full charge the BMS would charge again only once it is empty"
     if feed_in:
-        return "surplus is fed in, and chargers that heed no CCL would meet an open switch"
+        return "surplus is fed in, and chargers that obey no CCL would meet an open switch"
     return ""
 
 

@@ -224,7 +224,7 @@ def _from_settings(
 
 
 def _least_v(ratings: Ratings, floor_v: float, resting_v: float) -> float:
-    """Return the least CVL against chargers that heed no CCL, a step of frame 0x351."""
+    """Return the least CVL against chargers that obey no CCL, a step of frame 0x351."""
     cutoff_v = (ratings.under_voltage_cell_v + _ABOVE_CUTOFF_V) * ratings.series_cells
     least_v = max(floor_v - _BELOW_FLOOR_V, cutoff_v)
     return min(up_to_step(least_v), resting_v) if 0.0 < least_v < math.inf else floor_v

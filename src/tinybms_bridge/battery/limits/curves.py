@@ -105,6 +105,7 @@ CURVE_NAMES = (
 )
 
 _LEVEL = Curve(((0.0, 1.0),))
+"""Lowers nothing."""
 
 _MOST_HEAD_ROOM_V = 0.15
 """An over-voltage cutoff further away belongs to another chemistry: many LFP units keep a cutoff of 4.2 V."""

@@ -139,6 +139,8 @@ _PLAY_C = 0.6
 """DCL rises again when the reading has come back by more than this: the noise of a sensor is within ± 0.3 K."""
 
 _RESTART_FRACTION = 0.1
+"""Charging that temperature has stopped begins again where the curve leaves this much, so that it does not flutter
+at the edge (charge-control.md, stage 4)."""
 
 _RESTART_COLD_C_RATE, _LITTLE_A = 0.02, 0.01
 """Cells that were too cold are charged again from 0.02C on, which is 0.8 K: more than the noise of a sensor."""
@@ -147,7 +149,7 @@ _HOT_C, _HOTTEST_C = 43.0, 48.0
 """Where CVL of hot cells goes down."""
 
 _PROTECTING = frozenset({LimitCode.TEMPERATURE, LimitCode.SENSOR_LOST})
-"""What these leave of CCL is enforced where chargers do not heed it."""
+"""What these leave of CCL is enforced where chargers do not obey it."""
 
 
 def derate(

@@ -39,7 +39,7 @@ class Draft(dict[Quantity, float]):
         self.enforced_a = math.inf
         """CCL that temperature or BMS leave: what flows above it is ended by CVL."""
         self.pressed_v = math.inf
-        """CVL to which a charge that heeds no CCL is pressed down in this step; the floor gives way to it."""
+        """CVL to which a charge that obeys no CCL is pressed down in this step; the floor gives way to it."""
         self.lowest_v = -math.inf
         """No stage brings CVL below this; set while the stages of the wishes run."""
 

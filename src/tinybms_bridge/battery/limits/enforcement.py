@@ -1,13 +1,13 @@
-"""A CCL that protects the cells and is not heeded is enforced by CVL.
+"""Stage 7: a CCL that protects the cells and is not obeyed is enforced by CVL.
 
-Under DC feed-in solar chargers heed no CCL: at 3 °C, with a quarter of the current left, all of it goes on flowing,
+Under DC feed-in solar chargers obey no CCL: at 3 °C, with a quarter of the current left, all of it goes on flowing,
 and lithium is plated. What temperature leaves of CCL is therefore held by CVL, which sinks from the voltage of the pack
 until what flows is near CCL, and rises again, step by step, while less flows. A GX rounds CCL up to whole amperes, is
 late by some seconds and adds what the loads draw: so it is a mean that counts, with room, and not the moment after a
 fall.
 
 Other limits are wishes of the user or the charge state, or follow the cell voltage, which has a controller of its own:
-where they are not heeded, the user is told.
+where they are not obeyed, the user is told.
 """
 
 import math
@@ -71,7 +71,7 @@ _RISE_SHARE = 0.7
 """How much of the way that is left, reckoned so, CVL comes back by at once."""
 
 _ROOM_SHARE, _ROOM_C_RATE = 0.1, 0.02
-"""Room above CCL where it is not heeded: no GX has rounded it up to whole amperes, which for 20 Ah are a tenth of C."""
+"""Room above CCL where it is not obeyed: no GX has rounded it up to whole amperes, which for 20 Ah are a tenth of C."""
 
 _STANDS_ABOVE_V = 0.2
 """No meter is wrong by so much: chargers stand above CVL."""
@@ -92,10 +92,10 @@ _BINDS_NOTHING_V = 0.15
 """This far above the pack CVL is not what limits the current."""
 
 _WISH_MOST_A, _WISH_C_RATE, _WISH_S = 10.0, 0.05, 60.0
-"""A wish that is passed by more than the smaller one, for so long, is not heeded."""
+"""A wish that is passed by more than the smaller one, for so long, is not obeyed."""
 
 _FORGET_S = 30.0
-"""For so long it has to be heeded before the notice ends."""
+"""For so long it has to be obeyed before the notice ends."""
 
 
 @quick
@@ -120,7 +120,7 @@ class EnforcementMemory:
     """Whether CVL last came back by a step, and that has not been too much."""
     attempt: Attempt = NO_ATTEMPT
     ignored_s: float = 0.0
-    """Time for which a wish has not been heeded."""
+    """Time for which a wish has not been obeyed."""
     over_s: float = 0.0
     """For how long too much has flowed in."""
     passed: bool = False
@@ -133,7 +133,7 @@ class EnforcementMemory:
 
     @property
     def ccl_ignored(self) -> bool:
-        """Whether a wish has not been heeded for long."""
+        """Whether a wish has not been obeyed for long."""
         return self.ignored_s >= _WISH_S
 
 
@@ -147,12 +147,12 @@ def enforce(
     rates: RateMemory,
     elapsed_s: float,
     *,
-    unheeded: bool = False,
+    disobeyed: bool = False,
 ) -> EnforcementMemory:
     """Lower CVL where more flows in than temperature and BMS allow; return the memory after ``elapsed_s`` more seconds.
 
     Call it with fresh data. ``rates`` are the limits that have been in force until now. A charge stop has its own rule.
-    ``unheeded``: chargers are known to heed no CCL.
+    ``disobeyed``: chargers are known to obey no CCL.
     """
     current_a, before_a, sent_a = context.snapshot.pack.current_a, memory.mean_a, rates.ccl_a
     mean_a = current_a if before_a is None else before_a + (current_a - before_a) * min(1.0, elapsed_s / _MEAN_S)
@@ -167,7 +167,7 @@ def enforce(
     if draft.enforced_a == math.inf:  # nothing but wishes, if anything
         ignored_s = _ignored_s(context, memory, mean_a, told_a, elapsed_s)
         return _new_memory(None, mean_a, peak_a, heard_a, heard_s, ignored_s=ignored_s)
-    strict = unheeded and _is_cold(context)
+    strict = disobeyed and _is_cold(context)
     may_a, room_a = max(draft.enforced_a, told_a), _room_a(context, rates, sent_a, strict=strict)
     level_v, calm_s, wait_s, rose = _known_v(context, memory), memory.calm_s, memory.wait_s, memory.rose
     attempt, over_s, passed = memory.attempt, 0.0, False
@@ -180,7 +180,7 @@ def enforce(
     elif level_v is not None:
         attempt = NO_ATTEMPT if mean_a < may_a else interrupted(attempt)
         level_v, calm_s, wait_s, rose = _release(
-            draft, context, memory, mean_a, may_a, room_a, elapsed_s, unheeded=unheeded, strict=strict
+            draft, context, memory, mean_a, may_a, room_a, elapsed_s, disobeyed=disobeyed, strict=strict
         )
     if strict and not attempt.given_up:
         level_v = _near_v(draft, context, level_v, mean_a)
@@ -196,7 +196,7 @@ def enforce(
 def _begin(draft: Draft, context: Context, rates: RateMemory, mean_a: float) -> EnforcementMemory:
     """Return the memory after a start, where the CVL that enforces CCL rises from one with which too little flows.
 
-    Nobody knows what chargers do, and whether they heed CCL: no more flows in than may, even 0.4 V above it.
+    Nobody knows what chargers do, and whether they obey CCL: no more flows in than may, even 0.4 V above it.
     """
     level_v = None
     if not draft.stopped and draft.enforced_a < math.inf:
@@ -215,7 +215,7 @@ def _is_cold(context: Context) -> bool:
 
 
 def _room_a(context: Context, rates: RateMemory, sent_a: float, *, strict: bool) -> float:
-    """Return how much more than CCL may flow in; less where it is not heeded, as chargers above CVL show at once."""
+    """Return how much more than CCL may flow in; less where it is not obeyed, as chargers above CVL show at once."""
     pack, cvl_v, room_a = context.snapshot.pack, rates.cvl_v, room_above_ccl_a(sent_a, context.ratings)
     above = cvl_v is not None and pack.voltage_v - cvl_v >= _STANDS_ABOVE_V
     if strict or (above and pack.current_a > context.ratings.least_current_a):
@@ -250,7 +250,7 @@ def _ohm(context: Context) -> float:
 
 
 def _ignored_s(context: Context, memory: EnforcementMemory, mean_a: float, told_a: float, elapsed_s: float) -> float:
-    """Return for how long a wish has not been heeded."""
+    """Return for how long a wish has not been obeyed."""
     if told_a < mean_a and mean_a > math.ceil(told_a) + min(_WISH_MOST_A, _WISH_C_RATE * context.ratings.capacity_ah):
         return min(memory.ignored_s + elapsed_s, _WISH_S + _FORGET_S)
     return max(memory.ignored_s - elapsed_s, 0.0) if memory.ignored_s else 0.0
@@ -298,19 +298,19 @@ def _release(
     room_a: float,
     elapsed_s: float,
     *,
-    unheeded: bool,
+    disobeyed: bool,
     strict: bool,
 ) -> tuple[float | None, float, float, bool]:
     """Return the CVL that comes back step by step while less flows, and the times since the last and to the next.
 
-    Where nobody knows whether CCL is heeded, a step is tried with all that may flow: it tells.
+    Where nobody knows whether CCL is obeyed, a step is tried with all that may flow: it tells.
     """
     level_v, calm_s, wait_s = _known_v(context, memory), memory.calm_s + elapsed_s, memory.wait_s
     assert level_v is not None
     pack_v = context.snapshot.pack.voltage_v
     binds = level_v <= pack_v + _BINDS_NOTHING_V
     discharged, capacity_ah, least_s = mean_a < 0.0, context.ratings.capacity_ah, wait_s
-    if binds and unheeded and not (discharged or mean_a < may_a - room_a):
+    if binds and disobeyed and not (discharged or mean_a < may_a - room_a):
         return level_v, memory.calm_s, wait_s, memory.rose
     too_much = strict and binds and _reckoned_v(context, _NEARLY_SHARE * may_a, mean_a) < pack_v + _RISE_V
     if too_much and mean_a > -_SOLD_C_RATE * capacity_ah:

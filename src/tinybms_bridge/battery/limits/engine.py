@@ -1,9 +1,9 @@
 """The charge-limit engine: the stages in their fixed order.
 
 First of all the readings are confirmed and the state of charge is counted. Then come 1 base, 2 charge states and the
-user's wishes, 3 cell protection, 4 derating, 5 state of the BMS, 6 freshness and inhibits, then CVL against what is
-not heeded, 8 rates, 7 final clamp. Each may only lower what the one before allowed, except the first, which sets, and
-the last, which clamps: so the clamp comes after the rates, and nothing passes around it.
+user's wishes, 3 cell protection, 4 derating, 5 state of the BMS, 6 freshness and inhibits, 7 CVL against what flows
+although it may not, 8 rates, 9 final clamp. Each may only lower what the one before allowed, except the first, which
+sets, and the last, which clamps: so the clamp comes after the rates, and nothing passes around it.
 """
 
 import math
@@ -203,9 +203,9 @@ def step(
     if not fresh:
         enforcement = EnforcementMemory(memory.enforcement.level_v)
     else:
-        unheeded = feed_in.unheeded
-        stop = follow_stop(draft, context, memory.stop, memory.rates, elapsed_s, unheeded=unheeded)
-        enforcement = enforce(draft, context, memory.enforcement, memory.rates, elapsed_s, unheeded=unheeded)
+        disobeyed = feed_in.disobeyed
+        stop = follow_stop(draft, context, memory.stop, memory.rates, elapsed_s, disobeyed=disobeyed)
+        enforcement = enforce(draft, context, memory.enforcement, memory.rates, elapsed_s, disobeyed=disobeyed)
     rates = limit_rates(
         draft, context, memory.rates, elapsed_s, fresh=fresh, new_sample=new_sample, in_doubt=readings.in_doubt
     )

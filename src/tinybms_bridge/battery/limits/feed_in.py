@@ -2,7 +2,7 @@
 
 More than CCL may flow in by some room before CCL counts as not obeyed. Where solar chargers stand above CVL, the system
 sells its surplus, and CVL has to leave room for them. No frame tells it. Chargers that feed in regulate at CVL + 0.4 V
-and heed no CCL, and both can be seen at the battery: its voltage above the CVL in force while it is charged, or clearly
+and obey no CCL, and both can be seen at the battery: its voltage above the CVL in force while it is charged, or clearly
 more current than CCL allows.
 """
 
@@ -25,7 +25,7 @@ def room_above_ccl_a(ccl_a: float, ratings: Ratings) -> float:
 
 
 def charges_past_ccl(current_a: float, ccl_a: float | None, ratings: Ratings) -> bool:
-    """Return whether clearly more flows in than the CCL that was sent: then chargers feed in and heed none."""
+    """Return whether clearly more flows in than the CCL that was sent: then chargers feed in and obey none."""
     return ccl_a is not None and current_a > ccl_a and current_a > ccl_a + room_above_ccl_a(ccl_a, ratings)
 
 
@@ -57,8 +57,8 @@ class FeedInMemory:
     """Lifetime counter of the BMS when feed-in was last seen; it survives a restart."""
     above_s: float = 0.0
     """Time for which it shows."""
-    unheeded_at_lifetime_s: int | None = None
-    """The same for a CCL that is not heeded; without surplus that cannot be sold nothing stands above CVL."""
+    disobeyed_at_lifetime_s: int | None = None
+    """The same for a CCL that is not obeyed; without surplus that cannot be sold nothing stands above CVL."""
     passed: int = 0
     """How often a step of CVL has made more flow than CCL allows, before that counts."""
 
@@ -68,9 +68,9 @@ class FeedInMemory:
         return self.seen_at_lifetime_s is not None
 
     @property
-    def unheeded(self) -> bool:
-        """Whether chargers heed no CCL here, so that CVL alone can keep it."""
-        return self.seen_at_lifetime_s is not None or self.unheeded_at_lifetime_s is not None
+    def disobeyed(self) -> bool:
+        """Whether chargers obey no CCL here, so that CVL alone can keep it."""
+        return self.seen_at_lifetime_s is not None or self.disobeyed_at_lifetime_s is not None
 
 
 def next_feed_in(
@@ -86,14 +86,14 @@ def next_feed_in(
     """Return the memory after ``elapsed_s`` more seconds of fresh data with the limits that have been in force.
 
     ``told_a``: the highest CCL of the last seconds. Near full CCL falls all the time, and a GX follows it late.
-    ``passed``: a step of CVL has just made more flow than CCL allows; the second one shows that CCL is not heeded.
+    ``passed``: a step of CVL has just made more flow than CCL allows; the second one shows that CCL is not obeyed.
     """
-    seen_at_s, unheeded_at_s = memory.seen_at_lifetime_s, memory.unheeded_at_lifetime_s
+    seen_at_s, disobeyed_at_s = memory.seen_at_lifetime_s, memory.disobeyed_at_lifetime_s
     lifetime_s = snapshot.pack.lifetime_s
     if seen_at_s is not None and not 0 <= lifetime_s - seen_at_s <= _FORGET_S:
         memory = replace(memory, seen_at_lifetime_s=_anew(seen_at_s, lifetime_s))
-    if unheeded_at_s is not None and not 0 <= lifetime_s - unheeded_at_s <= _FORGET_S:
-        memory = replace(memory, unheeded_at_lifetime_s=_anew(unheeded_at_s, lifetime_s), passed=0)
+    if disobeyed_at_s is not None and not 0 <= lifetime_s - disobeyed_at_s <= _FORGET_S:
+        memory = replace(memory, disobeyed_at_lifetime_s=_anew(disobeyed_at_s, lifetime_s), passed=0)
     if passed:
         memory = _passed(memory, lifetime_s)
     if not _shows(snapshot, ratings, rates, told_a):
@@ -115,8 +115,8 @@ def _anew(at_s: int, lifetime_s: int) -> int | None:
 def _passed(memory: FeedInMemory, lifetime_s: int) -> FeedInMemory:
     """Return the memory after one more step of CVL that was too much."""
     passed = min(memory.passed + 1, _SHOWN_BY_STEPS)
-    at_s = lifetime_s if passed >= _SHOWN_BY_STEPS else memory.unheeded_at_lifetime_s
-    return replace(memory, unheeded_at_lifetime_s=at_s, passed=passed)
+    at_s = lifetime_s if passed >= _SHOWN_BY_STEPS else memory.disobeyed_at_lifetime_s
+    return replace(memory, disobeyed_at_lifetime_s=at_s, passed=passed)
 
 
 def _shows(snapshot: Snapshot, ratings: Ratings, rates: RateMemory, told_a: float) -> bool:

@@ -220,7 +220,10 @@ _LOW_S = 600.0
 """Longer than a load that makes the cells' voltage without current look too low."""
 
 _LOW_SOC_PERCENT = 90.0
+"""A battery that is discharged below this is charged again at once: voltages on the plateau of LFP show it late."""
+
 MOST_A_DAY = 2
+"""So often FLOAT gives way to a new charge: the top ages cells, and two charges fill what a day takes out."""
 
 
 @quick

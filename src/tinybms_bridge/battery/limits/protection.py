@@ -1,4 +1,4 @@
-"""Stages 3, 5, 6 and 7: the highest cell, a fault of the BMS, missing data and the user's stops, and the final clamp.
+"""Stages 3, 5, 6 and 9: the highest cell, a fault of the BMS, missing data and the user's stops, and the final clamp.
 
 Stage 3: CVL follows the highest cell, so that no cell passes the BMS's cutoff while others are still low. It is the
 controller of the ESP32 firmware (firmware.md, 5.4), with its faults mended: it acts on the CVL that is
@@ -12,7 +12,7 @@ Stage 5: a fault of the BMS caps the direction that the BMS itself cuts, and onl
 cut hangs on the switches of the unit. A fault that is not known, or not known to cut anything, stops charging, never
 the loads: off grid a DCL of 0 switches the lights off, and a BMS that wants the loads off has cut them already.
 
-Stages 6 and 7: what missing data and the user's own stops allow, and the final clamp that nothing passes around.
+Stages 6 and 9: what missing data and the user's own stops allow, and the final clamp that nothing passes around.
 """
 
 from dataclasses import dataclass
@@ -184,7 +184,7 @@ def apply_inhibits(draft: Draft, context: Context) -> None:
 def final_clamp(draft: Draft, context: Context) -> None:
     """Force CVL into [floor, ceiling], and CCL and DCL into [0, the user's maximum]; NaN becomes the safe end.
 
-    The floor gives way to the CVL to which a charge that heeds no CCL is pressed down, and to nothing else.
+    The floor gives way to the CVL to which a charge that obeys no CCL is pressed down, and to nothing else.
     """
     settings, low_v, high_v = context.settings, min(context.floor_v, draft.pressed_v), context.ceiling_v
     if not low_v <= draft[CVL] <= high_v:

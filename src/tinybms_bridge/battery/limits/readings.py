@@ -55,7 +55,10 @@ _REMEMBERED_S = 120.0
 
 _LOOSE_SHARE = 0.10
 _FIRM_SHARE = 0.05
+"""A wire is loose while its cell is in doubt for more than the first share of the time, until it is for less than the
+second: a plug that wears shows up in bursts."""
 _FORGOTTEN_SHARE = 0.001
+"""Below this nothing is worth remembering."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,11 +184,14 @@ def _with_shares(
 
 _WINDOW = 5
 _CONFIRMING = 3
+"""What three of the last five readings say counts (charge-control.md, before the stages): half a second at ten a
+second, and two wrong ones in a row change nothing."""
 
 _APART_S = 0.075
 """Readings nearer than this count as one, so that three span more than the 100 ms after which a BMS renews its data."""
 
 _ROUNDING_S = 1e-6
+"""Times are sums of floats."""
 
 _HIGHEST_COUNTED_PERCENT = 99.0
 """An SOC that is only counted on never says that the battery is full."""
@@ -197,6 +203,7 @@ _NOTICED_V = 0.01
 """An extreme cell that differs by more might change a limit: a curve of CCL or DCL is some 0.1 V wide."""
 _NOTICED_PERCENT = 1.0
 _NOTICED_K = 1.0
+"""Likewise for the state of charge and the temperatures, whose curves are some 10 % and 10 K wide."""
 
 Row = tuple[Any, ...]
 """Every number of a reading that counts by its middle: cells, pack and temperatures, infinite where there is none."""

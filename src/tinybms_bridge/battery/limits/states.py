@@ -27,7 +27,7 @@ _RECOVERED_V = 0.07
 """How far the lowest cell has to rest above where SUSTAIN began: more than the estimate of its resistance is off."""
 
 _FED_IN_S = 60.0
-"""A GX needs seconds to follow a new limit, and chargers some more; who charges on after this time heeds no CCL."""
+"""A GX needs seconds to follow a new limit, and chargers some more; who charges on after this time obeys no CCL."""
 
 
 @quick
@@ -270,7 +270,7 @@ def _apply_hold(draft: Draft, target_v: float, context: Context, memory: StateMe
 
 
 def _apply_sustain(draft: Draft, context: Context, memory: StateMemory) -> None:
-    """Lower the currents; CVL stays, and is at rest where chargers feed in and heed no CCL.
+    """Lower the currents; CVL stays, and is at rest where chargers feed in and obey no CCL.
 
     A CVL of the user's counts down to the resting voltage: below, a pack with one weak cell would never come out of
     SUSTAIN, and a GX that feeds in would empty it further.

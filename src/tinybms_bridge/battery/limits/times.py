@@ -3,6 +3,7 @@
 __all__ = ["DAY_S", "SHORTEST_CVL_INTERVAL_S", "lag_share"]
 
 DAY_S = 86_400
+"""In seconds of the lifetime counter, which knows no calendar."""
 
 SHORTEST_CVL_INTERVAL_S = 0.5
 """Between two rises of CVL, as in the configuration; 0 would be no ramp."""

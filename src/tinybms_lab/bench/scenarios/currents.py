@@ -10,7 +10,7 @@ from tinybms_lab.bench.weather import Constant
 __all__ = ["SCENARIOS"]
 
 _TURNS_PER_H = 8.0
-"""What heeds nothing is tried again each quarter of an hour."""
+"""What obeys nothing is tried again each quarter of an hour."""
 _COLD_C, _HOT_C = 4.0, 51.0
 
 
