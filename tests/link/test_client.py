@@ -25,7 +25,7 @@ from tinybms_bridge.link.wire import (
     EventMessage,
     Hello,
     KeepAlive,
-    Message,
+    LinkMessage,
     WholeState,
     encode,
 )
@@ -329,7 +329,7 @@ async def test_lost_connection_ends_what_is_waited_for(here: Place, until: Until
 
 async def test_unexpected_words_of_the_core_are_passed_over(tmp_path: Path, clock: FakeClock, until: Until) -> None:
     """Answers to nothing, progress of nothing or of another form, events that nobody knows, types of a newer core."""
-    sent: list[Message] = [
+    sent: list[LinkMessage] = [
         HELLO,
         WholeState(1, {}),
         CallAnswer(99, 1),

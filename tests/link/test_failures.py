@@ -8,6 +8,7 @@ from tinybms_bridge.errors import BridgeError, ConfigError, ConfigProblem, Devic
 from tinybms_bridge.link.codec import decoder, from_json, to_json
 from tinybms_bridge.link.failures import Failure, FailureKind, error_of, failure_of
 from tinybms_bridge.tinybms.settings import ConfirmationError, SettingProblem, SettingsError, StaleSettingsError
+from tinybms_bridge.words import message
 
 
 def crossed(error: BaseException) -> Exception:
@@ -79,16 +80,30 @@ def test_fault_of_the_program_is_no_failure_of_the_caller() -> None:
 
 def test_kind_of_a_newer_core_can_be_tried_again() -> None:
     """Its words are told, and nothing is guessed from its name."""
-    back = error_of(Failure("novel", "something new", hint="wait"))
+    back = error_of(Failure("novel", message("novel.code", count=3), hint=message("core.busy")))
 
     assert isinstance(back, LinkError)
-    assert str(back) == "something new (wait)"
+    assert str(back) == "novel.code (too many commands at once)"
+
+
+def test_code_and_parameters_cross_with_the_text() -> None:
+    """So that a page in another language tells what happened, and not that somebody said it."""
+    back = crossed(LinkError(message("device.no_answer", timeout_ms=300), hint=message("device.line")))
+
+    assert isinstance(back, LinkError)
+    assert back.what == message("device.no_answer", timeout_ms=300)
+    assert back.what.say("fr") == "le BMS n'a pas répondu en 300 ms"
+    assert back.remedy == message("device.line")
 
 
 @pytest.mark.parametrize("kind", FailureKind)
 def test_every_kind_is_an_error(kind: FailureKind) -> None:
     """No kind is without one, and each tells what the core said."""
-    back = error_of(Failure(kind, "so it is", problems=(ConfigProblem("x", 1, "so it is"),), texts=("so it is",)))
+    back = error_of(
+        Failure(
+            kind, message("said", text="so it is"), problems=(ConfigProblem("x", 1, "so it is"),), texts=("so it is",)
+        )
+    )
 
     assert isinstance(back, BridgeError | OSError | ValueError | KeyError)
     assert "so it is" in str(back) or isinstance(back, DeviceRefused)

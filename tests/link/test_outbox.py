@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinybms_bridge.link.outbox import Branches, EventRing, Outbox, QueuedMessage
-from tinybms_bridge.link.wire import FROM_CORE, BranchChange, EventMessage, EventsLost, Message, MessageReader
+from tinybms_bridge.link.wire import FROM_CORE, BranchChange, EventMessage, EventsLost, LinkMessage, MessageReader
 
 ENOUGH = 1_000_000
 
@@ -24,7 +24,7 @@ def event(sequence: int) -> QueuedMessage:
     return QueuedMessage(EventMessage(sequence, "rained", sequence))
 
 
-def messages(data: bytes) -> list[Message]:
+def messages(data: bytes) -> list[LinkMessage]:
     """Return the messages in bytes."""
     reader = MessageReader(FROM_CORE, ENOUGH)
     reader.feed(data)
@@ -73,7 +73,7 @@ def test_changes_and_events_come_in_the_order_of_their_numbers() -> None:
 def test_what_is_taken_is_the_newest_in_order(steps: list[tuple[str, bool, bool]]) -> None:
     """Whatever is put and taken in between: numbers only grow, and the last value of each branch arrives."""
     box, numbers = Outbox(most_events=4), count(1)
-    told: list[Message] = []
+    told: list[LinkMessage] = []
     newest: dict[str, int] = {}
     events = 0
     for name, is_event, take in steps:

@@ -23,13 +23,14 @@ from tinybms_bridge.link.wire import (
     EventsLost,
     Hello,
     KeepAlive,
-    Message,
+    LinkMessage,
     MessageReader,
     Unknown,
     WholeState,
     encode,
     why_incompatible,
 )
+from tinybms_bridge.words import Message
 
 ALL = {**FROM_CORE, **FROM_CLIENT}
 MOST = 2000
@@ -42,8 +43,11 @@ values = st.recursive(
     max_leaves=5,
 )
 objects = st.dictionaries(texts, values, max_size=3)
-failures = st.builds(Failure, texts, texts, hint=texts, texts=st.lists(texts, max_size=2).map(tuple), code=numbers)
-messages: st.SearchStrategy[Message] = st.one_of(
+told = st.builds(Message, texts, objects, texts)
+failures = st.builds(
+    Failure, texts, told, hint=st.none() | told, texts=st.lists(texts, max_size=2).map(tuple), code=numbers
+)
+messages: st.SearchStrategy[LinkMessage] = st.one_of(
     st.builds(Hello, texts, program_version=texts, who=texts, run=texts, sequence=numbers, resumed=st.booleans()),
     st.builds(WholeState, numbers, objects),
     st.builds(BranchChange, numbers, texts, values),
@@ -57,9 +61,9 @@ messages: st.SearchStrategy[Message] = st.one_of(
 )
 
 
-def read(reader: MessageReader, *chunks: bytes) -> list[Message]:
+def read(reader: MessageReader, *chunks: bytes) -> list[LinkMessage]:
     """Feed chunks and return every message that they give."""
-    found: list[Message] = []
+    found: list[LinkMessage] = []
     for chunk in chunks:
         reader.feed(chunk)
         while (message := reader.take()) is not None:
@@ -74,7 +78,7 @@ def raw(document: object) -> bytes:
 
 
 @given(st.lists(messages, max_size=6), st.data())
-def test_any_cut_of_the_stream_gives_the_same_messages(sent: list[Message], data: st.DataObject) -> None:
+def test_any_cut_of_the_stream_gives_the_same_messages(sent: list[LinkMessage], data: st.DataObject) -> None:
     """Bytes arrive in any pieces; what is read is what was written."""
     stream = b"".join(map(encode, sent))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=12)))
@@ -87,7 +91,7 @@ def test_any_cut_of_the_stream_gives_the_same_messages(sent: list[Message], data
 
 
 @given(st.lists(messages, max_size=3), st.lists(st.binary(max_size=300), max_size=6))
-def test_garbage_never_raises(sent: list[Message], garbage: list[bytes]) -> None:
+def test_garbage_never_raises(sent: list[LinkMessage], garbage: list[bytes]) -> None:
     """Whatever arrives gives messages or one reason; what was good before it has been read."""
     reader = MessageReader(ALL, MOST)
 
@@ -98,7 +102,7 @@ def test_garbage_never_raises(sent: list[Message], garbage: list[bytes]) -> None
 
 
 @given(messages, st.data())
-def test_flipped_byte_never_raises(message: Message, data: st.DataObject) -> None:
+def test_flipped_byte_never_raises(message: LinkMessage, data: st.DataObject) -> None:
     """A damaged message is another one, is waited for, or ends the reading."""
     stream = bytearray(encode(message))
     stream[data.draw(st.integers(0, len(stream) - 1))] ^= data.draw(st.integers(1, 255))

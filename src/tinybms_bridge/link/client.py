@@ -35,12 +35,13 @@ from tinybms_bridge.link.wire import (
     EventsLost,
     Hello,
     KeepAlive,
-    Message,
+    LinkMessage,
     MessageReader,
     WholeState,
     encode,
     why_incompatible,
 )
+from tinybms_bridge.words import Message, message
 
 __all__ = ["Backoff", "Connection", "LinkClient", "OnProgress", "open_link"]
 
@@ -108,10 +109,8 @@ class Connection(asyncio.Protocol, Generic[S]):
             async with asyncio.timeout(timeout_s), self._room:
                 return await self._answered(command, on_progress)
         except TimeoutError as error:
-            raise LinkError(
-                f"the bridge did not answer to {command.name} within {timeout_s:.0f} s",
-                hint="it may have been done all the same",
-            ) from error
+            late = message("core.late", command=command.name, seconds=timeout_s)
+            raise LinkError(late, hint=message("core.perhaps_done")) from error
 
     async def ready(self) -> None:
         """Wait until the state is there. Raises LinkError when the core refuses, or says nothing for some seconds."""
@@ -120,7 +119,7 @@ class Connection(asyncio.Protocol, Generic[S]):
                 await asyncio.shield(self._ready)
         except TimeoutError as error:
             self.close("said nothing")
-            raise LinkError("the bridge does not answer", hint="it hangs, or something else listens there") from error
+            raise LinkError(message("core.silent"), hint=message("core.hangs")) from error
 
     def close(self, reason: str = "closed") -> None:
         """End the connection; safe to call twice."""
@@ -145,8 +144,8 @@ class Connection(asyncio.Protocol, Generic[S]):
         self._heard_s = self._clock.awake()
         self.mirror.heard()
         self._reader.feed(data)
-        while not self.closed.done() and (message := self._reader.take()) is not None:
-            self._handle(message)
+        while not self.closed.done() and (taken := self._reader.take()) is not None:
+            self._handle(taken)
         if self.core is not None:
             self.mirror.tell_changes()
         if self._reader.broken:
@@ -180,11 +179,11 @@ class Connection(asyncio.Protocol, Generic[S]):
         pending, self._pending = self._pending, {}
         for each in pending.values():
             if not each.answer.done():
-                each.answer.set_exception(LinkError(reason, hint="it may have been done all the same"))
+                each.answer.set_exception(LinkError(reason, hint=message("core.perhaps_done")))
 
     # what the core says
 
-    def _handle(self, message: Message) -> None:
+    def _handle(self, message: LinkMessage) -> None:
         if isinstance(message, Bye):
             self._reason = printable(message.reason) or "the bridge closed the connection"
         elif isinstance(message, Hello):
@@ -207,7 +206,7 @@ class Connection(asyncio.Protocol, Generic[S]):
         if hello.resumed:
             self._be_ready()
 
-    def _take_news(self, message: Message) -> None:
+    def _take_news(self, message: LinkMessage) -> None:
         mirror = self.mirror
         if isinstance(message, WholeState) and self.core is not None:
             mirror.take_state(message, self.core.run)
@@ -228,13 +227,13 @@ class Connection(asyncio.Protocol, Generic[S]):
 
     async def _answered(self, command: Command[R], on_progress: OnProgress | None) -> R:
         if self._transport is None or self.closed.done():
-            raise LinkError(self.closed.result() if self.closed.done() else "not connected to the bridge")
+            raise LinkError(self.closed.result() if self.closed.done() else message("core.not_connected"))
         self._next_id += 1
         call_id = self._next_id
         try:
             frame = encode(Call(call_id, command.name, cast("Any", command)), MOST_FROM_CLIENT)
         except ValueError as error:
-            raise LinkError(f"{command.name} cannot be sent: {error}") from error
+            raise LinkError(message("core.too_long", command=command.name, reason=str(error))) from error
         answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._pending[call_id] = _Pending(command, answer, on_progress)
         self._transport.write(frame)
@@ -243,18 +242,18 @@ class Connection(asyncio.Protocol, Generic[S]):
         finally:
             self._pending.pop(call_id, None)
 
-    def _take_answer(self, message: CallAnswer) -> None:
-        pending = self._pending.get(message.id)
+    def _take_answer(self, answer: CallAnswer) -> None:
+        pending = self._pending.get(answer.id)
         if pending is None or pending.answer.done():
             return
-        if message.failure is not None:
-            pending.answer.set_exception(error_of(message.failure))
+        if answer.failure is not None:
+            pending.answer.set_exception(error_of(answer.failure))
             return
         try:
-            pending.answer.set_result(answer_of(pending.command, message.value))
+            pending.answer.set_result(answer_of(pending.command, answer.value))
         except DecodeError as error:
-            text = f"the answer of the bridge to {pending.command.name} cannot be read: {error}"
-            pending.answer.set_exception(LinkError(text))
+            unreadable = message("core.unreadable", command=pending.command.name, reason=str(error))
+            pending.answer.set_exception(LinkError(unreadable))
 
     def _take_progress(self, message: CallProgress) -> None:
         pending = self._pending.get(message.id)
@@ -271,27 +270,27 @@ async def _connect(
 ) -> Connection[S]:
     """Return a connection to the first socket at which somebody listens. Raises LinkError."""
     loop = asyncio.get_running_loop()
-    tried: list[str] = []
+    tried: list[Message] = []
     for path in paths:
         try:
             _, connection = await loop.create_unix_connection(
                 lambda: Connection(mirror, clock, who, program_version), str(path)
             )
         except OSError as error:
-            tried.append(f"{path}: {_why(error)}")
+            tried.append(_why_not(path, error))
         else:
             return connection
-    raise LinkError("no bridge runs here", hint=f"tried {'; '.join(tried)}")
+    raise LinkError(message("core.absent"), hint=message("core.tried", places=tried))
 
 
-def _why(error: OSError) -> str:
+def _why_not(path: Path, error: OSError) -> Message:
     if error.errno == errno.ENOENT:
-        return "not there"
+        return message("core.tried.missing", path=path)
     if error.errno == errno.ECONNREFUSED:
-        return "nobody listens"
+        return message("core.tried.refused", path=path)
     if error.errno in (errno.EACCES, errno.EPERM):
-        return "no permission; run as a user in the group of the service"
-    return error.strerror or str(error)
+        return message("core.tried.forbidden", path=path)
+    return message("core.tried.failed", path=path, error=error.strerror or str(error))
 
 
 @asynccontextmanager
@@ -379,7 +378,7 @@ class LinkClient(Generic[S]):
     ) -> R:
         """Let the core carry out a command; see ``Connection.call``. Raises LinkError at once while it is not there."""
         if self._connection is None:
-            raise LinkError("the bridge is not connected", hint=self._told or "it starts")
+            raise LinkError(message("core.not_connected"), hint=self._told or message("core.starts"))
         return await self._connection.call(command, timeout_s=timeout_s, on_progress=on_progress)
 
     async def _follow(self) -> str:

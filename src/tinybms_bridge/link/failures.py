@@ -13,6 +13,7 @@ from typing import Any
 from tinybms_bridge.errors import BridgeError, ConfigError, ConfigProblem, DeviceRefused, LinkError
 from tinybms_bridge.link.codec import DecodeError, printable, to_json
 from tinybms_bridge.tinybms.settings.errors import ConfirmationError, SettingProblem, SettingsError, StaleSettingsError
+from tinybms_bridge.words import Message, message
 
 __all__ = ["Failure", "FailureKind", "error_of", "failure_of"]
 
@@ -52,9 +53,9 @@ class Failure:
 
     kind: str
     """One of ``FailureKind``, or of a newer core."""
-    message: str
-    hint: str = ""
-    """What the user can do about it; may be empty."""
+    message: Message
+    hint: Message | None = None
+    """What the user can do about it, if anything."""
     source: str = ""
     """Where a configuration came from."""
     problems: tuple[ConfigProblem, ...] = ()
@@ -76,31 +77,35 @@ def failure_of(error: BaseException) -> Failure | None:
 
 
 def _of_link(error: LinkError) -> Failure:
-    return Failure(FailureKind.LINK, error.reason, hint=error.hint)
+    return Failure(FailureKind.LINK, error.what, hint=error.remedy)
 
 
 def _of_refusal(error: DeviceRefused) -> Failure:
-    return Failure(FailureKind.REFUSED, str(error), command=error.command, code=error.code)
+    return Failure(FailureKind.REFUSED, error.description, command=error.command, code=error.code)
 
 
 def _of_config(error: ConfigError) -> Failure:
     problems = tuple(ConfigProblem(each.path, _data(each.value), each.message) for each in error.problems)
-    return Failure(FailureKind.CONFIG, str(error), source=error.source, problems=problems)
+    return Failure(FailureKind.CONFIG, error.description, source=error.source, problems=problems)
 
 
 def _of_settings(error: SettingsError) -> Failure:
     problems = tuple(ConfigProblem(each.name, _data(each.value), each.message) for each in error.problems)
-    return Failure(FailureKind.SETTINGS, str(error), problems=problems)
+    return Failure(FailureKind.SETTINGS, error.description, problems=problems)
 
 
 def _of_key(error: KeyError) -> Failure:
-    return Failure(FailureKind.UNKNOWN, str(error.args[0]) if error.args else "")
+    return Failure(FailureKind.UNKNOWN, _said(error.args[0] if error.args else ""))
 
 
 def _of_system(error: OSError) -> Failure:
     if isinstance(error, TimeoutError) and error.errno is None:
-        return Failure(FailureKind.LINK, str(error) or "it took too long")
-    return Failure(FailureKind.SYSTEM, error.strerror or str(error), source=_path(error), code=error.errno or 0)
+        return Failure(FailureKind.LINK, _said(error) if str(error) else message("core.slow"))
+    return Failure(FailureKind.SYSTEM, _said(error.strerror or error), source=_path(error), code=error.errno or 0)
+
+
+def _said(words: object) -> Message:
+    return message("said", text=str(words))
 
 
 def _path(error: OSError) -> str:
@@ -121,12 +126,12 @@ _MAKERS: tuple[tuple[type[BaseException], Callable[[Any], Failure]], ...] = (
     (DeviceRefused, _of_refusal),
     (ConfigError, _of_config),
     (SettingsError, _of_settings),
-    (ConfirmationError, lambda error: Failure(FailureKind.CONFIRMATION, str(error), texts=error.consequences)),
-    (StaleSettingsError, lambda error: Failure(FailureKind.STALE, str(error), texts=error.names)),
-    (BridgeError, lambda error: Failure(FailureKind.BRIDGE, str(error))),
-    (DecodeError, lambda error: Failure(FailureKind.INVALID, str(error))),
+    (ConfirmationError, lambda error: Failure(FailureKind.CONFIRMATION, error.description, texts=error.consequences)),
+    (StaleSettingsError, lambda error: Failure(FailureKind.STALE, error.description, texts=error.names)),
+    (BridgeError, lambda error: Failure(FailureKind.BRIDGE, error.description)),
+    (DecodeError, lambda error: Failure(FailureKind.INVALID, _said(error))),
     (KeyError, _of_key),
-    (ValueError, lambda error: Failure(FailureKind.INVALID, str(error))),
+    (ValueError, lambda error: Failure(FailureKind.INVALID, _said(error))),
     (OSError, _of_system),
 )
 """The first that fits; those that a caller can do most about come first."""
@@ -135,7 +140,7 @@ _MAKERS: tuple[tuple[type[BaseException], Callable[[Any], Failure]], ...] = (
 def error_of(failure: Failure) -> Exception:
     """Return the error that a failure tells of; LinkError for a kind that this program does not know."""
     make = _ERRORS.get(failure.kind)
-    return LinkError(failure.message, hint=failure.hint) if make is None else make(failure)
+    return LinkError(failure.message, hint=failure.hint or "") if make is None else make(failure)
 
 
 def _settings_error(failure: Failure) -> Exception:
@@ -143,7 +148,7 @@ def _settings_error(failure: Failure) -> Exception:
 
 
 def _system_error(failure: Failure) -> Exception:
-    return OSError(failure.code, failure.message, *([failure.source] if failure.source else []))
+    return OSError(failure.code, failure.message.text, *([failure.source] if failure.source else []))
 
 
 _ERRORS: Mapping[str, Callable[[Failure], Exception]] = MappingProxyType(
@@ -153,10 +158,10 @@ _ERRORS: Mapping[str, Callable[[Failure], Exception]] = MappingProxyType(
         FailureKind.SETTINGS: _settings_error,
         FailureKind.CONFIRMATION: lambda failure: ConfirmationError(failure.texts),
         FailureKind.STALE: lambda failure: StaleSettingsError(failure.texts),
-        FailureKind.INVALID: lambda failure: ValueError(failure.message),
-        FailureKind.UNKNOWN: lambda failure: KeyError(failure.message),
+        FailureKind.INVALID: lambda failure: ValueError(failure.message.text),
+        FailureKind.UNKNOWN: lambda failure: KeyError(failure.message.text),
         FailureKind.SYSTEM: _system_error,
-        FailureKind.BRIDGE: lambda failure: BridgeError(failure.message),
-        FailureKind.INTERNAL: lambda failure: BridgeError(failure.message),
+        FailureKind.BRIDGE: lambda failure: BridgeError(failure.message.text),
+        FailureKind.INTERNAL: lambda failure: BridgeError(failure.message.text),
     }
 )

@@ -28,12 +28,13 @@ from tinybms_bridge.link.wire import (
     CallProgress,
     Hello,
     KeepAlive,
-    Message,
+    LinkMessage,
     MessageReader,
     WholeState,
     encode,
     why_incompatible,
 )
+from tinybms_bridge.words import message
 
 __all__ = ["Budget", "Caller", "ClientSession", "Handler", "Host", "SessionBounds"]
 
@@ -278,12 +279,12 @@ class ClientSession(asyncio.Protocol):
             if wait_s > 0 and self._reader.waiting:
                 self._rest(wait_s)
                 return
-            message = self._reader.take()
-            if message is None:
+            taken = self._reader.take()
+            if taken is None:
                 break
             self._heard_s = self._clock.awake()
             self._budget.take(1.0 + self._reader.size / self._bounds.bytes_each)
-            self._handle(message)
+            self._handle(taken)
         if self._reader.broken:
             self.close(f"sent what is no message: {self._reader.broken}", kind="garbage")
         self._set_reading(not (self._closing or self._stuck))
@@ -307,15 +308,15 @@ class ClientSession(asyncio.Protocol):
         else:
             self._transport.pause_reading()
 
-    def _handle(self, message: Message) -> None:
-        if isinstance(message, Bye):
+    def _handle(self, taken: LinkMessage) -> None:
+        if isinstance(taken, Bye):
             self.close("")
-        elif isinstance(message, Hello):
-            self._greet(message)
+        elif isinstance(taken, Hello):
+            self._greet(taken)
         elif not self.greeted:
             self.close("said something before hello", kind="garbage")
-        elif isinstance(message, Call):
-            self._call(message)
+        elif isinstance(taken, Call):
+            self._call(taken)
 
     def _greet(self, hello: Hello) -> None:
         if self.greeted:
@@ -341,10 +342,10 @@ class ClientSession(asyncio.Protocol):
         handler = self._host.handlers.get(call.name)
         if len(self._tasks) >= self._bounds.commands:
             traffic.busy += 1
-            failure = Failure(FailureKind.BUSY, "too many commands at once", hint="wait for an answer before the next")
+            failure = Failure(FailureKind.BUSY, message("core.busy"), hint=message("core.one_by_one"))
             self._answer(call.id, failure=failure)
         elif call.id in self._tasks:
-            self._answer(call.id, failure=Failure(FailureKind.INVALID, f"command {call.id} is under way already"))
+            self._answer(call.id, failure=_invalid(f"command {call.id} is under way already"))
         elif handler is None:
             self._answer(call.id, failure=_unknown(call.name))
         else:
@@ -354,7 +355,7 @@ class ClientSession(asyncio.Protocol):
         try:
             command = decoder(handler.command, LinkDialect)(call.arguments)
         except DecodeError as error:
-            self._answer(call.id, failure=Failure(FailureKind.INVALID, f"{call.name}: {error}"))
+            self._answer(call.id, failure=_invalid(f"{call.name}: {error}"))
             return
         task = asyncio.get_running_loop().create_task(
             self._carry_out(call, handler, command), name=f"link command {call.name}"
@@ -365,7 +366,7 @@ class ClientSession(asyncio.Protocol):
         try:
             value = await handler.carry_out(command, Caller(self, call.id))
         except asyncio.CancelledError:
-            self._answer(call.id, failure=Failure(FailureKind.LINK, "the bridge ends"))
+            self._answer(call.id, failure=Failure(FailureKind.LINK, message("core.ends")))
             raise
         except Exception as error:  # noqa: BLE001 -- a fault of one command is told and logged, and ends nothing else
             self._answer(call.id, failure=self._failure(call.name, error))
@@ -378,8 +379,8 @@ class ClientSession(asyncio.Protocol):
         failure = failure_of(error)
         if failure is None:
             log.error("the command %s of %s failed", name, self.who, exc_info=error)
-            text = f"the bridge failed at {name}: {type(error).__name__}; its log tells more"
-            failure = Failure(FailureKind.INTERNAL, printable(text))
+            text = message("core.failed", command=name, error=type(error).__name__)
+            failure = Failure(FailureKind.INTERNAL, text)
         return failure
 
     def _answer(self, call_id: int, value: object = None, failure: Failure | None = None) -> None:
@@ -390,17 +391,17 @@ class ClientSession(asyncio.Protocol):
 
     # sending
 
-    def _send(self, message: Message) -> None:
+    def _send(self, sent: LinkMessage) -> None:
         if self._closing:
             return
         try:
-            frame = encode(message)
+            frame = encode(sent)
         except (TypeError, ValueError) as error:
-            log.error("a message of type %s cannot be sent: %s", type(message).__name__, error)  # noqa: TRY400
-            if not isinstance(message, CallAnswer):
+            log.error("a message of type %s cannot be sent: %s", type(sent).__name__, error)  # noqa: TRY400
+            if not isinstance(sent, CallAnswer):
                 return
-            failure = Failure(FailureKind.INTERNAL, "the answer cannot be sent; the log of the bridge tells more")
-            frame = encode(CallAnswer(message.id, failure=failure))
+            failure = Failure(FailureKind.INTERNAL, message("core.unsendable"))
+            frame = encode(CallAnswer(sent.id, failure=failure))
         self._write(frame)
 
     def _write(self, data: bytes) -> None:
@@ -415,5 +416,9 @@ class ClientSession(asyncio.Protocol):
 
 
 def _unknown(name: str) -> Failure:
-    message = f"the running bridge does not know the command {printable(name, 40)!r}"
-    return Failure(FailureKind.LINK, message, hint=f"it speaks version {LINK_VERSION} of the link; restart it")
+    what = message("core.unknown_command", command=printable(name, 40))
+    return Failure(FailureKind.LINK, what, hint=message("core.restart", version=LINK_VERSION))
+
+
+def _invalid(words: str) -> Failure:
+    return Failure(FailureKind.INVALID, message("said", text=words))

@@ -43,7 +43,7 @@ __all__ = [
     "EventsLost",
     "Hello",
     "KeepAlive",
-    "Message",
+    "LinkMessage",
     "MessageReader",
     "WholeState",
     "encode",
@@ -171,7 +171,7 @@ class Bye:
     reason: str = ""
 
 
-Message: TypeAlias = (
+LinkMessage: TypeAlias = (
     Hello
     | WholeState
     | BranchChange
@@ -186,7 +186,7 @@ Message: TypeAlias = (
 )
 
 
-def _by_tag(kinds: Iterable[type[Message]]) -> Mapping[str, type[Message]]:
+def _by_tag(kinds: Iterable[type[LinkMessage]]) -> Mapping[str, type[LinkMessage]]:
     return {str(kind.__dataclass_fields__["type"].default): kind for kind in kinds}
 
 
@@ -198,13 +198,13 @@ FROM_CLIENT = _by_tag((Hello, Call, KeepAlive, Bye))
 """What the core listens to, by type."""
 
 
-def prepare(known: Mapping[str, type[Message]]) -> None:
+def prepare(known: Mapping[str, type[LinkMessage]]) -> None:
     """Make what reads these messages, so that the first one waits for nothing; takes some milliseconds."""
     for kind in known.values():
         decoder(kind)
 
 
-def encode(message: Message, most: int = MOST_FROM_CORE) -> bytes:
+def encode(message: LinkMessage, most: int = MOST_FROM_CORE) -> bytes:
     """Return a message as bytes. Raises TypeError for what is no data, ValueError for a message that is too long."""
     body = to_json(message)
     if len(body) > most:
@@ -221,7 +221,7 @@ class MessageReader:
 
     """
 
-    def __init__(self, known: Mapping[str, type[Message]], most: int) -> None:
+    def __init__(self, known: Mapping[str, type[LinkMessage]], most: int) -> None:
         self.broken = ""
         """Why nothing more can be read, or empty."""
         self.size = 0
@@ -245,7 +245,7 @@ class MessageReader:
             self._start = 0
         self._buffer += data
 
-    def take(self) -> Message | None:
+    def take(self) -> LinkMessage | None:
         """Return the next message, or None when there is no whole one or ``broken`` says why there will be none."""
         body = None if self.broken else self._body()
         if body is None:
@@ -270,7 +270,7 @@ class MessageReader:
         self._start = start + length
         return bytes(self._buffer[start : self._start])
 
-    def _parsed(self, body: bytes) -> Message:
+    def _parsed(self, body: bytes) -> LinkMessage:
         document = from_json(body)
         tag = document.get("type") if isinstance(document, dict) else None
         if not isinstance(tag, str):

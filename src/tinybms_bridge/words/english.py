@@ -542,6 +542,31 @@ _ERRORS = {
     "nack.unknown": "unknown reason",
 }
 
+_CORE = {
+    "core.absent": "no bridge runs here",
+    "core.tried": "tried {places:;}",
+    "core.tried.missing": "{path}: not there",
+    "core.tried.refused": "{path}: nobody listens",
+    "core.tried.forbidden": "{path}: no permission; run as a user in the group of the service",
+    "core.tried.failed": "{path}: {error}",
+    "core.silent": "the bridge does not answer",
+    "core.hangs": "it hangs, or something else listens there",
+    "core.late": "the bridge did not answer to {command} within {seconds:.0f} s",
+    "core.perhaps_done": "it may have been done all the same",
+    "core.not_connected": "the bridge is not connected",
+    "core.starts": "it starts",
+    "core.too_long": "{command} cannot be sent: {reason}",
+    "core.unreadable": "the answer of the bridge to {command} cannot be read: {reason}",
+    "core.slow": "it took too long",
+    "core.busy": "too many commands at once",
+    "core.one_by_one": "wait for an answer before the next",
+    "core.ends": "the bridge ends",
+    "core.unknown_command": "the running bridge does not know the command {command}",
+    "core.restart": "it speaks version {version} of the link; restart it",
+    "core.failed": "the bridge failed at {command}: {error}; its log tells more",
+    "core.unsendable": "the answer cannot be sent; the log of the bridge tells more",
+}
+
 SENTENCES: Mapping[str, str] = MappingProxyType(
     _LIMITS
     | _NAMES
@@ -556,5 +581,6 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
     | _DOCTOR
     | _EVENTS_COMMAND
     | _ERRORS
+    | _CORE
 )
 """The sentence of each code."""

@@ -542,6 +542,31 @@ _ERRORS = {
     "nack.unknown": "raison inconnue",
 }
 
+_CORE = {
+    "core.absent": "aucun pont ne tourne ici",
+    "core.tried": "essayé : {places:;}",
+    "core.tried.missing": "{path} : absent",
+    "core.tried.refused": "{path} : personne n'écoute",
+    "core.tried.forbidden": "{path} : pas de permission ; utilisez un compte du groupe du service",
+    "core.tried.failed": "{path} : {error}",
+    "core.silent": "le pont ne répond pas",
+    "core.hangs": "il est bloqué, ou autre chose écoute là",
+    "core.late": "le pont n'a pas répondu à {command} en {seconds:.0f} s",
+    "core.perhaps_done": "cela a pu être fait malgré tout",
+    "core.not_connected": "le pont n'est pas connecté",
+    "core.starts": "il démarre",
+    "core.too_long": "{command} ne peut pas être envoyé : {reason}",
+    "core.unreadable": "la réponse du pont à {command} est illisible : {reason}",
+    "core.slow": "cela a pris trop de temps",
+    "core.busy": "trop de commandes à la fois",
+    "core.one_by_one": "attendez une réponse avant la suivante",
+    "core.ends": "le pont s'arrête",
+    "core.unknown_command": "le pont en marche ne connaît pas la commande {command}",
+    "core.restart": "il parle la version {version} du lien ; redémarrez-le",
+    "core.failed": "le pont a échoué à {command} : {error} ; son journal en dit plus",
+    "core.unsendable": "la réponse ne peut pas être envoyée ; le journal du pont en dit plus",
+}
+
 SENTENCES: Mapping[str, str] = MappingProxyType(
     _LIMITS
     | _NAMES
@@ -556,5 +581,6 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
     | _DOCTOR
     | _EVENTS_COMMAND
     | _ERRORS
+    | _CORE
 )
 """La phrase de chaque code."""

@@ -13,11 +13,11 @@ from tinybms_bridge.link.client import Connection, open_link
 from tinybms_bridge.link.mirror import Mirror
 from tinybms_bridge.link.server import LinkServer
 from tinybms_bridge.link.session import SessionBounds
-from tinybms_bridge.link.wire import FROM_CORE, MOST_FROM_CORE, Hello, Message, MessageReader, encode
+from tinybms_bridge.link.wire import FROM_CORE, MOST_FROM_CORE, Hello, LinkMessage, MessageReader, encode
 
 __all__ = ["EVENTS", "PATIENCE_S", "Place", "Rained", "RawClient", "Tank", "Tree", "place"]
 
-M = TypeVar("M", bound=Message)
+M = TypeVar("M", bound=LinkMessage)
 
 PATIENCE_S = 60.0
 """For what happens at once on a machine that has time."""
@@ -59,7 +59,7 @@ class RawClient:
         self.writer = writer
         self._messages = MessageReader(FROM_CORE, MOST_FROM_CORE)
 
-    def send(self, *messages: Message | bytes) -> None:
+    def send(self, *messages: LinkMessage | bytes) -> None:
         """Send messages, or any bytes."""
         self.writer.write(b"".join(each if isinstance(each, bytes) else encode(each) for each in messages))
 
@@ -72,7 +72,7 @@ class RawClient:
         body = json.dumps(document).encode()
         self.send(len(body).to_bytes(4, "big") + body)
 
-    async def next(self) -> Message:
+    async def next(self) -> LinkMessage:
         """Return the next message; EOFError when the core closed the connection."""
         async with asyncio.timeout(PATIENCE_S):
             while (message := self._messages.take()) is None:
@@ -93,9 +93,9 @@ class RawClient:
             if isinstance(message, kind):
                 return message
 
-    async def rest(self) -> list[Message]:
+    async def rest(self) -> list[LinkMessage]:
         """Return all messages up to the end of the connection."""
-        found: list[Message] = []
+        found: list[LinkMessage] = []
         try:
             while True:
                 found.append(await self.next())
@@ -125,7 +125,7 @@ class Place:
         opened = open_link([self.path], mirror or self.mirror(), self.clock, who="test", program_version="9.9")
         return await self.stack.enter_async_context(opened)
 
-    async def raw(self, *first: Message | bytes, limit: int = 65536) -> RawClient:
+    async def raw(self, *first: LinkMessage | bytes, limit: int = 65536) -> RawClient:
         """Return a client that has sent this and read nothing."""
         client = RawClient(*await asyncio.open_unix_connection(str(self.path), limit=limit))
         self.stack.callback(client.abort)
