@@ -168,6 +168,27 @@ def rig() -> Rig:
     return settled(BatterySettings())
 
 
+def test_the_state_is_made_once_for_all_who_read_it(rig: Rig) -> None:
+    """Nineteen frames a second ask for it; whatever changes in it makes another one."""
+    battery = rig.pipeline
+    before = battery.state()
+    assert battery.state() is before
+
+    rig.feed()
+    fed = battery.state()
+    assert fed is not before
+    assert fed.snapshot.sequence == rig.number
+    battery.tick(rig.now_s + 1.0)
+    assert battery.state().made_s == rig.now_s + 1.0
+    rejected = battery.state().main.rejected
+    rig.feed(cells_v=(9.0,) * 16)
+    assert battery.state().main.rejected == rejected + 1
+    battery.reset_statistics()
+    assert battery.state().main.rejected == 0
+    battery.begin_with(SavedState())
+    assert battery.state().decided is None
+
+
 def test_a_leap_of_the_count_of_the_bms_is_told_once(rig: Rig) -> None:
     """Somebody has set it: the state of charge stays what the bridge has counted."""
     rig.feed(10, soc_percent=20.0)

@@ -59,12 +59,12 @@ def test_each_frame_tells_the_state_of_its_moment(core: Core, make_state: Any) -
 
 
 def test_limits_are_decided_for_their_frame(core: Core) -> None:
-    """Everything else tells what was decided within the last quarter of a second."""
+    """Everything else tells what was decided at one of the last looks of the bridge."""
     core.output.burst_ids()
     core.output.make_frames(0x351, ())
     core.output.make_frames(0x355, ())
     core.output.may_send()
-    assert core.asked_s == [0.25, 0.0, 0.25, 0.25]
+    assert core.asked_s == [0.6, 0.0, 0.6, 0.6]
 
 
 def test_nothing_is_made_of_a_silent_battery(core: Core, make_state: Any) -> None:

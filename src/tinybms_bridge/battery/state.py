@@ -12,6 +12,7 @@ from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits.model import Limits
 from tinybms_bridge.battery.notices import Notices
+from tinybms_bridge.battery.quick import quick
 from tinybms_bridge.battery.snapshot import Identity, Snapshot
 from tinybms_bridge.battery.view import View, make_view
 
@@ -21,6 +22,7 @@ MAIN_PACK = "main"
 """Name of the pack while only one is configured."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class PackState:
     """What is known of one pack."""
@@ -35,6 +37,7 @@ class PackState:
     """Readings of a cell that did not count."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class BatteryState:
     """One consistent set: the packs, and what was decided from them."""

@@ -3,8 +3,9 @@
 Everything here runs on the event loop in well under a millisecond; nothing waits for a disk, a service or a lock.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from operator import is_
 
 from tinybms_bridge.battery.alarm_rules import AlarmMemory, AlarmSettings, evaluate
 from tinybms_bridge.battery.alarms import Alarms
@@ -93,6 +94,7 @@ class Battery:
         self._saved_energy = saved_energy
         self._notices = NoticeMemory()
         self._decided_s = 0.0
+        self._made: tuple[Sequence[object], BatteryState] = (object(),), BatteryState()
         self.settings = settings
         """May be replaced at any time; in force from the next step."""
         self.inhibited = Inhibited()
@@ -162,27 +164,29 @@ class Battery:
         return self._limits
 
     def state(self) -> BatteryState:
-        """Return what is known and in force now."""
-        energy = self.energy
-        pack = PackState(
-            latest=self.snapshot,
-            identity=self._identity(),
-            rejected=self.rejected - self._rejected_before,
-            outliers=self.readings.doubts.count,
+        """Return what is known and in force now: the same object until something of it changes."""
+        energy, fresh = self.energy, self.freshness is Freshness.FRESH
+        parts = (
+            self.snapshot,
+            self._identity(),
+            self.rejected - self._rejected_before,
+            self.readings.doubts.count,
+            self._decided_s,
+            self.freshness,
+            self._limits,
+            None if fresh else self._last_fresh,
+            self.alarms,
+            self.notices,
+            energy,
+            self._saved_energy(energy),
+            self.settings.limits.freshness.fresh_timeout_s,
+            self.frozen_since_s,
         )
-        return BatteryState(
-            made_s=self._decided_s,
-            packs={MAIN_PACK: pack},
-            freshness=self.freshness,
-            decided=self._limits,
-            fresh_limits=None if self.freshness is Freshness.FRESH else self._last_fresh,
-            alarms=self.alarms,
-            notices=self.notices,
-            energy=energy,
-            saved_energy=self._saved_energy(energy),
-            live_for_s=self.settings.limits.freshness.fresh_timeout_s,
-            frozen_since_s=self.frozen_since_s,
-        )
+        made, state = self._made
+        if not all(map(is_, parts, made)):
+            state = BatteryState(parts[4], {MAIN_PACK: PackState(*parts[:4])}, *parts[5:])
+            self._made = parts, state
+        return state
 
     def reset_statistics(self) -> None:
         """Count the snapshots that are not believed from 0 again."""

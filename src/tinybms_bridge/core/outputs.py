@@ -30,8 +30,9 @@ CanOpener = Callable[[], Awaitable[CanPort]]
 """Opens the CAN adapter that was configured. Raises LinkError."""
 
 _RETRY_MAX_S = 5.0
-_OLDEST_S = 0.25
-"""What is sent was decided at most this long ago; limits are decided for their frame."""
+_OLDEST_S = 0.6
+"""What is sent was decided at most this long ago; limits are decided for their frame. The look of the bridge, twice a
+second and right when freshness ends, sees to it that no frame has to wait for a decision."""
 _REMEMBERED_FRAMES = 500
 
 

@@ -6,7 +6,6 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import fields
 
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.saved_units import STATE_VERSION, SavedUnits
@@ -96,6 +95,7 @@ class StateKeeper:
         loaded = current()
         self._on_disk = loaded, loaded
         """The newest document and the one before it: either may be what a restart finds."""
+        self._kept: tuple[object, str | None, EnergyTotals] = None, None, EnergyTotals()
         self._overdue = False
         self._asked = self._written = 0
         self._writing = threading.Lock()
@@ -122,10 +122,12 @@ class StateKeeper:
         newest file is lost, no restart reads less. It lags by two saves at most, and stands still while nothing can be
         saved.
         """
-        kept = [document.energy_of(unit) for document in self._on_disk]
-        return EnergyTotals(
-            **{each.name: min(getattr(totals, each.name) for totals in (present, *kept)) for each in fields(present)}
-        )
+        on_disk = self._on_disk
+        known, known_unit, kept = self._kept
+        if known is not on_disk or known_unit != unit:
+            kept = _least(*(document.energy_of(unit) for document in on_disk))
+            self._kept = on_disk, unit, kept
+        return _least(kept, present)
 
     async def _until_due(self) -> None:
         """Wait for the end of the interval or, after a while, for a change that matters."""
@@ -162,3 +164,14 @@ class StateKeeper:
             self._save(number, present)
         except OSError as error:
             log.error("the state could not be saved in %s: %s", self._storage.name, error)  # noqa: TRY400
+
+
+def _least(first: EnergyTotals, second: EnergyTotals) -> EnergyTotals:
+    """Return the lower of each counter; the first one itself where it is lower in all."""
+    least = EnergyTotals(
+        charged_wh=min(first.charged_wh, second.charged_wh),
+        discharged_wh=min(first.discharged_wh, second.discharged_wh),
+        charged_ah=min(first.charged_ah, second.charged_ah),
+        discharged_ah=min(first.discharged_ah, second.discharged_ah),
+    )
+    return first if least == first else least
