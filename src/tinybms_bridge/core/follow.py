@@ -161,7 +161,7 @@ class Follower:
             self._seen, self._fell_back = checked.answer.digest, False
             self._say_problems((), sure=True)
             with suppress(OSError):  # the copy is for a start with a file that cannot be used
-                await self._bridge.machine.run_blocking(LastGood(path).keep, checked.answer.digest)
+                await self._bridge.machine.run_blocking(_keep_copy, path, checked.answer.digest)
             return await self._apply(checked.configuration, ChangeSource.FILE)
 
     async def _apply(self, config: Configuration, source: ChangeSource) -> tuple[str, ...]:
@@ -208,6 +208,10 @@ def _digest(path: Path) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
         return ""
+
+
+def _keep_copy(path: Path, digest: str) -> None:
+    LastGood(path).keep(digest)
 
 
 def _signature(path: Path) -> Signature | None:
