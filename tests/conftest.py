@@ -5,12 +5,15 @@ Hypothesis tries the same examples each time, so that a change is red for its ow
 """
 
 import asyncio
+import json
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields, replace
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, fields, replace
+from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
@@ -20,16 +23,35 @@ from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.limits.model import ChargeState, Freshness, Limits
+from tinybms_bridge.battery.saved_units import SavedUnits
 from tinybms_bridge.battery.snapshot import Cells, Identity, PackValues, Ratings, Snapshot, Temperatures
 from tinybms_bridge.battery.state import MAIN_PACK, BatteryState, PackState
-from tinybms_bridge.hal.storage import Storage
+from tinybms_bridge.config.checker import CheckRequest, answer
+from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.loader import interpret
+from tinybms_bridge.config.overrides import Overrides, override
+from tinybms_bridge.core.bridge import Bridge, Machine
+from tinybms_bridge.core.configuration import Checked, check_file
+from tinybms_bridge.core.control import Control
+from tinybms_bridge.core.event_store import EventStore
+from tinybms_bridge.core.follow import Follower
+from tinybms_bridge.hal.blocking import in_place
+from tinybms_bridge.hal.can import CanPort
+from tinybms_bridge.hal.storage import MemoryStorage, Storage
 from tinybms_bridge.link.bus import Bus
+from tinybms_bridge.link.server import LinkServer
+from tinybms_bridge.link.state import CoreState
 from tinybms_bridge.services.web.face import BridgeFace
 from tinybms_bridge.services.web.live.watch import Watch
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.tinybms.registers import catalogue
+from tinybms_lab.testing.can_memory import MemoryCanBus
 from tinybms_lab.testing.fake_clock import FakeClock
+from tinybms_lab.testing.link_place import PATIENCE_S
+from tinybms_lab.testing.serial_memory import MemoryLine
 from tinybms_lab.testing.virtual_time import VirtualLoop
+
+T = TypeVar("T")
 
 # A loaded machine is no failure; what an example found is printed so that it can be repeated.
 common = settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
@@ -115,6 +137,113 @@ def blockbuster() -> Iterator[BlockBuster]:
 def can_group() -> str:
     """A multicast group of this process: a CAN bus that no other program of this machine is on."""
     return f"239.75.{os.getpid() // 250 % 250}.{os.getpid() % 250 + 1}"
+
+
+class CoreOnSocket:
+    """A core on ports in memory, on a clock that stands, whose link listens at a real socket."""
+
+    def __init__(
+        self,
+        socket: Path,
+        clock: FakeClock,
+        document: Mapping[str, Any],
+        *,
+        file: Path | None = None,
+        bms: bool = True,
+        events: EventStore | None = None,
+        overrides: Overrides = Overrides(),  # noqa: B008 -- frozen
+        folder: Callable[[], Path] | None = None,
+        move: Callable[[Path], None] = lambda _folder: None,
+    ) -> None:
+        self.socket = socket
+        self.clock = clock
+        self.line = MemoryLine(clock, present=bms)
+        self.bus = MemoryCanBus()
+        self.inhibits = MemoryStorage()
+        self.restarts = 0
+        self._file, self._overrides, self._move = file, overrides, move
+        machine = Machine(
+            clock,
+            self.line.open,
+            self._open_can,
+            MemoryStorage(),
+            events=events or EventStore(MemoryStorage()),
+            inhibits=self.inhibits,
+            use=self._use,
+            folder=folder or Path,
+            keeps=folder is not None,
+            run_blocking=in_place,
+        )
+        config = override(interpret(document, "test").configuration, overrides)
+        self.bridge = Bridge(config, machine, SavedUnits())
+        self.follower = Follower(self.bridge, file, self._check, overrides=overrides)
+        self.bridge.file_usable = lambda: self.follower.usable
+        names = [field.name for field in fields(CoreState)]
+        self.server = LinkServer(socket, clock, names, program_version="9.9", run_blocking=in_place)
+        self.control = Control(self.bridge, self.server, self.follower, self._start_again)
+        self.bridge.supervisor.add("link", self.control.run)
+        self.bridge.supervisor.add("configuration", self.follower.run)
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Run until the link can be reached."""
+        self._task = asyncio.create_task(self.bridge.run())
+        await self.until(self.socket.is_socket)
+
+    async def until(self, condition: Callable[[], object], limit_s: float = 600.0) -> None:
+        """Let time pass, for sockets and threads too, until a condition holds; ``limit_s`` is on the clock."""
+        end_s = self.clock.monotonic() + limit_s
+        async with asyncio.timeout(PATIENCE_S):
+            while not condition():
+                assert self.clock.monotonic() < end_s, "it did not happen"
+                assert self._task is None or not self._task.done(), "the core has ended"
+                await self.clock.advance(0.05)
+                await asyncio.sleep(0.001)
+
+    async def result(self, work: Coroutine[Any, Any, T], limit_s: float = 600.0) -> T:
+        """Return what a coroutine returns while time passes."""
+        task = asyncio.ensure_future(work)
+        await self.until(task.done, limit_s)
+        return task.result()
+
+    async def end(self) -> None:
+        """Stop as a signal does; may be called again."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    def _use(self, config: Configuration) -> None:
+        self._move(Path(config.advanced.state_directory))
+
+    def _start_again(self) -> None:
+        self.restarts += 1
+
+    async def _open_can(self) -> CanPort:
+        return self.bus.open()
+
+    async def _check(self) -> Checked:
+        request = CheckRequest(str(self._file), self._overrides, fall_back=False)
+
+        async def run(_request: bytes) -> bytes:
+            return json.dumps(asdict(await in_place(answer, request))).encode()
+
+        return await check_file(request, self.clock, in_force=self.bridge.config, run=run)
+
+
+@pytest.fixture
+async def new_core(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Callable[..., CoreOnSocket]]:
+    """Return what makes a core on the ``clock`` of the test; it ends with the test."""
+    made: list[CoreOnSocket] = []
+
+    def make(document: Mapping[str, Any] | None = None, **options: Any) -> CoreOnSocket:
+        made.append(CoreOnSocket(tmp_path / "core.sock", clock, document or {}, **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        await each.end()
 
 
 class _FakeWeb:

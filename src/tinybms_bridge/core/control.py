@@ -209,14 +209,17 @@ class Control:
 
     async def _inhibit(self, command: commands.SetInhibit, _caller: Caller) -> Inhibit:
         inhibits = self._bridge.inhibits
-        set_now = await inhibits.inhibit(command.direction, command.duration_s, command.reason, command.by)
-        self.look()
+        try:
+            set_now = await inhibits.inhibit(command.direction, command.duration_s, command.reason, command.by)
+        finally:
+            self.look()  # it is in force also where it could not be saved
         return Inhibit.of(set_now, self._clock.wall())
 
     async def _release(self, command: commands.ReleaseInhibit, _caller: Caller) -> bool:
-        released = await self._bridge.release(command.direction)
-        self.look()
-        return released
+        try:
+            return await self._bridge.release(command.direction)
+        finally:
+            self.look()
 
     async def _configure(self, command: commands.Configure, _caller: Caller) -> commands.Configured:
         changed = await self._configuration.configure(command.values, command.digest, command.source)

@@ -16,6 +16,7 @@ from tinybms_bridge.tinybms.adaptive import AdaptiveInterval
 from tinybms_bridge.tinybms.client import TinyBmsClient
 from tinybms_bridge.tinybms.device_log import DeviceLog
 from tinybms_bridge.tinybms.frames import (
+    FrameError,
     ReadBlock,
     ReadList,
     ReadModbus,
@@ -188,7 +189,10 @@ class Pack:
 
         Raises ValueError for anything but a request that reads, LinkError or DeviceRefused.
         """
-        wanted = decode_request(request)
+        try:
+            wanted = decode_request(request)
+        except FrameError as error:
+            raise ValueError(str(error)) from error  # a mistake of who asks: trying again helps nobody
         if not isinstance(wanted, _READING):
             raise ValueError(f"{type(wanted).__name__} is no request that only reads")  # noqa: TRY004 -- of bytes
         return b"".join((await self.client.request(wanted)).encode())
