@@ -130,14 +130,20 @@ async def running(start: Any, upgraded: Upgraded) -> AsyncIterator[Running]:
     await simulator.line()
     process = await start("run", "-c", str(upgraded.config), "--plain")
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{upgraded.port}", timeout=WAIT_S) as client:
-        async with asyncio.timeout(WAIT_S):
-            while True:
-                try:
-                    if (await client.get("/readyz")).status_code == 200:
-                        break
-                except httpx.TransportError:
-                    await asyncio.sleep(0.1)
+        await answered(client, "/readyz")
         yield Running(process, client)
+
+
+async def answered(client: httpx.AsyncClient, route: str) -> None:
+    """Wait until a route says that it is so."""
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            try:
+                if (await client.get(route)).status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            await asyncio.sleep(0.1)
 
 
 async def test_counters_memory_lists_and_users_are_all_there(upgraded: Upgraded, running: Running) -> None:
@@ -215,9 +221,7 @@ async def test_a_broken_file_gives_way_to_the_last_good_copy(start: Any, upgrade
     process = await start("run", "-c", str(upgraded.config), "--plain", "--device", "/dev/none")
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{upgraded.port}", timeout=WAIT_S) as client:
         running = Running(process, client)
-        async with asyncio.timeout(WAIT_S):
-            while "web server listens" not in await process.error_line():
-                pass
+        await answered(client, "/healthz")
         settings = dict(leaves_of(await running.get("/api/settings")))
         assert (settings["cvl.float_soc_threshold"], settings["cvl.float_exit_soc"]) == (96.0, 91.5)
         assert settings["victron.manufacturer_name"] == "BOAT"
@@ -236,6 +240,8 @@ async def test_no_field_of_the_landed_api_is_missing(running: Running, upgraded:
             found["ws"] = json.loads(await live.recv())
         return found
 
+    changed = await running.client.post("/api/settings", json={"cvl": {"enabled": False}})
+    assert changed.status_code == 200, changed.text  # the charge state moves, so that there is a change to be told
     try:
         async with asyncio.timeout(WAIT_S):
             while True:

@@ -404,6 +404,33 @@ async def test_client_comes_back_with_what_it_has(
     ]
 
 
+async def test_who_is_told_of_the_connection_may_call_at_once(make_place: MakePlace, until: Until) -> None:
+    """What was missed is asked for as soon as the core is heard, and nobody has to try twice."""
+    clock = FakeClock()
+    async with make_place(clock) as here:
+
+        async def reload(_command: object, _caller: Caller) -> dict[str, list[str]]:
+            return {"changed": ["a.b"]}
+
+        here.server.handle(Reload, reload)
+        mirror = here.mirror()
+        client = LinkClient([here.path], mirror, clock, who="services")
+        answers: list[asyncio.Task[object]] = []
+
+        async def ask() -> object:
+            return (await client.call(Reload())).changed
+
+        mirror.on_connection(lambda connected: answers.append(asyncio.create_task(ask())) if connected else None)
+        task = asyncio.create_task(client.run())
+        await until(lambda: answers)
+
+        assert await answers[0] == ("a.b",)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        with pytest.raises(LinkError, match="the bridge is not connected"):
+            await client.call(Reload())
+
+
 async def test_new_core_is_believed_from_the_start(make_place: MakePlace, until: Until) -> None:
     """Nothing of the old one stays."""
     clock = FakeClock()

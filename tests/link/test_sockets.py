@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tinybms_bridge.errors import LinkError
-from tinybms_bridge.link.sockets import listen, peer_of
+from tinybms_bridge.link.sockets import address_of, listen, peer_of
 
 _LISTENS = """
 import os, sys
@@ -79,6 +79,36 @@ def test_socket_of_a_process_that_runs_is_left_to_it(path: Path) -> None:
     assert f"process {process.pid} ({sys.executable} -c" in caught.value.reason
     assert caught.value.reason.endswith(f"listens at {path}: another bridge runs there")
     assert caught.value.hint == "end it, or name another socket with --socket"
+
+
+def test_path_may_be_longer_than_the_kernel_takes(tmp_path: Path) -> None:
+    """A state directory of a long path costs nobody the bridge, nor what watches it."""
+    path = tmp_path / ("d" * 100) / ("e" * 100) / "core.sock"
+    path.parent.mkdir(parents=True)
+    open_before = len(os.listdir("/proc/self/fd"))
+
+    with other(path, "stay") as process:
+        with address_of(path) as address:
+            assert connected(Path(address))
+        with pytest.raises(LinkError, match="another bridge runs there"):
+            listen(path)
+        process.communicate("", 60)
+    listening = listen(path)
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o660
+    listening.close()
+    assert not path.exists()
+    assert len(os.listdir("/proc/self/fd")) == open_before
+
+
+@pytest.mark.parametrize("folder", ["d", "d" * 200])
+def test_directory_that_is_not_there_is_told(tmp_path: Path, folder: str) -> None:
+    """Whatever its length, with what to do."""
+    with pytest.raises(LinkError) as caught:
+        listen(tmp_path / folder / "core.sock")
+
+    assert caught.value.reason.endswith("No such file or directory")
+    assert caught.value.hint == f"make the directory {tmp_path / folder}, or name another socket with --socket"
 
 
 def test_file_that_is_no_socket_is_left_alone(path: Path) -> None:

@@ -187,10 +187,12 @@ class RemoteCore:
         self._frames: deque[MonitoredFrame] = deque(maxlen=_REMEMBERED_FRAMES)
         self._records: deque[EventRecord] = deque(maxlen=_MOST_EVENTS)
         self._listed: tuple[EventRecord, ...] | None = None
+        self._whole_to = 0
         self._tasks: set[asyncio.Task[None]] = set()
         mirror.on_event(self._recorded, EventRecorded)
         mirror.on_event(self._seen, FramesSeen)
         mirror.on_connection(self._connected)
+        self._connected(mirror.connected)
 
     @property
     def version(self) -> str:
@@ -336,10 +338,9 @@ class RemoteCore:
             self._soon(self._read_events())
 
     async def _read_events(self) -> None:
-        """Take what was recorded before, or while the core was away."""
-        after = self._records[-1].number if self._records else 0
+        """Take what was recorded before, or while the core was away; newer entries may have come meanwhile."""
         try:
-            found = await self._link.call(commands.ReadEvents(after))
+            found = await self._link.call(commands.ReadEvents(self._whole_to))
         except LinkError as error:
             log.warning("the event list cannot be read: %s", error)
             return
@@ -348,6 +349,7 @@ class RemoteCore:
         missed = [each for each in found if each.number not in known]
         both = sorted((*self._records, *missed), key=lambda each: each.number)
         self._records = deque(both, maxlen=_MOST_EVENTS)
+        self._whole_to = max((each.number for each in found), default=self._whole_to)
 
     def _soon(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)

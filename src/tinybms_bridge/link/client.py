@@ -20,6 +20,7 @@ from tinybms_bridge.link.codec import DecodeError, printable
 from tinybms_bridge.link.commands import Command, answer_of, progress_of
 from tinybms_bridge.link.failures import error_of
 from tinybms_bridge.link.mirror import Mirror
+from tinybms_bridge.link.sockets import address_of
 from tinybms_bridge.link.wire import (
     FROM_CORE,
     LINK_VERSION,
@@ -273,9 +274,10 @@ async def _connect(
     tried: list[Message] = []
     for path in paths:
         try:
-            _, connection = await loop.create_unix_connection(
-                lambda: Connection(mirror, clock, who, program_version), str(path)
-            )
+            with address_of(path) as address:
+                _, connection = await loop.create_unix_connection(
+                    lambda: Connection(mirror, clock, who, program_version), address
+                )
         except OSError as error:
             tried.append(_why_not(path, error))
         else:
@@ -377,7 +379,7 @@ class LinkClient(Generic[S]):
         self, command: Command[R], *, timeout_s: float = _CALL_S, on_progress: OnProgress | None = None
     ) -> R:
         """Let the core carry out a command; see ``Connection.call``. Raises LinkError at once while it is not there."""
-        if self._connection is None:
+        if self._connection is None or not self.mirror.connected:
             raise LinkError(message("core.not_connected"), hint=self._told or message("core.starts"))
         return await self._connection.call(command, timeout_s=timeout_s, on_progress=on_progress)
 
@@ -387,9 +389,9 @@ class LinkClient(Generic[S]):
             connection = await _connect(self._paths, self.mirror, self._clock, self._who, self._program_version)
         except LinkError as error:
             return str(error)
+        self._connection = connection  # who is told of the connection may call at once
         try:
             await connection.ready()
-            self._connection = connection
             self._backoff.reset()
             if self._told:
                 log.info("the bridge is heard again")

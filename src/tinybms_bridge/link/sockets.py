@@ -5,20 +5,23 @@ import os
 import socket
 import stat
 import struct
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.link.codec import printable
 
-__all__ = ["ListeningSocket", "Peer", "listen", "peer_of"]
+__all__ = ["ListeningSocket", "Peer", "address_of", "listen", "peer_of"]
 
 _MODE = 0o660
 """Who may open it may do what an administrator may: the user and the group of the service."""
 _BACKLOG = 16
 _CREDENTIALS = struct.Struct("3i")
 _PROBE_S = 2.0
+_LONGEST_ADDRESS = 107
+"""Bytes of a socket's address that the kernel takes: 108 with the zero at its end (unix(7))."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,22 @@ def peer_of(connection: socket.socket) -> Peer:
         return Peer(0, -1)
     pid, uid, _gid = _CREDENTIALS.unpack(data)
     return Peer(pid, uid)
+
+
+@contextmanager
+def address_of(path: Path) -> Iterator[str]:
+    """Give the address of a socket at a path of any length: a long one goes through a descriptor of its directory.
+
+    Raises OSError where the directory cannot be opened.
+    """
+    if len(os.fsencode(path)) <= _LONGEST_ADDRESS:
+        yield str(path)
+        return
+    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{directory}/{path.name}"
+    finally:
+        os.close(directory)
 
 
 class ListeningSocket:
@@ -70,7 +89,8 @@ def listen(path: Path) -> ListeningSocket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
         listener.setblocking(False)
-        listener.bind(str(path))
+        with address_of(path) as address:
+            listener.bind(address)
         path.chmod(_MODE)  # before anybody can connect
         listener.listen(_BACKLOG)
         return ListeningSocket(path, listener)
@@ -108,7 +128,8 @@ def _holder(path: Path) -> str:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as probe:
         probe.settimeout(_PROBE_S)
         try:
-            probe.connect(str(path))
+            with address_of(path) as address:
+                probe.connect(address)
         except (ConnectionRefusedError, FileNotFoundError):
             return ""
         except OSError as error:
