@@ -49,6 +49,7 @@ async def test_hangup_reads_the_file_at_once(start: Any, tmp_path: Path) -> None
     assert "hardware.uart.baudrate = 1" in await until(process, "configuration not used")
     await asyncio.to_thread(path.write_text, json.dumps({"logging": {"log_level": "DEBUG"}}))
     await until(process, "can be used again")
+    await until(process, "web server listens")
     process.signal(signal.SIGTERM)
     code, _, err = await process.ended()
     assert code == 0

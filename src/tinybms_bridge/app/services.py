@@ -32,6 +32,7 @@ from tinybms_bridge.core.supervisor import Part, Supervisor
 from tinybms_bridge.errors import ConfigError, LinkError
 from tinybms_bridge.hal.blocking import RunBlocking, in_thread
 from tinybms_bridge.hal.clock import Clock, SystemClock
+from tinybms_bridge.hal.log_output import LogOutput, open_console
 from tinybms_bridge.hal.logs import LineHandler, LogLine, logging_through
 from tinybms_bridge.hal.storage import FileStorage, MemoryStorage
 from tinybms_bridge.link import commands
@@ -143,7 +144,9 @@ class Services:
         self.history = History(self.files.folder if self._keep else None, history_settings(self.config))
         self.files.also.append(self.history.move_to)
         self.logs = LogStore(self._log_settings())
-        self._lines = LineHandler(self.logs.take)
+        self._lines = LineHandler(self._take_line)
+        self._console: LogOutput | None = None
+        self._show_lines()
         self._following = threading.local()
         self._number = mirror.state.configuration.number
         self.store = self._open_store()
@@ -179,6 +182,9 @@ class Services:
                 await self.supervisor.run()
         finally:
             self._lines.close()
+            if self._console is not None:
+                self._console.stop()
+                await self.run_blocking(self._console.join, 1.0)
             await self.run_blocking(self.logs.close)
 
     def web_options(self, config: Configuration) -> "WebOptions":
@@ -261,6 +267,7 @@ class Services:
         if paths:
             self.history.settings = history_settings(new)
             self.logs.settings = self._log_settings()
+            self._show_lines()
             self.bus.publish(ConfigChanged(paths, ChangeSource.API), "services")
 
     async def _move(self, folder: Path) -> None:
@@ -281,6 +288,20 @@ class Services:
         )
 
     # the log of both processes
+
+    def _show_lines(self) -> None:
+        """Write the lines of this process to the terminal or journal, where the core writes its own, or no longer."""
+        wanted = self.config.logging.output_serial and not self._quiet
+        if wanted and self._console is None:
+            self._console = LogOutput(open_console, name="console")
+        elif not wanted and self._console is not None:
+            self._console.stop()
+            self._console = None
+
+    def _take_line(self, line: LogLine) -> None:
+        self.logs.take(line)
+        if self._console is not None:
+            self._console.offer(line)
 
     def _line_written(self, event: object) -> None:
         if isinstance(event, LogWritten) and event.number > self._last_line:
