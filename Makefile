@@ -8,7 +8,7 @@ TESTS := $(if $(filter-out --no-skips,$(ARGS)),unit,coverage others)
 
 .PHONY: run test test-random coverage others pythons bench lint format types imports unit rig-physics rig-socketcan wheels lock clean help
 
-run: ## Simulated battery, bridge and GX in one process, with live values; Ctrl-C ends it
+run: ## Simulated battery and GX around the real bridge, with live values; Ctrl-C ends it
 	@scripts/bootstrap.sh runtime
 	@$(BIN)/tinybms-bridge demo $(ARGS)
 

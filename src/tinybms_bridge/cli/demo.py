@@ -1,4 +1,4 @@
-"""``tinybms-bridge demo``: simulated battery, real bridge, simulated GX, in one process; what ``make run`` starts."""
+"""``tinybms-bridge demo``: simulated battery, real bridge, simulated GX; what ``make run`` starts."""
 
 import sys
 import tempfile
