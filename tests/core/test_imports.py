@@ -3,6 +3,8 @@ import sys
 
 _FORBIDDEN = (
     "annotated_types",
+    "can",
+    "cantools",
     "click",
     "fastapi",
     "pydantic",
@@ -22,7 +24,7 @@ print([name for name in {_FORBIDDEN} if name in sys.modules])
 """
 
 
-def test_the_core_loads_no_web_library_and_no_checker() -> None:
+def test_the_core_loads_no_web_library_no_checker_and_no_can_library() -> None:
     """The process that may not fail is small: what it does not load can neither fail nor fill its memory."""
     result = subprocess.run([sys.executable, "-c", _CODE], capture_output=True, text=True, check=True)
 
