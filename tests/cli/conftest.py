@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.tinybms.client import ClientSettings
-from tinybms_lab.bms import Device, PtyServer
+from tinybms_lab.bms import AnsweringDevice, PtyServer
 
 WAIT_S = 30.0
 
@@ -26,7 +26,7 @@ WAIT_S = 30.0
 class _Served:
     """One device on one port."""
 
-    def __init__(self, device: Device, baudrate: int) -> None:
+    def __init__(self, device: AnsweringDevice, baudrate: int) -> None:
         self._server = PtyServer(device, SystemClock(), baudrate=baudrate)
         self._server.open()
         self.path = self._server.path
@@ -125,7 +125,7 @@ def serve() -> Iterator[Callable[..., str]]:
     """Return a function that serves a device (made with a ``SystemClock``) and returns its port."""
     served: list[_Served] = []
 
-    def begin(device: Device, baudrate: int = 115200) -> str:
+    def begin(device: AnsweringDevice, baudrate: int = 115200) -> str:
         served.append(_Served(device, baudrate))
         return served[-1].path
 

@@ -14,7 +14,7 @@ from tinybms_bridge.cli.stats import stats_command
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.tinybms.registers import catalogue
 from tinybms_bridge.tinybms.settings import all_settings
-from tinybms_lab.bms import Device, DumpDevice, real_dump
+from tinybms_lab.bms import AnsweringDevice, DumpDevice, real_dump
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ from tinybms_lab.bms import Device, DumpDevice, real_dump
 def test_a_command_that_has_just_started_reads_no_file_on_its_loop(
     command: Command,
     arguments: Sequence[str],
-    serve: Callable[[Device], str],
+    serve: Callable[[AnsweringDevice], str],
     invoke: Callable[..., Result],
 ) -> None:
     """``blockbuster`` ends a command whose event loop reads a table; the device of this test has read them before."""

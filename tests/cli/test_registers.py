@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from tinybms_bridge.cli import cli
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.tinybms.registers import catalogue
-from tinybms_lab.bms import BmsOptions, Device, DumpDevice, PtyServer, SimulatedBms, real_dump
+from tinybms_lab.bms import AnsweringDevice, BmsOptions, DumpDevice, PtyServer, SimulatedBms, real_dump
 
 GROUPS = ("live", "statistics", "events", "settings", "version")
 
@@ -36,14 +36,14 @@ class Reluctant(DumpDevice):
     refused = 200
 
     def read(self, address: int, count: int) -> tuple[int, ...] | None:
-        """See ``Device.read``."""
+        """See ``AnsweringDevice.read``."""
         return None if address == self.refused else super().read(address, count)
 
 
 class Served:
     """A device on a pseudo-terminal, served by a thread with a loop of its own."""
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: AnsweringDevice) -> None:
         self.server = PtyServer(device, SystemClock())
         self.server.open()
         self.path = self.server.path
@@ -64,11 +64,11 @@ class Served:
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[[Device], str]]:
+def serve() -> Iterator[Callable[[AnsweringDevice], str]]:
     """Return a function that serves a device and gives its port."""
     served: list[Served] = []
 
-    def begin(device: Device) -> str:
+    def begin(device: AnsweringDevice) -> str:
         served.append(Served(device))
         return served[-1].path
 
@@ -78,7 +78,7 @@ def serve() -> Iterator[Callable[[Device], str]]:
 
 
 @pytest.fixture
-def unit(serve: Callable[[Device], str]) -> str:
+def unit(serve: Callable[[AnsweringDevice], str]) -> str:
     """The port of the captured 14-cell unit."""
     return serve(DumpDevice(real_dump(), SystemClock()))
 
@@ -145,7 +145,7 @@ def test_live_values_are_in_units(unit: str) -> None:
     assert {row["address"] // 100 for row in rows.values()} == {0, 1, 2, 3, 5}
 
 
-def test_live_reads_only_the_group_asked_for(serve: Callable[[Device], str]) -> None:
+def test_live_reads_only_the_group_asked_for(serve: Callable[[AnsweringDevice], str]) -> None:
     """One block of settings is one request: nothing else is asked of a unit that works."""
     device = SimulatedBms.build(SystemClock(), cells=8, options=BmsOptions(asleep_allowed=False))
     rows = rows_of(registers("--live", "--json", "--group", "settings", "--device", serve(device)))
@@ -163,7 +163,7 @@ def test_live_table_is_for_people(unit: str) -> None:
     assert "-" in lines["external_temperature_1"]
 
 
-def test_refused_block_is_told_and_the_others_are_shown(serve: Callable[[Device], str]) -> None:
+def test_refused_block_is_told_and_the_others_are_shown(serve: Callable[[AnsweringDevice], str]) -> None:
     """An old firmware without one block still shows the others; standard output stays pure JSON."""
     result = registers("--live", "--json", "--device", serve(Reluctant(real_dump(), SystemClock())))
     rows = rows_of(result)
@@ -172,7 +172,7 @@ def test_refused_block_is_told_and_the_others_are_shown(serve: Callable[[Device]
     assert line.startswith("registers 200 to 297: the BMS refused command 0x03")
 
 
-def test_a_unit_that_refuses_everything_is_a_failure(serve: Callable[[Device], str]) -> None:
+def test_a_unit_that_refuses_everything_is_a_failure(serve: Callable[[AnsweringDevice], str]) -> None:
     """No value was read: exit code 1 with the refusal, never an empty table that a script takes for an answer."""
     result = registers(
         "--live", "--json", "--group", "events", "--device", serve(Reluctant(real_dump(), SystemClock()))

@@ -12,7 +12,7 @@ from tinybms_bridge.cli import users as module
 from tinybms_bridge.cli.users import users_command
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.storage import FileStorage
-from tinybms_bridge.services.web.accounts import AccountStore, Book, Role
+from tinybms_bridge.services.web.accounts import AccountRegistry, AccountStore, Role
 from tinybms_bridge.services.web.accounts.credentials import matches, read_token
 
 Users = Callable[..., Result]
@@ -37,7 +37,7 @@ def users(tmp_path: Path) -> Users:
 
 
 @pytest.fixture
-def book(tmp_path: Path) -> Callable[[], Book]:
+def registry(tmp_path: Path) -> Callable[[], AccountRegistry]:
     """Return a function that reads what is stored."""
     return AccountStore(FileStorage(tmp_path / "users.json")).read
 
@@ -62,10 +62,12 @@ def test_an_empty_list_says_how_to_begin(users: Users) -> None:
     assert "users add NAME --role admin" in result.output
 
 
-def test_a_user_is_added_with_a_password_typed_twice(users: Users, book: Callable[[], Book], tmp_path: Path) -> None:
+def test_a_user_is_added_with_a_password_typed_twice(
+    users: Users, registry: Callable[[], AccountRegistry], tmp_path: Path
+) -> None:
     """Nothing that was typed is shown, and the file is private."""
     result = users("add", "Boss", "--role", "admin", typed=f"{PASSWORD}\n{PASSWORD}\n")
-    account = book().expect_account("boss")
+    account = registry().expect_account("boss")
 
     assert result.exit_code == 0, result.output
     assert account.role is Role.ADMIN
@@ -74,15 +76,15 @@ def test_a_user_is_added_with_a_password_typed_twice(users: Users, book: Callabl
     assert stat.S_IMODE((tmp_path / "users.json").stat().st_mode) == 0o600
 
 
-def test_two_different_passwords_are_asked_for_again(users: Users, book: Callable[[], Book]) -> None:
+def test_two_different_passwords_are_asked_for_again(users: Users, registry: Callable[[], AccountRegistry]) -> None:
     """A slip of the finger does not lock anybody out."""
     users("add", "boss", typed=f"{PASSWORD}\nother password\n{PASSWORD}\n{PASSWORD}\n")
 
-    assert matches(PASSWORD, book().expect_account("boss").password)
+    assert matches(PASSWORD, registry().expect_account("boss").password)
 
 
 def test_without_a_terminal_nothing_is_done(
-    users: Users, book: Callable[[], Book], monkeypatch: pytest.MonkeyPatch
+    users: Users, registry: Callable[[], AccountRegistry], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A script is told how to give the password; one that arrives unasked is not taken, nor shown."""
     monkeypatch.setattr(module, "_has_terminal", lambda: False)
@@ -93,7 +95,7 @@ def test_without_a_terminal_nothing_is_done(
         assert "--password-stdin" in result.output
         assert "--password-file" in result.output
         assert PASSWORD not in result.output
-    assert book().accounts == ()
+    assert registry().accounts == ()
 
 
 def test_nobody_is_asked_where_there_is_no_terminal(tmp_path: Path) -> None:
@@ -107,25 +109,27 @@ def test_nobody_is_asked_where_there_is_no_terminal(tmp_path: Path) -> None:
     assert ended.stderr.startswith("error: there is no terminal to ask for a password")
 
 
-def test_an_interrupted_question_does_nothing(users: Users, book: Callable[[], Book]) -> None:
+def test_an_interrupted_question_does_nothing(users: Users, registry: Callable[[], AccountRegistry]) -> None:
     """Ctrl-D at the prompt."""
     result = users("add", "boss", typed="")
 
     assert result.exit_code == 1
     assert "nothing was done" in result.output
-    assert book().accounts == ()
+    assert registry().accounts == ()
 
 
-def test_a_password_is_the_first_line_of_a_file(users: Users, book: Callable[[], Book], tmp_path: Path) -> None:
+def test_a_password_is_the_first_line_of_a_file(
+    users: Users, registry: Callable[[], AccountRegistry], tmp_path: Path
+) -> None:
     """As secret stores write it, with or without a line break."""
     (tmp_path / "one").write_text(f"{PASSWORD}\nnot this\n")
     (tmp_path / "two").write_bytes(b"another password\r\n")
 
     added = users("add", "boss", "--role", "admin", "--password-file", str(tmp_path / "one"))
     assert (added.exit_code, added.output) == (0, "boss was added as admin\n")
-    assert matches(PASSWORD, book().expect_account("boss").password)
+    assert matches(PASSWORD, registry().expect_account("boss").password)
     assert users("password", "boss", "--password-file", str(tmp_path / "two")).exit_code == 0
-    assert matches("another password", book().expect_account("boss").password)
+    assert matches("another password", registry().expect_account("boss").password)
 
 
 @pytest.mark.parametrize(
@@ -167,23 +171,23 @@ def test_a_viewer_alone_is_told_to_be_too_little(users: Users) -> None:
     assert "no administrator yet (--role admin)" in result.stderr
 
 
-def test_the_setup_token_is_printed_again_and_alone(users: Users, book: Callable[[], Book]) -> None:
+def test_the_setup_token_is_printed_again_and_alone(users: Users, registry: Callable[[], AccountRegistry]) -> None:
     """The same each time, and the one that a running bridge finds in the file."""
     first, second = users("setup-token"), users("setup-token")
 
     assert first.exit_code == 0, first.output
-    assert first.stdout == second.stdout == f"{book().setup_token}\n"
-    assert book().opens_setup(first.stdout.strip())
+    assert first.stdout == second.stdout == f"{registry().setup_token}\n"
+    assert registry().opens_setup(first.stdout.strip())
 
 
 @pytest.mark.usefixtures("boss")
-def test_with_an_administrator_there_is_no_setup_token(users: Users, book: Callable[[], Book]) -> None:
+def test_with_an_administrator_there_is_no_setup_token(users: Users, registry: Callable[[], AccountRegistry]) -> None:
     """It says who there is instead."""
     result = users("setup-token")
 
     assert (result.exit_code, result.stdout) == (1, "")
     assert "there is an administrator already: boss" in result.stderr
-    assert book().setup_token == ""
+    assert registry().setup_token == ""
 
 
 def test_the_directory_is_that_of_the_configuration(tmp_path: Path) -> None:
@@ -230,48 +234,50 @@ def test_a_name_is_given_once(users: Users) -> None:
 
 
 @pytest.mark.usefixtures("guest")
-def test_the_list_shows_users_and_tokens_without_secrets(users: Users, book: Callable[[], Book]) -> None:
+def test_the_list_shows_users_and_tokens_without_secrets(users: Users, registry: Callable[[], AccountRegistry]) -> None:
     """Enough to revoke a token."""
     token = users("token", "guest", "--label", "grafana").stdout.strip()
     shown = users("list").output
 
     assert "boss" in shown
     assert "admin" in shown
-    assert f"token {book().tokens[0].id}  guest  viewer" in shown
+    assert f"token {registry().tokens[0].id}  guest  viewer" in shown
     assert token not in shown
     assert "scrypt" not in shown
 
 
 @pytest.mark.usefixtures("guest")
-def test_a_user_is_removed(users: Users, book: Callable[[], Book]) -> None:
+def test_a_user_is_removed(users: Users, registry: Callable[[], AccountRegistry]) -> None:
     """With the tokens."""
     users("token", "guest")
 
     assert users("remove", "Guest").output == "guest was removed\n"
-    assert book().account("guest") is None
-    assert book().tokens == ()
+    assert registry().account("guest") is None
+    assert registry().tokens == ()
 
 
 @pytest.mark.usefixtures("boss")
 @pytest.mark.parametrize(("name", "words"), [("boss", "last administrator"), ("nobody", 'no user "nobody"')])
-def test_who_cannot_be_removed_stays(users: Users, book: Callable[[], Book], name: str, words: str) -> None:
+def test_who_cannot_be_removed_stays(
+    users: Users, registry: Callable[[], AccountRegistry], name: str, words: str
+) -> None:
     """Nobody locks himself out."""
     result = users("remove", name)
 
     assert result.exit_code == 1
     assert words in result.output
-    assert book().account("boss") is not None
+    assert registry().account("boss") is not None
 
 
 @pytest.mark.usefixtures("guest")
-def test_a_password_is_replaced(users: Users, book: Callable[[], Book]) -> None:
+def test_a_password_is_replaced(users: Users, registry: Callable[[], AccountRegistry]) -> None:
     """The role stays unless another one is named."""
     users("password", "guest", "--password-stdin", typed="another password\n")
-    assert matches("another password", book().expect_account("guest").password)
-    assert book().expect_account("guest").role is Role.VIEWER
+    assert matches("another password", registry().expect_account("guest").password)
+    assert registry().expect_account("guest").role is Role.VIEWER
 
     users("password", "guest", "--role", "admin", "--password-stdin", typed="another password\n")
-    assert book().expect_account("guest").role is Role.ADMIN
+    assert registry().expect_account("guest").role is Role.ADMIN
 
 
 @pytest.mark.usefixtures("boss")
@@ -283,10 +289,10 @@ def test_the_password_of_nobody_is_not_asked_for(users: Users) -> None:
 
 
 @pytest.mark.usefixtures("boss")
-def test_a_token_is_the_only_thing_on_standard_output(users: Users, book: Callable[[], Book]) -> None:
+def test_a_token_is_the_only_thing_on_standard_output(users: Users, registry: Callable[[], AccountRegistry]) -> None:
     """So that a script can take it from there."""
     result = users("token", "boss", "--role", "admin", "--days", "30", "--label", "backup")
-    record = read_token(result.stdout.strip(), book(), SystemClock().wall())
+    record = read_token(result.stdout.strip(), registry(), SystemClock().wall())
 
     assert (record.user, record.role, record.label) == ("boss", Role.ADMIN, "backup")
     assert (record.expires_at - record.created_at).days == 30
@@ -299,32 +305,32 @@ def test_a_token_is_the_only_thing_on_standard_output(users: Users, book: Callab
     [("boss", [], "admin"), ("boss", ["--role", "viewer"], "viewer"), ("guest", [], "viewer")],
 )
 def test_a_token_says_which_role_it_has(
-    users: Users, book: Callable[[], Book], name: str, options: list[str], role: str
+    users: Users, registry: Callable[[], AccountRegistry], name: str, options: list[str], role: str
 ) -> None:
     """Unasked it is that of its user: a script of the administrator is not stopped by 403 at its first change."""
     result = users("token", name, *options)
 
-    assert book().tokens[0].role == role
+    assert registry().tokens[0].role == role
     assert f"of {name} with the role {role}, valid until" in result.stderr
 
 
 @pytest.mark.usefixtures("guest")
-def test_a_token_can_do_no_more_than_its_user(users: Users, book: Callable[[], Book]) -> None:
+def test_a_token_can_do_no_more_than_its_user(users: Users, registry: Callable[[], AccountRegistry]) -> None:
     """Asking for more gives what the user has."""
     users("token", "guest", "--role", "admin")
 
-    assert book().tokens[0].role is Role.VIEWER
+    assert registry().tokens[0].role is Role.VIEWER
 
 
 @pytest.mark.usefixtures("guest")
-def test_a_token_is_revoked_by_its_id(users: Users, book: Callable[[], Book]) -> None:
+def test_a_token_is_revoked_by_its_id(users: Users, registry: Callable[[], AccountRegistry]) -> None:
     """Of the user that was named only."""
     users("token", "guest")
-    token_id = book().tokens[0].id
+    token_id = registry().tokens[0].id
 
     assert users("token", "boss", "--revoke", token_id).exit_code == 1
     assert users("token", "guest", "--revoke", token_id).output == f"token {token_id} was revoked\n"
-    assert book().tokens == ()
+    assert registry().tokens == ()
 
 
 @pytest.mark.parametrize("days", ["0", "3651", "x"])

@@ -45,8 +45,8 @@ from tinybms_bridge.link.events import (
     FreshnessChanged,
     LimitsDecided,
     Noted,
-    SampleAccepted,
-    SampleRejected,
+    SnapshotAccepted,
+    SnapshotRejected,
 )
 from tinybms_bridge.victron.can.codec import FrameSettings, decode_frame, encode_frames
 from tinybms_bridge.victron.can.field import FieldValue
@@ -501,10 +501,10 @@ def test_events_of_a_start() -> None:
     rig.feed(3)
     story = [type(event).__name__ for event in rig.taken(Event)]
     assert story == [
-        "SampleAccepted",
+        "SnapshotAccepted",
         "AlarmsChanged",
-        "SampleAccepted",
-        "SampleAccepted",
+        "SnapshotAccepted",
+        "SnapshotAccepted",
         "LimitsDecided",
         "FreshnessChanged",
     ]
@@ -516,7 +516,7 @@ def test_unchanged_decisions_are_not_published_again(rig: Rig) -> None:
         rig.feed(1)
         rig.pipeline.tick(rig.now_s)
         rig.pipeline.tick(rig.now_s)
-    assert {type(event) for event in rig.taken(Event)} == {SampleAccepted}
+    assert {type(event) for event in rig.taken(Event)} == {SnapshotAccepted}
 
 
 def test_each_change_is_published_once() -> None:
@@ -541,7 +541,7 @@ def test_each_change_is_published_once() -> None:
 def test_rejections_are_numbered(rig: Rig) -> None:
     """Each rejected sample is published with its verdict and the count."""
     rig.feed(3, current_a=15000.0)
-    events = rig.taken(SampleRejected)
+    events = rig.taken(SnapshotRejected)
     assert [event.count for event in events] == [1, 2, 3]
     assert "pack current is 15000" in str(events[0].verdict)
     assert events[0].snapshot.pack.current_a == 15000.0
@@ -787,10 +787,10 @@ def test_events_form_chains(story: list[Any]) -> None:
             decided.append(event.limits)
         elif isinstance(event, AlarmsChanged):
             assert event.old.levels != event.new.levels
-        elif isinstance(event, SampleRejected):
+        elif isinstance(event, SnapshotRejected):
             rejected += 1
             assert event.count == rejected
-        samples += isinstance(event, SampleAccepted | SampleRejected)
+        samples += isinstance(event, SnapshotAccepted | SnapshotRejected)
     assert ends[FreshnessChanged] is rig.pipeline.freshness
     assert samples == rig.number
     assert rejected == rig.pipeline.rejected

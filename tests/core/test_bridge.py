@@ -36,7 +36,7 @@ from tinybms_bridge.link.events import (
     Noted,
     PartState,
     PartStateChanged,
-    SampleAccepted,
+    SnapshotAccepted,
 )
 from tinybms_bridge.victron.can.codec import decode_frame
 from tinybms_bridge.victron.can.gx import GxState
@@ -320,7 +320,7 @@ async def test_bytes_become_frames(rig: Rig) -> None:
     assert rig.last(0x379)["capacity"] == 100
     last = bridge.can.last_frames
     assert {frame.arbitration_id for _, frame in rig.heard} == {frame.arbitration_id for frame in last}
-    assert len(rig.published(SampleAccepted)) >= 10
+    assert len(rig.published(SnapshotAccepted)) >= 10
 
 
 async def test_an_inhibit_outlives_the_process(rig: Rig) -> None:

@@ -31,8 +31,8 @@ from tinybms_bridge.link.events import (
     Noted,
     PartState,
     PartStateChanged,
-    SampleAccepted,
-    SampleRejected,
+    SnapshotAccepted,
+    SnapshotRejected,
 )
 from tinybms_bridge.victron.can.gx import GxState
 from tinybms_bridge.words import message
@@ -72,13 +72,13 @@ class Journal:
         for what in whats:
             self.rejected += 1
             verdict = PlausibilityVerdict((ReadingProblem(what, 6.5535 + self.rejected, 0.5, 5.0, "V"),))
-            lines += await self.tell(SampleRejected(self.snapshot, verdict, self.rejected))
+            lines += await self.tell(SnapshotRejected(self.snapshot, verdict, self.rejected))
         return lines
 
     async def accept(self, after_s: float = 0.1) -> list[tuple[int, str]]:
         """Publish an accepted sample ``after_s`` later."""
         await self.clock.advance(after_s)
-        return await self.tell(SampleAccepted(self.snapshot))
+        return await self.tell(SnapshotAccepted(self.snapshot))
 
 
 @pytest.fixture

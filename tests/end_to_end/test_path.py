@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tinybms_bridge.battery.freshness import Freshness
-from tinybms_bridge.link.events import SampleRejected
+from tinybms_bridge.link.events import SnapshotRejected
 
 
 async def test_the_real_units_dump_gives_the_matching_frames(run_bridge: Any, start: Any, tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ async def test_a_missing_cell_wire_is_never_sent(run_bridge: Any, start: Any, tm
         async with run_bridge(str(link)) as watched:
             await watched.until(lambda: watched.bridge.battery.rejected >= 5)
             await asyncio.sleep(0.3)
-            rejected = watched.bridge.bus.latest(SampleRejected)
+            rejected = watched.bridge.bus.latest(SnapshotRejected)
         assert watched.frames == []
         assert rejected is not None
         assert "cell 6" in str(rejected.event.verdict)

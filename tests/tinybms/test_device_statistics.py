@@ -16,7 +16,7 @@ from tinybms_bridge.tinybms.device_statistics import (
 )
 from tinybms_bridge.tinybms.frames import CommandCode, Nack, ReadModbus, Reply, Request, from_u32
 from tinybms_bridge.tinybms.registers import catalogue
-from tinybms_lab.bms import Device, Dump, DumpDevice, real_dump
+from tinybms_lab.bms import AnsweringDevice, Dump, DumpDevice, real_dump
 from tinybms_lab.bms.responder import answer
 from tinybms_lab.testing.fake_clock import FakeClock
 
@@ -26,7 +26,7 @@ WORD = st.integers(0, 0xFFFF)
 class DeviceLink:
     """A link to a simulated device that refuses what it is told to refuse."""
 
-    def __init__(self, device: Device, *refused: CommandCode) -> None:
+    def __init__(self, device: AnsweringDevice, *refused: CommandCode) -> None:
         self.asked: list[tuple[Request, int | None]] = []
         self.broken = False
         self._device = device

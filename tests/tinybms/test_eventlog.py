@@ -28,7 +28,7 @@ from tinybms_bridge.tinybms.frames import (
     Request,
     SimpleRequest,
 )
-from tinybms_lab.bms import Device, DumpDevice, real_dump
+from tinybms_lab.bms import AnsweringDevice, DumpDevice, real_dump
 from tinybms_lab.bms.records import SimulatedEventRing, newest_first
 from tinybms_lab.bms.responder import answer
 from tinybms_lab.testing.fake_clock import FakeClock
@@ -48,7 +48,7 @@ CAPTURED = (
 class DeviceLink:
     """A link to a simulated device that refuses what it is told to refuse."""
 
-    def __init__(self, device: Device, *refused: CommandCode, error: Exception | None = None) -> None:
+    def __init__(self, device: AnsweringDevice, *refused: CommandCode, error: Exception | None = None) -> None:
         self.asked: list[tuple[Request, int | None]] = []
         self._device = device
         self._refused = refused

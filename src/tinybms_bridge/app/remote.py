@@ -30,7 +30,7 @@ from tinybms_bridge.link.events import (
     LinkChanged,
     Noted,
     NoticesChanged,
-    SampleAccepted,
+    SnapshotAccepted,
 )
 from tinybms_bridge.link.mirror import Mirror
 from tinybms_bridge.link.state import (
@@ -123,7 +123,7 @@ def _battery_changes(before: BatteryState, now: BatteryState) -> list[Event]:
     events: list[Event] = []
     latest = now.main.latest
     if latest is not None and latest != before.main.latest:
-        events.append(SampleAccepted(latest))
+        events.append(SnapshotAccepted(latest))
     if now.decided != before.decided:
         events.append(LimitsDecided(now.decided))
     if now.freshness is not before.freshness:

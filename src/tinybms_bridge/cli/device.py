@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BAUDRATE",
+    "BridgeDevice",
     "Device",
-    "LinkedDevice",
     "LinkedSettings",
     "connected",
     "is_busy",
@@ -58,7 +58,7 @@ class Device(Protocol):
         ...
 
 
-class LinkedDevice:
+class BridgeDevice:
     """The BMS of the running bridge, which asks it what only reads."""
 
     def __init__(self, link: "Connection[CoreState]") -> None:
@@ -134,7 +134,7 @@ class LinkedSettings:
 
 
 @asynccontextmanager
-async def linked_device(device: str) -> "AsyncIterator[LinkedDevice | None]":
+async def linked_device(device: str) -> "AsyncIterator[BridgeDevice | None]":
     """Give the BMS of the bridge that runs here, if it is the one at ``device``; None where that is to be opened."""
     async with AsyncExitStack() as stack:
         try:
@@ -143,7 +143,7 @@ async def linked_device(device: str) -> "AsyncIterator[LinkedDevice | None]":
             yield None
             return
         ports = [pack.uart.device for pack in link.mirror.state.packs.values()]
-        yield LinkedDevice(link) if device == "auto" or _is_one_of(device, ports) else None
+        yield BridgeDevice(link) if device == "auto" or _is_one_of(device, ports) else None
 
 
 @asynccontextmanager

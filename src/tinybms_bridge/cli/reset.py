@@ -10,7 +10,7 @@ from tinybms_bridge.cli.common import fail, json_option, run_until_signal
 from tinybms_bridge.errors import BridgeError, LinkError
 
 if TYPE_CHECKING:
-    from tinybms_bridge.cli.device import LinkedDevice
+    from tinybms_bridge.cli.device import BridgeDevice
     from tinybms_bridge.tinybms.client import TinyBmsClient
     from tinybms_bridge.tinybms.frames import Action
 
@@ -96,13 +96,13 @@ def _confirm(target: _Target) -> None:
 
 
 async def _reset(target: _Target, device: str) -> str:
-    from tinybms_bridge.cli.device import LinkedDevice, connected
+    from tinybms_bridge.cli.device import BridgeDevice, connected
     from tinybms_bridge.tinybms.client import TinyBmsClient
     from tinybms_bridge.tinybms.frames import Action, CommandCode, SimpleRequest
 
     action = Action(target.action)
     async with connected(device) as client:
-        if isinstance(client, LinkedDevice):
+        if isinstance(client, BridgeDevice):
             return await _through_the_bridge(client, target)
         assert isinstance(client, TinyBmsClient)
         # Proves the link and wakes the BMS: what must not be repeated shall not be lost on a sleeping one.
@@ -115,7 +115,7 @@ async def _reset(target: _Target, device: str) -> str:
         return await _back_again(client)
 
 
-async def _through_the_bridge(client: "LinkedDevice", target: _Target) -> str:
+async def _through_the_bridge(client: "BridgeDevice", target: _Target) -> str:
     """Have the running bridge do it, and return what became of it. Raises LinkError when it was not done."""
     from tinybms_bridge.cli.device import LinkedSettings
     from tinybms_bridge.tinybms.frames import Action

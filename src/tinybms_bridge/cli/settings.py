@@ -237,14 +237,14 @@ def action_command(
 
 def _with_bms(device: str, job: Job[T], settle_s: float = 0.5) -> T:
     """Return what ``job`` returns for the BMS at ``device``; end the command with one clear line if it fails."""
-    from tinybms_bridge.cli.device import LinkedDevice, LinkedSettings, connected, with_doctor
+    from tinybms_bridge.cli.device import BridgeDevice, LinkedSettings, connected, with_doctor
     from tinybms_bridge.hal.clock import SystemClock
     from tinybms_bridge.tinybms.client import TinyBmsClient
     from tinybms_bridge.tinybms.settings import BmsSettings, SettingsError, WriteOptions
 
     async def body() -> tuple[T]:
         async with connected(device) as client:
-            if isinstance(client, LinkedDevice):
+            if isinstance(client, BridgeDevice):
                 return (await job(LinkedSettings(client.link)),)
             assert isinstance(client, TinyBmsClient)
             return (await job(BmsSettings(client, SystemClock(), WriteOptions(settle_s=settle_s))),)

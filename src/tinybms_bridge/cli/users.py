@@ -14,7 +14,7 @@ from tinybms_bridge.cli.common import EXIT_REFUSED, fail, json_option
 from tinybms_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
-    from tinybms_bridge.services.web.accounts import AccountStore, Book
+    from tinybms_bridge.services.web.accounts import AccountRegistry, AccountStore
 
 __all__ = ["users_command"]
 
@@ -127,19 +127,19 @@ def _password_options(command: Callable[..., None]) -> Callable[..., None]:
 @_clear_errors
 def list_command(store: "AccountStore", as_json: bool) -> None:
     """Show the users and the bearer tokens, without their secrets."""
-    book = store.read()
+    registry = store.read()
     if as_json:
-        click.echo(json.dumps(_document(book), indent=1, ensure_ascii=False))
+        click.echo(json.dumps(_document(registry), indent=1, ensure_ascii=False))
         return
-    if not book.accounts:
+    if not registry.accounts:
         click.echo('there are no users yet; "tinybms-bridge users add NAME --role admin" makes the first one')
-    for account in book.accounts:
+    for account in registry.accounts:
         click.echo(f"{account.name:<32}  {account.role}")
-    for token in book.tokens:
+    for token in registry.tokens:
         click.echo(f"  token {token.id}  {token.user}  {token.role}  until {token.expires_at:%Y-%m-%d}  {token.label}")
 
 
-def _document(book: "Book") -> dict[str, object]:
+def _document(registry: "AccountRegistry") -> dict[str, object]:
     """Return the users and the tokens without their secrets, ready for JSON."""
     tokens = [
         {
@@ -149,9 +149,9 @@ def _document(book: "Book") -> dict[str, object]:
             "label": token.label,
             "expires_at": token.expires_at.isoformat(),
         }
-        for token in book.tokens
+        for token in registry.tokens
     ]
-    return {"users": [{"name": each.name, "role": each.role} for each in book.accounts], "tokens": tokens}
+    return {"users": [{"name": each.name, "role": each.role} for each in registry.accounts], "tokens": tokens}
 
 
 @users_command.command("add")
@@ -170,9 +170,9 @@ def add_command(store: "AccountStore", name: str, role: str, password_stdin: boo
     password = _password(password_stdin, password_file)
     check_password(password, name)
     account = Account(name, Role(role), hash_password(password))
-    book = store.update(lambda book: book.with_account(account))
+    registry = store.update(lambda registry: registry.with_account(account))
     click.echo(f"{name} was added as {role}")
-    if not book.has_admin:
+    if not registry.has_admin:
         click.echo("there is no administrator yet (--role admin): nobody can change anything", err=True)
 
 
@@ -182,7 +182,7 @@ def add_command(store: "AccountStore", name: str, role: str, password_stdin: boo
 @_clear_errors
 def remove_command(store: "AccountStore", name: str) -> None:
     """Remove the user NAME with all tokens; the last administrator stays."""
-    store.update(lambda book: book.without_account(name))
+    store.update(lambda registry: registry.without_account(name))
     click.echo(f"{name.lower()} was removed")
 
 
@@ -204,7 +204,7 @@ def password_command(
     check_password(password, name)
     hashed = hash_password(password)
     new_role = None if role is None else Role(role)
-    store.update(lambda book: book.with_changes(name, password=hashed, role=new_role))
+    store.update(lambda registry: registry.with_changes(name, password=hashed, role=new_role))
     click.echo(f"the password of {name.lower()} was changed; tokens of before are void")
 
 
@@ -216,12 +216,12 @@ def setup_token_command(store: "AccountStore") -> None:
 
     A running bridge shows the same one. It is void as soon as there is an administrator.
     """
-    from tinybms_bridge.services.web.accounts import Book, Role
+    from tinybms_bridge.services.web.accounts import AccountRegistry, Role
 
     admin = next((account.name for account in store.read().accounts if account.role is Role.ADMIN), "")
     if admin:
         fail(f"there is an administrator already: {admin}; a setup token makes only the first one")
-    click.echo(store.update(Book.with_setup_token).setup_token)
+    click.echo(store.update(AccountRegistry.with_setup_token).setup_token)
     click.echo("it makes the first administrator, and is void then", err=True)
 
 
@@ -250,19 +250,19 @@ def token_command(
     now = SystemClock().wall()
     account = store.read().expect_account(name)
     record = new_record(account.name, label, account.role.at_most(None if role is None else Role(role)), now, days)
-    book = store.update(lambda book: book.with_token(record, now))
-    click.echo(write_token(record, book.secret))
+    registry = store.update(lambda registry: registry.with_token(record, now))
+    click.echo(write_token(record, registry.secret))
     click.echo(record.describe(), err=True)
 
 
 def _revoke(store: "AccountStore", name: str, token_id: str) -> None:
-    from tinybms_bridge.services.web.accounts import AccountError, Book
+    from tinybms_bridge.services.web.accounts import AccountError, AccountRegistry
 
-    def edit(book: Book) -> Book:
-        record = book.token(token_id)
-        if record is None or record.user != book.expect_account(name).name:
+    def edit(registry: AccountRegistry) -> AccountRegistry:
+        record = registry.token(token_id)
+        if record is None or record.user != registry.expect_account(name).name:
             raise AccountError("unknown_token", f'"{name}" has no token {token_id}')
-        return book.without_token(token_id)
+        return registry.without_token(token_id)
 
     store.update(edit)
     click.echo(f"token {token_id} was revoked")

@@ -10,9 +10,9 @@ from tinybms_bridge.battery.gx import MPPT_OFFSET_V
 from tinybms_bridge.battery.limits import (
     ChargeDefaults,
     Chemistry,
+    ConfigConflict,
     Fit,
     LimitSettings,
-    Misfit,
     ProtectionSettings,
     fit_to_battery,
 )
@@ -148,7 +148,7 @@ def check_with_ratings(
         _thresholds(config, over_v * cells, under_v * cells),
         _current("charge", config.victron.max_charge_current_a, ratings.charge_over_current_a),
         _current("discharge", config.victron.max_discharge_current_a, discharge_a),
-        _misfits(config, fit, ratings),
+        _conflicts(config, fit, ratings),
     )
     found: list[ConfigProblem] = []
     for check in checks:
@@ -175,11 +175,11 @@ def limit_settings(config: Configuration) -> LimitSettings:
     )
 
 
-def _misfits(config: Configuration, fit: Fit, ratings: Ratings) -> Iterator[ConfigProblem]:
+def _conflicts(config: Configuration, fit: Fit, ratings: Ratings) -> Iterator[ConfigProblem]:
     """Name what the engine would leave out."""
-    for misfit in fit.misfits:
-        path = _KEYS[misfit.name]
-        message = _chemistry_message(config, ratings) if misfit.name == "chemistry" else _range_message(misfit)
+    for conflict in fit.conflicts:
+        path = _KEYS[conflict.name]
+        message = _chemistry_message(config, ratings) if conflict.name == "chemistry" else _range_message(conflict)
         yield ConfigProblem(path, _value(config, path), message)
 
 
@@ -192,10 +192,10 @@ def _chemistry_message(config: Configuration, ratings: Ratings) -> str:
     return f"contradicts the BMS, which {by_register}; if they are {typed}, set register 300 right first"
 
 
-def _range_message(misfit: Misfit) -> str:
-    unit = misfit.name[-1].upper()
-    low, high = f"{misfit.low:.4g} {unit}", f"{misfit.high:.4g} {unit}"
-    if misfit.high < float("inf"):
+def _range_message(conflict: ConfigConflict) -> str:
+    unit = conflict.name[-1].upper()
+    low, high = f"{conflict.low:.4g} {unit}", f"{conflict.high:.4g} {unit}"
+    if conflict.high < float("inf"):
         return f"must be from {low} to {high} on this battery"
     return f"must be at least {low} on this battery"
 

@@ -20,7 +20,7 @@ __all__ = ["from_values", "public_values", "values_of"]
 S = TypeVar("S", bound=Section)
 
 
-class _Misfit(Exception):  # noqa: N818 - control flow inside this module
+class _WrongType(Exception):  # noqa: N818 - control flow inside this module
     """A value that its key does not accept."""
 
 
@@ -72,7 +72,7 @@ def _section(model: type[S], value: object, path: str, problems: list[ConfigProb
             continue
         try:
             given[name] = _of_key(key, value[name])
-        except (_Misfit, OverflowError):
+        except (_WrongType, OverflowError):
             problems.append(ConfigProblem(f"{prefix}{name}", None, key.expectation))
     return model(**given)
 
@@ -84,7 +84,7 @@ def _of_key(key: Key, value: object) -> object:
     found = _decoded(key.type, value)
     if key.meaning.accepts(found):
         return found
-    raise _Misfit
+    raise _WrongType
 
 
 def _decoded(kind: Any, value: Any) -> object:  # noqa: ANN401 - a type expression and any JSON value
@@ -99,9 +99,9 @@ def _decoded(kind: Any, value: Any) -> object:  # noqa: ANN401 - a type expressi
     if kind is float and type(value) in (int, float):
         if abs(value) < inf:
             return float(value)
-        raise _Misfit
+        raise _WrongType
     if kind is Secret and isinstance(value, str):
         return Secret(value)
     if kind is Any or type(value) is kind or (origin is Literal and value in inner):
         return value
-    raise _Misfit
+    raise _WrongType

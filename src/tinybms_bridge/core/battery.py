@@ -41,8 +41,8 @@ from tinybms_bridge.link.events import (
     LimitsDecided,
     Noted,
     NoticesChanged,
-    SampleAccepted,
-    SampleRejected,
+    SnapshotAccepted,
+    SnapshotRejected,
 )
 from tinybms_bridge.words import message
 
@@ -272,7 +272,7 @@ class Battery:
         self.last_verdict = verdict
         if not verdict.accepted:
             self.rejected += 1
-            self._bus.publish(SampleRejected(snapshot, verdict, self.rejected), _SOURCE)
+            self._bus.publish(SnapshotRejected(snapshot, verdict, self.rejected), _SOURCE)
             self.tick(now_s)
             return False
         self._tell_ignored(verdict)
@@ -292,7 +292,7 @@ class Battery:
         self._decided_s = now_s
         limits, self._memory = step(snapshot, self._limit_settings(), before, now_s)
         if snapshot is not None and self.snapshot is not None:
-            self._bus.publish(SampleAccepted(self.snapshot), _SOURCE)
+            self._bus.publish(SnapshotAccepted(self.snapshot), _SOURCE)
             self._tell_outliers(before, now_s)
             self._tell_leap(before.soc, self._memory.soc)
             if self._memory.evidence is not before.evidence and self.snapshot.ratings is not None:

@@ -23,8 +23,8 @@ from tinybms_bridge.link.events import (
     LinkChanged,
     Noted,
     NoticesChanged,
-    SampleAccepted,
-    SampleRejected,
+    SnapshotAccepted,
+    SnapshotRejected,
 )
 from tinybms_bridge.victron.can.gx import GxState
 
@@ -87,8 +87,8 @@ class EventLog:
             FreshnessChanged: self._freshness,
             ChargeStateChanged: self._charge_state,
             LimitsDecided: self._limits,
-            SampleRejected: self._rejected,
-            SampleAccepted: self._accepted,
+            SnapshotRejected: self._rejected,
+            SnapshotAccepted: self._accepted,
             AlarmsChanged: self._alarms,
             NoticesChanged: self._notices,
             BmsEventsSeen: self._bms_events,
@@ -107,7 +107,7 @@ class EventLog:
 
     def _want(self, *, spell: bool) -> None:
         """Hear of good samples only while there are bad ones: ten a second would wake up for nothing."""
-        self._events.want(*(event for event in self._lines if spell or event is not SampleAccepted))
+        self._events.want(*(event for event in self._lines if spell or event is not SnapshotAccepted))
 
     @staticmethod
     def _link(event: LinkChanged) -> None:
@@ -142,7 +142,7 @@ class EventLog:
             log.debug("CVL %.1f V: %s", cvl_v, "" if reason is None else sentence_of(reason))
         self._cvl_v = cvl_v
 
-    def _rejected(self, event: SampleRejected) -> None:
+    def _rejected(self, event: SnapshotRejected) -> None:
         if not self._causes:
             self._rejected_before = event.count - 1
             self._want(spell=True)
@@ -150,9 +150,9 @@ class EventLog:
             self._causes.add(event.verdict.cause)
             log.warning("sample not used: %s", event.verdict)
 
-    def _accepted(self, _: SampleAccepted) -> None:
+    def _accepted(self, _: SnapshotAccepted) -> None:
         """End a spell of bad samples once none has come for a while: bad ones may alternate with good ones."""
-        last, now = self._bus.latest(SampleRejected), self._bus.latest(SampleAccepted)
+        last, now = self._bus.latest(SnapshotRejected), self._bus.latest(SnapshotAccepted)
         if not self._causes or last is None or now is None or now.timestamp_s - last.timestamp_s < _QUIET_S:
             return
         self._causes.clear()

@@ -31,8 +31,8 @@ __all__ = [
     "NoticesChanged",
     "PartState",
     "PartStateChanged",
-    "SampleAccepted",
-    "SampleRejected",
+    "SnapshotAccepted",
+    "SnapshotRejected",
 ]
 
 
@@ -99,14 +99,14 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class SampleAccepted(Event):
+class SnapshotAccepted(Event):
     """A plausible sample."""
 
     snapshot: Snapshot
 
 
 @dataclass(frozen=True, slots=True)
-class SampleRejected(Event):
+class SnapshotRejected(Event):
     """A sample that cannot be true and was not used."""
 
     snapshot: Snapshot

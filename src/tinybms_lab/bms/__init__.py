@@ -9,7 +9,7 @@ from tinybms_lab.bms.hardware import SwitchStates
 from tinybms_lab.bms.line import Line
 from tinybms_lab.bms.pack import Cell, SimulatedPack
 from tinybms_lab.bms.records import EventId
-from tinybms_lab.bms.responder import Device, Outgoing, Responder, Terminals
+from tinybms_lab.bms.responder import AnsweringDevice, Outgoing, Responder, Terminals
 from tinybms_lab.bms.scenario import BmsScenario, Stage
 from tinybms_lab.bms.scenario_file import built_in_scenarios, load_scenario, parse_scenario
 from tinybms_lab.bms.server import PtyServer
@@ -36,6 +36,7 @@ __all__ = [
     "LI_ION",
     "LOW_POWER",
     "LTO",
+    "AnsweringDevice",
     "BlockLength",
     "BmsOptions",
     "BmsScenario",
@@ -43,7 +44,6 @@ __all__ = [
     "CellOrder",
     "ChemistryModel",
     "CurrentProfile",
-    "Device",
     "Dump",
     "DumpDevice",
     "EventId",

@@ -14,10 +14,19 @@ from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.tinybms.frames import START, to_float, to_u32
 from tinybms_lab.bms.faults import FaultInjector
 from tinybms_lab.bms.hardware import SwitchStates
-from tinybms_lab.bms.responder import LATENCY_S, Device, Responder
+from tinybms_lab.bms.responder import LATENCY_S, AnsweringDevice, Responder
 from tinybms_lab.bms.variants import Quirks
 
-__all__ = ["BAUDRATE", "BITS_PER_CHARACTER", "Broadcaster", "Line", "Wire", "ascii_line", "ca_v3_line", "soc_bar_bytes"]
+__all__ = [
+    "BAUDRATE",
+    "BITS_PER_CHARACTER",
+    "Line",
+    "TextBroadcaster",
+    "Wire",
+    "ascii_line",
+    "ca_v3_line",
+    "soc_bar_bytes",
+]
 
 
 BITS_PER_CHARACTER = 10
@@ -113,7 +122,7 @@ _ABSENT = 0x8000
 _SOC_BAR_SEGMENTS = 10
 
 
-class Broadcaster:
+class TextBroadcaster:
     """Tells when the next text is due, and what it says.
 
     Args:
@@ -122,7 +131,7 @@ class Broadcaster:
 
     """
 
-    def __init__(self, device: Device, clock: Clock) -> None:
+    def __init__(self, device: AnsweringDevice, clock: Clock) -> None:
         self._device = device
         self._clock = clock
         self._sent_s = clock.monotonic()
@@ -246,7 +255,7 @@ class Line:
 
     def __init__(
         self,
-        device: Device,
+        device: AnsweringDevice,
         clock: Clock,
         *,
         baudrate: int = BAUDRATE,
@@ -263,7 +272,7 @@ class Line:
         """When each byte is complete."""
         self._device = device
         self._clock = clock
-        self._broadcaster = Broadcaster(device, clock)
+        self._broadcaster = TextBroadcaster(device, clock)
 
     @property
     def next_s(self) -> float | None:

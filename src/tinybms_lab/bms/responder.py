@@ -44,10 +44,10 @@ from tinybms_lab.bms.hardware import SwitchStates
 from tinybms_lab.bms.records import EVENT_SLOTS, entries_in, newest_first
 from tinybms_lab.bms.variants import BlockLength, CellOrder, EventOrder, PacketId, Quirks
 
-__all__ = ["LATENCY_S", "PARTIAL_TIMEOUT_S", "Device", "Outgoing", "Responder", "Terminals", "answer"]
+__all__ = ["LATENCY_S", "PARTIAL_TIMEOUT_S", "AnsweringDevice", "Outgoing", "Responder", "Terminals", "answer"]
 
 
-class Device(Protocol):
+class AnsweringDevice(Protocol):
     """A device that answers over a UART."""
 
     @property
@@ -106,7 +106,7 @@ _COMMAND_ERROR = 0
 _USUAL = Quirks()
 
 
-def answer(device: Device, request: Request, quirks: Quirks = _USUAL) -> Reply:
+def answer(device: AnsweringDevice, request: Request, quirks: Quirks = _USUAL) -> Reply:
     """Return what ``device`` answers; a NACK with code 0 for what it refuses."""
     match request:
         case ReadModbus() | ReadBlock() | ReadList():
@@ -124,7 +124,7 @@ def answer(device: Device, request: Request, quirks: Quirks = _USUAL) -> Reply:
     return reply or Nack(request.command, _COMMAND_ERROR)
 
 
-def _read(device: Device, request: ReadModbus | ReadBlock | ReadList) -> Reply | None:
+def _read(device: AnsweringDevice, request: ReadModbus | ReadBlock | ReadList) -> Reply | None:
     if isinstance(request, ReadList):
         singles = [(address, device.read(address, 1)) for address in request.addresses]
         pairs = tuple((address, words[0]) for address, words in singles if words)
@@ -136,7 +136,7 @@ def _read(device: Device, request: ReadModbus | ReadBlock | ReadList) -> Reply |
     return RegistersReply(CommandCode.READ_MODBUS if modbus else CommandCode.READ_BLOCK, words)
 
 
-def _write(device: Device, request: WriteBlock | WriteList | WriteModbus) -> Reply | None:
+def _write(device: AnsweringDevice, request: WriteBlock | WriteList | WriteModbus) -> Reply | None:
     if isinstance(request, WriteList):
         return Ack(request.command) if device.write(request.pairs) else None
     if not device.write([(request.address + i, value) for i, value in enumerate(request.values)]):
@@ -152,7 +152,7 @@ def _takes_length(request: WriteBlock, quirks: Quirks) -> bool:
     return request.count_address_bytes is (quirks.block_length is BlockLength.WITH_ADDRESS)
 
 
-def _words(device: Device, address: int, count: int) -> tuple[int, ...]:
+def _words(device: AnsweringDevice, address: int, count: int) -> tuple[int, ...]:
     """Return registers of the documented map; these are never refused."""
     words = device.read(address, count)
     if words is None:
@@ -160,7 +160,7 @@ def _words(device: Device, address: int, count: int) -> tuple[int, ...]:
     return words
 
 
-def _word(device: Device, address: int) -> int:
+def _word(device: AnsweringDevice, address: int) -> int:
     return _words(device, address, 1)[0]
 
 
@@ -168,15 +168,15 @@ def _signed(word: int) -> int:
     return word - 0x10000 if word & 0x8000 else word
 
 
-def _long(device: Device, address: int) -> int:
+def _long(device: AnsweringDevice, address: int) -> int:
     return to_u32(*_words(device, address, 2))
 
 
-def _float(device: Device, address: int) -> float:
+def _float(device: AnsweringDevice, address: int) -> float:
     return to_float(*_words(device, address, 2))
 
 
-def _events(device: Device, quirks: Quirks, *, newest_only: bool) -> EventsReply:
+def _events(device: AnsweringDevice, quirks: Quirks, *, newest_only: bool) -> EventsReply:
     now_s = _long(device, 32)
     slots = entries_in(_words(device, 200, 2 * EVENT_SLOTS))
     kept = newest_first(slots, now_s)[: quirks.newest_count] if newest_only else newest_first(slots, now_s)
@@ -188,41 +188,41 @@ def _events(device: Device, quirks: Quirks, *, newest_only: bool) -> EventsReply
     return EventsReply(newest_only, now_s, tuple(kept))
 
 
-def _newest_events(device: Device, quirks: Quirks) -> EventsReply:
+def _newest_events(device: AnsweringDevice, quirks: Quirks) -> EventsReply:
     return _events(device, quirks, newest_only=True)
 
 
-def _all_events(device: Device, quirks: Quirks) -> EventsReply:
+def _all_events(device: AnsweringDevice, quirks: Quirks) -> EventsReply:
     return _events(device, quirks, newest_only=False)
 
 
-def _temperatures(device: Device, _quirks: Quirks) -> TemperatureValues:
+def _temperatures(device: AnsweringDevice, _quirks: Quirks) -> TemperatureValues:
     internal, external_1, external_2 = (_signed(_word(device, address)) for address in (48, 42, 43))
     return TemperatureValues(internal, external_1, external_2)
 
 
-def _cells(device: Device, quirks: Quirks) -> CellValues:
+def _cells(device: AnsweringDevice, quirks: Quirks) -> CellValues:
     """Return the configured cells."""
     cells = min(max(_word(device, 307), 0), 16)
     values = _words(device, 16 - cells, cells)
     return CellValues(values if quirks.cell_order is CellOrder.LOWEST_FIRST else values[::-1])
 
 
-def _version(device: Device, _quirks: Quirks) -> Version:
+def _version(device: AnsweringDevice, _quirks: Quirks) -> Version:
     hardware, public, internal = _words(device, 500, 3)
     return Version(hardware & 0xFF, hardware >> 8, public & 0xFF, internal)
 
 
-def _extended_version(device: Device, _quirks: Quirks) -> ExtendedVersion:
+def _extended_version(device: AnsweringDevice, _quirks: Quirks) -> ExtendedVersion:
     hardware, public, internal, bootloader = _words(device, 500, 4)
     return ExtendedVersion(hardware & 0xFF, hardware >> 8, public & 0xFF, internal, bootloader & 0xFF, bootloader >> 8)
 
 
-def _trip(device: Device, _quirks: Quirks) -> Trip:
+def _trip(device: AnsweringDevice, _quirks: Quirks) -> Trip:
     return Trip(_float(device, 54), _word(device, 44), _long(device, 34))
 
 
-_Answer: TypeAlias = Callable[[Device, Quirks], Reply]
+_Answer: TypeAlias = Callable[[AnsweringDevice, Quirks], Reply]
 
 _SIMPLE: dict[CommandCode, _Answer] = {
     CommandCode.EVENTS_NEWEST: _newest_events,
@@ -277,7 +277,7 @@ class Responder:
     """
 
     def __init__(
-        self, device: Device, clock: Clock, *, latency_s: float = LATENCY_S, quirks: Quirks | None = None
+        self, device: AnsweringDevice, clock: Clock, *, latency_s: float = LATENCY_S, quirks: Quirks | None = None
     ) -> None:
         self.requests = 0
         """Frames received, bad ones and those lost on a sleeping device included."""

@@ -12,7 +12,7 @@ from tinybms_bridge.hal.clock import Clock
 from tinybms_lab.bms.device import REFRESH_S
 from tinybms_lab.bms.faults import FaultInjector
 from tinybms_lab.bms.line import BAUDRATE, Line
-from tinybms_lab.bms.responder import LATENCY_S, Device
+from tinybms_lab.bms.responder import LATENCY_S, AnsweringDevice
 from tinybms_lab.bms.variants import Quirks
 
 __all__ = ["BAUDRATE", "PtyPort", "PtyServer", "known_speeds"]
@@ -136,7 +136,7 @@ class PtyServer:
 
     def __init__(
         self,
-        device: Device,
+        device: AnsweringDevice,
         clock: Clock,
         *,
         baudrate: int = BAUDRATE,

@@ -242,7 +242,7 @@ def test_a_stop_rests_where_it_is_safe_for_every_chemistry_that_is_possible(
     assert fit.floor_v <= most.floor_v * cells + 0.1
     assert fit.ceiling_v <= most.ceiling_v * cells + 1e-6
     if typed is not None and typed not in by_register:
-        assert [misfit.name for misfit in fit.misfits] == ["chemistry"]
+        assert [conflict.name for conflict in fit.conflicts] == ["chemistry"]
         assert fit.target_v <= most.conservative_v * cells + 1e-6
 
 
@@ -253,7 +253,7 @@ def test_what_is_ignored_never_raises(ratings: Ratings, typed: LimitSettings) ->
     fit = fit_to_battery(ratings, typed)
     plain = fit_to_battery(ratings, LimitSettings(chemistry=typed.chemistry))
 
-    if fit.misfits:
+    if fit.conflicts:
         assert fit.target_v <= fit.preset.conservative_v * ratings.series_cells + 1e-6
     assert fit.target_v <= max(plain.target_v, fit.ceiling_v) + 1e-6
     assert fit.target_v <= fit.bms_target_v
@@ -287,7 +287,7 @@ def test_conservative_targets(
     fit = fit_to_battery(ratings, LimitSettings(bulk_voltage_v=3.45))
 
     assert fit.target_v == pytest.approx(16 * conservative_v)
-    assert [misfit.name for misfit in fit.misfits] == ["bulk_voltage_v"]
+    assert [conflict.name for conflict in fit.conflicts] == ["bulk_voltage_v"]
 
 
 def test_presets_rise_from_one_chemistry_to_the_next() -> None:

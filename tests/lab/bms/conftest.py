@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tinybms_bridge.tinybms.frames import CrcMismatch, Framer, Garbage, Reply, Request
-from tinybms_lab.bms import Device, DumpDevice, Responder, SimulatedBms, real_dump
+from tinybms_lab.bms import AnsweringDevice, DumpDevice, Responder, SimulatedBms, real_dump
 from tinybms_lab.testing.fake_clock import FakeClock
 
 
@@ -41,10 +41,10 @@ def dump(clock: FakeClock) -> DumpDevice:
 
 
 @pytest.fixture
-def exchange(clock: FakeClock) -> Callable[[Device, Request], Reply | None]:
+def exchange(clock: FakeClock) -> Callable[[AnsweringDevice, Request], Reply | None]:
     """Ask a device over encoded frames in both directions; None when it stays silent."""
 
-    def ask(device: Device, request: Request) -> Reply | None:
+    def ask(device: AnsweringDevice, request: Request) -> Reply | None:
         sent = b"".join(reply.data for reply in Responder(device, clock).feed(request.encode()))
         framer = Framer()
         framer.expect(request)

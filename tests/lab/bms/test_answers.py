@@ -41,8 +41,8 @@ from tinybms_bridge.tinybms.frames import (
 )
 from tinybms_lab.bms import (
     FIRMWARES,
+    AnsweringDevice,
     BmsOptions,
-    Device,
     OffMap,
     Responder,
     SimulatedBms,
@@ -53,7 +53,7 @@ from tinybms_lab.bms.responder import answer
 from tinybms_lab.bms.variants import BlockLength, CellOrder, EventOrder, PacketId, Quirks
 from tinybms_lab.testing.fake_clock import FakeClock
 
-Exchange = Callable[[Device, Request], Reply | None]
+Exchange = Callable[[AnsweringDevice, Request], Reply | None]
 PassTime = Callable[[float], None]
 
 _ADDRESSES = st.one_of(
@@ -95,7 +95,7 @@ def charged(clock: FakeClock, pass_time: PassTime) -> SimulatedBms:
     return device
 
 
-def _words(device: Device, address: int, count: int) -> tuple[int, ...]:
+def _words(device: AnsweringDevice, address: int, count: int) -> tuple[int, ...]:
     words = device.read(address, count)
     assert words is not None
     return words

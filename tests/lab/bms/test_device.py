@@ -13,8 +13,8 @@ from tinybms_lab.bms import (
     LFP,
     LI_ION,
     LOW_POWER,
+    AnsweringDevice,
     BmsOptions,
-    Device,
     EventId,
     OffMap,
     OutOfRange,
@@ -46,7 +46,7 @@ def _lifetime(device: SimulatedBms) -> int:
 
 def test_it_is_a_device_and_a_battery(bms: SimulatedBms) -> None:
     """The protocol side and a simulated GX each find what they need."""
-    device: Device = bms
+    device: AnsweringDevice = bms
     terminals: Terminals = bms
 
     assert device.read(53, 1) == (16,)

@@ -7,12 +7,12 @@ import pytest
 from tinybms_bridge.tinybms.frames import Action, ReadModbus, Reply, Request, SettingsTable, SimpleRequest, to_u32
 from tinybms_bridge.tinybms.frames.wire import CommandCode
 from tinybms_bridge.tinybms.live import decode_identity, decode_live, decode_ratings
-from tinybms_lab.bms import Device, Dump, DumpDevice, OffMap, Responder, load_dump, real_dump
+from tinybms_lab.bms import AnsweringDevice, Dump, DumpDevice, OffMap, Responder, load_dump, real_dump
 from tinybms_lab.bms.records import entries_in
 from tinybms_lab.testing.fake_clock import FakeClock
 
 PassTime = Callable[[float], None]
-Exchange = Callable[[Device, Request], Reply | None]
+Exchange = Callable[[AnsweringDevice, Request], Reply | None]
 
 
 def _words(device: DumpDevice, address: int, count: int) -> tuple[int, ...]:

@@ -30,7 +30,7 @@ from tinybms_lab.bms import (
     parse_profile,
     real_dump,
 )
-from tinybms_lab.bms.line import BAUDRATE, Broadcaster, Wire, ascii_line, ca_v3_line, soc_bar_bytes
+from tinybms_lab.bms.line import BAUDRATE, TextBroadcaster, Wire, ascii_line, ca_v3_line, soc_bar_bytes
 from tinybms_lab.testing.fake_clock import FakeClock
 
 _CHUNKS = st.sampled_from([None, 1, 3, 64])
@@ -182,7 +182,7 @@ def words(device: SimulatedBms | DumpDevice, address: int, count: int) -> tuple[
     return found
 
 
-def heard(broadcaster: Broadcaster, pass_time: PassTime, seconds: float) -> list[tuple[float, bytes]]:
+def heard(broadcaster: TextBroadcaster, pass_time: PassTime, seconds: float) -> list[tuple[float, bytes]]:
     """Return what is sent in a time, each with its moment."""
     texts = []
     for tick in range(round(seconds * 10)):
@@ -195,7 +195,7 @@ def heard(broadcaster: Broadcaster, pass_time: PassTime, seconds: float) -> list
 
 def test_nothing_is_sent_unasked_by_default(awake: SimulatedBms, clock: FakeClock, pass_time: PassTime) -> None:
     """Register 342 is 0."""
-    assert heard(Broadcaster(awake, clock), pass_time, 30.0) == []
+    assert heard(TextBroadcaster(awake, clock), pass_time, 30.0) == []
 
 
 @pytest.mark.parametrize(("code", "interval_s"), INTERVALS_S.items())
@@ -204,7 +204,7 @@ def test_text_comes_at_the_configured_time(
 ) -> None:
     """0.1 s to 10 s."""
     awake.write([(342, code), (343, 1)])
-    times_s = [time_s for time_s, _ in heard(Broadcaster(awake, clock), pass_time, 40.0)]
+    times_s = [time_s for time_s, _ in heard(TextBroadcaster(awake, clock), pass_time, 40.0)]
 
     assert len(times_s) == round(40.0 / interval_s)
     assert times_s[0] == interval_s
@@ -212,7 +212,7 @@ def test_text_comes_at_the_configured_time(
 
 def test_switching_it_off_ends_it(awake: SimulatedBms, clock: FakeClock, pass_time: PassTime) -> None:
     """And switching it on begins with a whole interval."""
-    broadcaster = Broadcaster(awake, clock)
+    broadcaster = TextBroadcaster(awake, clock)
     awake.write([(342, 4)])
     first = heard(broadcaster, pass_time, 3.0)
     awake.write([(342, 0)])
@@ -226,7 +226,7 @@ def test_switching_it_off_ends_it(awake: SimulatedBms, clock: FakeClock, pass_ti
 
 def test_a_gap_is_not_made_up_for(awake: SimulatedBms, clock: FakeClock, pass_time: PassTime) -> None:
     """A simulation that was suspended does not pour out what it missed."""
-    broadcaster = Broadcaster(awake, clock)
+    broadcaster = TextBroadcaster(awake, clock)
     awake.write([(342, 1)])
     pass_time(3600.0)
 
@@ -236,7 +236,7 @@ def test_a_gap_is_not_made_up_for(awake: SimulatedBms, clock: FakeClock, pass_ti
 def test_a_silent_device_says_nothing(clock: FakeClock, pass_time: PassTime) -> None:
     """Restarting, then asleep."""
     device = SimulatedBms.build(clock)
-    broadcaster = Broadcaster(device, clock)
+    broadcaster = TextBroadcaster(device, clock)
     device.write([(342, 1), (343, 1)])
     device.act(Action.RESET)
     restarting = heard(broadcaster, pass_time, 1.3)
@@ -323,7 +323,7 @@ def test_register_343_chooses_the_format(
 ) -> None:
     """CA V3, ASCII, SOC BAR."""
     awake.write([(342, 4), (343, protocol)])
-    (text,) = [text for _, text in heard(Broadcaster(awake, clock), pass_time, 1.5)]
+    (text,) = [text for _, text in heard(TextBroadcaster(awake, clock), pass_time, 1.5)]
 
     assert test(text)
 
@@ -332,7 +332,7 @@ def test_a_replayed_unit_broadcasts_too(clock: FakeClock, pass_time: PassTime) -
     """55.78 V, no sensors."""
     device = DumpDevice(real_dump(), clock)
     device.write([(342, 4), (343, 1)])
-    (text,) = [text for _, text in heard(Broadcaster(device, clock), pass_time, 1.5)]
+    (text,) = [text for _, text in heard(TextBroadcaster(device, clock), pass_time, 1.5)]
 
     assert text.startswith(b"BPV:55.78\t")
     assert b"ET1:----\tET2:----" in text

@@ -11,7 +11,7 @@ import pytest
 
 from tinybms_bridge.battery.snapshot import Snapshot
 from tinybms_bridge.link.bus import Bus
-from tinybms_bridge.link.events import SampleAccepted
+from tinybms_bridge.link.events import SnapshotAccepted
 from tinybms_bridge.services.history import History, HistorySettings
 
 START_S = 1_767_225_600
@@ -39,7 +39,7 @@ async def running(history: History, bus: Bus, clock: Any) -> AsyncIterator[None]
 async def record(bus: Bus, clock: Any, sample: Callable[..., Snapshot], seconds: int) -> None:
     """Publish a sample each second."""
     for _ in range(seconds):
-        bus.publish(SampleAccepted(sample(clock.monotonic(), current_a=1000.0)), "test")
+        bus.publish(SnapshotAccepted(sample(clock.monotonic(), current_a=1000.0)), "test")
         await clock.advance(1.0)
 
 

@@ -66,4 +66,4 @@ def test_kill_costs_at_most_the_batch_being_written(tmp_path: Path) -> None:
     assert first > 1, "the children must have written"
     with closing(Database(tmp_path, HistorySettings())) as database:
         database.write([Row(60 * first, StepBuilder().finish())])
-    assert HistoryReader(tmp_path / "history.db").figures().levels[0].rows == 6 * (first - 1) + 1
+    assert HistoryReader(tmp_path / "history.db").statistics().levels[0].rows == 6 * (first - 1) + 1

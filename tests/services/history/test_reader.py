@@ -1,4 +1,4 @@
-"""Down-sampling in SQL against a plain computation, gaps, days, figures, and files that cannot be read."""
+"""Down-sampling in SQL against a plain computation, gaps, days, statistics, and files that cannot be read."""
 
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from tinybms_bridge.battery.limits import ChargeState
 from tinybms_bridge.services.history.database import Database
 from tinybms_bridge.services.history.fields import FIELDS, Cell
 from tinybms_bridge.services.history.levels import LEVELS, HistoryError, HistorySettings
-from tinybms_bridge.services.history.reader import DatabaseView, Day, Figures, HistoryReader
+from tinybms_bridge.services.history.reader import DatabaseView, Day, HistoryReader, StoredStatistics
 from tinybms_bridge.services.history.recorder import Row
 
 Minutes = Callable[..., Sequence[Row]]
@@ -149,11 +149,11 @@ def test_figures(database: Database, folder: Path, minutes: Minutes) -> None:
     """Rows, oldest and newest of each level, and the size of all files."""
     for number in range(2):
         database.write(minutes(number))
-    figures = HistoryReader(folder / "history.db").figures()
-    assert [(each.step_s, each.rows, each.oldest_s, each.newest_s) for each in figures.levels] == [
+    statistics = HistoryReader(folder / "history.db").statistics()
+    assert [(each.step_s, each.rows, each.oldest_s, each.newest_s) for each in statistics.levels] == [
         (10, 12, START_S, START_S + 110), (60, 2, START_S, START_S + 60), (900, 1, START_S, START_S),
     ]  # fmt: skip
-    assert figures.bytes == sum(each.stat().st_size for each in folder.iterdir())
+    assert statistics.bytes == sum(each.stat().st_size for each in folder.iterdir())
 
 
 @pytest.mark.parametrize("content", [None, b""])
@@ -167,8 +167,8 @@ def test_no_history_yet(folder: Path, content: bytes | None) -> None:
     assert list(found.lines(2)) == [[], []]
     reader = HistoryReader(folder / "history.db")
     assert reader.days(date(2026, 1, 1), date(2026, 1, 2)) == []
-    assert reader.figures() == Figures(0)
-    assert HistoryReader(None).figures() == Figures(0)
+    assert reader.statistics() == StoredStatistics(0)
+    assert HistoryReader(None).statistics() == StoredStatistics(0)
     assert folder.exists() is (content is not None)
 
 

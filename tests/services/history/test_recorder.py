@@ -16,7 +16,7 @@ from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import ChargeState, Limits
 from tinybms_bridge.battery.snapshot import Cells, PackValues, Snapshot
 from tinybms_bridge.link.bus import Bus
-from tinybms_bridge.link.events import FreshnessChanged, LimitsDecided, SampleAccepted
+from tinybms_bridge.link.events import FreshnessChanged, LimitsDecided, SnapshotAccepted
 from tinybms_bridge.services.history.fields import CHARGE_STATES, COLUMNS, FRESHNESS, GROUPS
 from tinybms_bridge.services.history.recorder import Recorder, Row, StepBuilder
 
@@ -149,7 +149,7 @@ class Rig:
         for _ in range(seconds):
             self.clock._now_s += 1.0
             if samples:
-                self.recorder._take(SampleAccepted(self.sample(self.clock.monotonic())))
+                self.recorder._take(SnapshotAccepted(self.sample(self.clock.monotonic())))
             self.recorder.second()
 
     @property
@@ -347,7 +347,7 @@ async def test_it_follows_the_bus(rig: Rig, sample: Callable[..., Snapshot]) -> 
     async with running(rig.recorder):
         await asyncio.sleep(0)
         for _ in range(3):
-            rig.bus.publish(SampleAccepted(sample(rig.clock.monotonic())), "test")
+            rig.bus.publish(SnapshotAccepted(sample(rig.clock.monotonic())), "test")
             await rig.clock.advance(1.0)
     (row,) = rig.rows
     values = dict(zip(COLUMNS, row.values, strict=True))

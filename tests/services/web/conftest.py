@@ -12,7 +12,7 @@ from fastapi import APIRouter, FastAPI
 
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.link.bus import Bus
-from tinybms_bridge.services.web.accounts import Account, Accounts, AccountStore, Book, Role
+from tinybms_bridge.services.web.accounts import Account, AccountRegistry, Accounts, AccountStore, Role
 from tinybms_bridge.services.web.accounts.credentials import hash_password
 from tinybms_bridge.services.web.app import create_app
 from tinybms_bridge.services.web.options import WebOptions
@@ -25,14 +25,14 @@ ADDRESS = ("192.168.1.7", 50000)
 
 
 @pytest.fixture(scope="session")
-def people() -> Book:
+def people() -> AccountRegistry:
     """An administrator ``boss`` ("correct horse") and a viewer ``guest`` ("battery staple")."""
     boss = Account("boss", Role.ADMIN, hash_password("correct horse"))
-    return Book((boss, Account("guest", Role.VIEWER, hash_password("battery staple"))))
+    return AccountRegistry((boss, Account("guest", Role.VIEWER, hash_password("battery staple"))))
 
 
 @pytest.fixture
-def storage(people: Book) -> MemoryStorage:
+def storage(people: AccountRegistry) -> MemoryStorage:
     """The file of users."""
     storage = MemoryStorage()
     AccountStore(storage).update(lambda _: people)
@@ -81,7 +81,7 @@ def make_gate(clock: FakeClock) -> Iterator[Callable[[MemoryStorage, WebOptions]
 
     def build(storage: MemoryStorage, options: WebOptions) -> Gate:
         gate = Gate(Accounts(storage), clock, options)
-        gate.accounts.book = AccountStore(storage).read()
+        gate.accounts.registry = AccountStore(storage).read()
         built.append(gate)
         return gate
 
@@ -132,7 +132,7 @@ async def connect() -> AsyncIterator[Callable[..., httpx.AsyncClient]]:
             client = httpx.AsyncClient(transport=transport, base_url=f"{scheme}://bridge.local", trust_env=False)
             if user:
                 gate: Gate = app.state.gate
-                key, session = gate.sessions.begin(gate.accounts.book.expect_account(user))
+                key, session = gate.sessions.begin(gate.accounts.registry.expect_account(user))
                 client.cookies.set(COOKIE, key, domain="bridge.local")
                 client.headers["X-CSRF-Token"] = session.csrf
             stack.push_async_callback(client.aclose)

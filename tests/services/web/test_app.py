@@ -35,8 +35,8 @@ def test_without_a_gate_nobody_is_known(face: Any) -> None:
     """An application made without users lets nobody change anything."""
     gate = create_app(face, WebOptions(), routers=()).state.gate
 
-    assert gate.accounts.book.accounts == ()
-    assert not gate.accounts.book.opens_setup("")
+    assert gate.accounts.registry.accounts == ()
+    assert not gate.accounts.registry.opens_setup("")
 
 
 async def test_no_page_loads_scripts_from_elsewhere(nobody: httpx.AsyncClient) -> None:
@@ -105,9 +105,9 @@ def test_hostile_input_gives_answers_that_the_document_names(app: FastAPI, role:
 
 def _token(gate: Gate) -> str:
     record = new_record("boss", "test", Role.ADMIN, gate.clock.wall(), 1)
-    gate.accounts._store.update(lambda book: book.with_token(record, gate.clock.wall()))
-    gate.accounts.book = gate.accounts._store.read()
-    return write_token(record, gate.accounts.book.secret)
+    gate.accounts._store.update(lambda registry: registry.with_token(record, gate.clock.wall()))
+    gate.accounts.registry = gate.accounts._store.read()
+    return write_token(record, gate.accounts.registry.secret)
 
 
 def test_the_document_of_the_api_is_json(app: FastAPI) -> None:

@@ -22,7 +22,7 @@ from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.link.events import Noted
 from tinybms_bridge.services.web import app as app_module
-from tinybms_bridge.services.web.accounts import Accounts, AccountStore, Book
+from tinybms_bridge.services.web.accounts import AccountRegistry, Accounts, AccountStore
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.security import Viewer
 from tinybms_bridge.services.web.server import EmbeddedServer
@@ -179,7 +179,7 @@ async def shown(service: WebService, wanted: bool) -> str:
 
 
 async def test_the_setup_token_is_gone_once_the_command_line_made_an_administrator(
-    start: Start, said: list[str], people: Book, monkeypatch: pytest.MonkeyPatch
+    start: Start, said: list[str], people: AccountRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And is there anew, and shown, when somebody removed the file of users."""
     monkeypatch.setattr("tinybms_bridge.services.web.service._REFRESH_S", 0.01)

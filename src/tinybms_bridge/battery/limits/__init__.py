@@ -16,7 +16,7 @@ from tinybms_bridge.battery.limits.evidence_memory import (
     remarks_on,
 )
 from tinybms_bridge.battery.limits.feed_in import FeedInMemory
-from tinybms_bridge.battery.limits.fit import ChemistryMemory, Fit, Misfit, fit_to_battery
+from tinybms_bridge.battery.limits.fit import ChemistryMemory, ConfigConflict, Fit, fit_to_battery
 from tinybms_bridge.battery.limits.model import (
     ChargeState,
     Freshness,
@@ -59,6 +59,7 @@ __all__ = [
     "Charging",
     "Chemistry",
     "ChemistryMemory",
+    "ConfigConflict",
     "Curve",
     "DischargeMemory",
     "Evidence",
@@ -70,7 +71,6 @@ __all__ = [
     "LimitSettings",
     "Limits",
     "Memory",
-    "Misfit",
     "Pause",
     "PolicyMemory",
     "PolicySettings",

@@ -133,7 +133,7 @@ def _first_draft(context: Context) -> Draft:
     if fit.alarm_v is not None:
         draft.lower(CVL, fit.alarm_v, LimitCode.ALARM_THRESHOLD, threshold=fit.alarm_v)
     if fit.conservative_v is not None:
-        detail = ", ".join(misfit.name for misfit in fit.misfits)
+        detail = ", ".join(conflict.name for conflict in fit.conflicts)
         draft.lower(CVL, fit.conservative_v, LimitCode.MISFIT, threshold=fit.conservative_v, detail=detail)
     code = LimitCode.FEED_IN if charging.feed_in and charging.by_chemistry else LimitCode.CHEMISTRY
     cell_v, detail = charging.target_cell_v, str(fit.chemistry.chemistry)

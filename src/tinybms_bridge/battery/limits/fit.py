@@ -23,8 +23,8 @@ from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 __all__ = [
     "ChemistryMemory",
     "ChemistryVerdict",
+    "ConfigConflict",
     "Fit",
-    "Misfit",
     "fit_to_battery",
     "judge_chemistry",
     "least_flow_a",
@@ -167,7 +167,7 @@ _STEP_V = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Misfit:
+class ConfigConflict:
     """A typed value that is not used."""
 
     name: str
@@ -203,7 +203,7 @@ class Fit:
     release_v: float | None
     charge_current_a: float | None
     discharge_current_a: float | None
-    misfits: tuple[Misfit, ...] = ()
+    conflicts: tuple[ConfigConflict, ...] = ()
 
     @property
     def target_v(self) -> float:
@@ -216,13 +216,13 @@ class _Sieve:
     """Lets typed values pass that fit, and collects the others."""
 
     def __init__(self) -> None:
-        self.misfits: list[Misfit] = []
+        self.conflicts: list[ConfigConflict] = []
 
     def use(self, name: str, value: float | None, low: float, high: float) -> float | None:
         """Return a value within bounds, else None."""
         if value is None or low - _ROUNDING_V <= value <= high + _ROUNDING_V:
             return value
-        self.misfits.append(Misfit(name, value, low, high))
+        self.conflicts.append(ConfigConflict(name, value, low, high))
         return None
 
 
@@ -233,7 +233,7 @@ def fit_to_battery(ratings: Ratings, settings: LimitSettings, lowest: Chemistry 
     verdict = judge_chemistry(ratings, settings, lowest)
     preset, sieve = preset_for(verdict.chemistry, ratings), _Sieve()
     if not verdict.fits and settings.chemistry is not None:
-        sieve.misfits.append(Misfit("chemistry", str(settings.chemistry)))
+        sieve.conflicts.append(ConfigConflict("chemistry", str(settings.chemistry)))
 
     highest_v = over_v * cells - MPPT_OFFSET_V
     most_margin_v = max(_MARGIN_V, highest_v - preset.floor_v * cells)
@@ -256,7 +256,7 @@ def fit_to_battery(ratings: Ratings, settings: LimitSettings, lowest: Chemistry 
     alarm_v = sieve.use("alarm_voltage_v", settings.alarm_voltage_v, floor_v, math.inf)
     most_v = min(bms_target_v + _STEP_V, bound_v, ceiling_cell_v * cells)
     bulk_v = sieve.use("bulk_voltage_v", settings.bulk_voltage_v, min(floor_v, most_v), most_v)
-    conservative_v = preset.conservative_v * cells if sieve.misfits else None
+    conservative_v = preset.conservative_v * cells if sieve.conflicts else None
 
     discharge_a = _lower(ratings.discharge_over_current_a, ratings.discharge_peak_current_a)
     charge_a, none_a = ratings.charge_over_current_a, -math.inf
@@ -277,7 +277,7 @@ def fit_to_battery(ratings: Ratings, settings: LimitSettings, lowest: Chemistry 
         release_v=release_v,
         charge_current_a=charge_current_a,
         discharge_current_a=discharge_current_a,
-        misfits=tuple(sieve.misfits),
+        conflicts=tuple(sieve.conflicts),
     )
 
 

@@ -8,7 +8,7 @@ from tinybms_bridge.battery.advice import advise
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.saved_units import SavedUnits, unit_key
 from tinybms_bridge.battery.snapshot import BmsStatus, Identity, Ratings, Snapshot
-from tinybms_bridge.cli.device import Device, LinkedDevice, LinkedSettings
+from tinybms_bridge.cli.device import BridgeDevice, Device, LinkedSettings
 from tinybms_bridge.cli.doctor.findings import Finding, ok, problem
 from tinybms_bridge.cli.doctor.port import ask, silence_problem
 from tinybms_bridge.cli.doctor.verdicts import (
@@ -122,7 +122,7 @@ class BmsExamination:
         with suppress(DeviceRefused):
             version = await self._read(IDENTITY_ADDRESS, IDENTITY_COUNT)
             ratings = replace(ratings, least_current_a=least_current_a(version))
-        if isinstance(self.client, LinkedDevice):
+        if isinstance(self.client, BridgeDevice):
             readout = await LinkedSettings(self.client.link).read()
         else:
             assert isinstance(self.client, TinyBmsClient)

@@ -17,7 +17,7 @@ from tinybms_bridge.services.history.writer import Batch, Writer
 
 if TYPE_CHECKING:
     from tinybms_bridge.services.history.database import Database
-    from tinybms_bridge.services.history.reader import DatabaseView, Day, Figures, HistoryReader
+    from tinybms_bridge.services.history.reader import DatabaseView, Day, HistoryReader, StoredStatistics
 
 __all__ = ["History", "HistoryState"]
 
@@ -30,7 +30,7 @@ class HistoryState:
 
     enabled: bool
     path: str
-    stored: "Figures"
+    stored: "StoredStatistics"
     kept_days: dict[int, int]
     """Days of recorded time that are kept, by the step in seconds."""
     written_batches: int = 0
@@ -101,13 +101,13 @@ class History:
 
     def state(self) -> HistoryState:
         """Return how the history is; never raises."""
-        from tinybms_bridge.services.history.reader import Figures
+        from tinybms_bridge.services.history.reader import StoredStatistics
 
         writer, recorder, settings = self._writer, self._recorder, self.settings
         try:
-            stored, error = self._reader.figures(), ""
+            stored, error = self._reader.statistics(), ""
         except HistoryError as failure:
-            stored, error = Figures(0), str(failure)
+            stored, error = StoredStatistics(0), str(failure)
         return HistoryState(
             enabled=settings.enabled,
             path=str(self._database.path or ""),

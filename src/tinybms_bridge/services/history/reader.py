@@ -12,7 +12,7 @@ from tinybms_bridge.services.history.database import version_of
 from tinybms_bridge.services.history.fields import Cell, Series, series_named
 from tinybms_bridge.services.history.levels import LEVELS, Grid, HistoryError, Level, grid_of
 
-__all__ = ["DatabaseView", "Day", "Figures", "HistoryReader", "LevelFigures"]
+__all__ = ["DatabaseView", "Day", "HistoryReader", "LevelStatistics", "StoredStatistics"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Day:
 
 
 @dataclass(frozen=True, slots=True)
-class LevelFigures:
+class LevelStatistics:
     """What is stored of one level."""
 
     step_s: int
@@ -37,11 +37,11 @@ class LevelFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class StoredStatistics:
     """What is stored."""
 
     bytes: int
-    levels: tuple[LevelFigures, ...] = ()
+    levels: tuple[LevelStatistics, ...] = ()
 
 
 class HistoryReader:
@@ -84,14 +84,14 @@ class HistoryReader:
             )
             return [Day(date.fromisoformat(day), *map(float, numbers)) for day, *numbers in found]
 
-    def figures(self) -> Figures:
+    def statistics(self) -> StoredStatistics:
         """Return how much is stored."""
         if self._path is None:
-            return Figures(0)
+            return StoredStatistics(0)
         with self._opened() as connection:
             levels = () if connection is None else tuple(_figures(connection, level) for level in LEVELS)
         beside = (self._path.with_name(self._path.name + suffix) for suffix in ("", "-wal", "-shm"))
-        return Figures(sum(each.stat().st_size for each in beside if each.exists()), levels)
+        return StoredStatistics(sum(each.stat().st_size for each in beside if each.exists()), levels)
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection | None]:
@@ -113,9 +113,9 @@ def _oldest(connection: sqlite3.Connection, level: Level) -> int | None:
     return None if oldest is None else int(oldest)
 
 
-def _figures(connection: sqlite3.Connection, level: Level) -> LevelFigures:
+def _figures(connection: sqlite3.Connection, level: Level) -> LevelStatistics:
     found = connection.execute(f"SELECT count(*), min(start_s), max(start_s) FROM {level.table}")  # noqa: S608 -- our names
-    return LevelFigures(level.step_s, *found.fetchone())
+    return LevelStatistics(level.step_s, *found.fetchone())
 
 
 class DatabaseView:

@@ -17,7 +17,7 @@ from tinybms_bridge.battery.limits import Limits
 from tinybms_bridge.battery.snapshot import Snapshot
 from tinybms_bridge.hal.clock import EARLIEST_WALL, Clock
 from tinybms_bridge.link.bus import Bus, Subscription
-from tinybms_bridge.link.events import FreshnessChanged, LimitsDecided, SampleAccepted
+from tinybms_bridge.link.events import FreshnessChanged, LimitsDecided, SnapshotAccepted
 from tinybms_bridge.services.history.fields import (
     CHARGE_STATES,
     FRESHNESS,
@@ -225,7 +225,7 @@ class Recorder:
         self._turn()
         if isinstance(event, FreshnessChanged):
             self._builder.note_freshness(event.new)
-        elif isinstance(event, SampleAccepted) and self._recording:
+        elif isinstance(event, SnapshotAccepted) and self._recording:
             self._builder.add_sample(event.snapshot)
 
     async def _tick(self) -> None:
@@ -250,7 +250,7 @@ class Recorder:
     def _want(self) -> None:
         """Hear of samples only while they are recorded."""
         if self._events is not None:
-            self._events.want(FreshnessChanged, *([SampleAccepted] if self._recording else []))
+            self._events.want(FreshnessChanged, *([SnapshotAccepted] if self._recording else []))
 
     def _turn(self) -> None:
         """Begin a new step, and a new batch, when it is time."""

@@ -106,7 +106,7 @@ class WebService:
     def state(self) -> WebState:
         """How the server is reached now."""
         address = "" if self.port is None else self._address
-        setup_token = "" if self._gate is None else self._gate.accounts.book.setup_token
+        setup_token = "" if self._gate is None else self._gate.accounts.registry.setup_token
         return WebState(address, setup_token, self._users_command())
 
     def check(self, wanted: WebOptions) -> None:
@@ -206,7 +206,7 @@ class WebService:
             if str(error) != self._unsaved:
                 log.warning("there is no administrator, and none can be made: %s", error)
             self._unsaved = str(error)
-        token = gate.accounts.book.setup_token
+        token = gate.accounts.registry.setup_token
         if token and token != self._setup_shown:
             self._setup_shown = token
             self._announce(

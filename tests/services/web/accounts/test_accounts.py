@@ -28,9 +28,9 @@ def test_a_change_is_seen_by_another_store() -> None:
     """The command line and the bridge work on one file."""
     storage = MemoryStorage()
     bridge, command = AccountStore(storage), AccountStore(storage)
-    bridge.update(lambda book: book.with_account(account("boss")))
+    bridge.update(lambda registry: registry.with_account(account("boss")))
 
-    command.update(lambda book: book.with_account(account("other")))
+    command.update(lambda registry: registry.with_account(account("other")))
 
     assert [each.name for each in bridge.read().accounts] == ["boss", "other"]
     assert bridge.read().secret == command.read().secret
@@ -39,7 +39,7 @@ def test_a_change_is_seen_by_another_store() -> None:
 def test_the_file_is_parsed_only_when_it_changed() -> None:
     """The bridge looks every two seconds."""
     store = AccountStore(MemoryStorage())
-    store.update(lambda book: book.with_account(account("boss")))
+    store.update(lambda registry: registry.with_account(account("boss")))
 
     assert store.read() is store.read()
 
@@ -50,7 +50,7 @@ def test_a_refused_change_writes_nothing() -> None:
     store = AccountStore(storage)
 
     with pytest.raises(AccountError):
-        store.update(lambda book: book.without_account("nobody"))
+        store.update(lambda registry: registry.without_account("nobody"))
 
     assert storage.writes == 0
 
@@ -59,7 +59,7 @@ def test_a_removed_file_means_nobody_and_a_new_secret() -> None:
     """Whoever deletes the file starts anew; old tokens and users are void."""
     storage = MemoryStorage()
     store = AccountStore(storage)
-    before = store.update(lambda book: book.with_account(account("boss")))
+    before = store.update(lambda registry: registry.with_account(account("boss")))
 
     storage.data = None
 
@@ -71,13 +71,13 @@ def test_a_damaged_file_is_told_and_its_predecessor_not_used() -> None:
     """The previous file may hold a password that was taken away."""
     storage = MemoryStorage()
     store = AccountStore(storage)
-    store.update(lambda book: book.with_account(account("boss")))
+    store.update(lambda registry: registry.with_account(account("boss")))
     storage.write(b"{")
 
     with pytest.raises(BridgeError, match="users in memory cannot be read"):
         store.read()
     with pytest.raises(BridgeError, match="cannot be read"):
-        store.update(lambda book: book)
+        store.update(lambda registry: registry)
 
 
 class _Failing(MemoryStorage):
@@ -90,7 +90,7 @@ def test_a_full_disk_is_told_and_nothing_changes() -> None:
     store = AccountStore(_Failing())
 
     with pytest.raises(BridgeError, match="cannot be saved in memory: disk full"):
-        store.update(lambda book: book.with_account(account("boss")))
+        store.update(lambda registry: registry.with_account(account("boss")))
 
     assert store.read().accounts == ()
 
@@ -99,7 +99,7 @@ def test_the_files_are_readable_for_their_owner_only(tmp_path: Path) -> None:
     """Hashes and the signing secret; also in the previous file."""
     store = AccountStore(FileStorage(tmp_path / "state" / "users.json"))
     for name in ("one", "two"):
-        store.update(lambda book, name=name: book.with_account(account(name)))  # type: ignore[misc]  # bound at once
+        store.update(lambda registry, name=name: registry.with_account(account(name)))  # type: ignore[misc]  # bound at once
 
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "state").iterdir()}
 
@@ -114,7 +114,7 @@ def test_changes_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
         store = AccountStore(FileStorage(path))
         for number in range(10):
             name = f"{group}{number}"
-            store.update(lambda book, name=name: book.with_account(account(name)))  # type: ignore[misc]  # bound at once
+            store.update(lambda registry, name=name: registry.with_account(account(name)))  # type: ignore[misc]  # bound at once
 
     threads = [threading.Thread(target=add, args=(group,)) for group in "ab"]
     for thread in threads:
@@ -131,7 +131,7 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     store = AccountStore(FileStorage(tmp_path / "file" / "users.json"))
 
     with pytest.raises(BridgeError, match=r"users\.json"):
-        store.update(lambda book: book)
+        store.update(lambda registry: registry)
 
 
 @pytest.fixture
@@ -177,14 +177,14 @@ async def test_the_first_administrator_is_made_once(accounts: Accounts) -> None:
         await accounts.set_up("ann", "a fair password", "")
 
     assert error.value.code == "setup_done"
-    assert accounts.book.account("ann") is None
+    assert accounts.registry.account("ann") is None
 
 
 async def test_two_first_administrators_at_once_make_one() -> None:
     """The check is made where the file is written, not before."""
     accounts = Accounts(MemoryStorage())
     await accounts.offer_setup()
-    token = accounts.book.setup_token
+    token = accounts.registry.setup_token
 
     outcomes = await asyncio.gather(
         *(accounts.set_up(name, "a fair password", token) for name in ("ann", "bob")),
@@ -203,11 +203,11 @@ async def test_a_setup_token_stays_until_it_is_used() -> None:
         await accounts.refresh()
         await accounts.offer_setup()
 
-    assert first.book.setup_token == second.book.setup_token != ""
-    await first.set_up("ann", "a fair password", first.book.setup_token)
+    assert first.registry.setup_token == second.registry.setup_token != ""
+    await first.set_up("ann", "a fair password", first.registry.setup_token)
     await second.refresh()
     await second.offer_setup()
-    assert second.book.setup_token == ""
+    assert second.registry.setup_token == ""
     first.close()
     second.close()
 
@@ -222,19 +222,19 @@ async def test_a_wrong_setup_token_makes_nobody() -> None:
     accounts.close()
 
     assert error.value.code == "wrong_setup_token"
-    assert accounts.book.accounts == ()
+    assert accounts.registry.accounts == ()
 
 
 async def test_a_weak_password_changes_nothing(accounts: Accounts) -> None:
     """Neither for a new user nor for a known one."""
-    before = accounts.book
+    before = accounts.registry
 
     with pytest.raises(AccountError):
         await accounts.add("ann", Role.VIEWER, "short")
     with pytest.raises(AccountError):
         await accounts.change("guest", password="short")
 
-    assert accounts.book is before
+    assert accounts.registry is before
 
 
 async def test_a_changed_password_replaces_the_old_one(accounts: Accounts) -> None:
@@ -247,11 +247,11 @@ async def test_a_changed_password_replaces_the_old_one(accounts: Accounts) -> No
 
 async def test_what_the_command_line_changed_is_taken_up(accounts: Accounts, storage: MemoryStorage) -> None:
     """A user removed outside is gone with the next look."""
-    AccountStore(storage).update(lambda book: book.without_account("guest"))
+    AccountStore(storage).update(lambda registry: registry.without_account("guest"))
 
     await accounts.refresh()
 
-    assert accounts.book.account("guest") is None
+    assert accounts.registry.account("guest") is None
 
 
 async def test_a_flood_of_logins_is_turned_away(accounts: Accounts, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,5 +273,5 @@ async def test_a_flood_of_strangers_leaves_places(accounts: Accounts, monkeypatc
     await asyncio.sleep(0)
 
     assert await accounts.verify("boss", "x", known=True) is not None
-    assert (await accounts.edit(lambda book: book)).has_admin
+    assert (await accounts.edit(lambda registry: registry)).has_admin
     await asyncio.gather(*flood, return_exceptions=True)

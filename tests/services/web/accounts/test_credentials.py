@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybms_bridge.services.web.accounts import Account, AccountError, Book, Role
+from tinybms_bridge.services.web.accounts import Account, AccountError, AccountRegistry, Role
 from tinybms_bridge.services.web.accounts.credentials import (
     check_password,
     hash_password,
@@ -101,87 +101,87 @@ def test_a_password_that_is_no_unicode_can_be_tried() -> None:
 
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
-PEOPLE = Book((Account("boss", Role.ADMIN, ""),))
+PEOPLE = AccountRegistry((Account("boss", Role.ADMIN, ""),))
 
 
-def made(days: int = 1) -> tuple[str, Book]:
-    """Return a token and the book that knows it."""
+def made(days: int = 1) -> tuple[str, AccountRegistry]:
+    """Return a token and the registry that knows it."""
     record = new_record("Boss", " backup ", Role.ADMIN, NOW, days)
     return write_token(record, PEOPLE.secret), PEOPLE.with_token(record, NOW)
 
 
-def code(text: str, book: Book, now: datetime = NOW) -> str:
+def code(text: str, registry: AccountRegistry, now: datetime = NOW) -> str:
     """Return why a token is refused."""
     with pytest.raises(AccountError) as error:
-        read_token(text, book, now)
+        read_token(text, registry, now)
     return error.value.code
 
 
 def test_a_token_names_its_record() -> None:
     """The round trip."""
-    text, book = made()
+    text, registry = made()
 
-    assert read_token(text, book, NOW) is book.tokens[0]
-    assert (book.tokens[0].user, book.tokens[0].label) == ("boss", "backup")
+    assert read_token(text, registry, NOW) is registry.tokens[0]
+    assert (registry.tokens[0].user, registry.tokens[0].label) == ("boss", "backup")
 
 
 def test_a_token_expires() -> None:
     """At the second, by the clock that was handed in."""
-    text, book = made()
+    text, registry = made()
 
-    assert read_token(text, book, NOW + timedelta(hours=23, minutes=59)).id == book.tokens[0].id
-    assert code(text, book, NOW + timedelta(days=1)) == "expired_token"
+    assert read_token(text, registry, NOW + timedelta(hours=23, minutes=59)).id == registry.tokens[0].id
+    assert code(text, registry, NOW + timedelta(days=1)) == "expired_token"
 
 
 def test_a_machine_whose_clock_starts_in_the_past_accepts_its_tokens() -> None:
     """A Raspberry Pi has no clock of its own until the network gives the time."""
-    text, book = made()
+    text, registry = made()
 
-    assert read_token(text, book, NOW - timedelta(days=3000)).id == book.tokens[0].id
+    assert read_token(text, registry, NOW - timedelta(days=3000)).id == registry.tokens[0].id
 
 
 def test_a_revoked_token_is_refused() -> None:
     """The signature alone is not enough."""
-    text, book = made()
+    text, registry = made()
 
-    assert code(text, book.without_token(book.tokens[0].id)) == "invalid_token"
+    assert code(text, registry.without_token(registry.tokens[0].id)) == "invalid_token"
 
 
 def test_the_secret_of_another_bridge_is_refused() -> None:
     """And so is every token after the file of users was removed."""
-    text, book = made()
+    text, registry = made()
 
-    assert code(text, Book(book.accounts, book.tokens)) == "invalid_token"
+    assert code(text, AccountRegistry(registry.accounts, registry.tokens)) == "invalid_token"
 
 
 def test_a_token_for_another_user_is_refused() -> None:
     """The name inside must be that of the record."""
-    _, book = made()
-    claims = {"iss": "tinybms-bridge", "sub": "guest", "jti": book.tokens[0].id, "exp": 4_000_000_000}
+    _, registry = made()
+    claims = {"iss": "tinybms-bridge", "sub": "guest", "jti": registry.tokens[0].id, "exp": 4_000_000_000}
 
-    assert code(jwt.encode(claims, book.secret, "HS256"), book) == "invalid_token"
+    assert code(jwt.encode(claims, registry.secret, "HS256"), registry) == "invalid_token"
 
 
 @pytest.mark.parametrize("algorithm", ["none", "HS384", "HS512"])
 def test_other_algorithms_are_refused(algorithm: str) -> None:
     """RFC 8725, section 3.1: an unsigned token must not pass."""
-    _, book = made()
-    claims = {"iss": "tinybms-bridge", "sub": "boss", "jti": book.tokens[0].id, "exp": 4_000_000_000}
+    _, registry = made()
+    claims = {"iss": "tinybms-bridge", "sub": "boss", "jti": registry.tokens[0].id, "exp": 4_000_000_000}
     with warnings.catch_warnings(action="ignore"):  # the key is short for the longer hashes
-        text = jwt.encode(claims, None if algorithm == "none" else book.secret, algorithm)
+        text = jwt.encode(claims, None if algorithm == "none" else registry.secret, algorithm)
 
     with warnings.catch_warnings(action="ignore"):
-        assert code(text, book) == "invalid_token"
+        assert code(text, registry) == "invalid_token"
 
 
 @pytest.mark.parametrize("missing", ["iss", "sub", "jti", "exp"])
 def test_every_claim_is_needed(missing: str) -> None:
     """A token that says less than ours is not ours."""
-    _, book = made()
-    claims = {"iss": "tinybms-bridge", "sub": "boss", "jti": book.tokens[0].id, "exp": 4_000_000_000}
+    _, registry = made()
+    claims = {"iss": "tinybms-bridge", "sub": "boss", "jti": registry.tokens[0].id, "exp": 4_000_000_000}
     del claims[missing]
 
-    assert code(jwt.encode(claims, book.secret, "HS256"), book) == "invalid_token"
+    assert code(jwt.encode(claims, registry.secret, "HS256"), registry) == "invalid_token"
 
 
 @given(st.text(max_size=60))
@@ -198,12 +198,12 @@ def test_endless_text_is_refused() -> None:
 @given(st.integers(0, 200), st.integers(1, 255))
 def test_a_changed_token_is_refused(place: int, change: int) -> None:
     """Every character is signed."""
-    text, book = made()
+    text, registry = made()
     place %= len(text)
     changed = text[:place] + chr((ord(text[place]) + change) % 128) + text[place + 1 :]
 
     try:
-        assert read_token(changed, book, NOW) is book.tokens[0]
+        assert read_token(changed, registry, NOW) is registry.tokens[0]
     except AccountError:
         return
     # The last character carries unused bits: another one may decode to the same signature.

@@ -12,9 +12,9 @@ from tinybms_bridge.link.state import MonitoredFrame
 from tinybms_bridge.services.web.accounts import Account, Role
 from tinybms_bridge.services.web.accounts.credentials import new_record, write_token
 from tinybms_bridge.services.web.app import create_app
-from tinybms_bridge.services.web.live import Hub, HubSettings
+from tinybms_bridge.services.web.live import Broadcaster, BroadcasterSettings
 from tinybms_bridge.services.web.live.endpoint import Close, close, serve
-from tinybms_bridge.services.web.live.watch import hub_settings
+from tinybms_bridge.services.web.live.watch import broadcaster_settings
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.security import Gate
 from tinybms_lab.testing.fake_clock import FakeClock
@@ -46,23 +46,23 @@ class Socket:
         self.closed.append((code, reason))
 
 
-async def follow(socket: Socket, face: Any, clock: FakeClock) -> Hub:
+async def follow(socket: Socket, face: Any, clock: FakeClock) -> Broadcaster:
     """Serve one client until the connection ends."""
-    hub = Hub(face, HubSettings)
-    client = hub.join()
+    broadcaster = Broadcaster(face, BroadcasterSettings)
+    client = broadcaster.join()
     assert client is not None
     async with asyncio.timeout(30.0):
-        await serve(socket, hub, client, clock)  # type: ignore[arg-type]
-    return hub
+        await serve(socket, broadcaster, client, clock)  # type: ignore[arg-type]
+    return broadcaster
 
 
 @pytest.mark.parametrize("error", [WebSocketDisconnect(1006), RuntimeError("the connection is closed")])
 async def test_client_that_vanishes_while_sending(face: Any, clock: FakeClock, error: Exception) -> None:
     """A dead connection ends quietly: nobody is left to tell a reason."""
     socket = Socket(error)
-    hub = await follow(socket, face, clock)
+    broadcaster = await follow(socket, face, clock)
     assert socket.closed == []
-    assert hub.clients == 0
+    assert broadcaster.clients == 0
 
 
 async def test_client_that_says_goodbye(face: Any, clock: FakeClock) -> None:
@@ -70,9 +70,9 @@ async def test_client_that_says_goodbye(face: Any, clock: FakeClock) -> None:
     socket = Socket()
     socket.incoming.put_nowait({"type": "websocket.disconnect", "code": 1000})
     before = asyncio.all_tasks()
-    hub = await follow(socket, face, clock)
+    broadcaster = await follow(socket, face, clock)
     await asyncio.sleep(0)
-    assert hub.clients == 0
+    assert broadcaster.clients == 0
     assert asyncio.all_tasks() <= before
     assert socket.closed == []
 
@@ -86,16 +86,16 @@ async def test_reason_of_the_server(face: Any, clock: FakeClock) -> None:
 
 
 async def test_end_of_the_server(face: Any, clock: FakeClock) -> None:
-    """A cancelled connection leaves the hub and ends its tasks."""
-    hub = Hub(face, HubSettings)
-    client = hub.join()
+    """A cancelled connection leaves the broadcaster and ends its tasks."""
+    broadcaster = Broadcaster(face, BroadcasterSettings)
+    client = broadcaster.join()
     assert client is not None
-    serving = asyncio.ensure_future(serve(Socket(), hub, client, clock))  # type: ignore[arg-type]
+    serving = asyncio.ensure_future(serve(Socket(), broadcaster, client, clock))  # type: ignore[arg-type]
     await clock.advance(0.0)
     serving.cancel()
     with pytest.raises(asyncio.CancelledError):
         await serving
-    assert hub.clients == 0
+    assert broadcaster.clients == 0
 
 
 async def test_closing_twice_is_no_failure() -> None:
@@ -109,10 +109,10 @@ async def test_closing_twice_is_no_failure() -> None:
 Browse = Callable[..., Any]
 
 
-def limit(app: FastAPI, face: Any, settings: HubSettings) -> Hub:
-    """Give the application a hub with its own bounds."""
-    app.state.watch.hub = hub = Hub(face, lambda: settings)
-    return hub
+def limit(app: FastAPI, face: Any, settings: BroadcasterSettings) -> Broadcaster:
+    """Give the application a broadcaster with its own bounds."""
+    app.state.watch.broadcaster = broadcaster = Broadcaster(face, lambda: settings)
+    return broadcaster
 
 
 async def test_message_once_a_second(browse: Browse, clock: FakeClock) -> None:
@@ -127,10 +127,10 @@ async def test_message_once_a_second(browse: Browse, clock: FakeClock) -> None:
 
 async def test_settings_of_the_configuration(app: FastAPI, face: Any) -> None:
     """The bounds are those of section web_server, also after a change."""
-    assert app.state.watch.hub.settings.max_clients == 32
+    assert app.state.watch.broadcaster.settings.max_clients == 32
     await asyncio.to_thread(face.store.update, {"web_server": {"max_ws_clients": 9, "websocket_burst_max": 7}})
-    assert app.state.watch.hub.settings.max_clients == 9
-    assert hub_settings(face.store.configuration.web_server).throttle.burst_max == 7
+    assert app.state.watch.broadcaster.settings.max_clients == 9
+    assert broadcaster_settings(face.store.configuration.web_server).throttle.burst_max == 7
 
 
 async def test_a_client_too_many_is_told(browse: Browse, face: Any) -> None:
@@ -172,11 +172,11 @@ async def test_open_socket_does_not_outlive_its_login(face: Any, browse: Browse,
     application = create_app(face, WebOptions(open_reading=False))
     gate: Gate = application.state.gate
     record = new_record("ann", "panel", Role.VIEWER, gate.clock.wall(), 1)
-    book = gate.accounts.book.with_account(Account("ann", Role.VIEWER, "x"))
-    gate.accounts.book = book.with_token(record, gate.clock.wall())
-    socket = type(browse())(application, f"token={write_token(record, book.secret)}")
+    registry = gate.accounts.registry.with_account(Account("ann", Role.VIEWER, "x"))
+    gate.accounts.registry = registry.with_token(record, gate.clock.wall())
+    socket = type(browse())(application, f"token={write_token(record, registry.secret)}")
     await socket.until(lambda: socket.got)
-    gate.accounts.book = book
+    gate.accounts.registry = registry
     await clock.advance(2.0)
     await socket.until(lambda: socket.close_code)
     assert (socket.close_code, socket.close_reason) == (1008, "the login has ended")
@@ -191,7 +191,7 @@ async def test_subscribing(
     browser = browse()
     await browser.until(lambda: browser.got)
     browser.say({"subscribe": ["can", "limits"], "interval_ms": 500})
-    (follower,) = app.state.watch.hub._clients
+    (follower,) = app.state.watch.broadcaster._clients
     await browser.until(lambda: follower.interval_s == 0.5)
     face.seen_frames.append(make_frame(1))
     browser.got.clear()
@@ -236,7 +236,7 @@ async def test_binary_closes(browse: Browse) -> None:
 
 async def test_stuck_client_costs_nobody_anything(app: FastAPI, face: Any, browse: Browse, clock: FakeClock) -> None:
     """While one client takes nothing the others get every message, and it is let go after the timeout."""
-    hub = limit(app, face, HubSettings(stuck_timeout_s=0.3))
+    broadcaster = limit(app, face, BroadcasterSettings(stuck_timeout_s=0.3))
     stuck, good = browse(), browse()
     await good.until(lambda: good.got and stuck.got)
     stuck.stick()
@@ -244,7 +244,7 @@ async def test_stuck_client_costs_nobody_anything(app: FastAPI, face: Any, brows
         await clock.advance(1.0)
         await good.until(lambda count=count: len(good.got) == count)
     assert len(stuck.got) == 1
-    await good.until(lambda: hub.clients == 1)
+    await good.until(lambda: broadcaster.clients == 1)
     stuck.unstick()
     await stuck.until(lambda: stuck.close_code)
     assert stuck.close_code == 1008
@@ -252,7 +252,7 @@ async def test_stuck_client_costs_nobody_anything(app: FastAPI, face: Any, brows
 
 async def test_client_that_never_reads_again_is_given_up(app: FastAPI, face: Any, browse: Browse) -> None:
     """Even when the closing frame cannot be delivered, the connection's task ends."""
-    limit(app, face, HubSettings(stuck_timeout_s=0.05))
+    limit(app, face, BroadcasterSettings(stuck_timeout_s=0.05))
     browser = browse()
     browser.stick()
     await asyncio.wait_for(asyncio.shield(browser.task), 30.0)
@@ -261,14 +261,14 @@ async def test_client_that_never_reads_again_is_given_up(app: FastAPI, face: Any
 
 async def test_500_clients(app: FastAPI, face: Any, browse: Browse, clock: FakeClock) -> None:
     """Five hundred browsers get every message, three of which were encoded once each."""
-    hub = limit(app, face, HubSettings(max_clients=500))
+    broadcaster = limit(app, face, BroadcasterSettings(max_clients=500))
     browsers = [browse() for _ in range(500)]
     await browsers[0].until(lambda: all(browser.got for browser in browsers), 20.0)
-    before = hub.totals().encoded
+    before = broadcaster.totals().encoded
     for count in (2, 3, 4):
         await clock.advance(1.0)
         await browsers[0].until(lambda count=count: all(len(each.got) == count for each in browsers), 20.0)
-    assert hub.totals().encoded == before + 3
+    assert broadcaster.totals().encoded == before + 3
     assert {browser.got[-1]["voltage"] for browser in browsers} == {54.32}
 
 
@@ -278,8 +278,8 @@ async def test_leaving_frees_the_place(app: FastAPI, browse: Browse) -> None:
     await browser.until(lambda: browser.got)
     browser.leave()
     await browser.task
-    assert app.state.watch.hub.clients == 0
-    assert app.state.watch.hub.totals().sent == 1
+    assert app.state.watch.broadcaster.clients == 0
+    assert app.state.watch.broadcaster.totals().sent == 1
     assert browser.close_code is None
 
 

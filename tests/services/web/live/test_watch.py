@@ -24,7 +24,7 @@ from tinybms_bridge.link.events import (
     PartStateChanged,
 )
 from tinybms_bridge.services.web.face import Picture
-from tinybms_bridge.services.web.live.watch import AlarmDesk, Changes, Watch
+from tinybms_bridge.services.web.live.watch import AlarmTracker, Changes, Watch
 from tinybms_bridge.victron.can.gx import GxState
 from tinybms_lab.testing.fake_clock import FakeClock
 
@@ -46,51 +46,51 @@ def picture(now: Alarms, notices: Notices | None = None) -> Picture:
 async def test_beginning_as_the_bus_told(clock: FakeClock) -> None:
     """An alarm begins when it was published, however late somebody looks."""
     bus = Bus(clock.monotonic, clock.wall)
-    desk = AlarmDesk(bus)
+    tracker = AlarmTracker(bus)
     bus.publish(AlarmsChanged(Alarms(), alarms(high_voltage=1)), "test")
     began = clock.wall()
     await clock.advance(600.0)
-    (found,) = desk.active(picture(alarms(high_voltage=1)), clock.wall())
+    (found,) = tracker.active(picture(alarms(high_voltage=1)), clock.wall())
     assert (found.name, found.kind, found.since) == ("high_voltage", "alarm", began)
 
 
 async def test_alarms_from_before_the_web_server(clock: FakeClock) -> None:
-    """What was active before the desk was made is known with the time of the last change."""
+    """What was active before the tracker was made is known with the time of the last change."""
     bus = Bus(clock.monotonic, clock.wall)
     bus.publish(AlarmsChanged(Alarms(), alarms(low_voltage=2)), "test")
     began = clock.wall()
     await clock.advance(60.0)
-    (found,) = AlarmDesk(bus).active(picture(alarms(low_voltage=2)), clock.wall())
+    (found,) = AlarmTracker(bus).active(picture(alarms(low_voltage=2)), clock.wall())
     assert found.since == began
 
 
 async def test_notices_are_listed_after_worse_alarms(clock: FakeClock) -> None:
     """The worst comes first, and notices are told apart."""
     bus = Bus(clock.monotonic, clock.wall)
-    desk = AlarmDesk(bus)
+    tracker = AlarmTracker(bus)
     notices = Notices(MappingProxyType({NoticeName.LOW_SOC: AlarmLevel.WARNING}))
     bus.publish(NoticesChanged(Notices(), notices), "test")
     await clock.advance(1.0)
     bus.publish(AlarmsChanged(Alarms(), alarms(high_voltage=2)), "test")
-    found = desk.active(picture(alarms(high_voltage=2), notices), clock.wall())
+    found = tracker.active(picture(alarms(high_voltage=2), notices), clock.wall())
     assert [(each.name, each.kind) for each in found] == [("high_voltage", "alarm"), ("low_soc", "notice")]
 
 
 async def test_acknowledgement_until_it_comes_again(clock: FakeClock) -> None:
     """It holds while the alarm lasts and when it eases, and is gone when it comes back."""
     bus = Bus(clock.monotonic, clock.wall)
-    desk = AlarmDesk(bus)
+    tracker = AlarmTracker(bus)
 
     def now(levels: Alarms) -> list[str | None]:
-        return [each.acknowledged_by for each in desk.active(picture(levels), clock.wall())]
+        return [each.acknowledged_by for each in tracker.active(picture(levels), clock.wall())]
 
     assert now(alarms(high_voltage=2)) == [None]
-    assert desk.acknowledge("high_voltage", "ann")
+    assert tracker.acknowledge("high_voltage", "ann")
     assert now(alarms(high_voltage=2)) == ["ann"]
     assert now(alarms(high_voltage=1)) == ["ann"]
     assert now(alarms(high_voltage=2)) == [None]
     assert now(alarms()) == []
-    assert not desk.acknowledge("high_voltage", "ann")
+    assert not tracker.acknowledge("high_voltage", "ann")
 
 
 @given(st.lists(st.dictionaries(st.sampled_from([HIGH, LOW]), st.sampled_from(AlarmLevel)), max_size=20))
@@ -98,13 +98,13 @@ def test_list_is_what_is_active(steps: list[dict[AlarmName, AlarmLevel]]) -> Non
     """Whatever happened before, exactly the active alarms are listed, each with its level."""
     moment = datetime(2026, 1, 1, tzinfo=UTC)
     bus = Bus(lambda: 0.0, lambda: moment)
-    desk = AlarmDesk(bus)
+    tracker = AlarmTracker(bus)
     before = Alarms()
     for levels in steps:
         after = Alarms(MappingProxyType(levels))
         bus.publish(AlarmsChanged(before, after), "test")
         before = after
-        listed = {each.name: each.level for each in desk.active(picture(after), moment)}
+        listed = {each.name: each.level for each in tracker.active(picture(after), moment)}
         assert listed == {name.value: level for name, level in after.active().items()}
 
 

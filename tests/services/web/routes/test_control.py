@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 
 from tinybms_bridge.services.web.face import Direction
-from tinybms_bridge.services.web.live.hub import HubStatistics
+from tinybms_bridge.services.web.live.broadcaster import BroadcasterStatistics
 
 
 async def test_stop_for_an_hour(client: httpx.AsyncClient, face: Any) -> None:
@@ -63,13 +63,13 @@ async def test_unknown_direction(client: httpx.AsyncClient) -> None:
 
 async def test_reset_of_the_counters(client: httpx.AsyncClient, face: Any, app: FastAPI) -> None:
     """The request reaches the bridge once, and the live data counts anew, also for those who listen."""
-    hub = app.state.watch.hub
-    follower = hub.join()
+    broadcaster = app.state.watch.broadcaster
+    follower = broadcaster.join()
     follower.sent = follower.throttle.dropped = 5
     assert (await client.post("/api/stats/reset")).json()["success"] is True
     assert face.resets == 1
-    assert hub.totals() == HubStatistics()
-    hub.leave(follower)
+    assert broadcaster.totals() == BroadcasterStatistics()
+    broadcaster.leave(follower)
 
 
 async def test_reload_after_a_change_by_hand(client: httpx.AsyncClient, face: Any) -> None:

@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from tinybms_bridge.services.web.accounts import Account, Book, Role
+from tinybms_bridge.services.web.accounts import Account, AccountRegistry, Role
 from tinybms_bridge.services.web.accounts.credentials import new_record, write_token
 from tinybms_bridge.services.web.security.gate import COOKIE, Gate
 
@@ -94,15 +94,15 @@ def request_of(app: FastAPI, asker: Asker) -> tuple[httpx.AsyncClient, dict[str,
     gate: Gate = app.state.gate
     users = (Account("boss", Role.ADMIN, "h1"), Account("guest", Role.VIEWER, "h2"))
     record = new_record(asker.user, "x", Role.ADMIN, gate.clock.wall(), 1)
-    gate.accounts.book = Book(users, (record,), gate.accounts.book.secret)
-    gate.accounts._store.update(lambda _: gate.accounts.book)
+    gate.accounts.registry = AccountRegistry(users, (record,), gate.accounts.registry.secret)
+    gate.accounts._store.update(lambda _: gate.accounts.registry)
     headers = {"Authorization": asker.header} if asker.header else {}
     if asker.origin:
         headers["Origin"] = asker.origin
     if asker.token:
-        headers["Authorization"] = f"Bearer {write_token(record, gate.accounts.book.secret)}"
+        headers["Authorization"] = f"Bearer {write_token(record, gate.accounts.registry.secret)}"
     elif asker.user:
-        key, session = gate.sessions.begin(gate.accounts.book.expect_account(asker.user))
+        key, session = gate.sessions.begin(gate.accounts.registry.expect_account(asker.user))
         headers["Cookie"] = f"{COOKIE}={key}"
         headers |= {"X-CSRF-Token": session.csrf} if asker.csrf else {}
     transport = httpx.ASGITransport(app, client=(asker.address, 50_000))

@@ -16,7 +16,7 @@ from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
 from tinybms_bridge.battery.limits import Freshness
 from tinybms_bridge.battery.view import Last, View
 from tinybms_bridge.link.state import Inhibit
-from tinybms_bridge.services.web.accounts import Account, Book, Role
+from tinybms_bridge.services.web.accounts import Account, AccountRegistry, Role
 from tinybms_bridge.services.web.app import create_app
 from tinybms_bridge.services.web.face import Direction, Picture
 from tinybms_bridge.services.web.options import WebOptions
@@ -157,7 +157,7 @@ async def test_texts_of_the_line_are_escaped(visitor: httpx.AsyncClient, face: A
 async def test_the_setup_is_explained_while_there_is_no_administrator(visitor: httpx.AsyncClient, app: FastAPI) -> None:
     """With the lines to type, which name this server as the browser does; never with the token itself."""
     await app.state.gate.accounts.offer_setup()
-    token = app.state.gate.accounts.book.setup_token
+    token = app.state.gate.accounts.registry.setup_token
     answer = await visitor.get("/", headers={"host": "192.168.1.5:8080"})
     shown = text_of(answer.text)
 
@@ -165,7 +165,7 @@ async def test_the_setup_is_explained_while_there_is_no_administrator(visitor: h
     assert "tinybms-bridge users setup-token" in shown
     assert "http://192.168.1.5:8080/api/setup" in shown
     assert token not in answer.text
-    app.state.gate.accounts.book = Book((Account("boss", Role.ADMIN, "h"),))
+    app.state.gate.accounts.registry = AccountRegistry((Account("boss", Role.ADMIN, "h"),))
     later = await seen(visitor)
     assert "/api/setup" not in later
     assert "To change something, log in:" in later
@@ -204,7 +204,7 @@ def closed(face: Any, options: WebOptions, address: str = "192.168.1.7") -> tupl
 async def test_who_may_not_read_learns_how_to_get_access(face: Any, options: WebOptions, address: str) -> None:
     """And nothing of the battery; the status is that of the API, so that a monitor is not deceived."""
     client, gate = closed(face, options, address)
-    gate.accounts.book = Book((Account("boss", Role.ADMIN, "h"),))
+    gate.accounts.registry = AccountRegistry((Account("boss", Role.ADMIN, "h"),))
     async with client:
         answer = await client.get("/")
     shown = text_of(answer.text)
@@ -221,8 +221,8 @@ async def test_who_may_not_read_learns_how_to_get_access(face: Any, options: Web
 async def test_a_login_opens_the_page_and_is_named(face: Any) -> None:
     """By the cookie of a session; a wrong token is told as in the API."""
     client, gate = closed(face, WebOptions(open_reading=False))
-    gate.accounts.book = Book((Account("boss", Role.ADMIN, "h"), Account("guest", Role.VIEWER, "h")))
-    key, _ = gate.sessions.begin(gate.accounts.book.expect_account("guest"))
+    gate.accounts.registry = AccountRegistry((Account("boss", Role.ADMIN, "h"), Account("guest", Role.VIEWER, "h")))
+    key, _ = gate.sessions.begin(gate.accounts.registry.expect_account("guest"))
     async with client:
         page = await client.get("/", headers={"Cookie": f"{COOKIE}={key}"})
         wrong = await client.get("/", headers={"Authorization": "Bearer a.b.c"})

@@ -87,8 +87,8 @@ def bearer(gate: Gate, user: str = "boss", role: Role = Role.ADMIN, days: int = 
     """Return a bearer token of a user."""
     now = gate.clock.wall()
     record = new_record(user, "script", role, now, days)
-    gate.accounts.book = gate.accounts.book.with_token(record, now)
-    return write_token(record, gate.accounts.book.secret)
+    gate.accounts.registry = gate.accounts.registry.with_token(record, now)
+    return write_token(record, gate.accounts.registry.secret)
 
 
 async def test_anybody_reads_while_reading_is_open(nobody: httpx.AsyncClient) -> None:
@@ -297,7 +297,7 @@ async def test_another_page_opens_no_socket(app: FastAPI) -> None:
 
 async def test_a_cookie_opens_a_socket_from_our_page_only(app: FastAPI, gate: Gate) -> None:
     """A listed site reads, but never as the user of the browser."""
-    key, _ = gate.sessions.begin(gate.accounts.book.expect_account("boss"))
+    key, _ = gate.sessions.begin(gate.accounts.registry.expect_account("boss"))
     cookie = f"{COOKIE}={key}"
     user = websocket_user(opening(app, cookie=cookie, origin="http://h"))
 

@@ -6,7 +6,7 @@ import pytest
 from fastapi import FastAPI
 
 from tinybms_bridge.hal.storage import MemoryStorage
-from tinybms_bridge.services.web.accounts import Accounts, AccountStore, Book, Role
+from tinybms_bridge.services.web.accounts import AccountRegistry, Accounts, AccountStore, Role
 from tinybms_bridge.services.web.accounts.credentials import new_record, write_token
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.security.gate import Gate
@@ -33,7 +33,7 @@ async def setup_token(app: FastAPI) -> str:
     """Return the setup token of an application without an administrator."""
     accounts: Accounts = app.state.gate.accounts
     await accounts.offer_setup()
-    return accounts.book.setup_token
+    return accounts.registry.setup_token
 
 
 async def test_the_setup_token_makes_the_first_administrator(empty: FastAPI, connect: Connect) -> None:
@@ -72,17 +72,17 @@ async def test_a_weak_password_does_not_use_the_setup_token_up(empty: FastAPI, c
 async def test_with_an_administrator_there_is_no_setup(nobody: httpx.AsyncClient, gate: Gate) -> None:
     """Not even with a token."""
     await gate.accounts.offer_setup()
-    answer = await nobody.post("/api/setup", json={**ANN, "token": gate.accounts.book.setup_token or "x"})
+    answer = await nobody.post("/api/setup", json={**ANN, "token": gate.accounts.registry.setup_token or "x"})
 
     assert refusal(answer) == (409, "setup_done")
-    assert gate.accounts.book.setup_token == ""
+    assert gate.accounts.registry.setup_token == ""
 
 
 async def test_a_token_of_the_command_line_counts_at_once(empty: FastAPI, connect: Connect) -> None:
     """``users setup-token`` may have made it a moment ago, before the bridge looks at the file again."""
     store = empty.state.gate.accounts._store
-    token = (await asyncio.to_thread(store.update, Book.with_setup_token)).setup_token
-    assert empty.state.gate.accounts.book.setup_token == ""
+    token = (await asyncio.to_thread(store.update, AccountRegistry.with_setup_token)).setup_token
+    assert empty.state.gate.accounts.registry.setup_token == ""
 
     assert (await connect(empty).post("/api/setup", json={**ANN, "token": token})).status_code == 201
 
@@ -92,7 +92,9 @@ async def test_a_token_of_the_command_line_reads_at_once(
 ) -> None:
     """In one line of a script; a revoked one is not looked for at each request, a forged one never."""
     record = new_record("boss", "script", Role.ADMIN, clock.wall(), 1)
-    book = await asyncio.to_thread(AccountStore(storage).update, lambda book: book.with_token(record, clock.wall()))
+    registry = await asyncio.to_thread(
+        AccountStore(storage).update, lambda registry: registry.with_token(record, clock.wall())
+    )
     reads: list[None] = []
     refresh = app.state.gate.accounts.refresh
 
@@ -101,11 +103,11 @@ async def test_a_token_of_the_command_line_reads_at_once(
         await refresh()
 
     monkeypatch.setattr(app.state.gate.accounts, "refresh", counted)
-    nobody.headers["Authorization"] = f"Bearer {write_token(record, book.secret)}"
+    nobody.headers["Authorization"] = f"Bearer {write_token(record, registry.secret)}"
     assert (await nobody.get("/api/thing")).json()["user"] == "boss"
     assert len(reads) == 1
 
-    await app.state.gate.accounts.edit(lambda book: book.without_token(record.id))
+    await app.state.gate.accounts.edit(lambda registry: registry.without_token(record.id))
     answers = [await nobody.get("/api/thing") for _ in range(5)]
     assert {refusal(answer) for answer in answers} == {(401, "invalid_token")}
     await clock.advance(1.0)

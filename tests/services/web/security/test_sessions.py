@@ -2,12 +2,12 @@ from dataclasses import replace
 
 import pytest
 
-from tinybms_bridge.services.web.accounts import Account, Book, Role
+from tinybms_bridge.services.web.accounts import Account, AccountRegistry, Role
 from tinybms_bridge.services.web.security.sessions import IDLE_S, LONGEST_S, Sessions
 from tinybms_lab.testing.fake_clock import FakeClock
 
 BOSS = Account("boss", Role.ADMIN, "hash")
-BOOK = Book((BOSS,))
+BOOK = AccountRegistry((BOSS,))
 
 
 @pytest.fixture
@@ -75,21 +75,21 @@ def test_a_changed_password_ends_the_session(sessions: Sessions) -> None:
     """Whoever stole the cookie is out."""
     key, _ = sessions.begin(BOSS)
 
-    assert sessions.find(key, Book((replace(BOSS, password="new"),))) is None
+    assert sessions.find(key, AccountRegistry((replace(BOSS, password="new"),))) is None
 
 
 def test_a_removed_user_has_no_session(sessions: Sessions) -> None:
     """Not even if the name comes back with the same password."""
     key, _ = sessions.begin(BOSS)
 
-    assert sessions.find(key, Book()) is None
+    assert sessions.find(key, AccountRegistry()) is None
     assert sessions.find(key, BOOK) is None
 
 
 def test_a_changed_role_holds_at_once(sessions: Sessions) -> None:
     """The role is that of now, not of the login."""
     key, _ = sessions.begin(BOSS)
-    found = sessions.find(key, Book((replace(BOSS, role=Role.VIEWER),)))
+    found = sessions.find(key, AccountRegistry((replace(BOSS, role=Role.VIEWER),)))
 
     assert found is not None
     assert found[1].role is Role.VIEWER

@@ -10,8 +10,15 @@ from typing import TypeVar
 
 from tinybms_bridge.errors import BridgeError
 from tinybms_bridge.hal.storage import Storage
-from tinybms_bridge.services.web.accounts.book import Account, AccountError, Book, Role, from_json, to_json
 from tinybms_bridge.services.web.accounts.credentials import check_password, hash_password, matches, waste_time
+from tinybms_bridge.services.web.accounts.registry import (
+    Account,
+    AccountError,
+    AccountRegistry,
+    Role,
+    from_json,
+    to_json,
+)
 
 __all__ = ["USERS_FILE", "AccountStore", "Accounts"]
 
@@ -25,24 +32,27 @@ class AccountStore:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
         self._seen: bytes | None = None
-        self._book = Book()
+        self._registry = AccountRegistry()
         self._lock = threading.RLock()
 
-    def read(self) -> Book:
-        """Return what is stored now; an empty book when there is none yet."""
+    def read(self) -> AccountRegistry:
+        """Return what is stored now; an empty registry when there is none yet."""
         with self._lock:
             try:
                 data = self._storage.read()
                 if data is not None and data != self._seen:
-                    self._book, self._seen = from_json(data), data
+                    self._registry, self._seen = from_json(data), data
             except (OSError, ValueError, RecursionError) as error:
                 # Never the previous file: a password or token that was taken away would be good again.
                 raise BridgeError(f"the users in {self._storage.name} cannot be read: {error}") from error
             if data is None and self._seen is not None:
-                self._book, self._seen = Book(), None  # somebody removed the file: start anew, with a new secret
-            return self._book
+                self._registry, self._seen = (
+                    AccountRegistry(),
+                    None,
+                )  # somebody removed the file: start anew, with a new secret
+            return self._registry
 
-    def update(self, edit: Callable[[Book], Book]) -> Book:
+    def update(self, edit: Callable[[AccountRegistry], AccountRegistry]) -> AccountRegistry:
         """Apply a change to what is stored now and return the result. Raises what ``edit`` raises."""
         with self._lock, self._alone():
             new = edit(self.read())
@@ -51,7 +61,7 @@ class AccountStore:
                 self._storage.write(data)
             except OSError as error:
                 raise BridgeError(f"the users cannot be saved in {self._storage.name}: {error}") from error
-            self._book, self._seen = new, data
+            self._registry, self._seen = new, data
             return new
 
     @contextlib.contextmanager
@@ -74,13 +84,13 @@ _MOST_STRANGERS = 12
 
 
 class Accounts:
-    """Users for the web server: the last book at hand, everything slow in one thread of its own.
+    """Users for the web server: the last registry at hand, everything slow in one thread of its own.
 
     Calls raise BridgeError when the file cannot be used.
     """
 
     def __init__(self, storage: Storage) -> None:
-        self.book = Book()
+        self.registry = AccountRegistry()
         """What was stored when last looked at."""
         self._store = AccountStore(storage)
         self._thread = ThreadPoolExecutor(1, "web-accounts")
@@ -88,7 +98,7 @@ class Accounts:
 
     async def refresh(self) -> None:
         """Look at the file again: the command line may have changed it."""
-        self.book = await self._call(self._store.read)
+        self.registry = await self._call(self._store.read)
 
     async def verify(self, name: str, password: str, *, known: bool = False) -> Account | None:
         """Return the user with that name and password, or None; both answers take the same time.
@@ -104,10 +114,10 @@ class Accounts:
     async def set_up(self, name: str, password: str, setup_token: str) -> Account:
         """Add the first administrator. Raises AccountError, also when the token is not the present one."""
 
-        def expect_setup(book: Book) -> None:
-            if book.has_admin:
+        def expect_setup(registry: AccountRegistry) -> None:
+            if registry.has_admin:
                 raise AccountError("setup_done", "there is an administrator already: log in")
-            if not book.opens_setup(setup_token):
+            if not registry.opens_setup(setup_token):
                 words = 'the setup token is wrong; "tinybms-bridge users setup-token" prints the present one'
                 raise AccountError("wrong_setup_token", words)
 
@@ -115,15 +125,15 @@ class Accounts:
 
     async def offer_setup(self) -> None:
         """Have a setup token while there is no administrator."""
-        if not (self.book.has_admin or self.book.setup_token):
+        if not (self.registry.has_admin or self.registry.setup_token):
             await self._call(self._offer_setup)
 
     async def change(self, name: str, *, password: str | None = None, role: Role | None = None) -> Account:
         """Change a user. Raises AccountError."""
         return await self._call(partial(self._change, name, password, role))
 
-    async def edit(self, edit: Callable[[Book], Book]) -> Book:
-        """Apply a change of the book. Raises AccountError."""
+    async def edit(self, edit: Callable[[AccountRegistry], AccountRegistry]) -> AccountRegistry:
+        """Apply a change of the registry. Raises AccountError."""
         return await self._call(partial(self._edit, edit))
 
     def close(self) -> None:
@@ -140,8 +150,8 @@ class Accounts:
             self._waiting -= 1
 
     def _verify(self, name: str, password: str) -> Account | None:
-        self.book = self._store.read()
-        account = self.book.account(name)
+        self.registry = self._store.read()
+        account = self.registry.account(name)
         if account is None:
             waste_time(password)
             return None
@@ -149,16 +159,16 @@ class Accounts:
 
     def _offer_setup(self) -> None:
         with contextlib.suppress(AccountError):  # the command line was faster
-            self._edit(Book.with_setup_token)
+            self._edit(AccountRegistry.with_setup_token)
 
-    def _add(self, name: str, role: Role, password: str, expect: Callable[[Book], None]) -> Account:
+    def _add(self, name: str, role: Role, password: str, expect: Callable[[AccountRegistry], None]) -> Account:
         expect(self._store.read())  # before the hash, which takes long
         check_password(password, name)
         account = Account(name, role, hash_password(password))
 
-        def edit(book: Book) -> Book:
-            expect(book)
-            return book.with_account(account)
+        def edit(registry: AccountRegistry) -> AccountRegistry:
+            expect(registry)
+            return registry.with_account(account)
 
         self._edit(edit)
         return account
@@ -167,12 +177,12 @@ class Accounts:
         if password is not None:
             check_password(password, name)
         hashed = None if password is None else hash_password(password)
-        return self._edit(lambda book: book.with_changes(name, password=hashed, role=role)).expect_account(name)
+        return self._edit(lambda registry: registry.with_changes(name, password=hashed, role=role)).expect_account(name)
 
-    def _edit(self, edit: Callable[[Book], Book]) -> Book:
-        self.book = self._store.update(edit)
-        return self.book
+    def _edit(self, edit: Callable[[AccountRegistry], AccountRegistry]) -> AccountRegistry:
+        self.registry = self._store.update(edit)
+        return self.registry
 
 
-def _expect_nothing(_: Book) -> None:
-    """Accept any book."""
+def _expect_nothing(_: AccountRegistry) -> None:
+    """Accept any registry."""

@@ -1,7 +1,7 @@
 """Passwords and bearer tokens: what is accepted, and what is kept of them.
 
 A password is kept as a salted scrypt hash; hashing takes about 30 ms: use a thread. A token, for scripts, is signed
-(RFC 7519, HS256), named in the book, and revoked by taking it out of the book.
+(RFC 7519, HS256), named in the registry, and revoked by taking it out of the registry.
 """
 
 import base64
@@ -11,7 +11,7 @@ import secrets
 import unicodedata
 from datetime import datetime, timedelta
 
-from tinybms_bridge.services.web.accounts.book import AccountError, Book, Role, TokenRecord
+from tinybms_bridge.services.web.accounts.registry import AccountError, AccountRegistry, Role, TokenRecord
 
 __all__ = [
     "LONGEST_DAYS",
@@ -90,7 +90,7 @@ _LONGEST_TEXT = 2048
 
 
 class UnknownTokenError(AccountError):
-    """A token was signed here and is not in the book: it was revoked, or made since the book was read."""
+    """A token was signed here and is not in the registry: it was revoked, or made since the registry was read."""
 
     def __init__(self) -> None:
         super().__init__("invalid_token", "the token has been revoked")
@@ -118,7 +118,7 @@ def write_token(record: TokenRecord, secret: bytes) -> str:
     return jwt.encode(claims, secret, algorithm="HS256")
 
 
-def read_token(text: str, book: Book, now: datetime) -> TokenRecord:
+def read_token(text: str, registry: AccountRegistry, now: datetime) -> TokenRecord:
     """Return the record of a token. Raises AccountError with ``invalid_token`` or ``expired_token``.
 
     The time is compared with ``now`` alone: a machine without a clock of its own may start in the past.
@@ -129,11 +129,11 @@ def read_token(text: str, book: Book, now: datetime) -> TokenRecord:
         raise AccountError("invalid_token", "the token is not valid")
     rules = {"require": ["sub", "jti", "exp"], "verify_exp": False, "verify_iat": False, "verify_nbf": False}
     try:
-        claims = jwt.decode(text, book.secret, algorithms=["HS256"], issuer=_ISSUER, options=rules)  # type: ignore[arg-type]  # a plain dict is a jwt Options
+        claims = jwt.decode(text, registry.secret, algorithms=["HS256"], issuer=_ISSUER, options=rules)  # type: ignore[arg-type]  # a plain dict is a jwt Options
     except (jwt.PyJWTError, ValueError, RecursionError) as error:
         raise AccountError("invalid_token", "the token is not valid") from error
-    record = book.token(str(claims["jti"]))
-    if record is None or record.user != claims["sub"] or book.account(record.user) is None:
+    record = registry.token(str(claims["jti"]))
+    if record is None or record.user != claims["sub"] or registry.account(record.user) is None:
         raise UnknownTokenError
     if record.expires_at <= now:
         raise AccountError("expired_token", f"the token has expired on {record.expires_at:%Y-%m-%d}")

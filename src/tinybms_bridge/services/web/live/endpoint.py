@@ -10,8 +10,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.services.web.callers import HttpCaller
 from tinybms_bridge.services.web.face import BridgeFace
+from tinybms_bridge.services.web.live.broadcaster import Broadcaster, Client
 from tinybms_bridge.services.web.live.client import MAX_MESSAGE_BYTES, BadCommand, RateLimit, parse_command
-from tinybms_bridge.services.web.live.hub import Client, Hub
 from tinybms_bridge.services.web.live.messages import error_message
 from tinybms_bridge.services.web.live.watch import Watch
 from tinybms_bridge.services.web.security import websocket_user
@@ -30,16 +30,16 @@ class Close:
     reason: str
 
 
-async def serve(websocket: WebSocket, hub: Hub, client: Client, clock: Clock) -> None:
+async def serve(websocket: WebSocket, broadcaster: Broadcaster, client: Client, clock: Clock) -> None:
     """Send live data and obey the client until one side ends the connection."""
     tasks = [
-        asyncio.ensure_future(_send(websocket, hub, client)),
-        asyncio.ensure_future(_receive(websocket, hub, client, clock)),
+        asyncio.ensure_future(_send(websocket, broadcaster, client)),
+        asyncio.ensure_future(_receive(websocket, broadcaster, client, clock)),
     ]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        hub.leave(client)
+        broadcaster.leave(client)
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
@@ -56,10 +56,10 @@ async def close(websocket: WebSocket, why: Close) -> None:
             await websocket.close(why.code, why.reason)
 
 
-async def _send(websocket: WebSocket, hub: Hub, client: Client) -> Close | None:
+async def _send(websocket: WebSocket, broadcaster: Broadcaster, client: Client) -> Close | None:
     while (text := await client.next()) is not None:
         try:
-            async with asyncio.timeout(hub.settings.stuck_timeout_s):
+            async with asyncio.timeout(broadcaster.settings.stuck_timeout_s):
                 await websocket.send_text(text)
         except TimeoutError:
             return Close(1008, "the client does not take its messages")
@@ -70,7 +70,7 @@ async def _send(websocket: WebSocket, hub: Hub, client: Client) -> Close | None:
     return Close(1008, "the login has ended") if client.turned_away else Close(1011, "the live data ended")
 
 
-async def _receive(websocket: WebSocket, hub: Hub, client: Client, clock: Clock) -> Close | None:
+async def _receive(websocket: WebSocket, broadcaster: Broadcaster, client: Client, clock: Clock) -> Close | None:
     limit = RateLimit()
     while True:
         message = await websocket.receive()
@@ -83,16 +83,16 @@ async def _receive(websocket: WebSocket, hub: Hub, client: Client, clock: Clock)
             return Close(1009, f"messages must not be longer than {MAX_MESSAGE_BYTES} characters")
         if not limit.allow(clock.monotonic()):
             return Close(1008, "too many messages")
-        _obey(hub, client, text)
+        _obey(broadcaster, client, text)
 
 
-def _obey(hub: Hub, client: Client, text: str) -> None:
+def _obey(broadcaster: Broadcaster, client: Client, text: str) -> None:
     try:
         command = parse_command(text)
     except BadCommand as error:
         client.offer("error", error_message(str(error)))
         return
-    hub.obey(client, command)
+    broadcaster.obey(client, command)
 
 
 router = APIRouter()
@@ -107,10 +107,12 @@ async def live(websocket: WebSocket) -> None:
         await close(websocket, Close(1008, "login required"))
         return
     watch: Watch = websocket.app.state.watch
-    hub = watch.hub
-    client = hub.join(lambda: websocket_user(websocket) is not None, HttpCaller(origin_of(websocket), user.is_known))
+    broadcaster = watch.broadcaster
+    client = broadcaster.join(
+        lambda: websocket_user(websocket) is not None, HttpCaller(origin_of(websocket), user.is_known)
+    )
     if client is None:
         await close(websocket, Close(1013, "too many clients"))
         return
     face: BridgeFace = websocket.app.state.face
-    await serve(websocket, hub, client, face.clock)
+    await serve(websocket, broadcaster, client, face.clock)

@@ -24,10 +24,10 @@ from tinybms_bridge.link.events import (
     NoticesChanged,
 )
 from tinybms_bridge.services.web.face import BridgeFace, Picture
+from tinybms_bridge.services.web.live.broadcaster import Broadcaster, BroadcasterSettings
 from tinybms_bridge.services.web.live.client import ThrottleSettings
-from tinybms_bridge.services.web.live.hub import Hub, HubSettings
 
-__all__ = ["ActiveAlarm", "AlarmDesk", "Change", "Changes", "Watch", "hub_settings"]
+__all__ = ["ActiveAlarm", "AlarmTracker", "Change", "Changes", "Watch", "broadcaster_settings"]
 
 Kind = Literal["alarm", "notice"]
 
@@ -50,7 +50,7 @@ class ActiveAlarm:
     """What it rested on when it reached this level."""
 
 
-class AlarmDesk:
+class AlarmTracker:
     """Follows alarms by the bus, without a task. An acknowledgement ends when the level rises or the alarm clears."""
 
     def __init__(self, bus: Bus) -> None:
@@ -171,9 +171,9 @@ class Watch:
     """One for the life of the program; each start of the server uses the same."""
 
     def __init__(self, face: BridgeFace) -> None:
-        self.alarms = AlarmDesk(face.bus)
+        self.alarms = AlarmTracker(face.bus)
         self.changes = Changes(face.bus)
-        self.hub = Hub(face, lambda: hub_settings(face.store.configuration.web_server))
+        self.broadcaster = Broadcaster(face, lambda: broadcaster_settings(face.store.configuration.web_server))
         self._clock = face.clock
 
     async def run(self) -> None:
@@ -189,9 +189,9 @@ class Watch:
         self.changes.close()
 
 
-def hub_settings(web: WebServer) -> HubSettings:
+def broadcaster_settings(web: WebServer) -> BroadcasterSettings:
     """Return the bounds of the live data that a configuration asks for."""
-    return HubSettings(
+    return BroadcasterSettings(
         max_clients=web.max_ws_clients,
         interval_s=web.websocket_update_interval_ms / 1000.0,
         throttle=ThrottleSettings(

@@ -10,7 +10,7 @@ from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName
 from tinybms_bridge.link.events import EventCode
 from tinybms_bridge.services.web.answers import Answer, Done
 from tinybms_bridge.services.web.face import BridgeFace
-from tinybms_bridge.services.web.live.watch import ActiveAlarm, AlarmDesk
+from tinybms_bridge.services.web.live.watch import ActiveAlarm, AlarmTracker
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.shared import Face, TextLanguage, TheWatch, note
 from tinybms_bridge.services.web.security import Admin, User, Viewer
@@ -65,20 +65,20 @@ async def alarms(watch: TheWatch, face: Face, user: Viewer, lang: TextLanguage =
 @router.post("/api/alarms/acknowledge")
 async def acknowledge_all(watch: TheWatch, face: Face, user: Admin, lang: TextLanguage = ENGLISH) -> AlarmsAnswer:
     """Acknowledge every active alarm; one that rises or comes again is new."""
-    desk = watch.alarms
-    for alarm in desk.active(face.picture(), face.clock.wall()):
+    tracker = watch.alarms
+    for alarm in tracker.active(face.picture(), face.clock.wall()):
         if alarm.acknowledged_by is None:
-            desk.acknowledge(alarm.name, user.name)
+            tracker.acknowledge(alarm.name, user.name)
             _note(alarm.name, user, face)
-    return _alarms(desk, face, user, lang)
+    return _alarms(tracker, face, user, lang)
 
 
 @router.post("/api/alarms/{name}/acknowledge")
 async def acknowledge(name: str, watch: TheWatch, face: Face, user: Admin) -> Done:
     """Acknowledge one active alarm."""
-    desk = watch.alarms
-    desk.active(face.picture(), face.clock.wall())
-    if not desk.acknowledge(name, user.name):
+    tracker = watch.alarms
+    tracker.active(face.picture(), face.clock.wall())
+    if not tracker.acknowledge(name, user.name):
         raise ProblemError(404, "unknown_alarm", "no active alarm has this name")
     _note(name, user, face)
     return Done(message=f"{name} acknowledged")
@@ -89,8 +89,8 @@ def _note(name: str, user: User, face: BridgeFace) -> None:
     note(face, message(EventCode.ACKNOWLEDGED, alarm=message(f"{kind}.{name}")), user)
 
 
-def _alarms(desk: AlarmDesk, face: BridgeFace, user: User, language: Language) -> AlarmsAnswer:
-    active = [_answer(each, user, language) for each in desk.active(face.picture(), face.clock.wall())]
+def _alarms(tracker: AlarmTracker, face: BridgeFace, user: User, language: Language) -> AlarmsAnswer:
+    active = [_answer(each, user, language) for each in tracker.active(face.picture(), face.clock.wall())]
     return AlarmsAnswer(alarms=active, unacknowledged=sum(each.acknowledged_by is None for each in active))
 
 

@@ -105,7 +105,7 @@ async def release(direction: Direction, face: Face, user: Admin) -> Done:
 async def reset_statistics(face: Face, watch: TheWatch, _user: Admin) -> Done:
     """Set the counters of line, samples, CAN bus, internal bus and live data to zero; the energy counters stay."""
     await face.reset_statistics()
-    watch.hub.reset_statistics()
+    watch.broadcaster.reset_statistics()
     return Done(message="Statistics reset")
 
 

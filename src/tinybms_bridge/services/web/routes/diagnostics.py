@@ -21,7 +21,7 @@ from tinybms_bridge.link.state import CanState, MonitoredFrame, TraceLine
 from tinybms_bridge.services.web.answers import Answer, ConfigNoticeAnswer
 from tinybms_bridge.services.web.face import BridgeFace, Picture
 from tinybms_bridge.services.web.heavy import Heavy
-from tinybms_bridge.services.web.live.hub import Hub
+from tinybms_bridge.services.web.live.broadcaster import Broadcaster
 from tinybms_bridge.services.web.routes.history import HistoryStats, history_stats
 from tinybms_bridge.services.web.routes.monitor import FrameAnswer, decoded_frames
 from tinybms_bridge.services.web.routes.shared import Face, TheWatch, plain
@@ -288,7 +288,7 @@ async def diagnostics(watch: TheWatch, face: Face, _user: Viewer, heavy: Heavy) 
         "eventbus": EventBus.model_validate(face.bus.statistics()),
         "uart": _uart(face, picture),
         "uart_trace": [TraceAnswer.model_validate(line) for line in await _trace(face)],
-        "websocket": _live(watch.hub),
+        "websocket": _live(watch.broadcaster),
         "freshness": picture.view.freshness.value,
         "age_ms": None if picture.view.age_s is None else round(picture.view.age_s * 1000.0),
         "remark": picture.view.remark,
@@ -353,6 +353,10 @@ def _can(can: CanState, last: Sequence[MonitoredFrame]) -> CanAnswer:
     return CanAnswer.model_validate({**asdict(can), "keepalive_ok": can.keepalive_ok, "last_frames": frames})
 
 
-def _live(hub: Hub) -> LiveStats:
-    counters = {**asdict(hub.totals()), "clients": hub.clients, "max_clients": hub.settings.max_clients}
+def _live(broadcaster: Broadcaster) -> LiveStats:
+    counters = {
+        **asdict(broadcaster.totals()),
+        "clients": broadcaster.clients,
+        "max_clients": broadcaster.settings.max_clients,
+    }
     return LiveStats.model_validate(counters)

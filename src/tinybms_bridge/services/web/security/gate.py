@@ -90,7 +90,7 @@ class Gate:
     @property
     def setup_required(self) -> bool:
         """Whether there is no administrator yet."""
-        return not self.accounts.book.has_admin
+        return not self.accounts.registry.has_admin
 
     def identify(self, connection: HTTPConnection, query_token: str = "") -> Seen | None:
         """Return who makes a request, or None for nobody. Raises ProblemError 401 for a bad bearer token."""
@@ -99,7 +99,7 @@ class Gate:
             return Seen(self._token_user(bearer, address_of(connection)))
         if "cookie" not in connection.headers:
             return None
-        found = self.sessions.find(connection.cookies.get(COOKIE, ""), self.accounts.book)
+        found = self.sessions.find(connection.cookies.get(COOKIE, ""), self.accounts.registry)
         if found is None:
             return None
         session, account = found
@@ -137,7 +137,7 @@ class Gate:
         begun = self.begin_try(connection, name, device)
         account = await self.accounts.verify(name, password, known=bool(device))
         if account is None:
-            audit_login(name if self.accounts.book.account(name) else "", address, "refused")
+            audit_login(name if self.accounts.registry.account(name) else "", address, "refused")
             raise ProblemError(401, "wrong_login", "the user name or the password is wrong")
         begun.succeeded()
         audit_login(account.name, address, "accepted")
@@ -154,25 +154,25 @@ class Gate:
 
     def device_cookie(self, account: Account) -> str:
         """Return the cookie by which a browser that has logged in is known again."""
-        return new_device(account.name, self.accounts.book.secret)
+        return new_device(account.name, self.accounts.registry.secret)
 
     def _device(self, connection: HTTPConnection, name: str) -> str:
         """Return what is logged in as ``name`` or has been; empty for a stranger."""
         cookies = connection.cookies
-        found = self.sessions.find(cookies.get(COOKIE, ""), self.accounts.book)
+        found = self.sessions.find(cookies.get(COOKIE, ""), self.accounts.registry)
         if found is not None and found[1].name == name.lower():
             return f"session {found[0].csrf}"
-        return device_of(cookies.get(DEVICE_COOKIE, ""), name, self.accounts.book.secret)
+        return device_of(cookies.get(DEVICE_COOKIE, ""), name, self.accounts.registry.secret)
 
     def _token_user(self, text: str, address: str) -> User:
-        book = self.accounts.book
+        registry = self.accounts.registry
         try:
-            record = read_token(text, book, self.clock.wall())
+            record = read_token(text, registry, self.clock.wall())
         except AccountError as error:
             raise ProblemError(
                 401, error.code, error.message, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'}
             ) from error
-        account = book.expect_account(record.user)
+        account = registry.expect_account(record.user)
         return User(account.name, account.role.at_most(record.role), Via.TOKEN, address)
 
 

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from tinybms_bridge.errors import BridgeError
-from tinybms_bridge.services.web.accounts import Account, AccountError, Book, Role
+from tinybms_bridge.services.web.accounts import Account, AccountError, AccountRegistry, Role
 from tinybms_bridge.services.web.accounts.credentials import new_record, write_token
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.security.dependencies import (
@@ -147,7 +147,7 @@ user_router = APIRouter(prefix="/api", tags=["users"])
 @user_router.get("/users")
 async def list_users(_: Admin, gate: TheGate) -> UserList:
     """List the users."""
-    return UserList(users=[UserInfo.of(account) for account in gate.accounts.book.accounts])
+    return UserList(users=[UserInfo.of(account) for account in gate.accounts.registry.accounts])
 
 
 @user_router.post("/users", status_code=201, openapi_extra=SESSION_ONLY)
@@ -173,14 +173,14 @@ async def change_user(name: str, body: UserChange, user: Admin, facts: Facts, ga
 @user_router.delete("/users/{name}")
 async def remove_user(name: str, _: Admin, gate: TheGate) -> Success:
     """Remove a user with all sessions and tokens; the last administrator stays."""
-    await gate.accounts.edit(lambda book: book.without_account(name))
+    await gate.accounts.edit(lambda registry: registry.without_account(name))
     return Success(message="user removed")
 
 
 @user_router.get("/tokens")
 async def list_tokens(user: Login, gate: TheGate) -> TokenList:
     """List the own bearer tokens; an administrator sees everybody's."""
-    seen = [record for record in gate.accounts.book.tokens if user.is_admin or record.user == user.name]
+    seen = [record for record in gate.accounts.registry.tokens if user.is_admin or record.user == user.name]
     return TokenList(tokens=[TokenInfo.of(record) for record in seen])
 
 
@@ -190,26 +190,26 @@ async def make_token(body: NewToken, user: Login, gate: TheGate) -> CreatedToken
     refuse_tokens(user, "make another token")
     now = gate.clock.wall()
     record = new_record(user.name, body.label, user.role.at_most(body.role and Role(body.role)), now, body.days)
-    book = await gate.accounts.edit(lambda book: book.with_token(record, now))
+    registry = await gate.accounts.edit(lambda registry: registry.with_token(record, now))
     audit(user, "bearer made", id=record.id, label=record.label, role=record.role)
     return CreatedToken(
-        **TokenInfo.of(record).model_dump(), message=record.describe(), token=write_token(record, book.secret)
+        **TokenInfo.of(record).model_dump(), message=record.describe(), token=write_token(record, registry.secret)
     )
 
 
 @user_router.delete("/tokens/{token_id}")
 async def revoke_token(token_id: str, user: Login, gate: TheGate) -> Success:
     """Revoke a bearer token: an own one, or as an administrator anybody's."""
-    await gate.accounts.edit(lambda book: _without_token(book, token_id, user))
+    await gate.accounts.edit(lambda registry: _without_token(registry, token_id, user))
     audit(user, "bearer revoked", id=token_id)
     return Success(message="token revoked")
 
 
-def _without_token(book: Book, token_id: str, user: User) -> Book:
-    record = book.token(token_id)
+def _without_token(registry: AccountRegistry, token_id: str, user: User) -> AccountRegistry:
+    record = registry.token(token_id)
     if record is None or not (user.is_admin or record.user == user.name):
         raise AccountError("unknown_token", "there is no such token")
-    return book.without_token(token_id)
+    return registry.without_token(token_id)
 
 
 SECURITY_ROUTERS: tuple[APIRouter, ...] = (session_router, user_router)

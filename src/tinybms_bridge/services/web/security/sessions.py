@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tinybms_bridge.hal.clock import Clock
-from tinybms_bridge.services.web.accounts import Account, Book, Role
+from tinybms_bridge.services.web.accounts import Account, AccountRegistry, Role
 
 __all__ = ["IDLE_S", "LONGEST_S", "Session", "Sessions", "User", "Via"]
 
@@ -84,14 +84,14 @@ class Sessions:
         self._sessions[_digest(key)] = session
         return key, session
 
-    def find(self, key: str, book: Book) -> tuple[Session, Account] | None:
+    def find(self, key: str, registry: AccountRegistry) -> tuple[Session, Account] | None:
         """Return the session of a cookie with its user as of now, or None."""
         digest = _digest(key)
         session = self._sessions.get(digest)
         if session is None:
             return None
         now_s = self._clock.monotonic()
-        account = book.account(session.user)
+        account = registry.account(session.user)
         if account is None or account.password != session.password or _is_over(session, now_s):
             del self._sessions[digest]
             return None

@@ -1,4 +1,4 @@
-"""The hub: wakes when a client is due, encodes each message once, and hands the same text to all who are due.
+"""The broadcaster: wakes when a client is due, encodes each message once, and hands the same text to all who are due.
 
 It costs nothing while nobody listens: the ticker runs from the first client to the last.
 """
@@ -13,7 +13,7 @@ from tinybms_bridge.services.web.face import BridgeFace
 from tinybms_bridge.services.web.live.client import Client, ClientCommand, ThrottleSettings
 from tinybms_bridge.services.web.live.messages import BATCHES, Made, Topic, encode, newest
 
-__all__ = ["Client", "Hub", "HubSettings", "HubStatistics"]
+__all__ = ["Broadcaster", "BroadcasterSettings", "BroadcasterStatistics", "Client"]
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ _SERVED_AT_ONCE = 20
 
 
 @dataclass(frozen=True, slots=True)
-class HubSettings:
+class BroadcasterSettings:
     """Bounds of the live data, as in section ``web_server`` of the configuration."""
 
     max_clients: int = 4
@@ -35,7 +35,7 @@ class HubSettings:
 
 
 @dataclass(slots=True)
-class HubStatistics:
+class BroadcasterStatistics:
     """Counters since the start."""
 
     joined: int = 0
@@ -49,7 +49,7 @@ class HubStatistics:
     """Messages replaced or throttled, of clients who have left."""
 
 
-class Hub:
+class Broadcaster:
     """Hands live data to clients.
 
     Args:
@@ -58,8 +58,8 @@ class Hub:
 
     """
 
-    def __init__(self, face: BridgeFace, settings: Callable[[], HubSettings]) -> None:
-        self.statistics = HubStatistics()
+    def __init__(self, face: BridgeFace, settings: Callable[[], BroadcasterSettings]) -> None:
+        self.statistics = BroadcasterStatistics()
         self._face = face
         self._settings = settings
         self._clients: set[Client] = set()
@@ -67,7 +67,7 @@ class Hub:
         self._ticker: asyncio.Task[None] | None = None
 
     @property
-    def settings(self) -> HubSettings:
+    def settings(self) -> BroadcasterSettings:
         """The bounds in force."""
         return self._settings()
 
@@ -76,10 +76,10 @@ class Hub:
         """Clients that listen now."""
         return len(self._clients)
 
-    def totals(self) -> HubStatistics:
+    def totals(self) -> BroadcasterStatistics:
         """Return the counters with those of the clients that listen now."""
         done, present = self.statistics, self._clients
-        return HubStatistics(
+        return BroadcasterStatistics(
             joined=done.joined,
             refused=done.refused,
             encoded=done.encoded,
@@ -89,7 +89,7 @@ class Hub:
 
     def reset_statistics(self) -> None:
         """Begin counting anew, also for the clients that listen now."""
-        self.statistics = HubStatistics()
+        self.statistics = BroadcasterStatistics()
         for client in self._clients:
             client.sent = client.replaced = client.throttle.dropped = 0
 
@@ -186,7 +186,9 @@ class Hub:
             if index % _SERVED_AT_ONCE == 0:
                 await asyncio.sleep(0)  # lets these send, and whatever else is due
 
-    def _serve_one(self, client: Client, settings: HubSettings, made: dict[tuple[Topic, int, bool], Made]) -> None:
+    def _serve_one(
+        self, client: Client, settings: BroadcasterSettings, made: dict[tuple[Topic, int, bool], Made]
+    ) -> None:
         client.throttle.settings = settings.throttle
         client.interval_s = _interval_s(client.wanted_s, settings)
         for topic in client.topics:
@@ -216,7 +218,7 @@ class Hub:
         return made[key]
 
 
-def _interval_s(wanted_s: float | None, settings: HubSettings) -> float:
+def _interval_s(wanted_s: float | None, settings: BroadcasterSettings) -> float:
     """Return the interval of a client: as wanted, but so that neither shortest interval nor burst is exceeded."""
     throttle = settings.throttle
     wanted_s = settings.interval_s if wanted_s is None else wanted_s

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybms_bridge.services.web.accounts import Account, AccountError, Book, Role, TokenRecord
-from tinybms_bridge.services.web.accounts.book import from_json, to_json
+from tinybms_bridge.services.web.accounts import Account, AccountError, AccountRegistry, Role, TokenRecord
+from tinybms_bridge.services.web.accounts.registry import from_json, to_json
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
-BOOK = Book((Account("boss", Role.ADMIN, "h1"), Account("guest", Role.VIEWER, "h2")))
+BOOK = AccountRegistry((Account("boss", Role.ADMIN, "h1"), Account("guest", Role.VIEWER, "h2")))
 
 
 def token(token_id: str = "1", user: str = "guest", label: str = "script") -> TokenRecord:
@@ -49,10 +49,10 @@ def test_a_name_is_given_once() -> None:
 
 def test_there_are_not_endless_users() -> None:
     """The file stays small."""
-    book = Book(tuple(Account(f"u{number}", Role.VIEWER, "") for number in range(50)))
+    registry = AccountRegistry(tuple(Account(f"u{number}", Role.VIEWER, "") for number in range(50)))
 
     with pytest.raises(AccountError) as error:
-        book.with_account(Account("one-more", Role.VIEWER, ""))
+        registry.with_account(Account("one-more", Role.VIEWER, ""))
 
     assert refusal(error) == "too_many_users"
 
@@ -70,9 +70,9 @@ def test_the_last_administrator_stays() -> None:
 
 def test_a_removed_user_takes_the_tokens_along() -> None:
     """A token must not outlive its user, not even if the name is given again."""
-    book = BOOK.with_token(token(), NOW).with_token(token("2", "boss"), NOW)
+    registry = BOOK.with_token(token(), NOW).with_token(token("2", "boss"), NOW)
 
-    assert [each.id for each in book.without_account("guest").tokens] == ["2"]
+    assert [each.id for each in registry.without_account("guest").tokens] == ["2"]
 
 
 def test_a_change_leaves_what_is_not_named() -> None:
@@ -91,19 +91,19 @@ def test_who_does_not_exist_cannot_be_changed() -> None:
 
 def test_expired_tokens_make_room() -> None:
     """The list does not fill up with what is over."""
-    book = BOOK.with_token(token(), NOW)
+    registry = BOOK.with_token(token(), NOW)
 
-    assert [each.id for each in book.with_token(token("2"), NOW + 2 * DAY).tokens] == ["2"]
+    assert [each.id for each in registry.with_token(token("2"), NOW + 2 * DAY).tokens] == ["2"]
 
 
 def test_there_are_not_endless_tokens() -> None:
     """A script that makes a token for each call is stopped."""
-    book = BOOK
+    registry = BOOK
     for number in range(100):
-        book = book.with_token(token(str(number)), NOW)
+        registry = registry.with_token(token(str(number)), NOW)
 
     with pytest.raises(AccountError) as error:
-        book.with_token(token("x"), NOW)
+        registry.with_token(token("x"), NOW)
 
     assert refusal(error) == "too_many_tokens"
 
@@ -119,16 +119,16 @@ def test_a_label_is_one_short_line(label: str) -> None:
 
 def test_a_revoked_token_is_gone() -> None:
     """And revoking it twice is told."""
-    book = BOOK.with_token(token(), NOW).without_token("1")
+    registry = BOOK.with_token(token(), NOW).without_token("1")
 
-    assert book.token("1") is None
+    assert registry.token("1") is None
     with pytest.raises(AccountError) as error:
-        book.without_token("1")
+        registry.without_token("1")
     assert refusal(error) == "unknown_token"
 
 
 def test_secrets_are_not_shown() -> None:
-    """A book in a log line must not tell hashes or the signing secret."""
+    """A registry in a log line must not tell hashes or the signing secret."""
     shown = repr(BOOK)
 
     assert "h1" not in shown
@@ -138,8 +138,8 @@ def test_secrets_are_not_shown() -> None:
 
 def test_each_new_book_has_its_own_secret() -> None:
     """Tokens of one bridge are nothing to another."""
-    assert Book().secret != Book().secret
-    assert len(Book().secret) == 32
+    assert AccountRegistry().secret != AccountRegistry().secret
+    assert len(AccountRegistry().secret) == 32
 
 
 @given(st.sampled_from(Role), st.sampled_from(Role))
@@ -151,48 +151,50 @@ def test_the_lesser_role_wins(one: Role, other: Role) -> None:
 
 def test_another_password_ends_the_tokens_of_the_user_alone() -> None:
     """Whoever changes it because somebody knew it does not leave that somebody a token; another role ends none."""
-    book = BOOK.with_token(token(), NOW).with_token(token("2", "boss"), NOW)
+    registry = BOOK.with_token(token(), NOW).with_token(token("2", "boss"), NOW)
 
-    assert [each.id for each in book.with_changes("Guest", password="h3").tokens] == ["2"]
-    assert book.with_changes("guest", role=Role.ADMIN).tokens == book.tokens
+    assert [each.id for each in registry.with_changes("Guest", password="h3").tokens] == ["2"]
+    assert registry.with_changes("guest", role=Role.ADMIN).tokens == registry.tokens
 
 
 def test_without_a_setup_token_nothing_opens_the_setup() -> None:
     """Before one is made, the empty text is no key."""
-    assert not Book().opens_setup("")
-    assert not Book().opens_setup("-")
+    assert not AccountRegistry().opens_setup("")
+    assert not AccountRegistry().opens_setup("-")
 
 
 def test_the_setup_token_is_taken_as_people_type_it() -> None:
     """Capitals, hyphens and blanks do not matter."""
-    book = Book().with_setup_token()
-    token = book.setup_token
+    registry = AccountRegistry().with_setup_token()
+    token = registry.setup_token
 
-    assert book.opens_setup(token)
-    assert book.opens_setup(f" {token.upper().replace('-', ' ')} ")
-    assert not book.opens_setup(token[:-1])
-    assert not book.opens_setup(token + "0")
-    assert not book.opens_setup("\ud800")
+    assert registry.opens_setup(token)
+    assert registry.opens_setup(f" {token.upper().replace('-', ' ')} ")
+    assert not registry.opens_setup(token[:-1])
+    assert not registry.opens_setup(token + "0")
+    assert not registry.opens_setup("\ud800")
 
 
 def test_a_setup_token_has_ninety_six_bits_and_stays() -> None:
     """More than anybody can guess through the brake; who looks again sees the same."""
-    book = Book().with_setup_token()
+    registry = AccountRegistry().with_setup_token()
 
-    assert len(book.setup_token.replace("-", "")) == 24
-    assert int(book.setup_token.replace("-", ""), 16) >= 0
-    assert book.with_setup_token() is book
+    assert len(registry.setup_token.replace("-", "")) == 24
+    assert int(registry.setup_token.replace("-", ""), 16) >= 0
+    assert registry.with_setup_token() is registry
 
 
 @pytest.mark.parametrize("way", ["add", "promote"])
 def test_the_first_administrator_voids_the_setup_token(way: str) -> None:
     """Whichever way there is one now; a viewer does not."""
-    book = Book().with_setup_token()
-    token = book.setup_token
-    viewed = book.with_account(Account("guest", Role.VIEWER, "h"))
+    registry = AccountRegistry().with_setup_token()
+    token = registry.setup_token
+    viewed = registry.with_account(Account("guest", Role.VIEWER, "h"))
     assert viewed.opens_setup(token)
 
-    done = viewed.with_changes("guest", role=Role.ADMIN) if way == "promote" else book.with_account(BOOK.accounts[0])
+    done = (
+        viewed.with_changes("guest", role=Role.ADMIN) if way == "promote" else registry.with_account(BOOK.accounts[0])
+    )
 
     assert (done.setup_token, done.opens_setup(token)) == ("", False)
     with pytest.raises(AccountError) as error:
@@ -202,7 +204,7 @@ def test_the_first_administrator_voids_the_setup_token(way: str) -> None:
 
 def test_a_setup_token_beside_an_administrator_opens_nothing() -> None:
     """A file that somebody edited."""
-    assert not Book(BOOK.accounts, setup_token="abc-def").opens_setup("abcdef")
+    assert not AccountRegistry(BOOK.accounts, setup_token="abc-def").opens_setup("abcdef")
 
 
 @pytest.mark.parametrize(
@@ -225,7 +227,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 accounts = st.builds(Account, texts, st.sampled_from(Role), texts)
 tokens = st.builds(TokenRecord, texts, texts, texts, st.sampled_from(Role), moments, moments)
 books = st.builds(
-    Book,
+    AccountRegistry,
     st.lists(accounts, max_size=4).map(tuple),
     st.lists(tokens, max_size=4).map(tuple),
     st.binary(min_size=32),
@@ -234,9 +236,9 @@ books = st.builds(
 
 
 @given(books)
-def test_a_book_survives_its_file(book: Book) -> None:
+def test_a_book_survives_its_file(registry: AccountRegistry) -> None:
     """What is written is what is read."""
-    assert from_json(to_json(book)) == book
+    assert from_json(to_json(registry)) == registry
 
 
 def document(**changes: Any) -> bytes:
@@ -289,7 +291,7 @@ def test_a_time_without_a_zone_is_utc() -> None:
 def test_any_bytes_are_a_book_or_refused(data: bytes) -> None:
     """Nothing but ValueError comes out of a damaged file."""
     try:
-        book = from_json(data)
+        registry = from_json(data)
     except ValueError:
         return
-    assert isinstance(book, Book)
+    assert isinstance(registry, AccountRegistry)

@@ -1,4 +1,4 @@
-"""The hub: one encoding for all, rates, topics, slots."""
+"""The broadcaster: one encoding for all, rates, topics, slots."""
 
 import asyncio
 import json
@@ -14,12 +14,12 @@ from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.link.event_list import EventRecord, EventSource
 from tinybms_bridge.link.state import MonitoredFrame
 from tinybms_bridge.services.web.callers import HttpCaller, Origin
-from tinybms_bridge.services.web.live import Client, Hub, HubSettings, ThrottleSettings, Topic
+from tinybms_bridge.services.web.live import Broadcaster, BroadcasterSettings, Client, ThrottleSettings, Topic
 from tinybms_bridge.services.web.live.client import ClientCommand
 from tinybms_lab.testing.fake_clock import FakeClock
 
 WAIT_S = 30.0
-SETTINGS = HubSettings(max_clients=500, throttle=ThrottleSettings(burst_max=100))
+SETTINGS = BroadcasterSettings(max_clients=500, throttle=ThrottleSettings(burst_max=100))
 
 
 async def read(client: Client | None) -> str:
@@ -40,95 +40,97 @@ async def waiting(client: Client | None) -> list[str]:
     return found
 
 
-def joined(hub: Hub) -> Client:
+def joined(broadcaster: Broadcaster) -> Client:
     """Join."""
-    client = hub.join()
+    client = broadcaster.join()
     assert client is not None
     return client
 
 
 async def test_one_encoding_for_500_clients(face: Any, clock: FakeClock) -> None:
     """At one tick the bridge is looked at once and everybody gets the very same text."""
-    hub = Hub(face, lambda: SETTINGS)
-    clients = [joined(hub) for _ in range(500)]
+    broadcaster = Broadcaster(face, lambda: SETTINGS)
+    clients = [joined(broadcaster) for _ in range(500)]
     await clock.advance(0.0)
     first = [await read(client) for client in clients]
-    before = hub.totals().encoded
+    before = broadcaster.totals().encoded
     await clock.advance(1.0)
     texts = [await read(client) for client in clients]
-    assert hub.totals().encoded == before + 1
+    assert broadcaster.totals().encoded == before + 1
     assert all(text is texts[0] for text in texts)
     assert len(first) == 500
     for client in clients:
-        hub.leave(client)
+        broadcaster.leave(client)
 
 
 async def test_registers_are_in_the_message_until_a_client_declines(face: Any, clock: FakeClock) -> None:
     """The seed's clients find them; one message is made for each of the two wishes."""
-    hub = Hub(face, lambda: SETTINGS)
-    clients = [joined(hub) for _ in range(4)]
+    broadcaster = Broadcaster(face, lambda: SETTINGS)
+    clients = [joined(broadcaster) for _ in range(4)]
     for client in clients[2:]:
-        hub.obey(client, ClientCommand(registers=False))
+        broadcaster.obey(client, ClientCommand(registers=False))
     await clock.advance(0.0)
     for client in clients:
         await waiting(client)
-    before = hub.totals().encoded
+    before = broadcaster.totals().encoded
     await clock.advance(1.0)
     texts = [await read(client) for client in clients]
     assert ["registers" in json.loads(text) for text in texts] == [True, True, False, False]
-    assert (texts[0] is texts[1], texts[2] is texts[3], hub.totals().encoded) == (True, True, before + 2)
-    hub.obey(clients[3], ClientCommand(registers=True))
+    assert (texts[0] is texts[1], texts[2] is texts[3], broadcaster.totals().encoded) == (True, True, before + 2)
+    broadcaster.obey(clients[3], ClientCommand(registers=True))
     await clock.advance(1.0)
     assert "registers" in json.loads(await read(clients[3]))
     for client in clients:
-        hub.leave(client)
+        broadcaster.leave(client)
 
 
 async def test_registers_give_way_to_the_longest_message(face: Any, clock: FakeClock) -> None:
     """A limit that was set for the message without them does not silence the live data."""
-    hub = Hub(face, lambda: replace(SETTINGS, throttle=ThrottleSettings(burst_max=100, max_payload_bytes=1600)))
-    client = joined(hub)
+    broadcaster = Broadcaster(
+        face, lambda: replace(SETTINGS, throttle=ThrottleSettings(burst_max=100, max_payload_bytes=1600))
+    )
+    client = joined(broadcaster)
     await clock.advance(0.0)
     message = json.loads(await read(client))
     assert "registers" not in message
     assert message["voltage"] == 54.32
-    assert hub.totals().dropped == 0
-    hub.leave(client)
+    assert broadcaster.totals().dropped == 0
+    broadcaster.leave(client)
 
 
 async def test_one_machine_does_not_take_all_places(face: Any) -> None:
     """When all are taken, the machine with most places loses one to another machine; counted, and told why."""
-    hub = Hub(face, lambda: replace(SETTINGS, max_clients=4))
+    broadcaster = Broadcaster(face, lambda: replace(SETTINGS, max_clients=4))
     greedy, other = HttpCaller(Origin("10.0.0.66", "10.0.0.66")), HttpCaller(Origin("10.0.0.7", "10.0.0.7"))
-    clients = [hub.join(caller=greedy) for _ in range(4)]
-    assert hub.join(caller=greedy) is None
-    newcomer = hub.join(caller=other)
+    clients = [broadcaster.join(caller=greedy) for _ in range(4)]
+    assert broadcaster.join(caller=greedy) is None
+    newcomer = broadcaster.join(caller=other)
     assert newcomer is not None
     assert clients[3] is not None
     assert (clients[3].ended, clients[3].displaced) == (True, True)
-    assert (hub.clients, hub.totals().refused) == (4, 2)
+    assert (broadcaster.clients, broadcaster.totals().refused) == (4, 2)
     for client in (*clients, newcomer):
         if client is not None:
-            hub.leave(client)
+            broadcaster.leave(client)
 
 
 async def test_places_are_kept_for_who_is_logged_in(face: Any) -> None:
     """Four strangers on four machines have all places, and the owner gets one."""
-    hub = Hub(face, lambda: replace(SETTINGS, max_clients=4))
-    strangers = [hub.join(caller=HttpCaller(Origin(f"10.0.0.{n}", f"10.0.0.{n}"))) for n in range(4)]
-    owner = hub.join(caller=HttpCaller(Origin("10.0.0.1", "10.0.0.1"), known=True))
+    broadcaster = Broadcaster(face, lambda: replace(SETTINGS, max_clients=4))
+    strangers = [broadcaster.join(caller=HttpCaller(Origin(f"10.0.0.{n}", f"10.0.0.{n}"))) for n in range(4)]
+    owner = broadcaster.join(caller=HttpCaller(Origin("10.0.0.1", "10.0.0.1"), known=True))
     assert owner is not None
     assert sum(client is not None and client.displaced for client in strangers) == 1
-    assert hub.join(caller=HttpCaller(Origin("10.0.0.9", "10.0.0.9"))) is None
+    assert broadcaster.join(caller=HttpCaller(Origin("10.0.0.9", "10.0.0.9"))) is None
     for client in (*strangers, owner):
         if client is not None:
-            hub.leave(client)
+            broadcaster.leave(client)
 
 
 async def test_many_clients_leave_turns_to_others(face: Any, clock: FakeClock) -> None:
     """While hundreds of clients get their messages the event loop turns to other work, such as the CAN burst."""
-    hub = Hub(face, lambda: SETTINGS)
-    clients = [joined(hub) for _ in range(200)]
+    broadcaster = Broadcaster(face, lambda: SETTINGS)
+    clients = [joined(broadcaster) for _ in range(200)]
     served: list[int] = []
 
     async def other_work() -> None:
@@ -140,15 +142,15 @@ async def test_many_clients_leave_turns_to_others(face: Any, clock: FakeClock) -
         await other_work()
     assert max(after - before for before, after in pairwise([0, *served])) <= 20
     for client in clients:
-        hub.leave(client)
+        broadcaster.leave(client)
 
 
 async def test_first_message_at_once_then_on_the_grid(face: Any, clock: FakeClock) -> None:
     """A newcomer does not wait for the first message, and then shares the second of all others."""
-    hub = Hub(face, lambda: SETTINGS)
-    early = joined(hub)
+    broadcaster = Broadcaster(face, lambda: SETTINGS)
+    early = joined(broadcaster)
     await clock.advance(0.3)
-    late = joined(hub)
+    late = joined(broadcaster)
     await clock.advance(0.0)
     assert len(await waiting(late)) == 1
     await waiting(early)
@@ -156,15 +158,15 @@ async def test_first_message_at_once_then_on_the_grid(face: Any, clock: FakeCloc
     assert await waiting(early) == await waiting(late) == []
     await clock.advance(0.1)
     assert (await read(early)) is (await read(late))
-    hub.leave(early)
-    hub.leave(late)
+    broadcaster.leave(early)
+    broadcaster.leave(late)
 
 
 async def test_own_rates(face: Any, clock: FakeClock) -> None:
     """A client may be faster than the others, within the configured bounds."""
-    hub = Hub(face, lambda: SETTINGS)
-    slow, fast = joined(hub), joined(hub)
-    hub.obey(fast, ClientCommand(interval_ms=100))
+    broadcaster = Broadcaster(face, lambda: SETTINGS)
+    slow, fast = joined(broadcaster), joined(broadcaster)
+    broadcaster.obey(fast, ClientCommand(interval_ms=100))
     got = {slow: 0, fast: 0}
     for _ in range(50):
         await clock.advance(0.1)
@@ -172,26 +174,26 @@ async def test_own_rates(face: Any, clock: FakeClock) -> None:
             got[client] += len(await waiting(client))
     assert got[slow] in {5, 6}
     assert 49 <= got[fast] <= 51
-    hub.leave(slow)
-    hub.leave(fast)
+    broadcaster.leave(slow)
+    broadcaster.leave(fast)
 
 
 async def test_interval_is_not_below_the_configured_one(face: Any) -> None:
     """The shortest interval of the configuration bounds what a client asks for."""
-    hub = Hub(face, lambda: replace(SETTINGS, throttle=ThrottleSettings(min_interval_s=0.5)))
-    client = joined(hub)
-    hub.obey(client, ClientCommand(interval_ms=100))
+    broadcaster = Broadcaster(face, lambda: replace(SETTINGS, throttle=ThrottleSettings(min_interval_s=0.5)))
+    client = joined(broadcaster)
+    broadcaster.obey(client, ClientCommand(interval_ms=100))
     assert client.interval_s == 0.5
-    hub.leave(client)
+    broadcaster.leave(client)
 
 
 async def test_fast_clients_are_spread_over_the_burst_window(face: Any, clock: FakeClock) -> None:
     """Four messages a second come every 250 ms, not four at once and then a pause; none is dropped."""
-    hub = Hub(face, lambda: replace(SETTINGS, throttle=ThrottleSettings(burst_max=4)))
-    client = joined(hub)
+    broadcaster = Broadcaster(face, lambda: replace(SETTINGS, throttle=ThrottleSettings(burst_max=4)))
+    client = joined(broadcaster)
     await clock.advance(0.0)
     await waiting(client)
-    hub.obey(client, ClientCommand(interval_ms=100))
+    broadcaster.obey(client, ClientCommand(interval_ms=100))
     got = []
     for _ in range(100):
         await clock.advance(0.05)
@@ -200,54 +202,54 @@ async def test_fast_clients_are_spread_over_the_burst_window(face: Any, clock: F
     assert 19 <= sum(got) <= 21
     assert not any(a and b for a, b in pairwise(got))
     assert client.throttle.dropped == 0
-    hub.leave(client)
+    broadcaster.leave(client)
 
 
 async def test_changed_interval_counts_from_the_next_message(face: Any, clock: FakeClock) -> None:
     """A client that asked for no rate follows the configuration; one that did keeps its own."""
     settings = [SETTINGS]
-    hub = Hub(face, lambda: settings[0])
-    plain, own = joined(hub), joined(hub)
-    hub.obey(own, ClientCommand(interval_ms=500))
+    broadcaster = Broadcaster(face, lambda: settings[0])
+    plain, own = joined(broadcaster), joined(broadcaster)
+    broadcaster.obey(own, ClientCommand(interval_ms=500))
     settings[0] = replace(SETTINGS, interval_s=5.0)
     await clock.advance(2.0)
     assert (plain.interval_s, own.interval_s) == (5.0, 0.5)
-    hub.leave(plain)
-    hub.leave(own)
+    broadcaster.leave(plain)
+    broadcaster.leave(own)
 
 
 async def test_slow_client_gets_the_newest(face: Any, clock: FakeClock) -> None:
     """A slot holds one message: what was not taken is replaced, counted, and never piles up."""
-    hub = Hub(face, lambda: SETTINGS)
-    client = joined(hub)
+    broadcaster = Broadcaster(face, lambda: SETTINGS)
+    client = joined(broadcaster)
     for uptime_s in (10.0, 20.0, 30.0):
         face.now = replace(face.picture(), uptime_s=uptime_s)
         await clock.advance(1.0)
     assert json.loads(await read(client))["uptime_ms"] == 30_000
     assert client.replaced >= 2
     assert not client.waits_with(Topic.STATUS)
-    hub.leave(client)
+    broadcaster.leave(client)
 
 
 async def test_too_many_are_refused(face: Any) -> None:
     """The limit of clients holds, and a place that gets free is given again."""
-    hub = Hub(face, lambda: HubSettings(max_clients=2))
-    first, second = joined(hub), joined(hub)
-    assert hub.join() is None
-    hub.leave(first)
-    third = joined(hub)
-    assert hub.totals().refused == 1
-    hub.leave(second)
-    hub.leave(third)
+    broadcaster = Broadcaster(face, lambda: BroadcasterSettings(max_clients=2))
+    first, second = joined(broadcaster), joined(broadcaster)
+    assert broadcaster.join() is None
+    broadcaster.leave(first)
+    third = joined(broadcaster)
+    assert broadcaster.totals().refused == 1
+    broadcaster.leave(second)
+    broadcaster.leave(third)
 
 
 async def test_nobody_listening_costs_nothing(face: Any, clock: FakeClock) -> None:
     """Without clients the bridge is not even looked at."""
-    hub = Hub(face, lambda: SETTINGS)
-    client = joined(hub)
+    broadcaster = Broadcaster(face, lambda: SETTINGS)
+    client = joined(broadcaster)
     await clock.advance(1.0)
-    hub.leave(client)
-    hub.leave(client)
+    broadcaster.leave(client)
+    broadcaster.leave(client)
     looked = face.pictures_taken
     await clock.advance(60.0)
     assert face.pictures_taken == looked
@@ -259,9 +261,9 @@ async def test_can_batches_are_complete(face: Any, clock: FakeClock, make_frame:
     """The topic starts with the frames after the subscription, and a slow client still misses none."""
     seen = face.seen_frames
     seen.append(make_frame(1))
-    hub = Hub(face, lambda: SETTINGS)
-    client = joined(hub)
-    hub.obey(client, ClientCommand(frozenset({Topic.CAN})))
+    broadcaster = Broadcaster(face, lambda: SETTINGS)
+    client = joined(broadcaster)
+    broadcaster.obey(client, ClientCommand(frozenset({Topic.CAN})))
     await clock.advance(1.0)
     await waiting(client)
     for number in (2, 3, 4):
@@ -272,70 +274,70 @@ async def test_can_batches_are_complete(face: Any, clock: FakeClock, make_frame:
         numbers += [frame["number"] for frame in json.loads(await read(client))["frames"]]
         await clock.advance(1.0)
     assert numbers == [2, 3, 4]
-    hub.leave(client)
+    broadcaster.leave(client)
 
 
 async def test_new_events_only(face: Any, clock: FakeClock) -> None:
     """The topic brings entries that are newer than the subscription, once."""
     entries = face.event_list
     entries.append(EventRecord(7, None, EventSource.BRIDGE, Severity.INFO, "old", ""))
-    hub = Hub(face, lambda: SETTINGS)
-    client = joined(hub)
-    hub.obey(client, ClientCommand(frozenset({Topic.EVENTS})))
+    broadcaster = Broadcaster(face, lambda: SETTINGS)
+    client = joined(broadcaster)
+    broadcaster.obey(client, ClientCommand(frozenset({Topic.EVENTS})))
     await clock.advance(1.0)
     await waiting(client)
     entries.append(EventRecord(8, None, EventSource.BRIDGE, Severity.INFO, "new", ""))
     await clock.advance(2.0)
     (message,) = [json.loads(text) for text in await waiting(client)]
     assert [event["code"] for event in message["events"]] == ["new"]
-    hub.leave(client)
+    broadcaster.leave(client)
 
 
 async def test_changed_configuration_counts_at_once(face: Any, clock: FakeClock) -> None:
     """A message that is longer than a new limit is dropped from the next tick on, and counted."""
     settings = [SETTINGS]
-    hub = Hub(face, lambda: settings[0])
-    client = joined(hub)
+    broadcaster = Broadcaster(face, lambda: settings[0])
+    client = joined(broadcaster)
     await clock.advance(1.0)
     await waiting(client)
     settings[0] = replace(SETTINGS, throttle=ThrottleSettings(max_payload_bytes=100))
     await clock.advance(2.0)
     assert await waiting(client) == []
-    assert hub.totals().dropped >= 2
-    hub.leave(client)
+    assert broadcaster.totals().dropped >= 2
+    broadcaster.leave(client)
 
 
 async def test_failure_ends_the_clients(
     face: Any, clock: FakeClock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When a message cannot be made, the clients are let go and the log says why; the hub works again afterwards."""
+    """When a message cannot be made, the clients are let go and the log says why; it works again afterwards."""
 
     def broken() -> None:
         raise ValueError("no picture")
 
-    hub = Hub(face, lambda: SETTINGS)
-    client = joined(hub)
+    broadcaster = Broadcaster(face, lambda: SETTINGS)
+    client = joined(broadcaster)
     await clock.advance(0.5)
     await waiting(client)
     with monkeypatch.context() as patch, caplog.at_level(logging.ERROR):
         patch.setattr(face, "picture", broken)
         await clock.advance(1.0)
     assert await client.next() is None
-    assert hub.clients == 0
+    assert broadcaster.clients == 0
     assert "live data failed" in caplog.text
-    again = joined(hub)
+    again = joined(broadcaster)
     await clock.advance(0.0)
     assert await read(again)
-    hub.leave(again)
+    broadcaster.leave(again)
 
 
 async def test_clients_whose_login_has_ended_leave(
     face: Any, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Within two seconds; the others go on, and the hub rests when nobody is left."""
+    """Within two seconds; the others go on, and the broadcaster rests when nobody is left."""
     logins = {"ann", "bob"}
-    hub = Hub(face, lambda: SETTINGS)
-    ann, bob = hub.join(lambda: "ann" in logins), hub.join(lambda: "bob" in logins)
+    broadcaster = Broadcaster(face, lambda: SETTINGS)
+    ann, bob = broadcaster.join(lambda: "ann" in logins), broadcaster.join(lambda: "bob" in logins)
     await clock.advance(0.0)
     assert await read(ann)
     logins.remove("ann")
@@ -343,9 +345,9 @@ async def test_clients_whose_login_has_ended_leave(
     assert ann is not None
     assert ann.ended
     assert await ann.next() is None
-    assert hub.clients == 1
+    assert broadcaster.clients == 1
     await waiting(bob)
     logins.clear()
     await clock.advance(2.0)
-    assert hub.clients == 0
+    assert broadcaster.clients == 0
     assert caplog.records == []

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from tinybms_bridge.errors import BridgeError
 
-__all__ = ["NAME_RULE", "Account", "AccountError", "Book", "Role", "TokenRecord", "from_json", "to_json"]
+__all__ = ["NAME_RULE", "Account", "AccountError", "AccountRegistry", "Role", "TokenRecord", "from_json", "to_json"]
 
 NAME_RULE = "a user name is 1 to 32 letters, digits, dots, hyphens or underscores and begins with a letter or digit"
 
@@ -76,8 +76,8 @@ class TokenRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Book:
-    """Every user and token. Each change returns a new book or raises AccountError."""
+class AccountRegistry:
+    """Every user and token. Each change returns a new registry or raises AccountError."""
 
     accounts: tuple[Account, ...] = ()
     tokens: tuple[TokenRecord, ...] = ()
@@ -126,7 +126,7 @@ class Book:
         return self._checked(replace(self, accounts=accounts, tokens=tokens))
 
     def with_setup_token(self) -> Self:
-        """Return the book with a setup token, 96 bits in groups of hexadecimal digits; one that is there stays."""
+        """Return the registry with a setup token, 96 bits in groups of hexadecimal digits; one that is there stays."""
         if self.has_admin:
             raise AccountError("setup_done", "there is an administrator already")
         if self.setup_token:
@@ -179,22 +179,22 @@ def _digits(text: str) -> str:
 _VERSION = 1
 
 
-def to_json(book: Book) -> bytes:
-    """Return the document of a book."""
+def to_json(registry: AccountRegistry) -> bytes:
+    """Return the document of a registry."""
     document = {
         "version": _VERSION,
-        "secret": book.secret.hex(),
-        **({"setup_token": book.setup_token} if book.setup_token else {}),
+        "secret": registry.secret.hex(),
+        **({"setup_token": registry.setup_token} if registry.setup_token else {}),
         "users": [
-            {"name": account.name, "role": account.role, "password": account.password} for account in book.accounts
+            {"name": account.name, "role": account.role, "password": account.password} for account in registry.accounts
         ],
-        "tokens": [_token_out(token) for token in book.tokens],
+        "tokens": [_token_out(token) for token in registry.tokens],
     }
     return json.dumps(document, indent=1).encode()
 
 
-def from_json(data: bytes) -> Book:
-    """Return the book of a document. Raises ValueError when it is not one."""
+def from_json(data: bytes) -> AccountRegistry:
+    """Return the registry of a document. Raises ValueError when it is not one."""
     try:
         document = json.loads(data)
         if document["version"] != _VERSION:
@@ -202,7 +202,7 @@ def from_json(data: bytes) -> Book:
         secret = bytes.fromhex(document["secret"])
         if len(secret) < 32:
             raise ValueError("the secret is too short")
-        return Book(
+        return AccountRegistry(
             tuple(_account_in(entry) for entry in document["users"]),
             tuple(_token_in(entry) for entry in document["tokens"]),
             secret,
