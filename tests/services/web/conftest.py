@@ -93,7 +93,8 @@ def make_gate(clock: FakeClock) -> Iterator[Callable[[MemoryStorage, WebOptions]
 @pytest.fixture
 def face(clock: FakeClock) -> Any:
     """As much of the bridge as an application without its routes needs."""
-    return SimpleNamespace(bus=Bus(clock.monotonic, clock.wall), clock=clock)
+    bus = Bus(clock.monotonic, clock.wall)
+    return SimpleNamespace(bus=bus, clock=clock, note=lambda event: bus.publish(event, "web"))
 
 
 @pytest.fixture
