@@ -53,10 +53,8 @@ RATINGS = Ratings(
 )
 
 WITHOUT_LINK = """
-import asyncio, logging, fcntl, secrets
 from pathlib import Path
-import tinybms_bridge.core.battery, tinybms_bridge.core.supervisor, tinybms_bridge.tinybms.poller
-import tinybms_bridge.tinybms.settings, tinybms_bridge.tinybms.client, tinybms_bridge.victron.can.transmitter
+import tinybms_bridge.core.bridge, tinybms_bridge.config.configuration, tinybms_bridge.link.state
 """
 WITH_LINK = """
 from tinybms_bridge.link.codec import decoder
