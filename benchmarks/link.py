@@ -200,6 +200,15 @@ async def to_services(path: Path) -> list[Row]:
     ]
 
 
+def wait_for(path: Path) -> None:
+    """Wait until the core listens."""
+    while True:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+            return
+        time.sleep(0.05)
+
+
 def load_percent(pid: int, seconds: float) -> float:
     """Return how much of a processor a process takes."""
     before_s = cpu_s(pid)
@@ -239,8 +248,7 @@ def main() -> None:
         path = Path(folder) / "core.sock"
         rows = as_json_and_back()
         with process("core", path) as pid:
-            while not path.exists():
-                time.sleep(0.05)
+            wait_for(path)
             rows += asyncio.run(to_services(path))
             rows += under_attack(pid, path)
         rows += memory()

@@ -5,7 +5,7 @@ is no text, a truth no number, and nothing is not a number. Fields that are not 
 their defaults, so that either side may be of another minor version. A number that is not finite is written as null.
 """
 
-import base64
+import binascii
 import math
 from collections.abc import Callable
 from contextlib import suppress
@@ -47,7 +47,7 @@ def _plain(value: object) -> object:
     if isinstance(value, frozenset | set):
         return sorted(value)
     if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
+        return binascii.b2a_base64(value, newline=False).decode()
     raise TypeError(f"{type(value).__name__} is no data")
 
 
@@ -86,7 +86,7 @@ def _text(value: object) -> str:
 def _bytes(value: object) -> bytes:
     if type(value) is str:
         with suppress(ValueError):
-            return base64.b64decode(value, validate=True)
+            return binascii.a2b_base64(value, strict_mode=True)
     raise DecodeError("must be bytes in base64")
 
 

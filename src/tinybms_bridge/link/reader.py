@@ -6,8 +6,11 @@ of making objects from it; and who watches can tell by ``is`` what has stayed th
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
+from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, Generic, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+from mashumaro.codecs.basic import BasicDecoder
 
 from tinybms_bridge.link.codec import DecodeError, Trusting, decoder
 
@@ -16,6 +19,8 @@ __all__ = ["BranchReader"]
 T = TypeVar("T")
 
 _Read = Callable[[object], Any]
+
+_PLAIN = (float, int, str, bool)
 
 
 class BranchReader(Generic[T]):
@@ -49,7 +54,14 @@ def _reading(kind: object) -> _Read:
         return _Map(get_args(kind)[1]).read
     if _is_list(kind):
         return _List(get_args(kind)[0]).read
-    return decoder(cast("type[object]", kind), Trusting)
+    return _making(kind)
+
+
+def _making(kind: object) -> _Read:
+    """Return what makes a value anew each time, and may raise anything: ``BranchReader`` tells what is wrong."""
+    if kind in _PLAIN or (isinstance(kind, type) and issubclass(kind, Enum)):
+        return cast("_Read", kind)
+    return BasicDecoder(cast("type[object]", kind), default_dialect=Trusting).decode
 
 
 def _optional(kind: object) -> object | None:
@@ -154,8 +166,10 @@ class _Map:
     def read(self, document: object) -> object:
         if not isinstance(document, dict):
             raise DecodeError("is no map")
-        self._reads = {key: self._reads.get(key) or _reading(self._entry) for key in document}
-        return {key: self._reads[key](part) for key, part in document.items()}
+        if document.keys() != self._reads.keys():
+            self._reads = {key: self._reads.get(key) or _reading(self._entry) for key in document}
+        reads = self._reads
+        return {key: reads[key](part) for key, part in document.items()}
 
 
 class _List:
@@ -164,7 +178,7 @@ class _List:
     __slots__ = ("_documents", "_read", "_values")
 
     def __init__(self, entry: object) -> None:
-        self._read = decoder(cast("type[object]", entry), Trusting)
+        self._read = _making(entry)
         self._documents: list[object] = []
         self._values: tuple[object, ...] = ()
 
