@@ -1,8 +1,11 @@
 """What is installed is the wheel, not this tree: both wheels are built, and the program runs from them without it."""
 
 import asyncio
+import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -15,6 +18,7 @@ from email.parser import Parser
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 import tinybms_bridge
@@ -215,12 +219,16 @@ def test_without_the_laboratory_its_commands_say_what_to_install(product: Enviro
 
 
 async def test_the_bridge_runs_from_the_wheel(product: Environment, start: Any, tmp_path: Path, can_group: str) -> None:
-    """Against a unit simulated by this tree: fresh data, frames, and an end in order."""
+    """Against a unit simulated by this tree: fresh data, both processes with pages, and an end in order."""
     link = tmp_path / "bms"
     simulator = await start("simulate", "--link", str(link), "--quiet")
     await simulator.line()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
     config = tmp_path / "config.json"
-    config.write_text('{"web_server": {"enabled": false}}', encoding="utf-8")
+    web = {"port": port, "listen_address": "127.0.0.1"}
+    config.write_text(json.dumps({"web_server": web}), encoding="utf-8")
     can = ("--can-interface", "udp_multicast", "--can-channel", can_group)
     program = await asyncio.create_subprocess_exec(
         *product.command("run", "-c", str(config), "--device", str(link), *can, "--plain"),
@@ -235,6 +243,14 @@ async def test_the_bridge_runs_from_the_wheel(product: Environment, start: Any, 
         async with asyncio.timeout(WAIT_S):
             while b"data is fresh" not in (line := await program.stderr.readline()):
                 assert line, "the program has ended"
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=WAIT_S) as client:
+                while not await is_ready(client):
+                    await asyncio.sleep(0.1)
+                page = await client.get("/")
+                style = re.findall(r'href="([^"]+\.css[^"]*)"', page.text)
+                assert (page.status_code, len(style)) == (200, 1)
+                assert (await client.get(style[0])).status_code == 200
+                assert (await client.get("/api/can/mapping")).status_code == 200
             program.send_signal(signal.SIGTERM)
             _, rest = await program.communicate()
     finally:
@@ -242,6 +258,14 @@ async def test_the_bridge_runs_from_the_wheel(product: Environment, start: Any, 
             program.kill()
     assert program.returncode == 0, rest.decode()
     assert b"Traceback" not in rest
+
+
+async def is_ready(client: httpx.AsyncClient) -> bool:
+    """Return whether the web server answers and shows limits that are sent."""
+    try:
+        return (await client.get("/readyz")).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def test_with_the_laboratory_its_commands_work(wheels: Wheels, make_environment: Callable[..., Environment]) -> None:
