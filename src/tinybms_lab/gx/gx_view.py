@@ -81,7 +81,7 @@ class Received:
         return 0x351 in self.frames and 0x35A in self.frames
 
     @property
-    def told(self) -> BatteryLimits:
+    def limits(self) -> BatteryLimits:
         """The limits of the last 0x351."""
         names = ("charge_voltage_limit", "charge_current_limit", "discharge_current_limit")
         return BatteryLimits(*(self.number(0x351, name) or 0.0 for name in names))

@@ -74,7 +74,7 @@ class GxSimulator:
         if frame.arbitration_id == 0x351:
             self._received.limits_at_s = self._clock.monotonic()
         if self._received.recognised:
-            self._dvcc.receive(self._received.told, self._received.limits_at_s)
+            self._dvcc.receive(self._received.limits, self._received.limits_at_s)
 
     def step(self, elapsed_s: float) -> None:
         """Send what is due, and choose the battery current for the time until the next step."""

@@ -30,14 +30,14 @@ def test_a_battery_needs_both_frames(frames: tuple[CanFrame, ...], recognised: b
 
 def test_the_limits_are_those_of_the_frame() -> None:
     """In volts and amperes."""
-    assert received(LIMITS).told == BatteryLimits(57.9, 100.0, 195.0)
+    assert received(LIMITS).limits == BatteryLimits(57.9, 100.0, 195.0)
 
 
 def test_nothing_is_known_before_the_first_frame() -> None:
     """And no limit is promised."""
     known = Received()
 
-    assert (known.told, known.battery_name, known.active_alarms) == (BatteryLimits(0.0, 0.0, 0.0), "", ())
+    assert (known.limits, known.battery_name, known.active_alarms) == (BatteryLimits(0.0, 0.0, 0.0), "", ())
     assert known.limits_at_s == -math.inf
 
 

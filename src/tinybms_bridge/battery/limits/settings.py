@@ -64,7 +64,7 @@ class ChargeDefaults(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StateSettings:
-    """Thresholds and offsets of the six charge states (seed: section ``cvl``)."""
+    """Thresholds and offsets of the six charge states (section ``cvl`` of the configuration)."""
 
     enabled: bool = True
     bulk_soc_percent: float = 80.0

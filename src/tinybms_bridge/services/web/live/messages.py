@@ -68,7 +68,7 @@ class Topic(StrEnum):
 
 
 def status_message(face: BridgeFace, *, registers: bool = True) -> str:
-    """Return the message of the seed: compact, at most 1.5 KB with 16 cells and fresh data; ``registers`` add 2 KB."""
+    """Return the message of the ESP32 firmware: at most 1.5 KB with 16 cells and fresh data; ``registers`` add 2 KB."""
     return _text(rounded("", live_status(face, registers=registers)))
 
 
