@@ -264,7 +264,7 @@ def test_a_charge_that_ended_uneven_is_noticed() -> None:
     ("changes", "name"),
     [
         ({"soc_known": False}, NoticeName.SOC_UNKNOWN),
-        ({"loose_wires": ("the wire between cells 7 and 8",)}, NoticeName.LOOSE_WIRE),
+        ({"loose_wires": ((7, 8),)}, NoticeName.LOOSE_WIRE),
     ],
 )
 def test_what_the_bms_cannot_measure_is_an_alarm(changes: dict[str, Any], name: NoticeName) -> None:

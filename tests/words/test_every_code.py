@@ -65,7 +65,7 @@ CHECKS = {
 NAMES: dict[str, set[str]] = {
     "balancing_phase": set(BalancingPhase),
     "direction": {"charge", "discharge"},
-    "sensor": {"external_sensor_1", "external_sensor_2", "internal_sensor"},
+    "sensor": {"external_sensor_1", "external_sensor_2", "internal_sensor", "board_sensor"},
     "window": {"minimum", *ChargeProfile},
     "unlisted": set(Severity),
     "status": {status.name.lower() for status in BmsStatus},
@@ -76,6 +76,7 @@ NAMES: dict[str, set[str]] = {
     "column": {"time", "severity", "number", "source", "what"},
     "action": set(ActionName),
     "nack": {"0", "unknown"},
+    "full_voltage": {"single_port", "unknown_switches", "no_restart", "feed_in"},
     "level": {"over", "warning", "alarm"},
     "reading_of": {
         *("cell", "pack_voltage", "pack_current", "number_of_cells", "state_of_charge"),

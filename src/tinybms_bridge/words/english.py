@@ -56,6 +56,7 @@ _NAMES = {
     "sensor.external_sensor_1": "external sensor 1",
     "sensor.external_sensor_2": "external sensor 2",
     "sensor.internal_sensor": "internal sensor",
+    "sensor.board_sensor": "board sensor",
     "window.minimum": "minimum",
     "window.normal": "normal",
     "window.storage": "storage",
@@ -567,6 +568,13 @@ _CORE = {
     "core.unsendable": "the answer cannot be sent; the log of the bridge tells more",
 }
 
+_FULL_VOLTAGE = {
+    "full_voltage.single_port": "a single port: its switch opens at register 300 and takes the loads with it",
+    "full_voltage.unknown_switches": "nobody knows which switches the BMS has (registers 331, 333 and 340)",
+    "full_voltage.no_restart": "register 329, bit 2, is not set: after a full charge the BMS would charge again only once it is empty",
+    "full_voltage.feed_in": "surplus is fed in, and chargers that obey no CCL would meet an open switch",
+}
+
 SENTENCES: Mapping[str, str] = MappingProxyType(
     _LIMITS
     | _NAMES
@@ -582,5 +590,6 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
     | _EVENTS_COMMAND
     | _ERRORS
     | _CORE
+    | _FULL_VOLTAGE
 )
 """The sentence of each code."""

@@ -56,6 +56,7 @@ _NAMES = {
     "sensor.external_sensor_1": "capteur externe 1",
     "sensor.external_sensor_2": "capteur externe 2",
     "sensor.internal_sensor": "capteur interne",
+    "sensor.board_sensor": "capteur de la carte",
     "window.minimum": "minimum",
     "window.normal": "normale",
     "window.storage": "stockage",
@@ -567,6 +568,13 @@ _CORE = {
     "core.unsendable": "la réponse ne peut pas être envoyée ; le journal du pont en dit plus",
 }
 
+_FULL_VOLTAGE = {
+    "full_voltage.single_port": "un port unique : son interrupteur s'ouvre au registre 300 et coupe les consommations avec lui",
+    "full_voltage.unknown_switches": "on ne sait pas quels interrupteurs a le BMS (registres 331, 333 et 340)",
+    "full_voltage.no_restart": "le bit 2 du registre 329 n'est pas mis : après une charge complète le BMS ne rechargerait qu'une fois vide",
+    "full_voltage.feed_in": "le surplus est injecté, et des chargeurs qui n'écoutent aucun CCL trouveraient un interrupteur ouvert",
+}
+
 SENTENCES: Mapping[str, str] = MappingProxyType(
     _LIMITS
     | _NAMES
@@ -582,5 +590,6 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
     | _EVENTS_COMMAND
     | _ERRORS
     | _CORE
+    | _FULL_VOLTAGE
 )
 """La phrase de chaque code."""

@@ -328,13 +328,13 @@ def _by_chemistry(ratings: Ratings, settings: LimitSettings, fit: Fit, *, feed_i
 def _full_voltage_refused(ratings: Ratings, *, feed_in: bool) -> str:
     """Return why this unit may not be balanced at register 300; empty where it may (tinybms-protocol.md, 5.3)."""
     if ratings.switches is Switches.SINGLE:
-        return "a single port: its switch opens at register 300 and takes the loads with it"
+        return "single_port"
     if ratings.switches is Switches.UNKNOWN:
-        return "nobody knows which switches the BMS has (registers 331, 333 and 340)"
+        return "unknown_switches"
     if not ratings.charge_restart:
-        return "register 329, bit 2, is not set: after a full charge the BMS would charge again only once it is empty"
+        return "no_restart"
     if feed_in:
-        return "surplus is fed in, and chargers that obey no CCL would meet an open switch"
+        return "feed_in"
     return ""
 
 

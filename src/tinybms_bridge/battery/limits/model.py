@@ -150,8 +150,8 @@ class Limits:
     """What has been learned of the count of the state of charge."""
     soc_known: bool = True
     """Whether the SOC is the BMS's own; False while it cannot be true and the last good one is counted on."""
-    loose_wires: tuple[str, ...] = ()
-    """Cells in words whose readings disagree so often that a sense wire must be loose."""
+    loose_wires: tuple[tuple[int, ...], ...] = ()
+    """Cells whose readings disagree so often that a sense wire must be loose: one, or the two between which it is."""
     uncontrolled: bool = False
     """Whether more is charged than may be, and lowering CVL has been in vain: by a source that no GX controls."""
     ccl_ignored: bool = False
@@ -162,7 +162,7 @@ class Limits:
     evidence: Evidence = NO_EVIDENCE
     """What use has shown of the battery over days and weeks."""
     full_voltage_refused: str = ""
-    """Why no balancing day goes to register 300 although the user wants it."""
+    """Why no balancing day goes to register 300 although the user wants it: a name of the family ``full_voltage``."""
 
     chemistry: Chemistry | None = None
     """The chemistry that counts."""

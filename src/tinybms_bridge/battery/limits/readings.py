@@ -118,15 +118,16 @@ def place_of_cells(cells: Sequence[int]) -> Message:
     return message("place.wire" if between else "place.cells", cells=cells)
 
 
-def loose_wires(memory: DoubtMemory) -> tuple[str, ...]:
-    """Return in words where a sense wire must be loose; neighbours in doubt hang on one."""
-    left, names = list(memory.loose), []
+def loose_wires(memory: DoubtMemory) -> tuple[tuple[int, ...], ...]:
+    """Return the cells whose sense wire must be loose; neighbours in doubt hang on one."""
+    left: list[int] = list(memory.loose)
+    wires: list[tuple[int, ...]] = []
     while left:
         first, rest = left[0], left[1:]
-        together = (first, first + 1) if first + 1 in rest else (first,)
-        names.append(place_of_cells(together).text)
+        together: tuple[int, ...] = (first, first + 1) if first + 1 in rest else (first,)
+        wires.append(together)
         left = [n for n in rest if n not in together]
-    return tuple(names)
+    return tuple(wires)
 
 
 def _stand_v(cells_v: Sequence[float]) -> tuple[float, list[float]]:

@@ -133,3 +133,24 @@ async def test_reasons_in_french(visitor: httpx.AsyncClient) -> None:
     assert french["reasons"][1]["text"] == "CVL 54,4 V : phase de charge FLOAT"
     assert [each["parameters"] for each in french["reasons"]] == [each["parameters"] for each in english["reasons"]]
     assert english["reasons"][1]["parameters"]["detail"] == "FLOAT"
+
+
+async def test_sensors_and_wires_are_named_in_a_language(visitor: httpx.AsyncClient, face: Any) -> None:
+    """The state holds names and numbers, the answer words."""
+    picture = face.picture()
+    limits = replace(
+        picture.view.limits,
+        lost_sensors=("external sensor 1", "board sensor"),
+        loose_wires=((7, 8), (3,)),
+        full_voltage_refused="single_port",
+    )
+    face.now = replace(picture, view=replace(picture.view, limits=limits))
+
+    english, french = [(await visitor.get(f"/api/limits?lang={each}")).json() for each in ("en", "fr")]
+
+    assert english["lost_sensors"] == ["external sensor 1", "board sensor"]
+    assert french["lost_sensors"] == ["capteur externe 1", "capteur de la carte"]
+    assert english["loose_wires"] == ["the wire between cells 7 and 8", "cell 3"]
+    assert french["loose_wires"] == ["le fil entre les cellules 7 et 8", "cellule 3"]
+    assert english["balancing"]["full_voltage_refused"].startswith("a single port: its switch opens")
+    assert french["balancing"]["full_voltage_refused_code"] == "single_port"

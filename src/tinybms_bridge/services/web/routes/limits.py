@@ -6,12 +6,13 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from tinybms_bridge.battery.limits import Limits, Quantity, Reason, explain, holds_ah, parameters_of, remarks_on
+from tinybms_bridge.battery.limits.readings import place_of_cells
 from tinybms_bridge.battery.snapshot import Ratings
 from tinybms_bridge.services.web.answers import Answer, MessageAnswer
 from tinybms_bridge.services.web.face import Picture
 from tinybms_bridge.services.web.routes.shared import Face, TextLanguage
 from tinybms_bridge.services.web.security import Viewer
-from tinybms_bridge.words import ENGLISH, JsonValue, Language
+from tinybms_bridge.words import ENGLISH, JsonValue, Language, say
 
 __all__ = ["Cause", "LimitsAnswer", "router"]
 
@@ -70,6 +71,8 @@ class BalancingAnswer(Answer):
     """After how many days like the last ones the cells will be alike; null while nobody can know."""
     full_voltage_refused: str
     """Why ``cvl.balance_at_full_voltage`` is not followed; empty where it is, or is off."""
+    full_voltage_refused_code: str | None = Field(examples=["single_port"])
+    """Its code; null where it is followed, or is off."""
     code: str = Field(examples=["balancing.apart"])
     parameters: dict[str, JsonValue]
     """What the text is made from."""
@@ -177,11 +180,11 @@ async def limits(face: Face, _user: Viewer, lang: TextLanguage = ENGLISH) -> Lim
         full=found is not None and found.full,
         uneven=found is not None and found.uneven,
         full_charge_due=found is not None and found.full_charge_due,
-        lost_sensors=list(found.lost_sensors) if found else [],
+        lost_sensors=[_sensor(name, lang) for name in found.lost_sensors] if found else [],
         soc_known=found is None or found.soc_known,
         soc=None if found is None else _count(found, view.ratings, lang),
         battery=_battery(found, view.ratings, lang),
-        loose_wires=list(found.loose_wires) if found else [],
+        loose_wires=[place_of_cells(cells).say(lang) for cells in found.loose_wires] if found else [],
         uncontrolled=found is not None and found.uncontrolled,
         ccl_ignored=found is not None and found.ccl_ignored,
         balancing=None if found is None else _balancing(found, view.ratings, lang),
@@ -208,6 +211,10 @@ def _battery(limits: Limits | None, ratings: Ratings | None, language: Language)
     ]
 
 
+def _sensor(name: str, language: Language) -> str:
+    return say(f"sensor.{name.replace(' ', '_')}", {}, language, name)
+
+
 def _count(limits: Limits, ratings: Ratings | None, language: Language) -> CountAnswer:
     anchors = limits.soc
     drift_ah, off_percent = anchors.drift_ah_per_day, anchors.off_percent
@@ -226,7 +233,7 @@ def _balancing(limits: Limits, ratings: Ratings | None, language: Language) -> B
     memory = limits.balancing
     spread_ah, capacity_ah = memory.spread_ah, 0.0 if ratings is None else ratings.capacity_ah
     percent = None if spread_ah is None or capacity_ah <= 0.0 else 100.0 * spread_ah / capacity_ah
-    summary = memory.summary(capacity_ah)
+    summary, refused = memory.summary(capacity_ah), limits.full_voltage_refused
     return BalancingAnswer(
         active=memory.active,
         day=memory.day,
@@ -235,7 +242,8 @@ def _balancing(limits: Limits, ratings: Ratings | None, language: Language) -> B
         spread_percent=percent,
         at_least=memory.at_least,
         days_left=memory.days_left,
-        full_voltage_refused=limits.full_voltage_refused,
+        full_voltage_refused=say(f"full_voltage.{refused}", {}, language) if refused else "",
+        full_voltage_refused_code=refused or None,
         code=summary.code,
         parameters=dict(summary.parameters),
         text=summary.say(language),
