@@ -36,9 +36,12 @@ SLOW: Mapping[str, Any] = {
 WORLDS: Mapping[str, Mapping[str, Any]] = {
     "core, 10 polls/s": CORE,
     "core, 1 poll/s": {**CORE, **SLOW},
-    "all, 10 polls/s": {},
+    "core and services, 10 polls/s": {},
 }
 """What is measured, and its configuration."""
+
+ALONE = "--no-services"
+"""The option for the core alone; what was before it had one process for everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +55,25 @@ class Usage:
 
     @classmethod
     def of(cls, pid: int) -> "Usage":
-        """Look at a process."""
-        cpu_s = time.clock_gettime((~pid << 3) | 2)  # clock_getcpuclockid(3)
-        lines = dict(line.split(": ") for line in Path(f"/proc/{pid}/io").read_text().splitlines())
-        return cls(time.perf_counter(), cpu_s, _wakeups(pid), int(lines["write_bytes"]))
+        """Look at a process and its children."""
+        found = cls(time.perf_counter(), 0.0, 0, 0)
+        for each in _family(pid):
+            cpu_s = time.clock_gettime((~each << 3) | 2)  # clock_getcpuclockid(3)
+            lines = dict(line.split(": ") for line in Path(f"/proc/{each}/io").read_text().splitlines())
+            found = cls(
+                found.at_s,
+                found.cpu_s + cpu_s,
+                found.wakeups + _wakeups(each),
+                found.written_bytes + int(lines["write_bytes"]),
+            )
+        return found
+
+
+def _family(pid: int) -> list[int]:
+    children = [
+        int(child) for file in Path(f"/proc/{pid}/task").glob("*/children") for child in file.read_text().split()
+    ]
+    return [pid, *(each for child in children for each in _family(child))]
 
 
 def _wakeups(pid: int) -> int:
@@ -81,11 +99,16 @@ async def running(folder: Path, configuration: Mapping[str, Any], channel: int, 
     config = _prepare(folder, {"web_server": {"port": 18_000 + channel}, **configuration})
     can = ("--can-interface", "udp_multicast", "--can-channel", f"239.74.163.{channel}")
     async with simulator(folder) as device:
-        arguments = ("run", "--plain", "-c", str(config), "--device", device, *can)
+        arguments = ("run", "--plain", "-c", str(config), "--device", device, *can, *_alone(configuration, source))
         async with program(folder, *arguments, source=source) as process:
             drained = asyncio.create_task(_drain(process))
             yield process.pid
             drained.cancel()
+
+
+def _alone(configuration: Mapping[str, Any], source: Path) -> tuple[str, ...]:
+    known = ALONE in (source / "tinybms_bridge" / "cli" / "run.py").read_text()
+    return (ALONE,) if known and "web_server" in configuration else ()
 
 
 def _prepare(folder: Path, configuration: Mapping[str, Any]) -> Path:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from tinybms_bridge.battery.quick import quick
 from tinybms_bridge.battery.snapshot import Snapshot
 
 __all__ = ["MAX_GAP_S", "EnergyCounter", "EnergyTotals"]
@@ -10,6 +11,7 @@ MAX_GAP_S = 5.0
 """A longer time without a sample is not integrated: nobody knows what the current was."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class EnergyTotals:
     """Totals since the counters were first started; they only grow."""

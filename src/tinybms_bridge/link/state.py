@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from tinybms_bridge.battery.advice import Advice
 from tinybms_bridge.battery.inhibits import Direction, TimedInhibit
+from tinybms_bridge.battery.quick import quick
 from tinybms_bridge.battery.state import BatteryState
 from tinybms_bridge.config.overrides import Overrides
 from tinybms_bridge.link.event_list import EventRecord
@@ -114,6 +115,7 @@ class PartStatus:
     critical: bool = False
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class MonitoredFrame:
     """One CAN frame that was sent or received."""

@@ -243,7 +243,9 @@ class TinyBmsClient:
         port = self._port
         if port is None:
             raise LinkError(message("serial.not_open"))
-        self._pending = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        pending: asyncio.Future[Reply] = loop.create_future()
+        self._pending = pending
         self._crc_failed = False
         self._framer.expect(request)
         frame = request.encode()
@@ -251,9 +253,9 @@ class TinyBmsClient:
         sent_s = self._clock.monotonic()
         port.write(frame)
         port.expect(self._framer.answer_bytes)
+        timer = loop.call_later(timeout_s, self._give_up, pending)
         try:
-            async with asyncio.timeout(timeout_s):
-                reply = await self._pending
+            reply = await pending
             self._refuse_old(sent_s, timeout_s)
         except (TimeoutError, DeviceRefused) as failure:
             if not isinstance(failure, DeviceRefused) or failure.corrupted:
@@ -262,6 +264,7 @@ class TinyBmsClient:
         else:
             return reply
         finally:
+            timer.cancel()
             self._pending = None
             self._framer.reset()
             port.expect(0)

@@ -4,6 +4,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tinybms_bridge.battery.quick import quick
+
 __all__ = ["FrameTrace", "LatencyStatistics", "LinkStatistics", "TraceEntry"]
 
 
@@ -53,6 +55,7 @@ class LinkStatistics:
     latency: LatencyStatistics = field(default_factory=LatencyStatistics)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class TraceEntry:
     """One piece of traffic."""

@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import Protocol
 
 from tinybms_bridge.tinybms.frames.replies import (
@@ -199,8 +199,19 @@ _CELL_SIZES = range(0, 2 * 16 + 1, 2)
 
 def expected_replies(request: Request) -> tuple[Pattern, Pattern]:
     """Return the two shapes that a reply to ``request`` may have: a refusal and the answer."""
-    command = request.command
-    return FixedReply(bytes((START, NACK, command)), 6, partial(_nack, command)), _answer(request)
+    if isinstance(request, ReadModbus):
+        return _modbus_replies(request)
+    return _refusal(request.command), _answer(request)
+
+
+@lru_cache(maxsize=64)
+def _modbus_replies(request: ReadModbus) -> tuple[Pattern, Pattern]:
+    """Return the shapes for the read that comes ten times a second; they keep no state."""
+    return _refusal(request.command), _answer(request)
+
+
+def _refusal(command: CommandCode) -> Pattern:
+    return FixedReply(bytes((START, NACK, command)), 6, partial(_nack, command))
 
 
 def _answer(request: Request) -> Pattern:

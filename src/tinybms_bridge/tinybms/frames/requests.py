@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, TypeAlias
 
 from tinybms_bridge.tinybms.frames.wire import (
@@ -93,7 +94,13 @@ class ReadModbus:
 
     def encode(self) -> bytes:
         """Return the whole frame."""
-        return seal(struct.pack(">BBHH", START, self.command, self.address, self.count))
+        return _modbus_read(self.address, self.count)
+
+
+@lru_cache(maxsize=64)
+def _modbus_read(address: int, count: int) -> bytes:
+    """Return the frame that is sent ten times a second."""
+    return seal(struct.pack(">BBHH", START, CommandCode.READ_MODBUS, address, count))
 
 
 @dataclass(frozen=True, slots=True)
