@@ -42,6 +42,8 @@ log = logging.getLogger(__name__)
 
 _CHUNK = 65_536
 """Bytes that are given to the system at once, and that it may owe a client before the outbox waits."""
+_REST_S = 0.1
+"""Shortest pause of a client that has used up its budget: several messages are taken in one turn then."""
 _CLOSE_S = 2.0
 """How long a client may take to read the last word."""
 _KEEP_ALIVE = encode(KeepAlive())
@@ -293,7 +295,7 @@ class ClientSession(asyncio.Protocol):
         self._set_reading(False)
         if self._later is None:
             self._host.traffic.throttled += 1
-            self._later = self._clock.call_later(wait_s, self._read_on)
+            self._later = self._clock.call_later(max(wait_s, _REST_S), self._read_on)
 
     def _read_on(self) -> None:
         self._later = None
@@ -405,7 +407,7 @@ class ClientSession(asyncio.Protocol):
         self._write(frame)
 
     def _write(self, data: bytes) -> None:
-        if self._transport is not None and data:
+        if self._transport is not None and data and not self._transport.is_closing():
             self._sent_since_tick = True
             self._host.traffic.bytes_sent += len(data)
             self._transport.write(data)
