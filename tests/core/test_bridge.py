@@ -21,6 +21,7 @@ from tinybms_bridge.battery.saved_units import SavedUnits
 from tinybms_bridge.battery.snapshot import BmsStatus, Identity, Snapshot
 from tinybms_bridge.config.loader import interpret
 from tinybms_bridge.core import battery as pipeline
+from tinybms_bridge.core import outputs
 from tinybms_bridge.core.bridge import Bridge, Machine
 from tinybms_bridge.core.supervisor import PathFailure
 from tinybms_bridge.errors import ConfigError, LinkError
@@ -626,11 +627,12 @@ async def test_restarted_uart_part_opens_its_port_again(rig: Rig) -> None:
     assert bridge.battery.freshness is Freshness.FRESH
 
 
-async def test_traffic_hooks_see_both_directions(rig: Rig) -> None:
-    """Whoever wants to log frames gets each one with its direction, also those the adapter refused."""
+async def test_the_log_of_frames_has_both_directions(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each one with its direction, also those that the adapter refused; switched on while it runs."""
     bridge = await rig.started()
     heard: list[tuple[int, str]] = []
-    bridge.can.on_traffic = lambda frame, direction: heard.append((frame.arbitration_id, direction))
+    monkeypatch.setattr(outputs, "log_can_frame", lambda frame, way: heard.append((frame.arbitration_id, way)))
+    bridge.apply(replace(bridge.config, logging=replace(bridge.config.logging, log_can_traffic=True)))
     rig.gx.send(KEEP_ALIVE)
     await rig.wait(1.0)
     rig.adapter.bus.down = True

@@ -14,6 +14,8 @@ from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import ChargeState, Limits
 from tinybms_bridge.battery.plausibility import PlausibilityVerdict, ReadingProblem
 from tinybms_bridge.battery.snapshot import Identity, Snapshot
+from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.models.logs import Logging
 from tinybms_bridge.core.event_log import EventLog
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.events import (
@@ -282,7 +284,7 @@ async def test_charge_states_can_be_switched_while_running(
     event_log = EventLog(bus)
     task = asyncio.create_task(event_log.run())
     for wanted in (True, False, True):
-        event_log.log_charge_states = wanted
+        event_log.apply(Configuration(logging=Logging(log_cvl_changes=wanted)))
         bus.publish(ChargeStateChanged(ChargeState.BULK, ChargeState.FLOAT), "test")
         await clock.advance(0.0)
     task.cancel()
@@ -299,7 +301,7 @@ async def test_each_visible_step_of_the_cvl_is_a_detail(
     for cvl_v in (14.0, 14.01, 14.2, 14.2):
         bus.publish(LimitsDecided(replace(limits, cvl_v=cvl_v)), "test")
         await clock.advance(0.0)
-    event_log.log_charge_states = False
+    event_log.apply(Configuration(logging=Logging(log_cvl_changes=False)))
     bus.publish(LimitsDecided(replace(limits, cvl_v=13.0)), "test")
     await clock.advance(0.0)
     task.cancel()

@@ -30,7 +30,6 @@ from tinybms_bridge.core.inhibits import INHIBITS_FILE
 from tinybms_bridge.core.persistence import STATE_FILE, load_state
 from tinybms_bridge.core.settings import can_settings
 from tinybms_bridge.core.status_line import StatusLine
-from tinybms_bridge.core.traffic import UartTraffic, log_can_frame
 from tinybms_bridge.errors import BridgeError, ConfigProblem
 from tinybms_bridge.hal.can import CanPort, open_can
 from tinybms_bridge.hal.clock import SystemClock
@@ -159,7 +158,6 @@ class _Process:
         self._screen = screen
         machine, supervisor = bridge.machine, bridge.supervisor
         self._event_log = EventLog(bridge.bus, log_charge_states=bridge.config.logging.log_cvl_changes)
-        self._uart_traffic = UartTraffic()
         self.follower = Follower(
             bridge,
             start.path,
@@ -228,7 +226,7 @@ class _Process:
 
     def _apply(self, config: Configuration) -> None:
         """Put in force what a configuration says of the log."""
-        wanted, bridge = config.logging, self._bridge
+        wanted = config.logging
         set_level(wanted.log_level)
         console = wanted.output_serial and self._screen is None
         if console and self._console is None:
@@ -236,9 +234,7 @@ class _Process:
         elif not console and self._console is not None:
             self._console.stop()
             self._console = None
-        self._event_log.log_charge_states = wanted.log_cvl_changes
-        bridge.pack.client.on_traffic = self._uart_traffic if wanted.log_uart_traffic else None
-        bridge.can.on_traffic = log_can_frame if wanted.log_can_traffic else None
+        self._event_log.apply(config)
 
     def _take_line(self, line: LogLine) -> None:
         if self._console is not None:

@@ -9,6 +9,7 @@ from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import Quantity, sentence_of
 from tinybms_bridge.battery.snapshot import Identity
+from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.events import (
     AlarmsChanged,
@@ -76,8 +77,7 @@ class EventLog:
 
     def __init__(self, bus: Bus, *, log_charge_states: bool = True) -> None:
         self._bus = bus
-        self.log_charge_states = log_charge_states
-        """Whether changes of the charge state, and at DEBUG of the CVL, are written. May be replaced at any time."""
+        self._log_charge_states = log_charge_states
         self._cvl_v: float | None = None
         self._causes: set[str] = set()
         self._rejected_before = 0
@@ -99,6 +99,10 @@ class EventLog:
         # From now on, not from the start of run: what happens before that, or during a restart, is not lost.
         self._events = bus.subscribe(*self._lines, name="event log")
         self._want(spell=False)
+
+    def apply(self, config: Configuration) -> None:
+        """Put in force whether changes of the charge state, and at DEBUG of the CVL, are written."""
+        self._log_charge_states = config.logging.log_cvl_changes
 
     async def run(self) -> None:
         """Write until cancelled."""
@@ -127,7 +131,7 @@ class EventLog:
         log.log(level, text.replace(_NO_DATA, _FROZEN) if event.frozen else text)
 
     def _charge_state(self, event: ChargeStateChanged) -> None:
-        if self.log_charge_states:
+        if self._log_charge_states:
             log.info("charge state %s -> %s", event.old, event.new)
 
     def _limits(self, event: LimitsDecided) -> None:
@@ -137,7 +141,7 @@ class EventLog:
             self._cvl_v = None
             return
         cvl_v = round(event.limits.cvl_v, 1)
-        if self.log_charge_states and cvl_v != self._cvl_v:
+        if self._log_charge_states and cvl_v != self._cvl_v:
             reason = event.limits.binding(Quantity.CVL)
             log.debug("CVL %.1f V: %s", cvl_v, "" if reason is None else sentence_of(reason))
         self._cvl_v = cvl_v

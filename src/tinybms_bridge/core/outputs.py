@@ -10,6 +10,7 @@ from tinybms_bridge.battery.limits import Limits
 from tinybms_bridge.battery.state import BatteryState
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.core.settings import can_settings, frame_settings, transmitter_settings
+from tinybms_bridge.core.traffic import log_can_frame
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.can import CanFrame, CanPort, CanStatistics
 from tinybms_bridge.hal.clock import Clock
@@ -72,8 +73,7 @@ class CanOutput:
         self.error = "not open yet"
         """Why the adapter is not open; empty while it is."""
         self._last_frames: dict[int, CanFrame] = {}
-        self.on_traffic: Callable[[CanFrame, str], None] | None = None
-        """Called with each CAN frame and ``tx``, ``rx`` or ``dropped``, for a log of the traffic."""
+        self._log_traffic = config.logging.log_can_traffic
         self._attempts = 0
         self._statistics = CanStatistics()
         self._silence = BusSilence(clock, lambda: self._statistics.rx_count)
@@ -115,6 +115,7 @@ class CanOutput:
         frames = frame_settings(config)
         old, self._config = self._config, config
         self._frame_settings = frames
+        self._log_traffic = config.logging.log_can_traffic
         self.gx.timeout_s = config.victron.keepalive_timeout_ms / 1000.0
         if self.transmitter is not None:
             self.transmitter.settings = transmitter_settings(config)
@@ -260,8 +261,8 @@ class CanOutput:
         self._note_gx(self.gx.on_frame(frame))
 
     def _monitor(self, frame: CanFrame, direction: str) -> None:
-        if self.on_traffic is not None:
-            self.on_traffic(frame, direction)
+        if self._log_traffic:
+            log_can_frame(frame, direction)
         if direction == "dropped":
             return
         self._number += 1

@@ -6,6 +6,7 @@ from tinybms_bridge.battery.bms_events import DatedEvent
 from tinybms_bridge.battery.snapshot import BmsStatus, Identity, Ratings, Snapshot
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.core.settings import client_settings, poll_settings
+from tinybms_bridge.core.traffic import UartTraffic
 from tinybms_bridge.hal.blocking import RunBlocking
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.hal.serial import SerialOpener
@@ -93,6 +94,8 @@ class Pack:
         self._bus = bus
         self._reader = reader
         self.client = TinyBmsClient(open_serial, clock, client_settings(config))
+        self._traffic = UartTraffic()
+        self._log_traffic(config)
         self.poller = Poller(
             self.client,
             clock,
@@ -141,6 +144,7 @@ class Pack:
         """Put a configuration in force; return whether the port has to be opened again."""
         old, self._config = self._config, config
         self.client.settings = client_settings(config)
+        self._log_traffic(config)
         self.poller.settings = poll_settings(config)
         if config.tinybms.poll_interval_ms != old.tinybms.poll_interval_ms:
             self.poller.interval = AdaptiveInterval(poll_settings(config).adaptive)
@@ -148,6 +152,9 @@ class Pack:
         if moved:
             self.poller.ratings = None  # another BMS may be at the other end: nothing before its own bounds
         return moved
+
+    def _log_traffic(self, config: Configuration) -> None:
+        self.client.on_traffic = self._traffic if config.logging.log_uart_traffic else None
 
     def reset_statistics(self) -> None:
         """Count the traffic from 0 again."""
