@@ -312,3 +312,25 @@ async def test_reopening_on_demand_does_not_wait(sockets: Any, monkeypatch: pyte
     assert asyncio.get_running_loop().time() == before_s
     assert (sockets.opened, port.statistics.up) == (2, True)
     await port.close()
+
+
+@pytest.mark.virtual_time
+async def test_machine_that_starts_no_thread_does_not_end_the_attempts(sockets: Any) -> None:
+    """Out of memory for a moment is no reason to be silent for ever."""
+    refusals = 0
+
+    async def short_of_threads(work: Any, /, *args: Any, **kwargs: Any) -> Any:
+        nonlocal refusals
+        if work is socketcan.open_socket and sockets.opened == 1 and refusals < 3:
+            refusals += 1
+            raise RuntimeError("can't start new thread")
+        return work(*args, **kwargs)
+
+    first = sockets._open(CAN0)
+    port = SocketCanPort(CAN0, first, short_of_threads)
+    sockets.fail_receiving(OSError(errno.ENODEV, "No such device"))
+    await turns()
+    await asyncio.sleep(10.0)
+    assert refusals == 3
+    assert (sockets.opened, port.statistics.up) == (2, True)
+    await port.close()

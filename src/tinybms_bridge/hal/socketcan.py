@@ -119,7 +119,7 @@ class SocketCanPort:
             self._coming_back.cancel()
             await asyncio.wait([self._coming_back])
         self._release()
-        await asyncio.gather(*self._closing)
+        await asyncio.gather(*self._closing, return_exceptions=True)
         self._subscribers.clear()
 
     # Opening and losing.
@@ -154,7 +154,7 @@ class SocketCanPort:
             self._retry_s = min(2.0 * self._retry_s, _SLOWEST_RETRY_S)
             try:
                 opened = await _opened(self.settings, self._run_blocking)
-            except LinkError as error:
+            except Exception as error:  # noqa: BLE001 - a thread that cannot start, too: nobody else would try again
                 self._begin_outage(str(error))
                 pause_s = self._retry_s
             else:
