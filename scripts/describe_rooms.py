@@ -86,7 +86,14 @@ def independent() -> Iterator[str]:
     """Yield a line for each set of rooms of which none imports another."""
     for contract in contracts():
         if contract["type"] == "independence":
-            yield f"{contract['name'][0].upper()}{contract['name'][1:]}: {', '.join(_named(contract['modules']))}."
+            shared = sorted({each.split(" -> ")[1] for each in contract.get("ignore_imports", [])})
+            alone = ", ".join(name for name in _named(contract["modules"]) if name not in map(_last, shared))
+            may = f"; each may import {', '.join(map(_last, shared))}" if shared else ""
+            yield f"{contract['name'][0].upper()}{contract['name'][1:]}: {alone}{may}."
+
+
+def _last(module: str) -> str:
+    return f"`{module.rpartition('.')[2]}`"
 
 
 def _named(modules: list[str]) -> Iterator[str]:

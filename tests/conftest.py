@@ -41,7 +41,7 @@ from tinybms_bridge.hal.storage import MemoryStorage, Storage
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.server import LinkServer
 from tinybms_bridge.link.state import CoreState
-from tinybms_bridge.services.web.face import BridgeFace
+from tinybms_bridge.services.ports import Core
 from tinybms_bridge.services.web.live.watch import Watch
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.tinybms.registers import catalogue
@@ -253,9 +253,9 @@ class _FakeWeb:
     users: ClassVar[Storage]
     watch: ClassVar[Watch]
 
-    def __init__(self, face: BridgeFace, options: WebOptions, storage: Storage, *_: object, **__: object) -> None:
+    def __init__(self, core: Core, options: WebOptions, storage: Storage, *_: object, **__: object) -> None:
         self.options = options
-        type(self).users, type(self).watch = storage, Watch(face)
+        type(self).users, type(self).watch = storage, Watch(core)
 
     async def run(self) -> None:
         """Serve until cancelled."""

@@ -48,7 +48,7 @@ from tinybms_bridge.link.state import (
 )
 from tinybms_bridge.services.history import History
 from tinybms_bridge.services.logs import LogStore
-from tinybms_bridge.services.web.face import Picture
+from tinybms_bridge.services.ports import Moment
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 from tinybms_bridge.tinybms.registers import RegisterValue
 from tinybms_bridge.tinybms.settings.actions import ActionName, ActionResult
@@ -205,20 +205,9 @@ class RemoteCore:
         started_s = self._mirror.state.core.started_s
         return max(0.0, self.clock.monotonic() - started_s) if started_s else 0.0
 
-    def picture(self) -> Picture:
-        """Return what is known of the battery."""
-        state = self._mirror.state.battery
-        return Picture(
-            uptime_s=self.uptime_s,
-            at=self.clock.wall(),
-            view=state.view(self.clock.monotonic()),
-            alarms=state.alarms,
-            notices=state.notices,
-            energy=state.energy,
-            identity=state.identity,
-            rejected=state.main.rejected,
-            outliers=state.main.outliers,
-        )
+    def moment(self) -> Moment:
+        """Return the battery now."""
+        return Moment.of(self._mirror.state.battery, self.clock)
 
     def _pack(self) -> PackDetails:
         return next(iter(self._mirror.state.packs.values()), _NOTHING)

@@ -1,4 +1,4 @@
-"""An application over a face that nobody looks at, with one administrator and one viewer, and clients for it."""
+"""An application over a core that nobody looks at, with one administrator and one viewer, and clients for it."""
 
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -91,7 +91,7 @@ def make_gate(clock: FakeClock) -> Iterator[Callable[[MemoryStorage, WebOptions]
 
 
 @pytest.fixture
-def face(clock: FakeClock) -> Any:
+def core(clock: FakeClock) -> Any:
     """As much of the bridge as an application without its routes needs."""
     bus = Bus(clock.monotonic, clock.wall)
     return SimpleNamespace(bus=bus, clock=clock, note=lambda event: bus.publish(event, "web"))
@@ -99,12 +99,12 @@ def face(clock: FakeClock) -> Any:
 
 @pytest.fixture
 def make_app(
-    face: Any, make_gate: Callable[[MemoryStorage, WebOptions], Gate], storage: MemoryStorage, routes: APIRouter
+    core: Any, make_gate: Callable[[MemoryStorage, WebOptions], Gate], storage: MemoryStorage, routes: APIRouter
 ) -> Callable[..., FastAPI]:
     """Return a builder of an application with other options or another file of users."""
 
     def build(options: WebOptions, users: MemoryStorage = storage) -> FastAPI:
-        return create_app(face, options, gate=make_gate(users, options), routers=[routes])
+        return create_app(core, options, gate=make_gate(users, options), routers=[routes])
 
     return build
 

@@ -20,20 +20,20 @@ UNSAFE = {"post", "put", "patch", "delete"}
 WITHOUT_LOGIN = {"/api/login", "/api/logout", "/api/setup"}
 
 
-def test_the_application_carries_face_and_options(face: Any) -> None:
+def test_the_application_carries_face_and_options(core: Any) -> None:
     """Routes find them there."""
     options = WebOptions()
 
-    app = create_app(face, options, routers=())
+    app = create_app(core, options, routers=())
 
-    assert app.state.face is face
+    assert app.state.core is core
     assert app.state.options is options
     assert app.state.gate.options is options
 
 
-def test_without_a_gate_nobody_is_known(face: Any) -> None:
+def test_without_a_gate_nobody_is_known(core: Any) -> None:
     """An application made without users lets nobody change anything."""
-    gate = create_app(face, WebOptions(), routers=()).state.gate
+    gate = create_app(core, WebOptions(), routers=()).state.gate
 
     assert gate.accounts.registry.accounts == ()
     assert not gate.accounts.registry.opens_setup("")
@@ -64,10 +64,10 @@ async def test_every_route_that_writes_needs_a_login(app: FastAPI, nobody: httpx
 
 
 async def test_every_route_of_ours_that_writes_needs_a_login(
-    face: Any, connect: Callable[..., httpx.AsyncClient]
+    core: Any, connect: Callable[..., httpx.AsyncClient]
 ) -> None:
     """The whole application, as the bridge builds it."""
-    app = await asyncio.to_thread(create_app, face, WebOptions())  # as the service does: imports block
+    app = await asyncio.to_thread(create_app, core, WebOptions())  # as the service does: imports block
     client = connect(app)
     for path, methods in app.openapi()["paths"].items():
         for method in UNSAFE & set(methods) if path not in WITHOUT_LOGIN else ():

@@ -217,9 +217,9 @@ def routes(made: list[str]) -> APIRouter:
 
 
 @pytest.fixture
-def application(face: Any, routes: APIRouter) -> FastAPI:
+def application(core: Any, routes: APIRouter) -> FastAPI:
     """An application of these routes."""
-    return create_app(face, WebOptions(), routers=[routes])
+    return create_app(core, WebOptions(), routers=[routes])
 
 
 @pytest.fixture

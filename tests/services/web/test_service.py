@@ -65,14 +65,14 @@ def said() -> list[str]:
 
 @pytest.fixture
 def start(
-    face: Any, storage: MemoryStorage, routes: APIRouter, said: list[str], monkeypatch: pytest.MonkeyPatch
+    core: Any, storage: MemoryStorage, routes: APIRouter, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> Start:
     """Return a context manager that serves on a free port of the loopback."""
     monkeypatch.setattr(app_module, "_all_routers", lambda: (routes,))
 
     @contextlib.asynccontextmanager
     async def begin(options: WebOptions = LOOPBACK, users: MemoryStorage = storage) -> AsyncIterator[WebService]:
-        service = WebService(face, options, users, SystemClock(), announce=said.append)
+        service = WebService(core, options, users, SystemClock(), announce=said.append)
         task = asyncio.create_task(service.run())
         while service.port is None and not task.done():
             await asyncio.sleep(0.01)
@@ -109,11 +109,11 @@ async def test_it_serves_and_stops(start: Start) -> None:
 
 
 async def test_switched_off_it_listens_nowhere_and_loads_nothing(
-    face: Any, storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch
+    core: Any, storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A board without a network has no use for it, and 20 MB of memory for something else."""
     monkeypatch.setattr("tinybms_bridge.services.web.service.bind", lambda *_: pytest.fail("it listens"))
-    service = WebService(face, replace(LOOPBACK, enabled=False), storage, SystemClock())
+    service = WebService(core, replace(LOOPBACK, enabled=False), storage, SystemClock())
     running = asyncio.create_task(service.run())
     await asyncio.sleep(0.02)
     assert not running.done()
@@ -148,13 +148,13 @@ async def test_the_first_start_shows_a_setup_token_once(start: Start, said: list
 
 
 async def test_the_command_that_is_advised_works_on_the_same_users(
-    face: Any, routes: APIRouter, said: list[str], monkeypatch: pytest.MonkeyPatch
+    core: Any, routes: APIRouter, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The demo has a state directory of its own; who sits at the terminal sees address, token and command too."""
     monkeypatch.setattr(app_module, "_all_routers", lambda: (routes,))
     command = "tinybms-bridge users --state-directory /state"
     service = WebService(
-        face, LOOPBACK, MemoryStorage(), SystemClock(), announce=said.append, users_command=lambda: command
+        core, LOOPBACK, MemoryStorage(), SystemClock(), announce=said.append, users_command=lambda: command
     )
     assert service.state == WebState("", "", command)
     task = asyncio.create_task(service.run())
@@ -236,11 +236,11 @@ async def test_with_an_administrator_no_token_is_shown(start: Start, said: list[
 
 
 async def test_sessions_and_the_setup_token_outlive_a_restart_of_the_service(
-    face: Any, routes: APIRouter, said: list[str], monkeypatch: pytest.MonkeyPatch
+    core: Any, routes: APIRouter, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another port is no reason to log in again; the token is not printed at each try."""
     monkeypatch.setattr(app_module, "_all_routers", lambda: (routes,))
-    service = WebService(face, LOOPBACK, MemoryStorage(), SystemClock(), announce=said.append)
+    service = WebService(core, LOOPBACK, MemoryStorage(), SystemClock(), announce=said.append)
     for _ in range(2):
         task = asyncio.create_task(service.run())
         while service.port is None or not said:
@@ -253,19 +253,19 @@ async def test_sessions_and_the_setup_token_outlive_a_restart_of_the_service(
     assert len(said) == 1
 
 
-async def test_a_port_in_use_is_told(face: Any, start: Start, storage: MemoryStorage) -> None:
+async def test_a_port_in_use_is_told(core: Any, start: Start, storage: MemoryStorage) -> None:
     """With the key to change; the service ends and is tried again, the path goes on."""
     async with start() as service:
-        other = WebService(face, replace(LOOPBACK, port=service.port or 0), storage, SystemClock())
+        other = WebService(core, replace(LOOPBACK, port=service.port or 0), storage, SystemClock())
 
         with pytest.raises(LinkError, match=r"port \d+ is in use \(choose another one as web_server.port\)"):
             await other.run()
 
 
-async def test_starts_and_failures_leave_nothing_behind(face: Any, start: Start, storage: MemoryStorage) -> None:
+async def test_starts_and_failures_leave_nothing_behind(core: Any, start: Start, storage: MemoryStorage) -> None:
     """A port that is refused for weeks must not make the bus, and so the path, slower with each try."""
-    service = WebService(face, LOOPBACK, storage, SystemClock())
-    before = face.bus.statistics().subscribers
+    service = WebService(core, LOOPBACK, storage, SystemClock())
+    before = core.bus.statistics().subscribers
     with bind("127.0.0.1", 0) as taken:
         service.options = replace(LOOPBACK, port=taken.getsockname()[1])
         for _ in range(5):
@@ -279,25 +279,25 @@ async def test_starts_and_failures_leave_nothing_behind(face: Any, start: Start,
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
-    assert face.bus.statistics().subscribers == before
+    assert core.bus.statistics().subscribers == before
     service.close()
-    assert face.bus.statistics().subscribers == 0
+    assert core.bus.statistics().subscribers == 0
 
 
-async def test_a_refused_port_costs_no_application(face: Any, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_refused_port_costs_no_application(core: Any, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """The try is repeated for ever: it stops before the web stack is imported and built."""
     monkeypatch.setattr(WebService, "_prepare", lambda *_: pytest.fail("an application was built"))
     with bind("127.0.0.1", 0) as taken:
         options = replace(LOOPBACK, port=taken.getsockname()[1])
         with pytest.raises(LinkError):
-            await WebService(face, options, MemoryStorage(), SystemClock()).run()
+            await WebService(core, options, MemoryStorage(), SystemClock()).run()
 
 
 async def test_what_is_followed_outlives_a_restart(
-    face: Any, start: Start, storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch
+    core: Any, start: Start, storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Acknowledgements, beginnings and history belong to the service, not to one start of the server."""
-    service = WebService(face, LOOPBACK, storage, SystemClock())
+    service = WebService(core, LOOPBACK, storage, SystemClock())
     seen: list[object] = []
     build = app_module.create_app
 
@@ -319,7 +319,7 @@ async def test_what_is_followed_outlives_a_restart(
 
 @pytest.mark.parametrize("bad", ["port", "certificate"])
 async def test_settings_that_cannot_be_used_leave_those_that_worked(
-    face: Any, start: Start, storage: MemoryStorage, bad: str
+    core: Any, start: Start, storage: MemoryStorage, bad: str
 ) -> None:
     """An edit of the file with a mistake must not lock the user out; log and event list say what is wrong."""
     async with start() as service:
@@ -334,7 +334,7 @@ async def test_settings_that_cannot_be_used_leave_those_that_worked(
         assert (await get(service, "/api/session")).status_code == 200
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    noted = face.bus.latest(Noted)
+    noted = core.bus.latest(Noted)
     assert noted.event.code == "web.settings"
     assert ("is in use" if bad == "port" else "tls_certificate") in noted.event.text
 
@@ -571,17 +571,17 @@ async def test_a_file_that_breaks_meanwhile_is_told_once(
     assert sum("cannot be read" in message for message in caplog.messages) == 1
 
 
-async def test_a_wrong_certificate_stops_the_service_with_its_key(face: Any, storage: MemoryStorage) -> None:
+async def test_a_wrong_certificate_stops_the_service_with_its_key(core: Any, storage: MemoryStorage) -> None:
     """And not the bridge."""
-    service = WebService(face, replace(LOOPBACK, certificate="/nowhere"), storage, SystemClock())
+    service = WebService(core, replace(LOOPBACK, certificate="/nowhere"), storage, SystemClock())
 
     with pytest.raises(ConfigError, match=r"web_server\.tls_key"):
         await service.run()
 
 
-async def test_a_damaged_file_of_users_stops_the_service_at_its_start(face: Any) -> None:
+async def test_a_damaged_file_of_users_stops_the_service_at_its_start(core: Any) -> None:
     """Nobody can set up a new administrator over users who are still in the file."""
-    service = WebService(face, LOOPBACK, MemoryStorage(b"{"), SystemClock())
+    service = WebService(core, LOOPBACK, MemoryStorage(b"{"), SystemClock())
 
     with pytest.raises(BridgeError, match="users in memory cannot be read"):
         await service.run()
@@ -589,12 +589,12 @@ async def test_a_damaged_file_of_users_stops_the_service_at_its_start(face: Any)
 
 @pytest.mark.parametrize("part", ["main_loop", "refresh"])
 async def test_a_part_that_breaks_ends_the_service(
-    face: Any, storage: MemoryStorage, routes: APIRouter, monkeypatch: pytest.MonkeyPatch, part: str
+    core: Any, storage: MemoryStorage, routes: APIRouter, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
     """The supervisor shows it and starts it again; the port is free then."""
     monkeypatch.setattr(app_module, "_all_routers", lambda: (routes,))
     monkeypatch.setattr("tinybms_bridge.services.web.service._REFRESH_S", 0.01)
-    service = WebService(face, LOOPBACK, storage, SystemClock())
+    service = WebService(core, LOOPBACK, storage, SystemClock())
     calls = 0
 
     async def fail(*_: object) -> None:
@@ -612,7 +612,7 @@ async def test_a_part_that_breaks_ends_the_service(
 
 
 async def test_a_server_that_ends_on_its_own_is_a_failure(
-    face: Any, storage: MemoryStorage, routes: APIRouter, monkeypatch: pytest.MonkeyPatch
+    core: Any, storage: MemoryStorage, routes: APIRouter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It must not be taken for a service that has done its work."""
 
@@ -623,7 +623,7 @@ async def test_a_server_that_ends_on_its_own_is_a_failure(
     monkeypatch.setattr(EmbeddedServer, "main_loop", end)
 
     with pytest.raises(LinkError, match="ended on its own"):
-        await WebService(face, LOOPBACK, storage, SystemClock()).run()
+        await WebService(core, LOOPBACK, storage, SystemClock()).run()
 
 
 async def test_it_speaks_tls_with_its_own_certificate(start: Start, tmp_path: Path) -> None:
@@ -648,10 +648,10 @@ def test_importing_the_service_loads_no_web_framework() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_the_users_survive_the_service(face: Any, storage: MemoryStorage) -> None:
+def test_the_users_survive_the_service(core: Any, storage: MemoryStorage) -> None:
     """Building a service writes nothing."""
     before = storage.writes
-    WebService(face, LOOPBACK, storage, SystemClock())
+    WebService(core, LOOPBACK, storage, SystemClock())
 
     assert storage.writes == before
     assert AccountStore(storage).read().has_admin
@@ -688,7 +688,7 @@ async def test_a_proxy_on_this_machine_opens_reading_to_nobody_far(
     assert answer.status_code == status
 
 
-async def test_interfaces_are_known_once_it_serves(start: Start, face: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_interfaces_are_known_once_it_serves(start: Start, core: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A neighbour with an address of the Internet reads from the beginning."""
     monkeypatch.setattr(
         "tinybms_bridge.services.web.security.origin.Neighbourhood._is_near",

@@ -7,8 +7,8 @@ from fastapi import APIRouter, FastAPI
 from tinybms_bridge import __version__
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.storage import MemoryStorage
+from tinybms_bridge.services.ports import Core
 from tinybms_bridge.services.web.accounts import Accounts
-from tinybms_bridge.services.web.face import BridgeFace
 from tinybms_bridge.services.web.heavy import HeavyWork
 from tinybms_bridge.services.web.live.watch import Watch
 from tinybms_bridge.services.web.middleware import BodyLimit, HeadAsGet, Headers
@@ -25,7 +25,7 @@ __all__ = ["create_app"]
 
 
 def create_app(
-    face: BridgeFace,
+    core: Core,
     options: WebOptions,
     *,
     gate: Gate | None = None,
@@ -34,7 +34,7 @@ def create_app(
 ) -> FastAPI:
     """Return the application over one bridge.
 
-    ``face`` is what the routes see of the bridge; ``gate`` knows the users, by default nobody; ``watch`` follows
+    ``core`` is what the routes see of the bridge; ``gate`` knows the users, by default nobody; ``watch`` follows
     the bridge from one application to the next; ``routers`` replaces the routes of ``services.web.routes``.
     """
     app = FastAPI(
@@ -46,10 +46,10 @@ def create_app(
         responses=PROBLEM_RESPONSES,
         redirect_slashes=False,
     )
-    app.state.face = face
+    app.state.core = core
     app.state.options = options
     app.state.gate = gate or Gate(Accounts(MemoryStorage()), SystemClock(), options)
-    app.state.watch = watch or Watch(face)
+    app.state.watch = watch or Watch(core)
     app.state.heavy = HeavyWork()
     install_problems(app)
     install_account_problems(app)

@@ -16,7 +16,7 @@ from tinybms_bridge.errors import BridgeError, ConfigError, ConfigProblem, LinkE
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.hal.storage import Storage
 from tinybms_bridge.link.events import EventCode, Noted
-from tinybms_bridge.services.web.face import BridgeFace
+from tinybms_bridge.services.ports import Core
 from tinybms_bridge.services.web.live.watch import Watch
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.tls import tls_context
@@ -58,7 +58,7 @@ class WebService:
 
     def __init__(
         self,
-        face: BridgeFace,
+        core: Core,
         options: WebOptions,
         storage: Storage,
         clock: Clock,
@@ -70,9 +70,9 @@ class WebService:
         """May be replaced; the next ``run`` takes it up."""
         self.port: int | None = None
         """The port in use while the server listens."""
-        self.watch = Watch(face)
+        self.watch = Watch(core)
         """Follows the bridge from the beginning, over every start of the server."""
-        self._face = face
+        self._core = core
         self._storage = storage
         self._clock = clock
         self._announce = announce  # not the log: that can be read without a login
@@ -98,7 +98,7 @@ class WebService:
             if worked is None or wanted in (worked, self._worked):
                 raise
             told = message(EventCode.WEB_SETTINGS, error=str(error))
-            self._face.note(Noted(Severity.FAULT, told))
+            self._core.note(Noted(Severity.FAULT, told))
             fallback = worked
         await self._run(fallback)
 
@@ -158,7 +158,7 @@ class WebService:
             self._gate = Gate(Accounts(self._storage), self._clock, options)
         self._gate.near.refresh()
         self._gate.options = options  # sessions outlive a change of the port
-        app = create_app(self._face, options, gate=self._gate, watch=self.watch)
+        app = create_app(self._core, options, gate=self._gate, watch=self.watch)
         server = build_server(app, options, context)
         gc.freeze()  # what is loaded stays; a full collection that looks at all of it holds up the sender for so long
         return server, self._gate

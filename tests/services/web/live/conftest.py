@@ -19,9 +19,9 @@ _SPEC.loader.exec_module(_FIXTURES)
 app = _FIXTURES.app
 as_admin = _FIXTURES.as_admin
 client = _FIXTURES.client
-face = _FIXTURES.face
+core = _FIXTURES.core
 make_frame = _FIXTURES.make_frame
-picture = _FIXTURES.picture
+moment = _FIXTURES.moment
 visitor = _FIXTURES.visitor
 
 

@@ -47,9 +47,9 @@ def joined(broadcaster: Broadcaster) -> Client:
     return client
 
 
-async def test_one_encoding_for_500_clients(face: Any, clock: FakeClock) -> None:
+async def test_one_encoding_for_500_clients(core: Any, clock: FakeClock) -> None:
     """At one tick the bridge is looked at once and everybody gets the very same text."""
-    broadcaster = Broadcaster(face, lambda: SETTINGS)
+    broadcaster = Broadcaster(core, lambda: SETTINGS)
     clients = [joined(broadcaster) for _ in range(500)]
     await clock.advance(0.0)
     first = [await read(client) for client in clients]
@@ -63,9 +63,9 @@ async def test_one_encoding_for_500_clients(face: Any, clock: FakeClock) -> None
         broadcaster.leave(client)
 
 
-async def test_registers_are_in_the_message_until_a_client_declines(face: Any, clock: FakeClock) -> None:
+async def test_registers_are_in_the_message_until_a_client_declines(core: Any, clock: FakeClock) -> None:
     """The seed's clients find them; one message is made for each of the two wishes."""
-    broadcaster = Broadcaster(face, lambda: SETTINGS)
+    broadcaster = Broadcaster(core, lambda: SETTINGS)
     clients = [joined(broadcaster) for _ in range(4)]
     for client in clients[2:]:
         broadcaster.obey(client, ClientCommand(registers=False))
@@ -84,10 +84,10 @@ async def test_registers_are_in_the_message_until_a_client_declines(face: Any, c
         broadcaster.leave(client)
 
 
-async def test_registers_give_way_to_the_longest_message(face: Any, clock: FakeClock) -> None:
+async def test_registers_give_way_to_the_longest_message(core: Any, clock: FakeClock) -> None:
     """A limit that was set for the message without them does not silence the live data."""
     broadcaster = Broadcaster(
-        face, lambda: replace(SETTINGS, throttle=ThrottleSettings(burst_max=100, max_payload_bytes=1600))
+        core, lambda: replace(SETTINGS, throttle=ThrottleSettings(burst_max=100, max_payload_bytes=1600))
     )
     client = joined(broadcaster)
     await clock.advance(0.0)
@@ -98,9 +98,9 @@ async def test_registers_give_way_to_the_longest_message(face: Any, clock: FakeC
     broadcaster.leave(client)
 
 
-async def test_one_machine_does_not_take_all_places(face: Any) -> None:
+async def test_one_machine_does_not_take_all_places(core: Any) -> None:
     """When all are taken, the machine with most places loses one to another machine; counted, and told why."""
-    broadcaster = Broadcaster(face, lambda: replace(SETTINGS, max_clients=4))
+    broadcaster = Broadcaster(core, lambda: replace(SETTINGS, max_clients=4))
     greedy, other = HttpCaller(Origin("10.0.0.66", "10.0.0.66")), HttpCaller(Origin("10.0.0.7", "10.0.0.7"))
     clients = [broadcaster.join(caller=greedy) for _ in range(4)]
     assert broadcaster.join(caller=greedy) is None
@@ -114,9 +114,9 @@ async def test_one_machine_does_not_take_all_places(face: Any) -> None:
             broadcaster.leave(client)
 
 
-async def test_places_are_kept_for_who_is_logged_in(face: Any) -> None:
+async def test_places_are_kept_for_who_is_logged_in(core: Any) -> None:
     """Four strangers on four machines have all places, and the owner gets one."""
-    broadcaster = Broadcaster(face, lambda: replace(SETTINGS, max_clients=4))
+    broadcaster = Broadcaster(core, lambda: replace(SETTINGS, max_clients=4))
     strangers = [broadcaster.join(caller=HttpCaller(Origin(f"10.0.0.{n}", f"10.0.0.{n}"))) for n in range(4)]
     owner = broadcaster.join(caller=HttpCaller(Origin("10.0.0.1", "10.0.0.1"), known=True))
     assert owner is not None
@@ -127,9 +127,9 @@ async def test_places_are_kept_for_who_is_logged_in(face: Any) -> None:
             broadcaster.leave(client)
 
 
-async def test_many_clients_leave_turns_to_others(face: Any, clock: FakeClock) -> None:
+async def test_many_clients_leave_turns_to_others(core: Any, clock: FakeClock) -> None:
     """While hundreds of clients get their messages the event loop turns to other work, such as the CAN burst."""
-    broadcaster = Broadcaster(face, lambda: SETTINGS)
+    broadcaster = Broadcaster(core, lambda: SETTINGS)
     clients = [joined(broadcaster) for _ in range(200)]
     served: list[int] = []
 
@@ -145,9 +145,9 @@ async def test_many_clients_leave_turns_to_others(face: Any, clock: FakeClock) -
         broadcaster.leave(client)
 
 
-async def test_first_message_at_once_then_on_the_grid(face: Any, clock: FakeClock) -> None:
+async def test_first_message_at_once_then_on_the_grid(core: Any, clock: FakeClock) -> None:
     """A newcomer does not wait for the first message, and then shares the second of all others."""
-    broadcaster = Broadcaster(face, lambda: SETTINGS)
+    broadcaster = Broadcaster(core, lambda: SETTINGS)
     early = joined(broadcaster)
     await clock.advance(0.3)
     late = joined(broadcaster)
@@ -162,9 +162,9 @@ async def test_first_message_at_once_then_on_the_grid(face: Any, clock: FakeCloc
     broadcaster.leave(late)
 
 
-async def test_own_rates(face: Any, clock: FakeClock) -> None:
+async def test_own_rates(core: Any, clock: FakeClock) -> None:
     """A client may be faster than the others, within the configured bounds."""
-    broadcaster = Broadcaster(face, lambda: SETTINGS)
+    broadcaster = Broadcaster(core, lambda: SETTINGS)
     slow, fast = joined(broadcaster), joined(broadcaster)
     broadcaster.obey(fast, ClientCommand(interval_ms=100))
     got = {slow: 0, fast: 0}
@@ -178,18 +178,18 @@ async def test_own_rates(face: Any, clock: FakeClock) -> None:
     broadcaster.leave(fast)
 
 
-async def test_interval_is_not_below_the_configured_one(face: Any) -> None:
+async def test_interval_is_not_below_the_configured_one(core: Any) -> None:
     """The shortest interval of the configuration bounds what a client asks for."""
-    broadcaster = Broadcaster(face, lambda: replace(SETTINGS, throttle=ThrottleSettings(min_interval_s=0.5)))
+    broadcaster = Broadcaster(core, lambda: replace(SETTINGS, throttle=ThrottleSettings(min_interval_s=0.5)))
     client = joined(broadcaster)
     broadcaster.obey(client, ClientCommand(interval_ms=100))
     assert client.interval_s == 0.5
     broadcaster.leave(client)
 
 
-async def test_fast_clients_are_spread_over_the_burst_window(face: Any, clock: FakeClock) -> None:
+async def test_fast_clients_are_spread_over_the_burst_window(core: Any, clock: FakeClock) -> None:
     """Four messages a second come every 250 ms, not four at once and then a pause; none is dropped."""
-    broadcaster = Broadcaster(face, lambda: replace(SETTINGS, throttle=ThrottleSettings(burst_max=4)))
+    broadcaster = Broadcaster(core, lambda: replace(SETTINGS, throttle=ThrottleSettings(burst_max=4)))
     client = joined(broadcaster)
     await clock.advance(0.0)
     await waiting(client)
@@ -205,10 +205,10 @@ async def test_fast_clients_are_spread_over_the_burst_window(face: Any, clock: F
     broadcaster.leave(client)
 
 
-async def test_changed_interval_counts_from_the_next_message(face: Any, clock: FakeClock) -> None:
+async def test_changed_interval_counts_from_the_next_message(core: Any, clock: FakeClock) -> None:
     """A client that asked for no rate follows the configuration; one that did keeps its own."""
     settings = [SETTINGS]
-    broadcaster = Broadcaster(face, lambda: settings[0])
+    broadcaster = Broadcaster(core, lambda: settings[0])
     plain, own = joined(broadcaster), joined(broadcaster)
     broadcaster.obey(own, ClientCommand(interval_ms=500))
     settings[0] = replace(SETTINGS, interval_s=5.0)
@@ -218,12 +218,12 @@ async def test_changed_interval_counts_from_the_next_message(face: Any, clock: F
     broadcaster.leave(own)
 
 
-async def test_slow_client_gets_the_newest(face: Any, clock: FakeClock) -> None:
+async def test_slow_client_gets_the_newest(core: Any, clock: FakeClock) -> None:
     """A slot holds one message: what was not taken is replaced, counted, and never piles up."""
-    broadcaster = Broadcaster(face, lambda: SETTINGS)
+    broadcaster = Broadcaster(core, lambda: SETTINGS)
     client = joined(broadcaster)
     for uptime_s in (10.0, 20.0, 30.0):
-        face.now = replace(face.picture(), uptime_s=uptime_s)
+        core.uptime_s = uptime_s
         await clock.advance(1.0)
     assert json.loads(await read(client))["uptime_ms"] == 30_000
     assert client.replaced >= 2
@@ -231,9 +231,9 @@ async def test_slow_client_gets_the_newest(face: Any, clock: FakeClock) -> None:
     broadcaster.leave(client)
 
 
-async def test_too_many_are_refused(face: Any) -> None:
+async def test_too_many_are_refused(core: Any) -> None:
     """The limit of clients holds, and a place that gets free is given again."""
-    broadcaster = Broadcaster(face, lambda: BroadcasterSettings(max_clients=2))
+    broadcaster = Broadcaster(core, lambda: BroadcasterSettings(max_clients=2))
     first, second = joined(broadcaster), joined(broadcaster)
     assert broadcaster.join() is None
     broadcaster.leave(first)
@@ -243,25 +243,25 @@ async def test_too_many_are_refused(face: Any) -> None:
     broadcaster.leave(third)
 
 
-async def test_nobody_listening_costs_nothing(face: Any, clock: FakeClock) -> None:
+async def test_nobody_listening_costs_nothing(core: Any, clock: FakeClock) -> None:
     """Without clients the bridge is not even looked at."""
-    broadcaster = Broadcaster(face, lambda: SETTINGS)
+    broadcaster = Broadcaster(core, lambda: SETTINGS)
     client = joined(broadcaster)
     await clock.advance(1.0)
     broadcaster.leave(client)
     broadcaster.leave(client)
-    looked = face.pictures_taken
+    looked = core.moments_taken
     await clock.advance(60.0)
-    assert face.pictures_taken == looked
+    assert core.moments_taken == looked
     assert await client.next() is not None
     assert await client.next() is None
 
 
-async def test_can_batches_are_complete(face: Any, clock: FakeClock, make_frame: Callable[..., MonitoredFrame]) -> None:
+async def test_can_batches_are_complete(core: Any, clock: FakeClock, make_frame: Callable[..., MonitoredFrame]) -> None:
     """The topic starts with the frames after the subscription, and a slow client still misses none."""
-    seen = face.seen_frames
+    seen = core.seen_frames
     seen.append(make_frame(1))
-    broadcaster = Broadcaster(face, lambda: SETTINGS)
+    broadcaster = Broadcaster(core, lambda: SETTINGS)
     client = joined(broadcaster)
     broadcaster.obey(client, ClientCommand(frozenset({Topic.CAN})))
     await clock.advance(1.0)
@@ -277,11 +277,11 @@ async def test_can_batches_are_complete(face: Any, clock: FakeClock, make_frame:
     broadcaster.leave(client)
 
 
-async def test_new_events_only(face: Any, clock: FakeClock) -> None:
+async def test_new_events_only(core: Any, clock: FakeClock) -> None:
     """The topic brings entries that are newer than the subscription, once."""
-    entries = face.event_list
+    entries = core.event_list
     entries.append(EventRecord(7, None, EventSource.BRIDGE, Severity.INFO, "old", ""))
-    broadcaster = Broadcaster(face, lambda: SETTINGS)
+    broadcaster = Broadcaster(core, lambda: SETTINGS)
     client = joined(broadcaster)
     broadcaster.obey(client, ClientCommand(frozenset({Topic.EVENTS})))
     await clock.advance(1.0)
@@ -293,10 +293,10 @@ async def test_new_events_only(face: Any, clock: FakeClock) -> None:
     broadcaster.leave(client)
 
 
-async def test_changed_configuration_counts_at_once(face: Any, clock: FakeClock) -> None:
+async def test_changed_configuration_counts_at_once(core: Any, clock: FakeClock) -> None:
     """A message that is longer than a new limit is dropped from the next tick on, and counted."""
     settings = [SETTINGS]
-    broadcaster = Broadcaster(face, lambda: settings[0])
+    broadcaster = Broadcaster(core, lambda: settings[0])
     client = joined(broadcaster)
     await clock.advance(1.0)
     await waiting(client)
@@ -308,19 +308,19 @@ async def test_changed_configuration_counts_at_once(face: Any, clock: FakeClock)
 
 
 async def test_failure_ends_the_clients(
-    face: Any, clock: FakeClock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    core: Any, clock: FakeClock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When a message cannot be made, the clients are let go and the log says why; it works again afterwards."""
 
     def broken() -> None:
-        raise ValueError("no picture")
+        raise ValueError("no moment")
 
-    broadcaster = Broadcaster(face, lambda: SETTINGS)
+    broadcaster = Broadcaster(core, lambda: SETTINGS)
     client = joined(broadcaster)
     await clock.advance(0.5)
     await waiting(client)
     with monkeypatch.context() as patch, caplog.at_level(logging.ERROR):
-        patch.setattr(face, "picture", broken)
+        patch.setattr(core, "moment", broken)
         await clock.advance(1.0)
     assert await client.next() is None
     assert broadcaster.clients == 0
@@ -332,11 +332,11 @@ async def test_failure_ends_the_clients(
 
 
 async def test_clients_whose_login_has_ended_leave(
-    face: Any, clock: FakeClock, caplog: pytest.LogCaptureFixture
+    core: Any, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Within two seconds; the others go on, and the broadcaster rests when nobody is left."""
     logins = {"ann", "bob"}
-    broadcaster = Broadcaster(face, lambda: SETTINGS)
+    broadcaster = Broadcaster(core, lambda: SETTINGS)
     ann, bob = broadcaster.join(lambda: "ann" in logins), broadcaster.join(lambda: "bob" in logins)
     await clock.advance(0.0)
     assert await read(ann)

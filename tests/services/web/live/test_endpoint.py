@@ -46,9 +46,9 @@ class Socket:
         self.closed.append((code, reason))
 
 
-async def follow(socket: Socket, face: Any, clock: FakeClock) -> Broadcaster:
+async def follow(socket: Socket, core: Any, clock: FakeClock) -> Broadcaster:
     """Serve one client until the connection ends."""
-    broadcaster = Broadcaster(face, BroadcasterSettings)
+    broadcaster = Broadcaster(core, BroadcasterSettings)
     client = broadcaster.join()
     assert client is not None
     async with asyncio.timeout(30.0):
@@ -57,37 +57,37 @@ async def follow(socket: Socket, face: Any, clock: FakeClock) -> Broadcaster:
 
 
 @pytest.mark.parametrize("error", [WebSocketDisconnect(1006), RuntimeError("the connection is closed")])
-async def test_client_that_vanishes_while_sending(face: Any, clock: FakeClock, error: Exception) -> None:
+async def test_client_that_vanishes_while_sending(core: Any, clock: FakeClock, error: Exception) -> None:
     """A dead connection ends quietly: nobody is left to tell a reason."""
     socket = Socket(error)
-    broadcaster = await follow(socket, face, clock)
+    broadcaster = await follow(socket, core, clock)
     assert socket.closed == []
     assert broadcaster.clients == 0
 
 
-async def test_client_that_says_goodbye(face: Any, clock: FakeClock) -> None:
+async def test_client_that_says_goodbye(core: Any, clock: FakeClock) -> None:
     """A client that leaves is forgotten, and no task of it stays behind."""
     socket = Socket()
     socket.incoming.put_nowait({"type": "websocket.disconnect", "code": 1000})
     before = asyncio.all_tasks()
-    broadcaster = await follow(socket, face, clock)
+    broadcaster = await follow(socket, core, clock)
     await asyncio.sleep(0)
     assert broadcaster.clients == 0
     assert asyncio.all_tasks() <= before
     assert socket.closed == []
 
 
-async def test_reason_of_the_server(face: Any, clock: FakeClock) -> None:
+async def test_reason_of_the_server(core: Any, clock: FakeClock) -> None:
     """When the server ends it, the client is told why, once."""
     socket = Socket()
     socket.incoming.put_nowait({"type": "websocket.receive", "bytes": b"\0"})
-    await follow(socket, face, clock)
+    await follow(socket, core, clock)
     assert socket.closed == [(1003, "messages must be text")]
 
 
-async def test_end_of_the_server(face: Any, clock: FakeClock) -> None:
+async def test_end_of_the_server(core: Any, clock: FakeClock) -> None:
     """A cancelled connection leaves the broadcaster and ends its tasks."""
-    broadcaster = Broadcaster(face, BroadcasterSettings)
+    broadcaster = Broadcaster(core, BroadcasterSettings)
     client = broadcaster.join()
     assert client is not None
     serving = asyncio.ensure_future(serve(Socket(), broadcaster, client, clock))  # type: ignore[arg-type]
@@ -109,9 +109,9 @@ async def test_closing_twice_is_no_failure() -> None:
 Browse = Callable[..., Any]
 
 
-def limit(app: FastAPI, face: Any, settings: BroadcasterSettings) -> Broadcaster:
+def limit(app: FastAPI, core: Any, settings: BroadcasterSettings) -> Broadcaster:
     """Give the application a broadcaster with its own bounds."""
-    app.state.watch.broadcaster = broadcaster = Broadcaster(face, lambda: settings)
+    app.state.watch.broadcaster = broadcaster = Broadcaster(core, lambda: settings)
     return broadcaster
 
 
@@ -125,17 +125,17 @@ async def test_message_once_a_second(browse: Browse, clock: FakeClock) -> None:
     assert browser.got[0]["voltage"] == 54.32
 
 
-async def test_settings_of_the_configuration(app: FastAPI, face: Any) -> None:
+async def test_settings_of_the_configuration(app: FastAPI, core: Any) -> None:
     """The bounds are those of section web_server, also after a change."""
     assert app.state.watch.broadcaster.settings.max_clients == 32
-    await asyncio.to_thread(face.store.update, {"web_server": {"max_ws_clients": 9, "websocket_burst_max": 7}})
+    await asyncio.to_thread(core.store.update, {"web_server": {"max_ws_clients": 9, "websocket_burst_max": 7}})
     assert app.state.watch.broadcaster.settings.max_clients == 9
-    assert broadcaster_settings(face.store.configuration.web_server).throttle.burst_max == 7
+    assert broadcaster_settings(core.store.configuration.web_server).throttle.burst_max == 7
 
 
-async def test_a_client_too_many_is_told(browse: Browse, face: Any) -> None:
+async def test_a_client_too_many_is_told(browse: Browse, core: Any) -> None:
     """Above the configured limit, here that of the seed, a client is closed with "try again later"."""
-    await asyncio.to_thread(face.store.update, {"web_server": {"max_ws_clients": 4}})
+    await asyncio.to_thread(core.store.update, {"web_server": {"max_ws_clients": 4}})
     browsers = [browse() for _ in range(4)]
     for browser in browsers:
         await browser.until(lambda browser=browser: browser.got)
@@ -145,9 +145,9 @@ async def test_a_client_too_many_is_told(browse: Browse, face: Any) -> None:
     assert fifth.got == []
 
 
-async def test_another_machine_gets_a_place(browse: Browse, face: Any) -> None:
+async def test_another_machine_gets_a_place(browse: Browse, core: Any) -> None:
     """A machine with all places loses the last one to another behind the same proxy; it is told to come again later."""
-    await asyncio.to_thread(face.store.update, {"web_server": {"max_ws_clients": 2}})
+    await asyncio.to_thread(core.store.update, {"web_server": {"max_ws_clients": 2}})
     greedy = [browse(), browse()]
     for browser in greedy:
         await browser.until(lambda browser=browser: browser.got)
@@ -158,18 +158,18 @@ async def test_another_machine_gets_a_place(browse: Browse, face: Any) -> None:
     assert greedy[0].close_code is None
 
 
-async def test_login_where_reading_is_closed(face: Any, browse: Browse) -> None:
+async def test_login_where_reading_is_closed(core: Any, browse: Browse) -> None:
     """Without a login nothing is shown where reading needs one."""
-    closed = type(browse())(create_app(face, WebOptions(open_reading=False)))
+    closed = type(browse())(create_app(core, WebOptions(open_reading=False)))
     await closed.until(lambda: closed.close_code)
     assert closed.close_code == 1008
     assert closed.got == []
     await closed.task
 
 
-async def test_open_socket_does_not_outlive_its_login(face: Any, browse: Browse, clock: FakeClock) -> None:
+async def test_open_socket_does_not_outlive_its_login(core: Any, browse: Browse, clock: FakeClock) -> None:
     """Where reading needs a login: a token that is revoked closes the socket that it opened, with "policy"."""
-    application = create_app(face, WebOptions(open_reading=False))
+    application = create_app(core, WebOptions(open_reading=False))
     gate: Gate = application.state.gate
     record = new_record("ann", "panel", Role.VIEWER, gate.clock.wall(), 1)
     registry = gate.accounts.registry.with_account(Account("ann", Role.VIEWER, "x"))
@@ -185,7 +185,7 @@ async def test_open_socket_does_not_outlive_its_login(face: Any, browse: Browse,
 
 
 async def test_subscribing(
-    app: FastAPI, browse: Browse, face: Any, clock: FakeClock, make_frame: Callable[..., MonitoredFrame]
+    app: FastAPI, browse: Browse, core: Any, clock: FakeClock, make_frame: Callable[..., MonitoredFrame]
 ) -> None:
     """A client chooses topics and rate with one message."""
     browser = browse()
@@ -193,7 +193,7 @@ async def test_subscribing(
     browser.say({"subscribe": ["can", "limits"], "interval_ms": 500})
     (follower,) = app.state.watch.broadcaster._clients
     await browser.until(lambda: follower.interval_s == 0.5)
-    face.seen_frames.append(make_frame(1))
+    core.seen_frames.append(make_frame(1))
     browser.got.clear()
     await clock.advance(0.5)
     await browser.until(lambda: len(browser.got) == 2)
@@ -234,9 +234,9 @@ async def test_binary_closes(browse: Browse) -> None:
     assert browser.close_code == 1003
 
 
-async def test_stuck_client_costs_nobody_anything(app: FastAPI, face: Any, browse: Browse, clock: FakeClock) -> None:
+async def test_stuck_client_costs_nobody_anything(app: FastAPI, core: Any, browse: Browse, clock: FakeClock) -> None:
     """While one client takes nothing the others get every message, and it is let go after the timeout."""
-    broadcaster = limit(app, face, BroadcasterSettings(stuck_timeout_s=0.3))
+    broadcaster = limit(app, core, BroadcasterSettings(stuck_timeout_s=0.3))
     stuck, good = browse(), browse()
     await good.until(lambda: good.got and stuck.got)
     stuck.stick()
@@ -250,18 +250,18 @@ async def test_stuck_client_costs_nobody_anything(app: FastAPI, face: Any, brows
     assert stuck.close_code == 1008
 
 
-async def test_client_that_never_reads_again_is_given_up(app: FastAPI, face: Any, browse: Browse) -> None:
+async def test_client_that_never_reads_again_is_given_up(app: FastAPI, core: Any, browse: Browse) -> None:
     """Even when the closing frame cannot be delivered, the connection's task ends."""
-    limit(app, face, BroadcasterSettings(stuck_timeout_s=0.05))
+    limit(app, core, BroadcasterSettings(stuck_timeout_s=0.05))
     browser = browse()
     browser.stick()
     await asyncio.wait_for(asyncio.shield(browser.task), 30.0)
     assert browser.task.done()
 
 
-async def test_500_clients(app: FastAPI, face: Any, browse: Browse, clock: FakeClock) -> None:
+async def test_500_clients(app: FastAPI, core: Any, browse: Browse, clock: FakeClock) -> None:
     """Five hundred browsers get every message, three of which were encoded once each."""
-    broadcaster = limit(app, face, BroadcasterSettings(max_clients=500))
+    broadcaster = limit(app, core, BroadcasterSettings(max_clients=500))
     browsers = [browse() for _ in range(500)]
     await browsers[0].until(lambda: all(browser.got for browser in browsers), 20.0)
     before = broadcaster.totals().encoded
@@ -284,16 +284,16 @@ async def test_leaving_frees_the_place(app: FastAPI, browse: Browse) -> None:
 
 
 async def test_end_of_the_live_data_closes(
-    app: FastAPI, face: Any, browse: Browse, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    app: FastAPI, core: Any, browse: Browse, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When messages cannot be made any more, clients are closed with "internal error" so that they come again."""
     browser = browse()
     await browser.until(lambda: browser.got)
 
     def broken() -> None:
-        raise ValueError("no picture")
+        raise ValueError("no moment")
 
-    monkeypatch.setattr(face, "picture", broken)
+    monkeypatch.setattr(core, "moment", broken)
     await clock.advance(1.0)
     await browser.until(lambda: browser.close_code)
     assert browser.close_code == 1011

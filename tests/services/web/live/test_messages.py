@@ -14,12 +14,14 @@ from pydantic_core import to_json
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.battery.inhibits import Direction
 from tinybms_bridge.battery.limits import LimitCode, Quantity, Reason
 from tinybms_bridge.battery.notices import NoticeName, Notices
+from tinybms_bridge.battery.state import BatteryState
 from tinybms_bridge.battery.view import Last, View
 from tinybms_bridge.link.event_list import EventRecord, EventSource
 from tinybms_bridge.link.state import CanState, MonitoredFrame, UartState
-from tinybms_bridge.services.web.face import Direction, Picture
+from tinybms_bridge.services.ports import Moment
 from tinybms_bridge.services.web.live.client import ThrottleSettings
 from tinybms_bridge.services.web.live.messages import (
     BATCHES,
@@ -62,14 +64,20 @@ README_KEYS = {
 }  # fmt: skip
 
 
-def seen(picture: Picture, **changes: Any) -> Picture:
-    """Return a picture whose view differs."""
-    return replace(picture, view=replace(picture.view, **changes))
+def seen(moment: Moment, **changes: Any) -> Moment:
+    """Return a moment whose view differs."""
+    return replace(moment, view=replace(moment.view, **changes))
 
 
-def test_names_of_the_readme(face: Any) -> None:
+def alarmed(moment: Moment) -> BatteryState:
+    """Return a battery with every alarm and notice."""
+    alarms = Alarms(dict.fromkeys(AlarmName, AlarmLevel.ALARM))
+    return replace(moment.battery, alarms=alarms, notices=Notices(dict.fromkeys(NoticeName, AlarmLevel.ALARM)))
+
+
+def test_names_of_the_readme(core: Any) -> None:
     """The message is flat, has the README's names and no field that tells its type, as in the firmware."""
-    message = json.loads(status_message(face))
+    message = json.loads(status_message(core))
     assert message.keys() >= README_KEYS
     assert "topic" not in message
     assert message["temperature"] == 24.1
@@ -79,55 +87,44 @@ def test_names_of_the_readme(face: Any) -> None:
     assert message["stats"]["victron_keepalive_ok"] is True
 
 
-async def test_at_most_1500_bytes_with_everything_at_its_longest(face: Any, picture: Picture) -> None:
+async def test_at_most_1500_bytes_with_everything_at_its_longest(core: Any, moment: Moment) -> None:
     """16 cells, every alarm and notice and large counters fit into 1.5 KB, with the registers into the usual limit."""
     big = 4_294_967_295
-    face.now = replace(
-        picture,
-        uptime_s=1e9,
-        alarms=Alarms(dict.fromkeys(AlarmName, AlarmLevel.ALARM)),
-        notices=Notices(dict.fromkeys(NoticeName, AlarmLevel.ALARM)),
-    )
-    face.uart_figures = UartState(success=big, errors=big)
-    face.can_figures = CanState(tx_count=big, tx_errors=big)
+    core.uptime_s, core.now = 1e9, replace(moment, battery=alarmed(moment))
+    core.uart_figures = UartState(success=big, errors=big)
+    core.can_figures = CanState(tx_count=big, tx_errors=big)
     for direction in Direction:
-        await face.inhibit(direction, 60.0, "a reason", "boss")
-    text = status_message(face, registers=False)
+        await core.inhibit(direction, 60.0, "a reason", "boss")
+    text = status_message(core, registers=False)
     assert len(text.encode()) <= 1500
-    assert len(status_message(face).encode()) <= 3500 < ThrottleSettings().max_payload_bytes
+    assert len(status_message(core).encode()) <= 3500 < ThrottleSettings().max_payload_bytes
     assert ", " not in text
     assert ": " not in text
 
 
-def test_registers_as_the_seed_sends_them(face: Any) -> None:
+def test_registers_as_the_seed_sends_them(core: Any) -> None:
     """The README's message has them, in the form of ``/api/status``; who does not want them gets all else."""
-    message = json.loads(status_message(face))
+    message = json.loads(status_message(core))
     registers = {each["address"]: each for each in message["registers"]}
     assert registers[0] == {"address": 0, "name": "cell_1_voltage", "value": 3.4152, "unit": "V"}
     assert registers[36]["value"] == 54.321
     assert len(registers) == 29
     del message["registers"]
-    assert json.loads(status_message(face, registers=False)) == message
+    assert json.loads(status_message(core, registers=False)) == message
 
 
-async def test_nothing_old_looks_live(face: Any, picture: Picture) -> None:
+async def test_nothing_old_looks_live(core: Any, moment: Moment) -> None:
     """HOLD and SILENT: measurements null, limits as sent, the last values apart; still within 1.75 KB."""
-    assert picture.view.measured is not None
-    assert picture.view.limits is not None
+    assert moment.view.measured is not None
+    assert moment.view.limits is not None
     big = 4_294_967_295
-    last = Last(picture.view.measured, 1e6, picture.view.limits)
-    held = replace(picture.view.limits, ccl_a=0.0, freshness=Freshness.HOLD)
+    last = Last(moment.view.measured, 1e6, moment.view.limits)
+    held = replace(moment.view.limits, ccl_a=0.0, freshness=Freshness.HOLD)
     old = View(Freshness.HOLD, None, held, 1e6, last)
-    face.now = replace(
-        picture,
-        view=old,
-        uptime_s=1e9,
-        alarms=Alarms(dict.fromkeys(AlarmName, AlarmLevel.ALARM)),
-        notices=Notices(dict.fromkeys(NoticeName, AlarmLevel.ALARM)),
-    )
-    face.uart_figures = UartState(success=big, errors=big)
-    face.can_figures = CanState(tx_count=big, tx_errors=big)
-    text = status_message(face)
+    core.uptime_s, core.now = 1e9, replace(moment, view=old, battery=alarmed(moment))
+    core.uart_figures = UartState(success=big, errors=big)
+    core.can_figures = CanState(tx_count=big, tx_errors=big)
+    text = status_message(core)
     message = json.loads(text)
     assert len(text.encode()) <= 1750
     live = (
@@ -145,57 +142,57 @@ async def test_nothing_old_looks_live(face: Any, picture: Picture) -> None:
     assert message["stats"]["cvl"]["ccl_limit_a"] == 0.0
     assert message["last"]["voltage"] == 54.32
     assert message["remark"].startswith("charging is stopped because")
-    assert json.loads(limits_message(face.now))["ccl_limit_a"] == 0.0
-    assert json.loads(registers_message(face.now))["registers"] == []
-    face.now = replace(face.now, view=replace(old, freshness=Freshness.SILENT, limits=None))
-    message = json.loads(status_message(face))
+    assert json.loads(limits_message(core.now))["ccl_limit_a"] == 0.0
+    assert json.loads(registers_message(core.now))["registers"] == []
+    core.now = replace(core.now, view=replace(old, freshness=Freshness.SILENT, limits=None))
+    message = json.loads(status_message(core))
     assert set(message["stats"]["cvl"].values()) == {None}
     assert message["last"]["cvl"]["ccl_limit_a"] == 5.0
     assert message["remark"] == "nothing is sent; the GX has lost the BMS"
 
 
-def test_before_the_first_sample(face: Any) -> None:
+def test_before_the_first_sample(core: Any) -> None:
     """Without a sample the numbers are null and the lists empty."""
-    face.now = Picture(uptime_s=2.0, at=face.clock.wall())
-    message = json.loads(status_message(face))
+    core.now = Moment.of(BatteryState(), core.clock)
+    message = json.loads(status_message(core))
     assert message["voltage"] is None
     assert message["cells_mv"] == []
     assert message["temperatures"] == []
     assert message["freshness"] == "STARTING"
 
 
-def test_numbers_that_json_cannot_carry(face: Any, picture: Picture) -> None:
+def test_numbers_that_json_cannot_carry(core: Any, moment: Moment) -> None:
     """A value that is not finite becomes null instead of breaking every browser."""
-    assert picture.view.measured is not None
-    pack = replace(picture.view.measured.pack, current_a=float("nan"))
-    face.now = seen(picture, measured=replace(picture.view.measured, pack=pack))
-    assert json.loads(status_message(face))["current"] is None
+    assert moment.view.measured is not None
+    pack = replace(moment.view.measured.pack, current_a=float("nan"))
+    core.now = seen(moment, measured=replace(moment.view.measured, pack=pack))
+    assert json.loads(status_message(core))["current"] is None
 
 
-def test_limits_with_reasons(picture: Picture) -> None:
+def test_limits_with_reasons(moment: Moment) -> None:
     """The reasons go out as codes and numbers."""
-    message = json.loads(limits_message(picture))
+    message = json.loads(limits_message(moment))
     assert message["topic"] == "limits"
     assert message["reasons"][1]["code"] == "state"
     assert message["reasons"][1]["detail"] == "FLOAT"
-    assert json.loads(limits_message(seen(picture, limits=None)))["reasons"] == []
+    assert json.loads(limits_message(seen(moment, limits=None)))["reasons"] == []
 
 
-def test_reasons_have_sane_decimals(picture: Picture) -> None:
+def test_reasons_have_sane_decimals(moment: Moment) -> None:
     """Sums of binary fractions are no precision."""
-    assert picture.view.limits is not None
+    assert moment.view.limits is not None
     odd = Reason(Quantity.CVL, LimitCode.STATE, 53.690000000000005, 26.29450089899956)
-    message = json.loads(limits_message(seen(picture, limits=replace(picture.view.limits, reasons=(odd,)))))
+    message = json.loads(limits_message(seen(moment, limits=replace(moment.view.limits, reasons=(odd,)))))
     assert (message["reasons"][0]["limit"], message["reasons"][0]["value"]) == (53.69, 26.2945)
 
 
-def test_registers(picture: Picture) -> None:
+def test_registers(moment: Moment) -> None:
     """The topic carries each value with register, name and unit."""
-    message = json.loads(registers_message(picture))
+    message = json.loads(registers_message(moment))
     by_address = {each["address"]: each for each in message["registers"]}
     assert by_address[0] == {"address": 0, "name": "cell_1_voltage", "value": 3.4152, "unit": "V"}
     assert by_address[50]["value"] == 147
-    assert json.loads(registers_message(seen(picture, measured=None)))["registers"] == []
+    assert json.loads(registers_message(seen(moment, measured=None)))["registers"] == []
 
 
 def test_can_frames_in_words(make_frame: Callable[..., MonitoredFrame]) -> None:
@@ -220,13 +217,13 @@ def test_events_and_errors() -> None:
 
 
 @pytest.fixture
-def busy(face: Any, make_frame: Callable[..., MonitoredFrame]) -> Any:
+def busy(core: Any, make_frame: Callable[..., MonitoredFrame]) -> Any:
     """A bridge with 300 frames and 120 entries."""
-    face.seen_frames.extend(make_frame(number) for number in range(1, 301))
-    face.event_list.extend(
+    core.seen_frames.extend(make_frame(number) for number in range(1, 301))
+    core.event_list.extend(
         EventRecord(number, None, EventSource.BRIDGE, Severity.INFO, "x", "") for number in range(1, 121)
     )
-    return face
+    return core
 
 
 @pytest.mark.parametrize("topic", list(Topic))
@@ -275,8 +272,8 @@ def test_nothing_new_is_no_message(busy: Any, topic: Topic) -> None:
     assert encode(busy, topic, newest(busy, topic)).text == ""
 
 
-def test_numbers_of_the_newest(busy: Any, face: Any) -> None:
+def test_numbers_of_the_newest(busy: Any, core: Any) -> None:
     """Each list has its own numbers; other topics have none."""
     assert [newest(busy, topic) for topic in (Topic.CAN, Topic.EVENTS, Topic.STATUS)] == [300, 120, 0]
-    face.seen_frames.clear()
-    assert newest(face, Topic.CAN) == 0
+    core.seen_frames.clear()
+    assert newest(core, Topic.CAN) == 0

@@ -18,10 +18,10 @@ from tinybms_lab.testing.fake_clock import FakeClock
 
 
 @pytest.fixture
-async def address(face: Any) -> AsyncIterator[str]:
+async def address(core: Any) -> AsyncIterator[str]:
     """Serve the bridge on the loopback; the address of its WebSocket."""
     options = WebOptions(port=0, listen_address="127.0.0.1")
-    service = WebService(face, options, MemoryStorage(), SystemClock(), announce=lambda _text: None)
+    service = WebService(core, options, MemoryStorage(), SystemClock(), announce=lambda _text: None)
     running = asyncio.ensure_future(service.run())
     async with asyncio.timeout(20.0):
         while service.port is None:
@@ -45,7 +45,7 @@ async def read_on(connection: ClientConnection) -> None:
         await read(connection)
 
 
-async def test_live_data_over_a_socket(address: str, clock: FakeClock, face: Any) -> None:
+async def test_live_data_over_a_socket(address: str, clock: FakeClock, core: Any) -> None:
     """A real client gets the first message at once, the next after a second, and errors for nonsense."""
     async with connect(address) as connection:
         assert (await read(connection))["voltage"] == 54.32
@@ -53,7 +53,7 @@ async def test_live_data_over_a_socket(address: str, clock: FakeClock, face: Any
         assert (await read(connection))["cells"][0] == 3415
         await connection.send("nonsense")
         assert (await read(connection))["topic"] == "error"
-    assert face.bus.statistics().total_published == 0
+    assert core.bus.statistics().total_published == 0
 
 
 @pytest.mark.parametrize("compression", ["deflate", None])

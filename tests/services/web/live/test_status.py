@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.battery.inhibits import Direction
 from tinybms_bridge.battery.snapshot import Cells
 from tinybms_bridge.battery.view import Last, View
 from tinybms_bridge.link.state import CanState, UartState
-from tinybms_bridge.services.web.face import Direction, Picture
+from tinybms_bridge.services.ports import Moment
 from tinybms_bridge.services.web.live.messages import status_message
 from tinybms_bridge.services.web.live.status import (
     LiveStatus,
@@ -32,13 +33,13 @@ from tinybms_bridge.services.web.routes.status import Status
 from tinybms_bridge.tinybms.registers import catalogue
 
 
-def test_no_sensor_and_no_health(picture: Picture) -> None:
+def test_no_sensor_and_no_health(moment: Moment) -> None:
     """What the BMS does not know is null, never 0."""
-    assert picture.view.measured is not None
+    assert moment.view.measured is not None
     bare = replace(
-        picture.view.measured,
-        temperatures=type(picture.view.measured.temperatures)(),
-        pack=replace(picture.view.measured.pack, soh_percent=None),
+        moment.view.measured,
+        temperatures=type(moment.view.measured.temperatures)(),
+        pack=replace(moment.view.measured.pack, soh_percent=None),
     )
     numbers = pack_numbers(bare)
     assert numbers["temperature"] is None
@@ -46,17 +47,17 @@ def test_no_sensor_and_no_health(picture: Picture) -> None:
     assert numbers["voltage"] == 54.321
 
 
-def test_names_are_the_same_without_a_sample(picture: Picture) -> None:
+def test_names_are_the_same_without_a_sample(moment: Moment) -> None:
     """A client finds every name before the first sample too."""
-    assert pack_numbers(None).keys() == pack_numbers(picture.view.measured).keys()
-    assert limit_numbers(None).keys() == limit_numbers(picture.view.limits).keys()
-    assert battery_numbers(replace(picture, view=View())).keys() == battery_numbers(picture).keys()
+    assert pack_numbers(None).keys() == pack_numbers(moment.view.measured).keys()
+    assert limit_numbers(None).keys() == limit_numbers(moment.view.limits).keys()
+    assert battery_numbers(replace(moment, view=View())).keys() == battery_numbers(moment).keys()
 
 
-def test_cells_and_balancing(picture: Picture) -> None:
+def test_cells_and_balancing(moment: Moment) -> None:
     """Cells are whole millivolts from cell 1 up; the mask has the same order."""
-    assert cells_mv(picture.view.measured)[:2] == [3415, 3417]
-    assert balancing_bits(picture.view.measured) == (1 << 15) | 1
+    assert cells_mv(moment.view.measured)[:2] == [3415, 3417]
+    assert balancing_bits(moment.view.measured) == (1 << 15) | 1
     assert cells_mv(None) == []
     assert balancing_bits(None) is None
 
@@ -68,16 +69,16 @@ def test_keepalive_is_a_present_gx() -> None:
     assert flat == {"never_seen": False, "present": True, "lost": False}
 
 
-def test_active_levels(picture: Picture) -> None:
+def test_active_levels(moment: Moment) -> None:
     """What is OK is left out."""
-    assert active_levels(picture) == {"high_voltage": 1}
+    assert active_levels(moment) == {"high_voltage": 1}
 
 
-def test_last_values_are_apart_and_dated(picture: Picture) -> None:
+def test_last_values_are_apart_and_dated(moment: Moment) -> None:
     """Old values are never among the live ones; they have their own object with the time at which they were true."""
-    assert picture.view.measured is not None
-    last = Last(picture.view.measured, 12.4, picture.view.limits)
-    old = replace(picture, view=View(Freshness.SILENT, age_s=12.4, last=last))
+    assert moment.view.measured is not None
+    last = Last(moment.view.measured, 12.4, moment.view.limits)
+    old = replace(moment, view=View(Freshness.SILENT, age_s=12.4, last=last))
     numbers = battery_numbers(old)
     assert {name: numbers[name] for name in ("voltage", "power_w", "age_ms", "freshness")} == {
         "voltage": None,
@@ -88,13 +89,13 @@ def test_last_values_are_apart_and_dated(picture: Picture) -> None:
     found = last_numbers(old)
     assert found is not None
     assert (str(found["at"]), found["voltage"]) == ("2026-01-02 03:03:52+00:00", 54.321)
-    assert found["cvl"] == limit_numbers(picture.view.limits)
-    assert last_numbers(picture) is None
+    assert found["cvl"] == limit_numbers(moment.view.limits)
+    assert last_numbers(moment) is None
 
 
-def test_names_and_units_are_those_of_the_catalogue(picture: Picture) -> None:
+def test_names_and_units_are_those_of_the_catalogue(moment: Moment) -> None:
     """Each value has the key and the unit that the register catalogue has at its address."""
-    for each in live_registers(picture.view.measured):
+    for each in live_registers(moment.view.measured):
         found = {register.key: register.unit for register in catalogue().at(each["address"])}
         assert each["name"] in found
         assert each["unit"] == found[each["name"]]
@@ -102,11 +103,11 @@ def test_names_and_units_are_those_of_the_catalogue(picture: Picture) -> None:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(st.floats(1.0, 4.5), min_size=4, max_size=16))
-def test_cells_end_at_the_last_pin(picture: Picture, voltages_v: list[float]) -> None:
+def test_cells_end_at_the_last_pin(moment: Moment, voltages_v: list[float]) -> None:
     """Whatever the number of cells, the last one is register 15 and none is lost."""
-    assert picture.view.measured is not None
+    assert moment.view.measured is not None
     cells = Cells(tuple(voltages_v), (True,) * len(voltages_v))
-    found = {each["address"]: each["value"] for each in live_registers(replace(picture.view.measured, cells=cells))}
+    found = {each["address"]: each["value"] for each in live_registers(replace(moment.view.measured, cells=cells))}
     addresses = sorted(address for address in found if address < 16)
     assert addresses == list(range(16 - len(voltages_v), 16))
     assert [found[address] for address in addresses] == voltages_v
@@ -137,32 +138,32 @@ def tree(value: object, path: str = "") -> Iterator[tuple[str, object]]:
             yield from tree(entry, below)
 
 
-async def both(visitor: httpx.AsyncClient, face: Any) -> tuple[dict[str, object], dict[str, object]]:
+async def both(visitor: httpx.AsyncClient, core: Any) -> tuple[dict[str, object], dict[str, object]]:
     """Return the trees of both documents at one moment."""
-    return dict(tree((await visitor.get("/api/status")).json())), dict(tree(json.loads(status_message(face))))
+    return dict(tree((await visitor.get("/api/status")).json())), dict(tree(json.loads(status_message(core))))
 
 
 @pytest.fixture(params=["fresh", "old", "nothing yet"])
-async def moment(request: pytest.FixtureRequest, face: Any, picture: Picture) -> str:
+async def situation(request: pytest.FixtureRequest, core: Any, moment: Moment) -> str:
     """A bridge in one of the states in which the documents differ most."""
-    await face.inhibit(Direction.CHARGE, None, "test", "boss")
-    assert picture.view.measured is not None
-    last = Last(picture.view.measured, 60.0, picture.view.limits)
-    pictures = {
-        "fresh": picture,
-        "old": replace(picture, view=View(Freshness.SILENT, age_s=60.0, last=last)),
-        "nothing yet": replace(picture, view=View()),
+    await core.inhibit(Direction.CHARGE, None, "test", "boss")
+    assert moment.view.measured is not None
+    last = Last(moment.view.measured, 60.0, moment.view.limits)
+    moments = {
+        "fresh": moment,
+        "old": replace(moment, view=View(Freshness.SILENT, age_s=60.0, last=last)),
+        "nothing yet": replace(moment, view=View()),
     }
-    face.now = pictures[request.param]
+    core.now = moments[request.param]
     return str(request.param)
 
 
-async def test_both_documents_name_and_tell_the_same(visitor: httpx.AsyncClient, face: Any, moment: str) -> None:
+async def test_both_documents_name_and_tell_the_same(visitor: httpx.AsyncClient, core: Any, situation: str) -> None:
     """A client written for the one reads the other; neither may gain a name that the other has under another one."""
-    status, live = await both(visitor, face)
+    status, live = await both(visitor, core)
     only_live = {path: value for path, value in live.items() if path not in status}
     only_status = {path for path in status if path not in live and not path.startswith(tuple(OF_STATUS_ONLY))}
-    assert {path.partition(".")[0] for path in only_live} == OLD_NAMES.keys(), moment
+    assert {path.partition(".")[0] for path in only_live} == OLD_NAMES.keys(), situation
     assert only_status == set()
     shared = status.keys() & live.keys()
     assert {path: live[path] for path in shared if path != "stats"} == {
@@ -170,10 +171,10 @@ async def test_both_documents_name_and_tell_the_same(visitor: httpx.AsyncClient,
     }
 
 
-async def test_old_names_tell_the_same_as_the_new_ones(visitor: httpx.AsyncClient, face: Any, moment: str) -> None:
+async def test_old_names_tell_the_same_as_the_new_ones(visitor: httpx.AsyncClient, core: Any, situation: str) -> None:
     """Until 1.0 nobody has to change anything."""
-    status, live = await both(visitor, face)
-    assert {old: live[old] for old in OLD_NAMES} == {old: status[new] for old, new in OLD_NAMES.items()}, moment
+    status, live = await both(visitor, core)
+    assert {old: live[old] for old in OLD_NAMES} == {old: status[new] for old, new in OLD_NAMES.items()}, situation
 
 
 def test_old_names_are_marked_as_such() -> None:

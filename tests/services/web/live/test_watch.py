@@ -12,6 +12,8 @@ from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import ChargeState
 from tinybms_bridge.battery.notices import NoticeName, Notices
+from tinybms_bridge.battery.state import BatteryState
+from tinybms_bridge.battery.view import View
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.events import (
     AlarmsChanged,
@@ -23,7 +25,7 @@ from tinybms_bridge.link.events import (
     PartState,
     PartStateChanged,
 )
-from tinybms_bridge.services.web.face import Picture
+from tinybms_bridge.services.ports import Moment
 from tinybms_bridge.services.web.live.watch import AlarmTracker, Changes, Watch
 from tinybms_bridge.victron.can.gx import GxState
 from tinybms_lab.testing.fake_clock import FakeClock
@@ -38,9 +40,9 @@ def alarms(**levels: int) -> Alarms:
     return Alarms(MappingProxyType({AlarmName(name): AlarmLevel(level) for name, level in levels.items()}))
 
 
-def picture(now: Alarms, notices: Notices | None = None) -> Picture:
-    """Return a picture with these alarms."""
-    return Picture(1.0, WALL, alarms=now, notices=notices or Notices())
+def with_alarms(now: Alarms, notices: Notices | None = None) -> Moment:
+    """Return a moment with these alarms."""
+    return Moment(BatteryState(alarms=now, notices=notices or Notices()), View(), WALL)
 
 
 async def test_beginning_as_the_bus_told(clock: FakeClock) -> None:
@@ -50,7 +52,7 @@ async def test_beginning_as_the_bus_told(clock: FakeClock) -> None:
     bus.publish(AlarmsChanged(Alarms(), alarms(high_voltage=1)), "test")
     began = clock.wall()
     await clock.advance(600.0)
-    (found,) = tracker.active(picture(alarms(high_voltage=1)), clock.wall())
+    (found,) = tracker.active(with_alarms(alarms(high_voltage=1)), clock.wall())
     assert (found.name, found.kind, found.since) == ("high_voltage", "alarm", began)
 
 
@@ -60,7 +62,7 @@ async def test_alarms_from_before_the_web_server(clock: FakeClock) -> None:
     bus.publish(AlarmsChanged(Alarms(), alarms(low_voltage=2)), "test")
     began = clock.wall()
     await clock.advance(60.0)
-    (found,) = AlarmTracker(bus).active(picture(alarms(low_voltage=2)), clock.wall())
+    (found,) = AlarmTracker(bus).active(with_alarms(alarms(low_voltage=2)), clock.wall())
     assert found.since == began
 
 
@@ -72,7 +74,7 @@ async def test_notices_are_listed_after_worse_alarms(clock: FakeClock) -> None:
     bus.publish(NoticesChanged(Notices(), notices), "test")
     await clock.advance(1.0)
     bus.publish(AlarmsChanged(Alarms(), alarms(high_voltage=2)), "test")
-    found = tracker.active(picture(alarms(high_voltage=2), notices), clock.wall())
+    found = tracker.active(with_alarms(alarms(high_voltage=2), notices), clock.wall())
     assert [(each.name, each.kind) for each in found] == [("high_voltage", "alarm"), ("low_soc", "notice")]
 
 
@@ -82,7 +84,7 @@ async def test_acknowledgement_until_it_comes_again(clock: FakeClock) -> None:
     tracker = AlarmTracker(bus)
 
     def now(levels: Alarms) -> list[str | None]:
-        return [each.acknowledged_by for each in tracker.active(picture(levels), clock.wall())]
+        return [each.acknowledged_by for each in tracker.active(with_alarms(levels), clock.wall())]
 
     assert now(alarms(high_voltage=2)) == [None]
     assert tracker.acknowledge("high_voltage", "ann")
@@ -104,7 +106,7 @@ def test_list_is_what_is_active(steps: list[dict[AlarmName, AlarmLevel]]) -> Non
         after = Alarms(MappingProxyType(levels))
         bus.publish(AlarmsChanged(before, after), "test")
         before = after
-        listed = {each.name: each.level for each in tracker.active(picture(after), moment)}
+        listed = {each.name: each.level for each in tracker.active(with_alarms(after), moment)}
         assert listed == {name.value: level for name, level in after.active().items()}
 
 
@@ -141,23 +143,23 @@ def test_only_the_last_ones_are_kept(clock: FakeClock) -> None:
     assert changes.recent() == changes.recent()
 
 
-async def test_nothing_is_lost_while_nobody_looks(face: Any, clock: FakeClock) -> None:
+async def test_nothing_is_lost_while_nobody_looks(core: Any, clock: FakeClock) -> None:
     """Queues are emptied all the time, so that a busy week is no overrun."""
-    watch = Watch(face)
+    watch = Watch(core)
     task = asyncio.create_task(watch.run())
     for number in range(1000):
-        face.bus.publish(LinkChanged(False, str(number)), "test")
-        face.bus.publish(AlarmsChanged(face.now.alarms, face.now.alarms), "test")
+        core.bus.publish(LinkChanged(False, str(number)), "test")
+        core.bus.publish(AlarmsChanged(Alarms(), Alarms()), "test")
         if number % 100 == 99:
             await clock.advance(10.0)
     task.cancel()
-    assert face.bus.statistics().queue_overruns == 0
+    assert core.bus.statistics().queue_overruns == 0
     assert [each.detail for each in watch.changes.recent()] == [str(number) for number in range(900, 1000)]
 
 
-def test_close_ends_what_it_subscribed(face: Any) -> None:
+def test_close_ends_what_it_subscribed(core: Any) -> None:
     """The bus has no queue left that nobody empties."""
-    watch = Watch(face)
+    watch = Watch(core)
     watch.close()
     watch.close()
-    assert face.bus.statistics().subscribers == 0
+    assert core.bus.statistics().subscribers == 0

@@ -14,8 +14,10 @@ from fastapi import FastAPI
 from tinybms_bridge.battery.advice import Advice
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
 from tinybms_bridge.battery.energy import EnergyTotals
+from tinybms_bridge.battery.inhibits import Direction
 from tinybms_bridge.battery.limits import ChargeState, Freshness, LimitCode, Limits, Quantity, Reason
 from tinybms_bridge.battery.snapshot import BmsStatus, Cells, Identity, PackValues, Snapshot, Temperatures
+from tinybms_bridge.battery.state import MAIN_PACK, BatteryState, PackState
 from tinybms_bridge.battery.view import View
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.errors import DeviceRefused, LinkError
@@ -24,10 +26,9 @@ from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.event_list import EventRecord
 from tinybms_bridge.link.events import Noted
 from tinybms_bridge.link.state import CanState, Inhibit, MonitoredFrame, PartStatus, TraceLine, UartState, WatchdogState
+from tinybms_bridge.services.ports import Cell, Moment
 from tinybms_bridge.services.web.accounts import Role
 from tinybms_bridge.services.web.app import create_app
-from tinybms_bridge.services.web.face import Direction, Picture
-from tinybms_bridge.services.web.face_history import Cell
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.security import Admin, User, Via, Viewer
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
@@ -317,8 +318,8 @@ class FakeDevice:
         return await self._settings.perform(action, value, confirm=confirm)
 
 
-class FakeFace:
-    """Implements ``BridgeFace`` with values that a test may replace."""
+class FakeCore:
+    """Implements ``Core`` with values that a test may replace."""
 
     version = "1.2.3"
 
@@ -331,7 +332,8 @@ class FakeFace:
         self.device_settings = FakeDevice(BmsSettings(self.bms, InstantClock()))
         self.logs = FakeLogs()
         self.history = FakeHistory()
-        self.now = Picture(uptime_s=3600.0, at=clock.wall())
+        self.uptime_s = 3600.0
+        self.now = Moment.of(BatteryState(), clock)
         self.uart_figures = UartState(up=True, polls=100, success=98, errors=2, latency_avg_ms=15.5)
         self.can_figures = CanState(up=True, tx_count=50, tx_errors=1, gx_state="present")
         self.statistics: DeviceStatistics | None = None
@@ -343,59 +345,59 @@ class FakeFace:
         self.advised: list[Advice] = []
         self.resets = 0
         self.restarts: list[str | None] = []
-        self.pictures_taken = 0
+        self.moments_taken = 0
 
     def conflicts(self) -> Sequence[str]:
-        """See ``BridgeFace``."""
+        """See ``Core``."""
         return self.unfit
 
     def advice(self) -> Sequence[Advice]:
-        """See ``BridgeFace``."""
+        """See ``Core``."""
         return self.advised
 
-    def picture(self) -> Picture:
-        """See ``BridgeFace``."""
-        self.pictures_taken += 1
+    def moment(self) -> Moment:
+        """See ``Core``."""
+        self.moments_taken += 1
         return self.now
 
     def uart(self) -> UartState:
-        """See ``BridgeFace``."""
+        """See ``Core``."""
         return self.uart_figures
 
     def can(self) -> CanState:
-        """See ``BridgeFace``."""
+        """See ``Core``."""
         return self.can_figures
 
     def device_statistics(self) -> DeviceStatistics | None:
-        """See ``BridgeFace``."""
+        """See ``Core``."""
         return self.statistics
 
     def watchdog(self) -> WatchdogState:
-        """See ``BridgeFace``."""
+        """See ``Core``."""
         return WatchdogState(enabled=True, timeout_s=30.0, feed_count=12, since_last_feed_s=0.25)
 
     def parts(self) -> Sequence[PartStatus]:
-        """See ``BridgeFace``."""
+        """See ``Core``."""
         return [PartStatus("uart", "running", critical=True), PartStatus("mqtt", "failed", "no route", 3)]
 
     def events(self) -> Sequence[EventRecord]:
-        """See ``BridgeFace``."""
+        """See ``Core``."""
         return self.event_list
 
     def frames(self, after: int = 0) -> Sequence[MonitoredFrame]:
-        """See ``BridgeFace``."""
+        """See ``Core``."""
         return [frame for frame in self.seen_frames if frame.number > after]
 
     async def trace(self) -> Sequence[TraceLine]:
-        """See ``BridgeFace``."""
+        """See ``Core``."""
         return [TraceLine(0.5, "tx", "AA 03"), TraceLine(0.48, "rx", "AA 03 01")]
 
     def inhibits(self) -> Sequence[Inhibit]:
-        """See ``BridgeFace``."""
+        """See ``Core``."""
         return list(self.stops.values())
 
     async def inhibit(self, direction: Direction, duration_s: float | None, reason: str, by: str) -> Inhibit:
-        """See ``BridgeFace``."""
+        """See ``Core``."""
         since = self.clock.wall()
         until = None if duration_s is None else since + timedelta(seconds=duration_s)
         self.stops[direction] = Inhibit(direction, since, until, reason, by)
@@ -403,7 +405,7 @@ class FakeFace:
         return self.stops[direction]
 
     async def release(self, direction: Direction) -> bool:
-        """See ``BridgeFace``."""
+        """See ``Core``."""
         found = self.stops.pop(direction, None) is not None
         self._save_stops()
         return found
@@ -413,30 +415,30 @@ class FakeFace:
             raise OSError(28, "No space left on device")
 
     async def reset_statistics(self) -> None:
-        """See ``BridgeFace``."""
+        """See ``Core``."""
         self.resets += 1
 
     async def restart(self, part: str | None) -> None:
-        """See ``BridgeFace``."""
+        """See ``Core``."""
         if part not in {None, "uart", "mqtt"}:
             raise KeyError(part)
         self.restarts.append(part)
 
     def note(self, event: Noted) -> None:
-        """See ``BridgeFace``."""
+        """See ``Core``."""
         self.bus.publish(event, "web")
 
 
 @pytest.fixture
-def face(clock: FakeClock, picture: Picture) -> FakeFace:
+def core(clock: FakeClock, moment: Moment) -> FakeCore:
     """A bridge with a 16-cell pack that is fresh."""
-    face = FakeFace(clock)
-    face.now = picture
-    return face
+    core = FakeCore(clock)
+    core.now = moment
+    return core
 
 
 @pytest.fixture(scope="session")
-def picture() -> Picture:
+def moment() -> Moment:
     """16 cells, discharging, with every value that a sample can have."""
     cells = tuple(3.4152 + index * 0.00132 for index in range(16))
     snapshot = Snapshot(
@@ -461,25 +463,25 @@ def picture() -> Picture:
         Reason(Quantity.CCL, LimitCode.TEMPERATURE, 5.0, 3.0, 0.1),
         Reason(Quantity.DCL, LimitCode.BMS_CURRENT_CUTOFF, 50.0, 150.0),
     )
-    return Picture(
-        uptime_s=3600.0,
-        at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
-        view=View(
-            Freshness.FRESH,
-            snapshot,
-            Limits(54.4, 5.0, 50.0, 44.8, ChargeState.FLOAT, Freshness.FRESH, reasons),
-            age_s=0.05,
-        ),
+    limits = Limits(54.4, 5.0, 50.0, 44.8, ChargeState.FLOAT, Freshness.FRESH, reasons)
+    battery = BatteryState(
+        packs={MAIN_PACK: PackState(snapshot, Identity("2.1", 1, 254))},
+        freshness=Freshness.FRESH,
+        decided=limits,
         alarms=Alarms(MappingProxyType({AlarmName.HIGH_VOLTAGE: AlarmLevel.WARNING, AlarmName.GENERAL: AlarmLevel.OK})),
         energy=EnergyTotals(1234.56, 789.0, 23.0, 15.0),
-        identity=Identity("2.1", 1, 254),
+    )
+    return Moment(
+        battery,
+        View(Freshness.FRESH, snapshot, limits, age_s=0.05),
+        at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
     )
 
 
 @pytest.fixture
-def app(face: FakeFace) -> FastAPI:
+def app(core: FakeCore) -> FastAPI:
     """The whole web application; reading is open, and nobody is logged in."""
-    return create_app(face, WebOptions())
+    return create_app(core, WebOptions())
 
 
 @pytest.fixture

@@ -7,7 +7,13 @@ from typing import Any
 import httpx
 
 from tinybms_bridge.battery.alarms import AlarmCause, AlarmLevel, AlarmName, Alarms
+from tinybms_bridge.services.ports import Moment
 from tinybms_bridge.words import message
+
+
+def with_alarms(moment: Moment, alarms: Alarms) -> Moment:
+    """Return a moment with these alarms."""
+    return replace(moment, battery=replace(moment.battery, alarms=alarms))
 
 
 def at_cell(cell: int, value: float, threshold: float) -> AlarmCause:
@@ -39,11 +45,11 @@ async def test_acknowledging_all(client: httpx.AsyncClient) -> None:
     assert (await client.post("/api/alarms/acknowledge")).json()["unacknowledged"] == 0
 
 
-async def test_a_worse_level_is_new(client: httpx.AsyncClient, face: Any) -> None:
+async def test_a_worse_level_is_new(client: httpx.AsyncClient, core: Any) -> None:
     """A warning that somebody has seen and that becomes an alarm has to be seen again."""
     await client.post("/api/alarms/acknowledge")
     worse = Alarms(MappingProxyType({AlarmName.HIGH_VOLTAGE: AlarmLevel.ALARM}))
-    face.now = replace(face.picture(), alarms=worse)
+    core.now = with_alarms(core.now, worse)
     found = (await client.get("/api/alarms")).json()
     assert found["unacknowledged"] == 1
     assert found["alarms"][0]["level"] == "alarm"
@@ -61,7 +67,7 @@ async def test_acknowledging_needs_a_login(visitor: httpx.AsyncClient) -> None:
     assert (await visitor.get("/api/alarms")).json()["unacknowledged"] == 1
 
 
-async def test_an_alarm_says_value_and_threshold(visitor: httpx.AsyncClient, face: Any) -> None:
+async def test_an_alarm_says_value_and_threshold(visitor: httpx.AsyncClient, core: Any) -> None:
     """For programs as numbers with their unit, for people in words; null where no number is the cause."""
     causes = {
         AlarmName.LOW_VOLTAGE: AlarmCause(
@@ -70,7 +76,7 @@ async def test_an_alarm_says_value_and_threshold(visitor: httpx.AsyncClient, fac
         AlarmName.CONTACTOR: AlarmCause(message("cause.reported", event=message("bms.started"))),
     }
     levels = dict.fromkeys((*causes, AlarmName.BMS_INTERNAL), AlarmLevel.ALARM)
-    face.now = replace(face.picture(), alarms=Alarms(MappingProxyType(levels), MappingProxyType(causes)))
+    core.now = with_alarms(core.now, Alarms(MappingProxyType(levels), MappingProxyType(causes)))
 
     found = {each["name"]: each for each in (await visitor.get("/api/alarms")).json()["alarms"]}
 
@@ -80,11 +86,11 @@ async def test_an_alarm_says_value_and_threshold(visitor: httpx.AsyncClient, fac
     assert picked["bms_internal"] == [None, None, None, ""]
 
 
-async def test_an_alarm_is_explained_in_a_language(visitor: httpx.AsyncClient, face: Any) -> None:
+async def test_an_alarm_is_explained_in_a_language(visitor: httpx.AsyncClient, core: Any) -> None:
     """What it is, what it means and what to do, beside code and parameters for programs."""
     causes = {AlarmName.LOW_VOLTAGE: at_cell(1, 2.42, 2.5)}
     levels = {AlarmName.LOW_VOLTAGE: AlarmLevel.ALARM}
-    face.now = replace(face.picture(), alarms=Alarms(MappingProxyType(levels), MappingProxyType(causes)))
+    core.now = with_alarms(core.now, Alarms(MappingProxyType(levels), MappingProxyType(causes)))
 
     (english,) = [each for each in (await visitor.get("/api/alarms")).json()["alarms"] if each["kind"] == "alarm"]
     (french,) = [

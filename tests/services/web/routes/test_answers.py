@@ -13,7 +13,7 @@ from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.limits import LimitCode, Quantity, Reason
 from tinybms_bridge.battery.snapshot import Cells, Temperatures
 from tinybms_bridge.link.state import CanState, MonitoredFrame, TraceLine, UartState
-from tinybms_bridge.services.web.face import Picture
+from tinybms_bridge.services.ports import Moment
 from tinybms_bridge.services.web.live.messages import Topic, encode
 
 NOISE = 17.112225551017573
@@ -55,11 +55,9 @@ def long_ones(text: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def noisy(
-    face: Any, picture: Picture, make_frame: Callable[..., MonitoredFrame], monkeypatch: pytest.MonkeyPatch
-) -> Any:
+def noisy(core: Any, moment: Moment, make_frame: Callable[..., MonitoredFrame], monkeypatch: pytest.MonkeyPatch) -> Any:
     """A bridge in which every number is a sum of binary fractions."""
-    view = picture.view
+    view = moment.view
     assert view.measured is not None
     assert view.limits is not None
     pack = replace(view.measured.pack, voltage_v=NOISE * 3, current_a=NOISE, soc_percent=NOISE, soh_percent=NOISE)
@@ -71,23 +69,23 @@ def noisy(
     )
     reason = Reason(Quantity.CVL, LimitCode.STATE, 53.690000000000005, NOISE, NOISE)
     limits = replace(view.limits, cvl_v=53.690000000000005, ccl_a=NOISE, dcl_a=NOISE, reasons=(reason,))
-    face.now = replace(
-        picture,
-        uptime_s=NOISE,
+    core.uptime_s = NOISE
+    core.now = replace(
+        moment,
         view=replace(view, measured=measured, limits=limits),
-        energy=EnergyTotals(NOISE, NOISE, NOISE, NOISE),
+        battery=replace(moment.battery, energy=EnergyTotals(NOISE, NOISE, NOISE, NOISE)),
     )
-    face.uart_figures = UartState(
+    core.uart_figures = UartState(
         up=True, latency_last_ms=NOISE, latency_max_ms=NOISE, latency_avg_ms=NOISE, poll_interval_ms=NOISE
     )
-    face.can_figures = CanState(up=True, jitter_max_ms=NOISE, gx_silent_for_s=NOISE)
-    face.seen_frames.extend([make_frame(1), make_frame(2, 0x356, "6114D3FEEB00")])
+    core.can_figures = CanState(up=True, jitter_max_ms=NOISE, gx_silent_for_s=NOISE)
+    core.seen_frames.extend([make_frame(1), make_frame(2, 0x356, "6114D3FEEB00")])
 
     async def trace() -> list[TraceLine]:
         return [TraceLine(NOISE, "tx", "AA 03")]
 
-    monkeypatch.setattr(face, "trace", trace)
-    return face
+    monkeypatch.setattr(core, "trace", trace)
+    return core
 
 
 async def test_no_answer_has_more_decimals_than_its_units(noisy: Any, app: FastAPI, visitor: httpx.AsyncClient) -> None:

@@ -16,24 +16,24 @@ def catalogue() -> None:
     assert all_settings()
 
 
-async def test_many_at_once_read_once(face: Any) -> None:
+async def test_many_at_once_read_once(core: Any) -> None:
     """Twenty browsers that open the page together cost one reading."""
-    cache = ReadoutCache(face)
+    cache = ReadoutCache(core)
     await cache.get(refresh=False)
-    once = face.bms.reads
-    face.bms.reads = 0
-    other = ReadoutCache(face)
+    once = core.bms.reads
+    core.bms.reads = 0
+    other = ReadoutCache(core)
     readings = await asyncio.gather(*(other.get(refresh=True) for _ in range(20)))
-    assert face.bms.reads == once
+    assert core.bms.reads == once
     assert all(reading is readings[0] for reading in readings)
 
 
-async def test_silent_bms_is_not_asked_again_at_once(face: Any, clock: FakeClock) -> None:
+async def test_silent_bms_is_not_asked_again_at_once(core: Any, clock: FakeClock) -> None:
     """Readers of a page do not wait for one timeout after another."""
-    face.bms.silent = True
-    cache = ReadoutCache(face)
+    core.bms.silent = True
+    cache = ReadoutCache(core)
     assert (await cache.get(refresh=False)).error
-    face.bms.silent = False
+    core.bms.silent = False
     assert (await cache.get(refresh=True)).error
     await clock.advance(5.0)
     reading = await cache.get(refresh=False)
@@ -41,22 +41,22 @@ async def test_silent_bms_is_not_asked_again_at_once(face: Any, clock: FakeClock
     assert reading.readout is not None
 
 
-async def test_old_reading_is_kept_with_the_reason(face: Any, clock: FakeClock) -> None:
+async def test_old_reading_is_kept_with_the_reason(core: Any, clock: FakeClock) -> None:
     """When the BMS falls silent the last values stay, with their time and why there is nothing newer."""
-    cache = ReadoutCache(face)
+    cache = ReadoutCache(core)
     good = await cache.get(refresh=False)
-    face.bms.silent = True
+    core.bms.silent = True
     await clock.advance(10.0)
     kept = await cache.get(refresh=True)
     assert (kept.readout, kept.at) == (good.readout, good.at)
     assert "did not answer" in kept.error
 
 
-async def test_forgetting(face: Any) -> None:
+async def test_forgetting(core: Any) -> None:
     """After a write the next look reads anew, however soon it comes."""
-    cache = ReadoutCache(face)
+    cache = ReadoutCache(core)
     first = await cache.get(refresh=False)
-    face.bms.words[315 - 300] = 3700
+    core.bms.words[315 - 300] = 3700
     assert await cache.get(refresh=False) is first
     cache.forget()
     second = await cache.get(refresh=False)
@@ -64,9 +64,9 @@ async def test_forgetting(face: Any) -> None:
     assert second.readout.value(all_settings()["over_voltage_cutoff_v"]) == 3.7
 
 
-async def test_registers_of_a_reading(face: Any) -> None:
+async def test_registers_of_a_reading(core: Any) -> None:
     """Every number lies within its range and every choice has its text; ranges come from the vendor here."""
-    readout = (await ReadoutCache(face).get(refresh=False)).readout
+    readout = (await ReadoutCache(core).get(refresh=False)).readout
     for each in register_answers(readout):
         assert each.available
         assert each.allowed_by == "vendor"

@@ -35,25 +35,25 @@ async def test_parts_tasks_and_live_clients(visitor: httpx.AsyncClient) -> None:
     assert found["version"] == "1.2.3"
 
 
-async def test_configuration_in_force(visitor: httpx.AsyncClient, face: Any) -> None:
+async def test_configuration_in_force(visitor: httpx.AsyncClient, core: Any) -> None:
     """Where it comes from, since when, and what its author should know."""
-    face.storage.data = b'{"mqtt": {"enabled": true}}'
-    face.store.load()
-    face.unfit = ["cvl.series_cell_count = 8: the BMS is set to 16 cells"]
+    core.storage.data = b'{"mqtt": {"enabled": true}}'
+    core.store.load()
+    core.unfit = ["cvl.series_cell_count = 8: the BMS is set to 16 cells"]
     found = (await visitor.get("/api/diagnostics")).json()["configuration"]
     assert (found["file"], found["errors"], found["fell_back"]) == ("memory", [], False)
     assert [notice["path"] for notice in found["notices"]] == ["mqtt"]
     assert found["loaded_at"]
-    assert found["misfits"] == face.unfit
+    assert found["misfits"] == core.unfit
 
 
-async def test_configuration_file_that_cannot_be_used(visitor: httpx.AsyncClient, face: Any) -> None:
+async def test_configuration_file_that_cannot_be_used(visitor: httpx.AsyncClient, core: Any) -> None:
     """Every mistake of the file is shown, never a secret, and that the last good configuration runs."""
-    face.storage.data = (
+    core.storage.data = (
         b'{"cvl": {"float_soc_threshold": 400, "curves": {"charge_by_soc": []}}, "mqtt": {"password": 5}}'
     )
-    face.storage.previous = b"{}"
-    face.store.load()
+    core.storage.previous = b"{}"
+    core.store.load()
     found = (await visitor.get("/api/diagnostics")).json()["configuration"]
     assert [(each["path"], each["value"]) for each in found["errors"]] == [
         ("cvl.float_soc_threshold", 400),
@@ -66,19 +66,19 @@ async def test_configuration_file_that_cannot_be_used(visitor: httpx.AsyncClient
 
 
 async def test_last_frames_in_words(
-    visitor: httpx.AsyncClient, face: Any, make_frame: Callable[..., MonitoredFrame]
+    visitor: httpx.AsyncClient, core: Any, make_frame: Callable[..., MonitoredFrame]
 ) -> None:
     """The last twenty frames are shown with their names."""
-    face.seen_frames.extend(make_frame(number) for number in range(1, 31))
+    core.seen_frames.extend(make_frame(number) for number in range(1, 31))
     frames = (await visitor.get("/api/diagnostics")).json()["can"]["last_frames"]
     assert [frame["number"] for frame in frames] == list(range(11, 31))
     assert frames[0]["name"]
 
 
-async def test_history_of_freshness(visitor: httpx.AsyncClient, face: Any) -> None:
+async def test_history_of_freshness(visitor: httpx.AsyncClient, core: Any) -> None:
     """Each change of freshness since the start, also before anybody asked, is told with its time."""
-    face.bus.publish(FreshnessChanged(Freshness.FRESH, Freshness.HOLD), "test")
-    face.bus.publish(FreshnessChanged(Freshness.HOLD, Freshness.FRESH), "test")
+    core.bus.publish(FreshnessChanged(Freshness.FRESH, Freshness.HOLD), "test")
+    core.bus.publish(FreshnessChanged(Freshness.HOLD, Freshness.FRESH), "test")
     changes = (await visitor.get("/api/diagnostics")).json()["changes"]
     assert [(each["kind"], each["value"]) for each in changes] == [("freshness", "HOLD"), ("freshness", "FRESH")]
     assert changes[0]["at"].startswith("2026-01-01")

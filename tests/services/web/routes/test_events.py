@@ -16,19 +16,19 @@ STOPPED = EventRecord(
 
 
 @pytest.fixture(autouse=True)
-def entries(face: Any) -> None:
+def entries(core: Any) -> None:
     """Ten entries, the even ones of the BMS, the third a fault without a time."""
     at = datetime(2026, 1, 1, tzinfo=UTC)
     for number in range(1, 11):
         source = EventSource.BRIDGE if number % 2 else EventSource.BMS
         severity = Severity.FAULT if number == 3 else Severity.INFO
         entry = EventRecord(number, None if number == 3 else at, source, severity, f"code.{number}", "text")
-        face.event_list.append(entry)
+        core.event_list.append(entry)
 
 
-async def test_number_of_a_list_that_was_lost(visitor: httpx.AsyncClient, face: Any) -> None:
+async def test_number_of_a_list_that_was_lost(visitor: httpx.AsyncClient, core: Any) -> None:
     """Who follows the list sees new entries at once, not when numbers have caught up."""
-    face.event_list = [EventRecord(1, None, EventSource.BRIDGE, Severity.INFO, "link", "The BMS answers")]
+    core.event_list = [EventRecord(1, None, EventSource.BRIDGE, Severity.INFO, "link", "The BMS answers")]
     assert len((await visitor.get("/api/events?after=1")).json()["events"]) == 0
     assert len((await visitor.get("/api/events?after=99")).json()["events"]) == 1
 
@@ -78,9 +78,9 @@ async def test_bad_parameters(visitor: httpx.AsyncClient, query: str) -> None:
     assert (await visitor.get(f"/api/events?{query}")).status_code == 422
 
 
-async def test_who_did_it_is_for_who_is_logged_in(visitor: httpx.AsyncClient, face: Any) -> None:
+async def test_who_did_it_is_for_who_is_logged_in(visitor: httpx.AsyncClient, core: Any) -> None:
     """Everybody else reads what happened."""
-    face.event_list.append(STOPPED)
+    core.event_list.append(STOPPED)
 
     answer = await visitor.get("/api/events", params={"limit": 1})
 
@@ -88,19 +88,19 @@ async def test_who_did_it_is_for_who_is_logged_in(visitor: httpx.AsyncClient, fa
     assert "boss" not in answer.text
 
 
-async def test_an_administrator_sees_who_did_it(client: httpx.AsyncClient, face: Any) -> None:
+async def test_an_administrator_sees_who_did_it(client: httpx.AsyncClient, core: Any) -> None:
     """Null where nobody did anything."""
-    face.event_list.append(STOPPED)
+    core.event_list.append(STOPPED)
 
     events = (await client.get("/api/events", params={"limit": 2})).json()["events"]
 
     assert [each["by"] for each in events] == ["boss", None]
 
 
-async def test_entries_in_french(visitor: httpx.AsyncClient, face: Any) -> None:
+async def test_entries_in_french(visitor: httpx.AsyncClient, core: Any) -> None:
     """Code and parameters are the same in every language; what is known as a text only stays English."""
     told = message("link.down", reason="unplugged")
-    face.event_list = [
+    core.event_list = [
         EventRecord(1, None, EventSource.BRIDGE, Severity.INFO, "link", "The BMS answers"),
         EventRecord(2, None, EventSource.BRIDGE, Severity.WARNING, told.code, told.text, parameters=told.parameters),
     ]

@@ -28,25 +28,25 @@ async def test_ready(visitor: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("freshness", [Freshness.STARTING, Freshness.HOLD, Freshness.SILENT])
-async def test_not_ready_without_fresh_data(visitor: httpx.AsyncClient, face: Any, freshness: Freshness) -> None:
+async def test_not_ready_without_fresh_data(visitor: httpx.AsyncClient, core: Any, freshness: Freshness) -> None:
     """Old data is not ready, and the answer says that it is the BMS."""
-    face.now = replace(face.picture(), view=View(freshness))
+    core.now = replace(core.moment(), view=View(freshness))
     answer = await visitor.get("/readyz")
     assert answer.status_code == 503
     assert answer.json() == {"ready": False, "bms": False, "can": True, "gx": True}
 
 
-async def test_not_ready_without_can(visitor: httpx.AsyncClient, face: Any) -> None:
+async def test_not_ready_without_can(visitor: httpx.AsyncClient, core: Any) -> None:
     """A lost adapter is not ready; a GX that is not heard alone does not matter."""
-    face.can_figures = CanState(up=False, error="gone")
+    core.can_figures = CanState(up=False, error="gone")
     assert (await visitor.get("/readyz")).json()["can"] is False
-    face.can_figures = CanState(up=True, gx_state="lost")
+    core.can_figures = CanState(up=True, gx_state="lost")
     assert (await visitor.get("/readyz")).status_code == 200
 
 
-async def test_open_to_monitors(face: Any) -> None:
+async def test_open_to_monitors(core: Any) -> None:
     """Monitors need no login even where reading does."""
-    transport = httpx.ASGITransport(create_app(face, WebOptions(open_reading=False)))
+    transport = httpx.ASGITransport(create_app(core, WebOptions(open_reading=False)))
     async with httpx.AsyncClient(transport=transport, base_url="http://bridge.test") as client:
         assert (await client.get("/healthz")).status_code == 200
         assert (await client.get("/api/status")).status_code == 401

@@ -100,9 +100,9 @@ NEW_YEAR_S = 1_767_225_600
 
 
 @pytest.fixture
-def some_history(face: Any) -> None:
+def some_history(core: Any) -> None:
     """Something stored in the finest level, nothing in the next, no table of the last."""
-    face.history.store(12_345, (10, 100, NEW_YEAR_S, NEW_YEAR_S + 990), (60, 0, None, None))
+    core.history.store(12_345, (10, 100, NEW_YEAR_S, NEW_YEAR_S + 990), (60, 0, None, None))
 
 
 async def test_columns(visitor: httpx.AsyncClient) -> None:
@@ -118,10 +118,10 @@ async def test_columns(visitor: httpx.AsyncClient) -> None:
     assert set(found["fields"]) == {"voltage_v", "soc_percent", "charge_state"}
 
 
-async def test_last_day_by_default(visitor: httpx.AsyncClient, face: Any) -> None:
+async def test_last_day_by_default(visitor: httpx.AsyncClient, core: Any) -> None:
     """Without parameters: 24 hours until now, in 500 steps at most."""
     found = (await visitor.get("/api/history")).json()
-    assert face.history.asked == [(NEW_YEAR_S - 86_400, NEW_YEAR_S, 500, None)]
+    assert core.history.asked == [(NEW_YEAR_S - 86_400, NEW_YEAR_S, 500, None)]
     assert len(found["times"]) <= 501
 
 
@@ -198,29 +198,29 @@ async def test_bad_parameters(visitor: httpx.AsyncClient, query: str, words: str
     assert answer.json()["errors"][0]["path"].startswith("query.")
 
 
-async def test_many_series_in_fewer_points(visitor: httpx.AsyncClient, face: Any) -> None:
+async def test_many_series_in_fewer_points(visitor: httpx.AsyncClient, core: Any) -> None:
     """An answer for a chart holds a hundred thousand values at most; steps of a chosen length are not changed."""
     series = {f"s{number}": 0 for number in range(40)}
-    face.history.fields.append(type(face.history.fields[0])("many", "", "Many", series))
+    core.history.fields.append(type(core.history.fields[0])("many", "", "Many", series))
     found = await visitor.get("/api/history", params={"points": 5000, "fields": "many"})
     refused = await visitor.get("/api/history", params={"step": "60", "from": "-3d", "fields": "many"})
     assert found.status_code == 200
-    assert face.history.asked[-1][2] == 2500
+    assert core.history.asked[-1][2] == 2500
     assert refused.status_code == 422
     assert "4320 steps of 40 series are too many values: at most 100000" in refused.json()["message"]
 
 
-async def test_more_points_as_csv(visitor: httpx.AsyncClient, face: Any) -> None:
+async def test_more_points_as_csv(visitor: httpx.AsyncClient, core: Any) -> None:
     """What is too much for a chart may be downloaded."""
     answer = await visitor.get("/api/history", params={"points": 50_000, "format": "csv"})
     assert answer.status_code == 200
-    assert face.history.asked[-1][2] == 50_000
+    assert core.history.asked[-1][2] == 50_000
 
 
 @pytest.mark.parametrize("path", ["/api/history", "/api/history/days", "/api/history?format=csv"])
-async def test_file_that_cannot_be_read(visitor: httpx.AsyncClient, face: Any, path: str) -> None:
+async def test_file_that_cannot_be_read(visitor: httpx.AsyncClient, core: Any, path: str) -> None:
     """The answer says why, with the status of a service that is not there now."""
-    face.history.broken = BridgeError("history in /state: database disk image is malformed")
+    core.history.broken = BridgeError("history in /state: database disk image is malformed")
     answer = await visitor.get(path)
     assert answer.status_code == 503
     assert "malformed" in answer.json()["message"]
@@ -238,7 +238,7 @@ async def test_fields(visitor: httpx.AsyncClient, some_history: None) -> None:
     ]
 
 
-async def test_energy_of_each_day(visitor: httpx.AsyncClient, face: Any) -> None:
+async def test_energy_of_each_day(visitor: httpx.AsyncClient, core: Any) -> None:
     """Energy of each day from date to date; by default of the last thirty days."""
     found = (await visitor.get("/api/history/days?from=2026-01-01&to=2026-01-31")).json()
     assert found == {
@@ -249,8 +249,8 @@ async def test_energy_of_each_day(visitor: httpx.AsyncClient, face: Any) -> None
     }
     await visitor.get("/api/history/days")
     now = datetime(2026, 1, 1, tzinfo=UTC).astimezone().date()
-    assert face.history.days_asked[0] == (date(2026, 1, 1), date(2026, 1, 31))
-    assert (now - face.history.days_asked[1][0]).days == 30
+    assert core.history.days_asked[0] == (date(2026, 1, 1), date(2026, 1, 31))
+    assert (now - core.history.days_asked[1][0]).days == 30
 
 
 @pytest.mark.parametrize(
@@ -268,19 +268,19 @@ async def test_bad_days(visitor: httpx.AsyncClient, query: str, words: str) -> N
     assert words in answer.json()["message"]
 
 
-async def test_diagnostics(visitor: httpx.AsyncClient, face: Any, some_history: None) -> None:
+async def test_diagnostics(visitor: httpx.AsyncClient, core: Any, some_history: None) -> None:
     """Size, oldest row, losses and the last error are among the diagnostics."""
-    face.history.now.error = "history in /state: database or disk is full"
-    face.history.now.lost_batches = 4
+    core.history.now.error = "history in /state: database or disk is full"
+    core.history.now.lost_batches = 4
     found = (await visitor.get("/api/diagnostics")).json()["history"]
     assert (found["bytes"], found["lost_batches"], found["written_batches"]) == (12_345, 4, 3)
     assert found["error"] == "history in /state: database or disk is full"
     assert found["levels"][0]["rows"] == 100
 
 
-async def test_login_where_reading_needs_one(visitor: httpx.AsyncClient, options: Any, face: Any) -> None:
+async def test_login_where_reading_needs_one(visitor: httpx.AsyncClient, options: Any, core: Any) -> None:
     """The same rule as for every other route that reads."""
-    closed = create_app(face, replace(options, open_reading=False))
+    closed = create_app(core, replace(options, open_reading=False))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(closed), base_url="http://bridge.test") as stranger:
         for path in ("/api/history", "/api/history/fields", "/api/history/days"):
             assert (await stranger.get(path)).status_code == 401

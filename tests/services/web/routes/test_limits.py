@@ -25,22 +25,22 @@ async def test_values_and_causes(visitor: httpx.AsyncClient) -> None:
     assert found["dcl"]["unit"] == "A"
 
 
-async def test_what_is_out_of_the_ordinary_is_told(visitor: httpx.AsyncClient, face: Any) -> None:
+async def test_what_is_out_of_the_ordinary_is_told(visitor: httpx.AsyncClient, core: Any) -> None:
     """Why a window is ignored, and which sensors are lost."""
     before = (await visitor.get("/api/limits")).json()
-    picture = face.picture()
-    odd = replace(picture.view.limits, full_charge_due=True, lost_sensors=("external sensor 1",), uncontrolled=True)
-    face.now = replace(picture, view=replace(picture.view, limits=odd))
+    moment = core.moment()
+    odd = replace(moment.view.limits, full_charge_due=True, lost_sensors=("external sensor 1",), uncontrolled=True)
+    core.now = replace(moment, view=replace(moment.view, limits=odd))
     after = (await visitor.get("/api/limits")).json()
     assert (before["full_charge_due"], before["lost_sensors"]) == (False, [])
     assert (after["full_charge_due"], after["lost_sensors"]) == (True, ["external sensor 1"])
     assert (before["uncontrolled"], after["uncontrolled"], after["ccl_ignored"]) == (False, True, False)
 
 
-async def test_balancing_is_told(visitor: httpx.AsyncClient, face: Any) -> None:
+async def test_balancing_is_told(visitor: httpx.AsyncClient, core: Any) -> None:
     """How far the cells are apart, in Ah, percent and words, and how long it will take."""
     before = (await visitor.get("/api/limits")).json()["balancing"]
-    picture = face.picture()
+    moment = core.moment()
     ratings = Ratings(16, 3.6, 2.8, 3.75, 2.5, 100.0, 150.0, None, 60.0, 1.0, 280.0)
     apart = BalancingMemory(
         spread_ah=8.4,
@@ -50,9 +50,9 @@ async def test_balancing_is_told(visitor: httpx.AsyncClient, face: Any) -> None:
         bled_to_lifetime_s=4 * 86400,
         phase=BalancingPhase.CHARGE,
     )
-    measured = replace(picture.view.measured, ratings=ratings)
-    limits = replace(picture.view.limits, balancing=apart)
-    face.now = replace(picture, view=replace(picture.view, measured=measured, limits=limits))
+    measured = replace(moment.view.measured, ratings=ratings)
+    limits = replace(moment.view.limits, balancing=apart)
+    core.now = replace(moment, view=replace(moment.view, measured=measured, limits=limits))
     after = (await visitor.get("/api/limits")).json()["balancing"]
     assert (before["active"], before["spread_ah"], before["days_left"]) == (False, None, None)
     assert (after["active"], after["phase"], after["spread_percent"]) == (True, "charge", 3.0)
@@ -60,15 +60,15 @@ async def test_balancing_is_told(visitor: httpx.AsyncClient, face: Any) -> None:
     assert after["text"] == "cells are 8.4 Ah (3.0 %) apart: balanced in about 8 days"
 
 
-async def test_what_was_learned_of_the_count_is_told(visitor: httpx.AsyncClient, face: Any) -> None:
+async def test_what_was_learned_of_the_count_is_told(visitor: httpx.AsyncClient, core: Any) -> None:
     """How it drifts, how far it was off, and what a person should know of it."""
     before = (await visitor.get("/api/limits")).json()["soc"]
-    picture = face.picture()
+    moment = core.moment()
     ratings = Ratings(16, 3.6, 2.8, 3.75, 2.5, 100.0, 150.0, None, 60.0, 1.0, 280.0)
     learned, held = Anchors(off_percent=-2.54, drift_a=0.25), Evidence(capacity_ah=200.0)
-    measured = replace(picture.view.measured, ratings=ratings)
-    limits = replace(picture.view.limits, soc=learned, evidence=held)
-    face.now = replace(picture, view=replace(picture.view, measured=measured, limits=limits))
+    measured = replace(moment.view.measured, ratings=ratings)
+    limits = replace(moment.view.limits, soc=learned, evidence=held)
+    core.now = replace(moment, view=replace(moment.view, measured=measured, limits=limits))
     after = (await visitor.get("/api/limits")).json()["soc"]
     assert (before["drift_ah_per_day"], before["off_percent"], before["capacity_ah"]) == (None, None, None)
     assert (after["drift_ah_per_day"], after["off_percent"], after["capacity_ah"]) == (6.0, -2.5, 200.0)
@@ -78,15 +78,15 @@ async def test_what_was_learned_of_the_count_is_told(visitor: httpx.AsyncClient,
     ]
 
 
-async def test_what_use_has_shown_of_the_battery_is_told(visitor: httpx.AsyncClient, face: Any) -> None:
+async def test_what_use_has_shown_of_the_battery_is_told(visitor: httpx.AsyncClient, core: Any) -> None:
     """Each with its code, its cells and all of it in words; nothing where nothing was found, or nobody knows."""
     before = (await visitor.get("/api/limits")).json()["battery"]
-    picture = face.picture()
+    moment = core.moment()
     ratings = Ratings(16, 3.6, 2.8, 3.75, 2.5, 100.0, 150.0, None, 60.0, 1.0, 280.0)
     found = Evidence(flowing_s=UNLEARNED_S, capacity_ah=200.0, cells=(0.8, *(1.0,) * 15))
-    measured = replace(picture.view.measured, ratings=ratings)
-    limits = replace(picture.view.limits, evidence=found)
-    face.now = replace(picture, view=replace(picture.view, measured=measured, limits=limits))
+    measured = replace(moment.view.measured, ratings=ratings)
+    limits = replace(moment.view.limits, evidence=found)
+    core.now = replace(moment, view=replace(moment.view, measured=measured, limits=limits))
     after = (await visitor.get("/api/limits")).json()["battery"]
     assert before == []
     assert [(each["code"], each["cells"]) for each in after] == [
@@ -97,9 +97,9 @@ async def test_what_use_has_shown_of_the_battery_is_told(visitor: httpx.AsyncCli
     assert after[1]["text"].startswith("cell 1 holds about 20 % less than the middle one")
 
 
-async def test_before_the_first_decision(visitor: httpx.AsyncClient, face: Any) -> None:
+async def test_before_the_first_decision(visitor: httpx.AsyncClient, core: Any) -> None:
     """Nothing is claimed before anything was decided."""
-    face.now = replace(face.picture(), view=View())
+    core.now = replace(core.moment(), view=View())
     answer = await visitor.get("/api/limits")
     assert answer.status_code == 200
     found = answer.json()
@@ -111,13 +111,13 @@ async def test_before_the_first_decision(visitor: httpx.AsyncClient, face: Any) 
 
 
 @pytest.mark.parametrize("freshness", [Freshness.HOLD, Freshness.SILENT])
-async def test_old_data(visitor: httpx.AsyncClient, face: Any, freshness: Freshness) -> None:
+async def test_old_data(visitor: httpx.AsyncClient, core: Any, freshness: Freshness) -> None:
     """Limits are told as they are sent: lowered in HOLD, none in SILENT; the last good ones are apart and dated."""
-    picture = face.picture()
-    last = Last(picture.view.measured, 5.0, picture.view.limits)
-    held = replace(picture.view.limits, ccl_a=0.0, freshness=freshness)
+    moment = core.moment()
+    last = Last(moment.view.measured, 5.0, moment.view.limits)
+    held = replace(moment.view.limits, ccl_a=0.0, freshness=freshness)
     sent = held if held.may_send else None
-    face.now = replace(picture, view=View(freshness, None, sent, 5.0, last))
+    core.now = replace(moment, view=View(freshness, None, sent, 5.0, last))
     found = (await visitor.get("/api/limits")).json()
     assert (found["freshness"], found["may_send"], found["age_ms"]) == (freshness, sent is not None, 5000)
     assert found["ccl"]["value"] == (0.0 if sent else None)

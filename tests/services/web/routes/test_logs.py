@@ -8,10 +8,10 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def lines(face: Any) -> None:
+def lines(core: Any) -> None:
     """Three lines."""
     for level, text in (("INFO", "start"), ("ERROR", "CRC wrong"), ("INFO", "läuft")):
-        face.logs.write(level, text)
+        core.logs.write(level, text)
 
 
 async def test_plain_text_for_grep(visitor: httpx.AsyncClient) -> None:
@@ -50,12 +50,12 @@ async def test_pages(visitor: httpx.AsyncClient) -> None:
     assert second["more"] is False
 
 
-async def test_filters_reach_the_log(visitor: httpx.AsyncClient, face: Any) -> None:
+async def test_filters_reach_the_log(visitor: httpx.AsyncClient, core: Any) -> None:
     """Level and time are handed on; a time without a zone is UTC."""
     parameters = {"level": "ERROR", "since": "2026-01-01T11:00:00", "limit": "5"}
     answer = await visitor.get("/api/logs", params=parameters)
     assert len(answer.text.splitlines()) == 1
-    assert face.logs.asked[-1] == (5, None, "ERROR", datetime(2026, 1, 1, 11, tzinfo=UTC))
+    assert core.logs.asked[-1] == (5, None, "ERROR", datetime(2026, 1, 1, 11, tzinfo=UTC))
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=10001", "level=LOUD", "since=soon", "cursor=-1", "format=xml"])
@@ -67,10 +67,10 @@ async def test_bad_parameters(visitor: httpx.AsyncClient, query: str) -> None:
 
 
 @pytest.fixture
-def tracebacks(face: Any) -> None:
+def tracebacks(core: Any) -> None:
     """Five hundred lines as long as lines get."""
     for number in range(500):
-        face.logs.write("ERROR", f"{number:03} " + 3990 * "x")
+        core.logs.write("ERROR", f"{number:03} " + 3990 * "x")
 
 
 @pytest.mark.usefixtures("tracebacks")
@@ -100,20 +100,20 @@ async def test_clearing_needs_a_login(visitor: httpx.AsyncClient) -> None:
     assert "CRC" in (await visitor.get("/api/logs")).text
 
 
-async def test_level_in_small_letters(visitor: httpx.AsyncClient, face: Any) -> None:
+async def test_level_in_small_letters(visitor: httpx.AsyncClient, core: Any) -> None:
     """As people type it."""
     answer = await visitor.get("/api/logs", params={"level": "warning"})
     assert answer.status_code == 200
-    assert face.logs.asked[-1][2] == "WARNING"
+    assert core.logs.asked[-1][2] == "WARNING"
 
 
-async def test_files_that_cannot_be_removed(client: httpx.AsyncClient, face: Any) -> None:
+async def test_files_that_cannot_be_removed(client: httpx.AsyncClient, core: Any) -> None:
     """Whoever purges the log learns that something of it is left."""
 
     def fail() -> None:
         raise PermissionError(13, "Permission denied", "bridge.log")
 
-    face.logs.clear = fail
+    core.logs.clear = fail
     answer = await client.delete("/api/logs")
     assert (answer.status_code, answer.json()["error"]) == (500, "logs_not_removed")
     assert "bridge.log" in answer.json()["message"]
@@ -123,9 +123,9 @@ AUDIT_LINE = "PUT /api/inhibits/charge by boss (session) from 192.168.1.7"
 
 
 @pytest.mark.parametrize("query", ["", "?limit=1", "?format=json", "?cursor=0", "?level=info", "?since=2020-01-01"])
-async def test_what_people_did_is_not_for_everybody(visitor: httpx.AsyncClient, face: Any, query: str) -> None:
+async def test_what_people_did_is_not_for_everybody(visitor: httpx.AsyncClient, core: Any, query: str) -> None:
     """Neither in text nor as JSON, whatever is asked for; the page is as long as it would be without."""
-    face.logs.write("INFO", AUDIT_LINE, "tinybms_bridge.audit")
+    core.logs.write("INFO", AUDIT_LINE, "tinybms_bridge.audit")
 
     answer = await visitor.get(f"/api/logs{query}")
 
@@ -134,8 +134,8 @@ async def test_what_people_did_is_not_for_everybody(visitor: httpx.AsyncClient, 
     assert "boss" not in answer.text
 
 
-async def test_who_is_logged_in_sees_what_people_did(client: httpx.AsyncClient, face: Any) -> None:
+async def test_who_is_logged_in_sees_what_people_did(client: httpx.AsyncClient, core: Any) -> None:
     """In its place among the other lines."""
-    face.logs.write("INFO", AUDIT_LINE, "tinybms_bridge.audit")
+    core.logs.write("INFO", AUDIT_LINE, "tinybms_bridge.audit")
 
     assert (await client.get("/api/logs")).text.endswith(f"{AUDIT_LINE}\n")

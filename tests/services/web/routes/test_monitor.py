@@ -9,11 +9,11 @@ from tinybms_bridge.link.state import MonitoredFrame
 
 
 async def test_frames_in_words(
-    visitor: httpx.AsyncClient, face: Any, make_frame: Callable[..., MonitoredFrame]
+    visitor: httpx.AsyncClient, core: Any, make_frame: Callable[..., MonitoredFrame]
 ) -> None:
     """A known frame has its name and values, a strange one its bytes, a short one what it holds."""
     strange, short = make_frame(2, 0x123, "0102"), make_frame(3, 0x351, "2402")
-    face.seen_frames.extend([make_frame(1), strange, short])
+    core.seen_frames.extend([make_frame(1), strange, short])
     known, unknown, cut = (await visitor.get("/api/can/frames")).json()["frames"]
     assert 54.8 in known["values"].values()
     assert (known["id"], known["direction"]) == ("0x351", "tx")
@@ -21,9 +21,9 @@ async def test_frames_in_words(
     assert len(cut["values"]) < len(known["values"])
 
 
-async def test_following(visitor: httpx.AsyncClient, face: Any, make_frame: Callable[..., MonitoredFrame]) -> None:
+async def test_following(visitor: httpx.AsyncClient, core: Any, make_frame: Callable[..., MonitoredFrame]) -> None:
     """``last`` of one answer is ``after`` of the next; the newest come first into a short answer."""
-    face.seen_frames.extend(make_frame(number) for number in range(1, 6))
+    core.seen_frames.extend(make_frame(number) for number in range(1, 6))
     short = (await visitor.get("/api/can/frames?limit=2")).json()
     assert [frame["number"] for frame in short["frames"]] == [4, 5]
     empty = (await visitor.get(f"/api/can/frames?after={short['last']}")).json()

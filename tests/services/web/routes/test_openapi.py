@@ -45,11 +45,11 @@ def blockbuster() -> None:
 
 
 @pytest.fixture
-def operations(app: FastAPI, as_admin: None, face: Any, make_frame: Callable[..., MonitoredFrame]) -> dict[str, Any]:
+def operations(app: FastAPI, as_admin: None, core: Any, make_frame: Callable[..., MonitoredFrame]) -> dict[str, Any]:
     """The operations of these routers, for a bridge that has something to tell everywhere."""
-    face.seen_frames.extend([make_frame(1), make_frame(2, 0x7FF, "00")])
-    face.event_list.append(EventRecord(1, None, EventSource.BMS, Severity.FAULT, "bms.x", "text"))
-    face.logs.write("ERROR", "something")
+    core.seen_frames.extend([make_frame(1), make_frame(2, 0x7FF, "00")])
+    core.event_list.append(EventRecord(1, None, EventSource.BMS, Severity.FAULT, "bms.x", "text"))
+    core.logs.write("ERROR", "something")
     schema: Any = schemathesis.openapi.from_asgi(
         "/api/openapi.json", app, timeout=250.0
     )  # also on a machine that is busy
@@ -163,10 +163,10 @@ async def test_the_schema_of_a_change_agrees_with_the_route(
         assert _validator(app, "Mistaken").is_valid(answer.json())
 
 
-async def test_what_is_shown_and_sent_live_is_as_described(app: FastAPI, client: httpx.AsyncClient, face: Any) -> None:
+async def test_what_is_shown_and_sent_live_is_as_described(app: FastAPI, client: httpx.AsyncClient, core: Any) -> None:
     """The schemas that no route leads to are those of the real thing."""
     assert _validator(app, "Settings").is_valid((await client.get("/api/settings")).json())
-    message = json.loads(status_message(face))
+    message = json.loads(status_message(core))
     assert _validator(app, "LiveStatus").is_valid(message)
     properties = app.openapi()["components"]["schemas"]["LiveStatus"]["properties"]
     assert message.keys() == properties.keys()

@@ -13,17 +13,24 @@ import pytest
 from fastapi import FastAPI
 
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
+from tinybms_bridge.battery.inhibits import Direction
 from tinybms_bridge.battery.limits import Freshness
+from tinybms_bridge.battery.state import BatteryState
 from tinybms_bridge.battery.view import Last, View
 from tinybms_bridge.link.state import Inhibit
+from tinybms_bridge.services.ports import Moment
 from tinybms_bridge.services.web.accounts import Account, AccountRegistry, Role
 from tinybms_bridge.services.web.app import create_app
-from tinybms_bridge.services.web.face import Direction, Picture
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.pages.front_page import own_address
 from tinybms_bridge.services.web.security.gate import COOKIE, Gate
 
 Show = Callable[..., Any]
+
+
+def with_alarms(moment: Moment, alarms: Alarms) -> Moment:
+    """Return a moment with these alarms."""
+    return replace(moment, battery=replace(moment.battery, alarms=alarms))
 
 
 def text_of(page: str) -> str:
@@ -38,12 +45,12 @@ async def seen(client: httpx.AsyncClient, path: str = "/") -> str:
     return text_of(answer.text)
 
 
-def stale(face: Any, freshness: Freshness, *, sends: bool) -> None:
+def stale(core: Any, freshness: Freshness, *, sends: bool) -> None:
     """Let the last data be 34 s old."""
-    view = face.now.view
+    view = core.now.view
     limits = replace(view.limits, ccl_a=0.0) if sends else None
     last = Last(view.measured, 34.0, view.limits)
-    face.now = replace(face.now, view=View(freshness, None, limits, 34.0, last))
+    core.now = replace(core.now, view=View(freshness, None, limits, 34.0, last))
 
 
 async def test_the_first_page_says_what_the_battery_does(visitor: httpx.AsyncClient) -> None:
@@ -66,20 +73,20 @@ async def test_the_first_page_says_what_the_battery_does(visitor: httpx.AsyncCli
     ("current_a", "words"),
     [(-0.2, "The battery rests and is 87 % full."), (20.0, "The battery charges with 20.0 A (1086 W)")],
 )
-async def test_what_flows_is_told_in_words(visitor: httpx.AsyncClient, face: Any, current_a: float, words: str) -> None:
+async def test_what_flows_is_told_in_words(visitor: httpx.AsyncClient, core: Any, current_a: float, words: str) -> None:
     """What the electronics take is no discharge."""
-    measured = face.now.view.measured
+    measured = core.now.view.measured
     pack = replace(measured.pack, current_a=current_a)
-    face.now = replace(face.now, view=replace(face.now.view, measured=replace(measured, pack=pack)))
+    core.now = replace(core.now, view=replace(core.now.view, measured=replace(measured, pack=pack)))
 
     assert words in await seen(visitor)
 
 
-async def test_an_unknown_state_of_charge_is_no_number(visitor: httpx.AsyncClient, face: Any) -> None:
+async def test_an_unknown_state_of_charge_is_no_number(visitor: httpx.AsyncClient, core: Any) -> None:
     """An absurd count is not shown as a percentage."""
-    measured = face.now.view.measured
+    measured = core.now.view.measured
     pack = replace(measured.pack, soc_known=False)
-    face.now = replace(face.now, view=replace(face.now.view, measured=replace(measured, pack=pack)))
+    core.now = replace(core.now, view=replace(core.now.view, measured=replace(measured, pack=pack)))
     shown = await seen(visitor)
 
     assert "how full it is is not known" in shown
@@ -94,10 +101,10 @@ async def test_an_unknown_state_of_charge_is_no_number(visitor: httpx.AsyncClien
     ],
 )
 async def test_old_values_are_never_shown_as_live(
-    visitor: httpx.AsyncClient, face: Any, freshness: Freshness, sends: bool, words: str
+    visitor: httpx.AsyncClient, core: Any, freshness: Freshness, sends: bool, words: str
 ) -> None:
     """They stand under a heading of their own, with the time they are of; nothing says that the battery charges."""
-    stale(face, freshness, sends=sends)
+    stale(core, freshness, sends=sends)
     page = (await visitor.get("/")).text
     shown = text_of(page)
 
@@ -112,11 +119,11 @@ async def test_old_values_are_never_shown_as_live(
     assert ("None: nothing is sent." in shown) is not sends
 
 
-async def test_before_the_first_data_nothing_is_made_up(visitor: httpx.AsyncClient, face: Any) -> None:
+async def test_before_the_first_data_nothing_is_made_up(visitor: httpx.AsyncClient, core: Any) -> None:
     """A start without a BMS: what is missing, and why."""
-    face.now = Picture(uptime_s=3.0, at=face.now.at)
-    face.uart_figures = replace(face.uart_figures, up=False, reason="serial port /dev/ttyUSB0 does not exist")
-    face.can_figures = replace(face.can_figures, up=False, error="no device can0", gx_state="never_seen")
+    core.now = Moment.of(BatteryState(), core.clock)
+    core.uart_figures = replace(core.uart_figures, up=False, reason="serial port /dev/ttyUSB0 does not exist")
+    core.can_figures = replace(core.can_figures, up=False, error="no device can0", gx_state="never_seen")
     shown = await seen(visitor)
 
     assert "The BMS does not answer: serial port /dev/ttyUSB0 does not exist. Nothing is sent yet" in shown
@@ -126,13 +133,13 @@ async def test_before_the_first_data_nothing_is_made_up(visitor: httpx.AsyncClie
     assert "Voltage" not in shown
 
 
-async def test_what_was_stopped_by_hand_is_told_without_a_name(visitor: httpx.AsyncClient, face: Any) -> None:
+async def test_what_was_stopped_by_hand_is_told_without_a_name(visitor: httpx.AsyncClient, core: Any) -> None:
     """Names are for who is logged in."""
     since = datetime(2026, 1, 2, tzinfo=UTC)
-    face.stops[Direction.CHARGE] = Inhibit(
+    core.stops[Direction.CHARGE] = Inhibit(
         Direction.CHARGE, since, since + timedelta(hours=5), "<b>work</b>", "skipper"
     )
-    face.stops[Direction.DISCHARGE] = Inhibit(Direction.DISCHARGE, since, None, "", "skipper")
+    core.stops[Direction.DISCHARGE] = Inhibit(Direction.DISCHARGE, since, None, "", "skipper")
     page = (await visitor.get("/")).text
 
     assert "Charging is stopped by hand until 2026-01-02 05:00:00 UTC: <b>work</b>" in text_of(page).replace("  ", " ")
@@ -141,11 +148,11 @@ async def test_what_was_stopped_by_hand_is_told_without_a_name(visitor: httpx.As
     assert "skipper" not in page
 
 
-async def test_texts_of_the_line_are_escaped(visitor: httpx.AsyncClient, face: Any) -> None:
+async def test_texts_of_the_line_are_escaped(visitor: httpx.AsyncClient, core: Any) -> None:
     """A device path, an error of the kernel, an alarm."""
-    face.uart_figures = replace(face.uart_figures, up=False, reason="<script>alert(1)</script>")
-    face.can_figures = replace(face.can_figures, up=False, error='"><img src=x>')
-    face.now = replace(face.now, alarms=Alarms({AlarmName.CONTACTOR: AlarmLevel.ALARM}))
+    core.uart_figures = replace(core.uart_figures, up=False, reason="<script>alert(1)</script>")
+    core.can_figures = replace(core.can_figures, up=False, error='"><img src=x>')
+    core.now = with_alarms(core.now, Alarms({AlarmName.CONTACTOR: AlarmLevel.ALARM}))
     page = (await visitor.get("/")).text
 
     assert "<script" not in page
@@ -191,9 +198,9 @@ def test_a_command_line_holds_nothing_that_a_shell_could_run(scheme: str, host: 
     assert shlex.split(shown) == [shown]
 
 
-def closed(face: Any, options: WebOptions, address: str = "192.168.1.7") -> tuple[httpx.AsyncClient, Gate]:
+def closed(core: Any, options: WebOptions, address: str = "192.168.1.7") -> tuple[httpx.AsyncClient, Gate]:
     """Return a client of an application with other options, and its gate."""
-    app = create_app(face, options)
+    app = create_app(core, options)
     transport = httpx.ASGITransport(app, client=(address, 50_000))
     return httpx.AsyncClient(transport=transport, base_url="http://bridge.test"), app.state.gate
 
@@ -201,9 +208,9 @@ def closed(face: Any, options: WebOptions, address: str = "192.168.1.7") -> tupl
 @pytest.mark.parametrize(
     ("options", "address"), [(WebOptions(open_reading=False), "192.168.1.7"), (WebOptions(), "203.0.113.9")]
 )
-async def test_who_may_not_read_learns_how_to_get_access(face: Any, options: WebOptions, address: str) -> None:
+async def test_who_may_not_read_learns_how_to_get_access(core: Any, options: WebOptions, address: str) -> None:
     """And nothing of the battery; the status is that of the API, so that a monitor is not deceived."""
-    client, gate = closed(face, options, address)
+    client, gate = closed(core, options, address)
     gate.accounts.registry = AccountRegistry((Account("boss", Role.ADMIN, "h"),))
     async with client:
         answer = await client.get("/")
@@ -218,9 +225,9 @@ async def test_who_may_not_read_learns_how_to_get_access(face: Any, options: Web
         assert secret not in shown
 
 
-async def test_a_login_opens_the_page_and_is_named(face: Any) -> None:
+async def test_a_login_opens_the_page_and_is_named(core: Any) -> None:
     """By the cookie of a session; a wrong token is told as in the API."""
-    client, gate = closed(face, WebOptions(open_reading=False))
+    client, gate = closed(core, WebOptions(open_reading=False))
     gate.accounts.registry = AccountRegistry((Account("boss", Role.ADMIN, "h"), Account("guest", Role.VIEWER, "h")))
     key, _ = gate.sessions.begin(gate.accounts.registry.expect_account("guest"))
     async with client:

@@ -16,14 +16,14 @@ PART = {
 """The sample of the seed's README."""
 
 
-def saved(face: Any) -> dict[str, Any]:
+def saved(core: Any) -> dict[str, Any]:
     """Return what the file holds."""
-    data = face.storage.read()
+    data = core.storage.read()
     document: dict[str, Any] = {} if data is None else json.loads(data)
     return document
 
 
-async def test_sample_of_the_readme(client: httpx.AsyncClient, face: Any) -> None:
+async def test_sample_of_the_readme(client: httpx.AsyncClient, core: Any) -> None:
     """The README's body is answered as the README says, is in force at once and saved."""
     answer = await client.post("/api/settings", json=PART)
     body = answer.json()
@@ -31,22 +31,22 @@ async def test_sample_of_the_readme(client: httpx.AsyncClient, face: Any) -> Non
     assert body["success"] is True
     assert body["message"] == "Configuration updated"
     assert body["changed"] == ["victron.thresholds.overvoltage_v", "cvl.float_soc_threshold"]
-    assert face.store.configuration.cvl.float_soc_threshold == 96.0
-    assert saved(face)["cvl"]["float_soc_threshold"] == 96.0
+    assert core.store.configuration.cvl.float_soc_threshold == 96.0
+    assert saved(core)["cvl"]["float_soc_threshold"] == 96.0
     shown = (await client.get("/api/settings")).json()
     assert shown["victron"]["thresholds"]["overvoltage_v"] == 59.0
     assert shown["hardware"]["uart"]["baudrate"] > 0
 
 
-async def test_null_takes_a_key_back(client: httpx.AsyncClient, face: Any) -> None:
+async def test_null_takes_a_key_back(client: httpx.AsyncClient, core: Any) -> None:
     """A key set to null has its default again and is not in the file."""
     await client.post("/api/settings", json=PART)
     await client.post("/api/settings", json={"cvl": {"float_soc_threshold": None}})
-    assert face.store.configuration.cvl.float_soc_threshold is None
-    assert "float_soc_threshold" not in saved(face)["cvl"]
+    assert core.store.configuration.cvl.float_soc_threshold is None
+    assert "float_soc_threshold" not in saved(core)["cvl"]
 
 
-async def test_passwords_are_write_only(client: httpx.AsyncClient, face: Any) -> None:
+async def test_passwords_are_write_only(client: httpx.AsyncClient, core: Any) -> None:
     """A password is never shown, and sending back what was shown keeps it."""
     secret = {"mqtt": {"username": "u", "password": "hunter2hunter2"}}
     assert (await client.post("/api/settings", json=secret)).status_code == 200
@@ -54,10 +54,10 @@ async def test_passwords_are_write_only(client: httpx.AsyncClient, face: Any) ->
     assert "hunter2" not in answer.text
     assert answer.json()["mqtt"]["password"] == "********"
     assert (await client.put("/api/settings", json=answer.json())).status_code == 200
-    assert face.store.configuration.mqtt.password.value == "hunter2hunter2"
+    assert core.store.configuration.mqtt.password.value == "hunter2hunter2"
 
 
-async def test_every_mistake_at_once(client: httpx.AsyncClient, face: Any) -> None:
+async def test_every_mistake_at_once(client: httpx.AsyncClient, core: Any) -> None:
     """A refused change names every mistake with path, value and range, and changes nothing."""
     wrong = {"cvl": {"float_soc_threshold": 400, "unknown": 1}, "victron": {"battery_name": 5}}
     answer = await client.post("/api/settings", json=wrong)
@@ -70,7 +70,7 @@ async def test_every_mistake_at_once(client: httpx.AsyncClient, face: Any) -> No
     assert errors.keys() == {"cvl.float_soc_threshold", "cvl.unknown", "victron.battery_name"}
     assert errors["cvl.float_soc_threshold"]["value"] == 400
     assert "100" in errors["cvl.float_soc_threshold"]["message"]
-    assert saved(face) == {}
+    assert saved(core) == {}
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ async def test_bodies_that_are_no_settings(client: httpx.AsyncClient, content: b
     assert (answer.status_code, answer.json()["error"]) == (status, code)
 
 
-async def test_key_that_is_given_twice_is_named(client: httpx.AsyncClient, face: Any) -> None:
+async def test_key_that_is_given_twice_is_named(client: httpx.AsyncClient, core: Any) -> None:
     """As `check` does with a file: nobody can know which of the two was meant."""
     for method in ("POST", "PUT"):
         content = b'{"cvl": {"enabled": true, "enabled": false}}'
@@ -99,7 +99,7 @@ async def test_key_that_is_given_twice_is_named(client: httpx.AsyncClient, face:
             method, "/api/settings", content=content, headers={"content-type": "application/json"}
         )
         assert answer.json()["errors"] == [{"path": "cvl.enabled", "value": None, "message": "is given more than once"}]
-    assert saved(face) == {}
+    assert saved(core) == {}
 
 
 async def test_restored_backup_tells_its_missing_secrets(client: httpx.AsyncClient) -> None:
@@ -109,46 +109,46 @@ async def test_restored_backup_tells_its_missing_secrets(client: httpx.AsyncClie
     assert "mqtt.password" in [notice["path"] for notice in answer.json()["notices"]]
 
 
-async def test_whole_configuration_is_replaced(client: httpx.AsyncClient, face: Any) -> None:
+async def test_whole_configuration_is_replaced(client: httpx.AsyncClient, core: Any) -> None:
     """PUT forgets the keys that the new document lacks."""
     await client.post("/api/settings", json=PART)
     answer = await client.put("/api/settings", json={"cvl": {"float_soc_threshold": 94.0}})
     assert answer.status_code == 200
-    assert saved(face) == {"cvl": {"float_soc_threshold": 94.0}}
+    assert saved(core) == {"cvl": {"float_soc_threshold": 94.0}}
 
 
-async def test_names_of_the_firmware(client: httpx.AsyncClient, face: Any) -> None:
+async def test_names_of_the_firmware(client: httpx.AsyncClient, core: Any) -> None:
     """The firmware's section names are understood."""
     answer = await client.post("/api/settings", json={"cvl_algorithm": {"float_soc_threshold": 94.0}})
     assert answer.status_code == 200
-    assert face.store.configuration.cvl.float_soc_threshold == 94.0
+    assert core.store.configuration.cvl.float_soc_threshold == 94.0
 
 
-async def test_what_the_command_line_says_is_shown(client: httpx.AsyncClient, face: Any) -> None:
+async def test_what_the_command_line_says_is_shown(client: httpx.AsyncClient, core: Any) -> None:
     """The page shows the port that is used, and sends it back without making it that of the file."""
 
     def laid_over(config: Configuration) -> Configuration:
         uart = replace(config.hardware.uart, device="/dev/ttyUSB3")
         return replace(config, hardware=replace(config.hardware, uart=uart))
 
-    face.store.adjust = laid_over
+    core.store.adjust = laid_over
     shown = (await client.get("/api/settings")).json()
     assert shown["hardware"]["uart"]["device"] == "/dev/ttyUSB3"
     answer = await client.put("/api/settings", json=shown)
-    assert (answer.status_code, answer.json()["changed"], saved(face)) == (200, [], {})
+    assert (answer.status_code, answer.json()["changed"], saved(core)) == (200, [], {})
     assert [notice["path"] for notice in answer.json()["notices"]] == ["hardware.uart.device"]
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 @pytest.mark.parametrize("patch", [{"uart": {"baudrate": 19_200}}, {"uart_baudrate": 19_200}])
-async def test_line_speed_of_the_readme(client: httpx.AsyncClient, face: Any, method: str, patch: Any) -> None:
+async def test_line_speed_of_the_readme(client: httpx.AsyncClient, core: Any, method: str, patch: Any) -> None:
     """A person who follows the seed's sample gets the only speed of a TinyBMS, and is told."""
     answer = await client.request(method, "/api/settings", json={"hardware": patch})
     assert answer.status_code == 200
     told = [notice["message"] for notice in answer.json()["notices"]]
     assert any("19200 is read as 115200" in message for message in told)
     assert (await client.get("/api/settings")).json()["hardware"]["uart"]["baudrate"] == 115_200
-    assert face.store.configuration.hardware.uart.baudrate == 115_200
+    assert core.store.configuration.hardware.uart.baudrate == 115_200
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
@@ -174,37 +174,37 @@ async def test_line_speed_of_the_readme(client: httpx.AsyncClient, face: Any, me
     ],
 )
 async def test_formats_that_are_none(
-    client: httpx.AsyncClient, face: Any, method: str, document: str, path: str, value: object, message: str
+    client: httpx.AsyncClient, core: Any, method: str, document: str, path: str, value: object, message: str
 ) -> None:
     """Each with its path, its value and what is allowed; nothing changes."""
     headers = {"content-type": "application/json"}
     answer = await client.request(method, "/api/settings", content=document, headers=headers)
     assert answer.status_code == 422
     assert answer.json()["errors"] == [{"path": path, "value": value, "message": message}]
-    assert saved(face) == {}
+    assert saved(core) == {}
 
 
 async def test_disk_that_cannot_be_written(
-    client: httpx.AsyncClient, face: Any, monkeypatch: pytest.MonkeyPatch
+    client: httpx.AsyncClient, core: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When saving fails nothing changes, and the seed's code says so."""
 
     def full(_data: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(face.storage, "write", full)
+    monkeypatch.setattr(core.storage, "write", full)
     answer = await client.post("/api/settings", json=PART)
     assert (answer.status_code, answer.json()["error"]) == (500, "config_save_failed")
     assert "No space left" in answer.json()["message"]
-    assert face.store.configuration.cvl.float_soc_threshold is None
+    assert core.store.configuration.cvl.float_soc_threshold is None
 
 
-async def test_writing_needs_a_login(visitor: httpx.AsyncClient, face: Any) -> None:
+async def test_writing_needs_a_login(visitor: httpx.AsyncClient, core: Any) -> None:
     """Reading is open, changing is not."""
     assert (await visitor.get("/api/settings")).status_code == 200
     for method in ("POST", "PUT"):
         assert (await visitor.request(method, "/api/settings", json=PART)).status_code == 401
-    assert saved(face) == {}
+    assert saved(core) == {}
 
 
 async def test_download(visitor: httpx.AsyncClient) -> None:
@@ -224,7 +224,7 @@ async def test_schema(visitor: httpx.AsyncClient) -> None:
 
 @pytest.mark.parametrize("document", [{}, {"cvl": {}}, {"hardware": {}, "web_server": {}}, {"hardware": {"can": {}}}])
 async def test_a_document_that_lacks_the_connections_cuts_nobody_off(
-    client: httpx.AsyncClient, face: Any, document: dict[str, Any]
+    client: httpx.AsyncClient, core: Any, document: dict[str, Any]
 ) -> None:
     """Neither the BMS nor whoever sends it: what is not named of `hardware` and `web_server` stays; the rest resets."""
     connections = {
@@ -236,10 +236,10 @@ async def test_a_document_that_lacks_the_connections_cuts_nobody_off(
     answer = await client.put("/api/settings", json=document)
 
     assert answer.json()["changed"] == ["victron.thresholds.overvoltage_v", "cvl.float_soc_threshold"]
-    assert {name: saved(face)[name] for name in connections} == connections
+    assert {name: saved(core)[name] for name in connections} == connections
 
 
-async def test_what_a_document_names_of_the_connections_is_taken(client: httpx.AsyncClient, face: Any) -> None:
+async def test_what_a_document_names_of_the_connections_is_taken(client: httpx.AsyncClient, core: Any) -> None:
     """A list or a table is a value: it is replaced, not mixed."""
     both = {"enable_cors": True, "cors_origins": ["http://a.example", "http://b.example"]}
     await client.post("/api/settings", json={"web_server": both, "hardware": {"can": {"options": {"a": 1, "b": 2}}}})
@@ -248,18 +248,18 @@ async def test_what_a_document_names_of_the_connections_is_taken(client: httpx.A
     answer = await client.put("/api/settings", json=wanted)
 
     assert answer.status_code == 200, answer.text
-    assert saved(face)["web_server"] == {"enable_cors": True, "cors_origins": ["http://c.example"]}
-    assert saved(face)["hardware"]["can"]["options"] == {"b": 3}
+    assert saved(core)["web_server"] == {"enable_cors": True, "cors_origins": ["http://c.example"]}
+    assert saved(core)["hardware"]["can"]["options"] == {"b": 3}
 
 
 @pytest.mark.parametrize("document", [{"hardware": None}, {"web_server": 5}, {"hardware": {"uart": []}}])
 async def test_connections_that_are_no_section_are_refused(
-    client: httpx.AsyncClient, face: Any, document: dict[str, Any]
+    client: httpx.AsyncClient, core: Any, document: dict[str, Any]
 ) -> None:
     """With the path of the mistake; nothing changes."""
-    before = saved(face)
+    before = saved(core)
 
     answer = await client.put("/api/settings", json=document)
 
     assert (answer.status_code, answer.json()["error"]) == (422, "invalid_settings")
-    assert saved(face) == before
+    assert saved(core) == before

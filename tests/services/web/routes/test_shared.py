@@ -71,17 +71,17 @@ def catalogue() -> None:
 
 
 @pytest.fixture
-def noted(face: Any) -> list[Noted]:
+def noted(core: Any) -> list[Noted]:
     """What was published."""
     found: list[Noted] = []
-    publish = face.bus.publish
+    publish = core.bus.publish
 
     def remember(event: Any, source: str) -> Any:
         if isinstance(event, Noted):
             found.append(event)
         return publish(event, source)
 
-    face.bus.publish = remember
+    core.bus.publish = remember
     return found
 
 
@@ -109,9 +109,9 @@ async def test_written_settings_of_the_bms(client: httpx.AsyncClient, noted: lis
     ]
 
 
-async def test_settings_that_the_bms_refused(client: httpx.AsyncClient, face: Any, noted: list[Noted]) -> None:
+async def test_settings_that_the_bms_refused(client: httpx.AsyncClient, core: Any, noted: list[Noted]) -> None:
     """What was tried and not taken is told too."""
-    face.bms.refuses_writes = True
+    core.bms.refuses_writes = True
     answer = await client.post("/api/tinybms/write", json={"key": "over_voltage_cutoff_v", "value": 3.7})
     assert answer.status_code == 502
     (found,) = noted
@@ -150,15 +150,15 @@ async def test_who_did_it_is_told_to_nobody_without_a_login(app: FastAPI, client
     assert alarms.json()["unacknowledged"] == 0
 
 
-async def test_no_route_that_everybody_reads_names_a_user(app: FastAPI, client: httpx.AsyncClient, face: Any) -> None:
+async def test_no_route_that_everybody_reads_names_a_user(app: FastAPI, client: httpx.AsyncClient, core: Any) -> None:
     """Whatever was done before, and whatever route comes later."""
     await client.put("/api/inhibits/charge", json={"duration_s": 3600, "reason": "work"})
     await client.post("/api/alarms/acknowledge")
     await client.post("/api/tinybms/write", json={"key": "over_voltage_cutoff_v", "value": 3.7})
-    face.event_list.append(
+    core.event_list.append(
         EventRecord(9, None, EventSource.BRIDGE, Severity.WARNING, "inhibit.charge", "Charging stopped", by="tester")
     )
-    face.logs.write("INFO", "PUT /api/inhibits/charge by tester (token) from 10.0.0.1", "tinybms_bridge.audit")
+    core.logs.write("INFO", "PUT /api/inhibits/charge by tester (token) from 10.0.0.1", "tinybms_bridge.audit")
     paths = [path for path, each in app.openapi()["paths"].items() if "get" in each and "{" not in path]
     app.dependency_overrides.clear()
 

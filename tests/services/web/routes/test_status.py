@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.battery.state import BatteryState
 from tinybms_bridge.battery.view import Last, View
-from tinybms_bridge.services.web.face import Picture
+from tinybms_bridge.services.ports import Moment
 from tinybms_bridge.services.web.live.messages import status_message
 
 README_KEYS = {
@@ -53,11 +54,11 @@ async def test_flat_counters(visitor: httpx.AsyncClient) -> None:
     assert stats["victron_keepalive_ok"] is True
 
 
-async def test_registers_by_connector_pin(visitor: httpx.AsyncClient, face: Any, picture: Picture) -> None:
+async def test_registers_by_connector_pin(visitor: httpx.AsyncClient, core: Any, moment: Moment) -> None:
     """Cells of a short pack sit at the highest registers, as the BMS numbers them."""
-    assert picture.view.measured is not None
-    cells = replace(picture.view.measured.cells, voltages_v=(3.1, 3.2), balancing=(True, False))
-    face.now = replace(picture, view=replace(picture.view, measured=replace(picture.view.measured, cells=cells)))
+    assert moment.view.measured is not None
+    cells = replace(moment.view.measured.cells, voltages_v=(3.1, 3.2), balancing=(True, False))
+    core.now = replace(moment, view=replace(moment.view, measured=replace(moment.view.measured, cells=cells)))
     registers = {each["address"]: each for each in (await visitor.get("/api/status")).json()["registers"]}
     assert registers[14] == {"address": 14, "name": "cell_15_voltage", "value": 3.1, "unit": "V"}
     assert registers[15]["value"] == 3.2
@@ -67,9 +68,9 @@ async def test_registers_by_connector_pin(visitor: httpx.AsyncClient, face: Any,
     assert registers[46]["value"] == 87.345
 
 
-async def test_before_the_first_sample(visitor: httpx.AsyncClient, face: Any) -> None:
+async def test_before_the_first_sample(visitor: httpx.AsyncClient, core: Any) -> None:
     """Without a sample the measurements are null, and the counters still answer."""
-    face.now = Picture(uptime_s=1.0, at=face.clock.wall())
+    core.now = Moment.of(BatteryState(), core.clock)
     answer = await visitor.get("/api/status")
     status = answer.json()
     assert answer.status_code == 200
@@ -80,12 +81,12 @@ async def test_before_the_first_sample(visitor: httpx.AsyncClient, face: Any) ->
 
 
 @pytest.mark.parametrize("freshness", [Freshness.HOLD, Freshness.SILENT])
-async def test_old_data_is_not_shown_as_live(visitor: httpx.AsyncClient, face: Any, freshness: Freshness) -> None:
+async def test_old_data_is_not_shown_as_live(visitor: httpx.AsyncClient, core: Any, freshness: Freshness) -> None:
     """Every flat field of the seed that is measured is null, and the last values have their time."""
     fresh = (await visitor.get("/api/status")).json()
-    picture = face.picture()
-    last = Last(picture.view.measured, 60.0, picture.view.limits)
-    face.now = replace(picture, view=View(freshness, age_s=60.0, last=last))
+    moment = core.moment()
+    last = Last(moment.view.measured, 60.0, moment.view.limits)
+    core.now = replace(moment, view=View(freshness, age_s=60.0, last=last))
     old = (await visitor.get("/api/status")).json()
     measured = README_KEYS - {"uptime_ms", "stats", "registers"}
     assert {old[name] for name in measured | {"status", "power_w", "balancing_bits", "time_left_s"}} == {None}
@@ -97,17 +98,15 @@ async def test_old_data_is_not_shown_as_live(visitor: httpx.AsyncClient, face: A
     assert (fresh["last"], fresh["remark"]) == (None, "")
 
 
-async def test_health_that_the_firmware_does_not_report(
-    visitor: httpx.AsyncClient, face: Any, picture: Picture
-) -> None:
+async def test_health_that_the_firmware_does_not_report(visitor: httpx.AsyncClient, core: Any, moment: Moment) -> None:
     """The 100 % that a frame has to carry then is shown nowhere: it is no measurement."""
-    assert picture.view.measured is not None
-    pack = replace(picture.view.measured.pack, soh_percent=None)
-    face.now = replace(picture, view=replace(picture.view, measured=replace(picture.view.measured, pack=pack)))
+    assert moment.view.measured is not None
+    pack = replace(moment.view.measured.pack, soh_percent=None)
+    core.now = replace(moment, view=replace(moment.view, measured=replace(moment.view.measured, pack=pack)))
     status = (await visitor.get("/api/status")).json()
     assert status["soh_percent"] is None
     assert [each["value"] for each in status["registers"] if each["name"] == "state_of_health"] == [None]
-    assert json.loads(status_message(face))["soh_percent"] is None
+    assert json.loads(status_message(core))["soh_percent"] is None
 
 
 async def test_alarms_and_balancing(visitor: httpx.AsyncClient) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from tinybms_bridge.battery.advice import Advice, Weight
 from tinybms_bridge.battery.snapshot import Ratings
-from tinybms_bridge.services.web.face import Picture
+from tinybms_bridge.battery.state import BatteryState
+from tinybms_bridge.services.ports import Moment
 from tinybms_bridge.tinybms.device_statistics import decode_statistics
 from tinybms_bridge.tinybms.settings import all_settings
 from tinybms_bridge.words import message
@@ -27,13 +28,13 @@ def catalogue() -> None:
     assert all_settings()
 
 
-async def test_who_it_is(visitor: httpx.AsyncClient, face: Any) -> None:
+async def test_who_it_is(visitor: httpx.AsyncClient, core: Any) -> None:
     """Identity, ratings and statistics are told with units in the names and causes as words."""
     words = [0, 0, 1234, 987, 150, 1, 2, 3, 4, 5, 0, 60, 40, 0x28FB, 0x0104, 0, 7, 0]
-    face.statistics = decode_statistics(words)
-    picture = face.picture()
-    snapshot = picture.view.measured
-    face.now = replace(picture, view=replace(picture.view, measured=replace(snapshot, ratings=RATINGS)))
+    core.statistics = decode_statistics(words)
+    moment = core.moment()
+    snapshot = moment.view.measured
+    core.now = replace(moment, view=replace(moment.view, measured=replace(snapshot, ratings=RATINGS)))
     found = (await visitor.get("/api/tinybms/info")).json()
     assert found["identity"]["firmware_internal"] == 254
     assert found["identity"]["firmware"] == "2.3.254"
@@ -45,16 +46,16 @@ async def test_who_it_is(visitor: httpx.AsyncClient, face: Any) -> None:
     assert found["statistics"]["reset_cause"] == "SOFTWARE"
 
 
-async def test_nothing_is_told_before_anything_was_read(visitor: httpx.AsyncClient, face: Any) -> None:
+async def test_nothing_is_told_before_anything_was_read(visitor: httpx.AsyncClient, core: Any) -> None:
     """Nothing is claimed of a BMS that has not answered yet."""
-    face.now = Picture(uptime_s=1.0, at=face.clock.wall())
+    core.now = Moment.of(BatteryState(), core.clock)
     found = (await visitor.get("/api/tinybms/info")).json()
     assert set(found.values()) == {None}
 
 
-async def test_advice_comes_with_its_command_and_its_request(visitor: httpx.AsyncClient, face: Any) -> None:
+async def test_advice_comes_with_its_command_and_its_request(visitor: httpx.AsyncClient, core: Any) -> None:
     """A person takes the command, a page the body; a note has neither."""
-    face.advised = [DISBALANCE, PORT]
+    core.advised = [DISBALANCE, PORT]
     found = (await visitor.get("/api/tinybms/advice")).json()
     disbalance, port = found["advice"]
     assert found["count"] == 2
@@ -70,32 +71,32 @@ async def test_advice_comes_with_its_command_and_its_request(visitor: httpx.Asyn
     assert (french[0]["code"], french[0]["command"]) == ("advice.disbalance", disbalance["command"])
 
 
-async def test_the_request_is_one_that_the_api_takes(client: httpx.AsyncClient, face: Any) -> None:
+async def test_the_request_is_one_that_the_api_takes(client: httpx.AsyncClient, core: Any) -> None:
     """Sent back as it is, it changes the BMS, and the advice is gone."""
-    face.advised = [DISBALANCE]
+    core.advised = [DISBALANCE]
     (advice,) = (await client.get("/api/tinybms/advice")).json()["advice"]
     assert (await client.post("/api/tinybms/write", json=advice["write"])).json()["success"] is True
-    assert face.bms.words[308 - 300] == 50
+    assert core.bms.words[308 - 300] == 50
     assert (await client.get("/api/tinybms/advice")).json()["count"] == 0
 
 
-async def test_a_silent_bms_leaves_the_advice(visitor: httpx.AsyncClient, face: Any) -> None:
+async def test_a_silent_bms_leaves_the_advice(visitor: httpx.AsyncClient, core: Any) -> None:
     """What was advised from its settings as last read is still true."""
-    face.advised, face.bms.silent = [DISBALANCE], True
+    core.advised, core.bms.silent = [DISBALANCE], True
     assert (await visitor.get("/api/tinybms/advice")).json()["count"] == 1
 
 
-async def test_no_advice_before_anything_was_read(visitor: httpx.AsyncClient, face: Any) -> None:
+async def test_no_advice_before_anything_was_read(visitor: httpx.AsyncClient, core: Any) -> None:
     """No advice about a BMS that nobody knows, and its line is left alone."""
-    reads = face.bms.reads
+    reads = core.bms.reads
     assert (await visitor.get("/api/tinybms/advice")).json() == {"success": True, "count": 0, "advice": []}
-    assert face.bms.reads == reads
+    assert core.bms.reads == reads
 
 
 @pytest.fixture
-def bms(face: Any) -> Any:
+def bms(core: Any) -> Any:
     """The BMS behind the bridge."""
-    return face.bms
+    return core.bms
 
 
 async def test_catalogue_with_values(visitor: httpx.AsyncClient) -> None:

@@ -8,8 +8,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tinybms_bridge.services.ports import Core
 from tinybms_bridge.services.web.callers import SOMEBODY, HttpCaller, Shares
-from tinybms_bridge.services.web.face import BridgeFace
 from tinybms_bridge.services.web.live.client import Client, ClientCommand, ThrottleSettings
 from tinybms_bridge.services.web.live.messages import BATCHES, Made, Topic, encode, newest
 
@@ -53,14 +53,14 @@ class Broadcaster:
     """Hands live data to clients.
 
     Args:
-        face: The bridge.
+        core: The bridge.
         settings: Asked at every join and tick, so that a changed configuration counts at once.
 
     """
 
-    def __init__(self, face: BridgeFace, settings: Callable[[], BroadcasterSettings]) -> None:
+    def __init__(self, core: Core, settings: Callable[[], BroadcasterSettings]) -> None:
         self.statistics = BroadcasterStatistics()
-        self._face = face
+        self._core = core
         self._settings = settings
         self._clients: set[Client] = set()
         self._shares: Shares[Client] = Shares()
@@ -107,7 +107,7 @@ class Broadcaster:
             loser.displaced = True
             self.leave(loser)
         self.statistics.joined += 1
-        client = Client(_interval_s(None, settings), settings.throttle, self._face.clock.monotonic(), may_read)
+        client = Client(_interval_s(None, settings), settings.throttle, self._core.clock.monotonic(), may_read)
         self._clients.add(client)
         self._shares.add(client, caller)
         self._restart()
@@ -134,12 +134,12 @@ class Broadcaster:
         if command.interval_ms is not None:
             client.wanted_s = command.interval_ms / 1000.0
             client.interval_s = _interval_s(client.wanted_s, self._settings())
-            client.schedule(self._face.clock.monotonic())
+            client.schedule(self._core.clock.monotonic())
             self._restart()
 
     def _begin_topics(self, client: Client, topics: frozenset[Topic]) -> None:
         for topic in topics - client.topics:
-            client.seen[topic] = newest(self._face, topic)
+            client.seen[topic] = newest(self._core, topic)
         client.topics = topics
 
     def _restart(self) -> None:
@@ -166,7 +166,7 @@ class Broadcaster:
             self.leave(client)
 
     async def _tick(self) -> None:
-        clock = self._face.clock
+        clock = self._core.clock
         while self._clients:
             now_s = clock.monotonic()
             await self._serve([client for client in self._clients if client.due_s <= now_s + _TOLERANCE_S], now_s)
@@ -213,7 +213,7 @@ class Broadcaster:
         """Return the message of one topic for a client, made once for all who want the same."""
         key = (topic, client.seen.get(topic, 0), registers and topic is Topic.STATUS)
         if key not in made:
-            made[key] = encode(self._face, topic, key[1], registers=key[2])
+            made[key] = encode(self._core, topic, key[1], registers=key[2])
             self.statistics.encoded += 1
         return made[key]
 

@@ -8,8 +8,8 @@ from fastapi import APIRouter
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.services.ports import Core
 from tinybms_bridge.services.web.callers import HttpCaller
-from tinybms_bridge.services.web.face import BridgeFace
 from tinybms_bridge.services.web.live.broadcaster import Broadcaster, Client
 from tinybms_bridge.services.web.live.client import MAX_MESSAGE_BYTES, BadCommand, RateLimit, parse_command
 from tinybms_bridge.services.web.live.messages import error_message
@@ -114,5 +114,5 @@ async def live(websocket: WebSocket) -> None:
     if client is None:
         await close(websocket, Close(1013, "too many clients"))
         return
-    face: BridgeFace = websocket.app.state.face
-    await serve(websocket, broadcaster, client, face.clock)
+    core: Core = websocket.app.state.core
+    await serve(websocket, broadcaster, client, core.clock)

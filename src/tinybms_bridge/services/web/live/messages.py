@@ -13,8 +13,8 @@ from tinybms_bridge.battery.limits import explain
 from tinybms_bridge.hal.can import CanFrame
 from tinybms_bridge.link.event_list import EventRecord
 from tinybms_bridge.link.state import MonitoredFrame
+from tinybms_bridge.services.ports import Core, Moment
 from tinybms_bridge.services.web.answers import rounded
-from tinybms_bridge.services.web.face import BridgeFace, Picture
 from tinybms_bridge.services.web.live.status import limit_numbers, live_registers, live_status
 from tinybms_bridge.victron.can.codec import UnknownFrame, decode_frame
 
@@ -67,21 +67,21 @@ class Topic(StrEnum):
     """New entries of the event list."""
 
 
-def status_message(face: BridgeFace, *, registers: bool = True) -> str:
+def status_message(core: Core, *, registers: bool = True) -> str:
     """Return the message of the ESP32 firmware: at most 1.5 KB with 16 cells and fresh data; ``registers`` add 2 KB."""
-    return _text(rounded("", live_status(face, registers=registers)))
+    return _text(rounded("", live_status(core, registers=registers)))
 
 
-def limits_message(picture: Picture) -> str:
+def limits_message(moment: Moment) -> str:
     """Return the reasons of the limits that are sent: codes, numbers and the English text."""
-    limits = picture.view.limits
+    limits = moment.view.limits
     reasons = [] if limits is None else [asdict(each) | {"text": explain(each)} for each in limits.reasons]
     return _text(rounded("", {"topic": Topic.LIMITS, **limit_numbers(limits), "reasons": reasons}))
 
 
-def registers_message(picture: Picture) -> str:
+def registers_message(moment: Moment) -> str:
     """Return the live sample as ``/api/status`` has it under ``registers``."""
-    return _text(rounded("", {"topic": Topic.REGISTERS, "registers": live_registers(picture.view.measured)}))
+    return _text(rounded("", {"topic": Topic.REGISTERS, "registers": live_registers(moment.view.measured)}))
 
 
 def can_message(frames: Sequence[MonitoredFrame], missed: int = 0) -> str:
@@ -132,28 +132,28 @@ class Made:
     """Number of the last frame or entry in it."""
 
 
-def newest(face: BridgeFace, topic: Topic) -> int:
+def newest(core: Core, topic: Topic) -> int:
     """Return the number of the newest frame or entry that there is; 0 for none and for other topics."""
     if topic is Topic.CAN:
-        return max((frame.number for frame in face.frames()), default=0)
+        return max((frame.number for frame in core.frames()), default=0)
     if topic is Topic.EVENTS:
-        return max((event.number for event in face.events()), default=0)
+        return max((event.number for event in core.events()), default=0)
     return 0
 
 
-def encode(face: BridgeFace, topic: Topic, after: int, *, registers: bool = True) -> Made:
+def encode(core: Core, topic: Topic, after: int, *, registers: bool = True) -> Made:
     """Return the message of a topic with what is newer than number ``after``; ``registers`` is about the flat one."""
     match topic:
         case Topic.STATUS:
-            return Made(status_message(face, registers=registers))
+            return Made(status_message(core, registers=registers))
         case Topic.LIMITS:
-            return Made(limits_message(face.picture()))
+            return Made(limits_message(core.moment()))
         case Topic.REGISTERS:
-            return Made(registers_message(face.picture()))
+            return Made(registers_message(core.moment()))
         case Topic.CAN:
-            return _frames(face.frames(after), after)
+            return _frames(core.frames(after), after)
         case Topic.EVENTS:
-            events = [event for event in face.events() if event.number > after][:_MOST_EVENTS]
+            events = [event for event in core.events() if event.number > after][:_MOST_EVENTS]
             return Made(events_message(events), events[-1].number) if events else Made("")
 
 

@@ -16,8 +16,8 @@ from pydantic import Field
 from tinybms_bridge.battery.limits.model import Limits
 from tinybms_bridge.battery.snapshot import REV_D_FIRMWARE, Snapshot, firmware_text
 from tinybms_bridge.link.state import CanState, UartState
+from tinybms_bridge.services.ports import Core, Moment
 from tinybms_bridge.services.web.answers import Answer
-from tinybms_bridge.services.web.face import BridgeFace, Picture
 
 __all__ = [
     "BatteryNow",
@@ -41,16 +41,15 @@ __all__ = [
 ]
 
 
-def battery_numbers(picture: Picture) -> dict[str, object]:
-    """Return what every picture of the battery begins with; the numbers are None while they are not live."""
-    view = picture.view
+def battery_numbers(moment: Moment) -> dict[str, object]:
+    """Return what every view of the battery begins with; the numbers are None while they are not live."""
+    view = moment.view
     return {
         **pack_numbers(view.measured),
-        "uptime_ms": round(picture.uptime_s * 1000.0),
         "age_ms": None if view.age_s is None else round(view.age_s * 1000.0),
         "freshness": view.freshness.value,
         "remark": view.remark,
-        "last": last_numbers(picture),
+        "last": last_numbers(moment),
     }
 
 
@@ -59,13 +58,13 @@ def pack_numbers(snapshot: Snapshot | None) -> dict[str, float | int | None]:
     return _UNKNOWN if snapshot is None else _measured(snapshot)
 
 
-def last_numbers(picture: Picture) -> dict[str, object] | None:
+def last_numbers(moment: Moment) -> dict[str, object] | None:
     """Return the last measurements and limits with their time, while there are no live ones; else None."""
-    last = picture.view.last
+    last = moment.view.last
     if last is None:
         return None
     return {
-        "at": last.at(picture.at),
+        "at": last.at(moment.at),
         **pack_numbers(last.snapshot),
         "cells_mv": cells_mv(last.snapshot),
         "cvl": limit_numbers(last.limits),
@@ -113,9 +112,9 @@ def flat_counters(uart: UartState, can: CanState) -> dict[str, int | bool]:
     }
 
 
-def active_levels(picture: Picture) -> dict[str, int]:
+def active_levels(moment: Moment) -> dict[str, int]:
     """Return the alarms and notices that are not OK: 1 warning, 2 alarm."""
-    active = (*picture.alarms.active().items(), *picture.notices.active().items())
+    active = (*moment.battery.alarms.active().items(), *moment.battery.notices.active().items())
     return {name.value: int(level) for name, level in active}
 
 
@@ -307,24 +306,25 @@ class LiveStatus(BatteryNow):
     """Missing where the client, or the longest message that is allowed, does not want them."""
 
 
-def battery_now(face: BridgeFace, picture: Picture) -> dict[str, object]:
+def battery_now(core: Core, moment: Moment) -> dict[str, object]:
     """Return the values of ``BatteryNow``."""
-    snapshot = picture.view.measured
+    snapshot = moment.view.measured
     return {
-        **battery_numbers(picture),
+        **battery_numbers(moment),
+        "uptime_ms": round(core.uptime_s * 1000.0),
         "status": snapshot.pack.status.name if snapshot else None,
         "cells_mv": cells_mv(snapshot),
         "temperatures": temperatures(snapshot),
         "balancing_bits": balancing_bits(snapshot),
-        "alarms": active_levels(picture),
-        "inhibits": [inhibit.direction.value for inhibit in face.inhibits()],
+        "alarms": active_levels(moment),
+        "inhibits": [inhibit.direction.value for inhibit in core.inhibits()],
     }
 
 
-def live_status(face: BridgeFace, *, registers: bool) -> dict[str, object]:
+def live_status(core: Core, *, registers: bool) -> dict[str, object]:
     """Return a ``LiveStatus``, with or without its registers; not as a model, which would cost five times as much."""
-    picture = face.picture()
-    now = battery_now(face, picture)
-    stats = {**flat_counters(face.uart(), face.can()), "cvl": limit_numbers(picture.view.limits)}
+    moment = core.moment()
+    now = battery_now(core, moment)
+    stats = {**flat_counters(core.uart(), core.can()), "cvl": limit_numbers(moment.view.limits)}
     message = {**now, "cells": now["cells_mv"], "balancing": now["balancing_bits"], "stats": stats}
-    return {**message, "registers": live_registers(picture.view.measured)} if registers else message
+    return {**message, "registers": live_registers(moment.view.measured)} if registers else message

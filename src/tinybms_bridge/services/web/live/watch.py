@@ -23,7 +23,7 @@ from tinybms_bridge.link.events import (
     LinkChanged,
     NoticesChanged,
 )
-from tinybms_bridge.services.web.face import BridgeFace, Picture
+from tinybms_bridge.services.ports import Core, Moment
 from tinybms_bridge.services.web.live.broadcaster import Broadcaster, BroadcasterSettings
 from tinybms_bridge.services.web.live.client import ThrottleSettings
 
@@ -60,11 +60,11 @@ class AlarmTracker:
             if known is not None:
                 self._take(known.event, known.wall)
 
-    def active(self, picture: Picture, now: datetime) -> tuple[ActiveAlarm, ...]:
-        """Return the active alarms, the worst first; ``picture`` counts where the bus was not heard."""
+    def active(self, moment: Moment, now: datetime) -> tuple[ActiveAlarm, ...]:
+        """Return the active alarms, the worst first; ``moment`` counts where the bus was not heard."""
         self.drain()
-        self._set("alarm", _levels(picture.alarms.active()), now, picture.alarms.causes)
-        self._set("notice", _levels(picture.notices.active()), now)
+        self._set("alarm", _levels(moment.battery.alarms.active()), now, moment.battery.alarms.causes)
+        self._set("notice", _levels(moment.battery.notices.active()), now)
         return tuple(sorted(self._active.values(), key=lambda each: (-each.level, each.since, each.name)))
 
     def acknowledge(self, name: str, by: str) -> bool:
@@ -170,11 +170,11 @@ _DRAIN_INTERVAL_S = 10.0
 class Watch:
     """One for the life of the program; each start of the server uses the same."""
 
-    def __init__(self, face: BridgeFace) -> None:
-        self.alarms = AlarmTracker(face.bus)
-        self.changes = Changes(face.bus)
-        self.broadcaster = Broadcaster(face, lambda: broadcaster_settings(face.store.configuration.web_server))
-        self._clock = face.clock
+    def __init__(self, core: Core) -> None:
+        self.alarms = AlarmTracker(core.bus)
+        self.changes = Changes(core.bus)
+        self.broadcaster = Broadcaster(core, lambda: broadcaster_settings(core.store.configuration.web_server))
+        self._clock = core.clock
 
     async def run(self) -> None:
         """Take what the bus has told, until cancelled, so that nothing is lost while nobody looks."""

@@ -9,7 +9,7 @@ from tinybms_bridge.battery.inhibits import Direction
 from tinybms_bridge.battery.limits import Limits, Quantity, sentence_of
 from tinybms_bridge.battery.snapshot import Snapshot
 from tinybms_bridge.link.state import CanState, UartState
-from tinybms_bridge.services.web.face import BridgeFace, Picture
+from tinybms_bridge.services.ports import Core, Moment
 from tinybms_bridge.services.web.pages.elements import Child, document, element, table
 
 __all__ = ["REFRESH_S", "Visit", "closed_page", "front_page", "own_address"]
@@ -57,22 +57,22 @@ def own_address(scheme: str, host: str) -> str:
     return f"{'https' if scheme == 'https' else 'http'}://{host if _HOST.fullmatch(host) else 'localhost:8080'}"
 
 
-def front_page(face: BridgeFace, visit: Visit) -> bytes:
+def front_page(core: Core, visit: Visit) -> bytes:
     """Return the page for somebody who may read."""
-    picture, uart, can = face.picture(), face.uart(), face.can()
-    view = picture.view
+    moment, uart, can = core.moment(), core.uart(), core.can()
+    view = moment.view
     snapshot = view.measured or (view.last.snapshot if view.last else None)
     body: list[Child] = [
         element("h1", "tinybms-bridge"),
-        element("p", _headline(picture, uart), class_=f"headline {_STATE_CLASS[view.freshness]}"),
-        element("p", _age(picture), class_="quiet"),
-        *_alarms(picture),
-        *_stops(face),
+        element("p", _headline(moment, uart), class_=f"headline {_STATE_CLASS[view.freshness]}"),
+        element("p", _age(moment), class_="quiet"),
+        *_alarms(moment),
+        *_stops(core),
     ]
     if snapshot is not None:
         old = view.last is not None
         if view.last is not None:
-            when = f"{view.last.at(picture.at):%H:%M:%S} UTC, {_duration(view.last.age_s)} before this page"
+            when = f"{view.last.at(moment.at):%H:%M:%S} UTC, {_duration(view.last.age_s)} before this page"
             words = f"Last values, of {when}. Nobody knows whether they still hold."
             body += [element("h2", "Not live"), element("p", words)]
         else:
@@ -83,13 +83,13 @@ def front_page(face: BridgeFace, visit: Visit) -> bytes:
     if visit.setup_required:
         body += _setup(visit)
     body += [element("h2", "Read on"), _links(), *_login(visit)]
-    up = _duration(picture.uptime_s)
+    up = _duration(core.uptime_s)
     body.append(
         element(
-            "p", f"Version {face.version}, running for {up}. Pages for a browser are still to come.", class_="quiet"
+            "p", f"Version {core.version}, running for {up}. Pages for a browser are still to come.", class_="quiet"
         )
     )
-    return document("tinybms-bridge", *body, version=face.version, refresh_s=REFRESH_S)
+    return document("tinybms-bridge", *body, version=core.version, refresh_s=REFRESH_S)
 
 
 def closed_page(version: str, visit: Visit, reason: str, code: str) -> bytes:
@@ -117,9 +117,9 @@ def closed_page(version: str, visit: Visit, reason: str, code: str) -> bytes:
     )
 
 
-def _headline(picture: Picture, uart: UartState) -> str:
+def _headline(moment: Moment, uart: UartState) -> str:
     """Return the state in one or two sentences."""
-    view = picture.view
+    view = moment.view
     if view.measured is None or view.freshness is not Freshness.FRESH:
         remark = view.remark or "nothing is known of the battery yet"
         words = f"{remark[:1].upper()}{remark[1:]}."
@@ -136,24 +136,24 @@ def _headline(picture: Picture, uart: UartState) -> str:
     return f"{soc} {view.remark[:1].upper()}{view.remark[1:]}.".strip() if view.remark else soc
 
 
-def _age(picture: Picture) -> str:
-    age_s = picture.view.age_s
+def _age(moment: Moment) -> str:
+    age_s = moment.view.age_s
     data = "No data has come from the BMS yet." if age_s is None else f"The last data is {_duration(age_s)} old."
-    return f"{data} This page shows {picture.at:%Y-%m-%d %H:%M:%S} UTC and loads itself anew every {REFRESH_S} s."
+    return f"{data} This page shows {moment.at:%Y-%m-%d %H:%M:%S} UTC and loads itself anew every {REFRESH_S} s."
 
 
-def _alarms(picture: Picture) -> list[Child]:
+def _alarms(moment: Moment) -> list[Child]:
     items = []
-    for name, level in (*picture.alarms.active().items(), *picture.notices.active().items()):
+    for name, level in (*moment.battery.alarms.active().items(), *moment.battery.notices.active().items()):
         kind = "alarm" if level is AlarmLevel.ALARM else "warning"
         items.append(element("li", f"{kind}: {name.value.replace('_', ' ')}", class_=kind))
     return [element("h2", "Alarms"), element("ul", *items)] if items else []
 
 
-def _stops(face: BridgeFace) -> list[Child]:
+def _stops(core: Core) -> list[Child]:
     words = {Direction.CHARGE: "Charging", Direction.DISCHARGE: "Discharging"}
     items = []
-    for stop in face.inhibits():
+    for stop in core.inhibits():
         end = "until it is released" if stop.expires_at is None else f"until {stop.expires_at:%Y-%m-%d %H:%M:%S} UTC"
         why = f": {stop.reason}" if stop.reason else ""
         items.append(element("li", f"{words[stop.direction]} is stopped by hand {end}{why}", class_="warning"))

@@ -8,11 +8,11 @@ from pydantic import Field
 
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName
 from tinybms_bridge.link.events import EventCode
+from tinybms_bridge.services.ports import Core
 from tinybms_bridge.services.web.answers import Answer, Done
-from tinybms_bridge.services.web.face import BridgeFace
 from tinybms_bridge.services.web.live.watch import ActiveAlarm, AlarmTracker
 from tinybms_bridge.services.web.problems import ProblemError
-from tinybms_bridge.services.web.routes.shared import Face, TextLanguage, TheWatch, note
+from tinybms_bridge.services.web.routes.shared import TextLanguage, TheCore, TheWatch, note
 from tinybms_bridge.services.web.security import Admin, User, Viewer
 from tinybms_bridge.words import ENGLISH, JsonValue, Language, message
 
@@ -57,40 +57,40 @@ class AlarmsAnswer(Answer):
 
 
 @router.get("/api/alarms")
-async def alarms(watch: TheWatch, face: Face, user: Viewer, lang: TextLanguage = ENGLISH) -> AlarmsAnswer:
+async def alarms(watch: TheWatch, core: TheCore, user: Viewer, lang: TextLanguage = ENGLISH) -> AlarmsAnswer:
     """Return the active alarms and notices."""
-    return _alarms(watch.alarms, face, user, lang)
+    return _alarms(watch.alarms, core, user, lang)
 
 
 @router.post("/api/alarms/acknowledge")
-async def acknowledge_all(watch: TheWatch, face: Face, user: Admin, lang: TextLanguage = ENGLISH) -> AlarmsAnswer:
+async def acknowledge_all(watch: TheWatch, core: TheCore, user: Admin, lang: TextLanguage = ENGLISH) -> AlarmsAnswer:
     """Acknowledge every active alarm; one that rises or comes again is new."""
     tracker = watch.alarms
-    for alarm in tracker.active(face.picture(), face.clock.wall()):
+    for alarm in tracker.active(core.moment(), core.clock.wall()):
         if alarm.acknowledged_by is None:
             tracker.acknowledge(alarm.name, user.name)
-            _note(alarm.name, user, face)
-    return _alarms(tracker, face, user, lang)
+            _note(alarm.name, user, core)
+    return _alarms(tracker, core, user, lang)
 
 
 @router.post("/api/alarms/{name}/acknowledge")
-async def acknowledge(name: str, watch: TheWatch, face: Face, user: Admin) -> Done:
+async def acknowledge(name: str, watch: TheWatch, core: TheCore, user: Admin) -> Done:
     """Acknowledge one active alarm."""
     tracker = watch.alarms
-    tracker.active(face.picture(), face.clock.wall())
+    tracker.active(core.moment(), core.clock.wall())
     if not tracker.acknowledge(name, user.name):
         raise ProblemError(404, "unknown_alarm", "no active alarm has this name")
-    _note(name, user, face)
+    _note(name, user, core)
     return Done(message=f"{name} acknowledged")
 
 
-def _note(name: str, user: User, face: BridgeFace) -> None:
+def _note(name: str, user: User, core: Core) -> None:
     kind = "alarm" if name in set(AlarmName) else "notice"
-    note(face, message(EventCode.ACKNOWLEDGED, alarm=message(f"{kind}.{name}")), user)
+    note(core, message(EventCode.ACKNOWLEDGED, alarm=message(f"{kind}.{name}")), user)
 
 
-def _alarms(tracker: AlarmTracker, face: BridgeFace, user: User, language: Language) -> AlarmsAnswer:
-    active = [_answer(each, user, language) for each in tracker.active(face.picture(), face.clock.wall())]
+def _alarms(tracker: AlarmTracker, core: Core, user: User, language: Language) -> AlarmsAnswer:
+    active = [_answer(each, user, language) for each in tracker.active(core.moment(), core.clock.wall())]
     return AlarmsAnswer(alarms=active, unacknowledged=sum(each.acknowledged_by is None for each in active))
 
 

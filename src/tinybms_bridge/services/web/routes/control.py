@@ -8,11 +8,11 @@ from typing import Annotated
 from fastapi import APIRouter, Body
 from pydantic import Field
 
+from tinybms_bridge.battery.inhibits import Direction
 from tinybms_bridge.services.web.answers import Answer, Done, Request, examples
-from tinybms_bridge.services.web.face import Direction
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.settings import Saved, saved
-from tinybms_bridge.services.web.routes.shared import Face, TheWatch, config_problem, note_inhibit, note_release
+from tinybms_bridge.services.web.routes.shared import TheCore, TheWatch, config_problem, note_inhibit, note_release
 from tinybms_bridge.services.web.security import Admin, Facts, Viewer
 
 __all__ = ["InhibitAnswer", "InhibitRequest", "InhibitsAnswer", "RestartRequest", "router"]
@@ -56,16 +56,16 @@ class RestartRequest(Request, json_schema_extra=examples({"part": "mqtt"})):
 
 
 @router.get("/api/inhibits")
-async def inhibits(face: Face, user: Viewer) -> InhibitsAnswer:
+async def inhibits(core: TheCore, user: Viewer) -> InhibitsAnswer:
     """Return what is stopped by hand."""
-    shown = [replace(each, by=user.shown(each.by)) for each in face.inhibits()]
+    shown = [replace(each, by=user.shown(each.by)) for each in core.inhibits()]
     return InhibitsAnswer(inhibits=[InhibitAnswer.model_validate(each) for each in shown])
 
 
 @router.put("/api/inhibits/{direction}")
 async def inhibit(
     direction: Direction,
-    face: Face,
+    core: TheCore,
     user: Admin,
     facts: Facts,
     wanted: Annotated[InhibitRequest | None, Body()] = None,
@@ -76,9 +76,9 @@ async def inhibit(
     """
     wanted = wanted or InhibitRequest()
     facts |= {"duration_s": wanted.duration_s, "reason": wanted.reason}
-    note_inhibit(face, direction, wanted.duration_s, wanted.reason, user)
+    note_inhibit(core, direction, wanted.duration_s, wanted.reason, user)
     try:
-        stop = await face.inhibit(direction, wanted.duration_s, wanted.reason, user.name)
+        stop = await core.inhibit(direction, wanted.duration_s, wanted.reason, user.name)
     except OSError as error:
         text = f"{direction.value} is stopped, but that could not be saved and would be lost by a restart: "
         raise ProblemError(500, "stop_not_saved", f"{text}{error.strerror or error}") from error
@@ -86,33 +86,33 @@ async def inhibit(
 
 
 @router.delete("/api/inhibits/{direction}")
-async def release(direction: Direction, face: Face, user: Admin) -> Done:
+async def release(direction: Direction, core: TheCore, user: Admin) -> Done:
     """End a stop, and for discharging the pause of an empty battery as well; also fine when there is neither."""
-    by_hand = any(each.direction is direction for each in face.inhibits())
+    by_hand = any(each.direction is direction for each in core.inhibits())
     if by_hand:
-        note_release(face, direction, user)
+        note_release(core, direction, user)
     try:
-        there_was = await face.release(direction)
+        there_was = await core.release(direction)
     except OSError as error:
         text = f"{direction.value} is released, but that could not be saved and a restart would bring the stop back: "
         raise ProblemError(500, "release_not_saved", f"{text}{error.strerror or error}") from error
     if there_was and not by_hand:
-        note_release(face, direction, user)
+        note_release(core, direction, user)
     return Done(message=f"{direction.value} released" if there_was else f"{direction.value} was not stopped")
 
 
 @router.post("/api/stats/reset")
-async def reset_statistics(face: Face, watch: TheWatch, _user: Admin) -> Done:
+async def reset_statistics(core: TheCore, watch: TheWatch, _user: Admin) -> Done:
     """Set the counters of line, samples, CAN bus, internal bus and live data to zero; the energy counters stay."""
-    await face.reset_statistics()
+    await core.reset_statistics()
     watch.broadcaster.reset_statistics()
     return Done(message="Statistics reset")
 
 
 @router.post("/api/config/reload")
-async def reload(face: Face, _user: Admin, facts: Facts) -> Saved:
+async def reload(core: TheCore, _user: Admin, facts: Facts) -> Saved:
     """Read the configuration file again, as after a change made by hand."""
-    store = face.store
+    store = core.store
     change = await asyncio.to_thread(store.reload_if_changed)
     if store.error is not None:
         raise config_problem(store.error, "reload_failed")
@@ -124,13 +124,13 @@ async def reload(face: Face, _user: Admin, facts: Facts) -> Saved:
 
 @router.post("/api/system/restart")
 async def restart(
-    face: Face, _user: Admin, facts: Facts, wanted: Annotated[RestartRequest | None, Body()] = None
+    core: TheCore, _user: Admin, facts: Facts, wanted: Annotated[RestartRequest | None, Body()] = None
 ) -> Done:
     """Restart a part, or the whole program: frames pause for seconds, and a GX that misses them for three stops."""
     part = wanted.part if wanted else None
     facts["part"] = part or "the whole program"
     try:
-        await face.restart(part)
+        await core.restart(part)
     except KeyError as error:
         raise ProblemError(404, "unknown_part", f"there is no part called {part!r}") from error
     return Done(message=f"Restarting {part}" if part else "Restarting")

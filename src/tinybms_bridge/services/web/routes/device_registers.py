@@ -12,8 +12,8 @@ from pydantic import Field
 from starlette.applications import Starlette
 
 from tinybms_bridge.errors import DeviceRefused, LinkError
+from tinybms_bridge.services.ports import Core
 from tinybms_bridge.services.web.answers import Answer
-from tinybms_bridge.services.web.face import BridgeFace
 from tinybms_bridge.tinybms.settings import Readout, Setting, all_settings, allowed_values, present_range
 
 __all__ = ["EnumValue", "Reading", "ReadoutCache", "RegisterAnswer", "cache_of", "register_answers"]
@@ -34,8 +34,8 @@ class Reading:
 class ReadoutCache:
     """Keeps one reading."""
 
-    def __init__(self, face: BridgeFace) -> None:
-        self._face = face
+    def __init__(self, core: Core) -> None:
+        self._core = core
         self._reading = Reading(None, None)
         self._tried_at_s = float("-inf")
         self._current = False
@@ -47,7 +47,7 @@ class ReadoutCache:
         The BMS is not asked twice within some seconds, whether or not it answered.
         """
         async with self._lock:
-            rested = self._face.clock.monotonic() - self._tried_at_s >= _REST_S
+            rested = self._core.clock.monotonic() - self._tried_at_s >= _REST_S
             if rested and (refresh or not self._current):
                 await self._read()
         return self._reading
@@ -57,20 +57,20 @@ class ReadoutCache:
         self._current, self._tried_at_s = False, float("-inf")
 
     async def _read(self) -> None:
-        self._tried_at_s = self._face.clock.monotonic()
+        self._tried_at_s = self._core.clock.monotonic()
         try:
-            readout = await self._face.device_settings.read()
+            readout = await self._core.device_settings.read()
         except (LinkError, DeviceRefused) as error:
             self._reading = replace(self._reading, error=str(error))
             return
         self._current = True
-        self._reading = Reading(readout, self._face.clock.wall())
+        self._reading = Reading(readout, self._core.clock.wall())
 
 
 def cache_of(app: Starlette) -> ReadoutCache:
     """Return the cache of an application; the first call makes it."""
     if not hasattr(app.state, "device_readout"):
-        app.state.device_readout = ReadoutCache(app.state.face)
+        app.state.device_readout = ReadoutCache(app.state.core)
     cache: ReadoutCache = app.state.device_readout
     return cache
 

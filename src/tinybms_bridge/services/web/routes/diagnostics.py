@@ -18,13 +18,13 @@ from starlette.responses import Response
 
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.link.state import CanState, MonitoredFrame, TraceLine
+from tinybms_bridge.services.ports import Core, Moment
 from tinybms_bridge.services.web.answers import Answer, ConfigNoticeAnswer
-from tinybms_bridge.services.web.face import BridgeFace, Picture
 from tinybms_bridge.services.web.heavy import Heavy
 from tinybms_bridge.services.web.live.broadcaster import Broadcaster
 from tinybms_bridge.services.web.routes.history import HistoryStats, history_stats
 from tinybms_bridge.services.web.routes.monitor import FrameAnswer, decoded_frames
-from tinybms_bridge.services.web.routes.shared import Face, TheWatch, plain
+from tinybms_bridge.services.web.routes.shared import TheCore, TheWatch, plain
 from tinybms_bridge.services.web.security import Viewer
 
 __all__ = [
@@ -274,24 +274,24 @@ _MOST_FRAMES = 20
 
 
 @router.get("/api/diagnostics", response_model=Diagnostics)
-async def diagnostics(watch: TheWatch, face: Face, _user: Viewer, heavy: Heavy) -> Response:
+async def diagnostics(watch: TheWatch, core: TheCore, _user: Viewer, heavy: Heavy) -> Response:
     """Return how the bridge itself is: what to look at when something does not work."""
-    picture, loop = face.picture(), asyncio.get_running_loop()
-    can, frames = face.can(), face.frames()[-_MOST_FRAMES:]
+    moment, loop = core.moment(), asyncio.get_running_loop()
+    can, frames = core.can(), core.frames()[-_MOST_FRAMES:]
     now = {
-        "version": face.version,
-        "uptime_s": picture.uptime_s,
+        "version": core.version,
+        "uptime_s": core.uptime_s,
         "process": process(),
-        "parts": [PartAnswer.model_validate(part) for part in face.parts()],
-        "configuration": _configuration(face),
-        "watchdog": _watchdog(face),
-        "eventbus": EventBus.model_validate(face.bus.statistics()),
-        "uart": _uart(face, picture),
-        "uart_trace": [TraceAnswer.model_validate(line) for line in await _trace(face)],
+        "parts": [PartAnswer.model_validate(part) for part in core.parts()],
+        "configuration": _configuration(core),
+        "watchdog": _watchdog(core),
+        "eventbus": EventBus.model_validate(core.bus.statistics()),
+        "uart": _uart(core, moment),
+        "uart_trace": [TraceAnswer.model_validate(line) for line in await _trace(core)],
         "websocket": _live(watch.broadcaster),
-        "freshness": picture.view.freshness.value,
-        "age_ms": None if picture.view.age_s is None else round(picture.view.age_s * 1000.0),
-        "remark": picture.view.remark,
+        "freshness": moment.view.freshness.value,
+        "age_ms": None if moment.view.age_s is None else round(moment.view.age_s * 1000.0),
+        "remark": moment.view.remark,
         "changes": [ChangeAnswer.model_validate(change) for change in watch.changes.recent()],
     }
 
@@ -304,23 +304,23 @@ async def diagnostics(watch: TheWatch, face: Face, _user: Viewer, heavy: Heavy) 
                 "memory": used,
                 "tasks": sorted(task.get_name() for task in asyncio.all_tasks(loop))[:_MOST_TASKS],
                 "can": _can(can, frames),
-                "history": history_stats(face.history),
+                "history": history_stats(core.history),
             }
         )
 
     return await heavy.answer(made)
 
 
-async def _trace(face: BridgeFace) -> Sequence[TraceLine]:
+async def _trace(core: Core) -> Sequence[TraceLine]:
     """Return the last traffic with the BMS; none while the core is not heard, which the answer says elsewhere."""
     try:
-        return await face.trace()
+        return await core.trace()
     except LinkError:
         return ()
 
 
-def _configuration(face: BridgeFace) -> ConfigurationAnswer:
-    store = face.store
+def _configuration(core: Core) -> ConfigurationAnswer:
+    store = core.store
     problems = store.error.problems if store.error is not None else []
     return ConfigurationAnswer(
         file=store.name,
@@ -328,12 +328,12 @@ def _configuration(face: BridgeFace) -> ConfigurationAnswer:
         fell_back=store.fell_back,
         loaded_at=store.loaded_at,
         notices=[ConfigNoticeAnswer.model_validate(notice) for notice in store.notices],
-        misfits=list(face.conflicts()),
+        misfits=list(core.conflicts()),
     )
 
 
-def _watchdog(face: BridgeFace) -> WatchdogAnswer:
-    found = face.watchdog()
+def _watchdog(core: Core) -> WatchdogAnswer:
+    found = core.watchdog()
     ago_s = found.since_last_feed_s
     return WatchdogAnswer(
         enabled=found.enabled,
@@ -343,9 +343,9 @@ def _watchdog(face: BridgeFace) -> WatchdogAnswer:
     )
 
 
-def _uart(face: BridgeFace, picture: Picture) -> UartAnswer:
-    counters = {"rejected_samples": picture.rejected, "outliers": picture.outliers}
-    return UartAnswer.model_validate({**asdict(face.uart()), **counters})
+def _uart(core: Core, moment: Moment) -> UartAnswer:
+    counters = {"rejected_samples": moment.battery.main.rejected, "outliers": moment.battery.main.outliers}
+    return UartAnswer.model_validate({**asdict(core.uart()), **counters})
 
 
 def _can(can: CanState, last: Sequence[MonitoredFrame]) -> CanAnswer:

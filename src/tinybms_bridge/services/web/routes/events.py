@@ -12,7 +12,7 @@ from starlette.responses import Response
 from tinybms_bridge.link.event_list import EventRecord
 from tinybms_bridge.services.web.answers import Answer
 from tinybms_bridge.services.web.heavy import Heavy
-from tinybms_bridge.services.web.routes.shared import LARGEST_NUMBER, Face, TextLanguage
+from tinybms_bridge.services.web.routes.shared import LARGEST_NUMBER, TextLanguage, TheCore
 from tinybms_bridge.services.web.security import Viewer
 from tinybms_bridge.words import ENGLISH, JsonValue, Language
 
@@ -47,7 +47,7 @@ class Events(Answer):
 
 @router.get("/api/events", response_model=Events)
 async def events(
-    face: Face,
+    core: TheCore,
     user: Viewer,
     heavy: Heavy,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
@@ -60,7 +60,7 @@ async def events(
     lang: TextLanguage = ENGLISH,
 ) -> Response:
     """Return entries of the event list, newest first."""
-    known = face.events()
+    known = core.events()
     if known and after > known[-1].number:  # of a list that was lost
         after = 0
 

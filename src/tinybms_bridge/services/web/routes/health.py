@@ -5,7 +5,7 @@ from starlette.responses import JSONResponse
 
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.services.web.answers import Answer
-from tinybms_bridge.services.web.routes.shared import Face
+from tinybms_bridge.services.web.routes.shared import TheCore
 
 __all__ = ["Health", "Readiness", "router"]
 
@@ -33,16 +33,16 @@ class Readiness(Answer):
 
 
 @router.get("/healthz")
-async def healthz(face: Face) -> Health:
+async def healthz(core: TheCore) -> Health:
     """Return 200 as long as the program answers."""
-    return Health(status="ok", version=face.version, uptime_s=face.picture().uptime_s)
+    return Health(status="ok", version=core.version, uptime_s=core.uptime_s)
 
 
 @router.get("/readyz", responses={503: {"model": Readiness, "description": "Not ready"}})
-async def readyz(face: Face) -> Readiness:
+async def readyz(core: TheCore) -> Readiness:
     """Return 200 while limits made from fresh data are sent, else 503 with what is missing."""
-    can = face.can()
-    bms = face.picture().view.freshness is Freshness.FRESH
+    can = core.can()
+    bms = core.moment().view.freshness is Freshness.FRESH
     readiness = Readiness(ready=bms and can.up, bms=bms, can=can.up, gx=can.keepalive_ok)
     if readiness.ready:
         return readiness

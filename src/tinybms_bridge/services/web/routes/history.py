@@ -13,11 +13,11 @@ from pydantic import Field
 from pydantic_core import to_json
 from starlette.responses import Response
 
+from tinybms_bridge.services.ports import Cell, HistorySource, HistoryState, HistoryView
 from tinybms_bridge.services.web.answers import Answer
-from tinybms_bridge.services.web.face_history import Cell, HistorySource, HistoryState, HistoryView
 from tinybms_bridge.services.web.heavy import Heavy, Text
 from tinybms_bridge.services.web.problems import ProblemError
-from tinybms_bridge.services.web.routes.shared import Face
+from tinybms_bridge.services.web.routes.shared import TheCore
 from tinybms_bridge.services.web.security import Viewer
 from tinybms_bridge.suggestions import did_you_mean
 
@@ -289,7 +289,7 @@ Format = Literal["json", "csv"]
 )
 async def history(
     request: Request,
-    face: Face,
+    core: TheCore,
     _user: Viewer,
     heavy: Heavy,
     begin: Annotated[str, Query(alias="from", max_length=64, description=TIME_HINT)] = DEFAULT_FROM,
@@ -312,15 +312,15 @@ async def history(
 ) -> Response:
     """Return means, least and greatest values in steps of equal length; missing time is null, never a guess."""
     form = form or _wanted(request)
-    from_s, to_s = period_of(begin, end, face.clock.wall())
+    from_s, to_s = period_of(begin, end, core.clock.wall())
     step_s = None if step is None else step_of(step)
-    names = _names(face.history, fields)
+    names = _names(core.history, fields)
     _check_size(form, points, step, (to_s - from_s) // step_s if step_s else 0, len(names))
     if form == "json":
         points = min(points, _MOST_VALUES // len(names))
 
     def view() -> HistoryView:
-        return face.history.view(from_s, to_s, names, points=points, step_s=step_s)
+        return core.history.view(from_s, to_s, names, points=points, step_s=step_s)
 
     if form == "json":
         return await heavy.answer(lambda: Text(columns_of(view(), names)))
@@ -329,28 +329,28 @@ async def history(
 
 
 @router.get("/api/history/fields", response_model=Fields)
-async def history_fields(face: Face, _user: Viewer, heavy: Heavy) -> Response:
+async def history_fields(core: TheCore, _user: Viewer, heavy: Heavy) -> Response:
     """Return what can be asked for, with units, and how far back each resolution reaches."""
-    return await heavy.answer(lambda: _fields(face.history))
+    return await heavy.answer(lambda: _fields(core.history))
 
 
 @router.get("/api/history/days", response_model=DaysAnswer)
 async def history_days(
-    face: Face,
+    core: TheCore,
     _user: Viewer,
     heavy: Heavy,
     begin: Annotated[str, Query(alias="from", max_length=64, description=f"A date, or: {TIME_HINT}")] = "-30d",
     end: Annotated[str, Query(alias="to", max_length=64, description=f"A date, or: {TIME_HINT}")] = "now",
 ) -> Response:
     """Return the energy into and out of the battery of each day, in the time zone of the machine."""
-    now = face.clock.wall()
+    now = core.clock.wall()
     first, last = day_of("from", begin, now), day_of("to", end, now)
     if first > last:
         raise refuse("from", begin, f"must not be after the end, {last}")
     if (last - first).days >= _MOST_DAYS:
         raise refuse("from", begin, f"{(last - first).days + 1} days are too many: at most {_MOST_DAYS}")
     return await heavy.answer(
-        lambda: DaysAnswer(days=[DayAnswer.model_validate(day) for day in face.history.days(first, last)])
+        lambda: DaysAnswer(days=[DayAnswer.model_validate(day) for day in core.history.days(first, last)])
     )
 
 

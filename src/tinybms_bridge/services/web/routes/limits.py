@@ -8,9 +8,9 @@ from pydantic import Field
 from tinybms_bridge.battery.limits import Limits, Quantity, Reason, explain, holds_ah, parameters_of, remarks_on
 from tinybms_bridge.battery.limits.readings import place_of_cells
 from tinybms_bridge.battery.snapshot import Ratings
+from tinybms_bridge.services.ports import Moment
 from tinybms_bridge.services.web.answers import Answer, MessageAnswer
-from tinybms_bridge.services.web.face import Picture
-from tinybms_bridge.services.web.routes.shared import Face, TextLanguage
+from tinybms_bridge.services.web.routes.shared import TextLanguage, TheCore
 from tinybms_bridge.services.web.security import Viewer
 from tinybms_bridge.words import ENGLISH, JsonValue, Language, say
 
@@ -163,10 +163,10 @@ class LimitsAnswer(Answer):
 
 
 @router.get("/api/limits")
-async def limits(face: Face, _user: Viewer, lang: TextLanguage = ENGLISH) -> LimitsAnswer:
+async def limits(core: TheCore, _user: Viewer, lang: TextLanguage = ENGLISH) -> LimitsAnswer:
     """Return the limits that are sent and their reasons."""
-    picture = face.picture()
-    view = picture.view
+    moment = core.moment()
+    view = moment.view
     found, explanation = view.limits, view.explanation
     return LimitsAnswer(
         state=found.state.value if found else None,
@@ -192,7 +192,7 @@ async def limits(face: Face, _user: Viewer, lang: TextLanguage = ENGLISH) -> Lim
         cvl=_one(found, Quantity.CVL, lang),
         ccl=_one(found, Quantity.CCL, lang),
         dcl=_one(found, Quantity.DCL, lang),
-        last=_last(picture),
+        last=_last(moment),
     )
 
 
@@ -260,12 +260,12 @@ def _one(limits: Limits | None, quantity: Quantity, language: Language) -> OneLi
     return OneLimit(value=value, unit=unit, reasons=reasons)
 
 
-def _last(picture: Picture) -> LastLimits | None:
-    last = picture.view.last
+def _last(moment: Moment) -> LastLimits | None:
+    last = moment.view.last
     if last is None or last.limits is None:
         return None
     return LastLimits(
-        at=last.at(picture.at),
+        at=last.at(moment.at),
         state=last.limits.state.value,
         cvl_v=last.limits.cvl_v,
         ccl_a=last.limits.ccl_a,

@@ -10,11 +10,11 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BeforeValidator
 from starlette.responses import Response
 
+from tinybms_bridge.services.ports import LogLine, LogPage
 from tinybms_bridge.services.web.answers import Answer, Done
-from tinybms_bridge.services.web.face import LogLine, LogPage
 from tinybms_bridge.services.web.heavy import Heavy, Text
 from tinybms_bridge.services.web.problems import ProblemError
-from tinybms_bridge.services.web.routes.shared import LARGEST_NUMBER, Face
+from tinybms_bridge.services.web.routes.shared import LARGEST_NUMBER, TheCore
 from tinybms_bridge.services.web.security import AUDIT, Admin, Viewer
 
 __all__ = ["LineAnswer", "LogAnswer", "router"]
@@ -62,7 +62,7 @@ class LogAnswer(Answer):
 )
 async def read_logs(
     request: Request,
-    face: Face,
+    core: TheCore,
     user: Viewer,
     heavy: Heavy,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 2000,
@@ -79,15 +79,15 @@ async def read_logs(
         since = since.replace(tzinfo=UTC)
     hidden, chosen = "" if user.is_known else AUDIT, form or _wanted(request)
     return await heavy.answer(
-        lambda: _text(_short(face.logs.read(limit, cursor, level, since, hidden), latest=cursor is None), chosen)
+        lambda: _text(_short(core.logs.read(limit, cursor, level, since, hidden), latest=cursor is None), chosen)
     )
 
 
 @router.delete("/api/logs")
-async def clear_logs(face: Face, _user: Admin) -> Done:
+async def clear_logs(core: TheCore, _user: Admin) -> Done:
     """Forget every line and remove the log files; what is written from now on stays."""
     try:
-        await asyncio.to_thread(face.logs.clear)
+        await asyncio.to_thread(core.logs.clear)
     except OSError as error:
         raise ProblemError(500, "logs_not_removed", f"a log file cannot be removed: {error}") from error
     return Done(message="Logs cleared")

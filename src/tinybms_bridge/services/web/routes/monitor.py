@@ -12,7 +12,7 @@ from tinybms_bridge.link.state import MonitoredFrame
 from tinybms_bridge.services.web.answers import Answer
 from tinybms_bridge.services.web.heavy import Heavy, Text
 from tinybms_bridge.services.web.live.messages import decoded
-from tinybms_bridge.services.web.routes.shared import LARGEST_NUMBER, Face
+from tinybms_bridge.services.web.routes.shared import LARGEST_NUMBER, TheCore
 from tinybms_bridge.services.web.security import Viewer
 from tinybms_bridge.victron.can.frame_format import FrameFormat
 from tinybms_bridge.victron.can.frame_table import FRAME_FORMATS
@@ -73,14 +73,14 @@ class FormatAnswer(Answer):
 
 @router.get("/api/can/frames", response_model=Frames)
 async def frames(
-    face: Face,
+    core: TheCore,
     _user: Viewer,
     heavy: Heavy,
     after: Annotated[int, Query(ge=0, le=LARGEST_NUMBER, description="Only frames with a larger number.")] = 0,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> Response:
     """Return the last frames; the topic ``can`` of ``/ws`` streams them."""
-    found = face.frames(after)[-limit:]
+    found = core.frames(after)[-limit:]
     last = found[-1].number if found else after
     return await heavy.answer(lambda: Frames(frames=decoded_frames(found), last=last))
 

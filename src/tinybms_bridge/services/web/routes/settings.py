@@ -17,7 +17,7 @@ from tinybms_bridge.services.web.answers import ConfigNoticeAnswer, Done
 from tinybms_bridge.services.web.heavy import Heavy, Text
 from tinybms_bridge.services.web.openapi import SETTINGS_PROBLEMS
 from tinybms_bridge.services.web.problems import ProblemError
-from tinybms_bridge.services.web.routes.shared import Face, config_problem
+from tinybms_bridge.services.web.routes.shared import TheCore, config_problem
 from tinybms_bridge.services.web.security import Admin, Facts, Viewer
 
 __all__ = ["Saved", "router", "saved"]
@@ -39,7 +39,7 @@ class Saved(Done):
 
 @router.get("/api/settings")
 async def read_settings(
-    face: Face,
+    core: TheCore,
     _user: Viewer,
     download: Annotated[bool, Query(description="Let a browser save it as a file.")] = False,
 ) -> dict[str, Any]:
@@ -47,7 +47,7 @@ async def read_settings(
 
     It may be sent back as it is: a secret that is set is ``********``, and what the command line says is not saved.
     """
-    document = public_values(face.store.in_force)
+    document = public_values(core.store.in_force)
     if download:
         headers = {"Content-Disposition": 'attachment; filename="tinybms-bridge.json"'}
         return JSONResponse(document, headers=headers)  # type: ignore[return-value]  # FastAPI passes responses on
@@ -55,18 +55,18 @@ async def read_settings(
 
 
 @router.post("/api/settings", responses=SETTINGS_PROBLEMS)
-async def change_settings(request: Request, face: Face, _user: Admin, facts: Facts, _document: Document) -> Saved:
+async def change_settings(request: Request, core: TheCore, _user: Admin, facts: Facts, _document: Document) -> Saved:
     """Change the given keys, save, and apply at once; null takes a key back to its default (RFC 7396)."""
-    return await _change(face.store.update, await request.body(), facts)
+    return await _change(core.store.update, await request.body(), facts)
 
 
 @router.put("/api/settings", responses=SETTINGS_PROBLEMS)
-async def replace_settings(request: Request, face: Face, _user: Admin, facts: Facts, _document: Document) -> Saved:
+async def replace_settings(request: Request, core: TheCore, _user: Admin, facts: Facts, _document: Document) -> Saved:
     """Put a whole configuration in the place of the present one, for example a backup; otherwise as POST.
 
     What it does not name of `hardware` and `web_server` stays as it is.
     """
-    return await _change(face.store.replace, await request.body(), facts)
+    return await _change(core.store.replace, await request.body(), facts)
 
 
 def saved(change: ConfigChange, message: str, facts: Facts) -> Saved:

@@ -12,9 +12,10 @@ from fastapi import Depends, Query
 from starlette.requests import HTTPConnection
 
 from tinybms_bridge.battery.bms_event_kinds import Severity
+from tinybms_bridge.battery.inhibits import Direction
 from tinybms_bridge.errors import ConfigError, DeviceRefused, LinkError
 from tinybms_bridge.link.events import EventCode, Noted
-from tinybms_bridge.services.web.face import BridgeFace, Direction
+from tinybms_bridge.services.ports import Core
 from tinybms_bridge.services.web.live.watch import Watch
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.security import Facts, User
@@ -31,8 +32,8 @@ from tinybms_bridge.words import Language, Message, message
 
 __all__ = [
     "LARGEST_NUMBER",
-    "Face",
     "TextLanguage",
+    "TheCore",
     "TheWatch",
     "config_problem",
     "device_failures",
@@ -45,15 +46,15 @@ __all__ = [
 ]
 
 
-async def _face(connection: HTTPConnection) -> BridgeFace:
-    face: BridgeFace = connection.app.state.face
-    return face
+async def _core(connection: HTTPConnection) -> Core:
+    core: Core = connection.app.state.core
+    return core
 
 
 LARGEST_NUMBER = 2**63 - 1
 """Of an entry, a frame or a cursor in a question."""
 
-Face = Annotated[BridgeFace, Depends(_face)]
+TheCore = Annotated[Core, Depends(_core)]
 """The bridge."""
 
 
@@ -105,24 +106,24 @@ _MOST_CHANGES = 10
 _LEFT_ALONE = frozenset({Outcome.UNCHANGED, Outcome.NOT_TRIED})
 
 
-def note(face: BridgeFace, told: Message, user: User, severity: Severity = Severity.INFO) -> None:
+def note(core: Core, told: Message, user: User, severity: Severity = Severity.INFO) -> None:
     """Have the bridge write what a user did into its log and its event list; the text names nobody."""
-    face.note(Noted(severity, told, user.name))
+    core.note(Noted(severity, told, user.name))
 
 
-def note_inhibit(face: BridgeFace, direction: Direction, duration_s: float | None, reason: str, user: User) -> None:
+def note_inhibit(core: Core, direction: Direction, duration_s: float | None, reason: str, user: User) -> None:
     """Note that somebody inhibits a direction."""
     code = EventCode.CHARGE_INHIBITED if direction is Direction.CHARGE else EventCode.DISCHARGE_INHIBITED
-    note(face, message(code, duration_s=duration_s, reason=reason), user, Severity.WARNING)
+    note(core, message(code, duration_s=duration_s, reason=reason), user, Severity.WARNING)
 
 
-def note_release(face: BridgeFace, direction: Direction, user: User) -> None:
+def note_release(core: Core, direction: Direction, user: User) -> None:
     """Note that somebody ends an inhibit."""
     code = EventCode.CHARGE_RELEASED if direction is Direction.CHARGE else EventCode.DISCHARGE_RELEASED
-    note(face, message(code), user)
+    note(core, message(code), user)
 
 
-def note_writes(face: BridgeFace, report: Report, user: User) -> None:
+def note_writes(core: Core, report: Report, user: User) -> None:
     """Tell which settings of the BMS somebody has written, or tried to."""
     done = [
         _words(each.change) + ("" if each.outcome.good else f" ({each.outcome})")
@@ -133,7 +134,7 @@ def note_writes(face: BridgeFace, report: Report, user: User) -> None:
         severity = Severity.INFO if report.good else Severity.WARNING
         more = max(0, len(done) - _MOST_CHANGES) or None
         told = message(EventCode.SETTINGS_WRITTEN, changes=done[:_MOST_CHANGES], more=more)
-        note(face, told, user, severity)
+        note(core, told, user, severity)
 
 
 def plan_facts(facts: Facts, plan: Plan, *, dry_run: bool) -> None:

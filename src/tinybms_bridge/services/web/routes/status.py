@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
+from tinybms_bridge.services.ports import Core, Moment
 from tinybms_bridge.services.web.answers import Answer
-from tinybms_bridge.services.web.face import BridgeFace, Picture
 from tinybms_bridge.services.web.live.status import (
     BatteryNow,
     FlatStats,
@@ -13,7 +13,7 @@ from tinybms_bridge.services.web.live.status import (
     limit_numbers,
     live_registers,
 )
-from tinybms_bridge.services.web.routes.shared import Face
+from tinybms_bridge.services.web.routes.shared import TheCore
 from tinybms_bridge.services.web.security import Viewer
 
 __all__ = ["CanStats", "EventBusStats", "Stats", "Status", "UartStats", "router"]
@@ -74,20 +74,20 @@ class Status(BatteryNow):
 
 
 @router.get("/api/status")
-async def status(face: Face, _user: Viewer) -> Status:
+async def status(core: TheCore, _user: Viewer) -> Status:
     """Return the whole state of battery and bridge."""
-    picture = face.picture()
-    registers = live_registers(picture.view.measured)
-    return Status.model_validate({**battery_now(face, picture), "stats": _stats(face, picture), "registers": registers})
+    moment = core.moment()
+    registers = live_registers(moment.view.measured)
+    return Status.model_validate({**battery_now(core, moment), "stats": _stats(core, moment), "registers": registers})
 
 
-def _stats(face: BridgeFace, picture: Picture) -> dict[str, object]:
-    uart, can, bus = face.uart(), face.can(), face.bus.statistics()
+def _stats(core: Core, moment: Moment) -> dict[str, object]:
+    uart, can, bus = core.uart(), core.can(), core.bus.statistics()
     return {
         "uart": UartStats.model_validate(uart),
         "can": CanStats.model_validate(can),
-        "cvl": limit_numbers(picture.view.limits),
+        "cvl": limit_numbers(moment.view.limits),
         "eventbus": EventBusStats.model_validate(bus),
-        "energy": Energy.model_validate(picture.energy),
+        "energy": Energy.model_validate(moment.battery.energy),
         **flat_counters(uart, can),
     }

@@ -29,7 +29,14 @@ from tinybms_bridge.services.web.routes.device_requests import (
     wanted,
     write_answer,
 )
-from tinybms_bridge.services.web.routes.shared import Face, TextLanguage, device_failures, note, note_writes, plan_facts
+from tinybms_bridge.services.web.routes.shared import (
+    TextLanguage,
+    TheCore,
+    device_failures,
+    note,
+    note_writes,
+    plan_facts,
+)
 from tinybms_bridge.services.web.security import Admin, Facts, Viewer
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 from tinybms_bridge.tinybms.settings import (
@@ -99,15 +106,15 @@ class Info(Answer):
 
 
 @router.get("/info")
-async def info(face: Face, _user: Viewer) -> Info:
+async def info(core: TheCore, _user: Viewer) -> Info:
     """Return identity, ratings and lifetime statistics of the BMS, as last read."""
-    picture = face.picture()
-    view = picture.view
+    moment = core.moment()
+    view = moment.view
     return Info(
-        identity=IdentityAnswer.model_validate(picture.identity) if picture.identity else None,
+        identity=IdentityAnswer.model_validate(moment.battery.identity) if moment.battery.identity else None,
         ratings=RatingsAnswer.model_validate(view.ratings) if view.ratings else None,
         lifetime_s=view.measured.pack.lifetime_s if view.measured else None,
-        statistics=_statistics(face.device_statistics()),
+        statistics=_statistics(core.device_statistics()),
     )
 
 
@@ -152,9 +159,9 @@ class AdviceList(Answer):
 
 
 @router.get("/advice")
-async def advice(request: Request, face: Face, _user: Viewer, lang: TextLanguage = ENGLISH) -> AdviceList:
+async def advice(request: Request, core: TheCore, _user: Viewer, lang: TextLanguage = ENGLISH) -> AdviceList:
     """Return what an expert would change in the settings of the BMS; empty until they are known."""
-    found = tuple(face.advice())
+    found = tuple(core.advice())
     if found:
         readout = (await cache_of(request.app).get(refresh=False)).readout
         if readout is not None:
@@ -212,62 +219,62 @@ async def registers(
 
 
 @router.post("/write")
-async def write(request: Request, face: Face, user: Admin, facts: Facts, body: WriteRequest) -> WriteAnswer:
+async def write(request: Request, core: TheCore, user: Admin, facts: Facts, body: WriteRequest) -> WriteAnswer:
     """Write settings to the BMS, all judged before the first is written, each read back."""
     values = await asyncio.to_thread(wanted, body)
     with device_failures():
-        plan = await face.device_settings.plan(values)
+        plan = await core.device_settings.plan(values)
         plan_facts(facts, plan, dry_run=body.dry_run)
         if body.dry_run:
             return write_answer(plan, None)
         cache_of(request.app).forget()
-        report = await face.device_settings.apply(values, plan, confirm=body.confirm, by=user.name)
-    note_writes(face, report, user)
+        report = await core.device_settings.apply(values, plan, confirm=body.confirm, by=user.name)
+    note_writes(core, report, user)
     return write_answer(plan, report)
 
 
 @router.post("/action")
-async def act(request: Request, face: Face, user: Admin, facts: Facts, body: ActionBody) -> Done:
+async def act(request: Request, core: TheCore, user: Admin, facts: Facts, body: ActionBody) -> Done:
     """Let the BMS do something once: restart, set its state of charge, clear its counters."""
     facts |= {"action": body.action, "value": body.value}
     with device_failures():
         cache_of(request.app).forget()
-        result = await face.device_settings.perform(body.action, body.value, confirm=body.confirm, by=user.name)
+        result = await core.device_settings.perform(body.action, body.value, confirm=body.confirm, by=user.name)
     if not result.outcome.good:
         text = f"{body.action.value}: {result.outcome.value} {result.detail}".rstrip()
         raise ProblemError(502, "action_failed", text, result=result.as_dict())
     told = message(EventCode.ACTION_DONE, action=body.action, value=body.value)
-    note(face, told, user, Severity.WARNING)
+    note(core, told, user, Severity.WARNING)
     return Done(message=f"{body.action.info.title}: done")
 
 
 @router.get("/backup", response_class=Response, responses={200: {"content": {"application/json": {}}}})
-async def backup(request: Request, face: Face, _user: Viewer, *, force: bool = False) -> Response:
+async def backup(request: Request, core: TheCore, _user: Viewer, *, force: bool = False) -> Response:
     """Return every setting as a file for ``/api/tinybms/restore``; read now, or within the last seconds."""
     reading = await cache_of(request.app).get(refresh=True)
     if reading.readout is None or reading.error:
         raise ProblemError(503, "bms_unreachable", reading.error)
     with device_failures():
-        kept = backup_of(reading.readout, reading.at or face.clock.wall(), force=force)
+        kept = backup_of(reading.readout, reading.at or core.clock.wall(), force=force)
     name = f"tinybms-{kept.identity.serial_number or 'settings'}.json"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(backup_text(kept), media_type="application/json", headers=headers)
 
 
 @router.post("/restore")
-async def restore(request: Request, face: Face, user: Admin, facts: Facts, body: RestoreRequest) -> WriteAnswer:
+async def restore(request: Request, core: TheCore, user: Admin, facts: Facts, body: RestoreRequest) -> WriteAnswer:
     """Write a backup to the BMS; what it holds already is not written again."""
     with device_failures():
         kept = await asyncio.to_thread(_parsed, body.backup)
-        plan = await face.device_settings.plan_backup(kept, force=body.force)
+        plan = await core.device_settings.plan_backup(kept, force=body.force)
         plan_facts(facts, plan, dry_run=body.dry_run)
         if body.dry_run:
             return write_answer(plan, None)
         cache_of(request.app).forget()
-        report = await face.device_settings.apply_backup(
+        report = await core.device_settings.apply_backup(
             kept, plan, force=body.force, confirm=body.confirm, by=user.name
         )
-    note_writes(face, report, user)
+    note_writes(core, report, user)
     return write_answer(plan, report)
 
 

@@ -1,16 +1,13 @@
-"""What the web room sees of the bridge: one protocol, and plain values. The adapter outside this room implements it."""
+"""What a service is given: the core as the mirror knows it, and what another service offers it. ``app`` joins them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any, Protocol
 
 from tinybms_bridge.battery.advice import Advice
-from tinybms_bridge.battery.alarms import Alarms
-from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.inhibits import Direction
-from tinybms_bridge.battery.notices import Notices
-from tinybms_bridge.battery.snapshot import Identity
+from tinybms_bridge.battery.state import BatteryState
 from tinybms_bridge.battery.view import View
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.hal.clock import Clock
@@ -18,7 +15,6 @@ from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.event_list import EventRecord
 from tinybms_bridge.link.events import Noted
 from tinybms_bridge.link.state import CanState, Inhibit, MonitoredFrame, PartStatus, TraceLine, UartState, WatchdogState
-from tinybms_bridge.services.web.face_history import HistorySource
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 from tinybms_bridge.tinybms.registers import RegisterValue
 from tinybms_bridge.tinybms.settings.actions import ActionName, ActionResult
@@ -28,34 +24,36 @@ from tinybms_bridge.tinybms.settings.table import Readout
 from tinybms_bridge.tinybms.settings.writer import Report
 
 __all__ = [
-    "BridgeFace",
+    "Cell",
+    "Core",
+    "DayEnergy",
     "DeviceSettings",
-    "Direction",
+    "HistoryField",
+    "HistorySource",
+    "HistoryState",
+    "HistoryView",
     "LogLine",
     "LogPage",
     "LogSource",
-    "Picture",
+    "Moment",
+    "Stored",
+    "StoredLevel",
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """What is known of the battery at one moment."""
+class Moment:
+    """The battery at one moment: its state, and what of it may be shown then."""
 
-    uptime_s: float
-    """Seconds since the start of the bridge."""
+    battery: BatteryState
+    view: View
     at: datetime
     """This moment, UTC."""
-    view: View = field(default_factory=View)
-    """The battery as it may be shown."""
-    alarms: Alarms = field(default_factory=Alarms)
-    notices: Notices = field(default_factory=Notices)
-    energy: EnergyTotals = field(default_factory=EnergyTotals)
-    identity: Identity | None = None
-    rejected: int = 0
-    """Samples that were not believed."""
-    outliers: int = 0
-    """Readings of a cell that did not count."""
+
+    @classmethod
+    def of(cls, battery: BatteryState, clock: Clock) -> "Moment":
+        """Return the present moment."""
+        return cls(battery, battery.view(clock.monotonic()), clock.wall())
 
 
 class LogLine(Protocol):
@@ -146,8 +144,198 @@ class DeviceSettings(Protocol):
         ...
 
 
-class BridgeFace(Protocol):
-    """The bridge as the web room sees it; called on the event loop; what is not async returns at once."""
+Cell = float | int | str | None
+"""One value; None where nothing is known."""
+
+
+class HistoryField(Protocol):
+    """Something that can be asked for."""
+
+    @property
+    def name(self) -> str:
+        """For example ``voltage_v``."""
+        ...
+
+    @property
+    def unit(self) -> str:
+        """Empty for none."""
+        ...
+
+    @property
+    def text(self) -> str:
+        """What it is."""
+        ...
+
+    @property
+    def series(self) -> Mapping[str, object]:
+        """Names of the series, for example ``mean``."""
+        ...
+
+
+class HistoryView(Protocol):
+    """The values of some series over a time; reading them blocks."""
+
+    @property
+    def step_s(self) -> int:
+        """Length of a step."""
+        ...
+
+    @property
+    def times(self) -> range:
+        """Beginning of each step, seconds since 1970."""
+        ...
+
+    def columns(self) -> list[list[Cell]]:
+        """Return a list for each series, with None where nothing is known."""
+        ...
+
+    def lines(self, size: int) -> Iterator[list[tuple[int, tuple[Cell, ...]]]]:
+        """Yield the steps that are stored, in pieces that are read one by one."""
+        ...
+
+
+class DayEnergy(Protocol):
+    """Energy of one local day."""
+
+    @property
+    def day(self) -> date:
+        """The day in the time zone of the machine."""
+        ...
+
+    @property
+    def charged_kwh(self) -> float:
+        """Into the battery."""
+        ...
+
+    @property
+    def discharged_kwh(self) -> float:
+        """Out of the battery."""
+        ...
+
+    @property
+    def recorded_h(self) -> float:
+        """Hours with fresh data."""
+        ...
+
+
+class StoredLevel(Protocol):
+    """What is stored in one resolution."""
+
+    @property
+    def step_s(self) -> int:
+        """Its step."""
+        ...
+
+    @property
+    def rows(self) -> int:
+        """Steps that are stored."""
+        ...
+
+    @property
+    def oldest_s(self) -> int | None:
+        """Beginning of the oldest, seconds since 1970."""
+        ...
+
+    @property
+    def newest_s(self) -> int | None:
+        """Beginning of the newest."""
+        ...
+
+
+class Stored(Protocol):
+    """How much is stored."""
+
+    @property
+    def bytes(self) -> int:
+        """Size of the files."""
+        ...
+
+    @property
+    def levels(self) -> Sequence[StoredLevel]:
+        """Finest first; empty when there is no file yet."""
+        ...
+
+
+class HistoryState(Protocol):
+    """How the history is."""
+
+    @property
+    def enabled(self) -> bool:
+        """Whether it records."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """The file."""
+        ...
+
+    @property
+    def stored(self) -> Stored:
+        """How much is stored."""
+        ...
+
+    @property
+    def kept_days(self) -> Mapping[int, int]:
+        """Days of recorded time that are kept, by the step in seconds."""
+        ...
+
+    @property
+    def written_batches(self) -> int:
+        """Since the start, as the counters that follow."""
+        ...
+
+    @property
+    def lost_batches(self) -> int:
+        """Minutes that could not be written."""
+        ...
+
+    @property
+    def waiting_batches(self) -> int:
+        """Minutes that are not written yet."""
+        ...
+
+    @property
+    def waits_for_clock(self) -> bool:
+        """Whether what is recorded waits for the clock of the machine to be set."""
+        ...
+
+    @property
+    def lost_undated_steps(self) -> int:
+        """Steps lost because that took too long."""
+        ...
+
+    @property
+    def error(self) -> str:
+        """Why nothing can be written or read; empty while all is well."""
+        ...
+
+
+class HistorySource(Protocol):
+    """The history; all but ``fields`` is called in a thread and raises BridgeError when the file cannot be read."""
+
+    @property
+    def fields(self) -> Sequence[HistoryField]:
+        """Everything that can be asked for."""
+        ...
+
+    def view(self, from_s: int, to_s: int, names: Sequence[str], *, points: int, step_s: int | None) -> HistoryView:
+        """Return the series of these names, such as ``voltage_v.mean``, in at most ``points`` steps or in ``step_s``.
+
+        Raises KeyError for a name that there is not.
+        """
+        ...
+
+    def days(self, first: date, last: date) -> Sequence[DayEnergy]:
+        """Return the days that have any data, oldest first."""
+        ...
+
+    def state(self) -> HistoryState:
+        """Return how the history is; never raises."""
+        ...
+
+
+class Core(Protocol):
+    """The core as the services see it; called on the event loop; what is not async returns at once."""
 
     @property
     def version(self) -> str:
@@ -189,11 +377,16 @@ class BridgeFace(Protocol):
 
     @property
     def clock(self) -> Clock:
-        """The clock of the bridge."""
+        """The clock of this process."""
         ...
 
-    def picture(self) -> Picture:
-        """Return what is known of the battery."""
+    @property
+    def uptime_s(self) -> float:
+        """Seconds since the start of the core; 0 before it was heard."""
+        ...
+
+    def moment(self) -> Moment:
+        """Return the battery now."""
         ...
 
     def uart(self) -> UartState:
