@@ -228,8 +228,8 @@ async def test_silence_is_broken_and_not_borne(make_place: MakePlace, until: Unt
         client = await connected(here)
         await clock.advance(11)
         assert await client.next() == KeepAlive()
-        client.send(KeepAlive())
-        await asyncio.sleep(0.05)
+        client.send(KeepAlive(), Call(1, "nothing"))
+        await client.until(CallAnswer)
         await clock.advance(25)
         assert here.server.clients == 1
         await clock.advance(15)
