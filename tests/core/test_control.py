@@ -252,6 +252,21 @@ async def test_inhibit_is_in_force_and_told_with_the_answer(client: Client) -> N
     assert client.core.inhibits.writes >= 1, "it is in force after a restart, too"
 
 
+async def test_end_of_an_inhibit_is_told_with_the_limits_that_it_frees(client: Client) -> None:
+    """Nobody sees a current that is allowed beside an inhibit of it."""
+    await client.call(commands.SetInhibit(Direction.CHARGE, 5.0))
+    await client.until(lambda: client.state.battery.decided is not None and client.state.battery.decided.ccl_a == 0.0)
+    seen: list[tuple[float, int]] = []
+
+    def look(_branches: frozenset[str]) -> None:
+        decided = client.state.battery.decided
+        seen.append((0.0 if decided is None else decided.ccl_a, len(client.state.inhibits)))
+
+    client.mirror.on_change(look)
+    await client.until(lambda: seen and seen[-1][0] > 0.0)
+    assert all(inhibits == 0 for ccl_a, inhibits in seen if ccl_a > 0.0)
+
+
 async def test_release_answers_whether_there_was_an_inhibit(alone: Client) -> None:
     """Both are fine."""
     assert await alone.call(commands.ReleaseInhibit(Direction.DISCHARGE)) is False

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -44,7 +45,8 @@ class ServicesChild:
         end_s = self._clock.monotonic() + _PATH_FIRST_S
         while not self._ready() and self._clock.monotonic() < end_s:
             await self._clock.sleep(_LOOK_S)
-        words = [sys.executable, "-m", "tinybms_bridge", "run-services", "--child", "--socket", str(self._socket_path)]
+        words = [sys.executable, "-m", "tinybms_bridge", "run-services", "--socket", str(self._socket_path)]
+        words += ["--parent", str(os.getpid())]
         if self._quiet:
             words.append("--quiet")
         try:

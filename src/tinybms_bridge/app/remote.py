@@ -3,8 +3,8 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Coroutine, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
 from tinybms_bridge.battery.advice import Advice
 from tinybms_bridge.battery.inhibits import Direction
@@ -14,7 +14,7 @@ from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.config.values import values_of
 from tinybms_bridge.core.bridge import statuses
 from tinybms_bridge.core.supervisor import Supervisor
-from tinybms_bridge.errors import LinkError
+from tinybms_bridge.errors import BridgeError, LinkError
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.link import commands
 from tinybms_bridge.link.bus import Bus
@@ -58,7 +58,7 @@ from tinybms_bridge.tinybms.settings.table import Readout
 from tinybms_bridge.tinybms.settings.writer import Report
 from tinybms_bridge.victron.can.gx import GxState
 
-__all__ = ["CoreChanges", "RemoteCore", "RemoteDevice"]
+__all__ = ["CoreChanges", "NumberedFeed", "RemoteCore", "RemoteDevice"]
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +101,99 @@ class RemoteDevice:
     async def perform(self, action: ActionName, value: RegisterValue = None, *, confirm: bool, by: str) -> ActionResult:
         """Let the BMS do something once; see ``BmsSettings.perform``."""
         return await self._link.call(commands.ActOnDevice(action, value, confirm, by), timeout_s=_DEVICE_S)
+
+
+class Numbered(Protocol):
+    """Something that the core counts, from 1 up."""
+
+    @property
+    def number(self) -> int:
+        """Grows by one from one to the next in one run of the core."""
+        ...
+
+
+N = TypeVar("N", bound=Numbered)
+
+
+class NumberedFeed(Generic[N]):
+    """What the core counts, in its order without gap or double, also from before and from while it was not heard.
+
+    Another run of the core may use numbers again: then everything that it has is taken.
+
+    Args:
+        link: The connection.
+        mirror: Its state.
+        what: How to call it in the log.
+        read: Returns the command that reads what has a higher number.
+        take: Gets what is new, and whether that is of another run of the core.
+
+    """
+
+    def __init__(
+        self,
+        link: LinkClient[CoreState],
+        mirror: Mirror[CoreState],
+        what: str,
+        read: Callable[[int], commands.Command[tuple[N, ...]]],
+        take: Callable[[Sequence[N], bool], None],
+    ) -> None:
+        self._link = link
+        self._mirror = mirror
+        self._what = what
+        self._read = read
+        self._take = take
+        self._run_id = ""
+        self._last = 0
+        self._waiting: list[N] = []
+        self._reading: asyncio.Task[None] | None = None
+        self._end = mirror.on_connection(self._connected)
+        self._connected(mirror.connected)
+
+    def offer(self, each: N) -> None:
+        """Take what the core tells as it happens; in its turn, where something before it has to be read first."""
+        if self._reading is not None:
+            self._waiting.append(each)
+        elif each.number > self._last + 1:
+            self._begin([each])
+        elif each.number > self._last:
+            self._last = each.number
+            self._take([each], False)
+
+    def close(self) -> None:
+        """Take nothing any more."""
+        self._end()
+        if self._reading is not None:
+            self._reading.cancel()
+
+    def _connected(self, connected: bool) -> None:
+        if connected:
+            self._begin([])
+
+    def _begin(self, waiting: list[N]) -> None:
+        """Read what is missed, in place of what another connection was asked for."""
+        if self._reading is not None:
+            self._reading.cancel()
+        self._waiting = waiting
+        self._reading = asyncio.ensure_future(self._read_missed())
+
+    async def _read_missed(self) -> None:
+        run_id = self._mirror.run_id
+        other = run_id != self._run_id
+        last = 0 if other else self._last
+        try:
+            found = await self._link.call(self._read(last))
+        except BridgeError as error:
+            log.warning("%s cannot be read: %s", self._what, error)
+            self._reading = None
+            return
+        new = [*found]
+        for each in self._waiting:
+            if each.number > (new[-1].number if new else last):
+                new.append(each)
+        self._run_id, self._last = run_id, new[-1].number if new else last
+        self._reading, self._waiting = None, []
+        if new or other:
+            self._take(new, other)
 
 
 class CoreChanges:
@@ -187,12 +280,10 @@ class RemoteCore:
         self._frames: deque[MonitoredFrame] = deque(maxlen=_REMEMBERED_FRAMES)
         self._records: deque[EventRecord] = deque(maxlen=_MOST_EVENTS)
         self._listed: tuple[EventRecord, ...] | None = None
-        self._whole_to = 0
         self._tasks: set[asyncio.Task[None]] = set()
+        self._list = NumberedFeed(link, mirror, "the event list", commands.ReadEvents, self._take_records)
         mirror.on_event(self._recorded, EventRecorded)
         mirror.on_event(self._seen, FramesSeen)
-        mirror.on_connection(self._connected)
-        self._connected(mirror.connected)
 
     @property
     def version(self) -> str:
@@ -315,30 +406,17 @@ class RemoteCore:
 
     def _recorded(self, event: object) -> None:
         if isinstance(event, EventRecorded):
-            self._records.append(event.record)
-            self._listed = None
+            self._list.offer(event.record)
+
+    def _take_records(self, records: Sequence[EventRecord], of_another_run: bool) -> None:
+        if of_another_run:  # its list is the one that is kept; the last seconds of a run that was killed are not in it
+            self._records.clear()
+        self._records.extend(records)
+        self._listed = None
 
     def _seen(self, event: object) -> None:
         if isinstance(event, FramesSeen):
             self._frames.extend(event.frames)
-
-    def _connected(self, connected: bool) -> None:
-        if connected:
-            self._soon(self._read_events())
-
-    async def _read_events(self) -> None:
-        """Take what was recorded before, or while the core was away; newer entries may have come meanwhile."""
-        try:
-            found = await self._link.call(commands.ReadEvents(self._whole_to))
-        except LinkError as error:
-            log.warning("the event list cannot be read: %s", error)
-            return
-        known = {each.number for each in self._records}
-        self._listed = None
-        missed = [each for each in found if each.number not in known]
-        both = sorted((*self._records, *missed), key=lambda each: each.number)
-        self._records = deque(both, maxlen=_MOST_EVENTS)
-        self._whole_to = max((each.number for each in found), default=self._whole_to)
 
     def _soon(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)

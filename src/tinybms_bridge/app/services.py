@@ -9,15 +9,15 @@ import logging
 import os
 import shlex
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tinybms_bridge import __version__
-from tinybms_bridge.app.remote import CoreChanges, RemoteCore
+from tinybms_bridge.app.remote import CoreChanges, NumberedFeed, RemoteCore
 from tinybms_bridge.app.restart import own_command
 from tinybms_bridge.app.state_files import StateFiles
 from tinybms_bridge.config.changes import ConfigChange, changed_paths
@@ -40,7 +40,7 @@ from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.client import LinkClient
 from tinybms_bridge.link.events import ChangeSource, ConfigChanged, PartStateChanged
 from tinybms_bridge.link.mirror import Mirror
-from tinybms_bridge.link.state import EVENTS, CoreState, EnergyToday, LogWritten, ServicesState
+from tinybms_bridge.link.state import EVENTS, ConfigurationState, CoreState, EnergyToday, LogWritten, ServicesState
 from tinybms_bridge.services.history import History, HistoryError, HistorySettings
 from tinybms_bridge.services.logs import LogSettings, LogStore
 
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from tinybms_bridge.services.web.options import WebOptions
     from tinybms_bridge.services.web.service import WebService, WebState
 
-__all__ = ["Services", "ServicesOptions", "history_settings", "run_services", "today", "users_command"]
+__all__ = ["Services", "ServicesOptions", "history_settings", "open_store", "run_services", "today", "users_command"]
 
 log = logging.getLogger(__name__)
 
@@ -65,14 +65,14 @@ class ServicesOptions:
 
     paths: tuple[Path, ...]
     """Where the core may listen."""
-    child: bool = False
-    """Whether the core has started them: they end when it has gone."""
+    parent: int = 0
+    """Number of the process that started them, with which they end; 0: they go on without the core."""
     quiet: bool = False
     """Whether something else has the terminal."""
 
 
 async def run_services(options: ServicesOptions, clock: Clock | None = None) -> None:
-    """Run the services until cancelled, or as a child until the core that started them has gone.
+    """Run the services until cancelled, or until the core whose child they are has gone.
 
     Raises BridgeError when the core cannot be talked to.
     """
@@ -81,10 +81,11 @@ async def run_services(options: ServicesOptions, clock: Clock | None = None) -> 
     link = LinkClient(options.paths, mirror, clock, who="services", program_version=__version__)
     async with asyncio.TaskGroup() as group:
         connection = group.create_task(link.run(), name="link")
-        if options.child:
-            group.create_task(_end_with_parent(clock, asyncio.current_task()))
+        if options.parent:
+            group.create_task(_end_with_parent(options.parent, clock, asyncio.current_task()))
         await _first_state(mirror)
-        services = Services(link, mirror, clock, quiet=options.quiet)
+        store = await in_thread(open_store, mirror.state.configuration)
+        services = Services(link, mirror, clock, store, quiet=options.quiet)
         try:
             await services.run()
         finally:
@@ -103,9 +104,8 @@ async def _first_state(mirror: Mirror[CoreState]) -> None:
         end()
 
 
-async def _end_with_parent(clock: Clock, task: "asyncio.Task[None] | None") -> None:
+async def _end_with_parent(parent: int, clock: Clock, task: "asyncio.Task[None] | None") -> None:
     """End when the process that started this one has gone, as it does when it is killed."""
-    parent = os.getppid()
     while os.getppid() == parent:
         await clock.sleep(_PARENT_LOOK_S)
     log.warning("the core has gone, and the services end with it")
@@ -113,14 +113,36 @@ async def _end_with_parent(clock: Clock, task: "asyncio.Task[None] | None") -> N
         task.cancel()
 
 
+def open_store(told: ConfigurationState) -> ConfigStore:
+    """Return the configuration that a core has in force, with its file. Blocks."""
+    if told.file:
+        store = ConfigStore(FileStorage(Path(told.file)), last_good=LastGood(Path(told.file)))
+    else:
+        store = ConfigStore(MemoryStorage(json.dumps(told.values).encode()))
+    store.adjust = partial(override, overrides=told.overrides)
+    store.load()
+    return store
+
+
 class Services:
-    """Everything beside the core, joined."""
+    """Everything beside the core, joined.
+
+    Args:
+        link: The connection to the core.
+        mirror: Its state, which has been there once.
+        clock: Source of time.
+        store: The configuration of the core; see ``open_store``.
+        quiet: Whether something else has the terminal.
+        run_blocking: Runs what blocks.
+
+    """
 
     def __init__(
         self,
         link: LinkClient[CoreState],
         mirror: Mirror[CoreState],
         clock: Clock,
+        store: ConfigStore,
         *,
         quiet: bool,
         run_blocking: RunBlocking = in_thread,
@@ -134,9 +156,9 @@ class Services:
         self._mirror = mirror
         self._clock = clock
         self._quiet = quiet
+        self._told = mirror.state.configuration
         self._run_id = mirror.run_id
-        self._lines_of = ""
-        self._last_line = 0
+        self._moving = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         folder = mirror.state.core.state_directory
         self.files = StateFiles(Path(folder) if folder else Path(state_directory("")))
@@ -148,9 +170,8 @@ class Services:
         self._console: LogOutput | None = None
         self._show_lines()
         self._following = threading.local()
-        self._number = mirror.state.configuration.number
-        self.store = self._open_store()
-        self.core = RemoteCore(link, mirror, clock, self.store, self.bus, self.supervisor, self.logs, self.history)
+        self.store = store
+        self.core = RemoteCore(link, mirror, clock, store, self.bus, self.supervisor, self.logs, self.history)
         self.web = WebPart(self)
         CoreChanges(mirror, self.bus)
         supervisor = self.supervisor
@@ -169,16 +190,19 @@ class Services:
     async def run(self) -> None:
         """Run until cancelled."""
         await self.run_blocking(self.logs.load)
-        await self.run_blocking(self._load_store)
+        self.store.judges.append(self.core.judge)
+        self.store.guards.append(self.web.check)
         ending = ExitStack()
+        ending.callback(self.store.subscribe(self._saved))
         ending.enter_context(logging_through(self._lines))
-        ending.callback(self._mirror.on_event(self._line_written, LogWritten))
+        lines = NumberedFeed(self._link, self._mirror, "the log of the core", commands.ReadLog, self._take_lines)
+        ending.callback(lines.close)
+        ending.callback(self._mirror.on_event(lambda event: lines.offer(cast("LogWritten", event)), LogWritten))
         ending.callback(self._mirror.on_change(self._configured, "configuration", "core"))
-        ending.callback(self._mirror.on_connection(self._connected))
         ending.callback(self.web.close)
         try:
             with ending:
-                self._connected(self._mirror.connected)
+                self._configured(frozenset())  # what has changed since the store was opened
                 await self.supervisor.run()
         finally:
             self._lines.close()
@@ -218,22 +242,6 @@ class Services:
 
     # the configuration
 
-    def _open_store(self) -> ConfigStore:
-        told = self._mirror.state.configuration
-        if told.file:
-            store = ConfigStore(FileStorage(Path(told.file)), last_good=LastGood(Path(told.file)))
-        else:
-            store = ConfigStore(MemoryStorage(json.dumps(told.values).encode()))
-        store.adjust = partial(override, overrides=told.overrides)
-        return store
-
-    def _load_store(self) -> None:
-        store = self.store
-        store.load()
-        store.judges.append(self.core.judge)
-        store.guards.append(self.web.check)
-        store.subscribe(self._saved)
-
     def _saved(self, change: ConfigChange) -> None:
         """Have the core put in force what was saved; called in the thread that changed the store."""
         if getattr(self._following, "file", False):
@@ -250,20 +258,21 @@ class Services:
 
     def _configured(self, _branches: frozenset[str]) -> None:
         """Take up what is in force in the core now."""
-        told = self._mirror.state.configuration
+        told, before = self._mirror.state.configuration, self._told
         folder = self._mirror.state.core.state_directory
         if folder and Path(folder) != self.folder:
             self._soon(self._move(Path(folder)))
-        if told.number == self._number and self._mirror.run_id == self._run_id:
+        if told == before and self._mirror.run_id == self._run_id:
             return
-        self._number, self._run_id = told.number, self._mirror.run_id
+        self._told, self._run_id = told, self._mirror.run_id
+        self.store.adjust = partial(override, overrides=told.overrides)
+        self._soon(self.run_blocking(self._follow_file))  # one that the core does not use has an error to be shown
         try:
             new = from_values(told.values)
         except ConfigError as error:
             log.warning("the configuration of the core cannot be read: %s", error)
             return
         paths, self.config = tuple(changed_paths(self.config, new)), new
-        self._soon(self.run_blocking(self._follow_file))
         if paths:
             self.history.settings = history_settings(new)
             self.logs.settings = self._log_settings()
@@ -271,11 +280,14 @@ class Services:
             self.bus.publish(ConfigChanged(paths, ChangeSource.API), "services")
 
     async def _move(self, folder: Path) -> None:
-        try:
-            await self.run_blocking(self.files.move_to, folder)
-        except OSError as error:
-            log.error("advanced.state_directory: %s; the old one stays in use", error)  # noqa: TRY400 -- one clear line
-        self.logs.settings = self._log_settings()
+        """Take the files along to where the core keeps its own."""
+        async with self._moving:
+            try:
+                await self.run_blocking(self.files.move_to, folder)
+            except OSError as error:
+                log.error("advanced.state_directory: %s; the old one stays in use", error)  # noqa: TRY400 -- one clear line
+            self.logs.settings = self._log_settings()
+            await self.web.take_up()
 
     def _log_settings(self) -> LogSettings:
         wanted = self.config.logging
@@ -303,24 +315,9 @@ class Services:
         if self._console is not None:
             self._console.offer(line)
 
-    def _line_written(self, event: object) -> None:
-        if isinstance(event, LogWritten) and event.number > self._last_line:
-            self._last_line = event.number
-            self.logs.take(LogLine(event.at, event.level, event.source, event.text))
-
-    def _connected(self, connected: bool) -> None:
-        if connected:
-            self._soon(self._read_lines())
-
-    async def _read_lines(self) -> None:
-        """Take the lines that the core has written before, or while it was not heard."""
-        if self._mirror.run_id != self._lines_of:
-            self._lines_of, self._last_line = self._mirror.run_id, 0
-        try:
-            for line in await self._link.call(commands.ReadLog(self._last_line)):
-                self._line_written(line)
-        except LinkError as error:
-            log.warning("the log of the core cannot be read: %s", error)
+    def _take_lines(self, lines: Sequence[LogWritten], _of_another_run: bool) -> None:
+        for line in lines:
+            self.logs.take(LogLine(line.at, line.level, line.source, line.text))
 
     # what the core is told
 
@@ -383,15 +380,19 @@ class WebPart:
     async def follow(self) -> None:
         """Take up what the configuration says."""
         async for _ in self._changes:
-            config = self._services.config
-            if self._service is None:
-                if config.web_server.enabled:
-                    await self._make()
-                continue
-            options = self._services.web_options(config)
-            if options != self._service.options:  # the live data reads its own keys at each tick
-                self._service.options = options
-                self._services.supervisor.restart("web")
+            await self.take_up()
+
+    async def take_up(self) -> None:
+        """Serve as the configuration in force says."""
+        config = self._services.config
+        if self._service is None:
+            if config.web_server.enabled:
+                await self._make()
+            return
+        options = self._services.web_options(config)
+        if options != self._service.options:  # the live data reads its own keys at each tick
+            self._service.options = options
+            self._services.supervisor.restart("web")
 
     def check(self, config: Configuration) -> None:
         """Raise ConfigError if the server could not go on with this configuration. Blocks."""

@@ -126,9 +126,9 @@ def _run_core(
 @click.option(
     "--state-directory", metavar="DIR", help="Of the core, where its socket may be.  [default: the usual one]"
 )
-@click.option("--child", is_flag=True, hidden=True, help="End when the process that started this one has gone.")
+@click.option("--parent", type=int, default=0, hidden=True, help="End when this process, the core, has gone.")
 @click.option("--quiet", is_flag=True, hidden=True, help="Something else has the terminal.")
-def run_services_command(socket: str, state_directory: str | None, child: bool, quiet: bool) -> None:
+def run_services_command(socket: str, state_directory: str | None, parent: int, quiet: bool) -> None:
     """Run web pages, history and log beside a core that runs already; they wait for it.
 
     They read its state and ask it for what is to be done, over a socket; without it they show what was last, with its
@@ -142,6 +142,6 @@ def run_services_command(socket: str, state_directory: str | None, child: bool, 
     set_up_logging("CRITICAL" if quiet else "INFO")
     try:
         paths = client_paths(socket, Path(usual_directory(state_directory or "")))
-        run_until_signal(lambda: run_services(ServicesOptions(paths, child=child, quiet=quiet)))
+        run_until_signal(lambda: run_services(ServicesOptions(paths, parent=parent, quiet=quiet)))
     except BridgeError as error:
         fail(error)

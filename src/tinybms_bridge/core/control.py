@@ -168,7 +168,12 @@ class Control:
             before.alarms,
             before.notices,
         ):
+            self._say_inhibits()  # not after the limits that follow from them
             self._say_battery(state)
+
+    def _say_inhibits(self) -> None:
+        now = self._clock.wall()
+        self._say("inhibits", tuple(Inhibit.of(each, now) for each in self._bridge.inhibits.current()))
 
     def _say_battery(self, state: BatteryState) -> None:
         self._said_battery = state
