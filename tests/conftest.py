@@ -250,6 +250,7 @@ class _FakeWeb:
     """Stands in for the web server and remembers with what it ran."""
 
     runs: ClassVar[list[WebOptions]] = []
+    state = None
     users: ClassVar[Storage]
     watch: ClassVar[Watch]
 

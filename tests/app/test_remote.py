@@ -32,7 +32,7 @@ from tinybms_bridge.link.events import (
     LimitsDecided,
     LinkChanged,
     Noted,
-    SampleAccepted,
+    SnapshotAccepted,
 )
 from tinybms_bridge.link.mirror import Mirror
 from tinybms_bridge.link.state import EVENTS, CoreState
@@ -264,7 +264,7 @@ async def test_changes_are_published_for_history_and_live_data(join: Join) -> No
     def of(kind: type[Any]) -> list[Any]:
         return [event for event in events if isinstance(event, kind)]
 
-    sequences = [event.snapshot.sequence for event in of(SampleAccepted)]
+    sequences = [event.snapshot.sequence for event in of(SnapshotAccepted)]
     assert sequences == sorted(set(sequences))
     assert len(sequences) > 5
     assert len(of(LimitsDecided)) > 2

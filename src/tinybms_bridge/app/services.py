@@ -12,6 +12,7 @@ import threading
 from collections.abc import Coroutine, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -55,6 +56,8 @@ log = logging.getLogger(__name__)
 _REPORT_S = 2.0
 _TODAY_S = 30.0
 _PARENT_LOOK_S = 1.0
+_MOST_LINES = 1_000_000
+"""More than the log keeps."""
 _PATH_FIRST_S = 5.0
 """Longest wait of the web server for the first frame: the web stack takes seconds of a small board's processor."""
 
@@ -159,6 +162,7 @@ class Services:
         self._told = mirror.state.configuration
         self._run_id = mirror.run_id
         self._moving = asyncio.Lock()
+        self._kept: set[tuple[datetime, str]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         folder = mirror.state.core.state_directory
         self.files = StateFiles(Path(folder) if folder else Path(state_directory("")))
@@ -190,6 +194,7 @@ class Services:
     async def run(self) -> None:
         """Run until cancelled."""
         await self.run_blocking(self.logs.load)
+        self._kept = {(line.at, line.source) for line in self.logs.read(_MOST_LINES).lines}
         self.store.judges.append(self.core.judge)
         self.store.guards.append(self.web.check)
         ending = ExitStack()
@@ -315,9 +320,11 @@ class Services:
         if self._console is not None:
             self._console.offer(line)
 
-    def _take_lines(self, lines: Sequence[LogWritten], _of_another_run: bool) -> None:
+    def _take_lines(self, lines: Sequence[LogWritten], of_another_run: bool) -> None:
+        kept, self._kept = self._kept if of_another_run else set(), set()
         for line in lines:
-            self.logs.take(LogLine(line.at, line.level, line.source, line.text))
+            if (line.at, line.source) not in kept:  # in the file since services that ended before these began
+                self.logs.take(LogLine(line.at, line.level, line.source, line.text))
 
     # what the core is told
 
