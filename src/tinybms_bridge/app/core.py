@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -31,6 +32,7 @@ from tinybms_bridge.core.persistence import STATE_FILE, load_state
 from tinybms_bridge.core.settings import can_settings
 from tinybms_bridge.core.status_line import StatusLine
 from tinybms_bridge.errors import BridgeError, ConfigProblem
+from tinybms_bridge.hal.blocking import in_thread
 from tinybms_bridge.hal.can import CanPort, open_can
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.directory_lock import DirectoryTakenError
@@ -97,7 +99,7 @@ async def open_core(path: str | None, overrides: Overrides, *, socket: str = "",
     return CoreStart(
         checked.configuration,
         said.remarks,
-        Path(said.path),
+        Path(await in_thread(os.path.abspath, said.path)),  # services may run in another directory
         overrides,
         said.digest or "",
         said.fell_back,
