@@ -155,15 +155,15 @@ Join = Callable[..., Any]
 # the state
 
 
-async def test_picture_is_that_of_the_core(join: Join) -> None:
+async def test_battery_is_that_of_the_core(join: Join) -> None:
     """Battery, lines, parts of both processes, and how long the core runs: what the pages show."""
     side: Side = await join()
     core, bridge = side.core, side.running.bridge
-    await side.until(lambda: core.picture().view.freshness is Freshness.FRESH and core.can().bursts > 2)
-    picture = core.picture()
-    assert picture.view.measured is not None
-    assert picture.identity == bridge.pack.identity
-    assert picture.at == side.clock.wall()
+    await side.until(lambda: core.moment().view.freshness is Freshness.FRESH and core.can().bursts > 2)
+    moment = core.moment()
+    assert moment.view.measured is not None
+    assert moment.battery.identity == bridge.pack.identity
+    assert moment.at == side.clock.wall()
     assert core.uptime_s == pytest.approx(bridge.uptime_s)
     assert core.uart().up
     assert core.can().up
@@ -189,8 +189,8 @@ async def test_nothing_is_known_before_the_core_is_heard(join: Join) -> None:
         LogStore(LogSettings(console=False)),
         History(None),
     )
-    picture = core.picture()
-    assert (picture.view.limits, picture.view.measured, core.uptime_s, core.version) == (None, None, 0.0, "")
+    moment = core.moment()
+    assert (moment.view.limits, moment.view.measured, core.uptime_s, core.version) == (None, None, 0.0, "")
     assert (core.uart().up, core.can().up, core.events(), core.frames()) == (False, False, (), [])
     for work in (core.trace(), core.reset_statistics(), core.release(Direction.CHARGE), core.restart(None)):
         with pytest.raises(LinkError, match="not connected"):
@@ -198,13 +198,13 @@ async def test_nothing_is_known_before_the_core_is_heard(join: Join) -> None:
 
 
 async def test_no_interface_shows_old_values_as_live(join: Join) -> None:
-    """One battery through all states of its data: what API and WebSocket make of the same picture."""
+    """One battery through all states of its data: what API and WebSocket make of the same moment."""
     side: Side = await join()
     core, line = side.core, side.running.line
 
     def shown() -> tuple[Freshness, Any, Any]:
-        picture = core.picture()
-        return picture.view.freshness, battery_numbers(picture), limit_numbers(picture.view.limits)
+        moment = core.moment()
+        return moment.view.freshness, battery_numbers(moment), limit_numbers(moment.view.limits)
 
     def plug(present: bool) -> None:
         line.present = present
@@ -237,26 +237,26 @@ async def test_no_interface_shows_old_values_as_live(join: Join) -> None:
 async def test_old_values_are_not_live_while_the_core_is_away(join: Join) -> None:
     """A core that was killed says nothing: its last state grows old here by the clock that both share."""
     side: Side = await join()
-    await side.until(lambda: side.core.picture().view.freshness is Freshness.FRESH)
+    await side.until(lambda: side.core.moment().view.freshness is Freshness.FRESH)
     await side.running.end()
     for _ in range(1500):
         await side.clock.advance(0.1)
-    picture = side.core.picture()
-    assert picture.view.freshness is Freshness.SILENT
-    assert picture.view.limits is None
-    assert battery_numbers(picture)["voltage"] is None
+    moment = side.core.moment()
+    assert moment.view.freshness is Freshness.SILENT
+    assert moment.view.limits is None
+    assert battery_numbers(moment)["voltage"] is None
 
 
 async def test_changes_are_published_for_history_and_live_data(join: Join) -> None:
     """Snapshots, limits, freshness, charge state, alarms, the line and the GX, as the bus of one process had them."""
     side: Side = await join()
     gx = side.running.bus.open()
-    await side.until(lambda: side.core.picture().view.freshness is Freshness.FRESH)
+    await side.until(lambda: side.core.moment().view.freshness is Freshness.FRESH)
     gx.send(KEEP_ALIVE)
     await side.until(lambda: side.core.can().keepalive_ok)
     side.running.line.present = False
     side.running.bridge.supervisor.restart("uart")
-    await side.until(lambda: side.core.picture().view.freshness is Freshness.SILENT and not side.core.uart().up)
+    await side.until(lambda: side.core.moment().view.freshness is Freshness.SILENT and not side.core.uart().up)
     events = []
     while (envelope := side.news.take()) is not None:
         events.append(envelope.event)

@@ -4,8 +4,8 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
@@ -133,7 +133,7 @@ async def run_core(
         bridge.supervisor.add("garbage-collection", Collector(machine.clock, bridge.can.between_bursts).run)
         if screen is None:
             bridge.supervisor.add("status-line", StatusLine(bridge.view, machine.clock, status_s).run)
-        with process.following():
+        async with process.following():
             for remark in start.remarks:
                 log.warning("%s", remark)
             try:
@@ -203,8 +203,8 @@ class _Process:
         request = CheckRequest(str(self._start.path), self._start.overrides, fall_back=False)
         return await check_file(request, self._bridge.machine.clock, in_force=self._bridge.config)
 
-    @contextmanager
-    def following(self) -> Iterator[None]:
+    @asynccontextmanager
+    async def following(self) -> AsyncIterator[None]:
         """Take the log lines of the process, and SIGHUP, until the block ends."""
         self._loop.add_signal_handler(signal.SIGHUP, self.follower.hurry)
         try:
@@ -215,7 +215,7 @@ class _Process:
             self._lines.close()
             if self._console is not None:
                 self._console.stop()
-                self._console.join(1.0)
+                await self._bridge.machine.run_blocking(self._console.join, 1.0)
 
     def starts_again(self) -> bool:
         """Tell whether nothing but the wish for a new start ended the process; a signal that came too wins."""
