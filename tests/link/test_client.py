@@ -6,16 +6,27 @@ import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from tinybms_bridge.battery.inhibits import Direction
 from tinybms_bridge.errors import ConfigError, ConfigProblem, LinkError
 from tinybms_bridge.link.client import Backoff, Connection, LinkClient, open_link
-from tinybms_bridge.link.commands import ActOnDevice, ApplySettings, Configure, Reload, ResetStatistics, RestartPart
+from tinybms_bridge.link.commands import (
+    ActOnDevice,
+    ApplySettings,
+    Configure,
+    Reload,
+    ResetStatistics,
+    RestartPart,
+    SetInhibit,
+)
 from tinybms_bridge.link.events import ChangeSource
 from tinybms_bridge.link.mirror import Mirror
 from tinybms_bridge.link.session import Caller
+from tinybms_bridge.link.state import Inhibit
 from tinybms_bridge.link.wire import (
     BranchChange,
     Bye,
@@ -285,7 +296,30 @@ async def test_commands_beyond_the_room_wait_here(here: Place) -> None:
 
     await asyncio.gather(*(link.call(ResetStatistics()) for _ in range(20)))
 
-    assert most == 8
+    assert most == 6
+    assert here.server.traffic.busy == 0
+
+
+async def test_what_is_urgent_waits_for_nothing_that_takes_long(here: Place, until: Until) -> None:
+    """Charging can be stopped while the settings of sixteen BMS are read."""
+    release = asyncio.Event()
+
+    async def wait(_command: object, _caller: Caller) -> None:
+        await release.wait()
+
+    async def stop(command: SetInhibit, _caller: Caller) -> Inhibit:
+        return Inhibit(command.direction, datetime(2026, 1, 1, tzinfo=UTC))
+
+    here.server.handle(ResetStatistics, wait)
+    here.server.handle(SetInhibit, stop)
+    link = await here.connect()
+    calling = [asyncio.create_task(link.call(ResetStatistics())) for _ in range(16)]
+    await until(lambda: here.server.traffic.commands == 6)
+
+    assert (await link.call(SetInhibit(Direction.CHARGE))).direction is Direction.CHARGE
+
+    release.set()
+    await asyncio.gather(*calling)
     assert here.server.traffic.busy == 0
 
 

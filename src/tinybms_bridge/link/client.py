@@ -59,6 +59,8 @@ _SILENT_S = 30.0
 """How long the core may say nothing: it says that it is there every five seconds."""
 _HELLO_S = 10.0
 _CALL_S = 30.0
+_URGENT = 2
+"""How many of the commands under way are kept for urgent ones: to stop charging must not wait for settings."""
 
 
 @dataclass(slots=True)
@@ -89,7 +91,8 @@ class Connection(asyncio.Protocol, Generic[S]):
         self._transport: asyncio.Transport | None = None
         self._pending: dict[int, _Pending] = {}
         self._next_id = 0
-        self._room = asyncio.Semaphore(MOST_IN_FLIGHT)
+        self._room = asyncio.Semaphore(MOST_IN_FLIGHT - _URGENT)
+        self._urgent_room = asyncio.Semaphore(_URGENT)
         self._reason = ""
         self._timer: Timer | None = None
         self._heard_s = 0.0
@@ -107,7 +110,7 @@ class Connection(asyncio.Protocol, Generic[S]):
 
         """
         try:
-            async with asyncio.timeout(timeout_s), self._room:
+            async with asyncio.timeout(timeout_s), self._urgent_room if command.urgent else self._room:
                 return await self._answered(command, on_progress)
         except TimeoutError as error:
             late = message("core.late", command=command.name, seconds=timeout_s)

@@ -88,6 +88,8 @@ class Command(Generic[R_co]):
     """How it is called on the link."""
     progress: ClassVar[type[object] | None] = None
     """Type of what is told on the way to the answer, if anything is."""
+    urgent: ClassVar[bool] = False
+    """Whether a client keeps room for it beside others that take long."""
 
 
 def _check_text(name: str, text: str, longest: int) -> None:
@@ -100,6 +102,7 @@ class SetInhibit(Command[Inhibit]):
     """Stop charging or discharging, also after a restart; answers what is in force. Raises OSError if not saved."""
 
     name = "inhibit"
+    urgent = True
 
     direction: Direction
     duration_s: float | None = None
@@ -121,6 +124,7 @@ class ReleaseInhibit(Command[bool]):
     """End an inhibit; answers whether there was one. Raises OSError when that could not be saved."""
 
     name = "release"
+    urgent = True
 
     direction: Direction
     by: str = ""
