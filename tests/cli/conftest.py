@@ -7,16 +7,22 @@ import os
 import struct
 import termios
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from click import Command
+from click import Command as ClickCommand
 from click.testing import CliRunner, Result
 
 from tinybms_bridge.hal.clock import SystemClock
+from tinybms_bridge.link.commands import COMMANDS, Command, ReadLog
+from tinybms_bridge.link.server import LinkServer
+from tinybms_bridge.link.session import Caller
+from tinybms_bridge.link.state import CoreState, LogWritten
 from tinybms_bridge.tinybms.client import ClientSettings
 from tinybms_lab.bms import AnsweringDevice, PtyServer
 
@@ -47,6 +53,52 @@ class _Served:
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._server.close)
         self._thread.join(WAIT_S)
+
+
+class _ServedCore:
+    """The end of the link of a core, in a thread, for commands that ask it."""
+
+    def __init__(self, path: Path, state: CoreState, lines: Sequence[LogWritten]) -> None:
+        self.path = path
+        self.asked: list[Any] = []
+        """Commands that came, in their order."""
+        self.answers: dict[type[Command[Any]], Any] = {ReadLog: tuple(lines)}
+        """What is answered to a command of a type; an error is raised."""
+        self._state = state
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
+
+    def start(self, **answers: Any) -> None:
+        """Serve from now on; an answer is given by the name of its command."""
+        self.answers |= {COMMANDS[name]: answer for name, answer in answers.items()}
+        self._thread.start()
+        assert self._ready.wait(WAIT_S)
+
+    async def _serve(self) -> None:
+        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+        names = [each.name for each in fields(CoreState)]
+        server = LinkServer(self.path, SystemClock(), names, program_version="9.9")
+        for kind in COMMANDS.values():
+            server.handle(kind, self._answer)
+        for name in names:
+            server.publish(name, getattr(self._state, name))
+        await server.start()
+        self._ready.set()
+        await self._over.wait()
+        await server.close()
+
+    async def _answer(self, command: Command[Any], _caller: Caller) -> Any:
+        self.asked.append(command)
+        answer = self.answers[type(command)]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer(command) if callable(answer) else answer
+
+    def end(self) -> None:
+        """Be gone; may be called again."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._over.set)
+            self._thread.join(WAIT_S)
 
 
 COLUMNS, LINES = 80, 24
@@ -135,10 +187,30 @@ def serve() -> Iterator[Callable[..., str]]:
 
 
 @pytest.fixture
+def core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., _ServedCore]]:
+    """Return a function that serves a state and answers, where commands look for the running bridge."""
+    served: list[_ServedCore] = []
+    monkeypatch.setenv("TINYBMS_BRIDGE_SOCKET", str(tmp_path / "core.sock"))
+
+    def begin(
+        state: CoreState = CoreState(),  # noqa: B008 -- frozen
+        lines: Sequence[LogWritten] = (),
+        **answers: Any,
+    ) -> _ServedCore:
+        served.append(_ServedCore(tmp_path / "core.sock", state, lines))
+        served[-1].start(**answers)
+        return served[-1]
+
+    yield begin
+    for each in served:
+        each.end()
+
+
+@pytest.fixture
 def invoke() -> Callable[..., Result]:
     """Return a function that runs a command with arguments, in a terminal 160 columns wide."""
 
-    def run(command: Command, *arguments: str, typed: str | None = None) -> Result:
+    def run(command: ClickCommand, *arguments: str, typed: str | None = None) -> Result:
         return CliRunner(env={"COLUMNS": "160", "NO_COLOR": "1"}).invoke(command, arguments, input=typed)
 
     return run
@@ -148,7 +220,7 @@ def invoke() -> Callable[..., Result]:
 def invoke_json(invoke: Callable[..., Result]) -> Callable[..., Any]:
     """Return a function that runs a command that has to succeed, and returns its JSON."""
 
-    def run(command: Command, *arguments: str) -> Any:
+    def run(command: ClickCommand, *arguments: str) -> Any:
         result = invoke(command, *arguments)
         assert result.exit_code == 0, result.output
         return json.loads(result.stdout)

@@ -14,6 +14,8 @@ from tinybms_bridge.errors import BridgeError
 __all__ = ["inhibit_command", "release_command"]
 
 _UNITS_S = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
+_MOST_S = 7 * _UNITS_S["d"]
+_LONGEST_REASON = 200
 _direction = click.argument("direction", type=click.Choice(["charge", "discharge"]))
 
 
@@ -29,7 +31,10 @@ class _Duration(click.ParamType[float]):
         found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h|d)?\s*", str(value))
         if found is None:
             self.fail(f"{value!r} is no time; write for example 90s, 15min, 2h or 1d", param, ctx)
-        return float(found[1]) * _UNITS_S[found[2] or "s"]
+        duration_s = float(found[1]) * _UNITS_S[found[2] or "s"]
+        if not 1.0 <= duration_s <= _MOST_S:
+            self.fail(f"{value!r} is not between a second and a week", param, ctx)
+        return duration_s
 
 
 @click.command("inhibit")
@@ -52,6 +57,9 @@ def inhibit_command(direction: str, duration_s: float | None, reason: str, as_js
     """  # noqa: D301 -- \b is click's mark for a paragraph that is not re-wrapped
     from tinybms_bridge.battery.inhibits import Direction
     from tinybms_bridge.link.commands import SetInhibit
+
+    if len(reason) > _LONGEST_REASON:
+        raise click.UsageError(f"--reason may have {_LONGEST_REASON} characters, and has {len(reason)}")
 
     async def body() -> None:
         async with linked(socket) as link:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 __all__ = ["linked", "socket_option", "user_name"]
 
+_LONGEST_USER = 48
+"""Of the 64 characters that the core takes."""
+
 socket_option: Callable[[Callable[..., None]], Callable[..., None]] = click.option(
     "--socket",
     metavar="PATH",
@@ -46,6 +49,6 @@ def user_name() -> str:
     import getpass
 
     try:
-        return f"{getpass.getuser()} (command line)"
+        return f"{getpass.getuser()[:_LONGEST_USER]} (command line)"
     except (OSError, KeyError):  # a user without a name
         return "command line"
