@@ -182,9 +182,10 @@ def _open_as_nobody(name: str) -> str:
 
 
 async def test_a_busy_port_is_one_clear_line(start: Any, tmp_path: Path, can_group: str) -> None:
-    """Two programs on one UART garble each other: the second is told so."""
+    """Two programs on one UART garble each other: where the bridge cannot be asked, the second is told so."""
     port = await simulated(start, tmp_path)
-    first = await start("run", "--plain", "--device", port, "--can-channel", can_group)
+    elsewhere = ("--socket", str(tmp_path / "elsewhere.sock"))
+    first = await start("run", "--plain", "--device", port, "--can-channel", can_group, *elsewhere)
     while "answers" not in await first.error_line():
         pass
     command = await start("registers", "--live", "--device", port)

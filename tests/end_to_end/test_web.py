@@ -114,9 +114,9 @@ async def test_an_inhibit_holds_until_it_is_over(site: Site) -> None:
     await site.status_until(lambda s: s["stats"]["cvl"]["ccl_limit_a"] > 0)
     assert (await site.client.get("/api/inhibits")).json()["inhibits"] == []
     events = (await site.client.get("/api/events?source=bridge")).json()["events"]
-    assert [event["text"] for event in events if event["code"] == "inhibit.charge"] == [
-        "The time of the inhibit is over: charge is free again",
-        "Charging stopped by hand for 3 s: test",
+    assert [(event["code"], event["text"]) for event in events if event["code"].startswith("inhibit.charge")] == [
+        ("inhibit.charge.ended", "The time of the inhibit is over: charge is free again"),
+        ("inhibit.charge", "Charging stopped by hand for 3 s: test"),
     ]
     logs = (await site.client.get("/api/logs")).text
     assert "PUT /api/inhibits/charge by skipper (session) from 127.0.0.1, duration_s=3.0, reason=test" in logs
