@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from tinybms_bridge.battery.advice import Advice
@@ -48,7 +49,7 @@ from tinybms_bridge.link.state import (
 )
 from tinybms_bridge.services.history import History
 from tinybms_bridge.services.logs import LogStore
-from tinybms_bridge.services.ports import Moment
+from tinybms_bridge.services.ports import Hearing, Moment
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 from tinybms_bridge.tinybms.registers import RegisterValue
 from tinybms_bridge.tinybms.settings.actions import ActionName, ActionResult
@@ -68,6 +69,7 @@ _SAVED_S = 20.0
 _REMEMBERED_FRAMES = 500
 _MOST_EVENTS = 2000
 _NOTHING = PackDetails()
+_UNHEARD = "the core is not heard"
 
 
 class RemoteDevice:
@@ -241,6 +243,11 @@ def _line_changes(before: CoreState, now: CoreState) -> list[Event]:
     return events
 
 
+def _unheard(output: CanState) -> CanState:
+    gx_state = "lost" if output.keepalive_ok else output.gx_state
+    return replace(output, up=False, error=_UNHEARD, gx_state=gx_state)
+
+
 class RemoteCore:
     """What the services know of the core, and ask of it; on the event loop of the services.
 
@@ -300,8 +307,24 @@ class RemoteCore:
         """Return the battery now."""
         return Moment.of(self._mirror.state.battery, self.clock)
 
+    def hearing(self) -> Hearing:
+        """Return whether the core is heard."""
+        return Hearing(self._mirror.connected, max(0.0, self.clock.monotonic() - self._mirror.since_s))
+
+    def packs(self) -> Mapping[str, PackDetails]:
+        """Return what is known of each pack; its line counts as down while the core is not heard."""
+        found = self._mirror.state.packs
+        if self._mirror.connected:
+            return found
+        return {name: replace(each, uart=replace(each.uart, up=False, reason=_UNHEARD)) for name, each in found.items()}
+
+    def outputs(self) -> Mapping[str, CanState]:
+        """Return how each output is; it counts as down, and its GX as lost, while the core is not heard."""
+        found = self._mirror.state.outputs
+        return found if self._mirror.connected else {name: _unheard(each) for name, each in found.items()}
+
     def _pack(self) -> PackDetails:
-        return next(iter(self._mirror.state.packs.values()), _NOTHING)
+        return next(iter(self.packs().values()), _NOTHING)
 
     def conflicts(self) -> Sequence[str]:
         """Return what in the configuration in force does not fit the battery, in words."""
@@ -317,7 +340,7 @@ class RemoteCore:
 
     def can(self) -> CanState:
         """Return how the CAN output is."""
-        return self._mirror.state.outputs.get("can", CanState())
+        return self.outputs().get("can", CanState())
 
     def device_statistics(self) -> DeviceStatistics | None:
         """Return what the BMS has counted, as last read."""
@@ -328,8 +351,11 @@ class RemoteCore:
         return self._mirror.state.watchdog
 
     def parts(self) -> Sequence[PartStatus]:
-        """Return the parts of both processes."""
-        return [*self._mirror.state.parts, *statuses(self._parts)]
+        """Return the parts of both processes; nobody knows those of the core while it is not heard."""
+        of_core = self._mirror.state.parts
+        if not self._mirror.connected:
+            of_core = tuple(replace(each, state="unknown", error=_UNHEARD) for each in of_core)
+        return [*of_core, *statuses(self._parts)]
 
     def inhibits(self) -> Sequence[Inhibit]:
         """Return what is inhibited now."""

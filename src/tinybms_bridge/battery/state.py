@@ -99,11 +99,22 @@ class BatteryState:
         is sent.
         """
         stands = now_s - self.made_s > self.live_for_s
+        last_limits = self.decided if self.freshness is Freshness.FRESH else self.fresh_limits
+        return self._view(self.main, now_s, None if stands else self.decided, last_limits)
+
+    def pack_views(self, now_s: float) -> Mapping[str, View]:
+        """Return what may be shown of each pack at ``now_s``, without limits: those are of the battery."""
+        return {name: self._view(pack, now_s) for name, pack in self.packs.items()}
+
+    def _view(
+        self, pack: PackState, now_s: float, limits: Limits | None = None, last_limits: Limits | None = None
+    ) -> View:
+        stands = now_s - self.made_s > self.live_for_s
         return make_view(
             Freshness.SILENT if stands and self.freshness is not Freshness.STARTING else self.freshness,
-            self.main.latest,
-            None if stands else self.decided,
-            last_limits=self.decided if self.freshness is Freshness.FRESH else self.fresh_limits,
+            pack.latest,
+            limits,
+            last_limits=last_limits,
             now_s=now_s,
             live_for_s=self.live_for_s,
             frozen_since_s=self.frozen_since_s,

@@ -1,7 +1,7 @@
 """What a service is given: the core as the mirror knows it, and what another service offers it. ``app`` joins them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Protocol
 
@@ -14,7 +14,16 @@ from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.event_list import EventRecord
 from tinybms_bridge.link.events import Noted
-from tinybms_bridge.link.state import CanState, Inhibit, MonitoredFrame, PartStatus, TraceLine, UartState, WatchdogState
+from tinybms_bridge.link.state import (
+    CanState,
+    Inhibit,
+    MonitoredFrame,
+    PackDetails,
+    PartStatus,
+    TraceLine,
+    UartState,
+    WatchdogState,
+)
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 from tinybms_bridge.tinybms.registers import RegisterValue
 from tinybms_bridge.tinybms.settings.actions import ActionName, ActionResult
@@ -28,6 +37,7 @@ __all__ = [
     "Core",
     "DayEnergy",
     "DeviceSettings",
+    "Hearing",
     "HistoryField",
     "HistorySource",
     "HistoryState",
@@ -49,11 +59,23 @@ class Moment:
     view: View
     at: datetime
     """This moment, UTC."""
+    packs: Mapping[str, View] = field(default_factory=dict)
+    """What may be shown of each pack, by name."""
 
     @classmethod
     def of(cls, battery: BatteryState, clock: Clock) -> "Moment":
         """Return the present moment."""
-        return cls(battery, battery.view(clock.monotonic()), clock.wall())
+        now_s = clock.monotonic()
+        return cls(battery, battery.view(now_s), clock.wall(), battery.pack_views(now_s))
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """Whether the core is heard: without it nothing new is known, and nothing can be asked for."""
+
+    connected: bool
+    since_s: float
+    """Seconds since that became so."""
 
 
 class LogLine(Protocol):
@@ -387,6 +409,18 @@ class Core(Protocol):
 
     def moment(self) -> Moment:
         """Return the battery now."""
+        ...
+
+    def hearing(self) -> Hearing:
+        """Return whether the core is heard; lines, outputs and parts are down for who does not hear of them."""
+        ...
+
+    def packs(self) -> Mapping[str, PackDetails]:
+        """Return what is known of each pack beside what it measures, by name."""
+        ...
+
+    def outputs(self) -> Mapping[str, CanState]:
+        """Return how each output is, by name."""
         ...
 
     def uart(self) -> UartState:

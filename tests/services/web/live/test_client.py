@@ -90,7 +90,7 @@ def test_parts_are_optional() -> None:
         ('{"send_can": 1}', "object"),
         ('{"subscibe": ["status"]}', r"did you mean subscribe\?"),
         ('{"subscribe": "status"}', "list"),
-        ('{"subscribe": ["nothing"]}', "status, limits, registers, can, events"),
+        ('{"subscribe": ["nothing"]}', "status, limits, packs, outputs, registers, can, events"),
         ('{"subscribe": [1]}', "list"),
         ('{"subscribe": [{}]}', "list"),
         ('{"interval_ms": 99}', "100 to 60000"),

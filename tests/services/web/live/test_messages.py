@@ -114,7 +114,7 @@ def test_registers_as_the_seed_sends_them(core: Any) -> None:
 
 
 async def test_nothing_old_looks_live(core: Any, moment: Moment) -> None:
-    """HOLD and SILENT: measurements null, limits as sent, the last values apart; still within 1.75 KB."""
+    """HOLD and SILENT: measurements null, limits as sent, the last values apart; still within 1.8 KB."""
     assert moment.view.measured is not None
     assert moment.view.limits is not None
     big = 4_294_967_295
@@ -126,7 +126,7 @@ async def test_nothing_old_looks_live(core: Any, moment: Moment) -> None:
     core.can_figures = CanState(tx_count=big, tx_errors=big)
     text = status_message(core)
     message = json.loads(text)
-    assert len(text.encode()) <= 1750
+    assert len(text.encode()) <= 1800
     live = (
         "voltage",
         "current",
@@ -277,3 +277,29 @@ def test_numbers_of_the_newest(busy: Any, core: Any) -> None:
     assert [newest(busy, topic) for topic in (Topic.CAN, Topic.EVENTS, Topic.STATUS)] == [300, 120, 0]
     core.seen_frames.clear()
     assert newest(core, Topic.CAN) == 0
+
+
+def test_packs_by_name(core: Any, moment: Moment) -> None:
+    """Each pack has the names of the flat message, and null for what is old."""
+    message = json.loads(encode(core, Topic.PACKS, 0).text)
+    flat = json.loads(status_message(core))
+    assert message.keys() == {"topic", "packs"}
+    assert message["packs"] == {"main": {name: flat[name] for name in message["packs"]["main"]}}
+    assert {"voltage", "cells_mv", "balancing_bits", "freshness", "age_ms"} <= message["packs"]["main"].keys()
+    core.now = replace(moment, packs={"main": View(Freshness.SILENT, age_s=60.0)})
+    old = json.loads(encode(core, Topic.PACKS, 0).text)["packs"]["main"]
+    assert (old["voltage"], old["cells_mv"], old["freshness"], old["age_ms"]) == (None, [], "SILENT", 60_000)
+
+
+def test_outputs_by_name(core: Any) -> None:
+    """An output tells whether its adapter is open and whether a GX is heard, as in ``/api/status``."""
+    core.can_figures = CanState(up=False, gx_state="lost")
+    message = json.loads(encode(core, Topic.OUTPUTS, 0).text)
+    assert message == {"topic": "outputs", "outputs": {"can": {"up": False, "gx_state": "lost"}}}
+
+
+def test_sixteen_packs_fit_into_a_message(core: Any, moment: Moment) -> None:
+    """The longest message that a battery can have stays within what a client takes."""
+    view = moment.packs["main"]
+    core.now = replace(moment, packs={f"pack {number:02}": view for number in range(16)})
+    assert len(encode(core, Topic.PACKS, 0).text) <= 16 * 600

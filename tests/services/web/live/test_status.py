@@ -125,7 +125,7 @@ def test_nothing_before_the_first_sample() -> None:
 OLD_NAMES = {"cells": "cells_mv", "balancing": "balancing_bits"}
 """Of the message, with what replaces them; they go with version 1.0."""
 
-OF_STATUS_ONLY = {"stats.uart", "stats.can", "stats.eventbus", "stats.energy"}
+OF_STATUS_ONLY = {"stats.uart", "stats.can", "stats.eventbus", "stats.energy", "packs", "outputs"}
 """Too long for a message that goes out each second."""
 
 

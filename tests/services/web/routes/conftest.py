@@ -25,8 +25,17 @@ from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.event_list import EventRecord
 from tinybms_bridge.link.events import Noted
-from tinybms_bridge.link.state import CanState, Inhibit, MonitoredFrame, PartStatus, TraceLine, UartState, WatchdogState
-from tinybms_bridge.services.ports import Cell, Moment
+from tinybms_bridge.link.state import (
+    CanState,
+    Inhibit,
+    MonitoredFrame,
+    PackDetails,
+    PartStatus,
+    TraceLine,
+    UartState,
+    WatchdogState,
+)
+from tinybms_bridge.services.ports import Cell, Hearing, Moment
 from tinybms_bridge.services.web.accounts import Role
 from tinybms_bridge.services.web.app import create_app
 from tinybms_bridge.services.web.options import WebOptions
@@ -333,6 +342,7 @@ class FakeCore:
         self.logs = FakeLogs()
         self.history = FakeHistory()
         self.uptime_s = 3600.0
+        self.heard = Hearing(connected=True, since_s=3600.0)
         self.now = Moment.of(BatteryState(), clock)
         self.uart_figures = UartState(up=True, polls=100, success=98, errors=2, latency_avg_ms=15.5)
         self.can_figures = CanState(up=True, tx_count=50, tx_errors=1, gx_state="present")
@@ -359,6 +369,18 @@ class FakeCore:
         """See ``Core``."""
         self.moments_taken += 1
         return self.now
+
+    def hearing(self) -> Hearing:
+        """See ``Core``."""
+        return self.heard
+
+    def packs(self) -> Mapping[str, PackDetails]:
+        """See ``Core``."""
+        return {MAIN_PACK: PackDetails(self.uart_figures, self.statistics, tuple(self.advised), tuple(self.unfit))}
+
+    def outputs(self) -> Mapping[str, CanState]:
+        """See ``Core``."""
+        return {"can": self.can_figures}
 
     def uart(self) -> UartState:
         """See ``Core``."""
@@ -475,6 +497,7 @@ def moment() -> Moment:
         battery,
         View(Freshness.FRESH, snapshot, limits, age_s=0.05),
         at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+        packs={MAIN_PACK: View(Freshness.FRESH, snapshot, age_s=0.05)},
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.view import View
 from tinybms_bridge.link.state import CanState
+from tinybms_bridge.services.ports import Hearing
 from tinybms_bridge.services.web.app import create_app
 from tinybms_bridge.services.web.options import WebOptions
 
@@ -24,7 +25,7 @@ async def test_ready(visitor: httpx.AsyncClient) -> None:
     """Fresh data and an open adapter are ready."""
     answer = await visitor.get("/readyz")
     assert answer.status_code == 200
-    assert answer.json() == {"ready": True, "bms": True, "can": True, "gx": True}
+    assert answer.json() == {"ready": True, "bms": True, "can": True, "core": True, "gx": True}
 
 
 @pytest.mark.parametrize("freshness", [Freshness.STARTING, Freshness.HOLD, Freshness.SILENT])
@@ -33,7 +34,7 @@ async def test_not_ready_without_fresh_data(visitor: httpx.AsyncClient, core: An
     core.now = replace(core.moment(), view=View(freshness))
     answer = await visitor.get("/readyz")
     assert answer.status_code == 503
-    assert answer.json() == {"ready": False, "bms": False, "can": True, "gx": True}
+    assert answer.json() == {"ready": False, "bms": False, "can": True, "core": True, "gx": True}
 
 
 async def test_not_ready_without_can(visitor: httpx.AsyncClient, core: Any) -> None:
@@ -42,6 +43,14 @@ async def test_not_ready_without_can(visitor: httpx.AsyncClient, core: Any) -> N
     assert (await visitor.get("/readyz")).json()["can"] is False
     core.can_figures = CanState(up=True, gx_state="lost")
     assert (await visitor.get("/readyz")).status_code == 200
+
+
+async def test_neither_alive_nor_ready_without_the_core(visitor: httpx.AsyncClient, core: Any) -> None:
+    """Whatever was heard last: while the core is away nobody knows what is sent, and no monitor may be content."""
+    core.heard = Hearing(connected=False, since_s=12.0)
+    alive, ready = await visitor.get("/healthz"), await visitor.get("/readyz")
+    assert (alive.status_code, alive.json()["status"]) == (503, "core_unreachable")
+    assert (ready.status_code, ready.json()["core"], ready.json()["ready"]) == (503, False, False)
 
 
 async def test_open_to_monitors(core: Any) -> None:

@@ -135,16 +135,16 @@ async def test_reasons_in_french(visitor: httpx.AsyncClient) -> None:
     assert english["reasons"][1]["parameters"]["detail"] == "FLOAT"
 
 
-async def test_sensors_and_wires_are_named_in_a_language(visitor: httpx.AsyncClient, face: Any) -> None:
+async def test_sensors_and_wires_are_named_in_a_language(visitor: httpx.AsyncClient, core: Any) -> None:
     """The state holds names and numbers, the answer words."""
-    picture = face.picture()
+    moment = core.moment()
     limits = replace(
-        picture.view.limits,
+        moment.view.limits,
         lost_sensors=("external sensor 1", "board sensor"),
         loose_wires=((7, 8), (3,)),
         full_voltage_refused="single_port",
     )
-    face.now = replace(picture, view=replace(picture.view, limits=limits))
+    core.now = replace(moment, view=replace(moment.view, limits=limits))
 
     english, french = [(await visitor.get(f"/api/limits?lang={each}")).json() for each in ("en", "fr")]
 

@@ -10,7 +10,7 @@ import pytest
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.state import BatteryState
 from tinybms_bridge.battery.view import Last, View
-from tinybms_bridge.services.ports import Moment
+from tinybms_bridge.services.ports import Hearing, Moment
 from tinybms_bridge.services.web.live.messages import status_message
 
 README_KEYS = {
@@ -115,3 +115,21 @@ async def test_alarms_and_balancing(visitor: httpx.AsyncClient) -> None:
     assert status["alarms"] == {"high_voltage": 1}
     assert status["balancing_bits"] == 0x8001
     assert len(status["cells_mv"]) == 16
+
+
+async def test_packs_and_outputs_in_short(visitor: httpx.AsyncClient, core: Any, moment: Moment) -> None:
+    """Each by its name, with null for what is not live, and whether the core is heard at all."""
+    status = (await visitor.get("/api/status")).json()
+    assert status["packs"] == {
+        "main": {
+            "freshness": "FRESH", "age_ms": 50, "voltage": 54.32, "current": -12.5, "soc_percent": 87.3,
+            "min_cell_mv": 3415, "max_cell_mv": 3435, "temperature": 24.1,
+        }
+    }  # fmt: skip
+    assert status["outputs"] == {"can": {"up": True, "gx_state": "present"}}
+    assert status["core"] == {"connected": True, "since_s": 3600.0}
+    core.now = replace(moment, packs={"main": View(Freshness.SILENT, age_s=60.0)})
+    core.heard = Hearing(connected=False, since_s=57.25)
+    old = (await visitor.get("/api/status")).json()
+    assert old["packs"]["main"] == dict.fromkeys(status["packs"]["main"]) | {"freshness": "SILENT", "age_ms": 60_000}
+    assert old["core"] == {"connected": False, "since_s": 57.25}

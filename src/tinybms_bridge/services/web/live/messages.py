@@ -15,7 +15,13 @@ from tinybms_bridge.link.event_list import EventRecord
 from tinybms_bridge.link.state import MonitoredFrame
 from tinybms_bridge.services.ports import Core, Moment
 from tinybms_bridge.services.web.answers import rounded
-from tinybms_bridge.services.web.live.status import limit_numbers, live_registers, live_status
+from tinybms_bridge.services.web.live.status import (
+    limit_numbers,
+    live_registers,
+    live_status,
+    outputs_now,
+    pack_measured,
+)
 from tinybms_bridge.victron.can.codec import UnknownFrame, decode_frame
 
 __all__ = [
@@ -29,6 +35,8 @@ __all__ = [
     "events_message",
     "limits_message",
     "newest",
+    "outputs_message",
+    "packs_message",
     "registers_message",
     "status_message",
 ]
@@ -59,6 +67,10 @@ class Topic(StrEnum):
     """The flat object, without a field ``topic``."""
     LIMITS = "limits"
     """The limits with every reason."""
+    PACKS = "packs"
+    """What each pack measures, by its name."""
+    OUTPUTS = "outputs"
+    """How each output is, by its name."""
     REGISTERS = "registers"
     """The values of the last sample by register of the BMS."""
     CAN = "can"
@@ -77,6 +89,17 @@ def limits_message(moment: Moment) -> str:
     limits = moment.view.limits
     reasons = [] if limits is None else [asdict(each) | {"text": explain(each)} for each in limits.reasons]
     return _text(rounded("", {"topic": Topic.LIMITS, **limit_numbers(limits), "reasons": reasons}))
+
+
+def packs_message(moment: Moment) -> str:
+    """Return what each pack measures, under the names of the flat message; some 400 bytes a pack of 16 cells."""
+    packs = {name: pack_measured(view) for name, view in moment.packs.items()}
+    return _text(rounded("", {"topic": Topic.PACKS, "packs": packs}))
+
+
+def outputs_message(core: Core) -> str:
+    """Return how each output is, as ``/api/status`` has it."""
+    return _text({"topic": Topic.OUTPUTS, "outputs": outputs_now(core)})
 
 
 def registers_message(moment: Moment) -> str:
@@ -148,6 +171,10 @@ def encode(core: Core, topic: Topic, after: int, *, registers: bool = True) -> M
             return Made(status_message(core, registers=registers))
         case Topic.LIMITS:
             return Made(limits_message(core.moment()))
+        case Topic.PACKS:
+            return Made(packs_message(core.moment()))
+        case Topic.OUTPUTS:
+            return Made(outputs_message(core))
         case Topic.REGISTERS:
             return Made(registers_message(core.moment()))
         case Topic.CAN:

@@ -7,7 +7,7 @@ whatever goes out gives them their decimals (``answers.rounded``).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TypedDict
 
@@ -15,16 +15,21 @@ from pydantic import Field
 
 from tinybms_bridge.battery.limits.model import Limits
 from tinybms_bridge.battery.snapshot import REV_D_FIRMWARE, Snapshot, firmware_text
+from tinybms_bridge.battery.view import View
 from tinybms_bridge.link.state import CanState, UartState
 from tinybms_bridge.services.ports import Core, Moment
 from tinybms_bridge.services.web.answers import Answer
 
 __all__ = [
     "BatteryNow",
+    "CoreNow",
     "CvlStats",
     "FlatStats",
     "LiveRegister",
     "LiveStatus",
+    "Measured",
+    "OutputNow",
+    "PackNow",
     "RegisterValue",
     "active_levels",
     "balancing_bits",
@@ -36,6 +41,9 @@ __all__ = [
     "limit_numbers",
     "live_registers",
     "live_status",
+    "outputs_now",
+    "pack_measured",
+    "pack_now",
     "pack_numbers",
     "temperatures",
 ]
@@ -46,8 +54,7 @@ def battery_numbers(moment: Moment) -> dict[str, object]:
     view = moment.view
     return {
         **pack_numbers(view.measured),
-        "age_ms": None if view.age_s is None else round(view.age_s * 1000.0),
-        "freshness": view.freshness.value,
+        **_age(view),
         "remark": view.remark,
         "last": last_numbers(moment),
     }
@@ -272,6 +279,35 @@ class LastValues(Measured):
     """The last limits that were decided from fresh data."""
 
 
+class CoreNow(Answer):
+    """Whether the process that speaks with BMS and GX is heard: while it is not, nobody knows what it does."""
+
+    connected: bool
+    since_s: float
+    """Seconds since that became so."""
+
+
+class PackNow(Answer):
+    """One pack in short; null while it is not live."""
+
+    freshness: str = Field(examples=["FRESH"])
+    age_ms: int | None
+    """Age of its last sample."""
+    voltage: float | None
+    current: float | None
+    soc_percent: float | None
+    min_cell_mv: int | None
+    max_cell_mv: int | None
+    temperature: float | None
+
+
+class OutputNow(Answer):
+    """One output in short."""
+
+    up: bool
+    gx_state: str = Field(examples=["present"])
+
+
 class BatteryNow(Measured):
     """The battery now. Measurements are null before the first sample, and while data is old (HOLD, SILENT)."""
 
@@ -292,6 +328,7 @@ class BatteryNow(Measured):
     """Active alarms and notices: 1 warning, 2 alarm."""
     inhibits: list[str] = Field(examples=[["charge"]])
     """Directions that are stopped by hand."""
+    core: CoreNow
 
 
 class LiveStatus(BatteryNow):
@@ -318,7 +355,39 @@ def battery_now(core: Core, moment: Moment) -> dict[str, object]:
         "balancing_bits": balancing_bits(snapshot),
         "alarms": active_levels(moment),
         "inhibits": [inhibit.direction.value for inhibit in core.inhibits()],
+        "core": asdict(core.hearing()),
     }
+
+
+_PACK_NAMES = ("voltage", "current", "soc_percent", "min_cell_mv", "max_cell_mv", "temperature")
+
+
+def pack_now(view: View) -> dict[str, object]:
+    """Return the values of ``PackNow``."""
+    numbers = pack_numbers(view.measured)
+    return {**_age(view), **{name: numbers[name] for name in _PACK_NAMES}}
+
+
+def outputs_now(core: Core) -> dict[str, object]:
+    """Return an ``OutputNow`` for each output."""
+    return {name: {"up": each.up, "gx_state": each.gx_state} for name, each in core.outputs().items()}
+
+
+def pack_measured(view: View) -> dict[str, object]:
+    """Return all that a pack measures under the names of ``BatteryNow``."""
+    snapshot = view.measured
+    return {
+        **pack_numbers(snapshot),
+        **_age(view),
+        "status": snapshot.pack.status.name if snapshot else None,
+        "cells_mv": cells_mv(snapshot),
+        "temperatures": temperatures(snapshot),
+        "balancing_bits": balancing_bits(snapshot),
+    }
+
+
+def _age(view: View) -> dict[str, object]:
+    return {"freshness": view.freshness.value, "age_ms": None if view.age_s is None else round(view.age_s * 1000.0)}
 
 
 def live_status(core: Core, *, registers: bool) -> dict[str, object]:

@@ -12,6 +12,7 @@ from tinybms_bridge.services.web.routes.history import router as history
 from tinybms_bridge.services.web.routes.limits import router as limits
 from tinybms_bridge.services.web.routes.logs import router as logs
 from tinybms_bridge.services.web.routes.monitor import router as monitor
+from tinybms_bridge.services.web.routes.packs import router as packs
 from tinybms_bridge.services.web.routes.pages import router as pages
 from tinybms_bridge.services.web.routes.settings import router as settings
 from tinybms_bridge.services.web.routes.status import router as status
@@ -22,6 +23,7 @@ __all__ = ["ROUTERS"]
 ROUTERS: tuple[APIRouter, ...] = (
     status,
     limits,
+    packs,
     history,
     settings,
     logs,

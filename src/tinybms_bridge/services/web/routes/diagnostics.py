@@ -29,6 +29,7 @@ from tinybms_bridge.services.web.security import Viewer
 
 __all__ = [
     "CanAnswer",
+    "CanFigures",
     "ChangeAnswer",
     "ConfigurationAnswer",
     "Diagnostics",
@@ -142,7 +143,7 @@ class UartAnswer(Answer):
     poll_interval_ms: float
 
 
-class CanAnswer(Answer):
+class CanFigures(Answer):
     """The CAN bus; counters since the start."""
 
     up: bool
@@ -160,6 +161,12 @@ class CanAnswer(Answer):
     gx_state: str
     gx_silent_for_s: float
     keepalive_ok: bool
+    """Whether a GX device is heard."""
+
+
+class CanAnswer(CanFigures):
+    """The CAN bus, with its last frames."""
+
     last_frames: list[FrameAnswer]
 
 
@@ -183,8 +190,10 @@ class ConfigurationAnswer(Answer):
     loaded_at: datetime | None
     """When the configuration in force was read or changed."""
     notices: list[ConfigNoticeAnswer]
-    misfits: list[str]
+    conflicts: list[str]
     """What does not fit the battery; the limits are bounded all the same."""
+    misfits: list[str] = Field(deprecated=True)
+    """Old name of ``conflicts``; goes with version 1.0."""
 
 
 class WatchdogAnswer(Answer):
@@ -328,6 +337,7 @@ def _configuration(core: Core) -> ConfigurationAnswer:
         fell_back=store.fell_back,
         loaded_at=store.loaded_at,
         notices=[ConfigNoticeAnswer.model_validate(notice) for notice in store.notices],
+        conflicts=list(core.conflicts()),
         misfits=list(core.conflicts()),
     )
 

@@ -1,6 +1,7 @@
 """``/healthz`` and ``/readyz`` for monitors: open to everybody, they tell nothing about the battery."""
 
 from fastapi import APIRouter
+from pydantic import Field
 from starlette.responses import JSONResponse
 
 from tinybms_bridge.battery.freshness import Freshness
@@ -13,9 +14,10 @@ router = APIRouter(tags=["health"])
 
 
 class Health(Answer):
-    """The program runs and answers."""
+    """Core and services run and answer."""
 
-    status: str
+    status: str = Field(examples=["ok"])
+    """``ok`` or ``core_unreachable``."""
     version: str
     uptime_s: float
 
@@ -28,14 +30,18 @@ class Readiness(Answer):
     """The BMS answers and its data is fresh."""
     can: bool
     """The CAN adapter is open."""
+    core: bool
+    """The process that speaks with BMS and GX is heard."""
     gx: bool
     """A GX device is heard; not needed to be ready."""
 
 
-@router.get("/healthz")
+@router.get("/healthz", responses={503: {"model": Health, "description": "The core is not heard"}})
 async def healthz(core: TheCore) -> Health:
-    """Return 200 as long as the program answers."""
-    return Health(status="ok", version=core.version, uptime_s=core.uptime_s)
+    """Return 200 as long as the program answers, and 503 while its core is not heard."""
+    heard = core.hearing().connected
+    health = Health(status="ok" if heard else "core_unreachable", version=core.version, uptime_s=core.uptime_s)
+    return health if heard else JSONResponse(health.model_dump(), 503)  # type: ignore[return-value]  # passed on
 
 
 @router.get("/readyz", responses={503: {"model": Readiness, "description": "Not ready"}})
@@ -43,7 +49,8 @@ async def readyz(core: TheCore) -> Readiness:
     """Return 200 while limits made from fresh data are sent, else 503 with what is missing."""
     can = core.can()
     bms = core.moment().view.freshness is Freshness.FRESH
-    readiness = Readiness(ready=bms and can.up, bms=bms, can=can.up, gx=can.keepalive_ok)
+    heard = core.hearing().connected
+    readiness = Readiness(ready=bms and can.up and heard, bms=bms, can=can.up, core=heard, gx=can.keepalive_ok)
     if readiness.ready:
         return readiness
     return JSONResponse(readiness.model_dump(), 503)  # type: ignore[return-value]  # FastAPI passes responses on

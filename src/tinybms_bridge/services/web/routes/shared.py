@@ -18,7 +18,8 @@ from tinybms_bridge.link.events import EventCode, Noted
 from tinybms_bridge.services.ports import Core
 from tinybms_bridge.services.web.live.watch import Watch
 from tinybms_bridge.services.web.problems import ProblemError
-from tinybms_bridge.services.web.security import Facts, User
+from tinybms_bridge.services.web.security import Facts, User, Viewer
+from tinybms_bridge.suggestions import did_you_mean
 from tinybms_bridge.tinybms.settings import (
     ConfirmationError,
     Outcome,
@@ -35,8 +36,10 @@ __all__ = [
     "TextLanguage",
     "TheCore",
     "TheWatch",
+    "asked_pack",
     "config_problem",
     "device_failures",
+    "known_pack",
     "note",
     "note_inhibit",
     "note_release",
@@ -51,11 +54,31 @@ async def _core(connection: HTTPConnection) -> Core:
     return core
 
 
+def known_pack(core: Core, name: str) -> str:
+    """Return the name of a pack. Raises ProblemError for one that there is not."""
+    known = core.packs()
+    if name not in known:
+        raise ProblemError(404, "unknown_pack", f"there is no pack called {name!r}{did_you_mean(name, known)}")
+    return name
+
+
 LARGEST_NUMBER = 2**63 - 1
 """Of an entry, a frame or a cursor in a question."""
 
 TheCore = Annotated[Core, Depends(_core)]
 """The bridge."""
+
+
+async def asked_pack(
+    core: TheCore,
+    _user: Viewer,
+    pack: Annotated[str | None, Query(max_length=64, description="Name of the pack; needless while there is one.")] = (
+        None
+    ),
+) -> None:
+    """Refuse the name of a pack that there is not."""
+    if pack is not None:
+        known_pack(core, pack)
 
 
 async def _watch(connection: HTTPConnection) -> Watch:

@@ -7,11 +7,15 @@ from tinybms_bridge.services.web.answers import Answer
 from tinybms_bridge.services.web.live.status import (
     BatteryNow,
     FlatStats,
+    OutputNow,
+    PackNow,
     RegisterValue,
     battery_now,
     flat_counters,
     limit_numbers,
     live_registers,
+    outputs_now,
+    pack_now,
 )
 from tinybms_bridge.services.web.routes.shared import TheCore
 from tinybms_bridge.services.web.security import Viewer
@@ -69,6 +73,10 @@ class Stats(FlatStats):
 class Status(BatteryNow):
     """The whole state. Measurements are null before the first sample, and while data is old (HOLD, SILENT)."""
 
+    packs: dict[str, PackNow]
+    """Each pack in short, by name; ``/api/packs`` has all of it."""
+    outputs: dict[str, OutputNow]
+    """Each output in short, by name; ``/api/outputs`` has all of it."""
     stats: Stats
     registers: list[RegisterValue]
 
@@ -78,7 +86,15 @@ async def status(core: TheCore, _user: Viewer) -> Status:
     """Return the whole state of battery and bridge."""
     moment = core.moment()
     registers = live_registers(moment.view.measured)
-    return Status.model_validate({**battery_now(core, moment), "stats": _stats(core, moment), "registers": registers})
+    packs = {name: pack_now(view) for name, view in moment.packs.items()}
+    now = {
+        **battery_now(core, moment),
+        "packs": packs,
+        "outputs": outputs_now(core),
+        "stats": _stats(core, moment),
+        "registers": registers,
+    }
+    return Status.model_validate(now)
 
 
 def _stats(core: Core, moment: Moment) -> dict[str, object]:

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
@@ -32,6 +32,7 @@ from tinybms_bridge.services.web.routes.device_requests import (
 from tinybms_bridge.services.web.routes.shared import (
     TextLanguage,
     TheCore,
+    asked_pack,
     device_failures,
     note,
     note_writes,
@@ -50,9 +51,19 @@ from tinybms_bridge.tinybms.settings import (
 )
 from tinybms_bridge.words import ENGLISH, Language, message
 
-__all__ = ["AdviceAnswer", "AdviceList", "Info", "Registers", "router"]
+__all__ = [
+    "AdviceAnswer",
+    "AdviceList",
+    "IdentityAnswer",
+    "Info",
+    "RatingsAnswer",
+    "Registers",
+    "advice_answer",
+    "router",
+    "statistics_answer",
+]
 
-router = APIRouter(prefix="/api/tinybms", tags=["BMS"])
+router = APIRouter(prefix="/api/tinybms", tags=["BMS"], dependencies=[Depends(asked_pack)])
 
 
 class IdentityAnswer(Answer):
@@ -114,11 +125,12 @@ async def info(core: TheCore, _user: Viewer) -> Info:
         identity=IdentityAnswer.model_validate(moment.battery.identity) if moment.battery.identity else None,
         ratings=RatingsAnswer.model_validate(view.ratings) if view.ratings else None,
         lifetime_s=view.measured.pack.lifetime_s if view.measured else None,
-        statistics=_statistics(core.device_statistics()),
+        statistics=statistics_answer(core.device_statistics()),
     )
 
 
-def _statistics(found: DeviceStatistics | None) -> dict[str, float | int | str] | None:
+def statistics_answer(found: DeviceStatistics | None) -> dict[str, float | int | str] | None:
+    """Return what the BMS has counted, with names in place of codes."""
     if found is None:
         return None
     return {name: value.name if isinstance(value, Enum) else value for name, value in asdict(found).items()}
@@ -166,10 +178,11 @@ async def advice(request: Request, core: TheCore, _user: Viewer, lang: TextLangu
         readout = (await cache_of(request.app).get(refresh=False)).readout
         if readout is not None:
             found = await asyncio.to_thread(held_against, found, readout)
-    return AdviceList(count=len(found), advice=[_answer(each, lang) for each in found])
+    return AdviceList(count=len(found), advice=[advice_answer(each, lang) for each in found])
 
 
-def _answer(advice: Advice, language: Language) -> AdviceAnswer:
+def advice_answer(advice: Advice, language: Language) -> AdviceAnswer:
+    """Return a piece of advice in a language."""
     command = advice.command
     return AdviceAnswer(
         address=advice.register,
