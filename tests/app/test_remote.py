@@ -247,6 +247,29 @@ async def test_old_values_are_not_live_while_the_core_is_away(join: Join) -> Non
     assert battery_numbers(moment)["voltage"] is None
 
 
+async def test_lines_and_parts_count_as_down_while_the_core_is_away(join: Join) -> None:
+    """What was up when the core was last heard is not shown as up; the parts of this process are known all the same."""
+    side: Side = await join()
+    core, gx = side.core, side.running.bus.open()
+    await side.until(lambda: core.uart().up and core.can().up)
+    gx.send(KEEP_ALIVE)
+    await side.until(lambda: core.outputs()["can"].keepalive_ok)
+    assert core.hearing().connected
+    assert core.packs()["main"].uart == core.uart()
+    polls, states = core.uart().polls, {part.name: part.state for part in core.parts()}
+    assert {states["uart"], states["web"]} != {"unknown"}
+    await side.running.end()
+    await side.until(lambda: not core.hearing().connected)
+    await side.clock.advance(5.0)
+    assert core.hearing().since_s >= 5.0
+    assert (core.uart().up, core.uart().reason) == (False, "the core is not heard")
+    assert core.uart().polls >= polls, "counters stay"
+    assert core.packs()["main"].uart == core.uart()
+    assert (core.can().up, core.can().gx_state, core.can().keepalive_ok) == (False, "lost", False)
+    away = {part.name: part.state for part in core.parts()}
+    assert (away["uart"], away["can"], away["web"]) == ("unknown", "unknown", states["web"])
+
+
 async def test_changes_are_published_for_history_and_live_data(join: Join) -> None:
     """Snapshots, limits, freshness, charge state, alarms, the line and the GX, as the bus of one process had them."""
     side: Side = await join()

@@ -36,3 +36,16 @@ def test_a_state_that_nobody_renews_is_not_shown_as_live(make_state: Callable[..
     assert old.last is not None
     assert (old.last.snapshot, old.last.limits) == (state.snapshot, state.limits)
     assert old.age_s == pytest.approx(3.1)
+
+
+def test_packs_are_as_live_as_the_battery(make_state: Callable[..., BatteryState]) -> None:
+    """Each pack by its name with its age; limits are of the battery, and no pack of a core that stands is live."""
+    state = replace(make_state(), made_s=10.0)
+    live = state.pack_views(12.9)["main"]
+    assert (live.freshness, live.measured, live.limits) == (Freshness.FRESH, state.snapshot, None)
+    assert live.age_s == state.view(12.9).age_s
+    old = state.pack_views(13.1)["main"]
+    assert (old.freshness, old.measured, old.limits) == (Freshness.SILENT, None, None)
+    assert old.last is not None
+    assert (old.last.snapshot, old.last.limits) == (state.snapshot, None)
+    assert BatteryState().pack_views(1.0) == {}

@@ -98,9 +98,8 @@ class BatteryState:
         A state that nobody has made again for so long that its data is old is one of a core that stands: then nothing
         is sent.
         """
-        stands = now_s - self.made_s > self.live_for_s
         last_limits = self.decided if self.freshness is Freshness.FRESH else self.fresh_limits
-        return self._view(self.main, now_s, None if stands else self.decided, last_limits)
+        return self._view(self.main, now_s, self.decided, last_limits)
 
     def pack_views(self, now_s: float) -> Mapping[str, View]:
         """Return what may be shown of each pack at ``now_s``, without limits: those are of the battery."""
@@ -113,7 +112,7 @@ class BatteryState:
         return make_view(
             Freshness.SILENT if stands and self.freshness is not Freshness.STARTING else self.freshness,
             pack.latest,
-            limits,
+            None if stands else limits,
             last_limits=last_limits,
             now_s=now_s,
             live_for_s=self.live_for_s,

@@ -17,7 +17,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tinybms_bridge.errors import BridgeError, ConfigError, DeviceRefused, LinkError
 from tinybms_bridge.suggestions import did_you_mean
 
-__all__ = ["MEDIA_TYPE", "PROBLEM_RESPONSES", "CatchAll", "Problem", "ProblemError", "install_problems", "problem"]
+__all__ = [
+    "MEDIA_TYPE",
+    "PROBLEM_RESPONSES",
+    "CatchAll",
+    "Problem",
+    "ProblemError",
+    "core_is_away",
+    "install_problems",
+    "problem",
+]
 
 log = logging.getLogger(__name__)
 
@@ -153,6 +162,11 @@ async def _from_validation(request: Request, error: Exception) -> Response:
     return problem(422, "invalid_payload", text, errors=errors)
 
 
+def core_is_away(error: LinkError) -> bool:
+    """Return whether it is the core that did not answer, and not what it speaks with."""
+    return error.what.code.startswith("core.")
+
+
 async def _from_bridge_error(request: Request, error: Exception) -> Response:  # noqa: ARG001 - the framework's signature
     match error:
         case ConfigError():
@@ -162,7 +176,7 @@ async def _from_bridge_error(request: Request, error: Exception) -> Response:  #
         case DeviceRefused():
             return problem(502, "device_refused", str(error))
         case LinkError():
-            return problem(503, "link_error", str(error))
+            return problem(503, "core_unreachable" if core_is_away(error) else "link_error", str(error))
     return problem(503, "unavailable", str(error))
 
 

@@ -18,7 +18,7 @@ from tinybms_bridge.battery.limits import Freshness
 from tinybms_bridge.battery.state import BatteryState
 from tinybms_bridge.battery.view import Last, View
 from tinybms_bridge.link.state import Inhibit
-from tinybms_bridge.services.ports import Moment
+from tinybms_bridge.services.ports import Hearing, Moment
 from tinybms_bridge.services.web.accounts import Account, AccountRegistry, Role
 from tinybms_bridge.services.web.app import create_app
 from tinybms_bridge.services.web.options import WebOptions
@@ -293,3 +293,22 @@ async def test_every_link_of_the_api_page_leads_somewhere(visitor: httpx.AsyncCl
 async def test_pages_are_no_part_of_the_api(app: FastAPI) -> None:
     """A client made from the document has no use for them."""
     assert not {"/", "/docs", "/page.css"} & app.openapi()["paths"].keys()
+
+
+async def test_a_core_that_is_not_heard_is_the_first_thing_said(visitor: httpx.AsyncClient, core: Any) -> None:
+    """Also in the seconds in which its last data is still young."""
+    core.heard = Hearing(connected=False, since_s=57.0)
+    shown = await seen(visitor)
+    assert "The core has not been heard for 57 s: nobody knows whether anything is sent." in shown
+    assert "not heard for 57 s; it speaks with BMS and GX" in shown
+    assert "answers on" not in shown
+
+
+async def test_packs_are_listed_where_there_are_several(visitor: httpx.AsyncClient, core: Any) -> None:
+    """Each in a line; one pack is the battery and needs no list."""
+    assert "Packs" not in await seen(visitor)
+    live = core.now.packs["main"]
+    core.now = replace(core.now, packs={"left": live, "right": View(Freshness.SILENT, age_s=60.0), "new": View()})
+    shown = await seen(visitor)
+    assert "54.32 V, -12.5 A, 87.3 %, cells 3.415 to 3.435 V" in shown
+    assert "no live data for 60 s" in shown

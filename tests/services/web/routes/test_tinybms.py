@@ -10,10 +10,12 @@ import pytest
 from tinybms_bridge.battery.advice import Advice, Weight
 from tinybms_bridge.battery.snapshot import Ratings
 from tinybms_bridge.battery.state import BatteryState
+from tinybms_bridge.errors import LinkError
 from tinybms_bridge.services.ports import Moment
 from tinybms_bridge.tinybms.device_statistics import decode_statistics
 from tinybms_bridge.tinybms.settings import all_settings
 from tinybms_bridge.words import message
+from tinybms_bridge.words import message as told
 from tinybms_lab.testing.fake_clock import FakeClock
 
 RATINGS = Ratings(16, 3.6, 2.8, 3.75, 2.5, 100.0, 150.0, None, 60.0, 1.0, 100.0)
@@ -337,3 +339,22 @@ async def test_value_of_no_usable_kind_is_one_mistake(client: httpx.AsyncClient,
     (mistake,) = answer.json()["errors"]
     assert mistake["path"] == (f"body.values.{name}" if several else "body.value")
     assert mistake["message"] == "must be a number, or a text of at most 200 characters"
+
+
+async def test_a_core_that_is_away_is_not_a_bms_that_is_silent(client: httpx.AsyncClient, core: Any) -> None:
+    """Who reads the code looks at the right end of the line."""
+
+    async def away(_values: Any) -> None:
+        raise LinkError(told("core.not_connected"))
+
+    core.device_settings.plan = away
+    body = {"key": "allowed_disbalance_v", "value": 0.05, "dry_run": True}
+    answer = await client.post("/api/tinybms/write", json=body)
+    assert (answer.status_code, answer.json()["error"]) == (503, "core_unreachable")
+
+    async def no_release(_direction: Any) -> None:
+        raise LinkError(told("core.not_connected"))
+
+    core.release = no_release
+    answer = await client.delete("/api/inhibits/charge")
+    assert (answer.status_code, answer.json()["error"]) == (503, "core_unreachable")

@@ -8,8 +8,9 @@ from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.inhibits import Direction
 from tinybms_bridge.battery.limits import Limits, Quantity, sentence_of
 from tinybms_bridge.battery.snapshot import Snapshot
+from tinybms_bridge.battery.view import View
 from tinybms_bridge.link.state import CanState, UartState
-from tinybms_bridge.services.ports import Core, Moment
+from tinybms_bridge.services.ports import Core, Hearing, Moment
 from tinybms_bridge.services.web.pages.elements import Child, document, element, table
 
 __all__ = ["REFRESH_S", "Visit", "closed_page", "front_page", "own_address"]
@@ -17,6 +18,7 @@ __all__ = ["REFRESH_S", "Visit", "closed_page", "front_page", "own_address"]
 REFRESH_S = 10
 """How often the page loads itself anew: without a script an open one would show old values as present ones."""
 
+_SEVERAL = 2
 _AT_REST_A = 0.3
 """Below it flows what the electronics take."""
 _HOST = re.compile(r"[A-Za-z0-9.\-]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?")
@@ -30,6 +32,8 @@ _LINKS = (
     ("/docs", "every route of the API"),
     ("/api/status", "state"),
     ("/api/limits", "limits with their reasons"),
+    ("/api/packs", "each pack"),
+    ("/api/outputs", "each output"),
     ("/api/history/days", "energy by day"),
     ("/api/alarms", "alarms"),
     ("/api/events", "events"),
@@ -64,7 +68,11 @@ def front_page(core: Core, visit: Visit) -> bytes:
     snapshot = view.measured or (view.last.snapshot if view.last else None)
     body: list[Child] = [
         element("h1", "tinybms-bridge"),
-        element("p", _headline(moment, uart), class_=f"headline {_STATE_CLASS[view.freshness]}"),
+        element(
+            "p",
+            _headline(moment, uart, core.hearing()),
+            class_=f"headline {_STATE_CLASS[view.freshness] if core.hearing().connected else 'bad'}",
+        ),
         element("p", _age(moment), class_="quiet"),
         *_alarms(moment),
         *_stops(core),
@@ -78,8 +86,9 @@ def front_page(core: Core, visit: Visit) -> bytes:
         else:
             body.append(element("h2", "Battery"))
         body.append(table(_values(snapshot), class_="old" if old else "live"))
+    body += _packs(moment)
     body += [element("h2", "Limits that are sent"), *_limits(view.limits)]
-    body += [element("h2", "Connections"), table(_connections(uart, can))]
+    body += [element("h2", "Connections"), table(_connections(uart, can, core.hearing()))]
     if visit.setup_required:
         body += _setup(visit)
     body += [element("h2", "Read on"), _links(), *_login(visit)]
@@ -117,9 +126,11 @@ def closed_page(version: str, visit: Visit, reason: str, code: str) -> bytes:
     )
 
 
-def _headline(moment: Moment, uart: UartState) -> str:
+def _headline(moment: Moment, uart: UartState, hearing: Hearing) -> str:
     """Return the state in one or two sentences."""
     view = moment.view
+    if not hearing.connected:
+        return f"The core has not been heard for {_duration(hearing.since_s)}: nobody knows whether anything is sent."
     if view.measured is None or view.freshness is not Freshness.FRESH:
         remark = view.remark or "nothing is known of the battery yet"
         words = f"{remark[:1].upper()}{remark[1:]}."
@@ -191,7 +202,24 @@ def _limits(limits: Limits | None) -> list[Child]:
     return [table([*rows, ("Charge state", str(limits.state), "")])]
 
 
-def _connections(uart: UartState, can: CanState) -> list[tuple[Child, ...]]:
+def _packs(moment: Moment) -> list[Child]:
+    """Return each pack in a line, where there is more than one."""
+    if len(moment.packs) < _SEVERAL:
+        return []
+    return [element("h2", "Packs"), table([(name, _pack_line(view)) for name, view in moment.packs.items()])]
+
+
+def _pack_line(view: View) -> str:
+    if view.measured is None:
+        return "no live data" if view.age_s is None else f"no live data for {_duration(view.age_s)}"
+    pack, cells = view.measured.pack, view.measured.cells
+    soc = f"{pack.soc_percent:.1f} %" if pack.soc_known else "charge not known"
+    return f"{pack.voltage_v:.2f} V, {pack.current_a:.1f} A, {soc}, cells {cells.min_v:.3f} to {cells.max_v:.3f} V"
+
+
+def _connections(uart: UartState, can: CanState, hearing: Hearing) -> list[tuple[Child, ...]]:
+    if not hearing.connected:
+        return [("Core", f"not heard for {_duration(hearing.since_s)}; it speaks with BMS and GX")]
     bms = f"answers on {uart.device}" if uart.up else f"does not answer: {uart.reason or 'not asked yet'}"
     bus = f"open, {can.tx_count} frames sent" if can.up else f"not open: {can.error or 'not opened yet'}"
     return [("BMS", bms), ("CAN", bus), ("GX device", _GX.get(can.gx_state, can.gx_state))]

@@ -17,7 +17,7 @@ from tinybms_bridge.errors import ConfigError, DeviceRefused, LinkError
 from tinybms_bridge.link.events import EventCode, Noted
 from tinybms_bridge.services.ports import Core
 from tinybms_bridge.services.web.live.watch import Watch
-from tinybms_bridge.services.web.problems import ProblemError
+from tinybms_bridge.services.web.problems import ProblemError, core_is_away
 from tinybms_bridge.services.web.security import Facts, User, Viewer
 from tinybms_bridge.suggestions import did_you_mean
 from tinybms_bridge.tinybms.settings import (
@@ -115,7 +115,8 @@ def device_failures() -> Iterator[None]:
     except DeviceRefused as error:
         raise ProblemError(502, "bms_refused", str(error)) from error
     except LinkError as error:
-        raise ProblemError(503, "bms_unreachable", str(error)) from error
+        code = "core_unreachable" if core_is_away(error) else "bms_unreachable"
+        raise ProblemError(503, code, str(error)) from error
 
 
 def plain(value: object) -> str | int | float | bool | None:
