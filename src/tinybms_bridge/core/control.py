@@ -100,6 +100,7 @@ class Control:
         self._line_number = 0
         self._lines: deque[LogWritten] = deque(maxlen=_KEPT_LINES)
         self._handle()
+        server.before_greeting = self._say_all
         bridge.on_decided = self._battery_changed
         bridge.events.on_added = self._event_recorded
 
@@ -115,7 +116,19 @@ class Control:
             await self._server.close()
 
     def look(self) -> None:
-        """Say what has changed without being announced, and that the battery's state is still looked after."""
+        """Say what has changed without being announced, and that the battery's state is still looked after.
+
+        Nothing while nobody listens: who begins to listen is told all of it.
+        """
+        if not self._server.clients:
+            return
+        self._say_all()
+        frames = self._bridge.can.monitored(self._shown_frame)
+        if frames:
+            self._shown_frame = frames[-1].number
+            self._server.publish_event("frames", FramesSeen(tuple(frames)))
+
+    def _say_all(self) -> None:
         tree = self.tree()
         self._say_battery(tree.battery)
         for name, pack in tree.packs.items():
@@ -124,12 +137,6 @@ class Control:
             self._say(f"outputs.{name}", output)
         for branch in ("core", "parts", "inhibits", "watchdog", "configuration", "services"):
             self._say(branch, getattr(tree, branch))
-        if not self._server.clients:
-            return
-        frames = self._bridge.can.monitored(self._shown_frame)
-        if frames:
-            self._shown_frame = frames[-1].number
-            self._server.publish_event("frames", FramesSeen(tuple(frames)))
 
     def tree(self) -> CoreState:
         """Return the whole state tree."""
@@ -160,6 +167,8 @@ class Control:
 
     def _battery_changed(self, accepted: bool) -> None:
         """Say at once what was decided from a new snapshot, and what has changed without one."""
+        if not self._server.clients:
+            return
         state = self._bridge.state()
         before = self._said_battery
         if accepted or (state.decided, state.freshness, state.alarms, state.notices) != (

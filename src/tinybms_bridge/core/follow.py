@@ -73,6 +73,8 @@ class Follower:
         self._problems = problems
         self._told = tuple(str(each) for each in problems)  # the start has said it already
         self._number = 0
+        self._told_state: ConfigurationState | None = None
+        self._told_of: tuple[object, ...] = ()
         self._on_applied = on_applied
         self._hurry = asyncio.Event()
         self._changing = asyncio.Lock()
@@ -85,14 +87,18 @@ class Follower:
 
     def state(self) -> ConfigurationState:
         """Return what is in force, and how its file is."""
-        return ConfigurationState(
-            values=values_of(self._bridge.config),
-            file="" if self._path is None else str(self._path),
-            number=self._number,
-            usable=self.usable,
-            problems=tuple(str(each) for each in self._problems),
-            overrides=self._overrides,
-        )
+        config, state = self._bridge.config, self._told_state
+        if state is None or self._told_of != (config, self._number, self._problems, self._fell_back):
+            self._told_of = config, self._number, self._problems, self._fell_back
+            state = self._told_state = ConfigurationState(
+                values=values_of(config),
+                file="" if self._path is None else str(self._path),
+                number=self._number,
+                usable=self.usable,
+                problems=tuple(str(each) for each in self._problems),
+                overrides=self._overrides,
+            )
+        return state
 
     def hurry(self) -> None:
         """Look at the file now, whether or not it seems to have changed."""

@@ -76,6 +76,8 @@ class LinkServer:
         self.run_id = secrets.token_hex(8)
         """Names this run: numbers of another one mean nothing."""
         self._handlers: dict[str, Handler] = {}
+        self.before_greeting: Callable[[], None] = lambda: None
+        """Called before a client is told the state: what nobody listened to need not have been published."""
         self.traffic = Traffic()
         self._clock = clock
         self._names = frozenset(branches)
@@ -297,6 +299,7 @@ class LinkServer:
 
     def greeting(self, hello: Hello, outbox: Outbox) -> tuple[Hello, WholeState | None]:
         """See ``Host.greeting``."""
+        self.before_greeting()
         events = self._events.since(hello.sequence)
         known = hello.run == self.run_id and hello.sequence <= self._sequence
         resumed = known and events is not None
