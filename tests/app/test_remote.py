@@ -270,6 +270,20 @@ async def test_lines_and_parts_count_as_down_while_the_core_is_away(join: Join) 
     assert (away["uart"], away["can"], away["web"]) == ("unknown", "unknown", states["web"])
 
 
+async def test_a_core_that_hangs_is_not_heard_though_its_connection_stays(join: Join) -> None:
+    """A stopped process keeps its socket open: what it said last is not shown as so."""
+    side: Side = await join()
+    core = side.core
+    await side.until(lambda: core.uart().up and core.can().up)
+    assert side.mirror.last_heard_s is not None
+    for age_s, heard in ((11.0, True), (13.0, False)):
+        side.mirror.last_heard_s = side.clock.monotonic() - age_s
+        assert (core.hearing().connected, core.uart().up, core.can().up) == (heard, heard, heard)
+    assert core.hearing().since_s == pytest.approx(13.0)
+    assert "unknown" in {part.state for part in core.parts()}
+    await side.until(lambda: core.hearing().connected)
+
+
 async def test_changes_are_published_for_history_and_live_data(join: Join) -> None:
     """Snapshots, limits, freshness, charge state, alarms, the line and the GX, as the bus of one process had them."""
     side: Side = await join()

@@ -70,6 +70,8 @@ _REMEMBERED_FRAMES = 500
 _MOST_EVENTS = 2000
 _NOTHING = PackDetails()
 _UNHEARD = "the core is not heard"
+_UNHEARD_S = 12.0
+"""Twice missed: the core says every 5 s that it is there."""
 
 
 class RemoteDevice:
@@ -308,20 +310,24 @@ class RemoteCore:
         return Moment.of(self._mirror.state.battery, self.clock)
 
     def hearing(self) -> Hearing:
-        """Return whether the core is heard."""
-        return Hearing(self._mirror.connected, max(0.0, self.clock.monotonic() - self._mirror.since_s))
+        """Return whether the core is heard; one that keeps its connection and says nothing is not."""
+        mirror, now_s = self._mirror, self.clock.monotonic()
+        heard_s = mirror.since_s if mirror.last_heard_s is None else mirror.last_heard_s
+        if mirror.connected and now_s - heard_s > _UNHEARD_S:
+            return Hearing(connected=False, since_s=now_s - heard_s)
+        return Hearing(mirror.connected, max(0.0, now_s - mirror.since_s))
 
     def packs(self) -> Mapping[str, PackDetails]:
         """Return what is known of each pack; its line counts as down while the core is not heard."""
         found = self._mirror.state.packs
-        if self._mirror.connected:
+        if self.hearing().connected:
             return found
         return {name: replace(each, uart=replace(each.uart, up=False, reason=_UNHEARD)) for name, each in found.items()}
 
     def outputs(self) -> Mapping[str, CanState]:
         """Return how each output is; it counts as down, and its GX as lost, while the core is not heard."""
         found = self._mirror.state.outputs
-        return found if self._mirror.connected else {name: _unheard(each) for name, each in found.items()}
+        return found if self.hearing().connected else {name: _unheard(each) for name, each in found.items()}
 
     def _pack(self) -> PackDetails:
         return next(iter(self.packs().values()), _NOTHING)
@@ -353,7 +359,7 @@ class RemoteCore:
     def parts(self) -> Sequence[PartStatus]:
         """Return the parts of both processes; nobody knows those of the core while it is not heard."""
         of_core = self._mirror.state.parts
-        if not self._mirror.connected:
+        if not self.hearing().connected:
             of_core = tuple(replace(each, state="unknown", error=_UNHEARD) for each in of_core)
         return [*of_core, *statuses(self._parts)]
 
