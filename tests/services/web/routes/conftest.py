@@ -39,6 +39,7 @@ from tinybms_bridge.services.ports import Cell, Hearing, Moment
 from tinybms_bridge.services.web.accounts import Role
 from tinybms_bridge.services.web.app import create_app
 from tinybms_bridge.services.web.options import WebOptions
+from tinybms_bridge.services.web.routes import ROUTERS
 from tinybms_bridge.services.web.security import Admin, User, Via, Viewer
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 from tinybms_bridge.tinybms.frames import (
@@ -499,6 +500,9 @@ def moment() -> Moment:
         at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
         packs={MAIN_PACK: View(Freshness.FRESH, snapshot, age_s=0.05)},
     )
+
+
+assert ROUTERS, "read here: an application that is made in an event loop must not read its routes there"
 
 
 @pytest.fixture
