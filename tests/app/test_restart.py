@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import pytest
 
-from tinybms_bridge.app.restart import start_again
+from tinybms_bridge.app.restart import own_command, start_again
 from tinybms_bridge.errors import BridgeError
 
 
@@ -50,3 +50,18 @@ def test_impossible_start_is_a_failure() -> None:
 
     with pytest.raises(BridgeError, match=r"the program cannot start again: .*No such file"):
         start_again(fail)
+
+
+@pytest.mark.parametrize(
+    ("python", "shown"),
+    [("{here}/.venv/bin/python", ".venv/bin/tinybms-bridge"), ("/far/bin/python", "/far/bin/tinybms-bridge")],
+)
+def test_a_program_that_is_not_on_the_path_is_named_by_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, python: str, shown: str
+) -> None:
+    """A newcomer types off the screen what works in this folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    monkeypatch.setattr("sys.executable", python.format(here=tmp_path))
+
+    assert own_command() == shown

@@ -1,5 +1,6 @@
 """The CAN output by itself: what it sends of the state of the battery, and how old that may be."""
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -76,3 +77,44 @@ def test_nothing_is_made_of_a_silent_battery(core: Core, make_state: Any) -> Non
     assert core.output.make_frames(0x351, (0x35A,)) is None
     assert core.output.make_frames(0x356, ()) is None
     assert core.output.last_frames == ()
+
+
+async def test_numbers_of_frames_grow_over_restarts(clock: FakeClock, bus: Bus, make_state: Any) -> None:
+    """Who follows the frames by number goes on after a restart; a frame that was dropped was never on the bus."""
+    before = Core(clock, bus, make_state()).output
+    for number in range(3):
+        before._on_frame(CanFrame(0x351, bytes([number])))
+    last = before.monitored()[-1].number
+    await clock.advance(2.0)
+    later = Core(clock, bus, make_state()).output
+    later._on_sent(CanFrame(0x355, b""), True)
+    later._on_sent(CanFrame(0x356, b""), False)
+    (frame,) = later.monitored(after=last)
+    assert (frame.arbitration_id, frame.direction) == (0x355, "tx")
+    assert later.monitored(after=frame.number) == []
+    assert later.monitored(after=frame.number + 10_000) == [frame], "a number of a run whose clock was ahead"
+
+
+def test_what_keeps_frames_from_the_bus_is_told(core: Core) -> None:
+    """Why the adapter does not open, and later why nothing gets out; the diagnostics have it with what to do."""
+    output = core.output
+    assert (output.state().up, output.state().error) == (False, "not open yet")
+    output.error = ""
+    output._statistics.trouble = "sending fails: No buffer space available (nobody acknowledges the frames)"
+    assert output.state().error == output._statistics.trouble
+    output.reset_statistics()
+    assert output.state().error == output._statistics.trouble != "", "what is so now is no count"
+    output._statistics.trouble = ""
+    assert output.state().error == ""
+
+
+def test_every_counter_begins_again(core: Core) -> None:
+    """Nothing that counts from the start is left out, so that the counts belong to the same time."""
+    untouched = core.output.state()
+    counted = core.output._statistics
+    for each in fields(counted):
+        if isinstance(getattr(counted, each.name), int) and not isinstance(getattr(counted, each.name), bool):
+            setattr(counted, each.name, 7)
+    assert core.output.state() != untouched
+    core.output.reset_statistics()
+    assert core.output.state() == untouched
