@@ -37,6 +37,7 @@ from tinybms_bridge.core.event_store import EventStore
 from tinybms_bridge.core.follow import Follower
 from tinybms_bridge.hal.blocking import in_place
 from tinybms_bridge.hal.can import CanPort
+from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.hal.storage import MemoryStorage, Storage
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.server import LinkServer
@@ -225,11 +226,22 @@ class CoreOnSocket:
 
     async def _check(self) -> Checked:
         request = CheckRequest(str(self._file), self._overrides, fall_back=False)
+        return await _check_here(request, self.clock, in_force=self.bridge.config)
 
-        async def run(_request: bytes) -> bytes:
-            return json.dumps(asdict(await in_place(answer, request))).encode()
 
-        return await check_file(request, self.clock, in_force=self.bridge.config, run=run)
+async def _check_here(request: CheckRequest, clock: Clock, *, in_force: Configuration | None = None) -> Checked:
+    """Do what ``check_file`` does, without another process."""
+
+    async def run(_request: bytes) -> bytes:
+        return json.dumps(asdict(await in_place(answer, request))).encode()
+
+    return await check_file(request, clock, in_force=in_force, run=run)
+
+
+@pytest.fixture
+def checks_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let ``app.core`` check files in this process, which takes no time on any clock."""
+    monkeypatch.setattr("tinybms_bridge.app.core.check_file", _check_here)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,12 @@ from tinybms_bridge.battery.limits import ChargeState, Inhibited
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.saved_units import SavedUnits
 from tinybms_bridge.battery.snapshot import Ratings
-from tinybms_bridge.config.checker import CheckRequest, answer
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.loader import interpret
 from tinybms_bridge.config.opening import load_defaults
 from tinybms_bridge.config.overrides import Overrides
 from tinybms_bridge.config.values import values_of
 from tinybms_bridge.core.bridge import Bridge, Machine
-from tinybms_bridge.core.configuration import Checked, check_file
 from tinybms_bridge.core.control import Control
 from tinybms_bridge.errors import BridgeError, ConfigError, LinkError
 from tinybms_bridge.hal.blocking import in_place, in_thread
@@ -168,20 +166,13 @@ class Stage:
 
 
 @pytest.fixture
-def stage(home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Stage:
+def stage(checks_here: None, home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Stage:
     """A machine without ports, on which a file is checked here and not in a process."""
     caplog.set_level(logging.INFO, "tinybms_bridge")
     stage = Stage(home)
 
-    async def check_here(request: CheckRequest, clock: Any, *, in_force: Configuration | None = None) -> Checked:
-        async def run(_request: bytes) -> bytes:
-            return json.dumps(asdict(await in_place(answer, request))).encode()
-
-        return await check_file(request, clock, in_force=in_force, run=run)
-
     monkeypatch.setattr(core, "machine_for", stage.machine)
     monkeypatch.setattr(core, "Bridge", stage.build)
-    monkeypatch.setattr(core, "check_file", check_here)
     return stage
 
 

@@ -47,7 +47,6 @@ OWNERS: dict[str, set[str]] = {
     "hardware.can": {"can"},
     "tinybms.uart_retry_count": {"client"},
     "tinybms.uart_retry_delay_ms": {"client"},
-    "tinybms.poll_interval_ms": {"poller", "interval"},
     "tinybms.write_soc": {"soc writer"},
     "tinybms": {"poller"},
     "cvl.series_cell_count": {"fit"},
@@ -317,7 +316,6 @@ class Rig:
             "client": bridge.pack.client.settings,
             "poller": bridge.pack.poller.settings,
             "soc writer": bridge.config.tinybms.write_soc,
-            "interval": bridge.pack.poller.interval.interval_ms,
             "pipeline": replace(bridge.battery.settings, notices=NoticeSettings()),
             "frames": bridge.can._frame_settings,
             "notices": bridge.battery.settings.notices,
@@ -363,7 +361,7 @@ class Rig:
 
 @pytest.fixture
 async def rig(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, web: Any
+    checks_here: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, web: Any
 ) -> AsyncIterator[Rig]:
     """Both processes, not started yet; they end with the test."""
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
@@ -418,8 +416,6 @@ async def test_every_key_takes_effect_without_a_restart(rig: Rig, tmp_path: Path
         allowed = {"fit"}
         if "folder" in owner(path):
             allowed = {"fit", "pages"}  # the folder is also that of the certificate
-        elif "poller" in owner(path):
-            allowed = {"fit", "interval"}  # which follows the line within what is configured
         assert owner(path) <= different <= owner(path) | allowed, path
         assert rig.bridge.supervisor.parts["uart"].restarts - tables == ("serial" in owner(path)), path
     assert [part.error for part in rig.bridge.supervisor.parts.values() if part.error] == []
@@ -431,7 +427,7 @@ async def settled(rig: Rig, serial: int = 0, can: int = 0, web: int = 0) -> None
         lambda: len(rig.opened_serial) >= serial and len(rig.opened_can) >= can and len(rig.web.runs) >= web
     )
     await rig.until(lambda: rig.bridge.can.transmitter is not None and rig.bridge.pack.ratings is not None)
-    end_s = rig.clock.monotonic() + 0.5
+    end_s = rig.clock.monotonic() + 0.2
     await rig.until(lambda: rig.clock.monotonic() >= end_s)
 
 
