@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sqlite3
 import sys
 from collections.abc import Awaitable, Callable
@@ -38,8 +39,11 @@ async def test_hangup_reads_the_file_at_once(start: Any, tmp_path: Path) -> None
 
     The history has what happened until then.
     """
-    process = await begin(start, tmp_path, {})
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = await begin(start, tmp_path, {"web_server": {"port": port, "listen_address": "127.0.0.1"}})
     await until(process, "BMS link down")
+    await until(process, "web server listens")  # the services are at work
     path = tmp_path / "config.json"
     await asyncio.to_thread(path.write_text, json.dumps({"hardware": {"uart": {"device": "/dev/other"}}}))
     process.signal(signal.SIGHUP)
@@ -49,7 +53,6 @@ async def test_hangup_reads_the_file_at_once(start: Any, tmp_path: Path) -> None
     assert "hardware.uart.baudrate = 1" in await until(process, "configuration not used")
     await asyncio.to_thread(path.write_text, json.dumps({"logging": {"log_level": "DEBUG"}}))
     await until(process, "can be used again")
-    await until(process, "web server listens")
     process.signal(signal.SIGTERM)
     code, _, err = await process.ended()
     assert code == 0
