@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import resource
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -57,6 +58,17 @@ client.connect(sys.argv[1])
 client.sendall(encode(Hello("1.0", who="deaf")))
 print("deaf", flush=True)
 time.sleep(600)
+"""
+
+LOOPS = """
+import socket, sys
+from tinybms_bridge.link.wire import Hello, encode
+client = socket.socket(socket.AF_UNIX)
+client.connect(sys.argv[1])
+client.sendall(encode(Hello("1.0", who="loop")))
+print("looping", flush=True)
+while True:
+    pass
 """
 
 
@@ -163,7 +175,7 @@ async def client(code: str, socket: Path) -> AsyncIterator[None]:
 
 
 async def test_frames_go_on_whatever_becomes_of_the_services_and_whatever_a_client_does(running: Running) -> None:
-    """Killed, they come back; stopped, nobody waits for them; beside clients without manners others are served."""
+    """Killed, or without memory, they come back; stopped, nobody waits for them; bad clients cost nobody a thing."""
     first = await running.services()
     os.kill(first, signal.SIGKILL)
     await running.still_sends()
@@ -175,7 +187,13 @@ async def test_frames_go_on_whatever_becomes_of_the_services_and_whatever_a_clie
     await running.still_sends()
     assert await running.services() == second
 
-    for code in (FLOOD, GARBAGE, READS_NOTHING):
+    resource.prlimit(second, resource.RLIMIT_AS, (1, resource.RLIM_INFINITY))  # nothing more to be had
+    await running.still_sends()
+    with suppress(ProcessLookupError):  # they may have ended of it
+        os.kill(second, signal.SIGKILL)
+    await running.services(other_than=second)
+
+    for code in (FLOOD, GARBAGE, READS_NOTHING, LOOPS):
         async with client(code, running.socket):
             await running.still_sends()
             async with running.link() as link:

@@ -163,6 +163,10 @@ class Battery:
         """The limits in force, whether or not they may be sent."""
         return self._limits
 
+    def apply(self, settings: BatterySettings) -> None:
+        """Put settings in force, from the next decision on."""
+        self.settings = settings
+
     def state(self) -> BatteryState:
         """Return what is known and in force now: the same object until something of it changes."""
         energy, fresh = self.energy, self.freshness is Freshness.FRESH

@@ -186,13 +186,11 @@ class Bridge:
 
         Raises ConfigError for what cannot be put into frames; then nothing has changed.
         """
-        old = self.config
         reopen_can = self.can.apply(config)  # the only one that refuses
         self.config = config
         reopen_uart = self.pack.apply(config)
-        self.battery.settings = battery_settings(config)
-        if config.advanced.energy_save_interval_s != old.advanced.energy_save_interval_s:
-            self.keeper.interval_s = config.advanced.energy_save_interval_s
+        self.battery.apply(battery_settings(config))
+        if self.keeper.apply(config.advanced.energy_save_interval_s):
             self.supervisor.restart("state")
         watchdog = (config.advanced.enable_watchdog, config.advanced.watchdog_timeout_s)
         if watchdog != (self.guard.enabled, self.guard.timeout_s):

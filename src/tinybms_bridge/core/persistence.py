@@ -100,6 +100,11 @@ class StateKeeper:
         self._asked = self._written = 0
         self._writing = threading.Lock()
 
+    def apply(self, interval_s: float) -> bool:
+        """Put another interval in force; return whether ``run`` has to begin again for that."""
+        changed, self.interval_s = interval_s != self.interval_s, interval_s
+        return changed
+
     async def run(self) -> None:
         """Save until cancelled, and once more then. Raises OSError when saving fails; run again, it saves at once."""
         try:

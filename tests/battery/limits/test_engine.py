@@ -380,6 +380,17 @@ def test_each_constant_of_the_control_says_what_it_is() -> None:
     assert silent == []
 
 
+def test_each_module_with_constants_names_the_paragraph_of_their_reasons() -> None:
+    """A text of one line says what a number is; why it is that number is told at length, for people who charge."""
+    silent = [
+        path.name
+        for path in sorted(Path(inspect.getfile(step)).parent.glob("*.py"))
+        if re.search(r"^_?[A-Z][A-Z_0-9]+(: [^=]+)? = -?[\d.]", path.read_text(encoding="utf-8"), re.MULTILINE)
+        and "charge-control.md#" not in (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "")
+    ]
+    assert silent == []
+
+
 def _unexplained(source: str) -> list[str]:
     """Return the constants with a number of their own that no text follows before the next blank line."""
     found: list[str] = []

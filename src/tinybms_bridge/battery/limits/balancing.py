@@ -9,6 +9,8 @@ register 303, and charged again. Nearly all of the time a charge current is read
 
 This is done while the cells are known to be apart. On *balancing days* the top is just below register 300, which shows
 how far apart they are, and helps where register 303 lies above the target of other days.
+
+The reasons of its numbers: charge-control.md#balancing.
 """
 
 import math

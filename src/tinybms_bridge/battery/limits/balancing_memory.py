@@ -2,6 +2,8 @@
 
 On its plateau an LFP cell tells nothing; near full every cell does. So the spread, in Ah, is taken at the end of a
 charge, while the highest cell is near its target and little flows, from what each cell would show without that current.
+
+The reasons of its numbers: charge-control.md#balancing.
 """
 
 from dataclasses import dataclass

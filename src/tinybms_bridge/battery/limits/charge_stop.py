@@ -13,6 +13,8 @@ A TinyBMS opens its charger switch where a cell comes to register 300, balances,
 it would close into all that they have. So CVL follows the pack down and waits there for as long: it closes without a
 step. The switch itself is told by no register. What shows it is a charge that ends within a second, at a cell that was
 there.
+
+The reasons of its numbers: charge-control.md#charge-stops.
 """
 
 import math

@@ -5,6 +5,8 @@ fills the cells without keeping them at their highest voltage, a FLOAT at the vo
 protection that ends below register 300, where a TinyBMS opens its charger switch. They hang together: a protection that
 begins below the target would fight it. So a configuration that sets target, FLOAT voltage or FLOAT rule keeps the
 values that the others had before, and ``ChargeDefaults.BEFORE`` keeps them all.
+
+The reasons of its numbers: charge-control.md#when-the-battery-is-full.
 """
 
 import math

@@ -1,4 +1,7 @@
-"""What every stage may look at: the sample, the settings, and the pack's voltages that follow from both."""
+"""What every stage may look at: the sample, the settings, and the pack's voltages that follow from both.
+
+The reasons of its numbers: charge-control.md#overview.
+"""
 
 import math
 from collections.abc import Callable, Mapping

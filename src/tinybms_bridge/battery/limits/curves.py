@@ -1,6 +1,8 @@
 """Curves as points: the fraction of a limit that is left at some temperature, voltage or state of charge.
 
 The derating curves follow from the BMS's own settings where the user gives none.
+
+The reasons of its numbers: charge-control.md#stage-4-derating.
 """
 
 import math

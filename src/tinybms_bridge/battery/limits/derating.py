@@ -8,6 +8,8 @@ One that is lost goes on limiting charging with its last reading: a cable that b
 board of the BMS to speak for the cells. With no sensor alive at all nobody knows how cold they are: the last readings
 count for some seconds, then charging ends. Discharge goes on as it was: off grid its end switches the lights off, and
 the BMS still protects its cells.
+
+The reasons of its numbers: charge-control.md#stage-4-derating.
 """
 
 import math

@@ -9,6 +9,8 @@ Off grid a DCL of 0 switches the lights off, and is the only one that is obeyed.
 where the BMS cuts, and resistance alone never leads to it. Then, and after a cut by the BMS itself, discharging pauses:
 a cell recovers as soon as the load is off, and without a pause the same load would cut it again within seconds. Each
 pause is longer than the one before, until the battery was charged.
+
+The reasons of its numbers: charge-control.md#near-empty.
 """
 
 import math

@@ -8,6 +8,8 @@ fall.
 
 Other limits are wishes of the user or the charge state, or follow the cell voltage, which has a controller of its own:
 where they are not obeyed, the user is told.
+
+The reasons of its numbers: charge-control.md#a-ccl-that-is-not-obeyed.
 """
 
 import math

@@ -12,6 +12,8 @@ holds less than they do; one that is behind at both ends was only never charged 
 *Resistance*: how long a current has flowed without a step from which it could be learned.
 
 It is looked at once a minute: what it finds changes over days.
+
+The reasons of its numbers: charge-control.md#what-use-shows-of-the-battery.
 """
 
 import math

@@ -1,4 +1,7 @@
-"""What use has shown of a battery over days and weeks, and what its owner is told of it."""
+"""What use has shown of a battery over days and weeks, and what its owner is told of it.
+
+The reasons of its numbers: charge-control.md#what-use-shows-of-the-battery.
+"""
 
 import math
 from collections.abc import Sequence

@@ -4,6 +4,8 @@ More than CCL may flow in by some room before CCL counts as not obeyed. Where so
 sells its surplus, and CVL has to leave room for them. No frame tells it. Chargers that feed in regulate at CVL + 0.4 V
 and obey no CCL, and both can be seen at the battery: its voltage above the CVL in force while it is charged, or clearly
 more current than CCL allows.
+
+The reasons of its numbers: charge-control.md#charge-values-by-chemistry.
 """
 
 from dataclasses import dataclass

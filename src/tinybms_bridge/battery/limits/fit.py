@@ -8,6 +8,8 @@ A typed value may contradict the battery: a pack value typed per cell, another c
 value is not used. What it was there for may have been a bound, so that leaving it out must not raise anything: the
 charge target is then at most a conservative one for the chemistry. The configuration's own checks ask the same
 questions, so that nothing is left out here that could not have been read before.
+
+The reasons of its numbers: charge-control.md#what-is-refused-and-what-is-safe-anyway.
 """
 
 import math

@@ -3,6 +3,8 @@
 Frame 0x351 has steps of 0.1 V and 0.1 A. It would be rounded to the nearest step otherwise, which can lie above a
 ceiling or a user's maximum; so limits are put into steps before, never more than was decided, and those that a GX
 obeys, an API shows and a log names are the same numbers.
+
+The reasons of its numbers: charge-control.md#stages-8-and-9-rates-and-clamp.
 """
 
 import math

@@ -12,6 +12,8 @@ When a battery that was full is charged again, FLOAT ends. Where FLOAT follows f
 a new charge: cells that stand at their highest voltage each day age faster than those that rest between 90 and 100 %.
 It begins again when the cells show that the battery has been used, when the count says so, or when the last full charge
 is too long ago; at most twice a day, so that nothing that was overlooked can bring the cells up and down.
+
+The reasons of its numbers: charge-control.md#profiles-soc-window-full-charges.
 """
 
 from dataclasses import dataclass

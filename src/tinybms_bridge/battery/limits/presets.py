@@ -3,6 +3,8 @@
 The floor is the nominal voltage of the chemistry: a GX that feeds in discharges the battery down to the CVL
 (Victron's dvcc.py), so no CVL below a healthy half-full cell is ever sent. The resting voltage is what a
 nearly full cell shows at rest: a CVL there stops charging and discharges next to nothing.
+
+The reasons of its numbers: charge-control.md#charge-values-by-chemistry.
 """
 
 import math

@@ -13,6 +13,8 @@ cut hangs on the switches of the unit. A fault that is not known, or not known t
 the loads: off grid a DCL of 0 switches the lights off, and a BMS that wants the loads off has cut them already.
 
 Stages 6 and 9: what missing data and the user's own stops allow, and the final clamp that nothing passes around.
+
+The reasons of its numbers: charge-control.md#stage-3-cell-protection.
 """
 
 from dataclasses import dataclass

@@ -6,6 +6,8 @@ readings are in doubt, each limit stands, and the ramp goes on from there.
 
 After a start or a silence nobody knows what chargers do. The first limits then do not lie above what was in force
 before, nor, unless that was a moment ago, above what flows already: such a start costs some minutes, and is no jump.
+
+The reasons of its numbers: charge-control.md#stages-8-and-9-rates-and-clamp.
 """
 
 import math

@@ -10,6 +10,8 @@ Doubts: a reading is judged by how its cell stands to the others: what moves all
 cell moves further than the others when the current steps, and that is no outlier either. A cell is in doubt while its
 last five readings disagree. An outlier is a reading that lies apart from those before and after it. Two neighbours that
 are off by the same voltage in opposite directions hang on one wire.
+
+The reasons of its numbers: charge-control.md#before-the-stages-what-of-the-readings-counts.
 """
 
 import dataclasses

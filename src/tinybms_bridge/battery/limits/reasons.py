@@ -1,4 +1,7 @@
-"""Reasons in words; a limit is told as it is sent, in the steps of frame 0x351."""
+"""Reasons in words; a limit is told as it is sent, in the steps of frame 0x351.
+
+The reasons of its numbers: charge-control.md#overview.
+"""
 
 import math
 

@@ -3,6 +3,8 @@
 No register tells the resistance of a cell, and one that is new, warm and small differs much from one that is not. The
 estimate is that of usual cells with their connections; what hangs on it has to bear that it is twice as much. What is
 learned is a factor of that estimate for each cell, so that it follows the temperature as the estimate does.
+
+The reasons of its numbers: charge-control.md#near-empty.
 """
 
 import math

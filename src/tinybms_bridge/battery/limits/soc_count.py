@@ -12,6 +12,8 @@ somebody sets (register 328), or that jumps, moves the offset between the two an
 On the plateau of LFP the cells cannot correct a count, but they can contradict it: a battery whose cells rest at 3.32 V
 is not at 3 %. So no decision rests on the count alone: it counts between the least and the most that the cells allow,
 and where it is not known at all, what they allow is what counts.
+
+The reasons of its numbers: charge-control.md#the-state-of-charge.
 """
 
 import math

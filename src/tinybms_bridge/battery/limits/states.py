@@ -6,6 +6,8 @@ stays until SOC is ``soc_hysteresis`` below its threshold.
 
 No state rests on the counted SOC alone, which drifts: the cells have to agree, or not to contradict where they cannot
 know. Without a count that is known they decide alone.
+
+The reasons of its numbers: charge-control.md#stage-2-charge-state-and-wishes.
 """
 
 from dataclasses import dataclass

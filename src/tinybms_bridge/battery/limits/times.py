@@ -1,4 +1,7 @@
-"""Times that several stages share, and what of a change counts after some time."""
+"""Times that several stages share, and what of a change counts after some time.
+
+The reasons of its numbers: charge-control.md#overview.
+"""
 
 __all__ = ["DAY_S", "SHORTEST_CVL_INTERVAL_S", "lag_share"]
 
