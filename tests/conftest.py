@@ -8,7 +8,6 @@ import asyncio
 import json
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, fields, replace
@@ -71,20 +70,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileSche
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let continuous integration insist on every test."""
     parser.addoption("--no-skips", action="store_true", help="a test that is skipped is a failure")
-
-
-_tracing: list[Any] = []
-"""What coverage traces with, once it was seen."""
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup() -> None:
-    """Go on tracing for coverage: the interpreter gives it up where tracing itself fails, as on a full stack."""
-    present = sys.gettrace()
-    if present is not None:
-        _tracing[:] = [present]
-    elif _tracing:
-        sys.settrace(_tracing[0])
 
 
 def pytest_configure() -> None:
