@@ -29,6 +29,8 @@ async def ask(command: AskDevice, _caller: Caller) -> bytes:
         raise ValueError("WriteModbus is no request that only reads")  # noqa: TRY004 -- as the core does
     if command.pack == "odd":
         return b"\xaa\x00\x01"
+    if command.pack == "twice":
+        return 2 * b"".join(STATUS.encode())
     if command.pack == "refusing":
         raise DeviceRefused(0x03, 0)
     found: Reply = WORDS if isinstance(wanted, ReadModbus) else STATUS
@@ -61,3 +63,9 @@ async def test_reply_of_another_request_is_an_error(here: Place) -> None:
     """It must not be taken for what was asked."""
     with pytest.raises(LinkError, match="does not belong to the request"):
         await (await device(here, "odd")).request(ReadModbus(0, 10))
+
+
+async def test_more_than_one_reply_is_an_error(here: Place) -> None:
+    """Which of them belongs to the request nobody knows."""
+    with pytest.raises(LinkError, match="does not belong to the request"):
+        await (await device(here, "twice")).request(SimpleRequest(CommandCode.STATUS))

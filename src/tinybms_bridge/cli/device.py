@@ -35,7 +35,6 @@ __all__ = [
 ]
 
 BAUDRATE = 115200
-SOCKET_VARIABLE = "TINYBMS_BRIDGE_SOCKET"
 _DEVICE_S = 300.0
 """Settings are written and read back one by one."""
 
@@ -62,8 +61,10 @@ class BridgeDevice:
     """The BMS of the running bridge, which asks it what only reads."""
 
     def __init__(self, link: "Connection[CoreState]") -> None:
+        from tinybms_bridge.link.device import LinkedDevice
         from tinybms_bridge.tinybms.statistics import LinkStatistics
 
+        self._device = LinkedDevice(link)
         self.statistics = LinkStatistics()
         """Of the requests of this command."""
         self.connected = True
@@ -72,18 +73,8 @@ class BridgeDevice:
         """The port that the bridge has."""
 
     async def request(self, request: "Request", *, attempts: int | None = None) -> "Reply":
-        """Return the reply. Raises LinkError, DeviceRefused, or ValueError for a request that does not only read."""
-        from tinybms_bridge.link.commands import AskDevice
-        from tinybms_bridge.tinybms.frames import CrcMismatch, Framer, Garbage
-
-        del attempts  # the bridge has its own
-        framer = Framer()
-        framer.expect(request)
-        events = framer.feed(await self.link.call(AskDevice(request.encode())))
-        reply = events[0] if len(events) == 1 else None
-        if reply is None or isinstance(reply, CrcMismatch | Garbage):
-            raise LinkError("the bridge answered what is no reply of a BMS")
-        return reply
+        """See ``LinkedDevice.request``."""
+        return await self._device.request(request, attempts=attempts)
 
 
 class LinkedSettings:
@@ -138,7 +129,7 @@ async def linked_device(device: str) -> "AsyncIterator[BridgeDevice | None]":
     """Give the BMS of the bridge that runs here, if it is the one at ``device``; None where that is to be opened."""
     async with AsyncExitStack() as stack:
         try:
-            link = await stack.enter_async_context(linked(os.environ.get(SOCKET_VARIABLE, "")))
+            link = await stack.enter_async_context(linked(""))
         except LinkError:  # none runs, or it is not ours to ask: whoever holds the port is named when it is opened
             yield None
             return

@@ -47,7 +47,7 @@ class LinkedDevice:
         data = await self._link.call(AskDevice(request.encode(), self._pack), timeout_s=_TIMEOUT_S)
         framer = Framer(max_buffer=len(data) + 1024)
         framer.expect(request)
-        for found in framer.feed(data):
-            if not isinstance(found, Garbage | CrcMismatch):
-                return found
+        found = framer.feed(data)
+        if len(found) == 1 and not isinstance(found[0], Garbage | CrcMismatch):
+            return found[0]
         raise LinkError("the bridge gave a reply that does not belong to the request", hint="restart the bridge")
