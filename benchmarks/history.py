@@ -82,7 +82,7 @@ def full_file(folder: Path) -> list[Row]:
             for first in range(0, len(rows), 1000):
                 file.write(rows[first : first + 1000])
     history = History(folder, settings)
-    size_mb = history.state().stored.bytes / 1e6
+    size_mb = history.state().bytes / 1e6
     found = [("history: file with everything that is kept", f"{size_mb:.1f} MB", "")]
     everything = [f"{field.name}.{series}" for field in history.fields for series in field.series]
     for days in (1, 30, 730):

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from tinybms_bridge.battery.inhibits import Direction
+from tinybms_bridge.battery.inhibits import Direction, Inhibit
 from tinybms_bridge.cli.inhibit import inhibit_command, release_command
 from tinybms_bridge.link.commands import ReleaseInhibit, SetInhibit
-from tinybms_bridge.link.state import Inhibit
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 

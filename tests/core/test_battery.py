@@ -180,11 +180,11 @@ def test_the_state_is_made_once_for_all_who_read_it(rig: Rig) -> None:
     assert fed.snapshot.sequence == rig.number
     battery.tick(rig.now_s + 1.0)
     assert battery.state().made_s == rig.now_s + 1.0
-    rejected = battery.state().main.rejected
+    rejected, _ = battery.doubted
     rig.feed(cells_v=(9.0,) * 16)
-    assert battery.state().main.rejected == rejected + 1
+    assert battery.doubted[0] == rejected + 1
     battery.reset_statistics()
-    assert battery.state().main.rejected == 0
+    assert battery.doubted[0] == 0
     battery.begin_with(SavedState())
     assert battery.state().decided is None
 

@@ -476,7 +476,7 @@ async def test_statistics_begin_again(client: Client) -> None:
     await client.call(commands.ResetStatistics())
     assert client.state.packs["main"].uart.polls < 5
     assert client.state.outputs["can"].bursts <= 1
-    assert client.state.battery.main.rejected == 0
+    assert client.state.packs["main"].uart.rejected_samples == 0
     assert client.state.packs["main"].uart.up
     assert client.state.outputs["can"].up
     assert client.core.server.statistics().changes < 50

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tinybms_bridge.battery.inhibits import Direction
+from tinybms_bridge.battery.inhibits import Direction, Inhibit
 from tinybms_bridge.errors import ConfigError, ConfigProblem, LinkError
 from tinybms_bridge.link.client import Backoff, Connection, LinkClient, open_link
 from tinybms_bridge.link.commands import (
@@ -26,7 +26,6 @@ from tinybms_bridge.link.commands import (
 from tinybms_bridge.link.events import ChangeSource
 from tinybms_bridge.link.mirror import Mirror
 from tinybms_bridge.link.session import Caller
-from tinybms_bridge.link.state import Inhibit
 from tinybms_bridge.link.wire import (
     BranchChange,
     Bye,

@@ -6,7 +6,7 @@ from typing import Any, get_args
 import pytest
 
 from tinybms_bridge.battery.bms_event_kinds import Severity
-from tinybms_bridge.battery.inhibits import Direction
+from tinybms_bridge.battery.inhibits import Direction, Inhibit
 from tinybms_bridge.battery.snapshot import Identity
 from tinybms_bridge.errors import ConfigProblem
 from tinybms_bridge.link.codec import DecodeError, decoder, from_json, to_json
@@ -40,7 +40,7 @@ from tinybms_bridge.link.commands import (
 )
 from tinybms_bridge.link.event_list import EventRecord, EventSource
 from tinybms_bridge.link.events import ChangeSource
-from tinybms_bridge.link.state import EnergyToday, Inhibit, LogWritten, ServicesState, TraceLine
+from tinybms_bridge.link.state import EnergyToday, LogWritten, ServicesState, TraceLine
 from tinybms_bridge.tinybms.settings import (
     ActionName,
     ActionResult,

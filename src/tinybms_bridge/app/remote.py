@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from tinybms_bridge.battery.advice import Advice
-from tinybms_bridge.battery.inhibits import Direction
+from tinybms_bridge.battery.inhibits import Direction, Inhibit
 from tinybms_bridge.battery.state import BatteryState
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.store import ConfigStore
@@ -39,7 +39,6 @@ from tinybms_bridge.link.state import (
     CoreState,
     EventRecorded,
     FramesSeen,
-    Inhibit,
     MonitoredFrame,
     PackDetails,
     PartStatus,

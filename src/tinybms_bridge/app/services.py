@@ -435,7 +435,7 @@ def today(history: History, clock: Clock) -> EnergyToday | None:
         found = history.days(day, day) if history.settings.enabled else ()
     except HistoryError:
         return None
-    return EnergyToday(found[0].charged_kwh, found[0].discharged_kwh, found[0].recorded_h) if found else None
+    return found[0] if found else None
 
 
 def history_settings(config: Configuration) -> HistorySettings:

@@ -31,10 +31,6 @@ class PackState:
     """The last accepted snapshot, without what cannot be true in it; None before the first."""
     identity: Identity | None = None
     """Who its BMS is; None before it has told."""
-    rejected: int = 0
-    """Snapshots that were not believed, since the start or the last reset of the statistics."""
-    outliers: int = 0
-    """Readings of a cell that did not count."""
 
 
 @quick

@@ -347,7 +347,7 @@ def _counter_lines(scene: Scene, width: int) -> list[Text]:
     polls = (
         f"{link.success} polls good, {link.errors} failed, {link.retries} repeated; {link.latency_last_ms:.1f} ms, "
         f"mean {link.latency_avg_ms:.1f}; every {link.poll_interval_ms:.0f} ms; "
-        f"{core.battery.main.rejected} readings rejected"
+        f"{link.rejected_samples} readings rejected"
     )
     rows = (
         ("BMS", polls),

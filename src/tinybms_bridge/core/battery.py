@@ -173,8 +173,6 @@ class Battery:
         parts = (
             self.snapshot,
             self._identity(),
-            self.rejected - self._rejected_before,
-            self.readings.doubts.count,
             self._decided_s,
             self.freshness,
             self._limits,
@@ -188,9 +186,14 @@ class Battery:
         )
         made, state = self._made
         if not all(map(is_, parts, made)):
-            state = BatteryState(parts[4], {MAIN_PACK: PackState(*parts[:4])}, *parts[5:])
+            state = BatteryState(parts[2], {MAIN_PACK: PackState(*parts[:2])}, *parts[3:])
             self._made = parts, state
         return state
+
+    @property
+    def doubted(self) -> tuple[int, int]:
+        """Snapshots that were not believed, since the last reset, and readings of a cell that did not count."""
+        return self.rejected - self._rejected_before, self.readings.doubts.count
 
     def reset_statistics(self) -> None:
         """Count the snapshots that are not believed from 0 again."""

@@ -36,7 +36,7 @@ from tinybms_bridge.hal.storage import MemoryStorage, Storage
 from tinybms_bridge.hal.watchdog import NullWatchdog, ProgressGuard, Watchdog
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.events import EventCode, Noted, PartStateChanged
-from tinybms_bridge.link.state import CoreInfo, CoreState, Inhibit, PackDetails, PartStatus, WatchdogState
+from tinybms_bridge.link.state import CoreInfo, CoreState, PackDetails, PartStatus, WatchdogState
 from tinybms_bridge.words import message
 
 __all__ = ["Bridge", "CanOpener", "Machine", "statuses"]
@@ -207,15 +207,17 @@ class Bridge:
 
     def tree(self) -> CoreState:
         """Return the whole state of the bridge, as it is known here."""
-        advice, conflicts, now = self.advisor.advice, self.advisor.conflicts, self._clock.wall()
+        advice, conflicts, doubted = self.advisor.advice, self.advisor.conflicts, self.battery.doubted
         packs = self.packs.items()
         return CoreState(
             core=CoreInfo(started_s=self.started_s),
             battery=self.state(),
-            packs={name: PackDetails(pack.state(), pack.log.statistics, advice, conflicts) for name, pack in packs},
+            packs={
+                name: PackDetails(pack.state(*doubted), pack.log.statistics, advice, conflicts) for name, pack in packs
+            },
             outputs={"can": self.can.state()},
             parts=tuple(self.parts()),
-            inhibits=tuple(Inhibit.of(each, now) for each in self.inhibits.current()),
+            inhibits=self.inhibits.current(),
             watchdog=self.watchdog(),
         )
 
@@ -230,7 +232,7 @@ class Bridge:
             enabled=guard.enabled,
             timeout_s=guard.timeout_s,
             feed_count=guard.feeds,
-            since_last_feed_s=None if fed_s is None else max(0.0, self._clock.awake() - fed_s),
+            last_feed_ms_ago=None if fed_s is None else round(max(0.0, self._clock.awake() - fed_s) * 1000.0),
         )
 
     def parts(self) -> list[PartStatus]:

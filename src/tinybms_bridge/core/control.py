@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from tinybms_bridge import __version__
+from tinybms_bridge.battery.inhibits import Inhibit
 from tinybms_bridge.battery.state import MAIN_PACK, BatteryState
 from tinybms_bridge.core.bridge import Bridge
 from tinybms_bridge.hal.logs import LogLine
@@ -26,7 +27,6 @@ from tinybms_bridge.link.state import (
     CoreState,
     EventRecorded,
     FramesSeen,
-    Inhibit,
     LogWritten,
     ServicesState,
     TraceLine,
@@ -181,8 +181,7 @@ class Control:
             self._say_battery(state)
 
     def _say_inhibits(self) -> None:
-        now = self._clock.wall()
-        self._say("inhibits", tuple(Inhibit.of(each, now) for each in self._bridge.inhibits.current()))
+        self._say("inhibits", self._bridge.inhibits.current())
 
     def _say_battery(self, state: BatteryState) -> None:
         self._said_battery = state
@@ -224,10 +223,9 @@ class Control:
     async def _inhibit(self, command: commands.SetInhibit, _caller: Caller) -> Inhibit:
         inhibits = self._bridge.inhibits
         try:
-            set_now = await inhibits.inhibit(command.direction, command.duration_s, command.reason, command.by)
+            return await inhibits.inhibit(command.direction, command.duration_s, command.reason, command.by)
         finally:
             self.look()  # it is in force also where it could not be saved
-        return Inhibit.of(set_now, self._clock.wall())
 
     async def _release(self, command: commands.ReleaseInhibit, _caller: Caller) -> bool:
         try:

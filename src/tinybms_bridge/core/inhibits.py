@@ -9,14 +9,14 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
 from tinybms_bridge.battery.inhibits import (
     INHIBITS_VERSION,
     Direction,
-    TimedInhibit,
+    Inhibit,
     inhibits_from_document,
     inhibits_to_document,
 )
@@ -43,23 +43,25 @@ _UNKNOWN = "tinybms-bridge"
 _WORDS = {Direction.CHARGE: "charging", Direction.DISCHARGE: "discharging"}
 
 
-def load_inhibits(storage: Storage, now: datetime) -> tuple[TimedInhibit, ...]:
-    """Return what was inhibited. Blocks; never raises.
+def load_inhibits(storage: Storage, now: datetime) -> dict[Inhibit, float | None]:
+    """Return what was inhibited, with how much longer in seconds; None: until released. Blocks; never raises.
 
     When the file cannot be used it is kept aside, what its predecessor says counts, and charging is stopped in any
     case; so it is when only the predecessor is there.
     """
     found = load(storage, "the list of inhibits", partial(_parse, now=now))
     problem = found.problem or (f"the list of inhibits in {storage.name} is gone" if found.from_previous else "")
-    inhibits = found.value or ()
+    inhibits = found.value or {}
     if not problem:
         return inhibits
     log.error("%s; charging is stopped until somebody releases it", problem)
-    unknown = TimedInhibit(Direction.CHARGE, now, reason=problem[:200], by=_UNKNOWN)
-    return (*(inhibit for inhibit in inhibits if inhibit.direction is not Direction.CHARGE), unknown)
+    unknown = Inhibit(Direction.CHARGE, now, reason=problem[:200], by=_UNKNOWN)
+    return {each: left_s for each, left_s in inhibits.items() if each.direction is not Direction.CHARGE} | {
+        unknown: None
+    }
 
 
-def _parse(data: bytes, now: datetime) -> tuple[TimedInhibit, ...]:
+def _parse(data: bytes, now: datetime) -> dict[Inhibit, float | None]:
     document = parse_json(data)
     if isinstance(document, Mapping):
         check_version(document.get("version"), INHIBITS_VERSION)
@@ -70,15 +72,13 @@ def _parse(data: bytes, now: datetime) -> tuple[TimedInhibit, ...]:
 class _Held:
     """An inhibit in force."""
 
-    inhibit: TimedInhibit
+    inhibit: Inhibit
     ends_at_s: float | None
-    """Monotonic time."""
+    """Monotonic time; None: until it is released."""
 
-    def at(self, now_s: float) -> TimedInhibit:
-        """Return it with the time that is left."""
-        if self.ends_at_s is None:
-            return self.inhibit
-        return replace(self.inhibit, remaining_s=max(0.0, self.ends_at_s - now_s))
+    def remaining_s(self, now_s: float) -> float | None:
+        """Return how much longer it lasts."""
+        return None if self.ends_at_s is None else max(0.0, self.ends_at_s - now_s)
 
 
 class Inhibits:
@@ -116,11 +116,11 @@ class Inhibits:
     async def load(self) -> None:
         """Put in force again what was inhibited when the program ended; call it before the first decision."""
         inhibits = await self._run_blocking(load_inhibits, self._storage, self._clock.wall())
-        for inhibit in inhibits:
-            left = "until released" if inhibit.remaining_s is None else f"for another {inhibit.remaining_s:.0f} s"
+        for inhibit, left_s in inhibits.items():
+            left = "until released" if left_s is None else f"for another {left_s:.0f} s"
             why = f": {inhibit.reason}" if inhibit.reason else ""
             log.warning("%s is stopped by hand, %s%s", _WORDS[inhibit.direction], left, why)
-        self._hold(tuple(self._begin(inhibit) for inhibit in inhibits))
+        self._hold(tuple(self._begin(inhibit, left_s) for inhibit, left_s in inhibits.items()))
         self._changed = False
         if any(inhibit.by == _UNKNOWN for inhibit in inhibits):  # the file that said something else is no longer there
             await self._run_blocking(self._save_or_tell)
@@ -141,25 +141,25 @@ class Inhibits:
                 await self._run_blocking(self._save_or_tell)
             raise
 
-    def current(self) -> tuple[TimedInhibit, ...]:
-        """Return what is inhibited, each with the time that is left."""
-        now_s = self._clock.monotonic()
-        return tuple(
-            held.inhibit
-            if held.ends_at_s is None
-            else replace(held.inhibit, remaining_s=max(0.0, held.ends_at_s - now_s))
-            for held in self._held
-        )
+    def current(self) -> tuple[Inhibit, ...]:
+        """Return what is inhibited, each with its end by the wall clock as it is now."""
+        now = self._clock.wall()
+        return tuple(each.ending(now, left_s) for each, left_s in self._remaining_s().items())
 
-    async def inhibit(self, direction: Direction, duration_s: float | None, reason: str, by: str) -> TimedInhibit:
+    def _remaining_s(self) -> dict[Inhibit, float | None]:
+        now_s = self._clock.monotonic()
+        return {held.inhibit: held.remaining_s(now_s) for held in self._held}
+
+    async def inhibit(self, direction: Direction, duration_s: float | None, reason: str, by: str) -> Inhibit:
         """Inhibit a direction at once, in place of an earlier inhibit of it, and save that.
 
         Raises OSError when it could not be saved: then it is in force, but would be gone after a restart.
         """
-        inhibit = TimedInhibit(direction, self._clock.wall(), duration_s, reason, by)
-        self._hold((*self._others(direction), self._begin(inhibit)))
+        now = self._clock.wall()
+        inhibit = Inhibit(direction, now, reason=reason, by=by)
+        self._hold((*self._others(direction), self._begin(inhibit, duration_s)))
         await self._save_now()
-        return inhibit
+        return inhibit.ending(now, duration_s)
 
     async def release(self, direction: Direction) -> bool:
         """End an inhibit and save that; False when there was none.
@@ -184,8 +184,8 @@ class Inhibits:
     def _worth_saving(self) -> bool:
         return self._changed or any(held.ends_at_s is not None for held in self._held)
 
-    def _begin(self, inhibit: TimedInhibit) -> _Held:
-        return _Held(inhibit, None if inhibit.remaining_s is None else self._clock.monotonic() + inhibit.remaining_s)
+    def _begin(self, inhibit: Inhibit, remaining_s: float | None) -> _Held:
+        return _Held(inhibit, None if remaining_s is None else self._clock.monotonic() + remaining_s)
 
     def _others(self, direction: Direction) -> tuple[_Held, ...]:
         return tuple(held for held in self._held if held.inhibit.direction is not direction)
@@ -209,9 +209,9 @@ class Inhibits:
 
     def _save(self) -> None:
         with self._writing:  # the later of two writes has the later state
-            self._changed, inhibits = False, self.current()
+            self._changed, remaining_s = False, self._remaining_s()
             try:
-                self._storage.write(json.dumps(inhibits_to_document(inhibits), indent=1).encode())
+                self._storage.write(json.dumps(inhibits_to_document(remaining_s), indent=1).encode())
             except OSError:
                 self._changed = True
                 raise

@@ -160,8 +160,8 @@ class Pack:
         """Count the traffic from 0 again."""
         self.client.statistics = LinkStatistics()
 
-    def state(self) -> UartState:
-        """Return how the line is."""
+    def state(self, rejected_samples: int = 0, outliers: int = 0) -> UartState:
+        """Return how the line is, with what was made of the readings that came over it."""
         link, counted = self.poller.link, self.client.statistics
         return UartState(
             up=link.up,
@@ -177,6 +177,8 @@ class Pack:
             garbage_bytes=counted.garbage_bytes,
             wakeups=counted.wakeups,
             connects=counted.connects,
+            rejected_samples=rejected_samples,
+            outliers=outliers,
             latency_last_ms=counted.latency.last_ms,
             latency_max_ms=counted.latency.max_ms,
             latency_avg_ms=counted.latency.average_ms,

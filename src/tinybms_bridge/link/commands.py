@@ -10,12 +10,12 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Generic, TypeVar, cast, get_args
 
 from tinybms_bridge.battery.bms_event_kinds import Severity
-from tinybms_bridge.battery.inhibits import Direction
+from tinybms_bridge.battery.inhibits import Direction, Inhibit
 from tinybms_bridge.errors import ConfigProblem
 from tinybms_bridge.link.codec import DecodeError, Strict, decoder
 from tinybms_bridge.link.event_list import EventRecord
 from tinybms_bridge.link.events import ChangeSource
-from tinybms_bridge.link.state import Inhibit, LogWritten, ServicesState, TraceLine
+from tinybms_bridge.link.state import LogWritten, ServicesState, TraceLine
 from tinybms_bridge.tinybms.registers import RegisterValue
 from tinybms_bridge.tinybms.settings.actions import ActionName, ActionResult
 from tinybms_bridge.tinybms.settings.backup import Backup

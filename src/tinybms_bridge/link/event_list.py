@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.bms_events import BmsEvent, DatedEvent
+from tinybms_bridge.battery.quick import quick
 from tinybms_bridge.words import ENGLISH, JsonValue, Language, Message
 
 __all__ = ["EventRecord", "EventSource"]
@@ -19,6 +20,7 @@ class EventSource(StrEnum):
     BRIDGE = "bridge"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class EventRecord:
     """One entry."""
@@ -39,8 +41,8 @@ class EventRecord:
     """Of the BMS that logged it; empty when it is not known."""
     after_gap: bool = False
     """Whether events of the BMS right before it were lost."""
-    by: str = ""
-    """Which user did it."""
+    by: str | None = ""
+    """Which user did it; empty for what nobody did; None where that is not told."""
     parameters: Mapping[str, JsonValue] | None = field(default=None, hash=False)
     """What the text is made from; None for an entry of a version that did not keep it."""
 
@@ -50,8 +52,7 @@ class EventRecord:
             return self.text
         return Message(self.code, self.parameters, self.text).say(language)
 
-    @property
-    def dated_event(self) -> DatedEvent | None:
+    def dated(self) -> DatedEvent | None:
         """The BMS's event behind it, or None."""
         if self.lifetime_s is None or self.event_id is None:
             return None

@@ -6,11 +6,11 @@ branch is one plain class, filled in by the part that it tells of, and answered 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 
 from tinybms_bridge.battery.advice import Advice
-from tinybms_bridge.battery.inhibits import Direction, TimedInhibit
+from tinybms_bridge.battery.inhibits import Inhibit
 from tinybms_bridge.battery.quick import quick
 from tinybms_bridge.battery.state import BatteryState
 from tinybms_bridge.config.overrides import Overrides
@@ -26,7 +26,6 @@ __all__ = [
     "EnergyToday",
     "EventRecorded",
     "FramesSeen",
-    "Inhibit",
     "LogWritten",
     "MonitoredFrame",
     "PackDetails",
@@ -57,6 +56,10 @@ class UartState:
     garbage_bytes: int = 0
     wakeups: int = 0
     connects: int = 0
+    rejected_samples: int = 0
+    """Snapshots that were not believed."""
+    outliers: int = 0
+    """Readings of a cell that did not count, because those before and after it say otherwise."""
     latency_last_ms: float = 0.0
     latency_max_ms: float = 0.0
     latency_avg_ms: float = 0.0
@@ -101,7 +104,8 @@ class WatchdogState:
     enabled: bool = False
     timeout_s: float = 0.0
     feed_count: int = 0
-    since_last_feed_s: float | None = None
+    last_feed_ms_ago: int | None = None
+    """None before the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,26 +140,6 @@ class TraceLine:
     direction: Literal["tx", "rx", "note"]
     text: str
     """Hex digits, or a remark."""
-
-
-@dataclass(frozen=True, slots=True)
-class Inhibit:
-    """A direction that is stopped by hand."""
-
-    direction: Direction
-    since: datetime
-    expires_at: datetime | None = None
-    """When it ends by itself, to the second; None: only by hand."""
-    reason: str = ""
-    by: str = ""
-    """Who stopped it."""
-
-    @classmethod
-    def of(cls, inhibit: TimedInhibit, now: datetime) -> "Inhibit":
-        """Return an inhibit with its end by the wall clock that shows ``now``."""
-        left_s = inhibit.remaining_s
-        ends_at = None if left_s is None else (now + timedelta(seconds=left_s + 0.5)).replace(microsecond=0)
-        return cls(inhibit.direction, inhibit.since, ends_at, inhibit.reason, inhibit.by)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,17 +6,18 @@ from datetime import date, datetime
 from typing import Any, Protocol
 
 from tinybms_bridge.battery.advice import Advice
-from tinybms_bridge.battery.inhibits import Direction
+from tinybms_bridge.battery.inhibits import Direction, Inhibit
 from tinybms_bridge.battery.state import BatteryState
 from tinybms_bridge.battery.view import View
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.hal.logs import LogLine
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.event_list import EventRecord
 from tinybms_bridge.link.events import Noted
 from tinybms_bridge.link.state import (
     CanState,
-    Inhibit,
+    EnergyToday,
     MonitoredFrame,
     PackDetails,
     PartStatus,
@@ -39,15 +40,13 @@ __all__ = [
     "DeviceSettings",
     "Hearing",
     "HistoryField",
+    "HistoryLevel",
     "HistorySource",
     "HistoryState",
     "HistoryView",
-    "LogLine",
     "LogPage",
     "LogSource",
     "Moment",
-    "Stored",
-    "StoredLevel",
 ]
 
 
@@ -78,52 +77,15 @@ class Hearing:
     """Seconds since that became so."""
 
 
-class LogLine(Protocol):
-    """One line of the log; ``str()`` gives it as people read it."""
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """Some lines of the log, oldest first."""
 
-    @property
-    def at(self) -> datetime:
-        """When, UTC."""
-        ...
-
-    @property
-    def level(self) -> str:
-        """``DEBUG`` to ``CRITICAL``."""
-        ...
-
-    @property
-    def source(self) -> str:
-        """Name of the logger."""
-        ...
-
-    @property
-    def text(self) -> str:
-        """The message; a traceback follows after a line break."""
-        ...
-
-    @property
-    def number(self) -> int:
-        """Grows from line to line, also over restarts of the bridge."""
-        ...
-
-
-class LogPage(Protocol):
-    """Some lines of the log."""
-
-    @property
-    def lines(self) -> Sequence[LogLine]:
-        """Oldest first."""
-        ...
-
-    @property
-    def next_cursor(self) -> int:
-        """Where the next page begins, also for lines that are yet to come."""
-        ...
-
-    @property
-    def more(self) -> bool:
-        """Whether there are such lines already."""
-        ...
+    lines: tuple[LogLine, ...]
+    next_cursor: int
+    """For the lines that follow, also for those that are yet to come."""
+    more: bool = False
+    """Whether there are such lines already."""
 
 
 class LogSource(Protocol):
@@ -170,28 +132,18 @@ Cell = float | int | str | None
 """One value; None where nothing is known."""
 
 
-class HistoryField(Protocol):
+@dataclass(frozen=True, slots=True)
+class HistoryField:
     """Something that can be asked for."""
 
-    @property
-    def name(self) -> str:
-        """For example ``voltage_v``."""
-        ...
-
-    @property
-    def unit(self) -> str:
-        """Empty for none."""
-        ...
-
-    @property
-    def text(self) -> str:
-        """What it is."""
-        ...
-
-    @property
-    def series(self) -> Mapping[str, object]:
-        """Names of the series, for example ``mean``."""
-        ...
+    name: str
+    """For example ``voltage_v``."""
+    unit: str
+    """Empty for none."""
+    text: str
+    """What it is."""
+    series: tuple[str, ...]
+    """For example ``mean``."""
 
 
 class HistoryView(Protocol):
@@ -216,120 +168,48 @@ class HistoryView(Protocol):
         ...
 
 
-class DayEnergy(Protocol):
-    """Energy of one local day."""
+@dataclass(frozen=True, slots=True)
+class DayEnergy(EnergyToday):
+    """Energy of one day in the time zone of the machine; one with fewer hours of fresh data is not complete."""
 
-    @property
-    def day(self) -> date:
-        """The day in the time zone of the machine."""
-        ...
-
-    @property
-    def charged_kwh(self) -> float:
-        """Into the battery."""
-        ...
-
-    @property
-    def discharged_kwh(self) -> float:
-        """Out of the battery."""
-        ...
-
-    @property
-    def recorded_h(self) -> float:
-        """Hours with fresh data."""
-        ...
+    day: date
 
 
-class StoredLevel(Protocol):
-    """What is stored in one resolution."""
+@dataclass(frozen=True, slots=True)
+class HistoryLevel:
+    """One resolution."""
 
-    @property
-    def step_s(self) -> int:
-        """Its step."""
-        ...
-
-    @property
-    def rows(self) -> int:
-        """Steps that are stored."""
-        ...
-
-    @property
-    def oldest_s(self) -> int | None:
-        """Beginning of the oldest, seconds since 1970."""
-        ...
-
-    @property
-    def newest_s(self) -> int | None:
-        """Beginning of the newest."""
-        ...
+    step_s: int
+    kept_days: int
+    """Days of recorded time that are kept."""
+    rows: int = 0
+    """Steps that are stored."""
+    oldest: datetime | None = None
+    """None where nothing is stored."""
+    newest: datetime | None = None
 
 
-class Stored(Protocol):
-    """How much is stored."""
+@dataclass(frozen=True, slots=True)
+class HistoryState:
+    """How the history is; counters since the start."""
 
-    @property
-    def bytes(self) -> int:
-        """Size of the files."""
-        ...
-
-    @property
-    def levels(self) -> Sequence[StoredLevel]:
-        """Finest first; empty when there is no file yet."""
-        ...
-
-
-class HistoryState(Protocol):
-    """How the history is."""
-
-    @property
-    def enabled(self) -> bool:
-        """Whether it records."""
-        ...
-
-    @property
-    def path(self) -> str:
-        """The file."""
-        ...
-
-    @property
-    def stored(self) -> Stored:
-        """How much is stored."""
-        ...
-
-    @property
-    def kept_days(self) -> Mapping[int, int]:
-        """Days of recorded time that are kept, by the step in seconds."""
-        ...
-
-    @property
-    def written_batches(self) -> int:
-        """Since the start, as the counters that follow."""
-        ...
-
-    @property
-    def lost_batches(self) -> int:
-        """Minutes that could not be written."""
-        ...
-
-    @property
-    def waiting_batches(self) -> int:
-        """Minutes that are not written yet."""
-        ...
-
-    @property
-    def waits_for_clock(self) -> bool:
-        """Whether what is recorded waits for the clock of the machine to be set."""
-        ...
-
-    @property
-    def lost_undated_steps(self) -> int:
-        """Steps lost because that took too long."""
-        ...
-
-    @property
-    def error(self) -> str:
-        """Why nothing can be written or read; empty while all is well."""
-        ...
+    enabled: bool = True
+    """Whether it records."""
+    path: str = ""
+    """The file; empty for none."""
+    bytes: int = 0
+    """Size of its files."""
+    levels: tuple[HistoryLevel, ...] = ()
+    """Finest first."""
+    written_batches: int = 0
+    """Batches of a minute, as the two that follow."""
+    waiting_batches: int = 0
+    lost_batches: int = 0
+    waits_for_clock: bool = False
+    """Whether what is recorded waits in memory for the clock of the machine to be set."""
+    lost_undated_steps: int = 0
+    error: str = ""
+    """Why nothing can be written or read; empty while all is well."""
 
 
 class HistorySource(Protocol):

@@ -65,7 +65,7 @@ def test_an_event_of_the_bms_survives_as_a_line(record: EventRecord, lifetime_s:
     record = EventRecord(number, at, EventSource.BMS, Severity.FAULT, "bms.x", "X", lifetime_s, event_id)
     found = record_of(line_of(record))
     assert found == record
-    assert found.dated_event == DatedEvent(BmsEvent(lifetime_s, event_id), at)
+    assert found.dated() == DatedEvent(BmsEvent(lifetime_s, event_id), at)
 
 
 @pytest.mark.parametrize("serial_number", ["", "53494D"])
@@ -75,14 +75,14 @@ def test_unit_and_gap_of_an_event_survive_as_a_line(serial_number: str, after_ga
     record = EventRecord(7, AT, EventSource.BMS, Severity.WARNING, "bms.x", "X", 5, 0x31, serial_number, after_gap)
     found = record_of(line_of(record))
     assert found == record
-    assert found.dated_event == DatedEvent(BmsEvent(5, 0x31), AT, serial_number, after_gap)
+    assert found.dated() == DatedEvent(BmsEvent(5, 0x31), AT, serial_number, after_gap)
 
 
 def test_an_event_of_an_earlier_version_has_no_unit() -> None:
     """Files in the field go on being read."""
     record = EventRecord(7, AT, EventSource.BMS, Severity.WARNING, "bms.x", "X", 5, 0x31)
     assert set(json.loads(line_of(record))) & {"serial_number", "after_gap"} == set()
-    assert record_of(line_of(record)).dated_event == DatedEvent(BmsEvent(5, 0x31), AT)
+    assert record_of(line_of(record)).dated() == DatedEvent(BmsEvent(5, 0x31), AT)
 
 
 def test_a_line_is_plain_json_for_other_programs() -> None:
@@ -101,7 +101,7 @@ def test_a_line_is_plain_json_for_other_programs() -> None:
 
 def test_what_the_bridge_noticed_is_no_event_of_the_bms() -> None:
     """It has no place in the BMS's log."""
-    assert EventRecord(7, AT, EventSource.BRIDGE, Severity.WARNING, "link", "x").dated_event is None
+    assert EventRecord(7, AT, EventSource.BRIDGE, Severity.WARNING, "link", "x").dated() is None
 
 
 @pytest.mark.parametrize(

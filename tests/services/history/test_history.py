@@ -64,8 +64,8 @@ async def test_from_the_bus_to_an_answer(folder: Path, bus: Bus, clock: Any, sam
     state = await asyncio.to_thread(history.state)
     assert (state.enabled, state.path, state.error) == (True, str(folder / "history.db"), "")
     assert (state.written_batches, state.waiting_batches, state.lost_batches) == (1, 0, 0)
-    assert state.stored.levels[0].rows == 4
-    assert state.kept_days == {10: 2, 60: 14, 900: 730}
+    assert state.levels[0].rows == 4
+    assert {level.step_s: level.kept_days for level in state.levels} == {10: 2, 60: 14, 900: 730}
 
 
 async def test_batches_reach_the_file_each_minute(
@@ -91,7 +91,7 @@ async def test_folder_that_cannot_be_written_is_told(
         await record(bus, clock, sample, 15)
     state = await asyncio.to_thread(history.state)
     assert "Not a directory" in state.error
-    assert (state.waiting_batches, state.stored.bytes) == (1, 0)
+    assert (state.waiting_batches, state.bytes) == (1, 0)
 
 
 async def test_switched_off(folder: Path, bus: Bus, clock: Any, sample: Callable[..., Snapshot]) -> None:
@@ -109,7 +109,8 @@ async def test_settings_reach_the_file(folder: Path, bus: Bus, clock: Any) -> No
     """Another retention is told and in force."""
     history = History(folder)
     history.settings = HistorySettings(days=(1, 2, 3))
-    assert (await asyncio.to_thread(history.state)).kept_days == {10: 1, 60: 2, 900: 3}
+    levels = (await asyncio.to_thread(history.state)).levels
+    assert [(level.step_s, level.kept_days) for level in levels] == [(10, 1), (60, 2), (900, 3)]
     assert history._database.settings.days == (1, 2, 3)
 
 
@@ -129,7 +130,7 @@ async def test_without_a_folder_it_answers_while_it_runs(bus: Bus, clock: Any, s
     assert await asyncio.to_thread(soc, history, 10) == [None]
     assert await asyncio.to_thread(history.days, date(2026, 1, 1), date(2026, 1, 1)) == []
     state = await asyncio.to_thread(history.state)
-    assert (state.path, state.stored.bytes, state.error) == ("", 0, "")
+    assert (state.path, state.bytes, state.error) == ("", 0, "")
 
 
 async def test_damaged_file_is_told(folder: Path) -> None:

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from tinybms_bridge.services.history.database import Database
-from tinybms_bridge.services.history.levels import HistorySettings
+from tinybms_bridge.services.history.levels import LEVELS, HistorySettings
 from tinybms_bridge.services.history.reader import HistoryReader
 from tinybms_bridge.services.history.recorder import Row, StepBuilder
 
@@ -66,4 +66,5 @@ def test_kill_costs_at_most_the_batch_being_written(tmp_path: Path) -> None:
     assert first > 1, "the children must have written"
     with closing(Database(tmp_path, HistorySettings())) as database:
         database.write([Row(60 * first, StepBuilder().finish())])
-    assert HistoryReader(tmp_path / "history.db").statistics().levels[0].rows == 6 * (first - 1) + 1
+    _, (level,) = HistoryReader(tmp_path / "history.db").stored({LEVELS[0]: 2})
+    assert level.rows == 6 * (first - 1) + 1

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,8 +14,9 @@ from tinybms_bridge.battery.limits import ChargeState
 from tinybms_bridge.services.history.database import Database
 from tinybms_bridge.services.history.fields import FIELDS, Cell
 from tinybms_bridge.services.history.levels import LEVELS, HistoryError, HistorySettings
-from tinybms_bridge.services.history.reader import DatabaseView, Day, HistoryReader, StoredStatistics
+from tinybms_bridge.services.history.reader import DatabaseView, HistoryReader
 from tinybms_bridge.services.history.recorder import Row
+from tinybms_bridge.services.ports import DayEnergy, HistoryLevel
 
 Minutes = Callable[..., Sequence[Row]]
 START_S = 1_767_225_600
@@ -138,8 +139,8 @@ def test_days(database: Database, folder: Path, make_row: Callable[..., Row]) ->
     reader = HistoryReader(folder / "history.db")
     found = reader.days(date(2026, 1, 1), date(2026, 1, 2))
     assert found == [
-        Day(date(2026, 1, 1), 0.0, 0.003672, 0.001),
-        Day(date(2026, 1, 2), 0.0, 0.0, 0.001),
+        DayEnergy(0.0, 0.003672, 0.001, date(2026, 1, 1)),
+        DayEnergy(0.0, 0.0, 0.001, date(2026, 1, 2)),
     ]
     assert reader.days(date(2026, 1, 4), date(2030, 1, 1))[0].charged_kwh == pytest.approx(0.007344)
     assert reader.days(date(2027, 1, 1), date(2028, 1, 1)) == []
@@ -149,11 +150,14 @@ def test_figures(database: Database, folder: Path, minutes: Minutes) -> None:
     """Rows, oldest and newest of each level, and the size of all files."""
     for number in range(2):
         database.write(minutes(number))
-    statistics = HistoryReader(folder / "history.db").statistics()
-    assert [(each.step_s, each.rows, each.oldest_s, each.newest_s) for each in statistics.levels] == [
-        (10, 12, START_S, START_S + 110), (60, 2, START_S, START_S + 60), (900, 1, START_S, START_S),
-    ]  # fmt: skip
-    assert statistics.bytes == sum(each.stat().st_size for each in folder.iterdir())
+    size, levels = HistoryReader(folder / "history.db").stored(dict.fromkeys(LEVELS, 7))
+    start, minute = datetime.fromtimestamp(START_S, UTC), timedelta(minutes=1)
+    assert levels == (
+        HistoryLevel(10, 7, 12, start, start + timedelta(seconds=110)),
+        HistoryLevel(60, 7, 2, start, start + minute),
+        HistoryLevel(900, 7, 1, start, start),
+    )
+    assert size == sum(each.stat().st_size for each in folder.iterdir())
 
 
 @pytest.mark.parametrize("content", [None, b""])
@@ -167,8 +171,8 @@ def test_no_history_yet(folder: Path, content: bytes | None) -> None:
     assert list(found.lines(2)) == [[], []]
     reader = HistoryReader(folder / "history.db")
     assert reader.days(date(2026, 1, 1), date(2026, 1, 2)) == []
-    assert reader.statistics() == StoredStatistics(0)
-    assert HistoryReader(None).statistics() == StoredStatistics(0)
+    nothing = (0, (HistoryLevel(10, 2),))
+    assert reader.stored({LEVELS[0]: 2}) == HistoryReader(None).stored({LEVELS[0]: 2}) == nothing
     assert folder.exists() is (content is not None)
 
 

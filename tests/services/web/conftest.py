@@ -17,11 +17,22 @@ from tinybms_bridge.services.web.accounts.credentials import hash_password
 from tinybms_bridge.services.web.app import create_app
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.problems import ProblemError
+from tinybms_bridge.services.web.routes import ROUTERS
 from tinybms_bridge.services.web.security import Admin, Facts, Viewer
 from tinybms_bridge.services.web.security.gate import COOKIE, Gate
+from tinybms_bridge.services.web.security.routes import SECURITY_ROUTERS
 from tinybms_lab.testing.fake_clock import FakeClock
 
 ADDRESS = ("192.168.1.7", 50000)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def docstrings() -> None:
+    """Read the texts of the document from the sources, once: a test that asks for it in an event loop must not."""
+    app = FastAPI()
+    for router in (*SECURITY_ROUTERS, *ROUTERS):
+        app.include_router(router)
+    app.openapi()
 
 
 @pytest.fixture(scope="session")

@@ -94,7 +94,7 @@ class EventStore:
 
     def bms_events(self) -> tuple[DatedEvent, ...]:
         """Return the events of the BMS, oldest first: what ``merge`` starts with after a restart."""
-        found = (record.dated_event for record, _ in self._entries[EventSource.BMS])
+        found = (record.dated() for record, _ in self._entries[EventSource.BMS])
         return tuple(event for event in found if event is not None)
 
     def add(self, noted: Noted, at: datetime) -> EventRecord:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import ChargeState, Limits
 from tinybms_bridge.battery.snapshot import Snapshot
+from tinybms_bridge.services.ports import HistoryField
 
 __all__ = [
     "BMS_COUNT",
@@ -165,12 +166,14 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class RecordedField:
-    """Something that can be asked for, with its series by name."""
+    """Something that can be asked for, with the SQL of its series by name."""
 
-    name: str
-    unit: str
-    text: str
+    shown: HistoryField
     series: dict[str, Series]
+
+
+def _field(name: str, unit: str, text: str, series: dict[str, Series]) -> RecordedField:
+    return RecordedField(HistoryField(name, unit, text, tuple(series)), series)
 
 
 def _of_quantity(group: Group, quantity: RecordedQuantity) -> RecordedField:
@@ -181,7 +184,7 @@ def _of_quantity(group: Group, quantity: RecordedQuantity) -> RecordedField:
     mean = f"(sum({total}) + {rows} * {_SHIFT} + {rows} / 2) / {rows} - {_SHIFT}"
     expressions = {"mean": f"({mean})", "min": f"min({least})", "max": f"max({greatest})"}
     series = {name: Series(f"{expression} / {quantity.scale}.0") for name, expression in expressions.items()}
-    return RecordedField(quantity.name, quantity.unit, quantity.text, series)
+    return _field(quantity.name, quantity.unit, quantity.text, series)
 
 
 def _name_in(names: tuple[str, ...]) -> Callable[[float | int | None], Cell]:
@@ -192,26 +195,26 @@ def _name_in(names: tuple[str, ...]) -> Callable[[float | int | None], Cell]:
 _LAST_STATE = "max(start_s * 8 + charge_state) & 7"
 
 _OTHERS = (
-    RecordedField(
+    _field(
         "charge_state",
         "",
         "Charge state at the end, while limits are sent",
         {"last": Series(_LAST_STATE, _name_in(CHARGE_STATES))},
     ),
-    RecordedField(
+    _field(
         "freshness",
         "",
         "Worst freshness of the data",
         {"worst": Series("max(freshness)", _name_in(FRESHNESS))},
     ),
-    RecordedField("charged_wh", "Wh", "Energy into the battery", {"sum": Series("sum(charged_mwh) / 1000.0")}),
-    RecordedField("discharged_wh", "Wh", "Energy out of the battery", {"sum": Series("sum(discharged_mwh) / 1000.0")}),
-    RecordedField("fresh_s", "s", "Time with fresh data", {"sum": Series("sum(fresh_s)")}),
-    RecordedField("samples", "", "Number of samples", {"sum": Series("sum(samples)")}),
+    _field("charged_wh", "Wh", "Energy into the battery", {"sum": Series("sum(charged_mwh) / 1000.0")}),
+    _field("discharged_wh", "Wh", "Energy out of the battery", {"sum": Series("sum(discharged_mwh) / 1000.0")}),
+    _field("fresh_s", "s", "Time with fresh data", {"sum": Series("sum(fresh_s)")}),
+    _field("samples", "", "Number of samples", {"sum": Series("sum(samples)")}),
 )
 
 FIELDS: dict[str, RecordedField] = {
-    field.name: field
+    field.shown.name: field
     for field in (*(_of_quantity(group, each) for group in GROUPS for each in group.quantities), *_OTHERS)
 }
 """Every field by its name."""

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,36 +9,19 @@ from typing import TYPE_CHECKING
 from tinybms_bridge.hal.blocking import RunBlocking, in_thread
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.link.bus import Bus
-from tinybms_bridge.services.history.fields import FIELDS, RecordedField
+from tinybms_bridge.services.history.fields import FIELDS
 from tinybms_bridge.services.history.levels import LEVELS, HistoryError, HistorySettings
 from tinybms_bridge.services.history.recorder import Recorder
 from tinybms_bridge.services.history.writer import Batch, Writer
+from tinybms_bridge.services.ports import DayEnergy, HistoryField, HistoryLevel, HistoryState
 
 if TYPE_CHECKING:
     from tinybms_bridge.services.history.database import Database
-    from tinybms_bridge.services.history.reader import DatabaseView, Day, HistoryReader, StoredStatistics
+    from tinybms_bridge.services.history.reader import DatabaseView, HistoryReader
 
-__all__ = ["History", "HistoryState"]
+__all__ = ["History"]
 
 _END_S = 3.0
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryState:
-    """How the history is."""
-
-    enabled: bool
-    path: str
-    stored: "StoredStatistics"
-    kept_days: dict[int, int]
-    """Days of recorded time that are kept, by the step in seconds."""
-    written_batches: int = 0
-    lost_batches: int = 0
-    waiting_batches: int = 0
-    waits_for_clock: bool = False
-    """Whether what is recorded waits for the clock of the machine to be set."""
-    lost_undated_steps: int = 0
-    error: str = ""
 
 
 class History:
@@ -68,9 +50,9 @@ class History:
             self._opened.settings = settings
 
     @property
-    def fields(self) -> Sequence[RecordedField]:
+    def fields(self) -> Sequence[HistoryField]:
         """Everything that can be asked for."""
-        return tuple(FIELDS.values())
+        return tuple(each.shown for each in FIELDS.values())
 
     async def run(self, bus: Bus, clock: Clock, run_blocking: RunBlocking = in_thread) -> None:
         """Record what is on the bus until cancelled, then write what waits, for a few seconds at most."""
@@ -95,24 +77,24 @@ class History:
         reader = self._reader
         return DatabaseView(reader, reader.plan(from_s, to_s, points=points, step_s=step_s), names)
 
-    def days(self, first: date, last: date) -> "Sequence[Day]":
+    def days(self, first: date, last: date) -> Sequence[DayEnergy]:
         """See ``HistoryReader.days``."""
         return self._reader.days(first, last)
 
     def state(self) -> HistoryState:
         """Return how the history is; never raises."""
-        from tinybms_bridge.services.history.reader import StoredStatistics
-
         writer, recorder, settings = self._writer, self._recorder, self.settings
+        kept_days, size, error = dict(zip(LEVELS, settings.days, strict=True)), 0, ""
+        levels = tuple(HistoryLevel(level.step_s, days) for level, days in kept_days.items())
         try:
-            stored, error = self._reader.statistics(), ""
+            size, levels = self._reader.stored(kept_days)
         except HistoryError as failure:
-            stored, error = StoredStatistics(0), str(failure)
+            error = str(failure)
         return HistoryState(
             enabled=settings.enabled,
             path=str(self._database.path or ""),
-            stored=stored,
-            kept_days={level.step_s: days for level, days in zip(LEVELS, settings.days, strict=True)},
+            bytes=size,
+            levels=levels,
             written_batches=writer.written if writer else 0,
             lost_batches=writer.lost if writer else 0,
             waiting_batches=writer.waiting if writer else 0,

@@ -2,46 +2,17 @@
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
 from pathlib import Path
 from urllib.parse import quote
 
 from tinybms_bridge.services.history.database import version_of
 from tinybms_bridge.services.history.fields import Cell, Series, series_named
 from tinybms_bridge.services.history.levels import LEVELS, Grid, HistoryError, Level, grid_of
+from tinybms_bridge.services.ports import DayEnergy, HistoryLevel
 
-__all__ = ["DatabaseView", "Day", "HistoryReader", "LevelStatistics", "StoredStatistics"]
-
-
-@dataclass(frozen=True, slots=True)
-class Day:
-    """Energy of one local day."""
-
-    day: date
-    charged_kwh: float
-    discharged_kwh: float
-    recorded_h: float
-    """Hours with fresh data."""
-
-
-@dataclass(frozen=True, slots=True)
-class LevelStatistics:
-    """What is stored of one level."""
-
-    step_s: int
-    rows: int
-    oldest_s: int | None
-    newest_s: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class StoredStatistics:
-    """What is stored."""
-
-    bytes: int
-    levels: tuple[LevelStatistics, ...] = ()
+__all__ = ["DatabaseView", "HistoryReader"]
 
 
 class HistoryReader:
@@ -72,7 +43,7 @@ class HistoryReader:
                 for begin, *values in found
             }
 
-    def days(self, first: date, last: date) -> list[Day]:
+    def days(self, first: date, last: date) -> list[DayEnergy]:
         """Return the days from ``first`` to ``last`` that have any energy or data, oldest first."""
         with self._opened() as connection:
             if connection is None:
@@ -82,16 +53,23 @@ class HistoryReader:
                 " WHERE day BETWEEN ? AND ? ORDER BY day",
                 (first.isoformat(), last.isoformat()),
             )
-            return [Day(date.fromisoformat(day), *map(float, numbers)) for day, *numbers in found]
+            return [
+                DayEnergy(float(charged_kwh), float(discharged_kwh), float(fresh_h), date.fromisoformat(day))
+                for day, charged_kwh, discharged_kwh, fresh_h in found
+            ]
 
-    def statistics(self) -> StoredStatistics:
-        """Return how much is stored."""
+    def stored(self, kept_days: Mapping[Level, int]) -> tuple[int, tuple[HistoryLevel, ...]]:
+        """Return the bytes of the files, and what is stored of each level."""
+        empty = tuple(HistoryLevel(level.step_s, days) for level, days in kept_days.items())
         if self._path is None:
-            return StoredStatistics(0)
+            return 0, empty
         with self._opened() as connection:
-            levels = () if connection is None else tuple(_figures(connection, level) for level in LEVELS)
+            if connection is None:
+                levels = empty
+            else:
+                levels = tuple(_level(connection, level, days) for level, days in kept_days.items())
         beside = (self._path.with_name(self._path.name + suffix) for suffix in ("", "-wal", "-shm"))
-        return StoredStatistics(sum(each.stat().st_size for each in beside if each.exists()), levels)
+        return sum(each.stat().st_size for each in beside if each.exists()), levels
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection | None]:
@@ -113,9 +91,11 @@ def _oldest(connection: sqlite3.Connection, level: Level) -> int | None:
     return None if oldest is None else int(oldest)
 
 
-def _figures(connection: sqlite3.Connection, level: Level) -> LevelStatistics:
+def _level(connection: sqlite3.Connection, level: Level, kept_days: int) -> HistoryLevel:
     found = connection.execute(f"SELECT count(*), min(start_s), max(start_s) FROM {level.table}")  # noqa: S608 -- our names
-    return LevelStatistics(level.step_s, *found.fetchone())
+    rows, *ends_s = found.fetchone()
+    oldest, newest = (None if each is None else datetime.fromtimestamp(each, UTC) for each in ends_s)
+    return HistoryLevel(level.step_s, kept_days, rows, oldest, newest)
 
 
 class DatabaseView:

@@ -13,8 +13,9 @@ from tinybms_bridge.hal.log_output import LogOutput, open_console
 from tinybms_bridge.hal.logs import LEVELS, LogLine, level_number, set_level
 from tinybms_bridge.services.logs.rotating_file import LOG_FILE, RotatingFile
 from tinybms_bridge.services.logs.syslog import open_syslog
+from tinybms_bridge.services.ports import LogPage
 
-__all__ = ["LogPage", "LogSettings", "LogStore"]
+__all__ = ["LogSettings", "LogStore"]
 
 log = logging.getLogger(__name__)
 
@@ -35,17 +36,6 @@ class LogSettings:
     """``HOST`` or ``HOST:PORT``; empty for none."""
     folder: Path | None = None
     """Where the rotating file is kept; None for none."""
-
-
-@dataclass(frozen=True, slots=True)
-class LogPage:
-    """Some lines of the log, oldest first."""
-
-    lines: tuple[LogLine, ...]
-    next_cursor: int
-    """Give this to the next ``read`` for the lines that follow, also for those that are yet to come."""
-    more: bool = False
-    """Whether there are such lines already."""
 
 
 class LogStore:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, get_args
@@ -14,20 +14,20 @@ from fastapi import FastAPI
 from tinybms_bridge.battery.advice import Advice
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
 from tinybms_bridge.battery.energy import EnergyTotals
-from tinybms_bridge.battery.inhibits import Direction
+from tinybms_bridge.battery.inhibits import Direction, Inhibit
 from tinybms_bridge.battery.limits import ChargeState, Freshness, LimitCode, Limits, Quantity, Reason
 from tinybms_bridge.battery.snapshot import BmsStatus, Cells, Identity, PackValues, Snapshot, Temperatures
 from tinybms_bridge.battery.state import MAIN_PACK, BatteryState, PackState
 from tinybms_bridge.battery.view import View
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.errors import DeviceRefused, LinkError
+from tinybms_bridge.hal.logs import LogLine
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.event_list import EventRecord
 from tinybms_bridge.link.events import Noted
 from tinybms_bridge.link.state import (
     CanState,
-    Inhibit,
     MonitoredFrame,
     PackDetails,
     PartStatus,
@@ -35,7 +35,16 @@ from tinybms_bridge.link.state import (
     UartState,
     WatchdogState,
 )
-from tinybms_bridge.services.ports import Cell, Hearing, Moment
+from tinybms_bridge.services.ports import (
+    Cell,
+    DayEnergy,
+    Hearing,
+    HistoryField,
+    HistoryLevel,
+    HistoryState,
+    LogPage,
+    Moment,
+)
 from tinybms_bridge.services.web.accounts import Role
 from tinybms_bridge.services.web.app import create_app
 from tinybms_bridge.services.web.options import WebOptions
@@ -115,42 +124,19 @@ class FakeBms:
         raise DeviceRefused(CommandCode.SETTINGS, 0)
 
 
-@dataclass(frozen=True)
-class FakeLine:
-    """One line of the log."""
-
-    at: datetime
-    level: str
-    source: str
-    text: str
-    number: int
-
-    def __str__(self) -> str:
-        return f"{self.at:%H:%M:%S} {self.level} {self.text}"
-
-
-@dataclass(frozen=True)
-class FakePage:
-    """One page of the log."""
-
-    lines: Sequence[FakeLine]
-    next_cursor: int
-    more: bool
-
-
 @dataclass
 class FakeLogs:
     """A log in memory; remembers what it was asked for."""
 
-    lines: list[FakeLine] = field(default_factory=list)
+    lines: list[LogLine] = field(default_factory=list)
     asked: list[tuple[int, int | None, str | None, datetime | None]] = field(default_factory=list)
 
     def write(self, level: str, text: str, source: str = "test") -> None:
         """Add a line."""
         at = datetime(2026, 1, 1, 12, tzinfo=UTC)
-        self.lines.append(FakeLine(at, level, source, text, len(self.lines) + 1))
+        self.lines.append(LogLine(at, level, source, text, len(self.lines) + 1))
 
-    def read(self, limit: int, cursor: int | None, level: str | None, since: datetime | None, hidden: str) -> FakePage:
+    def read(self, limit: int, cursor: int | None, level: str | None, since: datetime | None, hidden: str) -> LogPage:
         """See ``LogSource.read``."""
         self.asked.append((limit, cursor, level, since))
         found = [
@@ -162,21 +148,11 @@ class FakeLogs:
             and line.source != hidden
         ]
         page = found[:limit]
-        return FakePage(page, page[-1].number if page else 0, len(found) > len(page))
+        return LogPage(tuple(page), page[-1].number if page else 0, len(found) > len(page))
 
     def clear(self) -> None:
         """See ``LogSource.clear``."""
         self.lines.clear()
-
-
-@dataclass(frozen=True)
-class FakeField:
-    """Something that can be asked for."""
-
-    name: str
-    unit: str
-    text: str
-    series: Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -209,48 +185,11 @@ class FakeView:
         return "BULK" if name.startswith("charge_state") else step + 0.5
 
 
-@dataclass(frozen=True)
-class FakeDay:
-    """Energy of a day."""
-
-    day: date
-    charged_kwh: float = 7.5
-    discharged_kwh: float = 6.25
-    recorded_h: float = 24.0
+_EMPTY = tuple(HistoryLevel(step_s, days) for step_s, days in ((10, 2), (60, 14), (900, 730)))
 
 
-@dataclass(frozen=True)
-class FakeLevel:
-    """What is stored of one resolution."""
-
-    step_s: int
-    rows: int
-    oldest_s: int | None
-    newest_s: int | None
-
-
-@dataclass(frozen=True)
-class FakeStored:
-    """How much is stored."""
-
-    bytes: int = 0
-    levels: Sequence[FakeLevel] = ()
-
-
-@dataclass
-class FakeHistoryState:
-    """How the history is."""
-
-    enabled: bool = True
-    path: str = "/state/history.db"
-    stored: FakeStored = field(default_factory=FakeStored)
-    kept_days: Mapping[int, int] = field(default_factory=lambda: {10: 2, 60: 14, 900: 730})
-    written_batches: int = 3
-    lost_batches: int = 0
-    waiting_batches: int = 0
-    waits_for_clock: bool = False
-    lost_undated_steps: int = 0
-    error: str = ""
+def _moment(time_s: int | None) -> datetime | None:
+    return None if time_s is None else datetime.fromtimestamp(time_s, UTC)
 
 
 class FakeHistory:
@@ -258,14 +197,14 @@ class FakeHistory:
 
     def __init__(self) -> None:
         self.fields = [
-            FakeField("voltage_v", "V", "Voltage", {"mean": 0, "min": 0, "max": 0}),
-            FakeField("soc_percent", "%", "State of charge", {"mean": 0, "min": 0, "max": 0}),
-            FakeField("charge_state", "", "Charge state", {"last": 0}),
+            HistoryField("voltage_v", "V", "Voltage", ("mean", "min", "max")),
+            HistoryField("soc_percent", "%", "State of charge", ("mean", "min", "max")),
+            HistoryField("charge_state", "", "Charge state", ("last",)),
         ]
         self.asked: list[tuple[int, int, int, int | None]] = []
         self.days_asked: list[tuple[date, date]] = []
         self.broken: Exception | None = None
-        self.now = FakeHistoryState()
+        self.now = HistoryState(path="/state/history.db", levels=_EMPTY, written_batches=3)
 
     def view(self, from_s: int, to_s: int, names: Sequence[str], *, points: int, step_s: int | None) -> FakeView:
         """See ``HistorySource``."""
@@ -275,18 +214,25 @@ class FakeHistory:
         step_s = step_s or max(10, -(-(to_s - from_s) // points))
         return FakeView(range(from_s - from_s % step_s, -(-to_s // step_s) * step_s, step_s), names)
 
-    def days(self, first: date, last: date) -> Sequence[FakeDay]:
+    def days(self, first: date, last: date) -> Sequence[DayEnergy]:
         """See ``HistorySource``."""
         if self.broken is not None:
             raise self.broken
         self.days_asked.append((first, last))
-        return [FakeDay(first), FakeDay(last, 1.0, 2.0, 3.5)]
+        return [DayEnergy(7.5, 6.25, 24.0, first), DayEnergy(1.0, 2.0, 3.5, last)]
 
     def store(self, size: int, *levels: tuple[int, int, int | None, int | None]) -> None:
         """Have something stored: step, rows, oldest, newest."""
-        self.now.stored = FakeStored(size, [FakeLevel(*level) for level in levels])
+        stored = {
+            step_s: replace(each, rows=rows, oldest=_moment(oldest_s), newest=_moment(newest_s))
+            for each in _EMPTY
+            for step_s, rows, oldest_s, newest_s in levels
+            if step_s == each.step_s
+        }
+        found = tuple(stored.get(each.step_s, each) for each in _EMPTY)
+        self.now = replace(self.now, bytes=size, levels=found)
 
-    def state(self) -> FakeHistoryState:
+    def state(self) -> HistoryState:
         """See ``HistorySource``."""
         return self.now
 
@@ -397,7 +343,7 @@ class FakeCore:
 
     def watchdog(self) -> WatchdogState:
         """See ``Core``."""
-        return WatchdogState(enabled=True, timeout_s=30.0, feed_count=12, since_last_feed_s=0.25)
+        return WatchdogState(enabled=True, timeout_s=30.0, feed_count=12, last_feed_ms_ago=250)
 
     def parts(self) -> Sequence[PartStatus]:
         """See ``Core``."""

@@ -68,7 +68,7 @@ async def test_reset_of_the_counters(client: httpx.AsyncClient, core: Any, app: 
     follower.sent = follower.throttle.dropped = 5
     assert (await client.post("/api/stats/reset")).json()["success"] is True
     assert core.resets == 1
-    assert broadcaster.totals() == BroadcasterStatistics()
+    assert broadcaster.totals() == BroadcasterStatistics(clients=1, max_clients=broadcaster.settings.max_clients)
     broadcaster.leave(follower)
 
 

@@ -270,11 +270,11 @@ async def test_bad_days(visitor: httpx.AsyncClient, query: str, words: str) -> N
 
 async def test_diagnostics(visitor: httpx.AsyncClient, core: Any, some_history: None) -> None:
     """Size, oldest row, losses and the last error are among the diagnostics."""
-    core.history.now.error = "history in /state: database or disk is full"
-    core.history.now.lost_batches = 4
+    error = "history in /state: database or disk is full"
+    core.history.now = replace(core.history.now, error=error, lost_batches=4)
     found = (await visitor.get("/api/diagnostics")).json()["history"]
     assert (found["bytes"], found["lost_batches"], found["written_batches"]) == (12_345, 4, 3)
-    assert found["error"] == "history in /state: database or disk is full"
+    assert found["error"] == error
     assert found["levels"][0]["rows"] == 100
 
 

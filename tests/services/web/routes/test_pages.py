@@ -13,11 +13,10 @@ import pytest
 from fastapi import FastAPI
 
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
-from tinybms_bridge.battery.inhibits import Direction
+from tinybms_bridge.battery.inhibits import Direction, Inhibit
 from tinybms_bridge.battery.limits import Freshness
 from tinybms_bridge.battery.state import BatteryState
 from tinybms_bridge.battery.view import Last, View
-from tinybms_bridge.link.state import Inhibit
 from tinybms_bridge.services.ports import Hearing, Moment
 from tinybms_bridge.services.web.accounts import Account, AccountRegistry, Role
 from tinybms_bridge.services.web.app import create_app

@@ -47,6 +47,9 @@ class BroadcasterStatistics:
     """Messages that clients took, of those who have left."""
     dropped: int = 0
     """Messages replaced or throttled, of clients who have left."""
+    clients: int = 0
+    """Clients that listen now; told by ``Broadcaster.totals``, as the bound that follows."""
+    max_clients: int = 0
 
 
 class Broadcaster:
@@ -77,7 +80,7 @@ class Broadcaster:
         return len(self._clients)
 
     def totals(self) -> BroadcasterStatistics:
-        """Return the counters with those of the clients that listen now."""
+        """Return the counters with those of the clients that listen now, and how many there are."""
         done, present = self.statistics, self._clients
         return BroadcasterStatistics(
             joined=done.joined,
@@ -85,6 +88,8 @@ class Broadcaster:
             encoded=done.encoded,
             sent=done.sent + sum(client.sent for client in present),
             dropped=done.dropped + sum(client.replaced + client.throttle.dropped for client in present),
+            clients=len(present),
+            max_clients=self._settings().max_clients,
         )
 
     def reset_statistics(self) -> None:

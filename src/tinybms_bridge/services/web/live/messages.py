@@ -10,11 +10,12 @@ from enum import StrEnum
 from pydantic_core import to_json
 
 from tinybms_bridge.battery.limits import explain
+from tinybms_bridge.battery.quick import replace
 from tinybms_bridge.hal.can import CanFrame
 from tinybms_bridge.link.event_list import EventRecord
 from tinybms_bridge.link.state import MonitoredFrame
 from tinybms_bridge.services.ports import Core, Moment
-from tinybms_bridge.services.web.answers import rounded
+from tinybms_bridge.services.web.answers import rounded, shown
 from tinybms_bridge.services.web.live.status import (
     limit_numbers,
     live_registers,
@@ -114,24 +115,12 @@ def can_message(frames: Sequence[MonitoredFrame], missed: int = 0) -> str:
 
 def events_message(events: Sequence[EventRecord]) -> str:
     """Return entries of the event list, without names of users: one message goes to every client."""
-    return _text({"topic": Topic.EVENTS, "events": [_without_name(event) for event in events]})
+    return _text({"topic": Topic.EVENTS, "events": [shown(replace(event, by=None)) for event in events]})
 
 
 def error_message(message: str) -> str:
     """Return what is said to a client whose message was not understood."""
     return _text({"topic": "error", "success": False, "message": message})
-
-
-def _without_name(event: EventRecord) -> dict[str, object]:
-    return {
-        "number": event.number,
-        "at": event.at,
-        "source": event.source,
-        "severity": event.severity,
-        "code": event.code,
-        "parameters": event.parameters,
-        "text": event.text,
-    }
 
 
 def _text(document: dict[str, object]) -> str:

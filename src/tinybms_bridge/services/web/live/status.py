@@ -7,22 +7,21 @@ whatever goes out gives them their decimals (``answers.rounded``).
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TypedDict
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, with_config
+from typing_extensions import TypedDict  # pydantic, which brings it, takes no other before Python 3.12
 
 from tinybms_bridge.battery.limits.model import Limits
 from tinybms_bridge.battery.snapshot import REV_D_FIRMWARE, Snapshot, firmware_text
 from tinybms_bridge.battery.view import View
 from tinybms_bridge.link.state import CanState, UartState
-from tinybms_bridge.services.ports import Core, Moment
-from tinybms_bridge.services.web.answers import Answer
+from tinybms_bridge.services.ports import Core, Hearing, Moment
+from tinybms_bridge.services.web.answers import Answer, Shown
 
 __all__ = [
     "BatteryNow",
-    "CoreNow",
     "CvlStats",
     "FlatStats",
     "LiveRegister",
@@ -30,7 +29,6 @@ __all__ = [
     "Measured",
     "OutputNow",
     "PackNow",
-    "RegisterValue",
     "active_levels",
     "balancing_bits",
     "battery_now",
@@ -164,8 +162,9 @@ def _measured(snapshot: Snapshot) -> dict[str, float | int | None]:
 _CELLS = 16
 
 
+@with_config(ConfigDict(use_attribute_docstrings=False))  # reading them again for each document reads the file again
 class LiveRegister(TypedDict):
-    """One value of the BMS (tinybms-protocol.md, 2)."""
+    """One value of the live sample by register of the BMS (tinybms-protocol.md, 2)."""
 
     address: int
     name: str
@@ -238,15 +237,6 @@ class FlatStats(Answer):
     cvl: CvlStats
 
 
-class RegisterValue(Answer):
-    """One value of the live sample by register of the BMS (tinybms-protocol.md, 2)."""
-
-    address: int
-    name: str
-    value: float | int | None
-    unit: str
-
-
 class Measured(Answer):
     """What the BMS measures."""
 
@@ -277,14 +267,6 @@ class LastValues(Measured):
     at: datetime
     cvl: CvlStats
     """The last limits that were decided from fresh data."""
-
-
-class CoreNow(Answer):
-    """Whether the process that speaks with BMS and GX is heard: while it is not, nobody knows what it does."""
-
-    connected: bool
-    since_s: float
-    """Seconds since that became so."""
 
 
 class PackNow(Answer):
@@ -328,7 +310,7 @@ class BatteryNow(Measured):
     """Active alarms and notices: 1 warning, 2 alarm."""
     inhibits: list[str] = Field(examples=[["charge"]])
     """Directions that are stopped by hand."""
-    core: CoreNow
+    core: Shown[Hearing]
 
 
 class LiveStatus(BatteryNow):
@@ -339,7 +321,7 @@ class LiveStatus(BatteryNow):
     balancing: int | None = Field(deprecated=True)
     """Old name of ``balancing_bits``; goes with version 1.0."""
     stats: FlatStats
-    registers: list[RegisterValue]
+    registers: list[LiveRegister]
     """Missing where the client, or the longest message that is allowed, does not want them."""
 
 
@@ -355,7 +337,7 @@ def battery_now(core: Core, moment: Moment) -> dict[str, object]:
         "balancing_bits": balancing_bits(snapshot),
         "alarms": active_levels(moment),
         "inhibits": [inhibit.direction.value for inhibit in core.inhibits()],
-        "core": asdict(core.hearing()),
+        "core": core.hearing(),
     }
 
 

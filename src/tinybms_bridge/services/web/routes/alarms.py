@@ -1,7 +1,7 @@
 """``/api/alarms``: what is wrong now, and who has seen it."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from fastapi import APIRouter
 from pydantic import Field
@@ -9,19 +9,19 @@ from pydantic import Field
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName
 from tinybms_bridge.link.events import EventCode
 from tinybms_bridge.services.ports import Core
-from tinybms_bridge.services.web.answers import Answer, Done
+from tinybms_bridge.services.web.answers import Answer, Done, MessageAnswer
 from tinybms_bridge.services.web.live.watch import ActiveAlarm, AlarmTracker
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.shared import TextLanguage, TheCore, TheWatch, note
 from tinybms_bridge.services.web.security import Admin, User, Viewer
-from tinybms_bridge.words import ENGLISH, JsonValue, Language, message
+from tinybms_bridge.words import ENGLISH, Language, message
 
 __all__ = ["AlarmAnswer", "AlarmsAnswer", "router"]
 
 router = APIRouter(tags=["events"])
 
 
-class AlarmAnswer(Answer):
+class AlarmAnswer(MessageAnswer):
     """One alarm or notice that is active."""
 
     name: str = Field(examples=["high_voltage"])
@@ -36,7 +36,7 @@ class AlarmAnswer(Answer):
     """What it means; empty where there is nothing to say."""
     advice: str
     """What can be done; empty where there is nothing to do."""
-    parameters: dict[str, JsonValue]
+    parameters: dict[str, Any]
     """What the text is made from: `level`, and `cause` with its own code, parameters and text."""
     acknowledged_by: str | None
     """Who has seen it at this level; null: nobody; without a login `somebody`."""

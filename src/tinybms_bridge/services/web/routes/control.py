@@ -2,42 +2,29 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Body
 from pydantic import Field
 
-from tinybms_bridge.battery.inhibits import Direction
-from tinybms_bridge.services.web.answers import Answer, Done, Request, examples
+from tinybms_bridge.battery.inhibits import Direction, Inhibit
+from tinybms_bridge.services.web.answers import Answer, Done, Request, Shown, examples
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.settings import Saved, saved
 from tinybms_bridge.services.web.routes.shared import TheCore, TheWatch, config_problem, note_inhibit, note_release
 from tinybms_bridge.services.web.security import Admin, Facts, Viewer
 
-__all__ = ["InhibitAnswer", "InhibitRequest", "InhibitsAnswer", "RestartRequest", "router"]
+__all__ = ["InhibitRequest", "InhibitsAnswer", "RestartRequest", "router"]
 
 router = APIRouter(tags=["control"])
 
 _WEEK_S = 7 * 24 * 3600.0
 
 
-class InhibitAnswer(Answer):
-    """Something that is stopped by hand."""
-
-    direction: Direction
-    since: datetime
-    expires_at: datetime | None
-    """When it ends by itself; null: only by hand."""
-    reason: str
-    by: str
-    """Who stopped it; without a login `somebody`."""
-
-
 class InhibitsAnswer(Answer):
     """What is stopped by hand now."""
 
-    inhibits: list[InhibitAnswer]
+    inhibits: list[Shown[Inhibit]]
 
 
 class InhibitRequest(Request, json_schema_extra=examples({"duration_s": 3600, "reason": "work on the cables"})):
@@ -58,8 +45,7 @@ class RestartRequest(Request, json_schema_extra=examples({"part": "mqtt"})):
 @router.get("/api/inhibits")
 async def inhibits(core: TheCore, user: Viewer) -> InhibitsAnswer:
     """Return what is stopped by hand."""
-    shown = [replace(each, by=user.shown(each.by)) for each in core.inhibits()]
-    return InhibitsAnswer(inhibits=[InhibitAnswer.model_validate(each) for each in shown])
+    return InhibitsAnswer(inhibits=[replace(each, by=user.shown(each.by)) for each in core.inhibits()])
 
 
 @router.put("/api/inhibits/{direction}")
@@ -69,7 +55,7 @@ async def inhibit(
     user: Admin,
     facts: Facts,
     wanted: Annotated[InhibitRequest | None, Body()] = None,
-) -> InhibitAnswer:
+) -> Shown[Inhibit]:
     """Stop charging or discharging: the limit of that direction is 0 A until released or expired, also after a restart.
 
     A duration counts the time in which the bridge runs.
@@ -78,11 +64,10 @@ async def inhibit(
     facts |= {"duration_s": wanted.duration_s, "reason": wanted.reason}
     note_inhibit(core, direction, wanted.duration_s, wanted.reason, user)
     try:
-        stop = await core.inhibit(direction, wanted.duration_s, wanted.reason, user.name)
+        return await core.inhibit(direction, wanted.duration_s, wanted.reason, user.name)
     except OSError as error:
         text = f"{direction.value} is stopped, but that could not be saved and would be lost by a restart: "
         raise ProblemError(500, "stop_not_saved", f"{text}{error.strerror or error}") from error
-    return InhibitAnswer.model_validate(stop)
 
 
 @router.delete("/api/inhibits/{direction}")

@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -17,31 +17,24 @@ from pydantic import Field
 from starlette.responses import Response
 
 from tinybms_bridge.errors import LinkError
-from tinybms_bridge.link.state import CanState, MonitoredFrame, TraceLine
-from tinybms_bridge.services.ports import Core, Moment
-from tinybms_bridge.services.web.answers import Answer, ConfigNoticeAnswer
+from tinybms_bridge.link.bus import BusStatistics
+from tinybms_bridge.link.state import CanState, PartStatus, TraceLine, UartState, WatchdogState
+from tinybms_bridge.services.ports import Core, HistoryState
+from tinybms_bridge.services.web.answers import Answer, ConfigNoticeAnswer, Shown, extended
 from tinybms_bridge.services.web.heavy import Heavy
-from tinybms_bridge.services.web.live.broadcaster import Broadcaster
-from tinybms_bridge.services.web.routes.history import HistoryStats, history_stats
+from tinybms_bridge.services.web.live.broadcaster import BroadcasterStatistics
+from tinybms_bridge.services.web.live.watch import Change
 from tinybms_bridge.services.web.routes.monitor import FrameAnswer, decoded_frames
 from tinybms_bridge.services.web.routes.shared import TheCore, TheWatch, plain
 from tinybms_bridge.services.web.security import Viewer
 
 __all__ = [
-    "CanAnswer",
-    "CanFigures",
-    "ChangeAnswer",
+    "CanDiagnostics",
     "ConfigurationAnswer",
     "Diagnostics",
-    "EventBus",
-    "LiveStats",
     "MemoryAnswer",
     "Mistake",
-    "PartAnswer",
     "ProcessAnswer",
-    "TraceAnswer",
-    "UartAnswer",
-    "WatchdogAnswer",
     "memory",
     "process",
     "router",
@@ -110,64 +103,11 @@ def _table(path: Path) -> dict[str, int]:
     return found
 
 
-class TraceAnswer(Answer):
-    """One piece of traffic on the line."""
-
-    age_s: float
-    direction: str
-    text: str
-
-
-class UartAnswer(Answer):
-    """The line to the BMS; counters since the start."""
-
-    up: bool
-    reason: str
-    device: str
-    polls: int
-    success: int
-    errors: int
-    timeouts: int
-    crc_errors: int
-    retries: int
-    refused: int
-    garbage_bytes: int
-    wakeups: int
-    connects: int
-    rejected_samples: int
-    outliers: int
-    """Readings of a cell that did not count, because those before and after it say otherwise."""
-    latency_last_ms: float
-    latency_max_ms: float
-    latency_avg_ms: float
-    poll_interval_ms: float
-
-
-class CanFigures(Answer):
-    """The CAN bus; counters since the start."""
-
-    up: bool
-    error: str
-    interface: str
-    tx_count: int
-    tx_errors: int
-    rx_count: int
-    rx_errors: int
-    bus_off_count: int
-    outages: int
-    bursts: int
-    skipped: int
-    jitter_max_ms: float
-    gx_state: str
-    gx_silent_for_s: float
-    keepalive_ok: bool
-    """Whether a GX device is heard."""
-
-
-class CanAnswer(CanFigures):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanDiagnostics(CanState):
     """The CAN bus, with its last frames."""
 
-    last_frames: list[FrameAnswer]
+    last_frames: Sequence[FrameAnswer]
 
 
 class Mistake(Answer):
@@ -196,56 +136,6 @@ class ConfigurationAnswer(Answer):
     """Old name of ``conflicts``; goes with version 1.0."""
 
 
-class WatchdogAnswer(Answer):
-    """The watchdog of the service manager."""
-
-    enabled: bool
-    timeout_s: float
-    feed_count: int
-    last_feed_ms_ago: int | None
-
-
-class EventBus(Answer):
-    """The bus inside the bridge."""
-
-    total_published: int
-    total_delivered: int
-    queue_overruns: int
-    subscribers: int
-    deepest_queue: int
-
-
-class LiveStats(Answer):
-    """Live data."""
-
-    clients: int
-    max_clients: int
-    joined: int
-    refused: int
-    encoded: int
-    sent: int
-    dropped: int
-
-
-class PartAnswer(Answer):
-    """One supervised part."""
-
-    name: str
-    state: str = Field(examples=["running"])
-    error: str
-    restarts: int
-    critical: bool
-
-
-class ChangeAnswer(Answer):
-    """One change."""
-
-    at: datetime
-    kind: str = Field(examples=["freshness"])
-    value: str = Field(examples=["FRESH"])
-    detail: str
-
-
 class Diagnostics(Answer):
     """How the bridge itself is."""
 
@@ -257,22 +147,22 @@ class Diagnostics(Answer):
     process: ProcessAnswer
     tasks: list[str]
     """Names of the tasks of the event loop."""
-    parts: list[PartAnswer]
+    parts: list[Shown[PartStatus]]
     configuration: ConfigurationAnswer
-    watchdog: WatchdogAnswer
-    eventbus: EventBus
-    uart: UartAnswer
-    uart_trace: list[TraceAnswer]
+    watchdog: Shown[WatchdogState]
+    eventbus: Shown[BusStatistics]
+    uart: Shown[UartState]
+    uart_trace: list[Shown[TraceLine]]
     """The last traffic with the BMS, oldest first."""
-    can: CanAnswer
-    websocket: LiveStats
-    history: HistoryStats
+    can: Shown[CanDiagnostics]
+    websocket: Shown[BroadcasterStatistics]
+    history: Shown[HistoryState]
     freshness: str = Field(examples=["FRESH"])
     age_ms: int | None
     """Age of the last sample."""
     remark: str
     """Why charging is stopped or nothing is sent, for want of data."""
-    changes: list[ChangeAnswer]
+    changes: list[Shown[Change]]
     """Changes of freshness, link, GX and charge state, oldest first."""
 
 
@@ -291,17 +181,17 @@ async def diagnostics(watch: TheWatch, core: TheCore, _user: Viewer, heavy: Heav
         "version": core.version,
         "uptime_s": core.uptime_s,
         "process": process(),
-        "parts": [PartAnswer.model_validate(part) for part in core.parts()],
+        "parts": list(core.parts()),
         "configuration": _configuration(core),
-        "watchdog": _watchdog(core),
-        "eventbus": EventBus.model_validate(core.bus.statistics()),
-        "uart": _uart(core, moment),
-        "uart_trace": [TraceAnswer.model_validate(line) for line in await _trace(core)],
-        "websocket": _live(watch.broadcaster),
+        "watchdog": core.watchdog(),
+        "eventbus": core.bus.statistics(),
+        "uart": core.uart(),
+        "uart_trace": list(await _trace(core)),
+        "websocket": watch.broadcaster.totals(),
         "freshness": moment.view.freshness.value,
         "age_ms": None if moment.view.age_s is None else round(moment.view.age_s * 1000.0),
         "remark": moment.view.remark,
-        "changes": [ChangeAnswer.model_validate(change) for change in watch.changes.recent()],
+        "changes": list(watch.changes.recent()),
     }
 
     def made() -> Diagnostics:
@@ -312,8 +202,8 @@ async def diagnostics(watch: TheWatch, core: TheCore, _user: Viewer, heavy: Heav
                 "heap_free": used.available,
                 "memory": used,
                 "tasks": sorted(task.get_name() for task in asyncio.all_tasks(loop))[:_MOST_TASKS],
-                "can": _can(can, frames),
-                "history": history_stats(core.history),
+                "can": extended(CanDiagnostics, can, last_frames=decoded_frames(frames)),
+                "history": core.history.state(),
             }
         )
 
@@ -340,33 +230,3 @@ def _configuration(core: Core) -> ConfigurationAnswer:
         conflicts=list(core.conflicts()),
         misfits=list(core.conflicts()),
     )
-
-
-def _watchdog(core: Core) -> WatchdogAnswer:
-    found = core.watchdog()
-    ago_s = found.since_last_feed_s
-    return WatchdogAnswer(
-        enabled=found.enabled,
-        timeout_s=found.timeout_s,
-        feed_count=found.feed_count,
-        last_feed_ms_ago=None if ago_s is None else round(ago_s * 1000.0),
-    )
-
-
-def _uart(core: Core, moment: Moment) -> UartAnswer:
-    counters = {"rejected_samples": moment.battery.main.rejected, "outliers": moment.battery.main.outliers}
-    return UartAnswer.model_validate({**asdict(core.uart()), **counters})
-
-
-def _can(can: CanState, last: Sequence[MonitoredFrame]) -> CanAnswer:
-    frames = decoded_frames(last)
-    return CanAnswer.model_validate({**asdict(can), "keepalive_ok": can.keepalive_ok, "last_frames": frames})
-
-
-def _live(broadcaster: Broadcaster) -> LiveStats:
-    counters = {
-        **asdict(broadcaster.totals()),
-        "clients": broadcaster.clients,
-        "max_clients": broadcaster.settings.max_clients,
-    }
-    return LiveStats.model_validate(counters)

@@ -1,46 +1,28 @@
 """``GET /api/events``: the bridge's event list."""
 
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import BeforeValidator, Field
 from starlette.responses import Response
 
+from tinybms_bridge.battery.quick import replace
 from tinybms_bridge.link.event_list import EventRecord
-from tinybms_bridge.services.web.answers import Answer
+from tinybms_bridge.services.web.answers import Answer, Shown
 from tinybms_bridge.services.web.heavy import Heavy
 from tinybms_bridge.services.web.routes.shared import LARGEST_NUMBER, TextLanguage, TheCore
 from tinybms_bridge.services.web.security import Viewer
-from tinybms_bridge.words import ENGLISH, JsonValue, Language
+from tinybms_bridge.words import ENGLISH, Language
 
-__all__ = ["EventAnswer", "Events", "router"]
+__all__ = ["Events", "router"]
 
 router = APIRouter(tags=["events"])
-
-
-class EventAnswer(Answer):
-    """One entry."""
-
-    number: int
-    at: datetime | None
-    """Null for an event of the BMS whose time cannot be told."""
-    source: str = Field(examples=["bridge"])
-    severity: str = Field(examples=["warning"])
-    code: str = Field(examples=["alarm.high_voltage"])
-    text: str = Field(examples=["High voltage: warning"])
-    parameters: dict[str, JsonValue] | None
-    """What the text is made from; null for an entry of a version that did not keep it."""
-    by: Annotated[str | None, BeforeValidator(lambda name: name or None)] = None
-    """Which user did it; null for what nobody did, and without a login."""
 
 
 class Events(Answer):
     """Entries, newest first."""
 
-    events: list[EventAnswer]
+    events: list[Shown[EventRecord]]
     next_before: int | None
     """For the next page of older entries; null after the last."""
 
@@ -79,7 +61,5 @@ def _page(found: Sequence[EventRecord], limit: int, language: Language, *, named
     """Return the newest of some entries, with the names of users if those may be seen."""
     page = found[::-1][:limit]
     more = len(found) > len(page)
-    shown = [replace(event, by=event.by if named else "", text=event.say(language)) for event in page]
-    return Events(
-        events=[EventAnswer.model_validate(event) for event in shown], next_before=page[-1].number if more else None
-    )
+    told = [replace(event, by=(event.by or None) if named else None, text=event.say(language)) for event in page]
+    return Events(events=told, next_before=page[-1].number if more else None)

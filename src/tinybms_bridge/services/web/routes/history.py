@@ -13,8 +13,8 @@ from pydantic import Field
 from pydantic_core import to_json
 from starlette.responses import Response
 
-from tinybms_bridge.services.ports import Cell, HistorySource, HistoryState, HistoryView
-from tinybms_bridge.services.web.answers import Answer
+from tinybms_bridge.services.ports import Cell, DayEnergy, HistoryField, HistoryLevel, HistorySource, HistoryView
+from tinybms_bridge.services.web.answers import Answer, Shown
 from tinybms_bridge.services.web.heavy import Heavy, Text
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.shared import TheCore
@@ -24,18 +24,12 @@ from tinybms_bridge.suggestions import did_you_mean
 __all__ = [
     "DEFAULT_FROM",
     "TIME_HINT",
-    "DayAnswer",
     "DaysAnswer",
     "Fields",
     "HistoryAnswer",
-    "HistoryFieldAnswer",
-    "HistoryStats",
-    "LevelAnswer",
     "columns_of",
     "csv_of",
     "day_of",
-    "history_stats",
-    "levels_of",
     "period_of",
     "refuse",
     "router",
@@ -61,66 +55,19 @@ class HistoryAnswer(Answer):
     )
 
 
-class HistoryFieldAnswer(Answer):
-    """Something that can be asked for."""
-
-    name: str = Field(examples=["voltage_v"])
-    unit: str = Field(examples=["V"], description="Empty for none")
-    text: str = Field(examples=["Voltage of the pack"])
-    series: list[str] = Field(examples=[["mean", "min", "max"]])
-
-
-class LevelAnswer(Answer):
-    """One resolution; null where nothing is stored."""
-
-    step_s: int = Field(examples=[10])
-    kept_days: int = Field(examples=[2], description="Days of recorded time that are kept")
-    rows: int
-    oldest: datetime | None
-    newest: datetime | None
-
-
 class Fields(Answer):
     """What can be asked for, and how far back."""
 
     enabled: bool
     """Whether the history records."""
-    fields: list[HistoryFieldAnswer]
-    levels: list[LevelAnswer]
-
-
-class DayAnswer(Answer):
-    """One day in the time zone of the machine."""
-
-    day: date
-    charged_kwh: float = Field(examples=[7.412])
-    discharged_kwh: float = Field(examples=[6.98])
-    recorded_h: float = Field(examples=[24.0], description="Hours with fresh data: a day with fewer is not complete")
+    fields: list[Shown[HistoryField]]
+    levels: list[Shown[HistoryLevel]]
 
 
 class DaysAnswer(Answer):
     """Energy of each day that has data, oldest first."""
 
-    days: list[DayAnswer]
-
-
-class HistoryStats(Answer):
-    """The history; counters since the start."""
-
-    enabled: bool
-    path: str
-    bytes: int
-    """Size of its files."""
-    levels: list[LevelAnswer]
-    written_batches: int
-    """Batches of a minute, as the two that follow."""
-    waiting_batches: int
-    lost_batches: int
-    waits_for_clock: bool
-    """Whether what is recorded waits in memory for the clock of the machine to be set."""
-    lost_undated_steps: int
-    error: str
-    """Why nothing can be written or read; empty while all is well."""
+    days: list[Shown[DayEnergy]]
 
 
 DEFAULT_FROM = "-24h"
@@ -228,40 +175,6 @@ def csv_of(view: HistoryView, names: Sequence[str]) -> Iterator[str]:
         yield "".join(_line(time, cells) for time, cells in lines)
 
 
-def history_stats(history: HistorySource) -> HistoryStats:
-    """Return the block of ``/api/diagnostics``. Blocks."""
-    state = history.state()
-    return HistoryStats(
-        enabled=state.enabled,
-        path=state.path,
-        bytes=state.stored.bytes,
-        levels=levels_of(state),
-        written_batches=state.written_batches,
-        waiting_batches=state.waiting_batches,
-        lost_batches=state.lost_batches,
-        waits_for_clock=state.waits_for_clock,
-        lost_undated_steps=state.lost_undated_steps,
-        error=state.error,
-    )
-
-
-def levels_of(state: HistoryState) -> list[LevelAnswer]:
-    """Return what is stored of each resolution."""
-    stored = {level.step_s: level for level in state.stored.levels}
-    answers = []
-    for step_s, kept_days in state.kept_days.items():
-        level = stored.get(step_s)
-        answer = LevelAnswer(
-            step_s=step_s,
-            kept_days=kept_days,
-            rows=level.rows if level else 0,
-            oldest=_moment(level.oldest_s) if level else None,
-            newest=_moment(level.newest_s) if level else None,
-        )
-        answers.append(answer)
-    return answers
-
-
 def _line(time: int, cells: Sequence[Cell]) -> str:
     values = ["" if cell is None else str(cell) for cell in cells]
     return ",".join([f"{_moment(time):%Y-%m-%dT%H:%M:%SZ}", *values]) + "\r\n"
@@ -349,18 +262,12 @@ async def history_days(
         raise refuse("from", begin, f"must not be after the end, {last}")
     if (last - first).days >= _MOST_DAYS:
         raise refuse("from", begin, f"{(last - first).days + 1} days are too many: at most {_MOST_DAYS}")
-    return await heavy.answer(
-        lambda: DaysAnswer(days=[DayAnswer.model_validate(day) for day in core.history.days(first, last)])
-    )
+    return await heavy.answer(lambda: DaysAnswer(days=list(core.history.days(first, last))))
 
 
 def _fields(history: HistorySource) -> Fields:
     state = history.state()
-    fields = [
-        HistoryFieldAnswer(name=field.name, unit=field.unit, text=field.text, series=list(field.series))
-        for field in history.fields
-    ]
-    return Fields(enabled=state.enabled, fields=fields, levels=levels_of(state))
+    return Fields(enabled=state.enabled, fields=list(history.fields), levels=list(state.levels))
 
 
 def _wanted(request: Request) -> Format:

@@ -1,5 +1,7 @@
 """``GET /api/limits``: the limits that are sent, each with the causes that bind it."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from fastapi import APIRouter
@@ -9,7 +11,7 @@ from tinybms_bridge.battery.limits import Limits, Quantity, Reason, explain, hol
 from tinybms_bridge.battery.limits.readings import place_of_cells
 from tinybms_bridge.battery.snapshot import Ratings
 from tinybms_bridge.services.ports import Moment
-from tinybms_bridge.services.web.answers import Answer, MessageAnswer
+from tinybms_bridge.services.web.answers import Answer, MessageAnswer, Shown, extended
 from tinybms_bridge.services.web.routes.shared import TextLanguage, TheCore
 from tinybms_bridge.services.web.security import Viewer
 from tinybms_bridge.words import ENGLISH, JsonValue, Language, say
@@ -19,27 +21,14 @@ __all__ = ["Cause", "LimitsAnswer", "router"]
 router = APIRouter(tags=["status"])
 
 
-class Cause(Answer):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause(Reason):
     """One cause that set or lowered a limit."""
 
-    code: str = Field(examples=["temperature"])
-    parameters: dict[str, JsonValue] = Field(examples=[{"value": 3.5, "share_percent": 40.0}])
+    parameters: Mapping[str, JsonValue]
     """What the text is made from."""
-    limit: float
-    """What the cause allows, V or A."""
-    value: float | None
-    """What was measured or configured."""
-    threshold: float | None
-    """What the value was compared with."""
-    cell: int | None
-    """Number of the cell that it is about, from 1."""
-    detail: str
-    """A name that belongs to the cause, for example the charge state."""
-    step: float | None
-    """How much a limit that rises will rise next: V at once for CVL, A per second for the currents."""
-    wait_s: float | None
-    """Time until then."""
-    text: str = Field(examples=["CCL 5.0 A: charge state FLOAT"])
+    text: str
+    """For example ``CCL 5.0 A: charge state FLOAT``."""
     binding: bool
     """Whether this cause gives the limit its present value."""
 
@@ -49,10 +38,10 @@ class OneLimit(Answer):
 
     value: float | None
     unit: str
-    reasons: list[Cause]
+    reasons: list[Shown[Cause]]
 
 
-class BalancingAnswer(Answer):
+class BalancingAnswer(MessageAnswer):
     """How far the cells are apart, and what is done about it."""
 
     active: bool
@@ -73,10 +62,6 @@ class BalancingAnswer(Answer):
     """Why ``cvl.balance_at_full_voltage`` is not followed; empty where it is, or is off."""
     full_voltage_refused_code: str | None = Field(examples=["single_port"])
     """Its code; null where it is followed, or is off."""
-    code: str = Field(examples=["balancing.apart"])
-    parameters: dict[str, JsonValue]
-    """What the text is made from."""
-    text: str = Field(examples=["cells are 8.1 Ah (2.9 %) apart: balanced in about 9 days"])
 
 
 class CountAnswer(Answer):
@@ -94,17 +79,13 @@ class CountAnswer(Answer):
     """The remarks with their codes."""
 
 
-class BatteryRemarkAnswer(Answer):
-    """What days and weeks of use have shown of the battery."""
+class BatteryRemarkAnswer(MessageAnswer):
+    """What days and weeks of use have shown of the battery, what follows, and what can be done."""
 
     code: str = Field(examples=["weak_cell"])
     """``resistance_not_learned``, ``weak_cell``, ``resistive_cell`` or ``capacity_wrong``."""
-    parameters: dict[str, JsonValue]
-    """What the text is made from."""
     cells: list[int] = Field(examples=[[12]])
     """Numbers of the cells that it is about; empty for the whole battery."""
-    text: str
-    """What was found, what follows, and what can be done."""
 
 
 class LastLimits(Answer):
@@ -274,16 +255,11 @@ def _last(moment: Moment) -> LastLimits | None:
 
 
 def _cause(reason: Reason, language: Language, *, binding: bool) -> Cause:
-    return Cause(
-        code=reason.code.value,
-        parameters=parameters_of(reason),
-        limit=reason.limit,
-        value=reason.value,
-        threshold=reason.threshold,
-        cell=reason.cell,
+    return extended(
+        Cause,
+        reason,
         detail=f"cell {reason.cell}" if reason.cell is not None else reason.detail,
-        step=reason.step,
-        wait_s=reason.wait_s,
+        parameters=parameters_of(reason),
         text=explain(reason, language),
         binding=binding,
     )

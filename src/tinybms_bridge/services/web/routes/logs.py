@@ -1,8 +1,7 @@
 """``/api/logs``: the recent log, as plain text so that ``grep`` works, or as JSON."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -10,14 +9,14 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BeforeValidator
 from starlette.responses import Response
 
-from tinybms_bridge.services.ports import LogLine, LogPage
-from tinybms_bridge.services.web.answers import Answer, Done
+from tinybms_bridge.services.ports import LogPage
+from tinybms_bridge.services.web.answers import Done, Shown, shown
 from tinybms_bridge.services.web.heavy import Heavy, Text
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.shared import LARGEST_NUMBER, TheCore
 from tinybms_bridge.services.web.security import AUDIT, Admin, Viewer
 
-__all__ = ["LineAnswer", "LogAnswer", "router"]
+__all__ = ["router"]
 
 router = APIRouter(tags=["logs"])
 
@@ -28,36 +27,9 @@ _MOST_CHARACTERS = 500_000
 """Of all lines of one answer; a traceback has thousands."""
 
 
-class LineAnswer(Answer):
-    """One line."""
-
-    number: int
-    at: datetime
-    level: str
-    source: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Page:
-    lines: Sequence[LogLine]
-    next_cursor: int
-    more: bool
-
-
-class LogAnswer(Answer):
-    """Some lines of the log, oldest first."""
-
-    lines: list[LineAnswer]
-    next_cursor: int
-    """For the lines that follow, also for those that are yet to come."""
-    more: bool
-    """Whether there are such lines already."""
-
-
 @router.get(
     "/api/logs",
-    response_model=LogAnswer,
+    response_model=Shown[LogPage],
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Lines, oldest first"}},
 )
 async def read_logs(
@@ -93,24 +65,23 @@ async def clear_logs(core: TheCore, _user: Admin) -> Done:
     return Done(message="Logs cleared")
 
 
-def _short(page: LogPage, *, latest: bool) -> _Page:
+def _short(page: LogPage, *, latest: bool) -> LogPage:
     """Return as much of a page as an answer may hold: its latest lines, or those that follow the cursor."""
-    lines = list(page.lines)
-    kept, room = 0, _MOST_CHARACTERS
+    lines = page.lines
+    number, room = 0, _MOST_CHARACTERS
     for line in reversed(lines) if latest else lines:
         room -= len(line.text)
-        if room < 0 and kept:
+        if room < 0 and number:
             break
-        kept += 1
-    shown = lines[len(lines) - kept :] if latest else lines[:kept]
-    if latest or kept == len(lines):
-        return _Page(shown, page.next_cursor, page.more)
-    return _Page(shown, shown[-1].number, more=True)
+        number += 1
+    if latest or number == len(lines):
+        return replace(page, lines=lines[len(lines) - number :])
+    return LogPage(lines[:number], lines[number - 1].number, more=True)
 
 
-def _text(page: _Page, form: Format) -> Text:
+def _text(page: LogPage, form: Format) -> Text:
     if form == "json":
-        return Text(LogAnswer.model_validate(page))
+        return Text(shown(page))
     text = "".join(f"{line}\n" for line in page.lines)
     return Text(text, "text/plain", {"X-Next-Cursor": str(page.next_cursor)})
 

@@ -9,11 +9,12 @@ from pydantic import Field
 from starlette.responses import Response
 
 from tinybms_bridge.link.state import MonitoredFrame
-from tinybms_bridge.services.web.answers import Answer
+from tinybms_bridge.services.web.answers import Answer, Shown
 from tinybms_bridge.services.web.heavy import Heavy, Text
 from tinybms_bridge.services.web.live.messages import decoded
 from tinybms_bridge.services.web.routes.shared import LARGEST_NUMBER, TheCore
 from tinybms_bridge.services.web.security import Viewer
+from tinybms_bridge.victron.can.field import FrameField
 from tinybms_bridge.victron.can.frame_format import FrameFormat
 from tinybms_bridge.victron.can.frame_table import FRAME_FORMATS
 
@@ -44,21 +45,6 @@ class Frames(Answer):
     """Give this as ``after`` to follow."""
 
 
-class FrameFieldAnswer(Answer):
-    """One field of a frame."""
-
-    name: str
-    unit: str
-    scale: float
-    """Units per raw step."""
-    first_bit: int
-    length_bits: int
-    signed: bool
-    big_endian: bool
-    choices: dict[int, str]
-    comment: str
-
-
 class FormatAnswer(Answer):
     """One frame of the protocol."""
 
@@ -68,7 +54,7 @@ class FormatAnswer(Answer):
     need: str
     """``minimum``, ``supported``, ``optional``, or ``received`` from the GX."""
     comment: str
-    fields: list[FrameFieldAnswer]
+    fields: list[Shown[FrameField]]
 
 
 @router.get("/api/can/frames", response_model=Frames)
@@ -103,5 +89,5 @@ def _format(found: FrameFormat) -> FormatAnswer:
         length=found.length,
         need=found.need.value,
         comment=found.comment,
-        fields=[FrameFieldAnswer.model_validate(field) for field in found.fields.values()],
+        fields=list(found.fields.values()),
     )

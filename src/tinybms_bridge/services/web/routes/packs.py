@@ -1,22 +1,22 @@
 """``/api/packs``: each pack of the battery by its name; ``/api/outputs``: each way to a GX."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
+from tinybms_bridge.battery.snapshot import Identity, Ratings
 from tinybms_bridge.battery.state import PackState
 from tinybms_bridge.battery.view import Last, View
-from tinybms_bridge.link.state import PackDetails
+from tinybms_bridge.link.state import CanState, PackDetails, UartState
 from tinybms_bridge.services.ports import Moment
-from tinybms_bridge.services.web.answers import Answer
+from tinybms_bridge.services.web.answers import Answer, Shown, extended
 from tinybms_bridge.services.web.heavy import Heavy
 from tinybms_bridge.services.web.live.status import Measured, cells_mv, pack_measured, pack_numbers
 from tinybms_bridge.services.web.routes import tinybms
-from tinybms_bridge.services.web.routes.diagnostics import CanFigures, UartAnswer
 from tinybms_bridge.services.web.routes.shared import TextLanguage, TheCore, known_pack
 from tinybms_bridge.services.web.security import Viewer
 from tinybms_bridge.words import ENGLISH, Language
@@ -47,9 +47,9 @@ class PackAnswer(Measured):
     """Bit 0 is cell 1."""
     last: LastMeasured | None
     """The last values, while there are no live ones."""
-    identity: tinybms.IdentityAnswer | None
-    ratings: tinybms.RatingsAnswer | None
-    uart: UartAnswer
+    identity: Shown[Identity] | None
+    ratings: Shown[Ratings] | None
+    uart: Shown[UartState]
     statistics: dict[str, float | int | str] | None
     """Extremes and counts since the BMS cleared them; null until they are read."""
     conflicts: list[str]
@@ -64,17 +64,18 @@ class PackMap(Answer):
     packs: dict[str, PackAnswer]
 
 
-class OutputAnswer(CanFigures):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputAnswer(CanState):
     """One way to a GX."""
 
     name: str
-    kind: Literal["can"]
+    kind: Literal["can"] = "can"
 
 
 class OutputList(Answer):
     """Every output by its name."""
 
-    outputs: dict[str, OutputAnswer]
+    outputs: dict[str, Shown[OutputAnswer]]
 
 
 async def _named(core: TheCore, _user: Viewer, name: str) -> str:
@@ -116,14 +117,7 @@ async def registers(
 async def outputs(core: TheCore, _user: Viewer) -> OutputList:
     """Return every output with its counters, and whether it hears a GX."""
     found = core.outputs()
-    return OutputList(
-        outputs={
-            name: OutputAnswer.model_validate(
-                {**asdict(state), "keepalive_ok": state.keepalive_ok, "name": name, "kind": "can"}
-            )
-            for name, state in found.items()
-        }
-    )
+    return OutputList(outputs={name: extended(OutputAnswer, state, name=name) for name, state in found.items()})
 
 
 _UNSEEN = PackState()
@@ -132,7 +126,6 @@ _UNSEEN = PackState()
 def _answer(name: str, moment: Moment, details: PackDetails, language: Language) -> PackAnswer:
     view = moment.packs.get(name, View())
     state = moment.battery.packs.get(name, _UNSEEN)
-    counted = {"rejected_samples": state.rejected, "outliers": state.outliers}
     return PackAnswer.model_validate(
         {
             **pack_measured(view),
@@ -140,7 +133,7 @@ def _answer(name: str, moment: Moment, details: PackDetails, language: Language)
             "last": None if view.last is None else _last(view.last, moment),
             "identity": state.identity,
             "ratings": view.ratings,
-            "uart": {**asdict(details.uart), **counted},
+            "uart": details.uart,
             "statistics": tinybms.statistics_answer(details.statistics),
             "conflicts": list(details.conflicts),
             "advice": [tinybms.advice_answer(each, language) for each in details.advice],

@@ -2,14 +2,17 @@
 
 from fastapi import APIRouter
 
+from tinybms_bridge.battery.energy import EnergyTotals
+from tinybms_bridge.link.bus import BusStatistics
+from tinybms_bridge.link.state import CanState, UartState
 from tinybms_bridge.services.ports import Core, Moment
-from tinybms_bridge.services.web.answers import Answer
+from tinybms_bridge.services.web.answers import Shown
 from tinybms_bridge.services.web.live.status import (
     BatteryNow,
     FlatStats,
+    LiveRegister,
     OutputNow,
     PackNow,
-    RegisterValue,
     battery_now,
     flat_counters,
     limit_numbers,
@@ -20,54 +23,18 @@ from tinybms_bridge.services.web.live.status import (
 from tinybms_bridge.services.web.routes.shared import TheCore
 from tinybms_bridge.services.web.security import Viewer
 
-__all__ = ["CanStats", "EventBusStats", "Stats", "Status", "UartStats", "router"]
+__all__ = ["Stats", "Status", "router"]
 
 router = APIRouter(tags=["status"])
-
-
-class UartStats(Answer):
-    """Counters of the line to the BMS since the start."""
-
-    polls: int
-    success: int
-    errors: int
-    timeouts: int
-    crc_errors: int
-    latency_avg_ms: float
-
-
-class CanStats(Answer):
-    """Counters of the CAN bus since the start."""
-
-    tx_count: int
-    tx_errors: int
-    keepalive_ok: bool
-    """Whether a GX device is heard."""
-
-
-class EventBusStats(Answer):
-    """Counters of the bus inside the bridge."""
-
-    total_published: int
-    queue_overruns: int
-
-
-class Energy(Answer):
-    """Energy and charge since the counters were first started."""
-
-    charged_wh: float
-    discharged_wh: float
-    charged_ah: float
-    discharged_ah: float
 
 
 class Stats(FlatStats):
     """Counters, by part and under the flat names."""
 
-    uart: UartStats
-    can: CanStats
-    eventbus: EventBusStats
-    energy: Energy
+    uart: Shown[UartState]
+    can: Shown[CanState]
+    eventbus: Shown[BusStatistics]
+    energy: Shown[EnergyTotals]
 
 
 class Status(BatteryNow):
@@ -78,7 +45,7 @@ class Status(BatteryNow):
     outputs: dict[str, OutputNow]
     """Each output in short, by name; ``/api/outputs`` has all of it."""
     stats: Stats
-    registers: list[RegisterValue]
+    registers: list[LiveRegister]
 
 
 @router.get("/api/status")
@@ -98,12 +65,12 @@ async def status(core: TheCore, _user: Viewer) -> Status:
 
 
 def _stats(core: Core, moment: Moment) -> dict[str, object]:
-    uart, can, bus = core.uart(), core.can(), core.bus.statistics()
+    uart, can = core.uart(), core.can()
     return {
-        "uart": UartStats.model_validate(uart),
-        "can": CanStats.model_validate(can),
+        "uart": uart,
+        "can": can,
         "cvl": limit_numbers(moment.view.limits),
-        "eventbus": EventBusStats.model_validate(bus),
-        "energy": Energy.model_validate(moment.battery.energy),
+        "eventbus": core.bus.statistics(),
+        "energy": moment.battery.energy,
         **flat_counters(uart, can),
     }

@@ -16,8 +16,9 @@ from starlette.responses import Response
 
 from tinybms_bridge.battery.advice import Advice
 from tinybms_bridge.battery.bms_event_kinds import Severity
+from tinybms_bridge.battery.snapshot import Identity, Ratings
 from tinybms_bridge.link.events import EventCode
-from tinybms_bridge.services.web.answers import Answer, Done
+from tinybms_bridge.services.web.answers import Answer, Done, Shown
 from tinybms_bridge.services.web.heavy import Heavy
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.device_registers import RegisterAnswer, cache_of, register_answers
@@ -54,9 +55,7 @@ from tinybms_bridge.words import ENGLISH, Language, message
 __all__ = [
     "AdviceAnswer",
     "AdviceList",
-    "IdentityAnswer",
     "Info",
-    "RatingsAnswer",
     "Registers",
     "advice_answer",
     "router",
@@ -66,50 +65,11 @@ __all__ = [
 router = APIRouter(prefix="/api/tinybms", tags=["BMS"], dependencies=[Depends(asked_pack)])
 
 
-class IdentityAnswer(Answer):
-    """Who the BMS is."""
-
-    hardware_version: str = Field(examples=["2.1"])
-    firmware_public: int
-    firmware_internal: int = Field(examples=[254])
-    firmware: str = Field(examples=["2.3.254"])
-    """As the vendor writes it; empty when the BMS does not tell it."""
-    bootloader_version: int
-    profile_version: int
-    serial_number: str
-
-
-class RatingsAnswer(Answer):
-    """The BMS's own settings that bound every limit."""
-
-    series_cells: int
-    fully_charged_cell_v: float
-    fully_discharged_cell_v: float
-    over_voltage_cell_v: float
-    under_voltage_cell_v: float
-    charge_over_current_a: float
-    discharge_over_current_a: float
-    discharge_peak_current_a: float | None
-    over_heat_c: float
-    low_temperature_charge_c: float
-    capacity_ah: float
-    allowed_disbalance_mv: float
-    charge_finished_current_a: float
-    switches: str = Field(examples=["two_fets"])
-    """``two_fets``, ``apart`` (an external switch), ``single`` (port) or ``unknown``."""
-    early_balancing_cell_v: float | None
-    charge_restart: bool | None
-    """Whether the BMS charges again below ``charge_restart_percent``, and not only once the battery is empty."""
-    charge_restart_percent: float | None
-    least_current_a: float
-    """A smaller current is read as 0 and not counted."""
-
-
 class Info(Answer):
     """Which BMS this is; null for what has not been read yet."""
 
-    identity: IdentityAnswer | None
-    ratings: RatingsAnswer | None
+    identity: Shown[Identity] | None
+    ratings: Shown[Ratings] | None
     lifetime_s: int | None
     """Age of the BMS; null while data is old."""
     statistics: dict[str, float | int | str] | None
@@ -122,8 +82,8 @@ async def info(core: TheCore, _user: Viewer) -> Info:
     moment = core.moment()
     view = moment.view
     return Info(
-        identity=IdentityAnswer.model_validate(moment.battery.identity) if moment.battery.identity else None,
-        ratings=RatingsAnswer.model_validate(view.ratings) if view.ratings else None,
+        identity=moment.battery.identity,
+        ratings=view.ratings,
         lifetime_s=view.measured.pack.lifetime_s if view.measured else None,
         statistics=statistics_answer(core.device_statistics()),
     )

@@ -1,6 +1,6 @@
 """Bodies and answers of the routes for login, users and tokens, and problem documents for what their store refuses."""
 
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from fastapi import FastAPI, Request
@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from tinybms_bridge.services.web.accounts import Account, AccountError, TokenRecord
 from tinybms_bridge.services.web.accounts.credentials import LONGEST_DAYS
-from tinybms_bridge.services.web.answers import examples
+from tinybms_bridge.services.web.answers import Shown, examples
 from tinybms_bridge.services.web.problems import problem
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
     "SetupBody",
     "SetupState",
     "Success",
-    "TokenInfo",
     "TokenList",
     "UserChange",
     "UserInfo",
@@ -139,37 +138,15 @@ class UserList(BaseModel):
     users: list[UserInfo]
 
 
-class TokenInfo(BaseModel):
-    """One bearer token, without the token."""
-
-    id: str
-    user: str
-    label: str
-    role: RoleName
-    created_at: datetime
-    expires_at: datetime
-
-    @classmethod
-    def of(cls, record: TokenRecord) -> "TokenInfo":
-        """Return what may be shown of a token."""
-        return cls(
-            id=record.id,
-            user=record.user,
-            label=record.label,
-            role=record.role.value,
-            created_at=record.created_at,
-            expires_at=record.expires_at,
-        )
-
-
 class TokenList(BaseModel):
     """Bearer tokens."""
 
     success: bool = True
-    tokens: list[TokenInfo]
+    tokens: list[Shown[TokenRecord]]
 
 
-class CreatedToken(TokenInfo):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreatedToken(TokenRecord):
     """A new bearer token; shown this once."""
 
     success: bool = True

@@ -5,6 +5,7 @@ from fastapi import APIRouter, Request, Response
 from tinybms_bridge.errors import BridgeError
 from tinybms_bridge.services.web.accounts import Account, AccountError, AccountRegistry, Role
 from tinybms_bridge.services.web.accounts.credentials import new_record, write_token
+from tinybms_bridge.services.web.answers import Shown, extended
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.security.dependencies import (
     SESSION_ONLY,
@@ -26,7 +27,6 @@ from tinybms_bridge.services.web.security.messages import (
     SetupBody,
     SetupState,
     Success,
-    TokenInfo,
     TokenList,
     UserChange,
     UserInfo,
@@ -181,20 +181,19 @@ async def remove_user(name: str, _: Admin, gate: TheGate) -> Success:
 async def list_tokens(user: Login, gate: TheGate) -> TokenList:
     """List the own bearer tokens; an administrator sees everybody's."""
     seen = [record for record in gate.accounts.registry.tokens if user.is_admin or record.user == user.name]
-    return TokenList(tokens=[TokenInfo.of(record) for record in seen])
+    return TokenList(tokens=seen)
 
 
 @user_router.post("/tokens", status_code=201, openapi_extra=SESSION_ONLY)
-async def make_token(body: NewToken, user: Login, gate: TheGate) -> CreatedToken:
+async def make_token(body: NewToken, user: Login, gate: TheGate) -> Shown[CreatedToken]:
     """Make a bearer token for a script; by default it can do what its maker can, never more. It is shown this once."""
     refuse_tokens(user, "make another token")
     now = gate.clock.wall()
     record = new_record(user.name, body.label, user.role.at_most(body.role and Role(body.role)), now, body.days)
     registry = await gate.accounts.edit(lambda registry: registry.with_token(record, now))
     audit(user, "bearer made", id=record.id, label=record.label, role=record.role)
-    return CreatedToken(
-        **TokenInfo.of(record).model_dump(), message=record.describe(), token=write_token(record, registry.secret)
-    )
+    token = write_token(record, registry.secret)
+    return extended(CreatedToken, record, message=record.describe(), token=token)
 
 
 @user_router.delete("/tokens/{token_id}")
