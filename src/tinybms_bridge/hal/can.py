@@ -11,7 +11,7 @@ from tinybms_bridge.hal.blocking import in_thread, or_discard
 if TYPE_CHECKING:
     from tinybms_bridge.hal.can_adapter import AdapterPort
 
-__all__ = ["LOCAL", "CanFrame", "CanPort", "CanSettings", "CanStatistics", "open_can"]
+__all__ = ["LOCAL", "CanFrame", "CanPort", "CanSettings", "CanStatistics", "Subscribers", "open_can"]
 
 LOCAL = " (this machine)"
 """End of the origin of a frame that a program of this machine sent; only SocketCAN tells."""
@@ -67,6 +67,36 @@ class CanSettings:
 
     def __str__(self) -> str:
         return f"{self.interface}:{self.channel}" if self.channel else self.interface
+
+
+class Subscribers:
+    """Who gets the frames that a port receives; used on the event loop."""
+
+    def __init__(self) -> None:
+        self._calls: list[Callable[[CanFrame], None]] = []
+
+    def add(self, on_frame: Callable[[CanFrame], None]) -> Callable[[], None]:
+        """See ``CanPort.subscribe``."""
+        self._calls.append(on_frame)
+
+        def end() -> None:
+            if on_frame in self._calls:
+                self._calls.remove(on_frame)
+
+        return end
+
+    def deliver(self, frame: CanFrame) -> None:
+        """Hand a frame to every subscriber; one that fails costs the others nothing."""
+        for on_frame in tuple(self._calls):
+            try:
+                on_frame(frame)
+            except Exception as error:  # noqa: BLE001 - one subscriber must not cost the others their frame
+                context = {"message": "a CAN subscriber failed", "exception": error}
+                asyncio.get_running_loop().call_exception_handler(context)
+
+    def clear(self) -> None:
+        """End every subscription."""
+        self._calls.clear()
 
 
 class CanPort(Protocol):

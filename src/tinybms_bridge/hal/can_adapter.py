@@ -13,7 +13,7 @@ from typing import Final
 import can
 
 from tinybms_bridge.errors import LinkError
-from tinybms_bridge.hal.can import LOCAL, CanFrame, CanSettings, CanStatistics
+from tinybms_bridge.hal.can import LOCAL, CanFrame, CanSettings, CanStatistics, Subscribers
 from tinybms_bridge.hal.can_open import open_bus
 from tinybms_bridge.hal.can_outage import OutageLog
 from tinybms_bridge.hal.clock import monotonic_s
@@ -55,7 +55,7 @@ class AdapterPort:
         self._anew = ""  # why the adapter shall be opened anew
         self._outbox: queue.Queue[tuple[float, CanFrame] | None] = queue.Queue(_QUEUE_FRAMES)
         self._inbox: deque[CanFrame] = deque()
-        self._subscribers: list[Callable[[CanFrame], None]] = []
+        self._subscribers = Subscribers()
         self._outage = OutageLog(_LOGGER, f"CAN {settings}")
         self._send_failures = 0
         self._retry_s = _FIRST_RETRY_S
@@ -80,13 +80,7 @@ class AdapterPort:
 
     def subscribe(self, on_frame: Callable[[CanFrame], None]) -> Callable[[], None]:
         """See ``CanPort.subscribe``."""
-        self._subscribers.append(on_frame)
-
-        def unsubscribe() -> None:
-            if on_frame in self._subscribers:
-                self._subscribers.remove(on_frame)
-
-        return unsubscribe
+        return self._subscribers.add(on_frame)
 
     def reopen(self, reason: str) -> None:
         """See ``CanPort.reopen``; an adapter that is lost is being opened anyway."""
@@ -262,11 +256,7 @@ class AdapterPort:
         if self._stop.is_set():
             return
         self.statistics.rx_count += 1
-        for on_frame in tuple(self._subscribers):
-            try:
-                on_frame(frame)
-            except Exception as error:  # noqa: BLE001 - one subscriber must not cost the others their frame
-                self._loop.call_exception_handler({"message": "a CAN subscriber failed", "exception": error})
+        self._subscribers.deliver(frame)
 
 
 def _origin(message: can.Message) -> str:

@@ -15,7 +15,7 @@ from typing import Final
 
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.blocking import RunBlocking, in_thread, or_discard
-from tinybms_bridge.hal.can import LOCAL, CanFrame, CanSettings, CanStatistics
+from tinybms_bridge.hal.can import LOCAL, CanFrame, CanSettings, CanStatistics, Subscribers
 from tinybms_bridge.hal.can_outage import OutageLog
 from tinybms_bridge.hal.system_errors import can_advice, error_text
 from tinybms_bridge.words import message
@@ -69,7 +69,7 @@ class SocketCanPort:
         self._loop = asyncio.get_running_loop()
         self._run_blocking = run_blocking
         self._socket: socket.socket | None = None
-        self._subscribers: list[Callable[[CanFrame], None]] = []
+        self._subscribers = Subscribers()
         self._outage = OutageLog(_LOGGER, f"CAN {settings}")
         self._coming_back: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
@@ -98,13 +98,7 @@ class SocketCanPort:
 
     def subscribe(self, on_frame: Callable[[CanFrame], None]) -> Callable[[], None]:
         """See ``CanPort.subscribe``."""
-        self._subscribers.append(on_frame)
-
-        def unsubscribe() -> None:
-            if on_frame in self._subscribers:
-                self._subscribers.remove(on_frame)
-
-        return unsubscribe
+        return self._subscribers.add(on_frame)
 
     def reopen(self, reason: str) -> None:
         """See ``CanPort.reopen``; an interface that is lost is being opened anyway."""
@@ -189,14 +183,7 @@ class SocketCanPort:
             self._bus_off = False
             self._note_success()
             self.statistics.rx_count += 1
-            self._deliver(CanFrame(identifier & _STANDARD_ID, data, origin))
-
-    def _deliver(self, frame: CanFrame) -> None:
-        for on_frame in tuple(self._subscribers):
-            try:
-                on_frame(frame)
-            except Exception as error:  # noqa: BLE001 - one subscriber must not cost the others their frame
-                self._loop.call_exception_handler({"message": "a CAN subscriber failed", "exception": error})
+            self._subscribers.deliver(CanFrame(identifier & _STANDARD_ID, data, origin))
 
     def _note_overflows(self, ancillary: Iterable[tuple[int, int, bytes]]) -> None:
         for level, kind, value in ancillary:

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from tinybms_bridge.hal.can import CanFrame, CanStatistics
+from tinybms_bridge.hal.can import CanFrame, CanStatistics, Subscribers
 
 __all__ = ["MemoryCanBus", "MemoryCanPort"]
 
@@ -52,7 +52,7 @@ class MemoryCanPort:
     def __init__(self, bus: MemoryCanBus) -> None:
         self.statistics = CanStatistics()
         self._bus = bus
-        self._subscribers: list[Callable[[CanFrame], None]] = []
+        self._subscribers = Subscribers()
         self._open = True
         self.reopened: list[str] = []
         """Reasons for which the adapter should have been opened anew."""
@@ -67,13 +67,7 @@ class MemoryCanPort:
 
     def subscribe(self, on_frame: Callable[[CanFrame], None]) -> Callable[[], None]:
         """See ``CanPort.subscribe``."""
-        self._subscribers.append(on_frame)
-
-        def unsubscribe() -> None:
-            if on_frame in self._subscribers:
-                self._subscribers.remove(on_frame)
-
-        return unsubscribe
+        return self._subscribers.add(on_frame)
 
     def reopen(self, reason: str) -> None:
         """See ``CanPort.reopen``: nothing in memory hangs, so it is only noted."""
@@ -83,8 +77,7 @@ class MemoryCanPort:
         """Hand a frame to the subscribers; called by the bus."""
         if self._open:
             self.statistics.rx_count += 1
-            for on_frame in tuple(self._subscribers):
-                on_frame(frame)
+            self._subscribers.deliver(frame)
 
     async def close(self) -> None:
         """See ``CanPort.close``."""
