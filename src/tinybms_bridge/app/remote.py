@@ -3,10 +3,11 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Generic, Protocol, TypeVar
 
+from tinybms_bridge.app.background import Background
 from tinybms_bridge.battery.advice import Advice
 from tinybms_bridge.battery.inhibits import Direction, Inhibit
 from tinybms_bridge.battery.state import BatteryState
@@ -288,7 +289,7 @@ class RemoteCore:
         self._frames: deque[MonitoredFrame] = deque(maxlen=_REMEMBERED_FRAMES)
         self._records: deque[EventRecord] = deque(maxlen=_MOST_EVENTS)
         self._listed: tuple[EventRecord, ...] | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background()
         self._list = NumberedFeed(link, mirror, "the event list", commands.ReadEvents, self._take_records)
         mirror.on_event(self._recorded, EventRecorded)
         mirror.on_event(self._seen, FramesSeen)
@@ -407,7 +408,7 @@ class RemoteCore:
 
     def note(self, event: Noted) -> None:
         """Have the core write into its event list what happened here; not told while it is away."""
-        self._soon(self._noted(event))
+        self._background.begin(self._noted(event))
 
     async def _noted(self, event: Noted) -> None:
         try:
@@ -448,8 +449,3 @@ class RemoteCore:
     def _seen(self, event: object) -> None:
         if isinstance(event, FramesSeen):
             self._frames.extend(event.frames)
-
-    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)

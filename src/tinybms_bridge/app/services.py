@@ -9,15 +9,16 @@ import logging
 import os
 import shlex
 import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from tinybms_bridge import __version__
+from tinybms_bridge.app.background import Background
 from tinybms_bridge.app.remote import CoreChanges, NumberedFeed, RemoteCore
 from tinybms_bridge.app.restart import own_command
 from tinybms_bridge.app.state_files import StateFiles
@@ -163,7 +164,7 @@ class Services:
         self._run_id = mirror.run_id
         self._moving = asyncio.Lock()
         self._kept: set[tuple[datetime, str]] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background()
         folder = mirror.state.core.state_directory
         self.files = StateFiles(Path(folder) if folder else Path(state_directory("")))
         self._keep = bool(folder)
@@ -266,12 +267,13 @@ class Services:
         told, before = self._mirror.state.configuration, self._told
         folder = self._mirror.state.core.state_directory
         if folder and Path(folder) != self.folder:
-            self._soon(self._move(Path(folder)))
+            self._background.begin(self._move(Path(folder)))
         if told == before and self._mirror.run_id == self._run_id:
             return
         self._told, self._run_id = told, self._mirror.run_id
         self.store.adjust = partial(override, overrides=told.overrides)
-        self._soon(self.run_blocking(self._follow_file))  # one that the core does not use has an error to be shown
+        # A file that the core does not use has an error to be shown.
+        self._background.begin(self.run_blocking(self._follow_file))
         try:
             new = from_values(told.values)
         except ConfigError as error:
@@ -357,11 +359,6 @@ class Services:
     def _on_part(self, part: Part) -> None:
         event = PartStateChanged(part.name, part.state, part.error)
         self.bus.publish(event, "supervisor")
-
-    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 class WebPart:
