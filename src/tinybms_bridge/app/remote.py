@@ -21,6 +21,7 @@ from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.link import commands
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.client import LinkClient
+from tinybms_bridge.link.device import LinkedSettings
 from tinybms_bridge.link.event_list import EventRecord
 from tinybms_bridge.link.events import (
     AlarmsChanged,
@@ -51,20 +52,12 @@ from tinybms_bridge.services.history import History
 from tinybms_bridge.services.logs import LogStore
 from tinybms_bridge.services.ports import Hearing, Moment
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
-from tinybms_bridge.tinybms.registers import RegisterValue
-from tinybms_bridge.tinybms.settings.actions import ActionName, ActionResult
-from tinybms_bridge.tinybms.settings.backup import Backup
-from tinybms_bridge.tinybms.settings.plan import Plan
-from tinybms_bridge.tinybms.settings.table import Readout
-from tinybms_bridge.tinybms.settings.writer import Report
 from tinybms_bridge.victron.can.gx import GxState
 
-__all__ = ["CoreChanges", "NumberedFeed", "RemoteCore", "RemoteDevice"]
+__all__ = ["CoreChanges", "NumberedFeed", "RemoteCore"]
 
 log = logging.getLogger(__name__)
 
-_DEVICE_S = 120.0
-"""Settings that are written and read back one by one, with a BMS that answers slowly."""
 _SAVED_S = 20.0
 _REMEMBERED_FRAMES = 500
 _MOST_EVENTS = 2000
@@ -72,39 +65,6 @@ _NOTHING = PackDetails()
 _UNHEARD = "the core is not heard"
 _UNHEARD_S = 12.0
 """Twice missed: the core says every 5 s that it is there."""
-
-
-class RemoteDevice:
-    """The settings of a BMS, which the core reads and writes."""
-
-    def __init__(self, call: LinkClient[CoreState]) -> None:
-        self._link = call
-
-    async def read(self) -> Readout:
-        """Return all that the BMS says of its settings. Raises LinkError or DeviceRefused."""
-        return await self._link.call(commands.ReadSettings(), timeout_s=_DEVICE_S)
-
-    async def plan(self, wanted: Mapping[str, Any]) -> Plan:
-        """Return what writing these values would do. Raises SettingsError, LinkError or DeviceRefused."""
-        return await self._link.call(commands.PlanSettings(wanted), timeout_s=_DEVICE_S)
-
-    async def apply(self, wanted: Mapping[str, Any], seen: Plan, *, confirm: bool, by: str) -> Report:
-        """Write values as a person has seen them in a plan; see ``BmsSettings.apply``."""
-        command = commands.ApplySettings(wanted, seen.readout.words, confirm, by)
-        return await self._link.call(command, timeout_s=_DEVICE_S)
-
-    async def plan_backup(self, backup: Backup, *, force: bool) -> Plan:
-        """Return what restoring a backup would do. Raises SettingsError, LinkError or DeviceRefused."""
-        return await self._link.call(commands.PlanBackup(backup, force), timeout_s=_DEVICE_S)
-
-    async def apply_backup(self, backup: Backup, seen: Plan, *, force: bool, confirm: bool, by: str) -> Report:
-        """Restore a backup; see ``apply``."""
-        command = commands.ApplyBackup(backup, force, seen.readout.words, confirm, by)
-        return await self._link.call(command, timeout_s=_DEVICE_S)
-
-    async def perform(self, action: ActionName, value: RegisterValue = None, *, confirm: bool, by: str) -> ActionResult:
-        """Let the BMS do something once; see ``BmsSettings.perform``."""
-        return await self._link.call(commands.ActOnDevice(action, value, confirm, by), timeout_s=_DEVICE_S)
 
 
 class Numbered(Protocol):
@@ -282,7 +242,7 @@ class RemoteCore:
         self.logs = logs
         self.history = history
         self._loop = asyncio.get_running_loop()
-        self.device_settings = RemoteDevice(link)
+        self.device_settings = LinkedSettings(link)
         self._link = link
         self._mirror = mirror
         self._parts = parts

@@ -5,11 +5,11 @@ Who holds a port that cannot be opened is said.
 
 import errno
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from tinybms_bridge.cli.link import linked, user_name
+from tinybms_bridge.cli.link import linked
 from tinybms_bridge.errors import BridgeError, LinkError
 
 if TYPE_CHECKING:
@@ -17,17 +17,12 @@ if TYPE_CHECKING:
     from tinybms_bridge.link.state import CoreState
     from tinybms_bridge.tinybms.client import TinyBmsClient
     from tinybms_bridge.tinybms.frames import Reply, Request
-    from tinybms_bridge.tinybms.registers import RegisterValue
-    from tinybms_bridge.tinybms.settings import Backup, Plan, Readout, Report
-    from tinybms_bridge.tinybms.settings.actions import ActionName, ActionResult
-    from tinybms_bridge.tinybms.settings.manager import OnResult
     from tinybms_bridge.tinybms.statistics import LinkStatistics
 
 __all__ = [
     "BAUDRATE",
     "BridgeDevice",
     "Device",
-    "LinkedSettings",
     "connected",
     "is_busy",
     "linked_device",
@@ -35,8 +30,6 @@ __all__ = [
 ]
 
 BAUDRATE = 115200
-_DEVICE_S = 300.0
-"""Settings are written and read back one by one."""
 
 
 class Device(Protocol):
@@ -75,53 +68,6 @@ class BridgeDevice:
     async def request(self, request: "Request", *, attempts: int | None = None) -> "Reply":
         """See ``LinkedDevice.request``."""
         return await self._device.request(request, attempts=attempts)
-
-
-class LinkedSettings:
-    """The settings of the BMS of the running bridge, which judges and writes them; see ``BmsSettings``."""
-
-    def __init__(self, link: "Connection[CoreState]") -> None:
-        self._link = link
-
-    async def read(self) -> "Readout":
-        """See ``BmsSettings.read``."""
-        from tinybms_bridge.link.commands import ReadSettings
-
-        return await self._link.call(ReadSettings(), timeout_s=_DEVICE_S)
-
-    async def plan(self, wanted: "Mapping[str, Any]") -> "Plan":
-        """See ``BmsSettings.plan``."""
-        from tinybms_bridge.link.commands import PlanSettings
-
-        return await self._link.call(PlanSettings(wanted), timeout_s=_DEVICE_S)
-
-    async def apply(
-        self,
-        plan: "Plan",
-        *,
-        confirm: bool = False,
-        on_result: "OnResult | None" = None,
-        backup: "Backup | None" = None,
-        force: bool = False,
-    ) -> "Report":
-        """See ``BmsSettings.apply``; interrupted, it goes on in the bridge. ``backup``: what the plan was made from."""
-        from tinybms_bridge.link.commands import ApplyBackup, ApplySettings
-
-        words, by = plan.readout.words, user_name()
-        if backup is not None:
-            restore = ApplyBackup(backup, force, words, confirm, by)
-            return await self._link.call(restore, timeout_s=_DEVICE_S, on_progress=on_result)
-        wanted = {each.name: each.new for each in (*plan.changes, *plan.unchanged)}
-        write = ApplySettings(wanted, words, confirm, by)
-        return await self._link.call(write, timeout_s=_DEVICE_S, on_progress=on_result)
-
-    async def perform(
-        self, action: "ActionName", value: "RegisterValue" = None, *, confirm: bool = False
-    ) -> "ActionResult":
-        """See ``BmsSettings.perform``."""
-        from tinybms_bridge.link.commands import ActOnDevice
-
-        return await self._link.call(ActOnDevice(action, value, confirm, user_name()), timeout_s=_DEVICE_S)
 
 
 @asynccontextmanager

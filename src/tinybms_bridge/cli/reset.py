@@ -117,7 +117,8 @@ async def _reset(target: _Target, device: str) -> str:
 
 async def _through_the_bridge(client: "BridgeDevice", target: _Target) -> str:
     """Have the running bridge do it, and return what became of it. Raises LinkError when it was not done."""
-    from tinybms_bridge.cli.device import LinkedSettings
+    from tinybms_bridge.cli.link import user_name
+    from tinybms_bridge.link.device import LinkedSettings
     from tinybms_bridge.tinybms.frames import Action
     from tinybms_bridge.tinybms.settings.actions import ActionName
 
@@ -126,7 +127,7 @@ async def _through_the_bridge(client: "BridgeDevice", target: _Target) -> str:
         Action.CLEAR_STATISTICS: ActionName.CLEAR_STATISTICS,
         Action.RESET: ActionName.RESTART,
     }[Action(target.action)]
-    result = await LinkedSettings(client.link).perform(name, confirm=True)
+    result = await LinkedSettings(client.link).perform(name, confirm=True, by=user_name())
     if not result.outcome.good:
         raise LinkError(f"{name}: {result.outcome} {result.detail}".rstrip(), hint="look before doing it again")
     return result.detail or f"{name.info.title}: done"

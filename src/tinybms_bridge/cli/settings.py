@@ -14,7 +14,7 @@ from tinybms_bridge.errors import BridgeError
 from tinybms_bridge.suggestions import did_you_mean
 
 if TYPE_CHECKING:
-    from tinybms_bridge.cli.device import LinkedSettings
+    from tinybms_bridge.link.device import LinkedSettings
     from tinybms_bridge.tinybms.settings import Backup, BmsSettings, Plan, Readout, Report, Result, SettingProblem
 
 __all__ = ["settings_command"]
@@ -206,7 +206,9 @@ def action_command(
     name: str | None, value: str | None, device: str, confirm: bool, settle_s: float, as_json: bool
 ) -> None:
     """Do what is no setting: set the state of charge, restart, and so on; without NAME, list the actions."""
-    from tinybms_bridge.tinybms.settings import ACTIONS, ActionName, SettingsError, parse_number
+    from tinybms_bridge.cli.link import user_name
+    from tinybms_bridge.link.device import LinkedSettings
+    from tinybms_bridge.tinybms.settings import ACTIONS, ActionName, ActionResult, SettingsError, parse_number
 
     if name is None and as_json:
         _print_document([{"action": each, **asdict(info)} for each, info in ACTIONS.items()])
@@ -226,7 +228,13 @@ def action_command(
         _refuse_all(error.problems)
     if not confirm:
         _ask(f"{action.info.title}: {action.info.consequence}. Go on?", ["--confirm"])
-    result = _with_bms(device, lambda bms: bms.perform(action, given, confirm=True), settle_s)
+
+    def act(bms: "Settings") -> Awaitable[ActionResult]:
+        if isinstance(bms, LinkedSettings):
+            return bms.perform(action, given, confirm=True, by=user_name())
+        return bms.perform(action, given, confirm=True)
+
+    result = _with_bms(device, act, settle_s)
     if as_json:
         _print_document(result.as_dict() | {"good": result.outcome.good})
     else:
@@ -237,8 +245,9 @@ def action_command(
 
 def _with_bms(device: str, job: Job[T], settle_s: float = 0.5) -> T:
     """Return what ``job`` returns for the BMS at ``device``; end the command with one clear line if it fails."""
-    from tinybms_bridge.cli.device import BridgeDevice, LinkedSettings, connected, with_doctor
+    from tinybms_bridge.cli.device import BridgeDevice, connected, with_doctor
     from tinybms_bridge.hal.clock import SystemClock
+    from tinybms_bridge.link.device import LinkedSettings
     from tinybms_bridge.tinybms.client import TinyBmsClient
     from tinybms_bridge.tinybms.settings import BmsSettings, SettingsError, WriteOptions
 
@@ -359,7 +368,8 @@ def _carry_out(
 
 def _written(plan: "Plan", device: str, settle_s: float, source: _Source, *, quiet: bool) -> "Report":
     """Write a plan and return what became of it, telling of each setting as it is done unless ``quiet``."""
-    from tinybms_bridge.cli.device import LinkedSettings
+    from tinybms_bridge.cli.link import user_name
+    from tinybms_bridge.link.device import LinkedSettings
     from tinybms_bridge.tinybms.settings import Outcome
     from tinybms_bridge.tinybms.settings.describe import outcome_text
 
@@ -372,9 +382,13 @@ def _written(plan: "Plan", device: str, settle_s: float, source: _Source, *, qui
             _show_report(report)
 
     def job(bms: "Settings") -> "Awaitable[Report]":
-        if isinstance(bms, LinkedSettings):
-            return bms.apply(plan, confirm=True, on_result=progress, backup=source.backup, force=source.force)
-        return bms.apply(plan, confirm=True, on_result=progress, on_interrupt=interrupted)
+        if not isinstance(bms, LinkedSettings):
+            return bms.apply(plan, confirm=True, on_result=progress, on_interrupt=interrupted)
+        by, backup = user_name(), source.backup
+        if backup is not None:
+            return bms.apply_backup(backup, plan, force=source.force, confirm=True, by=by, on_result=progress)
+        wanted = {each.name: each.new for each in (*plan.changes, *plan.unchanged)}
+        return bms.apply(wanted, plan, confirm=True, by=by, on_result=progress)
 
     return _with_bms(device, job, settle_s)
 

@@ -8,7 +8,7 @@ from tinybms_bridge.battery.advice import advise
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.saved_units import SavedUnits, unit_key
 from tinybms_bridge.battery.snapshot import BmsStatus, Identity, Ratings, Snapshot
-from tinybms_bridge.cli.device import BridgeDevice, Device, LinkedSettings
+from tinybms_bridge.cli.device import BridgeDevice, Device
 from tinybms_bridge.cli.doctor.findings import Finding, ok, problem
 from tinybms_bridge.cli.doctor.port import ask, silence_problem
 from tinybms_bridge.cli.doctor.verdicts import (
@@ -29,6 +29,7 @@ from tinybms_bridge.config.battery import chemistry_for
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.errors import BridgeError, DeviceRefused
 from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.link.device import LinkedSettings
 from tinybms_bridge.tinybms.client import TinyBmsClient
 from tinybms_bridge.tinybms.device_statistics import read_identity, read_statistics
 from tinybms_bridge.tinybms.eventlog import read_events
