@@ -175,7 +175,7 @@ async def test_child_does_not_wait_for_a_bms_that_is_missing(started: Started, c
     begun_s = clock.monotonic()
     running = asyncio.create_task(services(clock, ready=lambda: False).run())
     await clock.advance(10.0)
-    assert [at_s - begun_s for at_s in started.at_s] == [pytest.approx(child._PATH_FIRST_S, abs=0.2)]
+    assert [at_s - begun_s for at_s in started.at_s] == [pytest.approx(child.PATH_FIRST_S, abs=0.2)]
     started.ends[0].set_result(0)
     with pytest.raises(BridgeError):
         await running

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import os
 import stat
 import subprocess
 import sys
@@ -14,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from tinybms_bridge.app import services
 from tinybms_bridge.app.services import (
     Services,
     ServicesOptions,
@@ -175,16 +175,6 @@ async def test_another_run_of_the_core_hears_the_report_again(join: Join, new_co
     await joined.replace(new_core(bms=False))
     await joined.until(lambda: joined.running.control.services.pid)
     assert joined.running.control.services == joined.mirror.state.services
-
-
-async def test_web_server_waits_a_little_for_the_first_frame(join: Join, web: Any) -> None:
-    """The frames go first on a small board; without a BMS the pages come all the same, within seconds."""
-    begun: list[float] = []
-    joined: Joined = await join()
-    begun.append(joined.clock.monotonic())
-    assert web.runs == []
-    await joined.until(lambda: web.runs)
-    assert joined.clock.monotonic() - begun[0] <= services._PATH_FIRST_S + 0.5
 
 
 async def test_a_web_server_that_is_off_is_made_when_it_is_wanted(join: Join, home: Path, web: Any) -> None:
@@ -559,6 +549,32 @@ async def test_services_without_a_parent_go_on(
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+
+
+@pytest.mark.parametrize(("parent", "waits"), [(0, [False]), (os.getppid(), [])])
+async def test_first_frame_is_waited_for_once(
+    new_core: Callable[..., Any],
+    web: Any,
+    clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
+    parent: int,
+    waits: list[bool],
+) -> None:
+    """Services of a service manager wait for it themselves; for a child the core has waited, and the pages come."""
+    waited: list[bool] = []
+
+    async def wait(ready: Callable[[], bool], _clock: object) -> None:
+        waited.append(ready())
+
+    monkeypatch.setattr("tinybms_bridge.app.services.path_first", wait)
+    core = new_core(bms=False)
+    await core.start()
+    running = asyncio.create_task(run_services(ServicesOptions((core.socket,), parent=parent, quiet=True), clock))
+    await core.until(lambda: web.runs)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert waited == waits
 
 
 def test_store_is_that_of_the_core(home: Path) -> None:

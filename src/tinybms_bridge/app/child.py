@@ -12,15 +12,22 @@ from pathlib import Path
 from tinybms_bridge.errors import BridgeError
 from tinybms_bridge.hal.clock import Clock
 
-__all__ = ["ServicesChild"]
+__all__ = ["PATH_FIRST_S", "ServicesChild", "path_first"]
 
 log = logging.getLogger(__name__)
 
-_PATH_FIRST_S = 5.0
+PATH_FIRST_S = 5.0
 """Longest wait for the first frame: where there is no BMS or no CAN people need the pages most."""
 _LOOK_S = 0.1
 _END_S = 8.0
 """Longest time that the services may take to write what waits; then they are killed."""
+
+
+async def path_first(ready: Callable[[], bool], clock: Clock) -> None:
+    """Wait for the first frame, but not long: on a small board the services take seconds of the processor."""
+    end_s = clock.monotonic() + PATH_FIRST_S
+    while not ready() and clock.monotonic() < end_s:
+        await clock.sleep(_LOOK_S)
 
 
 class ServicesChild:
@@ -29,7 +36,7 @@ class ServicesChild:
     Args:
         socket_path: Where the core listens.
         clock: Source of time.
-        ready: Tells whether the first frame went out: on a small board the services take seconds of its processor.
+        ready: Tells whether the first frame went out; see ``path_first``.
         quiet: Whether something else has the terminal.
 
     """
@@ -42,9 +49,7 @@ class ServicesChild:
 
     async def run(self) -> None:
         """Run the services until cancelled, which ends them in order. Raises BridgeError when they end on their own."""
-        end_s = self._clock.monotonic() + _PATH_FIRST_S
-        while not self._ready() and self._clock.monotonic() < end_s:
-            await self._clock.sleep(_LOOK_S)
+        await path_first(self._ready, self._clock)
         words = [sys.executable, "-m", "tinybms_bridge", "run-services", "--socket", str(self._socket_path)]
         words += ["--parent", str(os.getpid())]
         if self._quiet:

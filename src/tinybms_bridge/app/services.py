@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, cast
 
 from tinybms_bridge import __version__
 from tinybms_bridge.app.background import Background
+from tinybms_bridge.app.child import path_first
 from tinybms_bridge.app.remote import CoreChanges, NumberedFeed, RemoteCore
 from tinybms_bridge.app.restart import own_command
 from tinybms_bridge.app.state_files import StateFiles
@@ -59,8 +60,6 @@ _TODAY_S = 30.0
 _PARENT_LOOK_S = 1.0
 _MOST_LINES = 1_000_000
 """More than the log keeps."""
-_PATH_FIRST_S = 5.0
-"""Longest wait of the web server for the first frame: the web stack takes seconds of a small board's processor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +69,7 @@ class ServicesOptions:
     paths: tuple[Path, ...]
     """Where the core may listen."""
     parent: int = 0
-    """Number of the process that started them, with which they end; 0: they go on without the core."""
+    """Number of the core whose child they are, with which they end; 0: they go on without the core."""
     quiet: bool = False
     """Whether something else has the terminal."""
 
@@ -88,6 +87,8 @@ async def run_services(options: ServicesOptions, clock: Clock | None = None) -> 
         if options.parent:
             group.create_task(_end_with_parent(options.parent, clock, asyncio.current_task()))
         await _first_state(mirror)
+        if not options.parent:  # a core starts its child after the first frame
+            await path_first(lambda: mirror.state.battery.may_send, clock)
         store = await in_thread(open_store, mirror.state.configuration)
         services = Services(link, mirror, clock, store, quiet=options.quiet)
         try:
@@ -240,12 +241,6 @@ class Services:
             users_command=lambda: users_command(self.folder),
         )
 
-    async def path_started(self) -> None:
-        """Wait for the first frame, but not long where there is no BMS or no CAN: then people need the pages most."""
-        end_s = self._clock.monotonic() + _PATH_FIRST_S
-        while not self._mirror.state.battery.may_send and self._clock.monotonic() < end_s:
-            await self._clock.sleep(0.1)
-
     # the configuration
 
     def _saved(self, change: ConfigChange) -> None:
@@ -372,7 +367,6 @@ class WebPart:
 
     async def run(self) -> None:
         """Serve once there is something to serve."""
-        await self._services.path_started()
         if self._services.config.web_server.enabled:
             await self._make()
         await (await self._wanted()).run()
