@@ -55,7 +55,7 @@ class CheckAnswer:
     fell_back: bool = False
     """Whether the values are those of a last good copy."""
     digest: str | None = None
-    """SHA-256 of the file as it was read; None when there is none."""
+    """``digest_of`` the file as it was read; None when there is none."""
 
 
 def answer(request: CheckRequest) -> CheckAnswer:

@@ -10,13 +10,18 @@ from pathlib import Path
 from tinybms_bridge.config.paths import is_same, state_directory
 from tinybms_bridge.hal.storage import MOST_STATE_BYTES, FileStorage, open_regular
 
-__all__ = ["LastGood"]
+__all__ = ["LastGood", "digest_of"]
 
 _NAMED = re.compile(rb'"state_directory"\s*:\s*("(?:[^"\\]|\\.)+")')
 """Finds ``advanced.state_directory`` in a file that may be no JSON at all."""
 _COPY, _NOTE = ".json", ".where"
 _MOST_WITHOUT_NOTE = 3
 """Copies of versions before this one, of which nobody can tell whose they are."""
+
+
+def digest_of(data: bytes) -> str:
+    """Return what names the content of a configuration file: SHA-256 in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
 
 
 class LastGood:
@@ -53,9 +58,9 @@ class LastGood:
         self._prune()
 
     def keep(self, digest: str) -> None:
-        """Keep the file as it is now, unless it is another one than that with this SHA-256. Raises OSError."""
+        """Keep the file as it is now, unless it is another one than that with this ``digest_of``. Raises OSError."""
         data = _document(self._file).read()
-        if data is not None and hashlib.sha256(data).hexdigest() == digest:
+        if data is not None and digest_of(data) == digest:
             self.write(data)
 
     def _folders(self) -> list[Path]:

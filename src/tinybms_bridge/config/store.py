@@ -1,6 +1,5 @@
 """The configuration in force and its file: loading, changing, saving, following changes made by hand."""
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
@@ -22,6 +21,7 @@ from tinybms_bridge.config.changes import (
 )
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.firmware import import_firmware
+from tinybms_bridge.config.last_good import digest_of
 from tinybms_bridge.config.loader import LoadedConfig, load
 from tinybms_bridge.config.notices import Notice
 from tinybms_bridge.config.validation import lookup
@@ -112,8 +112,8 @@ class ConfigStore:
 
     @property
     def digest(self) -> str | None:
-        """SHA-256 of the file as it was last read or written; None when there is none."""
-        return None if self._seen is None else hashlib.sha256(self._seen).hexdigest()
+        """``digest_of`` the file as it was last read or written; None when there is none."""
+        return None if self._seen is None else digest_of(self._seen)
 
     def load(self) -> Configuration:
         """Read the file and return the configuration in force afterwards; never raises for what the file holds.

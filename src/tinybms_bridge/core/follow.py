@@ -5,7 +5,6 @@ libraries that judge a file. What the services have checked and saved they hand 
 """
 
 import asyncio
-import hashlib
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from tinybms_bridge.config.changes import changed_paths
 from tinybms_bridge.config.configuration import Configuration
-from tinybms_bridge.config.last_good import LastGood
+from tinybms_bridge.config.last_good import LastGood, digest_of
 from tinybms_bridge.config.overrides import Overrides
 from tinybms_bridge.config.values import from_values, values_of
 from tinybms_bridge.core.bridge import Bridge
@@ -211,7 +210,7 @@ class Follower:
 def _digest(path: Path) -> str:
     """Return what names the content of a file; empty when it cannot be read."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return digest_of(path.read_bytes())
     except OSError:
         return ""
 
