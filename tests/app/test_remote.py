@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from tinybms_bridge.app.remote import CoreChanges, NumberedFeed, RemoteCore
+from tinybms_bridge.battery.alarms import AlarmLevel
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.inhibits import Direction
+from tinybms_bridge.battery.notices import NoticeName
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.core.event_store import EventStore
 from tinybms_bridge.core.supervisor import Supervisor
@@ -262,6 +264,8 @@ async def test_lines_and_parts_count_as_down_while_the_core_is_away(join: Join) 
     await side.until(lambda: not core.hearing().connected)
     await side.clock.advance(5.0)
     assert core.hearing().since_s >= 5.0
+    assert side.mirror.last_heard_s == pytest.approx(side.clock.monotonic() - core.hearing().since_s)
+    assert core.moment().active() == {NoticeName.CORE_UNREACHABLE: AlarmLevel.ALARM}
     assert (core.uart().up, core.uart().reason) == (False, "the core is not heard")
     assert core.uart().polls >= polls, "counters stay"
     assert core.packs()["main"].uart == core.uart()

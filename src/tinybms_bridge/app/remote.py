@@ -267,15 +267,14 @@ class RemoteCore:
 
     def moment(self) -> Moment:
         """Return the battery now."""
-        return Moment.of(self._mirror.state.battery, self.clock)
+        return Moment.of(self._mirror.state.battery, self.clock, self.hearing())
 
     def hearing(self) -> Hearing:
         """Return whether the core is heard; one that keeps its connection and says nothing is not."""
         mirror, now_s = self._mirror, self.clock.monotonic()
         heard_s = mirror.since_s if mirror.last_heard_s is None else mirror.last_heard_s
-        if mirror.connected and now_s - heard_s > _UNHEARD_S:
-            return Hearing(connected=False, since_s=now_s - heard_s)
-        return Hearing(mirror.connected, max(0.0, now_s - mirror.since_s))
+        connected = mirror.connected and now_s - heard_s <= _UNHEARD_S
+        return Hearing(connected, max(0.0, now_s - (mirror.since_s if connected else heard_s)))
 
     def packs(self) -> Mapping[str, PackDetails]:
         """Return what is known of each pack; its line counts as down while the core is not heard."""

@@ -3,7 +3,7 @@
 They are communication, low state of charge, high state of charge and derating (firmware.md, 4), and
 our own for a temperature sensor that is lost, a lifetime counter that stands, a second BMS on the bus and a
 configuration that cannot be used; the alarms with a field are in ``alarm_rules``. Levels change after a delay and fall
-back with hysteresis.
+back with hysteresis. That the core is not heard is raised by whoever shows its state (``services.ports``).
 """
 
 from collections.abc import Mapping
@@ -50,6 +50,8 @@ class NoticeName(StrEnum):
     """A cell that holds less than the others, or has a higher resistance."""
     CAPACITY_WRONG = "capacity_wrong"
     """Register 306 is not what the battery holds."""
+    CORE_UNREACHABLE = "core_unreachable"
+    """The process that reads the BMS and sends to the GX is not heard; never raised by that process itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,9 @@ from datetime import date, datetime
 from typing import Any, Protocol
 
 from tinybms_bridge.battery.advice import Advice
+from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName
 from tinybms_bridge.battery.inhibits import Direction, Inhibit
+from tinybms_bridge.battery.notices import NoticeName
 from tinybms_bridge.battery.state import BatteryState
 from tinybms_bridge.battery.view import View
 from tinybms_bridge.config.store import ConfigStore
@@ -51,30 +53,46 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """The battery at one moment: its state, and what of it may be shown then."""
-
-    battery: BatteryState
-    view: View
-    at: datetime
-    """This moment, UTC."""
-    packs: Mapping[str, View] = field(default_factory=dict)
-    """What may be shown of each pack, by name."""
-
-    @classmethod
-    def of(cls, battery: BatteryState, clock: Clock) -> "Moment":
-        """Return the present moment."""
-        now_s = clock.monotonic()
-        return cls(battery, battery.view(now_s), clock.wall(), battery.pack_views(now_s))
-
-
-@dataclass(frozen=True, slots=True)
 class Hearing:
     """Whether the core is heard: without it nothing new is known, and nothing can be asked for."""
 
     connected: bool
     since_s: float
-    """Seconds since that became so."""
+    """Seconds since it is heard, or since it was heard last."""
+
+
+_HEARD = Hearing(connected=True, since_s=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The battery at one moment: its state, and what of it may be shown then."""
+
+    battery: BatteryState
+    """As it was last heard of."""
+    view: View
+    at: datetime
+    """This moment, UTC."""
+    packs: Mapping[str, View] = field(default_factory=dict)
+    """What may be shown of each pack, by name."""
+    hearing: Hearing = _HEARD
+    """Whether the core is heard now."""
+
+    @classmethod
+    def of(cls, battery: BatteryState, clock: Clock, hearing: Hearing = _HEARD) -> "Moment":
+        """Return the present moment; without ``hearing`` the core counts as heard."""
+        now_s = clock.monotonic()
+        views = battery.view(now_s), clock.wall(), battery.pack_views(now_s)
+        return cls(battery, *views, hearing)
+
+    def active(self) -> Mapping[AlarmName | NoticeName, AlarmLevel]:
+        """Return the alarms and notices in force; while the core is not heard only that is known."""
+        return self.last_active() if self.hearing.connected else {NoticeName.CORE_UNREACHABLE: AlarmLevel.ALARM}
+
+    def last_active(self) -> Mapping[AlarmName | NoticeName, AlarmLevel]:
+        """Return the alarms and notices that were in force when the core was last heard."""
+        found: list[tuple[AlarmName | NoticeName, AlarmLevel]] = [*self.battery.alarms.active().items()]
+        return dict([*found, *self.battery.notices.active().items()])
 
 
 @dataclass(frozen=True, slots=True)

@@ -217,6 +217,7 @@ _CAUSES = {
     "cause.loose_wire": "a sense wire must be loose",
     "cause.no_soc": "the BMS gives no state of charge that can be",
     "cause.no_data": "no good data from the BMS",
+    "cause.not_heard": "nothing heard for {silent_s:.0f} s",
 }
 
 _ALARMS = {
@@ -303,6 +304,9 @@ _ALARMS = {
     "notice.capacity_wrong": "Capacity wrong[: {level:@level}]",
     "notice.capacity_wrong.explanation": "Register 306 is more than 15 % from what the battery holds, and every state of charge with it.",
     "notice.capacity_wrong.advice": "Compare the current sensor with a clamp meter, then set the capacity that the limits name.",
+    "notice.core_unreachable": "Core unreachable[: {level:@level}][ ({cause})]",
+    "notice.core_unreachable.explanation": "The process that reads the BMS and sends to the GX does not answer the pages; nobody here knows what it sends, or whether it still runs. Everything shown is what was known last.",
+    "notice.core_unreachable.advice": "tinybms-bridge status on the bridge's machine asks it directly, and its log says why it ended. If it does not come back within a minute, start it again.",
 }
 
 _ADVICE = {

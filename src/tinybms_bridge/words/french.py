@@ -217,6 +217,7 @@ _CAUSES = {
     "cause.loose_wire": "un fil de mesure doit être desserré",
     "cause.no_soc": "le BMS ne donne pas d'état de charge possible",
     "cause.no_data": "aucune donnée valable du BMS",
+    "cause.not_heard": "aucune nouvelle depuis {silent_s:.0f} s",
 }
 
 _ALARMS = {
@@ -303,6 +304,9 @@ _ALARMS = {
     "notice.capacity_wrong": "Capacité fausse[ : {level:@level}]",
     "notice.capacity_wrong.explanation": "Le registre 306 est à plus de 15 % de ce que contient la batterie, et tout état de charge avec lui.",
     "notice.capacity_wrong.advice": "Comparez le capteur de courant avec une pince ampèremétrique, puis fixez la capacité que nomment les limites.",
+    "notice.core_unreachable": "Noyau injoignable[ : {level:@level}][ ({cause})]",
+    "notice.core_unreachable.explanation": "Le processus qui lit le BMS et envoie au GX ne répond pas aux pages ; personne ici ne sait ce qu'il envoie, ni s'il tourne encore. Tout ce qui est affiché est le dernier état connu.",
+    "notice.core_unreachable.advice": "tinybms-bridge status, sur la machine du pont, l'interroge directement, et son journal dit pourquoi il s'est arrêté. S'il ne revient pas en une minute, relancez-le.",
 }
 
 _ADVICE = {

@@ -15,7 +15,7 @@ from tinybms_bridge.battery.inhibits import Direction
 from tinybms_bridge.battery.snapshot import Cells
 from tinybms_bridge.battery.view import Last, View
 from tinybms_bridge.link.state import CanState, UartState
-from tinybms_bridge.services.ports import Moment
+from tinybms_bridge.services.ports import Hearing, Moment
 from tinybms_bridge.services.web.live.messages import status_message
 from tinybms_bridge.services.web.live.status import (
     LiveStatus,
@@ -90,7 +90,18 @@ def test_last_values_are_apart_and_dated(moment: Moment) -> None:
     assert found is not None
     assert (str(found["at"]), found["voltage"]) == ("2026-01-02 03:03:52+00:00", 54.321)
     assert found["cvl"] == limit_numbers(moment.view.limits)
+    assert found["alarms"] == {}, "the core is heard, and its alarms are in force"
     assert last_numbers(moment) is None
+
+
+def test_alarms_of_a_core_that_is_not_heard_are_among_the_last_values(moment: Moment) -> None:
+    """In force is only that it is not heard."""
+    assert moment.view.measured is not None
+    view = View(Freshness.SILENT, age_s=12.4, last=Last(moment.view.measured, 12.4, moment.view.limits))
+    away = replace(moment, view=view, hearing=Hearing(connected=False, since_s=12.4))
+    found = last_numbers(away)
+    assert found is not None
+    assert (active_levels(away), found["alarms"]) == ({"core_unreachable": 2}, {"high_voltage": 1})
 
 
 def test_names_and_units_are_those_of_the_catalogue(moment: Moment) -> None:

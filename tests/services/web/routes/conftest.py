@@ -315,7 +315,7 @@ class FakeCore:
     def moment(self) -> Moment:
         """See ``Core``."""
         self.moments_taken += 1
-        return self.now
+        return replace(self.now, hearing=self.heard)
 
     def hearing(self) -> Hearing:
         """See ``Core``."""

@@ -1,13 +1,14 @@
 """``/api/alarms``: active alarms and acknowledgements."""
 
 from dataclasses import replace
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
 import httpx
 
 from tinybms_bridge.battery.alarms import AlarmCause, AlarmLevel, AlarmName, Alarms
-from tinybms_bridge.services.ports import Moment
+from tinybms_bridge.services.ports import Hearing, Moment
 from tinybms_bridge.words import message
 
 
@@ -106,3 +107,39 @@ async def test_an_alarm_is_explained_in_a_language(visitor: httpx.AsyncClient, c
     assert french["explanation"].startswith("Une cellule, ou le pack, est sous sa tension minimale")
     assert english["code"] == french["code"] == "alarm.low_voltage"
     assert english["parameters"] == french["parameters"]
+
+
+async def test_a_core_that_is_not_heard_is_the_only_alarm(client: httpx.AsyncClient, core: Any) -> None:
+    """What was known last is not shown as in force, nor lost; seen once, the alarm is seen until the core is back."""
+    await client.post("/api/alarms/acknowledge")
+    core.heard = Hearing(connected=False, since_s=75.0)
+    found = (await client.get("/api/alarms")).json()
+    (alarm,) = found["alarms"]
+    assert (alarm["name"], alarm["kind"], alarm["level"]) == ("core_unreachable", "notice", "alarm")
+    assert alarm["text"] == "Core unreachable: alarm (nothing heard for 75 s)"
+    assert (alarm["value"], alarm["threshold"], alarm["unit"]) == (75.0, None, "s")
+    assert alarm["explanation"]
+    assert alarm["advice"]
+    assert alarm["since"] == (core.clock.wall() - timedelta(seconds=75)).isoformat().replace("+00:00", "Z")
+    assert [(each["name"], each["acknowledged_by"]) for each in found["last"]] == [("high_voltage", "tester")]
+    assert found["unacknowledged"] == 1
+    assert (await client.post("/api/alarms/high_voltage/acknowledge")).status_code == 404, "it is not in force"
+    assert (await client.post("/api/alarms/core_unreachable/acknowledge")).status_code == 200
+    await core.clock.advance(5.0)
+    core.heard = Hearing(connected=False, since_s=80.0)
+    (alarm,) = (await client.get("/api/alarms?lang=fr")).json()["alarms"]
+    assert (alarm["acknowledged_by"], alarm["text"]) == (
+        "tester",
+        "Noyau injoignable : alarme (aucune nouvelle depuis 80 s)",
+    )
+    core.heard = Hearing(connected=True, since_s=1.0)
+    found = (await client.get("/api/alarms")).json()
+    assert ([each["name"] for each in found["alarms"]], found["last"]) == (["high_voltage"], [])
+
+
+async def test_a_further_outage_of_the_core_has_to_be_seen_again(client: httpx.AsyncClient, core: Any) -> None:
+    """Also where nobody looked between the two."""
+    core.heard = Hearing(connected=False, since_s=75.0)
+    await client.post("/api/alarms/acknowledge")
+    core.heard = Hearing(connected=False, since_s=2.0)
+    assert (await client.get("/api/alarms")).json()["unacknowledged"] == 1

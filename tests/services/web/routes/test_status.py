@@ -137,3 +137,4 @@ async def test_packs_and_outputs_in_short(visitor: httpx.AsyncClient, core: Any,
     old = (await visitor.get("/api/status")).json()
     assert old["packs"]["main"] == dict.fromkeys(status["packs"]["main"]) | {"freshness": "SILENT", "age_ms": 60_000}
     assert old["core"] == {"connected": False, "since_s": 57.25}
+    assert old["alarms"] == {"core_unreachable": 2}

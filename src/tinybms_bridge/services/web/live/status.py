@@ -6,14 +6,16 @@ own. The field ``registers`` has the last sample as the registers that it came f
 whatever goes out gives them their decimals (``answers.rounded``).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict  # pydantic, which brings it, takes no other before Python 3.12
 
+from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName
 from tinybms_bridge.battery.limits.model import Limits
+from tinybms_bridge.battery.notices import NoticeName
 from tinybms_bridge.battery.snapshot import REV_D_FIRMWARE, Snapshot, firmware_text
 from tinybms_bridge.battery.view import View
 from tinybms_bridge.link.state import CanState, UartState
@@ -73,6 +75,7 @@ def last_numbers(moment: Moment) -> dict[str, object] | None:
         **pack_numbers(last.snapshot),
         "cells_mv": cells_mv(last.snapshot),
         "cvl": limit_numbers(last.limits),
+        "alarms": {} if moment.hearing.connected else _numbers(moment.last_active()),
     }
 
 
@@ -118,9 +121,12 @@ def flat_counters(uart: UartState, can: CanState) -> dict[str, int | bool]:
 
 
 def active_levels(moment: Moment) -> dict[str, int]:
-    """Return the alarms and notices that are not OK: 1 warning, 2 alarm."""
-    active = (*moment.battery.alarms.active().items(), *moment.battery.notices.active().items())
-    return {name.value: int(level) for name, level in active}
+    """Return the alarms and notices in force: 1 warning, 2 alarm."""
+    return _numbers(moment.active())
+
+
+def _numbers(levels: Mapping[AlarmName | NoticeName, AlarmLevel]) -> dict[str, int]:
+    return {name.value: int(level) for name, level in levels.items()}
 
 
 _NAMES = (
@@ -267,6 +273,8 @@ class LastValues(Measured):
     at: datetime
     cvl: CvlStats
     """The last limits that were decided from fresh data."""
+    alarms: dict[str, int]
+    """Alarms and notices that were active when the core was last heard; empty while it is."""
 
 
 class PackNow(Answer):
@@ -307,7 +315,7 @@ class BatteryNow(Measured):
     last: LastValues | None
     """The last values, while there are no live ones."""
     alarms: dict[str, int]
-    """Active alarms and notices: 1 warning, 2 alarm."""
+    """Active alarms and notices: 1 warning, 2 alarm; ``core_unreachable`` alone while the core is not heard."""
     inhibits: list[str] = Field(examples=[["charge"]])
     """Directions that are stopped by hand."""
     core: Shown[Hearing]

@@ -7,7 +7,7 @@ its own, and looked at when somebody asks.
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from tinybms_bridge.battery.alarms import AlarmCause, AlarmLevel, AlarmName
@@ -23,14 +23,17 @@ from tinybms_bridge.link.events import (
     LinkChanged,
     NoticesChanged,
 )
-from tinybms_bridge.services.ports import Core, Moment
+from tinybms_bridge.services.ports import Core, Hearing, Moment
 from tinybms_bridge.services.web.live.broadcaster import Broadcaster, BroadcasterSettings
 from tinybms_bridge.services.web.live.client import ThrottleSettings
+from tinybms_bridge.words import message
 
 __all__ = ["ActiveAlarm", "AlarmTracker", "Change", "Changes", "Watch", "broadcaster_settings"]
 
 Kind = Literal["alarm", "notice"]
 
+_SAME_OUTAGE = timedelta(seconds=1)
+"""The beginning of one outage is computed from its length, to a fraction of this."""
 _NO_CAUSES: Mapping[AlarmName, AlarmCause] = {}
 
 
@@ -56,19 +59,35 @@ class AlarmTracker:
     def __init__(self, bus: Bus) -> None:
         self._subscription = bus.subscribe(AlarmsChanged, NoticesChanged, depth=256, name="web alarms")
         self._active: dict[str, ActiveAlarm] = {}
+        self._unreachable: ActiveAlarm | None = None
         for known in (bus.latest(AlarmsChanged), bus.latest(NoticesChanged)):
             if known is not None:
                 self._take(known.event, known.wall)
 
     def active(self, moment: Moment, now: datetime) -> tuple[ActiveAlarm, ...]:
-        """Return the active alarms, the worst first; ``moment`` counts where the bus was not heard."""
+        """Return the active alarms, the worst first; ``moment`` counts where the bus was not heard.
+
+        While the core is not heard there is only one, which says so; ``last`` has what was active before.
+        """
         self.drain()
         self._set("alarm", _levels(moment.battery.alarms.active()), now, moment.battery.alarms.causes)
         self._set("notice", _levels(moment.battery.notices.active()), now)
-        return tuple(sorted(self._active.values(), key=lambda each: (-each.level, each.since, each.name)))
+        if not moment.hearing.connected:
+            return (self._not_heard(moment.hearing, now),)
+        self._unreachable = None
+        return self._worst_first()
+
+    def last(self, moment: Moment) -> tuple[ActiveAlarm, ...]:
+        """Return what was active when the core was last heard, after ``active``; nothing while it is heard."""
+        return () if moment.hearing.connected else self._worst_first()
 
     def acknowledge(self, name: str, by: str) -> bool:
         """Note that somebody has seen an alarm; False when it is not active."""
+        if self._unreachable is not None:
+            if name != self._unreachable.name:
+                return False
+            self._unreachable = replace(self._unreachable, acknowledged_by=by)
+            return True
         found = self._active.get(name)
         if found is None:
             return False
@@ -84,6 +103,19 @@ class AlarmTracker:
     def close(self) -> None:
         """Follow the bus no more; safe to call twice."""
         self._subscription.close()
+
+    def _worst_first(self) -> tuple[ActiveAlarm, ...]:
+        return tuple(sorted(self._active.values(), key=lambda each: (-each.level, each.since, each.name)))
+
+    def _not_heard(self, hearing: Hearing, now: datetime) -> ActiveAlarm:
+        """Return the alarm that the core is not heard; seen once, it is seen until the core is heard again."""
+        since, before = now - timedelta(seconds=hearing.since_s), self._unreachable
+        told = message("cause.not_heard", silent_s=round(hearing.since_s))
+        cause = AlarmCause(told, float(round(hearing.since_s)), unit="s")
+        if before is None or abs(since - before.since) > _SAME_OUTAGE:
+            before = ActiveAlarm(NoticeName.CORE_UNREACHABLE, "notice", AlarmLevel.ALARM, since)
+        self._unreachable = replace(before, cause=cause)
+        return self._unreachable
 
     def _take(self, event: AlarmsChanged | NoticesChanged, at: datetime) -> None:
         if isinstance(event, AlarmsChanged):

@@ -1,12 +1,14 @@
 """The first page: what the battery does, how old that is, how to set up, and where to read on."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tinybms_bridge.battery.alarms import AlarmLevel
+from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.inhibits import Direction
 from tinybms_bridge.battery.limits import Limits, Quantity, sentence_of
+from tinybms_bridge.battery.notices import NoticeName
 from tinybms_bridge.battery.snapshot import Snapshot
 from tinybms_bridge.battery.view import View
 from tinybms_bridge.link.state import CanState, UartState
@@ -154,11 +156,20 @@ def _age(moment: Moment) -> str:
 
 
 def _alarms(moment: Moment) -> list[Child]:
+    found: list[Child] = []
+    if moment.active():
+        found += [element("h2", "Alarms"), _list(moment.active())]
+    if not moment.hearing.connected and moment.last_active():
+        found += [element("h2", "Alarms when the core was last heard"), _list(moment.last_active())]
+    return found
+
+
+def _list(levels: Mapping[AlarmName | NoticeName, AlarmLevel]) -> Child:
     items = []
-    for name, level in (*moment.battery.alarms.active().items(), *moment.battery.notices.active().items()):
+    for name, level in levels.items():
         kind = "alarm" if level is AlarmLevel.ALARM else "warning"
         items.append(element("li", f"{kind}: {name.value.replace('_', ' ')}", class_=kind))
-    return [element("h2", "Alarms"), element("ul", *items)] if items else []
+    return element("ul", *items)
 
 
 def _stops(core: Core) -> list[Child]:

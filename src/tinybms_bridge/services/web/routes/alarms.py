@@ -54,6 +54,8 @@ class AlarmsAnswer(Answer):
 
     alarms: list[AlarmAnswer]
     unacknowledged: int
+    last: list[AlarmAnswer]
+    """What was active when the core was last heard, while it is not: nobody knows whether it still is."""
 
 
 @router.get("/api/alarms")
@@ -90,8 +92,10 @@ def _note(name: str, user: User, core: Core) -> None:
 
 
 def _alarms(tracker: AlarmTracker, core: Core, user: User, language: Language) -> AlarmsAnswer:
-    active = [_answer(each, user, language) for each in tracker.active(core.moment(), core.clock.wall())]
-    return AlarmsAnswer(alarms=active, unacknowledged=sum(each.acknowledged_by is None for each in active))
+    moment = core.moment()
+    active = [_answer(each, user, language) for each in tracker.active(moment, core.clock.wall())]
+    last = [_answer(each, user, language) for each in tracker.last(moment)]
+    return AlarmsAnswer(alarms=active, unacknowledged=sum(each.acknowledged_by is None for each in active), last=last)
 
 
 def _answer(alarm: ActiveAlarm, user: User, language: Language) -> AlarmAnswer:
