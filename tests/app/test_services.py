@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tinybms_bridge.app.restart import StartAgain
 from tinybms_bridge.app.services import (
     Services,
     ServicesOptions,
@@ -361,6 +362,34 @@ async def test_services_go_on_while_the_core_is_away(join: Join, new_core: Calla
     await joined.until(lambda: "second 2" in joined.lines())
     assert joined.lines() == ["first 0", "first 1", "first 2", "second 0", "second 1", "second 2"]
     assert joined.services.config.victron.stale_hold_s == 8
+
+
+@pytest.mark.parametrize("signalled", [False, True])
+async def test_core_with_another_file_makes_the_services_start_again(
+    new_core: Callable[..., Any],
+    web: Any,
+    clock: FakeClock,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    signalled: bool,
+) -> None:
+    """Else settings are saved in the old file and logins move to another bridge. A signal that comes too wins."""
+    one, other = await in_thread(write, home / "a.json", {}), await in_thread(write, home / "b.json", {})
+    folders = [home / "one", home / "other"]
+    first = new_core(bms=False, file=one, folder=lambda: folders[0])
+    await first.start()
+    running = asyncio.create_task(run_services(ServicesOptions((first.socket,), quiet=True), clock))
+    await first.until(lambda: web.runs and first.control.services.pid)
+    await in_thread(web.users.write, b"logins")
+    await first.end()
+    if signalled:
+        monkeypatch.setattr("tinybms_bridge.app.services.log.warning", lambda *_: running.cancel())
+    second = new_core(bms=False, file=other, folder=lambda: folders[1])
+    await second.start()
+    await second.until(running.done)
+    with pytest.raises(asyncio.CancelledError if signalled else StartAgain):
+        await running
+    assert await asyncio.to_thread(lambda: [*home.rglob("users.json")]) == [folders[0] / "users.json"]
 
 
 # the log

@@ -21,7 +21,7 @@ from tinybms_bridge import __version__
 from tinybms_bridge.app.background import Background
 from tinybms_bridge.app.child import path_first
 from tinybms_bridge.app.remote import CoreChanges, NumberedFeed, RemoteCore
-from tinybms_bridge.app.restart import own_command
+from tinybms_bridge.app.restart import StartAgain, own_command
 from tinybms_bridge.app.state_files import StateFiles
 from tinybms_bridge.config.changes import ConfigChange, changed_paths
 from tinybms_bridge.config.configuration import Configuration
@@ -77,24 +77,27 @@ class ServicesOptions:
 async def run_services(options: ServicesOptions, clock: Clock | None = None) -> None:
     """Run the services until cancelled, or until the core whose child they are has gone.
 
-    Raises BridgeError when the core cannot be talked to.
+    Raises StartAgain when a core with another configuration file has taken the place of the one they began with.
     """
     clock = clock or SystemClock()
     mirror = Mirror(CoreState, EVENTS, clock.monotonic)
     link = LinkClient(options.paths, mirror, clock, who="services", program_version=__version__)
-    async with asyncio.TaskGroup() as group:
-        connection = group.create_task(link.run(), name="link")
-        if options.parent:
-            group.create_task(_end_with_parent(options.parent, clock, asyncio.current_task()))
-        await _first_state(mirror)
-        if not options.parent:  # a core starts its child after the first frame
-            await path_first(lambda: mirror.state.battery.may_send, clock)
-        store = await in_thread(open_store, mirror.state.configuration)
-        services = Services(link, mirror, clock, store, quiet=options.quiet)
-        try:
-            await services.run()
-        finally:
-            connection.cancel()
+    try:
+        async with asyncio.TaskGroup() as group:
+            connection = group.create_task(link.run(), name="link")
+            if options.parent:
+                group.create_task(_end_with_parent(options.parent, clock, asyncio.current_task()))
+            await _first_state(mirror)
+            if not options.parent:  # a core starts its child after the first frame
+                await path_first(lambda: mirror.state.battery.may_send, clock)
+            store = await in_thread(open_store, mirror.state.configuration)
+            services = Services(link, mirror, clock, store, quiet=options.quiet)
+            try:
+                await services.run()
+            finally:
+                connection.cancel()
+    except* StartAgain as ended:
+        raise ended.exceptions[0] from None
 
 
 async def _first_state(mirror: Mirror[CoreState]) -> None:
@@ -163,6 +166,8 @@ class Services:
         self._quiet = quiet
         self._told = mirror.state.configuration
         self._run_id = mirror.run_id
+        self._task: asyncio.Task[object] | None = None
+        self._starts_again = False
         self._moving = asyncio.Lock()
         self._kept: set[tuple[datetime, str]] = set()
         self._background = Background()
@@ -194,7 +199,8 @@ class Services:
         return self.files.folder
 
     async def run(self) -> None:
-        """Run until cancelled."""
+        """Run until cancelled. Raises StartAgain; see ``run_services``."""
+        self._task = asyncio.current_task()
         await self.run_blocking(self.logs.load)
         self._kept = {(line.at, line.source) for line in self.logs.read(_MOST_LINES).lines}
         self.store.judges.append(self.core.judge)
@@ -211,6 +217,10 @@ class Services:
             with ending:
                 self._configured(frozenset())  # what has changed since the store was opened
                 await self.supervisor.run()
+        except asyncio.CancelledError:
+            if self._starts_again and self._task is not None and self._task.uncancel() == 0:
+                raise StartAgain from None
+            raise
         finally:
             self._lines.close()
             if self._console is not None:
@@ -260,6 +270,9 @@ class Services:
     def _configured(self, _branches: frozenset[str]) -> None:
         """Take up what is in force in the core now."""
         told, before = self._mirror.state.configuration, self._told
+        if told.file != before.file and told.values:
+            self._begin_anew(told.file)
+            return
         folder = self._mirror.state.core.state_directory
         if folder and Path(folder) != self.folder:
             self._background.begin(self._move(Path(folder)))
@@ -280,6 +293,13 @@ class Services:
             self.logs.settings = self._log_settings()
             self._show_lines()
             self.bus.publish(ConfigChanged(paths, ChangeSource.API), "services")
+
+    def _begin_anew(self, file: str) -> None:
+        """End for a new start with another file: settings must not be saved in the wrong one, nor files moved along."""
+        if self._task is not None and not self._starts_again:
+            self._starts_again = True
+            log.warning("the core uses another configuration file, %s: the services start again with it", file)
+            self._task.cancel()
 
     async def _move(self, folder: Path) -> None:
         """Take the files along to where the core keeps its own."""

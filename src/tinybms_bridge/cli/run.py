@@ -143,5 +143,7 @@ def run_services_command(socket: str, state_directory: str | None, parent: int, 
     try:
         paths = client_paths(socket, Path(usual_directory(state_directory or "")))
         run_until_signal(lambda: run_services(ServicesOptions(paths, parent=parent, quiet=quiet)))
+    except StartAgain:
+        start_again()
     except BridgeError as error:
         fail(error)
