@@ -23,7 +23,8 @@ from tinybms_bridge.hal.blocking import in_place
 from tinybms_bridge.hal.can import CanFrame, CanPort
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
 from tinybms_bridge.hal.storage import MemoryStorage
-from tinybms_bridge.link.state import EnergyToday, ServicesState
+from tinybms_bridge.link.events import PartState
+from tinybms_bridge.link.state import EnergyToday, PartStatus, ServicesState
 from tinybms_bridge.tinybms.poller import LinkState
 from tinybms_bridge.words import message
 from tinybms_lab.testing.fake_clock import FakeClock
@@ -295,6 +296,15 @@ async def test_energy_of_the_day_is_what_the_services_tell(scene: Scene) -> None
     assert scene.row("SOC").endswith("today 3.21 kWh in, 1.10 out")
     scene.services = ServicesState()
     assert scene.row("SOC").endswith("today -")
+
+
+async def test_a_part_that_failed_says_why(scene: Scene) -> None:
+    """A second bridge without its port is understood without a look at a log."""
+    scene.services = ServicesState(parts=(PartStatus("web", PartState.FAILED, "port 8080 is in use"),))
+    assert "web failed: port 8080 is in use" in scene.text(page="counters")
+    scene.services = ServicesState(parts=(PartStatus("web", PartState.RUNNING, "port 8080 is in use"),))
+    assert "web running" in scene.text(page="counters")
+    assert "port 8080" not in scene.text(page="counters")
 
 
 async def test_the_setup_token_stays_until_it_is_used(scene: Scene) -> None:

@@ -28,7 +28,8 @@ from tinybms_bridge.cli.live_words import (
     time_left,
     uart_of,
 )
-from tinybms_bridge.link.state import CoreState, EnergyToday
+from tinybms_bridge.link.events import PartState
+from tinybms_bridge.link.state import CoreState, EnergyToday, PartStatus
 
 __all__ = ["PAGES", "Scene", "ShownLine", "page_lines"]
 
@@ -360,8 +361,13 @@ def _counter_lines(scene: Scene, width: int) -> list[Text]:
 def _part_lines(core: CoreState, width: int) -> list[Text]:
     identity = core.battery.identity
     unit = "not known yet" if identity is None else str(identity)
-    parts = ", ".join(f"{part.name} {in_words(part.state)}" for part in (*core.parts, *core.services.parts))
+    parts = ", ".join(_part(part) for part in (*core.parts, *core.services.parts))
     return [*_row("Unit", clean(unit), width), *_row("Parts", parts, width)]
+
+
+def _part(part: PartStatus) -> str:
+    why = f": {clean(part.error)}" if part.state == PartState.FAILED and part.error else ""
+    return f"{part.name} {in_words(part.state)}{why}"
 
 
 def _log_page(scene: Scene, width: int) -> list[_Block]:

@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 import gc
+import itertools
 import signal
 import socket
 import ssl
@@ -17,16 +18,18 @@ from fastapi import APIRouter
 from starlette.websockets import WebSocket
 from websockets.asyncio.client import connect as open_socket
 
+from tinybms_bridge.core.supervisor import Supervisor
 from tinybms_bridge.errors import BridgeError, ConfigError, LinkError
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.storage import MemoryStorage
-from tinybms_bridge.link.events import Noted
+from tinybms_bridge.link.events import Noted, PartState
 from tinybms_bridge.services.web import app as app_module
 from tinybms_bridge.services.web.accounts import AccountRegistry, Accounts, AccountStore
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.security import Viewer
 from tinybms_bridge.services.web.server import EmbeddedServer
 from tinybms_bridge.services.web.service import WebService, WebState, bind
+from tinybms_lab.testing.fake_clock import FakeClock
 
 WAIT_S = 30.0
 LOOPBACK = WebOptions(port=0, listen_address="127.0.0.1")
@@ -258,8 +261,48 @@ async def test_a_port_in_use_is_told(core: Any, start: Start, storage: MemorySto
     async with start() as service:
         other = WebService(core, replace(LOOPBACK, port=service.port or 0), storage, SystemClock())
 
-        with pytest.raises(LinkError, match=r"port \d+ is in use \(choose another one as web_server.port\)"):
+        with pytest.raises(
+            LinkError, match=r"port \d+ is in use by another program \(choose another one as web_server.port\)"
+        ):
             await other.run()
+
+
+async def test_a_port_of_another_bridge_is_told_once_and_had_when_it_is_free(
+    core: Any, start: Start, storage: MemoryStorage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The part says why it does not run, is tried again with growing pauses, and nothing else notices."""
+    clock = FakeClock()
+    tries: list[float] = []
+    supervisor = Supervisor(clock)
+    with bind("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        service = WebService(core, replace(LOOPBACK, port=port), storage, SystemClock())
+
+        async def serve() -> None:
+            tries.append(clock.monotonic())
+            await service.run()
+
+        supervisor.add("web", serve)
+        running = asyncio.create_task(supervisor.run())
+        await clock.advance(300.0)
+        part = supervisor.parts["web"]
+        assert (part.state, part.error) == (
+            PartState.FAILED,
+            f"port {port} is in use by another program (choose another one as web_server.port)",
+        )
+    pauses_s = [after - before for before, after in itertools.pairwise(tries)]
+    assert pauses_s[:3] == [pytest.approx(each, rel=0.25) for each in (0.5, 1.0, 2.0)]
+    assert pauses_s[-1] == pytest.approx(30.0, rel=0.25)
+    assert [record.message for record in caplog.records if "web failed" in record.message] == [
+        f"web failed: {part.error}; it is started again"
+    ]
+    await clock.advance(40.0)
+    async with asyncio.timeout(WAIT_S):
+        while service.port is None:
+            await asyncio.sleep(0.01)
+    assert (service.port, part.state) == (port, PartState.RUNNING)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_starts_and_failures_leave_nothing_behind(core: Any, start: Start, storage: MemoryStorage) -> None:

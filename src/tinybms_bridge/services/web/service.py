@@ -241,7 +241,7 @@ def bind(address: str, port: int) -> socket.socket:
 def _bind_error(error: OSError, address: str, port: int) -> LinkError:
     match error.errno:
         case errno.EADDRINUSE:
-            return LinkError(f"port {port} is in use", hint="choose another one as web_server.port")
+            return LinkError(f"port {port} is in use by another program", hint="choose another one as web_server.port")
         case errno.EACCES | errno.EPERM:
             hint = "choose one above 1023 as web_server.port, or give the service the right CAP_NET_BIND_SERVICE"
             return LinkError(f"port {port} is not permitted", hint=hint)
