@@ -430,10 +430,11 @@ async def test_client_comes_back_with_what_it_has(
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         assert not mirror.connected
+    absent = f"no bridge runs here (tried {here.path}: not there)"
     assert [record.getMessage() for record in caplog.records] == [
-        "the bridge is not heard: the bridge ends; trying again until it is",
-        f"the bridge is not heard: no bridge runs here (tried {here.path}: not there); trying again until it is",
-        "the bridge is heard again",
+        "the bridge cannot be reached: the bridge ends; trying again until it answers",
+        f"the bridge cannot be reached: {absent}; trying again until it answers",
+        "the bridge answers again",
     ]
 
 

@@ -153,5 +153,5 @@ def test_value_that_is_no_data_is_told_and_left_out(caplog: pytest.LogCaptureFix
 
     assert found == [BranchChange(2, "b", 0)]
     assert [record.getMessage() for record in caplog.records] == [
-        "a cannot be told to the services: Type is not JSON serializable: object"
+        "a cannot be sent to the services: Type is not JSON serializable: object"
     ]

@@ -62,7 +62,7 @@ _SAVED_S = 20.0
 _REMEMBERED_FRAMES = 500
 _MOST_EVENTS = 2000
 _NOTHING = PackDetails()
-_UNHEARD = "the core is not heard"
+_UNHEARD = "the core does not answer"
 _UNHEARD_S = 12.0
 """Twice missed: the core says every 5 s that it is there."""
 
@@ -391,7 +391,7 @@ class RemoteCore:
         try:
             future.result(_SAVED_S + 1.0)
         except LinkError as error:
-            log.warning("the core is not told of the configuration, and reads the file once it is back: %s", error)
+            log.warning("the core has not got the configuration, and reads the file once it is back: %s", error)
 
     # what the core says
 

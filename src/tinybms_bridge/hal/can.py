@@ -113,7 +113,7 @@ class CanPort(Protocol):
         ...
 
     def reopen(self, reason: str) -> None:
-        """Ask for the adapter to be opened anew, which may cost the frames of a moment; returns at once."""
+        """Ask for the adapter to be reopened, which may cost the frames of a moment; returns at once."""
         ...
 
     async def close(self) -> None:

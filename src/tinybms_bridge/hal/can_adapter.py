@@ -151,7 +151,7 @@ class AdapterPort:
         self._begin_outage(reason)
 
     def _open_anew(self) -> None:
-        _LOGGER.info("CAN %s: opened anew: %s", self.settings, self._anew)
+        _LOGGER.info("CAN %s: reopened: %s", self.settings, self._anew)
         self._anew = ""
         self._exchange(None)
         self._open_again()

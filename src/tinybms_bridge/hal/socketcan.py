@@ -103,7 +103,7 @@ class SocketCanPort:
     def reopen(self, reason: str) -> None:
         """See ``CanPort.reopen``; an interface that is lost is being opened anyway."""
         if self._socket is not None:
-            _LOGGER.info("CAN %s: opened anew: %s", self.settings, reason)
+            _LOGGER.info("CAN %s: reopened: %s", self.settings, reason)
             self._release()
             self._coming_back = self._loop.create_task(self._come_back(0.0))
 

@@ -397,7 +397,7 @@ class LinkClient(Generic[S]):
             await connection.ready()
             self._backoff.reset()
             if self._told:
-                log.info("the bridge is heard again")
+                log.info("the bridge answers again")
                 self._told = ""
             return await asyncio.shield(connection.closed)
         except LinkError as error:
@@ -412,7 +412,7 @@ class LinkClient(Generic[S]):
 
     def _tell(self, reason: str) -> None:
         if reason == self._told:
-            log.debug("the bridge is not heard: %s", reason)
+            log.debug("the bridge cannot be reached: %s", reason)
         else:
-            log.warning("the bridge is not heard: %s; trying again until it is", reason)
+            log.warning("the bridge cannot be reached: %s; trying again until it answers", reason)
         self._told = reason

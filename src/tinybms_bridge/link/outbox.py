@@ -33,7 +33,7 @@ class QueuedMessage:
                 self._frame = encode(self.message)
             except (TypeError, ValueError) as error:
                 name = self.message.branch if isinstance(self.message, BranchChange) else self.message.kind
-                log.error("%s cannot be told to the services: %s", name, error)  # noqa: TRY400 -- no fault of this place
+                log.error("%s cannot be sent to the services: %s", name, error)  # noqa: TRY400 -- no fault of this place
                 self._frame = b""
         return self._frame
 

@@ -234,7 +234,7 @@ class Poller:
         if now_s < due_s or not self._client.connected:
             return False
         level = logging.DEBUG if self._reopenings else logging.WARNING
-        log.log(level, "the line to the BMS has given nothing new for %.0f s: its port is opened anew", now_s - since_s)
+        log.log(level, "the line to the BMS has given nothing new for %.0f s: its port is reopened", now_s - since_s)
         self.reopened, self._reopenings, self._reopened_s = self.reopened + 1, self._reopenings + 1, now_s
         await self._client.close()
         await self._clock.sleep(self._settings.reconnect_min_s)

@@ -217,7 +217,7 @@ _CAUSES = {
     "cause.loose_wire": "a sense wire must be loose",
     "cause.no_soc": "the BMS gives no state of charge that can be",
     "cause.no_data": "no good data from the BMS",
-    "cause.not_heard": "nothing heard for {silent_s:.0f} s",
+    "cause.no_answer": "no answer for {silent_s:.0f} s",
 }
 
 _ALARMS = {

@@ -217,7 +217,7 @@ _CAUSES = {
     "cause.loose_wire": "un fil de mesure doit être desserré",
     "cause.no_soc": "le BMS ne donne pas d'état de charge possible",
     "cause.no_data": "aucune donnée valable du BMS",
-    "cause.not_heard": "aucune nouvelle depuis {silent_s:.0f} s",
+    "cause.no_answer": "sans réponse depuis {silent_s:.0f} s",
 }
 
 _ALARMS = {

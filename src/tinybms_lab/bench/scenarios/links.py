@@ -14,7 +14,7 @@ def _fault(kind: FaultKind, after_s: float, for_s: float) -> Fault:
 SCENARIOS = (
     Scenario(
         "line-dead",
-        "The serial line is dead until it is opened anew for the second time, 15 s after the last reply",
+        "The serial line is dead until it is reopened for the second time, 15 s after the last reply",
         battery=pack("li-ion", 4, 100.0, 0.5),
         sun=Constant(450.0),
         load=Constant(80.0),
@@ -32,7 +32,7 @@ SCENARIOS = (
     ),
     Scenario(
         "can-dead",
-        "No frame reaches the GX until the adapter is opened anew, 60 s after the last one that was heard",
+        "No frame reaches the GX until the adapter is reopened, 60 s after the last one that was received",
         battery=pack("lto", 4, 20.0, 0.5),
         sun=Constant(60.0),
         load=Constant(10.0),

@@ -116,7 +116,7 @@ async def test_a_core_that_is_not_heard_is_the_only_alarm(client: httpx.AsyncCli
     found = (await client.get("/api/alarms")).json()
     (alarm,) = found["alarms"]
     assert (alarm["name"], alarm["kind"], alarm["level"]) == ("core_unreachable", "notice", "alarm")
-    assert alarm["text"] == "Core unreachable: alarm (nothing heard for 75 s)"
+    assert alarm["text"] == "Core unreachable: alarm (no answer for 75 s)"
     assert (alarm["value"], alarm["threshold"], alarm["unit"]) == (75.0, None, "s")
     assert alarm["explanation"]
     assert alarm["advice"]
@@ -130,7 +130,7 @@ async def test_a_core_that_is_not_heard_is_the_only_alarm(client: httpx.AsyncCli
     (alarm,) = (await client.get("/api/alarms?lang=fr")).json()["alarms"]
     assert (alarm["acknowledged_by"], alarm["text"]) == (
         "tester",
-        "Noyau injoignable : alarme (aucune nouvelle depuis 80 s)",
+        "Noyau injoignable : alarme (sans réponse depuis 80 s)",
     )
     core.heard = Hearing(connected=True, since_s=1.0)
     found = (await client.get("/api/alarms")).json()

@@ -298,10 +298,10 @@ async def test_a_core_that_is_not_heard_is_the_first_thing_said(visitor: httpx.A
     """Also in the seconds in which its last data is still young."""
     core.heard = Hearing(connected=False, since_s=57.0)
     shown = await seen(visitor)
-    assert "The core has not been heard for 57 s: nobody knows whether anything is sent." in shown
-    assert "not heard for 57 s; it speaks with BMS and GX" in shown
+    assert "The core has not answered for 57 s: nobody knows whether anything is sent." in shown
+    assert "no answer for 57 s; it speaks with BMS and GX" in shown
     assert "answers on" not in shown
-    assert "Alarms alarm: core unreachable Alarms when the core was last heard warning: high voltage" in shown
+    assert "Alarms alarm: core unreachable Alarms when the core last answered warning: high voltage" in shown
 
 
 async def test_packs_are_listed_where_there_are_several(visitor: httpx.AsyncClient, core: Any) -> None:

@@ -274,7 +274,7 @@ class LastValues(Measured):
     cvl: CvlStats
     """The last limits that were decided from fresh data."""
     alarms: dict[str, int]
-    """Alarms and notices that were active when the core was last heard; empty while it is."""
+    """Alarms and notices that were active when the core last answered; empty while it does."""
 
 
 class PackNow(Answer):
@@ -315,7 +315,7 @@ class BatteryNow(Measured):
     last: LastValues | None
     """The last values, while there are no live ones."""
     alarms: dict[str, int]
-    """Active alarms and notices: 1 warning, 2 alarm; ``core_unreachable`` alone while the core is not heard."""
+    """Active alarms and notices: 1 warning, 2 alarm; ``core_unreachable`` alone while the core does not answer."""
     inhibits: list[str] = Field(examples=[["charge"]])
     """Directions that are stopped by hand."""
     core: Shown[Hearing]

@@ -110,7 +110,7 @@ class AlarmTracker:
     def _not_heard(self, hearing: Hearing, now: datetime) -> ActiveAlarm:
         """Return the alarm that the core is not heard; seen once, it is seen until the core is heard again."""
         since, before = now - timedelta(seconds=hearing.since_s), self._unreachable
-        told = message("cause.not_heard", silent_s=round(hearing.since_s))
+        told = message("cause.no_answer", silent_s=round(hearing.since_s))
         cause = AlarmCause(told, float(round(hearing.since_s)), unit="s")
         if before is None or abs(since - before.since) > _SAME_OUTAGE:
             before = ActiveAlarm(NoticeName.CORE_UNREACHABLE, "notice", AlarmLevel.ALARM, since)

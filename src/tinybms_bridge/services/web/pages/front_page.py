@@ -18,7 +18,7 @@ from tinybms_bridge.services.web.pages.elements import Child, document, element,
 __all__ = ["REFRESH_S", "Visit", "closed_page", "front_page", "own_address"]
 
 REFRESH_S = 10
-"""How often the page loads itself anew: without a script an open one would show old values as present ones."""
+"""How often the page reloads itself: without a script an open one would show old values as present ones."""
 
 _SEVERAL = 2
 _AT_REST_A = 0.3
@@ -132,7 +132,7 @@ def _headline(moment: Moment, uart: UartState, hearing: Hearing) -> str:
     """Return the state in one or two sentences."""
     view = moment.view
     if not hearing.connected:
-        return f"The core has not been heard for {_duration(hearing.since_s)}: nobody knows whether anything is sent."
+        return f"The core has not answered for {_duration(hearing.since_s)}: nobody knows whether anything is sent."
     if view.measured is None or view.freshness is not Freshness.FRESH:
         remark = view.remark or "nothing is known of the battery yet"
         words = f"{remark[:1].upper()}{remark[1:]}."
@@ -152,7 +152,7 @@ def _headline(moment: Moment, uart: UartState, hearing: Hearing) -> str:
 def _age(moment: Moment) -> str:
     age_s = moment.view.age_s
     data = "No data has come from the BMS yet." if age_s is None else f"The last data is {_duration(age_s)} old."
-    return f"{data} This page shows {moment.at:%Y-%m-%d %H:%M:%S} UTC and loads itself anew every {REFRESH_S} s."
+    return f"{data} This page shows {moment.at:%Y-%m-%d %H:%M:%S} UTC and reloads itself every {REFRESH_S} s."
 
 
 def _alarms(moment: Moment) -> list[Child]:
@@ -160,7 +160,7 @@ def _alarms(moment: Moment) -> list[Child]:
     if moment.active():
         found += [element("h2", "Alarms"), _list(moment.active())]
     if not moment.hearing.connected and moment.last_active():
-        found += [element("h2", "Alarms when the core was last heard"), _list(moment.last_active())]
+        found += [element("h2", "Alarms when the core last answered"), _list(moment.last_active())]
     return found
 
 
@@ -230,7 +230,7 @@ def _pack_line(view: View) -> str:
 
 def _connections(uart: UartState, can: CanState, hearing: Hearing) -> list[tuple[Child, ...]]:
     if not hearing.connected:
-        return [("Core", f"not heard for {_duration(hearing.since_s)}; it speaks with BMS and GX")]
+        return [("Core", f"no answer for {_duration(hearing.since_s)}; it speaks with BMS and GX")]
     bms = f"answers on {uart.device}" if uart.up else f"does not answer: {uart.reason or 'not asked yet'}"
     bus = f"open, {can.tx_count} frames sent" if can.up else f"not open: {can.error or 'not opened yet'}"
     return [("BMS", bms), ("CAN", bus), ("GX device", _GX.get(can.gx_state, can.gx_state))]

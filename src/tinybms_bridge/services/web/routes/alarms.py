@@ -55,7 +55,7 @@ class AlarmsAnswer(Answer):
     alarms: list[AlarmAnswer]
     unacknowledged: int
     last: list[AlarmAnswer]
-    """What was active when the core was last heard, while it is not: nobody knows whether it still is."""
+    """What was active when the core last answered, while it does not: nobody knows whether it still is."""
 
 
 @router.get("/api/alarms")

@@ -36,9 +36,9 @@ class Readiness(Answer):
     """A GX device is heard; not needed to be ready."""
 
 
-@router.get("/healthz", responses={503: {"model": Health, "description": "The core is not heard"}})
+@router.get("/healthz", responses={503: {"model": Health, "description": "The core does not answer"}})
 async def healthz(core: TheCore) -> Health:
-    """Return 200 as long as the program answers, and 503 while its core is not heard."""
+    """Return 200 as long as the program answers, and 503 while its core does not answer."""
     heard = core.hearing().connected
     health = Health(status="ok" if heard else "core_unreachable", version=core.version, uptime_s=core.uptime_s)
     return health if heard else JSONResponse(health.model_dump(), 503)  # type: ignore[return-value]  # passed on
