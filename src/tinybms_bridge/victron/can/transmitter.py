@@ -12,7 +12,12 @@ from tinybms_bridge.hal.clock import Clock, Timer
 
 __all__ = ["FrameSource", "Transmitter", "TransmitterSettings", "TransmitterStatistics"]
 
-_SMALLEST_GAP_S = 0.02  # 50 frames/s; some 300/s broke the detection of the battery (victron-can.md, 1)
+_GROUP = 2
+"""Frames that go out in one turn: each turn wakes a machine that sleeps in between, and the receive buffers of a
+controller as simple as an MCP2515 hold two frames."""
+_FRAME_S = 0.021
+"""What a frame takes of the time: 50 frames at most in any second, though it may begin and end with a group; some
+300 frames/s broke the detection of the battery (victron-can.md, 1)."""
 _SMALLEST_KICK_GAP_S = 0.1
 _SMALL_FALL_GAP_S = 1.0
 """A fall that matters little may wait as long as a burst does; it must not fill the bus."""
@@ -25,7 +30,8 @@ class TransmitterSettings:
     period_s: float = 1.0
     """0.1 to 2.0; a GX stops everything when 0x351 is missing for 3 s."""
     spread: float = 0.8
-    """Part of the period over which a burst is spread, 0 to 0.95."""
+    """Part of the period over which a burst is spread, 0 to 0.95: of n frames the first goes out at once, and the group
+    of number i and i + 1 (i even) after i / n of that time."""
 
     def __post_init__(self) -> None:
         if not SHORTEST_BURST_MS <= self.period_s * 1000.0 <= LONGEST_BURST_MS:
@@ -79,8 +85,9 @@ class Transmitter:
     """Sends what the source gives, on a grid that does not drift; nothing else repeats frames.
 
     A burst begins with its first frame; the others follow, those first that were sent longest ago. So neither a short
-    period nor many kicks keep any frame from being sent. Each is made when it is sent. A lowered limit goes out with
-    the first frame alone, beside the burst under way. Never more than 50 frames/s, whatever happened before.
+    period nor many kicks keep any frame from being sent. Each is made when it is sent. Two at a time go out back to back,
+    never more. A lowered limit goes out with the first frame alone, beside the burst under way. Never more than 50
+    frames in a second, whatever happened before.
     """
 
     def __init__(
@@ -108,8 +115,9 @@ class Transmitter:
         self._first_id = -1
         self._first_sent_s = float("-inf")
         self._gap_s = 0.0
-        self._next_frame_s = 0.0
+        self._next_group_s = 0.0
         self._last_frame_s = float("-inf")
+        self._paid_s = float("-inf")  # when the frames that were sent have had their time
 
     def kick(self) -> None:
         """Begin a burst now, because sending begins or ends; at most ten in a second, the periodic grid stays.
@@ -168,19 +176,25 @@ class Transmitter:
         elif now_s >= self._first_due_s:
             self._begin_alone(now_s)
         ended = self._silent
-        if self._waiting and now_s >= self._frame_due_s:
-            self._send_next(now_s)
+        if self._waiting and now_s >= self._group_due_s:
+            self._send_group(now_s)
             ended = not self._waiting
         if self._between and ended:
             self._between.pop(0)()
 
     @property
-    def _frame_due_s(self) -> float:
-        return max(self._next_frame_s, self._last_frame_s + _SMALLEST_GAP_S)
+    def _group_due_s(self) -> float:
+        starts = self._waiting[0] == self._first_id
+        return max(self._next_group_s, self._first_allowed_s if starts else self._paid_s)
 
     @property
     def _first_due_s(self) -> float:
-        return max(self._alone_due_s, self._last_frame_s + _SMALLEST_GAP_S)
+        return max(self._alone_due_s, self._first_allowed_s)
+
+    @property
+    def _first_allowed_s(self) -> float:
+        """When the first frame of a burst may go out: the time of one frame sooner than others, which then wait."""
+        return max(self._last_frame_s, self._paid_s - 2 * _FRAME_S) + _FRAME_S
 
     def _begin_periodic(self, now_s: float) -> None:
         late_s, period_s, statistics = now_s - self._due_s, self.settings.period_s, self.statistics
@@ -206,7 +220,7 @@ class Transmitter:
         self._waiting.extend((first, *others))
         self._first_id = first
         self._gap_s = self.settings.period_s * self.settings.spread / len(identifiers)
-        self._next_frame_s = now_s
+        self._next_group_s = now_s
 
     def _begin_alone(self, now_s: float) -> None:
         identifiers = self._source.burst_ids()
@@ -229,8 +243,14 @@ class Transmitter:
         self._waiting.clear()
         self._made.clear()
 
+    def _send_group(self, now_s: float) -> None:
+        count = min(_GROUP, len(self._waiting))
+        self._next_group_s += count * self._gap_s
+        for _ in range(count):
+            if self._waiting:  # nothing may be sent any more otherwise
+                self._send_next(now_s)
+
     def _send_next(self, now_s: float) -> None:
-        self._next_frame_s += self._gap_s
         identifier = self._waiting.popleft()
         frame = self._made.pop(identifier, None)
         if frame is None:
@@ -253,6 +273,7 @@ class Transmitter:
 
     def _put(self, frame: CanFrame, now_s: float) -> None:
         self._sent_at_s[frame.arbitration_id] = self._last_frame_s = now_s
+        self._paid_s = max(now_s, self._paid_s) + _FRAME_S
         if frame.arbitration_id == self._first_id:
             self._first_sent_s = now_s
         taken = self._port.send(frame)
@@ -266,7 +287,7 @@ class Transmitter:
     def _wake_s(self) -> float:
         wake_s = self._due_s
         if self._waiting:
-            wake_s = min(wake_s, self._frame_due_s)
+            wake_s = min(wake_s, self._group_due_s)
         if self._kicked:
             wake_s = min(wake_s, self._begun_at_s + _SMALLEST_KICK_GAP_S)
         return min(wake_s, self._first_due_s)
