@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinybms_bridge.hal.clock import Clock, SystemClock, clock_is_synchronised
+from tinybms_bridge.hal.clock import Clock, SystemClock, clock_is_synchronised, until_tick_s
 from tinybms_lab.testing.fake_clock import FakeClock
 
 
@@ -30,6 +30,35 @@ def test_ages_count_while_the_machine_is_suspended(monkeypatch: pytest.MonkeyPat
     started_s[time.CLOCK_BOOTTIME] += 3600.0
     assert clock.monotonic() - ages_s == 3600.0
     assert 0.0 <= clock.awake() - awake_s < 3600.0
+
+
+@given(st.floats(0.0, 1e7), st.sampled_from([0.5, 1.0, 2.0, 10.0]))
+def test_ticks_are_whole_multiples_of_their_period(now_s: float, period_s: float) -> None:
+    """The next one is ahead, no further than a period, and the same for everybody."""
+    rest_s = until_tick_s(FakeClock(start_s=now_s), period_s)
+    assert 0.0 < rest_s <= period_s
+    ticks = (now_s + rest_s) / period_s
+    assert ticks == pytest.approx(round(ticks), abs=1e-6)
+
+
+async def test_who_looks_now_and_then_does_so_in_one_turn() -> None:
+    """Begun at any moments, looks of a second and of half a second fall together, and none is left out."""
+    clock, looks = FakeClock(start_s=100.3), list[tuple[float, float]]()
+
+    async def look(period_s: float) -> None:
+        while True:
+            await clock.sleep(until_tick_s(clock, period_s))
+            looks.append((period_s, clock.monotonic()))
+
+    first = asyncio.create_task(look(1.0))
+    await clock.advance(0.4)
+    second = asyncio.create_task(look(0.5))
+    await clock.advance(2.4)
+    for task in (first, second):
+        task.cancel()
+    await asyncio.gather(first, second, return_exceptions=True)
+    assert [round(at_s, 6) for period_s, at_s in looks if period_s == 1.0] == [101.0, 102.0, 103.0]
+    assert [round(at_s, 6) for period_s, at_s in looks if period_s == 0.5] == [101.0, 101.5, 102.0, 102.5, 103.0]
 
 
 async def test_fake_suspend_stops_sleeps_and_counts_for_ages() -> None:

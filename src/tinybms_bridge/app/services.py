@@ -34,7 +34,7 @@ from tinybms_bridge.core.bridge import statuses
 from tinybms_bridge.core.supervisor import Part, Supervisor
 from tinybms_bridge.errors import ConfigError, LinkError
 from tinybms_bridge.hal.blocking import RunBlocking, in_thread
-from tinybms_bridge.hal.clock import Clock, SystemClock
+from tinybms_bridge.hal.clock import Clock, SystemClock, until_tick_s
 from tinybms_bridge.hal.log_output import LogOutput, open_console
 from tinybms_bridge.hal.logs import LineHandler, LogLine, logging_through
 from tinybms_bridge.hal.storage import FileStorage, MemoryStorage
@@ -115,7 +115,7 @@ async def _first_state(mirror: Mirror[CoreState]) -> None:
 async def _end_with_parent(parent: int, clock: Clock, task: "asyncio.Task[None] | None") -> None:
     """End when the process that started this one has gone, as it does when it is killed."""
     while os.getppid() == parent:
-        await clock.sleep(_PARENT_LOOK_S)
+        await clock.sleep(until_tick_s(clock, _PARENT_LOOK_S))
     log.warning("the core has gone, and the services end with it")
     if task is not None:
         task.cancel()
@@ -358,7 +358,7 @@ class Services:
                 before = state
                 with suppress(LinkError):  # told again when the core is heard
                     await self._link.call(commands.ReportServices(state))
-            await self._clock.sleep(_REPORT_S)
+            await self._clock.sleep(until_tick_s(self._clock, _REPORT_S))
 
     def _state(self, energy: EnergyToday | None) -> ServicesState:
         web = self.web.state

@@ -30,7 +30,7 @@ from tinybms_bridge.core.settings import battery_settings
 from tinybms_bridge.core.soc_writer import SocWriter
 from tinybms_bridge.core.supervisor import Part, Supervisor
 from tinybms_bridge.hal.blocking import RunBlocking, in_thread
-from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.hal.clock import Clock, until_tick_s
 from tinybms_bridge.hal.serial import SerialOpener
 from tinybms_bridge.hal.storage import MemoryStorage, Storage
 from tinybms_bridge.hal.watchdog import NullWatchdog, ProgressGuard, Watchdog
@@ -354,8 +354,8 @@ class Bridge:
                 self._announced_ready = True
                 self.machine.watchdog.ready()
             self._feed_watchdog()
-            rest_s = self.battery.stale_from_s + _AFTER_S - now_s
-            await self._clock.sleep(rest_s if 0.0 < rest_s < _LOOK_S else _LOOK_S)
+            rest_s, look_s = self.battery.stale_from_s + _AFTER_S - now_s, until_tick_s(self._clock, _LOOK_S)
+            await self._clock.sleep(rest_s if 0.0 < rest_s < look_s else look_s)
 
     def _note_suspend(self, now_s: float) -> None:
         asleep_s, before_s = now_s - self._clock.awake(), self._asleep_s

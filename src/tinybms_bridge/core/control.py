@@ -15,6 +15,7 @@ from tinybms_bridge import __version__
 from tinybms_bridge.battery.inhibits import Inhibit
 from tinybms_bridge.battery.state import MAIN_PACK, BatteryState
 from tinybms_bridge.core.bridge import Bridge
+from tinybms_bridge.hal.clock import until_tick_s
 from tinybms_bridge.hal.logs import LogLine
 from tinybms_bridge.link import commands
 from tinybms_bridge.link.event_list import EventRecord
@@ -110,7 +111,7 @@ class Control:
         await self._server.start()
         try:
             while True:
-                await self._clock.sleep(_LOOK_S)
+                await self._clock.sleep(until_tick_s(self._clock, _LOOK_S))
                 self.look()
         finally:
             await self._server.close()

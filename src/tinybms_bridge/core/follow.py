@@ -20,7 +20,7 @@ from tinybms_bridge.core.bridge import Bridge
 from tinybms_bridge.core.configuration import Checked
 from tinybms_bridge.core.settings import frame_settings
 from tinybms_bridge.errors import ConfigError, ConfigProblem
-from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.hal.clock import Clock, until_tick_s
 from tinybms_bridge.link.events import ChangeSource, ConfigChanged
 from tinybms_bridge.link.state import ConfigurationState
 
@@ -75,7 +75,8 @@ class Follower:
         self._told_state: ConfigurationState | None = None
         self._told_of: tuple[object, ...] = ()
         self._on_applied = on_applied
-        self._hurry = asyncio.Event()
+        self._due = asyncio.Event()
+        self._asked = False
         self._changing = asyncio.Lock()
         self._clock: Clock = bridge.machine.clock
 
@@ -101,7 +102,8 @@ class Follower:
 
     def hurry(self) -> None:
         """Look at the file now, whether or not it seems to have changed."""
-        self._hurry.set()
+        self._asked = True
+        self._due.set()
 
     async def run(self) -> None:
         """Follow the file until cancelled."""
@@ -112,8 +114,7 @@ class Follower:
         seen: Signature | None = await run_blocking(_signature, self._path)
         again = await run_blocking(_digest, self._path) != self._seen  # what changed while nobody looked
         while True:
-            asked = self._hurry.is_set()
-            self._hurry.clear()
+            asked, self._asked = self._asked, False
             signature = await run_blocking(_signature, self._path)
             changed = signature != seen
             if changed or again or asked:
@@ -198,13 +199,12 @@ class Follower:
         log.warning("the configuration in force stays")
 
     async def _wait(self) -> None:
-        sleep = asyncio.ensure_future(self._clock.sleep(_LOOK_S))
-        hurry = asyncio.ensure_future(self._hurry.wait())
+        timer = self._clock.call_later(until_tick_s(self._clock, _LOOK_S), self._due.set)
         try:
-            await asyncio.wait((sleep, hurry), return_when=asyncio.FIRST_COMPLETED)
+            await self._due.wait()
         finally:
-            sleep.cancel()
-            hurry.cancel()
+            timer.cancel()
+        self._due.clear()
 
 
 def _digest(path: Path) -> str:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.saved_units import STATE_VERSION, SavedUnits
 from tinybms_bridge.hal.blocking import RunBlocking, in_thread
-from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.hal.clock import Clock, until_tick_s
 from tinybms_bridge.hal.documents import check_version, load, parse_json
 from tinybms_bridge.hal.storage import Storage
 
@@ -139,7 +139,7 @@ class StateKeeper:
         begun_s, interval_s = self._clock.monotonic(), self.interval_s
         waited_s, least_s = 0.0, 0.0 if self._saved is None else _LEAST_S
         while waited_s < interval_s and not (waited_s >= least_s and self._urgent()):
-            await self._clock.sleep(min(_LOOK_S, interval_s - waited_s))
+            await self._clock.sleep(min(until_tick_s(self._clock, _LOOK_S), interval_s - waited_s))
             waited_s = self._clock.monotonic() - begun_s
 
     def _urgent(self) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
-__all__ = ["EARLIEST_WALL", "Clock", "SystemClock", "Timer", "clock_is_synchronised", "monotonic_s"]
+__all__ = ["EARLIEST_WALL", "Clock", "SystemClock", "Timer", "clock_is_synchronised", "monotonic_s", "until_tick_s"]
 
 
 EARLIEST_WALL = datetime(2025, 1, 1, tzinfo=UTC)
@@ -67,6 +67,15 @@ class Clock(Protocol):
     def call_later(self, delay_s: float, action: Callable[[], None]) -> Timer:
         """Call ``action`` in ``delay_s`` seconds, right from the event loop: for who has to be on time."""
         ...
+
+
+def until_tick_s(clock: Clock, period_s: float) -> float:
+    """Return the seconds until the next whole multiple of a period, above 0.
+
+    Who looks at something now and then does so at these moments, in one turn of the event loop with all others: each
+    turn wakes a machine that sleeps in between.
+    """
+    return period_s - clock.monotonic() % period_s
 
 
 class SystemClock:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.hal.clock import Clock, until_tick_s
 
 __all__ = ["Collector", "CollectorStatistics", "WhenQuiet"]
 
@@ -67,7 +67,7 @@ class Collector:
         sys.setswitchinterval(_SWITCH_S)
         try:
             while True:
-                await self._clock.sleep(_CHECK_S)
+                await self._clock.sleep(until_tick_s(self._clock, _CHECK_S))
                 if self._is_due():
                     await self._collect_in_a_pause()
         finally:
@@ -86,7 +86,7 @@ class Collector:
         if self._when_quiet(lambda: self._collect(before)):
             end_s = self._clock.monotonic() + _PATIENCE_S
             while self.statistics.collections == before and self._clock.monotonic() < end_s:
-                await self._clock.sleep(_CHECK_S)
+                await self._clock.sleep(until_tick_s(self._clock, _CHECK_S))
         if self.statistics.collections == before:
             self.statistics.unasked += 1
             self._collect(before)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TextIO
 
-from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.hal.clock import Clock, until_tick_s
 
 __all__ = [
     "AUDIT_SOURCE",
@@ -220,7 +220,7 @@ class LineHandler(logging.Handler):
     async def run(self, clock: Clock) -> None:
         """Hand on counts whose time is over, each second until cancelled."""
         while True:
-            await clock.sleep(_SETTLE_S)
+            await clock.sleep(until_tick_s(clock, _SETTLE_S))
             with self._held():
                 self._hand_on(self._repeats.due(self._monotonic()))
 

@@ -669,6 +669,24 @@ async def test_a_server_that_ends_on_its_own_is_a_failure(
         await WebService(core, LOOPBACK, storage, SystemClock()).run()
 
 
+async def test_an_end_does_not_wait_for_the_next_look(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server looks seldom, and is woken when it has to stop."""
+    monkeypatch.setattr("tinybms_bridge.services.web.server._DATE_S", 3600.0)
+    monkeypatch.setattr("tinybms_bridge.services.web.service._STOP_TIMEOUT_S", 3600.0)
+    async with asyncio.timeout(WAIT_S):
+        async with start() as service:
+            assert service.port is not None
+    assert service.port is None
+
+
+async def test_answers_have_the_date_of_their_second(start: Start) -> None:
+    """It is made once for all of them, again and again."""
+    async with start() as service, asyncio.timeout(WAIT_S):
+        first = (await get(service, "/api/session")).headers["date"]
+        while (await get(service, "/api/session")).headers["date"] == first:
+            await asyncio.sleep(0.1)
+
+
 async def test_it_speaks_tls_with_its_own_certificate(start: Start, tmp_path: Path) -> None:
     """On request."""
     options = replace(LOOPBACK, self_signed=True, certificate_directory=tmp_path)

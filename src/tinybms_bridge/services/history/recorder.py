@@ -15,7 +15,7 @@ from tinybms_bridge.battery.energy import EnergyCounter
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import Limits
 from tinybms_bridge.battery.snapshot import Snapshot
-from tinybms_bridge.hal.clock import EARLIEST_WALL, Clock
+from tinybms_bridge.hal.clock import EARLIEST_WALL, Clock, until_tick_s
 from tinybms_bridge.link.bus import Bus, Subscription
 from tinybms_bridge.link.events import FreshnessChanged, LimitsDecided, SnapshotAccepted
 from tinybms_bridge.services.history.fields import (
@@ -230,7 +230,7 @@ class Recorder:
 
     async def _tick(self) -> None:
         while True:
-            await self._clock.sleep(1.0)
+            await self._clock.sleep(until_tick_s(self._clock, 1.0))
             self.second()
 
     def second(self) -> None:

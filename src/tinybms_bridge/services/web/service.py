@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Never
 
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.errors import BridgeError, ConfigError, ConfigProblem, LinkError
-from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.hal.clock import Clock, until_tick_s
 from tinybms_bridge.hal.storage import Storage
 from tinybms_bridge.link.events import EventCode, Noted
 from tinybms_bridge.services.ports import Core
@@ -170,7 +170,7 @@ class WebService:
             await asyncio.wait([serving, watching], return_when=asyncio.FIRST_COMPLETED)
         finally:
             watching.cancel()
-            server.should_exit = True
+            server.stop()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_STOP_TIMEOUT_S):
                     await asyncio.wait([serving])
@@ -186,7 +186,7 @@ class WebService:
         """Take up what the command line changes, and interfaces that come and go."""
         told = ""
         while True:
-            await self._clock.sleep(_REFRESH_S)
+            await self._clock.sleep(until_tick_s(self._clock, _REFRESH_S))
             await asyncio.to_thread(gate.near.refresh)
             try:
                 await gate.accounts.refresh()

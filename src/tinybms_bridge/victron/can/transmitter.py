@@ -85,9 +85,9 @@ class Transmitter:
     """Sends what the source gives, on a grid that does not drift; nothing else repeats frames.
 
     A burst begins with its first frame; the others follow, those first that were sent longest ago. So neither a short
-    period nor many kicks keep any frame from being sent. Each is made when it is sent. Two at a time go out back to back,
-    never more. A lowered limit goes out with the first frame alone, beside the burst under way. Never more than 50
-    frames in a second, whatever happened before.
+    period nor many kicks keep any frame from being sent. Each is made when it is sent. Two go out back to back, never
+    more. A lowered limit goes out with the first frame alone, beside the burst under way. Never more than 50 frames in
+    a second, whatever happened before.
     """
 
     def __init__(

@@ -13,6 +13,7 @@ from typing import Literal
 from tinybms_bridge.battery.alarms import AlarmCause, AlarmLevel, AlarmName
 from tinybms_bridge.battery.notices import NoticeName
 from tinybms_bridge.config.models import WebServer
+from tinybms_bridge.hal.clock import until_tick_s
 from tinybms_bridge.link.bus import Bus, Envelope
 from tinybms_bridge.link.events import (
     AlarmsChanged,
@@ -213,7 +214,7 @@ class Watch:
         while True:
             self.alarms.drain()
             self.changes.drain()
-            await self._clock.sleep(_DRAIN_INTERVAL_S)
+            await self._clock.sleep(until_tick_s(self._clock, _DRAIN_INTERVAL_S))
 
     def close(self) -> None:
         """Follow nothing any more; safe to call twice."""
