@@ -45,6 +45,20 @@ def test_whole_state_forgets_what_it_does_not_name(mirror: Mirror[Tree]) -> None
     assert mirror.state == Tree(count=1)
 
 
+def test_entries_of_a_map_change_one_by_one_and_as_a_whole(mirror: Mirror[Tree]) -> None:
+    """Each keeps its place in what is known, a whole map replaces them all, and other branches stay the same object."""
+    mirror.take_state(WholeState(1, {"tank": {"level_m": 9.0}, "tanks": {"a": {"level_m": 1.0}}}), "run")
+    tank = mirror.state.tank
+    mirror.take_change(BranchChange(2, "tanks.b", {"level_m": 2.0}))
+    mirror.take_change(BranchChange(3, "tanks.b", {"level_m": 3.0}))
+    assert mirror.state.tanks == {"a": Tank(1.0), "b": Tank(3.0)}
+
+    mirror.take_change(BranchChange(4, "tanks", {"b": {"level_m": 4.0}}))
+    mirror.take_change(BranchChange(5, "tanks.b", {"level_m": 5.0}))
+    assert mirror.state.tanks == {"b": Tank(5.0)}
+    assert mirror.state.tank is tank
+
+
 def test_who_waits_is_called_once_for_all_that_came_together(mirror: Mirror[Tree]) -> None:
     """With the branches that have another value; who waits for others is not called."""
     all_of_them: list[frozenset[str]] = []

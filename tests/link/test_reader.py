@@ -100,6 +100,24 @@ def test_what_has_not_changed_is_the_same_object() -> None:
     assert reader.read(from_json(to_json(second))) is after
 
 
+def test_order_of_the_fields_does_not_matter() -> None:
+    """A core of another version may write them in another one, and what comes after is compared with that."""
+    reader = BranchReader(Leaf)
+    told = [
+        {"length_m": 1.0, "colour": "blue", "name": "a"},
+        {"name": "b", "length_m": 1.0, "colour": "blue"},
+        {"name": "b", "length_m": 2.0, "colour": "blue"},
+        {"colour": "red", "name": "c", "length_m": 2.0},
+    ]
+    outer = BranchReader(Tree)
+    leaves = [Leaf(1.0, Colour.BLUE, name) for name in "ab"] + [Leaf(2.0, Colour.BLUE, "b"), Leaf(2.0, Colour.RED, "c")]
+    assert [reader.read(each) for each in told] == leaves
+    assert [outer.read({"branch": {"leaf": each}}) for each in told] == [Tree(Branch(leaf)) for leaf in leaves]
+    turned = [outer.read({"branch": {"number": 1, "leaf": each}}) for each in told]
+    turned += [outer.read({"branch": {"leaf": each, "number": 2}}) for each in told]
+    assert turned == [Tree(Branch(leaf, number)) for number in (1, 2) for leaf in leaves]
+
+
 def test_missing_and_unknown_fields(caplog: pytest.LogCaptureFixture) -> None:
     """Of another minor version: defaults for the one, nothing for the other."""
     reader = BranchReader(Tree)

@@ -8,7 +8,6 @@ their defaults, so that either side may be of another minor version. A number th
 import binascii
 import math
 from collections.abc import Callable
-from contextlib import suppress
 from enum import Enum
 from types import MappingProxyType, NoneType
 from typing import TypeVar, cast
@@ -85,8 +84,10 @@ def _text(value: object) -> str:
 
 def _bytes(value: object) -> bytes:
     if type(value) is str:
-        with suppress(ValueError):
+        try:
             return binascii.a2b_base64(value, strict_mode=True)
+        except ValueError:
+            pass
     raise DecodeError("must be bytes in base64")
 
 

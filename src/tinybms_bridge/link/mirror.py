@@ -6,7 +6,7 @@ decides from it.
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 from tinybms_bridge.link.codec import DecodeError, Trusting, decoder
@@ -52,6 +52,7 @@ class Mirror(Generic[S]):
         """Number of the last change or event."""
         self.events_lost = 0
         """Events that did not arrive because this side was too slow, or away too long."""
+        self._tree = tree
         self._empty = tree()
         self._events = events
         self._now = now
@@ -62,6 +63,8 @@ class Mirror(Generic[S]):
         self._told: set[str] = set()
         hints = get_type_hints(tree)
         self._readers: dict[str, BranchReader[Any]] = {}
+        self._entries: dict[str, list[str]] = {}  # branches that are read entry by entry, by the map that they are of
+        self._values = self._unknown()
         self._types = {field.name: hints[field.name] for field in fields(tree)}  # type: ignore[arg-type]
 
     # who watches
@@ -99,7 +102,7 @@ class Mirror(Generic[S]):
 
     def take_state(self, message: WholeState, run_id: str) -> None:
         """Take a whole state in place of what was known; what it does not name is unknown again."""
-        self.state = self._empty
+        self.state, self._values = self._empty, self._unknown()
         self.run_id = run_id
         self.sequence = message.sequence
         self._changed.update(self._types)
@@ -140,6 +143,10 @@ class Mirror(Generic[S]):
             if not branches or branches & changed:
                 _call(call, changed)
 
+    def _unknown(self) -> dict[str, Any]:
+        """Return the branches as they are before the core has told anything."""
+        return {each.name: getattr(self._empty, each.name) for each in fields(self._empty)}  # type: ignore[arg-type]
+
     def _put(self, branch: str, document: object) -> None:
         """Put a value into the state; one that cannot be read is unknown from then on, and that is said once."""
         name, _, key = branch.partition(".")
@@ -154,7 +161,8 @@ class Mirror(Generic[S]):
             value = {**getattr(self.state, name), key: value}
         else:
             self._forget_entries(name)
-        self.state = replace(self.state, **{name: value})  # type: ignore[type-var]
+        self._values[name] = value
+        self.state = self._tree(**self._values)
 
     def _reader(self, branch: str, name: str, key: str) -> BranchReader[Any]:
         """Return what reads a branch, with its memory of the last value."""
@@ -162,11 +170,13 @@ class Mirror(Generic[S]):
         if found is None:
             kind = self._types[name]
             found = self._readers[branch] = BranchReader(_entry_type(kind) if key else kind)
+            if key:
+                self._entries.setdefault(name, []).append(branch)
         return found
 
     def _forget_entries(self, name: str) -> None:
         """Forget what read single entries of a map that is there as a whole again."""
-        for branch in [each for each in self._readers if each.startswith(f"{name}.")]:
+        for branch in self._entries.pop(name, ()):
             del self._readers[branch]
 
     def _tell(self, about: str, text: str) -> None:

@@ -110,25 +110,26 @@ class _Optional:
 class _Object:
     """A dataclass, field by field."""
 
-    __slots__ = ("_document", "_fields", "_kind", "_needed", "_present", "_value", "_values")
+    __slots__ = ("_document", "_fields", "_make", "_names", "_needed", "_present", "_value", "_values")
 
     def __init__(self, kind: type) -> None:
         hints = get_type_hints(kind)
-        self._kind = kind
+        self._make = getattr(kind, "_make", kind)
         own = [each for each in fields(kind) if each.init]
         self._fields = [(each.name, _reading(hints[each.name])) for each in own]
         self._needed = [each.name for each in own if _is_needed(each)]
         self._present = self._fields
-        self._document: Mapping[str, object] = {"": None}
+        self._document: Mapping[str, object] = {}
+        self._names: tuple[str, ...] | None = None
         self._values: dict[str, object] = {}
         self._value: object = None
 
     def read(self, document: object) -> object:
         if not isinstance(document, dict):
             raise DecodeError("is no object")
-        values = self._changed(document) if document.keys() == self._document.keys() else self._all(document)
+        values = self._changed(document) if tuple(document) == self._names else self._all(document)
         if values is not self._values:
-            self._value = self._kind(**values)
+            self._value = self._make(**values)
             self._values = values
         self._document = document
         return self._value
@@ -150,6 +151,7 @@ class _Object:
         missing = [name for name in self._needed if name not in document]
         if missing:
             raise DecodeError(f"{missing[0]}: is missing")
+        self._names = tuple(document)
         self._present = [(name, read) for name, read in self._fields if name in document]
         return {name: read(document[name]) for name, read in self._present}
 

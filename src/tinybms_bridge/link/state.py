@@ -215,6 +215,7 @@ class ServicesState:
     parts: tuple[PartStatus, ...] = ()
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class CoreState:
     """The whole tree; a field is a branch."""

@@ -268,7 +268,7 @@ class MessageReader:
         if self.waiting < _HEAD + length:
             return None
         self._start = start + length
-        return bytes(self._buffer[start : self._start])
+        return bytes(memoryview(self._buffer)[start : self._start])
 
     def _parsed(self, body: bytes) -> LinkMessage:
         document = from_json(body)
