@@ -2,6 +2,7 @@
 
     python -m benchmarks.cost b5c75f4                  # the core alone at 10 polls/s and 1 poll/s
     python -m benchmarks.cost b5c75f4 --minutes 10     # longer, with what is written in a day
+    python -m benchmarks.cost b5c75f4 --memory         # resident memory, without a CAN library, as with SocketCAN
 
 Both programs run at the same time, each with a simulated TinyBMS and a CAN bus of its own, so that whatever else the
 machine does hits both. Processor time is the kernel's, of all threads; what is written is what it has sent to the disk.
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.parts import Row, print_table, program, simulator
+from benchmarks.parts import Row, print_table, program, rss_mb, simulator
 
 import tinybms_bridge
 
@@ -94,12 +95,18 @@ def unpack(revision: str, folder: Path) -> Path:
 
 
 @contextlib.asynccontextmanager
-async def running(folder: Path, configuration: Mapping[str, Any], channel: int, source: Path) -> AsyncIterator[int]:
-    """Run the program on a BMS and a bus of its own; give its process."""
+async def running(
+    folder: Path, configuration: Mapping[str, Any], channel: int, source: Path, *, can: bool = True
+) -> AsyncIterator[int]:
+    """Run the program on a BMS and a bus of its own; give its process.
+
+    ``can``: over python-can's multicast; otherwise with a SocketCAN interface that is not there, for which it waits.
+    """
     config = _prepare(folder, {"web_server": {"port": 18_000 + channel}, **configuration})
-    can = ("--can-interface", "udp_multicast", "--can-channel", f"239.74.163.{channel}")
+    kind, name = ("udp_multicast", f"239.74.163.{channel}") if can else ("socketcan", f"none{channel}")
     async with simulator(folder) as device:
-        arguments = ("run", "--plain", "-c", str(config), "--device", device, *can, *_alone(configuration, source))
+        arguments = ("run", "--plain", "-c", str(config), "--device", device, *_alone(configuration, source))
+        arguments += ("--can-interface", kind, "--can-channel", name)
         async with program(folder, *arguments, source=source) as process:
             drained = asyncio.create_task(_drain(process))
             yield process.pid
@@ -154,15 +161,37 @@ async def measure(name: str, before: Path | None, seconds: float, folder: Path, 
     return rows
 
 
+async def memory(before: Path | None, seconds: float, folder: Path) -> list[Row]:
+    """Run both programs side by side, with their services, and see what they hold once they have started."""
+    now = Path(tinybms_bridge.__file__).parents[1]
+    sources = {"now": now} if before is None else {"before": before, "now": now}
+    rows = []
+    async with contextlib.AsyncExitStack() as stack:
+        pids = {
+            what: await stack.enter_async_context(running(folder / what, {}, channel, source, can=False))
+            for channel, (what, source) in enumerate(sources.items(), 40)
+        }
+        await asyncio.sleep(2.0 * START_S + seconds)
+        for what, pid in pids.items():
+            each_mb = [rss_mb(each) for each in _family(pid)]
+            told = " + ".join(f"{each:.1f}" for each in each_mb)
+            rows.append((f"resident memory, {what}: core, services", f"{told} = {sum(each_mb):.1f} MB", ""))
+    return rows
+
+
 async def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("revision", nargs="?", help="of the program of before; today's alone without one")
     parser.add_argument("--only", action="append", choices=list(WORLDS), help="what to measure")
     parser.add_argument("--minutes", type=float, default=0.5, help="length of each")
+    parser.add_argument("--memory", action="store_true", help="resident memory of core and services, and no more")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_FOLDER")) as name:
         before = unpack(arguments.revision, Path(name) / "before") if arguments.revision else None
+        if arguments.memory:
+            print_table(await memory(before, arguments.minutes * 60.0, Path(name) / "memory"))
+            return
         rows = []
         for number, world in enumerate(arguments.only or WORLDS):
             channels = 10 + 2 * number, 11 + 2 * number

@@ -645,3 +645,14 @@ async def test_event_of_the_services_is_in_the_list_of_the_core(join: Join) -> N
     joined.services.core.note(Noted(Severity.INFO, message(EventCode.GX_LOST), "boss"))
     await joined.until(lambda: any(each.by == "boss" for each in joined.services.core.events()))
     assert joined.services.core.events() == joined.running.bridge.events.records()
+
+
+def test_services_load_nothing_of_what_decides() -> None:
+    """It would take memory there, and run nowhere: what they show comes over the link."""
+    program = """
+import sys
+import tinybms_bridge.app.services, tinybms_bridge.services.web.app
+print([name for name in sys.modules if name.startswith("tinybms_bridge.core.")])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "['tinybms_bridge.core.supervisor']"

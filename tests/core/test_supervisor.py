@@ -9,6 +9,7 @@ import pytest
 from tinybms_bridge.core.supervisor import Part, PathFailure, RestartSettings, Supervisor, describe
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.link.events import PartState
+from tinybms_bridge.link.state import PartStatus
 from tinybms_lab.testing.fake_clock import FakeClock
 
 Run = Callable[[], Awaitable[None]]
@@ -447,6 +448,19 @@ async def test_restart_before_the_start_and_after_the_end_does_nothing(clock: Fa
 
     assert supervisor.parts["part"].restarts == 0
     assert task.done()
+
+
+def test_statuses_tell_how_each_part_is(clock: FakeClock) -> None:
+    """In the order in which they were added, for whoever shows them."""
+    supervisor = Supervisor(clock)
+    supervisor.add("path", ends, critical=True)
+    supervisor.add("part", ends)
+    supervisor.parts["part"].error = "no broker"
+    supervisor.parts["part"].restarts = 2
+    assert supervisor.statuses() == [
+        PartStatus("path", "starting", critical=True),
+        PartStatus("part", "starting", "no broker", 2),
+    ]
 
 
 def test_unknown_part_cannot_be_restarted(clock: FakeClock) -> None:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import pytest
 
 from tinybms_bridge.hal import interpreter
-from tinybms_bridge.hal.interpreter import Collector
+from tinybms_bridge.hal.interpreter import Collector, keep_what_is_loaded
 from tinybms_lab.testing.fake_clock import FakeClock
 
 
@@ -199,3 +199,27 @@ async def test_garbage_goes_and_what_is_used_stays(clock: FakeClock) -> None:
     assert all(id(each) != mark for each in gc.get_objects() if isinstance(each, list) and each and each[0] is each)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+def test_what_is_loaded_is_kept_and_passed_over() -> None:
+    """No collection looks at it again; garbage of the start is gone first."""
+    gc.unfreeze()
+    try:
+        before = len(gc.get_objects())
+        ring: list[object] = []
+        ring.append(ring)
+        del ring
+        keep_what_is_loaded()
+        assert gc.get_freeze_count() > before // 2
+        assert len(gc.get_objects()) < before // 2
+    finally:
+        gc.unfreeze()
+
+
+def test_keeping_what_is_loaded_needs_no_glibc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another C library has no ``malloc_trim``."""
+    monkeypatch.setattr(interpreter.ctypes, "CDLL", lambda _name: object())
+    try:
+        keep_what_is_loaded()
+    finally:
+        gc.unfreeze()

@@ -14,7 +14,6 @@ from tinybms_bridge.battery.state import BatteryState
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.config.values import values_of
-from tinybms_bridge.core.bridge import statuses
 from tinybms_bridge.core.supervisor import Supervisor
 from tinybms_bridge.errors import BridgeError, LinkError
 from tinybms_bridge.hal.clock import Clock
@@ -320,7 +319,7 @@ class RemoteCore:
         of_core = self._mirror.state.parts
         if not self.hearing().connected:
             of_core = tuple(replace(each, state="unknown", error=_UNHEARD) for each in of_core)
-        return [*of_core, *statuses(self._parts)]
+        return [*of_core, *self._parts.statuses()]
 
     def inhibits(self) -> Sequence[Inhibit]:
         """Return what is inhibited now."""

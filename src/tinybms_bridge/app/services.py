@@ -30,7 +30,6 @@ from tinybms_bridge.config.overrides import override
 from tinybms_bridge.config.paths import state_directory
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.config.values import from_values
-from tinybms_bridge.core.bridge import statuses
 from tinybms_bridge.core.supervisor import Part, Supervisor
 from tinybms_bridge.errors import ConfigError, LinkError
 from tinybms_bridge.hal.blocking import RunBlocking, in_thread
@@ -368,7 +367,7 @@ class Services:
             setup_token="" if web is None else web.setup_token,
             users_command="" if web is None else web.users_command,
             today=energy,
-            parts=tuple(statuses(self.supervisor)),
+            parts=tuple(self.supervisor.statuses()),
         )
 
     def _on_part(self, part: Part) -> None:

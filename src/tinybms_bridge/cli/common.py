@@ -1,6 +1,5 @@
 """What the commands share: running a coroutine until a signal, ending with one clear line."""
 
-import asyncio
 import importlib.util
 import json
 import os
@@ -8,13 +7,16 @@ import selectors
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
 from tinybms_bridge import __version__
 from tinybms_bridge.errors import BridgeError, ConfigError, LinkError
 from tinybms_bridge.words import ENGLISH, LANGUAGES, Language
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = [
     "EXIT_FAILURE",
@@ -138,6 +140,7 @@ def run_until_signal(make: Callable[[], Coroutine[Any, Any, T]], *, punctual: bo
 
     ``punctual``: on an event loop whose timers do not round up to 1 ms, as those of epoll do; it serves few files.
     """
+    import asyncio
 
     async def body() -> T | None:
         loop = asyncio.get_running_loop()
@@ -153,5 +156,7 @@ def run_until_signal(make: Callable[[], Coroutine[Any, Any, T]], *, punctual: bo
         return runner.run(body())
 
 
-def _punctual_loop() -> asyncio.AbstractEventLoop:
+def _punctual_loop() -> "asyncio.AbstractEventLoop":
+    import asyncio
+
     return asyncio.SelectorEventLoop(selectors.SelectSelector())

@@ -7,10 +7,9 @@ from typing import Any
 
 import click
 
-from tinybms_bridge.app.restart import StartAgain, start_again
 from tinybms_bridge.cli.common import fail, occupy_standard_streams, run_until_signal
 from tinybms_bridge.errors import BridgeError
-from tinybms_bridge.hal.logs import set_up_logging
+from tinybms_bridge.hal.leave_out import without_openssl
 
 __all__ = ["run_command", "run_core_command", "run_services_command"]
 
@@ -67,9 +66,7 @@ def run_command(plain: bool, no_services: bool, **options: Any) -> None:  # noqa
     second or two, or at once after SIGHUP, without a restart. Exit status: 0 ended on request,
     1 the path failed, 2 the configuration is wrong.
     """  # noqa: D301 -- \b is click's mark for a paragraph that is not re-wrapped
-    from tinybms_bridge.cli.terminal import is_terminal
-
-    _run_core(live=not plain and is_terminal(sys.stdout), services=not no_services, **options)
+    _run_core(view=not plain, services=not no_services, **options)
 
 
 @click.command("run-core")
@@ -80,12 +77,12 @@ def run_core_command(**options: Any) -> None:  # noqa: ANN401 -- see _core_optio
     For service managers, which run the services as a unit of their own: `tinybms-bridge run-services`. At a terminal
     use `tinybms-bridge run`. Exit status as that of `run`.
     """
-    _run_core(live=False, services=False, **options)
+    _run_core(view=False, services=False, **options)
 
 
 def _run_core(
     *,
-    live: bool,
+    view: bool,
     services: bool,
     config_path: str | None,
     device: str | None,
@@ -94,10 +91,16 @@ def _run_core(
     log_level: str | None,
     socket: str,
 ) -> None:
+    without_openssl()
+
     from tinybms_bridge.app.core import Screen, open_core, run_core
+    from tinybms_bridge.app.restart import StartAgain, start_again
+    from tinybms_bridge.cli.terminal import is_terminal
     from tinybms_bridge.config.overrides import Overrides
+    from tinybms_bridge.hal.logs import set_up_logging
 
     occupy_standard_streams()
+    live = view and is_terminal(sys.stdout)
     overrides = Overrides(device=device, can_interface=can_interface, can_channel=can_channel, log_level=log_level)
 
     async def body() -> None:
@@ -136,6 +139,7 @@ def run_services_command(socket: str, state_directory: str | None, parent: int, 
     """
     from tinybms_bridge.app.services import ServicesOptions, run_services
     from tinybms_bridge.config.paths import state_directory as usual_directory
+    from tinybms_bridge.hal.logs import set_up_logging
     from tinybms_bridge.link.path import client_paths
 
     occupy_standard_streams()

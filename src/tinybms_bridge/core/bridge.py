@@ -39,7 +39,7 @@ from tinybms_bridge.link.events import EventCode, Noted, PartStateChanged
 from tinybms_bridge.link.state import CoreInfo, CoreState, PackDetails, PartStatus, WatchdogState
 from tinybms_bridge.words import message
 
-__all__ = ["Bridge", "CanOpener", "Machine", "statuses"]
+__all__ = ["Bridge", "CanOpener", "Machine"]
 
 log = logging.getLogger(__name__)
 
@@ -80,14 +80,6 @@ class Machine:
     """Lets another process have it."""
     run_blocking: RunBlocking = in_thread
     """Runs what blocks, off the event loop."""
-
-
-def statuses(supervisor: Supervisor) -> list[PartStatus]:
-    """Return how supervised parts are."""
-    return [
-        PartStatus(part.name, part.state, part.error, part.restarts, part.critical)
-        for part in supervisor.parts.values()
-    ]
 
 
 class Bridge:
@@ -237,7 +229,7 @@ class Bridge:
 
     def parts(self) -> list[PartStatus]:
         """Return the supervised parts."""
-        return statuses(self.supervisor)
+        return self.supervisor.statuses()
 
     def refuse_conflicts(self, wanted: Configuration) -> None:
         """Raise ConfigError for a configuration that brings what does not fit this battery, once that is known.

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from tinybms_bridge.errors import BridgeError
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.link.events import PartState
+from tinybms_bridge.link.state import PartStatus
 
 __all__ = ["Part", "PathFailure", "RestartSettings", "Supervisor"]
 
@@ -101,6 +102,12 @@ class Supervisor:
         if not _KEBAB_CASE.fullmatch(name):
             raise ValueError(f"part {name!r} is to be named in small letters, with - between words")
         self.parts[name] = Part(name, run, critical)
+
+    def statuses(self) -> list[PartStatus]:
+        """Return how the parts are."""
+        return [
+            PartStatus(each.name, each.state, each.error, each.restarts, each.critical) for each in self.parts.values()
+        ]
 
     def restart(self, name: str) -> None:
         """Stop one part in order and start it again at once; nothing else notices. Raises KeyError.

@@ -4,15 +4,17 @@ A full garbage collection looks at every object and stops all threads meanwhile:
 moment. It is done here in place of the interpreter, as often as it would be needed, when the sender has a pause.
 """
 
+import ctypes
 import gc
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from tinybms_bridge.hal.clock import Clock, until_tick_s
 
-__all__ = ["Collector", "CollectorStatistics", "WhenQuiet"]
+__all__ = ["Collector", "CollectorStatistics", "WhenQuiet", "keep_what_is_loaded"]
 
 WhenQuiet = Callable[[Callable[[], None]], bool]
 """Calls something soon, when there is time for it; returns whether it will."""
@@ -43,6 +45,17 @@ class CollectorStatistics:
     """Those that did not wait for a pause, because none came."""
     last_s: float = 0.0
     longest_s: float = 0.0
+
+
+def keep_what_is_loaded() -> None:
+    """Have collections pass over all that there is, and give back to the system what the start has used. Blocks.
+
+    What was loaded stays, and a collection that looks at all of it holds everything up for so long.
+    """
+    gc.collect()
+    gc.freeze()
+    with suppress(OSError, AttributeError):  # a C library other than glibc
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 class Collector:

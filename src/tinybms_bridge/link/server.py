@@ -7,7 +7,6 @@ take it. While nobody is connected nothing is encoded.
 import asyncio
 import logging
 import os
-import secrets
 import socket
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
@@ -73,7 +72,7 @@ class LinkServer:
         run_blocking: RunBlocking = in_thread,
     ) -> None:
         self.path = path
-        self.run_id = secrets.token_hex(8)
+        self.run_id = os.urandom(8).hex()
         """Names this run: numbers of another one mean nothing."""
         self._handlers: dict[str, Handler] = {}
         self.before_greeting: Callable[[], None] = lambda: None

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import errno
-import gc
 import logging
 import socket
 import sys
@@ -14,6 +13,8 @@ from typing import TYPE_CHECKING, Never
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.errors import BridgeError, ConfigError, ConfigProblem, LinkError
 from tinybms_bridge.hal.clock import Clock, until_tick_s
+from tinybms_bridge.hal.interpreter import keep_what_is_loaded
+from tinybms_bridge.hal.leave_out import leave_out
 from tinybms_bridge.hal.storage import Storage
 from tinybms_bridge.link.events import EventCode, Noted
 from tinybms_bridge.services.ports import Core
@@ -148,6 +149,7 @@ class WebService:
     def _prepare(self, options: WebOptions) -> "tuple[EmbeddedServer, Gate]":
         """Import the web stack and build the application. Blocks for up to some seconds on a small machine."""
         context = tls_context(options)
+        leave_out("pydantic.v1")  # FastAPI asks whether a model is one of that; none is
 
         from tinybms_bridge.services.web.accounts import Accounts
         from tinybms_bridge.services.web.app import create_app
@@ -160,7 +162,7 @@ class WebService:
         self._gate.options = options  # sessions outlive a change of the port
         app = create_app(self._core, options, gate=self._gate, watch=self.watch)
         server = build_server(app, options, context)
-        gc.freeze()  # what is loaded stays; a full collection that looks at all of it holds up the sender for so long
+        keep_what_is_loaded()
         return server, self._gate
 
     async def _serve(self, server: "EmbeddedServer", gate: "Gate", listener: socket.socket) -> Never:
