@@ -216,14 +216,9 @@ def _decimals(name: object) -> int:
 
 
 class Answer(BaseModel):
-    """Base of every answer and live message; its fractions have the decimals of their names (``rounded``).
+    """Base of every answer and live message; its fractions have the decimals of their names (``rounded``)."""
 
-    What checks and writes one is made with the first of its kind: most are never asked for.
-    """
-
-    model_config = ConfigDict(
-        use_attribute_docstrings=True, from_attributes=True, ser_json_inf_nan="null", defer_build=True
-    )
+    model_config = ConfigDict(use_attribute_docstrings=True, from_attributes=True, ser_json_inf_nan="null")
 
     @model_validator(mode="after")
     def _round(self) -> Self:
