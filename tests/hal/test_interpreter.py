@@ -218,7 +218,7 @@ def test_what_is_loaded_is_kept_and_passed_over() -> None:
 
 def test_keeping_what_is_loaded_needs_no_glibc(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another C library has no ``malloc_trim``."""
-    monkeypatch.setattr(interpreter.ctypes, "CDLL", lambda _name: object())
+    monkeypatch.setattr("ctypes.CDLL", lambda _name: object())
     try:
         keep_what_is_loaded()
     finally:
