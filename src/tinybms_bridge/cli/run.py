@@ -137,6 +137,7 @@ def run_services_command(socket: str, state_directory: str | None, parent: int, 
     They read its state and ask it for what is to be done, over a socket; without it they show what was last, with its
     age. A service manager starts this beside `tinybms-bridge run-core`; `tinybms-bridge run` does both.
     """
+    from tinybms_bridge.app.restart import StartAgain, start_again
     from tinybms_bridge.app.services import ServicesOptions, run_services
     from tinybms_bridge.config.paths import state_directory as usual_directory
     from tinybms_bridge.hal.logs import set_up_logging
