@@ -22,7 +22,8 @@ def test_it_is_the_storage_behind_it() -> None:
     movable = MovableStorage(inner)
     movable.write(b"two")
     assert (movable.name, movable.read(), movable.read_previous()) == ("memory", b"two", b"one")
-    assert inner.data == b"two"
+    movable.append(b" three", after=3)
+    assert inner.data == b"two three"
 
 
 def test_document_moves_along(tmp_path: Path) -> None:

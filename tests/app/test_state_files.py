@@ -5,6 +5,22 @@ import pytest
 
 from tinybms_bridge.app.state_files import StateFiles
 from tinybms_bridge.hal.directory_lock import DirectoryLock, DirectoryTakenError
+from tinybms_bridge.hal.storage import SlotStorage
+
+
+def test_a_file_is_kept_in_its_own_way_wherever_it_moves(tmp_path: Path) -> None:
+    """What is saved often is written in place in the new directory, too."""
+    files = StateFiles(tmp_path / "old")
+    state = files.stored("state.json", 0o644, SlotStorage)
+    for number in range(3):
+        state.write(b'{"counted": %d}' % number)
+    files.move_to(tmp_path / "new")
+    assert SlotStorage(tmp_path / "new" / "state.json").read() == b'{"counted": 2}'
+    assert state.read() == b'{"counted": 2}'
+    state.write(b'{"counted": 3}')
+    found = [(tmp_path / folder / "state.json").read_bytes()[:8] for folder in ("old", "new")]
+    assert found == [b'{"slot":'] * 2
+    assert SlotStorage(tmp_path / "old" / "state.json").read() == b'{"counted": 2}'
 
 
 def test_same_name_is_the_same_file(tmp_path: Path) -> None:

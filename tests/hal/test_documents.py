@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinybms_bridge.hal.documents import LaterVersionError, LoadedDocument, check_version, load, parse_json
-from tinybms_bridge.hal.storage import FileStorage, MemoryStorage, UnusableFileError
+from tinybms_bridge.hal.storage import FileStorage, MemoryStorage, SlotStorage, UnusableFileError
 
 MOST = 4096
 
@@ -67,12 +67,19 @@ def hostile(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return path
 
 
-def storage(path: Path) -> FileStorage:
-    """Return the file as one of the state directory."""
-    return FileStorage(path, most_bytes=MOST)
+Opened = Callable[[Path], FileStorage]
 
 
-def test_a_hostile_file_is_kept_by_name_and_told(hostile: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.fixture(params=[FileStorage, SlotStorage])
+def storage(request: pytest.FixtureRequest) -> Opened:
+    """Opens a file as one of the state directory, in both ways in which one is kept there."""
+    kind: type[FileStorage] = request.param
+    return lambda path: kind(path, most_bytes=MOST)
+
+
+def test_a_hostile_file_is_kept_by_name_and_told(
+    hostile: Path, caplog: pytest.LogCaptureFixture, storage: Opened
+) -> None:
     """Nothing waits, nothing raises, nothing is lost: what was there has another name, and the log says which."""
     before = os.lstat(hostile).st_ino
     caplog.set_level(logging.WARNING)
@@ -87,7 +94,7 @@ def test_a_hostile_file_is_kept_by_name_and_told(hostile: Path, caplog: pytest.L
     assert found.problem in line
 
 
-def test_the_document_before_counts(hostile: Path) -> None:
+def test_the_document_before_counts(hostile: Path, storage: Opened) -> None:
     """Whatever is in the place of the file, its predecessor is used and stays where it is."""
     backup = hostile.with_name("state.json.bak")
     backup.write_text('{"version": 1, "a": 7}')
@@ -96,7 +103,7 @@ def test_the_document_before_counts(hostile: Path) -> None:
     assert backup.exists()
 
 
-def test_a_hostile_predecessor_is_no_obstacle(hostile: Path) -> None:
+def test_a_hostile_predecessor_is_no_obstacle(hostile: Path, storage: Opened) -> None:
     """It gets out of the way as well; a link that has come to lead nowhere is no file at all."""
     backup = hostile.with_name("state.json.bak")
     hostile.replace(backup)
@@ -107,7 +114,7 @@ def test_a_hostile_predecessor_is_no_obstacle(hostile: Path) -> None:
     assert load(storage(hostile), "the state", parse) == LoadedDocument({"version": 1, "a": 2})
 
 
-def test_writing_over_a_hostile_file_keeps_it(hostile: Path) -> None:
+def test_writing_over_a_hostile_file_keeps_it(hostile: Path, storage: Opened) -> None:
     """Also one that appeared while the program ran, which nobody has read."""
     file = storage(hostile)
     file.write(b'{"version": 1}')
@@ -117,7 +124,7 @@ def test_writing_over_a_hostile_file_keeps_it(hostile: Path) -> None:
     assert kept[0] in ("state.json.unusable-1", "state.json.bak")
 
 
-def test_a_document_that_is_whole_stays(tmp_path: Path) -> None:
+def test_a_document_that_is_whole_stays(tmp_path: Path, storage: Opened) -> None:
     """No file is touched by reading it."""
     path = tmp_path / "state.json"
     path.write_text('{"version": 1}')
@@ -125,12 +132,12 @@ def test_a_document_that_is_whole_stays(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["state.json"]
 
 
-def test_without_a_document_there_is_no_problem(tmp_path: Path) -> None:
+def test_without_a_document_there_is_no_problem(tmp_path: Path, storage: Opened) -> None:
     """The first start."""
     assert load(storage(tmp_path / "state.json"), "the state", parse) == LoadedDocument(None)
 
 
-def test_names_run_out_without_an_end(tmp_path: Path) -> None:
+def test_names_run_out_without_an_end(tmp_path: Path, storage: Opened) -> None:
     """A file that is spoilt again and again fills no disk: the last name is used again."""
     path = tmp_path / "state.json"
     for number in range(12):
@@ -142,7 +149,7 @@ def test_names_run_out_without_an_end(tmp_path: Path) -> None:
     assert (tmp_path / "state.json.unusable-9").read_text() == "11"
 
 
-def test_a_copy_leaves_the_document(tmp_path: Path) -> None:
+def test_a_copy_leaves_the_document(tmp_path: Path, storage: Opened) -> None:
     """For one of which most can be used."""
     path = tmp_path / "events.jsonl"
     path.write_text("some")
@@ -161,7 +168,7 @@ def test_a_folder_that_lets_nothing_be_moved(tmp_path: Path, caplog: pytest.LogC
     assert "it cannot be kept aside: [Errno 30] Read-only file system" in caplog.text
 
 
-def test_a_file_without_bounds_is_read_as_any_other(tmp_path: Path) -> None:
+def test_a_file_without_bounds_is_read_as_any_other(tmp_path: Path, storage: Opened) -> None:
     """A configuration may come through a pipe."""
     path = tmp_path / "config.json"
     path.write_bytes(b" " * (MOST + 1))

@@ -10,7 +10,14 @@ from typing import Any
 
 import pytest
 
-from tinybms_bridge.hal.storage import FileStorage, MemoryStorage, Storage, why_not_writable
+from tinybms_bridge.hal.storage import (
+    FileStorage,
+    MemoryStorage,
+    SlotStorage,
+    Storage,
+    UnusableFileError,
+    why_not_writable,
+)
 
 OLD = b'{"old": true}'
 NEW = b'{"new": "' + b"x" * 10_000 + b'"}'
@@ -321,17 +328,61 @@ def test_names_for_messages(tmp_path: Path) -> None:
     assert MemoryStorage().name == "memory"
 
 
-def test_the_memory_storage_behaves_like_the_file(tmp_path: Path) -> None:
-    """Tests with the one must hold for the other."""
-    storages: list[Storage] = [FileStorage(tmp_path / "a.json"), MemoryStorage()]
+def test_all_storages_behave_alike(tmp_path: Path) -> None:
+    """Tests with the one must hold for the others."""
+    storages: list[Storage] = [FileStorage(tmp_path / "a.json"), SlotStorage(tmp_path / "b.json"), MemoryStorage()]
 
     for storage in storages:
         seen: list[bytes | None] = [storage.read(), storage.read_previous()]
-        storage.write(OLD)
-        seen += [storage.read(), storage.read_previous()]
-        storage.write(NEW)
-        seen += [storage.read(), storage.read_previous()]
+        for data in (OLD, NEW):
+            storage.write(data)
+            seen += [storage.read(), storage.read_previous()]
         assert seen == [None, None, OLD, None, NEW, OLD]
+        storage.append(b"more", after=len(NEW))
+        assert storage.read() == NEW + b"more"
+        for length in (len(NEW), len(NEW) + 5):
+            with pytest.raises(UnusableFileError, match=f"bytes where {length} were left"):
+                storage.append(b"too late", after=length)
+        assert storage.read() == NEW + b"more"
+        assert storage.set_aside(keep=True).endswith(".unusable-1")
+        assert storage.read() == NEW + b"more"
+        storage.set_aside()
+        assert storage.read() is None
+
+
+def test_what_is_added_is_on_the_disk_and_leaves_the_file_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line costs the pages that it is in, and no new file."""
+    storage = FileStorage(tmp_path / "a")
+    storage.write(b"one")
+    storage.write(b"two")
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fdatasync", lambda descriptor: synced.append(os.fstat(descriptor).st_size))
+    before = storage.path.stat().st_ino
+
+    storage.append(b" three", after=3)
+
+    assert (storage.read(), storage.read_previous(), synced) == (b"two three", b"one", [9])
+    assert storage.path.stat().st_ino == before
+
+
+@pytest.mark.parametrize("how", ["missing", "symbolic", "pipe", "folder"])
+def test_nothing_is_added_to_what_is_no_file(tmp_path: Path, how: str) -> None:
+    """Whoever keeps the list writes it anew then; no device is opened that waits for ever."""
+    path = tmp_path / "a"
+    if how == "symbolic":
+        (tmp_path / "other").write_bytes(b"")
+        path.symlink_to("other")
+    elif how == "pipe":
+        os.mkfifo(path)
+    elif how == "folder":
+        path.mkdir()
+
+    with pytest.raises(OSError, match="a"):
+        FileStorage(path).append(b"line", after=0)
+
+    assert not (tmp_path / "other").exists() or (tmp_path / "other").read_bytes() == b""
 
 
 def test_the_memory_storage_counts_writes() -> None:

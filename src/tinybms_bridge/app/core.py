@@ -41,7 +41,7 @@ from tinybms_bridge.hal.log_output import LogOutput, open_console
 from tinybms_bridge.hal.logs import LineHandler, LogLine, logging_through, set_level, set_up_logging
 from tinybms_bridge.hal.real_time import become_real_time
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort, open_serial
-from tinybms_bridge.hal.storage import MemoryStorage, Storage
+from tinybms_bridge.hal.storage import FileStorage, MemoryStorage, SlotStorage, Storage
 from tinybms_bridge.hal.watchdog import find_watchdog
 from tinybms_bridge.link.events import EventCode, Noted
 from tinybms_bridge.link.path import core_path
@@ -269,14 +269,14 @@ def machine_for(config: Configuration, *, keep: bool) -> Machine:
     """Return this machine's clock, ports, files and watchdog."""
     ports = _Ports(config)
 
-    def stored(name: str, mode: int) -> Storage:
-        return ports.files.stored(name, mode) if keep else MemoryStorage()
+    def stored(name: str, mode: int, kind: type[FileStorage] = FileStorage) -> Storage:
+        return ports.files.stored(name, mode, kind) if keep else MemoryStorage()
 
     return Machine(
         clock=SystemClock(),
         open_serial=ports.open_serial,
         open_can=ports.open_can,
-        storage=stored(STATE_FILE, 0o644),
+        storage=stored(STATE_FILE, 0o644, SlotStorage),
         events=EventStore(stored(EVENTS_FILE, 0o644)),
         inhibits=stored(INHIBITS_FILE, 0o600),
         watchdog=find_watchdog(),

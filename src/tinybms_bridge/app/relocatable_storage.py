@@ -36,6 +36,11 @@ class MovableStorage:
         with self._lock:
             self._storage.write(data)
 
+    def append(self, data: bytes, *, after: int) -> None:
+        """See ``Storage.append``."""
+        with self._lock:
+            self._storage.append(data, after=after)
+
     def set_aside(self, *, previous: bool = False, keep: bool = False) -> str:
         """See ``Storage.set_aside``."""
         with self._lock:

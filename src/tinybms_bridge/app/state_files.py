@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from tinybms_bridge.app.relocatable_storage import MovableStorage
@@ -26,14 +27,15 @@ class StateFiles:
         """The directory in use."""
         self.also: list[Callable[[Path], None]] = []
         """What else moves to a directory, and raises OSError when it cannot."""
-        self._files: dict[str, tuple[MovableStorage, int]] = {}
+        self._files: dict[str, tuple[MovableStorage, Callable[[Path], Storage]]] = {}
         self._lock: DirectoryLock | None = None
         self._owned = False
 
-    def stored(self, name: str, mode: int) -> Storage:
+    def stored(self, name: str, mode: int, kind: type[FileStorage] = FileStorage) -> Storage:
         """Return a file of the directory, wherever that is; the same one for the same name."""
         if name not in self._files:
-            self._files[name] = MovableStorage(_file(self.folder / name, mode)), mode
+            make = partial(kind, mode=mode, most_bytes=MOST_STATE_BYTES)
+            self._files[name] = MovableStorage(make(self.folder / name)), make
         return self._files[name][0]
 
     def own(self) -> None:
@@ -83,8 +85,8 @@ class StateFiles:
         self._lock = lock
 
     def _move(self, folder: Path) -> None:
-        for name, (file, mode) in self._files.items():
-            file.move_to(_file(folder / name, mode))
+        for name, (file, make) in self._files.items():
+            file.move_to(make(folder / name))
         for move in self.also:
             move(folder)
 
@@ -96,7 +98,3 @@ def _forget(path: Path) -> None:
             each.unlink(missing_ok=True)
         except OSError as error:
             log.warning("%s still holds secrets and cannot be removed: %s", each, error)
-
-
-def _file(path: Path, mode: int) -> FileStorage:
-    return FileStorage(path, mode=mode, most_bytes=MOST_STATE_BYTES)

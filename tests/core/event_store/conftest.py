@@ -26,6 +26,12 @@ class FailingStorage(MemoryStorage):
             raise OSError(28, "No space left on device")
         super().write(data)
 
+    def append(self, data: bytes, *, after: int) -> None:
+        """See ``Storage.append``."""
+        if self.full:
+            raise OSError(28, "No space left on device")
+        super().append(data, after=after)
+
 
 @pytest.fixture
 def failing() -> FailingStorage:

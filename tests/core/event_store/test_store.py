@@ -33,6 +33,11 @@ def news(number: int) -> Noted:
     return Noted(Severity.INFO, Message("test", {}, f"news {number}"))
 
 
+def texts(store: EventStore) -> list[str]:
+    """Return what the entries of a list say."""
+    return [record.text for record in store.records()]
+
+
 async def test_entries_survive_a_restart(reopened: Reopened) -> None:
     """Both kinds, with number, time and words."""
     storage = MemoryStorage()
@@ -223,6 +228,90 @@ def test_a_write_that_was_killed_half_way_leaves_the_file_before(tmp_path: Path,
     store.save_quietly()
     (tmp_path / ".events.jsonl.4711.tmp").write_bytes(b'{"number": 2, "at')
     assert len(reopened(storage).records()) == 1
+
+
+async def test_new_entries_are_added_to_the_file(reopened: Reopened) -> None:
+    """A list of thousands is not written anew for each of them; after a start neither."""
+    storage = MemoryStorage()
+    store = EventStore(storage)
+    for number in range(3):
+        store.add(news(number), AT)
+        await store.save()
+    again = reopened(storage)
+    again.add(news(3), AT)
+    again.save_quietly()
+    assert (storage.writes, storage.appends) == (1, 3)
+    assert texts(reopened(storage)) == [f"news {number}" for number in range(4)]
+
+
+async def test_a_file_with_twice_as_many_entries_as_are_kept_is_written_anew(reopened: Reopened) -> None:
+    """It stays small, and holds all that is kept at any time."""
+    storage = MemoryStorage()
+    store = EventStore(storage, limit=10)
+    lines = []
+    for number in range(60):
+        store.add(news(number), AT)
+        await store.save()
+        assert storage.data is not None
+        lines.append(len(storage.data.splitlines()))
+        assert texts(reopened(storage))[-5:] == texts(store)[-5:]
+    assert max(lines) == 20
+    assert lines[-1] < 20
+    assert storage.writes == 1 + 3
+
+
+@pytest.mark.parametrize("kept", range(0, 200, 7))
+async def test_a_line_that_a_power_cut_has_left_half_is_left_out(
+    kept: int, reopened: Reopened, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All others are there, and nothing is ever added to half a line."""
+    storage = MemoryStorage()
+    store = EventStore(storage)
+    store.add(news(0), AT)
+    await store.save()
+    assert storage.data is not None
+    before = len(storage.data)
+    store.add(news(1), AT)
+    await store.save()
+    storage.data = storage.data[: before + kept]
+    left = reopened(storage)
+    assert texts(left) in (["news 0"], ["news 0", "news 1"])
+    left.add(news(2), AT)
+    left.save_quietly()
+    caplog.clear()
+    again = reopened(storage)
+    assert texts(again) == texts(left)
+    assert texts(again)[-1] == "news 2"
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("data", [b"", b"mine\n", None])
+async def test_a_file_that_was_changed_meanwhile_is_written_anew(data: bytes | None, reopened: Reopened) -> None:
+    """Somebody has emptied or removed it: the list is there again with the next entry."""
+    storage = MemoryStorage()
+    store = EventStore(storage)
+    store.add(news(0), AT)
+    await store.save()
+    storage.data = data
+    store.add(news(1), AT)
+    await store.save()
+    assert len(reopened(storage).records()) == 2
+
+
+async def test_what_could_not_be_added_is_written_anew(failing: FailingStorage, reopened: Reopened) -> None:
+    """A full disk may have taken half of it: the next save leaves no half line and nothing twice."""
+    store = EventStore(failing)
+    store.add(news(0), AT)
+    await store.save()
+    store.add(news(1), AT)
+    failing.full = True
+    with pytest.raises(OSError, match="No space left"):
+        await store.save()
+    failing.data += b'{"number": 2, "te'
+    failing.full = False
+    store.add(news(2), AT)
+    await store.save()
+    assert texts(reopened(failing)) == ["news 0", "news 1", "news 2"]
 
 
 WRITER = """

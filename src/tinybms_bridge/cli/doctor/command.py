@@ -172,9 +172,9 @@ async def _examine_bms(config: "Configuration", chosen: str | None) -> AsyncIter
     from tinybms_bridge.core.persistence import STATE_FILE, peek_state
     from tinybms_bridge.errors import LinkError
     from tinybms_bridge.hal.clock import SystemClock
-    from tinybms_bridge.hal.storage import MOST_STATE_BYTES, FileStorage
+    from tinybms_bridge.hal.storage import MOST_STATE_BYTES, SlotStorage
 
-    file = FileStorage(state_directory(config.advanced.state_directory) / STATE_FILE, most_bytes=MOST_STATE_BYTES)
+    file = SlotStorage(state_directory(config.advanced.state_directory) / STATE_FILE, most_bytes=MOST_STATE_BYTES)
     saved = await asyncio.to_thread(peek_state, file)
     uart = config.hardware.uart
     async with linked_device(chosen or "auto") as running:

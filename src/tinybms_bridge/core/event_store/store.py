@@ -1,6 +1,7 @@
 """The list and its file.
 
-The file holds one entry a line and is replaced whole, so that it is complete or the one before, whatever happens.
+The file holds one entry a line, and new ones are added to its end; when it has twice as many as are kept, and when it
+is not as it was left, it is replaced whole. A line that a power cut has left half written is left out when it is read.
 Entries are saved in batches: the worst a kill can cost is the last interval, and the BMS tells its events again.
 """
 
@@ -8,9 +9,10 @@ import itertools
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
+from typing import NamedTuple
 
 from tinybms_bridge.battery.bms_events import DatedEvent
 from tinybms_bridge.core.event_store.records import line_of, record_of
@@ -45,8 +47,11 @@ class EventStore:
             source: deque(maxlen=max(1, limit // 2)) for source in EventSource
         }
         self._records: tuple[EventRecord, ...] | None = None
+        self._most_lines = 2 * limit
         self._last_number = 0
         self._saved_number = 0
+        self._file: _WholeFile | None = None
+        """The file as it was left; None when it has to be written anew."""
         self._writing = threading.Lock()
 
     @property
@@ -65,10 +70,11 @@ class EventStore:
         What cannot be used is kept aside, and told. Blocks. Never raises for what the file holds.
         """
         found = load(self._storage, "the event list", _parse, tell)
-        records, damaged = found.value or ((), 0)
+        records, damaged, whole = found.value or _NOTHING
         for record in records:
             self._append(record)
         self._saved_number = self._last_number
+        self._file = None if found.from_previous else whole
         if damaged:
             aside = "" if found.from_previous else f"; {put_aside(self._storage, keep=True)}"
             tell(f"{damaged} damaged entries of the event list in {self.name} were left out{aside}")
@@ -81,7 +87,7 @@ class EventStore:
             with suppress(OSError, ValueError):
                 data = read()
                 if data is not None:
-                    for record in _parse(data)[0]:
+                    for record in _parse(data).records:
                         self._append(record)
                     return
 
@@ -137,40 +143,79 @@ class EventStore:
         return added
 
     async def save(self, run_blocking: RunBlocking = in_thread) -> None:
-        """Write the list off the event loop if it has changed. Raises OSError."""
+        """Write what is new off the event loop. Raises OSError."""
         if self.unsaved:
-            number, data = self._last_number, self._document()
-            await run_blocking(self._write, number, data)
+            await run_blocking(self._write, self._last_number, self._lines())
 
     def save_quietly(self) -> None:
-        """Write the list at the end of the process, where nobody can act on a failure any more. Blocks."""
+        """Write what is new at the end of the process, where nobody can act on a failure any more. Blocks."""
         try:
             if self.unsaved:
-                self._write(self._last_number, self._document())
+                self._write(self._last_number, self._lines())
         except OSError as error:
             log.error("the event list could not be saved in %s: %s", self.name, error)  # noqa: TRY400 -- one clear line
 
-    def _write(self, number: int, data: bytes) -> None:
-        """Write one document at a time, never an older one: a cancelled ``save`` may still be under way at the end."""
+    def _write(self, number: int, lines: Sequence[tuple[int, str]]) -> None:
+        """Write one list at a time, never an older one: a cancelled ``save`` may still be under way at the end."""
         with self._writing:
             if number > self._saved_number:
-                self._storage.write(data)
+                new = [line for line in lines if line[0] > self._saved_number]
+                file, self._file = self._file, None
+                self._file = self._add(new, file) or self._replace(lines)
                 self._saved_number = number
+
+    def _add(self, lines: Sequence[tuple[int, str]], file: "_WholeFile | None") -> "_WholeFile | None":
+        """Add lines to the end of the file; None where that must not be, or cannot."""
+        if file is None or file.lines + len(lines) > self._most_lines:
+            return None
+        data = _text(lines)
+        try:
+            self._storage.append(data, after=file.size_bytes)
+        except OSError:
+            return None
+        return _WholeFile(file.size_bytes + len(data), file.lines + len(lines))
+
+    def _replace(self, lines: Sequence[tuple[int, str]]) -> "_WholeFile":
+        """Write the file anew. Raises OSError."""
+        data = _text(lines)
+        self._storage.write(data)
+        return _WholeFile(len(data), len(lines))
 
     def _append(self, record: EventRecord) -> None:
         self._entries[record.source].append((record, line_of(record)))
         self._records = None
         self._last_number = max(self._last_number, record.number)
 
-    def _document(self) -> bytes:
-        entries = sorted(
-            (entry for kept in self._entries.values() for entry in kept), key=lambda entry: entry[0].number
-        )
-        return "".join(f"{line}\n" for _, line in entries).encode(errors="replace")
+    def _lines(self) -> list[tuple[int, str]]:
+        """Return every entry as its number and its line, in order."""
+        return sorted((record.number, line) for kept in self._entries.values() for record, line in kept)
 
 
-def _parse(data: bytes) -> tuple[list[EventRecord], int]:
-    """Return the entries of a file and how many lines are damaged. Raises ValueError when there is no entry."""
+class _WholeFile(NamedTuple):
+    """A file that has no damage and ends with a whole line."""
+
+    size_bytes: int
+    lines: int
+
+
+class _Parsed(NamedTuple):
+    """What is in a file."""
+
+    records: Sequence[EventRecord]
+    damaged: int
+    """Lines that are left out."""
+    whole: _WholeFile | None
+
+
+_NOTHING = _Parsed((), 0, None)
+
+
+def _text(lines: Sequence[tuple[int, str]]) -> bytes:
+    return "".join(f"{line}\n" for _, line in lines).encode(errors="replace")
+
+
+def _parse(data: bytes) -> _Parsed:
+    """Return what is in a file. Raises ValueError when there is no entry."""
     records, damaged = [], 0
     for line in data.decode(errors="replace").rstrip("\n").split("\n"):
         try:
@@ -181,4 +226,5 @@ def _parse(data: bytes) -> tuple[list[EventRecord], int]:
             damaged += 1
     if not records:
         raise ValueError("it holds no entry")
-    return records, damaged
+    is_whole = not damaged and data.endswith(b"\n")
+    return _Parsed(records, damaged, _WholeFile(len(data), len(records)) if is_whole else None)
