@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.parts import Row, print_table, program, rss_mb, simulator
+from benchmarks.parts import Row, family, print_table, program, rss_mb, simulator, written_bytes
 
 import tinybms_bridge
 
@@ -58,23 +58,15 @@ class Usage:
     def of(cls, pid: int) -> "Usage":
         """Look at a process and its children."""
         found = cls(time.perf_counter(), 0.0, 0, 0)
-        for each in _family(pid):
+        for each in family(pid):
             cpu_s = time.clock_gettime((~each << 3) | 2)  # clock_getcpuclockid(3)
-            lines = dict(line.split(": ") for line in Path(f"/proc/{each}/io").read_text().splitlines())
             found = cls(
                 found.at_s,
                 found.cpu_s + cpu_s,
                 found.wakeups + _wakeups(each),
-                found.written_bytes + int(lines["write_bytes"]),
+                found.written_bytes + written_bytes(each),
             )
         return found
-
-
-def _family(pid: int) -> list[int]:
-    children = [
-        int(child) for file in Path(f"/proc/{pid}/task").glob("*/children") for child in file.read_text().split()
-    ]
-    return [pid, *(each for child in children for each in _family(child))]
 
 
 def _wakeups(pid: int) -> int:

@@ -8,7 +8,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from benchmarks.parts import Row, print_table
+from benchmarks.parts import Row, print_table, written_bytes
 
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import ChargeState, Limits
@@ -46,12 +46,6 @@ def sample_cost() -> list[Row]:
         filled_step(BEGIN_S + 10 * number, samples=100)
     took_us = (time.process_time() - started_s) / rows / 100 * 1e6
     return [("history: CPU of one sample", f"{took_us:.0f} us", "")]
-
-
-def written_bytes() -> int:
-    """Return what this process has sent towards the disk, as the kernel counts it."""
-    lines = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
-    return int(lines["write_bytes"])
 
 
 def one_day(folder: Path) -> list[Row]:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-__all__ = ["Row", "cpu_s", "print_table", "program", "rss_mb", "simulator"]
+__all__ = ["Row", "cpu_s", "family", "print_table", "program", "rss_mb", "simulator", "written_bytes"]
 
 Row = tuple[str, str, str]
 """What was measured, the figure, the aim."""
@@ -50,6 +50,20 @@ async def simulator(folder: Path) -> AsyncIterator[str]:
         assert process.stdout is not None
         await process.stdout.readline()
         yield str(link)
+
+
+def family(pid: int) -> list[int]:
+    """Return a process and its children."""
+    children = [
+        int(child) for file in Path(f"/proc/{pid}/task").glob("*/children") for child in file.read_text().split()
+    ]
+    return [pid, *(each for child in children for each in family(child))]
+
+
+def written_bytes(pid: int | str = "self") -> int:
+    """Return what a process has sent towards the disk, as the kernel counts it."""
+    lines = dict(line.split(": ") for line in Path(f"/proc/{pid}/io").read_text().splitlines())
+    return int(lines["write_bytes"])
 
 
 def rss_mb(pid: int) -> float:
