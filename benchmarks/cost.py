@@ -165,7 +165,7 @@ async def memory(before: Path | None, seconds: float, folder: Path) -> list[Row]
         }
         await asyncio.sleep(2.0 * START_S + seconds)
         for what, pid in pids.items():
-            each_mb = [rss_mb(each) for each in _family(pid)]
+            each_mb = [rss_mb(each) for each in family(pid)]
             told = " + ".join(f"{each:.1f}" for each in each_mb)
             rows.append((f"resident memory, {what}: core, services", f"{told} = {sum(each_mb):.1f} MB", ""))
     return rows

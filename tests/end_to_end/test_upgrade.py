@@ -22,6 +22,8 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
+from tinybms_bridge.hal.storage import FileStorage, SlotStorage
+
 LANDED = Path(__file__).parent / "landed"
 UNIT, OTHER_UNIT = "53494D554C41544544000001", "36001D000551363235363630"
 """Serial numbers: of the simulator, and of a unit that is not there any more."""
@@ -83,9 +85,14 @@ class Upgraded:
         note = {"file": str(self.config), "folder": str(self.state)}
         (self.state / f"{stem}.where").write_text(json.dumps(note), encoding="utf-8")
 
+    def found_by_the_landed_version(self) -> list[dict[str, Any]]:
+        """Return what that version reads of the state: the file, and where that cannot be used the one beside it."""
+        file = FileStorage(self.state / "state.json")
+        return [json.loads(data or b"") for data in (file.read(), file.read_previous())]
+
     def saved(self) -> dict[str, Any]:
         """Return the state file as it is now."""
-        document: dict[str, Any] = json.loads((self.state / "state.json").read_text(encoding="utf-8"))
+        document: dict[str, Any] = json.loads(SlotStorage(self.state / "state.json").read() or b"")
         return document
 
 
@@ -175,7 +182,9 @@ async def test_counters_memory_lists_and_users_are_all_there(upgraded: Upgraded,
     assert sum(each or 0.0 for each in history["charged_wh"]["sum"]) > 20.0
 
     await running.end()
-    after = upgraded.saved()["units"]
+    for found in await asyncio.to_thread(upgraded.found_by_the_landed_version):
+        assert found["units"].keys() == before.keys(), "who goes back finds what was saved last, or just before"
+    after = (await asyncio.to_thread(upgraded.saved))["units"]
     assert dict(leaves_of(before[OTHER_UNIT])).items() <= dict(leaves_of(after[OTHER_UNIT])).items()
     for part in ("evidence", "resistance", "feed_in", "rebulk", "told", "chemistry"):
         was, now = dict(leaves_of(before[UNIT][part])), dict(leaves_of(after[UNIT][part]))

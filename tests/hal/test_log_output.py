@@ -65,6 +65,54 @@ def test_lines_arrive_in_order_from_another_thread(sheet: LinesHandler, output: 
     assert threading.get_ident() not in sheet.threads
 
 
+@pytest.fixture
+def holding(sheet: LinesHandler) -> Iterator[LogOutput]:
+    """An output that holds lines back for longer than any test lasts."""
+    output = LogOutput(lambda: sheet, name="sheet", hold_s=1000.0)
+    yield output
+    output.stop()
+    assert output.join(30.0)
+
+
+def test_lines_wait_for_a_warning(sheet: LinesHandler, holding: LogOutput) -> None:
+    """Written one by one they wear a card; what somebody has to know takes all before it along."""
+    for number in range(3):
+        holding.offer(log_line(f"line {number}"))
+    time.sleep(0.05)
+    assert sheet.texts == []
+    holding.offer(log_line("trouble", level="WARNING"))
+    wait(lambda: len(sheet.texts) == 4)
+    assert sheet.texts == ["line 0", "line 1", "line 2", "trouble"]
+    holding.offer(log_line("calm again"))
+    time.sleep(0.05)
+    assert len(sheet.texts) == 4
+
+
+def test_many_lines_wait_for_nothing(sheet: LinesHandler, holding: LogOutput) -> None:
+    """A busy log is written as it comes, and nothing of it is lost."""
+    for number in range(100):
+        holding.offer(log_line(f"line {number}"))
+    wait(lambda: len(sheet.texts) == 100)
+    assert holding.lost == 0
+
+
+def test_lines_that_wait_are_written_at_the_end(sheet: LinesHandler, holding: LogOutput) -> None:
+    """A program that ends in order loses none."""
+    holding.offer(log_line("last words"))
+    holding.stop()
+    assert holding.join(30.0)
+    assert sheet.texts == ["last words"]
+
+
+def test_a_line_has_waited_long_enough_after_its_time(sheet: LinesHandler) -> None:
+    """Also when nothing follows it."""
+    output = LogOutput(lambda: sheet, name="sheet", hold_s=0.05)
+    output.offer(log_line("alone"))
+    wait(lambda: sheet.texts == ["alone"])
+    output.stop()
+    assert output.join(30.0)
+
+
 def test_handler_that_hangs_holds_nobody_up(sheet: LinesHandler, output: LogOutput) -> None:
     """A full pipe: offering stays quick, the oldest lines are lost and counted, and the loss is told afterwards."""
     sheet.free.clear()

@@ -9,6 +9,7 @@ import logging
 import os
 import queue
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -19,6 +20,11 @@ from typing import Any, TextIO
 from tinybms_bridge.hal.logs import TERMINAL_FORMAT, TERMINAL_TIME, LogLine
 
 __all__ = ["ConsoleHandler", "LogOutput", "RaisingHandler", "is_journal", "open_console"]
+
+
+_HELD = frozenset({"DEBUG", "INFO"})
+"""Levels of the lines that may wait for others."""
+_MOST_HELD = 100
 
 
 class RaisingHandler(logging.Handler):
@@ -46,6 +52,7 @@ class LogOutput(QueueListener):
             the first line and again after a failure; may block, and raise the same.
         name: Of the thread.
         depth: Lines that may wait.
+        hold_s: How long a line that is no warning waits for others: written one by one they cost a card a page each.
         retry_s: Pause after a failure.
         monotonic: Source of time.
 
@@ -57,6 +64,7 @@ class LogOutput(QueueListener):
         *,
         name: str,
         depth: int = 1000,
+        hold_s: float = 0.0,
         retry_s: float = 30.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -66,6 +74,9 @@ class LogOutput(QueueListener):
         """Why nothing can be written now; empty while it can."""
         self._make = make
         self._depth = depth
+        self._hold_s = hold_s
+        self._hurry = threading.Event()
+        """Set while what waits is to be written at once."""
         self._retry_s = retry_s
         self._monotonic = monotonic
         self._handler: logging.Handler | None = None
@@ -93,10 +104,13 @@ class LogOutput(QueueListener):
             else:
                 self._overflowed += 1
         self._waiting.put(line)
+        if line.level not in _HELD or self._waiting.qsize() >= _MOST_HELD:
+            self._hurry.set()
 
     def stop(self) -> None:
         """Ask the thread to write what waits and to end; returns at once."""
         self.enqueue_sentinel()
+        self._hurry.set()
 
     def join(self, timeout_s: float) -> bool:
         """Wait for the end after ``stop``; False when the handler does not return in time. Blocks."""
@@ -105,8 +119,14 @@ class LogOutput(QueueListener):
         return not self._thread.is_alive()
 
     def dequeue(self, block: bool) -> Any:  # noqa: ANN401 -- as in the standard library
-        """See ``QueueListener.dequeue``; closes the handler after the last line."""
+        """See ``QueueListener.dequeue``; holds lines back, and closes the handler after the last one."""
+        if self._waiting.empty():
+            self._hurry.clear()
+            if not self._waiting.empty():  # put there, and told, between these two lines
+                self._hurry.set()
         line: Any = super().dequeue(block)
+        self._hurry.wait(self._hold_s)
+        self._hurry.set()
         if line is None:
             self._close_handler()
         return line

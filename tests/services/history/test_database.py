@@ -1,7 +1,10 @@
 """Tables and statements, and the file: batches, damage, a full disk, other versions, another folder."""
 
 import itertools
+import shutil
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -381,3 +384,24 @@ def test_write_ahead_log_is_used(database: Database, minutes: Minutes) -> None:
     assert [connection.execute(f"PRAGMA {name}").fetchone() for name in ("journal_mode", "synchronous")] == [
         ("wal",), (1,),
     ]  # fmt: skip
+
+
+def test_the_file_belongs_to_the_program_while_it_runs_and_a_copy_to_everybody(
+    tmp_path: Path, make_row: Callable[..., Row]
+) -> None:
+    """No index of the log lies beside it to be written each minute; who wants to look in copies both files."""
+    file = Database(tmp_path / "state", HistorySettings())
+    file.write([make_row(10)])
+    assert sorted(each.name for each in (tmp_path / "state").iterdir()) == ["history.db", "history.db-wal"]
+    ask_it = "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute('SELECT count(*) FROM steps').fetchall())"
+
+    def elsewhere(path: Path) -> str:
+        return subprocess.run(
+            [sys.executable, "-c", ask_it, str(path)], capture_output=True, text=True, check=False
+        ).stdout.strip()
+
+    assert elsewhere(tmp_path / "state" / "history.db") == ""
+    shutil.copytree(tmp_path / "state", tmp_path / "copy")
+    assert elsewhere(tmp_path / "copy" / "history.db") == "[(1,)]"
+    file.close()
+    assert elsewhere(tmp_path / "state" / "history.db") == "[(1,)]"

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 from tinybms_bridge.services.history.fields import BMS_COUNT, COLUMNS, GROUPS
 from tinybms_bridge.services.history.levels import (
@@ -28,7 +29,28 @@ from tinybms_bridge.services.history.levels import (
 )
 from tinybms_bridge.services.history.recorder import Row
 
-__all__ = ["ADD_DAY", "MIGRATIONS", "Database", "local_day", "migrate", "prune", "transaction", "upsert", "version_of"]
+__all__ = [
+    "ADD_DAY",
+    "MIGRATIONS",
+    "Database",
+    "connect",
+    "local_day",
+    "migrate",
+    "prune",
+    "transaction",
+    "upsert",
+    "version_of",
+]
+
+
+def connect(path: Path, *, timeout_s: float, mode: str = "rwc") -> sqlite3.Connection:
+    """Open the file for this process alone, in autocommit mode, for any thread. Raises sqlite3.Error.
+
+    SQLite's index of the log is in memory then. In a file that several processes may use it would be two thirds of all
+    that is written to the card. Every connection to the file has to be made here.
+    """
+    uri = f"file:{quote(str(path))}?mode={mode}&vfs=unix-excl"
+    return sqlite3.connect(uri, uri=True, timeout=timeout_s, isolation_level=None, check_same_thread=False)
 
 
 @contextmanager
@@ -143,6 +165,8 @@ _PAGE_BYTES = 1024
 """A batch changes the last page of each table: small pages spare the card."""
 _CACHE_KIB = 256
 _LOG_BYTES = 1_000_000
+_FOLDED_PAGES = 400
+"""Of the log, before it is folded into the file: those of about an hour."""
 _PRUNE_EVERY = 60
 """Batches between two looks at the number of rows."""
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -241,7 +265,7 @@ class Database:
         path = self.path
         assert path is not None
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
+        connection = connect(path, timeout_s=5.0)
         try:
             self._prepare(connection, path)
         except BaseException:
@@ -266,6 +290,7 @@ class Database:
             "synchronous = NORMAL",
             f"cache_size = -{_CACHE_KIB}",
             f"journal_size_limit = {_LOG_BYTES}",
+            f"wal_autocheckpoint = {_FOLDED_PAGES}",
         ):
             connection.execute(f"PRAGMA {pragma}")
         migrate(connection)
@@ -308,7 +333,7 @@ def _copy(source: Path, target: Path) -> None:
     temporary = target.with_name(f".{target.name}.tmp")
     try:
         with (
-            contextlib.closing(sqlite3.connect(source)) as origin,
+            contextlib.closing(connect(source, timeout_s=5.0)) as origin,
             contextlib.closing(sqlite3.connect(temporary)) as copy,
         ):
             origin.backup(copy)

@@ -5,9 +5,8 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
-from urllib.parse import quote
 
-from tinybms_bridge.services.history.database import version_of
+from tinybms_bridge.services.history.database import connect, version_of
 from tinybms_bridge.services.history.fields import Cell, Series, series_named
 from tinybms_bridge.services.history.levels import LEVELS, Grid, HistoryError, Level, grid_of
 from tinybms_bridge.services.ports import DayEnergy, HistoryLevel
@@ -77,9 +76,8 @@ class HistoryReader:
             if self._path is None or not self._path.exists():
                 yield None
                 return
-            # Not mode=ro: a reader of a write-ahead log has to make its index file when nobody else has it open.
-            uri = f"file:{quote(str(self._path))}?mode=rw"
-            with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=2.0, isolation_level=None)) as connection:
+            # Not mode=ro: a reader of a write-ahead log may have to recover it when nobody else has it open.
+            with contextlib.closing(connect(self._path, timeout_s=2.0, mode="rw")) as connection:
                 connection.execute("PRAGMA query_only = ON")
                 yield connection if version_of(connection) else None
         except (sqlite3.Error, OSError) as error:

@@ -20,6 +20,8 @@ __all__ = ["LogSettings", "LogStore"]
 log = logging.getLogger(__name__)
 
 _CLOSE_S = 1.0
+_HOLD_S = 300.0
+"""How long a line that is no warning may wait before it is in the file."""
 
 MakeHandler = Callable[[], logging.Handler]
 
@@ -76,7 +78,7 @@ class LogStore:
         if settings.folder != old.folder:
             file = RotatingFile(settings.folder / LOG_FILE) if settings.folder else None
             self._file = file
-            self._exchange("file", (lambda: file) if file else None)
+            self._exchange("file", (lambda: file) if file else None, hold_s=_HOLD_S)
         if settings.syslog_server != old.syslog_server:
             server = settings.syslog_server
             self._exchange("syslog", partial(open_syslog, server) if server else None)
@@ -140,8 +142,12 @@ class LogStore:
     def clear(self) -> None:
         """Forget the kept lines and remove the files; the numbers go on. Blocks; raises OSError."""
         self._forget()
-        if self._file is not None:
-            self._file.delete()
+        file, old = self._file, self.outputs.get("file")
+        if file is not None:
+            self._exchange("file", lambda: file, hold_s=_HOLD_S)
+            if old is not None:
+                old.join(_CLOSE_S)  # what waits is written before it is removed with the rest
+            file.delete()
 
     def close(self) -> None:
         """Write what waits, a second at most for each output, and end. Blocks; may be called again."""
@@ -163,11 +169,11 @@ class LogStore:
         with self._busy:
             self._lines.clear()
 
-    def _exchange(self, name: str, make: MakeHandler | None) -> None:
+    def _exchange(self, name: str, make: MakeHandler | None, hold_s: float = 0.0) -> None:
         """Put an output in the place of another, which still writes what waits for it."""
         with self._busy:
             old = self.outputs.pop(name, None)
             if make is not None:
-                self.outputs[name] = LogOutput(make, name=name)
+                self.outputs[name] = LogOutput(make, name=name, hold_s=hold_s)
         if old is not None:
             old.stop()
