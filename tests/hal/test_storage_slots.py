@@ -139,8 +139,17 @@ def test_a_save_writes_one_file_in_place_and_waits_for_it(tmp_path: Path, monkey
         monkeypatch.setattr(os, name, _refuse(errno.EPERM))
     told: list[str] = []
     write, sync = os.pwrite, os.fdatasync
-    monkeypatch.setattr(os, "pwrite", lambda *it: told.append(f"{len(it[1])} bytes at {it[2]}") or write(*it))
-    monkeypatch.setattr(os, "fdatasync", lambda fd: told.append(f"sync {os.fstat(fd).st_ino}") or sync(fd))
+
+    def note_write(descriptor: int, data: bytes, at: int) -> int:
+        told.append(f"{len(data)} bytes at {at}")
+        return write(descriptor, data, at)
+
+    def note_sync(descriptor: int) -> None:
+        told.append(f"sync {os.fstat(descriptor).st_ino}")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "pwrite", note_write)
+    monkeypatch.setattr(os, "fdatasync", note_sync)
     files = [storage.path.stat().st_ino, storage.backup_path.stat().st_ino]
     for number in range(3, 7):
         storage.write(document(number))
@@ -158,7 +167,12 @@ def test_pages_that_stay_are_not_written(tmp_path: Path, monkeypatch: pytest.Mon
         storage.write(json.dumps({**text, "counted": number}).encode())
     places: list[int] = []
     write = os.pwrite
-    monkeypatch.setattr(os, "pwrite", lambda *it: places.append(it[2]) or write(*it))
+
+    def note(descriptor: int, data: bytes, at: int) -> int:
+        places.append(at)
+        return write(descriptor, data, at)
+
+    monkeypatch.setattr(os, "pwrite", note)
     storage.write(json.dumps({**text, "counted": 3}).encode())
     assert places == [0, 2 * PAGE]
     assert storage.read() == json.dumps({**text, "counted": 3}).encode()
@@ -433,6 +447,16 @@ def _symbolic(path: Path) -> None:
     path.symlink_to("other")
 
 
+def _folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def _pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
 MEDDLING: dict[str, Callable[[Path], object]] = {
     "of somebody else": _give_away,
     "for everybody": lambda path: path.chmod(0o666),
@@ -445,8 +469,8 @@ MEDDLING: dict[str, Callable[[Path], object]] = {
     "too large to read": lambda path: os.truncate(path, MOST + 1),
     "gone": lambda path: path.unlink(),
     "text": lambda path: path.write_text("mine"),
-    "a folder": lambda path: (path.unlink(), path.mkdir()),
-    "a pipe": lambda path: (path.unlink(), os.mkfifo(path)),
+    "a folder": _folder,
+    "a pipe": _pipe,
 }
 
 
@@ -583,6 +607,20 @@ def test_files_of_the_version_before_are_read_and_go_on(tmp_path: Path, saves: i
         found = [json.loads(data)["counted"] for data in (earlier.read(), earlier.read_previous()) if data is not None]
         assert found[0] in (number, number - 1)
         assert set(found) == {number, number - 1} - {0}
+
+
+def test_a_file_of_the_version_before_is_never_written_in_place(tmp_path: Path) -> None:
+    """Half of it with half of a new one could be read as a document, since no checksum would tell."""
+    path = tmp_path / "state.json"
+    for number in range(2):
+        FileStorage(path, mode=0o644, most_bytes=MOST).write(document(number, 5000))
+    storage = opened(path)
+    for number in (2, 3):
+        before = storage.backup_path.stat().st_ino
+        assert not storage.backup_path.read_bytes().startswith(b'{"slot"')
+        storage.write(document(number, 1500))
+        assert storage.backup_path.stat().st_ino != before
+    assert (storage.read(), storage.read_previous()) == (document(3), document(2))
 
 
 def test_a_file_that_a_person_has_written_counts(tmp_path: Path) -> None:
