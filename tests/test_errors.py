@@ -1,10 +1,16 @@
 import pytest
 
 from tinybms_bridge.errors import BridgeError, ConfigError, ConfigProblem, DeviceRefused, LinkError
+from tinybms_lab.testing.words import said
 
 
 @pytest.mark.parametrize(
-    "error", [LinkError("no answer"), DeviceRefused(0x0D, 1), ConfigError([ConfigProblem("", None, "empty")])]
+    "error",
+    [
+        LinkError("no answer"),
+        DeviceRefused(0x0D, 1),
+        ConfigError([ConfigProblem("", None, said("empty"))]),
+    ],
 )
 def test_one_base_for_all(error: BridgeError) -> None:
     """Every error that is raised on purpose can be caught as BridgeError and says something."""
@@ -58,13 +64,19 @@ def test_a_request_that_arrived_damaged_is_told_as_noise() -> None:
     ("problem", "text"),
     [
         (
-            ConfigProblem("cvl.float_exit_soc", 120, "must be 0 to 100 %"),
+            ConfigProblem("cvl.float_exit_soc", 120, said("must be 0 to 100 %")),
             "cvl.float_exit_soc = 120: must be 0 to 100 %",
         ),
-        (ConfigProblem("mqtt.broker", "", "must not be empty"), "mqtt.broker = '': must not be empty"),
-        (ConfigProblem("web_server.port", None, "is missing"), "web_server.port: is missing"),
-        (ConfigProblem("", None, "is not JSON"), "configuration: is not JSON"),
-        (ConfigProblem("cvl.enabled", False, "must be true"), "cvl.enabled = False: must be true"),
+        (
+            ConfigProblem("mqtt.broker", "", said("must not be empty")),
+            "mqtt.broker = '': must not be empty",
+        ),
+        (ConfigProblem("web_server.port", None, said("is missing")), "web_server.port: is missing"),
+        (ConfigProblem("", None, said("is not JSON")), "configuration: is not JSON"),
+        (
+            ConfigProblem("cvl.enabled", False, said("must be true")),
+            "cvl.enabled = False: must be true",
+        ),
     ],
 )
 def test_config_problem_names_path_and_value(problem: ConfigProblem, text: str) -> None:
@@ -74,7 +86,10 @@ def test_config_problem_names_path_and_value(problem: ConfigProblem, text: str) 
 
 def test_config_error_shows_every_problem() -> None:
     """All mistakes of a file are shown at once, in their order, with the name of the file."""
-    problems = [ConfigProblem("a", 1, "too small"), ConfigProblem("b", 2, "too large")]
+    problems = [
+        ConfigProblem("a", 1, said("too small")),
+        ConfigProblem("b", 2, said("too large")),
+    ]
     error = ConfigError(problems, source="config.json")
 
     assert error.problems == problems

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tinybms_bridge.words import Message, message
 
-__all__ = ["LINE_HINT", "BridgeError", "ConfigError", "ConfigProblem", "DeviceRefused", "LinkError"]
+__all__ = ["LINE_HINT", "BridgeError", "ConfigError", "ConfigProblem", "DeviceRefused", "LinkError", "said_of"]
 
 _CRC_ERROR = 1
 
@@ -24,7 +24,8 @@ class BridgeError(Exception):
     @property
     def description(self) -> Message:
         """What ``str`` says, by code where there is one."""
-        return message("said", text=str(self))
+        told = self.args[0] if self.args else ""
+        return told if isinstance(told, Message) else message("said", text=str(self))
 
 
 class LinkError(BridgeError):
@@ -91,13 +92,17 @@ class ConfigProblem:
     """Dotted path of the key, for example ``cvl_algorithm.float_exit_soc``; empty for the whole file."""
     value: object
     """The value found, or None."""
-    message: str
+    message: Message
     """What is wrong, with the allowed range or values."""
 
-    def __str__(self) -> str:
-        where = self.path or "configuration"
+    @property
+    def description(self) -> Message:
+        """All of it in one line."""
         shown = "" if self.value is None else f" = {self.value!r}"
-        return f"{where}{shown}: {self.message}"
+        return said_of(f"{self.path or 'configuration'}{shown}", self.message)
+
+    def __str__(self) -> str:
+        return self.description.text
 
 
 class ConfigError(BridgeError):
@@ -110,9 +115,19 @@ class ConfigError(BridgeError):
         self.source = source
         """Path or name of the configuration."""
 
+    @property
+    def description(self) -> Message:
+        """All of them in one line."""
+        said = message("problems", problems=[problem.description for problem in self.problems])
+        return said_of(self.source, said) if self.source else said
+
     def __str__(self) -> str:
-        head = f"{self.source}: " if self.source else ""
-        return head + "; ".join(str(problem) for problem in self.problems)
+        return self.description.text
+
+
+def said_of(subject: str, told: Message) -> Message:
+    """Return what is told of something, such as a key, with its name before it."""
+    return message("said_of", subject=subject, said=told)
 
 
 def _message(told: Message | str) -> Message:

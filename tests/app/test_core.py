@@ -548,7 +548,8 @@ async def test_the_battery_judges_an_edit(stage: Stage, home: Path) -> None:
     assert bridge.config.cvl.chemistry == "auto"
     async with stage.client() as client:
         await stage.until(lambda: client.mirror.state.configuration.problems)
-        assert "contradicts the BMS" in client.mirror.state.configuration.problems[0]
+        (problem,) = client.mirror.state.configuration.problems
+        assert (problem.path, problem.message.code) == ("cvl.chemistry", "config.not_what_bms_does")
     await stage.end()
 
 

@@ -440,4 +440,4 @@ def test_keys_without_an_effect_say_why() -> None:
     for path in waiting:
         changed = interpret(another(path, merged(BASE, COMPANIONS.get(path, {}))), "test")
         (notice,) = (each for each in changed.notices if each.path == path.partition(".")[0])
-        assert notice.message.startswith("no effect yet: ")
+        assert notice.message.text.startswith("no effect yet: ")

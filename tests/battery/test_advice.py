@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tinybms_bridge.battery.advice import Advice, Weight, advise
 from tinybms_bridge.battery.limits import Chemistry
 from tinybms_bridge.battery.snapshot import Ratings, Switches
+from tinybms_lab.testing.words import said
 
 GOOD = Ratings(
     series_cells=16,
@@ -200,7 +201,7 @@ def test_an_advice_reads_as_one_line() -> None:
     """With register, name, both values and the reason."""
     (advice,) = found(replace(GOOD, allowed_disbalance_mv=15.0)).values()
     assert str(advice).startswith("register 308 (allowed_disbalance_v) is 0.015 V, better 0.05 V: LFP cells")
-    kept = replace(advice, obstacle="allowed by the BMS are numbers 0.015 to 0.03 V")
+    kept = replace(advice, obstacle=said("allowed by the BMS are numbers 0.015 to 0.03 V"))
     assert str(kept).endswith("(cannot be set: allowed by the BMS are numbers 0.015 to 0.03 V)")
     assert kept.command == ""
 

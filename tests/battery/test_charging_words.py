@@ -22,5 +22,5 @@ def test_who_keeps_the_values_is_told_nothing(make_ratings: Callable[..., Rating
 def test_a_narrow_unit_is_told(make_ratings: Callable[..., Ratings]) -> None:
     """Registers 316 and 300 that leave no room for the distances of the set."""
     narrow = make_ratings(under_voltage_cell_v=3.61, fully_discharged_cell_v=3.63)
-    assert "316 (3.61 V)" in narrow_remark(narrow, LimitSettings())
-    assert narrow_remark(make_ratings(), LimitSettings()) == ""
+    assert "316 (3.61 V)" in str(narrow_remark(narrow, LimitSettings()))
+    assert narrow_remark(make_ratings(), LimitSettings()) is None

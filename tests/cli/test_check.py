@@ -110,6 +110,18 @@ def test_notices_are_told(tmp_path: Path) -> None:
     assert result.stderr.startswith("notice: hardware.uart.baudrate: 19200 is read as 115200")
 
 
+def test_json_of_notices(tmp_path: Path) -> None:
+    """In words, as before, and with code and parameters for programs."""
+    (tmp_path / "a.json").write_text('{"hardware": {"uart": {"baudrate": 19200}}}')
+
+    document = json.loads(check("--json", "a.json").stdout)
+
+    (notice,) = document["coded_notices"]
+    assert document["notices"] == [f"hardware.uart.baudrate: {notice['text']}"]
+    assert (notice["path"], notice["code"]) == ("hardware.uart.baudrate", "config.baud_rate_read_as")
+    assert notice["parameters"] == {"given": 19200, "used": 115200}
+
+
 def test_show_prints_every_value(tmp_path: Path) -> None:
     """Every key with its value, as JSON that can be piped on; null is what only the BMS and its cells decide."""
     (tmp_path / "a.json").write_text('{"cvl": {"float_soc_threshold": 97}, "hardware": {"uart": {"baudrate": 9600}}}')
@@ -246,7 +258,10 @@ def test_json_of_a_bad_file(tmp_path: Path) -> None:
 
     document = json.loads(result.stdout)
     assert (result.exit_code, document["usable"], result.stderr) == (1, False, "")
-    assert document["problems"] == [{"path": "mqtt.prot", "value": None, "message": "unknown key; did you mean port?"}]
+    (found,) = document["problems"]
+    assert (found["path"], found["value"]) == ("mqtt.prot", None)
+    assert found["message"] == found["text"] == "unknown key; did you mean port?"
+    assert (found["code"], found["parameters"]) == ("config.unknown_key", {"meant": ["port"]})
 
 
 def test_json_of_a_file_that_cannot_be_read() -> None:

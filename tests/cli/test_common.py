@@ -16,6 +16,7 @@ from tinybms_bridge.cli.common import (
 )
 from tinybms_bridge.core.supervisor import PathFailure
 from tinybms_bridge.errors import BridgeError, ConfigError, ConfigProblem, DeviceRefused, LinkError
+from tinybms_lab.testing.words import said
 
 
 @pytest.mark.parametrize(
@@ -43,8 +44,8 @@ def test_failure_is_one_line_and_code_1(
 def test_wrong_configuration_is_a_line_for_each_mistake_and_code_2(capsys: pytest.CaptureFixture[str]) -> None:
     """All mistakes at once, each with the file, the key, the value and what is allowed."""
     problems = [
-        ConfigProblem("cvl.float_exit_soc", 200, "allowed are 0 to 100"),
-        ConfigProblem("cann", None, "unknown"),
+        ConfigProblem("cvl.float_exit_soc", 200, said("allowed are 0 to 100")),
+        ConfigProblem("cann", None, said("unknown")),
     ]
     with pytest.raises(SystemExit) as ended:
         fail(ConfigError(problems, source="bridge.json"))
@@ -58,7 +59,7 @@ def test_wrong_configuration_is_a_line_for_each_mistake_and_code_2(capsys: pytes
 def test_mistake_without_a_file_names_no_file(capsys: pytest.CaptureFixture[str]) -> None:
     """An option of the command line has no file to name."""
     with pytest.raises(SystemExit):
-        fail(ConfigError([ConfigProblem("victron", None, "name too long")]))
+        fail(ConfigError([ConfigProblem("victron", None, said("name too long"))]))
     assert capsys.readouterr().err == "error: victron: name too long\n"
 
 

@@ -64,7 +64,7 @@ def complaints(problems: Callable[[str | bytes], list[ConfigProblem]]) -> Compla
     """Parse a document and return the message for each wrong path; empty when it is accepted."""
 
     def find(document: object) -> dict[str, str]:
-        return {problem.path: problem.message for problem in problems(json.dumps(document))}
+        return {problem.path: problem.message.text for problem in problems(json.dumps(document))}
 
     return find
 

@@ -18,6 +18,7 @@ from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.loader import interpret
 from tinybms_bridge.core.settings import battery_settings
 from tinybms_bridge.errors import ConfigError, ConfigProblem
+from tinybms_lab.testing.words import said
 
 LFP_16S: dict[str, Any] = {
     "series_cells": 16,
@@ -42,7 +43,7 @@ def ratings_at(full_v: float) -> Ratings:
 def problems(document: dict[str, Any], **changes: Any) -> dict[str, str]:
     """Return the problems of a document with a battery of 16 LFP cells, by path."""
     found = check_against_battery(configured(document), **{**LFP_16S, **changes})
-    return {problem.path: problem.message for problem in found}
+    return {problem.path: problem.message.text for problem in found}
 
 
 @pytest.mark.parametrize(
@@ -194,7 +195,7 @@ def test_cells_that_contradict_the_owner_are_a_problem() -> None:
 
     assert check_with_ratings(config, ratings, Chemistry.LFP) == []
     (problem,) = check_with_ratings(config, ratings, Chemistry.LI_ION)
-    assert problem.message == "contradicts the cells, which rest at a voltage where no lfp cell rests"
+    assert problem.message.text == "contradicts the cells, which rest at a voltage where no lfp cell rests"
 
 
 @pytest.mark.parametrize(
@@ -246,7 +247,7 @@ def test_a_value_per_cell_is_found_without_a_battery(document: dict[str, Any], p
     """No pack has so little: the command ``check`` says it before a battery is there, and once it is, says the same."""
     (problem,) = check_alone(configured(document))
 
-    assert (problem.path, problem.message) == (path, message)
+    assert (problem.path, problem.message.text) == (path, message)
     assert problems(document)[path] == message or "cvl.series_cell_count" in problems(document)
 
 
@@ -306,9 +307,12 @@ def test_what_the_engine_leaves_out_is_named(
 
 def test_an_old_problem_does_not_keep_from_other_changes() -> None:
     """A value that was there at the start and does not fit is told; only what a change brings can refuse it."""
-    old, new = ConfigProblem("a", 1.0, "is so"), ConfigProblem("b", 2.0, "is so")
+    old, new = (
+        ConfigProblem("a", 1.0, said("is so")),
+        ConfigProblem("b", 2.0, said("is so")),
+    )
 
-    assert new_problems([old], [replace(old, message="is otherwise"), new]) == [new]
+    assert new_problems([old], [replace(old, message=said("is otherwise")), new]) == [new]
     assert new_problems([old], [replace(old, value=3.0)]) == [replace(old, value=3.0)]
 
 

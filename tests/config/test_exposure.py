@@ -22,9 +22,9 @@ def test_file_with_secrets_that_everybody_may_read_is_told(tmp_path: Path, mode:
 
     assert (notice is not None) is told
     if notice is not None:
-        assert "holds wifi.ap_fallback.password, mqtt.password" in notice.message
-        assert notice.message.endswith(f"chmod 600 {path}")
-        assert "hush" not in notice.message
+        assert "holds wifi.ap_fallback.password, mqtt.password" in notice.message.text
+        assert notice.message.text.endswith(f"chmod 600 {path}")
+        assert "hush" not in notice.message.text
 
 
 def test_file_without_secrets_may_be_read_by_anybody(tmp_path: Path) -> None:

@@ -37,13 +37,13 @@ class Sample(Section):
 )
 def test_a_key_says_what_it_accepts(path: str, sentence: str) -> None:
     """Range, unit, choices and null all appear in the sentence."""
-    assert field_at(path).expectation == sentence
+    assert field_at(path).expectation.text == sentence
 
 
 def test_plain_fields_have_plain_words() -> None:
     """Keys without a rule still get a sentence."""
-    assert keys_of(Sample)["free"].expectation == "must be text"
-    assert keys_of(Sample)["short"].expectation == "must be text of at most 5 characters"
+    assert keys_of(Sample)["free"].expectation.text == "must be text"
+    assert keys_of(Sample)["short"].expectation.text == "must be text of at most 5 characters"
 
 
 def test_the_parts_of_a_field() -> None:
@@ -54,7 +54,7 @@ def test_the_parts_of_a_field() -> None:
     assert bulk_v.nullable
     assert bulk_v.range == (3.0, 80.0)
     assert bulk_v.meaning.unit == "V"
-    assert bulk_v.meaning.rule == ""
+    assert bulk_v.meaning.rule is None
     assert bulk_v.choices == ()
 
 

@@ -152,7 +152,7 @@ def test_both_names_of_a_section_are_a_problem(problems: Problems) -> None:
     """Which one counts must not depend on their order."""
     for text in ('{"cvl": {}, "cvl_algorithm": {}}', '{"cvl_algorithm": {}, "cvl": {}}'):
         (problem,) = problems(text)
-        assert problem.message == "is the same section as another one in this file; keep only one"
+        assert problem.message.text == "is the same section as another one in this file; keep only one"
     assert len(problems('{"webserver": {"port": 0}, "system": {}, "web_server": {}}')) == 3
 
 
@@ -221,7 +221,7 @@ def test_masks_of_a_backup_are_no_passwords() -> None:
 
     assert loaded.configuration.wifi.sta_password.value == ""
     assert loaded.document == {"wifi": {"sta_ssid": "Home"}, "mqtt": {"username": "boat"}}
-    assert [str(notice) for notice in loaded.notices if MASK in notice.message] == [
+    assert [str(notice) for notice in loaded.notices if MASK in notice.message.text] == [
         "wifi.password: ******** stands for a secret that is not known here; it is not set",
         "mqtt.password: ******** stands for a secret that is not known here; it is not set",
     ]
@@ -276,7 +276,7 @@ def test_any_document_of_known_keys_is_accepted_or_refused(document: dict[str, A
 
     if isinstance(outcome, list):
         assert outcome
-        assert all(problem.message and str(problem) for problem in outcome)
+        assert all(problem.message.text and str(problem) for problem in outcome)
 
 
 def _outcome(text: str) -> Configuration | list[ConfigProblem]:

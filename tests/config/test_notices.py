@@ -7,6 +7,7 @@ import pytest
 from tinybms_bridge.config.keys import Key
 from tinybms_bridge.config.loader import parse
 from tinybms_bridge.config.notices import Notice
+from tinybms_lab.testing.words import said
 
 Nested = Callable[[str, object], dict[str, Any]]
 
@@ -14,7 +15,7 @@ Nested = Callable[[str, object], dict[str, Any]]
 def remarks(document: object) -> dict[str, str]:
     """Return the notices of a good document by path."""
     _, notices = parse(json.dumps(document), "a.json")
-    return {notice.path: notice.message for notice in notices}
+    return {notice.path: notice.message.text for notice in notices}
 
 
 def test_the_defaults_need_no_remark() -> None:
@@ -44,7 +45,7 @@ def test_keys_without_a_use_on_linux_are_told(leaves: dict[str, Key], nested: Ne
     }
     for path, key in without_use.items():
         value = "" if key.is_secret else key.default
-        assert remarks(nested(path, value)) == {path: key.meaning.no_effect}
+        assert remarks(nested(path, value)) == {path: str(key.meaning.no_effect)}
 
 
 @pytest.mark.parametrize(
@@ -129,5 +130,5 @@ def test_notices_name_the_key_of_the_file() -> None:
 
 def test_a_notice_prints_with_its_place() -> None:
     """One line for a log."""
-    assert str(Notice("a.b", "is odd")) == "a.b: is odd"
-    assert str(Notice("", "is odd")) == "configuration: is odd"
+    assert str(Notice("a.b", said("is odd"))) == "a.b: is odd"
+    assert str(Notice("", said("is odd"))) == "configuration: is odd"

@@ -19,6 +19,7 @@ from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.config.values import public_values
 from tinybms_bridge.errors import ConfigError, ConfigProblem
 from tinybms_bridge.hal.storage import FileStorage, MemoryStorage
+from tinybms_lab.testing.words import said
 
 GOOD = b'{"cvl": {"float_soc_threshold": 96}}'
 OTHER = b'{"cvl": {"float_soc_threshold": 97}}'
@@ -75,7 +76,7 @@ def test_a_missing_file_gives_the_defaults() -> None:
 
     assert store.configuration == Configuration()
     assert store.error is None
-    assert [notice.message for notice in store.notices] == ["memory does not exist; every key has its default"]
+    assert [notice.message.text for notice in store.notices] == ["memory does not exist; every key has its default"]
     assert storage.writes == 0
 
 
@@ -111,7 +112,7 @@ def test_a_bad_file_at_the_start_gives_way_to_the_file_before() -> None:
     assert store.load().cvl.float_soc_threshold == 96.0
     assert store.error is not None
     assert store.fell_back
-    assert store.notices[0].message == "memory cannot be used; the last good configuration is in force"
+    assert store.notices[0].message.text == "memory cannot be used; the last good configuration is in force"
 
 
 def test_the_last_good_copy_is_better_than_the_file_before() -> None:
@@ -340,7 +341,7 @@ def test_what_is_read_differently_is_told_to_its_sender(method: str, patch: dict
 
     change = getattr(store, method)({"hardware": patch})
 
-    assert any("19200 is read as 115200" in notice.message for notice in change.notices)
+    assert any("19200 is read as 115200" in notice.message.text for notice in change.notices)
     assert store.configuration.hardware.uart.baudrate == 115_200
     assert (saved(storage), change.changed_paths, store.notices) == ({}, (), ())
 
@@ -511,7 +512,7 @@ def test_a_restored_backup_tells_which_secrets_are_missing() -> None:
 
     change = store.replace({"mqtt": {"username": "boat", "password": MASK}})
 
-    told = [notice.path for notice in change.notices if MASK in notice.message]
+    told = [notice.path for notice in change.notices if MASK in notice.message.text]
     assert told == ["mqtt.password"]
     assert change.notices == store.notices
     assert saved(storage) == {"mqtt": {"username": "boat"}}
@@ -695,7 +696,7 @@ def test_a_guard_refuses_before_anything_is_saved() -> None:
 
     def refuse(wanted: Configuration) -> None:
         asked.append(wanted)
-        raise ConfigError([ConfigProblem("web_server.port", 8088, "is in use")])
+        raise ConfigError([ConfigProblem("web_server.port", 8088, said("is in use"))])
 
     store.guards.append(refuse)
     for change in (store.update, store.replace):
@@ -723,7 +724,7 @@ def test_a_judge_refuses_changes_and_edits_of_the_file() -> None:
 
     def refuse(wanted: Configuration) -> None:
         if wanted.cvl.chemistry == "lto":
-            raise ConfigError([ConfigProblem("cvl.chemistry", "lto", "contradicts the BMS")], source="battery")
+            raise ConfigError([ConfigProblem("cvl.chemistry", "lto", said("contradicts the BMS"))], source="battery")
 
     store.judges.append(refuse)
     with pytest.raises(ConfigError, match="contradicts the BMS"):
@@ -764,9 +765,9 @@ def test_a_value_per_cell_is_refused_as_a_change_and_told_at_the_start() -> None
     started = ConfigStore(MemoryStorage(b'{"cvl": {"bulk_voltage_v": 3.45}}'))
     assert started.load().cvl.bulk_voltage_v == 3.45
     assert started.error is None
-    (notice,) = [each for each in started.notices if "one set" not in each.message]
+    (notice,) = [each for each in started.notices if "one set" not in each.message.text]
     assert notice.path == "cvl.bulk_voltage_v"
-    assert notice.message == (
+    assert notice.message.text == (
         "is a value per cell; that of the pack is meant: 55.2 V for example 16 cells; it is not used"
     )
     assert started.update({"cvl": {"enabled": False}}).new.cvl.bulk_voltage_v == 3.45
@@ -805,7 +806,7 @@ def test_what_the_command_line_says_is_not_saved_when_it_is_sent_back(data: byte
 
     assert saved(storage) == before
     assert change.changed_paths == ()
-    told = {notice.path: notice.message for notice in change.notices}
+    told = {notice.path: notice.message.text for notice in change.notices}
     assert told["hardware.uart.device"] == told["logging.log_level"]
     assert (
         told["logging.log_level"] == "is what the command line says, so it is not saved; the file keeps its own value"
@@ -823,14 +824,14 @@ def test_a_choice_that_the_command_line_hides_is_saved_and_told() -> None:
     assert store.in_force.hardware.uart.device == "/dev/ttyUSB3"
     (told,) = change.notices
     assert str(told).startswith("hardware.uart.device: is saved; until the program is started without it,")
-    assert told.message.endswith('"/dev/ttyUSB3" is in force')
+    assert told.message.text.endswith('"/dev/ttyUSB3" is in force')
 
 
 def test_a_command_line_that_does_not_fit_hides_nothing() -> None:
     """The bridge does not use such a configuration either; what was read is shown."""
 
     def refuse(_config: Configuration) -> Configuration:
-        raise ConfigError([ConfigProblem("hardware", None, "does not fit")])
+        raise ConfigError([ConfigProblem("hardware", None, said("does not fit"))])
 
     store, _ = loaded_store()
     store.adjust = refuse

@@ -16,7 +16,7 @@ def messages(document: dict[str, Any]) -> dict[str, str]:
     verdict = judge(document)
     assert verdict.configuration is None
     assert len({problem.path for problem in verdict.problems}) == len(verdict.problems)
-    return {problem.path: problem.message for problem in verdict.problems}
+    return {problem.path: problem.message.text for problem in verdict.problems}
 
 
 def test_a_good_document_gives_a_configuration() -> None:
@@ -130,7 +130,7 @@ def test_problems_never_show_secrets(document: dict[str, Any]) -> None:
     (problem,) = judge(document).problems
 
     assert problem.value is None
-    assert "hush" not in problem.message
+    assert "hush" not in problem.message.text
     assert "12345678" not in str(problem)
 
 

@@ -1056,7 +1056,7 @@ async def test_configuration_that_does_not_fit_the_battery_is_a_notice(rig: Rig)
     await rig.wait(7.0)
     assert NoticeName.CONFIGURATION in bridge.battery.notices.active()
     (misfit,) = bridge.advisor.conflicts
-    assert misfit.startswith("victron.max_charge_current_a = 700")
+    assert str(misfit).startswith("victron.max_charge_current_a = 700")
 
 
 async def test_settings_of_the_bms_that_could_be_better_are_told_once(

@@ -20,6 +20,7 @@ from tinybms_bridge.core.configuration import CHECK_TIMEOUT_S, RunChecker, check
 from tinybms_bridge.errors import BridgeError, ConfigError, ConfigProblem
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_lab.testing.fake_clock import FakeClock
+from tinybms_lab.testing.words import said
 
 REQUEST = CheckRequest("/etc/bridge.json", Overrides(device="/dev/ttyUSB3"))
 
@@ -57,8 +58,8 @@ async def test_a_good_answer_is_a_configuration() -> None:
     answer = replace(
         good({"cvl": {"bulk_soc_threshold": 70}, "mqtt": {"username": "boat", "password": "hush hush"}}),
         remarks=("mqtt: no effect yet",),
-        notices=(Notice("mqtt", "no effect yet"),),
-        problems=(ConfigProblem("cvl.bulk", float("inf"), "unknown key"),),
+        notices=(Notice("mqtt", said("no effect yet")),),
+        problems=(ConfigProblem("cvl.bulk", float("inf"), said("unknown key")),),
         fell_back=True,
     )
     checked = await check_file(REQUEST, FakeClock(), run=answering(answer))
@@ -83,7 +84,10 @@ async def test_the_checker_hears_the_whole_request() -> None:
 
 async def test_problems_of_the_file_are_the_error() -> None:
     """Every one, with path, value and message; not wrapped into another."""
-    problems = (ConfigProblem("cvl.a", 5, "must be 6"), ConfigProblem("mqtt.b", None, "must be text"))
+    problems = (
+        ConfigProblem("cvl.a", 5, said("must be 6")),
+        ConfigProblem("mqtt.b", None, said("must be text")),
+    )
     error = await refusal(answering(CheckAnswer(problems=problems, source="/etc/bridge.json")))
 
     assert (error.problems, error.source) == (list(problems), "/etc/bridge.json")
@@ -113,9 +117,9 @@ async def test_what_is_no_answer_is_an_error(said: bytes, reason: str) -> None:
     """One line that says it, and no configuration that is half read."""
     (problem,) = (await refusal(answering(said))).problems
 
-    assert problem.message.startswith("could not be checked: ")
-    assert reason in problem.message
-    assert "\n" not in problem.message
+    assert problem.message.text.startswith("could not be checked: ")
+    assert reason in problem.message.text
+    assert "\n" not in problem.message.text
 
 
 async def test_a_checker_that_fails_is_an_error() -> None:

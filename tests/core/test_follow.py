@@ -345,7 +345,7 @@ async def test_edit_that_does_not_fit_the_battery_is_refused(
     await followed.looks(3)
     assert (followed.hold_s, followed.bridge.config.cvl) == (10, Configuration().cvl)
     (problem, *_) = followed.follower.state().problems
-    assert mistake in problem
+    assert mistake in str(problem)
     assert f"configuration not used: {problem}" in caplog.messages
     assert not followed.bridge.file_usable()
 

@@ -12,6 +12,7 @@ from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.events import Noted
 from tinybms_bridge.tinybms.settings import ActionName, ActionResult, Outcome
 from tinybms_lab.testing.fake_clock import FakeClock
+from tinybms_lab.testing.words import said
 
 HOUR_S = 3600.0
 
@@ -29,7 +30,7 @@ class Desk:
         self.performed.append((action, value, confirm))
         if self.outcome is None:
             raise LinkError("no answer")
-        return ActionResult(action, self.outcome, "the BMS shows 40.0 %")
+        return ActionResult(action, self.outcome, said("the BMS shows 40.0 %"))
 
 
 @pytest.fixture

@@ -42,6 +42,7 @@ from tinybms_bridge.link.wire import (
 from tinybms_bridge.tinybms.settings import ActionName, ActionResult, Outcome
 from tinybms_lab.testing.fake_clock import FakeClock
 from tinybms_lab.testing.link_place import EVENTS, Place, Rained, RawClient, Tank, Tree
+from tinybms_lab.testing.words import said
 
 Until = Callable[[Callable[[], object]], Awaitable[None]]
 MakePlace = Callable[..., AbstractAsyncContextManager[Place]]
@@ -231,7 +232,7 @@ async def test_answer_is_of_the_type_of_the_command(here: Place) -> None:
 
     async def act(command: ActOnDevice, caller: Caller) -> ActionResult:
         caller.progress("sent")
-        return ActionResult(command.action, Outcome.WRITTEN, "done")
+        return ActionResult(command.action, Outcome.WRITTEN, said("done"))
 
     here.server.handle(ActOnDevice, act)
     link = await here.connect()
@@ -239,7 +240,7 @@ async def test_answer_is_of_the_type_of_the_command(here: Place) -> None:
 
     answer = await link.call(ActOnDevice(ActionName.RESTART, confirm=True), on_progress=progress.append)
 
-    assert answer == ActionResult(ActionName.RESTART, Outcome.WRITTEN, "done")
+    assert answer == ActionResult(ActionName.RESTART, Outcome.WRITTEN, said("done"))
     assert progress == ["sent"]
 
 
@@ -247,7 +248,7 @@ async def test_error_of_the_core_is_raised_here(here: Place) -> None:
     """With every problem, as if it had been raised in this process."""
 
     async def refuse(command: Configure, _caller: Caller) -> None:
-        raise ConfigError([ConfigProblem("a.b", command.values["a"], "is odd")], source=command.source)
+        raise ConfigError([ConfigProblem("a.b", command.values["a"], said("is odd"))], source=command.source)
 
     here.server.handle(Configure, refuse)
     link = await here.connect()

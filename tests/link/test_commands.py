@@ -54,6 +54,7 @@ from tinybms_bridge.tinybms.settings import (
 )
 from tinybms_bridge.tinybms.settings.table import OwnTables
 from tinybms_bridge.words import message
+from tinybms_lab.testing.words import said
 
 WORDS = (
     3600, 2800, 0, 3400, 2000, 180, 10000, 16, 15, 0, 20, 5, 1, 0, 2, 3750, 2500, 150, 100, 60, 1, 80, 1000, 0xFFFF,
@@ -75,7 +76,7 @@ EXAMPLES: list[tuple[Command[Any], object]] = [
     (ReleaseInhibit(Direction.DISCHARGE), True),
     (
         Configure({"a": {"b": [1, 2.5, None]}}, "abc", ChangeSource.API),
-        Configured(("a.b",), (ConfigProblem("a", 1, "odd"),)),
+        Configured(("a.b",), (ConfigProblem("a", 1, said("odd")),)),
     ),
     (Reload(), Configured(())),
     (ReadSettings("main"), READOUT),
@@ -83,7 +84,7 @@ EXAMPLES: list[tuple[Command[Any], object]] = [
     (PlanBackup(BACKUP, force=True), None),
     (ApplySettings({"fully_charged_voltage_v": 3.65}, WORDS, confirm=True), None),
     (ApplyBackup(BACKUP, words=WORDS), None),
-    (ActOnDevice(ActionName.RESTART), ActionResult(ActionName.RESTART, Outcome.WRITTEN, "done")),
+    (ActOnDevice(ActionName.RESTART), ActionResult(ActionName.RESTART, Outcome.WRITTEN, said("done"))),
     (ActOnDevice(ActionName.SET_STATE_OF_CHARGE, 80.5), ActionResult(ActionName.RESTART, Outcome.REFUSED)),
     (AskDevice(b"\xaa\x03\x00"), b"\xaa\xff"),
     (JudgeConfiguration({"cvl": {"enabled": True}}), None),
@@ -135,7 +136,7 @@ def test_plan_and_report_carry_the_settings_of_the_catalogue() -> None:
     """A setting of an answer is the very one of this program, so that it can be asked for its unit and place."""
     plan = make_plan(READOUT, {"fully_charged_voltage_v": 3.61})
     result = Result(plan.changes[0], Outcome.WRITTEN, 3.61)
-    report = Report((result,), side_effects=plan.changes, unverified="x")
+    report = Report((result,), side_effects=plan.changes, unverified=said("x"))
 
     plan_back = answer_of(PlanSettings({}), crossed(plan))
     report_back = answer_of(ApplySettings({}), crossed(report))

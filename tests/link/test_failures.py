@@ -7,8 +7,15 @@ import pytest
 from tinybms_bridge.errors import BridgeError, ConfigError, ConfigProblem, DeviceRefused, LinkError
 from tinybms_bridge.link.codec import decoder, from_json, to_json
 from tinybms_bridge.link.failures import Failure, FailureKind, error_of, failure_of
-from tinybms_bridge.tinybms.settings import ConfirmationError, SettingProblem, SettingsError, StaleSettingsError
+from tinybms_bridge.tinybms.settings import (
+    Caution,
+    ConfirmationError,
+    SettingProblem,
+    SettingsError,
+    StaleSettingsError,
+)
 from tinybms_bridge.words import message
+from tinybms_lab.testing.words import said
 
 
 def crossed(error: BaseException) -> Exception:
@@ -25,9 +32,20 @@ def crossed(error: BaseException) -> Exception:
         LinkError("no answer"),
         DeviceRefused(0x10, 0),
         DeviceRefused(0x10, 1),
-        ConfigError([ConfigProblem("a.b", 3, "too small"), ConfigProblem("", None, "no object")], source="file"),
-        SettingsError([SettingProblem("x_v", "is too high", 3.7), SettingProblem("", "is doubtful")]),
-        ConfirmationError(["it restarts", "power is cut"]),
+        ConfigError(
+            [
+                ConfigProblem("a.b", 3, said("too small")),
+                ConfigProblem("", None, said("no object")),
+            ],
+            source="file",
+        ),
+        SettingsError(
+            [
+                SettingProblem("x_v", said("is too high"), 3.7),
+                SettingProblem("", said("is doubtful")),
+            ]
+        ),
+        ConfirmationError([Caution("ignition", said("it restarts"), needs_confirmation=True)]),
         StaleSettingsError(["over_voltage_cutoff_v"]),
         ValueError("duration_s: must be 1 or more"),
         KeyError("mqtt"),
@@ -47,7 +65,14 @@ def test_caller_gets_the_error_that_the_core_raised(error: Exception) -> None:
 
 def test_problems_of_a_configuration_keep_their_values() -> None:
     """A value that is no data is told in words."""
-    back = crossed(ConfigError([ConfigProblem("a", {"b": [1.5, None]}, "x"), ConfigProblem("c", object, "y")]))
+    back = crossed(
+        ConfigError(
+            [
+                ConfigProblem("a", {"b": [1.5, None]}, said("x")),
+                ConfigProblem("c", object, said("y")),
+            ]
+        )
+    )
 
     assert isinstance(back, ConfigError)
     assert back.problems[0].value == {"b": [1.5, None]}
@@ -101,7 +126,10 @@ def test_every_kind_is_an_error(kind: FailureKind) -> None:
     """No kind is without one, and each tells what the core said."""
     back = error_of(
         Failure(
-            kind, message("said", text="so it is"), problems=(ConfigProblem("x", 1, "so it is"),), texts=("so it is",)
+            kind,
+            said("so it is"),
+            problems=(ConfigProblem("x", 1, said("so it is")),),
+            names=("so it is",),
         )
     )
 

@@ -397,7 +397,7 @@ async def test_answer_comes_after_what_the_command_changed(here: Place) -> None:
         ("explode", {}, FailureKind.LINK, "the running bridge does not know the command explode"),
         ("inhibit", {"direction": "up"}, FailureKind.INVALID, "inhibit: direction: must be one of charge, discharge"),
         ("restart", {}, FailureKind.LINK, "no answer"),
-        ("reload", {}, FailureKind.UNKNOWN, "nothing of that name"),
+        ("reload", {}, FailureKind.UNKNOWN, "nothing here is called 'main2'"),
         ("release", {"direction": "charge"}, FailureKind.INTERNAL, "the bridge failed at release: ZeroDivisionError;"),
         ("statistics.reset", {}, FailureKind.INTERNAL, "the answer cannot be sent; "),
     ],
@@ -411,7 +411,7 @@ async def test_failure_is_answered_by_kind(
         if isinstance(command, RestartProgram):
             raise LinkError("no answer", hint="look")
         if isinstance(command, Reload):
-            raise KeyError("nothing of that name")
+            raise KeyError("main2")
         if isinstance(command, ResetStatistics):
             return object()
         return 1 / 0

@@ -45,7 +45,7 @@ values = st.recursive(
 objects = st.dictionaries(texts, values, max_size=3)
 told = st.builds(Message, texts, objects, texts)
 failures = st.builds(
-    Failure, texts, told, hint=st.none() | told, texts=st.lists(texts, max_size=2).map(tuple), code=numbers
+    Failure, texts, told, hint=st.none() | told, names=st.lists(texts, max_size=2).map(tuple), code=numbers
 )
 messages: st.SearchStrategy[LinkMessage] = st.one_of(
     st.builds(Hello, texts, program_version=texts, who=texts, run=texts, sequence=numbers, resumed=st.booleans()),

@@ -15,11 +15,15 @@ from tinybms_bridge.battery.limits.reasons import parameters_of
 from tinybms_bridge.battery.notices import NoticeName
 from tinybms_bridge.battery.snapshot import BmsStatus
 from tinybms_bridge.cli.doctor.findings import Verdict
+from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.keys import Key, keys_of
+from tinybms_bridge.config.models.base import Section
 from tinybms_bridge.hal.system_errors import USB_ADVICE
 from tinybms_bridge.link.event_list import EventSource
 from tinybms_bridge.link.events import EventCode
-from tinybms_bridge.tinybms.settings import ActionName
-from tinybms_bridge.words import LANGUAGES, codes
+from tinybms_bridge.tinybms.settings import ActionName, Outcome
+from tinybms_bridge.tinybms.settings.rules import OF_THE_MOMENT
+from tinybms_bridge.words import LANGUAGES, Language, codes
 from tinybms_bridge.words.catalogue import fields_of
 from tinybms_bridge.words.english import SENTENCES as ENGLISH
 from tinybms_bridge.words.french import SENTENCES as FRENCH
@@ -52,6 +56,8 @@ MADE_BY_NAME: dict[str, set[str]] = {
     **{f"battery.{code}.over": set() for code in RemarkCode},
     **{f"alarm.{name}": {"level", "cause"} for name in AlarmName},
     **{f"notice.{name}": {"level", "cause"} for name in NoticeName},
+    **{code: {"present"} for code in OF_THE_MOMENT},
+    **{f"must_be.{kind}": {"low", "high", "unit", "null"} for kind in ("number", "whole_number")},
 }
 """Codes that are put together from a member of an enumeration, and their parameters."""
 
@@ -75,6 +81,7 @@ NAMES: dict[str, set[str]] = {
     "source": set(EventSource),
     "column": {"time", "severity", "number", "source", "what"},
     "action": set(ActionName),
+    "outcome": {outcome.replace(" ", "_") for outcome in Outcome},
     "nack": {"0", "unknown"},
     "full_voltage": {"single_port", "unknown_switches", "no_restart", "feed_in"},
     "level": {"over", "warning", "alarm"},
@@ -101,7 +108,8 @@ def messages() -> Iterator[tuple[str, set[str], str]]:
                     continue
                 names = _keys(node.args[1])
             for code in _codes(node.args[0]):
-                yield code, names, f"{path.name}:{node.lineno}"
+                with_null = {"null"} if code.startswith("must_be.") else set()  # ``Key.expectation`` adds it
+                yield code, names | with_null, f"{path.name}:{node.lineno}"
 
 
 def _keys(node: ast.Dict) -> set[str]:
@@ -124,6 +132,25 @@ WRITTEN = list(messages())
 def of_names() -> set[str]:
     """Return the codes of the names that are looked up."""
     return {f"{family}.{name}" for family, names in NAMES.items() for name in names}
+
+
+def keys(section: type[Section] = Configuration) -> Iterator[Key]:
+    """Yield every key of the configuration."""
+    for key in keys_of(section).values():
+        yield key
+        if key.section is not None:
+            yield from keys(key.section)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_key_of_the_configuration_says_what_it_accepts(language: Language) -> None:
+    """Whoever types a wrong value reads what is right, and whoever sets a key without effect why, in his language."""
+    for key in keys():
+        told = [key.expectation] if key.meaning.no_effect is None else [key.expectation, key.meaning.no_effect]
+        for each in told:
+            assert each.code in codes(language), key.name
+            assert "?" not in each.say(language), key.name
+        assert key.expectation.say(language).endswith("null") is key.nullable
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

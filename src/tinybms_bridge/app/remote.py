@@ -15,7 +15,7 @@ from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.config.values import values_of
 from tinybms_bridge.core.supervisor import Supervisor
-from tinybms_bridge.errors import BridgeError, LinkError
+from tinybms_bridge.errors import BridgeError, ConfigProblem, LinkError
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.link import commands
 from tinybms_bridge.link.bus import Bus
@@ -290,8 +290,8 @@ class RemoteCore:
     def _pack(self) -> PackDetails:
         return next(iter(self.packs().values()), _NOTHING)
 
-    def conflicts(self) -> Sequence[str]:
-        """Return what in the configuration in force does not fit the battery, in words."""
+    def conflicts(self) -> Sequence[ConfigProblem]:
+        """Return what in the configuration in force does not fit the battery."""
         return self._pack().conflicts
 
     def advice(self) -> Sequence[Advice]:

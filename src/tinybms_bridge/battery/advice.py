@@ -65,13 +65,13 @@ class Advice:
     present: float | str | None = None
     advised: float | str | None = None
     unit: str = ""
-    obstacle: str = ""
-    """Why this BMS does not take the value; empty as far as is known."""
+    obstacle: Message | None = None
+    """Why this BMS does not take the value; None as far as is known."""
 
     @property
     def command(self) -> str:
         """The command that changes it; empty where there is none."""
-        if not self.setting or self.obstacle:
+        if not self.setting or self.obstacle is not None:
             return ""
         return f"tinybms-bridge settings set {self.setting}={_plain(self.advised)}"
 

@@ -33,11 +33,8 @@ def defaults_changed(ratings: Ratings, settings: LimitSettings, lowest: Chemistr
     )
 
 
-def narrow_remark(ratings: Ratings, settings: LimitSettings, lowest: Chemistry = Chemistry.LTO) -> str:
-    """Return that the unit leaves too little room for the distances of the set; empty where it does not."""
+def narrow_remark(ratings: Ratings, settings: LimitSettings, lowest: Chemistry = Chemistry.LTO) -> Message | None:
+    """Return that the unit leaves too little room for the distances of the set; None where it does not."""
     if not charging_for(ratings, settings, fit_to_battery(ratings, settings, lowest)).narrow:
-        return ""
-    return (
-        f"registers 300 ({ratings.fully_charged_cell_v:g} V) and 316 ({ratings.under_voltage_cell_v:g} V) leave no "
-        "room between the lowest CVL and full charge: target and protection are closer together than they should be"
-    )
+        return None
+    return message("charge.narrow", full_v=ratings.fully_charged_cell_v, empty_v=ratings.under_voltage_cell_v)

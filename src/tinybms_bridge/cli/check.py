@@ -3,16 +3,17 @@
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from tinybms_bridge.cli.common import EXIT_FAILURE, EXIT_REFUSED, end_with, json_option
+from tinybms_bridge.cli.common import EXIT_FAILURE, EXIT_REFUSED, end_with, json_option, mistake
 
 if TYPE_CHECKING:
     from tinybms_bridge.config.configuration import Configuration
+    from tinybms_bridge.config.notices import Notice
     from tinybms_bridge.errors import ConfigProblem
 
 __all__ = ["check_command"]
@@ -76,7 +77,7 @@ class _Checked:
 
     name: str
     problems: "Sequence[ConfigProblem]" = ()
-    notices: Sequence[str] = ()
+    notices: "Sequence[Notice]" = ()
     configuration: "Configuration | None" = None
 
 
@@ -95,12 +96,12 @@ def _judge(path: Path | None, data: bytes) -> _Checked:
     if unfit:
         return _Checked(name, unfit)
     told = (*notices, exposure(path, configuration) if path else None)
-    return _Checked(name, (), [str(notice) for notice in told if notice is not None], configuration)
+    return _Checked(name, (), [notice for notice in told if notice is not None], configuration)
 
 
 def _show(found: _Checked, *, show: bool) -> None:
     for problem in found.problems:
-        click.echo(_line(problem.path, problem.value, problem.message))
+        click.echo(_line(problem.path, problem.value, problem.message.text))
     for notice in found.notices:
         click.echo(f"notice: {notice}", err=True)
     if show and found.configuration is not None:
@@ -113,8 +114,9 @@ def _document(found: _Checked, *, show: bool) -> dict[str, object]:
     document: dict[str, object] = {
         "file": found.name,
         "usable": not found.problems,
-        "problems": [asdict(problem) for problem in found.problems],
-        "notices": list(found.notices),
+        "problems": [{"value": each.value} | mistake(each.path, each.message) for each in found.problems],
+        "notices": [str(notice) for notice in found.notices],
+        "coded_notices": [mistake(notice.path, notice.message) for notice in found.notices],
     }
     if show and found.configuration is not None:
         document["configuration"] = _values(found.configuration)

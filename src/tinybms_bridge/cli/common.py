@@ -13,7 +13,7 @@ import click
 
 from tinybms_bridge import __version__
 from tinybms_bridge.errors import BridgeError, ConfigError, LinkError
-from tinybms_bridge.words import ENGLISH, LANGUAGES, Language
+from tinybms_bridge.words import ENGLISH, LANGUAGES, Language, Message
 
 if TYPE_CHECKING:
     import asyncio
@@ -27,6 +27,7 @@ __all__ = [
     "json_option",
     "language_of",
     "language_option",
+    "mistake",
     "need_laboratory",
     "occupy_standard_streams",
     "run_until_signal",
@@ -73,12 +74,18 @@ def fail(error: BridgeError | OSError | str, status: int | None = None) -> NoRet
     """End the command; see ``end_with``. ``status``: in place of the usual one, 2 for a ConfigError and 1 else."""
     if isinstance(error, ConfigError):
         source = f"{error.source}: " if error.source else ""
-        mistakes = [{"path": each.path, "message": each.message} for each in error.problems]
+        mistakes = [mistake(each.path, each.message) for each in error.problems]
         end_with([f"{source}{each}" for each in error.problems], status or EXIT_REFUSED, problems=mistakes)
     hint = error.hint if isinstance(error, LinkError) else ""
+    told = error.description if isinstance(error, BridgeError) else None
     if isinstance(error, OSError) and error.strerror:
         error = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    end_with([str(error)], status or EXIT_FAILURE, hint=hint)
+    end_with([str(error)], status or EXIT_FAILURE, hint=hint, told=told)
+
+
+def mistake(path: str, told: Message) -> dict[str, object]:
+    """Return what is wrong with a key or a setting, for programs."""
+    return {"path": path, "message": told.text, **told.document()}
 
 
 def end_with(
@@ -88,6 +95,7 @@ def end_with(
     hint: str = "",
     problems: Sequence[Mapping[str, object]] = (),
     note: str = "",
+    told: Message | None = None,
 ) -> NoReturn:
     """End the command with a line for each message on standard error, or with --json with one object in one line.
 
@@ -99,10 +107,13 @@ def end_with(
         hint: What the user can do; for people it is part of the message already.
         problems: Each mistake by itself, for programs.
         note: What else people should know.
+        told: The message by its code, for programs.
 
     """
     if wants_json():
-        details = ({"hint": hint} if hint else {}) | ({"problems": list(problems)} if problems else {})
+        details: dict[str, object] = {"hint": hint} if hint else {}
+        details |= {"problems": list(problems)} if problems else {}
+        details |= {} if told is None else {"code": told.code, "parameters": dict(told.parameters)}
         click.echo(error_document("; ".join(messages), status, **details), err=True)
         sys.exit(status)
     for message in messages:

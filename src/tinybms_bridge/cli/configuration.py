@@ -8,6 +8,7 @@ from tinybms_bridge.config.exposure import exposure
 from tinybms_bridge.config.loader import LoadedConfig, load
 from tinybms_bridge.config.paths import default_path
 from tinybms_bridge.errors import ConfigError, ConfigProblem
+from tinybms_bridge.words import message
 
 __all__ = ["read_configuration"]
 
@@ -22,10 +23,11 @@ def read_configuration(path: str | None) -> LoadedConfig:
         data = file.read_bytes()
     except FileNotFoundError:
         if path:
-            raise ConfigError([ConfigProblem("", None, "the file does not exist")], source=path) from None
+            raise ConfigError([ConfigProblem("", None, message("file.missing"))], source=path) from None
         return LoadedConfig(Configuration(), {}, ())
     except OSError as error:
-        raise ConfigError([ConfigProblem("", None, f"cannot be read: {error.strerror}")], source=str(file)) from error
+        problem = ConfigProblem("", None, message("file.unreadable", reason=error.strerror or error))
+        raise ConfigError([problem], source=str(file)) from error
     loaded = load(data, str(file))
     exposed = exposure(file, loaded.configuration)
     return loaded if exposed is None else replace(loaded, notices=(*loaded.notices, exposed))

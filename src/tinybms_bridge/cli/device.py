@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tinybms_bridge.cli.link import linked
 from tinybms_bridge.errors import BridgeError, LinkError
+from tinybms_bridge.words import message
 
 if TYPE_CHECKING:
     from tinybms_bridge.link.client import Connection
@@ -123,10 +124,10 @@ async def _opened(device: str, baudrate: int) -> "AsyncIterator[TinyBmsClient]":
     try:
         yield client
     except LinkError as error:
-        text = str(explain_failure(error, client.statistics)) if client.connected else str(error)
-        if text == str(error):
+        told = explain_failure(error, client.statistics) if client.connected else error.description
+        if told == error.description:
             raise
-        raise LinkError(text) from error
+        raise LinkError(told) from error
     finally:
         await client.close()
 
@@ -136,7 +137,7 @@ def with_doctor(error: BridgeError, device: str) -> BridgeError:
     if not isinstance(error, LinkError) or error.hint:
         return error
     where = "" if device == "auto" else f" --device {device}"
-    return LinkError(error.reason, hint=f"tinybms-bridge doctor{where} looks for the cause")
+    return LinkError(error.what, hint=message("serial.doctor", command=f"tinybms-bridge doctor{where}"))
 
 
 def is_busy(error: LinkError) -> bool:
@@ -158,9 +159,9 @@ async def _with_holder(device: str) -> LinkError | None:
     holders = [] if device == "auto" else await asyncio.to_thread(processes_holding, device)
     bridge = next((process for process in holders if process.is_bridge), None)
     if bridge is not None:
-        hint = f"stop it first: {await asyncio.to_thread(stop_command, bridge)}"
-        return LinkError(f"{device} is used by the running bridge (process {bridge.pid})", hint=hint)
+        hint = message("serial.stop_bridge", command=await asyncio.to_thread(stop_command, bridge))
+        return LinkError(message("serial.held_by_bridge", port=device, pid=bridge.pid), hint=hint)
     if holders:
-        names = ", ".join(str(process) for process in holders)
-        return LinkError(f"{device} is used by {names}", hint="close that program")
+        told = message("serial.held", port=device, holders=[str(process) for process in holders])
+        return LinkError(told, hint=message("serial.close_other"))
     return None

@@ -8,6 +8,7 @@ import click
 
 from tinybms_bridge.cli.common import fail, json_option, run_until_signal
 from tinybms_bridge.errors import BridgeError, LinkError
+from tinybms_bridge.words import message
 
 if TYPE_CHECKING:
     from tinybms_bridge.cli.device import BridgeDevice
@@ -129,8 +130,9 @@ async def _through_the_bridge(client: "BridgeDevice", target: _Target) -> str:
     }[Action(target.action)]
     result = await LinkedSettings(client.link).perform(name, confirm=True, by=user_name())
     if not result.outcome.good:
-        raise LinkError(f"{name}: {result.outcome} {result.detail}".rstrip(), hint="look before doing it again")
-    return result.detail or f"{name.info.title}: done"
+        told = message("action.failed", action=name, result=result.description)
+        raise LinkError(told, hint=message("action.look_first"))
+    return str(result.detail or message("action.done", action=name, value=None))
 
 
 async def _act(client: "TinyBmsClient", action: "Action") -> None:

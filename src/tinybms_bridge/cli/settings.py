@@ -3,19 +3,29 @@
 import json
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar
 
 import click
 
-from tinybms_bridge.cli.common import EXIT_FAILURE, EXIT_REFUSED, end_with, fail, json_option, run_until_signal
+from tinybms_bridge.cli.common import EXIT_FAILURE, EXIT_REFUSED, end_with, fail, json_option, mistake, run_until_signal
 from tinybms_bridge.errors import BridgeError
 from tinybms_bridge.suggestions import did_you_mean
+from tinybms_bridge.words import Message, message
 
 if TYPE_CHECKING:
     from tinybms_bridge.link.device import LinkedSettings
-    from tinybms_bridge.tinybms.settings import Backup, BmsSettings, Plan, Readout, Report, Result, SettingProblem
+    from tinybms_bridge.tinybms.settings import (
+        ActionName,
+        Backup,
+        BmsSettings,
+        Plan,
+        Readout,
+        Report,
+        Result,
+        SettingProblem,
+    )
 
 __all__ = ["settings_command"]
 
@@ -211,10 +221,12 @@ def action_command(
     from tinybms_bridge.tinybms.settings import ACTIONS, ActionName, ActionResult, SettingsError, parse_number
 
     if name is None and as_json:
-        _print_document([{"action": each, **asdict(info)} for each, info in ACTIONS.items()])
+        _print_document([_action_document(each) for each in ACTIONS])
         return
     if name is None:
-        rows = [[each.value, info.value, f"{info.title}: {info.consequence}"] for each, info in ACTIONS.items()]
+        rows = [
+            [each.value, str(info.value or ""), f"{info.title}: {info.consequence}"] for each, info in ACTIONS.items()
+        ]
         _print_table(("Action", "Value", "Meaning"), rows)
         return
     try:
@@ -238,9 +250,20 @@ def action_command(
     if as_json:
         _print_document(result.as_dict() | {"good": result.outcome.good})
     else:
-        click.echo(f"{action}: {result.outcome}" + (f" ({result.detail})" if result.detail else ""))
+        click.echo(f"{action}: {result.outcome}" + (f" ({result.detail})" if result.detail is not None else ""))
     if not result.outcome.good:
         sys.exit(EXIT_FAILURE)
+
+
+def _action_document(action: "ActionName") -> dict[str, object]:
+    info = action.info
+    return {
+        "action": action.value,
+        "title": info.title.text,
+        "consequence": info.consequence.text,
+        "value": str(info.value or ""),
+        "code": info.consequence.code,
+    }
 
 
 def _with_bms(device: str, job: Job[T], settle_s: float = 0.5) -> T:
@@ -269,12 +292,12 @@ def _with_bms(device: str, job: Job[T], settle_s: float = 0.5) -> T:
     return done[0]
 
 
-def _refuse(message: str) -> NoReturn:
-    end_with([message], EXIT_REFUSED)
+def _refuse(text: str) -> NoReturn:
+    end_with([text], EXIT_REFUSED)
 
 
 def _refuse_all(problems: Sequence["SettingProblem"], source: str = "") -> NoReturn:
-    mistakes = [{"path": each.name, "message": each.message} for each in problems]
+    mistakes = [mistake(each.name, each.message) for each in problems]
     end_with([f"{source}{each}" for each in problems], EXIT_REFUSED, problems=mistakes, note="nothing was written")
 
 
@@ -284,7 +307,7 @@ def _print_document(document: object) -> None:
 
 def _parse(assignments: Sequence[str]) -> dict[str, object]:
     """Return the wanted values by name; end the command with every mistake that can be told without the BMS."""
-    from tinybms_bridge.tinybms.settings import SettingProblem, find_setting, parse_text
+    from tinybms_bridge.tinybms.settings import SettingProblem, SettingValueError, find_setting, parse_text
 
     wanted: dict[str, object] = {}
     problems: list[SettingProblem] = []
@@ -292,17 +315,17 @@ def _parse(assignments: Sequence[str]) -> dict[str, object]:
         name, equals, text = assignment.partition("=")
         setting = find_setting(name)
         if not equals:
-            problems.append(SettingProblem(assignment, "is not of the form NAME=VALUE"))
+            problems.append(SettingProblem(assignment, message("setting.no_assignment")))
         elif name in wanted:
-            problems.append(SettingProblem(name, "is given more than once", text))
-        elif isinstance(setting, str):
+            problems.append(SettingProblem(name, message("file.given_twice"), text))
+        elif isinstance(setting, Message):
             problems.append(SettingProblem(name, setting, text))
         else:
             wanted[name] = text
             try:
                 wanted[name] = parse_text(setting, text)
-            except ValueError as error:
-                problems.append(SettingProblem(name, str(error), text))
+            except SettingValueError as error:
+                problems.append(SettingProblem(name, error.what, text))
     if problems:
         _refuse_all(problems)
     return wanted
@@ -399,7 +422,8 @@ def _ask_what_is_open(plan: "Plan", consent: _Consent) -> None:
     if not consent.yes:
         questions["--yes"] = f"Write {len(plan.changes)} setting(s) to the BMS?"
     if plan.consequences and not consent.confirm:
-        questions["--confirm"] = "This needs a second yes:\n  " + "\n  ".join(plan.consequences) + "\nGo on?"
+        told = "\n  ".join(str(each) for each in plan.consequences)
+        questions["--confirm"] = f"This needs a second yes:\n  {told}\nGo on?"
     for question in questions.values():
         _ask(question, list(questions))
 
@@ -435,7 +459,7 @@ def _show_report(report: "Report") -> None:
     for change in report.side_effects:
         old, new = shown_value(change.old), shown_value(change.new, change.setting.unit)
         click.echo(f"warning: the BMS itself changed {change.name} from {old} to {new}", err=True)
-    if report.unverified:
+    if report.unverified is not None:
         click.echo(f"warning: the last look at all settings failed: {report.unverified}", err=True)
     if not report.good:
         click.echo("not complete; the same command again does what is left", err=True)

@@ -12,6 +12,7 @@ import click
 
 from tinybms_bridge.cli.common import EXIT_REFUSED, fail, json_option
 from tinybms_bridge.errors import BridgeError
+from tinybms_bridge.words import message
 
 if TYPE_CHECKING:
     from tinybms_bridge.services.web.accounts import AccountRegistry, AccountStore
@@ -261,7 +262,7 @@ def _revoke(store: "AccountStore", name: str, token_id: str) -> None:
     def edit(registry: AccountRegistry) -> AccountRegistry:
         record = registry.token(token_id)
         if record is None or record.user != registry.expect_account(name).name:
-            raise AccountError("unknown_token", f'"{name}" has no token {token_id}')
+            raise AccountError("unknown_token", message("account.no_such_token", name=name, token=token_id))
         return registry.without_token(token_id)
 
     store.update(edit)

@@ -28,6 +28,7 @@ from tinybms_bridge.config.checks import (
 )
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.errors import ConfigProblem
+from tinybms_bridge.words import Message, message
 
 __all__ = [
     "check_against_battery",
@@ -73,8 +74,8 @@ def check_alone(config: Configuration) -> list[ConfigProblem]:
         value_v = _value(config, path)
         if isinstance(value_v, float) and 0.0 < value_v <= _MOST_CELL_V:
             count = cells or 16
-            meant = f"{value_v * count:g} V for {'the' if cells else 'example'} {count} cells"
-            problems.append(ConfigProblem(path, value_v, f"is a value per cell; that of the pack is meant: {meant}"))
+            told = message("config.per_cell", pack_v=value_v * count, cells=count, known=cells is not None)
+            problems.append(ConfigProblem(path, value_v, told))
     return problems
 
 
@@ -84,15 +85,13 @@ def chemistry_for(config: Configuration, ratings: Ratings, lowest: Chemistry = C
     return verdict.chemistry if verdict.decided else None
 
 
-def chemistry_remark(config: Configuration, fully_charged_cell_v: float, lowest: Chemistry) -> str:
-    """Return that nobody knows the chemistry as yet; empty where register 300, the owner or the cells have said it."""
+def chemistry_remark(config: Configuration, fully_charged_cell_v: float, lowest: Chemistry) -> ConfigProblem | None:
+    """Return that nobody knows the chemistry as yet; None where register 300, the owner or the cells have said it."""
     possible = [str(each) for each in possible_at(fully_charged_cell_v) if rank(each) >= rank(lowest)]
     if config.cvl.chemistry in possible or len(possible) < 2:
-        return ""
-    return (
-        f"cvl.chemistry: register 300 is {fully_charged_cell_v:g} V, may be {' or '.join(possible)}; until rested "
-        f"cells or cvl.chemistry decide it, what is safe for both counts, that is {possible[0]}"
-    )
+        return None
+    told = message("config.chemistry_open", full_v=fully_charged_cell_v, possible=possible, safe=possible[0])
+    return ConfigProblem("cvl.chemistry", None, told)
 
 
 def new_problems(before: Iterable[ConfigProblem], after: Iterable[ConfigProblem]) -> list[ConfigProblem]:
@@ -179,37 +178,34 @@ def _conflicts(config: Configuration, fit: Fit, ratings: Ratings) -> Iterator[Co
     """Name what the engine would leave out."""
     for conflict in fit.conflicts:
         path = _KEYS[conflict.name]
-        message = _chemistry_message(config, ratings) if conflict.name == "chemistry" else _range_message(conflict)
-        yield ConfigProblem(path, _value(config, path), message)
+        told = _chemistry_message(config, ratings) if conflict.name == "chemistry" else _range_message(conflict)
+        yield ConfigProblem(path, _value(config, path), told)
 
 
-def _chemistry_message(config: Configuration, ratings: Ratings) -> str:
+def _chemistry_message(config: Configuration, ratings: Ratings) -> Message:
     typed, full_v = config.cvl.chemistry, ratings.fully_charged_cell_v
     possible = possible_at(full_v)
     if typed in possible:
-        return f"contradicts the cells, which rest at a voltage where no {typed} cell rests"
-    by_register = f"charges its cells to {full_v:g} V (register 300), as {' or '.join(possible)}"
-    return f"contradicts the BMS, which {by_register}; if they are {typed}, set register 300 right first"
+        return message("config.not_what_cells_do", typed=typed)
+    return message("config.not_what_bms_does", typed=typed, full_v=full_v, possible=possible)
 
 
-def _range_message(conflict: ConfigConflict) -> str:
+def _range_message(conflict: ConfigConflict) -> Message:
     unit = conflict.name[-1].upper()
-    low, high = f"{conflict.low:.4g} {unit}", f"{conflict.high:.4g} {unit}"
     if conflict.high < float("inf"):
-        return f"must be from {low} to {high} on this battery"
-    return f"must be at least {low} on this battery"
+        return message("config.range_here", low=conflict.low, high=conflict.high, unit=unit)
+    return message("config.least_here", low=conflict.low, unit=unit)
 
 
 def _cells(config: Configuration, series_cells: int, over_voltage_cell_v: float) -> Iterator[ConfigProblem]:
     count = config.cvl.series_cell_count
     if count is not None and count != series_cells:
-        message = f"the BMS is set to {series_cells} cells in series (register 307)"
-        yield ConfigProblem("cvl.series_cell_count", count, message)
+        yield ConfigProblem("cvl.series_cell_count", count, message("config.other_cell_count", cells=series_cells))
     for key in ("cell_max_voltage_v", "cell_safety_threshold_v"):
         value_v = getattr(config.cvl, key)
         if value_v is not None and value_v > over_voltage_cell_v:
-            message = f"must be at most the over-voltage cutoff of the BMS, {over_voltage_cell_v:g} V (register 315)"
-            yield ConfigProblem(f"cvl.{key}", value_v, message)
+            told = message("config.above_cell_cutoff", cutoff_v=over_voltage_cell_v)
+            yield ConfigProblem(f"cvl.{key}", value_v, told)
 
 
 def _pack_voltages(
@@ -226,36 +222,40 @@ def _pack_voltages(
     for key, value_v in {**pack, **{key: getattr(cvl, key) for key in per_cell}}.items():
         share = 1 if key in pack else cells
         if value_v:
-            message = _limit_message(config, value_v * share, cells, over_voltage_cell_v, under_voltage_cell_v)
-            if message:
-                yield ConfigProblem(f"cvl.{key}", value_v, message)
+            told = _limit_message(config, value_v * share, cells, over_voltage_cell_v, under_voltage_cell_v)
+            if told is not None:
+                yield ConfigProblem(f"cvl.{key}", value_v, told)
 
 
-def _limit_message(config: Configuration, limit_v: float, cells: int, over_cell_v: float, under_cell_v: float) -> str:
+def _limit_message(
+    config: Configuration, limit_v: float, cells: int, over_cell_v: float, under_cell_v: float
+) -> Message | None:
     margin_v = config.cvl.over_voltage_margin_v
     peak_v, over_v, under_v = limit_v + MPPT_OFFSET_V + margin_v, over_cell_v * cells, under_cell_v * cells
     if peak_v > over_v + PEAK_TOLERANCE_V:
-        return (
-            f"a charge voltage of {limit_v:g} V could reach {peak_v:g} V ({MPPT_OFFSET_V:g} V from a solar charger and "
-            f"a margin of {margin_v:g} V), above the over-voltage cutoff of {over_v:g} V ({cells} cells × "
-            f"{over_cell_v:g} V); the charge voltage may be at most {over_v - MPPT_OFFSET_V - margin_v:g} V"
+        return message(
+            "config.above_pack_cutoff",
+            charge_v=limit_v,
+            peak_v=peak_v,
+            added_v=MPPT_OFFSET_V,
+            margin_v=margin_v,
+            cutoff_v=over_v,
+            cells=cells,
+            cell_v=over_cell_v,
+            most_v=over_v - MPPT_OFFSET_V - margin_v,
         )
     if limit_v <= under_v + PEAK_TOLERANCE_V:
-        return (
-            f"a charge voltage of {limit_v:g} V would let a GX device empty the battery to its under-voltage cutoff of "
-            f"{under_v:g} V ({cells} cells × {under_cell_v:g} V)"
-        )
-    return ""
+        return message("config.below_pack_cutoff", charge_v=limit_v, cutoff_v=under_v, cells=cells, cell_v=under_cell_v)
+    return None
 
 
 def _target(config: Configuration, fit: Fit, ratings: Ratings) -> Iterator[ConfigProblem]:
     """Judge the charge target of the user, or else of the BMS, by what must lie below and above it."""
     cvl, thresholds, cells = config.cvl, config.victron.thresholds, ratings.series_cells
     full_v = ratings.fully_charged_cell_v
-    words = f"the charge target of the BMS (register 300, {full_v:g} V × {cells} cells)"
-    target = Target("", full_v * cells, words)
+    target = Target("", full_v * cells, message("config.bms_target", cell_v=full_v, cells=cells))
     if cvl.bulk_voltage_v is not None:
-        target = Target("cvl.bulk_voltage_v", cvl.bulk_voltage_v, "cvl.bulk_voltage_v")
+        target = Target.of_key("cvl.bulk_voltage_v", cvl.bulk_voltage_v)
     findings = [
         *floor_findings(cvl, cells, target, fit.preset if target.path else None),
         *bulk_findings(cvl, cells),
@@ -263,7 +263,7 @@ def _target(config: Configuration, fit: Fit, ratings: Ratings) -> Iterator[Confi
     ]
     if thresholds.overvoltage_v is not None:
         path = "victron.thresholds.overvoltage_v"
-        findings += floor_findings(cvl, cells, Target(path, thresholds.overvoltage_v, path), fit.preset)
+        findings += floor_findings(cvl, cells, Target.of_key(path, thresholds.overvoltage_v), fit.preset)
     for finding in findings:
         path = finding.paths[0]
         yield ConfigProblem(path, _value(config, path), finding.messages[0])
@@ -280,15 +280,15 @@ def _thresholds(config: Configuration, over_v: float, under_v: float) -> Iterato
     """Refuse thresholds that would be an alarm in every state of the battery, as after a change of the cell count."""
     low_v, high_v = config.victron.thresholds.undervoltage_v, config.victron.thresholds.overvoltage_v
     if low_v is not None and low_v >= over_v:
-        message = f"must be below the over-voltage cutoff of the pack, {over_v:g} V; the alarm would never end"
-        yield ConfigProblem("victron.thresholds.undervoltage_v", low_v, message)
+        told = message("config.alarm_above_cutoff", cutoff_v=over_v)
+        yield ConfigProblem("victron.thresholds.undervoltage_v", low_v, told)
     if high_v is not None and high_v <= under_v:
-        message = f"must be above the under-voltage cutoff of the pack, {under_v:g} V; the alarm would never end"
-        yield ConfigProblem("victron.thresholds.overvoltage_v", high_v, message)
+        told = message("config.alarm_below_cutoff", cutoff_v=under_v)
+        yield ConfigProblem("victron.thresholds.overvoltage_v", high_v, told)
 
 
 def _current(direction: str, wanted_a: float | None, cutoff_a: float) -> Iterator[ConfigProblem]:
     if wanted_a is not None and wanted_a > cutoff_a:
         register = {"charge": 318, "discharge": 317}[direction]
-        message = f"must be at most the BMS's {direction} over-current cutoff of {cutoff_a:g} A (register {register})"
-        yield ConfigProblem(f"victron.max_{direction}_current_a", wanted_a, message)
+        told = message("config.above_current_cutoff", direction=direction, cutoff_a=cutoff_a, register=register)
+        yield ConfigProblem(f"victron.max_{direction}_current_a", wanted_a, told)

@@ -9,6 +9,7 @@ from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.keys import Key, keys_of
 from tinybms_bridge.config.models.base import MASK, Secret, Section
 from tinybms_bridge.config.notices import Notice
+from tinybms_bridge.words import message
 
 __all__ = [
     "ConfigChange",
@@ -153,9 +154,7 @@ def without_masks(
             result[name], found = without_masks(value, key.section, f"{prefix}{name}.")
             notices += found
         elif _is_mask(key, value):
-            notices.append(
-                Notice(f"{prefix}{name}", f"{MASK} stands for a secret that is not known here; it is not set")
-            )
+            notices.append(Notice(f"{prefix}{name}", message("config.masked_secret", mask=MASK)))
         else:
             result[name] = value
     return result, notices

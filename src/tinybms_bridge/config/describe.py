@@ -162,8 +162,8 @@ def _explain(properties: dict[str, Any], section: type[Section], sections: dict[
             "unit": meaning.unit,
             "enum": list(meaning.accepted),
             "pattern": meaning.pattern,
-            "rule": meaning.rule,
-            "no_effect": meaning.no_effect,
+            "rule": str(meaning.rule or ""),
+            "no_effect": str(meaning.no_effect or ""),
         }
         properties[name] |= {word: value for word, value in told.items() if value} | {"default": _default(key)}
 
@@ -212,7 +212,7 @@ def _accepted(key: Key) -> str:
         whole = "whole, " if key.type is int else ""
         words = f"{whole}{key.range[0]} to {key.range[1]} {unit}".rstrip()
     else:
-        return key.expectation.removeprefix("must be ")
+        return key.expectation.text.removeprefix("must be ")
     return f"{words}; `null`" if key.nullable else words
 
 

@@ -8,6 +8,7 @@ from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.keys import keys_of
 from tinybms_bridge.config.models.base import Section
 from tinybms_bridge.config.notices import Notice
+from tinybms_bridge.words import message
 
 __all__ = ["exposure"]
 
@@ -21,8 +22,7 @@ def exposure(path: Path, configuration: Configuration) -> Notice | None:
         return None
     if not secrets or not mode & stat.S_IROTH:
         return None
-    held = ", ".join(secrets)
-    return Notice("", f"{path} holds {held} and every user of this machine may read it; do: chmod 600 {path}")
+    return Notice("", message("config.exposed", file=path, secrets=secrets))
 
 
 def _secrets(section: Section, prefix: str = "") -> Iterator[str]:

@@ -14,6 +14,7 @@ from typing import Any
 from tinybms_bridge.config.models.hardware import BAUD_RATE, FIRMWARE_BAUD_RATES
 from tinybms_bridge.config.notices import Notice
 from tinybms_bridge.errors import ConfigError, ConfigProblem
+from tinybms_bridge.words import message
 
 __all__ = ["Translation", "import_firmware", "translate"]
 
@@ -87,13 +88,13 @@ _KEYS: dict[str, dict[str, str]] = {
 _OVERRIDING = frozenset({"ap_ssid", "ap_password", "ap_channel"})
 """Aliases that win over the full name, as in the firmware."""
 
-_STATE = "is a state of the firmware, not a setting; ignored"
+_STATE = message("config.state_of_firmware")
 _OLD_FLOOR = "cell_min_float_voltage_v"
 """The other name of the floor, beside which versions before this one let a lower resting voltage pass."""
 
 _DROPPED = {
     "wifi": dict.fromkeys(("connected", "ip", "rssi", "mode_active"), _STATE),
-    "cvl": {"imbalance_offset": "overwrote minimum_ccl_in_float_a by mistake in the firmware; ignored"},
+    "cvl": {"imbalance_offset": message("config.mistake_of_firmware")},
 }
 
 
@@ -126,8 +127,7 @@ def translate(document: Mapping[str, Any]) -> Translation:
     for written, content in sections.items():
         name = _SECTIONS.get(written, written)
         if name in translation.document:
-            message = "is the same section as another one in this file; keep only one"
-            translation.problems.append(ConfigProblem(prefix + written, None, message))
+            translation.problems.append(ConfigProblem(prefix + written, None, message("config.section_twice")))
             continue
         if prefix + written != name:
             translation.origins[name] = prefix + written
@@ -150,7 +150,7 @@ def _section(translation: Translation, name: str, content: dict[str, Any]) -> di
     section, aliases = _sorted_keys(translation, name, _flattened(name, content))
     if name == "cvl" and _above(aliases.get(_OLD_FLOOR), section.get("resting_cell_voltage_v")):
         del aliases[_OLD_FLOOR]
-        translation.notices.append(Notice(f"{written}.{_OLD_FLOOR}", "is above resting_cell_voltage_v; it is not used"))
+        translation.notices.append(Notice(f"{written}.{_OLD_FLOOR}", message("config.floor_above_resting")))
     for alias, value in aliases.items():
         _place(translation, section, name, f"{written}.{alias}", value)
     for path, mend in _VALUES.get(name, {}).items():
@@ -163,8 +163,10 @@ def _section(translation: Translation, name: str, content: dict[str, Any]) -> di
         if mended != value:
             owner[key] = mended
             origin = translation.origins.get(f"{name}.{path}", f"{written}.{path}")
-            because = f": {_REASONS[path]}" if path in _REASONS else ""
-            translation.notices.append(Notice(origin, f"{value!r} is read as {mended!r}{because}"))
+            told = message(
+                "config.baud_rate_read_as" if mend is _baud_rate else "config.value_read_as", given=value, used=mended
+            )
+            translation.notices.append(Notice(origin, told))
     return section
 
 
@@ -208,12 +210,12 @@ def _place(translation: Translation, section: dict[str, Any], name: str, written
     if key in owner and (given == value or value is None):  # null is as good as not given
         return
     if given is not None and alias not in _OVERRIDING:
-        translation.notices.append(Notice(written, f'is given again as "{name}.{path}", which counts'))
+        translation.notices.append(Notice(written, message("config.given_again", key=f"{name}.{path}")))
         return
-    verb = "is read as" if given is None else "replaces"
     owner[key] = value
     translation.origins[f"{name}.{path}"] = written
-    translation.notices.append(Notice(written, f'{verb} "{name}.{path}"'))
+    told = message("config.read_as" if given is None else "config.replaces", key=f"{name}.{path}")
+    translation.notices.append(Notice(written, told))
 
 
 def _above(one: object, other: object) -> bool:
@@ -249,5 +251,3 @@ _VALUES: dict[str, dict[str, Callable[[object], object]]] = {
     "cvl": {"float_approach_offset_mv": _offset_mv, "float_offset_mv": _offset_mv},
 }
 """By section and path in it: what turns a value of the firmware into ours, and leaves any other value as it is."""
-
-_REASONS = {"uart.baudrate": "the vendor of the TinyBMS fixes its line at that speed"}

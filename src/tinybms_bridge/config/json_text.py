@@ -5,6 +5,7 @@ from typing import Any
 
 from tinybms_bridge.config.validation import shown_key
 from tinybms_bridge.errors import ConfigError, ConfigProblem
+from tinybms_bridge.words import Message, message
 
 __all__ = ["MAX_BYTES", "MAX_DEPTH", "read_object"]
 
@@ -23,63 +24,66 @@ def read_object(text: str | bytes, source: str) -> tuple[dict[str, Any], list[Co
     document = _parse(_decoded(text, source), duplicates, source)
     _check_depth(document, source)
     if not isinstance(document, dict):
-        raise _broken("must be a JSON object ({...}) with one entry for each section", source)
+        raise _broken(message("config.no_object"), source)
     problems = _strange_texts(document)
     if problems:
         raise ConfigError(problems, source=source)
     return document, duplicates.problems(document)
 
 
-def _broken(message: str, source: str) -> ConfigError:
-    return ConfigError([ConfigProblem("", None, message)], source=source)
+def _broken(what: Message, source: str) -> ConfigError:
+    return ConfigError([ConfigProblem("", None, what)], source=source)
 
 
 def _decoded(text: str | bytes, source: str) -> str:
     if len(text) > MAX_BYTES:
-        raise _broken(f"is {len(text)} bytes long, more than the {MAX_BYTES} of a configuration", source)
+        raise _broken(message("file.too_long", bytes=len(text), most=MAX_BYTES), source)
     if isinstance(text, str):
         return text.removeprefix("\ufeff")
     try:
         return text.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = text.count(b"\n", 0, error.start) + 1
-        byte = text[error.start]
-        raise _broken(f"is not UTF-8 text: byte 0x{byte:02X} in line {line}; save the file as UTF-8", source) from None
+        byte = f"0x{text[error.start]:02X}"
+        raise _broken(message("file.not_utf8", byte=byte, line=line), source) from None
 
 
 def _parse(text: str, duplicates: "_Duplicates", source: str) -> object:
     try:
         document: object = json.loads(text, object_pairs_hook=duplicates.collect)
     except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise _broken(f"is not JSON: {_cause(error)} at {where}", source) from None
+        what = message("file.not_json", cause=_cause(error), line=error.lineno, column=error.colno)
+        raise _broken(what, source) from None
     except RecursionError:
-        raise _broken(f"is nested deeper than {MAX_DEPTH} levels", source) from None
+        raise _broken(message("file.too_deep", most=MAX_DEPTH), source) from None
     except ValueError:
-        raise _broken("contains a number with thousands of digits", source) from None
+        raise _broken(message("file.endless_number"), source) from None
     return document
 
 
-def _cause(error: json.JSONDecodeError) -> str:
+def _cause(error: json.JSONDecodeError) -> Message:
     if not error.doc.strip():
-        return "the text is empty"
+        return message("json.empty")
     here = error.doc[error.pos : error.pos + 1]
     if not here:
-        return "the text ends too early"
+        return message("json.ends_early")
     if error.msg.startswith("Expecting property name") and here in "}'":
-        return "a key in double quotes is expected" if here == "'" else "a comma before a closing brace is not allowed"
-    causes = {
-        "Expecting property name": "a key in double quotes is expected",
-        "Expecting ',' delimiter": "a comma or a closing bracket is missing",
-        "Expecting ':' delimiter": "a colon is missing after a key",
-        "Expecting value": "a value is missing",
-        "Illegal trailing comma": "a comma before a closing bracket is not allowed",
-        "Extra data": "there is more text after the end of the object",
-        "Unterminated string": "a text is not closed with a double quote",
-        "Invalid control character": "a text contains a line break or tab; write \\n or \\t",
-        "Invalid \\": "a backslash must be written twice",
-    }
-    return next((words for start, words in causes.items() if error.msg.startswith(start)), "something is not JSON")
+        return message("json.no_quotes" if here == "'" else "json.comma_before_brace")
+    return next((cause for start, cause in _CAUSES.items() if error.msg.startswith(start)), message("json.wrong"))
+
+
+_CAUSES = {
+    "Expecting property name": message("json.no_quotes"),
+    "Expecting ',' delimiter": message("json.no_comma"),
+    "Expecting ':' delimiter": message("json.no_colon"),
+    "Expecting value": message("json.no_value"),
+    "Illegal trailing comma": message("json.comma_before_bracket"),
+    "Extra data": message("json.more_text"),
+    "Unterminated string": message("json.not_closed"),
+    "Invalid control character": message("json.line_break"),
+    "Invalid \\": message("json.backslash"),
+}
+"""By the beginning of what Python says."""
 
 
 class _Duplicates:
@@ -101,7 +105,8 @@ class _Duplicates:
         if not self._found or not isinstance(document, dict):
             return []
         doubled = self._found.get(id(document), [])
-        found = [ConfigProblem(".".join((*path, shown_key(key))), None, "is given more than once") for key in doubled]
+        twice = message("file.given_twice")
+        found = [ConfigProblem(".".join((*path, shown_key(key))), None, twice) for key in doubled]
         for key, value in document.items():
             found += self.problems(value, (*path, shown_key(key)))
         return found
@@ -113,7 +118,7 @@ def _check_depth(document: object, source: str) -> None:
         level = [inner for value in level for inner in _children(value)]
         if not level:
             return
-    raise _broken(f"is nested deeper than {MAX_DEPTH} levels", source)
+    raise _broken(message("file.too_deep", most=MAX_DEPTH), source)
 
 
 def _children(value: object) -> list[object]:
@@ -125,12 +130,12 @@ def _children(value: object) -> list[object]:
 def _strange_texts(value: object, path: str = "") -> list[ConfigProblem]:
     """Return the places with half of a surrogate pair, which no file can store."""
     if isinstance(value, str):
-        return [ConfigProblem(path, None, "contains half a character (a lone \\uD8xx escape)")] if _torn(value) else []
+        return [ConfigProblem(path, None, message("file.half_character"))] if _torn(value) else []
     found: list[ConfigProblem] = []
     if isinstance(value, dict):
         for key, inner in value.items():
             here = f"{path}.{shown_key(key)}" if path else shown_key(key)
-            found += [ConfigProblem(here, None, "contains half a character")] if _torn(key) else []
+            found += [ConfigProblem(here, None, message("file.half_character"))] if _torn(key) else []
             found += _strange_texts(inner, here)
     if isinstance(value, list):
         for inner in value:

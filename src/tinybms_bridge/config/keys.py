@@ -7,6 +7,7 @@ from types import MappingProxyType, NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from tinybms_bridge.config.models.base import Meaning, Secret, Section
+from tinybms_bridge.words import Message, message
 
 __all__ = ["Key", "keys_of"]
 
@@ -50,26 +51,29 @@ class Key:
         return None if low is None or high is None else (low, high)
 
     @property
-    def expectation(self) -> str:
+    def expectation(self) -> Message:
         """What the key accepts as a sentence without subject: ``must be a number from 0 to 100 %, or null``."""
-        sentence = self.meaning.rule or f"must be {self._noun()}"
-        return f"{sentence}, or null" if self.nullable else sentence
+        said = self.meaning.rule or self._said()
+        return message(said.code, **said.parameters, null=True) if self.nullable else said
 
-    def _noun(self) -> str:
+    def _said(self) -> Message:
         if self.section is not None:
-            return "an object"
+            return message("must_be.object")
         if len(self.choices) == 1:
-            return str(self.choices[0])
+            return message("must_be.only", value=self.choices[0])
         if self.choices:
-            shown = (f'"{choice}"' if isinstance(choice, str) else str(choice) for choice in self.choices)
-            return "one of " + ", ".join(shown)
+            return message("must_be.one_of", choices=[_as_written(choice) for choice in self.choices])
         if self.type is bool:
-            return "true or false"
+            return message("must_be.true_or_false")
         if self.range is not None:
-            noun = "a whole number" if self.type is int else "a number"
-            return f"{noun} from {self.range[0]} to {self.range[1]} {self.meaning.unit}".rstrip()
-        longest = self.meaning.longest
-        return "text" if longest is None else f"text of at most {longest} characters"
+            kind = "must_be.whole_number" if self.type is int else "must_be.number"
+            return message(kind, low=self.range[0], high=self.range[1], unit=self.meaning.unit)
+        return message("must_be.text", longest=self.meaning.longest)
+
+
+def _as_written(choice: object) -> str:
+    """Return a choice as the file has it."""
+    return f'"{choice}"' if isinstance(choice, str) else str(choice)
 
 
 _known: dict[type[Section], Mapping[str, Key]] = {}

@@ -7,10 +7,12 @@ from typing import Any
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.keys import keys_of
 from tinybms_bridge.config.models.base import Section
+from tinybms_bridge.errors import said_of
+from tinybms_bridge.words import Message, message
 
 __all__ = ["Notice", "notices_of"]
 
-_NO_SERVICE_YET = {"wifi": "joining or opening a wireless network", "mqtt": "publishing to a broker"}
+_NO_SERVICE_YET = {"wifi": message("config.no_wifi_yet"), "mqtt": message("config.no_mqtt_yet")}
 """Sections whose service is still to come; the documentation says the same."""
 
 _PUBLISHED_PASSWORDS = frozenset({"tinybms123", "12345678", "admin"})
@@ -22,10 +24,15 @@ class Notice:
 
     path: str
     """Dotted path of the key; empty for the whole file."""
-    message: str
+    message: Message
+
+    @property
+    def description(self) -> Message:
+        """All of it in one line."""
+        return said_of(self.path or "configuration", self.message)
 
     def __str__(self) -> str:
-        return f"{self.path or 'configuration'}: {self.message}"
+        return self.description.text
 
 
 def notices_of(document: dict[str, Any], configuration: Configuration) -> list[Notice]:
@@ -38,7 +45,7 @@ def _without_effect(document: dict[str, Any], model: type[Section], prefix: str 
         key = keys_of(model)[name]
         if key.section is not None:
             yield from _without_effect(value, key.section, f"{prefix}{name}.")
-        elif key.meaning.no_effect:
+        elif key.meaning.no_effect is not None:
             yield Notice(f"{prefix}{name}", key.meaning.no_effect)
 
 
@@ -56,7 +63,7 @@ def _services(configuration: Configuration) -> Iterator[Notice]:
     bare = Configuration()
     for name, missing in _NO_SERVICE_YET.items():
         if getattr(configuration, name) != getattr(bare, name):
-            yield Notice(name, f"no effect yet: {missing} is not part of this version; the keys are checked and kept")
+            yield Notice(name, missing)
 
 
 def _line(configuration: Configuration) -> Iterator[Notice]:
@@ -64,32 +71,31 @@ def _line(configuration: Configuration) -> Iterator[Notice]:
     longest_ms = polling.uart_retry_count * (uart.timeout_ms + polling.uart_retry_delay_ms)
     fresh_ms = configuration.victron.fresh_timeout_s * 1000
     if longest_ms >= fresh_ms:
-        yield Notice(
-            "hardware.uart.timeout_ms",
-            f"one failed read takes up to {longest_ms} ms ({polling.uart_retry_count} attempts), as long as "
-            f"victron.fresh_timeout_s ({fresh_ms:g} ms) or longer: it stops charging",
-        )
+        told = message("config.slow_reads", longest_ms=longest_ms, attempts=polling.uart_retry_count, fresh_ms=fresh_ms)
+        yield Notice("hardware.uart.timeout_ms", told)
 
 
 def _bus(configuration: Configuration) -> Iterator[Notice]:
     can = configuration.hardware.can
     if can.bitrate not in (250_000, 500_000):
-        yield Notice("hardware.can.bitrate", f"a GX device offers 500000 and 250000 bit/s, not {can.bitrate}")
+        yield Notice("hardware.can.bitrate", message("config.bitrate", bitrate=can.bitrate))
     if can.mode == "loopback":
-        yield Notice("hardware.can.mode", "loopback is a test: the bridge also receives the frames that it sends")
+        yield Notice("hardware.can.mode", message("config.loopback"))
 
 
 def _sustain(configuration: Configuration) -> Iterator[Notice]:
     cvl = configuration.cvl
     entry, leave, low = cvl.sustain_soc_entry_percent, cvl.sustain_soc_exit_percent, cvl.soc_min_percent
     if low > 0 and leave > entry >= low:
-        tenth = cvl.sustain_ccl_limit_a is None
-        charged = "a tenth of the capacity charged an hour" if tenth else f"{cvl.sustain_ccl_limit_a:g} A charged"
-        yield Notice(
-            "cvl.sustain_soc_entry_percent",
-            f"SUSTAIN begins at {entry:g} %, not below cvl.soc_min_percent, where discharging ends ({low:g} %): from "
-            f"there on at most {cvl.sustain_dcl_limit_a:g} A are discharged, and {charged}",
+        told = message(
+            "config.sustain_above_minimum",
+            entry_percent=entry,
+            minimum_percent=low,
+            discharge_a=cvl.sustain_dcl_limit_a,
+            charge_a=cvl.sustain_ccl_limit_a,
+            by_capacity=cvl.sustain_ccl_limit_a is None,
         )
+        yield Notice("cvl.sustain_soc_entry_percent", told)
 
 
 def _charge_defaults(configuration: Configuration) -> Iterator[Notice]:
@@ -98,11 +104,7 @@ def _charge_defaults(configuration: Configuration) -> Iterator[Notice]:
     keys = ("bulk_voltage_v", "float_offset_mv", "float_soc_threshold", "float_exit_soc")
     typed = [f"cvl.{key}" for key in keys if getattr(cvl, key) is not None]
     if typed and cvl.charge_defaults == "by_chemistry":
-        yield Notice(
-            typed[0],
-            f"target, FLOAT, hold current, protection and CCL by cell voltage are one set: with {' and '.join(typed)} "
-            "those that are not set keep the values of earlier versions; without, all follow the chemistry",
-        )
+        yield Notice(typed[0], message("config.charge_set", keys=typed))
 
 
 def _passwords(configuration: Configuration) -> Iterator[Notice]:
@@ -112,4 +114,4 @@ def _passwords(configuration: Configuration) -> Iterator[Notice]:
     }
     for path, password in secrets.items():
         if password.value in _PUBLISHED_PASSWORDS:
-            yield Notice(path, "this password is printed in public documents; choose another one")
+            yield Notice(path, message("config.published_password"))

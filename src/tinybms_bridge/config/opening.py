@@ -16,6 +16,7 @@ from tinybms_bridge.config.paths import default_path
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.errors import ConfigError, ConfigProblem
 from tinybms_bridge.hal.storage import FileStorage, MemoryStorage
+from tinybms_bridge.words import message
 
 __all__ = ["Opened", "load_configuration", "load_defaults", "open_configuration", "open_in_memory"]
 
@@ -49,7 +50,7 @@ def open_configuration(path: str | None, overrides: Overrides, *, fall_back: boo
     """
     file = Path(path) if path else default_path()
     if path and fall_back and not file.exists():
-        raise ConfigError([ConfigProblem("", None, "the file does not exist")], source=path)
+        raise ConfigError([ConfigProblem("", None, message("file.missing"))], source=path)
     store = ConfigStore(FileStorage(file), last_good=LastGood(file) if fall_back else None)
     config = store.load()
     remarks = [str(notice) for notice in store.notices]

@@ -29,6 +29,7 @@ from tinybms_bridge.config.values import values_of
 from tinybms_bridge.errors import ConfigError, ConfigProblem
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.storage import Storage
+from tinybms_bridge.words import message
 
 __all__ = ["Adjust", "ConfigStore", "GoodCopy", "Guard", "Listener"]
 
@@ -195,13 +196,13 @@ class ConfigStore:
         try:
             data = self._storage.read()
         except OSError as error:
-            problem = ConfigProblem("", None, f"cannot be read: {error.strerror or error}")
+            problem = ConfigProblem("", None, message("file.unreadable", reason=error.strerror or error))
             self.error = ConfigError([problem], source=self.name)
             return None
         self._seen = data
         if data is None:
             self.error = None
-            notice = Notice("", f"{self.name} does not exist; every key has its default")
+            notice = Notice("", message("config.no_file", file=self.name))
             return LoadedConfig(Configuration(), {}, (notice,))
         try:
             loaded = load(data, self.name)
@@ -210,7 +211,8 @@ class ConfigStore:
             return None
         self.error = None
         unfit = (
-            Notice(problem.path, f"{problem.message}; it is not used") for problem in check_alone(loaded.configuration)
+            Notice(problem.path, message("config.not_used", problem=problem.message))
+            for problem in check_alone(loaded.configuration)
         )
         return replace(loaded, notices=(*loaded.notices, *unfit))
 
@@ -242,7 +244,7 @@ class ConfigStore:
                 data = read()
                 if data is not None:
                     loaded = load(data, self.name)
-                    notice = Notice("", f"{self.name} cannot be used; the last good configuration is in force")
+                    notice = Notice("", message("config.last_good", file=self.name))
                     return replace(loaded, notices=(notice, *loaded.notices))
         return None
 
@@ -317,12 +319,11 @@ def _as_it_is(config: Configuration) -> Configuration:
 
 
 def _waits(path: str, value: object) -> Notice:
-    shown = json.dumps(value, ensure_ascii=False)
-    return Notice(path, f"is saved; until the program is started without it, the command line's {shown} is in force")
+    return Notice(path, message("config.command_line_counts", value=json.dumps(value, ensure_ascii=False)))
 
 
 def _not_saved(path: str) -> Notice:
-    return Notice(path, "is what the command line says, so it is not saved; the file keeps its own value")
+    return Notice(path, message("config.command_line_not_saved"))
 
 
 def _with_connections(document: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:

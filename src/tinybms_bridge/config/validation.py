@@ -12,7 +12,8 @@ from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.keys import Key, keys_of
 from tinybms_bridge.config.models.base import Section
 from tinybms_bridge.errors import ConfigProblem
-from tinybms_bridge.suggestions import did_you_mean
+from tinybms_bridge.suggestions import nearest
+from tinybms_bridge.words import Message, message
 
 __all__ = ["CHECKER", "ConfigVerdict", "judge", "lookup", "shown_key", "shown_value"]
 
@@ -121,14 +122,14 @@ def _locate(detail: ErrorDetails) -> tuple[tuple[str, ...], Key | None, type[Sec
     return tuple(path), key, owner
 
 
-def _unknown_key(name: str, owner: type[Section]) -> str:
+def _unknown_key(name: str, owner: type[Section]) -> Message:
     homes = _homes(Configuration, name)
     if homes:
-        return "unknown key here; it belongs to " + " or ".join(f'"{home}"' for home in homes)
-    hint = did_you_mean(name, keys_of(owner))
-    if not hint and owner is Configuration:
-        return "unknown section; the sections are " + ", ".join(keys_of(owner))
-    return f"unknown key{hint}"
+        return message("config.misplaced_key", sections=[f'"{home}"' for home in homes])
+    meant = nearest(name, keys_of(owner))
+    if not meant and owner is Configuration:
+        return message("config.unknown_section", sections=list(keys_of(owner)))
+    return message("config.unknown_key", meant=meant)
 
 
 def _homes(section: type[Section], name: str, prefix: str = "") -> list[str]:
@@ -155,9 +156,9 @@ def _cross_problem(finding: ConfigFinding, document: dict[str, Any]) -> ConfigPr
     """Report a finding at the first of its keys that the document gives."""
     seen = list(zip(finding.paths, finding.messages, strict=False))
     given = (pair for pair in seen if lookup(document, pair[0].split(".")) is not None)
-    where, message = next(given, seen[0])
+    where, told = next(given, seen[0])
     path = tuple(where.split("."))
-    return ConfigProblem(where, shown_value(lookup(document, path), _key(path)), message)
+    return ConfigProblem(where, shown_value(lookup(document, path), _key(path)), told)
 
 
 def _key(path: tuple[str, ...]) -> Key:

@@ -14,6 +14,7 @@ from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.keys import Key, keys_of
 from tinybms_bridge.config.models.base import Secret, Section
 from tinybms_bridge.errors import ConfigError, ConfigProblem
+from tinybms_bridge.words import message
 
 __all__ = ["from_values", "public_values", "values_of"]
 
@@ -59,10 +60,11 @@ def from_values(document: object) -> Configuration:
 
 def _section(model: type[S], value: object, path: str, problems: list[ConfigProblem]) -> S | None:
     if not isinstance(value, dict):
-        problems.append(ConfigProblem(path, None, "must be an object"))
+        problems.append(ConfigProblem(path, None, message("must_be.object")))
         return None
     keys, prefix = keys_of(model), f"{path}." if path else ""
-    problems += [ConfigProblem(f"{prefix}{name}", None, "unknown key") for name in value if name not in keys]
+    unknown = message("config.unknown_key", meant=[])
+    problems += [ConfigProblem(f"{prefix}{name}", None, unknown) for name in value if name not in keys]
     given: dict[str, object] = {}
     for name, key in keys.items():
         if name not in value:

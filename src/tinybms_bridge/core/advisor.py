@@ -12,7 +12,7 @@ from tinybms_bridge.config.battery import check_with_ratings, chemistry_for, che
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.core.battery import Battery
 from tinybms_bridge.core.settings import battery_settings
-from tinybms_bridge.errors import ConfigError
+from tinybms_bridge.errors import ConfigError, ConfigProblem
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.events import Noted
 
@@ -42,7 +42,7 @@ class Advisor:
         self._checked: tuple[Ratings | None, Chemistry | None, float | None] = (None, None, None)
         self.advice: tuple[Advice, ...] = ()
         """What an expert would change in the settings of this BMS, and what its owner should know."""
-        self.conflicts: tuple[str, ...] = ()
+        self.conflicts: tuple[ConfigProblem, ...] = ()
         """What in the configuration in force does not fit this battery."""
 
     def apply(self, config: Configuration, ratings: Ratings | None) -> None:
@@ -74,19 +74,20 @@ class Advisor:
         """Say once what in the configuration does not fit this battery; the engine leaves it out."""
         config, lowest = self._config, self._battery.lowest_chemistry
         self._checked = ratings, lowest, self._battery.measured_capacity_ah
-        unfit = [str(problem) for problem in check_with_ratings(config, ratings, lowest)]
+        unfit = check_with_ratings(config, ratings, lowest)
         remark = chemistry_remark(config, ratings.fully_charged_cell_v, lowest)
         narrow = narrow_remark(ratings, battery_settings(config).limits, lowest)
-        remark = "; ".join(each for each in (remark, narrow) if each)
-        texts = (*unfit, *([remark] if remark else []))
-        if texts != self.conflicts:
-            self.conflicts = texts
-            for text in unfit:
-                log.error("configuration does not fit this battery: %s", text)
+        remarks = [] if remark is None else [remark]
+        remarks += [] if narrow is None else [ConfigProblem("cvl.charge_defaults", None, narrow)]
+        conflicts = (*unfit, *remarks)
+        if conflicts != self.conflicts:
+            self.conflicts = conflicts
+            for problem in unfit:
+                log.error("configuration does not fit this battery: %s", problem)
             if unfit:
                 log.warning("what does not fit is not used, and the charge target is a careful one until it is mended")
-            if remark:
-                log.warning("%s", remark)
+            for each in remarks:
+                log.warning("%s", each)
         self._tell_charging(ratings, lowest)
         self._advise(ratings, lowest)
 

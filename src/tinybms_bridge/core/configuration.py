@@ -22,6 +22,7 @@ from tinybms_bridge.config.values import from_values
 from tinybms_bridge.errors import BridgeError, ConfigError, ConfigProblem
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.link.codec import decoder, printable
+from tinybms_bridge.words import message
 
 __all__ = ["CHECK_TIMEOUT_S", "Checked", "RunChecker", "check_file", "run_checker"]
 
@@ -72,7 +73,7 @@ async def check_file(
     except ConfigError:
         raise
     except BridgeError as error:
-        problem = ConfigProblem("", None, f"could not be checked: {error}")
+        problem = ConfigProblem("", None, message("config.not_checked", reason=error.description))
         raise ConfigError([problem], source=request.path or "") from error
     if in_force is not None:
         if checked.answer.digest is None:

@@ -95,7 +95,7 @@ class Follower:
                 file="" if self._path is None else str(self._path),
                 number=self._number,
                 usable=self.usable,
-                problems=tuple(str(each) for each in self._problems),
+                problems=self._problems,
                 overrides=self._overrides,
             )
         return state

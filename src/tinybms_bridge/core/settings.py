@@ -27,6 +27,7 @@ from tinybms_bridge.victron.can.codec import FrameSettings
 from tinybms_bridge.victron.can.gx import IDENTIFICATION_ID, KEEP_ALIVE_ID
 from tinybms_bridge.victron.can.neighbours import BMS_IDS
 from tinybms_bridge.victron.can.transmitter import TransmitterSettings
+from tinybms_bridge.words import message
 
 __all__ = [
     "battery_settings",
@@ -197,7 +198,7 @@ def frame_settings(config: Configuration) -> FrameSettings:
             installed_capacity_bytes=victron.installed_capacity_bytes,
         )
     except ValueError as error:
-        raise ConfigError([ConfigProblem("victron", None, str(error))]) from error
+        raise ConfigError([ConfigProblem("victron", None, message("said", text=error))]) from error
 
 
 def transmitter_settings(config: Configuration) -> TransmitterSettings:

@@ -9,7 +9,7 @@ from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.events import EventCode, Noted
 from tinybms_bridge.tinybms.settings import ActionName, BmsSettings
-from tinybms_bridge.words import message
+from tinybms_bridge.words import Message, message
 
 __all__ = ["SocWriter"]
 
@@ -48,13 +48,14 @@ class SocWriter:
                 await self._write(apart)
 
     async def _write(self, apart: float) -> None:
+        failure: Message | None
         try:
             result = await self._settings.perform(ActionName.SET_STATE_OF_CHARGE, confirm=True)
         except BridgeError as error:
-            failure = str(error)
+            failure = error.description
         else:
-            failure = "" if result.outcome.good else f"{result.outcome.value} {result.detail}".rstrip()
+            failure = None if result.outcome.good else result.description
         told = Noted(Severity.INFO, message(EventCode.SOC_WRITTEN, apart_percent=apart))
-        if failure:
+        if failure is not None:
             told = Noted(Severity.WARNING, message(EventCode.SOC_NOT_WRITTEN, reason=failure))
         self._bus.publish(told, "soc-writer")

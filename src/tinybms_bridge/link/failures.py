@@ -13,6 +13,7 @@ from typing import Any
 from tinybms_bridge.errors import BridgeError, ConfigError, ConfigProblem, DeviceRefused, LinkError
 from tinybms_bridge.link.codec import DecodeError, printable, to_json
 from tinybms_bridge.tinybms.settings.errors import ConfirmationError, SettingProblem, SettingsError, StaleSettingsError
+from tinybms_bridge.tinybms.settings.rules import Caution
 from tinybms_bridge.words import Message, message
 
 __all__ = ["Failure", "FailureKind", "error_of", "failure_of"]
@@ -59,9 +60,9 @@ class Failure:
     source: str = ""
     """Where a configuration came from."""
     problems: tuple[ConfigProblem, ...] = ()
-    """Every mistake in what was asked for."""
-    texts: tuple[str, ...] = ()
-    """Consequences to confirm, or names of settings that changed."""
+    """Every mistake in what was asked for, or every consequence to confirm."""
+    names: tuple[str, ...] = ()
+    """Settings that changed."""
     command: int = 0
     """Command that the BMS refused."""
     code: int = 0
@@ -94,18 +95,28 @@ def _of_settings(error: SettingsError) -> Failure:
     return Failure(FailureKind.SETTINGS, error.description, problems=problems)
 
 
+def _of_confirmation(error: ConfirmationError) -> Failure:
+    problems = tuple(ConfigProblem(each.name, None, each.message) for each in error.consequences)
+    return Failure(FailureKind.CONFIRMATION, error.description, problems=problems)
+
+
 def _of_key(error: KeyError) -> Failure:
-    return Failure(FailureKind.UNKNOWN, _said(error.args[0] if error.args else ""))
+    return Failure(FailureKind.UNKNOWN, message("core.unknown_name", name=error.args[0] if error.args else ""))
 
 
 def _of_system(error: OSError) -> Failure:
     if isinstance(error, TimeoutError) and error.errno is None:
-        return Failure(FailureKind.LINK, _said(error) if str(error) else message("core.slow"))
-    return Failure(FailureKind.SYSTEM, _said(error.strerror or error), source=_path(error), code=error.errno or 0)
+        return Failure(FailureKind.LINK, message("said", text=error) if str(error) else message("core.slow"))
+    return Failure(
+        FailureKind.SYSTEM,
+        message("core.system", reason=error.strerror or error),
+        source=_path(error),
+        code=error.errno or 0,
+    )
 
 
-def _said(words: object) -> Message:
-    return message("said", text=str(words))
+def _of_mistake(error: ValueError) -> Failure:
+    return Failure(FailureKind.INVALID, message("core.invalid", reason=error))
 
 
 def _path(error: OSError) -> str:
@@ -126,12 +137,12 @@ _MAKERS: tuple[tuple[type[BaseException], Callable[[Any], Failure]], ...] = (
     (DeviceRefused, _of_refusal),
     (ConfigError, _of_config),
     (SettingsError, _of_settings),
-    (ConfirmationError, lambda error: Failure(FailureKind.CONFIRMATION, error.description, texts=error.consequences)),
-    (StaleSettingsError, lambda error: Failure(FailureKind.STALE, error.description, texts=error.names)),
+    (ConfirmationError, _of_confirmation),
+    (StaleSettingsError, lambda error: Failure(FailureKind.STALE, error.description, names=error.names)),
     (BridgeError, lambda error: Failure(FailureKind.BRIDGE, error.description)),
-    (DecodeError, lambda error: Failure(FailureKind.INVALID, _said(error))),
+    (DecodeError, _of_mistake),
     (KeyError, _of_key),
-    (ValueError, lambda error: Failure(FailureKind.INVALID, _said(error))),
+    (ValueError, _of_mistake),
     (OSError, _of_system),
 )
 """The first that fits; those that a caller can do most about come first."""
@@ -147,6 +158,10 @@ def _settings_error(failure: Failure) -> Exception:
     return SettingsError([SettingProblem(each.path, each.message, each.value) for each in failure.problems])
 
 
+def _consequences(failure: Failure) -> list[Caution]:
+    return [Caution(each.path, each.message, needs_confirmation=True) for each in failure.problems]
+
+
 def _system_error(failure: Failure) -> Exception:
     return OSError(failure.code, failure.message.text, *([failure.source] if failure.source else []))
 
@@ -156,12 +171,12 @@ _ERRORS: Mapping[str, Callable[[Failure], Exception]] = MappingProxyType(
         FailureKind.REFUSED: lambda failure: DeviceRefused(failure.command, failure.code),
         FailureKind.CONFIG: lambda failure: ConfigError(list(failure.problems), source=failure.source),
         FailureKind.SETTINGS: _settings_error,
-        FailureKind.CONFIRMATION: lambda failure: ConfirmationError(failure.texts),
-        FailureKind.STALE: lambda failure: StaleSettingsError(failure.texts),
+        FailureKind.CONFIRMATION: lambda failure: ConfirmationError(_consequences(failure)),
+        FailureKind.STALE: lambda failure: StaleSettingsError(failure.names),
         FailureKind.INVALID: lambda failure: ValueError(failure.message.text),
-        FailureKind.UNKNOWN: lambda failure: KeyError(failure.message.text),
+        FailureKind.UNKNOWN: lambda failure: KeyError(failure.message.parameters.get("name", failure.message.text)),
         FailureKind.SYSTEM: _system_error,
-        FailureKind.BRIDGE: lambda failure: BridgeError(failure.message.text),
-        FailureKind.INTERNAL: lambda failure: BridgeError(failure.message.text),
+        FailureKind.BRIDGE: lambda failure: BridgeError(failure.message),
+        FailureKind.INTERNAL: lambda failure: BridgeError(failure.message),
     }
 )

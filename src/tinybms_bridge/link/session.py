@@ -423,4 +423,4 @@ def _unknown(name: str) -> Failure:
 
 
 def _invalid(words: str) -> Failure:
-    return Failure(FailureKind.INVALID, message("said", text=words))
+    return Failure(FailureKind.INVALID, message("core.invalid", reason=words))

@@ -14,6 +14,7 @@ from tinybms_bridge.battery.inhibits import Inhibit
 from tinybms_bridge.battery.quick import quick
 from tinybms_bridge.battery.state import BatteryState
 from tinybms_bridge.config.overrides import Overrides
+from tinybms_bridge.errors import ConfigProblem
 from tinybms_bridge.link.event_list import EventRecord
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 
@@ -151,8 +152,8 @@ class PackDetails:
     """What the BMS has counted, as last read."""
     advice: tuple[Advice, ...] = ()
     """What an expert would change in the settings of its BMS."""
-    conflicts: tuple[str, ...] = ()
-    """What in the configuration in force does not fit this pack, in words."""
+    conflicts: tuple[ConfigProblem, ...] = ()
+    """What in the configuration in force does not fit this pack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,7 @@ class ConfigurationState:
     """Grows with each change."""
     usable: bool = True
     """Whether what is in force is what the file says."""
-    problems: tuple[str, ...] = ()
+    problems: tuple[ConfigProblem, ...] = ()
     """Why not."""
     overrides: Overrides = field(default_factory=Overrides)
     """What the command line of the core says in place of the file."""

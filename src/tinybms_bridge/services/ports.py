@@ -12,6 +12,7 @@ from tinybms_bridge.battery.notices import NoticeName
 from tinybms_bridge.battery.state import BatteryState
 from tinybms_bridge.battery.view import View
 from tinybms_bridge.config.store import ConfigStore
+from tinybms_bridge.errors import ConfigProblem
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.hal.logs import LogLine
 from tinybms_bridge.link.bus import Bus
@@ -272,8 +273,8 @@ class Core(Protocol):
         """The configuration; its methods are called in a thread."""
         ...
 
-    def conflicts(self) -> Sequence[str]:
-        """Return what in the configuration in force does not fit the battery, in words."""
+    def conflicts(self) -> Sequence[ConfigProblem]:
+        """Return what in the configuration in force does not fit the battery."""
         ...
 
     def advice(self) -> Sequence[Advice]:

@@ -4,6 +4,7 @@ A sentence is a line with fields, as ``str.format`` has them:
 
 ``{name}``, ``{name:.1f}``: the parameter; numbers get the decimal sign of the language, and a list its ", " and "and".
 ``{name:;}``, ``{name:,}``: a list with that sign between its items.
+``{name:or}``: a list with "or" before its last item.
 ``[ ... ]``: left out when one of the parameters within is missing or empty.
 ``{name:one|many}``: the first word for one (in French also for none), the second for more; of a truth value the first
 for true. A list counts its items.
@@ -39,13 +40,15 @@ class _Grammar:
     decimal_sign: str
     last_joint: str
     """Between the last two of a list."""
+    choice_joint: str
+    """Between the last two of which one is meant."""
     none_is_singular: bool
     """Whether a noun after 0 stands in the singular."""
 
 
 _GRAMMARS: Mapping[Language, _Grammar] = {
-    "en": _Grammar("english", ".", " and ", none_is_singular=False),
-    "fr": _Grammar("french", ",", " et ", none_is_singular=True),
+    "en": _Grammar("english", ".", " and ", " or ", none_is_singular=False),
+    "fr": _Grammar("french", ",", " et ", " ou ", none_is_singular=True),
 }
 
 LANGUAGES: tuple[Language, ...] = tuple(_GRAMMARS)
@@ -57,6 +60,7 @@ _UNKNOWN = "?"
 _OPTIONAL = re.compile(r"\[([^\[\]]*)\]")
 _NUMBERED = re.compile(r"(.+)_(\d{1,9})")
 _SEPARATORS = frozenset({";", ","})
+_CHOICE = "or"
 _FORMATTER = Formatter()
 
 
@@ -149,9 +153,7 @@ def _shown(value: object, spec: str, grammar: _Grammar, language: Language) -> s
     if isinstance(value, Mapping):
         return _nested(value, language)
     if isinstance(value, Sequence) and not isinstance(value, str):
-        plain = spec in _SEPARATORS
-        words = [_shown(each, "" if plain else spec, grammar, language) for each in value]
-        return f"{spec} ".join(words) if plain else _joined(words, grammar)
+        return _listed(value, spec, grammar, language)
     if value is None:
         return _UNKNOWN
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -159,6 +161,14 @@ def _shown(value: object, spec: str, grammar: _Grammar, language: Language) -> s
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return format(value, spec or ".10g").replace(".", grammar.decimal_sign)
+
+
+def _listed(values: Sequence[object], spec: str, grammar: _Grammar, language: Language) -> str:
+    own = "" if spec in _SEPARATORS or spec == _CHOICE else spec
+    words = [_shown(each, own, grammar, language) for each in values]
+    if spec in _SEPARATORS:
+        return f"{spec} ".join(words)
+    return _joined(words, grammar.choice_joint if spec == _CHOICE else grammar.last_joint)
 
 
 def _nested(message: Mapping[str, object], language: Language) -> str:
@@ -171,7 +181,7 @@ def _looked_up(value: object, family: str, grammar: _Grammar, language: Language
     if value is None:
         return _UNKNOWN
     names = value.split(", ") if isinstance(value, str) else value if isinstance(value, Sequence) else [value]
-    return _joined([_name(str(name), family, language) for name in names], grammar)
+    return _joined([_name(str(name), family, language) for name in names], grammar.last_joint)
 
 
 def _name(name: str, family: str, language: Language) -> str:
@@ -192,6 +202,6 @@ def _is_singular(value: object, grammar: _Grammar) -> bool:
     return whole == 1 or (whole == 0 and grammar.none_is_singular)
 
 
-def _joined(words: Sequence[str], grammar: _Grammar) -> str:
+def _joined(words: Sequence[str], joint: str) -> str:
     *first, last = words or [""]
-    return f"{', '.join(first)}{grammar.last_joint}{last}" if first else last
+    return f"{', '.join(first)}{joint}{last}" if first else last

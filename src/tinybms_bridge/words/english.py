@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from tinybms_bridge.words.english_settings import SETTINGS_SENTENCES
+from tinybms_bridge.words.english_web import WEB_SENTENCES
+
 __all__ = ["SENTENCES"]
 
 _LIMITS = {
@@ -166,6 +169,7 @@ _EVENTS = {
     "soc.written": "The BMS counted {apart_percent:+.1f} % beside the bridge, which has set its count",
     "soc.not_written": "The state of charge of the BMS could not be set: {reason}",
     "charge.defaults": "charge values now follow the chemistry ({chemistry}): target {target_v:.1f} V (before {before_target_v:.1f} V), FLOAT {float_v:.1f} V with a full battery (before {before_float_v:.1f} V from {before_float_percent:g} %), at {hold_a:.2g} A (before {before_hold_a:.2g} A), protection from {protection_v:.3f} V per cell (before {before_protection_v:.3f} V); cvl.charge_defaults = before keeps the values of earlier versions",
+    "charge.narrow": "registers 300 ({full_v} V) and 316 ({empty_v} V) leave no room between the lowest CVL and full charge: target and protection are closer together than they should be",
     "second_bms": "A second BMS sends on this CAN bus ({frames:,}): the two contradict each other, give each its own bus",
     "second_bms.frame": "{id} every {period_s:.1f} s",
     "second_bms.gone": "The second BMS on the CAN bus is no longer heard",
@@ -489,6 +493,8 @@ _EVENTS_COMMAND = {
 
 _ERRORS = {
     "said": "{text}",
+    "said_of": "{subject}: {said}",
+    "problems": "{problems:;}",
     "sentence": "{text:^}.",
     "link_error": "{reason}[ ({hint})]",
     "link_failure.not_connected": "not connected yet",
@@ -515,6 +521,10 @@ _ERRORS = {
     "serial.group": "add the user to the group {group}: sudo usermod -aG {group} $USER, then log in again",
     "serial.busy": "serial port {port} is in use by another program",
     "serial.close_other": "close the other program",
+    "serial.held_by_bridge": "{port} is used by the running bridge (process {pid})",
+    "serial.stop_bridge": "stop it first: {command}",
+    "serial.held": "{port} is used by {holders:,}",
+    "serial.doctor": "{command} looks for the cause",
     "serial.no_port": "{port} is not a serial port",
     "serial.name_it": "name that of the adapter, for example /dev/ttyUSB0",
     "serial.baud": "{port} does not accept {baudrate} baud: {reason}",
@@ -570,6 +580,9 @@ _CORE = {
     "core.restart": "it speaks version {version} of the link; restart it",
     "core.failed": "the bridge failed at {command}: {error}; its log tells more",
     "core.unsendable": "the answer cannot be sent; the log of the bridge tells more",
+    "core.unknown_name": "nothing here is called '{name}'",
+    "core.invalid": "{reason}",
+    "core.system": "{reason}",
 }
 
 _FULL_VOLTAGE = {
@@ -595,5 +608,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
     | _ERRORS
     | _CORE
     | _FULL_VOLTAGE
+    | dict(SETTINGS_SENTENCES)
+    | dict(WEB_SENTENCES)
 )
 """The sentence of each code."""

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from tinybms_bridge.words.french_settings import SETTINGS_SENTENCES
+from tinybms_bridge.words.french_web import WEB_SENTENCES
+
 __all__ = ["SENTENCES"]
 
 _LIMITS = {
@@ -165,6 +168,7 @@ _EVENTS = {
     "soc.written": "Le BMS comptait {apart_percent:+.1f} % d'écart avec le pont, qui a corrigé son compte",
     "soc.not_written": "L'état de charge du BMS n'a pas pu être corrigé : {reason}",
     "charge.defaults": "les valeurs de charge suivent désormais la chimie ({chemistry}) : cible {target_v:.1f} V (avant {before_target_v:.1f} V), FLOAT {float_v:.1f} V avec une batterie pleine (avant {before_float_v:.1f} V dès {before_float_percent:g} %), à {hold_a:.2g} A (avant {before_hold_a:.2g} A), protection dès {protection_v:.3f} V par cellule (avant {before_protection_v:.3f} V) ; cvl.charge_defaults = before garde les valeurs des versions précédentes",
+    "charge.narrow": "les registres 300 ({full_v} V) et 316 ({empty_v} V) ne laissent pas de place entre la CVL la plus basse et la pleine charge : cible et protection sont plus proches qu'elles ne devraient",
     "second_bms": "Un second BMS émet sur ce bus CAN ({frames:,}) : les deux se contredisent, donnez à chacun son bus",
     "second_bms.frame": "{id} toutes les {period_s:.1f} s",
     "second_bms.gone": "Le second BMS n'est plus entendu sur le bus CAN",
@@ -489,6 +493,8 @@ _EVENTS_COMMAND = {
 
 _ERRORS = {
     "said": "{text}",
+    "said_of": "{subject} : {said}",
+    "problems": "{problems:;}",
     "sentence": "{text:^}.",
     "link_error": "{reason}[ ({hint})]",
     "link_failure.not_connected": "pas encore connecté",
@@ -515,6 +521,10 @@ _ERRORS = {
     "serial.group": "ajoutez l'utilisateur au groupe {group} : sudo usermod -aG {group} $USER, puis reconnectez-vous",
     "serial.busy": "le port série {port} est utilisé par un autre programme",
     "serial.close_other": "fermez l'autre programme",
+    "serial.held_by_bridge": "{port} est utilisé par le pont qui tourne (processus {pid})",
+    "serial.stop_bridge": "arrêtez-le d'abord : {command}",
+    "serial.held": "{port} est utilisé par {holders:,}",
+    "serial.doctor": "{command} cherche la cause",
     "serial.no_port": "{port} n'est pas un port série",
     "serial.name_it": "nommez celui de l'adaptateur, par exemple /dev/ttyUSB0",
     "serial.baud": "{port} n'accepte pas {baudrate} bauds : {reason}",
@@ -570,6 +580,9 @@ _CORE = {
     "core.restart": "il parle la version {version} du lien ; redémarrez-le",
     "core.failed": "le pont a échoué à {command} : {error} ; son journal en dit plus",
     "core.unsendable": "la réponse ne peut pas être envoyée ; le journal du pont en dit plus",
+    "core.unknown_name": "rien ici ne s'appelle '{name}'",
+    "core.invalid": "{reason}",
+    "core.system": "{reason}",
 }
 
 _FULL_VOLTAGE = {
@@ -595,5 +608,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
     | _ERRORS
     | _CORE
     | _FULL_VOLTAGE
+    | dict(SETTINGS_SENTENCES)
+    | dict(WEB_SENTENCES)
 )
 """La phrase de chaque code."""

@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from tinybms_bridge.errors import ConfigError, ConfigProblem
 from tinybms_bridge.suggestions import did_you_mean
+from tinybms_bridge.words import message
 from tinybms_lab.bms.device import BmsOptions
 from tinybms_lab.bms.scenario import BmsScenario, BmsTable, LineTable, PackPlan, StepTable
 from tinybms_lab.bms.settings import BoardHardware, setting_range
@@ -60,7 +61,8 @@ def parse_scenario(text: str, *, name: str, source: str = "") -> BmsScenario:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError([ConfigProblem("", None, f"is not TOML: {error}")], source=source or name) from error
+        problem = ConfigProblem("", None, message("said", text=f"is not TOML: {error}"))
+        raise ConfigError([problem], source=source or name) from error
     try:
         scenario = BmsScenario.model_validate(document, context={"name": name, "cells": _cells(document)})
     except ValidationError as error:
@@ -113,17 +115,17 @@ def _out_of_order(text: str, scenario: BmsScenario) -> Iterable[ConfigProblem]:
         low, high = setting_range(register, words, hardware)
         if register.words == 1 and register.raw_range[0] >= 0 and not low <= encoded[0] >> register.offset <= high:
             limits = register.decode((low & 0xFFFF,)), register.decode((high & 0xFFFF,))
-            message = f"is outside {limits[0]} to {limits[1]} {register.unit}, as the other settings stand"
-            yield _at(text, ("settings", register.key), register.decode(encoded), message)
+            what = f"is outside {limits[0]} to {limits[1]} {register.unit}, as the other settings stand"
+            yield _at(text, ("settings", register.key), register.decode(encoded), what)
 
 
-def _at(text: str, loc: Sequence[int | str], value: object, message: str) -> ConfigProblem:
+def _at(text: str, loc: Sequence[int | str], value: object, what: str) -> ConfigProblem:
     """Return a problem with its path as a person writes it, steps counted from 1, and the line that it is in."""
     path = "".join(
         f"[{int(part) + 1}]" if index == 1 and loc[0] == _STEP else f".{part}" for index, part in enumerate(loc)
     )
     line = _line(text, loc)
-    return ConfigProblem(f"line {line}: {path[1:]}" if line else path[1:], value, message)
+    return ConfigProblem(f"line {line}: {path[1:]}" if line else path[1:], value, message("said", text=what))
 
 
 def _line(text: str, loc: Sequence[int | str]) -> int | None:

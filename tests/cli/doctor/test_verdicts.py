@@ -24,6 +24,7 @@ from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.loader import interpret
 from tinybms_bridge.tinybms.device_statistics import decode_statistics
 from tinybms_bridge.words import message
+from tinybms_lab.testing.words import said
 
 RATINGS = Ratings(
     series_cells=4,
@@ -260,7 +261,7 @@ def test_advice_names_its_command_with_the_port() -> None:
                 -20.0,
                 0.0,
                 "°C",
-                "not here",
+                said("not here"),
             ),
             Advice(340, Weight.NOTE, message("advice.single_port")),
         ],

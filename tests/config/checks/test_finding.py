@@ -29,4 +29,7 @@ def test_both_sides_have_a_message() -> None:
     (finding,) = ordered("low", 5, "high", 4, "V")
 
     assert finding.paths == ("high", "low")
-    assert finding.messages == ("must be at least low, which is 5 V", "must be at most high, which is 4 V")
+    assert tuple(str(each) for each in finding.messages) == (
+        "must be at least low, which is 5 V",
+        "must be at most high, which is 4 V",
+    )

@@ -98,5 +98,6 @@ def test_a_good_battery_is_told_nothing() -> None:
 def test_a_full_charge_at_370_is_told_as_a_question_while_the_chemistry_is_open() -> None:
     """It may be a careful Li-ion: the owner is asked to say which."""
     ratings = SCENARIOS["full-at-370"].battery.ratings()
-    assert "may be lfp or li-ion" in chemistry_remark(Configuration(), ratings.fully_charged_cell_v, Chemistry.LTO)
+    remark = chemistry_remark(Configuration(), ratings.fully_charged_cell_v, Chemistry.LTO)
+    assert "may be lfp or li-ion" in str(remark)
     assert 300 not in {each.register for each in advise(ratings, None)}

@@ -22,6 +22,7 @@ from tinybms_bridge.services.web.security import Admin, Facts, Viewer
 from tinybms_bridge.services.web.security.gate import COOKIE, Gate
 from tinybms_bridge.services.web.security.routes import SECURITY_ROUTERS
 from tinybms_lab.testing.fake_clock import FakeClock
+from tinybms_lab.testing.words import said
 
 ADDRESS = ("192.168.1.7", 50000)
 
@@ -73,7 +74,7 @@ def routes() -> APIRouter:
     async def fill(user: Admin, facts: Facts, value: dict[str, int]) -> None:
         facts["count"] = len(value)
         if "code" in value:
-            raise ProblemError(value["code"], "not_so", "not like this")
+            raise ProblemError(value["code"], "not_so", said("not like this"))
         if "bug" in value:
             raise ZeroDivisionError
         logging.getLogger("tinybms_bridge.audit").info("filled")

@@ -9,6 +9,8 @@ from fastapi import APIRouter, FastAPI, HTTPException
 from tinybms_bridge.errors import BridgeError, ConfigError, ConfigProblem, DeviceRefused, LinkError
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.problems import ProblemError, problem
+from tinybms_bridge.words import say
+from tinybms_lab.testing.words import said
 
 JSON = {"content-type": "application/json"}
 
@@ -21,13 +23,14 @@ def checked(answer: httpx.Response, status: int, code: str) -> dict[str, object]
     assert (document["status"], document["error"], document["success"]) == (status, code, False)
     assert document["message"] == document["detail"] != ""
     assert document["type"] == "about:blank"
+    assert say(document["code"], document["parameters"]) == document["message"]
     assert isinstance(document, dict)
     return document
 
 
 def test_a_problem_keeps_extra_members_but_not_over_its_own() -> None:
     """A route may add facts; the members that every client relies on stay."""
-    document = json.loads(bytes(problem(409, "taken", "it is taken", success=True, port=80).body))
+    document = json.loads(bytes(problem(409, "taken", said("it is taken"), success=True, port=80).body))
 
     assert document["port"] == 80
     assert document["success"] is False
@@ -36,12 +39,12 @@ def test_a_problem_keeps_extra_members_but_not_over_its_own() -> None:
 
 def test_a_problem_of_an_unknown_status_has_a_title() -> None:
     """A status that Python does not know must not raise while an error is told."""
-    assert json.loads(bytes(problem(499, "gone", "gone").body))["title"] == "Error"
+    assert json.loads(bytes(problem(499, "gone", said("gone")).body))["title"] == "Error"
 
 
 def test_text_that_is_no_unicode_can_be_told() -> None:
     """A lone surrogate from a JSON escape reaches messages; encoding them must not fail."""
-    assert json.loads(bytes(problem(400, "x", "name \ud800").body))["message"] == "name \ud800"
+    assert json.loads(bytes(problem(400, "x", said("name \ud800")).body))["message"] == "name \ud800"
 
 
 async def test_an_unknown_route_is_a_problem(nobody: httpx.AsyncClient) -> None:
@@ -134,10 +137,14 @@ async def test_a_bug_is_a_problem_without_details_and_one_log_entry(
         (LinkError("the BMS does not answer"), 503, "link_error"),
         (DeviceRefused(0x0B, 1), 502, "device_refused"),
         (BridgeError("no"), 503, "unavailable"),
-        (ProblemError(409, "taken", "it is taken"), 409, "taken"),
+        (ProblemError(409, "taken", said("it is taken")), 409, "taken"),
         (HTTPException(404, "no such register"), 404, "not_found"),
         (HTTPException(418, "a teapot"), 418, "error"),
-        (ConfigError([ConfigProblem("mqtt.password", "opensesame", "is too short")]), 422, "invalid_payload"),
+        (
+            ConfigError([ConfigProblem("mqtt.password", "opensesame", said("is too short"))]),
+            422,
+            "invalid_payload",
+        ),
     ],
 )
 async def test_an_error_of_the_bridge_is_a_problem(

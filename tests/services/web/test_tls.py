@@ -23,7 +23,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def problem(error: pytest.ExceptionInfo[ConfigError]) -> tuple[str, str]:
     """Return key and message of the one problem."""
     (found,) = error.value.problems
-    return found.path, found.message
+    return found.path, found.message.text
 
 
 def test_without_any_key_there_is_no_tls() -> None:

@@ -27,8 +27,8 @@ def test_every_action_is_described_with_its_consequence() -> None:
     """A user agrees to something, not to a name."""
     assert set(ACTIONS) == set(ActionName)
     for action in ActionName:
-        assert action.info.title
-        assert len(action.info.consequence) > 30
+        assert action.info.title.text
+        assert len(action.info.consequence.text) > 30
         assert bool(action.info.value) == (action in VALUES)
 
 
@@ -38,7 +38,7 @@ async def test_nothing_is_sent_without_confirmation(fake: FakeBms, bms: BmsSetti
     with pytest.raises(ConfirmationError) as error:
         await bms.perform(action, VALUES.get(action))
 
-    assert error.value.consequences == (action.info.consequence,)
+    assert [each.message for each in error.value.consequences] == [action.info.consequence]
     assert fake.requests == []
 
 
@@ -46,7 +46,7 @@ async def test_the_state_of_charge_is_set_and_read_back(fake: FakeBms, bms: BmsS
     """81.5 % is raw 40750 (0.002 % a step); the proof is the live value, for the register reads 0xFFFF."""
     result = await bms.perform(ActionName.SET_STATE_OF_CHARGE, 81.5, confirm=True)
 
-    assert (result.outcome, result.detail) == (Outcome.WRITTEN, "")
+    assert (result.outcome, result.detail) == (Outcome.WRITTEN, None)
     assert fake.writes == [WriteModbus(328, (40750,))]
     assert to_u32(fake.live[46], fake.live[47]) == 81_500_000
     assert fake.unguarded == 0
@@ -121,7 +121,7 @@ async def test_a_state_of_charge_that_was_not_taken_over_is_told(
     fake.faults = {1: fault}
     result = await bms.perform(ActionName.SET_STATE_OF_CHARGE, 80, confirm=True)
 
-    assert (result.outcome, result.detail) == (outcome, detail)
+    assert (result.outcome, str(result.detail or "")) == (outcome, detail)
     assert len(fake.writes) == 1
 
 
@@ -137,7 +137,13 @@ async def test_clearing_is_one_acknowledged_request(
 
     assert result.outcome is Outcome.WRITTEN
     assert fake.requests == [ActionRequest(option)]
-    assert result.as_dict() == {"action": action.value, "outcome": "written", "detail": ""}
+    assert result.as_dict() == {
+        "action": action.value,
+        "outcome": "written",
+        "detail": "",
+        "code": "",
+        "parameters": {},
+    }
 
 
 @pytest.mark.parametrize(("fault", "outcome"), [("nack", Outcome.REFUSED), ("lost", Outcome.NO_ANSWER)])
@@ -185,7 +191,7 @@ async def test_a_bms_that_does_not_come_back_is_told(fake: FakeBms, bms: BmsSett
     result = await bms.perform(ActionName.RESTART, confirm=True)
 
     assert result.outcome is Outcome.NO_ANSWER
-    assert result.detail == "acknowledged; no answer for 20 s since"
+    assert str(result.detail) == "acknowledged; no answer for 20 s since"
 
 
 @pytest.mark.parametrize(("fault", "outcome"), [("nack", Outcome.REFUSED), ("lost", Outcome.NO_ANSWER)])

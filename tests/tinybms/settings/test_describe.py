@@ -23,6 +23,8 @@ from tinybms_bridge.tinybms.settings.describe import (
     rows_of_settings,
     unit_text,
 )
+from tinybms_bridge.words import Message
+from tinybms_lab.testing.words import said
 
 Make = Callable[..., Readout]
 
@@ -101,8 +103,8 @@ async def test_a_report_leaves_out_what_was_right_before(bms: BmsSettings) -> No
     assert rows_of_report(report) == [["315", "over_voltage_cutoff_v", "3.75", "3.8", "V", "written"]]
 
 
-@pytest.mark.parametrize(("detail", "text"), [("", "refused"), ("CRC error", "refused: CRC error")])
-def test_an_outcome_is_told_with_its_cause(readout: Make, detail: str, text: str) -> None:
+@pytest.mark.parametrize(("detail", "text"), [(None, "refused"), (said("CRC error"), "refused: CRC error")])
+def test_an_outcome_is_told_with_its_cause(readout: Make, detail: Message | None, text: str) -> None:
     """What there is to say, and no more."""
     (change,) = make_plan(readout(), {"over_voltage_cutoff_v": 3.8}).changes
     result = Result(change, Outcome.REFUSED, None, detail)

@@ -1,17 +1,24 @@
 import pytest
 
 from tinybms_bridge.errors import BridgeError
-from tinybms_bridge.tinybms.settings import ConfirmationError, SettingProblem, SettingsError, StaleSettingsError
+from tinybms_bridge.tinybms.settings import (
+    Caution,
+    ConfirmationError,
+    SettingProblem,
+    SettingsError,
+    StaleSettingsError,
+)
 from tinybms_bridge.tinybms.settings.errors import shown
+from tinybms_lab.testing.words import said
 
 
 @pytest.mark.parametrize(
     ("problem", "text"),
     [
-        (SettingProblem("ignition", "is missing"), "ignition: is missing"),
-        (SettingProblem("ignition", "allowed are a, b", "c"), "ignition = c: allowed are a, b"),
-        (SettingProblem("", "is not JSON"), "is not JSON"),
-        (SettingProblem("a\x1b[31m", "is unknown"), "'a\\x1b[31m': is unknown"),
+        (SettingProblem("ignition", said("is missing")), "ignition: is missing"),
+        (SettingProblem("ignition", said("allowed are a, b"), "c"), "ignition = c: allowed are a, b"),
+        (SettingProblem("", said("is not JSON")), "is not JSON"),
+        (SettingProblem("a\x1b[31m", said("is unknown")), "'a\\x1b[31m': is unknown"),
     ],
 )
 def test_a_problem_is_one_line(problem: SettingProblem, text: str) -> None:
@@ -46,7 +53,12 @@ def test_long_values_are_cut() -> None:
 
 def test_every_problem_is_kept() -> None:
     """The user mends all mistakes at once."""
-    error = SettingsError([SettingProblem("a", "is missing"), SettingProblem("b", "is unknown")])
+    error = SettingsError(
+        [
+            SettingProblem("a", said("is missing")),
+            SettingProblem("b", said("is unknown")),
+        ]
+    )
 
     assert str(error) == "a: is missing; b: is unknown"
     assert [problem.name for problem in error.problems] == ["a", "b"]
@@ -54,12 +66,12 @@ def test_every_problem_is_kept() -> None:
 
 def test_the_other_errors_say_what_is_at_stake() -> None:
     """Each is a BridgeError with its facts as attributes."""
-    confirmation = ConfirmationError(["the power of the load is cut"])
+    confirmation = ConfirmationError([Caution("", said("the power of the load is cut"), needs_confirmation=True)])
     stale = StaleSettingsError(["ignition", "series_cells"])
 
     assert isinstance(confirmation, BridgeError)
     assert isinstance(stale, BridgeError)
     assert str(confirmation) == "needs confirmation: the power of the load is cut"
-    assert confirmation.consequences == ("the power of the load is cut",)
+    assert [str(each) for each in confirmation.consequences] == ["the power of the load is cut"]
     assert str(stale).startswith("the settings of the BMS changed in the meantime (ignition, series_cells)")
     assert stale.names == ("ignition", "series_cells")

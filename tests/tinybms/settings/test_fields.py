@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tinybms_bridge.tinybms.registers import catalogue
 from tinybms_bridge.tinybms.settings import ActionName, Readout, all_settings, find_setting
 from tinybms_bridge.tinybms.settings.fields import WRITE_TO_SET, Setting, by_name
+from tinybms_bridge.words import Message
 
 NAMES = {
     300: ["fully_charged_voltage_v"],
@@ -180,8 +181,8 @@ def test_a_name_that_cannot_be_set_is_explained(name: str, reason: str) -> None:
     """Read-only, reserved, an action, without its unit, a number, or mistyped: each is told apart."""
     found = find_setting(name)
 
-    assert isinstance(found, str)
-    assert found.startswith(reason)
+    assert isinstance(found, Message)
+    assert found.text.startswith(reason)
 
 
 def test_a_right_name_is_found() -> None:

@@ -135,10 +135,10 @@ async def test_an_interrupted_job_tells_what_became_of_each_setting(fake: FakeBm
         "charger_startup_delay_s": Outcome.NOT_TRIED,
         "ignition": Outcome.NOT_TRIED,
     }
-    details = {result.name: result.detail for result in report.results}
+    details = {result.name: str(result.detail) for result in report.results}
     assert details["fully_charged_voltage_v"] == "interrupted at register 300: nobody can say whether it was written"
     assert details["ignition"] == "it was interrupted before"
-    assert (report.good, report.unverified) == (False, "it was interrupted")
+    assert (report.good, str(report.unverified)) == (False, "it was interrupted")
     assert (await bms.apply(await bms.plan(BATCH))).good
 
 
@@ -148,7 +148,7 @@ async def test_an_interruption_after_a_pin_was_freed_says_where_it_stands(fake: 
     report = await interrupted_at(fake, bms, {"ignition": "aido2", "load_switch_type": "aido1"}, 2)
 
     assert outcomes(report) == {"load_switch_type": Outcome.NO_ANSWER, "ignition": Outcome.NOT_TRIED}
-    assert report.results[1].detail == "left at disabled, because it was interrupted before"
+    assert str(report.results[1].detail) == "left at disabled, because it was interrupted before"
 
 
 @pytest.mark.parametrize("fault", ["nack", "clamped", "ignored", "lost", "dies", "dies_after"])
@@ -181,7 +181,7 @@ async def test_what_the_bms_changes_itself_is_told(fake: FakeBms, bms: BmsSettin
         "charge_over_current_cutoff_a": Outcome.DIFFERS,
         "operation_mode": Outcome.WRITTEN,
     }
-    assert report.results[0].detail == "the BMS changed it to 30 A afterwards"
+    assert str(report.results[0].detail) == "the BMS changed it to 30 A afterwards"
     assert [(c.name, c.old, c.new) for c in report.side_effects] == [("discharge_over_current_cutoff_a", 150, 30)]
     assert not report.good
 
@@ -201,7 +201,7 @@ async def test_a_failed_last_look_is_said(fake: FakeBms, bms: BmsSettings) -> No
     report = await bms.apply(plan)
 
     assert report.good
-    assert report.unverified == "the BMS did not answer within 300 ms"
+    assert str(report.unverified) == "the BMS did not answer within 300 ms"
 
 
 async def test_pins_are_exchanged_by_way_of_none(fake: FakeBms, bms: BmsSettings) -> None:
@@ -223,14 +223,14 @@ async def test_a_failure_while_a_pin_is_freed_is_told_for_that_setting(fake: Fak
     report = await bms.apply(await bms.plan(wanted), confirm=True)
 
     assert outcomes(report) == {"load_switch_type": Outcome.NOT_TRIED, "ignition": Outcome.REFUSED}
-    assert report.results[1].detail.startswith("to free its pin for a moment: the BMS refused")
+    assert str(report.results[1].detail).startswith("to free its pin for a moment: the BMS refused")
 
     fake.faults = {3: "nack"}
     report = await bms.apply(await bms.plan(wanted), confirm=True)
     assert fake.words[334] == 0
     assert outcomes(report) == {"load_switch_type": Outcome.REFUSED, "ignition": Outcome.NOT_TRIED}
     assert report.results[1].found == "disabled"
-    assert report.results[1].detail == "left at disabled, because something before it failed"
+    assert str(report.results[1].detail) == "left at disabled, because something before it failed"
     fake.alive, fake.faults = True, {}
     assert (await bms.apply(await bms.plan(wanted), confirm=True)).good
     assert (fake.words[334], fake.words[331]) == (2, 1)
@@ -259,6 +259,8 @@ async def test_a_result_is_ready_for_json(bms: BmsSettings) -> None:
         "outcome": "written",
         "found": 3.8,
         "detail": "",
+        "code": "",
+        "parameters": {},
     }
 
 

@@ -15,6 +15,7 @@ from tinybms_bridge.tinybms.live import decode_ratings
 from tinybms_bridge.tinybms.settings import Plan, Readout, SettingsError, find_setting, held_against, make_plan
 from tinybms_bridge.tinybms.settings.fields import Words, all_settings, by_name
 from tinybms_bridge.tinybms.settings.plan import Step
+from tinybms_lab.testing.words import said
 
 Make = Callable[..., Readout]
 Judge = Callable[[dict[int, int], int], list[str]]
@@ -287,7 +288,7 @@ def test_a_value_on_a_step_is_not_rounded(readout: Make, value: float) -> None:
 
 def test_limits_of_unknown_origin_are_told(readout: Make) -> None:
     """Where the BMS does not tell its own, a change may be within the vendor's range and still be refused."""
-    blind = replace(readout(), own_missing="command 0x1D: no answer")
+    blind = replace(readout(), own_missing=said("command 0x1D: no answer"))
 
     (caution,) = make_plan(blind, {"over_voltage_cutoff_v": 3.8}).cautions
     assert str(caution) == (
@@ -436,7 +437,7 @@ def test_wrong_combinations_are_refused_from_a_unit_too(readout: Make) -> None:
 
 def test_notes_come_first(readout: Make) -> None:
     """What concerns the whole is read before the details."""
-    plan = make_plan(readout(), {"series_cells": 14}, notes=["the backup is of another unit"])
+    plan = make_plan(readout(), {"series_cells": 14}, notes=[said("the backup is of another unit")])
 
     assert str(plan.cautions[0]) == "the backup is of another unit"
     assert len(plan.cautions) == 2
@@ -476,7 +477,7 @@ def test_what_the_bms_itself_limits_is_said(readout: Make) -> None:
     unit = readout(FACTORY, own=({}, {308: 30}))
     (advice,) = [each for each in held_against(advised(unit), unit) if each.register == 308]
 
-    assert advice.obstacle == "allowed by the BMS are numbers 0.015 to 0.03 V"
+    assert str(advice.obstacle) == "allowed by the BMS are numbers 0.015 to 0.03 V"
     assert advice.command == ""
 
 
@@ -486,7 +487,7 @@ def test_a_setting_that_the_firmware_lacks_has_no_command(readout: Make) -> None
     unit = readout(FACTORY, firmware=242)
     (advice,) = [each for each in held_against(advised(unit, firmware=0), unit) if each.register == 329]
 
-    assert "not available on firmware 2.3.242" in advice.obstacle
+    assert "not available on firmware 2.3.242" in str(advice.obstacle)
 
 
 def test_what_is_done_is_advised_no_more(readout: Make) -> None:

@@ -233,7 +233,7 @@ async def test_a_unit_without_command_1d_has_the_vendors_limits(fake: FakeBms, c
     readout = await read_settings(fake, clock)
 
     assert readout.own is None
-    assert readout.own_missing == "command 0x1D: the BMS refused command 0x1D: command error (code 0)"
+    assert str(readout.own_missing) == "command 0x1D: the BMS refused command 0x1D: command error (code 0)"
     assert readout.default(by_name("over_voltage_cutoff_v")) is None
 
 
@@ -252,7 +252,7 @@ async def test_tables_that_start_elsewhere_are_not_believed(fake: FakeBms, clock
     readout = await read_settings(fake, clock)
 
     assert readout.own is None
-    assert readout.own_missing == "command 0x1D shows other values than registers 300 to 343"
+    assert str(readout.own_missing) == "command 0x1D shows other values than registers 300 to 343"
 
 
 async def test_write_to_set_registers_do_not_count_in_that_proof(fake: FakeBms, clock: FakeClock) -> None:
@@ -285,7 +285,7 @@ async def test_a_silent_1d_is_no_reason_to_give_up(fake: FakeBms, clock: FakeClo
 
     fake.request = silent
 
-    assert (await read_settings(fake, clock)).own_missing == "command 0x1D: the BMS did not answer within 300 ms"
+    assert str((await read_settings(fake, clock)).own_missing) == "command 0x1D: the BMS did not answer within 300 ms"
 
 
 @pytest.mark.parametrize("address", [0, 500])

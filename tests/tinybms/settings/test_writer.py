@@ -9,7 +9,9 @@ from tinybms_bridge.tinybms.frames import ReadModbus, Reply, Request, WriteModbu
 from tinybms_bridge.tinybms.settings import Outcome, Readout, Report, Result, WriteOptions, make_plan
 from tinybms_bridge.tinybms.settings.table import read_settings
 from tinybms_bridge.tinybms.settings.writer import Acknowledgement, Sent, StepWriter, send_once
+from tinybms_bridge.words import message
 from tinybms_lab.testing.fake_clock import FakeClock
+from tinybms_lab.testing.words import said
 
 Make = Callable[..., Readout]
 
@@ -31,7 +33,7 @@ def test_a_report_is_good_only_if_every_setting_holds_its_value(result: Result, 
 
 def test_what_the_bms_did_besides_does_not_make_a_report_bad(result: Result) -> None:
     """Side effects and a failed last look are told, but each setting was read back."""
-    assert Report((result,), (result.change,), "no answer").good
+    assert Report((result,), (result.change,), said("no answer")).good
 
 
 def test_a_report_of_nothing_is_good() -> None:
@@ -41,7 +43,8 @@ def test_a_report_of_nothing_is_good() -> None:
 
 def test_a_result_names_setting_register_and_both_values(result: Result) -> None:
     """For programs, with the words of the outcome rather than a number."""
-    document = replace(result, outcome=Outcome.NO_ANSWER, found=None, detail="it cannot be read back").as_dict()
+    detail = message("writing.holds", value=3.7, unit="V")
+    document = replace(result, outcome=Outcome.DIFFERS, found=3.7, detail=detail).as_dict()
 
     assert document == {
         "name": "over_voltage_cutoff_v",
@@ -49,9 +52,11 @@ def test_a_result_names_setting_register_and_both_values(result: Result) -> None
         "unit": "V",
         "old": 3.75,
         "new": 3.8,
-        "outcome": "no answer",
-        "found": None,
-        "detail": "it cannot be read back",
+        "outcome": "differs",
+        "found": 3.7,
+        "detail": "it holds 3.7 V",
+        "code": "writing.holds",
+        "parameters": {"value": 3.7, "unit": "V"},
     }
     assert result.name == "over_voltage_cutoff_v"
 
@@ -139,7 +144,7 @@ async def test_a_value_that_somebody_else_changed_stops_the_write(fake: FakeBms,
     results = await write(lambda: fake.words.update({315: 3700}), over_voltage_cutoff_v=3.8)
 
     assert summary(results) == [("over_voltage_cutoff_v", Outcome.NOT_TRIED, 3.7)]
-    assert results[0].detail == "something else changed it in the meantime"
+    assert str(results[0].detail or "") == "something else changed it in the meantime"
     assert fake.writes == []
 
 
@@ -148,7 +153,7 @@ async def test_a_register_that_cannot_be_read_is_not_written(fake: FakeBms, writ
     results = await write(lambda: setattr(fake, "alive", False), over_voltage_cutoff_v=3.8)
 
     assert summary(results) == [("over_voltage_cutoff_v", Outcome.NOT_TRIED, None)]
-    assert results[0].detail.startswith("could not be read before: ")
+    assert str(results[0].detail).startswith("could not be read before: ")
     assert fake.writes == []
 
 
@@ -176,7 +181,7 @@ async def test_each_way_to_fail_has_its_outcome(
     results = await write(over_voltage_cutoff_v=3.8)
 
     assert summary(results) == [("over_voltage_cutoff_v", outcome, found)]
-    assert results[0].detail == detail
+    assert str(results[0].detail or "") == detail
     assert len(fake.writes) == 1
 
 
@@ -214,7 +219,7 @@ async def test_an_acknowledged_write_that_cannot_be_read_back_is_not_called_writ
     results = await write(over_voltage_cutoff_v=3.8)
 
     assert summary(results) == [("over_voltage_cutoff_v", Outcome.NO_ANSWER, None)]
-    assert results[0].detail == "acknowledged; it cannot be read back"
+    assert str(results[0].detail or "") == "acknowledged; it cannot be read back"
 
 
 async def test_each_field_of_a_shared_register_is_judged_by_itself(fake: FakeBms, write: Write) -> None:

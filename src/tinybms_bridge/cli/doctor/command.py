@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tinybms_bridge.cli.common import EXIT_FAILURE, fail, json_option, language_option, run_until_signal
-from tinybms_bridge.cli.doctor.findings import Finding, Verdict, as_document, ok, problem, said, skipped, warning, worst
+from tinybms_bridge.cli.doctor.findings import Finding, Verdict, as_document, ok, problem, skipped, warning, worst
 from tinybms_bridge.words import ENGLISH, Language, message, say
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def _load(choices: _Choices) -> tuple["Configuration", str | None, list[Finding]
         loaded = read_configuration(choices.config_path)
         config = loaded.configuration
         port = port or loaded.document.get("hardware", {}).get("uart", {}).get("device")
-        findings = [warning("configuration", said(str(notice))) for notice in loaded.notices] or findings
+        findings = [warning("configuration", notice.description) for notice in loaded.notices] or findings
     except ConfigError as error:
         findings = _mistakes(error)
     try:
@@ -158,8 +158,10 @@ def _load(choices: _Choices) -> tuple["Configuration", str | None, list[Finding]
 
 
 def _mistakes(error: "ConfigError") -> list[Finding]:
+    from tinybms_bridge.errors import said_of
+
     advice = message("doctor.correct_configuration")
-    return [problem("configuration", said(f"{error.source}: {mistake}"), advice) for mistake in error.problems]
+    return [problem("configuration", said_of(error.source, each.description), advice) for each in error.problems]
 
 
 async def _examine_bms(config: "Configuration", chosen: str | None) -> AsyncIterator[Finding]:

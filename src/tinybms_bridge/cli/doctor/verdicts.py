@@ -65,15 +65,15 @@ def judge_settings(ratings: Ratings, broadcast: int, config: Configuration) -> l
     """Judge the BMS's own settings, the text it sends by itself (register 342), and whether the configuration fits."""
     unsound = ratings_problems(ratings)
     if unsound:
-        return [problem("settings", said(text), message("doctor.correct_settings")) for text in unsound]
+        return [problem("settings", told, message("doctor.correct_settings")) for told in unsound]
     findings = [ok("settings", _describe(ratings))]
     findings += [
-        problem("configuration", said(str(misfit)), message("doctor.change_either"))
+        problem("configuration", misfit.description, message("doctor.change_either"))
         for misfit in check_with_ratings(config, ratings)
     ]
     remark = chemistry_remark(config, ratings.fully_charged_cell_v, Chemistry.LTO)
-    if remark:
-        findings.append(warning("configuration", said(remark), message("doctor.set_chemistry")))
+    if remark is not None:
+        findings.append(warning("configuration", remark.description, message("doctor.set_chemistry")))
     if broadcast:
         findings.append(warning("settings", message("doctor.broadcast")))
     return findings

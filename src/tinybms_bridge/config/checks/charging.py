@@ -7,6 +7,7 @@ from tinybms_bridge.config.checks.finding import ConfigFinding, ordered
 from tinybms_bridge.config.checks.target import PEAK_TOLERANCE_V, target_findings
 from tinybms_bridge.config.models.cvl import Cvl
 from tinybms_bridge.config.models.victron import Thresholds
+from tinybms_bridge.words import Message, message
 
 __all__ = ["charging_findings"]
 
@@ -72,8 +73,8 @@ def _sustain(cvl: Cvl) -> Iterator[ConfigFinding]:
         yield ConfigFinding(
             ("cvl.sustain_soc_exit_percent", "cvl.sustain_soc_entry_percent"),
             (
-                f"must be above cvl.sustain_soc_entry_percent, which is {entry:g} %; both 0 switch SUSTAIN off",
-                f"must be below cvl.sustain_soc_exit_percent, which is {leave:g} %; both 0 switch SUSTAIN off",
+                message("config.above_sustain_entry", entry_percent=entry),
+                message("config.below_sustain_exit", exit_percent=leave),
             ),
         )
     if leave > entry:
@@ -86,7 +87,7 @@ def _sustain(cvl: Cvl) -> Iterator[ConfigFinding]:
             strictly=True,
         )
     if 0 < cvl.sustain_voltage_v < 3:
-        yield ConfigFinding(("cvl.sustain_voltage_v",), ("must be 0 (from the value per cell) or from 3 to 80 V",))
+        yield ConfigFinding(("cvl.sustain_voltage_v",), (message("config.sustain_voltage"),))
 
 
 def _window(cvl: Cvl) -> Iterator[ConfigFinding]:
@@ -97,8 +98,8 @@ def _window(cvl: Cvl) -> Iterator[ConfigFinding]:
             yield ConfigFinding(
                 ("cvl.soc_min_percent", path),
                 (
-                    f"must be more than {room_percent:g} % below {path}, which is {high_percent:g} %",
-                    f"must be more than {room_percent:g} % above cvl.soc_min_percent, which is {low_percent:g} %",
+                    message("config.room_below", room_percent=room_percent, key=path, value_percent=high_percent),
+                    message("config.room_above_minimum", room_percent=room_percent, minimum_percent=low_percent),
                 ),
             )
     if cvl.force_charge_start_percent > 0:
@@ -120,28 +121,32 @@ def _over_voltage(cvl: Cvl, thresholds: Thresholds) -> Iterator[ConfigFinding]:
     for path in ("cvl.bulk_voltage_v", "cvl.sustain_voltage_v"):
         target_v = getattr(cvl, path.removeprefix("cvl.")) or 0.0
         peak_v = target_v + MPPT_OFFSET_V + cvl.over_voltage_margin_v
-        for bound_paths, bound_v, words in _bounds(cvl, thresholds):
+        for bound_paths, bound_v, bound in _bounds(cvl, thresholds):
             if target_v and peak_v > bound_v + PEAK_TOLERANCE_V:
                 paths = (path, *bound_paths, "cvl.over_voltage_margin_v")
-                yield ConfigFinding(paths, (_too_high(cvl, peak_v, bound_v, words),))
+                yield ConfigFinding(paths, (_too_high(cvl, peak_v, bound_v, bound),))
 
 
-def _too_high(cvl: Cvl, peak_v: float, bound_v: float, words: str) -> str:
-    most_v = bound_v - MPPT_OFFSET_V - cvl.over_voltage_margin_v
-    return (
-        f"with the {MPPT_OFFSET_V:g} V that a solar charger may add and a margin of {cvl.over_voltage_margin_v:g} V "
-        f"this is {peak_v:g} V, above {bound_v:g} V ({words}); use at most {most_v:g} V"
+def _too_high(cvl: Cvl, peak_v: float, bound_v: float, bound: Message) -> Message:
+    return message(
+        "config.peak_too_high",
+        added_v=MPPT_OFFSET_V,
+        margin_v=cvl.over_voltage_margin_v,
+        peak_v=peak_v,
+        bound_v=bound_v,
+        bound=bound,
+        most_v=bound_v - MPPT_OFFSET_V - cvl.over_voltage_margin_v,
     )
 
 
-def _bounds(cvl: Cvl, thresholds: Thresholds) -> Iterator[tuple[tuple[str, ...], float, str]]:
+def _bounds(cvl: Cvl, thresholds: Thresholds) -> Iterator[tuple[tuple[str, ...], float, Message]]:
     if thresholds.overvoltage_v is not None:
         path = "victron.thresholds.overvoltage_v"
-        yield (path,), thresholds.overvoltage_v, path
+        yield (path,), thresholds.overvoltage_v, message("config.key", key=path)
     if cvl.cell_max_voltage_v is not None and cvl.series_cell_count is not None:
-        words = f"cvl.cell_max_voltage_v {cvl.cell_max_voltage_v:g} V × {cvl.series_cell_count} cells"
+        cell_v, cells = cvl.cell_max_voltage_v, cvl.series_cell_count
         paths = ("cvl.cell_max_voltage_v", "cvl.series_cell_count")
-        yield paths, cvl.cell_max_voltage_v * cvl.series_cell_count, words
+        yield paths, cell_v * cells, message("config.cells_times", key=paths[0], cell_v=cell_v, cells=cells)
 
 
 def _thresholds(thresholds: Thresholds) -> Iterator[ConfigFinding]:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tinybms_bridge.words import Message, message
+
 __all__ = ["ConfigFinding", "ordered"]
 
 
@@ -12,7 +14,7 @@ class ConfigFinding:
 
     paths: tuple[str, ...]
     """The keys concerned."""
-    messages: tuple[str, ...]
+    messages: tuple[Message, ...]
     """What is wrong, seen from the first key, and perhaps from the second, with the numbers of the others."""
 
 
@@ -28,11 +30,10 @@ def ordered(
     """Yield a finding when the higher value is below (or, strictly, not above) the lower one; None fits all."""
     if low is None or high is None or low < high or (low == high and not strictly):
         return
-    above, below = ("above", "below") if strictly else ("at least", "at most")
     yield ConfigFinding(
         (high_path, low_path),
         (
-            f"must be {above} {low_path}, which is {low:g} {unit}",
-            f"must be {below} {high_path}, which is {high:g} {unit}",
+            message("config.above" if strictly else "config.at_least", key=low_path, value=low, unit=unit),
+            message("config.below" if strictly else "config.at_most", key=high_path, value=high, unit=unit),
         ),
     )

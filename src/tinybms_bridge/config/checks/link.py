@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from tinybms_bridge.config.checks.finding import ConfigFinding, ordered
 from tinybms_bridge.config.models.tinybms import TinyBms
 from tinybms_bridge.config.models.victron import Victron
+from tinybms_bridge.words import message
 
 __all__ = ["link_findings"]
 
@@ -16,11 +17,10 @@ def link_findings(tinybms: TinyBms, victron: Victron) -> Iterator[ConfigFinding]
     yield from ordered("tinybms.poll_interval_ms", base_ms, "tinybms.poll_interval_max_ms", high_ms, "ms")
     fresh_s = victron.fresh_timeout_s
     if 2 * high_ms > fresh_s * 1000:
-        reason = "so that charging goes on while the BMS answers"
         yield ConfigFinding(
             ("tinybms.poll_interval_max_ms", "victron.fresh_timeout_s"),
             (
-                f"must be at most {fresh_s * 500:g} ms, half of victron.fresh_timeout_s ({fresh_s:g} s), {reason}",
-                f"must be at least {high_ms / 500:g} s, twice tinybms.poll_interval_max_ms ({high_ms} ms), {reason}",
+                message("config.polled_too_rarely", most_ms=fresh_s * 500, fresh_s=fresh_s),
+                message("config.fresh_too_short", least_s=high_ms / 500, poll_ms=high_ms),
             ),
         )

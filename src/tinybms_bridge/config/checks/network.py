@@ -8,6 +8,7 @@ from tinybms_bridge.config.models.logs import Logging
 from tinybms_bridge.config.models.mqtt import Mqtt
 from tinybms_bridge.config.models.web_server import WebServer
 from tinybms_bridge.config.models.wifi import Wifi
+from tinybms_bridge.words import message
 
 __all__ = ["network_findings"]
 
@@ -18,7 +19,8 @@ def network_findings(wifi: Wifi, mqtt: Mqtt, web: WebServer, logging: Logging) -
         yield from _static_address(wifi)
     yield from _access_point(wifi)
     if mqtt.password.value and not mqtt.username:
-        yield ConfigFinding(("mqtt.username", "mqtt.password"), ("must be given, because mqtt.password is given",))
+        needed = message("config.needed_with", key="mqtt.password")
+        yield ConfigFinding(("mqtt.username", "mqtt.password"), (needed,))
     shortest_ms = web.websocket_min_interval_ms
     for longer in ("websocket_update_interval_ms", "websocket_burst_window_ms"):
         yield from ordered(
@@ -27,7 +29,7 @@ def network_findings(wifi: Wifi, mqtt: Mqtt, web: WebServer, logging: Logging) -
     if logging.output_syslog and not logging.syslog_server:
         yield ConfigFinding(
             ("logging.syslog_server", "logging.output_syslog"),
-            ("must be given, because logging.output_syslog is true",),
+            (message("config.needed_if", key="logging.output_syslog", value="true"),),
         )
 
 
@@ -40,23 +42,19 @@ def _access_point(wifi: Wifi) -> Iterator[ConfigFinding]:
     if reason is None:
         return
     if not wifi.ap_fallback.ssid:
-        yield ConfigFinding(
-            ("wifi.ap_fallback.ssid", reason), (f"must be given, because {reason} asks for an access point",)
-        )
+        named = message("config.needed_for_access_point", key=reason)
+        yield ConfigFinding(("wifi.ap_fallback.ssid", reason), (named,))
     if not wifi.ap_fallback.password.value:
-        yield ConfigFinding(
-            ("wifi.ap_fallback.password", reason),
-            (f"must be given (8 to 63 characters), because {reason} asks for an access point",),
-        )
+        locked = message("config.password_for_access_point", key=reason)
+        yield ConfigFinding(("wifi.ap_fallback.password", reason), (locked,))
 
 
 def _static_address(wifi: Wifi) -> Iterator[ConfigFinding]:
     given = {"sta_static_ip": wifi.sta_static_ip, "sta_gateway": wifi.sta_gateway, "sta_subnet": wifi.sta_subnet}
     for key, value in given.items():
         if not value:
-            yield ConfigFinding(
-                (f"wifi.{key}", "wifi.sta_ip_mode"), ('must be given, because wifi.sta_ip_mode is "static"',)
-            )
+            needed = message("config.needed_if", key="wifi.sta_ip_mode", value='"static"')
+            yield ConfigFinding((f"wifi.{key}", "wifi.sta_ip_mode"), (needed,))
     if all(given.values()):
         yield from _same_network(**given)
 
@@ -64,11 +62,11 @@ def _static_address(wifi: Wifi) -> Iterator[ConfigFinding]:
 def _same_network(sta_static_ip: str, sta_gateway: str, sta_subnet: str) -> Iterator[ConfigFinding]:
     host_bits = int(IPv4Address(sta_subnet)) ^ 0xFFFF_FFFF
     if host_bits & (host_bits + 1):
-        yield ConfigFinding(("wifi.sta_subnet",), ("must be a netmask such as 255.255.255.0",))
+        yield ConfigFinding(("wifi.sta_subnet",), (message("config.netmask"),))
         return
     network = IPv4Network((sta_static_ip, 32 - host_bits.bit_length()), strict=False)
     if IPv4Address(sta_gateway) not in network:
         yield ConfigFinding(
             ("wifi.sta_gateway", "wifi.sta_static_ip", "wifi.sta_subnet"),
-            (f"must lie in the network of wifi.sta_static_ip, which is {network}",),
+            (message("config.other_network", network=network),),
         )

@@ -7,6 +7,7 @@ from tinybms_bridge.battery.limits.presets import PRESETS, Chemistry, Preset
 from tinybms_bridge.config.checks.finding import ConfigFinding
 from tinybms_bridge.config.models.cvl import Cvl
 from tinybms_bridge.config.models.victron import Thresholds
+from tinybms_bridge.words import Message, message
 
 __all__ = [
     "PEAK_TOLERANCE_V",
@@ -32,8 +33,13 @@ class Target:
     path: str
     """The key that says so; empty when it comes from the BMS."""
     voltage_v: float
-    words: str
+    what: Message
     """What it is, for messages."""
+
+    @classmethod
+    def of_key(cls, path: str, voltage_v: float) -> "Target":
+        """Return the target that a key says."""
+        return cls(path, voltage_v, message("config.key", key=path))
 
 
 def preset_of(cvl: Cvl) -> Preset | None:
@@ -48,8 +54,8 @@ def target_findings(cvl: Cvl, thresholds: Thresholds) -> Iterator[ConfigFinding]
         yield ConfigFinding(
             ("cvl.bulk_voltage_v", "cvl.sustain_voltage_v"),
             (
-                f"must be at least cvl.sustain_voltage_v, which is {cvl.sustain_voltage_v:g} V",
-                f"must be at most cvl.bulk_voltage_v, which is {bulk_v:g} V",
+                message("config.at_least", key="cvl.sustain_voltage_v", value=cvl.sustain_voltage_v, unit="V"),
+                message("config.at_most", key="cvl.bulk_voltage_v", value=bulk_v, unit="V"),
             ),
         )
     if cells is None:
@@ -60,7 +66,7 @@ def target_findings(cvl: Cvl, thresholds: Thresholds) -> Iterator[ConfigFinding]
         ("victron.thresholds.overvoltage_v", thresholds.overvoltage_v),
     ):
         if target_v is not None:
-            yield from floor_findings(cvl, cells, Target(path, target_v, path), preset)
+            yield from floor_findings(cvl, cells, Target.of_key(path, target_v), preset)
     yield from bulk_findings(cvl, cells)
     if cvl.cell_max_voltage_v is None:
         yield from ceiling_findings(cvl, cells, preset)
@@ -69,7 +75,7 @@ def target_findings(cvl: Cvl, thresholds: Thresholds) -> Iterator[ConfigFinding]
 def bulk_findings(cvl: Cvl, cells: int) -> Iterator[ConfigFinding]:
     """Yield what does not fit the bulk voltage, if there is one."""
     if cvl.bulk_voltage_v is not None:
-        bulk = Target("cvl.bulk_voltage_v", cvl.bulk_voltage_v, "cvl.bulk_voltage_v")
+        bulk = Target.of_key("cvl.bulk_voltage_v", cvl.bulk_voltage_v)
         yield from _pairs(cvl, cells, bulk, _BELOW_TARGET)
         yield from _protection(cvl, cells, cvl.bulk_voltage_v)
 
@@ -83,13 +89,20 @@ def floor_findings(cvl: Cvl, cells: int, target: Target, preset: Preset | None) 
         or target.voltage_v >= preset.floor_v * cells - PEAK_TOLERANCE_V
     ):
         return
-    floor_v, product = preset.floor_v * cells, f"{preset.floor_v:g} V × {cells} cells"
+    cell_v, floor_v = preset.floor_v, preset.floor_v * cells
     if target.path:
-        words = f"{product}, below which this chemistry is not kept; cvl.floor_cell_voltage_v sets another floor"
-        yield ConfigFinding((target.path, "cvl.chemistry", _CELLS), (f"must be at least {floor_v:g} V ({words})",))
+        low = message("config.below_chemistry", floor_v=floor_v, cell_v=cell_v, cells=cells)
+        yield ConfigFinding((target.path, "cvl.chemistry", _CELLS), (low,))
     else:
-        above = f"above {target.words}, which is {target.voltage_v:g} V"
-        yield ConfigFinding(("cvl.chemistry",), (f"is kept at {floor_v:g} V ({product}) or more, {above}",))
+        kept = message(
+            "config.chemistry_above_target",
+            floor_v=floor_v,
+            cell_v=cell_v,
+            cells=cells,
+            target=target.what,
+            target_v=target.voltage_v,
+        )
+        yield ConfigFinding(("cvl.chemistry",), (kept,))
 
 
 def ceiling_findings(cvl: Cvl, cells: int, preset: Preset | None) -> Iterator[ConfigFinding]:
@@ -97,13 +110,13 @@ def ceiling_findings(cvl: Cvl, cells: int, preset: Preset | None) -> Iterator[Co
     cell_v = cvl.cell_max_voltage_v or (preset.ceiling_v if preset else None)
     if cell_v is None or cvl.bulk_voltage_v is None or cvl.bulk_voltage_v <= cell_v * cells + PEAK_TOLERANCE_V:
         return
-    words = "the most for this chemistry unless cvl.cell_max_voltage_v says otherwise"
-    if cvl.cell_max_voltage_v:
-        words = "cvl.cell_max_voltage_v"
-    yield ConfigFinding(
-        ("cvl.bulk_voltage_v", "cvl.chemistry", "cvl.cell_max_voltage_v", _CELLS),
-        (f"must be at most {cell_v * cells:g} V ({cell_v:g} V × {cells} cells, {words})",),
+    most = message(
+        "config.above_cell_maximum" if cvl.cell_max_voltage_v else "config.above_chemistry",
+        most_v=cell_v * cells,
+        cell_v=cell_v,
+        cells=cells,
     )
+    yield ConfigFinding(("cvl.bulk_voltage_v", "cvl.chemistry", "cvl.cell_max_voltage_v", _CELLS), (most,))
 
 
 def _pairs(cvl: Cvl, cells: int, target: Target, paths: tuple[str, ...]) -> Iterator[ConfigFinding]:
@@ -112,10 +125,17 @@ def _pairs(cvl: Cvl, cells: int, target: Target, paths: tuple[str, ...]) -> Iter
         cell_v = _value(cvl, path)
         if cell_v is None or cell_v * cells <= target.voltage_v + PEAK_TOLERANCE_V:
             continue
-        most = f"at most {target.voltage_v / cells:.4g} V"
-        at_most = f"must be {most}, the share of a cell in {target.words}, which is {target.voltage_v:g} V"
+        share_v = target.voltage_v / cells
+        at_most = message("config.cell_above_target", most_v=share_v, target=target.what, target_v=target.voltage_v)
         if target.path:
-            at_least = f"must be at least {cell_v * cells:g} V ({path} {cell_v:g} V × {cells} cells), or {path} {most}"
+            at_least = message(
+                "config.target_below_cell",
+                least_v=cell_v * cells,
+                key=path,
+                cell_v=cell_v,
+                cells=cells,
+                most_v=share_v,
+            )
             yield ConfigFinding((target.path, path, _CELLS), (at_least, at_most))
         else:
             yield ConfigFinding((path,), (at_most,))
@@ -126,13 +146,11 @@ def _protection(cvl: Cvl, cells: int, bulk_v: float) -> Iterator[ConfigFinding]:
     threshold_v = cvl.cell_safety_threshold_v
     if threshold_v is None or threshold_v * cells >= bulk_v - PEAK_TOLERANCE_V:
         return
-    share = f"the share of a cell in cvl.bulk_voltage_v, which is {bulk_v:g} V"
-    product = f"cvl.cell_safety_threshold_v {threshold_v:g} V × {cells} cells"
     yield ConfigFinding(
         ("cvl.cell_safety_threshold_v", "cvl.bulk_voltage_v", _CELLS),
         (
-            f"must be at least {bulk_v / cells:.4g} V, {share}",
-            f"must be at most {threshold_v * cells:g} V ({product})",
+            message("config.protection_below_target", least_v=bulk_v / cells, target_v=bulk_v),
+            message("config.target_above_protection", most_v=threshold_v * cells, cell_v=threshold_v, cells=cells),
         ),
     )
 

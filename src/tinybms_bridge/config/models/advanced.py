@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from tinybms_bridge.config.models.base import Section, flag, number, text
+from tinybms_bridge.words import message
 
 __all__ = ["Advanced"]
 
@@ -25,7 +26,7 @@ class Advanced(Section):
             "State directory",
             "Where counters, lists and users are kept; empty = systemd's state directory or"
             " ~/.local/state/tinybms-bridge.",
-            rule="must be an absolute path, or empty",
+            rule=message("must_be.absolute_path"),
             pattern=r"^(/[^\x00]*)?$",
             longest=4096,
         ),
@@ -57,14 +58,14 @@ class Advanced(Section):
     ] = 730
     enable_spiffs: Annotated[
         bool,
-        flag("SPIFFS", "Flash file system of the firmware.", no_effect="no meaning on Linux: files are plain files"),
+        flag("SPIFFS", "Flash file system of the firmware.", no_effect=message("no_effect.spiffs")),
     ] = True
     enable_ota: Annotated[
         bool,
         flag(
             "Update over the air",
             "Firmware update over the network.",
-            no_effect="no effect: the bridge is updated as a package",
+            no_effect=message("no_effect.over_the_air"),
         ),
     ] = False
     stack_size_bytes: Annotated[
@@ -75,6 +76,6 @@ class Advanced(Section):
             "B",
             "Stack size",
             "Stack of a firmware task.",
-            no_effect="no meaning on Linux: Python has no task stacks to size",
+            no_effect=message("no_effect.stack_size"),
         ),
     ] = 8192

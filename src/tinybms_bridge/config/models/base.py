@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import Field, dataclass
 from typing import Any, ClassVar, Literal
 
+from tinybms_bridge.words import Message
+
 __all__ = ["MASK", "Meaning", "Secret", "Section", "flag", "listed", "number", "text"]
 
 MASK = "********"
@@ -89,10 +91,10 @@ class Meaning:
     """Regular expression that a whole text matches."""
     holds: Callable[[Any], bool] | None = None
     """A test that no range or pattern can say."""
-    rule: str = ""
-    """What ``pattern`` and ``holds`` ask for, in words: "must be …"."""
-    no_effect: str = ""
-    """Why the key does nothing here; empty for a key that does."""
+    rule: Message | None = None
+    """What ``pattern`` and ``holds`` ask for: "must be …"; None where there are neither."""
+    no_effect: Message | None = None
+    """Why the key does nothing here; None for a key that does."""
 
     __is_annotated_types_grouped_metadata__: ClassVar[Literal[True]] = True
 
@@ -127,7 +129,7 @@ class Meaning:
         return self.holds is None or self.holds(value)
 
 
-def number(low: float, high: float, unit: str, title: str, help_: str, *, no_effect: str = "") -> Meaning:
+def number(low: float, high: float, unit: str, title: str, help_: str, *, no_effect: Message | None = None) -> Meaning:
     """Describe a number from ``low`` to ``high`` in ``unit``; the type says whether it is whole or may be null."""
     return Meaning(title, help_, unit, low, high, no_effect=no_effect)
 
@@ -137,7 +139,7 @@ def listed(accepted: tuple[int, ...], unit: str, title: str, help_: str) -> Mean
     return Meaning(title, help_, unit, accepted=accepted)
 
 
-def flag(title: str, help_: str, *, no_effect: str = "") -> Meaning:
+def flag(title: str, help_: str, *, no_effect: Message | None = None) -> Meaning:
     """Describe a switch."""
     return Meaning(title, help_, no_effect=no_effect)
 
@@ -146,11 +148,11 @@ def text(
     title: str,
     help_: str,
     *,
-    rule: str = "",
+    rule: Message | None = None,
     longest: int | None = None,
     pattern: str = "",
     holds: Callable[[Any], bool] | None = None,
-    no_effect: str = "",
+    no_effect: Message | None = None,
 ) -> Meaning:
     """Describe a text, a choice or a secret; ``rule`` is shown when a value breaks ``pattern`` or ``holds``."""
     return Meaning(title, help_, rule=rule, longest=longest, pattern=pattern, holds=holds, no_effect=no_effect)

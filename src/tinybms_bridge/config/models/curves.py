@@ -5,10 +5,11 @@ from itertools import pairwise
 from typing import Annotated, Any
 
 from tinybms_bridge.config.models.base import Meaning, Section
+from tinybms_bridge.words import message
 
 __all__ = ["Curves"]
 
-_RULE = "must be points [x, fraction] with rising x and fractions from 0 to 1, for example [[0, 0], [10, 1]]"
+_RULE = message("must_be.curve", point="[x, fraction]", example="[[0, 0], [10, 1]]")
 _MOST_POINTS = 20
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from tinybms_bridge.config.models.base import Section, flag, listed, number, text
+from tinybms_bridge.words import message
 
 __all__ = ["BAUD_RATE", "CAN_BITRATES", "FIRMWARE_BAUD_RATES", "Can", "CanInterface", "Hardware", "Uart"]
 
@@ -35,8 +36,8 @@ CanInterface = Literal[
     "serial",
 ]
 
-_PIN = "no meaning on Linux: the port is named by its device, not by pins"
-_TERMINATION = "no meaning on Linux: the 120 Ω resistor is set on the adapter or the cable"
+_PIN = message("no_effect.pin")
+_TERMINATION = message("no_effect.termination")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,7 +49,7 @@ class Uart(Section):
         text(
             "Serial port",
             'Path of the serial port, or "auto" to search for the BMS.',
-            rule='must be the path of a serial port, or "auto"',
+            rule=message("must_be.serial_port"),
             pattern=r"^[^\x00-\x1F\x7F]{1,200}$",
         ),
     ] = "/dev/ttyUSB0"
@@ -86,7 +87,7 @@ class Can(Section):
         text(
             "CAN channel",
             "Network interface, serial port or number of the adapter; empty = its default (can0 for socketcan).",
-            rule="must be the name of a channel, for example can0 or /dev/ttyACM0, or empty",
+            rule=message("must_be.channel"),
             pattern=r"^[^\x00-\x1F\x7F]{0,200}$",
         ),
     ] = ""
@@ -95,7 +96,7 @@ class Can(Section):
         text(
             "CAN options",
             "Further options of the adapter, as python-can names them; not all of them are for socketcan.",
-            rule="must be an object of texts, numbers and switches",
+            rule=message("must_be.options"),
         ),
     ] = field(default_factory=dict)
     tx_pin: Annotated[int | None, number(-1, 48, "", "TX pin", "Transmit pin of the firmware.", no_effect=_PIN)] = None

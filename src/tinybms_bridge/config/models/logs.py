@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from tinybms_bridge.config.models.base import Section, flag, number, text
+from tinybms_bridge.words import message
 
 __all__ = ["Logging"]
 
-_NO_CONSOLE = "no meaning on Linux: the log goes to the journal, not to a serial console"
-_NO_CARD = "no meaning on Linux: there is no SD card writer; the journal keeps the log"
+_NO_CONSOLE = message("no_effect.console")
+_NO_CARD = message("no_effect.sd_card")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +45,7 @@ class Logging(Section):
         text(
             "Syslog server",
             "Host of the syslog server, with :PORT if it is not 514.",
-            rule="must be HOST or HOST:PORT, or empty",
+            rule=message("must_be.host_and_port"),
             pattern=r"^([A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?)?$",
         ),
     ] = ""

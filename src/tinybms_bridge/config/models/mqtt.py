@@ -6,12 +6,13 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from tinybms_bridge.config.models.base import Secret, Section, flag, number, text
+from tinybms_bridge.words import message
 
 __all__ = ["Mqtt"]
 
-_URI_RULE = "must be mqtt://HOST or mqtts://HOST, with :PORT if needed, without user name and password"
-_TOPIC_RULE = "must be a topic of at most 200 characters without +, #, empty levels and control characters"
-_CERTIFICATE_RULE = "must be a certificate in PEM text (-----BEGIN CERTIFICATE-----), or empty"
+_URI_RULE = message("must_be.broker")
+_TOPIC_RULE = message("must_be.topic")
+_CERTIFICATE_RULE = message("must_be.certificate")
 
 
 def _is_broker_uri(value: str) -> bool:
@@ -49,7 +50,7 @@ class Mqtt(Section):
         text(
             "Client id",
             "Name of the bridge at the broker.",
-            rule="must be 1 to 64 printable characters",
+            rule=message("must_be.printable", longest=64),
             pattern=r"^[^\x00-\x1F\x7F]{1,64}$",
         ),
     ] = "tinybms-victron"

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from tinybms_bridge.config.models.base import Section, flag, number
+from tinybms_bridge.words import message
 
 __all__ = ["TinyBms"]
 
-_BROADCAST = "no effect: text that the BMS sends by itself is always skipped"
+_BROADCAST = message("no_effect.broadcast")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,14 +11,13 @@ from tinybms_bridge.battery.gx import (
     reserved_beginning,
 )
 from tinybms_bridge.config.models.base import Section, flag, listed, number, text
+from tinybms_bridge.words import message
 
 __all__ = ["Thresholds", "Victron"]
 
-_NAME_RULE = (
-    "must be 1 to {} ASCII characters and not begin with "
-    f"{', '.join(RESERVED_NAMES[:-1])} or {RESERVED_NAMES[-1]}, which a GX treats apart"
-)
-_NO_KEEPALIVE = "no effect: 0x305 is sent by the GX device; the bridge only listens for it"
+_SHORT_NAME = message("must_be.gx_name", longest=8, reserved=RESERVED_NAMES)
+_LONG_NAME = message("must_be.gx_name", longest=16, reserved=RESERVED_NAMES)
+_NO_KEEPALIVE = message("no_effect.keep_alive")
 
 
 def _is_plain_name(value: str) -> bool:
@@ -118,7 +117,7 @@ class Victron(Section):
         text(
             "Manufacturer",
             "Manufacturer in frame 0x35E, with send_manufacturer or for a battery without a name.",
-            rule=_NAME_RULE.format(8),
+            rule=_SHORT_NAME,
             pattern=r"^[\x20-\x7E]{1,8}$",
             holds=_is_plain_name,
         ),
@@ -128,7 +127,7 @@ class Victron(Section):
         text(
             "Battery name",
             "Name in frames 0x370 and 0x371; the firmware's names say 16 cells, which not every pack has.",
-            rule=_NAME_RULE.format(16),
+            rule=_LONG_NAME,
             pattern=r"^[\x21-\x7E]([\x20-\x7E]{0,14}[\x21-\x7E])?$",
             holds=_is_plain_name,
         ),
@@ -146,7 +145,7 @@ class Victron(Section):
         text(
             "Family name",
             "Battery family in frame 0x382.",
-            rule=_NAME_RULE.format(8),
+            rule=_SHORT_NAME,
             pattern=r"^[\x21-\x7E]([\x20-\x7E]{0,6}[\x21-\x7E])?$",
             holds=_is_plain_name,
         ),

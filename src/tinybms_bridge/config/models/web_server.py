@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from tinybms_bridge.config.models.base import Secret, Section, flag, number, text
+from tinybms_bridge.words import message
 
 __all__ = ["WebServer"]
 
-_NO_ACCOUNT = 'makes no account: users are kept apart, see "tinybms-bridge users" and docs/web-security.md'
+_NO_ACCOUNT = message("no_effect.account")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]{1,255}")
-_ORIGIN_RULE = 'must be a list of at most 20 origins such as "http://192.168.1.5:8123", without a path; "*" for all'
+_ORIGIN_RULE = message("must_be.origins")
 
 
 def _are_origins(values: list[str]) -> bool:
@@ -49,7 +50,7 @@ class WebServer(Section):
             "Listen on",
             "IP address of the interface on which the server listens; empty for all,"
             " `127.0.0.1` for this machine alone.",
-            rule="must be an IP address, or empty",
+            rule=message("must_be.address"),
             holds=_is_address_or_empty,
         ),
     ] = ""
@@ -109,7 +110,7 @@ class WebServer(Section):
         text(
             "User name",
             "User name of the firmware's login.",
-            rule="must be 1 to 64 printable characters",
+            rule=message("must_be.printable", longest=64),
             pattern=r"^[^\x00-\x1F\x7F]{1,64}$",
             no_effect=_NO_ACCOUNT,
         ),

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Annotated, Literal
 
 from tinybms_bridge.config.models.base import Secret, Section, flag, number, text
+from tinybms_bridge.words import message
 
 __all__ = ["ApFallback", "Wifi"]
 
@@ -36,12 +37,12 @@ def _is_wpa_key_or_empty(value: Secret) -> bool:
     return not key or (8 <= len(key) <= 63 and key.isascii() and key.isprintable())
 
 
-_host_name = partial(text, rule="must be 1 to 63 letters, digits or inner hyphens", holds=_is_host_name)
-_ipv4 = partial(text, rule="must be an IPv4 address such as 192.168.1.20, or empty", holds=_is_ipv4_or_empty)
-_ssid = partial(text, rule="must be at most 32 bytes of text without control characters", holds=_is_ssid)
+_host_name = partial(text, rule=message("must_be.host_name"), holds=_is_host_name)
+_ipv4 = partial(text, rule=message("must_be.ipv4"), holds=_is_ipv4_or_empty)
+_ssid = partial(text, rule=message("must_be.network_name"), holds=_is_ssid)
 _wpa_key = partial(
     text,
-    rule="must be 8 to 63 printable ASCII characters or 64 hexadecimal digits; empty for an open network",
+    rule=message("must_be.network_key"),
     holds=_is_wpa_key_or_empty,
 )
 

@@ -37,6 +37,7 @@ __all__ = [
     "ConfigNoticeAnswer",
     "Done",
     "MessageAnswer",
+    "Mistake",
     "Request",
     "Shown",
     "examples",
@@ -272,9 +273,21 @@ class MessageAnswer(Answer):
         return cls(code=message.code, parameters=dict(message.parameters), text=message.say(language))
 
 
-class ConfigNoticeAnswer(Answer):
+class ConfigNoticeAnswer(MessageAnswer):
     """Something to know about the configuration in force."""
 
     path: str
     """Dotted path of the key; empty for the whole file."""
     message: str
+    """The text, under its name of earlier versions."""
+
+    @classmethod
+    def about(cls, path: str, told: Message) -> Self:
+        """Return the answer for a key."""
+        return cls(path=path, message=told.text, **told.document())
+
+
+class Mistake(ConfigNoticeAnswer):
+    """Something in the configuration that cannot be used."""
+
+    value: str | int | float | bool | None = None

@@ -27,6 +27,7 @@ from tinybms_bridge.services.web.callers import HttpCaller
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.security.gate import Gate
 from tinybms_bridge.services.web.security.origin import origin_of
+from tinybms_bridge.words import message
 
 __all__ = ["Heavy", "HeavyAnswers", "HeavyWork", "Text"]
 
@@ -70,8 +71,8 @@ class Places:
             or sum(each.machine == caller.origin.machine for each in alike) >= self.of_machine
             or sum(each.network == caller.origin.network for each in alike) >= self.of_network
         ):
-            text = f"too many large answers are asked for at once; try again in {_RETRY_AFTER_S} s"
-            raise ProblemError(503, "busy", text, headers={"Retry-After": str(_RETRY_AFTER_S)})
+            told = message("request.too_many_large", seconds=_RETRY_AFTER_S)
+            raise ProblemError(503, "busy", told, headers={"Retry-After": str(_RETRY_AFTER_S)})
 
 
 _QUEUE = Places(of_machine=8, of_network=12, of_strangers=16, in_all=24)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tinybms_bridge.services.web.problems import problem
+from tinybms_bridge.words import message
 
 __all__ = ["CONTENT_SECURITY_POLICY", "HEAD_BYTES", "BodyLimit", "HeadAsGet", "Headers"]
 
@@ -114,12 +115,12 @@ class BodyLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application; see the ASGI specification."""
         if scope["type"] == "http" and _head_bytes(scope) > HEAD_BYTES:
-            text = f"the head of the request is larger than {HEAD_BYTES} bytes"
-            await problem(431, "head_too_large", text, headers={"Connection": "close"})(scope, receive, send)
+            told = message("request.large_head", most=HEAD_BYTES)
+            await problem(431, "head_too_large", told, headers={"Connection": "close"})(scope, receive, send)
             return
         if scope["type"] == "http" and _is_ambiguous(scope):
-            text = "Transfer-Encoding and Content-Length in one request: where its body ends cannot be told"
-            await problem(400, "invalid_http", text, headers={"Connection": "close"})(scope, receive, send)
+            told = message("request.two_lengths")
+            await problem(400, "invalid_http", told, headers={"Connection": "close"})(scope, receive, send)
             return
         if scope["type"] != "http" or not _has_body(scope):
             await self._app(scope, receive, send)
@@ -128,11 +129,11 @@ class BodyLimit:
             async with asyncio.timeout(self._timeout_s):
                 body = await self._collect(scope, receive)
         except _TooLarge:
-            text = f"the body is larger than {self._max_bytes} bytes"
-            answer = problem(413, "body_too_large", text, headers={"Connection": "close"})
+            told = message("request.large_body", most=self._max_bytes)
+            answer = problem(413, "body_too_large", told, headers={"Connection": "close"})
         except TimeoutError:
-            text = f"the body did not arrive within {self._timeout_s:g} s"
-            answer = problem(408, "body_timeout", text, headers={"Connection": "close"})
+            told = message("request.slow_body", seconds=self._timeout_s)
+            answer = problem(408, "body_timeout", told, headers={"Connection": "close"})
         else:
             if body is not None:
                 await self._app(scope, _replay(body, receive), send)

@@ -9,9 +9,12 @@ from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import Response
 
 from tinybms_bridge.config.describe import json_schema
+from tinybms_bridge.errors import ConfigProblem
+from tinybms_bridge.services.web.answers import Mistake
 from tinybms_bridge.services.web.heavy import Heavy, Text
 from tinybms_bridge.services.web.live.status import LiveStatus
-from tinybms_bridge.services.web.problems import MEDIA_TYPE, Problem
+from tinybms_bridge.services.web.problems import MEDIA_TYPE, Problem, mistake
+from tinybms_bridge.words import message
 
 __all__ = ["SETTINGS_PROBLEMS", "document_contents", "router"]
 
@@ -34,8 +37,8 @@ _BACKUP = {
 class Mistaken(Problem):
     """A problem document that names every mistake."""
 
-    errors: list[dict[str, str | float | bool | None]]
-    """Each with ``path``, ``value`` (null for secrets and for what is no single value) and ``message``."""
+    errors: list[Mistake]
+    """Every one; ``value`` is null for secrets and for what is no single value."""
 
 
 def _problem(description: str, name: str = "Problem", **example: object) -> Schema:
@@ -46,8 +49,8 @@ def _problem(description: str, name: str = "Problem", **example: object) -> Sche
     return {"description": description, "content": {MEDIA_TYPE: content}}
 
 
-_RANGE = "must be a number from 0 to 100 %"
-_WRONG = f"cvl.float_soc_threshold = 400: {_RANGE}"
+_RANGE = message("must_be.number", low=0, high=100, unit="%")
+_WRONG = ConfigProblem("cvl.float_soc_threshold", 400, _RANGE)
 
 SETTINGS_PROBLEMS: dict[int | str, Schema] = {
     400: _problem("The body is missing (`missing_body`) or is not JSON (`invalid_json`)"),
@@ -60,9 +63,11 @@ SETTINGS_PROBLEMS: dict[int | str, Schema] = {
         "Mistaken",
         title="Unprocessable Entity",
         status=422,
-        message=_WRONG,
+        message=_WRONG.description.text,
         error="invalid_settings",
-        errors=[{"path": "cvl.float_soc_threshold", "value": 400, "message": _RANGE}],
+        code=_WRONG.description.code,
+        parameters=_WRONG.description.parameters,
+        errors=[{"value": _WRONG.value} | mistake(_WRONG.path, _RANGE)],
     ),
     500: _problem("The file could not be written (`config_save_failed`); the old configuration is in force"),
 }

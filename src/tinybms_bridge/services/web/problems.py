@@ -12,10 +12,12 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Message as AsgiMessage
 
-from tinybms_bridge.errors import BridgeError, ConfigError, DeviceRefused, LinkError
+from tinybms_bridge.errors import BridgeError, ConfigError, DeviceRefused, LinkError, said_of
 from tinybms_bridge.suggestions import did_you_mean
+from tinybms_bridge.words import JsonValue, Message, message
 
 __all__ = [
     "MEDIA_TYPE",
@@ -25,6 +27,7 @@ __all__ = [
     "ProblemError",
     "core_is_away",
     "install_problems",
+    "mistake",
     "problem",
 ]
 
@@ -58,22 +61,26 @@ class Problem(BaseModel):
     success: bool
     message: str
     error: str
-    """A code for programs, for example ``missing_body``."""
+    """What kind of error it is, for programs, for example ``missing_body``."""
+    code: str
+    """Code of ``message`` in the catalogue, for example ``serial.vanished``."""
+    parameters: dict[str, JsonValue]
+    """What ``message`` is made from."""
 
 
 class ProblemError(HTTPException):
     """Ends a request with a problem document."""
 
     def __init__(
-        self, status: int, code: str, message: str, *, headers: Mapping[str, str] | None = None, **extra: object
+        self, status: int, code: str, told: Message, *, headers: Mapping[str, str] | None = None, **extra: object
     ) -> None:
-        super().__init__(status, message, headers)
+        super().__init__(status, told.text, headers)
         self.code = code
-        self.message = message
+        self.message = told
         self.extra = extra
 
     def __str__(self) -> str:
-        return self.message
+        return self.message.text
 
 
 class _ProblemResponse(JSONResponse):
@@ -94,18 +101,20 @@ PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 def problem(
-    status: int, code: str, message: str, *, headers: Mapping[str, str] | None = None, **extra: object
+    status: int, error: str, told: Message, *, headers: Mapping[str, str] | None = None, **extra: object
 ) -> JSONResponse:
     """Return a problem document; ``extra`` are further members and must be JSON types."""
     document = {
         "type": "about:blank",
         "title": _phrase(status),
         "status": status,
-        "detail": message,
+        "detail": told.text,
         **extra,
         "success": False,
-        "message": message,
-        "error": code,
+        "message": told.text,
+        "error": error,
+        "code": told.code,
+        "parameters": dict(told.parameters),
     }
     return _ProblemResponse(document, status, headers=dict(headers or {}))
 
@@ -138,13 +147,15 @@ async def _from_http_error(request: Request, error: Exception) -> Response:
         return problem(error.status_code, error.code, error.message, headers=error.headers, **error.extra)
     status, detail = error.status_code, str(error.detail)
     if detail == _UNREADABLE:
-        return problem(status, "invalid_json", "the body cannot be read as JSON in UTF-8")
+        return problem(status, "invalid_json", message("request.not_utf8"))
     if detail == _phrase(status):  # the framework's own, for an unknown route or a wrong method
         path = request.url.path
-        detail = {404: f"there is nothing at {path}", 405: f"{request.method} is not possible at {path}"}.get(
-            status, detail
-        )
-    return problem(status, _CODES.get(status, "error"), detail, headers=error.headers)
+        if status == 404:
+            return problem(status, _CODES[status], message("request.nothing_there", path=path), headers=error.headers)
+        if status == 405:
+            told = message("request.impossible", method=request.method, path=path)
+            return problem(status, _CODES[status], told, headers=error.headers)
+    return problem(status, _CODES.get(status, "error"), message("said", text=detail), headers=error.headers)
 
 
 async def _from_validation(request: Request, error: Exception) -> Response:
@@ -152,14 +163,15 @@ async def _from_validation(request: Request, error: Exception) -> Response:
     found = error.errors()
     first = found[0] if found else {}
     if first.get("type") == "json_invalid":
-        return problem(400, "invalid_json", "the body is not valid JSON")
+        return problem(400, "invalid_json", message("request.not_json"))
     if first.get("type") == "missing" and tuple(first.get("loc", ())) == ("body",):
-        return problem(400, "missing_body", "the request needs a JSON body (Content-Type: application/json)")
+        return problem(400, "missing_body", message("request.no_body"))
     if tuple(first.get("loc", ())) == ("body",) and "json" not in request.headers.get("content-type", ""):
-        return problem(415, "unsupported_media_type", "the body has to be JSON (Content-Type: application/json)")
-    errors = [_mistake(entry, request) for entry in found[:_MOST_ERRORS]]
-    text = "; ".join(f"{entry['path']}: {entry['message']}" for entry in errors) or "the request is not valid"
-    return problem(422, "invalid_payload", text, errors=errors)
+        return problem(415, "unsupported_media_type", message("request.no_json"))
+    mistakes = [_mistake(entry, request) for entry in found[:_MOST_ERRORS]]
+    told = message("problems", problems=[said_of(path, each) for path, each in mistakes])
+    errors = [mistake(path, each) for path, each in mistakes]
+    return problem(422, "invalid_payload", told if mistakes else message("request.invalid"), errors=errors)
 
 
 def core_is_away(error: LinkError) -> bool:
@@ -168,22 +180,32 @@ def core_is_away(error: LinkError) -> bool:
 
 
 async def _from_bridge_error(request: Request, error: Exception) -> Response:  # noqa: ARG001 - the framework's signature
+    assert isinstance(error, BridgeError)
     match error:
         case ConfigError():
-            errors = [{"path": entry.path, "message": entry.message} for entry in error.problems[:_MOST_ERRORS]]
-            text = "; ".join(f"{entry['path'] or 'configuration'}: {entry['message']}" for entry in errors)
-            return problem(422, "invalid_payload", text, errors=errors)
+            found = error.problems[:_MOST_ERRORS]
+            told = message("problems", problems=[said_of(each.path or "configuration", each.message) for each in found])
+            return problem(422, "invalid_payload", told, errors=[mistake(each.path, each.message) for each in found])
         case DeviceRefused():
-            return problem(502, "device_refused", str(error))
+            return problem(502, "device_refused", error.description)
         case LinkError():
-            return problem(503, "core_unreachable" if core_is_away(error) else "link_error", str(error))
-    return problem(503, "unavailable", str(error))
+            kind = "core_unreachable" if core_is_away(error) else "link_error"
+            return problem(503, kind, error.description)
+    return problem(503, "unavailable", error.description)
 
 
-def _mistake(entry: Mapping[str, Any], request: Request) -> dict[str, str]:
-    """Return where and what, with the nearest name that is known; never the value: it may be a password."""
+def mistake(path: str, told: Message) -> dict[str, JsonValue]:
+    """Return an entry of ``errors``: where, and what is wrong."""
+    return {"path": path, "message": told.text, **told.document()}
+
+
+def _mistake(entry: Mapping[str, Any], request: Request) -> tuple[str, Message]:
+    """Return where and what, with the nearest name that is known; never the value: it may be a password.
+
+    The code is that of pydantic, which has words in English only.
+    """
     path = ".".join(str(part)[:64] for part in entry["loc"])
-    return {"path": path, "message": str(entry["msg"])[:200] + _hint(entry, request)}
+    return path, Message(f"pydantic.{entry['type']}", {}, str(entry["msg"])[:200] + _hint(entry, request))
 
 
 def _hint(entry: Mapping[str, Any], request: Request) -> str:
@@ -215,10 +237,10 @@ class CatchAll:
         """Run the application; see the ASGI specification."""
         started = False
 
-        async def watch(message: Message) -> None:
+        async def watch(event: AsgiMessage) -> None:
             nonlocal started
-            started = started or message["type"] in ("http.response.start", "websocket.close")
-            await send(message)
+            started = started or event["type"] in ("http.response.start", "websocket.close")
+            await send(event)
 
         try:
             await self._app(scope, receive, watch)
@@ -230,6 +252,6 @@ class CatchAll:
 
 async def _apologise(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "http":
-        await problem(500, "internal_error", "the request failed; the log says why")(scope, receive, send)
+        await problem(500, "internal_error", message("request.failed"))(scope, receive, send)
     elif scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1011, "reason": "internal error"})

@@ -124,7 +124,7 @@ class WebService:
             bind(wanted.listen_address, 0 if wanted.port == self.port else wanted.port).close()
         except LinkError as error:
             key = "port" if wanted.port != self.options.port else "listen_address"
-            problem = ConfigProblem(f"web_server.{key}", getattr(wanted, key), str(error))
+            problem = ConfigProblem(f"web_server.{key}", getattr(wanted, key), error.description)
             raise ConfigError([problem]) from error
 
     def close(self) -> None:
@@ -243,11 +243,11 @@ def bind(address: str, port: int) -> socket.socket:
 def _bind_error(error: OSError, address: str, port: int) -> LinkError:
     match error.errno:
         case errno.EADDRINUSE:
-            return LinkError(f"port {port} is in use by another program", hint="choose another one as web_server.port")
+            return LinkError(message("web.port_in_use", port=port), hint=message("web.choose_port"))
         case errno.EACCES | errno.EPERM:
-            hint = "choose one above 1023 as web_server.port, or give the service the right CAP_NET_BIND_SERVICE"
-            return LinkError(f"port {port} is not permitted", hint=hint)
+            return LinkError(message("web.port_forbidden", port=port), hint=message("web.choose_high_port"))
         case errno.EADDRNOTAVAIL:
-            hint = "correct web_server.listen_address, or leave it empty"
-            return LinkError(f"this machine does not have the address {address}", hint=hint)
-    return LinkError(f"port {port} cannot be opened: {error.strerror or error}", hint="see web_server.port")
+            return LinkError(message("web.no_address", address=address), hint=message("web.correct_address"))
+    return LinkError(
+        message("web.port_closed", port=port, reason=error.strerror or error), hint=message("web.see_port")
+    )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tinybms_bridge.errors import ConfigError, ConfigProblem
 from tinybms_bridge.services.web.options import WebOptions
+from tinybms_bridge.words import Message, message
 
 __all__ = ["CERTIFICATE_FILE", "KEY_FILE", "ensure_self_signed", "tls_context"]
 
@@ -27,7 +28,7 @@ def tls_context(options: WebOptions) -> ssl.SSLContext | None:
     if options.certificate or options.key:
         if not (options.certificate and options.key):
             missing = "tls_key" if options.certificate else "tls_certificate"
-            raise _problem(missing, None, "must be given, because the other one of certificate and key is given")
+            raise _problem(missing, None, message("web.certificate_and_key"))
         return _load(Path(options.certificate), Path(options.key))
     if not options.self_signed:
         return None
@@ -38,8 +39,7 @@ def ensure_self_signed(directory: Path) -> tuple[Path, Path]:
     """Return the paths of our own certificate and key; makes them when missing or about to expire."""
     program = shutil.which("openssl")
     if program is None:
-        text = "needs the program openssl; install it, or give web_server.tls_certificate and tls_key"
-        raise _problem("tls_self_signed", True, text)
+        raise _problem("tls_self_signed", True, message("web.no_openssl"))
     certificate, key = directory / CERTIFICATE_FILE, directory / KEY_FILE
     if not (key.exists() and _is_good(program, certificate)):
         _make(program, certificate, key)
@@ -62,12 +62,12 @@ def _make(program: str, certificate: Path, key: Path) -> None:
             made = _run(_request(program, host, new_key, new_certificate))
             if made.returncode:
                 reason = made.stderr.decode(errors="replace").strip()[-200:]
-                raise _problem("tls_self_signed", True, f"openssl failed: {reason}")
+                raise _problem("tls_self_signed", True, message("web.openssl_failed", reason=reason))
             os.chmod(new_key, 0o600)
             new_key.replace(key)
             new_certificate.replace(certificate)
     except OSError as error:
-        raise _problem("tls_self_signed", True, f"the certificate cannot be kept: {error}") from error
+        raise _problem("tls_self_signed", True, message("web.certificate_not_kept", reason=error)) from error
 
 
 def _request(program: str, host: str, key: Path, certificate: Path) -> list[str]:
@@ -81,20 +81,20 @@ def _run(arguments: list[str]) -> subprocess.CompletedProcess[bytes]:
     try:
         return subprocess.run(arguments, capture_output=True, check=False, timeout=_OPENSSL_TIMEOUT_S)  # noqa: S603 - no shell, our own arguments
     except subprocess.TimeoutExpired as error:
-        raise _problem("tls_self_signed", True, f"openssl did not end within {_OPENSSL_TIMEOUT_S:g} s") from error
+        raise _problem("tls_self_signed", True, message("web.openssl_hangs", seconds=_OPENSSL_TIMEOUT_S)) from error
 
 
 def _load(certificate: Path, key: Path) -> ssl.SSLContext:
     for name, path in (("tls_certificate", certificate), ("tls_key", key)):
         if not os.access(path, os.R_OK):
-            raise _problem(name, str(path), "the file does not exist or must not be read by this user")
+            raise _problem(name, str(path), message("file.not_readable"))
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.set_alpn_protocols(["http/1.1"])
     try:
         context.load_cert_chain(certificate, key, password=_no_password)
     except (OSError, ValueError) as error:
-        text = f"certificate and key cannot be used together: {error}"
-        raise _problem("tls_certificate", str(certificate), text) from error
+        told = message("web.no_pair", reason=error)
+        raise _problem("tls_certificate", str(certificate), told) from error
     return context
 
 
@@ -103,5 +103,5 @@ def _no_password() -> str:
     raise ValueError("the key is protected by a password")
 
 
-def _problem(key: str, value: object, message: str) -> ConfigError:
-    return ConfigError([ConfigProblem(f"web_server.{key}", value, message)])
+def _problem(key: str, value: object, told: Message) -> ConfigError:
+    return ConfigError([ConfigProblem(f"web_server.{key}", value, told)])

@@ -10,7 +10,13 @@ from tinybms_bridge.tinybms.settings.backup import (
     parse_backup,
     restore_plan,
 )
-from tinybms_bridge.tinybms.settings.errors import ConfirmationError, SettingProblem, SettingsError, StaleSettingsError
+from tinybms_bridge.tinybms.settings.errors import (
+    ConfirmationError,
+    SettingProblem,
+    SettingsError,
+    SettingValueError,
+    StaleSettingsError,
+)
 from tinybms_bridge.tinybms.settings.fields import Setting, all_settings, find_setting
 from tinybms_bridge.tinybms.settings.manager import BmsSettings
 from tinybms_bridge.tinybms.settings.plan import Plan, SettingChange, held_against, make_plan
@@ -46,6 +52,7 @@ __all__ = [
     "Setting",
     "SettingChange",
     "SettingProblem",
+    "SettingValueError",
     "SettingsError",
     "StaleSettingsError",
     "Violation",

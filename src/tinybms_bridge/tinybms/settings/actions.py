@@ -16,7 +16,17 @@ from tinybms_bridge.tinybms.frames import Action, ActionRequest, WriteModbus, to
 from tinybms_bridge.tinybms.live import decode_soc, decode_soh
 from tinybms_bridge.tinybms.settings.errors import SettingProblem, SettingsError
 from tinybms_bridge.tinybms.settings.table import Link, read_registers
-from tinybms_bridge.tinybms.settings.writer import Acknowledgement, Outcome, Sent, WriteOptions, send_once
+from tinybms_bridge.tinybms.settings.writer import (
+    Acknowledgement,
+    Outcome,
+    Sent,
+    WriteOptions,
+    described,
+    detail_document,
+    not_read_back,
+    send_once,
+)
+from tinybms_bridge.words import Message, message
 
 __all__ = ["ACTIONS", "ActionInfo", "ActionName", "ActionResult", "perform_request"]
 
@@ -25,11 +35,11 @@ __all__ = ["ACTIONS", "ActionInfo", "ActionName", "ActionResult", "perform_reque
 class ActionInfo:
     """What an action is for."""
 
-    title: str
-    consequence: str
+    title: Message
+    consequence: Message
     """What it does that somebody may not want."""
-    value: str = ""
-    """What value it takes; empty for none."""
+    value: Message | None = None
+    """What value it takes; None for none."""
 
 
 class ActionName(StrEnum):
@@ -49,35 +59,28 @@ class ActionName(StrEnum):
 
     def check_given(self, value: object) -> None:
         """Raise SettingsError when the action needs a value and there is none, or takes none and there is one."""
-        if self.info.value and value is None:
-            raise SettingsError([SettingProblem(self, f"needs a value: {self.info.value}")])
-        if not self.info.value and value is not None:
-            raise SettingsError([SettingProblem(self, "takes no value", value)])
+        wanted = self.info.value
+        if wanted is not None and value is None:
+            raise SettingsError([SettingProblem(self, message("setting.needs_value", value=wanted))])
+        if wanted is None and value is not None:
+            raise SettingsError([SettingProblem(self, message("setting.takes_no_value"), value)])
 
 
 ACTIONS: Mapping[ActionName, ActionInfo] = MappingProxyType(
     {
         ActionName.SET_STATE_OF_CHARGE: ActionInfo(
-            "Set the state of charge",
-            "replaces the counted state of charge at once; charging and discharging are judged by the new one",
-            "percent, 0 to 100",
+            message("action.set_state_of_charge"), message("caution.set_state_of_charge"), message("setting.percent")
         ),
         ActionName.SET_STATE_OF_HEALTH: ActionInfo(
-            "Set the state of health", "replaces the counted wear of the battery", "percent, 0 to 100"
+            message("action.set_state_of_health"), message("caution.set_state_of_health"), message("setting.percent")
         ),
         ActionName.SET_OPERATION_MODE: ActionInfo(
-            "Change between two ports and one",
-            "the BMS restarts by itself and opens its switches: the power of the load is cut",
-            "dual_port or single_port",
+            message("action.set_operation_mode"), message("caution.operation_mode"), message("setting.port_mode")
         ),
-        ActionName.RESTART: ActionInfo(
-            "Restart the BMS", "opens the load and charger switches: the power of the load is cut"
-        ),
-        ActionName.CLEAR_EVENTS: ActionInfo(
-            "Clear the event log", "the BMS forgets its events for good; a fault is not cleared by it"
-        ),
+        ActionName.RESTART: ActionInfo(message("action.restart"), message("caution.restart")),
+        ActionName.CLEAR_EVENTS: ActionInfo(message("action.clear_events"), message("caution.clear_events")),
         ActionName.CLEAR_STATISTICS: ActionInfo(
-            "Clear the statistics", "the BMS forgets its lifetime counters and extremes for good"
+            message("action.clear_statistics"), message("caution.clear_statistics")
         ),
     }
 )
@@ -90,11 +93,16 @@ class ActionResult:
 
     action: ActionName
     outcome: Outcome
-    detail: str = ""
+    detail: Message | None = None
+
+    @property
+    def description(self) -> Message:
+        """What became of it, in one line."""
+        return described(self.outcome, self.detail)
 
     def as_dict(self) -> dict[str, object]:
         """Return the result as JSON-ready values."""
-        return {"action": self.action.value, "outcome": self.outcome.value, "detail": self.detail}
+        return {"action": self.action.value, "outcome": self.outcome.value, **detail_document(self.detail)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,13 +173,15 @@ async def _await_return(link: Link, clock: Clock, options: WriteOptions, sent: S
             await clock.sleep(options.settle_s)
         else:
             return ActionResult(action, _OUTCOME[sent.answer], sent.detail)
-    detail = f"{sent.detail or 'acknowledged'}; no answer for {options.restart_s:.0f} s since"
+    detail = message(
+        "writing.no_return", detail=sent.detail, acknowledged=sent.detail is None, seconds=options.restart_s
+    )
     return ActionResult(action, Outcome.NO_ANSWER, detail)
 
 
 def _percent(action: ActionName, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
-        raise SettingsError([SettingProblem(action, "allowed are numbers 0 to 100 %", value)])
+        raise SettingsError([SettingProblem(action, message("setting.no_percent"), value)])
     return value
 
 
@@ -182,7 +192,7 @@ async def _set_gauge(
         (firmware,) = await read_registers(link, _FIRMWARE_ADDRESS, 1)
         if firmware < gauge.since_firmware:
             have, need = firmware_text(firmware), firmware_text(gauge.since_firmware)
-            raise SettingsError([SettingProblem(action, f"not available on firmware {have}, needs {need}")])
+            raise SettingsError([SettingProblem(action, message("setting.other_firmware", have=have, need=need))])
     async with link.exclusive():
         sent = await send_once(link, WriteModbus(gauge.set_address, (round(percent / _SET_SCALE),)))
         await clock.sleep(options.settle_s)
@@ -202,8 +212,8 @@ def _gauge_result(action: ActionName, sent: Sent, percent: float, live: float | 
     if sent.answer is Acknowledgement.REFUSED:
         return ActionResult(action, Outcome.REFUSED, sent.detail)
     if live is None:
-        return ActionResult(action, Outcome.NO_ANSWER, f"{sent.detail or 'acknowledged'}; it cannot be read back")
+        return ActionResult(action, Outcome.NO_ANSWER, not_read_back(sent))
     if abs(live - percent) <= _TOLERANCE_PERCENT:
         return ActionResult(action, Outcome.WRITTEN)
     outcome = Outcome.NO_ANSWER if sent.answer is Acknowledgement.SILENT else Outcome.DIFFERS
-    return ActionResult(action, outcome, f"{sent.detail + '; ' if sent.detail else ''}the BMS shows {live:.1f} %")
+    return ActionResult(action, outcome, message("writing.shows", detail=sent.detail, percent=live))

@@ -12,12 +12,13 @@ from datetime import datetime
 from typing import Any
 
 from tinybms_bridge.battery.snapshot import Identity, firmware_text
-from tinybms_bridge.suggestions import did_you_mean
+from tinybms_bridge.suggestions import nearest
 from tinybms_bridge.tinybms.registers import RegisterValue
 from tinybms_bridge.tinybms.settings.errors import SettingProblem, SettingsError
 from tinybms_bridge.tinybms.settings.fields import Setting, all_settings, find_setting
 from tinybms_bridge.tinybms.settings.plan import Plan, make_plan
 from tinybms_bridge.tinybms.settings.table import Readout
+from tinybms_bridge.words import Message, message
 
 __all__ = [
     "FORMAT",
@@ -61,10 +62,7 @@ def backup_of(readout: Readout, created: datetime, *, force: bool = False) -> Ba
 
     """
     if not readout.identified and not force:
-        message = (
-            "the BMS does not tell its firmware, so some settings would be missing in the backup unless it is forced"
-        )
-        raise SettingsError([SettingProblem("", message)])
+        raise _broken(message("backup.incomplete"))
     values = {setting.name: readout.value(setting) for setting in readout.settings()}
     return Backup(created.isoformat(timespec="seconds"), readout.identity, values)
 
@@ -90,17 +88,17 @@ def parse_backup(data: bytes) -> Backup:
     """
     document = _object(data)
     if document.get("format") != FORMAT:
-        raise _broken(f'is no backup: "format" must be "{FORMAT}"')
+        raise _broken(message("backup.no_backup", format=FORMAT))
     if document.get("version") != VERSION or isinstance(document["version"], bool):
-        raise _broken(f'"version" must be {VERSION}; a newer file needs a newer program')
+        raise _broken(message("backup.other_version", version=VERSION))
     problems: list[SettingProblem] = []
     created = document.get("created")
     if not isinstance(created, str):
-        problems.append(SettingProblem("created", "must be a time in double quotes", created))
+        problems.append(SettingProblem("created", message("backup.no_time"), created))
     identity = _identity(document.get("identity"), problems)
     settings = _settings(document.get("settings"), identity, problems)
     problems += [
-        SettingProblem(key, "is no part of a backup")
+        SettingProblem(key, message("backup.no_part"))
         for key in document
         if key not in {"format", "version", "created", "identity", "settings"}
     ]
@@ -109,13 +107,13 @@ def parse_backup(data: bytes) -> Backup:
     return Backup(str(created), identity, settings)
 
 
-def _broken(message: str) -> SettingsError:
-    return SettingsError([SettingProblem("", message)])
+def _broken(what: Message) -> SettingsError:
+    return SettingsError([SettingProblem("", what)])
 
 
 def _object(data: bytes) -> dict[str, object]:
     if len(data) > MAX_BYTES:
-        raise _broken(f"is {len(data)} bytes long, a backup has less than {MAX_BYTES}")
+        raise _broken(message("file.too_long", bytes=len(data), most=MAX_BYTES))
     doubled: list[str] = []
 
     def collect(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -126,47 +124,51 @@ def _object(data: bytes) -> dict[str, object]:
     try:
         document = json.loads(data.decode("utf-8-sig"), object_pairs_hook=collect)
     except json.JSONDecodeError as error:
-        raise _broken(f"is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
+        raise _broken(message("file.not_json", cause=error.msg, line=error.lineno, column=error.colno)) from None
     except (ValueError, RecursionError):
-        raise _broken("is not JSON in UTF-8") from None
+        raise _broken(message("backup.not_json")) from None
     if not isinstance(document, dict):
-        raise _broken("is no JSON object")
+        raise _broken(message("must_be.object"))
     if doubled:
-        raise SettingsError([SettingProblem(key, "is given more than once") for key in doubled])
+        raise SettingsError([SettingProblem(key, message("file.given_twice")) for key in doubled])
     return document
 
 
 def _identity(entry: object, problems: list[SettingProblem]) -> Identity:
     if not isinstance(entry, dict):
-        problems.append(SettingProblem("identity", "must be an object", entry))
+        problems.append(SettingProblem("identity", message("must_be.object"), entry))
         return Identity()
     known: dict[str, Any] = {field.name: field.default for field in fields(Identity)}
     for name, default in known.items():
         value = entry.get(name)
         if isinstance(value, bool) or not isinstance(value, type(default)):
-            kind = "a text" if isinstance(default, str) else "a whole number"
-            problems.append(SettingProblem(f"identity.{name}", f"must be {kind}", value))
+            told = message("must_be.any_text" if isinstance(default, str) else "must_be.any_whole_number")
+            problems.append(SettingProblem(f"identity.{name}", told, value))
         else:
             known[name] = value
     problems += [
-        SettingProblem(f"identity.{key}", f"is unknown{did_you_mean(key, known)}") for key in entry if key not in known
+        SettingProblem(f"identity.{key}", message("config.unknown_key", meant=nearest(key, known)))
+        for key in entry
+        if key not in known
     ]
     return Identity(**known)
 
 
 def _settings(entry: object, identity: Identity, problems: list[SettingProblem]) -> dict[str, RegisterValue]:
     if not isinstance(entry, dict):
-        problems.append(SettingProblem("settings", "must be an object", entry))
+        problems.append(SettingProblem("settings", message("must_be.object"), entry))
         return {}
     for name, value in entry.items():
         setting = find_setting(name)
-        problems += [SettingProblem(name, setting, value)] if isinstance(setting, str) else _mistyped(setting, value)
+        problems += (
+            [SettingProblem(name, setting, value)] if isinstance(setting, Message) else _mistyped(setting, value)
+        )
     missing = [
         each.name
         for each in all_settings().values()
         if each.firmware <= identity.firmware_internal and each.name not in entry
     ]
-    problems += [SettingProblem(name, "is missing") for name in missing]
+    problems += [SettingProblem(name, message("backup.missing")) for name in missing]
     return dict(entry)
 
 
@@ -174,9 +176,9 @@ def _mistyped(setting: Setting, value: object) -> Iterator[SettingProblem]:
     if setting.choices:
         known = isinstance(value, str) and (value in setting.choices.values() or _UNKNOWN_CHOICE.fullmatch(value))
         if not known:
-            yield SettingProblem(setting.name, f"must be one of {', '.join(setting.choices.values())}", value)
+            yield SettingProblem(setting.name, message("must_be.one_of", choices=list(setting.choices.values())), value)
     elif isinstance(value, bool) or not isinstance(value, int | float):
-        yield SettingProblem(setting.name, "must be a number", value)
+        yield SettingProblem(setting.name, message("must_be.any_number"), value)
 
 
 _CELLS = "series_cells"
@@ -215,34 +217,32 @@ def restore_plan(backup: Backup, readout: Readout, *, force: bool = False) -> Pl
     """
     doubts = [] if force else list(_doubts(backup, readout))
     if doubts:
-        raise SettingsError(
-            [SettingProblem("", f"{doubt}; nothing is written unless it is forced") for doubt in doubts]
-        )
+        raise SettingsError([SettingProblem("", doubt) for doubt in doubts])
     wanted = {each.name: backup.settings[each.name] for each in readout.settings() if each.name in backup.settings}
     return make_plan(readout, wanted, from_unit=True, notes=_notes(backup, readout))
 
 
-def _doubts(backup: Backup, readout: Readout) -> Iterator[str]:
+def _doubts(backup: Backup, readout: Readout) -> Iterator[Message]:
     cells = backup.settings[_CELLS]
     if cells != readout.series_cells:
-        yield f"the backup is of {cells} cells in series, this BMS is set to {readout.series_cells}"
+        yield message("backup.other_cells", backup_cells=cells, bms_cells=readout.series_cells)
     if not readout.identified:
-        yield "the BMS does not tell its firmware, so some settings would be left out"
+        yield message("backup.unknown_firmware")
 
 
-def _notes(backup: Backup, readout: Readout) -> list[str]:
+def _notes(backup: Backup, readout: Readout) -> list[Message]:
     notes = []
     theirs, ours = backup.identity, readout.identity
     if theirs.serial_number != ours.serial_number:
-        notes.append(f"the backup is of another unit, serial number {theirs.serial_number or 'unknown'}")
+        notes.append(message("caution.other_unit", serial=theirs.serial_number))
     if theirs.firmware_internal != ours.firmware_internal:
-        versions = [firmware_text(each.firmware_internal) for each in (theirs, ours)]
-        notes.append("the backup is of firmware {}, this BMS has firmware {}".format(*versions))
+        before, now = (firmware_text(each.firmware_internal) for each in (theirs, ours))
+        notes.append(message("caution.other_firmware", backup=before, bms=now))
     here = {each.name for each in readout.settings()}
     left_out = [name for name in backup.settings if name not in here]
     if left_out:
-        notes.append(f"left out, because this firmware does not have them: {', '.join(left_out)}")
+        notes.append(message("caution.left_out", names=left_out))
     kept = [name for name in here if name not in backup.settings]
     if kept:
-        notes.append(f"not in the backup, left as they are: {', '.join(sorted(kept))}")
+        notes.append(message("caution.not_in_backup", names=sorted(kept)))
     return notes

@@ -4,13 +4,14 @@ from tinybms_bridge.battery.snapshot import firmware_text
 from tinybms_bridge.tinybms.settings.backup import Difference
 from tinybms_bridge.tinybms.settings.fields import Setting, all_settings
 from tinybms_bridge.tinybms.settings.plan import Plan, SettingChange
-from tinybms_bridge.tinybms.settings.rules import present_range
+from tinybms_bridge.tinybms.settings.rules import Caution, present_range
 from tinybms_bridge.tinybms.settings.table import Readout
 from tinybms_bridge.tinybms.settings.values import allowed_values, range_text, shown_value
 from tinybms_bridge.tinybms.settings.writer import Outcome, Report, Result
 
 __all__ = [
     "Row",
+    "caution_document",
     "difference_document",
     "document",
     "outcome_text",
@@ -38,7 +39,7 @@ def unit_text(readout: Readout) -> str:
 
 def outcome_text(result: Result) -> str:
     """Return what became of a setting."""
-    return f"{result.outcome}: {result.detail}" if result.detail else str(result.outcome)
+    return result.description.text
 
 
 def document(readout: Readout) -> dict[str, object]:
@@ -46,7 +47,7 @@ def document(readout: Readout) -> dict[str, object]:
     return {
         "identity": readout.identity.as_dict(),
         "own_limits": readout.own is not None,
-        "own_limits_missing": readout.own_missing,
+        "own_limits_missing": str(readout.own_missing or ""),
         "settings": [_entry(readout, setting) for setting in all_settings().values()],
     }
 
@@ -59,7 +60,17 @@ def plan_document(plan: Plan, *, dry_run: bool) -> dict[str, object]:
         "changes": [_change(each) for each in plan.changes],
         "unchanged": [each.name for each in plan.unchanged],
         "cautions": [str(caution) for caution in plan.cautions],
-        "consequences": list(plan.consequences),
+        "consequences": [str(caution) for caution in plan.consequences],
+        "coded_cautions": [caution_document(caution) for caution in plan.cautions],
+    }
+
+
+def caution_document(caution: Caution) -> dict[str, object]:
+    """Return something to know before a change, ready for JSON."""
+    return {
+        "name": caution.name,
+        **caution.message.document(),
+        "needs_confirmation": caution.needs_confirmation,
     }
 
 
@@ -69,7 +80,7 @@ def report_document(report: Report) -> dict[str, object]:
         "good": report.good,
         "results": [result.as_dict() for result in report.results],
         "side_effects": [_change(each) for each in report.side_effects],
-        "unverified": report.unverified,
+        "unverified": str(report.unverified or ""),
     }
 
 

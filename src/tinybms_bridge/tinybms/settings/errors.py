@@ -9,10 +9,15 @@ BridgeError
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from tinybms_bridge.errors import BridgeError
+from tinybms_bridge.errors import BridgeError, said_of
+from tinybms_bridge.words import Message, message
 
-__all__ = ["ConfirmationError", "SettingProblem", "SettingsError", "StaleSettingsError", "shown"]
+if TYPE_CHECKING:
+    from tinybms_bridge.tinybms.settings.rules import Caution
+
+__all__ = ["ConfirmationError", "SettingProblem", "SettingValueError", "SettingsError", "StaleSettingsError", "shown"]
 
 _LONGEST = 60
 _PLAIN = re.compile(r"[A-Za-z_][\w .()%=-]{0,58}")
@@ -32,16 +37,30 @@ class SettingProblem:
 
     name: str
     """The setting or key, as it was given; empty for the whole."""
-    message: str
+    message: Message
     """What is wrong, with what is allowed."""
     value: object = None
     """What was asked for, or None."""
 
-    def __str__(self) -> str:
+    @property
+    def description(self) -> Message:
+        """All of it in one line."""
         head = shown(self.name) if self.name else ""
         if self.value is not None:
             head += f" = {shown(self.value)}"
-        return f"{head}: {self.message}" if head else self.message
+        return said_of(head, self.message) if head else self.message
+
+    def __str__(self) -> str:
+        return self.description.text
+
+
+class SettingValueError(ValueError):
+    """A setting cannot have this value."""
+
+    def __init__(self, what: Message) -> None:
+        super().__init__(what)
+        self.what = what
+        """What is wrong, with what is allowed."""
 
 
 class SettingsError(BridgeError):
@@ -52,20 +71,30 @@ class SettingsError(BridgeError):
         self.problems = tuple(problems)
         """Every problem found."""
 
+    @property
+    def description(self) -> Message:
+        """All of them in one line."""
+        return message("problems", problems=[problem.description for problem in self.problems])
+
     def __str__(self) -> str:
-        return "; ".join(str(problem) for problem in self.problems)
+        return self.description.text
 
 
 class ConfirmationError(BridgeError):
     """A change with serious consequences was asked for without confirmation."""
 
-    def __init__(self, consequences: Sequence[str]) -> None:
+    def __init__(self, consequences: "Sequence[Caution]") -> None:
         super().__init__(tuple(consequences))
         self.consequences = tuple(consequences)
         """What it would do."""
 
+    @property
+    def description(self) -> Message:
+        """What has to be confirmed."""
+        return message("setting.needs_confirmation", consequences=[each.description for each in self.consequences])
+
     def __str__(self) -> str:
-        return f"needs confirmation: {'; '.join(self.consequences)}"
+        return self.description.text
 
 
 class StaleSettingsError(BridgeError):
@@ -76,5 +105,10 @@ class StaleSettingsError(BridgeError):
         self.names = tuple(names)
         """The settings that changed."""
 
+    @property
+    def description(self) -> Message:
+        """Which settings changed, and what to do."""
+        return message("setting.stale", names=self.names)
+
     def __str__(self) -> str:
-        return f"the settings of the BMS changed in the meantime ({', '.join(self.names)}); look at them again"
+        return self.description.text

@@ -14,6 +14,7 @@ from tinybms_bridge.battery.snapshot import REV_D_FIRMWARE
 from tinybms_bridge.suggestions import nearest
 from tinybms_bridge.tinybms.frames import to_u32
 from tinybms_bridge.tinybms.registers import Kind, Register, RegisterValue, catalogue
+from tinybms_bridge.words import Message, message
 
 __all__ = ["FIRST", "WORDS", "WRITE_TO_SET", "Setting", "Words", "all_settings", "by_name", "find_setting"]
 
@@ -113,7 +114,7 @@ def by_name(name: str) -> Setting:
     return all_settings()[name]
 
 
-def find_setting(name: str) -> Setting | str:
+def find_setting(name: str) -> Setting | Message:
     """Return the setting that a user calls ``name``, or what to say to the user if it cannot be set."""
     found = all_settings().get(name)
     return _reason(name) if found is None else found
@@ -123,31 +124,31 @@ def _name(register: Register) -> str:
     return register.key + _SUFFIX.get(register.unit, "")
 
 
-def _reason(name: str) -> str:
+def _reason(name: str) -> Message:
     if name.isdecimal() and len(name) <= _ADDRESS_DIGITS:
         return _reason_of_number(int(name))
     by_key = {each.register.key: each.name for each in all_settings().values()}
     if name in by_key:
-        return f"the name with its unit is {by_key[name]}"
+        return message("setting.name_with_unit", name=by_key[name])
     for register in catalogue():
         if name in {register.key, _name(register)}:
             return _reason_of(register)
     near = nearest(name, [*all_settings(), *by_key], most=3)
     meant = dict.fromkeys(by_key.get(each, each) for each in near)
-    return "no setting has this name" + (f"; did you mean {', '.join(meant)}?" if meant else "")
+    return message("setting.unknown", meant=list(meant))
 
 
-def _reason_of_number(address: int) -> str:
+def _reason_of_number(address: int) -> Message:
     names = [each.name for each in all_settings().values() if 0 <= address - each.address < each.register.words]
     if names:
-        return f"settings are given by name: {', '.join(names)}"
+        return message("setting.by_name", names=names)
     registers = catalogue().at(address)
-    return _reason_of(registers[0]) if registers else f"there is no register {address}"
+    return _reason_of(registers[0]) if registers else message("setting.no_register", register=address)
 
 
-def _reason_of(register: Register) -> str:
+def _reason_of(register: Register) -> Message:
     if register.is_reserved:
-        return f"register {register.address} is reserved"
+        return message("setting.reserved", register=register.address)
     if register.address in WRITE_TO_SET:
-        return f"is no setting but an action: {WRITE_TO_SET[register.address]}"
-    return f"register {register.address} can only be read"
+        return message("setting.is_action", action=WRITE_TO_SET[register.address])
+    return message("setting.read_only", register=register.address)

@@ -11,9 +11,10 @@ from tinybms_bridge.tinybms.settings.actions import ActionName, ActionResult, pe
 from tinybms_bridge.tinybms.settings.errors import ConfirmationError, StaleSettingsError
 from tinybms_bridge.tinybms.settings.fields import Setting, Words, all_settings
 from tinybms_bridge.tinybms.settings.plan import Plan, SettingChange, Step, make_plan
+from tinybms_bridge.tinybms.settings.rules import Caution
 from tinybms_bridge.tinybms.settings.table import Link, Readout, differing, read_settings, read_words
-from tinybms_bridge.tinybms.settings.values import shown_value
 from tinybms_bridge.tinybms.settings.writer import Outcome, Report, Result, StepWriter, WriteOptions
+from tinybms_bridge.words import Message, message
 
 __all__ = ["BmsSettings", "OnInterrupt", "OnResult", "PlanRun"]
 
@@ -23,8 +24,6 @@ OnResult = Callable[[Result], None]
 
 OnInterrupt = Callable[[Report], None]
 """Called with what became of a plan up to an interruption."""
-
-_FAILED_BEFORE = "something before it failed"
 
 
 class PlanRun:
@@ -50,7 +49,7 @@ class PlanRun:
                 break
         self._under_way = None
         for change in self._open_changes():
-            self._note(self._left_over(change, _FAILED_BEFORE))
+            self._note(self._left_over(change, message("writing.failed_before")))
         return await self._look_at_all()
 
     def interrupted(self) -> Report:
@@ -58,19 +57,19 @@ class PlanRun:
         step = self._under_way
         for change in self._open_changes():
             if step is not None and change.setting in step.settings:
-                detail = f"interrupted at register {step.address}: nobody can say whether it was written"
+                detail = message("writing.interrupted_at", register=step.address)
                 self._results[change.setting] = Result(change, Outcome.NO_ANSWER, detail=detail)
             else:
-                self._results[change.setting] = self._left_over(change, "it was interrupted before")
-        return self._report(unverified="it was interrupted")
+                self._results[change.setting] = self._left_over(change, message("writing.interrupted_before"))
+        return self._report(unverified=message("writing.interrupted"))
 
     def _open_changes(self) -> list[SettingChange]:
         return [change for change in self._plan.changes if change.setting not in self._results]
 
-    def _left_over(self, change: SettingChange, why: str) -> Result:
+    def _left_over(self, change: SettingChange, why: Message) -> Result:
         if change.setting in self._parked:
             held = self._parked[change.setting]
-            return Result(change, Outcome.NOT_TRIED, held, f"left at {held}, because {why}")
+            return Result(change, Outcome.NOT_TRIED, held, message("writing.left_at", value=held, reason=why))
         return Result(change, Outcome.NOT_TRIED, detail=why)
 
     async def _carry_out(self, step: Step) -> bool:
@@ -89,7 +88,7 @@ class PlanRun:
             step, [SettingChange(setting, register.decode(step.before), register.decode(step.after))]
         )
         if not result.outcome.good:
-            detail = f"to free its pin for a moment: {result.detail}"
+            detail = message("writing.freeing_pin", detail=result.detail)
             self._note(Result(self._changes[setting], result.outcome, result.found, detail))
         self._parked[setting] = result.change.new
         return result.outcome.good
@@ -105,11 +104,11 @@ class PlanRun:
         try:
             words = await read_words(self._link)
         except BridgeError as error:
-            return self._report(unverified=str(error))
+            return self._report(unverified=error.description)
         for setting, result in self._results.items():
             if result.outcome.good and setting.value(words) != result.change.new:
                 found = setting.value(words)
-                detail = f"the BMS changed it to {shown_value(found, setting.unit)} afterwards"
+                detail = message("writing.changed_afterwards", value=found, unit=setting.unit)
                 self._note(Result(result.change, Outcome.DIFFERS, found, detail))
         return self._report(self._side_effects(words))
 
@@ -121,7 +120,7 @@ class PlanRun:
             if setting not in self._results and self._plan.readout.available(setting)
         )
 
-    def _report(self, side_effects: tuple[SettingChange, ...] = (), unverified: str = "") -> Report:
+    def _report(self, side_effects: tuple[SettingChange, ...] = (), unverified: Message | None = None) -> Report:
         ordered = sorted(
             self._results.values(), key=lambda r: (r.change.setting.address, r.change.setting.register.offset)
         )
@@ -222,7 +221,7 @@ class BmsSettings:
 
         """
         if not confirm:
-            raise ConfirmationError([action.info.consequence])
+            raise ConfirmationError([Caution("", action.info.consequence, needs_confirmation=True)])
         if action is ActionName.SET_OPERATION_MODE:
             return await self._set_mode(value)
         if action is ActionName.SET_STATE_OF_CHARGE:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from tinybms_bridge.battery.advice import Advice
 from tinybms_bridge.battery.snapshot import firmware_text
 from tinybms_bridge.tinybms.registers import RegisterValue
-from tinybms_bridge.tinybms.settings.errors import SettingProblem, SettingsError
+from tinybms_bridge.tinybms.settings.errors import SettingProblem, SettingsError, SettingValueError
 from tinybms_bridge.tinybms.settings.fields import Setting, Words, all_settings, by_name, find_setting
 from tinybms_bridge.tinybms.settings.rules import (
     CURRENTS,
@@ -24,7 +24,8 @@ from tinybms_bridge.tinybms.settings.rules import (
     writable_range,
 )
 from tinybms_bridge.tinybms.settings.table import Readout
-from tinybms_bridge.tinybms.settings.values import encode, shown_value
+from tinybms_bridge.tinybms.settings.values import encode
+from tinybms_bridge.words import Message, message
 
 __all__ = ["Plan", "SettingChange", "Step", "held_against", "in_safe_order", "make_plan"]
 
@@ -133,7 +134,7 @@ class _Planner:
         each = by_name(name)
         raw, text = min(each.choices.items())  # disabled, internal or the own transistors: no pin
         self._take({each: (raw << each.register.offset,)}, temporary=True)
-        self._parked.append(Caution(name, f"is set to {text} for a moment, to free its pin for another setting"))
+        self._parked.append(Caution(name, message("caution.frees_pin", value=text)))
 
     def _take(self, group: Mapping[Setting, Words], *, temporary: bool = False) -> None:
         after = _put(self._state, group)
@@ -186,13 +187,13 @@ class Plan:
     """What to know; some of it must be confirmed."""
 
     @property
-    def consequences(self) -> tuple[str, ...]:
+    def consequences(self) -> tuple[Caution, ...]:
         """What has to be confirmed; empty when nothing has."""
-        return tuple(str(caution) for caution in self.cautions if caution.needs_confirmation)
+        return tuple(caution for caution in self.cautions if caution.needs_confirmation)
 
 
 def make_plan(
-    readout: Readout, wanted: Mapping[str, object], *, from_unit: bool = False, notes: Sequence[str] = ()
+    readout: Readout, wanted: Mapping[str, object], *, from_unit: bool = False, notes: Sequence[Message] = ()
 ) -> Plan:
     """Return the plan that gives a BMS the ``wanted`` values by name of setting.
 
@@ -216,7 +217,7 @@ def make_plan(
     changes = _changes(readout, final, changed)
     steps, parked = in_safe_order(readout, changed)
     if changes and readout.own_missing:
-        notes = [*notes, f"values are held against the vendor's ranges, not those of this BMS ({readout.own_missing})"]
+        notes = [*notes, message("caution.vendor_ranges", reason=readout.own_missing)]
     rounded = _rounded(wanted, final)
     news = [(change.setting, change.new) for change in changes]
     return Plan(
@@ -224,7 +225,7 @@ def make_plan(
         changes=changes,
         unchanged=_changes(readout, final, [each for each in encoded if each not in changed]),
         steps=steps,
-        cautions=(*(Caution("", text) for text in notes), *rounded, *cautions(readout, news, final), *doubts, *parked),
+        cautions=(*(Caution("", each) for each in notes), *rounded, *cautions(readout, news, final), *doubts, *parked),
     )
 
 
@@ -233,7 +234,7 @@ def _encoded(readout: Readout, wanted: Mapping[str, object], problems: list[Sett
     changing = [name for name, value in wanted.items() if not _held(readout, name, value)]
     for name, value in wanted.items():
         setting = find_setting(name)
-        if isinstance(setting, str):
+        if isinstance(setting, Message):
             problems.append(SettingProblem(name, setting, value))
         elif not readout.available(setting):
             problems.append(SettingProblem(name, _not_available(readout, setting), value))
@@ -242,8 +243,8 @@ def _encoded(readout: Readout, wanted: Mapping[str, object], problems: list[Sett
         else:
             try:
                 encoded[setting] = encode(setting, value, writable_range(readout, setting, changing))
-            except ValueError as error:
-                problems.append(SettingProblem(name, str(error), value))
+            except SettingValueError as error:
+                problems.append(SettingProblem(name, error.what, value))
     return dict(sorted(encoded.items(), key=lambda item: (item[0].address, item[0].register.offset)))
 
 
@@ -253,9 +254,9 @@ def _held(readout: Readout, name: str, value: object) -> bool:
     return setting is not None and not isinstance(value, bool) and value == readout.value(setting)
 
 
-def _not_available(readout: Readout, setting: Setting) -> str:
+def _not_available(readout: Readout, setting: Setting) -> Message:
     have, need = firmware_text(readout.identity.firmware_internal), firmware_text(setting.firmware)
-    return f"not available on firmware {have}, needs {need}"
+    return message("setting.other_firmware", have=have, need=need)
 
 
 def _rounded(wanted: Mapping[str, object], final: Words) -> Iterator[Caution]:
@@ -265,8 +266,8 @@ def _rounded(wanted: Mapping[str, object], final: Words) -> Iterator[Caution]:
         held = setting.value(final)
         if isinstance(value, str) or isinstance(held, str) or held is None or value == held:
             continue
-        step = shown_value(round(setting.register.scale, setting.register.decimals), setting.unit)
-        yield Caution(name, f"{value:.10g} is rounded to {shown_value(held, setting.unit)} (the step is {step})")
+        step = round(setting.register.scale, setting.register.decimals)
+        yield Caution(name, message("caution.rounded", given=value, value=held, step=step, unit=setting.unit))
 
 
 def _final(words: Words, encoded: Mapping[Setting, Words]) -> Words:
@@ -284,7 +285,7 @@ def _judged(
     for violation in violations(final, readout.identity.firmware_internal):
         touched = [name for name in violation.names if name in names]
         if not touched:
-            doubts.append(Caution("", f"not changed by this, but wrong: {violation.message}"))
+            doubts.append(Caution("", message("caution.already_wrong", problem=violation.message)))
         elif from_unit and violation.severity is RuleSeverity.DOUBTFUL:
             doubts.append(Caution("", violation.message))
         else:
@@ -311,7 +312,8 @@ def _left_over(advice: Sequence[Advice], readout: Readout) -> Iterator[Advice]:
         try:
             plan = make_plan(readout, {each.setting: each.advised})
         except SettingsError as error:
-            yield replace(each, obstacle="; ".join(problem.message for problem in error.problems))
+            obstacle = message("problems", problems=[problem.message for problem in error.problems])
+            yield replace(each, obstacle=obstacle)
             continue
         for change in plan.changes:
             yield replace(each, present=change.old)

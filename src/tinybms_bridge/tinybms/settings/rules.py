@@ -11,13 +11,16 @@ from enum import Enum
 from itertools import combinations, pairwise
 
 from tinybms_bridge.battery.snapshot import BmsStatus, Snapshot
+from tinybms_bridge.errors import said_of
 from tinybms_bridge.tinybms.registers import RegisterValue
 from tinybms_bridge.tinybms.settings.fields import Setting, by_name
 from tinybms_bridge.tinybms.settings.table import Readout
-from tinybms_bridge.tinybms.settings.values import RawRange, shown_value
+from tinybms_bridge.tinybms.settings.values import RawRange
+from tinybms_bridge.words import Message, message
 
 __all__ = [
     "CURRENTS",
+    "OF_THE_MOMENT",
     "PINNED",
     "SHAPERS",
     "Caution",
@@ -123,7 +126,7 @@ class Violation:
     names: tuple[str, ...]
     """The settings concerned."""
     severity: RuleSeverity
-    message: str
+    message: Message
     rule: str
 
     @property
@@ -144,16 +147,18 @@ def pin_of(setting: Setting, words: Sequence[int]) -> str | None:
     return pin if pin in _PINS else None
 
 
-def _shown(name: str, words: Sequence[int]) -> str:
-    each = by_name(name)
-    return f"{name} ({shown_value(each.value(words), each.unit)})"
-
-
 def _ladder(words: Sequence[int]) -> Iterator[Violation]:
     for lower, upper in pairwise(_LADDER):
         if by_name(upper).raw(words) - by_name(lower).raw(words) < _STEP_MV:
-            message = f"{_shown(lower, words)} must be at least {_STEP_MV} mV below {_shown(upper, words)}"
-            yield Violation((lower, upper), RuleSeverity.WRONG, message, "order of voltages")
+            told = message(
+                "rule.order_of_voltages",
+                lower=lower,
+                lower_v=by_name(lower).value(words),
+                upper=upper,
+                upper_v=by_name(upper).value(words),
+                step_mv=_STEP_MV,
+            )
+            yield Violation((lower, upper), RuleSeverity.WRONG, told, "order of voltages")
 
 
 def _peak(words: Sequence[int], firmware: int) -> Iterator[Violation]:
@@ -162,31 +167,38 @@ def _peak(words: Sequence[int], firmware: int) -> Iterator[Violation]:
     above_a = by_name(_PEAK).raw(words) - by_name(_DISCHARGE).raw(words)
     if above_a <= 0:
         severity = RuleSeverity.WRONG if above_a else RuleSeverity.DOUBTFUL
-        message = f"{_shown(_PEAK, words)} must be above {_shown(_DISCHARGE, words)}"
-        yield Violation((_PEAK, _DISCHARGE), severity, message, "peak current")
+        peak_a, cutoff_a = by_name(_PEAK).value(words), by_name(_DISCHARGE).value(words)
+        told = message("rule.peak_current", peak=_PEAK, peak_a=peak_a, cutoff=_DISCHARGE, cutoff_a=cutoff_a)
+        yield Violation((_PEAK, _DISCHARGE), severity, told, "peak current")
 
 
 def _pins(words: Sequence[int]) -> Iterator[Violation]:
     used = [(name, pin_of(by_name(name), words)) for name in PINNED]
     for (first, pin), (second, other) in combinations(used, 2):
         if pin is not None and pin == other:
-            message = f"{_shown(first, words)} and {_shown(second, words)} use the same pin {pin}"
-            yield Violation((first, second), RuleSeverity.WRONG, message, f"pin {pin}")
+            told = message(
+                "rule.same_pin",
+                first=first,
+                first_value=by_name(first).value(words),
+                second=second,
+                second_value=by_name(second).value(words),
+                pin=pin,
+            )
+            yield Violation((first, second), RuleSeverity.WRONG, told, f"pin {pin}")
 
 
 def _broadcast(words: Sequence[int]) -> Iterator[Violation]:
     names = ("broadcast_time", "broadcast_protocol")
     time, protocol = (by_name(name).value(words) for name in names)
     if protocol == "soc_bar" and time in _TOO_FAST:
-        message = f"{_shown(names[0], words)} is too fast for {_shown(names[1], words)}; from 1s on, or disabled"
-        yield Violation(names, RuleSeverity.WRONG, message, "broadcast")
+        yield Violation(names, RuleSeverity.WRONG, message("rule.broadcast", time=time, protocol=protocol), "broadcast")
 
 
 def _charger_type(words: Sequence[int]) -> Iterator[Violation]:
     name = "charger_type"
-    if str(by_name(name).value(words)).endswith("_reserved"):
-        message = f"{_shown(name, words)} is reserved; the vendor supports cc_cv only"
-        yield Violation((name,), RuleSeverity.DOUBTFUL, message, "charger type")
+    value = str(by_name(name).value(words))
+    if value.endswith("_reserved"):
+        yield Violation((name,), RuleSeverity.DOUBTFUL, message("rule.charger_type", value=value), "charger type")
 
 
 _LARGEST_DOCUMENTED_A = 750
@@ -198,36 +210,38 @@ class Caution:
 
     name: str
     """The setting; empty when it is about the whole."""
-    text: str
+    message: Message
     needs_confirmation: bool = False
     """It restarts the BMS, cuts the power or changes what is measured."""
 
+    @property
+    def description(self) -> Message:
+        """All of it in one line."""
+        return said_of(self.name, self.message) if self.name else self.message
+
     def __str__(self) -> str:
-        return f"{self.name}: {self.text}" if self.name else self.text
+        return self.description.text
 
 
-_HIGH_POWER = "the manual gives this to high-power boards only; this is a low-power one"
-_SWITCH = "is switched through another output from now on; if nothing is connected there, its power is cut"
-
-_CONFIRM: Mapping[str, str] = {
-    "series_cells": "changes which connector pins are measured; a wrong number makes every voltage and limit wrong",
-    "operation_mode": "the BMS restarts by itself and opens its switches: the power of the load is cut",
-    "load_switch_type": f"the load {_SWITCH}",
-    "charger_switch_type": f"the charger {_SWITCH}",
-    "single_port_switch_type": f"the battery {_SWITCH}",
+_CONFIRM: Mapping[str, Message] = {
+    "series_cells": message("caution.series_cells"),
+    "operation_mode": message("caution.operation_mode"),
+    "load_switch_type": message("caution.load_switch"),
+    "charger_switch_type": message("caution.charger_switch"),
+    "single_port_switch_type": message("caution.single_port_switch"),
 }
 
-_TELL: Mapping[str, str] = {
-    "charger_detection": "charging stops when no charger is seen at the new input",
-    "ignition": "the load is switched off while the ignition input is low",
-    "invert_external_current_sensor": "charge and discharge change places in every measurement",
-    "temperature_sensor_type": "a type that is not connected gives wrong temperatures",
+_TELL: Mapping[str, Message] = {
+    "charger_detection": message("caution.charger_detection"),
+    "ignition": message("caution.ignition"),
+    "invert_external_current_sensor": message("caution.inverted_current"),
+    "temperature_sensor_type": message("caution.temperature_sensor"),
 }
 
-_TELL_VALUE: Mapping[tuple[str, RegisterValue], str] = {
-    ("disable_switch_diagnostics", "disabled"): "a switch that is stuck is no longer noticed",
-    ("automatic_recovery_s", 0): "a fault then lasts until the charger is connected, the ignition or the BMS restarted",
-    ("ignition", "disabled"): "the load stays on while the BMS sleeps",
+_TELL_VALUE: Mapping[tuple[str, RegisterValue], Message] = {
+    ("disable_switch_diagnostics", "disabled"): message("caution.no_switch_diagnostics"),
+    ("automatic_recovery_s", 0): message("caution.no_recovery"),
+    ("ignition", "disabled"): message("caution.no_ignition"),
 }
 
 
@@ -238,10 +252,10 @@ def cautions(readout: Readout, changes: Sequence[tuple[Setting, RegisterValue]],
         found += _of_kind(setting.name, value)
         found += _of_moment(setting.name, value, readout.live)
         if readout.high_power is False and setting.name in PINNED and _needs_high_power(setting, value, words):
-            found.append(Caution(setting.name, _HIGH_POWER))
+            found.append(Caution(setting.name, message("caution.high_power_only")))
     names = {setting.name for setting, _ in changes}
     if names & SHAPERS and names & CURRENTS:
-        found.append(Caution("", "how much current may be set depends on the mode and the switches; the BMS decides"))
+        found.append(Caution("", message("caution.bms_decides_current")))
     return found
 
 
@@ -253,9 +267,9 @@ def _of_kind(name: str, value: RegisterValue) -> Iterator[Caution]:
     elif name in _TELL:
         yield Caution(name, _TELL[name])
     if name == "broadcast_time" and value != "disabled":
-        yield Caution(name, "puts unasked text between the answers on the line that the bridge reads")
+        yield Caution(name, message("caution.broadcast"))
     if name == "discharge_peak_current_cutoff_a" and isinstance(value, int) and value > _LARGEST_DOCUMENTED_A:
-        yield Caution(name, f"the vendor documents no current above {_LARGEST_DOCUMENTED_A} A")
+        yield Caution(name, message("caution.undocumented_current", most_a=_LARGEST_DOCUMENTED_A))
 
 
 def _needs_high_power(setting: Setting, value: RegisterValue, words: Sequence[int]) -> bool:
@@ -280,30 +294,24 @@ def _charge_a(live: Snapshot) -> float:
 
 
 _BELOW: Mapping[str, tuple[_Measure, str]] = {
-    "discharge_over_current_cutoff_a": (
-        _through_the_load_a,
-        "is below the present current of {:.1f} A: the BMS cuts it",
-    ),
-    "discharge_peak_current_cutoff_a": (_discharge_a, "is below the present load of {:.1f} A: the BMS cuts it at once"),
-    "charge_over_current_cutoff_a": (_charge_a, "is below the present charge current of {:.1f} A: the BMS cuts it"),
-    "over_voltage_cutoff_v": (lambda live: live.cells.max_v, "is below the highest cell, {:.3f} V: charging is cut"),
-    "fully_charged_voltage_v": (lambda live: live.cells.max_v, "is below the highest cell, {:.3f} V: charging ends"),
-    "over_heat_cutoff_c": (lambda live: live.temperatures.hottest_c, "is below the present {:.1f} °C: all is cut"),
+    "discharge_over_current_cutoff_a": (_through_the_load_a, "caution.below_current"),
+    "discharge_peak_current_cutoff_a": (_discharge_a, "caution.below_load"),
+    "charge_over_current_cutoff_a": (_charge_a, "caution.below_charge_current"),
+    "over_voltage_cutoff_v": (lambda live: live.cells.max_v, "caution.below_highest_cell"),
+    "fully_charged_voltage_v": (lambda live: live.cells.max_v, "caution.full_below_highest_cell"),
+    "over_heat_cutoff_c": (lambda live: live.temperatures.hottest_c, "caution.below_temperature"),
 }
 """Limits that act when the measured value is above them."""
 
 _ABOVE: Mapping[str, tuple[_Measure, str]] = {
-    "under_voltage_cutoff_v": (lambda live: live.cells.min_v, "is above the lowest cell, {:.3f} V: all is cut"),
-    "fully_discharged_voltage_v": (
-        lambda live: live.cells.min_v,
-        "is above the lowest cell, {:.3f} V: the load is cut",
-    ),
-    "low_temperature_charger_cutoff_c": (
-        lambda live: live.temperatures.coldest_c,
-        "is above the present {:.1f} °C: charging is cut",
-    ),
+    "under_voltage_cutoff_v": (lambda live: live.cells.min_v, "caution.above_lowest_cell"),
+    "fully_discharged_voltage_v": (lambda live: live.cells.min_v, "caution.empty_above_lowest_cell"),
+    "low_temperature_charger_cutoff_c": (lambda live: live.temperatures.coldest_c, "caution.above_temperature"),
 }
 """Limits that act when the measured value is below them."""
+
+OF_THE_MOMENT = tuple(code for _, code in (*_BELOW.values(), *_ABOVE.values()))
+"""Codes of the cautions that tell what is measured now; their parameter is ``present``."""
 
 
 def _of_moment(name: str, value: RegisterValue, live: Snapshot | None) -> Iterator[Caution]:
@@ -311,7 +319,7 @@ def _of_moment(name: str, value: RegisterValue, live: Snapshot | None) -> Iterat
         return
     for table, sign in ((_BELOW, 1), (_ABOVE, -1)):
         if name in table:
-            measure, text = table[name]
+            measure, code = table[name]
             present = measure(live)
             if present is not None and sign * (present - value) > 0:
-                yield Caution(name, text.format(present))
+                yield Caution(name, message(code, present=present))

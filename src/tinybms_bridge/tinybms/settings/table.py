@@ -27,6 +27,7 @@ from tinybms_bridge.tinybms.live import (
 )
 from tinybms_bridge.tinybms.registers import RegisterValue
 from tinybms_bridge.tinybms.settings.fields import FIRST, WORDS, WRITE_TO_SET, Setting, Words, all_settings
+from tinybms_bridge.words import Message, message
 
 __all__ = [
     "Link",
@@ -90,7 +91,7 @@ class Readout:
     """Power type of the board (register 501 bit 8), or None when unknown."""
     own: OwnTables | None = None
     """The BMS's own limits and defaults, or None when it does not tell them."""
-    own_missing: str = ""
+    own_missing: Message | None = None
     """Why ``own`` is None."""
     live: Snapshot | None = None
     """Measurements, to tell what a change would do now."""
@@ -164,7 +165,7 @@ async def _unless_refused(link: Link, address: int, count: int) -> Words | None:
         return None
 
 
-async def _own_tables(link: Link, words: Words) -> tuple[OwnTables | None, str]:
+async def _own_tables(link: Link, words: Words) -> tuple[OwnTables | None, Message | None]:
     """Return the tables of 0x1D, or why there are none to trust.
 
     The vendor does not say at which register they start (tinybms-protocol.md, 1); that the table of current values
@@ -173,12 +174,12 @@ async def _own_tables(link: Link, words: Words) -> tuple[OwnTables | None, str]:
     try:
         current = await read_settings_table(link, SettingsTable.CURRENT, WORDS)
         if not _same(current, words):
-            return None, "command 0x1D shows other values than registers 300 to 343"
+            return None, message("own_limits.contradict")
         minimum = await read_settings_table(link, SettingsTable.MINIMUM, WORDS)
         maximum = await read_settings_table(link, SettingsTable.MAXIMUM, WORDS)
-        return OwnTables(minimum, maximum, await read_settings_table(link, SettingsTable.DEFAULT, WORDS)), ""
+        return OwnTables(minimum, maximum, await read_settings_table(link, SettingsTable.DEFAULT, WORDS)), None
     except (DeviceRefused, LinkError) as error:
-        return None, f"command 0x1D: {error}"
+        return None, message("own_limits.not_read", error=error.description)
 
 
 def _same(table: Words, words: Words) -> bool:

@@ -4,9 +4,21 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from tinybms_bridge.tinybms.registers import RegisterValue
+from tinybms_bridge.tinybms.settings.errors import SettingValueError
 from tinybms_bridge.tinybms.settings.fields import Setting, Words
+from tinybms_bridge.words import Message, message
 
-__all__ = ["Origin", "RawRange", "allowed_text", "encode", "parse_text", "range_text", "shown_value"]
+__all__ = [
+    "Origin",
+    "RawRange",
+    "allowed_values",
+    "encode",
+    "parse_number",
+    "parse_text",
+    "range_text",
+    "shown_value",
+    "what_is_allowed",
+]
 
 Origin: TypeAlias = Literal["bms", "vendor"]
 """Whether the BMS itself said so (command 0x1D) or the vendor's document did."""
@@ -25,28 +37,31 @@ def encode(setting: Setting, value: object, allowed: RawRange) -> Words:
     """Return the registers for ``value``; bits of other settings are 0.
 
     Raises:
-        ValueError: not a value of this setting, or outside ``allowed``; the text says what is allowed.
+        SettingValueError: not a value of this setting, or outside ``allowed``; it says what is allowed.
 
     """
     typed = _typed(setting, value)
     if typed is None:
-        kind = "a text" if setting.choices else "a number"
-        raise ValueError(f"is not {kind}; {allowed_text(setting, allowed)}")
+        known = what_is_allowed(setting, allowed)
+        raise SettingValueError(message("setting.not_text" if setting.choices else "setting.not_number", allowed=known))
     register = replace(setting.register, minimum_raw=allowed.low, maximum_raw=allowed.high)
     try:
         words = register.encode(typed)
     except (ValueError, OverflowError):
-        raise ValueError(allowed_text(setting, allowed)) from None
+        raise SettingValueError(what_is_allowed(setting, allowed)) from None
     if setting.choices and typed not in _choices(setting, allowed):
-        raise ValueError(allowed_text(setting, allowed))
+        raise SettingValueError(what_is_allowed(setting, allowed))
     return words
 
 
-def allowed_text(setting: Setting, allowed: RawRange) -> str:
-    """Return what is allowed, for a message."""
-    who = " by the BMS" if allowed.origin == "bms" else ""
-    kind = "" if setting.choices else "whole numbers " if setting.register.scale == 1 else "numbers "
-    return f"allowed{who} are {kind}{range_text(setting, allowed)} {setting.unit}".rstrip()
+def what_is_allowed(setting: Setting, allowed: RawRange) -> Message:
+    """Return which values a setting can have, and whether the BMS itself says so."""
+    by_bms = allowed.origin == "bms"
+    if setting.choices:
+        return message("setting.allowed_choices", choices=_choices(setting, allowed), by_bms=by_bms)
+    low, high = (_scaled(setting, raw) for raw in (allowed.low, allowed.high))
+    whole = setting.register.scale == 1
+    return message("setting.allowed_numbers", low=low, high=high, unit=setting.unit, whole=whole, by_bms=by_bms)
 
 
 def range_text(setting: Setting, allowed: RawRange) -> str:
@@ -65,13 +80,12 @@ def parse_text(setting: Setting, text: str) -> RegisterValue:
     """Return the value that a person typed.
 
     Raises:
-        ValueError: not a number where one is needed.
+        SettingValueError: not a number where one is needed.
 
     """
     value = text if setting.choices else parse_number(text)
     if isinstance(value, str) and not setting.choices:
-        unit = f" in {setting.unit}, without the unit" if setting.unit else ""
-        raise ValueError(f"is not a number{unit}")
+        raise SettingValueError(message("setting.no_number", unit=setting.unit))
     return value
 
 

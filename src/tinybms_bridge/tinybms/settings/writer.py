@@ -15,9 +15,21 @@ from tinybms_bridge.tinybms.registers import RegisterValue
 from tinybms_bridge.tinybms.settings.fields import Words
 from tinybms_bridge.tinybms.settings.plan import SettingChange, Step
 from tinybms_bridge.tinybms.settings.table import Link, read_registers
-from tinybms_bridge.tinybms.settings.values import shown_value
+from tinybms_bridge.words import Message, message
 
-__all__ = ["Acknowledgement", "Outcome", "Report", "Result", "Sent", "StepWriter", "WriteOptions", "send_once"]
+__all__ = [
+    "Acknowledgement",
+    "Outcome",
+    "Report",
+    "Result",
+    "Sent",
+    "StepWriter",
+    "WriteOptions",
+    "described",
+    "detail_document",
+    "not_read_back",
+    "send_once",
+]
 
 
 class Outcome(StrEnum):
@@ -42,6 +54,18 @@ class Outcome(StrEnum):
         return self in {Outcome.WRITTEN, Outcome.UNCHANGED}
 
 
+def described(outcome: Outcome, detail: Message | None) -> Message:
+    """Return what became of a setting or an action, in one line."""
+    return message("writing.outcome", outcome=outcome, detail=detail)
+
+
+def detail_document(detail: Message | None) -> dict[str, object]:
+    """Return what happened for JSON: as ``detail``, and as code and parameters; empty where all is plain."""
+    if detail is None:
+        return {"detail": "", "code": "", "parameters": {}}
+    return {"detail": detail.text, "code": detail.code, "parameters": dict(detail.parameters)}
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """What became of one setting."""
@@ -50,13 +74,18 @@ class Result:
     outcome: Outcome
     found: RegisterValue = None
     """The value read back, or None when nothing was read."""
-    detail: str = ""
+    detail: Message | None = None
     """What happened, when it is not plain."""
 
     @property
     def name(self) -> str:
         """Name of the setting."""
         return self.change.name
+
+    @property
+    def description(self) -> Message:
+        """What became of it, in one line."""
+        return described(self.outcome, self.detail)
 
     def as_dict(self) -> dict[str, object]:
         """Return the result as JSON-ready values."""
@@ -68,7 +97,7 @@ class Result:
             "new": self.change.new,
             "outcome": self.outcome.value,
             "found": self.found,
-            "detail": self.detail,
+            **detail_document(self.detail),
         }
 
 
@@ -80,8 +109,8 @@ class Report:
     """One for each setting asked for, in order of registers."""
     side_effects: tuple[SettingChange, ...] = ()
     """Settings nobody asked to change and that the BMS changed meanwhile."""
-    unverified: str = ""
-    """Why the last look at all settings failed, or empty."""
+    unverified: Message | None = None
+    """Why the last look at all settings failed, or None."""
 
     @property
     def good(self) -> bool:
@@ -120,7 +149,7 @@ class Sent:
     """What came of sending a write, and later of reading it back."""
 
     answer: Acknowledgement
-    detail: str = ""
+    detail: Message | None = None
     """Why there is no acknowledgement."""
     found: Words | None = None
     """The words read back, or None."""
@@ -131,9 +160,9 @@ async def send_once(link: Link, request: Request) -> Sent:
     try:
         await link.request(request, attempts=1)
     except DeviceRefused as error:
-        return Sent(Acknowledgement.REFUSED, str(error))
+        return Sent(Acknowledgement.REFUSED, error.description)
     except LinkError as error:
-        return Sent(Acknowledgement.SILENT, str(error))
+        return Sent(Acknowledgement.SILENT, error.description)
     return Sent(Acknowledgement.DONE)
 
 
@@ -150,12 +179,13 @@ class StepWriter:
         try:
             present = await read_registers(self._link, step.address, len(step.after))
         except BridgeError as error:
-            return [Result(each, Outcome.NOT_TRIED, detail=f"could not be read before: {error}") for each in changes]
+            unread = message("writing.not_read", error=error.description)
+            return [Result(each, Outcome.NOT_TRIED, detail=unread) for each in changes]
         if step.done(present):
             return [Result(each, Outcome.UNCHANGED, each.new) for each in changes]
         if not step.undone(present):
-            detail = "something else changed it in the meantime"
-            return [Result(each, Outcome.NOT_TRIED, each.setting.register.decode(present), detail) for each in changes]
+            moved = message("writing.changed_meanwhile")
+            return [Result(each, Outcome.NOT_TRIED, each.setting.register.decode(present), moved) for each in changes]
         sent = await self._write_and_look(step, present)
         return [_result(each, sent) for each in changes]
 
@@ -196,10 +226,15 @@ def _result(change: SettingChange, sent: Sent) -> Result:
     if sent.answer is Acknowledgement.REFUSED:
         return Result(change, Outcome.REFUSED, found, sent.detail)
     if found is None:
-        return Result(change, Outcome.NO_ANSWER, None, f"{sent.detail or 'acknowledged'}; it cannot be read back")
-    shown = shown_value(found, change.setting.unit)
+        return Result(change, Outcome.NO_ANSWER, None, not_read_back(sent))
     if found == change.new:
         return Result(change, Outcome.WRITTEN, found)
     if sent.answer is Acknowledgement.SILENT and found == change.old:
-        return Result(change, Outcome.NO_ANSWER, found, f"{sent.detail}; it still holds {shown}")
-    return Result(change, Outcome.DIFFERS, found, f"it holds {shown}")
+        still = message("writing.still_holds", detail=sent.detail, value=found, unit=change.setting.unit)
+        return Result(change, Outcome.NO_ANSWER, found, still)
+    return Result(change, Outcome.DIFFERS, found, message("writing.holds", value=found, unit=change.setting.unit))
+
+
+def not_read_back(sent: Sent) -> Message:
+    """Return that nobody can say what a write has done."""
+    return message("writing.not_read_back", detail=sent.detail, acknowledged=sent.detail is None)

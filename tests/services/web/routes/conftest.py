@@ -20,7 +20,7 @@ from tinybms_bridge.battery.snapshot import BmsStatus, Cells, Identity, PackValu
 from tinybms_bridge.battery.state import MAIN_PACK, BatteryState, PackState
 from tinybms_bridge.battery.view import View
 from tinybms_bridge.config.store import ConfigStore
-from tinybms_bridge.errors import DeviceRefused, LinkError
+from tinybms_bridge.errors import ConfigProblem, DeviceRefused, LinkError
 from tinybms_bridge.hal.logs import LogLine
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.link.bus import Bus
@@ -298,13 +298,13 @@ class FakeCore:
         self.seen_frames: list[MonitoredFrame] = []
         self.stops: dict[Direction, Inhibit] = {}
         self.disk_full = False
-        self.unfit: list[str] = []
+        self.unfit: list[ConfigProblem] = []
         self.advised: list[Advice] = []
         self.resets = 0
         self.restarts: list[str | None] = []
         self.moments_taken = 0
 
-    def conflicts(self) -> Sequence[str]:
+    def conflicts(self) -> Sequence[ConfigProblem]:
         """See ``Core``."""
         return self.unfit
 

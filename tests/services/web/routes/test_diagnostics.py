@@ -7,9 +7,11 @@ from typing import Any
 import httpx
 
 from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.errors import ConfigProblem
 from tinybms_bridge.link.events import FreshnessChanged
 from tinybms_bridge.link.state import MonitoredFrame
 from tinybms_bridge.services.web.routes.diagnostics import memory, process
+from tinybms_bridge.words import message
 
 
 async def test_blocks_of_the_readme(visitor: httpx.AsyncClient) -> None:
@@ -39,12 +41,16 @@ async def test_configuration_in_force(visitor: httpx.AsyncClient, core: Any) -> 
     """Where it comes from, since when, and what its author should know."""
     core.storage.data = b'{"mqtt": {"enabled": true}}'
     core.store.load()
-    core.unfit = ["cvl.series_cell_count = 8: the BMS is set to 16 cells"]
+    core.unfit = [ConfigProblem("cvl.series_cell_count", 8, message("config.other_cell_count", cells=16))]
     found = (await visitor.get("/api/diagnostics")).json()["configuration"]
     assert (found["file"], found["errors"], found["fell_back"]) == ("memory", [], False)
-    assert [notice["path"] for notice in found["notices"]] == ["mqtt"]
+    (notice,) = found["notices"]
+    assert (notice["path"], notice["code"], notice["parameters"]) == ("mqtt", "config.no_mqtt_yet", {})
+    assert notice["message"] == notice["text"]
+    assert notice["text"].startswith("no effect yet: publishing to a broker")
     assert found["loaded_at"]
-    assert found["misfits"] == core.unfit
+    assert found["misfits"] == [str(each) for each in core.unfit]
+    assert [each["code"] for each in found["conflicts"]] == ["config.other_cell_count"]
 
 
 async def test_configuration_file_that_cannot_be_used(visitor: httpx.AsyncClient, core: Any) -> None:

@@ -8,8 +8,10 @@ import pytest
 
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.view import Last, View
+from tinybms_bridge.errors import ConfigProblem
 from tinybms_bridge.link.state import CanState
 from tinybms_bridge.services.ports import Moment
+from tinybms_bridge.words import message
 
 
 async def test_a_pack_tells_what_the_battery_tells(visitor: httpx.AsyncClient) -> None:
@@ -25,14 +27,18 @@ async def test_a_pack_tells_what_the_battery_tells(visitor: httpx.AsyncClient) -
 
 async def test_a_pack_has_its_bms_its_line_and_what_does_not_fit(visitor: httpx.AsyncClient, core: Any) -> None:
     """Identity, counters, advice and conflicts are of the pack."""
-    core.unfit = ["cvl.float_soc_threshold does not fit"]
+    core.unfit = [ConfigProblem("cvl.series_cell_count", 8, message("config.other_cell_count", cells=16))]
     pack = (await visitor.get("/api/packs/main")).json()
     info = (await visitor.get("/api/tinybms/info")).json()
     diagnostics = (await visitor.get("/api/diagnostics")).json()
     assert (pack["name"], pack["identity"], pack["statistics"]) == ("main", info["identity"], info["statistics"])
     assert pack["uart"] == diagnostics["uart"]
-    assert pack["conflicts"] == diagnostics["configuration"]["conflicts"] == core.unfit
-    assert diagnostics["configuration"]["misfits"] == core.unfit, "until 1.0"
+    assert pack["conflicts"] == diagnostics["configuration"]["conflicts"]
+    (conflict,) = pack["conflicts"]
+    assert (conflict["path"], conflict["value"]) == ("cvl.series_cell_count", 8)
+    assert (conflict["code"], conflict["parameters"]) == ("config.other_cell_count", {"cells": 16})
+    assert conflict["text"] == conflict["message"] == "the BMS is set to 16 cells in series (register 307)"
+    assert diagnostics["configuration"]["misfits"] == [f"cvl.series_cell_count = 8: {conflict['text']}"], "until 1.0"
     assert pack["advice"] == []
 
 

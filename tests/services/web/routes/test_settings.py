@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.words import message, say
 
 PART = {
     "cvl": {"enabled": True, "float_soc_threshold": 96.0},
@@ -93,12 +94,15 @@ async def test_bodies_that_are_no_settings(client: httpx.AsyncClient, content: b
 
 async def test_key_that_is_given_twice_is_named(client: httpx.AsyncClient, core: Any) -> None:
     """As `check` does with a file: nobody can know which of the two was meant."""
+    twice = message("file.given_twice")
     for method in ("POST", "PUT"):
         content = b'{"cvl": {"enabled": true, "enabled": false}}'
         answer = await client.request(
             method, "/api/settings", content=content, headers={"content-type": "application/json"}
         )
-        assert answer.json()["errors"] == [{"path": "cvl.enabled", "value": None, "message": "is given more than once"}]
+        assert answer.json()["errors"] == [
+            {"path": "cvl.enabled", "value": None, "message": twice.text, **twice.document()}
+        ]
     assert saved(core) == {}
 
 
@@ -180,7 +184,9 @@ async def test_formats_that_are_none(
     headers = {"content-type": "application/json"}
     answer = await client.request(method, "/api/settings", content=document, headers=headers)
     assert answer.status_code == 422
-    assert answer.json()["errors"] == [{"path": path, "value": value, "message": message}]
+    (error,) = answer.json()["errors"]
+    assert (error["path"], error["value"], error["message"], error["text"]) == (path, value, message, message)
+    assert say(error["code"], error["parameters"]) == message
     assert saved(core) == {}
 
 

@@ -14,19 +14,25 @@ from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.shared import config_problem, device_failures, plain
 from tinybms_bridge.tinybms.settings import (
     ActionName,
+    Caution,
     ConfirmationError,
     SettingProblem,
     SettingsError,
     StaleSettingsError,
     all_settings,
 )
+from tinybms_lab.testing.words import said
 
 
 @pytest.mark.parametrize(
     ("error", "status", "code"),
     [
-        (SettingsError([SettingProblem("a", "wrong", 5)]), 422, "invalid_settings"),
-        (ConfirmationError(["cuts power"]), 409, "confirmation_required"),
+        (SettingsError([SettingProblem("a", said("wrong"), 5)]), 422, "invalid_settings"),
+        (
+            ConfirmationError([Caution("", said("cuts power"), needs_confirmation=True)]),
+            409,
+            "confirmation_required",
+        ),
         (StaleSettingsError(["a"]), 409, "settings_changed"),
         (DeviceRefused(0x10, 0), 502, "bms_refused"),
         (LinkError("no answer"), 503, "bms_unreachable"),
@@ -36,7 +42,7 @@ def test_each_refusal_has_its_status(error: BridgeError, status: int, code: str)
     """Clients can tell what to do by status and code, and people by the text of the error."""
     with pytest.raises(ProblemError) as told, device_failures():
         raise error
-    assert (told.value.status_code, told.value.code, told.value.message) == (status, code, str(error))
+    assert (told.value.status_code, told.value.code, str(told.value.message)) == (status, code, str(error))
 
 
 def test_mistakes_of_the_program_pass() -> None:
@@ -47,12 +53,15 @@ def test_mistakes_of_the_program_pass() -> None:
 
 def test_every_mistake_of_a_configuration() -> None:
     """All problems are in the document, with values that JSON can carry."""
-    problems = [ConfigProblem("a.b", 5, "too large"), ConfigProblem("c", float("nan"), "no number")]
+    problems = [
+        ConfigProblem("a.b", 5, said("too large")),
+        ConfigProblem("c", float("nan"), said("no number")),
+    ]
     told = config_problem(ConfigError(problems), "reload_failed")
     assert (told.status_code, told.code) == (422, "reload_failed")
     assert told.extra["errors"] == [
-        {"path": "a.b", "value": 5, "message": "too large"},
-        {"path": "c", "value": None, "message": "no number"},
+        {"path": "a.b", "value": 5, "message": "too large", **said("too large").document()},
+        {"path": "c", "value": None, "message": "no number", **said("no number").document()},
     ]
 
 

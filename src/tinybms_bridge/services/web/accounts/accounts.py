@@ -19,6 +19,7 @@ from tinybms_bridge.services.web.accounts.registry import (
     from_json,
     to_json,
 )
+from tinybms_bridge.words import message
 
 __all__ = ["USERS_FILE", "AccountStore", "Accounts"]
 
@@ -116,10 +117,9 @@ class Accounts:
 
         def expect_setup(registry: AccountRegistry) -> None:
             if registry.has_admin:
-                raise AccountError("setup_done", "there is an administrator already: log in")
+                raise AccountError("setup_done", message("account.log_in"))
             if not registry.opens_setup(setup_token):
-                words = 'the setup token is wrong; "tinybms-bridge users setup-token" prints the present one'
-                raise AccountError("wrong_setup_token", words)
+                raise AccountError("wrong_setup_token", message("account.wrong_setup_token"))
 
         return await self._call(partial(self._add, name.lower(), Role.ADMIN, password, expect_setup))
 
@@ -142,7 +142,7 @@ class Accounts:
 
     async def _call(self, work: Callable[[], T], most: int = _MOST_WAITING) -> T:
         if self._waiting >= most:
-            raise AccountError("busy", "too many logins at once; try again in a moment")
+            raise AccountError("busy", message("account.busy"))
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)

@@ -12,6 +12,7 @@ import unicodedata
 from datetime import datetime, timedelta
 
 from tinybms_bridge.services.web.accounts.registry import AccountError, AccountRegistry, Role, TokenRecord
+from tinybms_bridge.words import message
 
 __all__ = [
     "LONGEST_DAYS",
@@ -31,7 +32,7 @@ _SHORTEST, _LONGEST = 10, 256
 _COST_LOG2, _BLOCK, _LANES = 14, 8, 1
 """RFC 7914: N = 2^14, r = 8, p = 1; 16 MiB."""
 
-PASSWORD_RULE = f"a password is {_SHORTEST} to {_LONGEST} characters, not the user name and not one character repeated"
+PASSWORD_RULE = message("account.password_rule", shortest=_SHORTEST, longest=_LONGEST)
 
 
 def check_password(password: str, user: str) -> None:
@@ -93,13 +94,13 @@ class UnknownTokenError(AccountError):
     """A token was signed here and is not in the registry: it was revoked, or made since the registry was read."""
 
     def __init__(self) -> None:
-        super().__init__("invalid_token", "the token has been revoked")
+        super().__init__("invalid_token", message("account.token_revoked"))
 
 
 def new_record(user: str, label: str, role: Role, now: datetime, days: int) -> TokenRecord:
     """Return the record of a new token. Raises AccountError for a lifetime out of range."""
     if not 1 <= days <= LONGEST_DAYS:
-        raise AccountError("bad_lifetime", f"a token lives 1 to {LONGEST_DAYS} days, not {days}")
+        raise AccountError("bad_lifetime", message("account.token_days", most=LONGEST_DAYS, days=days))
     now = now.replace(microsecond=0)
     return TokenRecord(secrets.token_hex(8), user.lower(), label.strip(), role, now, now + timedelta(days=days))
 
@@ -126,15 +127,15 @@ def read_token(text: str, registry: AccountRegistry, now: datetime) -> TokenReco
     import jwt
 
     if len(text) > _LONGEST_TEXT:
-        raise AccountError("invalid_token", "the token is not valid")
+        raise AccountError("invalid_token", message("account.invalid_token"))
     rules = {"require": ["sub", "jti", "exp"], "verify_exp": False, "verify_iat": False, "verify_nbf": False}
     try:
         claims = jwt.decode(text, registry.secret, algorithms=["HS256"], issuer=_ISSUER, options=rules)  # type: ignore[arg-type]  # a plain dict is a jwt Options
     except (jwt.PyJWTError, ValueError, RecursionError) as error:
-        raise AccountError("invalid_token", "the token is not valid") from error
+        raise AccountError("invalid_token", message("account.invalid_token")) from error
     record = registry.token(str(claims["jti"]))
     if record is None or record.user != claims["sub"] or registry.account(record.user) is None:
         raise UnknownTokenError
     if record.expires_at <= now:
-        raise AccountError("expired_token", f"the token has expired on {record.expires_at:%Y-%m-%d}")
+        raise AccountError("expired_token", message("account.token_expired", day=f"{record.expires_at:%Y-%m-%d}"))
     return record

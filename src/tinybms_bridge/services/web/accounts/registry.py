@@ -11,10 +11,11 @@ from enum import StrEnum
 from typing import Any, Self
 
 from tinybms_bridge.errors import BridgeError
+from tinybms_bridge.words import Message, message
 
 __all__ = ["NAME_RULE", "Account", "AccountError", "AccountRegistry", "Role", "TokenRecord", "from_json", "to_json"]
 
-NAME_RULE = "a user name is 1 to 32 letters, digits, dots, hyphens or underscores and begins with a letter or digit"
+NAME_RULE = message("account.name_rule")
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
 _MOST_USERS = 50
@@ -26,14 +27,19 @@ _SETUP_GROUPS, _SETUP_GROUP_BYTES = 4, 3
 class AccountError(BridgeError):
     """A change of the users cannot be made."""
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(code, message)
+    def __init__(self, code: str, told: Message) -> None:
+        super().__init__(code, told)
         self.code = code
         """For programs, for example ``last_admin``."""
-        self.message = message
+        self.message = told
+
+    @property
+    def description(self) -> Message:
+        """What cannot be done, and why."""
+        return self.message
 
     def __str__(self) -> str:
-        return self.message
+        return self.message.text
 
 
 class Role(StrEnum):
@@ -105,9 +111,9 @@ class AccountRegistry:
         if not _NAME.fullmatch(account.name):
             raise AccountError("bad_name", NAME_RULE)
         if self.account(account.name) is not None:
-            raise AccountError("user_exists", f'there is already a user "{account.name}"')
+            raise AccountError("user_exists", message("account.user_exists", name=account.name))
         if len(self.accounts) >= _MOST_USERS:
-            raise AccountError("too_many_users", f"there are already {_MOST_USERS} users")
+            raise AccountError("too_many_users", message("account.too_many_users", most=_MOST_USERS))
         return self._checked(replace(self, accounts=(*self.accounts, account)))
 
     def without_account(self, name: str) -> Self:
@@ -128,7 +134,7 @@ class AccountRegistry:
     def with_setup_token(self) -> Self:
         """Return the registry with a setup token, 96 bits in groups of hexadecimal digits; one that is there stays."""
         if self.has_admin:
-            raise AccountError("setup_done", "there is an administrator already")
+            raise AccountError("setup_done", message("account.setup_done"))
         if self.setup_token:
             return self
         groups = [secrets.token_hex(_SETUP_GROUP_BYTES) for _ in range(_SETUP_GROUPS)]
@@ -143,24 +149,24 @@ class AccountRegistry:
         """Add a token, and forget those that have expired."""
         self.expect_account(token.user)
         if not token.label.isprintable() or not 1 <= len(token.label) <= _LONGEST_LABEL:
-            raise AccountError("bad_label", f"a label is 1 to {_LONGEST_LABEL} printable characters")
+            raise AccountError("bad_label", message("account.label_rule", longest=_LONGEST_LABEL))
         kept = tuple(each for each in self.tokens if each.expires_at > now)
         if len(kept) >= _MOST_TOKENS:
-            raise AccountError("too_many_tokens", f"there are already {_MOST_TOKENS} tokens; revoke one first")
+            raise AccountError("too_many_tokens", message("account.too_many_tokens", most=_MOST_TOKENS))
         return replace(self, tokens=(*kept, token))
 
     def without_token(self, token_id: str) -> Self:
         """Revoke a token."""
         kept = tuple(self._other_tokens(token_id))
         if len(kept) == len(self.tokens):
-            raise AccountError("unknown_token", "there is no such token")
+            raise AccountError("unknown_token", message("account.unknown_token"))
         return replace(self, tokens=kept)
 
     def expect_account(self, name: str) -> Account:
         """Return a user. Raises AccountError when there is none of that name."""
         account = self.account(name)
         if account is None:
-            raise AccountError("unknown_user", f'there is no user "{name[:32]}"')
+            raise AccountError("unknown_user", message("account.unknown_user", name=name[:32]))
         return account
 
     def _other_tokens(self, token_id: str) -> Iterator[TokenRecord]:
@@ -168,7 +174,7 @@ class AccountRegistry:
 
     def _checked(self, new: Self) -> Self:
         if self.has_admin and not new.has_admin:
-            raise AccountError("last_admin", "the last administrator has to stay; make another one first")
+            raise AccountError("last_admin", message("account.last_admin"))
         return replace(new, setup_token="") if new.has_admin else new
 
 

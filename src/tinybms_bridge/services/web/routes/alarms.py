@@ -81,7 +81,7 @@ async def acknowledge(name: str, watch: TheWatch, core: TheCore, user: Admin) ->
     tracker = watch.alarms
     tracker.active(core.moment(), core.clock.wall())
     if not tracker.acknowledge(name, user.name):
-        raise ProblemError(404, "unknown_alarm", "no active alarm has this name")
+        raise ProblemError(404, "unknown_alarm", message("request.no_alarm"))
     _note(name, user, core)
     return Done(message=f"{name} acknowledged")
 

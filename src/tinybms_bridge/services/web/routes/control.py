@@ -13,6 +13,7 @@ from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.settings import Saved, saved
 from tinybms_bridge.services.web.routes.shared import TheCore, TheWatch, config_problem, note_inhibit, note_release
 from tinybms_bridge.services.web.security import Admin, Facts, Viewer
+from tinybms_bridge.words import message
 
 __all__ = ["InhibitRequest", "InhibitsAnswer", "RestartRequest", "router"]
 
@@ -66,8 +67,8 @@ async def inhibit(
     try:
         return await core.inhibit(direction, wanted.duration_s, wanted.reason, user.name)
     except OSError as error:
-        text = f"{direction.value} is stopped, but that could not be saved and would be lost by a restart: "
-        raise ProblemError(500, "stop_not_saved", f"{text}{error.strerror or error}") from error
+        told = message("inhibit.not_saved", direction=direction, reason=error.strerror or error)
+        raise ProblemError(500, "stop_not_saved", told) from error
 
 
 @router.delete("/api/inhibits/{direction}")
@@ -79,8 +80,8 @@ async def release(direction: Direction, core: TheCore, user: Admin) -> Done:
     try:
         there_was = await core.release(direction)
     except OSError as error:
-        text = f"{direction.value} is released, but that could not be saved and a restart would bring the stop back: "
-        raise ProblemError(500, "release_not_saved", f"{text}{error.strerror or error}") from error
+        told = message("inhibit.release_not_saved", direction=direction, reason=error.strerror or error)
+        raise ProblemError(500, "release_not_saved", told) from error
     if there_was and not by_hand:
         note_release(core, direction, user)
     return Done(message=f"{direction.value} released" if there_was else f"{direction.value} was not stopped")
@@ -117,5 +118,5 @@ async def restart(
     try:
         await core.restart(part)
     except KeyError as error:
-        raise ProblemError(404, "unknown_part", f"there is no part called {part!r}") from error
+        raise ProblemError(404, "unknown_part", message("core.unknown_name", name=part)) from error
     return Done(message=f"Restarting {part}" if part else "Restarting")

@@ -15,6 +15,7 @@ from tinybms_bridge.errors import DeviceRefused, LinkError
 from tinybms_bridge.services.ports import Core
 from tinybms_bridge.services.web.answers import Answer
 from tinybms_bridge.tinybms.settings import Readout, Setting, all_settings, allowed_values, present_range
+from tinybms_bridge.words import Message
 
 __all__ = ["EnumValue", "Reading", "ReadoutCache", "RegisterAnswer", "cache_of", "register_answers"]
 
@@ -27,8 +28,8 @@ class Reading:
 
     readout: Readout | None
     at: datetime | None
-    error: str = ""
-    """Why there is nothing newer; empty when the last reading worked."""
+    error: Message | None = None
+    """Why there is nothing newer; None when the last reading worked."""
 
 
 class ReadoutCache:
@@ -61,7 +62,7 @@ class ReadoutCache:
         try:
             readout = await self._core.device_settings.read()
         except (LinkError, DeviceRefused) as error:
-            self._reading = replace(self._reading, error=str(error))
+            self._reading = replace(self._reading, error=error.description)
             return
         self._current = True
         self._reading = Reading(readout, self._core.clock.wall())

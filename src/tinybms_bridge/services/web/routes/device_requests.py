@@ -5,9 +5,13 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, StrictFloat, StrictInt, StrictStr
 from pydantic_core import PydanticCustomError
 
-from tinybms_bridge.services.web.answers import Answer, Request, examples
+from tinybms_bridge.errors import said_of
+from tinybms_bridge.services.web.answers import Answer, MessageAnswer, Request, examples
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.tinybms.settings import ActionName, Plan, Report, all_settings, find_setting
+from tinybms_bridge.tinybms.settings.describe import caution_document
+from tinybms_bridge.tinybms.settings.writer import described
+from tinybms_bridge.words import Message, message
 
 __all__ = [
     "ActionBody",
@@ -90,6 +94,15 @@ class SettingChangeAnswer(Answer):
     new: float | int | str | None
 
 
+class CautionAnswer(MessageAnswer):
+    """Something to know before a change."""
+
+    name: str
+    """The setting; empty when it is about the whole."""
+    needs_confirmation: bool
+    """Whether ``confirm`` accepts it."""
+
+
 class PlanAnswer(Answer):
     """What would be written."""
 
@@ -98,6 +111,8 @@ class PlanAnswer(Answer):
     """What to know before."""
     consequences: list[str]
     """What ``confirm`` accepts."""
+    coded_cautions: list[CautionAnswer]
+    """``cautions`` with code and parameters."""
 
 
 class WriteAnswer(PlanAnswer):
@@ -116,7 +131,7 @@ def wanted(request: WriteRequest) -> dict[str, object]:
     """Return the wanted values by name. Raises ProblemError 422 for nothing or too much, 404 for an unknown address."""
     given = [each is not None for each in (request.key, request.address, request.values)]
     if sum(given) != 1 or (request.values is None) != (request.value is not None):
-        raise ProblemError(422, "missing_fields", "give key and value, address and value, or values")
+        raise ProblemError(422, "missing_fields", message("request.what_to_write"))
     if request.values is not None:
         return {name: _text_of_choice(name, value) for name, value in request.values.items()}
     name = _name_at(request.address) if request.key is None and request.address is not None else request.key or ""
@@ -131,16 +146,20 @@ def _plan_answer(plan: Plan) -> PlanAnswer:
         )
         for each in plan.changes
     ]
-    texts = [str(caution) for caution in plan.cautions]
-    return PlanAnswer(changes=changes, cautions=texts, consequences=list(plan.consequences))
+    return PlanAnswer(
+        changes=changes,
+        cautions=[str(caution) for caution in plan.cautions],
+        consequences=[str(caution) for caution in plan.consequences],
+        coded_cautions=[CautionAnswer.model_validate(caution_document(caution)) for caution in plan.cautions],
+    )
 
 
 def write_answer(plan: Plan, report: Report | None) -> WriteAnswer:
     """Return what became of a plan; None for a dry run. Raises ProblemError 502 when something was not written."""
     results = [] if report is None else [result.as_dict() for result in report.results]
     if report is not None and not report.good:
-        failed = ", ".join(f"{each.name}: {each.outcome.value}" for each in report.results if not each.outcome.good)
-        raise ProblemError(502, "write_failed", f"not every setting was written ({failed})", results=results)
+        failed = [said_of(each.name, described(each.outcome, None)) for each in report.results if not each.outcome.good]
+        raise ProblemError(502, "write_failed", message("request.not_all_written", failed=failed), results=results)
     done = "Nothing was written (dry run)" if report is None else "Settings written and read back"
     return WriteAnswer(
         **dict(_plan_answer(plan)),
@@ -157,8 +176,10 @@ def _name_at(address: int) -> str:
     if len(names) == 1:
         return names[0]
     if names:
-        raise ProblemError(422, "ambiguous_address", f"register {address} holds several: {', '.join(names)}")
-    raise ProblemError(404, "unknown_key", f"{address}: {find_setting(str(address))}")
+        raise ProblemError(422, "ambiguous_address", message("request.several_settings", register=address, names=names))
+    reason = find_setting(str(address))
+    assert isinstance(reason, Message)
+    raise ProblemError(404, "unknown_key", said_of(str(address), reason))
 
 
 def _text_of_choice(name: str, value: object) -> object:

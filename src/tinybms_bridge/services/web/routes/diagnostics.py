@@ -20,12 +20,12 @@ from tinybms_bridge.errors import LinkError
 from tinybms_bridge.link.bus import BusStatistics
 from tinybms_bridge.link.state import CanState, PartStatus, TraceLine, UartState, WatchdogState
 from tinybms_bridge.services.ports import Core, HistoryState
-from tinybms_bridge.services.web.answers import Answer, ConfigNoticeAnswer, Shown, extended
+from tinybms_bridge.services.web.answers import Answer, ConfigNoticeAnswer, Mistake, Shown, extended
 from tinybms_bridge.services.web.heavy import Heavy
 from tinybms_bridge.services.web.live.broadcaster import BroadcasterStatistics
 from tinybms_bridge.services.web.live.watch import Change
 from tinybms_bridge.services.web.routes.monitor import FrameAnswer, decoded_frames
-from tinybms_bridge.services.web.routes.shared import TheCore, TheWatch, plain
+from tinybms_bridge.services.web.routes.shared import TheCore, TheWatch, config_mistake
 from tinybms_bridge.services.web.security import Viewer
 
 __all__ = [
@@ -33,7 +33,6 @@ __all__ = [
     "ConfigurationAnswer",
     "Diagnostics",
     "MemoryAnswer",
-    "Mistake",
     "ProcessAnswer",
     "memory",
     "process",
@@ -110,15 +109,6 @@ class CanDiagnostics(CanState):
     last_frames: Sequence[FrameAnswer]
 
 
-class Mistake(Answer):
-    """Something in the file that cannot be used."""
-
-    path: str
-    """Dotted path of the key; empty for the whole file."""
-    value: str | int | float | bool | None
-    message: str
-
-
 class ConfigurationAnswer(Answer):
     """Where the configuration in force comes from, and what is wrong with the file as it is now."""
 
@@ -130,10 +120,10 @@ class ConfigurationAnswer(Answer):
     loaded_at: datetime | None
     """When the configuration in force was read or changed."""
     notices: list[ConfigNoticeAnswer]
-    conflicts: list[str]
+    conflicts: list[Mistake]
     """What does not fit the battery; the limits are bounded all the same."""
     misfits: list[str] = Field(deprecated=True)
-    """Old name of ``conflicts``; goes with version 1.0."""
+    """The same in words; goes with version 1.0."""
 
 
 class Diagnostics(Answer):
@@ -223,10 +213,10 @@ def _configuration(core: Core) -> ConfigurationAnswer:
     problems = store.error.problems if store.error is not None else []
     return ConfigurationAnswer(
         file=store.name,
-        errors=[Mistake(path=each.path, value=plain(each.value), message=each.message) for each in problems],
+        errors=[Mistake.model_validate(config_mistake(each)) for each in problems],
         fell_back=store.fell_back,
         loaded_at=store.loaded_at,
-        notices=[ConfigNoticeAnswer.model_validate(notice) for notice in store.notices],
-        conflicts=list(core.conflicts()),
-        misfits=list(core.conflicts()),
+        notices=[ConfigNoticeAnswer.about(notice.path, notice.message) for notice in store.notices],
+        conflicts=[Mistake.model_validate(config_mistake(each)) for each in core.conflicts()],
+        misfits=[str(each) for each in core.conflicts()],
     )

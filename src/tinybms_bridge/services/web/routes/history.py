@@ -13,13 +13,15 @@ from pydantic import Field
 from pydantic_core import to_json
 from starlette.responses import Response
 
+from tinybms_bridge.errors import said_of
 from tinybms_bridge.services.ports import Cell, DayEnergy, HistoryField, HistoryLevel, HistorySource, HistoryView
 from tinybms_bridge.services.web.answers import Answer, Shown
 from tinybms_bridge.services.web.heavy import Heavy, Text
-from tinybms_bridge.services.web.problems import ProblemError
+from tinybms_bridge.services.web.problems import ProblemError, mistake
 from tinybms_bridge.services.web.routes.shared import TheCore
 from tinybms_bridge.services.web.security import Viewer
-from tinybms_bridge.suggestions import did_you_mean
+from tinybms_bridge.suggestions import nearest
+from tinybms_bridge.words import Message, message
 
 __all__ = [
     "DEFAULT_FROM",
@@ -71,7 +73,8 @@ class DaysAnswer(Answer):
 
 
 DEFAULT_FROM = "-24h"
-TIME_HINT = "ISO 8601 (UTC unless it says otherwise), seconds since 1970, `now`, or relative such as `-24h`, `-7d`."
+_TIMES = message("request.times")
+TIME_HINT = _TIMES.text
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _LATEST_S = datetime(2200, 1, 1, tzinfo=UTC).timestamp()
@@ -82,10 +85,10 @@ _LOST_PLUS = re.compile(r"(.*T.*) ([0-9]{2}:?[0-9]{2})")
 """A time with an offset whose plus sign was not escaped in the address."""
 
 
-def refuse(path: str, value: object, message: str) -> ProblemError:
+def refuse(path: str, value: object, told: Message) -> ProblemError:
     """Return the problem of one parameter."""
-    errors = [{"path": f"query.{path}", "value": value, "message": message}]
-    return ProblemError(422, "invalid_payload", f"query.{path} = {value}: {message}", errors=errors)
+    errors = [{"value": value} | mistake(f"query.{path}", told)]
+    return ProblemError(422, "invalid_payload", said_of(f"query.{path} = {value}", told), errors=errors)
 
 
 def seconds_of(path: str, text: str, now: datetime) -> float:
@@ -104,7 +107,7 @@ def period_of(from_text: str, to_text: str, now: datetime) -> tuple[int, int]:
     """Return begin and end in whole seconds. Raises ProblemError."""
     from_s, to_s = int(seconds_of("from", from_text, now)), int(seconds_of("to", to_text, now))
     if from_s >= to_s:
-        raise refuse("from", from_text, f"must be before the end, {to_text} ({_words(to_s)})")
+        raise refuse("from", from_text, message("request.begins_late", end=to_text, time=_words(to_s)))
     return from_s, to_s
 
 
@@ -120,7 +123,7 @@ def step_of(text: str) -> int:
     span = _SPAN.fullmatch(f"{text}s" if text.isdecimal() else text)
     step_s = int(span[1]) * _UNITS_S[span[2]] if span and not text.startswith("-") else 0
     if not 10 <= step_s <= 31_622_400:
-        raise refuse("step", text, "must be from 10 s to 366 d, for example 60, 15m or 1h")
+        raise refuse("step", text, message("request.step"))
     return step_s
 
 
@@ -129,13 +132,13 @@ def _iso(path: str, text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(f"{lost[1]}+{lost[2]}" if lost else text)
     except ValueError:
-        raise refuse(path, text[:64], f"must be a time: {TIME_HINT}") from None
+        raise refuse(path, text[:64], message("request.no_time", times=_TIMES)) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _checked(path: str, text: str, moment_s: float) -> float:
     if not 0 <= moment_s <= _LATEST_S:
-        raise refuse(path, text, "must be a time from 1970 to 2200")
+        raise refuse(path, text, message("request.odd_time"))
     return moment_s
 
 
@@ -259,9 +262,9 @@ async def history_days(
     now = core.clock.wall()
     first, last = day_of("from", begin, now), day_of("to", end, now)
     if first > last:
-        raise refuse("from", begin, f"must not be after the end, {last}")
+        raise refuse("from", begin, message("request.day_after_end", end=last))
     if (last - first).days >= _MOST_DAYS:
-        raise refuse("from", begin, f"{(last - first).days + 1} days are too many: at most {_MOST_DAYS}")
+        raise refuse("from", begin, message("request.days", days=(last - first).days + 1, most=_MOST_DAYS))
     return await heavy.answer(lambda: DaysAnswer(days=list(core.history.days(first, last))))
 
 
@@ -287,8 +290,8 @@ def _names(history: HistorySource, wanted: str) -> list[str]:
         series = known.get(field, [])
         if (name != field and name not in series) or not series:
             likely = series or list(known)
-            there_are = f"{', '.join(likely)}{did_you_mean(name, likely)}"
-            raise refuse("fields", name[:64], f"there is no such field; there are {there_are}")
+            told = message("request.unknown_field", fields=likely, meant=nearest(name, likely))
+            raise refuse("fields", name[:64], told)
         chosen.update(dict.fromkeys(series if name == field else [name]))
     return list(chosen)
 
@@ -296,11 +299,8 @@ def _names(history: HistorySource, wanted: str) -> list[str]:
 def _check_size(form: Format, points: int, step: str | None, steps: int, series: int) -> None:
     most = _MOST[form]
     if step is not None and steps > most:
-        raise refuse("step", step, f"{steps} steps are too many: at most {most} as {form}")
+        raise refuse("step", step, message("request.steps", steps=steps, most=most, form=form))
     if step is not None and form == "json" and steps * series > _MOST_VALUES:
-        text = (
-            f"{steps} steps of {series} series are too many values: at most {_MOST_VALUES}; ask for fewer, or for csv"
-        )
-        raise refuse("step", step, text)
+        raise refuse("step", step, message("request.values", steps=steps, series=series, most=_MOST_VALUES))
     if step is None and points > most:
-        raise refuse("points", points, f"must be at most {most} as {form}")
+        raise refuse("points", points, message("request.points", most=most, form=form))

@@ -15,6 +15,7 @@ from tinybms_bridge.services.web.heavy import Heavy, Text
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.shared import LARGEST_NUMBER, TheCore
 from tinybms_bridge.services.web.security import AUDIT, Admin, Viewer
+from tinybms_bridge.words import message
 
 __all__ = ["router"]
 
@@ -61,7 +62,7 @@ async def clear_logs(core: TheCore, _user: Admin) -> Done:
     try:
         await asyncio.to_thread(core.logs.clear)
     except OSError as error:
-        raise ProblemError(500, "logs_not_removed", f"a log file cannot be removed: {error}") from error
+        raise ProblemError(500, "logs_not_removed", message("request.log_not_removed", reason=error)) from error
     return Done(message="Logs cleared")
 
 

@@ -13,11 +13,11 @@ from tinybms_bridge.battery.state import PackState
 from tinybms_bridge.battery.view import Last, View
 from tinybms_bridge.link.state import CanState, PackDetails, UartState
 from tinybms_bridge.services.ports import Moment
-from tinybms_bridge.services.web.answers import Answer, Shown, extended
+from tinybms_bridge.services.web.answers import Answer, Mistake, Shown, extended
 from tinybms_bridge.services.web.heavy import Heavy
 from tinybms_bridge.services.web.live.status import Measured, cells_mv, pack_measured, pack_numbers
 from tinybms_bridge.services.web.routes import tinybms
-from tinybms_bridge.services.web.routes.shared import TextLanguage, TheCore, known_pack
+from tinybms_bridge.services.web.routes.shared import TextLanguage, TheCore, config_mistake, known_pack
 from tinybms_bridge.services.web.security import Viewer
 from tinybms_bridge.words import ENGLISH, Language
 
@@ -52,7 +52,7 @@ class PackAnswer(Measured):
     uart: Shown[UartState]
     statistics: dict[str, float | int | str] | None
     """Extremes and counts since the BMS cleared them; null until they are read."""
-    conflicts: list[str]
+    conflicts: list[Mistake]
     """What in the configuration does not fit this pack; the limits are bounded all the same."""
     advice: list[tinybms.AdviceAnswer]
     """What an expert would change in the settings of its BMS."""
@@ -135,7 +135,7 @@ def _answer(name: str, moment: Moment, details: PackDetails, language: Language)
             "ratings": view.ratings,
             "uart": details.uart,
             "statistics": tinybms.statistics_answer(details.statistics),
-            "conflicts": list(details.conflicts),
+            "conflicts": [config_mistake(each) for each in details.conflicts],
             "advice": [tinybms.advice_answer(each, language) for each in details.advice],
         }
     )

@@ -30,7 +30,7 @@ async def front(request: Request, core: TheCore, gate: TheGate) -> Response:
         user = await reader(request, gate)
     except ProblemError as error:
         visit = Visit(address, setup_required=gate.setup_required)
-        page = closed_page(core.version, visit, error.message, error.code)
+        page = closed_page(core.version, visit, error.message.text, error.code)
         return Response(page, error.status_code, {**_OF_THIS_MOMENT, **(error.headers or {})}, _HTML)
     return Response(front_page(core, Visit(address, user.name, gate.setup_required)), 200, _OF_THIS_MOMENT, _HTML)
 

@@ -19,6 +19,7 @@ from tinybms_bridge.services.web.openapi import SETTINGS_PROBLEMS
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.shared import TheCore, config_problem
 from tinybms_bridge.services.web.security import Admin, Facts, Viewer
+from tinybms_bridge.words import message
 
 __all__ = ["Saved", "router", "saved"]
 
@@ -69,11 +70,11 @@ async def replace_settings(request: Request, core: TheCore, _user: Admin, facts:
     return await _change(core.store.replace, await request.body(), facts)
 
 
-def saved(change: ConfigChange, message: str, facts: Facts) -> Saved:
+def saved(change: ConfigChange, done: str, facts: Facts) -> Saved:
     """Return the answer for a change, and add its keys to the facts of the request."""
     facts["changed"] = " ".join(change.changed_paths) or "nothing"
-    notices = [ConfigNoticeAnswer(path=notice.path, message=notice.message) for notice in change.notices]
-    return Saved(message=message, changed=list(change.changed_paths), notices=notices)
+    notices = [ConfigNoticeAnswer.about(notice.path, notice.message) for notice in change.notices]
+    return Saved(message=done, changed=list(change.changed_paths), notices=notices)
 
 
 async def _change(save: Callable[[Mapping[str, Any]], ConfigChange], body: bytes, facts: Facts) -> Saved:
@@ -82,8 +83,8 @@ async def _change(save: Callable[[Mapping[str, Any]], ConfigChange], body: bytes
     except ConfigError as error:
         raise config_problem(error) from error
     except OSError as error:
-        message = f"the configuration could not be saved: {error.strerror or error}"
-        raise ProblemError(500, "config_save_failed", message) from error
+        told = message("config.not_saved", reason=error.strerror or error)
+        raise ProblemError(500, "config_save_failed", told) from error
     return saved(change, "Configuration updated", facts)
 
 

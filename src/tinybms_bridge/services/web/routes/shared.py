@@ -13,13 +13,13 @@ from starlette.requests import HTTPConnection
 
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.inhibits import Direction
-from tinybms_bridge.errors import ConfigError, DeviceRefused, LinkError
+from tinybms_bridge.errors import ConfigError, ConfigProblem, DeviceRefused, LinkError
 from tinybms_bridge.link.events import EventCode, Noted
 from tinybms_bridge.services.ports import Core
 from tinybms_bridge.services.web.live.watch import Watch
-from tinybms_bridge.services.web.problems import ProblemError, core_is_away
+from tinybms_bridge.services.web.problems import ProblemError, core_is_away, mistake
 from tinybms_bridge.services.web.security import Facts, User, Viewer
-from tinybms_bridge.suggestions import did_you_mean
+from tinybms_bridge.suggestions import nearest
 from tinybms_bridge.tinybms.settings import (
     ConfirmationError,
     Outcome,
@@ -29,7 +29,8 @@ from tinybms_bridge.tinybms.settings import (
     SettingsError,
     StaleSettingsError,
 )
-from tinybms_bridge.words import Language, Message, message
+from tinybms_bridge.tinybms.settings.describe import caution_document
+from tinybms_bridge.words import JsonValue, Language, Message, message
 
 __all__ = [
     "LARGEST_NUMBER",
@@ -37,6 +38,7 @@ __all__ = [
     "TheCore",
     "TheWatch",
     "asked_pack",
+    "config_mistake",
     "config_problem",
     "device_failures",
     "known_pack",
@@ -58,7 +60,7 @@ def known_pack(core: Core, name: str) -> str:
     """Return the name of a pack. Raises ProblemError for one that there is not."""
     known = core.packs()
     if name not in known:
-        raise ProblemError(404, "unknown_pack", f"there is no pack called {name!r}{did_you_mean(name, known)}")
+        raise ProblemError(404, "unknown_pack", message("request.no_pack", name=name, meant=nearest(name, known)))
     return name
 
 
@@ -95,8 +97,13 @@ TheWatch = Annotated[Watch, Depends(_watch)]
 
 def config_problem(error: ConfigError, code: str = "invalid_settings") -> ProblemError:
     """Return the problem of a configuration that cannot be used: every mistake with path, value and allowed range."""
-    errors = [{"path": each.path, "value": plain(each.value), "message": each.message} for each in error.problems]
-    return ProblemError(422, code, "; ".join(str(each) for each in error.problems), errors=errors)
+    told = message("problems", problems=[each.description for each in error.problems])
+    return ProblemError(422, code, told, errors=[config_mistake(each) for each in error.problems])
+
+
+def config_mistake(problem: ConfigProblem) -> dict[str, JsonValue]:
+    """Return a mistake in a configuration, or what of it does not fit the battery."""
+    return {"value": plain(problem.value)} | mistake(problem.path, problem.message)
 
 
 @contextmanager
@@ -105,18 +112,21 @@ def device_failures() -> Iterator[None]:
     try:
         yield
     except SettingsError as error:
-        errors = [{"path": each.name, "value": plain(each.value), "message": each.message} for each in error.problems]
-        raise ProblemError(422, "invalid_settings", str(error), errors=errors) from error
+        errors = [{"value": plain(each.value)} | mistake(each.name, each.message) for each in error.problems]
+        raise ProblemError(422, "invalid_settings", error.description, errors=errors) from error
     except ConfirmationError as error:
-        consequences = list(error.consequences)
-        raise ProblemError(409, "confirmation_required", str(error), consequences=consequences) from error
+        texts = [str(each) for each in error.consequences]
+        coded = [caution_document(each) for each in error.consequences]
+        raise ProblemError(
+            409, "confirmation_required", error.description, consequences=texts, coded_consequences=coded
+        ) from error
     except StaleSettingsError as error:
-        raise ProblemError(409, "settings_changed", str(error), names=list(error.names)) from error
+        raise ProblemError(409, "settings_changed", error.description, names=list(error.names)) from error
     except DeviceRefused as error:
-        raise ProblemError(502, "bms_refused", str(error)) from error
+        raise ProblemError(502, "bms_refused", error.description) from error
     except LinkError as error:
         code = "core_unreachable" if core_is_away(error) else "bms_unreachable"
-        raise ProblemError(503, code, str(error)) from error
+        raise ProblemError(503, code, error.description) from error
 
 
 def plain(value: object) -> str | int | float | bool | None:

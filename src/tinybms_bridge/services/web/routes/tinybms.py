@@ -155,7 +155,7 @@ def advice_answer(advice: Advice, language: Language) -> AdviceAnswer:
         unit=advice.unit,
         value=advice.present,
         advised=advice.advised,
-        obstacle=advice.obstacle,
+        obstacle="" if advice.obstacle is None else advice.obstacle.say(language),
         command=command or None,
         write={"key": advice.setting, "value": advice.advised} if command else None,
     )
@@ -186,7 +186,7 @@ async def registers(
 
     def made() -> Registers:
         found = register_answers(reading.readout, group)
-        return Registers(count=len(found), read_at=reading.at, error=reading.error, registers=found)
+        return Registers(count=len(found), read_at=reading.at, error=str(reading.error or ""), registers=found)
 
     return await heavy.answer(made)
 
@@ -214,8 +214,8 @@ async def act(request: Request, core: TheCore, user: Admin, facts: Facts, body: 
         cache_of(request.app).forget()
         result = await core.device_settings.perform(body.action, body.value, confirm=body.confirm, by=user.name)
     if not result.outcome.good:
-        text = f"{body.action.value}: {result.outcome.value} {result.detail}".rstrip()
-        raise ProblemError(502, "action_failed", text, result=result.as_dict())
+        failed = message("action.failed", action=body.action, result=result.description)
+        raise ProblemError(502, "action_failed", failed, result=result.as_dict())
     told = message(EventCode.ACTION_DONE, action=body.action, value=body.value)
     note(core, told, user, Severity.WARNING)
     return Done(message=f"{body.action.info.title}: done")
@@ -225,8 +225,8 @@ async def act(request: Request, core: TheCore, user: Admin, facts: Facts, body: 
 async def backup(request: Request, core: TheCore, _user: Viewer, *, force: bool = False) -> Response:
     """Return every setting as a file for ``/api/tinybms/restore``; read now, or within the last seconds."""
     reading = await cache_of(request.app).get(refresh=True)
-    if reading.readout is None or reading.error:
-        raise ProblemError(503, "bms_unreachable", reading.error)
+    if reading.error is not None or reading.readout is None:
+        raise ProblemError(503, "bms_unreachable", reading.error or message("request.bms_not_read"))
     with device_failures():
         kept = backup_of(reading.readout, reading.at or core.clock.wall(), force=force)
     name = f"tinybms-{kept.identity.serial_number or 'settings'}.json"
@@ -255,4 +255,4 @@ def _parsed(document: dict[str, Any]) -> Backup:
     try:
         return parse_backup(json.dumps(document).encode())
     except RecursionError:
-        raise SettingsError([SettingProblem("", "is nested too deep")]) from None
+        raise SettingsError([SettingProblem("", message("file.too_deep", most=None))]) from None

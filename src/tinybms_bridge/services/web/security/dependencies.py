@@ -21,6 +21,7 @@ from tinybms_bridge.services.web.accounts import AccountError
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.security.gate import COOKIE, Gate, Seen, audit
 from tinybms_bridge.services.web.security.sessions import User, Via
+from tinybms_bridge.words import Message, message
 
 __all__ = [
     "CSRF_HEADER",
@@ -125,7 +126,7 @@ async def _admin(request: Request, user: Annotated[User, Depends(_login)], facts
     if not user.is_admin:
         if request.method not in SAFE_METHODS:
             audit(user, action, failure="refused with 403 admin_required")
-        raise ProblemError(403, "admin_required", "this needs an administrator")
+        raise ProblemError(403, "admin_required", message("account.admin_required"))
     if request.method in SAFE_METHODS:
         yield user
         return
@@ -144,16 +145,16 @@ SESSION_ONLY: dict[str, Any] = {"x-session-only": True}
 """``openapi_extra`` of an operation that calls ``refuse_tokens``."""
 
 
-def refuse_tokens(user: User, what: str) -> None:
+def refuse_tokens(user: User, told: Message) -> None:
     """Raises ProblemError 403 for a bearer token: whoever got hold of one must not make it outlive its revocation."""
     if user.via is Via.TOKEN:
-        raise ProblemError(403, "session_required", f"a token cannot {what}: log in for that")
+        raise ProblemError(403, "session_required", told)
 
 
 async def _own_page(request: Request) -> None:
     """Raises ProblemError 403 when the page of another site sends the request."""
     if not is_own_page(request.headers):
-        raise ProblemError(403, "other_site", "a page of another site may not do this")
+        raise ProblemError(403, "other_site", message("account.other_site"))
 
 
 Viewer = Annotated[User, Depends(_viewer)]
@@ -188,9 +189,9 @@ def _refuse_other_sites(request: Request, seen: Seen) -> None:
     if seen.session is None or request.method in SAFE_METHODS:
         return
     if not is_own_page(request.headers):
-        raise ProblemError(403, "other_site", "a page of another site may not do this")
+        raise ProblemError(403, "other_site", message("account.other_site"))
     if not csrf_token_matches(request.headers, seen.session.csrf):
-        raise ProblemError(403, "csrf_token", "the header X-CSRF-Token of the session is missing or wrong")
+        raise ProblemError(403, "csrf_token", message("account.csrf_token"))
 
 
 def _failure(error: Exception) -> str:
@@ -207,9 +208,8 @@ def _failure(error: Exception) -> str:
 
 def _login_required(gate: Gate) -> ProblemError:
     if gate.setup_required:
-        text = 'there is no administrator yet: "tinybms-bridge users" makes one, or the setup token that it prints'
-        return ProblemError(401, "setup_required", text, headers=_LOGIN_HEADERS)
-    return ProblemError(401, "login_required", "this needs a login", headers=_LOGIN_HEADERS)
+        return ProblemError(401, "setup_required", message("account.setup_required"), headers=_LOGIN_HEADERS)
+    return ProblemError(401, "login_required", message("account.login_required"), headers=_LOGIN_HEADERS)
 
 
 _SCHEMES = {

@@ -15,6 +15,7 @@ from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.security.origin import Neighbourhood, address_of, forwarded_addresses, origin_of
 from tinybms_bridge.services.web.security.rate import DEVICE_COOKIE, LoginLimiter, Try, device_of, new_device
 from tinybms_bridge.services.web.security.sessions import Session, Sessions, User, Via
+from tinybms_bridge.words import message
 
 __all__ = ["AUDIT", "COOKIE", "Gate", "Seen", "address_of", "audit", "audit_login"]
 
@@ -138,7 +139,7 @@ class Gate:
         account = await self.accounts.verify(name, password, known=bool(device))
         if account is None:
             audit_login(name if self.accounts.registry.account(name) else "", address, "refused")
-            raise ProblemError(401, "wrong_login", "the user name or the password is wrong")
+            raise ProblemError(401, "wrong_login", message("account.wrong_login"))
         begun.succeeded()
         audit_login(account.name, address, "accepted")
         return account
@@ -149,7 +150,9 @@ class Gate:
         if begun.wait_s > 0.0:
             seconds = int(begun.wait_s) + 1
             headers = {"Retry-After": str(seconds)}
-            raise ProblemError(429, "too_many_tries", f"too many tries; wait {seconds} s", headers=headers)
+            raise ProblemError(
+                429, "too_many_tries", message("account.too_many_tries", seconds=seconds), headers=headers
+            )
         return begun
 
     def device_cookie(self, account: Account) -> str:

@@ -34,6 +34,7 @@ from tinybms_bridge.services.web.security.messages import (
 )
 from tinybms_bridge.services.web.security.rate import DEVICE_COOKIE, DEVICE_S
 from tinybms_bridge.services.web.security.sessions import LONGEST_S, User
+from tinybms_bridge.words import message
 
 __all__ = ["SECURITY_ROUTERS", "session_router", "user_router"]
 
@@ -53,7 +54,7 @@ async def set_up(body: SetupBody, request: Request, response: Response, gate: Th
     """Make the first administrator, once, with the setup token; the browser is logged in then."""
     address = address_of(request)
     if not gate.setup_required:
-        raise ProblemError(409, "setup_done", "there is an administrator already: log in")
+        raise ProblemError(409, "setup_done", message("account.log_in"))
     begun = gate.begin_try(request)
     try:
         account = await gate.accounts.set_up(
@@ -100,7 +101,7 @@ async def change_own_password(
     body: OwnPassword, user: Login, request: Request, response: Response, gate: TheGate
 ) -> SessionState:
     """Change the own password; every other session and every token of the user ends. Not with a token."""
-    refuse_tokens(user, "change a password")
+    refuse_tokens(user, message("account.token_password"))
     await gate.login(user.name, body.current.get_secret_value(), request)
     account = await gate.accounts.change(user.name, password=body.new.get_secret_value())
     audit(user, "change of the own password")
@@ -153,7 +154,7 @@ async def list_users(_: Admin, gate: TheGate) -> UserList:
 @user_router.post("/users", status_code=201, openapi_extra=SESSION_ONLY)
 async def add_user(body: NewUser, user: Admin, facts: Facts, gate: TheGate) -> UserInfo:
     """Add a user; not with a token."""
-    refuse_tokens(user, "make a user")
+    refuse_tokens(user, message("account.token_new_user"))
     account = await gate.accounts.add(body.username, Role(body.role), body.password.get_secret_value())
     facts |= {"name": account.name, "role": account.role}
     return UserInfo.of(account)
@@ -162,7 +163,7 @@ async def add_user(body: NewUser, user: Admin, facts: Facts, gate: TheGate) -> U
 @user_router.patch("/users/{name}", openapi_extra=SESSION_ONLY)
 async def change_user(name: str, body: UserChange, user: Admin, facts: Facts, gate: TheGate) -> UserInfo:
     """Change the password or the role of a user; another password ends sessions and tokens. Not with a token."""
-    refuse_tokens(user, "change a user")
+    refuse_tokens(user, message("account.token_user"))
     password = None if body.password is None else body.password.get_secret_value()
     role = None if body.role is None else Role(body.role)
     account = await gate.accounts.change(name, password=password, role=role)
@@ -187,7 +188,7 @@ async def list_tokens(user: Login, gate: TheGate) -> TokenList:
 @user_router.post("/tokens", status_code=201, openapi_extra=SESSION_ONLY)
 async def make_token(body: NewToken, user: Login, gate: TheGate) -> Shown[CreatedToken]:
     """Make a bearer token for a script; by default it can do what its maker can, never more. It is shown this once."""
-    refuse_tokens(user, "make another token")
+    refuse_tokens(user, message("account.token_token"))
     now = gate.clock.wall()
     record = new_record(user.name, body.label, user.role.at_most(body.role and Role(body.role)), now, body.days)
     registry = await gate.accounts.edit(lambda registry: registry.with_token(record, now))
@@ -207,7 +208,7 @@ async def revoke_token(token_id: str, user: Login, gate: TheGate) -> Success:
 def _without_token(registry: AccountRegistry, token_id: str, user: User) -> AccountRegistry:
     record = registry.token(token_id)
     if record is None or not (user.is_admin or record.user == user.name):
-        raise AccountError("unknown_token", "there is no such token")
+        raise AccountError("unknown_token", message("account.unknown_token"))
     return registry.without_token(token_id)
 
 
