@@ -135,3 +135,17 @@ def test_every_kind_is_an_error(kind: FailureKind) -> None:
 
     assert isinstance(back, BridgeError | OSError | ValueError | KeyError)
     assert "so it is" in str(back) or isinstance(back, DeviceRefused)
+
+
+def test_what_is_refused_keeps_its_codes() -> None:
+    """A caller can say in another language what the core has found wrong, and what would have to be confirmed."""
+    caution = Caution("series_cells", message("caution.series_cells"), needs_confirmation=True)
+    problem = SettingProblem("ignition", message("setting.not_text", allowed=message("setting.percent")), 5)
+    refused, unconfirmed = crossed(SettingsError([problem])), crossed(ConfirmationError([caution]))
+
+    assert isinstance(refused, SettingsError)
+    assert isinstance(unconfirmed, ConfirmationError)
+    assert refused.problems == (problem,)
+    assert refused.description.say("fr") == "ignition = 5 : n'est pas un texte ; pour cent, 0 à 100"
+    assert unconfirmed.consequences == (caution,)
+    assert unconfirmed.description.say("fr").startswith("demande confirmation : series_cells : change les broches")

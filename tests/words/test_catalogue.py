@@ -143,3 +143,11 @@ def test_no_parameter_breaks_a_sentence(code: str, language: str, value: object)
     names = ("value", "threshold", "detail", "cells", "days", "share_percent", "level", "cause", "reason")
 
     assert say(code, dict.fromkeys(names, value), "fr" if language == "fr" else "en", "beside")
+
+
+def test_a_choice_is_joined_with_or() -> None:
+    """What one of several is meant, each language says with its own word."""
+    told = message("config.misplaced_key", sections=['"mqtt"', '"web_server"'])
+
+    assert told.text == 'unknown key here; it belongs to "mqtt" or "web_server"'
+    assert told.say("fr") == 'clé inconnue ici ; sa place est dans "mqtt" ou "web_server"'
