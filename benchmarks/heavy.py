@@ -44,7 +44,7 @@ from tinybms_bridge.hal.storage import FileStorage
 from tinybms_bridge.link.events import Noted
 from tinybms_bridge.services.history import HistorySettings
 from tinybms_bridge.services.history.database import Database
-from tinybms_bridge.services.history.recorder import Row as HistoryRow
+from tinybms_bridge.services.history.steps import Row as HistoryRow
 from tinybms_bridge.services.logs.rotating_file import LOG_FILE, RotatingFile
 from tinybms_bridge.words import message
 

@@ -75,6 +75,7 @@ OWNERS: dict[str, set[str]] = {
     "advanced.history_days_10s": {"history"},
     "advanced.history_days_1min": {"history"},
     "advanced.history_days_15min": {"history"},
+    "advanced.history_size_mb": {"history"},
     "advanced": {"watchdog"},
     "web_server.websocket_update_interval_ms": {"live"},
     "web_server.websocket_min_interval_ms": {"live"},

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
-from tinybms_bridge.app.remote import CoreChanges, NumberedFeed, RemoteCore
+from tinybms_bridge.app.remote import CoreChanges, NumberedFeed, RemoteCore, _battery_changes
 from tinybms_bridge.battery.alarms import AlarmLevel
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.inhibits import Direction
 from tinybms_bridge.battery.notices import NoticeName
+from tinybms_bridge.battery.snapshot import Cells, PackValues, Snapshot
+from tinybms_bridge.battery.state import BatteryState, PackState
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.core.event_store import EventStore
 from tinybms_bridge.core.supervisor import Supervisor
@@ -34,6 +36,7 @@ from tinybms_bridge.link.events import (
     LimitsDecided,
     LinkChanged,
     Noted,
+    PackSnapshotAccepted,
     SnapshotAccepted,
 )
 from tinybms_bridge.link.mirror import Mirror
@@ -315,6 +318,25 @@ async def test_changes_are_published_for_history_and_live_data(join: Join) -> No
     assert next(event.state for event in of(GxChanged)) is GxState.PRESENT
     assert of(AlarmsChanged)
     assert all(event.old is not event.new for event in of(ChargeStateChanged))
+
+
+def test_each_of_several_packs_is_published() -> None:
+    """With one pack its sample is that of the battery; with several, each new one of a pack is told beside it."""
+
+    def snapshot(number: int) -> Snapshot:
+        return Snapshot(number, float(number), PackValues(6.6, 1.0, 50.0), Cells((3.3, 3.3)))
+
+    one = BatteryState(packs={"a": PackState(snapshot(1))})
+    assert _battery_changes(BatteryState(), one) == [SnapshotAccepted(snapshot(1), "a")]
+    two = BatteryState(packs={"a": PackState(snapshot(1)), "b": PackState(snapshot(2))})
+    assert _battery_changes(one, two) == [PackSnapshotAccepted(snapshot(2), "b")]
+    both = BatteryState(packs={"a": PackState(snapshot(3)), "b": PackState(snapshot(4))})
+    assert _battery_changes(two, both) == [
+        SnapshotAccepted(snapshot(3), ""),
+        PackSnapshotAccepted(snapshot(3), "a"),
+        PackSnapshotAccepted(snapshot(4), "b"),
+    ]
+    assert _battery_changes(both, one)[0] == SnapshotAccepted(snapshot(1), "a")
 
 
 async def test_frames_are_remembered_by_number(join: Join) -> None:

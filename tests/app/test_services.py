@@ -501,7 +501,9 @@ async def test_history_follows_the_configuration(join: Join, home: Path, keep: b
     assert joined.services.history.settings == HistorySettings(days=(2, 7, 730))
     state = await in_thread(joined.services.history.state)
     assert state.path == (str(home / "state" / "history.db") if keep else "")
-    await joined.update({"advanced": {"history_enabled": False, "history_days_10s": 5, "history_days_15min": 60}})
+    await joined.update(
+        {"advanced": {"history_enabled": False, "history_days_10s": 5, "history_days_15min": 60, "history_size_mb": 40}}
+    )
     wanted = interpret(
         {
             "advanced": {
@@ -509,12 +511,13 @@ async def test_history_follows_the_configuration(join: Join, home: Path, keep: b
                 "history_enabled": False,
                 "history_days_10s": 5,
                 "history_days_15min": 60,
+                "history_size_mb": 40,
             }
         },
         "test",
     )
     await joined.until(lambda: joined.services.history.settings == history_settings(wanted.configuration))
-    assert joined.services.history.settings == HistorySettings(enabled=False, days=(5, 7, 60))
+    assert joined.services.history.settings == HistorySettings(enabled=False, days=(5, 7, 60), most_bytes=40_000_000)
 
 
 # the process

@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from tinybms_bridge.app.background import Background
 from tinybms_bridge.battery.advice import Advice
 from tinybms_bridge.battery.inhibits import Direction, Inhibit
-from tinybms_bridge.battery.state import BatteryState
+from tinybms_bridge.battery.state import BatteryState, PackState
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.config.values import values_of
@@ -32,6 +32,7 @@ from tinybms_bridge.link.events import (
     LinkChanged,
     Noted,
     NoticesChanged,
+    PackSnapshotAccepted,
     SnapshotAccepted,
 )
 from tinybms_bridge.link.mirror import Mirror
@@ -61,6 +62,7 @@ _SAVED_S = 20.0
 _REMEMBERED_FRAMES = 500
 _MOST_EVENTS = 2000
 _NOTHING = PackDetails()
+_UNKNOWN = PackState()
 _UNHEARD = "the core does not answer"
 _UNHEARD_S = 12.0
 """Twice missed: the core says every 5 s that it is there."""
@@ -179,7 +181,9 @@ def _battery_changes(before: BatteryState, now: BatteryState) -> list[Event]:
     events: list[Event] = []
     latest = now.main.latest
     if latest is not None and latest != before.main.latest:
-        events.append(SnapshotAccepted(latest))
+        events.append(SnapshotAccepted(latest, next(iter(now.packs)) if len(now.packs) == 1 else ""))
+    if len(now.packs) > 1:
+        events += _pack_changes(before.packs, now.packs)
     if now.decided != before.decided:
         events.append(LimitsDecided(now.decided))
     if now.freshness is not before.freshness:
@@ -191,6 +195,14 @@ def _battery_changes(before: BatteryState, now: BatteryState) -> list[Event]:
     if now.notices != before.notices:
         events.append(NoticesChanged(before.notices, now.notices))
     return events
+
+
+def _pack_changes(before: Mapping[str, PackState], now: Mapping[str, PackState]) -> list[Event]:
+    return [
+        PackSnapshotAccepted(pack.latest, name)
+        for name, pack in now.items()
+        if pack.latest is not None and pack.latest != before.get(name, _UNKNOWN).latest
+    ]
 
 
 def _line_changes(before: CoreState, now: CoreState) -> list[Event]:

@@ -43,7 +43,7 @@ from tinybms_bridge.link.client import LinkClient
 from tinybms_bridge.link.events import ChangeSource, ConfigChanged, PartStateChanged
 from tinybms_bridge.link.mirror import Mirror
 from tinybms_bridge.link.state import EVENTS, ConfigurationState, CoreState, EnergyToday, LogWritten, ServicesState
-from tinybms_bridge.services.history import History, HistoryError, HistorySettings
+from tinybms_bridge.services.history import History, HistorySettings
 from tinybms_bridge.services.logs import LogSettings, LogStore
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ class Services:
         self.web = WebPart(self)
         CoreChanges(mirror, self.bus)
         supervisor = self.supervisor
-        supervisor.add("history", partial(self.history.run, self.bus, clock, run_blocking))
+        supervisor.add("history", partial(self.history.run, self.bus, clock, self.core, run_blocking))
         supervisor.add("services-log-counts", partial(self._lines.run, clock))
         supervisor.add("web", self.web.run)
         supervisor.add("web-watch", self.web.watch)
@@ -351,7 +351,7 @@ class Services:
         while True:
             if self._clock.monotonic() - read_s >= _TODAY_S:
                 read_s = self._clock.monotonic()
-                energy = await self.run_blocking(today, self.history, self._clock)
+                energy = today(self.history)
             state = self._state(energy)
             if state != before or self._mirror.state.services != state:
                 before = state
@@ -438,14 +438,12 @@ class WebPart:
         return self._service
 
 
-def today(history: History, clock: Clock) -> EnergyToday | None:
-    """Return the energy since midnight; None where it is not recorded. Blocks."""
-    day = clock.wall().astimezone().date()
-    try:
-        found = history.days(day, day) if history.settings.enabled else ()
-    except HistoryError:
+def today(history: History) -> EnergyToday | None:
+    """Return the energy since midnight; None where it is not recorded."""
+    found = history.today()
+    if found is None:
         return None
-    return found[0] if found else None
+    return EnergyToday(found.charged_wh / 1e3, found.discharged_wh / 1e3, found.fresh_s / 3600.0)
 
 
 def history_settings(config: Configuration) -> HistorySettings:
@@ -454,6 +452,7 @@ def history_settings(config: Configuration) -> HistorySettings:
     return HistorySettings(
         enabled=advanced.history_enabled,
         days=(advanced.history_days_10s, advanced.history_days_1min, advanced.history_days_15min),
+        most_bytes=advanced.history_size_mb * 1_000_000,
     )
 
 

@@ -11,6 +11,7 @@ from tinybms_bridge.battery.limits.model import ChargeState, Limits
 from tinybms_bridge.battery.notices import Notices
 from tinybms_bridge.battery.plausibility import PlausibilityVerdict
 from tinybms_bridge.battery.snapshot import Identity, Snapshot
+from tinybms_bridge.battery.state import MAIN_PACK
 from tinybms_bridge.victron.can.gx import GxState
 from tinybms_bridge.words import Message
 
@@ -29,6 +30,7 @@ __all__ = [
     "LinkChanged",
     "Noted",
     "NoticesChanged",
+    "PackSnapshotAccepted",
     "PartState",
     "PartStateChanged",
     "SnapshotAccepted",
@@ -100,9 +102,19 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotAccepted(Event):
-    """A plausible sample."""
+    """A plausible sample of the battery."""
 
     snapshot: Snapshot
+    pack: str = MAIN_PACK
+    """The pack that is the battery; empty where there are several."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackSnapshotAccepted(Event):
+    """A plausible sample of one pack, where there are several."""
+
+    snapshot: Snapshot
+    pack: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,6 @@ from tinybms_bridge.link.event_list import EventRecord
 from tinybms_bridge.link.events import Noted
 from tinybms_bridge.link.state import (
     CanState,
-    EnergyToday,
     MonitoredFrame,
     PackDetails,
     PartStatus,
@@ -37,10 +36,14 @@ from tinybms_bridge.tinybms.settings.table import Readout
 from tinybms_bridge.tinybms.settings.writer import Report
 
 __all__ = [
+    "SOC_BANDS_PERCENT",
+    "TEMPERATURE_BOUNDS_C",
     "Cell",
+    "CellExtreme",
     "Core",
-    "DayEnergy",
+    "DayRecord",
     "DeviceSettings",
+    "EnergyOfToday",
     "Hearing",
     "HistoryField",
     "HistoryLevel",
@@ -50,6 +53,8 @@ __all__ = [
     "LogPage",
     "LogSource",
     "Moment",
+    "MonthRecord",
+    "PeriodRecord",
 ]
 
 
@@ -188,10 +193,92 @@ class HistoryView(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class DayEnergy(EnergyToday):
-    """Energy of one day in the time zone of the machine; one with fewer hours of fresh data is not complete."""
+class EnergyOfToday:
+    """Energy since midnight in the time zone of the machine."""
+
+    charged_wh: float
+    discharged_wh: float
+    fresh_s: int
+    """Seconds with fresh data."""
+
+
+SOC_BANDS_PERCENT = tuple(range(0, 100, 10))
+"""Lower bounds of the bands of SOC in a record; the last one ends at 100."""
+
+TEMPERATURE_BOUNDS_C = (0, 10, 20, 30, 40, 50)
+"""Bounds between the bands of temperature in a record; below the first is one band, from the last on another."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellExtreme:
+    """The lowest or highest cell of a time."""
+
+    voltage_mv: float
+    cell: int
+    """Its number, from 1."""
+    pack: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeriodRecord:
+    """What is kept of a day or adds up to a month; None where nothing is known."""
+
+    charged_kwh: float
+    """Into the battery."""
+    discharged_kwh: float
+    """Out of the battery."""
+    recorded_h: float
+    """Hours with fresh data: a day with fewer than it has is not complete."""
+    hold_h: float | None
+    """Hours in which the last values were held."""
+    silent_h: float | None
+    """Hours in which nothing was sent, for the data was too old."""
+    charged_ah: float | None
+    discharged_ah: float | None
+    cycles: float | None
+    """Equivalent full cycles: half of all charge that flowed, in capacities."""
+    charging_h: float | None
+    discharging_h: float | None
+    resting_h: float | None
+    soc_bands_h: tuple[float, ...] | None
+    """Hours in each band of ``soc_bands_percent``."""
+    temperature_bands_h: tuple[float, ...] | None
+    """Hours in each band of temperature, by the hottest sensor."""
+    alarms: int | None
+    """Alarms and notices that rose to level alarm; None for one pack of several."""
+    warnings: int | None
+    """The same for level warning."""
+    voltage_min_v: float | None
+    voltage_max_v: float | None
+    charge_current_max_a: float | None
+    discharge_current_max_a: float | None
+    charge_power_max_w: float | None
+    discharge_power_max_w: float | None
+    soc_min_percent: float | None
+    soc_max_percent: float | None
+    temperature_min_c: float | None
+    temperature_max_c: float | None
+    cell_min: CellExtreme | None
+    cell_max: CellExtreme | None
+    cell_delta_max_mv: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayRecord(PeriodRecord):
+    """One local day."""
 
     day: date
+    """In the time zone of the machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonthRecord(PeriodRecord):
+    """The days of one month together."""
+
+    month: str
+    """For example ``2026-01``."""
+    days: int
+    """Days that have a record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,22 +319,41 @@ class HistoryState:
 
 
 class HistorySource(Protocol):
-    """The history; all but ``fields`` is called in a thread and raises BridgeError when the file cannot be read."""
+    """The history; all but ``today`` and the fields is called in a thread and raises BridgeError for a bad file."""
 
     @property
     def fields(self) -> Sequence[HistoryField]:
         """Everything that can be asked for."""
         ...
 
-    def view(self, from_s: int, to_s: int, names: Sequence[str], *, points: int, step_s: int | None) -> HistoryView:
+    @property
+    def pack_fields(self) -> Sequence[HistoryField]:
+        """Everything that can be asked for of one pack."""
+        ...
+
+    def view(
+        self, from_s: int, to_s: int, names: Sequence[str], *, points: int, step_s: int | None, pack: str | None = None
+    ) -> HistoryView:
         """Return the series of these names, such as ``voltage_v.mean``, in at most ``points`` steps or in ``step_s``.
 
-        Raises KeyError for a name that there is not.
+        Of the battery, or of one pack. Raises KeyError for a name that there is not.
         """
         ...
 
-    def days(self, first: date, last: date) -> Sequence[DayEnergy]:
-        """Return the days that have any data, oldest first."""
+    def packs(self) -> Sequence[str]:
+        """Return the names of the packs of which anything is stored."""
+        ...
+
+    def days(self, first: date, last: date, pack: str | None = None) -> Sequence[DayRecord]:
+        """Return the days that have any data, oldest first, of the battery or of one pack."""
+        ...
+
+    def months(self, first: date, last: date, pack: str | None = None) -> Sequence[MonthRecord]:
+        """Return the months of these days, each as a whole, oldest first."""
+        ...
+
+    def today(self) -> EnergyOfToday | None:
+        """Return the energy since midnight, from memory; None while nothing is recorded. May be called anywhere."""
         ...
 
     def state(self) -> HistoryState:

@@ -12,7 +12,7 @@ from tinybms_bridge.battery.limits import ChargeState, Limits
 from tinybms_bridge.battery.snapshot import Cells, PackValues, Snapshot, Temperatures
 from tinybms_bridge.services.history.database import Database
 from tinybms_bridge.services.history.levels import HistorySettings
-from tinybms_bridge.services.history.recorder import Row, StepBuilder
+from tinybms_bridge.services.history.steps import Row, StepBuilder
 from tinybms_lab.testing.fake_clock import FakeClock
 
 START_S = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())

@@ -1,4 +1,4 @@
-"""Tables and statements, and the file: batches, damage, a full disk, other versions, another folder."""
+"""The file: batches, damage, a full disk, other versions, another folder."""
 
 import itertools
 import shutil
@@ -6,186 +6,26 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tinybms_bridge.battery.freshness import Freshness
-from tinybms_bridge.battery.limits import ChargeState, Limits
-from tinybms_bridge.battery.snapshot import Cells, PackValues, Snapshot, Temperatures
-from tinybms_bridge.services.history import database
 from tinybms_bridge.services.history import database as module
-from tinybms_bridge.services.history.database import (
-    Database,
+from tinybms_bridge.services.history.database import Database
+from tinybms_bridge.services.history.levels import (
+    LEVELS,
+    HistoryError,
+    HistorySettings,
+    NewerHistoryError,
     local_day,
-    migrate,
-    prune,
-    transaction,
-    upsert,
-    version_of,
 )
-from tinybms_bridge.services.history.fields import BMS_COUNT, COLUMNS
-from tinybms_bridge.services.history.levels import LEVELS, HistoryError, HistorySettings, NewerHistoryError
-from tinybms_bridge.services.history.recorder import Row, StepBuilder
-
-STEPS = LEVELS[0]
-
-Event = tuple[float, float | None, bool]
-
-
-@pytest.fixture
-def connection() -> Iterator[sqlite3.Connection]:
-    """An empty file in memory."""
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        yield connection
-
-
-def stored(connection: sqlite3.Connection) -> list[int]:
-    """Return the times in the finest table."""
-    return [start_s for (start_s,) in connection.execute("SELECT start_s FROM steps ORDER BY start_s")]
-
-
-def rows_of(parts: list[list[Event]]) -> list[tuple[int | None, ...]]:
-    """Return one row for each part of a series of samples and limits."""
-    builder, rows, now_s = StepBuilder(), [], 0.0
-    for part in parts:
-        for current_a, celsius, sends in part:
-            now_s += 1.0
-            cells = Cells((3.3, 3.3 + current_a / 1000.0))
-            temperatures = Temperatures(celsius)
-            builder.add_sample(Snapshot(int(now_s), now_s, PackValues(6.6, current_a, 50.0), cells, temperatures))
-            builder.note_freshness(Freshness.FRESH if sends else Freshness.SILENT)
-            freshness = Freshness.FRESH if sends else Freshness.SILENT
-            builder.add_second(Limits(54.4, abs(current_a), 80.0, 44.0, ChargeState.BULK, freshness))
-        rows.append(builder.finish())
-    return rows
-
-
-EVENTS = st.tuples(st.floats(-100, 100), st.none() | st.floats(-20, 60), st.booleans())
-
-
-@given(st.lists(st.lists(EVENTS, min_size=1, max_size=5), min_size=1, max_size=4))
-def test_united_rows_are_the_row_of_everything(parts: list[list[Event]]) -> None:
-    """A step that was written in pieces, by two runs or by minutes into a quarter, is as if written at once."""
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        migrate(connection)
-        for values in rows_of(parts):
-            connection.execute(upsert(STEPS), (0, *values))
-        (found,) = connection.execute(f"SELECT {', '.join(COLUMNS)} FROM steps").fetchall()
-    (whole,) = rows_of([[event for part in parts for event in part]])
-    assert found == whole
-
-
-def test_energy_of_united_rows_is_added(connection: sqlite3.Connection, make_row: Callable[..., Row]) -> None:
-    """Nothing is counted twice, nothing is lost."""
-    migrate(connection)
-    for _ in range(2):
-        connection.execute(upsert(STEPS), (0, *make_row(0, 1000.0, 1000.0).values))
-    (found,) = connection.execute("SELECT charged_mwh FROM steps").fetchone()
-    assert found == 2 * int(6.61 * 1000.0 / 3600.0 * 1000.0)
-
-
-def fill(connection: sqlite3.Connection, make_row: Callable[..., Row], starts_s: Any) -> None:
-    """Make the tables and put rows into the finest."""
-    migrate(connection)
-    connection.executemany(upsert(STEPS), [(start_s, *make_row(start_s, 1.0).values) for start_s in starts_s])
-
-
-def test_oldest_rows_go_first(connection: sqlite3.Connection, make_row: Callable[..., Row]) -> None:
-    """Beyond the limit the oldest are deleted; within it nothing is."""
-    fill(connection, make_row, range(0, 100, 10))
-    prune(connection, STEPS, 10, 1000)
-    assert len(stored(connection)) == 10
-    prune(connection, STEPS, 4, 1000)
-    assert stored(connection) == [60, 70, 80, 90]
-
-
-def test_rows_of_a_wrong_future_make_room_first(connection: sqlite3.Connection, make_row: Callable[..., Row]) -> None:
-    """What a clock in the year 2099 has left does not drive out what is recorded when it is right again."""
-    fill(connection, make_row, [10, 20, 30, 9000, 9010])
-    prune(connection, STEPS, 4, 1000)
-    assert stored(connection) == [10, 20, 30, 9010]
-    prune(connection, STEPS, 2, 1000)
-    assert stored(connection) == [20, 30]
-
-
-def test_clock_in_the_future_empties_nothing(connection: sqlite3.Connection, make_row: Callable[..., Row]) -> None:
-    """A row from 2099 costs the oldest row at most, not everything that is older than its retention."""
-    fill(connection, make_row, [10, 20, 30, 4_000_000_000])
-    prune(connection, STEPS, 3, 4_000_086_400)
-    assert stored(connection) == [20, 30, 4_000_000_000]
-
-
-def test_transaction_is_all_or_nothing(connection: sqlite3.Connection, make_row: Callable[..., Row]) -> None:
-    """A failure in the middle leaves what was."""
-    fill(connection, make_row, [10])
-
-    def change() -> None:
-        with transaction(connection):
-            connection.execute("DELETE FROM steps")
-            connection.execute("nonsense")
-
-    with pytest.raises(sqlite3.OperationalError):
-        change()
-    assert stored(connection) == [10]
-
-
-def test_older_file_is_brought_forward(
-    connection: sqlite3.Connection, make_row: Callable[..., Row], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A later version of the program adds to the tables, and the rows stay."""
-    fill(connection, make_row, [10, 20])
-
-    def add(connection: sqlite3.Connection) -> None:
-        connection.execute("ALTER TABLE steps ADD COLUMN more INTEGER")
-
-    monkeypatch.setattr(database, "MIGRATIONS", [*database.MIGRATIONS, add])
-    migrate(connection)
-    assert version_of(connection) == len(database.MIGRATIONS)
-    assert connection.execute("SELECT start_s, more FROM steps").fetchall() == [(10, None), (20, None)]
-    migrate(connection)
-
-
-def test_a_file_from_before_the_count_of_the_bms(
-    connection: sqlite3.Connection, make_row: Callable[..., Row], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What was kept stays, has no such count, and is united with what comes later."""
-    new = {BMS_COUNT.counter, *(column for quantity in BMS_COUNT.quantities for column in quantity.columns)}
-    with monkeypatch.context() as before:
-        before.setattr(database, "COLUMNS", tuple(name for name in COLUMNS if name not in new))
-        before.setattr(database, "MIGRATIONS", database.MIGRATIONS[:1])
-        migrate(connection)
-    connection.execute("INSERT INTO steps (start_s, samples, soc_percent_sum) VALUES (10, 2, 10000)")
-    migrate(connection)
-    columns = "samples, soc_percent_sum, bms_counts, bms_soc_percent_sum"
-    assert connection.execute(f"SELECT {columns} FROM steps").fetchall() == [(2, 10000, 0, None)]
-    connection.execute(upsert(STEPS), (10, *make_row(10, 1.0).values))
-    (united,) = connection.execute("SELECT bms_counts, bms_soc_percent_sum FROM steps").fetchall()
-    assert united[0] > 0
-    assert united[1] == united[0] * 5000
-
-
-def test_migration_that_fails_leaves_the_file_as_it_was(
-    connection: sqlite3.Connection, make_row: Callable[..., Row], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Half a migration is none."""
-    fill(connection, make_row, [10])
-
-    def fail(connection: sqlite3.Connection) -> None:
-        connection.execute("DROP TABLE steps")
-        connection.execute("nonsense")
-
-    monkeypatch.setattr(database, "MIGRATIONS", [*database.MIGRATIONS, fail])
-    with pytest.raises(sqlite3.OperationalError):
-        migrate(connection)
-    assert (version_of(connection), stored(connection)) == (len(database.MIGRATIONS) - 1, [10])
-
+from tinybms_bridge.services.history.reader import HistoryReader
+from tinybms_bridge.services.history.steps import Row, StepBuilder
 
 Minutes = Callable[..., Sequence[Row]]
 START_S = 1_767_225_600
@@ -217,12 +57,12 @@ def test_energy_is_added_to_the_local_day(
         midnight_s = START_S + 14 * 3600
         assert (local_day(midnight_s - 10), local_day(midnight_s)) == (date(2026, 1, 1), date(2026, 1, 2))
         row = make_row(midnight_s - 10, 100.0, 100.0)
-        database.write([row, Row(midnight_s, row.values), Row(midnight_s + 10, row.values)])
+        database.write([row, Row(midnight_s, row.step), Row(midnight_s + 10, row.step)])
         database.write([])
     finally:
         monkeypatch.undo()
         time.tzset()
-    found = ask(folder / "history.db", "SELECT * FROM days ORDER BY day")
+    found = ask(folder / "history.db", "SELECT day, charged_mwh, discharged_mwh, fresh_s FROM days ORDER BY day")
     assert found == [("2026-01-01", 183, 0, 2), ("2026-01-02", 2 * 183, 0, 4)]
 
 
@@ -245,24 +85,74 @@ def test_defaults_keep_so_many_rows() -> None:
     assert [HistorySettings().most_rows(level) for level in LEVELS] == [17_280, 20_160, 70_080]
 
 
-@pytest.mark.parametrize("place", [0, 1024, 8192])
-def test_damaged_file_is_set_aside(
-    folder: Path, minutes: Minutes, caplog: pytest.LogCaptureFixture, place: int
-) -> None:
-    """A file that a dying card has changed is kept for a look, named in the log, and a new history begins."""
+def filled(folder: Path, minutes: Minutes, count: int = 300) -> bytearray:
+    """Write some hours and return the file."""
     with closing(Database(folder, HistorySettings())) as database:
-        for number in range(30):
+        for number in range(count):
             database.write(minutes(number))
+    return bytearray((folder / "history.db").read_bytes())
+
+
+def test_head_of_a_file_that_is_gone(folder: Path, minutes: Minutes, caplog: pytest.LogCaptureFixture) -> None:
+    """A file that nothing can be read of is kept for a look, named in the log, and a new history begins."""
+    data = filled(folder, minutes, 30)
+    data[:1024] = b"\xff" * 1024
     path = folder / "history.db"
-    data = bytearray(path.read_bytes())
-    data[place : place + 1024] = b"\xff" * 1024
     path.write_bytes(data)
     with closing(Database(folder, HistorySettings())) as database:
         database.write(minutes(100))
     assert ask(path, "SELECT count(*) FROM steps") == [(6,)]
     assert (folder / "damaged-history.db").read_bytes() == bytes(data)
-    assert "is damaged" in caplog.text
-    assert "damaged-history.db" in caplog.text
+    assert caplog.text.count("is damaged") == 1
+    assert "kept as damaged-history.db, and a new one goes on with the 0 rows that could be read" in caplog.text
+
+
+def test_damaged_file_is_repaired_at_the_start(
+    folder: Path, minutes: Minutes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whichever page a dying card has changed, all that lies around it is in the new file, and it is told once."""
+    data = filled(folder, minutes)
+    path, pages = folder / "history.db", len(data) // 1024
+    whole = {level.table: ask(path, f"SELECT * FROM {level.table} ORDER BY start_s") for level in LEVELS}
+    lost = []
+    for page in range(1, pages, 7):
+        damaged = bytearray(data)
+        damaged[1024 * page : 1024 * (page + 1)] = b"\xff" * 1024
+        for each in folder.iterdir():
+            each.unlink()
+        path.write_bytes(damaged)
+        caplog.clear()
+        with closing(Database(folder, HistorySettings())) as database:
+            database.begin("2026-01-01")
+            database.begin("2026-01-01")
+        assert caplog.text.count("is damaged") == 1
+        assert (folder / "damaged-history.db").read_bytes() == damaged
+        found = {table: ask(path, f"SELECT * FROM {table} ORDER BY start_s") for table in whole}
+        assert all(row in whole[table] for table, rows in found.items() for row in rows)
+        lost.append(sum(len(rows) - len(found[table]) for table, rows in whole.items()))
+    leaves = sorted(lost)[: len(lost) * 3 // 4]
+    assert max(leaves) <= 10
+
+
+def test_file_that_was_never_brought_to_rest(folder: Path, minutes: Minutes) -> None:
+    """What was in the log of a file that is damaged elsewhere is saved as well."""
+    database = Database(folder, HistorySettings())
+    for number in range(100):
+        database.write(minutes(number))
+    for each in list(folder.iterdir()):
+        (folder / f"copy-{each.name}").write_bytes(each.read_bytes())
+    database.close()
+    (folder / "history.db").unlink()
+    for suffix in ("", "-wal"):
+        (folder / f"copy-history.db{suffix}").replace(folder / f"history.db{suffix}")
+    log_of_writes = folder / "history.db-wal"
+    assert log_of_writes.stat().st_size > 10_000
+    file = bytearray((folder / "history.db").read_bytes())
+    with closing(Database(folder, HistorySettings())) as database:
+        database._repair("a test")
+        database.write(minutes(100))
+    assert ask(folder / "history.db", "SELECT count(*) FROM minutes") == [(101,)]
+    assert (folder / "damaged-history.db").read_bytes() == bytes(file)
 
 
 def test_damage_while_it_runs(folder: Path, minutes: Minutes, caplog: pytest.LogCaptureFixture) -> None:
@@ -277,6 +167,132 @@ def test_damage_while_it_runs(folder: Path, minutes: Minutes, caplog: pytest.Log
     assert caplog.text.count("is damaged") == 1
 
 
+def test_repair_without_room(
+    folder: Path, minutes: Minutes, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full card costs the rows that could be read, and neither the damaged file nor what is recorded from now on."""
+    data = filled(folder, minutes, 100)
+    data[20_480:21_504] = b"\xff" * 1024
+    (folder / "history.db").write_bytes(data)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1_000_000))
+    with closing(Database(folder, HistorySettings())) as database:
+        database.begin("2026-01-01")
+        assert "nothing can be saved of the damaged history" in caplog.text
+        monkeypatch.undo()
+        database.write(minutes(100))
+    assert ask(folder / "history.db", "SELECT count(*) FROM minutes") == [(1,)]
+    assert (folder / "damaged-history.db").read_bytes() == bytes(data)
+
+
+LANDED = Path(__file__).parents[2] / "end_to_end" / "landed" / "state" / "history.db"
+"""A file of version 2, as 0.1.0 left it."""
+
+
+def test_file_of_the_version_before(folder: Path, minutes: Minutes) -> None:
+    """It is brought forward in its place with all that it has, and goes on with its day."""
+    folder.mkdir()
+    path = folder / "history.db"
+    shutil.copy(LANDED, path)
+    before = {level.table: ask(path, f"SELECT * FROM {level.table}") for level in LEVELS}
+    (day,) = ask(path, "SELECT * FROM days")
+    names = [row[1] for row in ask(path, "PRAGMA table_info(steps)")]
+    with closing(Database(folder, HistorySettings())) as database:
+        database.begin(day[0])
+        assert database.before == {day[0]: day[1:]}
+        database.write(minutes(0))
+        for table, rows in before.items():
+            assert ask(path, f"SELECT {', '.join(names)} FROM {table} WHERE start_s > {START_S + 86_400}") == rows
+    record = HistoryReader(path).days(date.fromisoformat(day[0]), date.fromisoformat(day[0]))[0]
+    assert (record.charged_kwh, record.cycles) == (round(day[1] / 1e6, 3), None)
+
+
+def test_file_of_this_version_can_be_read_by_the_one_before(folder: Path, minutes: Minutes) -> None:
+    """After a downgrade charts and days show what they knew; only writing is refused, by the version."""
+    filled(folder, minutes, 20)
+    path = folder / "history.db"
+    columns = [row[1] for row in ask(LANDED, "PRAGMA table_info(quarters)")]
+    assert len(ask(path, f"SELECT {', '.join(columns)} FROM quarters")) == 2
+    assert ask(path, "SELECT day, charged_mwh / 1e6, discharged_mwh / 1e6, fresh_s FROM days") != []
+
+
+def test_no_room_to_bring_a_file_forward(folder: Path, minutes: Minutes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of the version before stays as it was while the disk is full, and is brought forward once it is not."""
+    folder.mkdir()
+    path = folder / "history.db"
+    shutil.copy(LANDED, path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1_000_000))
+    with closing(Database(folder, HistorySettings())) as database:
+        with pytest.raises(HistoryError, match=r"needs 4 MB on the disk, 1\.0 MB are free"):
+            database.write(minutes(0))
+        with pytest.raises(HistoryError, match="of an earlier version"):
+            HistoryReader(path).packs()
+        assert ask(path, "PRAGMA user_version") == [(2,)]
+        monkeypatch.undo()
+        database.write(minutes(0))
+    assert ask(path, "PRAGMA user_version") == [(3,)]
+
+
+def test_size_is_bounded(folder: Path, minutes: Minutes, caplog: pytest.LogCaptureFixture) -> None:
+    """Beyond its bound the oldest of the shortest steps go, then of the next; days and what is new stay."""
+    bound = 150_000
+    with closing(Database(folder, HistorySettings(most_bytes=bound))) as database:
+        for number in range(1500):
+            database.write(minutes(number))
+    path = folder / "history.db"
+    counts = [ask(path, f"SELECT count(*), max(start_s) FROM {level.table}")[0] for level in LEVELS]
+    assert counts[0][0] < 500
+    assert counts[1][0] < 1500
+    assert counts[2] == (100, START_S + 1485 * 60)
+    assert [newest for _, newest in counts[:2]] == [START_S + 89_990, START_S + 89_940]
+    assert ask(path, "SELECT sum(fresh_s) FROM days") == [(9000,)]
+    assert path.stat().st_size < bound + 100_000  # an hour, between two looks
+    assert caplog.text.count("the history holds more than") == 1
+
+
+def test_lower_bound_makes_the_file_smaller(folder: Path, minutes: Minutes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the deleted rows took is given back to the card once it is worth the writing."""
+    monkeypatch.setattr(module, "_ROOM_BYTES", 50_000)
+    filled(folder, minutes, 600)
+    path = folder / "history.db"
+    before = path.stat().st_size
+    with closing(Database(folder, HistorySettings(most_bytes=100_000))) as database:
+        database.write(minutes(600))
+    assert path.stat().st_size <= 100_000 < before // 4
+    assert ask(path, "SELECT max(start_s) FROM steps") == [(START_S + 36_050,)]
+    assert ask(path, "PRAGMA journal_mode") == [("wal",)]
+
+
+def test_rows_of_packs_go_with_those_of_the_battery(
+    folder: Path, sample: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of packs as much is kept as of the battery."""
+    monkeypatch.setattr(module, "_PRUNE_EVERY", 1)
+    monkeypatch.setattr(HistorySettings, "most_rows", lambda self, level: self.days[LEVELS.index(level)])
+    builder = StepBuilder()
+    with closing(Database(folder, HistorySettings(days=(20, 10, 1)))) as database:
+        for number in range(20):
+            for name in ("a", "b"):
+                builder.add_pack_sample(sample(0.0), name)
+            builder.add_sample(sample(0.0), "")
+            database.write([Row(START_S + 60 * number, builder.finish())])
+    path = folder / "history.db"
+    assert ask(path, "SELECT count(*), min(start_s) FROM pack_minutes") == [(20, START_S + 600)]
+    assert ask(path, "SELECT count(*), min(start_s) FROM pack_quarters") == [(2, START_S + 900)]
+    assert ask(path, "SELECT count(*) FROM pack_days") == [(2,)]
+
+
+def test_what_a_day_had_before(folder: Path, minutes: Minutes) -> None:
+    """What this run adds to a day is added to what was there, read once, before the first of it."""
+    filled(folder, minutes, 10)
+    ((charged_mwh, fresh_s),) = ask(folder / "history.db", "SELECT charged_mwh, fresh_s FROM days")
+    with closing(Database(folder, HistorySettings())) as database:
+        database.write(minutes(10))
+        database.write([*minutes(11), *minutes(1440)])
+        assert database.before == {"2026-01-01": (charged_mwh, 0, fresh_s), "2026-01-02": (0, 0, 0)}
+        database.begin("2026-01-02")
+        assert database.before == {"2026-01-02": (0, 0, 6)}
+
+
 def test_file_of_a_later_version_is_left_alone(folder: Path, minutes: Minutes) -> None:
     """After a downgrade nothing is written, and the upgrade finds everything as it was."""
     with closing(Database(folder, HistorySettings())) as database:
@@ -288,7 +304,7 @@ def test_file_of_a_later_version_is_left_alone(folder: Path, minutes: Minutes) -
     before = path.read_bytes()
     with closing(Database(folder, HistorySettings())) as database:
         for _ in range(2):
-            with pytest.raises(NewerHistoryError, match=r"later version of the program \(tables 99, known 2\)"):
+            with pytest.raises(NewerHistoryError, match=r"later version of the program \(tables 99, known 3\)"):
                 database.write(minutes(1))
     assert path.read_bytes() == before
     assert not (folder / "damaged-history.db").exists()

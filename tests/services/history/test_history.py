@@ -13,6 +13,7 @@ from tinybms_bridge.battery.snapshot import Snapshot
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.events import SnapshotAccepted
 from tinybms_bridge.services.history import History, HistorySettings
+from tinybms_bridge.services.ports import EnergyOfToday
 
 START_S = 1_767_225_600
 
@@ -66,6 +67,63 @@ async def test_from_the_bus_to_an_answer(folder: Path, bus: Bus, clock: Any, sam
     assert (state.written_batches, state.waiting_batches, state.lost_batches) == (1, 0, 0)
     assert state.levels[0].rows == 4
     assert {level.step_s: level.kept_days for level in state.levels} == {10: 2, 60: 14, 900: 730}
+
+
+async def test_energy_of_today(folder: Path, bus: Bus, clock: Any, sample: Callable[..., Snapshot]) -> None:
+    """From memory, over a restart in the middle of the day: what the file has, and what was recorded since."""
+    history = History(folder)
+    assert history.today() is None
+    async with running(history, bus, clock):
+        assert history.today() == EnergyOfToday(0.0, 0.0, 0)
+        await record(bus, clock, sample, 65)
+        before = history.today()
+        assert before is not None
+        assert before.charged_wh == pytest.approx(6.61 * 1000.0 * 59 / 3600.0, rel=0.02)
+    after = history.today()
+    assert after is not None
+    assert after.charged_wh > before.charged_wh
+    again = History(folder)
+    async with running(again, bus, clock):
+        async with asyncio.timeout(30.0):
+            while again.today() != after:
+                await asyncio.sleep(0.002)
+        await record(bus, clock, sample, 30)
+        now = again.today()
+        assert now is not None
+        assert now.charged_wh > after.charged_wh
+    today = clock.wall().astimezone().date()
+    (day,) = await asyncio.to_thread(again.days, today, today)
+    last = again.today()
+    assert last is not None
+    assert day.charged_kwh == round(last.charged_wh / 1e3, 3)
+
+
+async def test_energy_of_today_without_a_history(folder: Path, bus: Bus, clock: Any) -> None:
+    """Switched off, nothing is known of today."""
+    history = History(folder, HistorySettings(enabled=False))
+    async with running(history, bus, clock):
+        assert history.today() is None
+
+
+async def test_energy_of_today_of_a_file_that_cannot_be_read(
+    folder: Path, bus: Bus, clock: Any, sample: Callable[..., Snapshot]
+) -> None:
+    """Then it begins at nothing; the damaged file is repaired before the first batch."""
+
+    def damage() -> None:
+        folder.mkdir()
+        (folder / "history.db").write_bytes(b"not a database at all" * 100)
+
+    await asyncio.to_thread(damage)
+    history = History(folder)
+    async with running(history, bus, clock):
+        async with asyncio.timeout(30.0):
+            while not await asyncio.to_thread((folder / "damaged-history.db").exists):
+                await asyncio.sleep(0.002)
+        await record(bus, clock, sample, 15)
+        today = history.today()
+    assert today is not None
+    assert today.charged_wh > 0.0
 
 
 async def test_batches_reach_the_file_each_minute(

@@ -12,7 +12,7 @@ from pathlib import Path
 from tinybms_bridge.services.history.database import Database
 from tinybms_bridge.services.history.levels import LEVELS, HistorySettings
 from tinybms_bridge.services.history.reader import HistoryReader
-from tinybms_bridge.services.history.recorder import Row, StepBuilder
+from tinybms_bridge.services.history.steps import Row, StepBuilder
 
 KILLS = 5
 
@@ -21,7 +21,7 @@ import os, sys
 from pathlib import Path
 from tinybms_bridge.services.history import database
 from tinybms_bridge.services.history.levels import HistorySettings
-from tinybms_bridge.services.history.recorder import Row, StepBuilder
+from tinybms_bridge.services.history.steps import Row, StepBuilder
 
 database._LOG_BYTES = 20_000
 kept = database.Database(Path(sys.argv[1]), HistorySettings())

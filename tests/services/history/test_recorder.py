@@ -4,21 +4,36 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName, Alarms
 from tinybms_bridge.battery.energy import EnergyCounter
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import ChargeState, Limits
+from tinybms_bridge.battery.notices import NoticeName, Notices
 from tinybms_bridge.battery.snapshot import Cells, PackValues, Snapshot
 from tinybms_bridge.link.bus import Bus
-from tinybms_bridge.link.events import FreshnessChanged, LimitsDecided, SnapshotAccepted
+from tinybms_bridge.link.events import (
+    AlarmsChanged,
+    FreshnessChanged,
+    LimitsDecided,
+    NoticesChanged,
+    PackSnapshotAccepted,
+    SnapshotAccepted,
+)
+from tinybms_bridge.link.state import PackDetails, UartState
+from tinybms_bridge.services.history.days import DAY_COLUMNS
 from tinybms_bridge.services.history.fields import CHARGE_STATES, COLUMNS, FRESHNESS, GROUPS
-from tinybms_bridge.services.history.recorder import Recorder, Row, StepBuilder
+from tinybms_bridge.services.history.levels import local_day
+from tinybms_bridge.services.history.recorder import Recorder
+from tinybms_bridge.services.history.steps import Row, StepBuilder
 
 
 def named(values: tuple[int | None, ...]) -> dict[str, Any]:
@@ -44,7 +59,7 @@ def test_mean_lies_between_least_and_greatest(samples: list[Snapshot]) -> None:
     builder = StepBuilder()
     for snapshot in samples:
         builder.add_sample(snapshot)
-    row = named(builder.finish())
+    row = named(builder.finish().values)
     assert row["samples"] == len(samples)
     for quantity in GROUPS[0].quantities:
         total, least, greatest = (row[column] for column in quantity.columns)
@@ -59,7 +74,7 @@ def test_step_without_samples_knows_nothing() -> None:
     builder = StepBuilder()
     builder.add_sample(Snapshot(1, 0.0, PackValues(13.2, 5.0, 50.0), Cells((3.3,) * 4)))
     builder.finish()
-    row = named(builder.finish())
+    row = named(builder.finish().values)
     assert [row[column] for quantity in GROUPS[0].quantities for column in quantity.columns] == [None] * 21
     assert (row["samples"], row["charged_mwh"], row["charge_state"]) == (0, 0, None)
 
@@ -69,7 +84,7 @@ def test_sensors_that_are_not_there(sample: Callable[..., Snapshot]) -> None:
     builder = StepBuilder()
     builder.add_sample(sample(0.0, internal_c=None))
     builder.add_sample(sample(0.1, internal_c=-3.26))
-    row = named(builder.finish())
+    row = named(builder.finish().values)
     assert (row["samples"], row["temperatures"]) == (2, 1)
     assert (row["coldest_c_sum"], row["hottest_c_max"]) == (-33, -33)
 
@@ -80,7 +95,7 @@ def test_limits_that_are_not_sent_are_unknown(some_limits: Callable[..., Limits]
     builder = StepBuilder()
     builder.add_second(some_limits(freshness=freshness))
     builder.add_second(None)
-    row = named(builder.finish())
+    row = named(builder.finish().values)
     assert (row["decisions"], row["cvl_v_max"], row["charge_state"]) == (0, None, None)
 
 
@@ -89,7 +104,7 @@ def test_limits_of_a_hold_are_kept(some_limits: Callable[..., Limits]) -> None:
     builder = StepBuilder()
     builder.add_second(some_limits(50.0))
     builder.add_second(some_limits(0.0, Freshness.HOLD, ChargeState.FLOAT))
-    row = named(builder.finish())
+    row = named(builder.finish().values)
     assert (row["decisions"], row["ccl_a_min"], row["ccl_a_max"], row["ccl_a_sum"]) == (2, 0, 500, 500)
     assert CHARGE_STATES[row["charge_state"]] is ChargeState.FLOAT
 
@@ -100,7 +115,7 @@ def test_worst_freshness_of_a_step() -> None:
     for each in (Freshness.FRESH, Freshness.HOLD, Freshness.FRESH):
         builder.note_freshness(each)
     builder.add_second(None)
-    first, second = named(builder.finish()), named(builder.finish())
+    first, second = named(builder.finish().values), named(builder.finish().values)
     assert (FRESHNESS[first["freshness"]], first["fresh_s"]) == (Freshness.HOLD, 1)
     assert (FRESHNESS[second["freshness"]], second["fresh_s"]) == (Freshness.FRESH, 0)
 
@@ -115,9 +130,9 @@ def test_energy_of_all_steps_is_the_energy(moves: list[tuple[float, float, bool]
         builder.add_sample(snapshot)
         counter.add(snapshot)
         if ends:
-            row = named(builder.finish())
+            row = named(builder.finish().values)
             charged, discharged = charged + row["charged_mwh"], discharged + row["discharged_mwh"]
-    row = named(builder.finish())
+    row = named(builder.finish().values)
     assert charged + row["charged_mwh"] == int(counter.totals.charged_wh * 1000.0)
     assert discharged + row["discharged_mwh"] == int(counter.totals.discharged_wh * 1000.0)
 
@@ -131,6 +146,7 @@ def test_states_fit_their_column() -> None:
 NEW_YEAR_S = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
 SAMPLES = COLUMNS.index("samples")
 FRESHNESS_AT = COLUMNS.index("freshness")
+DAY_NAMES = [column.name for column in DAY_COLUMNS]
 
 
 class Rig:
@@ -328,6 +344,124 @@ def test_switched_off_and_on(rig: Rig) -> None:
     rig.recorder.flush()
     assert [start for start in rig.starts if start > 10] == [70, 80, 90]
     assert not any(10 < row.start_s - NEW_YEAR_S < 70 for row in rig.rows)
+
+
+def test_alarms_that_rise_are_counted(rig: Rig) -> None:
+    """Each rise counts at the level that it reached; what the core has when it is first heard is not a new one."""
+    high, low = AlarmName.HIGH_VOLTAGE, AlarmName.LOW_VOLTAGE
+    ok, warning, alarm = AlarmLevel.OK, AlarmLevel.WARNING, AlarmLevel.ALARM
+    for old, new in (
+        ({}, {high: alarm, low: ok}),
+        ({high: alarm, low: ok}, {high: warning, low: warning}),
+        ({high: warning, low: warning}, {high: alarm, low: alarm}),
+    ):
+        rig.recorder._take(AlarmsChanged(Alarms(old), Alarms(new)))
+    name = NoticeName.LOW_SOC
+    rig.recorder._take(NoticesChanged(Notices({name: ok}), Notices({name: warning})))
+    rig.recorder._take(NoticesChanged(Notices({name: warning}), Notices({name: ok})))
+    rig.pass_by(1)
+    rig.recorder.flush()
+    day = dict(zip(DAY_NAMES, rig.rows[0].step.day, strict=True))
+    assert (day["alarms"], day["warnings"]) == (2, 2)
+
+
+def test_several_packs(rig: Rig, sample: Callable[..., Snapshot]) -> None:
+    """Each pack has its numbers beside those of the battery, from the sample at which it appears to its last."""
+    rig.pass_by(10)
+    for second in range(20):
+        rig.clock._now_s += 1.0
+        now_s = rig.clock.monotonic()
+        rig.recorder._take(SnapshotAccepted(sample(now_s, current_a=30.0), ""))
+        rig.recorder._take(PackSnapshotAccepted(sample(now_s, current_a=20.0), "a"))
+        if second < 5:
+            rig.recorder._take(PackSnapshotAccepted(sample(now_s, current_a=10.0), "b"))
+        rig.recorder.second()
+    rig.pass_by(10)
+    rig.recorder.flush()
+    packs = [(row.step.pack, sorted(row.step.packs)) for row in rig.rows]
+    assert packs == [("main", []), ("", ["a", "b"]), ("", ["a"]), ("", ["a"]), ("main", [])]
+    samples = [row.step.packs["a"].values[0] for row in rig.rows if "a" in row.step.packs]
+    assert sum(each or 0 for each in samples) == 20
+
+
+def test_line_counters_are_in_the_step_in_which_they_counted(clock: Any, sample: Callable[..., Snapshot]) -> None:
+    """And the latency is looked at each second while the line is up."""
+    uart = UartState(up=True, polls=5000, latency_last_ms=14.0)
+    lines = SimpleNamespace(packs=lambda: {"main": PackDetails(uart)}, outputs=dict)
+    bus, batches = Bus(clock.monotonic, clock.wall), []
+    recorder = Recorder(bus, clock, batches.append, lambda: True, lines)
+    for second in range(25):
+        clock._now_s += 1.0
+        uart = replace(uart, polls=uart.polls + 10, errors=uart.errors + (second == 12))
+        recorder.second()
+    recorder.flush()
+    rows = [dict(zip(COLUMNS, row.values, strict=True)) for batch in batches for row in batch]
+    assert sum(row["uart_polls"] for row in rows) == 250
+    assert [row["uart_errors"] for row in rows] == [0, 1, 0]
+    assert (sum(row["line_looks"] for row in rows), rows[0]["latency_ms_max"]) == (25, 140)
+
+
+NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC).astimezone().date()
+
+
+def charged_mwh(rows: Sequence[Row]) -> int:
+    """Return the energy of some rows."""
+    return sum(row.values[COLUMNS.index("charged_mwh")] or 0 for row in rows)
+
+
+def test_energy_so_far_is_that_of_the_rows(rig: Rig) -> None:
+    """What the overview shows of today is what the day will have, less the step under way."""
+    assert rig.recorder.counted(NEW_YEAR) == (0, 0, 0)
+    rig.pass_by(75)
+    counted, _, fresh_s = rig.recorder.counted(NEW_YEAR)
+    assert (counted > 0, fresh_s) == (True, 0)
+    rig.recorder.flush()
+    assert rig.recorder.counted(NEW_YEAR)[0] == charged_mwh(rig.rows)
+
+
+def test_year_that_ends(make_clock: Callable[..., Any], sample: Callable[..., Snapshot]) -> None:
+    """At midnight the day begins at nothing, and what came before stays with the day before."""
+    midnight = datetime(2025, 12, 31).astimezone() + timedelta(days=1)
+    rig = Rig(make_clock(1000.0, midnight - timedelta(seconds=60)), sample)
+    rig.pass_by(160)
+    rig.recorder.flush()
+    midnight_s = int(midnight.timestamp())
+    old, new = date(2025, 12, 31), date(2026, 1, 1)
+    for day, rows in (
+        (old, [row for row in rig.rows if row.start_s < midnight_s]),
+        (new, [row for row in rig.rows if row.start_s >= midnight_s]),
+    ):
+        assert rig.recorder.counted(day)[0] == charged_mwh(rows) > 0
+
+
+@pytest.mark.parametrize("jump_s", [90_000.0, -90_000.0])
+def test_energy_after_a_jump_of_the_clock(rig: Rig, jump_s: float) -> None:
+    """Each day has what was recorded while the clock showed it."""
+    rig.pass_by(60)
+    rig.clock.set_by(jump_s)
+    rig.pass_by(60)
+    rig.recorder.flush()
+    days = {local_day(row.start_s) for row in rig.rows}
+    assert len(days) == 2
+    for day in days:
+        rows = [row for row in rig.rows if local_day(row.start_s) == day]
+        assert rig.recorder.counted(day)[0] == charged_mwh(rows) > 0
+
+
+async def test_looks_are_seconds(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look that comes late does not make the next ones late: a day has as many looks as seconds."""
+    looks: list[float] = []
+
+    def look() -> None:
+        looks.append(rig.clock.monotonic())
+        rig.clock._now_s += 0.3
+
+    monkeypatch.setattr(rig.recorder, "second", look)
+    begun_s = rig.clock.monotonic()
+    async with running(rig.recorder):
+        for _ in range(100):
+            await rig.clock.advance(0.1)
+    assert len(looks) == int(rig.clock.monotonic() - begun_s)
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tinybms_bridge.services.history.levels import HistoryError
-from tinybms_bridge.services.history.recorder import Row
+from tinybms_bridge.services.history.steps import Row
 from tinybms_bridge.services.history.writer import Writer
 
 

@@ -56,6 +56,16 @@ class Advanced(Section):
         int,
         number(30, 3650, "d", "Days by 15 min", "Days of recorded time that are kept in steps of 15 min; 15 KB a day."),
     ] = 730
+    history_size_mb: Annotated[
+        int,
+        number(
+            32,
+            4096,
+            "MB",
+            "Size of the history",
+            "Largest size of the history; beyond it the oldest rows of the shortest steps go, days never.",
+        ),
+    ] = 256
     enable_spiffs: Annotated[
         bool,
         flag("SPIFFS", "Flash file system of the firmware.", no_effect=message("no_effect.spiffs")),

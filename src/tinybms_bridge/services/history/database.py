@@ -1,7 +1,6 @@
-"""The history file: its tables, opened, written in batches, limited in size, moved, and set aside when damaged.
+"""The history file: opened, written in batches, limited in size, moved, and repaired when damaged.
 
 SQLite's write-ahead log keeps the file whole whatever kills the program: a batch is there entirely or not at all.
-``PRAGMA user_version`` holds the version of the tables; each entry of ``MIGRATIONS`` leads to the next version.
 """
 
 import contextlib
@@ -12,152 +11,37 @@ import sqlite3
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import date, datetime
+from itertools import groupby
 from pathlib import Path
-from urllib.parse import quote
 
-from tinybms_bridge.services.history.fields import BMS_COUNT, COLUMNS, GROUPS
+from tinybms_bridge.services.history.columns import Numbers, united
+from tinybms_bridge.services.history.days import PACK_DAYS
 from tinybms_bridge.services.history.levels import (
     DAY_S,
     HISTORY_FILE,
     LEVELS,
     HistoryError,
     HistorySettings,
-    Level,
     NewerHistoryError,
+    local_day,
 )
-from tinybms_bridge.services.history.recorder import Row
-
-__all__ = [
-    "ADD_DAY",
-    "MIGRATIONS",
-    "Database",
-    "connect",
-    "local_day",
-    "migrate",
-    "prune",
-    "transaction",
-    "upsert",
-    "version_of",
-]
-
-
-def connect(path: Path, *, timeout_s: float, mode: str = "rwc") -> sqlite3.Connection:
-    """Open the file for this process alone, in autocommit mode, for any thread. Raises sqlite3.Error.
-
-    SQLite's index of the log is in memory then. In a file that several processes may use it would be two thirds of all
-    that is written to the card. Every connection to the file has to be made here.
-    """
-    uri = f"file:{quote(str(path))}?mode={mode}&vfs=unix-excl"
-    return sqlite3.connect(uri, uri=True, timeout=timeout_s, isolation_level=None, check_same_thread=False)
-
-
-@contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All or nothing of what is written inside; the connection must be in autocommit mode."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-def version_of(connection: sqlite3.Connection) -> int:
-    """Return the version of the tables; 0 for an empty file."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    return int(version)
-
-
-def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the tables to the present version, each step at once or not at all."""
-    for version in range(version_of(connection), len(MIGRATIONS)):
-        with transaction(connection):
-            MIGRATIONS[version](connection)
-            connection.execute(f"PRAGMA user_version = {version + 1}")
-
-
-def _create(connection: sqlite3.Connection) -> None:
-    columns = ", ".join(f"{name} INTEGER" for name in COLUMNS)
-    for level in LEVELS:
-        connection.execute(f"CREATE TABLE {level.table} (start_s INTEGER PRIMARY KEY, {columns})")
-    connection.execute(
-        "CREATE TABLE days (day TEXT PRIMARY KEY, charged_mwh INTEGER, discharged_mwh INTEGER, fresh_s INTEGER)"
-        " WITHOUT ROWID"
-    )
-
-
-def _add_the_count_of_the_bms(connection: sqlite3.Connection) -> None:
-    """Add what the BMS's own count has needed since; a file that was made with it has it already."""
-    wanted = {BMS_COUNT.counter: "INTEGER DEFAULT 0"}
-    wanted |= {column: "INTEGER" for quantity in BMS_COUNT.quantities for column in quantity.columns}
-    for level in LEVELS:
-        present = {row[1] for row in connection.execute(f"PRAGMA table_info({level.table})")}
-        for name, kind in wanted.items():
-            if name not in present:
-                connection.execute(f"ALTER TABLE {level.table} ADD COLUMN {name} {kind}")
-
-
-MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_create, _add_the_count_of_the_bms]
-
-
-def upsert(level: Level) -> str:
-    """Return the statement that adds a row to a table, or unites it with the row that has its time already.
-
-    The same time comes twice when the program was started anew in the middle of a step, in the longer steps of the
-    coarse levels, and after the clock was set back.
-    """
-    names = ", ".join(("start_s", *COLUMNS))
-    places = ", ".join("?" * (1 + len(COLUMNS)))
-    united = ", ".join(f"{name} = {_united(name)}" for name in COLUMNS)
-    return (
-        f"INSERT INTO {level.table} ({names}) VALUES ({places})"  # noqa: S608 -- only names of this module
-        f" ON CONFLICT (start_s) DO UPDATE SET {united}"
-    )
-
-
-_COUNTERS = {*(group.counter for group in GROUPS), "charged_mwh", "discharged_mwh", "fresh_s"}
-
-
-def _united(name: str) -> str:
-    """Return the expression that unites a column of two rows; unknown and known is known."""
-    old, new = name, f"excluded.{name}"
-    if name in _COUNTERS:
-        return f"{old} + {new}"
-    if name == "charge_state":
-        return f"coalesce({new}, {old})"
-    if name.endswith("_min"):
-        return f"min(coalesce({old}, {new}), coalesce({new}, {old}))"
-    if name.endswith("_max") or name == "freshness":
-        return f"max(coalesce({old}, {new}), coalesce({new}, {old}))"
-    return f"coalesce({old} + {new}, {old}, {new})"
-
-
-ADD_DAY = (
-    "INSERT INTO days VALUES (?, ?, ?, ?) ON CONFLICT (day) DO UPDATE SET"
-    " charged_mwh = charged_mwh + excluded.charged_mwh,"
-    " discharged_mwh = discharged_mwh + excluded.discharged_mwh,"
-    " fresh_s = fresh_s + excluded.fresh_s"
+from tinybms_bridge.services.history.recorder import Energy
+from tinybms_bridge.services.history.salvage import salvage
+from tinybms_bridge.services.history.steps import Row
+from tinybms_bridge.services.history.tables import (
+    DAYS_KEPT,
+    MIGRATIONS,
+    STEPS_KEPT,
+    connect,
+    migrate,
+    prune,
+    shrink,
+    transaction,
+    used_bytes,
+    version_of,
 )
-"""Adds energy to a local day: day, charged mWh, discharged mWh, seconds with fresh data."""
 
-
-def prune(connection: sqlite3.Connection, level: Level, most_rows: int, horizon_s: int) -> None:
-    """Delete the oldest rows beyond ``most_rows``, those dated after ``horizon_s`` before all others.
-
-    Counting rows, and not comparing dates with the clock, keeps a clock that is wrong from emptying the history.
-    """
-    (count,) = connection.execute(f"SELECT count(*) FROM {level.table}").fetchone()  # noqa: S608 -- as above
-    if count > most_rows:
-        connection.execute(
-            f"DELETE FROM {level.table} WHERE start_s IN"  # noqa: S608 -- as above
-            f" (SELECT start_s FROM {level.table} ORDER BY start_s <= ?, start_s LIMIT ?)",
-            (horizon_s, count - most_rows),
-        )
-
+__all__ = ["Database"]
 
 log = logging.getLogger(__name__)
 
@@ -172,13 +56,8 @@ _PRUNE_EVERY = 60
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _BESIDE = ("-wal", "-shm")
 
-_UPSERTS = [(level, upsert(level)) for level in LEVELS]
-_CHARGED, _DISCHARGED, _FRESH = (COLUMNS.index(name) for name in ("charged_mwh", "discharged_mwh", "fresh_s"))
-
-
-def local_day(start_s: float) -> date:
-    """Return the day of a moment in the time zone of the machine."""
-    return datetime.fromtimestamp(start_s).astimezone().date()
+_ROOM_BYTES = 4_000_000
+"""Free on the disk before a file is brought forward or repaired, beside its own size where it is written anew."""
 
 
 class Database:
@@ -193,10 +72,13 @@ class Database:
     def __init__(self, folder: Path | None, settings: HistorySettings) -> None:
         self.settings = settings
         """May be replaced at any time."""
+        self.before: dict[str, Energy] = {}
+        """What was in the file of a day, by its date, before anything was added to it here."""
         self._folder = folder
         self._vanishing: Path | None = None
         self._connection: sqlite3.Connection | None = None
         self._batches = 0
+        self._told_of_size = False
         self._lock = threading.Lock()
 
     @property
@@ -205,20 +87,20 @@ class Database:
         folder = self._folder or self._vanishing
         return None if folder is None else folder / HISTORY_FILE
 
+    def begin(self, day: str) -> None:
+        """Bring a file that there is to the present form or repair it, and look at what it has of a day."""
+        with self._lock:
+            self.before.clear()
+            if self.path is not None and self.path.exists():
+                self._guarded(lambda connection: self.before.update({day: _energy_of(connection, day)}))
+
     def write(self, rows: Sequence[Row]) -> None:
         """Add rows to every level and their energy to its days, all or nothing. A damaged file gives way to a new one.
 
         Raises NewerHistoryError for a file of a later version.
         """
         with self._lock:
-            try:
-                self._write_or_begin_anew(rows)
-            except (sqlite3.Error, OSError) as error:
-                self._close_connection()
-                raise HistoryError(self.path or "a temporary folder", str(error)) from error
-            except HistoryError:
-                self._close_connection()
-                raise
+            self._guarded(lambda connection: self._write(connection, rows))
 
     def move_to(self, folder: Path) -> None:
         """Take the file to another folder and stay there; the old one keeps its copy. Raises OSError and stays."""
@@ -239,25 +121,64 @@ class Database:
                 shutil.rmtree(self._vanishing, ignore_errors=True)
                 self._vanishing = None
 
-    def _write_or_begin_anew(self, rows: Sequence[Row]) -> None:
+    def _guarded(self, work: Callable[[sqlite3.Connection], None]) -> None:
+        """Work on the file; on a repaired one when it is damaged."""
         try:
-            self._write(rows)
-        except sqlite3.DatabaseError as error:
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
-                raise
-            self._set_aside(str(error))
-            self._write(rows)
+            try:
+                work(self._ready())
+            except sqlite3.DatabaseError as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
+                    raise
+                self._repair(str(error))
+                work(self._ready())
+        except (sqlite3.Error, OSError) as error:
+            self._close_connection()
+            raise HistoryError(self.path or "a temporary folder", str(error)) from error
+        except HistoryError:
+            self._close_connection()
+            raise
 
-    def _write(self, rows: Sequence[Row]) -> None:
-        connection = self._connection = self._connection or self._open()
+    def _ready(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = self._open()
+        return self._connection
+
+    def _write(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
         with transaction(connection):
-            for level, statement in _UPSERTS:
-                connection.executemany(statement, [(level.start_of(row.start_s), *row.values) for row in rows])
-            connection.executemany(ADD_DAY, map(_day, rows))
-            if self._batches % _PRUNE_EVERY == 0 and rows:
-                for level in LEVELS:
-                    prune(connection, level, self.settings.most_rows(level), rows[-1].start_s + DAY_S)
+            for level, kept in STEPS_KEPT:
+                for row in rows:
+                    packs = {name: pack.values for name, pack in row.step.packs.items()}
+                    kept.store(connection, level.start_of(row.start_s), row.values, row.step.pack, packs)
+            for day, pack, numbers, of_packs in _days(rows):
+                if day not in self.before:
+                    self.before[day] = _energy_of(connection, day)
+                DAYS_KEPT.store(connection, day, numbers, pack, of_packs)
+            due = self._batches % _PRUNE_EVERY == 0 and bool(rows)
+            shrunk = due and self._make_room(connection, rows[-1].start_s + DAY_S)
         self._batches += 1
+        if shrunk:
+            self._give_back(connection)
+
+    def _make_room(self, connection: sqlite3.Connection, horizon_s: int) -> bool:
+        """Keep as much as the settings say; True when the size of the file was what counted."""
+        for level in LEVELS:
+            prune(connection, level, self.settings.most_rows(level), horizon_s)
+        shrunk = shrink(connection, self.settings.most_bytes, horizon_s)
+        if shrunk and not self._told_of_size:
+            self._told_of_size = True
+            log.warning(
+                "the history holds more than %.0f MB: the oldest of its shortest steps make room",
+                self.settings.most_bytes / 1e6,
+            )
+        return shrunk
+
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        """Make a file smaller whose bound was lowered, where there is room to write it anew."""
+        path = self.path
+        assert path is not None
+        used, size = used_bytes(connection), path.stat().st_size
+        if size - used > _ROOM_BYTES and shutil.disk_usage(path.parent).free > 2 * used + _ROOM_BYTES:
+            connection.execute("VACUUM")
 
     def _open(self) -> sqlite3.Connection:
         if self._folder is None and self._vanishing is None:
@@ -293,10 +214,12 @@ class Database:
             f"wal_autocheckpoint = {_FOLDED_PAGES}",
         ):
             connection.execute(f"PRAGMA {pragma}")
+        if 0 < version < len(MIGRATIONS):
+            _check_room(path, _ROOM_BYTES)
         migrate(connection)
 
-    def _set_aside(self, reason: str) -> None:
-        """Give way to a new file; the damaged one is kept until another one is."""
+    def _repair(self, reason: str) -> None:
+        """Give way to a new file with all that can be read; the damaged one is kept until another one is."""
         path = self.path
         assert path is not None
         self._close_connection()
@@ -307,7 +230,19 @@ class Database:
                 source.replace(target)
             else:
                 target.unlink(missing_ok=True)
-        log.error("the history in %s is damaged (%s): it is kept as %s, and a new one begins", path, reason, aside.name)
+        try:
+            _check_room(path, aside.stat().st_size + _ROOM_BYTES)
+            self._connection = self._open()
+            saved = salvage(aside, self._connection)
+        except (sqlite3.Error, OSError, HistoryError) as error:
+            self._close_connection()
+            log.error("nothing can be saved of the damaged history: %s", error)  # noqa: TRY400 -- one clear line
+            saved = 0
+        log.error(
+            "the history in %s is damaged (%s): it is kept as %s, and a new one goes on with the %d rows"
+            " that could be read",
+            path, reason, aside.name, saved,
+        )  # fmt: skip
 
     def _close_connection(self) -> None:
         connection, self._connection = self._connection, None
@@ -322,9 +257,30 @@ def _damaged(verdict: str) -> sqlite3.DatabaseError:
     return error
 
 
-def _day(row: Row) -> tuple[str, int | None, int | None, int | None]:
-    values = row.values
-    return local_day(row.start_s).isoformat(), values[_CHARGED], values[_DISCHARGED], values[_FRESH]
+def _check_room(path: Path, wanted_bytes: int) -> None:
+    """Raise HistoryError when the disk has no room for a change of the whole file."""
+    free_bytes = shutil.disk_usage(path.parent).free
+    if free_bytes < wanted_bytes:
+        reason = f"needs {wanted_bytes / 1e6:.0f} MB on the disk, {free_bytes / 1e6:.1f} MB are free"
+        raise HistoryError(path, reason)
+
+
+def _energy_of(connection: sqlite3.Connection, day: str) -> Energy:
+    """Return the energy that the file has of a day."""
+    found = connection.execute("SELECT charged_mwh, discharged_mwh, fresh_s FROM days WHERE day = ?", (day,)).fetchone()
+    charged_mwh, discharged_mwh, fresh_s = (int(value or 0) for value in found or (0, 0, 0))
+    return charged_mwh, discharged_mwh, fresh_s
+
+
+def _days(rows: Sequence[Row]) -> Iterator[tuple[str, str | None, Numbers, dict[str, Numbers]]]:
+    """Yield what rows add to each day: day, only pack, numbers, and those of each pack of several."""
+    for (day, pack), group in groupby(rows, lambda row: (local_day(row.start_s).isoformat(), row.step.pack)):
+        steps = [row.step for row in group]
+        packs: dict[str, Numbers] = {}
+        for step in steps:
+            for name, each in step.packs.items():
+                packs[name] = PACK_DAYS.unite(packs[name], each.day) if name in packs else each.day
+        yield day, pack, united(PACK_DAYS, [step.day for step in steps]), packs
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -10,24 +10,34 @@ from dataclasses import dataclass
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import ChargeState, Limits
 from tinybms_bridge.battery.snapshot import Snapshot
+from tinybms_bridge.services.history.columns import StoredColumn, Unite
 from tinybms_bridge.services.ports import HistoryField
 
 __all__ = [
     "BMS_COUNT",
     "CHARGE_STATES",
     "COLUMNS",
+    "COUNTERS",
     "FIELDS",
     "FRESHNESS",
     "GROUPS",
+    "LINE",
+    "MEASURED",
+    "PACK",
+    "PACK_COLUMNS",
+    "PACK_FIELDS",
+    "STEP_COLUMNS",
+    "TEMPERATURE",
     "Cell",
     "Group",
+    "RecordedCounter",
     "RecordedField",
     "RecordedQuantity",
     "Series",
     "bms_count_values",
+    "cell_number",
     "limit_values",
     "pack_values",
-    "series_named",
     "temperature_values",
 ]
 
@@ -48,12 +58,24 @@ class RecordedQuantity:
         return f"{self.name}_sum", f"{self.name}_min", f"{self.name}_max"
 
 
+_OF_QUANTITY = (Unite.SUM, Unite.LEAST, Unite.GREATEST)
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """Quantities that are known together, with the column that counts how often they were."""
 
     counter: str
     quantities: tuple[RecordedQuantity, ...]
+
+    @property
+    def columns(self) -> tuple[StoredColumn, ...]:
+        """Columns of the quantities, in their order."""
+        return tuple(
+            StoredColumn(name, unite)
+            for quantity in self.quantities
+            for name, unite in zip(quantity.columns, _OF_QUANTITY, strict=True)
+        )
 
 
 PACK = Group(
@@ -91,8 +113,43 @@ BMS_COUNT = Group(
     (RecordedQuantity("bms_soc_percent", "%", 100, "State of charge by the BMS's own count"),),
 )
 
-GROUPS = (PACK, TEMPERATURE, LIMITS, BMS_COUNT)
+LINE = Group(
+    "line_looks",
+    (RecordedQuantity("latency_ms", "ms", 10, "Time from a request to the BMS to its reply, looked at once a second"),),
+)
+
+GROUPS = (PACK, TEMPERATURE, LIMITS, BMS_COUNT, LINE)
 """Every quantity, in the order of the columns."""
+
+MEASURED = (PACK, TEMPERATURE)
+"""What is kept of each pack as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedCounter:
+    """Something that the bridge counts."""
+
+    name: str
+    text: str
+
+
+COUNTERS = (
+    RecordedCounter("uart_polls", "Transactions with the BMS"),
+    RecordedCounter("uart_errors", "Transactions that failed after all attempts"),
+    RecordedCounter("uart_timeouts", "Attempts without a complete reply"),
+    RecordedCounter("uart_crc_errors", "Attempts with a corrupted reply or request"),
+    RecordedCounter("uart_retries", "Attempts beyond the first"),
+    RecordedCounter("uart_garbage_bytes", "Received bytes that belong to no reply"),
+    RecordedCounter("can_tx_count", "CAN frames sent"),
+    RecordedCounter("can_tx_errors", "CAN frames that could not be sent"),
+    RecordedCounter("can_rx_count", "CAN frames received"),
+    RecordedCounter("can_rx_errors", "CAN frames lost or disturbed on their way in"),
+    RecordedCounter("can_bus_off_count", "Times that the CAN controller left the bus"),
+    RecordedCounter("can_outages", "Times that the CAN adapter was lost"),
+    RecordedCounter("bus_events", "Events on the bus of the services"),
+    RecordedCounter("bus_overruns", "Events that a part of the services was too slow for"),
+)
+"""What is kept as the number in each step."""
 
 CHARGE_STATES = tuple(ChargeState)
 """A state is kept as its place here; fewer than eight, see the query."""
@@ -100,22 +157,38 @@ CHARGE_STATES = tuple(ChargeState)
 FRESHNESS = (Freshness.FRESH, Freshness.STARTING, Freshness.HOLD, Freshness.SILENT)
 """Freshness is kept as its place here, so that the greatest is the worst."""
 
-COLUMNS: tuple[str, ...] = (
-    *(group.counter for group in GROUPS),
-    *(column for group in GROUPS for quantity in group.quantities for column in quantity.columns),
-    "charged_mwh",
-    "discharged_mwh",
-    "fresh_s",
-    "charge_state",
-    "freshness",
+STEP_COLUMNS = (
+    *(StoredColumn(group.counter) for group in GROUPS),
+    *(column for group in GROUPS for column in group.columns),
+    StoredColumn("charged_mwh"),
+    StoredColumn("discharged_mwh"),
+    StoredColumn("fresh_s"),
+    StoredColumn("charge_state", Unite.LATEST),
+    StoredColumn("freshness", Unite.GREATEST),
+    *(StoredColumn(counter.name) for counter in COUNTERS),
 )
-"""The columns of a row after its beginning."""
+COLUMNS = tuple(column.name for column in STEP_COLUMNS)
+"""The columns of a row of the battery after its beginning."""
+
+PACK_COLUMNS = (
+    *(StoredColumn(group.counter) for group in MEASURED),
+    *(column for group in MEASURED for column in group.columns),
+    StoredColumn("charged_mwh"),
+    StoredColumn("discharged_mwh"),
+    StoredColumn("fresh_s"),
+)
+"""The columns of a row of one pack after its key."""
+
+
+def cell_number(voltage_v: float) -> int:
+    """Return the stored number of the voltage of a cell."""
+    return round(voltage_v * 10_000.0)
 
 
 def pack_values(snapshot: Snapshot) -> list[int]:
     """Return the stored numbers of ``PACK``."""
     pack, cells = snapshot.pack, snapshot.cells
-    lowest, highest = round(cells.min_v * 10_000.0), round(cells.max_v * 10_000.0)
+    lowest, highest = cell_number(cells.min_v), cell_number(cells.max_v)
     return [
         round(pack.voltage_v * 1000.0),
         round(pack.current_a * 100.0),
@@ -194,7 +267,13 @@ def _name_in(names: tuple[str, ...]) -> Callable[[float | int | None], Cell]:
 # The state of the latest row: the time above the lower three bits, which hold the state.
 _LAST_STATE = "max(start_s * 8 + charge_state) & 7"
 
-_OTHERS = (
+
+def _sum(name: str, unit: str, text: str, column: str = "", scale: int = 1) -> RecordedField:
+    expression = f"sum({column or name})"
+    return _field(name, unit, text, {"sum": Series(expression if scale == 1 else f"{expression} / {scale}.0")})
+
+
+_STATES = (
     _field(
         "charge_state",
         "",
@@ -207,20 +286,31 @@ _OTHERS = (
         "Worst freshness of the data",
         {"worst": Series("max(freshness)", _name_in(FRESHNESS))},
     ),
-    _field("charged_wh", "Wh", "Energy into the battery", {"sum": Series("sum(charged_mwh) / 1000.0")}),
-    _field("discharged_wh", "Wh", "Energy out of the battery", {"sum": Series("sum(discharged_mwh) / 1000.0")}),
-    _field("fresh_s", "s", "Time with fresh data", {"sum": Series("sum(fresh_s)")}),
-    _field("samples", "", "Number of samples", {"sum": Series("sum(samples)")}),
+)
+_SUMS = (
+    _sum("charged_wh", "Wh", "Energy into the battery", "charged_mwh", 1000),
+    _sum("discharged_wh", "Wh", "Energy out of the battery", "discharged_mwh", 1000),
+    _sum("fresh_s", "s", "Time with fresh data"),
+    _sum("samples", "", "Number of samples"),
+)
+_LINES = (
+    _field(
+        "uart_failed_percent",
+        "%",
+        "Share of the transactions with the BMS that failed",
+        {"mean": Series("round(100.0 * sum(uart_errors) / nullif(sum(uart_polls), 0), 3)")},
+    ),
+    *(_sum(counter.name, "", counter.text) for counter in COUNTERS),
 )
 
-FIELDS: dict[str, RecordedField] = {
-    field.shown.name: field
-    for field in (*(_of_quantity(group, each) for group in GROUPS for each in group.quantities), *_OTHERS)
-}
-"""Every field by its name."""
+
+def _by_name(groups: Sequence[Group], *others: RecordedField) -> dict[str, RecordedField]:
+    quantities = (_of_quantity(group, each) for group in groups for each in group.quantities)
+    return {field.shown.name: field for field in (*quantities, *others)}
 
 
-def series_named(name: str) -> Series:
-    """Return a series by the names of its field and itself, for example ``voltage_v.mean``. Raises KeyError."""
-    field, _, series = name.partition(".")
-    return FIELDS[field].series[series]
+FIELDS = _by_name(GROUPS, *_STATES, *_SUMS, *_LINES)
+"""Every field of the battery by its name."""
+
+PACK_FIELDS = _by_name(MEASURED, *_SUMS)
+"""Every field of one pack by its name."""

@@ -1,5 +1,6 @@
 """The history as a part of the bridge: records while it runs, and answers at any time."""
 
+import contextlib
 import threading
 from collections.abc import Sequence
 from datetime import date
@@ -9,11 +10,19 @@ from typing import TYPE_CHECKING
 from tinybms_bridge.hal.blocking import RunBlocking, in_thread
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.link.bus import Bus
-from tinybms_bridge.services.history.fields import FIELDS
-from tinybms_bridge.services.history.levels import LEVELS, HistoryError, HistorySettings
+from tinybms_bridge.services.history.counters import Lines
+from tinybms_bridge.services.history.fields import FIELDS, PACK_FIELDS
+from tinybms_bridge.services.history.levels import LEVELS, HistoryError, HistorySettings, local_day
 from tinybms_bridge.services.history.recorder import Recorder
 from tinybms_bridge.services.history.writer import Batch, Writer
-from tinybms_bridge.services.ports import DayEnergy, HistoryField, HistoryLevel, HistoryState
+from tinybms_bridge.services.ports import (
+    DayRecord,
+    EnergyOfToday,
+    HistoryField,
+    HistoryLevel,
+    HistoryState,
+    MonthRecord,
+)
 
 if TYPE_CHECKING:
     from tinybms_bridge.services.history.database import Database
@@ -37,6 +46,7 @@ class History:
         self._making = threading.Lock()  # readers and the writer come from several threads
         self._writer: Writer | None = None
         self._recorder: Recorder | None = None
+        self._clock: Clock | None = None
 
     @property
     def settings(self) -> HistorySettings:
@@ -54,10 +64,18 @@ class History:
         """Everything that can be asked for."""
         return tuple(each.shown for each in FIELDS.values())
 
-    async def run(self, bus: Bus, clock: Clock, run_blocking: RunBlocking = in_thread) -> None:
-        """Record what is on the bus until cancelled, then write what waits, for a few seconds at most."""
-        writer = self._writer = Writer(self._write, self._close)
-        recorder = self._recorder = Recorder(bus, clock, writer.offer, lambda: self.settings.enabled)
+    @property
+    def pack_fields(self) -> Sequence[HistoryField]:
+        """Everything that can be asked for of one pack."""
+        return tuple(each.shown for each in PACK_FIELDS.values())
+
+    async def run(
+        self, bus: Bus, clock: Clock, lines: Lines | None = None, run_blocking: RunBlocking = in_thread
+    ) -> None:
+        """Record what is on the bus and on the lines until cancelled, then write what waits, for a few seconds."""
+        self._clock = clock
+        writer = self._writer = Writer(self._write, self._close, begin=self._begin)
+        recorder = self._recorder = Recorder(bus, clock, writer.offer, lambda: self.settings.enabled, lines)
         try:
             await recorder.run()
         finally:
@@ -69,17 +87,45 @@ class History:
         self._database.move_to(folder)
 
     def view(
-        self, from_s: int, to_s: int, names: Sequence[str], *, points: int, step_s: int | None = None
+        self,
+        from_s: int,
+        to_s: int,
+        names: Sequence[str],
+        *,
+        points: int,
+        step_s: int | None = None,
+        pack: str | None = None,
     ) -> "DatabaseView":
         """Return what answers a request; see ``grid_of``, ``DatabaseView``. Blocks. Raises HistoryError, KeyError."""
         from tinybms_bridge.services.history.reader import DatabaseView
 
         reader = self._reader
-        return DatabaseView(reader, reader.plan(from_s, to_s, points=points, step_s=step_s), names)
+        grid = reader.plan(from_s, to_s, points=points, step_s=step_s, pack=pack)
+        return DatabaseView(reader, grid, names, pack)
 
-    def days(self, first: date, last: date) -> Sequence[DayEnergy]:
+    def packs(self) -> Sequence[str]:
+        """See ``HistoryReader.packs``."""
+        return self._reader.packs()
+
+    def days(self, first: date, last: date, pack: str | None = None) -> Sequence[DayRecord]:
         """See ``HistoryReader.days``."""
-        return self._reader.days(first, last)
+        return self._reader.days(first, last, pack)
+
+    def months(self, first: date, last: date, pack: str | None = None) -> Sequence[MonthRecord]:
+        """See ``HistoryReader.months``."""
+        return self._reader.months(first, last, pack)
+
+    def today(self) -> EnergyOfToday | None:
+        """Return the energy since midnight, from memory; None while nothing is recorded. Returns at once."""
+        recorder, clock = self._recorder, self._clock
+        if recorder is None or clock is None or not self.settings.enabled:
+            return None
+        day = local_day(clock.wall().timestamp())
+        before = (0, 0, 0) if self._opened is None else self._opened.before.get(day.isoformat(), (0, 0, 0))
+        charged_mwh, discharged_mwh, fresh_s = (
+            old + new for old, new in zip(before, recorder.counted(day), strict=True)
+        )
+        return EnergyOfToday(charged_mwh / 1e3, discharged_mwh / 1e3, fresh_s)
 
     def state(self) -> HistoryState:
         """Return how the history is; never raises."""
@@ -112,6 +158,12 @@ class History:
             if self._opened is None:
                 self._opened = database.Database(self._folder, self._settings)
             return self._opened
+
+    def _begin(self) -> None:
+        """Bring the file forward and look at this day in it; what fails is told by ``_write``. Blocks."""
+        if self._clock is not None:
+            with contextlib.suppress(HistoryError):
+                self._database.begin(local_day(self._clock.wall().timestamp()).isoformat())
 
     def _write(self, batch: Batch) -> None:
         self._database.write(batch)

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import date, datetime
 
 from tinybms_bridge.errors import BridgeError
 
@@ -10,6 +11,7 @@ __all__ = [
     "DAY_S",
     "HISTORY_FILE",
     "LEVELS",
+    "PACK_LEVELS",
     "STEP_S",
     "Grid",
     "HistoryError",
@@ -17,6 +19,7 @@ __all__ = [
     "Level",
     "NewerHistoryError",
     "grid_of",
+    "local_day",
 ]
 
 
@@ -42,6 +45,11 @@ HISTORY_FILE = "history.db"
 DAY_S = 86_400
 
 
+def local_day(start_s: float) -> date:
+    """Return the day of a moment in the time zone of the machine."""
+    return datetime.fromtimestamp(start_s).astimezone().date()
+
+
 @dataclass(frozen=True, slots=True)
 class Level:
     """One resolution."""
@@ -58,6 +66,9 @@ class Level:
 LEVELS = (Level("steps", 10), Level("minutes", 60), Level("quarters", 900))
 """Finest first; each step is a multiple of the one before."""
 
+PACK_LEVELS = LEVELS[1:]
+"""Of each pack."""
+
 STEP_S = LEVELS[0].step_s
 """Length of the finest step."""
 
@@ -69,6 +80,8 @@ class HistorySettings:
     enabled: bool = True
     days: tuple[int, int, int] = (2, 14, 730)
     """Days of recorded time that each level keeps, finest first."""
+    most_bytes: int = 256_000_000
+    """Largest size of the file; beyond it the oldest rows of the finest level go."""
 
     def most_rows(self, level: Level) -> int:
         """Return how many rows of a level are kept."""
@@ -105,14 +118,22 @@ class Grid:
             yield replace(self, from_s=begin_s, to_s=min(self.to_s, begin_s + count * self.step_s))
 
 
-def grid_of(from_s: int, to_s: int, *, points: int, step_s: int | None, oldest: Sequence[int | None]) -> Grid:
+def grid_of(
+    from_s: int,
+    to_s: int,
+    *,
+    points: int,
+    step_s: int | None,
+    oldest: Sequence[int | None],
+    levels: Sequence[Level] = LEVELS,
+) -> Grid:
     """Return the grid over a time, with steps of ``step_s`` or, without it, at most ``points`` steps.
 
-    ``oldest`` is the time of the oldest row of each level. The coarsest level that is fine enough answers, unless only
-    a coarser one reaches back to ``from_s``; then the steps are its own at least.
+    ``oldest`` is the time of the oldest row of each of the levels. The coarsest level that is fine enough answers,
+    unless only a coarser one reaches back to ``from_s``; then the steps are its own at least.
     """
     wanted_s = step_s or _round_step_s(from_s, to_s, points)
-    level = _level(wanted_s, from_s, oldest)
+    level = _level(wanted_s, from_s, oldest, levels)
     return _grid(level, from_s, to_s, _multiple(wanted_s, level.step_s))
 
 
@@ -124,15 +145,15 @@ def _round_step_s(from_s: int, to_s: int, points: int) -> int:
     return next(grid.step_s for grid in grids if grid.count <= max(2, points))
 
 
-def _level(wanted_s: int, from_s: int, oldest: Sequence[int | None]) -> Level:
-    place = max((place for place, level in enumerate(LEVELS) if level.step_s <= wanted_s), default=0)
-    while place + 1 < len(LEVELS):
+def _level(wanted_s: int, from_s: int, oldest: Sequence[int | None], levels: Sequence[Level]) -> Level:
+    place = max((place for place, level in enumerate(levels) if level.step_s <= wanted_s), default=0)
+    while place + 1 < len(levels):
         here, further = oldest[place], oldest[place + 1]
         reaches = here is not None and here <= from_s
-        if reaches or further is None or (here is not None and further + LEVELS[place + 1].step_s > here):
+        if reaches or further is None or (here is not None and further + levels[place + 1].step_s > here):
             break
         place += 1
-    return LEVELS[place]
+    return levels[place]
 
 
 def _grid(level: Level, from_s: int, to_s: int, step_s: int) -> Grid:

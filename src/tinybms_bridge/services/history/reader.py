@@ -3,13 +3,15 @@
 import contextlib
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from tinybms_bridge.services.history.database import connect, version_of
-from tinybms_bridge.services.history.fields import Cell, Series, series_named
-from tinybms_bridge.services.history.levels import LEVELS, Grid, HistoryError, Level, grid_of
-from tinybms_bridge.services.ports import DayEnergy, HistoryLevel
+from tinybms_bridge.services.history.columns import Numbers
+from tinybms_bridge.services.history.days import DAY_COLUMNS, day_record, month_records
+from tinybms_bridge.services.history.fields import FIELDS, PACK_FIELDS, Cell, Series
+from tinybms_bridge.services.history.levels import LEVELS, PACK_LEVELS, Grid, HistoryError, Level, grid_of
+from tinybms_bridge.services.history.tables import MIGRATIONS, PACK_TABLES, connect, version_of
+from tinybms_bridge.services.ports import DayRecord, HistoryLevel, MonthRecord
 
 __all__ = ["DatabaseView", "HistoryReader"]
 
@@ -20,42 +22,65 @@ class HistoryReader:
     def __init__(self, path: Path | None) -> None:
         self._path = path
 
-    def plan(self, from_s: int, to_s: int, *, points: int, step_s: int | None) -> Grid:
+    def plan(self, from_s: int, to_s: int, *, points: int, step_s: int | None, pack: str | None = None) -> Grid:
         """Return the level and the steps that answer a request; see ``grid_of``."""
+        levels = LEVELS if pack is None else PACK_LEVELS
         with self._opened() as connection:
-            oldest = [None if connection is None else _oldest(connection, level) for level in LEVELS]
-        return grid_of(from_s, to_s, points=points, step_s=step_s, oldest=oldest)
+            oldest = [None if connection is None else _oldest(connection, level) for level in levels]
+        return grid_of(from_s, to_s, points=points, step_s=step_s, oldest=oldest, levels=levels)
 
-    def rows(self, grid: Grid, series: Sequence[Series]) -> dict[int, tuple[Cell, ...]]:
+    def rows(self, grid: Grid, series: Sequence[Series], pack: str | None = None) -> dict[int, tuple[Cell, ...]]:
         """Return the values of each step of a grid that has any, by its beginning."""
         columns = ", ".join(each.sql for each in series)
+        source = grid.level.table if pack is None else _of_pack(grid.level)
         with self._opened() as connection:
             if connection is None:
                 return {}
             found = connection.execute(
-                f"SELECT start_s / :step * :step AS begin, {columns} FROM {grid.level.table}"  # noqa: S608 -- our names
+                f"SELECT start_s / :step * :step AS begin, {columns} FROM {source}"  # noqa: S608 -- our names
                 " WHERE start_s >= :from AND start_s < :to GROUP BY begin ORDER BY begin",
-                {"step": grid.step_s, "from": grid.from_s, "to": grid.to_s},
+                {"step": grid.step_s, "from": grid.from_s, "to": grid.to_s, "pack": pack},
             )
             return {
                 begin: tuple(each.shown(value) for each, value in zip(series, values, strict=True))
                 for begin, *values in found
             }
 
-    def days(self, first: date, last: date) -> list[DayEnergy]:
-        """Return the days from ``first`` to ``last`` that have any energy or data, oldest first."""
+    def days(self, first: date, last: date, pack: str | None = None) -> list[DayRecord]:
+        """Return the days from ``first`` to ``last`` that have any data, oldest first."""
+        return [day_record(day, numbers) for day, numbers in self._days(first, last, pack)]
+
+    def months(self, first: date, last: date, pack: str | None = None) -> list[MonthRecord]:
+        """Return the months from that of ``first`` to that of ``last`` that have any data, oldest first."""
+        begin = first.replace(day=1)
+        end = (last.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
+        return month_records(self._days(begin, end, pack))
+
+    def packs(self) -> list[str]:
+        """Return the names of the packs of which anything is stored."""
         with self._opened() as connection:
             if connection is None:
                 return []
             found = connection.execute(
-                "SELECT day, charged_mwh / 1e6, discharged_mwh / 1e6, round(fresh_s / 3600.0, 3) FROM days"
-                " WHERE day BETWEEN ? AND ? ORDER BY day",
-                (first.isoformat(), last.isoformat()),
+                "SELECT pack FROM days WHERE pack <> '' UNION SELECT pack FROM pack_days ORDER BY pack"
             )
-            return [
-                DayEnergy(float(charged_kwh), float(discharged_kwh), float(fresh_h), date.fromisoformat(day))
-                for day, charged_kwh, discharged_kwh, fresh_h in found
-            ]
+            return [str(pack) for (pack,) in found]
+
+    def _days(self, first: date, last: date, pack: str | None) -> list[tuple[str, Numbers]]:
+        source, names = "days", f"day, {', '.join(column.name for column in DAY_COLUMNS)}"
+        if pack is not None:
+            source = (
+                f"(SELECT {names} FROM days WHERE pack = :pack"  # noqa: S608 -- our names
+                f" UNION ALL SELECT {names} FROM pack_days WHERE pack = :pack)"
+            )
+        with self._opened() as connection:
+            if connection is None:
+                return []
+            found = connection.execute(
+                f"SELECT {names} FROM {source} WHERE day BETWEEN :first AND :last ORDER BY day",  # noqa: S608 -- as above
+                {"first": first.isoformat(), "last": last.isoformat(), "pack": pack},
+            )
+            return [(str(day), tuple(numbers)) for day, *numbers in found]
 
     def stored(self, kept_days: Mapping[Level, int]) -> tuple[int, tuple[HistoryLevel, ...]]:
         """Return the bytes of the files, and what is stored of each level."""
@@ -79,9 +104,22 @@ class HistoryReader:
             # Not mode=ro: a reader of a write-ahead log may have to recover it when nobody else has it open.
             with contextlib.closing(connect(self._path, timeout_s=2.0, mode="rw")) as connection:
                 connection.execute("PRAGMA query_only = ON")
-                yield connection if version_of(connection) else None
+                version = version_of(connection)
+                if 0 < version < len(MIGRATIONS):
+                    raise HistoryError(self._path, "is of an earlier version, and could not be brought forward yet")
+                yield connection if version else None
         except (sqlite3.Error, OSError) as error:
             raise HistoryError(self._path, str(error)) from error
+
+
+def _of_pack(level: Level) -> str:
+    """Return what holds the rows of one pack: from while it was the only one, and from while it was one of several."""
+    packs = PACK_TABLES[level]
+    names = ", ".join(("start_s", *packs.names))
+    return (
+        f"(SELECT {names} FROM {level.table} WHERE pack = :pack"  # noqa: S608 -- our names
+        f" UNION ALL SELECT {names} FROM {packs.name} WHERE pack = :pack)"
+    )
 
 
 def _oldest(connection: sqlite3.Connection, level: Level) -> int | None:
@@ -103,13 +141,17 @@ class DatabaseView:
         reader: Reads the file.
         grid: The steps.
         names: Series, for example ``voltage_v.mean``.
+        pack: The pack whose values they are; None for the battery.
 
     """
 
-    def __init__(self, reader: HistoryReader, grid: Grid, names: Sequence[str]) -> None:
+    def __init__(self, reader: HistoryReader, grid: Grid, names: Sequence[str], pack: str | None = None) -> None:
         self._reader = reader
         self._grid = grid
-        self._series = [series_named(name) for name in names]
+        self._pack = pack
+        fields = FIELDS if pack is None else PACK_FIELDS
+        parted = (name.partition(".") for name in names)
+        self._series = [fields[field].series[series] for field, _, series in parted]
 
     @property
     def step_s(self) -> int:
@@ -123,7 +165,7 @@ class DatabaseView:
 
     def columns(self) -> list[list[Cell]]:
         """Return a list for each series, with None where nothing is known."""
-        found = self._reader.rows(self._grid, self._series)
+        found = self._reader.rows(self._grid, self._series, self._pack)
         unknown: tuple[Cell, ...] = (None,) * len(self._series)
         rows = [found.get(time, unknown) for time in self.times]
         return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in self._series]
@@ -131,4 +173,4 @@ class DatabaseView:
     def lines(self, size: int) -> Iterator[list[tuple[int, tuple[Cell, ...]]]]:
         """Yield the steps that are stored, in pieces that are read one by one, each ``size`` steps long."""
         for part in self._grid.parts(size):
-            yield list(self._reader.rows(part, self._series).items())
+            yield list(self._reader.rows(part, self._series, self._pack).items())

@@ -7,138 +7,33 @@ is set minutes later from the network: what is recorded in that time waits and i
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from enum import Enum
+from typing import TypeVar
 
-from tinybms_bridge.battery.energy import EnergyCounter
-from tinybms_bridge.battery.freshness import Freshness
-from tinybms_bridge.battery.limits import Limits
-from tinybms_bridge.battery.snapshot import Snapshot
+from tinybms_bridge.battery.alarms import AlarmLevel
 from tinybms_bridge.hal.clock import EARLIEST_WALL, Clock, until_tick_s
 from tinybms_bridge.link.bus import Bus, Subscription
-from tinybms_bridge.link.events import FreshnessChanged, LimitsDecided, SnapshotAccepted
-from tinybms_bridge.services.history.fields import (
-    CHARGE_STATES,
-    FRESHNESS,
-    GROUPS,
-    Group,
-    bms_count_values,
-    limit_values,
-    pack_values,
-    temperature_values,
+from tinybms_bridge.link.events import (
+    AlarmsChanged,
+    Event,
+    FreshnessChanged,
+    LimitsDecided,
+    NoticesChanged,
+    PackSnapshotAccepted,
+    SnapshotAccepted,
 )
-from tinybms_bridge.services.history.levels import STEP_S
+from tinybms_bridge.services.history.counters import LineCounters, Lines
+from tinybms_bridge.services.history.days import DAY_COLUMNS
+from tinybms_bridge.services.history.levels import STEP_S, local_day
+from tinybms_bridge.services.history.steps import RecordedStep, Row, StepBuilder
 
-__all__ = ["Recorder", "Row", "StepBuilder", "Values"]
+__all__ = ["Energy", "Recorder"]
 
-
-Values = tuple[int | None, ...]
-"""The numbers of a row in the order of ``fields.COLUMNS``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One step with its time."""
-
-    start_s: int
-    """Seconds since 1970, a multiple of the finest step."""
-    values: Values
-
-
-class _Sums:
-    """Count, sum, least and greatest value of the quantities of a group."""
-
-    def __init__(self, group: Group) -> None:
-        self._size = len(group.quantities)
-        self.clear()
-
-    def clear(self) -> None:
-        self.count = 0
-        self._sums: list[int] = [0] * self._size
-        self._least: list[int] = []
-        self._greatest: list[int] = []
-
-    def add(self, values: Sequence[int] | None) -> None:
-        if values is None:
-            return
-        self._least = list(map(min, self._least, values)) if self.count else list(values)
-        self._greatest = list(map(max, self._greatest, values)) if self.count else list(values)
-        self._sums = [total + value for total, value in zip(self._sums, values, strict=True)]
-        self.count += 1
-
-    def numbers(self) -> list[int | None]:
-        """Return sum, least and greatest value of each quantity; None of one that was not seen."""
-        if not self.count:
-            return [None] * (3 * self._size)
-        columns = zip(self._sums, self._least, self._greatest, strict=True)
-        return [number for column in columns for number in column]
-
-
-class StepBuilder:
-    """Collects one step after the other; what is not seen in a step stays unknown in its row."""
-
-    def __init__(self) -> None:
-        self._pack, self._temperature, self._limits, self._bms = self._groups = tuple(_Sums(group) for group in GROUPS)
-        self._energy = EnergyCounter()
-        self._told_mwh = (0, 0)
-        self._freshness = Freshness.STARTING
-        self.clear()
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing was taken in this step."""
-        return not self._fresh_s and not any(sums.count for sums in self._groups)
-
-    def clear(self) -> None:
-        """Forget the step; freshness goes on, and the energy so far belongs to no step."""
-        for sums in self._groups:
-            sums.clear()
-        self._told_mwh = self._counted_mwh()
-        self._fresh_s = 0
-        self._worst = self._freshness
-        self._charge_state: int | None = None
-
-    def add_sample(self, snapshot: Snapshot) -> None:
-        """Take an accepted sample; in HOLD and SILENT none is believed, so none is kept."""
-        if self._freshness in (Freshness.HOLD, Freshness.SILENT):
-            return
-        self._pack.add(pack_values(snapshot))
-        self._temperature.add(temperature_values(snapshot))
-        self._bms.add(bms_count_values(snapshot))
-        self._energy.add(snapshot)
-
-    def note_freshness(self, freshness: Freshness) -> None:
-        """Take a change of freshness."""
-        self._freshness = freshness
-        self._worst = max(self._worst, freshness, key=FRESHNESS.index)
-
-    def add_second(self, limits: Limits | None) -> None:
-        """Take the limits in force; call it once a second, as often as they are sent."""
-        self._fresh_s += self._freshness is Freshness.FRESH
-        if limits is not None and limits.may_send:
-            self._limits.add(limit_values(limits))
-            self._charge_state = CHARGE_STATES.index(limits.state)
-
-    def finish(self) -> Values:
-        """Return the numbers of the step and begin the next."""
-        charged_mwh, discharged_mwh = self._counted_mwh()
-        values: Values = (
-            *(sums.count for sums in self._groups),
-            *(number for sums in self._groups for number in sums.numbers()),
-            charged_mwh - self._told_mwh[0],
-            discharged_mwh - self._told_mwh[1],
-            self._fresh_s,
-            self._charge_state,
-            FRESHNESS.index(self._worst),
-        )
-        self.clear()
-        return values
-
-    def _counted_mwh(self) -> tuple[int, int]:
-        """Return whole milliwatt-hours so far; a fraction waits for the next step and is not lost."""
-        totals = self._energy.totals
-        return int(totals.charged_wh * 1000.0), int(totals.discharged_wh * 1000.0)
+Energy = tuple[int, int, int]
+"""Charged and discharged mWh, and seconds with fresh data."""
 
 
 log = logging.getLogger(__name__)
@@ -152,13 +47,37 @@ _EARLIEST_S = EARLIEST_WALL.timestamp()
 """A clock that shows an earlier time is wrong."""
 _UNDATED = 360
 """Steps that wait for a right clock at most: an hour."""
+_TICK_S = 1.0
+_DAYS = 7
+"""Of which the energy is remembered, the latest that were recorded."""
+
+_ALWAYS: tuple[type[Event], ...] = (FreshnessChanged,)
+_WHILE_RECORDING: tuple[type[Event], ...] = (SnapshotAccepted, PackSnapshotAccepted, AlarmsChanged, NoticesChanged)
+
+N = TypeVar("N", bound=Enum)
 
 
 @dataclass(frozen=True, slots=True)
 class _Undated:
     middle_s: float
     """Monotonic time."""
-    values: Values
+    step: RecordedStep
+
+
+_ENERGY = [[column.name for column in DAY_COLUMNS].index(name) for name in ("charged_mwh", "discharged_mwh", "fresh_s")]
+
+
+def _energy_of(step: RecordedStep) -> Energy:
+    charged_mwh, discharged_mwh, fresh_s = (step.day[place] for place in _ENERGY)
+    return int(charged_mwh or 0), int(discharged_mwh or 0), int(fresh_s or 0)
+
+
+def _risen(old: Mapping[N, AlarmLevel], new: Mapping[N, AlarmLevel]) -> tuple[int, int]:
+    """Return how many rose to alarm and to warning; what is there when the core is first heard has risen before."""
+    if not old:
+        return 0, 0
+    risen = [level for name, level in new.items() if level > old.get(name, AlarmLevel.OK)]
+    return risen.count(AlarmLevel.ALARM), risen.count(AlarmLevel.WARNING)
 
 
 class Recorder:
@@ -169,11 +88,17 @@ class Recorder:
         clock: The clock of the machine.
         hand_over: Takes each batch; must return at once.
         enabled: Asked once a second.
+        lines: The lines of the core, whose counters are recorded.
 
     """
 
     def __init__(
-        self, bus: Bus, clock: Clock, hand_over: Callable[[Sequence[Row]], None], enabled: Callable[[], bool]
+        self,
+        bus: Bus,
+        clock: Clock,
+        hand_over: Callable[[Sequence[Row]], None],
+        enabled: Callable[[], bool],
+        lines: Lines | None = None,
     ) -> None:
         self.undated_lost = 0
         """Steps lost because the clock was wrong for too long."""
@@ -183,6 +108,8 @@ class Recorder:
         self._enabled = enabled
         self._events: Subscription | None = None
         self._builder = StepBuilder()
+        self._counters = LineCounters(bus, lines)
+        self._by_day: dict[date, Energy] = {}
         self._undated: deque[_Undated] = deque()
         self._rows: list[Row] = []
         self._recording = enabled()
@@ -198,13 +125,17 @@ class Recorder:
         """Whether steps cannot be dated yet."""
         return bool(self._undated)
 
+    def counted(self, day: date) -> Energy:
+        """Return what was recorded of a local day since the start, as far as it has a date."""
+        return self._by_day.get(day, (0, 0, 0))
+
     async def run(self) -> None:
         """Record until cancelled, then hand over what there is."""
         known = self._bus.latest(FreshnessChanged)
         if known is not None:
             self._builder.note_freshness(known.event.new)
             self._builder.clear()
-        with self._bus.subscribe(FreshnessChanged, name="history") as events:
+        with self._bus.subscribe(*_ALWAYS, name="history") as events:
             self._events = events
             self._want()
             try:
@@ -225,12 +156,19 @@ class Recorder:
         self._turn()
         if isinstance(event, FreshnessChanged):
             self._builder.note_freshness(event.new)
-        elif isinstance(event, SnapshotAccepted) and self._recording:
-            self._builder.add_sample(event.snapshot)
+        elif not self._recording:
+            return
+        elif isinstance(event, SnapshotAccepted):
+            self._builder.add_sample(event.snapshot, event.pack)
+        elif isinstance(event, PackSnapshotAccepted):
+            self._builder.add_pack_sample(event.snapshot, event.pack)
+        elif isinstance(event, AlarmsChanged | NoticesChanged):
+            self._builder.add_risen(*_risen(event.old.levels, event.new.levels))
 
     async def _tick(self) -> None:
+        """Look once a second, on time: looks are counted as seconds."""
         while True:
-            await self._clock.sleep(until_tick_s(self._clock, 1.0))
+            await self._clock.sleep(until_tick_s(self._clock, _TICK_S))
             self.second()
 
     def second(self) -> None:
@@ -239,7 +177,7 @@ class Recorder:
         self._turn()
         if self._recording:
             limits = self._bus.latest(LimitsDecided)
-            self._builder.add_second(None if limits is None else limits.event.limits)
+            self._builder.add_second(None if limits is None else limits.event.limits, self._counters.latencies_ms())
 
     def _switch(self, wanted: bool) -> None:
         if wanted != self._recording:
@@ -250,7 +188,7 @@ class Recorder:
     def _want(self) -> None:
         """Hear of samples only while they are recorded."""
         if self._events is not None:
-            self._events.want(FreshnessChanged, *([SnapshotAccepted] if self._recording else []))
+            self._events.want(*_ALWAYS, *(_WHILE_RECORDING if self._recording else ()))
 
     def _turn(self) -> None:
         """Begin a new step, and a new batch, when it is time."""
@@ -269,11 +207,11 @@ class Recorder:
             self._hand_over_rows()
 
     def _end_step(self) -> None:
-        empty, values = self._builder.is_empty, self._builder.finish()
+        empty, step = self._builder.is_empty, self._builder.finish(self._counters.look())
         now_s = self._clock.monotonic()
         end_s = min(now_s, (self._number + 1) * STEP_S - self._offset_s)  # what comes later begins a new step
         if self._recording and (now_s > self._begun_s or not empty):
-            self._undated.append(_Undated((self._begun_s + end_s) / 2.0, values))
+            self._undated.append(_Undated((self._begun_s + end_s) / 2.0, step))
         self._begun_s = now_s
         self._number = (now_s + self._offset_s) // STEP_S
 
@@ -281,13 +219,22 @@ class Recorder:
         """Date the steps that wait, if the clock can be believed."""
         if possible:
             offset_s = self._offset_s
-            self._rows += [
-                Row(int((each.middle_s + offset_s) // STEP_S) * STEP_S, each.values) for each in self._undated
-            ]
+            rows = [Row(int((each.middle_s + offset_s) // STEP_S) * STEP_S, each.step) for each in self._undated]
             self._undated.clear()
+            self._rows += rows
+            self._count(rows)
         while len(self._undated) > _UNDATED:
             self._undated.popleft()
             self.undated_lost += 1
+
+    def _count(self, rows: Sequence[Row]) -> None:
+        for row in rows:
+            day = local_day(row.start_s)
+            before = self._by_day.pop(day, (0, 0, 0))
+            charged, discharged, fresh_s = (old + new for old, new in zip(before, _energy_of(row.step), strict=True))
+            self._by_day[day] = charged, discharged, fresh_s
+        while len(self._by_day) > _DAYS:
+            del self._by_day[next(iter(self._by_day))]
 
     def _is_settled(self) -> bool:
         return self._is_plausible() and (self._clock_was_set or self._clock.monotonic() >= _SETTLED_S)

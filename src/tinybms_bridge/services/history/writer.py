@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from tinybms_bridge.services.history.levels import HistoryError
-from tinybms_bridge.services.history.recorder import Row
+from tinybms_bridge.services.history.steps import Row
 
 __all__ = ["Writer"]
 
@@ -22,6 +22,7 @@ class Writer:
     Args:
         write: Writes rows, all or nothing; blocks. Raises HistoryError.
         close: Called once, by the thread, at the end.
+        begin: Called once, by the thread, before the first batch.
         depth: Batches that may wait.
         retry_s: Pause after a failure.
 
@@ -32,6 +33,7 @@ class Writer:
         write: Callable[[Batch], None],
         close: Callable[[], None] = lambda: None,
         *,
+        begin: Callable[[], None] = lambda: None,
         depth: int = 60,
         retry_s: float = 60.0,
     ) -> None:
@@ -43,6 +45,7 @@ class Writer:
         """Batches lost since the start."""
         self._write = write
         self._close = close
+        self._begin = begin
         self._depth = depth
         self._retry_s = retry_s
         self._waiting: deque[Batch] = deque()
@@ -76,6 +79,7 @@ class Writer:
 
     def _run(self) -> None:
         try:
+            self._begin()
             stopping = False
             while not stopping:
                 stopping = self._wait()

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, get_args
@@ -37,13 +37,16 @@ from tinybms_bridge.link.state import (
 )
 from tinybms_bridge.services.ports import (
     Cell,
-    DayEnergy,
+    CellExtreme,
+    DayRecord,
+    EnergyOfToday,
     Hearing,
     HistoryField,
     HistoryLevel,
     HistoryState,
     LogPage,
     Moment,
+    MonthRecord,
 )
 from tinybms_bridge.services.web.accounts import Role
 from tinybms_bridge.services.web.app import create_app
@@ -188,6 +191,16 @@ class FakeView:
 _EMPTY = tuple(HistoryLevel(step_s, days) for step_s, days in ((10, 2), (60, 14), (900, 730)))
 
 
+def day_record(
+    day: date, charged_kwh: float = 7.5, discharged_kwh: float = 6.25, recorded_h: float = 24.0
+) -> DayRecord:
+    """Return the record of a day; None for all but its energy and its cells."""
+    known: dict[str, Any] = dict.fromkeys(each.name for each in fields(DayRecord))
+    known |= {"charged_kwh": charged_kwh, "discharged_kwh": discharged_kwh, "recorded_h": recorded_h, "day": day}
+    known |= {"cell_min": CellExtreme(3201.5, 3, "main"), "soc_bands_h": (*[0.0] * 9, 24.0), "alarms": 1}
+    return DayRecord(**known)
+
+
 def _moment(time_s: int | None) -> datetime | None:
     return None if time_s is None else datetime.fromtimestamp(time_s, UTC)
 
@@ -202,24 +215,46 @@ class FakeHistory:
             HistoryField("charge_state", "", "Charge state", ("last",)),
         ]
         self.asked: list[tuple[int, int, int, int | None]] = []
+        self.pack_fields = self.fields[:2]
+        self.known_packs: list[str] = []
+        self.packs_asked: list[str | None] = []
         self.days_asked: list[tuple[date, date]] = []
         self.broken: Exception | None = None
         self.now = HistoryState(path="/state/history.db", levels=_EMPTY, written_batches=3)
+        self.energy_of_today: EnergyOfToday | None = None
 
-    def view(self, from_s: int, to_s: int, names: Sequence[str], *, points: int, step_s: int | None) -> FakeView:
+    def view(
+        self, from_s: int, to_s: int, names: Sequence[str], *, points: int, step_s: int | None, pack: str | None = None
+    ) -> FakeView:
         """See ``HistorySource``."""
+        self.packs_asked.append(pack)
         if self.broken is not None:
             raise self.broken
         self.asked.append((from_s, to_s, points, step_s))
         step_s = step_s or max(10, -(-(to_s - from_s) // points))
         return FakeView(range(from_s - from_s % step_s, -(-to_s // step_s) * step_s, step_s), names)
 
-    def days(self, first: date, last: date) -> Sequence[DayEnergy]:
+    def packs(self) -> Sequence[str]:
+        """See ``HistorySource``."""
+        return self.known_packs
+
+    def days(self, first: date, last: date, pack: str | None = None) -> Sequence[DayRecord]:
         """See ``HistorySource``."""
         if self.broken is not None:
             raise self.broken
+        self.packs_asked.append(pack)
         self.days_asked.append((first, last))
-        return [DayEnergy(7.5, 6.25, 24.0, first), DayEnergy(1.0, 2.0, 3.5, last)]
+        return [day_record(first), day_record(last, 1.0, 2.0, 3.5)]
+
+    def months(self, first: date, last: date, pack: str | None = None) -> Sequence[MonthRecord]:
+        """See ``HistorySource``."""
+        values = asdict(self.days(first, last, pack)[1])
+        del values["day"]
+        return [MonthRecord(**values | {"month": f"{last:%Y-%m}", "days": 1, "cell_min": None})]
+
+    def today(self) -> EnergyOfToday | None:
+        """See ``HistorySource``."""
+        return self.energy_of_today
 
     def store(self, size: int, *levels: tuple[int, int, int | None, int | None]) -> None:
         """Have something stored: step, rows, oldest, newest."""

@@ -1,5 +1,6 @@
 """``GET /api/events``: newest first, in pages."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -42,6 +43,19 @@ async def numbers(client: httpx.AsyncClient, query: str) -> list[int]:
 async def test_newest_first(visitor: httpx.AsyncClient) -> None:
     """The list begins with what happened last."""
     assert await numbers(visitor, "") == list(range(10, 0, -1))
+
+
+async def test_events_of_a_time(visitor: httpx.AsyncClient, core: Any) -> None:
+    """A chart asks for what happened in its span: from its beginning, before its end, and only what has a time."""
+    core.event_list[5:8] = [
+        replace(entry, at=datetime(2026, 1, 2, hour, tzinfo=UTC))
+        for hour, entry in enumerate(core.event_list[5:8], start=10)
+    ]
+    assert await numbers(visitor, "from=2026-01-02") == [8, 7, 6]
+    assert await numbers(visitor, "from=2026-01-02T10:00:00Z&to=2026-01-02T12:00:00Z") == [7, 6]
+    assert await numbers(visitor, "to=2026-01-02&severity=info") == [10, 9, 5, 4, 2, 1]
+    assert 3 not in await numbers(visitor, "from=0")
+    assert (await visitor.get("/api/events?from=soon")).status_code == 422
 
 
 async def test_pages(visitor: httpx.AsyncClient) -> None:

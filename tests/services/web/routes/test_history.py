@@ -1,19 +1,29 @@
 """``/api/history``: times as people and programs write them, columns, CSV, energy by day, and errors with numbers."""
 
+import csv
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from tinybms_bridge.errors import BridgeError
 from tinybms_bridge.services.web.app import create_app
 from tinybms_bridge.services.web.problems import ProblemError
-from tinybms_bridge.services.web.routes.history import HistoryAnswer, day_of, period_of, seconds_of, step_of
+from tinybms_bridge.services.web.routes.history import (
+    DaysAnswer,
+    HistoryAnswer,
+    MonthsAnswer,
+    day_of,
+    period_of,
+    seconds_of,
+    step_of,
+)
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 NOW_S = int(NOW.timestamp())
@@ -231,6 +241,8 @@ async def test_fields(visitor: httpx.AsyncClient, some_history: None) -> None:
     found = (await visitor.get("/api/history/fields")).json()
     assert found["enabled"] is True
     assert found["fields"][0] == {"name": "voltage_v", "unit": "V", "text": "Voltage", "series": ["mean", "min", "max"]}
+    assert found["pack_fields"] == ["voltage_v", "soc_percent"]
+    assert found["packs"] == []
     assert found["levels"] == [
         {"step_s": 10, "kept_days": 2, "rows": 100, "oldest": "2026-01-01T00:00:00Z", "newest": "2026-01-01T00:16:30Z"},
         {"step_s": 60, "kept_days": 14, "rows": 0, "oldest": None, "newest": None},
@@ -238,19 +250,82 @@ async def test_fields(visitor: httpx.AsyncClient, some_history: None) -> None:
     ]
 
 
-async def test_energy_of_each_day(visitor: httpx.AsyncClient, core: Any) -> None:
-    """Energy of each day from date to date; by default of the last thirty days."""
+async def test_record_of_each_day(visitor: httpx.AsyncClient, core: Any) -> None:
+    """The record of each day from date to date, with what a bar of each band is; by default of the last thirty days."""
     found = (await visitor.get("/api/history/days?from=2026-01-01&to=2026-01-31")).json()
-    assert found == {
-        "days": [
-            {"day": "2026-01-01", "charged_kwh": 7.5, "discharged_kwh": 6.25, "recorded_h": 24.0},
-            {"day": "2026-01-31", "charged_kwh": 1.0, "discharged_kwh": 2.0, "recorded_h": 3.5},
-        ]
-    }
+    assert found["pack"] is None
+    assert found["soc_bands_percent"] == list(range(0, 100, 10))
+    assert found["temperature_bounds_c"] == [0, 10, 20, 30, 40, 50]
+    energies = [(day["day"], day["charged_kwh"], day["discharged_kwh"], day["recorded_h"]) for day in found["days"]]
+    assert energies == [("2026-01-01", 7.5, 6.25, 24.0), ("2026-01-31", 1.0, 2.0, 3.5)]
+    assert found["days"][0]["cell_min"] == {"voltage_mv": 3201.5, "cell": 3, "pack": "main"}
+    assert found["days"][0]["soc_bands_h"] == [*[0.0] * 9, 24.0]
+    assert found["days"][0]["voltage_min_v"] is None
     await visitor.get("/api/history/days")
     now = datetime(2026, 1, 1, tzinfo=UTC).astimezone().date()
     assert core.history.days_asked[0] == (date(2026, 1, 1), date(2026, 1, 31))
     assert (now - core.history.days_asked[1][0]).days == 30
+
+
+async def test_months(visitor: httpx.AsyncClient) -> None:
+    """The days of a month together; its name comes first."""
+    found = (await visitor.get("/api/history/months?from=2026-01-01&to=2026-01-31")).json()
+    (month,) = found["months"]
+    assert list(month)[:3] == ["month", "days", "charged_kwh"]
+    assert (month["month"], month["days"], month["charged_kwh"]) == ("2026-01", 1, 1.0)
+
+
+@pytest.mark.parametrize(("path", "model"), [("days", DaysAnswer), ("months", MonthsAnswer)])
+async def test_records_are_what_the_document_says(
+    visitor: httpx.AsyncClient, path: str, model: type[BaseModel]
+) -> None:
+    """Records are put together by hand; their members are exactly those of their models."""
+    found = (await visitor.get(f"/api/history/{path}?from=2026-01-01&to=2026-01-31")).json()
+    assert set(found) == set(model.model_fields)
+    (record,) = get_args(model.model_fields[path].annotation)
+    assert {*found[path][0]} == set(record.model_fields)
+    assert model.model_validate(found)
+
+
+@pytest.mark.parametrize(("path", "lines"), [("days", 3), ("months", 2)])
+async def test_records_as_csv(visitor: httpx.AsyncClient, path: str, lines: int) -> None:
+    """A spreadsheet gets a line for each record, each band and each part of a cell in a column of its own."""
+    answer = await visitor.get(f"/api/history/{path}?from=2026-01-01&to=2026-01-31&format=csv")
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert f"{path}.csv" in answer.headers["content-disposition"]
+    header, *rows = csv.reader(answer.text.splitlines())
+    assert header[0] == path[:-1]
+    assert len(rows) == lines - 1
+    assert {len(row) for row in rows} == {len(header)}
+    first = dict(zip(header, rows[0], strict=True))
+    assert first["soc_90_h"] == "24.0"
+    assert (first["voltage_min_v"], first["temperature_below_h"], first["temperature_50_h"]) == ("", "", "")
+    if path == "days":
+        assert (first["cell_min_voltage_mv"], first["cell_min_number"], first["cell_min_pack"]) == (
+            "3201.5", "3", "main",
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["/api/history", "/api/history/days", "/api/history/months"])
+async def test_one_pack(visitor: httpx.AsyncClient, core: Any, path: str) -> None:
+    """A pack that is there, or one that has gone and left its rows; any other is refused by name."""
+    core.history.known_packs = ["shed"]
+    for pack in ("main", "shed"):
+        assert (await visitor.get(path, params={"pack": pack})).status_code == 200
+        assert core.history.packs_asked[-1] == pack
+    refused = await visitor.get(path, params={"pack": "shet"})
+    assert refused.status_code == 404
+    assert "there is no pack called 'shet'" in refused.json()["message"]
+    assert "shed" in refused.json()["message"]
+
+
+async def test_fields_of_a_pack(visitor: httpx.AsyncClient) -> None:
+    """What there is of the battery only cannot be asked for of a pack, and is not among all that it has."""
+    found = (await visitor.get("/api/history?pack=main&points=5")).json()
+    assert set(found["fields"]) == {"voltage_v", "soc_percent"}
+    refused = await visitor.get("/api/history?pack=main&fields=charge_state")
+    assert refused.status_code == 422
+    assert "there is no such field; there are voltage_v, soc_percent" in refused.json()["message"]
 
 
 @pytest.mark.parametrize(
@@ -282,5 +357,5 @@ async def test_login_where_reading_needs_one(visitor: httpx.AsyncClient, options
     """The same rule as for every other route that reads."""
     closed = create_app(core, replace(options, open_reading=False))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(closed), base_url="http://bridge.test") as stranger:
-        for path in ("/api/history", "/api/history/fields", "/api/history/days"):
+        for path in ("/api/history", "/api/history/fields", "/api/history/days", "/api/history/months"):
             assert (await stranger.get(path)).status_code == 401

@@ -1,6 +1,7 @@
 """``GET /api/events``: the bridge's event list."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
@@ -10,6 +11,7 @@ from tinybms_bridge.battery.quick import replace
 from tinybms_bridge.link.event_list import EventRecord
 from tinybms_bridge.services.web.answers import Answer, Shown
 from tinybms_bridge.services.web.heavy import Heavy
+from tinybms_bridge.services.web.routes.history import TIME_HINT, seconds_of
 from tinybms_bridge.services.web.routes.shared import LARGEST_NUMBER, TextLanguage, TheCore
 from tinybms_bridge.services.web.security import Viewer
 from tinybms_bridge.words import ENGLISH, Language
@@ -37,11 +39,20 @@ async def events(
         int | None, Query(ge=1, le=LARGEST_NUMBER, description="Only entries with a smaller number.")
     ] = None,
     after: Annotated[int, Query(ge=0, le=LARGEST_NUMBER, description="Only entries with a larger number.")] = 0,
+    begin: Annotated[
+        str | None, Query(alias="from", max_length=64, description=f"Only entries since then: {TIME_HINT}")
+    ] = None,
+    end: Annotated[
+        str | None, Query(alias="to", max_length=64, description=f"Only entries before then: {TIME_HINT}")
+    ] = None,
     source: Literal["bms", "bridge"] | None = None,
     severity: Literal["info", "warning", "fault", "unknown"] | None = None,
     lang: TextLanguage = ENGLISH,
 ) -> Response:
-    """Return entries of the event list, newest first."""
+    """Return entries of the event list, newest first; within a time, only those whose time is known."""
+    now = core.clock.wall()
+    since = None if begin is None else datetime.fromtimestamp(seconds_of("from", begin, now), UTC)
+    until = None if end is None else datetime.fromtimestamp(seconds_of("to", end, now), UTC)
     known = core.events()
     if known and after > known[-1].number:  # of a list that was lost
         after = 0
@@ -52,6 +63,8 @@ async def events(
             and (before is None or event.number < before)
             and source in {None, event.source}
             and severity in {None, event.severity}
+            and (since is None or (event.at is not None and event.at >= since))
+            and (until is None or (event.at is not None and event.at < until))
         )
 
     return await heavy.answer(lambda: _page(list(filter(wanted, known)), limit, lang, named=user.is_known))

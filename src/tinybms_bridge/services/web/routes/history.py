@@ -5,6 +5,7 @@ The times of a request may be ISO 8601, seconds since 1970, or relative to now.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields as members_of
 from datetime import UTC, date, datetime
 from typing import Annotated, Literal
 
@@ -14,7 +15,19 @@ from pydantic_core import to_json
 from starlette.responses import Response
 
 from tinybms_bridge.errors import said_of
-from tinybms_bridge.services.ports import Cell, DayEnergy, HistoryField, HistoryLevel, HistorySource, HistoryView
+from tinybms_bridge.services.ports import (
+    SOC_BANDS_PERCENT,
+    TEMPERATURE_BOUNDS_C,
+    Cell,
+    Core,
+    DayRecord,
+    HistoryField,
+    HistoryLevel,
+    HistorySource,
+    HistoryView,
+    MonthRecord,
+    PeriodRecord,
+)
 from tinybms_bridge.services.web.answers import Answer, Shown
 from tinybms_bridge.services.web.heavy import Heavy, Text
 from tinybms_bridge.services.web.problems import ProblemError, mistake
@@ -29,6 +42,7 @@ __all__ = [
     "DaysAnswer",
     "Fields",
     "HistoryAnswer",
+    "MonthsAnswer",
     "columns_of",
     "csv_of",
     "day_of",
@@ -63,13 +77,32 @@ class Fields(Answer):
     enabled: bool
     """Whether the history records."""
     fields: list[Shown[HistoryField]]
+    pack_fields: list[str]
+    """Names of the fields that there are of each pack, in steps of a minute and longer."""
+    packs: list[str]
+    """The packs of which anything is stored, also those that are gone."""
     levels: list[Shown[HistoryLevel]]
 
 
-class DaysAnswer(Answer):
-    """Energy of each day that has data, oldest first."""
+class BandsAnswer(Answer):
+    """What the bands of the records are."""
 
-    days: list[Shown[DayEnergy]]
+    pack: str | None
+    """The pack that was asked for; null for the battery."""
+    soc_bands_percent: list[int] = Field(description="Where each band of SOC begins; the last one ends at 100")
+    temperature_bounds_c: list[int] = Field(description="Bounds between the bands; the first and the last are open")
+
+
+class DaysAnswer(BandsAnswer):
+    """The record of each day that has data, oldest first."""
+
+    days: list[Shown[DayRecord]]
+
+
+class MonthsAnswer(BandsAnswer):
+    """The record of each month that has data, oldest first."""
+
+    months: list[Shown[MonthRecord]]
 
 
 DEFAULT_FROM = "-24h"
@@ -194,8 +227,13 @@ _MOST = {"json": 5000, "csv": 100_000}
 _MOST_VALUES = 100_000
 """Of all series of one answer in JSON; CSV is made piece by piece."""
 _MOST_DAYS = 3660
+"""Ten years."""
 
 Format = Literal["json", "csv"]
+AskedFormat = Annotated[Format | None, Query(alias="format", description="Else as the Accept header asks.")]
+AskedPack = Annotated[
+    str | None, Query(max_length=64, description="Name of a pack, also of one that is gone; without it: the battery.")
+]
 
 
 @router.get(
@@ -224,19 +262,23 @@ async def history(
     step: Annotated[
         str | None, Query(max_length=16, description="Length of a step: `60`, `15m`, `1h`.", examples=["15m"])
     ] = None,
-    form: Annotated[Format | None, Query(alias="format", description="Else as the Accept header asks.")] = None,
+    pack: AskedPack = None,
+    form: AskedFormat = None,
 ) -> Response:
     """Return means, least and greatest values in steps of equal length; missing time is null, never a guess."""
     form = form or _wanted(request)
     from_s, to_s = period_of(begin, end, core.clock.wall())
     step_s = None if step is None else step_of(step)
-    names = _names(core.history, fields)
+    names = _names(core.history.fields if pack is None else core.history.pack_fields, fields)
     _check_size(form, points, step, (to_s - from_s) // step_s if step_s else 0, len(names))
     if form == "json":
         points = min(points, _MOST_VALUES // len(names))
 
+    present = list(core.packs())
+
     def view() -> HistoryView:
-        return core.history.view(from_s, to_s, names, points=points, step_s=step_s)
+        _check_pack(core.history, present, pack)
+        return core.history.view(from_s, to_s, names, points=points, step_s=step_s, pack=pack)
 
     if form == "json":
         return await heavy.answer(lambda: Text(columns_of(view(), names)))
@@ -250,27 +292,127 @@ async def history_fields(core: TheCore, _user: Viewer, heavy: Heavy) -> Response
     return await heavy.answer(lambda: _fields(core.history))
 
 
-@router.get("/api/history/days", response_model=DaysAnswer)
+_CSV = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}, "description": "Records, or CSV"}}
+AskedDay = Annotated[str, Query(alias="from", max_length=64, description=f"A date, or: {TIME_HINT}")]
+LastDay = Annotated[str, Query(alias="to", max_length=64, description=f"A date, or: {TIME_HINT}")]
+
+
+@router.get("/api/history/days", response_model=DaysAnswer, responses=_CSV)
 async def history_days(
+    request: Request,
     core: TheCore,
     _user: Viewer,
     heavy: Heavy,
-    begin: Annotated[str, Query(alias="from", max_length=64, description=f"A date, or: {TIME_HINT}")] = "-30d",
-    end: Annotated[str, Query(alias="to", max_length=64, description=f"A date, or: {TIME_HINT}")] = "now",
+    begin: AskedDay = "-30d",
+    end: LastDay = "now",
+    pack: AskedPack = None,
+    form: AskedFormat = None,
 ) -> Response:
-    """Return the energy into and out of the battery of each day, in the time zone of the machine."""
+    """Return the record of each day, in the time zone of the machine, of the battery or of one pack."""
+    first, last = _days_of(begin, end, core)
+    csv, present = (form or _wanted(request)) == "csv", list(core.packs())
+
+    def records() -> Text:
+        _check_pack(core.history, present, pack)
+        return _records("days", DayRecord, core.history.days(first, last, pack), pack, csv=csv)
+
+    return await heavy.answer(records)
+
+
+@router.get("/api/history/months", response_model=MonthsAnswer, responses=_CSV)
+async def history_months(
+    request: Request,
+    core: TheCore,
+    _user: Viewer,
+    heavy: Heavy,
+    begin: AskedDay = "-365d",
+    end: LastDay = "now",
+    pack: AskedPack = None,
+    form: AskedFormat = None,
+) -> Response:
+    """Return the record of each month as a whole: sums of its days, and the extremes of all of them."""
+    first, last = _days_of(begin, end, core)
+    csv, present = (form or _wanted(request)) == "csv", list(core.packs())
+
+    def records() -> Text:
+        _check_pack(core.history, present, pack)
+        return _records("months", MonthRecord, core.history.months(first, last, pack), pack, csv=csv)
+
+    return await heavy.answer(records)
+
+
+def _days_of(begin: str, end: str, core: Core) -> tuple[date, date]:
+    """Return the first and the last day. Raises ProblemError."""
     now = core.clock.wall()
     first, last = day_of("from", begin, now), day_of("to", end, now)
     if first > last:
         raise refuse("from", begin, message("request.day_after_end", end=last))
     if (last - first).days >= _MOST_DAYS:
         raise refuse("from", begin, message("request.days", days=(last - first).days + 1, most=_MOST_DAYS))
-    return await heavy.answer(lambda: DaysAnswer(days=list(core.history.days(first, last))))
+    return first, last
+
+
+def _check_pack(history: HistorySource, present: Sequence[str], pack: str | None) -> None:
+    """Raise ProblemError for a pack that neither is nor was. Blocks."""
+    if pack is not None and pack not in present:
+        known = sorted({*present, *history.packs()})
+        if pack not in known:
+            raise ProblemError(404, "unknown_pack", message("request.no_pack", name=pack, meant=nearest(pack, known)))
+
+
+def _records(
+    name: str, kind: type[PeriodRecord], records: Sequence[PeriodRecord], pack: str | None, *, csv: bool
+) -> Text:
+    """Return days or months, each with its own field first; made by hand, since ten years of models take long."""
+    common = [each.name for each in members_of(PeriodRecord)]
+    names = [*(each.name for each in members_of(kind) if each.name not in common), *common]
+    if csv:
+        lines = [dict.fromkeys(names), *({each: getattr(record, each) for each in names} for record in records)]
+        headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
+        return Text("".join(_record_lines(lines)), "text/csv", headers)
+    members = {
+        "pack": to_json(pack),
+        "soc_bands_percent": to_json(SOC_BANDS_PERCENT),
+        "temperature_bounds_c": to_json(TEMPERATURE_BOUNDS_C),
+        name: to_json([{each: getattr(record, each) for each in names} for record in records]),
+    }
+    return Text(_object(members))
+
+
+def _record_lines(rows: Sequence[Mapping[str, object]]) -> Iterator[str]:
+    """Yield the lines of a CSV file: the names of the first, which is empty, then the values of the others."""
+    for number, row in enumerate(rows):
+        cells = dict(_cells(row))
+        shown = cells.values() if number else cells
+        yield ",".join("" if cell is None else str(cell) for cell in shown) + "\r\n"
+
+
+_BAND_NAMES = {"soc_bands_h": SOC_BANDS_PERCENT, "temperature_bands_h": ("below", *TEMPERATURE_BOUNDS_C)}
+_CELL_PARTS = {"voltage_mv": "voltage_mv", "cell": "number", "pack": "pack"}
+
+
+def _cells(row: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    """Yield the columns of a record: bands and cells have several each."""
+    for name, value in row.items():
+        if name in _BAND_NAMES:
+            begins = _BAND_NAMES[name]
+            hours = value if isinstance(value, tuple) else (None,) * len(begins)
+            yield from ((name.replace("bands", str(begin)), each) for begin, each in zip(begins, hours, strict=True))
+        elif name in ("cell_min", "cell_max"):
+            yield from ((f"{name}_{shown}", getattr(value, part, None)) for part, shown in _CELL_PARTS.items())
+        else:
+            yield name, value
 
 
 def _fields(history: HistorySource) -> Fields:
     state = history.state()
-    return Fields(enabled=state.enabled, fields=list(history.fields), levels=list(state.levels))
+    return Fields(
+        enabled=state.enabled,
+        fields=list(history.fields),
+        pack_fields=[field.name for field in history.pack_fields],
+        packs=list(history.packs()),
+        levels=list(state.levels),
+    )
 
 
 def _wanted(request: Request) -> Format:
@@ -279,9 +421,9 @@ def _wanted(request: Request) -> Format:
     return "csv" if "text/csv" in accept and "application/json" not in accept else "json"
 
 
-def _names(history: HistorySource, wanted: str) -> list[str]:
+def _names(fields: Sequence[HistoryField], wanted: str) -> list[str]:
     """Return the series that were asked for, each once. Raises ProblemError."""
-    known = {field.name: [f"{field.name}.{series}" for series in field.series] for field in history.fields}
+    known = {field.name: [f"{field.name}.{series}" for series in field.series] for field in fields}
     if not wanted:
         return [name for names in known.values() for name in names]
     chosen: dict[str, None] = {}
