@@ -104,7 +104,7 @@ def full_state(folder: Path) -> None:
     with contextlib.closing(Database(folder, settings)) as file:
         row = filled_step(end_s)
         for days, step_s in zip(reversed(settings.days), (900, 60, 10), strict=True):
-            rows = [HistoryRow(start_s, row.values) for start_s in range(end_s - days * DAY_S, end_s, step_s)]
+            rows = [HistoryRow(start_s, row.step) for start_s in range(end_s - days * DAY_S, end_s, step_s)]
             for first in range(0, len(rows), 1000):
                 file.write(rows[first : first + 1000])
     now = datetime.now(UTC)

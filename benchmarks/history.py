@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import ChargeState, Limits
 from tinybms_bridge.battery.snapshot import Cells, PackValues, Ratings, Snapshot, Temperatures
 from tinybms_bridge.services.history import History, HistorySettings, database
+from tinybms_bridge.services.history.columns import Numbers, Unite
 from tinybms_bridge.services.history.database import Database
+from tinybms_bridge.services.history.days import DAY_COLUMNS, SOC_BANDS, TEMPERATURE_BANDS
 from tinybms_bridge.services.history.fields import COUNTERS
 from tinybms_bridge.services.history.levels import LEVELS, PACK_LEVELS
 from tinybms_bridge.services.history.steps import Row as HistoryRow
@@ -124,10 +127,25 @@ def query_ms(
     return took_ms
 
 
+def whole_day(numbers: Numbers) -> Numbers:
+    """Return the numbers of a day whose steps were all as one; a quarter of its time each in four bands."""
+    found = dict(zip((column.name for column in DAY_COLUMNS), numbers, strict=True))
+    for column in DAY_COLUMNS:
+        value = found[column.name]
+        if column.unite is Unite.SUM and isinstance(value, int):
+            found[column.name] = value * DAY_S // 10
+    for name in (*SOC_BANDS[3:7], *TEMPERATURE_BANDS[1:5]):
+        found[name] = DAY_S // 4
+    return tuple(found.values())
+
+
 def ten_years(folder: Path, packs: int) -> list[Row]:
     """Keep the days of ten years, and ask for all of them."""
     with closing(Database(folder, HistorySettings(days=(1, 1, 1)))) as file:
-        rows = [filled_step(BEGIN_S + DAY_S * day + 43_200, packs=packs) for day in range(YEARS_10)]
+        row = filled_step(BEGIN_S + 21_600, packs=packs).step
+        packs_days = {name: replace(each, day=whole_day(each.day)) for name, each in row.packs.items()}
+        day = replace(row, day=whole_day(row.day), packs=packs_days)
+        rows = [HistoryRow(BEGIN_S + DAY_S * number + 43_200, day) for number in range(YEARS_10)]
         for first in range(0, YEARS_10, 100):
             file.write(rows[first : first + 100])
     with closing(sqlite3.connect(folder / "history.db")) as connection:
@@ -141,10 +159,10 @@ def ten_years(folder: Path, packs: int) -> list[Row]:
     size_mb = (folder / "history.db").stat().st_size / 1e6
     of = f", {packs} packs" if packs > 1 else ""
     found = [(f"history: file with the days of ten years{of}", f"{size_mb:.1f} MB", "")]
-    pack, first, last = "pack-0" if packs > 1 else None, date(2026, 1, 1), date(2036, 1, 1)
+    pack, begin, end = "pack-0" if packs > 1 else None, date(2026, 1, 1), date(2036, 1, 1)
     questions: Mapping[str, Callable[[], Text]] = {
-        "days": lambda: _records("days", DayRecord, history.days(first, last, pack), pack, csv=False),
-        "months": lambda: _records("months", MonthRecord, history.months(first, last, pack), pack, csv=False),
+        "days": lambda: _records("days", DayRecord, history.days(begin, end, pack), pack, csv=False),
+        "months": lambda: _records("months", MonthRecord, history.months(begin, end, pack), pack, csv=False),
     }
     for what, ask in questions.items():
         took = []

@@ -131,7 +131,7 @@ class Plant:
         deadline_s = time.monotonic() + 30.0
         while self._history.state().waiting_batches and time.monotonic() < deadline_s:
             time.sleep(0.01)  # noqa: ASYNC251 -- the history writes in a thread, for which virtual time does not wait
-        self.services = ServicesState(today=today(self._history, self._clock))
+        self.services = ServicesState(today=today(self._history))
         return self._view.picture(WIDTH, HEIGHT)
 
 
@@ -157,7 +157,7 @@ async def running(*, ambient_c: float = 21.0) -> AsyncIterator[Plant]:
     machine = Machine(clock, wire.open, open_can, MemoryStorage(), run_blocking=in_place)
     bridge = Bridge(Configuration(), machine, SavedUnits())
     bridge.supervisor.add("log", EventLog(bridge.bus).run)
-    bridge.supervisor.add("history", lambda: history.run(bridge.bus, clock, in_place))
+    bridge.supervisor.add("history", lambda: history.run(bridge.bus, clock, run_blocking=in_place))
     gx = GxSimulator(bus.open(), clock, device, GxPlan(lambda _time_s: 3000.0, lambda _time_s: 400.0))
     plant = Plant(clock, bridge, wire, history)
     logger, factory = logging.getLogger("tinybms_bridge"), logging.getLogRecordFactory()

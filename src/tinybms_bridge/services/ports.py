@@ -9,6 +9,7 @@ from tinybms_bridge.battery.advice import Advice
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName
 from tinybms_bridge.battery.inhibits import Direction, Inhibit
 from tinybms_bridge.battery.notices import NoticeName
+from tinybms_bridge.battery.quick import quick
 from tinybms_bridge.battery.state import BatteryState
 from tinybms_bridge.battery.view import View
 from tinybms_bridge.config.store import ConfigStore
@@ -209,6 +210,7 @@ TEMPERATURE_BOUNDS_C = (0, 10, 20, 30, 40, 50)
 """Bounds between the bands of temperature in a record; below the first is one band, from the last on another."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class CellExtreme:
     """The lowest or highest cell of a time."""

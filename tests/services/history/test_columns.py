@@ -6,7 +6,7 @@ from contextlib import closing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybms_bridge.services.history.columns import Numbers, StoredColumn, Table, Unite, united
+from tinybms_bridge.services.history.columns import Numbers, StoredColumn, Table, Unite
 
 TABLE = Table(
     "things",
@@ -49,13 +49,13 @@ def test_file_and_memory_unite_alike(found: list[Numbers]) -> None:
         for row in found:
             connection.execute(TABLE.upsert, (1, *row))
         (stored,) = connection.execute(f"SELECT {', '.join(TABLE.names)} FROM things").fetchall()
-    assert stored == united(TABLE, found)
+    assert stored == TABLE.united(found)
 
 
 @given(st.lists(rows(), min_size=1, max_size=6))
 def test_companion_is_that_of_the_extreme(found: list[Numbers]) -> None:
     """The cell beside the lowest voltage is the one that had it."""
-    (_, least, greatest, _, of_least, of_greatest, _) = united(TABLE, found)
+    (_, least, greatest, _, of_least, of_greatest, _) = TABLE.united(found)
     assert (least, of_least) in [(row[1], row[4]) for row in found]
     assert (greatest, of_greatest) in [(row[2], row[5]) for row in found]
     known = [row[1] for row in found if isinstance(row[1], int)]
@@ -67,6 +67,6 @@ def test_same_stays_while_it_is() -> None:
     nothing: Numbers = (None,) * 6
 
     def of(*values: str | None) -> object:
-        return united(TABLE, [(*nothing, value) for value in values])[6]
+        return TABLE.united([(*nothing, value) for value in values])[6]
 
     assert (of(None, "a", None, "a"), of(None, None), of("a", "b"), of("a", "b", "a")) == ("a", None, "", "")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.snapshot import Cells, PackValues, Ratings, Snapshot, Temperatures
-from tinybms_bridge.services.history.columns import Numbers, united
+from tinybms_bridge.services.history.columns import Numbers
 from tinybms_bridge.services.history.database import Database
 from tinybms_bridge.services.history.days import (
     DAY_COLUMNS,
@@ -89,7 +89,7 @@ def test_times_of_a_day_add_up(
     builder.add_second(None)
     builder.note_freshness(Freshness.SILENT)
     builder.add_second(None)
-    day = named(united(PACK_DAYS, [*parts, builder.finish().day]))
+    day = named(PACK_DAYS.united([*parts, builder.finish().day]))
     assert day["fresh_s"] == len(moves) == sum(day[name] for name in DIRECTIONS) == sum(day[name] for name in SOC_BANDS)
     assert sum(day[name] for name in TEMPERATURE_BANDS) == sum(celsius is not None for _, _, celsius, _ in moves)
     assert (day["hold_s"], day["silent_s"]) == (1, 1)
@@ -107,7 +107,7 @@ def test_lowest_and_highest_cell_of_a_day() -> None:
     for snapshot in (cells(3.3, 3.31), cells(3.32, 3.2), cells(3.25, 3.4), cells(3.2001, 3.39)):
         builder.add_sample(snapshot)
         parts.append(builder.finish().day)
-    record = day_record("2026-01-01", united(PACK_DAYS, parts))
+    record = day_record("2026-01-01", PACK_DAYS.united(parts))
     assert record.cell_min == CellExtreme(3200.0, 2, "main")
     assert record.cell_max == CellExtreme(3400.0, 2, "main")
     assert record.cell_delta_max_mv == 189.9
@@ -143,7 +143,7 @@ def test_equivalent_full_cycles() -> None:
         if second % 10 == 9:
             parts.append(builder.finish().day)
     parts.append(builder.finish().day)
-    record = day_record("2026-01-01", united(PACK_DAYS, parts))
+    record = day_record("2026-01-01", PACK_DAYS.united(parts))
     assert record.cycles == pytest.approx(1.0, abs=0.0002)
     assert record.charged_ah == pytest.approx(100.0, abs=0.05)
 
@@ -154,8 +154,8 @@ def test_alarms_and_warnings_are_counted() -> None:
     for alarms, warnings in ((1, 2), (0, 0), (3, 1)):
         builder.add_risen(alarms, warnings)
         parts.append(builder.finish().day)
-    assert (day_record("2026-01-01", united(PACK_DAYS, parts[:2])).alarms) == 1
-    (month,) = month_records([("2026-01-01", united(PACK_DAYS, parts[:2])), ("2026-01-31", parts[2])])
+    assert (day_record("2026-01-01", PACK_DAYS.united(parts[:2])).alarms) == 1
+    (month,) = month_records([("2026-01-01", PACK_DAYS.united(parts[:2])), ("2026-01-31", parts[2])])
     assert (month.month, month.days, month.alarms, month.warnings) == ("2026-01", 2, 4, 3)
 
 
@@ -223,7 +223,7 @@ def test_days_sum_to_the_total(
         stored = reader._days(*span, None)
         days = [local_day(row.start_s) for row in rows]
         assert [day for day, _ in stored] == sorted({day.isoformat() for day in days})
-        whole = named(united(PACK_DAYS, [numbers for _, numbers in stored]))
+        whole = named(PACK_DAYS.united([numbers for _, numbers in stored]))
         for name in ("charged_mwh", "discharged_mwh", "charged_mah", "fresh_s"):
             assert whole[name] == sum(named(row.step.day)[name] for row in rows), name
         months = reader.months(*span)

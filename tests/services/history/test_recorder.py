@@ -388,7 +388,8 @@ def test_line_counters_are_in_the_step_in_which_they_counted(clock: Any, sample:
     """And the latency is looked at each second while the line is up."""
     uart = UartState(up=True, polls=5000, latency_last_ms=14.0)
     lines = SimpleNamespace(packs=lambda: {"main": PackDetails(uart)}, outputs=dict)
-    bus, batches = Bus(clock.monotonic, clock.wall), []
+    bus = Bus(clock.monotonic, clock.wall)
+    batches: list[Sequence[Row]] = []
     recorder = Recorder(bus, clock, batches.append, lambda: True, lines)
     for second in range(25):
         clock._now_s += 1.0

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tinybms_bridge.services.history.levels import HistoryError
-from tinybms_bridge.services.history.steps import Row
+from tinybms_bridge.services.history.steps import RecordedStep, Row
 from tinybms_bridge.services.history.writer import Writer
 
 
@@ -70,7 +70,7 @@ def until(condition: Callable[[], object]) -> None:
 
 def batch(number: int) -> list[Row]:
     """Return a batch of one row."""
-    return [Row(number, ())]
+    return [Row(number, RecordedStep((), ()))]
 
 
 def test_in_order_and_closed_at_the_end(begin: Callable[..., Writer], disk: Disk) -> None:

@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import cached_property
+from typing import Any
 
-__all__ = ["Numbers", "StoredColumn", "Table", "Unite", "united"]
+__all__ = ["Numbers", "StoredColumn", "Table", "Unite"]
 
 Stored = int | str | None
 Numbers = tuple[Stored, ...]
@@ -30,12 +31,6 @@ class Unite(Enum):
     """The value that both have; empty when they differ."""
 
 
-_PYTHON: dict[Unite, Callable[[int, int], int]] = {
-    Unite.SUM: lambda old, new: old + new,
-    Unite.LEAST: min,
-    Unite.GREATEST: max,
-    Unite.LATEST: lambda _old, new: new,
-}
 _SQL = {
     Unite.SUM: "coalesce({old} + {new}, {old}, {new})",
     Unite.LEAST: "min(coalesce({old}, {new}), coalesce({new}, {old}))",
@@ -103,38 +98,38 @@ class Table:
             f" ON CONFLICT ({', '.join(key.name for key in self.keys)}) DO UPDATE SET {united}"
         )
 
-    def unite(self, old: Numbers, new: Numbers) -> Numbers:
-        """Return the numbers of both, as ``upsert`` has the file make them."""
-        return tuple(self._united(place, old, new) for place in range(len(self.columns)))
-
-    def _united(self, place: int, old: Numbers, new: Numbers) -> Stored:
-        column, first, second = self.columns[place], old[place], new[place]
-        if column.of:
-            extreme = self._places[column.of]
-            known, other = old[extreme], new[extreme]
-            if known is None:
-                return second
-            if other is None or known == other:
-                return first
-            assert isinstance(known, int)
-            assert isinstance(other, int)
-            return second if (other < known) is (column.unite is Unite.WITH_LEAST) else first
-        if first is None or second is None:
-            return second if first is None else first
-        if column.unite is Unite.SAME:
-            return first if first == second else ""
-        assert isinstance(first, int)
-        assert isinstance(second, int)
-        return _PYTHON[column.unite](first, second)
+    def united(self, rows: Sequence[Numbers]) -> Numbers:
+        """Return the numbers of all rows, oldest first, as ``upsert`` has the file make them."""
+        if len(rows) == 1:
+            return rows[0]
+        values = list(zip(*rows, strict=True))
+        return tuple(
+            _united(column.unite, found, values[place])
+            for found, (column, place) in zip(values, self._extremes, strict=True)
+        )
 
     @cached_property
-    def _places(self) -> dict[str, int]:
-        return {name: place for place, name in enumerate(self.names)}
+    def _extremes(self) -> list[tuple[StoredColumn, int]]:
+        """Each column with the place of the one whose extreme it belongs to, or its own."""
+        return [(column, self.names.index(column.of or column.name)) for column in self.columns]
 
 
-def united(table: Table, rows: Sequence[Numbers]) -> Numbers:
-    """Return the numbers of all rows, oldest first; at least one."""
-    found, *others = rows
-    for row in others:
-        found = table.unite(found, row)
-    return found
+_OF_ALL: dict[Unite, Callable[[list[Any]], Stored]] = {
+    Unite.SUM: sum,
+    Unite.LEAST: min,
+    Unite.GREATEST: max,
+    Unite.LATEST: lambda known: known[-1],
+    Unite.SAME: lambda known: known[0] if len(set(known)) == 1 else "",
+}
+
+
+def _united(unite: Unite, found: Sequence[Stored], extremes: Sequence[Stored]) -> Stored:
+    """Return the value of all rows, of which the one that is united with an extreme is the first to have it."""
+    known = [value for value in extremes if value is not None]
+    if not known:
+        return found[-1]
+    if unite is Unite.WITH_LEAST:
+        return found[extremes.index(_OF_ALL[Unite.LEAST](known))]
+    if unite is Unite.WITH_GREATEST:
+        return found[extremes.index(_OF_ALL[Unite.GREATEST](known))]
+    return _OF_ALL[unite](known)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from tinybms_bridge.services.history.columns import Numbers, united
+from tinybms_bridge.services.history.columns import Numbers
 from tinybms_bridge.services.history.days import PACK_DAYS
 from tinybms_bridge.services.history.levels import (
     DAY_S,
@@ -276,11 +276,11 @@ def _days(rows: Sequence[Row]) -> Iterator[tuple[str, str | None, Numbers, dict[
     """Yield what rows add to each day: day, only pack, numbers, and those of each pack of several."""
     for (day, pack), group in groupby(rows, lambda row: (local_day(row.start_s).isoformat(), row.step.pack)):
         steps = [row.step for row in group]
-        packs: dict[str, Numbers] = {}
-        for step in steps:
-            for name, each in step.packs.items():
-                packs[name] = PACK_DAYS.unite(packs[name], each.day) if name in packs else each.day
-        yield day, pack, united(PACK_DAYS, [step.day for step in steps]), packs
+        names = dict.fromkeys(name for step in steps for name in step.packs)
+        packs = {
+            name: PACK_DAYS.united([step.packs[name].day for step in steps if name in step.packs]) for name in names
+        }
+        yield day, pack, PACK_DAYS.united([step.day for step in steps]), packs
 
 
 def _copy(source: Path, target: Path) -> None:

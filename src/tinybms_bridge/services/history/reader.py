@@ -80,7 +80,7 @@ class HistoryReader:
                 f"SELECT {names} FROM {source} WHERE day BETWEEN :first AND :last ORDER BY day",  # noqa: S608 -- as above
                 {"first": first.isoformat(), "last": last.isoformat(), "pack": pack},
             )
-            return [(str(day), tuple(numbers)) for day, *numbers in found]
+            return [(row[0], row[1:]) for row in found]
 
     def stored(self, kept_days: Mapping[Level, int]) -> tuple[int, tuple[HistoryLevel, ...]]:
         """Return the bytes of the files, and what is stored of each level."""

@@ -10,8 +10,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from enum import Enum
-from typing import TypeVar
+from typing import Any
 
 from tinybms_bridge.battery.alarms import AlarmLevel
 from tinybms_bridge.hal.clock import EARLIEST_WALL, Clock, until_tick_s
@@ -54,8 +53,6 @@ _DAYS = 7
 _ALWAYS: tuple[type[Event], ...] = (FreshnessChanged,)
 _WHILE_RECORDING: tuple[type[Event], ...] = (SnapshotAccepted, PackSnapshotAccepted, AlarmsChanged, NoticesChanged)
 
-N = TypeVar("N", bound=Enum)
-
 
 @dataclass(frozen=True, slots=True)
 class _Undated:
@@ -72,7 +69,7 @@ def _energy_of(step: RecordedStep) -> Energy:
     return int(charged_mwh or 0), int(discharged_mwh or 0), int(fresh_s or 0)
 
 
-def _risen(old: Mapping[N, AlarmLevel], new: Mapping[N, AlarmLevel]) -> tuple[int, int]:
+def _risen(old: Mapping[Any, AlarmLevel], new: Mapping[Any, AlarmLevel]) -> tuple[int, int]:
     """Return how many rose to alarm and to warning; what is there when the core is first heard has risen before."""
     if not old:
         return 0, 0

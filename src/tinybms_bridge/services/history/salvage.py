@@ -9,8 +9,9 @@ from pathlib import Path
 
 from tinybms_bridge.hal.clock import EARLIEST_WALL
 from tinybms_bridge.services.history.columns import Table
+from tinybms_bridge.services.history.days import DAYS, PACK_DAYS
 from tinybms_bridge.services.history.levels import LEVELS
-from tinybms_bridge.services.history.tables import DAYS, PACK_DAYS, PACK_TABLES, STEP_TABLES, connect, transaction
+from tinybms_bridge.services.history.tables import PACK_TABLES, STEP_TABLES, connect, transaction
 
 __all__ = ["salvage"]
 

@@ -252,6 +252,8 @@ class StepBuilder:
         self._groups = (self._battery.sums, self._battery.temperatures, self._limits, self._bms, self._line)
         self._freshness = Freshness.STARTING
         self._worst = self._freshness
+        self._pack: str | None = None
+        self._charge_state: int | None = None
         self._begin()
 
     @property
@@ -338,6 +340,5 @@ class StepBuilder:
             sums.clear()
         self._hold_s = self._silent_s = 0
         self._alarms = self._warnings = 0
-        self._pack: str | None = None
+        self._pack = self._charge_state = None
         self._worst = self._freshness
-        self._charge_state: int | None = None
