@@ -396,7 +396,7 @@ def test_line_counters_are_in_the_step_in_which_they_counted(clock: Any, sample:
         uart = replace(uart, polls=uart.polls + 10, errors=uart.errors + (second == 12))
         recorder.second()
     recorder.flush()
-    rows = [dict(zip(COLUMNS, row.values, strict=True)) for batch in batches for row in batch]
+    rows = [named(row.values) for batch in batches for row in batch]
     assert sum(row["uart_polls"] for row in rows) == 250
     assert [row["uart_errors"] for row in rows] == [0, 1, 0]
     assert (sum(row["line_looks"] for row in rows), rows[0]["latency_ms_max"]) == (25, 140)

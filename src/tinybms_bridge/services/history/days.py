@@ -182,8 +182,8 @@ def _record(kind: Callable[..., R], numbers: Sequence[Any], **key: object) -> R:
     }
     for name, place, half, step, ones in _ROUNDED_AT:
         found[name] = None if (value := numbers[place]) is None else (value + half) // step / ones
-    for name, place, ones in _DIRECTED_AT:
-        found[name] = None if (value := numbers[place]) is None else max(0.0, value / ones)
+    for name, place, scale in _DIRECTED_AT:
+        found[name] = None if (value := numbers[place]) is None else max(0.0, value / scale)
     for name, place in _COUNTS_AT:
         found[name] = numbers[place]
     for name in _KNOWN:
