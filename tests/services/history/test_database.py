@@ -26,6 +26,7 @@ from tinybms_bridge.services.history.levels import (
 )
 from tinybms_bridge.services.history.reader import HistoryReader
 from tinybms_bridge.services.history.steps import Row, StepBuilder
+from tinybms_bridge.services.history.tables import connect
 
 Minutes = Callable[..., Sequence[Row]]
 START_S = 1_767_225_600
@@ -260,6 +261,34 @@ def test_lower_bound_makes_the_file_smaller(folder: Path, minutes: Minutes, monk
     assert path.stat().st_size <= 100_000 < before // 4
     assert ask(path, "SELECT max(start_s) FROM steps") == [(START_S + 36_050,)]
     assert ask(path, "PRAGMA journal_mode") == [("wal",)]
+
+
+def test_file_that_cannot_be_made_smaller_now(folder: Path, minutes: Minutes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While somebody reads it stays as large as it is, and the batch is written once."""
+    monkeypatch.setattr(module, "_ROOM_BYTES", 50_000)
+    filled(folder, minutes, 600)
+    path = folder / "history.db"
+    with closing(Database(folder, HistorySettings(most_bytes=100_000))) as database:
+        database.begin("2026-01-01")
+        with closing(connect(path, timeout_s=1.0, mode="rw")) as reader:
+            reading = reader.execute("SELECT * FROM steps")
+            reading.fetchone()
+            database.write(minutes(600))
+            reading.close()
+        assert path.stat().st_size > 100_000
+    assert ask(path, f"SELECT sum(samples) FROM minutes WHERE start_s = {START_S + 36_000}") == [(6,)]
+
+
+def test_card_that_became_read_only(database: Database, folder: Path, minutes: Minutes) -> None:
+    """The batch is not in the file, which says so; once it can be written it goes on with the same day."""
+    database.write(minutes(0))
+    assert database._connection is not None
+    database._connection.execute("PRAGMA query_only = ON")
+    with pytest.raises(HistoryError, match="readonly"):
+        database.write(minutes(1))
+    database.write(minutes(1))
+    found = ask(folder / "history.db", "SELECT sum(samples), (SELECT fresh_s FROM days) FROM steps")
+    assert found == [(12, 12)]
 
 
 def test_rows_of_packs_go_with_those_of_the_battery(

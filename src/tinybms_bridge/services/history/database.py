@@ -173,12 +173,16 @@ class Database:
         return shrunk
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
-        """Make a file smaller whose bound was lowered, where there is room to write it anew."""
+        """Make a file smaller whose bound was lowered, where there is room to write it anew and nobody reads it.
+
+        Never raises: the batch is in the file already, and must not be written twice.
+        """
         path = self.path
         assert path is not None
-        used, size = used_bytes(connection), path.stat().st_size
-        if size - used > _ROOM_BYTES and shutil.disk_usage(path.parent).free > 2 * used + _ROOM_BYTES:
-            connection.execute("VACUUM")
+        with contextlib.suppress(sqlite3.Error, OSError):
+            used, size = used_bytes(connection), path.stat().st_size
+            if size - used > _ROOM_BYTES and shutil.disk_usage(path.parent).free > 2 * used + _ROOM_BYTES:
+                connection.execute("VACUUM")
 
     def _open(self) -> sqlite3.Connection:
         if self._folder is None and self._vanishing is None:
