@@ -40,6 +40,11 @@ ADVICE = {"register", "setting", "present", "advised", "unit", "reason", "obstac
 MADE_BY_NAME: dict[str, set[str]] = {
     "limit": {"quantity", "unit", "limit", "reason"},
     **{f"limit.{code}": REASON for code in LimitCode},
+    **{f"limited_by.{code}": REASON for code in LimitCode},
+    **{f"headline.{doing}": {"current_a", "power_w", "why", "left"} for doing in ("charging", "discharging")},
+    **{f"headline.{doing}": {"current_a", "power_w", "why"} for doing in ("resting", "full", "full_charging")},
+    **{f"headline.{code}": {"remark", "line", "discharges"} for code in ("hold", "silent")},
+    **{f"headline.{code}": {"cause"} for code in ("no_charge", "no_discharge")},
     **{f"limit.rate.{how}": REASON for how in ("small", "slope", "step")},
     **{f"bms.{kind.key}": set() for kind in EVENT_KINDS.values()},
     "bms.unknown_fault": set(),

@@ -13,8 +13,9 @@ from datetime import datetime
 from rich.console import Console, Group
 from rich.text import Text
 
+from tinybms_bridge.battery.flow import Flow
 from tinybms_bridge.cli.live_pages import PAGES, Scene, ShownLine, page_lines
-from tinybms_bridge.cli.live_words import Flow, clean, duration
+from tinybms_bridge.cli.live_words import clean, duration
 from tinybms_bridge.cli.terminal import Terminal
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.link.state import CoreState

@@ -13,11 +13,12 @@ from rich.console import Console
 from rich.text import Text
 
 from tinybms_bridge.battery.alarms import AlarmLevel
+from tinybms_bridge.battery.flow import Flow
+from tinybms_bridge.battery.headline import time_left
 from tinybms_bridge.battery.limits import Limits, Quantity, sentence_of
 from tinybms_bridge.battery.snapshot import Snapshot
 from tinybms_bridge.battery.view import View
 from tinybms_bridge.cli.live_words import (
-    Flow,
     alarm_words,
     can_of,
     clean,
@@ -25,7 +26,6 @@ from tinybms_bridge.cli.live_words import (
     duration,
     gx_words,
     in_words,
-    time_left,
     uart_of,
 )
 from tinybms_bridge.link.events import PartState
@@ -224,7 +224,7 @@ def _soc_line(scene: Scene, snapshot: Snapshot, width: int) -> Text:
     head = f"{'SOC':{_LABEL}}" if width >= _NARROW else "SOC "
     figure = f"{pack.soc_percent:>6.1f} %{doubt}{bms}"
     left = time_left(scene.view, scene.flow)
-    tails = [f"  {left or 'time left -'}", f"  today {_energy_words(scene.core.services.today)}"]
+    tails = [f"  {'time left -' if left is None else left.text}", f"  today {_energy_words(scene.core.services.today)}"]
     room = width - len(head) - cell_len(figure)
     while tails and sum(map(cell_len, tails)) > room:
         tails.pop()

@@ -50,6 +50,66 @@ _LIMITS = {
     "limit.user_maximum": "never above the user's maximum",
 }
 
+_HEADLINE = {
+    "headline.charging": "Charging with {current_a:.1f} A ({power_w:.0f} W)[; {why}][; {left}]",
+    "headline.discharging": "Discharging with {current_a:.1f} A ({power_w:.0f} W)[; {why}][; {left}]",
+    "headline.resting": "Resting: no current flows[; {why}]",
+    "headline.full": "Full; no current flows[; {why}]",
+    "headline.full_charging": "Full; {current_a:.1f} A flow in[; {why}]",
+    "headline.stopped": "Charging and discharging are stopped by hand[; {current_a:.1f} A flow all the same]",
+    "headline.hold": "{remark:^}[ ({line})]{discharges:?; discharging goes on}",
+    "headline.silent": "{remark:^}[ ({line})]",
+    "headline.starting": "Starting: {line}; nothing is sent yet",
+    "headline.looking": "the BMS answers, its first readings are looked at",
+    "headline.deciding": "Starting: {remark}",
+    "headline.unheard": "The core has not been heard for {time}: nobody knows whether anything is sent",
+    "headline.limited": "limited by {cause}",
+    "headline.no_charge": "no charging is allowed ({cause})",
+    "headline.no_discharge": "no discharging is allowed ({cause})",
+    "headline.both": "{first}, {second}",
+    "headline.full_in": "full in about {time}",
+    "headline.empty_in": "empty in about {time}",
+    "headline.full_late": "full in more than 2 days",
+    "headline.empty_late": "empty in more than 2 days",
+    "flow.excess_in": "{current_a:.0f} A flow in where {limit_a:.0f} A may",
+    "flow.excess_out": "{current_a:.0f} A flow out where {limit_a:.0f} A may",
+    "limited_by.configured": "the configured maximum",
+    "limited_by.bms_target": "the full-charge voltage of the BMS",
+    "limited_by.bms_current_cutoff": "the cutoff of the BMS at {value:.0f} A",
+    "limited_by.over_voltage_margin": "the over-voltage cutoff of the BMS",
+    "limited_by.crossed_cutoffs": "settings of the BMS that contradict each other",
+    "limited_by.alarm_threshold": "the over-voltage alarm threshold",
+    "limited_by.misfit": "a setting that does not fit this battery",
+    "limited_by.chemistry": "the charge target of {detail}",
+    "limited_by.feed_in": "the charge target with room for feed-in",
+    "limited_by.state": "charge state {detail}",
+    "limited_by.imbalance": "cells {value:.0f} mV apart",
+    "limited_by.uneven": "a charge that ended with cells {value:.0f} mV apart",
+    "limited_by.sustain": "a battery nearly empty",
+    "limited_by.soc_window": "the SOC window",
+    "limited_by.balancing": "balancing",
+    "limited_by.cell_high": "cell {cell} at {value:.2f} V",
+    "limited_by.switch_open": "the charger switch of the BMS, which is open",
+    "limited_by.cell_voltage": "cell {cell} at {value:.2f} V",
+    "limited_by.near_empty": "cell {cell} at {value:.2f} V",
+    "limited_by.empty": "cell {cell} at {value:.2f} V, which is empty",
+    "limited_by.temperature": "a temperature of {value:.1f} °C",
+    "limited_by.hot": "cells of {value:.1f} °C",
+    "limited_by.sensor_lost": "a temperature sensor that is lost",
+    "limited_by.no_temperature": "missing temperatures",
+    "limited_by.soc": "a state of charge of {value:.0f} %",
+    "limited_by.link": "rare data from the BMS",
+    "limited_by.bms_fault": "the BMS, which reports: {detail}",
+    "limited_by.stale": "missing data from the BMS",
+    "limited_by.frozen": "readings of the BMS that stand still",
+    "limited_by.manual": "a stop by hand",
+    "limited_by.floor": "the floor",
+    "limited_by.ceiling": "the ceiling",
+    "limited_by.user_maximum": "the user's maximum",
+    "limited_by.rate": "a limit that rises slowly",
+    "limited_by.enforced": "more current than may flow",
+}
+
 _NAMES = {
     "balancing_phase.off": "the highest cell comes slowly to its top",
     "balancing_phase.charge": "a small current while the BMS bleeds",
@@ -594,6 +654,7 @@ _FULL_VOLTAGE = {
 
 SENTENCES: Mapping[str, str] = MappingProxyType(
     _LIMITS
+    | _HEADLINE
     | _NAMES
     | _STATE
     | _BATTERY

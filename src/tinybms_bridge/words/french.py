@@ -50,6 +50,66 @@ _LIMITS = {
     "limit.user_maximum": "jamais au-dessus du maximum de l'utilisateur",
 }
 
+_HEADLINE = {
+    "headline.charging": "Charge à {current_a:.1f} A ({power_w:.0f} W)[ ; {why}][ ; {left}]",
+    "headline.discharging": "Décharge à {current_a:.1f} A ({power_w:.0f} W)[ ; {why}][ ; {left}]",
+    "headline.resting": "Au repos : aucun courant[ ; {why}]",
+    "headline.full": "Pleine ; aucun courant[ ; {why}]",
+    "headline.full_charging": "Pleine ; {current_a:.1f} A entrent[ ; {why}]",
+    "headline.stopped": "Charge et décharge arrêtées à la main[ ; {current_a:.1f} A passent tout de même]",
+    "headline.hold": "{remark:^}[ ({line})]{discharges:? ; la décharge continue}",
+    "headline.silent": "{remark:^}[ ({line})]",
+    "headline.starting": "Démarrage : {line} ; rien n'est encore envoyé",
+    "headline.looking": "le BMS répond, ses premières mesures sont examinées",
+    "headline.deciding": "Démarrage : {remark}",
+    "headline.unheard": "Le cœur n'est plus entendu depuis {time} : nul ne sait si quelque chose est envoyé",
+    "headline.limited": "limitation par {cause}",
+    "headline.no_charge": "aucune charge n'est permise ({cause})",
+    "headline.no_discharge": "aucune décharge n'est permise ({cause})",
+    "headline.both": "{first}, {second}",
+    "headline.full_in": "pleine dans environ {time}",
+    "headline.empty_in": "vide dans environ {time}",
+    "headline.full_late": "pleine dans plus de 2 jours",
+    "headline.empty_late": "vide dans plus de 2 jours",
+    "flow.excess_in": "{current_a:.0f} A entrent là où {limit_a:.0f} A sont permis",
+    "flow.excess_out": "{current_a:.0f} A sortent là où {limit_a:.0f} A sont permis",
+    "limited_by.configured": "le maximum configuré",
+    "limited_by.bms_target": "la tension de pleine charge du BMS",
+    "limited_by.bms_current_cutoff": "la coupure du BMS à {value:.0f} A",
+    "limited_by.over_voltage_margin": "la coupure de surtension du BMS",
+    "limited_by.crossed_cutoffs": "des réglages du BMS qui se contredisent",
+    "limited_by.alarm_threshold": "le seuil de l'alarme de surtension",
+    "limited_by.misfit": "un réglage qui ne convient pas à cette batterie",
+    "limited_by.chemistry": "la cible de charge {detail}",
+    "limited_by.feed_in": "la cible de charge avec la place de l'injection",
+    "limited_by.state": "la phase de charge {detail}",
+    "limited_by.imbalance": "un écart de {value:.0f} mV entre cellules",
+    "limited_by.uneven": "une charge finie avec {value:.0f} mV d'écart entre cellules",
+    "limited_by.sustain": "une batterie presque vide",
+    "limited_by.soc_window": "la plage de SOC",
+    "limited_by.balancing": "l'équilibrage",
+    "limited_by.cell_high": "la cellule {cell} à {value:.2f} V",
+    "limited_by.switch_open": "l'interrupteur de charge du BMS, qui est ouvert",
+    "limited_by.cell_voltage": "la cellule {cell} à {value:.2f} V",
+    "limited_by.near_empty": "la cellule {cell} à {value:.2f} V",
+    "limited_by.empty": "la cellule {cell} à {value:.2f} V, qui est vide",
+    "limited_by.temperature": "une température de {value:.1f} °C",
+    "limited_by.hot": "des cellules à {value:.1f} °C",
+    "limited_by.sensor_lost": "une sonde de température perdue",
+    "limited_by.no_temperature": "l'absence de température",
+    "limited_by.soc": "un état de charge de {value:.0f} %",
+    "limited_by.link": "des mesures rares du BMS",
+    "limited_by.bms_fault": "le BMS, qui signale : {detail}",
+    "limited_by.stale": "l'absence de données du BMS",
+    "limited_by.frozen": "des mesures du BMS figées",
+    "limited_by.manual": "un arrêt à la main",
+    "limited_by.floor": "le plancher",
+    "limited_by.ceiling": "le plafond",
+    "limited_by.user_maximum": "le maximum de l'utilisateur",
+    "limited_by.rate": "une limite qui monte lentement",
+    "limited_by.enforced": "un courant plus fort que permis",
+}
+
 _NAMES = {
     "balancing_phase.off": "la cellule la plus haute monte lentement",
     "balancing_phase.charge": "un petit courant pendant que le BMS équilibre",
@@ -594,6 +654,7 @@ _FULL_VOLTAGE = {
 
 SENTENCES: Mapping[str, str] = MappingProxyType(
     _LIMITS
+    | _HEADLINE
     | _NAMES
     | _STATE
     | _BATTERY
