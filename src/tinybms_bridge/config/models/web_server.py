@@ -76,7 +76,7 @@ class WebServer(Section):
             1_048_576,
             "B",
             "Longest live message",
-            "A longer live message goes out without its registers, or not at all.",
+            "A longer flat live message goes out without its registers, or not at all; other topics have no bound.",
         ),
     ] = 4096
     enable_cors: Annotated[

@@ -78,6 +78,7 @@ def test_parts_are_optional() -> None:
     assert parse_command('{"interval_ms": 100}') == ClientCommand(None, 100)
     assert parse_command('{"subscribe": []}') == ClientCommand(frozenset(), None)
     assert parse_command('{"registers": false}') == ClientCommand(registers=False)
+    assert parse_command('{"lang": "fr"}') == ClientCommand(language="fr")
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_parts_are_optional() -> None:
         ('{"send_can": 1}', "object"),
         ('{"subscibe": ["status"]}', r"did you mean subscribe\?"),
         ('{"subscribe": "status"}', "list"),
-        ('{"subscribe": ["nothing"]}', "status, limits, packs, outputs, registers, can, events"),
+        ('{"subscribe": ["nothing"]}', "status, limits, packs, outputs, registers, can, events, overview"),
         ('{"subscribe": [1]}', "list"),
         ('{"subscribe": [{}]}', "list"),
         ('{"interval_ms": 99}', "100 to 60000"),
@@ -98,6 +99,9 @@ def test_parts_are_optional() -> None:
         ('{"interval_ms": true}', "100 to 60000"),
         ('{"interval_ms": 500.5}', "100 to 60000"),
         ('{"interval_ms": "500"}', "100 to 60000"),
+        ('{"lang": "de"}', "en or fr"),
+        ('{"lang": 1}', "en or fr"),
+        ('{"lang": ["fr"]}', "en or fr"),
         ('{"registers": "no"}', "true or false"),
         ('{"registers": 0}', "true or false"),
         ('{"registers": [1]}', "true or false"),

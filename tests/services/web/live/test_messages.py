@@ -22,6 +22,7 @@ from tinybms_bridge.battery.view import Last, View
 from tinybms_bridge.link.event_list import EventRecord, EventSource
 from tinybms_bridge.link.state import CanState, MonitoredFrame, UartState
 from tinybms_bridge.services.ports import Moment
+from tinybms_bridge.services.web.live.alarms import AlarmTracker
 from tinybms_bridge.services.web.live.client import ThrottleSettings
 from tinybms_bridge.services.web.live.messages import (
     BATCHES,
@@ -36,6 +37,7 @@ from tinybms_bridge.services.web.live.messages import (
     registers_message,
     status_message,
 )
+from tinybms_bridge.services.web.live.overview import Overview
 
 
 def test_known_frame(make_frame: Callable[..., MonitoredFrame]) -> None:
@@ -229,7 +231,8 @@ def busy(core: Any, make_frame: Callable[..., MonitoredFrame]) -> Any:
 @pytest.mark.parametrize("topic", list(Topic))
 def test_every_topic_has_a_message(busy: Any, topic: Topic) -> None:
     """Each topic gives JSON; only the flat one has no name of a topic."""
-    message = json.loads(encode(busy, topic, 0).text)
+    overview = Overview(busy, AlarmTracker(busy.bus))
+    message = json.loads(encode(busy, topic, 0, overview=overview).text)
     assert message.get("topic", "status") == topic
 
 

@@ -221,7 +221,7 @@ class FakeHistory:
         self.days_asked: list[tuple[date, date]] = []
         self.broken: Exception | None = None
         self.now = HistoryState(path="/state/history.db", levels=_EMPTY, written_batches=3)
-        self.energy_of_today: EnergyOfToday | None = None
+        self.energy_of_today: EnergyOfToday | None = EnergyOfToday(4200.0, 1300.5, 3600)
 
     def view(
         self, from_s: int, to_s: int, names: Sequence[str], *, points: int, step_s: int | None, pack: str | None = None

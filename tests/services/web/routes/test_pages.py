@@ -56,7 +56,7 @@ async def test_the_first_page_says_what_the_battery_does(visitor: httpx.AsyncCli
     """In words, with its age, the limits and why they are as they are, and where to read on."""
     shown = await seen(visitor)
 
-    assert "The battery discharges with 12.5 A (679 W) and is 87 % full." in shown
+    assert "Discharging with 12.5 A (679 W)." in shown
     assert "The last data is 0.1 s old. This page shows 2026-01-02 03:04:05 UTC" in shown
     assert "Voltage 54.32 V" in shown
     assert "16: 3.415 V (cell 1) to 3.435 V (cell 16), 20 mV apart" in shown
@@ -70,10 +70,10 @@ async def test_the_first_page_says_what_the_battery_does(visitor: httpx.AsyncCli
 
 @pytest.mark.parametrize(
     ("current_a", "words"),
-    [(-0.2, "The battery rests and is 87 % full."), (20.0, "The battery charges with 20.0 A (1086 W)")],
+    [(0.04, "Resting: no current flows."), (20.0, "Charging with 20.0 A (1086 W)")],
 )
 async def test_what_flows_is_told_in_words(visitor: httpx.AsyncClient, core: Any, current_a: float, words: str) -> None:
-    """What the electronics take is no discharge."""
+    """The sentence that every interface has."""
     measured = core.now.view.measured
     pack = replace(measured.pack, current_a=current_a)
     core.now = replace(core.now, view=replace(core.now.view, measured=replace(measured, pack=pack)))
@@ -88,14 +88,18 @@ async def test_an_unknown_state_of_charge_is_no_number(visitor: httpx.AsyncClien
     core.now = replace(core.now, view=replace(core.now.view, measured=replace(measured, pack=pack)))
     shown = await seen(visitor)
 
-    assert "how full it is is not known" in shown
+    assert "State of charge not known" in shown
     assert "87" not in shown
 
 
 @pytest.mark.parametrize(
     ("freshness", "sends", "words"),
     [
-        (Freshness.HOLD, True, "Charging is stopped because no good data has come from the BMS for 34 s."),
+        (
+            Freshness.HOLD,
+            True,
+            "because no good data has come from the BMS for 34 s; discharging goes on.",
+        ),
         (Freshness.SILENT, False, "Nothing is sent; the GX has lost the BMS."),
     ],
 )
@@ -108,7 +112,7 @@ async def test_old_values_are_never_shown_as_live(
     shown = text_of(page)
 
     assert words in shown
-    assert "The battery" not in shown
+    assert "Discharging with" not in shown
     assert (
         "Not live Last values, of 03:03:31 UTC, 34 s before this page. Nobody knows whether they still hold." in shown
     )
@@ -125,7 +129,7 @@ async def test_before_the_first_data_nothing_is_made_up(visitor: httpx.AsyncClie
     core.can_figures = replace(core.can_figures, up=False, error="no device can0", gx_state="never_seen")
     shown = await seen(visitor)
 
-    assert "The BMS does not answer: serial port /dev/ttyUSB0 does not exist. Nothing is sent yet" in shown
+    assert "Starting: serial port /dev/ttyUSB0 does not exist; nothing is sent yet." in shown
     assert "No data has come from the BMS yet." in shown
     assert "CAN not open: no device can0" in shown
     assert "GX device never heard: it sends 0x305" in shown

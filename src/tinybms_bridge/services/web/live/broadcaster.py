@@ -12,6 +12,8 @@ from tinybms_bridge.services.ports import Core
 from tinybms_bridge.services.web.callers import SOMEBODY, HttpCaller, Shares
 from tinybms_bridge.services.web.live.client import Client, ClientCommand, ThrottleSettings
 from tinybms_bridge.services.web.live.messages import BATCHES, Made, Topic, encode, newest
+from tinybms_bridge.services.web.live.overview import Overview
+from tinybms_bridge.words import ENGLISH, Language
 
 __all__ = ["Broadcaster", "BroadcasterSettings", "BroadcasterStatistics", "Client"]
 
@@ -20,6 +22,9 @@ log = logging.getLogger(__name__)
 _TOLERANCE_S = 1e-3
 _SERVED_AT_ONCE = 20
 """Clients that are handed their messages before the event loop turns to other work, the CAN burst among it."""
+
+_Kind = tuple[Topic, int, bool, Language]
+"""What makes one message differ from another at the same moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +63,17 @@ class Broadcaster:
     Args:
         core: The bridge.
         settings: Asked at every join and tick, so that a changed configuration counts at once.
+        overview: What makes the messages of the topic of that name; None: there are none.
 
     """
 
-    def __init__(self, core: Core, settings: Callable[[], BroadcasterSettings]) -> None:
+    def __init__(
+        self, core: Core, settings: Callable[[], BroadcasterSettings], overview: Overview | None = None
+    ) -> None:
         self.statistics = BroadcasterStatistics()
         self._core = core
         self._settings = settings
+        self._overview = overview
         self._clients: set[Client] = set()
         self._shares: Shares[Client] = Shares()
         self._ticker: asyncio.Task[None] | None = None
@@ -136,6 +145,9 @@ class Broadcaster:
             self._begin_topics(client, command.topics)
         if command.registers is not None:
             client.registers = command.registers
+        if command.language is not None:
+            client.language = command.language
+            client.seen.pop(Topic.OVERVIEW, None)
         if command.interval_ms is not None:
             client.wanted_s = command.interval_ms / 1000.0
             client.interval_s = _interval_s(client.wanted_s, self._settings())
@@ -180,7 +192,7 @@ class Broadcaster:
                 await clock.sleep(max(0.0, next_s - clock.monotonic()))
 
     async def _serve(self, due: list[Client], now_s: float) -> None:
-        made: dict[tuple[Topic, int, bool], Made] = {}
+        made: dict[_Kind, Made] = {}
         settings = self._settings()
         for index, client in enumerate(due, 1):
             if client.still_may_read(now_s):
@@ -191,15 +203,13 @@ class Broadcaster:
             if index % _SERVED_AT_ONCE == 0:
                 await asyncio.sleep(0)  # lets these send, and whatever else is due
 
-    def _serve_one(
-        self, client: Client, settings: BroadcasterSettings, made: dict[tuple[Topic, int, bool], Made]
-    ) -> None:
+    def _serve_one(self, client: Client, settings: BroadcasterSettings, made: dict[_Kind, Made]) -> None:
         client.throttle.settings = settings.throttle
         client.interval_s = _interval_s(client.wanted_s, settings)
         for topic in client.topics:
             self._offer(client, topic, made)
 
-    def _offer(self, client: Client, topic: Topic, made: dict[tuple[Topic, int, bool], Made]) -> None:
+    def _offer(self, client: Client, topic: Topic, made: dict[_Kind, Made]) -> None:
         """Offer the message of one topic; a batch waits until the client has taken the one before."""
         if topic in BATCHES and client.waits_with(topic):
             return
@@ -208,17 +218,19 @@ class Broadcaster:
             message = self._made(topic, client, made, registers=False)
         if not message.text or (topic is Topic.STATUS and not client.throttle.allow(client.due_s, len(message.text))):
             return
-        if topic in BATCHES:
+        if topic is Topic.OVERVIEW and client.seen.get(topic) == message.last:
+            return  # a client that is faster than it is made
+        if topic in BATCHES or topic is Topic.OVERVIEW:
             client.seen[topic] = message.last
         client.offer(topic, message.text)
 
-    def _made(
-        self, topic: Topic, client: Client, made: dict[tuple[Topic, int, bool], Made], *, registers: bool
-    ) -> Made:
+    def _made(self, topic: Topic, client: Client, made: dict[_Kind, Made], *, registers: bool) -> Made:
         """Return the message of one topic for a client, made once for all who want the same."""
-        key = (topic, client.seen.get(topic, 0), registers and topic is Topic.STATUS)
+        after = client.seen.get(topic, 0) if topic in BATCHES else 0
+        language = client.language if topic is Topic.OVERVIEW else ENGLISH
+        key = (topic, after, registers and topic is Topic.STATUS, language)
         if key not in made:
-            made[key] = encode(self._core, topic, key[1], registers=key[2])
+            made[key] = encode(self._core, topic, after, registers=key[2], overview=self._overview, language=language)
             self.statistics.encoded += 1
         return made[key]
 

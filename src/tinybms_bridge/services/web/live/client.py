@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from tinybms_bridge.services.web.live.messages import Topic
 from tinybms_bridge.suggestions import did_you_mean
+from tinybms_bridge.words import ENGLISH, LANGUAGES, Language
 
 __all__ = [
     "MAX_MESSAGE_BYTES",
@@ -77,7 +78,7 @@ class Throttle:
 MAX_MESSAGE_BYTES = 1024
 """Longest message that a client may send."""
 
-_KEYS = ("subscribe", "interval_ms", "registers")
+_KEYS = ("subscribe", "interval_ms", "registers", "lang")
 _MIN_INTERVAL_MS = 100
 _MAX_INTERVAL_MS = 60_000
 
@@ -94,6 +95,8 @@ class ClientCommand:
     interval_ms: int | None = None
     registers: bool | None = None
     """Whether the flat message has the field of that name."""
+    language: Language | None = None
+    """Of the sentences of the overview."""
 
 
 def parse_command(text: str) -> ClientCommand:
@@ -104,11 +107,14 @@ def parse_command(text: str) -> ClientCommand:
         raise BadCommand("is not JSON") from None
     if not isinstance(document, dict) or not document or not document.keys() <= set(_KEYS):
         odd = next((key for key in document if key not in _KEYS), "") if isinstance(document, dict) else ""
-        raise BadCommand(f'must be an object with "subscribe", "interval_ms" or "registers"{did_you_mean(odd, _KEYS)}')
+        raise BadCommand(
+            f'must be an object with "subscribe", "interval_ms", "registers" or "lang"{did_you_mean(odd, _KEYS)}'
+        )
     return ClientCommand(
         _topics(document.get("subscribe")),
         _interval_ms(document.get("interval_ms")),
         _switch(document.get("registers")),
+        _language(document.get("lang")),
     )
 
 
@@ -133,6 +139,13 @@ def _switch(value: object) -> bool | None:
     if value is not None and not isinstance(value, bool):
         raise BadCommand("registers must be true or false")
     return value
+
+
+def _language(value: object) -> Language | None:
+    found = next((language for language in LANGUAGES if language == value), None)
+    if value is not None and found is None:
+        raise BadCommand(f"lang must be {' or '.join(LANGUAGES)}")
+    return found
 
 
 class RateLimit:
@@ -169,6 +182,8 @@ class Client:
         """What it wants."""
         self.registers = True
         """Whether it wants the field of that name in the flat message, as the ESP32 firmware sends it."""
+        self.language: Language = ENGLISH
+        """Of the sentences of the overview."""
         self.interval_s = interval_s
         """Between two of its messages."""
         self.wanted_s: float | None = None
@@ -176,7 +191,7 @@ class Client:
         self.due_s = now_s
         """When it gets its next message; the first one at once."""
         self.seen: dict[Topic, int] = {}
-        """Number of the last frame or entry that it was offered."""
+        """Number of the last frame, entry or overview that it was offered."""
         self.sent = 0
         self.replaced = 0
         """Messages that gave way to a newer one, because the client was slow."""

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName
-from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.battery.flow import Flow
+from tinybms_bridge.battery.headline import Overall, headline, overall
 from tinybms_bridge.battery.inhibits import Direction
 from tinybms_bridge.battery.limits import Limits, Quantity, sentence_of
 from tinybms_bridge.battery.notices import NoticeName
@@ -21,10 +22,8 @@ REFRESH_S = 10
 """How often the page reloads itself: without a script an open one would show old values as present ones."""
 
 _SEVERAL = 2
-_AT_REST_A = 0.3
-"""Below it flows what the electronics take."""
 _HOST = re.compile(r"[A-Za-z0-9.\-]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?")
-_STATE_CLASS = {Freshness.FRESH: "good", Freshness.STARTING: "warn", Freshness.HOLD: "warn", Freshness.SILENT: "bad"}
+_CLASS = {Overall.GOOD: "good", Overall.WARNING: "warn", Overall.ALARM: "bad", Overall.UNKNOWN: "bad"}
 _GX = {
     "present": "heard on the CAN bus",
     "lost": "not heard any more",
@@ -63,17 +62,20 @@ def own_address(scheme: str, host: str) -> str:
     return f"{'https' if scheme == 'https' else 'http'}://{host if _HOST.fullmatch(host) else 'localhost:8080'}"
 
 
-def front_page(core: Core, visit: Visit) -> bytes:
-    """Return the page for somebody who may read."""
+def front_page(core: Core, flow: Flow, visit: Visit) -> bytes:
+    """Return the page for somebody who may read; ``flow``: the current of the last minute."""
     moment, uart, can = core.moment(), core.uart(), core.can()
     view = moment.view
+    hearing = core.hearing()
+    line = "" if uart.up else uart.reason
+    told = headline(view, flow, line=line, unheard_s=None if hearing.connected else hearing.since_s)
     snapshot = view.measured or (view.last.snapshot if view.last else None)
     body: list[Child] = [
         element("h1", "tinybms-bridge"),
         element(
             "p",
-            _headline(moment, uart, core.hearing()),
-            class_=f"headline {_STATE_CLASS[view.freshness] if core.hearing().connected else 'bad'}",
+            f"{told.text}.",
+            class_=f"headline {_CLASS[overall(moment.battery, view, heard=hearing.connected)]}",
         ),
         element("p", _age(moment), class_="quiet"),
         *_alarms(moment),
@@ -90,7 +92,7 @@ def front_page(core: Core, visit: Visit) -> bytes:
         body.append(table(_values(snapshot), class_="old" if old else "live"))
     body += _packs(moment)
     body += [element("h2", "Limits that are sent"), *_limits(view.limits)]
-    body += [element("h2", "Connections"), table(_connections(uart, can, core.hearing()))]
+    body += [element("h2", "Connections"), table(_connections(uart, can, hearing))]
     if visit.setup_required:
         body += _setup(visit)
     body += [element("h2", "Read on"), _links(), *_login(visit)]
@@ -126,27 +128,6 @@ def closed_page(version: str, visit: Visit, reason: str, code: str) -> bytes:
         version=version,
         code=code,
     )
-
-
-def _headline(moment: Moment, uart: UartState, hearing: Hearing) -> str:
-    """Return the state in one or two sentences."""
-    view = moment.view
-    if not hearing.connected:
-        return f"The core has not answered for {_duration(hearing.since_s)}: nobody knows whether anything is sent."
-    if view.measured is None or view.freshness is not Freshness.FRESH:
-        remark = view.remark or "nothing is known of the battery yet"
-        words = f"{remark[:1].upper()}{remark[1:]}."
-        return words if uart.up else f"The BMS does not answer{f': {uart.reason}' if uart.reason else ''}. {words}"
-    pack = view.measured.pack
-    if abs(pack.current_a) < _AT_REST_A:
-        doing = "The battery rests"
-    else:
-        verb = "charges" if pack.current_a > 0 else "discharges"
-        doing = f"The battery {verb} with {abs(pack.current_a):.1f} A ({abs(pack.power_w):.0f} W)"
-    soc = (
-        f"{doing} and is {pack.soc_percent:.0f} % full." if pack.soc_known else f"{doing}; how full it is is not known."
-    )
-    return f"{soc} {view.remark[:1].upper()}{view.remark[1:]}.".strip() if view.remark else soc
 
 
 def _age(moment: Moment) -> str:

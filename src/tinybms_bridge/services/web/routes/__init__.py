@@ -12,6 +12,7 @@ from tinybms_bridge.services.web.routes.history import router as history
 from tinybms_bridge.services.web.routes.limits import router as limits
 from tinybms_bridge.services.web.routes.logs import router as logs
 from tinybms_bridge.services.web.routes.monitor import router as monitor
+from tinybms_bridge.services.web.routes.overview import router as overview
 from tinybms_bridge.services.web.routes.packs import router as packs
 from tinybms_bridge.services.web.routes.pages import router as pages
 from tinybms_bridge.services.web.routes.settings import router as settings
@@ -22,6 +23,7 @@ __all__ = ["ROUTERS"]
 
 ROUTERS: tuple[APIRouter, ...] = (
     status,
+    overview,
     limits,
     packs,
     history,

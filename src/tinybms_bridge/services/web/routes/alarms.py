@@ -6,11 +6,11 @@ from typing import Any, Literal
 from fastapi import APIRouter
 from pydantic import Field
 
-from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName
+from tinybms_bridge.battery.alarms import AlarmName
 from tinybms_bridge.link.events import EventCode
 from tinybms_bridge.services.ports import Core
 from tinybms_bridge.services.web.answers import Answer, Done, MessageAnswer
-from tinybms_bridge.services.web.live.watch import ActiveAlarm, AlarmTracker
+from tinybms_bridge.services.web.live.alarms import ActiveAlarm, AlarmTracker
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.shared import TextLanguage, TheCore, TheWatch, note
 from tinybms_bridge.services.web.security import Admin, User, Viewer
@@ -100,12 +100,11 @@ def _alarms(tracker: AlarmTracker, core: Core, user: User, language: Language) -
 
 def _answer(alarm: ActiveAlarm, user: User, language: Language) -> AlarmAnswer:
     cause = alarm.cause
-    level: Literal["warning", "alarm"] = "alarm" if alarm.level is AlarmLevel.ALARM else "warning"
-    told = message(f"{alarm.kind}.{alarm.name}", level=level, cause=None if cause is None else cause.message)
+    told = alarm.message
     return AlarmAnswer(
         name=alarm.name,
         kind=alarm.kind,
-        level=level,
+        level=alarm.level_name,
         since=alarm.since,
         code=told.code,
         text=told.say(language),

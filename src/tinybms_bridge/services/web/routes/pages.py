@@ -11,7 +11,7 @@ from tinybms_bridge.services.web.pages.api_page import api_page
 from tinybms_bridge.services.web.pages.elements import STYLE_PATH
 from tinybms_bridge.services.web.pages.front_page import Visit, closed_page, front_page, own_address
 from tinybms_bridge.services.web.problems import ProblemError
-from tinybms_bridge.services.web.routes.shared import TheCore
+from tinybms_bridge.services.web.routes.shared import TheCore, TheWatch
 from tinybms_bridge.services.web.security.dependencies import TheGate, reader
 
 __all__ = ["router"]
@@ -23,7 +23,7 @@ _OF_THIS_MOMENT = {"Cache-Control": "no-store"}
 
 
 @router.get("/")
-async def front(request: Request, core: TheCore, gate: TheGate) -> Response:
+async def front(request: Request, core: TheCore, watch: TheWatch, gate: TheGate) -> Response:
     """Show the battery to who may read it, and to others how to get access; never a name without a login."""
     address = own_address(request.url.scheme, request.headers.get("host", ""))
     try:
@@ -32,7 +32,8 @@ async def front(request: Request, core: TheCore, gate: TheGate) -> Response:
         visit = Visit(address, setup_required=gate.setup_required)
         page = closed_page(core.version, visit, error.message.text, error.code)
         return Response(page, error.status_code, {**_OF_THIS_MOMENT, **(error.headers or {})}, _HTML)
-    return Response(front_page(core, Visit(address, user.name, gate.setup_required)), 200, _OF_THIS_MOMENT, _HTML)
+    page = front_page(core, watch.overview.flow, Visit(address, user.name, gate.setup_required))
+    return Response(page, 200, _OF_THIS_MOMENT, _HTML)
 
 
 @router.get("/docs")
