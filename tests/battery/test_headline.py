@@ -129,7 +129,7 @@ def test_without_live_data_the_sentence_tells_what_is_the_matter() -> None:
     )
     assert headline(View(), flow).text.startswith("Starting: the BMS answers, its first readings are looked at")
     assert headline(View(measured=sample(1.0)), flow).text.startswith("Starting: nothing is sent yet: not enough")
-    assert headline(live(23.4), flow, unheard_s=7300.0).text.startswith("The core has not been heard for 2 h 1 min")
+    assert headline(live(23.4), flow, unheard_s=7300.0).text.startswith("The core has not answered for 2 h 1 min")
 
 
 @pytest.mark.parametrize("code", list(LimitCode))

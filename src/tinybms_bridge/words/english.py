@@ -62,7 +62,7 @@ _HEADLINE = {
     "headline.starting": "Starting: {line}; nothing is sent yet",
     "headline.looking": "the BMS answers, its first readings are looked at",
     "headline.deciding": "Starting: {remark}",
-    "headline.unheard": "The core has not been heard for {time}: nobody knows whether anything is sent",
+    "headline.unheard": "The core has not answered for {time}: nobody knows whether anything is sent",
     "headline.limited": "limited by {cause}",
     "headline.no_charge": "no charging is allowed ({cause})",
     "headline.no_discharge": "no discharging is allowed ({cause})",

@@ -147,7 +147,7 @@ def test_a_core_that_is_away(overview: Overview, core: Any) -> None:
     found = shown(overview)
 
     assert found["core"] == {"connected": False, "since_s": 90.0}
-    assert found["headline"]["text"].startswith("The core has not been heard for 90 s")
+    assert found["headline"]["text"].startswith("The core has not answered for 90 s")
     assert found["level"] == "unknown"
 
 
