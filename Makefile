@@ -6,7 +6,7 @@ ROOMS := battery tinybms victron core link
 # Some of the tests alone reach what they reach; all of them have to reach the gates.
 TESTS := $(if $(filter-out --no-skips,$(ARGS)),unit,coverage others)
 
-.PHONY: run test test-random coverage others pythons bench lint format types imports unit rig-physics rig-socketcan wheels lock clean help
+.PHONY: run test test-random coverage others pythons bench lint format types imports unit ui rig-physics rig-socketcan wheels lock clean help
 
 run: ## Simulated battery and GX around the real bridge, with live values; Ctrl-C ends it
 	@scripts/bootstrap.sh runtime
@@ -14,7 +14,7 @@ run: ## Simulated battery and GX around the real bridge, with live values; Ctrl-
 
 test: ## Everything CI checks: lint, format, types, import rules, tests, coverage
 	@scripts/bootstrap.sh dev
-	@scripts/system-packages.sh mbpoll:mbpoll curl:curl
+	@scripts/system-packages.sh mbpoll:mbpoll curl:curl chromium:chromium
 	@$(MAKE) --no-print-directory lint types imports $(TESTS)
 
 test-random: ## The tests with new examples in a new order, for a night: prints how to repeat what it finds
@@ -31,6 +31,10 @@ lint:
 format: ## Put the code into its standard form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+ui: ## Build the browser pages in ui/ into the package of the web server
+	@scripts/bootstrap.sh dev
+	@$(BIN)/python scripts/ui.py build
 
 types:
 	$(BIN)/mypy

@@ -29,7 +29,7 @@ from tinybms_bridge.services.web.security.gate import Gate
 from tinybms_bridge.services.web.security.origin import origin_of
 from tinybms_bridge.words import message
 
-__all__ = ["Heavy", "HeavyAnswers", "HeavyWork", "Text"]
+__all__ = ["Heavy", "HeavyAnswers", "HeavyWork", "Text", "takes_gzip"]
 
 T = TypeVar("T")
 
@@ -177,7 +177,7 @@ class HeavyAnswers:
     def __init__(self, request: Request) -> None:
         self._work: HeavyWork = request.app.state.heavy
         self._caller = HttpCaller(origin_of(request), _is_known(request))
-        self._packed = _takes_gzip(request.headers.get("accept-encoding", ""))
+        self._packed = takes_gzip(request.headers.get("accept-encoding", ""))
         self._has = request.headers.get("if-none-match", "")
 
     async def answer(self, make: Callable[[], Text | BaseModel]) -> Response:
@@ -251,7 +251,7 @@ def _next_piece(pieces: Iterator[str], packer: "zlib._Compress | None") -> bytes
     return piece.encode() if packer is None else packer.compress(piece.encode())
 
 
-def _takes_gzip(accepted: str) -> bool:
+def takes_gzip(accepted: str) -> bool:
     """Tell whether a client can read gzip (RFC 9110, section 12.5.3)."""
     taken: dict[str, bool] = {}
     for each in accepted.lower().split(",")[:16]:

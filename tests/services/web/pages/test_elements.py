@@ -89,10 +89,8 @@ def test_code_of_a_docstring_is_code() -> None:
 
 def test_a_page_fits_a_phone_and_needs_no_script() -> None:
     """One style sheet of our own, no other file."""
-    page = document("T", version="1.2", refresh_s=10, code="login_required").decode()
+    page = document("T", version="1.2").decode()
 
     assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in page
-    assert '<meta http-equiv="refresh" content="10">' in page
-    assert '<meta name="error" content="login_required">' in page
     assert "script" not in page
     assert 'href="/page.css?1.2"' in page

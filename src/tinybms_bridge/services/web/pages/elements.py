@@ -3,7 +3,7 @@
 import re
 from xml.etree import ElementTree as ET
 
-__all__ = ["STYLE_PATH", "Child", "Element", "document", "element", "prose", "table"]
+__all__ = ["STYLE_PATH", "Child", "Element", "document", "element", "markup", "prose", "table"]
 
 Element = ET.Element
 Child = str | Element
@@ -46,8 +46,8 @@ def prose(text: str) -> list[Child]:
     return [element("code", part) if index % 2 else part for index, part in enumerate(parts)]
 
 
-def document(title: str, *body: Child, version: str, refresh_s: int = 0, code: str = "") -> bytes:
-    """Return a whole page. ``code``: what programs may read of an error, as in a problem document."""
+def document(title: str, *body: Child, version: str) -> bytes:
+    """Return a whole page."""
     head = [
         element("meta", charset="utf-8"),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
@@ -56,13 +56,14 @@ def document(title: str, *body: Child, version: str, refresh_s: int = 0, code: s
         element("link", rel="icon", href="data:,"),
         element("title", title),
     ]
-    if refresh_s:
-        head.append(element("meta", http_equiv="refresh", content=str(refresh_s)))
-    if code:
-        head.append(element("meta", name="error", content=code))
     root = element("html", element("head", *head), element("body", *body), lang="en")
-    text: str = ET.tostring(root, encoding="unicode", method="html")
-    return f"<!DOCTYPE html>\n{text}".encode()
+    return f"<!DOCTYPE html>\n{markup(root)}".encode()
+
+
+def markup(*parts: Child) -> str:
+    """Return the HTML of elements and texts."""
+    whole: str = ET.tostring(element("div", *parts), encoding="unicode", method="html")
+    return whole.removeprefix("<div>").removesuffix("</div>")
 
 
 def _printable(text: str) -> str:

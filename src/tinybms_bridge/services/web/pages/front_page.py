@@ -1,4 +1,7 @@
-"""The first page: what the battery does, how old that is, how to set up, and where to read on."""
+"""The battery for who runs no script: what it does, how old that is, how to set up, and where to read on.
+
+It stands in the first page until the script takes its place.
+"""
 
 import re
 from collections.abc import Mapping
@@ -14,7 +17,7 @@ from tinybms_bridge.battery.snapshot import Snapshot
 from tinybms_bridge.battery.view import View
 from tinybms_bridge.link.state import CanState, UartState
 from tinybms_bridge.services.ports import Core, Hearing, Moment
-from tinybms_bridge.services.web.pages.elements import Child, document, element, table
+from tinybms_bridge.services.web.pages.elements import Child, element, table
 
 __all__ = ["REFRESH_S", "Visit", "closed_page", "front_page", "own_address"]
 
@@ -62,8 +65,8 @@ def own_address(scheme: str, host: str) -> str:
     return f"{'https' if scheme == 'https' else 'http'}://{host if _HOST.fullmatch(host) else 'localhost:8080'}"
 
 
-def front_page(core: Core, flow: Flow, visit: Visit) -> bytes:
-    """Return the page for somebody who may read; ``flow``: the current of the last minute."""
+def front_page(core: Core, flow: Flow, visit: Visit) -> list[Child]:
+    """Return what somebody who may read sees; ``flow``: the current of the last minute."""
     moment, uart, can = core.moment(), core.uart(), core.can()
     view = moment.view
     hearing = core.hearing()
@@ -98,18 +101,15 @@ def front_page(core: Core, flow: Flow, visit: Visit) -> bytes:
     body += [element("h2", "Read on"), _links(), *_login(visit)]
     up = _duration(core.uptime_s)
     body.append(
-        element(
-            "p", f"Version {core.version}, running for {up}. Pages for a browser are still to come.", class_="quiet"
-        )
+        element("p", f"Version {core.version}, running for {up}. With a script there are more pages.", class_="quiet")
     )
-    return document("tinybms-bridge", *body, version=core.version, refresh_s=REFRESH_S)
+    return body
 
 
-def closed_page(version: str, visit: Visit, reason: str, code: str) -> bytes:
-    """Return the page for somebody who may not read: how to get access, and nothing of the battery."""
+def closed_page(visit: Visit, reason: str) -> list[Child]:
+    """Return what somebody who may not read sees: how to get access, and nothing of the battery."""
     setup = _setup(visit) if visit.setup_required else []
-    return document(
-        "tinybms-bridge: login needed",
+    return [
         element("h1", "tinybms-bridge"),
         element("p", "Reading needs a login here.", class_="headline warn"),
         element("p", f"Refused: {reason}."),
@@ -125,9 +125,7 @@ def closed_page(version: str, visit: Visit, reason: str, code: str) -> bytes:
         element("p", "or with name and password, which set a cookie:"),
         element("pre", _login_line(visit)),
         *setup,
-        version=version,
-        code=code,
-    )
+    ]
 
 
 def _age(moment: Moment) -> str:
