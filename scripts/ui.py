@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Build or check the browser pages in ``ui/``, with the Node of the development environment.
 
-    scripts/ui.py build [--out FOLDER]    words and API types from the program, then the pages into the web server's package
+    scripts/ui.py build [--out FOLDER]    words and API types from the program, then the pages, for the web server
     scripts/ui.py check                   their form, types and unit tests
     scripts/ui.py sources                 words and API types alone, for an editor or `npm run dev`
 

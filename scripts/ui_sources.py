@@ -41,7 +41,7 @@ def words_module(page: str) -> str:
 def openapi() -> str:
     """Return the description of the API; no bridge is needed for it."""
     nobody = object()  # nothing is asked of a bridge while the application is put together
-    document = create_app(cast(Core, nobody), WebOptions(), watch=cast(Watch, nobody)).openapi()
+    document = create_app(cast("Core", nobody), WebOptions(), watch=cast("Watch", nobody)).openapi()
     return json.dumps(document, indent=1, sort_keys=True) + "\n"
 
 

@@ -65,7 +65,6 @@ def test_the_pages_are_small() -> None:
     first = {BUILT / f"{name.lstrip('/')}.gz" for name in re.findall(r'(?:src|href)="(/assets/[^"]+)"', page)}
     first_bytes = len(gzip.compress(page.encode())) + sum(path.stat().st_size for path in first)
     everything_bytes = sum(len(gzip.compress(path.read_bytes())) for path in BUILT.rglob("*.gz"))
-    print(f"first view {first_bytes} bytes, all scripts and styles {everything_bytes} bytes")
 
     assert len(first) >= 2
     assert first_bytes <= FIRST_VIEW_BYTES

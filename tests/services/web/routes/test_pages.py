@@ -247,7 +247,7 @@ async def test_a_login_opens_the_page_and_is_named(core: Any) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/page.css"])
 async def test_a_page_needs_no_script_and_nothing_from_elsewhere(visitor: httpx.AsyncClient, path: str) -> None:
-    """Under the policy of every answer: no script and no style inside, no other host; without a script it can be read."""
+    """Under the policy of every answer: no script or style inside, no other host."""
     answer = await visitor.get(path)
 
     assert answer.status_code == 200
