@@ -3,12 +3,14 @@
 
     scripts/ui.py build [--out FOLDER]    words and API types from the program, then the pages, for the web server
     scripts/ui.py check                   their form, types and unit tests
+    scripts/ui.py install                 only what the first call of the others installs
     scripts/ui.py sources                 words and API types alone, for an editor or `npm run dev`
 
 The first call installs what ``ui/package-lock.json`` names.
 """
 
 import argparse
+import fcntl
 import hashlib
 import os
 import subprocess
@@ -39,6 +41,12 @@ def npm(*arguments: str, out: Path | None = None) -> None:
 
 def install() -> None:
     """Install the packages of the lock, unless they are there."""
+    with (UI / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two tests may be the first at the same time
+        _install()
+
+
+def _install() -> None:
     wanted = hashlib.sha256((UI / "package-lock.json").read_bytes()).hexdigest()
     if STAMP.is_file() and STAMP.read_text() == wanted:
         return
@@ -69,7 +77,7 @@ def check() -> None:
 def main() -> None:
     """Do what the command line says."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", choices=["build", "check", "sources"])
+    parser.add_argument("what", choices=["build", "check", "install", "sources"])
     parser.add_argument("--out", type=Path, help="build into another folder")
     arguments = parser.parse_args()
     install()
@@ -78,7 +86,7 @@ def main() -> None:
             build(arguments.out.absolute() if arguments.out else None)
         case "check":
             check()
-        case _:
+        case "sources":
             sources()
 
 
