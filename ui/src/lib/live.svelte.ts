@@ -3,7 +3,7 @@
 import { login, refresh, type Schemas } from './api.svelte';
 import { choice, type Language } from './words.svelte';
 
-export type Overview = Schemas['Overview'];
+export type Overview = Schemas['OverviewAnswer'];
 
 export interface Boot {
   session: Schemas['SessionState'] | null;
