@@ -1,5 +1,7 @@
 // What the modules ask of a browser when they are loaded.
-Object.assign(globalThis, {
+for (const [name, value] of Object.entries({
   navigator: { language: 'en' },
-  document: { documentElement: { lang: '', dataset: {} } },
-});
+  document: { documentElement: { lang: '', dataset: {} }, cookie: '' },
+})) {
+  Object.defineProperty(globalThis, name, { value, configurable: true });
+}

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.types import Message as AsgiMessage
 
 from tinybms_bridge.errors import BridgeError, ConfigError, DeviceRefused, LinkError, said_of
+from tinybms_bridge.services.web.language import asked_language, language_of
 from tinybms_bridge.suggestions import did_you_mean
 from tinybms_bridge.words import JsonValue, Message, message
 
@@ -103,15 +104,16 @@ PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
 def problem(
     status: int, error: str, told: Message, *, headers: Mapping[str, str] | None = None, **extra: object
 ) -> JSONResponse:
-    """Return a problem document; ``extra`` are further members and must be JSON types."""
+    """Return a problem document in the language of the request; ``extra`` are further members, of JSON types."""
+    words = told.say(asked_language.get())
     document = {
         "type": "about:blank",
         "title": _phrase(status),
         "status": status,
-        "detail": told.text,
+        "detail": words,
         **extra,
         "success": False,
-        "message": told.text,
+        "message": words,
         "error": error,
         "code": told.code,
         "parameters": dict(told.parameters),
@@ -196,7 +198,8 @@ async def _from_bridge_error(request: Request, error: Exception) -> Response:  #
 
 def mistake(path: str, told: Message) -> dict[str, JsonValue]:
     """Return an entry of ``errors``: where, and what is wrong."""
-    return {"path": path, "message": told.text, **told.document()}
+    words = told.say(asked_language.get())
+    return {"path": path, "message": words, **told.document(), "text": words}
 
 
 def _mistake(entry: Mapping[str, Any], request: Request) -> tuple[str, Message]:
@@ -242,6 +245,8 @@ class CatchAll:
             started = started or event["type"] in ("http.response.start", "websocket.close")
             await send(event)
 
+        if scope["type"] == "http":
+            asked_language.set(language_of(scope))
         try:
             await self._app(scope, receive, watch)
         except Exception:

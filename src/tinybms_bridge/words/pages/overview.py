@@ -56,7 +56,10 @@ WORDS = {
     "difference": ("From the middle (mV)", "Écart au milieu (mV)"),
     "balancing": ("is being balanced", "s’équilibre"),
     "balancing_none": ("No cell is being balanced.", "Aucune cellule ne s’équilibre."),
-    "balancing_some": ("{n} {n:cell is|cells are} being balanced.", "{n} {n:cellule s’équilibre|cellules s’équilibrent}."),
+    "balancing_some": (
+        "{n} {n:cell is|cells are} being balanced.",
+        "{n} {n:cellule s’équilibre|cellules s’équilibrent}.",
+    ),
     "lowest": ("lowest", "la plus basse"),
     "highest": ("highest", "la plus haute"),
     "axis_whole": ("Whole range", "Plage entière"),

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from tinybms_bridge.services.web import pages
 from tinybms_bridge.services.web.heavy import Heavy, Text, takes_gzip
+from tinybms_bridge.services.web.language import asked_language
 from tinybms_bridge.services.web.pages.api_page import api_page
 from tinybms_bridge.services.web.pages.built import built_pages
 from tinybms_bridge.services.web.pages.elements import STYLE_PATH
@@ -16,17 +17,14 @@ from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.shared import TheCore, TheWatch
 from tinybms_bridge.services.web.security.dependencies import TheGate, reader
 from tinybms_bridge.services.web.security.routes import read_session
-from tinybms_bridge.words import ENGLISH, LANGUAGES, Language
+from tinybms_bridge.words import message
 
-__all__ = ["LANGUAGE_COOKIE", "PAGE_PATHS", "router"]
+__all__ = ["PAGE_PATHS", "router"]
 
 router = APIRouter(include_in_schema=False)
 
 PAGE_PATHS = ("/", "/history", "/settings", "/bms", "/diagnostics", "/access")
 """Where the browser interface is; what follows is for its script."""
-
-LANGUAGE_COOKIE = "tinybms_language"
-"""Set by the script: the language of the next page that is asked for."""
 
 _HTML = "text/html; charset=utf-8"
 _OF_THIS_MOMENT = {"Cache-Control": "no-store"}
@@ -38,7 +36,7 @@ _A_DAY = {"Cache-Control": "public, max-age=86400", "Vary": "Accept-Encoding"}
 async def front(request: Request, core: TheCore, watch: TheWatch, gate: TheGate) -> Response:
     """Show the pages to who may read the battery, and to others how to get access; never a name without a login."""
     address = own_address(request.url.scheme, request.headers.get("host", ""))
-    built, session, language = await built_pages(), "null", language_of(request)
+    built, session, language = await built_pages(), "null", asked_language.get()
     try:
         session = (await read_session(request, gate)).model_dump_json()
         user = await reader(request, gate)
@@ -56,13 +54,6 @@ async def front(request: Request, core: TheCore, watch: TheWatch, gate: TheGate)
 def _boot(version: str, session: str, overview: str = "null") -> str:
     """Return what the script of the pages begins with: JSON of JSON."""
     return f'{{"session":{session},"overview":{overview},"version":{json.dumps(version)}}}'
-
-
-def language_of(request: Request) -> Language:
-    """Return the language that was chosen in this browser, or else the first one of the browser that there is."""
-    wanted = (request.cookies.get(LANGUAGE_COOKIE, ""), *request.headers.get("accept-language", "").split(",")[:8])
-    known = (each for name in wanted for each in LANGUAGES if name.strip().lower().startswith(each))
-    return next(known, ENGLISH)
 
 
 for _path in PAGE_PATHS:
@@ -91,7 +82,7 @@ async def file_beside_pages(request: Request) -> Response:
 async def _file(request: Request, headers: dict[str, str]) -> Response:
     found = (await built_pages()).files.get(request.url.path)
     if found is None:
-        raise ProblemError(404, "not_found", "there is no such page")
+        raise ProblemError(404, "not_found", message("request.nothing_there", path=request.url.path))
     if found.packed and takes_gzip(request.headers.get("accept-encoding", "")):
         headers = {**headers, "Content-Encoding": "gzip"}
         return Response(found.packed, media_type=found.media_type, headers=headers)
