@@ -34,7 +34,8 @@ def with_alarms(moment: Moment, alarms: Alarms) -> Moment:
 
 
 def text_of(page: str) -> str:
-    """Return what a person reads, without markup."""
+    """Return what a person reads who runs no script, without markup."""
+    page = re.sub(r"<script.*?</script>", " ", page, flags=re.DOTALL)
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", page)))
 
 
