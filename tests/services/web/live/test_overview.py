@@ -73,7 +73,7 @@ def test_fresh(overview: Overview) -> None:
     assert found["headline"]["code"] == "headline.discharging"
     assert (found["level"], found["freshness"], found["remark"], found["last"]) == ("warning", "FRESH", "", None)
     assert (found["voltage"], found["power_w"], found["soh_percent"]) == (54.32, -679.0, 98.5)
-    assert found["energy_today"] == {"charged_wh": 4200.0, "discharged_wh": 1300.5}
+    assert found["energy_today"] == {"charged_wh": 4200.0, "discharged_wh": 1300.5, "fresh_s": 3600}
     assert found["limits"]["dcl"] == {
         "value": 50.0,
         "actual": 12.5,
@@ -155,7 +155,7 @@ def test_before_the_first_sample(overview: Overview, core: Any) -> None:
     """Null everywhere, and what is waited for."""
     core.now = Moment.of(BatteryState(), core.clock)
     core.uart_figures = UartState(reason="no serial port found")
-    core.history.of_today = None
+    core.history.energy_of_today = None
     found = shown(overview)
 
     assert {found[name] for name in MEASURED} == {None}
