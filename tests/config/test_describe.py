@@ -121,6 +121,21 @@ def test_the_schema_knows_units_and_ranges() -> None:
     assert node["title"] == "Retry delay"
 
 
+def test_the_schema_says_what_a_wrong_value_is_answered_with() -> None:
+    """A form tells a mistake in the same words before anything is sent."""
+    assert properties("victron.max_charge_current_a")["rule"] == "must be a number from 0 to 750 A, or null"
+    assert properties("mqtt.uri")["rule"].startswith("must be mqtt://HOST")
+
+
+def test_the_schema_speaks_french() -> None:
+    """Titles, help and sections."""
+    schema = json_schema("fr")
+    key = schema["$defs"]["Uart"]["properties"]["device"]
+
+    assert key["title"] == "Port série"
+    assert schema["$defs"]["Curves"]["description"].startswith("Réduction des courants")
+
+
 def test_the_schema_knows_choices_and_secrets() -> None:
     """Lists become menus, secrets are never filled in."""
     assert properties("cvl.chemistry")["enum"] == ["auto", "lfp", "li-ion", "lto"]

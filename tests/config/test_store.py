@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tinybms_bridge.config.changes import ConfigChange
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.models.base import MASK
-from tinybms_bridge.config.store import ConfigStore
+from tinybms_bridge.config.store import ConfigStore, OtherRevisionError
 from tinybms_bridge.config.values import public_values
 from tinybms_bridge.errors import ConfigError, ConfigProblem
 from tinybms_bridge.hal.storage import FileStorage, MemoryStorage
@@ -836,3 +836,36 @@ def test_a_command_line_that_does_not_fit_hides_nothing() -> None:
     store, _ = loaded_store()
     store.adjust = refuse
     assert store.in_force is store.configuration
+
+
+def test_a_change_for_an_older_revision_is_refused() -> None:
+    """Also when it was the file that somebody has edited: what it holds now has not been seen."""
+    store, storage = loaded_store()
+    seen = store.revision
+    assert store.update({"cvl": {"float_soc_threshold": 97}}, revision=seen).revision == store.revision
+    with pytest.raises(OtherRevisionError, match="changed since"):
+        store.update({"cvl": {"float_exit_soc": 90}}, revision=seen)
+    storage.data = GOOD
+    with pytest.raises(OtherRevisionError):
+        store.replace({}, revision=store.revision)
+    assert storage.data == GOOD
+
+
+def test_a_revision_says_nothing_of_secrets() -> None:
+    """Two stores of one content have different ones: nobody can try passwords against it."""
+    assert loaded_store()[0].revision != loaded_store()[0].revision
+
+
+@pytest.mark.parametrize("method", ["update", "replace"])
+def test_a_dry_run_judges_and_leaves_everything(method: str) -> None:
+    """The file, what is in force and who listens; what saving would refuse is refused."""
+    store, storage = loaded_store()
+    heard: list[ConfigChange] = []
+    store.subscribe(heard.append)
+    change = getattr(store, method)({"cvl": {"float_soc_threshold": 97}}, dry_run=True)
+
+    assert change.changed_paths == ("cvl.float_soc_threshold",)
+    assert change.new.cvl.float_soc_threshold == 97.0
+    assert (storage.data, store.configuration.cvl.float_soc_threshold, heard) == (GOOD, 96.0, [])
+    with pytest.raises(ConfigError):
+        getattr(store, method)({"cvl": {"float_soc_threshold": 400}}, dry_run=True)

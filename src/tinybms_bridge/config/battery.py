@@ -8,12 +8,9 @@ from collections.abc import Iterable, Iterator
 
 from tinybms_bridge.battery.gx import MPPT_OFFSET_V
 from tinybms_bridge.battery.limits import (
-    ChargeDefaults,
     Chemistry,
     ConfigConflict,
     Fit,
-    LimitSettings,
-    ProtectionSettings,
     fit_to_battery,
 )
 from tinybms_bridge.battery.limits.fit import judge_chemistry
@@ -27,6 +24,7 @@ from tinybms_bridge.config.checks import (
     floor_findings,
 )
 from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.limits import limit_settings
 from tinybms_bridge.errors import ConfigProblem
 from tinybms_bridge.words import Message, message
 
@@ -36,7 +34,6 @@ __all__ = [
     "check_with_ratings",
     "chemistry_for",
     "chemistry_remark",
-    "limit_settings",
     "new_problems",
 ]
 
@@ -154,24 +151,6 @@ def check_with_ratings(
         judged = {problem.path for problem in found}
         found += [problem for problem in check if problem.path not in judged]
     return found
-
-
-def limit_settings(config: Configuration) -> LimitSettings:
-    """Return those settings of the engine that have to fit the battery; the others have their defaults."""
-    cvl, victron = config.cvl, config.victron
-    return LimitSettings(
-        defaults=ChargeDefaults(cvl.charge_defaults),
-        chemistry=None if cvl.chemistry == "auto" else Chemistry(cvl.chemistry),
-        bulk_voltage_v=cvl.bulk_voltage_v,
-        alarm_voltage_v=victron.thresholds.overvoltage_v,
-        over_voltage_margin_v=cvl.over_voltage_margin_v,
-        cell_max_v=cvl.cell_max_voltage_v,
-        floor_cell_v=cvl.floor_cell_voltage_v,
-        resting_cell_v=cvl.resting_cell_voltage_v,
-        max_charge_current_a=victron.max_charge_current_a,
-        max_discharge_current_a=victron.max_discharge_current_a,
-        protection=ProtectionSettings(threshold_v=cvl.cell_safety_threshold_v, release_v=cvl.cell_safety_release_v),
-    )
 
 
 def _conflicts(config: Configuration, fit: Fit, ratings: Ratings) -> Iterator[ConfigProblem]:

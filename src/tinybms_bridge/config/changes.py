@@ -33,6 +33,8 @@ class ConfigChange:
     """Dotted paths of the keys whose effective value differs, in the order of the models."""
     notices: tuple[Notice, ...] = ()
     """Remarks on the new configuration, those on how it was given first."""
+    revision: str = ""
+    """The name of the new content, for who wants to know whether it is still the same."""
 
     def touches(self, *paths: str) -> bool:
         """Tell whether a key, or a key inside a section, named by one of ``paths`` has changed."""

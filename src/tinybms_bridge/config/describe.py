@@ -13,6 +13,8 @@ from tinybms_bridge.config.keys import Key, keys_of
 from tinybms_bridge.config.models.base import Section
 from tinybms_bridge.config.validation import CHECKER
 from tinybms_bridge.config.values import values_of
+from tinybms_bridge.words import ENGLISH, Language
+from tinybms_bridge.words.french_keys import KEYS, SECTIONS
 
 __all__ = ["json_schema", "markdown"]
 
@@ -132,11 +134,15 @@ that is read differently or under another name, or that has no effect on Linux, 
 """
 
 
-def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of the file, with ``unit``, ``rule`` and ``no_effect`` as further annotations."""
+def json_schema(language: Language = ENGLISH) -> dict[str, Any]:
+    """Return the JSON Schema of the file, with ``unit``, ``rule`` and ``no_effect`` as further annotations.
+
+    ``rule`` is what a key accepts as a sentence, the same that a wrong value is answered with. Titles and descriptions
+    are in ``language``.
+    """
     schema = CHECKER.json_schema()
-    schema["description"] = Configuration.__doc__
-    _explain(schema["properties"], Configuration, schema["$defs"])
+    schema["description"] = _about("", Configuration, language)
+    _explain(schema["properties"], Configuration, schema["$defs"], language)
     other_name = {"$ref": "#/$defs/Cvl", "description": "Other name of cvl; a file may have one of the two."}
     schema["properties"]["cvl_algorithm"] = other_name
     return {
@@ -146,26 +152,37 @@ def json_schema() -> dict[str, Any]:
     }
 
 
-def _explain(properties: dict[str, Any], section: type[Section], sections: dict[str, Any]) -> None:
+def _explain(
+    properties: dict[str, Any], section: type[Section], sections: dict[str, Any], language: Language, prefix: str = ""
+) -> None:
     """Add what pydantic does not know of the keys of a section, and of the sections below it."""
     for name, key in keys_of(section).items():
+        path = f"{prefix}{name}"
         if key.section is not None:
             below = sections[key.section.__name__]
-            below["description"] = key.section.__doc__
-            _explain(below["properties"], key.section, sections)
+            below["description"] = _about(path, key.section, language)
+            _explain(below["properties"], key.section, sections, language, f"{path}.")
             properties[name]["default"] = values_of(key.default)
             continue
         meaning = key.meaning
+        english = meaning.title, meaning.help
+        title, help_ = english if language == ENGLISH else KEYS.get(path, english)
         told = {
-            "title": meaning.title,
-            "description": meaning.help,
+            "title": title,
+            "description": help_,
             "unit": meaning.unit,
             "enum": list(meaning.accepted),
             "pattern": meaning.pattern,
-            "rule": str(meaning.rule or ""),
-            "no_effect": str(meaning.no_effect or ""),
+            "rule": key.expectation.say(language),
+            "no_effect": "" if meaning.no_effect is None else meaning.no_effect.say(language),
         }
         properties[name] |= {word: value for word, value in told.items() if value} | {"default": _default(key)}
+
+
+def _about(path: str, section: type[Section], language: Language) -> str:
+    """Return the description of a section."""
+    english = section.__doc__ or ""
+    return english if language == ENGLISH else SECTIONS.get(path, english)
 
 
 def markdown() -> str:

@@ -1,6 +1,8 @@
 """The configuration in force and its file: loading, changing, saving, following changes made by hand."""
 
+import hashlib
 import json
+import secrets
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -26,12 +28,12 @@ from tinybms_bridge.config.loader import LoadedConfig, load
 from tinybms_bridge.config.notices import Notice
 from tinybms_bridge.config.validation import lookup
 from tinybms_bridge.config.values import values_of
-from tinybms_bridge.errors import ConfigError, ConfigProblem
+from tinybms_bridge.errors import BridgeError, ConfigError, ConfigProblem
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.storage import Storage
 from tinybms_bridge.words import message
 
-__all__ = ["Adjust", "ConfigStore", "GoodCopy", "Guard", "Listener"]
+__all__ = ["Adjust", "ConfigStore", "GoodCopy", "Guard", "Listener", "OtherRevisionError"]
 
 Listener = Callable[[ConfigChange], None]
 Guard = Callable[[Configuration], None]
@@ -39,6 +41,10 @@ Adjust = Callable[[Configuration], Configuration]
 
 _CLOCK = SystemClock()
 _CONNECTIONS = ("hardware", "web_server")
+
+
+class OtherRevisionError(BridgeError):
+    """The configuration is not the one any more that a change was made for: read it again."""
 
 
 class GoodCopy(Protocol):
@@ -74,6 +80,7 @@ class ConfigStore:
         self._loaded = LoadedConfig(Configuration(), {}, ())
         self._is_loaded = False
         self._seen: bytes | None = None
+        self._mark = secrets.token_bytes(16)
         self._listeners: list[Listener] = []
         self._lock = RLock()
         self._changing = RLock()  # kept from a change until everybody knows it, so that changes are told in their order
@@ -99,7 +106,7 @@ class ConfigStore:
     @property
     def in_force(self) -> Configuration:
         """The configuration with what the command line says in its place, as the bridge uses it."""
-        return self._adjusted(self.configuration)
+        return self.adjusted(self.configuration)
 
     @property
     def notices(self) -> tuple[Notice, ...]:
@@ -115,6 +122,11 @@ class ConfigStore:
     def digest(self) -> str | None:
         """``digest_of`` the file as it was last read or written; None when there is none."""
         return None if self._seen is None else digest_of(self._seen)
+
+    @property
+    def revision(self) -> str:
+        """Another text for each content of the file; it tells nobody what the secrets are, and ends with this store."""
+        return self._revision_of(self._loaded.document)
 
     def load(self) -> Configuration:
         """Read the file and return the configuration in force afterwards; never raises for what the file holds.
@@ -149,33 +161,33 @@ class ConfigStore:
             self._tell(change)
         return change if change.changed_paths else None
 
-    def update(self, patch: Mapping[str, Any]) -> ConfigChange:
+    def update(self, patch: Mapping[str, Any], *, revision: str | None = None, dry_run: bool = False) -> ConfigChange:
         """Lay a patch over the user's keys (RFC 7396: null = default again), save and return the change.
 
-        The names of the README and of the firmware are accepted. Raises ConfigError with every problem, or OSError
-        when the file cannot be read or written; then nothing has changed.
+        The names of the README and of the firmware are accepted. Raises ConfigError with every problem,
+        OtherRevisionError when the configuration is not of ``revision`` any more, or OSError when the file cannot be
+        read or written; then nothing has changed, as after a dry run.
         """
-        with self._changing:
-            with self._lock:
-                base = self._base()
-                wanted, told = import_firmware(patch)
-                change = self._change(merged(base, wanted), base, told)
-            self._tell(change)
-        return change
+        wanted, told = import_firmware(patch)
+        return self._lay(lambda base: merged(base, wanted), told, revision, dry_run=dry_run)
 
-    def replace(self, document: Mapping[str, Any]) -> ConfigChange:
+    def replace(
+        self, document: Mapping[str, Any], *, revision: str | None = None, dry_run: bool = False
+    ) -> ConfigChange:
         """Put a whole document in the place of the user's keys; otherwise as ``update``.
 
         What it does not name of ``hardware`` and ``web_server`` stays: an empty or partial document must cut off
         neither the BMS nor whoever sends it.
         """
-        with self._changing:
-            with self._lock:
-                base = self._base()
-                wanted, told = import_firmware(document)
-                change = self._change(_with_connections(wanted, base), base, told)
-            self._tell(change)
-        return change
+        wanted, told = import_firmware(document)
+        return self._lay(lambda base: _with_connections(wanted, base), told, revision, dry_run=dry_run)
+
+    def adjusted(self, config: Configuration) -> Configuration:
+        """Return a configuration with what the command line says in its place."""
+        try:
+            return self.adjust(config)
+        except ConfigError:  # the bridge does not use it either
+            return config
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call ``listener`` after each change, in the thread that made it; the result ends the subscription.
@@ -264,7 +276,32 @@ class ConfigStore:
                 return load(data, self.name).document
         return self._loaded.document
 
-    def _change(self, document: Mapping[str, Any], base: Mapping[str, Any], told: Iterable[Notice]) -> ConfigChange:
+    def _revision_of(self, document: Mapping[str, Any]) -> str:
+        text = json.dumps(document, sort_keys=True).encode()
+        return hashlib.blake2b(text, digest_size=16, key=self._mark).hexdigest()
+
+    def _lay(
+        self,
+        laid: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+        told: Iterable[Notice],
+        revision: str | None,
+        *,
+        dry_run: bool,
+    ) -> ConfigChange:
+        """Save what ``laid`` makes of the present keys, and tell everybody; a dry run only judges it."""
+        with self._changing:
+            with self._lock:
+                base = self._base()
+                if revision not in {None, self._revision_of(base)}:
+                    raise OtherRevisionError(message("config.changed_since"))
+                change = self._change(laid(base), base, told, dry_run=dry_run)
+            if not dry_run:
+                self._tell(change)
+        return change
+
+    def _change(
+        self, document: Mapping[str, Any], base: Mapping[str, Any], told: Iterable[Notice], *, dry_run: bool
+    ) -> ConfigChange:
         """Save a document in place of ``base``; ``told`` is about how it was given and goes to its sender only."""
         complete, masked = without_masks(with_secrets_of(base, document))
         valid = load(_text(complete), self.name)
@@ -276,21 +313,18 @@ class ConfigStore:
         self._ask(loaded.configuration)
         for guard in self.guards:
             guard(loaded.configuration)
-        data = text.encode()
-        if data != self._seen:
-            self._storage.write(data)
-        self._seen, self._refused = data, None
-        self.error = None
-        self._keep_good(data)
-        change = self._adopt(loaded)
+        if dry_run:
+            change = self._step_to(loaded)
+        else:
+            data = text.encode()
+            if data != self._seen:
+                self._storage.write(data)
+            self._seen, self._refused = data, None
+            self.error = None
+            self._keep_good(data)
+            change = self._adopt(loaded)
         waiting = [_waits(path, value) for path, value in elsewhere.items() if change.touches(path)]
         return replace(change, notices=(*told, *map(_not_saved, kept), *waiting, *change.notices))
-
-    def _adjusted(self, config: Configuration) -> Configuration:
-        try:
-            return self.adjust(config)
-        except ConfigError:  # the bridge does not use it either
-            return config
 
     def _said_elsewhere(self) -> dict[str, object]:
         """Return the values that the command line has put in the place of those of the file, by path."""
@@ -299,12 +333,17 @@ class ConfigStore:
         return {path: lookup(shown, path.split(".")) for path in changed_paths(own, used)}
 
     def _adopt(self, loaded: LoadedConfig) -> ConfigChange:
-        old, new = self._loaded.configuration, loaded.configuration
+        change = self._step_to(loaded)
         self._loaded = loaded
         self._is_loaded = True
         self.fell_back = False
         self.loaded_at = self._wall()
-        return ConfigChange(old, new, tuple(changed_paths(old, new)), loaded.notices)
+        return change
+
+    def _step_to(self, loaded: LoadedConfig) -> ConfigChange:
+        old, new = self._loaded.configuration, loaded.configuration
+        revision = self._revision_of(loaded.document)
+        return ConfigChange(old, new, tuple(changed_paths(old, new)), loaded.notices, revision)
 
     def _tell(self, change: ConfigChange) -> None:
         """Call every listener, even when one of them raises."""

@@ -84,6 +84,7 @@ _CONFIGURATION = {
     "config.last_good": "{file} cannot be used; the last good configuration is in force",
     "config.exposed": "{file} holds {secrets:,} and every user of this machine may read it; do: chmod 600 {file}",
     "config.not_checked": "could not be checked: {reason}",
+    "config.changed_since": "the configuration has been changed since it was read",
     "config.not_saved": "the configuration could not be saved: {reason}",
     "config.not_used": "{problem}; it is not used",
     "config.masked_secret": "{mask} stands for a secret that is not known here; it is not set",

@@ -84,6 +84,7 @@ _CONFIGURATION = {
     "config.last_good": "{file} est inutilisable ; la dernière bonne configuration est en vigueur",
     "config.exposed": "{file} contient {secrets:,} et tout utilisateur de cette machine peut le lire ; faites : chmod 600 {file}",
     "config.not_checked": "n'a pas pu être vérifiée : {reason}",
+    "config.changed_since": "la configuration a été modifiée depuis qu'elle a été lue",
     "config.not_saved": "la configuration n'a pas pu être enregistrée : {reason}",
     "config.not_used": "{problem} ; cette valeur n'est pas utilisée",
     "config.masked_secret": "{mask} tient lieu d'un secret qui n'est pas connu ici ; il n'est pas réglé",

@@ -42,6 +42,17 @@ def test_a_problem_of_an_unknown_status_has_a_title() -> None:
     assert json.loads(bytes(problem(499, "gone", said("gone")).body))["title"] == "Error"
 
 
+async def test_a_problem_speaks_the_language_of_the_browser(nobody: httpx.AsyncClient) -> None:
+    """Codes stay, and other languages are answered in English."""
+    plain = (await nobody.get("/api/nothing")).json()
+    french = (await nobody.get("/api/nothing", headers={"accept-language": "fr-CH, en;q=0.8"})).json()
+    other = (await nobody.get("/api/nothing", headers={"accept-language": "de"})).json()
+
+    assert french["message"] != plain["message"]
+    assert french["code"] == plain["code"]
+    assert other == plain
+
+
 def test_text_that_is_no_unicode_can_be_told() -> None:
     """A lone surrogate from a JSON escape reaches messages; encoding them must not fail."""
     assert json.loads(bytes(problem(400, "x", said("name \ud800")).body))["message"] == "name \ud800"

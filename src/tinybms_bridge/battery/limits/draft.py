@@ -14,7 +14,7 @@ from tinybms_bridge.battery.limits.settings import LimitSettings
 from tinybms_bridge.battery.quick import maker
 from tinybms_bridge.battery.snapshot import Ratings
 
-__all__ = ["Draft", "base"]
+__all__ = ["Draft", "base", "base_limits"]
 
 
 _new_reason = maker(Reason)
@@ -123,7 +123,7 @@ def base(context: Context) -> Draft:
 @fixed
 def _first_draft(context: Context) -> Draft:
     ratings, fit, charging = context.ratings, context.fit, context.charging
-    draft = Draft(_from_settings(ratings, context.settings, fit))
+    draft = Draft(base_limits(ratings, context.settings, fit))
     full_v, cutoff_v, bound_v = ratings.fully_charged_cell_v, ratings.over_voltage_cell_v, fit.over_voltage_bound_v
     if full_v >= cutoff_v:  # this is the cause, and not the curve of a cell that follows from it
         draft.lower(CCL, 0.0, LimitCode.CROSSED_CUTOFFS, value=full_v, threshold=cutoff_v)
@@ -142,7 +142,8 @@ def _first_draft(context: Context) -> Draft:
     return draft
 
 
-def _from_settings(ratings: Ratings, settings: LimitSettings, fit: Fit) -> Mapping[Quantity, Reason]:
+def base_limits(ratings: Ratings, settings: LimitSettings, fit: Fit) -> Mapping[Quantity, Reason]:
+    """Return what each limit is before anything lowers it: what the user wants, or else the BMS's own settings."""
     discharge_a = ratings.discharge_over_current_a
     if ratings.discharge_peak_current_a is not None:
         discharge_a = min(discharge_a, ratings.discharge_peak_current_a)

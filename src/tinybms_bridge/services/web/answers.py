@@ -282,9 +282,9 @@ class ConfigNoticeAnswer(MessageAnswer):
     """The text, under its name of earlier versions."""
 
     @classmethod
-    def about(cls, path: str, told: Message) -> Self:
-        """Return the answer for a key."""
-        return cls(path=path, message=told.text, **told.document())
+    def about(cls, path: str, told: Message, language: Language = ENGLISH) -> Self:
+        """Return the answer for a key, with the text in a language."""
+        return cls(path=path, message=told.text, **{**told.document(), "text": told.say(language)})
 
 
 class Mistake(ConfigNoticeAnswer):

@@ -56,6 +56,7 @@ SETTINGS_PROBLEMS: dict[int | str, Schema] = {
     400: _problem("The body is missing (`missing_body`) or is not JSON (`invalid_json`)"),
     401: _problem("A login is needed (`login_required`)"),
     403: _problem("The login may not change anything, or its CSRF token is missing"),
+    412: _problem("`If-Match` names other settings than those of now (`configuration_changed`); nothing was changed"),
     413: _problem("The body is too large (`body_too_large`)"),
     415: _problem("The body needs `Content-Type: application/json` (`unsupported_media_type`)"),
     422: _problem(

@@ -78,7 +78,7 @@ class ProblemError(HTTPException):
         super().__init__(status, told.text, headers)
         self.code = code
         self.message = told
-        self.extra = extra
+        self.extra: dict[str, Any] = extra
 
     def __str__(self) -> str:
         return self.message.text

@@ -7,6 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tinybms_bridge.battery.limits import LimitCode, Quantity, Reason
+from tinybms_bridge.battery.snapshot import Ratings
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.words import message, say
 
@@ -15,6 +17,21 @@ PART = {
     "victron": {"thresholds": {"overvoltage_v": 59.0}},
 }
 """The sample of the seed's README."""
+
+
+RATINGS = Ratings(
+    series_cells=16,
+    fully_charged_cell_v=3.6,
+    fully_discharged_cell_v=2.8,
+    over_voltage_cell_v=3.7,
+    under_voltage_cell_v=2.7,
+    charge_over_current_a=100.0,
+    discharge_over_current_a=150.0,
+    discharge_peak_current_a=None,
+    over_heat_c=60.0,
+    low_temperature_charge_c=0.0,
+    capacity_ah=100.0,
+)
 
 
 def saved(core: Any) -> dict[str, Any]:
@@ -269,3 +286,130 @@ async def test_connections_that_are_no_section_are_refused(
 
     assert (answer.status_code, answer.json()["error"]) == (422, "invalid_settings")
     assert saved(core) == before
+
+
+async def test_a_dry_run_tells_the_difference_and_saves_nothing(client: httpx.AsyncClient, core: Any) -> None:
+    """Before saving, a person sees old and new values, secrets masked, and what the change makes start again."""
+    wanted = {**PART, "web_server": {"port": 8123}, "mqtt": {"username": "boat", "password": "hunter2hunter2"}}
+    answer = await client.post("/api/settings", params={"dry_run": True}, json=wanted)
+    body = answer.json()
+
+    assert (answer.status_code, body["message"]) == (200, "Nothing was saved")
+    differences = {each["path"]: (each["old"], each["new"]) for each in body["differences"]}
+    assert differences["cvl.float_soc_threshold"] == (None, 96.0)
+    assert differences["mqtt.password"] == ("", "********")
+    assert "hunter2" not in answer.text
+    assert body["restarts_web_server"] is True
+    assert (saved(core), core.store.configuration) == ({}, Configuration())
+
+
+async def test_a_change_that_leaves_the_web_server_alone(client: httpx.AsyncClient) -> None:
+    """Charging is changed without a gap for those who watch."""
+    answer = await client.post("/api/settings", json=PART)
+    assert answer.json()["restarts_web_server"] is False
+
+
+async def test_a_dry_run_refuses_what_saving_would(client: httpx.AsyncClient) -> None:
+    """With the same mistakes, so that the difference is never shown of what cannot be saved."""
+    wrong = {"cvl": {"float_soc_threshold": 400}}
+    dry = await client.post("/api/settings", params={"dry_run": True}, json=wrong)
+    wet = await client.post("/api/settings", json=wrong)
+    assert (dry.status_code, dry.json()) == (422, wet.json())
+
+
+async def test_a_dry_run_of_a_backup(client: httpx.AsyncClient, core: Any) -> None:
+    """An imported file is shown as a difference first, defaults of what it lacks included."""
+    await client.post("/api/settings", json=PART)
+    before = saved(core)
+    answer = await client.put("/api/settings", params={"dry_run": True}, json={"cvl": {"float_soc_threshold": 94.0}})
+    differences = {each["path"]: (each["old"], each["new"]) for each in answer.json()["differences"]}
+    assert differences == {
+        "cvl.float_soc_threshold": (96.0, 94.0),
+        "victron.thresholds.overvoltage_v": (59.0, None),
+    }
+    assert saved(core) == before
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+async def test_who_edits_what_another_one_has_changed_is_told(
+    client: httpx.AsyncClient, core: Any, method: str
+) -> None:
+    """Two people with the page open do not overwrite each other: the second reads again first."""
+    seen = (await client.get("/api/settings")).headers["etag"]
+    first = await client.request(method, "/api/settings", json=PART, headers={"If-Match": seen})
+    second = await client.request(method, "/api/settings", json={"cvl": {}}, headers={"If-Match": seen})
+    newer = (await client.get("/api/settings")).headers["etag"]
+
+    assert (first.status_code, first.headers["etag"]) == (200, newer)
+    assert (second.status_code, second.json()["error"]) == (412, "configuration_changed")
+    assert saved(core)["cvl"]["float_soc_threshold"] == 96.0
+    third = await client.request(method, "/api/settings", json=PART, headers={"If-Match": f"W/{newer}"})
+    assert third.status_code == 200
+
+
+async def test_schema_in_french(visitor: httpx.AsyncClient) -> None:
+    """The form speaks the language of who fills it in."""
+    schema = (await visitor.get("/api/settings/schema", params={"lang": "fr"})).json()
+    key = schema["$defs"]["Victron"]["properties"]["max_charge_current_a"]
+    assert key["title"] == "Courant de charge maximal"
+    assert key["rule"] == "doit être un nombre de 0 à 750 A, ou null"
+    assert schema["$defs"]["Can"]["description"] == "Adaptateur CAN vers le GX."
+    assert schema["$defs"]["Can"]["properties"]["tx_pin"]["no_effect"].startswith("sans objet")
+
+
+async def test_refusals_and_notices_in_french(client: httpx.AsyncClient) -> None:
+    """The words at the field are those of the form; the English ones stay where they were."""
+    browser = {"accept-language": "fr"}
+    wrong = await client.post("/api/settings", headers=browser, json={"cvl": {"float_soc_threshold": 400}})
+    noted = await client.post("/api/settings", params={"lang": "fr"}, json={"hardware": {"can": {"bitrate": 125000}}})
+
+    assert wrong.json()["errors"][0]["message"].startswith("doit être un nombre")
+    notice = next(each for each in noted.json()["notices"] if each["path"] == "hardware.can.bitrate")
+    assert notice["message"].startswith("a GX device offers")
+    assert notice["text"] != notice["message"]
+
+
+async def test_nothing_is_effective_before_the_bms_has_told_its_settings(visitor: httpx.AsyncClient) -> None:
+    """Nobody knows yet what automatic values come to."""
+    found = (await visitor.get("/api/settings/effective")).json()
+    assert (found["values"], found["cell_marks_v"], found["curves"]) == ({}, {}, [])
+
+
+async def test_what_the_settings_come_to(client: httpx.AsyncClient, core: Any) -> None:
+    """Automatic values by key, voltages in their order, curves with the present reading and what it leaves."""
+    view = core.now.view
+    core.now = replace(core.now, view=replace(view, measured=replace(view.measured, ratings=RATINGS)))
+    own = {"curves": {"charge_by_soc": [[0, 1], [100, 0]]}, "cell_safety_threshold_v": 3.55}
+    assert (await client.post("/api/settings", json={"cvl": own})).status_code == 200
+    body = (await client.get("/api/settings/effective")).json()
+
+    assert body["values"]["victron.max_charge_current_a"] == 90.0
+    assert body["values"]["cvl.chemistry"] == "lfp"
+    assert "cvl.cell_safety_threshold_v" not in body["values"]
+    marks = body["cell_marks_v"]
+    names = ["under_voltage", "floor", "resting", "float", "target", "release", "protection", "over_voltage"]
+    assert [marks[name] for name in names] == sorted(marks[name] for name in names)
+    assert marks["protection"] == 3.55
+    assert body["lowest_cell_v"] < body["highest_cell_v"]
+    found = {each["name"]: each for each in body["curves"]}
+    assert len(found) == 6
+    soc, cold = found["charge_by_soc"], found["charge_by_temperature"]
+    assert (soc["automatic"], soc["points"], soc["unit"]) == (False, [[0.0, 1.0], [100.0, 0.0]], "%")
+    assert soc["now_fraction"] == pytest.approx(1.0 - soc["now"] / 100.0, abs=1e-3)
+    assert (cold["automatic"], cold["points"][0][1]) == (True, 0.0)
+
+
+async def test_effective_values_are_those_of_the_engine(client: httpx.AsyncClient, core: Any) -> None:
+    """It has recognised the chemistry where the BMS leaves it open: its reasons say so."""
+    view = core.now.view
+    either = replace(RATINGS, fully_charged_cell_v=3.7, over_voltage_cell_v=3.8)
+    plain = replace(view, measured=replace(view.measured, ratings=either))
+    core.now = replace(core.now, view=plain)
+    careful = (await client.get("/api/settings/effective")).json()
+    told = Reason(Quantity.CVL, LimitCode.CHEMISTRY, 58.4, 3.65, detail="li-ion")
+    core.now = replace(core.now, view=replace(plain, limits=replace(view.limits, reasons=(told,))))
+    known = (await client.get("/api/settings/effective")).json()
+
+    assert "cvl.chemistry" not in careful["values"]
+    assert known["values"]["cvl.chemistry"] == "li-ion"
+    assert known["cell_marks_v"]["target"] > careful["cell_marks_v"]["target"]

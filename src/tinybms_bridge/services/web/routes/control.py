@@ -105,7 +105,7 @@ async def reload(core: TheCore, _user: Admin, facts: Facts) -> Saved:
     if change is None:
         facts["changed"] = "nothing"
         return Saved(message="Configuration unchanged", changed=[])
-    return saved(change, "Configuration reloaded", facts)
+    return saved(change, "Configuration reloaded", facts, core.store)
 
 
 @router.post("/api/system/restart")
