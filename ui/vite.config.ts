@@ -12,14 +12,16 @@ function compressed(): Plugin {
   return {
     name: 'compressed',
     apply: 'build',
-    enforce: 'post',
-    generateBundle(_, bundle) {
-      for (const [name, entry] of Object.entries(bundle)) {
-        if (!/\.(js|css|svg|webmanifest)$/.test(name)) continue;
-        const source = entry.type === 'chunk' ? entry.code : entry.source;
-        this.emitFile({ type: 'asset', fileName: `${name}.gz`, source: gzipSync(source, { level: 9 }) });
-        delete bundle[name];
-      }
+    generateBundle: {
+      order: 'post', // Vite fills in what a page needs beside its script when all others are done
+      handler(_, bundle) {
+        for (const [name, entry] of Object.entries(bundle)) {
+          if (!/\.(js|css|svg|webmanifest)$/.test(name)) continue;
+          const source = entry.type === 'chunk' ? entry.code : entry.source;
+          this.emitFile({ type: 'asset', fileName: `${name}.gz`, source: gzipSync(source, { level: 9 }) });
+          delete bundle[name];
+        }
+      },
     },
   };
 }

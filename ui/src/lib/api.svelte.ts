@@ -22,6 +22,7 @@ export interface Options<O> {
   at?: Record<string, string | number>;
   query?: QueryOf<O> & object;
   body?: BodyOf<O>;
+  headers?: Record<string, string>;
   signal?: AbortSignal;
   /** Do not ask for a login: the answer says how it is without one. */
   quiet?: boolean;
@@ -70,6 +71,7 @@ function address(path: string, options: Options<unknown>): string {
 
 async function ask(method: Method, path: string, options: Options<unknown>): Promise<Response> {
   const headers: Record<string, string> = { Accept: 'application/json', 'Accept-Language': choice.language };
+  Object.assign(headers, options.headers);
   if (options.body !== undefined) headers['Content-Type'] = 'application/json';
   if (method !== 'get' && login.session?.csrf_token) headers['X-CSRF-Token'] = login.session.csrf_token;
   try {
