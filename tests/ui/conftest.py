@@ -210,6 +210,18 @@ def page(context: BrowserContext) -> Page:
 
 
 @pytest.fixture
+def admin() -> tuple[str, str]:
+    """Name and password of the administrator."""
+    return ADMIN
+
+
+@pytest.fixture
+def viewer() -> tuple[str, str]:
+    """Name and password of who may only look."""
+    return VIEWER
+
+
+@pytest.fixture
 def log_in(bridge: RunningBridge) -> Callable[..., None]:
     """Return a function that logs a page in through the API, as fast as that goes."""
 
