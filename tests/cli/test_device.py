@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tinybms_bridge.cli import processes
 from tinybms_bridge.cli.device import connected, is_busy, with_doctor
-from tinybms_bridge.cli.processes import Process
 from tinybms_bridge.errors import BridgeError, DeviceRefused, LinkError
+from tinybms_bridge.hal import processes
 from tinybms_bridge.hal.clock import SystemClock
+from tinybms_bridge.hal.processes import Process
 from tinybms_bridge.tinybms.frames import CommandCode, ShortValue, SimpleRequest
 from tinybms_lab.bms import DumpDevice, real_dump
 

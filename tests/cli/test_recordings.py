@@ -12,10 +12,10 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybms_bridge.cli.candump import CaptureRemark, Recorded
 from tinybms_bridge.cli.decode import decode_command
 from tinybms_bridge.cli.recordings import RecordedFrame, read_recording
 from tinybms_bridge.hal.can import CanFrame
+from tinybms_bridge.victron.can.candump import CaptureRemark, Recorded
 
 LIMITS = CanFrame(0x351, bytes.fromhex("2802E8035E01C201"))
 CHARGE = CanFrame(0x355, bytes.fromhex("4B0064004C1D"))

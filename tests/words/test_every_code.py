@@ -14,10 +14,10 @@ from tinybms_bridge.battery.limits import BalancingPhase, ChargeProfile, LimitCo
 from tinybms_bridge.battery.limits.reasons import parameters_of
 from tinybms_bridge.battery.notices import NoticeName
 from tinybms_bridge.battery.snapshot import BmsStatus
-from tinybms_bridge.cli.doctor.findings import Verdict
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.keys import Key, keys_of
 from tinybms_bridge.config.models.base import Section
+from tinybms_bridge.doctor.findings import Verdict
 from tinybms_bridge.hal.system_errors import USB_ADVICE
 from tinybms_bridge.link.event_list import EventSource
 from tinybms_bridge.link.events import EventCode

@@ -13,8 +13,8 @@ from tinybms_bridge.cli.common import fail, run_until_signal
 from tinybms_bridge.errors import BridgeError, LinkError
 
 if TYPE_CHECKING:
-    from tinybms_bridge.cli.candump import CaptureRemark, Recorded
     from tinybms_bridge.hal.can import CanFrame, CanSettings
+    from tinybms_bridge.victron.can.candump import CaptureRemark, Recorded
 
 __all__ = ["decode_command"]
 
@@ -70,8 +70,8 @@ def decode_command(
 
 def _decode_stream(stream: IO[bytes], *, as_json: bool) -> int:
     """Print each frame of a recording as it comes; return how many could be decoded."""
-    from tinybms_bridge.cli.candump import CaptureRemark
     from tinybms_bridge.cli.recordings import read_recording
+    from tinybms_bridge.victron.can.candump import CaptureRemark
 
     decoded, name = 0, _name(stream)
     try:
@@ -104,7 +104,7 @@ def _name(stream: IO[bytes]) -> str:
 
 
 def _print_remark(remark: "CaptureRemark", *, as_json: bool) -> None:
-    from tinybms_bridge.cli.candump import remark_as_record, remark_as_text
+    from tinybms_bridge.victron.can.candump import remark_as_record, remark_as_text
 
     text = json.dumps(remark_as_record(remark), separators=(",", ":")) if as_json else remark_as_text(remark)
     click.echo(text)
@@ -112,7 +112,7 @@ def _print_remark(remark: "CaptureRemark", *, as_json: bool) -> None:
 
 def _print(recorded: "Recorded", *, as_json: bool) -> None:
     """Print one frame. Raises LookupError for an id that the protocol does not have, ValueError for a cut frame."""
-    from tinybms_bridge.cli.candump import as_record, as_text, expect_whole
+    from tinybms_bridge.victron.can.candump import as_record, as_text, expect_whole
     from tinybms_bridge.victron.can.codec import decode_frame
 
     decoded = decode_frame(recorded.frame)
@@ -155,8 +155,8 @@ async def _print_received(settings: "CanSettings", *, as_json: bool) -> None:
     import asyncio
     import time
 
-    from tinybms_bridge.cli.candump import Recorded
     from tinybms_bridge.hal.can import open_can
+    from tinybms_bridge.victron.can.candump import Recorded
 
     received: asyncio.Queue[CanFrame] = asyncio.Queue(1000)
     odd: set[int] = set()

@@ -7,48 +7,31 @@ import errno
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, cast
 
 from tinybms_bridge.cli.link import linked
 from tinybms_bridge.errors import BridgeError, LinkError
 from tinybms_bridge.words import message
 
 if TYPE_CHECKING:
+    from tinybms_bridge.doctor.bms import Device
     from tinybms_bridge.link.client import Connection
     from tinybms_bridge.link.state import CoreState
     from tinybms_bridge.tinybms.client import TinyBmsClient
     from tinybms_bridge.tinybms.frames import Reply, Request
-    from tinybms_bridge.tinybms.statistics import LinkStatistics
+    from tinybms_bridge.tinybms.settings import Readout
 
 __all__ = [
     "BAUDRATE",
     "BridgeDevice",
-    "Device",
     "connected",
     "is_busy",
     "linked_device",
+    "read_settings",
     "with_doctor",
 ]
 
 BAUDRATE = 115200
-
-
-class Device(Protocol):
-    """A BMS that answers requests: ``TinyBmsClient`` is one."""
-
-    @property
-    def statistics(self) -> "LinkStatistics":
-        """What happened on the line."""
-        ...
-
-    @property
-    def connected(self) -> bool:
-        """Whether there is a line."""
-        ...
-
-    async def request(self, request: "Request", *, attempts: int | None = None) -> "Reply":
-        """Return the reply. Raises LinkError or DeviceRefused."""
-        ...
 
 
 class BridgeDevice:
@@ -56,12 +39,11 @@ class BridgeDevice:
 
     def __init__(self, link: "Connection[CoreState]") -> None:
         from tinybms_bridge.link.device import LinkedDevice
-        from tinybms_bridge.tinybms.statistics import LinkStatistics
 
         self._device = LinkedDevice(link)
-        self.statistics = LinkStatistics()
+        self.statistics = self._device.statistics
         """Of the requests of this command."""
-        self.connected = True
+        self.connected = self._device.connected
         self.link = link
         self.port = next((pack.uart.device for pack in link.mirror.state.packs.values()), "")
         """The port that the bridge has."""
@@ -69,6 +51,17 @@ class BridgeDevice:
     async def request(self, request: "Request", *, attempts: int | None = None) -> "Reply":
         """See ``LinkedDevice.request``."""
         return await self._device.request(request, attempts=attempts)
+
+
+async def read_settings(client: "Device") -> "Readout":
+    """Return all that a BMS says of its settings, by the bridge that has it or by its port."""
+    from tinybms_bridge.hal.clock import SystemClock
+    from tinybms_bridge.link.device import LinkedSettings
+    from tinybms_bridge.tinybms.settings import BmsSettings
+
+    if isinstance(client, BridgeDevice):
+        return await LinkedSettings(client.link).read()
+    return await BmsSettings(cast("TinyBmsClient", client), SystemClock()).read()
 
 
 @asynccontextmanager
@@ -154,7 +147,7 @@ async def _with_holder(device: str) -> LinkError | None:
     """Return an error that names the program that holds a port; None when nobody is seen, as for "auto"."""
     import asyncio
 
-    from tinybms_bridge.cli.processes import processes_holding, stop_command
+    from tinybms_bridge.hal.processes import processes_holding, stop_command
 
     holders = [] if device == "auto" else await asyncio.to_thread(processes_holding, device)
     bridge = next((process for process in holders if process.is_bridge), None)

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any, BinaryIO, cast
 
-from tinybms_bridge.cli.can_errors import describe_error, is_error_id
-from tinybms_bridge.cli.candump import LARGEST_ID, CaptureRemark, NotCandumpError, Recorded, parse_line
 from tinybms_bridge.hal.can import CanFrame
+from tinybms_bridge.victron.can.can_errors import describe_error, is_error_id
+from tinybms_bridge.victron.can.candump import LARGEST_ID, CaptureRemark, NotCandumpError, Recorded, parse_line
 from tinybms_bridge.victron.can.frame_table import FRAME_FORMATS
 
 __all__ = ["RecordedFrame", "read_recording"]

@@ -26,6 +26,7 @@ from tinybms_bridge.tinybms.settings.manager import OnResult
 from tinybms_bridge.tinybms.settings.plan import Plan
 from tinybms_bridge.tinybms.settings.table import Readout
 from tinybms_bridge.tinybms.settings.writer import Report
+from tinybms_bridge.tinybms.statistics import LinkStatistics
 
 __all__ = ["Calls", "LinkedDevice", "LinkedSettings"]
 
@@ -59,6 +60,9 @@ class LinkedDevice:
     def __init__(self, link: Calls, pack: str = "") -> None:
         self._link = link
         self._pack = pack
+        self.statistics = LinkStatistics()
+        """Of these requests; the core counts those of its line."""
+        self.connected = True
 
     async def request(self, request: Request, *, attempts: int | None = None) -> Reply:  # noqa: ARG002 -- the core's own
         """Send a request that only reads, and return its reply; the core repeats it as often as its own.

@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from tinybms_bridge.cli.doctor import bms as doctor_bms
 from tinybms_bridge.cli.doctor import doctor_command
-from tinybms_bridge.cli.doctor import machine as doctor_machine
 from tinybms_bridge.cli.doctor import port as doctor_port
-from tinybms_bridge.cli.doctor.findings import Finding
-from tinybms_bridge.cli.doctor.verdicts import Polls, judge_polling
+from tinybms_bridge.doctor import bms as doctor_bms
+from tinybms_bridge.doctor import machine as doctor_machine
+from tinybms_bridge.doctor.findings import Finding
+from tinybms_bridge.doctor.verdicts import Polls, judge_polling
 from tinybms_bridge.hal.clock import Clock, SystemClock
 from tinybms_bridge.hal.serial import SerialOpener
+from tinybms_bridge.services.web import service as web_service
 from tinybms_bridge.tinybms import client
 from tinybms_bridge.tinybms.client import ClientSettings, TinyBmsClient
 from tinybms_bridge.words import message
@@ -34,7 +35,7 @@ CAN = ("--can-interface", "virtual", "--can-channel", "doctor", "--listen", "0.1
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A machine without a configuration, whose web port is free and whose clock is right, and few polls."""
-    monkeypatch.setattr(doctor_machine, "bind", lambda _address, _port: socket.socket())
+    monkeypatch.setattr(web_service, "bind", lambda _address, _port: socket.socket())
     monkeypatch.setattr(doctor_machine, "clock_is_synchronised", lambda: True)
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
     monkeypatch.setattr(doctor_bms, "_POLLS", 3)
@@ -166,7 +167,7 @@ def test_the_port_of_the_configuration_is_examined(bms: str, tmp_path: Path, inv
 def test_the_last_line_sums_up(count: Sequence[int], words: str) -> None:
     """What a hurried reader looks at."""
     from tinybms_bridge.cli.doctor.command import _summary
-    from tinybms_bridge.cli.doctor.findings import ok, warning
+    from tinybms_bridge.doctor.findings import ok, warning
 
     found = message("doctor.usable")
     findings = [ok("a", found), *(warning("b", found) for _ in range(count[1]))]

@@ -6,11 +6,12 @@ import pytest
 
 from tinybms_bridge.cli.device import connected
 from tinybms_bridge.cli.doctor import port as doctor_port
-from tinybms_bridge.cli.doctor.findings import Verdict
-from tinybms_bridge.cli.doctor.port import ask, choose_port, open_problem, silence_problem
-from tinybms_bridge.cli.processes import Process
+from tinybms_bridge.cli.doctor.port import choose_port, open_problem
+from tinybms_bridge.doctor.bms import ask, silence_problem
+from tinybms_bridge.doctor.findings import Verdict
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.clock import SystemClock
+from tinybms_bridge.hal.processes import Process
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
 from tinybms_bridge.tinybms.client import TinyBmsClient
 from tinybms_lab.bms import DumpDevice, real_dump

@@ -4,17 +4,17 @@ import json
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from tinybms_bridge.cli.common import EXIT_FAILURE, fail, json_option, language_option, run_until_signal
-from tinybms_bridge.cli.doctor.findings import Finding, Verdict, as_document, ok, problem, skipped, warning, worst
+from tinybms_bridge.doctor.findings import Finding, Verdict, as_document, ok, skipped, worst
 from tinybms_bridge.words import ENGLISH, Language, message, say
 
 if TYPE_CHECKING:
     from tinybms_bridge.config.configuration import Configuration
-    from tinybms_bridge.errors import ConfigError
 
 __all__ = ["doctor_command"]
 
@@ -114,10 +114,11 @@ async def _examine(choices: _Choices) -> AsyncIterator[Finding]:
     import asyncio
 
     from tinybms_bridge.cli.doctor.can import examine_can
-    from tinybms_bridge.cli.doctor.machine import examine_machine
-    from tinybms_bridge.cli.processes import running_bridges
     from tinybms_bridge.core.settings import can_settings
+    from tinybms_bridge.doctor.machine import examine_machine
     from tinybms_bridge.hal.clock import SystemClock
+    from tinybms_bridge.hal.processes import running_bridges
+    from tinybms_bridge.services.web.service import bind
 
     config, port, findings = await asyncio.to_thread(_load, choices)
     for finding in findings:
@@ -125,7 +126,7 @@ async def _examine(choices: _Choices) -> AsyncIterator[Finding]:
     async for finding in _examine_bms(config, port):
         yield finding
     bridges = await asyncio.to_thread(running_bridges)
-    for finding in await asyncio.to_thread(examine_machine, config, bridges):
+    for finding in await asyncio.to_thread(examine_machine, config, bridges, bind):
         yield finding
     period_s = config.victron.pgn_update_interval_ms / 1000.0
     async for finding in examine_can(can_settings(config), SystemClock(), choices.listen_s, bridges, period_s):
@@ -140,38 +141,32 @@ def _load(choices: _Choices) -> tuple["Configuration", str | None, list[Finding]
     from tinybms_bridge.cli.configuration import read_configuration
     from tinybms_bridge.config.configuration import Configuration
     from tinybms_bridge.config.overrides import Overrides, override
+    from tinybms_bridge.doctor.verdicts import judge_configuration
     from tinybms_bridge.errors import ConfigError
 
-    config, port, findings = Configuration(), choices.device, [ok("configuration", message("doctor.usable"))]
+    config, port = Configuration(), choices.device
     try:
         loaded = read_configuration(choices.config_path)
         config = loaded.configuration
         port = port or loaded.document.get("hardware", {}).get("uart", {}).get("device")
-        findings = [warning("configuration", notice.description) for notice in loaded.notices] or findings
+        findings = judge_configuration(loaded.notices)
     except ConfigError as error:
-        findings = _mistakes(error)
+        findings = judge_configuration((), error)
     try:
         config = override(config, Overrides(choices.device, choices.can_interface, choices.can_channel))
     except ConfigError as error:
-        findings += _mistakes(error)
+        findings += judge_configuration((), error)
     return config, port, findings
-
-
-def _mistakes(error: "ConfigError") -> list[Finding]:
-    from tinybms_bridge.errors import said_of
-
-    advice = message("doctor.correct_configuration")
-    return [problem("configuration", said_of(error.source, each.description), advice) for each in error.problems]
 
 
 async def _examine_bms(config: "Configuration", chosen: str | None) -> AsyncIterator[Finding]:
     import asyncio
 
-    from tinybms_bridge.cli.device import connected, linked_device
-    from tinybms_bridge.cli.doctor.bms import BmsExamination
+    from tinybms_bridge.cli.device import connected, linked_device, read_settings
     from tinybms_bridge.cli.doctor.port import choose_port, open_problem
     from tinybms_bridge.config.paths import state_directory
     from tinybms_bridge.core.persistence import STATE_FILE, peek_state
+    from tinybms_bridge.doctor.bms import BmsExamination
     from tinybms_bridge.errors import LinkError
     from tinybms_bridge.hal.clock import SystemClock
     from tinybms_bridge.hal.storage import MOST_STATE_BYTES, SlotStorage
@@ -182,7 +177,8 @@ async def _examine_bms(config: "Configuration", chosen: str | None) -> AsyncIter
     async with linked_device(chosen or "auto") as running:
         if running is not None:
             yield ok("serial port", message("doctor.through_bridge", port=running.port))
-            async for finding in BmsExamination(running, config, SystemClock(), "", saved).findings():
+            examination = BmsExamination(running, partial(read_settings, running), config, SystemClock(), "", saved)
+            async for finding in examination.findings():
                 yield finding
             return
     port, findings = await choose_port(chosen, uart.device, uart.baudrate)
@@ -194,7 +190,8 @@ async def _examine_bms(config: "Configuration", chosen: str | None) -> AsyncIter
     try:
         async with connected(port, uart.baudrate) as client:
             yield ok("serial port", message("doctor.open", what=port))
-            async for finding in BmsExamination(client, config, SystemClock(), port, saved).findings():
+            examination = BmsExamination(client, partial(read_settings, client), config, SystemClock(), port, saved)
+            async for finding in examination.findings():
                 yield finding
     except LinkError as error:
         yield await asyncio.to_thread(open_problem, port, error)

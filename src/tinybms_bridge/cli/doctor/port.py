@@ -4,18 +4,17 @@ import asyncio
 import os
 from collections.abc import Sequence
 
-from tinybms_bridge.cli.device import Device, connected, is_busy
-from tinybms_bridge.cli.doctor.findings import Finding, ok, problem, remedy_of, warning
-from tinybms_bridge.cli.processes import Process, processes_holding, stop_command
+from tinybms_bridge.cli.device import connected, is_busy
+from tinybms_bridge.doctor.bms import ask
+from tinybms_bridge.doctor.findings import Finding, ok, problem, remedy_of, warning
 from tinybms_bridge.errors import BridgeError, LinkError
+from tinybms_bridge.hal.processes import Process, processes_holding, stop_command
 from tinybms_bridge.hal.serial import find_ports
-from tinybms_bridge.tinybms.frames import CommandCode, SimpleRequest
 from tinybms_bridge.words import message
 
-__all__ = ["ask", "choose_port", "open_problem", "silence_problem"]
+__all__ = ["choose_port", "open_problem"]
 
 _CHECK = "serial port"
-_LINK = "link"
 
 
 async def choose_port(named: str | None, default: str, baudrate: int) -> tuple[str | None, list[Finding]]:
@@ -56,11 +55,6 @@ async def _search(ports: Sequence[str], baudrate: int) -> tuple[str | None, list
     return None, [problem(_CHECK, message("doctor.no_port_answers", ports=ports))]
 
 
-async def ask(client: Device) -> None:
-    """Read the status, twice if need be: the first frame only wakes a sleeping BMS. Raises LinkError, DeviceRefused."""
-    await client.request(SimpleRequest(CommandCode.STATUS), attempts=2)
-
-
 def open_problem(port: str, error: LinkError) -> Finding:
     """Return why a port did not open. Blocks: looks who holds it."""
     if not is_busy(error):
@@ -78,15 +72,3 @@ def open_problem(port: str, error: LinkError) -> Finding:
 def _held_by_bridge(port: str, bridge: Process) -> Finding:
     command = stop_command(bridge)
     return warning(_CHECK, message("doctor.port_held_by_bridge", port=port, pid=bridge.pid, command=command))
-
-
-def silence_problem(client: Device, baudrate: int, error: BridgeError) -> Finding:
-    """Return why nothing sensible comes from an open port, from what was seen on the line."""
-    statistics = client.statistics
-    if statistics.garbage_bytes or statistics.crc_errors:
-        return problem(_LINK, message("doctor.noise", baudrate=baudrate, count=statistics.garbage_bytes))
-    if not client.connected:
-        if isinstance(error, LinkError):
-            return problem(_LINK, error.what, remedy_of(error) or message("doctor.check_plug"))
-        return problem(_LINK, error.description, message("doctor.check_plug"))
-    return problem(_LINK, message("doctor.silence"))

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from tinybms_bridge.cli.doctor.findings import Verdict, as_document, ok, problem, remedy_of, skipped, warning, worst
+from tinybms_bridge.doctor.findings import Verdict, as_document, ok, problem, remedy_of, skipped, warning, worst
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.words import message
 

@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 
-from tinybms_bridge.cli.doctor import machine as doctor_machine
-from tinybms_bridge.cli.doctor.findings import Verdict
-from tinybms_bridge.cli.doctor.machine import examine_machine, judge_clock, judge_state_directory, judge_web_port
-from tinybms_bridge.cli.processes import Process
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.loader import interpret
 from tinybms_bridge.config.models import WebServer
+from tinybms_bridge.doctor import machine as doctor_machine
+from tinybms_bridge.doctor.findings import Verdict
+from tinybms_bridge.doctor.machine import examine_machine, judge_clock, judge_state_directory, judge_web_port
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.directory_lock import DirectoryLock
+from tinybms_bridge.hal.processes import Process
+from tinybms_bridge.services.web.service import bind
 
 BRIDGE = Process(7, ("tinybms-bridge", "run"))
 OTHER = Process(8, ("/usr/bin/nginx",))
@@ -53,7 +54,7 @@ def test_a_free_port_is_fine() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
 
-    findings = [judge_web_port(WebServer(port=port, listen_address="127.0.0.1"), ()) for _ in range(2)]
+    findings = [judge_web_port(WebServer(port=port, listen_address="127.0.0.1"), (), bind) for _ in range(2)]
 
     assert [(each.verdict, each.text) for each in findings] == [(Verdict.OK, f"port {port} is free")] * 2
 
@@ -62,7 +63,7 @@ def test_a_port_of_another_program_is_a_warning_that_names_it(web: WebServer, mo
     """The battery works without the pages."""
     holders(monkeypatch, OTHER)
 
-    finding = judge_web_port(web, [BRIDGE])
+    finding = judge_web_port(web, [BRIDGE], bind)
 
     assert finding.verdict is Verdict.WARNING
     assert finding.text == f"port {web.port} is in use by /usr/bin/nginx (process 8)"
@@ -71,7 +72,7 @@ def test_a_port_of_another_program_is_a_warning_that_names_it(web: WebServer, mo
 
 def test_a_port_whose_holder_cannot_be_seen_is_told_with_the_command_that_can(web: WebServer) -> None:
     """Programs of other users hide their files from whoever is not root."""
-    assert f"sudo ss -ltnp 'sport = :{web.port}'" in judge_web_port(web, ()).text
+    assert f"sudo ss -ltnp 'sport = :{web.port}'" in judge_web_port(web, (), bind).text
 
 
 @pytest.mark.parametrize("seen", [True, False])
@@ -81,20 +82,18 @@ def test_a_port_of_the_running_bridge_is_as_it_should_be(
     """Also where the doctor may not see whose the port is, since the service has a user of its own."""
     holders(monkeypatch, *([BRIDGE] if seen else []))
 
-    finding = judge_web_port(web, [BRIDGE])
+    finding = judge_web_port(web, [BRIDGE], bind)
 
     assert (finding.verdict, "running bridge (process 7)" in finding.text) == (Verdict.OK, True)
 
 
-def test_a_port_that_needs_a_right_is_a_warning_with_the_right(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_that_needs_a_right_is_a_warning_with_the_right() -> None:
     """As the server itself tells it; root may have every port, so the refusal is given here."""
 
     def refuse(_address: str, port: int) -> socket.socket:
         raise LinkError(f"port {port} is not permitted", hint="give the service the right CAP_NET_BIND_SERVICE")
 
-    monkeypatch.setattr(doctor_machine, "bind", refuse)
-
-    finding = judge_web_port(WebServer(port=80), ())
+    finding = judge_web_port(WebServer(port=80), (), refuse)
 
     assert (finding.verdict, finding.text) == (Verdict.WARNING, "port 80 is not permitted")
     assert finding.advice == "Give the service the right CAP_NET_BIND_SERVICE."
@@ -102,7 +101,7 @@ def test_a_port_that_needs_a_right_is_a_warning_with_the_right(monkeypatch: pyte
 
 def test_an_address_of_another_machine_is_a_warning() -> None:
     """The server could not listen there."""
-    finding = judge_web_port(WebServer(port=8080, listen_address="192.0.2.1"), ())
+    finding = judge_web_port(WebServer(port=8080, listen_address="192.0.2.1"), (), bind)
 
     assert finding.verdict is Verdict.WARNING
     assert "does not have the address 192.0.2.1" in finding.text
@@ -110,7 +109,7 @@ def test_an_address_of_another_machine_is_a_warning() -> None:
 
 def test_a_web_server_that_is_off_needs_no_port(web: WebServer) -> None:
     """Nothing to complain of."""
-    assert judge_web_port(replace(web, enabled=False), ()).verdict is Verdict.SKIPPED
+    assert judge_web_port(replace(web, enabled=False), (), bind).verdict is Verdict.SKIPPED
 
 
 def test_a_state_directory_that_can_be_written_is_fine(tmp_path: Path) -> None:
@@ -208,7 +207,7 @@ def test_everything_is_looked_at_where_the_configuration_says(tmp_path: Path, we
     """The port and the directory of this bridge, not those of another one."""
     config = configured({"web_server": {"port": web.port}, "advanced": {"state_directory": str(tmp_path)}})
 
-    findings = {each.check: each for each in examine_machine(config, ())}
+    findings = {each.check: each for each in examine_machine(config, (), bind)}
 
     assert list(findings) == ["web port", "state directory", "clock"]
     assert str(web.port) in findings["web port"].text

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybms_bridge.cli.candump import Recorded, as_record, as_text, parse_line
 from tinybms_bridge.hal.can import CanFrame
+from tinybms_bridge.victron.can.candump import Recorded, as_record, as_text, parse_line
 from tinybms_bridge.victron.can.codec import decode_frame
 
 LIMITS = CanFrame(0x351, bytes.fromhex("4302E8039E07D001"))

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from tinybms_bridge.cli.can_errors import describe_error, is_error_id
 from tinybms_bridge.hal.can import CanFrame
+from tinybms_bridge.victron.can.can_errors import describe_error, is_error_id
 from tinybms_bridge.victron.can.codec import DecodedFrame
 from tinybms_bridge.victron.can.frame_table import FRAME_FORMATS
 

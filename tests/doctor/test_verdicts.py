@@ -7,8 +7,10 @@ from tinybms_bridge.battery.advice import Advice, Weight
 from tinybms_bridge.battery.bms_events import BmsEvent
 from tinybms_bridge.battery.limits import BalancingMemory
 from tinybms_bridge.battery.snapshot import BmsStatus, Cells, Identity, PackValues, Ratings, Snapshot
-from tinybms_bridge.cli.doctor.findings import Verdict
-from tinybms_bridge.cli.doctor.verdicts import (
+from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.loader import interpret
+from tinybms_bridge.doctor.findings import Verdict
+from tinybms_bridge.doctor.verdicts import (
     Polls,
     judge_advice,
     judge_balancing,
@@ -20,8 +22,6 @@ from tinybms_bridge.cli.doctor.verdicts import (
     judge_settings,
     judge_state,
 )
-from tinybms_bridge.config.configuration import Configuration
-from tinybms_bridge.config.loader import interpret
 from tinybms_bridge.tinybms.device_statistics import decode_statistics
 from tinybms_bridge.words import message
 from tinybms_lab.testing.words import said

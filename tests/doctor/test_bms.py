@@ -8,12 +8,13 @@ from tinybms_bridge.battery.limits import Anchors, BalancingMemory, Evidence, Me
 from tinybms_bridge.battery.limits.evidence_memory import UNLEARNED_S
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.saved_units import SavedUnits, unit_key
-from tinybms_bridge.cli.doctor import bms as doctor_bms
-from tinybms_bridge.cli.doctor.bms import BmsExamination
-from tinybms_bridge.cli.doctor.findings import Finding, Verdict
 from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.doctor import bms as doctor_bms
+from tinybms_bridge.doctor.bms import BmsExamination
+from tinybms_bridge.doctor.findings import Finding, Verdict
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
 from tinybms_bridge.tinybms.client import TinyBmsClient
+from tinybms_bridge.tinybms.settings import BmsSettings
 from tinybms_lab.bms import Dump, DumpDevice, Responder, real_dump
 from tinybms_lab.testing.virtual_time import LoopClock
 
@@ -79,7 +80,8 @@ async def examine(device: Odd, saved: SavedUnits | None = None) -> list[Finding]
     """Return every finding on a unit; ``saved`` is what the bridge knows of it."""
     client = TinyBmsClient(Wire(device).open, LoopClock())
     await client.connect()
-    examination = BmsExamination(client, Configuration(), LoopClock(), saved=saved or SavedUnits())
+    read_settings = BmsSettings(client, LoopClock()).read
+    examination = BmsExamination(client, read_settings, Configuration(), LoopClock(), saved=saved or SavedUnits())
     found = [finding async for finding in examination.findings()]
     await client.close()
     return found

@@ -3,15 +3,16 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from tinybms_bridge.battery.advice import advise
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.saved_units import SavedUnits, unit_key
 from tinybms_bridge.battery.snapshot import BmsStatus, Identity, Ratings, Snapshot
-from tinybms_bridge.cli.device import BridgeDevice, Device
-from tinybms_bridge.cli.doctor.findings import Finding, ok, problem
-from tinybms_bridge.cli.doctor.port import ask, silence_problem
-from tinybms_bridge.cli.doctor.verdicts import (
+from tinybms_bridge.config.battery import chemistry_for
+from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.doctor.findings import Finding, ok, problem, remedy_of
+from tinybms_bridge.doctor.verdicts import (
     Polls,
     judge_advice,
     judge_balancing,
@@ -25,15 +26,11 @@ from tinybms_bridge.cli.doctor.verdicts import (
     judge_settings,
     judge_state,
 )
-from tinybms_bridge.config.battery import chemistry_for
-from tinybms_bridge.config.configuration import Configuration
-from tinybms_bridge.errors import BridgeError, DeviceRefused
+from tinybms_bridge.errors import BridgeError, DeviceRefused, LinkError
 from tinybms_bridge.hal.clock import Clock
-from tinybms_bridge.link.device import LinkedSettings
-from tinybms_bridge.tinybms.client import TinyBmsClient
 from tinybms_bridge.tinybms.device_statistics import read_identity, read_statistics
 from tinybms_bridge.tinybms.eventlog import read_events
-from tinybms_bridge.tinybms.frames import ReadModbus, RegistersReply
+from tinybms_bridge.tinybms.frames import CommandCode, ReadModbus, RegistersReply, Reply, Request, SimpleRequest
 from tinybms_bridge.tinybms.live import (
     IDENTITY_ADDRESS,
     IDENTITY_COUNT,
@@ -46,10 +43,11 @@ from tinybms_bridge.tinybms.live import (
     least_current_a,
 )
 from tinybms_bridge.tinybms.ratings import ratings_problems
-from tinybms_bridge.tinybms.settings import BmsSettings, held_against
+from tinybms_bridge.tinybms.settings import Readout, held_against
+from tinybms_bridge.tinybms.statistics import LinkStatistics
 from tinybms_bridge.words import message
 
-__all__ = ["BmsExamination"]
+__all__ = ["BmsExamination", "Device", "ask", "silence_problem"]
 
 _POLLS = 20
 _POLL_INTERVAL_S = 0.1
@@ -57,11 +55,31 @@ _DETECTED_CELLS = 53
 _BROADCAST = 342
 
 
+class Device(Protocol):
+    """A BMS that answers requests: ``TinyBmsClient`` and ``LinkedDevice`` are ones."""
+
+    @property
+    def statistics(self) -> LinkStatistics:
+        """What happened on the line."""
+        ...
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a line."""
+        ...
+
+    async def request(self, request: Request, *, attempts: int | None = None) -> Reply:
+        """Return the reply. Raises LinkError or DeviceRefused."""
+        ...
+
+
 @dataclass
 class BmsExamination:
     """One look at one BMS."""
 
     client: Device
+    read_settings: Callable[[], Awaitable[Readout]]
+    """Returns all that the BMS says of its settings. Raises LinkError or DeviceRefused."""
     config: Configuration
     clock: Clock
     device: str = ""
@@ -123,11 +141,7 @@ class BmsExamination:
         with suppress(DeviceRefused):
             version = await self._read(IDENTITY_ADDRESS, IDENTITY_COUNT)
             ratings = replace(ratings, least_current_a=least_current_a(version))
-        if isinstance(self.client, BridgeDevice):
-            readout = await LinkedSettings(self.client.link).read()
-        else:
-            assert isinstance(self.client, TinyBmsClient)
-            readout = await BmsSettings(self.client, self.clock).read()
+        readout = await self.read_settings()
         state = self._saved_state(readout.identity)
         advice = advise(
             ratings,
@@ -189,3 +203,20 @@ class BmsExamination:
         reply = await self.client.request(ReadModbus(address, count))
         assert isinstance(reply, RegistersReply)
         return reply.values
+
+
+async def ask(client: Device) -> None:
+    """Read the status, twice if need be: the first frame only wakes a sleeping BMS. Raises LinkError, DeviceRefused."""
+    await client.request(SimpleRequest(CommandCode.STATUS), attempts=2)
+
+
+def silence_problem(client: Device, baudrate: int, error: BridgeError) -> Finding:
+    """Return why nothing sensible comes from an open port, from what was seen on the line."""
+    statistics = client.statistics
+    if statistics.garbage_bytes or statistics.crc_errors:
+        return problem("link", message("doctor.noise", baudrate=baudrate, count=statistics.garbage_bytes))
+    if not client.connected:
+        if isinstance(error, LinkError):
+            return problem("link", error.what, remedy_of(error) or message("doctor.check_plug"))
+        return problem("link", error.description, message("doctor.check_plug"))
+    return problem("link", message("doctor.silence"))

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tinybms_bridge.cli.processes import Process, processes_holding, processes_listening, running_bridges, stop_command
+from tinybms_bridge.hal.processes import Process, processes_holding, processes_listening, running_bridges, stop_command
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """What the doctor makes of what it read from the BMS: values in, findings in plain words out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tinybms_bridge.battery.advice import Advice, Weight
@@ -9,9 +9,11 @@ from tinybms_bridge.battery.bms_events import BmsEvent, open_events
 from tinybms_bridge.battery.limits import BalancingMemory, Chemistry, Evidence, RemarkCode, SocMemory, remarks_on
 from tinybms_bridge.battery.plausibility import PlausibilityMemory, PlausibilitySettings, judge
 from tinybms_bridge.battery.snapshot import BmsStatus, Identity, Ratings, Snapshot
-from tinybms_bridge.cli.doctor.findings import Finding, Verdict, ok, problem, said, warning
 from tinybms_bridge.config.battery import check_with_ratings, chemistry_remark
 from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.notices import Notice
+from tinybms_bridge.doctor.findings import Finding, Verdict, ok, problem, said, warning
+from tinybms_bridge.errors import ConfigError, said_of
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 from tinybms_bridge.tinybms.ratings import ratings_problems
 from tinybms_bridge.words import Message, message
@@ -20,6 +22,7 @@ __all__ = [
     "Polls",
     "judge_advice",
     "judge_balancing",
+    "judge_configuration",
     "judge_count",
     "judge_events",
     "judge_evidence",
@@ -45,6 +48,16 @@ class Polls:
     retries: int = 0
     timeouts: int = 0
     crc_errors: int = 0
+
+
+def judge_configuration(notices: Iterable[Notice], error: ConfigError | None = None) -> list[Finding]:
+    """Tell every mistake of a configuration, or else what its author should know."""
+    if error is not None:
+        advice = message("doctor.correct_configuration")
+        found = [said_of(error.source, each.description) for each in error.problems]
+        return [problem("configuration", told, advice) for told in found]
+    remarks = [warning("configuration", notice.description) for notice in notices]
+    return remarks or [ok("configuration", message("doctor.usable"))]
 
 
 def judge_identity(identity: Identity) -> Finding:

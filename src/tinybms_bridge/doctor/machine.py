@@ -7,46 +7,50 @@ import errno
 import os
 import shlex
 import shutil
-from collections.abc import Sequence
+import socket
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from tinybms_bridge.cli.doctor.findings import Finding, ok, remedy_of, skipped, warning
-from tinybms_bridge.cli.processes import Process, processes_listening
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.models import WebServer
 from tinybms_bridge.config.paths import state_directory
+from tinybms_bridge.doctor.findings import Finding, ok, remedy_of, skipped, warning
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.clock import EARLIEST_WALL, SystemClock, clock_is_synchronised
 from tinybms_bridge.hal.directory_lock import directory_holder
+from tinybms_bridge.hal.processes import Process, processes_listening
 from tinybms_bridge.hal.system_errors import error_number
-from tinybms_bridge.services.web.service import bind
 from tinybms_bridge.words import message
 
-__all__ = ["examine_machine", "judge_clock", "judge_state_directory", "judge_web_port"]
+__all__ = ["Bind", "examine_machine", "judge_clock", "judge_state_directory", "judge_web_port"]
+
+Bind = Callable[[str, int], socket.socket]
+"""Returns a socket that listens at an address and a port. Raises LinkError that says what to do."""
 
 _WEB, _STATE, _CLOCK = "web port", "state directory", "clock"
 _LEAST_FREE_BYTES = 50_000_000
 """Three times what the history takes at most (docs/history.md), so that a copy and the log have room."""
 
 
-def examine_machine(config: Configuration, bridges: Sequence[Process]) -> list[Finding]:
+def examine_machine(config: Configuration, bridges: Sequence[Process], bind: Bind) -> list[Finding]:
     """Return what was found; changes nothing. Blocks.
 
     Args:
         config: Of the bridge.
         bridges: Bridges that run on this machine: the port and the directory are theirs.
+        bind: How the web server takes its port.
 
     """
     folder = state_directory(config.advanced.state_directory)
     return [
-        judge_web_port(config.web_server, bridges),
+        judge_web_port(config.web_server, bridges, bind),
         judge_state_directory(folder, bridges),
         judge_clock(SystemClock().wall(), clock_is_synchronised()),
     ]
 
 
-def judge_web_port(web: WebServer, bridges: Sequence[Process]) -> Finding:
+def judge_web_port(web: WebServer, bridges: Sequence[Process], bind: Bind) -> Finding:
     """Tell whether the web server can have its port, and who has it if not."""
     if not web.enabled:
         return skipped(_WEB, message("doctor.web_off"))
