@@ -625,6 +625,33 @@ async def test_settings_of_the_bms_are_those_behind_the_core(join: Join) -> None
     assert await side.result(side.core.trace())
 
 
+async def test_the_doctor_examines_through_the_core(join: Join) -> None:
+    """As the command beside a running bridge; who asks at the same time or soon after asks the BMS nothing."""
+    side: Side = await join()
+    await side.until(lambda: side.running.bridge.pack.ratings is not None)
+    first, second = await side.result(asyncio.gather(side.core.examine(), side.core.examine()))
+    assert first is second
+    checks = [finding.check for finding in first.findings]
+    assert [check for check in dict.fromkeys(checks) if check not in ("balancing", "count", "battery")] == [
+        *("configuration", "serial port", "link", "identity", "settings", "advice", "polling", "plausibility"),
+        *("state", "events", "history", "CAN", "GX"),
+    ]
+    assert side.core.info().pid == side.mirror.state.core.pid
+    assert await side.result(side.core.examine()) is first
+    await side.clock.advance(11.0)
+    assert await side.result(side.core.examine()) is not first
+
+
+async def test_the_doctor_tells_that_the_core_is_away(join: Join) -> None:
+    """Nothing else can be known then."""
+    side: Side = await join(bms=False)
+    await side.running.end()
+    while side.mirror.connected:
+        await side.clock.advance(0.0)
+    found = await side.result(side.core.examine())
+    assert [finding.message.code for finding in found.findings] == ["doctor.usable", "doctor.core_unheard"]
+
+
 # the configuration
 
 

@@ -205,9 +205,7 @@ def test_the_clock_is_judged(now: datetime, synchronised: bool | None, verdict: 
 
 def test_everything_is_looked_at_where_the_configuration_says(tmp_path: Path, web: WebServer) -> None:
     """The port and the directory of this bridge, not those of another one."""
-    config = configured({"web_server": {"port": web.port}, "advanced": {"state_directory": str(tmp_path)}})
-
-    findings = {each.check: each for each in examine_machine(config, (), bind)}
+    findings = {each.check: each for each in examine_machine(web, tmp_path, (), bind)}
 
     assert list(findings) == ["web port", "state directory", "clock"]
     assert str(web.port) in findings["web port"].text

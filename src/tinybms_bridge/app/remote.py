@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from tinybms_bridge.app.background import Background
+from tinybms_bridge.app.examination import RunningDoctor
 from tinybms_bridge.battery.advice import Advice
 from tinybms_bridge.battery.inhibits import Direction, Inhibit
 from tinybms_bridge.battery.state import BatteryState, PackState
@@ -20,7 +21,7 @@ from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.link import commands
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.client import LinkClient
-from tinybms_bridge.link.device import LinkedSettings
+from tinybms_bridge.link.device import LinkedDevice, LinkedSettings
 from tinybms_bridge.link.event_list import EventRecord
 from tinybms_bridge.link.events import (
     AlarmsChanged,
@@ -38,6 +39,7 @@ from tinybms_bridge.link.events import (
 from tinybms_bridge.link.mirror import Mirror
 from tinybms_bridge.link.state import (
     CanState,
+    CoreInfo,
     CoreState,
     EventRecorded,
     FramesSeen,
@@ -50,7 +52,7 @@ from tinybms_bridge.link.state import (
 )
 from tinybms_bridge.services.history import History
 from tinybms_bridge.services.logs import LogStore
-from tinybms_bridge.services.ports import Hearing, Moment
+from tinybms_bridge.services.ports import Examination, Hearing, Moment
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 from tinybms_bridge.victron.can.gx import GxState
 
@@ -257,6 +259,7 @@ class RemoteCore:
         self._link = link
         self._mirror = mirror
         self._parts = parts
+        self._doctor = RunningDoctor(self, LinkedDevice(link))
         self._frames: deque[MonitoredFrame] = deque(maxlen=_REMEMBERED_FRAMES)
         self._records: deque[EventRecord] = deque(maxlen=_MOST_EVENTS)
         self._listed: tuple[EventRecord, ...] | None = None
@@ -279,6 +282,10 @@ class RemoteCore:
     def moment(self) -> Moment:
         """Return the battery now."""
         return Moment.of(self._mirror.state.battery, self.clock, self.hearing())
+
+    def info(self) -> CoreInfo:
+        """Return what the process of the core is, as it said last."""
+        return self._mirror.state.core
 
     def hearing(self) -> Hearing:
         """Return whether the core is heard; one that keeps its connection and says nothing is not."""
@@ -352,6 +359,10 @@ class RemoteCore:
     async def trace(self) -> Sequence[TraceLine]:
         """Return the last traffic with the BMS, oldest first. Raises LinkError."""
         return await self._link.call(commands.ReadTrace())
+
+    async def examine(self) -> Examination:
+        """Return what the doctor finds now, or found a moment ago."""
+        return await self._doctor.examine()
 
     async def inhibit(self, direction: Direction, duration_s: float | None, reason: str, by: str) -> Inhibit:
         """Stop a direction. Raises OSError when it is in force but could not be saved, LinkError."""

@@ -12,9 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.models import WebServer
-from tinybms_bridge.config.paths import state_directory
 from tinybms_bridge.doctor.findings import Finding, ok, remedy_of, skipped, warning
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.clock import EARLIEST_WALL, SystemClock, clock_is_synchronised
@@ -33,18 +31,18 @@ _LEAST_FREE_BYTES = 50_000_000
 """Three times what the history takes at most (docs/history.md), so that a copy and the log have room."""
 
 
-def examine_machine(config: Configuration, bridges: Sequence[Process], bind: Bind) -> list[Finding]:
+def examine_machine(web: WebServer, folder: Path, bridges: Sequence[Process], bind: Bind) -> list[Finding]:
     """Return what was found; changes nothing. Blocks.
 
     Args:
-        config: Of the bridge.
+        web: As configured.
+        folder: The state directory.
         bridges: Bridges that run on this machine: the port and the directory are theirs.
         bind: How the web server takes its port.
 
     """
-    folder = state_directory(config.advanced.state_directory)
     return [
-        judge_web_port(config.web_server, bridges, bind),
+        judge_web_port(web, bridges, bind),
         judge_state_directory(folder, bridges),
         judge_clock(SystemClock().wall(), clock_is_synchronised()),
     ]

@@ -13,6 +13,7 @@ from tinybms_bridge.battery.quick import quick
 from tinybms_bridge.battery.state import BatteryState
 from tinybms_bridge.battery.view import View
 from tinybms_bridge.config.store import ConfigStore
+from tinybms_bridge.doctor.findings import Finding
 from tinybms_bridge.errors import ConfigProblem
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.hal.logs import LogLine
@@ -21,6 +22,7 @@ from tinybms_bridge.link.event_list import EventRecord
 from tinybms_bridge.link.events import Noted
 from tinybms_bridge.link.state import (
     CanState,
+    CoreInfo,
     MonitoredFrame,
     PackDetails,
     PartStatus,
@@ -45,6 +47,7 @@ __all__ = [
     "DayRecord",
     "DeviceSettings",
     "EnergyOfToday",
+    "Examination",
     "Hearing",
     "HistoryField",
     "HistoryLevel",
@@ -66,6 +69,14 @@ class Hearing:
     connected: bool
     since_s: float
     """Seconds since it is heard, or since it was heard last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What the doctor has found, and when."""
+
+    at: datetime
+    findings: tuple[Finding, ...]
 
 
 _HEARD = Hearing(connected=True, since_s=0.0)
@@ -418,6 +429,10 @@ class Core(Protocol):
         """Return the battery now."""
         ...
 
+    def info(self) -> CoreInfo:
+        """Return what the process of the core is, as it said last."""
+        ...
+
     def hearing(self) -> Hearing:
         """Return whether the core is heard; lines, outputs and parts are down for who does not hear of them."""
         ...
@@ -460,6 +475,10 @@ class Core(Protocol):
 
     async def trace(self) -> Sequence[TraceLine]:
         """Return the last traffic with the BMS, oldest first. Raises LinkError."""
+        ...
+
+    async def examine(self) -> Examination:
+        """Return what the doctor finds now, or found a moment ago; takes seconds."""
         ...
 
     def inhibits(self) -> Sequence[Inhibit]:

@@ -392,6 +392,21 @@ _ADVICE = {
     "advice.frost": "charged in frost, cells are damaged for good without a sign; this also stops chargers that do not listen to the bridge",
 }
 
+_UART = {
+    "uart.read": "read registers {first} to {last}",
+    "uart.write": "write registers {first} to {last}",
+    "uart.write_list": "write registers {addresses:,}",
+    "uart.command": "command {name}",
+    "uart.live": "live values: {voltage_v:.2f} V, {current_a:+.1f} A, SOC {soc_percent:.1f} %[, cells {low_v:.3f} to {high_v:.3f} V]",
+    "uart.registers": "{count} registers",
+    "uart.value": "answer: {value}",
+    "uart.answer": "answer",
+    "uart.done": "done",
+    "uart.refused": "refused (code {code})",
+    "uart.crc": "wrong checksum",
+    "uart.garbage": "{count} bytes that are no answer",
+}
+
 _DOCTOR = {
     "doctor.line": "{check}: {text}",
     "doctor.summary.problems": "{problems} to solve before a bridge can work, {warnings} to look at.",
@@ -403,6 +418,8 @@ _DOCTOR = {
     "doctor.port_not_open": "not examined, because its port could not be opened",
     "doctor.open": "{what} is open",
     "doctor.through_bridge": "{port} is in use by the running bridge, as it should be; it asks the BMS",
+    "doctor.core_unheard": "the core has not been heard for {seconds:.0f} s: nobody knows what is sent to the GX",
+    "doctor.core_unheard.advice": "Look at the log of the core (journalctl -u tinybms-bridge), and start it again.",
     "doctor.no_adapter": "no USB serial adapter was found",
     "doctor.no_adapter.advice": "Plug in the adapter of the BMS, or name the port with --device, or with hardware.uart.device in the configuration.",
     "doctor.other_port": "{port} is there, but the bridge would open {default}",
@@ -504,6 +521,7 @@ _DOCTOR = {
     "verdict.problem": "PROBLEM",
     "check.configuration": "configuration",
     "check.serial_port": "serial port",
+    "check.core": "core",
     "check.link": "link",
     "check.bms": "BMS",
     "check.identity": "identity",
@@ -665,6 +683,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
     | _ALARMS
     | _ADVICE
     | _DOCTOR
+    | _UART
     | _EVENTS_COMMAND
     | _ERRORS
     | _CORE

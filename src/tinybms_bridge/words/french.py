@@ -392,6 +392,21 @@ _ADVICE = {
     "advice.frost": "chargées par le gel, les cellules s'abîment pour toujours sans signe ; ceci arrête aussi les chargeurs qui n'écoutent pas le pont",
 }
 
+_UART = {
+    "uart.read": "lecture des registres {first} à {last}",
+    "uart.write": "écriture des registres {first} à {last}",
+    "uart.write_list": "écriture des registres {addresses:,}",
+    "uart.command": "commande {name}",
+    "uart.live": "valeurs du moment : {voltage_v:.2f} V, {current_a:+.1f} A, SOC {soc_percent:.1f} %[, cellules de {low_v:.3f} à {high_v:.3f} V]",
+    "uart.registers": "{count} registres",
+    "uart.value": "réponse : {value}",
+    "uart.answer": "réponse",
+    "uart.done": "fait",
+    "uart.refused": "refusé (code {code})",
+    "uart.crc": "somme de contrôle fausse",
+    "uart.garbage": "{count} octets qui ne sont pas une réponse",
+}
+
 _DOCTOR = {
     "doctor.line": "{check} : {text}",
     "doctor.summary.problems": "{problems} à résoudre avant qu'un pont puisse marcher, {warnings} à regarder.",
@@ -403,6 +418,8 @@ _DOCTOR = {
     "doctor.port_not_open": "non examiné, car son port n'a pas pu être ouvert",
     "doctor.open": "{what} est ouvert",
     "doctor.through_bridge": "{port} est utilisé par le pont en marche, comme il se doit ; il interroge le BMS",
+    "doctor.core_unheard": "le cœur ne répond plus depuis {seconds:.0f} s : on ignore ce qui est envoyé au GX",
+    "doctor.core_unheard.advice": "Regardez le journal du cœur (journalctl -u tinybms-bridge), et redémarrez-le.",
     "doctor.no_adapter": "aucun adaptateur série USB trouvé",
     "doctor.no_adapter.advice": "Branchez l'adaptateur du BMS, ou nommez le port avec --device, ou avec hardware.uart.device dans la configuration.",
     "doctor.other_port": "{port} est là, mais le pont ouvrirait {default}",
@@ -504,6 +521,7 @@ _DOCTOR = {
     "verdict.problem": "PROBLÈME",
     "check.configuration": "configuration",
     "check.serial_port": "port série",
+    "check.core": "cœur",
     "check.link": "liaison",
     "check.bms": "BMS",
     "check.identity": "identité",
@@ -665,6 +683,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
     | _ALARMS
     | _ADVICE
     | _DOCTOR
+    | _UART
     | _EVENTS_COMMAND
     | _ERRORS
     | _CORE

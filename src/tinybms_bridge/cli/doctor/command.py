@@ -114,6 +114,7 @@ async def _examine(choices: _Choices) -> AsyncIterator[Finding]:
     import asyncio
 
     from tinybms_bridge.cli.doctor.can import examine_can
+    from tinybms_bridge.config.paths import state_directory
     from tinybms_bridge.core.settings import can_settings
     from tinybms_bridge.doctor.machine import examine_machine
     from tinybms_bridge.hal.clock import SystemClock
@@ -126,7 +127,8 @@ async def _examine(choices: _Choices) -> AsyncIterator[Finding]:
     async for finding in _examine_bms(config, port):
         yield finding
     bridges = await asyncio.to_thread(running_bridges)
-    for finding in await asyncio.to_thread(examine_machine, config, bridges, bind):
+    folder = state_directory(config.advanced.state_directory)
+    for finding in await asyncio.to_thread(examine_machine, config.web_server, folder, bridges, bind):
         yield finding
     period_s = config.victron.pgn_update_interval_ms / 1000.0
     async for finding in examine_can(can_settings(config), SystemClock(), choices.listen_s, bridges, period_s):

@@ -231,7 +231,8 @@ def _encoded(made: Text | BaseModel, *, packed: bool, level: int = _LEVEL) -> tu
         body = body.encode("utf-8", "replace")
     elif not isinstance(body, bytes):
         body = to_json(body, inf_nan_mode="null")
-    return text, body, zlib.compress(body, level, _GZIP) if packed and len(body) >= _PACKED_FROM_BYTES else b""
+    packed = packed and len(body) >= _PACKED_FROM_BYTES and text.media_type != "application/zip"
+    return text, body, zlib.compress(body, level, _GZIP) if packed else b""
 
 
 def _keep(made: Text) -> _Kept:

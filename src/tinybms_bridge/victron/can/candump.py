@@ -17,6 +17,7 @@ __all__ = [
     "as_record",
     "as_text",
     "expect_whole",
+    "log_line",
     "parse_line",
     "remark_as_record",
     "remark_as_text",
@@ -116,6 +117,11 @@ def _bytes_of(match: re.Match[str]) -> bytes:
     if len(data) > 8:
         raise ValueError(f"id {match['id']} has {len(data)} bytes, 8 are allowed")
     return data
+
+
+def log_line(frame: CanFrame, time_s: float, channel: str = "can0") -> str:
+    """Return a frame as ``candump -l`` writes it, for ``canplayer`` and others; seconds since 1970."""
+    return f"({time_s:.6f}) {channel} {frame}"
 
 
 def expect_whole(frame: CanFrame) -> None:

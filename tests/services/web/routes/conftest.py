@@ -1,5 +1,6 @@
 """A bridge that does what the test says, behind the web application, and clients of it."""
 
+import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -20,6 +21,7 @@ from tinybms_bridge.battery.snapshot import BmsStatus, Cells, Identity, PackValu
 from tinybms_bridge.battery.state import MAIN_PACK, BatteryState, PackState
 from tinybms_bridge.battery.view import View
 from tinybms_bridge.config.store import ConfigStore
+from tinybms_bridge.doctor.findings import Finding
 from tinybms_bridge.errors import ConfigProblem, DeviceRefused, LinkError
 from tinybms_bridge.hal.logs import LogLine
 from tinybms_bridge.hal.storage import MemoryStorage
@@ -28,6 +30,7 @@ from tinybms_bridge.link.event_list import EventRecord
 from tinybms_bridge.link.events import Noted
 from tinybms_bridge.link.state import (
     CanState,
+    CoreInfo,
     MonitoredFrame,
     PackDetails,
     PartStatus,
@@ -40,6 +43,7 @@ from tinybms_bridge.services.ports import (
     CellExtreme,
     DayRecord,
     EnergyOfToday,
+    Examination,
     Hearing,
     HistoryField,
     HistoryLevel,
@@ -338,6 +342,9 @@ class FakeCore:
         self.resets = 0
         self.restarts: list[str | None] = []
         self.moments_taken = 0
+        self.examinations = 0
+        self.found: list[Finding] = []
+        self.traffic = [TraceLine(0.5, "tx", "AA 03"), TraceLine(0.48, "rx", "AA 03 01")]
 
     def conflicts(self) -> Sequence[ConfigProblem]:
         """See ``Core``."""
@@ -351,6 +358,15 @@ class FakeCore:
         """See ``Core``."""
         self.moments_taken += 1
         return replace(self.now, hearing=self.heard)
+
+    def info(self) -> CoreInfo:
+        """See ``Core``."""
+        return CoreInfo("1.2.3", pid=os.getpid(), real_time="SCHED_FIFO 20")
+
+    async def examine(self) -> Examination:
+        """See ``Core``."""
+        self.examinations += 1
+        return Examination(self.clock.wall(), tuple(self.found))
 
     def hearing(self) -> Hearing:
         """See ``Core``."""
@@ -394,7 +410,7 @@ class FakeCore:
 
     async def trace(self) -> Sequence[TraceLine]:
         """See ``Core``."""
-        return [TraceLine(0.5, "tx", "AA 03"), TraceLine(0.48, "rx", "AA 03 01")]
+        return self.traffic
 
     def inhibits(self) -> Sequence[Inhibit]:
         """See ``Core``."""

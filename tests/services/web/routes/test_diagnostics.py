@@ -1,16 +1,20 @@
 """``GET /api/diagnostics``: every block that the seed's README looks at, and more."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.errors import ConfigProblem
 from tinybms_bridge.link.events import FreshnessChanged
-from tinybms_bridge.link.state import MonitoredFrame
-from tinybms_bridge.services.web.routes.diagnostics import memory, process
+from tinybms_bridge.link.state import MonitoredFrame, TraceLine
+from tinybms_bridge.services.ports import Hearing
+from tinybms_bridge.services.web.routes.diagnostics import core_process, memory, process
+from tinybms_bridge.tinybms.frames import ReadModbus
 from tinybms_bridge.words import message
 
 
@@ -113,3 +117,44 @@ def test_process() -> None:
     assert found.pid > 0
     assert found.python.startswith("3.")
     assert found.cpu_s > 0
+
+
+async def test_the_process_of_the_core(visitor: httpx.AsyncClient, core: Any) -> None:
+    """Whether it is heard, what it uses and which scheduling it has, beside the services that answer."""
+    found = (await visitor.get("/api/diagnostics")).json()
+    assert found["core"]["connected"] is True
+    assert found["core"]["pid"] == found["process"]["pid"], "the test is both"
+    assert found["core"]["real_time"] == "SCHED_FIFO 20"
+    assert found["core"]["resident"] == pytest.approx(found["memory"]["resident"], rel=0.5)
+    assert found["core"]["threads"] >= 1
+    assert found["core"]["cpu_s"] > 0
+
+    core.heard = Hearing(connected=False, since_s=7.5)
+    found = (await visitor.get("/api/diagnostics")).json()
+    assert (found["core"]["connected"], found["core"]["since_s"]) == (False, 7.5)
+
+
+def test_a_core_of_which_the_system_tells_nothing(tmp_path: Path) -> None:
+    """Another system, or a process that has just ended."""
+    assert core_process(4711, tmp_path) == dict.fromkeys(("resident", "resident_max", "threads", "cpu_s"))
+
+
+def test_a_core_whose_name_looks_like_fields(tmp_path: Path) -> None:
+    """The name in /proc/PID/stat may hold spaces and brackets."""
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7" / "stat").write_text("7 (a) b (c) S 1 1 1 0 -1 0 0 0 0 0 300 100 0 0 20 0 4 0 0")
+    assert core_process(7, tmp_path)["cpu_s"] == 400 / os.sysconf("SC_CLK_TCK")
+
+
+async def test_traffic_with_its_meaning(visitor: httpx.AsyncClient, core: Any) -> None:
+    """What was asked and answered, when, in the chosen language; remarks stay as they are."""
+    core.traffic = [
+        TraceLine(2.0, "note", "opened"),
+        TraceLine(0.5, "tx", ReadModbus(0, 56).encode().hex(" ").upper()),
+        TraceLine(0.4, "rx", "AA 01"),
+    ]
+    opened, asked, answered = (await visitor.get("/api/uart/traffic?lang=fr")).json()["lines"]
+    assert (opened["direction"], opened["text"], opened["meaning"]) == ("note", "opened", "")
+    assert (asked["direction"], asked["meaning"]) == ("tx", "lecture des registres 0 à 55")
+    assert answered["text"] == "AA 01"
+    assert asked["at"] < answered["at"]

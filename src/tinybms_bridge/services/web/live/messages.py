@@ -3,7 +3,7 @@
 ``encode`` makes the text of one message from the bridge; CAN frames are told in words.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
@@ -37,6 +37,7 @@ __all__ = [
     "error_message",
     "events_message",
     "limits_message",
+    "named_values",
     "newest",
     "outputs_message",
     "overview_message",
@@ -48,20 +49,25 @@ __all__ = [
 
 def decoded(frame: MonitoredFrame) -> dict[str, object]:
     """Return a frame with its name and the values of its fields; a frame that nobody knows has no name."""
-    document: dict[str, object] = {
+    name, values = named_values(CanFrame(frame.arbitration_id, frame.data))
+    return {
         "number": frame.number,
         "at": frame.at.isoformat(timespec="milliseconds"),
         "direction": frame.direction,
         "id": f"0x{frame.arbitration_id:03X}",
         "data": frame.data.hex().upper(),
-        "name": None,
-        "values": {},
+        "name": name,
+        "values": values,
     }
+
+
+def named_values(frame: CanFrame) -> tuple[str | None, Mapping[str, float | str]]:
+    """Return the name of a frame and the values of its fields; None and nothing for one that nobody knows."""
     try:
-        found = decode_frame(CanFrame(frame.arbitration_id, frame.data))
+        found = decode_frame(frame)
     except (UnknownFrame, ValueError):
-        return document
-    return document | {"name": found.name, "values": found.values}
+        return None, {}
+    return found.name, found.values
 
 
 class Topic(StrEnum):

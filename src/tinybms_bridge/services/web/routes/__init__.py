@@ -6,6 +6,7 @@ from tinybms_bridge.services.web.live.endpoint import router as live
 from tinybms_bridge.services.web.routes.alarms import router as alarms
 from tinybms_bridge.services.web.routes.control import router as control
 from tinybms_bridge.services.web.routes.diagnostics import router as diagnostics
+from tinybms_bridge.services.web.routes.doctor import router as doctor
 from tinybms_bridge.services.web.routes.events import router as events
 from tinybms_bridge.services.web.routes.health import router as health
 from tinybms_bridge.services.web.routes.history import router as history
@@ -17,6 +18,7 @@ from tinybms_bridge.services.web.routes.packs import router as packs
 from tinybms_bridge.services.web.routes.pages import router as pages
 from tinybms_bridge.services.web.routes.settings import router as settings
 from tinybms_bridge.services.web.routes.status import router as status
+from tinybms_bridge.services.web.routes.support import router as support
 from tinybms_bridge.services.web.routes.tinybms import router as tinybms
 
 __all__ = ["ROUTERS"]
@@ -32,7 +34,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     events,
     alarms,
     diagnostics,
+    doctor,
     monitor,
+    support,
     tinybms,
     control,
     health,

@@ -16,7 +16,7 @@ from tinybms_bridge.services.web.routes.shared import TextLanguage, TheCore, The
 from tinybms_bridge.services.web.security import Admin, User, Viewer
 from tinybms_bridge.words import ENGLISH, Language, message
 
-__all__ = ["AlarmAnswer", "AlarmsAnswer", "router"]
+__all__ = ["AlarmAnswer", "AlarmsAnswer", "alarms_answer", "router"]
 
 router = APIRouter(tags=["events"])
 
@@ -61,7 +61,7 @@ class AlarmsAnswer(Answer):
 @router.get("/api/alarms")
 async def alarms(watch: TheWatch, core: TheCore, user: Viewer, lang: TextLanguage = ENGLISH) -> AlarmsAnswer:
     """Return the active alarms and notices."""
-    return _alarms(watch.alarms, core, user, lang)
+    return alarms_answer(watch.alarms, core, user, lang)
 
 
 @router.post("/api/alarms/acknowledge")
@@ -72,7 +72,7 @@ async def acknowledge_all(watch: TheWatch, core: TheCore, user: Admin, lang: Tex
         if alarm.acknowledged_by is None:
             tracker.acknowledge(alarm.name, user.name)
             _note(alarm.name, user, core)
-    return _alarms(tracker, core, user, lang)
+    return alarms_answer(tracker, core, user, lang)
 
 
 @router.post("/api/alarms/{name}/acknowledge")
@@ -91,7 +91,8 @@ def _note(name: str, user: User, core: Core) -> None:
     note(core, message(EventCode.ACKNOWLEDGED, alarm=message(f"{kind}.{name}")), user)
 
 
-def _alarms(tracker: AlarmTracker, core: Core, user: User, language: Language) -> AlarmsAnswer:
+def alarms_answer(tracker: AlarmTracker, core: Core, user: User, language: Language) -> AlarmsAnswer:
+    """Return the active alarms and notices in a language."""
     moment = core.moment()
     active = [_answer(each, user, language) for each in tracker.active(moment, core.clock.wall())]
     last = [_answer(each, user, language) for each in tracker.last(moment)]

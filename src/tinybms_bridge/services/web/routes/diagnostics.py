@@ -7,12 +7,12 @@ import asyncio
 import os
 import sys
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import Field
 from starlette.responses import Response
 
@@ -23,23 +23,35 @@ from tinybms_bridge.services.ports import Core, HistoryState
 from tinybms_bridge.services.web.answers import Answer, ConfigNoticeAnswer, Mistake, Shown, extended
 from tinybms_bridge.services.web.heavy import Heavy
 from tinybms_bridge.services.web.live.broadcaster import BroadcasterStatistics
-from tinybms_bridge.services.web.live.watch import Change
+from tinybms_bridge.services.web.live.watch import Change, Watch
 from tinybms_bridge.services.web.routes.monitor import FrameAnswer, decoded_frames
-from tinybms_bridge.services.web.routes.shared import TheCore, TheWatch, config_mistake
+from tinybms_bridge.services.web.routes.shared import TextLanguage, TheCore, TheWatch, asked_pack, config_mistake
 from tinybms_bridge.services.web.security import Viewer
+from tinybms_bridge.tinybms.traffic_words import explain_traffic
+from tinybms_bridge.words import ENGLISH, Language
 
 __all__ = [
     "CanDiagnostics",
     "ConfigurationAnswer",
+    "CoreAnswer",
     "Diagnostics",
     "MemoryAnswer",
     "ProcessAnswer",
+    "Traffic",
+    "TrafficLine",
+    "core_process",
     "memory",
     "process",
+    "read_diagnostics",
+    "read_trace",
     "router",
+    "traffic_answer",
 ]
 
 _KIB = 1024
+_PROC = Path("/proc")
+_CPU_FIELDS = slice(11, 13)
+"""Time in user and kernel mode among what follows the name in /proc/PID/stat (proc_pid_stat(5))."""
 
 
 class MemoryAnswer(Answer):
@@ -64,9 +76,9 @@ class ProcessAnswer(Answer):
     """Processor time since the start."""
 
 
-def memory(proc: Path = Path("/proc")) -> MemoryAnswer:
-    """Return the use of memory. Reads files: call it in a thread."""
-    own = _table(proc / "self" / "status")
+def memory(proc: Path = _PROC, pid: int | str = "self") -> MemoryAnswer:
+    """Return the use of memory of a process and of the machine. Reads files: call it in a thread."""
+    own = _table(proc / str(pid) / "status")
     machine = _table(proc / "meminfo")
     return MemoryAnswer(
         resident=own.get("VmRSS"),
@@ -85,6 +97,56 @@ def process() -> ProcessAnswer:
         threads=threading.active_count(),
         cpu_s=used.user + used.system,
     )
+
+
+class CoreAnswer(Answer):
+    """The process of the core; null where the system does not tell."""
+
+    connected: bool
+    """Whether it is heard."""
+    since_s: float
+    """Seconds since that became so."""
+    pid: int
+    """0 before it was heard."""
+    uptime_s: float
+    resident: int | None
+    """Memory that it uses, in bytes."""
+    resident_max: int | None
+    threads: int | None
+    cpu_s: float | None
+    """Processor time since its start."""
+    real_time: str = Field(examples=["SCHED_FIFO 20"])
+    """Which scheduling the system has granted; empty for none beside the usual one."""
+
+
+def core_process(pid: int, proc: Path = _PROC) -> dict[str, int | float | None]:
+    """Return memory, threads and processor time of the core. Reads files: call it in a thread."""
+    used = memory(proc, pid)
+    numbers = _numbers(proc / str(pid) / "status")
+    return {
+        "resident": used.resident,
+        "resident_max": used.resident_max,
+        "threads": numbers.get("Threads"),
+        "cpu_s": _cpu_s(proc / str(pid) / "stat"),
+    }
+
+
+def _cpu_s(path: Path) -> float | None:
+    try:
+        fields = path.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+        return sum(int(ticks) for ticks in fields[_CPU_FIELDS]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError):
+        return None
+
+
+def _numbers(path: Path) -> dict[str, int]:
+    """Return the entries ``Name:  12`` of a file; empty where there is no such file."""
+    try:
+        lines = path.read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return {}
+    pairs = (line.partition(":")[::2] for line in lines)
+    return {name: int(rest) for name, rest in pairs if rest.strip().isdigit()}
 
 
 def _table(path: Path) -> dict[str, int]:
@@ -135,6 +197,8 @@ class Diagnostics(Answer):
     """Bytes that the machine could still give; the ESP32 firmware's name for it."""
     memory: MemoryAnswer
     process: ProcessAnswer
+    """The services, which answer this."""
+    core: CoreAnswer
     tasks: list[str]
     """Names of the tasks of the event loop."""
     parts: list[Shown[PartStatus]]
@@ -165,8 +229,15 @@ _MOST_FRAMES = 20
 @router.get("/api/diagnostics", response_model=Diagnostics)
 async def diagnostics(watch: TheWatch, core: TheCore, _user: Viewer, heavy: Heavy) -> Response:
     """Return how the bridge itself is: what to look at when something does not work."""
+    return await heavy.answer(await read_diagnostics(core, watch))
+
+
+async def read_diagnostics(core: Core, watch: Watch) -> Callable[[], Diagnostics]:
+    """Return what makes the answer of this moment, in a thread."""
     moment, loop = core.moment(), asyncio.get_running_loop()
     can, frames = core.can(), core.frames()[-_MOST_FRAMES:]
+    hearing, info = core.hearing(), core.info()
+    of_core = {**asdict(hearing), "pid": info.pid, "uptime_s": core.uptime_s, "real_time": info.real_time}
     now = {
         "version": core.version,
         "uptime_s": core.uptime_s,
@@ -176,7 +247,7 @@ async def diagnostics(watch: TheWatch, core: TheCore, _user: Viewer, heavy: Heav
         "watchdog": core.watchdog(),
         "eventbus": core.bus.statistics(),
         "uart": core.uart(),
-        "uart_trace": list(await _trace(core)),
+        "uart_trace": list(await read_trace(core)),
         "websocket": watch.broadcaster.totals(),
         "freshness": moment.view.freshness.value,
         "age_ms": None if moment.view.age_s is None else round(moment.view.age_s * 1000.0),
@@ -191,16 +262,59 @@ async def diagnostics(watch: TheWatch, core: TheCore, _user: Viewer, heavy: Heav
                 **now,
                 "heap_free": used.available,
                 "memory": used,
+                "core": {**of_core, **core_process(info.pid)},
                 "tasks": sorted(task.get_name() for task in asyncio.all_tasks(loop))[:_MOST_TASKS],
                 "can": extended(CanDiagnostics, can, last_frames=decoded_frames(frames)),
                 "history": core.history.state(),
             }
         )
 
-    return await heavy.answer(made)
+    return made
 
 
-async def _trace(core: Core) -> Sequence[TraceLine]:
+class TrafficLine(Answer):
+    """One piece of traffic with the BMS."""
+
+    at: datetime
+    direction: str = Field(examples=["tx"])
+    """``tx`` to the BMS, ``rx`` from it, or ``note``."""
+    text: str = Field(examples=["AA 03 00 00 00 38 44 0F"])
+    """Bytes, or what happened."""
+    meaning: str = Field(examples=["read registers 0 to 55"])
+    """Empty where it is not known."""
+
+
+class Traffic(Answer):
+    """The last traffic with the BMS, oldest first."""
+
+    lines: list[TrafficLine]
+
+
+@router.get("/api/uart/traffic", response_model=Traffic, dependencies=[Depends(asked_pack)])
+async def traffic(core: TheCore, _user: Viewer, heavy: Heavy, lang: TextLanguage = ENGLISH) -> Response:
+    """Return the last traffic on the line to the BMS, with its meaning; none while the core is not heard."""
+    lines, now = await read_trace(core), core.clock.wall()
+    return await heavy.answer(lambda: traffic_answer(lines, now, lang))
+
+
+def traffic_answer(lines: Sequence[TraceLine], now: datetime, language: Language) -> Traffic:
+    """Return traffic with its meaning in a language."""
+    pieces = [(line.direction, b"" if line.direction == "note" else bytes.fromhex(line.text)) for line in lines]
+    told = explain_traffic(pieces)
+    return Traffic(
+        lines=[
+            TrafficLine(
+                at=now - timedelta(seconds=line.age_s),
+                direction=line.direction,
+                text=line.text,
+                meaning="" if meaning is None else meaning.say(language),
+            )
+            for line, meaning in zip(lines, told, strict=True)
+        ]
+    )
+
+
+async def read_trace(core: Core) -> Sequence[TraceLine]:
     """Return the last traffic with the BMS; none while the core is not heard, which the answer says elsewhere."""
     try:
         return await core.trace()

@@ -16,7 +16,7 @@ from tinybms_bridge.services.web.routes.shared import LARGEST_NUMBER, TextLangua
 from tinybms_bridge.services.web.security import Viewer
 from tinybms_bridge.words import ENGLISH, Language
 
-__all__ = ["Events", "router"]
+__all__ = ["Events", "events_page", "router"]
 
 router = APIRouter(tags=["events"])
 
@@ -67,10 +67,10 @@ async def events(
             and (until is None or (event.at is not None and event.at < until))
         )
 
-    return await heavy.answer(lambda: _page(list(filter(wanted, known)), limit, lang, named=user.is_known))
+    return await heavy.answer(lambda: events_page(list(filter(wanted, known)), limit, lang, named=user.is_known))
 
 
-def _page(found: Sequence[EventRecord], limit: int, language: Language, *, named: bool) -> Events:
+def events_page(found: Sequence[EventRecord], limit: int, language: Language, *, named: bool) -> Events:
     """Return the newest of some entries, with the names of users if those may be seen."""
     page = found[::-1][:limit]
     more = len(found) > len(page)
