@@ -9,4 +9,5 @@ type Load = () => Promise<{ default: Component }>;
 export const PAGES: Partial<Record<PageName, Load>> = {
   overview: () => Promise.resolve({ default: Overview }),
   settings: () => import('./Settings.svelte'),
+  diagnostics: () => import('./Diagnostics.svelte'),
 };

@@ -115,7 +115,7 @@ class CoreAnswer(Answer):
     threads: int | None
     cpu_s: float | None
     """Processor time since its start."""
-    real_time: str = Field(examples=["SCHED_FIFO 20"])
+    real_time: str = Field(examples=["real-time (SCHED_FIFO, priority 10)"])
     """Which scheduling the system has granted; empty for none beside the usual one."""
 
 

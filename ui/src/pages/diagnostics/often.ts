@@ -1,0 +1,22 @@
+// Asks again and again, one question at a time, while somebody looks; returns what ends it.
+export function often(ask: () => Promise<unknown>, everyMs: number): () => void {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let ended = false;
+
+  async function turn(): Promise<void> {
+    if (document.visibilityState === 'visible') {
+      try {
+        await ask();
+      } catch {
+        /* the frame tells that the bridge cannot be reached */
+      }
+    }
+    if (!ended) timer = setTimeout(turn, everyMs);
+  }
+
+  void turn();
+  return () => {
+    ended = true;
+    clearTimeout(timer);
+  };
+}
