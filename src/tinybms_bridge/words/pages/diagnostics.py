@@ -95,14 +95,16 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "recording_file": ("Recording, at most 8 MB", "Enregistrement, 8 Mo au plus"),
     "recording_state": (
-        "{name}: {frames} frames; {lines} lines are none",
-        "{name} : {frames} trames ; {lines} lignes n’en sont pas",
+        "{name}: {frames} frames; {lines} {lines:line is none|lines are none}",
+        "{name} : {frames} trames ; {lines} {lines:ligne n’en est pas une|lignes n’en sont pas}",
     ),
     "decoding": ("Decoding", "Décodage"),
     "unreadable": (
         "{n} {n:line that is no frame|lines that are no frames}",
         "{n} {n:ligne qui n’est pas une trame|lignes qui ne sont pas des trames}",
     ),
+    "megabytes": ("MB", "Mo"),
+    "by_frame": ("Frames by identifier", "Trames par identifiant"),
     "line": ("line {n}", "ligne {n}"),
     "earlier": ("Earlier", "Avant"),
     "later": ("Later", "Après"),

@@ -64,7 +64,7 @@ export function values(frame: Seen, known: Units): [string, string][] {
   const all = Object.entries(frame.values);
   const shown = all.length > MANY ? all.filter(([, value]) => !QUIET.has(String(value))) : all;
   return shown.map(([name, value]) => {
-    const unit = known.get(frame.id)?.get(name) ?? '';
+    const unit = (known.get(frame.id)?.get(name) ?? '').replace('degC', '°C');
     const text = typeof value === 'number' ? number(value, Number.isInteger(value) ? 0 : 2) : value;
     return [name.replaceAll('_', ' '), unit === '' ? text : `${text}\u00a0${unit}`];
   });

@@ -1,4 +1,7 @@
-// Asks again and again, one question at a time, while somebody looks; returns what ends it.
+// Asks again and again, one question at a time, while somebody looks; returns what ends it. What the question reads is no
+// reason to begin anew.
+import { untrack } from 'svelte';
+
 export function often(ask: () => Promise<unknown>, everyMs: number): () => void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let ended = false;
@@ -14,7 +17,7 @@ export function often(ask: () => Promise<unknown>, everyMs: number): () => void 
     if (!ended) timer = setTimeout(turn, everyMs);
   }
 
-  void turn();
+  untrack(() => void turn());
   return () => {
     ended = true;
     clearTimeout(timer);
