@@ -37,7 +37,7 @@ __all__ = [
     "Diagnostics",
     "MemoryAnswer",
     "ProcessAnswer",
-    "Traffic",
+    "TrafficAnswer",
     "TrafficLine",
     "core_process",
     "memory",
@@ -284,24 +284,24 @@ class TrafficLine(Answer):
     """Empty where it is not known."""
 
 
-class Traffic(Answer):
+class TrafficAnswer(Answer):
     """The last traffic with the BMS, oldest first."""
 
     lines: list[TrafficLine]
 
 
-@router.get("/api/uart/traffic", response_model=Traffic, dependencies=[Depends(asked_pack)])
+@router.get("/api/uart/traffic", response_model=TrafficAnswer, dependencies=[Depends(asked_pack)])
 async def traffic(core: TheCore, _user: Viewer, heavy: Heavy, lang: TextLanguage = ENGLISH) -> Response:
     """Return the last traffic on the line to the BMS, with its meaning; none while the core is not heard."""
     lines, now = await read_trace(core), core.clock.wall()
     return await heavy.answer(lambda: traffic_answer(lines, now, lang))
 
 
-def traffic_answer(lines: Sequence[TraceLine], now: datetime, language: Language) -> Traffic:
+def traffic_answer(lines: Sequence[TraceLine], now: datetime, language: Language) -> TrafficAnswer:
     """Return traffic with its meaning in a language."""
     pieces = [(line.direction, b"" if line.direction == "note" else bytes.fromhex(line.text)) for line in lines]
     told = explain_traffic(pieces)
-    return Traffic(
+    return TrafficAnswer(
         lines=[
             TrafficLine(
                 at=now - timedelta(seconds=line.age_s),
