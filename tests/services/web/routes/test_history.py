@@ -64,7 +64,7 @@ def test_moments_that_are_none(text: str) -> None:
         seconds_of("from", text, NOW)
     assert caught.value.status_code == 422
     assert str(caught.value).startswith(f"query.from = {text}: must be a time")
-    assert caught.value.extra["errors"][0]["path"] == "query.from"  # type: ignore[index]
+    assert caught.value.extra["errors"][0]["path"] == "query.from"
 
 
 @given(st.text(max_size=30))
