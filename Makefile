@@ -6,7 +6,7 @@ ROOMS := battery tinybms victron core link
 # Some of the tests alone reach what they reach; all of them have to reach the gates.
 TESTS := $(if $(filter-out --no-skips,$(ARGS)),unit,coverage others)
 
-.PHONY: run test test-random coverage others pythons bench lint format types imports unit ui rig-physics rig-socketcan wheels lock clean help
+.PHONY: run test test-random coverage others pythons bench lint format types imports unit ui screenshots rig-physics rig-socketcan wheels lock clean help
 
 run: ## Simulated battery and GX around the real bridge, with live values; Ctrl-C ends it
 	@scripts/bootstrap.sh runtime
@@ -35,6 +35,11 @@ format: ## Put the code into its standard form
 ui: ## Build the browser pages in ui/ into the package of the web server
 	@scripts/bootstrap.sh dev
 	@$(BIN)/python scripts/ui.py build
+
+screenshots: ## Pictures of every page into docs/ui, from a running bridge in Chromium
+	@scripts/bootstrap.sh dev
+	@scripts/system-packages.sh chromium:chromium
+	@$(BIN)/python -m rigs.ui_pictures
 
 types:
 	$(BIN)/mypy

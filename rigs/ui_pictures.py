@@ -1,0 +1,81 @@
+"""Pictures of every page for the documents: ``python -m rigs.ui_pictures [FOLDER]`` (``make screenshots``).
+
+A real bridge on a simulated battery that charges, seen by Chromium: each page light, dark, and on a telephone. The
+history is filled before, so that its charts have something to show; nothing else is made up.
+"""
+
+import contextlib
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from benchmarks.heavy import full_state
+from playwright.sync_api import Browser, ViewportSize, sync_playwright
+
+from tinybms_lab.testing.running_bridge import RunningBridge
+
+FOLDER = Path(__file__).resolve().parents[1] / "docs" / "ui"
+PAGES = {"overview": "/", **{name: f"/{name}" for name in ("history", "settings", "bms", "diagnostics", "access")}}
+ADMIN = ("anna", "correct horse battery")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+SETTLED_MS = 4000
+"""Charts are drawn and the first live values are there."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """One way to look at a page."""
+
+    name: str
+    width: int
+    height: int
+    scheme: Literal["light", "dark"]
+
+
+LOOKS = (Look("light", 1280, 860, "light"), Look("dark", 1280, 860, "dark"), Look("phone", 390, 844, "light"))
+
+
+def take(browser: Browser, bridge: RunningBridge, folder: Path) -> None:
+    """Take all pictures."""
+    for look in LOOKS:
+        size: ViewportSize = {"width": look.width, "height": look.height}
+        with contextlib.closing(
+            browser.new_context(locale="en-GB", viewport=size, color_scheme=look.scheme)
+        ) as context:
+            page = context.new_page()
+            body = {"username": ADMIN[0], "password": ADMIN[1]}
+            page.request.post(f"{bridge.url}/api/login", data=body)
+            for name, path in PAGES.items():
+                page.goto(f"{bridge.url}{path}")
+                page.wait_for_timeout(SETTLED_MS)
+                target = folder / f"{name}-{look.name}.png"
+                page.screenshot(path=target)
+                print(f"{target.name}: {target.stat().st_size // 1000} kB")
+
+
+def main(folder: Path = FOLDER) -> None:
+    """Write every picture."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        sys.exit("no Chromium: sudo apt install chromium")
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as name:
+        home = Path(name)
+        full_state(home / "state")
+        bridge = RunningBridge.prepare(home, None, "--profile", "charge", "--soc", "78")
+        try:
+            bridge.add_user(*ADMIN, "admin")
+            bridge.start()
+            with sync_playwright() as started:
+                browser = started.chromium.launch(executable_path=chromium, args=FLAGS)
+                take(browser, bridge, folder)
+                browser.close()
+        finally:
+            bridge.end()
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))

@@ -1,0 +1,156 @@
+"""The whole program on a simulated BMS, as processes: for tests of the pages and for the pictures of the documents."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+__all__ = ["WAIT_S", "RunningBridge", "free_port", "until"]
+
+WAIT_S = 120.0
+"""Longer than anything takes on a machine that is busy with something else."""
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    """Wait until something is true. Raises TimeoutError."""
+    end_s = time.monotonic() + WAIT_S
+    while not condition():
+        if time.monotonic() > end_s:
+            raise TimeoutError(f"not within {WAIT_S:.0f} s: {what}")
+        time.sleep(0.05)
+
+
+@dataclass
+class RunningBridge:
+    """A simulated BMS and the whole program on it, in a home of their own."""
+
+    home: Path
+    port: int
+    document: dict[str, Any] = field(default_factory=dict)
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        """Where the pages are."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def config(self) -> Path:
+        """The configuration file."""
+        return self.home / "config.json"
+
+    @classmethod
+    def prepare(cls, home: Path, changes: dict[str, Any] | None = None, *simulator: str) -> "RunningBridge":
+        """Return one that does not run yet, beside its simulated BMS, which does."""
+        bridge, bms = cls(home, free_port()), home / "bms"
+        bridge.begin("simulate", "simulate", "--link", str(bms), "--quiet", *(simulator or ("--profile", "idle")))
+        until(bms.exists, "the simulated BMS is there")
+        bridge.document = {
+            "hardware": {"uart": {"device": str(bms)}, "can": {"interface": "virtual"}},
+            "web_server": {"port": bridge.port, "listen_address": "127.0.0.1"},
+            "advanced": {"state_directory": str(home / "state")},
+            **(changes or {}),
+        }
+        bridge.config.write_text(json.dumps(bridge.document))
+        return bridge
+
+    def add_user(self, name: str, password: str, role: str) -> None:
+        """Make a user."""
+        words = ("users", "-c", str(self.config), "add", name, "--role", role, "--password-stdin")
+        self.call(*words, text=f"{password}\n")
+
+    def call(self, *words: str, text: str = "") -> str:
+        """Run a command of the program to its end."""
+        done = subprocess.run(  # noqa: S603 -- the program itself
+            [sys.executable, "-m", "tinybms_bridge", *words],
+            cwd=self.home,
+            env=self._environment,
+            input=text,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=WAIT_S,
+        )
+        if done.returncode != 0:
+            raise RuntimeError(done.stderr)
+        return done.stdout
+
+    def begin(self, name: str, *words: str) -> None:
+        """Start a command of the program; its words go to a file of its name."""
+        with (self.home / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(  # noqa: S603 -- the program itself
+                [sys.executable, "-m", "tinybms_bridge", *words],
+                cwd=self.home,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def start(self) -> None:
+        """Start the program and wait until it sends limits made from fresh data."""
+        self.begin("run", "run", "--plain", "-c", str(self.config))
+        until(self._ready, "the bridge is ready")
+
+    def stop(self) -> None:
+        """End the program in order."""
+        process = self.processes.pop("run")
+        process.terminate()
+        if (code := process.wait(WAIT_S)) != 0:
+            raise RuntimeError(f"it ended with {code}")
+
+    def kill_services(self) -> None:
+        """Kill the process of the web server; the core starts it again."""
+        os.kill(self.services_pid, signal.SIGKILL)
+
+    @property
+    def services_pid(self) -> int:
+        """The process of the web server."""
+        core = self.processes["run"].pid
+        children = Path(f"/proc/{core}/task/{core}/children").read_text().split()
+        return next(int(each) for each in children if b"run-services" in Path(f"/proc/{each}/cmdline").read_bytes())
+
+    def end(self) -> None:
+        """End everything that was started."""
+        for process in self.processes.values():
+            with suppress(ProcessLookupError):
+                process.terminate()
+        for process in self.processes.values():
+            try:
+                process.wait(20.0)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        home = str(self.home)
+        names = ("TINYBMS_BRIDGE_CONFIG", "TINYBMS_BRIDGE_SOCKET", "NOTIFY_SOCKET")
+        kept = {name: value for name, value in os.environ.items() if name not in names}
+        return {**kept, "HOME": home, "XDG_STATE_HOME": home, "TMPDIR": home, "TZ": "UTC"}
+
+    def _ready(self) -> bool:
+        if self.processes["run"].poll() is not None:
+            raise RuntimeError((self.home / "run.log").read_text()[-3000:])
+        try:
+            with urllib.request.urlopen(f"{self.url}/readyz", timeout=5.0) as answer:  # noqa: S310 -- our own
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody uses now."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
