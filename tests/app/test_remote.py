@@ -23,6 +23,7 @@ from tinybms_bridge.core.event_store import EventStore
 from tinybms_bridge.core.supervisor import Supervisor
 from tinybms_bridge.errors import ConfigError, LinkError
 from tinybms_bridge.hal.can import CanFrame
+from tinybms_bridge.hal.devices import find_devices
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.link import commands
 from tinybms_bridge.link.bus import Bus
@@ -197,7 +198,13 @@ async def test_nothing_is_known_before_the_core_is_heard(join: Join) -> None:
     moment = core.moment()
     assert (moment.view.limits, moment.view.measured, core.uptime_s, core.version) == (None, None, 0.0, "")
     assert (core.uart().up, core.can().up, core.events(), core.frames()) == (False, False, (), [])
-    for work in (core.trace(), core.reset_statistics(), core.release(Direction.CHARGE), core.restart(None)):
+    for work in (
+        core.trace(),
+        core.devices(),
+        core.reset_statistics(),
+        core.release(Direction.CHARGE),
+        core.restart(None),
+    ):
         with pytest.raises(LinkError, match="not connected"):
             await work
 
@@ -623,6 +630,7 @@ async def test_settings_of_the_bms_are_those_behind_the_core(join: Join) -> None
     with pytest.raises(ConfirmationError):
         await side.result(device.perform(ActionName.RESTART, confirm=False, by="boss"))
     assert await side.result(side.core.trace())
+    assert await side.result(side.core.devices()) == await asyncio.to_thread(find_devices)
 
 
 async def test_the_doctor_examines_through_the_core(join: Join) -> None:

@@ -20,6 +20,7 @@ from tinybms_bridge.core import control
 from tinybms_bridge.core.event_store import EventStore
 from tinybms_bridge.errors import BridgeError, ConfigError
 from tinybms_bridge.hal.can import CanFrame
+from tinybms_bridge.hal.devices import CanDevice, FoundDevices, SerialDevice
 from tinybms_bridge.hal.logs import LogLine
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.link import commands
@@ -433,6 +434,13 @@ async def test_traffic_with_the_bms_can_be_read(client: Client) -> None:
     for pack in ("", "main"):
         found = await client.call(commands.ReadTrace(pack))
         assert {each.direction for each in found} >= {"tx", "rx"}
+
+
+async def test_the_devices_of_the_machine_can_be_listed(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the process that may see them, for pages that let somebody choose."""
+    found = FoundDevices((SerialDevice("/dev/ttyUSB0", "FTDI"),), (CanDevice("can0", False),))
+    monkeypatch.setattr(control, "find_devices", lambda: found)
+    assert await client.call(commands.ListDevices()) == found
 
 
 # the rest

@@ -9,6 +9,7 @@ from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.inhibits import Direction, Inhibit
 from tinybms_bridge.battery.snapshot import Identity
 from tinybms_bridge.errors import ConfigProblem
+from tinybms_bridge.hal.devices import CanDevice, FoundDevices, SerialDevice
 from tinybms_bridge.link.codec import DecodeError, decoder, from_json, to_json
 from tinybms_bridge.link.commands import (
     COMMANDS,
@@ -21,6 +22,7 @@ from tinybms_bridge.link.commands import (
     Configured,
     JudgeConfiguration,
     LinkDialect,
+    ListDevices,
     Note,
     PlanBackup,
     PlanSettings,
@@ -91,6 +93,10 @@ EXAMPLES: list[tuple[Command[Any], object]] = [
     (ReadEvents(7), (RECORD,)),
     (ReadLog(), (LogWritten(1, AT, "INFO", "tinybms_bridge.core", "a line"),)),
     (ReadTrace("main"), (TraceLine(0.5, "tx", "AA 03"),)),
+    (
+        ListDevices(),
+        FoundDevices((SerialDevice("/dev/ttyUSB0", "FTDI"),), (CanDevice("can0", True, "stopped", 500_000),)),
+    ),
     (Note(Severity.WARNING, message("unit.no_serial"), "anna"), None),
     (ReportServices(ServicesState(7, "http://localhost:8080/", today=EnergyToday(1.0, 2.0, 3.0))), None),
     (ResetStatistics(), None),

@@ -18,6 +18,7 @@ from tinybms_bridge.config.values import values_of
 from tinybms_bridge.core.supervisor import Supervisor
 from tinybms_bridge.errors import BridgeError, ConfigProblem, LinkError
 from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.hal.devices import FoundDevices
 from tinybms_bridge.link import commands
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.client import LinkClient
@@ -363,6 +364,10 @@ class RemoteCore:
     async def examine(self) -> Examination:
         """Return what the doctor finds now, or found a moment ago."""
         return await self._doctor.examine()
+
+    async def devices(self) -> FoundDevices:
+        """Return the serial ports and CAN interfaces of the machine. Raises LinkError."""
+        return await self._link.call(commands.ListDevices())
 
     async def inhibit(self, direction: Direction, duration_s: float | None, reason: str, by: str) -> Inhibit:
         """Stop a direction. Raises OSError when it is in force but could not be saved, LinkError."""

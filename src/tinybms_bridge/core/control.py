@@ -16,6 +16,7 @@ from tinybms_bridge.battery.inhibits import Inhibit
 from tinybms_bridge.battery.state import MAIN_PACK, BatteryState
 from tinybms_bridge.core.bridge import Bridge
 from tinybms_bridge.hal.clock import until_tick_s
+from tinybms_bridge.hal.devices import FoundDevices, find_devices
 from tinybms_bridge.hal.logs import LogLine
 from tinybms_bridge.link import commands
 from tinybms_bridge.link.event_list import EventRecord
@@ -215,6 +216,7 @@ class Control:
         handle(commands.ReadEvents, self._events)
         handle(commands.ReadTrace, self._trace)
         handle(commands.ReadLog, self._log)
+        handle(commands.ListDevices, self._devices)
         handle(commands.Note, self._note)
         handle(commands.ReportServices, self._report)
         handle(commands.ResetStatistics, self._reset)
@@ -280,6 +282,9 @@ class Control:
 
     async def _trace(self, command: commands.ReadTrace, _caller: Caller) -> tuple[TraceLine, ...]:
         return tuple(self._bridge.packs[command.pack or MAIN_PACK].trace())
+
+    async def _devices(self, _command: commands.ListDevices, _caller: Caller) -> FoundDevices:
+        return await self._bridge.machine.run_blocking(find_devices)
 
     async def _note(self, command: commands.Note, caller: Caller) -> None:
         self._bridge.bus.publish(Noted(command.severity, command.message, command.by), caller.who or "services")

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Generic, TypeVar, cast, get_args
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.inhibits import Direction, Inhibit
 from tinybms_bridge.errors import ConfigProblem
+from tinybms_bridge.hal.devices import FoundDevices
 from tinybms_bridge.link.codec import DecodeError, Strict, decoder
 from tinybms_bridge.link.event_list import EventRecord
 from tinybms_bridge.link.events import ChangeSource
@@ -36,6 +37,7 @@ __all__ = [
     "Configured",
     "JudgeConfiguration",
     "LinkDialect",
+    "ListDevices",
     "Note",
     "PlanBackup",
     "PlanSettings",
@@ -303,6 +305,13 @@ class ReadTrace(Command[tuple[TraceLine, ...]]):
 
 
 @dataclass(frozen=True, slots=True)
+class ListDevices(Command[FoundDevices]):
+    """Answer which serial ports and CAN interfaces the machine has; none of them is opened."""
+
+    name = "devices"
+
+
+@dataclass(frozen=True, slots=True)
 class Note(Command[None]):
     """Write into the event list what happened beside the core."""
 
@@ -373,6 +382,7 @@ _KINDS: tuple[type[Command[Any]], ...] = (
     ReadEvents,
     ReadLog,
     ReadTrace,
+    ListDevices,
     Note,
     ReportServices,
     ResetStatistics,

@@ -75,6 +75,7 @@ class EventCode(StrEnum):
     ACKNOWLEDGED = "acknowledged"
     ACTION_DONE = "action.done"
     SETTINGS_WRITTEN = "write.settings"
+    SETTINGS_BACKED_UP = "backup.settings"
 
 
 class PartState(StrEnum):

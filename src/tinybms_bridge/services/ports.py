@@ -16,6 +16,7 @@ from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.doctor.findings import Finding
 from tinybms_bridge.errors import ConfigProblem
 from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.hal.devices import FoundDevices
 from tinybms_bridge.hal.logs import LogLine
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.event_list import EventRecord
@@ -479,6 +480,10 @@ class Core(Protocol):
 
     async def examine(self) -> Examination:
         """Return what the doctor finds now, or found a moment ago; takes seconds."""
+        ...
+
+    async def devices(self) -> FoundDevices:
+        """Return the serial ports and CAN interfaces of the machine; none is opened for that. Raises LinkError."""
         ...
 
     def inhibits(self) -> Sequence[Inhibit]:

@@ -244,6 +244,7 @@ _EVENTS = {
     "inhibit.discharge.ended": "The time of the inhibit is over: discharge is free again",
     "acknowledged": "{alarm}: acknowledged",
     "action.done": "{action:@action}[ {value}]: done",
+    "backup.settings": "A backup of the settings of the BMS was taken[ (serial number {serial})]",
     "write.settings": "Settings of the BMS written: {changes:,}[ and {more} more]",
 }
 
@@ -549,6 +550,48 @@ _DOCTOR = {
     "status.unknown": "unknown status",
 }
 
+_SETUP = {
+    "checklist.administrator": "There is an administrator",
+    "checklist.no_administrator": "There is no administrator yet, so nobody can change anything",
+    "checklist.no_administrator.advice": "Make one with the setup token.",
+    "checklist.bms": "The BMS answers[ on {port}]",
+    "checklist.no_bms": "The BMS does not answer[: {reason}]",
+    "checklist.no_bms.advice": "Choose the port of its adapter; check that the battery is on, RX and TX are crossed and the ground is connected.",
+    "checklist.settings": "The settings of the BMS fit the battery",
+    "checklist.settings_unread": "The settings of the BMS have not been read yet",
+    "checklist.urgent": "Settings of the BMS that can harm the battery: {advice:;}",
+    "checklist.urgent.advice": "Change them on the page of the BMS.",
+    "checklist.conflicts": "The configuration does not fit the battery: {conflicts:;}",
+    "checklist.conflicts.advice": "Change the configuration, or the setting of the BMS.",
+    "checklist.can": "The CAN interface is open[: {interface}]",
+    "checklist.no_can": "The CAN interface[ {interface}] is not open[: {reason}]",
+    "checklist.gx": "A GX is heard",
+    "checklist.no_gx": "No GX has been heard yet",
+    "checklist.gx_lost": "The GX has been silent for {seconds:.0f} s",
+    "checklist.limits": "Limits made from fresh data are sent",
+    "checklist.no_limits": "No limits made from fresh data are sent[: {reason}]",
+    "checklist.history": "The history records",
+    "checklist.history_off": "The history is off (advanced.history_enabled)",
+    "checklist.history_begins": "The history has recorded nothing yet; it begins within two minutes",
+    "checklist.history_waits": "The history waits for the clock of the machine to be set",
+    "checklist.history_failed": "The history does not record: {reason}",
+    "checklist.clock": "The clock is set ({time})",
+    "checklist.clock_old": "The clock shows {time}, before this program was written",
+    "checklist.clock_old.advice": "Let the machine reach a time server (sudo timedatectl set-ntp true), or give it a clock module.",
+    "checklist.clock_unsynchronised": "The clock shows {time} and is not synchronised, so that it may be wrong",
+    "checklist.clock_unsynchronised.advice": "Let the machine reach a time server (sudo timedatectl set-ntp true), or give it a clock module.",
+    "checklist.backup": "There is a backup of the settings of the BMS, of {day}",
+    "checklist.no_backup": "No backup of the settings of the BMS has been taken",
+    "checklist.no_backup.advice": "Take one on the page of the BMS and keep the file: a new BMS gets its settings back from it.",
+    "checklist.backup_old": "The settings of the BMS were changed after the last backup, of {day}",
+    "checklist.backup_old.advice": "Take another one on the page of the BMS.",
+    "password.good": "This password may be used",
+    "password.is_name": "The user name is no password",
+    "password.short": "{missing} more {missing:character is|characters are} needed: {shortest} at least",
+    "password.long": "At most {longest} characters",
+    "password.simple": "At least {fewest} different characters",
+}
+
 _EVENTS_COMMAND = {
     "events.open": "open: {event}.[ {advice}]",
     "events.none_open": "open: nothing",
@@ -684,6 +727,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
     | _ADVICE
     | _DOCTOR
     | _UART
+    | _SETUP
     | _EVENTS_COMMAND
     | _ERRORS
     | _CORE

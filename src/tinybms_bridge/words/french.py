@@ -243,6 +243,7 @@ _EVENTS = {
     "inhibit.discharge.ended": "Le temps de l'arrêt manuel est écoulé : la décharge est de nouveau libre",
     "acknowledged": "{alarm} : acquittée",
     "action.done": "{action:@action}[ {value}] : fait",
+    "backup.settings": "Une sauvegarde des réglages du BMS a été faite[ (numéro de série {serial})]",
     "write.settings": "Réglages du BMS écrits : {changes:,}[ et {more} de plus]",
     "identity": "TinyBMS[ matériel {hardware},] firmware {firmware}[, numéro de série {serial}]",
 }
@@ -549,6 +550,48 @@ _DOCTOR = {
     "status.unknown": "état inconnu",
 }
 
+_SETUP = {
+    "checklist.administrator": "Il y a un administrateur",
+    "checklist.no_administrator": "Il n’y a pas encore d’administrateur : personne ne peut rien changer",
+    "checklist.no_administrator.advice": "Créez-en un avec le jeton de première installation.",
+    "checklist.bms": "Le BMS répond[ sur {port}]",
+    "checklist.no_bms": "Le BMS ne répond pas[ : {reason}]",
+    "checklist.no_bms.advice": "Choisissez le port de son adaptateur ; vérifiez que la batterie est en marche, que RX et TX sont croisés et que la masse est reliée.",
+    "checklist.settings": "Les réglages du BMS conviennent à la batterie",
+    "checklist.settings_unread": "Les réglages du BMS n’ont pas encore été lus",
+    "checklist.urgent": "Réglages du BMS qui peuvent nuire à la batterie : {advice:;}",
+    "checklist.urgent.advice": "Modifiez-les sur la page du BMS.",
+    "checklist.conflicts": "La configuration ne convient pas à la batterie : {conflicts:;}",
+    "checklist.conflicts.advice": "Modifiez la configuration, ou le réglage du BMS.",
+    "checklist.can": "L’interface CAN est ouverte[ : {interface}]",
+    "checklist.no_can": "L’interface CAN[ {interface}] n’est pas ouverte[ : {reason}]",
+    "checklist.gx": "Un GX est entendu",
+    "checklist.no_gx": "Aucun GX n’a encore été entendu",
+    "checklist.gx_lost": "Le GX est muet depuis {seconds:.0f} s",
+    "checklist.limits": "Des limites issues de données fraîches sont envoyées",
+    "checklist.no_limits": "Aucune limite issue de données fraîches n’est envoyée[ : {reason}]",
+    "checklist.history": "L’historique enregistre",
+    "checklist.history_off": "L’historique est désactivé (advanced.history_enabled)",
+    "checklist.history_begins": "L’historique n’a encore rien enregistré ; il commence d’ici deux minutes",
+    "checklist.history_waits": "L’historique attend que l’horloge de la machine soit à l’heure",
+    "checklist.history_failed": "L’historique n’enregistre pas : {reason}",
+    "checklist.clock": "L’horloge est à l’heure ({time})",
+    "checklist.clock_old": "L’horloge indique {time}, avant l’écriture de ce programme",
+    "checklist.clock_old.advice": "Donnez à la machine l’accès à un serveur de temps (sudo timedatectl set-ntp true), ou un module d’horloge.",
+    "checklist.clock_unsynchronised": "L’horloge indique {time} et n’est pas synchronisée : elle peut être fausse",
+    "checklist.clock_unsynchronised.advice": "Donnez à la machine l’accès à un serveur de temps (sudo timedatectl set-ntp true), ou un module d’horloge.",
+    "checklist.backup": "Il y a une sauvegarde des réglages du BMS, du {day}",
+    "checklist.no_backup": "Aucune sauvegarde des réglages du BMS n’a été faite",
+    "checklist.no_backup.advice": "Faites-en une sur la page du BMS et gardez le fichier : un BMS neuf y retrouve ses réglages.",
+    "checklist.backup_old": "Les réglages du BMS ont changé depuis la dernière sauvegarde, du {day}",
+    "checklist.backup_old.advice": "Faites-en une autre sur la page du BMS.",
+    "password.good": "Ce mot de passe convient",
+    "password.is_name": "Le nom d’utilisateur n’est pas un mot de passe",
+    "password.short": "Il manque {missing} {missing:caractère|caractères} : {shortest} au moins",
+    "password.long": "{longest} caractères au plus",
+    "password.simple": "Au moins {fewest} caractères différents",
+}
+
 _EVENTS_COMMAND = {
     "events.open": "ouvert : {event}.[ {advice}]",
     "events.none_open": "ouvert : rien",
@@ -684,6 +727,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
     | _ADVICE
     | _DOCTOR
     | _UART
+    | _SETUP
     | _EVENTS_COMMAND
     | _ERRORS
     | _CORE

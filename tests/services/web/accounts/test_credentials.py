@@ -11,6 +11,7 @@ from tinybms_bridge.services.web.accounts import Account, AccountError, AccountR
 from tinybms_bridge.services.web.accounts.credentials import (
     check_password,
     hash_password,
+    judge_password,
     matches,
     new_record,
     read_token,
@@ -93,6 +94,23 @@ def test_a_fair_password_is_accepted(password: str) -> None:
     """Length counts, not classes of characters."""
     check_password(password, "boss")
     assert matches(password, hash_password(password))
+
+
+@pytest.mark.parametrize(
+    ("password", "code"),
+    [
+        ("", "password.short"),
+        ("too short", "password.short"),
+        ("aaaabbbbaaaa", "password.simple"),
+        ("bosslongname", "password.is_name"),
+        ("a long one " * 30, "password.long"),
+        ("correct horse", None),
+    ],
+)
+def test_what_is_wrong_with_a_password_is_said(password: str, code: str | None) -> None:
+    """By the rule that refuses it, so that a page can tell it while somebody types."""
+    told = judge_password(password, "bosslongname")
+    assert (told.code if told else None) == code
 
 
 def test_a_password_that_is_no_unicode_can_be_tried() -> None:

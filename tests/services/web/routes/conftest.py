@@ -23,6 +23,7 @@ from tinybms_bridge.battery.view import View
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.doctor.findings import Finding
 from tinybms_bridge.errors import ConfigProblem, DeviceRefused, LinkError
+from tinybms_bridge.hal.devices import CanDevice, FoundDevices, SerialDevice
 from tinybms_bridge.hal.logs import LogLine
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.link.bus import Bus
@@ -411,6 +412,12 @@ class FakeCore:
     async def trace(self) -> Sequence[TraceLine]:
         """See ``Core``."""
         return self.traffic
+
+    async def devices(self) -> FoundDevices:
+        """See ``Core``."""
+        return FoundDevices(
+            (SerialDevice("/dev/ttyUSB0", "FTDI"),), (CanDevice("can0", True, "error_active", 500_000),)
+        )
 
     def inhibits(self) -> Sequence[Inhibit]:
         """See ``Core``."""

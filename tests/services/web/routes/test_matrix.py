@@ -36,10 +36,11 @@ OPEN = {
     "GET /readyz",
     "POST /api/login",
     "POST /api/logout",
+    "POST /api/password/judge",
     "POST /api/setup",
 }
 LOGIN = {"GET /api/tokens", "POST /api/tokens", "DELETE /api/tokens/{token_id}", "POST /api/password"}
-ADMIN_READS = {"GET /api/users", "GET /api/support-bundle"}
+ADMIN_READS = {"GET /api/users", "GET /api/support-bundle", "GET /api/setup/devices"}
 READING_POSTS = {"POST /api/can/decode"}
 """Which change nothing: what is asked does not fit into an address."""
 NOT_WITH_A_TOKEN = {"POST /api/tokens", "POST /api/password", "POST /api/users", "PATCH /api/users/{name}"}

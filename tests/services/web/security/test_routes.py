@@ -475,3 +475,18 @@ async def test_a_page_far_away_is_told_that_reading_is_not_open(app: FastAPI, co
     answer = await connect(app).get("/api/session", headers={"X-Forwarded-For": "203.0.113.9"})
 
     assert answer.json()["open_reading"] is False
+
+
+async def test_a_password_is_judged_while_it_is_typed(empty: FastAPI, connect: Connect) -> None:
+    """By the rules of the server, in the language of the page, without a login, and nothing is kept of it."""
+    client = connect(empty)
+    idea = {"username": "ann", "password": "short"}
+    judged = await client.post("/api/password/judge", params={"lang": "fr"}, json=idea)
+    good = await client.post("/api/password/judge", json=ANN)
+
+    assert judged.json() == {
+        "good": False,
+        "code": "password.short",
+        "text": "Il manque 5 caractères : 10 au moins",
+    }
+    assert good.json()["good"] is True

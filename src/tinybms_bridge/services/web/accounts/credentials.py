@@ -12,7 +12,7 @@ import unicodedata
 from datetime import datetime, timedelta
 
 from tinybms_bridge.services.web.accounts.registry import AccountError, AccountRegistry, Role, TokenRecord
-from tinybms_bridge.words import message
+from tinybms_bridge.words import Message, message
 
 __all__ = [
     "LONGEST_DAYS",
@@ -20,6 +20,7 @@ __all__ = [
     "UnknownTokenError",
     "check_password",
     "hash_password",
+    "judge_password",
     "matches",
     "new_record",
     "read_token",
@@ -29,6 +30,7 @@ __all__ = [
 
 
 _SHORTEST, _LONGEST = 10, 256
+_FEWEST_DIFFERENT = 3
 _COST_LOG2, _BLOCK, _LANES = 14, 8, 1
 """RFC 7914: N = 2^14, r = 8, p = 1; 16 MiB."""
 
@@ -37,10 +39,22 @@ PASSWORD_RULE = message("account.password_rule", shortest=_SHORTEST, longest=_LO
 
 def check_password(password: str, user: str) -> None:
     """Raise AccountError for a password that is too weak or too long."""
-    plain = _normal(password)
-    weak = len(set(plain)) < 3 or plain.lower() in (user.lower(), user.lower() * 2)
-    if weak or not _SHORTEST <= len(plain) <= _LONGEST or not _encodable(plain):
+    if judge_password(password, user) is not None:
         raise AccountError("weak_password", PASSWORD_RULE)
+
+
+def judge_password(password: str, user: str) -> Message | None:
+    """Return what is wrong with a password that somebody thinks of; None for one that may be taken."""
+    plain = _normal(password)
+    if plain.lower() in (user.lower(), user.lower() * 2):
+        return message("password.is_name")
+    if len(plain) < _SHORTEST:
+        return message("password.short", shortest=_SHORTEST, missing=_SHORTEST - len(plain))
+    if len(plain) > _LONGEST:
+        return message("password.long", longest=_LONGEST)
+    if len(set(plain)) < _FEWEST_DIFFERENT or not _encodable(plain):
+        return message("password.simple", fewest=_FEWEST_DIFFERENT)
+    return None
 
 
 def hash_password(password: str) -> str:

@@ -17,6 +17,7 @@ from tinybms_bridge.services.web.routes.overview import router as overview
 from tinybms_bridge.services.web.routes.packs import router as packs
 from tinybms_bridge.services.web.routes.pages import router as pages
 from tinybms_bridge.services.web.routes.settings import router as settings
+from tinybms_bridge.services.web.routes.setup import router as setup
 from tinybms_bridge.services.web.routes.status import router as status
 from tinybms_bridge.services.web.routes.support import router as support
 from tinybms_bridge.services.web.routes.tinybms import router as tinybms
@@ -39,6 +40,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     support,
     tinybms,
     control,
+    setup,
     health,
     live,
     pages,

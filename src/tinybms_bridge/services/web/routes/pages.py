@@ -23,7 +23,7 @@ __all__ = ["PAGE_PATHS", "router"]
 
 router = APIRouter(include_in_schema=False)
 
-PAGE_PATHS = ("/", "/history", "/settings", "/bms", "/diagnostics", "/access")
+PAGE_PATHS = ("/", "/history", "/settings", "/bms", "/diagnostics", "/access", "/setup")
 """Where the browser interface is; what follows is for its script."""
 
 _HTML = "text/html; charset=utf-8"

@@ -222,13 +222,15 @@ async def act(request: Request, core: TheCore, user: Admin, facts: Facts, body: 
 
 
 @router.get("/backup", response_class=Response, responses={200: {"content": {"application/json": {}}}})
-async def backup(request: Request, core: TheCore, _user: Viewer, *, force: bool = False) -> Response:
+async def backup(request: Request, core: TheCore, user: Viewer, *, force: bool = False) -> Response:
     """Return every setting as a file for ``/api/tinybms/restore``; read now, or within the last seconds."""
     reading = await cache_of(request.app).get(refresh=True)
     if reading.error is not None or reading.readout is None:
         raise ProblemError(503, "bms_unreachable", reading.error or message("request.bms_not_read"))
     with device_failures():
         kept = backup_of(reading.readout, reading.at or core.clock.wall(), force=force)
+    if user.is_known:  # anybody else could fill the event list
+        note(core, message(EventCode.SETTINGS_BACKED_UP, serial=kept.identity.serial_number), user)
     name = f"tinybms-{kept.identity.serial_number or 'settings'}.json"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(backup_text(kept), media_type="application/json", headers=headers)

@@ -18,6 +18,8 @@ __all__ = [
     "NewToken",
     "NewUser",
     "OwnPassword",
+    "PasswordIdea",
+    "PasswordJudgement",
     "SessionState",
     "SetupBody",
     "SetupState",
@@ -65,6 +67,22 @@ class OwnPassword(
 
     current: Password
     new: Password
+
+
+class PasswordIdea(_Body, json_schema_extra=examples({"username": "anna", "password": "correct horse"})):
+    """A password that somebody thinks of, perhaps not yet whole."""
+
+    username: Annotated[str, Field(max_length=32)] = ""
+    password: Annotated[SecretStr, Field(max_length=300)]
+
+
+class PasswordJudgement(BaseModel):
+    """Whether it would be taken."""
+
+    good: bool
+    code: str = Field(examples=["password.short"])
+    """What is wrong with it; ``password.good`` when nothing is."""
+    text: str = Field(examples=["3 more characters are needed"])
 
 
 class NewUser(

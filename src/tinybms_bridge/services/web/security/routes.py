@@ -1,10 +1,12 @@
 """Routes for the first administrator, login and the own password, for users and for bearer tokens."""
 
-from fastapi import APIRouter, Request, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
 
 from tinybms_bridge.errors import BridgeError
 from tinybms_bridge.services.web.accounts import Account, AccountError, AccountRegistry, Role
-from tinybms_bridge.services.web.accounts.credentials import new_record, write_token
+from tinybms_bridge.services.web.accounts.credentials import judge_password, new_record, write_token
 from tinybms_bridge.services.web.answers import Shown, extended
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.security.dependencies import (
@@ -23,6 +25,8 @@ from tinybms_bridge.services.web.security.messages import (
     NewToken,
     NewUser,
     OwnPassword,
+    PasswordIdea,
+    PasswordJudgement,
     SessionState,
     SetupBody,
     SetupState,
@@ -34,7 +38,7 @@ from tinybms_bridge.services.web.security.messages import (
 )
 from tinybms_bridge.services.web.security.rate import DEVICE_COOKIE, DEVICE_S
 from tinybms_bridge.services.web.security.sessions import LONGEST_S, User
-from tinybms_bridge.words import message
+from tinybms_bridge.words import ENGLISH, Language, message
 
 __all__ = ["SECURITY_ROUTERS", "session_router", "user_router"]
 
@@ -106,6 +110,16 @@ async def change_own_password(
     account = await gate.accounts.change(user.name, password=body.new.get_secret_value())
     audit(user, "change of the own password")
     return _begin(account, request, response, gate)
+
+
+@session_router.post("/password/judge", dependencies=[OwnPage])
+async def judge_idea(
+    body: PasswordIdea, lang: Annotated[Language, Query(description="Language of the text.")] = ENGLISH
+) -> PasswordJudgement:
+    """Tell whether a password would be taken, while it is typed; nothing is kept of it."""
+    wrong = judge_password(body.password.get_secret_value(), body.username)
+    told = message("password.good") if wrong is None else wrong
+    return PasswordJudgement(good=wrong is None, code=told.code, text=told.say(lang))
 
 
 def _begin(account: Account, request: Request, response: Response, gate: Gate) -> SessionState:
