@@ -39,10 +39,19 @@ class Login {
   session = $state<Session | null>(null);
   /** What has to be done first; the frame shows the form. */
   asked = $state<'login' | 'admin' | null>(null);
+  /** The login has ended by itself; forms stay as they are until somebody logs in again, or out. */
+  ended = $state(false);
   private waiting: ((granted: boolean) => void)[] = [];
 
   get isAdmin(): boolean {
     return this.session?.authenticated === true && this.session.role === 'admin';
+  }
+
+  /** Takes over what the bridge says of this browser. */
+  take(session: Session): void {
+    this.ended = this.session?.authenticated === true && !session.authenticated;
+    this.session =
+      this.ended && this.session !== null ? { ...this.session, open_reading: session.open_reading } : session;
   }
 
   /** Resolves to whether somebody has logged in. */
@@ -136,7 +145,7 @@ export const api = {
 /** Learns who is logged in. Returns false when the bridge cannot be asked. */
 export async function refresh(): Promise<boolean> {
   try {
-    login.session = await api.get('/api/session', { quiet: true });
+    login.take(await api.get('/api/session', { quiet: true }));
     return true;
   } catch {
     return false;
@@ -144,11 +153,12 @@ export async function refresh(): Promise<boolean> {
 }
 
 export async function logIn(username: string, password: string): Promise<void> {
-  login.session = await api.post('/api/login', { body: { username, password }, quiet: true });
+  login.take(await api.post('/api/login', { body: { username, password }, quiet: true }));
   login.answer(true);
 }
 
 export async function logOut(): Promise<void> {
   await api.post('/api/logout', { quiet: true });
+  login.session = null;
   await refresh();
 }

@@ -118,6 +118,7 @@ class Live {
       if (socket !== this.socket) return;
       this.connected = false;
       this.refused = event.code === 1008 || event.code === 1013 ? event.reason : '';
+      if (event.code === 1008) void refresh(); // a login has ended, or reading was closed
       this.timer = setTimeout(() => this.connect(), this.pauseMs * (0.8 + 0.4 * Math.random()));
       this.pauseMs = Math.min(LONGEST_PAUSE_MS, this.pauseMs * 2);
     });

@@ -2,7 +2,7 @@
 import type { Component } from 'svelte';
 import Overview from './Overview.svelte';
 
-export type PageName = 'overview' | 'history' | 'settings' | 'bms' | 'diagnostics' | 'access';
+export type PageName = 'overview' | 'history' | 'settings' | 'bms' | 'diagnostics' | 'access' | 'setup';
 
 type Load = () => Promise<{ default: Component }>;
 
@@ -10,4 +10,6 @@ export const PAGES: Partial<Record<PageName, Load>> = {
   overview: () => Promise.resolve({ default: Overview }),
   settings: () => import('./Settings.svelte'),
   diagnostics: () => import('./Diagnostics.svelte'),
+  access: () => import('./Access.svelte'),
+  setup: () => import('./Setup.svelte'),
 };

@@ -1,5 +1,129 @@
-"""Words of the page ``access``."""
+"""Words of the page ``access``: who one is, who may do what, users and tokens."""
 
 __all__ = ["WORDS"]
 
-WORDS: dict[str, tuple[str, str]] = {}
+WORDS = {
+    "me": ("You", "Vous"),
+    "nobody": ("You are not logged in.", "Vous n’êtes pas connecté."),
+    "nobody_may": (
+        "You may look, and change nothing.",
+        "Vous pouvez regarder, et ne rien modifier.",
+    ),
+    "i_am": ("You are logged in as {name}.", "Vous êtes connecté : {name}."),
+    "role": ("Role", "Rôle"),
+    "role_admin": ("administrator", "administrateur"),
+    "role_viewer": ("viewer", "lecteur"),
+    "role_may": ("{role}: {may}", "{role} : {may}"),
+    "role_admin_may": ("may read and change everything", "peut tout lire et modifier"),
+    "role_viewer_may": ("may read, and change nothing", "peut lire, et ne rien modifier"),
+    "logged_out": ("You are logged out.", "Vous êtes déconnecté."),
+    "session_ends": (
+        "A login ends after a day without use, after a week at the latest, with another password, and when the program starts again.",
+        "Une session finit après un jour sans usage, après une semaine au plus, avec un autre mot de passe, et au redémarrage du programme.",
+    ),
+    "own_password": ("Change my password", "Changer mon mot de passe"),
+    "own_password_text": (
+        "Your other logins and all your tokens end with it.",
+        "Vos autres sessions et tous vos jetons prennent fin avec lui.",
+    ),
+    "present_password": ("Present password", "Mot de passe actuel"),
+    "new_password": ("New password", "Nouveau mot de passe"),
+    "password_changed": ("The password is changed.", "Le mot de passe est changé."),
+    "this_browser": ("This browser", "Ce navigateur"),
+    "this_browser_text": (
+        "Language and look are kept in this browser only.",
+        "Langue et aspect restent dans ce navigateur.",
+    ),
+    "open_to": ("What is open to whom", "Ce qui est ouvert à qui"),
+    "open_near": (
+        "Whoever is near may read without a login: this machine, private networks and networks that it is part of.",
+        "Qui est proche peut lire sans connexion : cette machine, les réseaux privés et ceux dont elle fait partie.",
+    ),
+    "open_anywhere": (
+        "Everybody may read without a login, from anywhere in the world that reaches this machine.",
+        "Tout le monde peut lire sans connexion, de partout où cette machine est joignable.",
+    ),
+    "open_nobody": ("Only who is logged in may read.", "Seul qui est connecté peut lire."),
+    "open_change": (
+        "Only administrators may change something, by a login or a token.",
+        "Seuls les administrateurs peuvent modifier, par une connexion ou un jeton.",
+    ),
+    "open_sites": (
+        "Pages of other sites may read here: {sites}.",
+        "Les pages d’autres sites peuvent lire ici : {sites}.",
+    ),
+    "open_plain": (
+        "This page came without encryption: on a network that you do not trust, somebody could read your password.",
+        "Cette page est venue sans chiffrement : sur un réseau peu sûr, quelqu’un pourrait lire votre mot de passe.",
+    ),
+    "ask_to_read": ("Ask for a login to read", "Exiger une connexion pour lire"),
+    "ask_to_read_text": (
+        "Whoever is not logged in sees nothing of the battery any more, also screens on a wall and scripts without a token.",
+        "Qui n’est pas connecté ne voit plus rien de la batterie, aussi les écrans muraux et les scripts sans jeton.",
+    ),
+    "let_read": ("Let who is near read without a login", "Laisser lire sans connexion qui est proche"),
+    "reading_closed": ("Reading needs a login now.", "Lire demande maintenant une connexion."),
+    "reading_open": (
+        "Who is near may read without a login now.",
+        "Qui est proche peut maintenant lire sans connexion.",
+    ),
+    "users": ("Users", "Utilisateurs"),
+    "user": ("User", "Utilisateur"),
+    "you": ("you", "vous"),
+    "only_admin": ("the only administrator: stays", "le seul administrateur : reste"),
+    "add_user": ("Add a user", "Ajouter un utilisateur"),
+    "name_rule": (
+        "1 to 32 letters, digits, dots, hyphens or underscores",
+        "1 à 32 lettres, chiffres, points, tirets ou soulignés",
+    ),
+    "user_added": ("{name} may log in now.", "{name} peut maintenant se connecter."),
+    "make_admin": ("Make administrator", "Rendre administrateur"),
+    "make_viewer": ("Make viewer", "Rendre lecteur"),
+    "role_changed": ("{name} is {role} now.", "{name} est maintenant {role}."),
+    "set_password": ("New password", "Nouveau mot de passe"),
+    "set_password_of": ("New password of {name}", "Nouveau mot de passe de {name}"),
+    "set_password_text": (
+        "Every login and every token of {name} ends with it.",
+        "Toutes les sessions et tous les jetons de {name} prennent fin avec lui.",
+    ),
+    "remove": ("Remove", "Supprimer"),
+    "remove_user": ("Remove {name}?", "Supprimer {name} ?"),
+    "remove_user_text": (
+        "{name} cannot log in any more, and every login and every token of {name} ends at once. That cannot be taken back.",
+        "{name} ne pourra plus se connecter, et toutes ses sessions et tous ses jetons prennent fin aussitôt. C’est sans retour.",
+    ),
+    "user_removed": ("{name} is removed.", "{name} est supprimé."),
+    "tokens": ("Tokens for scripts", "Jetons pour scripts"),
+    "tokens_text": (
+        "A script proves with a token for whom it asks. Nobody can see a token again after it was made.",
+        "Un script prouve avec un jeton pour qui il demande. Personne ne peut revoir un jeton une fois créé.",
+    ),
+    "no_tokens": ("There is no token.", "Il n’y a pas de jeton."),
+    "label": ("What for", "Usage"),
+    "token_of": ("of {name}", "de {name}"),
+    "made": ("made {time}", "créé le {time}"),
+    "expires": ("valid until {time}", "valable jusqu’au {time}"),
+    "expired": ("expired {time}", "expiré le {time}"),
+    "make_token": ("Make a token", "Créer un jeton"),
+    "days": ("Days", "Jours"),
+    "token_made": (
+        "Copy the token now: it is not shown again.",
+        "Copiez le jeton maintenant : il ne sera plus montré.",
+    ),
+    "token": ("Token", "Jeton"),
+    "token_use": ("For example:", "Par exemple :"),
+    "copy": ("Copy", "Copier"),
+    "copied": ("Copied.", "Copié."),
+    "copy_by_hand": (
+        "This browser does not copy on an unencrypted page: the token is marked, press Ctrl+C.",
+        "Ce navigateur ne copie pas sur une page sans chiffrement : le jeton est sélectionné, pressez Ctrl+C.",
+    ),
+    "token_kept": ("I have kept it", "Je l’ai gardé"),
+    "revoke": ("Revoke", "Révoquer"),
+    "revoke_token": ("Revoke the token “{label}”?", "Révoquer le jeton « {label} » ?"),
+    "revoke_token_text": (
+        "Whatever uses it is refused from now on. That cannot be taken back.",
+        "Ce qui l’utilise est refusé désormais. C’est sans retour.",
+    ),
+    "token_revoked": ("The token “{label}” is revoked.", "Le jeton « {label} » est révoqué."),
+}
