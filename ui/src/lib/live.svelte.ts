@@ -33,6 +33,8 @@ class Live {
   /** Why the bridge sends nothing, in the words of the server. */
   refused = $state('');
 
+  /** Whether there was a connection and there is none now. */
+  private lost = $state(false);
   private socket: WebSocket | null = null;
   private pauseMs = FIRST_PAUSE_MS;
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -40,7 +42,7 @@ class Live {
 
   /** Whether what is shown is old, because nothing has come for a while. */
   get stale(): boolean {
-    return this.heardAt !== 0 && (!this.connected || this.now - this.heardAt > STALE_MS);
+    return this.heardAt !== 0 && (this.lost || this.now - this.heardAt > STALE_MS);
   }
 
   get lostForS(): number {
@@ -116,6 +118,7 @@ class Live {
     });
     socket.addEventListener('close', (event) => {
       if (socket !== this.socket) return;
+      this.lost ||= this.connected;
       this.connected = false;
       this.refused = event.code === 1008 || event.code === 1013 ? event.reason : '';
       if (event.code === 1008) void refresh(); // a login has ended, or reading was closed
@@ -129,6 +132,7 @@ class Live {
     if (message.topic === 'overview') {
       if (!this.connected) void refresh();
       this.connected = true;
+      this.lost = false;
       this.refused = '';
       this.pauseMs = FIRST_PAUSE_MS;
       this.take(message as unknown as Overview);
