@@ -21,7 +21,7 @@ from tinybms_bridge.doctor.findings import Verdict
 from tinybms_bridge.hal.system_errors import USB_ADVICE
 from tinybms_bridge.link.event_list import EventSource
 from tinybms_bridge.link.events import EventCode
-from tinybms_bridge.tinybms.settings import ActionName, Outcome
+from tinybms_bridge.tinybms.settings import ActionName, Outcome, all_settings
 from tinybms_bridge.tinybms.settings.rules import OF_THE_MOMENT
 from tinybms_bridge.words import LANGUAGES, Language, codes
 from tinybms_bridge.words.catalogue import fields_of
@@ -90,6 +90,8 @@ NAMES: dict[str, set[str]] = {
     "nack": {"0", "unknown"},
     "full_voltage": {"single_port", "unknown_switches", "no_restart", "feed_in"},
     "level": {"over", "warning", "alarm"},
+    "register": set(all_settings()),
+    "choice": {text for setting in all_settings().values() for text in setting.choices.values()},
     "reading_of": {
         *("cell", "pack_voltage", "pack_current", "number_of_cells", "state_of_charge"),
         *("internal_temperature", "external_1_temperature", "external_2_temperature"),
@@ -213,6 +215,13 @@ def test_every_alarm_is_explained(code: str) -> None:
     """Whoever sees an alarm for the first time reads what it means, and mostly what to do."""
     assert ENGLISH[f"{code}.explanation"].endswith(".")
     assert ENGLISH.get(f"{code}.advice", ".").endswith(".")
+
+
+@pytest.mark.parametrize("name", all_settings())
+def test_every_setting_of_the_bms_is_explained(name: str) -> None:
+    """Whoever knows no register reads what a setting does before changing it."""
+    assert ENGLISH[f"register.{name}.explanation"].endswith(".")
+    assert FRENCH[f"register.{name}.explanation"].endswith(".")
 
 
 def test_the_page_of_events_has_every_code() -> None:

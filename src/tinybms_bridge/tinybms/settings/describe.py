@@ -8,6 +8,7 @@ from tinybms_bridge.tinybms.settings.rules import Caution, present_range
 from tinybms_bridge.tinybms.settings.table import Readout
 from tinybms_bridge.tinybms.settings.values import allowed_values, range_text, shown_value
 from tinybms_bridge.tinybms.settings.writer import Outcome, Report, Result
+from tinybms_bridge.words import ENGLISH, Language
 
 __all__ = [
     "Row",
@@ -65,11 +66,12 @@ def plan_document(plan: Plan, *, dry_run: bool) -> dict[str, object]:
     }
 
 
-def caution_document(caution: Caution) -> dict[str, object]:
-    """Return something to know before a change, ready for JSON."""
+def caution_document(caution: Caution, language: Language = ENGLISH) -> dict[str, object]:
+    """Return something to know before a change, with its text in a language, ready for JSON."""
     return {
         "name": caution.name,
         **caution.message.document(),
+        "text": caution.message.say(language),
         "needs_confirmation": caution.needs_confirmation,
     }
 

@@ -192,6 +192,59 @@ async def test_same_value_is_not_written(client: httpx.AsyncClient) -> None:
     assert found["changes"] == []
 
 
+async def test_settings_in_words(visitor: httpx.AsyncClient) -> None:
+    """Each setting and each choice is called what a person understands, in the language of the page."""
+    for language, title, choice in (
+        ("en", "Charging is cut when a cell reaches", "transistors of the BMS"),
+        ("fr", "La charge est coupée quand une cellule atteint", "transistors du BMS"),
+    ):
+        found = (await visitor.get("/api/tinybms/registers", params={"lang": language})).json()["registers"]
+        by_key = {each["key"]: each for each in found}
+        assert by_key["over_voltage_cutoff_v"]["title"] == title
+        assert by_key["over_voltage_cutoff_v"]["label"] == "Over-voltage cutoff"
+        assert by_key["load_switch_type"]["enum_values"][0] == {"value": 0, "label": "fet", "title": choice}
+        assert all(each["help"] for each in found)
+
+
+async def test_nothing_is_written_over_what_somebody_else_has_set(client: httpx.AsyncClient, bms: Any) -> None:
+    """The values that the plan showed must still be there: 409 with the names, and the new plan can be made."""
+    body = {"values": {"over_voltage_cutoff_v": 3.7}}
+    plan = (await client.post("/api/tinybms/write", json={**body, "dry_run": True})).json()
+    expected = {each["name"]: each["old"] for each in plan["changes"]}
+    bms.words[315 - FIRST] = 3720
+
+    answer = await client.post("/api/tinybms/write", json={**body, "expected": expected})
+
+    assert (answer.status_code, answer.json()["error"]) == (409, "settings_changed")
+    assert answer.json()["names"] == ["over_voltage_cutoff_v"]
+    assert bms.words[315 - FIRST] == 3720
+    expected = {"over_voltage_cutoff_v": 3.72}
+    assert (await client.post("/api/tinybms/write", json={**body, "expected": expected})).status_code == 200
+    assert bms.words[315 - FIRST] == 3700
+
+
+async def test_what_was_not_looked_at_is_not_written(client: httpx.AsyncClient, bms: Any) -> None:
+    """A backup that would change more than the plan showed is not brought back."""
+    backup = (await client.get("/api/tinybms/backup")).json()
+    bms.words[315 - FIRST] = 3720
+
+    answer = await client.post("/api/tinybms/restore", json={"backup": backup, "expected": {}})
+
+    assert (answer.status_code, answer.json()["names"]) == (409, ["over_voltage_cutoff_v"])
+    assert bms.words[315 - FIRST] == 3720
+
+
+async def test_a_plan_in_french(client: httpx.AsyncClient) -> None:
+    """What to know before, and what is confirmed, in the language of the page."""
+    body = {"key": "series_cells", "value": 15, "dry_run": True}
+    found = (await client.post("/api/tinybms/write?lang=fr", json=body)).json()
+    (caution,) = (each for each in found["coded_cautions"] if each["needs_confirmation"])
+    assert "broches du connecteur" in caution["text"]
+    del body["dry_run"]
+    refused = await client.post("/api/tinybms/write", json=body, headers={"Accept-Language": "fr"})
+    assert "broches du connecteur" in refused.json()["coded_consequences"][0]["text"]
+
+
 async def test_dry_run(client: httpx.AsyncClient, bms: Any) -> None:
     """A dry run tells what would be written and writes nothing."""
     body = {"address": 315, "value": 3.7, "dry_run": True}

@@ -15,7 +15,7 @@ from tinybms_bridge.errors import DeviceRefused, LinkError
 from tinybms_bridge.services.ports import Core
 from tinybms_bridge.services.web.answers import Answer
 from tinybms_bridge.tinybms.settings import Readout, Setting, all_settings, allowed_values, present_range
-from tinybms_bridge.words import Message
+from tinybms_bridge.words import ENGLISH, Language, Message, say
 
 __all__ = ["EnumValue", "Reading", "ReadoutCache", "RegisterAnswer", "cache_of", "register_answers"]
 
@@ -81,6 +81,9 @@ class EnumValue(Answer):
 
     value: int
     label: str
+    """Name of the choice for ``/api/tinybms/write``."""
+    title: str = Field(examples=["transistors of the BMS"])
+    """The choice for a person."""
 
 
 class RegisterAnswer(Answer):
@@ -89,7 +92,12 @@ class RegisterAnswer(Answer):
     address: int = Field(examples=[315])
     key: str = Field(examples=["over_voltage_cutoff_v"])
     """Name for ``/api/tinybms/write``."""
+    title: str = Field(examples=["Charging is cut when a cell reaches"])
+    """What it is, for a person."""
+    help: str
+    """What it does, for a person."""
     label: str
+    """As the vendor calls it."""
     group: str
     unit: str
     type: str = Field(examples=["u16"])
@@ -114,17 +122,21 @@ class RegisterAnswer(Answer):
     enum_values: list[EnumValue]
 
 
-def register_answers(readout: Readout | None, group: str | None = None) -> list[RegisterAnswer]:
+def register_answers(
+    readout: Readout | None, group: str | None = None, language: Language = ENGLISH
+) -> list[RegisterAnswer]:
     """Return every setting, or those of a group; the first call of the process reads the catalogue, a file."""
     found = [each for each in all_settings().values() if group is None or each.register.group == group]
-    return [RegisterAnswer.model_validate({**_fixed(each), **_present(each, readout)}) for each in found]
+    return [RegisterAnswer.model_validate({**_fixed(each, language), **_present(each, readout)}) for each in found]
 
 
-def _fixed(setting: Setting) -> dict[str, Any]:
+def _fixed(setting: Setting, language: Language) -> dict[str, Any]:
     register = setting.register
     return {
         "address": setting.address,
         "key": setting.name,
+        "title": say(f"register.{setting.name}", {}, language, register.name),
+        "help": say(f"register.{setting.name}.explanation", {}, language),
         "label": register.name,
         "group": register.group,
         "unit": setting.unit,
@@ -133,7 +145,10 @@ def _fixed(setting: Setting) -> dict[str, Any]:
         "scale": register.scale,
         "precision": register.decimals,
         "is_enum": bool(setting.choices),
-        "enum_values": [{"value": raw, "label": text} for raw, text in setting.choices.items()],
+        "enum_values": [
+            {"value": raw, "label": text, "title": say(f"choice.{text}", {}, language, text)}
+            for raw, text in setting.choices.items()
+        ],
     }
 
 

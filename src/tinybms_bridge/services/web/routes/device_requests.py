@@ -1,6 +1,7 @@
 """What a client may ask of the BMS, and the names of settings that it means."""
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, StrictFloat, StrictInt, StrictStr
 from pydantic_core import PydanticCustomError
@@ -8,17 +9,28 @@ from pydantic_core import PydanticCustomError
 from tinybms_bridge.errors import said_of
 from tinybms_bridge.services.web.answers import Answer, MessageAnswer, Request, examples
 from tinybms_bridge.services.web.problems import ProblemError
-from tinybms_bridge.tinybms.settings import ActionName, Plan, Report, all_settings, find_setting
+from tinybms_bridge.tinybms.settings import (
+    ActionName,
+    Outcome,
+    Plan,
+    Report,
+    Result,
+    StaleSettingsError,
+    all_settings,
+    find_setting,
+)
 from tinybms_bridge.tinybms.settings.describe import caution_document
 from tinybms_bridge.tinybms.settings.writer import described
-from tinybms_bridge.words import Message, message
+from tinybms_bridge.words import Language, Message, message
 
 __all__ = [
     "ActionBody",
     "PlanAnswer",
     "RestoreRequest",
+    "ResultAnswer",
     "WriteAnswer",
     "WriteRequest",
+    "held_to",
     "wanted",
     "write_answer",
 ]
@@ -53,6 +65,9 @@ class Consent(Request):
     """Accepts that power is cut, the BMS restarts or measurements change; the refusal without it says which."""
     dry_run: bool = False
     """Only tell what would be written."""
+    expected: dict[str, MaybeValue] | None = Field(default=None, max_length=64, examples=[None])
+    """The value that each setting had when the changes were looked at (``old`` of the dry run), by key; where the BMS
+    holds another one, or more would change, nothing is written (409 ``settings_changed``)."""
 
 
 class WriteRequest(Consent, json_schema_extra=examples({"key": "over_voltage_cutoff_v", "value": 3.65}, _SEVERAL)):
@@ -103,6 +118,28 @@ class CautionAnswer(MessageAnswer):
     """Whether ``confirm`` accepts it."""
 
 
+class ResultAnswer(SettingChangeAnswer):
+    """What became of one setting."""
+
+    register_: int = Field(validation_alias="register", serialization_alias="register")
+    outcome: Outcome
+    found: float | int | str | None
+    """The value read back; null when nothing was read."""
+    detail: str
+    """What happened, when it is not plain."""
+    code: str
+    """Of ``detail``; empty when all is plain."""
+    parameters: dict[str, Any]
+    text: str
+    """What became of it, in one line."""
+
+    @classmethod
+    def of(cls, result: Result, language: Language) -> Self:
+        """Return a result with its texts in a language."""
+        detail = "" if result.detail is None else result.detail.say(language)
+        return cls.model_validate({**result.as_dict(), "detail": detail, "text": result.description.say(language)})
+
+
 class PlanAnswer(Answer):
     """What would be written."""
 
@@ -121,8 +158,8 @@ class WriteAnswer(PlanAnswer):
     success: bool
     message: str
     dry_run: bool
-    results: list[dict[str, Any]]
-    """What became of each setting."""
+    results: list[ResultAnswer]
+    """What became of each setting; empty after a dry run."""
     side_effects: list[str]
     """Settings that nobody asked to change and that the BMS changed meanwhile."""
 
@@ -138,7 +175,16 @@ def wanted(request: WriteRequest) -> dict[str, object]:
     return {name: _text_of_choice(name, request.value)}
 
 
-def _plan_answer(plan: Plan) -> PlanAnswer:
+def held_to(plan: Plan, expected: Mapping[str, object] | None) -> None:
+    """Raise StaleSettingsError unless a plan changes what somebody looked at, from the values that were seen then."""
+    if expected is None:
+        return
+    changed = [each.name for each in plan.changes if each.name not in expected or expected[each.name] != each.old]
+    if changed:
+        raise StaleSettingsError(changed)
+
+
+def _plan_answer(plan: Plan, language: Language) -> PlanAnswer:
     """Return a plan for JSON."""
     changes = [
         SettingChangeAnswer(
@@ -148,21 +194,22 @@ def _plan_answer(plan: Plan) -> PlanAnswer:
     ]
     return PlanAnswer(
         changes=changes,
-        cautions=[str(caution) for caution in plan.cautions],
-        consequences=[str(caution) for caution in plan.consequences],
-        coded_cautions=[CautionAnswer.model_validate(caution_document(caution)) for caution in plan.cautions],
+        cautions=[each.description.say(language) for each in plan.cautions],
+        consequences=[each.description.say(language) for each in plan.consequences],
+        coded_cautions=[CautionAnswer.model_validate(caution_document(each, language)) for each in plan.cautions],
     )
 
 
-def write_answer(plan: Plan, report: Report | None) -> WriteAnswer:
+def write_answer(plan: Plan, report: Report | None, language: Language) -> WriteAnswer:
     """Return what became of a plan; None for a dry run. Raises ProblemError 502 when something was not written."""
-    results = [] if report is None else [result.as_dict() for result in report.results]
+    results = [] if report is None else [ResultAnswer.of(each, language) for each in report.results]
     if report is not None and not report.good:
         failed = [said_of(each.name, described(each.outcome, None)) for each in report.results if not each.outcome.good]
-        raise ProblemError(502, "write_failed", message("request.not_all_written", failed=failed), results=results)
+        documents = [each.model_dump(mode="json", by_alias=True) for each in results]
+        raise ProblemError(502, "write_failed", message("request.not_all_written", failed=failed), results=documents)
     done = "Nothing was written (dry run)" if report is None else "Settings written and read back"
     return WriteAnswer(
-        **dict(_plan_answer(plan)),
+        **dict(_plan_answer(plan, language)),
         success=True,
         message=done if report is None or plan.changes else "The BMS holds these values already",
         dry_run=report is None,

@@ -107,10 +107,11 @@ async def registers(
     heavy: Heavy,
     refresh: Annotated[bool, Query(description="Read the BMS now instead of showing the last reading.")] = False,
     group: Annotated[str | None, Query(max_length=100, examples=["settings.cell"])] = None,
+    lang: TextLanguage = ENGLISH,
 ) -> Response:
     """Return every setting of the BMS of a pack, as ``/api/tinybms/registers``."""
     del name  # one BMS is configured
-    return await tinybms.registers(request, user, heavy, refresh, group)
+    return await tinybms.registers(request, user, heavy, refresh, group, lang)
 
 
 @router.get("/api/outputs")

@@ -16,6 +16,7 @@ from tinybms_bridge.battery.inhibits import Direction
 from tinybms_bridge.errors import ConfigError, ConfigProblem, DeviceRefused, LinkError
 from tinybms_bridge.link.events import EventCode, Noted
 from tinybms_bridge.services.ports import Core
+from tinybms_bridge.services.web.language import asked_language
 from tinybms_bridge.services.web.live.watch import Watch
 from tinybms_bridge.services.web.problems import ProblemError, core_is_away, mistake
 from tinybms_bridge.services.web.security import Facts, User, Viewer
@@ -115,8 +116,9 @@ def device_failures() -> Iterator[None]:
         errors = [{"value": plain(each.value)} | mistake(each.name, each.message) for each in error.problems]
         raise ProblemError(422, "invalid_settings", error.description, errors=errors) from error
     except ConfirmationError as error:
-        texts = [str(each) for each in error.consequences]
-        coded = [caution_document(each) for each in error.consequences]
+        language = asked_language.get()
+        texts = [each.description.say(language) for each in error.consequences]
+        coded = [caution_document(each, language) for each in error.consequences]
         raise ProblemError(
             409, "confirmation_required", error.description, consequences=texts, coded_consequences=coded
         ) from error

@@ -27,6 +27,7 @@ from tinybms_bridge.services.web.routes.device_requests import (
     RestoreRequest,
     WriteAnswer,
     WriteRequest,
+    held_to,
     wanted,
     write_answer,
 )
@@ -180,30 +181,35 @@ async def registers(
     heavy: Heavy,
     refresh: Annotated[bool, Query(description="Read the BMS now instead of showing the last reading.")] = False,
     group: Annotated[str | None, Query(max_length=100, examples=["settings.cell"])] = None,
+    lang: TextLanguage = ENGLISH,
 ) -> Response:
     """Return every setting with range, unit and present value; without values while the BMS does not answer."""
     reading = await cache_of(request.app).get(refresh=refresh)
 
     def made() -> Registers:
-        found = register_answers(reading.readout, group)
-        return Registers(count=len(found), read_at=reading.at, error=str(reading.error or ""), registers=found)
+        found = register_answers(reading.readout, group, lang)
+        error = "" if reading.error is None else reading.error.say(lang)
+        return Registers(count=len(found), read_at=reading.at, error=error, registers=found)
 
     return await heavy.answer(made)
 
 
 @router.post("/write")
-async def write(request: Request, core: TheCore, user: Admin, facts: Facts, body: WriteRequest) -> WriteAnswer:
+async def write(
+    request: Request, core: TheCore, user: Admin, facts: Facts, body: WriteRequest, lang: TextLanguage = ENGLISH
+) -> WriteAnswer:
     """Write settings to the BMS, all judged before the first is written, each read back."""
     values = await asyncio.to_thread(wanted, body)
     with device_failures():
         plan = await core.device_settings.plan(values)
         plan_facts(facts, plan, dry_run=body.dry_run)
         if body.dry_run:
-            return write_answer(plan, None)
+            return write_answer(plan, None, lang)
         cache_of(request.app).forget()
+        held_to(plan, body.expected)
         report = await core.device_settings.apply(values, plan, confirm=body.confirm, by=user.name)
     note_writes(core, report, user)
-    return write_answer(plan, report)
+    return write_answer(plan, report, lang)
 
 
 @router.post("/action")
@@ -237,20 +243,23 @@ async def backup(request: Request, core: TheCore, user: Viewer, *, force: bool =
 
 
 @router.post("/restore")
-async def restore(request: Request, core: TheCore, user: Admin, facts: Facts, body: RestoreRequest) -> WriteAnswer:
+async def restore(
+    request: Request, core: TheCore, user: Admin, facts: Facts, body: RestoreRequest, lang: TextLanguage = ENGLISH
+) -> WriteAnswer:
     """Write a backup to the BMS; what it holds already is not written again."""
     with device_failures():
         kept = await asyncio.to_thread(_parsed, body.backup)
         plan = await core.device_settings.plan_backup(kept, force=body.force)
         plan_facts(facts, plan, dry_run=body.dry_run)
         if body.dry_run:
-            return write_answer(plan, None)
+            return write_answer(plan, None, lang)
         cache_of(request.app).forget()
+        held_to(plan, body.expected)
         report = await core.device_settings.apply_backup(
             kept, plan, force=body.force, confirm=body.confirm, by=user.name
         )
     note_writes(core, report, user)
-    return write_answer(plan, report)
+    return write_answer(plan, report, lang)
 
 
 def _parsed(document: dict[str, Any]) -> Backup:
