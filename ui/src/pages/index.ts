@@ -12,4 +12,5 @@ export const PAGES: Partial<Record<PageName, Load>> = {
   diagnostics: () => import('./Diagnostics.svelte'),
   access: () => import('./Access.svelte'),
   setup: () => import('./Setup.svelte'),
+  bms: () => import('./Bms.svelte'),
 };
