@@ -64,6 +64,26 @@ async def test_forgetting(core: Any) -> None:
     assert second.readout.value(all_settings()["over_voltage_cutoff_v"]) == 3.7
 
 
+async def test_a_reading_that_began_before_a_write_does_not_count(core: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another browser reads while something is written: the next look reads anew, however soon it comes."""
+    cache = ReadoutCache(core)
+    read = type(core.device_settings).read
+
+    async def slow(settings: Any) -> Any:
+        found = await read(settings)
+        core.bms.words[315 - 300] = 3700
+        cache.forget()
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(core.device_settings), "read", slow)
+        await cache.get(refresh=False)
+
+    readout = (await cache.get(refresh=False)).readout
+    assert readout is not None
+    assert readout.value(all_settings()["over_voltage_cutoff_v"]) == 3.7
+
+
 async def test_registers_of_a_reading(core: Any) -> None:
     """Every number lies within its range and every choice has its text; ranges come from the vendor here."""
     readout = (await ReadoutCache(core).get(refresh=False)).readout

@@ -4,6 +4,8 @@ The last reading is kept so that looking at the settings does not load the line.
 """
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -17,7 +19,7 @@ from tinybms_bridge.services.web.answers import Answer
 from tinybms_bridge.tinybms.settings import Readout, Setting, all_settings, allowed_values, present_range
 from tinybms_bridge.words import ENGLISH, Language, Message, say
 
-__all__ = ["EnumValue", "Reading", "ReadoutCache", "RegisterAnswer", "cache_of", "register_answers"]
+__all__ = ["EnumValue", "Reading", "ReadoutCache", "RegisterAnswer", "cache_of", "register_answers", "written_to"]
 
 _REST_S = 5.0
 
@@ -40,6 +42,7 @@ class ReadoutCache:
         self._reading = Reading(None, None)
         self._tried_at_s = float("-inf")
         self._current = False
+        self._forgotten = 0
         self._lock = asyncio.Lock()
 
     async def get(self, *, refresh: bool) -> Reading:
@@ -54,17 +57,18 @@ class ReadoutCache:
         return self._reading
 
     def forget(self) -> None:
-        """Let the next ``get`` read anew: something was written."""
+        """Let the next ``get`` read anew: something was written. A reading that is under way does not count."""
         self._current, self._tried_at_s = False, float("-inf")
+        self._forgotten += 1
 
     async def _read(self) -> None:
-        self._tried_at_s = self._core.clock.monotonic()
+        self._tried_at_s, forgotten = self._core.clock.monotonic(), self._forgotten
         try:
             readout = await self._core.device_settings.read()
         except (LinkError, DeviceRefused) as error:
             self._reading = replace(self._reading, error=error.description)
             return
-        self._current = True
+        self._current = forgotten == self._forgotten
         self._reading = Reading(readout, self._core.clock.wall())
 
 
@@ -74,6 +78,15 @@ def cache_of(app: Starlette) -> ReadoutCache:
         app.state.device_readout = ReadoutCache(app.state.core)
     cache: ReadoutCache = app.state.device_readout
     return cache
+
+
+@contextmanager
+def written_to(app: Starlette) -> Iterator[None]:
+    """Forget what was read before and during what is done within, however it ends."""
+    try:
+        yield
+    finally:
+        cache_of(app).forget()
 
 
 class EnumValue(Answer):

@@ -21,7 +21,12 @@ from tinybms_bridge.link.events import EventCode
 from tinybms_bridge.services.web.answers import Answer, Done, Shown
 from tinybms_bridge.services.web.heavy import Heavy
 from tinybms_bridge.services.web.problems import ProblemError
-from tinybms_bridge.services.web.routes.device_registers import RegisterAnswer, cache_of, register_answers
+from tinybms_bridge.services.web.routes.device_registers import (
+    RegisterAnswer,
+    cache_of,
+    register_answers,
+    written_to,
+)
 from tinybms_bridge.services.web.routes.device_requests import (
     ActionBody,
     RestoreRequest,
@@ -205,9 +210,9 @@ async def write(
         plan_facts(facts, plan, dry_run=body.dry_run)
         if body.dry_run:
             return write_answer(plan, None, lang)
-        cache_of(request.app).forget()
-        held_to(plan, body.expected)
-        report = await core.device_settings.apply(values, plan, confirm=body.confirm, by=user.name)
+        with written_to(request.app):
+            held_to(plan, body.expected)
+            report = await core.device_settings.apply(values, plan, confirm=body.confirm, by=user.name)
     note_writes(core, report, user)
     return write_answer(plan, report, lang)
 
@@ -216,8 +221,7 @@ async def write(
 async def act(request: Request, core: TheCore, user: Admin, facts: Facts, body: ActionBody) -> Done:
     """Let the BMS do something once: restart, set its state of charge, clear its counters."""
     facts |= {"action": body.action, "value": body.value}
-    with device_failures():
-        cache_of(request.app).forget()
+    with device_failures(), written_to(request.app):
         result = await core.device_settings.perform(body.action, body.value, confirm=body.confirm, by=user.name)
     if not result.outcome.good:
         failed = message("action.failed", action=body.action, result=result.description)
@@ -253,11 +257,11 @@ async def restore(
         plan_facts(facts, plan, dry_run=body.dry_run)
         if body.dry_run:
             return write_answer(plan, None, lang)
-        cache_of(request.app).forget()
-        held_to(plan, body.expected)
-        report = await core.device_settings.apply_backup(
-            kept, plan, force=body.force, confirm=body.confirm, by=user.name
-        )
+        with written_to(request.app):
+            held_to(plan, body.expected)
+            report = await core.device_settings.apply_backup(
+                kept, plan, force=body.force, confirm=body.confirm, by=user.name
+            )
     note_writes(core, report, user)
     return write_answer(plan, report, lang)
 
