@@ -22,7 +22,7 @@ import tarfile
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -229,8 +229,35 @@ async def ask(one: Side, path: str, seconds: float) -> None:
     await asyncio.sleep(1.0)
 
 
-async def crowd(one: Side, seconds: float) -> None:
+@contextlib.contextmanager
+def burning(count: int) -> Iterator[None]:
+    """Let processes of no use take all the processor time that they get."""
+    context = multiprocessing.get_context("spawn")
+    stop: Event = context.Event()
+    burners = [context.Process(target=_burn, args=(stop,), daemon=True) for _ in range(count)]
+    for each in burners:
+        each.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for each in burners:
+            each.join(30)
+
+
+def _burn(stop: Event) -> None:
+    while not stop.is_set():
+        for _ in range(100_000):
+            pass
+
+
+async def crowd(one: Side, seconds: float, burners: int) -> None:
     """A thousand followers, and 200 requests a second beside them."""
+    with burning(burners):
+        await _crowd(one, seconds)
+
+
+async def _crowd(one: Side, seconds: float) -> None:
     async with following(one.port, FOLLOWERS, Arrivals()):
         await asyncio.sleep(3.0)  # that they came is over
         begun_s = time.monotonic()
@@ -290,7 +317,7 @@ def report(sides: Sequence[Side], seen: dict[str, dict[int, list[float]]]) -> li
 
 async def measure(arguments: argparse.Namespace) -> list[str]:
     """Return the tables, measured."""
-    routes = arguments.only or ROUTES
+    routes = () if arguments.crowd_only else arguments.only or ROUTES
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source = revision(arguments.revision, folder / "revision")
@@ -305,7 +332,7 @@ async def measure(arguments: argparse.Namespace) -> list[str]:
                 for one in sides:
                     await ask(one, path, arguments.seconds)
             for one in sides if arguments.crowd else ():
-                await crowd(one, arguments.crowd)
+                await crowd(one, arguments.crowd, arguments.burners)
             packed = await compressed(sides[1], 10.0) if arguments.crowd else []
             print(f"measured for {time.monotonic() - started_s:.0f} s")
             seen = {}
@@ -325,6 +352,8 @@ def main() -> None:
     parser.add_argument("--only", action="append", metavar="PATH", help="ask for this alone; may be repeated")
     parser.add_argument("--seconds", type=float, default=7.0, help="for each route and program")
     parser.add_argument("--crowd", type=float, default=40.0, help="seconds with a thousand followers; 0 for none")
+    parser.add_argument("--burners", type=int, default=0, help="processes that burn the processor beside the crowd")
+    parser.add_argument("--crowd-only", action="store_true", help="ask for no large answers")
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
     print("\n".join(asyncio.run(measure(parser.parse_args()))))
