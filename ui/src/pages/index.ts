@@ -8,6 +8,7 @@ type Load = () => Promise<{ default: Component }>;
 
 export const PAGES: Partial<Record<PageName, Load>> = {
   overview: () => Promise.resolve({ default: Overview }),
+  history: () => import('./History.svelte'),
   settings: () => import('./Settings.svelte'),
   diagnostics: () => import('./Diagnostics.svelte'),
   access: () => import('./Access.svelte'),
