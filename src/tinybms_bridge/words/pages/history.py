@@ -33,16 +33,20 @@ WORDS = {
         "L’historique est désactivé (advanced.history_enabled). Ce qui a été enregistré avant reste visible.",
     ),
     "empty": (
-        "Nothing is recorded yet. The first values are here after a minute or two, "
-        "and the charts fill as time goes by.",
-        "Rien n’est encore enregistré. Les premières valeurs seront là dans une minute ou deux, "
-        "puis les courbes se remplissent avec le temps.",
+        (
+            "Nothing is recorded yet. The first values are here after a minute or two, "
+            "and the charts fill as time goes by."
+        ),
+        (
+            "Rien n’est encore enregistré. Les premières valeurs seront là dans une minute ou deux, "
+            "puis les courbes se remplissent avec le temps."
+        ),
     ),
     "energy_in": ("Into the battery", "Vers la batterie"),
     "energy_out": ("Out of the battery", "Depuis la batterie"),
     "fresh": ("Time with fresh data", "Temps avec des données fraîches"),
     "of_time": ("of {time}", "sur {time}"),
-    "charts": ("Charts", "Courbes"),
+    "charts": ("Charts: {n} of {all}", "Courbes : {n} sur {all}"),
     "chart_power": ("Power", "Puissance"),
     "chart_soc": ("State of charge (SOC)", "État de charge (SOC)"),
     "chart_voltage": ("Voltage and its limit (CVL)", "Tension et sa limite (CVL)"),
@@ -84,10 +88,14 @@ WORDS = {
     "cursor_of": ("Values of: {name}", "Valeurs : {name}"),
     "show_line": ("Show or hide this line", "Afficher ou masquer cette ligne"),
     "keys": (
-        "Drag over a chart to look closer, or pinch; a double click goes farther. Keys: ← and → move the cursor, + and "
-        "− zoom, Page up and Page down go to other times, Escape takes the cursor away.",
-        "Glissez sur une courbe pour zoomer, ou pincez ; un double clic élargit. Touches : ← et → déplacent le curseur, "
-        "+ et − zooment, Page préc. et Page suiv. changent de période, Échap retire le curseur.",
+        (
+            "Drag over a chart to look closer, or pinch; a double click goes farther. Keys: ← and → move the cursor, + and "
+            "− zoom, Page up and Page down go to other times, Escape takes the cursor away."
+        ),
+        (
+            "Glissez sur une courbe pour zoomer, ou pincez ; un double clic élargit. Touches : ← et → déplacent le curseur, "
+            "+ et − zooment, Page préc. et Page suiv. changent de période, Échap retire le curseur."
+        ),
     ),
     "of_days": (
         "So far back the records of days are kept, which have the least and the greatest value of each day.",
@@ -144,6 +152,7 @@ WORDS = {
         "Each bar is a part of the time that is shown. What went wrong has another colour.",
         "Chaque barre est une partie de la période affichée. Ce qui a échoué a une autre couleur.",
     ),
+    "counters_table": ("Table of the counters", "Tableau des compteurs"),
     "counter": ("Counter", "Compteur"),
     "over_time": ("Over time", "Dans le temps"),
     "most_at_once": ("Most at once", "Pointe"),

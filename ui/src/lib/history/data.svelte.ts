@@ -3,7 +3,7 @@
 import { api, ApiError, type Schemas } from '../api.svelte';
 import type { Overview } from '../live.svelte';
 import { choice } from '../words.svelte';
-import { type ChartName, CHARTS, chartOf, type DayRecord, isDaily, seriesOf } from './charts';
+import { CHART_NAMES, type ChartName, CHARTS, chartOf, type DayRecord, isDaily, seriesOf } from './charts';
 import { COUNTERS } from './counters';
 import {
   dayStart,
@@ -25,6 +25,8 @@ export type Part = ChartName | 'records' | 'months' | 'counters';
 /** What every frame has, for the totals and for the marks. */
 const TOTALS = ['charged_wh.sum', 'discharged_wh.sum', 'fresh_s.sum'];
 const FRESHNESS = 'freshness.worst';
+/** A year of two charts is there in half the time of four. */
+const FIRST_CHARTS = 2;
 const MOST_EVENTS = 500;
 const COUNTER_POINTS = 120;
 const AGAIN_MS = 5000;
@@ -154,7 +156,8 @@ export class HistoryData {
   private next(asked: Asked): (() => Promise<void>) | null {
     if (asked.stop.signal.aborted) return null;
     const missing = (part: string) => !asked.done.has(part);
-    const charts = [...this.visible].filter((part): part is ChartName => part in CHARTS && missing(part));
+    const charts = CHART_NAMES.filter((name) => this.visible.has(name) && missing(name));
+    if (asked.done.size === 0) charts.splice(FIRST_CHARTS);
     const daily = charts.filter((name) => this.isOfDays(asked) && isDaily(CHARTS[name]));
     if (daily.length > 0 || (this.isOfDays(asked) && missing('records'))) return () => this.askRecords(asked);
     if (charts.length > 0 || missing('totals')) return () => this.askSteps(asked, charts);

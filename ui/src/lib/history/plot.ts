@@ -13,6 +13,7 @@ export const LEFT = 58;
 export const RIGHT = 12;
 const HELD_HEIGHT = 6;
 const NEAR_PX = 6;
+const EVENT_HEIGHT = 9;
 const SYNC = 'tinybms-history';
 
 export interface Trace {
@@ -201,15 +202,14 @@ function drawMarks(u: uPlot, colours: Colours, { frame, events }: Marks): void {
     const height = HELD_HEIGHT * ratio;
     ctx.fillRect(from, bbox.top + bbox.height - height, Math.max(ratio, to - from), height);
   });
-  ctx.strokeStyle = faint(colours.text, 0.45);
-  ctx.lineWidth = ratio;
-  ctx.setLineDash([2 * ratio, 4 * ratio]);
+  ctx.strokeStyle = faint(colours.text, 0.7);
+  ctx.lineWidth = 1.5 * ratio;
   ctx.beginPath();
   for (const at of events) {
     const x = Math.round(u.valToPos(at, 'x', true)) + 0.5;
     if (x < bbox.left || x > right) continue;
     ctx.moveTo(x, bbox.top);
-    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.lineTo(x, bbox.top + EVENT_HEIGHT * ratio);
   }
   ctx.stroke();
   ctx.restore();
