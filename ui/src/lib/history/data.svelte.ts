@@ -56,6 +56,13 @@ class Asked {
   ) {}
   readonly stop = new AbortController();
   readonly done = new Set<string>();
+
+  /** Returns an answer that is still wanted. */
+  async still<T>(answer: Promise<T>): Promise<T> {
+    const found = await answer;
+    this.stop.signal.throwIfAborted();
+    return found;
+  }
 }
 
 export class HistoryData {
@@ -139,6 +146,7 @@ export class HistoryData {
     this.busy = true;
     try {
       for (let next = this.next(asked); next !== null; next = this.next(asked)) await next();
+      if (asked !== this.asked) return;
       this.problem = null;
       this.busy = false;
     } catch (error) {
@@ -194,10 +202,8 @@ export class HistoryData {
     const charts = names.map((name) => chartOf(CHARTS[name], asked.pack));
     const always = asked.pack === null ? [...TOTALS, FRESHNESS] : TOTALS;
     const series = [...new Set([...always, ...charts.flatMap(seriesOf)])];
-    const answer = await api.get('/api/history', {
-      query: { ...this.query(asked, series), points: asked.points },
-      signal: asked.stop.signal,
-    });
+    const query = { ...this.query(asked, series), points: asked.points };
+    const answer = await asked.still(api.get('/api/history', { query, signal: asked.stop.signal }));
     const frame = frameOf(answer);
     for (const name of names) {
       this.stored[name] = frame;
@@ -215,7 +221,7 @@ export class HistoryData {
   private async askRecords(asked: Asked): Promise<void> {
     const { window } = asked;
     const query = this.daysQuery(asked);
-    const answer = await api.get('/api/history/days', { query, signal: asked.stop.signal });
+    const answer = await asked.still(api.get('/api/history/days', { query, signal: asked.stop.signal }));
     asked.done.add('records');
     if (this.isOfDays(asked)) {
       const daily = Object.values(CHARTS).filter(isDaily);
@@ -242,7 +248,9 @@ export class HistoryData {
   }
 
   private async askMonths(asked: Asked): Promise<void> {
-    const answer = await api.get('/api/history/months', { query: this.daysQuery(asked), signal: asked.stop.signal });
+    const answer = await asked.still(
+      api.get('/api/history/months', { query: this.daysQuery(asked), signal: asked.stop.signal }),
+    );
     asked.done.add('months');
     this.months = answer.months;
   }
@@ -253,14 +261,14 @@ export class HistoryData {
   }
 
   private async askFields(asked: Asked): Promise<void> {
-    this.fields = await api.get('/api/history/fields', { signal: asked.stop.signal });
+    this.fields = await asked.still(api.get('/api/history/fields', { signal: asked.stop.signal }));
     asked.done.add('fields');
   }
 
   private async askEvents(asked: Asked): Promise<void> {
     const { from, to } = asked.window;
     const query = { from: String(from), to: String(to), limit: MOST_EVENTS, lang: choice.language };
-    const answer = await api.get('/api/events', { query, signal: asked.stop.signal });
+    const answer = await asked.still(api.get('/api/events', { query, signal: asked.stop.signal }));
     asked.done.add('events');
     this.events = answer.events.filter((event) => event.at !== null).reverse();
     this.moreEvents = answer.next_before !== null;
@@ -269,7 +277,7 @@ export class HistoryData {
   private async askCounters(asked: Asked): Promise<void> {
     const series = COUNTERS.map((name) => `${name}.sum`);
     const query = { ...this.query(asked, series), pack: null, points: COUNTER_POINTS };
-    this.counters = frameOf(await api.get('/api/history', { query, signal: asked.stop.signal }));
+    this.counters = frameOf(await asked.still(api.get('/api/history', { query, signal: asked.stop.signal })));
     asked.done.add('counters');
   }
 }

@@ -69,7 +69,8 @@ export function dataOf(chart: Chart, frame: Frame, traces: readonly Trace[]): uP
 }
 
 export interface Marks {
-  frame: Frame;
+  /** Undefined while none is loaded. */
+  frame: Frame | undefined;
   /** Times of the events. */
   events: readonly number[];
 }
@@ -192,7 +193,7 @@ function drawMarks(u: uPlot, colours: Colours, { frame, events }: Marks): void {
   const ratio = devicePixelRatio || 1;
   const right = bbox.left + bbox.width;
   ctx.save();
-  frame.held.forEach((held, place) => {
+  frame?.held.forEach((held, place) => {
     if (held === null) return;
     const at = frame.times[place] ?? 0;
     const from = Math.max(bbox.left, u.valToPos(at, 'x', true));
