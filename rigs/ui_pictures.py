@@ -1,26 +1,32 @@
 """Pictures of every page for the documents: ``python -m rigs.ui_pictures [FOLDER]`` (``make screenshots``).
 
-A real bridge on a simulated battery that charges, seen by Chromium: each page light, dark, and on a telephone. The
-history is filled before, so that its charts have something to show; nothing else is made up.
+A demonstration (simulated BMS, GX, sun and house; a day in four minutes) runs for some minutes, so that its history has
+something to show; Chromium sees each page light, dark, and on a telephone. Nothing in the pictures is made up.
 """
 
 import contextlib
 import shutil
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from benchmarks.heavy import full_state
 from playwright.sync_api import Browser, ViewportSize, sync_playwright
 
-from tinybms_lab.testing.running_bridge import RunningBridge
+from tinybms_lab.testing.running_bridge import RunningBridge, free_port
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "ui"
-PAGES = {"overview": "/", **{name: f"/{name}" for name in ("history", "settings", "bms", "diagnostics", "access")}}
+PAGES = {
+    "overview": "/",
+    "history": "/history?span=1h",
+    **{name: f"/{name}" for name in ("settings", "bms", "diagnostics", "access")},
+}
 ADMIN = ("anna", "correct horse battery")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+WARM_S = 480.0
+"""Two days of the demonstration."""
 SETTLED_MS = 4000
 """Charts are drawn and the first live values are there."""
 
@@ -63,12 +69,15 @@ def main(folder: Path = FOLDER) -> None:
         sys.exit("no Chromium: sudo apt install chromium")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
-        home = Path(name)
-        full_state(home / "state")
-        bridge = RunningBridge.prepare(home, None, "--profile", "charge", "--soc", "78")
+        bridge = RunningBridge(Path(name), free_port())
         try:
-            bridge.add_user(*ADMIN, "admin")
-            bridge.start()
+            bridge.begin("run", "demo", "--plain", "--web-port", str(bridge.port))
+            bridge.wait_ready()
+            (state,) = bridge.home.glob("tinybms-bridge-demo-*")
+            words = ("users", "--state-directory", str(state), "add", ADMIN[0], "--role", "admin", "--password-stdin")
+            bridge.call(*words, text=f"{ADMIN[1]}\n")
+            print(f"the demonstration runs for {WARM_S / 60:.0f} minutes before")
+            time.sleep(WARM_S)
             with sync_playwright() as started:
                 browser = started.chromium.launch(executable_path=chromium, args=FLAGS)
                 take(browser, bridge, folder)

@@ -99,6 +99,10 @@ class RunningBridge:
     def start(self) -> None:
         """Start the program and wait until it sends limits made from fresh data."""
         self.begin("run", "run", "--plain", "-c", str(self.config))
+        self.wait_ready()
+
+    def wait_ready(self) -> None:
+        """Wait until limits made from fresh data are sent."""
         until(self._ready, "the bridge is ready")
 
     def stop(self) -> None:
