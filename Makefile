@@ -70,9 +70,10 @@ rig-physics: ## The cells of the bench against PyBaMM, then the engine with pack
 	@scripts/bootstrap.sh physics
 	@.venv-physics/bin/python -m rigs.physics $(ARGS)
 
-rig-socketcan: ## The port of SocketCAN on a real kernel, as root on vcan0, which it removes and adds again
+rig-socketcan: ## The port of SocketCAN and the whole program on a real kernel, as root on vcan0, which it removes and adds again
 	@scripts/bootstrap.sh dev
 	@$(BIN)/python -m rigs.socketcan $(ARGS)
+	@$(BIN)/python -m rigs.whole_program $(ARGS)
 
 wheels: ## The program and its laboratory as two wheels in dist/
 	@scripts/bootstrap.sh runtime

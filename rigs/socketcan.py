@@ -25,15 +25,15 @@ def ip(*arguments: str) -> None:
     subprocess.run(["ip", "link", *arguments], check=True)  # noqa: S603, S607 -- the rig's own words
 
 
-async def until(what: str, condition: Callable[[], bool]) -> float:
+async def until(what: str, condition: Callable[[], bool], patience_s: float = WAIT_S) -> float:
     """Wait until something holds; return the seconds it took, told with what it was."""
     begun_s = time.monotonic()
     try:
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(patience_s):
             while not condition():  # noqa: ASYNC110 -- what is waited for has no event
                 await asyncio.sleep(0.002)
     except TimeoutError:
-        sys.exit(f"not within {WAIT_S:.0f} s: {what}")
+        sys.exit(f"not within {patience_s:.0f} s: {what}")
     took_s = time.monotonic() - begun_s
     print(f"{took_s:6.3f} s  {what}", flush=True)
     return took_s
