@@ -22,6 +22,7 @@ from pathlib import Path
 
 import can
 from benchmarks.parts import program, simulator
+
 from rigs.socketcan import ip, until
 
 LIMITS, PRESENCE = 0x351, 0x305
