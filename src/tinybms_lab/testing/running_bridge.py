@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -41,7 +42,7 @@ class RunningBridge:
     @property
     def url(self) -> str:
         """Where the pages are."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
     @property
     def config(self) -> Path:
@@ -56,9 +57,13 @@ class RunningBridge:
         until(bms.exists, "the simulated BMS is there")
         bridge.document = {
             "hardware": {"uart": {"device": str(bms)}, "can": {"interface": "virtual"}},
-            "web_server": {"port": bridge.port, "listen_address": "127.0.0.1"},
             "advanced": {"state_directory": str(home / "state")},
             **(changes or {}),
+        }
+        bridge.document["web_server"] = {
+            "port": bridge.port,
+            "listen_address": "127.0.0.1",
+            **bridge.document.get("web_server", {}),
         }
         bridge.config.write_text(json.dumps(bridge.document))
         return bridge
@@ -142,11 +147,16 @@ class RunningBridge:
         kept = {name: value for name, value in os.environ.items() if name not in names}
         return {**kept, "HOME": home, "XDG_STATE_HOME": home, "TMPDIR": home, "TZ": "UTC"}
 
+    @property
+    def _tls(self) -> bool:
+        return bool(self.document.get("web_server", {}).get("tls_self_signed"))
+
     def _ready(self) -> bool:
         if self.processes["run"].poll() is not None:
             raise RuntimeError((self.home / "run.log").read_text()[-3000:])
         try:
-            with urllib.request.urlopen(f"{self.url}/readyz", timeout=5.0) as answer:  # noqa: S310 -- our own
+            unchecked = ssl._create_unverified_context() if self._tls else None  # noqa: S323, SLF001 -- our own
+            with urllib.request.urlopen(f"{self.url}/readyz", timeout=5.0, context=unchecked) as answer:  # noqa: S310
                 return bool(answer.status == 200)
         except OSError:
             return False
