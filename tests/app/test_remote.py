@@ -346,6 +346,20 @@ def test_each_of_several_packs_is_published() -> None:
     assert _battery_changes(both, one)[0] == SnapshotAccepted(snapshot(1), "a")
 
 
+async def test_what_was_there_before_the_services_is_a_change_too(join: Join) -> None:
+    """A history that begins beside a core that has long been fresh counts its time as fresh."""
+    side = await join()
+    await side.until(lambda: side.mirror.state.battery.freshness is Freshness.FRESH)
+    later = Bus(side.clock.monotonic, side.clock.wall)
+    CoreChanges(side.mirror, later)
+
+    known = later.latest(FreshnessChanged)
+    assert known is not None
+    assert known.event.new is Freshness.FRESH
+    assert later.latest(LinkChanged) is not None
+    assert later.latest(SnapshotAccepted) is not None
+
+
 async def test_frames_are_remembered_by_number(join: Join) -> None:
     """Who follows them asks for those after a number; one of a run whose clock was ahead begins from the first."""
     side: Side = await join()

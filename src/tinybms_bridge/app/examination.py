@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from tinybms_bridge.battery.saved_units import SavedUnits
-from tinybms_bridge.core.persistence import STATE_FILE, peek_state
 from tinybms_bridge.doctor.bms import BmsExamination, Device
 from tinybms_bridge.doctor.bus import CAN_CHECK, Heard, judge_bus
 from tinybms_bridge.doctor.findings import Finding, ok, problem, said
@@ -118,6 +117,8 @@ def _last(frames: Sequence[MonitoredFrame]) -> int:
 
 
 def _saved(folder: Path) -> SavedUnits:
+    from tinybms_bridge.core.persistence import STATE_FILE, peek_state  # only who is asked for it loads it
+
     return peek_state(SlotStorage(folder / STATE_FILE, most_bytes=MOST_STATE_BYTES))
 
 

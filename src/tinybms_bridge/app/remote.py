@@ -165,12 +165,16 @@ class NumberedFeed(Generic[N]):
 
 
 class CoreChanges:
-    """Publishes on the bus of the services what changes in the core, for history and live data."""
+    """Publishes on the bus of the services what changes in the core, for history and live data.
+
+    What was there before the services heard the core is a change too: who asks the bus for the latest event finds it.
+    """
 
     def __init__(self, mirror: Mirror[CoreState], bus: Bus) -> None:
         self._mirror = mirror
         self._bus = bus
-        self._before = mirror.state
+        self._before = CoreState()
+        self._look(frozenset())
         mirror.on_change(self._look)
 
     def _look(self, _branches: frozenset[str]) -> None:

@@ -1,13 +1,22 @@
 """Lines of candump in, lines of text and JSON records out."""
 
 import json
+from datetime import datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tinybms_bridge.hal.can import CanFrame
-from tinybms_bridge.victron.can.candump import Recorded, as_record, as_text, parse_line
+from tinybms_bridge.victron.can.candump import (
+    CaptureRemark,
+    Recorded,
+    as_record,
+    as_text,
+    expect_whole,
+    log_line,
+    parse_line,
+)
 from tinybms_bridge.victron.can.codec import decode_frame
 
 LIMITS = CanFrame(0x351, bytes.fromhex("4302E8039E07D001"))
@@ -174,3 +183,51 @@ def test_record_has_everything() -> None:
 def test_record_without_a_time_has_none() -> None:
     """A missing time is not a 0."""
     assert "time" not in as_record(Recorded(LIMITS), decode_frame(LIMITS))
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("351##04302E8039E07D001", "a CAN FD frame"),
+        ("351#R", "a remote frame"),
+        ("12345678#00", "more than 11 bits"),
+        ("800#00", "more than 11 bits"),
+        ("351#430", "half a byte"),
+        ("can0 351 [2] 43", "announces 2 bytes and shows 1"),
+        ("351#000102030405060708", "9 bytes, 8 are allowed"),
+    ],
+)
+def test_what_no_frame_of_the_protocol_is(line: str, words: str) -> None:
+    """Each is refused with its reason."""
+    with pytest.raises(ValueError, match=words):
+        parse_line(line)
+
+
+def test_what_a_recording_says_beside_its_frames() -> None:
+    """Errors of the bus and frames that were lost are remarks, not mistakes."""
+    error = parse_line("(1.5) can0 20000004#0004000000000000")
+    lost = parse_line("DROPCOUNT: dropped 3 CAN frames on 'can0' socket (total drops 7)")
+
+    assert isinstance(error, CaptureRemark)
+    assert error.text.startswith("bus error: controller")
+    assert isinstance(lost, CaptureRemark)
+    assert lost.text == "candump lost 3 frames of can0, 7 in all"
+
+
+def test_a_date_is_local_time_and_a_swapped_line_is_turned_round() -> None:
+    """``-t A`` and ``-S``; and a frame goes back into a line that says the same."""
+    dated = parse_line("(2026-01-02 03:04:05.250000) can0 351 [8] 43 02 E8 03 9E 07 D0 01")
+    turned = parse_line("can0 351 [8] 01`D0`07`9E`03`E8`02`43")
+
+    assert isinstance(dated, Recorded)
+    assert dated.time_s == datetime(2026, 1, 2, 3, 4, 5, 250_000).astimezone().timestamp()
+    assert turned == Recorded(LIMITS)
+    assert parse_line(log_line(LIMITS, 12.5)) == Recorded(LIMITS, 12.5)
+
+
+@pytest.mark.parametrize(("data", "words"), [("43", "has 1 byte, expected 6 to 8"), ("4302", "has 2 bytes, expected 6 to 8")])
+def test_a_frame_that_is_too_short_for_its_name(data: str, words: str) -> None:
+    """Said with what is expected."""
+    with pytest.raises(ValueError, match=words):
+        expect_whole(CanFrame(0x351, bytes.fromhex(data)))
+    expect_whole(LIMITS)
