@@ -247,9 +247,11 @@ async def test_the_bridge_runs_from_the_wheel(product: Environment, start: Any, 
                 while not await is_ready(client):
                     await asyncio.sleep(0.1)
                 page = await client.get("/")
-                style = re.findall(r'href="([^"]+\.css[^"]*)"', page.text)
-                assert (page.status_code, len(style)) == (200, 1)
-                assert (await client.get(style[0])).status_code == 200
+                files = re.findall(r'(?:href|src)="(/[^"]+\.(?:css|js)[^"]*)"', page.text)
+                assert page.status_code == 200
+                assert len(files) >= 4, "scripts and styles of the built pages, and the style for who runs no script"
+                for name in files:
+                    assert (await client.get(name)).status_code == 200
                 assert (await client.get("/api/can/mapping")).status_code == 200
             program.send_signal(signal.SIGTERM)
             _, rest = await program.communicate()

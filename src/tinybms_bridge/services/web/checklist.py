@@ -45,7 +45,7 @@ class Item:
     """What to do about it, where that does not follow from the message alone."""
 
     @property
-    def advice(self) -> Message | None:
+    def advice_message(self) -> Message | None:
         """What to do about it; None where there is nothing to do."""
         return self.own_advice or self.message.advice_message
 

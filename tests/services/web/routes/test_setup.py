@@ -44,7 +44,7 @@ def test_a_finished_bridge_lacks_nothing(finished: Any) -> None:
     """Everything is green, and each item names a page."""
     items = checklist(finished, GOOD)
     assert {each.standing for each in items} == {Standing.DONE}
-    assert all(each.page.startswith("/") and each.advice is None for each in items)
+    assert all(each.page.startswith("/") and each.advice_message is None for each in items)
 
 
 URGENT = Advice(308, Weight.URGENT, message("advice.disbalance"), "x", 1, 2)

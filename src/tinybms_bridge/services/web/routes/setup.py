@@ -65,7 +65,7 @@ async def read_checklist(core: TheCore, gate: TheGate, _user: Viewer, lang: Text
 
 def _shown(item: Item, language: Language) -> ChecklistItem:
     told = MessageAnswer.of(item.message, language)
-    advice = "" if item.advice is None else item.advice.say(language)
+    advice = "" if item.advice_message is None else item.advice_message.say(language)
     return ChecklistItem(**dict(told), name=item.name, standing=item.standing, advice=advice, page=item.page)
 
 
