@@ -5,8 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Process", "processes_holding", "processes_listening", "running_bridges", "stop_command"]
+__all__ = ["OWN_GROUP", "Process", "processes_holding", "processes_listening", "running_bridges", "stop_command"]
 
+OWN_GROUP = 0
+"""Of ``subprocess.Popen``: a group for the child alone. Ctrl-C at a terminal reaches every process of a group, and a
+child that has just been started would answer with a traceback; its parent ends it in order."""
 _PROC = Path("/proc")
 _NAMES = frozenset({"tinybms-bridge", "tinybms_bridge"})
 _LISTEN = "0A"
