@@ -1,7 +1,9 @@
 """CAN interfaces as the kernel tells of them: recorded answers, answers that are cut off, and this machine."""
 
+import json
 import struct
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -38,6 +40,45 @@ FULL = link(
     info=attribute(3, struct.pack("=6I", 11, 12, 13, 14, 15, 16)),
 )
 """Everything that a driver may tell, put together by hand from linux/can/netlink.h."""
+
+
+RECORDED = {
+    name: bytes.fromhex(text)
+    for name, text in json.loads(Path(__file__).with_name("can_links.json").read_text(encoding="utf-8")).items()
+    if name != "note"
+}
+
+
+def test_recorded_answers_of_a_kernel_are_read() -> None:
+    """An SJA1000 as the kernel tells of it: before it was set up, set up for a GX, and set up wrong."""
+    found = {name: parse_links(data)[0] for name, data in RECORDED.items()}
+    silent = CanDevice("can0", False, "stopped", kind="can", restart_ms=0, tx_queue_frames=10)
+    silent = replace(silent, tx_error_count=0, rx_error_count=0)
+    up = replace(silent, up=True, state="error_active", bitrate_bps=500_000, sample_point_percent=87.5, restart_ms=100)
+
+    assert found["fresh"] == [silent]
+    assert found["up"] == [up]
+    assert found["listen"] == [
+        replace(
+            up,
+            bitrate_bps=250_000,
+            restart_ms=0,
+            tx_queue_frames=1000,
+            modes=("listen_only",),
+            counters=CanCounters(tx_frames=65),
+        )
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(RECORDED))
+def test_a_recorded_answer_that_is_cut_never_tells_something_else(name: str) -> None:
+    """At each byte: what is missing is left out."""
+    (whole,), _ = parse_links(RECORDED[name])
+    for length in range(len(RECORDED[name])):
+        for found in parse_links(RECORDED[name][:length])[0]:
+            assert found.bitrate_bps in (whole.bitrate_bps, None)
+            assert found.state in (whole.state, "")
+            assert found.name in (whole.name, "")
 
 
 def test_a_can_interface_tells_bit_rate_and_state() -> None:

@@ -1,4 +1,4 @@
-"""What is wrong with a CAN interface of the kernel, and the one command that mends it: for core, doctor and command line.
+"""What is wrong with a CAN interface of the kernel, and the one command that mends it.
 
 Controllers and their states: ISO 11898-1; what the kernel has of them: linux/can/netlink.h.
 """

@@ -51,6 +51,7 @@ CAN_SENTENCES: Mapping[str, str] = MappingProxyType(
         "doctor.can_adapter_without_interface.advice": "Load it with: sudo modprobe gs_usb",
         "doctor.can_serial_adapter": "{product} is a CAN adapter on the serial port {port}",
         "doctor.can_serial_adapter.advice": "Use it with hardware.can.interface slcan and hardware.can.channel {port}.",
+        "doctor.can_no_interface": "{what} is no interface of the kernel; tinybms-bridge doctor tries whether it opens",
         "doctor.loopback_passed": "self-test in loopback mode: {returned} of {sent} frames came back as they were sent",
         "doctor.loopback_failed": "self-test in loopback mode: only {returned} of {sent} frames came back",
         "doctor.loopback_failed.advice": "Check that somebody on the bus acknowledges frames; slcan adapters never give their own frames back.",

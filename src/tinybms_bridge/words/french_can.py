@@ -51,6 +51,7 @@ CAN_SENTENCES: Mapping[str, str] = MappingProxyType(
         "doctor.can_adapter_without_interface.advice": "Chargez-le avec : sudo modprobe gs_usb",
         "doctor.can_serial_adapter": "{product} est un adaptateur CAN sur le port série {port}",
         "doctor.can_serial_adapter.advice": "Utilisez-le avec hardware.can.interface slcan et hardware.can.channel {port}.",
+        "doctor.can_no_interface": "{what} n'est pas une interface du noyau ; tinybms-bridge doctor essaie de l'ouvrir",
         "doctor.loopback_passed": "auto-test du mode de bouclage : {returned} trames sur {sent} sont revenues telles qu'émises",
         "doctor.loopback_failed": "auto-test du mode de bouclage : seulement {returned} trames sur {sent} sont revenues",
         "doctor.loopback_failed.advice": "Vérifiez que quelqu'un sur le bus acquitte les trames ; les adaptateurs slcan ne rendent jamais leurs propres trames.",

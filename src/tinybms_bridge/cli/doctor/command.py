@@ -15,6 +15,7 @@ from tinybms_bridge.words import ENGLISH, Language, message, say
 
 if TYPE_CHECKING:
     from tinybms_bridge.config.configuration import Configuration
+    from tinybms_bridge.victron.can.self_test import LoopbackResult
 
 __all__ = ["doctor_command"]
 
@@ -116,6 +117,7 @@ async def _examine(choices: _Choices) -> AsyncIterator[Finding]:
     from tinybms_bridge.cli.doctor.can import examine_can
     from tinybms_bridge.config.paths import state_directory
     from tinybms_bridge.core.settings import can_settings
+    from tinybms_bridge.doctor.interface import judge_loopback
     from tinybms_bridge.doctor.machine import examine_machine
     from tinybms_bridge.hal.clock import SystemClock
     from tinybms_bridge.hal.processes import running_bridges
@@ -133,6 +135,22 @@ async def _examine(choices: _Choices) -> AsyncIterator[Finding]:
     period_s = config.victron.pgn_update_interval_ms / 1000.0
     async for finding in examine_can(can_settings(config), SystemClock(), choices.listen_s, bridges, period_s):
         yield finding
+    if config.hardware.can.mode == "loopback":
+        for finding in judge_loopback(await _self_test()):
+            yield finding
+
+
+async def _self_test() -> "LoopbackResult | None":
+    """Return what the self-test of the running bridge says; None where none runs, or not in loopback mode."""
+    from tinybms_bridge.cli.link import linked
+    from tinybms_bridge.errors import LinkError
+    from tinybms_bridge.link.state import CanState
+
+    try:
+        async with linked("") as link:
+            return link.mirror.state.outputs.get("can", CanState()).loopback
+    except LinkError:
+        return None
 
 
 def _load(choices: _Choices) -> tuple["Configuration", str | None, list[Finding]]:
