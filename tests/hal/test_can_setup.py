@@ -28,7 +28,7 @@ UP = replace(DOWN, up=True, state="error_active", bitrate_bps=500_000, restart_m
 VCAN = CanDevice("vcan0", True, kind="vcan")
 
 
-def words(plan: can_setup.Plan) -> list[str]:
+def words(plan: can_setup.LinkPlan) -> list[str]:
     """Return the commands as a person types them."""
     return [" ".join(command) for command in plan.commands]
 

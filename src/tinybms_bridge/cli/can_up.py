@@ -13,7 +13,7 @@ from tinybms_bridge.words import Language, Message, message
 
 if TYPE_CHECKING:
     from tinybms_bridge.hal.can_devices import CanDevice
-    from tinybms_bridge.hal.can_setup import Plan, WantedLink
+    from tinybms_bridge.hal.can_setup import LinkPlan, WantedLink
 
 __all__ = ["down_command", "forget_command", "up_command"]
 
@@ -115,7 +115,7 @@ def _need_root() -> None:
         raise LinkError(message("can_setup.not_root"), hint=message("can_setup.run_as_root", command=command))
 
 
-def _carry_out(device: "CanDevice", wanted: "WantedLink", plan: "Plan", language: Language) -> None:
+def _carry_out(device: "CanDevice", wanted: "WantedLink", plan: "LinkPlan", language: Language) -> None:
     from tinybms_bridge.hal import can_setup
 
     for command in plan.commands:
@@ -124,8 +124,9 @@ def _carry_out(device: "CanDevice", wanted: "WantedLink", plan: "Plan", language
         _tell(message("can_setup.already", name=device.name), language)
     else:
         rate = wanted.bitrate_bps / 1000.0
-        parameters = {"rate_kbit_s": rate, "restart_ms": wanted.restart_ms, "frames": wanted.queue_frames}
-        _tell(message("can_setup.up", name=device.name, **parameters), language)
+        pause_ms, frames = wanted.restart_ms, wanted.queue_frames
+        told = message("can_setup.up", name=device.name, rate_kbit_s=rate, restart_ms=pause_ms, frames=frames)
+        _tell(told, language)
     if plan.files:
         can_setup.write_files(device.name, plan.files, can_setup.NETWORK_FOLDER)
         can_setup.reload_networkd()
@@ -133,7 +134,7 @@ def _carry_out(device: "CanDevice", wanted: "WantedLink", plan: "Plan", language
             _tell(message("can_setup.written", file=str(path)), language)
 
 
-def _tell_plan(plan: "Plan", language: Language) -> None:
+def _tell_plan(plan: "LinkPlan", language: Language) -> None:
     for command in plan.commands:
         _tell(message("can_setup.would_run", command=shlex.join(command)), language)
     for path, content in plan.files.items():
@@ -142,7 +143,7 @@ def _tell_plan(plan: "Plan", language: Language) -> None:
             click.echo(f"  {line}".rstrip())
 
 
-def _tell_lasting(plan: "Plan", language: Language) -> None:
+def _tell_lasting(plan: "LinkPlan", language: Language) -> None:
     """Say how long it lasts, and what keeps it from lasting."""
     from tinybms_bridge.app.restart import own_command
     from tinybms_bridge.hal.can_setup import networkd_state

@@ -62,12 +62,12 @@ def judge_loopback(result: LoopbackResult | None) -> list[Finding]:
     mode = warning(CAN_CHECK, message("doctor.loopback_mode"))
     if result is None:
         return [mode]
-    counts = {"sent": result.sent, "returned": result.returned}
+    sent, returned = result.sent, result.returned
     match result.verdict:
         case LoopbackVerdict.PASSED:
-            return [mode, ok(CAN_CHECK, message("doctor.loopback_passed", **counts))]
+            return [mode, ok(CAN_CHECK, message("doctor.loopback_passed", sent=sent, returned=returned))]
         case LoopbackVerdict.FAILED:
-            return [mode, problem(CAN_CHECK, message("doctor.loopback_failed", **counts))]
+            return [mode, problem(CAN_CHECK, message("doctor.loopback_failed", sent=sent, returned=returned))]
         case _:
             return [mode, warning(CAN_CHECK, message("doctor.loopback_waiting"))]
 

@@ -21,8 +21,8 @@ from tinybms_bridge.words import message
 
 __all__ = [
     "NETWORK_FOLDER",
+    "LinkPlan",
     "NetworkdState",
-    "Plan",
     "WantedLink",
     "choose_device",
     "find_ip",
@@ -62,7 +62,7 @@ class WantedLink:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class LinkPlan:
     """What is to be done."""
 
     commands: tuple[tuple[str, ...], ...] = ()
@@ -117,7 +117,7 @@ def plan_up(
     lasting: bool = True,
     ip: str = "ip",
     folder: Path = NETWORK_FOLDER,
-) -> Plan:
+) -> LinkPlan:
     """Return what brings an interface up; no command for one that is up like that already.
 
     Raises LinkError for one without a bit rate.
@@ -128,7 +128,7 @@ def plan_up(
         raise LinkError(message("can_setup.no_controller", name=name), hint=hint)
     files = lasting_files(name, wanted, folder) if lasting else {}
     if wanted.is_met_by(device):
-        return Plan(files=files)
+        return LinkPlan(files=files)
     modes = [word for mode in device.modes if mode in ("listen_only", "loopback", "one_shot") for word in _off(mode)]
     timing = ("bitrate", str(wanted.bitrate_bps), "restart-ms", str(wanted.restart_ms))
     commands = (
@@ -137,7 +137,7 @@ def plan_up(
         (ip, "link", "set", name, "txqueuelen", str(wanted.queue_frames)),
         (ip, "link", "set", name, "up"),
     )
-    return Plan(commands, files)
+    return LinkPlan(commands, files)
 
 
 def _off(mode: str) -> tuple[str, str]:
