@@ -70,7 +70,7 @@ def test_up_sets_it_brings_it_up_and_makes_it_last(machine: Machine) -> None:
         0,
         [
             "can0 is up: 500 kbit/s, restart-ms 100, queue 10",
-            f"{machine.folder}/80-tinybms-bridge-can0.network brings it up at each start",
+            f"made for each start of the machine: {machine.folder}/80-tinybms-bridge-can0.network",
         ],
     )
 
@@ -177,3 +177,10 @@ def test_forget_removes_what_up_has_made(machine: Machine) -> None:
     machine.uid = 1000
     result = machine.call("forget", "can0")
     assert (result.exit_code, result.stdout) == (0, "can up has made nothing last for can0\n")
+
+
+def test_a_bit_rate_that_no_bus_has_is_refused(machine: Machine) -> None:
+    """The kernel would take 999999 for 1000000, and no later check would find it right."""
+    result = machine.call("up", "--bitrate", "999999")
+    assert (result.exit_code, machine.ran) == (2, [])
+    assert "999999 is none of 25000, 50000" in result.stderr

@@ -1,5 +1,6 @@
 """Bringing a CAN interface up: the commands, the files, and what keeps either from working."""
 
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -131,7 +132,7 @@ def test_the_interface_that_is_meant_is_found() -> None:
 
 def test_a_machine_without_iproute2_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the package that has it."""
-    monkeypatch.setattr(can_setup.shutil, "which", lambda *_args, **_options: None)
+    monkeypatch.setattr(shutil, "which", lambda *_args, **_options: None)
     with pytest.raises(
         LinkError, match=r"the program ip is not installed \(install it with: sudo apt install iproute2\)"
     ):
@@ -154,7 +155,7 @@ def test_a_command_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> No
     def hang(command: tuple[str, ...], **_options: object) -> None:
         raise subprocess.TimeoutExpired(command, 20.0)
 
-    monkeypatch.setattr(can_setup.subprocess, "run", hang)
+    monkeypatch.setattr(subprocess, "run", hang)
     with pytest.raises(LinkError, match="ip link failed: no answer in 20 s"):
         run_command(("ip", "link"))
 

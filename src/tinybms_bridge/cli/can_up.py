@@ -32,7 +32,8 @@ _dry_run = click.option("--dry-run", is_flag=True, help="Say what would be done,
 @click.option("-c", "--config", "config_path", metavar="FILE", help="Configuration of the bridge, for the defaults.")
 @click.option(
     "--bitrate",
-    type=click.IntRange(10_000, 1_000_000),
+    type=click.INT,
+    callback=lambda _context, _option, value: _known_bitrate(value),
     help="Bit rate in bit/s.  [default: hardware.can.bitrate]",
 )
 @click.option(
@@ -85,9 +86,18 @@ def up_command(
         else:
             _need_root()
             _carry_out(device, wanted, plan, language)
-        _tell_lasting(plan, language)
+        _tell_lasting(device.name, wanted.bitrate_bps, plan, language)
     except BridgeError as error:
         _refuse(error, language)
+
+
+def _known_bitrate(bitrate: int | None) -> int | None:
+    """Return a bit rate that a configuration may have as well; the kernel would round others."""
+    from tinybms_bridge.config.models.hardware import CAN_BITRATES
+
+    if bitrate is not None and bitrate not in CAN_BITRATES:
+        raise click.BadParameter(f"{bitrate} is none of {', '.join(map(str, CAN_BITRATES))}")
+    return bitrate
 
 
 def _configured(config_path: str | None) -> tuple[str, int]:
@@ -143,9 +153,10 @@ def _tell_plan(plan: "LinkPlan", language: Language) -> None:
             click.echo(f"  {line}".rstrip())
 
 
-def _tell_lasting(plan: "LinkPlan", language: Language) -> None:
+def _tell_lasting(name: str, bitrate_bps: int, plan: "LinkPlan", language: Language) -> None:
     """Say how long it lasts, and what keeps it from lasting."""
     from tinybms_bridge.app.restart import own_command
+    from tinybms_bridge.hal import can_faults
     from tinybms_bridge.hal.can_setup import networkd_state
 
     if not plan.files:
@@ -153,7 +164,7 @@ def _tell_lasting(plan: "LinkPlan", language: Language) -> None:
         return
     networkd = networkd_state()
     if not networkd.present:
-        command = shlex.join(["sudo", own_command(), "can", "up", "--once"])
+        command = f"{can_faults.up_command(name, bitrate_bps, own_command())} --once"
         _tell(message("can_setup.no_systemd", command=command), language)
     elif not networkd.enabled:
         _tell(message("can_setup.networkd_off", command=_ENABLE), language)

@@ -101,7 +101,7 @@ CAN_SENTENCES: Mapping[str, str] = MappingProxyType(
         "can_setup.would_write": "would write {file}:",
         "can_setup.already": "{name} is up as it should be; nothing was changed on it",
         "can_setup.up": "{name} is up: {rate_kbit_s:g} kbit/s, restart-ms {restart_ms}, queue {frames}",
-        "can_setup.written": "{file} brings it up at each start",
+        "can_setup.written": "made for each start of the machine: {file}",
         "can_setup.once": "until the next start of the machine only (--once)",
         "can_setup.networkd_off": "systemd-networkd is not enabled, so the file has no effect yet; enable it with: {command}",
         "can_setup.no_systemd": "this machine has no systemd-networkd, so the file has no effect; bring the interface up at each start with: {command}",

@@ -101,7 +101,7 @@ CAN_SENTENCES: Mapping[str, str] = MappingProxyType(
         "can_setup.would_write": "écrirait {file} :",
         "can_setup.already": "{name} est déjà active comme il faut ; rien n'y a été changé",
         "can_setup.up": "{name} est active : {rate_kbit_s:g} kbit/s, restart-ms {restart_ms}, file {frames}",
-        "can_setup.written": "{file} la démarre à chaque démarrage",
+        "can_setup.written": "fait pour chaque démarrage de la machine : {file}",
         "can_setup.once": "jusqu'au prochain démarrage de la machine seulement (--once)",
         "can_setup.networkd_off": "systemd-networkd n'est pas activé, le fichier n'a donc pas encore d'effet ; activez-le avec : {command}",
         "can_setup.no_systemd": "cette machine n'a pas systemd-networkd, le fichier n'a donc pas d'effet ; à chaque démarrage, lancez : {command}",
