@@ -34,6 +34,7 @@ from tinybms_bridge.core.status_line import StatusLine
 from tinybms_bridge.errors import BridgeError, ConfigProblem
 from tinybms_bridge.hal.blocking import in_thread
 from tinybms_bridge.hal.can import CanPort, open_can
+from tinybms_bridge.hal.can_devices import read_can_device
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.directory_lock import DirectoryTakenError
 from tinybms_bridge.hal.interpreter import Collector
@@ -276,6 +277,7 @@ def machine_for(config: Configuration, *, keep: bool) -> Machine:
         clock=SystemClock(),
         open_serial=ports.open_serial,
         open_can=ports.open_can,
+        read_can_device=read_can_device,
         storage=stored(STATE_FILE, 0o644, SlotStorage),
         events=EventStore(stored(EVENTS_FILE, 0o644)),
         inhibits=stored(INHIBITS_FILE, 0o600),

@@ -21,6 +21,7 @@ from tinybms_bridge.battery.view import View
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.core.advisor import Advisor
 from tinybms_bridge.core.battery import Battery
+from tinybms_bridge.core.can_bus import ReadCanDevice
 from tinybms_bridge.core.event_store import EventRecorder, EventStore
 from tinybms_bridge.core.inhibits import Inhibits
 from tinybms_bridge.core.outputs import CanOpener, CanOutput
@@ -78,6 +79,8 @@ class Machine:
     """Keeps the state directory for this process. Blocks; raises DirectoryTakenError."""
     release: Callable[[], None] = lambda: None
     """Lets another process have it."""
+    read_can_device: ReadCanDevice = lambda _name: None
+    """Returns what the kernel tells of a CAN interface. Blocks; raises nothing."""
     run_blocking: RunBlocking = in_thread
     """Runs what blocks, off the event loop."""
 
@@ -114,7 +117,15 @@ class Bridge:
             run_blocking=machine.run_blocking,
         )
         """The only pack."""
-        self.can = CanOutput(config, machine.open_can, clock, self.bus, self._state_to_send)
+        self.can = CanOutput(
+            config,
+            machine.open_can,
+            clock,
+            self.bus,
+            self._state_to_send,
+            read_device=machine.read_can_device,
+            run_blocking=machine.run_blocking,
+        )
         self.advisor = Advisor(config, self.battery, self.bus, lambda: self.pack.identity)
         self.inhibits = Inhibits(
             machine.inhibits, clock, self._apply_inhibits, self._on_inhibit_expired, machine.run_blocking
@@ -375,4 +386,5 @@ class Bridge:
             frozen=self.battery.frozen_since_s is not None,
             counter_stands=self.battery.counter_stands,
             second_bms=self.can.second_bms.present,
+            can_faults=self.can.interface.faults,
         )

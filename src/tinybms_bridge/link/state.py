@@ -15,8 +15,11 @@ from tinybms_bridge.battery.quick import quick
 from tinybms_bridge.battery.state import BatteryState
 from tinybms_bridge.config.overrides import Overrides
 from tinybms_bridge.errors import ConfigProblem
+from tinybms_bridge.hal.can_devices import CanDevice
+from tinybms_bridge.hal.can_faults import CanFault
 from tinybms_bridge.link.event_list import EventRecord
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
+from tinybms_bridge.victron.can.self_test import LoopbackResult
 
 __all__ = [
     "EVENTS",
@@ -91,6 +94,12 @@ class CanState:
     gx_silent_for_s: float = 0.0
     gx_timeout_s: float = 10.0
     """Silence after which a GX counts as lost."""
+    device: CanDevice | None = None
+    """The interface of the kernel with state and counters of its driver; None for adapters beside SocketCAN."""
+    faults: tuple[CanFault, ...] = ()
+    """What is wrong with it, by two readings in a row."""
+    loopback: LoopbackResult | None = None
+    """The self-test of loopback mode; None in use."""
 
     @property
     def keepalive_ok(self) -> bool:

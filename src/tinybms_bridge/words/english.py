@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from tinybms_bridge.words.english_can import CAN_SENTENCES
 from tinybms_bridge.words.english_registers import REGISTER_SENTENCES
 from tinybms_bridge.words.english_settings import SETTINGS_SENTENCES
 from tinybms_bridge.words.english_web import WEB_SENTENCES
@@ -735,6 +736,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
     | _FULL_VOLTAGE
     | dict(SETTINGS_SENTENCES)
     | dict(REGISTER_SENTENCES)
+    | dict(CAN_SENTENCES)
     | dict(WEB_SENTENCES)
 )
 """The sentence of each code."""

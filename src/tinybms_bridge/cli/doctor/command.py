@@ -131,6 +131,7 @@ async def _examine(choices: _Choices) -> AsyncIterator[Finding]:
 
     from tinybms_bridge.cli.doctor.can import examine_can
     from tinybms_bridge.core.settings import can_settings
+    from tinybms_bridge.doctor.interface import judge_loopback
     from tinybms_bridge.doctor.machine import examine_machine
     from tinybms_bridge.hal.clock import SystemClock
     from tinybms_bridge.hal.processes import running_bridges
@@ -149,6 +150,10 @@ async def _examine(choices: _Choices) -> AsyncIterator[Finding]:
     period_s = config.victron.pgn_update_interval_ms / 1000.0
     async for finding in examine_can(can_settings(config), SystemClock(), choices.listen_s, bridges, period_s):
         yield finding
+    if config.hardware.can.mode == "loopback":
+        output = None if running is None else running.outputs.get("can")
+        for finding in judge_loopback(None if output is None else output.loopback):
+            yield finding
 
 
 async def _running() -> "CoreState | None":

@@ -23,7 +23,8 @@ from tinybms_bridge.battery.view import View
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.doctor.findings import Finding
 from tinybms_bridge.errors import ConfigProblem, DeviceRefused, LinkError
-from tinybms_bridge.hal.devices import CanDevice, FoundDevices, SerialDevice
+from tinybms_bridge.hal.can_devices import CanDevice
+from tinybms_bridge.hal.devices import FoundDevices, SerialDevice
 from tinybms_bridge.hal.logs import LogLine
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.link.bus import Bus
