@@ -275,15 +275,19 @@ def _write(path: Path, data: bytes, mode: int = 0o644) -> None:
         raise
 
 
+def _has_user(host: Host) -> bool:
+    return host.succeeds("getent", "passwd", SERVICE_USER)
+
+
 def _making_user(host: Host) -> Step:
     was_there: list[bool] = []
 
     def do() -> None:
-        was_there.append(host.succeeds("getent", "passwd", SERVICE_USER))
+        was_there.append(_has_user(host))
         host.run(("systemd-sysusers", str(_PLACES[USER_FILE] / USER_FILE)))
 
     def undo() -> None:
-        if was_there == [False]:
+        if was_there == [False] and _has_user(host):
             host.run(("userdel", SERVICE_USER))
 
     return Step(message("install.step.user", user=SERVICE_USER), do, undo)
@@ -437,7 +441,7 @@ def remove(host: Host, tell: Callable[[Message], None], *, purge: bool = False) 
     if not host.is_root:
         raise InstallationRefusedError(message("install.no_root"))
     paths = removable(host, purge=purge)
-    has_user = purge and host.succeeds("getent", "passwd", SERVICE_USER)
+    has_user = purge and _has_user(host)
     if not paths and not has_user:
         return False
     if host.has_systemd and host.place(_UNITS / CORE_UNIT).exists():
