@@ -361,10 +361,10 @@ def install(steps: Sequence[InstallationStep], host: TargetSystem, tell: Callabl
             tell(step.told)
     except (OSError, subprocess.SubprocessError) as error:
         left = _undo(done, host)
-        step, reason = done[-1].told, _reason(error)
-        failure = message("install.failed", step=step, reason=reason)
+        what, reason = done[-1].told, _reason(error)
+        failure = message("install.failed", step=what, reason=reason)
         if left:
-            failure = message("install.failed_partly", step=step, reason=reason, left=left)
+            failure = message("install.failed_partly", step=what, reason=reason, left=left)
         raise InstallationFailedError(failure) from error
     except BaseException:
         _undo(done, host)
