@@ -412,7 +412,8 @@ def _core_state(host: TargetSystem) -> dict[str, str]:
 def wait_until_ready(host: TargetSystem, before: str = "") -> str:
     """Wait until the core has told systemd that it runs; return what it says of itself.
 
-    ``before``: the run that ends now, see ``running_core``: it does not count. Raises InstallationFailedError with its last lines when it does not come up. Everything stays installed, and systemd
+    ``before``: the run that ends now, see ``running_core``, which does not count.
+    Raises InstallationFailedError with its last lines when it does not come up. Everything stays installed, and systemd
     goes on starting it.
     """
     end_s = host.monotonic() + _READY_S
