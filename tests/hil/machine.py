@@ -27,7 +27,7 @@ NOT_POSSIBLE = 77
 NOT_FINISHED = 125
 """Exit code: the machine stopped before the command had ended, or was stopped for taking too long."""
 
-_PASSED_ON = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "CI")
+_PASSED_ON = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "PYTHONDONTWRITEBYTECODE")
 
 _START = """
 export HOME=/tmp LANG=C.UTF-8 TINYBMS_BRIDGE_HIL=machine
@@ -112,10 +112,10 @@ def _options(found: Kernel, folder: Path, control: Path, console: Path) -> list[
         crossed += ["-chardev", f"socket,id={name}-port,path={socket}"]
         crossed += ["-device", f"virtserialport,chardev={name}-port,name={name}"]
     return [
-        *("-accel", "tcg,thread=multi", "-cpu", "max", "-m", "1024", "-smp", "2"),
+        *("-accel", "tcg,thread=multi", "-cpu", "max", "-m", "1024", "-smp", "1"),
         *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", f"file:{console}"),
         *("-kernel", str(found.image), "-initrd", str(found.initrd)),
-        *("-append", "console=ttyS0 quiet panic=-1 mitigations=off cryptomgr.notests=1"),
+        *("-append", "console=ttyS0 quiet panic=-1 mitigations=off cryptomgr.notests=1 no_timer_check"),
         *("-device", "virtio-rng-pci", "-device", "virtio-serial-pci", *shares),
         *("-chardev", "file,id=output,path=/dev/fdset/1,append=on", "-device", "virtserialport,chardev=output,name=output"),
         *crossed,
