@@ -21,7 +21,7 @@ GUEST = Path(__file__).parent / "guest"
 IN_MACHINE = os.environ.get("TINYBMS_BRIDGE_HIL") == "machine"
 REPORTS = Path("/run/hil/reports")
 
-ONLY_IN_MACHINE = {"cards", "adapter", "serial_line"}
+ONLY_IN_MACHINE = {"cards", "cable", "serial_line"}
 """Fixtures of what only the machine has."""
 PATIENCE_S = 1800
 NOT_POSSIBLE = 77  # of machine.py

@@ -88,9 +88,10 @@ def vcan() -> Iterator[str]:
 
 
 def bring_up_cards() -> None:
-    """Set the bit rate of both cards and bring them up."""
+    """Set the bit rate of both cards and bring them up, where they are not."""
     for name in ("can0", "can1"):
-        ip("link", "set", name, "up", "type", "can", "bitrate", "500000", "restart-ms", "100")
+        if "UP" not in ip("link", "show", name).partition("<")[2].partition(">")[0].split(","):
+            ip("link", "set", name, "up", "type", "can", "bitrate", "500000", "restart-ms", "100")
 
 
 @pytest.fixture

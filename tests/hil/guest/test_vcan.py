@@ -104,11 +104,14 @@ async def test_what_a_held_up_program_loses_is_counted(ports: Any, vcan: str) ->
     assert numbers == sorted(numbers)
 
 
-async def test_own_frames_pass_a_flood_of_foreign_ones(ports: Any, vcan: str, start: Any) -> None:
+async def test_own_frames_pass_a_flood_of_foreign_ones(
+    ports: Any, vcan: str, start: Any, driver_counters: Callable[[str], dict[str, int]]
+) -> None:
     """As many frames as the kernel makes: ours go out in order, all of them, and the flood is not even received."""
     port, heard = await ports.open(vcan, 0x305)
     gx = ports.other(vcan, can_filters=[{"can_id": 0x351, "can_mask": 0x7FF}])
     flood = await start("cangen", vcan, "-g", "0", "-I", "123", "-L", "8", "-i")
+    await ports.until(lambda: driver_counters(vcan)["tx_packets"] > 100)
     own = [CanFrame(0x351, number.to_bytes(2, "big")) for number in range(100)]
     for frame in own:
         while not port.send(frame):  # the queue of the interface may be full of the flood
