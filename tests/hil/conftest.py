@@ -1,11 +1,13 @@
 """The scenarios in ``guest/`` run on a real kernel with SocketCAN: this computer's where it has what they need.
 
-The others run in a machine (``machine.py``): all that were chosen in one, one after the other, and each is reported here
-under its own name with what it gave there. Where no machine can be, they are skipped with the reason.
+The others run in a machine (``machine.py``): all that were chosen in one, one after the other, and each is reported
+here under its own name with what it gave there. Where no machine can be, they are skipped with the reason.
 """
 
 import json
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 GUEST = Path(__file__).parent / "guest"
 IN_MACHINE = os.environ.get("TINYBMS_BRIDGE_HIL") == "machine"
 REPORTS = Path("/run/hil/reports")
+TREE = "/run/hil/tree"
 
 ONLY_IN_MACHINE = {"cards", "cable", "serial_line"}
 """Fixtures of what only the machine has."""
@@ -27,7 +30,7 @@ PATIENCE_S = 1800
 NOT_POSSIBLE = 77  # of machine.py
 
 _PYTEST = ("-m", "pytest", "-p", "asyncio", "-p", "timeout", "-p", "no:cacheprovider", "-p", "no:faulthandler")
-_SETTINGS = ("-o", "addopts=--import-mode=importlib", f"--confcutdir={Path(__file__).parent}")
+_SETTINGS = ("-o", "addopts=--import-mode=importlib", f"--confcutdir={TREE}/tests/hil")
 
 Reports = dict[str, list[pytest.TestReport]]
 _REPORTS = pytest.StashKey[Reports]()
@@ -74,8 +77,8 @@ def _has_vcan() -> bool:
     """Return whether this computer's kernel has virtual CAN interfaces, and lets us add one."""
     name = f"hil{os.getpid() % 100_000}"
     try:
-        added = subprocess.run(["ip", "link", "add", name, "type", "vcan"], capture_output=True)
-        removed = subprocess.run(["ip", "link", "del", name], capture_output=True)
+        added = subprocess.run(["ip", "link", "add", name, "type", "vcan"], capture_output=True, check=False)
+        removed = subprocess.run(["ip", "link", "del", name], capture_output=True, check=False)
     except OSError:
         return False
     return added.returncode == removed.returncode == 0
@@ -93,12 +96,15 @@ def _run_in_machine(chosen: Sequence[pytest.Item]) -> Reports:
     with tempfile.TemporaryDirectory(prefix="tinybms-hil-") as folder:
         control = Path(folder)
         limits = ["--timeout", str(PATIENCE_S), "--control", folder]
-        command = [sys.executable, *_PYTEST, *_SETTINGS, *(item.nodeid for item in chosen)]
+        _copy_sources(control / "tree")
+        pytest_there = [sys.executable, *_PYTEST, *_SETTINGS, *(item.nodeid for item in chosen)]
+        command = ["sh", "-c", f"cd {TREE}; PYTHONPATH={TREE}/src exec {shlex.join(pytest_there)}"]
         ended = subprocess.run(
             [sys.executable, "-m", "tests.hil.machine", *limits, "--", *command],
             cwd=ROOT,
             env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1"},
             capture_output=True,
+            check=False,
             text=True,
             errors="replace",
         )
@@ -109,6 +115,16 @@ def _run_in_machine(chosen: Sequence[pytest.Item]) -> Reports:
         if not found[item.nodeid] or found[item.nodeid][-1].when != "teardown":
             found[item.nodeid].append(_missing(item, ended))
     return found
+
+
+def _copy_sources(tree: Path) -> None:
+    """Copy what the scenarios use, compiled: what changes in the tree meanwhile would confuse the machine."""
+    without = shutil.ignore_patterns("__pycache__")
+    for folder in ("src", "tests/hil"):
+        shutil.copytree(ROOT / folder, tree / folder, ignore=without)
+    shutil.copy(ROOT / "pyproject.toml", tree)
+    compiling = (sys.executable, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash")
+    subprocess.run([*compiling, str(tree / "src")], check=True)
 
 
 def _read(file: Path) -> Iterator[pytest.TestReport]:
@@ -128,7 +144,7 @@ def _missing(item: pytest.Item, ended: "subprocess.CompletedProcess[str]") -> py
     return pytest.TestReport(
         item.nodeid,
         (path, line, name),
-        {word: 1 for word in item.keywords},
+        dict.fromkeys(item.keywords, 1),
         "skipped" if skipped else "failed",
         (path, line or 0, told) if skipped else f"the machine has not run it ({ended.returncode}):\n{told}",
         "call",

@@ -66,8 +66,8 @@ def kernel() -> Kernel:
     _look_for_programs()
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tinybms-bridge-hil"
     cache.mkdir(parents=True, exist_ok=True)
-    # Another list of modules, or another first program, is another folder.
-    made = cache / hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
+    parts = repr((_FOR_BOOT, _FOR_TESTS, _INIT))  # with others it is another folder
+    made = cache / hashlib.sha256(parts.encode()).hexdigest()[:12]
     with (cache / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not made.exists():
@@ -82,8 +82,10 @@ def _look_for_programs() -> None:
     if platform.machine() != "x86_64":
         raise NotPossibleError(f"the machine needs a processor of x86_64, and this is {platform.machine()}")
     missing = [command for command in _COMMANDS if shutil.which(command, path=_path()) is None]
-    if missing or not _BUSYBOX.exists():
-        raise NotPossibleError(f"the machine needs {', '.join(missing or [str(_BUSYBOX)])}")
+    if not _BUSYBOX.exists() or b"/ld-linux" in _BUSYBOX.read_bytes()[:4096]:
+        missing.append("busybox-static")
+    if missing:
+        raise NotPossibleError(f"the machine needs {', '.join(missing)}")
 
 
 def _path() -> str:
@@ -93,7 +95,13 @@ def _path() -> str:
 def _run(*command: str | Path, cwd: Path, given: bytes | None = None) -> bytes:
     """Return what a program prints."""
     ended = subprocess.run(
-        command, cwd=cwd, input=given, capture_output=True, timeout=_ENOUGH_S, env={**os.environ, "PATH": _path()}
+        command,
+        cwd=cwd,
+        input=given,
+        capture_output=True,
+        check=False,
+        timeout=_ENOUGH_S,
+        env={**os.environ, "PATH": _path()},
     )
     if ended.returncode != 0:
         raise NotPossibleError(f"{command[0]} failed: {ended.stderr.decode(errors='replace').strip()[-500:]}")

@@ -68,7 +68,7 @@ async def test_card_has_the_bit_rate_that_it_was_given(ports: Any, cards: object
 async def test_card_without_a_partner_that_comes_back(ports: Any, cards: Callable[[], None], ip: Ip) -> None:
     """Sending goes on while nobody listens; what was sent then is not delivered later.
 
-    A real controller would wait for an acknowledgement (error-passive, a queue that fills); this one sends all the same.
+    A real controller would wait for an acknowledgement (error-passive, a full queue); this one sends all the same.
     """
     port, _ = await ports.open("can0")
     ip("link", "set", "can1", "down")

@@ -1,4 +1,4 @@
-"""An emulated FTDI adapter at a USB port, pulled out and plugged in, with a simulated TinyBMS at the far end of its line.
+"""An emulated FTDI adapter at a USB port, pulled out and plugged in; a simulated TinyBMS is at the end of its line.
 
 QEMU's monitor plugs; the driver is the kernel's ``ftdi_sio``, the line is ``/run/ports/cable``.
 """

@@ -3,13 +3,14 @@
 So the kernel itself reports what no emulated card does: error-passive, bus-off, and a queue that nobody empties.
 """
 
-import asyncio
 import json
 import os
 import subprocess
 import termios
 import tty
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,10 +38,8 @@ class SerialAdapter:
 
     def read(self) -> list[bytes]:
         """Return what the kernel has sent up to now, line by line, without the last if that is not whole."""
-        try:
+        with suppress(BlockingIOError):
             self._received += os.read(self.master, 65536)
-        except BlockingIOError:
-            pass
         *lines, self._received = self._received.split(b"\r")
         return lines
 
@@ -57,7 +56,7 @@ Plug = Callable[[], Any]
 
 def is_there() -> bool:
     """Return whether the kernel has the interface."""
-    return os.path.exists(f"/sys/class/net/{NAME}")
+    return Path(f"/sys/class/net/{NAME}").exists()
 
 
 @pytest.fixture
@@ -151,9 +150,7 @@ async def test_controller_becomes_passive_and_active_again(ports: Any, plug: Plu
     assert (port.statistics.bus_off_count, port.statistics.outages, port.statistics.up) == (0, 0, True)
 
 
-async def test_bus_off_until_somebody_brings_the_interface_up(
-    ports: Any, plug: Plug, ip: Callable[..., str]
-) -> None:
+async def test_bus_off_until_somebody_brings_the_interface_up(ports: Any, plug: Plug, ip: Callable[..., str]) -> None:
     """The kernel takes frames for a controller that is off; that is not mistaken for sending."""
     adapter = await plug()
     port, _ = await ports.open(NAME)
