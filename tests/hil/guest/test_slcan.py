@@ -70,8 +70,7 @@ async def plug(serial_line: None, start: Any, ports: Any, ip: Callable[..., str]
         await start("slcand", "-F", "-s6", "-o", adapter.path, NAME)
         await ports.until(is_there)
         ip("link", "set", NAME, "up")
-        lines: list[bytes] = []
-        await ports.until(lambda: lines.extend(adapter.read()) or b"O" in lines)
+        await ports.until(lambda: b"O" in adapter.read())  # slcand opens the channel with it
         return adapter
 
     yield one_more
