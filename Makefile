@@ -6,6 +6,9 @@ ROOMS := battery tinybms victron core link
 # Some of the tests alone reach what they reach; all of them have to reach the gates.
 TESTS := $(if $(filter-out --no-skips,$(ARGS)),unit,coverage others)
 
+# What the scenarios of SocketCAN need where the kernel has none (docs/socketcan-tests.md).
+MACHINE := $(if $(filter x86_64,$(shell uname -m)),qemu-system-x86_64:qemu-system-x86 busybox:busybox-static kmod:kmod cpio:cpio) ip:iproute2 cangen:can-utils
+
 .PHONY: run test test-random coverage others pythons bench lint format types imports unit ui screenshots rig-physics rig-socketcan wheels lock clean help
 
 run: ## Simulated battery and GX around the real bridge, with live values; Ctrl-C ends it
@@ -14,7 +17,7 @@ run: ## Simulated battery and GX around the real bridge, with live values; Ctrl-
 
 test: ## Everything CI checks: lint, format, types, import rules, tests, coverage
 	@scripts/bootstrap.sh dev
-	@scripts/system-packages.sh mbpoll:mbpoll curl:curl chromium:chromium systemd-analyze:systemd
+	@scripts/system-packages.sh mbpoll:mbpoll curl:curl chromium:chromium systemd-analyze:systemd $(MACHINE)
 	@$(MAKE) --no-print-directory lint types imports $(TESTS)
 
 test-random: ## The tests with new examples in a new order, for a night: prints how to repeat what it finds
