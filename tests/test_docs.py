@@ -221,7 +221,7 @@ def test_every_target_of_make_exists(page: Path) -> None:
 
 @each_page
 def test_no_page_promises_what_this_version_does_not_bring(page: Path) -> None:
-    """No name by mDNS and no package on an index is there yet."""
+    """No name by mDNS, no package on an index is there yet."""
     text = page.read_text(encoding="utf-8")
     promises = re.findall(r"\b[\w-]+\.local\b(?!/)|pip install tinybms-bridge", text)
 
