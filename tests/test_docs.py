@@ -288,9 +288,10 @@ def _shape_of(text: str) -> dict[str, object]:
         for block in re.findall(r"```\w*\n(.*?)```", text, re.DOTALL)
         for line in block.splitlines()
     ]
+    own = re.sub(r"\.fr\.md", ".md", text)
     return {
         "commands": commands,
-        "links": sorted(set(re.findall(r"\]\(((?:docs|src|C)[^)]*)\)", text))),
+        "links": sorted(set(re.findall(r"\]\(((?:docs|src|C)[^)]*)\)", own))),
         "sections": sum(line.startswith("## ") for line in lines),
         "promises": sum(line.startswith("- ") for line in lines),
         "steps": sum(re.match(r"\d+\. ", line) is not None for line in lines),
@@ -302,6 +303,23 @@ def test_the_french_readme_says_all_that_the_english_one_says() -> None:
     """The same commands in the same order, the same links, and as many sections, promises, steps and rows."""
     english, french = (_shape_of((ROOT / name).read_text(encoding="utf-8")) for name in ("README.md", "README.fr.md"))
     assert french == english
+
+
+TRANSLATED = sorted(path.name.removesuffix(".fr.md") for path in ROOT.glob("docs/*.fr.md"))
+
+
+@pytest.mark.parametrize("name", TRANSLATED)
+def test_a_french_guide_says_all_that_the_english_one_says(name: str) -> None:
+    """As the READMEs; and each leads to the other language, to its own pictures and to the French pages there are."""
+    english, french = ((ROOT / "docs" / f"{name}{ending}").read_text(encoding="utf-8") for ending in (".md", ".fr.md"))
+    links = re.findall(r"\]\(([^)\s#]+)", french)
+    targets = re.findall(r"\]\(([^)\s#]+)", english)
+
+    assert _shape_of(french) == _shape_of(english)
+    assert [re.sub(r"\.fr\.(md|svg)$", r".en.\1", link).replace(".en.md", ".md") for link in links[1:]] == targets[1:]
+    assert links[0] == f"{name}.md"
+    assert targets[0] == f"{name}.fr.md"
+    assert [link for link in links[1:] if link.removesuffix(".md") in TRANSLATED] == []
 
 
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
