@@ -13,7 +13,7 @@ from tinybms_bridge.battery.state import PackState
 from tinybms_bridge.battery.view import Last, View
 from tinybms_bridge.link.state import CanState, PackDetails, UartState
 from tinybms_bridge.services.ports import Moment
-from tinybms_bridge.services.web.answers import Answer, Mistake, Shown, extended
+from tinybms_bridge.services.web.answers import Answer, Mistake, Shown, extended, in_language
 from tinybms_bridge.services.web.heavy import Heavy
 from tinybms_bridge.services.web.live.status import Measured, cells_mv, pack_measured, pack_numbers
 from tinybms_bridge.services.web.routes import tinybms
@@ -115,10 +115,12 @@ async def registers(
 
 
 @router.get("/api/outputs")
-async def outputs(core: TheCore, _user: Viewer) -> OutputList:
+async def outputs(core: TheCore, _user: Viewer, lang: TextLanguage = ENGLISH) -> OutputList:
     """Return every output with its counters, and whether it hears a GX."""
     found = core.outputs()
-    return OutputList(outputs={name: extended(OutputAnswer, state, name=name) for name, state in found.items()})
+    return OutputList(
+        outputs={name: extended(OutputAnswer, in_language(each, lang), name=name) for name, each in found.items()}
+    )
 
 
 _UNSEEN = PackState()
@@ -134,7 +136,7 @@ def _answer(name: str, moment: Moment, details: PackDetails, language: Language)
             "last": None if view.last is None else _last(view.last, moment),
             "identity": state.identity,
             "ratings": view.ratings,
-            "uart": details.uart,
+            "uart": in_language(details.uart, language),
             "statistics": tinybms.statistics_answer(details.statistics),
             "conflicts": [config_mistake(each) for each in details.conflicts],
             "advice": [tinybms.advice_answer(each, language) for each in details.advice],

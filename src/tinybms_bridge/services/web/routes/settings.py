@@ -24,6 +24,7 @@ from tinybms_bridge.config.store import ConfigStore, OtherRevisionError
 from tinybms_bridge.config.validation import lookup
 from tinybms_bridge.config.values import public_values
 from tinybms_bridge.errors import ConfigError
+from tinybms_bridge.hal.system_errors import error_words
 from tinybms_bridge.services.web.answers import Answer, ConfigNoticeAnswer, Done
 from tinybms_bridge.services.web.heavy import Heavy, Text
 from tinybms_bridge.services.web.openapi import SETTINGS_PROBLEMS
@@ -206,7 +207,7 @@ async def _change(save: Callable[..., ConfigChange], body: bytes, asked: _Asked,
     except OtherRevisionError as error:
         raise ProblemError(412, "configuration_changed", error.description) from error
     except OSError as error:
-        told = message("config.not_saved", reason=error.strerror or error)
+        told = message("config.not_saved", reason=error_words(error))
         raise ProblemError(500, "config_save_failed", told) from error
 
 
