@@ -283,7 +283,6 @@ class Overview:
             "at": moment.at,
             "version": core.version,
             **battery_numbers(moment),
-            "soc_percent": _soc_percent(view.measured),
             "remark": "" if view.explanation is None else view.explanation.say(language),
             "cells_mv": cells_mv(view.measured),
             "core": shown(hearing),
@@ -378,11 +377,6 @@ def _reason(reason: Reason, language: Language, binding: Reason | None) -> dict[
 _UNSEEN = PackState()
 
 
-def _soc_percent(snapshot: Snapshot | None) -> float | None:
-    """Return the count; None while it is only the last good one counted on, which is no measurement to show."""
-    return snapshot.pack.soc_percent if snapshot is not None and snapshot.pack.soc_known else None
-
-
 def _pack(name: str, details: PackDetails, moment: Moment, language: Language) -> dict[str, object]:
     view = moment.packs.get(name, View())
     measured, last = view.measured, view.last
@@ -391,7 +385,6 @@ def _pack(name: str, details: PackDetails, moment: Moment, language: Language) -
     line = details.uart
     return {
         **pack_measured(view),
-        "soc_percent": _soc_percent(measured),
         "lowest_cell": measured.cells.min_number if measured else None,
         "highest_cell": measured.cells.max_number if measured else None,
         "last": None
