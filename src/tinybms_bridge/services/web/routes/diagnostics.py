@@ -28,7 +28,7 @@ from tinybms_bridge.services.web.routes.monitor import FrameAnswer, decoded_fram
 from tinybms_bridge.services.web.routes.shared import TextLanguage, TheCore, TheWatch, asked_pack, config_mistake
 from tinybms_bridge.services.web.security import Viewer
 from tinybms_bridge.tinybms.traffic_words import explain_traffic
-from tinybms_bridge.words import ENGLISH, Language
+from tinybms_bridge.words import Language
 
 __all__ = [
     "CanDiagnostics",
@@ -227,9 +227,7 @@ _MOST_FRAMES = 20
 
 
 @router.get("/api/diagnostics", response_model=Diagnostics)
-async def diagnostics(
-    watch: TheWatch, core: TheCore, _user: Viewer, heavy: Heavy, lang: TextLanguage = ENGLISH
-) -> Response:
+async def diagnostics(watch: TheWatch, core: TheCore, _user: Viewer, heavy: Heavy, lang: TextLanguage) -> Response:
     """Return how the bridge itself is: what to look at when something does not work."""
     return await heavy.answer(await read_diagnostics(core, watch, lang))
 
@@ -293,7 +291,7 @@ class TrafficAnswer(Answer):
 
 
 @router.get("/api/uart/traffic", response_model=TrafficAnswer, dependencies=[Depends(asked_pack)])
-async def traffic(core: TheCore, _user: Viewer, heavy: Heavy, lang: TextLanguage = ENGLISH) -> Response:
+async def traffic(core: TheCore, _user: Viewer, heavy: Heavy, lang: TextLanguage) -> Response:
     """Return the last traffic on the line to the BMS, with its meaning; none while the core is not heard."""
     lines, now = await read_trace(core), core.clock.wall()
     return await heavy.answer(lambda: traffic_answer(lines, now, lang))

@@ -11,7 +11,7 @@ from tinybms_bridge.services.ports import Examination
 from tinybms_bridge.services.web.answers import Answer
 from tinybms_bridge.services.web.routes.shared import TextLanguage, TheCore
 from tinybms_bridge.services.web.security import Viewer
-from tinybms_bridge.words import ENGLISH, JsonValue, Language, say
+from tinybms_bridge.words import JsonValue, Language, say
 
 __all__ = ["DoctorAnswer", "FindingAnswer", "doctor_answer", "router"]
 
@@ -47,7 +47,7 @@ class DoctorAnswer(Answer):
 
 
 @router.get("/api/doctor")
-async def doctor(core: TheCore, _user: Viewer, lang: TextLanguage = ENGLISH) -> DoctorAnswer:
+async def doctor(core: TheCore, _user: Viewer, lang: TextLanguage) -> DoctorAnswer:
     """Examine configuration, BMS, its line, CAN bus, GX and machine; takes some seconds and changes nothing."""
     return doctor_answer(await core.examine(), lang)
 

@@ -61,7 +61,7 @@ class _Asked:
     language: Language
 
 
-async def _asked(seen: Seen = None, dry_run: DryRun = False, lang: TextLanguage = ENGLISH) -> _Asked:
+async def _asked(lang: TextLanguage, seen: Seen = None, dry_run: DryRun = False) -> _Asked:
     revision = (seen or "*").strip().removeprefix("W/").strip('"')
     return _Asked(None if revision == "*" else revision, dry_run, lang)
 
@@ -227,7 +227,7 @@ def _checked(body: bytes) -> dict[str, Any]:
 
 
 @router.get("/api/settings/schema", response_model=dict[str, Any])
-async def schema(_user: Viewer, heavy: Heavy, lang: TextLanguage = ENGLISH) -> Response:
+async def schema(_user: Viewer, heavy: Heavy, lang: TextLanguage) -> Response:
     """Return the JSON Schema of the configuration with units, ranges, defaults and descriptions."""
     return await heavy.kept(f"schema {lang}", lambda: Text(json_schema(lang)))
 

@@ -33,7 +33,7 @@ from tinybms_bridge.services.web.routes.shared import TextLanguage, TheCore, The
 from tinybms_bridge.services.web.security import Admin, User
 from tinybms_bridge.services.web.security.dependencies import TheGate
 from tinybms_bridge.tinybms.settings import backup_of, backup_text
-from tinybms_bridge.words import ENGLISH, Language
+from tinybms_bridge.words import Language
 
 __all__ = ["router"]
 
@@ -72,7 +72,7 @@ async def support_bundle(
     gate: TheGate,
     user: Admin,
     heavy: Heavy,
-    lang: TextLanguage = ENGLISH,
+    lang: TextLanguage,
 ) -> Response:
     """Return a zip of configuration, log, events, diagnostics and traffic, without secrets and names of users."""
     redaction = _redaction(core, gate.accounts.registry)
