@@ -132,7 +132,7 @@ async def test_what_is_wrong_with_the_adapter_is_told_with_advice_until_it_works
     port.send(FRAME)
     await until(lambda: port.statistics.trouble is None)
 
-    assert trouble.text.startswith(
+    assert str(trouble).startswith(
         "sending fails: No buffer space available (nobody acknowledges the frames: check that"
     )
     assert caplog.messages[0] == f"CAN scripted: {trouble}"

@@ -109,7 +109,7 @@ def test_full_disk(begin: Callable[..., Writer], disk: Disk, caplog: pytest.LogC
         writer.offer(batch(number))
         until(lambda: disk.calls > 2 * number)  # noqa: B023 -- called at once
     until(lambda: writer.lost == 3 and writer.waiting == 2)
-    assert "disk is full" in writer.failure.text
+    assert "disk is full" in str(writer.failure)
     disk.full = False
     until(lambda: writer.written == 2)
     until(lambda: writer.failure is None)
