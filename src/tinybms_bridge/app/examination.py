@@ -12,7 +12,7 @@ from pathlib import Path
 from tinybms_bridge.battery.saved_units import SavedUnits
 from tinybms_bridge.doctor.bms import BmsExamination, Device
 from tinybms_bridge.doctor.bus import CAN_CHECK, Heard, judge_bus
-from tinybms_bridge.doctor.findings import Finding, ok, problem, said
+from tinybms_bridge.doctor.findings import Finding, ok, problem
 from tinybms_bridge.doctor.machine import examine_machine
 from tinybms_bridge.doctor.verdicts import judge_configuration
 from tinybms_bridge.hal.can import LOCAL
@@ -88,7 +88,7 @@ class RunningDoctor:
         await core.clock.sleep(max(0.0, begun_s + _LISTEN_S - core.clock.monotonic()))
         can = core.can()
         if not can.up:
-            yield problem(CAN_CHECK, said(can.error or "closed"))
+            yield problem(CAN_CHECK, can.why() or message("can.closed"))
             return
         yield ok(CAN_CHECK, message("doctor.open", what=can.interface))
         heard = heard_of(core.frames(last), core.clock.monotonic() - begun_s, gx=can.keepalive_ok)
