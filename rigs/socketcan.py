@@ -106,7 +106,7 @@ async def check_outages(name: str) -> None:
     ip("set", name, "up")
     assert await until("up: open again", lambda: statistics.up) < 1.5
     assert port.send(FRAMES[0])
-    assert (statistics.trouble, statistics.outages) == ("", 1)
+    assert (statistics.trouble, statistics.outages) == (None, 1)
 
     ip("del", name)
     await until("removed: noticed", lambda: not statistics.up)

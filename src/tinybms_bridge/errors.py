@@ -10,7 +10,17 @@ from dataclasses import dataclass
 
 from tinybms_bridge.words import Message, message
 
-__all__ = ["LINE_HINT", "BridgeError", "ConfigError", "ConfigProblem", "DeviceRefused", "LinkError", "said_of"]
+__all__ = [
+    "LINE_HINT",
+    "BridgeError",
+    "ConfigError",
+    "ConfigProblem",
+    "DeviceRefused",
+    "LinkError",
+    "described",
+    "said",
+    "said_of",
+]
 
 _CRC_ERROR = 1
 
@@ -25,7 +35,7 @@ class BridgeError(Exception):
     def description(self) -> Message:
         """What ``str`` says, by code where there is one."""
         told = self.args[0] if self.args else ""
-        return told if isinstance(told, Message) else message("said", text=str(self))
+        return told if isinstance(told, Message) else said(str(self))
 
 
 class LinkError(BridgeError):
@@ -125,10 +135,23 @@ class ConfigError(BridgeError):
         return self.description.text
 
 
+def described(error: BaseException) -> Message:
+    """Return what an error tells, by code where it is one of ours; others in their own words behind their name."""
+    if isinstance(error, BridgeError):
+        return error.description
+    name, text = type(error).__name__, str(error)
+    return said(f"{name}: {text}" if text else name)
+
+
+def said(text: str) -> Message:
+    """Return words that come from elsewhere and have no code."""
+    return message("said", text=text)
+
+
 def said_of(subject: str, told: Message) -> Message:
     """Return what is told of something, such as a key, with its name before it."""
     return message("said_of", subject=subject, said=told)
 
 
 def _message(told: Message | str) -> Message:
-    return told if isinstance(told, Message) else message("said", text=told)
+    return told if isinstance(told, Message) else said(told)

@@ -134,8 +134,13 @@ class Stage:
         """Start and wait until the parts run."""
         start = replace(start, socket=str(self.socket))
         self.task = asyncio.create_task(run_core(start, **options))
-        await self.until(lambda: self.bridges and self.bridges[-1].can.error != "not open yet" and self.listens())
+        await self.until(
+            lambda: self.bridges and self.bridges[-1].can.state().error != "not open yet" and self.listens()
+        )
         return self.bridges[-1]
+
+    def _tried(self) -> bool:
+        return self.bridges[-1].can.state().error != "not open yet"
 
     def listens(self) -> bool:
         """Tell whether clients can connect."""
@@ -382,7 +387,7 @@ async def test_an_inhibit_is_in_force_before_anything_runs(stage: Stage, caplog:
 
     class Watched(MemoryStorage):
         def read(self) -> bytes | None:
-            seen.append(stage.bridges[0].can.error)
+            seen.append(stage.bridges[0].can.state().error)
             return super().read()
 
     stage.inhibits = Watched(b'{"stops": [{"direction": "charge", "reason": "cables", "by": "boss"}]}')

@@ -277,6 +277,8 @@ async def test_lines_and_parts_count_as_down_while_the_core_is_away(join: Join) 
     assert side.mirror.last_heard_s == pytest.approx(side.clock.monotonic() - core.hearing().since_s)
     assert core.moment().active() == {NoticeName.CORE_UNREACHABLE: AlarmLevel.ALARM}
     assert (core.uart().up, core.uart().reason) == (False, "the core does not answer")
+    told = {core.uart().why(), core.can().why(), core.parts()[0].why()}
+    assert told == {message("core.unheard")}
     assert core.uart().polls >= polls, "counters stay"
     assert core.packs()["main"].uart == core.uart()
     assert (core.can().up, core.can().gx_state, core.can().keepalive_ok) == (False, "lost", False)

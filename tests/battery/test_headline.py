@@ -14,6 +14,8 @@ from tinybms_bridge.battery.notices import NoticeName, Notices
 from tinybms_bridge.battery.snapshot import Cells, PackValues, Ratings, Snapshot
 from tinybms_bridge.battery.state import BatteryState
 from tinybms_bridge.battery.view import Last, View
+from tinybms_bridge.words import message
+from tinybms_lab.testing.words import said
 
 HIGH = Reason(Quantity.CCL, LimitCode.CELL_VOLTAGE, 25.0, 3.521, 0.5, cell=7)
 CUTOFF = Reason(Quantity.DCL, LimitCode.BMS_CURRENT_CUTOFF, 150.0, 150.0)
@@ -118,13 +120,13 @@ def test_without_live_data_the_sentence_tells_what_is_the_matter() -> None:
     lost = View(Freshness.SILENT, None, None, 70.0, last)
     flow = steady(23.4)
 
-    assert headline(held, flow, line="no answer").text == (
+    assert headline(held, flow, line=said("no answer")).text == (
         "Charging is stopped because no good data has come from the BMS for 12 s (no answer); discharging goes on"
     )
     assert "discharging" not in headline(replace(held, limits=replace(LIMITS, dcl_a=0.0)), flow).text
     assert headline(lost, flow).text == "Nothing is sent; the GX has lost the BMS"
     assert headline(lost, flow).say("fr") == "Rien n'est envoyé ; le GX a perdu le BMS"
-    assert headline(View(), flow, line="no serial port found").text == (
+    assert headline(View(), flow, line=message("serial.none")).text == (
         "Starting: no serial port found; nothing is sent yet"
     )
     assert headline(View(), flow).text.startswith("Starting: the BMS answers, its first readings are looked at")

@@ -28,6 +28,7 @@ from tinybms_bridge.link.state import EnergyToday, PartStatus, ServicesState
 from tinybms_bridge.tinybms.poller import LinkState
 from tinybms_bridge.words import message
 from tinybms_lab.testing.fake_clock import FakeClock
+from tinybms_lab.testing.words import said
 
 RATINGS = Ratings(
     series_cells=4,
@@ -70,7 +71,7 @@ class Scene:
         self.clock = FakeClock()
         machine = Machine(self.clock, no_serial, no_can, MemoryStorage(), run_blocking=in_place)
         self.bridge = Bridge(Configuration(), machine, SavedUnits())
-        self.bridge.can.error = ""
+        self.bridge.can.failure = None
         self.lines = LastLines()
         self.services = ServicesState()
         self.view = LiveView(
@@ -171,7 +172,7 @@ async def scene() -> Scene:
 
 async def test_before_the_first_sample(scene: Scene) -> None:
     """What is missing is said; nothing is shown that is not known."""
-    scene.bridge.can.error = "cannot open CAN socketcan:can0"
+    scene.bridge.can.failure = said("cannot open CAN socketcan:can0")
     text = scene.text()
     assert "a title" in text
     assert "Starting: not connected yet; nothing is sent yet." in text
@@ -278,9 +279,10 @@ async def test_what_is_wrong_is_said_in_full(scene: Scene) -> None:
     scene.bridge.pack.poller.link = LinkState(
         up=False, message=message("said", text="serial port [red]/dev/ttyUSB0[/red] does not exist")
     )
-    scene.bridge.can.error = "cannot open CAN socketcan:can0: no such device; bring it up with: ip link set can0 up"
+    trouble = "cannot open CAN socketcan:can0: no such device; bring it up with: ip link set can0 up"
+    scene.bridge.can.failure = said(trouble)
     assert "serial port [red]/dev/ttyUSB0[/red] does not exist" in scene.text()
-    assert scene.bridge.can.error in scene.row("GX")
+    assert trouble in scene.row("GX")
 
 
 async def test_what_the_unit_does_not_report(scene: Scene) -> None:

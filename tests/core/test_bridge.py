@@ -454,11 +454,11 @@ async def test_missing_can_adapter_is_told_once_and_waited_for(rig: Rig, caplog:
     await rig.until(lambda: rig.adapter.attempts == 1)
     await rig.wait(60.0)
     assert 12 <= rig.adapter.attempts <= 17, "0.5 s, doubling up to 5 s"
-    assert bridge.can.error == told
+    assert bridge.can.state().error == told
     assert bridge.battery.freshness is Freshness.FRESH, "the BMS is read all the same"
     rig.adapter.error = ""
     assert await rig.until(lambda: rig.count(0x351) >= 2, 12.5) <= 12.0
-    assert bridge.can.error == ""
+    assert bridge.can.failure is None
     assert [line for line in lines(caplog, logging.INFO) if line.startswith("CAN")] == [f"CAN: {told}", "CAN: open now"]
 
 
@@ -612,7 +612,7 @@ async def test_restarted_can_part_goes_on_alone(rig: Rig) -> None:
     assert bridge.can.statistics is rig.adapter.ports[1].statistics
     assert bridge.can.statistics.tx_count > sent
     assert bridge.pack.client.statistics.connects == polls
-    assert bridge.can.error == ""
+    assert bridge.can.failure is None
 
 
 async def test_restarted_uart_part_opens_its_port_again(rig: Rig) -> None:
@@ -1017,7 +1017,7 @@ async def test_bridge_before_its_start_tells_what_is_missing(rig: Rig) -> None:
     bridge = rig.build()
     assert bridge.can.burst_ids() == ()
     assert bridge.can.make_frames(0x351, ()) is None
-    assert (bridge.can.error, bridge.can.transmitter, bridge.can.last_frames) == ("not open yet", None, ())
+    assert (bridge.can.state().error, bridge.can.transmitter, bridge.can.last_frames) == ("not open yet", None, ())
     assert bridge.can.statistics.tx_count == 0
     await rig.wait(5.0)
     assert bridge.uptime_s == pytest.approx(5.0)

@@ -18,6 +18,7 @@ from tinybms_bridge.hal.can_faults import CanFault
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.victron.can.codec import decode_frame
 from tinybms_bridge.victron.can.self_test import LoopbackResult, LoopbackVerdict
+from tinybms_bridge.words import message
 from tinybms_lab.testing.can_memory import MemoryCanBus
 from tinybms_lab.testing.fake_clock import FakeClock
 
@@ -105,13 +106,15 @@ def test_what_keeps_frames_from_the_bus_is_told(core: Core) -> None:
     """Why the adapter does not open, and later why nothing gets out; the diagnostics have it with what to do."""
     output = core.output
     assert (output.state().up, output.state().error) == (False, "not open yet")
-    output.error = ""
-    output._statistics.trouble = "sending fails: No buffer space available (nobody acknowledges the frames)"
-    assert output.state().error == output._statistics.trouble
+    assert output.state().message == message("can.not_open_yet")
+    output.failure = None
+    trouble = message("can.sending_fails", reason=message("system.enobufs"), advice=None)
+    output._statistics.trouble = trouble
+    assert (output.state().error, output.state().message) == (trouble.text, trouble)
     output.reset_statistics()
-    assert output.state().error == output._statistics.trouble != "", "what is so now is no count"
-    output._statistics.trouble = ""
-    assert output.state().error == ""
+    assert (output.state().error, output.state().message) == (trouble.text, trouble), "what is so now is no count"
+    output._statistics.trouble = None
+    assert (output.state().error, output.state().message) == ("", None)
 
 
 def test_every_counter_begins_again(core: Core) -> None:

@@ -6,11 +6,12 @@ from itertools import pairwise
 
 import pytest
 
-from tinybms_bridge.core.supervisor import Part, PathFailure, RestartSettings, Supervisor, describe
-from tinybms_bridge.errors import LinkError
+from tinybms_bridge.core.supervisor import Part, PathFailure, RestartSettings, Supervisor
+from tinybms_bridge.errors import LinkError, described
 from tinybms_bridge.link.events import PartState
 from tinybms_bridge.link.state import PartStatus
 from tinybms_lab.testing.fake_clock import FakeClock
+from tinybms_lab.testing.words import said
 
 Run = Callable[[], Awaitable[None]]
 STEADY = RestartSettings(jitter=0.0)
@@ -287,7 +288,7 @@ def test_part_may_not_be_registered_twice(clock: FakeClock) -> None:
 )
 def test_errors_in_one_line(error: Exception, text: str) -> None:
     """Our own errors speak for themselves; others are shown with their type, also without a text."""
-    assert describe(error) == text
+    assert described(error).text == text
 
 
 async def test_unexpected_failure_keeps_its_traceback(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
@@ -455,11 +456,11 @@ def test_statuses_tell_how_each_part_is(clock: FakeClock) -> None:
     supervisor = Supervisor(clock)
     supervisor.add("path", ends, critical=True)
     supervisor.add("part", ends)
-    supervisor.parts["part"].error = "no broker"
+    supervisor.parts["part"].failure = said("no broker")
     supervisor.parts["part"].restarts = 2
     assert supervisor.statuses() == [
         PartStatus("path", "starting", critical=True),
-        PartStatus("part", "starting", "no broker", 2),
+        PartStatus("part", "starting", "no broker", 2, message=said("no broker")),
     ]
 
 

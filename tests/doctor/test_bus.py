@@ -8,6 +8,7 @@ from tinybms_bridge.doctor.bus import Heard, judge_bus
 from tinybms_bridge.doctor.findings import Verdict
 from tinybms_bridge.hal.can import LOCAL
 from tinybms_bridge.hal.processes import Process
+from tinybms_lab.testing.words import said
 
 BRIDGE = Process(7, ("tinybms-bridge", "run"))
 
@@ -103,6 +104,6 @@ def test_what_the_adapter_tells_of_itself_comes_first() -> None:
         "lost: Network is down (the interface is down; bring it up with: sudo ip link set can0 up); opening it again"
     )
 
-    found = judge_bus(Heard(3.0, trouble=trouble), ())
+    found = judge_bus(Heard(3.0, trouble=said(trouble)), ())
 
     assert (found[0].check, found[0].verdict, found[0].text) == ("CAN", Verdict.PROBLEM, trouble)

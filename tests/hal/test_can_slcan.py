@@ -94,7 +94,7 @@ async def test_frames_come_and_go(adapter: SerialAdapter, port: CanPort) -> None
     await until(lambda: heard)
 
     assert heard == [CanFrame(0x305, bytes(range(1, 9)))]
-    assert (port.statistics.tx_count, port.statistics.trouble) == (1, "")
+    assert (port.statistics.tx_count, port.statistics.trouble) == (1, None)
 
 
 async def test_bit_rate_that_the_language_does_not_know_is_refused(adapter: SerialAdapter) -> None:

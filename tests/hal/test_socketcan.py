@@ -173,7 +173,9 @@ async def test_full_socket_means_that_nobody_acknowledges(sockets: Any) -> None:
     sockets.fail_sending(BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"))
     for _ in range(120):
         assert not port.send(FRAME)
-    assert port.statistics.trouble.startswith("sending fails: No buffer space available (nobody acknowledges")
+    trouble = port.statistics.trouble
+    assert trouble.code == "can.sending_fails"
+    assert trouble.text.startswith("sending fails: No buffer space available (nobody acknowledges")
     assert (port.statistics.tx_errors, sockets.opened) == (120, 1)
 
 
@@ -227,8 +229,8 @@ async def test_bus_off_stays_told_until_the_controller_is_back(sockets: Any) -> 
     sockets.receive(RESTARTED, error=True)
     await turns()
     assert port.send(FRAME)
-    assert told == "bus-off; check cable, termination and bit rate"
-    assert (port.statistics.trouble, port.statistics.rx_errors, port.statistics.bus_off_count) == ("", 2, 1)
+    assert told.text == "bus-off; check cable, termination and bit rate"
+    assert (port.statistics.trouble, port.statistics.rx_errors, port.statistics.bus_off_count) == (None, 2, 1)
 
 
 async def test_subscriber_may_close_the_port(sockets: Any) -> None:

@@ -19,7 +19,7 @@ from tinybms_bridge.config.keys import Key, keys_of
 from tinybms_bridge.config.models.base import Section
 from tinybms_bridge.doctor.findings import Verdict
 from tinybms_bridge.hal.can_faults import CanFault
-from tinybms_bridge.hal.system_errors import USB_ADVICE
+from tinybms_bridge.hal.system_errors import SYSTEM_CODES, USB_ADVICE
 from tinybms_bridge.link.event_list import EventSource
 from tinybms_bridge.link.events import EventCode
 from tinybms_bridge.tinybms.settings import ActionName, Outcome, all_settings
@@ -56,6 +56,8 @@ MADE_BY_NAME: dict[str, set[str]] = {
     "bms.unknown_fault": set(),
     **{f"link_failure.{code}": {"error"} for code in ("noise", "silence")},
     **{code: set() for code in (*USB_ADVICE.values(), "usb.check")},
+    **{code: set() for code in SYSTEM_CODES.values()},
+    **{f"can.{code}": {"reason", "advice"} for code in ("lost", "sending_fails")},
     **{f"doctor.{code}": {"count", "seconds"} for code in ("gx", "gx_unnamed")},
     **{f"doctor.{code}": {"count", "mean_ms", "most_ms"} for code in ("polls", "polls_slow")},
     **{f"doctor.summary.{code}": {"problems", "warnings"} for code in ("problems", "warnings", "well")},

@@ -13,7 +13,7 @@ from tinybms_bridge.battery.saved_units import SavedUnits
 from tinybms_bridge.config.models.hardware import Can
 from tinybms_bridge.doctor.bms import BmsExamination, Device
 from tinybms_bridge.doctor.bus import CAN_CHECK, Heard, judge_bus
-from tinybms_bridge.doctor.findings import Finding, ok, problem, said
+from tinybms_bridge.doctor.findings import Finding, ok, problem
 from tinybms_bridge.doctor.interface import judge_faults, judge_loopback
 from tinybms_bridge.doctor.machine import examine_machine
 from tinybms_bridge.doctor.verdicts import judge_configuration
@@ -93,7 +93,7 @@ class RunningDoctor:
         for finding in interface_of(can, of_can):
             yield finding
         if not can.up:
-            yield problem(CAN_CHECK, said(can.error or "closed"))
+            yield problem(CAN_CHECK, can.why() or message("can.closed"))
             return
         yield ok(CAN_CHECK, message("doctor.open", what=can.interface))
         heard = heard_of(core.frames(last), core.clock.monotonic() - begun_s, gx=can.keepalive_ok)

@@ -56,6 +56,7 @@ from tinybms_bridge.services.logs import LogStore
 from tinybms_bridge.services.ports import Examination, Hearing, Moment
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 from tinybms_bridge.victron.can.gx import GxState
+from tinybms_bridge.words import message
 
 __all__ = ["CoreChanges", "NumberedFeed", "RemoteCore"]
 
@@ -66,7 +67,7 @@ _REMEMBERED_FRAMES = 500
 _MOST_EVENTS = 2000
 _NOTHING = PackDetails()
 _UNKNOWN = PackState()
-_UNHEARD = "the core does not answer"
+_UNHEARD = message("core.unheard")
 _UNHEARD_S = 12.0
 """Twice missed: the core says every 5 s that it is there."""
 
@@ -216,16 +217,20 @@ def _line_changes(before: CoreState, now: CoreState) -> list[Event]:
     events: list[Event] = []
     for name, pack in now.packs.items():
         if pack.uart.up is not before.packs.get(name, _NOTHING).uart.up:
-            events.append(LinkChanged(pack.uart.up, pack.uart.reason))
+            events.append(LinkChanged(pack.uart.up, pack.uart.reason, pack.uart.message))
     for name, output in now.outputs.items():
         if output.gx_state != before.outputs.get(name, CanState()).gx_state:
             events.append(GxChanged(GxState(output.gx_state.upper()), output.gx_silent_for_s))
     return events
 
 
+def _unheard_line(line: UartState) -> UartState:
+    return replace(line, up=False, reason=_UNHEARD.text, message=_UNHEARD)
+
+
 def _unheard(output: CanState) -> CanState:
     gx_state = "lost" if output.keepalive_ok else output.gx_state
-    return replace(output, up=False, error=_UNHEARD, gx_state=gx_state)
+    return replace(output, up=False, error=_UNHEARD.text, message=_UNHEARD, gx_state=gx_state)
 
 
 class RemoteCore:
@@ -304,7 +309,7 @@ class RemoteCore:
         found = self._mirror.state.packs
         if self.hearing().connected:
             return found
-        return {name: replace(each, uart=replace(each.uart, up=False, reason=_UNHEARD)) for name, each in found.items()}
+        return {name: replace(each, uart=_unheard_line(each.uart)) for name, each in found.items()}
 
     def outputs(self) -> Mapping[str, CanState]:
         """Return how each output is; it counts as down, and its GX as lost, while the core is not heard."""
@@ -342,7 +347,7 @@ class RemoteCore:
         """Return the parts of both processes; nobody knows those of the core while it is not heard."""
         of_core = self._mirror.state.parts
         if not self.hearing().connected:
-            of_core = tuple(replace(each, state="unknown", error=_UNHEARD) for each in of_core)
+            of_core = tuple(replace(each, state="unknown", error=_UNHEARD.text, message=_UNHEARD) for each in of_core)
         return [*of_core, *self._parts.statuses()]
 
     def inhibits(self) -> Sequence[Inhibit]:

@@ -393,7 +393,7 @@ class Services:
         )
 
     def _on_part(self, part: Part) -> None:
-        event = PartStateChanged(part.name, part.state, part.error)
+        event = PartStateChanged(part.name, part.state, part.error, part.failure)
         self.bus.publish(event, "supervisor")
 
 

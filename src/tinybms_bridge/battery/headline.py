@@ -49,13 +49,13 @@ def overall(battery: BatteryState, view: View, *, heard: bool = True, reaches_gx
     return Overall.WARNING if worried or not reaches_gx else Overall.GOOD
 
 
-def headline(view: View, flow: Flow, *, line: str = "", unheard_s: float | None = None) -> Message:
+def headline(view: View, flow: Flow, *, line: Message | None = None, unheard_s: float | None = None) -> Message:
     """Return the sentence, without a full stop.
 
     Args:
         view: What may be shown.
         flow: The current of the last minute.
-        line: Why the BMS does not answer; empty while it does.
+        line: Why the BMS does not answer; None while it does.
         unheard_s: How long the core has not been heard; None while it is.
 
     """
@@ -65,7 +65,7 @@ def headline(view: View, flow: Flow, *, line: str = "", unheard_s: float | None 
     if view.last is not None:
         discharges = limits is not None and limits.dcl_a > 0.0
         code = "headline.hold" if limits is not None else "headline.silent"
-        return message(code, remark=remark, line="" if view.frozen else line, discharges=discharges)
+        return message(code, remark=remark, line=None if view.frozen else line, discharges=discharges)
     if view.measured is None:
         return message("headline.starting", line=line or message("headline.looking"))
     if limits is None:

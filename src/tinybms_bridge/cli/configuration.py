@@ -8,6 +8,7 @@ from tinybms_bridge.config.exposure import exposure
 from tinybms_bridge.config.loader import LoadedConfig, load
 from tinybms_bridge.config.paths import default_path
 from tinybms_bridge.errors import ConfigError, ConfigProblem
+from tinybms_bridge.hal.system_errors import error_words
 from tinybms_bridge.words import message
 
 __all__ = ["read_configuration"]
@@ -26,7 +27,7 @@ def read_configuration(path: str | None) -> LoadedConfig:
             raise ConfigError([ConfigProblem("", None, message("file.missing"))], source=path) from None
         return LoadedConfig(Configuration(), {}, ())
     except OSError as error:
-        problem = ConfigProblem("", None, message("file.unreadable", reason=error.strerror or error))
+        problem = ConfigProblem("", None, message("file.unreadable", reason=error_words(error)))
         raise ConfigError([problem], source=str(file)) from error
     loaded = load(data, str(file))
     exposed = exposure(file, loaded.configuration)

@@ -65,7 +65,7 @@ def can_of(core: CoreState) -> CanState:
 def describe(core: CoreState, view: View, flow: Flow) -> Sentence:
     """Return what the battery does, what comes of that, and whether the GX goes by it."""
     link = uart_of(core)
-    told = clean(headline(view, flow, line="" if link.up else clean(link.reason)).text)
+    told = clean(headline(view, flow, line=None if link.up else link.why()).text)
     if view.last is not None:
         style = "bold red" if view.freshness is Freshness.SILENT else "bold yellow"
         return Sentence(f"{told}. What is grey is {duration(view.last.age_s)} old.", style)

@@ -31,6 +31,7 @@ from tinybms_bridge.config.values import values_of
 from tinybms_bridge.errors import BridgeError, ConfigError, ConfigProblem
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.storage import Storage
+from tinybms_bridge.hal.system_errors import error_words
 from tinybms_bridge.words import message
 
 __all__ = ["Adjust", "ConfigStore", "GoodCopy", "Guard", "Listener", "OtherRevisionError"]
@@ -208,7 +209,7 @@ class ConfigStore:
         try:
             data = self._storage.read()
         except OSError as error:
-            problem = ConfigProblem("", None, message("file.unreadable", reason=error.strerror or error))
+            problem = ConfigProblem("", None, message("file.unreadable", reason=error_words(error)))
             self.error = ConfigError([problem], source=self.name)
             return None
         self._seen = data

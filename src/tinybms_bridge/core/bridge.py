@@ -339,7 +339,7 @@ class Bridge:
         self.can.hurry(self.battery.limits)
 
     def _on_part(self, part: Part) -> None:
-        self.bus.publish(PartStateChanged(part.name, part.state, part.error), "supervisor")
+        self.bus.publish(PartStateChanged(part.name, part.state, part.error, part.failure), "supervisor")
 
     async def _decide(self) -> None:
         """Notice missing snapshots and a missing GX also while nothing is received or sent, and feed the watchdog."""

@@ -25,6 +25,7 @@ from tinybms_bridge.victron.can.neighbours import BusSilence, SecondBms
 from tinybms_bridge.victron.can.outgoing import Fall, fall_of
 from tinybms_bridge.victron.can.self_test import LoopbackTest
 from tinybms_bridge.victron.can.transmitter import Transmitter, TransmitterStatistics
+from tinybms_bridge.words import Message, message
 
 __all__ = ["CanOpener", "CanOutput"]
 
@@ -80,8 +81,8 @@ class CanOutput:
         """The interface of the kernel, and what is wrong with it."""
         self.transmitter: Transmitter | None = None
         """The sender, while the adapter is open."""
-        self.error = "not open yet"
-        """Why the adapter is not open; empty while it is."""
+        self.failure: Message | None = message("can.not_open_yet")
+        """Why the adapter is not open; None while it is."""
         self._last_frames: dict[int, CanFrame] = {}
         self._log_traffic = config.logging.log_can_traffic
         self._attempts = 0
@@ -95,9 +96,9 @@ class CanOutput:
         self._number = int(clock.wall().timestamp() * 1000.0)  # grows over restarts
 
     @property
-    def trouble(self) -> str:
-        """What keeps frames from the bus, with what to do about it; empty while they go out."""
-        return self.error or self._statistics.trouble
+    def trouble(self) -> Message | None:
+        """What keeps frames from the bus, with what to do about it; None while they go out."""
+        return self.failure or self._statistics.trouble
 
     @property
     def statistics(self) -> CanStatistics:
@@ -107,7 +108,7 @@ class CanOutput:
     @property
     def open(self) -> bool:
         """Whether the adapter is open and on the bus."""
-        return not self.error and self._statistics.up
+        return self.failure is None and self._statistics.up
 
     @property
     def gx_heard(self) -> bool:
@@ -208,10 +209,11 @@ class CanOutput:
 
     def state(self) -> CanState:
         """Return how the output is."""
-        counted, sender = self._statistics, self.transmitter
+        counted, sender, trouble = self._statistics, self.transmitter, self.trouble
         return CanState(
             up=self.open,
-            error=self.trouble,
+            error="" if trouble is None else trouble.text,
+            message=trouble,
             interface=str(can_settings(self._config)),
             tx_count=counted.tx_count,
             tx_errors=counted.tx_errors,
@@ -245,8 +247,8 @@ class CanOutput:
                 port = await self._open_can()
             except LinkError as error:
                 failed = True
-                if str(error) != self.error:
-                    self.error = str(error)
+                if error.description != self.failure:
+                    self.failure = error.description
                     log.error("CAN: %s", error)  # noqa: TRY400 -- one clear line, no traceback
                 await self._clock.sleep(delay_s)
                 delay_s = min(_RETRY_MAX_S, 2 * delay_s)
@@ -254,7 +256,7 @@ class CanOutput:
             break
         if failed:
             log.info("CAN: open now")
-        self.error = ""
+        self.failure = None
         _carry_over(self._statistics, port.statistics)
         self._statistics = port.statistics
         self._port = port
@@ -266,7 +268,7 @@ class CanOutput:
             await self.transmitter.run()
         finally:
             self.transmitter = self._port = None
-            self.error = "closed"
+            self.failure = message("can.closed")
             end_subscription()
             await port.close()
             await self.interface.close()

@@ -166,6 +166,7 @@ class Pack:
         return UartState(
             up=link.up,
             reason=link.reason,
+            message=link.message,
             device=self._config.hardware.uart.device,
             polls=counted.polls,
             success=counted.success,

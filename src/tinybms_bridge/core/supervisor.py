@@ -11,10 +11,11 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from tinybms_bridge.errors import BridgeError
+from tinybms_bridge.errors import BridgeError, described
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.link.events import PartState
 from tinybms_bridge.link.state import PartStatus
+from tinybms_bridge.words import Message, message
 
 __all__ = ["Part", "PathFailure", "RestartSettings", "Supervisor"]
 
@@ -54,14 +55,19 @@ class Part:
     run: Callable[[], Awaitable[None]]
     critical: bool = False
     state: PartState = PartState.STARTING
-    error: str = ""
-    """The last failure, or empty."""
+    failure: Message | None = None
+    """The last failure."""
     restarts: int = 0
     """Starts beyond the first, those that were asked for included."""
     task: asyncio.Task[None] | None = None
     """What runs it; None before the start."""
     restart_wanted: bool = False
     """Whether ``Supervisor.restart`` stopped it, so that it starts again at once."""
+
+    @property
+    def error(self) -> str:
+        """The last failure in English; empty before the first."""
+        return "" if self.failure is None else self.failure.text
 
 
 _KEBAB_CASE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -106,7 +112,8 @@ class Supervisor:
     def statuses(self) -> list[PartStatus]:
         """Return how the parts are."""
         return [
-            PartStatus(each.name, each.state, each.error, each.restarts, each.critical) for each in self.parts.values()
+            PartStatus(each.name, each.state, each.error, each.restarts, each.critical, each.failure)
+            for each in self.parts.values()
         ]
 
     def restart(self, name: str) -> None:
@@ -154,11 +161,12 @@ class Supervisor:
             self._set(part, PartState.STOPPED)
             raise
         except Exception as error:
-            self._set(part, PartState.FAILED, describe(error))
+            self._set(part, PartState.FAILED, described(error))
             log.debug("%s failed", part.name, exc_info=True)
-            raise PathFailure(part.name, describe(error)) from error
-        self._set(part, PartState.FAILED, "ended on its own")
-        raise PathFailure(part.name, "ended on its own")
+            raise PathFailure(part.name, described(error).text) from error
+        ended = message("part.ended")
+        self._set(part, PartState.FAILED, ended)
+        raise PathFailure(part.name, ended.text)
 
     async def _run_service(self, part: Part) -> None:
         try:
@@ -176,9 +184,9 @@ class Supervisor:
                 await _run_once(part)
             except Exception as error:
                 if self._clock.monotonic() - started_s >= settings.healthy_after_s:
-                    delay_s, part.error = settings.first_s, ""
+                    delay_s, part.failure = settings.first_s, None
                 self._log_once(part, error)
-                self._set(part, PartState.FAILED, describe(error))
+                self._set(part, PartState.FAILED, described(error))
                 if _is_to_end(part):
                     raise asyncio.CancelledError from error
             else:
@@ -190,7 +198,7 @@ class Supervisor:
 
     @staticmethod
     def _log_once(part: Part, error: Exception) -> None:
-        text = describe(error)
+        text = described(error).text
         if text == part.error:
             log.debug("%s failed again: %s", part.name, text)
         else:
@@ -198,10 +206,10 @@ class Supervisor:
             if not isinstance(error, BridgeError):
                 log.debug("%s failed", part.name, exc_info=error)
 
-    def _set(self, part: Part, state: PartState, error: str | None = None) -> None:
+    def _set(self, part: Part, state: PartState, failure: Message | None = None) -> None:
         part.state = state
-        if error is not None:
-            part.error = error
+        if failure is not None:
+            part.failure = failure
         self._on_change(part)
 
 
@@ -222,11 +230,3 @@ async def _run_once(part: Part) -> None:
         if task is None or task.cancelling():
             raise
         raise BridgeError("cancelled from inside") from error
-
-
-def describe(error: BaseException) -> str:
-    """Return one line for an error: its own text for ours, with the type's name for others."""
-    text = str(error)
-    if isinstance(error, BridgeError):
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

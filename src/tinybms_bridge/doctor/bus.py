@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tinybms_bridge.doctor.findings import Finding, ok, problem, said, warning
+from tinybms_bridge.doctor.findings import Finding, ok, problem, warning
 from tinybms_bridge.hal.can import LOCAL
 from tinybms_bridge.hal.processes import Process
 from tinybms_bridge.victron.can.codec import LIMITS_ID
@@ -38,13 +38,13 @@ class Heard:
     """Whether the adapter marks frames of this machine."""
     bitrate_bps: int = 500_000
     """As configured."""
-    trouble: str = ""
-    """What the adapter itself tells at the end; empty when it works."""
+    trouble: Message | None = None
+    """What the adapter itself tells at the end; None when it works."""
 
 
 def judge_bus(heard: Heard, bridges: Sequence[Process], period_s: float = 1.0) -> list[Finding]:
     """Return what the bus tells: errors, the GX, and somebody else who speaks as a BMS."""
-    findings = [problem(CAN_CHECK, said(heard.trouble))] if heard.trouble else []
+    findings = [problem(CAN_CHECK, heard.trouble)] if heard.trouble else []
     findings.append(_gx(heard))
     if heard.errors:
         rate = heard.bitrate_bps // 1000

@@ -7,7 +7,7 @@ from enum import StrEnum
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.words import Language, Message, message
 
-__all__ = ["Finding", "Verdict", "as_document", "ok", "problem", "remedy_of", "said", "skipped", "warning", "worst"]
+__all__ = ["Finding", "Verdict", "as_document", "ok", "problem", "remedy_of", "skipped", "warning", "worst"]
 
 
 class Verdict(StrEnum):
@@ -65,11 +65,6 @@ def warning(check: str, found: Message, advice: Message | None = None) -> Findin
 def problem(check: str, found: Message, advice: Message | None = None) -> Finding:
     """Return a finding that keeps the bridge from working."""
     return Finding(check, Verdict.PROBLEM, found, advice)
-
-
-def said(text: str) -> Message:
-    """Return words that come from elsewhere and have no code."""
-    return message("said", text=text)
 
 
 def remedy_of(error: LinkError) -> Message | None:

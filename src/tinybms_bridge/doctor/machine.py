@@ -18,7 +18,7 @@ from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.clock import EARLIEST_WALL, SystemClock, clock_is_synchronised
 from tinybms_bridge.hal.directory_lock import directory_holder
 from tinybms_bridge.hal.processes import Process, processes_listening
-from tinybms_bridge.hal.system_errors import error_number
+from tinybms_bridge.hal.system_errors import error_number, error_words
 from tinybms_bridge.words import message
 
 __all__ = ["Bind", "examine_machine", "judge_clock", "judge_state_directory", "judge_web_port"]
@@ -77,7 +77,7 @@ def judge_state_directory(folder: Path, bridges: Sequence[Process]) -> Finding:
     try:
         return _judge_state_directory(folder, bridges)
     except OSError as error:
-        reason = error.strerror or str(error)
+        reason = error_words(error)
         return warning(_STATE, message("doctor.state_unknown", folder=str(folder), reason=reason))
 
 

@@ -12,8 +12,8 @@ from tinybms_bridge.battery.snapshot import BmsStatus, Identity, Ratings, Snapsh
 from tinybms_bridge.config.battery import check_with_ratings, chemistry_remark
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.notices import Notice
-from tinybms_bridge.doctor.findings import Finding, Verdict, ok, problem, said, warning
-from tinybms_bridge.errors import ConfigError, said_of
+from tinybms_bridge.doctor.findings import Finding, Verdict, ok, problem, warning
+from tinybms_bridge.errors import ConfigError, said, said_of
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 from tinybms_bridge.tinybms.ratings import ratings_problems
 from tinybms_bridge.words import Message, message

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 from tinybms_bridge.hal.blocking import in_thread, or_discard
+from tinybms_bridge.words import Message
 
 if TYPE_CHECKING:
     from tinybms_bridge.hal.can_adapter import AdapterPort
@@ -46,8 +47,8 @@ class CanStatistics:
     """Times that the adapter was lost."""
     up: bool = True
     """Whether the adapter is open now."""
-    trouble: str = ""
-    """What keeps frames from being sent or received, with what to do; empty once one was."""
+    trouble: Message | None = None
+    """What keeps frames from being sent or received, with what to do; None once one was."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from tinybms_bridge.hal.can import LOCAL, CanFrame, CanSettings, CanStatistics, 
 from tinybms_bridge.hal.can_open import open_bus
 from tinybms_bridge.hal.can_outage import OutageLog
 from tinybms_bridge.hal.clock import monotonic_s
-from tinybms_bridge.hal.system_errors import can_advice, error_number, error_text
+from tinybms_bridge.hal.system_errors import can_advice, error_number, error_words
+from tinybms_bridge.words import Message, message
 
 __all__ = ["AdapterPort"]
 
@@ -111,7 +112,7 @@ class AdapterPort:
             if bus is None:
                 self._reopen()
             elif self._gone.is_set():
-                self._lose("lost: sending failed; opening it again")
+                self._lose(message("can.sending_failed"))
             elif self._anew:
                 self._open_anew()
             else:
@@ -121,31 +122,31 @@ class AdapterPort:
 
     def _receive(self, bus: can.BusABC) -> None:
         try:
-            message = bus.recv(_RECEIVE_TIMEOUT_S)
+            received = bus.recv(_RECEIVE_TIMEOUT_S)
         except Exception as error:  # noqa: BLE001 - drivers let errors of their own libraries through; all mean a lost link
-            self._lose(f"lost: {self._in_words(error)}; opening it again")
+            self._lose(self._told("can.lost", error))
             return
-        if message is not None:
-            self._accept(message)
+        if received is not None:
+            self._accept(received)
 
-    def _accept(self, message: can.Message) -> None:
-        if message.is_error_frame:
-            self._note_error_frame(message)
-        elif not (message.is_extended_id or message.is_remote_frame or message.is_fd):
+    def _accept(self, received: can.Message) -> None:
+        if received.is_error_frame:
+            self._note_error_frame(received)
+        elif not (received.is_extended_id or received.is_remote_frame or received.is_fd):
             if len(self._inbox) >= _WAITING_FRAMES:
                 self.statistics.rx_errors += 1
                 return
             self._note_success()
-            self._inbox.append(CanFrame(message.arbitration_id, bytes(message.data), _origin(message)))
+            self._inbox.append(CanFrame(received.arbitration_id, bytes(received.data), _origin(received)))
             self._on_loop(self._deliver)
 
-    def _note_error_frame(self, message: can.Message) -> None:
+    def _note_error_frame(self, received: can.Message) -> None:
         self.statistics.rx_errors += 1
-        if message.arbitration_id & _ERROR_FRAME_BUS_OFF:
+        if received.arbitration_id & _ERROR_FRAME_BUS_OFF:
             self.statistics.bus_off_count += 1
-            self._begin_outage("bus-off; check cable, termination and bit rate")
+            self._begin_outage(message("can.bus_off"))
 
-    def _lose(self, reason: str) -> None:
+    def _lose(self, reason: Message) -> None:
         self.statistics.outages += 1
         self._exchange(None)
         self._begin_outage(reason)
@@ -165,7 +166,7 @@ class AdapterPort:
         try:
             bus = open_bus(self.settings)
         except LinkError as error:
-            self._begin_outage(str(error))
+            self._begin_outage(error.description)
             return
         self._exchange(bus)
 
@@ -196,9 +197,9 @@ class AdapterPort:
                     self._send_now(bus, frame)
 
     def _send_now(self, bus: can.BusABC, frame: CanFrame) -> None:
-        message = can.Message(arbitration_id=frame.arbitration_id, data=frame.data, is_extended_id=False)
+        sent = can.Message(arbitration_id=frame.arbitration_id, data=frame.data, is_extended_id=False)
         try:
-            bus.send(message, timeout=_SEND_TIMEOUT_S)
+            bus.send(sent, timeout=_SEND_TIMEOUT_S)
         except Exception as error:  # noqa: BLE001 - drivers let errors of their own libraries through
             self._note_send_failure(error)
             return
@@ -208,7 +209,7 @@ class AdapterPort:
 
     def _note_send_failure(self, error: Exception) -> None:
         self._count_tx_errors(1)
-        self._begin_outage(f"sending fails: {self._in_words(error)}; further failures are only counted")
+        self._begin_outage(self._told("can.sending_fails", error))
         number = error_number(error)
         if number == errno.ENOBUFS:  # nobody acknowledges; a new socket would not change that
             return
@@ -218,17 +219,16 @@ class AdapterPort:
 
     def _note_success(self) -> None:
         self._retry_s = _FIRST_RETRY_S
-        self.statistics.trouble = ""
+        self.statistics.trouble = None
         self._outage.end()
 
-    def _begin_outage(self, what: str) -> None:
+    def _begin_outage(self, what: Message) -> None:
         self.statistics.trouble = what
-        self._outage.begin(what)
+        self._outage.begin(what.text)
 
-    def _in_words(self, error: Exception) -> str:
-        """Return an error of the adapter with what to do about it."""
-        advice = can_advice(error, self.settings)
-        return f"{error_text(error)} ({advice})" if advice else error_text(error)
+    def _told(self, code: str, error: Exception) -> Message:
+        """Return what happened to the adapter, with what the error says and what to do about it."""
+        return message(code, reason=error_words(error), advice=can_advice(error, self.settings))
 
     def _flush(self) -> None:
         """Drop what waits to be sent."""
@@ -259,6 +259,6 @@ class AdapterPort:
         self._subscribers.deliver(frame)
 
 
-def _origin(message: can.Message) -> str:
+def _origin(received: can.Message) -> str:
     """Return a name of the sender: SocketCAN marks frames of this machine, the loopback bus names its members."""
-    return f"{message.channel or ''}{'' if message.is_rx else LOCAL}"
+    return f"{received.channel or ''}{'' if received.is_rx else LOCAL}"

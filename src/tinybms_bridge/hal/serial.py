@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tinybms_bridge.errors import LinkError
-from tinybms_bridge.hal.system_errors import error_text, serial_advice
+from tinybms_bridge.hal.system_errors import error_words, serial_advice
 from tinybms_bridge.words import Message, message
 
 __all__ = ["OnData", "OnLost", "SerialOpener", "SerialPort", "find_ports", "open_serial"]
@@ -266,7 +266,7 @@ def explain_open_error(device: str, baudrate: int, error: Exception) -> LinkErro
     if isinstance(error, ValueError) or code == errno.EINVAL:
         told = message("serial.baud", port=device, baudrate=baudrate, reason=str(error))
         return LinkError(told, hint=message("serial.speed"))
-    return LinkError(message("serial.cannot_open", port=device, reason=error_text(error)), hint=serial_advice(error))
+    return LinkError(message("serial.cannot_open", port=device, reason=error_words(error)), hint=serial_advice(error))
 
 
 def _permission_hint(device: str) -> Message:

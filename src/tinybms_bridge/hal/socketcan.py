@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Final
 
-from tinybms_bridge.errors import LinkError
+from tinybms_bridge.errors import LinkError, described
 from tinybms_bridge.hal.blocking import RunBlocking, in_thread, or_discard
 from tinybms_bridge.hal.can import LOCAL, CanFrame, CanSettings, CanStatistics, Subscribers
 from tinybms_bridge.hal.can_outage import OutageLog
-from tinybms_bridge.hal.system_errors import can_advice, error_text
-from tinybms_bridge.words import message
+from tinybms_bridge.hal.system_errors import can_advice, error_words
+from tinybms_bridge.words import Message, message
 
 __all__ = ["SocketCanPort", "open_socket", "open_socketcan"]
 
@@ -138,7 +138,7 @@ class SocketCanPort:
     def _lose(self, error: OSError) -> None:
         self.statistics.outages += 1
         self._release()
-        self._begin_outage(f"lost: {self._in_words(error)}; opening it again")
+        self._begin_outage(self._told("can.lost", error))
         self._coming_back = self._loop.create_task(self._come_back(self._retry_s))
 
     async def _come_back(self, pause_s: float) -> None:
@@ -149,7 +149,7 @@ class SocketCanPort:
             try:
                 opened = await _opened(self.settings, self._run_blocking)
             except Exception as error:  # noqa: BLE001 - a thread that cannot start, too: nobody else would try again
-                self._begin_outage(str(error))
+                self._begin_outage(described(error))
                 pause_s = self._retry_s
             else:
                 self._take(opened)
@@ -199,7 +199,7 @@ class SocketCanPort:
         if identifier & _BUS_OFF:
             self._bus_off = True
             self.statistics.bus_off_count += 1
-            self._begin_outage("bus-off; check cable, termination and bit rate")
+            self._begin_outage(message("can.bus_off"))
 
     # Failures.
 
@@ -211,7 +211,7 @@ class SocketCanPort:
         full = isinstance(error, BlockingIOError) or error.errno == errno.ENOBUFS
         if full:  # nobody acknowledges; a new socket would not change that
             error = OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
-        self._begin_outage(f"sending fails: {self._in_words(error)}; further failures are only counted")
+        self._begin_outage(self._told("can.sending_fails", error))
         if not full:
             self._send_failures += 1
             if self._send_failures >= _SEND_FAILURES_UNTIL_REOPEN:
@@ -219,17 +219,16 @@ class SocketCanPort:
 
     def _note_success(self) -> None:
         self._retry_s = _FIRST_RETRY_S
-        self.statistics.trouble = ""
+        self.statistics.trouble = None
         self._outage.end()
 
-    def _begin_outage(self, what: str) -> None:
+    def _begin_outage(self, what: Message) -> None:
         self.statistics.trouble = what
-        self._outage.begin(what)
+        self._outage.begin(what.text)
 
-    def _in_words(self, error: OSError) -> str:
-        """Return an error of the interface with what to do about it."""
-        advice = can_advice(error, self.settings)
-        return f"{error_text(error)} ({advice})" if advice else error_text(error)
+    def _told(self, code: str, error: OSError) -> Message:
+        """Return what happened to the interface, with what the error says and what to do about it."""
+        return message(code, reason=error_words(error), advice=can_advice(error, self.settings))
 
 
 async def _opened(settings: CanSettings, run_blocking: RunBlocking) -> socket.socket:
@@ -247,7 +246,7 @@ def open_socket(settings: CanSettings) -> socket.socket:
             raise
     except OSError as error:
         hint = can_advice(error, settings) or message("can.check_name")
-        told = message("can.cannot_open", what=str(settings), reason=error_text(error))
+        told = message("can.cannot_open", what=str(settings), reason=error_words(error))
         raise LinkError(told, hint=hint) from error
     return bus
 

@@ -11,7 +11,16 @@ from collections.abc import Mapping
 from tinybms_bridge.hal.can import CanSettings
 from tinybms_bridge.words import Message, message
 
-__all__ = ["USB_ADVICE", "can_advice", "error_number", "error_text", "link_command", "serial_advice"]
+__all__ = [
+    "SYSTEM_CODES",
+    "USB_ADVICE",
+    "can_advice",
+    "error_number",
+    "error_text",
+    "error_words",
+    "link_command",
+    "serial_advice",
+]
 
 USB_ADVICE: Mapping[int, str] = {
     errno.EIO: "usb.silent",
@@ -33,6 +42,16 @@ USB_ADVICE: Mapping[int, str] = {
 }
 """Codes of what to do."""
 
+_NUMBERS = (
+    *(errno.EPERM, errno.ENOENT, errno.EIO, errno.ENXIO, errno.EBADF, errno.ENOMEM, errno.EACCES, errno.EBUSY),
+    *(errno.ENODEV, errno.EINVAL, errno.EMFILE, errno.ENOSPC, errno.EROFS, errno.EPIPE, errno.ETIME, errno.EPROTO),
+    *(errno.EOVERFLOW, errno.EILSEQ, errno.EADDRINUSE, errno.EAFNOSUPPORT, errno.ENETDOWN, errno.ENOBUFS),
+    *(errno.ESHUTDOWN, errno.ETIMEDOUT),
+)
+
+SYSTEM_CODES: Mapping[int, str] = {number: f"system.{errno.errorcode[number].lower()}" for number in _NUMBERS}
+"""Codes of what the system says of an error, for languages that it does not speak."""
+
 
 def error_number(error: BaseException | None) -> int | None:
     """Return the first system error number in a chain of causes; libraries wrap some errors, not all."""
@@ -48,6 +67,13 @@ def error_text(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__
+
+
+def error_words(error: BaseException) -> Message:
+    """Return ``error_text``, with a code where it is an error of the system that serial ports or adapters give."""
+    text = error_text(error)
+    code = SYSTEM_CODES.get(error.errno or 0) if isinstance(error, OSError) else None
+    return Message(code or "said", {} if code else {"text": text}, text)
 
 
 def serial_advice(error: BaseException | None) -> Message:

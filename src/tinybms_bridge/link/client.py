@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.clock import Clock, Timer
+from tinybms_bridge.hal.system_errors import error_words
 from tinybms_bridge.link.codec import DecodeError, printable
 from tinybms_bridge.link.commands import Command, answer_of, progress_of
 from tinybms_bridge.link.failures import error_of
@@ -295,7 +296,7 @@ def _why_not(path: Path, error: OSError) -> Message:
         return message("core.tried.refused", path=path)
     if error.errno in (errno.EACCES, errno.EPERM):
         return message("core.tried.forbidden", path=path)
-    return message("core.tried.failed", path=path, error=error.strerror or str(error))
+    return message("core.tried.failed", path=path, error=error_words(error))
 
 
 @asynccontextmanager

@@ -222,6 +222,9 @@ class PartStateChanged(Event):
     name: str
     state: PartState
     error: str = ""
+    """Its last failure, in English."""
+    message: Message | None = None
+    """The same by code, where it is known."""
 
 
 @dataclass(frozen=True, slots=True)

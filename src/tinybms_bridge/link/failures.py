@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from tinybms_bridge.errors import BridgeError, ConfigError, ConfigProblem, DeviceRefused, LinkError
+from tinybms_bridge.hal.system_errors import error_words
 from tinybms_bridge.link.codec import DecodeError, printable, to_json
 from tinybms_bridge.tinybms.settings.errors import ConfirmationError, SettingProblem, SettingsError, StaleSettingsError
 from tinybms_bridge.tinybms.settings.rules import Caution
@@ -109,7 +110,7 @@ def _of_system(error: OSError) -> Failure:
         return Failure(FailureKind.LINK, message("said", text=error) if str(error) else message("core.slow"))
     return Failure(
         FailureKind.SYSTEM,
-        message("core.system", reason=error.strerror or error),
+        message("core.system", reason=error_words(error)),
         source=_path(error),
         code=error.errno or 0,
     )

@@ -14,12 +14,13 @@ from tinybms_bridge.battery.inhibits import Inhibit
 from tinybms_bridge.battery.quick import quick
 from tinybms_bridge.battery.state import BatteryState
 from tinybms_bridge.config.overrides import Overrides
-from tinybms_bridge.errors import ConfigProblem
+from tinybms_bridge.errors import ConfigProblem, said
 from tinybms_bridge.hal.can_devices import CanDevice
 from tinybms_bridge.hal.can_faults import CanFault
 from tinybms_bridge.link.event_list import EventRecord
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 from tinybms_bridge.victron.can.self_test import LoopbackResult
+from tinybms_bridge.words import Message
 
 __all__ = [
     "EVENTS",
@@ -48,7 +49,9 @@ class UartState:
     up: bool = False
     """Whether the BMS answers."""
     reason: str = ""
-    """Why not."""
+    """Why not, in English."""
+    message: Message | None = None
+    """The same by code; null while it answers."""
     device: str = ""
     polls: int = 0
     success: int = 0
@@ -69,6 +72,10 @@ class UartState:
     latency_avg_ms: float = 0.0
     poll_interval_ms: float = 0.0
 
+    def why(self) -> Message | None:
+        """Return why not, by code; in words alone where a core of an earlier version tells no code."""
+        return _coded(self.message, self.reason)
+
 
 @dataclass(frozen=True, slots=True)
 class CanState:
@@ -77,7 +84,9 @@ class CanState:
     up: bool = False
     """Whether the adapter is open."""
     error: str = ""
-    """Why not."""
+    """Why not, in English."""
+    message: Message | None = None
+    """The same by code; null while frames go out."""
     interface: str = ""
     tx_count: int = 0
     tx_errors: int = 0
@@ -106,6 +115,10 @@ class CanState:
         """Whether a GX is heard."""
         return self.gx_state == "present"
 
+    def why(self) -> Message | None:
+        """Return why not, by code; in words alone where a core of an earlier version tells no code."""
+        return _coded(self.message, self.error)
+
 
 @dataclass(frozen=True, slots=True)
 class WatchdogState:
@@ -125,8 +138,15 @@ class PartStatus:
     name: str
     state: str
     error: str = ""
+    """Its last failure, in English; empty before the first."""
     restarts: int = 0
     critical: bool = False
+    message: Message | None = None
+    """The same by code."""
+
+    def why(self) -> Message | None:
+        """Return its last failure by code; in words alone where a core of an earlier version tells no code."""
+        return _coded(self.message, self.error)
 
 
 @quick
@@ -265,6 +285,10 @@ class LogWritten:
     level: str
     source: str
     text: str
+
+
+def _coded(told: Message | None, text: str) -> Message | None:
+    return told or (said(text) if text else None)
 
 
 EVENTS: Mapping[str, type[object]] = {"recorded": EventRecorded, "frames": FramesSeen, "log": LogWritten}

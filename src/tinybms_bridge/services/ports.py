@@ -38,6 +38,7 @@ from tinybms_bridge.tinybms.settings.backup import Backup
 from tinybms_bridge.tinybms.settings.plan import Plan
 from tinybms_bridge.tinybms.settings.table import Readout
 from tinybms_bridge.tinybms.settings.writer import Report
+from tinybms_bridge.words import Message
 
 __all__ = [
     "SOC_BANDS_PERCENT",
@@ -329,7 +330,13 @@ class HistoryState:
     """Whether what is recorded waits in memory for the clock of the machine to be set."""
     lost_undated_steps: int = 0
     error: str = ""
-    """Why nothing can be written or read; empty while all is well."""
+    """Why nothing can be written or read, in English; empty while all is well."""
+    message: Message | None = None
+    """The same by code."""
+
+    def why(self) -> Message | None:
+        """Return why nothing can be written or read; None while all is well."""
+        return self.message
 
 
 class HistorySource(Protocol):

@@ -20,7 +20,7 @@ from typing import Any, Literal
 from tinybms_bridge.errors import LINE_HINT, DeviceRefused, LinkError
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.hal.serial import SerialOpener, SerialPort
-from tinybms_bridge.hal.system_errors import error_text, serial_advice
+from tinybms_bridge.hal.system_errors import error_words, serial_advice
 from tinybms_bridge.tinybms.frames import (
     CommandCode,
     CrcMismatch,
@@ -342,7 +342,7 @@ class TinyBmsClient:
 
     def _lost(self, error: Exception | None) -> None:
         self._port = None
-        told = message("serial.vanished", reason=error_text(error) if error else "")
+        told = message("serial.vanished", reason=error_words(error) if error else "")
         failure = LinkError(told, hint=serial_advice(error))
         self._note("note", note=str(failure))
         self._fail(failure)

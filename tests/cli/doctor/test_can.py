@@ -13,6 +13,7 @@ from tinybms_bridge.victron.can.gx import IDENTIFICATION
 from tinybms_bridge.words import message
 from tinybms_lab.testing.can_memory import MemoryCanBus
 from tinybms_lab.testing.fake_clock import FakeClock
+from tinybms_lab.testing.words import said
 
 BRIDGE = Process(7, ("tinybms-bridge", "run"))
 SETTINGS = CanSettings(interface="socketcan", channel="can0", accept_ids=(0x305,))
@@ -106,7 +107,7 @@ async def test_the_adapter_is_asked_for_its_trouble_and_its_rate(bench: Bench) -
 
     async def open_lost(_: CanSettings) -> CanPort:
         port = bench.bus.open()
-        port.statistics.trouble = "lost: Network is down"
+        port.statistics.trouble = said("lost: Network is down")
         return port
 
     examination = examine_can(settings, bench.clock, 3.0, (), opener=open_lost, interface=bench.look)

@@ -54,6 +54,11 @@ class Ports:
         self._others.append(can.Bus(name, interface="socketcan", ignore_config=True, **options))
         return self._others[-1]
 
+    def trouble(self, port: CanPort) -> str:
+        """Return why a port cannot send, in English; empty while it can."""
+        told = port.statistics.trouble
+        return "" if told is None else told.text
+
     async def until(self, condition: Callable[[], object]) -> None:
         """Wait until something holds."""
         end_s = time.monotonic() + PATIENCE_S

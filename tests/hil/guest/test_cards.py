@@ -78,7 +78,7 @@ async def test_card_without_a_partner_that_comes_back(ports: Any, cards: Callabl
     await one_by_one(ports, port, heard, FRAMES[3:5])
 
     assert heard == FRAMES[3:5]
-    assert (port.statistics.outages, port.statistics.trouble) == (0, "")
+    assert (port.statistics.outages, ports.trouble(port)) == (0, "")
 
 
 async def test_card_that_goes_down_and_comes_up_while_frames_are_sent(
@@ -90,7 +90,7 @@ async def test_card_that_goes_down_and_comes_up_while_frames_are_sent(
     await one_by_one(ports, port, heard, FRAMES[:2])
     ip("link", "set", "can0", "down")
     await ports.until(lambda: not port.send(FRAMES[2]))
-    await ports.until(lambda: "is down" in port.statistics.trouble)
+    await ports.until(lambda: "is down" in ports.trouble(port))
     before = port.statistics.tx_errors
     assert not port.send(FRAMES[2])
     assert port.statistics.tx_errors == before + 1
@@ -100,17 +100,17 @@ async def test_card_that_goes_down_and_comes_up_while_frames_are_sent(
     await one_by_one(ports, port, heard, FRAMES[4:6])
 
     assert heard == FRAMES[4:6]
-    assert (port.statistics.outages, port.statistics.trouble) == (1, "")
+    assert (port.statistics.outages, ports.trouble(port)) == (1, "")
 
 
 async def test_card_whose_driver_goes_and_comes(ports: Any, cards: Callable[[], None]) -> None:
     """As when a card is pulled out: its interface is gone, and is another one when it is back."""
     port, _ = await ports.open("can0")
     await asyncio.to_thread(subprocess.run, ["modprobe", "-r", "kvaser_pci"], check=True)
-    await ports.until(lambda: "No such device" in port.statistics.trouble)
+    await ports.until(lambda: "No such device" in ports.trouble(port))
     assert not port.statistics.up
     await asyncio.to_thread(subprocess.run, ["modprobe", "kvaser_pci"], check=True)
-    await ports.until(lambda: "Network is down" in port.statistics.trouble)
+    await ports.until(lambda: "Network is down" in ports.trouble(port))
     cards()
     await ports.until(lambda: port.statistics.up)
     _, heard = await ports.open("can1")

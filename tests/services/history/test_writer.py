@@ -109,10 +109,10 @@ def test_full_disk(begin: Callable[..., Writer], disk: Disk, caplog: pytest.LogC
         writer.offer(batch(number))
         until(lambda: disk.calls > 2 * number)  # noqa: B023 -- called at once
     until(lambda: writer.lost == 3 and writer.waiting == 2)
-    assert "disk is full" in writer.error
+    assert "disk is full" in str(writer.failure)
     disk.full = False
     until(lambda: writer.written == 2)
-    until(lambda: not writer.error)
+    until(lambda: writer.failure is None)
     assert disk.rows == [3, 4]
     warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert warnings == ["history in /card: database or disk is full; the last 2 minutes wait in memory"]

@@ -178,8 +178,8 @@ def news_of(event: Event) -> Iterator[Noted]:
         case GxChanged(state=state):
             severity, code = _GX[state]
             yield Noted(severity, message(code))
-        case PartStateChanged(name=name, state=PartState.FAILED, error=error):
-            yield Noted(Severity.WARNING, message(EventCode.PART_FAILED, part=name, error=error))
+        case PartStateChanged(name=name, state=PartState.FAILED, error=text, message=known):
+            yield Noted(Severity.WARNING, message(EventCode.PART_FAILED, part=name, error=known or text))
         case Noted():
             yield event
         case IdentityKnown(identity=identity) if identity.firmware_internal:

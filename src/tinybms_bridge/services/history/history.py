@@ -130,12 +130,13 @@ class History:
     def state(self) -> HistoryState:
         """Return how the history is; never raises."""
         writer, recorder, settings = self._writer, self._recorder, self.settings
-        kept_days, size, error = dict(zip(LEVELS, settings.days, strict=True)), 0, ""
+        kept_days, size = dict(zip(LEVELS, settings.days, strict=True)), 0
+        told = writer.failure if writer else None
         levels = tuple(HistoryLevel(level.step_s, days) for level, days in kept_days.items())
         try:
             size, levels = self._reader.stored(kept_days)
         except HistoryError as failure:
-            error = str(failure)
+            told = told or failure.description
         return HistoryState(
             enabled=settings.enabled,
             path=str(self._database.path or ""),
@@ -146,7 +147,8 @@ class History:
             waiting_batches=writer.waiting if writer else 0,
             waits_for_clock=recorder.waits_for_clock if recorder else False,
             lost_undated_steps=recorder.undated_lost if recorder else 0,
-            error=(writer.error if writer else "") or error,
+            error="" if told is None else told.text,
+            message=told,
         )
 
     @property

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from tinybms_bridge.errors import BridgeError
+from tinybms_bridge.words import Message, message
 
 __all__ = [
     "DAY_S",
@@ -31,8 +32,13 @@ class HistoryError(BridgeError):
         self.path = path
         self.reason = reason
 
+    @property
+    def description(self) -> Message:
+        """Both in one, with the database's own words."""
+        return message("history.failed", path=self.path, reason=self.reason)
+
     def __str__(self) -> str:
-        return f"history in {self.path}: {self.reason}"
+        return self.description.text
 
 
 class NewerHistoryError(HistoryError):

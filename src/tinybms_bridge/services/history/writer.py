@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from tinybms_bridge.services.history.levels import HistoryError
 from tinybms_bridge.services.history.steps import Row
+from tinybms_bridge.words import Message
 
 __all__ = ["Writer"]
 
@@ -37,8 +38,8 @@ class Writer:
         depth: int = 60,
         retry_s: float = 60.0,
     ) -> None:
-        self.error = ""
-        """Why nothing can be written now; empty while it can."""
+        self.failure: Message | None = None
+        """Why nothing can be written now; None while it can."""
         self.written = 0
         """Batches written since the start."""
         self.lost = 0
@@ -91,7 +92,7 @@ class Writer:
     def _wait(self) -> bool:
         """Wait until there is something to write, after a failure not before its time; True when this is the end."""
         with self._changed:
-            due_s = time.monotonic() + (self._retry_s if self.error else 0.0)
+            due_s = time.monotonic() + (self._retry_s if self.failure else 0.0)
             while not self._stopping and (rest_s := due_s - time.monotonic()) > 0.0:
                 self._changed.wait(rest_s)
             while not self._stopping and not self._waiting:
@@ -111,17 +112,17 @@ class Writer:
             self._succeeded(len(batches))
 
     def _failed(self, batches: Sequence[Batch], error: HistoryError) -> None:
-        if not self.error:
+        if self.failure is None:
             log.warning("%s; the last %d minutes wait in memory", error, self._depth)
-        self.error = str(error)
+        self.failure = error.description
         with self._changed:
             self._waiting.extendleft(reversed(batches))
             self._make_room()
 
     def _succeeded(self, count: int) -> None:
         self.written += count
-        if self.error:
-            self.error = ""
+        if self.failure is not None:
+            self.failure = None
             log.info("the history is written again; minutes of it that were lost since the start: %d", self.lost)
 
     def _make_room(self) -> None:

@@ -9,13 +9,13 @@ import math
 import re
 import textwrap
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from decimal import Decimal
 from functools import cache
 from itertools import pairwise
 from operator import attrgetter
 from types import UnionType
-from typing import Annotated, Any, Literal, Self, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Protocol, Self, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pydantic import (
     BaseModel,
@@ -42,6 +42,7 @@ __all__ = [
     "Shown",
     "examples",
     "extended",
+    "in_language",
     "rounded",
     "shown",
 ]
@@ -119,6 +120,8 @@ def shown(value: Any) -> dict[str, Any]:  # noqa: ANN401 - an object of any data
 @cache
 def _plain(kind: type) -> Callable[[Any], Any] | None:
     """Return what makes a value of a type one that JSON knows; None for one that stays as it is."""
+    if issubclass(kind, Message):
+        return kind.document
     if is_dataclass(kind):
         return shown
     if issubclass(kind, Mapping):
@@ -171,10 +174,32 @@ def _model_of(kind: type) -> type[BaseModel]:
     return create_model(kind.__name__, __doc__=kind.__doc__, __module__=kind.__module__, **told)
 
 
+class _Explained(Protocol):
+    """What has a text in English for who reads no codes, and the same by code as its field ``message``."""
+
+    def why(self) -> Message | None:
+        """Return what is told by code; in words alone where nobody knows a code."""
+        ...
+
+
+E = TypeVar("E", bound=_Explained)
+
+
+def in_language(explained: E, language: Language) -> E:
+    """Return the same with the text of its ``message`` in a language; its other text stays English."""
+    told = explained.why()
+    if told is None:
+        return explained
+    told = replace(told, text=told.say(language))
+    return replace(explained, message=told)  # type: ignore[type-var]
+
+
 def _shown_type(annotation: Any) -> Any:  # noqa: ANN401 - a type of any form
     """Return the type of what ``rounded`` makes of a value of a type."""
     if annotation is Decimal:
         return float
+    if annotation is Message:
+        return MessageAnswer
     if is_dataclass(annotation):
         return Annotated[annotation, _AsShown()]
     origin, parts = get_origin(annotation), tuple(map(_shown_type, get_args(annotation)))

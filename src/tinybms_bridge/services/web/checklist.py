@@ -89,7 +89,7 @@ def _bms(core: Core) -> Item:
     page, uart = "/setup?step=port", core.uart()
     if uart.up:
         return Item("bms", Standing.DONE, message("checklist.bms", port=uart.device), page)
-    return Item("bms", Standing.OPEN, message("checklist.no_bms", reason=uart.reason), page)
+    return Item("bms", Standing.OPEN, message("checklist.no_bms", reason=uart.why()), page)
 
 
 def _settings(core: Core) -> Item:
@@ -108,7 +108,7 @@ def _can(core: Core) -> Item:
     page, can = "/setup?step=output", core.can()
     if can.up:
         return Item("can", Standing.DONE, message("checklist.can", interface=can.interface), page)
-    told = message("checklist.no_can", interface=can.interface, reason=can.error)
+    told = message("checklist.no_can", interface=can.interface, reason=can.why())
     return Item("can", Standing.OPEN, told, page)
 
 
@@ -134,8 +134,8 @@ def _limits(core: Core) -> Item:
 def _history(history: HistoryState) -> Item:
     if not history.enabled:
         return Item("history", Standing.OFF, message("checklist.history_off"), "/settings")
-    if history.error:
-        return Item("history", Standing.OPEN, message("checklist.history_failed", reason=history.error), "/diagnostics")
+    if history.why() is not None:
+        return Item("history", Standing.OPEN, message("checklist.history_failed", reason=history.why()), "/diagnostics")
     if history.waits_for_clock:
         return Item("history", Standing.OPEN, message("checklist.history_waits"), "/history")
     if not history.written_batches and not any(each.rows for each in history.levels):

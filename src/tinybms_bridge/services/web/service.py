@@ -16,6 +16,7 @@ from tinybms_bridge.hal.clock import Clock, until_tick_s
 from tinybms_bridge.hal.interpreter import keep_what_is_loaded
 from tinybms_bridge.hal.leave_out import leave_out
 from tinybms_bridge.hal.storage import Storage
+from tinybms_bridge.hal.system_errors import error_words
 from tinybms_bridge.link.events import EventCode, Noted
 from tinybms_bridge.services.ports import Core
 from tinybms_bridge.services.web.live.watch import Watch
@@ -98,7 +99,7 @@ class WebService:
         except (LinkError, ConfigError) as error:
             if worked is None or wanted in (worked, self._worked):
                 raise
-            told = message(EventCode.WEB_SETTINGS, error=str(error))
+            told = message(EventCode.WEB_SETTINGS, error=error.description)
             self._core.note(Noted(Severity.FAULT, told))
             fallback = worked
         await self._run(fallback)
@@ -248,6 +249,4 @@ def _bind_error(error: OSError, address: str, port: int) -> LinkError:
             return LinkError(message("web.port_forbidden", port=port), hint=message("web.choose_high_port"))
         case errno.EADDRNOTAVAIL:
             return LinkError(message("web.no_address", address=address), hint=message("web.correct_address"))
-    return LinkError(
-        message("web.port_closed", port=port, reason=error.strerror or error), hint=message("web.see_port")
-    )
+    return LinkError(message("web.port_closed", port=port, reason=error_words(error)), hint=message("web.see_port"))

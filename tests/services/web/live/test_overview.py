@@ -18,12 +18,13 @@ from tinybms_bridge.battery.notices import NoticeName, Notices
 from tinybms_bridge.battery.snapshot import Identity, Ratings
 from tinybms_bridge.battery.state import BatteryState, PackState
 from tinybms_bridge.battery.view import Last, View
-from tinybms_bridge.link.state import PackDetails, UartState
+from tinybms_bridge.link.state import CanState, PackDetails, PartStatus, UartState
 from tinybms_bridge.services.ports import Hearing, Moment
 from tinybms_bridge.services.web.live import Broadcaster, BroadcasterSettings, Client, ThrottleSettings, Topic
 from tinybms_bridge.services.web.live.alarms import AlarmTracker
 from tinybms_bridge.services.web.live.client import ClientCommand
 from tinybms_bridge.services.web.live.overview import Overview, OverviewAnswer
+from tinybms_bridge.words import message
 from tinybms_lab.testing.fake_clock import FakeClock
 
 RATINGS = Ratings(16, 3.65, 2.8, 3.8, 2.5, 100.0, 150.0, None, 60.0, 0.0, 280.0)
@@ -98,9 +99,11 @@ def test_fresh(overview: Overview) -> None:
     assert (len(pack["cells_mv"]), pack["lowest_cell"], pack["highest_cell"], pack["worst"]) == (16, 1, 16, None)
     assert pack["axis"]["over_voltage_cell_v"] == 3.8
     assert pack["axis"]["chemistry"] == "lfp"
-    assert pack["uart"] == {"up": True, "reason": ""}
-    assert found["outputs"] == {"can": {"kind": "can", "up": True, "gx_state": "present", "error": ""}}
-    assert found["failed_parts"] == [{"name": "mqtt", "error": "no route"}]
+    assert pack["uart"] == {"up": True, "reason": "", "message": None}
+    output = {"kind": "can", "up": True, "gx_state": "present", "error": "", "message": None}
+    assert found["outputs"] == {"can": output}
+    (failed,) = found["failed_parts"]
+    assert (failed["name"], failed["error"], failed["message"]["text"]) == ("mqtt", "no route", "no route")
 
 
 def test_a_pack_whose_cell_binds_is_the_worst(overview: Overview, core: Any) -> None:
@@ -175,6 +178,36 @@ async def test_french(overview: Overview, core: Any, clock: FakeClock) -> None:
     age(core, Freshness.SILENT, sends=False)
     await clock.advance(1.0)
     assert shown(overview, "fr")["remark"] == "rien n'est envoyé ; le GX a perdu le BMS"
+
+
+def test_why_line_output_and_part_are_down_is_told_in_the_language(overview: Overview, core: Any) -> None:
+    """No English within a French page; the old texts stay English, and words without a code stay as they are."""
+    gone = message("link_error", reason=message("serial.missing", port="/dev/ttyUSB0"), hint=message("serial.no_ports"))
+    lost = message("can.lost", reason=message("system.enodev"), advice=message("usb.gone"))
+    core.uart_figures = UartState(reason=gone.text, message=gone)
+    core.can_figures = CanState(error=lost.text, message=lost)
+    core.parts = lambda: [PartStatus("mqtt", "failed", "no route"), PartStatus("web", "failed", message=gone)]
+    found, english = shown(overview, "fr"), shown(overview)
+    line, output = found["packs"]["main"]["uart"], found["outputs"]["can"]
+
+    assert (line["reason"], line["message"]["code"]) == (gone.text, "link_error")
+    assert line["message"]["text"] == (
+        "le port série /dev/ttyUSB0 n'existe pas (aucun port série trouvé ; l'adaptateur est-il branché ?)"
+    )
+    assert output["error"] == lost.text
+    assert output["message"]["text"].startswith("perdu : aucun périphérique de ce type (l'adaptateur est parti")
+    assert [each["message"]["text"] for each in found["failed_parts"]] == ["no route", line["message"]["text"]]
+    assert english["packs"]["main"]["uart"]["message"]["text"] == gone.text
+    core.now = Moment.of(BatteryState(), core.clock)
+    told = str(overview.document("fr")["headline"])
+    assert "Démarrage : le port série /dev/ttyUSB0 n'existe pas" in told
+
+
+def test_nothing_is_told_of_a_line_that_is_up(overview: Overview) -> None:
+    """A message is there only while there is something to tell."""
+    found = shown(overview, "fr")
+
+    assert (found["packs"]["main"]["uart"]["message"], found["outputs"]["can"]["message"]) == (None, None)
 
 
 async def test_no_name_of_a_user(overview: Overview, core: Any, tracker: AlarmTracker) -> None:

@@ -27,6 +27,8 @@ from tinybms_bridge.services.web.live.status import (
     last_numbers,
     limit_numbers,
     live_registers,
+    pack_measured,
+    pack_now,
     pack_numbers,
 )
 from tinybms_bridge.services.web.routes.status import Status
@@ -45,6 +47,22 @@ def test_no_sensor_and_no_health(moment: Moment) -> None:
     assert numbers["temperature"] is None
     assert numbers["soh_percent"] is None
     assert numbers["voltage"] == 54.321
+
+
+def test_a_count_that_is_only_counted_on_is_no_measurement(moment: Moment) -> None:
+    """The BMS gave a count that cannot be: no view shows a number, live, per pack, by register, or as last."""
+    assert moment.view.measured is not None
+    guessed = replace(moment.view.measured, pack=replace(moment.view.measured.pack, soc_known=False))
+    view = replace(moment.view, measured=guessed)
+    gone = View(Freshness.HOLD, age_s=12.0, last=Last(guessed, 12.0))
+    last = last_numbers(replace(moment, view=gone))
+    assert last is not None
+    seen = (battery_numbers(replace(moment, view=view)), pack_measured(view), pack_numbers(guessed), last)
+
+    assert {(each["soc_percent"], each["bms_soc_percent"]) for each in seen} == {(None, None)}
+    assert pack_now(view)["soc_percent"] is None
+    assert [each["value"] for each in live_registers(guessed) if each["address"] == 46] == [None]
+    assert pack_numbers(guessed)["voltage"] == 54.321
 
 
 def test_names_are_the_same_without_a_sample(moment: Moment) -> None:

@@ -23,6 +23,19 @@ def at_cell(cell: int, value: float, threshold: float) -> AlarmCause:
     return AlarmCause(told, value, threshold, "V")
 
 
+async def test_a_script_that_chooses_no_language_reads_english(visitor: httpx.AsyncClient) -> None:
+    """Whatever its library accepts; the pages' cookie and, before it, the question choose another one."""
+    plain, accepting = await visitor.get("/api/alarms"), {"accept-language": "fr"}
+    cookie = {"cookie": "tinybms_language=fr"}
+    french = (await visitor.get("/api/alarms?lang=fr")).json()
+
+    assert french != plain.json()
+    assert (await visitor.get("/api/alarms", headers=accepting)).json() == plain.json()
+    assert (await visitor.get("/api/alarms", headers=cookie)).json() == french
+    assert (await visitor.get("/api/alarms?lang=en", headers=cookie)).json() == plain.json()
+    assert (await visitor.get("/api/alarms?lang=de", headers=cookie)).status_code == 422
+
+
 async def test_active_alarms(visitor: httpx.AsyncClient) -> None:
     """Only what is wrong is listed, with level and time."""
     found = (await visitor.get("/api/alarms")).json()

@@ -11,11 +11,30 @@ import pytest
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.errors import ConfigProblem
 from tinybms_bridge.link.events import FreshnessChanged
-from tinybms_bridge.link.state import MonitoredFrame, TraceLine
+from tinybms_bridge.link.state import CanState, MonitoredFrame, TraceLine, UartState
 from tinybms_bridge.services.ports import Hearing
 from tinybms_bridge.services.web.routes.diagnostics import core_process, memory, process
 from tinybms_bridge.tinybms.frames import ReadModbus
 from tinybms_bridge.words import message
+
+
+async def test_what_is_down_is_told_in_the_language_that_is_asked_for(visitor: httpx.AsyncClient, core: Any) -> None:
+    """The pages show each reason as it comes; who reads no codes has the English text where it was."""
+    closed = message("can.closed")
+    core.can_figures = CanState(error=closed.text, message=closed)
+    core.uart_figures = UartState(reason="of an earlier core")
+    found = (await visitor.get("/api/diagnostics?lang=fr")).json()
+    outputs = (await visitor.get("/api/outputs?lang=fr")).json()["outputs"]
+    (failed,) = [each for each in found["parts"] if each["state"] == "failed"]
+
+    assert (found["can"]["error"], found["can"]["message"]["text"]) == ("closed", "fermé")
+    assert outputs["can"]["message"] == {"code": "can.closed", "parameters": {}, "text": "fermé"}
+    assert found["uart"]["message"] == {
+        "code": "said",
+        "parameters": {"text": "of an earlier core"},
+        "text": "of an earlier core",
+    }
+    assert failed["message"]["text"] == "no route"
 
 
 async def test_blocks_of_the_readme(visitor: httpx.AsyncClient) -> None:
@@ -33,6 +52,7 @@ async def test_parts_tasks_and_live_clients(visitor: httpx.AsyncClient) -> None:
     found = (await visitor.get("/api/diagnostics")).json()
     assert found["parts"][1] == {
         "name": "mqtt", "state": "failed", "error": "no route", "restarts": 3, "critical": False,
+        "message": {"code": "said", "parameters": {"text": "no route"}, "text": "no route"},
     }  # fmt: skip
     assert found["tasks"]
     assert found["websocket"]["clients"] == 0

@@ -63,7 +63,10 @@ async def test_a_pack_of_which_nothing_is_known(visitor: httpx.AsyncClient, core
 
 @pytest.mark.parametrize(
     "path",
-    ["/api/packs/mian", "/api/packs/mian/registers", "/api/tinybms/info?pack=mian", "/api/tinybms/registers?pack=mian"],
+    [
+        *("/api/packs/mian", "/api/packs/mian/registers", "/api/tinybms/info?pack=mian"),
+        *("/api/tinybms/registers?pack=mian", "/api/doctor?pack=mian", "/api/uart/traffic?pack=mian"),
+    ],
 )
 async def test_an_unknown_pack_is_a_problem_with_the_nearest_name(visitor: httpx.AsyncClient, path: str) -> None:
     """Never the answer of another pack."""

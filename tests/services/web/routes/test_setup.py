@@ -21,6 +21,7 @@ from tinybms_bridge.tinybms.live import decode_ratings
 from tinybms_bridge.words import message
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
+DISK_FULL = message("history.failed", path="history.db", reason="disk full")
 GOOD = Facts(setup_required=False, history=HistoryState(written_batches=3), now=NOW, synchronised=True)
 KEPT = EventRecord(7, NOW, EventSource.BRIDGE, Severity.INFO, "backup.settings", "")
 WRITTEN = replace(KEPT, number=8, code="write.settings")
@@ -93,7 +94,7 @@ def test_without_live_data_limits_and_settings_are_open(finished: Any) -> None:
     [
         ("administrator", {"setup_required": True}, Standing.OPEN, "checklist.no_administrator"),
         ("history", {"history": HistoryState(enabled=False)}, Standing.OFF, "checklist.history_off"),
-        ("history", {"history": HistoryState(error="disk full")}, Standing.OPEN, "checklist.history_failed"),
+        ("history", {"history": HistoryState(message=DISK_FULL)}, Standing.OPEN, "checklist.history_failed"),
         ("history", {"history": HistoryState(waits_for_clock=True)}, Standing.OPEN, "checklist.history_waits"),
         ("history", {"history": HistoryState()}, Standing.OPEN, "checklist.history_begins"),
         ("clock", {"now": EARLIEST_WALL.replace(year=1970)}, Standing.OPEN, "checklist.clock_old"),

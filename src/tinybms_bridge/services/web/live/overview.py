@@ -33,7 +33,7 @@ from tinybms_bridge.services.web.live.status import (
     pack_measured,
     pack_numbers,
 )
-from tinybms_bridge.words import ENGLISH, Language
+from tinybms_bridge.words import ENGLISH, Language, Message
 
 __all__ = ["Overview", "OverviewAnswer"]
 
@@ -126,7 +126,9 @@ class LineNow(Answer):
     up: bool
     """Whether the BMS answers."""
     reason: str
-    """Why not."""
+    """Why not, in English."""
+    message: MessageAnswer | None
+    """The same in the language of the other texts."""
 
 
 class LastPackValues(Measured):
@@ -164,7 +166,9 @@ class OverviewOutput(OutputNow):
 
     kind: Literal["can"]
     error: str
-    """Why it is not up."""
+    """Why it is not up, in English."""
+    message: MessageAnswer | None
+    """The same in the language of the other texts."""
 
 
 class AlarmNow(Answer):
@@ -189,6 +193,9 @@ class FailedPart(Answer):
 
     name: str
     error: str
+    """In English."""
+    message: MessageAnswer | None
+    """The same in the language of the other texts."""
 
 
 class OverviewAnswer(Measured):
@@ -268,7 +275,7 @@ class Overview:
         view, limits = moment.view, moment.view.limits
         self.flow.add(view.measured, limits, core.clock.monotonic())
         outputs, today = core.outputs(), core.history.today()
-        line = next((each.uart.reason for each in details.values() if not each.uart.up), "")
+        line = next((each.uart.why() for each in details.values() if not each.uart.up), None)
         told = headline(view, self.flow, line=line, unheard_s=None if hearing.connected else hearing.since_s)
         reaches_gx = any(each.up and each.keepalive_ok for each in outputs.values())
         active = [_alarm(each, language) for each in self._alarms.active(moment, core.clock.wall())]
@@ -276,11 +283,10 @@ class Overview:
             "at": moment.at,
             "version": core.version,
             **battery_numbers(moment),
-            "soc_percent": _soc_percent(view.measured),
             "remark": "" if view.explanation is None else view.explanation.say(language),
             "cells_mv": cells_mv(view.measured),
             "core": shown(hearing),
-            "headline": {"code": told.code, "parameters": told.parameters, "text": told.say(language)},
+            "headline": _told(told, language),
             "level": overall(moment.battery, view, heard=hearing.connected, reaches_gx=reaches_gx),
             **self._times(view),
             **_extremes(moment),
@@ -294,14 +300,22 @@ class Overview:
             },
             "packs": {name: _pack(name, each, moment, language) for name, each in details.items()},
             "outputs": {
-                name: {"kind": "can", "up": each.up, "gx_state": each.gx_state, "error": each.error}
+                name: {
+                    "kind": "can",
+                    "up": each.up,
+                    "gx_state": each.gx_state,
+                    "error": each.error,
+                    "message": _told(each.why(), language),
+                }
                 for name, each in outputs.items()
             },
             "alarms": active,
             "unacknowledged": sum(each["acknowledged_by"] is None for each in active),
             "inhibits": [shown(replace(each, by=_SOMEBODY)) for each in core.inhibits()],
             "failed_parts": [
-                {"name": each.name, "error": each.error} for each in core.parts() if each.state == PartState.FAILED
+                {"name": each.name, "error": each.error, "message": _told(each.why(), language)}
+                for each in core.parts()
+                if each.state == PartState.FAILED
             ],
         }
 
@@ -310,6 +324,10 @@ class Overview:
         left_s = None if hours is None else hours * 3600.0
         charging = view.measured is not None and view.measured.pack.current_a > 0.0
         return {"until_full_s": left_s if charging else None, "until_empty_s": None if charging else left_s}
+
+
+def _told(told: Message | None, language: Language) -> dict[str, object] | None:
+    return None if told is None else {**told.document(), "text": told.say(language)}
 
 
 def _extremes(moment: Moment) -> dict[str, object]:
@@ -359,19 +377,14 @@ def _reason(reason: Reason, language: Language, binding: Reason | None) -> dict[
 _UNSEEN = PackState()
 
 
-def _soc_percent(snapshot: Snapshot | None) -> float | None:
-    """Return the count; None while it is only the last good one counted on, which is no measurement to show."""
-    return snapshot.pack.soc_percent if snapshot is not None and snapshot.pack.soc_known else None
-
-
 def _pack(name: str, details: PackDetails, moment: Moment, language: Language) -> dict[str, object]:
     view = moment.packs.get(name, View())
     measured, last = view.measured, view.last
     identity = moment.battery.packs.get(name, _UNSEEN).identity
     limits = moment.view.limits or (moment.view.last.limits if moment.view.last else None)
+    line = details.uart
     return {
         **pack_measured(view),
-        "soc_percent": _soc_percent(measured),
         "lowest_cell": measured.cells.min_number if measured else None,
         "highest_cell": measured.cells.max_number if measured else None,
         "last": None
@@ -380,7 +393,7 @@ def _pack(name: str, details: PackDetails, moment: Moment, language: Language) -
         "axis": _axis(view.ratings, limits),
         "worst": _worst(moment.view.limits, language) if len(moment.packs) == 1 else None,
         "serial_number": "" if identity is None else identity.serial_number,
-        "uart": {"up": details.uart.up, "reason": details.uart.reason},
+        "uart": {"up": line.up, "reason": line.reason, "message": _told(line.why(), language)},
     }
 
 

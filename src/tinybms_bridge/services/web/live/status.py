@@ -61,7 +61,11 @@ def battery_numbers(moment: Moment) -> dict[str, object]:
 
 
 def pack_numbers(snapshot: Snapshot | None) -> dict[str, float | int | None]:
-    """Return the flat measurements under the names of the README; None without any."""
+    """Return the flat measurements under the names of the README; None without any.
+
+    A state of charge that is only the last good one counted on is no measurement: neither it nor the BMS's own is told.
+    The notice ``soc_unknown`` is active then.
+    """
     return _UNKNOWN if snapshot is None else _measured(snapshot)
 
 
@@ -152,8 +156,8 @@ def _measured(snapshot: Snapshot) -> dict[str, float | int | None]:
     return {
         "voltage": pack.voltage_v,
         "current": pack.current_a,
-        "soc_percent": pack.soc_percent,
-        "bms_soc_percent": pack.counted_by_bms_percent,
+        "soc_percent": pack.soc_percent if pack.soc_known else None,
+        "bms_soc_percent": _counted_by_bms_percent(snapshot),
         "soh_percent": pack.soh_percent,
         "temperature": snapshot.temperatures.hottest_c,
         "min_cell_mv": round(cells.min_v * 1000.0),
@@ -163,6 +167,10 @@ def _measured(snapshot: Snapshot) -> dict[str, float | int | None]:
         "power_w": pack.power_w,
         "time_left_s": pack.time_left_s,
     }
+
+
+def _counted_by_bms_percent(snapshot: Snapshot) -> float | None:
+    return snapshot.pack.counted_by_bms_percent if snapshot.pack.soc_known else None
 
 
 _CELLS = 16
@@ -196,7 +204,7 @@ _SOURCES = (
     _Source(42, "external_temperature_1", "°C", lambda s: s.temperatures.external_1_c),
     _Source(43, "external_temperature_2", "°C", lambda s: s.temperatures.external_2_c),
     _Source(45, "state_of_health", "%", lambda s: s.pack.soh_percent),
-    _Source(46, "state_of_charge", "%", lambda s: s.pack.counted_by_bms_percent),
+    _Source(46, "state_of_charge", "%", _counted_by_bms_percent),
     _Source(48, "internal_temperature", "°C", lambda s: s.temperatures.internal_c),
     _Source(50, "online_status", "", lambda s: s.pack.status_raw),
     _Source(52, "real_balancing_bits", "", lambda s: (balancing_bits(s) or 0) << (_CELLS - s.cells.count)),
@@ -248,7 +256,9 @@ class Measured(Answer):
 
     voltage: float | None = Field(description="V", examples=[54.32])
     current: float | None = Field(description="A, positive into the battery", examples=[-12.5])
-    soc_percent: float | None = Field(examples=[87.3])
+    soc_percent: float | None = Field(
+        description="Null also while the BMS gives a count that cannot be (notice ``soc_unknown``)", examples=[87.3]
+    )
     bms_soc_percent: float | None = Field(description="The BMS's own count, register 46", examples=[84.1])
     soh_percent: float | None = Field(
         description=f"Null where the firmware of the BMS reports none, which is before {firmware_text(REV_D_FIRMWARE)}",

@@ -16,6 +16,7 @@ from tinybms_bridge.services.web.live.alarms import AlarmTracker
 from tinybms_bridge.services.web.live.broadcaster import Broadcaster, BroadcasterSettings
 from tinybms_bridge.services.web.live.client import ThrottleSettings
 from tinybms_bridge.services.web.live.overview import Overview
+from tinybms_bridge.words import Message
 
 __all__ = ["Change", "Changes", "Watch", "broadcaster_settings"]
 
@@ -31,6 +32,13 @@ class Change:
     """``freshness``, ``link``, ``gx`` or ``charge_state``."""
     value: str
     detail: str = ""
+    """Of a line that is down: why, in English."""
+    message: Message | None = None
+    """The same by code, where it is known."""
+
+    def why(self) -> Message | None:
+        """Return why a line is down, by code."""
+        return self.message
 
 
 class Changes:
@@ -60,8 +68,8 @@ def _change(envelope: Envelope[Event]) -> Change:
     match envelope.event:
         case FreshnessChanged(new=new):
             return Change(envelope.wall, "freshness", new.value)
-        case LinkChanged(up=up, reason=reason):
-            return Change(envelope.wall, "link", "up" if up else "down", reason)
+        case LinkChanged(up=up, reason=reason, message=known):
+            return Change(envelope.wall, "link", "up" if up else "down", reason, known)
         case GxChanged(state=state):
             return Change(envelope.wall, "gx", state.lower())
         case ChargeStateChanged(new=state_now):

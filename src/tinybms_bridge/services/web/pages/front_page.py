@@ -70,7 +70,7 @@ def front_page(core: Core, flow: Flow, visit: Visit) -> list[Child]:
     moment, uart, can = core.moment(), core.uart(), core.can()
     view = moment.view
     hearing = core.hearing()
-    line = "" if uart.up else uart.reason
+    line = None if uart.up else uart.why()
     told = headline(view, flow, line=line, unheard_s=None if hearing.connected else hearing.since_s)
     snapshot = view.measured or (view.last.snapshot if view.last else None)
     body: list[Child] = [

@@ -14,7 +14,7 @@ from tinybms_bridge.services.web.live.alarms import ActiveAlarm, AlarmTracker
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.shared import TextLanguage, TheCore, TheWatch, note
 from tinybms_bridge.services.web.security import Admin, User, Viewer
-from tinybms_bridge.words import ENGLISH, Language, message
+from tinybms_bridge.words import Language, message
 
 __all__ = ["AlarmAnswer", "AlarmsAnswer", "alarms_answer", "router"]
 
@@ -59,13 +59,13 @@ class AlarmsAnswer(Answer):
 
 
 @router.get("/api/alarms")
-async def alarms(watch: TheWatch, core: TheCore, user: Viewer, lang: TextLanguage = ENGLISH) -> AlarmsAnswer:
+async def alarms(watch: TheWatch, core: TheCore, user: Viewer, lang: TextLanguage) -> AlarmsAnswer:
     """Return the active alarms and notices."""
     return alarms_answer(watch.alarms, core, user, lang)
 
 
 @router.post("/api/alarms/acknowledge")
-async def acknowledge_all(watch: TheWatch, core: TheCore, user: Admin, lang: TextLanguage = ENGLISH) -> AlarmsAnswer:
+async def acknowledge_all(watch: TheWatch, core: TheCore, user: Admin, lang: TextLanguage) -> AlarmsAnswer:
     """Acknowledge every active alarm; one that rises or comes again is new."""
     tracker = watch.alarms
     for alarm in tracker.active(core.moment(), core.clock.wall()):

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Body
 from pydantic import Field
 
 from tinybms_bridge.battery.inhibits import Direction, Inhibit
+from tinybms_bridge.hal.system_errors import error_words
 from tinybms_bridge.services.web.answers import Answer, Done, Request, Shown, examples
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.settings import Saved, saved
@@ -67,7 +68,7 @@ async def inhibit(
     try:
         return await core.inhibit(direction, wanted.duration_s, wanted.reason, user.name)
     except OSError as error:
-        told = message("inhibit.not_saved", direction=direction, reason=error.strerror or error)
+        told = message("inhibit.not_saved", direction=direction, reason=error_words(error))
         raise ProblemError(500, "stop_not_saved", told) from error
 
 
@@ -80,7 +81,7 @@ async def release(direction: Direction, core: TheCore, user: Admin) -> Done:
     try:
         there_was = await core.release(direction)
     except OSError as error:
-        told = message("inhibit.release_not_saved", direction=direction, reason=error.strerror or error)
+        told = message("inhibit.release_not_saved", direction=direction, reason=error_words(error))
         raise ProblemError(500, "release_not_saved", told) from error
     if there_was and not by_hand:
         note_release(core, direction, user)

@@ -20,7 +20,7 @@ from tinybms_bridge.errors import LinkError
 from tinybms_bridge.link.bus import BusStatistics
 from tinybms_bridge.link.state import CanState, PartStatus, TraceLine, UartState, WatchdogState
 from tinybms_bridge.services.ports import Core, HistoryState
-from tinybms_bridge.services.web.answers import Answer, ConfigNoticeAnswer, Mistake, Shown, extended
+from tinybms_bridge.services.web.answers import Answer, ConfigNoticeAnswer, Mistake, Shown, extended, in_language
 from tinybms_bridge.services.web.heavy import Heavy
 from tinybms_bridge.services.web.live.broadcaster import BroadcasterStatistics
 from tinybms_bridge.services.web.live.watch import Change, Watch
@@ -28,7 +28,7 @@ from tinybms_bridge.services.web.routes.monitor import FrameAnswer, decoded_fram
 from tinybms_bridge.services.web.routes.shared import TextLanguage, TheCore, TheWatch, asked_pack, config_mistake
 from tinybms_bridge.services.web.security import Viewer
 from tinybms_bridge.tinybms.traffic_words import explain_traffic
-from tinybms_bridge.words import ENGLISH, Language
+from tinybms_bridge.words import Language
 
 __all__ = [
     "CanDiagnostics",
@@ -227,32 +227,32 @@ _MOST_FRAMES = 20
 
 
 @router.get("/api/diagnostics", response_model=Diagnostics)
-async def diagnostics(watch: TheWatch, core: TheCore, _user: Viewer, heavy: Heavy) -> Response:
+async def diagnostics(watch: TheWatch, core: TheCore, _user: Viewer, heavy: Heavy, lang: TextLanguage) -> Response:
     """Return how the bridge itself is: what to look at when something does not work."""
-    return await heavy.answer(await read_diagnostics(core, watch))
+    return await heavy.answer(await read_diagnostics(core, watch, lang))
 
 
-async def read_diagnostics(core: Core, watch: Watch) -> Callable[[], Diagnostics]:
+async def read_diagnostics(core: Core, watch: Watch, language: Language) -> Callable[[], Diagnostics]:
     """Return what makes the answer of this moment, in a thread."""
     moment, loop = core.moment(), asyncio.get_running_loop()
-    can, frames = core.can(), core.frames()[-_MOST_FRAMES:]
-    hearing, info = core.hearing(), core.info()
+    can, frames = in_language(core.can(), language), core.frames()[-_MOST_FRAMES:]
+    hearing, info, explanation = core.hearing(), core.info(), moment.view.explanation
     of_core = {**asdict(hearing), "pid": info.pid, "uptime_s": core.uptime_s, "real_time": info.real_time}
     now = {
         "version": core.version,
         "uptime_s": core.uptime_s,
         "process": process(),
-        "parts": list(core.parts()),
-        "configuration": _configuration(core),
+        "parts": [in_language(each, language) for each in core.parts()],
+        "configuration": _configuration(core, language),
         "watchdog": core.watchdog(),
         "eventbus": core.bus.statistics(),
-        "uart": core.uart(),
+        "uart": in_language(core.uart(), language),
         "uart_trace": list(await read_trace(core)),
         "websocket": watch.broadcaster.totals(),
         "freshness": moment.view.freshness.value,
         "age_ms": None if moment.view.age_s is None else round(moment.view.age_s * 1000.0),
-        "remark": moment.view.remark,
-        "changes": list(watch.changes.recent()),
+        "remark": "" if explanation is None else explanation.say(language),
+        "changes": [in_language(each, language) for each in watch.changes.recent()],
     }
 
     def made() -> Diagnostics:
@@ -265,7 +265,7 @@ async def read_diagnostics(core: Core, watch: Watch) -> Callable[[], Diagnostics
                 "core": {**of_core, **core_process(info.pid)},
                 "tasks": sorted(task.get_name() for task in asyncio.all_tasks(loop))[:_MOST_TASKS],
                 "can": extended(CanDiagnostics, can, last_frames=decoded_frames(frames)),
-                "history": core.history.state(),
+                "history": in_language(core.history.state(), language),
             }
         )
 
@@ -291,7 +291,7 @@ class TrafficAnswer(Answer):
 
 
 @router.get("/api/uart/traffic", response_model=TrafficAnswer, dependencies=[Depends(asked_pack)])
-async def traffic(core: TheCore, _user: Viewer, heavy: Heavy, lang: TextLanguage = ENGLISH) -> Response:
+async def traffic(core: TheCore, _user: Viewer, heavy: Heavy, lang: TextLanguage) -> Response:
     """Return the last traffic on the line to the BMS, with its meaning; none while the core is not heard."""
     lines, now = await read_trace(core), core.clock.wall()
     return await heavy.answer(lambda: traffic_answer(lines, now, lang))
@@ -322,7 +322,7 @@ async def read_trace(core: Core) -> Sequence[TraceLine]:
         return ()
 
 
-def _configuration(core: Core) -> ConfigurationAnswer:
+def _configuration(core: Core, language: Language) -> ConfigurationAnswer:
     store = core.store
     problems = store.error.problems if store.error is not None else []
     return ConfigurationAnswer(
@@ -330,7 +330,7 @@ def _configuration(core: Core) -> ConfigurationAnswer:
         errors=[Mistake.model_validate(config_mistake(each)) for each in problems],
         fell_back=store.fell_back,
         loaded_at=store.loaded_at,
-        notices=[ConfigNoticeAnswer.about(notice.path, notice.message) for notice in store.notices],
+        notices=[ConfigNoticeAnswer.about(notice.path, notice.message, language) for notice in store.notices],
         conflicts=[Mistake.model_validate(config_mistake(each)) for each in core.conflicts()],
         misfits=[str(each) for each in core.conflicts()],
     )

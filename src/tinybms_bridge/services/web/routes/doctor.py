@@ -3,15 +3,15 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BeforeValidator, Field
 
 from tinybms_bridge.doctor.findings import worst
 from tinybms_bridge.services.ports import Examination
 from tinybms_bridge.services.web.answers import Answer
-from tinybms_bridge.services.web.routes.shared import TextLanguage, TheCore
+from tinybms_bridge.services.web.routes.shared import TextLanguage, TheCore, asked_pack
 from tinybms_bridge.services.web.security import Viewer
-from tinybms_bridge.words import ENGLISH, JsonValue, Language, say
+from tinybms_bridge.words import JsonValue, Language, say
 
 __all__ = ["DoctorAnswer", "FindingAnswer", "doctor_answer", "router"]
 
@@ -46,8 +46,8 @@ class DoctorAnswer(Answer):
     """In the order in which to solve them."""
 
 
-@router.get("/api/doctor")
-async def doctor(core: TheCore, _user: Viewer, lang: TextLanguage = ENGLISH) -> DoctorAnswer:
+@router.get("/api/doctor", dependencies=[Depends(asked_pack)])
+async def doctor(core: TheCore, _user: Viewer, lang: TextLanguage) -> DoctorAnswer:
     """Examine configuration, BMS, its line, CAN bus, GX and machine; takes some seconds and changes nothing."""
     return doctor_answer(await core.examine(), lang)
 

@@ -14,7 +14,7 @@ from tinybms_bridge.services.web.heavy import Heavy
 from tinybms_bridge.services.web.routes.history import TIME_HINT, seconds_of
 from tinybms_bridge.services.web.routes.shared import LARGEST_NUMBER, TextLanguage, TheCore
 from tinybms_bridge.services.web.security import Viewer
-from tinybms_bridge.words import ENGLISH, Language
+from tinybms_bridge.words import Language
 
 __all__ = ["Events", "events_page", "router"]
 
@@ -34,6 +34,7 @@ async def events(
     core: TheCore,
     user: Viewer,
     heavy: Heavy,
+    lang: TextLanguage,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     before: Annotated[
         int | None, Query(ge=1, le=LARGEST_NUMBER, description="Only entries with a smaller number.")
@@ -47,7 +48,6 @@ async def events(
     ] = None,
     source: Literal["bms", "bridge"] | None = None,
     severity: Literal["info", "warning", "fault", "unknown"] | None = None,
-    lang: TextLanguage = ENGLISH,
 ) -> Response:
     """Return entries of the event list, newest first; within a time, only those whose time is known."""
     now = core.clock.wall()

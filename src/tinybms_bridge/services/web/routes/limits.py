@@ -14,7 +14,7 @@ from tinybms_bridge.services.ports import Moment
 from tinybms_bridge.services.web.answers import Answer, MessageAnswer, Shown, extended
 from tinybms_bridge.services.web.routes.shared import TextLanguage, TheCore
 from tinybms_bridge.services.web.security import Viewer
-from tinybms_bridge.words import ENGLISH, JsonValue, Language, say
+from tinybms_bridge.words import JsonValue, Language, say
 
 __all__ = ["Cause", "LimitsAnswer", "router"]
 
@@ -144,7 +144,7 @@ class LimitsAnswer(Answer):
 
 
 @router.get("/api/limits")
-async def limits(core: TheCore, _user: Viewer, lang: TextLanguage = ENGLISH) -> LimitsAnswer:
+async def limits(core: TheCore, _user: Viewer, lang: TextLanguage) -> LimitsAnswer:
     """Return the limits that are sent and their reasons."""
     moment = core.moment()
     view = moment.view

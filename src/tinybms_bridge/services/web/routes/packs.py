@@ -13,13 +13,13 @@ from tinybms_bridge.battery.state import PackState
 from tinybms_bridge.battery.view import Last, View
 from tinybms_bridge.link.state import CanState, PackDetails, UartState
 from tinybms_bridge.services.ports import Moment
-from tinybms_bridge.services.web.answers import Answer, Mistake, Shown, extended
+from tinybms_bridge.services.web.answers import Answer, Mistake, Shown, extended, in_language
 from tinybms_bridge.services.web.heavy import Heavy
 from tinybms_bridge.services.web.live.status import Measured, cells_mv, pack_measured, pack_numbers
 from tinybms_bridge.services.web.routes import tinybms
 from tinybms_bridge.services.web.routes.shared import TextLanguage, TheCore, config_mistake, known_pack
 from tinybms_bridge.services.web.security import Viewer
-from tinybms_bridge.words import ENGLISH, Language
+from tinybms_bridge.words import Language
 
 __all__ = ["LastMeasured", "OutputAnswer", "OutputList", "PackAnswer", "PackMap", "router"]
 
@@ -87,14 +87,14 @@ Name = Annotated[str, Depends(_named)]
 
 
 @router.get("/api/packs")
-async def packs(core: TheCore, _user: Viewer, lang: TextLanguage = ENGLISH) -> PackMap:
+async def packs(core: TheCore, _user: Viewer, lang: TextLanguage) -> PackMap:
     """Return every pack; ``main`` while only one is configured."""
     moment = core.moment()
     return PackMap(packs={name: _answer(name, moment, each, lang) for name, each in core.packs().items()})
 
 
 @router.get("/api/packs/{name}")
-async def pack(name: Name, core: TheCore, _user: Viewer, lang: TextLanguage = ENGLISH) -> PackAnswer:
+async def pack(name: Name, core: TheCore, _user: Viewer, lang: TextLanguage) -> PackAnswer:
     """Return one pack."""
     return _answer(name, core.moment(), core.packs()[name], lang)
 
@@ -105,20 +105,22 @@ async def registers(
     request: Request,
     user: Viewer,
     heavy: Heavy,
+    lang: TextLanguage,
     refresh: Annotated[bool, Query(description="Read the BMS now instead of showing the last reading.")] = False,
     group: Annotated[str | None, Query(max_length=100, examples=["settings.cell"])] = None,
-    lang: TextLanguage = ENGLISH,
 ) -> Response:
     """Return every setting of the BMS of a pack, as ``/api/tinybms/registers``."""
     del name  # one BMS is configured
-    return await tinybms.registers(request, user, heavy, refresh, group, lang)
+    return await tinybms.registers(request, user, heavy, lang, refresh, group)
 
 
 @router.get("/api/outputs")
-async def outputs(core: TheCore, _user: Viewer) -> OutputList:
+async def outputs(core: TheCore, _user: Viewer, lang: TextLanguage) -> OutputList:
     """Return every output with its counters, and whether it hears a GX."""
     found = core.outputs()
-    return OutputList(outputs={name: extended(OutputAnswer, state, name=name) for name, state in found.items()})
+    return OutputList(
+        outputs={name: extended(OutputAnswer, in_language(each, lang), name=name) for name, each in found.items()}
+    )
 
 
 _UNSEEN = PackState()
@@ -134,7 +136,7 @@ def _answer(name: str, moment: Moment, details: PackDetails, language: Language)
             "last": None if view.last is None else _last(view.last, moment),
             "identity": state.identity,
             "ratings": view.ratings,
-            "uart": details.uart,
+            "uart": in_language(details.uart, language),
             "statistics": tinybms.statistics_answer(details.statistics),
             "conflicts": [config_mistake(each) for each in details.conflicts],
             "advice": [tinybms.advice_answer(each, language) for each in details.advice],

@@ -24,6 +24,7 @@ from tinybms_bridge.config.store import ConfigStore, OtherRevisionError
 from tinybms_bridge.config.validation import lookup
 from tinybms_bridge.config.values import public_values
 from tinybms_bridge.errors import ConfigError
+from tinybms_bridge.hal.system_errors import error_words
 from tinybms_bridge.services.web.answers import Answer, ConfigNoticeAnswer, Done
 from tinybms_bridge.services.web.heavy import Heavy, Text
 from tinybms_bridge.services.web.openapi import SETTINGS_PROBLEMS
@@ -60,7 +61,7 @@ class _Asked:
     language: Language
 
 
-async def _asked(seen: Seen = None, dry_run: DryRun = False, lang: TextLanguage = ENGLISH) -> _Asked:
+async def _asked(lang: TextLanguage, seen: Seen = None, dry_run: DryRun = False) -> _Asked:
     revision = (seen or "*").strip().removeprefix("W/").strip('"')
     return _Asked(None if revision == "*" else revision, dry_run, lang)
 
@@ -206,7 +207,7 @@ async def _change(save: Callable[..., ConfigChange], body: bytes, asked: _Asked,
     except OtherRevisionError as error:
         raise ProblemError(412, "configuration_changed", error.description) from error
     except OSError as error:
-        told = message("config.not_saved", reason=error.strerror or error)
+        told = message("config.not_saved", reason=error_words(error))
         raise ProblemError(500, "config_save_failed", told) from error
 
 
@@ -226,7 +227,7 @@ def _checked(body: bytes) -> dict[str, Any]:
 
 
 @router.get("/api/settings/schema", response_model=dict[str, Any])
-async def schema(_user: Viewer, heavy: Heavy, lang: TextLanguage = ENGLISH) -> Response:
+async def schema(_user: Viewer, heavy: Heavy, lang: TextLanguage) -> Response:
     """Return the JSON Schema of the configuration with units, ranges, defaults and descriptions."""
     return await heavy.kept(f"schema {lang}", lambda: Text(json_schema(lang)))
 

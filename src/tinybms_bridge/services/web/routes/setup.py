@@ -13,7 +13,7 @@ from tinybms_bridge.services.web.checklist import Facts, Item, Standing, checkli
 from tinybms_bridge.services.web.routes.shared import TextLanguage, TheCore, device_failures
 from tinybms_bridge.services.web.security import Admin, Viewer
 from tinybms_bridge.services.web.security.dependencies import TheGate
-from tinybms_bridge.words import ENGLISH, Language
+from tinybms_bridge.words import Language
 
 __all__ = ["Checklist", "ChecklistItem", "DeviceList", "router"]
 
@@ -55,7 +55,7 @@ class DeviceList(Answer):
 
 
 @router.get("/checklist")
-async def read_checklist(core: TheCore, gate: TheGate, _user: Viewer, lang: TextLanguage = ENGLISH) -> Checklist:
+async def read_checklist(core: TheCore, gate: TheGate, _user: Viewer, lang: TextLanguage) -> Checklist:
     """Return what the bridge still lacks; it works as far as it can all the same."""
     history = await asyncio.to_thread(core.history.state)
     facts = Facts(gate.setup_required, history, core.clock.wall(), clock_is_synchronised())

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
-from fastapi import Depends, Query
+from fastapi import Depends, Query, Request
 from starlette.requests import HTTPConnection
 
 from tinybms_bridge.battery.bms_event_kinds import Severity
@@ -16,7 +16,7 @@ from tinybms_bridge.battery.inhibits import Direction
 from tinybms_bridge.errors import ConfigError, ConfigProblem, DeviceRefused, LinkError
 from tinybms_bridge.link.events import EventCode, Noted
 from tinybms_bridge.services.ports import Core
-from tinybms_bridge.services.web.language import asked_language
+from tinybms_bridge.services.web.language import LANGUAGE_PARAMETER, asked_language, chosen_language
 from tinybms_bridge.services.web.live.watch import Watch
 from tinybms_bridge.services.web.problems import ProblemError, core_is_away, mistake
 from tinybms_bridge.services.web.security import Facts, User, Viewer
@@ -31,7 +31,7 @@ from tinybms_bridge.tinybms.settings import (
     StaleSettingsError,
 )
 from tinybms_bridge.tinybms.settings.describe import caution_document
-from tinybms_bridge.words import JsonValue, Language, Message, message
+from tinybms_bridge.words import ENGLISH, JsonValue, Language, Message, message
 
 __all__ = [
     "LARGEST_NUMBER",
@@ -89,8 +89,21 @@ async def _watch(connection: HTTPConnection) -> Watch:
     return watch
 
 
-TextLanguage = Annotated[Language, Query(alias="lang", description="Language of the texts.")]
-"""In which language texts are answered; codes and parameters are the same in all."""
+async def _text_language(
+    request: Request,
+    lang: Annotated[
+        Language | None,
+        Query(
+            alias=LANGUAGE_PARAMETER,
+            description="Language of the texts; else the choice in the browser, or English.",
+        ),
+    ] = None,
+) -> Language:
+    return lang or chosen_language(request.scope) or ENGLISH
+
+
+TextLanguage = Annotated[Language, Depends(_text_language)]
+"""In which language texts are answered (``web.language``); codes and parameters are the same in all."""
 
 TheWatch = Annotated[Watch, Depends(_watch)]
 """Alarms, recent changes and live data."""

@@ -33,7 +33,7 @@ from tinybms_bridge.services.web.routes.shared import TextLanguage, TheCore, The
 from tinybms_bridge.services.web.security import Admin, User
 from tinybms_bridge.services.web.security.dependencies import TheGate
 from tinybms_bridge.tinybms.settings import backup_of, backup_text
-from tinybms_bridge.words import ENGLISH, Language
+from tinybms_bridge.words import Language
 
 __all__ = ["router"]
 
@@ -72,7 +72,7 @@ async def support_bundle(
     gate: TheGate,
     user: Admin,
     heavy: Heavy,
-    lang: TextLanguage = ENGLISH,
+    lang: TextLanguage,
 ) -> Response:
     """Return a zip of configuration, log, events, diagnostics and traffic, without secrets and names of users."""
     redaction = _redaction(core, gate.accounts.registry)
@@ -98,7 +98,7 @@ async def _contents(
     missing: dict[str, str] = {}
     moment, wall, frames, known = core.moment(), core.clock.wall(), core.frames(), core.events()
     configuration = core.store.in_force
-    diagnostics = await read_diagnostics(core, watch)
+    diagnostics = await read_diagnostics(core, watch, language)
     trace = await read_trace(core)
     status, limits = rounded("", live_status(core, registers=True)), limits_message(moment)
     alarms = alarms_answer(watch.alarms, core, user, language)
@@ -106,7 +106,7 @@ async def _contents(
     try:
         doctor = await core.examine()
     except BridgeError as error:
-        missing["doctor.json"] = str(error)
+        missing["doctor.json"] = error.description.say(language)
     reading = await cache_of(request.app).get(refresh=False)
     if reading.readout is None:
         missing["bms-settings.json"] = "" if reading.error is None else reading.error.say(language)

@@ -56,7 +56,7 @@ from tinybms_bridge.tinybms.settings import (
     held_against,
     parse_backup,
 )
-from tinybms_bridge.words import ENGLISH, Language, message
+from tinybms_bridge.words import Language, message
 
 __all__ = [
     "AdviceAnswer",
@@ -137,7 +137,7 @@ class AdviceList(Answer):
 
 
 @router.get("/advice")
-async def advice(request: Request, core: TheCore, _user: Viewer, lang: TextLanguage = ENGLISH) -> AdviceList:
+async def advice(request: Request, core: TheCore, _user: Viewer, lang: TextLanguage) -> AdviceList:
     """Return what an expert would change in the settings of the BMS; empty until they are known."""
     found = tuple(core.advice())
     if found:
@@ -184,9 +184,9 @@ async def registers(
     request: Request,
     _user: Viewer,
     heavy: Heavy,
+    lang: TextLanguage,
     refresh: Annotated[bool, Query(description="Read the BMS now instead of showing the last reading.")] = False,
     group: Annotated[str | None, Query(max_length=100, examples=["settings.cell"])] = None,
-    lang: TextLanguage = ENGLISH,
 ) -> Response:
     """Return every setting with range, unit and present value; without values while the BMS does not answer."""
     reading = await cache_of(request.app).get(refresh=refresh)
@@ -201,7 +201,7 @@ async def registers(
 
 @router.post("/write")
 async def write(
-    request: Request, core: TheCore, user: Admin, facts: Facts, body: WriteRequest, lang: TextLanguage = ENGLISH
+    request: Request, core: TheCore, user: Admin, facts: Facts, body: WriteRequest, lang: TextLanguage
 ) -> WriteAnswer:
     """Write settings to the BMS, all judged before the first is written, each read back."""
     values = await asyncio.to_thread(wanted, body)
@@ -248,7 +248,7 @@ async def backup(request: Request, core: TheCore, user: Viewer, *, force: bool =
 
 @router.post("/restore")
 async def restore(
-    request: Request, core: TheCore, user: Admin, facts: Facts, body: RestoreRequest, lang: TextLanguage = ENGLISH
+    request: Request, core: TheCore, user: Admin, facts: Facts, body: RestoreRequest, lang: TextLanguage
 ) -> WriteAnswer:
     """Write a backup to the BMS; what it holds already is not written again."""
     with device_failures():
