@@ -16,7 +16,7 @@ from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.link.events import PartState
 from tinybms_bridge.link.state import PartStatus
 
-__all__ = ["Part", "PathFailure", "RestartSettings", "Supervisor"]
+__all__ = ["Part", "PathFailure", "RestartSettings", "Supervisor", "describe"]
 
 log = logging.getLogger(__name__)
 

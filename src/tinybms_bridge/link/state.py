@@ -15,7 +15,10 @@ from tinybms_bridge.battery.quick import quick
 from tinybms_bridge.battery.state import BatteryState
 from tinybms_bridge.config.overrides import Overrides
 from tinybms_bridge.errors import ConfigProblem
+from tinybms_bridge.hal.hardware_watchdog import HardwareState
+from tinybms_bridge.hal.watchdog import FeedIntervals, PartProgress
 from tinybms_bridge.link.event_list import EventRecord
+from tinybms_bridge.link.last_reset import LastReset
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 
 __all__ = [
@@ -100,13 +103,26 @@ class CanState:
 
 @dataclass(frozen=True, slots=True)
 class WatchdogState:
-    """How the watchdog is fed."""
+    """How the watchdog is fed, and why the core was started again."""
 
     enabled: bool = False
+    """Whether a part that hangs counts; otherwise the watchdog is always fed."""
     timeout_s: float = 0.0
+    watched: bool = False
+    """Whether a service manager restarts a core that does not feed."""
     feed_count: int = 0
     last_feed_ms_ago: int | None = None
     """None before the first."""
+    intervals: FeedIntervals = field(default_factory=FeedIntervals)
+    parts: tuple[PartProgress, ...] = ()
+    """The parts of the path."""
+    hardware: HardwareState = field(default_factory=HardwareState)
+    last_reset: LastReset = field(default_factory=LastReset)
+
+    @property
+    def hanging(self) -> tuple[str, ...]:
+        """The parts that hang."""
+        return tuple(each.name for each in self.parts if each.hangs)
 
 
 @dataclass(frozen=True, slots=True)

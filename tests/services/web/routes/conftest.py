@@ -395,7 +395,12 @@ class FakeCore:
 
     def watchdog(self) -> WatchdogState:
         """See ``Core``."""
-        return WatchdogState(enabled=True, timeout_s=30.0, feed_count=12, last_feed_ms_ago=250)
+        part = PartProgress("uart", 40, 250, 500, 1500, 40_000)
+        reset = LastReset("watchdog", "uart", started_at=datetime(2026, 1, 1, tzinfo=UTC))
+        return WatchdogState(
+            enabled=True, timeout_s=30.0, watched=True, feed_count=12, last_feed_ms_ago=250,
+            intervals=FeedIntervals(500.0, 499.5, 750.0, 501.2), parts=(part,), last_reset=reset,
+        )  # fmt: skip
 
     def parts(self) -> Sequence[PartStatus]:
         """See ``Core``."""
