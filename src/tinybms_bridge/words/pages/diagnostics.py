@@ -199,8 +199,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "reset_crash": ("it had failed", "il avait échoué"),
     "reset_killed": ("it was killed, or the memory was full", "il a été tué, ou la mémoire était pleine"),
     "reset_power": ("the machine was switched off or restarted", "la machine a été éteinte ou redémarrée"),
-    "yes": ("yes", "oui"),
-    "no": ("no", "non"),
     "attempts": ("Attempts", "Essais"),
     "progress_last": ("Last sign of progress", "Dernier progrès"),
     "progress_longest": ("Longest pause", "Pause la plus longue"),

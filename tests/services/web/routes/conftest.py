@@ -26,9 +26,11 @@ from tinybms_bridge.errors import ConfigProblem, DeviceRefused, LinkError
 from tinybms_bridge.hal.devices import CanDevice, FoundDevices, SerialDevice
 from tinybms_bridge.hal.logs import LogLine
 from tinybms_bridge.hal.storage import MemoryStorage
+from tinybms_bridge.hal.watchdog import FeedIntervals, PartProgress
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.event_list import EventRecord
 from tinybms_bridge.link.events import Noted
+from tinybms_bridge.link.last_reset import LastReset
 from tinybms_bridge.link.state import (
     CanState,
     CoreInfo,
