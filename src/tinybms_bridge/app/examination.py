@@ -17,6 +17,7 @@ from tinybms_bridge.doctor.findings import Finding, ok, problem
 from tinybms_bridge.doctor.interface import judge_faults, judge_loopback
 from tinybms_bridge.doctor.machine import examine_machine
 from tinybms_bridge.doctor.verdicts import judge_configuration
+from tinybms_bridge.doctor.watchdog import judge_watchdog
 from tinybms_bridge.hal.can import LOCAL
 from tinybms_bridge.hal.can_faults import judge_device
 from tinybms_bridge.hal.processes import Process
@@ -82,6 +83,8 @@ class RunningDoctor:
         folder = Path(info.state_directory) if info.state_directory else None
         saved = SavedUnits() if folder is None else await asyncio.to_thread(_saved, folder)
         yield ok("serial port", message("doctor.through_bridge", port=core.uart().device))
+        for finding in judge_watchdog(core.watchdog(), core.uptime_s):
+            yield finding
         examination = BmsExamination(self._device, core.device_settings.read, store.in_force, core.clock, saved=saved)
         async for finding in examination.findings():
             yield finding

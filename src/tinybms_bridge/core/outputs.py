@@ -116,11 +116,14 @@ class CanOutput:
         return self.gx.state is GxState.PRESENT or self.gx.silent_for_s < self.gx.timeout_s
 
     @property
-    def progress(self) -> tuple[tuple[int, ...], float]:
-        """Return counters that grow while this output works, with or without an adapter, and its longest pause."""
+    def progress(self) -> tuple[int, float]:
+        """Return how often this output has tried, with or without an adapter, and its longest pause in seconds.
+
+        The count grows while the output works; it begins again with each opening of the adapter.
+        """
         sender = self.transmitter
-        sent = (0, 0) if sender is None else (sender.statistics.bursts, sender.statistics.skipped)
-        return (self._attempts, *sent), _RETRY_MAX_S
+        tried = 0 if sender is None else sender.statistics.bursts + sender.statistics.skipped
+        return self._attempts + tried, _RETRY_MAX_S
 
     def apply(self, config: Configuration) -> bool:
         """Put a configuration in force; return whether the adapter has to be opened again. Raises ConfigError."""

@@ -128,14 +128,14 @@ async def test_interface_that_goes_down_and_comes_up(ports: Any, vcan: str, ip: 
     port, heard = await ports.open(vcan)
     ip("link", "set", vcan, "down")
     await ports.until(lambda: not port.statistics.up)
-    assert "lost" in port.statistics.trouble
+    assert "lost" in ports.trouble(port)
     assert not port.send(FRAMES[0])
     assert "is down" in (await ports.refusal(vcan)).hint
     ip("link", "set", vcan, "up")
     await ports.until(lambda: port.statistics.up)
 
     assert port.send(FRAMES[0])
-    assert (port.statistics.trouble, port.statistics.outages) == ("", 1)
+    assert (ports.trouble(port), port.statistics.outages) == ("", 1)
     ports.other(vcan).send(message(FRAMES[4]))
     await ports.until(lambda: heard == [FRAMES[4]])
 
@@ -145,7 +145,7 @@ async def test_interface_that_is_removed_and_appears_again(ports: Any, vcan: str
     port, heard = await ports.open(vcan)
     ip("link", "del", vcan)
     await ports.until(lambda: not port.statistics.up)
-    await ports.until(lambda: "No such device" in port.statistics.trouble)
+    await ports.until(lambda: "No such device" in ports.trouble(port))
     ip("link", "add", vcan, "type", "vcan")
     ip("link", "set", vcan, "up")
     await ports.until(lambda: port.statistics.up)
@@ -178,7 +178,7 @@ async def test_interface_that_is_renamed_is_lost_until_it_has_its_name(
     ip("link", "set", vcan, "down")
     ip("link", "set", vcan, "name", f"{vcan}b")
     ip("link", "set", f"{vcan}b", "up")
-    await ports.until(lambda: "No such device" in port.statistics.trouble)
+    await ports.until(lambda: "No such device" in ports.trouble(port))
     assert not port.statistics.up
     ip("link", "set", f"{vcan}b", "down")
     ip("link", "set", f"{vcan}b", "name", vcan)
@@ -198,9 +198,9 @@ async def test_bus_off_is_told_until_it_is_over(ports: Any, vcan: str, cleared_b
     other = ports.other(vcan)
     other.send(error_frame(BUS_OFF))
     await ports.until(lambda: port.statistics.bus_off_count)
-    assert port.statistics.trouble.startswith("bus-off")
+    assert ports.trouble(port).startswith("bus-off")
     assert port.send(FRAMES[1])
-    assert port.statistics.trouble.startswith("bus-off"), "a frame that is not on the bus has ended the trouble"
+    assert ports.trouble(port).startswith("bus-off"), "a frame that is not on the bus has ended the trouble"
     if cleared_by == "a frame of another":
         other.send(message(FRAMES[8]))
         await ports.until(lambda: heard)
@@ -209,5 +209,5 @@ async def test_bus_off_is_told_until_it_is_over(ports: Any, vcan: str, cleared_b
         await ports.until(lambda: port.statistics.rx_errors == 2)
         assert port.send(FRAMES[2])
 
-    assert port.statistics.trouble == ""
+    assert ports.trouble(port) == ""
     assert (port.statistics.bus_off_count, port.statistics.outages, port.statistics.up) == (1, 0, True)

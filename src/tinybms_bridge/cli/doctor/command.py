@@ -210,6 +210,7 @@ async def _examine_bms(basis: _Basis) -> AsyncIterator[Finding]:
     from tinybms_bridge.cli.doctor.port import choose_port, open_problem
     from tinybms_bridge.core.persistence import STATE_FILE, peek_state
     from tinybms_bridge.doctor.bms import BmsExamination
+    from tinybms_bridge.doctor.watchdog import judge_watchdog
     from tinybms_bridge.errors import LinkError
     from tinybms_bridge.hal.clock import SystemClock
     from tinybms_bridge.hal.storage import MOST_STATE_BYTES, SlotStorage
@@ -219,6 +220,9 @@ async def _examine_bms(basis: _Basis) -> AsyncIterator[Finding]:
     uart = config.hardware.uart
     async with linked_device(chosen or "auto") as running:
         if running is not None:
+            state = running.link.mirror.state
+            for found in judge_watchdog(state.watchdog, SystemClock().monotonic() - state.core.started_s):
+                yield found
             yield ok("serial port", message("doctor.through_bridge", port=running.port))
             examination = BmsExamination(running, partial(read_settings, running), config, SystemClock(), "", saved)
             async for finding in examination.findings():
