@@ -32,8 +32,7 @@ from tinybms_bridge.core.persistence import STATE_FILE, load_state
 from tinybms_bridge.core.run_record import RunEnd, boot_identifier, tell_reset
 from tinybms_bridge.core.settings import can_settings
 from tinybms_bridge.core.status_line import StatusLine
-from tinybms_bridge.core.supervisor import describe
-from tinybms_bridge.errors import BridgeError, ConfigProblem
+from tinybms_bridge.errors import BridgeError, ConfigProblem, described
 from tinybms_bridge.hal.blocking import in_thread
 from tinybms_bridge.hal.can import CanPort, open_can
 from tinybms_bridge.hal.can_devices import read_can_device
@@ -292,7 +291,7 @@ async def _recording(bridge: Bridge, *, traced: bool) -> AsyncIterator[None]:
         end = RunEnd.RESTARTED
         raise
     except Exception as failure:
-        end, error = RunEnd.CRASHED, describe(failure)
+        end, error = RunEnd.CRASHED, described(failure).text
         raise
     finally:
         await machine.run_blocking(runs.end, end, error)

@@ -17,7 +17,7 @@ from tinybms_bridge.link.events import PartState
 from tinybms_bridge.link.state import PartStatus
 from tinybms_bridge.words import Message, message
 
-__all__ = ["Part", "PathFailure", "RestartSettings", "Supervisor", "describe"]
+__all__ = ["Part", "PathFailure", "RestartSettings", "Supervisor"]
 
 log = logging.getLogger(__name__)
 

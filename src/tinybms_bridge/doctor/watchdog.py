@@ -1,6 +1,7 @@
 """Check of the doctor: whether the running core makes progress, who restarts it if not, and why it was restarted."""
 
-from tinybms_bridge.doctor.findings import Finding, ok, problem, said, warning
+from tinybms_bridge.doctor.findings import Finding, ok, problem, warning
+from tinybms_bridge.errors import said
 from tinybms_bridge.link.last_reset import reset_message
 from tinybms_bridge.link.state import WatchdogState
 from tinybms_bridge.words import message
