@@ -20,6 +20,7 @@ from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.hal.watchdog import NullWatchdog
 from tinybms_bridge.link.events import Noted
 from tinybms_bridge.link.last_reset import RunEndCause
+from tinybms_bridge.victron.can.transmitter import Transmitter
 from tinybms_bridge.words import message
 from tinybms_lab.testing.can_memory import MemoryCanBus
 from tinybms_lab.testing.serial_memory import MemoryLine
@@ -209,8 +210,9 @@ def hang_poller(rig: Rig, patch: pytest.MonkeyPatch) -> None:
 
 
 def hang_sender(rig: Rig, patch: pytest.MonkeyPatch) -> None:
-    """Bursts cease without an error."""
-    patch.setattr(rig.bridge.can.transmitter, "_do_what_is_due", lambda _now_s: None)
+    """The adapter is open, and no burst comes."""
+    patch.setattr(Transmitter, "run", stuck)
+    rig.bridge.supervisor.restart("can")
 
 
 def hang_opening(rig: Rig, patch: pytest.MonkeyPatch) -> None:
