@@ -20,7 +20,7 @@ from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.hal.watchdog import NullWatchdog
 from tinybms_bridge.link.events import Noted
 from tinybms_bridge.link.last_reset import RunEndCause
-from tinybms_bridge.link.state import PartStatus
+from tinybms_bridge.victron.can.transmitter import Transmitter
 from tinybms_bridge.words import message
 from tinybms_lab.testing.can_memory import MemoryCanBus
 from tinybms_lab.testing.serial_memory import MemoryLine
@@ -79,9 +79,10 @@ class Line(MemoryLine):
 
     mute = False
 
-    def _deliver(self, data: bytes) -> None:
+    def write(self, data: bytes) -> None:
+        """See ``MemoryLine.write``."""
         if not self.mute:
-            super()._deliver(data)
+            super().write(data)
 
 
 class Rig:
@@ -127,6 +128,7 @@ class Rig:
         """Return the codes of what was noted since the last call."""
         codes = []
         while (envelope := self.news.take()) is not None:
+            assert isinstance(envelope.event, Noted)
             codes.append(envelope.event.code)
         return codes
 
@@ -208,8 +210,9 @@ def hang_poller(rig: Rig, patch: pytest.MonkeyPatch) -> None:
 
 
 def hang_sender(rig: Rig, patch: pytest.MonkeyPatch) -> None:
-    """Bursts cease without an error."""
-    patch.setattr(rig.bridge.can.transmitter, "_do_what_is_due", lambda _now_s: None)
+    """The adapter is open, and no burst comes."""
+    patch.setattr(Transmitter, "run", stuck)
+    rig.bridge.supervisor.restart("can")
 
 
 def hang_opening(rig: Rig, patch: pytest.MonkeyPatch) -> None:
@@ -261,13 +264,14 @@ async def test_figures_while_all_is_well(rig: Rig) -> None:
     state = bridge.watchdog()
     assert (state.enabled, state.timeout_s, state.watched) == (True, 30, True)
     assert (state.feed_count, rig.hardware.fed) == (rig.manager.fed, rig.manager.fed)
-    assert (state.intervals.shortest_ms, state.intervals.longest_ms) == (pytest.approx(500, abs=2),) * 2
+    assert state.intervals.shortest_ms == pytest.approx(500, abs=2)
+    assert state.intervals.longest_ms == pytest.approx(500, abs=2)
     uart, can = state.parts
     assert (uart.name, uart.allowed_ms, can.name, can.allowed_ms) == ("uart", 40_000, "can", 35_000)
     assert uart.attempts > 300, "it polls ten times a second"
     assert 60 <= can.attempts <= 70, "a burst a second"
     assert max(part.longest_interval_ms for part in state.parts) < 3000
-    assert {uart.name, can.name} <= {part.name for part in bridge.parts() if isinstance(part, PartStatus)}
+    assert {uart.name, can.name} <= {part.name for part in bridge.parts()}
 
 
 async def test_the_machines_watchdog_is_wanted_by_configuration_alone(rig: Rig) -> None:
