@@ -9,7 +9,6 @@ import contextlib
 import copy
 import json
 import os
-import shutil
 import statistics
 import sys
 import tempfile
@@ -22,9 +21,9 @@ from benchmarks.heavy import full_state
 from benchmarks.parts import Row, cpu_s, print_table
 from playwright.sync_api import Browser, Page, WebSocketRoute, sync_playwright
 
+from tinybms_lab.testing.chromium import FLAGS, chromium_path
 from tinybms_lab.testing.running_bridge import RunningBridge
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 ROUNDS, WATCHED_S = 5, 20.0
 WATCH = """
   window.seen = {};
@@ -148,7 +147,7 @@ def measure(bridge: RunningBridge, chromium: str) -> list[Row]:
 
 def main() -> None:
     """Measure and print."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    chromium = chromium_path()
     if chromium is None:
         sys.exit("no Chromium: sudo apt install chromium")
     with tempfile.TemporaryDirectory() as name:
