@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from tinybms_bridge.words.french_plain import PLAIN_SENTENCES
 from tinybms_bridge.words.french_registers import REGISTER_SENTENCES
 from tinybms_bridge.words.french_settings import SETTINGS_SENTENCES
 from tinybms_bridge.words.french_web import WEB_SENTENCES
@@ -769,5 +770,6 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
     | dict(SETTINGS_SENTENCES)
     | dict(REGISTER_SENTENCES)
     | dict(WEB_SENTENCES)
+    | dict(PLAIN_SENTENCES)
 )
 """La phrase de chaque code."""
