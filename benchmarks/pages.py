@@ -9,23 +9,28 @@ import contextlib
 import copy
 import json
 import os
-import shutil
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.heavy import full_state
+from benchmarks.history import DAY_S, YEARS_10, filled_step, whole_day
 from benchmarks.parts import Row, cpu_s, print_table
 from playwright.sync_api import Browser, Page, WebSocketRoute, sync_playwright
 
+from tinybms_bridge.services.history import HistorySettings
+from tinybms_bridge.services.history.database import Database
+from tinybms_bridge.services.history.steps import Row as HistoryRow
+from tinybms_lab.testing.chromium import FLAGS, chromium_path
 from tinybms_lab.testing.running_bridge import RunningBridge
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-ROUNDS, WATCHED_S = 5, 20.0
+ROUNDS, WATCHED_S, CLICKS = 5, 20.0, 7
 WATCH = """
   window.seen = {};
   const look = () => {
@@ -35,6 +40,33 @@ WATCH = """
   new MutationObserver(look).observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
 """
 """Notes when the first value and the first live one stand on the page; run by the browser before the page's own."""
+
+Took = tuple[float, float]
+"""Milliseconds that somebody waited, and of processor time of page and services."""
+UNTIL = """([button, place, condition]) => new Promise((found) => {
+  const begun = performance.now();
+  const holds = new Function('data', `return ${condition}`);
+  const look = () => {
+    const data = document.querySelector(`[data-testid=${place}]`)?.dataset;
+    if (data && holds(data)) requestAnimationFrame(() => setTimeout(() => found(performance.now() - begun)));
+    else requestAnimationFrame(look);
+  };
+  document.querySelector(button).click();
+  look();
+})"""
+"""Clicks, and returns the milliseconds until what a place says of itself holds and is painted."""
+
+
+def days_of_ten_years(folder: Path) -> None:
+    """Add the records of the days before those that a full history has, up to ten years."""
+    settings, end_s = HistorySettings(), int(time.time()) // DAY_S * DAY_S
+    step = filled_step(end_s - DAY_S // 2).step
+    packs = {name: replace(each, day=whole_day(each.day)) for name, each in step.packs.items()}
+    day = replace(step, day=whole_day(step.day), packs=packs)
+    rows = [HistoryRow(end_s - DAY_S * ago + DAY_S // 2, day) for ago in range(YEARS_10, settings.days[2], -1)]
+    with closing(Database(folder, settings)) as file:
+        for first in range(0, len(rows), 100):
+            file.write(rows[first : first + 100])
 
 
 @contextlib.contextmanager
@@ -123,6 +155,38 @@ def view_ms(browser: Browser, url: str, pid: int) -> float:
     return 1000.0 * (cpu_s(pid) - before_s) / 20
 
 
+def history_ms(browser: Browser, bridge: RunningBridge, pid: int) -> tuple[list[Took], list[Took]]:
+    """Return how long a year's chart and ten years of day records take, from the click until they are drawn."""
+    year: list[Took] = []
+    days: list[Took] = []
+
+    def click(page: Page, span: str, place: str, condition: str) -> Took:
+        quiet(page)
+        before_s = browser_cpu_s(pid) + cpu_s(bridge.services_pid)
+        wall_ms = page.evaluate(UNTIL, [f"[data-testid=span-{span}]", place, condition])
+        return wall_ms, 1000.0 * (browser_cpu_s(pid) + cpu_s(bridge.services_pid) - before_s)
+
+    with visit(browser) as page:
+        page.set_viewport_size({"width": 1280, "height": 900})
+        page.goto(f"{bridge.url}/history")
+        page.locator("[data-testid=chart-power][data-step]:not([data-step='0'])").wait_for()
+        for _ in range(CLICKS):
+            year.append(click(page, "1y", "chart-power", "data.step > 20000"))
+            click(page, "24h", "chart-power", "data.step > 0 && data.step < 1000")
+        page.locator(".later").first.scroll_into_view_if_needed()
+        page.get_by_test_id("records").scroll_into_view_if_needed()
+        for _ in range(CLICKS):
+            days.append(click(page, "10y", "records", "data.count > 3600"))
+            click(page, "30d", "records", "data.count < 40")
+    return year, days
+
+
+def quiet(page: Page) -> None:
+    """Wait until the history page has all that it asks for, and a little longer."""
+    page.locator("[data-testid=charts][aria-busy=false]").wait_for()
+    page.wait_for_timeout(500)
+
+
 def measure(bridge: RunningBridge, chromium: str) -> list[Row]:
     """Return the figures."""
     rows: list[Row] = []
@@ -141,19 +205,29 @@ def measure(bridge: RunningBridge, chromium: str) -> list[Row]:
         for packs in (1, 16):
             share = watching_percent(browser, bridge.url, own, packs)
             rows.append((f"browser, overview of {packs} packs at 1 Hz", f"{share:.1f} % of a core", "5 %"))
+        year, days = history_ms(browser, bridge, own)
+        rows.append(("a year's chart, from the click until it is drawn", told_ms(year), "300 ms"))
+        rows.append(("ten years of day records, from the click until they are drawn", told_ms(days), "100 ms"))
         rows.append(("services, one view", f"{view_ms(browser, bridge.url, bridge.services_pid):.1f} ms", ""))
         browser.close()
     return rows
 
 
+def told_ms(found: list[Took]) -> str:
+    """Return the medians of some times, and the least that anyone waited."""
+    wall, cpu = (statistics.median(each) for each in zip(*found, strict=True))
+    return f"{wall:.0f} ms (best {min(found)[0]:.0f}), of page and services {cpu:.0f} ms of a core"
+
+
 def main() -> None:
     """Measure and print."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    chromium = chromium_path()
     if chromium is None:
         sys.exit("no Chromium: sudo apt install chromium")
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
         full_state(home / "state")
+        days_of_ten_years(home / "state")
         bridge = RunningBridge.prepare(home)
         try:
             bridge.add_user("anna", "correct horse battery", "admin")  # without one the first start is shown

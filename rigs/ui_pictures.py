@@ -5,7 +5,6 @@ something to show; Chromium sees each page light, dark, and on a telephone. Noth
 """
 
 import contextlib
-import shutil
 import sys
 import tempfile
 import time
@@ -15,6 +14,7 @@ from typing import Literal
 
 from playwright.sync_api import Browser, ViewportSize, sync_playwright
 
+from tinybms_lab.testing.chromium import FLAGS, chromium_path
 from tinybms_lab.testing.running_bridge import RunningBridge, free_port
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "ui"
@@ -24,7 +24,6 @@ PAGES = {
     **{name: f"/{name}" for name in ("settings", "bms", "diagnostics", "access")},
 }
 ADMIN = ("anna", "correct horse battery")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 WARM_S = 480.0
 """Two days of the demonstration."""
 SETTLED_MS = 4000
@@ -64,7 +63,7 @@ def take(browser: Browser, bridge: RunningBridge, folder: Path) -> None:
 
 def main(folder: Path = FOLDER) -> None:
     """Write every picture."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    chromium = chromium_path()
     if chromium is None:
         sys.exit("no Chromium: sudo apt install chromium")
     folder.mkdir(parents=True, exist_ok=True)

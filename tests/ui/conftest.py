@@ -1,6 +1,5 @@
 """The program as a person meets it: a running bridge on a simulated BMS, and real Chromium before it."""
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -9,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tinybms_lab.testing.chromium import FLAGS, chromium_path
 from tinybms_lab.testing.running_bridge import WAIT_S, RunningBridge
 
 playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright for this kind of machine")
@@ -19,8 +19,6 @@ ADMIN = ("anna", "correct horse battery")
 VIEWER = ("guy", "staple correct horse")
 ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "ui" / "node_modules" / "axe-core" / "axe.min.js"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 expect.set_options(timeout=WAIT_S * 1000 / 2)
 
@@ -52,10 +50,11 @@ def bridge(make_bridge: Callable[..., RunningBridge]) -> RunningBridge:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium, for the tests of one file: its loop must have ended before a test that has a loop of its own."""
-    if not CHROMIUM:
+    program = chromium_path()
+    if program is None:
         pytest.skip("no Chromium (Debian: chromium)")
     with sync_playwright() as started:
-        found = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        found = started.chromium.launch(executable_path=program, args=FLAGS)
         yield found
         found.close()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 
 
 @pytest.fixture
@@ -237,3 +237,43 @@ def test_a_silent_bms_loses_nothing_that_was_typed(
     plan.get_by_role("button", name="Write 1 value to the BMS").click()
     expect(page.get_by_test_id("result-low_temperature_charger_cutoff_c")).to_contain_text("written")
     assert held("low_temperature_charger_cutoff_c") == 3
+
+
+def test_a_pack_that_vanishes_takes_nothing_that_was_typed_with_it(
+    bridge: Any, page: Page, log_in: Callable[..., None]
+) -> None:
+    """The page says that it is gone, shows no other one in its place, and goes on when it is back."""
+    log_in(page)
+    state = page.request.get(f"{bridge.url}/api/overview").json()
+    said = {"topic": "overview", **state}
+    sockets: list[WebSocketRoute] = []
+
+    def answer(socket: WebSocketRoute) -> None:
+        sockets.append(socket)
+        socket.on_message(lambda _: socket.send(json.dumps(said)))
+
+    def with_packs(packs: dict[str, Any]) -> None:
+        said["packs"] = packs
+        sockets[-1].send(json.dumps(said))
+
+    failures: list[str] = []
+    page.on("pageerror", lambda error: failures.append(str(error)))
+    page.route_web_socket("**/ws", answer)
+    page.goto(f"{bridge.url}/bms")
+    typed = field(page, "over_heat_cutoff_c").get_by_role("textbox")
+    typed.fill("58")
+    with_packs({"garage": state["packs"]["main"]})
+    expect(page.get_by_test_id("pack-gone")).to_contain_text("There is no pack main any more.")
+    expect(page.get_by_role("button", name="Pack garage")).to_be_visible()
+    expect(typed).to_have_count(0)
+
+    with_packs(state["packs"])
+    expect(page.get_by_test_id("pack-gone")).to_have_count(0)
+    expect(typed).to_have_value("58")
+    expect(review(page)).to_contain_text("58 °C")
+
+    with_packs({})
+    expect(page.get_by_test_id("pack-gone")).to_contain_text("There is no pack main any more.")
+    with_packs(state["packs"])
+    expect(page.get_by_test_id("review")).to_contain_text("58 °C")
+    assert failures == []

@@ -170,6 +170,36 @@ def test_keys_and_mouse_choose_another_time(bridge: Any, page: Page) -> None:
     assert asked(page, "") == (begin, end)
 
 
+def test_ten_years_are_there_before_all_their_days(bridge: Any, page: Page) -> None:
+    """Months are drawn and the newest days stand in the table while the answer with every day is still on its way."""
+    page.goto(f"{bridge.url}/history")
+    settled(page)
+    page.locator(".later").first.scroll_into_view_if_needed()
+    records = page.get_by_test_id("records")
+    expect(records).to_have_attribute("data-count", re.compile("[2-9]"))
+    settled(page)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        query = parse_qs(urlsplit(route.request.url).query)
+        if float(query["to"][0]) - float(query["from"][0]) > 366 * 86_400:
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/api/history/days*", hold)
+    page.get_by_test_id("span-10y").evaluate("button => button.click()")  # without scrolling to it
+    expect(records).to_contain_text(re.compile(r"In \d+ months?: "))
+    expect(records).to_have_attribute("data-count", re.compile("[2-9]"))
+    expect(records.locator("tbody tr").first).to_contain_text("(cell 16)")
+    expect(page.get_by_test_id("charts")).to_have_attribute("aria-busy", "true")
+    for route in held:
+        route.continue_()
+    settled(page)
+    expect(records).to_contain_text(re.compile(r"In \d+ months?: "))
+    expect(records.locator("tbody tr").first).to_contain_text("(cell 16)")
+
+
 def test_records_and_counters_of_the_same_time(bridge: Any, page: Page) -> None:
     """Below the charts: energy and record of each day, by month too, and what was counted."""
     page.goto(f"{bridge.url}/history?charts=power")

@@ -164,3 +164,14 @@ def test_without_a_script_the_battery_can_be_read(bridge: Any, browser: Browser)
     expect(page.get_by_role("heading", name="Limits that are sent")).to_be_visible()
     expect(page.get_by_text("Charge current (CCL)")).to_be_visible()
     context.close()
+
+
+def test_without_a_script_a_french_browser_reads_french(bridge: Any, browser: Browser) -> None:
+    """As with one: by what the browser asks for."""
+    context = browser.new_context(java_script_enabled=False, locale="fr-FR")
+    page = context.new_page()
+    page.goto(bridge.url)
+
+    expect(page.get_by_role("heading", name="Limites envoyées")).to_be_visible()
+    expect(page.get_by_text("Courant de charge (CCL)")).to_be_visible()
+    context.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Dialog, Locator, Page, Route, expect
+from playwright.sync_api import Dialog, Locator, Page, Route, WebSocketRoute, expect
 
 CHARGE = "victron.max_charge_current_a"
 LogIn = Callable[..., None]
@@ -147,6 +147,41 @@ def test_nothing_typed_is_lost_when_the_session_ends(settings: Page, bridge: Any
     expect(settings.get_by_test_id("review")).to_contain_text("33")
     agree(settings)
     assert in_force(bridge)["victron"]["max_charge_current_a"] == 33.0
+
+
+def test_nothing_typed_is_lost_with_the_connection(settings: Page, bridge: Any) -> None:
+    """It goes while somebody types: the cursor stays, typing goes on, and once it is back the whole is saved."""
+    gone: list[bool] = []
+    wires: list[WebSocketRoute] = []
+
+    def wire(socket: WebSocketRoute) -> None:
+        if gone:
+            socket.close()
+        else:
+            socket.connect_to_server()
+            wires.append(socket)
+
+    settings.route_web_socket("**/ws", wire)
+    settings.route("**/api/**", lambda route: route.abort() if gone else route.continue_())
+    opened(settings, bridge)
+    expect(settings.get_by_test_id("icon-web")).to_have_accessible_name("This page: connected")
+    settings.evaluate("window.here = true")
+    field(settings, CHARGE).press_sequentially("3")
+    gone.append(True)
+    wires[-1].close()
+    expect(settings.get_by_test_id("lost")).to_be_visible()
+    expect(field(settings, CHARGE)).to_be_focused()
+    field(settings, CHARGE).press_sequentially("4.5")
+    settings.get_by_role("button", name="Review and save").click()
+    expect(settings.get_by_role("status").filter(has_text="cannot be reached")).to_be_visible()
+    expect(field(settings, CHARGE)).to_have_value("34.5")
+
+    gone.clear()
+    expect(settings.get_by_test_id("lost")).to_have_count(0)
+    expect(field(settings, CHARGE)).to_have_value("34.5")
+    save(settings)
+    assert in_force(bridge)["victron"]["max_charge_current_a"] == 34.5
+    assert settings.evaluate("window.here")
 
 
 def test_a_reload_keeps_the_draft(page: Page, bridge: Any, log_in: LogIn) -> None:

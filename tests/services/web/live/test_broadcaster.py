@@ -162,6 +162,53 @@ async def test_first_message_at_once_then_on_the_grid(core: Any, clock: FakeCloc
     broadcaster.leave(late)
 
 
+async def test_a_new_topic_comes_at_once(core: Any, clock: FakeClock) -> None:
+    """Whoever subscribes does not wait for the next second; from then on the topic comes with the others."""
+    broadcaster = Broadcaster(core, lambda: SETTINGS)
+    client = joined(broadcaster)
+    await clock.advance(0.3)
+    await waiting(client)
+    broadcaster.obey(client, ClientCommand(frozenset({Topic.LIMITS, Topic.PACKS}), interval_ms=1000))
+    await clock.advance(0.0)
+    assert {json.loads(text)["topic"] for text in await waiting(client)} == {"limits", "packs"}
+    await clock.advance(0.6)
+    assert await waiting(client) == []
+    await clock.advance(0.1)
+    assert len(await waiting(client)) == 2
+    broadcaster.leave(client)
+
+
+async def test_who_subscribes_a_hundred_times_a_second_gets_no_more(core: Any, clock: FakeClock) -> None:
+    """Only the first message of a topic comes off the interval, however often it is left and asked for again."""
+    broadcaster = Broadcaster(core, lambda: SETTINGS)
+    client = joined(broadcaster)
+    await clock.advance(0.0)
+    await waiting(client)
+    got: list[str] = []
+    for turn in range(300):
+        broadcaster.obey(client, ClientCommand(frozenset({Topic.LIMITS} if turn % 2 else {Topic.PACKS})))
+        await clock.advance(0.01)
+        got += [json.loads(text)["topic"] for text in await waiting(client)]
+    assert set(got[:2]) == {"limits", "packs"}
+    assert 2 + 2 <= len(got) <= 2 + 3
+    broadcaster.leave(client)
+
+
+async def test_a_new_topic_needs_a_login_that_still_counts(core: Any, clock: FakeClock) -> None:
+    """A client of a long interval, whose login has ended meanwhile, gets no word of what it asks for."""
+    logins = {"ann"}
+    broadcaster = Broadcaster(core, lambda: SETTINGS)
+    ann = broadcaster.join(lambda: "ann" in logins)
+    assert ann is not None
+    broadcaster.obey(ann, ClientCommand(interval_ms=60_000))
+    logins.clear()
+    await clock.advance(5.0)
+    await waiting(ann)
+    broadcaster.obey(ann, ClientCommand(frozenset({Topic.LIMITS})))
+    await clock.advance(0.0)
+    assert (ann.turned_away, await ann.next()) == (True, None)
+
+
 async def test_own_rates(core: Any, clock: FakeClock) -> None:
     """A client may be faster than the others, within the configured bounds."""
     broadcaster = Broadcaster(core, lambda: SETTINGS)

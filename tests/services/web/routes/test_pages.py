@@ -64,10 +64,50 @@ async def test_the_first_page_says_what_the_battery_does(visitor: httpx.AsyncCli
     assert "16: 3.415 V (cell 1) to 3.435 V (cell 16), 20 mV apart" in shown
     assert "Charge current (CCL) 5.0 A" in shown
     assert "Discharge current (DCL) 50.0 A the BMS cuts off at 150 A" in shown
-    assert "warning: high voltage" in shown
+    assert "High voltage: warning" in shown
     assert "GX device heard on the CAN bus" in shown
     for path in ("/docs", "/api/status", "/api/logs", "/api/openapi.json"):
         assert f" {path} " in shown
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Accept-Language": "fr-FR,fr;q=0.9,en;q=0.8"}, {"Accept-Language": "en", "Cookie": "tinybms_language=fr"}],
+)
+async def test_the_first_page_speaks_the_language_of_the_browser(
+    visitor: httpx.AsyncClient, core: Any, headers: dict[str, str]
+) -> None:
+    """Or the one that was chosen in it: the sentence, numbers, reasons and headings; not a word is left in English."""
+    since = datetime(2026, 1, 2, tzinfo=UTC)
+    core.stops[Direction.CHARGE] = Inhibit(Direction.CHARGE, since, None, "", "skipper")
+    page = (await visitor.get("/", headers=headers)).text
+    shown = text_of(page)
+
+    assert '<html lang="fr">' in page
+    for words in (
+        "La dernière donnée date de 0,1 s. Cette page montre 2026-01-02 03:04:05 UTC",
+        "La charge est arrêtée à la main jusqu'à nouvel ordre",
+        "Tension 54,32 V",
+        "16 : 3,415 V (cellule 1) à 3,435 V (cellule 16), écart 20 mV",
+        "Tension haute : avertissement",
+        "Courant de décharge (DCL) 50,0 A",
+        "Appareil GX entendu sur le bus CAN",
+        "/api/logs journal",
+    ):
+        assert words in shown
+    body = shown.partition("tinybms-bridge")[2]
+    assert not re.findall(r"\b(?:the|is|of|and|not|to|with|data|Limits|Battery|Charging)\b", body.split("écran")[-1])
+
+
+async def test_who_may_not_read_is_told_so_in_the_language_of_the_browser(core: Any) -> None:
+    """The refusal and the way in."""
+    client, gate = closed(core, WebOptions(open_reading=False))
+    gate.accounts.registry = AccountRegistry((Account("boss", Role.ADMIN, "h"),))
+    async with client:
+        shown = text_of((await client.get("/", headers={"Accept-Language": "fr"})).text)
+
+    assert "Ici, il faut se connecter pour lire." in shown
+    assert "sauf si web_server.enable_auth le ferme à tous" in shown
 
 
 @pytest.mark.parametrize(
@@ -163,7 +203,7 @@ async def test_texts_of_the_line_are_escaped(visitor: httpx.AsyncClient, core: A
     assert "<script>" not in page
     assert "<img" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
-    assert '<li class="alarm">alarm: contactor</li>' in page
+    assert '<li class="alarm">Contactor: alarm</li>' in page
 
 
 async def test_the_setup_is_explained_while_there_is_no_administrator(visitor: httpx.AsyncClient, app: FastAPI) -> None:

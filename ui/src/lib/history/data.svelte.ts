@@ -34,6 +34,8 @@ const KEPT_SAMPLES = 900;
 const DAY_S = 86_400;
 /** Shorter spans show this many days of records. */
 const LEAST_DAYS = 30;
+/** What the first page of the table shows. */
+const NEWEST_DAYS = 32;
 
 export interface Totals {
   chargedWh: Value;
@@ -43,6 +45,10 @@ export interface Totals {
 
 export interface Records {
   days: DayRecord[];
+  /** Whether all days of the time are there; else only the newest. */
+  whole: boolean;
+  /** The same time by month, where it is of years: days would be finer than a screen. */
+  months: MonthRecord[] | null;
   socBands: number[];
   temperatureBounds: number[];
   window: Window;
@@ -166,6 +172,7 @@ export class HistoryData {
     const missing = (part: string) => !asked.done.has(part);
     const charts = CHART_NAMES.filter((name) => this.visible.has(name) && missing(name));
     if (asked.done.size === 0) charts.splice(FIRST_CHARTS);
+    if (this.isOfDays(asked) && this.visible.has('records') && missing('newest')) return () => this.askNewest(asked);
     const daily = charts.filter((name) => this.isOfDays(asked) && isDaily(CHARTS[name]));
     if (daily.length > 0 || (this.isOfDays(asked) && missing('records'))) return () => this.askRecords(asked);
     if (charts.length > 0 || missing('totals')) return () => this.askSteps(asked, charts);
@@ -241,10 +248,36 @@ export class HistoryData {
     }
     this.records = {
       days: answer.days,
+      whole: true,
+      months: asked.done.has('newest') ? (this.records?.months ?? null) : null,
       socBands: answer.soc_bands_percent,
       temperatureBounds: answer.temperature_bounds_c,
       window: { from: Number(query.from), to: Number(query.to) },
     };
+  }
+
+  /** Asks for what of ten years is seen at first: the months, and the newest days unless all are there. */
+  private async askNewest(asked: Asked): Promise<void> {
+    const query = this.daysQuery(asked);
+    const from = Math.max(Number(query.from), asked.window.to - NEWEST_DAYS * DAY_S);
+    const { signal } = asked.stop;
+    const all = asked.done.has('records') ? this.records : null;
+    const { months } = await asked.still(api.get('/api/history/months', { query, signal }));
+    let shown = all;
+    if (all === null) {
+      const newest = { ...query, from: String(from) };
+      const answer = await asked.still(api.get('/api/history/days', { query: newest, signal }));
+      shown = {
+        days: answer.days,
+        whole: false,
+        months,
+        socBands: answer.soc_bands_percent,
+        temperatureBounds: answer.temperature_bounds_c,
+        window: { from: Number(query.from), to: Number(query.to) },
+      };
+    }
+    asked.done.add('newest');
+    this.records = shown === null ? null : { ...shown, months };
   }
 
   private async askMonths(asked: Asked): Promise<void> {

@@ -140,7 +140,10 @@ class Broadcaster:
             self._stop()
 
     def obey(self, client: Client, command: ClientCommand) -> None:
-        """Change what a client gets. The interval is kept within what the configuration allows."""
+        """Change what a client gets. The interval is kept within what the configuration allows.
+
+        What a topic says comes at once where it is new to the client, and at its interval ever after.
+        """
         if command.topics is not None:
             self._begin_topics(client, command.topics)
         if command.registers is not None:
@@ -158,6 +161,10 @@ class Broadcaster:
         for topic in topics - client.topics:
             client.seen[topic] = newest(self._core, topic)
         client.topics = topics
+        client.at_once |= topics - client.begun
+        client.begun |= topics
+        if client.at_once:
+            self._restart()
 
     def _restart(self) -> None:
         """Let the ticker look anew at who is due when."""
@@ -186,7 +193,8 @@ class Broadcaster:
         clock = self._core.clock
         while self._clients:
             now_s = clock.monotonic()
-            await self._serve([client for client in self._clients if client.due_s <= now_s + _TOLERANCE_S], now_s)
+            due = [each for each in self._clients if each.at_once or each.due_s <= now_s + _TOLERANCE_S]
+            await self._serve(due, now_s)
             if self._clients:
                 next_s = min(client.due_s for client in self._clients)
                 await clock.sleep(max(0.0, next_s - clock.monotonic()))
@@ -195,18 +203,23 @@ class Broadcaster:
         made: dict[_Kind, Made] = {}
         settings = self._settings()
         for index, client in enumerate(due, 1):
-            if client.still_may_read(now_s):
-                self._serve_one(client, settings, made)
+            if not client.still_may_read(now_s):
+                self.leave(client)
+            elif client.due_s <= now_s + _TOLERANCE_S:
+                self._serve_one(client, client.topics, settings, made)
                 client.schedule(now_s + _TOLERANCE_S)
             else:
-                self.leave(client)
+                self._serve_one(client, client.topics & client.at_once, settings, made)
+            client.at_once.clear()
             if index % _SERVED_AT_ONCE == 0:
                 await asyncio.sleep(0)  # lets these send, and whatever else is due
 
-    def _serve_one(self, client: Client, settings: BroadcasterSettings, made: dict[_Kind, Made]) -> None:
+    def _serve_one(
+        self, client: Client, topics: frozenset[Topic], settings: BroadcasterSettings, made: dict[_Kind, Made]
+    ) -> None:
         client.throttle.settings = settings.throttle
         client.interval_s = _interval_s(client.wanted_s, settings)
-        for topic in client.topics:
+        for topic in topics:
             self._offer(client, topic, made)
 
     def _offer(self, client: Client, topic: Topic, made: dict[_Kind, Made]) -> None:

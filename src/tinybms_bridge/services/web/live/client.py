@@ -190,6 +190,10 @@ class Client:
         """The interval that it asked for; None: as configured."""
         self.due_s = now_s
         """When it gets its next message; the first one at once."""
+        self.begun: set[Topic] = set(self.topics)
+        """Topics whose first message it has had, or gets with the next turn; they have no other off its interval."""
+        self.at_once: set[Topic] = set()
+        """Topics that are new to it: their first message does not wait until it is due."""
         self.seen: dict[Topic, int] = {}
         """Number of the last frame, entry or overview that it was offered."""
         self.sent = 0

@@ -15,6 +15,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 
 from tinybms_bridge.services.web.pages.elements import STYLE_PATH, Child, element, markup
+from tinybms_bridge.words import ENGLISH, Language
 
 __all__ = ["Asset", "BuiltPages", "built_pages"]
 
@@ -47,10 +48,10 @@ class BuiltPages:
     files: Mapping[str, Asset]
     """By path, for example ``/assets/index-1234.js``."""
 
-    def page(self, boot: str, *body: Child, error: str = "", refresh_s: int = 0) -> bytes:
+    def page(self, boot: str, *body: Child, error: str = "", refresh_s: int = 0, language: Language = ENGLISH) -> bytes:
         """Return the page. ``boot``: the state of this moment as JSON; ``error``: what programs may read of a refusal.
 
-        ``refresh_s``: how often the page loads itself anew where no script runs.
+        ``refresh_s``: how often the page loads itself anew where no script runs; ``language``: of ``body``.
         """
         head: list[Child] = [element("meta", name="error", content=error)] if error else []
         plain: list[Child] = [element("link", rel="stylesheet", href=STYLE_PATH)]
@@ -58,6 +59,7 @@ class BuiltPages:
             plain.append(element("meta", http_equiv="refresh", content=str(refresh_s)))
         state = boot.replace("<", "\\u003c")  # a text in it ends no script
         before, between, after, end = self.template
+        before = before.replace('<html lang="en">', f'<html lang="{language}">', 1)
         filled = (before, markup(*head, element("noscript", *plain)), between, state, after, markup(*body), end)
         return "".join(filled).encode("utf-8", "replace")
 

@@ -41,13 +41,15 @@ async def front(request: Request, core: TheCore, watch: TheWatch, gate: TheGate)
         session = (await read_session(request, gate)).model_dump_json()
         user = await reader(request, gate)
     except ProblemError as error:
-        closed = closed_page(Visit(address, setup_required=gate.setup_required), error.message.say(language))
+        closed = closed_page(
+            Visit(address, setup_required=gate.setup_required, language=language), error.message.say(language)
+        )
         headers = {**_OF_THIS_MOMENT, **(error.headers or {})}
-        page = built.page(_boot(core.version, session), *closed, error=error.code)
+        page = built.page(_boot(core.version, session), *closed, error=error.code, language=language)
         return Response(page, error.status_code, headers, _HTML)
     overview, _ = watch.overview.text(language)
-    shown = front_page(core, watch.overview.flow, Visit(address, user.name, gate.setup_required))
-    page = built.page(_boot(core.version, session, overview), *shown, refresh_s=REFRESH_S)
+    shown = front_page(core, watch.overview.flow, Visit(address, user.name, gate.setup_required, language))
+    page = built.page(_boot(core.version, session, overview), *shown, refresh_s=REFRESH_S, language=language)
     return Response(page, 200, _OF_THIS_MOMENT, _HTML)
 
 
