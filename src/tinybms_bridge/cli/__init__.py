@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, str] = {
     "check": "tinybms_bridge.cli.check:check_command",
     "users": "tinybms_bridge.cli.users:users_command",
     "doctor": "tinybms_bridge.cli.doctor:doctor_command",
+    "install-service": "tinybms_bridge.cli.install_service:install_service_command",
     "bench": "tinybms_bridge.cli.bench:bench_command",
 }
 """Where each command lives."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from tinybms_bridge.words.english_install import INSTALL_SENTENCES
 from tinybms_bridge.words.english_registers import REGISTER_SENTENCES
 from tinybms_bridge.words.english_settings import SETTINGS_SENTENCES
 from tinybms_bridge.words.english_web import WEB_SENTENCES
@@ -736,5 +737,6 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
     | dict(SETTINGS_SENTENCES)
     | dict(REGISTER_SENTENCES)
     | dict(WEB_SENTENCES)
+    | dict(INSTALL_SENTENCES)
 )
 """The sentence of each code."""
