@@ -61,7 +61,7 @@ def debian_version(version: str) -> str:
 
 def pinned(lock: str) -> dict[str, str]:
     """Return each entry of a lock, with its hashes, by the name of its library."""
-    entries = re.findall(r"^[a-z0-9].*(?:\\\n.*)*", lock, flags=re.MULTILINE)
+    entries = re.findall(r"^[a-z0-9].*(?:\n +--hash=.*)*", lock, flags=re.MULTILINE)
     return {canonicalize_name(re.split(r"[=\[ ]", entry, maxsplit=1)[0]): entry for entry in entries}
 
 
