@@ -35,8 +35,10 @@ NAME = "tinybms-bridge"
 HOME = f"usr/lib/{NAME}"
 SCRIPTS = ("postinst", "prerm", "postrm")
 MAINTAINER = "tinybms-bridge contributors <tinybms-bridge@users.noreply.github.com>"
+UNITS = f"{HOME}/units"
+"""Units go along with the environment that they start; the folder of systemd has links to those of the one in use."""
 UNIT_FOLDERS = {
-    ".service": "usr/lib/systemd/system",
+    ".service": UNITS,
     ".target": "usr/lib/systemd/system",
     ".rules": "usr/lib/udev/rules.d",
     ".conf": "usr/lib/sysusers.d",
@@ -207,6 +209,9 @@ def write_units(root: Path) -> None:
                 target = root / UNIT_FOLDERS[path.suffix] / path.name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, target)
+    systemd = root / UNIT_FOLDERS[".target"]
+    for path in sorted((root / UNITS).iterdir()):
+        (systemd / path.name).symlink_to(f"../../{NAME}/current/units/{path.name}")
 
 
 def write_documents(root: Path, version: str, when: Moment) -> None:

@@ -118,6 +118,15 @@ def deb(folder: Path, *words: str | Path) -> Path:
     return package
 
 
+def quiet_services(package: Path, folder: Path) -> None:
+    """Have the unit of the services not wait for a word from them: the version before says none."""
+    command("dpkg-deb", "-R", package, folder)
+    unit = folder / "usr/lib/tinybms-bridge/units/tinybms-bridge-services.service"
+    lines = unit.read_text(encoding="utf-8").replace("Type=notify", "Type=exec").splitlines(keepends=True)
+    unit.write_text("".join(line for line in lines if not line.startswith("WatchdogSec")), encoding="utf-8")
+    command("dpkg-deb", "--root-owner-group", "--build", folder, package)
+
+
 def prepare(root: Path, scratch: Path, given: Path | None, landed: str) -> None:
     """Fill a copy of the base: both packages, what is simulated, and the units of the rig."""
     rig = root / "rig"
@@ -127,6 +136,7 @@ def prepare(root: Path, scratch: Path, given: Path | None, landed: str) -> None:
     wheel = wheel_of(landed, scratch / "landed")
     version = new.name.split("_")[1]
     old = deb(scratch / "old", "--wheel", wheel, "--version", f"{version}~before")
+    quiet_services(old, scratch / "repacked")
     shutil.copyfile(new, rig / "new.deb")
     shutil.copyfile(old, rig / "old.deb")
     print(f"{old.name}: {old.stat().st_size / 1e6:.1f} MB, of commit {landed[:12]}")
