@@ -30,6 +30,7 @@ def start(proc: Path, pid: int, *arguments: str, opened: tuple[Path, ...] = ()) 
         ("/opt/venv/bin/tinybms-bridge", "run"),
         ("/usr/bin/python3", "/opt/venv/bin/tinybms-bridge", "run", "-c", "bridge.json"),
         ("python3.11", "-m", "tinybms_bridge", "demo"),
+        ("/opt/venv/bin/python", "/opt/venv/bin/tinybms-bridge", "run-core"),
         ("python", "-I", "/site/tinybms_bridge/__main__.py", "run"),
     ],
 )
@@ -44,6 +45,7 @@ def test_a_bridge_is_recognised_however_it_was_started(arguments: tuple[str, ...
         (),
         ("/opt/venv/bin/tinybms-bridge", "simulate"),
         ("/opt/venv/bin/tinybms-bridge", "doctor"),
+        ("/opt/venv/bin/tinybms-bridge", "run-services"),
         ("timeout", "30", "/opt/venv/bin/tinybms-bridge", "run"),
         ("vi", "tinybms-bridge", "run"),
         ("python3", "script.py", "run"),

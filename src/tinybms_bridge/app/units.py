@@ -53,8 +53,6 @@ if it is loaded when the unit starts, which that of an adapter is not before one
 _PROTECTION = """\
 # What the process cannot do, whatever it was made to run
 NoNewPrivileges=yes
-CapabilityBoundingSet=
-AmbientCapabilities=
 ProtectSystem=strict
 ReadWritePaths=-/etc/tinybms-bridge
 ProtectHome=yes
@@ -117,6 +115,8 @@ OOMScoreAdjust=-900
 # Serial ports and CAN, and nothing else: no network, no other device. CAN of the kernel needs no device at all.
 RestrictAddressFamilies=AF_UNIX AF_CAN AF_NETLINK
 IPAddressDeny=any
+CapabilityBoundingSet=
+AmbientCapabilities=
 DevicePolicy=closed
 {devices}
 {protection}SystemCallFilter=@system-service
@@ -158,8 +158,10 @@ CPUWeight=20
 Nice=5
 OOMScoreAdjust=500
 
-# The network, and no device.
+# The network, with ports below 1024, and no device.
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+CapabilityBoundingSet=CAP_NET_BIND_SERVICE
+AmbientCapabilities=CAP_NET_BIND_SERVICE
 PrivateDevices=yes
 DevicePolicy=closed
 RestrictRealtime=yes

@@ -10,7 +10,7 @@ __all__ = ["Process", "processes_holding", "processes_listening", "running_bridg
 _PROC = Path("/proc")
 _NAMES = frozenset({"tinybms-bridge", "tinybms_bridge"})
 _LISTEN = "0A"
-_BRIDGE_COMMANDS = ("run", "demo")
+_BRIDGE_COMMANDS = ("run", "run-core", "demo")
 
 
 @dataclass(frozen=True, slots=True)
