@@ -233,6 +233,13 @@ def write_documents(root: Path, version: str, when: Moment) -> None:
         "CHANGELOG.md.gz": (ROOT / "CHANGELOG.md").read_bytes(),
     }.items():
         (folder / name).write_bytes(gzip.compress(content, 9, mtime=0))
+    overrides = root / "usr/share/lintian/overrides" / NAME
+    overrides.parent.mkdir(parents=True)
+    overrides.write_text(
+        "# The units change at the same moment as the environment that they start.\n"
+        f"{NAME}: service-file-is-not-a-file *\n",
+        encoding="utf-8",
+    )
 
 
 def write_package(root: Path, wheel: Path, version: str, when: Moment) -> None:
