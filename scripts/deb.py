@@ -110,7 +110,9 @@ def collect(wheel: Path, lock: dict[str, str], folder: Path) -> None:
             say(f"  {', '.join(sorted(missing))}")
             download((lock[name] for name in sorted(missing)), folder)
             have = {canonicalize_name(path.name.split("-")[0]): path for path in folder.glob("*.whl")}
-        open_ends = [each for name, extras in sorted(wanted, key=str) for each in needed(metadata_of(have[name]), extras)]
+        open_ends = [
+            each for name, extras in sorted(wanted, key=str) for each in needed(metadata_of(have[name]), extras)
+        ]
 
 
 def requirements_of(folder: Path) -> str:

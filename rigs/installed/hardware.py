@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import tty
+from contextlib import suppress
 from pathlib import Path
 
 BMS = Path("/dev/tinybms-rig")
@@ -78,10 +79,8 @@ def record(ours: int) -> None:
                         out.write(f"{now_s:.4f} {frame}\n")
             if time.monotonic() >= next_s:
                 next_s = time.monotonic() + GX_INTERVAL_S
-                try:
+                with suppress(BlockingIOError):  # nobody reads
                     os.write(ours, GX_PRESENT)
-                except BlockingIOError:  # nobody reads
-                    pass
 
 
 def main() -> None:

@@ -105,7 +105,9 @@ def test_everything_needed_is_fetched_and_nothing_else(
             shutil.copyfile(found, folder / found.name)
 
     monkeypatch.setattr(deb, "download", fetch)
-    deb.collect(wheel(tmp_path, "program", "9", ("one",)), {name: name for name in ("one", "two", "three", "four")}, house)
+    deb.collect(
+        wheel(tmp_path, "program", "9", ("one",)), {name: name for name in ("one", "two", "three", "four")}, house
+    )
 
     assert fetched == ["one", "two", "three"]
     assert len(list(house.glob("*.whl"))) == 4
