@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from tinybms_bridge.app.installation import (
-    Host,
     InstallationFailedError,
     InstallationRefusedError,
     Order,
+    TargetSystem,
     install,
     planned,
     remarks,
@@ -104,9 +104,9 @@ class Machine:
             return self.states.pop(0) if len(self.states) > 1 else self.states[0]
         return ""
 
-    def host(self, *, is_root: bool = True) -> Host:
+    def host(self, *, is_root: bool = True) -> TargetSystem:
         """Return it as the program sees it."""
-        return Host(
+        return TargetSystem(
             root=self.root,
             run=self.run,
             chown=lambda path, user: self.owners.update({"/" + str(path.relative_to(self.root)): user}),

@@ -1,5 +1,6 @@
 """The files of the service: what systemd makes of them, how far they shut the processes in, and what udev reads."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -77,6 +78,24 @@ def test_systemd_has_nothing_to_remark(folder: Path) -> None:
     ours = [line for line in done.stderr.splitlines() if "tinybms" in line]  # the machine may have faults of its own
 
     assert ours == []
+
+
+@needs_systemd_analyze
+def test_systemd_takes_what_the_page_allows_by_a_file_beside_the_unit(folder: Path) -> None:
+    """Whoever copies it from there gets what it says."""
+    page = (Path(__file__).parents[2] / "docs" / "install.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```ini\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE)
+    beside = folder / f"{CORE_UNIT}.d" / "override.conf"
+    beside.parent.mkdir()
+    beside.write_text(block)
+    words = ["systemd-analyze", "verify", "--man=no", str(folder / CORE_UNIT)]
+    environment = {**os.environ, "SYSTEMD_UNIT_PATH": f"{folder}:"}
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
+    assert [line for line in done.stderr.splitlines() if "tinybms" in line] == []
+
+    beside.write_text(block + "DeviceAlow=char-1 rw\n")
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
+    assert "'DeviceAlow'" in done.stderr
 
 
 @needs_systemd_analyze

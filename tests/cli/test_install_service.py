@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 
 from tinybms_bridge.app import installation
-from tinybms_bridge.app.installation import Host
+from tinybms_bridge.app.installation import TargetSystem
 from tinybms_bridge.app.units import CORE_UNIT, UDEV_RULES, unit_files
 from tinybms_bridge.cli.install_service import install_service_command
 
@@ -39,9 +39,9 @@ class Machine:
             return "error: config.json: cvl.enabled = 5: must be true or false\n"
         return self.state if "show" in words else ""
 
-    def host(self) -> Host:
+    def host(self) -> TargetSystem:
         """Return it as the program sees it."""
-        return Host(
+        return TargetSystem(
             self.root, self.run, lambda _path, _user: None, self.is_root, list, lambda: 0.0, lambda _seconds: None
         )
 
@@ -50,7 +50,7 @@ class Machine:
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     """The machine that the command finds."""
     made = Machine(tmp_path / "root")
-    monkeypatch.setattr(installation, "Host", made.host)
+    monkeypatch.setattr(installation, "TargetSystem", made.host)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SUDO_USER", raising=False)
     return made

@@ -33,11 +33,11 @@ from tinybms_bridge.hal.processes import Process, running_bridges, stop_command
 from tinybms_bridge.words import Message, message
 
 __all__ = [
-    "Host",
     "InstallationFailedError",
     "InstallationRefusedError",
+    "InstallationStep",
     "Order",
-    "Step",
+    "TargetSystem",
     "install",
     "own_program",
     "planned",
@@ -88,7 +88,7 @@ def _run(words: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
+class TargetSystem:
     """The machine that is changed; a folder and a record of commands in a test."""
 
     root: Path = Path("/")
@@ -127,7 +127,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class InstallationStep:
     """One change of the machine."""
 
     told: Message
@@ -157,7 +157,7 @@ def own_program() -> Path:
 # before anything is changed
 
 
-def planned(order: Order, host: Host) -> list[Step]:
+def planned(order: Order, host: TargetSystem) -> list[InstallationStep]:
     """Return every step. Raises InstallationRefusedError for what is in the way; changes nothing."""
     files = unit_files(str(order.program), serial_group=_serial_group(host))
     _check_program(order.program, host)
@@ -174,11 +174,11 @@ def planned(order: Order, host: Host) -> list[Step]:
     return steps
 
 
-def _serial_group(host: Host) -> str:
+def _serial_group(host: TargetSystem) -> str:
     return next((name for name in _SERIAL_GROUPS if host.succeeds("getent", "group", name)), SERVICE_USER)
 
 
-def _check_program(program: Path, host: Host) -> None:
+def _check_program(program: Path, host: TargetSystem) -> None:
     """Refuse a program that the user of the service could not start."""
     if not os.access(host.place(program), os.X_OK) or host.place(program).is_dir():
         raise InstallationRefusedError(message("install.no_program", path=str(program)))
@@ -190,7 +190,7 @@ def _check_program(program: Path, host: Host) -> None:
             raise InstallationRefusedError(message("install.unreadable", path=str(path), closed=str(closed)))
 
 
-def _needed(program: Path, host: Host) -> Iterator[Path]:
+def _needed(program: Path, host: TargetSystem) -> Iterator[Path]:
     """Yield what the program consists of, by real paths: script, interpreter, package."""
     yield _real(program, host)
     with suppress(OSError), host.place(program).open("rb") as file:
@@ -204,7 +204,7 @@ def _needed(program: Path, host: Host) -> Iterator[Path]:
         yield Path(tinybms_bridge.__file__).resolve().parent
 
 
-def _real(path: Path, host: Host) -> Path:
+def _real(path: Path, host: TargetSystem) -> Path:
     """Return a path without links, as the machine sees it."""
     resolved, root = host.place(path).resolve(), host.root.resolve()
     return Path("/") / resolved.relative_to(root) if resolved.is_relative_to(root) else resolved
@@ -219,7 +219,7 @@ def _is_open(path: Path) -> bool:
     return bool(mode & (0o001 if path.is_dir() else 0o004))
 
 
-def _check_machine(order: Order, host: Host) -> None:
+def _check_machine(order: Order, host: TargetSystem) -> None:
     if not host.has_systemd:
         raise InstallationRefusedError(message("install.no_systemd"))
     for folder in _PACKAGED:
@@ -238,7 +238,7 @@ def _check_machine(order: Order, host: Host) -> None:
 # the steps
 
 
-def _writing(host: Host, name: str, text: str) -> Step:
+def _writing(host: TargetSystem, name: str, text: str) -> InstallationStep:
     """Return the step that writes a file of the service; undone, the one before is back."""
     path = _PLACES[name] / name
     target = host.place(path)
@@ -255,7 +255,7 @@ def _writing(host: Host, name: str, text: str) -> Step:
             else:
                 _write(target, data)
 
-    return Step(message("install.step.write", path=str(path)), do, undo, text)
+    return InstallationStep(message("install.step.write", path=str(path)), do, undo, text)
 
 
 def _write(path: Path, data: bytes, mode: int = 0o644) -> None:
@@ -275,11 +275,11 @@ def _write(path: Path, data: bytes, mode: int = 0o644) -> None:
         raise
 
 
-def _has_user(host: Host) -> bool:
+def _has_user(host: TargetSystem) -> bool:
     return host.succeeds("getent", "passwd", SERVICE_USER)
 
 
-def _making_user(host: Host) -> Step:
+def _making_user(host: TargetSystem) -> InstallationStep:
     was_there: list[bool] = []
 
     def do() -> None:
@@ -290,10 +290,10 @@ def _making_user(host: Host) -> Step:
         if was_there == [False] and _has_user(host):
             host.run(("userdel", SERVICE_USER))
 
-    return Step(message("install.step.user", user=SERVICE_USER), do, undo)
+    return InstallationStep(message("install.step.user", user=SERVICE_USER), do, undo)
 
 
-def _making_configuration(order: Order, host: Host) -> Iterator[Step]:
+def _making_configuration(order: Order, host: TargetSystem) -> Iterator[InstallationStep]:
     """Yield the steps that make the directory of the configuration, and put a file there."""
     target = host.place(CONFIGURATION_FILE)
     made: list[Path] = []
@@ -310,7 +310,7 @@ def _making_configuration(order: Order, host: Host) -> Iterator[Step]:
             folder.rmdir()
 
     folder = str(Path(CONFIGURATION_FILE).parent)
-    yield Step(message("install.step.folder", path=folder, user=SERVICE_USER), make, unmake)
+    yield InstallationStep(message("install.step.folder", path=folder, user=SERVICE_USER), make, unmake)
     source = order.configuration
     if source is None or target.exists():
         return
@@ -320,17 +320,17 @@ def _making_configuration(order: Order, host: Host) -> Iterator[Step]:
         host.chown(target, SERVICE_USER)
 
     told = message("install.step.configuration", source=str(source), path=CONFIGURATION_FILE)
-    yield Step(told, copy, lambda: target.unlink(missing_ok=True))
+    yield InstallationStep(told, copy, lambda: target.unlink(missing_ok=True))
 
 
-def _command(host: Host, *words: str) -> Step:
+def _command(host: TargetSystem, *words: str) -> InstallationStep:
     def do() -> None:
         host.run(words)
 
-    return Step(message("install.step.command", command=" ".join(words)), do)
+    return InstallationStep(message("install.step.command", command=" ".join(words)), do)
 
 
-def _enabling(host: Host) -> Step:
+def _enabling(host: TargetSystem) -> InstallationStep:
     """Return the step after which the service starts with the machine; undone, it does as before."""
     words = ("systemctl", "enable", TARGET_UNIT)
     was_enabled: list[bool] = []
@@ -343,17 +343,17 @@ def _enabling(host: Host) -> Step:
         if was_enabled == [False]:
             host.run(("systemctl", "disable", "--now", TARGET_UNIT))
 
-    return Step(message("install.step.command", command=" ".join(words)), do, undo)
+    return InstallationStep(message("install.step.command", command=" ".join(words)), do, undo)
 
 
-def install(steps: Sequence[Step], host: Host, tell: Callable[[Message], None]) -> None:
+def install(steps: Sequence[InstallationStep], host: TargetSystem, tell: Callable[[Message], None]) -> None:
     """Carry the steps out, each told when it is done; when one fails, undo those before it.
 
     Raises InstallationRefusedError for anybody but root, or InstallationFailedError.
     """
     if not host.is_root:
         raise InstallationRefusedError(message("install.no_root"))
-    done: list[Step] = []
+    done: list[InstallationStep] = []
     try:
         for step in steps:
             done.append(step)  # also what is half done
@@ -361,17 +361,17 @@ def install(steps: Sequence[Step], host: Host, tell: Callable[[Message], None]) 
             tell(step.told)
     except (OSError, subprocess.SubprocessError) as error:
         left = _undo(done, host)
-        step, reason = done[-1].told, _reason(error)
-        failure = message("install.failed", step=step, reason=reason)
+        what, reason = done[-1].told, _reason(error)
+        failure = message("install.failed", step=what, reason=reason)
         if left:
-            failure = message("install.failed_partly", step=step, reason=reason, left=left)
+            failure = message("install.failed_partly", step=what, reason=reason, left=left)
         raise InstallationFailedError(failure) from error
     except BaseException:
         _undo(done, host)
         raise
 
 
-def _undo(done: Sequence[Step], host: Host) -> list[str]:
+def _undo(done: Sequence[InstallationStep], host: TargetSystem) -> list[str]:
     """Undo steps from the last to the first; return what could not be undone."""
     left = []
     for step in reversed(done):
@@ -394,7 +394,7 @@ def _reason(error: Exception) -> str:
     return str(error)
 
 
-def wait_until_ready(host: Host) -> str:
+def wait_until_ready(host: TargetSystem) -> str:
     """Wait until the core has told systemd that it runs; return what it says of itself.
 
     Raises InstallationFailedError with its last lines when it does not come up. Everything stays installed, and systemd
@@ -412,7 +412,7 @@ def wait_until_ready(host: Host) -> str:
         host.sleep(_LOOK_S)
 
 
-def _last_lines(host: Host) -> list[str]:
+def _last_lines(host: TargetSystem) -> list[str]:
     try:
         told = host.run(("journalctl", "--unit", CORE_UNIT, "--lines", str(_LAST_LINES), "--output=cat", "--no-pager"))
     except (OSError, subprocess.SubprocessError):
@@ -424,7 +424,7 @@ def _last_lines(host: Host) -> list[str]:
 # taking it away
 
 
-def removable(host: Host, *, purge: bool) -> list[Path]:
+def removable(host: TargetSystem, *, purge: bool) -> list[Path]:
     """Return what of the service is there, files before directories; the latter with ``purge`` alone."""
     paths = [folder / name for name, folder in _PLACES.items()]
     if purge:
@@ -432,7 +432,7 @@ def removable(host: Host, *, purge: bool) -> list[Path]:
     return [path for path in paths if os.path.lexists(host.place(path))]
 
 
-def remove(host: Host, tell: Callable[[Message], None], *, purge: bool = False) -> bool:
+def remove(host: TargetSystem, tell: Callable[[Message], None], *, purge: bool = False) -> bool:
     """Stop the service and take its files away, also those of a half-made installation; False when there were none.
 
     Configuration, state, log and the user they belong to stay, unless ``purge``. Raises InstallationRefusedError for

@@ -13,7 +13,7 @@ from tinybms_bridge.errors import BridgeError
 from tinybms_bridge.words import Language, Message, message
 
 if TYPE_CHECKING:
-    from tinybms_bridge.app.installation import Host, Order
+    from tinybms_bridge.app.installation import Order, TargetSystem
     from tinybms_bridge.config.configuration import Configuration
 
 __all__ = ["install_service_command"]
@@ -65,7 +65,7 @@ def install_service_command(
 
     After an update of the program the same command starts the new version.
     """  # noqa: D301 -- \b is click's mark for a paragraph that is not re-wrapped
-    from tinybms_bridge.app.installation import Host, InstallationFailedError, Order, own_program
+    from tinybms_bridge.app.installation import InstallationFailedError, Order, TargetSystem, own_program
 
     if purge and not removes:
         end_with([message("install.purge_alone").say(language)], EXIT_REFUSED)
@@ -74,9 +74,9 @@ def install_service_command(
         if files_to is not None:
             _write_files(Path(files_to), path)
         elif removes:
-            _remove(Host(), language, purge=purge, dry_run=dry_run)
+            _remove(TargetSystem(), language, purge=purge, dry_run=dry_run)
         else:
-            _install(Host(), Order(path, Path(config_path) if config_path else None), language, dry_run=dry_run)
+            _install(TargetSystem(), Order(path, Path(config_path) if config_path else None), language, dry_run=dry_run)
     except OSError as error:
         fail(error)
     except InstallationFailedError as error:
@@ -105,7 +105,7 @@ def _teller(language: Language) -> Callable[[Message], None]:
     return lambda told: click.echo(told.say(language))
 
 
-def _install(host: "Host", order: "Order", language: Language, *, dry_run: bool) -> None:
+def _install(host: "TargetSystem", order: "Order", language: Language, *, dry_run: bool) -> None:
     from tinybms_bridge.app.installation import install, planned, remarks, wait_until_ready
 
     tell = _teller(language)
@@ -126,7 +126,7 @@ def _install(host: "Host", order: "Order", language: Language, *, dry_run: bool)
     _tell_next(config, order.program, tell)
 
 
-def _configuration(host: "Host", order: "Order") -> "Configuration":
+def _configuration(host: "TargetSystem", order: "Order") -> "Configuration":
     """Return the configuration to begin with, or the one that is there. Raises ConfigError for one to be mended."""
     from tinybms_bridge.app.units import CONFIGURATION_FILE
     from tinybms_bridge.cli.configuration import read_configuration
@@ -155,7 +155,7 @@ def _tell_next(config: "Configuration", program: Path, tell: Callable[[Message],
         tell(message("install.next.group", group=SERVICE_USER, login=login))
 
 
-def _remove(host: "Host", language: Language, *, purge: bool, dry_run: bool) -> None:
+def _remove(host: "TargetSystem", language: Language, *, purge: bool, dry_run: bool) -> None:
     from tinybms_bridge.app.installation import removable, remove
 
     tell = _teller(language)
