@@ -196,10 +196,12 @@ def boot(root: Path, out: Path, phase: str, words: Sequence[str] = (), *, patien
             process.wait()
     lines, _ = lines_of(out / "report", seen)
     print("\n".join(lines), end="\n" if lines else "", flush=True)
-    result = (out / "result").read_text(encoding="utf-8") if (out / "result").exists() else "it ended without a result"
-    if result != "ok":
+    if not (out / "result").exists():
         console_end = (out / "console").read_text(errors="replace").splitlines()[-20:]
-        sys.exit(f"error: {phase}: {result}\n" + "\n".join(console_end))
+        sys.exit(f"error: {phase} ended without a result\n" + "\n".join(console_end))
+    result = (out / "result").read_text(encoding="utf-8")
+    if result != "ok":
+        sys.exit(f"error: {phase}: {result}")
 
 
 @contextmanager

@@ -344,7 +344,7 @@ def main() -> None:
         PHASES[phase]()
     except Exception as error:  # noqa: BLE001 -- whatever it is ends the rig
         traceback.print_exc(file=sys.stdout)
-        (OUT / "result").write_text(str(error), encoding="utf-8")
+        (OUT / "result").write_text(str(error).partition("\n")[0], encoding="utf-8")
         return
     (OUT / "result").write_text("ok", encoding="utf-8")
     if phase == "install":
