@@ -233,13 +233,13 @@ def main() -> None:
         command("cp", "-a", "--reflink=auto", base, root)
         prepare(root, scratch, options.package, options.before or first_commit())
         say("The version before: installed, configured, and upgraded until the power goes")
-        boot(root, out, "install", patience_s=600)
+        boot(root, out, "install", patience_s=1800)
         say("After the power cut: mended, and then what can go wrong")
-        boot(root, out, "mend", patience_s=1200)
+        boot(root, out, "mend", patience_s=3600)
         say("A root that nothing can be written to")
-        boot(root, out, "read_only", ["--read-only"], patience_s=300)
+        boot(root, out, "read_only", ["--read-only"], patience_s=900)
         say("Removed, installed again, purged")
-        boot(root, out, "remove", patience_s=600)
+        boot(root, out, "remove", patience_s=1800)
     print(f"\nEverything as it should be, after {time.monotonic() - begun_s:.0f} s")
 
 

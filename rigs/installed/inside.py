@@ -21,7 +21,8 @@ CONFIG = Path("/etc") / NAME / "config.json"
 STATE = Path("/var/lib") / NAME
 LOGS = Path("/var/log") / NAME
 LIMITS = "351"
-WAIT_S = 60.0
+WAIT_S = 180.0
+"""Patience that only something broken reaches."""
 BEGUN_S = time.monotonic()
 
 

@@ -85,8 +85,8 @@ def install() -> None:
     connect()
     units_settle()
     run(f"/usr/bin/{NAME}", "inhibit", "discharge", "--for", "5h", "--reason", "rig")
-    until("counters are saved", lambda: saved_wh() > 1.0, 150)
-    until("a history is saved", lambda: (STATE / "history.db").exists() and history_rows() > 1, 150)
+    until("counters are saved", lambda: saved_wh() > 1.0)
+    until("a history is saved", lambda: (STATE / "history.db").exists() and history_rows() > 1)
     facts = {
         "config": CONFIG.read_text(encoding="utf-8"),
         "environment": str(CURRENT.resolve()),
