@@ -501,6 +501,7 @@ def test_removal_leaves_what_was_saved(machine: Machine) -> None:
     assert machine.users == {SERVICE_USER}
     assert machine.enabled == set()
     assert f"systemctl stop {TARGET_UNIT} {SERVICES_UNIT} {CORE_UNIT}" in machine.called
+    assert f"systemctl reset-failed {TARGET_UNIT} {SERVICES_UNIT} {CORE_UNIT}" in machine.called
     assert machine.called.index("systemctl daemon-reload") > machine.called.index(
         f"systemctl disable --now {TARGET_UNIT}"
     )

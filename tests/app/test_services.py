@@ -576,13 +576,17 @@ async def test_systemd_hears_that_the_services_live_with_and_without_a_core(
     core = new_core(bms=False)
     running = asyncio.create_task(run_services(ServicesOptions((core.socket,), quiet=True), clock))
     await clock.advance(0.1)
-    assert manager.told == ["ready", "alive", "waits for the core"]
+    assert manager.told == ["ready", "waits for the core", "alive"]
     for _ in range(9):
         await clock.advance(10.0)
     assert manager.told.count("alive") in (9, 10)
     await core.start()
     await core.until(lambda: "follows the core" in manager.told)
     assert manager.told.count("ready") == 1
+    await core.end()
+    async with asyncio.timeout(60.0):
+        while manager.told[-1] != "waits for the core":
+            await asyncio.sleep(0.001)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running

@@ -151,6 +151,25 @@ def test_a_configuration_is_copied_and_what_the_service_may_not_is_said(
     assert "pages in the browser" not in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("web", "address"),
+    [
+        ({"port": 80}, "http://boat/"),
+        ({"port": 8080}, "http://boat:8080/"),
+        ({"port": 443, "tls_self_signed": True}, "https://boat/"),
+        ({"port": 80, "listen_address": "127.0.0.1"}, "http://127.0.0.1/"),
+        ({"port": 81, "listen_address": "::1"}, "http://[::1]:81/"),
+    ],
+)
+def test_the_address_of_the_pages_can_be_opened(
+    install: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, web: dict[str, object], address: str
+) -> None:
+    """By the name of the machine, as configured."""
+    monkeypatch.setattr("tinybms_bridge.cli.install_service.socket.gethostname", lambda: "boat")
+    (tmp_path / "mine.json").write_text(json.dumps({"web_server": web}))
+    assert f"pages in the browser:   {address}" in install("--config", "mine.json").stdout.splitlines()
+
+
 def test_removal_says_what_is_gone_and_what_stays(machine: Machine, install: Invoke) -> None:
     """And how the rest goes."""
     install()

@@ -457,6 +457,7 @@ def remove(host: TargetSystem, tell: Callable[[Message], None], *, purge: bool =
             left.append(_reason(error))
     if host.has_systemd:
         host.succeeds("systemctl", "daemon-reload")
+        host.succeeds("systemctl", "reset-failed", TARGET_UNIT, SERVICES_UNIT, CORE_UNIT)
         host.succeeds("udevadm", "control", "--reload")
     if has_user:
         try:

@@ -118,15 +118,19 @@ async def _first_state(mirror: Mirror[CoreState]) -> None:
 
 async def _tell_manager(watchdog: Watchdog, mirror: Mirror[CoreState], clock: Clock) -> None:
     """Tell the service manager that the process is up and its event loop runs, with or without a core."""
-    watchdog.ready()
-    told = ""
-    while True:
-        watchdog.feed()
-        text = "follows the core" if mirror.connected else "waits for the core"
-        if text != told:
-            watchdog.status(text)
-            told = text
-        await clock.sleep(until_tick_s(clock, _ALIVE_S))
+
+    def tell(connected: bool) -> None:
+        watchdog.status("follows the core" if connected else "waits for the core")
+
+    end = mirror.on_connection(tell)
+    try:
+        watchdog.ready()
+        tell(mirror.connected)
+        while True:
+            watchdog.feed()
+            await clock.sleep(until_tick_s(clock, _ALIVE_S))
+    finally:
+        end()
 
 
 async def _end_with_parent(parent: int, clock: Clock, task: "asyncio.Task[None] | None") -> None:
