@@ -1,10 +1,13 @@
 """What the steps of the rig look at and do: units, frames, the state of the program, packages."""
 
 import json
+import shutil
 import sqlite3
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -131,10 +134,13 @@ def saved_wh() -> float:
 
 
 def history_rows() -> int:
-    """Return how many rows the history has in all."""
-    with sqlite3.connect(f"file:{STATE / 'history.db'}?mode=ro", uri=True) as database:
-        names = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        return sum(int(database.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]) for name in names)  # noqa: S608
+    """Return how many rows the history has in all, counted in a copy: the services keep the file to themselves."""
+    with tempfile.TemporaryDirectory() as folder:
+        for path in STATE.glob("history.db*"):
+            shutil.copy(path, folder)
+        with closing(sqlite3.connect(Path(folder) / "history.db")) as database:
+            names = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            return sum(int(database.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]) for name in names)  # noqa: S608
 
 
 def size_mib(folder: Path) -> float:
