@@ -9,12 +9,13 @@ ends with an error at the first thing that is not as it should be.
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -170,6 +171,15 @@ def lines_of(path: Path, seen: int) -> tuple[list[str], int]:
     return data[:end].decode(errors="replace").splitlines(), seen + end
 
 
+def switch_off(process: subprocess.Popen[bytes]) -> None:
+    """Kill the first process of a Debian, with which everything in it ends; its starter alone would leave it running."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    with suppress(FileNotFoundError):
+        for child in children.read_text(encoding="ascii").split():
+            os.kill(int(child), signal.SIGKILL)
+    process.wait()
+
+
 def boot(root: Path, out: Path, phase: str, words: Sequence[str] = (), *, patience_s: float) -> None:
     """Boot once and show what is reported; a phase ends by switching off, or asks for a power cut."""
     for name in ("report", "result", "cut"):
@@ -192,8 +202,7 @@ def boot(root: Path, out: Path, phase: str, words: Sequence[str] = (), *, patien
                     break
                 time.sleep(LOOK_S)
         finally:
-            process.kill()
-            process.wait()
+            switch_off(process)
     lines, _ = lines_of(out / "report", seen)
     print("\n".join(lines), end="\n" if lines else "", flush=True)
     if not (out / "result").exists():
