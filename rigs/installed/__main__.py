@@ -172,7 +172,7 @@ def lines_of(path: Path, seen: int) -> tuple[list[str], int]:
 
 
 def switch_off(process: subprocess.Popen[bytes]) -> None:
-    """Kill the first process of a Debian, with which everything in it ends; its starter alone would leave it running."""
+    """Kill the first process of a Debian, and all of it with that; without its starter it would go on."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     with suppress(FileNotFoundError):
         for child in children.read_text(encoding="ascii").split():
