@@ -116,8 +116,13 @@ def mend() -> None:
     demand(charged_wh() >= wh_before, f"the counter is kept: {wh_before:.1f} Wh before, {charged_wh():.1f} Wh after")
     demand(history_rows() >= facts["history"], f"the history is kept: {facts['history']} rows, {history_rows()} now")
     demand(CONFIG.read_text(encoding="utf-8") == facts["config"], "the configuration is the same, byte for byte")
-    demand("rig" in json.dumps(status().get("battery", {})), "the inhibit is still there")
+    demand([each["reason"] for each in status()["inhibits"]] == ["rig"], "the inhibit is still there")
     sizes()
+
+
+def faults() -> None:
+    """What can go wrong with the installed program: killed, hung, half installed, no room."""
+    units_settle()
     first_frames()
     killed_cores()
     hanging_core()
@@ -334,7 +339,7 @@ def remove() -> None:
     demand(f"{NAME}-" not in run("systemctl", "list-units", "--all", "--plain", f"{NAME}*"), "no unit is left")
 
 
-PHASES = {each.__name__: each for each in (install, mend, read_only, remove)}
+PHASES = {each.__name__: each for each in (install, mend, faults, read_only, remove)}
 
 
 def main() -> None:
