@@ -260,7 +260,7 @@ def no_room_for_an_upgrade() -> None:
     small.mkdir()
     run("mount", "-t", "tmpfs", "-o", "size=110m", "tmpfs", small)
     run("cp", "-a", f"{HOME}/.", small)
-    run("mount", "--move", small, HOME)
+    run("mount", "--bind", small, HOME)
     core = pid_of(CORE)
     said = run("dpkg", "-i", "/rig/new.deb", good=False)
     lines = [line for line in said.splitlines() if line.startswith(f"{NAME}:")]
@@ -268,6 +268,7 @@ def no_room_for_an_upgrade() -> None:
     report(f"         {lines[1]}")
     demand(pid_of(CORE) == core and is_fresh(), f"{package_state()}; the old core runs")
     run("umount", "--lazy", HOME)
+    run("umount", "--lazy", small)
     run("dpkg", "--configure", "-a")
     demand(package_state().startswith("installed"), "with room again dpkg --configure -a mends it")
     units_settle()
