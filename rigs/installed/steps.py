@@ -278,11 +278,10 @@ def full_state() -> None:
     """A full disk below the state: the frames go on, and the log says once what cannot be written."""
     run("systemctl", "stop", TARGET, *UNITS)
     run("mount", "-t", "tmpfs", "-o", f"size=64k,uid={pwd.getpwnam(NAME).pw_uid},mode=750", "tmpfs", STATE)
-    with (STATE / "filler").open("wb") as file:
+    with (STATE / "filler").open("wb", buffering=0) as file:
         try:
             while True:
                 file.write(b"x" * 512)
-                file.flush()
         except OSError:
             report("the state directory is full")
     run("systemctl", "start", TARGET)
