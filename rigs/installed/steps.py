@@ -331,12 +331,13 @@ def remove() -> None:
     report("installed again: it works with what was kept")
     run("dpkg", "-P", NAME)
     demand(not processes(), "purged: no process of the program is left")
-    demand(not leftovers(), f"no file is left: {leftovers()}")
+    demand(not leftovers(), f"no file is left: {leftovers() or 'none'}")
     accounts = Path("/etc/passwd").read_text() + Path("/etc/group").read_text()
     demand(NAME not in accounts, "no user and no group is left")
     demand(package_state().startswith("dpkg-query: no packages"), "dpkg does not know it any more")
     run("systemctl", "daemon-reload")
-    demand(f"{NAME}-" not in run("systemctl", "list-units", "--all", "--plain", f"{NAME}*"), "no unit is left")
+    left = run("systemctl", "list-units", "--all", "--plain", "--no-legend", f"{NAME}*").strip()
+    demand(not left, f"no unit is left in the memory of systemd: {left or 'none'}")
 
 
 PHASES = {each.__name__: each for each in (install, mend, faults, read_only, remove)}
