@@ -59,16 +59,17 @@ async def appears(sign: Path) -> str:
 
 @pytest.mark.parametrize("quiet", [False, True])
 async def test_child_is_told_where_and_whose_it_is(program: Program, clock: FakeClock, quiet: bool) -> None:
-    """Socket and parent; quiet where a live view has the terminal; nothing is read from the keyboard."""
-    sign = program("tell(json.dumps([sys.argv[1:], sys.stdin.read()]))\n")
+    """Socket and parent; quiet where a live view has the terminal; neither text nor Ctrl-C comes from the keyboard."""
+    sign = program("tell(json.dumps([sys.argv[1:], sys.stdin.read(), os.getpgrp() == os.getpid()]))\n")
     with pytest.raises(BridgeError, match="the services process ended: exit status 0"):
         await services(clock, quiet=quiet).run()
-    arguments, typed = json.loads(await in_place(sign.read_text))
+    arguments, typed, alone = json.loads(await in_place(sign.read_text))
     assert arguments == [
         *("-m", "tinybms_bridge", "run-services", "--socket", str(SOCKET), "--parent", str(os.getpid())),
         *(["--quiet"] if quiet else []),
     ]
     assert typed == ""
+    assert alone
 
 
 @pytest.mark.parametrize(

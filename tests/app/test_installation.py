@@ -20,6 +20,7 @@ from tinybms_bridge.app.installation import (
     remarks,
     removable,
     remove,
+    running_core,
     wait_until_ready,
 )
 from tinybms_bridge.app.units import CORE_UNIT, SERVICE_USER, SERVICES_UNIT, TARGET_UNIT, UDEV_RULES, USER_FILE
@@ -34,7 +35,7 @@ FILES = [
     f"/etc/udev/rules.d/{UDEV_RULES}",
     *(f"/etc/systemd/system/{name}" for name in (CORE_UNIT, SERVICES_UNIT, TARGET_UNIT)),
 ]
-RESTART = f"systemctl --no-block restart {TARGET_UNIT} {CORE_UNIT} {SERVICES_UNIT}"
+RESTART = f"systemctl --no-block restart {TARGET_UNIT}"
 
 
 class Machine:
@@ -434,6 +435,25 @@ def test_the_core_says_when_it_is_ready(machine: Machine) -> None:
     machine.states = ["ActiveState=activating\nNRestarts=0\nStatusText=\n"] * 5 + machine.states
     assert wait_until_ready(machine.host()) == "no BMS"
     assert 0.0 < machine.slept_s < 10.0
+
+
+def test_the_core_that_an_update_ends_is_not_taken_for_the_new_one(machine: Machine) -> None:
+    """Its end may take a moment, since the services end before it."""
+    old, new = "ActiveState=active\nInvocationID=1\n", "ActiveState=active\nInvocationID=2\nStatusText=new\n"
+    machine.states = [old]
+    before = running_core(machine.host())
+    machine.states = [old, old, "ActiveState=deactivating\nInvocationID=1\n", "ActiveState=activating\n", new]
+    assert before == "1"
+    assert wait_until_ready(machine.host(), before) == "new"
+
+
+@pytest.mark.parametrize("state", ["ActiveState=failed\nInvocationID=1\n", "ActiveState=inactive\nInvocationID=\n"])
+def test_a_core_that_does_not_run_is_none(machine: Machine, state: str) -> None:
+    """The first one to be ready is the new one then."""
+    machine.states = [state]
+    assert running_core(machine.host()) == ""
+    machine.failing["systemctl show"] = failure("systemctl")
+    assert running_core(machine.host()) == ""
 
 
 @pytest.mark.parametrize("starts", [0, 3])

@@ -111,6 +111,7 @@ WITHOUT_JSON = {
     "run-core": "its output is a log or a live view; the API and `doctor --json` tell programs how it is",
     "run-services": "its output is a log or a live view; the API and `doctor --json` tell programs how it is",
     "demo": "likewise",
+    "install-service": "says each step when it is done, and what comes next",
     "simulate": "the first line is the port; what follows is for people",
     "bench story": "draws pictures",
     "users add": "says that it is done",

@@ -1,13 +1,15 @@
 """Command ``demo``: what it refuses, and what it shows of the GX. Its run is tested in end_to_end."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from tinybms_bridge.cli.demo import _gx_text, demo_command, watch_text, web_text
+from tinybms_bridge.cli.demo import _gx_text, ask_text, demo_command, watch_text, web_text
 from tinybms_bridge.config.loader import interpret
+from tinybms_bridge.link.path import client_paths, core_path
 from tinybms_lab.gx.simulator import GxMode, GxView
 
 
@@ -36,6 +38,14 @@ def test_an_island_cannot_sell() -> None:
 def test_the_gx_is_told_in_words(view: GxView, told: str) -> None:
     """What is sold counts against what is bought; loads in the dark are told apart."""
     assert told in _gx_text(view, "").plain
+
+
+def test_another_terminal_is_told_where_the_bridge_listens(tmp_path: Path) -> None:
+    """The core of a demonstration listens where the text says, since no command looks into a temporary directory."""
+    variable, _, path = ask_text(str(tmp_path)).split()[3].partition("=")
+
+    assert Path(path) == core_path("", tmp_path, {})
+    assert client_paths("", Path("/elsewhere"), {variable: path}) == (Path(path),)
 
 
 def opened(interface: str, channel: str | None = None) -> Any:

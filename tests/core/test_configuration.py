@@ -16,7 +16,7 @@ from tinybms_bridge.config.notices import Notice
 from tinybms_bridge.config.overrides import Overrides
 from tinybms_bridge.config.values import values_of
 from tinybms_bridge.core import configuration
-from tinybms_bridge.core.configuration import CHECK_TIMEOUT_S, RunChecker, check_file, run_checker
+from tinybms_bridge.core.configuration import CHECK_TIMEOUT_S, START_TIMEOUT_S, RunChecker, check_file, run_checker
 from tinybms_bridge.errors import BridgeError, ConfigError, ConfigProblem
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_lab.testing.fake_clock import FakeClock
@@ -136,7 +136,7 @@ async def test_a_checker_that_fails_is_an_error() -> None:
 
 
 async def test_a_checker_that_never_answers_is_ended() -> None:
-    """At the limit, not before."""
+    """At the limit, not before; at a start, where no bridge runs without an answer, that is later."""
     clock, ended = FakeClock(), asyncio.Event()
 
     async def run(_request: bytes) -> bytes:
@@ -146,21 +146,23 @@ async def test_a_checker_that_never_answers_is_ended() -> None:
             ended.set()
         return b""
 
-    check = asyncio.create_task(check_file(REQUEST, clock, run=run))
-    await clock.advance(CHECK_TIMEOUT_S - 0.1)
-    assert not check.done()
-    await clock.advance(0.2)
+    for in_force, limit_s in ((None, START_TIMEOUT_S), (configured({}), CHECK_TIMEOUT_S)):
+        ended.clear()
+        check = asyncio.create_task(check_file(REQUEST, clock, in_force=in_force, run=run))
+        await clock.advance(limit_s - 0.1)
+        assert not check.done()
+        await clock.advance(0.2)
 
-    assert ended.is_set()
-    with pytest.raises(ConfigError, match="the checker did not answer within 30 s"):
-        await check
+        assert ended.is_set()
+        with pytest.raises(ConfigError, match=f"the checker did not answer within {limit_s:g} s"):
+            await check
 
 
 async def test_an_answer_in_time_is_not_disturbed_later() -> None:
     """The limit is forgotten with the answer."""
     clock = FakeClock()
     checked = await check_file(REQUEST, clock, run=answering(good({})))
-    await clock.advance(2 * CHECK_TIMEOUT_S)
+    await clock.advance(2 * START_TIMEOUT_S)
 
     assert checked.configuration == Configuration()
 
@@ -257,6 +259,13 @@ async def test_a_program_that_is_not_there_says_so(monkeypatch: pytest.MonkeyPat
         await run_checker(b"{}")
 
 
+async def test_what_is_typed_at_a_terminal_does_not_reach_the_process(command: Callable[[str], None]) -> None:
+    """Ctrl-C is for the bridge: in a group of its own the checker ends with the bridge, not before and with a text."""
+    command("import os; print(os.getpgrp())")
+
+    assert int(await run_checker(b"{}")) != os.getpgrp()
+
+
 async def test_a_process_that_hangs_is_killed(command: Callable[[str], None], tmp_path: Path) -> None:
     """It is gone when the error is there."""
     sign, clock = tmp_path / "pid", FakeClock()
@@ -267,8 +276,8 @@ async def test_a_process_that_hangs_is_killed(command: Callable[[str], None], tm
     check = asyncio.create_task(check_file(REQUEST, clock))
     while not os.path.exists(sign):  # noqa: ASYNC240 -- a file of this test
         await asyncio.sleep(0.01)
-    await clock.advance(CHECK_TIMEOUT_S + 0.1)
-    with pytest.raises(ConfigError, match="did not answer within 30 s"):
+    await clock.advance(START_TIMEOUT_S + 0.1)
+    with pytest.raises(ConfigError, match="did not answer within 120 s"):
         await check
 
     with pytest.raises(ProcessLookupError):

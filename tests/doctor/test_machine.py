@@ -22,6 +22,7 @@ from tinybms_bridge.hal.processes import Process
 from tinybms_bridge.services.web.service import bind
 
 BRIDGE = Process(7, ("tinybms-bridge", "run"))
+SERVICES = Process(9, ("/usr/bin/python3", "-m", "tinybms_bridge", "run-services", "--socket", "/run/core.sock"))
 OTHER = Process(8, ("/usr/bin/nginx",))
 NOW = datetime(2026, 11, 30, 8, 0, tzinfo=UTC)
 
@@ -75,16 +76,16 @@ def test_a_port_whose_holder_cannot_be_seen_is_told_with_the_command_that_can(we
     assert f"sudo ss -ltnp 'sport = :{web.port}'" in judge_web_port(web, (), bind).text
 
 
-@pytest.mark.parametrize("seen", [True, False])
+@pytest.mark.parametrize(("seen", "pid"), [((BRIDGE,), 7), ((SERVICES,), 9), ((), 7)])
 def test_a_port_of_the_running_bridge_is_as_it_should_be(
-    seen: bool, web: WebServer, monkeypatch: pytest.MonkeyPatch
+    seen: tuple[Process, ...], pid: int, web: WebServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where the doctor may not see whose the port is, since the service has a user of its own."""
-    holders(monkeypatch, *([BRIDGE] if seen else []))
+    """Its services have it; also where the doctor may not see whose it is, since the service has a user of its own."""
+    holders(monkeypatch, *seen)
 
     finding = judge_web_port(web, [BRIDGE], bind)
 
-    assert (finding.verdict, "running bridge (process 7)" in finding.text) == (Verdict.OK, True)
+    assert (finding.verdict, f"running bridge (process {pid})" in finding.text) == (Verdict.OK, True)
 
 
 def test_a_port_that_needs_a_right_is_a_warning_with_the_right() -> None:

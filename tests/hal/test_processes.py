@@ -32,6 +32,7 @@ def start(proc: Path, pid: int, *arguments: str, opened: tuple[Path, ...] = ()) 
         ("python3.11", "-m", "tinybms_bridge", "demo"),
         ("/opt/venv/bin/python", "/opt/venv/bin/tinybms-bridge", "run-core"),
         ("python", "-I", "/site/tinybms_bridge/__main__.py", "run"),
+        ("/opt/venv/bin/python", "/opt/venv/bin/tinybms-bridge", "run-core", "--socket", "/run/core.sock"),
     ],
 )
 def test_a_bridge_is_recognised_however_it_was_started(arguments: tuple[str, ...]) -> None:
@@ -50,11 +51,20 @@ def test_a_bridge_is_recognised_however_it_was_started(arguments: tuple[str, ...
         ("vi", "tinybms-bridge", "run"),
         ("python3", "script.py", "run"),
         ("python3",),
+        ("python3", "-m", "tinybms_bridge", "run-services"),
     ],
 )
 def test_other_programs_are_no_bridge(arguments: tuple[str, ...]) -> None:
     """The simulator, an editor, or what started the bridge."""
     assert not Process(7, arguments).is_bridge
+
+
+def test_the_services_of_a_bridge_are_told_from_its_core() -> None:
+    """The port of the pages is theirs, the serial port is the core's."""
+    arguments = ("/opt/venv/bin/python", "-m", "tinybms_bridge", "run-services", "--socket", "/run/core.sock")
+
+    assert Process(7, arguments).is_services
+    assert not Process(7, ("tinybms-bridge", "run-core")).is_services
 
 
 def test_a_process_is_named_for_people() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tinybms_bridge.errors import BridgeError
 from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.hal.processes import OWN_GROUP
 
 __all__ = ["PATH_FIRST_S", "ServicesChild", "path_first"]
 
@@ -55,7 +56,9 @@ class ServicesChild:
         if self._quiet:
             words.append("--quiet")
         try:
-            process = await asyncio.create_subprocess_exec(*words, stdin=asyncio.subprocess.DEVNULL)
+            process = await asyncio.create_subprocess_exec(
+                *words, stdin=asyncio.subprocess.DEVNULL, process_group=OWN_GROUP
+            )
         except OSError as error:
             raise BridgeError(f"the services cannot be started: {error.strerror or error}") from error
         try:

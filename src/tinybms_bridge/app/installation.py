@@ -44,6 +44,7 @@ __all__ = [
     "remarks",
     "removable",
     "remove",
+    "running_core",
     "wait_until_ready",
 ]
 
@@ -169,8 +170,8 @@ def planned(order: Order, host: TargetSystem) -> list[InstallationStep]:
         steps.append(_command(host, "udevadm", "control", "--reload"))
         steps.append(_command(host, "udevadm", "trigger", "--subsystem-match=usb", "--subsystem-match=tty"))
     steps.append(_enabling(host))
-    # Without waiting: the core may need its configuration mended.
-    steps.append(_command(host, "systemctl", "--no-block", "restart", TARGET_UNIT, CORE_UNIT, SERVICES_UNIT))
+    # Both units follow the target. Without waiting: the core may need its configuration mended.
+    steps.append(_command(host, "systemctl", "--no-block", "restart", TARGET_UNIT))
     return steps
 
 
@@ -394,17 +395,31 @@ def _reason(error: Exception) -> str:
     return str(error)
 
 
-def wait_until_ready(host: TargetSystem) -> str:
+def running_core(host: TargetSystem) -> str:
+    """Return systemd's number of the run of the core that is active now (InvocationID); empty for none."""
+    try:
+        state = _core_state(host)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return state.get("InvocationID", "") if state.get("ActiveState") == "active" else ""
+
+
+def _core_state(host: TargetSystem) -> dict[str, str]:
+    words = "--property=ActiveState,InvocationID,NRestarts,StatusText"
+    return dict(line.partition("=")[::2] for line in host.run(("systemctl", "show", words, CORE_UNIT)).splitlines())
+
+
+def wait_until_ready(host: TargetSystem, before: str = "") -> str:
     """Wait until the core has told systemd that it runs; return what it says of itself.
 
+    ``before``: the run that ends now, see ``running_core``, which does not count.
     Raises InstallationFailedError with its last lines when it does not come up. Everything stays installed, and systemd
     goes on starting it.
     """
     end_s = host.monotonic() + _READY_S
     while True:
-        shown = host.run(("systemctl", "show", "--property=ActiveState,NRestarts,StatusText", CORE_UNIT))
-        state = dict(line.partition("=")[::2] for line in shown.splitlines())
-        if state.get("ActiveState") == "active":
+        state = _core_state(host)
+        if state.get("ActiveState") == "active" and (not before or state.get("InvocationID") != before):
             return state.get("StatusText", "")
         starts = state.get("NRestarts", "0")
         if host.monotonic() >= end_s or (starts.isdecimal() and int(starts) >= _MOST_STARTS):

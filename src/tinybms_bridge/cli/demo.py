@@ -108,6 +108,7 @@ def demo_command(
             if not live:
                 click.echo(f"Simulated TinyBMS on {server.path}; frames on {can_interface}. {watch}")
                 click.echo(web_address)
+                click.echo(ask_text(folder))
             hints = f"{watch}\n{web_address}" if web_address.endswith(")") else watch
             run_until_signal(lambda: _run(opened, device, server, system, live=live, speed=speed, hints=hints))
     except StartAgain:
@@ -167,6 +168,13 @@ def watch_text(opened: "Opened") -> str:
     if settings.channel:
         words += ["--channel", settings.channel]
     return f"Watch the frames: {' '.join(words)}"
+
+
+def ask_text(folder: str) -> str:
+    """Say how another terminal asks the bridge, which listens in the demonstration's own folder."""
+    from tinybms_bridge.link.path import SOCKET_NAME, SOCKET_VARIABLE
+
+    return f"Ask the bridge: {SOCKET_VARIABLE}={folder}/{SOCKET_NAME} {own_command()} status --watch"
 
 
 def web_text(port: int, *, sought: bool) -> str:

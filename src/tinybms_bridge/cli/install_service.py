@@ -107,7 +107,7 @@ def _teller(language: Language) -> Callable[[Message], None]:
 
 
 def _install(host: "TargetSystem", order: "Order", language: Language, *, dry_run: bool) -> None:
-    from tinybms_bridge.app.installation import install, planned, remarks, wait_until_ready
+    from tinybms_bridge.app.installation import install, planned, remarks, running_core, wait_until_ready
 
     tell = _teller(language)
     config = _configuration(host, order)
@@ -118,11 +118,12 @@ def _install(host: "TargetSystem", order: "Order", language: Language, *, dry_ru
             if step.text:
                 click.echo("\n".join(f"    {line}".rstrip() for line in step.text.splitlines()))
         return
+    before = running_core(host)
     install(steps, host, tell)
     for remark in remarks(config):
         tell(message("install.remark", remark=remark))
     tell(message("install.waiting"))
-    said = wait_until_ready(host)
+    said = wait_until_ready(host, before)
     tell(message("install.ready", said=said))
     _tell_next(config, order.program, tell)
 

@@ -62,9 +62,9 @@ def _writes(command: Command) -> Command:
 def settings_command() -> None:
     """Show, change, back up, compare and restore the settings of the TinyBMS.
 
-    The port must be free: it belongs to one program, so stop a bridge that runs on it first. Writing is careful:
-    everything is checked before anything is written, each register is read back, and after a failure the rest stays
-    as it is; the same command again does what is left.
+    A bridge that runs on this machine is asked, and goes on meanwhile; without one the command opens the port itself.
+    Writing is careful: everything is checked before anything is written, each register is read back, and after a
+    failure the rest stays as it is; the same command again does what is left.
 
     \b
     Examples:

@@ -21,13 +21,16 @@ from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.values import from_values
 from tinybms_bridge.errors import BridgeError, ConfigError, ConfigProblem
 from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.hal.processes import OWN_GROUP
 from tinybms_bridge.link.codec import decoder, printable
 from tinybms_bridge.words import message
 
-__all__ = ["CHECK_TIMEOUT_S", "Checked", "RunChecker", "check_file", "run_checker"]
+__all__ = ["CHECK_TIMEOUT_S", "START_TIMEOUT_S", "Checked", "RunChecker", "check_file", "run_checker"]
 
 CHECK_TIMEOUT_S = 30.0
 """Longest time for a check: a Raspberry Pi Zero that does much else takes some seconds to load the checker."""
+START_TIMEOUT_S = 120.0
+"""The same at a start: who gives up has no bridge at all, and all programs of a machine that was switched on start."""
 
 RunChecker: TypeAlias = Callable[[bytes], Coroutine[Any, Any, bytes]]
 """Runs the checker: a request in, its answer out. Raises BridgeError; cancelled, it leaves no process behind."""
@@ -51,7 +54,7 @@ async def check_file(
     *,
     in_force: Configuration | None = None,
     run: RunChecker | None = None,
-    timeout_s: float = CHECK_TIMEOUT_S,
+    timeout_s: float | None = None,
 ) -> Checked:
     """Return what a file says.
 
@@ -64,9 +67,11 @@ async def check_file(
         in_force: The configuration of a running bridge, which stays when there is no file any more; None at a start,
             where what fits no battery gives a notice.
         run: Runs the checker; None: in a process.
-        timeout_s: Longest time for the check.
+        timeout_s: Longest time for the check; None: the usual one, which is longer at a start.
 
     """
+    if timeout_s is None:
+        timeout_s = START_TIMEOUT_S if in_force is None else CHECK_TIMEOUT_S
     try:
         said = await _limited((run or run_checker)(json.dumps(asdict(request)).encode()), clock, timeout_s)
         checked = _read(said)
@@ -87,7 +92,9 @@ async def check_file(
 async def run_checker(request: bytes) -> bytes:
     """Run the checker in a process. See ``RunChecker``."""
     try:
-        process = await asyncio.create_subprocess_exec(*_COMMAND, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+        process = await asyncio.create_subprocess_exec(
+            *_COMMAND, stdin=PIPE, stdout=PIPE, stderr=PIPE, process_group=OWN_GROUP
+        )
     except OSError as error:
         raise BridgeError(f"the checker cannot be started: {error.strerror or error}") from error
     try:

@@ -63,7 +63,8 @@ def judge_web_port(web: WebServer, bridges: Sequence[Process], bind: Bind) -> Fi
 
 def _taken(port: int, bridges: Sequence[Process]) -> Finding:
     holders = processes_listening(port)
-    bridge = next((each for each in holders if each.is_bridge), None if holders else next(iter(bridges), None))
+    own = [each for each in holders if each.is_bridge or each.is_services]
+    bridge = next(iter(own or ([] if holders else bridges)), None)
     if bridge is not None:
         return ok(_WEB, message("doctor.web_bridge", port=port, pid=bridge.pid))
     if not holders:

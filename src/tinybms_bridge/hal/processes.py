@@ -5,12 +5,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Process", "processes_holding", "processes_listening", "running_bridges", "stop_command"]
+__all__ = ["OWN_GROUP", "Process", "processes_holding", "processes_listening", "running_bridges", "stop_command"]
 
+OWN_GROUP = 0
+"""Of ``subprocess.Popen``: a group for the child alone. Ctrl-C at a terminal reaches every process of a group, and a
+child that has just been started would answer with a traceback; its parent ends it in order."""
 _PROC = Path("/proc")
 _NAMES = frozenset({"tinybms-bridge", "tinybms_bridge"})
 _LISTEN = "0A"
-_BRIDGE_COMMANDS = ("run", "run-core", "demo")
+_CORE_COMMANDS = frozenset({"run", "run-core", "demo"})
+_SERVICES_COMMANDS = frozenset({"run-services"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +26,21 @@ class Process:
 
     @property
     def is_bridge(self) -> bool:
-        """Whether it is this program with a bridge in it, started as a script or with ``python -m``."""
+        """Whether it is this program with the core of a bridge in it, started as a script or with ``python -m``."""
+        return self._runs(_CORE_COMMANDS)
+
+    @property
+    def is_services(self) -> bool:
+        """Whether it is this program with the pages and the other services of a bridge."""
+        return self._runs(_SERVICES_COMMANDS)
+
+    def _runs(self, commands: frozenset[str]) -> bool:
         words = self.arguments
         if words and Path(words[0]).name.startswith("python"):
             words = tuple(word for word in words[1:] if not word.startswith("-"))
         if not words or not {Path(words[0]).name, Path(words[0]).parent.name} & _NAMES:
             return False
-        return any(word in _BRIDGE_COMMANDS for word in words[1:])
+        return not commands.isdisjoint(words[1:])
 
     def __str__(self) -> str:
         return f"{' '.join(self.arguments)[:80] or 'a program'} (process {self.pid})"

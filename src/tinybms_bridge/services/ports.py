@@ -358,8 +358,11 @@ class HistorySource(Protocol):
         """Return the names of the packs of which anything is stored."""
         ...
 
-    def days(self, first: date, last: date, pack: str | None = None) -> Sequence[DayRecord]:
-        """Return the days that have any data, oldest first, of the battery or of one pack."""
+    def days(self, first: date, last: date, pack: str | None = None) -> Iterator[DayRecord]:
+        """Return the days that have any data, oldest first, of the battery or of one pack.
+
+        All is read before it returns; who goes on to use one record after the other keeps little in memory.
+        """
         ...
 
     def months(self, first: date, last: date, pack: str | None = None) -> Sequence[MonthRecord]:

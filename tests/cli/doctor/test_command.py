@@ -5,6 +5,7 @@ import math
 import re
 import socket
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,16 @@ from click.testing import Result
 
 from tinybms_bridge.cli.doctor import doctor_command
 from tinybms_bridge.cli.doctor import port as doctor_port
+from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.models.hardware import Can, Hardware
+from tinybms_bridge.config.values import values_of
 from tinybms_bridge.doctor import bms as doctor_bms
 from tinybms_bridge.doctor import machine as doctor_machine
 from tinybms_bridge.doctor.findings import Finding
 from tinybms_bridge.doctor.verdicts import Polls, judge_polling
 from tinybms_bridge.hal.clock import Clock, SystemClock
 from tinybms_bridge.hal.serial import SerialOpener
+from tinybms_bridge.link.state import ConfigurationState, CoreInfo, CoreState
 from tinybms_bridge.services.web import service as web_service
 from tinybms_bridge.tinybms import client
 from tinybms_bridge.tinybms.client import ClientSettings, TinyBmsClient
@@ -111,6 +116,41 @@ def test_a_machine_without_anything_gets_clear_words(monkeypatch: pytest.MonkeyP
     assert " PROBLEM  CAN: " in result.stdout
     assert "2 to solve before a bridge can work" in result.stdout
     assert "Traceback" not in result.output
+
+
+def test_beside_a_running_bridge_its_own_configuration_and_directory_count(
+    bms: str, tmp_path: Path, core: Callable[..., Any], invoke: Invoke
+) -> None:
+    """What it was started with may stand in no file of this user; a file that is named is examined as it is."""
+    kept = tmp_path / "of the service"
+    can = Can(interface="virtual", channel="of the bridge")
+    config = replace(Configuration(), hardware=Hardware(can=can))
+    core(CoreState(CoreInfo(state_directory=str(kept)), configuration=ConfigurationState(values_of(config))))
+
+    shown = invoke(doctor_command, "--device", bms, "--listen", "0.1").stdout
+
+    assert "      ok  configuration: usable" in shown
+    assert "      ok  CAN: virtual:of the bridge is open" in shown
+    assert f"      ok  state directory: {kept} does not exist yet" in shown
+    file = tmp_path / "other.json"
+    file.write_text('{"hardware": {"can": {"interface": "virtual", "channel": "of the file"}}}')
+    shown = invoke(doctor_command, "-c", str(file), "--device", bms, "--listen", "0.1").stdout
+    assert "      ok  CAN: virtual:of the file is open" in shown
+    assert str(kept) not in shown
+
+
+def test_the_file_of_a_running_bridge_is_judged(
+    bms: str, tmp_path: Path, core: Callable[..., Any], invoke: Invoke
+) -> None:
+    """A mistake in it is told although the bridge goes on with what it had."""
+    file = tmp_path / "broken.json"
+    file.write_text('{"cvl": {"enabled": 3}}')
+    core(CoreState(configuration=ConfigurationState(values_of(Configuration()), str(file), usable=False)))
+
+    shown = invoke(doctor_command, "--device", bms, *CAN).stdout
+
+    assert " PROBLEM  configuration: " in shown
+    assert "cvl.enabled" in shown
 
 
 def test_a_missing_port_is_a_problem_and_the_bus_is_still_examined(invoke: Invoke) -> None:

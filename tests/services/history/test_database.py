@@ -203,7 +203,7 @@ def test_file_of_the_version_before(folder: Path, minutes: Minutes) -> None:
         database.write(minutes(0))
         for table, rows in before.items():
             assert ask(path, f"SELECT {', '.join(names)} FROM {table} WHERE start_s > {START_S + 86_400}") == rows
-    record = HistoryReader(path).days(date.fromisoformat(day[0]), date.fromisoformat(day[0]))[0]
+    (record,) = HistoryReader(path).days(date.fromisoformat(day[0]), date.fromisoformat(day[0]))
     assert (record.charged_kwh, record.cycles) == (round(day[1] / 1e6, 3), None)
 
 

@@ -186,7 +186,7 @@ async def test_without_a_folder_it_answers_while_it_runs(bus: Bus, clock: Any, s
     """Before the start, and with no file, everything is empty and nothing fails."""
     history = History()
     assert await asyncio.to_thread(soc, history, 10) == [None]
-    assert await asyncio.to_thread(history.days, date(2026, 1, 1), date(2026, 1, 1)) == []
+    assert [*await asyncio.to_thread(history.days, date(2026, 1, 1), date(2026, 1, 1))] == []
     state = await asyncio.to_thread(history.state)
     assert (state.path, state.bytes, state.error) == ("", 0, "")
 

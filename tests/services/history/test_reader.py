@@ -144,8 +144,8 @@ def test_days(database: Database, folder: Path, make_row: Callable[..., Row]) ->
     found = reader.days(date(2026, 1, 1), date(2026, 1, 2))
     energies = [(each.day, each.charged_kwh, each.discharged_kwh, each.discharging_h) for each in found]
     assert energies == [(date(2026, 1, 1), 0.0, 0.367, 0.0), (date(2026, 1, 2), 0.0, 0.0, 0.0)]
-    assert reader.days(date(2026, 1, 4), date(2030, 1, 1))[0].charged_kwh == pytest.approx(0.734)
-    assert reader.days(date(2027, 1, 1), date(2028, 1, 1)) == []
+    assert next(reader.days(date(2026, 1, 4), date(2030, 1, 1))).charged_kwh == pytest.approx(0.734)
+    assert [*reader.days(date(2027, 1, 1), date(2028, 1, 1))] == []
 
 
 def test_months_are_whole(database: Database, folder: Path, make_row: Callable[..., Row]) -> None:
@@ -185,7 +185,7 @@ def test_no_history_yet(folder: Path, content: bytes | None) -> None:
     assert found.columns() == [[None] * 3]
     assert list(found.lines(2)) == [[], []]
     reader = HistoryReader(folder / "history.db")
-    assert reader.days(date(2026, 1, 1), date(2026, 1, 2)) == []
+    assert [*reader.days(date(2026, 1, 1), date(2026, 1, 2))] == []
     nothing = (0, (HistoryLevel(10, 2),))
     assert reader.stored({LEVELS[0]: 2}) == HistoryReader(None).stored({LEVELS[0]: 2}) == nothing
     assert folder.exists() is (content is not None)

@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +16,7 @@ from tinybms_bridge.words import ENGLISH, Language, message, say
 
 if TYPE_CHECKING:
     from tinybms_bridge.config.configuration import Configuration
+    from tinybms_bridge.link.state import CoreState
 
 __all__ = ["doctor_command"]
 
@@ -35,6 +37,19 @@ class _Choices:
     can_interface: str | None
     can_channel: str | None
     listen_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Basis:
+    """What the examination goes by."""
+
+    config: "Configuration"
+    port: str | None
+    """Serial port that the user chose."""
+    folder: Path
+    """The state directory."""
+    findings: list[Finding]
+    """On the configuration."""
 
 
 @click.command("doctor")
@@ -65,7 +80,8 @@ def doctor_command(
 
     Looks at the configuration, the serial port, the link to the BMS, its identity, settings, data, events and
     history, at the web port, the state directory and the clock of the machine, at the CAN adapter, and whether a GX is
-    heard. It changes nothing and sends nothing on the CAN bus.
+    heard. It changes nothing and sends nothing on the CAN bus. Beside a bridge that runs here, without -c, it goes by
+    the configuration and the directories which that has.
 
     \b
     Exit status: 0 when a bridge could work, warnings or not; 1 when there is a problem.
@@ -114,67 +130,87 @@ async def _examine(choices: _Choices) -> AsyncIterator[Finding]:
     import asyncio
 
     from tinybms_bridge.cli.doctor.can import examine_can
-    from tinybms_bridge.config.paths import state_directory
     from tinybms_bridge.core.settings import can_settings
     from tinybms_bridge.doctor.machine import examine_machine
     from tinybms_bridge.hal.clock import SystemClock
     from tinybms_bridge.hal.processes import running_bridges
     from tinybms_bridge.services.web.service import bind
 
-    config, port, findings = await asyncio.to_thread(_load, choices)
-    for finding in findings:
+    running = await _running() if choices.config_path is None else None
+    basis = await asyncio.to_thread(_load, choices, running)
+    config = basis.config
+    for finding in basis.findings:
         yield finding
-    async for finding in _examine_bms(config, port):
+    async for finding in _examine_bms(basis):
         yield finding
     bridges = await asyncio.to_thread(running_bridges)
-    folder = state_directory(config.advanced.state_directory)
-    for finding in await asyncio.to_thread(examine_machine, config.web_server, folder, bridges, bind):
+    for finding in await asyncio.to_thread(examine_machine, config.web_server, basis.folder, bridges, bind):
         yield finding
     period_s = config.victron.pgn_update_interval_ms / 1000.0
     async for finding in examine_can(can_settings(config), SystemClock(), choices.listen_s, bridges, period_s):
         yield finding
 
 
-def _load(choices: _Choices) -> tuple["Configuration", str | None, list[Finding]]:
-    """Return the configuration to work with, the serial port that the user chose, and what is wrong with the file.
+async def _running() -> "CoreState | None":
+    """Return the state of the bridge that runs here; None where none runs, or it is not ours to ask."""
+    from tinybms_bridge.cli.link import linked
+    from tinybms_bridge.errors import LinkError
+
+    try:
+        async with linked("") as link:
+            return link.mirror.state
+    except LinkError:
+        return None
+
+
+def _load(choices: _Choices, running: "CoreState | None") -> _Basis:
+    """Return what to examine by: as the running bridge has it, else as its file says.
 
     The configuration is the default one if the user's cannot be used.
     """
     from tinybms_bridge.cli.configuration import read_configuration
     from tinybms_bridge.config.configuration import Configuration
+    from tinybms_bridge.config.loader import LoadedConfig, interpret
     from tinybms_bridge.config.overrides import Overrides, override
+    from tinybms_bridge.config.paths import state_directory
     from tinybms_bridge.doctor.verdicts import judge_configuration
     from tinybms_bridge.errors import ConfigError
 
-    config, port = Configuration(), choices.device
+    in_force = None if running is None else running.configuration
+    config, port, findings = Configuration(), choices.device, []
     try:
-        loaded = read_configuration(choices.config_path)
+        if in_force is not None and not in_force.file:  # as a demonstration has it
+            loaded = LoadedConfig(config, {}, ())
+        else:
+            loaded = read_configuration(in_force.file if in_force else choices.config_path)
         config = loaded.configuration
         port = port or loaded.document.get("hardware", {}).get("uart", {}).get("device")
-        findings = judge_configuration(loaded.notices)
+        findings += judge_configuration(loaded.notices)
     except ConfigError as error:
-        findings = judge_configuration((), error)
+        findings += judge_configuration((), error)
     try:
+        if in_force is not None:
+            config, port = interpret(in_force.values, "tinybms-bridge").configuration, choices.device
         config = override(config, Overrides(choices.device, choices.can_interface, choices.can_channel))
     except ConfigError as error:
         findings += judge_configuration((), error)
-    return config, port, findings
+    kept = running.core.state_directory if running is not None else ""
+    return _Basis(config, port, Path(kept) if kept else state_directory(config.advanced.state_directory), findings)
 
 
-async def _examine_bms(config: "Configuration", chosen: str | None) -> AsyncIterator[Finding]:
+async def _examine_bms(basis: _Basis) -> AsyncIterator[Finding]:
     import asyncio
 
     from tinybms_bridge.cli.device import connected, linked_device, read_settings
     from tinybms_bridge.cli.doctor.port import choose_port, open_problem
-    from tinybms_bridge.config.paths import state_directory
     from tinybms_bridge.core.persistence import STATE_FILE, peek_state
     from tinybms_bridge.doctor.bms import BmsExamination
     from tinybms_bridge.errors import LinkError
     from tinybms_bridge.hal.clock import SystemClock
     from tinybms_bridge.hal.storage import MOST_STATE_BYTES, SlotStorage
 
-    file = SlotStorage(state_directory(config.advanced.state_directory) / STATE_FILE, most_bytes=MOST_STATE_BYTES)
-    saved = await asyncio.to_thread(peek_state, file)
+    config, chosen = basis.config, basis.port
+    saved = await asyncio.to_thread(peek_state, SlotStorage(basis.folder / STATE_FILE, most_bytes=MOST_STATE_BYTES))
     uart = config.hardware.uart
     async with linked_device(chosen or "auto") as running:
         if running is not None:

@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -107,7 +107,7 @@ class History:
         """See ``HistoryReader.packs``."""
         return self._reader.packs()
 
-    def days(self, first: date, last: date, pack: str | None = None) -> Sequence[DayRecord]:
+    def days(self, first: date, last: date, pack: str | None = None) -> Iterator[DayRecord]:
         """See ``HistoryReader.days``."""
         return self._reader.days(first, last, pack)
 

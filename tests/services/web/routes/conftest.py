@@ -243,17 +243,17 @@ class FakeHistory:
         """See ``HistorySource``."""
         return self.known_packs
 
-    def days(self, first: date, last: date, pack: str | None = None) -> Sequence[DayRecord]:
+    def days(self, first: date, last: date, pack: str | None = None) -> Iterator[DayRecord]:
         """See ``HistorySource``."""
         if self.broken is not None:
             raise self.broken
         self.packs_asked.append(pack)
         self.days_asked.append((first, last))
-        return [day_record(first), day_record(last, 1.0, 2.0, 3.5)]
+        return iter([day_record(first), day_record(last, 1.0, 2.0, 3.5)])
 
     def months(self, first: date, last: date, pack: str | None = None) -> Sequence[MonthRecord]:
         """See ``HistorySource``."""
-        values = asdict(self.days(first, last, pack)[1])
+        values = asdict([*self.days(first, last, pack)][1])
         del values["day"]
         return [MonthRecord(**values | {"month": f"{last:%Y-%m}", "days": 1, "cell_min": None})]
 

@@ -4,9 +4,10 @@ The times of a request may be ISO 8601, seconds since 1970, or relative to now.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields as members_of
 from datetime import UTC, date, datetime
+from itertools import islice
 from operator import attrgetter
 from typing import Annotated, Any, Literal
 
@@ -364,7 +365,7 @@ def _check_pack(history: HistorySource, present: Sequence[str], pack: str | None
 
 
 def _records(
-    name: str, kind: type[PeriodRecord], records: Sequence[PeriodRecord], pack: str | None, *, csv: bool
+    name: str, kind: type[PeriodRecord], records: Iterable[PeriodRecord], pack: str | None, *, csv: bool
 ) -> Text:
     """Return days or months, each with its own field first; made by hand, since ten years of models take long."""
     common = [each.name for each in members_of(PeriodRecord)]
@@ -384,11 +385,11 @@ def _records(
 
 
 def _in_pieces(
-    names: Sequence[str], values: Callable[[PeriodRecord], tuple[object, ...]], records: Sequence[PeriodRecord]
+    names: Sequence[str], values: Callable[[PeriodRecord], tuple[object, ...]], records: Iterable[PeriodRecord]
 ) -> Iterator[bytes]:
     """Yield records in JSON, as many at once as do not stop all other threads for long."""
-    for first in range(0, len(records), _PIECE):
-        rows = [dict(zip(names, values(record), strict=True)) for record in records[first : first + _PIECE]]
+    waiting = iter(records)
+    while rows := [dict(zip(names, values(record), strict=True)) for record in islice(waiting, _PIECE)]:
         yield to_json(rows)[1:-1]
 
 
