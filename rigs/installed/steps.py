@@ -336,7 +336,8 @@ def remove() -> None:
     demand(NAME not in accounts, "no user and no group is left")
     demand(package_state().startswith("dpkg-query: no packages"), "dpkg does not know it any more")
     run("systemctl", "daemon-reload")
-    left = run("systemctl", "list-units", "--all", "--plain", "--no-legend", f"{NAME}*").strip()
+    units = run("systemctl", "list-units", "--all", "--plain", "--no-legend", f"{NAME}*").splitlines()
+    left = [unit for unit in units if "not-found inactive dead" not in unit]  # rig-hardware.service names one
     demand(not left, f"no unit is left in the memory of systemd: {left or 'none'}")
 
 
