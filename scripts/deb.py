@@ -45,8 +45,9 @@ UNIT_FOLDERS = {
 }
 """Where a package puts each of the files that ``install-service`` makes."""
 
-COMPILED = 2.2
-"""Size of an installed library in those of its files: byte code beside the source, and blocks that are not full."""
+COMPILED = 2.8
+"""Size of an installed library in those of its files: byte code beside the source, blocks that are not full, and a
+tenth to spare."""
 PIP_KIB = 16 * 1024
 """What an environment has before anything is installed in it."""
 
