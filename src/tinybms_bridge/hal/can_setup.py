@@ -15,7 +15,7 @@ from pathlib import Path
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.can_devices import CanDevice
 from tinybms_bridge.hal.can_faults import RESTART_MS, TX_QUEUE_FRAMES
-from tinybms_bridge.hal.system_errors import error_text
+from tinybms_bridge.hal.system_errors import error_words
 from tinybms_bridge.suggestions import nearest
 from tinybms_bridge.words import message
 
@@ -179,7 +179,7 @@ def write_files(name: str, files: Mapping[Path, str], folder: Path = NETWORK_FOL
         except OSError as error:
             with suppress(OSError):
                 beside.unlink(missing_ok=True)
-            told = message("can_setup.cannot_write", file=str(path), reason=error_text(error))
+            told = message("can_setup.cannot_write", file=str(path), reason=error_words(error))
             raise LinkError(told, hint=message("can_setup.not_lasting")) from error
     _remove([path for path in _paths(name, folder) if path not in files])
 
@@ -202,7 +202,7 @@ def _remove(paths: Sequence[Path]) -> list[Path]:
         except FileNotFoundError:
             continue
         except OSError as error:
-            told = message("can_setup.cannot_remove", file=str(path), reason=error_text(error))
+            told = message("can_setup.cannot_remove", file=str(path), reason=error_words(error))
             raise LinkError(told, hint=message("can_setup.make_writable")) from error
         removed.append(path)
     return removed
@@ -219,7 +219,7 @@ def run_command(command: Sequence[str]) -> str:
         told = message("can_setup.ip_failed", command=shown, reason=message("can_setup.slow", seconds=_TIMEOUT_S))
         raise LinkError(told, hint=message("can_setup.in_use")) from error
     except OSError as error:
-        told = message("can_setup.ip_failed", command=shown, reason=error_text(error))
+        told = message("can_setup.ip_failed", command=shown, reason=error_words(error))
         raise LinkError(told, hint=message("can_setup.in_use")) from error
     if done.returncode:
         reason = " ".join((done.stderr or done.stdout).split())[:200] or str(done.returncode)

@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from tinybms_bridge.hal.system_errors import error_text
+from tinybms_bridge.hal.system_errors import error_words
 from tinybms_bridge.words import Message, message
 
 __all__ = ["DeviceCalls", "HardwareSettings", "HardwareState", "HardwareWatchdog"]
@@ -245,4 +245,4 @@ def _told(device: str, error: OSError) -> Message:
         return message("hardware_watchdog.missing", device=device)
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return message("hardware_watchdog.forbidden", device=device)
-    return message("hardware_watchdog.failed", device=device, error=error_text(error))
+    return message("hardware_watchdog.failed", device=device, error=error_words(error))
