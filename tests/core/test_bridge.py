@@ -899,10 +899,12 @@ async def test_full_disk_disturbs_nobody(rig: Rig, caplog: pytest.LogCaptureFixt
     await rig.until(lambda: rig.disk.attempts >= 5)
     assert rig.count(0x351) - before == pytest.approx(rig.clock.monotonic() - seconds, abs=1.0)
     assert [line for line in lines(caplog) if "state" in line] == [
-        "state failed: OSError: [Errno 28] No space left on device; it is started again"
+        "state failed: nothing can be saved in memory: No space left on device; it is started again"
     ]
     failed = [event for event in rig.published(PartStateChanged) if event.state == "failed"]
-    assert {(event.name, event.error) for event in failed} == {("state", "OSError: [Errno 28] No space left on device")}
+    assert {(event.name, event.error) for event in failed} == {
+        ("state", "nothing can be saved in memory: No space left on device")
+    }
     rig.disk.full = False
     await rig.until(lambda: rig.disk.writes == 1)
     assert not rig.disk.held_up_the_loop, "a slow disk may not hold up the sender"

@@ -9,6 +9,7 @@ import pytest
 
 from tinybms_bridge.core.event_store import EventStore
 from tinybms_bridge.core.run_record import RunEnd, RunRecord, RunRecorder, boot_identifier, reset_of, tell_reset
+from tinybms_bridge.errors import BridgeError
 from tinybms_bridge.hal.blocking import in_place
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.link.last_reset import LastReset, RunEndCause
@@ -145,7 +146,7 @@ async def test_full_disk_keeps_nobody_from_ending(caplog: pytest.LogCaptureFixtu
     disk = Disk()
     disk.full = True
     recorder = RunRecorder(disk, FakeClock(), in_place)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(BridgeError, match="nothing can be saved in memory: No space"):
         await recorder.run()
     recorder.end(RunEnd.STOPPED)
     (line,) = caplog.messages

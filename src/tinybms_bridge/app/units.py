@@ -91,7 +91,8 @@ ExecReload=/bin/kill -HUP $MAINPID
 Environment=TINYBMS_BRIDGE_CONFIG={configuration}
 Restart=always
 RestartSec=200ms
-TimeoutStartSec=60
+# A board on which everything starts at once needs a while; the core itself gives up before.
+TimeoutStartSec=150
 TimeoutStopSec=10
 # advanced.watchdog_timeout_s takes the place of this once the configuration is read.
 WatchdogSec=30

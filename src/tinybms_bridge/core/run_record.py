@@ -22,7 +22,7 @@ from tinybms_bridge.core.event_store import EventStore
 from tinybms_bridge.hal.blocking import RunBlocking, in_thread
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.hal.crash_trace import ABORTED
-from tinybms_bridge.hal.documents import check_version, load, parse_json
+from tinybms_bridge.hal.documents import check_version, load, not_saved, parse_json
 from tinybms_bridge.hal.storage import Storage
 from tinybms_bridge.link.events import Noted
 from tinybms_bridge.link.last_reset import LastReset, RunEndCause, reset_message
@@ -172,10 +172,13 @@ class RunRecorder:
             self._news.set()
 
     async def run(self) -> None:
-        """Write each change until cancelled. Raises OSError; run again, it writes at once."""
+        """Write each change until cancelled. Raises BridgeError when it cannot; run again, it writes at once."""
         while True:
             self._news.clear()
-            await self._run_blocking(self._save)
+            try:
+                await self._run_blocking(self._save)
+            except OSError as error:
+                raise not_saved(self._storage, error) from error
             await self._news.wait()
 
     def end(self, end: RunEnd, error: str = "") -> None:
