@@ -208,6 +208,8 @@ def hanging_core() -> None:
     report(f"kill -STOP: another core after {took_s:.1f} s (watchdog {limit_s} s), frames after {frames_s:.1f} s")
     said = [line for line in journal().splitlines() if "atchdog" in line and "systemd[" in line]
     demand(said, f"the journal says: {said[-1].split(']: ')[-1] if said else ''}")
+    reset = status()["watchdog"]["last_reset"]
+    demand(reset["cause"] == "watchdog", f"the core says why it was started again: {reset['cause']}")
     units_settle()
 
 

@@ -99,7 +99,7 @@ async def test_frames_come_and_go(daemon: Daemon, port: CanPort) -> None:
 
 
 async def test_daemon_that_goes_and_comes(daemon: Daemon, port: CanPort) -> None:
-    """Frames that cannot be sent are counted, and the connection is made again without help."""
+    """Whether sending or listening notices it first, the connection is made again without help."""
 
     async def keep_sending(condition: Callable[[], object]) -> None:
         async with asyncio.timeout(WAIT_S):
@@ -109,7 +109,7 @@ async def test_daemon_that_goes_and_comes(daemon: Daemon, port: CanPort) -> None
 
     await daemon.stop()
     await keep_sending(lambda: not port.statistics.up)
-    assert port.statistics.tx_errors > 0
+    assert port.statistics.trouble is not None
     await daemon.start()
     await keep_sending(lambda: daemon.clients == 2)
     await keep_sending(lambda: port.statistics.up and not port.statistics.trouble)
