@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import select
 import threading
 import tty
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -24,6 +25,7 @@ class SerialAdapter:
         self.path = os.ttyname(self._slave)
         self.lines: list[bytes] = []
         """What it was told, line by line."""
+        self._gone = threading.Event()
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
 
@@ -36,16 +38,19 @@ class SerialAdapter:
         if self._slave >= 0:
             os.close(self._slave)
             self._slave = -1
-            os.write(self._master, b"")
+            self._gone.set()
+            self._thread.join()
             os.close(self._master)
 
     def _listen(self) -> None:
         rest = b""
-        while True:
+        while not self._gone.is_set():
+            if not select.select([self._master], [], [], 0.02)[0]:
+                continue
             try:
                 data = os.read(self._master, 4096)
-            except OSError:  # no terminal any more
-                return
+            except OSError:  # nobody has it open
+                continue
             *lines, rest = (rest + data).split(b"\r")
             for line in lines:
                 self.lines.append(line)

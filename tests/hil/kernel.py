@@ -39,7 +39,7 @@ $B mount -t overlay -o lowerdir=/host,upperdir=/written/upper,workdir=/written/w
 cd /root
 $B mount -t proc proc proc; $B mount -t sysfs sys sys; $B mount --move /dev dev
 $B mkdir -p dev/pts dev/shm; $B mount -t devpts -o ptmxmode=666 devpts dev/pts; $B mount -t tmpfs tmpfs dev/shm
-$B mount -t tmpfs tmpfs tmp; $B mount -t tmpfs tmpfs run; $B mkdir -p run/hil
+$B mount -t tmpfs tmpfs run; $B mkdir -p run/hil
 $B mount -t 9p -o $SHARE,msize=131072,cache=none control run/hil || stop "no control folder"
 $B echo "machine: starting"
 exec $B chroot . /bin/sh /run/hil/start
