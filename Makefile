@@ -6,7 +6,10 @@ ROOMS := battery tinybms victron core link
 # Some of the tests alone reach what they reach; all of them have to reach the gates.
 TESTS := $(if $(filter-out --no-skips,$(ARGS)),unit,coverage others)
 
-.PHONY: run test test-random coverage others pythons bench lint format types imports unit ui screenshots rig-physics rig-socketcan wheels lock clean help
+# What the scenarios of SocketCAN need where the kernel has none (docs/socketcan-tests.md).
+MACHINE := $(if $(filter x86_64,$(shell uname -m)),qemu-system-x86_64:qemu-system-x86 busybox:busybox-static kmod:kmod cpio:cpio) ip:iproute2 cangen:can-utils
+
+.PHONY: run test test-random coverage others pythons bench lint format types imports unit ui screenshots rig-physics rig-socketcan rig-installed wheels deb lock clean help
 
 run: ## Simulated battery and GX around the real bridge, with live values; Ctrl-C ends it
 	@scripts/bootstrap.sh runtime
@@ -14,7 +17,7 @@ run: ## Simulated battery and GX around the real bridge, with live values; Ctrl-
 
 test: ## Everything CI checks: lint, format, types, import rules, tests, coverage
 	@scripts/bootstrap.sh dev
-	@scripts/system-packages.sh mbpoll:mbpoll curl:curl chromium:chromium
+	@scripts/system-packages.sh mbpoll:mbpoll curl:curl chromium:chromium systemd-analyze:systemd $(MACHINE)
 	@$(MAKE) --no-print-directory lint types imports $(TESTS)
 
 test-random: ## The tests with new examples in a new order, for a night: prints how to repeat what it finds
@@ -75,10 +78,19 @@ rig-socketcan: ## The port of SocketCAN and the whole program on a real kernel, 
 	@$(BIN)/python -m rigs.socketcan $(ARGS)
 	@$(BIN)/python -m rigs.whole_program $(ARGS)
 
+rig-installed: ## The Debian package in a Debian of its own with systemd as PID 1, as root: installed, upgraded, broken, purged
+	@scripts/bootstrap.sh dev
+	@scripts/system-packages.sh debootstrap:debootstrap systemd-nspawn:systemd-container
+	@$(BIN)/python -m rigs.installed $(ARGS)
+
 wheels: ## The program and its laboratory as two wheels in dist/
 	@scripts/bootstrap.sh runtime
 	@$(BIN)/python -m hatchling build -t wheel -d dist
 	@cd lab && ../$(BIN)/python -m hatchling build -t wheel -d ../dist
+
+deb: ## The Debian package for this Python and architecture in dist/: installs without network
+	@scripts/bootstrap.sh runtime
+	@$(BIN)/python scripts/deb.py $(ARGS)
 
 lock: ## Renew the hashed locks (needs uv)
 	@scripts/lock.sh --upgrade

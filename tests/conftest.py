@@ -64,7 +64,15 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
     """Return what spreads the tests over the processes of pytest-xdist: those of one file in one process."""
-    return LoadFileScheduling(config, log)
+    return _Scheduling(config, log)
+
+
+class _Scheduling(LoadFileScheduling):  # type: ignore[misc]
+    """All scenarios of the machine are one file here: they share one machine, and there is never a second one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        machine = "tests/hil/guest/"
+        return machine if nodeid.startswith(machine) else str(super()._split_scope(nodeid))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -10,10 +10,20 @@ import click
 import pytest
 
 from tinybms_bridge import __version__
+from tinybms_bridge.app.units import (
+    CONFIGURATION_FILE,
+    CORE_UNIT,
+    LOG_DIRECTORY,
+    SERVICES_UNIT,
+    STATE_DIRECTORY,
+    TARGET_UNIT,
+    unit_files,
+)
 from tinybms_bridge.cli import COMMANDS, cli
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.keys import keys_of
 from tinybms_bridge.config.models.base import Section
+from tinybms_bridge.link.path import SERVICE_DIRECTORY, SOCKET_NAME
 
 ROOT = Path(__file__).parents[1]
 DOCS = sorted(ROOT.glob("docs/**/*.md"))
@@ -221,10 +231,9 @@ def test_every_target_of_make_exists(page: Path) -> None:
 
 @each_page
 def test_no_page_promises_what_this_version_does_not_bring(page: Path) -> None:
-    """No unit of systemd, no name by mDNS, no package on an index is there yet."""
+    """No name by mDNS, no package on an index is there yet."""
     text = page.read_text(encoding="utf-8")
-    unit = r"systemctl \w+[^`\n]*tinybms-bridge|journalctl -u tinybms-bridge"
-    promises = re.findall(rf"{unit}|\b[\w-]+\.local\b(?!/)|pip install tinybms-bridge", text)
+    promises = re.findall(r"\b[\w-]+\.local\b(?!/)|pip install tinybms-bridge", text)
 
     assert promises == []
 
@@ -279,9 +288,10 @@ def _shape_of(text: str) -> dict[str, object]:
         for block in re.findall(r"```\w*\n(.*?)```", text, re.DOTALL)
         for line in block.splitlines()
     ]
+    own = re.sub(r"\.fr\.md", ".md", text)
     return {
         "commands": commands,
-        "links": sorted(set(re.findall(r"\]\(((?:docs|src|C)[^)]*)\)", text))),
+        "links": sorted(set(re.findall(r"\]\(((?:docs|src|C)[^)]*)\)", own))),
         "sections": sum(line.startswith("## ") for line in lines),
         "promises": sum(line.startswith("- ") for line in lines),
         "steps": sum(re.match(r"\d+\. ", line) is not None for line in lines),
@@ -293,6 +303,23 @@ def test_the_french_readme_says_all_that_the_english_one_says() -> None:
     """The same commands in the same order, the same links, and as many sections, promises, steps and rows."""
     english, french = (_shape_of((ROOT / name).read_text(encoding="utf-8")) for name in ("README.md", "README.fr.md"))
     assert french == english
+
+
+TRANSLATED = sorted(path.name.removesuffix(".fr.md") for path in ROOT.glob("docs/*.fr.md"))
+
+
+@pytest.mark.parametrize("name", TRANSLATED)
+def test_a_french_guide_says_all_that_the_english_one_says(name: str) -> None:
+    """As the READMEs; and each leads to the other language, to its own pictures and to the French pages there are."""
+    english, french = ((ROOT / "docs" / f"{name}{ending}").read_text(encoding="utf-8") for ending in (".md", ".fr.md"))
+    links = re.findall(r"\]\(([^)\s#]+)", french)
+    targets = re.findall(r"\]\(([^)\s#]+)", english)
+
+    assert _shape_of(french) == _shape_of(english)
+    assert [re.sub(r"\.fr\.(md|svg)$", r".en.\1", link).replace(".en.md", ".md") for link in links[1:]] == targets[1:]
+    assert links[0] == f"{name}.md"
+    assert targets[0] == f"{name}.fr.md"
+    assert [link for link in links[1:] if link.removesuffix(".md") in TRANSLATED] == []
 
 
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
@@ -324,3 +351,24 @@ def test_every_path_of_where_to_change_what_is_there() -> None:
 
     assert len(paths) > 40
     assert [path for path in sorted(paths) if not any((place / path).exists() for place in places)] == []
+
+
+UNIT = re.compile(r"(?<![\w/.])tinybms-bridge(?:-\w+)?\.(?:service|target)\b|tinybms-bridge-(?:core|services)\b")
+
+
+@each_page
+def test_every_unit_that_is_named_is_made(page: Path) -> None:
+    """What people give to systemctl and journalctl is what ``install-service`` and the package install."""
+    made = {name for name in unit_files("/bin/true") if name.endswith((".service", ".target"))}
+    named = set(UNIT.findall(page.read_text(encoding="utf-8")))
+
+    assert {name if "." in name else f"{name}.service" for name in named} <= made
+
+
+def test_the_page_of_installing_names_every_unit_and_place() -> None:
+    """Who looks for a file of the service finds it there."""
+    text = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    places = (CONFIGURATION_FILE, STATE_DIRECTORY, LOG_DIRECTORY, f"{SERVICE_DIRECTORY}/{SOCKET_NAME}")
+    units = (CORE_UNIT.removesuffix(".service"), SERVICES_UNIT.removesuffix(".service"), TARGET_UNIT)
+
+    assert [name for name in (*places, *units) if f"`{name}`" not in text] == []

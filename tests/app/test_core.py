@@ -306,6 +306,7 @@ async def test_run_tells_its_remarks_and_what_happens(stage: Stage, caplog: pyte
         "can",
         "state",
         "inhibits",
+        "run-record",
         "event-list",
         "garbage-collection",
         "log",

@@ -27,6 +27,7 @@ from tinybms_bridge.core.settings import can_settings
 from tinybms_bridge.errors import ConfigError
 from tinybms_bridge.hal.blocking import in_place, in_thread
 from tinybms_bridge.hal.can import CanPort, CanSettings
+from tinybms_bridge.hal.hardware_watchdog import HardwareSettings, HardwareWatchdog
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.link.client import LinkClient
@@ -76,6 +77,8 @@ OWNERS: dict[str, set[str]] = {
     "advanced.history_days_1min": {"history"},
     "advanced.history_days_15min": {"history"},
     "advanced.history_size_mb": {"history"},
+    "advanced.hardware_watchdog": {"machine watchdog"},
+    "advanced.hardware_watchdog_device": {"machine watchdog"},
     "advanced": {"watchdog"},
     "web_server.websocket_update_interval_ms": {"live"},
     "web_server.websocket_min_interval_ms": {"live"},
@@ -99,6 +102,7 @@ TEXTS: dict[str, object] = {
     "victron.family_name": "House",
     "logging.syslog_server": "127.0.0.1:5598",
     "advanced.state_directory": "/nowhere/else",
+    "advanced.hardware_watchdog_device": "/dev/watchdog7",
     "mqtt.uri": "mqtt://broker.local",
     "mqtt.client_id": "another",
     "mqtt.username": "boat",
@@ -214,6 +218,16 @@ INDEPENDENT = ("logging", "wifi")
 """Sections whose keys hide each other's effect: each is tried from the beginning, the others one after the other."""
 
 
+class NoDevice(HardwareWatchdog):
+    """A watchdog of the machine that is never opened."""
+
+    wanted: HardwareSettings | None = None
+
+    def apply(self, wanted: HardwareSettings | None) -> None:
+        """See ``HardwareWatchdog.apply``."""
+        self.wanted = wanted
+
+
 class Console:
     """A terminal that shows nothing."""
 
@@ -238,6 +252,7 @@ class Rig:
         self.clock = FakeClock()
         self.line = MemoryLine(self.clock)
         self.bus = MemoryCanBus()
+        self.hardware_watchdog = NoDevice()
         self.opened_serial: list[str] = []
         self.opened_can: list[CanSettings] = []
         self.path = home / "config.json"
@@ -254,6 +269,7 @@ class Rig:
             self._open_serial,
             self._open_can,
             MemoryStorage(),
+            hardware_watchdog=self.hardware_watchdog,
             use=self._use,
             folder=lambda: state_directory(self.config.advanced.state_directory),
             keeps=keep,
@@ -325,6 +341,7 @@ class Rig:
             "serial": (self.opened_serial[-1], len(self.opened_serial), self.line.closed),
             "can": (self.opened_can[-1], len(self.opened_can)),
             "watchdog": (bridge.guard.enabled, bridge.guard.timeout_s),
+            "machine watchdog": self.hardware_watchdog.wanted,
             "saving": (bridge.keeper.interval_s, bridge.supervisor.parts["state"].restarts),
             "folder": self._folder(),
             "history": services.history.settings,

@@ -657,7 +657,17 @@ async def test_the_doctor_examines_through_the_core(join: Join) -> None:
     assert first is second
     checks = [finding.check for finding in first.findings]
     assert [check for check in dict.fromkeys(checks) if check not in ("balancing", "count", "battery")] == [
-        *("configuration", "serial port", "link", "identity", "settings", "advice", "polling", "plausibility"),
+        *(
+            "configuration",
+            "serial port",
+            "watchdog",
+            "link",
+            "identity",
+            "settings",
+            "advice",
+            "polling",
+            "plausibility",
+        ),
         *("state", "events", "history", "CAN", "GX"),
     ]
     assert side.core.info().pid == side.mirror.state.core.pid

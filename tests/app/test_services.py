@@ -58,7 +58,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home and a working directory of their own, without what the machine of the test has set."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("STATE_DIRECTORY", "RUNTIME_DIRECTORY", "TINYBMS_BRIDGE_SOCKET"):
+    for name in ("STATE_DIRECTORY", "LOGS_DIRECTORY", "NOTIFY_SOCKET", "RUNTIME_DIRECTORY", "TINYBMS_BRIDGE_SOCKET"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
 
@@ -415,6 +415,17 @@ async def test_lines_from_before_are_in_the_log_once(join: Join, home: Path) -> 
     assert [line.rpartition(": ")[2] for line in text.splitlines() if " core.test: " in line] == expected
 
 
+async def test_log_of_a_service_is_where_systemd_says(join: Join, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the logs of the machine; all else stays in the state directory."""
+    monkeypatch.setenv("LOGS_DIRECTORY", str(home / "logs"))
+    joined: Joined = await join(folder=lambda: home / "state")
+    joined.log("a line")
+    await joined.until(lambda: joined.lines() == ["a line"])
+    await joined.end()
+    assert "a line" in await in_thread((home / "logs" / "bridge.log").read_text)
+    assert not await in_thread((home / "state" / "bridge.log").exists)
+
+
 async def test_log_is_kept_in_a_file_only_where_something_is(join: Join, home: Path) -> None:
     """`run` keeps its log in the state directory of the core; `demo` leaves no trace."""
     joined: Joined = await join()
@@ -537,6 +548,65 @@ async def test_services_wait_for_their_core(new_core: Callable[..., Any], web: A
         await running
 
 
+class Manager:
+    """Takes what a service manager is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def ready(self) -> None:
+        """See ``Watchdog.ready``."""
+        self.told.append("ready")
+
+    def feed(self) -> None:
+        """See ``Watchdog.feed``."""
+        self.told.append("alive")
+
+    def status(self, text: str) -> None:
+        """See ``Watchdog.status``."""
+        self.told.append(text)
+
+
+async def test_systemd_hears_that_the_services_live_with_and_without_a_core(
+    new_core: Callable[..., Any], web: Any, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ready at once, since a core that is away is no failure of theirs; then a sign of life each ten seconds."""
+    manager = Manager()
+    monkeypatch.setattr("tinybms_bridge.app.services.find_watchdog", lambda: manager)
+    core = new_core(bms=False)
+    running = asyncio.create_task(run_services(ServicesOptions((core.socket,), quiet=True), clock))
+    await clock.advance(0.1)
+    assert manager.told == ["ready", "waits for the core", "alive"]
+    for _ in range(9):
+        await clock.advance(10.0)
+    assert manager.told.count("alive") in (9, 10)
+    await core.start()
+    await core.until(lambda: "follows the core" in manager.told)
+    assert manager.told.count("ready") == 1
+    await core.end()
+    async with asyncio.timeout(60.0):
+        while manager.told[-1] != "waits for the core":
+            await asyncio.sleep(0.001)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_a_child_of_the_core_tells_systemd_nothing(
+    new_core: Callable[..., Any], web: Any, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The core does, and what another process says in its name would hide that it hangs."""
+    monkeypatch.setattr("tinybms_bridge.app.services.os.getppid", lambda: 4711)
+    monkeypatch.setattr("tinybms_bridge.app.services.find_watchdog", pytest.fail)
+    core = new_core(bms=False)
+    running = asyncio.create_task(run_services(ServicesOptions((core.socket,), parent=4711, quiet=True), clock))
+    await core.start()
+    await core.until(lambda: core.control.services.pid)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
 @pytest.mark.parametrize("begun", [True, False])
 async def test_services_end_when_their_parent_has_gone(
     new_core: Callable[..., Any],
@@ -629,8 +699,8 @@ def test_the_usual_directory_needs_no_option(home: Path, monkeypatch: pytest.Mon
     assert users_command(usual) == "tinybms-bridge users"
     monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/tinybms-bridge")
     service = users_command(Path("/var/lib/tinybms-bridge"))
-    assert service == "tinybms-bridge users --state-directory /var/lib/tinybms-bridge"
-    assert users_command(Path("/my disk")) == "tinybms-bridge users --state-directory '/my disk'"
+    assert service == "sudo tinybms-bridge users --state-directory /var/lib/tinybms-bridge"
+    assert users_command(Path("/my disk")) == "sudo tinybms-bridge users --state-directory '/my disk'"
 
 
 def test_services_load_no_web_server_before_it_is_wanted() -> None:

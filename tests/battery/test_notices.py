@@ -20,6 +20,7 @@ from tinybms_bridge.battery.notices import (
     evaluate_notices,
 )
 from tinybms_bridge.battery.snapshot import Cells, PackValues, Ratings, Snapshot
+from tinybms_bridge.hal.can_faults import CanFault
 
 OK, WARNING, ALARM = AlarmLevel.OK, AlarmLevel.WARNING, AlarmLevel.ALARM
 FINE = Communication(Freshness.FRESH)
@@ -290,3 +291,29 @@ def test_what_use_has_shown_of_the_battery(watch: Watch, evidence: Evidence, act
     """Cells that are worn and a wrong register 306 stand there; a resistance that is not learned may be no fault."""
     assert watch(evidence=evidence) == active
     assert watch() == {}
+
+
+@pytest.mark.parametrize(
+    ("fault", "name", "level"),
+    [
+        ("can_bus_off", NoticeName.CAN_BUS_OFF, ALARM),
+        ("can_bit_rate", NoticeName.CAN_BIT_RATE, ALARM),
+        ("can_listen_only", NoticeName.CAN_LISTEN_ONLY, ALARM),
+        ("can_error_passive", NoticeName.CAN_ERROR_PASSIVE, WARNING),
+        ("can_no_restart", NoticeName.CAN_NO_RESTART, WARNING),
+    ],
+)
+def test_a_fault_of_the_can_interface_is_a_notice(
+    watch: Watch, fault: str, name: NoticeName, level: AlarmLevel
+) -> None:
+    """After the delay, also without fresh data, and until it is gone; other faults are told by others."""
+    wrong = Communication(Freshness.HOLD, can_faults=frozenset({fault, "can_queue"}))
+    assert watch(communication=wrong, for_s=3.0).get(name, OK) is OK
+    assert watch(communication=wrong, for_s=4.0)[name] is level
+    assert watch(communication=FINE).get(name, OK) is OK
+
+
+def test_the_names_of_the_faults_are_those_of_the_notices() -> None:
+    """The domain knows no CAN: it is told names, and one that is spelt otherwise would never rise."""
+    names = {name.value for name in NoticeName if name.startswith("can_")}
+    assert names <= set(CanFault)

@@ -111,6 +111,10 @@ WITHOUT_JSON = {
     "run-core": "its output is a log or a live view; the API and `doctor --json` tell programs how it is",
     "run-services": "its output is a log or a live view; the API and `doctor --json` tell programs how it is",
     "demo": "likewise",
+    "install-service": "says each step when it is done, and what comes next",
+    "can up": "says what was done; `can list --json` tells how it is",
+    "can down": "says what was done; `can list --json` tells how it is",
+    "can forget": "says what was done",
     "simulate": "the first line is the port; what follows is for people",
     "bench story": "draws pictures",
     "users add": "says that it is done",
@@ -153,6 +157,8 @@ FAILING = {
     "check": (["none.json"], 2),
     "users list": (["--no-such-option"], 2),
     "doctor": (["--config"], 2),
+    "can list": (["--no-such-option"], 2),
+    "can check": (["--config"], 2),
     "bench charge": (["--only", "no-such-scenario"], 2),
 }
 """Arguments with which each command fails, and the exit status that says how."""

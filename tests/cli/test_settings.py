@@ -542,9 +542,9 @@ def test_a_silent_port_points_to_the_doctor(unit: Unit, run: Run) -> None:
 
 
 def test_the_help_says_what_a_user_must_know() -> None:
-    """The port belongs to one program; names, dry run, exit status."""
+    """A bridge that runs is asked; names, dry run, exit status."""
     output = CliRunner().invoke(settings_command, ["--help"]).output
-    for word in ("stop a bridge", "--dry-run", "backup", "restore", "Exit status: 0"):
+    for word in ("A bridge that runs on this machine is asked", "--dry-run", "backup", "restore", "Exit status: 0"):
         assert word in output
     for command in ("set", "restore"):
         help_text = CliRunner().invoke(settings_command, [command, "--help"]).output

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tinybms_bridge.config.paths import default_path, state_directory
+from tinybms_bridge.config.paths import default_path, log_directory, state_directory
 
 
 @pytest.fixture(autouse=True)
@@ -69,3 +69,17 @@ def test_state_goes_where_it_is_told(configured: str, environ: dict[str, str], e
 def test_state_of_a_user_goes_home(environ: dict[str, str], tmp_path: Path) -> None:
     """Outside systemd nothing outside the home directory is written."""
     assert state_directory("", environ) == tmp_path / "home/.local/state/tinybms-bridge"
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"LOGS_DIRECTORY": "/var/log/tinybms-bridge"}, "/var/log/tinybms-bridge"),
+        ({"LOGS_DIRECTORY": "/var/log/one:/var/log/two"}, "/var/log/one"),
+        ({"LOGS_DIRECTORY": ""}, "/srv/state"),
+        ({}, "/srv/state"),
+    ],
+)
+def test_the_log_goes_where_systemd_says(environ: dict[str, str], expected: str) -> None:
+    """Of a service to the logs of the machine, else beside the state."""
+    assert log_directory(Path("/srv/state"), environ) == Path(expected)

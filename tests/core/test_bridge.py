@@ -137,6 +137,8 @@ class Adapter:
 class Dog:
     """A watchdog that remembers what it was told."""
 
+    watches = True
+
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.timeout_s = 0.0
@@ -514,6 +516,7 @@ async def test_frames_that_cannot_be_built_end_the_program(rig: Rig, monkeypatch
         "can": "failed",
         "state": "stopped",
         "inhibits": "stopped",
+        "run-record": "stopped",
         "soc-writer": "stopped",
         "event-list": "stopped",
     }
@@ -567,7 +570,7 @@ async def test_watchdog_starves_when_the_decision_hangs(rig: Rig, monkeypatch: p
 
 @pytest.mark.parametrize(("enabled", "starved"), [(True, True), (False, False)])
 async def test_watchdog_starves_when_the_poller_hangs(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, enabled: bool, starved: bool
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, enabled: bool, starved: bool
 ) -> None:
     """A request that never ends is noticed after the timeout and told once; switched off, the watchdog is fed on."""
     document = {"advanced": {"enable_watchdog": enabled, "watchdog_timeout_s": 20}}
@@ -582,8 +585,9 @@ async def test_watchdog_starves_when_the_poller_hangs(
     fed = rig.dog.calls.count("feed")
     await rig.wait(10.0)
     assert (rig.dog.calls.count("feed") == fed) is starved
-    told = [line for line in lines(caplog) if "no progress" in line]
-    assert told == (["no progress of uart: the watchdog is no longer fed"] if starved else [])
+    told = [noted.text for noted in rig.published(Noted) if noted.code == "path.hangs"]
+    text = "No progress of uart: the watchdog is no longer fed, and restarts the bridge"
+    assert told == ([text] if starved else [])
 
 
 async def test_watchdog_starves_when_the_sender_hangs(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -895,10 +899,12 @@ async def test_full_disk_disturbs_nobody(rig: Rig, caplog: pytest.LogCaptureFixt
     await rig.until(lambda: rig.disk.attempts >= 5)
     assert rig.count(0x351) - before == pytest.approx(rig.clock.monotonic() - seconds, abs=1.0)
     assert [line for line in lines(caplog) if "state" in line] == [
-        "state failed: OSError: [Errno 28] No space left on device; it is started again"
+        "state failed: nothing can be saved in memory: No space left on device; it is started again"
     ]
     failed = [event for event in rig.published(PartStateChanged) if event.state == "failed"]
-    assert {(event.name, event.error) for event in failed} == {("state", "OSError: [Errno 28] No space left on device")}
+    assert {(event.name, event.error) for event in failed} == {
+        ("state", "nothing can be saved in memory: No space left on device")
+    }
     rig.disk.full = False
     await rig.until(lambda: rig.disk.writes == 1)
     assert not rig.disk.held_up_the_loop, "a slow disk may not hold up the sender"

@@ -20,7 +20,8 @@ from tinybms_bridge.core import control
 from tinybms_bridge.core.event_store import EventStore
 from tinybms_bridge.errors import BridgeError, ConfigError
 from tinybms_bridge.hal.can import CanFrame
-from tinybms_bridge.hal.devices import CanDevice, FoundDevices, SerialDevice
+from tinybms_bridge.hal.can_devices import CanDevice
+from tinybms_bridge.hal.devices import FoundDevices, SerialDevice
 from tinybms_bridge.hal.logs import LogLine
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.link import commands

@@ -1,5 +1,6 @@
 """The CAN output by itself: what it sends of the state of the battery, and how old that may be."""
 
+import asyncio
 from dataclasses import fields
 from typing import Any
 
@@ -8,10 +9,15 @@ import pytest
 from tinybms_bridge.battery.limits.model import Freshness
 from tinybms_bridge.battery.state import BatteryState
 from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.models.hardware import Can, Hardware
 from tinybms_bridge.core.outputs import CanOutput
+from tinybms_bridge.hal.blocking import in_place
 from tinybms_bridge.hal.can import CanFrame, CanPort
+from tinybms_bridge.hal.can_devices import CanDevice
+from tinybms_bridge.hal.can_faults import CanFault
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.victron.can.codec import decode_frame
+from tinybms_bridge.victron.can.self_test import LoopbackResult, LoopbackVerdict
 from tinybms_bridge.words import message
 from tinybms_lab.testing.can_memory import MemoryCanBus
 from tinybms_lab.testing.fake_clock import FakeClock
@@ -121,3 +127,50 @@ def test_every_counter_begins_again(core: Core) -> None:
     assert core.output.state() != untouched
     core.output.reset_statistics()
     assert core.output.state() == untouched
+
+
+class Loopback(Core):
+    """A core whose configuration is that of the self-test."""
+
+    def __init__(self, clock: FakeClock, bus: Bus, state: BatteryState) -> None:
+        super().__init__(clock, bus, state)
+        config = Configuration(hardware=Hardware(can=Can(mode="loopback")))
+        self.output = CanOutput(config, self._open, clock, bus, self._state)
+
+
+async def test_loopback_mode_tests_itself(clock: FakeClock, bus: Bus, make_state: Any) -> None:
+    """What was sent and came back as it was sent passes; what stays away fails. In use there is no such test."""
+    output = Loopback(clock, bus, make_state()).output
+    frame = CanFrame(0x351, bytes(8))
+    output._on_sent(frame, True)
+    output._on_frame(frame)
+    output._on_sent(frame, False)
+    assert output.state().loopback == LoopbackResult(LoopbackVerdict.PASSED, 1, 1)
+    output._on_sent(frame, True)
+    await clock.advance(3.0)
+    assert output.state().loopback == LoopbackResult(LoopbackVerdict.FAILED, 2, 1)
+
+    in_use = Core(clock, bus, make_state()).output
+    in_use._on_sent(frame, True)
+    assert in_use.state().loopback is None
+
+
+async def test_what_the_kernel_tells_is_in_the_state(clock: FakeClock, bus: Bus, make_state: Any) -> None:
+    """The interface with its counters, and faults that two readings have confirmed."""
+    device = CanDevice("can0", True, "error_active", 250_000, kind="can", restart_ms=100, tx_queue_frames=10)
+    core = Core(clock, bus, make_state())
+    asked: list[str] = []
+
+    def read(name: str) -> CanDevice:
+        asked.append(name)
+        return device
+
+    output = CanOutput(Configuration(), core._open, clock, bus, core._state, read_device=read, run_blocking=in_place)
+    for _ in range(2):
+        output.look()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await clock.advance(2.5)
+
+    assert asked == ["can0", "can0"]
+    assert (output.state().device, output.state().faults) == (device, (CanFault.BIT_RATE,))

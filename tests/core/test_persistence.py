@@ -18,6 +18,7 @@ from tinybms_bridge.battery.limits import ChargeState, DischargeMemory, Memory, 
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.saved_units import STATE_VERSION, SavedUnits
 from tinybms_bridge.core.persistence import StateKeeper, load_state, peek_state
+from tinybms_bridge.errors import BridgeError
 from tinybms_bridge.hal.blocking import RunBlocking, in_place, in_thread
 from tinybms_bridge.hal.storage import FileStorage, MemoryStorage
 from tinybms_lab.testing.fake_clock import FakeClock
@@ -267,7 +268,7 @@ async def test_failure_ends_the_part_without_a_second_attempt(bench: Bench, capl
     bench.disk.full = True
     task = bench.start()
     await bench.clock.advance(INTERVAL_S)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(BridgeError, match="nothing can be saved in memory: No space left on device"):
         await task
     assert bench.disk.attempts == 1
     assert caplog.records == []
@@ -276,7 +277,7 @@ async def test_failure_ends_the_part_without_a_second_attempt(bench: Bench, capl
 async def test_restarted_part_saves_at_once(bench: Bench) -> None:
     """After a failure the next attempt comes with the restart, not an interval later; then the interval holds again."""
     bench.disk.full = True
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(BridgeError, match="nothing can be saved in memory: No space left on device"):
         await asyncio.gather(bench.start(), bench.clock.advance(INTERVAL_S))
     bench.disk.full = False
     bench.start()

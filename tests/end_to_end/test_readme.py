@@ -1,4 +1,4 @@
-"""Every command of both READMEs, and of the first start in docs/web-security.md, run as it is written.
+"""Every command of both READMEs, the guides, and the first start in docs/web-security.md, run as it is written.
 
 The lines of the fenced blocks run in one bash, in their order, beside a running demo and a simulated BMS. Blocks with a
 language of their own (``json``, ``text`` and so on) are no commands. A command that cannot run here stands in
@@ -35,6 +35,9 @@ NOT_HERE = {
     r"sudo ": "the rights of root",
     r"(python3? -m venv|pip3? |pipx |uv |\S+/pip )": "installs from the network",
     r"(candump|cansend|ssh|scp) ": "a CAN adapter or another machine",
+    r"ls -l /dev/": "a USB adapter",
+    r"vcgencmd ": "a Raspberry Pi",
+    r"tinybms-bridge status --watch": "a terminal, which test_live_view.py has",
 }
 """What is not run, by its beginning."""
 
@@ -47,7 +50,9 @@ LASTING = {
 }
 """What runs until Ctrl-C, and what it has to say before."""
 
-RUNNABLE = re.compile(r"[A-Z_]+=|(\S+/)?tinybms-bridge |curl |jq |websocat |echo |cat |printf |grep ")
+RUNNABLE = re.compile(
+    r"[A-Z_]+=|(\S+/)?tinybms-bridge |curl |jq |websocat |echo |cat |printf |grep |\S+/python -m rigs\.field_test "
+)
 """What is run to its end, and has to succeed."""
 
 NOTHING_FOUND = re.compile(r"\| grep ")
@@ -98,6 +103,8 @@ class Place:
     group: str
     bms: Path
     state_directory: str = ""
+    socket: str = ""
+    """Where the demo listens for commands; empty where they are to find no bridge."""
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def here(self, command: str) -> str:
@@ -115,6 +122,8 @@ class Place:
                 rf"\1 --password-stdin <<< '{PASSWORD}'",
             ),
             (r"settings (set|restore) ", r"settings \1 --yes "),
+            (r"--minutes \d+", "--minutes 0.05 --warm-up 2"),
+            (r"--every 60", "--every 1"),
         ):
             command = re.sub(pattern, replacement, command)
         return command
@@ -129,6 +138,8 @@ class Place:
             "TMPDIR": str(self.folder),
         }
         config = {"TINYBMS_BRIDGE_CONFIG": str(self.folder / "bridge.json"), "COLUMNS": "120"}
+        if self.socket:
+            config["TINYBMS_BRIDGE_SOCKET"] = self.socket
         kept = {name: value for name, value in os.environ.items() if name not in ("NOTIFY_SOCKET", "STATE_DIRECTORY")}
         return {**kept, **usual, **config}
 
@@ -249,6 +260,8 @@ def place(tmp_path: Path, can_group: str) -> Iterator[Place]:
     for folder in (tmp_path / "bin", tmp_path / ".venv" / "bin"):
         folder.mkdir(parents=True)
         _write_program(folder / "tinybms-bridge", program)
+    rigs = f'#!/bin/sh\ncd {shlex.quote(str(ROOT))} && exec {shlex.quote(sys.executable)} "$@"\n'
+    _write_program(tmp_path / ".venv" / "bin" / "python", rigs)
     for name, text in SHIMS.items():
         if shutil.which(name) is None:
             _write_program(tmp_path / "bin" / name, f"#!{sys.executable}\n{text}")
@@ -331,6 +344,25 @@ def test_every_command_of_a_readme_works(place: Place, name: str) -> None:
     said = run_all(place, commands)
 
     assert len(said) >= 20
+
+
+GUIDES = ("install-raspberry-pi", "wiring", "gx", "troubleshooting", "field-test")
+"""Their French pages have the same commands, which tests/test_docs.py sees to."""
+
+
+@pytest.mark.timeout(1200)  # five pages on a busy machine
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+def test_every_command_of_the_guides_works_or_is_for_real_hardware(place: Place) -> None:
+    """Beside a bridge that runs, as with the reader; what needs a machine of its own is in ``NOT_HERE``."""
+    place.socket = str(Path(place.state_directory) / "core.sock")
+    for name in GUIDES:
+        commands = commands_of((ROOT / "docs" / f"{name}.md").read_text(), ("sh",))
+
+        said = run_all(place, commands)
+
+        for_hardware = [command for command in commands if reason_not_to_run(command.text)]
+        assert said, name
+        assert len(said) + len(for_hardware) == len(commands), name
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")

@@ -2,11 +2,20 @@ import contextlib
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tinybms_bridge.hal.watchdog import NullWatchdog, ProgressGuard, SystemdWatchdog, Watchdog, find_watchdog
+from tinybms_bridge.hal.watchdog import (
+    FeedIntervals,
+    NullWatchdog,
+    PartProgress,
+    ProgressGuard,
+    SystemdWatchdog,
+    Watchdog,
+    find_watchdog,
+)
 
 
 class Manager:
@@ -171,6 +180,8 @@ def test_timeout_is_told_only_where_a_watchdog_is_set_up(manager: Manager, monke
 class Bowl:
     """A watchdog that counts, and a clock."""
 
+    watches = True
+
     def __init__(self) -> None:
         self.fed = 0
         self.now_s = 0.0
@@ -245,3 +256,55 @@ def test_disabled_guard_always_feeds() -> None:
     guard.configure(enabled=True, timeout_s=60.0)
     assert not guard.feed()
     assert bowl.timeouts == [5.0, 60.0]
+
+
+def test_figures_of_a_part() -> None:
+    """What it has tried, how long between two signs of it, how long it may rest, and whether it hangs."""
+    bowl = Bowl()
+    guard = ProgressGuard(bowl, bowl.monotonic, timeout_s=30.0)
+    for at_s, count in ((0.0, 5), (0.5, 9), (8.0, 10), (8.5, 12)):
+        bowl.now_s = at_s
+        guard.note("uart", count, pause_s=10.0)
+    bowl.now_s = 10.0
+    part = PartProgress(
+        "uart", attempts=12, idle_ms=1500, last_interval_ms=500, longest_interval_ms=7500, allowed_ms=40_000
+    )
+    assert guard.parts() == (part,)
+    bowl.now_s = 48.6
+    hanging = replace(part, idle_ms=40_100, longest_interval_ms=40_100, hangs=True)
+    assert guard.parts() == (hanging,), "the time that goes on counts as the longest"
+
+
+def test_part_that_was_never_seen_to_try_has_no_interval_yet() -> None:
+    """One that hangs from the start is no exception: its time runs from the first look."""
+    bowl = Bowl()
+    guard = ProgressGuard(bowl, bowl.monotonic, timeout_s=30.0)
+    for at_s in (0.0, 31.0):
+        bowl.now_s = at_s
+        guard.note("can", 0)
+    (part,) = guard.parts()
+    assert (part.attempts, part.last_interval_ms, part.hangs) == (0, None, True)
+
+
+def test_count_that_begins_again_is_progress() -> None:
+    """Statistics are set to 0, an adapter is opened again: the part tries, and the sum never falls."""
+    bowl = Bowl()
+    guard = ProgressGuard(bowl, bowl.monotonic, timeout_s=5.0)
+    for at_s, count in ((0.0, 100), (4.0, 3), (8.0, 4)):
+        bowl.now_s = at_s
+        guard.note("uart", count)
+        assert guard.feed()
+    assert guard.parts()[0].attempts == 102
+
+
+def test_intervals_of_the_feeds() -> None:
+    """Last, shortest, longest and mean time between two feeds; a time without any ends in the longest one."""
+    bowl = Bowl()
+    guard = ProgressGuard(bowl, bowl.monotonic)
+    assert guard.intervals == FeedIntervals()
+    for at_s in (10.0, 10.5, 14.5, 15.5):
+        bowl.now_s = at_s
+        guard.feed()
+        if at_s == 10.0:
+            assert guard.intervals == FeedIntervals(), "one feed has no interval"
+    assert guard.intervals == FeedIntervals(last_ms=1000.0, shortest_ms=500.0, longest_ms=4000.0, mean_ms=1833.3)

@@ -9,7 +9,8 @@ from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.inhibits import Direction, Inhibit
 from tinybms_bridge.battery.snapshot import Identity
 from tinybms_bridge.errors import ConfigProblem
-from tinybms_bridge.hal.devices import CanDevice, FoundDevices, SerialDevice
+from tinybms_bridge.hal.can_devices import CanDevice
+from tinybms_bridge.hal.devices import FoundDevices, SerialDevice
 from tinybms_bridge.link.codec import DecodeError, decoder, from_json, to_json
 from tinybms_bridge.link.commands import (
     COMMANDS,

@@ -113,3 +113,54 @@ def test_the_support_bundle_is_saved(bridge: Any, page: Page, log_in: Callable[.
         text = "".join(archive.read(name).decode() for name in names)
     assert {"doctor.json", "log.txt", "can.log", "bms-settings.json"} <= set(names)
     assert not re.search(r"\banna\b", text)
+
+
+def test_the_controller_of_the_interface_is_shown(bridge: Any, page: Page) -> None:
+    """As the kernel tells it of a CAN card, and the self-test of loopback; neither is there on this bridge's bus."""
+    told = page.request.get(f"{bridge.url}/api/diagnostics").json()
+    counters = {"bus_errors": 12, "error_passives": 2, "bus_offs": 1, "arbitration_lost": 0, "restarts": 1}
+    told["can"] |= {
+        "device": {
+            "name": "can0",
+            "up": True,
+            "state": "error_passive",
+            "bitrate_bps": 500_000,
+            "restart_ms": 0,
+            "tx_queue_frames": 10,
+            "tx_error_count": 128,
+            "rx_error_count": 3,
+            "counters": counters | {"rx_dropped": 0},
+        },
+        "loopback": {"verdict": "failed", "sent": 19, "returned": 4},
+    }
+    page.route(re.compile(r"/api/diagnostics(\?|$)"), lambda route: route.fulfill(json=told))
+    page.goto(f"{bridge.url}/diagnostics/lines")
+    shown = page.get_by_test_id("line-can")
+
+    expect(shown.get_by_role("heading", name="Controller of can0")).to_be_visible()
+    for name, value, level in (
+        ("State", "error-passive", "warning"),
+        ("Bit rate", "500 kbit/s", ""),
+        ("Restart after bus-off", "never by itself", "warning"),
+        ("Error counters, sending / receiving", "128 / 3", ""),
+        ("Times bus-off", "1", "warning"),
+        ("Loopback self-test", "failed: 4 of 19 came back", "alarm"),
+    ):
+        figure = shown.locator("dl > div", has=page.get_by_text(name, exact=True)).locator("dd")
+        expect(figure).to_have_text(value)
+        expect(figure).to_have_class(re.compile(rf"(^|\s){level}"))
+
+
+@pytest.mark.parametrize(("locale", "attempts"), [("en-GB", "Attempts"), ("fr-FR", "Essais")])
+def test_what_each_part_of_the_path_does_is_shown(locale: str, attempts: str, bridge: Any, browser: Any) -> None:
+    """Of this very bridge: each part tries, whatever comes of it, and none hangs."""
+    context = browser.new_context(locale=locale)
+    page = context.new_page()
+    page.goto(f"{bridge.url}/diagnostics/system")
+    rows = page.get_by_test_id("progress")
+    expect(rows.get_by_role("columnheader", name=attempts)).to_be_visible()
+    for part in ("uart", "can"):
+        tried = rows.locator("tr", has=page.locator("code", has_text=part)).locator("td.number").first
+        expect(tried).to_have_text(re.compile("[1-9]"))
+    expect(rows.locator(".alarm")).to_have_count(0)
+    context.close()

@@ -38,7 +38,8 @@ def sixteen_packs(state: dict[str, Any]) -> dict[str, Any]:
         **{key: silent[key] for key in ("cells_mv", "voltage", "current", "soc_percent")},
     }
     silent.update(freshness="SILENT", cells_mv=[], voltage=None, current=None, soc_percent=None, temperature=None)
-    silent["uart"] = {"up": False, "reason": "the port is gone"}
+    gone = {"code": "said", "parameters": {"text": "the port is gone"}, "text": "the port is gone"}
+    silent["uart"] = {"up": False, "reason": "the port is gone", "message": gone}
     return {**state, "packs": packs}
 
 

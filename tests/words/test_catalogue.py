@@ -1,11 +1,15 @@
+import ast
 import json
 import subprocess
 import sys
+from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tinybms_bridge import words
 from tinybms_bridge.words import LANGUAGES, Message, codes, knows, message, say
 
 
@@ -151,3 +155,12 @@ def test_a_choice_is_joined_with_or() -> None:
 
     assert told.text == 'unknown key here; it belongs to "mqtt" or "web_server"'
     assert told.say("fr") == 'clé inconnue ici ; sa place est dans "mqtt" ou "web_server"'
+
+
+@pytest.mark.parametrize("path", sorted(Path(words.__file__).parent.rglob("*.py")), ids=lambda path: path.stem)
+def test_no_key_stands_twice(path: Path) -> None:
+    """The second would silently take the place of the first, with other words."""
+    written = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Dict)]
+    keys = [[key.value for key in each.keys if isinstance(key, ast.Constant)] for each in written]
+
+    assert [key for names in keys for key, count in Counter(names).items() if count > 1] == []

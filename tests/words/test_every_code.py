@@ -18,6 +18,7 @@ from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.keys import Key, keys_of
 from tinybms_bridge.config.models.base import Section
 from tinybms_bridge.doctor.findings import Verdict
+from tinybms_bridge.hal.can_faults import CanFault
 from tinybms_bridge.hal.system_errors import SYSTEM_CODES, USB_ADVICE
 from tinybms_bridge.link.event_list import EventSource
 from tinybms_bridge.link.events import EventCode
@@ -34,6 +35,11 @@ BESIDE = r"\.(advice|explanation)$"
 SOURCES = sorted(Path(tinybms_bridge.__file__).parent.rglob("*.py"))
 
 REASON = set(parameters_of(Reason(Quantity.CVL, LimitCode.STATE, 0.0)))
+
+FAULT = {"name", "command", "found_kbit_s", "rate_kbit_s", "frames", "wanted", "found_percent"}
+"""``tests/hal/test_can_faults.py`` holds that each has what its own sentence names."""
+
+CAN_COLUMNS = ("interface", "kind", "up", "bitrate", "state", "restart", "queue", "errors", "bus_offs", "yes", "no")
 
 ADVICE = {"register", "setting", "present", "advised", "unit", "reason", "obstacle"}
 
@@ -56,6 +62,8 @@ MADE_BY_NAME: dict[str, set[str]] = {
     **{f"doctor.{code}": {"count", "mean_ms", "most_ms"} for code in ("polls", "polls_slow")},
     **{f"doctor.summary.{code}": {"problems", "warnings"} for code in ("problems", "warnings", "well")},
     **{f"advice.line.{code}": ADVICE for code in ("choice", "better")},
+    **{f"can_fault.{fault.removeprefix('can_')}": FAULT for fault in CanFault},
+    **{f"can_list.{column}": set() for column in CAN_COLUMNS},
     "battery.resistance_not_learned": {"hours", "least_a", "watts"},
     "battery.weak_cell": {"cells", "less_percent"},
     "battery.resistive_cell": {"cells", "times", "at_least"},
@@ -71,7 +79,7 @@ MADE_BY_NAME: dict[str, set[str]] = {
 CHECKS = {
     *("configuration", "serial_port", "link", "bms", "identity", "settings", "advice", "polling", "plausibility"),
     *("state", "events", "history", "balancing", "count", "battery", "web_port", "state_directory", "clock", "can"),
-    *("gx", "core"),
+    *("gx", "core", "watchdog"),
 }
 """What the doctor looks at."""
 
@@ -85,6 +93,7 @@ NAMES: dict[str, set[str]] = {
     "verdict": set(Verdict),
     "check": CHECKS,
     "severity": set(Severity),
+    "can_state": {"error_active", "error_warning", "error_passive", "bus_off", "stopped", "sleeping"},
     "source": set(EventSource),
     "column": {"time", "severity", "number", "source", "what"},
     "action": set(ActionName),

@@ -27,6 +27,8 @@ WORDS_OF_OTHERS = {
     "request.log_not_removed": "the system, with the file",
     "file.not_json": "the parser",
     "core.too_long": "the codec of the link, for who wrote the program",
+    "EventCode.RESTARTED_AFTER_CRASH": "Python, with the line that failed",
+    "plain.because": "whoever stopped charging or discharging",
     "core.unreadable": "the codec of the link, for who wrote the program",
 }
 """Sentences in which words stand that this program does not know beforehand, and whose words they are."""
@@ -85,7 +87,7 @@ def test_what_tells_why_in_english_tells_it_by_code_as_well(kind: type) -> None:
 def test_every_class_of_the_state_that_tells_an_error_is_looked_at() -> None:
     """A new field of this kind needs its code, too."""
     known = {"UartState", "CanState", "PartStatus", "HistoryState", "LinkChanged", "PartStateChanged"}
-    others = {"SetInhibit", "Bye"}
+    others = {"SetInhibit", "Bye", "LastReset"}
     found = set()
     for path in (*(ROOT / "link").glob("*.py"), ROOT / "services" / "ports.py"):
         for node in ast.walk(ast.parse(path.read_text())):

@@ -29,12 +29,15 @@ from tinybms_bridge.core.event_store import EVENTS_FILE, EventStore
 from tinybms_bridge.core.follow import Follower
 from tinybms_bridge.core.inhibits import INHIBITS_FILE
 from tinybms_bridge.core.persistence import STATE_FILE, load_state
+from tinybms_bridge.core.run_record import RunEnd, boot_identifier, tell_reset
 from tinybms_bridge.core.settings import can_settings
 from tinybms_bridge.core.status_line import StatusLine
-from tinybms_bridge.errors import BridgeError, ConfigProblem
+from tinybms_bridge.errors import BridgeError, ConfigProblem, described
 from tinybms_bridge.hal.blocking import in_thread
 from tinybms_bridge.hal.can import CanPort, open_can
+from tinybms_bridge.hal.can_devices import read_can_device
 from tinybms_bridge.hal.clock import SystemClock
+from tinybms_bridge.hal.crash_trace import CrashTrace
 from tinybms_bridge.hal.directory_lock import DirectoryTakenError
 from tinybms_bridge.hal.interpreter import Collector
 from tinybms_bridge.hal.log_output import LogOutput, open_console
@@ -44,6 +47,7 @@ from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort, open_serial
 from tinybms_bridge.hal.storage import FileStorage, MemoryStorage, SlotStorage, Storage
 from tinybms_bridge.hal.watchdog import find_watchdog
 from tinybms_bridge.link.events import EventCode, Noted
+from tinybms_bridge.link.last_reset import LastReset
 from tinybms_bridge.link.path import core_path
 from tinybms_bridge.link.server import LinkServer
 from tinybms_bridge.link.state import CoreState
@@ -133,7 +137,7 @@ async def run_core(
         bridge.supervisor.add("garbage-collection", Collector(machine.clock, bridge.can.between_bursts).run)
         if screen is None:
             bridge.supervisor.add("status-line", StatusLine(bridge.view, machine.clock, status_s).run)
-        async with process.following():
+        async with process.following(), _recording(bridge, traced=start.real_time):
             for remark in start.remarks:
                 log.warning("%s", remark)
             try:
@@ -265,9 +269,39 @@ class _Process:
         bridge.supervisor.add("view", view.run)
 
 
+@asynccontextmanager
+async def _recording(bridge: Bridge, *, traced: bool) -> AsyncIterator[None]:
+    """Tell how the run before ended, and keep how this one does.
+
+    Args:
+        bridge: The bridge.
+        traced: Whether a fatal signal leaves a trace; a handler of the whole process.
+
+    """
+    machine, runs = bridge.machine, bridge.runs
+
+    def load() -> LastReset:
+        return runs.load(boot_identifier(), machine.fatal() if traced else "")
+
+    tell_reset(await machine.run_blocking(load), machine.events, machine.clock.wall())
+    end, error = RunEnd.STOPPED, ""
+    try:
+        yield
+    except StartAgain:
+        end = RunEnd.RESTARTED
+        raise
+    except Exception as failure:
+        end, error = RunEnd.CRASHED, described(failure).text
+        raise
+    finally:
+        await machine.run_blocking(runs.end, end, error)
+
+
 def machine_for(config: Configuration, *, keep: bool) -> Machine:
     """Return this machine's clock, ports, files and watchdog."""
     ports = _Ports(config)
+    trace = CrashTrace()
+    ports.files.also.append(trace.move_to)
 
     def stored(name: str, mode: int, kind: type[FileStorage] = FileStorage) -> Storage:
         return ports.files.stored(name, mode, kind) if keep else MemoryStorage()
@@ -276,6 +310,7 @@ def machine_for(config: Configuration, *, keep: bool) -> Machine:
         clock=SystemClock(),
         open_serial=ports.open_serial,
         open_can=ports.open_can,
+        read_can_device=read_can_device,
         storage=stored(STATE_FILE, 0o644, SlotStorage),
         events=EventStore(stored(EVENTS_FILE, 0o644)),
         inhibits=stored(INHIBITS_FILE, 0o600),
@@ -286,6 +321,7 @@ def machine_for(config: Configuration, *, keep: bool) -> Machine:
         own=ports.files.own if keep else lambda: None,
         release=ports.files.release,
         keeps=keep,
+        fatal=lambda: trace.take(ports.files.folder) if keep else "",
     )
 
 

@@ -10,21 +10,25 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from tinybms_bridge.battery.saved_units import SavedUnits
+from tinybms_bridge.config.models.hardware import Can
 from tinybms_bridge.doctor.bms import BmsExamination, Device
 from tinybms_bridge.doctor.bus import CAN_CHECK, Heard, judge_bus
 from tinybms_bridge.doctor.findings import Finding, ok, problem
+from tinybms_bridge.doctor.interface import judge_faults, judge_loopback
 from tinybms_bridge.doctor.machine import examine_machine
 from tinybms_bridge.doctor.verdicts import judge_configuration
+from tinybms_bridge.doctor.watchdog import judge_watchdog
 from tinybms_bridge.hal.can import LOCAL
+from tinybms_bridge.hal.can_faults import judge_device
 from tinybms_bridge.hal.processes import Process
 from tinybms_bridge.hal.storage import MOST_STATE_BYTES, SlotStorage
-from tinybms_bridge.link.state import MonitoredFrame
+from tinybms_bridge.link.state import CanState, MonitoredFrame
 from tinybms_bridge.services.ports import Core, Examination
 from tinybms_bridge.victron.can.gx import IDENTIFICATION_ID
 from tinybms_bridge.victron.can.neighbours import BMS_IDS
 from tinybms_bridge.words import message
 
-__all__ = ["RunningDoctor", "heard_of"]
+__all__ = ["RunningDoctor", "heard_of", "interface_of"]
 
 _LISTEN_S = 3.0
 """As the command listens for a GX."""
@@ -79,6 +83,8 @@ class RunningDoctor:
         folder = Path(info.state_directory) if info.state_directory else None
         saved = SavedUnits() if folder is None else await asyncio.to_thread(_saved, folder)
         yield ok("serial port", message("doctor.through_bridge", port=core.uart().device))
+        for finding in judge_watchdog(core.watchdog(), core.uptime_s):
+            yield finding
         examination = BmsExamination(self._device, core.device_settings.read, store.in_force, core.clock, saved=saved)
         async for finding in examination.findings():
             yield finding
@@ -86,16 +92,27 @@ class RunningDoctor:
             for finding in await asyncio.to_thread(examine_machine, store.in_force.web_server, folder, bridges, _bind):
                 yield finding
         await core.clock.sleep(max(0.0, begun_s + _LISTEN_S - core.clock.monotonic()))
-        can = core.can()
+        can, of_can = core.can(), store.in_force.hardware.can
+        for finding in interface_of(can, of_can):
+            yield finding
         if not can.up:
             yield problem(CAN_CHECK, can.why() or message("can.closed"))
             return
         yield ok(CAN_CHECK, message("doctor.open", what=can.interface))
         heard = heard_of(core.frames(last), core.clock.monotonic() - begun_s, gx=can.keepalive_ok)
         heard.errors = max(0, can.rx_errors - before.rx_errors)
-        heard.bitrate_bps = store.in_force.hardware.can.bitrate
+        heard.bitrate_bps = of_can.bitrate
         for finding in judge_bus(heard, bridges, store.in_force.victron.pgn_update_interval_ms / 1000.0):
             yield finding
+
+
+def interface_of(state: CanState, config: Can) -> list[Finding]:
+    """Return how the CAN interface is set up, as the core has confirmed it, and its self-test in loopback mode."""
+    found = []
+    if state.device is not None:
+        judged = judge_device(state.device, config.bitrate)
+        found += judge_faults(state.device, [each for each in judged if each.fault in state.faults])
+    return found + (judge_loopback(state.loopback) if config.mode == "loopback" else [])
 
 
 def heard_of(frames: Sequence[MonitoredFrame], seconds: float, *, gx: bool) -> Heard:

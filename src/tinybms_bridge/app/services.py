@@ -27,7 +27,7 @@ from tinybms_bridge.config.changes import ConfigChange, changed_paths
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.last_good import LastGood
 from tinybms_bridge.config.overrides import override
-from tinybms_bridge.config.paths import state_directory
+from tinybms_bridge.config.paths import log_directory, state_directory
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.config.values import from_values
 from tinybms_bridge.core.supervisor import Part, Supervisor
@@ -37,6 +37,7 @@ from tinybms_bridge.hal.clock import Clock, SystemClock, until_tick_s
 from tinybms_bridge.hal.log_output import LogOutput, open_console
 from tinybms_bridge.hal.logs import LineHandler, LogLine, logging_through
 from tinybms_bridge.hal.storage import FileStorage, MemoryStorage
+from tinybms_bridge.hal.watchdog import Watchdog, find_watchdog
 from tinybms_bridge.link import commands
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.client import LinkClient
@@ -57,6 +58,8 @@ log = logging.getLogger(__name__)
 _REPORT_S = 2.0
 _TODAY_S = 30.0
 _PARENT_LOOK_S = 1.0
+_ALIVE_S = 10.0
+"""Pause between two signs of life for the service manager, which waits for six of them (``app/units.py``)."""
 _MOST_LINES = 1_000_000
 """More than the log keeps."""
 
@@ -86,6 +89,8 @@ async def run_services(options: ServicesOptions, clock: Clock | None = None) -> 
             connection = group.create_task(link.run(), name="link")
             if options.parent:
                 group.create_task(_end_with_parent(options.parent, clock, asyncio.current_task()))
+            else:
+                group.create_task(_tell_manager(find_watchdog(), mirror, clock))
             await _first_state(mirror)
             if not options.parent:  # a core starts its child after the first frame
                 await path_first(lambda: mirror.state.battery.may_send, clock)
@@ -107,6 +112,23 @@ async def _first_state(mirror: Mirror[CoreState]) -> None:
         while not mirror.state.core.version:
             told.clear()
             await told.wait()
+    finally:
+        end()
+
+
+async def _tell_manager(watchdog: Watchdog, mirror: Mirror[CoreState], clock: Clock) -> None:
+    """Tell the service manager that the process is up and its event loop runs, with or without a core."""
+
+    def tell(connected: bool) -> None:
+        watchdog.status("follows the core" if connected else "waits for the core")
+
+    end = mirror.on_connection(tell)
+    try:
+        watchdog.ready()
+        tell(mirror.connected)
+        while True:
+            watchdog.feed()
+            await clock.sleep(until_tick_s(clock, _ALIVE_S))
     finally:
         end()
 
@@ -317,7 +339,7 @@ class Services:
             console=False,
             memory=wanted.output_web,
             syslog_server=wanted.syslog_server if wanted.output_syslog else "",
-            folder=self.folder if self._keep else None,
+            folder=log_directory(self.folder) if self._keep else None,
         )
 
     # the log of both processes
@@ -459,6 +481,8 @@ def history_settings(config: Configuration) -> HistorySettings:
 def users_command(folder: Path) -> str:
     """Return how ``tinybms-bridge users`` is called for the users of a state directory."""
     words = [own_command(), "users"]
+    if os.environ.get("STATE_DIRECTORY"):  # a service has a user of its own, whose files nobody else may read
+        words.insert(0, "sudo")
     if folder != state_directory("", {}):
         words += ["--state-directory", str(folder)]
     return shlex.join(words)

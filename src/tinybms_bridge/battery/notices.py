@@ -1,9 +1,10 @@
 """Notices: warnings of the ESP32 firmware that have no field in frame 0x35A, so only the bridge itself shows them.
 
 They are communication, low state of charge, high state of charge and derating (firmware.md, 4), and
-our own for a temperature sensor that is lost, a lifetime counter that stands, a second BMS on the bus and a
-configuration that cannot be used; the alarms with a field are in ``alarm_rules``. Levels change after a delay and fall
-back with hysteresis. That the core is not heard is raised by whoever shows its state (``services.ports``).
+our own for a temperature sensor that is lost, a lifetime counter that stands, a second BMS on the bus, a CAN interface
+that is set up wrong or fails, and a configuration that cannot be used; the alarms with a field are in ``alarm_rules``.
+Levels change after a delay and fall back with hysteresis. That the core is not heard is raised by whoever shows its
+state (``services.ports``).
 """
 
 from collections.abc import Mapping
@@ -45,6 +46,16 @@ class NoticeName(StrEnum):
     """Chargers give clearly more than a CCL that is not enforced."""
     COUNTER_STANDS = "lifetime_counter_stands"
     SECOND_BMS = "second_bms"
+    CAN_BUS_OFF = "can_bus_off"
+    """The controller has given the bus up after too many errors, or does so again and again."""
+    CAN_ERROR_PASSIVE = "can_error_passive"
+    """Frames fail, mostly because nobody acknowledges them."""
+    CAN_BIT_RATE = "can_bit_rate"
+    """The CAN interface has another bit rate than the configured one."""
+    CAN_LISTEN_ONLY = "can_listen_only"
+    """The CAN interface is set to listen only, so nothing is sent."""
+    CAN_NO_RESTART = "can_no_restart"
+    """After bus-off nobody would restart the controller."""
     CELLS_UNEVEN = "cells_uneven"
     WEAK_CELL = "weak_cell"
     """A cell that holds less than the others, or has a higher resistance."""
@@ -52,6 +63,16 @@ class NoticeName(StrEnum):
     """Register 306 is not what the battery holds."""
     CORE_UNREACHABLE = "core_unreachable"
     """The process that reads the BMS and sends to the GX is not heard; never raised by that process itself."""
+
+
+_CAN_LEVELS = {
+    NoticeName.CAN_BUS_OFF: AlarmLevel.ALARM,
+    NoticeName.CAN_ERROR_PASSIVE: AlarmLevel.WARNING,
+    NoticeName.CAN_BIT_RATE: AlarmLevel.ALARM,
+    NoticeName.CAN_LISTEN_ONLY: AlarmLevel.ALARM,
+    NoticeName.CAN_NO_RESTART: AlarmLevel.WARNING,
+}
+"""Faults of the CAN interface, with their level: an alarm where nothing reaches the GX."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +107,8 @@ class Communication:
     """Whether the lifetime counter of the BMS stands while its readings move."""
     second_bms: bool = False
     """Whether somebody else sends frames of a BMS on the bus."""
+    can_faults: frozenset[str] = frozenset()
+    """Confirmed faults of the CAN interface, by the names of ``hal.can_faults``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +159,8 @@ def evaluate_notices(
         NoticeName.COUNTER_STANDS: _warning_if(communication.counter_stands),
         NoticeName.SECOND_BMS: AlarmLevel.ALARM if communication.second_bms else AlarmLevel.OK,
     }
+    for name, level in _CAN_LEVELS.items():
+        wanted[name] = level if name in communication.can_faults else AlarmLevel.OK
     if communication.freshness is Freshness.FRESH:
         if snapshot is not None:
             wanted |= _soc_levels(snapshot.pack.soc_percent, before, settings)

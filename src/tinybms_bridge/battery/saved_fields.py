@@ -13,7 +13,7 @@ from operator import attrgetter
 from types import UnionType
 from typing import Any, Generic, Protocol, TypeVar, cast, get_args, get_type_hints
 
-__all__ = ["Counter", "Declaration", "Flag", "Items", "Number", "OneOf", "Rule", "SavedField", "Saving"]
+__all__ = ["Counter", "Declaration", "Flag", "Items", "Number", "OneOf", "Rule", "SavedField", "Saving", "ShortText"]
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -68,6 +68,19 @@ class Counter:
         """Return the value, or raise ValueError."""
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 32:
             raise ValueError("no counter")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class ShortText:
+    """A text of so many characters at most."""
+
+    longest: int
+
+    def read(self, value: object) -> str:
+        """Return the value, or raise ValueError."""
+        if not isinstance(value, str) or len(value) > self.longest:
+            raise ValueError("no text, or too long")
         return value
 
 

@@ -29,7 +29,9 @@ COMMANDS: Mapping[str, str] = {
     "reset": "tinybms_bridge.cli.reset:reset_command",
     "check": "tinybms_bridge.cli.check:check_command",
     "users": "tinybms_bridge.cli.users:users_command",
+    "can": "tinybms_bridge.cli.can:can_command",
     "doctor": "tinybms_bridge.cli.doctor:doctor_command",
+    "install-service": "tinybms_bridge.cli.install_service:install_service_command",
     "bench": "tinybms_bridge.cli.bench:bench_command",
 }
 """Where each command lives."""

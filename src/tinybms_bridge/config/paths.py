@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["default_path", "is_same", "state_directory"]
+__all__ = ["default_path", "is_same", "log_directory", "state_directory"]
 
 
 def default_path(environ: Mapping[str, str] = os.environ) -> Path:
@@ -28,6 +28,12 @@ def state_directory(configured: str, environ: Mapping[str, str] = os.environ) ->
         return Path(configured)
     given = environ.get("STATE_DIRECTORY", "").split(":")[0]
     return Path(given) if given else Path.home() / ".local" / "state" / "tinybms-bridge"
+
+
+def log_directory(state: Path, environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the directory for the log: that of systemd, else the one for counters and history."""
+    given = environ.get("LOGS_DIRECTORY", "").split(":")[0]
+    return Path(given) if given else state
 
 
 def is_same(one: Path, other: Path) -> bool:

@@ -21,23 +21,26 @@ from tinybms_bridge.battery.view import View
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.core.advisor import Advisor
 from tinybms_bridge.core.battery import Battery
+from tinybms_bridge.core.can_bus import ReadCanDevice
 from tinybms_bridge.core.event_store import EventRecorder, EventStore
 from tinybms_bridge.core.inhibits import Inhibits
 from tinybms_bridge.core.outputs import CanOpener, CanOutput
 from tinybms_bridge.core.pack import Pack
 from tinybms_bridge.core.persistence import StateKeeper
-from tinybms_bridge.core.settings import battery_settings
+from tinybms_bridge.core.run_record import RUN_FILE, RunRecorder
+from tinybms_bridge.core.settings import battery_settings, hardware_watchdog_settings
 from tinybms_bridge.core.soc_writer import SocWriter
 from tinybms_bridge.core.supervisor import Part, Supervisor
 from tinybms_bridge.hal.blocking import RunBlocking, in_thread
 from tinybms_bridge.hal.clock import Clock, until_tick_s
+from tinybms_bridge.hal.hardware_watchdog import HardwareWatchdog
 from tinybms_bridge.hal.serial import SerialOpener
 from tinybms_bridge.hal.storage import MemoryStorage, Storage
 from tinybms_bridge.hal.watchdog import NullWatchdog, ProgressGuard, Watchdog
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.events import EventCode, Noted, PartStateChanged
 from tinybms_bridge.link.state import CoreInfo, CoreState, PackDetails, PartStatus, WatchdogState
-from tinybms_bridge.words import message
+from tinybms_bridge.words import Message, message
 
 __all__ = ["Bridge", "CanOpener", "Machine"]
 
@@ -62,6 +65,8 @@ class Machine:
     open_can: CanOpener
     storage: Storage
     watchdog: Watchdog = field(default_factory=NullWatchdog)
+    hardware_watchdog: HardwareWatchdog = field(default_factory=HardwareWatchdog)
+    """That of the machine, which does nothing until it is wanted."""
     events: EventStore = field(default_factory=lambda: EventStore(MemoryStorage()))
     """The bridge's own event list, loaded."""
     inhibits: Storage = field(default_factory=MemoryStorage)
@@ -72,12 +77,16 @@ class Machine:
     """Returns a file of the state directory by name and mode; it follows the directory."""
     folder: Callable[[], Path] = Path
     """Returns the state directory in use."""
+    fatal: Callable[[], str] = lambda: ""
+    """Returns what a fatal signal to the process before has left, and has it written by this one. Blocks."""
     keeps: bool = False
     """Whether anything outlives the process."""
     own: Callable[[], None] = lambda: None
     """Keeps the state directory for this process. Blocks; raises DirectoryTakenError."""
     release: Callable[[], None] = lambda: None
     """Lets another process have it."""
+    read_can_device: ReadCanDevice = lambda _name: None
+    """Returns what the kernel tells of a CAN interface. Blocks; raises nothing."""
     run_blocking: RunBlocking = in_thread
     """Runs what blocks, off the event loop."""
 
@@ -114,7 +123,15 @@ class Bridge:
             run_blocking=machine.run_blocking,
         )
         """The only pack."""
-        self.can = CanOutput(config, machine.open_can, clock, self.bus, self._state_to_send)
+        self.can = CanOutput(
+            config,
+            machine.open_can,
+            clock,
+            self.bus,
+            self._state_to_send,
+            read_device=machine.read_can_device,
+            run_blocking=machine.run_blocking,
+        )
         self.advisor = Advisor(config, self.battery, self.bus, lambda: self.pack.identity)
         self.inhibits = Inhibits(
             machine.inhibits, clock, self._apply_inhibits, self._on_inhibit_expired, machine.run_blocking
@@ -129,6 +146,10 @@ class Bridge:
             timeout_s=config.advanced.watchdog_timeout_s,
         )
         """Feeds the watchdog while the path makes progress."""
+        self.hardware = machine.hardware_watchdog
+        """The watchdog of the machine, which the guard feeds, too."""
+        self.runs = RunRecorder(machine.stored(RUN_FILE, 0o644), clock, machine.run_blocking)
+        """What the next run is to know of the end of this one."""
         self.starts_again = False
         """Whether the program starts anew in this process after the end, which is nothing for its service manager."""
         self.file_usable: Callable[[], bool] = lambda: True
@@ -136,6 +157,7 @@ class Bridge:
         self.on_decided: Callable[[bool], None] = lambda _accepted: None
         """Called after each decision, with whether it was made from a new snapshot."""
         self._hanging: tuple[str, ...] = ()
+        self._hardware_problem: Message | None = None
         self._asleep_s = clock.monotonic() - clock.awake()
         self._announced_ready = False
         self.keeper = StateKeeper(
@@ -150,6 +172,7 @@ class Bridge:
         self.supervisor.add("can", self.can.run, critical=True)
         self.supervisor.add("state", self.keeper.run)
         self.supervisor.add("inhibits", self.inhibits.run)
+        self.supervisor.add("run-record", self.runs.run)
         self.supervisor.add("soc-writer", SocWriter(self._soc_apart, self.pack.settings, self.bus, clock).run)
         self.supervisor.add(
             "event-list", EventRecorder(self.bus, self.events, clock, run_blocking=machine.run_blocking).run
@@ -167,11 +190,14 @@ class Bridge:
 
     async def run(self) -> None:
         """Run until cancelled. Raises PathFailure when a part of the path fails."""
+        self.hardware.apply(hardware_watchdog_settings(self.config))
         try:
             await self.supervisor.run()
         finally:
             if not self.starts_again:
                 self.machine.watchdog.stopping()
+            if self.hardware.active:
+                await self.machine.run_blocking(self.hardware.close)
 
     def apply(self, config: Configuration) -> None:
         """Put a configuration in force in every part; a port whose own settings changed is opened again.
@@ -187,6 +213,7 @@ class Bridge:
         watchdog = (config.advanced.enable_watchdog, config.advanced.watchdog_timeout_s)
         if watchdog != (self.guard.enabled, self.guard.timeout_s):
             self.guard.configure(enabled=watchdog[0], timeout_s=watchdog[1])
+        self.hardware.apply(hardware_watchdog_settings(config))
         self.advisor.apply(config, self.pack.ratings)
         if reopen_uart:
             self.supervisor.restart("uart")
@@ -218,13 +245,18 @@ class Bridge:
         return self.state().view(self._clock.monotonic())
 
     def watchdog(self) -> WatchdogState:
-        """Return how the watchdog is fed."""
+        """Return how the watchdog is fed, and why the core was started again."""
         guard, fed_s = self.guard, self.guard.last_feed_s
         return WatchdogState(
             enabled=guard.enabled,
             timeout_s=guard.timeout_s,
+            watched=self.machine.watchdog.watches,
             feed_count=guard.feeds,
             last_feed_ms_ago=None if fed_s is None else round(max(0.0, self._clock.awake() - fed_s) * 1000.0),
+            intervals=guard.intervals,
+            parts=guard.parts(),
+            hardware=self.hardware.state,
+            last_reset=self.runs.last_reset,
         )
 
     def parts(self) -> list[PartStatus]:
@@ -357,14 +389,28 @@ class Bridge:
             self.bus.publish(Noted(Severity.WARNING, told), "bridge")
 
     def _feed_watchdog(self) -> None:
-        """Feed the watchdog unless the poller or the CAN part hangs, which is told once."""
-        for name, (progress, pause_s) in (("uart", self.pack.progress), ("can", self.can.progress)):
-            self.guard.note(name, progress, pause_s=pause_s)
-        self.guard.feed()
+        """Feed the watchdogs unless the poller or the CAN part hangs, which is told once."""
+        for name, (attempts, pause_s) in (("uart", self.pack.progress), ("can", self.can.progress)):
+            self.guard.note(name, attempts, pause_s=pause_s)
+        if self.guard.feed():
+            self.hardware.feed()
         hanging = self.guard.hanging() if self.guard.enabled else ()
+        hardware, watched = self.hardware.state.running, self.machine.watchdog.watches
+        self.runs.note(hanging, watched=watched, hardware=hardware)
         if hanging and hanging != self._hanging:
-            log.error("no progress of %s: the watchdog is no longer fed", " and ".join(hanging))
+            told = message(EventCode.PATH_HANGS, parts=list(hanging), watched=watched or hardware)
+            self.bus.publish(Noted(Severity.FAULT, told), "watchdog")
+        elif self._hanging and not hanging:
+            self.bus.publish(Noted(Severity.INFO, message(EventCode.PATH_GOES_ON)), "watchdog")
         self._hanging = hanging
+        self._tell_hardware_problem()
+
+    def _tell_hardware_problem(self) -> None:
+        """Tell once why the watchdog of the machine, where it is wanted, is not in use."""
+        problem, before = self.hardware.problem, self._hardware_problem
+        self._hardware_problem = problem
+        if problem is not None and problem != before:
+            self.bus.publish(Noted(Severity.WARNING, problem), "watchdog")
 
     def _communication(self) -> Communication:
         return Communication(
@@ -375,4 +421,5 @@ class Bridge:
             frozen=self.battery.frozen_since_s is not None,
             counter_stands=self.battery.counter_stands,
             second_bms=self.can.second_bms.present,
+            can_faults=self.can.interface.faults,
         )

@@ -9,9 +9,11 @@ from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.limits import Limits
 from tinybms_bridge.battery.state import BatteryState
 from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.core.can_bus import CanBusWatch, ReadCanDevice
 from tinybms_bridge.core.settings import can_settings, frame_settings, transmitter_settings
 from tinybms_bridge.core.traffic import log_can_frame
 from tinybms_bridge.errors import LinkError
+from tinybms_bridge.hal.blocking import RunBlocking, in_thread
 from tinybms_bridge.hal.can import CanFrame, CanPort, CanStatistics
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.link.bus import Bus
@@ -21,6 +23,7 @@ from tinybms_bridge.victron.can.codec import LIMITS_ID, burst_ids, encode_togeth
 from tinybms_bridge.victron.can.gx import GxChange, GxPresence, GxState
 from tinybms_bridge.victron.can.neighbours import BusSilence, SecondBms
 from tinybms_bridge.victron.can.outgoing import Fall, fall_of
+from tinybms_bridge.victron.can.self_test import LoopbackTest
 from tinybms_bridge.victron.can.transmitter import Transmitter, TransmitterStatistics
 from tinybms_bridge.words import Message, message
 
@@ -47,6 +50,8 @@ class CanOutput:
         clock: Source of time.
         bus: Where changes are published.
         state: Returns the state of the battery, decided anew when it is older than so many seconds.
+        read_device: Returns what the kernel tells of a CAN interface; by default nothing.
+        run_blocking: Runs what blocks, off the event loop.
 
     Raises ConfigError for a configuration that cannot be put into frames.
 
@@ -59,6 +64,9 @@ class CanOutput:
         clock: Clock,
         bus: Bus,
         state: Callable[[float], BatteryState],
+        *,
+        read_device: ReadCanDevice = lambda _name: None,
+        run_blocking: RunBlocking = in_thread,
     ) -> None:
         self._config = config
         self._open_can = open_can
@@ -69,6 +77,8 @@ class CanOutput:
         self.gx = GxPresence(clock, timeout_s=config.victron.keepalive_timeout_ms / 1000.0)
         self.second_bms = SecondBms(clock)
         """Watches for another BMS on the bus."""
+        self.interface = CanBusWatch(clock, read_device, run_blocking)
+        """The interface of the kernel, and what is wrong with it."""
         self.transmitter: Transmitter | None = None
         """The sender, while the adapter is open."""
         self.failure: Message | None = message("can.not_open_yet")
@@ -79,6 +89,7 @@ class CanOutput:
         self._statistics = CanStatistics()
         self._silence = BusSilence(clock, lambda: self._statistics.rx_count)
         self._port: CanPort | None = None
+        self._self_test = LoopbackTest(clock)
         self._sending = False
         self._sent: Limits | None = None
         self._heard: deque[MonitoredFrame] = deque(maxlen=_REMEMBERED_FRAMES)
@@ -105,11 +116,14 @@ class CanOutput:
         return self.gx.state is GxState.PRESENT or self.gx.silent_for_s < self.gx.timeout_s
 
     @property
-    def progress(self) -> tuple[tuple[int, ...], float]:
-        """Return counters that grow while this output works, with or without an adapter, and its longest pause."""
+    def progress(self) -> tuple[int, float]:
+        """Return how often this output has tried, with or without an adapter, and its longest pause in seconds.
+
+        The count grows while the output works; it begins again with each opening of the adapter.
+        """
         sender = self.transmitter
-        sent = (0, 0) if sender is None else (sender.statistics.bursts, sender.statistics.skipped)
-        return (self._attempts, *sent), _RETRY_MAX_S
+        tried = 0 if sender is None else sender.statistics.bursts + sender.statistics.skipped
+        return self._attempts + tried, _RETRY_MAX_S
 
     def apply(self, config: Configuration) -> bool:
         """Put a configuration in force; return whether the adapter has to be opened again. Raises ConfigError."""
@@ -129,6 +143,10 @@ class CanOutput:
             return False
         self.transmitter.between_bursts(action)
         return True
+
+    @property
+    def _loops_back(self) -> bool:
+        return self._config.hardware.can.mode == "loopback"
 
     @property
     def last_frames(self) -> tuple[CanFrame, ...]:
@@ -175,6 +193,7 @@ class CanOutput:
     def look(self) -> None:
         """Notice a GX that is gone and a second BMS, and open the adapter again when it hears nothing any more."""
         self._note_gx(self.gx.check())
+        self.interface.look(can_settings(self._config), self._statistics)
         told = self.second_bms.check()
         if told is not None:
             severity = Severity.FAULT if self.second_bms.present else Severity.INFO
@@ -211,6 +230,9 @@ class CanOutput:
             gx_state=self.gx.state.lower(),
             gx_silent_for_s=self.gx.silent_for_s,
             gx_timeout_s=self.gx.timeout_s,
+            device=self.interface.device,
+            faults=tuple(sorted(self.interface.faults)),
+            loopback=self._self_test.result() if self._loops_back else None,
         )
 
     def monitored(self, after: int = 0) -> list[MonitoredFrame]:
@@ -241,6 +263,7 @@ class CanOutput:
         _carry_over(self._statistics, port.statistics)
         self._statistics = port.statistics
         self._port = port
+        self._self_test = LoopbackTest(self._clock)
         end_subscription = port.subscribe(self._on_frame)
         self.transmitter = Transmitter(port, self._clock, self, transmitter_settings(self._config))
         self.transmitter.on_sent = self._on_sent
@@ -251,15 +274,20 @@ class CanOutput:
             self.failure = message("can.closed")
             end_subscription()
             await port.close()
+            await self.interface.close()
 
     def _on_sent(self, frame: CanFrame, taken: bool) -> None:
         if taken:
             self.second_bms.on_sent(frame)
+            if self._loops_back:
+                self._self_test.on_sent(frame)
         self._monitor(frame, "tx" if taken else "dropped")
 
     def _on_frame(self, frame: CanFrame) -> None:
         self._monitor(frame, "rx")
         self.second_bms.on_frame(frame)
+        if self._loops_back:
+            self._self_test.on_frame(frame)
         self._note_gx(self.gx.on_frame(frame))
 
     def _monitor(self, frame: CanFrame, direction: str) -> None:

@@ -134,11 +134,11 @@ class Pack:
         return self.poller.link.up
 
     @property
-    def progress(self) -> tuple[tuple[int, ...], float]:
-        """Return counters that grow while the poller works, whether or not the BMS answers, and its longest pause."""
+    def progress(self) -> tuple[int, float]:
+        """Return how often the poller has tried, whether or not the BMS answers, and its longest pause in seconds."""
         counted, settings = self.client.statistics, self.poller.settings
         pause_s = max(_HANGS_AFTER_S, settings.adaptive.max_ms / 1000.0, self.client.settings.timeout_s)
-        return (self.poller.turns, counted.timeouts, counted.retries), pause_s
+        return self.poller.turns + counted.timeouts + counted.retries, pause_s
 
     def apply(self, config: Configuration) -> bool:
         """Put a configuration in force; return whether the port has to be opened again."""

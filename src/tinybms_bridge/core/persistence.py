@@ -11,7 +11,7 @@ from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.saved_units import STATE_VERSION, SavedUnits
 from tinybms_bridge.hal.blocking import RunBlocking, in_thread
 from tinybms_bridge.hal.clock import Clock, until_tick_s
-from tinybms_bridge.hal.documents import check_version, load, parse_json
+from tinybms_bridge.hal.documents import check_version, load, not_saved, parse_json
 from tinybms_bridge.hal.storage import Storage
 
 __all__ = ["STATE_FILE", "StateKeeper", "load_state", "peek_state"]
@@ -106,7 +106,7 @@ class StateKeeper:
         return changed
 
     async def run(self) -> None:
-        """Save until cancelled, and once more then. Raises OSError when saving fails; run again, it saves at once."""
+        """Save until cancelled, and once more then. Raises BridgeError when it cannot; run again, it saves at once."""
         try:
             while True:
                 if not self._overdue:
@@ -119,6 +119,8 @@ class StateKeeper:
                 self._save_quietly, *self._next()
             )  # a disk that is slow to fail must not hold up the sender
             raise
+        except OSError as error:
+            raise not_saved(self._storage, error) from error
 
     def told_energy(self, unit: str | None, present: EnergyTotals) -> EnergyTotals:
         """Return the counters of a unit as far as they are on the disk, twice.

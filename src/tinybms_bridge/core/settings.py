@@ -7,6 +7,7 @@ from tinybms_bridge.config.limits import limit_settings
 from tinybms_bridge.core.battery import BatterySettings
 from tinybms_bridge.errors import ConfigError, ConfigProblem
 from tinybms_bridge.hal.can import CanSettings
+from tinybms_bridge.hal.hardware_watchdog import HardwareSettings
 from tinybms_bridge.tinybms.adaptive import AdaptiveSettings
 from tinybms_bridge.tinybms.client import ClientSettings
 from tinybms_bridge.tinybms.poller import PollSettings
@@ -21,12 +22,16 @@ __all__ = [
     "can_settings",
     "client_settings",
     "frame_settings",
+    "hardware_watchdog_settings",
     "poll_settings",
     "transmitter_settings",
 ]
 
 _OWN_CHANNELS = {"socketcan": "can0"}
 """What an adapter uses when no channel is given, where python-can has no default of its own."""
+
+_LEAST_MACHINE_S = 60
+"""Shorter, a restart of the bridge on a small board might end in one of the machine."""
 
 
 def client_settings(config: Configuration) -> ClientSettings:
@@ -108,6 +113,18 @@ def frame_settings(config: Configuration) -> FrameSettings:
 def transmitter_settings(config: Configuration) -> TransmitterSettings:
     """Return the cadence of the bursts."""
     return TransmitterSettings(period_s=config.victron.pgn_update_interval_ms / 1000.0)
+
+
+def hardware_watchdog_settings(config: Configuration) -> HardwareSettings | None:
+    """Return what is wanted of the watchdog of the machine; None for nothing.
+
+    It is more patient than the service manager, which restarts the bridge alone and needs as long again for it.
+    """
+    advanced = config.advanced
+    if not advanced.hardware_watchdog:
+        return None
+    timeout_s = max(_LEAST_MACHINE_S, 2 * advanced.watchdog_timeout_s)
+    return HardwareSettings(advanced.hardware_watchdog_device, timeout_s)
 
 
 def can_settings(config: Configuration) -> CanSettings:

@@ -9,9 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from tinybms_bridge.errors import BridgeError
 from tinybms_bridge.hal.storage import Storage
+from tinybms_bridge.hal.system_errors import error_words
+from tinybms_bridge.words import message
 
-__all__ = ["LaterVersionError", "LoadedDocument", "check_version", "load", "parse_json", "put_aside"]
+__all__ = ["LaterVersionError", "LoadedDocument", "check_version", "load", "not_saved", "parse_json", "put_aside"]
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +35,11 @@ class LoadedDocument(Generic[T]):
     """Why the document itself could not be used; empty when it could, or when there is none yet."""
     from_previous: bool = False
     """Whether the value is that of the document before the last write."""
+
+
+def not_saved(storage: Storage, error: OSError) -> BridgeError:
+    """Return what a part raises that could not save its document: which one, and why not."""
+    return BridgeError(message("file.not_saved", file=storage.name, reason=error_words(error)))
 
 
 def parse_json(data: bytes | str) -> object:

@@ -2,15 +2,28 @@
 
 import os
 import socket
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["NullWatchdog", "ProgressGuard", "SystemdWatchdog", "Watchdog", "find_watchdog"]
+__all__ = [
+    "FeedIntervals",
+    "NullWatchdog",
+    "PartProgress",
+    "ProgressGuard",
+    "SystemdWatchdog",
+    "Watchdog",
+    "find_watchdog",
+]
 
 
 class Watchdog(Protocol):
     """Somebody who restarts a bridge that hangs."""
+
+    @property
+    def watches(self) -> bool:
+        """Whether a bridge that is not fed is restarted."""
+        ...
 
     def ready(self) -> None:
         """Say that the start is complete."""
@@ -36,6 +49,8 @@ class Watchdog(Protocol):
 class NullWatchdog:
     """Nobody watches."""
 
+    watches = False
+
     def ready(self) -> None:
         """See ``Watchdog.ready``."""
 
@@ -59,7 +74,8 @@ class SystemdWatchdog:
     """
 
     def __init__(self, address: str, *, watched: bool = False) -> None:
-        self._watched = watched
+        self.watches = watched
+        """See ``Watchdog.watches``."""
         self._address = "\0" + address[1:] if address.startswith("@") else address
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self._socket.setblocking(False)
@@ -74,7 +90,7 @@ class SystemdWatchdog:
 
     def set_timeout(self, timeout_s: float) -> None:
         """See ``Watchdog.set_timeout``; a unit without ``WatchdogSec`` stays without a watchdog."""
-        if self._watched:
+        if self.watches:
             self._send(f"WATCHDOG_USEC={round(timeout_s * 1e6)}")
 
     def status(self, text: str) -> None:
@@ -92,13 +108,55 @@ class SystemdWatchdog:
             return
 
 
+@dataclass(frozen=True, slots=True)
+class PartProgress:
+    """How a part of the path works, as the guard sees it; it looks twice a second.
+
+    What counts is that the part tries, never what it gets: a BMS or an adapter that is missing is no hang.
+    """
+
+    name: str
+    attempts: int = 0
+    """What it has tried since the start."""
+    idle_ms: int = 0
+    """Since the last sign of progress."""
+    last_interval_ms: int | None = None
+    """Between the last two signs of progress; None before there were two."""
+    longest_interval_ms: int = 0
+    """The longest time without one, that of this moment included."""
+    allowed_ms: int = 0
+    """Longest time without progress: the timeout, and the pauses that the part makes on purpose."""
+    hangs: bool = False
+    """Whether it stands still for longer than that."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedIntervals:
+    """Times between two feeds of the watchdog; None before there were two."""
+
+    last_ms: float | None = None
+    shortest_ms: float | None = None
+    longest_ms: float | None = None
+    mean_ms: float | None = None
+
+
 @dataclass(slots=True)
-class _Progress:
+class _Part:
     """What a part showed last."""
 
-    mark: Hashable
+    mark: int
     since_s: float
     pause_s: float
+    attempts: int
+    last_interval_s: float | None = None
+    longest_interval_s: float = 0.0
+
+    def go_on(self, mark: int, now_s: float) -> None:
+        """Take a sign of progress; of a count that begins again it is known only that it grows."""
+        self.attempts += max(1, mark - self.mark)
+        self.last_interval_s = now_s - self.since_s
+        self.longest_interval_s = max(self.longest_interval_s, self.last_interval_s)
+        self.mark, self.since_s = mark, now_s
 
 
 class ProgressGuard:
@@ -119,9 +177,11 @@ class ProgressGuard:
         """How often the watchdog was fed."""
         self.last_feed_s: float | None = None
         """Time of the last feed on the guard's own clock."""
+        self._first_feed_s = 0.0
+        self._intervals_s: tuple[float, float, float] | None = None
         self._watchdog = watchdog
         self._monotonic = monotonic
-        self._parts: dict[str, _Progress] = {}
+        self._parts: dict[str, _Part] = {}
         self.configure(enabled=enabled, timeout_s=timeout_s)
 
     def configure(self, *, enabled: bool, timeout_s: float) -> None:
@@ -130,27 +190,77 @@ class ProgressGuard:
         self.timeout_s = timeout_s
         self._watchdog.set_timeout(timeout_s)
 
-    def note(self, part: str, mark: Hashable, *, pause_s: float = 0.0) -> None:
-        """Take a value that changes while ``part`` works; ``pause_s`` is the longest time that it may rest."""
+    def note(self, part: str, mark: int, *, pause_s: float = 0.0) -> None:
+        """Take a count of what ``part`` has tried; ``pause_s`` is the longest time that it may rest.
+
+        Any change is progress: a count may begin from 0 again.
+        """
         known = self._parts.get(part)
-        if known is None or known.mark != mark:
-            self._parts[part] = _Progress(mark, self._monotonic(), pause_s)
-        else:
-            known.pause_s = pause_s
+        if known is None:
+            self._parts[part] = _Part(mark, self._monotonic(), pause_s, attempts=mark)
+            return
+        known.pause_s = pause_s
+        if known.mark != mark:
+            known.go_on(mark, self._monotonic())
 
     def hanging(self) -> tuple[str, ...]:
         """Return the parts that have made no progress for too long."""
         now_s = self._monotonic()
-        return tuple(name for name, part in self._parts.items() if now_s - part.since_s > self.timeout_s + part.pause_s)
+        return tuple(name for name, part in self._parts.items() if self._hangs(part, now_s))
 
     def feed(self) -> bool:
         """Feed the watchdog unless a part hangs; True when it was fed."""
         if self.enabled and self.hanging():
             return False
+        now_s = self._monotonic()
+        if self.last_feed_s is None:
+            self._first_feed_s = now_s
+        else:
+            interval_s = now_s - self.last_feed_s
+            _, shortest_s, longest_s = self._intervals_s or (interval_s, interval_s, interval_s)
+            self._intervals_s = interval_s, min(shortest_s, interval_s), max(longest_s, interval_s)
         self.feeds += 1
-        self.last_feed_s = self._monotonic()
+        self.last_feed_s = now_s
         self._watchdog.feed()
         return True
+
+    @property
+    def intervals(self) -> FeedIntervals:
+        """The times between two feeds."""
+        if self._intervals_s is None or self.last_feed_s is None:
+            return FeedIntervals()
+        mean_s = (self.last_feed_s - self._first_feed_s) / (self.feeds - 1)
+        last_ms, shortest_ms, longest_ms, mean_ms = (
+            round(each_s * 1000.0, 1) for each_s in (*self._intervals_s, mean_s)
+        )
+        return FeedIntervals(last_ms, shortest_ms, longest_ms, mean_ms)
+
+    def parts(self) -> tuple[PartProgress, ...]:
+        """Return how each part works."""
+        now_s = self._monotonic()
+        return tuple(self._progress(name, part, now_s) for name, part in self._parts.items())
+
+    def _progress(self, name: str, part: _Part, now_s: float) -> PartProgress:
+        idle_s, last_s = now_s - part.since_s, part.last_interval_s
+        return PartProgress(
+            name,
+            part.attempts,
+            idle_ms=_ms(idle_s),
+            last_interval_ms=None if last_s is None else _ms(last_s),
+            longest_interval_ms=_ms(max(part.longest_interval_s, idle_s)),
+            allowed_ms=_ms(self._allowed_s(part)),
+            hangs=self._hangs(part, now_s),
+        )
+
+    def _allowed_s(self, part: _Part) -> float:
+        return self.timeout_s + part.pause_s
+
+    def _hangs(self, part: _Part, now_s: float) -> bool:
+        return now_s - part.since_s > self._allowed_s(part)
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000.0)
 
 
 def find_watchdog() -> Watchdog:

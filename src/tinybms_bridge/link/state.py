@@ -15,8 +15,14 @@ from tinybms_bridge.battery.quick import quick
 from tinybms_bridge.battery.state import BatteryState
 from tinybms_bridge.config.overrides import Overrides
 from tinybms_bridge.errors import ConfigProblem, said
+from tinybms_bridge.hal.can_devices import CanDevice
+from tinybms_bridge.hal.can_faults import CanFault
+from tinybms_bridge.hal.hardware_watchdog import HardwareState
+from tinybms_bridge.hal.watchdog import FeedIntervals, PartProgress
 from tinybms_bridge.link.event_list import EventRecord
+from tinybms_bridge.link.last_reset import LastReset
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
+from tinybms_bridge.victron.can.self_test import LoopbackResult
 from tinybms_bridge.words import Message
 
 __all__ = [
@@ -100,6 +106,12 @@ class CanState:
     gx_silent_for_s: float = 0.0
     gx_timeout_s: float = 10.0
     """Silence after which a GX counts as lost."""
+    device: CanDevice | None = None
+    """The interface of the kernel with state and counters of its driver; None for adapters beside SocketCAN."""
+    faults: tuple[CanFault, ...] = ()
+    """What is wrong with it, by two readings in a row."""
+    loopback: LoopbackResult | None = None
+    """The self-test of loopback mode; None in use."""
 
     @property
     def keepalive_ok(self) -> bool:
@@ -113,13 +125,26 @@ class CanState:
 
 @dataclass(frozen=True, slots=True)
 class WatchdogState:
-    """How the watchdog is fed."""
+    """How the watchdog is fed, and why the core was started again."""
 
     enabled: bool = False
+    """Whether a part that hangs counts; otherwise the watchdog is always fed."""
     timeout_s: float = 0.0
+    watched: bool = False
+    """Whether a service manager restarts a core that does not feed."""
     feed_count: int = 0
     last_feed_ms_ago: int | None = None
     """None before the first."""
+    intervals: FeedIntervals = field(default_factory=FeedIntervals)
+    parts: tuple[PartProgress, ...] = ()
+    """The parts of the path."""
+    hardware: HardwareState = field(default_factory=HardwareState)
+    last_reset: LastReset = field(default_factory=LastReset)
+
+    @property
+    def hanging(self) -> tuple[str, ...]:
+        """The parts that hang."""
+        return tuple(each.name for each in self.parts if each.hangs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from tinybms_bridge.words.english_can import CAN_SENTENCES
+from tinybms_bridge.words.english_install import INSTALL_SENTENCES
 from tinybms_bridge.words.english_plain import PLAIN_SENTENCES
 from tinybms_bridge.words.english_registers import REGISTER_SENTENCES
 from tinybms_bridge.words.english_settings import SETTINGS_SENTENCES
@@ -237,6 +239,12 @@ _EVENTS = {
     "second_bms.gone": "The second BMS on the CAN bus is no longer heard",
     "suspended": "The machine was suspended for {duration_s:.0f} s: what was read before is old",
     "state_file": "{problem}",
+    "restart.watchdog": "The bridge was restarted by the watchdog because it hung[, in its part {part}]",
+    "restart.hardware_watchdog": "The machine was restarted by its watchdog because the bridge hung[, in its part {part}]",
+    "restart.crash": "The bridge was restarted because it crashed[: {error}]",
+    "restart.killed": "The bridge was restarted because something had ended it without a word: a kill, or too little memory (journalctl -k tells of that)",
+    "path.hangs": "No progress of {parts}: the watchdog is no longer fed{watched:?, and restarts the bridge}",
+    "path.goes_on": "Everything makes progress again: the watchdog is fed",
     "web.settings": "The web server cannot use its new settings and keeps those before: {error}",
     "inhibit.charge": "Charging stopped by hand[ for {duration_s:.0f} s][: {reason}]",
     "inhibit.charge.released": "Charging released by hand",
@@ -506,6 +514,11 @@ _DOCTOR = {
     "doctor.clock_old.advice": "Events, days of the history and log lines get wrong dates, a certificate counts as not yet valid, and logins and tokens end at a wrong time. Let the machine reach a time server (sudo timedatectl set-ntp true), or give it a clock module.",
     "doctor.clock_unsynchronised": "it shows {time} and is not synchronised, so that it may be wrong",
     "doctor.clock_unsynchronised.advice": "Events, days of the history and log lines get wrong dates, a certificate counts as not yet valid, and logins and tokens end at a wrong time. Let the machine reach a time server (sudo timedatectl set-ntp true), or give it a clock module.",
+    "doctor.watchdog": "every part makes progress{watched:?, and systemd restarts a bridge that hangs}{hardware:?; the hardware restarts a machine that hangs}",
+    "doctor.watchdog_off": "every part makes progress; advanced.enable_watchdog is off, so that nothing restarts a bridge that hangs",
+    "doctor.watchdog_hangs": "no progress of {parts}",
+    "doctor.watchdog_hangs.advice": "Restart that part on the page of the processes, or the bridge; save a support bundle before.",
+    "doctor.watchdog_restarted": "Look at the log from before that, and save a support bundle if it happens again.",
     "doctor.can_errors": "{count} error frames in {seconds:g} s",
     "doctor.can_errors.advice": "Check the bit rate ({rate_kbit_s} kbit/s is configured), the terminators at both ends (60 Ω together), and CAN-H and CAN-L.",
     "doctor.other_bms": "[beside the running bridge (process {pid}) ]another BMS sends on this bus ({frames:,})",
@@ -541,6 +554,7 @@ _DOCTOR = {
     "check.web_port": "web port",
     "check.state_directory": "state directory",
     "check.clock": "clock",
+    "check.watchdog": "watchdog",
     "check.can": "CAN",
     "check.gx": "GX",
     "status.charging": "charging",
@@ -658,6 +672,10 @@ _ERRORS = {
     "usb.disturbed": "the USB connection is disturbed: take another cable or port, no hub, and keep the cable away from the inverter",
     "usb.full": "the USB bus has no room left: plug the adapter into another port, away from cameras and disks",
     "usb.busy": "another program uses the adapter",
+    "hardware_watchdog.busy": "{device} belongs to another program, which feeds it: systemd, where its RuntimeWatchdogSec is set. That is the better choice, since systemd also restarts the bridge: set advanced.hardware_watchdog to false. The bridge goes on without it",
+    "hardware_watchdog.missing": "{device} does not exist: this machine has no watchdog, or its driver is not loaded (wdctl lists them). The bridge goes on without it",
+    "hardware_watchdog.forbidden": "no permission to open {device}: it belongs to root unless a rule of udev gives it to the group of the bridge. The bridge goes on without it",
+    "hardware_watchdog.failed": "{device} cannot be used: {error}. The bridge goes on without it",
     "usb.forbidden": "no permission; run as a user that may use the adapter, for example in the group dialout",
     "usb.check": "check the USB plug and the supply of the adapter",
     "can.cannot_open": "cannot open CAN {what}: {reason}",
@@ -769,7 +787,9 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
     | _FULL_VOLTAGE
     | dict(SETTINGS_SENTENCES)
     | dict(REGISTER_SENTENCES)
+    | dict(CAN_SENTENCES)
     | dict(WEB_SENTENCES)
+    | dict(INSTALL_SENTENCES)
     | dict(PLAIN_SENTENCES)
 )
 """The sentence of each code."""

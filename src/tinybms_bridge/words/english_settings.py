@@ -51,6 +51,7 @@ _NO_EFFECT = {
 _FILES = {
     "file.missing": "the file does not exist",
     "file.unreadable": "cannot be read: {reason}",
+    "file.not_saved": "nothing can be saved in {file}: {reason}",
     "file.not_readable": "the file does not exist or must not be read by this user",
     "file.too_long": "is {bytes} bytes long, more than the {most} that are read",
     "file.too_deep": "is nested deeper than {most} levels",

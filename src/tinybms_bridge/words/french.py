@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from tinybms_bridge.words.french_can import CAN_SENTENCES
+from tinybms_bridge.words.french_install import INSTALL_SENTENCES
 from tinybms_bridge.words.french_plain import PLAIN_SENTENCES
 from tinybms_bridge.words.french_registers import REGISTER_SENTENCES
 from tinybms_bridge.words.french_settings import SETTINGS_SENTENCES
@@ -236,6 +238,12 @@ _EVENTS = {
     "second_bms.gone": "Le second BMS n'est plus entendu sur le bus CAN",
     "suspended": "La machine a été en veille {duration_s:.0f} s : ce qui a été lu avant est périmé",
     "state_file": "{problem}",
+    "restart.watchdog": "Le pont a été redémarré par le chien de garde parce qu'il s'était bloqué[, dans sa partie {part}]",
+    "restart.hardware_watchdog": "La machine a été redémarrée par son chien de garde parce que le pont s'était bloqué[, dans sa partie {part}]",
+    "restart.crash": "Le pont a été redémarré parce qu'il s'était arrêté sur une erreur[ : {error}]",
+    "restart.killed": "Le pont a été redémarré parce que quelque chose l'avait arrêté sans un mot : un kill, ou le manque de mémoire (journalctl -k le dit)",
+    "path.hangs": "Plus de progrès de {parts} : le chien de garde n'est plus nourri{watched:?, et redémarre le pont}",
+    "path.goes_on": "Tout progresse de nouveau : le chien de garde est nourri",
     "web.settings": "Le serveur web ne peut pas utiliser ses nouveaux réglages et garde les précédents : {error}",
     "inhibit.charge": "Charge arrêtée à la main[ pour {duration_s:.0f} s][ : {reason}]",
     "inhibit.charge.released": "Charge libérée à la main",
@@ -506,6 +514,11 @@ _DOCTOR = {
     "doctor.clock_old.advice": "Événements, jours de l'historique et lignes du journal ont de fausses dates, un certificat passe pour pas encore valable, et sessions et jetons finissent à une mauvaise heure. Laissez la machine joindre un serveur de temps (sudo timedatectl set-ntp true), ou donnez-lui un module d'horloge.",
     "doctor.clock_unsynchronised": "elle indique {time} et n'est pas synchronisée, elle peut donc être fausse",
     "doctor.clock_unsynchronised.advice": "Événements, jours de l'historique et lignes du journal ont de fausses dates, un certificat passe pour pas encore valable, et sessions et jetons finissent à une mauvaise heure. Laissez la machine joindre un serveur de temps (sudo timedatectl set-ntp true), ou donnez-lui un module d'horloge.",
+    "doctor.watchdog": "chaque partie progresse{watched:?, et systemd redémarre un pont bloqué}{hardware:? ; le matériel redémarre une machine bloquée}",
+    "doctor.watchdog_off": "chaque partie progresse ; advanced.enable_watchdog est désactivé, rien ne redémarre donc un pont bloqué",
+    "doctor.watchdog_hangs": "plus de progrès de {parts}",
+    "doctor.watchdog_hangs.advice": "Redémarrez cette partie sur la page des processus, ou le pont ; enregistrez d'abord un dossier d'assistance.",
+    "doctor.watchdog_restarted": "Regardez le journal d'avant, et enregistrez un dossier d'assistance si cela se reproduit.",
     "doctor.can_errors": "{count} {count:trame|trames} d'erreur en {seconds:g} s",
     "doctor.can_errors.advice": "Vérifiez le débit ({rate_kbit_s} kbit/s est configuré), les terminaisons aux deux bouts (60 Ω ensemble), et CAN-H et CAN-L.",
     "doctor.other_bms": "[outre le pont en marche (processus {pid}), ]un autre BMS émet sur ce bus ({frames:,})",
@@ -541,6 +554,7 @@ _DOCTOR = {
     "check.web_port": "port web",
     "check.state_directory": "dossier d'état",
     "check.clock": "horloge",
+    "check.watchdog": "chien de garde",
     "check.can": "CAN",
     "check.gx": "GX",
     "status.charging": "en charge",
@@ -658,6 +672,10 @@ _ERRORS = {
     "usb.disturbed": "la liaison USB est perturbée : prenez un autre câble ou port, pas de hub, et éloignez le câble de l'onduleur",
     "usb.full": "le bus USB n'a plus de place : branchez l'adaptateur sur un autre port, loin des caméras et des disques",
     "usb.busy": "un autre programme utilise l'adaptateur",
+    "hardware_watchdog.busy": "{device} appartient à un autre programme, qui le nourrit : systemd, quand son RuntimeWatchdogSec est réglé. C'est le meilleur choix, car systemd redémarre aussi le pont : mettez advanced.hardware_watchdog à false. Le pont continue sans lui",
+    "hardware_watchdog.missing": "{device} n'existe pas : cette machine n'a pas de chien de garde, ou son pilote n'est pas chargé (wdctl en donne la liste). Le pont continue sans lui",
+    "hardware_watchdog.forbidden": "droit manquant pour ouvrir {device} : il appartient à root, sauf si une règle udev le donne au groupe du pont. Le pont continue sans lui",
+    "hardware_watchdog.failed": "{device} ne peut pas être utilisé : {error}. Le pont continue sans lui",
     "usb.forbidden": "droit manquant ; lancez sous un utilisateur qui peut utiliser l'adaptateur, par exemple du groupe dialout",
     "usb.check": "vérifiez la fiche USB et l'alimentation de l'adaptateur",
     "can.cannot_open": "impossible d'ouvrir le CAN {what} : {reason}",
@@ -769,7 +787,9 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
     | _FULL_VOLTAGE
     | dict(SETTINGS_SENTENCES)
     | dict(REGISTER_SENTENCES)
+    | dict(CAN_SENTENCES)
     | dict(WEB_SENTENCES)
+    | dict(INSTALL_SENTENCES)
     | dict(PLAIN_SENTENCES)
 )
 """La phrase de chaque code."""

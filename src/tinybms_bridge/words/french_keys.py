@@ -683,6 +683,14 @@ KEYS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "Délai du chien de garde",
             "Plus long blocage du chemin de données avant un redémarrage (README : 30, conseil 60).",
         ),
+        "advanced.hardware_watchdog": (
+            "Chien de garde de la machine",
+            "Laisser le matériel redémarrer toute la machine quand le pont se bloque ; pas à côté de RuntimeWatchdogSec de systemd.",
+        ),
+        "advanced.hardware_watchdog_device": (
+            "Périphérique du chien de garde",
+            "Le chien de garde de la machine.",
+        ),
         "advanced.state_directory": (
             "Dossier d'état",
             "Où sont gardés compteurs, listes et utilisateurs ; vide = le dossier d'état de systemd ou ~/.local/state/tinybms-bridge.",

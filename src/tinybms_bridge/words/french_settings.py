@@ -51,6 +51,7 @@ _NO_EFFECT = {
 _FILES = {
     "file.missing": "le fichier n'existe pas",
     "file.unreadable": "lecture impossible : {reason}",
+    "file.not_saved": "rien ne peut être enregistré dans {file} : {reason}",
     "file.not_readable": "le fichier n'existe pas ou cet utilisateur n'a pas le droit de le lire",
     "file.too_long": "compte {bytes} octets, plus que les {most} qui sont lus",
     "file.too_deep": "est imbriqué sur plus de {most} niveaux",

@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 
 from tinybms_bridge.cli.doctor.can import examine_can
-from tinybms_bridge.doctor.findings import Finding, Verdict
+from tinybms_bridge.doctor.findings import Finding, Verdict, problem
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.can import CanFrame, CanPort, CanSettings
 from tinybms_bridge.hal.processes import Process
 from tinybms_bridge.victron.can.gx import IDENTIFICATION
+from tinybms_bridge.words import message
 from tinybms_lab.testing.can_memory import MemoryCanBus
 from tinybms_lab.testing.fake_clock import FakeClock
 from tinybms_lab.testing.words import said
@@ -27,6 +28,10 @@ class Bench:
         self.sender = self.bus.open()
         self.opened: list[CanSettings] = []
         self.port: CanPort | None = None
+        self.of_interface: list[Finding] = []
+
+    def look(self, _settings: CanSettings) -> list[Finding]:
+        return self.of_interface
 
     async def open(self, settings: CanSettings) -> CanPort:
         self.opened.append(settings)
@@ -35,7 +40,10 @@ class Bench:
 
     async def examine(self, *frames: CanFrame, bridges: tuple[Process, ...] = ()) -> list[Finding]:
         async def collect() -> list[Finding]:
-            return [each async for each in examine_can(SETTINGS, self.clock, 3.0, bridges, opener=self.open)]
+            return [
+                each
+                async for each in examine_can(SETTINGS, self.clock, 3.0, bridges, opener=self.open, interface=self.look)
+            ]
 
         task = asyncio.create_task(collect())
         await self.clock.advance(1.0)
@@ -87,7 +95,7 @@ async def test_an_adapter_that_does_not_open_is_the_only_finding(bench: Bench) -
     async def fail(_: CanSettings) -> CanPort:
         raise LinkError("cannot open CAN socketcan:can0", hint="bring it up")
 
-    found = [each async for each in examine_can(SETTINGS, bench.clock, 3.0, (), opener=fail)]
+    found = [each async for each in examine_can(SETTINGS, bench.clock, 3.0, (), opener=fail, interface=bench.look)]
     assert [(each.verdict, each.text, each.advice) for each in found] == [
         (Verdict.PROBLEM, "cannot open CAN socketcan:can0", "Bring it up.")
     ]
@@ -102,12 +110,31 @@ async def test_the_adapter_is_asked_for_its_trouble_and_its_rate(bench: Bench) -
         port.statistics.trouble = said("lost: Network is down")
         return port
 
-    task = asyncio.create_task(collect(examine_can(settings, bench.clock, 3.0, (), opener=open_lost)))
+    examination = examine_can(settings, bench.clock, 3.0, (), opener=open_lost, interface=bench.look)
+    task = asyncio.create_task(collect(examination))
     await bench.clock.advance(4.0)
 
     _, trouble, gx = await task
     assert (trouble.text, trouble.verdict) == ("lost: Network is down", Verdict.PROBLEM)
     assert "250 kbit/s" in gx.advice
+
+
+async def test_how_the_interface_is_set_up_comes_first(bench: Bench) -> None:
+    """A wrong bit rate explains the silence that is found after it."""
+    bench.of_interface = [problem("CAN", message("can_fault.listen_only", name="can0", command="mend"))]
+    told, opened, _ = await bench.examine()
+    assert (told.text, opened.text) == (
+        "can0 only listens (listen-only), so no frame reaches the GX",
+        "socketcan:can0 is open",
+    )
+
+
+@pytest.mark.parametrize("code", ["can_fault.down", "doctor.can_unknown"])
+async def test_an_interface_that_is_down_is_not_opened(bench: Bench, code: str) -> None:
+    """The attempt would say the same in other words."""
+    bench.of_interface = [problem("CAN", message(code, name="can0", command="mend", meant=[]))]
+    assert await bench.examine() == bench.of_interface
+    assert bench.opened == []
 
 
 async def collect(findings: AsyncIterator[Finding]) -> list[Finding]:

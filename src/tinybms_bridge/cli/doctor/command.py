@@ -131,6 +131,7 @@ async def _examine(choices: _Choices) -> AsyncIterator[Finding]:
 
     from tinybms_bridge.cli.doctor.can import examine_can
     from tinybms_bridge.core.settings import can_settings
+    from tinybms_bridge.doctor.interface import judge_loopback
     from tinybms_bridge.doctor.machine import examine_machine
     from tinybms_bridge.hal.clock import SystemClock
     from tinybms_bridge.hal.processes import running_bridges
@@ -149,6 +150,10 @@ async def _examine(choices: _Choices) -> AsyncIterator[Finding]:
     period_s = config.victron.pgn_update_interval_ms / 1000.0
     async for finding in examine_can(can_settings(config), SystemClock(), choices.listen_s, bridges, period_s):
         yield finding
+    if config.hardware.can.mode == "loopback":
+        output = None if running is None else running.outputs.get("can")
+        for finding in judge_loopback(None if output is None else output.loopback):
+            yield finding
 
 
 async def _running() -> "CoreState | None":
@@ -205,6 +210,7 @@ async def _examine_bms(basis: _Basis) -> AsyncIterator[Finding]:
     from tinybms_bridge.cli.doctor.port import choose_port, open_problem
     from tinybms_bridge.core.persistence import STATE_FILE, peek_state
     from tinybms_bridge.doctor.bms import BmsExamination
+    from tinybms_bridge.doctor.watchdog import judge_watchdog
     from tinybms_bridge.errors import LinkError
     from tinybms_bridge.hal.clock import SystemClock
     from tinybms_bridge.hal.storage import MOST_STATE_BYTES, SlotStorage
@@ -214,6 +220,9 @@ async def _examine_bms(basis: _Basis) -> AsyncIterator[Finding]:
     uart = config.hardware.uart
     async with linked_device(chosen or "auto") as running:
         if running is not None:
+            state = running.link.mirror.state
+            for found in judge_watchdog(state.watchdog, SystemClock().monotonic() - state.core.started_s):
+                yield found
             yield ok("serial port", message("doctor.through_bridge", port=running.port))
             examination = BmsExamination(running, partial(read_settings, running), config, SystemClock(), "", saved)
             async for finding in examination.findings():

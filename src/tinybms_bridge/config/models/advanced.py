@@ -20,6 +20,23 @@ class Advanced(Section):
         int,
         number(5, 300, "s", "Watchdog timeout", "Longest hang of the data path before a restart (README: 30, tip 60)."),
     ] = 30
+    hardware_watchdog: Annotated[
+        bool,
+        flag(
+            "Watchdog of the machine",
+            "Let the hardware restart the machine when the bridge hangs; not beside systemd's RuntimeWatchdogSec.",
+        ),
+    ] = False
+    hardware_watchdog_device: Annotated[
+        str,
+        text(
+            "Device of the watchdog",
+            "The watchdog of the machine.",
+            rule=message("must_be.absolute_path"),
+            pattern=r"^/[^\x00]+$",
+            longest=4096,
+        ),
+    ] = "/dev/watchdog"
     state_directory: Annotated[
         str,
         text(

@@ -23,12 +23,15 @@ from tinybms_bridge.battery.view import View
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.doctor.findings import Finding
 from tinybms_bridge.errors import ConfigProblem, DeviceRefused, LinkError
-from tinybms_bridge.hal.devices import CanDevice, FoundDevices, SerialDevice
+from tinybms_bridge.hal.can_devices import CanDevice
+from tinybms_bridge.hal.devices import FoundDevices, SerialDevice
 from tinybms_bridge.hal.logs import LogLine
 from tinybms_bridge.hal.storage import MemoryStorage
+from tinybms_bridge.hal.watchdog import FeedIntervals, PartProgress
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.event_list import EventRecord
 from tinybms_bridge.link.events import Noted
+from tinybms_bridge.link.last_reset import LastReset
 from tinybms_bridge.link.state import (
     CanState,
     CoreInfo,
@@ -395,7 +398,12 @@ class FakeCore:
 
     def watchdog(self) -> WatchdogState:
         """See ``Core``."""
-        return WatchdogState(enabled=True, timeout_s=30.0, feed_count=12, last_feed_ms_ago=250)
+        part = PartProgress("uart", 40, 250, 500, 1500, 40_000)
+        reset = LastReset("watchdog", "uart", started_at=datetime(2026, 1, 1, tzinfo=UTC))
+        return WatchdogState(
+            enabled=True, timeout_s=30.0, watched=True, feed_count=12, last_feed_ms_ago=250,
+            intervals=FeedIntervals(500.0, 499.5, 750.0, 501.2), parts=(part,), last_reset=reset,
+        )  # fmt: skip
 
     def parts(self) -> Sequence[PartStatus]:
         """See ``Core``."""

@@ -44,7 +44,29 @@ async def test_blocks_of_the_readme(visitor: httpx.AsyncClient) -> None:
     assert "trace" not in found["uart"], "`jq .uart` of the README shows counters, not screens of bytes"
     assert found["uart_trace"][0] == {"age_s": 0.5, "direction": "tx", "text": "AA 03"}
     assert found["heap_free"] == found["memory"]["available"]
-    assert found["watchdog"] == {"enabled": True, "timeout_s": 30.0, "feed_count": 12, "last_feed_ms_ago": 250}
+
+
+async def test_watchdog_figures_are_all_there(visitor: httpx.AsyncClient) -> None:
+    """How it is fed, what each part does, the watchdog of the machine, and why the core was started again."""
+    found = (await visitor.get("/api/diagnostics")).json()["watchdog"]
+    parts, reset = found.pop("parts"), found.pop("last_reset")
+    assert found == {
+        "enabled": True, "timeout_s": 30.0, "watched": True, "feed_count": 12, "last_feed_ms_ago": 250,
+        "intervals": {"last_ms": 500.0, "shortest_ms": 499.5, "longest_ms": 750.0, "mean_ms": 501.2},
+        "hardware": {
+            "enabled": False, "device": "", "running": False, "timeout_s": None, "feed_count": 0, "error": "",
+        },
+        "hanging": [],
+    }  # fmt: skip
+    assert parts == [
+        {
+            "name": "uart", "attempts": 40, "idle_ms": 250, "last_interval_ms": 500, "longest_interval_ms": 1500,
+            "allowed_ms": 40_000, "hangs": False,
+        }
+    ]  # fmt: skip
+    assert reset == {
+        "cause": "watchdog", "part": "uart", "error": "", "started_at": "2026-01-01T00:00:00Z", "ended_at": None,
+    }  # fmt: skip
 
 
 async def test_parts_tasks_and_live_clients(visitor: httpx.AsyncClient) -> None:

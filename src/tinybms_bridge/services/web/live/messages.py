@@ -102,7 +102,7 @@ class Made:
 
 
 def status_message(core: Core, *, registers: bool = True) -> str:
-    """Return the message of the ESP32 firmware: at most 1.5 KB with 16 cells and fresh data; ``registers`` add 2 KB."""
+    """Return the message of the ESP32 firmware: at most 1.6 KB with 16 cells and fresh data; ``registers`` add 2 KB."""
     return _text(rounded("", live_status(core, registers=registers)))
 
 

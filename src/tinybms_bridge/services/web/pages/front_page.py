@@ -245,12 +245,12 @@ def _connections(uart: UartState, can: CanState, hearing: Hearing, visit: Visit)
     bms = (
         message("plain.bms_up", device=uart.device)
         if uart.up
-        else message("plain.bms_down", reason=uart.reason or message("plain.not_asked"))
+        else message("plain.bms_down", reason=uart.why() or message("plain.not_asked"))
     )
     bus = (
         message("plain.can_up", count=can.tx_count)
         if can.up
-        else message("plain.can_down", reason=can.error or message("plain.not_opened"))
+        else message("plain.can_down", reason=can.why() or message("plain.not_opened"))
     )
     gx = t(_GX[can.gx_state]) if can.gx_state in _GX else can.gx_state
     return [("BMS", t(bms)), ("CAN", t(bus)), (t(message("plain.gx_name")), gx)]

@@ -5,8 +5,9 @@ import asyncio
 from fastapi import APIRouter
 from pydantic import Field
 
+from tinybms_bridge.hal.can_devices import CanDevice
 from tinybms_bridge.hal.clock import clock_is_synchronised
-from tinybms_bridge.hal.devices import CanDevice, SerialDevice
+from tinybms_bridge.hal.devices import SerialDevice
 from tinybms_bridge.services.web.answers import Answer, MessageAnswer, Shown
 from tinybms_bridge.services.web.checklist import Facts, Item, Standing, checklist
 from tinybms_bridge.services.web.routes.shared import TextLanguage, TheCore, device_failures
