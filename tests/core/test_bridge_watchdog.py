@@ -297,10 +297,9 @@ async def test_a_busy_device_is_one_notice_and_no_failure(rig: Rig) -> None:
     """Frames go on; what is wrong is told once, and shown as long as it is so."""
     bridge = await rig.start({"advanced": {"hardware_watchdog": True}})
     problem = message("hardware_watchdog.busy", device="/dev/watchdog")
-    rig.hardware.problem = problem
-    rig.hardware.state = HardwareState(enabled=True, device="/dev/watchdog", error=problem.text)
+    rig.hardware.state = HardwareState(enabled=True, device="/dev/watchdog", message=problem)
     sent = len(rig.bus.frames)
     await asyncio.sleep(120.0)
     assert rig.told().count("hardware_watchdog.busy") == 1
     assert len(rig.bus.frames) > sent
-    assert bridge.watchdog().hardware.error == problem.text
+    assert bridge.watchdog().hardware.message == problem

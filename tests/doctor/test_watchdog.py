@@ -4,6 +4,7 @@ import pytest
 
 from tinybms_bridge.doctor.findings import Verdict
 from tinybms_bridge.doctor.watchdog import judge_watchdog
+from tinybms_bridge.errors import said
 from tinybms_bridge.hal.hardware_watchdog import HardwareState
 from tinybms_bridge.hal.watchdog import PartProgress
 from tinybms_bridge.link.last_reset import LastReset
@@ -23,7 +24,7 @@ HOUR_S, DAY_S = 3600.0, 86_400.0
             {"doctor.watchdog_hangs": Verdict.PROBLEM},
         ),
         (
-            WatchdogState(enabled=True, hardware=HardwareState(enabled=True, error="it is busy")),
+            WatchdogState(enabled=True, hardware=HardwareState(enabled=True, message=said("it is busy"))),
             {"doctor.watchdog": Verdict.OK, "said": Verdict.WARNING},
         ),
         (

@@ -138,7 +138,7 @@ def test_it_is_opened_set_fed_and_stopped_as_the_kernel_says(device: Device, wat
     for _ in range(3):
         fed(watchdog)
     state = watchdog.state
-    assert (state.enabled, state.device, state.timeout_s, state.error) == (True, str(device.path), 60, "")
+    assert (state.enabled, state.device, state.timeout_s, state.message) == (True, str(device.path), 60, None)
     assert (device.opened, device.closed, device.tried_s) == (1, 0, [60])
     watchdog.close()
     assert device.written[-1] == b"V"
@@ -192,13 +192,13 @@ def test_a_device_that_cannot_be_had_is_told_with_what_to_do(
     """One problem, however often it is fed; a minute later it is tried again, and then it may be there."""
     device.error = error
     watchdog.apply(wanted(device))
-    until(lambda: watchdog.problem is not None)
-    problem = watchdog.problem
+    until(lambda: watchdog.state.message is not None)
+    problem = watchdog.state.message
     assert problem is not None
     assert problem.code == f"hardware_watchdog.{code}"
     assert words in problem.text
     assert all(str(device.path) in problem.say(language) for language in LANGUAGES)
-    assert watchdog.state == HardwareState(enabled=True, device=str(device.path), error=problem.text)
+    assert watchdog.state == HardwareState(enabled=True, device=str(device.path), message=problem)
 
     device.error = 0
     clock.now_s = 59.0
@@ -207,7 +207,7 @@ def test_a_device_that_cannot_be_had_is_told_with_what_to_do(
     assert device.opened == 1, "not at once"
     clock.now_s = 60.0
     fed(watchdog)
-    assert (watchdog.problem, watchdog.state.running, watchdog.state.error) == (None, True, "")
+    assert (watchdog.state.message, watchdog.state.running) == (None, True)
 
 
 def test_a_device_that_fails_is_opened_again_later(device: Device, watchdog: HardwareWatchdog, clock: Time) -> None:
@@ -216,12 +216,12 @@ def test_a_device_that_fails_is_opened_again_later(device: Device, watchdog: Har
     until(lambda: watchdog.state.running)
     device.broken = True
     watchdog.feed()
-    until(lambda: watchdog.problem is not None)
+    until(lambda: watchdog.state.message is not None)
     assert not watchdog.state.running
     assert device.closed == 1
     device.broken, clock.now_s = False, 61.0
     fed(watchdog)
-    assert watchdog.problem is None
+    assert watchdog.state.message is None
 
 
 def test_another_configuration_is_in_force_at_once(device: Device, watchdog: HardwareWatchdog, tmp_path: Path) -> None:

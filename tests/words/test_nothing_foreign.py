@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import tinybms_bridge
+from tinybms_bridge.hal.hardware_watchdog import HardwareState
 from tinybms_bridge.hal.system_errors import SYSTEM_CODES, error_words
 from tinybms_bridge.link.events import LinkChanged, PartStateChanged
 from tinybms_bridge.link.state import CanState, PartStatus, UartState
@@ -77,7 +78,9 @@ def test_the_reason_within_a_sentence_is_told_by_code() -> None:
     assert set(WORDS_OF_OTHERS) <= {code for code, _ in found}, "what is listed is needed"
 
 
-@pytest.mark.parametrize("kind", [UartState, CanState, PartStatus, HistoryState, Change, LinkChanged, PartStateChanged])
+@pytest.mark.parametrize(
+    "kind", [UartState, CanState, PartStatus, HistoryState, HardwareState, Change, LinkChanged, PartStateChanged]
+)
 def test_what_tells_why_in_english_tells_it_by_code_as_well(kind: type) -> None:
     """Pages and services show the reason in the language of who looks."""
     assert is_dataclass(kind)

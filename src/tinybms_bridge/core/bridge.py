@@ -407,7 +407,7 @@ class Bridge:
 
     def _tell_hardware_problem(self) -> None:
         """Tell once why the watchdog of the machine, where it is wanted, is not in use."""
-        problem, before = self.hardware.problem, self._hardware_problem
+        problem, before = self.hardware.state.message, self._hardware_problem
         self._hardware_problem = problem
         if problem is not None and problem != before:
             self.bus.publish(Noted(Severity.WARNING, problem), "watchdog")

@@ -62,8 +62,12 @@ class HardwareState:
     timeout_s: int | None = None
     """Time without a feed until then, as the driver says; None where it does not."""
     feed_count: int = 0
-    error: str = ""
+    message: Message | None = None
     """Why it is not open."""
+
+    def why(self) -> Message | None:
+        """Return why not, by code."""
+        return self.message
 
 
 class DeviceCalls(Protocol):
@@ -118,8 +122,6 @@ class HardwareWatchdog:
     def __init__(self, calls: DeviceCalls | None = None, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.state = HardwareState()
         """How it is; replaced with each change."""
-        self.problem: Message | None = None
-        """Why the device that is wanted is not open."""
         self._calls = calls or _SystemCalls()
         self._monotonic = monotonic
         self._wanted: HardwareSettings | None = None
@@ -228,12 +230,12 @@ class HardwareWatchdog:
 
     def _tell(self, problem: Message | None) -> None:
         """Show how the device is, with why it is not open."""
-        wanted, self.problem = self._in_use, problem
+        wanted = self._in_use
         self.state = HardwareState(
             enabled=wanted is not None,
             device="" if wanted is None else wanted.device,
             feed_count=self.state.feed_count,
-            error="" if problem is None else problem.text,
+            message=problem,
         )
 
 

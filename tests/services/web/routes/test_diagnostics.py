@@ -54,7 +54,7 @@ async def test_watchdog_figures_are_all_there(visitor: httpx.AsyncClient) -> Non
         "enabled": True, "timeout_s": 30.0, "watched": True, "feed_count": 12, "last_feed_ms_ago": 250,
         "intervals": {"last_ms": 500.0, "shortest_ms": 499.5, "longest_ms": 750.0, "mean_ms": 501.2},
         "hardware": {
-            "enabled": False, "device": "", "running": False, "timeout_s": None, "feed_count": 0, "error": "",
+            "enabled": False, "device": "", "running": False, "timeout_s": None, "feed_count": 0, "message": None,
         },
         "hanging": [],
     }  # fmt: skip

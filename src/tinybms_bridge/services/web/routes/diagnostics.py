@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -236,6 +236,7 @@ async def read_diagnostics(core: Core, watch: Watch, language: Language) -> Call
     """Return what makes the answer of this moment, in a thread."""
     moment, loop = core.moment(), asyncio.get_running_loop()
     can, frames = in_language(core.can(), language), core.frames()[-_MOST_FRAMES:]
+    watchdog = core.watchdog()
     hearing, info, explanation = core.hearing(), core.info(), moment.view.explanation
     of_core = {**asdict(hearing), "pid": info.pid, "uptime_s": core.uptime_s, "real_time": info.real_time}
     now = {
@@ -244,7 +245,7 @@ async def read_diagnostics(core: Core, watch: Watch, language: Language) -> Call
         "process": process(),
         "parts": [in_language(each, language) for each in core.parts()],
         "configuration": _configuration(core, language),
-        "watchdog": core.watchdog(),
+        "watchdog": replace(watchdog, hardware=in_language(watchdog.hardware, language)),
         "eventbus": core.bus.statistics(),
         "uart": in_language(core.uart(), language),
         "uart_trace": list(await read_trace(core)),
