@@ -53,7 +53,7 @@ from tinybms_bridge.link.state import (
 )
 from tinybms_bridge.services.history import History
 from tinybms_bridge.services.logs import LogStore
-from tinybms_bridge.services.ports import Examination, Hearing, Moment
+from tinybms_bridge.services.ports import Examination, Hearing, Moment, WatchedService
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 from tinybms_bridge.victron.can.gx import GxState
 from tinybms_bridge.words import message
@@ -266,6 +266,8 @@ class RemoteCore:
         self.history = history
         self._loop = asyncio.get_running_loop()
         self.device_settings = LinkedSettings(link)
+        self.extras: dict[str, WatchedService] = {}
+        """The services that may be wanted, by name; filled by who makes them."""
         self._link = link
         self._mirror = mirror
         self._parts = parts
@@ -349,6 +351,10 @@ class RemoteCore:
         if not self.hearing().connected:
             of_core = tuple(replace(each, state="unknown", error=_UNHEARD.text, message=_UNHEARD) for each in of_core)
         return [*of_core, *self._parts.statuses()]
+
+    def services(self) -> Mapping[str, WatchedService]:
+        """Return the services beside web, history and log, by name, wanted or not."""
+        return self.extras
 
     def inhibits(self) -> Sequence[Inhibit]:
         """Return what is inhibited now."""

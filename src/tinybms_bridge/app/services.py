@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from tinybms_bridge import __version__
 from tinybms_bridge.app.background import Background
 from tinybms_bridge.app.child import path_first
+from tinybms_bridge.app.extras import Extra
 from tinybms_bridge.app.remote import CoreChanges, NumberedFeed, RemoteCore
 from tinybms_bridge.app.restart import StartAgain, own_command
 from tinybms_bridge.app.state_files import StateFiles
@@ -205,6 +206,7 @@ class Services:
         self.store = store
         self.core = RemoteCore(link, mirror, clock, store, self.bus, self.supervisor, self.logs, self.history)
         self.web = WebPart(self)
+        self.extras: list[Extra[Any]] = []
         CoreChanges(mirror, self.bus)
         supervisor = self.supervisor
         supervisor.add("history", partial(self.history.run, self.bus, clock, self.core, run_blocking))
@@ -213,6 +215,9 @@ class Services:
         supervisor.add("web-watch", self.web.watch)
         supervisor.add("web-settings", self.web.follow)
         supervisor.add("report", self._report)
+        for extra in self.extras:
+            self.core.extras[extra.name] = extra
+            extra.begin(self.config)
 
     @property
     def folder(self) -> Path:
@@ -313,6 +318,8 @@ class Services:
             self.history.settings = history_settings(new)
             self.logs.settings = self._log_settings()
             self._show_lines()
+            for extra in self.extras:
+                extra.take_up(new)
             self.bus.publish(ConfigChanged(paths, ChangeSource.API), "services")
 
     def _begin_anew(self, file: str) -> None:
@@ -390,6 +397,7 @@ class Services:
             users_command="" if web is None else web.users_command,
             today=energy,
             parts=tuple(self.supervisor.statuses()),
+            services=tuple(each.state() for each in self.extras),
         )
 
     def _on_part(self, part: Part) -> None:

@@ -7,6 +7,7 @@ branch is one plain class, filled in by the part that it tells of, and answered 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Literal
 
 from tinybms_bridge.battery.advice import Advice
@@ -38,6 +39,8 @@ __all__ = [
     "MonitoredFrame",
     "PackDetails",
     "PartStatus",
+    "ServiceCondition",
+    "ServiceState",
     "ServicesState",
     "TraceLine",
     "UartState",
@@ -245,6 +248,35 @@ class EnergyToday:
     """Hours with fresh data."""
 
 
+class ServiceCondition(StrEnum):
+    """How a service stands with whom it serves."""
+
+    OFF = "off"
+    STARTING = "starting"
+    WORKING = "working"
+    TROUBLE = "trouble"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceState:
+    """One service beside web, history and log, such as ``mqtt``; counters since the start."""
+
+    name: str
+    condition: ServiceCondition = ServiceCondition.OFF
+    since: datetime | None = None
+    """Since when it stands so; None before anything happened."""
+    where: str = ""
+    """Whom it serves, for example the address of a broker, without secrets."""
+    message: Message | None = None
+    """Why it does not work; None otherwise."""
+    last_error: Message | None = None
+    """The last reason, also when it works again."""
+    last_error_at: datetime | None = None
+    counters: Mapping[str, int] = field(default_factory=dict)
+    testable: bool = False
+    """Whether a person can have it tried."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServicesState:
     """What the services process tells the core of itself, for who looks at the core only."""
@@ -259,6 +291,8 @@ class ServicesState:
     today: EnergyToday | None = None
     """Energy since midnight; None without a history."""
     parts: tuple[PartStatus, ...] = ()
+    services: tuple[ServiceState, ...] = ()
+    """MQTT and the others that somebody may want."""
 
 
 @quick

@@ -27,6 +27,7 @@ from tinybms_bridge.link.state import (
     MonitoredFrame,
     PackDetails,
     PartStatus,
+    ServiceState,
     TraceLine,
     UartState,
     WatchdogState,
@@ -61,6 +62,7 @@ __all__ = [
     "Moment",
     "MonthRecord",
     "PeriodRecord",
+    "WatchedService",
 ]
 
 
@@ -385,6 +387,18 @@ class HistorySource(Protocol):
         ...
 
 
+class WatchedService(Protocol):
+    """A service that a person may want or not, as pages and API see it."""
+
+    def state(self) -> ServiceState:
+        """Return how it stands."""
+        ...
+
+    async def test(self) -> Message:
+        """Try it once as configured and return what happened. Raises BridgeError with the reason where it fails."""
+        ...
+
+
 class Core(Protocol):
     """The core as the services see it; called on the event loop; what is not async returns at once."""
 
@@ -474,6 +488,10 @@ class Core(Protocol):
 
     def parts(self) -> Sequence[PartStatus]:
         """Return the supervised parts."""
+        ...
+
+    def services(self) -> Mapping[str, WatchedService]:
+        """Return the services beside web, history and log, by name, wanted or not."""
         ...
 
     def events(self) -> Sequence[EventRecord]:

@@ -7,6 +7,7 @@ from tinybms_bridge.words.english_can import CAN_SENTENCES
 from tinybms_bridge.words.english_install import INSTALL_SENTENCES
 from tinybms_bridge.words.english_plain import PLAIN_SENTENCES
 from tinybms_bridge.words.english_registers import REGISTER_SENTENCES
+from tinybms_bridge.words.english_services import SERVICE_SENTENCES
 from tinybms_bridge.words.english_settings import SETTINGS_SENTENCES
 from tinybms_bridge.words.english_web import WEB_SENTENCES
 
@@ -790,6 +791,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
     | dict(CAN_SENTENCES)
     | dict(WEB_SENTENCES)
     | dict(INSTALL_SENTENCES)
+    | dict(SERVICE_SENTENCES)
     | dict(PLAIN_SENTENCES)
 )
 """The sentence of each code."""

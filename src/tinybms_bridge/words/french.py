@@ -7,6 +7,7 @@ from tinybms_bridge.words.french_can import CAN_SENTENCES
 from tinybms_bridge.words.french_install import INSTALL_SENTENCES
 from tinybms_bridge.words.french_plain import PLAIN_SENTENCES
 from tinybms_bridge.words.french_registers import REGISTER_SENTENCES
+from tinybms_bridge.words.french_services import SERVICE_SENTENCES
 from tinybms_bridge.words.french_settings import SETTINGS_SENTENCES
 from tinybms_bridge.words.french_web import WEB_SENTENCES
 
@@ -790,6 +791,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
     | dict(CAN_SENTENCES)
     | dict(WEB_SENTENCES)
     | dict(INSTALL_SENTENCES)
+    | dict(SERVICE_SENTENCES)
     | dict(PLAIN_SENTENCES)
 )
 """La phrase de chaque code."""

@@ -55,6 +55,7 @@ from tinybms_bridge.services.ports import (
     LogPage,
     Moment,
     MonthRecord,
+    WatchedService,
 )
 from tinybms_bridge.services.web.accounts import Role
 from tinybms_bridge.services.web.app import create_app
@@ -348,6 +349,7 @@ class FakeCore:
         self.moments_taken = 0
         self.examinations = 0
         self.found: list[Finding] = []
+        self.watched: dict[str, WatchedService] = {}
         self.traffic = [TraceLine(0.5, "tx", "AA 03"), TraceLine(0.48, "rx", "AA 03 01")]
 
     def conflicts(self) -> Sequence[ConfigProblem]:
@@ -408,6 +410,10 @@ class FakeCore:
     def parts(self) -> Sequence[PartStatus]:
         """See ``Core``."""
         return [PartStatus("uart", "running", critical=True), PartStatus("mqtt", "failed", "no route", 3)]
+
+    def services(self) -> Mapping[str, WatchedService]:
+        """See ``Core``."""
+        return self.watched
 
     def events(self) -> Sequence[EventRecord]:
         """See ``Core``."""

@@ -16,6 +16,7 @@ from tinybms_bridge.services.web.routes.monitor import router as monitor
 from tinybms_bridge.services.web.routes.overview import router as overview
 from tinybms_bridge.services.web.routes.packs import router as packs
 from tinybms_bridge.services.web.routes.pages import router as pages
+from tinybms_bridge.services.web.routes.services import router as services
 from tinybms_bridge.services.web.routes.settings import router as settings
 from tinybms_bridge.services.web.routes.setup import router as setup
 from tinybms_bridge.services.web.routes.status import router as status
@@ -39,6 +40,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     monitor,
     support,
     tinybms,
+    services,
     control,
     setup,
     health,
