@@ -42,9 +42,9 @@ from tinybms_bridge.link.events import (
 )
 from tinybms_bridge.link.mirror import Mirror
 from tinybms_bridge.link.state import EVENTS, CoreState
+from tinybms_bridge.services.flat import battery_numbers, limit_numbers
 from tinybms_bridge.services.history import History
 from tinybms_bridge.services.logs import LogSettings, LogStore
-from tinybms_bridge.services.web.live.status import battery_numbers, limit_numbers
 from tinybms_bridge.tinybms.settings import all_settings, backup_of
 from tinybms_bridge.tinybms.settings.actions import ActionName
 from tinybms_bridge.tinybms.settings.errors import ConfirmationError, SettingsError

@@ -15,22 +15,20 @@ from tinybms_bridge.battery.inhibits import Direction
 from tinybms_bridge.battery.snapshot import Cells
 from tinybms_bridge.battery.view import Last, View
 from tinybms_bridge.link.state import CanState, UartState
-from tinybms_bridge.services.ports import Hearing, Moment
-from tinybms_bridge.services.web.live.messages import status_message
-from tinybms_bridge.services.web.live.status import (
-    LiveStatus,
+from tinybms_bridge.services.flat import (
     active_levels,
     balancing_bits,
     battery_numbers,
     cells_mv,
-    flat_counters,
     last_numbers,
     limit_numbers,
     live_registers,
     pack_measured,
-    pack_now,
     pack_numbers,
 )
+from tinybms_bridge.services.ports import Hearing, Moment
+from tinybms_bridge.services.web.live.messages import status_message
+from tinybms_bridge.services.web.live.status import LiveStatus, flat_counters, pack_now
 from tinybms_bridge.services.web.routes.status import Status
 from tinybms_bridge.tinybms.registers import catalogue
 

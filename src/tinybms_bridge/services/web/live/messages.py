@@ -14,16 +14,11 @@ from tinybms_bridge.battery.quick import replace
 from tinybms_bridge.hal.can import CanFrame
 from tinybms_bridge.link.event_list import EventRecord
 from tinybms_bridge.link.state import MonitoredFrame
+from tinybms_bridge.services.flat import limit_numbers, live_registers, pack_measured
 from tinybms_bridge.services.ports import Core, Moment
 from tinybms_bridge.services.web.answers import rounded, shown
 from tinybms_bridge.services.web.live.overview import Overview
-from tinybms_bridge.services.web.live.status import (
-    limit_numbers,
-    live_registers,
-    live_status,
-    outputs_now,
-    pack_measured,
-)
+from tinybms_bridge.services.web.live.status import live_status, outputs_now
 from tinybms_bridge.victron.can.codec import UnknownFrame, decode_frame
 from tinybms_bridge.words import ENGLISH, Language
 

@@ -21,18 +21,16 @@ from tinybms_bridge.battery.state import PackState
 from tinybms_bridge.battery.view import View
 from tinybms_bridge.link.events import PartState
 from tinybms_bridge.link.state import PackDetails
-from tinybms_bridge.services.ports import Core, EnergyOfToday, Hearing, Moment
-from tinybms_bridge.services.web.answers import Answer, MessageAnswer, Shown, rounded, shown
-from tinybms_bridge.services.web.live.alarms import ActiveAlarm, AlarmTracker
-from tinybms_bridge.services.web.live.status import (
-    LastValues,
-    Measured,
-    OutputNow,
+from tinybms_bridge.services.flat import (
     battery_numbers,
     cells_mv,
     pack_measured,
     pack_numbers,
 )
+from tinybms_bridge.services.ports import Core, EnergyOfToday, Hearing, Moment
+from tinybms_bridge.services.web.answers import Answer, MessageAnswer, Shown, rounded, shown
+from tinybms_bridge.services.web.live.alarms import ActiveAlarm, AlarmTracker
+from tinybms_bridge.services.web.live.status import LastValues, Measured, OutputNow
 from tinybms_bridge.words import ENGLISH, Language, Message
 
 __all__ = ["Overview", "OverviewAnswer"]

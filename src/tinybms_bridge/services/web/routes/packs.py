@@ -12,10 +12,11 @@ from tinybms_bridge.battery.snapshot import Identity, Ratings
 from tinybms_bridge.battery.state import PackState
 from tinybms_bridge.battery.view import Last, View
 from tinybms_bridge.link.state import CanState, PackDetails, UartState
+from tinybms_bridge.services.flat import cells_mv, pack_measured, pack_numbers
 from tinybms_bridge.services.ports import Moment
 from tinybms_bridge.services.web.answers import Answer, Mistake, Shown, extended, in_language
 from tinybms_bridge.services.web.heavy import Heavy
-from tinybms_bridge.services.web.live.status import Measured, cells_mv, pack_measured, pack_numbers
+from tinybms_bridge.services.web.live.status import Measured
 from tinybms_bridge.services.web.routes import tinybms
 from tinybms_bridge.services.web.routes.shared import TextLanguage, TheCore, config_mistake, known_pack
 from tinybms_bridge.services.web.security import Viewer

@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.link.bus import BusStatistics
 from tinybms_bridge.link.state import CanState, UartState
+from tinybms_bridge.services.flat import limit_numbers, live_registers
 from tinybms_bridge.services.ports import Core, Moment
 from tinybms_bridge.services.web.answers import Shown
 from tinybms_bridge.services.web.live.status import (
@@ -15,8 +16,6 @@ from tinybms_bridge.services.web.live.status import (
     PackNow,
     battery_now,
     flat_counters,
-    limit_numbers,
-    live_registers,
     outputs_now,
     pack_now,
 )
