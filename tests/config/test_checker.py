@@ -15,7 +15,11 @@ from tinybms_bridge.config.opening import open_configuration
 from tinybms_bridge.config.overrides import Overrides
 from tinybms_bridge.config.values import from_values, values_of
 
-GOOD = {"hardware": {"uart": {"device": "/dev/ttyS5"}}, "mqtt": {"username": "boat", "password": "hush hush"}}
+GOOD = {
+    "hardware": {"uart": {"device": "/dev/ttyS5"}},
+    "mqtt": {"username": "boat", "password": "hush hush"},
+    "wifi": {"sta_ssid": "Home"},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +61,7 @@ def test_a_good_file_gives_its_values(home: Path) -> None:
     assert found.version == __version__
     assert found.values is not None
     assert found.values["mqtt"]["password"] == "hush hush"
-    assert [notice.path for notice in found.notices] == ["mqtt"]
+    assert [notice.path for notice in found.notices] == ["wifi"]
 
 
 def test_without_a_file_every_key_has_its_default(home: Path) -> None:

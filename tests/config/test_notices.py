@@ -51,14 +51,12 @@ def test_keys_without_a_use_on_linux_are_told(leaves: dict[str, Key], nested: Ne
 @pytest.mark.parametrize(
     ("document", "path"),
     [
-        ({"mqtt": {"enabled": True}}, "mqtt"),
-        ({"mqtt": {"uri": "mqtt://broker.local"}}, "mqtt"),
         ({"wifi": {"sta_ssid": "Home"}}, "wifi"),
         ({"wifi": {"ap_fallback": {"channel": 11}}}, "wifi"),
     ],
 )
 def test_sections_without_a_service_are_told(document: dict[str, Any], path: str) -> None:
-    """Nobody should wait for messages at the broker that nothing sends; once, not for each key."""
+    """Nobody should wait for a network that nothing joins; once, not for each key."""
     (found,) = remarks(document).items()
     assert found[0] == path
     assert found[1].startswith("no effect yet: ")

@@ -22,6 +22,7 @@ from tinybms_bridge.hal.can_faults import CanFault
 from tinybms_bridge.hal.system_errors import SYSTEM_CODES, USB_ADVICE
 from tinybms_bridge.link.event_list import EventSource
 from tinybms_bridge.link.events import EventCode
+from tinybms_bridge.services.mqtt.discovery import WORDS as HOME_ASSISTANT
 from tinybms_bridge.tinybms.settings import ActionName, Outcome, all_settings
 from tinybms_bridge.tinybms.settings.rules import OF_THE_MOMENT
 from tinybms_bridge.words import LANGUAGES, Language, codes
@@ -64,6 +65,7 @@ MADE_BY_NAME: dict[str, set[str]] = {
     **{f"advice.line.{code}": ADVICE for code in ("choice", "better")},
     **{f"can_fault.{fault.removeprefix('can_')}": FAULT for fault in CanFault},
     **{f"can_list.{column}": set() for column in CAN_COLUMNS},
+    **{f"ha.{name}": set() for name in HOME_ASSISTANT},
     "battery.resistance_not_learned": {"hours", "least_a", "watts"},
     "battery.weak_cell": {"cells", "less_percent"},
     "battery.resistive_cell": {"cells", "times", "at_least"},
@@ -99,6 +101,8 @@ NAMES: dict[str, set[str]] = {
     "action": set(ActionName),
     "outcome": {outcome.replace(" ", "_") for outcome in Outcome},
     "nack": {"0", "unknown"},
+    "service_name": {"mqtt"},
+    "mqtt_refusal": {"login", "client_id", "busy", "other"},
     "full_voltage": {"single_port", "unknown_switches", "no_restart", "feed_in"},
     "level": {"over", "warning", "alarm"},
     "register": set(all_settings()),

@@ -47,6 +47,8 @@ from tinybms_bridge.link.mirror import Mirror
 from tinybms_bridge.link.state import EVENTS, ConfigurationState, CoreState, EnergyToday, LogWritten, ServicesState
 from tinybms_bridge.services.history import History, HistorySettings
 from tinybms_bridge.services.logs import LogSettings, LogStore
+from tinybms_bridge.services.mqtt import MEMORY_FILE, SPOOL_FOLDER, MqttOptions, MqttPublisher, make_mqtt
+from tinybms_bridge.services.standing import Standing
 
 if TYPE_CHECKING:
     from tinybms_bridge.services.web.options import WebOptions
@@ -206,7 +208,7 @@ class Services:
         self.store = store
         self.core = RemoteCore(link, mirror, clock, store, self.bus, self.supervisor, self.logs, self.history)
         self.web = WebPart(self)
-        self.extras: list[Extra[Any]] = []
+        self.extras: list[Extra[Any]] = [self._mqtt()]
         CoreChanges(mirror, self.bus)
         supervisor = self.supervisor
         supervisor.add("history", partial(self.history.run, self.bus, clock, self.core, run_blocking))
@@ -253,6 +255,18 @@ class Services:
                 self._console.stop()
                 await self.run_blocking(self._console.join, 1.0)
             await self.run_blocking(self.logs.close)
+
+    def _mqtt(self) -> Extra[MqttOptions]:
+        memory = self.files.stored(MEMORY_FILE, 0o600) if self._keep else MemoryStorage()
+
+        def wanted(config: Configuration) -> MqttOptions:
+            return MqttOptions(config.mqtt, config.victron.battery_name)
+
+        def make(options: MqttOptions, standing: Standing) -> MqttPublisher:
+            folder = self.folder / SPOOL_FOLDER if self._keep else None
+            return make_mqtt(self.core, options, standing, memory, folder, self.run_blocking)
+
+        return Extra("mqtt", self.supervisor, self._clock, self.run_blocking, wanted, make)
 
     def web_options(self, config: Configuration) -> "WebOptions":
         """Return what a configuration says of the web server."""

@@ -49,8 +49,7 @@ The file is the first of these: `$TINYBMS_BRIDGE_CONFIG`, `./tinybms-bridge.json
   kept as `NAME.bak`. Only keys that differ from their default, or that were in the file before, are written.
 - Passwords are stored in clear in the file (mode 0600); they are never shown, logged or part of an error. A file that
   holds some and that everybody may read gives a warning. The `********` of a backup is no password and gives a notice.
-- `wifi` and `mqtt` have no service in this version yet: their keys are checked and kept, and a notice says that they
-  have no effect.
+- `wifi` has no service in this version yet: its keys are checked and kept, and a notice says that they have no effect.
 - Defaults: physical values of the vendor and of Victron come first, then the README of the TinyBMS-Victron firmware,
   then the firmware itself.
 
@@ -87,7 +86,7 @@ Beyond its own range a value must fit the others; a refusal names both numbers.
 - `tinybms`: fastest ≤ base ≤ slowest interval, and two of the slowest within `victron.fresh_timeout_s`.
 - `web_server`: the shortest interval is not above the update interval and the burst window.
 - `wifi`: a static address needs address, netmask and a gateway in the same network; an access point needs a name and a
-  password. `mqtt`: a password needs a user name. `logging`: syslog needs a server.
+  password. `mqtt`: a password needs a user name, a client certificate its key. `logging`: syslog needs a server.
 
 ## Values that do not fit the battery
 

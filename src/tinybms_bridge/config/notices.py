@@ -12,7 +12,7 @@ from tinybms_bridge.words import Message, message
 
 __all__ = ["Notice", "notices_of"]
 
-_NO_SERVICE_YET = {"wifi": message("config.no_wifi_yet"), "mqtt": message("config.no_mqtt_yet")}
+_NO_SERVICE_YET = {"wifi": message("config.no_wifi_yet")}
 """Sections whose service is still to come; the documentation says the same."""
 
 _PUBLISHED_PASSWORDS = frozenset({"tinybms123", "12345678", "admin"})

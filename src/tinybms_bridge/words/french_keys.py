@@ -22,6 +22,7 @@ SECTIONS: Mapping[str, str] = MappingProxyType(
         "cvl": "Phases de charge, protection des cellules et tensions.",
         "cvl.curves": "Réduction des courants ; null = selon les réglages du BMS lui-même.",
         "mqtt": "Serveur MQTT et sujets.",
+        "mqtt.home_assistant": "La batterie comme appareil de Home Assistant, par sa découverte MQTT.",
         "web_server": "Serveur web et données en direct.",
         "logging": "Niveau, contenu et destinations du journal.",
         "advanced": "Chien de garde, fichiers et historique.",
@@ -515,6 +516,10 @@ KEYS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "Serveur",
             "Adresse du serveur ; mqtts:// chiffre la liaison.",
         ),
+        "mqtt.further_uris": (
+            "Autres serveurs",
+            "Adresses à essayer tour à tour quand le serveur n'est pas joint, par exemple les autres nœuds d'une grappe.",
+        ),
         "mqtt.port": (
             "Port",
             "Port du serveur ; un port dans l'adresse l'emporte.",
@@ -547,6 +552,14 @@ KEYS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "Certificat du serveur",
             "Autorité de certification du serveur, en texte PEM ; vide prend celles du système.",
         ),
+        "mqtt.client_certificate": (
+            "Certificat du pont",
+            "Certificat du pont en texte PEM, pour les serveurs qui en demandent un ; vide s'il n'en faut pas.",
+        ),
+        "mqtt.client_key": (
+            "Clé du pont",
+            "Clé privée de `client_certificate` en texte PEM, sans mot de passe.",
+        ),
         "mqtt.keepalive_seconds": (
             "Signe de vie",
             "Plus long silence avant un ping.",
@@ -562,6 +575,38 @@ KEYS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "mqtt.retain_by_default": (
             "Conserver",
             "Demander au serveur de garder la dernière valeur de chaque sujet.",
+        ),
+        "mqtt.publish_interval_ms": (
+            "Intervalle",
+            "Temps entre deux états ; alarmes et événements partent aussitôt.",
+        ),
+        "mqtt.value_topics": (
+            "Un sujet par valeur",
+            "Publier aussi chaque valeur de la batterie et des packs à part, quand elle change.",
+        ),
+        "mqtt.firmware_topics": (
+            "Sujets du firmware",
+            "Publier aussi les sujets du firmware TinyBMS-Victron, avec `dbus_path`.",
+        ),
+        "mqtt.spool_mb": (
+            "Gardé pour plus tard",
+            "États et événements gardés sur le disque tant qu'aucun serveur n'est là ; 0 = rien.",
+        ),
+        "mqtt.commands": (
+            "Commandes",
+            "Laisser qui peut publier sur le serveur arrêter, libérer, choisir le profil et le niveau du journal.",
+        ),
+        "mqtt.home_assistant.enabled": (
+            "Home Assistant",
+            "Annoncer la batterie et chaque pack à Home Assistant.",
+        ),
+        "mqtt.home_assistant.discovery_prefix": (
+            "Préfixe de découverte",
+            "Sujet sous lequel Home Assistant cherche les appareils, comme il y est réglé.",
+        ),
+        "mqtt.home_assistant.language": (
+            "Langue",
+            "Langue des noms dans Home Assistant : anglais ou français.",
         ),
         "web_server.enabled": (
             "Serveur web",

@@ -21,6 +21,9 @@ def network_findings(wifi: Wifi, mqtt: Mqtt, web: WebServer, logging: Logging) -
     if mqtt.password.value and not mqtt.username:
         needed = message("config.needed_with", key="mqtt.password")
         yield ConfigFinding(("mqtt.username", "mqtt.password"), (needed,))
+    if mqtt.client_certificate and not mqtt.client_key.value:
+        needed = message("config.needed_with", key="mqtt.client_certificate")
+        yield ConfigFinding(("mqtt.client_key", "mqtt.client_certificate"), (needed,))
     shortest_ms = web.websocket_min_interval_ms
     for longer in ("websocket_update_interval_ms", "websocket_burst_window_ms"):
         yield from ordered(

@@ -5,7 +5,7 @@ from tinybms_bridge.config.models.base import Section
 from tinybms_bridge.config.models.cvl import Cvl
 from tinybms_bridge.config.models.hardware import Can, Hardware, Uart
 from tinybms_bridge.config.models.logs import Logging
-from tinybms_bridge.config.models.mqtt import Mqtt
+from tinybms_bridge.config.models.mqtt import HomeAssistant, Mqtt
 from tinybms_bridge.config.models.tinybms import TinyBms
 from tinybms_bridge.config.models.victron import Thresholds, Victron
 from tinybms_bridge.config.models.web_server import WebServer
@@ -17,6 +17,7 @@ __all__ = [
     "Can",
     "Cvl",
     "Hardware",
+    "HomeAssistant",
     "Logging",
     "Mqtt",
     "Section",

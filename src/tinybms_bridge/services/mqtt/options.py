@@ -1,0 +1,17 @@
+"""What the configuration says of MQTT."""
+
+from dataclasses import dataclass
+
+from tinybms_bridge.config.models.mqtt import Mqtt
+
+__all__ = ["MqttOptions"]
+
+
+@dataclass(frozen=True, slots=True)
+class MqttOptions:
+    """What is wanted."""
+
+    mqtt: Mqtt
+    battery_name: str
+    address: str = ""
+    """Of the pages, for who follows a link from Home Assistant; empty where there is none."""
