@@ -13,6 +13,7 @@ import pytest
 
 from tinybms_bridge.app import core
 from tinybms_bridge.app.core import CoreStart, run_core
+from tinybms_bridge.app.extras import Extra
 from tinybms_bridge.app.services import Services, open_store
 from tinybms_bridge.battery.notices import NoticeSettings
 from tinybms_bridge.battery.saved_units import SavedUnits
@@ -58,7 +59,7 @@ OWNERS: dict[str, set[str]] = {
     "victron.thresholds.soc_high_percent": {"notices"},
     "victron.thresholds.derate_current_a": {"notices"},
     "victron.manufacturer_name": {"frames"},
-    "victron.battery_name": {"frames"},
+    "victron.battery_name": {"frames", "mqtt"},
     "victron.family_name": {"frames"},
     "victron.send_manufacturer": {"frames"},
     "victron.battery_model_id": {"frames"},
@@ -87,10 +88,11 @@ OWNERS: dict[str, set[str]] = {
     "web_server.websocket_max_payload_bytes": {"live"},
     "web_server.max_ws_clients": {"live"},
     "web_server": {"web", "pages"},
+    "mqtt": {"mqtt"},
 }
 """What a key drives: the entry with its own name, else that of its section."""
 
-WITHOUT_SERVICE = ("wifi", "mqtt")
+WITHOUT_SERVICE = ("wifi",)
 """Sections whose service is still to come: they must say so."""
 
 TEXTS: dict[str, object] = {
@@ -104,6 +106,10 @@ TEXTS: dict[str, object] = {
     "advanced.state_directory": "/nowhere/else",
     "advanced.hardware_watchdog_device": "/dev/watchdog7",
     "mqtt.uri": "mqtt://broker.local",
+    "mqtt.further_uris": ["mqtts://other.local:8884"],
+    "mqtt.client_certificate": "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----",
+    "mqtt.client_key": "-----BEGIN PRIVATE KEY-----\nMA==\n-----END PRIVATE KEY-----",
+    "mqtt.home_assistant.discovery_prefix": "ha",
     "mqtt.client_id": "another",
     "mqtt.username": "boat",
     "mqtt.password": "secret word",
@@ -132,6 +138,7 @@ COMPANIONS: dict[str, dict[str, Any]] = {
     "wifi.ap_fallback.enabled": {"wifi": {"ap_fallback": {"password": "secret word"}}},
     "web_server.enable_auth": {"web_server": {"password": "secret word and more"}},
     "mqtt.password": {"mqtt": {"username": "boat"}},
+    "mqtt.client_certificate": {"mqtt": {"client_key": "-----BEGIN PRIVATE KEY-----"}},
     "web_server.enable_cors": {"web_server": {"cors_origins": ["http://192.168.1.5:8123"]}},
     "web_server.cors_origins": {"web_server": {"enable_cors": True}},
 }
@@ -260,6 +267,13 @@ class Rig:
         self.bridge: Bridge
         self.config = Configuration()
         self.tasks: list[asyncio.Task[None]] = []
+        self.extras: dict[str, object] = {}
+        """With what each service that may be wanted runs."""
+
+    async def run_extra(self, extra: Any) -> None:
+        """Stand in for ``Extra._run``: nothing of this machine leaves it."""
+        self.extras[extra.name] = extra._wanted
+        await asyncio.Event().wait()
 
     def machine(self, config: Configuration, *, keep: bool) -> Machine:
         """Stand in for ``machine_for``."""
@@ -353,6 +367,7 @@ class Rig:
             "web": len(self.web.runs),
             "pages": self.web.runs[-1],
             "live": self.web.watch.broadcaster.settings,
+            **{extra.name: self.extras[extra.name] for extra in services.extras},
         }
 
     async def end(self) -> None:
@@ -387,6 +402,7 @@ async def rig(
     rig = Rig(tmp_path, web)
     monkeypatch.setattr(core, "machine_for", rig.machine)
     monkeypatch.setattr(core, "Bridge", rig.build)
+    monkeypatch.setattr(Extra, "_run", lambda extra: rig.run_extra(extra))
     for name in ("core", "services"):
         monkeypatch.setattr(f"tinybms_bridge.app.{name}.LogOutput", Console)
     level = logging.getLogger("tinybms_bridge").level
@@ -445,6 +461,7 @@ async def settled(rig: Rig, serial: int = 0, can: int = 0, web: int = 0) -> None
         lambda: len(rig.opened_serial) >= serial and len(rig.opened_can) >= can and len(rig.web.runs) >= web
     )
     await rig.until(lambda: rig.bridge.can.transmitter is not None and rig.bridge.pack.ratings is not None)
+    await rig.until(lambda: all(rig.extras.get(each.name) == each._wanted for each in rig.services.extras))
     end_s = rig.clock.monotonic() + 0.2
     await rig.until(lambda: rig.clock.monotonic() >= end_s)
 

@@ -257,7 +257,9 @@ async def test_next_broker_is_taken_when_the_first_is_gone(
     async with publishing(options) as published:
 
         def at(broker: Any) -> bool:
-            return published.standing.state().where.endswith(f":{broker.port}") and bool(published.condition() == "working")
+            return published.standing.state().where.endswith(f":{broker.port}") and bool(
+                published.condition() == "working"
+            )
 
         await until(lambda: at(one))
         one.kill()

@@ -1,0 +1,111 @@
+"""What Home Assistant is told: valid together, unique, and by names in the chosen language."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tinybms_bridge.battery.snapshot import Identity
+from tinybms_bridge.services.mqtt.discovery import PackDevice, devices
+from tinybms_bridge.words import LANGUAGES
+
+UNITS = {
+    "battery": {"%"},
+    "voltage": {"V", "mV"},
+    "current": {"A"},
+    "power": {"W"},
+    "temperature": {"°C"},
+    "energy": {"kWh"},
+    "duration": {"s"},
+}
+"""Units that Home Assistant takes with a class (sensor entity, "Available device classes"), of those used here."""
+
+PACKS = [PackDevice("a", 16, Identity("2.1", 0, 254, 1, 1, "AB12")), PackDevice("b é", 4)]
+
+
+def documents(**options: Any) -> dict[str, Any]:
+    """Return each discovery message by its topic."""
+    wanted: dict[str, Any] = {"language": "en", "commands": True, **options}
+    found = devices("homeassistant", "victron/tinybms", "House battery", PACKS, **wanted)
+    return {each.topic: json.loads(each.payload) for each in found}
+
+
+def components() -> list[tuple[str, str, dict[str, Any]]]:
+    """Return every entity with its device and name."""
+    return [(topic, name, each) for topic, told in documents().items() for name, each in told["components"].items()]
+
+
+def test_one_message_for_the_battery_and_one_for_each_pack() -> None:
+    """Packs hang below the battery; what is known of a unit is told of it."""
+    found = documents()
+    assert list(found) == [
+        "homeassistant/device/victron_tinybms/config",
+        "homeassistant/device/victron_tinybms_a/config",
+        f"homeassistant/device/{found_id(found, 2)}/config",
+    ]
+    packs = list(found.values())[1:]
+    assert [each["device"]["via_device"] for each in packs] == ["victron_tinybms"] * 2
+    assert packs[0]["device"]["serial_number"] == "AB12"
+    assert packs[0]["device"]["sw_version"] == "2.3.254"
+    assert "serial_number" not in packs[1]["device"]
+
+
+def found_id(found: dict[str, Any], index: int) -> str:
+    """Return the id of a device, which is in its topic."""
+    (node,) = list(found.values())[index]["device"]["identifiers"]
+    return str(node)
+
+
+def test_ids_are_of_plain_letters_and_unique() -> None:
+    """A pack may have any name; an id of Home Assistant may not, and two of them may not be one."""
+    ids = [each["unique_id"] for _, _, each in components()]
+    assert len(set(ids)) == len(ids)
+    for topic in documents():
+        node = topic.split("/")[2]
+        assert node.isascii()
+        assert node.replace("_", "").replace("-", "").isalnum()
+
+
+@pytest.mark.parametrize(("topic", "name", "told"), components())
+def test_unit_class_and_state_class_go_together(topic: str, name: str, told: dict[str, Any]) -> None:
+    """An entity with a pair that does not fit is silently missing in Home Assistant."""
+    kind, unit = told.get("device_class"), told.get("unit_of_measurement")
+    if told["platform"] == "sensor":
+        if kind == "enum":
+            assert told["options"]
+            assert unit is None
+            assert "state_class" not in told
+        elif kind is not None:
+            assert unit in UNITS[kind], (topic, name)
+        if kind == "energy":
+            assert told["state_class"] == "total_increasing"
+    if told["platform"] in ("button", "select"):
+        assert told["command_topic"].startswith("victron/tinybms/command/")
+    else:
+        assert "command_topic" not in told
+
+
+def test_energy_can_go_into_the_energy_dashboard() -> None:
+    """It wants two counters in kWh that only rise."""
+    found = [name for _, name, each in components() if each.get("device_class") == "energy"]
+    assert found == ["charged_kwh", "discharged_kwh"]
+
+
+def test_without_leave_there_is_nothing_to_press() -> None:
+    """A button that does nothing is worse than none."""
+    found = documents(commands=False)
+    platforms = {each["platform"] for told in found.values() for each in told["components"].values()}
+    assert platforms == {"sensor", "binary_sensor"}
+
+
+def test_names_are_in_the_chosen_language() -> None:
+    """No entity is left without a name, and none in the other language."""
+    by_language = {
+        language: [
+            each["name"] for told in documents(language=language).values() for each in told["components"].values()
+        ]
+        for language in LANGUAGES
+    }
+    assert all(name and not name.startswith("ha.") for names in by_language.values() for name in names)
+    same = [en for en, fr in zip(by_language["en"], by_language["fr"], strict=True) if en == fr]
+    assert len(set(same)) < len(by_language["en"]) / 5
