@@ -271,6 +271,7 @@ class _FakeWeb:
 
     runs: ClassVar[list[WebOptions]] = []
     state = None
+    pages = None
     users: ClassVar[Storage]
     watch: ClassVar[Watch]
 

@@ -48,9 +48,12 @@ from tinybms_bridge.link.state import EVENTS, ConfigurationState, CoreState, Ene
 from tinybms_bridge.services.history import History, HistorySettings
 from tinybms_bridge.services.logs import LogSettings, LogStore
 from tinybms_bridge.services.mqtt import MEMORY_FILE, SPOOL_FOLDER, MqttOptions, MqttPublisher, make_mqtt
+from tinybms_bridge.services.mdns.options import MdnsOptions
+from tinybms_bridge.services.ports import Pages
 from tinybms_bridge.services.standing import Standing
 
 if TYPE_CHECKING:
+    from tinybms_bridge.services.mdns.service import MdnsService
     from tinybms_bridge.services.web.options import WebOptions
     from tinybms_bridge.services.web.service import WebService, WebState
 
@@ -208,7 +211,7 @@ class Services:
         self.store = store
         self.core = RemoteCore(link, mirror, clock, store, self.bus, self.supervisor, self.logs, self.history)
         self.web = WebPart(self)
-        self.extras: list[Extra[Any]] = [self._mqtt()]
+        self.extras: list[Extra[Any]] = [self._mqtt(), self._mdns()]
         CoreChanges(mirror, self.bus)
         supervisor = self.supervisor
         supervisor.add("history", partial(self.history.run, self.bus, clock, self.core, run_blocking))
@@ -267,6 +270,15 @@ class Services:
             return make_mqtt(self.core, options, standing, memory, folder, self.run_blocking)
 
         return Extra("mqtt", self.supervisor, self._clock, self.run_blocking, wanted, make)
+
+    def _mdns(self) -> Extra[MdnsOptions]:
+        def make(options: MdnsOptions, standing: Standing) -> "MdnsService":
+            from tinybms_bridge.services.mdns.service import MdnsService
+
+            return MdnsService(options, standing, self._clock, self.run_blocking, lambda: self.web.pages)
+
+        wanted = MdnsOptions.from_config
+        return Extra("mdns", self.supervisor, self._clock, self.run_blocking, wanted, make)
 
     def web_options(self, config: Configuration) -> "WebOptions":
         """Return what a configuration says of the web server."""
@@ -464,6 +476,11 @@ class WebPart:
     def state(self) -> "WebState | None":
         """How the server is reached."""
         return None if self._service is None else self._service.state
+
+    @property
+    def pages(self) -> Pages | None:
+        """Where the server listens; None while it does not."""
+        return None if self._service is None else self._service.pages
 
     def close(self) -> None:
         """Follow nothing any more."""

@@ -61,6 +61,7 @@ __all__ = [
     "LogSource",
     "Moment",
     "MonthRecord",
+    "Pages",
     "PeriodRecord",
     "WatchedService",
 ]
@@ -385,6 +386,17 @@ class HistorySource(Protocol):
     def state(self) -> HistoryState:
         """Return how the history is; never raises."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """Where the web server listens now."""
+
+    listen_address: str
+    """Empty for every address of the machine."""
+    port: int
+    encrypted: bool
+    """Whether it speaks HTTPS."""
 
 
 class WatchedService(Protocol):

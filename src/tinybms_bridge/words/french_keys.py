@@ -23,6 +23,7 @@ SECTIONS: Mapping[str, str] = MappingProxyType(
         "cvl.curves": "Réduction des courants ; null = selon les réglages du BMS lui-même.",
         "mqtt": "Serveur MQTT et sujets.",
         "mqtt.home_assistant": "La batterie comme appareil de Home Assistant, par sa découverte MQTT.",
+        "mdns": "Nom dans le réseau local.",
         "web_server": "Serveur web et données en direct.",
         "logging": "Niveau, contenu et destinations du journal.",
         "advanced": "Chien de garde, fichiers et historique.",
@@ -46,7 +47,7 @@ KEYS: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
         "wifi.sta_hostname": (
             "Nom de la machine",
-            "Nom de la machine sur le réseau.",
+            "Nom sur le réseau, par câble aussi : avec `mdns.enabled`, celui de `http://NOM.local`.",
         ),
         "wifi.sta_ip_mode": (
             "Choix de l'adresse",
@@ -507,6 +508,10 @@ KEYS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "cvl.sustain_dcl_limit_a": (
             "Courant de décharge en sustain",
             "Courant de décharge maximal pendant SUSTAIN.",
+        ),
+        "mdns.enabled": (
+            "Nom dans le réseau",
+            "Dire au réseau local où est le serveur web : `http://NOM.local`, où NOM est `wifi.sta_hostname`.",
         ),
         "mqtt.enabled": (
             "MQTT",
