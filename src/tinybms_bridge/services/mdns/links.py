@@ -48,20 +48,23 @@ def _link(interface: NetworkInterface, listen_address: str) -> Link:
     return Link(
         interface.name,
         interface.index,
-        tuple(each.address for each in _told(lasting) if _reaches(each.address, listen_address)),
+        tuple(address for address in _told(lasting) if _reaches(address, listen_address)),
         source=v4[0] if v4 else None,
         ipv6=len(v4) < len(lasting),
         networks=tuple(each.network for each in lasting),
     )
 
 
-def _told(addresses: list[InterfaceAddress]) -> list[InterfaceAddress]:
-    """Return the addresses that others are told: those of the link alone only where there are no others.
+def _told(addresses: list[InterfaceAddress]) -> list[Address]:
+    """Return the addresses that others are told: of IPv4 and of IPv6 those of the link alone only without others.
 
-    Most browsers cannot use fe80:: without being told the interface. And it is what Avahi does: where both speak for
-    one name they must say the same.
+    So does Avahi: where both speak for one name they must say the same.
     """
-    return [each for each in addresses if each.everywhere] or addresses
+    told: list[Address] = []
+    for version in (4, 6):
+        known = [each for each in addresses if each.address.version == version]
+        told += [each.address for each in known if each.everywhere] or [each.address for each in known]
+    return told
 
 
 def _reaches(address: Address, listen_address: str) -> bool:

@@ -108,6 +108,11 @@ class _Side:
     def answering(self) -> bool:
         return self.phase in (_Phase.ANNOUNCED, _Phase.CHECKING)
 
+    def wait_with(self, answers: Iterable[DNSRecord], until_s: float) -> None:
+        """Answer later, together with what waits already."""
+        self.pending.update(dict.fromkeys(answers))
+        self.pending_s = until_s if self.pending_s is None else min(self.pending_s, until_s)
+
 
 class Responder:
     """Announces one subject on all links under one name.
@@ -319,7 +324,7 @@ class Responder:
             elif record.key in records.instance_keys and isinstance(record, DNSService) and record.ttl > 0:
                 instance_taken |= rdata_of(record) not in map(rdata_of, records.instances)
         if host_taken or instance_taken:
-            self._conflict(side, now_s, host=host_taken)
+            self._conflict(side, now_s, host=host_taken, instance=instance_taken)
         elif True in said:
             self._answered_by_machine(side, now_s)
         elif False in said:
@@ -359,12 +364,12 @@ class Responder:
                 side.due_s = now_s + RECHECK_S if side.step >= ANNOUNCEMENTS else side.due_s
         return by_machine
 
-    def _conflict(self, side: _Side, now_s: float, *, host: bool) -> None:
+    def _conflict(self, side: _Side, now_s: float, *, host: bool, instance: bool) -> None:
         """Somebody else has a name: want it anew where it was ours, else choose another one, on all links."""
         self.conflicts += 1
         self._conflicts.append(now_s)
-        pause_s = 0.0
-        if len(self._conflicts) == CONTESTED and now_s - self._conflicts[0] < CONTESTED_WITHIN_S:
+        pause_s, many = 0.0, len(self._conflicts) == CONTESTED and now_s - self._conflicts[0] < CONTESTED_WITHIN_S
+        if many or self.contested(now_s):
             pause_s, self._contested_s = CONTESTED_PAUSE_S, now_s
         if side.answering and host and side.shared:  # the other program settles that, and then we look
             self._look(side, now_s + pause_s + SETTLE_S)
@@ -374,10 +379,8 @@ class Responder:
             return
         for each in self._sides.values():
             self._take_back(each, each.records.all)
-        if host:
-            self._host_number += 1
-        else:
-            self._instance_number += 1
+        self._host_number += host
+        self._instance_number += instance
         self._take_names()
         for each in self._sides.values():
             self._look(each, now_s + pause_s)
@@ -405,9 +408,7 @@ class Responder:
         elif packet.has_qu_question() and all(_is_recent(side, record, now_s) for record in found):
             self._emit(side, self._response(records, list(found)), peer)
         elif any(isinstance(record, DNSPointer) for record in found):
-            side.pending |= found
-            if side.pending_s is None:
-                side.pending_s = now_s + self._uniform(*SHARED_DELAY_S)
+            side.wait_with(found, now_s + self._uniform(*SHARED_DELAY_S))
         else:
             self._multicast(side, list(found), now_s)
 
@@ -420,10 +421,15 @@ class Responder:
         self._emit(side, self._response(records, answers, out), peer)
 
     def _multicast(self, side: _Side, answers: list[DNSRecord], now_s: float, at_most_each_s: float = REPEAT_S) -> None:
-        due = [each for each in answers if now_s - side.sent_s.get(each, float("-inf")) >= at_most_each_s]
+        """Tell all; what they were told a moment ago they are told again a moment later."""
+        free_s = {each: side.sent_s.get(each, float("-inf")) + at_most_each_s for each in answers}
+        due = [each for each in answers if free_s[each] <= now_s]
         if due:
             side.sent_s.update(dict.fromkeys(due, now_s))
             self._emit(side, self._response(side.records, due))
+        late_s = {each: at_s for each, at_s in free_s.items() if at_s > now_s}
+        if late_s:
+            side.wait_with(late_s, min(late_s.values()))
 
     @staticmethod
     def _response(records: Records, answers: list[DNSRecord], out: DNSOutgoing | None = None) -> DNSOutgoing:

@@ -30,7 +30,9 @@ WAIT_S = 1.0
 ASLEEP_S = 30.0
 """After so long without a look the machine was suspended: the network may be another one."""
 _TEST_MS = 3000
+_MORE_S = 0.5
 _USUAL_PORTS = {False: 80, True: 443}
+"""Of HTTP and HTTPS: no address names them."""
 
 
 class MdnsService:
@@ -96,6 +98,8 @@ class MdnsService:
             other = AsyncZeroconf(interfaces=interfaces)
             try:
                 found = await info.async_request(other.zeroconf, _TEST_MS)
+                await self._clock.sleep(_MORE_S)  # the first address is enough for it; there may be others
+                info.load_from_cache(other.zeroconf)
             finally:
                 await other.async_close()
         except (OSError, RuntimeError) as error:
@@ -141,6 +145,7 @@ class MdnsService:
                 self._responder.leave()
             assert self._sockets is not None
             self._responder, self._subject = Responder(subject, self._sockets.send), subject
+            self._standing.starting(self._url(subject.host))
 
     def _follow(self, links: Sequence[Link], own: Iterable[Address], *, afresh: bool) -> None:
         assert self._sockets is not None
