@@ -190,7 +190,8 @@ def link(*addresses: str, index: int = 2) -> Link:
     """Return a link with these addresses."""
     told = tuple(ipaddress.ip_address(each) for each in addresses)
     source = next((each for each in told if isinstance(each, ipaddress.IPv4Address)), None)
-    return Link(f"eth{index}", index, told, source)
+    networks = (ipaddress.ip_network(f"{source}/24", strict=False),) if source else ()
+    return Link(f"eth{index}", index, told, source, networks=networks)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import ipaddress
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -374,20 +375,33 @@ def test_a_conflict_on_one_network_renames_the_bridge_on_all(network: Any, anoth
     assert another_network.addresses("tinybms-bridge-2") == {"10.9.0.1"}
 
 
-def test_an_address_that_changes_is_taken_back(network: Any, on_both: Any) -> None:
-    """DHCP gives another one: nobody is sent to the old one any more, and what stays is not taken back."""
+def test_an_address_that_changes_is_taken_back(network: Any) -> None:
+    """DHCP gives another one in the same network: the old one is taken back, and the name is defended all the time."""
     bridge = network.bridge("10.0.0.1")
     network.run(READY_S)
     old, since_s = bridge.links[0], network.now_s
-    new = type(old)(old.name, old.index, (ipaddress.ip_address("10.0.0.7"),), ipaddress.ip_address("10.0.0.7"))
-    bridge.links = [new]
-    bridge.machines[0].address = ipaddress.ip_address("10.0.0.7")
+    address = ipaddress.ip_address("10.0.0.7")
+    bridge.links = [replace(old, addresses=(address,), source=address)]
+    bridge.machines[0].address = address
     bridge.begin()
+    assert bridge.responder.announced
     network.run(READY_S)
 
     gone = [record for record in network.records(bridge, since_s) if record.ttl == 0]
     assert [str(address_of(record)) for record in gone] == ["10.0.0.1"]
     assert network.addresses("tinybms-bridge") == {"10.0.0.7"}
+
+
+def test_another_network_at_the_same_interface_is_asked_for_the_name(network: Any) -> None:
+    """A telephone's hotspot in place of the harbour's Wi-Fi: somebody else may have the name there."""
+    bridge = network.bridge("10.0.0.1")
+    network.run(READY_S)
+    address = ipaddress.ip_address("172.16.0.1")
+    there = (ipaddress.ip_network("172.16.0.0/24"), ipaddress.ip_network("fe80::/64"))
+    bridge.links = [replace(bridge.links[0], addresses=(address,), source=address, networks=there)]
+    bridge.begin()
+
+    assert bridge.responder.announced == ()
 
 
 def test_without_any_network_nothing_happens_until_there_is_one(network: Any) -> None:

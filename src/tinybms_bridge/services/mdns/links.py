@@ -29,6 +29,12 @@ class Link:
     networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
     """Whose machines may ask by unicast."""
 
+    def is_still(self, later: "Link") -> bool:
+        """Tell whether this is the same network at a later time; some addresses may be others."""
+        before, now = ({each for each in link.networks if not each.is_link_local} for link in (self, later))
+        same = bool(before & now) if before or now else self.addresses == later.addresses
+        return self.index == later.index and same
+
     def is_neighbour(self, address: Address) -> bool:
         """Tell whether an address is on this link."""
         return any(address in network for network in self.networks if network.version == address.version)

@@ -177,11 +177,11 @@ class Responder:
         """
         self._own = frozenset(own)
         present, before = {link.index: link for link in links}, self._sides
-        kept = {} if afresh else {index: side for index, side in before.items() if side.link == present.get(index)}
+        kept = {}
         for index, side in before.items():
-            if index in present and not afresh:
-                gone = set(side.link.addresses) - set(present[index].addresses)
-                self._take_back(side, [each for each in side.records.host if address_of(each) in gone])
+            if not afresh and index in present and side.link.is_still(present[index]):
+                kept[index] = side
+                self._follow_addresses(side, present[index], now_s)
         if not kept and (present or afresh):
             self._host_number = self._instance_number = 1
             self._take_names()
@@ -189,6 +189,20 @@ class Responder:
         for index, side in self._sides.items():
             if index not in kept:
                 self._look(side, now_s)
+
+    def _follow_addresses(self, side: _Side, link: Link, now_s: float) -> None:
+        """Tell of other addresses in the same network, in which the name is ours already (section 8.4)."""
+        if side.link.addresses == link.addresses:
+            side.link = link
+            return
+        gone = set(side.link.addresses) - set(link.addresses)
+        self._take_back(side, [each for each in side.records.host if address_of(each) in gone])
+        side.link = link
+        side.records = self._new(link, shared=side.shared).records
+        if side.answering:
+            side.phase, side.step, side.due_s = _Phase.ANNOUNCED, 0, now_s
+        else:
+            self._look(side, now_s)
 
     def act(self, now_s: float) -> None:
         """Do what is due."""

@@ -24,7 +24,7 @@ __all__ = ["MdnsService"]
 log = logging.getLogger(__name__)
 
 LOOK_S = 5.0
-"""How soon an interface that comes or goes is taken up."""
+"""A cable is plugged in by hand: nobody waits for less."""
 WAIT_S = 1.0
 """How soon a web server that begins to listen is announced."""
 ASLEEP_S = 30.0
@@ -46,6 +46,7 @@ class MdnsService:
         pages: Returns where the web server listens; None while it does not.
         read: Returns the interfaces of this machine. Blocks; may raise OSError.
         choose: Returns the links on which a server that listens at an address is announced.
+        look_s: How soon an interface that comes or goes is taken up.
 
     """
 
@@ -59,6 +60,7 @@ class MdnsService:
         *,
         read: Callable[[], Sequence[NetworkInterface]] = network_interfaces,
         choose: Callable[[Iterable[NetworkInterface], str], Sequence[Link]] = links_of,
+        look_s: float = LOOK_S,
     ) -> None:
         self._options = options
         self._standing = standing
@@ -67,6 +69,7 @@ class MdnsService:
         self._pages = pages
         self._read = read
         self._choose = choose
+        self._look_s = look_s
         self._responder: Responder | None = None
         self._sockets: MulticastSockets | None = None
         self._subject: Subject | None = None
@@ -79,7 +82,7 @@ class MdnsService:
         try:
             while True:
                 await self._look()
-                wait_s = WAIT_S if self._responder is None else LOOK_S
+                wait_s = WAIT_S if self._responder is None else self._look_s
                 await self._clock.sleep(until_tick_s(self._clock, wait_s))
         finally:
             self._end()
