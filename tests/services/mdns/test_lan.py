@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -205,8 +206,14 @@ def test_each_network_is_told_its_own_address(lan: Lan) -> None:
         bridge.works_as("http://tinybms-bridge.local:8080/")
         for network, own in ((lan, "10.9.0"), (other, "10.8.0")):
             seeker = seeker_on(network, f"{own}.3")
-            seeker.until("tinybms-bridge", lambda found, own=own: found["hosts"] == {"tinybms-bridge": [f"{own}.1"]})
+            only = {"tinybms-bridge": [f"{own}.1"]}
+            seeker.until("tinybms-bridge", partial(told_exactly, only))
         assert bridge.test()["success"]
+
+
+def told_exactly(hosts: dict[str, list[str]], found: Any) -> bool:
+    """Tell whether these hosts were found, and no other address of them."""
+    return bool(found["hosts"] == hosts)
 
 
 class Avahi:

@@ -39,8 +39,8 @@ class FakeSockets:
 
     def open(self) -> None:
         """Have the port, or not."""
-        if type(self).refuses is not None:
-            raise type(self).refuses
+        if (refusal := type(self).refuses) is not None:
+            raise refusal
         type(self).made.append(self)
 
     def follow(self, links: Iterable[Link]) -> None:
