@@ -47,8 +47,8 @@ from tinybms_bridge.link.mirror import Mirror
 from tinybms_bridge.link.state import EVENTS, ConfigurationState, CoreState, EnergyToday, LogWritten, ServicesState
 from tinybms_bridge.services.history import History, HistorySettings
 from tinybms_bridge.services.logs import LogSettings, LogStore
-from tinybms_bridge.services.mqtt import MEMORY_FILE, SPOOL_FOLDER, MqttOptions, MqttPublisher, make_mqtt
 from tinybms_bridge.services.mdns.options import MdnsOptions
+from tinybms_bridge.services.mqtt import MEMORY_FILE, SPOOL_FOLDER, MqttOptions, MqttPublisher, make_mqtt
 from tinybms_bridge.services.ports import Pages
 from tinybms_bridge.services.standing import Standing
 

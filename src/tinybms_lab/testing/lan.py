@@ -14,7 +14,7 @@ from functools import cache
 from types import TracebackType
 from typing import IO, Any, Self
 
-__all__ = ["Lan", "Machine", "why_no_lan"]
+__all__ = ["Lan", "LanMachine", "why_no_lan"]
 
 _END_S = 20.0
 _PROGRAMS = ("unshare", "nsenter", "ip", "cat")
@@ -32,7 +32,7 @@ def why_no_lan() -> str:
 
 
 @dataclass(eq=False)
-class Machine:
+class LanMachine:
     """One machine, which is a namespace that a process keeps."""
 
     keeper: subprocess.Popen[str]
@@ -80,7 +80,7 @@ class Lan:
     """A switch and what is plugged into it."""
 
     def __init__(self) -> None:
-        self._machines: list[Machine] = []
+        self._machines: list[LanMachine] = []
         self._ports = 0
         self._switch = self._new()
         self._switch.configure("link", "add", "name", "switch", "type", "bridge", "mcast_snooping", "0")
@@ -95,14 +95,14 @@ class Lan:
         for machine in reversed(self._machines):
             machine.end()
 
-    def machine(self, *addresses: str) -> Machine:
+    def machine(self, *addresses: str) -> LanMachine:
         """Return a new machine with these addresses on ``eth0``, which is plugged in."""
         machine = self._new()
         machine.configure("link", "set", "lo", "up")
         self.plug(machine, "eth0", *addresses)
         return machine
 
-    def plug(self, machine: Machine, name: str, *addresses: str) -> str:
+    def plug(self, machine: LanMachine, name: str, *addresses: str) -> str:
         """Give a machine another interface, plugged into this switch; return the name of the port."""
         self._ports += 1
         port, end = f"port{self._ports}", f"end{self._ports}"
@@ -118,7 +118,7 @@ class Lan:
         """Pull a cable, or put it back."""
         self._switch.configure("link", "set", port, "up" if plugged else "down")
 
-    def _new(self) -> Machine:
+    def _new(self) -> LanMachine:
         before: list[str] = []
         if self._machines and os.geteuid() != 0:  # in the user namespace of the switch, or no cable leads there
             target = str(self._switch.keeper.pid)
@@ -129,7 +129,7 @@ class Lan:
         assert keeper.stdout is not None
         if keeper.stdout.readline() != "up\n":
             raise RuntimeError("no network namespace")
-        self._machines.append(Machine(keeper))
+        self._machines.append(LanMachine(keeper))
         return self._machines[-1]
 
 

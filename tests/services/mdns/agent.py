@@ -15,18 +15,18 @@ from tinybms_bridge.errors import BridgeError
 from tinybms_bridge.hal.blocking import in_thread
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.interfaces import NetworkInterface
-from tinybms_bridge.services.mdns.links import Link, links_of
+from tinybms_bridge.services.mdns.links import NetworkLink, links_of
 from tinybms_bridge.services.mdns.options import MdnsOptions
 from tinybms_bridge.services.mdns.service import MdnsService
 from tinybms_bridge.services.ports import Pages
 from tinybms_bridge.services.standing import Standing
 
 
-def loopback(interfaces: Iterable[NetworkInterface], _listen_address: str) -> Sequence[Link]:
+def loopback(interfaces: Iterable[NetworkInterface], _listen_address: str) -> Sequence[NetworkLink]:
     """Return the loopback interface as if it led to neighbours."""
     address = ipaddress.IPv4Address("127.0.0.1")
     found = next(each for each in interfaces if each.loopback)
-    return [Link(found.name, found.index, (address,), address, networks=(ipaddress.ip_network("127.0.0.0/8"),))]
+    return [NetworkLink(found.name, found.index, (address,), address, networks=(ipaddress.ip_network("127.0.0.0/8"),))]
 
 
 async def main(host: str, instance: str, port: int, *, on_loopback: bool) -> None:

@@ -12,11 +12,11 @@ import pytest
 from zeroconf import DNSIncoming, DNSOutgoing, DNSQuestion, DNSRecord
 
 from tinybms_bridge.hal.interfaces import Address
-from tinybms_bridge.services.mdns.links import Link
+from tinybms_bridge.services.mdns.links import NetworkLink
 from tinybms_bridge.services.mdns.records import ANY, Subject, address_of
-from tinybms_bridge.services.mdns.responder import Peer, Responder
+from tinybms_bridge.services.mdns.responder import Endpoint, MdnsResponder
 
-Packet = tuple[float, "Machine", bytes, Peer | None]
+Packet = tuple[float, "Machine", bytes, Endpoint | None]
 
 
 @dataclass(eq=False)
@@ -24,7 +24,7 @@ class Machine:
     """One machine on one network: its address, and how it takes up a packet."""
 
     address: Address
-    take: Callable[[bytes, Peer], None]
+    take: Callable[[bytes, Endpoint], None]
     on: bool = True
 
 
@@ -37,15 +37,15 @@ class Network:
     machines: list[Machine] = field(default_factory=list)
     bridges: "list[Bridge]" = field(default_factory=list)
     log: list[Packet] = field(default_factory=list)
-    _way: list[tuple[float, int, Machine, bytes, Peer]] = field(default_factory=list)
+    _way: list[tuple[float, int, Machine, bytes, Endpoint]] = field(default_factory=list)
     _order: "itertools.count[int]" = field(default_factory=itertools.count)
 
-    def send(self, sender: Machine, data: bytes, peer: Peer | None, port: int = 5353) -> None:
+    def send(self, sender: Machine, data: bytes, peer: Endpoint | None, port: int = 5353) -> None:
         """Send a packet to all, or to one machine."""
         self.log.append((self.now_s, sender, data, peer))
         for machine in self.machines:
             if sender.on and (peer is None or machine.address == peer.address):
-                arrival = (self.now_s + self.delay_s, next(self._order), machine, data, Peer(sender.address, port))
+                arrival = (self.now_s + self.delay_s, next(self._order), machine, data, Endpoint(sender.address, port))
                 heapq.heappush(self._way, arrival)
 
     def run(self, seconds: float) -> None:
@@ -140,8 +140,8 @@ class Bridge:
         self.places = places
         self.on = True
         self.subject = Subject(host, name, port, version="1.0")
-        self.responder = Responder(self.subject, self._send, random.Random(seed).uniform)
-        self.links: list[Link] = []
+        self.responder = MdnsResponder(self.subject, self._send, random.Random(seed).uniform)
+        self.links: list[NetworkLink] = []
         self.machines: list[Machine] = []
         for index, (network, address) in enumerate(places, start=2):
             self.links.append(link(address, index=index))
@@ -174,24 +174,24 @@ class Bridge:
         for machine in self.machines:
             machine.on = False
 
-    def _taker(self, index: int) -> Callable[[bytes, Peer], None]:
-        def take(data: bytes, peer: Peer) -> None:
+    def _taker(self, index: int) -> Callable[[bytes, Endpoint], None]:
+        def take(data: bytes, peer: Endpoint) -> None:
             if self.on:
                 self.responder.receive(index, data, peer, self.places[index - 2][0].now_s)
 
         return take
 
-    def _send(self, on: Link, data: bytes, peer: Peer | None) -> None:
+    def _send(self, on: NetworkLink, data: bytes, peer: Endpoint | None) -> None:
         at = next(number for number, each in enumerate(self.links) if each.index == on.index)
         self.places[at][0].send(self.machines[at], data, peer)
 
 
-def link(*addresses: str, index: int = 2) -> Link:
+def link(*addresses: str, index: int = 2) -> NetworkLink:
     """Return a link with these addresses."""
     told = tuple(ipaddress.ip_address(each) for each in addresses)
     source = next((each for each in told if isinstance(each, ipaddress.IPv4Address)), None)
     networks = (ipaddress.ip_network(f"{source}/24", strict=False),) if source else ()
-    return Link(f"eth{index}", index, told, source, networks=networks)
+    return NetworkLink(f"eth{index}", index, told, source, networks=networks)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from tinybms_lab.testing.lan import Lan, Machine, why_no_lan
+from tinybms_lab.testing.lan import Lan, LanMachine, why_no_lan
 
 HERE = Path(__file__).parent
 PATIENCE_S = 90.0
@@ -103,7 +103,7 @@ def agent(instance: str = "TinyBMS bridge (House)", host: str = "tinybms-bridge"
     return [sys.executable, str(HERE / "agent.py"), host, instance, str(port)]
 
 
-def bridge_on(machine: Machine, **names: Any) -> Bridge:
+def bridge_on(machine: LanMachine, **names: Any) -> Bridge:
     """Start to announce a bridge."""
     return Bridge(machine.begin(*agent(**names), stderr=subprocess.DEVNULL))
 
@@ -219,7 +219,7 @@ def told_exactly(hosts: dict[str, list[str]], found: Any) -> bool:
 class Avahi:
     """A real Avahi on a machine of the network, with a runtime directory of its own."""
 
-    def __init__(self, machine: Machine, folder: Path, host: str) -> None:
+    def __init__(self, machine: LanMachine, folder: Path, host: str) -> None:
         self.log = folder / f"avahi-{id(self)}.log"
         config = folder / f"avahi-{id(self)}.conf"
         config.write_text(f"[server]\nhost-name={host}\nenable-dbus=no\n[wide-area]\nenable-wide-area=no\n")

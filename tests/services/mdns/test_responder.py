@@ -17,8 +17,8 @@ from tinybms_bridge.services.mdns.responder import (
     LEGACY_TTL_S,
     MOST_PACKETS_PER_S,
     RECHECK_S,
-    Peer,
-    Responder,
+    Endpoint,
+    MdnsResponder,
 )
 
 PTR, TXT, SRV = 12, 16, 33
@@ -211,7 +211,7 @@ def test_who_takes_every_name_is_told_and_does_not_make_us_shout(network: Any) -
     bridge = network.bridge("10.0.0.1")
     greedy = network.asker("10.0.0.99")
 
-    def take(data: bytes, _peer: Peer) -> None:
+    def take(data: bytes, _peer: Endpoint) -> None:
         packet = DNSIncoming(data)
         for question in packet.questions:
             if packet.is_query() and question.name.startswith("tinybms-bridge"):
@@ -538,7 +538,7 @@ def test_a_question_for_one_is_answered_to_one_when_all_have_heard_it(network: A
     to_all = network.log[-1][3]
 
     assert address_record("10.0.0.1") in soon
-    assert to_one == Peer(asker.machine.address)
+    assert to_one == Endpoint(asker.machine.address)
     assert address_record("10.0.0.1") in later
     assert to_all is None
 
@@ -558,7 +558,7 @@ def test_a_program_that_asks_once_is_answered_as_by_dns(network: Any) -> None:
     (record,) = packet.answers()[:1]
     assert (packet.id, [question.name for question in packet.questions]) == (4711, [HOST])
     assert (record, record.ttl, record.unique) == (address_record("10.0.0.1"), LEGACY_TTL_S, False)
-    assert network.log[-1][3] == Peer(asker.machine.address, 40_000)
+    assert network.log[-1][3] == Endpoint(asker.machine.address, 40_000)
 
 
 # whatever comes in
@@ -575,10 +575,10 @@ def test_no_packet_does_harm(data: Any) -> None:
     responder = _ready(sent)
     del sent[:]
     for number, packet in enumerate(packets):
-        peer = Peer(ipaddress.ip_address(chosen.choice(["10.0.0.1", "10.0.0.9"])), chosen.choice([5353, 1, 65535]))
+        peer = Endpoint(ipaddress.ip_address(chosen.choice(["10.0.0.1", "10.0.0.9"])), chosen.choice([5353, 1, 65535]))
         responder.receive(2, packet, peer, 1010.0 + number / 10)
         responder.act(1010.0 + number / 10)
-    responder.receive(7, packets[0], Peer(ipaddress.ip_address("10.0.0.9")), 1020.0)
+    responder.receive(7, packets[0], Endpoint(ipaddress.ip_address("10.0.0.9")), 1020.0)
 
     assert len(sent) < 100
 
@@ -592,7 +592,7 @@ def test_a_flood_costs_a_bounded_number_of_packets() -> None:
     (question,) = out.packets()
     del sent[:]
     taken = sum(
-        responder.receive(2, question, Peer(ipaddress.ip_address("10.0.0.9"), 999), 1010.5) for _ in range(5000)
+        responder.receive(2, question, Endpoint(ipaddress.ip_address("10.0.0.9"), 999), 1010.5) for _ in range(5000)
     )
 
     assert taken == len(sent) == MOST_PACKETS_PER_S
@@ -605,18 +605,18 @@ def test_packets_of_others_are_not_even_read() -> None:
     out.add_question(DNSQuestion("_googlecast._tcp.local.", PTR, 1))
     (question,) = out.packets()
 
-    assert not responder.receive(2, question, Peer(ipaddress.ip_address("10.0.0.9")), 1010.0)
+    assert not responder.receive(2, question, Endpoint(ipaddress.ip_address("10.0.0.9")), 1010.0)
 
 
-def _ready(sent: list[bytes]) -> Responder:
+def _ready(sent: list[bytes]) -> MdnsResponder:
     """Return a responder that has announced everything."""
-    from tinybms_bridge.services.mdns.links import Link
+    from tinybms_bridge.services.mdns.links import NetworkLink
     from tinybms_bridge.services.mdns.records import Subject
 
     subject = Subject("tinybms-bridge", "TinyBMS bridge (TinyBMS)", 8080)
-    responder = Responder(subject, lambda _link, data, _peer: sent.append(data), random.Random(1).uniform)
+    responder = MdnsResponder(subject, lambda _link, data, _peer: sent.append(data), random.Random(1).uniform)
     address = ipaddress.IPv4Address("10.0.0.1")
-    responder.follow([Link("eth0", 2, (address,), address)], [address], 1000.0)
+    responder.follow([NetworkLink("eth0", 2, (address,), address)], [address], 1000.0)
     while responder.next_s is not None:
         responder.act(responder.next_s)
     return responder

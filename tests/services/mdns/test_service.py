@@ -15,9 +15,9 @@ from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.blocking import in_place
 from tinybms_bridge.hal.interfaces import InterfaceAddress, NetworkInterface
 from tinybms_bridge.link.state import ServiceCondition, ServiceState
-from tinybms_bridge.services.mdns.links import Link
+from tinybms_bridge.services.mdns.links import NetworkLink
 from tinybms_bridge.services.mdns.options import MdnsOptions
-from tinybms_bridge.services.mdns.responder import Peer
+from tinybms_bridge.services.mdns.responder import Endpoint
 from tinybms_bridge.services.mdns.service import ASLEEP_S, MdnsService
 from tinybms_bridge.services.ports import Pages
 from tinybms_bridge.services.standing import Standing
@@ -30,10 +30,10 @@ class FakeSockets:
     made: "list[FakeSockets]"
     refuses: OSError | None
 
-    def __init__(self, receive: Callable[[int, bytes, Peer], bool]) -> None:
+    def __init__(self, receive: Callable[[int, bytes, Endpoint], bool]) -> None:
         self.receive = receive
         self.failures = 0
-        self.links: tuple[Link, ...] = ()
+        self.links: tuple[NetworkLink, ...] = ()
         self.sent: list[bytes] = []
         self.closed = False
 
@@ -43,11 +43,11 @@ class FakeSockets:
             raise refusal
         type(self).made.append(self)
 
-    def follow(self, links: Iterable[Link]) -> None:
+    def follow(self, links: Iterable[NetworkLink]) -> None:
         """Hear these."""
         self.links = tuple(links)
 
-    def send(self, _link: Link, data: bytes, _peer: Peer | None) -> None:
+    def send(self, _link: NetworkLink, data: bytes, _peer: Endpoint | None) -> None:
         """Remember."""
         assert not self.closed
         self.sent.append(data)
@@ -260,7 +260,7 @@ async def test_a_name_that_is_taken_is_told_once_with_the_one_in_use(site: Site,
     stranger = DNSAddress("tinybms-bridge.local.", 1, 0x8001, 120, bytes([10, 0, 0, 99]))
     out = DNSOutgoing(0x8400)
     out.add_answer_at_time(stranger, 0)
-    site.sockets.receive(2, out.packets()[0], Peer(ipaddress.ip_address("10.0.0.99")))
+    site.sockets.receive(2, out.packets()[0], Endpoint(ipaddress.ip_address("10.0.0.99")))
     state = await site.run(60.0)
     assert state.where == "http://tinybms-bridge-2.local:8080/"
     assert state.condition is ServiceCondition.WORKING
@@ -278,7 +278,7 @@ async def test_a_stranger_that_claims_every_name_is_told(site: Site) -> None:
                 out = DNSOutgoing(0x8400)
                 host = packet.questions[0].name
                 out.add_answer_at_time(DNSAddress(host, 1, 0x8001, 120, bytes([10, 0, 0, 99])), 0)
-                site.sockets.receive(2, out.packets()[0], Peer(ipaddress.ip_address("10.0.0.99")))
+                site.sockets.receive(2, out.packets()[0], Endpoint(ipaddress.ip_address("10.0.0.99")))
         del site.sockets.sent[:]
     state = site.standing.state()
     assert state.condition is ServiceCondition.TROUBLE

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from tinybms_bridge.hal.interfaces import Address, InterfaceAddress, NetworkInterface
 
-__all__ = ["Link", "links_of"]
+__all__ = ["NetworkLink", "links_of"]
 
 _EVERYWHERE = {"": (4, 6), "0.0.0.0": (4,), "::": (6,)}  # noqa: S104 -- names what a server listens on
 """IP versions by which a server is reached that listens on all addresses."""
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class NetworkLink:
     """One network that this machine is a part of."""
 
     name: str
@@ -29,7 +29,7 @@ class Link:
     networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
     """Whose machines may ask by unicast."""
 
-    def is_still(self, later: "Link") -> bool:
+    def is_still(self, later: "NetworkLink") -> bool:
         """Tell whether this is the same network at a later time; some addresses may be others."""
         before, now = ({each for each in link.networks if not each.is_link_local} for link in (self, later))
         same = bool(before & now) if before or now else self.addresses == later.addresses
@@ -40,18 +40,18 @@ class Link:
         return any(address in network for network in self.networks if network.version == address.version)
 
 
-def links_of(interfaces: Iterable[NetworkInterface], listen_address: str) -> tuple[Link, ...]:
+def links_of(interfaces: Iterable[NetworkInterface], listen_address: str) -> tuple[NetworkLink, ...]:
     """Return the links by which a server is reached that listens there; none for one of this machine alone."""
     usable = (each for each in interfaces if each.running and each.multicast and not each.point_to_point)
     found = (_link(each, listen_address) for each in usable if not each.loopback)
     return tuple(link for link in found if link.addresses)
 
 
-def _link(interface: NetworkInterface, listen_address: str) -> Link:
+def _link(interface: NetworkInterface, listen_address: str) -> NetworkLink:
     """Return the link of an interface; without addresses where the server is not reached by it."""
     lasting = [each for each in interface.addresses if each.lasting]
     v4 = [each.address for each in lasting if isinstance(each.address, ipaddress.IPv4Address)]
-    return Link(
+    return NetworkLink(
         interface.name,
         interface.index,
         tuple(address for address in _told(lasting) if _reaches(address, listen_address)),

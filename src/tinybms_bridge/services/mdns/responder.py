@@ -18,7 +18,7 @@ from enum import Enum
 from zeroconf import DNSIncoming, DNSOutgoing, DNSPointer, DNSQuestion, DNSRecord, DNSService
 
 from tinybms_bridge.hal.interfaces import Address
-from tinybms_bridge.services.mdns.links import Link
+from tinybms_bridge.services.mdns.links import NetworkLink
 from tinybms_bridge.services.mdns.records import (
     AAAA,
     ANY,
@@ -32,7 +32,7 @@ from tinybms_bridge.services.mdns.records import (
     rdata_of,
 )
 
-__all__ = ["MDNS_PORT", "Peer", "Responder"]
+__all__ = ["MDNS_PORT", "Endpoint", "MdnsResponder"]
 
 MDNS_PORT = 5353
 
@@ -45,11 +45,11 @@ LOOK_S = 1.0
 PROBE_S = 0.25
 PROBES = 3
 DEFER_S = 1.0
-"""After this the other one, if there is one, answers (section 8.2)."""
+"""After this the other one, if there is one, answers (RFC 6762, section 8.2)."""
 ANNOUNCE_S = 1.0
 ANNOUNCEMENTS = 3
 REPEAT_S = 1.0
-"""No record is sent to all more often (section 6); to whoever wants its name each ``PROBE_S``."""
+"""No record is sent to all more often (RFC 6762, section 6); to whoever wants its name each ``PROBE_S``."""
 SHARED_DELAY_S = (0.02, 0.12)
 """Answers that several may have come at different moments."""
 SETTLE_S = 3.0
@@ -57,11 +57,11 @@ SETTLE_S = 3.0
 RECHECK_S = 60.0
 """How often it is looked whether the other program of this machine still answers for the host."""
 LEGACY_TTL_S = 10
-"""For programs that ask once from another port, and do not hear when a record is taken back (section 6.7)."""
+"""For programs that ask once from another port, and do not hear when a record is taken back (RFC 6762, section 6.7)."""
 CONTESTED = 15
 CONTESTED_WITHIN_S = 10.0
 CONTESTED_PAUSE_S = 5.0
-"""So many conflicts in that time, and it waits that long before it tries another name (section 9)."""
+"""So many conflicts in that time, and it waits that long before it tries another name (RFC 6762, section 9)."""
 MOST_PACKETS_PER_S = 100
 """Of a link; a flood of questions must not cost more than that."""
 _REMEMBERED = 64
@@ -69,7 +69,7 @@ _REMEMBERED = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Peer:
+class Endpoint:
     """Who sent a packet."""
 
     address: Address
@@ -88,7 +88,7 @@ class _Phase(Enum):
 class _Side:
     """One link."""
 
-    link: Link
+    link: NetworkLink
     records: Records
     shared: bool = False
     """Whether another program of this machine answers for the host."""
@@ -114,7 +114,7 @@ class _Side:
         self.pending_s = until_s if self.pending_s is None else min(self.pending_s, until_s)
 
 
-class Responder:
+class MdnsResponder:
     """Announces one subject on all links under one name.
 
     Args:
@@ -127,7 +127,7 @@ class Responder:
     def __init__(
         self,
         subject: Subject,
-        send: Callable[[Link, bytes, Peer | None], None],
+        send: Callable[[NetworkLink, bytes, Endpoint | None], None],
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self.conflicts = 0
@@ -156,7 +156,7 @@ class Responder:
         return self._names.instance
 
     @property
-    def announced(self) -> tuple[Link, ...]:
+    def announced(self) -> tuple[NetworkLink, ...]:
         """The links on which it is announced."""
         return tuple(side.link for side in self._sides.values() if side.answering)
 
@@ -170,7 +170,9 @@ class Responder:
         """Tell whether somebody claims whatever name is tried."""
         return now_s - self._contested_s < 2 * CONTESTED_PAUSE_S
 
-    def follow(self, links: Iterable[Link], own: Iterable[Address], now_s: float, *, afresh: bool = False) -> None:
+    def follow(
+        self, links: Iterable[NetworkLink], own: Iterable[Address], now_s: float, *, afresh: bool = False
+    ) -> None:
         """Take up the links that there are now, and all addresses of this machine.
 
         ``afresh``: begin as if all were new, because nobody knows what happened meanwhile.
@@ -190,8 +192,8 @@ class Responder:
             if index not in kept:
                 self._look(side, now_s)
 
-    def _follow_addresses(self, side: _Side, link: Link, now_s: float) -> None:
-        """Tell of other addresses in the same network, in which the name is ours already (section 8.4)."""
+    def _follow_addresses(self, side: _Side, link: NetworkLink, now_s: float) -> None:
+        """Tell of other addresses in the same network, in which the name is ours already (RFC 6762, section 8.4)."""
         if side.link.addresses == link.addresses:
             side.link = link
             return
@@ -219,7 +221,7 @@ class Responder:
             self._take_back(side, side.records.all)
         self._sides = {}
 
-    def receive(self, index: int, data: bytes, peer: Peer, now_s: float) -> bool:
+    def receive(self, index: int, data: bytes, peer: Endpoint, now_s: float) -> bool:
         """Take up a packet that came in on the link of this index; return whether it may be about us at all."""
         side = self._sides.get(index)
         if side is None or not self._concerns(data) or (peer.address in self._own and data in self._recent):
@@ -253,7 +255,7 @@ class Responder:
         lower = data.lower()
         return any(label in lower for label in self._labels)
 
-    def _new(self, link: Link, *, shared: bool = False) -> _Side:
+    def _new(self, link: NetworkLink, *, shared: bool = False) -> _Side:
         addresses = () if shared else link.addresses
         return _Side(link, Records(self._subject, self._names, addresses), shared)
 
@@ -363,7 +365,7 @@ class Responder:
         side.records = self._new(side.link, shared=True).records
         side.pending = {record: None for record in side.pending if record in side.records.all}
 
-    def _heard_probe(self, side: _Side, packet: DNSIncoming, peer: Peer, now_s: float) -> bool:
+    def _heard_probe(self, side: _Side, packet: DNSIncoming, peer: Endpoint, now_s: float) -> bool:
         """Take up that somebody wants names; return whether it is another program of this machine for the host."""
         theirs = packet.answers()
         addresses = [address for each in theirs if each.key == side.records.host_key and (address := address_of(each))]
@@ -401,7 +403,7 @@ class Responder:
 
     # answers
 
-    def _answer(self, side: _Side, packet: DNSIncoming, peer: Peer, now_s: float, *, without_host: bool) -> None:
+    def _answer(self, side: _Side, packet: DNSIncoming, peer: Endpoint, now_s: float, *, without_host: bool) -> None:
         legacy = peer.port != MDNS_PORT
         records = side.records
         if legacy:
@@ -427,7 +429,7 @@ class Responder:
             self._multicast(side, list(found), now_s)
 
     def _answer_once(
-        self, side: _Side, records: Records, answers: list[DNSRecord], packet: DNSIncoming, peer: Peer
+        self, side: _Side, records: Records, answers: list[DNSRecord], packet: DNSIncoming, peer: Endpoint
     ) -> None:
         out = DNSOutgoing(_RESPONSE, multicast=False, id_=packet.id)
         for question in packet.questions:
@@ -454,7 +456,7 @@ class Responder:
             out.add_additional_answer(record)
         return out
 
-    def _emit(self, side: _Side, out: DNSOutgoing, peer: Peer | None = None, *, remember: bool = True) -> None:
+    def _emit(self, side: _Side, out: DNSOutgoing, peer: Endpoint | None = None, *, remember: bool = True) -> None:
         for data in out.packets():
             if remember:
                 self._recent[data] = None
@@ -465,11 +467,11 @@ class Responder:
 
 
 def _is_recent(side: _Side, record: DNSRecord, now_s: float) -> bool:
-    """Tell whether all have heard a record lately, so that one alone may be answered (section 5.4)."""
+    """Tell whether all have heard a record lately, so that one alone may be answered (RFC 6762, section 5.4)."""
     return now_s - side.sent_s.get(record, float("-inf")) < record.ttl / 4
 
 
 def _loses(key: str, ours: list[DNSRecord], theirs: list[DNSRecord]) -> bool:
-    """Tell whether of two who want a name the other one may have it: whose data is greater (section 8.2)."""
+    """Tell whether of two who want a name the other one may have it: whose data is greater (RFC 6762, section 8.2)."""
     other = sorted(data for each in theirs if each.key == key and (data := rdata_of(each)))
     return bool(other) and sorted(rdata_of(each) for each in ours if each.key == key) < other

@@ -10,10 +10,10 @@ from tinybms_bridge.hal.blocking import RunBlocking
 from tinybms_bridge.hal.clock import Clock, Timer, until_tick_s
 from tinybms_bridge.hal.interfaces import Address, NetworkInterface, network_interfaces
 from tinybms_bridge.hal.system_errors import error_words
-from tinybms_bridge.services.mdns.links import Link, links_of
+from tinybms_bridge.services.mdns.links import NetworkLink, links_of
 from tinybms_bridge.services.mdns.options import MdnsOptions
 from tinybms_bridge.services.mdns.records import OWN_SERVICE, Subject
-from tinybms_bridge.services.mdns.responder import Peer, Responder
+from tinybms_bridge.services.mdns.responder import Endpoint, MdnsResponder
 from tinybms_bridge.services.mdns.sockets import MulticastSockets
 from tinybms_bridge.services.ports import Pages
 from tinybms_bridge.services.standing import Standing
@@ -59,7 +59,7 @@ class MdnsService:
         pages: Callable[[], Pages | None],
         *,
         read: Callable[[], Sequence[NetworkInterface]] = network_interfaces,
-        choose: Callable[[Iterable[NetworkInterface], str], Sequence[Link]] = links_of,
+        choose: Callable[[Iterable[NetworkInterface], str], Sequence[NetworkLink]] = links_of,
         look_s: float = LOOK_S,
     ) -> None:
         self._options = options
@@ -70,7 +70,7 @@ class MdnsService:
         self._read = read
         self._choose = choose
         self._look_s = look_s
-        self._responder: Responder | None = None
+        self._responder: MdnsResponder | None = None
         self._sockets: MulticastSockets | None = None
         self._subject: Subject | None = None
         self._timer: Timer | None = None
@@ -105,8 +105,10 @@ class MdnsService:
                 info.load_from_cache(other.zeroconf)
             finally:
                 await other.async_close()
-        except (OSError, RuntimeError) as error:
-            raise LinkError(message("mdns.no_port", reason=str(error))) from error
+        except OSError as error:
+            raise LinkError(message("mdns.no_port", reason=error_words(error))) from error
+        except RuntimeError as error:  # an interface went away meanwhile
+            raise LinkError(message("mdns.not_announced")) from error
         if not found or (info.server or "").rstrip(".").lower() != host.lower():
             raise LinkError(message("mdns.not_seen", host=host), hint=message("mdns.open_firewall"))
         return message("mdns.seen", host=host, addresses=info.parsed_addresses(), port=info.port)
@@ -147,10 +149,10 @@ class MdnsService:
             if self._responder is not None:
                 self._responder.leave()
             assert self._sockets is not None
-            self._responder, self._subject = Responder(subject, self._sockets.send), subject
+            self._responder, self._subject = MdnsResponder(subject, self._sockets.send), subject
             self._standing.starting(self._url(subject.host))
 
-    def _follow(self, links: Sequence[Link], own: Iterable[Address], *, afresh: bool) -> None:
+    def _follow(self, links: Sequence[NetworkLink], own: Iterable[Address], *, afresh: bool) -> None:
         assert self._sockets is not None
         assert self._responder is not None
         self._sockets.follow(links)
@@ -159,7 +161,7 @@ class MdnsService:
             self._standing.trouble(message("mdns.no_network"))
         self._act()
 
-    def _receive(self, index: int, data: bytes, peer: Peer) -> None:
+    def _receive(self, index: int, data: bytes, peer: Endpoint) -> None:
         if self._responder is not None and self._responder.receive(index, data, peer, self._clock.monotonic()):
             self._act()
 
@@ -176,7 +178,7 @@ class MdnsService:
         if responder.next_s is not None:
             self._timer = self._clock.call_later(max(0.0, responder.next_s - now_s), self._act)
 
-    def _tell(self, responder: Responder, now_s: float) -> None:
+    def _tell(self, responder: MdnsResponder, now_s: float) -> None:
         self._standing.counters["conflicts"] = responder.conflicts
         if self._sockets is not None:
             self._standing.counters["send_errors"] = self._sockets.failures

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 
 from tinybms_bridge.hal.interfaces import Address
-from tinybms_bridge.services.mdns.links import Link
-from tinybms_bridge.services.mdns.responder import MDNS_PORT, Peer
+from tinybms_bridge.services.mdns.links import NetworkLink
+from tinybms_bridge.services.mdns.responder import MDNS_PORT, Endpoint
 
 __all__ = ["MulticastSockets"]
 
@@ -35,7 +35,7 @@ _LONGEST = 9000
 """RFC 6762, section 17."""
 _ANCILLARY = 256
 _HOPS = 255
-"""Section 11: only a neighbour can send with that."""
+"""RFC 6762, section 11: only a neighbour can send with that."""
 _AT_ONCE = 20
 """Packets that are read before others on the event loop have their turn."""
 
@@ -48,11 +48,11 @@ class MulticastSockets:
 
     """
 
-    def __init__(self, receive: Callable[[int, bytes, Peer], None]) -> None:
+    def __init__(self, receive: Callable[[int, bytes, Endpoint], None]) -> None:
         self.failures = 0
         """Packets that could not be sent."""
         self._receive = receive
-        self._links: dict[int, Link] = {}
+        self._links: dict[int, NetworkLink] = {}
         self._joined: set[tuple[int, int]] = set()
         self._sockets: dict[int, socket.socket] = {}
 
@@ -73,7 +73,7 @@ class MulticastSockets:
             each.close()
         self._sockets, self._joined, self._links = {}, set(), {}
 
-    def follow(self, links: Iterable[Link]) -> None:
+    def follow(self, links: Iterable[NetworkLink]) -> None:
         """Hear what is sent to all on these links, and no longer on others."""
         self._links = {link.index: link for link in links}
         wanted = {(4, link.index) for link in self._links.values() if link.source is not None}
@@ -89,7 +89,7 @@ class MulticastSockets:
             except OSError as error:  # tried again with the next look
                 log.debug("interface %d, IPv%d: %s", index, version, error)
 
-    def send(self, link: Link, data: bytes, peer: Peer | None) -> None:
+    def send(self, link: NetworkLink, data: bytes, peer: Endpoint | None) -> None:
         """Send a packet to all on a link, or to one machine there; what cannot be sent is lost, as packets are."""
         if link.source is not None and (peer is None or peer.address.version == 4):
             by = (socket.IPPROTO_IP, _IP_PKTINFO, _INFO4.pack(link.index, link.source.packed, b"\0" * 4))
@@ -119,7 +119,7 @@ class MulticastSockets:
                 continue
             index, to = found
             link = self._links.get(index)
-            peer = Peer(ipaddress.ip_address(sender[0].partition("%")[0]), sender[1])
+            peer = Endpoint(ipaddress.ip_address(sender[0].partition("%")[0]), sender[1])
             if link is not None and (to.is_multicast or link.is_neighbour(peer.address)):
                 self._receive(index, data, peer)
 
