@@ -165,6 +165,8 @@ async def test_services_report_how_they_are(join: Join) -> None:
         "web-watch",
         "web-settings",
         "report",
+        "mdns",
+        "mqtt",
     }
     assert not {part.name for part in told.parts} & {part.name for part in joined.mirror.state.parts}
     assert joined.running.control.services == told
