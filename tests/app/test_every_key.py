@@ -71,7 +71,7 @@ OWNERS: dict[str, set[str]] = {
     "logging.log_can_traffic": {"can traffic"},
     "logging.log_cvl_changes": {"charge states"},
     "logging": {"log"},
-    "advanced.state_directory": {"folder", "log", "web"},
+    "advanced.state_directory": {"folder", "log", "web", "mqtt"},
     "advanced.energy_save_interval_s": {"saving"},
     "advanced.history_enabled": {"history"},
     "advanced.history_days_10s": {"history"},

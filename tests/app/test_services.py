@@ -165,7 +165,9 @@ async def test_services_report_how_they_are(join: Join) -> None:
         "web-watch",
         "web-settings",
         "report",
+        *(extra.name for extra in joined.services.extras),
     }
+    assert [each.name for each in told.services] == [extra.name for extra in joined.services.extras]
     assert not {part.name for part in told.parts} & {part.name for part in joined.mirror.state.parts}
     assert joined.running.control.services == told
 

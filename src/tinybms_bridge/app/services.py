@@ -48,7 +48,7 @@ from tinybms_bridge.link.state import EVENTS, ConfigurationState, CoreState, Ene
 from tinybms_bridge.services.history import History, HistorySettings
 from tinybms_bridge.services.logs import LogSettings, LogStore
 from tinybms_bridge.services.mqtt import MEMORY_FILE, SPOOL_FOLDER, MqttOptions, MqttPublisher, make_mqtt
-from tinybms_bridge.services.standing import Standing
+from tinybms_bridge.services.standing import ServiceStanding
 
 if TYPE_CHECKING:
     from tinybms_bridge.services.web.options import WebOptions
@@ -260,11 +260,11 @@ class Services:
         memory = self.files.stored(MEMORY_FILE, 0o600) if self._keep else MemoryStorage()
 
         def wanted(config: Configuration) -> MqttOptions:
-            return MqttOptions(config.mqtt, config.victron.battery_name)
-
-        def make(options: MqttOptions, standing: Standing) -> MqttPublisher:
             folder = self.folder / SPOOL_FOLDER if self._keep else None
-            return make_mqtt(self.core, options, standing, memory, folder, self.run_blocking)
+            return MqttOptions(config.mqtt, config.victron.battery_name, folder)
+
+        def make(options: MqttOptions, standing: ServiceStanding) -> MqttPublisher:
+            return make_mqtt(self.core, options, standing, memory, self.run_blocking)
 
         return Extra("mqtt", self.supervisor, self._clock, self.run_blocking, wanted, make)
 
@@ -351,6 +351,8 @@ class Services:
             except OSError as error:
                 log.error("advanced.state_directory: %s; the old one stays in use", error)  # noqa: TRY400 -- one clear line
             self.logs.settings = self._log_settings()
+            for extra in self.extras:
+                extra.take_up(self.config)
             await self.web.take_up()
 
     def _log_settings(self) -> LogSettings:

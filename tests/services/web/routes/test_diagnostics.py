@@ -85,15 +85,15 @@ async def test_parts_tasks_and_live_clients(visitor: httpx.AsyncClient) -> None:
 
 async def test_configuration_in_force(visitor: httpx.AsyncClient, core: Any) -> None:
     """Where it comes from, since when, and what its author should know."""
-    core.storage.data = b'{"mqtt": {"enabled": true}}'
+    core.storage.data = b'{"wifi": {"sta_ssid": "Harbour"}}'
     core.store.load()
     core.unfit = [ConfigProblem("cvl.series_cell_count", 8, message("config.other_cell_count", cells=16))]
     found = (await visitor.get("/api/diagnostics")).json()["configuration"]
     assert (found["file"], found["errors"], found["fell_back"]) == ("memory", [], False)
     (notice,) = found["notices"]
-    assert (notice["path"], notice["code"], notice["parameters"]) == ("mqtt", "config.no_mqtt_yet", {})
+    assert (notice["path"], notice["code"], notice["parameters"]) == ("wifi", "config.no_wifi_yet", {})
     assert notice["message"] == notice["text"]
-    assert notice["text"].startswith("no effect yet: publishing to a broker")
+    assert notice["text"].startswith("no effect yet: ")
     assert found["loaded_at"]
     assert found["misfits"] == [str(each) for each in core.unfit]
     assert [each["code"] for each in found["conflicts"]] == ["config.other_cell_count"]

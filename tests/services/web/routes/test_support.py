@@ -49,6 +49,10 @@ def secret_paths(model: type[Section] = Configuration, prefix: tuple[str, ...] =
     return found
 
 
+BEGINNINGS = {"client_key": "-----BEGIN PRIVATE KEY-----"}
+"""What a secret of a certain form begins with."""
+
+
 def planted_document() -> dict[str, Any]:
     """Return a configuration with another secret at every place for one, and with user names."""
     document: dict[str, Any] = {"mqtt": {"username": f"{PLANTED}-broker"}, "web_server": {"username": f"{PLANTED}-web"}}
@@ -56,7 +60,7 @@ def planted_document() -> dict[str, Any]:
         place = document
         for name in path[:-1]:
             place = place.setdefault(name, {})
-        place[path[-1]] = f"{PLANTED}-{number}-~&"
+        place[path[-1]] = f"{BEGINNINGS.get(path[-1], '')}{PLANTED}-{number}-~&"
     return document
 
 
