@@ -53,6 +53,11 @@ BEGINNINGS = {"client_key": "-----BEGIN PRIVATE KEY-----"}
 """What a secret of a certain form begins with."""
 
 
+def secret_value(number: int, path: tuple[str, ...]) -> str:
+    """Return a secret that the key of a path takes."""
+    return f"{BEGINNINGS.get(path[-1], '')}{PLANTED}-{number}-~&"
+
+
 def planted_document() -> dict[str, Any]:
     """Return a configuration with another secret at every place for one, and with user names."""
     document: dict[str, Any] = {"mqtt": {"username": f"{PLANTED}-broker"}, "web_server": {"username": f"{PLANTED}-web"}}
@@ -60,7 +65,7 @@ def planted_document() -> dict[str, Any]:
         place = document
         for name in path[:-1]:
             place = place.setdefault(name, {})
-        place[path[-1]] = f"{BEGINNINGS.get(path[-1], '')}{PLANTED}-{number}-~&"
+        place[path[-1]] = secret_value(number, path)
     return document
 
 
@@ -80,7 +85,7 @@ def planted(core: Any, app: FastAPI, make_frame: Callable[..., MonitoredFrame]) 
     gate.accounts.registry = registry
     gate.accounts._store.update(lambda _: registry)
     token = write_token(record, registry.secret)
-    values = [f"{PLANTED}-{number}-~&" for number in range(len(secret_paths()))]
+    values = [secret_value(number, path) for number, path in enumerate(secret_paths())]
     for value in values:
         core.logs.write("ERROR", f"the server said: {value} is wrong")
         core.logs.write("DEBUG", json.dumps({"x": value}))
