@@ -22,6 +22,7 @@ SECTIONS: Mapping[str, str] = MappingProxyType(
         "cvl": "Phases de charge, protection des cellules et tensions.",
         "cvl.curves": "Réduction des courants ; null = selon les réglages du BMS lui-même.",
         "mqtt": "Serveur MQTT et sujets.",
+        "metrics": "Métriques pour Prometheus.",
         "web_server": "Serveur web et données en direct.",
         "logging": "Niveau, contenu et destinations du journal.",
         "advanced": "Chien de garde, fichiers et historique.",
@@ -562,6 +563,14 @@ KEYS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "mqtt.retain_by_default": (
             "Conserver",
             "Demander au serveur de garder la dernière valeur de chaque sujet.",
+        ),
+        "metrics.enabled": (
+            "Métriques",
+            "Servir `/metrics` à Prometheus sur le port du serveur web ; sans lui, rien n'est servi.",
+        ),
+        "metrics.token": (
+            "Jeton",
+            "Jeton (« bearer ») du serveur Prometheus ; vide, seuls les programmes de cette machine et les comptes du pont peuvent lire.",
         ),
         "web_server.enabled": (
             "Serveur web",
