@@ -27,6 +27,7 @@ from tinybms_bridge.app.state_files import StateFiles
 from tinybms_bridge.config.changes import ConfigChange, changed_paths
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.last_good import LastGood
+from tinybms_bridge.config.models.base import Secret
 from tinybms_bridge.config.overrides import override
 from tinybms_bridge.config.paths import log_directory, state_directory
 from tinybms_bridge.config.store import ConfigStore
@@ -47,12 +48,24 @@ from tinybms_bridge.link.mirror import Mirror
 from tinybms_bridge.link.state import EVENTS, ConfigurationState, CoreState, EnergyToday, LogWritten, ServicesState
 from tinybms_bridge.services.history import History, HistorySettings
 from tinybms_bridge.services.logs import LogSettings, LogStore
+from tinybms_bridge.services.ports import MetricsSource
+from tinybms_bridge.services.standing import Standing
 
 if TYPE_CHECKING:
+    from tinybms_bridge.services.metrics import MetricsService
     from tinybms_bridge.services.web.options import WebOptions
     from tinybms_bridge.services.web.service import WebService, WebState
 
-__all__ = ["Services", "ServicesOptions", "history_settings", "open_store", "run_services", "today", "users_command"]
+__all__ = [
+    "Services",
+    "ServicesOptions",
+    "history_settings",
+    "metrics_token",
+    "open_store",
+    "run_services",
+    "today",
+    "users_command",
+]
 
 log = logging.getLogger(__name__)
 
@@ -206,7 +219,9 @@ class Services:
         self.store = store
         self.core = RemoteCore(link, mirror, clock, store, self.bus, self.supervisor, self.logs, self.history)
         self.web = WebPart(self)
-        self.extras: list[Extra[Any]] = []
+        self.extras: list[Extra[Any]] = [
+            Extra("metrics", self.supervisor, clock, run_blocking, metrics_token, self._make_metrics),
+        ]
         CoreChanges(mirror, self.bus)
         supervisor = self.supervisor
         supervisor.add("history", partial(self.history.run, self.bus, clock, self.core, run_blocking))
@@ -276,6 +291,14 @@ class Services:
             announce=_to_nobody if self._quiet else to_standard_error,
             users_command=lambda: users_command(self.folder),
         )
+
+    def _make_metrics(self, token: Secret, standing: Standing) -> "MetricsService":
+        from tinybms_bridge.services.metrics import MetricsService
+
+        def offer(source: MetricsSource | None) -> None:
+            self.core.metrics = source
+
+        return MetricsService(self.core, token, standing, offer, self.run_blocking)
 
     # the configuration
 
@@ -484,6 +507,11 @@ def history_settings(config: Configuration) -> HistorySettings:
         days=(advanced.history_days_10s, advanced.history_days_1min, advanced.history_days_15min),
         most_bytes=advanced.history_size_mb * 1_000_000,
     )
+
+
+def metrics_token(config: Configuration) -> Secret | None:
+    """Return with which token metrics may be read; None where nobody wants them, or no web server serves them."""
+    return config.metrics.token if config.metrics.enabled and config.web_server.enabled else None
 
 
 def users_command(folder: Path) -> str:
