@@ -86,7 +86,9 @@ OWNERS: dict[str, set[str]] = {
     "web_server.websocket_burst_max": {"live"},
     "web_server.websocket_max_payload_bytes": {"live"},
     "web_server.max_ws_clients": {"live"},
+    "web_server.enabled": {"web", "pages", "metrics"},
     "web_server": {"web", "pages"},
+    "metrics": {"metrics"},
 }
 """What a key drives: the entry with its own name, else that of its section."""
 
@@ -117,6 +119,7 @@ TEXTS: dict[str, object] = {
     "wifi.sta_subnet": "255.255.0.0",
     "wifi.ap_fallback.ssid": "Boat",
     "wifi.ap_fallback.password": "secret word",
+    "metrics.token": "a-token-of-32-characters-in-all-1",
     "web_server.username": "skipper",
     "web_server.listen_address": "127.0.0.1",
     "web_server.cors_origins": ["http://192.168.1.6:8123"],
@@ -132,6 +135,7 @@ COMPANIONS: dict[str, dict[str, Any]] = {
     "wifi.ap_fallback.enabled": {"wifi": {"ap_fallback": {"password": "secret word"}}},
     "web_server.enable_auth": {"web_server": {"password": "secret word and more"}},
     "mqtt.password": {"mqtt": {"username": "boat"}},
+    "metrics.token": {"metrics": {"enabled": True}},
     "web_server.enable_cors": {"web_server": {"cors_origins": ["http://192.168.1.5:8123"]}},
     "web_server.cors_origins": {"web_server": {"enable_cors": True}},
 }
@@ -353,6 +357,7 @@ class Rig:
             "web": len(self.web.runs),
             "pages": self.web.runs[-1],
             "live": self.web.watch.broadcaster.settings,
+            **{each.name: each._wanted for each in services.extras},
         }
 
     async def end(self) -> None:

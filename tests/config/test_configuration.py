@@ -247,6 +247,7 @@ SECRETS: dict[str, Any] = {
     "wifi": {"sta_password": "alpha-secret", "ap_fallback": {"password": "beta-secret"}},
     "mqtt": {"username": "bridge", "password": "gamma-secret"},
     "web_server": {"password": "delta-secret"},
+    "metrics": {"token": "epsilon-secret-of-many-characters"},
 }
 
 
@@ -259,8 +260,9 @@ def test_public_values_mask_every_secret(leaves: Leaves) -> None:
     assert public["wifi"]["ap_fallback"]["password"] == MASK
     assert public["mqtt"]["password"] == MASK
     assert public["web_server"]["password"] == MASK
+    assert public["metrics"]["token"] == MASK
     assert "secret" not in json.dumps(public)
-    assert sum(key.is_secret for key in leaves.values()) == 4
+    assert sum(key.is_secret for key in leaves.values()) == 5
 
 
 def test_public_values_tell_unset_secrets_from_set_ones() -> None:

@@ -102,6 +102,7 @@ NAMES: dict[str, set[str]] = {
     "full_voltage": {"single_port", "unknown_switches", "no_restart", "feed_in"},
     "level": {"over", "warning", "alarm"},
     "register": set(all_settings()),
+    "service_name": {"metrics", "mqtt"},
     "choice": {text for setting in all_settings().values() for text in setting.choices.values()},
     "reading_of": {
         *("cell", "pack_voltage", "pack_current", "number_of_cells", "state_of_charge"),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families as parse_plain
 
 from tinybms_bridge.battery.snapshot import Cells
@@ -21,6 +21,8 @@ from tinybms_bridge.services.metrics.family import Kind, Picture
 needs_promtool = pytest.mark.skipif(
     shutil.which("promtool") is None, reason="promtool is not installed (Debian package prometheus)"
 )
+
+parse_openmetrics: Callable[[str], Any] = openmetrics_parser.text_string_to_metric_families  # the library has no type
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 PROMETHEUS_2 = (
