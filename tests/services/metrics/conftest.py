@@ -1,7 +1,9 @@
 """A core as the services see it, in every state that it can be in."""
 
+import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,9 +17,14 @@ from tinybms_bridge.battery.limits.model import ChargeState, LimitCode, Limits, 
 from tinybms_bridge.battery.notices import NoticeName, Notices
 from tinybms_bridge.battery.snapshot import BmsStatus, Cells, Identity, PackValues, Snapshot, Temperatures
 from tinybms_bridge.battery.state import BatteryState, PackState
+from tinybms_bridge.config.models.base import Secret
+from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.hal.can_devices import CanCounters, CanDevice
 from tinybms_bridge.hal.can_faults import CanFault
+from tinybms_bridge.hal.clock import Clock, SystemClock
+from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.hal.watchdog import PartProgress
+from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.last_reset import LastReset
 from tinybms_bridge.link.state import (
     CanState,
@@ -29,10 +36,16 @@ from tinybms_bridge.link.state import (
     UartState,
     WatchdogState,
 )
+from tinybms_bridge.services.metrics import MetricsService
 from tinybms_bridge.services.ports import Hearing, HistoryState, Moment
+from tinybms_bridge.services.standing import Standing
+from tinybms_bridge.services.web.options import WebOptions
+from tinybms_bridge.services.web.service import WebService
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics, ResetCause, WakeCause
 from tinybms_lab.testing.fake_clock import FakeClock
+from tinybms_lab.testing.link_place import PATIENCE_S
 
+TOKEN = "the-token-of-the-prometheus-of-the-tests"
 STATISTICS = DeviceStatistics(
     total_distance_km=0.0,
     max_discharge_current_a=95.0,
@@ -115,7 +128,7 @@ class Past:
 class Told:
     """Stands in for ``Core``: as much of it as metrics read, each to be replaced by a test."""
 
-    clock: FakeClock
+    clock: Clock
     battery: BatteryState = field(default_factory=BatteryState)
     heard: Hearing = HEARD
     uptime_s: float = 3600.0
@@ -127,6 +140,12 @@ class Told:
     stops: Sequence[Inhibit] = ()
     history: Past = field(default_factory=Past)
     metrics: Any = None
+    store: ConfigStore = field(default_factory=lambda: ConfigStore(MemoryStorage()))
+    bus: Bus = field(default_factory=lambda: Bus(SystemClock().monotonic, SystemClock().wall))
+    version: str = "0.2.0"
+
+    def note(self, _event: object) -> None:
+        """See ``Core``."""
 
     def moment(self) -> Moment:
         """See ``Core``."""
@@ -185,7 +204,7 @@ def sample(now_s: float, number: int = 0, cells: int = 16) -> Snapshot:
     )
 
 
-def fresh(clock: FakeClock, packs: Sequence[str] = ("main",), cells: int = 16) -> Told:
+def fresh(clock: Clock, packs: Sequence[str] = ("main",), cells: int = 16) -> Told:
     """Return a core that tells all that there can be, of these packs."""
     now_s = clock.monotonic()
     levels = {**dict.fromkeys(AlarmName, AlarmLevel.OK), AlarmName.CELL_IMBALANCE: AlarmLevel.WARNING}
@@ -226,7 +245,7 @@ def fresh(clock: FakeClock, packs: Sequence[str] = ("main",), cells: int = 16) -
     )
 
 
-def held(clock: FakeClock, freshness: Freshness) -> Told:
+def held(clock: Clock, freshness: Freshness) -> Told:
     """Return a core whose BMS does not answer any more; charging is stopped, or nothing is sent."""
     told = fresh(clock)
     battery = told.battery
@@ -242,7 +261,7 @@ def held(clock: FakeClock, freshness: Freshness) -> Told:
     return told
 
 
-def away(clock: FakeClock) -> Told:
+def away(clock: Clock) -> Told:
     """Return services that do not hear a core that was well before."""
     told = fresh(clock)
     told.battery = replace(told.battery, made_s=clock.monotonic() - 60.0)
@@ -253,7 +272,7 @@ def away(clock: FakeClock) -> Told:
     return told
 
 
-STATES: Mapping[str, Callable[[FakeClock], Told]] = {
+STATES: Mapping[str, Callable[[Clock], Told]] = {
     "starting": Told,
     "fresh": fresh,
     "hold": lambda clock: held(clock, Freshness.HOLD),
@@ -279,3 +298,99 @@ def make_told(clock: FakeClock) -> Callable[..., Any]:
         return STATES[state](clock)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def served() -> Iterator[Mapping[str, str]]:
+    """Bridges that serve metrics with a token on the loopback, by what state they are in: host and port of each."""
+    thread = Serving()
+    thread.start()
+    assert thread.ready.wait(PATIENCE_S), "the web servers are up"
+    yield thread.addresses
+    thread.end()
+
+
+class Holding(Told):
+    """A core that goes on telling that its BMS does not answer."""
+
+    def moment(self) -> Moment:
+        """See ``Core``."""
+        return Moment.of(replace(self.battery, made_s=self.clock.monotonic()), self.clock, self.heard)
+
+
+class Going(Told):
+    """A core that goes on telling: its samples are new, its counters grow, and it is started again now and then."""
+
+    def moment(self) -> Moment:
+        """See ``Core``."""
+        now_s, told = self.clock.monotonic(), self.battery
+        packs = {
+            name: replace(pack, latest=None if pack.latest is None else replace(pack.latest, taken_at_s=now_s))
+            for name, pack in told.packs.items()
+        }
+        energy = EnergyTotals(*(1000.0 + 0.1 * now_s for _ in range(4)))
+        return Moment.of(replace(told, made_s=now_s, packs=packs, saved_energy=energy), self.clock, self.heard)
+
+    def packs(self) -> Mapping[str, PackDetails]:
+        """See ``Core``."""
+        polls = round(self.clock.monotonic() * 10)
+        line = replace(LINE, polls=polls, success=polls - polls // 100, errors=polls // 100)
+        return {name: replace(each, uart=line) for name, each in self.details.items()}
+
+    def parts(self) -> Sequence[PartStatus]:
+        """See ``Core``."""
+        return [replace(each, restarts=round(self.clock.monotonic())) for each in self.statuses]
+
+    @property
+    def uptime_s(self) -> float:
+        """See ``Core``."""
+        return self.clock.monotonic() % 5.0
+
+    @uptime_s.setter
+    def uptime_s(self, _value: float) -> None:
+        """Take what the base class gives."""
+
+
+class Serving(threading.Thread):
+    """The web servers of the program with the metrics of three bridges, on an event loop of their own."""
+
+    def __init__(self) -> None:
+        super().__init__(name="served metrics", daemon=True)
+        self.ready = threading.Event()
+        self.addresses: dict[str, str] = {}
+        self._ended: Callable[[], object] = lambda: None
+
+    def run(self) -> None:
+        """Serve until ``end``."""
+        asyncio.run(self._serve())
+
+    def end(self) -> None:
+        """Stop serving."""
+        self._ended()
+        self.join(PATIENCE_S)
+
+    async def _serve(self) -> None:
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+        self._ended = lambda: loop.call_soon_threadsafe(ended.set)
+        clock = SystemClock()
+        well, hold = fresh(clock, ("port", 'the "other" one')), held(clock, Freshness.HOLD)
+        bridges: Mapping[str, Any] = {"well": Going(**vars(well)), "held": Holding(**vars(hold)), "away": away(clock)}
+        tasks = []
+        for state, core in bridges.items():
+            core.metrics = MetricsService(core, Secret(TOKEN), Standing("metrics", clock), lambda _source: None)
+            web = WebService(
+                core,
+                WebOptions(port=0, listen_address="127.0.0.1"),
+                MemoryStorage(),
+                clock,
+                announce=lambda _text: None,
+            )
+            tasks.append(asyncio.create_task(web.run()))
+            while web.port is None:
+                await asyncio.sleep(0.01)
+            self.addresses[state] = f"127.0.0.1:{web.port}"
+        self.ready.set()
+        await ended.wait()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
