@@ -195,7 +195,7 @@ def bars(title: str, unit: str, query: Query, *, width: int = 12, height: int = 
 def timeline(title: str, mappings: list[Json], *queries: Query, width: int = 24, height: int = 6, **more: Any) -> Panel:  # noqa: ANN401
     """Return states over time, a line for each series."""
     defaults = {
-        "custom": {"lineWidth": 0, "fillOpacity": 75, "spanNulls": False},
+        "custom": {"lineWidth": 0, "fillOpacity": 75},
         "mappings": mappings,
         "color": {"mode": "thresholds"},
         "thresholds": steps((None, GREEN)),
@@ -205,7 +205,7 @@ def timeline(title: str, mappings: list[Json], *queries: Query, width: int = 24,
         "mergeValues": True,
         "alignValue": "left",
         "rowHeight": 0.85,
-        "legend": {"showLegend": False, "displayMode": "list", "placement": "bottom"},
+        "legend": {"showLegend": False, "displayMode": "list", "placement": "bottom", "calcs": []},
         "tooltip": {"mode": "single", "sort": "none"},
     }
     return Panel(title, "state-timeline", queries, "none", width, height, defaults=defaults, options=options, **more)
@@ -429,7 +429,7 @@ CELL_ROW = Row(
                 "showValue": "never",
                 "rowHeight": 0.9,
                 "colWidth": 1,
-                "legend": {"showLegend": False, "displayMode": "list", "placement": "bottom"},
+                "legend": {"showLegend": False, "displayMode": "list", "placement": "bottom", "calcs": []},
                 "tooltip": {"mode": "single", "sort": "none"},
             },
             more={"maxDataPoints": 200},
