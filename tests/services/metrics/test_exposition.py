@@ -16,7 +16,7 @@ from tinybms_bridge.battery.snapshot import Cells
 from tinybms_bridge.hal.process_use import ProcessUse
 from tinybms_bridge.services.metrics.exposition import expose
 from tinybms_bridge.services.metrics.families import FAMILIES
-from tinybms_bridge.services.metrics.family import Kind, Picture
+from tinybms_bridge.services.metrics.family import MetricKind, Picture
 
 needs_promtool = pytest.mark.skipif(
     shutil.which("promtool") is None, reason="promtool is not installed (Debian package prometheus)"
@@ -87,7 +87,7 @@ def test_each_family_has_its_type_and_unit(make_told: Callable[..., Any]) -> Non
         assert found[family.name].documentation == family.help
         names = {sample.name for sample in found[family.name].samples}
         assert names == {family.shown_name}
-        if family.kind is Kind.INFO:
+        if family.kind is MetricKind.INFO:
             assert {sample.value for sample in found[family.name].samples} == {1.0}
 
 

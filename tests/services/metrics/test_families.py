@@ -9,7 +9,7 @@ import pytest
 
 from tinybms_bridge.hal.process_use import ProcessUse
 from tinybms_bridge.services.metrics.families import FAMILIES, main, renewed
-from tinybms_bridge.services.metrics.family import PREFIX, Family, Kind, Picture, Present
+from tinybms_bridge.services.metrics.family import PREFIX, Family, MetricKind, Picture, Present
 
 PAGE = Path(__file__).parents[3] / "docs" / "metrics.md"
 NOT_WHILE: dict[str, set[Present]] = {
@@ -40,7 +40,9 @@ def test_names_follow_the_conventions() -> None:
     assert [name for name in names if not re.fullmatch(rf"{PREFIX}[a-z0-9]+(?:_[a-z0-9]+)*", name)] == []
     assert [each.name for each in FAMILIES if re.search(r"_(?:total|info|count|sum|bucket|created)$", each.name)] == []
     assert [
-        each.shown_name for each in FAMILIES if each.kind is Kind.COUNTER and not each.shown_name.endswith("_total")
+        each.shown_name
+        for each in FAMILIES
+        if each.kind is MetricKind.COUNTER and not each.shown_name.endswith("_total")
     ] == []
 
 

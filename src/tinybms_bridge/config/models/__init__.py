@@ -5,7 +5,7 @@ from tinybms_bridge.config.models.base import Section
 from tinybms_bridge.config.models.cvl import Cvl
 from tinybms_bridge.config.models.hardware import Can, Hardware, Uart
 from tinybms_bridge.config.models.logs import Logging
-from tinybms_bridge.config.models.metrics import Metrics
+from tinybms_bridge.config.models.metrics import PrometheusMetrics
 from tinybms_bridge.config.models.mqtt import Mqtt
 from tinybms_bridge.config.models.tinybms import TinyBms
 from tinybms_bridge.config.models.victron import Thresholds, Victron
@@ -19,8 +19,8 @@ __all__ = [
     "Cvl",
     "Hardware",
     "Logging",
-    "Metrics",
     "Mqtt",
+    "PrometheusMetrics",
     "Section",
     "Thresholds",
     "TinyBms",

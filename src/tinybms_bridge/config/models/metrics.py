@@ -7,7 +7,7 @@ from typing import Annotated
 from tinybms_bridge.config.models.base import Secret, Section, flag, text
 from tinybms_bridge.words import message
 
-__all__ = ["Metrics"]
+__all__ = ["PrometheusMetrics"]
 
 _SHORTEST, _LONGEST = 16, 256
 """Characters of a token: shorter ones can be guessed, longer ones help nobody."""
@@ -21,7 +21,7 @@ def _is_token_or_empty(value: Secret) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Metrics(Section):
+class PrometheusMetrics(Section):
     """Metrics for Prometheus."""
 
     enabled: Annotated[

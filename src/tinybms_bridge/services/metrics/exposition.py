@@ -9,7 +9,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from tinybms_bridge.services.metrics.families import FAMILIES
-from tinybms_bridge.services.metrics.family import Family, Kind, Picture
+from tinybms_bridge.services.metrics.family import Family, MetricKind, Picture
 from tinybms_bridge.services.ports import Exposition
 
 __all__ = ["BridgeCollector", "expose"]
@@ -45,12 +45,12 @@ class BridgeCollector(Collector):
             for values, number in family.read(self._picture)
             if number is not None and math.isfinite(number)
         ]
-        if family.kind is Kind.INFO:
+        if family.kind is MetricKind.INFO:
             told = InfoMetricFamily(family.name, family.help, labels=family.labels)
             for values, _ in found:
                 told.add_metric(values, {})
             return told
-        make = CounterMetricFamily if family.kind is Kind.COUNTER else GaugeMetricFamily
+        make = CounterMetricFamily if family.kind is MetricKind.COUNTER else GaugeMetricFamily
         metric = make(family.name, family.help, labels=family.labels, unit=family.unit)
         for values, number in found:
             metric.add_metric(values, number)

@@ -13,7 +13,7 @@ from tinybms_bridge.hal.process_use import ProcessUse
 from tinybms_bridge.link.state import CanState, CoreInfo, PackDetails, PartStatus, ServiceState, WatchdogState
 from tinybms_bridge.services.ports import Core, HistoryState, Moment
 
-__all__ = ["PREFIX", "Family", "Kind", "Picture", "Present", "Reading", "counter", "gauge", "info"]
+__all__ = ["PREFIX", "Family", "MetricKind", "Picture", "Present", "Reading", "counter", "gauge", "info"]
 
 PREFIX = "tinybms_"
 
@@ -21,7 +21,7 @@ _UNITS = frozenset({"volts", "amperes", "watts", "ratio", "celsius", "seconds", 
 """Base units in which Prometheus counts; what ends in none of them is a mere number."""
 
 
-class Kind(StrEnum):
+class MetricKind(StrEnum):
     """What may become of a value."""
 
     GAUGE = "gauge"
@@ -94,7 +94,7 @@ class Family:
 
     name: str
     """With the prefix, without what its kind adds."""
-    kind: Kind
+    kind: MetricKind
     help: str
     """One sentence."""
     present: Present
@@ -105,7 +105,7 @@ class Family:
     @property
     def shown_name(self) -> str:
         """The name as queries have it."""
-        suffix = {Kind.COUNTER: "_total", Kind.INFO: "_info"}
+        suffix = {MetricKind.COUNTER: "_total", MetricKind.INFO: "_info"}
         return self.name + suffix.get(self.kind, "")
 
     @property
@@ -119,14 +119,14 @@ def gauge(
     name: str, help_: str, present: Present, read: Callable[[Picture], Iterable[Reading]], *labels: str
 ) -> Family:
     """Return a family whose values rise and fall."""
-    return Family(PREFIX + name, Kind.GAUGE, help_, present, labels, read)
+    return Family(PREFIX + name, MetricKind.GAUGE, help_, present, labels, read)
 
 
 def counter(
     name: str, help_: str, present: Present, read: Callable[[Picture], Iterable[Reading]], *labels: str
 ) -> Family:
     """Return a family whose values only grow; the name is without ``_total``."""
-    return Family(PREFIX + name, Kind.COUNTER, help_, present, labels, read)
+    return Family(PREFIX + name, MetricKind.COUNTER, help_, present, labels, read)
 
 
 def info(
@@ -137,4 +137,4 @@ def info(
     def always_one(picture: Picture) -> Iterable[Reading]:
         return [(tuple(values), 1.0) for values in read(picture)]
 
-    return Family(PREFIX + name, Kind.INFO, help_, present, labels, always_one)
+    return Family(PREFIX + name, MetricKind.INFO, help_, present, labels, always_one)
