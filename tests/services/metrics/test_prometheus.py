@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -17,6 +16,7 @@ import pytest
 
 from tinybms_bridge.battery.limits.model import ChargeState
 from tinybms_lab.testing.link_place import PATIENCE_S
+from tinybms_lab.testing.running_bridge import free_port
 
 pytestmark = pytest.mark.skipif(
     shutil.which("prometheus") is None, reason="prometheus is not installed (Debian package prometheus)"
@@ -67,7 +67,7 @@ class Server:
 
 
 def until(condition: Callable[[], object], what: str) -> Any:
-    """Wait until something is true, and return it."""
+    """Wait until something is true, and return it: on a busy machine a scrape may be late, or fail once."""
     end_s = time.monotonic() + 2 * PATIENCE_S
     while not (found := condition()):
         assert time.monotonic() < end_s, what
@@ -77,18 +77,16 @@ def until(condition: Callable[[], object], what: str) -> Any:
 
 @pytest.fixture(scope="module")
 def server(served: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Prometheus with the configuration and the rules of the documentation, which reads each bridge each second."""
+    """Prometheus with the configuration and the rules of the documentation, which reads each bridge every 2 s."""
     folder = tmp_path_factory.mktemp("prometheus")
     text = (GRAFANA / "prometheus.yml").read_text(encoding="utf-8")
     targets = "\n".join(f"          - {address}" for address in served.values())
     assert "          - bridge.lan:8080\n" in text
-    text = text.replace("          - bridge.lan:8080\n", f"{targets}\n").replace("15s", "1s")
+    text = text.replace("          - bridge.lan:8080\n", f"{targets}\n").replace("15s", "2s")
     (folder / "prometheus.yml").write_text(text, encoding="utf-8")
     (folder / "tinybms-bridge.token").write_text(f"{TOKEN}\n", encoding="utf-8")
     shutil.copy(GRAFANA / "alerts.yml", folder)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     words = ["prometheus", "--config.file=prometheus.yml", "--storage.tsdb.path=data", "--log.level=warn"]
     log = (folder / "log").open("wb")
     process = subprocess.Popen(
@@ -153,16 +151,20 @@ def test_every_panel_shows_something_of_a_bridge_that_is_well(
 @pytest.mark.parametrize("state", ["held", "away"])
 def test_no_panel_fails_for_a_bridge_in_trouble(server: Server, served: Mapping[str, str], state: str) -> None:
     """What is not known is a gap, never an error."""
-    found = {
-        f"{panel['title']} {target['refId']}": answer(server, panel, target, served[state])
-        for panel in panels()
-        for target in panel["targets"]
-    }
-    shown = {name for name, series in found.items() if series}
+
+    def shown() -> set[str]:
+        return {
+            f"{panel['title']} {target['refId']}"
+            for panel in panels()
+            for target in panel["targets"]
+            if answer(server, panel, target, served[state])
+        }
+
+    limits = {"Voltage below its limit B"} if state == "held" else set()
+    told = {"Data A", "Core A", "Alarms A", "Services A", "Versions A", *limits}
+    until(lambda: shown() >= told, "why there is nothing to see is told")
     measured = {"State of charge A", "Voltage A", "Power A", "Each cell now A", "Temperatures A", "Coldest A"}
-    assert not shown & measured
-    assert shown >= {"Data A", "Core A", "Alarms A", "Services A", "Versions A"}
-    assert ("Voltage below its limit B" in shown) == (state == "held"), "limits are shown while they are sent"
+    assert not shown() & (measured if limits else measured | {"Voltage below its limit B"})
 
 
 def test_states_are_told_as_numbers_that_the_panels_know(server: Server, served: Mapping[str, str]) -> None:
@@ -175,7 +177,7 @@ def test_states_are_told_as_numbers_that_the_panels_know(server: Server, served:
         ("Charge state", "well", ChargeState.BULK.value),
     ):
         panel = known[title]
-        (series,) = answer(server, panel, panel["targets"][0], served[state])
+        (series,) = until(lambda: answer(server, panel, panel["targets"][0], served[state]), title)  # noqa: B023 -- now
         number = series["value"][1]
         assert panel["fieldConfig"]["defaults"]["mappings"][0]["options"][number]["text"] == word, (title, state)
 
@@ -193,13 +195,17 @@ def test_every_variable_and_annotation_finds_something(server: Server, served: M
 
 def test_a_scrape_is_whole(server: Server, served: Mapping[str, str]) -> None:
     """With the token of the documentation's file; Prometheus keeps every value, and throws none away as double."""
-    targets = server.get("/api/v1/targets")["activeTargets"]
-    assert {each["discoveredLabels"]["__address__"] for each in targets} == set(served.values())
-    assert {(each["health"], each["lastError"]) for each in targets} == {("up", "")}
-    (samples,) = server.ask(f'scrape_samples_scraped{{instance="{served["well"]}"}}')
-    assert int(samples["value"][1]) > 300
-    (stored,) = server.ask(f'count({{instance="{served["well"]}", __name__=~"tinybms_.*"}})')
-    assert int(stored["value"][1]) == int(samples["value"][1])
+
+    def targets() -> Any:
+        found = server.get("/api/v1/targets")["activeTargets"]
+        return found if {(each["health"], each["lastError"]) for each in found} == {("up", "")} else None
+
+    found = until(targets, "each bridge can be read")
+    assert {each["discoveredLabels"]["__address__"] for each in found} == set(served.values())
+    well = f'instance="{served["well"]}"'
+    whole = f'count({{{well}, __name__=~"tinybms_.*"}}) == on () scrape_samples_scraped{{{well}}}'
+    (count,) = until(lambda: server.ask(whole), "all that was scraped is kept")
+    assert int(count["value"][1]) > 300
 
 
 def test_types_and_helps_arrive(server: Server) -> None:
@@ -229,13 +235,13 @@ def test_every_rule_is_evaluated(server: Server, served: Mapping[str, str]) -> N
             for state, address in served.items()
         }
 
-    expected = {
+    wanted = {
         "away": {"TinybmsCoreUnreachable"},
         "held": {"TinybmsNoFreshData", "TinybmsLineDown", "TinybmsStoppedByHand"},
         "well": {"TinybmsServiceInTrouble", "TinybmsPartNotRunning", "TinybmsWarning", "TinybmsCanFault"},
     }
-    until(lambda: all(names <= raised()[state] for state, names in expected.items()), "the alerts are raised")
+    until(lambda: all(names <= raised()[state] for state, names in wanted.items()), "the alerts are raised")
+    until(lambda: "TinybmsBridgeDown" not in set().union(*raised().values()), "each bridge can be read")
     found = raised()
-    assert "TinybmsBridgeDown" not in set().union(*found.values())
-    assert found["away"] == {"TinybmsCoreUnreachable", *(found["away"] & {"TinybmsServiceInTrouble"})}
+    assert found["away"] - {"TinybmsBridgeDown"} == {"TinybmsCoreUnreachable", "TinybmsServiceInTrouble"}
     assert not found["well"] & {"TinybmsNoFreshData", "TinybmsSilent", "TinybmsGxLost", "TinybmsSocLow"}
