@@ -233,7 +233,9 @@ def fresh(clock: Clock, packs: Sequence[str] = ("main",), cells: int = 16) -> To
             PartStatus("web", "failed", "no route", 3),
         ),
         watched={
-            "mqtt": Watched(ServiceState("mqtt", ServiceCondition.TROUBLE, counters={"published": 40})),
+            "mqtt": Watched(
+                ServiceState("mqtt", ServiceCondition.TROUBLE, counters={"published": 40, "kept_bytes": 1200})
+            ),
             "metrics": Watched(ServiceState("metrics", ServiceCondition.WORKING, counters={"scrapes": 7})),
         },
         guard=WatchdogState(

@@ -54,6 +54,7 @@ def test_services_with_whom_they_serve(make_told: Callable[..., Any]) -> None:
     assert [labels for labels, now in conditions.items() if now] == [("mqtt", "trouble"), ("metrics", "working")]
     assert len(conditions) == 8
     assert values(picture, "service_events") == {("mqtt", "published"): 40, ("metrics", "scrapes"): 7}
+    assert values(picture, "service_kept_bytes") == {("mqtt", "kept"): 1200}, "it falls too, so it is no counter"
 
 
 def test_the_history(make_told: Callable[..., Any]) -> None:

@@ -11,6 +11,8 @@ __all__ = ["PROGRAM"]
 
 _UNKNOWN = "unknown"
 """State of a part of the core while it is not heard."""
+_BYTES = "_bytes"
+"""End of the name of what a service holds, which falls as well, among what it counts."""
 
 
 def _versions(picture: Picture) -> Iterator[tuple[str, str]]:
@@ -50,7 +52,15 @@ def _conditions(picture: Picture) -> Iterator[Reading]:
 def _events(picture: Picture) -> Iterator[Reading]:
     for service in picture.services:
         for event, count in service.counters.items():
-            yield (service.name, event), count
+            if not event.endswith(_BYTES):
+                yield (service.name, event), count
+
+
+def _kept(picture: Picture) -> Iterator[Reading]:
+    for service in picture.services:
+        for event, count in service.counters.items():
+            if event.endswith(_BYTES):
+                yield (service.name, event.removesuffix(_BYTES)), count
 
 
 def _of_history(get: Callable[[HistoryState], float]) -> Callable[[Picture], Iterable[Reading]]:
@@ -129,6 +139,14 @@ PROGRAM: tuple[Family, ...] = (
     ),
     counter(
         "service_events", "What a service has counted since the start.", Present.ALWAYS, _events, "service", "event"
+    ),
+    gauge(
+        "service_kept_bytes",
+        "What a service holds at present, for example until its broker is there again.",
+        Present.ALWAYS,
+        _kept,
+        "service",
+        "what",
     ),
     gauge(
         "history_working",
