@@ -17,7 +17,7 @@ run: ## Simulated battery and GX around the real bridge, with live values; Ctrl-
 
 test: ## Everything CI checks: lint, format, types, import rules, tests, coverage
 	@scripts/bootstrap.sh dev
-	@scripts/system-packages.sh mbpoll:mbpoll curl:curl chromium:chromium systemd-analyze:systemd mosquitto:mosquitto openssl:openssl $(MACHINE)
+	@scripts/system-packages.sh mbpoll:mbpoll curl:curl chromium:chromium systemd-analyze:systemd mosquitto:mosquitto openssl:openssl promtool:prometheus prometheus:prometheus $(MACHINE)
 	@$(MAKE) --no-print-directory lint types imports $(TESTS)
 
 test-random: ## The tests with new examples in a new order, for a night: prints how to repeat what it finds
@@ -69,6 +69,7 @@ bench: ## Measure; figures go to docs/performance.md by hand, with machine and d
 	@$(BIN)/python -m benchmarks.history
 	@$(BIN)/python -m benchmarks.link
 	@$(BIN)/python -m benchmarks.services
+	@$(BIN)/python -m benchmarks.metrics
 
 rig-physics: ## The cells of the bench against PyBaMM, then the engine with packs of them: half an hour, 830 MB
 	@scripts/bootstrap.sh physics

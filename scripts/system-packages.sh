@@ -1,31 +1,36 @@
 #!/bin/sh
 # Install the Debian packages that some tests use, where root or sudo allows; say which are missing otherwise.
-# Without them those tests are skipped, never failed. Servers among them are neither started nor enabled: a test starts its own.
+# Without them those tests are skipped, never failed.
 #   scripts/system-packages.sh COMMAND:PACKAGE...
+# What a package starts as a service of the machine is stopped again, and not started with it: the tests start what they
+# need themselves. One that was there before stays as it is.
 set -eu
+services="mosquitto prometheus prometheus-node-exporter"
 missing=""
 for pair in "$@"; do
-  command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
+  package=${pair##*:}
+  case "$missing " in *" $package "*) continue ;; esac
+  command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" = 0 ]; then root=""
 elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then root="sudo"
 else root="none"
 fi
+known() { [ -e "${UNITS:-/lib/systemd/system}/$1.service" ]; }
+new=""
+for service in $services; do
+  known "$service" || new="$new $service"
+done
 if [ "$root" != none ] && command -v apt-get >/dev/null 2>&1; then
   echo "Installing for the tests:$missing" >&2
-  policy=/usr/sbin/policy-rc.d  # what Debian's packages ask before they start a server
-  held=""
-  if [ ! -e "$policy" ] && printf '#!/bin/sh\nexit 101\n' | $root tee "$policy" >/dev/null && $root chmod 755 "$policy"; then
-    held=yes
-    trap '$root rm -f "$policy"' EXIT
-  fi
   # shellcheck disable=SC2086
   if $root apt-get update -qq >/dev/null 2>&1 && $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $missing >/dev/null 2>&1; then
-    for server in mosquitto prometheus; do
-      case "$missing " in
-        *" $server "*) [ -z "$held" ] || $root systemctl disable --quiet "$server" >/dev/null 2>&1 || : ;;
-      esac
+    for service in $new; do
+      if known "$service"; then
+        $root systemctl disable "$service.service" >/dev/null 2>&1 || true
+        $root systemctl stop "$service.service" >/dev/null 2>&1 || true
+      fi
     done
     exit 0
   fi

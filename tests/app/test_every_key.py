@@ -87,8 +87,10 @@ OWNERS: dict[str, set[str]] = {
     "web_server.websocket_burst_max": {"live"},
     "web_server.websocket_max_payload_bytes": {"live"},
     "web_server.max_ws_clients": {"live"},
+    "web_server.enabled": {"web", "pages", "metrics"},
     "web_server": {"web", "pages"},
     "mqtt": {"mqtt"},
+    "metrics": {"metrics"},
 }
 """What a key drives: the entry with its own name, else that of its section."""
 
@@ -123,6 +125,7 @@ TEXTS: dict[str, object] = {
     "wifi.sta_subnet": "255.255.0.0",
     "wifi.ap_fallback.ssid": "Boat",
     "wifi.ap_fallback.password": "secret word",
+    "metrics.token": "a-token-of-32-characters-in-all-1",
     "web_server.username": "skipper",
     "web_server.listen_address": "127.0.0.1",
     "web_server.cors_origins": ["http://192.168.1.6:8123"],
@@ -139,6 +142,7 @@ COMPANIONS: dict[str, dict[str, Any]] = {
     "web_server.enable_auth": {"web_server": {"password": "secret word and more"}},
     "mqtt.password": {"mqtt": {"username": "boat"}},
     "mqtt.client_certificate": {"mqtt": {"client_key": "-----BEGIN PRIVATE KEY-----"}},
+    "metrics.token": {"metrics": {"enabled": True}},
     "web_server.enable_cors": {"web_server": {"cors_origins": ["http://192.168.1.5:8123"]}},
     "web_server.cors_origins": {"web_server": {"enable_cors": True}},
 }

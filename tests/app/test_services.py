@@ -33,7 +33,7 @@ from tinybms_bridge.hal.logs import LogLine
 from tinybms_bridge.link.client import LinkClient
 from tinybms_bridge.link.events import ConfigChanged, EventCode, Noted
 from tinybms_bridge.link.mirror import Mirror
-from tinybms_bridge.link.state import EVENTS, ConfigurationState, CoreState
+from tinybms_bridge.link.state import EVENTS, ConfigurationState, CoreState, ServiceCondition
 from tinybms_bridge.services.history import HistorySettings
 from tinybms_bridge.services.web.accounts import Account, AccountStore, Role
 from tinybms_bridge.words import message
@@ -189,6 +189,30 @@ async def test_a_web_server_that_is_off_is_made_when_it_is_wanted(join: Join, ho
     assert web.runs == []
     await in_thread(write, file, {"web_server": {"enabled": True}})
     await joined.until(lambda: len(web.runs) == 1)
+
+
+async def test_metrics_are_there_while_they_are_wanted(join: Join, home: Path) -> None:
+    """With the web server, by default; a switch and another token count at once, and the counters go on."""
+    joined: Joined = await join(file=await in_thread(write, home / "a.json", {}))
+    core = joined.services.core
+    await joined.until(lambda: core.metrics is not None)
+    assert core.metrics is not None
+    assert not core.metrics.has_token
+    core.metrics.refused()
+
+    await joined.update({"metrics": {"token": "a-token-of-32-characters-in-all-1"}})
+    await joined.until(lambda: core.metrics is not None and core.metrics.has_token)
+    assert core.metrics.admits("a-token-of-32-characters-in-all-1")
+    state = core.services()["metrics"].state()
+    assert (state.condition, state.counters["refused"]) == (ServiceCondition.WORKING, 1)
+    assert "a-token" not in repr(joined.mirror.state.services)
+
+    for off in ({"metrics": {"enabled": False}}, {"web_server": {"enabled": False}}):
+        await joined.update(off)
+        await joined.until(lambda: core.metrics is None)
+        await joined.until(lambda: core.services()["metrics"].state().condition is ServiceCondition.OFF)
+        await joined.update({name: {"enabled": True} for name in off})
+        await joined.until(lambda: core.metrics is not None)
 
 
 @pytest.mark.parametrize(

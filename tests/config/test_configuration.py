@@ -247,6 +247,7 @@ SECRETS: dict[str, Any] = {
     "wifi": {"sta_password": "alpha-secret", "ap_fallback": {"password": "beta-secret"}},
     "mqtt": {"username": "bridge", "password": "gamma-secret", "client_key": "-----BEGIN PRIVATE KEY-----secret"},
     "web_server": {"password": "delta-secret"},
+    "metrics": {"token": "epsilon-secret-of-many-characters"},
 }
 
 
@@ -259,6 +260,7 @@ def test_public_values_mask_every_secret(leaves: Leaves) -> None:
     assert public["wifi"]["ap_fallback"]["password"] == MASK
     assert public["mqtt"]["password"] == MASK
     assert public["web_server"]["password"] == MASK
+    assert public["metrics"]["token"] == MASK
     assert "secret" not in json.dumps(public)
     assert json.dumps(public).count(MASK) == sum(key.is_secret for key in leaves.values())
 

@@ -101,11 +101,11 @@ NAMES: dict[str, set[str]] = {
     "action": set(ActionName),
     "outcome": {outcome.replace(" ", "_") for outcome in Outcome},
     "nack": {"0", "unknown"},
-    "service_name": {"mqtt"},
     "mqtt_refusal": {"login", "client_id", "busy", "other"},
     "full_voltage": {"single_port", "unknown_switches", "no_restart", "feed_in"},
     "level": {"over", "warning", "alarm"},
     "register": set(all_settings()),
+    "service_name": {"metrics", "mqtt"},
     "choice": {text for setting in all_settings().values() for text in setting.choices.values()},
     "reading_of": {
         *("cell", "pack_voltage", "pack_current", "number_of_cells", "state_of_charge"),

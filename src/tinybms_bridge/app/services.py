@@ -27,6 +27,7 @@ from tinybms_bridge.app.state_files import StateFiles
 from tinybms_bridge.config.changes import ConfigChange, changed_paths
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.last_good import LastGood
+from tinybms_bridge.config.models.base import Secret
 from tinybms_bridge.config.overrides import override
 from tinybms_bridge.config.paths import log_directory, state_directory
 from tinybms_bridge.config.store import ConfigStore
@@ -48,13 +49,24 @@ from tinybms_bridge.link.state import EVENTS, ConfigurationState, CoreState, Ene
 from tinybms_bridge.services.history import History, HistorySettings
 from tinybms_bridge.services.logs import LogSettings, LogStore
 from tinybms_bridge.services.mqtt import MEMORY_FILE, SPOOL_FOLDER, MqttOptions, MqttPublisher, make_mqtt
+from tinybms_bridge.services.ports import MetricsSource
 from tinybms_bridge.services.standing import ServiceStanding
 
 if TYPE_CHECKING:
+    from tinybms_bridge.services.metrics import MetricsService
     from tinybms_bridge.services.web.options import WebOptions
     from tinybms_bridge.services.web.service import WebService, WebState
 
-__all__ = ["Services", "ServicesOptions", "history_settings", "open_store", "run_services", "today", "users_command"]
+__all__ = [
+    "Services",
+    "ServicesOptions",
+    "history_settings",
+    "metrics_token",
+    "open_store",
+    "run_services",
+    "today",
+    "users_command",
+]
 
 log = logging.getLogger(__name__)
 
@@ -208,7 +220,10 @@ class Services:
         self.store = store
         self.core = RemoteCore(link, mirror, clock, store, self.bus, self.supervisor, self.logs, self.history)
         self.web = WebPart(self)
-        self.extras: list[Extra[Any]] = [self._mqtt()]
+        self.extras: list[Extra[Any]] = [
+            self._mqtt(),
+            Extra("metrics", self.supervisor, clock, run_blocking, metrics_token, self._make_metrics),
+        ]
         CoreChanges(mirror, self.bus)
         supervisor = self.supervisor
         supervisor.add("history", partial(self.history.run, self.bus, clock, self.core, run_blocking))
@@ -290,6 +305,14 @@ class Services:
             announce=_to_nobody if self._quiet else to_standard_error,
             users_command=lambda: users_command(self.folder),
         )
+
+    def _make_metrics(self, token: Secret, standing: ServiceStanding) -> "MetricsService":
+        from tinybms_bridge.services.metrics import MetricsService
+
+        def offer(source: MetricsSource | None) -> None:
+            self.core.metrics = source
+
+        return MetricsService(self.core, token, standing, offer, self.run_blocking)
 
     # the configuration
 
@@ -500,6 +523,11 @@ def history_settings(config: Configuration) -> HistorySettings:
         days=(advanced.history_days_10s, advanced.history_days_1min, advanced.history_days_15min),
         most_bytes=advanced.history_size_mb * 1_000_000,
     )
+
+
+def metrics_token(config: Configuration) -> Secret | None:
+    """Return with which token metrics may be read; None where nobody wants them, or no web server serves them."""
+    return config.metrics.token if config.metrics.enabled and config.web_server.enabled else None
 
 
 def users_command(folder: Path) -> str:

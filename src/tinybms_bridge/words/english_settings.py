@@ -30,6 +30,7 @@ _MUST_BE = {
     "must_be.private_key": "must be a private key in PEM text (-----BEGIN PRIVATE KEY-----) without a password, or empty{null:?, or null}",
     "must_be.topic": "must be a topic of at most 200 characters without +, #, empty levels and control characters{null:?, or null}",
     "must_be.certificate": "must be a certificate in PEM text (-----BEGIN CERTIFICATE-----), or empty{null:?, or null}",
+    "must_be.scrape_token": "must be {shortest} to {longest} printable ASCII characters without spaces, or empty{null:?, or null}",
     "must_be.serial_port": 'must be the path of a serial port, or "auto"{null:?, or null}',
     "must_be.channel": "must be the name of a channel, for example can0 or /dev/ttyACM0, or empty{null:?, or null}",
     "must_be.options": "must be an object of texts, numbers and switches{null:?, or null}",

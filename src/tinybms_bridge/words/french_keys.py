@@ -23,6 +23,7 @@ SECTIONS: Mapping[str, str] = MappingProxyType(
         "cvl.curves": "Réduction des courants ; null = selon les réglages du BMS lui-même.",
         "mqtt": "Serveur MQTT et sujets.",
         "mqtt.home_assistant": "La batterie comme appareil de Home Assistant, par sa découverte MQTT.",
+        "metrics": "Métriques pour Prometheus.",
         "web_server": "Serveur web et données en direct.",
         "logging": "Niveau, contenu et destinations du journal.",
         "advanced": "Chien de garde, fichiers et historique.",
@@ -607,6 +608,14 @@ KEYS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "mqtt.home_assistant.language": (
             "Langue",
             "Langue des noms dans Home Assistant : anglais ou français.",
+        ),
+        "metrics.enabled": (
+            "Métriques",
+            "Servir `/metrics` à Prometheus sur le port du serveur web ; sans lui, rien n'est servi.",
+        ),
+        "metrics.token": (
+            "Jeton",
+            "Jeton (« bearer ») du serveur Prometheus ; vide, seuls les programmes de cette machine et les comptes du pont peuvent lire.",
         ),
         "web_server.enabled": (
             "Serveur web",

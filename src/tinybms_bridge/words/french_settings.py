@@ -30,6 +30,7 @@ _MUST_BE = {
     "must_be.private_key": "doit être une clé privée en texte PEM (-----BEGIN PRIVATE KEY-----) sans mot de passe, ou vide{null:?, ou null}",
     "must_be.topic": "doit être un sujet de 200 caractères au plus, sans +, #, niveaux vides ni caractères de contrôle{null:?, ou null}",
     "must_be.certificate": "doit être un certificat en texte PEM (-----BEGIN CERTIFICATE-----), ou vide{null:?, ou null}",
+    "must_be.scrape_token": "doit compter {shortest} à {longest} caractères ASCII imprimables sans espace, ou être vide{null:?, ou null}",
     "must_be.serial_port": 'doit être le chemin d\'un port série, ou "auto"{null:?, ou null}',
     "must_be.channel": "doit être le nom d'un canal, par exemple can0 ou /dev/ttyACM0, ou vide{null:?, ou null}",
     "must_be.options": "doit être un objet de textes, nombres et valeurs true ou false{null:?, ou null}",

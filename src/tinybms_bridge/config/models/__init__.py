@@ -5,6 +5,7 @@ from tinybms_bridge.config.models.base import Section
 from tinybms_bridge.config.models.cvl import Cvl
 from tinybms_bridge.config.models.hardware import Can, Hardware, Uart
 from tinybms_bridge.config.models.logs import Logging
+from tinybms_bridge.config.models.metrics import PrometheusMetrics
 from tinybms_bridge.config.models.mqtt import HomeAssistant, Mqtt
 from tinybms_bridge.config.models.tinybms import TinyBms
 from tinybms_bridge.config.models.victron import Thresholds, Victron
@@ -20,6 +21,7 @@ __all__ = [
     "HomeAssistant",
     "Logging",
     "Mqtt",
+    "PrometheusMetrics",
     "Section",
     "Thresholds",
     "TinyBms",

@@ -25,7 +25,7 @@ from tinybms_bridge.tinybms.settings import parse_backup
 from tinybms_bridge.victron.can.candump import Recorded, parse_line
 from tinybms_bridge.words import JsonValue, message
 
-PLANTED = "sEkReT"
+PLANTED = "sEkReT-long-enough"
 
 
 async def unpacked(client: httpx.AsyncClient, query: str = "") -> dict[str, str]:
