@@ -1,0 +1,204 @@
+"""A simulated bridge of a fleet: publishes as the MQTT service does, goes on to the next broker, and keeps a ledger.
+
+What it publishes is the contract of the service: every message has boot id, sequence number and the time of its data;
+what no broker has acknowledged when a connection ends is sent again from the spool, marked as that and not retained.
+"""
+
+import asyncio
+import json
+import random
+import ssl
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import cycle
+
+from rigs.fleet.mqtt import Connection, Login, connect
+
+__all__ = ["Bridge", "Entry", "Site", "battery_state"]
+
+IN_FLIGHT = 20
+"""Messages of one bridge that wait for their acknowledgement, as paho has it: a long spool does not flood a broker."""
+CONNECT_S = 15.0
+"""A broker whose JetStream has just lost its leader answers after seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One bridge: its name in topics, its credential, the brokers in its order."""
+
+    name: str
+    user: str
+    password: str
+    brokers: Sequence[tuple[str, int]]
+    packs: int = 0
+    """Packs whose state is published beside that of the battery."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """One message of the ledger."""
+
+    seq: int
+    topic: str
+    at_ms: int
+    retain: bool
+    content: dict[str, object]
+    sent_s: float | None = None
+    """When it was sent first, by the monotonic clock."""
+    acknowledged_s: float | None = None
+    times: int = 0
+    """How often it was sent."""
+
+
+def battery_state(number: int, seq: int, age_ms: int) -> dict[str, object]:
+    """Return the state of a battery as the service publishes it; `voltage_v` tells site and message apart."""
+    voltage_v = round(48.0 + number % 100 / 100.0 + seq % 1000 / 10_000.0, 4)
+    current_a = round(20.0 - (number * 7 + seq) % 400 / 10.0, 1)
+    return {
+        "freshness": "fresh",
+        "age_ms": age_ms,
+        "voltage_v": voltage_v,
+        "current_a": current_a,
+        "power_w": round(voltage_v * current_a, 1),
+        "soc_percent": round(50.0 + (number + seq / 100.0) % 50.0, 1),
+        "soh_percent": 98.5,
+        "temperature_c": round(21.0 + (seq // 20) % 40 / 10.0, 1),
+        "cell_min_v": 3.301,
+        "cell_max_v": round(3.309 + seq % 7 / 1000.0, 3),
+        "cell_delta_mv": 8 + seq % 7,
+        "cvl_v": 55.2,
+        "ccl_a": 100.0,
+        "dcl_a": 150.0,
+        "charge_state": "BULK",
+        "charged_kwh": round(1234.0 + seq / 1000.0, 3),
+        "discharged_kwh": 1101.25,
+        "gx": True,
+        "level": "ok",
+        "packs": 1,
+    }
+
+
+@dataclass(slots=True)
+class Bridge:
+    """One bridge from its start to its end."""
+
+    site: Site
+    number: int
+    root: str
+    reconnect_s: float
+    randomness: random.Random
+    period_s: float = 1.0
+    tls: ssl.SSLContext | None = None
+    ledger: list[Entry] = field(default_factory=list)
+    connections: int = 0
+    refused: int = 0
+    boot: str = ""
+    _connection: Connection | None = None
+    _waiting: list[Entry] = field(default_factory=list)
+    _in_flight: dict[int, Entry] = field(default_factory=dict)
+    _identifiers: Iterator[int] = field(default_factory=lambda: cycle(range(1, 65_536)))
+    _lost: asyncio.Event = field(default_factory=asyncio.Event)
+    _brokers: Iterator[tuple[str, int]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.boot = f"{self.randomness.getrandbits(64):016x}"
+        self._brokers = cycle(self.site.brokers)
+
+    @property
+    def unacknowledged(self) -> int:
+        """Messages that no broker has acknowledged."""
+        return len(self._waiting) + len(self._in_flight)
+
+    @property
+    def connected(self) -> bool:
+        """Whether a broker has accepted it."""
+        return self._connection is not None
+
+    async def stay_connected(self) -> None:
+        """Connect, and again whenever the connection is lost, to the next broker; ends by being cancelled."""
+        while True:
+            address = next(self._brokers)
+            will = self._encoded(self._next_seq(), _now_ms(), {"state": "offline"})
+            login = Login(self.site.name, self.site.user, self.site.password, f"{self.root}/status", will)
+            self._lost = asyncio.Event()
+            try:
+                async with asyncio.timeout(CONNECT_S):
+                    made = await connect(address, login, self._acknowledged, self._lost.set, self.tls)
+            except OSError:  # a time-out is one as well
+                self.refused += 1
+            else:
+                self.connections += 1
+                self._connection = made
+                self._publish("status", {"state": "online"}, retain=True)
+                self._send_waiting()
+                await self._lost.wait()
+                self._connection = None
+                self._waiting[:0] = [*self._in_flight.values()]
+                self._in_flight.clear()
+            await asyncio.sleep(self.reconnect_s * self.randomness.uniform(1.0, 1.2))
+
+    async def measure(self, until_s: float, on_published: Callable[[], None] = lambda: None) -> None:
+        """Publish the state of battery and packs once in a period, until a time of the monotonic clock."""
+        due_s = time.monotonic() + self.randomness.uniform(0.0, self.period_s)
+        while due_s < until_s:
+            await asyncio.sleep(max(0.0, due_s - time.monotonic()))
+            state = battery_state(self.number, len(self.ledger) + 1, self.randomness.randrange(100))
+            self._publish("battery/state", state, retain=True)
+            for pack in range(self.site.packs):
+                self._publish(f"packs/{chr(ord('a') + pack)}/state", state, retain=True)
+            on_published()
+            due_s += self.period_s
+
+    async def close(self, patience_s: float) -> None:
+        """Wait until all is acknowledged, but not for ever, and end as a bridge does that is switched off."""
+        end_s = time.monotonic() + patience_s
+        while self.unacknowledged and time.monotonic() < end_s:
+            await asyncio.sleep(0.1)
+        if self._connection is not None:
+            self._connection.disconnect()
+
+    def abort(self) -> None:
+        """Cut its connection."""
+        if self._connection is not None:
+            self._connection.abort()
+
+    def _next_seq(self) -> int:
+        self.ledger.append(Entry(len(self.ledger) + 1, "", _now_ms(), retain=False, content={}))
+        return len(self.ledger)
+
+    def _publish(self, topic: str, content: dict[str, object], *, retain: bool) -> None:
+        entry = Entry(len(self.ledger) + 1, topic, _now_ms(), retain, content)
+        self.ledger.append(entry)
+        self._waiting.append(entry)
+        self._send_waiting()
+
+    def _send_waiting(self) -> None:
+        while self._connection is not None and self._waiting and len(self._in_flight) < IN_FLIGHT:
+            self._send(self._connection, self._waiting.pop(0))
+
+    def _send(self, connection: Connection, entry: Entry) -> None:
+        identifier = next(self._identifiers)
+        self._in_flight[identifier] = entry
+        late = entry.times > 0 or _now_ms() - entry.at_ms > 1000.0 * self.period_s
+        entry.times += 1
+        if entry.sent_s is None:
+            entry.sent_s = time.monotonic()
+        content = entry.content | {"spooled": True} if late else entry.content
+        payload = self._encoded(entry.seq, entry.at_ms, content)
+        connection.publish(f"{self.root}/{entry.topic}", payload, identifier, retain=entry.retain and not late)
+
+    def _acknowledged(self, identifier: int) -> None:
+        entry = self._in_flight.pop(identifier, None)
+        if entry is not None:
+            entry.acknowledged_s = time.monotonic()
+        self._send_waiting()
+
+    def _encoded(self, seq: int, at_ms: int, content: dict[str, object]) -> bytes:
+        at = datetime.fromtimestamp(at_ms / 1000.0, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return json.dumps({"boot": self.boot, "seq": seq, "at": at, **content}, separators=(",", ":")).encode()
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
