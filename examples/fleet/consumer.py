@@ -1,13 +1,13 @@
 """From the stream into VictoriaMetrics: each message once, acknowledged when the database surely has it.
 
-A batch goes through four steps. It is taken from the stream, and what was seen before or cannot be used is left out. It
-is *written*: the database has accepted its samples. It is *settled* ten seconds later, if the database is still the same
-process: then its samples are on disk there, the window with its sequence numbers is saved here, and its messages are
-acknowledged. Whatever fails before that gives the messages back to the stream, which delivers them again.
+A batch goes through four steps. It is taken from the stream, and what was seen before or cannot be used is left out.
+It is *written*: the database has accepted its samples. It is *settled* ten seconds later, if the database is still the
+same process: then its samples are on disk there, the window with its sequence numbers is saved here, and its messages
+are acknowledged. Whatever fails before that gives the messages back to the stream, which delivers them again.
 
-Nothing that may be in a message stops it (`messages.py`), nor a node, a database or a disk that is away. Two may run at a
-time, each with a window of its own: a duplicate that reaches the other one is written twice at the same time, which
-VictoriaMetrics folds into one sample.
+Nothing that may be in a message stops it (`messages.py`), nor a node, a database or a disk that is away. Two may run
+at a time, each with a window of its own: a duplicate that reaches the other one is written twice at the same time,
+which VictoriaMetrics folds into one sample.
 """
 
 import argparse
@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Protocol
 
 from . import stream
-from .database import Away, Database, Refused
-from .messages import Envelope, Reason, Rejected, Series, opened
+from .database import PROBE, AwayError, Database, RefusedError
+from .messages import Envelope, Reason, RejectedError, Series, opened
 from .metrics import Statistics, serve
 from .sites import load
 from .stream import Entry, Pull
@@ -60,10 +60,10 @@ class Target(Protocol):
     """Where samples go."""
 
     async def write(self, lines: Sequence[str]) -> None:
-        """Have samples accepted, or raise Away or Refused."""
+        """Have samples accepted, or raise AwayError or RefusedError."""
         ...
 
-    async def until_back(self, on_failure: Callable[[Away], None]) -> None:
+    async def until_back(self, on_failure: Callable[[AwayError], None]) -> None:
         """Return when it is well."""
         ...
 
@@ -147,7 +147,7 @@ class Consumer:
         fresh, done = self._sifted(entries)
         try:
             await self._write(fresh)
-        except Away as error:
+        except AwayError as error:
             await self._give_back(fresh.entries)
             await self._source.acknowledge(done)
             await self._until_back(error)
@@ -165,14 +165,12 @@ class Consumer:
         for site in self._sites - present:
             self._series.forget(site)
             self._window.forget_site(site)
-            self.statistics.last_seen_s.pop(site, None)
-        for site in present:
-            self.statistics.last_seen_s.setdefault(site, 0)
         self._sites = present
 
     def page(self) -> str:
         """Return `/metrics`."""
         self.statistics.missing = self._window.missing
+        self.statistics.last_seen_s = {site: self._window.heard_s.get(site, 0.0) for site in self._sites}
         return self.statistics.page()
 
     def _sifted(self, entries: Sequence[Entry]) -> tuple[_Fresh, list[Entry]]:
@@ -184,11 +182,12 @@ class Consumer:
         for entry in entries:
             try:
                 message = opened(entry.subject, entry.payload, entry.arrived_ms, self._sites)
-            except Rejected as rejected:
+            except RejectedError as rejected:
                 counts.dropped[rejected.reason, rejected.site] += 1
                 done.append(entry)
                 continue
-            counts.last_seen_s[message.site] = max(entry.arrived_ms / 1000.0, counts.last_seen_s[message.site])
+            heard_s = self._window.heard_s
+            heard_s[message.site] = max(entry.arrived_ms / 1000.0, heard_s.get(message.site, 0.0))
             seen = self._window.take((message.site, message.boot), message.seq, entry.number)
             if seen == Seen.NEW:
                 fresh.entries.append(entry)
@@ -208,7 +207,7 @@ class Consumer:
             return
         try:
             await self._target.write([line for lines in fresh.lines for line in lines])
-        except Refused as refused:
+        except RefusedError as refused:
             await self._divide(fresh, refused)
             return
         counts, written_s = self.statistics, self._now()
@@ -222,13 +221,17 @@ class Consumer:
         self._unsettled.append(Batch(self._clock(), fresh.entries, marks))
         counts.unsettled += len(fresh.entries)
 
-    async def _divide(self, fresh: _Fresh, refused: Refused) -> None:
+    async def _divide(self, fresh: _Fresh, refused: RefusedError) -> None:
         middle = len(fresh.entries) // 2
         if middle:
             await self._write(fresh.half(slice(None, middle)))
             await self._write(fresh.half(slice(middle, None)))
             return
         (message,) = fresh.messages
+        try:
+            await self._target.write([PROBE])
+        except RefusedError as everything:
+            raise AwayError(f"refuses everything: {everything}") from None
         self.statistics.dropped[Reason.REFUSED, message.site] += 1
         self._say(f"database: refuses a message of {message.site}: {refused}")
         self._unsettled.append(Batch(self._clock(), fresh.entries, [((message.site, message.boot), message.seq)]))
@@ -263,7 +266,7 @@ class Consumer:
         self.statistics.messages -= len(lost)
         await self._source.give_back([*lost, *entries])
 
-    async def _until_back(self, error: Away) -> None:
+    async def _until_back(self, error: AwayError) -> None:
         self._database_failed(error)
         self._say(f"database: {error}; everything of the last {self._settle_s:.0f} s is written again")
         self.statistics.database_up = False
@@ -271,7 +274,7 @@ class Consumer:
         self.statistics.database_up = True
         self._say("database: well again")
 
-    def _database_failed(self, _error: Away) -> None:
+    def _database_failed(self, _error: AwayError) -> None:
         self.statistics.database_failures += 1
 
     def _stream_failed(self, error: str) -> None:
@@ -293,7 +296,7 @@ async def _every(period_s: float, work: Callable[[], object]) -> None:
         work()
 
 
-async def _watch_replicas(connection: object, statistics: Statistics) -> None:
+async def _watch_replicas(connection: stream.Nodes, statistics: Statistics) -> None:
     while True:
         with contextlib.suppress(TimeoutError):
             statistics.replicas = await stream.replicas(connection)

@@ -1,8 +1,8 @@
 """VictoriaMetrics as the consumer needs it: samples are accepted or not, and whether it was away meanwhile is known.
 
 It answers before a sample is on its disk: one that is killed loses what it took in the last seconds. That is why a
-connection is kept open between two writes. As long as it holds, the process that took the samples lives; when it breaks,
-`Away` tells the consumer to write again what it wrote a short while ago.
+connection is kept open between two writes. As long as it holds, the process that took the samples lives; when it
+breaks, `AwayError` tells the consumer to write again what it wrote a short while ago.
 """
 
 import asyncio
@@ -11,22 +11,23 @@ import random
 from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
-__all__ = ["Away", "Database", "Refused"]
+__all__ = ["PROBE", "AwayError", "Database", "RefusedError"]
 
 IMPORT = "/api/v1/import/prometheus"
-HEALTH = "/health"
+PROBE = "tinybms_fleet_probe 1"
+"""A sample of our own that nothing can be wrong with."""
 ANSWER_S = 30.0
 """A merge or a slow disk may hold it up; what takes longer is tried again."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
-OWN_FAULT = range(400, 500)
-BUSY = (408, 429)
+OWN_FAULT = (400, 413, 422)
+"""What says something of the samples. A login that is not taken, or a path that is not there, is none of it."""
 
 
-class Away(OSError):
+class AwayError(OSError):
     """The database cannot be reached, or has been replaced by another process since the last write."""
 
 
-class Refused(ValueError):
+class RefusedError(ValueError):
     """The database answers that what it was given is wrong; it would say so again."""
 
 
@@ -51,22 +52,24 @@ class Database:
         """Have samples accepted.
 
         Raises:
-            Away: They may be lost, and so may be what was accepted shortly before.
-            Refused: It does not want them.
+            AwayError: They may be lost, and so may be what was accepted shortly before.
+            RefusedError: It does not want them.
         """
         if lines:
-            await asyncio.to_thread(self._request, "POST", IMPORT, "\n".join([*lines, ""]).encode())
+            await asyncio.to_thread(self._post, "\n".join([*lines, ""]).encode())
 
-    async def until_back(self, on_failure: Callable[[Away], None], jitter: Callable[[], float] = random.random) -> None:
-        """Return when it is well, with pauses that grow; `on_failure` gets each failure."""
+    async def until_back(
+        self, on_failure: Callable[[AwayError], None], jitter: Callable[[], float] = random.random
+    ) -> None:
+        """Return when it takes a sample, with pauses that grow; `on_failure` gets each failure."""
         pause_s = FIRST_PAUSE_S
         while True:
             try:
-                await asyncio.to_thread(self._request, "GET", HEALTH, b"")
-            except Away as error:
+                await self.write([PROBE])
+            except AwayError as error:
                 on_failure(error)
-            except Refused:  # something answers, and a write will tell
-                return
+            except RefusedError as error:
+                on_failure(AwayError(str(error)))
             else:
                 return
             await asyncio.sleep(pause_s * (0.75 + jitter() / 2.0))
@@ -78,10 +81,10 @@ class Database:
             self._connection.close()
             self._connection = None
 
-    def _request(self, method: str, path: str, body: bytes) -> None:
+    def _post(self, body: bytes) -> None:
         try:
             connection = self._connection or self._connected()
-            connection.request(method, self._path + path, body, self._headers)
+            connection.request("POST", self._path + IMPORT, body, self._headers)
             answer = connection.getresponse()
             text = answer.read(500)
             answer.read()
@@ -90,11 +93,12 @@ class Database:
                 self._connected()
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            raise Away(str(error) or type(error).__name__) from None
-        if answer.status in OWN_FAULT and answer.status not in BUSY:
-            raise Refused(f"{answer.status} {text.decode(errors='replace').strip()}")
+            raise AwayError(str(error) or type(error).__name__) from None
+        words = f"{answer.status} {text.decode(errors='replace').strip()}"
+        if answer.status in OWN_FAULT:
+            raise RefusedError(words)
         if answer.status >= 300:
-            raise Away(f"{answer.status} {text.decode(errors='replace').strip()}")
+            raise AwayError(words)
 
     def _connected(self) -> http.client.HTTPConnection:
         connection = self._make(self._host, self._port, timeout=ANSWER_S)

@@ -3,8 +3,8 @@
 A message has its topic and an object with ``boot``, ``seq`` and ``at``. Every finite number in it becomes a sample, by
 whatever name it has, so that a later version of the bridge needs no change here::
 
-    fleet/hill-farm/tinybms/battery/state {"soc_percent": 71.5, ...}  tinybms_battery_soc_percent{site="hill-farm"} 71.5
-    fleet/hill-farm/tinybms/packs/a/state {"cells_v": [3.31, ...]}    tinybms_pack_cells_v{site="hill-farm",pack="a",index="1"}
+    fleet/hill/tinybms/battery/state {"soc_percent": 71.5}  tinybms_battery_soc_percent{site="hill"} 71.5
+    fleet/hill/tinybms/packs/a/state {"cells_v": [3.31]}    tinybms_pack_cells_v{site="hill",pack="a",index="1"} 3.31
 
 What cannot be believed is counted by its reason and left out, a field alone where the rest of a message is good.
 """
@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-__all__ = ["Envelope", "Reason", "Rejected", "Series", "opened"]
+__all__ = ["Envelope", "Reason", "RejectedError", "Series", "opened"]
 
 ROOT = "fleet"
 PRODUCT = "tinybms"
@@ -66,7 +66,7 @@ class Reason:
     REFUSED = "refused_by_database"
 
 
-class Rejected(ValueError):
+class RejectedError(ValueError):
     """A message that is not used; `reason` is one of `Reason`, `site` is empty where even that is not known."""
 
     def __init__(self, reason: str, site: str = "") -> None:
@@ -94,30 +94,30 @@ def opened(subject: str, payload: bytes, arrived_ms: int, sites: Collection[str]
     """Return a message with its topic taken apart and its envelope checked.
 
     Raises:
-        Rejected: With the reason why it cannot be used.
+        RejectedError: With the reason why it cannot be used.
     """
     root, _, rest = subject.partition(".")
     site, _, rest = rest.partition(".")
     product, _, rest = rest.partition(".")
     topic = tuple(rest.split("."))
     if root != ROOT or product != PRODUCT or not all(map(_NAME.fullmatch, topic)) or not SITE.fullmatch(site):
-        raise Rejected(Reason.TOPIC)
+        raise RejectedError(Reason.TOPIC)
     if site not in sites:
-        raise Rejected(Reason.SITE)
+        raise RejectedError(Reason.SITE)
     if len(payload) > LARGEST_MESSAGE:
-        raise Rejected(Reason.SIZE, site)
+        raise RejectedError(Reason.SIZE, site)
     try:
         content = json.loads(payload)
     except (ValueError, RecursionError):
-        raise Rejected(Reason.JSON, site) from None
+        raise RejectedError(Reason.JSON, site) from None
     if not isinstance(content, dict):
-        raise Rejected(Reason.JSON, site)
+        raise RejectedError(Reason.JSON, site)
     boot, seq = content.get("boot"), content.get("seq")
     if not isinstance(boot, str) or not _BOOT.fullmatch(boot) or type(seq) is not int or not 1 <= seq < 2**53:
-        raise Rejected(Reason.ENVELOPE, site)
+        raise RejectedError(Reason.ENVELOPE, site)
     at_ms = _time_of(content.get("at"), site)
     if not arrived_ms - BEHIND_MS <= at_ms <= arrived_ms + AHEAD_MS:
-        raise Rejected(Reason.CLOCK, site)
+        raise RejectedError(Reason.CLOCK, site)
     spooled = content.get("spooled") is True
     if topic == ("status",) and not spooled:
         at_ms = arrived_ms  # a last will was written when the connection began, and tells of its end
@@ -126,14 +126,14 @@ def opened(subject: str, payload: bytes, arrived_ms: int, sites: Collection[str]
 
 def _time_of(value: object, site: str) -> int:
     if not isinstance(value, str) or len(value) > 40:
-        raise Rejected(Reason.ENVELOPE, site)
+        raise RejectedError(Reason.ENVELOPE, site)
     try:
         at = datetime.fromisoformat(value)
         if at.tzinfo is None:
-            raise Rejected(Reason.ENVELOPE, site)
+            raise RejectedError(Reason.ENVELOPE, site)
         return round(at.timestamp() * 1000.0)
     except (ValueError, OverflowError):
-        raise Rejected(Reason.ENVELOPE, site) from None
+        raise RejectedError(Reason.ENVELOPE, site) from None
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from .stream import NODES
 __all__ = ["Node", "main", "rendered"]
 
 TEMPLATE = Path(__file__).with_name("node.conf.template")
-SECRET = "route.password"
+SECRET = "route.password"  # noqa: S105  # the file, not what is in it
 CLIENT, ROUTE, MONITOR, MQTT, MQTT_TLS = 4222, 6222, 8222, 1883, 8883
 
 
@@ -91,6 +91,18 @@ def rendered(
     )
 
 
+def nodes_of(words: Sequence[str], *, tls: bool) -> list[Node]:
+    """Return the nodes of a cluster.
+
+    Raises:
+        ValueError: One is none, or they are not an odd number with names of their own.
+    """
+    nodes = [Node.of(text, tls=tls) for text in words]
+    if len({node.name for node in nodes}) != len(nodes) or len(nodes) % 2 == 0:
+        raise ValueError(f"{len(nodes)} nodes: expected an odd number with names of their own, three as a rule")
+    return nodes
+
+
 def secret_in(folder: Path) -> str:
     """Return what the nodes know each other by, made the first time."""
     path = folder / SECRET
@@ -116,9 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     try:
-        nodes = [Node.of(text, tls=bool(options.tls)) for text in options.node]
-        if len({node.name for node in nodes}) != len(nodes) or len(nodes) % 2 == 0:
-            raise ValueError(f"{len(nodes)} nodes: expected an odd number with names of their own, three as a rule")
+        nodes = nodes_of(options.node, tls=bool(options.tls))
         secret = secret_in(options.folder)
         for node in nodes:
             text = rendered(

@@ -1,8 +1,9 @@
 """One credential per site: made, exchanged without a gap, withdrawn; and the accounts of the nodes that follow from it.
 
 A site may publish below its own topics and read there, nothing else. Its user is ``SITE.NUMBER``: for an exchange the
-next number is added, the bridge gets it, and the one before is withdrawn. The nodes hold hashes only; a password is shown
-once, when it is made. They read the new file on a signal, without a restart, and end the connections of who is gone.
+next number is added, the bridge gets it, and the one before is withdrawn. The nodes hold hashes only; a password is
+shown once, when it is made. They read the new file on a signal, without a restart, and end the connections of whoever
+is gone.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .messages import ROOT, SITE
-from .stream import CONSUMER, STREAM, SUBJECTS
+from .stream import CONSUMER, STREAM
 
 __all__ = ["Sites", "accounts", "hashed", "load", "main", "save"]
 

@@ -1,22 +1,23 @@
 """The stream that holds what bridges publish, its durable consumer, and taking messages from it.
 
-A node acknowledges an MQTT message of QoS 1 when the stream ``$MQTT_msgs`` has it on two nodes of three, and that stream
-alone: a stream of one's own on ``fleet.>`` hears the same message without anybody waiting for it, and misses all that
-comes while it has no leader. By default ``$MQTT_msgs`` keeps only what somebody still wants; here it keeps everything
-for some days, which is the only change made to it.
+A node acknowledges an MQTT message of QoS 1 when the stream ``$MQTT_msgs`` has it on two nodes of three, and that
+stream alone: a stream of one's own on ``fleet.>`` hears the same message without anybody waiting for it, and misses
+all that comes while it has no leader. By default ``$MQTT_msgs`` keeps only what somebody still wants; here it keeps
+everything for some days, which is the only change made to it.
 """
 
 import argparse
 import asyncio
 import contextlib
 import json
+import ssl
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-__all__ = ["CONSUMER", "STREAM", "Entry", "Pull", "connect", "consumer_settings", "main", "stream_settings"]
+__all__ = ["CONSUMER", "STREAM", "Entry", "Nodes", "Pull", "connect", "consumer_settings", "main", "stream_settings"]
 
 STREAM = "$MQTT_msgs"
 SUBJECTS = "$MQTT.msgs."
@@ -57,6 +58,28 @@ class Entry:
     """Where it is acknowledged."""
 
 
+class Nodes(Protocol):
+    """A connection to the nodes, as far as it is used of nats-py, which has no types to rely on."""
+
+    async def request(self, subject: str, payload: bytes = b"", timeout: float = 0.5) -> Any:  # noqa: ANN401, ASYNC109
+        """Return the answer to a request."""
+
+    async def publish(self, subject: str, payload: bytes = b"", reply: str = "") -> None:
+        """Publish."""
+
+    async def subscribe(self, subject: str, *, cb: Callable[[Any], Awaitable[None]]) -> object:
+        """Have each message of a subject handed over."""
+
+    def new_inbox(self) -> str:
+        """Return a subject that nobody else has."""
+
+    def jetstream(self) -> Any:  # noqa: ANN401
+        """Return its own view of JetStream."""
+
+    async def close(self) -> None:
+        """End it."""
+
+
 def stream_settings(days: float, size_gb: float, *, compress: bool, replicas: int = NODES) -> dict[str, Any]:
     """Return what the stream is to be, as the API of JetStream has it."""
     return {
@@ -87,7 +110,7 @@ def consumer_settings() -> dict[str, Any]:
     }
 
 
-async def request(connection: Any, subject: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+async def request(connection: Nodes, subject: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
     """Return what the API of JetStream answers.
 
     Raises:
@@ -101,7 +124,7 @@ async def request(connection: Any, subject: str, body: dict[str, Any] | None = N
     return answer
 
 
-async def prepare(connection: Any, settings: dict[str, Any]) -> str:
+async def prepare(connection: Nodes, settings: dict[str, Any]) -> str:
     """Make the stream and its consumer, or bring them to what is wanted; return what was done, in words."""
     try:
         present = (await request(connection, f"STREAM.INFO.{STREAM}"))["config"]
@@ -123,13 +146,13 @@ async def prepare(connection: Any, settings: dict[str, Any]) -> str:
     return done
 
 
-async def _mqtt_streams(connection: Any) -> list[str]:
+async def _mqtt_streams(connection: Nodes) -> list[str]:
     """Return the other streams of MQTT, of sessions and retained messages: without them nobody can connect."""
     names = (await request(connection, "STREAM.NAMES", {})).get("streams") or []
     return [name for name in names if name.startswith("$MQTT_") and name != STREAM]
 
 
-async def replicas(connection: Any) -> int | None:
+async def replicas(connection: Nodes) -> int | None:
     """Return how many nodes have all of the stream; None while none tells."""
     try:
         cluster = (await request(connection, f"STREAM.INFO.{STREAM}")).get("cluster") or {}
@@ -143,7 +166,7 @@ async def replicas(connection: Any) -> int | None:
 class Pull:
     """Takes messages of the durable consumer, a batch at a time; whatever happens to nodes is nothing taken."""
 
-    def __init__(self, connection: Any, batch: int = BATCH) -> None:
+    def __init__(self, connection: Nodes, batch: int = BATCH) -> None:
         self._connection = connection
         self._batch = batch
         self._inbox = ""
@@ -201,7 +224,7 @@ class Pull:
             for entry in entries:
                 await self._connection.publish(entry.reply, word)
 
-    async def _on_message(self, message: Any) -> None:
+    async def _on_message(self, message: Any) -> None:  # noqa: ANN401
         if not message.reply.startswith("$JS.ACK."):
             headers = message.headers or {}
             if headers.get("Status") not in NOTHING_MORE:
@@ -225,7 +248,9 @@ class Pull:
             self._ended.set()
 
 
-async def connect(servers: Sequence[str], user: str, password: str, authority: Path | None, said: Any = print) -> Any:
+async def connect(
+    servers: Sequence[str], user: str, password: str, authority: Path | None, say: Callable[[str], object] = print
+) -> Nodes:
     """Return a connection to whichever node is there, kept up for ever; what happens to it is said.
 
     Raises:
@@ -234,19 +259,19 @@ async def connect(servers: Sequence[str], user: str, password: str, authority: P
     import nats
 
     async def on_error(error: Exception) -> None:
-        said(f"nodes: {error or type(error).__name__}")
+        say(f"nodes: {str(error) or type(error).__name__}")
 
     async def on_back() -> None:
-        said(f"nodes: connected again, to {connection.connected_url.netloc}")
+        say(f"nodes: connected again, to {connection.connected_url.netloc}")
 
     async def on_lost() -> None:
-        said("nodes: connection lost")
+        say("nodes: connection lost")
 
-    options: dict[str, Any] = {"tls": _context(authority)} if authority else {}
+    options: dict[str, Any] = {"tls": ssl.create_default_context(cafile=str(authority))} if authority else {}
     if user:
         options |= {"user": user, "password": password, "inbox_prefix": f"_INBOX_{user}"}
     try:
-        connection = await nats.connect(
+        connection: Any = await nats.connect(
             [*servers],
             name=f"tinybms fleet {user}",
             error_cb=on_error,
@@ -260,21 +285,17 @@ async def connect(servers: Sequence[str], user: str, password: str, authority: P
             **options,
         )
     except _errors() as error:
-        raise OSError(f"{', '.join(servers)}: {error or type(error).__name__}") from None
-    return connection
+        raise OSError(f"{', '.join(servers)}: {str(error) or type(error).__name__}") from None
+    made: Nodes = connection
+    return made
 
 
-def _context(authority: Path) -> Any:
-    import ssl
-
-    return ssl.create_default_context(cafile=str(authority))
-
-
-def _errors() -> Any:
+def _errors() -> type[Exception]:
     """Return what the client of NATS raises for a node that is away, slow or of another opinion."""
     from nats.errors import Error
 
-    return Error
+    found: type[Exception] = Error
+    return found
 
 
 def add_servers(parser: argparse.ArgumentParser, user: str) -> None:

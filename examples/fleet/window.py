@@ -1,7 +1,7 @@
 """Which messages there were already: by site, boot id and sequence number, in a file that survives a restart.
 
-QoS 1 and a broker that dies bring a message twice, and a spool brings it late, so that the numbers of a boot come in any
-order. What was seen of one boot is kept as ranges, of which there are few: one as long as nothing is missing.
+QoS 1 and a broker that dies bring a message twice, and a spool brings it late, so that the numbers of a boot come in
+any order. What was seen of one boot is kept as ranges, of which there are few: one as long as nothing is missing.
 
 A number is seen in two steps. It is *pending* as soon as it was taken, in memory only, and *settled* when the database
 surely has it (`consumer.py` says when); what is pending is forgotten again when the database was away. Only what is
@@ -90,6 +90,8 @@ class Window:
     """By site and boot id, the boot that was heard of last at the end."""
     pending: dict[Key, dict[int, int]] = field(default_factory=dict)
     """By sequence number the entry of the stream."""
+    heard_s: dict[str, float] = field(default_factory=dict)
+    """When the nodes had a message of a site last, 0 for never."""
 
     def take(self, key: Key, seq: int, entry: int) -> str:
         """Return what is known of a message (see `Seen`); a new one is pending from now on.
@@ -129,6 +131,7 @@ class Window:
     def forget_site(self, site: str) -> None:
         """Make room: a site is no longer there."""
         self.settled.pop(site, None)
+        self.heard_s.pop(site, None)
 
     @property
     def missing(self) -> int:
@@ -146,7 +149,7 @@ class Window:
 
 
 class WindowFile:
-    """The window on disk, for one process at a time: a table with a row for each boot id."""
+    """The window on disk, for one process at a time: a row for each boot id and one for each site."""
 
     def __init__(self, path: Path) -> None:
         """Open or make it; one that is damaged is set aside.
@@ -158,7 +161,7 @@ class WindowFile:
         self.set_aside: Path | None = None
         """Where a damaged one went."""
         try:
-            self._database, self._loaded = _opened(path)
+            self._database, self._window = _opened(path)
         except sqlite3.OperationalError as error:
             if "locked" in str(error):
                 raise BlockingIOError(f"{path} is in use by another consumer") from None
@@ -169,11 +172,11 @@ class WindowFile:
             for ending in ("-wal", "-shm"):
                 with suppress(FileNotFoundError):
                     path.with_name(path.name + ending).unlink()
-            self._database, self._loaded = _opened(path)
+            self._database, self._window = _opened(path)
 
     def load(self) -> Window:
         """Return what was settled before."""
-        return Window(self._loaded)
+        return self._window
 
     def save(self, window: Window, changed: Collection[Key]) -> None:
         """Write what has changed, all of it or nothing.
@@ -182,10 +185,12 @@ class WindowFile:
             OSError: The disk is full or gone.
         """
         rows = [(site, boot, _encoded(window, site, boot)) for site, boot in changed]
+        heard = [(site, window.heard_s.get(site, 0.0)) for site in {site for site, _ in changed}]
         kept = {site: [*window.settled.get(site, ())] for site, _ in changed}
         try:
             with self._database:
                 self._database.executemany("REPLACE INTO seen (site, boot, ranges) VALUES (?, ?, ?)", rows)
+                self._database.executemany("REPLACE INTO heard (site, at_s) VALUES (?, ?)", heard)
                 for site, boots in kept.items():
                     marks = ",".join("?" * len(boots))
                     words = f"DELETE FROM seen WHERE site = ? AND boot NOT IN ({marks})"  # noqa: S608
@@ -204,7 +209,7 @@ class WindowFile:
         self.close()
 
 
-def _opened(path: Path) -> tuple[sqlite3.Connection, dict[str, dict[str, Ranges]]]:
+def _opened(path: Path) -> tuple[sqlite3.Connection, Window]:
     database = sqlite3.connect(path, timeout=2.0, check_same_thread=False)
     try:
         database.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -216,14 +221,17 @@ def _opened(path: Path) -> tuple[sqlite3.Connection, dict[str, dict[str, Ranges]
                 "CREATE TABLE IF NOT EXISTS seen"
                 " (site TEXT, boot TEXT, ranges TEXT NOT NULL, PRIMARY KEY (site, boot)) STRICT"
             )
-        loaded: dict[str, dict[str, Ranges]] = {}
+            database.execute("CREATE TABLE IF NOT EXISTS heard (site TEXT PRIMARY KEY, at_s REAL NOT NULL) STRICT")
+        window = Window()
         with closing(database.execute("SELECT site, boot, ranges FROM seen ORDER BY rowid")) as rows:
             for site, boot, text in rows:
-                loaded.setdefault(site, {})[boot] = _decoded(text)
+                window.settled.setdefault(site, {})[boot] = _decoded(text)
+        with closing(database.execute("SELECT site, at_s FROM heard")) as rows:
+            window.heard_s.update(rows)
     except BaseException:
         database.close()
         raise
-    return database, loaded
+    return database, window
 
 
 def _encoded(window: Window, site: str, boot: str) -> str:

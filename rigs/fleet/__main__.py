@@ -10,6 +10,7 @@ database afterwards, with its value. Prints what was seen; the exit status is 1 
 import argparse
 import asyncio
 import json
+import logging
 import platform
 import shutil
 import sys
@@ -17,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +150,7 @@ class Run:
     async def _drained(self) -> None:
         """Wait until the consumer has acknowledged everything."""
         end_s = time.monotonic() + PATIENCE_S
-        while await self.cluster.waiting() and time.monotonic() < end_s:
+        while await self.cluster.waiting() and time.monotonic() < end_s:  # noqa: ASYNC110  # another process
             await asyncio.sleep(1.0)
         counts = self.cluster.consumer_counts()
         self.notes.append(_consumer_words(counts))
@@ -159,7 +161,7 @@ class Run:
         acknowledged = sorted(
             entry["acknowledged_s"] for ledger in ledgers for entry in ledger["entries"] if entry["acknowledged_s"]
         )
-        longest_s = max((b - a for a, b in zip(acknowledged, acknowledged[1:], strict=False)), default=0.0)
+        longest_s = max((b - a for a, b in pairwise(acknowledged)), default=0.0)
         self.notes.append(
             f"{count} connections of {len(ledgers)} bridges, {sum(ledger['refused'] for ledger in ledgers)} attempts "
             f"in vain; longest without any acknowledgement {longest_s:.1f} s"
@@ -219,8 +221,8 @@ def tell(run: Run, verdict: Verdict) -> None:
     print(
         "disk (MB): "
         + ", ".join(f"node {name} {size / 1e6:.1f}" for name, size in stores.items())
-        + f", VictoriaMetrics {victoria / 1e6:.1f}; {max(stores.values()) / max(1, verdict.stored):.0f} bytes of a node "
-        "for each entry"
+        + f", VictoriaMetrics {victoria / 1e6:.1f}; {max(stores.values()) / max(1, verdict.stored):.0f} bytes of a "
+        "node for each entry"
     )
 
 
@@ -261,6 +263,7 @@ def main(arguments: Sequence[str]) -> int:
     unknown = set(options.fault) - set(FAULTS)
     if unknown:
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # its word on the end of each encrypted connection
     print(f"{platform.platform()}, Python {platform.python_version()}, {time.strftime('%Y-%m-%d')}")
     good = [asyncio.run(one(fault, options)) for fault in options.fault or FAULTS[:3]]
     return int(not all(good))

@@ -16,6 +16,7 @@ from typing import Any
 from examples.fleet import nodes as node_files
 from examples.fleet import sites as credentials
 from examples.fleet import stream
+
 from rigs.fleet import mqtt
 from rigs.fleet.processes import LOOPBACK, Program, fetched, found, free_ports
 
@@ -179,7 +180,7 @@ class Cluster:
             return False
         return True
 
-    async def connection(self, user: str) -> Any:
+    async def connection(self, user: str) -> stream.Nodes:
         """Return a connection to the nodes."""
         password = stream.password_of(self.folder / f"{user}.password")
         return await stream.connect(self.servers, user, password, self.authority, lambda _: None)

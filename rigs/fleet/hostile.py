@@ -71,10 +71,11 @@ async def publish(cluster: Cluster, seconds: float) -> list[str]:
             refused = error.code
         except OSError:
             continue
-    return [
+    words = (
         f"a hostile site: {sent} sent over {connections} connections, {len(acknowledged)} acknowledged; "
         f"with a wrong password refused with code {refused}"
-    ]
+    )
+    return [words]
 
 
 async def _connected(

@@ -55,9 +55,7 @@ def bridges_of(spec: Mapping[str, Any]) -> list[Bridge]:
         site = Site(each["name"], each["user"], each["password"], brokers, spec["packs"])
         randomness = random.Random(f"{spec['seed']} {site.name}")  # noqa: S311
         root = f"fleet/{site.name}/tinybms"
-        made.append(
-            Bridge(site, each["number"], root, spec["reconnect_s"], randomness, spec["period_s"], context)
-        )
+        made.append(Bridge(site, each["number"], root, spec["reconnect_s"], randomness, spec["period_s"], context))
     return made
 
 
@@ -70,7 +68,7 @@ async def run(spec: Mapping[str, Any], ledger: Path) -> None:
         living.append(asyncio.create_task(bridge.stay_connected()))
         if index % AT_ONCE == AT_ONCE - 1:
             await asyncio.sleep(1.0)
-    while not all(bridge.connected for bridge in bridges):
+    while not all(bridge.connected for bridge in bridges):  # noqa: ASYNC110  # a thousand of them
         await asyncio.sleep(LOOK_S)
     print(f"connected {len(bridges)}", flush=True)
     await loop.run_in_executor(None, sys.stdin.readline)
@@ -91,7 +89,7 @@ async def cut(bridges: list[Bridge], share: float, seconds: float, randomness: r
     chosen = randomness.sample(bridges, round(share * len(bridges)))
     for bridge in chosen:
         await asyncio.sleep(0.9 * seconds / len(chosen))
-        bridge.abort()
+        bridge.cut_next = True
 
 
 def main(spec: str, ledger: str) -> None:

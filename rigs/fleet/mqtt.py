@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["Connection", "RefusedError", "Login", "connect"]
+__all__ = ["Connection", "Login", "RefusedError", "connect"]
 
 CONNACK, PUBACK, PINGRESP = 0x20, 0x40, 0xD0
 DUP, RETAIN, QOS_1 = 0x08, 0x01, 0x02

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["Program", "Usage", "fetched", "folder_size", "free_ports", "found", "running"]
+__all__ = ["Program", "Usage", "fetched", "folder_size", "found", "free_ports", "running"]
 
 TICKS = os.sysconf("SC_CLK_TCK")
 LOOPBACK = "127.0.0.1"
