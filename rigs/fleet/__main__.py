@@ -22,7 +22,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from rigs.fleet import hostile
+from rigs.fleet import credentials, hostile
 from rigs.fleet.cluster import ROOT, Cluster, addresses, until
 from rigs.fleet.processes import Program, Usage, folder_size
 from rigs.fleet.verdict import Verdict, judged, percentile
@@ -70,6 +70,7 @@ class Run:
         self.notes += await strange
         await self._repair(victim)
         await self._drained()
+        self.notes += await credentials.check(self.cluster)
         print(f"on disk: {(folder_size(self.cluster.folder) - size) / 1e6:.1f} MB more, in all", flush=True)
         stored = await self.cluster.stored()
         ledgers = [json.loads(line) for path in self.ledgers for line in path.read_text().splitlines()]

@@ -1,4 +1,4 @@
-"""As much of an MQTT 3.1.1 client as a bridge of a fleet needs: connect with a will, publish at QoS 1, ping, end.
+"""As much of an MQTT 3.1.1 client as a bridge of a fleet needs: connect with a will, publish at QoS 1, subscribe, ping.
 
 A thousand of them run on one event loop, which is why none of them has a thread or a queue of its own.
 MQTT Version 3.1.1, OASIS Standard, chapter 3 has the packets.
@@ -11,11 +11,13 @@ from dataclasses import dataclass
 
 __all__ = ["Connection", "Login", "RefusedError", "connect"]
 
-CONNACK, PUBACK, PINGRESP = 0x20, 0x40, 0xD0
+CONNACK, PUBLISH, PUBACK, SUBACK, PINGRESP = 0x20, 0x30, 0x40, 0x90, 0xD0
 DUP, RETAIN, QOS_1 = 0x08, 0x01, 0x02
 ACCEPTED = 0
-LARGEST_PACKET = 16_384
-"""A broker answers a publisher with packets of two to four bytes; what is longer is no MQTT."""
+LARGEST_PACKET = 131_072
+"""No message of the fleet is as long."""
+REFUSED = 0x80
+"""What a broker answers to a subscription that it does not allow (chapter 3.9)."""
 
 
 class RefusedError(ConnectionError):
@@ -100,6 +102,16 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._ping: asyncio.TimerHandle | None = None
         self._answered = True
+        self._granted: asyncio.Future[bool] | None = None
+        self.received: list[tuple[str, bytes]] = []
+        """What came for its subscriptions."""
+
+    async def subscribe(self, topic: str) -> bool:
+        """Ask for a topic at QoS 0; return whether the broker allows it."""
+        assert self._transport is not None
+        self._granted = asyncio.get_running_loop().create_future()
+        self._transport.write(packet(0x82, b"\x00\x01" + text(topic) + b"\x00"))
+        return await self._granted
 
     def publish(self, topic: str, payload: bytes, identifier: int, *, retain: bool, duplicate: bool = False) -> None:
         """Send one message; `on_acknowledged` gets its identifier when the broker has it."""
@@ -141,6 +153,8 @@ class Connection(asyncio.Protocol):
             self._ping.cancel()
         if not self.accepted.done():
             self.accepted.set_exception(ConnectionError("the broker has closed the connection"))
+        if self._granted is not None and not self._granted.done():
+            self._granted.set_result(False)
         self._on_lost()
 
     def _handle(self, kind: int, body: bytes) -> None:
@@ -152,6 +166,11 @@ class Connection(asyncio.Protocol):
                 self.accepted.set_exception(RefusedError(body[1]))
         elif kind == PUBACK:
             self._on_acknowledged(int.from_bytes(body[:2], "big"))
+        elif kind == SUBACK and self._granted is not None and not self._granted.done():
+            self._granted.set_result(body[2] != REFUSED)
+        elif kind == PUBLISH:
+            length = int.from_bytes(body[:2], "big")
+            self.received.append((body[2 : 2 + length].decode(), body[2 + length :]))
         elif kind == PINGRESP:
             self._answered = True
 

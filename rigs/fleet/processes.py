@@ -95,6 +95,11 @@ class Program:
         self._process.stdin.write(line.encode() + b"\n")
         self._process.stdin.flush()
 
+    def hang_up(self) -> None:
+        """Have it read its files again."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
+
     @property
     def runs(self) -> bool:
         """Whether it lives."""
