@@ -147,13 +147,14 @@ class Consumer:
         fresh, done = self._sifted(entries)
         try:
             await self._write(fresh)
+            due = await self._due(proved=bool(fresh.entries))
         except AwayError as error:
             await self._give_back(fresh.entries)
             await self._source.acknowledge(done)
             await self._until_back(error)
             return
         await self._source.acknowledge(done)
-        await self._settle()
+        await self._settle(due)
 
     def look(self) -> None:
         """See which sites there are now."""
@@ -228,20 +229,34 @@ class Consumer:
             await self._write(fresh.half(slice(middle, None)))
             return
         (message,) = fresh.messages
-        try:
-            await self._target.write([PROBE])
-        except RefusedError as everything:
-            raise AwayError(f"refuses everything: {everything}") from None
+        await self._prove()
         self.statistics.dropped[Reason.REFUSED, message.site] += 1
         self._say(f"database: refuses a message of {message.site}: {refused}")
         self._unsettled.append(Batch(self._clock(), fresh.entries, [((message.site, message.boot), message.seq)]))
         self.statistics.unsettled += 1
 
-    async def _settle(self) -> None:
-        """Save and acknowledge what the database has had for long enough."""
+    async def _prove(self) -> None:
+        """Have a sample accepted that nothing is wrong with, by the process that has taken the others."""
+        try:
+            await self._target.write([PROBE])
+        except RefusedError as everything:
+            raise AwayError(f"refuses everything: {everything}") from None
+
+    async def _due(self, *, proved: bool) -> list[Batch]:
+        """Return what the database has had for long enough, which it is asked for unless a write has just shown it."""
         due: list[Batch] = []
-        while self._unsettled and self._clock() - self._unsettled[0].written_s >= self._settle_s:
-            due.append(self._unsettled.popleft())
+        while len(due) < len(self._unsettled):
+            if self._clock() - self._unsettled[len(due)].written_s < self._settle_s:
+                break
+            due.append(self._unsettled[len(due)])
+        if due and not proved:
+            await self._prove()
+        for _ in due:
+            self._unsettled.popleft()
+        return due
+
+    async def _settle(self, due: Sequence[Batch]) -> None:
+        """Save and acknowledge."""
         if not due:
             return
         changed = self._window.settle(mark for batch in due for mark in batch.marks)
