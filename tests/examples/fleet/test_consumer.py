@@ -1,4 +1,4 @@
-"""The consumer between a stream and a database that fail in every way: each message in the database, once in the end."""
+"""The consumer between a stream and a database that fail in every way: each message gets into the database."""
 
 import asyncio
 import json
@@ -8,13 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
-
 from examples.fleet.consumer import SETTLE_S, Consumer, parser
 from examples.fleet.database import PROBE, AwayError, RefusedError
 from examples.fleet.stream import Entry
 from examples.fleet.window import Key, Window
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 ARRIVED_MS = 1_800_000_000_000
 BOOT = "0123456789abcdef"
@@ -310,7 +309,7 @@ async def test_a_disk_that_is_full_stops_nothing() -> None:
 
 
 async def test_sites_come_and_go_while_it_runs() -> None:
-    """A new site is taken from the next look on; one that is removed is a stranger; a damaged register changes nothing."""
+    """A new site is taken from the next look on; one that is removed is a stranger; damage changes nothing."""
     rig = Rig([entry(1, 1, site="new")])
     await rig.steps()
     rig.sites = {"mill", "new"}
@@ -369,8 +368,11 @@ happenings = st.lists(
 def test_whatever_happens_every_message_is_in_the_database(
     happening: list[str], most: int, randomness: random.Random
 ) -> None:
-    """Six messages in any order, two of them twice; both are killed at any moment, the database with all that it has
-    accepted in the last five seconds. At no time is every copy of a message acknowledged that it does not have."""
+    """At no time is every copy of a message acknowledged that the database does not have.
+
+    Six messages come in any order, two of them twice; both are killed at any moment, the database with all
+    that it has accepted in the last five seconds.
+    """
     sequence = [number % 6 + 1 for number in range(8)]
     randomness.shuffle(sequence)
     rig = Rig([entry(number, seq) for number, seq in enumerate(sequence, start=1)])

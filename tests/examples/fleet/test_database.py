@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from examples.fleet.database import AwayError, Database, RefusedError
 
 from examples.fleet import database as database_module
-from examples.fleet.database import AwayError, Database, RefusedError
 
 
 class Server:

@@ -6,9 +6,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from examples.fleet.messages import (
     AHEAD_MS,
     BEHIND_MS,
@@ -20,6 +17,8 @@ from examples.fleet.messages import (
     Series,
     opened,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 ARRIVED_MS = 1_800_000_000_000
 SITES = {"hill-farm", "mill"}
@@ -55,7 +54,7 @@ def reason(subject: str, data: bytes) -> str:
 
 
 def test_a_state_becomes_samples_with_the_time_of_its_data() -> None:
-    """Numbers and truth values by their own names, whatever they are; the envelope, null and words without order not."""
+    """Numbers and truth values by their own names, whatever they are; no envelope, no null, no words without order."""
     found = lines(voltage_v=53.25, gx=True, packs=2, charge_state="BULK", soc_percent=None, of_a_later_version=-1e-7)
 
     assert found == [
@@ -171,7 +170,7 @@ trees = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from(["a", "level", "cells_v", "é", "x y", 'q"'] + list(ENVELOPE)), trees))
+@given(st.dictionaries(st.sampled_from(["a", "level", "cells_v", "é", "x y", 'q"', *ENVELOPE]), trees))
 def test_whatever_is_in_a_message_the_lines_are_well_formed(content: dict[str, Any]) -> None:
     """Any tree of JSON gives lines of one name, one finite value and one time; never an exception but the one."""
     try:

@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import pytest
-
 from examples.fleet.nodes import main
 
 

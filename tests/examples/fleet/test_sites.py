@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
+from examples.fleet.sites import Sites, accounts, load, main
 
 from examples.fleet import sites as module
-from examples.fleet.sites import Sites, accounts, load, main
 
 
 @pytest.fixture(autouse=True)

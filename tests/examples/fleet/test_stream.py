@@ -9,9 +9,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from examples.fleet.stream import Pull, consumer_settings, prepare, replicas, stream_settings
 
 from examples.fleet import stream
-from examples.fleet.stream import Pull, consumer_settings, prepare, replicas, stream_settings
 
 
 class NatsError(Exception):

@@ -1,14 +1,15 @@
 """The window of the consumer: exact within its bounds, never in doubt at the cost of a message."""
 
 import sqlite3
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from examples.fleet.window import BOOTS_PER_SITE, RANGES_PER_BOOT, Ranges, Seen, Window, WindowFile
 from hypothesis import given
 from hypothesis import strategies as st
 
 from examples.fleet import window as window_module
-from examples.fleet.window import BOOTS_PER_SITE, RANGES_PER_BOOT, Ranges, Seen, Window, WindowFile
 
 KEY = ("hill-farm", "0123456789abcdef")
 numbers = st.lists(st.integers(1, 60), max_size=120)
@@ -24,7 +25,7 @@ def test_ranges_hold_what_a_set_holds(given_numbers: list[int]) -> None:
 
     assert {number for number in range(70) if number in ranges} == set(given_numbers)
     assert {number for first, last in pairs for number in range(first, last + 1)} == set(given_numbers)
-    assert all(last + 1 < first for (_, last), (first, _) in zip(pairs, pairs[1:], strict=False))
+    assert all(last + 1 < first for (_, last), (first, _) in pairwise(pairs))
     if given_numbers:
         assert ranges.missing == max(given_numbers) - min(given_numbers) + 1 - len(set(given_numbers))
 
