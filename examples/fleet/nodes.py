@@ -14,7 +14,7 @@ from string import Template
 from .sites import save
 from .stream import NODES
 
-__all__ = ["Node", "main", "rendered"]
+__all__ = ["Node", "main", "parser", "rendered", "secret_in"]
 
 TEMPLATE = Path(__file__).with_name("node.conf.template")
 SECRET = "route.password"  # noqa: S105  # the file, not what is in it
@@ -111,22 +111,27 @@ def secret_in(folder: Path) -> str:
     return path.read_text(encoding="utf-8").strip()
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Write one file for each node; return 1 where that cannot be done."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return the options."""
+    made = argparse.ArgumentParser(
         prog="python -m fleet.nodes",
         description="Write the configuration of each node into a folder.",
         epilog="Example: python -m fleet.nodes a=10.0.0.1 b=10.0.0.2 c=10.0.0.3 --tls /etc/nats/tls",
     )
-    parser.add_argument("node", nargs="+", metavar="NAME=HOST", help="a node and where the others reach it; three")
-    parser.add_argument("--folder", type=Path, default=Path(), help="where to write them (here)")
-    parser.add_argument("--home", default="/var/lib/nats", help="folder of a node for its store, log and process id")
-    parser.add_argument("--size", default="60GB", help="how much JetStream may keep on a node (60GB)")
-    parser.add_argument("--sync", default="2m", help="how often it is forced onto the disk: 2m, or always (2m)")
-    parser.add_argument(
+    made.add_argument("node", nargs="+", metavar="NAME=HOST", help="a node and where the others reach it; three")
+    made.add_argument("--folder", type=Path, default=Path(), help="where to write them (here)")
+    made.add_argument("--home", default="/var/lib/nats", help="folder of a node for its store, log and process id")
+    made.add_argument("--size", default="60GB", help="how much JetStream may keep on a node (60GB)")
+    made.add_argument("--sync", default="2m", help="how often it is forced onto the disk: 2m, or always (2m)")
+    made.add_argument(
         "--tls", default="", help="folder of a node with NAME.pem, NAME.key, ca.pem; MQTT is on 8883 then"
     )
-    options = parser.parse_args(arguments)
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write one file for each node; return 1 where that cannot be done."""
+    options = parser().parse_args(arguments)
     try:
         nodes = nodes_of(options.node, tls=bool(options.tls))
         secret = secret_in(options.folder)

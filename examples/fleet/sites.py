@@ -18,7 +18,7 @@ from pathlib import Path
 from .messages import ROOT, SITE
 from .stream import CONSUMER, STREAM
 
-__all__ = ["Sites", "accounts", "hashed", "load", "main", "save"]
+__all__ = ["Sites", "accounts", "hashed", "load", "main", "parser", "save"]
 
 REGISTER, ACCOUNTS = "sites.json", "accounts.conf"
 OWN_USERS = ("admin", CONSUMER)
@@ -191,11 +191,11 @@ def _carried_out(options: argparse.Namespace, sites: Sites) -> list[str]:
     return [" ".join(sites.add(site)) for site in options.site]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Change the register and write the accounts; return 1 where that cannot be done."""
-    parser = argparse.ArgumentParser(prog="python -m fleet.sites", description="One credential per site.")
-    parser.add_argument("--folder", type=Path, default=Path(), help="where sites.json and accounts.conf are (here)")
-    commands = parser.add_subparsers(dest="command", required=True)
+def parser() -> argparse.ArgumentParser:
+    """Return the commands and their options."""
+    made = argparse.ArgumentParser(prog="python -m fleet.sites", description="One credential per site.")
+    made.add_argument("--folder", type=Path, default=Path(), help="where sites.json and accounts.conf are (here)")
+    commands = made.add_subparsers(dest="command", required=True)
     commands.add_parser("init", help="make the users admin, fleet and monitor; prints their passwords once")
     add = commands.add_parser("add", help="give sites a credential, or a second one; prints user and password once")
     add.add_argument("site", nargs="+")
@@ -207,7 +207,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     user = commands.add_parser("user", help="give one of admin, fleet and monitor a new password")
     user.add_argument("name", choices=(*OWN_USERS, MONITOR))
     commands.add_parser("list", help="sites with the numbers of their credentials")
-    options = parser.parse_args(arguments)
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Change the register and write the accounts; return 1 where that cannot be done."""
+    options = parser().parse_args(arguments)
     register: Path = options.folder / REGISTER
     try:
         sites = load(register)

@@ -17,7 +17,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-__all__ = ["CONSUMER", "STREAM", "Entry", "Nodes", "Pull", "connect", "consumer_settings", "main", "stream_settings"]
+__all__ = [
+    "CONSUMER",
+    "STREAM",
+    "Entry",
+    "Nodes",
+    "Pull",
+    "connect",
+    "consumer_settings",
+    "main",
+    "parser",
+    "stream_settings",
+]
 
 STREAM = "$MQTT_msgs"
 SUBJECTS = "$MQTT.msgs."
@@ -124,8 +135,14 @@ async def request(connection: Nodes, subject: str, body: dict[str, Any] | None =
     return answer
 
 
-async def prepare(connection: Nodes, settings: dict[str, Any]) -> str:
-    """Make the stream and its consumer, or bring them to what is wanted; return what was done, in words."""
+async def prepare(connection: Nodes, settings: dict[str, Any], *, again: bool = False) -> str:
+    """Make the stream and its consumer, or bring them to what is wanted; return what was done, in words.
+
+    Args:
+        connection: That of a user who may do so.
+        settings: What the stream is to be.
+        again: Have all that is in the stream delivered once more.
+    """
     try:
         present = (await request(connection, f"STREAM.INFO.{STREAM}"))["config"]
     except RuntimeError:
@@ -141,6 +158,9 @@ async def prepare(connection: Nodes, settings: dict[str, Any]) -> str:
         if config["num_replicas"] < settings["num_replicas"]:
             await request(connection, f"STREAM.UPDATE.{name}", config | {"num_replicas": settings["num_replicas"]})
             done += f"; {name} has {settings['num_replicas']} replicas now"
+    if again:
+        await request(connection, f"CONSUMER.DELETE.{STREAM}.{CONSUMER}")
+        done += "; everything in it is delivered again"
     wanted = {"stream_name": STREAM, "config": consumer_settings()}
     await request(connection, f"CONSUMER.DURABLE.CREATE.{STREAM}.{CONSUMER}", wanted)
     return done
@@ -317,23 +337,29 @@ async def _prepare(options: argparse.Namespace) -> str:
     connection = await connect(servers, options.user if password else "", password, options.authority)
     try:
         settings = stream_settings(options.days, options.size_gb, compress=not options.plain, replicas=options.replicas)
-        return await prepare(connection, settings)
+        return await prepare(connection, settings, again=options.again)
     finally:
         await connection.close()
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Make the stream and its consumer; return 1 where that cannot be done."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return the options."""
+    made = argparse.ArgumentParser(
         prog="python -m fleet.stream",
         description="Make the stream and its durable consumer, or change them to what is given; may be repeated.",
     )
-    add_servers(parser, "admin")
-    parser.add_argument("--days", type=float, default=7.0, help="how long the stream keeps a message (7)")
-    parser.add_argument("--size-gb", type=float, default=50.0, help="largest size on each node, the oldest goes (50)")
-    parser.add_argument("--replicas", type=int, default=NODES, help="nodes that have each message (3)")
-    parser.add_argument("--plain", action="store_true", help="do not compress: less CPU, three times the disk")
-    options = parser.parse_args(arguments)
+    add_servers(made, "admin")
+    made.add_argument("--days", type=float, default=7.0, help="how long the stream keeps a message (7)")
+    made.add_argument("--size-gb", type=float, default=50.0, help="largest size on each node, the oldest goes (50)")
+    made.add_argument("--replicas", type=int, default=NODES, help="nodes that have each message (3)")
+    made.add_argument("--again", action="store_true", help="deliver all of it again, for a database that is empty")
+    made.add_argument("--plain", action="store_true", help="do not compress: less CPU, three times the disk")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make the stream and its consumer; return 1 where that cannot be done."""
+    options = parser().parse_args(arguments)
     try:
         done = asyncio.run(_prepare(options))
     except (OSError, RuntimeError, TimeoutError) as error:

@@ -1,8 +1,9 @@
-"""A fleet on this machine: ``python -m rigs.fleet [node] [consumer] [database] [none]``, or ``make rig-fleet``.
+"""A fleet on this machine: ``python -m rigs.fleet [node] [consumer] [database] [disk] [none]``, or ``make rig-fleet``.
 
 Three NATS nodes, VictoriaMetrics and the consumer are started as docs/fleet.md says; a thousand simulated bridges with
 a credential and a connection each publish once a second for a minute, and in the middle something is killed: the node
-that leads the stream, the consumer, or the database, which stays away for ten seconds. One bridge in twenty loses its
+that leads the stream, the consumer, or the database, which stays away for ten seconds, or which loses its disk at the
+end and is filled again from the stream. One bridge in twenty loses its
 connection once, and one more site sends what no bridge would. Everything that a node has acknowledged has to be in the
 database afterwards, with its value. Prints what was seen; the exit status is 1 where something was lost.
 """
@@ -22,12 +23,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from examples.fleet import stream
 from rigs.fleet import credentials, hostile
 from rigs.fleet.cluster import ROOT, Cluster, addresses, until
 from rigs.fleet.processes import Program, Usage, folder_size
 from rigs.fleet.verdict import Verdict, judged, percentile
 
-FAULTS = ("node", "consumer", "database", "none")
+FAULTS = ("node", "consumer", "database", "disk", "none")
 AWAY_S = 10.0
 LOADS = 2
 """Processes with bridges."""
@@ -70,11 +72,18 @@ class Run:
         self.notes += await strange
         await self._repair(victim)
         await self._drained()
+        if self.fault == "disk":
+            await self._refill()
         self.notes += await credentials.check(self.cluster)
         print(f"on disk: {(folder_size(self.cluster.folder) - size) / 1e6:.1f} MB more, in all", flush=True)
         stored = await self.cluster.stored()
         ledgers = [json.loads(line) for path in self.ledgers for line in path.read_text().splitlines()]
         self._tell_connections(ledgers)
+        series = self.cluster.voltages(raw=True)
+        twice = sum(len(each["timestamps"]) for each in series) - sum(
+            len(each) for each in self.cluster.written().values()
+        )
+        self.notes.append(f"samples of one series that the database got more than once, and folds: {twice}")
         strangers = {key for key in stored if key[0] == hostile.BOOT}
         return judged(
             ledgers, {key: count for key, count in stored.items() if key not in strangers}, self.cluster.written()
@@ -125,7 +134,7 @@ class Run:
         return {program.name: program.usage() for program in programs}
 
     async def _break(self) -> Program | None:
-        if self.fault == "none":
+        if self.fault in ("none", "disk"):
             return None
         name = await self.cluster.leader() if self.fault == "node" else self.fault
         victim = self.cluster.programs[name]
@@ -140,22 +149,64 @@ class Run:
         return victim
 
     async def _repair(self, victim: Program | None) -> None:
-        """Start a node that was killed, and tell when it has everything."""
+        """Start a node that was killed, without anything on its disk, and tell when it has everything."""
         if self.fault != "node" or victim is None:
             return
-        victim.start()
         node = next(node for node in self.cluster.nodes if victim is self.cluster.programs[node.name])
-        took_s = await until("the killed node has everything again", lambda: self.cluster.node_is_well(node))
-        print(f"{victim.name} started again at the end: well after {took_s:.1f} s", flush=True)
+        shutil.rmtree(self.cluster.folder / node.name)
+        begun_s = time.monotonic()
+        victim.start()
+        await until("the killed node is well again", lambda: self.cluster.node_is_well(node))
+        connection = await self.cluster.connection("admin")
+        try:
+            while await stream.replicas(connection) != len(self.cluster.nodes):
+                if time.monotonic() > begun_s + PATIENCE_S:
+                    sys.exit(f"error: not within {PATIENCE_S:.0f} s: all nodes have everything")
+                await asyncio.sleep(0.2)
+        finally:
+            await connection.close()
+        print(
+            f"{victim.name} started again at the end with an empty disk: has everything after "
+            f"{time.monotonic() - begun_s:.1f} s",
+            flush=True,
+        )
 
     async def _drained(self) -> None:
         """Wait until the consumer has acknowledged everything."""
-        end_s = time.monotonic() + PATIENCE_S
-        while await self.cluster.waiting() and time.monotonic() < end_s:  # noqa: ASYNC110  # another process
-            await asyncio.sleep(1.0)
+        await self._until_acknowledged()
         counts = self.cluster.consumer_counts()
         self.notes.append(_consumer_words(counts))
         self.notes.append(f"from the data to the database, without what was spooled: {_delay_words(counts)}")
+
+    async def _until_acknowledged(self) -> None:
+        end_s = time.monotonic() + PATIENCE_S
+        while await self.cluster.waiting() and time.monotonic() < end_s:  # noqa: ASYNC110  # another process
+            await asyncio.sleep(1.0)
+
+    async def _refill(self) -> None:
+        """Take everything from the database, and have it filled again as docs/fleet.md says."""
+        consumer, database = (self.cluster.programs[name] for name in ("consumer", "database"))
+        await asyncio.to_thread(consumer.end)
+        database.kill()
+        shutil.rmtree(self.cluster.folder / "victoria")
+        (self.cluster.folder / "window.db").unlink()
+        await self.cluster.deliver_again()
+        database.start()
+        await until("the database is well", lambda: self.cluster.answers(f"{self.cluster.database}/health"))
+        begun_s = time.monotonic()
+        before = consumer.usage()
+        consumer.start()
+        await until("the consumer is well", lambda: self.cluster.answers(f"http://{self.cluster.metrics}/metrics"))
+        while await self.cluster.waiting() > self.cluster.consumer_counts()["unsettled_messages"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
+        took_s = time.monotonic() - begun_s
+        await self._until_acknowledged()
+        count = self.cluster.consumer_counts()["messages_received_total"]
+        used = consumer.usage() - before
+        self.notes.append(
+            f"the database lost its disk: {count:.0f} messages written again from the stream in {took_s:.1f} s, "
+            f"{used.cpu_s:.1f} s of CPU of the consumer"
+        )
 
     def _tell_connections(self, ledgers: Sequence[Mapping[str, Any]]) -> None:
         count = sum(ledger["connections"] for ledger in ledgers)
@@ -250,7 +301,7 @@ async def one(fault: str, options: argparse.Namespace) -> bool:
 def main(arguments: Sequence[str]) -> int:
     """Do what the command line says; return 1 where something was lost."""
     parser = argparse.ArgumentParser(prog="python -m rigs.fleet", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("fault", nargs="*", help=f"what is killed: {', '.join(FAULTS)} (node consumer database)")
+    parser.add_argument("fault", nargs="*", help=f"what is killed: {', '.join(FAULTS)} (all but none)")
     parser.add_argument("--bridges", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--packs", type=int, default=0, help="packs whose state each bridge publishes as well (0)")
@@ -266,7 +317,7 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     logging.getLogger("asyncio").setLevel(logging.ERROR)  # its word on the end of each encrypted connection
     print(f"{platform.platform()}, Python {platform.python_version()}, {time.strftime('%Y-%m-%d')}")
-    good = [asyncio.run(one(fault, options)) for fault in options.fault or FAULTS[:3]]
+    good = [asyncio.run(one(fault, options)) for fault in options.fault or FAULTS[:4]]
     return int(not all(good))
 
 

@@ -16,7 +16,6 @@ from typing import Any
 from examples.fleet import nodes as node_files
 from examples.fleet import sites as credentials
 from examples.fleet import stream
-
 from rigs.fleet import mqtt
 from rigs.fleet.processes import LOOPBACK, Program, fetched, found, free_ports
 
@@ -140,9 +139,9 @@ class Cluster:
             await connection.close()
         await self._warm_up()
         self.programs["database"].start()
-        await until("the database is well", lambda: self._answers(f"{self.database}/health"))
+        await until("the database is well", lambda: self.answers(f"{self.database}/health"))
         self.programs["consumer"].start()
-        await until("the consumer is well", lambda: self._answers(f"http://{self.metrics}/metrics"))
+        await until("the consumer is well", lambda: self.answers(f"http://{self.metrics}/metrics"))
 
     async def _warm_up(self) -> None:
         """Connect to each node once: the first bridge ever has the streams of MQTT made, which takes seconds."""
@@ -170,10 +169,11 @@ class Cluster:
 
     def node_is_well(self, node: node_files.Node) -> bool:
         """Return whether a node says that it has all that it should have."""
-        return self._answers(f"http://{LOOPBACK}:{node.monitor}/healthz")
+        return self.answers(f"http://{LOOPBACK}:{node.monitor}/healthz")
 
     @staticmethod
-    def _answers(url: str) -> bool:
+    def answers(url: str) -> bool:
+        """Return whether a server is there and says that it is well."""
         try:
             fetched(url, 2.0)
         except OSError:
@@ -190,6 +190,15 @@ class Cluster:
         connection = await self.connection("admin")
         try:
             return str((await stream.request(connection, f"STREAM.INFO.{stream.STREAM}"))["cluster"]["leader"])
+        finally:
+            await connection.close()
+
+    async def deliver_again(self) -> None:
+        """Have everything in the stream delivered once more."""
+        connection = await self.connection("admin")
+        try:
+            settings = stream.stream_settings(7.0, 8.0, compress=self.compress)
+            print(f"stream {stream.STREAM}: {await stream.prepare(connection, settings, again=True)}", flush=True)
         finally:
             await connection.close()
 
@@ -222,14 +231,16 @@ class Cluster:
             await connection.close()
         return found_there
 
-    def written(self, *, raw: bool = False) -> dict[str, dict[int, float]]:
-        """Return the voltages in the database, by site and time; raw are those that it has not folded yet."""
+    def voltages(self, *, raw: bool = False) -> list[dict[str, Any]]:
+        """Return the series of voltages in the database; raw are those before it folds samples of one time."""
         fetched(f"{self.database}/internal/force_flush")
         query = f"match[]=tinybms_battery_voltage_v{'&reduce_mem_usage=1' if raw else ''}"
-        lines = fetched(f"{self.database}/api/v1/export?{query}").splitlines()
+        return [json.loads(line) for line in fetched(f"{self.database}/api/v1/export?{query}").splitlines()]
+
+    def written(self) -> dict[str, dict[int, float]]:
+        """Return the voltages in the database, by site and time."""
         values: dict[str, dict[int, float]] = {}
-        for line in lines:
-            series = json.loads(line)
+        for series in self.voltages():
             values.setdefault(series["metric"]["site"], {}).update(
                 zip(series["timestamps"], series["values"], strict=True)
             )

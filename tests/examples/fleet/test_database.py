@@ -8,8 +8,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from examples.fleet.database import AwayError, Database, RefusedError
 
-from examples.fleet import database as database_module
-
 
 class Server:
     """Answers every import with what it is told to."""
@@ -160,7 +158,7 @@ async def test_it_is_back_when_it_takes_a_sample(
         pauses.append(pause_s)
         server.status = 204 if len(pauses) == 9 else 400 if len(pauses) % 2 else 503
 
-    monkeypatch.setattr(database_module.asyncio, "sleep", sleep)
+    monkeypatch.setattr("examples.fleet.database.asyncio.sleep", sleep)
     await database.until_back(lambda error: failures.append(str(error)), jitter=lambda: 0.5)
 
     assert pauses == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]

@@ -36,14 +36,14 @@ def at(time_ms: int) -> str:
     return datetime.fromtimestamp(time_ms / 1000.0, UTC).isoformat().replace("+00:00", "Z")
 
 
-def message(subject: str = STATE, **content: Any) -> Envelope:
+def message(at_subject: str = STATE, /, **content: Any) -> Envelope:
     """Return a message that is good."""
-    return opened(subject, payload(**content), ARRIVED_MS, SITES)
+    return opened(at_subject, payload(**content), ARRIVED_MS, SITES)
 
 
-def lines(subject: str = STATE, **content: Any) -> list[str]:
+def lines(at_subject: str = STATE, /, **content: Any) -> list[str]:
     """Return its samples."""
-    return Series().lines_of(message(subject, **content))
+    return Series().lines_of(message(at_subject, **content))
 
 
 def reason(subject: str, data: bytes) -> str:
@@ -153,7 +153,7 @@ def test_a_site_that_invents_names_fills_no_database() -> None:
     """Its series are bounded; those that it had go on, and other sites are not touched."""
     series = Series()
     for number in range(SERIES_PER_SITE):
-        series.lines_of(message(**{f"n{number}": 1}))
+        series.lines_of(message(STATE, **{f"n{number}": 1}))
 
     assert series.lines_of(message(one_more=1)) == []
     assert series.left_out == {(Reason.SERIES, "hill-farm"): 1}
@@ -174,7 +174,7 @@ trees = st.recursive(
 def test_whatever_is_in_a_message_the_lines_are_well_formed(content: dict[str, Any]) -> None:
     """Any tree of JSON gives lines of one name, one finite value and one time; never an exception but the one."""
     try:
-        found = lines(**{"boot": ENVELOPE["boot"]} | content)
+        found = lines(STATE, **{"boot": ENVELOPE["boot"]} | content)
     except RejectedError:
         return
     for line in found:

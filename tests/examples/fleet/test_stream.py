@@ -161,6 +161,18 @@ async def test_the_stream_is_made_once_and_then_changed() -> None:
     assert await prepare(nodes, settings) == "as it should be"
     assert await prepare(nodes, settings | {"max_age": 1}) == "changed: max_age"
     assert nodes.asked.count("CONSUMER.DURABLE.CREATE.$MQTT_msgs.fleet") == 3
+    assert not [name for name in nodes.asked if "DELETE" in name]
+
+
+async def test_everything_is_delivered_again_on_wish() -> None:
+    """The durable consumer is begun anew, and the stream left alone."""
+    nodes = Nodes(api={"STREAM.NAMES": {"streams": []}})
+    await prepare(nodes, stream_settings(7.0, 50.0, compress=True))
+
+    done = await prepare(nodes, stream_settings(7.0, 50.0, compress=True), again=True)
+
+    assert done == "as it should be; everything in it is delivered again"
+    assert nodes.asked[-2:] == ["CONSUMER.DELETE.$MQTT_msgs.fleet", "CONSUMER.DURABLE.CREATE.$MQTT_msgs.fleet"]
 
 
 async def test_streams_of_mqtt_with_too_few_replicas_get_more() -> None:

@@ -51,7 +51,8 @@ def test_ranges_that_are_too_many_forget_the_lowest_only(given_numbers: list[int
 @given(st.lists(st.tuples(st.integers(1, 20), st.sampled_from(["take", "settle", "forget"])), max_size=80))
 def test_a_message_is_new_until_it_is_settled_or_pending(steps: list[tuple[int, str]]) -> None:
     """Against a model of two sets: pending is forgotten when the database was away, settled never is."""
-    window, settled, pending = Window(), set(), {}
+    window, settled = Window(), set[int]()
+    pending: dict[int, int] = {}
     for entry, (seq, step) in enumerate(steps):
         if step == "take":
             known = seq in settled or seq in pending

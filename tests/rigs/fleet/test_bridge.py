@@ -190,9 +190,8 @@ async def test_a_subscription_is_granted_or_not() -> None:
 @pytest.mark.parametrize("answer", [b"\x20\xff\xff\xff\xff\xff", b"\x20\xff\xff\xff\x7f", b"\x20\x00", b""])
 async def test_what_is_no_mqtt_ends_the_connection(answer: bytes) -> None:
     """A web server on that port, for example."""
-
     async with broker() as one:
-        one.answer = lambda _kind, _body: answer  # type: ignore[method-assign]
+        one.answer = lambda kind, body: answer  # type: ignore[method-assign]
         one.silent = not answer
         with pytest.raises(OSError, match="closed the connection"):
             await connected(one)
