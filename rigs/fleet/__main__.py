@@ -79,11 +79,6 @@ class Run:
         stored = await self.cluster.stored()
         ledgers = [json.loads(line) for path in self.ledgers for line in path.read_text().splitlines()]
         self._tell_connections(ledgers)
-        series = self.cluster.voltages(raw=True)
-        twice = sum(len(each["timestamps"]) for each in series) - sum(
-            len(each) for each in self.cluster.written().values()
-        )
-        self.notes.append(f"samples of one series that the database got more than once, and folds: {twice}")
         strangers = {key for key in stored if key[0] == hostile.BOOT}
         return judged(
             ledgers, {key: count for key, count in stored.items() if key not in strangers}, self.cluster.written()

@@ -231,16 +231,12 @@ class Cluster:
             await connection.close()
         return found_there
 
-    def voltages(self, *, raw: bool = False) -> list[dict[str, Any]]:
-        """Return the series of voltages in the database; raw are those before it folds samples of one time."""
-        fetched(f"{self.database}/internal/force_flush")
-        query = f"match[]=tinybms_battery_voltage_v{'&reduce_mem_usage=1' if raw else ''}"
-        return [json.loads(line) for line in fetched(f"{self.database}/api/v1/export?{query}").splitlines()]
-
     def written(self) -> dict[str, dict[int, float]]:
         """Return the voltages in the database, by site and time."""
+        fetched(f"{self.database}/internal/force_flush")
         values: dict[str, dict[int, float]] = {}
-        for series in self.voltages():
+        for line in fetched(f"{self.database}/api/v1/export?match[]=tinybms_battery_voltage_v").splitlines():
+            series = json.loads(line)
             values.setdefault(series["metric"]["site"], {}).update(
                 zip(series["timestamps"], series["values"], strict=True)
             )
