@@ -4,7 +4,9 @@ A message has its topic and an object with ``boot``, ``seq`` and ``at``. Every f
 whatever name it has, so that a later version of the bridge needs no change here::
 
     fleet/hill/tinybms/battery/state {"soc_percent": 71.5}  tinybms_battery_soc_percent{site="hill"} 71.5
-    fleet/hill/tinybms/packs/a/state {"cells_v": [3.31]}    tinybms_pack_cells_v{site="hill",pack="a",index="1"} 3.31
+    fleet/hill/tinybms/packs/a/state {"cells_mv": [3310]}   tinybms_pack_cells_mv{site="hill",pack="a",index="1"} 3310
+
+What a bridge had kept while no node was there comes below ``replay/``, and is the same otherwise.
 
 What cannot be believed is counted by its reason and left out, a field alone where the rest of a message is good.
 """
@@ -37,12 +39,18 @@ SERIES_PER_SITE = 4_000
 """Sixteen packs of some hundred values; a site that invents names fills no database."""
 
 ENVELOPE = frozenset(("boot", "seq", "at", "spooled"))
+NOT_NOW = "last"
+"""What was measured last, while nothing is live: it was written when it was."""
+REPLAY = "replay"
 WORDS = {
     "level": {"ok": 0, "warning": 1, "alarm": 2},
     "freshness": {"fresh": 0, "hold": 1, "silent": 2},
     "state": {"offline": 0, "online": 1},
 }
 """Fields with words that have an order: an alarm rule needs a number."""
+
+QUANTITY = re.compile(r"voltage|current|temperature|.*_(?:m?v|m?a|k?wh?|ah|percent|c|k|ms|s|h)")
+"""A field of a quantity: text in it that reads as a number is a mistake, where a serial number is none."""
 
 _BOOT = re.compile(r"[0-9a-f]{16}")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -96,12 +104,7 @@ def opened(subject: str, payload: bytes, arrived_ms: int, sites: Collection[str]
     Raises:
         RejectedError: With the reason why it cannot be used.
     """
-    root, _, rest = subject.partition(".")
-    site, _, rest = rest.partition(".")
-    product, _, rest = rest.partition(".")
-    topic = tuple(rest.split("."))
-    if root != ROOT or product != PRODUCT or not all(map(_NAME.fullmatch, topic)) or not SITE.fullmatch(site):
-        raise RejectedError(Reason.TOPIC)
+    site, topic, replayed = _addressed(subject)
     if site not in sites:
         raise RejectedError(Reason.SITE)
     if len(payload) > LARGEST_MESSAGE:
@@ -118,10 +121,22 @@ def opened(subject: str, payload: bytes, arrived_ms: int, sites: Collection[str]
     at_ms = _time_of(content.get("at"), site)
     if not arrived_ms - BEHIND_MS <= at_ms <= arrived_ms + AHEAD_MS:
         raise RejectedError(Reason.CLOCK, site)
-    spooled = content.get("spooled") is True
+    spooled = replayed or content.get("spooled") is True
     if topic == ("status",) and not spooled:
         at_ms = arrived_ms  # a last will was written when the connection began, and tells of its end
     return Envelope(site, topic, boot, seq, at_ms, spooled, content)
+
+
+def _addressed(subject: str) -> tuple[str, tuple[str, ...], bool]:
+    """Return site, topic below its root, and whether it is a replay."""
+    words = subject.split(".")
+    if len(words) < 4 or words[0] != ROOT or words[2] != PRODUCT or not SITE.fullmatch(words[1]):
+        raise RejectedError(Reason.TOPIC)
+    replayed = words[3] == REPLAY
+    topic = tuple(words[4 if replayed else 3 :])
+    if not topic or not all(map(_NAME.fullmatch, topic)):
+        raise RejectedError(Reason.TOPIC)
+    return words[1], topic, replayed
 
 
 def _time_of(value: object, site: str) -> int:
@@ -145,34 +160,38 @@ class Series:
 
     def lines_of(self, message: Envelope) -> list[str]:
         """Return each sample of a message as a line of the Prometheus text format, with the time of its data."""
+        numbers = self._event_in(message) if message.topic == ("events",) else self._numbers_in(message)
         lines = []
-        for path, value in self._numbers_in(message, message.content, ()):
+        for path, value in numbers:
             name = self._name(message, path)
             if name is not None:
                 lines.append(f"{name} {value!r} {message.at_ms}")
-        code = message.content.get("code")
-        if message.topic == ("events",) and isinstance(code, str) and _CODE.fullmatch(code):
-            name = self._name(message, ("", code))
-            if name is not None:
-                lines.append(f"{name} 1 {message.at_ms}")
         return lines
 
     def forget(self, site: str) -> None:
         """Make room: a site is no longer there."""
         self._names.pop(site, None)
 
-    def _numbers_in(
+    def _event_in(self, message: Envelope) -> Iterator[tuple[tuple[object, ...], float]]:
+        """Yield that there was an event, by its code; its numbers say nothing over time."""
+        code = message.content.get("code")
+        if isinstance(code, str) and _CODE.fullmatch(code):
+            yield ("", code), 1
+
+    def _numbers_in(self, message: Envelope) -> Iterator[tuple[tuple[object, ...], float]]:
+        """Yield the path and value of each number, those of objects and lists in it as well."""
+        content = {key: value for key, value in message.content.items() if key not in ENVELOPE and key != NOT_NOW}
+        yield from self._numbers_below(message, content, ())
+
+    def _numbers_below(
         self, message: Envelope, content: dict[str, object], above: tuple[object, ...]
     ) -> Iterator[tuple[tuple[object, ...], float]]:
-        """Yield the path and value of each number, those of objects and lists in it as well."""
         for key, value in content.items():
-            if not above and key in ENVELOPE:
-                continue
             if not _NAME.fullmatch(key):
                 self._leave_out(Reason.NAME, message)
             elif isinstance(value, dict):
                 if len(above) + 1 < DEEPEST:
-                    yield from self._numbers_in(message, value, (*above, key))
+                    yield from self._numbers_below(message, value, (*above, key))
                 else:
                     self._leave_out(Reason.NESTED, message)
             elif isinstance(value, list):
@@ -194,7 +213,7 @@ class Series:
         """Return a value as a finite number; None for what is none, counted where it looks like one."""
         if isinstance(value, str):
             word = WORDS.get(key, {}).get(value.lower())
-            if word is None and _looks_like_a_number(value):
+            if word is None and QUANTITY.fullmatch(key) and _looks_like_a_number(value):
                 self._leave_out(Reason.TEXT, message)
             return word
         if not isinstance(value, int | float):

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from examples.fleet import stream
-from rigs.fleet import credentials, hostile
+from rigs.fleet import credentials, hostile, product
 from rigs.fleet.cluster import ROOT, Cluster, addresses, until
 from rigs.fleet.processes import Program, Usage, folder_size
 from rigs.fleet.verdict import Verdict, judged, percentile
@@ -53,9 +53,15 @@ class Run:
     async def play(self) -> Verdict:
         """Do all of it; return what became of the messages."""
         sites = [f"site-{number:04d}" for number in range(self.options.bridges)]
-        self.cluster.lay_out([*sites, hostile.SITE])
+        self.cluster.lay_out([*sites, hostile.SITE, *product.NAMES[: self.options.product]])
         await self.cluster.start()
         size = folder_size(self.cluster.folder)
+        async with product.running(self.cluster, self.options.product):
+            await self._live(sites)
+        return await self._judged(size)
+
+    async def _live(self, sites: Sequence[str]) -> None:
+        """Let all bridges publish, break something in the middle, and wait until everything is acknowledged."""
         await self._connect(sites)
         before = self._usage()
         begun_s = time.monotonic()
@@ -71,6 +77,9 @@ class Run:
             await asyncio.to_thread(load.wait, PATIENCE_S)
         self.notes += await strange
         await self._repair(victim)
+
+    async def _judged(self, size: int) -> Verdict:
+        """Wait for the consumer, and compare."""
         await self._drained()
         if self.fault == "disk":
             await self._refill()
@@ -79,10 +88,10 @@ class Run:
         stored = await self.cluster.stored()
         ledgers = [json.loads(line) for path in self.ledgers for line in path.read_text().splitlines()]
         self._tell_connections(ledgers)
-        strangers = {key for key in stored if key[0] == hostile.BOOT}
-        return judged(
-            ledgers, {key: count for key, count in stored.items() if key not in strangers}, self.cluster.written()
-        )
+        boots = {ledger["boot"] for ledger in ledgers}
+        written = self.cluster.written()
+        self.notes += product.told(written, self.options.product)
+        return judged(ledgers, {key: count for key, count in stored.items() if key[0] in boots}, written)
 
     async def _connect(self, sites: Sequence[str]) -> None:
         folder = self.cluster.folder
@@ -300,6 +309,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--bridges", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--packs", type=int, default=0, help="packs whose state each bridge publishes as well (0)")
+    parser.add_argument("--product", type=int, default=1, choices=range(4), help="whole bridges beside them (1)")
     parser.add_argument("--cut", type=float, default=0.05, help="share of bridges whose connection is cut once (0.05)")
     parser.add_argument("--tls", action="store_true", help="encrypt everything, with certificates made for the run")
     parser.add_argument("--plain", action="store_true", help="do not compress the stream")

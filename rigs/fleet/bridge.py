@@ -1,7 +1,7 @@
 """A simulated bridge of a fleet: publishes as the MQTT service does, goes on to the next broker, and keeps a ledger.
 
 What it publishes is the contract of the service: every message has boot id, sequence number and the time of its data;
-what no broker has acknowledged when a connection ends is sent again from the spool, marked as that and not retained.
+what no broker has acknowledged when a connection ends is sent again from the spool, below ``replay`` and not retained.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from itertools import cycle
 
 from rigs.fleet.mqtt import Connection, Login, connect
 
-__all__ = ["Bridge", "Entry", "Site", "battery_state"]
+__all__ = ["Bridge", "Entry", "Site", "battery_state", "pack_state"]
 
 IN_FLIGHT = 20
 """Messages of one bridge that wait for their acknowledgement, as paho has it: a long spool does not flood a broker."""
@@ -53,31 +53,66 @@ class Entry:
 
 
 def battery_state(number: int, seq: int, age_ms: int) -> dict[str, object]:
-    """Return the state of a battery as the service publishes it; `voltage_v` tells site and message apart."""
-    voltage_v = round(48.0 + number % 100 / 100.0 + seq % 1000 / 10_000.0, 4)
-    current_a = round(20.0 - (number * 7 + seq) % 400 / 10.0, 1)
+    """Return the state of a battery of 16 cells as the service publishes it; its voltage tells messages apart."""
+    voltage = round(48.0 + number % 100 / 100.0 + seq % 1000 / 10_000.0, 4)
+    current = round(20.0 - (number * 7 + seq) % 400 / 10.0, 1)
+    soc_percent = round(50.0 + (number + seq / 100.0) % 50.0, 1)
     return {
-        "freshness": "fresh",
-        "age_ms": age_ms,
-        "voltage_v": voltage_v,
-        "current_a": current_a,
-        "power_w": round(voltage_v * current_a, 1),
-        "soc_percent": round(50.0 + (number + seq / 100.0) % 50.0, 1),
+        "voltage": voltage,
+        "current": current,
+        "soc_percent": soc_percent,
+        "bms_soc_percent": soc_percent,
         "soh_percent": 98.5,
-        "temperature_c": round(21.0 + (seq // 20) % 40 / 10.0, 1),
-        "cell_min_v": 3.301,
-        "cell_max_v": round(3.309 + seq % 7 / 1000.0, 3),
-        "cell_delta_mv": 8 + seq % 7,
-        "cvl_v": 55.2,
-        "ccl_a": 100.0,
-        "dcl_a": 150.0,
-        "charge_state": "BULK",
+        "temperature": round(21.0 + (seq // 20) % 40 / 10.0, 1),
+        "min_cell_mv": 3301,
+        "max_cell_mv": 3309 + seq % 7,
+        "cell_imbalance_mv": 8 + seq % 7,
+        "online_status": 145,
+        "power_w": round(voltage * current, 1),
+        "time_left_s": None,
+        "freshness": "FRESH",
+        "age_ms": age_ms,
+        "status": "CHARGING",
+        "cells_mv": [3301 + (seq + cell) % 7 for cell in range(16)],
+        "temperatures": [27.0, 25.0, 25.0],
+        "balancing_bits": 0,
+        "remark": "",
+        "state": "BULK",
+        "cvl_voltage_v": 55.2,
+        "ccl_limit_a": 100.0,
+        "dcl_limit_a": 150.0,
+        "discharge_voltage_v": 44.8,
+        "charging_allowed": True,
+        "discharging_allowed": True,
+        "full": False,
         "charged_kwh": round(1234.0 + seq / 1000.0, 3),
         "discharged_kwh": 1101.25,
-        "gx": True,
         "level": "ok",
+        "alarms": {},
+        "inhibits": [],
+        "charge_inhibited": False,
+        "discharge_inhibited": False,
+        "gx": True,
         "packs": 1,
+        "profile": "normal",
+        "log_level": "INFO",
+        "version": "0.2.0",
+        "last": None,
     }
+
+
+ONLY_OF_THE_BATTERY = frozenset((
+    "remark", "state", "cvl_voltage_v", "ccl_limit_a", "dcl_limit_a", "discharge_voltage_v", "charging_allowed",
+    "discharging_allowed", "full", "charged_kwh", "discharged_kwh", "level", "alarms", "inhibits", "charge_inhibited",
+    "discharge_inhibited", "gx", "packs", "profile", "log_level", "version",
+))  # fmt: skip
+
+
+def pack_state(battery: dict[str, object], name: str) -> dict[str, object]:
+    """Return the state of one pack of it."""
+    measured = {key: value for key, value in battery.items() if key not in ONLY_OF_THE_BATTERY}
+    identity = {"lowest_cell": 3, "highest_cell": 2, "serial_number": "53494D554C41544544000001", "firmware": "2.3.254"}
+    return {"pack": name, **measured, **identity}
 
 
 @dataclass(slots=True)
@@ -148,8 +183,8 @@ class Bridge:
             await asyncio.sleep(max(0.0, due_s - time.monotonic()))
             state = battery_state(self.number, len(self.ledger) + 1, self.randomness.randrange(100))
             self._publish("battery/state", state, retain=True)
-            for pack in range(self.site.packs):
-                self._publish(f"packs/{chr(ord('a') + pack)}/state", state, retain=True)
+            for pack in map(chr, range(ord("a"), ord("a") + self.site.packs)):
+                self._publish(f"packs/{pack}/state", pack_state(state, pack), retain=True)
             on_published()
             due_s += self.period_s
 
@@ -182,9 +217,9 @@ class Bridge:
         entry.times += 1
         if entry.sent_s is None:
             entry.sent_s = time.monotonic()
-        content = entry.content | {"spooled": True} if late else entry.content
-        payload = self._encoded(entry.seq, entry.at_ms, content)
-        connection.publish(f"{self.root}/{entry.topic}", payload, identifier, retain=entry.retain and not late)
+        payload = self._encoded(entry.seq, entry.at_ms, entry.content)
+        topic = f"{self.root}/replay/{entry.topic}" if late else f"{self.root}/{entry.topic}"
+        connection.publish(topic, payload, identifier, retain=entry.retain and not late)
         if self.cut_next:
             self.cut_next = False
             connection.abort()

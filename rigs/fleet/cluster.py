@@ -235,7 +235,7 @@ class Cluster:
         """Return the voltages in the database, by site and time."""
         fetched(f"{self.database}/internal/force_flush")
         values: dict[str, dict[int, float]] = {}
-        for line in fetched(f"{self.database}/api/v1/export?match[]=tinybms_battery_voltage_v").splitlines():
+        for line in fetched(f"{self.database}/api/v1/export?match[]=tinybms_battery_voltage").splitlines():
             series = json.loads(line)
             values.setdefault(series["metric"]["site"], {}).update(
                 zip(series["timestamps"], series["values"], strict=True)

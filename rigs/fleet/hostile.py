@@ -24,8 +24,8 @@ def messages() -> Iterator[tuple[str, bytes]]:
     while True:
         at = datetime.now(UTC).isoformat()
         for changes in (
-            {"voltage_v": "51.2"},
-            {"voltage_v": 1e300, "soc_percent": 50},
+            {"voltage": "51.2"},
+            {"voltage": 1e300, "soc_percent": 50},
             {"at": "1970-01-01T00:00:01Z"},
             {"at": "2099-01-01T00:00:00Z"},
             {"at": 5},

@@ -35,7 +35,7 @@ def ledger_of(bridge: Bridge) -> dict[str, Any]:
                 "seq": entry.seq,
                 "topic": entry.topic,
                 "at_ms": entry.at_ms,
-                "voltage_v": entry.content.get("voltage_v"),
+                "voltage": entry.content.get("voltage"),
                 "sent_s": entry.sent_s,
                 "acknowledged_s": entry.acknowledged_s,
                 "times": entry.times,

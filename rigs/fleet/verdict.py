@@ -84,6 +84,6 @@ def judged(
                 value = values.get(entry["at_ms"])
                 if value is None:
                     verdict.missing_in_database.append((ledger["site"], entry["at_ms"]))
-                elif value != entry["voltage_v"]:
+                elif value != entry["voltage"]:
                     verdict.wrong_in_database.append((ledger["site"], entry["at_ms"]))
     return verdict

@@ -239,7 +239,9 @@ async def test_a_consumer_that_was_killed_loses_nothing_and_repeats_little() -> 
 async def test_what_cannot_be_used_is_counted_and_acknowledged() -> None:
     """It never comes back to block the others, and never reaches the database."""
     garbage = Entry("fleet.mill.tinybms.battery.state", b"\xff", 1, ARRIVED_MS, 0, "$JS.ACK.1")
-    rig = Rig([garbage, entry(2, 1, site="stranger"), entry(3, 2, at="1970-01-01T00:00:00Z"), entry(4, 3, soc="5")])
+    rig = Rig(
+        [garbage, entry(2, 1, site="stranger"), entry(3, 2, at="1970-01-01T00:00:00Z"), entry(4, 3, soc_percent="5")]
+    )
     await rig.steps(2, SETTLE_S)
 
     assert kwh(rig.store.memory) == [3]

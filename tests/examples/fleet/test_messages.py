@@ -71,7 +71,9 @@ def test_a_state_becomes_samples_with_the_time_of_its_data() -> None:
         (STATE, {"level": "alarm"}, 'tinybms_battery_level{site="hill-farm"} 2'),
         (STATE, {"freshness": "HOLD"}, 'tinybms_battery_freshness{site="hill-farm"} 1'),
         (STATE, {"energy": {"today": {"in_kwh": 4}}}, 'tinybms_battery_energy_today_in_kwh{site="hill-farm"} 4'),
-        (STATE, {"cells_v": [3.3]}, 'tinybms_battery_cells_v{site="hill-farm",index="1"} 3.3'),
+        (STATE, {"cells_mv": [3312]}, 'tinybms_battery_cells_mv{site="hill-farm",index="1"} 3312'),
+        (STATE, {"alarms": {"high_voltage": 2}}, 'tinybms_battery_alarms_high_voltage{site="hill-farm"} 2'),
+        ("fleet.mill.tinybms.replay.battery.state", {"packs": 1}, 'tinybms_battery_packs{site="mill"} 1'),
         ("fleet.mill.tinybms.packs.a.state", {"soc_percent": 9}, 'tinybms_pack_soc_percent{site="mill",pack="a"} 9'),
         ("fleet.mill.tinybms.battery.alarms", {"count": 1}, 'tinybms_battery_alarms_count{site="mill"} 1'),
         ("fleet.mill.tinybms.status", {"state": "online"}, 'tinybms_bridge_online{site="mill"} 1'),
@@ -82,6 +84,36 @@ def test_a_state_becomes_samples_with_the_time_of_its_data() -> None:
 def test_each_topic_has_its_name_and_labels(subject: str, content: dict[str, Any], sample: str) -> None:
     """Site, pack and number of the cell are labels; words that have an order are numbers."""
     assert lines(subject, **content) == [f"{sample} {ARRIVED_MS}"]
+
+
+def test_what_a_bridge_had_kept_is_the_same_and_said_to_be_kept() -> None:
+    """Below a topic of its own, or by its own word; live otherwise."""
+    assert message("fleet.mill.tinybms.replay.packs.a.state").topic == ("packs", "a", "state")
+    assert message("fleet.mill.tinybms.replay.packs.a.state").spooled
+    assert message(spooled=True).spooled
+    assert not message(spooled="yes").spooled
+
+
+def test_an_event_is_one_sample_by_its_code() -> None:
+    """Its numbers and parameters are no course of anything; a code that would not do in a label is none."""
+    subject = "fleet.mill.tinybms.events"
+    event = {"code": "bms.event", "number": 17, "lifetime_s": 12, "parameters": {"value": 3.6}}
+
+    assert lines(subject, **event) == [f'tinybms_event{{site="mill",code="bms.event"}} 1 {ARRIVED_MS}']
+    assert lines(subject, **event | {"code": 'x"} 1'}) == []
+
+
+def test_what_was_measured_last_is_no_sample() -> None:
+    """It was written when it was measured; while nothing is live there is nothing to write."""
+    assert lines(voltage_v=None, last={"at": "2027-01-15T07:00:00Z", "voltage_v": 53.2}) == []
+
+
+def test_a_serial_number_is_no_number_that_became_text() -> None:
+    """Only a field with a unit is to be a number."""
+    series = Series()
+    series.lines_of(message(serial_number="12345678", firmware="2.4", version="1"))
+
+    assert series.left_out == {}
 
 
 def test_a_status_has_the_time_at_which_the_broker_had_it() -> None:
@@ -101,6 +133,9 @@ def test_a_status_has_the_time_at_which_the_broker_had_it() -> None:
         ("fleet.hill-farm.other.battery.state", payload(), Reason.TOPIC),
         ("fleet.Hill_Farm.tinybms.battery.state", payload(), Reason.TOPIC),
         ('fleet.hill-farm.tinybms.packs.a"}.state', payload(), Reason.TOPIC),
+        ("fleet.hill-farm.tinybms", payload(), Reason.TOPIC),
+        ("fleet.hill-farm.tinybms.replay", payload(), Reason.TOPIC),
+        ("fleet.hill-farm.tinybms.battery..state", payload(), Reason.TOPIC),
         ("fleet.gone.tinybms.battery.state", payload(), Reason.SITE),
         (STATE, b" " * (LARGEST_MESSAGE + 1), Reason.SIZE),
         (STATE, b"", Reason.JSON),

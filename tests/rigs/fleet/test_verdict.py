@@ -10,7 +10,7 @@ BOOT = "0123456789abcdef"
 
 def ledger(*entries: dict[str, Any]) -> dict[str, Any]:
     """Return what one bridge knows."""
-    base = {"topic": "battery/state", "voltage_v": 50.0, "sent_s": 1.0, "acknowledged_s": 1.5, "times": 1}
+    base = {"topic": "battery/state", "voltage": 50.0, "sent_s": 1.0, "acknowledged_s": 1.5, "times": 1}
     numbered = enumerate(entries, start=1)
     return {"site": "a", "boot": BOOT, "entries": [base | {"seq": seq, "at_ms": seq} | each for seq, each in numbered]}
 
