@@ -22,7 +22,7 @@ if [ "$root" != none ] && command -v apt-get >/dev/null 2>&1; then
   fi
   # shellcheck disable=SC2086
   if $root apt-get update -qq >/dev/null 2>&1 && $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $missing >/dev/null 2>&1; then
-    for server in mosquitto prometheus; do
+    for server in mosquitto prometheus victoria-metrics; do
       case "$missing " in
         *" $server "*) [ -z "$held" ] || $root systemctl disable --quiet "$server" >/dev/null 2>&1 || : ;;
       esac
