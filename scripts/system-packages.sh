@@ -5,7 +5,7 @@
 # What a package starts as a service of the machine is stopped again, and not started with it: the tests start what they
 # need themselves. One that was there before stays as it is.
 set -eu
-services="mosquitto prometheus prometheus-node-exporter"
+services="mosquitto prometheus prometheus-node-exporter victoria-metrics"
 missing=""
 for pair in "$@"; do
   package=${pair##*:}
