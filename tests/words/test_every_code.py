@@ -101,7 +101,7 @@ NAMES: dict[str, set[str]] = {
     "action": set(ActionName),
     "outcome": {outcome.replace(" ", "_") for outcome in Outcome},
     "nack": {"0", "unknown"},
-    "service_name": {"mqtt"},
+    "service_name": {"mqtt", "notifications"},
     "mqtt_refusal": {"login", "client_id", "busy", "other"},
     "full_voltage": {"single_port", "unknown_switches", "no_restart", "feed_in"},
     "level": {"over", "warning", "alarm"},

@@ -8,6 +8,7 @@ from tinybms_bridge.config.models.cvl import Cvl
 from tinybms_bridge.config.models.hardware import Hardware
 from tinybms_bridge.config.models.logs import Logging
 from tinybms_bridge.config.models.mqtt import Mqtt
+from tinybms_bridge.config.models.notifications import Notifications
 from tinybms_bridge.config.models.tinybms import TinyBms
 from tinybms_bridge.config.models.victron import Victron
 from tinybms_bridge.config.models.web_server import WebServer
@@ -26,6 +27,7 @@ class Configuration(Section):
     victron: Victron = field(default_factory=Victron)
     cvl: Cvl = field(default_factory=Cvl)
     mqtt: Mqtt = field(default_factory=Mqtt)
+    notifications: Notifications = field(default_factory=Notifications)
     web_server: WebServer = field(default_factory=WebServer)
     logging: Logging = field(default_factory=Logging)
     advanced: Advanced = field(default_factory=Advanced)

@@ -7,7 +7,7 @@ __all__ = ["SERVICE_SENTENCES"]
 
 SERVICE_SENTENCES: Mapping[str, str] = MappingProxyType(
     {
-        "service.off": "{service:@service_name} is off: there is nothing to try",
+        "service.off": "{service:@service_name}: off, there is nothing to try",
         "service_name.mqtt": "MQTT",
         "mqtt.lost": "the broker has closed the connection",
         "mqtt.unreachable": "the broker is not reached: {reason}",
@@ -76,5 +76,6 @@ SERVICE_SENTENCES: Mapping[str, str] = MappingProxyType(
         "ha.release_discharge": "Release discharging",
         "ha.profile": "Charge profile",
         "ha.log_level": "Log level",
+        "service_name.notifications": "Notifications",
     }
 )

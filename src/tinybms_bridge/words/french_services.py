@@ -7,7 +7,7 @@ __all__ = ["SERVICE_SENTENCES"]
 
 SERVICE_SENTENCES: Mapping[str, str] = MappingProxyType(
     {
-        "service.off": "{service:@service_name} est arrêté : il n'y a rien à essayer",
+        "service.off": "{service:@service_name} : à l'arrêt, il n'y a rien à essayer",
         "service_name.mqtt": "MQTT",
         "mqtt.lost": "le serveur a fermé la liaison",
         "mqtt.unreachable": "le serveur n'est pas joint : {reason}",
@@ -76,5 +76,6 @@ SERVICE_SENTENCES: Mapping[str, str] = MappingProxyType(
         "ha.release_discharge": "Libérer la décharge",
         "ha.profile": "Profil de charge",
         "ha.log_level": "Niveau du journal",
+        "service_name.notifications": "Notifications",
     }
 )
