@@ -8,6 +8,17 @@ __all__ = ["SERVICE_SENTENCES"]
 SERVICE_SENTENCES: Mapping[str, str] = MappingProxyType(
     {
         "service.off": "{service:@service_name}: off, there is nothing to try",
+        "notify.title": "{site}: {told}",
+        "notify.test": "Test message",
+        "notify.test_body": "Notifications of this battery arrive here.",
+        "notify.several": "{count} messages from the quiet hours",
+        "notify.line": "{at}: {told}",
+        "notify.since": "Since {at}.",
+        "notify.over_since": "It was over at {at}.",
+        "notify.values": "[State of charge {soc_percent:.0f} %, ]{voltage_v:.2f} V, {current_a:.1f} A[, {temperature_c:.1f} °C].",
+        "notify.no_values": "There are no present values of the battery.",
+        "notify.late_minutes": "This could be sent only now; it is of {at}, {minutes:.0f} minutes ago.",
+        "notify.late_hours": "This could be sent only now; it is of {at}, {hours:.0f} hours ago.",
         "service_name.mqtt": "MQTT",
         "mqtt.lost": "the broker has closed the connection",
         "mqtt.unreachable": "the broker is not reached: {reason}",

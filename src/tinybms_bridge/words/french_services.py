@@ -8,6 +8,17 @@ __all__ = ["SERVICE_SENTENCES"]
 SERVICE_SENTENCES: Mapping[str, str] = MappingProxyType(
     {
         "service.off": "{service:@service_name} : à l'arrêt, il n'y a rien à essayer",
+        "notify.title": "{site} : {told}",
+        "notify.test": "Message d'essai",
+        "notify.test_body": "Les notifications de cette batterie arrivent ici.",
+        "notify.several": "{count} messages des heures de silence",
+        "notify.line": "{at} : {told}",
+        "notify.since": "Depuis le {at}.",
+        "notify.over_since": "Terminé le {at}.",
+        "notify.values": "[État de charge {soc_percent:.0f} %, ]{voltage_v:.2f} V, {current_a:.1f} A[, {temperature_c:.1f} °C].",
+        "notify.no_values": "Il n'y a pas de valeurs actuelles de la batterie.",
+        "notify.late_minutes": "Ce message n'a pu être envoyé que maintenant ; il date du {at}, il y a {minutes:.0f} minutes.",
+        "notify.late_hours": "Ce message n'a pu être envoyé que maintenant ; il date du {at}, il y a {hours:.0f} heures.",
         "service_name.mqtt": "MQTT",
         "mqtt.lost": "le serveur a fermé la liaison",
         "mqtt.unreachable": "le serveur n'est pas joint : {reason}",
