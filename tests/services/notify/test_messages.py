@@ -198,7 +198,7 @@ def test_a_message_survives_a_restart(news: list[AlarmNews]) -> None:
 )
 def test_what_is_no_message_is_refused(document: object) -> None:
     """A file that somebody has written, or a later version."""
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"time|message|unknown|string|required"):
         Notification.from_document(document)
 
 
@@ -207,7 +207,4 @@ def test_nothing_ends_a_line_early(text: str) -> None:
     """A name with a line break would be a header of its own, an escape would move the cursor of a terminal."""
     found = one_line(text)
     assert len(found.splitlines()) <= 1
-    assert (
-        found.isprintable() or all(sign.isprintable() or sign == " " for sign in found.replace("\u3000", " ")) or found
-    )
     assert not set(found) & {"\r", "\n", "\x00", "\x1b", "\u2028", "\u202e"}
