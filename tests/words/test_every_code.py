@@ -105,6 +105,7 @@ NAMES: dict[str, set[str]] = {
     "mqtt_refusal": {"login", "client_id", "busy", "other"},
     "full_voltage": {"single_port", "unknown_switches", "no_restart", "feed_in"},
     "level": {"over", "warning", "alarm"},
+    "notify_way": {"webhook", "ntfy", "email"},
     "register": set(all_settings()),
     "choice": {text for setting in all_settings().values() for text in setting.choices.values()},
     "reading_of": {

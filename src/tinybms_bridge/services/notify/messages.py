@@ -14,7 +14,7 @@ from tinybms_bridge.battery.alarm_words import ALARM_NAMES, alarm_kind, alarm_me
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.words import JsonValue, Language, Message, message
 
-__all__ = ["AlarmNews", "Notification", "WordedNotification", "Wording", "one_line"]
+__all__ = ["AlarmNews", "NewsLevel", "Notification", "WordedNotification", "Wording", "one_line"]
 
 NewsEvent = Literal["raised", "cleared"]
 NewsLevel = Literal["warning", "alarm"]
