@@ -21,6 +21,8 @@ NewsLevel = Literal["warning", "alarm"]
 
 _LATE = timedelta(minutes=2)
 """What waited for longer says so: whoever reads it would take it for news."""
+_LONGEST_S = 1e9
+"""No alarm has lasted for thirty years."""
 _MINUTES = timedelta(hours=2)
 """Shorter times are told in minutes."""
 
@@ -124,9 +126,11 @@ def _news_of(document: Any) -> AlarmNews:  # noqa: ANN401 -- any JSON value
     event, name, level = document["event"], document["name"], document["level"]
     if event not in ("raised", "cleared") or name not in ALARM_NAMES or level not in ("warning", "alarm"):
         raise ValueError("it tells of something unknown")
-    cause = document["cause"]
+    before_s, cause = float(document["before_s"]), document["cause"]
+    if not 0.0 <= before_s <= _LONGEST_S:
+        raise ValueError("its time cannot be")
     told = None if cause is None else Message(str(cause["code"]), dict(cause["parameters"]), str(cause["text"]))
-    return AlarmNews(event, name, level, float(document["before_s"]), told)
+    return AlarmNews(event, name, level, before_s, told)
 
 
 @dataclass(frozen=True, slots=True)

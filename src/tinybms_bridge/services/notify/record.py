@@ -17,7 +17,7 @@ from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.hal.documents import check_version, load, parse_json
 from tinybms_bridge.hal.storage import Storage
 from tinybms_bridge.services.notify.messages import Notification
-from tinybms_bridge.services.notify.rules import SETTLE_S, WatchedAlarm
+from tinybms_bridge.services.notify.rules import MOST_SETTLE_S, SETTLE_S, WatchedAlarm
 from tinybms_bridge.words import JsonValue
 
 __all__ = ["MOST_WAITING", "TellRecord"]
@@ -102,7 +102,7 @@ def _parse(data: bytes) -> tuple[dict[str, WatchedAlarm], Waiting]:
 def _watched(document: Any) -> WatchedAlarm:  # noqa: ANN401 -- any JSON value
     try:
         told, usual = _LEVELS[document["told"]], _LEVELS[document["usual"]]
-        settle_s = max(SETTLE_S, float(document["settle_s"]))
+        settle_s = min(max(SETTLE_S, float(document["settle_s"])), MOST_SETTLE_S)
     except (KeyError, TypeError, OverflowError) as error:
         raise ValueError("it tells of something unknown") from error
     return WatchedAlarm(told=told, usual=usual, settle_s=settle_s)
