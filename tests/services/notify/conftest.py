@@ -156,6 +156,7 @@ class MailServer(Served):
             line = (await reader.readuntil(b"\r\n")).decode().rstrip("\r\n")
             self.commands.append(line)
             verb, _, rest = line.partition(" ")
+            verb = verb.upper()
             if verb == "MAIL":
                 envelope.clear()
             if verb in ("MAIL", "RCPT", "DATA"):

@@ -52,6 +52,8 @@ class EmailWay:
         except smtplib.SMTPRecipientsRefused as error:
             refused = error.recipients
         except smtplib.SMTPException as error:
+            if isinstance(error.__context__, OSError):  # of a time-out the library says that nobody is connected
+                raise error.__context__ from None
             raise _failure(error) from None
         finally:
             client.close()
