@@ -308,7 +308,7 @@ class Services:
             storage = self.files.stored(NOTIFY_FILE, 0o600) if self._keep else MemoryStorage()
             self._told_record = record = TellRecord(storage)
             record.load()
-        return NotifyService(self.core, options, standing, record, self._clock, self.run_blocking)
+        return NotifyService(self.core.moment, options, standing, record, self._clock, self.run_blocking)
 
     # the configuration
 

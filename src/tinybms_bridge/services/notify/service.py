@@ -18,7 +18,7 @@ from tinybms_bridge.services.notify.options import NotifyOptions
 from tinybms_bridge.services.notify.record import TellRecord
 from tinybms_bridge.services.notify.rules import AlarmTold, step
 from tinybms_bridge.services.notify.ways import NotifyWay, NtfyWay, WebhookWay
-from tinybms_bridge.services.ports import Core, Moment
+from tinybms_bridge.services.ports import Moment
 from tinybms_bridge.services.standing import ServiceStanding
 from tinybms_bridge.words import Message, message
 
@@ -49,7 +49,7 @@ class NotifyService:
     """Tells of alarms.
 
     Args:
-        core: What is told of.
+        moment: Returns the battery now, of which is told.
         options: The rules, and where to.
         standing: How it stands.
         record: What was told before, loaded.
@@ -63,7 +63,7 @@ class NotifyService:
 
     def __init__(
         self,
-        core: Core,
+        moment: Callable[[], Moment],
         options: NotifyOptions,
         standing: ServiceStanding,
         record: TellRecord,
@@ -74,7 +74,7 @@ class NotifyService:
         ways: Sequence[NotifyWay] | None = None,
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
     ) -> None:
-        self._core = core
+        self._moment = moment
         self._settings = options.settings
         self._standing = standing
         self._record = record
@@ -113,7 +113,7 @@ class NotifyService:
             raise LinkError(message("notify.test_under_way"))
         self._testing = True
         try:
-            told = self._message(self._core.moment(), ())
+            told = self._message(self._moment(), ())
             results = await asyncio.gather(*(self._try(each, told) for each in self._deliveries))
         finally:
             self._testing = False
@@ -136,7 +136,7 @@ class NotifyService:
 
     async def _watch(self) -> None:
         while True:
-            self._look(self._core.moment())
+            self._look(self._moment())
             self._standing.working_long_enough()
             await self._clock.sleep(until_tick_s(self._clock, _LOOK_S))
 
