@@ -766,7 +766,7 @@ async def test_notifications_go_out_while_they_are_wanted(
     await joined.until(lambda: joined.mirror.state.services.services)
     (reported,) = (each for each in joined.mirror.state.services.services if each.name == "notifications")
     assert (reported.where, reported.testable) == ("webhook", True)
-    kept = home / "state" / "notifications.json"
+    kept = home / "state" / "alarms-told.json"
     await joined.until(lambda: kept.exists() and "communication" in json.loads(kept.read_text())["told"])
     assert stat.S_IMODE((await in_thread(kept.stat)).st_mode) == 0o600
 

@@ -1,9 +1,11 @@
 """What is told: in words, as JSON, and over a restart."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinybms_bridge.battery.alarm_words import ALARM_NAMES
+from tinybms_bridge.config.loader import interpret
 from tinybms_bridge.services.notify.messages import AlarmNews, Notification, Wording, one_line
 from tinybms_bridge.words import message
 from tinybms_lab.testing.fake_clock import FakeClock
@@ -208,3 +211,31 @@ def test_nothing_ends_a_line_early(text: str) -> None:
     found = one_line(text)
     assert len(found.splitlines()) <= 1
     assert not set(found) & {"\r", "\n", "\x00", "\x1b", "\u2028", "\u202e"}
+
+
+PAGE = (Path(__file__).parents[3] / "docs" / "notifications.md").read_text(encoding="utf-8")
+BLOCKS = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)]
+
+
+def test_the_page_shows_what_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The object of a webhook, and a message in words, as people will see them."""
+    assert BLOCKS[-1] == ENGLISH(of(HIGH), AT + timedelta(seconds=1)).document
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    worded = ENGLISH(of(HIGH), AT)
+    assert f"```text\n{worded.title}\n\n{worded.body}\n```" in PAGE
+
+
+def test_the_page_names_every_field() -> None:
+    """Of the object, and events that there are."""
+    fields = PAGE.partition("| Field | Holds |")[2]
+    assert [name for name in BLOCKS[-1] if f"`{name}`" not in fields and name not in ("source", "site")] == []
+    assert [each for each in ("raised", "cleared", "several", "test") if f"`{each}`" not in fields] == []
+
+
+@pytest.mark.parametrize("document", BLOCKS[:-1])
+def test_every_configuration_of_the_page_can_be_used(document: dict[str, Any]) -> None:
+    """As it stands there, without a notice."""
+    found = interpret(document, "the page")
+    assert [str(notice) for notice in found.notices] == []
+    assert found.configuration.notifications.enabled

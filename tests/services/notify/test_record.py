@@ -35,7 +35,7 @@ def reloaded(storage: MemoryStorage | FileStorage) -> TellRecord:
 
 def test_what_was_told_and_what_waits_is_there_again(clock: FakeClock, tmp_path: Path) -> None:
     """Without the times of this run, which mean nothing in another."""
-    storage = FileStorage(tmp_path / "notifications.json")
+    storage = FileStorage(tmp_path / "alarms-told.json")
     record = TellRecord(storage)
     record.memory = {
         "low_soc": WatchedAlarm(told=ALARM, usual=WARNING, reached_s={WARNING: 1000.0}, settle_s=240.0, held=True),
@@ -104,12 +104,12 @@ def test_what_cannot_be_used_is_set_aside_and_told(
     document: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Notifications begin anew rather than not at all; the document is kept for whoever wants to know."""
-    (tmp_path / "notifications.json").write_bytes(document)
-    record = reloaded(FileStorage(tmp_path / "notifications.json"))
+    (tmp_path / "alarms-told.json").write_bytes(document)
+    record = reloaded(FileStorage(tmp_path / "alarms-told.json"))
     assert (record.memory, record.waiting) == ({}, {})
     (line,) = caplog.messages
     assert line.startswith("the record of notifications in ")
-    assert (tmp_path / "notifications.json.unusable-1").read_bytes() == document
+    assert (tmp_path / "alarms-told.json.unusable-1").read_bytes() == document
 
 
 def test_alarms_that_are_not_known_any_more_are_forgotten(caplog: pytest.LogCaptureFixture) -> None:

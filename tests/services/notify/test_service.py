@@ -371,7 +371,7 @@ async def test_a_full_disk_costs_nothing_but_the_memory_of_a_restart(
 def test_a_folder_that_may_not_be_written_is_no_obstacle(tmp_path: Path, clock: FakeClock) -> None:
     """The real file, in a place where nothing can be made."""
     (tmp_path / "state").write_text("a file where a folder should be")
-    record = TellRecord(FileStorage(tmp_path / "state" / "notifications.json"))
+    record = TellRecord(FileStorage(tmp_path / "state" / "alarms-told.json"))
     record.load()
     with pytest.raises(OSError, match="state"):
         record.write(*record.document(clock))

@@ -7,7 +7,7 @@ from tinybms_bridge.config.models.notifications import Notifications
 
 __all__ = ["NOTIFY_FILE", "NotifyOptions", "notify_options"]
 
-NOTIFY_FILE = "notifications.json"
+NOTIFY_FILE = "alarms-told.json"
 """Name of the file in the state directory."""
 
 
