@@ -106,6 +106,15 @@ def test_without_a_delay_it_is_told_at_once() -> None:
     assert teller(delay_s=0.0).last(WARNING) == ["+warning"]
 
 
+def test_a_core_that_starts_again_is_no_news() -> None:
+    """However short the delay is: an upgrade on a small board takes its time."""
+    one = teller(delay_s=0.0)
+    for _ in range(3):
+        assert one.look({"core_unreachable": ALARM}).told == ()
+    (told,) = one.look({"core_unreachable": ALARM}).told
+    assert told == AlarmTold("raised", "core_unreachable", ALARM, 1000.0)
+
+
 def test_the_time_is_that_of_the_beginning() -> None:
     """Of the level, and of the end, not of the message."""
     one = teller()

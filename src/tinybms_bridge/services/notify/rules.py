@@ -15,17 +15,31 @@ from datetime import time
 from typing import Literal
 
 from tinybms_bridge.battery.alarms import AlarmLevel
+from tinybms_bridge.battery.notices import NoticeName
 from tinybms_bridge.config.models.notifications import Notifications
 
-__all__ = ["AGAIN_S", "MOST_SETTLE_S", "SETTLE_S", "AlarmTold", "RuleStep", "WatchedAlarm", "is_quiet", "step"]
+__all__ = [
+    "AGAIN_S",
+    "MOST_SETTLE_S",
+    "SETTLE_S",
+    "UNHEARD_S",
+    "AlarmTold",
+    "RuleStep",
+    "WatchedAlarm",
+    "is_quiet",
+    "step",
+]
 
 SETTLE_S = 60.0
 """An alarm that is away for less is the same one; also longer than a core takes to start again."""
 MOST_SETTLE_S = 3600.0
 """However it flaps, its end is told within an hour."""
+UNHEARD_S = 30.0
+"""A core that starts again, on a small board after an upgrade, is no news, however short the delay is."""
 AGAIN_S = 6 * 3600.0
 """What comes back sooner after its end was told flaps; what comes back each night does not."""
 
+_OK = AlarmLevel.OK
 _LEVELS = (AlarmLevel.WARNING, AlarmLevel.ALARM)
 
 
@@ -121,7 +135,7 @@ def is_quiet(settings: Notifications, local: time) -> bool:
 def _observed(before: WatchedAlarm, level: AlarmLevel, now_s: float) -> WatchedAlarm:
     """Note since when it is at its level."""
     gone_s = None
-    if level is AlarmLevel.OK:
+    if level is _OK:
         gone_s = now_s if before.gone_s is None else before.gone_s
     below_s = None
     if level < before.usual:
@@ -134,7 +148,7 @@ def _judged(
     name: str, watched: WatchedAlarm, settings: Notifications, now_s: float, *, quiet: bool
 ) -> tuple[WatchedAlarm, AlarmTold | None]:
     """Return what to remember, and what to tell: a rise that has lasted, or an end that has settled."""
-    due = _due(watched, settings, now_s)
+    due = _due(name, watched, settings, now_s)
     if due > watched.usual:
         if _is_silent(due, settings, quiet=quiet):
             return replace(watched, held=True), None
@@ -147,31 +161,31 @@ def _judged(
             settled_s=None,
         )
         return risen, AlarmTold("raised", name, due, watched.reached_s[due])
-    if watched.told is AlarmLevel.OK:
+    if watched.told is _OK:
         return watched, None
     if watched.gone_s is not None and now_s - watched.gone_s >= watched.settle_s:
         if settings.all_clear and _is_silent(watched.told, settings, quiet=quiet):
             return replace(watched, held=True), None
-        over = replace(watched, told=AlarmLevel.OK, usual=AlarmLevel.OK, below_s=None, settled_s=now_s)
+        over = replace(watched, told=_OK, usual=_OK, below_s=None, settled_s=now_s)
         return over, AlarmTold("cleared", name, watched.told, watched.gone_s) if settings.all_clear else None
     if watched.reached_s and watched.below_s is not None and now_s - watched.below_s >= watched.settle_s:
         return replace(watched, usual=max(watched.reached_s), below_s=None, settled_s=now_s), None
     return watched, None
 
 
-def _due(watched: WatchedAlarm, settings: Notifications, now_s: float) -> AlarmLevel:
+def _due(name: str, watched: WatchedAlarm, settings: Notifications, now_s: float) -> AlarmLevel:
     """Return the highest level that has lasted and that somebody wants to hear of."""
     least = AlarmLevel.ALARM if settings.level == "alarm" else AlarmLevel.WARNING
+    delay_s = max(settings.delay_s, UNHEARD_S if name == NoticeName.CORE_UNREACHABLE else 0.0)
     reached = watched.reached_s.items()
-    lasting = [level for level, since_s in reached if level >= least and now_s - since_s >= settings.delay_s]
-    return max(lasting, default=AlarmLevel.OK)
+    return max((level for level, since_s in reached if level >= least and now_s - since_s >= delay_s), default=_OK)
 
 
 def _settle_s(watched: WatchedAlarm, now_s: float) -> float:
     """Return how long the next end must last: longer, where the one before did not hold for long."""
     if watched.settled_s is not None and now_s - watched.settled_s < AGAIN_S:
         return min(2 * watched.settle_s, MOST_SETTLE_S)
-    return SETTLE_S if watched.told is AlarmLevel.OK else watched.settle_s
+    return SETTLE_S if watched.told is _OK else watched.settle_s
 
 
 def _is_silent(level: AlarmLevel, settings: Notifications, *, quiet: bool) -> bool:
@@ -180,4 +194,4 @@ def _is_silent(level: AlarmLevel, settings: Notifications, *, quiet: bool) -> bo
 
 def _is_forgotten(watched: WatchedAlarm, now_s: float) -> bool:
     recent = watched.settled_s is not None and now_s - watched.settled_s < AGAIN_S
-    return watched.told is AlarmLevel.OK and not watched.reached_s and not recent
+    return watched.told is _OK and not watched.reached_s and not recent
