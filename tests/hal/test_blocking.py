@@ -48,7 +48,8 @@ async def test_work_that_hangs_has_a_thread_of_its_own() -> None:
 
 def test_a_loop_that_has_ended_is_not_told() -> None:
     """The thread ends without a word."""
-    released, failures = threading.Event(), []
+    released = threading.Event()
+    failures: list[threading.ExceptHookArgs] = []
     hook, threading.excepthook = threading.excepthook, failures.append
     try:
         with pytest.raises(TimeoutError):

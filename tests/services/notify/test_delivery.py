@@ -75,7 +75,7 @@ class Sending:
 
     def trouble(self) -> Message | None:
         """Return why the last message was not sent."""
-        return self.delivery.trouble
+        return self.delivery.failure
 
     def _count(self) -> None:
         self.changes += 1
@@ -132,7 +132,7 @@ async def test_trouble_is_there_while_it_lasts(clock: FakeClock, begin: Begin) -
     sending = begin(LATER, None)
     sending.delivery.put(notification())
     await clock.advance(1.0)
-    assert sending.trouble() == LATER.reason
+    assert sending.trouble() == LATER.why
     changes = sending.changes
     await clock.advance(10.0)
     assert sending.trouble() is None
@@ -161,7 +161,7 @@ async def test_what_is_refused_is_not_tried_again(clock: FakeClock, begin: Begin
     sending.delivery.put(notification(1))
     sending.delivery.put(notification(2))
     await clock.advance(1.0)
-    assert sending.trouble() == NEVER.reason
+    assert sending.trouble() == NEVER.why
     await clock.advance(86_400.0)
     assert sending.way.ids == ["1", "2"]
     assert sending.counters == {"refused": 1, "sent": 1}

@@ -136,7 +136,7 @@ async def test_a_server_that_nobody_trusts_is_told_nothing(serve: Serve, securit
     """Whoever stands in between gets neither password nor mail; it is tried again, as the clock may be wrong only."""
     server = await serve("mail", tls=security == "tls")
     found = await failure(with_login(server.port, security=security))
-    assert (found.reason.code, found.refused) == ("notify.certificate_unknown", False)
+    assert (found.why.code, found.refused) == ("notify.certificate_unknown", False)
     assert (server.mails, server.encrypted) == ([], [])
 
 
@@ -144,25 +144,25 @@ async def test_a_server_without_encryption_is_told_nothing(serve: Serve) -> None
     """Somebody in between may have taken the offer out."""
     server = await serve("mail", starttls=False)
     found = await failure(with_login(server.port, security="starttls"))
-    assert (found.reason.code, found.refused) == ("notify.mail_no_starttls", False)
+    assert (found.why.code, found.refused) == ("notify.mail_no_starttls", False)
     assert [each.split()[0].upper() for each in server.commands] == ["EHLO"]
 
 
 async def test_the_other_kind_of_encryption_is_told(serve: Serve, authority: str) -> None:
     """The usual mistake: port and kind do not belong together."""
     server = await serve("mail")
-    assert (await failure(with_login(server.port, security="tls"))).reason.code == "notify.no_tls"
+    assert (await failure(with_login(server.port, security="tls"))).why.code == "notify.no_tls"
     server = await serve("mail", tls=True)
     found = await failure(with_login(server.port, security="starttls", server_certificate=authority), limit_s=2.0)
-    assert found.reason.code in ("notify.no_answer", "notify.connection_ended")
+    assert found.why.code in ("notify.no_answer", "notify.connection_ended")
 
 
 async def test_a_wrong_password_is_tried_once_and_never_shown(serve: Serve) -> None:
     """The server repeats what it was told; a try with each method would lock the account."""
     server = await serve("mail")
     found = await failure(with_login(server.port, password="wrong " + PASSWORD))
-    assert (found.reason.code, found.refused) == ("notify.mail_login", True)
-    assert found.reason.text == "the mail server does not accept user name and password (535 5.7.8)"
+    assert (found.why.code, found.refused) == ("notify.mail_login", True)
+    assert found.why.text == "the mail server does not accept user name and password (535 5.7.8)"
     assert sum(line.startswith("AUTH") for line in server.commands) == 1
 
 
@@ -170,9 +170,9 @@ async def test_a_login_that_nobody_offers_is_told(serve: Serve) -> None:
     """Often it is offered only once the connection is encrypted."""
     server = await serve("mail", auth="")
     found = await failure(with_login(server.port))
-    assert (found.reason.code, found.refused) == ("notify.mail_no_login", False)
+    assert (found.why.code, found.refused) == ("notify.mail_no_login", False)
     server = await serve("mail", auth="GSSAPI NTLM")
-    assert (await failure(with_login(server.port))).reason.code == "notify.mail_no_login"
+    assert (await failure(with_login(server.port))).why.code == "notify.mail_no_login"
 
 
 @pytest.mark.parametrize(
@@ -196,8 +196,8 @@ async def test_5yz_is_never_and_4yz_later(
     """RFC 5321, section 4.2.1; of the words of the server only the codes are shown."""
     server = await serve("mail", auth="", answers=answers)
     found = await failure(settings(server.port))
-    assert (found.reason.code, found.refused) == (reason, refused)
-    assert "nobody" not in found.reason.text
+    assert (found.why.code, found.refused) == (reason, refused)
+    assert "nobody" not in found.why.text
     assert server.mails == []
 
 
@@ -231,22 +231,22 @@ async def test_a_server_that_comes_to_no_end_is_left_in_time(serve: Serve, behav
     """Whether it accepts and hangs or greets byte by byte: one deadline counts for all of it."""
     server = await serve("mail", behaviour=behaviour)
     found = await failure(settings(server.port, security=security), limit_s=0.5)
-    assert found.reason.code in ("notify.no_answer", "notify.no_tls")
-    assert found.reason.code == "notify.no_answer" or (behaviour, security) == ("slow", "tls")
+    assert found.why.code in ("notify.no_answer", "notify.no_tls")
+    assert found.why.code == "notify.no_answer" or (behaviour, security) == ("slow", "tls")
 
 
 async def test_an_answer_without_an_end_is_bounded(serve: Serve) -> None:
     """It may not fill the memory."""
     server = await serve("mail", behaviour="endless")
-    assert (await failure(settings(server.port))).reason.code == "notify.too_much"
+    assert (await failure(settings(server.port))).why.code == "notify.too_much"
 
 
 async def test_a_server_that_goes_away_is_told(serve: Serve) -> None:
     """In the middle of a conversation, or before it."""
     server = await serve("mail", behaviour="close")
-    assert (await failure(settings(server.port))).reason.code == "notify.connection_ended"
+    assert (await failure(settings(server.port))).why.code == "notify.connection_ended"
     await server.end()
-    assert (await failure(settings(server.port))).reason.code == "notify.connection_refused"
+    assert (await failure(settings(server.port))).why.code == "notify.connection_refused"
 
 
 def test_what_may_be_shown_is_the_server() -> None:

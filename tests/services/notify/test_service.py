@@ -16,7 +16,6 @@ from tinybms_bridge.battery.alarms import AlarmCause, AlarmLevel, AlarmName, Ala
 from tinybms_bridge.battery.notices import NoticeName, Notices
 from tinybms_bridge.battery.state import BatteryState
 from tinybms_bridge.config.loader import interpret
-from tinybms_bridge.config.models.base import Secret
 from tinybms_bridge.errors import BridgeError
 from tinybms_bridge.hal.blocking import in_own_thread, in_place
 from tinybms_bridge.hal.clock import SystemClock
@@ -518,7 +517,7 @@ async def test_secrets_are_nowhere(
     everything += (storage.read() or b"").decode()
     assert "high_voltage" in everything
     assert [secret for secret in secrets if secret in everything] == []
-    assert Secret(secrets[0]).value in http.asked[0].line
+    assert any(secrets[0] in asked.line for asked in http.asked)
 
 
 def test_while_it_is_off_nothing_of_it_is_imported() -> None:

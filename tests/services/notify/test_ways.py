@@ -132,7 +132,7 @@ async def test_the_connection_is_encrypted_and_the_server_known(
     await send(make(server.port, "https", server_certificate=authority))
     assert len(server.asked) == 1
     found = await failure(make(server.port, "https"))
-    assert found.reason.code == "notify.certificate_unknown"
+    assert found.why.code == "notify.certificate_unknown"
     assert not found.refused
     assert len(server.asked) == 1
 
@@ -144,7 +144,7 @@ async def test_a_certificate_for_another_name_is_refused(
     server = await serve("http", tls=True)
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(2, 1, 6, "", ("127.0.0.1", server.port))])
     found = await failure(webhook(server.port, "https", host=f"{KEY}.example.org", server_certificate=authority))
-    assert found.reason.code == "notify.certificate_name"
+    assert found.why.code == "notify.certificate_name"
 
 
 async def test_an_authority_that_cannot_be_read_is_told(serve: Serve) -> None:
@@ -152,13 +152,13 @@ async def test_an_authority_that_cannot_be_read_is_told(serve: Serve) -> None:
     server = await serve("http", tls=True)
     rubbish = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----"
     found = await failure(webhook(server.port, "https", server_certificate=rubbish))
-    assert found.reason.code == "notify.bad_certificate_key"
+    assert found.why.code == "notify.bad_certificate_key"
 
 
 async def test_a_port_that_does_not_encrypt_is_told(serve: Serve) -> None:
     """What answers is no encryption."""
     server = await serve("mail")
-    assert (await failure(webhook(server.port, "https"))).reason.code == "notify.no_tls"
+    assert (await failure(webhook(server.port, "https"))).why.code == "notify.no_tls"
 
 
 @pytest.mark.parametrize(
@@ -182,8 +182,8 @@ async def test_what_a_server_answers_decides_whether_it_is_tried_again(
     """What would be answered again and again is not asked again and again."""
     server = await serve("http", answers=[answer(code)])
     found = await failure(webhook(server.port))
-    assert (found.reason.code, found.refused) == (reason, refused)
-    assert found.reason.parameters["status"] == code
+    assert (found.why.code, found.refused) == (reason, refused)
+    assert found.why.parameters["status"] == code
 
 
 async def test_another_address_is_not_followed(serve: Serve, answer: Callable[..., bytes]) -> None:
@@ -208,27 +208,27 @@ async def test_a_server_that_comes_to_no_end_is_left_in_time(serve: Serve, behav
     """Whether it says nothing or a byte now and then: one deadline counts for all of it."""
     server = await serve("http", answers=[behaviour])
     found = await failure(webhook(server.port), limit_s=0.5)
-    assert (found.reason.code, found.refused) == ("notify.no_answer", False)
+    assert (found.why.code, found.refused) == ("notify.no_answer", False)
 
 
 async def test_a_server_that_never_ends_its_handshake_is_left_in_time(serve: Serve, authority: str) -> None:
     """It takes the connection and says nothing: the encryption has the same deadline."""
     server = await serve("mail", behaviour="hang")
     found = await failure(webhook(server.port, "https", server_certificate=authority), limit_s=0.5)
-    assert found.reason.code == "notify.no_answer"
+    assert found.why.code == "notify.no_answer"
 
 
 async def test_nobody_there_is_told(serve: Serve) -> None:
     """A port where nobody listens any more."""
     server = await serve("http")
     await server.end()
-    assert (await failure(webhook(server.port))).reason.code == "notify.connection_refused"
+    assert (await failure(webhook(server.port))).why.code == "notify.connection_refused"
 
 
 async def test_answers_are_bounded(serve: Serve) -> None:
     """Headers without an end are not read to an end; of the body nothing is read."""
     server = await serve("http", answers=["huge headers"])
-    assert (await failure(webhook(server.port))).reason.code in ("notify.too_much", "notify.not_http")
+    assert (await failure(webhook(server.port))).why.code in ("notify.too_much", "notify.not_http")
     server = await serve("http", answers=["huge body"])
     await send(webhook(server.port))
 
@@ -245,7 +245,7 @@ async def test_answers_are_bounded(serve: Serve) -> None:
 async def test_what_is_no_answer_is_told(serve: Serve, answers: list[Any], reason: str) -> None:
     """Somebody else listens there."""
     server = await serve("http", answers=answers)
-    assert (await failure(webhook(server.port))).reason.code == reason
+    assert (await failure(webhook(server.port))).why.code == reason
 
 
 async def test_a_name_that_nobody_knows_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,7 +256,7 @@ async def test_a_name_that_nobody_knows_is_told(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     found = await failure(webhook(80, host="hooks.example.org"))
-    assert (found.reason.code, found.refused) == ("notify.no_name", False)
+    assert (found.why.code, found.refused) == ("notify.no_name", False)
 
 
 async def test_a_dead_address_leaves_time_for_the_next(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,7 +272,7 @@ async def test_a_dead_address_leaves_time_for_the_next(serve: Serve, monkeypatch
 async def test_a_host_that_no_name_can_be_is_not_tried_for_ever() -> None:
     """The library fails on it in its own way; its words, which repeat the name, are not told."""
     found = await failure(webhook(80, host=f"{KEY}..example.org"))
-    assert (found.reason.code, found.refused) == ("notify.unexpected", True)
+    assert (found.why.code, found.refused) == ("notify.unexpected", True)
 
 
 def test_what_may_be_shown_of_an_address_holds_no_secret() -> None:

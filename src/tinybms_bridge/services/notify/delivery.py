@@ -49,7 +49,7 @@ class Delivery:
         on_change: Callable[[], None],
     ) -> None:
         self.way = way
-        self.trouble: Message | None = None
+        self.failure: Message | None = None
         """Why the last message was not sent; None while all is well."""
         self._waiting = waiting
         self._wording = wording
@@ -92,7 +92,7 @@ class Delivery:
             remark = await self._sent(told)
         except DeliveryError as error:
             self._counters["refused" if error.refused else "failed"] += 1
-            self._set(error.reason)
+            self._set(error.why)
             raise
         self._counters["sent"] += 1
         self._set(remark)
@@ -109,7 +109,7 @@ class Delivery:
             raise delivery_error(error, limit_s) from None
 
     def _set(self, trouble: Message | None) -> None:
-        self.trouble = trouble
+        self.failure = trouble
         self._on_change()
 
     def _done(self, told: Notification) -> None:

@@ -27,12 +27,12 @@ class DeliveryError(BridgeError):
 
     def __init__(self, reason: Message, *, refused: bool = False, wait_s: float = 0.0) -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.why = reason
         self.refused = refused
         self.wait_s = wait_s
 
     def __str__(self) -> str:
-        return self.reason.text
+        return self.why.text
 
 
 _NO_NETWORK = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL})

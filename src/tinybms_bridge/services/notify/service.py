@@ -127,7 +127,7 @@ class NotifyService:
         try:
             remark = await delivery.send(told)
         except DeliveryError as error:
-            return message("notify.not_sent", way=way, reason=error.reason), False
+            return message("notify.not_sent", way=way, reason=error.why), False
         if remark is not None:
             return message("notify.sent_but", way=way, reason=remark), True
         return message("notify.sent", way=way), True
@@ -177,9 +177,9 @@ class NotifyService:
 
     def _show(self) -> None:
         troubles = [
-            message("notify.not_sent", way=each.way.name, reason=each.trouble)
+            message("notify.not_sent", way=each.way.name, reason=each.failure)
             for each in self._deliveries
-            if each.trouble is not None
+            if each.failure is not None
         ]
         if troubles:
             self._standing.trouble(message("notify.results", results=troubles))
