@@ -91,6 +91,7 @@ OWNERS: dict[str, set[str]] = {
     "web_server": {"web", "pages"},
     "mqtt": {"mqtt"},
     "metrics": {"metrics"},
+    "notifications": {"notifications"},
 }
 """What a key drives: the entry with its own name, else that of its section."""
 
@@ -132,6 +133,24 @@ TEXTS: dict[str, object] = {
     "web_server.tls_certificate": "/etc/bridge/cert.pem",
     "web_server.tls_key": "/etc/bridge/key.pem",
     "web_server.password": "another secret word",
+    "notifications.site": "Boat",
+    "notifications.only": ["low_soc"],
+    "notifications.never": ["high_voltage"],
+    "notifications.quiet_from": "22:00",
+    "notifications.quiet_to": "07:00",
+    "notifications.webhook.url": "http://127.0.0.1:9/another",
+    "notifications.webhook.token": "secret-word",
+    "notifications.webhook.server_certificate": "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----",
+    "notifications.ntfy.url": "http://127.0.0.1:9",
+    "notifications.ntfy.topic": "another",
+    "notifications.ntfy.token": "secret-word",
+    "notifications.ntfy.server_certificate": "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----",
+    "notifications.email.server": "localhost",
+    "notifications.email.username": "boat",
+    "notifications.email.password": "secret word",
+    "notifications.email.sender": "boat@example.org",
+    "notifications.email.recipients": ["you@example.org"],
+    "notifications.email.server_certificate": "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----",
 }
 """Values of the keys that are neither numbers, switches nor choices."""
 
@@ -145,6 +164,16 @@ COMPANIONS: dict[str, dict[str, Any]] = {
     "metrics.token": {"metrics": {"enabled": True}},
     "web_server.enable_cors": {"web_server": {"cors_origins": ["http://192.168.1.5:8123"]}},
     "web_server.cors_origins": {"web_server": {"enable_cors": True}},
+    "notifications.enabled": {"notifications": {"webhook": {"enabled": True, "url": "http://127.0.0.1:9/hook"}}},
+    "notifications.quiet_from": {"notifications": {"quiet_from": "21:00", "quiet_to": "06:00"}},
+    "notifications.webhook.enabled": {
+        "notifications": {"ntfy": {"enabled": True, "url": "http://127.0.0.1:10", "topic": "boat"}}
+    },
+    "notifications.ntfy.enabled": {"notifications": {"webhook": {"enabled": True}}},
+    "notifications.email.enabled": {
+        "notifications": {"email": {"server": "127.0.0.1", "recipients": ["me@example.org"]}}
+    },
+    "notifications.email.username": {"notifications": {"email": {"username": "captain", "password": "word"}}},
 }
 """What must already be set for a key to be changed at all."""
 

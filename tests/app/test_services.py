@@ -27,7 +27,7 @@ from tinybms_bridge.app.services import (
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.config.loader import interpret
 from tinybms_bridge.config.overrides import Overrides
-from tinybms_bridge.errors import ConfigError
+from tinybms_bridge.errors import BridgeError, ConfigError
 from tinybms_bridge.hal.blocking import in_thread
 from tinybms_bridge.hal.logs import LogLine
 from tinybms_bridge.link.client import LinkClient
@@ -755,3 +755,51 @@ print([name for name in sys.modules if name.startswith("tinybms_bridge.core.")])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "['tinybms_bridge.core.supervisor']"
+
+
+async def test_notifications_go_out_while_they_are_wanted(
+    join: Join, home: Path, request: pytest.FixtureRequest
+) -> None:
+    """Switched on, tried, told of what the core tells, and switched off, without a restart; what was told is kept."""
+    bodies: list[dict[str, Any]] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        size = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        bodies.append(json.loads(await reader.readexactly(size)))
+        writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    request.addfinalizer(server.close)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+    file = await in_thread(write, home / "a.json", {})
+    joined: Joined = await join(file=file, folder=lambda: home / "state")
+    service = joined.services.core.services()["notifications"]
+    assert service.state().condition is ServiceCondition.OFF
+    with pytest.raises(BridgeError, match="Notifications: off, there is nothing to try"):
+        await service.test()
+
+    wanted = {"enabled": True, "site": "Boat", "delay_s": 0, "webhook": {"enabled": True, "url": url}}
+    await joined.update({"notifications": wanted})
+    await joined.until(lambda: service.state().condition is ServiceCondition.WORKING)
+    told = await joined.result(service.test())
+    assert told.text == "webhook: sent"
+    await joined.until(lambda: {"test", "communication"} <= {each["name"] or each["event"] for each in bodies})
+    assert {each["site"] for each in bodies} == {"Boat"}
+    await joined.until(lambda: joined.mirror.state.services.services)
+    (reported,) = (each for each in joined.mirror.state.services.services if each.name == "notifications")
+    assert (reported.where, reported.testable) == ("webhook", True)
+    kept = home / "state" / "alarms-told.json"
+    await joined.until(lambda: kept.exists() and "communication" in json.loads(kept.read_text())["told"])
+    assert stat.S_IMODE((await in_thread(kept.stat)).st_mode) == 0o600
+
+    await joined.update({"notifications": {"enabled": False}})
+    await joined.until(lambda: service.state().condition is ServiceCondition.OFF)
+    count = len(bodies)
+    await joined.update({"notifications": {"enabled": True}})
+    await joined.until(lambda: service.state().condition is ServiceCondition.WORKING)
+    for _ in range(200):
+        await joined.clock.advance(0.1)
+        await asyncio.sleep(0.001)
+    assert [each["name"] for each in bodies[count:] if each["name"] == "communication"] == []

@@ -49,11 +49,14 @@ from tinybms_bridge.link.state import EVENTS, ConfigurationState, CoreState, Ene
 from tinybms_bridge.services.history import History, HistorySettings
 from tinybms_bridge.services.logs import LogSettings, LogStore
 from tinybms_bridge.services.mqtt import MEMORY_FILE, SPOOL_FOLDER, MqttOptions, MqttPublisher, make_mqtt
+from tinybms_bridge.services.notify.options import NOTIFY_FILE, NotifyOptions, notify_options
 from tinybms_bridge.services.ports import MetricsSource
 from tinybms_bridge.services.standing import ServiceStanding
 
 if TYPE_CHECKING:
     from tinybms_bridge.services.metrics import MetricsService
+    from tinybms_bridge.services.notify.record import TellRecord
+    from tinybms_bridge.services.notify.service import NotifyService
     from tinybms_bridge.services.web.options import WebOptions
     from tinybms_bridge.services.web.service import WebService, WebState
 
@@ -220,9 +223,11 @@ class Services:
         self.store = store
         self.core = RemoteCore(link, mirror, clock, store, self.bus, self.supervisor, self.logs, self.history)
         self.web = WebPart(self)
+        self._told_record: TellRecord | None = None
         self.extras: list[Extra[Any]] = [
             self._mqtt(),
             Extra("metrics", self.supervisor, clock, run_blocking, metrics_token, self._make_metrics),
+            Extra("notifications", self.supervisor, clock, run_blocking, notify_options, self._make_notify),
         ]
         CoreChanges(mirror, self.bus)
         supervisor = self.supervisor
@@ -313,6 +318,18 @@ class Services:
             self.core.metrics = source
 
         return MetricsService(self.core, token, standing, offer, self.run_blocking)
+
+    def _make_notify(self, options: NotifyOptions, standing: ServiceStanding) -> "NotifyService":
+        """Return what tells of alarms; what it has told stays known when it is made anew. Blocks."""
+        from tinybms_bridge.services.notify.record import TellRecord
+        from tinybms_bridge.services.notify.service import NotifyService
+
+        record = self._told_record
+        if record is None:
+            storage = self.files.stored(NOTIFY_FILE, 0o600) if self._keep else MemoryStorage()
+            self._told_record = record = TellRecord(storage)
+            record.load()
+        return NotifyService(self.core.moment, options, standing, record, self._clock, self.run_blocking)
 
     # the configuration
 

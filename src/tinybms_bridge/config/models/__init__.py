@@ -7,6 +7,7 @@ from tinybms_bridge.config.models.hardware import Can, Hardware, Uart
 from tinybms_bridge.config.models.logs import Logging
 from tinybms_bridge.config.models.metrics import PrometheusMetrics
 from tinybms_bridge.config.models.mqtt import HomeAssistant, Mqtt
+from tinybms_bridge.config.models.notifications import Email, Notifications, Ntfy, Webhook
 from tinybms_bridge.config.models.tinybms import TinyBms
 from tinybms_bridge.config.models.victron import Thresholds, Victron
 from tinybms_bridge.config.models.web_server import WebServer
@@ -17,10 +18,13 @@ __all__ = [
     "ApFallback",
     "Can",
     "Cvl",
+    "Email",
     "Hardware",
     "HomeAssistant",
     "Logging",
     "Mqtt",
+    "Notifications",
+    "Ntfy",
     "PrometheusMetrics",
     "Section",
     "Thresholds",
@@ -28,5 +32,6 @@ __all__ = [
     "Uart",
     "Victron",
     "WebServer",
+    "Webhook",
     "Wifi",
 ]

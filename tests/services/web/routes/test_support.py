@@ -49,23 +49,30 @@ def secret_paths(model: type[Section] = Configuration, prefix: tuple[str, ...] =
     return found
 
 
-BEGINNINGS = {"client_key": "-----BEGIN PRIVATE KEY-----"}
-"""What a secret of a certain form begins with."""
+FORMS = {"url": "https://example.org/{}-~&", "topic": "{}", "client_key": "-----BEGIN PRIVATE KEY-----{}-~&"}
+"""Of secrets that have to look like something."""
 
 
-def secret_value(number: int, path: tuple[str, ...]) -> str:
-    """Return a secret that the key of a path takes."""
-    return f"{BEGINNINGS.get(path[-1], '')}{PLANTED}-{number}-~&"
+def planted_secrets() -> dict[tuple[str, ...], str]:
+    """Return another secret for every key that holds one."""
+    return {
+        path: FORMS.get(path[-1], "{}-~&").format(f"{PLANTED}-{number}") for number, path in enumerate(secret_paths())
+    }
 
 
 def planted_document() -> dict[str, Any]:
-    """Return a configuration with another secret at every place for one, and with user names."""
-    document: dict[str, Any] = {"mqtt": {"username": f"{PLANTED}-broker"}, "web_server": {"username": f"{PLANTED}-web"}}
-    for number, path in enumerate(secret_paths()):
+    """Return a configuration with a secret at every place for one, and with names of users."""
+    email = {"username": f"{PLANTED}-mail", "sender": f"{PLANTED}@x.org", "recipients": [f"me.{PLANTED}@x.org"]}
+    document: dict[str, Any] = {
+        "mqtt": {"username": f"{PLANTED}-broker"},
+        "web_server": {"username": f"{PLANTED}-web"},
+        "notifications": {"email": email},
+    }
+    for path, secret in planted_secrets().items():
         place = document
         for name in path[:-1]:
             place = place.setdefault(name, {})
-        place[path[-1]] = secret_value(number, path)
+        place[path[-1]] = secret
     return document
 
 
@@ -85,7 +92,7 @@ def planted(core: Any, app: FastAPI, make_frame: Callable[..., MonitoredFrame]) 
     gate.accounts.registry = registry
     gate.accounts._store.update(lambda _: registry)
     token = write_token(record, registry.secret)
-    values = [secret_value(number, path) for number, path in enumerate(secret_paths())]
+    values = list(planted_secrets().values())
     for value in values:
         core.logs.write("ERROR", f"the server said: {value} is wrong")
         core.logs.write("DEBUG", json.dumps({"x": value}))

@@ -22,6 +22,7 @@ export const ORDER = [
   'tinybms',
   'logging',
   'advanced',
+  'notifications',
   'mqtt',
   'metrics',
   'wifi',
