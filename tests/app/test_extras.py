@@ -83,7 +83,7 @@ async def test_service_follows_what_is_wanted(extra: Extra[str], supervisor: Sup
         await settle(clock)
         assert Service.made == []
         assert extra.state().condition is ServiceCondition.OFF
-        with pytest.raises(LinkError, match="MQTT is off"):
+        with pytest.raises(LinkError, match="MQTT: off"):
             await extra.test()
         extra.take_up(configured(enabled=True, root_topic="a"))
         await settle(clock)
