@@ -147,7 +147,7 @@ class Consumer:
         fresh, done = self._sifted(entries)
         try:
             await self._write(fresh)
-            due = await self._due(proved=bool(fresh.entries))
+            due = await self._due(proved=any(fresh.lines))
         except AwayError as error:
             await self._give_back(fresh.entries)
             await self._source.acknowledge(done)

@@ -185,11 +185,11 @@ class Cluster:
         password = stream.password_of(self.folder / f"{user}.password")
         return await stream.connect(self.servers, user, password, self.authority, lambda _: None)
 
-    async def leader(self) -> str:
-        """Return the node that leads the stream."""
+    async def leader(self, name: str = stream.STREAM) -> str:
+        """Return the node that leads a stream; empty while none does."""
         connection = await self.connection("admin")
         try:
-            return str((await stream.request(connection, f"STREAM.INFO.{stream.STREAM}"))["cluster"]["leader"])
+            return str((await stream.request(connection, f"STREAM.INFO.{name}"))["cluster"].get("leader", ""))
         finally:
             await connection.close()
 
@@ -211,16 +211,14 @@ class Cluster:
         finally:
             await connection.close()
 
-    async def stored(self) -> dict[tuple[str, int], int]:
-        """Return how often each message is in the stream, by boot id and sequence number."""
+    async def stored(self, name: str = stream.STREAM, subjects: str = stream.FILTER) -> dict[tuple[str, int], int]:
+        """Return how often each message is in a stream, by boot id and sequence number."""
         connection = await self.connection("admin")
         found_there: dict[tuple[str, int], int] = {}
         try:
-            info = await stream.request(connection, f"STREAM.INFO.{stream.STREAM}")
+            info = await stream.request(connection, f"STREAM.INFO.{name}")
             last, seen = info["state"]["last_seq"], 0
-            subscription = await connection.jetstream().subscribe(
-                stream.FILTER, stream=stream.STREAM, ordered_consumer=True
-            )
+            subscription = await connection.jetstream().subscribe(subjects, stream=name, ordered_consumer=True)
             while seen < last:
                 message = await subscription.next_msg(timeout=PATIENCE_S)
                 seen = message.metadata.sequence.stream

@@ -79,8 +79,10 @@ class Store:
         return [line for _, line in self.samples]
 
     async def write(self, lines: Sequence[str]) -> None:
-        """Accept samples."""
+        """Accept samples; none need no request."""
         await asyncio.sleep(0)
+        if not lines:
+            return
         if self.away:
             raise AwayError("killed")
         if any(map(self.refuses, lines)):
@@ -220,6 +222,22 @@ async def test_a_database_that_was_killed_while_nothing_came_is_noticed() -> Non
 
     assert rig.stream.acknowledged == {1}
     assert kwh(rig.store.memory) == [1]
+
+
+async def test_messages_without_a_sample_prove_nothing() -> None:
+    """Nothing was written for them, so that a database which was killed meanwhile is asked."""
+    rig = Rig([entry(1, 1)])
+    await rig.steps()
+    rig.store.kill()
+    empty = {"at": "2027-01-15T08:00:00Z", "boot": BOOT, "registers": []}
+    for seq in (2, 3, 4):
+        payload = json.dumps(empty | {"seq": seq}).encode()
+        rig.stream.ready.append(Entry("fleet.mill.tinybms.packs.a.registers", payload, seq, ARRIVED_MS, 0, ""))
+        await rig.steps(1, SETTLE_S)
+    await rig.steps(3, SETTLE_S)
+
+    assert kwh(rig.store.memory) == [1]
+    assert rig.stream.acknowledged == {1, 2, 3, 4}
 
 
 async def test_a_consumer_that_was_killed_loses_nothing_and_repeats_little() -> None:
