@@ -9,7 +9,7 @@ TESTS := $(if $(filter-out --no-skips,$(ARGS)),unit,coverage others)
 # What the scenarios of SocketCAN need where the kernel has none (docs/socketcan-tests.md).
 MACHINE := $(if $(filter x86_64,$(shell uname -m)),qemu-system-x86_64:qemu-system-x86 busybox:busybox-static kmod:kmod cpio:cpio) ip:iproute2 cangen:can-utils
 
-.PHONY: run test test-random coverage others pythons bench lint format types imports unit ui screenshots rig-physics rig-socketcan rig-installed wheels deb lock clean help
+.PHONY: run test test-random coverage others pythons bench lint format types imports unit ui screenshots rig-physics rig-socketcan rig-installed rig-fleet wheels deb lock clean help
 
 run: ## Simulated battery and GX around the real bridge, with live values; Ctrl-C ends it
 	@scripts/bootstrap.sh runtime
@@ -17,7 +17,7 @@ run: ## Simulated battery and GX around the real bridge, with live values; Ctrl-
 
 test: ## Everything CI checks: lint, format, types, import rules, tests, coverage
 	@scripts/bootstrap.sh dev
-	@scripts/system-packages.sh mbpoll:mbpoll curl:curl chromium:chromium systemd-analyze:systemd /usr/sbin/avahi-daemon:avahi-daemon nsenter:util-linux $(MACHINE)
+	@scripts/system-packages.sh mbpoll:mbpoll curl:curl chromium:chromium systemd-analyze:systemd mosquitto:mosquitto openssl:openssl promtool:prometheus prometheus:prometheus vmalert:victoria-metrics /usr/sbin/avahi-daemon:avahi-daemon nsenter:util-linux $(MACHINE)
 	@$(MAKE) --no-print-directory lint types imports $(TESTS)
 
 test-random: ## The tests with new examples in a new order, for a night: prints how to repeat what it finds
@@ -68,6 +68,8 @@ bench: ## Measure; figures go to docs/performance.md by hand, with machine and d
 	@$(BIN)/python -m benchmarks.web
 	@$(BIN)/python -m benchmarks.history
 	@$(BIN)/python -m benchmarks.link
+	@$(BIN)/python -m benchmarks.services
+	@$(BIN)/python -m benchmarks.metrics
 
 rig-physics: ## The cells of the bench against PyBaMM, then the engine with packs of them: half an hour, 830 MB
 	@scripts/bootstrap.sh physics
@@ -82,6 +84,11 @@ rig-installed: ## The Debian package in a Debian of its own with systemd as PID 
 	@scripts/bootstrap.sh dev
 	@scripts/system-packages.sh debootstrap:debootstrap systemd-nspawn:systemd-container
 	@$(BIN)/python -m rigs.installed $(ARGS)
+
+rig-fleet: ## A thousand bridges into three NATS nodes and VictoriaMetrics, one of them killed: what is lost, twelve minutes
+	@scripts/bootstrap.sh fleet
+	@scripts/system-packages.sh victoria-metrics:victoria-metrics openssl:openssl
+	@.venv-fleet/bin/python -m rigs.fleet $(ARGS)
 
 wheels: ## The program and its laboratory as two wheels in dist/
 	@scripts/bootstrap.sh runtime

@@ -1,12 +1,13 @@
 #!/bin/sh
 # Create .venv and install the project with its locked dependencies. Does nothing when that is already done.
-#   scripts/bootstrap.sh runtime|dev|physics      (physics: in .venv-physics, so that its libraries meet no test)
+#   scripts/bootstrap.sh runtime|dev|physics|fleet   (physics, fleet: in .venv-physics, .venv-fleet, so that their
+#                                                    libraries meet no test)
 # Needs python3 >= 3.11; on Debian and Ubuntu installs the package python3-venv when it is missing and root or sudo allows.
 set -eu
 cd "$(dirname "$0")/.."
 kind=${1:-runtime}
 venv=.venv
-[ "$kind" != physics ] || venv=.venv-physics
+case $kind in physics | fleet) venv=.venv-$kind ;; esac
 
 say() { printf '%s\n' "$*" >&2; }
 

@@ -71,7 +71,7 @@ OWNERS: dict[str, set[str]] = {
     "logging.log_can_traffic": {"can traffic"},
     "logging.log_cvl_changes": {"charge states"},
     "logging": {"log"},
-    "advanced.state_directory": {"folder", "log", "web"},
+    "advanced.state_directory": {"folder", "log", "web", "mqtt"},
     "advanced.energy_save_interval_s": {"saving"},
     "advanced.history_enabled": {"history"},
     "advanced.history_days_10s": {"history"},
@@ -87,13 +87,15 @@ OWNERS: dict[str, set[str]] = {
     "web_server.websocket_burst_max": {"live"},
     "web_server.websocket_max_payload_bytes": {"live"},
     "web_server.max_ws_clients": {"live"},
+    "web_server.enabled": {"web", "pages", "mdns", "metrics"},
     "web_server": {"web", "pages"},
     "mqtt": {"mqtt"},
     "mdns": {"mdns"},
     "wifi.sta_hostname": {"mdns"},
-    "web_server.enabled": {"web", "pages", "mdns"},
     "web_server.listen_address": {"web", "pages", "mdns"},
     "web_server.enable_auth": {"web", "pages", "mdns"},
+    "metrics": {"metrics"},
+    "notifications": {"notifications"},
 }
 """What a key drives: the entry with its own name, else that of its section."""
 
@@ -128,12 +130,31 @@ TEXTS: dict[str, object] = {
     "wifi.sta_subnet": "255.255.0.0",
     "wifi.ap_fallback.ssid": "Boat",
     "wifi.ap_fallback.password": "secret word",
+    "metrics.token": "a-token-of-32-characters-in-all-1",
     "web_server.username": "skipper",
     "web_server.listen_address": "127.0.0.1",
     "web_server.cors_origins": ["http://192.168.1.6:8123"],
     "web_server.tls_certificate": "/etc/bridge/cert.pem",
     "web_server.tls_key": "/etc/bridge/key.pem",
     "web_server.password": "another secret word",
+    "notifications.site": "Boat",
+    "notifications.only": ["low_soc"],
+    "notifications.never": ["high_voltage"],
+    "notifications.quiet_from": "22:00",
+    "notifications.quiet_to": "07:00",
+    "notifications.webhook.url": "http://127.0.0.1:9/another",
+    "notifications.webhook.token": "secret-word",
+    "notifications.webhook.server_certificate": "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----",
+    "notifications.ntfy.url": "http://127.0.0.1:9",
+    "notifications.ntfy.topic": "another",
+    "notifications.ntfy.token": "secret-word",
+    "notifications.ntfy.server_certificate": "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----",
+    "notifications.email.server": "localhost",
+    "notifications.email.username": "boat",
+    "notifications.email.password": "secret word",
+    "notifications.email.sender": "boat@example.org",
+    "notifications.email.recipients": ["you@example.org"],
+    "notifications.email.server_certificate": "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----",
 }
 """Values of the keys that are neither numbers, switches nor choices."""
 
@@ -145,8 +166,19 @@ COMPANIONS: dict[str, dict[str, Any]] = {
     "web_server.listen_address": {"web_server": {"enabled": True}},
     "mqtt.password": {"mqtt": {"username": "boat"}},
     "mqtt.client_certificate": {"mqtt": {"client_key": "-----BEGIN PRIVATE KEY-----"}},
+    "metrics.token": {"metrics": {"enabled": True}},
     "web_server.enable_cors": {"web_server": {"cors_origins": ["http://192.168.1.5:8123"]}},
     "web_server.cors_origins": {"web_server": {"enable_cors": True}},
+    "notifications.enabled": {"notifications": {"webhook": {"enabled": True, "url": "http://127.0.0.1:9/hook"}}},
+    "notifications.quiet_from": {"notifications": {"quiet_from": "21:00", "quiet_to": "06:00"}},
+    "notifications.webhook.enabled": {
+        "notifications": {"ntfy": {"enabled": True, "url": "http://127.0.0.1:10", "topic": "boat"}}
+    },
+    "notifications.ntfy.enabled": {"notifications": {"webhook": {"enabled": True}}},
+    "notifications.email.enabled": {
+        "notifications": {"email": {"server": "127.0.0.1", "recipients": ["me@example.org"]}}
+    },
+    "notifications.email.username": {"notifications": {"email": {"username": "captain", "password": "word"}}},
 }
 """What must already be set for a key to be changed at all."""
 

@@ -27,13 +27,13 @@ from tinybms_bridge.app.services import (
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.config.loader import interpret
 from tinybms_bridge.config.overrides import Overrides
-from tinybms_bridge.errors import ConfigError
+from tinybms_bridge.errors import BridgeError, ConfigError
 from tinybms_bridge.hal.blocking import in_thread
 from tinybms_bridge.hal.logs import LogLine
 from tinybms_bridge.link.client import LinkClient
 from tinybms_bridge.link.events import ConfigChanged, EventCode, Noted
 from tinybms_bridge.link.mirror import Mirror
-from tinybms_bridge.link.state import EVENTS, ConfigurationState, CoreState
+from tinybms_bridge.link.state import EVENTS, ConfigurationState, CoreState, ServiceCondition
 from tinybms_bridge.services.history import HistorySettings
 from tinybms_bridge.services.web.accounts import Account, AccountStore, Role
 from tinybms_bridge.words import message
@@ -165,9 +165,9 @@ async def test_services_report_how_they_are(join: Join) -> None:
         "web-watch",
         "web-settings",
         "report",
-        "mdns",
-        "mqtt",
+        *(extra.name for extra in joined.services.extras),
     }
+    assert [each.name for each in told.services] == [extra.name for extra in joined.services.extras]
     assert not {part.name for part in told.parts} & {part.name for part in joined.mirror.state.parts}
     assert joined.running.control.services == told
 
@@ -189,6 +189,30 @@ async def test_a_web_server_that_is_off_is_made_when_it_is_wanted(join: Join, ho
     assert web.runs == []
     await in_thread(write, file, {"web_server": {"enabled": True}})
     await joined.until(lambda: len(web.runs) == 1)
+
+
+async def test_metrics_are_there_while_they_are_wanted(join: Join, home: Path) -> None:
+    """With the web server, by default; a switch and another token count at once, and the counters go on."""
+    joined: Joined = await join(file=await in_thread(write, home / "a.json", {}))
+    core = joined.services.core
+    await joined.until(lambda: core.metrics is not None)
+    assert core.metrics is not None
+    assert not core.metrics.has_token
+    core.metrics.refused()
+
+    await joined.update({"metrics": {"token": "a-token-of-32-characters-in-all-1"}})
+    await joined.until(lambda: core.metrics is not None and core.metrics.has_token)
+    assert core.metrics.admits("a-token-of-32-characters-in-all-1")
+    state = core.services()["metrics"].state()
+    assert (state.condition, state.counters["refused"]) == (ServiceCondition.WORKING, 1)
+    assert "a-token" not in repr(joined.mirror.state.services)
+
+    for off in ({"metrics": {"enabled": False}}, {"web_server": {"enabled": False}}):
+        await joined.update(off)
+        await joined.until(lambda: core.metrics is None)
+        await joined.until(lambda: core.services()["metrics"].state().condition is ServiceCondition.OFF)
+        await joined.update({name: {"enabled": True} for name in off})
+        await joined.until(lambda: core.metrics is not None)
 
 
 @pytest.mark.parametrize(
@@ -731,3 +755,51 @@ print([name for name in sys.modules if name.startswith("tinybms_bridge.core.")])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "['tinybms_bridge.core.supervisor']"
+
+
+async def test_notifications_go_out_while_they_are_wanted(
+    join: Join, home: Path, request: pytest.FixtureRequest
+) -> None:
+    """Switched on, tried, told of what the core tells, and switched off, without a restart; what was told is kept."""
+    bodies: list[dict[str, Any]] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        size = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        bodies.append(json.loads(await reader.readexactly(size)))
+        writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    request.addfinalizer(server.close)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+    file = await in_thread(write, home / "a.json", {})
+    joined: Joined = await join(file=file, folder=lambda: home / "state")
+    service = joined.services.core.services()["notifications"]
+    assert service.state().condition is ServiceCondition.OFF
+    with pytest.raises(BridgeError, match="Notifications: off, there is nothing to try"):
+        await service.test()
+
+    wanted = {"enabled": True, "site": "Boat", "delay_s": 0, "webhook": {"enabled": True, "url": url}}
+    await joined.update({"notifications": wanted})
+    await joined.until(lambda: service.state().condition is ServiceCondition.WORKING)
+    told = await joined.result(service.test())
+    assert told.text == "webhook: sent"
+    await joined.until(lambda: {"test", "communication"} <= {each["name"] or each["event"] for each in bodies})
+    assert {each["site"] for each in bodies} == {"Boat"}
+    await joined.until(lambda: joined.mirror.state.services.services)
+    (reported,) = (each for each in joined.mirror.state.services.services if each.name == "notifications")
+    assert (reported.where, reported.testable) == ("webhook", True)
+    kept = home / "state" / "alarms-told.json"
+    await joined.until(lambda: kept.exists() and "communication" in json.loads(kept.read_text())["told"])
+    assert stat.S_IMODE((await in_thread(kept.stat)).st_mode) == 0o600
+
+    await joined.update({"notifications": {"enabled": False}})
+    await joined.until(lambda: service.state().condition is ServiceCondition.OFF)
+    count = len(bodies)
+    await joined.update({"notifications": {"enabled": True}})
+    await joined.until(lambda: service.state().condition is ServiceCondition.WORKING)
+    for _ in range(200):
+        await joined.clock.advance(0.1)
+        await asyncio.sleep(0.001)
+    assert [each["name"] for each in bodies[count:] if each["name"] == "communication"] == []

@@ -130,3 +130,34 @@ def test_a_notice_prints_with_its_place() -> None:
     """One line for a log."""
     assert str(Notice("a.b", said("is odd"))) == "a.b: is odd"
     assert str(Notice("", said("is odd"))) == "configuration: is odd"
+
+
+@pytest.mark.parametrize(
+    ("way", "path"),
+    [
+        ({"webhook": {"enabled": True, "url": "http://192.168.1.5/hook"}}, "webhook.url"),
+        ({"ntfy": {"enabled": True, "url": "http://ntfy.lan", "topic": "boat"}}, "ntfy.url"),
+        (
+            {
+                "email": {
+                    "enabled": True,
+                    "server": "mail.lan",
+                    "security": "none",
+                    "recipients": ["me@lan"],
+                    "username": "me",
+                    "password": "hush",
+                }
+            },
+            "email.security",
+        ),
+    ],
+)
+def test_a_secret_that_goes_out_unencrypted_is_told(way: dict[str, Any], path: str) -> None:
+    """Once it is on; within the machine nobody can read along."""
+    (name,) = way
+    assert remarks({"notifications": way})[f"notifications.{path}"].startswith("what is secret goes over the network")
+    assert remarks({"notifications": {name: {**way[name], "enabled": False}}}) == {}
+    here = {"url": "http://127.0.0.1:1"} if name != "email" else {"server": "localhost"}
+    assert remarks({"notifications": {name: {**way[name], **here}}}) == {}
+    safe = {"url": "https://example.org"} if name != "email" else {"security": "starttls"}
+    assert remarks({"notifications": {name: {**way[name], **safe}}}) == {}

@@ -79,7 +79,11 @@ def test_a_wrong_section_silences_checks_inside_it() -> None:
         ),
         ({"mqtt": {"qos": 1}}, "mqtt.qos", "unknown key"),
         ({"cvl": {"overvoltage_v": 58}}, "cvl.overvoltage_v", 'unknown key here; it belongs to "victron.thresholds"'),
-        ({"tinybms": {"port": 1}}, "tinybms.port", 'unknown key here; it belongs to "mqtt" or "web_server"'),
+        (
+            {"tinybms": {"port": 1}},
+            "tinybms.port",
+            'unknown key here; it belongs to "mqtt", "notifications.email" or "web_server"',
+        ),
         ({"device": "x"}, "device", 'unknown key here; it belongs to "hardware.uart"'),
         ({"tinybms": {"timeout_ms": 5}}, "tinybms.timeout_ms", 'unknown key here; it belongs to "hardware.uart"'),
         ({"hardware": {"uart": {"baud_rate": 1}}}, "hardware.uart.baud_rate", "unknown key; did you mean baudrate?"),

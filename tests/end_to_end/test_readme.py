@@ -366,6 +366,20 @@ def test_every_command_of_the_guides_works_or_is_for_real_hardware(place: Place)
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+def test_every_command_of_the_page_of_metrics_works(place: Place) -> None:
+    """From a token that is made to the metrics that it opens; Prometheus itself is that of the tests of the service."""
+    commands = commands_of((ROOT / "docs" / "metrics.md").read_text(), ("sh",))
+
+    said = run_all(place, commands)
+
+    plain, _, settings, chosen = said.values()
+    assert "tinybms_build_info" in plain
+    assert "Configuration updated" in settings
+    assert not chosen or "tinybms_battery_soc_ratio" in chosen
+    assert sum(bool(reason_not_to_run(command.text)) for command in commands) == 4
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 def test_the_first_start_of_the_documentation_leads_to_a_change(place: Place) -> None:
     """From no user at all to a changed setting, by the command line and then by the web: each line of the document."""
     commands = commands_of((ROOT / "docs" / "web-security.md").read_text(), ("bash",))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tinybms_bridge.hal.blocking import RunBlocking, in_place, in_thread, or_discard
+from tinybms_bridge.hal.blocking import RunBlocking, in_own_thread, in_place, in_thread, or_discard
 
 
 def divide(dividend: int, *, by: int) -> float:
@@ -25,6 +25,42 @@ async def test_result_and_error_are_those_of_the_work(run_blocking: RunBlocking)
     assert await run_blocking(divide, 6, by=4) == 1.5
     with pytest.raises(ZeroDivisionError):
         await run_blocking(divide, 6, by=0)
+
+
+async def test_work_that_hangs_has_a_thread_of_its_own() -> None:
+    """Its result and errors are those of the work, it takes none of the threads of others, and keeps nothing alive."""
+    assert await in_own_thread(divide, 6, by=4) == 1.5
+    with pytest.raises(ZeroDivisionError):
+        await in_own_thread(divide, 6, by=0)
+    released = threading.Event()
+    tasks = [asyncio.create_task(in_own_thread(released.wait)) for _ in range(100)]
+    await asyncio.sleep(0)
+    assert await in_thread(divide, 6, by=4) == 1.5
+    threads = [each for each in threading.enumerate() if each.name == "Event.wait"]
+    assert len(threads) == 100
+    assert all(each.daemon for each in threads)
+    for task in tasks[1:]:
+        task.cancel()
+    released.set()
+    assert await tasks[0] is True
+    await asyncio.gather(*tasks, return_exceptions=True)  # whoever gave up is not told
+
+
+def test_a_loop_that_has_ended_is_not_told() -> None:
+    """The thread ends without a word."""
+    released = threading.Event()
+    failures: list[threading.ExceptHookArgs] = []
+    hook, threading.excepthook = threading.excepthook, failures.append
+    try:
+        with pytest.raises(TimeoutError):
+            asyncio.run(asyncio.wait_for(in_own_thread(released.wait), 0.01))
+        (thread,) = (each for each in threading.enumerate() if each.name == "Event.wait")
+        released.set()
+        thread.join(30.0)
+    finally:
+        threading.excepthook = hook
+    assert not thread.is_alive()
+    assert failures == []
 
 
 async def test_the_program_does_not_wait_on_its_event_loop() -> None:

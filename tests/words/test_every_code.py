@@ -101,11 +101,12 @@ NAMES: dict[str, set[str]] = {
     "action": set(ActionName),
     "outcome": {outcome.replace(" ", "_") for outcome in Outcome},
     "nack": {"0", "unknown"},
-    "service_name": {"mdns", "mqtt"},
     "mqtt_refusal": {"login", "client_id", "busy", "other"},
     "full_voltage": {"single_port", "unknown_switches", "no_restart", "feed_in"},
     "level": {"over", "warning", "alarm"},
+    "notify_way": {"webhook", "ntfy", "email"},
     "register": set(all_settings()),
+    "service_name": {"mdns", "metrics", "mqtt", "notifications"},
     "choice": {text for setting in all_settings().values() for text in setting.choices.values()},
     "reading_of": {
         *("cell", "pack_voltage", "pack_current", "number_of_cells", "state_of_charge"),

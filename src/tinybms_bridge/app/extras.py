@@ -10,7 +10,7 @@ from tinybms_bridge.errors import LinkError, described
 from tinybms_bridge.hal.blocking import RunBlocking
 from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.link.state import ServiceState
-from tinybms_bridge.services.standing import Standing
+from tinybms_bridge.services.standing import ServiceStanding
 from tinybms_bridge.words import Message, message
 
 __all__ = ["Extra", "ExtraService"]
@@ -51,12 +51,12 @@ class Extra(Generic[OptionsT]):
         clock: Clock,
         run_blocking: RunBlocking,
         options: Callable[[Configuration], OptionsT | None],
-        make: Callable[[OptionsT, Standing], ExtraService],
+        make: Callable[[OptionsT, ServiceStanding], ExtraService],
         *,
         testable: bool = True,
     ) -> None:
         self.name = name
-        self.standing = Standing(name, clock, testable=testable)
+        self.standing = ServiceStanding(name, clock, testable=testable)
         """How it stands."""
         self._supervisor = supervisor
         self._run_blocking = run_blocking

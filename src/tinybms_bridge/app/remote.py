@@ -53,7 +53,7 @@ from tinybms_bridge.link.state import (
 )
 from tinybms_bridge.services.history import History
 from tinybms_bridge.services.logs import LogStore
-from tinybms_bridge.services.ports import Examination, Hearing, Moment, WatchedService
+from tinybms_bridge.services.ports import Examination, Hearing, MetricsSource, Moment, WatchedService
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 from tinybms_bridge.victron.can.gx import GxState
 from tinybms_bridge.words import message
@@ -268,6 +268,8 @@ class RemoteCore:
         self.device_settings = LinkedSettings(link)
         self.extras: dict[str, WatchedService] = {}
         """The services that may be wanted, by name; filled by who makes them."""
+        self.metrics: MetricsSource | None = None
+        """What a Prometheus server reads; set by the service while it runs."""
         self._link = link
         self._mirror = mirror
         self._parts = parts

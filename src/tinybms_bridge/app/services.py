@@ -27,6 +27,7 @@ from tinybms_bridge.app.state_files import StateFiles
 from tinybms_bridge.config.changes import ConfigChange, changed_paths
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.last_good import LastGood
+from tinybms_bridge.config.models.base import Secret
 from tinybms_bridge.config.overrides import override
 from tinybms_bridge.config.paths import log_directory, state_directory
 from tinybms_bridge.config.store import ConfigStore
@@ -49,15 +50,28 @@ from tinybms_bridge.services.history import History, HistorySettings
 from tinybms_bridge.services.logs import LogSettings, LogStore
 from tinybms_bridge.services.mdns.options import MdnsOptions
 from tinybms_bridge.services.mqtt import MEMORY_FILE, SPOOL_FOLDER, MqttOptions, MqttPublisher, make_mqtt
-from tinybms_bridge.services.ports import Pages
-from tinybms_bridge.services.standing import Standing
+from tinybms_bridge.services.notify.options import NOTIFY_FILE, NotifyOptions, notify_options
+from tinybms_bridge.services.ports import MetricsSource, Pages
+from tinybms_bridge.services.standing import ServiceStanding
 
 if TYPE_CHECKING:
     from tinybms_bridge.services.mdns.service import MdnsService
+    from tinybms_bridge.services.metrics import MetricsService
+    from tinybms_bridge.services.notify.record import TellRecord
+    from tinybms_bridge.services.notify.service import NotifyService
     from tinybms_bridge.services.web.options import WebOptions
     from tinybms_bridge.services.web.service import WebService, WebState
 
-__all__ = ["Services", "ServicesOptions", "history_settings", "open_store", "run_services", "today", "users_command"]
+__all__ = [
+    "Services",
+    "ServicesOptions",
+    "history_settings",
+    "metrics_token",
+    "open_store",
+    "run_services",
+    "today",
+    "users_command",
+]
 
 log = logging.getLogger(__name__)
 
@@ -211,7 +225,13 @@ class Services:
         self.store = store
         self.core = RemoteCore(link, mirror, clock, store, self.bus, self.supervisor, self.logs, self.history)
         self.web = WebPart(self)
-        self.extras: list[Extra[Any]] = [self._mqtt(), self._mdns()]
+        self._told_record: TellRecord | None = None
+        self.extras: list[Extra[Any]] = [
+            self._mqtt(),
+            self._mdns(),
+            Extra("metrics", self.supervisor, clock, run_blocking, metrics_token, self._make_metrics),
+            Extra("notifications", self.supervisor, clock, run_blocking, notify_options, self._make_notify),
+        ]
         CoreChanges(mirror, self.bus)
         supervisor = self.supervisor
         supervisor.add("history", partial(self.history.run, self.bus, clock, self.core, run_blocking))
@@ -263,16 +283,16 @@ class Services:
         memory = self.files.stored(MEMORY_FILE, 0o600) if self._keep else MemoryStorage()
 
         def wanted(config: Configuration) -> MqttOptions:
-            return MqttOptions(config.mqtt, config.victron.battery_name)
-
-        def make(options: MqttOptions, standing: Standing) -> MqttPublisher:
             folder = self.folder / SPOOL_FOLDER if self._keep else None
-            return make_mqtt(self.core, options, standing, memory, folder, self.run_blocking)
+            return MqttOptions(config.mqtt, config.victron.battery_name, folder)
+
+        def make(options: MqttOptions, standing: ServiceStanding) -> MqttPublisher:
+            return make_mqtt(self.core, options, standing, memory, self.run_blocking)
 
         return Extra("mqtt", self.supervisor, self._clock, self.run_blocking, wanted, make)
 
     def _mdns(self) -> Extra[MdnsOptions]:
-        def make(options: MdnsOptions, standing: Standing) -> "MdnsService":
+        def make(options: MdnsOptions, standing: ServiceStanding) -> "MdnsService":
             from tinybms_bridge.services.mdns.service import MdnsService
 
             return MdnsService(options, standing, self._clock, self.run_blocking, lambda: self.web.pages)
@@ -302,6 +322,26 @@ class Services:
             announce=_to_nobody if self._quiet else to_standard_error,
             users_command=lambda: users_command(self.folder),
         )
+
+    def _make_metrics(self, token: Secret, standing: ServiceStanding) -> "MetricsService":
+        from tinybms_bridge.services.metrics import MetricsService
+
+        def offer(source: MetricsSource | None) -> None:
+            self.core.metrics = source
+
+        return MetricsService(self.core, token, standing, offer, self.run_blocking)
+
+    def _make_notify(self, options: NotifyOptions, standing: ServiceStanding) -> "NotifyService":
+        """Return what tells of alarms; what it has told stays known when it is made anew. Blocks."""
+        from tinybms_bridge.services.notify.record import TellRecord
+        from tinybms_bridge.services.notify.service import NotifyService
+
+        record = self._told_record
+        if record is None:
+            storage = self.files.stored(NOTIFY_FILE, 0o600) if self._keep else MemoryStorage()
+            self._told_record = record = TellRecord(storage)
+            record.load()
+        return NotifyService(self.core.moment, options, standing, record, self._clock, self.run_blocking)
 
     # the configuration
 
@@ -363,6 +403,8 @@ class Services:
             except OSError as error:
                 log.error("advanced.state_directory: %s; the old one stays in use", error)  # noqa: TRY400 -- one clear line
             self.logs.settings = self._log_settings()
+            for extra in self.extras:
+                extra.take_up(self.config)
             await self.web.take_up()
 
     def _log_settings(self) -> LogSettings:
@@ -515,6 +557,11 @@ def history_settings(config: Configuration) -> HistorySettings:
         days=(advanced.history_days_10s, advanced.history_days_1min, advanced.history_days_15min),
         most_bytes=advanced.history_size_mb * 1_000_000,
     )
+
+
+def metrics_token(config: Configuration) -> Secret | None:
+    """Return with which token metrics may be read; None where nobody wants them, or no web server serves them."""
+    return config.metrics.token if config.metrics.enabled and config.web_server.enabled else None
 
 
 def users_command(folder: Path) -> str:

@@ -8,7 +8,9 @@ from tinybms_bridge.config.models.cvl import Cvl
 from tinybms_bridge.config.models.hardware import Hardware
 from tinybms_bridge.config.models.logs import Logging
 from tinybms_bridge.config.models.mdns import Mdns
+from tinybms_bridge.config.models.metrics import PrometheusMetrics
 from tinybms_bridge.config.models.mqtt import Mqtt
+from tinybms_bridge.config.models.notifications import Notifications
 from tinybms_bridge.config.models.tinybms import TinyBms
 from tinybms_bridge.config.models.victron import Victron
 from tinybms_bridge.config.models.web_server import WebServer
@@ -28,6 +30,8 @@ class Configuration(Section):
     cvl: Cvl = field(default_factory=Cvl)
     mqtt: Mqtt = field(default_factory=Mqtt)
     mdns: Mdns = field(default_factory=Mdns)
+    metrics: PrometheusMetrics = field(default_factory=PrometheusMetrics)
+    notifications: Notifications = field(default_factory=Notifications)
     web_server: WebServer = field(default_factory=WebServer)
     logging: Logging = field(default_factory=Logging)
     advanced: Advanced = field(default_factory=Advanced)

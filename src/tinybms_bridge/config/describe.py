@@ -87,6 +87,8 @@ Beyond its own range a value must fit the others; a refusal names both numbers.
 - `web_server`: the shortest interval is not above the update interval and the burst window.
 - `wifi`: a static address needs address, netmask and a gateway in the same network; an access point needs a name and a
   password. `mqtt`: a password needs a user name, a client certificate its key. `logging`: syslog needs a server.
+- `notifications`: at least one way that is on, with its address (`webhook.url`, `ntfy.topic`, `email.server` and
+  `email.recipients`); user name and password, and both ends of the quiet hours, together; names that exist.
 
 ## Values that do not fit the battery
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.keys import keys_of
@@ -56,6 +57,7 @@ def _values(configuration: Configuration) -> Iterator[Notice]:
     yield from _sustain(configuration)
     yield from _charge_defaults(configuration)
     yield from _passwords(configuration)
+    yield from _in_clear(configuration)
 
 
 def _services(configuration: Configuration) -> Iterator[Notice]:
@@ -116,3 +118,17 @@ def _passwords(configuration: Configuration) -> Iterator[Notice]:
     for path, password in secrets.items():
         if password.value in _PUBLISHED_PASSWORDS:
             yield Notice(path, message("config.published_password"))
+
+
+_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def _in_clear(configuration: Configuration) -> Iterator[Notice]:
+    """Tell which secrets of the notifications anybody on the way could read."""
+    webhook, ntfy, email = (getattr(configuration.notifications, way) for way in ("webhook", "ntfy", "email"))
+    for way, channel, secret in (("webhook", webhook, webhook.url), ("ntfy", ntfy, ntfy.topic)):
+        parts = urlsplit(str(getattr(channel.url, "value", channel.url)))
+        if channel.enabled and secret.value and parts.scheme == "http" and parts.hostname not in _THIS_MACHINE:
+            yield Notice(f"notifications.{way}.url", message("config.in_clear", instead="https://"))
+    if email.enabled and email.password.value and email.security == "none" and email.server not in _THIS_MACHINE:
+        yield Notice("notifications.email.security", message("config.in_clear", instead="starttls"))

@@ -7,7 +7,13 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from tinybms_bridge.config.checks import ConfigFinding, charging_findings, link_findings, network_findings
+from tinybms_bridge.config.checks import (
+    ConfigFinding,
+    charging_findings,
+    link_findings,
+    network_findings,
+    notification_findings,
+)
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.keys import Key, keys_of
 from tinybms_bridge.config.models.base import Section
@@ -94,6 +100,7 @@ def _across_keys(configuration: Configuration) -> list[ConfigFinding]:
     """Return what does not fit together although each key by itself is right."""
     return [
         *network_findings(configuration.wifi, configuration.mqtt, configuration.web_server, configuration.logging),
+        *notification_findings(configuration.notifications),
         *link_findings(configuration.tinybms, configuration.victron),
         *charging_findings(configuration.cvl, configuration.victron.thresholds),
     ]

@@ -4,10 +4,13 @@ A test that moves a fake clock cannot know when a real thread is done, so whoeve
 """
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from functools import partial
 from typing import Any, ParamSpec, Protocol, TypeVar
 
-__all__ = ["RunBlocking", "in_place", "in_thread", "or_discard"]
+__all__ = ["RunBlocking", "in_own_thread", "in_place", "in_thread", "or_discard"]
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -24,6 +27,30 @@ class RunBlocking(Protocol):
 async def in_thread(work: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
     """Run ``work`` in a thread, as the program does."""
     return await asyncio.to_thread(work, *args, **kwargs)
+
+
+async def in_own_thread(work: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """Run ``work``, which may hang, in a thread of its own: it takes none of the few that all others share.
+
+    Nobody who has given up waiting hears of it any more, and the process ends without it.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[_T] = loop.create_future()
+
+    def settle(tell: Callable[[], None]) -> None:
+        if not future.done():
+            tell()
+
+    def run() -> None:
+        try:
+            tell = partial(future.set_result, work(*args, **kwargs))
+        except BaseException as error:  # noqa: BLE001 -- whoever waits gets it
+            tell = partial(future.set_exception, error)
+        with suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(settle, tell)
+
+    threading.Thread(target=run, name=getattr(work, "__qualname__", "work"), daemon=True).start()
+    return await future
 
 
 async def in_place(work: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:

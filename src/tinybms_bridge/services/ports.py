@@ -1,6 +1,6 @@
 """What a service is given: the core as the mirror knows it, and what another service offers it. ``app`` joins them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Protocol
@@ -51,6 +51,7 @@ __all__ = [
     "DeviceSettings",
     "EnergyOfToday",
     "Examination",
+    "Exposition",
     "Hearing",
     "HistoryField",
     "HistoryLevel",
@@ -59,6 +60,7 @@ __all__ = [
     "HistoryView",
     "LogPage",
     "LogSource",
+    "MetricsSource",
     "Moment",
     "MonthRecord",
     "Pages",
@@ -399,6 +401,40 @@ class Pages:
     """Whether it speaks HTTPS."""
 
 
+@dataclass(frozen=True, slots=True)
+class Exposition:
+    """What a Prometheus server reads."""
+
+    text: bytes
+    media_type: str
+    samples: int = 0
+    """Values in it."""
+
+
+class MetricsSource(Protocol):
+    """The metrics of the bridge, for who asks at ``/metrics``; called on the event loop, returns at once."""
+
+    @property
+    def has_token(self) -> bool:
+        """Whether there is a token that may read."""
+        ...
+
+    def admits(self, token: str) -> bool:
+        """Return whether it is the token; the time that takes tells nothing about it."""
+        ...
+
+    def refused(self) -> None:
+        """Count somebody who may not read."""
+        ...
+
+    def scrape(self, accept: str) -> Callable[[], Exposition]:
+        """Count a scrape, and return what makes its text of this moment in a form that ``accept`` names.
+
+        That blocks for some milliseconds.
+        """
+        ...
+
+
 class WatchedService(Protocol):
     """A service that a person may want or not, as pages and API see it."""
 
@@ -450,6 +486,11 @@ class Core(Protocol):
     @property
     def history(self) -> HistorySource:
         """What the battery did."""
+        ...
+
+    @property
+    def metrics(self) -> MetricsSource | None:
+        """What a Prometheus server reads; None while that is off."""
         ...
 
     @property

@@ -9,7 +9,7 @@ from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.link.state import ServiceCondition, ServiceState
 from tinybms_bridge.words import Message
 
-__all__ = ["Standing"]
+__all__ = ["ServiceStanding"]
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +17,7 @@ HEALTHY_AFTER_S = 60.0
 """Trouble that comes back sooner is the same trouble: a broker that is restarted each second is told once."""
 
 
-class Standing:
+class ServiceStanding:
     """What a service tells of itself, for pages, API and log.
 
     Args:

@@ -24,6 +24,11 @@ SECTIONS: Mapping[str, str] = MappingProxyType(
         "mqtt": "Serveur MQTT et sujets.",
         "mqtt.home_assistant": "La batterie comme appareil de Home Assistant, par sa découverte MQTT.",
         "mdns": "Nom dans le réseau local.",
+        "metrics": "Métriques pour Prometheus.",
+        "notifications": "Messages sur les alarmes, aux personnes et à d'autres systèmes.",
+        "notifications.webhook": "Une requête (POST) avec un objet JSON à une adresse à vous, pour Home Assistant, Node-RED, une messagerie ou un script.",
+        "notifications.ntfy": "Messages poussés sur téléphones et ordinateurs par un serveur ntfy, public ou à vous.",
+        "notifications.email": "Courriels par un serveur de messagerie (SMTP).",
         "web_server": "Serveur web et données en direct.",
         "logging": "Niveau, contenu et destinations du journal.",
         "advanced": "Chien de garde, fichiers et historique.",
@@ -612,6 +617,130 @@ KEYS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "mqtt.home_assistant.language": (
             "Langue",
             "Langue des noms dans Home Assistant : anglais ou français.",
+        ),
+        "metrics.enabled": (
+            "Métriques",
+            "Servir `/metrics` à Prometheus sur le port du serveur web ; sans lui, rien n'est servi.",
+        ),
+        "metrics.token": (
+            "Jeton",
+            "Jeton (« bearer ») du serveur Prometheus ; vide, seuls les programmes de cette machine et les comptes du pont peuvent lire.",
+        ),
+        "notifications.enabled": (
+            "Notifications",
+            "Signaler les alarmes par les voies qui suivent.",
+        ),
+        "notifications.language": (
+            "Langue",
+            "Langue des messages.",
+        ),
+        "notifications.site": (
+            "Nom du site",
+            "Se place devant chaque message, pour distinguer plusieurs sites ; vide, c'est `victron.battery_name`.",
+        ),
+        "notifications.level": (
+            "Niveau minimal",
+            "Signaler avertissements et alarmes (warning), ou les alarmes seules (alarm).",
+        ),
+        "notifications.delay_s": (
+            "Délai",
+            "Une alarme qui dure moins n'est pas signalée.",
+        ),
+        "notifications.all_clear": (
+            "Fin d'alarme",
+            "Signaler aussi la fin de ce qui a été signalé.",
+        ),
+        "notifications.only": (
+            "Seulement celles-ci",
+            "Noms des alarmes et avis qui sont signalés ; une liste vide, c'est tous.",
+        ),
+        "notifications.never": (
+            "Jamais celles-ci",
+            "Noms des alarmes et avis qui ne sont pas signalés ; par défaut, ce qui vient avec chaque pleine charge.",
+        ),
+        "notifications.quiet_from": (
+            "Silence dès",
+            "Début des heures de silence à l'heure de la machine, en HH:MM ; vide pour aucune.",
+        ),
+        "notifications.quiet_to": (
+            "Silence jusqu'à",
+            "Fin des heures de silence, en HH:MM ; plus tôt que le début, c'est le lendemain.",
+        ),
+        "notifications.quiet_level": (
+            "Pendant le silence",
+            "Ce qui est signalé malgré le silence : rien (none), ou les alarmes (alarm).",
+        ),
+        "notifications.webhook.enabled": (
+            "Webhook",
+            "Envoyer chaque message comme objet JSON à une adresse.",
+        ),
+        "notifications.webhook.url": (
+            "Adresse",
+            "Où envoyer ; tenue secrète en entier, car elle porte souvent une clé.",
+        ),
+        "notifications.webhook.token": (
+            "Jeton",
+            "Envoyé dans l'en-tête Authorization, jamais à une autre adresse ; vide pour aucun.",
+        ),
+        "notifications.webhook.server_certificate": (
+            "Certificat du serveur",
+            "Autorité de certification du serveur en texte PEM ; vide, celles du système.",
+        ),
+        "notifications.ntfy.enabled": (
+            "Push par ntfy",
+            "Envoyer chaque message à un sujet d'un serveur ntfy.",
+        ),
+        "notifications.ntfy.url": (
+            "Serveur",
+            "Adresse du serveur ntfy, sans le sujet.",
+        ),
+        "notifications.ntfy.topic": (
+            "Sujet",
+            "Sujet où publier ; tenu secret, car sur un serveur public quiconque le connaît peut lire.",
+        ),
+        "notifications.ntfy.token": (
+            "Jeton d'accès",
+            "Jeton d'accès du serveur ; vide pour aucun.",
+        ),
+        "notifications.ntfy.server_certificate": (
+            "Certificat du serveur",
+            "Autorité de certification du serveur en texte PEM ; vide, celles du système.",
+        ),
+        "notifications.email.enabled": (
+            "Courriel",
+            "Envoyer chaque message par courriel.",
+        ),
+        "notifications.email.server": (
+            "Serveur de messagerie",
+            "Nom ou adresse du serveur de messagerie (SMTP), sans port.",
+        ),
+        "notifications.email.port": (
+            "Port",
+            "Port du serveur de messagerie ; null = 587 (starttls), 465 (tls) ou 25 (none).",
+        ),
+        "notifications.email.security": (
+            "Chiffrement",
+            "Chiffrer avant de rien dire (starttls), dès le premier octet (tls), ou pas du tout (none).",
+        ),
+        "notifications.email.username": (
+            "Nom d'utilisateur",
+            "Nom d'utilisateur auprès du serveur de messagerie ; vide pour aucun.",
+        ),
+        "notifications.email.password": (
+            "Mot de passe",
+            "Mot de passe auprès du serveur de messagerie ; vide pour aucun.",
+        ),
+        "notifications.email.sender": (
+            "Expéditeur",
+            "Adresse électronique au nom de laquelle c'est envoyé ; vide, le premier destinataire.",
+        ),
+        "notifications.email.recipients": (
+            "Destinataires",
+            "Adresses électroniques qui sont prévenues, 20 au plus.",
+        ),
+        "notifications.email.server_certificate": (
+            "Certificat du serveur",
+            "Autorité de certification du serveur en texte PEM ; vide, celles du système.",
         ),
         "web_server.enabled": (
             "Serveur web",

@@ -156,6 +156,22 @@ def test_other_texts_are_no_syslog_servers(server: str, complaints: Complaints) 
     }
 
 
+@pytest.mark.parametrize("token", ["", "x" * 16, "x" * 256, '!~/+="\\{}0123456789'])
+def test_tokens_of_a_prometheus_server_are_accepted(token: str, complaints: Complaints) -> None:
+    """Whatever goes through a header in one piece and is too long to be guessed; or none."""
+    assert complaints({"metrics": {"token": token}}) == {}
+
+
+@pytest.mark.parametrize(
+    "token", ["x" * 15, "x" * 257, "with spaces in it", "pässword-pässword", "line\nbreak-of-a-line"]
+)
+def test_other_texts_are_no_tokens(token: str, complaints: Complaints) -> None:
+    """A short one would be guessed, and one with a space never match."""
+    assert complaints({"metrics": {"token": token}}) == {
+        "metrics.token": "must be 16 to 256 printable ASCII characters without spaces, or empty"
+    }
+
+
 @pytest.mark.parametrize("path", ["state", "~/state", "./x", "/a\u0000b"])
 def test_the_state_directory_is_absolute(path: str, complaints: Complaints) -> None:
     """A relative path would depend on where the service was started."""

@@ -19,7 +19,7 @@ from tinybms_bridge.services.mdns.links import NetworkLink, links_of
 from tinybms_bridge.services.mdns.options import MdnsOptions
 from tinybms_bridge.services.mdns.service import MdnsService
 from tinybms_bridge.services.ports import Pages
-from tinybms_bridge.services.standing import Standing
+from tinybms_bridge.services.standing import ServiceStanding
 
 
 def loopback(interfaces: Iterable[NetworkInterface], _listen_address: str) -> Sequence[NetworkLink]:
@@ -33,7 +33,7 @@ async def main(host: str, instance: str, port: int, *, on_loopback: bool) -> Non
     """Announce until the input ends."""
     logging.basicConfig(level=logging.INFO)
     clock, pages = SystemClock(), Pages("", port, encrypted=False)
-    standing = Standing("mdns", clock)
+    standing = ServiceStanding("mdns", clock)
     options = MdnsOptions(host, instance, "1.0")
     choose = loopback if on_loopback else links_of
     service = MdnsService(options, standing, clock, in_thread, lambda: pages, choose=choose, look_s=0.5)

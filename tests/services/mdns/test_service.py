@@ -20,7 +20,7 @@ from tinybms_bridge.services.mdns.options import MdnsOptions
 from tinybms_bridge.services.mdns.responder import Endpoint
 from tinybms_bridge.services.mdns.service import ASLEEP_S, MdnsService
 from tinybms_bridge.services.ports import Pages
-from tinybms_bridge.services.standing import Standing
+from tinybms_bridge.services.standing import ServiceStanding
 from tinybms_lab.testing.fake_clock import FakeClock
 
 
@@ -67,7 +67,7 @@ class Site:
 
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
-        self.standing = Standing("mdns", clock)
+        self.standing = ServiceStanding("mdns", clock)
         self.pages: Pages | None = Pages("", 8080, encrypted=False)
         self.interfaces: list[NetworkInterface] | OSError = [interface()]
         self.service: MdnsService

@@ -31,7 +31,7 @@ from tinybms_bridge.link.state import CanState, PackDetails
 from tinybms_bridge.services.mqtt.options import MqttOptions
 from tinybms_bridge.services.mqtt.service import MqttService
 from tinybms_bridge.services.ports import Hearing, Moment
-from tinybms_bridge.services.standing import Standing
+from tinybms_bridge.services.standing import ServiceStanding
 
 PATIENCE_S = 120.0
 """For what a busy machine may keep waiting."""
@@ -239,8 +239,8 @@ class Published:
     """A service that publishes, and its witness."""
 
     def __init__(self, core: FakeCore, options: MqttOptions, memory: MemoryStorage, folder: Path | None) -> None:
-        self.standing = Standing("mqtt", core.clock, testable=True)
-        self.service = MqttService(core, options, self.standing, memory, folder, in_thread)  # type: ignore[arg-type]
+        self.standing = ServiceStanding("mqtt", core.clock, testable=True)
+        self.service = MqttService(core, replace(options, folder=folder), self.standing, memory, in_thread)  # type: ignore[arg-type]
 
     def condition(self) -> str:
         """Return how it stands."""

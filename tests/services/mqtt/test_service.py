@@ -18,7 +18,7 @@ from tinybms_bridge.battery.inhibits import Direction
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.services.mqtt.announced import load_announced
-from tinybms_bridge.services.mqtt.documents import Envelope
+from tinybms_bridge.services.mqtt.documents import Sealer
 
 ROOT = "victron/tinybms"
 PATIENCE_S = 120.0
@@ -428,7 +428,7 @@ async def test_garbage_retained_on_our_topics_changes_nothing(
 def test_numbers_that_are_none_are_no_json_of_their_own() -> None:
     """NaN is not JSON: a reader would lose the whole message for one value."""
     sealed = orjson.loads(
-        Envelope("b").seal({"x": math.nan, "y": 1.23456}, __import__("datetime").datetime.now().astimezone())
+        Sealer("b").seal({"x": math.nan, "y": 1.23456}, __import__("datetime").datetime.now().astimezone())
     )
     assert sealed["x"] is None
     assert sealed["y"] == 1.235

@@ -91,9 +91,15 @@ def test_every_secret_of_a_configuration_is_known() -> None:
             "mqtt": {"password": "one-one-1", "username": "broker-name"},
             "wifi": {"sta_password": "two-two-2", "ap_fallback": {"password": "three-three"}},
             "web_server": {"password": "four-four", "username": "boss-name"},
+            "notifications": {
+                "ntfy": {"topic": "five-five"},
+                "email": {"username": "mailer", "password": "six-six", "recipients": ["me@example.org"]},
+            },
         },
         "test",
     ).configuration
-    assert sorted(secrets_of(configuration)) == ["four-four", "one-one-1", "three-three", "two-two-2"]
-    assert user_names_of(configuration) == ["broker-name", "boss-name"]
+    assert sorted(secrets_of(configuration)) == [
+        "five-five", "four-four", "one-one-1", "six-six", "three-three", "two-two-2",
+    ]  # fmt: skip
+    assert user_names_of(configuration) == ["broker-name", "boss-name", "mailer", "me@example.org"]
     assert (secrets_of(Configuration()), user_names_of(Configuration())) == ([], [])

@@ -4,6 +4,7 @@ from tinybms_bridge.config.checks.charging import charging_findings
 from tinybms_bridge.config.checks.finding import ConfigFinding
 from tinybms_bridge.config.checks.link import link_findings
 from tinybms_bridge.config.checks.network import network_findings
+from tinybms_bridge.config.checks.notifications import notification_findings
 from tinybms_bridge.config.checks.target import (
     PEAK_TOLERANCE_V,
     Target,
@@ -23,5 +24,6 @@ __all__ = [
     "floor_findings",
     "link_findings",
     "network_findings",
+    "notification_findings",
     "preset_of",
 ]

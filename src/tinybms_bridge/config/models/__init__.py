@@ -6,7 +6,9 @@ from tinybms_bridge.config.models.cvl import Cvl
 from tinybms_bridge.config.models.hardware import Can, Hardware, Uart
 from tinybms_bridge.config.models.logs import Logging
 from tinybms_bridge.config.models.mdns import Mdns
+from tinybms_bridge.config.models.metrics import PrometheusMetrics
 from tinybms_bridge.config.models.mqtt import HomeAssistant, Mqtt
+from tinybms_bridge.config.models.notifications import Email, Notifications, Ntfy, Webhook
 from tinybms_bridge.config.models.tinybms import TinyBms
 from tinybms_bridge.config.models.victron import Thresholds, Victron
 from tinybms_bridge.config.models.web_server import WebServer
@@ -17,16 +19,21 @@ __all__ = [
     "ApFallback",
     "Can",
     "Cvl",
+    "Email",
     "Hardware",
     "HomeAssistant",
     "Logging",
     "Mdns",
     "Mqtt",
+    "Notifications",
+    "Ntfy",
+    "PrometheusMetrics",
     "Section",
     "Thresholds",
     "TinyBms",
     "Uart",
     "Victron",
     "WebServer",
+    "Webhook",
     "Wifi",
 ]

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import Field, dataclass
 from typing import Any, ClassVar, Literal
 
-from tinybms_bridge.words import Message
+from tinybms_bridge.words import Message, message
 
-__all__ = ["MASK", "Meaning", "Secret", "Section", "flag", "listed", "number", "text"]
+__all__ = ["MASK", "Meaning", "Secret", "Section", "certificate", "flag", "listed", "number", "text"]
 
 MASK = "********"
 """What is shown in place of a secret that is set."""
@@ -156,3 +156,16 @@ def text(
 ) -> Meaning:
     """Describe a text, a choice or a secret; ``rule`` is shown when a value breaks ``pattern`` or ``holds``."""
     return Meaning(title, help_, rule=rule, longest=longest, pattern=pattern, holds=holds, no_effect=no_effect)
+
+
+_LONGEST_PEM = 65_536
+"""A chain of more certificates than anybody has."""
+
+
+def certificate(title: str, help_: str) -> Meaning:
+    """Describe a certificate, or several, as PEM text; it may be empty."""
+    return text(title, help_, rule=message("must_be.certificate"), holds=_is_pem_or_empty, longest=_LONGEST_PEM)
+
+
+def _is_pem_or_empty(value: str) -> bool:
+    return not value or ("-----BEGIN CERTIFICATE-----" in value and "-----END CERTIFICATE-----" in value)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from tinybms_bridge.config.models.base import Secret, Section, flag, number, text
+from tinybms_bridge.config.models.base import Secret, Section, certificate, flag, number, text
 from tinybms_bridge.words import message
 
 __all__ = ["HomeAssistant", "Mqtt"]
@@ -13,7 +13,6 @@ __all__ = ["HomeAssistant", "Mqtt"]
 _URI_RULE = message("must_be.broker")
 _TOPIC_RULE = message("must_be.topic")
 _BROKERS_RULE = message("must_be.brokers")
-_CERTIFICATE_RULE = message("must_be.certificate")
 _KEY_RULE = message("must_be.private_key")
 
 
@@ -33,10 +32,6 @@ def _are_broker_uris(values: list[str]) -> bool:
 
 def _is_topic(value: str) -> bool:
     return len(value) <= 200 and all(re.fullmatch(r"[^+#\x00-\x1F\x7F]+", level) for level in value.split("/"))
-
-
-def _is_pem_or_empty(value: str) -> bool:
-    return not value or ("-----BEGIN CERTIFICATE-----" in value and "-----END CERTIFICATE-----" in value)
 
 
 def _is_key_or_empty(value: Secret) -> bool:
@@ -101,22 +96,13 @@ class Mqtt(Section):
     use_tls: Annotated[bool, flag("TLS", "Encrypt the connection to the broker.")] = False
     server_certificate: Annotated[
         str,
-        text(
-            "Server certificate",
-            "Certificate authority of the broker as PEM text; empty uses the system's.",
-            rule=_CERTIFICATE_RULE,
-            holds=_is_pem_or_empty,
-            longest=65_536,
-        ),
+        certificate("Server certificate", "Certificate authority of the broker as PEM text; empty uses the system's."),
     ] = ""
     client_certificate: Annotated[
         str,
-        text(
+        certificate(
             "Client certificate",
             "Certificate of the bridge as PEM text, for brokers that ask for one; empty for none.",
-            rule=_CERTIFICATE_RULE,
-            holds=_is_pem_or_empty,
-            longest=65_536,
         ),
     ] = ""
     client_key: Annotated[

@@ -16,7 +16,7 @@ from tinybms_bridge.services.mdns.records import OWN_SERVICE, Subject
 from tinybms_bridge.services.mdns.responder import Endpoint, MdnsResponder
 from tinybms_bridge.services.mdns.sockets import MulticastSockets
 from tinybms_bridge.services.ports import Pages
-from tinybms_bridge.services.standing import Standing
+from tinybms_bridge.services.standing import ServiceStanding
 from tinybms_bridge.words import Message, message
 
 __all__ = ["MdnsService"]
@@ -53,7 +53,7 @@ class MdnsService:
     def __init__(
         self,
         options: MdnsOptions,
-        standing: Standing,
+        standing: ServiceStanding,
         clock: Clock,
         run_blocking: RunBlocking,
         pages: Callable[[], Pages | None],

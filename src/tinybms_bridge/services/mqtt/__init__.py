@@ -1,7 +1,6 @@
 """Service ``mqtt``: the battery at an MQTT broker, in Home Assistant, and commands from there."""
 
 import asyncio
-from pathlib import Path
 from typing import Protocol
 
 from tinybms_bridge.errors import LinkError
@@ -10,7 +9,7 @@ from tinybms_bridge.hal.storage import Storage
 from tinybms_bridge.services.mqtt.announced import load_announced
 from tinybms_bridge.services.mqtt.options import MqttOptions
 from tinybms_bridge.services.ports import Core
-from tinybms_bridge.services.standing import Standing
+from tinybms_bridge.services.standing import ServiceStanding
 from tinybms_bridge.words import Message, message
 
 __all__ = ["MEMORY_FILE", "SPOOL_FOLDER", "MqttOptions", "MqttPublisher", "make_mqtt"]
@@ -36,7 +35,7 @@ class MqttPublisher(Protocol):
 class _Off:
     """Nothing is wanted, and nothing is to be taken back: the library is not loaded."""
 
-    def __init__(self, standing: Standing) -> None:
+    def __init__(self, standing: ServiceStanding) -> None:
         self._standing = standing
 
     async def run(self) -> None:
@@ -52,9 +51,8 @@ class _Off:
 def make_mqtt(
     core: Core,
     options: MqttOptions,
-    standing: Standing,
+    standing: ServiceStanding,
     memory: Storage,
-    folder: Path | None,
     run_blocking: RunBlocking,
 ) -> MqttPublisher:
     """Return what publishes as wanted. Blocks; see ``MqttService`` for the arguments."""
@@ -63,4 +61,4 @@ def make_mqtt(
 
     from tinybms_bridge.services.mqtt.service import MqttService
 
-    return MqttService(core, options, standing, memory, folder, run_blocking)
+    return MqttService(core, options, standing, memory, run_blocking)

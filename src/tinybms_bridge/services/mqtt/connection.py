@@ -18,7 +18,7 @@ from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.system_errors import error_words
 from tinybms_bridge.words import Message, message
 
-__all__ = ["Broker", "Received", "brokers_of", "connected", "received", "tls_context", "together", "trouble_of"]
+__all__ = ["Broker", "BrokerMessage", "brokers_of", "connected", "received", "tls_context", "together", "trouble_of"]
 
 CONNECT_TIMEOUT_S = 10.0
 """A broker that accepts and does not answer is given up after this, as one that does not take a message."""
@@ -45,7 +45,7 @@ class Broker:
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class BrokerMessage:
     """A message of somebody else."""
 
     topic: str
@@ -206,7 +206,7 @@ def _reason(error: BaseException) -> str:
     return str(error)
 
 
-async def received(client: aiomqtt.Client) -> AsyncIterator[Received]:
+async def received(client: aiomqtt.Client) -> AsyncIterator[BrokerMessage]:
     """Yield what comes, until the connection ends, for which it raises."""
     async for each in client.messages:
-        yield Received(str(each.topic), bytes(each.payload), bool(each.retain))
+        yield BrokerMessage(str(each.topic), bytes(each.payload), bool(each.retain))

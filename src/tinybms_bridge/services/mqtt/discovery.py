@@ -17,11 +17,11 @@ from tinybms_bridge.battery.notices import NoticeName
 from tinybms_bridge.battery.snapshot import BmsStatus, Identity
 from tinybms_bridge.words import Language, say
 
-__all__ = ["WORDS", "Device", "PackDevice", "devices"]
+__all__ = ["WORDS", "Announcement", "PackDevice", "devices"]
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
+class Announcement:
     """The discovery message of a device."""
 
     topic: str
@@ -144,7 +144,7 @@ def devices(
     *,
     commands: bool,
     address: str = "",
-) -> Iterator[Device]:
+) -> Iterator[Announcement]:
     """Yield the device of the battery, then one for each pack.
 
     Args:
@@ -186,9 +186,9 @@ def devices(
 
 def _device(
     prefix: str, node: str, about: Mapping[str, object], device: Mapping[str, object], components: Mapping[str, object]
-) -> Device:
+) -> Announcement:
     payload = orjson.dumps({"device": device, **about, "components": components})
-    return Device(f"{prefix}/device/{node}/config", payload)
+    return Announcement(f"{prefix}/device/{node}/config", payload)
 
 
 def _pack_device(part: str, node: str, name: str, identity: Identity | None) -> dict[str, object]:

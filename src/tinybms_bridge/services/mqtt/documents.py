@@ -30,7 +30,7 @@ from tinybms_bridge.services.ports import Core, Moment
 from tinybms_bridge.words import Language, message
 
 __all__ = [
-    "Envelope",
+    "Sealer",
     "alarms_document",
     "battery_document",
     "event_document",
@@ -43,7 +43,7 @@ _DECIMALS = 3
 """A thousandth of a volt, ampere or kilowatt-hour is less than what anything here measures."""
 
 
-class Envelope:
+class Sealer:
     """Makes payloads of one boot."""
 
     def __init__(self, boot: str = "") -> None:

@@ -1,4 +1,4 @@
-"""The topics that the TinyBMS-Victron firmware meant to publish (firmware.md, 7.8), for who has built on them.
+"""The topics that the TinyBMS-Victron firmware meant to publish (firmware.md, 7), for who has built on them.
 
 Below the root, one JSON object each: what a GX has under ``dbus_path``. What is not live or not sent has null values.
 """

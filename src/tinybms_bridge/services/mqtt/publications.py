@@ -10,7 +10,7 @@ from tinybms_bridge.services.mqtt.announced import Announced
 from tinybms_bridge.services.mqtt.firmware import firmware_documents
 from tinybms_bridge.services.ports import Core, Moment
 
-__all__ = ["EVENTS", "Outgoing", "Publications"]
+__all__ = ["EVENTS", "Publication", "Publications"]
 
 EVENTS = "events"
 """Topic of the event list, below the root."""
@@ -24,7 +24,7 @@ _RESET_AFTER_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class Publication:
     """One message on its way."""
 
     topic: str
@@ -44,7 +44,7 @@ class Publications:
     """
 
     def __init__(self, core: Core, config: Mqtt) -> None:
-        self.envelope = documents.Envelope()
+        self.sealer = documents.Sealer()
         """Boot and number of each message."""
         self.announced = Announced()
         """What is remembered over starts; set before the first message."""
@@ -65,12 +65,12 @@ class Publications:
         self._registers_s = float("-inf")
         self._status_s = self._clock.monotonic()
 
-    def status(self, state: str) -> Outgoing:
+    def status(self, state: str) -> Publication:
         """Return the message that the bridge is there, ``online``, or not, ``offline``."""
-        payload = self.envelope.seal({"state": state}, self._clock.wall())
-        return Outgoing(f"{self._root}/status", payload, retain=True)
+        payload = self.sealer.seal({"state": state}, self._clock.wall())
+        return Publication(f"{self._root}/status", payload, retain=True)
 
-    def states(self) -> Iterator[Outgoing]:
+    def states(self) -> Iterator[Publication]:
         """Yield what is to be known of battery and packs, alarms that have changed, and new events."""
         core, moment = self._core, self._core.moment()
         for topic, document in self._documents(moment):
@@ -84,7 +84,7 @@ class Publications:
         if records:
             yield from self._events(moment)
 
-    def details(self) -> Iterator[Outgoing]:
+    def details(self) -> Iterator[Publication]:
         """Yield what only a broker that is there is told."""
         moment, retain = self._core.moment(), self._config.retain_by_default
         if self._config.value_topics:
@@ -93,7 +93,7 @@ class Publications:
                     topic = f"{self._root}/{prefix}/{name}"
                     if self._values.get(topic) != text:
                         self._values[topic] = text
-                        yield Outgoing(topic, text.encode(), retain)
+                        yield Publication(topic, text.encode(), retain)
         if self._config.firmware_topics:
             for suffix, document in firmware_documents(moment):
                 yield self._sealed(suffix, document, moment, retain=retain)
@@ -112,7 +112,7 @@ class Publications:
         for name in self._core.packs():
             yield f"packs/{name}", documents.pack_document(name, moment)
 
-    def _events(self, moment: Moment) -> Iterator[Outgoing]:
+    def _events(self, moment: Moment) -> Iterator[Publication]:
         """Yield each entry of the event list once; of those before the first start of all only the latest."""
         records, last = self._core.events(), self.announced.last_event
         if last == 0 or records[-1].number < last:  # the list is new
@@ -140,5 +140,5 @@ class Publications:
 
     def _sealed(
         self, below: str, document: Mapping[str, object], moment: Moment, *, retain: bool = False, kept: bool = False
-    ) -> Outgoing:
-        return Outgoing(f"{self._root}/{below}", self.envelope.seal(document, moment.at), retain, kept)
+    ) -> Publication:
+        return Publication(f"{self._root}/{below}", self.sealer.seal(document, moment.at), retain, kept)

@@ -11,7 +11,6 @@ import ssl
 from collections import deque
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
-from pathlib import Path
 
 import aiomqtt
 
@@ -22,7 +21,7 @@ from tinybms_bridge.hal.storage import Storage
 from tinybms_bridge.services.mqtt.announced import Announced, load_announced, save_announced
 from tinybms_bridge.services.mqtt.connection import (
     Broker,
-    Received,
+    BrokerMessage,
     brokers_of,
     connected,
     received,
@@ -30,13 +29,13 @@ from tinybms_bridge.services.mqtt.connection import (
     together,
     trouble_of,
 )
-from tinybms_bridge.services.mqtt.discovery import Device, PackDevice, devices
+from tinybms_bridge.services.mqtt.discovery import Announcement, PackDevice, devices
 from tinybms_bridge.services.mqtt.options import MqttOptions
 from tinybms_bridge.services.mqtt.orders import NAMES, Orders
-from tinybms_bridge.services.mqtt.publications import EVENTS, Outgoing, Publications
-from tinybms_bridge.services.mqtt.spool import Kept, Spool
+from tinybms_bridge.services.mqtt.publications import EVENTS, Publication, Publications
+from tinybms_bridge.services.mqtt.spool import KeptMessage, Spool
 from tinybms_bridge.services.ports import Core
-from tinybms_bridge.services.standing import Standing
+from tinybms_bridge.services.standing import ServiceStanding
 from tinybms_bridge.words import Message, message
 
 __all__ = ["MqttService"]
@@ -65,7 +64,6 @@ class MqttService:
         options: What is wanted.
         standing: Where it tells how it stands.
         memory: What has been announced.
-        folder: Where messages are kept while no broker is there; None: in memory.
         run_blocking: Runs what blocks.
 
     """
@@ -74,9 +72,8 @@ class MqttService:
         self,
         core: Core,
         options: MqttOptions,
-        standing: Standing,
+        standing: ServiceStanding,
         memory: Storage,
-        folder: Path | None,
         run_blocking: RunBlocking,
     ) -> None:
         self._core = core
@@ -88,12 +85,13 @@ class MqttService:
         self._run_blocking = run_blocking
         self._clock: Clock = core.clock
         self._root = self._config.root_topic
-        self._spool = Spool(folder, self._config.spool_mb * 1_000_000 if self._config.enabled else 0, run_blocking)
+        most_bytes = self._config.spool_mb * 1_000_000 if self._config.enabled else 0
+        self._spool = Spool(options.folder, most_bytes, run_blocking)
         self._publications = Publications(core, self._config)
         self._orders = Orders(core, run_blocking, self._counters)
         self._saved = Announced()
-        self._queue: deque[Outgoing] = deque()
-        self._unconfirmed: dict[int, Outgoing] = {}
+        self._queue: deque[Publication] = deque()
+        self._unconfirmed: dict[int, Publication] = {}
         self._number = 0
         self._wanted = asyncio.Event()
         self._to_replay = asyncio.Event()
@@ -134,7 +132,7 @@ class MqttService:
 
     async def _try(self, broker: Broker, context: ssl.SSLContext | None) -> None:
         """Publish under our root and hear it: that shows connection, login and rights."""
-        topic, text = f"{self._root}/test", self._publications.envelope.boot.encode()
+        topic, text = f"{self._root}/test", self._publications.sealer.boot.encode()
         own = replace(self._config, client_id=f"{self._config.client_id[:58]}-test", clean_session=True)
         async with connected(own, broker, (topic, b""), context) as client:
             await client.subscribe(topic, qos=1)
@@ -222,7 +220,7 @@ class MqttService:
 
     # Home Assistant
 
-    def _devices(self) -> list[Device]:
+    def _devices(self) -> list[Announcement]:
         wanted = self._config.home_assistant
         if not (wanted.enabled and self._config.enabled):
             return []
@@ -308,7 +306,7 @@ class MqttService:
         if self._config.home_assistant.enabled and self._known_packs() != self._packs and self._client is not None:
             self._wanted.set()
 
-    def _hand_over(self, outgoing: Outgoing) -> None:
+    def _hand_over(self, outgoing: Publication) -> None:
         """Give a message to the broker, or keep it for later."""
         if self._client is not None:
             self._queue.append(outgoing)
@@ -318,11 +316,11 @@ class MqttService:
         elif outgoing.kept:
             self._keep_for_later(outgoing)
 
-    def _keep_for_later(self, outgoing: Outgoing) -> None:
+    def _keep_for_later(self, outgoing: Publication) -> None:
         """Keep a message: a state for a topic of its own, an event, which has its own time, for the same one."""
         below = outgoing.topic.removeprefix(f"{self._root}/")
         topic = outgoing.topic if below == EVENTS else f"{self._root}/replay/{below}"
-        self._spool.add(Kept(topic, outgoing.payload))
+        self._spool.add(KeptMessage(topic, outgoing.payload))
         self._to_replay.set()
 
     def _return_unsent(self) -> None:
@@ -346,7 +344,7 @@ class MqttService:
                 batch = [self._queue.popleft() for _ in range(min(_TOGETHER, len(self._queue)))]
                 await self._confirm(client, batch)
 
-    async def _confirm(self, client: aiomqtt.Client, batch: list[Outgoing]) -> None:
+    async def _confirm(self, client: aiomqtt.Client, batch: list[Publication]) -> None:
         qos = self._config.default_qos
         numbers = []
         for outgoing in batch:
@@ -391,18 +389,18 @@ class MqttService:
             if name in NAMES:
                 answer = await self._orders.take(name, each.payload, retained=each.retained)
                 if answer is not None:
-                    payload = self._publications.envelope.seal(answer, self._clock.wall())
+                    payload = self._publications.sealer.seal(answer, self._clock.wall())
                     await client.publish(f"{self._root}/result/{name}", payload, qos=1)
                     self._offer_states()
             elif each.topic == f"{self._root}/status":
                 self._hear_status(each)
 
-    def _hear_status(self, each: Received) -> None:
+    def _hear_status(self, each: BrokerMessage) -> None:
         """Notice another bridge under the same root, which says its own boot there: both overwrite each other.
 
         What was there before our first word is of an earlier start.
         """
-        if f'"boot":"{self._publications.envelope.boot}"'.encode() in each.payload:
+        if f'"boot":"{self._publications.sealer.boot}"'.encode() in each.payload:
             self._told_online = True
             return
         if self._told_online and each.payload:

@@ -17,7 +17,7 @@ from tinybms_bridge.hal.blocking import RunBlocking
 from tinybms_bridge.hal.system_errors import error_words
 from tinybms_bridge.words import Message, message
 
-__all__ = ["Batch", "Kept", "Spool"]
+__all__ = ["Batch", "KeptMessage", "Spool"]
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ _NAME = re.compile(r"(\d{12})\.messages")
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptMessage:
     """A message for later."""
 
     topic: str
@@ -46,7 +46,7 @@ class Kept:
 class Batch:
     """The oldest messages that are kept."""
 
-    messages: tuple[Kept, ...]
+    messages: tuple[KeptMessage, ...]
     file: Path | None = None
     """Where they are; None for those in memory."""
 
@@ -69,7 +69,7 @@ class Spool:
         self._folder = folder
         self._most_bytes = most_bytes
         self._run_blocking = run_blocking
-        self._memory: deque[Kept] = deque()
+        self._memory: deque[KeptMessage] = deque()
         self._memory_bytes = 0
         self._files: dict[int, int] | None = None
         self._counts: dict[int, int] = {}
@@ -86,7 +86,7 @@ class Spool:
         """Size of all that is kept."""
         return self._memory_bytes + sum((self._files or {}).values())
 
-    def add(self, kept: Kept) -> None:
+    def add(self, kept: KeptMessage) -> None:
         """Keep a message in memory until ``flush``; the oldest in memory goes where there is no more room."""
         if self._most_bytes <= 0:
             self.dropped += 1
@@ -221,9 +221,9 @@ class Spool:
             self._remove(path)
         return None
 
-    def _lines(self, path: Path) -> Sequence[Kept]:
+    def _lines(self, path: Path) -> Sequence[KeptMessage]:
         """Return the messages of a file; what a crash or a bad card has spoilt is passed over."""
-        found: list[Kept] = []
+        found: list[KeptMessage] = []
         for line in path.read_bytes().split(b"\n")[:-1]:
             topic, tab, payload = line.partition(b"\t")
             try:
@@ -231,7 +231,7 @@ class Spool:
             except UnicodeDecodeError:
                 continue
             if tab and payload.startswith(b"{") and payload.endswith(b"}") and name.isprintable():
-                found.append(Kept(name, payload))
+                found.append(KeptMessage(name, payload))
         return found
 
     def _remove(self, path: Path) -> None:

@@ -172,11 +172,11 @@ class HeavyWork:
 
 
 class HeavyAnswers:
-    """Makes the large answer of one request."""
+    """Makes the large answer of one request; ``known`` tells that it counts as logged in, whatever it shows."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, *, known: bool = False) -> None:
         self._work: HeavyWork = request.app.state.heavy
-        self._caller = HttpCaller(origin_of(request), _is_known(request))
+        self._caller = HttpCaller(origin_of(request), known or _is_known(request))
         self._packed = takes_gzip(request.headers.get("accept-encoding", ""))
         self._has = request.headers.get("if-none-match", "")
 

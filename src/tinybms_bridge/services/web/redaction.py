@@ -99,7 +99,10 @@ def secrets_of(section: Section) -> list[str]:
 
 
 def user_names_of(configuration: Configuration) -> list[str]:
-    """Return the user names that a configuration holds; that of its default is nobody's."""
-    default = Configuration()
-    named = (configuration.mqtt.username, configuration.web_server.username)
+    """Return the user names and mail addresses that a configuration holds; that of its default is nobody's."""
+    default, email = Configuration(), configuration.notifications.email
+    named = (
+        *(configuration.mqtt.username, configuration.web_server.username),
+        *(email.username, email.sender, *email.recipients),
+    )
     return [name for name in named if name not in ("", default.mqtt.username, default.web_server.username)]

@@ -48,6 +48,7 @@ from tinybms_bridge.services.ports import (
     DayRecord,
     EnergyOfToday,
     Examination,
+    Exposition,
     Hearing,
     HistoryField,
     HistoryLevel,
@@ -318,6 +319,34 @@ class FakeDevice:
         return await self._settings.perform(action, value, confirm=confirm)
 
 
+class FakeMetrics:
+    """Implements ``MetricsSource``: says what it was asked for."""
+
+    def __init__(self, token: str = "") -> None:
+        self.token = token
+        self.refusals = 0
+        self.scrapes: list[str] = []
+        self.text = b"# HELP tinybms_core_up 1 while the core is heard.\n" * 40
+
+    @property
+    def has_token(self) -> bool:
+        """See ``MetricsSource``."""
+        return bool(self.token)
+
+    def admits(self, token: str) -> bool:
+        """See ``MetricsSource``."""
+        return bool(self.token) and token == self.token
+
+    def refused(self) -> None:
+        """See ``MetricsSource``."""
+        self.refusals += 1
+
+    def scrape(self, accept: str) -> Callable[[], Exposition]:
+        """See ``MetricsSource``."""
+        self.scrapes.append(accept)
+        return lambda: Exposition(self.text, f"text/plain; version=0.0.4; charset=utf-8; asked={len(accept)}")
+
+
 class FakeCore:
     """Implements ``Core`` with values that a test may replace."""
 
@@ -332,6 +361,7 @@ class FakeCore:
         self.device_settings = FakeDevice(BmsSettings(self.bms, InstantClock()))
         self.logs = FakeLogs()
         self.history = FakeHistory()
+        self.metrics: FakeMetrics | None = FakeMetrics()
         self.uptime_s = 3600.0
         self.heard = Hearing(connected=True, since_s=3600.0)
         self.now = Moment.of(BatteryState(), clock)

@@ -25,7 +25,7 @@ from tinybms_bridge.tinybms.settings import parse_backup
 from tinybms_bridge.victron.can.candump import Recorded, parse_line
 from tinybms_bridge.words import JsonValue, message
 
-PLANTED = "sEkReT"
+PLANTED = "sEkReT-long-enough"
 
 
 async def unpacked(client: httpx.AsyncClient, query: str = "") -> dict[str, str]:
@@ -49,14 +49,30 @@ def secret_paths(model: type[Section] = Configuration, prefix: tuple[str, ...] =
     return found
 
 
+FORMS = {"url": "https://example.org/{}-~&", "topic": "{}", "client_key": "-----BEGIN PRIVATE KEY-----{}-~&"}
+"""Of secrets that have to look like something."""
+
+
+def planted_secrets() -> dict[tuple[str, ...], str]:
+    """Return another secret for every key that holds one."""
+    return {
+        path: FORMS.get(path[-1], "{}-~&").format(f"{PLANTED}-{number}") for number, path in enumerate(secret_paths())
+    }
+
+
 def planted_document() -> dict[str, Any]:
-    """Return a configuration with another secret at every place for one, and with user names."""
-    document: dict[str, Any] = {"mqtt": {"username": f"{PLANTED}-broker"}, "web_server": {"username": f"{PLANTED}-web"}}
-    for number, path in enumerate(secret_paths()):
+    """Return a configuration with a secret at every place for one, and with names of users."""
+    email = {"username": f"{PLANTED}-mail", "sender": f"{PLANTED}@x.org", "recipients": [f"me.{PLANTED}@x.org"]}
+    document: dict[str, Any] = {
+        "mqtt": {"username": f"{PLANTED}-broker"},
+        "web_server": {"username": f"{PLANTED}-web"},
+        "notifications": {"email": email},
+    }
+    for path, secret in planted_secrets().items():
         place = document
         for name in path[:-1]:
             place = place.setdefault(name, {})
-        place[path[-1]] = f"{PLANTED}-{number}-~&"
+        place[path[-1]] = secret
     return document
 
 
@@ -76,7 +92,7 @@ def planted(core: Any, app: FastAPI, make_frame: Callable[..., MonitoredFrame]) 
     gate.accounts.registry = registry
     gate.accounts._store.update(lambda _: registry)
     token = write_token(record, registry.secret)
-    values = [f"{PLANTED}-{number}-~&" for number in range(len(secret_paths()))]
+    values = list(planted_secrets().values())
     for value in values:
         core.logs.write("ERROR", f"the server said: {value} is wrong")
         core.logs.write("DEBUG", json.dumps({"x": value}))

@@ -5,16 +5,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+from tinybms_bridge.battery.alarm_words import AlarmKind, alarm_message, unheard_cause
 from tinybms_bridge.battery.alarms import AlarmCause, AlarmLevel, AlarmName
 from tinybms_bridge.battery.notices import NoticeName
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.events import AlarmsChanged, NoticesChanged
 from tinybms_bridge.services.ports import Hearing, Moment
-from tinybms_bridge.words import Message, message
+from tinybms_bridge.words import Message
 
 __all__ = ["ActiveAlarm", "AlarmTracker"]
-
-Kind = Literal["alarm", "notice"]
 
 _SAME_OUTAGE = timedelta(seconds=1)
 """The beginning of one outage is computed from its length, to a fraction of this."""
@@ -26,7 +25,7 @@ class ActiveAlarm:
     """One alarm or notice that is not OK."""
 
     name: str
-    kind: Kind
+    kind: AlarmKind
     """``alarm``: also sent to the GX; ``notice``: the bridge's own."""
     level: AlarmLevel
     since: datetime
@@ -45,7 +44,7 @@ class ActiveAlarm:
     def message(self) -> Message:
         """What is told of it; explanation and advice belong to its code."""
         cause = None if self.cause is None else self.cause.message
-        return message(f"{self.kind}.{self.name}", level=self.level_name, cause=cause)
+        return alarm_message(self.name, level=self.level_name, cause=cause)
 
 
 class AlarmTracker:
@@ -105,11 +104,9 @@ class AlarmTracker:
     def _not_heard(self, hearing: Hearing, now: datetime) -> ActiveAlarm:
         """Return the alarm that the core is not heard; seen once, it is seen until the core is heard again."""
         since, before = now - timedelta(seconds=hearing.since_s), self._unreachable
-        told = message("cause.no_answer", silent_s=round(hearing.since_s))
-        cause = AlarmCause(told, float(round(hearing.since_s)), unit="s")
         if before is None or abs(since - before.since) > _SAME_OUTAGE:
             before = ActiveAlarm(NoticeName.CORE_UNREACHABLE, "notice", AlarmLevel.ALARM, since)
-        self._unreachable = replace(before, cause=cause)
+        self._unreachable = replace(before, cause=unheard_cause(hearing.since_s))
         return self._unreachable
 
     def _take(self, event: AlarmsChanged | NoticesChanged, at: datetime) -> None:
@@ -120,7 +117,7 @@ class AlarmTracker:
 
     def _set(
         self,
-        kind: Kind,
+        kind: AlarmKind,
         levels: dict[str, AlarmLevel],
         at: datetime,
         causes: Mapping[AlarmName, AlarmCause] = _NO_CAUSES,

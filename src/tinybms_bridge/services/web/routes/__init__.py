@@ -12,6 +12,7 @@ from tinybms_bridge.services.web.routes.health import router as health
 from tinybms_bridge.services.web.routes.history import router as history
 from tinybms_bridge.services.web.routes.limits import router as limits
 from tinybms_bridge.services.web.routes.logs import router as logs
+from tinybms_bridge.services.web.routes.metrics import router as metrics
 from tinybms_bridge.services.web.routes.monitor import router as monitor
 from tinybms_bridge.services.web.routes.overview import router as overview
 from tinybms_bridge.services.web.routes.packs import router as packs
@@ -44,6 +45,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     control,
     setup,
     health,
+    metrics,
     live,
     pages,
 )

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from fastapi import APIRouter
 from pydantic import Field
 
-from tinybms_bridge.battery.alarms import AlarmName
+from tinybms_bridge.battery.alarm_words import alarm_message
 from tinybms_bridge.link.events import EventCode
 from tinybms_bridge.services.ports import Core
 from tinybms_bridge.services.web.answers import Answer, Done, MessageAnswer
@@ -87,8 +87,7 @@ async def acknowledge(name: str, watch: TheWatch, core: TheCore, user: Admin) ->
 
 
 def _note(name: str, user: User, core: Core) -> None:
-    kind = "alarm" if name in set(AlarmName) else "notice"
-    note(core, message(EventCode.ACKNOWLEDGED, alarm=message(f"{kind}.{name}")), user)
+    note(core, message(EventCode.ACKNOWLEDGED, alarm=alarm_message(name)), user)
 
 
 def alarms_answer(tracker: AlarmTracker, core: Core, user: User, language: Language) -> AlarmsAnswer:

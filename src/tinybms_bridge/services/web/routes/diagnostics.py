@@ -17,6 +17,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from tinybms_bridge.errors import LinkError
+from tinybms_bridge.hal.process_use import entries_of, process_use
 from tinybms_bridge.link.bus import BusStatistics
 from tinybms_bridge.link.state import CanState, PartStatus, TraceLine, UartState, WatchdogState
 from tinybms_bridge.services.ports import Core, HistoryState
@@ -39,7 +40,6 @@ __all__ = [
     "ProcessAnswer",
     "TrafficAnswer",
     "TrafficLine",
-    "core_process",
     "memory",
     "process",
     "read_diagnostics",
@@ -48,10 +48,7 @@ __all__ = [
     "traffic_answer",
 ]
 
-_KIB = 1024
 _PROC = Path("/proc")
-_CPU_FIELDS = slice(11, 13)
-"""Time in user and kernel mode among what follows the name in /proc/PID/stat (proc_pid_stat(5))."""
 
 
 class MemoryAnswer(Answer):
@@ -76,13 +73,13 @@ class ProcessAnswer(Answer):
     """Processor time since the start."""
 
 
-def memory(proc: Path = _PROC, pid: int | str = "self") -> MemoryAnswer:
-    """Return the use of memory of a process and of the machine. Reads files: call it in a thread."""
-    own = _table(proc / str(pid) / "status")
-    machine = _table(proc / "meminfo")
+def memory(proc: Path = _PROC) -> MemoryAnswer:
+    """Return the use of memory of this process and of the machine. Reads files: call it in a thread."""
+    own = process_use(proc=proc)
+    machine = entries_of(proc / "meminfo")
     return MemoryAnswer(
-        resident=own.get("VmRSS"),
-        resident_max=own.get("VmHWM"),
+        resident=own.resident,
+        resident_max=own.resident_max,
         available=machine.get("MemAvailable"),
         total=machine.get("MemTotal"),
     )
@@ -117,51 +114,6 @@ class CoreAnswer(Answer):
     """Processor time since its start."""
     real_time: str = Field(examples=["real-time (SCHED_FIFO, priority 10)"])
     """Which scheduling the system has granted; empty for none beside the usual one."""
-
-
-def core_process(pid: int, proc: Path = _PROC) -> dict[str, int | float | None]:
-    """Return memory, threads and processor time of the core. Reads files: call it in a thread."""
-    used = memory(proc, pid)
-    numbers = _numbers(proc / str(pid) / "status")
-    return {
-        "resident": used.resident,
-        "resident_max": used.resident_max,
-        "threads": numbers.get("Threads"),
-        "cpu_s": _cpu_s(proc / str(pid) / "stat"),
-    }
-
-
-def _cpu_s(path: Path) -> float | None:
-    try:
-        fields = path.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
-        return sum(int(ticks) for ticks in fields[_CPU_FIELDS]) / os.sysconf("SC_CLK_TCK")
-    except (OSError, ValueError):
-        return None
-
-
-def _numbers(path: Path) -> dict[str, int]:
-    """Return the entries ``Name:  12`` of a file; empty where there is no such file."""
-    try:
-        lines = path.read_text(encoding="ascii", errors="replace").splitlines()
-    except OSError:
-        return {}
-    pairs = (line.partition(":")[::2] for line in lines)
-    return {name: int(rest) for name, rest in pairs if rest.strip().isdigit()}
-
-
-def _table(path: Path) -> dict[str, int]:
-    """Return the entries ``Name:  123 kB`` of a file, in bytes; empty where there is no such file."""
-    try:
-        lines = path.read_text(encoding="ascii", errors="replace").splitlines()
-    except OSError:
-        return {}
-    found = {}
-    for line in lines:
-        name, _, rest = line.partition(":")
-        number, _, unit = rest.strip().partition(" ")
-        if unit == "kB" and number.isdigit():
-            found[name] = int(number) * _KIB
-    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,7 +215,7 @@ async def read_diagnostics(core: Core, watch: Watch, language: Language) -> Call
                 **now,
                 "heap_free": used.available,
                 "memory": used,
-                "core": {**of_core, **core_process(info.pid)},
+                "core": {**of_core, **asdict(process_use(info.pid))},
                 "tasks": sorted(task.get_name() for task in asyncio.all_tasks(loop))[:_MOST_TASKS],
                 "can": extended(CanDiagnostics, can, last_frames=decoded_frames(frames)),
                 "history": in_language(core.history.state(), language),

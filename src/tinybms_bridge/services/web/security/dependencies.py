@@ -25,6 +25,7 @@ from tinybms_bridge.words import Message, message
 
 __all__ = [
     "CSRF_HEADER",
+    "LOGIN_HEADERS",
     "SAFE_METHODS",
     "SESSION_ONLY",
     "WHO",
@@ -77,7 +78,8 @@ def _host_of(origin: str) -> str | None:
         return None
 
 
-_LOGIN_HEADERS = {"WWW-Authenticate": "Bearer"}
+LOGIN_HEADERS = {"WWW-Authenticate": "Bearer"}
+"""Of a refusal that a login would mend."""
 
 
 async def _gate(connection: HTTPConnection) -> Gate:
@@ -208,8 +210,8 @@ def _failure(error: Exception) -> str:
 
 def _login_required(gate: Gate) -> ProblemError:
     if gate.setup_required:
-        return ProblemError(401, "setup_required", message("account.setup_required"), headers=_LOGIN_HEADERS)
-    return ProblemError(401, "login_required", message("account.login_required"), headers=_LOGIN_HEADERS)
+        return ProblemError(401, "setup_required", message("account.setup_required"), headers=LOGIN_HEADERS)
+    return ProblemError(401, "login_required", message("account.login_required"), headers=LOGIN_HEADERS)
 
 
 _SCHEMES = {
@@ -256,7 +258,9 @@ def _describe(route: APIRoute, operations: dict[str, Any]) -> None:
     who = "admin" if _ADMIN in asked else "login" if _LOGIN in asked else "reader" if _VIEWER in asked else "everybody"
     for method in route.methods or ():
         if method.lower() in operations:
-            operations[method.lower()] |= {"security": _SECURITY[who], WHO: who}
+            operation = operations[method.lower()]
+            told = operation.get(WHO, who)  # a route with a rule of its own says itself
+            operation |= {"security": _SECURITY[told], WHO: told}
 
 
 def _calls(dependant: Dependant) -> Iterator[object]:

@@ -17,7 +17,7 @@ from tinybms_bridge.services.web.security.rate import DEVICE_COOKIE, LoginLimite
 from tinybms_bridge.services.web.security.sessions import Session, Sessions, User, Via
 from tinybms_bridge.words import message
 
-__all__ = ["AUDIT", "COOKIE", "Gate", "Seen", "address_of", "audit", "audit_login"]
+__all__ = ["AUDIT", "COOKIE", "Gate", "Seen", "address_of", "audit", "audit_login", "bearer_of"]
 
 AUDIT = "tinybms_bridge.audit"
 """Logger of who did what; its lines are for who is logged in."""
@@ -95,7 +95,7 @@ class Gate:
 
     def identify(self, connection: HTTPConnection, query_token: str = "") -> Seen | None:
         """Return who makes a request, or None for nobody. Raises ProblemError 401 for a bad bearer token."""
-        bearer = query_token or _bearer(connection.headers.get("authorization", ""))
+        bearer = query_token or bearer_of(connection)
         if bearer:
             return Seen(self._token_user(bearer, address_of(connection)))
         if "cookie" not in connection.headers:
@@ -179,6 +179,7 @@ class Gate:
         return User(account.name, account.role.at_most(record.role), Via.TOKEN, address)
 
 
-def _bearer(authorization: str) -> str:
-    scheme, _, value = authorization.partition(" ")
+def bearer_of(connection: HTTPConnection) -> str:
+    """Return the bearer token that a request shows; empty for none."""
+    scheme, _, value = connection.headers.get("authorization", "").partition(" ")
     return value.strip() if scheme.lower() == "bearer" else ""

@@ -1,0 +1,1 @@
+"""Ready-made things beside the product: nothing here is part of the package."""
