@@ -6,6 +6,7 @@ QEMU's monitor plugs; the driver is the kernel's ``ftdi_sio``, the line is ``/ru
 import asyncio
 import os
 import subprocess
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -135,7 +136,10 @@ def udev() -> Iterator[None]:
     rules.mkdir(parents=True, exist_ok=True)
     (rules / UDEV_RULES).write_text(unit_files("/usr/bin/tinybms-bridge")[UDEV_RULES])
     with subprocess.Popen(["/lib/systemd/systemd-udevd", "--resolve-names=late"]) as daemon:
-        subprocess.run(["udevadm", "control", "--ping"], check=True)
+        ping = ["udevadm", "control", "--ping"]
+        while subprocess.run(ping, check=False, stderr=subprocess.DEVNULL).returncode != 0:
+            assert daemon.poll() is None, "udev has ended"
+            time.sleep(0.1)
         yield
         daemon.terminate()
 
