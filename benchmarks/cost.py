@@ -94,7 +94,9 @@ async def running(
 
     ``can``: over python-can's multicast; otherwise with a SocketCAN interface that is not there, for which it waits.
     """
-    config = _prepare(folder, {"web_server": {"port": 18_000 + channel}, **configuration})
+    config = _prepare(
+        folder, {"web_server": {"port": 18_000 + channel, "listen_address": "127.0.0.1"}, **configuration}
+    )
     kind, name = ("udp_multicast", f"239.74.163.{channel}") if can else ("socketcan", f"none{channel}")
     async with simulator(folder) as device:
         arguments = ("run", "--plain", "-c", str(config), "--device", device, *_alone(configuration, source))

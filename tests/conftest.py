@@ -8,6 +8,8 @@ import asyncio
 import json
 import os
 import signal
+import socket
+import struct
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, fields, replace
@@ -38,6 +40,7 @@ from tinybms_bridge.core.follow import Follower
 from tinybms_bridge.hal.blocking import in_place
 from tinybms_bridge.hal.can import CanPort
 from tinybms_bridge.hal.clock import Clock
+from tinybms_bridge.hal.interfaces import network_interfaces
 from tinybms_bridge.hal.storage import MemoryStorage, Storage
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.server import LinkServer
@@ -128,6 +131,34 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], a
 def tables() -> None:
     """Read the tables of the package before any event loop, as the programs do (``test_cold_start.py``)."""
     catalogue()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_announced() -> Iterator[None]:
+    """Fail when a bridge of a test tells a real network of itself: whole programs listen on this machine alone.
+
+    What is told to all is heard here too. Trials of the announcement have networks of their own.
+    """
+    interfaces = [each for each in network_interfaces() if each.running and each.multicast and not each.loopback]
+    own = {str(each.address) for interface in interfaces for each in interface.addresses}
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.setsockopt(socket.IPPROTO_IP, 49, 0)  # IP_MULTICAST_ALL
+        with suppress(OSError):  # another program has the port for itself
+            listener.bind(("", 5353))
+        for interface in interfaces:
+            with suppress(OSError):  # it has gone
+                group = struct.pack("=4s4sI", socket.inet_aton("224.0.0.251"), b"\0" * 4, interface.index)
+                listener.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group)
+        yield
+        heard = []
+        with suppress(BlockingIOError):
+            while True:
+                data, sender = listener.recvfrom(9000)
+                if sender[0] in own and b"_tinybms-bridge" in data:
+                    heard.append(data)
+    assert not heard, "announced in the network; by a test, if no bridge of your own runs on this machine"
 
 
 @pytest.fixture(autouse=True)
@@ -271,6 +302,7 @@ class _FakeWeb:
 
     runs: ClassVar[list[WebOptions]] = []
     state = None
+    pages = None
     users: ClassVar[Storage]
     watch: ClassVar[Watch]
 

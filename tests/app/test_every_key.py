@@ -59,7 +59,7 @@ OWNERS: dict[str, set[str]] = {
     "victron.thresholds.soc_high_percent": {"notices"},
     "victron.thresholds.derate_current_a": {"notices"},
     "victron.manufacturer_name": {"frames"},
-    "victron.battery_name": {"frames", "mqtt"},
+    "victron.battery_name": {"frames", "mqtt", "mdns"},
     "victron.family_name": {"frames"},
     "victron.send_manufacturer": {"frames"},
     "victron.battery_model_id": {"frames"},
@@ -87,16 +87,20 @@ OWNERS: dict[str, set[str]] = {
     "web_server.websocket_burst_max": {"live"},
     "web_server.websocket_max_payload_bytes": {"live"},
     "web_server.max_ws_clients": {"live"},
-    "web_server.enabled": {"web", "pages", "metrics"},
     "web_server": {"web", "pages"},
     "mqtt": {"mqtt"},
     "metrics": {"metrics"},
     "notifications": {"notifications"},
+    "mdns": {"mdns"},
+    "wifi.sta_hostname": {"mdns"},
+    "web_server.enabled": {"web", "pages", "mdns", "metrics"},
+    "web_server.listen_address": {"web", "pages", "mdns"},
+    "web_server.enable_auth": {"web", "pages", "mdns"},
 }
 """What a key drives: the entry with its own name, else that of its section."""
 
 WITHOUT_SERVICE = ("wifi",)
-"""Sections whose service is still to come: they must say so."""
+"""Sections whose service is still to come: they must say so, but for what another service takes from them."""
 
 TEXTS: dict[str, object] = {
     "hardware.uart.device": "/dev/ttyUSB7",
@@ -158,7 +162,8 @@ COMPANIONS: dict[str, dict[str, Any]] = {
     "wifi.mode": {"wifi": {"ap_fallback": {"enabled": True, "password": "secret word"}}},
     "wifi.sta_ip_mode": {"wifi": {"sta_static_ip": "192.168.1.20", "sta_gateway": "192.168.1.1"}},
     "wifi.ap_fallback.enabled": {"wifi": {"ap_fallback": {"password": "secret word"}}},
-    "web_server.enable_auth": {"web_server": {"password": "secret word and more"}},
+    "web_server.enable_auth": {"web_server": {"password": "secret word and more", "listen_address": ""}},
+    "web_server.listen_address": {"web_server": {"enabled": True}},
     "mqtt.password": {"mqtt": {"username": "boat"}},
     "mqtt.client_certificate": {"mqtt": {"client_key": "-----BEGIN PRIVATE KEY-----"}},
     "metrics.token": {"metrics": {"enabled": True}},
@@ -446,7 +451,7 @@ async def rig(
 
 def owner(path: str) -> set[str]:
     """Return what a key drives; nothing for keys without a meaning here."""
-    if LEAVES[path].meaning.no_effect or path.partition(".")[0] in WITHOUT_SERVICE:
+    if LEAVES[path].meaning.no_effect or (path.partition(".")[0] in WITHOUT_SERVICE and path not in OWNERS):
         return set()
     name = path
     while name not in OWNERS:

@@ -152,21 +152,27 @@ def test_a_configuration_is_copied_and_what_the_service_may_not_is_said(
 
 
 @pytest.mark.parametrize(
-    ("web", "address"),
+    ("web", "announced", "address"),
     [
-        ({"port": 80}, "http://boat/"),
-        ({"port": 8080}, "http://boat:8080/"),
-        ({"port": 443, "tls_self_signed": True}, "https://boat/"),
-        ({"port": 80, "listen_address": "127.0.0.1"}, "http://127.0.0.1/"),
-        ({"port": 81, "listen_address": "::1"}, "http://[::1]:81/"),
+        ({"port": 80}, False, "http://boat/"),
+        ({"port": 8080}, False, "http://boat:8080/"),
+        ({"port": 443, "tls_self_signed": True}, False, "https://boat/"),
+        ({"port": 80, "listen_address": "127.0.0.1"}, True, "http://127.0.0.1/"),
+        ({"port": 81, "listen_address": "::1"}, True, "http://[::1]:81/"),
+        ({"port": 8080}, True, "http://tinybms-bridge.local:8080/"),
     ],
 )
 def test_the_address_of_the_pages_can_be_opened(
-    install: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, web: dict[str, object], address: str
+    install: Invoke,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    web: dict[str, object],
+    announced: bool,
+    address: str,
 ) -> None:
-    """By the name of the machine, as configured."""
+    """By the name that is announced, else by that of the machine, as configured."""
     monkeypatch.setattr("tinybms_bridge.cli.install_service.socket.gethostname", lambda: "boat")
-    (tmp_path / "mine.json").write_text(json.dumps({"web_server": web}))
+    (tmp_path / "mine.json").write_text(json.dumps({"web_server": web, "mdns": {"enabled": announced}}))
     assert f"pages in the browser:   {address}" in install("--config", "mine.json").stdout.splitlines()
 
 

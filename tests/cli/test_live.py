@@ -24,7 +24,7 @@ from tinybms_bridge.hal.can import CanFrame, CanPort
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.link.events import PartState
-from tinybms_bridge.link.state import EnergyToday, PartStatus, ServicesState
+from tinybms_bridge.link.state import EnergyToday, PartStatus, ServiceCondition, ServicesState, ServiceState
 from tinybms_bridge.tinybms.poller import LinkState
 from tinybms_bridge.words import message
 from tinybms_lab.testing.fake_clock import FakeClock
@@ -323,6 +323,12 @@ async def test_the_setup_token_stays_until_it_is_used(scene: Scene) -> None:
         f"http://localhost:8080/ setup token until it is used: {token} or {users} add NAME --role admin"
     )
     scene.services = ServicesState(1, "http://localhost:8080/", "", users)
+    assert scene.row("Web") == "http://localhost:8080/"
+    named = ServiceState("mdns", ServiceCondition.WORKING, where="http://tinybms-bridge-2.local:8080/")
+    scene.services = ServicesState(1, "http://localhost:8080/", "", users, services=(named,))
+    assert scene.row("Web") == "http://localhost:8080/ or http://tinybms-bridge-2.local:8080/"
+    waiting = replace(named, condition=ServiceCondition.STARTING)
+    scene.services = ServicesState(1, "http://localhost:8080/", "", users, services=(waiting,))
     assert scene.row("Web") == "http://localhost:8080/"
     scene.services = ServicesState(1, "", token, users)
     assert token not in scene.text(), "nobody could use it while the server does not listen"

@@ -122,8 +122,14 @@ class Process:
 
 @pytest.fixture
 async def start(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Process]]]:
-    """Return a function that starts ``tinybms-bridge`` with arguments, in a home of its own."""
+    """Return a function that starts ``tinybms-bridge`` with arguments, in a home of its own.
+
+    The configuration there has its web server listen on this machine alone, so that no network is told of it.
+    """
     started: list[Process] = []
+    usual = tmp_path / ".config" / "tinybms-bridge" / "config.json"
+    usual.parent.mkdir(parents=True)
+    usual.write_text('{"web_server": {"listen_address": "127.0.0.1"}}')
     environment = {**os.environ, "HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state"), "COLUMNS": "120"}
     environment["TMPDIR"] = str(tmp_path)  # what a demo that is killed leaves behind goes with the test
     environment.pop("TINYBMS_BRIDGE_CONFIG", None)

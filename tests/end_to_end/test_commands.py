@@ -231,7 +231,8 @@ async def test_the_line_speed_of_the_readme_reaches_the_bms(start: Any, tmp_path
     """The seed's 19200 is read as the vendor's 115200: the log says so, and the BMS answers."""
     port = await simulated(start, tmp_path)
     config = tmp_path / "bridge.json"
-    config.write_text(json.dumps({"hardware": {"uart": {"device": port, "baudrate": 19200}}}))
+    web = {"listen_address": "127.0.0.1"}
+    config.write_text(json.dumps({"hardware": {"uart": {"device": port, "baudrate": 19200}}, "web_server": web}))
     bridge = await start("run", "--plain", "-c", str(config), "--can-channel", can_group)
     lines = [await bridge.error_line()]
     while "BMS answers" not in lines[-1]:

@@ -270,7 +270,7 @@ def place(tmp_path: Path, can_group: str) -> Iterator[Place]:
         "uart": {"device": str(place.bms)},
         "can": {"interface": "udp_multicast", "channel": can_group},
     }
-    document = {"hardware": hardware, "web_server": {"port": free_port()}}
+    document = {"hardware": hardware, "web_server": {"port": free_port(), "listen_address": "127.0.0.1"}}
     (tmp_path / "bridge.json").write_text(json.dumps(document))
     simulator = place.start(f"tinybms-bridge simulate --link {place.bms}")
     demo = place.start(f"tinybms-bridge demo --plain --web-port {place.port} --can-channel {can_group}")

@@ -15,13 +15,15 @@ from typing import Any
 import pytest
 
 WAIT_S = 60.0
+HERE_ALONE = {"listen_address": "127.0.0.1"}
+"""A web server of which no network is told."""
 
 
 async def begin(start: Any, tmp_path: Path, document: dict[str, Any]) -> Any:
     """Start the bridge on a port that does not exist, with its configuration in a file."""
     path = tmp_path / "config.json"
-    document = {"hardware": {"uart": {"device": "/dev/none"}, "can": {"interface": "virtual"}}, **document}
-    await asyncio.to_thread(path.write_text, json.dumps(document))
+    hardware = {"uart": {"device": "/dev/none"}, "can": {"interface": "virtual"}}
+    await asyncio.to_thread(path.write_text, json.dumps({"hardware": hardware, "web_server": HERE_ALONE, **document}))
     return await start("run", "-c", str(path), "--plain")
 
 
@@ -41,17 +43,20 @@ async def test_hangup_reads_the_file_at_once(start: Any, tmp_path: Path) -> None
     """
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    process = await begin(start, tmp_path, {"web_server": {"port": port, "listen_address": "127.0.0.1"}})
+    web = {"port": port, **HERE_ALONE}
+    process = await begin(start, tmp_path, {"web_server": web})
     await until(process, "BMS link down")
     await until(process, "web server listens")  # the services are at work
     path = tmp_path / "config.json"
-    await asyncio.to_thread(path.write_text, json.dumps({"hardware": {"uart": {"device": "/dev/other"}}}))
+    await asyncio.to_thread(
+        path.write_text, json.dumps({"hardware": {"uart": {"device": "/dev/other"}}, "web_server": web})
+    )
     process.signal(signal.SIGHUP)
     assert "(file): hardware.uart.device" in await until(process, "configuration changed")
     await until(process, "/dev/other does not exist")
-    await asyncio.to_thread(path.write_text, json.dumps({"hardware": {"uart": {"baudrate": 1}}}))
+    await asyncio.to_thread(path.write_text, json.dumps({"hardware": {"uart": {"baudrate": 1}}, "web_server": web}))
     assert "hardware.uart.baudrate = 1" in await until(process, "configuration not used")
-    await asyncio.to_thread(path.write_text, json.dumps({"logging": {"log_level": "DEBUG"}}))
+    await asyncio.to_thread(path.write_text, json.dumps({"logging": {"log_level": "DEBUG"}, "web_server": web}))
     await until(process, "can be used again")
     process.signal(signal.SIGTERM)
     code, _, err = await process.ended()
@@ -74,7 +79,8 @@ def closed(tmp_path: Path) -> Callable[[dict[str, Any]], Awaitable[asyncio.subpr
 
     async def begin_closed(document: dict[str, Any]) -> asyncio.subprocess.Process:
         path = tmp_path / "config.json"
-        document = {"hardware": {"uart": {"device": "/dev/none"}, "can": {"interface": "virtual"}}, **document}
+        hardware = {"uart": {"device": "/dev/none"}, "can": {"interface": "virtual"}}
+        document = {"hardware": hardware, "web_server": HERE_ALONE, **document}
         await asyncio.to_thread(path.write_text, json.dumps(document))
         command = f'exec "{sys.executable}" -m tinybms_bridge run -c "{path}" 2>&- >&-'
         environment = {**os.environ, "HOME": str(tmp_path)}

@@ -106,7 +106,7 @@ NAMES: dict[str, set[str]] = {
     "level": {"over", "warning", "alarm"},
     "notify_way": {"webhook", "ntfy", "email"},
     "register": set(all_settings()),
-    "service_name": {"metrics", "mqtt", "notifications"},
+    "service_name": {"mdns", "metrics", "mqtt", "notifications"},
     "choice": {text for setting in all_settings().values() for text in setting.choices.values()},
     "reading_of": {
         *("cell", "pack_voltage", "pack_current", "number_of_cells", "state_of_charge"),

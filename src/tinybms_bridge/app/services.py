@@ -48,12 +48,14 @@ from tinybms_bridge.link.mirror import Mirror
 from tinybms_bridge.link.state import EVENTS, ConfigurationState, CoreState, EnergyToday, LogWritten, ServicesState
 from tinybms_bridge.services.history import History, HistorySettings
 from tinybms_bridge.services.logs import LogSettings, LogStore
+from tinybms_bridge.services.mdns.options import MdnsOptions
 from tinybms_bridge.services.mqtt import MEMORY_FILE, SPOOL_FOLDER, MqttOptions, MqttPublisher, make_mqtt
 from tinybms_bridge.services.notify.options import NOTIFY_FILE, NotifyOptions, notify_options
-from tinybms_bridge.services.ports import MetricsSource
+from tinybms_bridge.services.ports import MetricsSource, Pages
 from tinybms_bridge.services.standing import ServiceStanding
 
 if TYPE_CHECKING:
+    from tinybms_bridge.services.mdns.service import MdnsService
     from tinybms_bridge.services.metrics import MetricsService
     from tinybms_bridge.services.notify.record import TellRecord
     from tinybms_bridge.services.notify.service import NotifyService
@@ -226,6 +228,7 @@ class Services:
         self._told_record: TellRecord | None = None
         self.extras: list[Extra[Any]] = [
             self._mqtt(),
+            self._mdns(),
             Extra("metrics", self.supervisor, clock, run_blocking, metrics_token, self._make_metrics),
             Extra("notifications", self.supervisor, clock, run_blocking, notify_options, self._make_notify),
         ]
@@ -287,6 +290,15 @@ class Services:
             return make_mqtt(self.core, options, standing, memory, self.run_blocking)
 
         return Extra("mqtt", self.supervisor, self._clock, self.run_blocking, wanted, make)
+
+    def _mdns(self) -> Extra[MdnsOptions]:
+        def make(options: MdnsOptions, standing: ServiceStanding) -> "MdnsService":
+            from tinybms_bridge.services.mdns.service import MdnsService
+
+            return MdnsService(options, standing, self._clock, self.run_blocking, lambda: self.web.pages)
+
+        wanted = MdnsOptions.from_config
+        return Extra("mdns", self.supervisor, self._clock, self.run_blocking, wanted, make)
 
     def web_options(self, config: Configuration) -> "WebOptions":
         """Return what a configuration says of the web server."""
@@ -506,6 +518,11 @@ class WebPart:
     def state(self) -> "WebState | None":
         """How the server is reached."""
         return None if self._service is None else self._service.state
+
+    @property
+    def pages(self) -> Pages | None:
+        """Where the server listens; None while it does not."""
+        return None if self._service is None else self._service.pages
 
     def close(self) -> None:
         """Follow nothing any more."""

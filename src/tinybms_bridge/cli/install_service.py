@@ -15,7 +15,6 @@ from tinybms_bridge.words import Language, Message, message
 if TYPE_CHECKING:
     from tinybms_bridge.app.installation import Order, TargetSystem
     from tinybms_bridge.config.configuration import Configuration
-    from tinybms_bridge.config.models import WebServer
 
 __all__ = ["install_service_command"]
 
@@ -150,17 +149,19 @@ def _tell_next(config: "Configuration", program: Path, tell: Callable[[Message],
     web, login = config.web_server, os.environ.get("SUDO_USER", "")
     tell(message("install.next.doctor", program=str(program)))
     if web.enabled:
-        tell(message("install.next.pages", address=_address(web)))
+        tell(message("install.next.pages", address=_address(config)))
         tell(message("install.next.token", program=str(program), state=STATE_DIRECTORY))
     tell(message("install.next.log", core=CORE_UNIT))
     if login:
         tell(message("install.next.group", group=SERVICE_USER, login=login))
 
 
-def _address(web: "WebServer") -> str:
+def _address(config: "Configuration") -> str:
     """Return where the pages are, for whoever is in the same network."""
+    web = config.web_server
+    machine = f"{config.wifi.sta_hostname}.local" if config.mdns.enabled else socket.gethostname()
     everywhere = web.listen_address in ("", "0.0.0.0", "::")  # noqa: S104 -- what it is called, nothing is opened
-    name = socket.gethostname() if everywhere else web.listen_address
+    name = machine if everywhere else web.listen_address
     scheme, usual = ("https", 443) if web.tls_certificate or web.tls_self_signed else ("http", 80)
     port = "" if web.port == usual else f":{web.port}"
     return f"{scheme}://{f'[{name}]' if ':' in name else name}{port}/"

@@ -29,7 +29,7 @@ from tinybms_bridge.cli.live_words import (
     uart_of,
 )
 from tinybms_bridge.link.events import PartState
-from tinybms_bridge.link.state import CoreState, EnergyToday, PartStatus
+from tinybms_bridge.link.state import CoreState, EnergyToday, PartStatus, ServiceCondition
 
 __all__ = ["PAGES", "Scene", "ShownLine", "page_lines"]
 
@@ -265,9 +265,12 @@ def _web_blocks(scene: Scene, width: int) -> list[_Block]:
     state = scene.core.services
     if not state.web_address:
         return []
+    working = (each for each in state.services if each.condition is ServiceCondition.WORKING)
+    addresses = [state.web_address, *(each.where for each in working if each.name == "mdns")]
+    where = " or ".join(addresses)
     if not state.setup_token:
-        return [_Block(_row("Web", state.web_address, width), 8)]
-    lines = _row("Web", f"{state.web_address}  setup token until it is used:", width, "bold magenta")
+        return [_Block(_row("Web", where, width), 8)]
+    lines = _row("Web", f"{where}  setup token until it is used:", width, "bold magenta")
     token = _row("", state.setup_token, width, value_style="bold")
     user = _row("", f"or {state.users_command} add NAME --role admin", width)
     return [_Block([*lines, *token], 5, least=len(lines) + len(token)), _Block(user, 10)]

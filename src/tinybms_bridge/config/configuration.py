@@ -7,6 +7,7 @@ from tinybms_bridge.config.models.base import Section
 from tinybms_bridge.config.models.cvl import Cvl
 from tinybms_bridge.config.models.hardware import Hardware
 from tinybms_bridge.config.models.logs import Logging
+from tinybms_bridge.config.models.mdns import Mdns
 from tinybms_bridge.config.models.metrics import PrometheusMetrics
 from tinybms_bridge.config.models.mqtt import Mqtt
 from tinybms_bridge.config.models.notifications import Notifications
@@ -30,6 +31,7 @@ class Configuration(Section):
     mqtt: Mqtt = field(default_factory=Mqtt)
     metrics: PrometheusMetrics = field(default_factory=PrometheusMetrics)
     notifications: Notifications = field(default_factory=Notifications)
+    mdns: Mdns = field(default_factory=Mdns)
     web_server: WebServer = field(default_factory=WebServer)
     logging: Logging = field(default_factory=Logging)
     advanced: Advanced = field(default_factory=Advanced)

@@ -1,7 +1,7 @@
 """Notices: what a valid configuration says that has no effect, or that its author should know."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -62,7 +62,8 @@ def _values(configuration: Configuration) -> Iterator[Notice]:
 
 def _services(configuration: Configuration) -> Iterator[Notice]:
     """Tell which sections ask for something that this version does not do yet."""
-    bare = Configuration()
+    # The name on the network is announced, whoever joins it.
+    bare = Configuration(wifi=replace(Configuration().wifi, sta_hostname=configuration.wifi.sta_hostname))
     for name, missing in _NO_SERVICE_YET.items():
         if getattr(configuration, name) != getattr(bare, name):
             yield Notice(name, missing)

@@ -1,18 +1,14 @@
 """The CAN interfaces of the kernel, with what it tells of their controllers: state, bit timing, counters.
 
-Read by rtnetlink, whose messages are told in rtnetlink(7), netlink(7), linux/if_link.h and linux/can/netlink.h. No
-library fits: pyroute2 is large for a core that is to stay small, python-can and the standard library read none of it,
-and sysfs has neither bit rate nor state. What is needed is one question and a dozen attributes, so it is read here.
-
-Nothing is opened or changed. Every call blocks, at most for two seconds, since the kernel may hold its network lock:
-never on the event loop.
+Read by rtnetlink; the messages are told in linux/if_link.h and linux/can/netlink.h. python-can reads none of it, and
+sysfs has neither bit rate nor state. Every call blocks (``hal.rtnetlink``).
 """
 
-import socket
 import struct
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+
+from tinybms_bridge.hal.rtnetlink import GET_LINK, NEW_LINK, answers, ask, ask_all, attribute, attributes
 
 __all__ = ["CanCounters", "CanDevice", "can_devices", "parse_links", "read_can_device"]
 
@@ -72,15 +68,10 @@ class CanDevice:
         return self.kind == "can" or bool(self.state)
 
 
-_ROUTE = 0
-"""NETLINK_ROUTE."""
-_HEADER, _LINK, _ATTRIBUTE = struct.Struct("=IHHII"), struct.Struct("=BxHiII"), struct.Struct("=HH")
-_GET_LINK, _NEW_LINK, _DONE, _ERROR = 18, 16, 3, 2
-_REQUEST, _REQUEST_DUMP = 0x001, 0x301
+_LINK = struct.Struct("=BxHiII")
+_ANY_LINK = _LINK.pack(0, 0, 0, 0, 0)
 _IS_CAN, _IS_UP = 280, 1
 """ARPHRD_CAN, IFF_UP."""
-_KIND = 0x3FFF
-"""Of an attribute, without its flags."""
 
 _IFNAME, _QUEUE, _INFO, _STATS64 = 3, 13, 18, 23
 _INFO_KIND, _INFO_DATA, _INFO_STATS = 1, 2, 3
@@ -106,19 +97,15 @@ _MODE_NAMES = {
 }
 _NO_BITRATE = (0, 0xFFFF_FFFF)
 """CAN_BITRATE_UNSET and CAN_BITRATE_UNKNOWN."""
-_LONGEST = 65_536
-_TIMEOUT_S = 2.0
 _LONGEST_NAME = 15
 
 
 def can_devices() -> tuple[CanDevice, ...]:
     """Return the CAN interfaces; empty where the kernel does not tell. Blocks; raises nothing."""
     found: list[CanDevice] = []
-    with suppress(OSError), _asked(_REQUEST_DUMP) as kernel:
-        more = True
-        while more:
-            links, more = parse_links(kernel.recv(_LONGEST))
-            found += links
+    with suppress(OSError):
+        for data in ask_all(GET_LINK, _ANY_LINK):
+            found += parse_links(data)[0]
     return tuple(found)
 
 
@@ -127,28 +114,10 @@ def read_can_device(name: str) -> CanDevice | None:
     wanted = name.encode(errors="replace")
     if not 0 < len(wanted) <= _LONGEST_NAME or b"\0" in wanted:
         return None
-    with suppress(OSError), _asked(_REQUEST, _attribute(_IFNAME, wanted + b"\0")) as kernel:
-        links, _ = parse_links(kernel.recv(_LONGEST))
+    with suppress(OSError):
+        links, _ = parse_links(ask(GET_LINK, _ANY_LINK + attribute(_IFNAME, wanted + b"\0")))
         return next((link for link in links if link.name == name), None)
     return None
-
-
-def _asked(flags: int, attributes: bytes = b"") -> socket.socket:
-    """Return a socket on which the kernel answers a question for links. Raises OSError."""
-    kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _ROUTE)
-    try:
-        kernel.settimeout(_TIMEOUT_S)
-        size = _HEADER.size + _LINK.size + len(attributes)
-        kernel.send(_HEADER.pack(size, _GET_LINK, flags, 1, 0) + _LINK.pack(0, 0, 0, 0, 0) + attributes)
-    except OSError:
-        kernel.close()
-        raise
-    return kernel
-
-
-def _attribute(kind: int, value: bytes) -> bytes:
-    length = _ATTRIBUTE.size + len(value)
-    return (_ATTRIBUTE.pack(length, kind) + value).ljust(_aligned(length), b"\0")
 
 
 def parse_links(data: bytes) -> tuple[list[CanDevice], bool]:
@@ -156,25 +125,20 @@ def parse_links(data: bytes) -> tuple[list[CanDevice], bool]:
 
     Raises nothing, whatever the bytes are: what is cut off or unknown is left out.
     """
-    found, more, at = [], True, 0
-    while at + _HEADER.size <= len(data):
-        length, kind, *_ = _HEADER.unpack_from(data, at)
-        if kind in (_DONE, _ERROR) or length < _HEADER.size:
-            more = False
-            break
-        body = data[at + _HEADER.size : at + length]
-        if kind == _NEW_LINK and len(body) >= _LINK.size:
+    messages, more = answers(data)
+    found = []
+    for kind, body in messages:
+        if kind == NEW_LINK and len(body) >= _LINK.size:
             _, hardware, _, flags, _ = _LINK.unpack_from(body)
             if hardware == _IS_CAN:
                 found.append(_can_device(body[_LINK.size :], up=bool(flags & _IS_UP)))
-        at += _aligned(length)
-    return found, more and bool(data)
+    return found, more
 
 
-def _can_device(attributes: bytes, *, up: bool) -> CanDevice:
-    link = dict(_attributes(attributes))
-    info = dict(_attributes(link.get(_INFO, b"")))
-    controller = dict(_attributes(info.get(_INFO_DATA, b"")))
+def _can_device(told: bytes, *, up: bool) -> CanDevice:
+    link = dict(attributes(told))
+    info = dict(attributes(link.get(_INFO, b"")))
+    controller = dict(attributes(info.get(_INFO_DATA, b"")))
     bitrate, sample_point = _numbers(_TWO_WORDS, controller.get(_BIT_TIMING)) or (0, 0)
     has_bitrate = bitrate not in _NO_BITRATE
     transmit, receive = _numbers(_TWO_HALVES, controller.get(_ERROR_COUNTS)) or (None, None)
@@ -225,17 +189,6 @@ def _counters(of_controller: bytes | None, of_link: bytes | None) -> CanCounters
     )
 
 
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield kind and value of each attribute that is there as a whole."""
-    at = 0
-    while at + _ATTRIBUTE.size <= len(data):
-        length, kind = _ATTRIBUTE.unpack_from(data, at)
-        if length < _ATTRIBUTE.size or at + length > len(data):
-            return
-        yield kind & _KIND, data[at + _ATTRIBUTE.size : at + length]
-        at += _aligned(length)
-
-
 def _numbers(layout: struct.Struct, value: bytes | None) -> tuple[int, ...] | None:
     """Return the numbers at the beginning of a value; None when it has not all of them."""
     return None if value is None or len(value) < layout.size else layout.unpack_from(value)
@@ -248,7 +201,3 @@ def _number(value: bytes | None) -> int | None:
 
 def _text(value: bytes | None) -> str:
     return (value or b"").partition(b"\0")[0].decode(errors="replace")
-
-
-def _aligned(length: int) -> int:
-    return (length + 3) & ~3

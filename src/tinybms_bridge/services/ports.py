@@ -63,6 +63,7 @@ __all__ = [
     "MetricsSource",
     "Moment",
     "MonthRecord",
+    "Pages",
     "PeriodRecord",
     "WatchedService",
 ]
@@ -421,6 +422,17 @@ class MetricsSource(Protocol):
         That blocks for some milliseconds.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """Where the web server listens now."""
+
+    listen_address: str
+    """Empty for every address of the machine."""
+    port: int
+    encrypted: bool
+    """Whether it speaks HTTPS."""
 
 
 class WatchedService(Protocol):

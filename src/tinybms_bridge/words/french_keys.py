@@ -28,6 +28,7 @@ SECTIONS: Mapping[str, str] = MappingProxyType(
         "notifications.webhook": "Une requête (POST) avec un objet JSON à une adresse à vous, pour Home Assistant, Node-RED, une messagerie ou un script.",
         "notifications.ntfy": "Messages poussés sur téléphones et ordinateurs par un serveur ntfy, public ou à vous.",
         "notifications.email": "Courriels par un serveur de messagerie (SMTP).",
+        "mdns": "Nom dans le réseau local.",
         "web_server": "Serveur web et données en direct.",
         "logging": "Niveau, contenu et destinations du journal.",
         "advanced": "Chien de garde, fichiers et historique.",
@@ -51,7 +52,7 @@ KEYS: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
         "wifi.sta_hostname": (
             "Nom de la machine",
-            "Nom de la machine sur le réseau.",
+            "Nom sur le réseau, par câble aussi : avec `mdns.enabled`, celui de `http://NOM.local`.",
         ),
         "wifi.sta_ip_mode": (
             "Choix de l'adresse",
@@ -512,6 +513,10 @@ KEYS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "cvl.sustain_dcl_limit_a": (
             "Courant de décharge en sustain",
             "Courant de décharge maximal pendant SUSTAIN.",
+        ),
+        "mdns.enabled": (
+            "Nom dans le réseau",
+            "Dire au réseau local où est le serveur web : `http://NOM.local`, où NOM est `wifi.sta_hostname`.",
         ),
         "mqtt.enabled": (
             "MQTT",

@@ -5,6 +5,7 @@ from tinybms_bridge.config.models.base import Section
 from tinybms_bridge.config.models.cvl import Cvl
 from tinybms_bridge.config.models.hardware import Can, Hardware, Uart
 from tinybms_bridge.config.models.logs import Logging
+from tinybms_bridge.config.models.mdns import Mdns
 from tinybms_bridge.config.models.metrics import PrometheusMetrics
 from tinybms_bridge.config.models.mqtt import HomeAssistant, Mqtt
 from tinybms_bridge.config.models.notifications import Email, Notifications, Ntfy, Webhook
@@ -22,6 +23,7 @@ __all__ = [
     "Hardware",
     "HomeAssistant",
     "Logging",
+    "Mdns",
     "Mqtt",
     "Notifications",
     "Ntfy",

@@ -80,7 +80,12 @@ class Wifi(Section):
         _ssid("Network name", "Name of the network to join; empty leaves Wi-Fi as the system has it."),
     ] = ""
     sta_password: Annotated[Secret, _wpa_key("Network password", "Password of the network to join.")] = Secret()
-    sta_hostname: Annotated[str, _host_name("Host name", "Name of the machine on the network.")] = "tinybms-bridge"
+    sta_hostname: Annotated[
+        str,
+        _host_name(
+            "Host name", "Name on the network, on a cable too: with `mdns.enabled` that of `http://NAME.local`."
+        ),
+    ] = "tinybms-bridge"
     sta_ip_mode: Annotated[
         Literal["dhcp", "static"],
         text("Address mode", "Take the address from the network (dhcp) or use the one below (static)."),

@@ -18,7 +18,7 @@ from tinybms_bridge.hal.leave_out import leave_out
 from tinybms_bridge.hal.storage import Storage
 from tinybms_bridge.hal.system_errors import error_words
 from tinybms_bridge.link.events import EventCode, Noted
-from tinybms_bridge.services.ports import Core
+from tinybms_bridge.services.ports import Core, Pages
 from tinybms_bridge.services.web.live.watch import Watch
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.tls import tls_context
@@ -110,6 +110,13 @@ class WebService:
         address = "" if self.port is None else self._address
         setup_token = "" if self._gate is None else self._gate.accounts.registry.setup_token
         return WebState(address, setup_token, self._users_command())
+
+    @property
+    def pages(self) -> Pages | None:
+        """Where it listens; None while it does not."""
+        if self.port is None or self._worked is None:
+            return None
+        return Pages(self._worked.listen_address, self.port, self._worked.encrypted)
 
     def check(self, wanted: WebOptions) -> None:
         """Raise ConfigError if the server could not go on with these options. Blocks; not for the event loop."""

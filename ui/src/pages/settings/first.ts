@@ -19,6 +19,7 @@ export const ORDER = [
   'victron',
   'hardware',
   'web_server',
+  'mdns',
   'tinybms',
   'logging',
   'advanced',
