@@ -5,7 +5,8 @@
 # What a package starts as a service of the machine is stopped again, and not started with it: the tests start what they
 # need themselves. One that was there before stays as it is.
 set -eu
-services="mosquitto prometheus prometheus-node-exporter victoria-metrics"
+units="mosquitto.service prometheus.service prometheus-node-exporter.service victoria-metrics.service
+  avahi-daemon.socket avahi-daemon.service"
 missing=""
 for pair in "$@"; do
   package=${pair##*:}
@@ -17,19 +18,19 @@ if [ "$(id -u)" = 0 ]; then root=""
 elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then root="sudo"
 else root="none"
 fi
-known() { [ -e "${UNITS:-/lib/systemd/system}/$1.service" ]; }
+known() { [ -e "${UNITS:-/lib/systemd/system}/$1" ]; }
 new=""
-for service in $services; do
-  known "$service" || new="$new $service"
+for unit in $units; do
+  known "$unit" || new="$new $unit"
 done
 if [ "$root" != none ] && command -v apt-get >/dev/null 2>&1; then
   echo "Installing for the tests:$missing" >&2
   # shellcheck disable=SC2086
   if $root apt-get update -qq >/dev/null 2>&1 && $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $missing >/dev/null 2>&1; then
-    for service in $new; do
-      if known "$service"; then
-        $root systemctl disable "$service.service" >/dev/null 2>&1 || true
-        $root systemctl stop "$service.service" >/dev/null 2>&1 || true
+    for unit in $new; do
+      if known "$unit"; then
+        $root systemctl disable "$unit" >/dev/null 2>&1 || true
+        $root systemctl stop "$unit" >/dev/null 2>&1 || true
       fi
     done
     exit 0

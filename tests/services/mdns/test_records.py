@@ -45,7 +45,7 @@ def test_no_record_outlives_what_it_may(longest_s: int, lives: set[int]) -> None
 @given(st.text(min_size=1, max_size=200), st.integers(1, 10_000))
 def test_any_name_becomes_one_label(name: str, number: int) -> None:
     """Whatever a person has called the battery, a packet with it can be written and read."""
-    subject = Subject("boat", name, 1)
+    subject = Subject("boat", f"TinyBMS bridge ({name})", 1)
     names = names_of(subject, number, number)
     out = DNSOutgoing(0x8400)
     for record in Records(subject, names, ADDRESSES).all:

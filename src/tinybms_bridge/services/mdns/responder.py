@@ -432,8 +432,9 @@ class MdnsResponder:
         self, side: _Side, records: Records, answers: list[DNSRecord], packet: DNSIncoming, peer: Endpoint
     ) -> None:
         out = DNSOutgoing(_RESPONSE, multicast=False, id_=packet.id)
-        for question in packet.questions:
-            out.add_question(question)
+        for question in dict.fromkeys(packet.questions):
+            if records.answers(question):  # others may have names that cannot even be written
+                out.add_question(question)
         self._emit(side, self._response(records, answers, out), peer)
 
     def _multicast(self, side: _Side, answers: list[DNSRecord], now_s: float, at_most_each_s: float = REPEAT_S) -> None:
